@@ -1,0 +1,89 @@
+// Package imports is the durable state of one import: what was asked for, how
+// far it is, and how it ended. Its transitions are pure functions of a record;
+// a compare-and-swap in the state bucket makes each of them happen once.
+//
+//	running ──▶ committing ──▶ completed
+//	   │ │           │
+//	   │ └───────────┴──────▶ failed
+//	   └────────────────────▶ canceled
+//
+// An import that is committing can no longer be canceled, and one that was
+// canceled can no longer commit.
+package imports
+
+import (
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// State is where an import is.
+type State string
+
+// The states of an import.
+const (
+	Running    State = "running"    // partitions are listed
+	Committing State = "committing" // every key is covered; the branch is being moved
+	Completed  State = "completed"  // the commit is on the branch
+	Failed     State = "failed"     // ended by an error; the branch is as it was
+	Canceled   State = "canceled"   // ended by the user; the branch is as it was
+)
+
+// Ended reports whether the state is final.
+func (s State) Ended() bool { return s == Completed || s == Failed || s == Canceled }
+
+// PathType says how the path of a source is read.
+type PathType string
+
+// The types of a path, as the API names them.
+const (
+	CommonPrefix PathType = "common_prefix" // every object whose key starts with the path
+	Object       PathType = "object"        // exactly the object that the path names
+)
+
+// Path is one source of an import and where its keys go.
+type Path struct {
+	Type        PathType `json:"type"`
+	URI         string   `json:"path"`        // as objectstore.ParseURI reads it
+	Destination string   `json:"destination"` // "" is the root of the branch
+}
+
+// Job is what a worker needs to know of an import. It never changes.
+type Job struct {
+	ImportID  string           `json:"import_id"`
+	Namespace string           `json:"namespace"` // the repository's storage namespace, a URI
+	Paths     []Path           `json:"paths"`     // of equal keys, the later path's wins
+	Breaks    partition.Breaks `json:"breaks"`
+}
+
+// Request is what a caller asked for, less the paths. It never changes.
+type Request struct {
+	Repository string            `json:"repository"`
+	Branch     string            `json:"branch"`
+	Committer  string            `json:"committer"`
+	Message    string            `json:"message"`
+	Metadata   map[string]string `json:"metadata,omitempty"`
+}
+
+// Attempt is one try to land an import: the commit that is to become the head
+// of the branch, provided that the head is still Parent.
+type Attempt struct {
+	CommitID    string    `json:"commit_id"`
+	MetarangeID string    `json:"metarange_id"`
+	Parent      string    `json:"parent"`
+	Created     time.Time `json:"created"` // whole seconds, UTC
+}
+
+// Record is the state of one import as it is stored.
+type Record struct {
+	Job     Job                   `json:"job"`
+	Request Request               `json:"request"`
+	State   State                 `json:"state"`
+	Created time.Time             `json:"created"`
+	Updated time.Time             `json:"updated"` // of the last transition
+	Planned bool                  `json:"planned"` // the first cut was made
+	Plan    []partition.Partition `json:"plan,omitempty"`
+	Attempt *Attempt              `json:"attempt,omitempty"` // set from Committing on
+	Objects int64                 `json:"objects"`           // set once it has ended: distinct keys covered
+	Error   string                `json:"error,omitempty"`   // set exactly in Failed and Canceled
+}

@@ -1,0 +1,58 @@
+// Package objectstore is the one interface to the stores that hold objects: S3
+// and its kin, and directories of this machine. Concerns that cut across stores
+// (retries, metrics) are decorators of it.
+package objectstore
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+// Errors that callers tell apart. Any other error is transient: the same call
+// may succeed later.
+var (
+	// ErrNotFound says that the object, bucket or directory does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrRefused says that the store refuses the request for good: access
+	// denied, a bad request, a path outside of what is allowed. Its text holds
+	// the store's own words.
+	ErrRefused = errors.New("refused")
+	// ErrBadListing says that the store listed keys that cannot be imported:
+	// not valid UTF-8, or out of order. Its text names the keys.
+	ErrBadListing = errors.New("bad listing")
+)
+
+// Permanent reports whether err will come back however often the call is tried.
+func Permanent(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrRefused) || errors.Is(err, ErrBadListing)
+}
+
+// Object is what a listing tells of an object.
+type Object struct {
+	Key     string // the full key in its store, valid UTF-8
+	ETag    string // without quotes
+	Size    int64  // bytes
+	ModTime time.Time
+}
+
+// Store is one flat key space: an S3 bucket, or the file system of this machine
+// with the absolute paths of regular files, less the first '/', as keys.
+// All methods may be called concurrently.
+type Store interface {
+	// List lists the objects whose keys have the prefix and lie after `after`
+	// (exclusive), in bytewise key order, in pages of at least one object. A
+	// page belongs to the caller only until the next one. A sequence that ends
+	// without an error is complete; after an error it ends. A bucket or, for a
+	// file system, the directory of the prefix that does not exist is
+	// ErrNotFound.
+	List(ctx context.Context, prefix, after string) iter.Seq2[[]Object, error]
+	// Stat describes one object, or answers ErrNotFound.
+	Stat(ctx context.Context, key string) (Object, error)
+	// Get returns an object's content, or ErrNotFound.
+	Get(ctx context.Context, key string) ([]byte, error)
+	// Put stores an object whole or not at all, and has it durable on return.
+	// It does not keep body.
+	Put(ctx context.Context, key string, body []byte) error
+}

@@ -1,0 +1,77 @@
+package objectstore
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Schemes of URIs.
+const (
+	SchemeS3    = "s3"
+	SchemeLocal = "local"
+)
+
+// URI names an object, or a prefix of objects' keys, byte for byte: nothing in
+// it is percent-decoded.
+type URI struct {
+	Scheme string // SchemeS3 or SchemeLocal
+	Bucket string // empty for SchemeLocal
+	Key    string // without the '/' that follows the bucket
+}
+
+// ParseURI parses s3://bucket/key and local:///path.
+func ParseURI(s string) (URI, error) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return URI{}, fmt.Errorf("%q has no scheme: want s3://bucket/prefix or local:///directory/", s)
+	}
+	bucket, key, slash := strings.Cut(rest, "/")
+	switch scheme {
+	case SchemeS3:
+		if bucket == "" {
+			return URI{}, fmt.Errorf("%q names no bucket: want s3://bucket/prefix", s)
+		}
+		if strings.ContainsAny(bucket, "@:?#%\\ ") {
+			return URI{}, fmt.Errorf("%q has no valid bucket name: %q", s, bucket)
+		}
+	case SchemeLocal:
+		if bucket != "" || !slash {
+			return URI{}, fmt.Errorf("%q is no absolute path: want local:///directory/", s)
+		}
+		if err := checkLocalPath(key); err != nil {
+			return URI{}, fmt.Errorf("%q: %w", s, err)
+		}
+	default:
+		return URI{}, fmt.Errorf("%q has the unknown scheme %q: want s3 or local", s, scheme)
+	}
+	return URI{Scheme: scheme, Bucket: bucket, Key: key}, nil
+}
+
+// checkLocalPath refuses what the file system would read differently from how
+// keys are compared.
+func checkLocalPath(key string) error {
+	for part := range strings.SplitSeq(strings.TrimSuffix(key, "/"), "/") {
+		if part == "." || part == ".." || (part == "" && key != "") {
+			return fmt.Errorf("the path has an element %q", part)
+		}
+	}
+	if strings.ContainsRune(key, 0) {
+		return fmt.Errorf("the path holds a NUL byte")
+	}
+	return nil
+}
+
+// String is the inverse of ParseURI.
+func (u URI) String() string { return u.Scheme + "://" + u.Bucket + "/" + u.Key }
+
+// Join returns u with key appended to its own.
+func (u URI) Join(key string) URI {
+	u.Key += key
+	return u
+}
+
+// Contains reports whether every key that starts with o's starts with u's too,
+// in the same store.
+func (u URI) Contains(o URI) bool {
+	return u.Scheme == o.Scheme && u.Bucket == o.Bucket && strings.HasPrefix(o.Key, u.Key)
+}

@@ -1,0 +1,18 @@
+package partition
+
+// RangeMetadata describes a range: an immutable table of consecutive entries.
+type RangeMetadata struct {
+	ID            string `json:"id"`             // hash of the content, 64 hex digits
+	MinKey        string `json:"min_key"`        // first key
+	MaxKey        string `json:"max_key"`        // last key
+	Count         int64  `json:"count"`          // number of entries, at least 1
+	EstimatedSize uint64 `json:"estimated_size"` // the table's size in bytes as its writer estimated it before closing
+}
+
+// Cover is a durable record: the keys of Span are exactly those of Range, a
+// canonical range that is safely stored. A nil Range says that the span holds
+// no keys.
+type Cover struct {
+	Span
+	Range *RangeMetadata `json:"range,omitempty"`
+}
