@@ -1,0 +1,92 @@
+// Package namespace is where a repository's ranges and metaranges are stored:
+// one file for each content ID, at <storage namespace>/_lakefs/<id>.
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// directory holds every file of a namespace; the name is part of the format.
+const directory = "_lakefs"
+
+// Files are the files of one storage namespace. A file's ID is a hash of its
+// content, 64 lower-case hex digits, so that files never change and storing one
+// again is harmless. Files may be used concurrently.
+type Files struct {
+	store  objectstore.Store
+	prefix objectstore.URI
+}
+
+// New returns the files under uri, which lies in store. Slashes at either end
+// of the URI's key do not count, as in lakeFS: s3://bucket/repo and
+// s3://bucket/repo/ are one namespace.
+func New(store objectstore.Store, uri objectstore.URI) *Files {
+	uri.Key = strings.Trim(uri.Key, "/")
+	if uri.Key != "" {
+		uri.Key += "/"
+	}
+	return &Files{store: store, prefix: uri.Join(directory + "/")}
+}
+
+// Get returns the content of a file. A file that does not exist is
+// objectstore.ErrNotFound.
+func (f *Files) Get(ctx context.Context, id string) ([]byte, error) {
+	uri, err := f.uri(id)
+	if err != nil {
+		return nil, err
+	}
+	data, err := f.store.Get(ctx, uri.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", uri, err)
+	}
+	return data, nil
+}
+
+// Put stores a file whole or not at all, and has it durable on return. It does
+// not keep data.
+func (f *Files) Put(ctx context.Context, id string, data []byte) error {
+	uri, err := f.uri(id)
+	if err != nil {
+		return err
+	}
+	if err := f.store.Put(ctx, uri.Key, data); err != nil {
+		return fmt.Errorf("write %s: %w", uri, err)
+	}
+	return nil
+}
+
+// Has reports whether a file exists.
+func (f *Files) Has(ctx context.Context, id string) (bool, error) {
+	uri, err := f.uri(id)
+	if err != nil {
+		return false, err
+	}
+	_, err = f.store.Stat(ctx, uri.Key)
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", uri, err)
+	}
+	return true, nil
+}
+
+// uri returns where a file lives. IDs come from requests too, so nothing that
+// is not an ID may become a part of a path.
+func (f *Files) uri(id string) (objectstore.URI, error) {
+	if !ValidID(id) {
+		return objectstore.URI{}, fmt.Errorf("%q is not the ID of a range or metarange: want 64 hex digits", id)
+	}
+	return f.prefix.Join(id), nil
+}
+
+// ValidID reports whether id has the form of a content ID: 64 lower-case hex
+// digits.
+func ValidID(id string) bool {
+	return len(id) == 64 && strings.Trim(id, "0123456789abcdef") == ""
+}
