@@ -1,0 +1,45 @@
+// Package table is the file format of ranges and metaranges: an immutable
+// SSTable of records sorted by key, named by a hash of its content.
+//
+// A range holds one record per entry, under its destination key. A metarange
+// holds one record per range, under the range's last key. docs/format.md draws
+// both byte by byte; files are interchangeable with lakeFS's.
+package table
+
+import (
+	"errors"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// Kind says what a table's records are. It is stored in the table and is part
+// of its ID.
+type Kind string
+
+// The kinds of tables.
+const (
+	Ranges     Kind = "ranges"     // a range: records are entries
+	Metaranges Kind = "metaranges" // a metarange: records are ranges
+)
+
+// Names of the table properties.
+const (
+	propType          = "type"                 // the kind
+	propMinKey        = "min_key"              // first key
+	propMaxKey        = "max_key"              // last key
+	propCount         = "count"                // number of records, decimal
+	propEstimatedSize = "estimated_size_bytes" // before closing, decimal
+)
+
+// ErrCorrupt is wrapped by errors about bytes that are not a table, or not a
+// value, of this format. Reading the same bytes again does not help.
+var ErrCorrupt = errors.New("corrupt table")
+
+// Table is a finished table.
+type Table struct {
+	Meta partition.RangeMetadata // the ID and what the table holds; keys are "" and the count 0 if it holds nothing
+	Data []byte                  // the file
+}
+
+// Record is one record of a table.
+type Record struct{ Key, Value []byte }

@@ -1,0 +1,277 @@
+package table
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/ident"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// Field numbers of the message Entry, the data of a range's record.
+const (
+	entryAddress      = 1 // string
+	entryLastModified = 2 // Timestamp
+	entrySize         = 3 // int64
+	entryETag         = 4 // string
+	entryAddressType  = 6 // enum
+)
+
+// addressFull is the address type of an address that is a whole URI.
+const addressFull = 2
+
+// Field numbers of the message Timestamp.
+const (
+	timestampSeconds = 1 // int64
+	timestampNanos   = 2 // int32
+)
+
+// Field numbers of the message RangeData, the data of a metarange's record.
+const (
+	rangeMinKey        = 1 // bytes
+	rangeMaxKey        = 2 // bytes
+	rangeEstimatedSize = 3 // uint64
+	rangeCount         = 4 // int64
+)
+
+// AppendEntryValue appends to dst the record value of entry i of b: an imported
+// object with its full address, without metadata or content type. It allocates
+// only to grow dst.
+func AppendEntryValue(dst []byte, b entry.Batch, i int) []byte {
+	start := len(dst)
+	dst = ident.AppendInt64(dst, b.Size(i))
+	dst = ident.AppendString(dst, b.ETag(i))
+	dst = ident.AppendStringMap(dst, nil)
+	identity := sha256.Sum256(dst[start:])
+
+	dst = appendBytesField(dst[:start], entryAddress, b.Address(i))
+	dst = appendTimestampField(dst, entryLastModified, b.ModTime(i))
+	dst = appendVarintField(dst, entrySize, uint64(b.Size(i)))
+	dst = appendBytesField(dst, entryETag, b.ETag(i))
+	dst = appendVarintField(dst, entryAddressType, addressFull)
+	return insertIdentity(dst, start, identity[:])
+}
+
+// AppendRangeValue appends to dst the record value of r in a metarange; the
+// record's key is r.MaxKey.
+func AppendRangeValue(dst []byte, r partition.RangeMetadata) []byte {
+	start := len(dst)
+	dst = appendBytesField(dst, rangeMinKey, r.MinKey)
+	dst = appendBytesField(dst, rangeMaxKey, r.MaxKey)
+	dst = appendVarintField(dst, rangeEstimatedSize, r.EstimatedSize)
+	dst = appendVarintField(dst, rangeCount, uint64(r.Count))
+	return insertIdentity(dst, start, []byte(r.ID))
+}
+
+// DecodeEntry returns the entry that a range's record holds. Object metadata
+// and the content type, which only objects written through lakeFS have, are
+// skipped: who moves records between tables moves their bytes. An address that
+// is relative to a storage namespace wraps errors.ErrUnsupported, an undecodable
+// value wraps ErrCorrupt.
+func DecodeEntry(key, value []byte) (entry.Entry, error) {
+	e := entry.Entry{Key: string(key), ModTime: time.Unix(0, 0).UTC()}
+	var addressType uint64
+	_, data, err := splitValue(value)
+	if err == nil {
+		err = eachField(data, func(f field) error {
+			switch f.num {
+			case entryAddress:
+				return f.text(&e.Address)
+			case entryLastModified:
+				return f.timestamp(&e.ModTime)
+			case entrySize:
+				return f.int64(&e.Size)
+			case entryETag:
+				return f.text(&e.ETag)
+			case entryAddressType:
+				return f.varint(&addressType)
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return entry.Entry{}, fmt.Errorf("decode entry %q: %w: %w", key, ErrCorrupt, err)
+	}
+	if addressType != addressFull {
+		return entry.Entry{}, fmt.Errorf("decode entry %q: address type %d: %w", key, addressType, errors.ErrUnsupported)
+	}
+	return e, nil
+}
+
+// DecodeRange returns the range that a metarange's record value describes. An
+// undecodable value wraps ErrCorrupt.
+func DecodeRange(value []byte) (partition.RangeMetadata, error) {
+	var r partition.RangeMetadata
+	identity, data, err := splitValue(value)
+	if err == nil {
+		r.ID = string(identity)
+		err = eachField(data, func(f field) error {
+			switch f.num {
+			case rangeMinKey:
+				return f.text(&r.MinKey)
+			case rangeMaxKey:
+				return f.text(&r.MaxKey)
+			case rangeEstimatedSize:
+				return f.varint(&r.EstimatedSize)
+			case rangeCount:
+				return f.int64(&r.Count)
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return partition.RangeMetadata{}, fmt.Errorf("decode range: %w: %w", ErrCorrupt, err)
+	}
+	return r, nil
+}
+
+// insertIdentity completes the value that starts at dst[start:] and holds only
+// its data: it puts the identity and both lengths before the data. Moving the
+// data once costs less than computing its length beforehand.
+func insertIdentity(dst []byte, start int, identity []byte) []byte {
+	var buf [96]byte // longest: two lengths around the 64 hex digits of a range ID
+	head := binary.AppendVarint(buf[:0], int64(len(identity)))
+	head = append(head, identity...)
+	head = binary.AppendVarint(head, int64(len(dst)-start))
+	return slices.Insert(dst, start, head...)
+}
+
+// splitValue returns the two parts of a record value. What follows them is
+// ignored, as lakeFS does.
+func splitValue(value []byte) (identity, data []byte, err error) {
+	identity, rest, err := cutPart(value)
+	if err != nil {
+		return nil, nil, fmt.Errorf("identity: %w", err)
+	}
+	data, _, err = cutPart(rest)
+	if err != nil {
+		return nil, nil, fmt.Errorf("data: %w", err)
+	}
+	return identity, data, nil
+}
+
+// cutPart cuts off one part and the signed varint before it that is its length.
+func cutPart(b []byte) (part, rest []byte, err error) {
+	n, w := binary.Varint(b)
+	if w <= 0 {
+		return nil, nil, errors.New("no length")
+	}
+	if b = b[w:]; n < 0 || n > int64(len(b)) {
+		return nil, nil, fmt.Errorf("length %d of %d bytes", n, len(b))
+	}
+	return b[:n], b[n:], nil
+}
+
+// Fields of value zero are not written: proto3's canonical form, and so the one
+// that IDs are made of.
+
+func appendBytesField[S string | []byte](dst []byte, num protowire.Number, s S) []byte {
+	if len(s) == 0 {
+		return dst
+	}
+	dst = protowire.AppendTag(dst, num, protowire.BytesType)
+	dst = protowire.AppendVarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}
+
+func appendVarintField(dst []byte, num protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return dst
+	}
+	return protowire.AppendVarint(protowire.AppendTag(dst, num, protowire.VarintType), v)
+}
+
+// appendTimestampField appends a Timestamp of ns nanoseconds since the epoch.
+// The message is there even if it is empty: it is set, to the epoch.
+func appendTimestampField(dst []byte, num protowire.Number, ns int64) []byte {
+	t := time.Unix(0, ns) // nanoseconds count up from the second below, also before the epoch
+	dst = protowire.AppendTag(dst, num, protowire.BytesType)
+	at := len(dst)
+	dst = append(dst, 0) // one byte of length: the message is at most 17 bytes long
+	dst = appendVarintField(dst, timestampSeconds, uint64(t.Unix()))
+	dst = appendVarintField(dst, timestampNanos, uint64(t.Nanosecond()))
+	dst[at] = byte(len(dst) - at - 1)
+	return dst
+}
+
+// field is one field of a message.
+type field struct {
+	num protowire.Number
+	typ protowire.Type
+	raw []byte // the value, still encoded
+}
+
+// eachField calls f for each field of a message, in their order.
+func eachField(msg []byte, f func(field) error) error {
+	for len(msg) > 0 {
+		num, typ, n := protowire.ConsumeTag(msg)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		msg = msg[n:]
+		n = protowire.ConsumeFieldValue(num, typ, msg)
+		if n < 0 {
+			return fmt.Errorf("field %d: %w", num, protowire.ParseError(n))
+		}
+		if err := f(field{num, typ, msg[:n]}); err != nil {
+			return fmt.Errorf("field %d: %w", num, err)
+		}
+		msg = msg[n:]
+	}
+	return nil
+}
+
+func (f field) bytes() ([]byte, error) {
+	if f.typ != protowire.BytesType {
+		return nil, fmt.Errorf("wire type %d, want %d", f.typ, protowire.BytesType)
+	}
+	b, _ := protowire.ConsumeBytes(f.raw)
+	return b, nil
+}
+
+func (f field) text(to *string) error {
+	b, err := f.bytes()
+	*to = string(b)
+	return err
+}
+
+func (f field) varint(to *uint64) error {
+	if f.typ != protowire.VarintType {
+		return fmt.Errorf("wire type %d, want %d", f.typ, protowire.VarintType)
+	}
+	*to, _ = protowire.ConsumeVarint(f.raw)
+	return nil
+}
+
+func (f field) int64(to *int64) error {
+	var v uint64
+	err := f.varint(&v)
+	*to = int64(v)
+	return err
+}
+
+func (f field) timestamp(to *time.Time) error {
+	msg, err := f.bytes()
+	if err != nil {
+		return err
+	}
+	var sec, nano int64
+	err = eachField(msg, func(f field) error {
+		switch f.num {
+		case timestampSeconds:
+			return f.int64(&sec)
+		case timestampNanos:
+			return f.int64(&nano)
+		}
+		return nil
+	})
+	*to = time.Unix(sec, nano).UTC()
+	return err
+}
