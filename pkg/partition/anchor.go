@@ -1,5 +1,10 @@
 package partition
 
+import (
+	"errors"
+	"fmt"
+)
+
 // Breaks says where ranges end. lakeFS closes a range after key k once the
 // table's estimated size is at least MaxSize, or at least MinSize and k is an
 // anchor.
@@ -27,4 +32,19 @@ func (b Breaks) Anchor(key []byte) bool {
 // size is size bytes.
 func (b Breaks) EndsAfter(key []byte, size uint64) bool {
 	return size >= b.MinSize && (size >= b.MaxSize || b.Anchor(key))
+}
+
+// Validate names every setting that no range can be cut with.
+func (b Breaks) Validate() error {
+	var errs []error
+	if b.MaxSize < 1 {
+		errs = append(errs, fmt.Errorf("max_size_bytes is %d: want at least 1", b.MaxSize))
+	}
+	if b.MinSize > b.MaxSize {
+		errs = append(errs, fmt.Errorf("min_size_bytes %d exceeds max_size_bytes %d", b.MinSize, b.MaxSize))
+	}
+	if b.Raggedness < 1 {
+		errs = append(errs, fmt.Errorf("raggedness is %d: want at least 1", b.Raggedness))
+	}
+	return errors.Join(errs...)
 }

@@ -15,4 +15,7 @@ type RangeMetadata struct {
 type Cover struct {
 	Span
 	Range *RangeMetadata `json:"range,omitempty"`
+	// Cut is set once the partition that made the cover handed its keys after
+	// Cut to another one: whoever resumes it stops there.
+	Cut string `json:"cut,omitempty"`
 }

@@ -1,0 +1,176 @@
+package imports
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// Store keeps the records in the state bucket. Its methods may be called
+// concurrently, by any number of processes.
+type Store struct{ kv queue.KV }
+
+// NewStore returns the store on the state bucket.
+func NewStore(kv queue.KV) *Store { return &Store{kv: kv} }
+
+// Keys of the bucket: a record, and the import that a request last started.
+func recordKey(id string) string { return "i." + id }
+
+func requestKey(r Record) string {
+	text, _ := json.Marshal([]any{r.Request, r.Job.Paths}) // strings and maps of them always encode
+	return fmt.Sprintf("r.%x", sha256.Sum256(text))
+}
+
+// maxContenders bounds how often a compare-and-swap is tried: each lost round
+// means that another process made a transition, of which an import has few.
+const maxContenders = 50
+
+// Create stores a new record; one with its ID that is there already stays.
+func (s *Store) Create(ctx context.Context, r Record) error {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode import %s: %w", r.Job.ImportID, err)
+	}
+	if _, err := s.kv.Create(ctx, recordKey(r.Job.ImportID), value); err != nil && !errors.Is(err, queue.ErrConflict) {
+		return fmt.Errorf("store import %s: %w", r.Job.ImportID, err)
+	}
+	return nil
+}
+
+// Get returns the record of an import, or a NotFound fault.
+func (s *Store) Get(ctx context.Context, id string) (Record, error) {
+	r, _, err := s.get(ctx, id)
+	return r, err
+}
+
+func (s *Store) get(ctx context.Context, id string) (Record, uint64, error) {
+	value, rev, err := s.kv.Get(ctx, recordKey(id))
+	if errors.Is(err, queue.ErrNotFound) {
+		return Record{}, 0, fault.Missing("import " + id)
+	}
+	if err != nil {
+		return Record{}, 0, fmt.Errorf("read import %s: %w", id, err)
+	}
+	var r Record
+	if err := json.Unmarshal(value, &r); err != nil {
+		return Record{}, 0, fmt.Errorf("decode import %s: %w", id, err)
+	}
+	return r, rev, nil
+}
+
+// Apply makes one transition by compare-and-swap and returns the record after
+// it. An error of the transition ends it unchanged.
+func (s *Store) Apply(ctx context.Context, id string, transition func(Record) (Record, error)) (Record, error) {
+	for range maxContenders {
+		old, rev, err := s.get(ctx, id)
+		if err != nil {
+			return Record{}, err
+		}
+		next, err := transition(old)
+		if err != nil {
+			return old, err
+		}
+		if reflect.DeepEqual(old, next) {
+			return old, nil
+		}
+		value, err := json.Marshal(next)
+		if err != nil {
+			return old, fmt.Errorf("encode import %s: %w", id, err)
+		}
+		switch _, err = s.kv.Update(ctx, recordKey(id), value, rev); {
+		case err == nil:
+			return next, nil
+		case !errors.Is(err, queue.ErrConflict):
+			return old, fmt.Errorf("store import %s: %w", id, err)
+		}
+	}
+	return Record{}, fmt.Errorf("store import %s: lost %d rounds of compare-and-swap", id, maxContenders)
+}
+
+// Claim stores r as the import that its request has running, unless one is
+// running already; it returns the ID of the one that is. The same request made
+// twice, at once or after a lost answer, is one import.
+func (s *Store) Claim(ctx context.Context, r Record) (id string, err error) {
+	for range maxContenders {
+		id, err := s.claim(ctx, r)
+		if err == nil {
+			return id, nil
+		}
+		if !errors.Is(err, queue.ErrConflict) {
+			return "", fmt.Errorf("start import: %w", err)
+		}
+	}
+	return "", fmt.Errorf("start import: lost %d rounds of compare-and-swap", maxContenders)
+}
+
+func (s *Store) claim(ctx context.Context, r Record) (string, error) {
+	key := requestKey(r)
+	value, rev, err := s.kv.Get(ctx, key)
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		_, err = s.kv.Create(ctx, key, []byte(r.Job.ImportID))
+	case err == nil:
+		var running bool
+		if running, err = s.adopt(ctx, string(value), r); running || err != nil {
+			return string(value), err
+		}
+		_, err = s.kv.Update(ctx, key, []byte(r.Job.ImportID), rev)
+	}
+	if err != nil {
+		return "", err
+	}
+	return r.Job.ImportID, s.Create(ctx, r)
+}
+
+// adopt reports whether the import runs. Where a process named it in the
+// request's key and died before it stored the record, it is stored now: it may
+// have been a moment from doing so, and two imports must not come of it.
+func (s *Store) adopt(ctx context.Context, id string, r Record) (running bool, err error) {
+	old, err := s.Get(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		r.Job.ImportID = id
+		return true, s.Create(ctx, r)
+	}
+	return err == nil && !old.State.Ended(), err
+}
+
+// IDs returns the IDs of all imports that are kept.
+func (s *Store) IDs(ctx context.Context) ([]string, error) {
+	keys, err := s.kv.Keys(ctx, recordKey(""))
+	if err != nil {
+		return nil, fmt.Errorf("list imports: %w", err)
+	}
+	for i, key := range keys {
+		keys[i] = strings.TrimPrefix(key, recordKey(""))
+	}
+	return keys, nil
+}
+
+// Delete forgets an import that has ended.
+func (s *Store) Delete(ctx context.Context, r Record) error {
+	key := requestKey(r)
+	value, _, err := s.kv.Get(ctx, key)
+	if err == nil && string(value) == r.Job.ImportID {
+		err = s.kv.Delete(ctx, key)
+	}
+	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("delete the request of import %s: %w", r.Job.ImportID, err)
+	}
+	if err := s.kv.Delete(ctx, recordKey(r.Job.ImportID)); err != nil {
+		return fmt.Errorf("delete import %s: %w", r.Job.ImportID, err)
+	}
+	return nil
+}
+
+// Watch returns a channel that ticks after the record of an import may have
+// changed, until ctx ends. It is a hint: read the record again now and then.
+func (s *Store) Watch(ctx context.Context, id string) (<-chan struct{}, error) {
+	return s.kv.Watch(ctx, recordKey(id))
+}

@@ -1,0 +1,56 @@
+package partition
+
+// Owned narrows a listing that starts after a partition's After to the keys
+// that the partition owns: (A(After), A(Upto)]. It is for one goroutine.
+type Owned struct {
+	p        Partition
+	breaks   Breaks
+	dropping bool // A(After) has not been met yet
+	start    string
+}
+
+// Owned returns the narrowing of a listing to p.
+func (p Partition) Owned(breaks Breaks) *Owned {
+	return &Owned{p: p, breaks: breaks, dropping: !p.Aligned, start: p.After}
+}
+
+// Start returns A(After), the boundary at which the owned keys start, once it
+// is known.
+func (o *Owned) Start() (boundary string, known bool) { return o.start, !o.dropping }
+
+// Upto returns where the partition ends, as of the last Cut.
+func (o *Owned) Upto() string { return o.p.Upto }
+
+// Cut gives the keys after A(upto) away. The caller has made sure that upto
+// lies after every key taken so far and before the present Upto, and that
+// somebody else has the partition that starts there.
+func (o *Owned) Cut(upto string) { o.p.Upto, o.p.UptoAligned = upto, false }
+
+// Take takes the next n keys of the listing, of which key(i) is the i-th, and
+// returns those that are owned as [from, to), from 0 on. If end is true, no
+// later key is owned: the range that is open after key to-1, if one is, ends
+// there. A partition whose Upto is aligned ends with a range instead; see
+// Partition.EndsAt.
+func (o *Owned) Take(n int, key func(int) []byte) (from, to int, end bool) {
+	for o.dropping {
+		if from == n {
+			return n, n, false
+		}
+		k := key(from)
+		if o.p.Upto != "" && string(k) > o.p.Upto {
+			return from, from, true
+		}
+		if from++; o.breaks.Anchor(k) {
+			o.dropping, o.start = false, string(k)
+		}
+	}
+	if o.p.Upto == "" || o.p.UptoAligned || n == 0 || string(key(n-1)) <= o.p.Upto {
+		return from, n, false
+	}
+	for i := from; i < n; i++ {
+		if k := key(i); string(k) > o.p.Upto && o.breaks.Anchor(k) {
+			return from, i + 1, true
+		}
+	}
+	return from, n, false
+}

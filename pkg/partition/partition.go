@@ -1,0 +1,86 @@
+package partition
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
+// New returns the partition of an import's span whose ID says just that, so
+// that making it twice gives one message.
+func New(importID string, span Span, aligned, uptoAligned bool) Partition {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %t %t", span.After, span.Upto, aligned, uptoAligned))
+	return Partition{
+		ID:       hex.EncodeToString(sum[:12]),
+		ImportID: importID,
+		Span:     span,
+		Aligned:  aligned || span.After == "", UptoAligned: uptoAligned && span.Upto != "",
+	}
+}
+
+// Plan returns the first partitions of an import: the key space cut at cuts,
+// which increase strictly.
+func Plan(importID string, cuts []string) []Partition {
+	parts := make([]Partition, 0, len(cuts)+1)
+	after := ""
+	for _, cut := range cuts {
+		parts = append(parts, New(importID, Span{After: after, Upto: cut}, false, false))
+		after = cut
+	}
+	return append(parts, New(importID, Span{After: after}, false, false))
+}
+
+// Uncovered returns the partitions that would cover the gaps of a fold, less
+// the gaps that a partition in outstanding, queued or running, will cover. Both
+// ends of a gap are range boundaries or open.
+func Uncovered(importID string, gaps []Span, outstanding []Partition) []Partition {
+	held := make([]bool, len(gaps))
+	for _, p := range outstanding {
+		for i, gap := range gaps {
+			held[i] = held[i] || p.Overlaps(gap)
+		}
+		if i := p.overrun(gaps); i >= 0 {
+			held[i] = true
+		}
+	}
+	var parts []Partition
+	for i, gap := range gaps {
+		if !held[i] {
+			parts = append(parts, New(importID, gap, true, true))
+		}
+	}
+	return parts
+}
+
+// overrun returns the index of the gap into which p writes on past its Upto,
+// through the next anchor: the first that reaches beyond Upto. It is -1 if
+// there is none.
+func (p Partition) overrun(gaps []Span) int {
+	if p.UptoAligned || p.Upto == "" {
+		return -1
+	}
+	return slices.IndexFunc(gaps, func(g Span) bool { return g.Upto == "" || g.Upto > p.Upto })
+}
+
+// Resume returns what is left of p after its last cover, and whether anything
+// is.
+func (p Partition) Resume(last Cover, breaks Breaks) (rest Partition, left bool) {
+	if last.Cut != "" {
+		p.Upto, p.UptoAligned = last.Cut, false
+	}
+	p.After, p.Aligned = last.Upto, true
+	return p, last.Upto != "" && !p.EndsAt(last.Upto, breaks)
+}
+
+// EndsAt reports whether the range boundary is where p ends.
+func (p Partition) EndsAt(boundary string, breaks Breaks) bool {
+	switch {
+	case p.Upto == "":
+		return false
+	case p.UptoAligned:
+		return boundary >= p.Upto
+	default:
+		return boundary > p.Upto && breaks.Anchor([]byte(boundary))
+	}
+}
