@@ -1,0 +1,230 @@
+// Package localstore is the objectstore.Store of this machine's file system,
+// confined to the directories that it is given.
+//
+// The objects are the regular files; their keys are their absolute paths less
+// the first '/'. Symbolic links and other special files are no objects and are
+// never followed. The allowed directories themselves may be reached through
+// links, what lies below them may not: every file has one key.
+package localstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Store is the file system below some directories; see objectstore.Store. It
+// is safe for concurrent use, also by several processes. An object's ETag is
+// the MD5 of its content in hex, so listing reads every file that it lists.
+type Store struct {
+	allowed []string // absolute, clean
+	log     *slog.Logger
+}
+
+var _ objectstore.Store = (*Store)(nil)
+
+// New returns a store of the files below the allowed directories, which must
+// exist; without any, every path is objectstore.ErrRefused.
+func New(allowed []string, log *slog.Logger) (*Store, error) {
+	s := &Store{log: log}
+	for _, dir := range allowed {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, fmt.Errorf("allowed directory %q: %w", dir, err)
+		}
+		info, err := os.Stat(abs)
+		if err != nil {
+			return nil, fmt.Errorf("allowed directory %q: %w", dir, err)
+		}
+		if !info.IsDir() {
+			return nil, fmt.Errorf("allowed directory %q is not a directory", dir)
+		}
+		s.allowed = append(s.allowed, abs)
+	}
+	return s, nil
+}
+
+// Check returns objectstore.ErrRefused if the directory of a key or prefix lies
+// outside of the allowed ones or behind a symbolic link. It need not exist.
+func (s *Store) Check(key string) error {
+	dir, _ := split(key)
+	d, err := s.open(dir)
+	if err != nil {
+		return err
+	}
+	return d.root.Close()
+}
+
+// List implements objectstore.Store. A file that is gone by the time it is read
+// is left out, like one that was deleted before.
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+	return func(yield func([]objectstore.Object, error) bool) {
+		w := &walk{after: after, yield: yield}
+		err := s.list(ctx, w, prefix)
+		if w.skipped > 0 {
+			s.log.DebugContext(ctx, "listing left out links and special files", "count", w.skipped)
+		}
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(nil, fmt.Errorf("list local:///%s: %w", prefix, err))
+		}
+	}
+}
+
+func (s *Store) list(ctx context.Context, w *walk, prefix string) error {
+	dir, name := split(prefix)
+	d, err := s.openExisting(dir)
+	if err != nil {
+		return err
+	}
+	defer d.root.Close() //nolint:errcheck // only read from
+	if err := w.dir(ctx, d.root, dir, name); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+// Stat implements objectstore.Store. It reads the whole file.
+func (s *Store) Stat(ctx context.Context, key string) (objectstore.Object, error) {
+	dir, name := split(key)
+	d, err := s.openExisting(dir)
+	if err != nil {
+		return objectstore.Object{}, fmt.Errorf("stat local:///%s: %w", key, err)
+	}
+	defer d.root.Close() //nolint:errcheck // only read from
+	o, ok, err := describe(ctx, d.root, key, name)
+	if err == nil && !ok {
+		err = objectstore.ErrNotFound
+	}
+	if err != nil {
+		return objectstore.Object{}, fmt.Errorf("stat local:///%s: %w", key, err)
+	}
+	return o, nil
+}
+
+// Get implements objectstore.Store.
+func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
+	body, err := s.get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("get local:///%s: %w", key, err)
+	}
+	return body, nil
+}
+
+func (s *Store) get(ctx context.Context, key string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	dir, name := split(key)
+	d, err := s.openExisting(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.root.Close() //nolint:errcheck // only read from
+	f, _, ok, err := openRegular(d.root, name)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, objectstore.ErrNotFound
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	return io.ReadAll(f)
+}
+
+// tempPrefix begins the names of files that are being written. They are no
+// objects: a crash may leave one behind, and it must not be imported.
+const tempPrefix = ".rangefleet-tmp-"
+
+// Put implements objectstore.Store: the file appears under its name once its
+// content is on disk. Missing directories are made.
+func (s *Store) Put(ctx context.Context, key string, body []byte) error {
+	if err := s.put(ctx, key, body); err != nil {
+		return fmt.Errorf("put local:///%s: %w", key, err)
+	}
+	return nil
+}
+
+func (s *Store) put(ctx context.Context, key string, body []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	dir, name := split(key)
+	if name == "" || name == "." || name == ".." || strings.HasPrefix(name, tempPrefix) {
+		return fmt.Errorf("%q cannot be the name of an object: %w", name, objectstore.ErrRefused)
+	}
+	d, err := s.open(dir)
+	if err != nil {
+		return err
+	}
+	d, err = d.make()
+	if err != nil {
+		return err
+	}
+	defer d.root.Close() //nolint:errcheck // what was written is synced
+	temp := tempPrefix + rand.Text()
+	if err := writeSynced(d.root, temp, body); err != nil {
+		return errors.Join(classify(err), ignoreMissing(d.root.Remove(temp)))
+	}
+	if err := d.root.Rename(temp, name); err != nil {
+		return errors.Join(classify(err), ignoreMissing(d.root.Remove(temp)))
+	}
+	return syncDir(d.root)
+}
+
+func writeSynced(root *os.Root, name string, body []byte) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(body); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
+}
+
+func syncDir(root *os.Root) error {
+	f, err := root.Open(".")
+	if err != nil {
+		return classify(err)
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// classify wraps err in objectstore's error of the same meaning, if there is one.
+func classify(err error) error {
+	for _, missing := range []error{fs.ErrNotExist, syscall.ENOTDIR} {
+		if errors.Is(err, missing) {
+			return fmt.Errorf("%w: %w", objectstore.ErrNotFound, err)
+		}
+	}
+	for _, refused := range []error{
+		fs.ErrPermission, fs.ErrExist, syscall.EINVAL,
+		syscall.EISDIR, syscall.ENAMETOOLONG, syscall.EROFS, syscall.ELOOP, syscall.ENOTEMPTY,
+	} {
+		if errors.Is(err, refused) {
+			return fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
+		}
+	}
+	return err
+}

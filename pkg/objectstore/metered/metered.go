@@ -1,0 +1,135 @@
+// Package metered decorates an objectstore.Store with metrics. Beneath retries
+// it sees every try.
+package metered
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Meter decorates stores; all of them share its metrics. It is safe for
+// concurrent use.
+type Meter struct {
+	seconds *prometheus.HistogramVec
+	listed  prometheus.Counter
+	put     prometheus.Counter
+}
+
+// Outcomes of a call, as the histogram's label has them.
+const (
+	outcomeOK         = "ok"
+	outcomeNotFound   = "not_found"
+	outcomeRefused    = "refused"
+	outcomeBadListing = "bad_listing"
+	outcomeCanceled   = "canceled"
+	outcomeError      = "error"
+)
+
+// New returns a Meter with its metrics registered.
+func New(reg prometheus.Registerer) *Meter {
+	auto := promauto.With(reg)
+	m := &Meter{
+		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "rangefleet_objectstore_request_duration_seconds",
+			Help:    "Time of one call to an object store; of a listing, of one page.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 18), // 1 ms to 131 s: a LIST may take two minutes
+		}, []string{"operation", "outcome"}),
+		listed: auto.NewCounter(prometheus.CounterOpts{
+			Name: "rangefleet_objectstore_objects_listed_total",
+			Help: "Objects in the pages that object stores listed.",
+		}),
+		put: auto.NewCounter(prometheus.CounterOpts{
+			Name: "rangefleet_objectstore_put_bytes_total",
+			Help: "Bytes stored in object stores.",
+		}),
+	}
+	for _, op := range []string{"list", "stat", "get", "put"} {
+		m.seconds.WithLabelValues(op, outcomeOK)
+		m.seconds.WithLabelValues(op, outcomeError)
+	}
+	return m
+}
+
+// Wrap returns s with metrics.
+func (m *Meter) Wrap(s objectstore.Store) objectstore.Store { return &store{m, s} }
+
+type store struct {
+	*Meter
+	next objectstore.Store
+}
+
+var _ objectstore.Store = (*store)(nil)
+
+// List implements objectstore.Store. The consumer's time does not count.
+func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+	return func(yield func([]objectstore.Object, error) bool) {
+		start, empty := time.Now(), true
+		for page, err := range s.next.List(ctx, prefix, after) {
+			empty = false
+			s.observe("list", start, err)
+			s.listed.Add(float64(len(page)))
+			if !yield(page, err) {
+				return
+			}
+			start = time.Now()
+		}
+		if empty {
+			s.observe("list", start, nil)
+		}
+	}
+}
+
+// Stat implements objectstore.Store.
+func (s *store) Stat(ctx context.Context, key string) (objectstore.Object, error) {
+	start := time.Now()
+	o, err := s.next.Stat(ctx, key)
+	s.observe("stat", start, err)
+	return o, err
+}
+
+// Get implements objectstore.Store.
+func (s *store) Get(ctx context.Context, key string) ([]byte, error) {
+	start := time.Now()
+	body, err := s.next.Get(ctx, key)
+	s.observe("get", start, err)
+	return body, err
+}
+
+// Put implements objectstore.Store.
+func (s *store) Put(ctx context.Context, key string, body []byte) error {
+	start := time.Now()
+	err := s.next.Put(ctx, key, body)
+	s.observe("put", start, err)
+	if err == nil {
+		s.put.Add(float64(len(body)))
+	}
+	return err
+}
+
+func (m *Meter) observe(op string, start time.Time, err error) {
+	m.seconds.WithLabelValues(op, outcome(err)).Observe(time.Since(start).Seconds())
+}
+
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return outcomeOK
+	case errors.Is(err, objectstore.ErrNotFound):
+		return outcomeNotFound
+	case errors.Is(err, objectstore.ErrRefused):
+		return outcomeRefused
+	case errors.Is(err, objectstore.ErrBadListing):
+		return outcomeBadListing
+	case errors.Is(err, context.Canceled):
+		return outcomeCanceled
+	default:
+		return outcomeError
+	}
+}

@@ -1,0 +1,213 @@
+// Package retry decorates an objectstore.Store so that errors that may pass are
+// tried again: a listing goes on after the last key that it handed over, any
+// other call is repeated.
+package retry
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Policy says how often and how fast errors are met with another try.
+type Policy struct {
+	Attempts int           // tries of one call, or of one page of a listing; at least 1
+	Base     time.Duration // upper bound of the first delay; it doubles with each further one
+	Max      time.Duration // upper bound of all delays
+	Timeout  time.Duration // deadline of one try, or of one page of a listing; 0: none
+
+	// Sleep waits for d or until ctx ends, and then returns its error. Nil is
+	// the real clock.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Jitter returns a random duration in [0, d). Nil is a random source of the
+	// process. d is at least 1.
+	Jitter func(d time.Duration) time.Duration
+}
+
+// DefaultPolicy gives a store up to a quarter of a minute to come back.
+var DefaultPolicy = Policy{Attempts: 6, Base: 500 * time.Millisecond, Max: 10 * time.Second}
+
+// Retrier decorates stores. It is safe for concurrent use.
+type Retrier struct {
+	policy  Policy
+	retries *prometheus.CounterVec
+}
+
+// Operations, as the metric's label has them.
+const (
+	opList = "list"
+	opStat = "stat"
+	opGet  = "get"
+	opPut  = "put"
+)
+
+// New returns a Retrier that counts its retries in
+// rangefleet_objectstore_retries_total.
+func New(p Policy, reg prometheus.Registerer) *Retrier {
+	if p.Sleep == nil {
+		p.Sleep = sleep
+	}
+	if p.Jitter == nil {
+		p.Jitter = rand.N[time.Duration]
+	}
+	r := &Retrier{policy: p, retries: promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+		Name: "rangefleet_objectstore_retries_total",
+		Help: "Calls to object stores that were tried again after a transient error.",
+	}, []string{"operation"})}
+	for _, op := range []string{opList, opStat, opGet, opPut} {
+		r.retries.WithLabelValues(op)
+	}
+	return r
+}
+
+// Wrap returns s with retries.
+func (r *Retrier) Wrap(s objectstore.Store) objectstore.Store { return &store{r, s} }
+
+type store struct {
+	*Retrier
+	next objectstore.Store
+}
+
+var _ objectstore.Store = (*store)(nil)
+
+// List implements objectstore.Store. A page that was handed over is never
+// handed over again, and refills the tries.
+func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+	return func(yield func([]objectstore.Object, error) bool) {
+		after := after
+		for failures := 0; ; {
+			var failure error
+			for page, err := range s.listOnce(ctx, prefix, after) {
+				if err != nil {
+					failure = err
+					break
+				}
+				failures, after = 0, page[len(page)-1].Key
+				if !yield(page, nil) {
+					return
+				}
+			}
+			if failure == nil {
+				return
+			}
+			failures++
+			if err := s.pause(ctx, opList, failures, failure); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
+}
+
+// listOnce is the decorated List with the policy's deadline for each page. The
+// time that the consumer takes for a page does not count.
+func (s *store) listOnce(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+	if s.policy.Timeout <= 0 {
+		return s.next.List(ctx, prefix, after)
+	}
+	return func(yield func([]objectstore.Object, error) bool) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		late := time.AfterFunc(s.policy.Timeout, func() { cancel(context.DeadlineExceeded) })
+		defer late.Stop()
+		for page, err := range s.next.List(ctx, prefix, after) {
+			late.Stop()
+			if !yield(page, err) {
+				return
+			}
+			late.Reset(s.policy.Timeout)
+		}
+	}
+}
+
+// Stat implements objectstore.Store.
+func (s *store) Stat(ctx context.Context, key string) (o objectstore.Object, err error) {
+	err = s.repeat(ctx, opStat, func(ctx context.Context) error {
+		o, err = s.next.Stat(ctx, key)
+		return err
+	})
+	return o, err
+}
+
+// Get implements objectstore.Store.
+func (s *store) Get(ctx context.Context, key string) (body []byte, err error) {
+	err = s.repeat(ctx, opGet, func(ctx context.Context) error {
+		body, err = s.next.Get(ctx, key)
+		return err
+	})
+	return body, err
+}
+
+// Put implements objectstore.Store.
+func (s *store) Put(ctx context.Context, key string, body []byte) error {
+	return s.repeat(ctx, opPut, func(ctx context.Context) error { return s.next.Put(ctx, key, body) })
+}
+
+func (s *store) repeat(ctx context.Context, op string, call func(context.Context) error) error {
+	for failures := 1; ; failures++ {
+		err := s.try(ctx, call)
+		if err == nil {
+			return nil
+		}
+		if err := s.pause(ctx, op, failures, err); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *store) try(ctx context.Context, call func(context.Context) error) error {
+	if s.policy.Timeout <= 0 {
+		return call(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.policy.Timeout)
+	defer cancel()
+	return call(ctx)
+}
+
+// pause waits before the next try, or returns the error to end with: the cause
+// if it is permanent or the tries are used up, that of the context if it ended.
+func (r *Retrier) pause(ctx context.Context, op string, failures int, cause error) error {
+	switch {
+	case objectstore.Permanent(cause):
+		return cause
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	case failures >= r.policy.Attempts:
+		return fmt.Errorf("after %d tries: %w", failures, cause)
+	}
+	r.retries.WithLabelValues(op).Inc()
+	if err := r.policy.Sleep(ctx, r.policy.delay(failures)); err != nil {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return nil
+}
+
+// delay returns how long to wait after so many failures: full jitter, so that
+// workers that failed together do not come back together.
+func (p Policy) delay(failures int) time.Duration {
+	bound := p.Base
+	for range failures - 1 {
+		if bound *= 2; bound >= p.Max {
+			break
+		}
+	}
+	return p.Jitter(max(1, min(bound, p.Max)))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

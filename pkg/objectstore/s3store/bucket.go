@@ -1,0 +1,95 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Bucket is the store of one bucket; see objectstore.Store. It is safe for
+// concurrent use.
+type Bucket struct {
+	client *Client
+	name   string
+}
+
+var _ objectstore.Store = (*Bucket)(nil)
+
+// List implements objectstore.Store.
+func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+	return func(yield func([]objectstore.Object, error) bool) {
+		for after := after; ; {
+			page, err := b.fetch(ctx, prefix, after, b.client.pageSize)
+			if err == nil {
+				page.objects, err = page.check(prefix, after)
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("list %s after %q: %w", b.uri(prefix), after, err))
+				return
+			}
+			if n := len(page.objects); n > 0 {
+				after = page.objects[n-1].Key
+				if !yield(page.objects, nil) {
+					return
+				}
+			}
+			if !page.truncated {
+				return
+			}
+		}
+	}
+}
+
+// Stat implements objectstore.Store. It asks with a LIST call, whose answer is
+// an object's ModTime as listings have it (HEAD rounds it to seconds), and, on
+// errors, S3's own words (HEAD has no body). The key itself is the first of all
+// keys that start with it.
+func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, error) {
+	page, err := b.fetch(ctx, key, "", aws.Int32(1))
+	if err != nil {
+		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), err)
+	}
+	if len(page.objects) == 0 || page.objects[0].Key != key {
+		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), objectstore.ErrNotFound)
+	}
+	return page.objects[0], nil
+}
+
+// Get implements objectstore.Store.
+func (b *Bucket) Get(ctx context.Context, key string) ([]byte, error) {
+	out, err := b.client.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", b.uri(key), classify(ctx, err))
+	}
+	defer out.Body.Close() //nolint:errcheck // the body was read to its end or is given up
+	var body bytes.Buffer
+	const trusted = 64 << 20 // a length beyond this must be met by bytes before memory is taken for it
+	body.Grow(int(min(aws.ToInt64(out.ContentLength), trusted)) + bytes.MinRead)
+	if _, err := body.ReadFrom(out.Body); err != nil {
+		return nil, fmt.Errorf("read %s: %w", b.uri(key), classify(ctx, err))
+	}
+	return body.Bytes(), nil
+}
+
+// Put implements objectstore.Store. The body is sent again from its start on a
+// retry; S3 keeps it whole or not at all.
+func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {
+	_, err := b.client.s3.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &b.name, Key: &key,
+		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
+	})
+	if err != nil {
+		return fmt.Errorf("put %s: %w", b.uri(key), classify(ctx, err))
+	}
+	return nil
+}
+
+func (b *Bucket) uri(key string) objectstore.URI {
+	return objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: b.name, Key: key}
+}

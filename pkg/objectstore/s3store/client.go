@@ -1,0 +1,139 @@
+// Package s3store is the objectstore.Store of a bucket in S3, or in a store that
+// speaks its protocol.
+//
+// Stores that speak the protocol differ in how well they keep it, so a listing
+// trusts as little as it can: every page asks for what lies after the last key
+// of the page before (continuation tokens lose keys on some stores), and a page
+// that is not strictly in order, repeats old keys or brings nothing new ends the
+// listing with objectstore.ErrBadListing.
+package s3store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Config says which S3 service is used and how. The zero value is AWS with the
+// SDK's default chain for region and credentials.
+type Config struct {
+	Endpoint        string // URL of the service; "" is AWS's own
+	Region          string // "": from the SDK's default chain, and without one us-east-1
+	ForcePathStyle  bool   // the bucket goes into the path, not into the host name
+	AccessKeyID     string // "" with an empty SecretAccessKey: the SDK's default chain
+	SecretAccessKey string // never logged
+
+	PageSize       int32         // keys asked for in one LIST call, at most 1000; 0 is the store's own limit
+	Attempts       int           // tries of one call before its error is returned; 0 is 3
+	AttemptTimeout time.Duration // deadline of one try, its body included; 0 is 3 minutes
+}
+
+// Defaults of Config. A LIST over millions of delete markers has been seen to
+// take two minutes, so the deadline of a try lies beyond that.
+const (
+	defaultRegion         = "us-east-1"
+	defaultAttempts       = 3
+	defaultAttemptTimeout = 3 * time.Minute
+	connectTimeout        = 10 * time.Second
+	idleConnections       = 64 // kept for the next calls; the SDK's 10 would close most of a worker's
+)
+
+// directoryBucketSuffix ends the names of S3 directory buckets.
+const directoryBucketSuffix = "--x-s3"
+
+// Client is the connection to one S3 service. It is safe for concurrent use and
+// keeps a pool of connections, so one a process is enough.
+type Client struct {
+	s3       *s3.Client
+	pageSize *int32
+}
+
+// New returns a client, having found credentials once: without any, the error is
+// objectstore.ErrRefused. It sends nothing to S3.
+func New(ctx context.Context, cfg Config) (*Client, error) {
+	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
+		return nil, fmt.Errorf("S3 credentials need both an access key ID and a secret access key: %w", objectstore.ErrRefused)
+	}
+	awsCfg, err := config.LoadDefaultConfig(ctx, loadOptions(cfg)...)
+	if err != nil {
+		return nil, fmt.Errorf("load the S3 configuration: %w", err)
+	}
+	awsCfg.Region = cmp.Or(awsCfg.Region, defaultRegion)
+	if _, err := awsCfg.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("find S3 credentials: %w", ctx.Err())
+		}
+		return nil, fmt.Errorf("find S3 credentials: %w: %w", objectstore.ErrRefused, err)
+	}
+	c := &Client{s3: s3.NewFromConfig(awsCfg, func(o *s3.Options) {
+		o.UsePathStyle = cfg.ForcePathStyle
+		if cfg.Endpoint != "" {
+			o.BaseEndpoint = aws.String(cfg.Endpoint)
+		}
+	})}
+	if cfg.PageSize > 0 {
+		c.pageSize = aws.Int32(cfg.PageSize)
+	}
+	return c, nil
+}
+
+func loadOptions(cfg Config) []func(*config.LoadOptions) error {
+	// Only a buildable client lets the SDK add the CA bundle that its
+	// environment may name.
+	client := awshttp.NewBuildableClient().
+		WithTimeout(cmp.Or(cfg.AttemptTimeout, defaultAttemptTimeout)).
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConns, t.MaxIdleConnsPerHost = idleConnections, idleConnections
+		})
+	opts := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(client),
+		config.WithRetryer(func() aws.Retryer { return newRetryer(cmp.Or(cfg.Attempts, defaultAttempts)) }),
+		// Trailing checksums are refused by many stores that are not AWS.
+		// Bodies are still covered by the SHA-256 of the signature.
+		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
+		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
+	}
+	if cfg.Region != "" {
+		opts = append(opts, config.WithRegion(cfg.Region))
+	}
+	if cfg.AccessKeyID != "" {
+		opts = append(opts, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, "")))
+	}
+	return opts
+}
+
+// newRetryer returns the SDK's standard retryer, whose delays have full jitter
+// and whose token bucket stops a fleet's retries from feeding an overload.
+func newRetryer(attempts int) aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = attempts
+		o.Retryables = append(o.Retryables, retry.RetryableHTTPStatusCode{
+			Codes: map[int]struct{}{http.StatusTooManyRequests: {}},
+		})
+	})
+}
+
+// Bucket returns the store of a bucket, whether or not the bucket exists.
+// Directory buckets are objectstore.ErrRefused: they do not list in key order.
+func (c *Client) Bucket(name string) (*Bucket, error) {
+	if strings.HasSuffix(name, directoryBucketSuffix) {
+		return nil, fmt.Errorf("bucket %q is an S3 directory bucket, which lists its keys in no order: %w",
+			name, objectstore.ErrRefused)
+	}
+	return &Bucket{client: c, name: name}, nil
+}

@@ -1,0 +1,63 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// transientCodes are error codes that a later try may not meet although their
+// HTTP status, below 500, says that the request is at fault: the store gave up
+// waiting, the body was damaged on its way, or the caller is too fast.
+var transientCodes = []string{
+	"BadDigest", "IncompleteBody", "OperationAborted", "RequestTimeout", "RequestTimeoutException",
+	"XAmzContentSHA256Mismatch", "SlowDown", "Throttling", "ThrottlingException", "ThrottledException",
+	"RequestThrottled", "RequestThrottledException", "RequestLimitExceeded", "TooManyRequestsException",
+	"BandwidthLimitExceeded",
+}
+
+// classify tells of an SDK error what objectstore's callers need to know, in the
+// words of S3: its code, its message and the request's ID.
+func classify(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	var response *awshttp.ResponseError
+	if !errors.As(err, &response) {
+		return err // nothing came back: transient
+	}
+	status, code, words := response.HTTPStatusCode(), "", err.Error()
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+		words = fmt.Sprintf("%s: %s (status %d, request ID %s)",
+			code, api.ErrorMessage(), status, response.ServiceRequestID())
+	}
+	if kind := kindOf(status, code); kind != nil {
+		return fmt.Errorf("%s: %w", words, kind)
+	}
+	return errors.New(words)
+}
+
+// kindOf returns objectstore's error for a response, or nil if it is transient.
+func kindOf(status int, code string) error {
+	switch {
+	case slices.Contains(transientCodes, code):
+		return nil
+	case status == http.StatusNotFound:
+		return objectstore.ErrNotFound
+	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+		return nil
+	case status >= 300 && status < 500:
+		return objectstore.ErrRefused
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,93 @@
+// Package stores opens the object store that a URI lives in, decorated with
+// metrics and retries.
+package stores
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/localstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/metered"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/retry"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+)
+
+// Config says which stores can be opened and how.
+type Config struct {
+	S3           s3store.Config
+	LocalAllowed []string // directories that local:// may read and write; they must exist
+}
+
+// Stores opens stores. One a process is enough: it keeps the connections to S3.
+// It is safe for concurrent use.
+type Stores struct {
+	s3Config  s3store.Config
+	local     *localstore.Store
+	localOpen objectstore.Store // local, decorated
+	decorate  func(objectstore.Store) objectstore.Store
+
+	mu sync.Mutex
+	s3 *s3store.Client // nil until the first s3:// URI
+}
+
+// New returns Stores, or an error if an allowed directory does not exist.
+func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, error) {
+	local, err := localstore.New(cfg.LocalAllowed, log)
+	if err != nil {
+		return nil, err
+	}
+	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
+	s := &Stores{
+		s3Config: cfg.S3,
+		local:    local,
+		decorate: func(s objectstore.Store) objectstore.Store { return retrier.Wrap(meter.Wrap(s)) },
+	}
+	s.localOpen = s.decorate(local)
+	return s, nil
+}
+
+// Open returns the store that u lives in. Errors are objectstore.ErrRefused for
+// a local URI outside of the allowed directories, for a kind of bucket that
+// cannot be listed, and where there are no credentials for S3. Whether a bucket
+// exists is not asked.
+func (s *Stores) Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error) {
+	switch u.Scheme {
+	case objectstore.SchemeLocal:
+		if err := s.local.Check(u.Key); err != nil {
+			return nil, fmt.Errorf("open %s: %w", u, err)
+		}
+		return s.localOpen, nil
+	case objectstore.SchemeS3:
+		client, err := s.s3Client(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", u, err)
+		}
+		bucket, err := client.Bucket(u.Bucket)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", u, err)
+		}
+		return s.decorate(bucket), nil
+	default:
+		return nil, fmt.Errorf("open %s: unknown scheme %q: %w", u, u.Scheme, objectstore.ErrRefused)
+	}
+}
+
+// s3Client makes the client at its first use, for a machine that imports no
+// buckets has no credentials for them.
+func (s *Stores) s3Client(ctx context.Context) (*s3store.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.s3 == nil {
+		client, err := s3store.New(ctx, s.s3Config)
+		if err != nil {
+			return nil, err
+		}
+		s.s3 = client
+	}
+	return s.s3, nil
+}
