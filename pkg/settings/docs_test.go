@@ -1,0 +1,102 @@
+package settings
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the generated files instead of comparing them")
+
+const docsPath = "../../docs/settings.md"
+
+func TestDocsAreCurrent(t *testing.T) {
+	want := docs()
+	if *update {
+		if err := os.WriteFile(docsPath, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(docsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the table of keys says: run make generate", docsPath)
+	}
+}
+
+// docs renders docs/settings.md from the table of keys.
+func docs() string {
+	var b strings.Builder
+	b.WriteString(docsHead)
+	d := defaults(nil, 0)
+	for _, k := range keys {
+		v := k.of(&d)
+		shown := k.computed
+		if shown == "" && v.String() != "" {
+			shown = "`" + v.String() + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", k.name, v.Type(), shown, heeded(k), k.usage)
+	}
+	b.WriteString(docsTail)
+	return b.String()
+}
+
+func heeded(k key) string {
+	switch k.heeded {
+	case Coordinator:
+		return "coordinator"
+	case Worker:
+		return "worker"
+	default:
+		return "both"
+	}
+}
+
+const docsHead = `# Settings
+
+<!-- Generated from the table in pkg/settings/keys.go by "make generate". -->
+
+A setting is looked up in four places, and the first that has it wins:
+
+1. a flag: ` + "`--nats.url nats://n1:4222`" + `;
+2. the environment: ` + "`RANGEFLEET_NATS_URL=nats://n1:4222`" + `, the key in capitals
+   with ` + "`_` for `.`" + `; an empty variable is as good as none;
+3. a YAML file, named by ` + "`--config` or `RANGEFLEET_CONFIG`" + `, with keys nested
+   (` + "`nats: {url: ...}`) or dotted (`nats.url: ...`)" + `;
+4. the default.
+
+Coordinator and worker read the same file and the same variables, and each heeds
+its own; as flags each has only its own. An unknown key of the file or an unknown
+` + "`RANGEFLEET_*`" + ` variable is an error, and so is a value that cannot be: all
+faults are told at once. (Only the variables by which Kubernetes tells a pod of
+services named ` + "`rangefleet...`" + ` are passed over.)
+
+` + "`coordinator config print` and `worker config print`" + ` show what holds and where each
+value comes from, with secrets hidden.
+
+| key | type | default | heeded by | |
+| --- | --- | --- | --- | --- |
+`
+
+const docsTail = `
+## Types
+
+- **list**: a YAML sequence in the file; with commas between its items in the
+  environment and in flags. A flag may be given several times.
+- **size**: bytes, plainly or with a unit: ` + "`20971520`, `20480KiB`, `20MiB`, `1GiB`" + `.
+- **duration**: ` + "`500ms`, `30s`, `2m`" + `.
+- **host:port**: the host may be empty (all addresses of the machine); port 0 is
+  any free one.
+- **secret**: never printed, logged or quoted in an error. Flags can be seen by
+  all users of a machine: set secrets in the environment or in the file.
+
+## Prefixes in sources.allow
+
+` + "`s3://`" + ` allows every bucket, ` + "`s3://lake`" + ` the bucket ` + "`lake`" + ` and no other,
+` + "`s3://lake/raw/`" + ` the keys that start with ` + "`raw/`" + `, ` + "`s3://lake/raw`" + ` also those that
+start with ` + "`raw2/`" + `. What is under local:// must lie within ` + "`local.allowed`" + ` as well.
+`

@@ -1,0 +1,105 @@
+package settings
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// yaml sets what a file says. Sections may be nested or dotted: nats: {url: x}
+// and nats.url: x are the same.
+func (l *loader) yaml(path string, content []byte) {
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	var document yaml.Node
+	if err := decoder.Decode(&document); err == io.EOF {
+		return // empty, or only comments
+	} else if err != nil {
+		l.fault("%s: %w", path, err)
+		return
+	}
+	if err := decoder.Decode(new(yaml.Node)); err != io.EOF {
+		l.fault("%s: want one YAML document", path)
+		return
+	}
+	r := fileReader{loader: l, path: path, seen: make(map[string]int)}
+	r.section("", document.Content[0])
+}
+
+// fileReader walks the nodes of one file.
+type fileReader struct {
+	*loader
+	path string
+	seen map[string]int // by key: the line that sets it
+}
+
+// section reads a mapping whose keys continue the prefix ("" or ending in '.').
+func (r fileReader) section(prefix string, n *yaml.Node) {
+	if n.Tag == "!!null" {
+		return // a section whose keys are all commented out
+	}
+	if n.Kind != yaml.MappingNode {
+		r.fault("%s: %q: want a mapping of keys", r.at(n), prefix)
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, child := prefix+n.Content[i].Value, n.Content[i+1]
+		k, ok := lookup(name)
+		switch {
+		case ok:
+			r.key(k, n.Content[i].Line, child)
+		case isSection(name):
+			r.section(name+".", child)
+		default:
+			r.fault("%s: %s: unknown key%s", r.at(n.Content[i]), name, didYouMean(name, names()))
+		}
+	}
+}
+
+func (r fileReader) key(k key, line int, n *yaml.Node) {
+	if before, ok := r.seen[k.name]; ok {
+		r.fault("%s: %s: line %d sets it already", r.at(n), k.name, before)
+		return
+	}
+	r.seen[k.name] = line
+	origin := fmt.Sprintf("file %s:%d", r.path, line)
+	l, isList := k.of(&r.into).(list)
+	switch {
+	case n.Tag == "!!null":
+		// As good as not there.
+	case n.Kind == yaml.ScalarNode:
+		r.setText(k, origin, n.Value)
+	case n.Kind == yaml.SequenceNode && isList:
+		r.set(k, origin, "", func(value) error {
+			items, err := scalars(n)
+			if err == nil {
+				l.setItems(items)
+			}
+			return err
+		})
+	default:
+		r.fault("%s (%s): want a single value", k.name, origin)
+	}
+}
+
+func (r fileReader) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d", r.path, n.Line) }
+
+func scalars(n *yaml.Node) ([]string, error) {
+	items := make([]string, 0, len(n.Content))
+	for _, item := range n.Content {
+		if item.Kind != yaml.ScalarNode {
+			return nil, fmt.Errorf("line %d: want a text", item.Line)
+		}
+		items = append(items, item.Value)
+	}
+	return items, nil
+}
+
+func names() []string {
+	all := make([]string, 0, len(keys))
+	for _, k := range keys {
+		all = append(all, k.name)
+	}
+	return all
+}

@@ -1,0 +1,172 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// AddFlags adds --config and a flag for every key that the process heeds.
+func AddFlags(flags *pflag.FlagSet, p Process) {
+	flags.String(configFlag, "", "YAML `file` of settings (environment "+configEnv+")")
+	shown := defaults(nil, 0)
+	for _, k := range keys {
+		if k.heeded&p == 0 {
+			continue
+		}
+		v := k.of(&shown)
+		f := &flagText{word: v.Type(), text: v.String()}
+		usage := k.usage
+		if k.computed != "" {
+			f.text = ""
+			usage += " (default " + strings.ReplaceAll(k.computed, "`", "") + ")"
+		}
+		if f.word == "secret" {
+			usage += "; other users of the machine can see flags: better set " + k.env()
+		}
+		added := flags.VarPF(f, k.name, "", usage)
+		if f.word == "bool" {
+			added.NoOptDefVal = "true"
+		}
+	}
+}
+
+// flagText keeps what was given on the command line until Load reads it: all
+// wrong values are to be told at once, with those of the file.
+type flagText struct {
+	word, text string
+	given      bool
+}
+
+func (f *flagText) Set(text string) error {
+	if f.given && f.word == "list" {
+		text = f.text + "," + text
+	}
+	f.text, f.given = text, true
+	return nil
+}
+func (f *flagText) String() string { return f.text }
+func (f *flagText) Type() string   { return f.word }
+
+// Load returns the settings of a process from its parsed flags (see AddFlags),
+// its environment (as os.Environ returns it) and the file that one of those
+// names. The error lists all faults: unknown keys, values that cannot be read,
+// and what Validate finds.
+func Load(p Process, flags *pflag.FlagSet, environ []string) (Settings, error) {
+	env := environment(environ)
+	l := loader{into: defaults(env, runtime.GOMAXPROCS(0))}
+	l.into.origins = make(map[string]string)
+	path := env[configEnv]
+	if f, err := flags.GetString(configFlag); err == nil && f != "" {
+		path = f
+	}
+	if path != "" {
+		l.file(path)
+	}
+	l.environment(env)
+	l.flags(flags)
+	if len(l.faults) > 0 {
+		return Settings{}, errors.Join(l.faults...)
+	}
+	return l.into, l.into.Validate(p)
+}
+
+// loader sets one source of settings after another, and collects the faults.
+type loader struct {
+	into   Settings
+	faults []error
+}
+
+func (l *loader) fault(format string, args ...any) {
+	l.faults = append(l.faults, fmt.Errorf(format, args...))
+}
+
+// set sets a key by a function of its value. The fault quotes the text, but
+// never that of a secret.
+func (l *loader) set(k key, origin, text string, set func(value) error) {
+	v := k.of(&l.into)
+	err := set(v)
+	switch {
+	case err == nil:
+		l.into.origins[k.name] = origin
+	case v.Type() == "secret":
+		l.fault("%s (%s): %w", k.name, origin, err)
+	default:
+		l.fault("%s (%s): %q: %w", k.name, origin, text, err)
+	}
+}
+
+func (l *loader) setText(k key, origin, text string) {
+	l.set(k, origin, text, func(v value) error { return v.Set(text) })
+}
+
+func (l *loader) file(path string) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		l.fault("reading the settings: %w", err)
+		return
+	}
+	l.yaml(path, content)
+}
+
+// environment sets what the variables say. An empty variable is as good as
+// none: that is how a compose file passes on what its user left out.
+func (l *loader) environment(env map[string]string) {
+	names := make([]string, 0, len(keys)+1)
+	for _, k := range keys {
+		names = append(names, k.env())
+		if text := env[k.env()]; text != "" {
+			l.setText(k, "environment "+k.env(), text)
+		}
+	}
+	names = append(names, configEnv)
+	var unknown []string
+	for name := range env {
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(names, name) && !serviceLink(name, env) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range unknown {
+		l.fault("environment %s: unknown variable%s", name, didYouMean(name, names))
+	}
+}
+
+func (l *loader) flags(flags *pflag.FlagSet) {
+	flags.Visit(func(f *pflag.Flag) {
+		if k, ok := lookup(f.Name); ok {
+			l.setText(k, "flag --"+f.Name, f.Value.String())
+		}
+	})
+}
+
+// environment returns the variables by name; of equal names the last one.
+func environment(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, e := range environ {
+		name, text, _ := strings.Cut(e, "=")
+		env[name] = text
+	}
+	return env
+}
+
+// links are the variables by which Kubernetes tells every pod of the services
+// beside it. A service called rangefleet gives them our prefix.
+var links = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+func serviceLink(name string, env map[string]string) bool {
+	return env["KUBERNETES_SERVICE_HOST"] != "" && links.MatchString(name)
+}
+
+func didYouMean(name string, names []string) string {
+	if n := nearest(name, names); n != "" {
+		return "; did you mean " + n + "?"
+	}
+	return ""
+}

@@ -1,0 +1,349 @@
+package settings
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// given is one way to start a process.
+type given struct {
+	process Process // 0: the coordinator
+	flags   []string
+	env     []string
+	file    string // "": none; its path is $CONFIG in flags and env
+}
+
+// load loads as a process would that is started so. $CONFIG in texts stands
+// for the path of the file.
+func (g given) load(t *testing.T) (Settings, string, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rangefleet.yaml")
+	env := append([]string{"HOME=/home/op", "PATH=/bin"}, g.env...)
+	if g.file != "" {
+		if err := os.WriteFile(path, []byte(g.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(append(slices.Clone(g.flags), g.env...), func(s string) bool { return strings.Contains(s, "$CONFIG") }) {
+			env = append(env, "RANGEFLEET_CONFIG="+path)
+		}
+	}
+	if g.process == 0 {
+		g.process = Coordinator
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	AddFlags(flags, g.process)
+	if err := flags.Parse(replaceAll(g.flags, "$CONFIG", path)); err != nil {
+		t.Fatalf("parsing %q: %v", g.flags, err)
+	}
+	s, err := Load(g.process, flags, replaceAll(env, "$CONFIG", path))
+	return s, path, err
+}
+
+func replaceAll(texts []string, from, to string) []string {
+	out := make([]string, 0, len(texts))
+	for _, t := range texts {
+		out = append(out, strings.ReplaceAll(t, from, to))
+	}
+	return out
+}
+
+func TestDefaults(t *testing.T) {
+	s, _, err := given{}.load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Workers < 1 || s.Workers > 8 {
+		t.Errorf("workers = %d, want 1 to 8", s.Workers)
+	}
+	s.Workers = 4
+	var b strings.Builder
+	if err := s.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	const want = `listen: 127.0.0.1:8000 # default
+nats:
+  url: "" # default
+  listen: "" # default
+  store_dir: /home/op/.local/share/rangefleet/nats # default
+  replicas: 1 # default
+  ack_wait: 30s # default
+workers: 4 # default
+s3:
+  endpoint: "" # default
+  region: us-east-1 # default
+  force_path_style: false # default
+  access_key_id: "" # default
+  secret_access_key: "" # default
+local:
+  allowed: [] # default
+sources:
+  allow: [] # default
+ranges:
+  min_size_bytes: 0 # default
+  max_size_bytes: 20MiB # default
+  raggedness: 50000 # default
+auth:
+  access_key_id: "" # default
+  secret_access_key: "" # default
+log:
+  level: info # default
+  format: auto # default
+metrics:
+  listen: "" # default
+`
+	if b.String() != want {
+		t.Errorf("printed:\n%s\nwant:\n%s", b.String(), want)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	const file = "nats:\n  url: nats://file:4222\n"
+	env := "RANGEFLEET_NATS_URL=nats://env:4222"
+	flag := "--nats.url=nats://flag:4222"
+	for _, c := range []struct {
+		name   string
+		given  given
+		want   string
+		origin string
+	}{
+		{"default", given{}, "", "default"},
+		{"file", given{file: file}, "nats://file:4222", "file $CONFIG:2"},
+		{"environment over file", given{file: file, env: []string{env}}, "nats://env:4222", "environment RANGEFLEET_NATS_URL"},
+		{"flag over environment and file", given{file: file, env: []string{env}, flags: []string{flag}}, "nats://flag:4222", "flag --nats.url"},
+		{"empty flag over file", given{file: file, flags: []string{"--nats.url="}}, "", "flag --nats.url"},
+		{"empty variable is none", given{file: file, env: []string{"RANGEFLEET_NATS_URL="}}, "nats://file:4222", "file $CONFIG:2"},
+		{"--config over $RANGEFLEET_CONFIG", given{
+			file: file, flags: []string{"--config=$CONFIG"}, env: []string{"RANGEFLEET_CONFIG=/nowhere"},
+		}, "nats://file:4222", "file $CONFIG:2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, path, err := c.given.load(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.NATS.URL != c.want {
+				t.Errorf("nats.url = %q, want %q", s.NATS.URL, c.want)
+			}
+			if want := strings.ReplaceAll(c.origin, "$CONFIG", path); s.Origin("nats.url") != want {
+				t.Errorf("origin = %q, want %q", s.Origin("nats.url"), want)
+			}
+		})
+	}
+}
+
+// Every key can be set in each of the three ways, and prints as it was set.
+func TestEveryKeyEveryWay(t *testing.T) {
+	texts := map[string]string{
+		"listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
+		"nats.store_dir": "/srv/nats", "nats.replicas": "3", "nats.ack_wait": "1m30s", "workers": "7",
+		"s3.endpoint": "http://s3:9000", "s3.region": "eu-west-1", "s3.force_path_style": "true",
+		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et",
+		"local.allowed": "/a,/b", "sources.allow": "s3://a/,s3://b/",
+		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
+		"auth.access_key_id": "id", "auth.secret_access_key": "0x12",
+		"log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
+	}
+	for _, k := range keys {
+		set, ok := texts[k.name]
+		if !ok {
+			t.Fatalf("this test has no text for %s", k.name)
+		}
+		process := Coordinator
+		if k.heeded&Coordinator == 0 {
+			process = Worker
+		}
+		for _, g := range []given{
+			{flags: []string{"--" + k.name + "=" + set}},
+			{env: []string{k.env() + "=" + set}},
+			{file: k.name + ": '" + set + "'\n"},
+			{file: nested(k.name) + " '" + set + "'\n"},
+		} {
+			// Faults of other keys (one half of a pair) are not the point here.
+			env := environment(append([]string{"HOME=/home/op"}, g.env...))
+			l := loader{into: defaults(env, 1)}
+			l.into.origins = make(map[string]string)
+			flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+			AddFlags(flags, process)
+			if err := flags.Parse(g.flags); err != nil {
+				t.Fatal(err)
+			}
+			l.yaml("f.yaml", []byte(g.file))
+			l.environment(env)
+			l.flags(flags)
+			if l.faults != nil {
+				t.Fatalf("%s by %+v: %v", k.name, g, l.faults)
+			}
+			v, want := k.of(&l.into), set
+			if v.Type() == "secret" {
+				want = hidden
+			}
+			if v.String() != want {
+				t.Errorf("%s by %+v = %q, want %q", k.name, g, v.String(), want)
+			}
+			if l.into.Origin(k.name) == "default" {
+				t.Errorf("%s by %+v has no origin", k.name, g)
+			}
+		}
+	}
+}
+
+func nested(name string) string {
+	if section, rest, ok := strings.Cut(name, "."); ok {
+		return section + ":\n  " + rest + ":"
+	}
+	return name + ":"
+}
+
+func TestTypes(t *testing.T) {
+	s, _, err := given{
+		flags: []string{"--local.allowed=/a, /b", "--local.allowed", "/c", "--s3.force_path_style"},
+		env: []string{
+			"RANGEFLEET_S3_FORCE_PATH_STYLE=false", "RANGEFLEET_RANGES_MAX_SIZE_BYTES=1MiB",
+			"RANGEFLEET_AUTH_ACCESS_KEY_ID=AK", "RANGEFLEET_AUTH_SECRET_ACCESS_KEY=s3cr3t",
+		},
+		file: "sources:\n  allow:\n    - s3://b/with,comma\n    - local:///data/\nlog: {level: WARN}\nnats.ack_wait: 2m\n",
+	}.load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(s.Local.Allowed, []string{"/a", "/b", "/c"}) {
+		t.Errorf("local.allowed = %q", s.Local.Allowed)
+	}
+	if !slices.Equal(s.Sources.Allow, []string{"s3://b/with,comma", "local:///data/"}) {
+		t.Errorf("sources.allow = %q", s.Sources.Allow)
+	}
+	if !s.S3.ForcePathStyle || s.Ranges.MaxSize != 1<<20 || s.Log.Level != slog.LevelWarn || s.NATS.AckWait != 2*time.Minute {
+		t.Errorf("settings = %+v", s)
+	}
+	if s.Auth.SecretAccessKey.Reveal() != "s3cr3t" {
+		t.Error("the secret was not set")
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		given given
+		want  []string // one a line; $CONFIG is the path of the file
+	}{
+		{"unknown keys of the file", given{file: "nats:\n  urls: x\nlistn: y\nzzzzzzzzzzzz: 1\n"}, []string{
+			"$CONFIG:2: nats.urls: unknown key; did you mean nats.url?",
+			"$CONFIG:3: listn: unknown key; did you mean listen?",
+			"$CONFIG:4: zzzzzzzzzzzz: unknown key",
+		}},
+		{"unknown variables", given{env: []string{"RANGEFLEET_S3_REGIO=x", "RANGEFLEET_PORT=tcp://1.2.3.4:80"}}, []string{
+			"environment RANGEFLEET_PORT: unknown variable",
+			"environment RANGEFLEET_S3_REGIO: unknown variable; did you mean RANGEFLEET_S3_REGION?",
+		}},
+		{"all sources at once", given{
+			flags: []string{"--workers=many"},
+			env:   []string{"RANGEFLEET_NATS_ACK_WAIT=30"},
+			file:  "log.level: loud\nlog:\n  format: xml\nlisten: 8000\nranges:\n  max_size_bytes: 99999999999GiB\n  raggedness: -1\n",
+		}, []string{
+			`log.level (file $CONFIG:1): "loud": want debug, info, warn or error`,
+			`log.format (file $CONFIG:3): "xml": want one of auto, text, json`,
+			`listen (file $CONFIG:4): "8000": want host:port with a port of 0 to 65535`,
+			`ranges.max_size_bytes (file $CONFIG:6): "99999999999GiB": want a number of bytes such as 1048576 or 1MiB`,
+			`ranges.raggedness (file $CONFIG:7): "-1": want a whole number that is not negative`,
+			`nats.ack_wait (environment RANGEFLEET_NATS_ACK_WAIT): "30": want a duration such as 30s or 2m`,
+			`workers (flag --workers): "many": want a whole number`,
+		}},
+		{"what a file may not be", given{file: "nats: x\nlisten: [a]\nlocal.allowed: [{}]\nworkers: 1\nworkers : 2\n"}, []string{
+			`$CONFIG:1: "nats.": want a mapping of keys`,
+			`listen (file $CONFIG:2): want a single value`,
+			`local.allowed (file $CONFIG:3): "": line 3: want a text`,
+			`$CONFIG:5: workers: line 4 sets it already`,
+		}},
+		{"two documents", given{file: "workers: 1\n---\nworkers: 2\n"}, []string{"$CONFIG: want one YAML document"}},
+		{"no file", given{flags: []string{"--config=/nowhere/x.yaml"}}, []string{
+			"reading the settings: open /nowhere/x.yaml: no such file or directory",
+		}},
+		{"a hidden secret copied", given{file: "s3.secret_access_key: '******'\n"}, []string{
+			"s3.secret_access_key (file $CONFIG:1): this is how a hidden secret prints, not a secret",
+		}},
+		{"valid texts, impossible settings", given{file: `
+workers: 0
+nats: {replicas: 9, ack_wait: 1ms, store_dir: rel}
+s3: {endpoint: "ftp://user:pw@x", region: "", access_key_id: only}
+local: {allowed: [rel]}
+sources: {allow: ["gs://x/"]}
+ranges: {min_size_bytes: 2, max_size_bytes: 0, raggedness: 0}
+auth: {secret_access_key: topsecret}
+`}, []string{
+			`nats.replicas: "9": want 1 to 5`,
+			`nats.replicas: "9": the embedded NATS server is only one: want 1`,
+			`nats.ack_wait: "1ms": want at least 1s`,
+			`s3.secret_access_key: "": the key alone is no pair`,
+			`s3.endpoint: "ftp://******@x": want http://host:port or https://host:port`,
+			`s3.region: "": want a region`,
+			`local.allowed: "rel": want absolute paths`,
+			`sources.allow: "gs://x/": "gs://x/" has the unknown scheme "gs": want s3 or local`,
+			`ranges.max_size_bytes: "0": want at least 1`,
+			`ranges.min_size_bytes: "2": want at most ranges.max_size_bytes`,
+			`ranges.raggedness: "0": want at least 1`,
+			`workers: "0": without nats.url or nats.listen no other process can do the work`,
+			`nats.store_dir: "rel": want an absolute path`,
+			`auth.access_key_id: "": the secret alone is no pair`,
+		}},
+		{"a worker alone", given{process: Worker, env: []string{"RANGEFLEET_WORKERS=0"}}, []string{
+			`nats.url: "": a worker needs the NATS server of its fleet`,
+			`workers: "0": a worker needs at least 1`,
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, path, err := c.given.load(t)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			got := strings.ReplaceAll(err.Error(), path, "$CONFIG")
+			if want := strings.Join(c.want, "\n"); got != want {
+				t.Errorf("faults:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestKubernetesServiceLinksAreNoSettings(t *testing.T) {
+	env := []string{
+		"KUBERNETES_SERVICE_HOST=10.0.0.1", "RANGEFLEET_SERVICE_HOST=10.0.0.2", "RANGEFLEET_SERVICE_PORT=80",
+		"RANGEFLEET_NATS_SERVICE_PORT_CLIENT=4222", "RANGEFLEET_PORT=tcp://10.0.0.2:80",
+		"RANGEFLEET_PORT_80_TCP=tcp://10.0.0.2:80", "RANGEFLEET_PORT_80_TCP_ADDR=10.0.0.2",
+	}
+	if _, _, err := (given{env: env}).load(t); err != nil {
+		t.Errorf("in a pod: %v", err)
+	}
+	if _, _, err := (given{env: append(env, "RANGEFLEET_SERVICE=x")}).load(t); err == nil {
+		t.Error("an unknown variable of a pod was taken")
+	}
+}
+
+// Print's output is a file that loads to the same settings.
+func TestPrintLoadsBack(t *testing.T) {
+	first, _, err := given{env: []string{
+		"RANGEFLEET_LOCAL_ALLOWED=/a b,/c#d", "RANGEFLEET_S3_REGION=true", "RANGEFLEET_LOG_LEVEL=error",
+		"RANGEFLEET_NATS_STORE_DIR=/x: y", "RANGEFLEET_WORKERS=3",
+	}}.load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var printed strings.Builder
+	if err := first.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	second, _, err := given{file: printed.String()}.load(t)
+	if err != nil {
+		t.Fatalf("loading %s: %v", printed.String(), err)
+	}
+	for _, k := range keys {
+		if a, b := k.of(&first).String(), k.of(&second).String(); a != b {
+			t.Errorf("%s: %q printed and loaded is %q", k.name, a, b)
+		}
+	}
+}

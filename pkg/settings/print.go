@@ -1,0 +1,55 @@
+package settings
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Print writes the settings as a YAML file that Load would read back, each
+// value with its origin. Secrets are hidden.
+func (s Settings) Print(w io.Writer) error {
+	root := &yaml.Node{Kind: yaml.MappingNode}
+	sections := make(map[string]*yaml.Node)
+	for _, k := range keys {
+		parent, name := root, k.name
+		if section, rest, ok := strings.Cut(k.name, "."); ok {
+			if sections[section] == nil {
+				sections[section] = add(root, section, &yaml.Node{Kind: yaml.MappingNode})
+			}
+			parent, name = sections[section], rest
+		}
+		v := node(k.of(&s))
+		v.LineComment = s.Origin(k.name)
+		add(parent, name, v)
+	}
+	encoder := yaml.NewEncoder(w)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(root); err != nil {
+		return fmt.Errorf("printing the settings: %w", err)
+	}
+	return encoder.Close()
+}
+
+func add(mapping *yaml.Node, name string, v *yaml.Node) *yaml.Node {
+	mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, v)
+	return v
+}
+
+func node(v value) *yaml.Node {
+	l, ok := v.(list)
+	if !ok {
+		n := &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}
+		if t := v.Type(); t != "int" && t != "bool" && t != "size" {
+			n.Tag = "!!str" // quotes what would else read as another type
+		}
+		return n
+	}
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, item := range *l.at {
+		n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: item})
+	}
+	return n
+}

@@ -1,0 +1,30 @@
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestSecretDoesNotPrint(t *testing.T) {
+	s := Settings{Auth: Auth{AccessKeyID: "AK", SecretAccessKey: NewSecret("s3cr3t")}, NATS: NATS{URL: "nats://joe:s3cr3t@n1,nats://s3cr3t@n2"}}
+	var out strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t"} {
+		fmt.Fprintf(&out, verb+"\n", s.Auth)
+	}
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "secret", s.Auth.SecretAccessKey, "auth", s.Auth)
+	if err := json.NewEncoder(&out).Encode(s.Auth); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.Contains(got, "s3cr3t") || strings.Contains(got, "733363723374") {
+		t.Errorf("the secret was printed:\n%s", got)
+	}
+	if !strings.Contains(out.String(), "AK") || !strings.Contains(out.String(), "nats://******@n1,nats://******@n2") {
+		t.Errorf("what is not secret was not printed:\n%s", out.String())
+	}
+}

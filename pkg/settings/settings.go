@@ -1,0 +1,96 @@
+// Package settings is what an operator can set. Every key stands once, in the
+// table of keys.go, and from there become flags, environment variables, the
+// YAML file, the printed configuration and docs/settings.md.
+//
+// A flag overrides the environment, which overrides the file, which overrides
+// the default.
+package settings
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// Process says whose settings are meant. All processes read the same file and
+// environment; each has flags for the keys that it heeds.
+type Process int
+
+// The processes that have settings.
+const (
+	Coordinator Process = 1 << iota
+	Worker
+)
+
+// Settings are the settings of one process. Load returns them valid; they do
+// not change after.
+type Settings struct {
+	Listen  string // host:port of the API
+	NATS    NATS
+	Workers int // partitions at a time in this process
+	S3      S3
+	Local   Local
+	Sources Sources
+	Ranges  partition.Breaks
+	Auth    Auth
+	Log     Log
+	Metrics Metrics
+
+	origins map[string]string // by key: where its value was set, if anywhere
+}
+
+// NATS says which NATS server holds the state of the fleet.
+type NATS struct {
+	URL      string        // of a server or cluster; "": one embedded in the coordinator
+	Listen   string        // host:port at which the embedded server takes other machines' workers; "": none
+	StoreDir string        // absolute path of the embedded server's data
+	Replicas int           // of each stream and bucket
+	AckWait  time.Duration // a partition without a sign of life for so long is given to another worker
+}
+
+// S3 says how objects in S3 are reached.
+type S3 struct {
+	Endpoint        string // URL; "": AWS
+	Region          string
+	ForcePathStyle  bool   // http://host/bucket/key instead of http://bucket.host/key
+	AccessKeyID     string // "": the SDK's default chain
+	SecretAccessKey Secret
+}
+
+// Local says which directories local:// may read and write.
+type Local struct {
+	Allowed []string // absolute paths
+}
+
+// Sources says what may be imported.
+type Sources struct {
+	Allow []string // prefixes of URIs; empty: all that can be read
+}
+
+// Auth is the pair of keys that the API takes.
+type Auth struct {
+	AccessKeyID     string // "": a pair is made at the first start
+	SecretAccessKey Secret
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  slog.Level
+	Format string // "auto" (text on a terminal, else JSON), "text" or "json"
+}
+
+// Metrics says where a worker shows its metrics. The coordinator's are a path
+// of its API.
+type Metrics struct {
+	Listen string // host:port; "": nowhere
+}
+
+// Origin tells where the value of a key comes from: "default", "flag --a.b",
+// "environment RANGEFLEET_A_B", or "file PATH:LINE".
+func (s Settings) Origin(key string) string {
+	if o, ok := s.origins[key]; ok {
+		return o
+	}
+	return "default"
+}

@@ -1,0 +1,78 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Validate lists all faults that keep the process from running with s.
+func (s Settings) Validate(p Process) error {
+	var c check
+	s.validateNATS(&c)
+	s.validateStores(&c)
+	s.validateRanges(&c)
+	if p == Worker {
+		c.want(s.NATS.URL != "", "nats.url", s.NATS.URL, "a worker needs the NATS server of its fleet")
+		c.want(s.Workers >= 1, "workers", s.Workers, "a worker needs at least 1")
+		return errors.Join(c.faults...)
+	}
+	c.want(s.Listen != "", "listen", s.Listen, "want host:port")
+	c.want(s.Workers >= 0, "workers", s.Workers, "want 0 or more")
+	c.want(s.Workers != 0 || s.NATS.URL != "" || s.NATS.Listen != "", "workers", s.Workers,
+		"without nats.url or nats.listen no other process can do the work")
+	c.want(s.NATS.URL != "" || filepath.IsAbs(s.NATS.StoreDir), "nats.store_dir", s.NATS.StoreDir, "want an absolute path")
+	c.pair("auth", s.Auth.AccessKeyID, s.Auth.SecretAccessKey)
+	return errors.Join(c.faults...)
+}
+
+func (s Settings) validateNATS(c *check) {
+	n := s.NATS
+	c.want(n.URL == "" || n.Listen == "", "nats.listen", n.Listen, "with nats.url no NATS server is embedded")
+	c.want(n.Replicas >= 1 && n.Replicas <= 5, "nats.replicas", n.Replicas, "want 1 to 5")
+	c.want(n.URL != "" || n.Replicas <= 1, "nats.replicas", n.Replicas, "the embedded NATS server is only one: want 1")
+	c.want(n.AckWait >= time.Second, "nats.ack_wait", n.AckWait, "want at least 1s")
+}
+
+func (s Settings) validateStores(c *check) {
+	c.pair("s3", s.S3.AccessKeyID, s.S3.SecretAccessKey)
+	if e := s.S3.Endpoint; e != "" {
+		u, err := url.Parse(e)
+		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
+		c.want(ok, "s3.endpoint", hideUser(e), "want http://host:port or https://host:port")
+	}
+	c.want(s.S3.Region != "", "s3.region", s.S3.Region, "want a region")
+	for _, dir := range s.Local.Allowed {
+		c.want(filepath.IsAbs(dir), "local.allowed", dir, "want absolute paths")
+	}
+	for _, prefix := range s.Sources.Allow {
+		_, err := objectstore.ParseURI(prefix)
+		c.want(err == nil || prefix == "s3://" || prefix == "local://", "sources.allow", prefix, fmt.Sprint(err))
+	}
+}
+
+func (s Settings) validateRanges(c *check) {
+	r := s.Ranges
+	c.want(r.MaxSize >= 1, "ranges.max_size_bytes", r.MaxSize, "want at least 1")
+	c.want(r.MinSize <= r.MaxSize, "ranges.min_size_bytes", r.MinSize, "want at most ranges.max_size_bytes")
+	c.want(r.Raggedness >= 1, "ranges.raggedness", r.Raggedness, "want at least 1")
+}
+
+// check collects faults.
+type check struct{ faults []error }
+
+func (c *check) want(ok bool, key string, value any, why string) {
+	if !ok {
+		c.faults = append(c.faults, fmt.Errorf("%s: %q: %s", key, fmt.Sprint(value), why))
+	}
+}
+
+// pair wants both keys of a section set, or none.
+func (c *check) pair(section, id string, secret Secret) {
+	c.want(id != "" || secret.Reveal() == "", section+".access_key_id", id, "the secret alone is no pair")
+	c.want(id == "" || secret.Reveal() != "", section+".secret_access_key", secret, "the key alone is no pair")
+}
