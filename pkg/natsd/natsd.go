@@ -1,0 +1,217 @@
+// Package natsd runs a NATS server with JetStream inside the process.
+//
+// What it acknowledges is on disk: every write is synced before it is
+// answered. NATS itself does not notice two servers on one store directory (an
+// acknowledged message can then vanish), so a lock file keeps a second one out.
+package natsd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Defaults of Config.
+const (
+	DefaultName         = "rangefleet"
+	DefaultMaxStore     = 1 << 40
+	DefaultReadyTimeout = 30 * time.Second
+)
+
+// Bytes of memory that memory streams may take; there are none.
+const maxMemory = 64 << 20
+
+// Bytes of the largest message: the record of an import holds its plan, whose
+// keys take up to 1 KiB each.
+const maxPayload = 8 << 20
+
+// ErrLocked says that another process runs a server on the store directory.
+var ErrLocked = errors.New("the directory is in use by another process")
+
+// Config says how to run a server.
+type Config struct {
+	StoreDir     string        // where JetStream keeps its files; made if absent
+	Listen       string        // host:port, port 0 picks a free one; "" takes connections of this process only
+	Name         string        // server name, the same at each start; default DefaultName
+	MaxStore     int64         // bytes that JetStream may take on disk; default DefaultMaxStore
+	ReadyTimeout time.Duration // how long Start waits for stored streams to be recovered; default DefaultReadyTimeout
+	Log          *slog.Logger  // default slog.Default()
+}
+
+// Server is a running server. Its methods may be called concurrently.
+type Server struct {
+	srv  *server.Server
+	lock *flock.Flock
+}
+
+// Start runs a server and returns once it takes connections. A store directory
+// that another process holds is ErrLocked. On an error nothing is left running.
+func Start(cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(cfg.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	srv, err := run(opts, cfg)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the NATS server on %s: %w", cfg.StoreDir, err), lock.Unlock())
+	}
+	return &Server{srv: srv, lock: lock}, nil
+}
+
+// InProcessConn returns a connection to the server that needs no port. It makes
+// a Server a nats.InProcessConnProvider.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.srv.InProcessConn() }
+
+// ClientURL returns where the server listens, or "" if it does not.
+func (s *Server) ClientURL() string {
+	if s.srv.Addr() == nil {
+		return ""
+	}
+	return s.srv.ClientURL()
+}
+
+// Shutdown stops the server, waits until it has, and gives the directory free.
+// It may be called more than once.
+func (s *Server) Shutdown() error {
+	s.srv.Shutdown()
+	s.srv.WaitForShutdown()
+	if err := s.lock.Unlock(); err != nil {
+		return fmt.Errorf("unlock the NATS store directory: %w", err)
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		c.Name = DefaultName
+	}
+	if c.MaxStore == 0 {
+		c.MaxStore = DefaultMaxStore
+	}
+	if c.ReadyTimeout == 0 {
+		c.ReadyTimeout = DefaultReadyTimeout
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+func (c Config) options() (*server.Options, error) {
+	if c.StoreDir == "" {
+		return nil, errors.New("the NATS server needs a store directory")
+	}
+	opts := &server.Options{
+		ServerName:         c.Name,
+		DontListen:         c.Listen == "",
+		JetStream:          true,
+		StoreDir:           c.StoreDir,
+		JetStreamMaxStore:  c.MaxStore,
+		JetStreamMaxMemory: maxMemory,
+		SyncAlways:         true, // the default syncs every two minutes
+		MaxPayload:         maxPayload,
+		NoSigs:             true, // signals are the process's own to handle
+	}
+	if c.Listen == "" {
+		return opts, nil
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("NATS listen address %q: %w", c.Listen, err)
+	}
+	if opts.Port, err = strconv.Atoi(port); err != nil || opts.Port < 0 || opts.Port > 65535 {
+		return nil, fmt.Errorf("NATS listen address %q: %q is no port", c.Listen, port)
+	}
+	if opts.Port == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	if opts.Host = host; host == "" {
+		opts.Host = "0.0.0.0"
+	}
+	if ip := net.ParseIP(opts.Host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		c.Log.Warn("nats server takes connections of other machines without authentication", "listen", c.Listen)
+	}
+	return opts, nil
+}
+
+// lockDir makes the directory and takes the lock that one process can hold. The
+// system gives it free when the process ends in whatever way.
+func lockDir(dir string) (*flock.Flock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the NATS store directory: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, "LOCK"))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the NATS store directory %s: %w", dir, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("NATS store directory %s: %w", dir, ErrLocked)
+	}
+	return lock, nil
+}
+
+func run(opts *server.Options, cfg Config) (*server.Server, error) {
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return nil, err
+	}
+	fatal := make(chan string, 1)
+	srv.SetLoggerV2(logger{log: cfg.Log.With("component", "nats"), fatal: fatal}, false, false, false)
+	ready := make(chan bool, 1)
+	go func() {
+		srv.Start()
+		ready <- srv.ReadyForConnections(cfg.ReadyTimeout)
+	}()
+	select {
+	case ok := <-ready:
+		if ok {
+			return srv, nil
+		}
+		err = fmt.Errorf("not ready after %s", cfg.ReadyTimeout)
+	case text := <-fatal:
+		err = errors.New(text)
+	}
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	return nil, err
+}
+
+// logger passes the server's log on. Its notices tell of each step of a start,
+// which is detail here.
+type logger struct {
+	log   *slog.Logger
+	fatal chan<- string // takes the first one; the server does not return it as an error
+}
+
+func (l logger) Noticef(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
+func (l logger) Warnf(format string, v ...any)   { l.print(slog.LevelWarn, format, v) }
+func (l logger) Errorf(format string, v ...any)  { l.print(slog.LevelError, format, v) }
+func (l logger) Debugf(format string, v ...any)  { l.print(slog.LevelDebug, format, v) }
+func (l logger) Tracef(format string, v ...any)  { l.print(slog.LevelDebug, format, v) }
+
+func (l logger) Fatalf(format string, v ...any) {
+	l.print(slog.LevelError, format, v)
+	select {
+	case l.fatal <- fmt.Sprintf(format, v...):
+	default:
+	}
+}
+
+func (l logger) print(level slog.Level, format string, v []any) {
+	l.log.Log(context.Background(), level, fmt.Sprintf(format, v...))
+}

@@ -1,0 +1,131 @@
+package natsd_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+)
+
+func start(t *testing.T, cfg natsd.Config) *natsd.Server {
+	t.Helper()
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s, err := natsd.Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Shutdown() })
+	return s
+}
+
+func TestInProcessServerHasNoPort(t *testing.T) {
+	s := start(t, natsd.Config{StoreDir: t.TempDir()})
+	if got := s.ClientURL(); got != "" {
+		t.Errorf("ClientURL() = %q of a server that does not listen", got)
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if got := nc.ConnectedServerName(); got != natsd.DefaultName {
+		t.Errorf("server name = %q, want %q", got, natsd.DefaultName)
+	}
+}
+
+func TestSecondServerOnDirectoryIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, natsd.Config{StoreDir: dir})
+	_, err := natsd.Start(natsd.Config{StoreDir: dir})
+	if !errors.Is(err, natsd.ErrLocked) || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("second server: %v, want ErrLocked naming %s", err, dir)
+	}
+	if err := first.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, natsd.Config{StoreDir: dir})
+}
+
+func TestAcknowledgedMessageSurvivesRestartOnSamePort(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+	nc, err := nats.Connect(first.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := nc.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.AddStream(&nats.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish("s", []byte("kept")); err != nil {
+		t.Fatal(err)
+	}
+	listen := strings.TrimPrefix(first.ClientURL(), "nats://")
+	reconnected := make(chan struct{})
+	nc.SetReconnectHandler(func(*nats.Conn) { close(reconnected) })
+	if err := first.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, natsd.Config{StoreDir: dir, Listen: listen})
+	select {
+	case <-reconnected:
+	case <-time.After(30 * time.Second):
+		t.Fatal("client did not reconnect")
+	}
+	msg, err := js.GetLastMsg("S", "s")
+	if err != nil || string(msg.Data) != "kept" {
+		t.Fatalf("after restart: %v, %v", msg, err)
+	}
+}
+
+func TestStartNamesWhatIsWrong(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = busy.Close() }()
+	for name, tc := range map[string]struct {
+		cfg  natsd.Config
+		want string
+	}{
+		"no directory": {natsd.Config{}, "store directory"},
+		"no port":      {natsd.Config{StoreDir: t.TempDir(), Listen: "localhost"}, "localhost"},
+		"bad port":     {natsd.Config{StoreDir: t.TempDir(), Listen: "localhost:nats"}, `"nats"`},
+		"port in use":  {natsd.Config{StoreDir: t.TempDir(), Listen: busy.Addr().String()}, "in use"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.cfg.Log = slog.New(slog.DiscardHandler)
+			s, err := natsd.Start(tc.cfg)
+			if err == nil {
+				_ = s.Shutdown()
+				t.Fatal("started")
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %q does not hold %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestOpenListenAddressIsWarnedOf(t *testing.T) {
+	for listen, warned := range map[string]bool{"127.0.0.1:0": false, "localhost:0": false, "0.0.0.0:0": true, ":0": true} {
+		var out bytes.Buffer
+		start(t, natsd.Config{StoreDir: t.TempDir(), Listen: listen, Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		if got := strings.Contains(out.String(), "without authentication"); got != warned {
+			t.Errorf("%s: warned = %v, want %v: %s", listen, got, warned, out.String())
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// followPoll is how long a follower sleeps without a hint.
+const followPoll = time.Second
+
+// PublishCover stores a cover that a worker of the partition found. It returns
+// once it is durable, and may store it twice.
+func (q *Queue) PublishCover(ctx context.Context, importID, partitionID string, c partition.Cover) error {
+	if err := checkTokens(importID, partitionID); err != nil {
+		return fmt.Errorf("publish a cover: %w", err)
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode a cover of partition %s: %w", partitionID, err)
+	}
+	err = q.retry(ctx, "cover", func(ctx context.Context) error {
+		_, err := q.js.Publish(ctx, coversPrefix+importID+"."+partitionID, data)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("publish a cover of partition %s of import %s: %w", partitionID, importID, err)
+	}
+	q.metrics.published.WithLabelValues("cover").Inc()
+	return nil
+}
+
+// LastCover returns the cover of a partition that was stored last, and whether
+// there is any.
+func (q *Queue) LastCover(ctx context.Context, importID, partitionID string) (partition.Cover, bool, error) {
+	if err := checkTokens(importID, partitionID); err != nil {
+		return partition.Cover{}, false, fmt.Errorf("read a cover: %w", err)
+	}
+	c, err := readLast[partition.Cover](ctx, q, coversStream, coversPrefix+importID+"."+partitionID)
+	if errors.Is(err, ErrNotFound) {
+		return partition.Cover{}, false, nil
+	}
+	if err != nil {
+		return partition.Cover{}, false, fmt.Errorf("read the last cover of partition %s: %w", partitionID, err)
+	}
+	return c, true, nil
+}
+
+// CoverCount returns how many covers of an import are stored. A follower that
+// got fewer has some before it yet.
+func (q *Queue) CoverCount(ctx context.Context, importID string) (uint64, error) {
+	if err := checkTokens(importID); err != nil {
+		return 0, fmt.Errorf("count covers: %w", err)
+	}
+	subjects, err := q.subjects(ctx, coversStream, coversPrefix+importID+".*")
+	if err != nil {
+		return 0, fmt.Errorf("count covers of import %s: %w", importID, err)
+	}
+	var n uint64
+	for _, messages := range subjects {
+		n += messages
+	}
+	return n, nil
+}
+
+// FollowCovers calls f with each cover of an import, from the first one, in the
+// order in which they were stored, and exactly once each; then with new ones as
+// they come, until ctx ends. It outlives restarts of NATS, and always returns an
+// error: that of ctx, or why it cannot go on. f is called by one goroutine at a
+// time, and covers wait while it runs.
+func (q *Queue) FollowCovers(ctx context.Context, importID string, f func(partition.Cover)) error {
+	if err := checkTokens(importID); err != nil {
+		return fmt.Errorf("follow covers: %w", err)
+	}
+	err := q.followCovers(ctx, coversPrefix+importID+".*", f)
+	return fmt.Errorf("follow covers of import %s: %w", importID, err)
+}
+
+// followCovers asks the stream for the first message at or after a sequence
+// number, again and again. That number is the only state: nothing can be lost
+// or overtaken by whatever happens to the server or the connection.
+func (q *Queue) followCovers(ctx context.Context, subject string, f func(partition.Cover)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ticks, err := q.hints(ctx, subject)
+	if err != nil {
+		return err
+	}
+	poll := time.NewTicker(followPoll)
+	defer poll.Stop()
+	for next := uint64(1); ; {
+		msg, err := q.coverAt(ctx, subject, next)
+		switch {
+		case err == nil:
+			var c partition.Cover
+			if err := json.Unmarshal(msg.Data, &c); err != nil {
+				return fmt.Errorf("decode cover %d: %w", msg.Sequence, err)
+			}
+			next = msg.Sequence + 1
+			f(c)
+			continue
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case q.nc.IsClosed():
+			return err
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			q.metrics.retries.WithLabelValues("follow").Inc()
+			q.log.Warn("following covers tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticks:
+		case <-poll.C:
+		}
+	}
+}
+
+func (q *Queue) coverAt(ctx context.Context, subject string, next uint64) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	stream, err := q.stream(ctx, coversStream)
+	if err != nil {
+		return nil, err
+	}
+	return stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+}

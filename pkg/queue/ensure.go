@@ -1,0 +1,105 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Ensure makes the streams, the consumer and the buckets, or brings them to the
+// configuration. It is idempotent, and a coordinator's to call: others wait for
+// what it makes.
+func (q *Queue) Ensure(ctx context.Context) error {
+	streams := []jetstream.StreamConfig{q.workConfig(), q.coversConfig(), q.bucketConfig(bucketLeases, q.cfg.LeaseTTL)}
+	for _, name := range []string{BucketImports, BucketCatalog, BucketAuth} {
+		streams = append(streams, q.bucketConfig(name, 0))
+	}
+	for _, cfg := range streams {
+		err := q.retry(ctx, "ensure", func(ctx context.Context) error {
+			_, err := q.js.CreateOrUpdateStream(ctx, cfg)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("make stream %s: %w", cfg.Name, err)
+		}
+	}
+	err := q.retry(ctx, "ensure", func(ctx context.Context) error {
+		_, err := q.js.CreateOrUpdateConsumer(ctx, workStream, q.consumerConfig())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("make consumer %s of stream %s: %w", workConsumer, workStream, err)
+	}
+	return nil
+}
+
+// workConfig is a stream that takes one message per subject and removes it when
+// it is acknowledged: publishing a partition again while it is queued or
+// running is refused, with no window of time.
+func (q *Queue) workConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:                 workStream,
+		Description:          "Partitions to list: one message each, until acknowledged",
+		Subjects:             []string{workPrefix + "*.*"},
+		Retention:            jetstream.WorkQueuePolicy,
+		Discard:              jetstream.DiscardNew,
+		DiscardNewPerSubject: true,
+		MaxMsgsPerSubject:    1,
+		Storage:              jetstream.FileStorage,
+		Replicas:             q.cfg.Replicas,
+	}
+}
+
+// consumerConfig sets no BackOff, which would override AckWait, and no bound of
+// deliveries: a message past it would stay, and block its subject, for ever.
+func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       workConsumer,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       q.cfg.AckWait,
+		MaxDeliver:    -1,
+		MaxAckPending: -1, // the default of 1000 would cap the fleet
+		MaxWaiting:    100_000,
+	}
+}
+
+func (q *Queue) coversConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        coversStream,
+		Description: "Covers: which ranges hold the keys of a span",
+		Subjects:    []string{coversPrefix + "*.*"},
+		Retention:   jetstream.LimitsPolicy,
+		Storage:     jetstream.FileStorage,
+		Replicas:    q.cfg.Replicas,
+		// The copy says that a message is stored: who reads then sees it. A
+		// subscription to the subject itself would hear of it earlier.
+		RePublish: &jetstream.RePublish{Source: coversPrefix + ">", Destination: storedPrefix + coversPrefix + ">", HeadersOnly: true},
+	}
+}
+
+// bucketConfig is that of a JetStream key-value bucket with a history of one,
+// except that only the stream's leader answers reads: with direct reads one's
+// own write may be invisible for a while.
+func (q *Queue) bucketConfig(name string, ttl time.Duration) jetstream.StreamConfig {
+	duplicates := 2 * time.Minute
+	if ttl > 0 {
+		duplicates = min(duplicates, ttl)
+	}
+	subjects := bucketSubject + name + ".>"
+	return jetstream.StreamConfig{
+		Name:              bucketStream + name,
+		Subjects:          []string{subjects},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardNew,
+		MaxMsgsPerSubject: 1,
+		MaxAge:            ttl,
+		Duplicates:        duplicates,
+		Storage:           jetstream.FileStorage,
+		Replicas:          q.cfg.Replicas,
+		DenyDelete:        true,
+		AllowRollup:       true,
+		RePublish:         &jetstream.RePublish{Source: subjects, Destination: storedPrefix + name + ".>", HeadersOnly: true},
+	}
+}

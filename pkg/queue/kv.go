@@ -1,0 +1,256 @@
+package queue
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Errors that callers of a KV tell apart.
+var (
+	// ErrNotFound says that the key has no value.
+	ErrNotFound = errors.New("key not found")
+	// ErrConflict says that the key is not at the revision that was asked for:
+	// nothing was written. Read it and decide anew.
+	ErrConflict = errors.New("key was changed by somebody else")
+)
+
+// KV is a bucket of values by key. A key is made of letters, digits and any of
+// "-_/=.", and neither starts nor ends with '.' nor holds two in a row. All
+// methods may be called concurrently.
+//
+// Revisions belong to a key and grow with each change; 0 is none. Who decides
+// by what is stored decides by Create and Update: what Get and Keys return may
+// have changed already.
+type KV interface {
+	// Get returns the value of a key and its revision, or ErrNotFound.
+	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	// Create stores a value under a key that has none, or answers ErrConflict.
+	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
+	// Update replaces the value at the revision, or answers ErrConflict.
+	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
+	// Put stores a value whatever was there.
+	Put(ctx context.Context, key string, value []byte) (revision uint64, err error)
+	// Delete removes the value of a key, if there is any.
+	Delete(ctx context.Context, key string) error
+	// Keys returns the keys with the prefix in bytewise order. A key that is
+	// being deleted may be among them.
+	Keys(ctx context.Context, prefix string) ([]string, error)
+	// Watch returns a channel that gets a tick after changes of the key, until
+	// ctx ends. Ticks merge, and some may be missing: whoever must not miss a
+	// change reads from time to time as well.
+	Watch(ctx context.Context, key string) (<-chan struct{}, error)
+}
+
+// Headers of messages in a bucket.
+const (
+	headerNonce     = "Rangefleet-Nonce" // tells one's own write from others'
+	headerOperation = "KV-Operation"     // set if the message is no value: those of all JetStream buckets
+	operationDelete = "DEL"
+)
+
+// KV returns the bucket of the name, one of those that Ensure makes.
+func (q *Queue) KV(name string) KV { return q.bucket(name) }
+
+func (q *Queue) bucket(name string) *bucket { return &bucket{q: q, name: name} }
+
+// bucket has the layout of a JetStream key-value bucket, so that its tools can
+// read it.
+type bucket struct {
+	q    *Queue
+	name string
+}
+
+var _ KV = (*bucket)(nil)
+
+func (b *bucket) subject(key string) string { return bucketSubject + b.name + "." + key }
+
+func (b *bucket) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if err := CheckKey(key); err != nil {
+		return nil, 0, err
+	}
+	msg, err := b.last(ctx, key)
+	if err == nil && msg.Header.Get(headerOperation) != "" {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("read %s/%s: %w", b.name, key, err)
+	}
+	return msg.Data, msg.Sequence, nil
+}
+
+func (b *bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	rev, err := b.write(ctx, key, value, nil, expect(0))
+	if !errors.Is(err, ErrConflict) {
+		return rev, err
+	}
+	// What is in the way may be the mark of a deleted key.
+	msg, readErr := b.last(ctx, key)
+	switch {
+	case errors.Is(readErr, ErrNotFound):
+		return b.write(ctx, key, value, nil, expect(0))
+	case readErr != nil:
+		return 0, fmt.Errorf("read %s/%s: %w", b.name, key, readErr)
+	case msg.Header.Get(headerOperation) == "":
+		return 0, err
+	}
+	return b.write(ctx, key, value, nil, expect(msg.Sequence))
+}
+
+func (b *bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if revision == 0 {
+		return 0, fmt.Errorf("update %s/%s at revision 0: %w", b.name, key, ErrConflict)
+	}
+	return b.write(ctx, key, value, nil, expect(revision))
+}
+
+func (b *bucket) Put(ctx context.Context, key string, value []byte) (uint64, error) {
+	return b.write(ctx, key, value, nil, nil)
+}
+
+func (b *bucket) Delete(ctx context.Context, key string) error {
+	return b.remove(ctx, key, nil)
+}
+
+// remove marks the key as deleted, which watchers hear of, and then takes the
+// mark away. Between the two, a new value may have replaced the mark: only what
+// lies before it is purged.
+func (b *bucket) remove(ctx context.Context, key string, expected *uint64) error {
+	rev, err := b.write(ctx, key, nil, nats.Header{headerOperation: {operationDelete}}, expected)
+	if err != nil {
+		return err
+	}
+	err = b.q.retry(ctx, "write", func(ctx context.Context) error {
+		stream, err := b.q.stream(ctx, bucketStream+b.name)
+		if err != nil {
+			return err
+		}
+		return stream.Purge(ctx, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(rev+1))
+	})
+	if err != nil {
+		return fmt.Errorf("purge %s/%s: %w", b.name, key, err)
+	}
+	return nil
+}
+
+func (b *bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
+	// A filter ends at a '.'; what it lets through is compared below.
+	filter := b.subject(prefix[:strings.LastIndexByte(prefix, '.')+1] + ">")
+	subjects, err := b.q.subjects(ctx, bucketStream+b.name, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list keys %s/%s: %w", b.name, prefix, err)
+	}
+	keys := make([]string, 0, len(subjects))
+	for subject := range subjects {
+		if key := strings.TrimPrefix(subject, b.subject("")); strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+func (b *bucket) Watch(ctx context.Context, key string) (<-chan struct{}, error) {
+	if err := CheckKey(key); err != nil {
+		return nil, err
+	}
+	ticks, err := b.q.hints(ctx, b.name+"."+key)
+	if err != nil {
+		return nil, fmt.Errorf("watch %s/%s: %w", b.name, key, err)
+	}
+	return ticks, nil
+}
+
+func (b *bucket) last(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
+	return b.q.lastMessage(ctx, bucketStream+b.name, b.subject(key))
+}
+
+func expect(revision uint64) *uint64 { return &revision }
+
+// write stores one message under the key, at the expected revision if there is
+// one.
+//
+// A try may be stored although its answer is lost, and the next one then meets
+// a conflict with itself. Hence the nonce: of all tries of one write at most one
+// can be stored, and a conflict after a lost answer is none if what is stored
+// bears the nonce. If somebody changed the value since, the conflict stands,
+// although the write took place: to the caller it is as if it came second.
+func (b *bucket) write(ctx context.Context, key string, value []byte, header nats.Header, expected *uint64) (uint64, error) {
+	if err := CheckKey(key); err != nil {
+		return 0, err
+	}
+	nonce := rand.Text()
+	var (
+		revision  uint64
+		ambiguous bool
+	)
+	err := b.q.retry(ctx, "write", func(ctx context.Context) error {
+		msg := &nats.Msg{Subject: b.subject(key), Header: nats.Header{headerNonce: {nonce}}, Data: value}
+		for k, v := range header {
+			msg.Header[k] = v
+		}
+		var opts []jetstream.PublishOpt
+		if expected != nil {
+			opts = append(opts, jetstream.WithExpectLastSequencePerSubject(*expected))
+		}
+		ack, err := b.q.js.PublishMsg(ctx, msg, opts...)
+		if err == nil {
+			revision = ack.Sequence
+			return nil
+		}
+		if !isConflict(err) {
+			ambiguous = true
+			return err
+		}
+		if !ambiguous {
+			return ErrConflict
+		}
+		revision, err = b.ownWrite(ctx, key, nonce)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("write %s/%s: %w", b.name, key, err)
+	}
+	return revision, nil
+}
+
+// ownWrite returns the revision of the key if it bears the nonce, or
+// ErrConflict.
+func (b *bucket) ownWrite(ctx context.Context, key, nonce string) (uint64, error) {
+	msg, err := b.last(ctx, key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return 0, ErrConflict
+	case err != nil:
+		return 0, err
+	case msg.Header.Get(headerNonce) != nonce:
+		return 0, ErrConflict
+	}
+	return msg.Sequence, nil
+}
+
+// isConflict knows both codes: a stream with replicas answers with the second.
+func isConflict(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) &&
+		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// CheckKey returns an error unless a KV takes the key.
+func CheckKey(key string) error {
+	valid := key != "" && key[0] != '.' && key[len(key)-1] != '.' && !strings.Contains(key, "..")
+	for i := range len(key) {
+		c := key[i]
+		valid = valid && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_/=.", c) >= 0)
+	}
+	if !valid {
+		return fmt.Errorf("%q is no valid key", key)
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// One suite for every implementation of KV.
+func TestKV(t *testing.T) {
+	shared := queuetest.Start(t).KV(queue.BucketCatalog)
+	for name, kv := range map[string]queue.KV{"memory": &queue.MemoryKV{}, "jetstream": shared} {
+		t.Run(name, func(t *testing.T) {
+			t.Run("values", func(t *testing.T) { testValues(t, kv) })
+			t.Run("compare and swap", func(t *testing.T) { testCompareAndSwap(t, kv) })
+			t.Run("delete", func(t *testing.T) { testDelete(t, kv) })
+			t.Run("keys", func(t *testing.T) { testKeys(t, kv) })
+			t.Run("bad keys", func(t *testing.T) { testBadKeys(t, kv) })
+			t.Run("watch", func(t *testing.T) { testWatch(t, kv) })
+			t.Run("one winner", func(t *testing.T) { testOneWinner(t, kv) })
+			t.Run("ended context", func(t *testing.T) { testEndedContext(t, kv) })
+		})
+	}
+}
+
+func testValues(t *testing.T, kv queue.KV) {
+	ctx := t.Context()
+	if _, _, err := kv.Get(ctx, "v/none"); !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("Get of a missing key: %v, want ErrNotFound", err)
+	}
+	for _, value := range [][]byte{[]byte("a"), {}, {0, 0xff, '\n'}} {
+		rev, err := kv.Put(ctx, "v/key", value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value = slices.Clone(value)
+		got, gotRev, err := kv.Get(ctx, "v/key")
+		if err != nil || string(got) != string(value) || gotRev != rev {
+			t.Errorf("Get = %q, %d, %v, want %q, %d", got, gotRev, err, value, rev)
+		}
+	}
+}
+
+func testCompareAndSwap(t *testing.T, kv queue.KV) {
+	ctx := t.Context()
+	first, err := kv.Create(ctx, "cas/key", []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Create(ctx, "cas/key", []byte("x")); !errors.Is(err, queue.ErrConflict) {
+		t.Errorf("second Create: %v, want ErrConflict", err)
+	}
+	second, err := kv.Update(ctx, "cas/key", []byte("2"), first)
+	if err != nil || second <= first {
+		t.Fatalf("Update = %d, %v after revision %d", second, err, first)
+	}
+	for _, rev := range []uint64{0, first, second + 1} {
+		if _, err := kv.Update(ctx, "cas/key", []byte("x"), rev); !errors.Is(err, queue.ErrConflict) {
+			t.Errorf("Update at revision %d of %d: %v, want ErrConflict", rev, second, err)
+		}
+	}
+	for _, rev := range []uint64{0, second} {
+		if _, err := kv.Update(ctx, "cas/absent", []byte("x"), rev); !errors.Is(err, queue.ErrConflict) {
+			t.Errorf("Update of a missing key at %d: %v, want ErrConflict", rev, err)
+		}
+	}
+	if got, rev, err := kv.Get(ctx, "cas/key"); err != nil || string(got) != "2" || rev != second {
+		t.Errorf("Get = %q, %d, %v, want \"2\", %d", got, rev, err, second)
+	}
+}
+
+func testDelete(t *testing.T, kv queue.KV) {
+	ctx := t.Context()
+	if err := kv.Delete(ctx, "del/never"); err != nil {
+		t.Errorf("Delete of a missing key: %v", err)
+	}
+	var last uint64
+	for range 3 {
+		rev, err := kv.Create(ctx, "del/key", []byte("x"))
+		if err != nil || rev <= last {
+			t.Fatalf("Create = %d, %v after revision %d", rev, err, last)
+		}
+		last = rev
+		if err := kv.Delete(ctx, "del/key"); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := kv.Get(ctx, "del/key"); !errors.Is(err, queue.ErrNotFound) {
+			t.Errorf("Get of a deleted key: %v, want ErrNotFound", err)
+		}
+		if _, err := kv.Update(ctx, "del/key", []byte("x"), rev); !errors.Is(err, queue.ErrConflict) {
+			t.Errorf("Update of a deleted key: %v, want ErrConflict", err)
+		}
+		if keys, err := kv.Keys(ctx, "del/"); err != nil || len(keys) != 0 {
+			t.Errorf("Keys after Delete = %q, %v", keys, err)
+		}
+	}
+}
+
+func testKeys(t *testing.T, kv queue.KV) {
+	ctx := t.Context()
+	for _, key := range []string{"keys.b.z", "keys.b.a", "keys.a.b", "keys.a-.b", "keys.b/x", "keysx", "keys.B.c", "keys.b"} {
+		if _, err := kv.Put(ctx, key, []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for prefix, want := range map[string][]string{
+		"keys.b.":  {"keys.b.a", "keys.b.z"},
+		"keys.b":   {"keys.b", "keys.b.a", "keys.b.z", "keys.b/x"},
+		"keys.a":   {"keys.a-.b", "keys.a.b"},
+		"keys.b.a": {"keys.b.a"},
+		"keys.":    {"keys.B.c", "keys.a-.b", "keys.a.b", "keys.b", "keys.b.a", "keys.b.z", "keys.b/x"},
+		"keysx":    {"keysx"},
+		"keys.c":   {},
+	} {
+		if got, err := kv.Keys(ctx, prefix); err != nil || !slices.Equal(got, want) {
+			t.Errorf("Keys(%q) = %q, %v, want %q", prefix, got, err, want)
+		}
+	}
+	if all, err := kv.Keys(ctx, ""); err != nil || !slices.IsSorted(all) || !slices.Contains(all, "keysx") {
+		t.Errorf("Keys(\"\") = %q, %v", all, err)
+	}
+}
+
+func testBadKeys(t *testing.T, kv queue.KV) {
+	for _, key := range []string{"", ".a", "a.", "a..b", "a b", "a*", ">", "a\n", "ä"} {
+		if _, err := kv.Put(t.Context(), key, nil); err == nil {
+			t.Errorf("Put took the key %q", key)
+		}
+		if _, _, err := kv.Get(t.Context(), key); err == nil || errors.Is(err, queue.ErrNotFound) {
+			t.Errorf("Get of the key %q: %v, want it refused", key, err)
+		}
+	}
+}
+
+func testWatch(t *testing.T, kv queue.KV) {
+	ctx := t.Context()
+	ticks, err := kv.Watch(ctx, "watch/key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(ctx, "watch/other", nil); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ticks:
+		t.Error("tick without a change")
+	default:
+	}
+	for _, change := range []func() error{
+		func() error { _, err := kv.Put(ctx, "watch/key", []byte("x")); return err },
+		func() error { return kv.Delete(ctx, "watch/key") },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, ticks)
+	}
+}
+
+func testOneWinner(t *testing.T, kv queue.KV) {
+	const writers, rounds = 8, 20
+	ctx := t.Context()
+	if _, err := kv.Create(ctx, "race/key", []byte("0")); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for done := 0; done < rounds; {
+				value, rev, err := kv.Get(ctx, "race/key")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var n int
+				if _, err := fmt.Sscan(string(value), &n); err != nil {
+					t.Error(err)
+					return
+				}
+				_, err = kv.Update(ctx, "race/key", fmt.Append(nil, n+1), rev)
+				if err == nil {
+					done++
+				} else if !errors.Is(err, queue.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got, _, err := kv.Get(ctx, "race/key"); err != nil || string(got) != fmt.Sprint(writers*rounds) {
+		t.Errorf("counter = %q, %v, want %d", got, err, writers*rounds)
+	}
+}
+
+func testEndedContext(t *testing.T, kv queue.KV) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := kv.Get(ctx, "ended"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Get: %v, want context.Canceled", err)
+	}
+	if _, err := kv.Put(ctx, "ended", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Put: %v, want context.Canceled", err)
+	}
+}
+
+// receive waits for a value that must come.
+func receive[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing came for 30 s")
+		panic("unreachable")
+	}
+}

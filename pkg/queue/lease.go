@@ -1,0 +1,108 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrHeld says that somebody else holds the lease.
+var ErrHeld = errors.New("lease is held")
+
+// Lease is held until Release, or until it is lost. Its methods may be called
+// concurrently.
+//
+// NATS frees a lease that was not renewed for its time to live. The holder
+// renews it three times in that time and counts by its own clock from before
+// each renewal, so that it gives up no later than NATS does; by how much the two
+// may still differ (a process that is frozen notices nothing) is why a lease
+// alone protects nothing.
+type Lease struct {
+	b      *bucket
+	name   string
+	holder string
+	lost   chan struct{}
+
+	mu  sync.Mutex
+	rev uint64 // the revision that this holder wrote last
+
+	stop context.CancelFunc
+	done chan struct{} // renewing has ended
+}
+
+// Acquire takes the lease of the name, a key of a KV, in the name of the
+// holder, which is only told to others. It tries once: while somebody holds the
+// lease it is ErrHeld.
+func (q *Queue) Acquire(ctx context.Context, name, holder string) (*Lease, error) {
+	b := q.bucket(bucketLeases)
+	ttl := q.cfg.LeaseTTL
+	sent := time.Now()
+	rev, err := b.Create(ctx, name, []byte(holder))
+	if errors.Is(err, ErrConflict) {
+		return nil, fmt.Errorf("acquire lease %s: %w", name, ErrHeld)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("acquire lease %s: %w", name, err)
+	}
+	renew, stop := context.WithCancel(context.Background())
+	l := &Lease{b: b, name: name, holder: holder, lost: make(chan struct{}), rev: rev, stop: stop, done: make(chan struct{})}
+	go l.renew(renew, ttl, sent.Add(ttl))
+	return l, nil
+}
+
+// Lost is closed when the lease is lost. It stays open after a Release.
+func (l *Lease) Lost() <-chan struct{} { return l.lost }
+
+// Release gives the lease free at once, unless it is lost already.
+func (l *Lease) Release(ctx context.Context) error {
+	l.stop()
+	<-l.done
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.b.remove(ctx, l.name, &l.rev)
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return fmt.Errorf("release lease %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// renew keeps the lease until ctx ends or it is lost. NATS does not free it
+// before deadline.
+func (l *Lease) renew(ctx context.Context, ttl time.Duration, deadline time.Time) {
+	defer close(l.done)
+	tick := time.NewTicker(ttl / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		sent := time.Now()
+		err := l.renewOnce(ctx, deadline)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			l.b.q.metrics.leasesLost.Inc()
+			l.b.q.log.Warn("lease lost", "lease", l.name, "error", err)
+			close(l.lost)
+			return
+		}
+		deadline = sent.Add(ttl)
+	}
+}
+
+func (l *Lease) renewOnce(ctx context.Context, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rev, err := l.b.Update(ctx, l.name, []byte(l.holder), l.rev)
+	if err == nil {
+		l.rev = rev
+	}
+	return err
+}

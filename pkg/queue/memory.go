@@ -1,0 +1,138 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// MemoryKV is a KV in the memory of this process, for tests. The zero value is
+// empty and ready.
+type MemoryKV struct {
+	mu       sync.Mutex
+	revision uint64
+	values   map[string]memoryValue
+	watchers map[string][]chan struct{}
+}
+
+type memoryValue struct {
+	data     []byte
+	revision uint64
+}
+
+var _ KV = (*MemoryKV)(nil)
+
+// Get implements KV.
+func (m *MemoryKV) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.check(ctx, key); err != nil {
+		return nil, 0, err
+	}
+	v, ok := m.values[key]
+	if !ok {
+		return nil, 0, fmt.Errorf("read %s: %w", key, ErrNotFound)
+	}
+	return bytes.Clone(v.data), v.revision, nil
+}
+
+// Create implements KV.
+func (m *MemoryKV) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	return m.write(ctx, key, value, func(now uint64) bool { return now == 0 })
+}
+
+// Update implements KV.
+func (m *MemoryKV) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	return m.write(ctx, key, value, func(now uint64) bool { return now != 0 && now == revision })
+}
+
+// Put implements KV.
+func (m *MemoryKV) Put(ctx context.Context, key string, value []byte) (uint64, error) {
+	return m.write(ctx, key, value, func(uint64) bool { return true })
+}
+
+// Delete implements KV.
+func (m *MemoryKV) Delete(ctx context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.check(ctx, key); err != nil {
+		return err
+	}
+	delete(m.values, key)
+	m.tick(key)
+	return nil
+}
+
+// Keys implements KV.
+func (m *MemoryKV) Keys(ctx context.Context, prefix string) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	keys := []string{}
+	for key := range m.values {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// Watch implements KV.
+func (m *MemoryKV) Watch(ctx context.Context, key string) (<-chan struct{}, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.check(ctx, key); err != nil {
+		return nil, err
+	}
+	ticks := make(chan struct{}, 1)
+	if m.watchers == nil {
+		m.watchers = make(map[string][]chan struct{})
+	}
+	m.watchers[key] = append(m.watchers[key], ticks)
+	context.AfterFunc(ctx, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.watchers[key] = slices.DeleteFunc(m.watchers[key], func(c chan struct{}) bool { return c == ticks })
+	})
+	return ticks, nil
+}
+
+func (m *MemoryKV) write(ctx context.Context, key string, value []byte, allowed func(now uint64) bool) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.check(ctx, key); err != nil {
+		return 0, err
+	}
+	if !allowed(m.values[key].revision) {
+		return 0, fmt.Errorf("write %s: %w", key, ErrConflict)
+	}
+	if m.values == nil {
+		m.values = make(map[string]memoryValue)
+	}
+	m.revision++
+	m.values[key] = memoryValue{data: bytes.Clone(value), revision: m.revision}
+	m.tick(key)
+	return m.revision, nil
+}
+
+func (m *MemoryKV) check(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return CheckKey(key)
+}
+
+func (m *MemoryKV) tick(key string) {
+	for _, ticks := range m.watchers[key] {
+		select {
+		case ticks <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,192 @@
+// Package queue is what the processes of a fleet share, on NATS JetStream: the
+// work queue of partitions, the log of covers, buckets of state, and leases.
+//
+// What is promised, and what is not:
+//
+//   - A partition that was published is delivered until it is acknowledged, at
+//     least once. Publishing it again while it is queued or running changes
+//     nothing. Neither its heartbeat nor its acknowledgement proves that nobody
+//     else works on it.
+//   - A cover that was published is stored, and delivered to each follower in
+//     stream order, at least once. It may be stored twice.
+//   - A bucket is decided by compare-and-swap alone. Watching it yields hints.
+//   - A lease tells who should act. It excludes nobody by itself: what its
+//     holder does must be guarded by a compare-and-swap, or be idempotent.
+//
+// Each call tries again, with jitter, what can safely be done twice, for a
+// bounded time; after it the error says what was attempted. All methods may be
+// called concurrently.
+package queue
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Names of the buckets that Ensure makes.
+const (
+	BucketImports = "imports"
+	BucketCatalog = "catalog"
+	BucketAuth    = "auth"
+)
+
+// bucketLeases expires what is not renewed, which nothing else may do.
+const bucketLeases = "leases"
+
+// Streams, their subjects and the one consumer.
+const (
+	workStream    = "WORK"
+	workPrefix    = "w."
+	workConsumer  = "workers"
+	coversStream  = "COVERS"
+	coversPrefix  = "c."
+	storedPrefix  = "stored." // leads the subject of a message that is now stored
+	bucketStream  = "KV_"
+	bucketSubject = "$KV."
+)
+
+// Defaults of Config.
+const (
+	DefaultAckWait  = 30 * time.Second
+	DefaultLeaseTTL = 10 * time.Second
+	DefaultTimeout  = 30 * time.Second
+)
+
+// attemptTimeout bounds one try of a call. A cluster elects a new leader within
+// 4 to 9 seconds, and answers nothing until then.
+const attemptTimeout = 5 * time.Second
+
+// Config says where NATS is and how the queue behaves. Every process of a fleet
+// should have the same AckWait, LeaseTTL and Replicas; those of the process
+// that called Ensure last are in force.
+type Config struct {
+	URL        string                     // of the NATS servers, comma-separated; unused if InProcess is set
+	InProcess  nats.InProcessConnProvider // a server in this process, such as *natsd.Server
+	Name       string                     // names the connection; default "rangefleet"
+	Replicas   int                        // copies of each stream in a NATS cluster: 1, 3 or 5; default 1
+	AckWait    time.Duration              // a partition without a heartbeat for so long is delivered again; default DefaultAckWait
+	LeaseTTL   time.Duration              // a lease that is not renewed for so long is free; default DefaultLeaseTTL
+	Timeout    time.Duration              // bounds a call with all its tries; default DefaultTimeout
+	Log        *slog.Logger               // default slog.Default()
+	Registerer prometheus.Registerer      // takes the metrics, of one Queue; nil keeps none
+}
+
+// Queue is a connection to NATS. See Connect.
+type Queue struct {
+	cfg     Config
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	log     *slog.Logger
+	metrics *metrics
+	streams sync.Map // stream name -> jetstream.Stream; see stream
+}
+
+// Connect connects to NATS and waits until it is reached or ctx ends. From then
+// on the connection is restored however long NATS is away. The caller closes
+// the queue.
+func Connect(ctx context.Context, cfg Config) (*Queue, error) {
+	cfg = cfg.withDefaults()
+	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer)}
+	connected := make(chan struct{}, 1)
+	nc, err := nats.Connect(cfg.URL, append(q.options(), nats.ConnectHandler(func(*nats.Conn) { connected <- struct{}{} }))...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	q.nc = nc
+	if q.js, err = jetstream.New(nc); err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("set up JetStream: %w", err)
+	}
+	remind := time.NewTicker(10 * time.Second)
+	defer remind.Stop()
+	for {
+		select {
+		case <-connected:
+			return q, nil
+		case <-remind.C:
+			q.log.Warn("nats not reached yet", "error", nc.LastError())
+		case <-ctx.Done():
+			err := errors.Join(ctx.Err(), nc.LastError())
+			nc.Close()
+			return nil, fmt.Errorf("connect to NATS: %w", err)
+		}
+	}
+}
+
+// Close ends the connection. Calls that run end with an error.
+func (q *Queue) Close() { q.nc.Close() }
+
+// Connected reports whether NATS is reached right now.
+func (q *Queue) Connected() bool { return q.nc.IsConnected() }
+
+func (c Config) withDefaults() Config {
+	c.Name = cmp.Or(c.Name, "rangefleet")
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	c.AckWait = cmp.Or(c.AckWait, DefaultAckWait)
+	c.LeaseTTL = cmp.Or(c.LeaseTTL, DefaultLeaseTTL)
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+var notToken = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+func (q *Queue) options() []nats.Option {
+	opts := []nats.Option{
+		nats.Name(q.cfg.Name),
+		// An inbox of its own lets a server's permissions tell processes apart.
+		nats.CustomInboxPrefix("_INBOX_" + notToken.ReplaceAllString(q.cfg.Name, "-")),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1), // the default gives up for good after two minutes
+		nats.ReconnectWait(250 * time.Millisecond),
+		nats.PingInterval(5 * time.Second), // the default notices a dead server after four minutes
+		// While disconnected the default keeps what is sent and reports success,
+		// or a timeout of what is stored later all the same.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			q.metrics.disconnects.Inc()
+			q.log.Warn("nats connection lost", "error", err)
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			q.log.Info("nats connection restored", "url", nc.ConnectedUrlRedacted())
+		}),
+		// Among these are permission violations, which no call reports.
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			q.metrics.asyncErrors.Inc()
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			q.log.Error("nats reported an error", "subject", subject, "error", err)
+		}),
+	}
+	if q.cfg.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(q.cfg.InProcess))
+	}
+	return opts
+}
+
+// validToken is what import and partition IDs must match, being parts of
+// subjects.
+var validToken = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+func checkTokens(tokens ...string) error {
+	for _, t := range tokens {
+		if !validToken.MatchString(t) {
+			return fmt.Errorf("%q is no valid ID: want letters, digits, '-' and '_'", t)
+		}
+	}
+	return nil
+}

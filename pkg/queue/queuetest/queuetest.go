@@ -1,0 +1,57 @@
+// Package queuetest runs queues for tests.
+package queuetest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// Start returns a queue, ready to use, on a NATS server of the test's own. Both
+// end with the test.
+func Start(t testing.TB) *queue.Queue {
+	t.Helper()
+	return Connect(t, queue.Config{InProcess: StartServer(t, natsd.Config{})})
+}
+
+// StartServer runs a NATS server that ends with the test. It may be shut down
+// before. Without a store directory it gets one of its own.
+func StartServer(t testing.TB, cfg natsd.Config) *natsd.Server {
+	t.Helper()
+	if cfg.StoreDir == "" {
+		cfg.StoreDir = t.TempDir()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s, err := natsd.Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Shutdown() })
+	return s
+}
+
+// Connect returns a queue whose streams and buckets exist. It is closed with
+// the test.
+func Connect(t testing.TB, cfg queue.Config) *queue.Queue {
+	t.Helper()
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	q, err := queue.Connect(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(q.Close)
+	if err := q.Ensure(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return q
+}

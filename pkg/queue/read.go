@@ -1,0 +1,92 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// stream returns a handle of a stream, to read messages from and to purge. It is
+// looked up once. It is shared, so its Info, which writes to it, must not be
+// called.
+func (q *Queue) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	if s, ok := q.streams.Load(name); ok {
+		return s.(jetstream.Stream), nil
+	}
+	s, err := q.js.Stream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	q.streams.Store(name, s)
+	return s, nil
+}
+
+// subjects returns how many messages each subject of a stream that matches the
+// filter holds. The stream's leader answers.
+func (q *Queue) subjects(ctx context.Context, name, filter string) (map[string]uint64, error) {
+	var info *jetstream.StreamInfo
+	err := q.retry(ctx, "read", func(ctx context.Context) error {
+		stream, err := q.js.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		info, err = stream.Info(ctx, jetstream.WithSubjectFilter(filter))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return info.State.Subjects, nil
+}
+
+// lastMessage returns the newest message of a subject, or ErrNotFound. The
+// stream's leader answers.
+func (q *Queue) lastMessage(ctx context.Context, name, subject string) (*jetstream.RawStreamMsg, error) {
+	var msg *jetstream.RawStreamMsg
+	err := q.retry(ctx, "read", func(ctx context.Context) error {
+		stream, err := q.stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		msg, err = stream.GetLastMsgForSubject(ctx, subject)
+		return err
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, ErrNotFound
+	}
+	return msg, err
+}
+
+func readLast[T any](ctx context.Context, q *Queue, stream, subject string) (v T, err error) {
+	msg, err := q.lastMessage(ctx, stream, subject)
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(msg.Data, &v); err != nil {
+		return v, fmt.Errorf("decode message %s: %w", subject, err)
+	}
+	return v, nil
+}
+
+// hints returns a channel that gets a tick some time after a message of the
+// stored subject was stored, until ctx ends. Ticks merge, and some may be
+// missing: a subscription outside of JetStream survives restarts and costs the
+// server nothing, but promises nothing.
+func (q *Queue) hints(ctx context.Context, subject string) (<-chan struct{}, error) {
+	ticks := make(chan struct{}, 1)
+	sub, err := q.nc.Subscribe(storedPrefix+subject, func(*nats.Msg) {
+		select {
+		case ticks <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() })
+	return ticks, nil
+}

@@ -1,0 +1,73 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Waits between tries grow from the first to the last, with full jitter.
+const (
+	firstWait = 50 * time.Millisecond
+	lastWait  = 2 * time.Second
+)
+
+// retry calls f, which must be safe to do twice, until it succeeds, errs for
+// good, or the time for a call is over. Each try has a deadline of its own.
+func (q *Queue) retry(ctx context.Context, op string, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, q.cfg.Timeout)
+	defer cancel()
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		err := attempt(ctx, f)
+		if err == nil || permanent(err) {
+			return err
+		}
+		if ctx.Err() == nil {
+			q.metrics.retries.WithLabelValues(op).Inc()
+		}
+		if cause := pause(ctx, wait); cause != nil {
+			if errors.Is(err, cause) {
+				return err
+			}
+			return fmt.Errorf("%w: %w", cause, err)
+		}
+	}
+}
+
+func attempt(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return f(ctx)
+}
+
+// pause waits up to d, at random, or returns why ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(rand.N(d) + 1)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// permanent reports whether the same call will get the same error, as far as
+// can be told. A missing stream or consumer is not: a coordinator makes it.
+func permanent(err error) bool {
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
+		return false
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict), errors.Is(err, jetstream.ErrMsgNotFound):
+		return true
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload):
+		return true
+	}
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500
+}
