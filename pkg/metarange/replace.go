@@ -1,0 +1,194 @@
+package metarange
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sort"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// Replace returns the ranges of the tree base without its removed keys, plus the
+// imported ranges, and stores those of them that are new. Where base and import
+// hold the same key, the import's entry stays.
+//
+// The result is canonical: the ranges that one gets by writing all its entries
+// from the first on with the same breaks. For this base and imported must have
+// been written with these breaks, and breaks.MinSize must be 0; otherwise the
+// result is a right tree, but where its ranges end depends on where they ended
+// before.
+//
+// Both lists must pass Check, and their files must be stored. Ranges that stay
+// as they are, or go away whole, are not read: the work is in proportion to the
+// ranges at the seams between what stays and what comes. Records that are
+// written again keep their bytes. Besides the lists, at most one file of each
+// and one that is being written are in memory. After an error some new ranges
+// may be stored; no tree refers to them.
+func Replace(ctx context.Context, files Files, breaks partition.Breaks,
+	base, imported []partition.RangeMetadata, removed Removed,
+) ([]partition.RangeMetadata, error) {
+	if err := Check(base); err != nil {
+		return nil, fmt.Errorf("check the tree to import into: %w", err)
+	}
+	if err := Check(imported); err != nil {
+		return nil, fmt.Errorf("check the imported ranges: %w", err)
+	}
+	gone, err := removed.removal()
+	if err != nil {
+		return nil, err
+	}
+	m := &merge{
+		breaks:   breaks,
+		base:     newInput(files, base, gone),
+		imported: newInput(files, imported, nil),
+		out:      output{files: files, breaks: breaks, stored: [][]partition.RangeMetadata{base, imported}},
+	}
+	defer m.close()
+	if err := m.run(ctx); err != nil {
+		return nil, fmt.Errorf("merge %d imported ranges into a tree of %d: %w", len(imported), len(base), err)
+	}
+	return m.out.ranges, nil
+}
+
+// merge is the state of one Replace.
+type merge struct {
+	breaks         partition.Breaks
+	base, imported *input
+	out            output
+}
+
+func (m *merge) close() {
+	m.base.close()
+	m.imported.close()
+	m.out.close()
+}
+
+// run moves range after range, or record after record, to the output.
+func (m *merge) run(ctx context.Context) error {
+	for {
+		in, other := m.next()
+		if in.done() {
+			return m.out.flush(ctx)
+		}
+		var err error
+		switch {
+		case m.passes(in, other):
+			m.out.keep(in.ranges[0])
+			in.drop()
+		case !in.isOpen():
+			err = in.open(ctx)
+		default:
+			if !bytes.Equal(in.key, m.out.last) { // else the import's is there already
+				err = m.out.add(ctx, in.rec)
+			}
+			if err == nil {
+				err = in.advance()
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// next returns the input whose next key is the lower one, and the other. Of
+// equal keys the import's is first.
+func (m *merge) next() (in, other *input) {
+	if m.imported.done() || !m.base.done() && bytes.Compare(m.base.key, m.imported.key) < 0 {
+		return m.base, m.imported
+	}
+	return m.imported, m.base
+}
+
+// passes reports whether the next range of in can stay as it is. It starts with
+// an empty writer, as every range did, when the output is at a boundary; so it
+// is canonical if nothing is to be taken out of it or put into it, and if it
+// ends where a range must, or where everything ends.
+func (m *merge) passes(in, other *input) bool {
+	if in.isOpen() || !m.out.atBoundary() {
+		return false
+	}
+	r := in.ranges[0]
+	alone := r.MinKey > string(m.out.last) &&
+		(other.done() || r.MaxKey < string(other.key)) &&
+		!in.gone.touches(r.MinKey, r.MaxKey)
+	last := len(in.ranges) == 1 && other.done()
+	return alone && (last || m.breaks.EndsAfter([]byte(r.MaxKey), r.EstimatedSize))
+}
+
+// output is the resulting ranges: kept ones and, between them, ranges that are
+// written record by record.
+type output struct {
+	files  Files
+	breaks partition.Breaks
+	stored [][]partition.RangeMetadata // trees whose files exist
+	ranges []partition.RangeMetadata
+	last   []byte        // the last key
+	w      *table.Writer // nil until the first record
+}
+
+// atBoundary reports whether no range is begun.
+func (o *output) atBoundary() bool { return o.w == nil || o.w.Len() == 0 }
+
+// keep appends a stored range; the output must be at a boundary.
+func (o *output) keep(r partition.RangeMetadata) {
+	o.ranges = append(o.ranges, r)
+	o.last = append(o.last[:0], r.MaxKey...)
+}
+
+// add writes a record and ends the range if it ends after it.
+func (o *output) add(ctx context.Context, rec table.Record) error {
+	if o.w == nil {
+		o.w = table.NewWriter(table.Ranges)
+	}
+	if err := o.w.Add(rec.Key, rec.Value); err != nil {
+		return err
+	}
+	o.last = append(o.last[:0], rec.Key...)
+	if o.breaks.EndsAfter(rec.Key, o.w.EstimatedSize()) {
+		return o.flush(ctx)
+	}
+	return nil
+}
+
+// flush ends the range that is begun, if one is, and stores it if it is new.
+func (o *output) flush(ctx context.Context) error {
+	if o.atBoundary() {
+		return nil
+	}
+	t, err := o.w.Close()
+	if err != nil {
+		return err
+	}
+	if !o.isStored(t.Meta) {
+		if err := o.files.Put(ctx, t.Meta.ID, t.Data); err != nil {
+			return fmt.Errorf("store range %s (%q to %q): %w", t.Meta.ID, t.Meta.MinKey, t.Meta.MaxKey, err)
+		}
+	}
+	o.w.Reset(t.Data)
+	o.ranges = append(o.ranges, t.Meta)
+	return nil
+}
+
+func (o *output) isStored(r partition.RangeMetadata) bool {
+	for _, tree := range o.stored {
+		if i := find(tree, r.MaxKey); i < len(tree) && tree[i].ID == r.ID {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *output) close() {
+	if o.w != nil {
+		o.w.Abort()
+	}
+}
+
+// find returns the index of the first range that does not end before key, which
+// is the one that holds key if any does.
+func find(ranges []partition.RangeMetadata, key string) int {
+	return sort.Search(len(ranges), func(i int) bool { return ranges[i].MaxKey >= key })
+}
