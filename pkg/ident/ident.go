@@ -86,6 +86,9 @@ func AppendString[S string | []byte](dst []byte, s S) []byte {
 // one.
 func AppendStringMap(dst []byte, m map[string]string) []byte {
 	dst = appendLength(append(dst, typeStringMap), len(m))
+	if len(m) == 0 {
+		return dst // the entries of an import have no metadata: do not allocate for each
+	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		dst = AppendString(AppendString(dst, k), m[k])
 	}

@@ -1,0 +1,122 @@
+package rangewriter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// queue stores ranges concurrently and reports them in the order in which they
+// were put. put and wait are for one goroutine.
+type queue struct {
+	ctx    context.Context
+	fail   context.CancelCauseFunc // of ctx
+	files  Files
+	stored func(partition.RangeMetadata) error
+
+	slots chan []byte  // a free buffer for every range that may be taken on now
+	order chan *upload // to be reported in this order; it has room for a range of every slot
+	last  *upload      // put last, or nil
+	tasks sync.WaitGroup
+}
+
+// upload is a range on its way.
+type upload struct {
+	table.Table
+	stored   chan struct{} // closed once it is stored
+	reported chan struct{} // closed once it is reported
+}
+
+func newQueue(ctx context.Context, fail context.CancelCauseFunc, files Files, opts Options) *queue {
+	opts.Uploads = max(opts.Uploads, 1)
+	if opts.Stored == nil {
+		opts.Stored = func(partition.RangeMetadata) error { return nil }
+	}
+	q := &queue{
+		ctx:    ctx,
+		fail:   fail,
+		files:  files,
+		stored: opts.Stored,
+		slots:  make(chan []byte, opts.Uploads),
+		order:  make(chan *upload, opts.Uploads),
+	}
+	for range opts.Uploads {
+		q.slots <- nil
+	}
+	q.tasks.Go(q.report)
+	return q
+}
+
+// put takes a range on and returns a buffer that is free for other use. While
+// all slots are taken it waits.
+func (q *queue) put(t table.Table) ([]byte, error) {
+	select {
+	case <-q.ctx.Done():
+		return nil, context.Cause(q.ctx)
+	case buf := <-q.slots:
+		u := &upload{Table: t, stored: make(chan struct{}), reported: make(chan struct{})}
+		q.last = u
+		q.order <- u
+		q.tasks.Go(func() { q.store(u) })
+		return buf, nil
+	}
+}
+
+// wait waits until every range that was put is reported.
+func (q *queue) wait() error {
+	if q.last == nil {
+		return nil
+	}
+	select {
+	case <-q.ctx.Done():
+		return context.Cause(q.ctx)
+	case <-q.last.reported:
+		return nil
+	}
+}
+
+// join waits, once ctx ended, for all goroutines.
+func (q *queue) join() { q.tasks.Wait() }
+
+func (q *queue) store(u *upload) {
+	if err := q.files.Put(q.ctx, u.Meta.ID, u.Data); err != nil {
+		q.fail(fmt.Errorf("store range %s of keys %q to %q: %w", u.Meta.ID, u.Meta.MinKey, u.Meta.MaxKey, err))
+		return
+	}
+	close(u.stored)
+}
+
+// report reports stored ranges in order until ctx ends.
+func (q *queue) report() {
+	for {
+		u, ok := q.next()
+		if !ok {
+			return
+		}
+		if err := q.stored(u.Meta); err != nil {
+			q.fail(fmt.Errorf("report range %s of keys %q to %q: %w", u.Meta.ID, u.Meta.MinKey, u.Meta.MaxKey, err))
+			return
+		}
+		close(u.reported)
+		q.slots <- u.Data
+	}
+}
+
+// next waits for the next range in order to be stored; false if ctx ends
+// before.
+func (q *queue) next() (u *upload, ok bool) {
+	select {
+	case <-q.ctx.Done():
+		return nil, false
+	case u = <-q.order:
+	}
+	select {
+	case <-q.ctx.Done():
+		return nil, false
+	case <-u.stored:
+		return u, q.ctx.Err() == nil // both may be ready
+	}
+}

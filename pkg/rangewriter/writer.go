@@ -1,0 +1,193 @@
+// Package rangewriter turns batches of entries into stored ranges: the hot path
+// of an import.
+//
+// Entries go into one open table. When partition.Breaks ends it, its file is
+// uploaded in the background and the next table begins, so that what a range
+// holds depends on the keys alone, never on how they were cut into batches.
+package rangewriter
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+var errClosed = errors.New("range writer is closed")
+
+// Files is where ranges are stored.
+type Files interface {
+	// Put stores data under a content ID. It returns once data is safely stored
+	// or, soon after ctx ends, with an error. It must not keep data. It is
+	// called concurrently.
+	Put(ctx context.Context, id string, data []byte) error
+}
+
+// Options are how a Writer works, not what it writes.
+type Options struct {
+	// Uploads is how many ranges may be on their way, being stored or waiting
+	// for their turn to be reported; below 1 is 1. While there are as many,
+	// Write waits. A writer holds at most Uploads+1 range files in memory.
+	Uploads int
+
+	// Stored, if not nil, is called with each range once it is safely stored,
+	// in key order, from one goroutine of the writer. It must not call the
+	// writer. An error stops the writer.
+	Stored func(partition.RangeMetadata) error
+}
+
+// Writer writes ranges. Its methods are for one goroutine. It stops at the
+// first error, its own, of an upload or of Stored, and when its context ends:
+// every call then returns that error at once, and nothing more is stored or
+// reported.
+type Writer struct {
+	ctx    context.Context // of the uploads; its cause is what stopped the writer
+	stop   context.CancelCauseFunc
+	breaks partition.Breaks
+	table  *table.Writer
+	value  []byte // scratch: the value of one record
+	last   []byte // the last key written
+	queue  *queue
+}
+
+// New returns a writer without an open range. Uploads run under ctx. The caller
+// must Close the writer.
+func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options) *Writer {
+	ctx, stop := context.WithCancelCause(ctx)
+	return &Writer{
+		ctx:    ctx,
+		stop:   stop,
+		breaks: breaks,
+		table:  table.NewWriter(table.Ranges),
+		queue:  newQueue(ctx, stop, files, opts),
+	}
+}
+
+// Write appends the entries of b. Keys must be greater than all before, not
+// empty and, like all text, valid UTF-8; else the error names them and wraps
+// objectstore.ErrBadListing. Write does not keep b.
+func (w *Writer) Write(b entry.Batch) error {
+	_, _, err := w.WriteUntil(b, nil)
+	return err
+}
+
+// WriteUntil is Write, but asks stop after each range that it closes, with the
+// range's last key, and returns after that key if stop says so: the writer is
+// then at a range boundary. It returns how many entries of b it took, and
+// whether it was stopped. A nil stop never stops.
+func (w *Writer) WriteUntil(b entry.Batch, stop func(lastKey []byte) bool) (n int, stopped bool, err error) {
+	if err := w.err(); err != nil {
+		return 0, false, err
+	}
+	prev := w.last
+	for n < b.Len() && !stopped {
+		key := b.Key(n)
+		if err := w.add(b, n, prev); err != nil {
+			return n, false, w.fail(err)
+		}
+		n++
+		prev = key
+		if !w.breaks.EndsAfter(key, w.table.EstimatedSize()) {
+			continue
+		}
+		if err := w.endRange(); err != nil {
+			return n, false, w.fail(err)
+		}
+		stopped = stop != nil && stop(key)
+	}
+	w.last = append(w.last[:0], prev...)
+	return n, stopped, nil
+}
+
+// AtBoundary reports whether no range is open: all entries written so far are
+// in closed ranges.
+func (w *Writer) AtBoundary() bool { return w.table.Len() == 0 }
+
+// Flush closes the open range, if there is one, as at the end of a listing, and
+// waits like Wait.
+func (w *Writer) Flush() error {
+	if err := w.err(); err != nil {
+		return err
+	}
+	if !w.AtBoundary() {
+		if err := w.endRange(); err != nil {
+			return w.fail(err)
+		}
+	}
+	return w.Wait()
+}
+
+// Wait waits until all closed ranges are stored and reported. An open range
+// stays open; Close drops it.
+func (w *Writer) Wait() error {
+	if err := w.err(); err != nil {
+		return err
+	}
+	return w.queue.wait()
+}
+
+// Close stops the writer, drops an open range, gives up uploads in flight and
+// returns once nothing runs in the background any more. It may be called again.
+func (w *Writer) Close() {
+	w.stop(errClosed)
+	w.queue.join()
+	w.table.Abort()
+}
+
+// err returns what stopped the writer, or nil.
+func (w *Writer) err() error { return context.Cause(w.ctx) }
+
+// fail stops the writer because of err, unless it is already stopped, and
+// returns what stopped it first.
+func (w *Writer) fail(err error) error {
+	w.stop(err)
+	return w.err()
+}
+
+// add puts entry i of b, which follows the key prev, into the open range.
+func (w *Writer) add(b entry.Batch, i int, prev []byte) error {
+	if err := check(b, i, prev); err != nil {
+		return fmt.Errorf("%w: %w", objectstore.ErrBadListing, err)
+	}
+	w.value = table.AppendEntryValue(w.value[:0], b, i)
+	return w.table.Add(b.Key(i), w.value)
+}
+
+// check returns an error if no range may hold entry i of b after the key prev.
+func check(b entry.Batch, i int, prev []byte) error {
+	key := b.Key(i)
+	switch {
+	case len(key) == 0:
+		return fmt.Errorf("object %q has an empty key after key %q", b.Address(i), prev)
+	case bytes.Compare(key, prev) <= 0:
+		return fmt.Errorf("key %q follows key %q: keys must increase", key, prev)
+	case !utf8.Valid(key):
+		return fmt.Errorf("key %q is not valid UTF-8", key)
+	case !utf8.Valid(b.Address(i)):
+		return fmt.Errorf("address %q of key %q is not valid UTF-8", b.Address(i), key)
+	case !utf8.Valid(b.ETag(i)):
+		return fmt.Errorf("ETag %q of key %q is not valid UTF-8", b.ETag(i), key)
+	}
+	return nil
+}
+
+// endRange closes the open range, hands it over to be stored, and makes the
+// table ready for the next one.
+func (w *Writer) endRange() error {
+	done, err := w.table.Close()
+	if err != nil {
+		return err
+	}
+	buf, err := w.queue.put(done)
+	if err != nil {
+		return err
+	}
+	w.table.Reset(buf)
+	return nil
+}

@@ -1,0 +1,443 @@
+package rangewriter_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/golden"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// Ranges of both listings are those that a lakeFS server made, however the
+// entries come in.
+func TestGoldenRanges(t *testing.T) {
+	listings, err := golden.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range listings {
+		t.Run(l.Name, func(t *testing.T) {
+			rng := seeded(t)
+			files := &memory{}
+			ranges := write(t, files, l.Entries, l.Breaks, rng)
+			for _, r := range ranges {
+				if _, ok := l.Files[r.ID]; !ok {
+					t.Errorf("made range %+v; lakeFS made none of that ID", r)
+				}
+			}
+			if len(ranges) != len(l.Files)-1 { // all but the metarange
+				t.Errorf("made %d ranges, lakeFS %d", len(ranges), len(l.Files)-1)
+			}
+			for id, data := range files.files {
+				if !sameRecords(t, data, l.Files[id]) {
+					t.Errorf("range %s differs from lakeFS's", id)
+				}
+			}
+		})
+	}
+}
+
+// Ranges depend on the entries alone: not on batches, uploads or where writing
+// stopped and began again. They are those of the naive twin.
+func TestRangesAreThoseOfTheTwin(t *testing.T) {
+	rng := seeded(t)
+	bySize, byAnchor := 0, 0
+	for range 60 {
+		entries := entrytest.Random(rng, rng.IntN(800))
+		breaks := partition.Breaks{MaxSize: 1 + rng.Uint64N(20_000), Raggedness: 1 + rng.Uint64N(300)}
+		want := naive(t, entries, breaks)
+		for i, r := range want {
+			if breaks.Anchor([]byte(r.MaxKey)) {
+				byAnchor++
+			} else if i < len(want)-1 {
+				bySize++
+			}
+		}
+		if got := write(t, &memory{}, entries, breaks, rng); !slices.Equal(got, want) {
+			t.Fatalf("%d entries, %+v: got ranges\n%v\nwant\n%v", len(entries), breaks, got, want)
+		}
+		if got := writeInPieces(t, entries, breaks, rng); !slices.Equal(got, want) {
+			t.Fatalf("%d entries, %+v, written in pieces: got ranges\n%v\nwant\n%v", len(entries), breaks, got, want)
+		}
+	}
+	if bySize == 0 || byAnchor == 0 {
+		t.Errorf("%d ranges ended by size, %d at anchors: the test needs both", bySize, byAnchor)
+	}
+}
+
+// WriteUntil stops right after the range that it was told to stop at.
+func TestWriteUntilStopsAfterARange(t *testing.T) {
+	entries := entrytest.Random(seeded(t), 500)
+	breaks := partition.Breaks{MaxSize: 4_000, Raggedness: 50}
+	want := naive(t, entries, breaks)
+	third := want[2].MaxKey
+
+	var got []partition.RangeMetadata
+	w := rangewriter.New(t.Context(), &memory{}, breaks, rangewriter.Options{Uploads: 3, Stored: collect(&got)})
+	defer w.Close()
+	if !w.AtBoundary() {
+		t.Error("a new writer is not at a range boundary")
+	}
+	n, stopped, err := w.WriteUntil(entry.Of(entries...), func(last []byte) bool { return string(last) >= third })
+	if err != nil || !stopped || entries[n-1].Key != third {
+		t.Fatalf("took %d entries, stopped %v, error %v; want a stop after key %q", n, stopped, err, third)
+	}
+	if !w.AtBoundary() {
+		t.Error("not at a range boundary after a stop")
+	}
+	must(t, w.Wait())
+	if !slices.Equal(got, want[:3]) {
+		t.Errorf("stored %v, want %v", got, want[:3])
+	}
+	must(t, w.Write(entry.Of(entries[n])))
+	if w.AtBoundary() {
+		t.Error("at a range boundary with an open range")
+	}
+	must(t, w.Wait())
+	if len(got) != 3 {
+		t.Error("Wait closed the open range")
+	}
+}
+
+func TestBadEntries(t *testing.T) {
+	good := func(keys ...string) (all []entry.Entry) {
+		for _, k := range keys {
+			all = append(all, entry.Entry{Key: k, Address: "s3://b/" + k})
+		}
+		return all
+	}
+	tests := []struct {
+		name    string
+		batches [][]entry.Entry
+		names   []string // in the error
+	}{
+		{"empty key", [][]entry.Entry{{{Key: "", Address: "s3://b/dir/"}}}, []string{"s3://b/dir/"}},
+		{"empty key later", [][]entry.Entry{good("a", "")}, []string{`"a"`, "s3://b/"}},
+		{"key not UTF-8", [][]entry.Entry{good("a", "b\xff")}, []string{`"b\xff"`}},
+		{"address not UTF-8", [][]entry.Entry{{{Key: "a", Address: "s3://b/\xff"}}}, []string{`"a"`, `\xff`}},
+		{"ETag not UTF-8", [][]entry.Entry{{{Key: "a", Address: "s3://b/a", ETag: "\xff"}}}, []string{`"a"`, `\xff`}},
+		{"keys decrease in a batch", [][]entry.Entry{good("b", "a")}, []string{`"a"`, `"b"`}},
+		{"key twice", [][]entry.Entry{good("b", "b")}, []string{`"b"`}},
+		{"keys decrease across batches", [][]entry.Entry{good("a", "c"), good("b")}, []string{`"b"`, `"c"`}},
+		{"key twice across batches", [][]entry.Entry{good("a", "c"), {}, good("c")}, []string{`"c"`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for _, breaks := range []partition.Breaks{
+				{MaxSize: 1 << 20, Raggedness: 1 << 40}, // all keys in one range
+				{MaxSize: 1, Raggedness: 1},             // every key in its own
+			} {
+				files := &memory{}
+				w := rangewriter.New(t.Context(), files, breaks, rangewriter.Options{Uploads: 2})
+				defer w.Close()
+				var err error
+				for _, b := range test.batches {
+					if err = w.Write(entry.Of(b...)); err != nil {
+						break
+					}
+				}
+				if !errors.Is(err, objectstore.ErrBadListing) {
+					t.Fatalf("error %v, want one that wraps ErrBadListing", err)
+				}
+				for _, name := range test.names {
+					if !strings.Contains(err.Error(), name) {
+						t.Errorf("error %q does not name %s", err, name)
+					}
+				}
+				if again := w.Flush(); again != err {
+					t.Errorf("Flush after it returned %v, want the same error", again)
+				}
+				w.Close()
+				if breaks.MaxSize > 1 && len(files.files) > 0 {
+					t.Errorf("stored %d ranges, want none", len(files.files))
+				}
+			}
+		})
+	}
+}
+
+// The first error stops the writer: every call returns it, nothing more is
+// reported.
+func TestFirstErrorSticks(t *testing.T) {
+	boom := errors.New("boom")
+	entries := entrytest.Random(seeded(t), 100)
+	oneEach := partition.Breaks{MaxSize: 1, Raggedness: 1}
+	fifth := naive(t, entries, oneEach)[4]
+	var reported []partition.RangeMetadata
+	tests := []struct {
+		name   string
+		files  rangewriter.Files
+		stored func(partition.RangeMetadata) error
+	}{
+		{"upload", putFunc(func(_ context.Context, id string, _ []byte) error {
+			if id == fifth.ID {
+				return boom
+			}
+			return nil
+		}), collect(&reported)},
+		{"stored", &memory{}, func(r partition.RangeMetadata) error {
+			if r == fifth {
+				return boom
+			}
+			reported = append(reported, r)
+			return nil
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			reported = nil
+			w := rangewriter.New(t.Context(), test.files, oneEach, rangewriter.Options{Uploads: 2, Stored: test.stored})
+			defer w.Close()
+			err := w.Write(entry.Of(entries...)) // longer than what can be on its way: the error shows
+			if !errors.Is(err, boom) || !strings.Contains(err.Error(), fifth.ID) {
+				t.Fatalf("Write returned %v, want an error that wraps boom and names range %s", err, fifth.ID)
+			}
+			for name, again := range map[string]error{
+				"Write": w.Write(entry.Of()), "Flush": w.Flush(), "Wait": w.Wait(),
+			} {
+				if again != err {
+					t.Errorf("%s then returned %v, want the same error", name, again)
+				}
+			}
+			w.Close()
+			if len(reported) > 4 || !slices.Equal(reported, naive(t, entries, oneEach)[:len(reported)]) {
+				t.Errorf("reported %d ranges, want the first ones up to 4", len(reported))
+			}
+		})
+	}
+}
+
+// No more uploads run at once than allowed, and the end of the context ends
+// even a wait for uploads that hang.
+func TestUploadsAreBoundedAndCancelled(t *testing.T) {
+	const uploads = 3
+	started := make(chan struct{}, 100)
+	hang := putFunc(func(ctx context.Context, _ string, _ []byte) error {
+		started <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	calls := map[string]func(*rangewriter.Writer) error{
+		"Write": func(w *rangewriter.Writer) error { return w.Write(entry.Of(entrytest.Random(seeded(t), 50)...)) },
+		"Flush": func(w *rangewriter.Writer) error {
+			must(t, w.Write(entry.Of(entrytest.Random(seeded(t), uploads)...)))
+			return w.Flush()
+		},
+	}
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			w := rangewriter.New(ctx, hang, partition.Breaks{MaxSize: 1, Raggedness: 1}, rangewriter.Options{Uploads: uploads})
+			defer w.Close()
+			returned := make(chan error)
+			go func() { returned <- call(w) }()
+			for range uploads {
+				<-started
+			}
+			select {
+			case <-started:
+				t.Errorf("more than %d uploads run at once", uploads)
+			case err := <-returned:
+				t.Errorf("returned %v while uploads hang", err)
+			case <-time.After(20 * time.Millisecond): // long enough to catch a writer without bounds
+			}
+			cancel()
+			if err := <-returned; !errors.Is(err, context.Canceled) {
+				t.Errorf("returned %v, want context.Canceled", err)
+			}
+		})
+	}
+}
+
+// Ranges are reported in key order even if a later one is stored first.
+func TestReportedInKeyOrder(t *testing.T) {
+	entries := entrytest.Random(seeded(t), 3)
+	oneEach := partition.Breaks{MaxSize: 1, Raggedness: 1}
+	want := naive(t, entries, oneEach)
+	release, stored := make(chan struct{}), make(chan string, 3)
+	files := putFunc(func(_ context.Context, id string, _ []byte) error {
+		if id == want[0].ID {
+			<-release
+		}
+		stored <- id
+		return nil
+	})
+	var got []partition.RangeMetadata
+	w := rangewriter.New(t.Context(), files, oneEach, rangewriter.Options{Uploads: 3, Stored: collect(&got)})
+	defer w.Close()
+	must(t, w.Write(entry.Of(entries...)))
+	<-stored
+	<-stored
+	close(release) // the first range is stored last
+	must(t, w.Flush())
+	if !slices.Equal(got, want) {
+		t.Errorf("reported %v, want %v", got, want)
+	}
+}
+
+// Close drops what is open or on its way, may be called again, and fails later
+// calls.
+func TestClose(t *testing.T) {
+	running := make(chan struct{})
+	files := putFunc(func(ctx context.Context, _ string, _ []byte) error {
+		close(running)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	entries := entrytest.Random(seeded(t), 2)
+	w := rangewriter.New(t.Context(), files, partition.Breaks{MaxSize: 1, Raggedness: 1}, rangewriter.Options{
+		Uploads: 2,
+		Stored:  func(r partition.RangeMetadata) error { t.Errorf("reported %v", r); return nil },
+	})
+	must(t, w.Write(entry.Of(entries[0])))
+	<-running
+	w.Close()
+	w.Close()
+	if w.Write(entry.Of(entries[1])) == nil || w.Flush() == nil || w.Wait() == nil {
+		t.Error("a closed writer takes calls")
+	}
+}
+
+// The hot path allocates per batch at most, never per key.
+func TestWriteDoesNotAllocatePerKey(t *testing.T) {
+	const keys, runs = 1000, 20
+	entries := entrytest.Random(seeded(t), keys*(runs+1)) // AllocsPerRun runs once more to warm up
+	w := rangewriter.New(t.Context(), &memory{}, partition.Breaks{MaxSize: 1 << 40, Raggedness: 1 << 62}, rangewriter.Options{})
+	defer w.Close()
+	var batches []entry.Batch
+	for c := range slices.Chunk(entries, keys) {
+		batches = append(batches, entry.Of(c...))
+	}
+	got := testing.AllocsPerRun(runs, func() {
+		must(t, w.Write(batches[0]))
+		batches = batches[1:]
+	})
+	if got > keys/5 { // pebble's writer allocates for blocks, which hold tens of keys
+		t.Errorf("%v allocations for %d keys", got, keys)
+	}
+}
+
+// seeded returns a random source whose seed is in the test's log.
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// memory is a store of files in memory.
+type memory struct {
+	mu    sync.Mutex
+	files map[string][]byte
+}
+
+func (m *memory) Put(_ context.Context, id string, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.files == nil {
+		m.files = map[string][]byte{}
+	}
+	m.files[id] = bytes.Clone(data)
+	return nil
+}
+
+// putFunc is a store that is one function.
+type putFunc func(ctx context.Context, id string, data []byte) error
+
+func (f putFunc) Put(ctx context.Context, id string, data []byte) error { return f(ctx, id, data) }
+
+func collect(to *[]partition.RangeMetadata) func(partition.RangeMetadata) error {
+	return func(r partition.RangeMetadata) error {
+		*to = append(*to, r)
+		return nil
+	}
+}
+
+// write writes entries in batches of random sizes and returns the ranges as
+// they were reported.
+func write(t *testing.T, files rangewriter.Files, entries []entry.Entry, breaks partition.Breaks, rng *rand.Rand) []partition.RangeMetadata {
+	t.Helper()
+	var ranges []partition.RangeMetadata
+	w := rangewriter.New(t.Context(), files, breaks, rangewriter.Options{Uploads: 1 + rng.IntN(4), Stored: collect(&ranges)})
+	defer w.Close()
+	for len(entries) > 0 {
+		n := rng.IntN(min(len(entries), 1500) + 1)
+		must(t, w.Write(entry.Of(entries[:n]...)))
+		entries = entries[n:]
+	}
+	must(t, w.Flush())
+	return ranges
+}
+
+// writeInPieces writes entries with several writers, each of which begins after
+// the range that the one before it stopped at.
+func writeInPieces(t *testing.T, entries []entry.Entry, breaks partition.Breaks, rng *rand.Rand) []partition.RangeMetadata {
+	t.Helper()
+	var ranges []partition.RangeMetadata
+	for len(entries) > 0 {
+		w := rangewriter.New(t.Context(), &memory{}, breaks, rangewriter.Options{Uploads: 2, Stored: collect(&ranges)})
+		n, _, err := w.WriteUntil(entry.Of(entries...), func([]byte) bool { return rng.IntN(3) == 0 })
+		must(t, err)
+		must(t, w.Flush())
+		w.Close()
+		entries = entries[n:]
+	}
+	return ranges
+}
+
+// naive is the twin: one table after the other.
+func naive(t *testing.T, entries []entry.Entry, breaks partition.Breaks) []partition.RangeMetadata {
+	t.Helper()
+	var ranges []partition.RangeMetadata
+	var w *table.Writer
+	for i, e := range entries {
+		if w == nil {
+			w = table.NewWriter(table.Ranges)
+		}
+		must(t, w.Add([]byte(e.Key), table.AppendEntryValue(nil, entry.Of(e), 0)))
+		if size := w.EstimatedSize(); i == len(entries)-1 || size >= breaks.MaxSize || breaks.Anchor([]byte(e.Key)) {
+			tab, err := w.Close()
+			must(t, err)
+			ranges, w = append(ranges, tab.Meta), nil
+		}
+	}
+	return ranges
+}
+
+func sameRecords(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	return slices.EqualFunc(records(t, a), records(t, b), func(a, b table.Record) bool {
+		return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
+	})
+}
+
+func records(t *testing.T, data []byte) []table.Record {
+	t.Helper()
+	r, err := table.NewReader(data)
+	must(t, err)
+	var all []table.Record
+	for rec, err := range r.All("") {
+		must(t, err)
+		all = append(all, table.Record{Key: bytes.Clone(rec.Key), Value: bytes.Clone(rec.Value)})
+	}
+	return all
+}
