@@ -1,0 +1,178 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+)
+
+// StartImport starts an import into a branch and returns its ID. An identical
+// import that still runs is answered with its ID.
+func (c *Client) StartImport(ctx context.Context, repository, branch string, what api.ImportPathsCreation) (string, error) {
+	var answer api.ImportCreationResponse
+	err := c.do(ctx, call{
+		method: http.MethodPost, path: importPath(repository, branch), body: what, answer: &answer,
+	})
+	return answer.ID, err
+}
+
+// ImportStatus tells how far an import is.
+func (c *Client) ImportStatus(ctx context.Context, repository, branch, id string) (api.ImportStatusResp, error) {
+	var answer api.ImportStatusResp
+	err := c.do(ctx, call{
+		method: http.MethodGet, path: importPath(repository, branch), query: url.Values{"id": {id}}, answer: &answer,
+	})
+	return answer, err
+}
+
+// CancelImport cancels an import. One that failed or was canceled already is
+// no error; one that completed is, with status 409.
+func (c *Client) CancelImport(ctx context.Context, repository, branch, id string) error {
+	return c.do(ctx, call{
+		method: http.MethodDelete, path: importPath(repository, branch), query: url.Values{"id": {id}},
+	})
+}
+
+func importPath(repository, branch string) []string {
+	return []string{"repositories", repository, "branches", branch, "import"}
+}
+
+// CreateRepository creates a repository and its default branch.
+func (c *Client) CreateRepository(ctx context.Context, what api.RepositoryCreation) (api.Repository, error) {
+	var answer api.Repository
+	err := c.do(ctx, call{
+		method: http.MethodPost, path: []string{"repositories"}, body: what, answer: &answer, once: true,
+	})
+	return answer, err
+}
+
+// Repository describes a repository.
+func (c *Client) Repository(ctx context.Context, name string) (api.Repository, error) {
+	var answer api.Repository
+	err := c.do(ctx, call{method: http.MethodGet, path: []string{"repositories", name}, answer: &answer})
+	return answer, err
+}
+
+// Repositories lists repositories by name.
+func (c *Client) Repositories(ctx context.Context, page Page) iter.Seq2[api.Repository, error] {
+	return pages(ctx, c, page, []string{"repositories"}, func(l api.RepositoryList) ([]api.Repository, api.Pagination) {
+		return l.Results, l.Pagination
+	})
+}
+
+// CreateBranch makes a branch that points at the commit of source (a branch, or
+// a commit's ID), and returns that commit's ID.
+func (c *Client) CreateBranch(ctx context.Context, repository, name, source string) (string, error) {
+	var answer string
+	err := c.do(ctx, call{
+		method: http.MethodPost, path: []string{"repositories", repository, "branches"},
+		body: api.BranchCreation{Name: name, Source: source}, answer: &answer, once: true,
+	})
+	return answer, err
+}
+
+// Branch describes a branch.
+func (c *Client) Branch(ctx context.Context, repository, name string) (api.Ref, error) {
+	var answer api.Ref
+	err := c.do(ctx, call{
+		method: http.MethodGet, path: []string{"repositories", repository, "branches", name}, answer: &answer,
+	})
+	return answer, err
+}
+
+// Branches lists the branches of a repository by name.
+func (c *Client) Branches(ctx context.Context, repository string, page Page) iter.Seq2[api.Ref, error] {
+	return pages(ctx, c, page, []string{"repositories", repository, "branches"}, func(l api.RefList) ([]api.Ref, api.Pagination) {
+		return l.Results, l.Pagination
+	})
+}
+
+// Log lists the commits of ref, newest first.
+func (c *Client) Log(ctx context.Context, repository, ref string, page Page) iter.Seq2[api.Commit, error] {
+	return pages(ctx, c, page, refPath(repository, ref, "commits"), func(l api.CommitList) ([]api.Commit, api.Pagination) {
+		return l.Results, l.Pagination
+	})
+}
+
+// Objects lists the objects at ref in bytewise order of their paths; with
+// page.Delimiter, objects that share a prefix up to it as one common prefix.
+func (c *Client) Objects(ctx context.Context, repository, ref string, page Page) iter.Seq2[api.ObjectStats, error] {
+	return pages(ctx, c, page, refPath(repository, ref, "objects", "ls"), func(l api.ObjectStatsList) ([]api.ObjectStats, api.Pagination) {
+		return l.Results, l.Pagination
+	})
+}
+
+// Object describes one object at ref.
+func (c *Client) Object(ctx context.Context, repository, ref, path string) (api.ObjectStats, error) {
+	var answer api.ObjectStats
+	err := c.do(ctx, call{
+		method: http.MethodGet, path: refPath(repository, ref, "objects", "stat"),
+		query: url.Values{"path": {path}}, answer: &answer,
+	})
+	return answer, err
+}
+
+func refPath(repository, ref string, rest ...string) []string {
+	return append([]string{"repositories", repository, "refs", ref}, rest...)
+}
+
+// Page says which part of a list is wanted.
+type Page struct {
+	Prefix    string // only names that start with it
+	After     string // only names after it
+	Amount    int    // at most so many; 0: all
+	Delimiter string // of objects only
+}
+
+// pageSize is the most that the API answers at once.
+const pageSize = 1000
+
+// query asks for the next page after `after`, of which at most left are wanted.
+func (p Page) query(after string, left int) url.Values {
+	q := url.Values{"amount": {strconv.Itoa(min(left, pageSize))}}
+	for name, text := range map[string]string{"prefix": p.Prefix, "after": after, "delimiter": p.Delimiter} {
+		if text != "" {
+			q.Set(name, text)
+		}
+	}
+	return q
+}
+
+// pages walks a list page by page. The sequence ends after the last result or
+// after an error.
+func pages[L, R any](ctx context.Context, c *Client, page Page, path []string, open func(L) ([]R, api.Pagination)) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		after, left := page.After, page.Amount
+		if left <= 0 {
+			left = int(^uint(0) >> 1)
+		}
+		for {
+			var list L
+			err := c.do(ctx, call{method: http.MethodGet, path: path, query: page.query(after, left), answer: &list})
+			if err != nil {
+				yield(*new(R), err)
+				return
+			}
+			results, where := open(list)
+			for _, r := range results {
+				if left--; left < 0 || !yield(r, nil) {
+					return
+				}
+			}
+			if !where.HasMore || left <= 0 {
+				return
+			}
+			if where.NextOffset == after {
+				// Asked for again it would come again, for ever.
+				yield(*new(R), fmt.Errorf("%w: a page that leads nowhere, after %q", errGarbled, after))
+				return
+			}
+			after = where.NextOffset
+		}
+	}
+}

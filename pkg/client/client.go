@@ -1,0 +1,222 @@
+// Package client calls the HTTP API. Calls are tried again, a bounded number of
+// times, where that is safe: all but the creation of repositories and branches,
+// for a second import_start with the same body answers the same import.
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+)
+
+// maxAnswer bounds the memory that one answer takes: a page of 1,000 objects
+// with keys and addresses of 1,024 bytes, each byte escaped, is less.
+const maxAnswer = 32 << 20
+
+// Config says how to reach a coordinator. What is zero has its default.
+type Config struct {
+	Endpoint        string // http://host:port, also with a path before /api/v1
+	AccessKeyID     string
+	SecretAccessKey string
+
+	Attempts int           // tries of a call; default 5
+	Timeout  time.Duration // of one try; default 30 s
+
+	Transport http.RoundTripper // default http.DefaultTransport
+	// Sleep waits, but not longer than ctx. Default: a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Random returns a number in [0, 1) for the jitter. Default: math/rand/v2.
+	Random func() float64
+}
+
+// Client calls one coordinator. Its methods may be called concurrently.
+type Client struct {
+	config Config
+	base   string // without a '/' at its end
+	http   http.Client
+}
+
+// New checks the configuration. It does not connect.
+func New(config Config) (*Client, error) {
+	u, err := url.Parse(config.Endpoint)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, fmt.Errorf("endpoint %q: want http://host:port or https://host:port", config.Endpoint)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("endpoint %q: want no more than http://host:port/path", u.Redacted())
+	}
+	config.Attempts = cmp.Or(config.Attempts, 5)
+	config.Timeout = cmp.Or(config.Timeout, 30*time.Second)
+	if config.Sleep == nil {
+		config.Sleep = sleep
+	}
+	if config.Random == nil {
+		config.Random = rand.Float64
+	}
+	base := strings.TrimSuffix(strings.TrimSuffix(config.Endpoint, "/"), api.BaseURL)
+	c := &Client{config: config, base: base + api.BaseURL}
+	// A redirect would take the request, and maybe the credentials, elsewhere.
+	c.http = http.Client{
+		Transport:     config.Transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Error is an answer that is not what was asked for.
+type Error struct {
+	Status  int    // HTTP status
+	Message string // the service's own words, or the status in words
+
+	retryAfter time.Duration
+}
+
+// Error returns the message and the status.
+func (e *Error) Error() string { return fmt.Sprintf("%s (HTTP %d)", e.Message, e.Status) }
+
+// errGarbled says that an answer cannot come from our API.
+var errGarbled = errors.New("the answer is not that of a coordinator")
+
+// Transient reports whether the same call may succeed later: the service could
+// not be reached, or answered that it cannot answer now.
+func Transient(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var answer *Error
+	if errors.As(err, &answer) {
+		return answer.Status == http.StatusTooManyRequests || answer.Status >= 500
+	}
+	return !errors.Is(err, errGarbled)
+}
+
+// call is one operation of the API.
+type call struct {
+	method string
+	path   []string   // elements after the base, unescaped
+	query  url.Values // may be nil
+	body   any        // sent as JSON unless nil
+	answer any        // a pointer that the JSON of a 2xx answer is read into, unless nil
+	once   bool       // a second try could do harm
+}
+
+// do tries a call until it succeeds, fails for good, or was tried often enough.
+func (c *Client) do(ctx context.Context, what call) error {
+	var body []byte
+	if what.body != nil {
+		var err error
+		if body, err = json.Marshal(what.body); err != nil {
+			return fmt.Errorf("encoding the request: %w", err)
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		err := c.try(ctx, what, body)
+		if !Transient(err) || what.once || attempt >= c.config.Attempts || ctx.Err() != nil {
+			return err
+		}
+		if c.config.Sleep(ctx, c.pause(attempt, err)) != nil {
+			return err
+		}
+	}
+}
+
+// pause doubles from attempt to attempt, less up to half of it by chance, so
+// that many clients do not come back together. The service may ask for more.
+func (c *Client) pause(attempt int, err error) time.Duration {
+	const first, most, mostAsked = 200 * time.Millisecond, 5 * time.Second, time.Minute
+	d := min(first<<(attempt-1), most)
+	d -= time.Duration(c.config.Random() * float64(d) / 2)
+	var answer *Error
+	if errors.As(err, &answer) {
+		d = max(d, min(answer.retryAfter, mostAsked))
+	}
+	return d
+}
+
+func (c *Client) try(ctx context.Context, what call, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, what.method, c.url(what), bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("making the request: %w", err)
+	}
+	request.Header.Set("Accept", "application/json")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.config.AccessKeyID != "" {
+		request.SetBasicAuth(c.config.AccessKeyID, c.config.SecretAccessKey)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return err // names the method, the URL and what happened
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.base, err)
+	}
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return failure(response, content)
+	}
+	if what.answer == nil {
+		return nil
+	}
+	if err := json.Unmarshal(content, what.answer); err != nil {
+		return fmt.Errorf("decoding the answer of %s: %w: %w", c.base, errGarbled, err)
+	}
+	return nil
+}
+
+// url escapes each element of the path by itself: a ref or a repository can
+// hold a '%' or a '/', and must come out as it went in.
+func (c *Client) url(what call) string {
+	var b strings.Builder
+	b.WriteString(c.base)
+	for _, element := range what.path {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(element))
+	}
+	if len(what.query) > 0 {
+		b.WriteByte('?')
+		b.WriteString(what.query.Encode())
+	}
+	return b.String()
+}
+
+// failure reads an answer that is no success. A body that is not ours (a
+// proxy's page) is of no help to the user and left out.
+func failure(response *http.Response, content []byte) error {
+	e := &Error{Status: response.StatusCode, Message: http.StatusText(response.StatusCode)}
+	var said api.Error
+	if json.Unmarshal(content, &said) == nil && said.Message != "" {
+		e.Message = said.Message
+	}
+	if s, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && s > 0 {
+		e.retryAfter = time.Duration(s) * time.Second
+	}
+	return e
+}
