@@ -1,0 +1,83 @@
+package source
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Mapping says where the keys of one path go. It keeps their order. It is
+// immutable.
+//
+//	s3://b/a/pre to data:  base a/  prefix a/pre  root data/
+//	                       a/pre1/x  becomes  data/pre1/x
+type Mapping struct {
+	uri    objectstore.URI
+	host   string // what turns a key into an address: the URI of the empty key
+	object bool   // the path is one object, and root is its destination
+	base   string // of a prefix: what its keys lose, empty or ending in '/'
+	root   string // what takes base's place, empty or ending in '/'
+}
+
+// NewMapping returns the mapping of a path. What cannot be a path of any import
+// is an error.
+func NewMapping(p imports.Path) (Mapping, error) {
+	uri, err := objectstore.ParseURI(p.URI)
+	if err != nil {
+		return Mapping{}, err
+	}
+	if !utf8.ValidString(p.Destination) || !utf8.ValidString(p.URI) {
+		return Mapping{}, fmt.Errorf("path %q to %q is not valid UTF-8", p.URI, p.Destination)
+	}
+	m := Mapping{uri: uri, host: objectstore.URI{Scheme: uri.Scheme, Bucket: uri.Bucket}.String(), root: p.Destination}
+	switch p.Type {
+	case imports.Object:
+		if uri.Key == "" || m.root == "" {
+			return Mapping{}, fmt.Errorf("object path %q to %q names no object or no destination", p.URI, p.Destination)
+		}
+		m.object = true
+	case imports.CommonPrefix:
+		m.base = uri.Key[:strings.LastIndexByte(uri.Key, '/')+1]
+		if m.root != "" && !strings.HasSuffix(m.root, "/") {
+			m.root += "/"
+		}
+	default:
+		return Mapping{}, fmt.Errorf("path %q has the unknown type %q", p.URI, p.Type)
+	}
+	return m, nil
+}
+
+// Destination returns the key that the object goes to. For a prefix, the object
+// is one whose key starts with it; its destination may be empty, which is no
+// valid key.
+func (m Mapping) Destination(key string) string {
+	if m.object {
+		return m.root
+	}
+	return m.root + key[len(m.base):]
+}
+
+// Address returns the physical address of the object: its URI.
+func (m Mapping) Address(key string) string { return m.host + key }
+
+// First returns a lower bound (inclusive) of all destinations.
+func (m Mapping) First() string { return m.Destination(m.uri.Key) }
+
+// After returns what to list the source after to get exactly the objects whose
+// destinations lie after `after`; ok is false if there can be none.
+func (m Mapping) After(after string) (start string, ok bool) {
+	switch {
+	case m.object:
+		return "", after < m.root
+	case strings.HasPrefix(after, m.root):
+		if rest := after[len(m.root):]; rest != "" || m.root != "" {
+			return m.base + rest, true
+		}
+		return "", true // from the very start, the key that becomes empty included
+	default:
+		return "", after < m.root
+	}
+}

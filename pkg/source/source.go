@@ -1,0 +1,119 @@
+// Package source lists what an import imports: the objects of all its paths
+// under their destination keys, as one sequence of Arrow batches in key order.
+//
+// Each path maps its keys into the destination without changing their order, so
+// the paths' listings merge by key. Paths may overlap in the destination; of
+// equal keys the later path's object is taken.
+package source
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Opener opens the store that a URI lives in.
+type Opener interface {
+	Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error)
+}
+
+// Source is the ordered listing of one import. It is safe for concurrent use;
+// every List lists anew.
+type Source struct {
+	paths []path // in the order of the request
+}
+
+// path is one path of the import with its store.
+type path struct {
+	Mapping
+	store objectstore.Store
+}
+
+// Open opens the stores of the paths. A path that can be no path of an import,
+// or whose store cannot be opened for good, is objectstore.ErrRefused.
+func Open(ctx context.Context, opener Opener, paths []imports.Path) (*Source, error) {
+	s := &Source{paths: make([]path, len(paths))}
+	for i, p := range paths {
+		m, err := NewMapping(p)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
+		}
+		store, err := opener.Open(ctx, m.uri)
+		if err != nil {
+			return nil, err
+		}
+		s.paths[i] = path{Mapping: m, store: store}
+	}
+	return s, nil
+}
+
+// List lists the entries whose keys lie after `after` (exclusive), in key order,
+// in batches of 1 to about 1000. A batch belongs to the caller only until the
+// next one; Slice it to keep it. A sequence that ends without an error is
+// complete; after an error it ends. When the loop over it ends, all that it
+// started has ended.
+//
+// A path is read, one page ahead of the caller, only once the listing comes to
+// its destination. Up to two pages of each path that the listing is within are
+// in memory.
+//
+// Errors are the stores' own. A key that would become empty is
+// objectstore.ErrBadListing, an object path without its object ErrNotFound.
+func (s *Source) List(ctx context.Context, after string) iter.Seq2[entry.Batch, error] {
+	return func(yield func(entry.Batch, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var readers sync.WaitGroup
+		defer readers.Wait()
+		defer cancel()
+		m := &merger{yield: yield}
+		for _, st := range s.streams(after, &readers) {
+			m.add(st)
+		}
+		m.run(ctx)
+	}
+}
+
+// streams returns what there is to list after `after`.
+func (s *Source) streams(after string, readers *sync.WaitGroup) []*stream {
+	var streams []*stream
+	var objects []ranked
+	for i, p := range s.paths {
+		start, ok := p.After(after)
+		if !ok {
+			continue
+		}
+		if p.object {
+			objects = append(objects, ranked{path: p, rank: i})
+			continue
+		}
+		streams = append(streams, &stream{
+			rank: i, head: []byte(max(after, p.First())), readers: readers,
+			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] { return p.list(ctx, start) },
+		})
+	}
+	for _, layer := range layers(objects) {
+		streams = append(streams, layer.stream(readers))
+	}
+	return streams
+}
+
+// Removed returns what the import takes the place of: everything under the
+// prefixes, which are empty (everything) or end in '/', and the keys.
+func (s *Source) Removed() (prefixes, keys []string) {
+	for _, p := range s.paths {
+		if p.object {
+			keys = append(keys, p.root)
+		} else {
+			prefixes = append(prefixes, p.root)
+		}
+	}
+	slices.Sort(prefixes)
+	slices.Sort(keys)
+	return slices.Compact(prefixes), slices.Compact(keys)
+}

@@ -1,0 +1,456 @@
+package source_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/source"
+)
+
+// bucket is a store in memory: its keys, sorted. An object's size and ETag tell
+// which one it is.
+type bucket struct {
+	name     string
+	keys     []string
+	pageSize int
+
+	mu    sync.Mutex
+	lists []string // "prefix after" of each List
+	stats int
+}
+
+func (b *bucket) object(key string) objectstore.Object {
+	return objectstore.Object{Key: key, ETag: b.name + "/" + key, Size: int64(len(key)), ModTime: time.Unix(1, 5).UTC()}
+}
+
+func (b *bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+	b.mu.Lock()
+	b.lists = append(b.lists, prefix+" "+after)
+	b.mu.Unlock()
+	var found []objectstore.Object
+	for _, key := range b.keys {
+		if strings.HasPrefix(key, prefix) && key > after {
+			found = append(found, b.object(key))
+		}
+	}
+	return func(yield func([]objectstore.Object, error) bool) {
+		for page := range slices.Chunk(found, b.pageSize) {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			page := slices.Clone(page)
+			if !yield(page, nil) {
+				return
+			}
+			clear(page) // it was the caller's only until now
+		}
+	}
+}
+
+func (b *bucket) Stat(_ context.Context, key string) (objectstore.Object, error) {
+	b.mu.Lock()
+	b.stats++
+	b.mu.Unlock()
+	if _, ok := slices.BinarySearch(b.keys, key); !ok {
+		return objectstore.Object{}, fmt.Errorf("stat s3://%s/%s: %w", b.name, key, objectstore.ErrNotFound)
+	}
+	return b.object(key), nil
+}
+
+func (*bucket) Get(context.Context, string) ([]byte, error) { return nil, errors.ErrUnsupported }
+func (*bucket) Put(context.Context, string, []byte) error   { return errors.ErrUnsupported }
+
+// buckets opens stores in memory by name.
+type buckets map[string]*bucket
+
+func (bs buckets) Open(_ context.Context, u objectstore.URI) (objectstore.Store, error) {
+	if b, ok := bs[u.Bucket]; ok {
+		return b, nil
+	}
+	return nil, fmt.Errorf("open %s: %w", u, objectstore.ErrRefused)
+}
+
+func prefix(uri, destination string) imports.Path {
+	return imports.Path{Type: imports.CommonPrefix, URI: uri, Destination: destination}
+}
+
+func object(uri, destination string) imports.Path {
+	return imports.Path{Type: imports.Object, URI: uri, Destination: destination}
+}
+
+// collect lists everything, and checks the shape of the batches.
+func collect(t *testing.T, s *source.Source, after string) ([]entry.Entry, error) {
+	t.Helper()
+	var all []entry.Entry
+	for batch, err := range s.List(t.Context(), after) {
+		if err != nil {
+			return all, err
+		}
+		if batch.Len() < 1 || batch.Len() > 1500 {
+			t.Errorf("batch of %d entries", batch.Len())
+		}
+		for i := range batch.Len() {
+			all = append(all, batch.Entry(i))
+		}
+	}
+	return all, nil
+}
+
+// naive is the listing of paths as its definition has it: list everything, map,
+// let later paths win, sort, and leave out what does not lie after `after`.
+func naive(bs buckets, paths []imports.Path, after string) []entry.Entry {
+	won := map[string]entry.Entry{}
+	for _, p := range paths {
+		uri, err := objectstore.ParseURI(p.URI)
+		if err != nil {
+			panic(err)
+		}
+		b := bs[uri.Bucket]
+		for _, key := range b.keys {
+			destination := p.Destination
+			switch {
+			case p.Type == imports.Object && key != uri.Key:
+				continue
+			case p.Type == imports.CommonPrefix && !strings.HasPrefix(key, uri.Key):
+				continue
+			case p.Type == imports.CommonPrefix:
+				if destination != "" && !strings.HasSuffix(destination, "/") {
+					destination += "/"
+				}
+				destination += key[strings.LastIndex(uri.Key, "/")+1:]
+			}
+			o := b.object(key)
+			won[destination] = entry.Entry{
+				Key: destination, Address: "s3://" + uri.Bucket + "/" + key, ETag: o.ETag, Size: o.Size, ModTime: o.ModTime,
+			}
+		}
+	}
+	var all []entry.Entry
+	for key, e := range won {
+		if key > after {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b entry.Entry) int { return cmp.Compare(a.Key, b.Key) })
+	return all
+}
+
+// TestListEqualsNaive lists random paths over random keys after random keys.
+func TestListEqualsNaive(t *testing.T) {
+	for seed := range uint64(300) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			g := generator{rand.New(rand.NewPCG(seed, 1))}
+			bs, paths := g.world()
+			s, err := source.Open(t.Context(), bs, paths)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := naive(bs, paths, "")
+			afters := []string{"", "a", "zzz", g.key()}
+			for range 5 {
+				if len(all) > 0 {
+					afters = append(afters, all[g.IntN(len(all))].Key)
+				}
+			}
+			for _, after := range afters {
+				got, err := collect(t, s, after)
+				if err != nil {
+					t.Fatalf("paths %+v after %q: %v", paths, after, err)
+				}
+				if want := naive(bs, paths, after); !slices.Equal(got, want) {
+					t.Fatalf("paths %+v after %q: got %d entries\n%+v\nwant %d\n%+v", paths, after, len(got), got, len(want), want)
+				}
+			}
+		})
+	}
+}
+
+type generator struct{ *rand.Rand }
+
+// key makes keys that are often equal, or begin with each other.
+func (g generator) key() string {
+	key := string(rune('a' + g.IntN(3)))
+	for range g.IntN(6) {
+		key += []string{"a", "b", "/", "!", "0", "é"}[g.IntN(6)]
+	}
+	return key
+}
+
+// world makes two buckets, one of them large enough for runs that are not
+// copied, and up to 8 paths.
+func (g generator) world() (buckets, []imports.Path) {
+	bs := buckets{}
+	for i, name := range []string{"one", "two"} {
+		b := &bucket{name: name, pageSize: 1 + g.IntN(5)}
+		for range g.IntN(60) {
+			b.keys = append(b.keys, g.key())
+		}
+		if i == 0 && g.IntN(4) == 0 {
+			b.pageSize = 1000
+			for j := range 1 + g.IntN(3000) {
+				b.keys = append(b.keys, fmt.Sprintf("a/%06d", j))
+			}
+		}
+		b.keys = append(b.keys, "a")
+		slices.Sort(b.keys)
+		b.keys = slices.Compact(b.keys)
+		bs[name] = b
+	}
+	var paths []imports.Path
+	for range 1 + g.IntN(8) {
+		name := []string{"one", "two"}[g.IntN(2)]
+		keys := bs[name].keys
+		key := keys[g.IntN(len(keys))]
+		if g.IntN(3) == 0 {
+			paths = append(paths, object("s3://"+name+"/"+key, []string{"a", "b", "c/a", "b!", g.key()}[g.IntN(5)]))
+			continue
+		}
+		// The last rune stays off, so that no key becomes empty.
+		runes := []rune(key)
+		from := "s3://" + name + "/" + string(runes[:g.IntN(len(runes))])
+		paths = append(paths, prefix(from, []string{"x", "a", "a/", "b", "c/d"}[g.IntN(5)]))
+	}
+	return bs, paths
+}
+
+func TestMapping(t *testing.T) {
+	for _, tc := range []struct {
+		path      imports.Path
+		key, want string
+	}{
+		{prefix("s3://b/a/pre", ""), "a/pre1/x", "pre1/x"},
+		{prefix("s3://b/a/pre", "data"), "a/pre1/x", "data/pre1/x"},
+		{prefix("s3://b/a/pre/", "data/"), "a/pre/x", "data/x"},
+		{prefix("s3://b/", ""), "x//y", "x//y"},
+		{prefix("s3://b/", "d"), "/x", "d//x"},
+		{prefix("local:///srv/data/", "d"), "srv/data/x", "d/x"},
+		{object("s3://b/a/x", "d/y"), "a/x", "d/y"},
+		{object("s3://b/a/x", "d/"), "a/x", "d/"},
+	} {
+		m, err := source.NewMapping(tc.path)
+		if err != nil {
+			t.Errorf("%+v: %v", tc.path, err)
+			continue
+		}
+		if got := m.Destination(tc.key); got != tc.want {
+			t.Errorf("%+v maps %q to %q, want %q", tc.path, tc.key, got, tc.want)
+		}
+	}
+}
+
+func TestMappingRefuses(t *testing.T) {
+	for _, p := range []imports.Path{
+		prefix("gs://b/a", ""),
+		prefix("s3://b/a", "\xff"),
+		object("s3://b/", "d"),
+		object("s3://b/a", ""),
+		{Type: "other", URI: "s3://b/a"},
+	} {
+		if m, err := source.NewMapping(p); err == nil {
+			t.Errorf("%+v makes mapping %+v, want an error", p, m)
+		}
+	}
+}
+
+// TestMappingAfter checks against its definition: listing after the mapped key
+// gives exactly the objects whose destinations lie after the key.
+func TestMappingAfter(t *testing.T) {
+	keys := []string{"a", "a/", "a/!", "a/b", "a/b/", "a/b/c", "a/b0", "a/é", "a0", "b"}
+	afters := []string{"", "!", "b", "b/", "b/c", "c", "d", "d/", "d/!", "d/b", "d/b/", "d/b/c", "d/b/c!", "d/é", "d0", "\U0010ffff"}
+	for _, uri := range []string{"s3://x/", "s3://x/a", "s3://x/a/", "s3://x/a/b", "s3://x/a/b/"} {
+		for _, destination := range []string{"", "d", "d/b", "d/b/"} {
+			m, err := source.NewMapping(prefix(uri, destination))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, after := range afters {
+				start, some := m.After(after)
+				for _, key := range keys {
+					if !strings.HasPrefix(key, strings.TrimPrefix(uri, "s3://x/")) || m.Destination(key) == "" {
+						continue
+					}
+					listed, want := some && key > start, m.Destination(key) > after
+					if listed != want {
+						t.Errorf("%s to %q after %q lists after %q (%v): %q listed %v, want %v", uri, destination, after, start, some, key, listed, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	bs := buckets{"b": {name: "b", pageSize: 2, keys: []string{"a", "dir/", "dir/x", "z"}}}
+	for _, tc := range []struct {
+		name  string
+		paths []imports.Path
+		want  error
+		named string
+		first []string // keys that come before the error
+	}{
+		{"empty key", []imports.Path{prefix("s3://b/dir/", "")}, objectstore.ErrBadListing, "s3://b/dir/", nil},
+		{"missing object", []imports.Path{prefix("s3://b/a", ""), object("s3://b/none", "m"), object("s3://b/z", "c")},
+			objectstore.ErrNotFound, "s3://b/none", []string{"a", "c"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, err := source.Open(t.Context(), bs, tc.paths)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := collect(t, s, "")
+			if !errors.Is(err, tc.want) || !strings.Contains(fmt.Sprint(err), tc.named) {
+				t.Errorf("error %v, want %v that names %s", err, tc.want, tc.named)
+			}
+			if keys := keysOf(got); !slices.Equal(keys, tc.first) {
+				t.Errorf("before the error came %q, want %q", keys, tc.first)
+			}
+		})
+	}
+}
+
+func keysOf(entries []entry.Entry) []string {
+	var keys []string
+	for _, e := range entries {
+		keys = append(keys, e.Key)
+	}
+	return keys
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for _, p := range []imports.Path{prefix("s3://unknown/", ""), prefix("ftp://b/", "")} {
+		if _, err := source.Open(t.Context(), buckets{}, []imports.Path{p}); !errors.Is(err, objectstore.ErrRefused) {
+			t.Errorf("Open(%+v) = %v, want ErrRefused", p, err)
+		}
+	}
+}
+
+func TestRemoved(t *testing.T) {
+	bs := buckets{"b": {name: "b"}}
+	s, err := source.Open(t.Context(), bs, []imports.Path{
+		prefix("s3://b/x", "d"), object("s3://b/o", "k"), prefix("s3://b/y/", "d/"), prefix("s3://b/z", ""), object("s3://b/p", "k"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefixes, keys := s.Removed()
+	if !slices.Equal(prefixes, []string{"", "d/"}) || !slices.Equal(keys, []string{"k"}) {
+		t.Errorf("Removed() = %q, %q, want [\"\" \"d/\"], [\"k\"]", prefixes, keys)
+	}
+}
+
+// TestListReadsNoMoreThanItMust checks that paths beyond the consumer are left
+// alone, and that a path is listed from where the listing starts.
+func TestListReadsNoMoreThanItMust(t *testing.T) {
+	bs := buckets{}
+	for _, name := range []string{"a", "b", "c"} {
+		bs[name] = &bucket{name: name, pageSize: 1000, keys: []string{"p/1", "p/2", "p/3"}}
+	}
+	s, err := source.Open(t.Context(), bs, []imports.Path{
+		prefix("s3://c/p/", "c"), object("s3://c/p/1", "d"), prefix("s3://a/p/", "a"), prefix("s3://b/p/", "b"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := collect(t, s, "b/2")
+	if want := []string{"b/3", "c/1", "c/2", "c/3", "d"}; err != nil || !slices.Equal(keysOf(got), want) {
+		t.Fatalf("after b/2: %q, %v, want %q", keysOf(got), err, want)
+	}
+	if a, b := bs["a"].lists, bs["b"].lists; len(a) != 0 || !slices.Equal(b, []string{"p/ p/2"}) {
+		t.Errorf("listed %q and %q, want nothing of a, and of b what lies after p/2", a, b)
+	}
+	big := &bucket{name: "b", pageSize: 1000}
+	for i := range 5000 {
+		big.keys = append(big.keys, fmt.Sprintf("p/%06d", i))
+	}
+	bs["b"] = big
+	bs["c"].lists, bs["c"].stats = nil, 0
+	if s, err = source.Open(t.Context(), bs, []imports.Path{prefix("s3://b/p/", "b"), prefix("s3://c/p/", "c"), object("s3://c/p/1", "d")}); err != nil {
+		t.Fatal(err)
+	}
+	for batch, err := range s.List(t.Context(), "") {
+		if err != nil || batch.Len() != 1000 {
+			t.Errorf("first batch of %d entries, %v, want 1000", batch.Len(), err)
+		}
+		break
+	}
+	if c := bs["c"]; len(c.lists) != 0 || c.stats != 0 {
+		t.Errorf("a listing that stopped in b listed c %q and looked up %d objects", c.lists, c.stats)
+	}
+}
+
+// endless is a bucket whose listing never ends, and blocks after its first page.
+type endless struct{ bucket }
+
+func (b *endless) List(ctx context.Context, _, _ string) iter.Seq2[[]objectstore.Object, error] {
+	return func(yield func([]objectstore.Object, error) bool) {
+		if yield([]objectstore.Object{b.object("x")}, nil) {
+			<-ctx.Done()
+			yield(nil, ctx.Err())
+		}
+	}
+}
+
+func (b *endless) Open(context.Context, objectstore.URI) (objectstore.Store, error) { return b, nil }
+
+// TestListStops runs in bubbles, each of which fails if a goroutine is left.
+func TestListStops(t *testing.T) {
+	paths := []imports.Path{prefix("s3://b/", ""), prefix("s3://c/", "")}
+	t.Run("consumer breaks", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := source.Open(t.Context(), buckets{
+				"b": {name: "b", pageSize: 300, keys: manyKeys()}, "c": {name: "c", pageSize: 1, keys: []string{"zz"}},
+			}, paths)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range s.List(t.Context(), "") {
+				if err != nil {
+					t.Error(err)
+				}
+				break
+			}
+		})
+	})
+	t.Run("context ends", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := source.Open(t.Context(), &endless{}, paths)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				synctest.Wait() // both readers are blocked
+				cancel()
+			}()
+			var last error
+			for _, err := range s.List(ctx, "") {
+				last = err
+			}
+			if !errors.Is(last, context.Canceled) {
+				t.Errorf("listing ended with %v, want context.Canceled: it must not look complete", last)
+			}
+		})
+	})
+}
+
+func manyKeys() []string {
+	keys := make([]string, 3000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("k%05d", i)
+	}
+	return keys
+}

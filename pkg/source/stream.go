@@ -1,0 +1,211 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// list lists a prefix path's entries from its store.
+func (p path) list(ctx context.Context, start string) iter.Seq2[entry.Batch, error] {
+	return func(yield func(entry.Batch, error) bool) {
+		b := newBuilder()
+		for page, err := range p.store.List(ctx, p.uri.Key, start) {
+			if err != nil {
+				yield(entry.Batch{}, err)
+				return
+			}
+			for _, o := range page {
+				if err := b.append(p.Mapping, o); err != nil {
+					yield(entry.Batch{}, err)
+					return
+				}
+			}
+			if !yield(b.Batch(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// builder makes entries of objects.
+type builder struct {
+	*entry.Builder
+	key, address, etag []byte // reused
+}
+
+func newBuilder() *builder { return &builder{Builder: entry.NewBuilder()} }
+
+func (b *builder) append(m Mapping, o objectstore.Object) error {
+	b.key = append(b.key[:0], m.Destination(o.Key)...)
+	if len(b.key) == 0 {
+		return fmt.Errorf("the key of %s becomes empty at its destination: %w", m.Address(o.Key), objectstore.ErrBadListing)
+	}
+	b.address = append(append(b.address[:0], m.host...), o.Key...)
+	b.etag = append(b.etag[:0], o.ETag...)
+	b.Append(b.key, b.address, b.etag, o.Size, o.ModTime.UnixNano())
+	return nil
+}
+
+// ranked is an object path and its place in the request.
+type ranked struct {
+	path
+	rank int
+}
+
+// layer is object paths that stand between the same two prefix paths of the
+// request, so that one rank fits them all; sorted, one for a destination.
+type layer []ranked
+
+// layers puts object paths, in the order of the request, into layers.
+func layers(objects []ranked) []layer {
+	var out []layer
+	for i, o := range objects {
+		if i == 0 || o.rank != objects[i-1].rank+1 {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], o)
+	}
+	for i, l := range out {
+		slices.SortFunc(l, func(a, b ranked) int {
+			return cmp.Or(cmp.Compare(a.root, b.root), cmp.Compare(b.rank, a.rank)) // the later path first
+		})
+		out[i] = slices.CompactFunc(l, func(a, b ranked) bool { return a.root == b.root })
+	}
+	return out
+}
+
+// Objects are looked up many at a time, for each is a call of its own.
+const (
+	statBatch    = 64
+	statParallel = 16
+)
+
+func (l layer) stream(readers *sync.WaitGroup) *stream {
+	return &stream{
+		rank: l[0].rank, head: []byte(l[0].root), readers: readers,
+		list: func(ctx context.Context) iter.Seq2[entry.Batch, error] {
+			return func(yield func(entry.Batch, error) bool) {
+				b := newBuilder()
+				for chunk := range slices.Chunk(l, statBatch) {
+					failed := statAll(ctx, b, chunk)
+					if b.Len() > 0 && !yield(b.Batch(), nil) {
+						return
+					}
+					if failed != nil {
+						yield(entry.Batch{}, failed)
+						return
+					}
+				}
+			}
+		},
+	}
+}
+
+// statAll appends the objects up to the first one that cannot be had, and
+// returns its error. What comes after it does not matter, so that the listing
+// is the same however the calls were timed.
+func statAll(ctx context.Context, b *builder, l layer) error {
+	objects, errs := make([]objectstore.Object, len(l)), make([]error, len(l))
+	var g errgroup.Group
+	g.SetLimit(statParallel)
+	for i, o := range l {
+		g.Go(func() error {
+			objects[i], errs[i] = o.store.Stat(ctx, o.uri.Key)
+			return nil
+		})
+	}
+	_ = g.Wait()
+	for i, o := range objects {
+		if errs[i] != nil {
+			return errs[i]
+		}
+		if err := b.append(l[i].Mapping, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stream is one ordered listing among those that are merged. Its reader
+// goroutine starts when the merge comes to it and ends with its context.
+type stream struct {
+	rank    int // of equal keys, that of the highest rank is taken
+	list    func(context.Context) iter.Seq2[entry.Batch, error]
+	readers *sync.WaitGroup
+
+	head    []byte      // the key at hand; until opened, a lower bound of all keys
+	pages   chan result // nil until opened
+	batch   entry.Batch
+	pos     int // of head in batch
+	reading context.Context
+}
+
+type result struct {
+	batch entry.Batch
+	err   error
+}
+
+func (s *stream) opened() bool { return s.pages != nil }
+
+// open starts the reader. The channel has no buffer: the reader holds the one
+// page that it is ahead.
+func (s *stream) open(ctx context.Context) {
+	s.pages, s.reading = make(chan result), ctx
+	s.readers.Go(func() {
+		defer close(s.pages)
+		for batch, err := range s.list(ctx) {
+			select {
+			case s.pages <- result{batch, err}:
+			case <-ctx.Done():
+				batch.Release()
+				return
+			}
+		}
+	})
+}
+
+// skip moves n entries on, within the batch at hand or to the next one; more is
+// false at the end.
+func (s *stream) skip(n int) (more bool, err error) {
+	if s.pos += n; s.pos < s.batch.Len() {
+		s.head = s.batch.Key(s.pos)
+		return true, nil
+	}
+	s.batch.Release()
+	s.batch, s.pos = entry.Batch{}, 0
+	r, ok := <-s.pages
+	if !ok { // the end, unless the reader was made to stop
+		return false, s.reading.Err()
+	}
+	if r.err != nil {
+		return false, r.err
+	}
+	s.batch, s.head = r.batch, r.batch.Key(0)
+	return true, nil
+}
+
+// before returns how many entries from the head on lie before limit.
+func (s *stream) before(limit []byte) int {
+	lo, hi := s.pos, s.batch.Len()
+	if bytes.Compare(s.batch.Key(hi-1), limit) < 0 {
+		return hi - lo
+	}
+	for lo < hi {
+		if mid := int(uint(lo+hi) / 2); bytes.Compare(s.batch.Key(mid), limit) < 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo - s.pos
+}
