@@ -36,7 +36,7 @@ func (b *Bucket) fetch(ctx context.Context, prefix, after string, size *int32) (
 	out, err := b.client.s3.ListObjectsV2(ctx, in)
 	if err != nil {
 		if unspeakable(err) {
-			return page{}, fmt.Errorf("a key of the page cannot be written in XML, and the store does not encode it: %w: %w",
+			return page{}, fmt.Errorf("the page holds a character that XML cannot carry and the store does not encode: %w: %w",
 				objectstore.ErrBadListing, err)
 		}
 		return page{}, classify(ctx, err)
