@@ -24,9 +24,10 @@ type random struct{ *rand.Rand }
 
 func (r random) pick(of ...string) string { return of[r.IntN(len(of))] }
 
-// key returns a key with siblings that share prefixes with directories.
+// key returns a key with siblings that share prefixes with directories; keys of
+// other writers need not be valid UTF-8.
 func (r random) key() string {
-	k := r.pick("a", "data", "data!", "data/", "data2", "dat", "e\U0001F600", "z")
+	k := r.pick("a", "data", "data!", "data/", "data/\xff", "data0", "data2", "dat", "e\U0001F600", "z")
 	for range r.IntN(3) {
 		k += r.pick("/", "/x", "/y/", "-") + r.pick("0", "1", "é", "/")
 	}

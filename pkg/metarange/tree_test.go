@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rangefleet/rangefleet/internal/golden"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -195,7 +197,7 @@ func TestTreeAgainstAListOfKeys(t *testing.T) {
 			}
 		}
 		for range 10 {
-			prefix, delimiter := r.pick("", "d", "data", "data/", "data/x0", "z", "nothing", r.key()), r.pick("", "/", "/", "/x", "-", "a")
+			prefix, delimiter := r.pick("", "d", "data", "data/", "data0", "data/x0", "z", "nothing", r.key()), r.pick("", "/", "/", "/x", "-", "a")
 			after, amount := r.pick("", "", "data/", "data/x0/1", "data2", "zz", r.key()), 1+r.IntN(7)
 			for {
 				items, more, err := tree.List(t.Context(), prefix, after, delimiter, amount)
@@ -335,17 +337,22 @@ func TestTreeNamesTheRangeThatItCannotRead(t *testing.T) {
 // treeOf stores entries as a tree and opens it.
 func treeOf(t *testing.T, files *memory, entries map[string]entry.Entry) *metarange.Tree {
 	t.Helper()
+	id, err := metarange.Write(t.Context(), files, valuesOf(entries).ranges(t, files, small))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openTree(t, files, id)
+}
+
+// valuesOf returns entries as records.
+func valuesOf(entries map[string]entry.Entry) records {
 	all := records{}
 	for k, e := range entries {
 		b := entry.Of(e)
 		all[k] = string(table.AppendEntryValue(nil, b, 0))
 		b.Release()
 	}
-	id, err := metarange.Write(t.Context(), files, all.ranges(t, files, small))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return openTree(t, files, id)
+	return all
 }
 
 func openTree(t *testing.T, files *memory, id string) *metarange.Tree {
@@ -365,4 +372,54 @@ func readRange(t *testing.T, files *memory, id string) iter.Seq2[table.Record, e
 		t.Fatalf("range %s: %v", id, err)
 	}
 	return r.All("")
+}
+
+func TestTreeIsReadConcurrently(t *testing.T) {
+	want := map[string]entry.Entry{}
+	for k := range numbered("k", 300) {
+		want[k] = entry.Entry{Key: k, Size: int64(len(want)), ModTime: time.Unix(1, 0).UTC()}
+	}
+	tree := treeOf(t, newMemory(), want)
+	var group errgroup.Group
+	for range 4 {
+		group.Go(func() error {
+			n := 0
+			for e, err := range tree.Entries(t.Context(), "") {
+				if stat, statErr := tree.Stat(t.Context(), e.Key); err != nil || statErr != nil || stat != want[e.Key] || e != stat {
+					return fmt.Errorf("entry %+v, %w; stat %+v, %w", e, err, stat, statErr)
+				}
+				n++
+			}
+			if n != len(want) {
+				return fmt.Errorf("read %d entries, want %d", n, len(want))
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkList lists 500 common prefixes, each of which stands for 100 keys.
+func BenchmarkList(b *testing.B) {
+	want := map[string]entry.Entry{}
+	for k := range numbered("", 50_000) {
+		k = k[:4] + "/" + k[4:]
+		want[k] = entry.Entry{Key: k}
+	}
+	files := newMemory()
+	id, err := metarange.Write(b.Context(), files, valuesOf(want).ranges(b, files, partition.DefaultBreaks))
+	if err != nil {
+		b.Fatal(err)
+	}
+	tree, err := metarange.Open(b.Context(), files, id)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if items, _, err := tree.List(b.Context(), "", "", "/", 1000); err != nil || len(items) != 500 {
+			b.Fatal(len(items), err)
+		}
+	}
 }
