@@ -1,0 +1,121 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+)
+
+// Limits of bodies in bytes.
+const (
+	anonymousLimit = 64 << 10 // of a caller who shows no credentials
+	bodyLimit      = 1 << 20
+	rangesLimit    = 64 << 20 // some 200,000 ranges
+)
+
+// unauthenticated is the text by which clients know that a session has ended.
+const unauthenticated = "error authenticating request"
+
+// missing says that a field or parameter is required.
+const missing = "value is required but missing"
+
+// into reads a body as a T.
+func into[T any](v *T) func([]byte) error {
+	return func(data []byte) (err error) {
+		*v, err = decode[T](data)
+		return err
+	}
+}
+
+// optional lets a body be absent.
+func optional(read func([]byte) error) func([]byte) error {
+	return func(data []byte) error {
+		if len(bytes.TrimSpace(data)) == 0 {
+			return nil
+		}
+		return read(data)
+	}
+}
+
+// admit reads the body of a request, of at most limit bytes (0: the body means
+// nothing), and finds out who sends it. It answers what is malformed before what
+// is not authenticated, since clients expect that order. If it has answered, ok
+// is false.
+func (h *handlers) admit(w http.ResponseWriter, r *http.Request, limit int64, read func([]byte) error) (user string, ok bool) {
+	user, err := h.authenticate(r)
+	if err != nil {
+		h.fail(w, r, err)
+		return "", false
+	}
+	if user == "" {
+		limit = min(limit, anonymousLimit)
+	}
+	code, err := readBody(w, r, limit, read)
+	switch {
+	case err == nil:
+	case code == http.StatusRequestEntityTooLarge && user == "":
+		// Whether it is malformed is not worth finding out.
+	default:
+		refuse(w, code, "request body has an error: "+err.Error())
+		return "", false
+	}
+	if user == "" {
+		refuse(w, http.StatusUnauthorized, unauthenticated)
+		return "", false
+	}
+	return user, true
+}
+
+// readBody hands the body to read. code says what is wrong with it.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, read func([]byte) error) (code int, err error) {
+	if limit == 0 {
+		return 0, nil
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge, fmt.Errorf("more than %d bytes", limit)
+	}
+	if err == nil && len(data) > 0 {
+		err = checkMediaType(r.Header.Get("Content-Type"))
+	}
+	if err == nil {
+		err = read(data)
+	}
+	return http.StatusBadRequest, err
+}
+
+// checkMediaType refuses what a form of another web site can make a browser
+// send along with the credentials it keeps.
+func checkMediaType(header string) error {
+	if header == "" {
+		return nil
+	}
+	if media, _, err := mime.ParseMediaType(header); err != nil || media != "application/json" {
+		return fmt.Errorf("header Content-Type is %q, want application/json", header)
+	}
+	return nil
+}
+
+// parameterError is the text of what is wrong with a parameter.
+func parameterError(name, text string) string {
+	return fmt.Sprintf("parameter %q in query has an error: %s", name, text)
+}
+
+// badParameter answers parameters that are missing, repeated or of another type.
+func badParameter(w http.ResponseWriter, _ *http.Request, err error) {
+	var required *api.RequiredParamError
+	var format *api.InvalidParamFormatError
+	switch {
+	case errors.As(err, &required):
+		refuse(w, http.StatusBadRequest, parameterError(required.ParamName, missing))
+	case errors.As(err, &format):
+		refuse(w, http.StatusBadRequest, parameterError(format.ParamName, format.Err.Error()))
+	default:
+		refuse(w, http.StatusBadRequest, err.Error())
+	}
+}

@@ -1,0 +1,188 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+)
+
+// decode reads one JSON value as a T, a type of package api. Beyond what
+// encoding/json checks it demands every field that the contract requires, under
+// its exact name, and text that encoding/json would alter is refused. Fields
+// that T does not know are ignored. Every error is a fault that names the field.
+func decode[T any](data []byte) (T, error) {
+	var v T
+	if err := checkText(data); err != nil {
+		return v, err
+	}
+	if err := check(data, reflect.TypeFor[T](), ""); err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return v, malformed(err)
+	}
+	return v, nil
+}
+
+// checkText refuses what is no JSON, and strings that are no Unicode: keys are
+// exact, and encoding/json would replace their faulty parts silently.
+func checkText(data []byte) error {
+	if !utf8.Valid(data) {
+		return fault.BadField("", "not valid UTF-8")
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return fault.BadField("", missing)
+	}
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		return malformed(err)
+	}
+	if loneSurrogate(data) {
+		return fault.BadField("", "a string holds an unpaired surrogate")
+	}
+	return nil
+}
+
+func malformed(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fault.BadField("", "malformed JSON at byte %d: %v", syntax.Offset, err)
+	}
+	return fault.BadField("", "malformed JSON: %v", err)
+}
+
+// loneSurrogate reports whether a \u escape of valid JSON is half of a pair.
+func loneSurrogate(data []byte) bool {
+	for {
+		i := bytes.IndexByte(data, '\\')
+		if i < 0 {
+			return false
+		}
+		data = data[i:]
+		r, n := escape(data)
+		if utf16.IsSurrogate(r) {
+			low, m := escape(data[n:])
+			if utf16.DecodeRune(r, low) == utf8.RuneError {
+				return true
+			}
+			n += m
+		}
+		data = data[n:]
+	}
+}
+
+// escape reads the escape that data starts with: its code unit if it is a \u
+// escape, and its length, 0 if there is none.
+func escape(data []byte) (unit rune, n int) {
+	if len(data) < 2 || data[0] != '\\' {
+		return 0, 0
+	}
+	if data[1] != 'u' || len(data) < 6 {
+		return 0, 2
+	}
+	u, err := strconv.ParseUint(string(data[2:6]), 16, 16)
+	if err != nil {
+		return 0, 2
+	}
+	return rune(u), 6
+}
+
+// check compares a JSON value with the type that it is to be read as. path
+// names the value within the body.
+func check(raw json.RawMessage, t reflect.Type, path string) error {
+	raw = bytes.TrimSpace(raw)
+	switch t.Kind() {
+	case reflect.Struct:
+		return checkObject(raw, t, path)
+	case reflect.Map:
+		return checkMap(raw, t.Elem(), path)
+	case reflect.Slice:
+		return checkArray(raw, t.Elem(), path)
+	case reflect.String:
+		return checkString(raw, t, path)
+	case reflect.Bool:
+		return checkScalar(raw, t, path, "true or false")
+	default:
+		return checkScalar(raw, t, path, "a whole number in the range of "+t.Kind().String())
+	}
+}
+
+func checkObject(raw json.RawMessage, t reflect.Type, path string) error {
+	var fields map[string]json.RawMessage
+	if raw[0] != '{' || json.Unmarshal(raw, &fields) != nil {
+		return fault.BadField(path, "must be an object")
+	}
+	for f := range t.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		value, given := fields[name]
+		if !given || string(value) == "null" {
+			if !strings.Contains(options, "omitempty") {
+				return fault.BadField(join(path, name), missing)
+			}
+			continue
+		}
+		if err := check(value, f.Type, join(path, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkMap(raw json.RawMessage, elem reflect.Type, path string) error {
+	var values map[string]json.RawMessage
+	if raw[0] != '{' || json.Unmarshal(raw, &values) != nil {
+		return fault.BadField(path, "must be an object")
+	}
+	for name, value := range values {
+		if err := check(value, elem, join(path, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkArray(raw json.RawMessage, elem reflect.Type, path string) error {
+	var values []json.RawMessage
+	if raw[0] != '[' || json.Unmarshal(raw, &values) != nil {
+		return fault.BadField(path, "must be an array")
+	}
+	for i, value := range values {
+		if err := check(value, elem, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkString also asks a generated enumeration for its values.
+func checkString(raw json.RawMessage, t reflect.Type, path string) error {
+	v := reflect.New(t)
+	if raw[0] != '"' || json.Unmarshal(raw, v.Interface()) != nil {
+		return fault.BadField(path, "must be a string")
+	}
+	if enum, ok := v.Interface().(interface{ Valid() bool }); ok && !enum.Valid() {
+		return fault.BadField(path, "unknown value %q", v.Elem().String())
+	}
+	return nil
+}
+
+func checkScalar(raw json.RawMessage, t reflect.Type, path, want string) error {
+	if string(raw) == "null" || json.Unmarshal(raw, reflect.New(t).Interface()) != nil {
+		return fault.BadField(path, "must be %s", want)
+	}
+	return nil
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}

@@ -1,0 +1,233 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// fakeService answers what a test put into it.
+type fakeService struct {
+	started  coordinator.Start
+	startErr error
+	statuses map[string]coordinator.Status
+	err      error // of every call, if set
+	canceled []string
+	ingest   coordinator.Ingest
+	ingested coordinator.Ingested
+	ranges   []partition.RangeMetadata
+	tree     *metarange.Tree
+}
+
+func (f *fakeService) Start(_ context.Context, s coordinator.Start) (string, error) {
+	f.started = s
+	return "cq3k2v0t5cs0a1b2c3d0", errors.Join(f.err, f.startErr)
+}
+
+func (f *fakeService) Status(_ context.Context, _, id string) (coordinator.Status, error) {
+	if f.err != nil {
+		return coordinator.Status{}, f.err
+	}
+	st, ok := f.statuses[id]
+	if !ok {
+		return st, fault.Missing("import")
+	}
+	return st, nil
+}
+
+func (f *fakeService) Cancel(_ context.Context, _, id string) error {
+	f.canceled = append(f.canceled, id)
+	if f.statuses[id].Record.State == imports.Completed {
+		return fault.Conflicting("the import is completed")
+	}
+	return f.err
+}
+
+func (f *fakeService) IngestRange(_ context.Context, _ string, r coordinator.Ingest) (coordinator.Ingested, error) {
+	f.ingest = r
+	return f.ingested, f.err
+}
+
+func (f *fakeService) CreateMetarange(_ context.Context, _ string, ranges []partition.RangeMetadata) (string, error) {
+	f.ranges = ranges
+	return strings.Repeat("ab", 32), f.err
+}
+
+func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, error) {
+	if ref != "main" {
+		return nil, fault.Missing("ref")
+	}
+	return f.tree, f.err
+}
+
+// fakeCatalog knows one repository with one branch.
+type fakeCatalog struct{ Catalog }
+
+var (
+	created  = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	lakeRepo = catalog.Repository{ID: "lake", StorageNamespace: "s3://b/ns", DefaultBranch: "main", Created: created}
+	mainHead = catalog.Branch{Name: "main", CommitID: "c2"}
+	imported = catalog.Commit{
+		ID: "c2", Committer: "admin", Message: "Import objects", MetarangeID: "m2", Created: created, Generation: 2,
+		Parents: []string{"c1"}, Metadata: map[string]string{".lakefs.merge.strategy": "source-wins"},
+	}
+	first = catalog.Commit{ID: "c1", Committer: "admin", Message: "Repository created", Created: created, Generation: 1}
+)
+
+func (fakeCatalog) Repository(_ context.Context, id string) (catalog.Repository, error) {
+	if id != lakeRepo.ID {
+		return catalog.Repository{}, fault.Missing("repository")
+	}
+	return lakeRepo, nil
+}
+
+func (c fakeCatalog) Branch(ctx context.Context, repository, name string) (catalog.Branch, error) {
+	if _, err := c.Repository(ctx, repository); err != nil {
+		return catalog.Branch{}, err
+	}
+	if name != mainHead.Name {
+		return catalog.Branch{}, fault.Missing("branch")
+	}
+	return mainHead, nil
+}
+
+// files keeps files in memory.
+type files map[string][]byte
+
+func (f files) Put(_ context.Context, id string, data []byte) error {
+	f[id] = bytes.Clone(data)
+	return nil
+}
+
+func (f files) Get(_ context.Context, id string) ([]byte, error) {
+	data, ok := f[id]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return data, nil
+}
+
+// treeOf returns a tree of one range with the keys, which are sorted.
+func treeOf(t *testing.T, keys ...string) *metarange.Tree {
+	t.Helper()
+	var entries []entry.Entry
+	for _, k := range keys {
+		entries = append(entries, entry.Entry{Key: k, Address: "s3://src/" + k, ETag: "e", Size: 7, ModTime: created})
+	}
+	b := entry.Of(entries...)
+	defer b.Release()
+	w := table.NewWriter(table.Ranges)
+	for i := range b.Len() {
+		if err := w.Add(b.Key(i), table.AppendEntryValue(nil, b, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tab, err := w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := files{tab.Meta.ID: tab.Data}
+	id, err := metarange.Write(t.Context(), store, []partition.RangeMetadata{tab.Meta})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := metarange.Open(t.Context(), store, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+const (
+	testKey    = "AKIAEXAMPLE"
+	testSecret = "correct horse battery staple"
+)
+
+// fixture is a server on fakes.
+type fixture struct {
+	http.Handler
+	service *fakeService
+	metrics *prometheus.Registry
+	log     *logBuffer
+}
+
+// logBuffer is a log that tests read.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func newFixture(t *testing.T, change ...func(*Config)) *fixture {
+	t.Helper()
+	f := &fixture{
+		service: &fakeService{statuses: map[string]coordinator.Status{}},
+		metrics: prometheus.NewRegistry(),
+		log:     &logBuffer{},
+	}
+	c := Config{
+		Service:      f.service,
+		Catalog:      fakeCatalog{},
+		Auth:         KeyPair{User: "admin", AccessKeyID: testKey, SecretAccessKey: testSecret},
+		Ready:        func(context.Context) error { return nil },
+		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),
+		Registerer:   f.metrics,
+		Log:          slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		NewRequestID: func() string { return "fresh-id" },
+		Now:          func() time.Time { return created },
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	f.Handler = New(c)
+	return f
+}
+
+// basic is the header of credentials.
+func basic(id, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
+}
+
+// do sends a request with the right credentials unless header sets others.
+func (f *fixture) do(method, target, body string, header http.Header) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Header.Set("Authorization", basic(testKey, testSecret))
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	return w
+}

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+type requestIDKey struct{}
+
+// requestID returns the ID that identify gave a request.
+func requestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestIDKey{}).(string)
+	return id
+}
+
+// identify gives every request the ID that its client sent, or a new one.
+func identify(newID func() string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(requestIDHeader)
+		if !validRequestID(id) {
+			id = newID()
+		}
+		w.Header().Set(requestIDHeader, id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
+}
+
+// validRequestID keeps out of the log what could pass for something else.
+func validRequestID(id string) bool {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:"
+	return id != "" && len(id) <= 128 && strings.Trim(id, allowed) == ""
+}
+
+// statusWriter remembers the status code of an answer; 0 if none was written.
+type statusWriter struct {
+	http.ResponseWriter
+	code int
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	if w.code == 0 {
+		w.code = code
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.code == 0 {
+		w.code = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// observer logs and measures requests.
+type observer struct {
+	log      *slog.Logger
+	now      func() time.Time
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newObserver(reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *observer {
+	factory := promauto.With(reg)
+	return &observer{
+		log: log,
+		now: now,
+		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "rangefleet_http_request_duration_seconds",
+			Help:    "Time from a request's header to its answer.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
+		}, []string{"method", "route", "code"}),
+		inFlight: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "rangefleet_http_requests_in_flight",
+			Help: "Requests that are being served.",
+		}),
+	}
+}
+
+// observe wraps a ServeMux directly: the mux writes the pattern that it matched
+// into the very request that it is given. A panic becomes an answer here, so
+// that it is measured and logged like any other.
+func (o *observer) observe(mux http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := o.now()
+		o.inFlight.Inc()
+		sw := &statusWriter{ResponseWriter: w}
+		defer func() {
+			o.inFlight.Dec()
+			if sw.code == 0 {
+				sw.code = http.StatusOK // as net/http does
+			}
+			o.record(r, sw.code, o.now().Sub(start))
+		}()
+		defer o.recover(sw, r)
+		mux.ServeHTTP(sw, r)
+	})
+}
+
+func (o *observer) recover(w *statusWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	o.log.ErrorContext(r.Context(), "panic while serving a request", "request_id", requestID(r),
+		"route", route(r), "panic", v, "stack", string(debug.Stack()))
+	if w.code != 0 {
+		panic(http.ErrAbortHandler) // half an answer is cut off, not completed
+	}
+	refuse(w, http.StatusInternalServerError, "internal server error (request "+requestID(r)+")")
+}
+
+func (o *observer) record(r *http.Request, code int, took time.Duration) {
+	o.duration.WithLabelValues(method(r), route(r), strconv.Itoa(code)).Observe(took.Seconds())
+	level := slog.LevelInfo
+	if strings.HasPrefix(route(r), "/_") || route(r) == "/metrics" {
+		level = slog.LevelDebug // asked every few seconds by machines
+	}
+	o.log.Log(r.Context(), level, "request", "request_id", requestID(r),
+		"method", method(r), "route", route(r), "code", code, "duration", took)
+}
+
+// method bounds the values of a label that clients choose.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return "other"
+}
+
+// route is the path of the pattern that a request matched.
+func route(r *http.Request) string {
+	_, path, ok := strings.Cut(r.Pattern, " ")
+	if !ok {
+		path = r.Pattern
+	}
+	if path == "" || path == "/" {
+		return "other"
+	}
+	return path
+}
+
+// wellFormed refuses paths and queries that net/url would alter or drop.
+func wellFormed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !utf8.ValidString(r.URL.Path) {
+			refuse(w, http.StatusBadRequest, "path has an error: not valid UTF-8")
+			return
+		}
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			refuse(w, http.StatusBadRequest, "query has an error: "+err.Error())
+			return
+		}
+		for name, values := range query {
+			if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(values, "")) {
+				refuse(w, http.StatusBadRequest, parameterError(name, "not valid UTF-8"))
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// deadline ends the work for a request that takes too long.
+func deadline(d time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), d)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

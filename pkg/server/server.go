@@ -1,0 +1,139 @@
+// Package server is the HTTP API: it reads requests of api/openapi.yaml, asks
+// the import service and the catalog, and answers as clients of lakeFS expect.
+// It decides nothing about imports and holds no state.
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/xid"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// Service is what the server needs of the import service. Its methods may be
+// called concurrently. Errors that are no faults are taken as passing.
+type Service interface {
+	// Start stores an import durably before it answers its ID.
+	Start(ctx context.Context, s coordinator.Start) (id string, err error)
+	// Status tells how far an import of the repository is, or fault.NotFound.
+	Status(ctx context.Context, repository, id string) (coordinator.Status, error)
+	// Cancel ends an import; fault.Conflict once it is completed or is being
+	// committed, nil if it failed or was canceled.
+	Cancel(ctx context.Context, repository, id string) error
+	IngestRange(ctx context.Context, repository string, r coordinator.Ingest) (coordinator.Ingested, error)
+	CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error)
+	// Tree opens the tree that ref, a branch or a commit's ID, stands for.
+	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
+}
+
+// Catalog is what the server needs of *catalog.Catalog.
+type Catalog interface {
+	CreateRepository(ctx context.Context, r catalog.Repository) (catalog.Repository, error)
+	Repository(ctx context.Context, id string) (catalog.Repository, error)
+	Repositories(ctx context.Context, prefix, after string, amount int) (page []catalog.Repository, more bool, err error)
+	CreateBranch(ctx context.Context, repository, name, source string) (catalog.Branch, error)
+	Branch(ctx context.Context, repository, name string) (catalog.Branch, error)
+	Branches(ctx context.Context, repository, prefix, after string, amount int) (page []catalog.Branch, more bool, err error)
+	Log(ctx context.Context, repository, ref, after string, amount int) (page []catalog.Commit, more bool, err error)
+}
+
+// Config is what a server is made of. Every field without a default is needed.
+type Config struct {
+	Service      Service
+	Catalog      Catalog
+	Auth         Authenticator
+	Ready        func(ctx context.Context) error // nil error: requests can be served
+	Metrics      http.Handler                    // answers /metrics
+	Registerer   prometheus.Registerer
+	Log          *slog.Logger
+	NewRequestID func() string    // unique; default xid
+	Now          func() time.Time // default time.Now
+}
+
+// requestTimeout bounds the work for one request. The longest is a range of a
+// slow store.
+const requestTimeout = 5 * time.Minute
+
+type handlers struct {
+	service Service
+	catalog Catalog
+	auth    Authenticator
+	log     *slog.Logger
+}
+
+var _ api.ServerInterface = (*handlers)(nil)
+
+// New returns the handler of the API, of /_health, /_ready and /metrics. It
+// registers its metrics with c.Registerer, once.
+func New(c Config) http.Handler {
+	if c.NewRequestID == nil {
+		c.NewRequestID = func() string { return xid.New().String() }
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	mux := http.NewServeMux()
+	api.HandlerWithOptions(
+		&handlers{service: c.Service, catalog: c.Catalog, auth: c.Auth, log: c.Log},
+		api.StdHTTPServerOptions{BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter},
+	)
+	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, struct{}{})
+	})
+	mux.HandleFunc("GET /_ready", readiness(c.Ready))
+	mux.Handle("GET /metrics", c.Metrics)
+	mux.HandleFunc("/", unrouted(mux))
+
+	o := newObserver(c.Registerer, c.Log, c.Now)
+	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(wellFormed(mux))))
+}
+
+// NewHTTPServer returns a server of h with a deadline for everything that a
+// client can make it wait for. Its own complaints go to log.
+func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      requestTimeout + 10*time.Second, // an answer that times out is still written
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10, // a key of 1,024 bytes takes 3,072 in a query
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+func readiness(ready func(context.Context) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := ready(r.Context()); err != nil {
+			w.Header().Set("Retry-After", retryAfter)
+			refuse(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		answer(w, http.StatusOK, struct{}{})
+	}
+}
+
+// unrouted answers what no pattern matches: 405 if the path exists for another
+// method, else 404. A ServeMux would answer the first itself, but as text.
+func unrouted(mux *http.ServeMux) http.HandlerFunc {
+	methods := []string{http.MethodDelete, http.MethodGet, http.MethodPost}
+	return func(w http.ResponseWriter, r *http.Request) {
+		code, message := http.StatusNotFound, "invalid API endpoint"
+		for _, m := range methods {
+			if _, pattern := mux.Handler(&http.Request{Method: m, URL: r.URL, Host: r.Host}); pattern != "/" {
+				w.Header().Add("Allow", m)
+				code, message = http.StatusMethodNotAllowed, "method not allowed"
+			}
+		}
+		refuse(w, code, message)
+	}
+}

@@ -1,0 +1,62 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+)
+
+// errorPrefix starts the error of every import that did not complete.
+const errorPrefix = "import error: "
+
+// commitVersion is lakeFS's number of the way commits name their parents.
+const commitVersion = 1
+
+// statusOf shows an import to its client. Clients take completed for success
+// and then read the commit, so neither is shown without the other.
+func statusOf(st coordinator.Status) api.ImportStatusResp {
+	resp := api.ImportStatusResp{
+		Phase:           api.ImportStatusRespPhase(st.Record.State),
+		UpdateTime:      st.Updated.UTC(),
+		IngestedObjects: st.Objects,
+		Ranges:          st.Ranges,
+		Partitions:      st.Partitions,
+	}
+	switch st.Record.State {
+	case imports.Completed:
+		if st.Commit == nil {
+			resp.Phase = api.Committing
+			break
+		}
+		resp.Completed = true
+		resp.Commit = commitOf(*st.Commit)
+		resp.MetarangeID = st.Commit.MetarangeID
+	case imports.Failed:
+		resp.Error.Message = errorPrefix + strings.TrimPrefix(st.Record.Error, errorPrefix)
+	case imports.Canceled:
+		resp.Error.Message = errorPrefix + "Canceled"
+	}
+	return resp
+}
+
+// commitOf shows a commit. Lists and maps are never null.
+func commitOf(c catalog.Commit) api.Commit {
+	resp := api.Commit{
+		ID:           c.ID,
+		Parents:      append([]string{}, c.Parents...),
+		Committer:    c.Committer,
+		Message:      c.Message,
+		CreationDate: c.Created.Unix(),
+		MetaRangeID:  c.MetarangeID,
+		Metadata:     api.UserMetadata{},
+		Generation:   int64(c.Generation),
+		Version:      commitVersion,
+	}
+	for k, v := range c.Metadata {
+		resp.Metadata[k] = v
+	}
+	return resp
+}
