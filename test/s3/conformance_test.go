@@ -1,0 +1,123 @@
+// Package s3_test runs the project's S3 store against real servers.
+package s3_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/storetest"
+	"github.com/rangefleet/rangefleet/test/s3/s3test"
+)
+
+// ceph is the gateway that all tests of the package share.
+var ceph s3test.Server
+
+func TestMain(m *testing.M) {
+	server, stop, err := s3test.Ceph()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	ceph = server
+	code := m.Run()
+	stop()
+	os.Exit(code)
+}
+
+func TestEmbedded(t *testing.T) {
+	server := s3test.Embedded(t)
+	storetest.Run(t, func(t *testing.T) storetest.Harness { return harness(t, server, 0) })
+}
+
+func TestCeph(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Harness { return harness(t, ceph, 0) })
+}
+
+// TestSmallPages lists with many pages where TestEmbedded and TestCeph have one.
+func TestSmallPages(t *testing.T) {
+	for name, server := range map[string]s3test.Server{"embedded": s3test.Embedded(t), "ceph": ceph} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) storetest.Harness { return harness(t, server, 16) })
+		})
+	}
+}
+
+// TestRefused checks that S3's own words reach the user.
+func TestRefused(t *testing.T) {
+	bucket := newBucket(t, ceph)
+	for _, tc := range []struct {
+		name  string
+		spoil func(*s3store.Config)
+		words string
+	}{
+		{"unknown key", func(c *s3store.Config) { c.AccessKeyID = "nobody" }, "InvalidAccessKeyId"},
+		{"wrong secret", func(c *s3store.Config) { c.SecretAccessKey += "x" }, "SignatureDoesNotMatch"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := ceph.Config()
+			tc.spoil(&cfg)
+			store := open(t, cfg, bucket)
+			_, errStat := store.Stat(t.Context(), "x")
+			_, errGet := store.Get(t.Context(), "x")
+			errPut := store.Put(t.Context(), "x", []byte("x"))
+			for page, err := range store.List(t.Context(), "", "") {
+				expectRefused(t, err, tc.words, cfg)
+				if len(page) > 0 {
+					t.Errorf("listed %d objects", len(page))
+				}
+			}
+			for _, err := range []error{errStat, errGet, errPut} {
+				expectRefused(t, err, tc.words, cfg)
+			}
+		})
+	}
+}
+
+func expectRefused(t *testing.T, err error, words string, cfg s3store.Config) {
+	t.Helper()
+	if !errors.Is(err, objectstore.ErrRefused) || !strings.Contains(err.Error(), words) {
+		t.Errorf("error %v, want ErrRefused with %s", err, words)
+	}
+	if err != nil && strings.Contains(err.Error(), cfg.SecretAccessKey) {
+		t.Errorf("error %v holds the secret", err)
+	}
+}
+
+// harness returns a new bucket, and one that does not exist.
+func harness(t *testing.T, server s3test.Server, pageSize int32) storetest.Harness {
+	cfg := server.Config()
+	cfg.PageSize = pageSize
+	return storetest.Harness{Store: open(t, cfg, newBucket(t, server)), Missing: open(t, cfg, "no-such-bucket-here")}
+}
+
+func open(t *testing.T, cfg s3store.Config, bucket string) objectstore.Store {
+	t.Helper()
+	client, err := s3store.New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := client.Bucket(bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+var buckets atomic.Int64
+
+// newBucket creates a bucket whose name no other run of the tests has.
+func newBucket(t *testing.T, server s3test.Server) string {
+	t.Helper()
+	name := fmt.Sprintf("test-%d-%d-%d", os.Getpid(), time.Now().UnixNano(), buckets.Add(1))
+	if err := server.CreateBucket(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

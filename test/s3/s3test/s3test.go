@@ -1,0 +1,119 @@
+// Package s3test gives tests a real S3 server.
+package s3test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3bolt"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+)
+
+// Server is a running S3 server and the credentials of a user who may do
+// everything there.
+type Server struct {
+	Endpoint        string
+	AccessKeyID     string
+	SecretAccessKey string
+}
+
+// Config returns how to reach the server.
+func (s Server) Config() s3store.Config {
+	return s3store.Config{
+		Endpoint: s.Endpoint, Region: "us-east-1", ForcePathStyle: true,
+		AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey,
+	}
+}
+
+// CreateBucket creates a bucket.
+func (s Server) CreateBucket(ctx context.Context, name string) error {
+	client := s3.New(s3.Options{
+		BaseEndpoint: &s.Endpoint, Region: "us-east-1", UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
+	})
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
+		return fmt.Errorf("create bucket %s: %w", name, err)
+	}
+	return nil
+}
+
+// Embedded starts an S3 server inside of the test process, which ends with t.
+// It checks no credentials and ignores encoding-type=url.
+func Embedded(t testing.TB) Server {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "s3.bolt"), 0o600, &bolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(s3bolt.New(db)).Server())
+	t.Cleanup(func() {
+		server.Close()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return Server{Endpoint: server.URL, AccessKeyID: "any", SecretAccessKey: "any"}
+}
+
+// Names of the environment variables that say where a Ceph gateway already runs,
+// as up.sh prints them.
+const (
+	envEndpoint  = "RANGEFLEET_TEST_S3_ENDPOINT"
+	envAccessKey = "RANGEFLEET_TEST_S3_ACCESS_KEY_ID"
+	envSecretKey = "RANGEFLEET_TEST_S3_SECRET_ACCESS_KEY"
+)
+
+// Ceph returns the Ceph gateway that the environment names, or starts one that
+// ends with stop (not nil); that takes a quarter of a minute, and needs root and
+// Debian. Call it from TestMain to have one for all tests.
+func Ceph() (server Server, stop func(), err error) {
+	if endpoint := os.Getenv(envEndpoint); endpoint != "" {
+		return Server{endpoint, os.Getenv(envAccessKey), os.Getenv(envSecretKey)}, func() {}, nil
+	}
+	parent, err := os.MkdirTemp("", "rangefleet-ceph-")
+	if err != nil {
+		return Server{}, nil, err
+	}
+	dir := filepath.Join(parent, "ceph")
+	stop = func() {
+		_ = exec.Command(script("down.sh"), dir).Run()
+		_ = os.RemoveAll(parent)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	up := exec.CommandContext(ctx, script("up.sh"), dir)
+	up.Stderr = os.Stderr
+	out, err := up.Output()
+	if err != nil {
+		stop()
+		return Server{}, nil, fmt.Errorf("start Ceph: %w", err)
+	}
+	env := map[string]string{}
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), "=")
+		env[name] = value
+	}
+	return Server{env[envEndpoint], env[envAccessKey], env[envSecretKey]}, stop, nil
+}
+
+// script returns the path of a script in test/ceph.
+func script(name string) string {
+	_, self, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(self), "..", "..", "ceph", name)
+}
