@@ -122,12 +122,14 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 	}
 }
 
-func (q *Queue) coverAt(ctx context.Context, subject string, next uint64) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	stream, err := q.stream(ctx, coversStream)
-	if err != nil {
-		return nil, err
-	}
-	return stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+func (q *Queue) coverAt(ctx context.Context, subject string, next uint64) (msg *jetstream.RawStreamMsg, err error) {
+	err = q.attempt(ctx, attemptTimeout, func(ctx context.Context) error {
+		stream, err := q.stream(ctx, coversStream)
+		if err != nil {
+			return err
+		}
+		msg, err = stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+		return err
+	})
+	return msg, err
 }

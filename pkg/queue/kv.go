@@ -39,8 +39,8 @@ type KV interface {
 	Put(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	// Delete removes the value of a key, if there is any.
 	Delete(ctx context.Context, key string) error
-	// Keys returns the keys with the prefix in bytewise order. A key that is
-	// being deleted may be among them.
+	// Keys returns the keys with the prefix, any text, in bytewise order. A key
+	// that is being deleted may be among them.
 	Keys(ctx context.Context, prefix string) ([]string, error)
 	// Watch returns a channel that gets a tick after changes of the key, until
 	// ctx ends. Ticks merge, and some may be missing: whoever must not miss a
@@ -140,6 +140,9 @@ func (b *bucket) remove(ctx context.Context, key string, expected *uint64) error
 }
 
 func (b *bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
+	if strings.ContainsFunc(prefix, func(r rune) bool { return !keyRune(r) }) {
+		return []string{}, nil // to a filter it might mean something else
+	}
 	// A filter ends at a '.'; what it lets through is compared below.
 	filter := b.subject(prefix[:strings.LastIndexByte(prefix, '.')+1] + ">")
 	subjects, err := b.q.subjects(ctx, bucketStream+b.name, filter)
@@ -244,13 +247,13 @@ func isConflict(err error) bool {
 
 // CheckKey returns an error unless a KV takes the key.
 func CheckKey(key string) error {
-	valid := key != "" && key[0] != '.' && key[len(key)-1] != '.' && !strings.Contains(key, "..")
-	for i := range len(key) {
-		c := key[i]
-		valid = valid && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_/=.", c) >= 0)
-	}
-	if !valid {
+	if key == "" || key[0] == '.' || key[len(key)-1] == '.' || strings.Contains(key, "..") ||
+		strings.ContainsFunc(key, func(r rune) bool { return !keyRune(r) }) {
 		return fmt.Errorf("%q is no valid key", key)
 	}
 	return nil
+}
+
+func keyRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_/=.", r)
 }

@@ -118,6 +118,10 @@ func testKeys(t *testing.T, kv queue.KV) {
 		"keys.":    {"keys.B.c", "keys.a-.b", "keys.a.b", "keys.b", "keys.b.a", "keys.b.z", "keys.b/x"},
 		"keysx":    {"keysx"},
 		"keys.c":   {},
+		"keys.*.":  {},
+		"keys. b":  {},
+		".":        {},
+		"keys..b":  {},
 	} {
 		if got, err := kv.Keys(ctx, prefix); err != nil || !slices.Equal(got, want) {
 			t.Errorf("Keys(%q) = %q, %v, want %q", prefix, got, err, want)

@@ -88,6 +88,7 @@ type Queue struct {
 	js      jetstream.JetStream
 	log     *slog.Logger
 	metrics *metrics
+	link    *link
 	streams sync.Map // stream name -> jetstream.Stream; see stream
 }
 
@@ -96,9 +97,9 @@ type Queue struct {
 // the queue.
 func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	cfg = cfg.withDefaults()
-	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer)}
-	connected := make(chan struct{}, 1)
-	nc, err := nats.Connect(cfg.URL, append(q.options(), nats.ConnectHandler(func(*nats.Conn) { connected <- struct{}{} }))...)
+	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink()}
+	connected := make(chan struct{})
+	nc, err := nats.Connect(cfg.URL, append(q.options(), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
@@ -156,10 +157,12 @@ func (q *Queue) options() []nats.Option {
 		// or a timeout of what is stored later all the same.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			q.link.lost()
 			q.metrics.disconnects.Inc()
 			q.log.Warn("nats connection lost", "error", err)
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
+			q.link.restored()
 			q.log.Info("nats connection restored", "url", nc.ConnectedUrlRedacted())
 		}),
 		// Among these are permission violations, which no call reports.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,7 +24,7 @@ func (q *Queue) retry(ctx context.Context, op string, f func(context.Context) er
 	ctx, cancel := context.WithTimeout(ctx, q.cfg.Timeout)
 	defer cancel()
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		err := attempt(ctx, f)
+		err := q.attempt(ctx, attemptTimeout, f)
 		if err == nil || permanent(err) {
 			return err
 		}
@@ -39,10 +40,50 @@ func (q *Queue) retry(ctx context.Context, op string, f func(context.Context) er
 	}
 }
 
-func attempt(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+// attempt calls f once, with a deadline. It gives up as soon as the connection is
+// lost: whatever answer was on its way will not come.
+func (q *Queue) attempt(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {
+	try, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return f(ctx)
+	defer context.AfterFunc(q.link.up(), cancel)()
+	err := f(try)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return nats.ErrDisconnected
+	}
+	return err
+}
+
+// link is whether NATS is reached. The zero value is not usable; see newLink.
+type link struct {
+	mu  sync.Mutex
+	ctx context.Context
+	cut context.CancelFunc
+}
+
+func newLink() *link {
+	l := &link{}
+	l.ctx, l.cut = context.WithCancel(context.Background())
+	return l
+}
+
+// up returns a context that ends when the connection that there is now is lost.
+func (l *link) up() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ctx
+}
+
+func (l *link) lost() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut()
+}
+
+func (l *link) restored() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut()
+	l.ctx, l.cut = context.WithCancel(context.Background())
 }
 
 // pause waits up to d, at random, or returns why ctx ended.

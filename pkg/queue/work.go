@@ -104,25 +104,30 @@ func (q *Queue) Pull(ctx context.Context) (*Task, error) {
 
 // pullOnce asks for a partition a few times through one handle of the consumer.
 // Without one it returns nil.
-func (q *Queue) pullOnce(ctx context.Context) (*Task, error) {
-	lookup, cancel := context.WithTimeout(ctx, attemptTimeout)
-	cons, err := q.js.Consumer(lookup, workStream, workConsumer)
-	cancel()
+func (q *Queue) pullOnce(ctx context.Context) (task *Task, err error) {
+	var cons jetstream.Consumer
+	err = q.attempt(ctx, attemptTimeout, func(ctx context.Context) (err error) {
+		cons, err = q.js.Consumer(ctx, workStream, workConsumer)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	for range idlePulls {
-		if task, err := q.fetch(ctx, cons); task != nil || err != nil || ctx.Err() != nil {
+		err := q.attempt(ctx, pullWait, func(ctx context.Context) (err error) {
+			task, err = q.fetch(ctx, cons)
+			return err
+		})
+		if task != nil || err != nil {
 			return task, err
 		}
 	}
-	q.checkStall(ctx, cons)
-	return nil, nil
+	return nil, q.attempt(ctx, attemptTimeout, func(ctx context.Context) error { return q.checkStall(ctx, cons) })
 }
 
+// fetch waits for a partition until ctx, which has a deadline, ends. Without one
+// it returns nil.
 func (q *Queue) fetch(ctx context.Context, cons jetstream.Consumer) (*Task, error) {
-	ctx, cancel := context.WithTimeout(ctx, pullWait)
-	defer cancel()
 	batch, err := cons.Fetch(1, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(pullHeartbeat))
 	if err != nil {
 		return nil, err
@@ -130,7 +135,7 @@ func (q *Queue) fetch(ctx context.Context, cons jetstream.Consumer) (*Task, erro
 	for msg := range batch.Messages() {
 		return q.receive(msg, cons.CachedInfo().Config.AckWait)
 	}
-	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := batch.Error(); !errors.Is(err, context.DeadlineExceeded) {
 		return nil, err
 	}
 	return nil, nil
@@ -153,13 +158,14 @@ func (q *Queue) receive(msg jetstream.Msg, ackWait time.Duration) (*Task, error)
 	return task, nil
 }
 
-func (q *Queue) checkStall(ctx context.Context, cons jetstream.Consumer) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	if info, err := cons.Info(ctx); err == nil && info.NumPending > 0 {
+// checkStall tells if there was something to deliver all the while.
+func (q *Queue) checkStall(ctx context.Context, cons jetstream.Consumer) error {
+	info, err := cons.Info(ctx)
+	if err == nil && info.NumPending > 0 {
 		q.metrics.stalls.Inc()
 		q.log.Warn("partitions are pending and none is delivered", "pending", info.NumPending)
 	}
+	return err
 }
 
 // Ack removes the partition from the queue, and returns once that is durable.
@@ -191,9 +197,11 @@ func (t *Task) answer(ctx context.Context, body string) error {
 // once: a caller that calls it every AckWait/4 has tries enough. Success does
 // not show that nobody else works on the partition.
 func (t *Task) Extend() error {
-	ctx, cancel := context.WithTimeout(context.Background(), min(attemptTimeout, t.AckWait/2))
-	defer cancel()
-	if _, err := t.q.nc.RequestWithContext(ctx, t.msg.Reply(), []byte("+WPI")); err != nil {
+	err := t.q.attempt(context.Background(), min(attemptTimeout, t.AckWait/2), func(ctx context.Context) error {
+		_, err := t.q.nc.RequestWithContext(ctx, t.msg.Reply(), []byte("+WPI"))
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("extend partition %s: %w", t.Partition.ID, err)
 	}
 	return nil
