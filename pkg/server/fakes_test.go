@@ -40,7 +40,10 @@ type fakeService struct {
 	tree     *metarange.Tree
 }
 
-func (f *fakeService) Start(_ context.Context, s coordinator.Start) (string, error) {
+func (f *fakeService) Start(ctx context.Context, s coordinator.Start) (string, error) {
+	if _, err := (fakeCatalog{}).Branch(ctx, s.Request.Repository, s.Request.Branch); err != nil {
+		return "", err
+	}
 	f.started = s
 	return "cq3k2v0t5cs0a1b2c3d0", errors.Join(f.err, f.startErr)
 }
@@ -110,6 +113,50 @@ func (c fakeCatalog) Branch(ctx context.Context, repository, name string) (catal
 		return catalog.Branch{}, fault.Missing("branch")
 	}
 	return mainHead, nil
+}
+
+func (c fakeCatalog) CreateRepository(_ context.Context, r catalog.Repository) (catalog.Repository, error) {
+	if r.ID == lakeRepo.ID {
+		return r, fault.Conflicting("repository already exists")
+	}
+	r.Created = created
+	return r, nil
+}
+
+func (c fakeCatalog) Repositories(_ context.Context, prefix, after string, amount int) ([]catalog.Repository, bool, error) {
+	if lakeRepo.ID <= after || !strings.HasPrefix(lakeRepo.ID, prefix) {
+		return nil, false, nil
+	}
+	return []catalog.Repository{lakeRepo}, amount == 1, nil
+}
+
+func (c fakeCatalog) CreateBranch(ctx context.Context, repository, name, source string) (catalog.Branch, error) {
+	b, err := c.Branch(ctx, repository, source)
+	b.Name = name
+	return b, err
+}
+
+func (c fakeCatalog) Branches(ctx context.Context, repository, _, _ string, _ int) ([]catalog.Branch, bool, error) {
+	_, err := c.Repository(ctx, repository)
+	return []catalog.Branch{mainHead}, false, err
+}
+
+func (c fakeCatalog) Log(ctx context.Context, repository, ref, after string, amount int) ([]catalog.Commit, bool, error) {
+	if _, err := c.Branch(ctx, repository, ref); err != nil {
+		return nil, false, err
+	}
+	log := []catalog.Commit{imported, first}
+	if after == imported.ID {
+		log = log[1:]
+	}
+	return log[:min(amount, len(log))], amount < len(log), nil
+}
+
+// oneUser knows one pair of keys.
+type oneUser struct{ err error }
+
+func (u oneUser) Authenticate(_ context.Context, id, secret string) (string, bool, error) {
+	return "admin", id == testKey && secret == testSecret, u.err
 }
 
 // files keeps files in memory.
@@ -200,7 +247,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	c := Config{
 		Service:      f.service,
 		Catalog:      fakeCatalog{},
-		Auth:         KeyPair{User: "admin", AccessKeyID: testKey, SecretAccessKey: testSecret},
+		Auth:         oneUser{},
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),
 		Registerer:   f.metrics,

@@ -102,10 +102,6 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 	if !ok {
 		return
 	}
-	if _, err := h.catalog.Branch(r.Context(), repository, branch); err != nil {
-		h.fail(w, r, err)
-		return
-	}
 	id, err := h.service.Start(r.Context(), coordinator.Start{
 		Request: imports.Request{
 			Repository: repository, Branch: branch, Committer: user, Message: req.message, Metadata: req.metadata,

@@ -22,7 +22,8 @@ import (
 // Service is what the server needs of the import service. Its methods may be
 // called concurrently. Errors that are no faults are taken as passing.
 type Service interface {
-	// Start stores an import durably before it answers its ID.
+	// Start stores an import durably before it answers its ID. A repository or
+	// branch that does not exist is fault.NotFound.
 	Start(ctx context.Context, s coordinator.Start) (id string, err error)
 	// Status tells how far an import of the repository is, or fault.NotFound.
 	Status(ctx context.Context, repository, id string) (coordinator.Status, error)

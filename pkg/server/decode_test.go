@@ -1,0 +1,126 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+)
+
+func TestLoneSurrogate(t *testing.T) {
+	for text, want := range map[string]bool{
+		`"a"`:                  false,
+		`"\ud83d\ude00"`:       false,
+		`"\uD83D\uDE00"`:       false,
+		`"\ud83d"`:             true,
+		`"\ude00"`:             true,
+		`"\ude00\ud83d"`:       true,
+		`"\ud83dx\ude00"`:      true,
+		`"\ud83d\ud83d\ude00"`: true,
+		`"\\ud83d"`:            false,
+		`"\\\ud83d"`:           true,
+		`"\u0041\n\ufffd"`:     false,
+		`"\ud83d\n"`:           true,
+	} {
+		if got := loneSurrogate([]byte(text)); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// FuzzReadImport: a body is either refused by a fault of the request, or read
+// into what another decoder of JSON makes of it.
+func FuzzReadImport(f *testing.F) {
+	for _, body := range append([]string{
+		`{"paths":[{"type":"object","path":"s3://b/\ud83d\ude00","destination":""}],"commit":{"message":"m","metadata":{"k":"v"},"date":1}}`,
+		`{"sourceURI":"s3://b/","prepend":"x","metadata":null}`,
+		`{"paths":null}`, `[]`, `{"PATHS":[]}`, `{"prepend":"\ud800","source_uri":"x"}`, "{\"prepend\":\"\xff\"}",
+	}, bodies["importStart"]) {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		req, err := readImport(data)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) || err.Error() == "" {
+				t.Fatalf("%q: %v is no fault of the request", data, err)
+			}
+			return
+		}
+		if req.paths == nil || req.flat && (len(req.paths) != 1 || req.paths[0].URI == "") {
+			t.Fatalf("%q was read as %+v", data, req)
+		}
+		for _, p := range req.paths {
+			if !api.ImportLocationType(p.Type).Valid() {
+				t.Fatalf("%q has a path of type %q", data, p.Type)
+			}
+			for _, s := range []string{p.URI, p.Destination} {
+				if text, _ := json.Marshal(s); !occurs(t, data, text) {
+					t.Fatalf("%q does not hold %q", data, s)
+				}
+			}
+		}
+	})
+}
+
+// occurs reports whether a string of the JSON value equals the one of text.
+func occurs(t *testing.T, data, text []byte) bool {
+	t.Helper()
+	var want any
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			return false
+		}
+		if token == want {
+			return true
+		}
+	}
+}
+
+// TestRequired: every field that the contract requires is demanded, of every
+// body.
+func TestRequired(t *testing.T) {
+	for name, c := range map[string]struct {
+		decode func([]byte) error
+		body   string
+	}{
+		"ImportCreation":      {into(new(api.ImportCreation)), `{"prepend":""}`},
+		"ImportPathsCreation": {into(new(api.ImportPathsCreation)), `{"paths":[],"commit":{"message":""}}`},
+		"ImportStatus":        {into(new(api.ImportStatus)), `{"import_id":""}`},
+		"StageRangeCreation":  {into(new(api.StageRangeCreation)), `{"after":"","prepend":""}`},
+		"MetaRangeCreation":   {into(new(api.MetaRangeCreation)), `{"ranges":[]}`},
+		"RangeMetadata":       {into(new(api.RangeMetadata)), `{"id":"","min_key":"","max_key":"","count":1,"estimated_size":1}`},
+		"RepositoryCreation":  {into(new(api.RepositoryCreation)), `{"name":"","storage_namespace":""}`},
+		"BranchCreation":      {into(new(api.BranchCreation)), `{"name":"","source":""}`},
+	} {
+		if err := c.decode([]byte(c.body)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(c.body), &fields); err != nil {
+			t.Fatal(err)
+		}
+		for field, value := range fields {
+			for _, change := range []func(){
+				func() { delete(fields, field) },
+				func() { fields[field] = nil },
+				func() { fields[field] = []any{[]any{}} },
+			} {
+				change()
+				body, _ := json.Marshal(fields)
+				var f *fault.Fault
+				if err := c.decode(body); !errors.As(err, &f) || f.Field != field && f.Field != field+"[0]" {
+					t.Errorf("%s %s: %v does not name %s", name, body, err, field)
+				}
+			}
+			fields[field] = value
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+)
+
+func TestCatalog(t *testing.T) {
+	const base = "/api/v1/repositories"
+	const repo = `{"creation_date":1772600767,"default_branch":"main","id":"lake","storage_namespace":"s3://b/ns"}`
+	const c2 = `{"committer":"admin","creation_date":1772600767,"generation":2,"id":"c2","message":"Import objects","meta_range_id":"m2","metadata":{".lakefs.merge.strategy":"source-wins"},"parents":["c1"],"version":1}`
+	const c1 = `{"committer":"admin","creation_date":1772600767,"generation":1,"id":"c1","message":"Repository created","meta_range_id":"","metadata":{},"parents":[],"version":1}`
+	list := func(more, next, n, results string) string {
+		return `{"pagination":{"has_more":` + more + `,"max_per_page":1000,"next_offset":"` + next + `","results":` + n + `},"results":[` + results + `]}`
+	}
+	for _, x := range []exchange{
+		{"repositories", "GET", base, "", nil, 200, list("false", "", "1", repo)},
+		{"repositories, more", "GET", base + "?amount=1", "", nil, 200, list("true", "lake", "1", repo)},
+		{"repositories, none", "GET", base + "?prefix=pond", "", nil, 200, list("false", "", "0", "")},
+		{"amount too large", "GET", base + "?amount=1001", "", nil, 400, `{"message":"parameter \"amount\" in query has an error: at most 1000"}`},
+		{"amount negative", "GET", base + "?amount=-1", "", nil, 200, list("false", "", "1", repo)},
+		{"create", "POST", base, `{"name":"pond","storage_namespace":"local:///p"}`, nil, 201, `{"creation_date":1772600767,"default_branch":"main","id":"pond","storage_namespace":"local:///p"}`},
+		{"create, branch", "POST", base, `{"name":"pond","storage_namespace":"local:///p","default_branch":"trunk"}`, nil, 201, `{"creation_date":1772600767,"default_branch":"trunk","id":"pond","storage_namespace":"local:///p"}`},
+		{"create again", "POST", base, `{"name":"lake","storage_namespace":"local:///p"}`, nil, 409, `{"message":"repository already exists"}`},
+		{"create, no namespace", "POST", base, `{"name":"pond"}`, nil, 400, `{"message":"request body has an error: storage_namespace: value is required but missing"}`},
+		{"get", "GET", base + "/lake", "", nil, 200, repo},
+		{"get, none", "GET", base + "/pond", "", nil, 404, `{"message":"repository not found"}`},
+		{"branches", "GET", base + "/lake/branches", "", nil, 200, list("false", "", "1", `{"commit_id":"c2","id":"main"}`)},
+		{"branches, none", "GET", base + "/pond/branches", "", nil, 404, `{"message":"repository not found"}`},
+		{"branch", "GET", base + "/lake/branches/main", "", nil, 200, `{"commit_id":"c2","id":"main"}`},
+		{"branch, none", "GET", base + "/lake/branches/ranges", "", nil, 404, `{"message":"branch not found"}`},
+		{"create branch", "POST", base + "/lake/branches", `{"name":"dev","source":"main"}`, nil, 201, `"c2"`},
+		{"create branch, none", "POST", base + "/lake/branches", `{"name":"dev","source":"x"}`, nil, 404, `{"message":"branch not found"}`},
+		{"create branch, no source", "POST", base + "/lake/branches", `{"name":"dev"}`, nil, 400, `{"message":"request body has an error: source: value is required but missing"}`},
+		{"log", "GET", base + "/lake/refs/main/commits", "", nil, 200, list("false", "", "2", c2+","+c1)},
+		{"log, page 1", "GET", base + "/lake/refs/main/commits?amount=1", "", nil, 200, list("true", "c2", "1", c2)},
+		{"log, page 2", "GET", base + "/lake/refs/main/commits?amount=1&after=c2", "", nil, 200, list("false", "", "1", c1)},
+		{"log, none", "GET", base + "/lake/refs/x/commits", "", nil, 404, `{"message":"branch not found"}`},
+	} {
+		t.Run(x.name, func(t *testing.T) { x.run(t, newFixture(t)) })
+	}
+}
+
+// awkward keys, in no order.
+var awkward = []string{
+	" lead", "!", "#?&=;", "%3A", "%zz", "+", "a", "a b", "a%2Fb", "a+b", "a/", "a/b/c", "a//b", "a\u2028b",
+	"é,ü", "\"<>&'\\", "\x01\n\t", "日本", "\U0001F600/x", strings.Repeat("k", 1000),
+}
+
+// TestAwkwardKeys: what goes in by a parameter or comes out in a body is the
+// key, byte for byte.
+func TestAwkwardKeys(t *testing.T) {
+	keys := slices.Clone(awkward)
+	slices.Sort(keys)
+	f := newFixture(t)
+	f.service.tree = treeOf(t, keys...)
+	const refs = "/api/v1/repositories/lake/refs/main/objects/"
+	var list api.ObjectStatsList
+	var got []string
+	for after, more := "", true; more; after, more = list.Pagination.NextOffset, list.Pagination.HasMore {
+		w := f.do("GET", refs+"ls?amount=3&after="+url.QueryEscape(after), "", nil)
+		list = api.ObjectStatsList{}
+		if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil || w.Code != 200 {
+			t.Fatalf("list after %q: %d %s %v", after, w.Code, w.Body, err)
+		}
+		for _, o := range list.Results {
+			got = append(got, o.Path)
+		}
+	}
+	if strings.Join(got, "\x00") != strings.Join(keys, "\x00") {
+		t.Errorf("listed\n%q\nwant\n%q", got, keys)
+	}
+	for _, k := range keys {
+		var o api.ObjectStats
+		w := f.do("GET", refs+"stat?path="+url.QueryEscape(k), "", nil)
+		if err := json.Unmarshal(w.Body.Bytes(), &o); err != nil || o.Path != k || o.PhysicalAddress != "s3://src/"+k {
+			t.Errorf("stat %q: %d %s %v", k, w.Code, w.Body, err)
+		}
+	}
+}
+
+func TestObjects(t *testing.T) {
+	const refs = "/api/v1/repositories/lake/refs/main/objects/"
+	object := func(key string) string {
+		return `{"checksum":"e","mtime":1772600767,"path":"` + key + `","path_type":"object","physical_address":"s3://src/` + key + `","size_bytes":7}`
+	}
+	prefix := func(p string) string {
+		return `{"checksum":"","mtime":0,"path":"` + p + `","path_type":"common_prefix","physical_address":"","size_bytes":0}`
+	}
+	list := func(more, next, n, results string) string {
+		return `{"pagination":{"has_more":` + more + `,"max_per_page":1000,"next_offset":"` + next + `","results":` + n + `},"results":[` + results + `]}`
+	}
+	for _, x := range []exchange{
+		{"directories", "GET", refs + "ls?delimiter=/", "", nil, 200, list("false", "", "3", prefix("a/")+","+object("b")+","+prefix("c/"))},
+		{"directories, page", "GET", refs + "ls?delimiter=/&amount=1", "", nil, 200, list("true", "a/", "1", prefix("a/"))},
+		{"directories, next", "GET", refs + "ls?delimiter=/&after=a/", "", nil, 200, list("false", "", "2", object("b")+","+prefix("c/"))},
+		{"prefix", "GET", refs + "ls?prefix=a/", "", nil, 200, list("false", "", "2", object("a/%3A")+","+object("a/x"))},
+		{"a plus is a space", "GET", refs + "ls?prefix=a+", "", nil, 200, list("false", "", "0", "")},
+		{"stat", "GET", refs + "stat?path=a/%253A", "", nil, 200, object("a/%3A")},
+		{"stat, decoded twice", "GET", refs + "stat?path=a/%3A", "", nil, 404, `{"message":"object not found"}`},
+		{"stat, no path", "GET", refs + "stat", "", nil, 400, `{"message":"parameter \"path\" in query has an error: value is required but missing"}`},
+		{"stat, not UTF-8", "GET", refs + "stat?path=%ff", "", nil, 400, `{"message":"parameter \"path\" in query has an error: not valid UTF-8"}`},
+		{"stat, bad escape", "GET", refs + "stat?path=%zz", "", nil, 400, `{"message":"query has an error: invalid URL escape \"%zz\""}`},
+		{"no ref", "GET", "/api/v1/repositories/lake/refs/x/objects/ls", "", nil, 404, `{"message":"ref not found"}`},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.service.tree = treeOf(t, "a/%3A", "a/x", "b", "c/y")
+			x.run(t, f)
+		})
+	}
+}
+
+func TestPathNotUTF8(t *testing.T) {
+	exchange{"", "GET", "/api/v1/repositories/%ff", "", http.Header{}, 400, `{"message":"path has an error: not valid UTF-8"}`}.run(t, newFixture(t))
+}

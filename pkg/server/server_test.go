@@ -1,0 +1,216 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+)
+
+// bodies are requests that are well formed, by operation.
+var bodies = map[string]string{
+	"importStart":      `{"source_uri":"s3://b/","prepend":""}`,
+	"importStatus":     `{"import_id":"x"}`,
+	"importCancel":     `{"import_id":"x"}`,
+	"ingestRange":      `{"fromSourceURI":"s3://b/","after":"","prepend":""}`,
+	"createMetaRange":  `{"ranges":[]}`,
+	"createRepository": `{"name":"pond","storage_namespace":"s3://b/"}`,
+	"createBranch":     `{"name":"dev","source":"main"}`,
+}
+
+// operations calls f for every operation of the contract.
+func operations(t *testing.T, f func(id, method, target, body string)) {
+	t.Helper()
+	text, err := os.ReadFile("../../api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var contract struct {
+		Paths map[string]map[string]yaml.Node
+	}
+	if err := yaml.Unmarshal(text, &contract); err != nil {
+		t.Fatal(err)
+	}
+	names := strings.NewReplacer("{repository}", "lake", "{branch}", "main", "{ref}", "main")
+	for path, item := range contract.Paths {
+		for method, node := range item {
+			var op struct {
+				OperationID string `yaml:"operationId"`
+			}
+			if method == "parameters" || node.Decode(&op) != nil {
+				continue
+			}
+			f(op.OperationID, strings.ToUpper(method), "/api/v1"+names.Replace(path)+"?path=a", bodies[op.OperationID])
+		}
+	}
+}
+
+// TestEveryOperationAuthenticates: a handler that forgets to ask would be open
+// to everybody.
+func TestEveryOperationAuthenticates(t *testing.T) {
+	f := newFixture(t)
+	n := 0
+	operations(t, func(id, method, target, body string) {
+		n++
+		for name, header := range map[string][]string{
+			"none":          nil,
+			"unreadable":    {"Basic !!!"},
+			"another kind":  {"Bearer x"},
+			"wrong secret":  {basic(testKey, testSecret+"x")},
+			"wrong id":      {basic("x", testSecret)},
+			"empty":         {basic("", "")},
+			"second header": {basic(testKey, ""), basic(testKey, testSecret)},
+		} {
+			w := f.do(method, target, body, http.Header{"Authorization": header})
+			if got := strings.TrimSpace(w.Body.String()); w.Code != 401 || got != `{"message":"error authenticating request"}` {
+				t.Errorf("%s with %s: %d %s", id, name, w.Code, got)
+			}
+		}
+	})
+	if n != 14 {
+		t.Errorf("the contract has %d operations, want 14", n)
+	}
+	if strings.Contains(f.log.String(), testSecret) || strings.Contains(f.log.String(), basic(testKey, testSecret)) {
+		t.Error("the log holds the secret")
+	}
+}
+
+// TestErrorsOfTheService: no operation tells the caller more than to try again.
+func TestErrorsOfTheService(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.Auth = oneUser{err: errors.New("secret detail")} })
+	operations(t, func(id, method, target, body string) {
+		w := f.do(method, target, body, nil)
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "detail") {
+			t.Errorf("%s: %d %v %s", id, w.Code, w.Header(), w.Body)
+		}
+	})
+	if !strings.Contains(f.log.String(), "secret detail") {
+		t.Error("the log does not tell the error")
+	}
+}
+
+func TestRouting(t *testing.T) {
+	const none = `{"message":"invalid API endpoint"}`
+	const method = `{"message":"method not allowed"}`
+	for _, x := range []exchange{
+		{"unknown endpoint", "GET", "/api/v1/user", "", nil, 404, none},
+		{"unknown path", "GET", "/", "", nil, 404, none},
+		{"below an endpoint", "GET", "/api/v1/repositories/lake/branches/main/import/x", "", nil, 404, none},
+		{"put", "PUT", importPath, "{}", nil, 405, method},
+		{"get of ranges is a branch", "GET", "/api/v1/repositories/lake/branches/ranges", "", nil, 404, `{"message":"branch not found"}`},
+		{"delete", "DELETE", "/api/v1/repositories", "", nil, 405, method},
+		{"health", "GET", "/_health", "", http.Header{"Authorization": nil}, 200, `{}`},
+		{"ready", "GET", "/_ready", "", http.Header{"Authorization": nil}, 200, `{}`},
+		{"health, post", "POST", "/_health", "", nil, 405, method},
+	} {
+		t.Run(x.name, func(t *testing.T) { x.run(t, newFixture(t)) })
+	}
+	w := newFixture(t).do("PUT", importPath, "", nil)
+	if got := strings.Join(w.Header().Values("Allow"), ","); got != "DELETE,GET,POST" {
+		t.Errorf("Allow %q", got)
+	}
+}
+
+func TestNotReady(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.Ready = func(context.Context) error { return errors.New("no connection to NATS") } })
+	exchange{"", "GET", "/_ready", "", nil, 503, `{"message":"no connection to NATS"}`}.run(t, f)
+}
+
+func TestRequestID(t *testing.T) {
+	for sent, want := range map[string]string{
+		"":                       "fresh-id",
+		"a-B_9.z:":               "a-B_9.z:",
+		"two words":              "fresh-id",
+		"line\nbreak":            "fresh-id",
+		strings.Repeat("x", 128): strings.Repeat("x", 128),
+		strings.Repeat("x", 129): "fresh-id",
+	} {
+		w := newFixture(t).do("GET", "/api/v1/none", "", http.Header{"X-Request-Id": {sent}})
+		if got := w.Header().Get("X-Request-Id"); got != want {
+			t.Errorf("sent %q, got %q, want %q", sent, got, want)
+		}
+	}
+}
+
+func TestObserved(t *testing.T) {
+	f := newFixture(t)
+	f.do("GET", importPath+"?id=x", "", http.Header{"X-Request-Id": {"r1"}})
+	f.do("BREW", "/api/v1/repositories/secret-name", "", nil)
+	w := f.do("GET", "/metrics", "", http.Header{"Authorization": nil})
+	for _, line := range []string{
+		`rangefleet_http_requests_in_flight 1`, // this one
+		`rangefleet_http_request_duration_seconds_count{code="404",method="GET",route="/api/v1/repositories/{repository}/branches/{branch}/import"} 1`,
+		`rangefleet_http_request_duration_seconds_count{code="405",method="other",route="other"} 1`,
+	} {
+		if !strings.Contains(w.Body.String(), line+"\n") {
+			t.Errorf("/metrics has no line %s", line)
+		}
+	}
+	var entry map[string]any
+	first, _, _ := strings.Cut(f.log.String(), "\n")
+	if err := json.Unmarshal([]byte(first), &entry); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]any{
+		"msg": "request", "request_id": "r1", "method": "GET", "code": 404.0, "duration": 0.0,
+		"route": "/api/v1/repositories/{repository}/branches/{branch}/import",
+	} {
+		if entry[k] != v {
+			t.Errorf("log %s = %v, want %v", k, entry[k], v)
+		}
+	}
+	if strings.Contains(f.log.String()+w.Body.String(), "secret-name") {
+		t.Error("log or metrics hold a name that a client chose")
+	}
+}
+
+// panicking is a service with a bug.
+type panicking struct{ Service }
+
+func (panicking) Tree(context.Context, string, string) (*metarange.Tree, error) { panic("a bug") }
+
+func TestPanic(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.Service = panicking{} })
+	x := exchange{"", "GET", "/api/v1/repositories/lake/refs/main/objects/ls", "", nil, 500, `{"message":"internal server error (request fresh-id)"}`}
+	x.run(t, f)
+	if log := f.log.String(); !strings.Contains(log, `"panic":"a bug"`) || !strings.Contains(log, `"code":500`) {
+		t.Errorf("log %s", log)
+	}
+}
+
+// watched is a service that shows the deadline of a call.
+type watched struct {
+	Service
+	left chan time.Duration
+}
+
+func (s watched) Status(ctx context.Context, _, _ string) (coordinator.Status, error) {
+	at, _ := ctx.Deadline()
+	s.left <- time.Until(at)
+	return coordinator.Status{}, context.DeadlineExceeded
+}
+
+func TestDeadline(t *testing.T) {
+	left := make(chan time.Duration, 1)
+	f := newFixture(t, func(c *Config) { c.Service = watched{left: left} })
+	w := f.do("GET", importPath+"?id=x", "", nil)
+	if d := <-left; d <= 0 || d > requestTimeout {
+		t.Errorf("%v left", d)
+	}
+	if w.Code != 503 {
+		t.Errorf("code %d", w.Code)
+	}
+	if srv := NewHTTPServer(f, slog.New(slog.DiscardHandler)); srv.ReadHeaderTimeout == 0 || srv.ReadTimeout == 0 || srv.IdleTimeout == 0 || srv.WriteTimeout <= requestTimeout {
+		t.Error("the server waits for ever, or cuts off answers that it still owes")
+	}
+}
