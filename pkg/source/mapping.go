@@ -40,7 +40,7 @@ func NewMapping(p imports.Path) (Mapping, error) {
 		}
 		m.object = true
 	case imports.CommonPrefix:
-		m.base = uri.Key[:strings.LastIndexByte(uri.Key, '/')+1]
+		m.base = m.parent().Key
 		if m.root != "" && !strings.HasSuffix(m.root, "/") {
 			m.root += "/"
 		}
@@ -62,6 +62,14 @@ func (m Mapping) Destination(key string) string {
 
 // Address returns the physical address of the object: its URI.
 func (m Mapping) Address(key string) string { return m.host + key }
+
+// parent returns what the path is read from: a prefix may end inside of a name,
+// and then takes in what lies beside that name.
+func (m Mapping) parent() objectstore.URI {
+	uri := m.uri
+	uri.Key = uri.Key[:strings.LastIndexByte(uri.Key, '/')+1]
+	return uri
+}
 
 // First returns a lower bound (inclusive) of all destinations.
 func (m Mapping) First() string { return m.Destination(m.uri.Key) }

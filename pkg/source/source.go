@@ -44,9 +44,9 @@ func Open(ctx context.Context, opener Opener, paths []imports.Path) (*Source, er
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
 		}
-		store, err := opener.Open(ctx, m.uri)
+		store, err := opener.Open(ctx, m.parent())
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("path %s: %w", p.URI, err)
 		}
 		s.paths[i] = path{Mapping: m, store: store}
 	}

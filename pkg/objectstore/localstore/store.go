@@ -55,11 +55,15 @@ func New(allowed []string, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-// Check returns objectstore.ErrRefused if the directory of a key or prefix lies
-// outside of the allowed ones or behind a symbolic link. It need not exist.
+// Check returns objectstore.ErrRefused if neither what lies beside the key nor
+// what lies below it, were it a directory, can be in the store. It need not
+// exist.
 func (s *Store) Check(key string) error {
-	dir, _ := split(key)
+	dir, name := split(key)
 	d, err := s.open(dir)
+	if err != nil && name != "" {
+		d, err = s.open(key + "/")
+	}
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,10 @@ func (b *Bucket) fetch(ctx context.Context, prefix, after string, size *int32) (
 		}
 		return page{}, classify(ctx, err)
 	}
-	p := page{truncated: aws.ToBool(out.IsTruncated), objects: make([]objectstore.Object, len(out.Contents))}
+	if out.IsTruncated == nil { // every store sends it; an empty body would pass for an empty bucket
+		return page{}, errors.New("the answer is no listing: IsTruncated is missing")
+	}
+	p := page{truncated: *out.IsTruncated, objects: make([]objectstore.Object, len(out.Contents))}
 	for i, o := range out.Contents {
 		if p.objects[i], err = decode(o, out.EncodingType == types.EncodingTypeUrl); err != nil {
 			return page{}, err

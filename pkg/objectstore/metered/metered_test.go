@@ -1,0 +1,110 @@
+package metered_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/metered"
+)
+
+// scripted answers every call with err, after its pages.
+type scripted struct {
+	pages [][]objectstore.Object
+	err   error
+}
+
+func (s scripted) List(context.Context, string, string) iter.Seq2[[]objectstore.Object, error] {
+	return func(yield func([]objectstore.Object, error) bool) {
+		for _, page := range s.pages {
+			if !yield(page, nil) {
+				return
+			}
+		}
+		if s.err != nil {
+			yield(nil, s.err)
+		}
+	}
+}
+func (s scripted) Stat(context.Context, string) (objectstore.Object, error) {
+	return objectstore.Object{}, s.err
+}
+func (s scripted) Get(context.Context, string) ([]byte, error) { return nil, s.err }
+func (s scripted) Put(context.Context, string, []byte) error   { return s.err }
+
+func TestMetrics(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	meter := metered.New(reg)
+	pages := [][]objectstore.Object{make([]objectstore.Object, 3), make([]objectstore.Object, 2)}
+	for _, s := range []scripted{
+		{pages: pages},
+		{},
+		{pages: pages[:1], err: errors.New("down")},
+		{err: fmt.Errorf("x: %w", objectstore.ErrNotFound)},
+		{err: objectstore.ErrRefused},
+		{err: objectstore.ErrBadListing},
+		{err: context.Canceled},
+	} {
+		store := meter.Wrap(s)
+		for _, err := range store.List(t.Context(), "", "") {
+			if !errors.Is(err, s.err) && err != nil {
+				t.Errorf("List: %v, want %v", err, s.err)
+			}
+		}
+		_, errStat := store.Stat(t.Context(), "k")
+		_, errGet := store.Get(t.Context(), "k")
+		for _, err := range []error{errStat, errGet, store.Put(t.Context(), "k", make([]byte, 10))} {
+			if !errors.Is(err, s.err) {
+				t.Errorf("error %v, want %v", err, s.err)
+			}
+		}
+	}
+	want := map[string]uint64{
+		"rangefleet_objectstore_objects_listed_total": 8, "rangefleet_objectstore_put_bytes_total": 20,
+		"list/ok": 4, "list/error": 1, "stat/ok": 2, "stat/error": 1, "get/ok": 2, "get/error": 1, "put/ok": 2, "put/error": 1,
+	}
+	for _, op := range []string{"list", "stat", "get", "put"} {
+		for _, outcome := range []string{"not_found", "refused", "bad_listing", "canceled"} {
+			want[op+"/"+outcome] = 1
+		}
+	}
+	for name, n := range gather(t, reg) {
+		if n != want[name] {
+			t.Errorf("%s is %d, want %d", name, n, want[name])
+		}
+		delete(want, name)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing: %v", want)
+	}
+}
+
+// gather returns the counters by name, and of the histogram the numbers of calls
+// by operation/outcome.
+func gather(t *testing.T, reg *prometheus.Registry) map[string]uint64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]uint64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if m.GetHistogram() == nil {
+				counts[family.GetName()] = uint64(m.GetCounter().GetValue())
+				continue
+			}
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			counts[labels["operation"]+"/"+labels["outcome"]] = m.GetHistogram().GetSampleCount()
+		}
+	}
+	return counts
+}

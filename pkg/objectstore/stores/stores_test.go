@@ -1,0 +1,93 @@
+package stores_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
+)
+
+func open(t *testing.T, cfg stores.Config, uri string) (objectstore.Store, error) {
+	t.Helper()
+	s, err := stores.New(cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := objectstore.ParseURI(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Open(t.Context(), u)
+}
+
+func TestOpenLocal(t *testing.T) {
+	dir := t.TempDir()
+	allowed := filepath.Join(dir, "src")
+	for _, d := range []string{allowed, allowed + "-evil"} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := stores.Config{LocalAllowed: []string{allowed}}
+	for uri, want := range map[string]error{
+		"local://" + allowed + "/":       nil,
+		"local://" + allowed + "/new/ns": nil,
+		"local://" + allowed:             nil,
+		"local://" + allowed + "-":       objectstore.ErrRefused,
+		"local://" + allowed + "-evil/x": objectstore.ErrRefused,
+		"local://" + allowed + "-evil/":  objectstore.ErrRefused,
+		"local://" + dir + "/":           objectstore.ErrRefused,
+		"local:///":                      objectstore.ErrRefused,
+	} {
+		if store, err := open(t, cfg, uri); !errors.Is(err, want) || (store == nil) != (want != nil) {
+			t.Errorf("Open(%s) = %v, %v, want %v", uri, store, err, want)
+		}
+	}
+	if _, err := open(t, stores.Config{}, "local://"+allowed+"/"); !errors.Is(err, objectstore.ErrRefused) {
+		t.Errorf("with nothing allowed: %v, want ErrRefused", err)
+	}
+}
+
+func TestNewWantsItsDirectories(t *testing.T) {
+	for _, dir := range []string{filepath.Join(t.TempDir(), "none"), "/dev/null"} {
+		if _, err := stores.New(stores.Config{LocalAllowed: []string{dir}}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("New took %s as an allowed directory", dir)
+		}
+	}
+}
+
+// TestOpenS3 checks that buckets get the decorators: the second of two answers
+// is the good one.
+func TestOpenS3(t *testing.T) {
+	n := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n++; n == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("content"))
+	}))
+	defer server.Close()
+	cfg := stores.Config{S3: s3store.Config{
+		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s", Attempts: 1,
+	}}
+	store, err := open(t, cfg, "s3://bucket/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := store.Get(t.Context(), "k"); err != nil || string(body) != "content" || n != 2 {
+		t.Errorf("Get = %q, %v after %d calls, want the content after 2", body, err, n)
+	}
+	if _, err := open(t, cfg, "s3://bucket--use1-az1--x-s3/"); !errors.Is(err, objectstore.ErrRefused) {
+		t.Errorf("directory bucket: %v, want ErrRefused", err)
+	}
+}
