@@ -9,6 +9,7 @@
 //	string        1, the length as an int64 item, the bytes
 //	string slice  3, the length as an int64 item, every element as a string item
 //	string map    4, the length as an int64 item, every key and its value as string items, sorted by key
+//	identity      5, the sum of other items as a bytes item
 package ident
 
 import (
@@ -25,6 +26,7 @@ const (
 	typeInt64       = 2
 	typeStringSlice = 3
 	typeStringMap   = 4
+	typeIdentity    = 5
 )
 
 // Writer collects items and hashes them. The zero value holds none and is ready
@@ -64,6 +66,12 @@ func (w *Writer) StringSlice(ss []string) *Writer {
 func (w *Writer) StringMap(m map[string]string) *Writer {
 	w.items = AppendStringMap(w.items, m)
 	return w
+}
+
+// Identity adds sum, the Sum of another writer, as an identity item.
+func (w *Writer) Identity(sum []byte) *Writer {
+	w.items = append(w.items, typeIdentity)
+	return w.Bytes(sum)
 }
 
 // Sum returns the SHA-256 of the items added so far, 32 bytes.

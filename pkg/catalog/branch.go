@@ -1,0 +1,89 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// Branch returns a branch, or a NotFound fault.
+func (c *Catalog) Branch(ctx context.Context, repository, name string) (Branch, error) {
+	if _, err := c.Repository(ctx, repository); err != nil {
+		return Branch{}, err
+	}
+	b, err := c.branch(ctx, repository, name)
+	if errors.Is(err, queue.ErrNotFound) {
+		return Branch{}, fault.Missing("branch")
+	}
+	if err != nil {
+		return Branch{}, fmt.Errorf("read branch %q of repository %q: %w", name, repository, err)
+	}
+	return b, nil
+}
+
+// branch answers queue.ErrNotFound for a name that no branch has.
+func (c *Catalog) branch(ctx context.Context, repository, name string) (Branch, error) {
+	if checkBranchName("", name) != nil {
+		return Branch{}, queue.ErrNotFound
+	}
+	commit, rev, err := c.kv.Get(ctx, branchKey(repository, name))
+	if err != nil {
+		return Branch{}, err
+	}
+	return Branch{Name: name, CommitID: string(commit), Revision: rev}, nil
+}
+
+// Branches returns up to amount, at least 1, branches whose names have the
+// prefix and lie after `after`, ordered by name, and whether there are more.
+func (c *Catalog) Branches(ctx context.Context, repository, prefix, after string, amount int) (page []Branch, more bool, err error) {
+	if _, err := c.Repository(ctx, repository); err != nil {
+		return nil, false, err
+	}
+	page, more, err = list(ctx, c.kv, branchKey(repository, ""), prefix, after, amount, func(name string) (Branch, error) {
+		return c.branch(ctx, repository, name)
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("list branches of repository %q: %w", repository, err)
+	}
+	return page, more, nil
+}
+
+// CreateBranch makes a branch at what source, a ref, points at. Faults are
+// Invalid (name), NotFound and Conflict.
+func (c *Catalog) CreateBranch(ctx context.Context, repository, name, source string) (Branch, error) {
+	if err := checkBranchName("name", name); err != nil {
+		return Branch{}, err
+	}
+	commit, err := c.Resolve(ctx, repository, source)
+	if err != nil {
+		return Branch{}, err
+	}
+	rev, err := c.kv.Create(ctx, branchKey(repository, name), []byte(commit.ID))
+	if errors.Is(err, queue.ErrConflict) {
+		return Branch{}, fault.Conflicting("branch %q exists already", name)
+	}
+	if err != nil {
+		return Branch{}, fmt.Errorf("create branch %q of repository %q: %w", name, repository, err)
+	}
+	return Branch{Name: name, CommitID: commit.ID, Revision: rev}, nil
+}
+
+// MoveBranch makes a stored commit the head of a branch, provided that nobody
+// moved it since it was read as from; else it is a Conflict fault, and the
+// branch is as it was.
+func (c *Catalog) MoveBranch(ctx context.Context, repository string, from Branch, commitID string) error {
+	if _, err := c.Commit(ctx, repository, commitID); err != nil {
+		return err
+	}
+	_, err := c.kv.Update(ctx, branchKey(repository, from.Name), []byte(commitID), from.Revision)
+	if errors.Is(err, queue.ErrConflict) {
+		return fault.Conflicting("branch %q was moved by somebody else", from.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("move branch %q of repository %q: %w", from.Name, repository, err)
+	}
+	return nil
+}

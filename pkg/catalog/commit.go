@@ -1,0 +1,128 @@
+package catalog
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/ident"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// Identity returns the commit's ID, 64 hex digits: the hash that lakeFS gives a
+// commit. It leaves out ID and Generation.
+func (c Commit) Identity() string {
+	var parents, w ident.Writer
+	parents.StringSlice(c.Parents)
+	w.String("commit:v1")
+	w.String(c.Committer)
+	w.String(c.Message)
+	w.String(c.MetarangeID)
+	w.Int64(c.Created.Unix())
+	w.StringMap(c.Metadata)
+	w.Identity(parents.Sum())
+	return hex.EncodeToString(w.Sum())
+}
+
+// AddCommit stores a commit under its identity and returns it with its ID and
+// with Created cut to whole seconds. Adding it again is harmless. The caller
+// answers for its parents and its generation.
+func (c *Catalog) AddCommit(ctx context.Context, repository string, commit Commit) (Commit, error) {
+	commit.Created = commit.Created.UTC().Truncate(time.Second)
+	commit.ID = commit.Identity()
+	data, err := json.Marshal(commit)
+	if err != nil {
+		return Commit{}, fmt.Errorf("encode commit %s: %w", commit.ID, err)
+	}
+	_, err = c.kv.Create(ctx, commitKey(repository, commit.ID), data)
+	if err != nil && !errors.Is(err, queue.ErrConflict) {
+		return Commit{}, fmt.Errorf("store commit %s of repository %q: %w", commit.ID, repository, err)
+	}
+	return commit, nil
+}
+
+// Commit returns the commit with the ID, or a NotFound fault.
+func (c *Catalog) Commit(ctx context.Context, repository, id string) (Commit, error) {
+	commit, err := c.commit(ctx, repository, id)
+	if errors.Is(err, queue.ErrNotFound) {
+		if _, err := c.Repository(ctx, repository); err != nil {
+			return Commit{}, err
+		}
+		return Commit{}, fault.Missing("commit")
+	}
+	if err != nil {
+		return Commit{}, fmt.Errorf("read commit %s of repository %q: %w", id, repository, err)
+	}
+	return commit, nil
+}
+
+func (c *Catalog) commit(ctx context.Context, repository, id string) (Commit, error) {
+	if !validRepository.MatchString(repository) || !validCommit.MatchString(id) {
+		return Commit{}, queue.ErrNotFound
+	}
+	commit, _, err := read[Commit](ctx, c.kv, commitKey(repository, id))
+	return commit, err
+}
+
+// Resolve returns the commit that a ref, a branch's name or a commit's ID,
+// points at, or a NotFound fault. A branch comes first.
+func (c *Catalog) Resolve(ctx context.Context, repository, ref string) (Commit, error) {
+	if _, err := c.Repository(ctx, repository); err != nil {
+		return Commit{}, err
+	}
+	b, err := c.branch(ctx, repository, ref)
+	if err == nil {
+		return c.Commit(ctx, repository, b.CommitID)
+	}
+	commit := Commit{}
+	if errors.Is(err, queue.ErrNotFound) {
+		commit, err = c.commit(ctx, repository, ref)
+	}
+	if errors.Is(err, queue.ErrNotFound) {
+		return Commit{}, fault.Missing(fmt.Sprintf("ref %q", ref))
+	}
+	if err != nil {
+		return Commit{}, fmt.Errorf("resolve ref %q of repository %q: %w", ref, repository, err)
+	}
+	return commit, nil
+}
+
+// Log returns up to amount, at least 1, commits from what ref points at
+// backwards, each the first parent of the one before it, and whether there are
+// more. With `after`, the ID of a commit, it starts with that one's parent.
+func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount int) (page []Commit, more bool, err error) {
+	if amount < 1 {
+		return nil, false, fault.BadField("amount", "%d is below 1", amount)
+	}
+	next, err := c.Resolve(ctx, repository, ref)
+	if err != nil {
+		return nil, false, err
+	}
+	if after != "" {
+		if next, err = c.Commit(ctx, repository, after); err != nil {
+			return nil, false, err
+		}
+		if len(next.Parents) == 0 {
+			return nil, false, nil
+		}
+		if next, err = c.Commit(ctx, repository, next.Parents[0]); err != nil {
+			return nil, false, err
+		}
+	}
+	for {
+		page = append(page, next)
+		if len(next.Parents) == 0 {
+			return page, false, nil
+		}
+		if len(page) == amount {
+			return page, true, nil
+		}
+		if next, err = c.Commit(ctx, repository, next.Parents[0]); err != nil {
+			return nil, false, err
+		}
+	}
+}

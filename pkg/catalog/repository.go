@@ -1,0 +1,241 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// repositoryRecord is a repository as it is stored. Until it is ready it is a
+// reservation of its ID and its namespace, which readers do not see. One
+// without a namespace was given up and reserves nothing.
+type repositoryRecord struct {
+	Repository
+	Ready bool `json:"ready"`
+}
+
+// reservation is how long one that makes no progress keeps its namespace. Its
+// ID can be taken over at once.
+const reservation = time.Minute
+
+// firstMessage is the message of the commit that a default branch starts with.
+const firstMessage = "Repository created"
+
+// Repository returns a repository, or a NotFound fault.
+func (c *Catalog) Repository(ctx context.Context, id string) (Repository, error) {
+	r, _, err := c.ready(ctx, id)
+	if errors.Is(err, queue.ErrNotFound) {
+		return Repository{}, fault.Missing("repository")
+	}
+	if err != nil {
+		return Repository{}, fmt.Errorf("read repository %q: %w", id, err)
+	}
+	return r, nil
+}
+
+// ready returns a repository that is visible, or queue.ErrNotFound.
+func (c *Catalog) ready(ctx context.Context, id string) (Repository, uint64, error) {
+	if !validRepository.MatchString(id) {
+		return Repository{}, 0, queue.ErrNotFound
+	}
+	r, rev, err := read[repositoryRecord](ctx, c.kv, repositoryKey(id))
+	if err == nil && !r.Ready {
+		err = queue.ErrNotFound
+	}
+	return r.Repository, rev, err
+}
+
+// Repositories returns up to amount, at least 1, repositories whose IDs have the
+// prefix and lie after `after`, ordered by ID, and whether there are more.
+func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount int) (page []Repository, more bool, err error) {
+	page, more, err = list(ctx, c.kv, repositoryKey(""), prefix, after, amount, func(id string) (Repository, error) {
+		r, _, err := c.ready(ctx, id)
+		return r, err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("list repositories: %w", err)
+	}
+	return page, more, nil
+}
+
+// SetMetadata adds to the metadata of a repository, replacing values of equal
+// names.
+func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[string]string) error {
+	for range maxContenders {
+		r, rev, err := c.ready(ctx, id)
+		if errors.Is(err, queue.ErrNotFound) {
+			return fault.Missing("repository")
+		}
+		if err == nil {
+			if r.Metadata == nil {
+				r.Metadata = make(map[string]string, len(metadata))
+			}
+			maps.Copy(r.Metadata, metadata)
+			_, err = c.store(ctx, repositoryRecord{r, true}, rev)
+		}
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, queue.ErrConflict) {
+			return fmt.Errorf("set metadata of repository %q: %w", id, err)
+		}
+	}
+	return fmt.Errorf("set metadata of repository %q: lost %d rounds of compare-and-swap", id, maxContenders)
+}
+
+// CreateRepository makes a repository with its default branch. It sets Created.
+// What an earlier call left half done, because its process ended, is no
+// hindrance. Faults are Invalid (name, storage_namespace, default_branch) and
+// Conflict.
+func (c *Catalog) CreateRepository(ctx context.Context, r Repository) (Repository, error) {
+	if !validRepository.MatchString(r.ID) {
+		return Repository{}, fault.BadField("name", "%q is no valid repository ID: want 3 to 63 of a-z, 0-9 and '-', not starting with '-'", r.ID)
+	}
+	if err := checkBranchName("default_branch", r.DefaultBranch); err != nil {
+		return Repository{}, err
+	}
+	namespace, err := normalNamespace(r.StorageNamespace)
+	if err != nil {
+		return Repository{}, fault.BadField("storage_namespace", "%s", err)
+	}
+	r.StorageNamespace = namespace.String()
+	r.Created = c.now().UTC().Truncate(time.Second)
+	if err := c.create(ctx, r, namespace); err != nil {
+		var f *fault.Fault
+		if errors.As(err, &f) {
+			return Repository{}, err
+		}
+		return Repository{}, fmt.Errorf("create repository %q: %w", r.ID, err)
+	}
+	return r, nil
+}
+
+// create reserves the ID and the namespace, stores what the repository starts
+// with, and makes it visible. Two that reserve namespaces that overlap see each
+// other, whoever comes first, because each looks after it has reserved.
+func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstore.URI) error {
+	rev, err := c.reserve(ctx, r)
+	if err != nil {
+		return err
+	}
+	if err := c.checkOverlaps(ctx, r.ID, namespace); err != nil {
+		_, _ = c.store(ctx, repositoryRecord{Repository: Repository{ID: r.ID}}, rev) // else it ends by itself
+		return err
+	}
+	if err := c.createDefaultBranch(ctx, r); err != nil {
+		return err
+	}
+	_, err = c.store(ctx, repositoryRecord{r, true}, rev)
+	if errors.Is(err, queue.ErrConflict) {
+		return fault.Conflicting("repository %q is being created by somebody else", r.ID)
+	}
+	return err
+}
+
+func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err error) {
+	old, rev, err := read[repositoryRecord](ctx, c.kv, repositoryKey(r.ID))
+	switch {
+	case err == nil && old.Ready:
+		return 0, fault.Conflicting("repository %q exists already", r.ID)
+	case err != nil && !errors.Is(err, queue.ErrNotFound):
+		return 0, err
+	}
+	rev, err = c.store(ctx, repositoryRecord{Repository: r}, rev)
+	if errors.Is(err, queue.ErrConflict) {
+		return 0, fault.Conflicting("repository %q is being created by somebody else", r.ID)
+	}
+	return rev, err
+}
+
+// checkOverlaps refuses a namespace that shares a directory with another one's.
+func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace objectstore.URI) error {
+	keys, err := c.kv.Keys(ctx, repositoryKey(""))
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		other, rev, err := read[repositoryRecord](ctx, c.kv, key)
+		if errors.Is(err, queue.ErrNotFound) || err == nil && (other.ID == id || other.StorageNamespace == "") {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		taken, err := normalNamespace(other.StorageNamespace)
+		if err != nil {
+			return fmt.Errorf("storage namespace of repository %q: %w", other.ID, err)
+		}
+		if !overlap(namespace, taken) {
+			continue
+		}
+		if !other.Ready && c.now().Sub(other.Created) > reservation {
+			// Its process has died, or will meet a conflict at its last step.
+			_, err = c.store(ctx, repositoryRecord{Repository: Repository{ID: other.ID}}, rev)
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, queue.ErrConflict) {
+				return err
+			}
+		}
+		return fault.BadField("storage_namespace", "%q overlaps that of repository %q: %q", namespace, other.ID, taken)
+	}
+	return nil
+}
+
+// createDefaultBranch leaves no other branch: a call that was given up may have
+// made one of another name.
+func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository) error {
+	first, err := c.AddCommit(ctx, r.ID, Commit{Message: firstMessage, Created: r.Created, Generation: 1})
+	if err != nil {
+		return err
+	}
+	keys, err := c.kv.Keys(ctx, branchKey(r.ID, ""))
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := c.kv.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	_, err = c.kv.Put(ctx, branchKey(r.ID, r.DefaultBranch), []byte(first.ID))
+	return err
+}
+
+// store writes a record at the revision, 0 for none.
+func (c *Catalog) store(ctx context.Context, r repositoryRecord, rev uint64) (uint64, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return 0, fmt.Errorf("encode repository %q: %w", r.ID, err)
+	}
+	if rev == 0 {
+		return c.kv.Create(ctx, repositoryKey(r.ID), data)
+	}
+	return c.kv.Update(ctx, repositoryKey(r.ID), data, rev)
+}
+
+// normalNamespace reads a namespace such that equal directories are equal.
+func normalNamespace(s string) (objectstore.URI, error) {
+	uri, err := objectstore.ParseURI(s)
+	uri.Key = strings.TrimRight(uri.Key, "/")
+	return uri, err
+}
+
+// overlap reports whether one of two directories is, or holds, the other.
+func overlap(a, b objectstore.URI) bool {
+	for _, u := range []*objectstore.URI{&a, &b} {
+		if u.Key != "" {
+			u.Key += "/"
+		}
+	}
+	return a.Contains(b) || b.Contains(a)
+}
