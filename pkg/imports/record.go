@@ -72,18 +72,22 @@ type Attempt struct {
 	MetarangeID string    `json:"metarange_id"`
 	Parent      string    `json:"parent"`
 	Created     time.Time `json:"created"` // whole seconds, UTC
+	Objects     int64     `json:"objects"` // distinct keys of the import
+	Ranges      int       `json:"ranges"`  // that the import's keys make
 }
 
 // Record is the state of one import as it is stored.
 type Record struct {
-	Job     Job                   `json:"job"`
-	Request Request               `json:"request"`
-	State   State                 `json:"state"`
-	Created time.Time             `json:"created"`
-	Updated time.Time             `json:"updated"` // of the last transition
-	Planned bool                  `json:"planned"` // the first cut was made
-	Plan    []partition.Partition `json:"plan,omitempty"`
-	Attempt *Attempt              `json:"attempt,omitempty"` // set from Committing on
-	Objects int64                 `json:"objects"`           // set once it has ended: distinct keys covered
-	Error   string                `json:"error,omitempty"`   // set exactly in Failed and Canceled
+	Job     Job       `json:"job"`
+	Request Request   `json:"request"`
+	State   State     `json:"state"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"` // of the last transition
+
+	// Partitions is the first cut; nil until it was made.
+	Partitions []partition.Partition `json:"partitions,omitempty"`
+
+	Attempt *Attempt `json:"attempt,omitempty"` // set from Committing on
+	Objects int64    `json:"objects"`           // distinct keys covered when it ended
+	Error   string   `json:"error,omitempty"`   // set exactly in Failed and Canceled
 }

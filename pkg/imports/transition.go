@@ -12,13 +12,13 @@ func New(job Job, req Request, now time.Time) Record {
 	return Record{Job: job, Request: req, State: Running, Created: now, Updated: now}
 }
 
-// Plan records the first cut. A plan that is there already stays.
+// Plan records the first cut. One that is there already stays.
 func (r Record) Plan(now time.Time, parts []partition.Partition) (Record, error) {
 	if r.State != Running {
 		return r, r.refuse("plan")
 	}
-	if !r.Planned {
-		r.Planned, r.Plan, r.Updated = true, parts, now
+	if r.Partitions == nil {
+		r.Partitions, r.Updated = parts, now
 	}
 	return r, nil
 }
@@ -35,14 +35,14 @@ func (r Record) Commit(now time.Time, a Attempt) (Record, error) {
 }
 
 // Complete records that the attempt is on the branch. It repeats harmlessly.
-func (r Record) Complete(now time.Time, objects int64) (Record, error) {
+func (r Record) Complete(now time.Time) (Record, error) {
 	if r.State == Completed {
 		return r, nil
 	}
 	if r.State != Committing {
 		return r, r.refuse("complete")
 	}
-	r.State, r.Objects, r.Updated = Completed, objects, now
+	r.State, r.Objects, r.Updated = Completed, r.Attempt.Objects, now
 	return r, nil
 }
 

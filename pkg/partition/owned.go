@@ -21,16 +21,27 @@ func (o *Owned) Start() (boundary string, known bool) { return o.start, !o.dropp
 // Upto returns where the partition ends, as of the last Cut.
 func (o *Owned) Upto() string { return o.p.Upto }
 
+// EndsWith reports whether the partition ends with a range whose last key is
+// last. Only one whose Upto is aligned does.
+func (o *Owned) EndsWith(last []byte) bool {
+	return o.p.UptoAligned && string(last) >= o.p.Upto
+}
+
+// Rest returns the partition that would take the keys after A(cut).
+func (o *Owned) Rest(cut string) Partition {
+	return New(o.p.ImportID, Span{After: cut, Upto: o.p.Upto}, false, o.p.UptoAligned)
+}
+
 // Cut gives the keys after A(upto) away. The caller has made sure that upto
 // lies after every key taken so far and before the present Upto, and that
-// somebody else has the partition that starts there.
+// somebody else has the Rest.
 func (o *Owned) Cut(upto string) { o.p.Upto, o.p.UptoAligned = upto, false }
 
 // Take takes the next n keys of the listing, of which key(i) is the i-th, and
 // returns those that are owned as [from, to), from 0 on. If end is true, no
 // later key is owned: the range that is open after key to-1, if one is, ends
 // there. A partition whose Upto is aligned ends with a range instead; see
-// Partition.EndsAt.
+// EndsWith.
 func (o *Owned) Take(n int, key func(int) []byte) (from, to int, end bool) {
 	for o.dropping {
 		if from == n {

@@ -48,6 +48,8 @@ var keys = []key{
 		func(s *Settings) value { return number(&s.NATS.Replicas) }},
 	{"nats.ack_wait", everywhere, "after so long without a sign of life from its worker a partition is given to another", "",
 		func(s *Settings) value { return duration(&s.NATS.AckWait) }},
+	{"nats.lease_ttl", Coordinator, "after so long without a sign of life from its coordinator an import is taken over by another", "",
+		func(s *Settings) value { return duration(&s.NATS.LeaseTTL) }},
 	{"workers", everywhere, "partitions that this process works on at a time; 0: a coordinator that leaves them to worker processes", "twice GOMAXPROCS, at most 8",
 		func(s *Settings) value { return number(&s.Workers) }},
 	{"s3.endpoint", everywhere, "URL of the S3 server; empty: AWS", "",
@@ -87,7 +89,7 @@ var keys = []key{
 func defaults(env map[string]string, procs int) Settings {
 	return Settings{
 		Listen:  "127.0.0.1:8000",
-		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 30 * time.Second},
+		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 30 * time.Second, LeaseTTL: 10 * time.Second},
 		Workers: min(2*procs, 8),
 		S3:      S3{Region: "us-east-1"},
 		Ranges:  partition.DefaultBreaks,

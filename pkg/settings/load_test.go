@@ -74,6 +74,7 @@ nats:
   store_dir: /home/op/.local/share/rangefleet/nats # default
   replicas: 1 # default
   ack_wait: 30s # default
+  lease_ttl: 10s # default
 workers: 4 # default
 s3:
   endpoint: "" # default
@@ -142,7 +143,7 @@ func TestPrecedence(t *testing.T) {
 func TestEveryKeyEveryWay(t *testing.T) {
 	texts := map[string]string{
 		"listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
-		"nats.store_dir": "/srv/nats", "nats.replicas": "3", "nats.ack_wait": "1m30s", "workers": "7",
+		"nats.store_dir": "/srv/nats", "nats.replicas": "3", "nats.ack_wait": "1m30s", "nats.lease_ttl": "5s", "workers": "7",
 		"s3.endpoint": "http://s3:9000", "s3.region": "eu-west-1", "s3.force_path_style": "true",
 		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et",
 		"local.allowed": "/a,/b", "sources.allow": "s3://a/,s3://b/",

@@ -47,6 +47,7 @@ type NATS struct {
 	StoreDir string        // absolute path of the embedded server's data
 	Replicas int           // of each stream and bucket
 	AckWait  time.Duration // a partition without a sign of life for so long is given to another worker
+	LeaseTTL time.Duration // an import without a sign of life for so long is taken over by another coordinator
 }
 
 // S3 says how objects in S3 are reached.

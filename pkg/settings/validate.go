@@ -36,6 +36,7 @@ func (s Settings) validateNATS(c *check) {
 	c.want(n.Replicas >= 1 && n.Replicas <= 5, "nats.replicas", n.Replicas, "want 1 to 5")
 	c.want(n.URL != "" || n.Replicas <= 1, "nats.replicas", n.Replicas, "the embedded NATS server is only one: want 1")
 	c.want(n.AckWait >= time.Second, "nats.ack_wait", n.AckWait, "want at least 1s")
+	c.want(n.LeaseTTL >= time.Second, "nats.lease_ttl", n.LeaseTTL, "want at least 1s")
 }
 
 func (s Settings) validateStores(c *check) {

@@ -1,0 +1,71 @@
+// Package auth knows the pair of keys that the API takes. Of a secret only its
+// digest is kept: in memory, and in the bucket that coordinators share.
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// Pair authenticates the holder of one pair of keys. It is immutable.
+type Pair struct {
+	AccessKeyID string `json:"access_key_id"`
+	// SecretDigest is the SHA-256 of the secret. A secret that is made here has
+	// 160 random bits, so that a digest without salt gives nothing away.
+	SecretDigest [sha256.Size]byte `json:"secret_sha256"`
+}
+
+// NewPair returns the pair of an ID and a secret.
+func NewPair(accessKeyID, secret string) Pair {
+	return Pair{AccessKeyID: accessKeyID, SecretDigest: sha256.Sum256([]byte(secret))}
+}
+
+// Authenticate returns the user of the keys, which is named after the ID; ok is
+// false if they are not the pair's. It takes the same time whatever the keys
+// have in common with the pair's.
+func (p Pair) Authenticate(_ context.Context, accessKeyID, secret string) (user string, ok bool, err error) {
+	id, want := sha256.Sum256([]byte(accessKeyID)), sha256.Sum256([]byte(p.AccessKeyID))
+	digest := sha256.Sum256([]byte(secret))
+	equal := subtle.ConstantTimeCompare(id[:], want[:]) & subtle.ConstantTimeCompare(digest[:], p.SecretDigest[:])
+	if equal == 0 {
+		return "", false, nil
+	}
+	return p.AccessKeyID, true, nil
+}
+
+// key is where the pair is stored in its bucket.
+const key = "pair"
+
+// Open returns the pair that is stored in the bucket. If there is none it makes
+// one, stores it, and returns its secret, which can never be had again; else
+// secret is empty.
+func Open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
+	for {
+		value, _, err := kv.Get(ctx, key)
+		if err == nil {
+			err = json.Unmarshal(value, &p)
+			return p, "", err
+		}
+		if !errors.Is(err, queue.ErrNotFound) {
+			return Pair{}, "", fmt.Errorf("read the API's keys: %w", err)
+		}
+		secret := rand.Text() + rand.Text()[:6]
+		p = NewPair("RF"+rand.Text()[:18], secret)
+		if value, err = json.Marshal(p); err != nil {
+			return Pair{}, "", fmt.Errorf("encode the API's keys: %w", err)
+		}
+		switch _, err = kv.Create(ctx, key, value); {
+		case err == nil:
+			return p, secret, nil
+		case !errors.Is(err, queue.ErrConflict): // another coordinator made one just now
+			return Pair{}, "", fmt.Errorf("store the API's keys: %w", err)
+		}
+	}
+}

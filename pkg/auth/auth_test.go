@@ -1,0 +1,48 @@
+package auth_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+func TestPair(t *testing.T) {
+	p := auth.NewPair("id", "secret")
+	for _, tc := range []struct {
+		id, secret string
+		ok         bool
+	}{
+		{"id", "secret", true},
+		{"id", "Secret", false},
+		{"ID", "secret", false},
+		{"id", "", false},
+		{"", "", false},
+		{"secret", "id", false},
+	} {
+		user, ok, err := p.Authenticate(t.Context(), tc.id, tc.secret)
+		if ok != tc.ok || err != nil || ok != (user == "id") {
+			t.Errorf("Authenticate(%q, %q) = %q, %t, %v", tc.id, tc.secret, user, ok, err)
+		}
+	}
+}
+
+func TestOpenShowsTheSecretOnce(t *testing.T) {
+	kv := new(queue.MemoryKV)
+	made, secret, err := auth.Open(t.Context(), kv)
+	if err != nil || len(secret) < 30 {
+		t.Fatalf("first Open: secret of %d characters, %v", len(secret), err)
+	}
+	if _, ok, _ := made.Authenticate(t.Context(), made.AccessKeyID, secret); !ok {
+		t.Error("the pair does not take its own keys")
+	}
+	again, none, err := auth.Open(t.Context(), kv)
+	if err != nil || none != "" || again != made {
+		t.Errorf("second Open = %+v, %q, %v, want the same pair and no secret", again, none, err)
+	}
+	value, _, err := kv.Get(t.Context(), "pair")
+	if err != nil || strings.Contains(string(value), secret) {
+		t.Errorf("the bucket holds %s, %v", value, err)
+	}
+}

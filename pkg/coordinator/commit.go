@@ -1,0 +1,180 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/source"
+)
+
+// Metadata that lakeFS keeps of an import.
+const (
+	mergeStrategy   = ".lakefs.merge.strategy" // of the commit
+	sourceWins      = "source-wins"
+	lastImport      = ".lakefs.last.import.timestamp" // of the repository: the commit's creation date
+	maxLandAttempts = 100                             // heads that move away under one import
+)
+
+// land brings the covered import onto its branch: build the tree on the head,
+// record the attempt, move the branch if the head is still the same. The
+// attempt is recorded before the branch moves, so that whoever comes after a
+// crash can tell whether it had landed.
+func (d *driver) land(ctx context.Context, record imports.Record) error {
+	fold, _ := d.progress.fold()
+	for range maxLandAttempts {
+		landed, err := d.landed(ctx, record)
+		if err != nil {
+			return err
+		}
+		if landed {
+			return d.complete(ctx, record)
+		}
+		if !fold.Complete() {
+			return nil // a new driver has not followed all covers yet
+		}
+		head, err := d.cfg.Catalog.Branch(ctx, record.Request.Repository, record.Request.Branch)
+		if err != nil {
+			return err
+		}
+		commit, err := d.commit(ctx, record, head, fold.Ranges)
+		if err != nil {
+			return err
+		}
+		record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
+			return r.Commit(d.cfg.Now(), imports.Attempt{
+				CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Created: commit.Created,
+				Objects: fold.Objects, Ranges: len(fold.Ranges),
+			})
+		})
+		if err != nil {
+			return err // canceled meanwhile, perhaps: the next step sees it
+		}
+		err = d.cfg.Catalog.MoveBranch(ctx, record.Request.Repository, head, commit.ID)
+		switch {
+		case fault.Is(err, fault.Conflict):
+			d.metrics.attempts.WithLabelValues("moved").Inc()
+			continue
+		case err != nil:
+			return err
+		}
+		d.metrics.attempts.WithLabelValues("landed").Inc()
+		return d.complete(ctx, record)
+	}
+	return fmt.Errorf("commit to branch %q: its head moved %d times", record.Request.Branch, maxLandAttempts)
+}
+
+// commit makes the commit that replaces head: head's tree minus the import's
+// destination plus its ranges.
+func (d *driver) commit(ctx context.Context, record imports.Record, head catalog.Branch, ranges []partition.RangeMetadata) (catalog.Commit, error) {
+	repository := record.Request.Repository
+	parent, err := d.cfg.Catalog.Commit(ctx, repository, head.CommitID)
+	if err != nil {
+		return catalog.Commit{}, err
+	}
+	files, err := d.files(ctx, record.Job.Namespace)
+	if err != nil {
+		return catalog.Commit{}, err
+	}
+	base, err := metarange.Read(ctx, files, parent.MetarangeID)
+	if err != nil {
+		return catalog.Commit{}, err
+	}
+	removed, err := d.removed(ctx, record.Job)
+	if err != nil {
+		return catalog.Commit{}, err
+	}
+	tree, err := metarange.Replace(ctx, files, record.Job.Breaks, base, ranges, removed)
+	if err != nil {
+		return catalog.Commit{}, err
+	}
+	id, err := metarange.Write(ctx, files, tree)
+	if err != nil {
+		return catalog.Commit{}, err
+	}
+	metadata := map[string]string{mergeStrategy: sourceWins}
+	maps.Copy(metadata, record.Request.Metadata)
+	return d.cfg.Catalog.AddCommit(ctx, repository, catalog.Commit{
+		Committer:   record.Request.Committer,
+		Message:     record.Request.Message,
+		MetarangeID: id,
+		Created:     d.cfg.Now().UTC().Truncate(time.Second),
+		Metadata:    metadata,
+		Parents:     []string{head.CommitID},
+		Generation:  parent.Generation + 1,
+	})
+}
+
+func (d *driver) removed(ctx context.Context, job imports.Job) (metarange.Removed, error) {
+	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
+	if err != nil {
+		return metarange.Removed{}, err
+	}
+	prefixes, keys := src.Removed()
+	return metarange.Removed{Prefixes: prefixes, Keys: keys}, nil
+}
+
+// landed reports whether the recorded attempt is on the branch: as its head, or
+// as an ancestor of what others committed since.
+func (d *driver) landed(ctx context.Context, record imports.Record) (bool, error) {
+	if record.Attempt == nil {
+		return false, nil
+	}
+	repository, id := record.Request.Repository, record.Attempt.CommitID
+	attempt, err := d.cfg.Catalog.Commit(ctx, repository, id)
+	if err != nil {
+		return false, err
+	}
+	head, err := d.cfg.Catalog.Branch(ctx, repository, record.Request.Branch)
+	if err != nil {
+		return false, err
+	}
+	for at := head.CommitID; at != ""; {
+		if at == id {
+			return true, nil
+		}
+		commit, err := d.cfg.Catalog.Commit(ctx, repository, at)
+		if err != nil {
+			return false, err
+		}
+		if commit.Generation <= attempt.Generation || len(commit.Parents) == 0 {
+			return false, nil
+		}
+		at = commit.Parents[0]
+	}
+	return false, nil
+}
+
+// complete records that the import is on the branch.
+func (d *driver) complete(ctx context.Context, record imports.Record) error {
+	created := strconv.FormatInt(record.Attempt.Created.Unix(), 10)
+	if err := d.cfg.Catalog.SetMetadata(ctx, record.Request.Repository, map[string]string{lastImport: created}); err != nil {
+		return err
+	}
+	_, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
+		return r.Complete(d.cfg.Now())
+	})
+	return err
+}
+
+// files opens a storage namespace.
+func (s *Service) files(ctx context.Context, uri string) (*namespace.Files, error) {
+	u, err := objectstore.ParseURI(uri)
+	if err != nil {
+		return nil, fmt.Errorf("storage namespace: %w", err)
+	}
+	store, err := s.cfg.Stores.Open(ctx, u)
+	if err != nil {
+		return nil, fmt.Errorf("open the storage namespace %s: %w", uri, err)
+	}
+	return namespace.New(store, u), nil
+}

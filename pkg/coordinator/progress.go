@@ -1,0 +1,112 @@
+package coordinator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// progress follows the covers of one import. Its methods may be called
+// concurrently.
+type progress struct {
+	stop    context.CancelFunc
+	changed chan struct{} // a tick after covers came in; ticks merge
+
+	mu      sync.Mutex
+	chain   partition.Chain
+	seen    uint64 // covers that came in
+	stale   bool   // covers came in since the last fold
+	last    partition.Fold
+	cost    time.Duration // of the last fold
+	objects int64         // the most objects that a fold ever had
+}
+
+// follow returns the progress of an import, and starts to follow it if nobody
+// did. It is followed until it is retired.
+func (s *Service) follow(id string) *progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.progress[id]; p != nil {
+		return p
+	}
+	ctx, stop := context.WithCancel(s.ctx)
+	p := &progress{stop: stop, changed: make(chan struct{}, 1), stale: true}
+	s.progress[id] = p
+	s.work.Go(func() { s.followCovers(ctx, id, p) })
+	return p
+}
+
+// followCovers adds covers to p as they come, until ctx ends.
+func (s *Service) followCovers(ctx context.Context, id string, p *progress) {
+	for pause := retryAfter; ctx.Err() == nil; pause = min(2*pause, maxRetry) {
+		p.reset()
+		err := s.cfg.Queue.FollowCovers(ctx, id, p.add)
+		if ctx.Err() != nil {
+			return
+		}
+		s.cfg.Log.Warn("follow covers", "import_id", id, "err", err)
+		wait(ctx, pause)
+	}
+}
+
+// reset forgets the covers: they are about to be followed from the first one.
+func (p *progress) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.chain, p.seen, p.stale = partition.Chain{}, 0, true
+}
+
+func (p *progress) add(c partition.Cover) {
+	p.mu.Lock()
+	p.chain.Add(c)
+	p.seen++
+	p.stale = true
+	p.mu.Unlock()
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// fold returns the fold of all covers that came in, and how many they are.
+func (p *progress) fold() (partition.Fold, uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stale {
+		begun := time.Now()
+		p.last = p.chain.Fold()
+		p.cost = time.Since(begun)
+		p.stale = false
+		p.objects = max(p.objects, p.last.Objects)
+	}
+	return p.last, p.seen
+}
+
+// rest is how long to wait before the next fold, so that folding takes a tenth
+// of the time at most.
+func (p *progress) rest() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(foldEvery, 10*p.cost)
+}
+
+// covered returns the number of distinct keys covered so far, which never
+// falls, and of ranges.
+func (p *progress) covered() (objects int64, ranges int) {
+	fold, _ := p.fold()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.objects, len(fold.Ranges)
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

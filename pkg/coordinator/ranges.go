@@ -1,0 +1,134 @@
+package coordinator
+
+import (
+	"context"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
+	"github.com/rangefleet/rangefleet/pkg/source"
+)
+
+// IngestRange lists a source from where it is told and writes one range of it,
+// without the queue: for clients that drive an import themselves.
+func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest) (Ingested, error) {
+	r, err := s.cfg.Catalog.Repository(ctx, repository)
+	if err != nil {
+		return Ingested{}, err
+	}
+	path := imports.Path{Type: imports.CommonPrefix, URI: in.FromSourceURI, Destination: in.Prepend}
+	if err := s.checkSource(ctx, "fromSourceURI", path.URI, path.Type); err != nil {
+		return Ingested{}, err
+	}
+	if err := checkDestination("prepend", in.Prepend); err != nil {
+		return Ingested{}, err
+	}
+	mapping, err := source.NewMapping(path)
+	if err != nil {
+		return Ingested{}, fault.BadField("fromSourceURI", "%v", err)
+	}
+	if in.ContinuationToken != "" {
+		in.After = in.ContinuationToken
+	}
+	after, left, err := ingestAfter(mapping, in)
+	if err != nil || !left {
+		return Ingested{}, err
+	}
+	src, err := source.Open(ctx, s.cfg.Stores, []imports.Path{path})
+	if err != nil {
+		return Ingested{}, storeFault("fromSourceURI", err)
+	}
+	files, err := s.files(ctx, r.StorageNamespace)
+	if err != nil {
+		return Ingested{}, err
+	}
+	out, err := writeOne(ctx, src, after, files, s.cfg.Breaks, mapping.Address(""))
+	return out, storeFault("fromSourceURI", err)
+}
+
+// ingestAfter maps the source key after which to list to the destination after
+// which to list. Nothing is left if the key lies behind the prefix.
+func ingestAfter(m source.Mapping, in Ingest) (after string, left bool, err error) {
+	uri, err := objectstore.ParseURI(in.FromSourceURI)
+	if err != nil {
+		return "", false, fault.BadField("fromSourceURI", "%v", err)
+	}
+	switch {
+	case in.After <= uri.Key:
+		return "", true, nil
+	case !strings.HasPrefix(in.After, uri.Key):
+		return "", false, nil
+	default:
+		return m.Destination(in.After), true, nil
+	}
+}
+
+// writeOne writes the first range of what the source lists after a key. Host is
+// what the addresses of the source's keys start with.
+func writeOne(ctx context.Context, src *source.Source, after string, files rangewriter.Files, breaks partition.Breaks, host string) (out Ingested, err error) {
+	w := rangewriter.New(ctx, files, breaks, rangewriter.Options{
+		Uploads: 1,
+		Stored:  func(r partition.RangeMetadata) error { out.Range = &r; return nil },
+	})
+	defer w.Close()
+	closed := false
+	for batch, err := range src.List(ctx, after) {
+		if err != nil {
+			return Ingested{}, err
+		}
+		if closed {
+			out.HasMore = true
+			break
+		}
+		var n int
+		if n, closed, err = w.WriteUntil(batch, func([]byte) bool { return true }); err != nil {
+			return Ingested{}, err
+		}
+		out.LastKey = strings.TrimPrefix(string(batch.Address(n-1)), host)
+		if out.HasMore = closed && n < batch.Len(); out.HasMore {
+			break
+		}
+	}
+	if closed {
+		err = w.Wait()
+	} else {
+		err = w.Flush()
+	}
+	if err != nil {
+		return Ingested{}, err
+	}
+	if out.HasMore {
+		out.ContinuationToken = out.LastKey
+	}
+	return out, nil
+}
+
+// storeFault turns what a store refuses for good into a fault of the field that
+// named it.
+func storeFault(field string, err error) error {
+	if err != nil && objectstore.Permanent(err) {
+		return fault.BadField(field, "%v", err)
+	}
+	return err
+}
+
+// CreateMetarange stores the metarange of ranges that are stored already; it
+// does not look for their files.
+func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error) {
+	r, err := s.cfg.Catalog.Repository(ctx, repository)
+	if err != nil {
+		return "", err
+	}
+	if err := metarange.Check(ranges); err != nil {
+		return "", fault.BadField("ranges", "%v", err)
+	}
+	files, err := s.files(ctx, r.StorageNamespace)
+	if err != nil {
+		return "", err
+	}
+	return metarange.Write(ctx, files, ranges)
+}

@@ -1,0 +1,157 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rs/xid"
+
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// defaultMessage is that of a commit for which the request has none.
+const defaultMessage = "Import objects"
+
+// maxPaths bounds the paths of one import: each is listed by every worker.
+const maxPaths = 1000
+
+// Start checks a request, stores the import, and only then answers its ID. The
+// same request again, while its import runs, answers the same ID.
+func (s *Service) Start(ctx context.Context, start Start) (id string, err error) {
+	repository, err := s.cfg.Catalog.Repository(ctx, start.Request.Repository)
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.cfg.Catalog.Branch(ctx, repository.ID, start.Request.Branch); err != nil {
+		return "", err
+	}
+	if len(start.Paths) > maxPaths {
+		return "", fault.BadField("paths", "there are %d, at most %d are possible", len(start.Paths), maxPaths)
+	}
+	for i, p := range start.Paths {
+		if err := s.checkPath(ctx, fmt.Sprintf("paths[%d]", i), p); err != nil {
+			return "", err
+		}
+	}
+	if start.Request.Message == "" {
+		start.Request.Message = defaultMessage
+	}
+	record := imports.New(imports.Job{
+		ImportID:  xid.New().String(),
+		Namespace: repository.StorageNamespace,
+		Paths:     start.Paths,
+		Breaks:    s.cfg.Breaks,
+	}, start.Request, s.cfg.Now().UTC())
+	if id, err = s.cfg.Imports.Claim(ctx, record); err != nil {
+		return "", err
+	}
+	if id == record.Job.ImportID {
+		s.metrics.started.Inc()
+		s.cfg.Log.Info("import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
+			"paths", len(start.Paths), "user", start.Request.Committer)
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return id, nil
+}
+
+// checkPath refuses a path that may not be imported, or goes where no import
+// may write.
+func (s *Service) checkPath(ctx context.Context, field string, p imports.Path) error {
+	if p.Type != imports.CommonPrefix && p.Type != imports.Object {
+		return fault.BadField(field+".type", "unknown type %q: want %q or %q", p.Type, imports.CommonPrefix, imports.Object)
+	}
+	if err := s.checkSource(ctx, field+".path", p.URI, p.Type); err != nil {
+		return err
+	}
+	if err := checkDestination(field+".destination", p.Destination); err != nil {
+		return err
+	}
+	if p.Type == imports.Object && p.Destination == "" {
+		return fault.BadField(field+".destination", "empty: an object needs a key to go to")
+	}
+	return nil
+}
+
+// checkSource refuses a source that no setting allows, and one that shares
+// objects with any repository's storage namespace: importing those would make
+// metadata, or other repositories' files, look like data.
+func (s *Service) checkSource(ctx context.Context, field, text string, t imports.PathType) error {
+	if !utf8.ValidString(text) {
+		return fault.BadField(field, "%q is not valid UTF-8", text)
+	}
+	uri, err := objectstore.ParseURI(text)
+	if err != nil {
+		return fault.BadField(field, "%v", err)
+	}
+	if t == imports.Object && (uri.Key == "" || uri.Scheme == objectstore.SchemeLocal && strings.HasSuffix(uri.Key, "/")) {
+		return fault.BadField(field, "%q names no object", text)
+	}
+	if len(s.cfg.Allowed) > 0 && !slices.ContainsFunc(s.cfg.Allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
+		return fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
+	}
+	if _, err := s.cfg.Stores.Open(ctx, uri); objectstore.Permanent(err) {
+		return fault.BadField(field, "%v", err)
+	} else if err != nil {
+		return err
+	}
+	return s.checkNamespaces(ctx, field, uri, t)
+}
+
+func (s *Service) checkNamespaces(ctx context.Context, field string, uri objectstore.URI, t imports.PathType) error {
+	for after := ""; ; {
+		repositories, more, err := s.cfg.Catalog.Repositories(ctx, "", after, 1000)
+		if err != nil {
+			return err
+		}
+		for _, r := range repositories {
+			if err := checkNamespace(field, uri, t, r); err != nil {
+				return err
+			}
+			after = r.ID
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+func checkNamespace(field string, uri objectstore.URI, t imports.PathType, r catalog.Repository) error {
+	ns, err := objectstore.ParseURI(r.StorageNamespace)
+	if err != nil {
+		return fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
+	}
+	if ns.Key != "" && !strings.HasSuffix(ns.Key, "/") {
+		ns.Key += "/"
+	}
+	within := ns.Contains(uri) || uri == objectstore.URI{Scheme: ns.Scheme, Bucket: ns.Bucket, Key: strings.TrimSuffix(ns.Key, "/")}
+	if within || t == imports.CommonPrefix && uri.Contains(ns) {
+		return fault.BadField(field, "invalid import source: %q shares objects with the storage namespace of repository %q", uri, r.ID)
+	}
+	return nil
+}
+
+// checkDestination refuses what would leave the branch, or make keys that are
+// no keys.
+func checkDestination(field, destination string) error {
+	if !utf8.ValidString(destination) {
+		return fault.BadField(field, "%q is not valid UTF-8", destination)
+	}
+	if strings.Contains(destination, "://") {
+		return fault.BadField(field, "%q leaves the branch: want a path on it", destination)
+	}
+	for part := range strings.SplitSeq(destination, "/") {
+		if part == "." || part == ".." {
+			return fault.BadField(field, "%q leaves the branch: it has an element %q", destination, part)
+		}
+	}
+	return nil
+}

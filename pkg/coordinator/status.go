@@ -1,0 +1,81 @@
+package coordinator
+
+import (
+	"context"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+)
+
+// get returns the record of an import of the repository, or a NotFound fault.
+func (s *Service) get(ctx context.Context, repository, id string) (imports.Record, error) {
+	record, err := s.cfg.Imports.Get(ctx, id)
+	if err == nil && record.Request.Repository != repository {
+		err = fault.Missing("import " + id)
+	}
+	return record, err
+}
+
+// Status tells how far an import of the repository is, or NotFound.
+func (s *Service) Status(ctx context.Context, repository, id string) (Status, error) {
+	record, err := s.get(ctx, repository, id)
+	if err != nil {
+		return Status{}, err
+	}
+	status := Status{ID: id, Record: record, Objects: record.Objects, Updated: record.Updated}
+	if record.State == imports.Completed {
+		commit, err := s.cfg.Catalog.Commit(ctx, repository, record.Attempt.CommitID)
+		if err != nil {
+			return Status{}, err
+		}
+		status.Commit, status.Ranges = &commit, record.Attempt.Ranges
+	}
+	if !record.State.Ended() {
+		status.Updated = s.cfg.Now().UTC()
+		status.Objects, status.Ranges = s.follow(id).covered()
+		outstanding, err := s.cfg.Queue.Outstanding(ctx, id)
+		if err != nil {
+			return Status{}, err
+		}
+		status.Partitions = len(outstanding)
+	}
+	return status, nil
+}
+
+// Cancel ends a running import. It is a Conflict once the import is completed,
+// or its commit is being made.
+func (s *Service) Cancel(ctx context.Context, repository, id string) error {
+	if _, err := s.get(ctx, repository, id); err != nil {
+		return err
+	}
+	objects, _ := s.follow(id).covered()
+	record, err := s.cfg.Imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
+		return r.Cancel(s.cfg.Now().UTC(), objects)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Queue.Discard(ctx, id); err != nil {
+		// It is canceled all the same: workers look at the record.
+		s.cfg.Log.Warn("discard the partitions of a canceled import", "import_id", id, "err", err)
+	}
+	return s.retire(ctx, record)
+}
+
+// Tree opens the tree that ref, a branch or a commit's ID, stands for.
+func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error) {
+	r, err := s.cfg.Catalog.Repository(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	commit, err := s.cfg.Catalog.Resolve(ctx, repository, ref)
+	if err != nil {
+		return nil, err
+	}
+	files, err := s.files(ctx, r.StorageNamespace)
+	if err != nil {
+		return nil, err
+	}
+	return metarange.Open(ctx, files, commit.MetarangeID)
+}

@@ -1,0 +1,70 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/rangefleet/rangefleet/pkg/settings"
+)
+
+// Command returns the command line of a process: its settings as flags, and the
+// subcommand `config print`. It runs until SIGINT or SIGTERM.
+func Command(name, short string, p settings.Process, run func(context.Context, Env) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	settings.AddFlags(cmd.PersistentFlags(), p)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := settings.Load(p, cmd.Flags(), os.Environ())
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), Env{
+			Settings: s, Log: NewLogger(s.Log, os.Stderr), Notices: cmd.OutOrStdout(), Started: func(Info) {},
+		})
+	}
+	config := &cobra.Command{Use: "config", Short: "Look at the settings"}
+	config.AddCommand(&cobra.Command{
+		Use: "print", Short: "Print the settings in force, and where each comes from; secrets are hidden", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := settings.Load(p, cmd.Flags(), os.Environ())
+			if err != nil {
+				return err
+			}
+			return s.Print(cmd.OutOrStdout())
+		},
+	})
+	cmd.AddCommand(config)
+	return cmd
+}
+
+// Main runs a command until it ends or the process is told to stop, and returns
+// the exit code of the process.
+func Main(cmd *cobra.Command) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := cmd.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", cmd.Name(), err)
+		return 1
+	}
+	return 0
+}
+
+// NewLogger returns the logger that the settings ask for.
+func NewLogger(s settings.Log, w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: s.Level}
+	f, isFile := w.(*os.File)
+	if s.Format == "text" || s.Format == "auto" && isFile && term.IsTerminal(int(f.Fd())) {
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}

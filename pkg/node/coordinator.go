@@ -1,0 +1,152 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/server"
+)
+
+const (
+	firstCut   = 16               // partitions of the first cut
+	drainLimit = 10 * time.Second // for requests that run when the process is told to stop
+)
+
+// Coordinator runs a coordinator until ctx ends.
+func Coordinator(ctx context.Context, env Env) error {
+	embedded, err := startNATS(env)
+	if err != nil {
+		return err
+	}
+	if embedded != nil {
+		defer func() {
+			if err := embedded.Shutdown(); err != nil {
+				env.Log.Warn("stop the embedded nats server", "err", err)
+			}
+		}()
+	}
+	b, err := newBase(ctx, env, embedded, true)
+	if err != nil {
+		return err
+	}
+	defer b.queue.Close()
+	pair, secret, err := b.keys(ctx)
+	if err != nil {
+		return err
+	}
+	uris, err := allowed(env.Settings.Sources.Allow)
+	if err != nil {
+		return err
+	}
+	cat := catalog.New(b.queue.KV(queue.BucketCatalog))
+	service := coordinator.New(coordinator.Config{
+		Queue: b.queue, Imports: b.imports, Catalog: cat, Stores: b.stores,
+		Breaks: env.Settings.Ranges, Allowed: uris, Partitions: firstCut,
+		Holder: holder(), Now: time.Now, Log: env.Log, Registerer: b.registry,
+	})
+	listener, err := net.Listen("tcp", env.Settings.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	handler := server.New(server.Config{
+		Service: service, Catalog: cat, Auth: pair, Ready: b.ready,
+		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: env.Log,
+	})
+	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}
+	if embedded != nil {
+		info.NATS = embedded.ClientURL()
+	}
+	b.announce(info, embedded != nil)
+	return b.serve(ctx, service, listener, handler, info)
+}
+
+// startNATS starts the embedded server, unless there is another one.
+func startNATS(env Env) (*natsd.Server, error) {
+	s := env.Settings.NATS
+	if s.URL != "" {
+		return nil, nil
+	}
+	return natsd.Start(natsd.Config{StoreDir: s.StoreDir, Listen: s.Listen, Log: env.Log})
+}
+
+// keys returns the pair that the API takes, and its secret if it was made now.
+func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
+	if a := b.Settings.Auth; a.AccessKeyID != "" {
+		return auth.NewPair(a.AccessKeyID, a.SecretAccessKey.Reveal()), "", nil
+	}
+	return auth.Open(ctx, b.queue.KV(queue.BucketAuth))
+}
+
+func (b *base) ready(context.Context) error {
+	if !b.queue.Connected() {
+		return errors.New("NATS is out of reach")
+	}
+	return nil
+}
+
+// announce tells a person where things are.
+func (b *base) announce(info Info, embedded bool) {
+	say := func(format string, args ...any) { fmt.Fprintf(b.Notices, format+"\n", args...) }
+	say("API         %s/api/v1", info.API)
+	switch {
+	case embedded && info.NATS != "":
+		say("NATS        %s (embedded)", info.NATS)
+	case embedded:
+		say("NATS        embedded, for this process only")
+	default:
+		say("NATS        %s", b.Settings.NATS.URL)
+	}
+	if embedded {
+		say("data        %s", b.Settings.NATS.StoreDir)
+	}
+	say("access key  %s", info.AccessKeyID)
+	if info.SecretAccessKey != "" {
+		say("secret key  %s", info.SecretAccessKey)
+		say("            Keep it: it is not shown again.")
+	}
+}
+
+// serve works until ctx ends or the API cannot be served, then stops in order:
+// no new requests, no new work, then whatever those used.
+func (b *base) serve(ctx context.Context, service *coordinator.Service, listener net.Listener, handler http.Handler, info Info) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { service.Run(ctx) })
+	if b.Settings.Workers > 0 {
+		work.Go(func() { b.newWorker().Run(ctx) })
+	}
+	return serveHTTP(ctx, server.NewHTTPServer(handler, b.Log), listener, func() { b.Started(info) })
+}
+
+// serveHTTP serves until ctx ends, then lets requests finish for drainLimit. It
+// returns nil after that, or why it could not serve.
+func serveHTTP(ctx context.Context, api *http.Server, listener net.Listener, started func()) error {
+	failed := make(chan error, 1)
+	go func() { failed <- api.Serve(listener) }()
+	started()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
+	defer cancel()
+	if err := api.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("stop serving on %s: %w", listener.Addr(), err), api.Close())
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+// Package node assembles the processes of a fleet from their settings: the
+// coordinator, with NATS and workers within it or apart, and the worker.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/settings"
+	"github.com/rangefleet/rangefleet/pkg/worker"
+)
+
+// Env is what a process shares with whoever runs it. All fields are required.
+type Env struct {
+	Settings settings.Settings
+	Log      *slog.Logger
+	Notices  io.Writer  // what a person must see once: addresses, directories, new keys
+	Started  func(Info) // called once the process does its work
+}
+
+// Info tells how a process that has started can be reached.
+type Info struct {
+	API             string // URL of the API, without /api/v1; a coordinator's
+	NATS            string // URL of the embedded NATS server, if it listens
+	AccessKeyID     string
+	SecretAccessKey string // "" unless the keys were made at this start
+}
+
+// base is what both kinds of process are made of.
+type base struct {
+	Env
+	registry *prometheus.Registry
+	queue    *queue.Queue
+	imports  *imports.Store
+	stores   *stores.Stores
+}
+
+// newBase connects to NATS, whose streams it makes if ensure is set.
+func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*base, error) {
+	b := &base{Env: env, registry: prometheus.NewRegistry()}
+	b.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s := env.Settings
+	var err error
+	if b.stores, err = stores.New(stores.Config{
+		S3: s3store.Config{
+			Endpoint: s.S3.Endpoint, Region: s.S3.Region, ForcePathStyle: s.S3.ForcePathStyle,
+			AccessKeyID: s.S3.AccessKeyID, SecretAccessKey: s.S3.SecretAccessKey.Reveal(),
+		},
+		LocalAllowed: s.Local.Allowed,
+	}, b.registry, env.Log); err != nil {
+		return nil, err
+	}
+	cfg := queue.Config{
+		URL: s.NATS.URL, Replicas: s.NATS.Replicas, AckWait: s.NATS.AckWait, LeaseTTL: s.NATS.LeaseTTL,
+		Name: holder(), Log: env.Log, Registerer: b.registry,
+	}
+	if server != nil {
+		cfg.InProcess = server
+	}
+	if b.queue, err = queue.Connect(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if ensure {
+		if err := b.queue.Ensure(ctx); err != nil {
+			b.queue.Close()
+			return nil, err
+		}
+	}
+	b.imports = imports.NewStore(b.queue.KV(queue.BucketImports))
+	return b, nil
+}
+
+func (b *base) newWorker() *worker.Worker {
+	return worker.New(worker.Config{
+		Queue: b.queue, Imports: b.imports, Stores: b.stores,
+		Slots: b.Settings.Workers, Log: b.Log, Registerer: b.registry,
+	})
+}
+
+// holder names this process in leases and connections.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("rangefleet-%s-%d", host, os.Getpid())
+}
+
+// allowed parses the setting sources.allow.
+func allowed(texts []string) ([]objectstore.URI, error) {
+	var uris []objectstore.URI
+	var errs []error
+	for _, text := range texts {
+		uri, err := objectstore.ParseURI(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sources.allow: %w", err))
+		}
+		uris = append(uris, uri)
+	}
+	return uris, errors.Join(errs...)
+}

@@ -1,0 +1,102 @@
+package e2e_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+)
+
+// crashImports is how many imports TestKills makes.
+const crashImports = 20
+
+// TestKills kills a worker and the coordinator with -9 at random moments of an
+// import, 20 times, and starts them again at once. A moment is a number of
+// objects that the import has covered. RANGEFLEET_TEST_SEED repeats a run.
+func TestKills(t *testing.T) {
+	objects := awkwardObjects(t)
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("RANGEFLEET_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("RANGEFLEET_TEST_SEED=%d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	b := breaks{maxSize: 8 << 10, raggedness: 200}
+	want := metarangeOf(t, lines(t, objects, awkwardPrefix, destination), b)
+	f := newFleet(t, b, 2)
+	f.repository("repo", awkwardBucket)
+	root := f.log("repo", "main")[0].ID
+	for i := range crashImports {
+		branch := "crash-" + strconv.Itoa(i)
+		if _, err := f.CreateBranch(t.Context(), "repo", branch, "main"); err != nil {
+			t.Fatal(err)
+		}
+		id := f.begin("repo", branch, awkwardSource, destination)
+		victims := []*process{f.workers[rnd.IntN(len(f.workers))], f.coordinator}
+		if rnd.IntN(2) == 0 {
+			victims[0], victims[1] = victims[1], victims[0]
+		}
+		first := rnd.Int64N(awkwardCount)
+		for _, at := range []int64{first, first + rnd.Int64N(awkwardCount-first)} {
+			status := f.waitFor(branch, id, at)
+			t.Logf("import %d: kill %s at %d objects, phase %s", i, victims[0].name, status.IngestedObjects, status.Phase)
+			victims[0].kill()
+			victims[0].start()
+			victims = victims[1:]
+		}
+		f.ready()
+		if got := f.finish("repo", branch, id); got.MetarangeID != want || got.IngestedObjects != awkwardCount {
+			t.Errorf("import %d gave %d objects in metarange %s, want %d in %s", i, got.IngestedObjects, got.MetarangeID, awkwardCount, want)
+		}
+		if log := f.log("repo", branch); len(log) != 2 || log[1].ID != root {
+			t.Errorf("import %d: the log has %d commits, want one on the root: %+v", i, len(log), log)
+		}
+	}
+}
+
+// waitFor waits until an import has covered that many objects or has ended.
+func (f *fleet) waitFor(branch, id string, objects int64) (status api.ImportStatusResp) {
+	f.t.Helper()
+	eventually(f.t, "progress of import "+id, func(context.Context) (bool, error) {
+		status = f.status("repo", branch, id)
+		return status.IngestedObjects >= objects || status.Completed || status.Error.Message != "", nil
+	})
+	return status
+}
+
+// NATS may restart in the middle of an import, as a process of its own and
+// embedded in the coordinator: it goes on.
+func TestNATSRestarts(t *testing.T) {
+	objects := awkwardObjects(t)
+	b := breaks{maxSize: 8 << 10, raggedness: 200}
+	want := metarangeOf(t, lines(t, objects, awkwardPrefix, destination), b)
+	for _, tc := range []struct {
+		name    string
+		workers int
+		nats    func(*fleet) *process
+	}{
+		{"own process", 2, func(f *fleet) *process { return f.nats }},
+		{"embedded", 0, func(f *fleet) *process { return f.coordinator }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := newFleet(t, b, tc.workers)
+			f.repository("repo", awkwardBucket)
+			id := f.begin("repo", "main", awkwardSource, destination)
+			f.waitFor("main", id, awkwardCount/4)
+			nats := tc.nats(f)
+			nats.kill()
+			nats.start()
+			f.ready()
+			if got := f.finish("repo", "main", id); got.MetarangeID != want {
+				t.Errorf("metarange %s, want %s", got.MetarangeID, want)
+			}
+		})
+	}
+}

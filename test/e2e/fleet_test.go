@@ -1,0 +1,253 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
+)
+
+// process is a program that runs. It is killed with its test.
+type process struct {
+	t    *testing.T
+	name string
+	args []string
+	env  []string
+	cmd  *exec.Cmd
+	done chan struct{}
+
+	mu     sync.Mutex
+	output bytes.Buffer // of all its runs
+}
+
+func start(t *testing.T, name string, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, name: name, args: args, env: env}
+	p.start()
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			t.Logf("output of %s, the last of it:\n%s", p.name, tail(p.output.String(), 60))
+		}
+	})
+	return p
+}
+
+// start starts the program, again if it ran before.
+func (p *process) start() {
+	p.t.Helper()
+	p.cmd = exec.Command(filepath.Join(programs, p.name), p.args...)
+	p.cmd.Env = append([]string{"HOME=" + p.t.TempDir(), "PATH=" + os.Getenv("PATH")}, p.env...)
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatalf("start %s: %v", p.name, err)
+	}
+	done := make(chan struct{})
+	p.done = done
+	go func(cmd *exec.Cmd) {
+		_ = cmd.Wait() // how it ended shows in its output and in what the test sees
+		close(done)
+	}(p.cmd)
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.Write(b)
+}
+
+// kill ends the program as kill -9 does, and waits until it is gone.
+func (p *process) kill() { p.signal(syscall.SIGKILL) }
+
+// signal sends a signal that ends the program, and waits until it is gone.
+func (p *process) signal(s os.Signal) {
+	_ = p.cmd.Process.Signal(s) // it may have ended already
+	<-p.done
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// freeAddress returns an address of this machine that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// breaks are where ranges end, small enough that even small imports have many.
+type breaks struct{ maxSize, raggedness int }
+
+var smallBreaks = breaks{maxSize: 16 << 10, raggedness: 300}
+
+// fleet is a coordinator, its NATS server and its workers.
+type fleet struct {
+	t           *testing.T
+	env         []string
+	nats        *process // nil: embedded
+	coordinator *process
+	workers     []*process
+	api         string
+	*client.Client
+}
+
+const (
+	accessKey = "AKIATESTTESTTESTTEST"
+	secretKey = "a secret of the tests"
+)
+
+// newFleet starts a coordinator with `workers` worker processes on a NATS
+// server of their own, or with everything in one process if workers is 0.
+func newFleet(t *testing.T, b breaks, workers int, settings ...string) *fleet {
+	t.Helper()
+	dir := t.TempDir()
+	f := &fleet{t: t, api: freeAddress(t)}
+	f.env = append([]string{
+		"RANGEFLEET_S3_ENDPOINT=" + ceph.Endpoint,
+		"RANGEFLEET_S3_FORCE_PATH_STYLE=true",
+		"RANGEFLEET_S3_ACCESS_KEY_ID=" + ceph.AccessKeyID,
+		"RANGEFLEET_S3_SECRET_ACCESS_KEY=" + ceph.SecretAccessKey,
+		"RANGEFLEET_LOCAL_ALLOWED=" + dir,
+		"RANGEFLEET_NATS_ACK_WAIT=3s",
+		"RANGEFLEET_NATS_LEASE_TTL=2s",
+		"RANGEFLEET_LOG_LEVEL=info",
+	}, settings...)
+	own := []string{
+		"RANGEFLEET_LISTEN=" + f.api,
+		"RANGEFLEET_AUTH_ACCESS_KEY_ID=" + accessKey,
+		"RANGEFLEET_AUTH_SECRET_ACCESS_KEY=" + secretKey,
+		fmt.Sprintf("RANGEFLEET_RANGES_MAX_SIZE_BYTES=%d", b.maxSize),
+		fmt.Sprintf("RANGEFLEET_RANGES_RAGGEDNESS=%d", b.raggedness),
+	}
+	if workers == 0 {
+		own = append(own, "RANGEFLEET_NATS_STORE_DIR="+filepath.Join(dir, "nats"), "RANGEFLEET_WORKERS=4")
+	} else {
+		host, port, _ := net.SplitHostPort(freeAddress(t))
+		f.nats = start(t, "nats-server", nil, "-js", "-sd", filepath.Join(dir, "nats"), "-a", host, "-p", port)
+		f.env = append(f.env, "RANGEFLEET_NATS_URL=nats://"+net.JoinHostPort(host, port))
+		own = append(own, "RANGEFLEET_WORKERS=0")
+	}
+	f.coordinator = start(t, "coordinator", append(own, f.env...))
+	for range workers {
+		f.workers = append(f.workers, start(t, "worker", append([]string{"RANGEFLEET_WORKERS=2"}, f.env...)))
+	}
+	var err error
+	f.Client, err = client.New(client.Config{Endpoint: "http://" + f.api, AccessKeyID: accessKey, SecretAccessKey: secretKey, Attempts: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.ready()
+	return f
+}
+
+// ready waits until the coordinator serves requests.
+func (f *fleet) ready() {
+	f.t.Helper()
+	eventually(f.t, "coordinator ready", func(ctx context.Context) (bool, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.api+"/_ready", nil)
+		if err != nil {
+			return false, err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false, nil
+		}
+		return resp.StatusCode == http.StatusOK, resp.Body.Close()
+	})
+}
+
+// patience bounds every wait for something that must happen.
+const patience = 2 * time.Minute
+
+// eventually asks until the answer is true.
+func eventually(t *testing.T, what string, ask func(context.Context) (bool, error)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ticks := time.NewTicker(20 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		ok, err := ask(ctx)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if ok {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: not within %v", what, patience)
+		case <-ticks.C:
+		}
+	}
+}
+
+// repository creates a repository with a namespace of its own in the bucket.
+func (f *fleet) repository(name, bucket string) {
+	f.t.Helper()
+	_, err := f.CreateRepository(f.t.Context(), api.RepositoryCreation{
+		Name: name, StorageNamespace: fmt.Sprintf("s3://%s/ns-%s-%d", bucket, name, time.Now().UnixNano()),
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// begin starts an import of a prefix into a branch.
+func (f *fleet) begin(repository, branch, source, destination string) (id string) {
+	f.t.Helper()
+	id, err := f.StartImport(f.t.Context(), repository, branch, api.ImportPathsCreation{
+		Paths:  []api.ImportLocation{{Type: "common_prefix", Path: source, Destination: destination}},
+		Commit: api.CommitCreation{Message: "import " + source},
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return id
+}
+
+// status returns the status of an import; an unreachable coordinator is asked
+// again.
+func (f *fleet) status(repository, branch, id string) api.ImportStatusResp {
+	f.t.Helper()
+	status, err := f.ImportStatus(f.t.Context(), repository, branch, id)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return status
+}
+
+// finish waits until an import has completed.
+func (f *fleet) finish(repository, branch, id string) api.ImportStatusResp {
+	f.t.Helper()
+	var status api.ImportStatusResp
+	eventually(f.t, "import "+id+" completed", func(context.Context) (bool, error) {
+		status = f.status(repository, branch, id)
+		if status.Error.Message != "" {
+			return false, fmt.Errorf("import failed: %s", status.Error.Message)
+		}
+		return status.Completed, nil
+	})
+	return status
+}
