@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type answer struct {
 // service answers one request after another and notes them.
 type service struct {
 	*httptest.Server
+	mu      sync.Mutex
 	answers []answer
 	seen    []string // method, URI and body
 	auth    []string
@@ -40,7 +42,9 @@ func serve(t *testing.T, answers ...answer) (*service, *Client) {
 	t.Cleanup(s.Close)
 	c, err := New(Config{
 		Endpoint: s.URL, AccessKeyID: "AK", SecretAccessKey: "SK", Attempts: 4,
-		Random: func() float64 { return 0.5 },
+		// A kept connection that is cut off would be tried again below the client.
+		Transport: &http.Transport{DisableKeepAlives: true},
+		Random:    func() float64 { return 0.5 },
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			s.slept = append(s.slept, d)
 			return ctx.Err()
@@ -54,6 +58,8 @@ func serve(t *testing.T, answers ...answer) (*service, *Client) {
 
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.seen = append(s.seen, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Method, r.RequestURI, body)))
 	user, password, _ := r.BasicAuth()
 	s.auth = append(s.auth, user+":"+password)

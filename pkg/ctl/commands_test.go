@@ -1,0 +1,134 @@
+package ctl
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+const (
+	commitJSON = `{"id":"c2","parents":["c1"],"committer":"joe","message":"nightly","creation_date":1767323045,` +
+		`"meta_range_id":"m2","metadata":{"job":"17"},"generation":2,"version":1}`
+	runningJSON = `200 {"completed":false,"ingested_objects":1500,"phase":"running","ranges":3,"partitions":2,` +
+		`"update_time":"2026-01-02T03:04:05.678Z"}`
+	committingJSON = `200 {"completed":false,"ingested_objects":20000,"phase":"committing","ranges":12,"partitions":0,` +
+		`"update_time":"2026-01-02T03:04:05Z"}`
+	completedJSON = `200 {"completed":true,"ingested_objects":20000,"phase":"completed","ranges":12,"partitions":0,` +
+		`"update_time":"2026-01-02T03:04:05Z","metarange_id":"m2","commit":` + commitJSON + `}`
+	failedJSON = `200 {"completed":false,"ingested_objects":0,"phase":"failed","ranges":0,"partitions":0,` +
+		`"update_time":"2026-01-02T03:04:05Z","error":{"message":"import error: s3://lake: NoSuchBucket: The specified bucket does not exist"}}`
+	canceledJSON = `200 {"completed":false,"ingested_objects":1500,"phase":"canceled","ranges":3,"partitions":0,` +
+		`"update_time":"2026-01-02T03:04:05Z","error":{"message":"import error: Canceled"}}`
+
+	importURI = "/repositories/demo/branches/main/import"
+	statusURI = "GET " + importURI + "?id=i1"
+)
+
+// page is the answer of a list.
+func page(results ...string) string {
+	return `200 {"pagination":{"has_more":false,"next_offset":"","results":0,"max_per_page":1000},"results":[` + strings.Join(results, ",") + `]}`
+}
+
+func script() map[string][]string {
+	repository := `{"id":"demo","creation_date":1767323045,"default_branch":"main","storage_namespace":"s3://meta/demo"}`
+	object := `{"path":"raw/a b.csv","path_type":"object","physical_address":"s3://lake/raw/a b.csv","checksum":"e7ag","mtime":1767323045,"size_bytes":12345}`
+	odd := `{"path":"raw/` + `\u001b[31m` + `","path_type":"object","physical_address":"s3://lake/x","checksum":"","mtime":0,"size_bytes":0}`
+	prefix := `{"path":"raw/sub/","path_type":"common_prefix","physical_address":"","checksum":"","mtime":0,"size_bytes":0}`
+	return map[string][]string{
+		"POST " + importURI:                                    {`202 {"id":"i1"}`},
+		statusURI:                                              {runningJSON, runningJSON, committingJSON, completedJSON},
+		"DELETE " + importURI + "?id=i1":                       {"204 "},
+		"DELETE " + importURI + "?id=done":                     {`409 {"message":"import is already completed"}`},
+		"GET /repositories?amount=1000":                        {page(repository, strings.Replace(repository, "demo", "other", 1))},
+		"POST /repositories":                                   {"201 " + repository},
+		"GET /repositories/demo":                               {"200 " + repository},
+		"GET /repositories/demo/branches?amount=1000":          {page(`{"id":"main","commit_id":"c2"}`, `{"id":"nightly","commit_id":"c1"}`)},
+		"POST /repositories/demo/branches":                     {`201 "c2"`},
+		"GET /repositories/demo/branches/main":                 {`200 {"id":"main","commit_id":"c2"}`},
+		"GET /repositories/demo/refs/main/commits?amount=1000": {page(commitJSON, `{"id":"c1","parents":[],"committer":"rangefleet","message":"a\u001b]0;b","creation_date":0,"meta_range_id":"","metadata":{}}`)},
+		"GET /repositories/demo/refs/main/objects/ls?amount=1000&delimiter=%2F&prefix=raw%2F": {page(object, odd, prefix)},
+		"GET /repositories/demo/refs/main/objects/ls?after=a&amount=2":                        {page(object)},
+		"GET /repositories/demo/refs/main/objects/stat?path=raw%2Fa+b.csv":                    {"200 " + object},
+	}
+}
+
+func TestCommands(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+	}{
+		{"import", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main/raw", "-m", "nightly", "--metadata", "job=17", "--metadata", "by=a,b"}, OK},
+		{"import-detach", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main", "--detach"}, OK},
+		{"import-objects", []string{"import", "--type", "object", "--from", "s3://lake/x/a", "--from", "s3://lake/y/b", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
+		{"status", []string{"status", "lakefs://demo/main", "i1"}, OK},
+		{"status-watch", []string{"status", "lakefs://demo/main", "i1", "--watch"}, OK},
+		{"status-unknown", []string{"status", "lakefs://demo/main", "nope"}, Failed},
+		{"cancel", []string{"cancel", "lakefs://demo/main", "i1"}, OK},
+		{"cancel-completed", []string{"cancel", "lakefs://demo/main", "done"}, Failed},
+		{"ls", []string{"ls", "lakefs://demo/main/raw/"}, OK},
+		{"ls-recursive", []string{"ls", "lakefs://demo/main", "--recursive", "--after", "a", "--amount", "2"}, OK},
+		{"ls-no-ref", []string{"ls", "lakefs://demo/gone", "-r"}, Failed},
+		{"stat", []string{"stat", "lakefs://demo/main/raw/a b.csv"}, OK},
+		{"log", []string{"log", "lakefs://demo/main"}, OK},
+		{"repo-create", []string{"repo", "create", "lakefs://demo", "s3://meta/demo"}, OK},
+		{"repo-list", []string{"repo", "list"}, OK},
+		{"repo-get", []string{"repo", "get", "demo"}, OK},
+		{"branch-create", []string{"branch", "create", "lakefs://demo/nightly", "--source", "main"}, OK},
+		{"branch-list", []string{"branch", "list", "lakefs://demo"}, OK},
+		{"branch-get", []string{"branch", "get", "lakefs://demo/main"}, OK},
+	} {
+		for _, output := range []string{"text", "json"} {
+			t.Run(c.name+"/"+output, func(t *testing.T) {
+				co := newCoordinator(t, script())
+				m := newMachine(t, co)
+				args := c.args
+				if output == "json" {
+					args = append(args[:len(args):len(args)], "-o", "json")
+				}
+				code := Run(context.Background(), m.system(), args)
+				if code != c.code {
+					t.Errorf("exit %d, want %d", code, c.code)
+				}
+				golden(t, c.name+"."+output, m.transcript(co, code, args...))
+			})
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"nope", `unknown command "nope" for "rangectl"`},
+		{"repo nope", `unknown command "nope" for "rangectl repo"`},
+		{"ls", "accepts 1 arg(s), received 0"},
+		{"ls --nope x", "unknown flag: --nope"},
+		{"ls s3://b/x", `"s3://b/x": want lakefs://repository/branch, or with a path after it`},
+		{"log lakefs://demo/main/x", `"lakefs://demo/main/x": want lakefs://repository/branch, without a path`},
+		{"stat lakefs://demo/main", `"lakefs://demo/main": want lakefs://repository/ref/path`},
+		{"repo get a/b", `"a/b": want lakefs://repository`},
+		{"repo list -o xml", `--output "xml": want text or json`},
+		{"import --to lakefs://a/b", `required flag(s) "from" not set`},
+		{"import --from gs://x/ --to lakefs://a/b", `--from: "gs://x/" has the unknown scheme "gs": want s3 or local`},
+		{"import --from s3://x/ --to lakefs://a", `"lakefs://a": want lakefs://repository/branch, or with a path after it`},
+		{"import --from s3://x/ --to lakefs://a/b --type dir", `--type "dir": want common_prefix or object`},
+		{"import --from s3://x/1 --from s3://x/2 --to lakefs://a/b/c --type object", "--to: several objects need a destination that ends in '/'"},
+		{"import --from s3://x/ --to lakefs://a/b --type object", `--from: "s3://x/" names no object`},
+		{"import --from s3://x/ --to lakefs://a/b --metadata k", `--metadata "k": want key=value`},
+		{"import --from s3://x/ --to lakefs://a/b --progress loud", `--progress "loud": want auto, tty, plain or none`},
+		{"repo list --endpoint localhost:8000", `endpoint "localhost:8000": want http://host:port or https://host:port`},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			co := newCoordinator(t, nil)
+			m := newMachine(t, co)
+			if code := Run(context.Background(), m.system(), strings.Fields(c.args)); code != Usage {
+				t.Errorf("exit %d, want %d", code, Usage)
+			}
+			if first, _, _ := strings.Cut(m.err.String(), "\n"); first != "rangectl: "+c.want {
+				t.Errorf("said %q, want %q", first, "rangectl: "+c.want)
+			}
+			if len(co.seen()) > 0 || m.out.Len() > 0 {
+				t.Errorf("asked %q, wrote %q", co.seen(), m.out.String())
+			}
+		})
+	}
+}

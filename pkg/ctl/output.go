@@ -1,0 +1,108 @@
+package ctl
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// show writes one result: as a line of JSON, or as text does.
+func (a *app) show(result any, text func(io.Writer) error) error {
+	if a.output == "json" {
+		encoder := json.NewEncoder(a.Out)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(result); err != nil {
+			return fmt.Errorf("writing the result: %w", err)
+		}
+		return nil
+	}
+	if err := text(a.Out); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
+}
+
+// row is a line of a sheet: a label and what it says.
+type row struct{ label, text string }
+
+// sheet writes a title and rows with their texts in one column. Rows without a
+// text are left out.
+func sheet(w io.Writer, title string, rows ...row) error {
+	var b strings.Builder
+	b.WriteString(printable(title) + "\n")
+	widest := 0
+	for _, r := range rows {
+		widest = max(widest, len(r.label))
+	}
+	for _, r := range rows {
+		if r.text != "" {
+			fmt.Fprintf(&b, "  %-*s  %s\n", widest, r.label, printable(r.text))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printable is s with everything escaped that could move the cursor of a
+// terminal or pass for something else: keys, messages and errors are other
+// people's texts.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, hostile) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], string(utf8.RuneError)):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case hostile(r):
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// hostile reports whether a rune must not reach a terminal. Newlines are kept
+// by those who split texts into lines before.
+func hostile(r rune) bool { return !unicode.IsPrint(r) }
+
+// grouped writes n with commas between thousands.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	digits := strings.TrimPrefix(s, "-")
+	sign := s[:len(s)-len(digits)]
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return sign + b.String()
+}
+
+// counted is "1 range", "2 ranges".
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return grouped(n) + " " + noun + "s"
+}
+
+// lasting writes a duration as an eye reads it: tenths only below ten seconds.
+func lasting(d time.Duration) string {
+	if d < 10*time.Second {
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
+	}
+	return d.Truncate(time.Second).String()
+}
+
+// instant writes seconds since the epoch, in UTC so that it is the same for all.
+func instant(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.RFC3339) }
