@@ -88,7 +88,8 @@ func TestRequests(t *testing.T) {
 		want   string // fmt.Sprint of the result
 	}{
 		{
-			"start", answer{status: 202, body: `{"id":"abc"}`},
+			"start",
+			answer{status: 202, body: `{"id":"abc"}`},
 			func(c *Client) (any, error) {
 				return c.StartImport(ctx, "r", "b", api.ImportPathsCreation{
 					Paths:  []api.ImportLocation{{Type: "object", Path: "s3://b/k", Destination: "d"}},
@@ -99,7 +100,8 @@ func TestRequests(t *testing.T) {
 			"abc",
 		},
 		{
-			"status", answer{status: 200, body: `{"completed":false,"ingested_objects":7,"phase":"running","update_time":"2026-01-02T03:04:05Z","later":1}`},
+			"status",
+			answer{status: 200, body: `{"completed":false,"ingested_objects":7,"phase":"running","update_time":"2026-01-02T03:04:05Z","later":1}`},
 			func(c *Client) (any, error) {
 				s, err := c.ImportStatus(ctx, "r", "b", "a&b")
 				return fmt.Sprint(s.Phase, s.IngestedObjects, s.UpdateTime.Year()), err
@@ -107,12 +109,14 @@ func TestRequests(t *testing.T) {
 			"GET /api/v1/repositories/r/branches/b/import?id=a%26b", "running7 2026",
 		},
 		{
-			"cancel", answer{status: 204},
+			"cancel",
+			answer{status: 204},
 			func(c *Client) (any, error) { return nil, c.CancelImport(ctx, "r", "b", "x") },
 			"DELETE /api/v1/repositories/r/branches/b/import?id=x", "<nil>",
 		},
 		{
-			"create repository", answer{status: 201, body: `{"id":"r"}`},
+			"create repository",
+			answer{status: 201, body: `{"id":"r"}`},
 			func(c *Client) (any, error) {
 				r, err := c.CreateRepository(ctx, api.RepositoryCreation{Name: "r", StorageNamespace: "s3://ns/r"})
 				return r.ID, err
@@ -120,22 +124,26 @@ func TestRequests(t *testing.T) {
 			`POST /api/v1/repositories {"name":"r","storage_namespace":"s3://ns/r"}`, "r",
 		},
 		{
-			"create branch", answer{status: 201, body: `"c0ffee"`},
+			"create branch",
+			answer{status: 201, body: `"c0ffee"`},
 			func(c *Client) (any, error) { return c.CreateBranch(ctx, "r", "b", "main") },
 			`POST /api/v1/repositories/r/branches {"name":"b","source":"main"}`, "c0ffee",
 		},
 		{
-			"names are escaped by element", answer{status: 200, body: `{"id":"x/y"}`},
+			"names are escaped by element",
+			answer{status: 200, body: `{"id":"x/y"}`},
 			func(c *Client) (any, error) { r, err := c.Repository(ctx, "x/y%z"); return r.ID, err },
 			"GET /api/v1/repositories/x%2Fy%25z", "x/y",
 		},
 		{
-			"stat", answer{status: 200, body: `{"path":"a+b c"}`},
+			"stat",
+			answer{status: 200, body: `{"path":"a+b c"}`},
 			func(c *Client) (any, error) { o, err := c.Object(ctx, "r", "main", "a+b c"); return o.Path, err },
 			"GET /api/v1/repositories/r/refs/main/objects/stat?path=a%2Bb+c", "a+b c",
 		},
 		{
-			"branch", answer{status: 200, body: `{"id":"b","commit_id":"c"}`},
+			"branch",
+			answer{status: 200, body: `{"id":"b","commit_id":"c"}`},
 			func(c *Client) (any, error) { return c.Branch(ctx, "r", "b") },
 			"GET /api/v1/repositories/r/branches/b", "{c b}",
 		},
@@ -166,11 +174,11 @@ func TestRetries(t *testing.T) {
 		_, err := c.CreateRepository(context.Background(), api.RepositoryCreation{})
 		return err
 	}
-	ms := func(n ...time.Duration) []time.Duration {
-		for i := range n {
-			n[i] *= time.Millisecond
+	ms := func(milliseconds ...int) (slept []time.Duration) {
+		for _, n := range milliseconds {
+			slept = append(slept, time.Duration(n)*time.Millisecond)
 		}
-		return n
+		return slept
 	}
 	for _, c := range []struct {
 		name    string
@@ -250,25 +258,35 @@ func TestPages(t *testing.T) {
 	}{
 		{"one page", Page{}, []answer{page(false, "", "a")}, []string{"amount=1000"}, []string{"a"}, ""},
 		{
-			"two pages", Page{Prefix: "p"},
+			"two pages",
+			Page{Prefix: "p"},
 			[]answer{page(true, "b", "a", "b"), page(false, "", "c")},
 			[]string{"amount=1000&prefix=p", "after=b&amount=1000&prefix=p"},
-			[]string{"a", "b", "c"}, "",
+			[]string{"a", "b", "c"},
+			"",
 		},
 		{
-			"no more than wanted", Page{After: "0", Amount: 3},
+			"no more than wanted",
+			Page{After: "0", Amount: 3},
 			[]answer{page(true, "b", "a", "b"), page(true, "d", "c", "d")},
-			[]string{"after=0&amount=3", "after=b&amount=1"}, []string{"a", "b", "c"}, "",
+			[]string{"after=0&amount=3", "after=b&amount=1"},
+			[]string{"a", "b", "c"},
+			"",
 		},
 		{
-			"an error is no end", Page{},
+			"an error is no end",
+			Page{},
 			[]answer{page(true, "a", "a"), {status: 404, body: `{"message":"gone"}`}},
-			[]string{"amount=1000", "after=a&amount=1000"}, []string{"a"}, "gone (HTTP 404)",
+			[]string{"amount=1000", "after=a&amount=1000"},
+			[]string{"a"},
+			"gone (HTTP 404)",
 		},
 		{
-			"a page that leads nowhere", Page{},
+			"a page that leads nowhere",
+			Page{},
 			[]answer{page(true, "a", "a"), page(true, "a", "a")},
-			[]string{"amount=1000", "after=a&amount=1000"}, []string{"a", "a"},
+			[]string{"amount=1000", "after=a&amount=1000"},
+			[]string{"a", "a"},
 			`the answer is not that of a coordinator: a page that leads nowhere, after "a"`,
 		},
 	} {

@@ -24,7 +24,7 @@ const (
 	envConfig   = "RANGECTL_CONFIG"
 	envEndpoint = "RANGECTL_ENDPOINT"
 	envKey      = "RANGECTL_ACCESS_KEY_ID"
-	envSecret   = "RANGECTL_SECRET_ACCESS_KEY"
+	envSecret   = "RANGECTL_SECRET_ACCESS_KEY" //nolint:gosec // the name of a secret is none
 )
 
 // access is where the coordinator is and who asks it: the content of the file.

@@ -20,10 +20,14 @@ func TestAccess(t *testing.T) {
 		as   string // the request, or what is said
 	}{
 		{name: "file alone", file: "endpoint: $URL\n" + pair, code: OK, as: "FK:FS"},
-		{name: "environment over file", file: "endpoint: http://elsewhere\n" + pair,
-			env: map[string]string{envEndpoint: "$URL", envKey: "EK", envSecret: "ES"}, code: OK, as: "EK:ES"},
-		{name: "flag over environment", env: map[string]string{envEndpoint: "http://elsewhere", envKey: "EK", envSecret: "ES"},
-			args: "--endpoint $URL", code: OK, as: "EK:ES"},
+		{
+			name: "environment over file", file: "endpoint: http://elsewhere\n" + pair,
+			env: map[string]string{envEndpoint: "$URL", envKey: "EK", envSecret: "ES"}, code: OK, as: "EK:ES",
+		},
+		{
+			name: "flag over environment", env: map[string]string{envEndpoint: "http://elsewhere", envKey: "EK", envSecret: "ES"},
+			args: "--endpoint $URL", code: OK, as: "EK:ES",
+		},
 		{name: "a file without an endpoint is for any", file: pair, args: "--endpoint $URL", code: OK, as: "FK:FS"},
 		{name: "the file's keys go nowhere else", file: "endpoint: http://elsewhere\n" + pair, args: "--endpoint $URL", code: OK, as: ":"},
 		{name: "half a pair", file: "endpoint: $URL\n" + pair, env: map[string]string{envKey: "EK"}, code: Usage, as: "set both or none"},

@@ -69,11 +69,10 @@ func (c *coordinator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	var status int
-	text := ""
 	if _, err := fmt.Sscan(answers[0], &status); err != nil {
 		panic(err)
 	}
-	_, text, _ = strings.Cut(answers[0], " ")
+	_, text, _ := strings.Cut(answers[0], " ")
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text)

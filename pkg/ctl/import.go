@@ -215,8 +215,10 @@ func (sum summary) write(w io.Writer, what imported) error {
 		title = "Import " + sum.ID + " into " + place{what.repository, what.ref, ""}.String()
 	}
 	rows := []row{
-		{"Phase", sum.Phase}, {"Error", sum.Error},
-		{"Objects", grouped(sum.Objects)}, {"Ranges", grouped(int64(sum.Ranges))},
+		{"Phase", sum.Phase},
+		{"Error", sum.Error},
+		{"Objects", grouped(sum.Objects)},
+		{"Ranges", grouped(int64(sum.Ranges))},
 	}
 	if sum.Partitions > 0 {
 		rows = append(rows, row{"Partitions", grouped(int64(sum.Partitions))})

@@ -124,8 +124,11 @@ func (a *app) logCommand() *cobra.Command {
 
 func commitSheet(w io.Writer, c api.Commit) error {
 	rows := []row{
-		{"Committer", c.Committer}, {"Created", instant(c.CreationDate)}, {"Message", c.Message},
-		{"Metarange ID", c.MetaRangeID}, {"Parents", strings.Join(c.Parents, ", ")},
+		{"Committer", c.Committer},
+		{"Created", instant(c.CreationDate)},
+		{"Message", c.Message},
+		{"Metarange ID", c.MetaRangeID},
+		{"Parents", strings.Join(c.Parents, ", ")},
 	}
 	for _, name := range sorted(c.Metadata) {
 		rows = append(rows, row{name, c.Metadata[name]})

@@ -28,18 +28,30 @@ func TestProgressLine(t *testing.T) {
 		want string
 	}{
 		{0.2, func(time.Time) {}, "starting, 0s"},
-		{1, func(now time.Time) { p.observe(now, answer(api.Running, 1, 1, 4)) },
-			"importing, 1 object, 1 range, 4 partitions open, 1s"},
-		{3, func(now time.Time) { p.observe(now, answer(api.Running, 1_000_001, 20, 1)) },
-			"importing, 1,000,001 objects, 500,000/s, 20 ranges, 1 partition open, 3s"},
-		{4, func(now time.Time) { p.miss(now, refused) },
-			"waiting for the coordinator for 0s (connection refused), 1,000,001 objects so far, 4s"},
-		{65, func(now time.Time) { p.miss(now, errors.New("odd\x1b[0m")) },
-			`waiting for the coordinator for 1m1s (odd\x1b[0m), 1,000,001 objects so far, 1m5s`},
-		{66, func(now time.Time) { p.observe(now, answer(api.Running, 1_000_064, 20, 1)) },
-			"importing, 1,000,064 objects, 1/s, 20 ranges, 1 partition open, 1m6s"},
-		{67, func(now time.Time) { p.observe(now, answer(api.Committing, 1_000_064, 21, 0)) },
-			"committing, 1,000,064 objects, 21 ranges, 1m7s"},
+		{
+			1, func(now time.Time) { p.observe(now, answer(api.Running, 1, 1, 4)) },
+			"importing, 1 object, 1 range, 4 partitions open, 1s",
+		},
+		{
+			3, func(now time.Time) { p.observe(now, answer(api.Running, 1_000_001, 20, 1)) },
+			"importing, 1,000,001 objects, 500,000/s, 20 ranges, 1 partition open, 3s",
+		},
+		{
+			4, func(now time.Time) { p.miss(now, refused) },
+			"waiting for the coordinator for 0s (connection refused), 1,000,001 objects so far, 4s",
+		},
+		{
+			65, func(now time.Time) { p.miss(now, errors.New("odd\x1b[0m")) },
+			`waiting for the coordinator for 1m1s (odd\x1b[0m), 1,000,001 objects so far, 1m5s`,
+		},
+		{
+			66, func(now time.Time) { p.observe(now, answer(api.Running, 1_000_064, 20, 1)) },
+			"importing, 1,000,064 objects, 1/s, 20 ranges, 1 partition open, 1m6s",
+		},
+		{
+			67, func(now time.Time) { p.observe(now, answer(api.Committing, 1_000_064, 21, 0)) },
+			"committing, 1,000,064 objects, 21 ranges, 1m7s",
+		},
 	} {
 		c.act(after(c.at))
 		if got := p.line(after(c.at)); got != c.want {

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,13 +14,13 @@ import (
 func (l *loader) yaml(path string, content []byte) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var document yaml.Node
-	if err := decoder.Decode(&document); err == io.EOF {
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return // empty, or only comments
 	} else if err != nil {
 		l.fault("%s: %w", path, err)
 		return
 	}
-	if err := decoder.Decode(new(yaml.Node)); err != io.EOF {
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		l.fault("%s: want one YAML document", path)
 		return
 	}

@@ -36,52 +36,98 @@ const everywhere = Coordinator | Worker
 
 // keys is every key, in the order in which they are printed.
 var keys = []key{
-	{"listen", Coordinator, "address of the HTTP API", "",
-		func(s *Settings) value { return address(&s.Listen) }},
-	{"nats.url", everywhere, "NATS server or cluster; empty: a server embedded in the coordinator", "",
-		func(s *Settings) value { return server(&s.NATS.URL) }},
-	{"nats.listen", Coordinator, "address at which the embedded NATS server also accepts the workers of other machines; empty: none", "",
-		func(s *Settings) value { return address(&s.NATS.Listen) }},
-	{"nats.store_dir", Coordinator, "directory of the embedded NATS server's data", "`$XDG_DATA_HOME/rangefleet/nats`, else `~/.local/share/rangefleet/nats`",
-		func(s *Settings) value { return text(&s.NATS.StoreDir) }},
-	{"nats.replicas", Coordinator, "copies that a NATS cluster keeps of all state, 1 to 5", "",
-		func(s *Settings) value { return number(&s.NATS.Replicas) }},
-	{"nats.ack_wait", everywhere, "after so long without a sign of life from its worker a partition is given to another", "",
-		func(s *Settings) value { return duration(&s.NATS.AckWait) }},
-	{"nats.lease_ttl", Coordinator, "after so long without a sign of life from its coordinator an import is taken over by another", "",
-		func(s *Settings) value { return duration(&s.NATS.LeaseTTL) }},
-	{"workers", everywhere, "partitions that this process works on at a time; 0: a coordinator that leaves them to worker processes", "twice GOMAXPROCS, at most 8",
-		func(s *Settings) value { return number(&s.Workers) }},
-	{"s3.endpoint", everywhere, "URL of the S3 server; empty: AWS", "",
-		func(s *Settings) value { return server(&s.S3.Endpoint) }},
-	{"s3.region", everywhere, "region of the buckets", "",
-		func(s *Settings) value { return text(&s.S3.Region) }},
-	{"s3.force_path_style", everywhere, "name the bucket in the path of a URL, not in its host", "",
-		func(s *Settings) value { return boolean(&s.S3.ForcePathStyle) }},
-	{"s3.access_key_id", everywhere, "key for S3; empty: the AWS SDK's default chain", "",
-		func(s *Settings) value { return text(&s.S3.AccessKeyID) }},
-	{"s3.secret_access_key", everywhere, "secret of that key", "",
-		func(s *Settings) value { return secret(&s.S3.SecretAccessKey) }},
-	{"local.allowed", everywhere, "directories that local:// may read and write; empty: none", "",
-		func(s *Settings) value { return list{&s.Local.Allowed} }},
-	{"sources.allow", Coordinator, "prefixes of the URIs that may be imported; empty: any s3://, and local:// within local.allowed", "",
-		func(s *Settings) value { return list{&s.Sources.Allow} }},
-	{"ranges.min_size_bytes", Coordinator, "a range is not ended below this size; above 0, ranges depend on how an import was cut", "",
-		func(s *Settings) value { return size(&s.Ranges.MinSize) }},
-	{"ranges.max_size_bytes", Coordinator, "a range is ended at this size", "",
-		func(s *Settings) value { return size(&s.Ranges.MaxSize) }},
-	{"ranges.raggedness", Coordinator, "mean number of keys from one possible end of a range to the next", "",
-		func(s *Settings) value { return count(&s.Ranges.Raggedness) }},
-	{"auth.access_key_id", Coordinator, "key that the API takes; empty: a pair is made and shown once at the first start", "",
-		func(s *Settings) value { return text(&s.Auth.AccessKeyID) }},
-	{"auth.secret_access_key", Coordinator, "secret of that key", "",
-		func(s *Settings) value { return secret(&s.Auth.SecretAccessKey) }},
-	{"log.level", everywhere, "least level that is logged: debug, info, warn or error", "",
-		func(s *Settings) value { return level(&s.Log.Level) }},
-	{"log.format", everywhere, "format of the log: text, json, or auto (text on a terminal, else json)", "",
-		func(s *Settings) value { return choice(&s.Log.Format, "auto", "text", "json") }},
-	{"metrics.listen", Worker, "address at which a worker serves /metrics, /healthz and /readyz; empty: none", "",
-		func(s *Settings) value { return address(&s.Metrics.Listen) }},
+	{
+		"listen", Coordinator, "address of the HTTP API", "",
+		func(s *Settings) value { return address(&s.Listen) },
+	},
+	{
+		"nats.url", everywhere, "NATS server or cluster; empty: a server embedded in the coordinator", "",
+		func(s *Settings) value { return server(&s.NATS.URL) },
+	},
+	{
+		"nats.listen", Coordinator, "address at which the embedded NATS server also accepts the workers of other machines; empty: none", "",
+		func(s *Settings) value { return address(&s.NATS.Listen) },
+	},
+	{
+		"nats.store_dir", Coordinator, "directory of the embedded NATS server's data", "`$XDG_DATA_HOME/rangefleet/nats`, else `~/.local/share/rangefleet/nats`",
+		func(s *Settings) value { return text(&s.NATS.StoreDir) },
+	},
+	{
+		"nats.replicas", Coordinator, "copies that a NATS cluster keeps of all state, 1 to 5", "",
+		func(s *Settings) value { return number(&s.NATS.Replicas) },
+	},
+	{
+		"nats.ack_wait", everywhere, "after so long without a sign of life from its worker a partition is given to another", "",
+		func(s *Settings) value { return duration(&s.NATS.AckWait) },
+	},
+	{
+		"nats.lease_ttl", Coordinator, "after so long without a sign of life from its coordinator an import is taken over by another", "",
+		func(s *Settings) value { return duration(&s.NATS.LeaseTTL) },
+	},
+	{
+		"workers", everywhere, "partitions that this process works on at a time; 0: a coordinator that leaves them to worker processes", "twice GOMAXPROCS, at most 8",
+		func(s *Settings) value { return number(&s.Workers) },
+	},
+	{
+		"s3.endpoint", everywhere, "URL of the S3 server; empty: AWS", "",
+		func(s *Settings) value { return server(&s.S3.Endpoint) },
+	},
+	{
+		"s3.region", everywhere, "region of the buckets", "",
+		func(s *Settings) value { return text(&s.S3.Region) },
+	},
+	{
+		"s3.force_path_style", everywhere, "name the bucket in the path of a URL, not in its host", "",
+		func(s *Settings) value { return boolean(&s.S3.ForcePathStyle) },
+	},
+	{
+		"s3.access_key_id", everywhere, "key for S3; empty: the AWS SDK's default chain", "",
+		func(s *Settings) value { return text(&s.S3.AccessKeyID) },
+	},
+	{
+		"s3.secret_access_key", everywhere, "secret of that key", "",
+		func(s *Settings) value { return secret(&s.S3.SecretAccessKey) },
+	},
+	{
+		"local.allowed", everywhere, "directories that local:// may read and write; empty: none", "",
+		func(s *Settings) value { return list{&s.Local.Allowed} },
+	},
+	{
+		"sources.allow", Coordinator, "prefixes of the URIs that may be imported; empty: any s3://, and local:// within local.allowed", "",
+		func(s *Settings) value { return list{&s.Sources.Allow} },
+	},
+	{
+		"ranges.min_size_bytes", Coordinator, "a range is not ended below this size; above 0, ranges depend on how an import was cut", "",
+		func(s *Settings) value { return size(&s.Ranges.MinSize) },
+	},
+	{
+		"ranges.max_size_bytes", Coordinator, "a range is ended at this size", "",
+		func(s *Settings) value { return size(&s.Ranges.MaxSize) },
+	},
+	{
+		"ranges.raggedness", Coordinator, "mean number of keys from one possible end of a range to the next", "",
+		func(s *Settings) value { return count(&s.Ranges.Raggedness) },
+	},
+	{
+		"auth.access_key_id", Coordinator, "key that the API takes; empty: a pair is made and shown once at the first start", "",
+		func(s *Settings) value { return text(&s.Auth.AccessKeyID) },
+	},
+	{
+		"auth.secret_access_key", Coordinator, "secret of that key", "",
+		func(s *Settings) value { return secret(&s.Auth.SecretAccessKey) },
+	},
+	{
+		"log.level", everywhere, "least level that is logged: debug, info, warn or error", "",
+		func(s *Settings) value { return level(&s.Log.Level) },
+	},
+	{
+		"log.format", everywhere, "format of the log: text, json, or auto (text on a terminal, else json)", "",
+		func(s *Settings) value { return choice(&s.Log.Format, "auto", "text", "json") },
+	},
+	{
+		"metrics.listen", Worker, "address at which a worker serves /metrics, /healthz and /readyz; empty: none", "",
+		func(s *Settings) value { return address(&s.Metrics.Listen) },
+	},
 }
 
 // defaults returns the settings of a machine with that environment and that
