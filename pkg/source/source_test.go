@@ -227,6 +227,27 @@ func (g generator) world() (buckets, []imports.Path) {
 	return bs, paths
 }
 
+// TestLaterPathWins has paths of both types take turns at one key.
+func TestLaterPathWins(t *testing.T) {
+	bs := buckets{"b": {name: "b", pageSize: 1, keys: []string{"p/x", "q/x", "x"}}}
+	paths := []imports.Path{
+		object("s3://b/x", "c"), object("s3://b/x", "d/x"), prefix("s3://b/p/", "d"), object("s3://b/x", "d/x"), prefix("s3://b/q/", "d"),
+	}
+	for n, winner := range map[int]string{1: "b/x", 2: "b/x", 3: "b/p/x", 4: "b/x", 5: "b/q/x"} {
+		s, err := source.Open(t.Context(), bs, paths[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := collect(t, s, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[0].Key != "c" || got[len(got)-1].ETag != winner || len(got) != min(n, 2) {
+			t.Errorf("of the first %d paths came %+v, want c, and the last from %s", n, got, winner)
+		}
+	}
+}
+
 func TestMapping(t *testing.T) {
 	for _, tc := range []struct {
 		path      imports.Path
@@ -426,25 +447,29 @@ func TestListStops(t *testing.T) {
 		})
 	})
 	t.Run("context ends", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s, err := source.Open(t.Context(), &endless{}, paths)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			go func() {
-				synctest.Wait() // both readers are blocked
-				cancel()
-			}()
-			var last error
-			for _, err := range s.List(ctx, "") {
-				last = err
-			}
-			if !errors.Is(last, context.Canceled) {
-				t.Errorf("listing ended with %v, want context.Canceled: it must not look complete", last)
-			}
-		})
+		for range 50 { // the end and the error race with each other
+			synctest.Test(t, func(t *testing.T) { cancelListing(t, paths) })
+		}
 	})
+}
+
+func cancelListing(t *testing.T, paths []imports.Path) {
+	s, err := source.Open(t.Context(), &endless{}, paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		synctest.Wait() // both readers are blocked
+		cancel()
+	}()
+	var last error
+	for _, err := range s.List(ctx, "") {
+		last = err
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("listing ended with %v, want context.Canceled: it must not look complete", last)
+	}
 }
 
 func manyKeys() []string {
