@@ -96,7 +96,7 @@ const docsTail = `
 
 ## Prefixes in sources.allow
 
-` + "`s3://`" + ` allows every bucket, ` + "`s3://lake`" + ` the bucket ` + "`lake`" + ` and no other,
-` + "`s3://lake/raw/`" + ` the keys that start with ` + "`raw/`" + `, ` + "`s3://lake/raw`" + ` also those that
-start with ` + "`raw2/`" + `. What is under local:// must lie within ` + "`local.allowed`" + ` as well.
+` + "`s3://lake`" + ` allows the bucket ` + "`lake`" + ` and no other, ` + "`s3://lake/raw/`" + ` its keys
+that start with ` + "`raw/`" + `, and ` + "`s3://lake/raw`" + ` also those that start with ` + "`raw2/`" + `. What is
+read by local:// must lie within ` + "`local.allowed`" + ` as well.
 `

@@ -9,7 +9,7 @@ import (
 )
 
 func TestSecretDoesNotPrint(t *testing.T) {
-	s := Settings{Auth: Auth{AccessKeyID: "AK", SecretAccessKey: NewSecret("s3cr3t")}, NATS: NATS{URL: "nats://joe:s3cr3t@n1,nats://s3cr3t@n2"}}
+	s := Settings{Auth: Auth{AccessKeyID: "AK", SecretAccessKey: NewSecret("s3cr3t")}, NATS: NATS{URL: "nats://joe:s3cr3t@n1,nats://s3cr3t@n2,joe:s3cr3t@n3:1"}}
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t"} {
 		fmt.Fprintf(&out, verb+"\n", s.Auth)
@@ -21,10 +21,11 @@ func TestSecretDoesNotPrint(t *testing.T) {
 	if err := s.Print(&out); err != nil {
 		t.Fatal(err)
 	}
+	out.WriteString(s.NATS.ShownURL())
 	if got := out.String(); strings.Contains(got, "s3cr3t") || strings.Contains(got, "733363723374") {
 		t.Errorf("the secret was printed:\n%s", got)
 	}
-	if !strings.Contains(out.String(), "AK") || !strings.Contains(out.String(), "nats://******@n1,nats://******@n2") {
+	if !strings.Contains(out.String(), "AK") || !strings.Contains(out.String(), "nats://******@n1,nats://******@n2,******@n3:1") {
 		t.Errorf("what is not secret was not printed:\n%s", out.String())
 	}
 }

@@ -50,6 +50,9 @@ type NATS struct {
 	LeaseTTL time.Duration // an import without a sign of life for so long is taken over by another coordinator
 }
 
+// ShownURL is the URL without the user and password, or token, that it may hold.
+func (n NATS) ShownURL() string { return hideUser(n.URL) }
+
 // S3 says how objects in S3 are reached.
 type S3 struct {
 	Endpoint        string // URL; "": AWS

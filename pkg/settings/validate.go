@@ -52,7 +52,7 @@ func (s Settings) validateStores(c *check) {
 	}
 	for _, prefix := range s.Sources.Allow {
 		_, err := objectstore.ParseURI(prefix)
-		c.want(err == nil || prefix == "s3://" || prefix == "local://", "sources.allow", prefix, fmt.Sprint(err))
+		c.want(err == nil, "sources.allow", prefix, fmt.Sprint(err))
 	}
 }
 

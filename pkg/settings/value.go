@@ -64,9 +64,9 @@ func server(at *string) value {
 	return field[string]{at, "url", func(s string) (string, error) { return s, nil }, hideUser}
 }
 
-var userinfo = regexp.MustCompile(`//[^/,]*@`)
+var userinfo = regexp.MustCompile(`(^|,|//)[^/,]*@`) // NATS takes URLs without a scheme too
 
-func hideUser(url string) string { return userinfo.ReplaceAllString(url, "//"+hidden+"@") }
+func hideUser(url string) string { return userinfo.ReplaceAllString(url, "${1}"+hidden+"@") }
 
 func number(at *int) value {
 	return field[int]{at, "int", parsing(strconv.Atoi, "a whole number"), strconv.Itoa}

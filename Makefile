@@ -1,0 +1,66 @@
+# Everything that is done to this repository by hand or by a machine.
+GO ?= go
+BIN := bin
+
+# Reference implementations that only tests may depend on live in modules of
+# their own; see CONTRIBUTING.md.
+TEST_MODULES := $(sort $(patsubst %/go.mod,%,$(wildcard test/*/go.mod)))
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+.PHONY: build
+build: ## Build coordinator, worker and rangectl into bin/
+	$(GO) build -o $(BIN)/ ./cmd/...
+
+.PHONY: demo
+demo: ## Import a directory tree into a branch, in one process, and look at it
+	$(GO) run ./cmd/coordinator demo
+
+.PHONY: test
+test: test-unit test-modules ## Run all tests, those against real servers too
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need nothing but Go
+	$(GO) test ./...
+
+.PHONY: test-modules
+test-modules: ## Run the tests in test/: lakeFS's packages, S3 servers, whole fleets
+	@for module in $(TEST_MODULES); do \
+		echo "== $$module"; \
+		(cd $$module && $(GO) test -timeout 30m ./...) || exit 1; \
+	done
+
+.PHONY: test-race
+test-race: ## Run the tests that need nothing but Go under the race detector
+	$(GO) test -race ./...
+
+# The linter is built once for each version that tools/golangci/go.mod names.
+LINTER := $(BIN)/golangci-lint
+
+$(LINTER): tools/golangci/go.mod tools/golangci/go.sum
+	cd tools/golangci && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: lint
+lint: $(LINTER) ## Check formats, layers and habits: .golangci.yml
+	$(LINTER) run ./...
+	@for module in $(TEST_MODULES); do \
+		echo "== $$module"; \
+		(cd $$module && $(CURDIR)/$(LINTER) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; \
+	done
+
+.PHONY: format
+format: $(LINTER) ## Format all code
+	$(LINTER) fmt
+
+.PHONY: generate
+generate: ## Write what is generated: API types, documents, golden files of rangectl
+	$(GO) generate ./...
+	$(GO) test ./pkg/settings ./pkg/ctl -run 'TestDocsAreCurrent|TestCommands|TestImportEndings' -update
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BIN)
