@@ -324,8 +324,12 @@ func TestErrors(t *testing.T) {
 		first []string // keys that come before the error
 	}{
 		{"empty key", []imports.Path{prefix("s3://b/dir/", "")}, objectstore.ErrBadListing, "s3://b/dir/", nil},
-		{"missing object", []imports.Path{prefix("s3://b/a", ""), object("s3://b/none", "m"), object("s3://b/z", "c")},
-			objectstore.ErrNotFound, "s3://b/none", []string{"a", "c"}},
+		{
+			"missing object",
+			[]imports.Path{prefix("s3://b/a", ""), object("s3://b/none", "m"), object("s3://b/z", "c")},
+			objectstore.ErrNotFound, "s3://b/none",
+			[]string{"a", "c"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, err := source.Open(t.Context(), bs, tc.paths)
@@ -454,6 +458,7 @@ func TestListStops(t *testing.T) {
 }
 
 func cancelListing(t *testing.T, paths []imports.Path) {
+	t.Helper()
 	s, err := source.Open(t.Context(), &endless{}, paths)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness {
+		t.Helper()
 		dir := t.TempDir()
 		store, err := localstore.New([]string{dir}, slog.New(slog.DiscardHandler))
 		if err != nil {

@@ -142,7 +142,7 @@ func (s *Store) get(ctx context.Context, key string) ([]byte, error) {
 	if !ok {
 		return nil, objectstore.ErrNotFound
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close()
 	return io.ReadAll(f)
 }
 

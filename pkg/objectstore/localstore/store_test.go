@@ -199,11 +199,11 @@ func TestConfined(t *testing.T) {
 
 // TestAllowedBehindLink reaches the allowed directory itself through a link.
 func TestAllowedBehindLink(t *testing.T) {
-	real := newTree(t, "real/dir/x")
-	real.must(os.Symlink("real", real.path("alias")))
-	tr := treeIn(t, real.path("alias"))
+	outer := newTree(t, "real/dir/x")
+	outer.must(os.Symlink("real", outer.path("alias")))
+	tr := treeIn(t, outer.path("alias"))
 	tr.expect("dir/", "", "dir/x")
-	both, err := localstore.New([]string{real.dir, real.path("alias")}, slog.New(slog.DiscardHandler))
+	both, err := localstore.New([]string{outer.dir, outer.path("alias")}, slog.New(slog.DiscardHandler))
 	tr.must(err)
 	if err := both.Check(tr.key("dir/x")); err != nil {
 		t.Errorf("the nearest allowed directory does not count: %v", err)

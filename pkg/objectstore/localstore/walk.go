@@ -74,7 +74,7 @@ func (w *walk) read(ctx context.Context, root *os.Root, dir, prefix string) ([]n
 	if err != nil {
 		return nil, classify(err)
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close()
 	var names []name
 	for {
 		if err := ctx.Err(); err != nil {
@@ -193,7 +193,7 @@ func describe(ctx context.Context, root *os.Root, key, name string) (o objectsto
 	if err != nil || !ok {
 		return o, false, err
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close()
 	sum := md5.New()
 	size, err := io.Copy(sum, reader{ctx, f})
 	if err != nil {

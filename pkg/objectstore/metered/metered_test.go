@@ -31,6 +31,7 @@ func (s scripted) List(context.Context, string, string) iter.Seq2[[]objectstore.
 		}
 	}
 }
+
 func (s scripted) Stat(context.Context, string) (objectstore.Object, error) {
 	return objectstore.Object{}, s.err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"testing"
@@ -64,6 +65,7 @@ func (f *flaky) List(ctx context.Context, _, after string) iter.Seq2[[]objectsto
 func (f *flaky) Stat(ctx context.Context, key string) (objectstore.Object, error) {
 	return objectstore.Object{Key: key}, f.next(ctx)
 }
+
 func (f *flaky) Get(ctx context.Context, key string) ([]byte, error) {
 	return []byte(key), f.next(ctx)
 }
@@ -113,7 +115,7 @@ rangefleet_objectstore_retries_total{operation="put"} 0
 rangefleet_objectstore_retries_total{operation="stat"} 0
 `
 	answer := httptest.NewRecorder()
-	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
 	if got := answer.Body.String(); got != want {
 		t.Errorf("metrics are\n%s\nwant\n%s", got, want)
 	}
@@ -174,8 +176,10 @@ func TestTimeout(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := retry.Policy{Attempts: 3, Base: time.Second, Max: time.Second, Timeout: time.Minute,
-					Jitter: func(d time.Duration) time.Duration { return d }}
+				p := retry.Policy{
+					Attempts: 3, Base: time.Second, Max: time.Second, Timeout: time.Minute,
+					Jitter: func(d time.Duration) time.Duration { return d },
+				}
 				f := &flaky{keys: []string{"k"}, hang: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 				start := time.Now()
 				err := call(t.Context(), retry.New(p, prometheus.NewRegistry()).Wrap(f))

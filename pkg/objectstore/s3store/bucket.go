@@ -67,7 +67,7 @@ func (b *Bucket) Get(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", b.uri(key), classify(ctx, err))
 	}
-	defer out.Body.Close() //nolint:errcheck // the body was read to its end or is given up
+	defer out.Body.Close()
 	var body bytes.Buffer
 	const trusted = 64 << 20 // a length beyond this must be met by bytes before memory is taken for it
 	body.Grow(int(min(aws.ToInt64(out.ContentLength), trusted)) + bytes.MinRead)

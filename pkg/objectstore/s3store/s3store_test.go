@@ -101,24 +101,34 @@ func TestListGuards(t *testing.T) {
 		names         []string // in the error, which must be ErrBadListing; none: no error
 	}{
 		{name: "in order", pages: []string{result(true, "", "a", "b"), result(false, "", "c")}, want: []string{"a", "b", "c"}},
-		{name: "start-after inclusive", pages: []string{result(true, "", "a", "b"), result(true, "", "b", "c"), result(false, "", "c")},
-			want: []string{"a", "b", "c"}},
+		{
+			name: "start-after inclusive", pages: []string{result(true, "", "a", "b"), result(true, "", "b", "c"), result(false, "", "c")},
+			want: []string{"a", "b", "c"},
+		},
 		{name: "start-after inclusive from the caller", after: "a", pages: []string{result(false, "", "a", "b")}, want: []string{"b"}},
-		{name: "only the start again, truncated", pages: []string{result(true, "", "a", "b"), result(true, "", "b")},
-			want: []string{"a", "b"}, names: []string{`"b"`}},
-		{name: "start-after ignored", pages: []string{result(true, "", "a", "b"), result(true, "", "a", "b")},
-			want: []string{"a", "b"}, names: []string{`"a"`, `"b"`}},
+		{
+			name: "only the start again, truncated", pages: []string{result(true, "", "a", "b"), result(true, "", "b")},
+			want: []string{"a", "b"}, names: []string{`"b"`},
+		},
+		{
+			name: "start-after ignored", pages: []string{result(true, "", "a", "b"), result(true, "", "a", "b")},
+			want: []string{"a", "b"}, names: []string{`"a"`, `"b"`},
+		},
 		{name: "unsorted inside a page", pages: []string{result(false, "", "a", "c", "b")}, names: []string{`"c"`, `"b"`}},
 		{name: "twice inside a page", pages: []string{result(false, "", "a", "a")}, names: []string{`"a"`}},
-		{name: "unsorted across pages", pages: []string{result(true, "", "a", "c"), result(false, "", "b", "d")},
-			want: []string{"a", "c"}, names: []string{`"b"`, `"c"`}},
+		{
+			name: "unsorted across pages", pages: []string{result(true, "", "a", "c"), result(false, "", "b", "d")},
+			want: []string{"a", "c"}, names: []string{`"b"`, `"c"`},
+		},
 		{name: "empty and truncated", pages: []string{result(true, "")}, names: []string{"lists none"}},
 		{name: "empty key", pages: []string{result(false, "", "")}, names: []string{`""`}},
 		{name: "another prefix", prefix: "x/", pages: []string{result(false, "", "a")}, names: []string{`"a"`, `"x/"`}},
 		{name: "UTF-16 order", pages: []string{result(false, "", "\U00010000", "\ue000")}, names: []string{`"\ue000"`, "\U00010000"}},
 		{name: "encoded", pages: []string{result(false, encoded, "a%0Ab", "a%2Bb", "a+b")}, names: []string{`"a+b"`, `"a b"`}},
-		{name: "encoded in order", pages: []string{result(false, encoded, "a%0Ab", "a+b", "a%25", "a%2Bb", "%C3%A9")},
-			want: []string{"a\nb", "a b", "a%", "a+b", "é"}},
+		{
+			name: "encoded in order", pages: []string{result(false, encoded, "a%0Ab", "a+b", "a%25", "a%2Bb", "%C3%A9")},
+			want: []string{"a\nb", "a b", "a%", "a+b", "é"},
+		},
 		{name: "encoding asked for but not done", pages: []string{result(false, "", "a%25", "a+b")}, want: []string{"a%25", "a+b"}},
 		{name: "encoding broken", pages: []string{result(false, encoded, "a%zz")}, names: []string{`"a%zz"`}},
 		{name: "encoded bytes that are not UTF-8", pages: []string{result(false, encoded, "ok", "x%FF")}, names: []string{`"x\xff"`}},
@@ -239,11 +249,11 @@ func TestBrokenAnswersAreTransient(t *testing.T) {
 // TestAttempts checks that the SDK tries again, as often as it is told.
 func TestAttempts(t *testing.T) {
 	attempts := func(n int) func(*s3store.Config) { return func(c *s3store.Config) { c.Attempts = n } }
-	f, store := start(t, attempts(2), "429 SlowDown", result(false, "", "a"))
+	_, store := start(t, attempts(2), "429 SlowDown", result(false, "", "a"))
 	if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a"}) {
 		t.Errorf("listed %q, %v", keys, err)
 	}
-	f, store = start(t, attempts(2), "503 SlowDown", "503 SlowDown", "503 SlowDown")
+	f, store := start(t, attempts(2), "503 SlowDown", "503 SlowDown", "503 SlowDown")
 	if _, err := list(t, store, "", ""); err == nil || len(f.queries) != 2 {
 		t.Errorf("%v after %d calls, want an error after 2", err, len(f.queries))
 	}

@@ -37,6 +37,7 @@ type Harness struct {
 
 // Run runs every test against stores that open makes, one for each test.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
 	for _, tc := range []struct {
 		name string
 		test func(*testing.T, Harness)
@@ -74,6 +75,7 @@ func awkward(h Harness) []string {
 }
 
 func testAwkward(t *testing.T, h Harness) {
+	t.Helper()
 	want := awkward(h)
 	fill(t, h.Store, want)
 	for _, o := range expectKeys(t, h.Store, h.Base, "", want) {
@@ -92,6 +94,7 @@ func testAwkward(t *testing.T, h Harness) {
 
 // testAfter lists after each key, and after strings that are no keys.
 func testAfter(t *testing.T, h Harness) {
+	t.Helper()
 	keys := awkward(h)
 	fill(t, h.Store, keys)
 	afters := slices.Clone(keys)
@@ -119,6 +122,7 @@ func lastRune(s string) (r rune, size int) {
 }
 
 func testPrefix(t *testing.T, h Harness) {
+	t.Helper()
 	var keys []string
 	for _, key := range []string{"dir/pre", "dir/pre-x", "dir/pre1/x", "dir/pre1/y/z", "dir/pre2", "dir/prf", "dir/p", "dir2/pre", "di"} {
 		keys = append(keys, h.Base+key)
@@ -140,6 +144,7 @@ func keysWith(keys []string, prefix string) []string {
 
 // testPaging lists more objects than a page of S3 holds.
 func testPaging(t *testing.T, h Harness) {
+	t.Helper()
 	const seed, n = 7, 2345
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, seed))
@@ -156,6 +161,7 @@ func testPaging(t *testing.T, h Harness) {
 }
 
 func testStop(t *testing.T, h Harness) {
+	t.Helper()
 	keys := awkward(h)
 	fill(t, h.Store, keys)
 	for page, err := range h.Store.List(t.Context(), h.Base, "") {
@@ -167,6 +173,7 @@ func testStop(t *testing.T, h Harness) {
 }
 
 func testRoundTrip(t *testing.T, h Harness) {
+	t.Helper()
 	ctx := t.Context()
 	key := h.Base + "new/directory/object 1"
 	for _, size := range []int{0, 1, 3 << 20} { // beyond 2 MiB the S3 client asks before it sends
@@ -191,6 +198,7 @@ func testRoundTrip(t *testing.T, h Harness) {
 }
 
 func testNotFound(t *testing.T, h Harness) {
+	t.Helper()
 	ctx := t.Context()
 	fill(t, h.Store, []string{h.Base + "present/x"})
 	for _, key := range []string{"absent", "present", "present/", "present/x/y", "present/xx", "none/x"} {
@@ -207,6 +215,7 @@ func testNotFound(t *testing.T, h Harness) {
 }
 
 func testCancelled(t *testing.T, h Harness) {
+	t.Helper()
 	key := h.Base + "x"
 	fill(t, h.Store, []string{key})
 	ctx, cancel := context.WithCancel(t.Context())
