@@ -92,12 +92,12 @@ func Ceph() (server Server, stop func(), err error) {
 	}
 	dir := filepath.Join(parent, "ceph")
 	stop = func() {
-		_ = exec.Command(script("down.sh"), dir).Run()
+		_ = exec.Command(script("down.sh"), dir).Run() //nolint:gosec // scripts of this repository
 		_ = os.RemoveAll(parent)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	up := exec.CommandContext(ctx, script("up.sh"), dir)
+	up := exec.CommandContext(ctx, script("up.sh"), dir) //nolint:gosec // a script of this repository
 	up.Stderr = os.Stderr
 	out, err := up.Output()
 	if err != nil {
