@@ -92,7 +92,9 @@ func Ceph() (server Server, stop func(), err error) {
 	}
 	dir := filepath.Join(parent, "ceph")
 	stop = func() {
-		_ = exec.Command(script("down.sh"), dir).Run() //nolint:gosec // scripts of this repository
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_ = exec.CommandContext(ctx, script("down.sh"), dir).Run() //nolint:gosec // scripts of this repository
 		_ = os.RemoveAll(parent)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
