@@ -5,7 +5,7 @@
 // may be left out has.
 package api
 
-//go:generate go tool -modfile=../../tools/go.mod oapi-codegen --config=../../api/codegen.yaml ../../api/openapi.yaml
+//go:generate go tool -modfile=../../tools/go.mod oapi-codegen --config=../../api/codegen.yaml -o api.gen.go ../../api/openapi.yaml
 
 // BaseURL is the path under which every operation lies.
 const BaseURL = "/api/v1"
