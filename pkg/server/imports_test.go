@@ -259,8 +259,10 @@ func TestIngestRange(t *testing.T) {
 			Range:   &partition.RangeMetadata{ID: "r", MinKey: "c/a<b>&\u2028", MaxKey: "c/z", Count: 2, EstimatedSize: 1<<64 - 1},
 			HasMore: true, LastKey: "p/z", ContinuationToken: "p/z",
 		}
-		exchange{"", "POST", path, `{"fromSourceURI":"s3://b/p/","after":"","prepend":"c/"}`, nil, 201,
-			`{"pagination":{"continuation_token":"p/z","has_more":true,"last_key":"p/z"},"range":{"count":2,"estimated_size":18446744073709551615,"id":"r","max_key":"c/z","min_key":"c/a<b>&\u2028"}}`}.run(t, f)
+		exchange{
+			"", "POST", path, `{"fromSourceURI":"s3://b/p/","after":"","prepend":"c/"}`, nil, 201,
+			`{"pagination":{"continuation_token":"p/z","has_more":true,"last_key":"p/z"},"range":{"count":2,"estimated_size":18446744073709551615,"id":"r","max_key":"c/z","min_key":"c/a<b>&\u2028"}}`,
+		}.run(t, f)
 	})
 }
 

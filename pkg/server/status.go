@@ -26,6 +26,7 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		Partitions:      st.Partitions,
 	}
 	switch st.Record.State {
+	case imports.Running, imports.Committing:
 	case imports.Completed:
 		if st.Commit == nil {
 			resp.Phase = api.Committing
