@@ -1,0 +1,17 @@
+// Command coordinator serves the import API, plans imports and commits them.
+// Without settings it is a whole fleet in one process: NATS JetStream and the
+// workers run within it.
+package main
+
+import (
+	"os"
+
+	"github.com/rangefleet/rangefleet/pkg/node"
+	"github.com/rangefleet/rangefleet/pkg/settings"
+)
+
+func main() {
+	cmd := node.Command("coordinator", "Serve the import API, plan imports and commit them", settings.Coordinator, node.Coordinator)
+	cmd.AddCommand(demo())
+	os.Exit(node.Main(cmd))
+}
