@@ -1,0 +1,156 @@
+package keyset
+
+import (
+	"math/bits"
+	"sort"
+	"strings"
+)
+
+// mix is a hash of (seed, x): the finalizer of splitmix64.
+func mix(seed, x uint64) uint64 {
+	z := seed + (x+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// fraction returns a point of [0, 1), in units of 2^-64, for index i of n: a
+// pseudo-random one within the i-th of n equal parts. Points increase with i,
+// and lie at least an eighth of a part from each other: at MaxLen keys still
+// 2^-39, so that 39 bits of the digits are enough to tell keys apart.
+func fraction(seed uint64, i, n int64) uint64 {
+	width := ^uint64(0) / uint64(n)
+	jitter, _ := bits.Mul64(mix(seed, uint64(i)), width-width/8)
+	return uint64(i)*width + jitter
+}
+
+// Alphabets in bytewise order, so that digits of fractions sort as the fractions.
+const (
+	decimal = "0123456789"
+	hex     = "0123456789abcdef"
+	base32  = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // Crockford's, which ULIDs use
+	base64  = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+	noZ     = "abcdefghijklmnopqrstuvwxy"
+)
+
+// appendDigits appends the first digits of a fraction, and returns what is left
+// of it.
+func appendDigits(dst []byte, f uint64, alphabet string, digits int) ([]byte, uint64) {
+	var digit uint64
+	for range digits {
+		digit, f = bits.Mul64(f, uint64(len(alphabet)))
+		dst = append(dst, alphabet[digit])
+	}
+	return dst, f
+}
+
+// appendRunes is appendDigits for an alphabet of characters of any length.
+func appendRunes(dst []byte, f uint64, alphabet []string, digits int) ([]byte, uint64) {
+	var digit uint64
+	for range digits {
+		digit, f = bits.Mul64(f, uint64(len(alphabet)))
+		dst = append(dst, alphabet[digit]...)
+	}
+	return dst, f
+}
+
+// appendNoise appends characters that hash h decides. Behind digits of a fixed
+// number they do not change the order of keys. digits is at most 10.
+func appendNoise(dst []byte, h uint64, alphabet string, digits int) []byte {
+	dst, _ = appendDigits(dst, h, alphabet, digits)
+	return dst
+}
+
+// appendPadded appends v with leading zeros.
+func appendPadded(dst []byte, v int64, width int) []byte {
+	start := len(dst)
+	dst = append(dst, "0000000000000000000"[:width]...)
+	for at := len(dst) - 1; at >= start && v > 0; at-- {
+		dst[at] = byte('0' + v%10)
+		v /= 10
+	}
+	return dst
+}
+
+// level is one level of directories: how the n keys below a node are shared out
+// among its children, which are in order of their names.
+type level struct {
+	children int
+	// name appends the name of child c, the separator included. No name may be
+	// the start of another, and they increase with c.
+	name func(dst []byte, c int) []byte
+	// share returns how many of the n keys belong to the children before c:
+	// 0 for 0, n for children, never falling in between. node is a hash of the
+	// way to the node.
+	share func(node uint64, n int64, c int) int64
+}
+
+// leaf appends what follows the directories in key i of the n that a directory
+// holds.
+type leaf func(dst []byte, node uint64, i, n int64) []byte
+
+// tree returns the keys of a tree of directories.
+func tree(n int64, seed uint64, root string, levels []level, leaf leaf) keyFunc {
+	return func(dst []byte, i int64) []byte {
+		dst = append(dst, root...)
+		node, n := seed, n
+		for _, l := range levels {
+			c := sort.Search(l.children-1, func(c int) bool { return l.share(node, n, c+1) > i })
+			start, end := l.share(node, n, c), l.share(node, n, c+1)
+			i, n = i-start, end-start
+			node = mix(node, uint64(c))
+			dst = l.name(dst, c)
+		}
+		return leaf(dst, node, i, n)
+	}
+}
+
+// evenly shares keys out about evenly: a child gets up to twice the mean. There
+// may be up to 1024 children.
+func evenly(children int) func(uint64, int64, int) int64 {
+	const unit = 1 << 10
+	return func(node uint64, n int64, c int) int64 {
+		switch c {
+		case 0:
+			return 0
+		case children:
+			return n
+		}
+		jitter := int64(mix(node, uint64(c)) % unit)
+		return n * (int64(c)*unit + jitter - unit/2) / (int64(children) * unit) // at most 2^36 * 2^20
+	}
+}
+
+// along shares keys out along a curve from f(0) = 0 to f(1) = 1 that never falls.
+func along(children int, f func(float64) float64) func(uint64, int64, int) int64 {
+	return func(_ uint64, n int64, c int) int64 {
+		if c == children {
+			return n
+		}
+		return int64(float64(n) * f(float64(c)/float64(children)))
+	}
+}
+
+// numbered names children prefix, number, suffix.
+func numbered(prefix string, width int, suffix string) func([]byte, int) []byte {
+	return func(dst []byte, c int) []byte {
+		return append(appendPadded(append(dst, prefix...), int64(c), width), suffix...)
+	}
+}
+
+// from names children by a table.
+func from(names []string) func([]byte, int) []byte {
+	return func(dst []byte, c int) []byte { return append(dst, names[c]...) }
+}
+
+// flat returns keys that are root, digits of a fraction and noise.
+func flat(n int64, seed uint64, root, alphabet string, digits, noise int) keyFunc {
+	return func(dst []byte, i int64) []byte {
+		dst = append(dst, root...)
+		dst, _ = appendDigits(dst, fraction(seed, i, n), alphabet, digits)
+		return appendNoise(dst, mix(^seed, uint64(i)), alphabet, noise)
+	}
+}
+
+// repeated returns s repeated and cut to n bytes.
+func repeated(s string, n int) string { return strings.Repeat(s, n/len(s)+1)[:n] }
