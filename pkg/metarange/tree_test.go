@@ -288,7 +288,10 @@ func TestTreeReadsRangesAsTheyAreNeeded(t *testing.T) {
 	tree := treeOf(t, files, want)
 	files.forget()
 	for range 3 {
-		for range tree.Entries(t.Context(), "k000500") {
+		for _, err := range tree.Entries(t.Context(), "k000500") {
+			if err != nil {
+				t.Fatal(err)
+			}
 			break
 		}
 		if _, err := tree.Stat(t.Context(), "k000501"); err != nil {

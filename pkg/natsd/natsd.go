@@ -213,5 +213,5 @@ func (l logger) Fatalf(format string, v ...any) {
 }
 
 func (l logger) print(level slog.Level, format string, v []any) {
-	l.log.Log(context.Background(), level, fmt.Sprintf(format, v...))
+	l.log.Log(context.Background(), level, "nats server", "notice", fmt.Sprintf(format, v...))
 }

@@ -106,7 +106,7 @@ func (b *base) announce(info Info, embedded bool) {
 	case embedded:
 		say("NATS        embedded, for this process only")
 	default:
-		say("NATS        %s", b.Settings.NATS.URL)
+		say("NATS        %s", b.Settings.NATS.ShownURL())
 	}
 	if embedded {
 		say("data        %s", b.Settings.NATS.StoreDir)

@@ -24,7 +24,7 @@ func Worker(ctx context.Context, env Env) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	work.Go(func() { b.newWorker().Run(ctx) })
-	fmt.Fprintf(env.Notices, "working on %d partitions at a time from %s\n", env.Settings.Workers, env.Settings.NATS.URL)
+	fmt.Fprintf(env.Notices, "working on %d partitions at a time from %s\n", env.Settings.Workers, env.Settings.NATS.ShownURL())
 	if env.Settings.Metrics.Listen == "" {
 		env.Started(Info{})
 		<-ctx.Done()

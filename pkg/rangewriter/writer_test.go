@@ -152,7 +152,7 @@ func TestBadEntries(t *testing.T) {
 						t.Errorf("error %q does not name %s", err, name)
 					}
 				}
-				if again := w.Flush(); again != err {
+				if again := w.Flush(); !errors.Is(again, err) {
 					t.Errorf("Flush after it returned %v, want the same error", again)
 				}
 				w.Close()
@@ -203,7 +203,7 @@ func TestFirstErrorSticks(t *testing.T) {
 			for name, again := range map[string]error{
 				"Write": w.Write(entry.Of()), "Flush": w.Flush(), "Wait": w.Wait(),
 			} {
-				if again != err {
+				if !errors.Is(again, err) {
 					t.Errorf("%s then returned %v, want the same error", name, again)
 				}
 			}
