@@ -1,5 +1,100 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 
-func demo() *cobra.Command { return &cobra.Command{Use: "demo"} }
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/rangefleet/rangefleet/pkg/ctl"
+	"github.com/rangefleet/rangefleet/pkg/demo"
+	"github.com/rangefleet/rangefleet/pkg/node"
+	"github.com/rangefleet/rangefleet/pkg/settings"
+)
+
+// enough is how many files a tree should have to be worth the name.
+const enough = 20_000
+
+func demoCommand() *cobra.Command {
+	var keep bool
+	cmd := &cobra.Command{
+		Use:   "demo [directory]...",
+		Short: "Import directory trees into a branch and look at it, in this process alone",
+		Long: `Runs a coordinator on a free port with settings of its own, imports the
+directories into a branch with rangectl's commands, and shows the commit and a
+listing. Without a directory it takes the Go distribution and Go's module cache.
+Nothing in the directories is changed.`,
+		RunE: func(cmd *cobra.Command, dirs []string) error {
+			if err := refuseSettings(cmd.InheritedFlags()); err != nil {
+				return err
+			}
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), dirs, keep)
+		},
+	}
+	cmd.Flags().BoolVar(&keep, "keep", false, "leave what was stored in its temporary directory")
+	// The settings of the coordinator have no meaning here.
+	cmd.SetUsageTemplate("Usage:\n  {{.UseLine}}\n\nFlags:\n{{.LocalNonPersistentFlags.FlagUsages}}")
+	return cmd
+}
+
+// refuseSettings refuses the coordinator's flags, of which the demo has its own.
+func refuseSettings(inherited *pflag.FlagSet) (err error) {
+	inherited.VisitAll(func(f *pflag.Flag) {
+		if f.Changed {
+			err = errors.Join(err, fmt.Errorf("the demo runs with settings of its own: --%s means nothing to it", f.Name))
+		}
+	})
+	return err
+}
+
+func runDemo(ctx context.Context, out io.Writer, dirs []string, keep bool) (err error) {
+	if dirs, err = trees(ctx, dirs); err != nil {
+		return err
+	}
+	files, bytes, err := demo.Size(ctx, dirs)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d files of %d MB in %s\n", files, bytes/1_000_000, strings.Join(dirs, " and "))
+	if files < enough {
+		fmt.Fprintf(out, "That is little to show anything by: name a directory of %d files or more.\n", enough)
+	}
+	fmt.Fprintln(out)
+	data, remove, err := demo.Data()
+	if err != nil {
+		return err
+	}
+	if !keep {
+		defer func() { err = errors.Join(err, remove()) }()
+	}
+	return demo.Demo{
+		Dirs: dirs, Data: data, Keep: keep, System: ctl.OS(),
+		Log: node.NewLogger(settings.Log{Level: slog.LevelWarn, Format: "text"}, os.Stderr),
+	}.Run(ctx)
+}
+
+// trees returns the directories to import as absolute paths.
+func trees(ctx context.Context, dirs []string) ([]string, error) {
+	if len(dirs) == 0 {
+		return demo.GoTrees(ctx)
+	}
+	absolute := make([]string, len(dirs))
+	for i, dir := range dirs {
+		path, err := filepath.Abs(dir)
+		if err == nil {
+			path, err = filepath.EvalSymlinks(path)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("directory %q: %w", dir, err)
+		}
+		absolute[i] = path
+	}
+	return absolute, nil
+}

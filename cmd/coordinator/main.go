@@ -12,6 +12,6 @@ import (
 
 func main() {
 	cmd := node.Command("coordinator", "Serve the import API, plan imports and commit them", settings.Coordinator, node.Coordinator)
-	cmd.AddCommand(demo())
+	cmd.AddCommand(demoCommand())
 	os.Exit(node.Main(cmd))
 }
