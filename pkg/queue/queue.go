@@ -156,8 +156,11 @@ func (q *Queue) options() []nats.Option {
 		// While disconnected the default keeps what is sent and reports success,
 		// or a timeout of what is stored later all the same.
 		nats.ReconnectBufSize(-1),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			q.link.lost()
+			if nc.IsClosed() {
+				return // by Close
+			}
 			q.metrics.disconnects.Inc()
 			q.log.Warn("nats connection lost", "error", err)
 		}),
