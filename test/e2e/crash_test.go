@@ -30,7 +30,7 @@ func TestKills(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	b := breaks{maxSize: 8 << 10, raggedness: 200}
 	want := metarangeOf(t, lines(t, objects, awkwardPrefix, destination), b)
-	f := newFleet(t, b, 2)
+	f := newFleet(t, b, shape{nats: 1, workers: 2})
 	f.repository("repo", awkwardBucket)
 	root := f.log("repo", "main")[0].ID
 	for i := range crashImports {
@@ -71,29 +71,33 @@ func (f *fleet) waitFor(branch, id string, objects int64) (status api.ImportStat
 	return status
 }
 
-// NATS may restart in the middle of an import, as a process of its own and
-// embedded in the coordinator: it goes on.
+// A NATS server may be killed in the middle of an import and start again: a
+// process of its own, the coordinator that it is embedded in, or one of a
+// cluster.
 func TestNATSRestarts(t *testing.T) {
 	objects := awkwardObjects(t)
 	b := breaks{maxSize: 8 << 10, raggedness: 200}
 	want := metarangeOf(t, lines(t, objects, awkwardPrefix, destination), b)
 	for _, tc := range []struct {
 		name    string
-		workers int
-		nats    func(*fleet) *process
+		shape   shape
+		victims func(*fleet) []*process // killed and started again, one after the other
 	}{
-		{"own process", 2, func(f *fleet) *process { return f.nats }},
-		{"embedded", 0, func(f *fleet) *process { return f.coordinator }},
+		{"own process", shape{nats: 1, workers: 2}, func(f *fleet) []*process { return f.nats }},
+		{"embedded", shape{}, func(f *fleet) []*process { return []*process{f.coordinator} }},
+		{"each of a cluster", shape{nats: 3, workers: 2}, func(f *fleet) []*process { return f.nats }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := newFleet(t, b, tc.workers)
+			f := newFleet(t, b, tc.shape)
 			f.repository("repo", awkwardBucket)
 			id := f.begin("repo", "main", awkwardSource, destination)
-			f.waitFor("main", id, awkwardCount/4)
-			nats := tc.nats(f)
-			nats.kill()
-			nats.start()
-			f.ready()
+			victims := tc.victims(f)
+			for i, nats := range victims {
+				f.waitFor("main", id, int64((i+1)*awkwardCount/(len(victims)+2)))
+				nats.kill()
+				nats.start()
+				f.ready()
+			}
 			if got := f.finish("repo", "main", id); got.MetarangeID != want {
 				t.Errorf("metarange %s, want %s", got.MetarangeID, want)
 			}

@@ -107,11 +107,17 @@ var smallBreaks = breaks{maxSize: 16 << 10, raggedness: 300}
 type fleet struct {
 	t           *testing.T
 	env         []string
-	nats        *process // nil: embedded
+	nats        []*process // none: embedded
 	coordinator *process
 	workers     []*process
 	api         string
 	*client.Client
+}
+
+// shape is the processes of a fleet.
+type shape struct {
+	nats    int // NATS servers; none: embedded in the coordinator
+	workers int // worker processes; none: in the coordinator
 }
 
 const (
@@ -119,9 +125,8 @@ const (
 	secretKey = "a secret of the tests"
 )
 
-// newFleet starts a coordinator with `workers` worker processes on a NATS
-// server of their own, or with everything in one process if workers is 0.
-func newFleet(t *testing.T, b breaks, workers int, settings ...string) *fleet {
+// newFleet starts a fleet.
+func newFleet(t *testing.T, b breaks, s shape, settings ...string) *fleet {
 	t.Helper()
 	dir := t.TempDir()
 	f := &fleet{t: t, api: freeAddress(t)}
@@ -133,7 +138,6 @@ func newFleet(t *testing.T, b breaks, workers int, settings ...string) *fleet {
 		"RANGEFLEET_LOCAL_ALLOWED=" + dir,
 		"RANGEFLEET_NATS_ACK_WAIT=3s",
 		"RANGEFLEET_NATS_LEASE_TTL=2s",
-		"RANGEFLEET_LOG_LEVEL=info",
 	}, settings...)
 	own := []string{
 		"RANGEFLEET_LISTEN=" + f.api,
@@ -141,18 +145,23 @@ func newFleet(t *testing.T, b breaks, workers int, settings ...string) *fleet {
 		"RANGEFLEET_AUTH_SECRET_ACCESS_KEY=" + secretKey,
 		fmt.Sprintf("RANGEFLEET_RANGES_MAX_SIZE_BYTES=%d", b.maxSize),
 		fmt.Sprintf("RANGEFLEET_RANGES_RAGGEDNESS=%d", b.raggedness),
+		fmt.Sprintf("RANGEFLEET_NATS_REPLICAS=%d", max(1, s.nats)),
 	}
-	if workers == 0 {
-		own = append(own, "RANGEFLEET_NATS_STORE_DIR="+filepath.Join(dir, "nats"), "RANGEFLEET_WORKERS=4")
-	} else {
-		host, port, _ := net.SplitHostPort(freeAddress(t))
-		f.nats = start(t, "nats-server", nil, "-js", "-sd", filepath.Join(dir, "nats"), "-a", host, "-p", port)
-		f.env = append(f.env, "RANGEFLEET_NATS_URL=nats://"+net.JoinHostPort(host, port))
+	if s.workers > 0 {
 		own = append(own, "RANGEFLEET_WORKERS=0")
 	}
+	url := ""
+	if s.nats > 0 {
+		url = f.startNATS(dir, s.nats)
+		own = append(own, "RANGEFLEET_NATS_URL="+url)
+	} else {
+		listen := freeAddress(t)
+		url = "nats://" + listen
+		own = append(own, "RANGEFLEET_NATS_STORE_DIR="+filepath.Join(dir, "nats"), "RANGEFLEET_NATS_LISTEN="+listen)
+	}
 	f.coordinator = start(t, "coordinator", append(own, f.env...))
-	for range workers {
-		f.workers = append(f.workers, start(t, "worker", append([]string{"RANGEFLEET_WORKERS=2"}, f.env...)))
+	for range s.workers {
+		f.workers = append(f.workers, start(t, "worker", append([]string{"RANGEFLEET_WORKERS=2", "RANGEFLEET_NATS_URL=" + url}, f.env...)))
 	}
 	var err error
 	f.Client, err = client.New(client.Config{Endpoint: "http://" + f.api, AccessKeyID: accessKey, SecretAccessKey: secretKey, Attempts: 12})
@@ -161,6 +170,26 @@ func newFleet(t *testing.T, b breaks, workers int, settings ...string) *fleet {
 	}
 	f.ready()
 	return f
+}
+
+// startNATS starts NATS servers, as a cluster if there are several, and returns
+// their URLs.
+func (f *fleet) startNATS(dir string, n int) (urls string) {
+	f.t.Helper()
+	clients, routes := make([]string, n), make([]string, n)
+	for i := range n {
+		clients[i], routes[i] = "nats://"+freeAddress(f.t), "nats://"+freeAddress(f.t)
+	}
+	for i := range n {
+		args := []string{"-js", "-sd", filepath.Join(dir, fmt.Sprintf("nats-%d", i)), "-n", fmt.Sprintf("n%d", i)}
+		host, port, _ := strings.Cut(strings.TrimPrefix(clients[i], "nats://"), ":")
+		args = append(args, "-a", host, "-p", port)
+		if n > 1 {
+			args = append(args, "-cluster_name", "test", "-cluster", routes[i], "-routes", strings.Join(routes, ","))
+		}
+		f.nats = append(f.nats, start(f.t, "nats-server", nil, args...))
+	}
+	return strings.Join(clients, ",")
 }
 
 // ready waits until the coordinator serves requests.
@@ -180,7 +209,7 @@ func (f *fleet) ready() {
 }
 
 // patience bounds every wait for something that must happen.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // eventually asks until the answer is true.
 func eventually(t *testing.T, what string, ask func(context.Context) (bool, error)) {

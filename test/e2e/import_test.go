@@ -17,14 +17,24 @@ const (
 	destination   = "imported/"
 )
 
-// Any number of workers, in this process or in their own, gives the one
-// metarange that lakeFS's packages make of the same objects.
+// Any fleet gives the one metarange that lakeFS's packages make of the same
+// objects.
 func TestAnyFleetGivesOneMetarange(t *testing.T) {
 	objects := awkwardObjects(t)
 	want := metarangeOf(t, lines(t, objects, awkwardPrefix, destination), smallBreaks)
-	for _, workers := range []int{0, 1, 2, 5} {
-		t.Run(fmt.Sprintf("%d worker processes", workers), func(t *testing.T) {
-			f := newFleet(t, smallBreaks, workers)
+	for _, tc := range []struct {
+		name  string
+		shape shape
+	}{
+		{"one process", shape{}},
+		{"1 worker process", shape{nats: 1, workers: 1}},
+		{"2 worker processes", shape{nats: 1, workers: 2}},
+		{"5 worker processes", shape{nats: 1, workers: 5}},
+		{"2 worker processes on the embedded NATS server", shape{workers: 2}},
+		{"2 worker processes on a NATS cluster", shape{nats: 3, workers: 2}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := newFleet(t, smallBreaks, tc.shape)
 			f.repository("repo", awkwardBucket)
 			id := f.begin("repo", "main", awkwardSource, destination)
 			status := f.finish("repo", "main", id)
@@ -68,7 +78,7 @@ func (f *fleet) compareListing(objects []object) {
 
 func TestCancelLeavesTheBranchAsItWas(t *testing.T) {
 	awkwardObjects(t)
-	f := newFleet(t, breaks{maxSize: 2 << 10, raggedness: 50}, 1)
+	f := newFleet(t, breaks{maxSize: 2 << 10, raggedness: 50}, shape{nats: 1, workers: 1})
 	f.repository("repo", awkwardBucket)
 	before, err := f.Branch(t.Context(), "repo", "main")
 	if err != nil {
@@ -130,7 +140,7 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 		{"wrong credentials", awkwardSource, "InvalidAccessKeyId", []string{"RANGEFLEET_S3_ACCESS_KEY_ID=nobody"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := newFleet(t, smallBreaks, 0, tc.settings...)
+			f := newFleet(t, smallBreaks, shape{}, tc.settings...)
 			f.repository("repo", awkwardBucket)
 			id := f.begin("repo", "main", tc.source, destination)
 			eventually(t, "import failed", func(context.Context) (bool, error) {
@@ -155,7 +165,7 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 
 func TestBadRequests(t *testing.T) {
 	awkwardObjects(t)
-	f := newFleet(t, smallBreaks, 0)
+	f := newFleet(t, smallBreaks, shape{})
 	f.repository("repo", awkwardBucket)
 	repo, err := f.Repository(t.Context(), "repo")
 	if err != nil {

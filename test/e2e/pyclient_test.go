@@ -11,7 +11,7 @@ import (
 // five import operations against a coordinator.
 func TestPublishedPythonClient(t *testing.T) {
 	awkwardObjects(t)
-	f := newFleet(t, smallBreaks, 1)
+	f := newFleet(t, smallBreaks, shape{nats: 1, workers: 1})
 	cmd := exec.CommandContext(t.Context(), "../pyclient/run.sh",
 		"http://"+f.api, accessKey, secretKey, awkwardSource, "s3://"+awkwardBucket+"/ns-python-"+time.Now().Format("150405.000000000"))
 	cmd.Env = append(os.Environ(), "CI=true")
