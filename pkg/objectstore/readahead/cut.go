@@ -1,0 +1,148 @@
+package readahead
+
+import (
+	"math"
+	"slices"
+)
+
+// cut cuts the segment where that gains most, so that more LISTs can be in
+// flight, and reports whether it did.
+func (p *plan[P]) cut(limit int) bool {
+	if p.useful == 0 {
+		return false
+	}
+	n := min(limit-p.inFlight, int(p.allowance()))
+	if n < 1 {
+		return false
+	}
+	window := p.window()
+	if window-float64(p.held)/p.pageSize-float64(p.inFlight) < 1 {
+		return false
+	}
+	best, value := -1, 0.0
+	ahead := 0.0
+	for i, s := range p.segments {
+		if v := min(s.rest, window-ahead); !s.done && s.listed > 0 && v > value && s.rest >= p.least() {
+			best, value = i, v
+		}
+		ahead += float64(len(s.pages)) + s.rest
+		if ahead > window {
+			break
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	return p.cutSegment(best, n, limit)
+}
+
+// least is the shortest rest that is worth a cut, in pages.
+func (p *plan[P]) least() float64 { return 3 }
+
+// allowance is how many more cuts may be made: each will cost half a LIST on
+// average, more if nothing lies behind it, and together they must stay a small
+// share of what was listed.
+func (p *plan[P]) allowance() float64 {
+	wasted := float64(p.calls) - p.useful
+	open := 0
+	for _, s := range p.segments {
+		if !s.done {
+			open++
+		}
+	}
+	return 2*(min(4*p.useful, 60+0.035*p.useful)-wasted) - float64(open)
+}
+
+// cutSegment cuts segment i into up to n+1.
+func (p *plan[P]) cutSegment(i, n, limit int) bool {
+	s := p.segments[i]
+	if s.first == "" || s.first >= s.pos {
+		return false
+	}
+	p.model(s, true)
+	cuts := p.cuts(s, n, limit)
+	if len(cuts) == 0 {
+		p.model(s, false)
+		cuts = p.cuts(s, n, limit)
+	}
+	if len(cuts) == 0 {
+		s.rest = min(s.rest, p.least()-1) // until its next page
+		return false
+	}
+	p.insert(i, cuts)
+	return true
+}
+
+type cutAt struct {
+	key   string
+	pages float64 // after pos
+}
+
+func (p *plan[P]) cuts(s *segment[P], n, limit int) []cutAt {
+	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
+	var cuts []cutAt
+	for _, pages := range p.places(s, n, limit) {
+		key, ok := p.alphabet.add(s.pos, width+math.Log(pages))
+		if ok && key > s.pos && (s.hi == "" || key < s.hi) {
+			cuts = append(cuts, cutAt{key, pages})
+		}
+	}
+	slices.SortFunc(cuts, func(a, b cutAt) int {
+		if a.key < b.key {
+			return -1
+		} else if a.key > b.key {
+			return 1
+		}
+		return 0
+	})
+	return slices.CompactFunc(cuts, func(a, b cutAt) bool { return a.key == b.key })
+}
+
+// places returns after how many pages to cut.
+func (p *plan[P]) places(s *segment[P], n, limit int) []float64 {
+	length := max(4, 1.2*p.window()/float64(limit))
+	var at []float64
+	switch {
+	case s.rest <= 2*length || s.listed >= 3 && s.rest <= 8*length:
+		n = min(n, max(1, int(s.rest/length)), int(s.rest/2)-1)
+		n = max(n, 1)
+		for j := 1; j <= n; j++ {
+			at = append(at, s.rest*float64(j)/float64(n+1))
+		}
+	default:
+		// evenly; geometrically from the low and the high end.
+		even, low := (n+2)/3, (n+1)/3
+		hi := n - even - low
+		for j := 1; j <= even; j++ {
+			at = append(at, min(s.rest*float64(j)/float64(even+1), s.rest))
+		}
+		q := math.Pow(s.rest/length, 1/float64(low+1))
+		x := length
+		for range low {
+			at = append(at, x)
+			x *= q
+		}
+		x = s.rest / float64(even+1)
+		for range hi {
+			x /= 8
+			at = append(at, s.rest-x)
+		}
+	}
+	return at
+}
+
+// insert cuts segment i at the cuts.
+func (p *plan[P]) insert(i int, cuts []cutAt) {
+	s := p.segments[i]
+	hi, rest := s.hi, s.rest
+	s.hi, s.rest, s.listed = cuts[0].key, cuts[0].pages, max(1, 0)
+	made := make([]*segment[P], len(cuts))
+	for j, c := range cuts {
+		end, upto := rest, hi
+		if j+1 < len(cuts) {
+			end, upto = cuts[j+1].pages, cuts[j+1].key
+		}
+		made[j] = &segment[P]{pos: c.key, hi: upto, rest: max(0, end-c.pages)}
+	}
+	p.segments = slices.Insert(p.segments, i+1, made...)
+}
