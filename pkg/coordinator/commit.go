@@ -19,58 +19,72 @@ import (
 
 // Metadata that lakeFS keeps of an import.
 const (
-	mergeStrategy   = ".lakefs.merge.strategy" // of the commit
-	sourceWins      = "source-wins"
-	lastImport      = ".lakefs.last.import.timestamp" // of the repository: the commit's creation date
-	maxLandAttempts = 100                             // heads that move away under one import
+	mergeStrategy = ".lakefs.merge.strategy" // of the commit
+	sourceWins    = "source-wins"
+	lastImport    = ".lakefs.last.import.timestamp" // of the repository: the commit's creation date
 )
 
-// land brings the covered import onto its branch: build the tree on the head,
-// record the attempt, move the branch if the head is still the same. The
-// attempt is recorded before the branch moves, so that whoever comes after a
+// maxRounds bounds how long one step tries to land an import; a head that moves
+// away under it costs two rounds.
+const maxRounds = 200
+
+// land brings the covered import onto its branch, one step a round: record an
+// attempt, move the branch if its head is still the attempt's parent. As long as
+// it is, that attempt may land by whoever recorded it, so nobody makes another;
+// once it is not and the attempt is not on the branch, it never will be.
+//
+// The attempt is recorded before the branch moves, so that whoever comes after a
 // crash can tell whether it had landed.
 func (d *driver) land(ctx context.Context, record imports.Record) error {
-	fold, _ := d.progress.fold()
-	for range maxLandAttempts {
-		landed, err := d.landed(ctx, record)
+	repository := record.Request.Repository
+	for range maxRounds {
+		head, err := d.cfg.Catalog.Branch(ctx, repository, record.Request.Branch)
+		if err != nil {
+			return err
+		}
+		landed, err := d.landed(ctx, record, head)
 		if err != nil {
 			return err
 		}
 		if landed {
 			return d.complete(ctx, record)
 		}
-		if !fold.Complete() {
-			return nil // a new driver has not followed all covers yet
+		if record.Attempt == nil || record.Attempt.Parent != head.CommitID {
+			fold, _ := d.progress.fold()
+			if !fold.Complete() {
+				return nil // a new driver has not followed all covers yet
+			}
+			if record, err = d.attempt(ctx, record, head, fold); err != nil {
+				return err // canceled meanwhile, perhaps: the next step sees it
+			}
+			continue
 		}
-		head, err := d.cfg.Catalog.Branch(ctx, record.Request.Repository, record.Request.Branch)
-		if err != nil {
-			return err
-		}
-		commit, err := d.commit(ctx, record, head, fold.Ranges)
-		if err != nil {
-			return err
-		}
-		record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-			return r.Commit(d.cfg.Now(), imports.Attempt{
-				CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Created: commit.Created,
-				Objects: fold.Objects, Ranges: len(fold.Ranges),
-			})
-		})
-		if err != nil {
-			return err // canceled meanwhile, perhaps: the next step sees it
-		}
-		err = d.cfg.Catalog.MoveBranch(ctx, record.Request.Repository, head, commit.ID)
-		switch {
+		switch err = d.cfg.Catalog.MoveBranch(ctx, repository, head, record.Attempt.CommitID); {
 		case fault.Is(err, fault.Conflict):
 			d.metrics.attempts.WithLabelValues("moved").Inc()
-			continue
 		case err != nil:
 			return err
+		default:
+			d.metrics.attempts.WithLabelValues("landed").Inc()
 		}
-		d.metrics.attempts.WithLabelValues("landed").Inc()
-		return d.complete(ctx, record)
 	}
-	return fmt.Errorf("commit to branch %q: its head moved %d times", record.Request.Branch, maxLandAttempts)
+	return fmt.Errorf("commit to branch %q: its head moved %d times", record.Request.Branch, maxRounds/2)
+}
+
+// attempt makes the commit that replaces head and records it in place of the
+// record's attempt, which is dead. It returns the record with the attempt that
+// counts: another coordinator may have been faster.
+func (d *driver) attempt(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (imports.Record, error) {
+	commit, err := d.commit(ctx, record, head, fold.Ranges)
+	if err != nil {
+		return record, err
+	}
+	return d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
+		return r.Commit(d.cfg.Now().UTC(), record.Attempt, imports.Attempt{
+			CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Created: commit.Created,
+			Objects: fold.Objects, Ranges: len(fold.Ranges),
+		})
+	})
 }
 
 // commit makes the commit that replaces head: head's tree minus the import's
@@ -125,16 +139,12 @@ func (d *driver) removed(ctx context.Context, job imports.Job) (metarange.Remove
 
 // landed reports whether the recorded attempt is on the branch: as its head, or
 // as an ancestor of what others committed since.
-func (d *driver) landed(ctx context.Context, record imports.Record) (bool, error) {
+func (d *driver) landed(ctx context.Context, record imports.Record, head catalog.Branch) (bool, error) {
 	if record.Attempt == nil {
 		return false, nil
 	}
 	repository, id := record.Request.Repository, record.Attempt.CommitID
 	attempt, err := d.cfg.Catalog.Commit(ctx, repository, id)
-	if err != nil {
-		return false, err
-	}
-	head, err := d.cfg.Catalog.Branch(ctx, repository, record.Request.Branch)
 	if err != nil {
 		return false, err
 	}
@@ -161,7 +171,7 @@ func (d *driver) complete(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	_, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Complete(d.cfg.Now())
+		return r.Complete(d.cfg.Now().UTC())
 	})
 	return err
 }

@@ -38,6 +38,9 @@ func (s *Service) drive(ctx context.Context, id string) error {
 	s.metrics.driving.Inc()
 	defer s.metrics.driving.Dec()
 	d := &driver{Service: s, id: id, progress: s.follow(id), listings: make(map[string]int)}
+	if d.progress == nil {
+		return nil
+	}
 	for ctx.Err() == nil {
 		ended, err := d.step(ctx)
 		if ended {
@@ -103,19 +106,36 @@ func hopeless(err error) bool {
 // end clears up after an import.
 func (d *driver) end(ctx context.Context, record imports.Record) error {
 	d.metrics.ended(record, d.cfg.Now())
-	d.cfg.Log.Info("import ended", "import_id", d.id, "state", record.State, "objects", record.Objects, "err", record.Error,
+	log := d.cfg.Log.With("import_id", d.id)
+	if record.Error != "" {
+		log = log.With("err", record.Error)
+	}
+	log.Info("import ended", "state", record.State, "objects", record.Objects,
 		"duration_seconds", record.Updated.Sub(record.Created).Seconds())
-	return errors.Join(d.cfg.Queue.Discard(ctx, d.id), d.retire(ctx, record))
+	return errors.Join(d.cfg.Queue.Discard(ctx, d.id), d.count(ctx, record), d.retire(ctx, record))
 }
 
+// count makes what the record tells of an import that was ended by somebody
+// else, a worker or another coordinator, no less than its status told before.
+func (d *driver) count(ctx context.Context, record imports.Record) error {
+	objects, _ := d.progress.covered()
+	if objects <= record.Objects || record.State == imports.Completed {
+		return nil
+	}
+	_, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) { return r.Count(objects) })
+	return err
+}
+
+// fail ends the import because of the cause, unless it is committing: then the
+// attempt may have landed, which only another try can tell.
 func (d *driver) fail(ctx context.Context, cause error) error {
 	objects, _ := d.progress.covered()
 	_, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		if r.State == imports.Committing {
-			return r, cause // the attempt may have landed: only another try can tell
-		}
-		return r.Fail(d.cfg.Now(), cause.Error(), objects)
+		return r.Fail(d.cfg.Now().UTC(), cause.Error(), objects)
 	})
+	if fault.Is(err, fault.Conflict) {
+		return cause
+	}
 	return err
 }
 
@@ -128,7 +148,7 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 		return fmt.Errorf("list the first page: %w", err)
 	}
 	record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(d.cfg.Now(), partition.Plan(d.id, cuts))
+		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, cuts))
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile

@@ -3,12 +3,12 @@
 // a compare-and-swap in the state bucket makes each of them happen once.
 //
 //	running ──▶ committing ──▶ completed
-//	   │ │           │
-//	   │ └───────────┴──────▶ failed
-//	   └────────────────────▶ canceled
+//	   │ │
+//	   │ └────▶ failed
+//	   └──────▶ canceled
 //
-// An import that is committing can no longer be canceled, and one that was
-// canceled can no longer commit.
+// An import that is committing can neither be canceled nor fail, since its
+// commit may be on the branch already; one that ended otherwise never commits.
 package imports
 
 import (

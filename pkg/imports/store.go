@@ -51,6 +51,9 @@ func (s *Store) Get(ctx context.Context, id string) (Record, error) {
 }
 
 func (s *Store) get(ctx context.Context, id string) (Record, uint64, error) {
+	if queue.CheckKey(recordKey(id)) != nil { // IDs come from requests too
+		return Record{}, 0, fault.Missing(fmt.Sprintf("import %q", id))
+	}
 	value, rev, err := s.kv.Get(ctx, recordKey(id))
 	if errors.Is(err, queue.ErrNotFound) {
 		return Record{}, 0, fault.Missing("import " + id)

@@ -24,14 +24,25 @@ func (r Record) Plan(now time.Time, parts []partition.Partition) (Record, error)
 }
 
 // Commit records the attempt that is about to move the branch. From here on the
-// import cannot be canceled. A later attempt replaces one whose parent is no
-// longer the head of the branch.
-func (r Record) Commit(now time.Time, a Attempt) (Record, error) {
+// import cannot be canceled. It replaces only dead, an attempt that the caller
+// has seen to have missed the branch for good, or nil: another one, which
+// somebody else recorded meanwhile, stays, for it may land at any moment.
+func (r Record) Commit(now time.Time, dead *Attempt, a Attempt) (Record, error) {
 	if r.State != Running && r.State != Committing {
 		return r, r.refuse("commit")
 	}
-	r.State, r.Attempt, r.Updated = Committing, &a, now
+	if r.Attempt.id() == dead.id() {
+		r.State, r.Attempt, r.Updated = Committing, &a, now
+	}
 	return r, nil
+}
+
+// id is that of the attempt's commit, "" of none.
+func (a *Attempt) id() string {
+	if a == nil {
+		return ""
+	}
+	return a.CommitID
 }
 
 // Complete records that the attempt is on the branch. It repeats harmlessly.
@@ -46,14 +57,14 @@ func (r Record) Complete(now time.Time) (Record, error) {
 	return r, nil
 }
 
-// Fail records the error that ended the import. An import that has ended stays
-// as it ended.
+// Fail records the error that ended a running import. An import that has ended
+// stays as it ended. It is a Conflict once the import is committing: the commit
+// may be on the branch by now.
 func (r Record) Fail(now time.Time, text string, objects int64) (Record, error) {
-	if r.State.Ended() {
-		return r, nil
+	if r.State == Committing {
+		return r, r.refuse("fail")
 	}
-	r.State, r.Error, r.Objects, r.Updated = Failed, text, objects, now
-	return r, nil
+	return r.end(now, Failed, text, objects), nil
 }
 
 // CanceledText is the error of an import that was canceled.
@@ -62,13 +73,27 @@ const CanceledText = "Canceled"
 // Cancel ends a running import. It repeats harmlessly, and is a Conflict once
 // the import is committing.
 func (r Record) Cancel(now time.Time, objects int64) (Record, error) {
-	switch r.State {
-	case Committing, Completed:
+	if r.State == Committing || r.State == Completed {
 		return r, r.refuse("cancel")
-	case Canceled, Failed:
-		return r, nil
 	}
-	r.State, r.Error, r.Objects, r.Updated = Canceled, CanceledText, objects, now
+	return r.end(now, Canceled, CanceledText, objects), nil
+}
+
+// end ends a running import without a commit.
+func (r Record) end(now time.Time, s State, text string, objects int64) Record {
+	if r.State.Ended() {
+		return r
+	}
+	r.State, r.Error, r.Objects, r.Updated = s, text, objects, now
+	return r
+}
+
+// Count raises the number of keys covered of an import that has ended: who
+// ended it may have known of fewer.
+func (r Record) Count(objects int64) (Record, error) {
+	if r.State == Failed || r.State == Canceled {
+		r.Objects = max(r.Objects, objects)
+	}
 	return r, nil
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -45,6 +46,7 @@ const (
 	maxDeliveries = 20                     // after so many the import fails with the last error
 	maxBackoff    = 30 * time.Second       // between two deliveries of a partition that met a fault
 	goodbye       = 5 * time.Second        // for the last calls of a worker that is stopping
+	pullAgain     = time.Second            // after an error of the queue, which tries again by itself what can pass
 	watchEvery    = 500 * time.Millisecond // looks at the import's state, beside what the watch tells
 	hungerEvery   = time.Second            // asks whether others wait for work
 )
@@ -76,12 +78,23 @@ func (w *Worker) slot(ctx context.Context) {
 		if err != nil {
 			if ctx.Err() == nil {
 				w.cfg.Log.Warn("pull a partition", "err", err)
+				wait(ctx, pullAgain)
 			}
 			continue
 		}
 		w.metrics.running.Inc()
 		w.settle(ctx, task, w.work(ctx, task))
 		w.metrics.running.Dec()
+	}
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
@@ -130,10 +143,14 @@ func (w *Worker) settle(ctx context.Context, task *queue.Task, outcome error) {
 	}
 }
 
-// fail ends the import with the error of a partition.
+// fail ends the import with the error of a partition. One that is committing
+// does not need the partition any more.
 func (w *Worker) fail(ctx context.Context, id string, cause error) error {
 	_, err := w.cfg.Imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
 		return r.Fail(time.Now().UTC(), cause.Error(), r.Objects)
 	})
+	if fault.Is(err, fault.Conflict) {
+		return nil
+	}
 	return err
 }

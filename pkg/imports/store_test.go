@@ -1,0 +1,324 @@
+package imports_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// buckets are the state buckets that every test of the store runs on.
+func buckets(t *testing.T, test func(*testing.T, queue.KV)) {
+	t.Run("memory", func(t *testing.T) { test(t, new(queue.MemoryKV)) })
+	t.Run("nats", func(t *testing.T) { test(t, queuetest.Start(t).KV(queue.BucketImports)) })
+}
+
+func get(t *testing.T, s *imports.Store, id string) imports.Record {
+	t.Helper()
+	r, err := s.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func claim(t *testing.T, s *imports.Store, id string) string {
+	t.Helper()
+	got, err := s.Claim(t.Context(), newRecord(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func ids(t *testing.T, s *imports.Store) []string {
+	t.Helper()
+	got, err := s.IDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func end(t *testing.T, s *imports.Store, id string) imports.Record {
+	t.Helper()
+	r, err := s.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Fail(later, "broken", 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestApplyLosesNoTransition(t *testing.T) {
+	buckets(t, func(t *testing.T, kv queue.KV) {
+		s := imports.NewStore(kv)
+		if err := s.Create(t.Context(), newRecord("id")); err != nil {
+			t.Fatal(err)
+		}
+		const contenders = 12
+		var wg sync.WaitGroup
+		errs := make([]error, contenders)
+		for i := range contenders {
+			wg.Go(func() {
+				_, errs[i] = s.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) {
+					r.Objects++
+					return r, nil
+				})
+			})
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		if r := get(t, s, "id"); r.Objects != contenders {
+			t.Errorf("%d of %d transitions are in the record", r.Objects, contenders)
+		}
+	})
+}
+
+// hooks is a bucket that calls hooks before it answers.
+type hooks struct {
+	queue.KV
+	create func(key string) error
+	update func(key string) error
+	writes int
+}
+
+func (h *hooks) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	if h.create != nil {
+		if err := h.create(key); err != nil {
+			return 0, err
+		}
+	}
+	return h.KV.Create(ctx, key, value)
+}
+
+func (h *hooks) Update(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
+	h.writes++
+	if h.update != nil {
+		if err := h.update(key); err != nil {
+			return 0, err
+		}
+	}
+	return h.KV.Update(ctx, key, value, rev)
+}
+
+func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
+	kv := &hooks{KV: new(queue.MemoryKV)}
+	s, rival := imports.NewStore(kv), imports.NewStore(kv.KV)
+	if err := s.Create(t.Context(), newRecord("id")); err != nil {
+		t.Fatal(err)
+	}
+	kv.update = func(string) error { // a cancel slips in between the read and the write
+		kv.update = nil
+		_, err := rival.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 3) })
+		return err
+	}
+	r, err := s.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("a")) })
+	if !fault.Is(err, fault.Conflict) || r.State != imports.Canceled || get(t, s, "id").State != imports.Canceled {
+		t.Errorf("commit after a cancel: %+v, %v", r, err)
+	}
+}
+
+func TestApply(t *testing.T) {
+	kv := &hooks{KV: new(queue.MemoryKV)}
+	s := imports.NewStore(kv)
+	same := func(r imports.Record) (imports.Record, error) { return r, nil }
+	if _, err := s.Apply(t.Context(), "id", same); !fault.Is(err, fault.NotFound) {
+		t.Errorf("Apply to nothing: %v", err)
+	}
+	if err := s.Create(t.Context(), newRecord("id")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(t.Context(), "id", same); err != nil || kv.writes != 0 {
+		t.Errorf("a transition that changes nothing made %d writes, %v", kv.writes, err)
+	}
+	kv.update = func(string) error { return queue.ErrConflict }
+	plan := func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts) }
+	if _, err := s.Apply(t.Context(), "id", plan); err == nil || !strings.Contains(err.Error(), "lost 50 rounds") {
+		t.Errorf("endless conflicts: %v after %d writes", err, kv.writes)
+	}
+	kv.update = func(string) error { return errors.New("disk full") }
+	if _, err := s.Apply(t.Context(), "id", plan); err == nil || !strings.Contains(err.Error(), "store import id: disk full") {
+		t.Errorf("error of the bucket: %v", err)
+	}
+	if r := get(t, s, "id"); r.Partitions != nil {
+		t.Error("a write that was refused is in the record")
+	}
+}
+
+func TestCreateKeepsWhatIsThere(t *testing.T) {
+	s := imports.NewStore(new(queue.MemoryKV))
+	if err := s.Create(t.Context(), newRecord("id")); err != nil {
+		t.Fatal(err)
+	}
+	end(t, s, "id")
+	if err := s.Create(t.Context(), newRecord("id")); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, s, "id"); got.State != imports.Failed {
+		t.Errorf("Create made a %s record out of a failed one", got.State)
+	}
+}
+
+func TestClaimTheSameRequestAtOnce(t *testing.T) {
+	buckets(t, func(t *testing.T, kv queue.KV) {
+		s := imports.NewStore(kv)
+		for round := range 3 { // the first finds no key, the others that of an import that has ended
+			const callers = 12
+			var wg sync.WaitGroup
+			got, errs := make([]string, callers), make([]error, callers)
+			for i := range callers {
+				wg.Go(func() {
+					got[i], errs[i] = s.Claim(t.Context(), newRecord(fmt.Sprintf("id-%d-%d", round, i)))
+				})
+			}
+			wg.Wait()
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+			if one := slices.Compact(got); len(one) != 1 || len(ids(t, s)) != round+1 {
+				t.Fatalf("round %d: one request became %q, and %q are stored", round, got, ids(t, s))
+			}
+			if r := end(t, s, got[0]); r.Job.ImportID != got[0] {
+				t.Fatalf("the record of %s is that of %s", got[0], r.Job.ImportID)
+			}
+		}
+	})
+}
+
+func TestClaimAfterACrashBetweenKeyAndRecord(t *testing.T) {
+	buckets(t, func(t *testing.T, kv queue.KV) {
+		dead := &hooks{KV: kv, create: func(key string) error {
+			if strings.HasPrefix(key, "i.") {
+				return errors.New("killed")
+			}
+			return nil
+		}}
+		if id, err := imports.NewStore(dead).Claim(t.Context(), newRecord("first")); err == nil {
+			t.Fatalf("Claim by a process that dies = %s", id)
+		}
+		s := imports.NewStore(kv)
+		if id := claim(t, s, "second"); id != "first" {
+			t.Errorf("the same request became %s: the first process may be about to store its own", id)
+		}
+		r := get(t, s, "first")
+		if r.Job.ImportID != "first" || r.State != imports.Running {
+			t.Errorf("adopted record %+v", r)
+		}
+		// The first process was only slow.
+		if err := s.Create(t.Context(), newRecord("first")); err != nil {
+			t.Error(err)
+		}
+		if got := ids(t, s); !slices.Equal(got, []string{"first"}) {
+			t.Errorf("records %q, want one", got)
+		}
+	})
+}
+
+func TestClaim(t *testing.T) {
+	s := imports.NewStore(new(queue.MemoryKV))
+	if id := claim(t, s, "a"); id != "a" {
+		t.Fatalf("first Claim = %s", id)
+	}
+	if id := claim(t, s, "b"); id != "a" {
+		t.Errorf("the same request became %s while it runs", id)
+	}
+	for name, change := range map[string]func(*imports.Record){
+		"repository":  func(r *imports.Record) { r.Request.Repository = "x" },
+		"branch":      func(r *imports.Record) { r.Request.Branch = "x" },
+		"committer":   func(r *imports.Record) { r.Request.Committer = "x" },
+		"message":     func(r *imports.Record) { r.Request.Message = "x" },
+		"metadata":    func(r *imports.Record) { r.Request.Metadata = map[string]string{"x": "y"} },
+		"path":        func(r *imports.Record) { r.Job.Paths = []imports.Path{{URI: "s3://x"}} },
+		"destination": func(r *imports.Record) { r.Job.Paths = []imports.Path{{URI: "s3://x", Destination: "x"}} },
+		"order": func(r *imports.Record) {
+			r.Job.Paths = []imports.Path{{URI: "s3://x", Destination: "x"}, r.Job.Paths[0]}
+		},
+	} {
+		r := newRecord("other-" + name)
+		change(&r)
+		if id, err := s.Claim(t.Context(), r); err != nil || id != r.Job.ImportID {
+			t.Errorf("another %s: Claim = %s, %v, want an import of its own", name, id, err)
+		}
+	}
+	if _, err := s.Apply(t.Context(), "a", func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("a")) }); err != nil {
+		t.Fatal(err)
+	}
+	if id := claim(t, s, "c"); id != "a" {
+		t.Errorf("the same request became %s while it commits", id)
+	}
+	if _, err := s.Apply(t.Context(), "a", func(r imports.Record) (imports.Record, error) { return r.Complete(later) }); err != nil {
+		t.Fatal(err)
+	}
+	if id := claim(t, s, "d"); id != "d" || get(t, s, "d").State != imports.Running {
+		t.Errorf("the same request after its import ended is %s, want d", id)
+	}
+}
+
+func TestDelete(t *testing.T) {
+	buckets(t, func(t *testing.T, kv queue.KV) {
+		s := imports.NewStore(kv)
+		claim(t, s, "old")
+		old := end(t, s, "old")
+		claim(t, s, "new") // takes over the key of the request
+		for range 2 {      // deleting again is harmless
+			if err := s.Delete(t.Context(), old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Get(t.Context(), "old"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("Get of what was deleted: %v", err)
+		}
+		if id := claim(t, s, "x"); id != "new" {
+			t.Errorf("deleting an old import let the running one's request start %s", id)
+		}
+		// As read back from the bucket, the record still finds its request's key.
+		if err := s.Delete(t.Context(), get(t, s, "new")); err != nil {
+			t.Fatal(err)
+		}
+		if keys, err := kv.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+			t.Errorf("the bucket holds %q, %v", keys, err)
+		}
+	})
+}
+
+func TestGetTellsWhatIsWrong(t *testing.T) {
+	kv := new(queue.MemoryKV)
+	s := imports.NewStore(kv)
+	if _, err := s.Get(t.Context(), "id"); !fault.Is(err, fault.NotFound) || err.Error() != "import id not found" {
+		t.Errorf("Get of nothing: %v", err)
+	}
+	for _, id := range []string{"", ".", "a..b", "no such", "*", ">", "é", "\x00"} {
+		if _, err := s.Get(t.Context(), id); !fault.Is(err, fault.NotFound) {
+			t.Errorf("Get(%q): %v, want NotFound: no import has that ID", id, err)
+		}
+	}
+	if _, err := kv.Put(t.Context(), "i.id", []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "id"); err == nil || !strings.Contains(err.Error(), "decode import id") {
+		t.Errorf("Get of garbage: %v", err)
+	}
+}
+
+func TestWatchTicks(t *testing.T) {
+	buckets(t, func(t *testing.T, kv queue.KV) {
+		s := imports.NewStore(kv)
+		claim(t, s, "id")
+		ticks, err := s.Watch(t.Context(), "id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(t, s, "id")
+		<-ticks // the test's deadline bounds it
+	})
+}

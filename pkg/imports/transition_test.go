@@ -1,0 +1,204 @@
+package imports_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+var (
+	born  = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	later = born.Add(time.Minute)
+)
+
+// newRecord returns the record of an import with text that encodings change if
+// they can.
+func newRecord(id string) imports.Record {
+	return imports.New(imports.Job{
+		ImportID: id, Namespace: "s3://b/ns", Breaks: partition.DefaultBreaks,
+		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://b/<&>\u2028\x01", Destination: "\ufffd\U0010ffff\""}},
+	}, imports.Request{
+		Repository: "repo", Branch: "main", Committer: "me", Message: "a\x00<b>", Metadata: map[string]string{"<k>": "\u2029"},
+	}, born)
+}
+
+func attempt(id string) imports.Attempt {
+	return imports.Attempt{CommitID: id, MetarangeID: "m" + id, Parent: "p" + id, Created: born.Truncate(time.Second), Objects: 7, Ranges: 2}
+}
+
+// in returns a record in the state.
+func in(t *testing.T, s imports.State) imports.Record {
+	t.Helper()
+	r := newRecord("id")
+	var err error
+	step := func(next imports.Record, failed error) {
+		if r = next; failed != nil {
+			err = failed
+		}
+	}
+	switch s {
+	case imports.Committing, imports.Completed:
+		step(r.Commit(born, nil, attempt("a")))
+		if s == imports.Completed {
+			step(r.Complete(born))
+		}
+	case imports.Failed:
+		step(r.Fail(born, "broken", 5))
+	case imports.Canceled:
+		step(r.Cancel(born, 5))
+	case imports.Running:
+	}
+	if err != nil || r.State != s {
+		t.Fatalf("record is %s: %v, want %s", r.State, err, s)
+	}
+	return r
+}
+
+var parts = partition.Plan("id", []string{"m"})
+
+// transitions are all transitions, made late and with new arguments.
+var transitions = map[string]func(imports.Record) (imports.Record, error){
+	"plan":   func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts) },
+	"commit": func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("b")) },
+	"recommit": func(r imports.Record) (imports.Record, error) {
+		a := attempt("a")
+		return r.Commit(later, &a, attempt("b"))
+	},
+	"complete": func(r imports.Record) (imports.Record, error) { return r.Complete(later) },
+	"fail":     func(r imports.Record) (imports.Record, error) { return r.Fail(later, "too bad", 9) },
+	"cancel":   func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 9) },
+	"count":    func(r imports.Record) (imports.Record, error) { return r.Count(9) },
+}
+
+func TestTransitions(t *testing.T) {
+	const refused, same = "refused", "same"
+	table := map[imports.State]map[string]string{
+		imports.Running: {
+			"plan": "running", "commit": "committing", "recommit": same, "complete": refused,
+			"fail": "failed", "cancel": "canceled", "count": same,
+		},
+		imports.Committing: {
+			"plan": refused, "commit": same, "recommit": "committing", "complete": "completed",
+			"fail": refused, "cancel": refused, "count": same,
+		},
+		imports.Completed: {
+			"plan": refused, "commit": refused, "recommit": refused, "complete": same,
+			"fail": same, "cancel": refused, "count": same,
+		},
+		imports.Failed: {
+			"plan": refused, "commit": refused, "recommit": refused, "complete": refused,
+			"fail": same, "cancel": same, "count": "failed",
+		},
+		imports.Canceled: {
+			"plan": refused, "commit": refused, "recommit": refused, "complete": refused,
+			"fail": same, "cancel": same, "count": "canceled",
+		},
+	}
+	for state, row := range table {
+		for name, transition := range transitions {
+			old := in(t, state)
+			next, err := transition(old)
+			switch want := row[name]; {
+			case want == "":
+				t.Fatalf("the table lacks %s of %s", name, state)
+			case want == refused:
+				if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "import id is "+string(state)) {
+					t.Errorf("%s of %s: error %v, want a Conflict that names import and state", name, state, err)
+				}
+				if !reflect.DeepEqual(old, next) {
+					t.Errorf("%s of %s is refused and changes the record", name, state)
+				}
+			case err != nil:
+				t.Errorf("%s of %s: %v", name, state, err)
+			case want == same:
+				if !reflect.DeepEqual(old, next) {
+					t.Errorf("%s of %s changes the record to %+v", name, state, next)
+				}
+			case string(next.State) != want || reflect.DeepEqual(old, next):
+				t.Errorf("%s of %s gives %+v, want another one in state %s", name, state, next, want)
+			}
+			if !reflect.DeepEqual(old, in(t, state)) {
+				t.Errorf("%s of %s changes the record that it was called on", name, state)
+			}
+		}
+	}
+}
+
+func TestWhatTransitionsRecord(t *testing.T) {
+	first := in(t, imports.Running)
+	planned, _ := first.Plan(later, parts)
+	if !reflect.DeepEqual(planned.Partitions, parts) || !planned.Updated.Equal(later) || !planned.Created.Equal(born) {
+		t.Errorf("Plan gives %+v", planned)
+	}
+	if again, err := planned.Plan(later.Add(1), nil); err != nil || !reflect.DeepEqual(again, planned) {
+		t.Errorf("a second Plan gives %+v, %v, want the first cut to stay", again, err)
+	}
+	done := in(t, imports.Completed)
+	if done.Objects != 7 || done.Error != "" || done.Attempt.CommitID != "a" {
+		t.Errorf("Complete gives %+v, want the attempt's objects", done)
+	}
+	failed := in(t, imports.Failed)
+	if failed.Objects != 5 || failed.Error != "broken" {
+		t.Errorf("Fail gives %+v", failed)
+	}
+	canceled := in(t, imports.Canceled)
+	if canceled.Objects != 5 || canceled.Error != imports.CanceledText {
+		t.Errorf("Cancel gives %+v", canceled)
+	}
+	if r, _ := canceled.Count(4); r.Objects != 5 {
+		t.Errorf("Count lowers the number of objects to %d", r.Objects)
+	}
+	if r, _ := canceled.Count(6); r.Objects != 6 || !r.Updated.Equal(canceled.Updated) {
+		t.Errorf("Count gives %+v", r)
+	}
+}
+
+func TestOnlyADeadAttemptIsReplaced(t *testing.T) {
+	a, b, c := attempt("a"), attempt("b"), attempt("c")
+	r, err := in(t, imports.Running).Commit(later, nil, a)
+	if err != nil || r.Attempt.CommitID != "a" {
+		t.Fatalf("first attempt: %+v, %v", r.Attempt, err)
+	}
+	for _, dead := range []*imports.Attempt{nil, &b, &c} {
+		if r, err = r.Commit(later, dead, b); err != nil || r.Attempt.CommitID != "a" {
+			t.Fatalf("attempt %v replaced a live one: %+v, %v", dead, r.Attempt, err)
+		}
+	}
+	if r, err = r.Commit(later, &a, b); err != nil || r.Attempt.CommitID != "b" {
+		t.Fatalf("dead attempt stays: %+v, %v", r.Attempt, err)
+	}
+}
+
+func TestRecordsSurviveJSON(t *testing.T) {
+	for _, s := range []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled} {
+		r := in(t, s)
+		r.Partitions = partition.Plan("id", []string{"\x01\"<", "é\u2028", "\U0010ffff"})
+		data, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got imports.Record
+		if err := json.Unmarshal(data, &got); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, r) {
+			t.Errorf("%s:\n got %+v\nwant %+v", s, got, r)
+		}
+	}
+}
+
+func TestEnded(t *testing.T) {
+	for s, want := range map[imports.State]bool{
+		imports.Running: false, imports.Committing: false, imports.Completed: true, imports.Failed: true, imports.Canceled: true,
+	} {
+		if s.Ended() != want {
+			t.Errorf("%s.Ended() = %t", s, !want)
+		}
+	}
+}
