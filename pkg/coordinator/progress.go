@@ -24,12 +24,16 @@ type progress struct {
 }
 
 // follow returns the progress of an import, and starts to follow it if nobody
-// did. It is followed until it is retired.
+// did. It is followed until it is retired. It is nil if it was retired already,
+// or the service has stopped.
 func (s *Service) follow(id string) *progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.progress[id]; p != nil {
 		return p
+	}
+	if _, ended := s.ended[id]; ended || s.ctx.Err() != nil {
+		return nil
 	}
 	ctx, stop := context.WithCancel(s.ctx)
 	p := &progress{stop: stop, changed: make(chan struct{}, 1), stale: true}
@@ -99,6 +103,21 @@ func (p *progress) covered() (objects int64, ranges int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.objects, len(fold.Ranges)
+}
+
+// await waits until n covers have come in, but not longer than catchUp.
+func (p *progress) await(ctx context.Context, n uint64) {
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	for ctx.Err() == nil {
+		p.mu.Lock()
+		seen := p.seen
+		p.mu.Unlock()
+		if seen >= n {
+			return
+		}
+		wait(ctx, catchUp/200)
+	}
 }
 
 // wait returns after d, or when ctx ends.

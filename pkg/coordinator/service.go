@@ -51,6 +51,7 @@ const (
 	checkEvery = time.Second            // looks for gaps, and at the import's state
 	retryAfter = time.Second            // first pause after an error; it doubles
 	maxRetry   = 30 * time.Second       // longest pause after errors
+	catchUp    = 2 * time.Second        // longest wait of a status for covers that are stored
 	keepEnded  = 24 * time.Hour         // then the record of an import is forgotten
 )
 
@@ -85,7 +86,7 @@ func New(cfg Config) *Service {
 // is called once.
 func (s *Service) Run(ctx context.Context) {
 	defer s.work.Wait()
-	defer s.stop()
+	defer s.close()
 	ticks := time.NewTicker(scanEvery)
 	defer ticks.Stop()
 	for {
@@ -101,34 +102,60 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
+// close ends followers and drivers. Under the lock, so that none is started
+// after it.
+func (s *Service) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop()
+}
+
 // scan starts a driver for every import that runs and has none in this process,
-// and forgets those that ended long ago.
+// and forgets those that ended long ago. What is wrong with one import does not
+// keep it from the others.
 func (s *Service) scan(ctx context.Context) error {
 	ids, err := s.cfg.Imports.IDs(ctx)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, id := range ids {
-		if s.known(id) {
-			continue
-		}
-		record, err := s.cfg.Imports.Get(ctx, id)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if record.State.Ended() {
-			err = s.retire(ctx, record)
-		} else {
-			s.startDriver(id)
-		}
-		if err != nil {
-			return err
+		if !s.known(id) && ctx.Err() == nil {
+			errs = append(errs, s.attend(ctx, id))
 		}
 	}
+	s.forget(ids)
+	return errors.Join(errs...)
+}
+
+// attend starts a driver for an import that runs, and retires one that has
+// ended.
+func (s *Service) attend(ctx context.Context, id string) error {
+	record, err := s.cfg.Imports.Get(ctx, id)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case err != nil:
+		return err
+	case record.State.Ended():
+		return s.retire(ctx, record)
+	}
+	s.startDriver(id)
 	return nil
+}
+
+// forget drops what is remembered of imports that another coordinator deleted.
+// One that ended since the IDs were read is noticed again.
+func (s *Service) forget(ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ended := make(map[string]time.Time, len(s.ended))
+	for _, id := range ids {
+		if at, ok := s.ended[id]; ok {
+			ended[id] = at
+		}
+	}
+	s.ended = ended
 }
 
 // known reports whether there is nothing to do about an import: it is driven

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -17,28 +18,55 @@ func (s *Service) get(ctx context.Context, repository, id string) (imports.Recor
 	return record, err
 }
 
+// errStopped is what is answered when a service has stopped and only one that
+// runs can tell.
+var errStopped = errors.New("the service has stopped")
+
+// look returns the record of an import of the repository and, unless it has
+// ended, its progress, which knows all covers that were stored by now. A service
+// that has just started may need longer than a caller can wait.
+func (s *Service) look(ctx context.Context, repository, id string) (imports.Record, *progress, error) {
+	record, err := s.get(ctx, repository, id)
+	if err != nil || record.State.Ended() {
+		return record, nil, err
+	}
+	p := s.follow(id)
+	if p == nil { // it has ended since it was read
+		if record, err = s.get(ctx, repository, id); err == nil && !record.State.Ended() {
+			err = errStopped
+		}
+		return record, nil, err
+	}
+	stored, err := s.cfg.Queue.CoverCount(ctx, id)
+	if err != nil {
+		return record, nil, err
+	}
+	p.await(ctx, stored)
+	return record, p, nil
+}
+
 // Status tells how far an import of the repository is, or NotFound.
 func (s *Service) Status(ctx context.Context, repository, id string) (Status, error) {
-	record, err := s.get(ctx, repository, id)
+	record, p, err := s.look(ctx, repository, id)
 	if err != nil {
 		return Status{}, err
 	}
 	status := Status{ID: id, Record: record, Objects: record.Objects, Updated: record.Updated}
-	if record.State == imports.Completed {
-		commit, err := s.cfg.Catalog.Commit(ctx, repository, record.Attempt.CommitID)
-		if err != nil {
-			return Status{}, err
-		}
-		status.Commit, status.Ranges = &commit, record.Attempt.Ranges
-	}
-	if !record.State.Ended() {
+	switch {
+	case p != nil:
 		status.Updated = s.cfg.Now().UTC()
-		status.Objects, status.Ranges = s.follow(id).covered()
+		status.Objects, status.Ranges = p.covered()
 		outstanding, err := s.cfg.Queue.Outstanding(ctx, id)
 		if err != nil {
 			return Status{}, err
 		}
 		status.Partitions = len(outstanding)
+	case record.State == imports.Completed:
+		commit, err := s.cfg.Catalog.Commit(ctx, repository, record.Attempt.CommitID)
+		if err != nil {
+			return Status{}, err
+		}
+		status.Commit, status.Ranges = &commit, record.Attempt.Ranges
 	}
 	return status, nil
 }
@@ -46,10 +74,14 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 // Cancel ends a running import. It is a Conflict once the import is completed,
 // or its commit is being made.
 func (s *Service) Cancel(ctx context.Context, repository, id string) error {
-	if _, err := s.get(ctx, repository, id); err != nil {
+	_, p, err := s.look(ctx, repository, id)
+	if err != nil {
 		return err
 	}
-	objects, _ := s.follow(id).covered()
+	var objects int64
+	if p != nil {
+		objects, _ = p.covered()
+	}
 	record, err := s.cfg.Imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
 		return r.Cancel(s.cfg.Now().UTC(), objects)
 	})
