@@ -61,7 +61,7 @@ func (w *Worker) list(ctx context.Context, task *queue.Task, job imports.Job) er
 	if err != nil {
 		return err
 	}
-	return newLister(w, p, job, src, files).run(ctx)
+	return newLister(w, p, job, src, files, last.Cut).run(ctx)
 }
 
 // files opens the storage namespace of the import.

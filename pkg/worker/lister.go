@@ -27,8 +27,10 @@ type lister struct {
 	listed  uint64    // owned keys since the partition was last cut
 }
 
-func newLister(w *Worker, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files) *lister {
-	return &lister{Worker: w, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks)}
+// newLister returns the lister of p, which ends at cut, if that is not empty,
+// because an earlier delivery handed over what follows.
+func newLister(w *Worker, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files, cut string) *lister {
+	return &lister{Worker: w, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks), trail: trail{cut: cut}}
 }
 
 // run lists the partition to its end.
