@@ -42,11 +42,18 @@ func Coordinator(ctx context.Context, env Env) error {
 		return err
 	}
 	defer b.queue.Close()
-	pair, secret, err := b.keys(ctx)
+	uris, err := allowed(env.Settings.Sources.Allow)
 	if err != nil {
 		return err
 	}
-	uris, err := allowed(env.Settings.Sources.Allow)
+	listener, err := net.Listen("tcp", env.Settings.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer listener.Close()
+	// Nothing that a person can get wrong comes after this: new keys are shown
+	// at this start or never.
+	pair, secret, err := b.keys(ctx)
 	if err != nil {
 		return err
 	}
@@ -56,10 +63,6 @@ func Coordinator(ctx context.Context, env Env) error {
 		Breaks: env.Settings.Ranges, Allowed: uris, Partitions: firstCut,
 		Holder: holder(), Now: time.Now, Log: env.Log, Registerer: b.registry,
 	})
-	listener, err := net.Listen("tcp", env.Settings.Listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
 	handler := server.New(server.Config{
 		Service: service, Catalog: cat, Auth: pair, Ready: b.ready,
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: env.Log,
@@ -119,13 +122,16 @@ func (b *base) announce(info Info, embedded bool) {
 }
 
 // serve works until ctx ends or the API cannot be served, then stops in order:
-// no new requests, no new work, then whatever those used.
+// no new requests and no new work, then the service that requests use, then
+// whatever all of those used.
 func (b *base) serve(ctx context.Context, service *coordinator.Service, listener net.Listener, handler http.Handler, info Info) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var work sync.WaitGroup
 	defer work.Wait()
-	work.Go(func() { service.Run(ctx) })
+	defer cancel()
+	defer stop()
+	work.Go(func() { service.Run(serving) })
 	if b.Settings.Workers > 0 {
 		work.Go(func() { b.newWorker().Run(ctx) })
 	}

@@ -19,24 +19,34 @@ func Worker(ctx context.Context, env Env) error {
 		return err
 	}
 	defer b.queue.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var work sync.WaitGroup
-	defer work.Wait()
-	work.Go(func() { b.newWorker().Run(ctx) })
-	fmt.Fprintf(env.Notices, "working on %d partitions at a time from %s\n", env.Settings.Workers, env.Settings.NATS.ShownURL())
 	if env.Settings.Metrics.Listen == "" {
-		env.Started(Info{})
-		<-ctx.Done()
-		return nil
+		return b.workOn(ctx, func(ctx context.Context) error {
+			env.Started(Info{})
+			<-ctx.Done()
+			return nil
+		})
 	}
 	listener, err := net.Listen("tcp", env.Settings.Metrics.Listen)
 	if err != nil {
 		return fmt.Errorf("metrics.listen: %w", err)
 	}
-	return serveHTTP(ctx, server.NewHTTPServer(b.health(), env.Log), listener, func() {
-		env.Started(Info{API: "http://" + listener.Addr().String()})
+	return b.workOn(ctx, func(ctx context.Context) error {
+		return serveHTTP(ctx, server.NewHTTPServer(b.health(), env.Log), listener, func() {
+			env.Started(Info{API: "http://" + listener.Addr().String()})
+		})
 	})
+}
+
+// workOn works on partitions until meanwhile returns, which it does when ctx
+// ends.
+func (b *base) workOn(ctx context.Context, meanwhile func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	work.Go(func() { b.newWorker().Run(ctx) })
+	fmt.Fprintf(b.Notices, "working on %d partitions at a time from %s\n", b.Settings.Workers, b.Settings.NATS.ShownURL())
+	return meanwhile(ctx)
 }
 
 // health serves what a worker has to tell its surroundings. It is alive as long
