@@ -28,7 +28,7 @@ import (
 // Repository is a tree of objects with its history.
 type Repository struct {
 	ID               string            `json:"id"`                // 3 to 63 of a-z, 0-9 and '-'
-	StorageNamespace string            `json:"storage_namespace"` // a URI, as objectstore.ParseURI reads it, without a '/' at the end unless it is the whole store
+	StorageNamespace string            `json:"storage_namespace"` // a URI, as objectstore.ParseURI reads it, whose key neither starts nor ends with a slash
 	DefaultBranch    string            `json:"default_branch"`
 	Created          time.Time         `json:"created"` // whole seconds, UTC
 	Metadata         map[string]string `json:"metadata,omitempty"`

@@ -226,7 +226,7 @@ func (c *Catalog) store(ctx context.Context, r repositoryRecord, rev uint64) (ui
 // normalNamespace reads a namespace such that equal directories are equal.
 func normalNamespace(s string) (objectstore.URI, error) {
 	uri, err := objectstore.ParseURI(s)
-	uri.Key = strings.TrimRight(uri.Key, "/")
+	uri.Key = strings.Trim(uri.Key, "/") // as package namespace reads it
 	return uri, err
 }
 
