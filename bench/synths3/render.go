@@ -1,0 +1,208 @@
+package synths3
+
+import (
+	"strconv"
+	"unicode/utf8"
+)
+
+// render writes the page as XML into p.buf. The server often shares its cores
+// with what is measured, so this appends text, and knows no encoder.
+func (p *page) render(b bucket, quirks quirks, checksums bool) {
+	encode := encodeXML
+	switch {
+	case p.encode && !quirks.has(NoEncoding):
+		encode = appendURL
+	case quirks.has(ReplacedControls):
+		encode = encodeReplaced
+	case quirks.has(RawControls):
+		encode = encodeRaw
+	}
+	tail := tailBare
+	if checksums {
+		tail = tailFull
+	}
+	buf := p.head(p.buf[:0], encode, quirks)
+	for _, it := range p.items {
+		if it.prefix == "" {
+			buf = append(buf, "<Contents><Key>"...)
+			p.key = b.AppendKey(p.key[:0], it.index)
+			buf = encode(buf, p.key)
+			o := b.Object(it.index)
+			buf = append(buf, "</Key><LastModified>"...)
+			buf = appendTime(buf, o.ModTime)
+			buf = append(buf, "</LastModified><ETag>&quot;"...)
+			buf = appendHex(appendHex(buf, o.Hash[0]), o.Hash[1])
+			buf = append(buf, "&quot;</ETag><Size>"...)
+			buf = strconv.AppendInt(buf, o.Size, 10)
+			buf = append(buf, tail...)
+		}
+	}
+	for _, it := range p.items {
+		if it.prefix != "" {
+			buf = append(buf, "<CommonPrefixes><Prefix>"...)
+			buf = encode(buf, []byte(it.prefix))
+			buf = append(buf, "</Prefix></CommonPrefixes>"...)
+		}
+	}
+	if !quirks.has(Unclosed) {
+		buf = append(buf, "</ListBucketResult>"...)
+	}
+	p.buf = buf
+}
+
+const (
+	tailBare = "</Size><StorageClass>STANDARD</StorageClass></Contents>"
+	tailFull = "</Size><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>" +
+		"<StorageClass>STANDARD</StorageClass></Contents>"
+)
+
+// head appends what AWS sends before the first object.
+func (p *page) head(buf []byte, encode func([]byte, []byte) []byte, quirks quirks) []byte {
+	element := func(name string, value []byte) {
+		buf = append(append(append(buf, '<'), name...), '>')
+		buf = append(buf, value...)
+		buf = append(append(append(buf, "</"...), name...), '>')
+	}
+	buf = append(buf, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+
+		`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`...)
+	element("Name", encodeXML(nil, []byte(p.bucket)))
+	element("Prefix", encode(nil, []byte(p.prefix)))
+	if p.startAfter != "" {
+		element("StartAfter", encode(nil, []byte(p.startAfter)))
+	}
+	if p.delimiter != "" {
+		element("Delimiter", encode(nil, []byte(p.delimiter)))
+	}
+	if p.encode && !quirks.has(NoEncoding) && !quirks.has(SilentEncoding) {
+		element("EncodingType", []byte("url"))
+	}
+	if p.token != "" && !quirks.has(NoToken) {
+		element("NextContinuationToken", []byte(p.token))
+	}
+	switch {
+	case quirks.has(NoKeyCount):
+	case quirks.has(WrongKeyCount):
+		element("KeyCount", strconv.AppendInt(nil, int64(len(p.items)/2), 10))
+	default:
+		element("KeyCount", strconv.AppendInt(nil, int64(len(p.items)), 10))
+	}
+	element("MaxKeys", strconv.AppendInt(nil, int64(p.maxKeys), 10))
+	element("IsTruncated", strconv.AppendBool(nil, p.truncated))
+	return buf
+}
+
+const lowerHex = "0123456789abcdef"
+
+func appendHex(buf []byte, v uint64) []byte {
+	for shift := 60; shift >= 0; shift -= 4 {
+		buf = append(buf, lowerHex[v>>shift&15])
+	}
+	return buf
+}
+
+// literal are the bytes that AWS leaves as they are in a key it encodes.
+var literal = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.*/") {
+		t[c] = true
+	}
+	return t
+}()
+
+// appendURL appends text as AWS does in a listing of encoding-type url: like a
+// form, so that a blank is '+', but with '/' left alone.
+func appendURL(buf, text []byte) []byte {
+	const upperHex = "0123456789ABCDEF"
+	for _, c := range text {
+		switch {
+		case literal[c]:
+			buf = append(buf, c)
+		case c == ' ':
+			buf = append(buf, '+')
+		default:
+			buf = append(buf, '%', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return buf
+}
+
+// encodeXML appends text as AWS does in a listing without encoding: with
+// character references for what XML escapes, also for what it forbids.
+func encodeXML(buf, text []byte) []byte {
+	return escape(buf, text, func(buf []byte, c byte) []byte {
+		buf = strconv.AppendInt(append(buf, "&#x"...), int64(c), 16)
+		return append(buf, ';')
+	})
+}
+
+// encodeReplaced loses what XML forbids.
+func encodeReplaced(buf, text []byte) []byte {
+	return escape(buf, text, func(buf []byte, _ byte) []byte { return utf8.AppendRune(buf, utf8.RuneError) })
+}
+
+// encodeRaw writes what XML forbids.
+func encodeRaw(buf, text []byte) []byte {
+	return escape(buf, text, func(buf []byte, c byte) []byte { return append(buf, c) })
+}
+
+// escape appends text for XML; control appends control characters.
+func escape(buf, text []byte, control func([]byte, byte) []byte) []byte {
+	for _, c := range text {
+		switch {
+		case c == '&':
+			buf = append(buf, "&amp;"...)
+		case c == '<':
+			buf = append(buf, "&lt;"...)
+		case c == '>':
+			buf = append(buf, "&gt;"...)
+		case c == '"':
+			buf = append(buf, "&quot;"...)
+		case c == '\t' || c == '\n' || c == '\r':
+			buf = append(strconv.AppendInt(append(buf, "&#"...), int64(c), 10), ';')
+		case c < ' ':
+			buf = control(buf, c)
+		default:
+			buf = append(buf, c)
+		}
+	}
+	return buf
+}
+
+// appendTime appends a time in milliseconds since the Unix epoch, not before it,
+// in the form 2006-01-02T15:04:05.000Z.
+func appendTime(buf []byte, ms int64) []byte {
+	const day = 24 * 3600 * 1000
+	year, month, dom := civil(ms / day)
+	ms %= day
+	pad := func(v, width int64, sep byte) {
+		for w := width; w > 1; w-- {
+			buf = append(buf, byte('0'+v/pow10[w-1]%10))
+		}
+		buf = append(buf, byte('0'+v%10), sep)
+	}
+	pad(year, 4, '-')
+	pad(month, 2, '-')
+	pad(dom, 2, 'T')
+	pad(ms/3_600_000, 2, ':')
+	pad(ms/60_000%60, 2, ':')
+	pad(ms/1000%60, 2, '.')
+	pad(ms%1000, 3, 'Z')
+	return buf
+}
+
+var pow10 = [...]int64{1, 10, 100, 1000}
+
+// civil returns the date of a day counted from 1970-01-01. It counts from
+// 0000-03-01, so that a leap day is the last of its year.
+func civil(day int64) (year, month, dom int64) {
+	const era = 146_097 // days of 400 years
+	day += 719_468
+	doe := day % era
+	yoe := (doe - doe/1460 + doe/36_524 - doe/146_096) / 365
+	doy := doe - (365*yoe + yoe/4 - yoe/100)
+	mp := (5*doy + 2) / 153
+	year, month, dom = day/era*400+yoe, mp+3, doy-(153*mp+2)/5+1
+	if month > 12 {
+		year, month = year+1, month-12
+	}
+	return year, month, dom
+}
