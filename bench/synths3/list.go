@@ -56,7 +56,7 @@ type page struct {
 	query
 	items     []item
 	truncated bool
-	token     string // where the next page starts; set if truncated
+	after     string // the token of the next page; set if truncated
 	buf, key  []byte
 }
 
@@ -135,9 +135,9 @@ func (p *page) fill(b bucket, quirks quirks) {
 		}
 		p.items = slices.Insert(p.items, n/2, p.items[n/2-1])
 	}
-	p.truncated, p.token = at < end && p.maxKeys > 0, ""
+	p.truncated, p.after = at < end && p.maxKeys > 0, ""
 	if p.truncated {
-		p.token = p.next(b, at)
+		p.after = p.next(b, at)
 	}
 	p.spoil(b, quirks)
 }

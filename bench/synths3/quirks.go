@@ -61,9 +61,9 @@ func (p *page) spoil(b bucket, quirks quirks) {
 	}
 	switch {
 	case quirks.has(EndsEarly):
-		p.truncated, p.token = false, ""
+		p.truncated, p.after = false, ""
 	case quirks.has(NeverEnds) && !p.truncated:
 		p.truncated = true
-		p.token = p.next(b, b.Len())
+		p.after = p.next(b, b.Len())
 	}
 }

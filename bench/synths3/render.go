@@ -76,8 +76,8 @@ func (p *page) head(buf []byte, encode func([]byte, []byte) []byte, quirks quirk
 	if p.encode && !quirks.has(NoEncoding) && !quirks.has(SilentEncoding) {
 		element("EncodingType", []byte("url"))
 	}
-	if p.token != "" && !quirks.has(NoToken) {
-		element("NextContinuationToken", []byte(p.token))
+	if p.after != "" && !quirks.has(NoToken) {
+		element("NextContinuationToken", []byte(p.after))
 	}
 	switch {
 	case quirks.has(NoKeyCount):

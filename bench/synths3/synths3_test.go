@@ -1,0 +1,426 @@
+package synths3_test
+
+import (
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/keyset"
+	"github.com/rangefleet/rangefleet/bench/synths3"
+)
+
+// result is a page as a client reads it.
+type result struct {
+	Name, Prefix, StartAfter, Delimiter, EncodingType string
+	IsTruncated                                       bool
+	KeyCount                                          *int
+	NextContinuationToken                             string
+	Contents                                          []struct {
+		Key, ETag    string
+		Size         int64
+		LastModified time.Time
+	}
+	CommonPrefixes []struct{ Prefix string }
+}
+
+// items returns keys and common prefixes, decoded, in order.
+func (r result) items(t *testing.T) []string {
+	t.Helper()
+	var items []string
+	for _, o := range r.Contents {
+		items = append(items, o.Key)
+	}
+	for _, p := range r.CommonPrefixes {
+		items = append(items, p.Prefix)
+	}
+	if r.EncodingType == "url" {
+		for i := range items {
+			var err error
+			if items[i], err = url.QueryUnescape(items[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(r.CommonPrefixes) > 0 {
+		slices.Sort(items)
+	}
+	return items
+}
+
+func start(t *testing.T, cfg synths3.Config) (*synths3.Server, string) {
+	t.Helper()
+	s := synths3.New(cfg)
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return s, server.URL
+}
+
+// get returns the body of an answer 200, or how it failed.
+func get(t *testing.T, url string) ([]byte, error) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return body, err
+}
+
+func list(t *testing.T, url string, query url.Values) result {
+	t.Helper()
+	query.Set("list-type", "2")
+	body, err := get(t, url+"?"+query.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r result
+	if err := xml.Unmarshal(body, &r); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	return r
+}
+
+// walk lists all pages, by tokens or by start-after.
+func walk(t *testing.T, url string, query url.Values, tokens bool) []string {
+	t.Helper()
+	var all []string
+	for {
+		r := list(t, url, query)
+		items := r.items(t)
+		if r.KeyCount == nil || *r.KeyCount != len(items) {
+			t.Fatalf("%d items, KeyCount %v", len(items), r.KeyCount)
+		}
+		all = append(all, items...)
+		if !r.IsTruncated {
+			if r.NextContinuationToken != "" {
+				t.Fatal("the last page names a token")
+			}
+			return all
+		}
+		if tokens {
+			query.Set("continuation-token", r.NextContinuationToken)
+		} else {
+			query.Set("start-after", items[len(items)-1])
+		}
+	}
+}
+
+// naive is the twin: what a listing of sorted keys is to hold.
+func naive(keys []string, prefix, delimiter, after string) []string {
+	var out []string
+	for _, key := range keys {
+		rest, ok := strings.CutPrefix(key, prefix)
+		if !ok || key <= after {
+			continue
+		}
+		if at := strings.Index(rest, delimiter); delimiter != "" && at >= 0 {
+			key = prefix + rest[:at+len(delimiter)]
+			if len(out) > 0 && out[len(out)-1] == key {
+				continue
+			}
+		}
+		out = append(out, key)
+	}
+	return out
+}
+
+// Every shape, listed in pages with random parameters, is what a sorted list of
+// its keys would give.
+func TestListingsEqualThoseOfASortedList(t *testing.T) {
+	const seed = 11
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	_, base := start(t, synths3.Config{})
+	for _, shape := range keyset.Names() {
+		t.Run(shape, func(t *testing.T) {
+			const n = 700
+			set, err := keyset.New(shape, n, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys := make([]string, n)
+			for i := range keys {
+				keys[i] = set.Key(int64(i))
+			}
+			for round := range 30 {
+				pick := func() string {
+					key := []rune(keys[rnd.IntN(n)])
+					return string(key[:rnd.IntN(len(key)+1)])
+				}
+				prefix, delimiter, after := pick(), []string{"", "/", "-", "0"}[rnd.IntN(4)], ""
+				if rnd.IntN(3) == 0 {
+					prefix = ""
+				}
+				if rnd.IntN(2) == 0 {
+					after = pick()
+				}
+				query := url.Values{"encoding-type": {"url"}, "max-keys": {fmt.Sprint(1 + rnd.IntN(200))}}
+				query.Set("prefix", prefix)
+				query.Set("delimiter", delimiter)
+				query.Set("start-after", after)
+				// By start-after, a common prefix would be listed again.
+				got := walk(t, fmt.Sprintf("%s/%s-%d-3", base, shape, n), query, delimiter != "" || rnd.IntN(2) == 0)
+				if want := naive(keys, prefix, delimiter, after); !slices.Equal(got, want) {
+					at := 0
+					for at < min(len(got), len(want)) && got[at] == want[at] {
+						at++
+					}
+					t.Fatalf("seed %d round %d: prefix %q delimiter %q after %q: %d items, want %d, differing from item %d on",
+						seed, round, prefix, delimiter, after, len(got), len(want), at)
+				}
+			}
+		})
+	}
+}
+
+func TestPageTellsAttributes(t *testing.T) {
+	set := keyset.Of("a b&c+\u00e9\x01", "x")
+	_, base := start(t, synths3.Config{Sets: map[string]keyset.Set{"odd": set}})
+	body, err := get(t, base+"/odd?list-type=2&encoding-type=url")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "<Key>a+b%26c%2B%C3%A9%01</Key>"; !strings.Contains(string(body), want) {
+		t.Errorf("%s not in %s", want, body)
+	}
+	r := list(t, base+"/odd", url.Values{"encoding-type": {"url"}})
+	o, want := r.Contents[1], set.Object(1)
+	if o.Size != want.Size || o.LastModified.UnixMilli() != want.ModTime || o.ETag != fmt.Sprintf(`"%016x%016x"`, want.Hash[0], want.Hash[1]) {
+		t.Errorf("object %+v, want %+v", o, want)
+	}
+	body, err = get(t, base+"/odd?list-type=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "<Key>a b&amp;c+\u00e9&#x1;</Key>"; !strings.Contains(string(body), want) {
+		t.Errorf("%s not in %s", want, body)
+	}
+}
+
+func request(t *testing.T, method, url, body string) (status int, answer string, header http.Header) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(content), resp.Header
+}
+
+func TestObjects(t *testing.T) {
+	s, base := start(t, synths3.Config{Buckets: []string{"ns"}, KeepBytes: 20})
+	expect := func(method, path, body string, status int, answer string) http.Header {
+		t.Helper()
+		gotStatus, got, header := request(t, method, base+path, body)
+		if gotStatus != status || !strings.Contains(got, answer) {
+			t.Fatalf("%s %s: %d %q, want %d %q", method, path, gotStatus, got, status, answer)
+		}
+		return header
+	}
+	first := expect("PUT", "/ns/b/1", "content", 200, "").Get("ETag")
+	if again := expect("PUT", "/ns/b/1", "CONTENT", 200, "").Get("ETag"); again == first || again == "" {
+		t.Errorf("ETag %q after %q", again, first)
+	}
+	expect("PUT", "/ns/a", "much too much for it", 200, "")
+	expect("GET", "/ns/b/1", "", 200, "CONTENT")
+	expect("GET", "/ns/a", "", 403, "InvalidObjectState")
+	if n := expect("HEAD", "/ns/a", "", 200, "").Get("Content-Length"); n != "20" {
+		t.Errorf("Content-Length %q", n)
+	}
+	if got := walk(t, base+"/ns", url.Values{}, false); !slices.Equal(got, []string{"a", "b/1"}) {
+		t.Errorf("listed %q", got)
+	}
+	expect("DELETE", "/ns/b/1", "", 204, "")
+	expect("GET", "/ns/b/1", "", 404, "NoSuchKey")
+	expect("PUT", "/ns/c", "fits again", 200, "")
+	expect("GET", "/ns/c", "", 200, "fits again")
+	expect("GET", "/none?list-type=2", "", 404, "NoSuchBucket")
+	expect("PUT", "/none", "", 200, "")
+	expect("GET", "/none?list-type=2", "", 200, "<KeyCount>0<")
+	expect("PUT", "/md5-10/x", "", 403, "AccessDenied")
+	key := keyOf(t, "md5", 10, 7)
+	expect("HEAD", "/md5-10/"+key, "", 200, "")
+	expect("HEAD", "/md5-10/"+key+"x", "", 404, "")
+	expect("POST", "/ns/x?uploads", "", 501, "NotImplemented")
+	if c := s.Counters(); c.BytesIn != 44 || c.Calls["put"] != 5 || c.Calls["list"] != 3 {
+		t.Errorf("counters %+v", c)
+	}
+}
+
+func keyOf(t *testing.T, shape string, n, i int64) string {
+	t.Helper()
+	s, err := keyset.New(shape, n, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Key(i)
+}
+
+// Shares of faults come out about as asked for, are counted, and look to a
+// client like what they stand for.
+func TestFaultsBefallTheirShare(t *testing.T) {
+	const calls = 1000
+	for _, c := range []struct {
+		name    string
+		call    synths3.Call
+		counted func(synths3.Counters) int64
+		looks   string
+	}{
+		{"slow down", synths3.Call{SlowDown: 0.2}, func(c synths3.Counters) int64 { return c.SlowDowns }, "SlowDown"},
+		{"reset", synths3.Call{Reset: 0.2}, func(c synths3.Counters) int64 { return c.Resets }, "connection reset|EOF"},
+		{"cut", synths3.Call{Cut: 0.2}, func(c synths3.Counters) int64 { return c.Cuts }, "unexpected EOF"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, base := start(t, synths3.Config{})
+			if err := s.SetFaults(synths3.Faults{Seed: 5, List: c.call}); err != nil {
+				t.Fatal(err)
+			}
+			var failed int64
+			for range calls {
+				// Go's client tries again by itself on a connection that it reused.
+				_, err := get(t, base+"/md5-10?list-type=2")
+				if err == nil {
+					continue
+				}
+				failed++
+				if !slices.ContainsFunc(strings.Split(c.looks, "|"), func(look string) bool { return strings.Contains(err.Error(), look) }) {
+					t.Fatalf("%v, want %s", err, c.looks)
+				}
+			}
+			if n := c.counted(s.Counters()); n < calls/7 || n > calls/3 || failed == 0 || failed > n {
+				t.Errorf("%d of %d calls counted, %d seen", n, calls, failed)
+			}
+		})
+	}
+}
+
+// waits records how long calls wait instead of waiting.
+type waits struct{ ch chan time.Duration }
+
+func (w waits) wait(_ context.Context, d time.Duration) error {
+	w.ch <- d
+	return nil
+}
+
+func TestLatencyAndStalls(t *testing.T) {
+	w := waits{make(chan time.Duration, 1000)}
+	s, base := start(t, synths3.Config{Wait: w.wait})
+	latency := synths3.Latency{
+		Base: synths3.Duration{Duration: 50 * time.Millisecond}, Spread: synths3.Duration{Duration: 10 * time.Millisecond},
+		Tail: 0.1, TailMean: synths3.Duration{Duration: time.Second},
+	}
+	if err := s.SetFaults(synths3.Faults{List: synths3.Call{Latency: latency}}); err != nil {
+		t.Fatal(err)
+	}
+	var long int
+	for range 500 {
+		list(t, base+"/md5-10", url.Values{})
+		d := <-w.ch
+		if d < 40*time.Millisecond {
+			t.Fatalf("waited %v", d)
+		}
+		if d > 60*time.Millisecond {
+			long++
+		}
+	}
+	if long < 20 || long > 100 {
+		t.Errorf("%d of 500 waited longer", long)
+	}
+	if err := s.SetFaults(synths3.Faults{Stall: synths3.Stall{Index: 7, For: synths3.Duration{Duration: 2 * time.Minute}}}); err != nil {
+		t.Fatal(err)
+	}
+	walk(t, base+"/md5-10", url.Values{"max-keys": {"3"}}, false)
+	if d := <-w.ch; d != 2*time.Minute || len(w.ch) != 0 || s.Counters().Stalls != 1 {
+		t.Errorf("waited %v, %d more waits", d, len(w.ch))
+	}
+}
+
+func TestLimits(t *testing.T) {
+	now := time.Unix(1000, 0)
+	held := make(chan struct{})
+	s, base := start(t, synths3.Config{
+		Now:  func() time.Time { return now },
+		Wait: func(context.Context, time.Duration) error { <-held; return nil },
+	})
+	try := func() error { _, err := get(t, base+"/md5-10?list-type=2"); return err }
+	if err := s.SetFaults(synths3.Faults{List: synths3.Call{MaxRate: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		if err := try(); (err != nil) != (i >= 2) {
+			t.Errorf("call %d of one instant at 2 per second: %v", i, err)
+		}
+	}
+	now = now.Add(500 * time.Millisecond)
+	if first, second := try(), try(); first != nil || second == nil {
+		t.Errorf("half a second later: %v, %v", first, second)
+	}
+	if err := s.SetFaults(synths3.Faults{List: synths3.Call{
+		MaxInFlight: 2, Latency: synths3.Latency{Base: synths3.Duration{Duration: time.Second}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	for range 3 {
+		go func() { done <- try() }()
+	}
+	if err := <-done; err == nil { // only what was refused ends while the others are held
+		t.Error("three calls were let in")
+	}
+	close(held)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := s.Counters().MaxInFlight; n != 3 {
+		t.Errorf("%d in flight", n)
+	}
+}
+
+func TestControl(t *testing.T) {
+	s, base := start(t, synths3.Config{})
+	faults := `{"list":{"latency":{"base":"50ms"},"slow_down":0.05},"quirks":["unsorted"]}`
+	if status, answer, _ := request(t, "PUT", base+"/_synths3/faults", faults); status != 200 {
+		t.Fatal(status, answer)
+	}
+	if status, answer, _ := request(t, "GET", base+"/_synths3/faults", ""); status != 200 || !strings.Contains(answer, `"base": "50ms"`) {
+		t.Fatal(status, answer)
+	}
+	for _, bad := range []string{`{"list":{"slow_down":2}}`, `{"quirks":["none"]}`, `{"unknown":1}`, `x`} {
+		if status, _, _ := request(t, "PUT", base+"/_synths3/faults", bad); status != 400 {
+			t.Errorf("%s: %d", bad, status)
+		}
+	}
+	if err := s.SetFaults(synths3.Faults{}); err != nil {
+		t.Fatal(err)
+	}
+	list(t, base+"/md5-10", url.Values{})
+	if _, answer, _ := request(t, "GET", base+"/_synths3/counters", ""); !strings.Contains(answer, `"keys": 10,`) {
+		t.Error(answer)
+	}
+	request(t, "DELETE", base+"/_synths3/counters", "")
+	if c := s.Counters(); c.Keys != 0 || c.Calls["list"] != 0 || c.BytesOut != 0 {
+		t.Errorf("counters after reset: %+v", c)
+	}
+}
