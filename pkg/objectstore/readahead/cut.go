@@ -5,26 +5,41 @@ import (
 	"slices"
 )
 
-// cut cuts the segment where that gains most, so that more LISTs can be in
-// flight, and reports whether it did.
-func (p *plan[P]) cut(limit int) bool {
+// cut cuts the segment where that gains most, and reports whether it did.
+//
+// In a steady listing pages arrive in key order, limit of them in a round trip.
+// A segment is late by as much as its rest takes longer than that, and what
+// room there is ahead of it, filled by others meanwhile, says how late it may
+// be. With idle LISTs (next is nil) the latest is cut anyway.
+func (p *plan[P]) cut(next *segment[P], limit int) bool {
 	if p.useful == 0 {
 		return false
 	}
-	n := min(limit-p.inFlight, int(p.allowance()))
-	if n < 1 {
+	allowed := p.allowance()
+	if allowed < 1 {
 		return false
 	}
 	window := p.window()
-	if window-float64(p.held)/p.pageSize-float64(p.inFlight) < 1 {
+	free := window - float64(p.held)/p.pageSize - float64(p.inFlight)
+	if free < 1 {
 		return false
 	}
-	best, value := -1, 0.0
-	ahead := 0.0
+	slack := 0.0
+	if next != nil {
+		slack = tAlpha * free / float64(limit)
+	}
+	best, most, bestFar := -1, 0.0, 0.0
+	ahead, unlisted := 0.0, 0.0
 	for i, s := range p.segments {
-		if v := min(s.rest, window-ahead); !s.done && s.listed > 0 && v > value && s.rest >= p.least() {
-			best, value = i, v
+		if s == next {
+			break
 		}
+		r := min(s.rest, window-ahead)
+		late := r - (unlisted+r)/float64(limit) - slack
+		if !s.done && s.listed > 0 && late > most && s.rest >= p.least() {
+			best, most, bestFar = i, late, unlisted
+		}
+		unlisted += s.rest
 		ahead += float64(len(s.pages)) + s.rest
 		if ahead > window {
 			break
@@ -33,11 +48,19 @@ func (p *plan[P]) cut(limit int) bool {
 	if best < 0 {
 		return false
 	}
-	return p.cutSegment(best, n, limit)
+	n := int(allowed)
+	idle := limit - p.inFlight
+	if next != nil {
+		idle = 1
+		n = min(n, int(p.segments[best].rest/(max(tPiece, slack+bestFar/float64(limit)))))
+	} else {
+		n = min(n, idle)
+	}
+	return p.cutSegment(best, max(1, n), limit)
 }
 
 // least is the shortest rest that is worth a cut, in pages.
-func (p *plan[P]) least() float64 { return 3 }
+func (p *plan[P]) least() float64 { return tLeast }
 
 // allowance is how many more cuts may be made: each will cost half a LIST on
 // average, more if nothing lies behind it, and together they must stay a small
@@ -50,7 +73,7 @@ func (p *plan[P]) allowance() float64 {
 			open++
 		}
 	}
-	return 2*(min(4*p.useful, 60+0.035*p.useful)-wasted) - float64(open)
+	return 2*(min(4*p.useful, tBase+tShare*p.useful)-wasted) - float64(open)
 }
 
 // cutSegment cuts segment i into up to n+1.

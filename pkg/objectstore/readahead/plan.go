@@ -26,6 +26,7 @@ type segment[P Page[P]] struct {
 	listed int     // pages since it was made or cut
 	first  string  // first key of the last page; pos is its last
 	full   float64 // entries of the last page over those of a full one
+	born   float64 // rest after its first page
 	rest   float64 // estimated pages in (pos, hi]
 }
 
@@ -68,7 +69,7 @@ func (p *plan[P]) next(limit int) (call[P], bool) {
 		return call[P]{}, false
 	}
 	s := p.idle(limit)
-	if s == nil && p.cut(limit) {
+	if p.cut(s, limit) {
 		s = p.idle(limit)
 	}
 	if s == nil {
@@ -224,8 +225,11 @@ func (p *plan[P]) estimate(s *segment[P]) {
 	}
 	lindy := float64(s.listed) / 2
 	rest := p.model(s, true)
-	if rest < lindy {
-		rest = p.model(s, false)
+	if s.listed == 1 {
+		s.born = rest
+	}
+	if rest < lindy && float64(s.listed) > 4+2*s.born {
+		rest = min(p.model(s, false), 20*lindy)
 	}
 	s.rest = min(max(rest, lindy), most)
 }

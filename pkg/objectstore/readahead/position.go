@@ -122,28 +122,41 @@ func (a *alphabet) reset(base int, keys []string, scratch *[]class) {
 	classes := append((*scratch)[:0], make([]class, n)...)
 	*scratch = classes
 	for _, k := range keys {
-		for i := base; i < len(k); {
-			end, c := i, class(0)
-			for end < len(k) && classOf(k[end]) != 0 {
-				c |= classOf(k[end])
-				end++
-			}
-			for j := i; j < end; j++ {
-				classes[j-base] |= c
-			}
-			for ; i < max(end, i); i++ {
-				a.addHigh(k, i)
-			}
-			if i == end && i < len(k) {
-				a.sets[i-base].add(k[i])
-				i++
-			}
-		}
+		a.show(k, classes)
 	}
 	for i, c := range classes {
 		a.sets[i].union(c.bytes())
 	}
 	a.weigh()
+}
+
+// show adds what one key shows.
+func (a *alphabet) show(k string, classes []class) {
+	for i := 0; i < len(k); {
+		end, all := i, class(0)
+		for end < len(k) && classOf(k[end]) != 0 {
+			all |= classOf(k[end])
+			end++
+		}
+		name := all&(digits|high) == 0 && (all&(lower|lowerHex) == 0 || all&(upper|upperHex) == 0)
+		for j := i; j < end; j++ {
+			if j < a.base {
+				continue
+			}
+			if name && j > i {
+				a.sets[j-a.base].add(k[j])
+				continue
+			}
+			classes[j-a.base] |= all
+			a.addHigh(k, j)
+		}
+		if i = end; i < len(k) {
+			if i >= a.base {
+				a.sets[i-a.base].add(k[i])
+			}
+			i++
+		}
+	}
 }
 
 // addHigh adds a byte beyond ASCII with its like: leading bytes from the least

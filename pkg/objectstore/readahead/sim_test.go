@@ -113,6 +113,14 @@ func (s sim) run(seed uint64) (outcome, error) {
 	}
 }
 
+func init() {
+	flag.Float64Var(&tAlpha, "t.alpha", tAlpha, "")
+	flag.Float64Var(&tLeast, "t.least", tLeast, "")
+	flag.Float64Var(&tPiece, "t.piece", tPiece, "")
+	flag.Float64Var(&tBase, "t.base", tBase, "")
+	flag.Float64Var(&tShare, "t.share", tShare, "")
+}
+
 var (
 	simN     = flag.Int("sim.n", 1_000_000, "keys")
 	simPage  = flag.Int("sim.page", 1000, "keys of a page")
