@@ -37,6 +37,20 @@ type Object struct {
 	ModTime time.Time
 }
 
+// Listed is an Object as a page of a listing holds it, made to be looked at and
+// passed on: its bytes are the page's.
+type Listed struct {
+	Key     []byte // as in Object
+	ETag    []byte // as in Object
+	Size    int64  // bytes
+	ModTime int64  // nanoseconds since the Unix epoch
+}
+
+// Object returns a copy that outlives the page.
+func (l Listed) Object() Object {
+	return Object{Key: string(l.Key), ETag: string(l.ETag), Size: l.Size, ModTime: time.Unix(0, l.ModTime).UTC()}
+}
+
 // Store is one flat key space: an S3 bucket, or the file system of this machine
 // with the absolute paths of regular files, less the first '/', as keys.
 // All methods may be called concurrently.

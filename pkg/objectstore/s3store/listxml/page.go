@@ -1,0 +1,112 @@
+// Package listxml reads the XML of ListObjectsV2's answers: a page of keys, in
+// one pass over the bytes that hold it, without an allocation for a key.
+//
+// A page is read in two ways. What every store sends, plain elements that hold
+// text or other elements, is scanned by hand. Whatever is of another form
+// (CDATA, comments, attributes, prefixed names, broken XML) goes to
+// encoding/xml, which is forty times slower and knows it all. Where both can
+// read a page they agree, with one exception: the scanner does not look at the
+// text of elements that are not needed here. Stores echo what they were asked
+// for in such elements, and some without encoding characters that XML forbids.
+package listxml
+
+import (
+	"bytes"
+	"fmt"
+	"unicode"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Page is what one answer says. The zero value is ready to be decoded into, and
+// may be used for one answer after another. It is for one goroutine.
+type Page struct {
+	// Objects are in the order of the answer, keys as the store has them:
+	// references and URL encoding are resolved. They are not checked for order
+	// or UTF-8. They point into the body that was decoded.
+	Objects   []objectstore.Listed
+	Truncated bool // the store says that there is more
+	Encoded   bool // the store wrote the keys URL-encoded, and said so
+}
+
+// Error is an <Error> that came in place of a page, as the store put it.
+type Error struct{ Code, Message string }
+
+// Error implements error.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// Decode makes p the page that body holds. It decodes in place: body changes,
+// and p points into it until it is decoded into again.
+//
+// The errors are *Error; objectstore.ErrBadListing for an object that cannot be
+// imported as it is listed, which they name; encoding/xml's own for a page that
+// is not whole or not XML; and others for XML that is no page.
+func (p *Page) Decode(body []byte) error {
+	if !p.scan(body) {
+		if err := p.unmarshal(body); err != nil {
+			return err
+		}
+	}
+	if !p.Encoded {
+		return nil
+	}
+	for i := range p.Objects {
+		if err := unescapeQuery(&p.Objects[i].Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reset empties the page; it keeps the memory for Objects.
+func (p *Page) reset() { *p = Page{Objects: p.Objects[:0]} }
+
+// unescapeQuery decodes a key in place that was encoded as a URL query is.
+func unescapeQuery(key *[]byte) error {
+	text := *key
+	first := bytes.IndexByte(text, '%')
+	for i := first; i >= 0; i = index(text, '%', i+3) { // an error names the key as it was
+		if len(text) < i+3 || digits[text[i+1]]|digits[text[i+2]] > 15 {
+			return fmt.Errorf("key %q is not URL-encoded as the store says: %w", text, objectstore.ErrBadListing)
+		}
+	}
+	for i := bytes.IndexByte(text, '+'); i >= 0; i = index(text, '+', i+1) {
+		text[i] = ' '
+	}
+	if first < 0 {
+		return nil
+	}
+	out := text[:first]
+	for i := first; i >= 0; {
+		next := index(text, '%', i+3)
+		run := text[i+3:]
+		if next >= 0 {
+			run = text[i+3 : next]
+		}
+		out = append(out, digits[text[i+1]]<<4|digits[text[i+2]])
+		out = append(out, run...)
+		i = next
+	}
+	*key = out
+	return nil
+}
+
+// index returns where c is in text from `from` on, or -1.
+func index(text []byte, c byte, from int) int {
+	i := bytes.IndexByte(text[from:], c)
+	if i < 0 {
+		return i
+	}
+	return from + i
+}
+
+// digits is the value of each hexadecimal digit; more than 15 is none.
+var digits = func() (d [256]byte) {
+	for c := range d {
+		d[c] = 0xff
+	}
+	for i, c := range "0123456789abcdef" {
+		d[c], d[unicode.ToUpper(c)] = byte(i), byte(i)
+	}
+	return d
+}()

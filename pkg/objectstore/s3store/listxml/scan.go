@@ -1,0 +1,282 @@
+package listxml
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// scanner reads XML of the usual form. Each method moves on past what it is
+// named for, or returns false: there is something else, and the page must be
+// read by encoding/xml, which tells what is valid. So it never changes the
+// bytes.
+type scanner struct {
+	b          []byte
+	at         int              // of the next byte in b
+	references bool             // there are some to resolve in keys or ETags
+	steps      [fields + 1]step // by the field they start from
+}
+
+// A page repeats itself: what lies between two texts of one object mostly lies
+// between those of the next one, too. A step is what was last seen to lead from
+// the end of one needed text to the start of another; where the same bytes come
+// again, there is no need to look at them.
+type step struct {
+	markup []byte
+	to     field
+}
+
+// field is a needed part of an object.
+type field byte
+
+const (
+	border field = iota // the start or the end of the object
+	keyField
+	timeField
+	etagField
+	sizeField
+	fields = iota - 1
+)
+
+var fieldNames = [...]string{keyField: "Key", timeField: "LastModified", etagField: "ETag", sizeField: "Size"}
+
+// maxDepth of elements within an element that is not needed.
+const maxDepth = 8
+
+// scan reads a page of the usual form.
+func (p *Page) scan(body []byte) bool {
+	p.reset()
+	s := scanner{b: body}
+	if !s.declaration() || !s.root() {
+		return false
+	}
+	known := false // whether there is more
+	for !s.take("</ListBucketResult>") {
+		ok := true
+		switch {
+		case s.take("<Contents>"):
+			p.Objects = append(p.Objects, objectstore.Listed{})
+			ok = s.object(&p.Objects[len(p.Objects)-1])
+		case s.take("<IsTruncated>"):
+			p.Truncated = s.take("true")
+			ok = (p.Truncated || s.take("false")) && s.take("</IsTruncated>")
+			known = true
+		case s.take("<EncodingType>"):
+			p.Encoded = s.take("url")
+			ok = p.Encoded && s.take("</EncodingType>")
+		default:
+			ok = s.other()
+		}
+		if !ok {
+			return false
+		}
+		s.space()
+	}
+	s.space()
+	if !known || s.at < len(s.b) {
+		return false
+	}
+	if s.references {
+		p.resolve()
+	}
+	return true
+}
+
+// resolve resolves the references in keys and ETags, in place.
+func (p *Page) resolve() {
+	for i := range p.Objects {
+		o := &p.Objects[i]
+		o.Key, o.ETag = resolve(o.Key), bytes.Trim(resolve(o.ETag), `"`)
+	}
+}
+
+// object reads an object, after the tag that starts it.
+func (s *scanner) object(o *objectstore.Listed) bool {
+	const all = 1<<timeField | 1<<sizeField
+	for at, found := border, 0; ; {
+		to, ok := s.step(at)
+		if !ok || to == border {
+			return ok && found&all == all
+		}
+		n := bytes.IndexByte(s.b[s.at:], '<')
+		if n < 0 {
+			return false
+		}
+		text := s.b[s.at : s.at+n]
+		s.at += n
+		switch to {
+		case keyField:
+			o.Key, ok = text, s.speakable(text)
+		case timeField:
+			o.ModTime, ok = parseTime(text)
+		case etagField:
+			o.ETag = trimQuotes(text)
+			ok = s.speakable(o.ETag)
+		case sizeField:
+			o.Size, ok = parseSize(text)
+		}
+		if !ok {
+			return false
+		}
+		found |= 1 << to
+		at = to
+	}
+}
+
+// step reads on from the end of one needed text of an object to the start of the
+// next one, or to the object's end.
+func (s *scanner) step(from field) (field, bool) {
+	known := &s.steps[from]
+	if n := len(known.markup); n > 0 && len(s.b)-s.at >= n && string(s.b[s.at:s.at+n]) == string(known.markup) {
+		s.at += n
+		return known.to, true
+	}
+	start := s.at
+	to, ok := s.walk(from)
+	*known = step{markup: s.b[start:s.at], to: to}
+	return to, ok
+}
+
+// walk is step, one element after the other.
+func (s *scanner) walk(from field) (field, bool) {
+	if from != border && !s.end(fieldNames[from]) {
+		return border, false
+	}
+	for {
+		s.space()
+		if s.take("</Contents>") {
+			return border, true
+		}
+		name, empty, ok := s.start()
+		if !ok {
+			return border, false
+		}
+		for f := keyField; f <= fields; f++ {
+			if string(name) == fieldNames[f] {
+				return f, !empty
+			}
+		}
+		if !empty && !s.skip(name, 0) {
+			return border, false
+		}
+	}
+}
+
+// declaration reads an XML declaration, if there is one, that says nothing new.
+func (s *scanner) declaration() bool {
+	if s.take("<?xml ") {
+		n := bytes.IndexByte(s.b[s.at:], '>')
+		if n < 0 {
+			return false
+		}
+		switch d := strings.ReplaceAll(string(s.b[s.at:s.at+n]), "'", `"`); strings.ToLower(d) {
+		case `version="1.0" encoding="utf-8"?`, `version="1.0" encoding="utf-8" standalone="yes"?`, `version="1.0"?`:
+			s.at += n + 1
+		default:
+			return false
+		}
+	}
+	s.space()
+	return true
+}
+
+// root reads the tag that starts the page; it may say which namespace is meant.
+func (s *scanner) root() bool {
+	if !s.take("<ListBucketResult") {
+		return false
+	}
+	if s.take(` xmlns="`) {
+		n := bytes.IndexByte(s.b[s.at:], '"')
+		if n < 0 || !plain(s.b[s.at:s.at+n]) {
+			return false
+		}
+		s.at += n + 1
+	}
+	if !s.take(">") {
+		return false
+	}
+	s.space()
+	return true
+}
+
+// other reads an element of the page that is not needed.
+func (s *scanner) other() bool {
+	name, empty, ok := s.start()
+	if !ok || empty {
+		// An empty element may be one that is needed, and says something else.
+		return ok && string(name) != "Contents" && string(name) != "IsTruncated" && string(name) != "EncodingType"
+	}
+	return s.skip(name, 0)
+}
+
+// skip reads the rest of an element that is not needed, whatever its text.
+func (s *scanner) skip(name []byte, depth int) bool {
+	for children := false; ; children = true {
+		n := bytes.IndexByte(s.b[s.at:], '<')
+		if n < 0 || depth > maxDepth {
+			return false
+		}
+		text := s.b[s.at : s.at+n]
+		s.at += n
+		end := s.at+1 < len(s.b) && s.b[s.at+1] == '/'
+		if (children || !end) && len(bytes.TrimLeft(text, " \t\r\n")) > 0 {
+			return false
+		}
+		if end {
+			return s.end(string(name))
+		}
+		child, empty, ok := s.start()
+		if !ok || !empty && !s.skip(child, depth+1) {
+			return false
+		}
+	}
+}
+
+// start reads a tag without attributes that starts an element; empty says that
+// it ends the element as well.
+func (s *scanner) start() (name []byte, empty, ok bool) {
+	if s.at >= len(s.b) || s.b[s.at] != '<' {
+		return nil, false, false
+	}
+	rest := s.b[s.at+1:]
+	n := 0
+	for n < len(rest) && letters[rest[n]] {
+		n++
+	}
+	switch name = rest[:n]; {
+	case n == 0 || n+1 >= len(rest):
+		return nil, false, false
+	case rest[n] == '>':
+		s.at += n + 2
+		return name, false, true
+	case rest[n] == '/' && rest[n+1] == '>':
+		s.at += n + 3
+		return name, true, true
+	}
+	return nil, false, false
+}
+
+// end reads the tag that ends an element.
+func (s *scanner) end(name string) bool { return s.take("</") && s.take(name) && s.take(">") }
+
+// take reads exactly what.
+func (s *scanner) take(what string) bool {
+	if len(s.b)-s.at < len(what) || string(s.b[s.at:s.at+len(what)]) != what {
+		return false
+	}
+	s.at += len(what)
+	return true
+}
+
+// space reads white space, if there is any.
+func (s *scanner) space() {
+	for s.at < len(s.b) {
+		switch s.b[s.at] {
+		case ' ', '\t', '\r', '\n':
+			s.at++
+		default:
+			return
+		}
+	}
+}

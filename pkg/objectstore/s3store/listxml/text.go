@@ -1,0 +1,195 @@
+package listxml
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strconv"
+	"unicode/utf8"
+)
+
+// What a byte means to a text in XML.
+const (
+	control   = 1 << iota // forbidden, or replaced by another
+	ampersand             // starts a reference
+	bracket               // may end a CDATA section that was never started
+	wide                  // part of a rune of several bytes
+)
+
+// kinds is what each byte means.
+var kinds = func() (k [256]byte) {
+	for c := range k {
+		switch {
+		case c < ' ':
+			k[c] = control
+		case c >= utf8.RuneSelf:
+			k[c] = wide
+		}
+	}
+	k['&'], k['>'] = ampersand, bracket
+	return k
+}()
+
+// letters are what names of the elements of pages are made of.
+var letters = func() (l [256]bool) {
+	for c := range 26 {
+		l['a'+c], l['A'+c] = true, true
+	}
+	return l
+}()
+
+// kindsOf returns what there is in a text.
+func kindsOf(text []byte) (k byte) {
+	for len(text) >= 8 && ordinary(binary.LittleEndian.Uint64(text)) {
+		text = text[8:]
+	}
+	for _, c := range text {
+		k |= kinds[c]
+	}
+	return k
+}
+
+// ordinary reports whether none of eight bytes is of any kind. It looks at all
+// of them at once: taking 1 from the bytes of a word sets the top bit of the
+// first one that is 0, and of no byte before it.
+func ordinary(word uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	amp, gt := word^ones*'&', word^ones*'>'
+	return (word|(word-ones*' ')|(amp-ones)&^amp|(gt-ones)&^gt)&tops == 0
+}
+
+// plain reports whether a text stands for itself, in ASCII.
+func plain(text []byte) bool { return kindsOf(text) == 0 && bytes.IndexByte(text, '<') < 0 }
+
+// speakable reports whether XML allows the text, and takes note of references in
+// it. Text with line ends is left to encoding/xml, which replaces some.
+func (s *scanner) speakable(text []byte) bool {
+	k := kindsOf(text)
+	if k == 0 {
+		return true
+	}
+	if k&control != 0 || k&bracket != 0 && bytes.Contains(text, []byte("]]>")) {
+		return false
+	}
+	if k&wide != 0 {
+		for i := 0; i < len(text); {
+			r, n := utf8.DecodeRune(text[i:])
+			if r == utf8.RuneError && n == 1 || !allowed(r) {
+				return false
+			}
+			i += n
+		}
+	}
+	if k&ampersand != 0 {
+		s.references = true
+		return referencesAllowed(text)
+	}
+	return true
+}
+
+// allowed reports whether r is a Char of XML 1.0.
+func allowed(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' ||
+		' ' <= r && r <= 0xd7ff || 0xe000 <= r && r <= 0xfffd || 0x10000 <= r && r <= utf8.MaxRune
+}
+
+func referencesAllowed(text []byte) bool {
+	for {
+		at := bytes.IndexByte(text, '&')
+		if at < 0 {
+			return true
+		}
+		_, n := reference(text[at:])
+		if n == 0 {
+			return false
+		}
+		text = text[at+n:]
+	}
+}
+
+// maxReference is the length of the longest reference that is understood:
+// "&#x10ffff;".
+const maxReference = 10
+
+// reference returns the rune that the reference at the start of text stands for,
+// and the reference's length: 0 if it is none that is understood.
+func reference(text []byte) (r rune, n int) {
+	end := bytes.IndexByte(text[:min(len(text), maxReference)], ';')
+	if end < 0 {
+		return 0, 0
+	}
+	switch name := string(text[1:end]); name {
+	case "amp":
+		r = '&'
+	case "lt":
+		r = '<'
+	case "gt":
+		r = '>'
+	case "quot":
+		r = '"'
+	case "apos":
+		r = '\''
+	default:
+		if r = numbered(name); !allowed(r) {
+			return 0, 0
+		}
+	}
+	return r, end + 1
+}
+
+// numbered returns the rune of a reference such as "#38" or "#x26", or 0.
+func numbered(name string) rune {
+	if len(name) < 2 || name[0] != '#' {
+		return 0
+	}
+	name, base := name[1:], 10
+	if name[0] == 'x' {
+		name, base = name[1:], 16
+	}
+	r, err := strconv.ParseUint(name, base, 31)
+	if err != nil {
+		return 0
+	}
+	return rune(r)
+}
+
+// resolve replaces, in place, all references in a text that has none but such as
+// are understood. What a reference stands for is never longer than itself.
+func resolve(text []byte) []byte {
+	at := bytes.IndexByte(text, '&')
+	if at < 0 {
+		return text
+	}
+	out := text[:at]
+	for at < len(text) {
+		if text[at] != '&' {
+			out = append(out, text[at])
+			at++
+			continue
+		}
+		r, n := reference(text[at:])
+		out = utf8.AppendRune(out, r)
+		at += n
+	}
+	return out
+}
+
+// trimQuotes returns a text without the quotes around it, whether they are
+// written as they are or by name.
+func trimQuotes(text []byte) []byte {
+	const quote = "&quot;"
+	for {
+		n := len(text)
+		switch {
+		case n >= len(quote) && string(text[:len(quote)]) == quote:
+			text = text[len(quote):]
+		case n >= len(quote) && string(text[n-len(quote):]) == quote:
+			text = text[:n-len(quote)]
+		case n > 0 && text[0] == '"':
+			text = text[1:]
+		case n > 0 && text[n-1] == '"':
+			text = text[:n-1]
+		default:
+			return text
+		}
+	}
+}
