@@ -56,6 +56,7 @@ func (p *plan[P]) cut(next *segment[P], limit int) bool {
 	} else {
 		n = min(n, idle)
 	}
+	n = min(n, int(tBatch*float64(p.segments[best].listed)))
 	return p.cutSegment(best, max(1, n), limit)
 }
 

@@ -128,7 +128,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	n := page.Len()
 	p.pageLen = max(p.pageLen, n)
 	if n > 0 {
-		p.observe(s, page)
+		p.observe(page)
 		s.first, s.full = page.Key(0), float64(n)/float64(p.pageLen)
 	}
 	last := s.pos
@@ -189,16 +189,14 @@ func (p *plan[P]) end(s *segment[P]) {
 
 // observe keeps a few of the page's keys for estimates, and the smoothed size of
 // pages.
-func (p *plan[P]) observe(s *segment[P], page P) {
+func (p *plan[P]) observe(page P) {
 	if p.pageSize == 0 {
 		p.pageSize = float64(max(1, page.Bytes()))
 	}
 	full := float64(page.Bytes()) / float64(page.Len()) * float64(p.pageLen)
 	p.pageSize += (full - p.pageSize) / 16
 	p.sample = sampleOf(p.sample[:0], page)
-	if s.listed == 0 {
-		p.hull.add(p.sample)
-	}
+	p.hull.add(p.sample)
 }
 
 const samples = 16
@@ -260,7 +258,7 @@ func (p *plan[P]) spell(s *segment[P], learned bool) {
 	}
 	p.alphabet.reset(base, p.sample, &p.classes)
 	if learned {
-		p.hull.narrow(&p.alphabet, s.pos, s.hi)
+		p.hull.narrow(&p.alphabet)
 	}
 }
 
@@ -293,41 +291,42 @@ func common(a, b string) int {
 	return n
 }
 
-// hull is the least and the greatest byte seen at each offset, in the first
-// pages of segments.
-type hull struct {
-	pages int
-	seen  []byteSet
+// hull is the least and the greatest byte seen at each offset. It counts where
+// it was seen after enough different beginnings of keys: one directory tells
+// nothing of where another one ends.
+type hull []struct {
+	lo, hi byte
+	after  []uint32 // hashes of the beginnings
 }
+
+// enough is how many beginnings of a key are evidence.
+const enough = 8
 
 func (h *hull) add(keys []string) {
-	h.pages++
 	for _, k := range keys {
-		for len(h.seen) < len(k) {
-			h.seen = append(h.seen, byteSet{})
+		for len(*h) < len(k) {
+			*h = append(*h, struct {
+				lo, hi byte
+				after  []uint32
+			}{lo: 0xFF})
 		}
+		hash := uint32(2166136261)
 		for i := range len(k) {
-			h.seen[i].add(k[i])
+			o := &(*h)[i]
+			o.lo, o.hi = min(o.lo, k[i]), max(o.hi, k[i])
+			if len(o.after) < enough && !slices.Contains(o.after, hash) {
+				o.after = append(o.after, hash)
+			}
+			hash = (hash ^ uint32(k[i])) * 16777619
 		}
 	}
 }
 
-// enough is how many pages must have been seen for what they show to count.
-const enough = 10
-
 // narrow takes from the alphabet what was never seen at its offsets.
-func (h *hull) narrow(a *alphabet, pos, hi string) {
-	if h.pages < enough {
-		return
-	}
+func (h hull) narrow(a *alphabet) {
 	for i := range a.sets {
-		at := a.base + i
-		if at >= len(h.seen) {
-			break
-		}
-		seen := h.seen[at]
-		if n := seen.size(); n > 0 {
-			seen = span(seen.at(0), seen.at(n-1))
+		if at := a.base + i; at < len(h) && len(h[at].after) == enough {
+			seen := span(h[at].lo, h[at].hi)
 			a.sets[i].intersect(&seen)
 		}
 	}

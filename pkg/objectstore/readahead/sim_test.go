@@ -114,6 +114,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 }
 
 func init() {
+	flag.Float64Var(&tBatch, "t.batch", tBatch, "")
 	flag.Float64Var(&tAlpha, "t.alpha", tAlpha, "")
 	flag.Float64Var(&tLeast, "t.least", tLeast, "")
 	flag.Float64Var(&tPiece, "t.piece", tPiece, "")
