@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/treeverse/lakefs/pkg/pyramid"
+)
+
+// uploads is what lakeFS's tables are written to: files of this machine while
+// they are open, objects of a bucket when they are stored.
+type uploads struct {
+	client         *s3.Client
+	dir            string
+	bucket, prefix string
+}
+
+var _ pyramid.FS = (*uploads)(nil)
+
+func (u *uploads) Create(context.Context, string, string) (pyramid.StoredFile, error) {
+	f, err := os.CreateTemp(u.dir, "new-")
+	if err != nil {
+		return nil, err
+	}
+	return stored{f, u}, nil
+}
+
+var errUnread = errors.New("the baseline reads no files back")
+
+func (u *uploads) Open(context.Context, string, string, string) (pyramid.File, error) {
+	return nil, errUnread
+}
+
+func (u *uploads) Exists(context.Context, string, string, string) (bool, error) { return false, nil }
+
+func (u *uploads) GetRemoteURI(_ context.Context, name string) (string, error) {
+	return "s3://" + u.bucket + "/" + u.prefix + name, nil
+}
+
+func (u *uploads) Close() error { return nil }
+
+// stored is a file that gets its name when it is stored.
+type stored struct {
+	*os.File
+	to *uploads
+}
+
+func (s stored) Store(ctx context.Context, name string) error {
+	_ = s.Close() // the table's writer mostly closed it before
+	f, err := os.Open(s.Name())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	key := s.to.prefix + name
+	if _, err := s.to.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.to.bucket, Key: &key, Body: f}); err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	return os.Remove(s.Name())
+}
+
+func (s stored) Abort(context.Context) error {
+	_ = s.Close()
+	if err := os.Remove(s.Name()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/golang/snappy"
+
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/ident"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// canned is an HTTP client that answers without a network.
+type canned struct{ body []byte }
+
+func (c *canned) Do(*http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/xml"}},
+		Body: io.NopCloser(bytes.NewReader(c.body)), ContentLength: int64(len(c.body)),
+	}, nil
+}
+
+func decodeSDK(ctx context.Context, in *Input) (Step, error) {
+	http := &canned{}
+	client := s3.New(s3.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String("http://127.0.0.1"), UsePathStyle: true, HTTPClient: http,
+		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+	})
+	return func(page int) error {
+		http.body = in.XML[page]
+		out, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &in.Bucket})
+		if err == nil && len(out.Contents) != PageKeys {
+			err = fmt.Errorf("page %d has %d objects", page, len(out.Contents))
+		}
+		return err
+	}, nil
+}
+
+func decode(_ context.Context, in *Input) (Step, error) {
+	var p listxml.Page
+	var body []byte
+	return func(page int) error {
+		body = append(body[:0], in.XML[page]...) // it is decoded in place
+		err := p.Decode(body)
+		if err == nil && len(p.Objects) != PageKeys {
+			err = fmt.Errorf("page %d has %d objects", page, len(p.Objects))
+		}
+		return err
+	}, nil
+}
+
+func buildBatches(_ context.Context, in *Input) (Step, error) {
+	b := entry.NewBuilder()
+	return func(page int) error {
+		from := in.Batches[page]
+		for i := range from.Len() {
+			b.Append(from.Key(i), from.Address(i), from.ETag(i), from.Size(i), from.ModTime(i))
+		}
+		b.Batch().Release()
+		return nil
+	}, nil
+}
+
+func encodeValues(_ context.Context, in *Input) (Step, error) {
+	var value []byte
+	return func(page int) error {
+		for i := range PageKeys {
+			value = table.AppendEntryValue(value[:0], in.Batches[page], i)
+		}
+		return nil
+	}, nil
+}
+
+// nowhere is a storage namespace that keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Put(context.Context, string, []byte) error { return nil }
+
+func writeRanges(ctx context.Context, in *Input) (Step, error) {
+	return rangeSteps(ctx, in, nowhere{}), nil
+}
+
+// rangeSteps writes pages into ranges. Where the pages start again, so do the
+// ranges: their keys have to increase.
+func rangeSteps(ctx context.Context, in *Input, files rangewriter.Files) Step {
+	var w *rangewriter.Writer
+	return func(page int) error {
+		if page == 0 {
+			if w != nil {
+				if err := w.Flush(); err != nil {
+					return err
+				}
+				w.Close()
+			}
+			w = rangewriter.New(ctx, files, partition.DefaultBreaks, rangewriter.Options{Uploads: 2})
+		}
+		if err := w.Write(in.Batches[page]); err != nil {
+			return err
+		}
+		if page == len(in.Batches)-1 {
+			return w.Flush()
+		}
+		return nil
+	}
+}
+
+// blockSize is that of the blocks which tables are compressed in.
+const blockSize = 4096
+
+// floor does to every object what no program that writes these files can do
+// without: it looks at each byte of the page once, hashes the identity and the
+// record, and compresses the record.
+func floor(_ context.Context, in *Input) (Step, error) {
+	var identity, block, compressed []byte
+	hash := sha256.New()
+	elements := 0
+	return func(page int) error {
+		for rest := in.XML[page]; ; elements++ {
+			at := bytes.IndexByte(rest, '<')
+			if at < 0 {
+				break
+			}
+			rest = rest[at+1:]
+		}
+		batch := in.Batches[page]
+		for i, value := range in.values[page] {
+			identity = ident.AppendInt64(identity[:0], batch.Size(i))
+			identity = ident.AppendString(identity, batch.ETag(i))
+			identity = ident.AppendStringMap(identity, nil)
+			_ = sha256.Sum256(identity)
+			start := len(block)
+			block = append(append(block, batch.Key(i)...), value...)
+			_, _ = hash.Write(block[start:]) // a hash takes everything
+			if len(block) >= blockSize {
+				compressed = snappy.Encode(compressed[:cap(compressed)], block)
+				block = block[:0]
+			}
+		}
+		return nil
+	}, nil
+}

@@ -1,0 +1,99 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
+)
+
+func fetch(ctx context.Context, in *Input) (Step, error) {
+	client := &http.Client{}
+	return func(page int) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, in.Endpoint+"/"+in.Bucket+"?"+in.query(page), nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return fmt.Errorf("fetch page %d: %w", page, err)
+		}
+		defer resp.Body.Close()
+		n, err := io.Copy(io.Discard, resp.Body)
+		if err == nil && n < int64(len(in.XML[page])) {
+			err = fmt.Errorf("page %d has %d bytes of %d", page, n, len(in.XML[page]))
+		}
+		return err
+	}, nil
+}
+
+// Namespace is where the storage namespace of all measurements is.
+const Namespace = "s3://ns/bench"
+
+// Files opens the storage namespace on a synthetic server, as a worker does.
+func Files(ctx context.Context, endpoint string) (*namespace.Files, error) {
+	opener, err := stores.New(stores.Config{S3: s3store.Config{
+		Endpoint: endpoint, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "bench", SecretAccessKey: "bench",
+	}}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, fmt.Errorf("open stores: %w", err)
+	}
+	uri, err := objectstore.ParseURI(Namespace)
+	if err != nil {
+		return nil, err
+	}
+	store, err := opener.Open(ctx, uri)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", Namespace, err)
+	}
+	return namespace.New(store, uri), nil
+}
+
+// memory keeps ranges for the upload stage.
+type memory struct {
+	mu   sync.Mutex
+	ids  []string
+	data [][]byte
+}
+
+func (m *memory) Put(_ context.Context, id string, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ids, m.data = append(m.ids, id), append(m.data, append([]byte(nil), data...))
+	return nil
+}
+
+// upload puts the ranges that the pages make, all of them with the last page.
+func upload(ctx context.Context, in *Input) (Step, error) {
+	ranges := &memory{}
+	write := rangeSteps(ctx, in, ranges)
+	for page := range in.Batches {
+		if err := write(page); err != nil {
+			return nil, err
+		}
+	}
+	files, err := Files(ctx, in.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return func(page int) error {
+		if page < len(in.Batches)-1 {
+			return nil
+		}
+		for i, id := range ranges.ids {
+			if err := files.Put(ctx, id, ranges.data[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}

@@ -1,0 +1,128 @@
+// Package stage runs the steps of the way from a LIST page to a stored range one
+// at a time, each on input that is ready in memory, so that what each takes can
+// be told apart: in Go benchmarks, and in processes of their own by the bench
+// command.
+package stage
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"net/url"
+
+	"github.com/rangefleet/rangefleet/bench/keyset"
+	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// PageKeys is how many objects a page has.
+const PageKeys = 1000
+
+// Step works on one page. Pages come in order, again from 0 after the last one.
+type Step func(page int) error
+
+// Stage is one step of the way, or the floor of some.
+type Stage struct {
+	Name  string
+	About string
+	// Remote stages talk to a synthetic S3 server in another process.
+	Remote bool
+	make   func(context.Context, *Input) (Step, error)
+}
+
+// New returns what does the work of the stage on the input.
+func (s Stage) New(ctx context.Context, in *Input) (Step, error) {
+	step, err := s.make(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("prepare stage %s: %w", s.Name, err)
+	}
+	return step, nil
+}
+
+// All returns the stages in the order of the way.
+func All() []Stage {
+	return []Stage{
+		{"fetch", "GET the pages and throw them away", true, fetch},
+		{"sdk", "decode pages with the AWS SDK", false, decodeSDK},
+		{"decode", "decode pages", false, decode},
+		{"entry", "build Arrow batches of entries", false, buildBatches},
+		{"value", "encode the values of records, with their identity hashes", false, encodeValues},
+		{"table", "write ranges: values, hashes, blocks, compression", false, writeRanges},
+		{"upload", "PUT the ranges", true, upload},
+		{"floor", "hash, scan and compress, nothing else", false, floor},
+	}
+}
+
+// ByName returns one of All.
+func ByName(name string) (Stage, bool) {
+	for _, s := range All() {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Stage{}, false
+}
+
+// Input is some pages of a set in every form that a stage may start from.
+type Input struct {
+	Set      keyset.Set
+	Bucket   string // a name of the set that a synthetic server knows
+	Endpoint string // of the server, for remote stages
+
+	XML     [][]byte      // the pages as the server sends them
+	Batches []entry.Batch // the pages as entries
+	values  [][][]byte    // the values of their records
+}
+
+// NewInput returns the first pages of a set; bucket is a name that keyset.Parse
+// understands.
+func NewInput(bucket string, pages int, endpoint string) (*Input, error) {
+	set, ok := keyset.Parse(bucket)
+	if !ok || set.Len() < int64(pages)*PageKeys {
+		return nil, fmt.Errorf("%q is no set of at least %d keys", bucket, pages*PageKeys)
+	}
+	in := &Input{Set: set, Bucket: bucket, Endpoint: endpoint}
+	server := synths3.New(synths3.Config{})
+	builder := entry.NewBuilder()
+	for page := range pages {
+		in.XML = append(in.XML, in.render(server, page))
+		in.Batches = append(in.Batches, in.batch(builder, page))
+		in.values = append(in.values, in.encode(page))
+	}
+	return in, nil
+}
+
+// query returns the query of the LIST call for a page.
+func (in *Input) query(page int) string {
+	q := url.Values{"list-type": {"2"}, "encoding-type": {"url"}}
+	if page > 0 {
+		q.Set("start-after", in.Set.Key(int64(page)*PageKeys-1))
+	}
+	return q.Encode()
+}
+
+func (in *Input) render(server *synths3.Server, page int) []byte {
+	rec := httptest.NewRecorder()
+	server.ServeHTTP(rec, httptest.NewRequest("GET", "/"+in.Bucket+"?"+in.query(page), nil))
+	return rec.Body.Bytes()
+}
+
+func (in *Input) batch(b *entry.Builder, page int) entry.Batch {
+	var key []byte
+	for i := int64(page) * PageKeys; i < int64(page+1)*PageKeys; i++ {
+		key = in.Set.AppendKey(key[:0], i)
+		o := in.Set.Object(i)
+		b.Append(key, fmt.Appendf(nil, "s3://%s/%s", in.Bucket, key),
+			fmt.Appendf(nil, "%016x%016x", o.Hash[0], o.Hash[1]), o.Size, o.ModTime*1e6)
+	}
+	return b.Batch()
+}
+
+func (in *Input) encode(page int) [][]byte {
+	values := make([][]byte, PageKeys)
+	for i := range values {
+		values[i] = table.AppendEntryValue(nil, in.Batches[page], i)
+	}
+	return values
+}
