@@ -105,10 +105,32 @@ type cutAt struct {
 func (p *plan[P]) cuts(s *segment[P], n, limit int) []cutAt {
 	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
 	var cuts []cutAt
-	for _, pages := range p.places(s, n, limit) {
-		key, ok := p.alphabet.add(s.pos, width+math.Log(pages))
-		if ok && key > s.pos && (s.hi == "" || key < s.hi) {
+	add := func(key string, pages float64) {
+		if key > s.pos && (s.hi == "" || key < s.hi) {
 			cuts = append(cuts, cutAt{key, pages})
+		}
+	}
+	if s.end != s.hi {
+		add(s.end, s.inside)
+		n--
+	}
+	if s.hi == "" {
+		run := 0
+		for run < len(s.pos) && run < len(p.alphabet.sets) && p.alphabet.digit(s.pos, run) == p.alphabet.sets[run].size()-1 {
+			run++
+		}
+		key := s.pos[:run]
+		for j := 1; j <= 16 && run+j <= len(p.alphabet.sets) && n > 0; j++ {
+			key += string(rune(p.alphabet.sets[run+j-1].at(p.alphabet.sets[run+j-1].size() - 1)))
+			if j&(j-1) == 0 {
+				add(key, s.rest)
+				n--
+			}
+		}
+	}
+	for _, pages := range p.places(s, n, limit) {
+		if key, ok := p.alphabet.add(s.pos, width+math.Log(pages)); ok && (s.end == "" || key < s.end) {
+			add(key, pages)
 		}
 	}
 	slices.SortFunc(cuts, func(a, b cutAt) int {
@@ -127,29 +149,29 @@ func (p *plan[P]) places(s *segment[P], n, limit int) []float64 {
 	length := max(4, 1.2*p.window()/float64(limit))
 	var at []float64
 	switch {
-	case s.rest <= 2*length || s.listed >= 3 && s.rest <= 8*length:
-		n = min(n, max(1, int(s.rest/length)), int(s.rest/2)-1)
+	case s.inside <= 2*length || s.listed >= 3 && s.inside <= 8*length:
+		n = min(n, max(1, int(s.inside/length)), int(s.inside/2)-1)
 		n = max(n, 1)
 		for j := 1; j <= n; j++ {
-			at = append(at, s.rest*float64(j)/float64(n+1))
+			at = append(at, s.inside*float64(j)/float64(n+1))
 		}
 	default:
 		// evenly; geometrically from the low and the high end.
 		even, low := (n+2)/3, (n+1)/3
 		hi := n - even - low
 		for j := 1; j <= even; j++ {
-			at = append(at, min(s.rest*float64(j)/float64(even+1), s.rest))
+			at = append(at, min(s.inside*float64(j)/float64(even+1), s.inside))
 		}
-		q := math.Pow(s.rest/length, 1/float64(low+1))
+		q := math.Pow(s.inside/length, 1/float64(low+1))
 		x := length
 		for range low {
 			at = append(at, x)
 			x *= q
 		}
-		x = s.rest / float64(even+1)
+		x = s.inside / float64(even+1)
 		for range hi {
 			x /= 8
-			at = append(at, s.rest-x)
+			at = append(at, s.inside-x)
 		}
 	}
 	return at

@@ -26,6 +26,8 @@ type segment[P Page[P]] struct {
 	listed int     // pages since it was made or cut
 	first  string  // first key of the last page; pos is its last
 	full   float64 // entries of the last page over those of a full one
+	end    string  // of the directory that the last page lies in, or hi
+	inside float64 // estimated pages in (pos, end]
 	born   float64 // rest after its first page
 	rest   float64 // estimated pages in (pos, hi]
 }
@@ -222,24 +224,48 @@ func (p *plan[P]) estimate(s *segment[P]) {
 		return
 	}
 	lindy := float64(s.listed) / 2
-	rest := p.model(s, true)
+	p.model(s, true)
 	if s.listed == 1 {
-		s.born = rest
+		s.born = s.rest
 	}
-	if rest < lindy && float64(s.listed) > 4+2*s.born {
-		rest = min(p.model(s, false), 20*lindy)
+	if s.rest < lindy && float64(s.listed) > 4+2*s.born {
+		p.model(s, false)
+		s.rest = min(s.rest, 20*lindy)
+		s.inside = min(s.inside, s.rest)
 	}
-	s.rest = min(max(rest, lindy), most)
+	s.rest = max(s.rest, lindy)
+	s.inside = max(s.inside, min(lindy, s.rest))
 }
 
 const most = 1e9
 
+// beyond bounds what is expected after the end of a directory: its keys tell
+// nothing of its neighbours.
+const beyond = 8
+
 // model sets the alphabet for s and estimates its rest by it.
-func (p *plan[P]) model(s *segment[P], learned bool) float64 {
+func (p *plan[P]) model(s *segment[P], learned bool) {
 	p.spell(s, learned)
-	width := p.alphabet.distance(s.first, s.pos)
-	rest := p.alphabet.distance(s.pos, s.hi)
-	return math.Exp(min(rest-width, math.Log(most))) * s.full
+	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
+	pages := func(to string) float64 {
+		return math.Exp(min(p.alphabet.distance(s.pos, to)-width, math.Log(most)))
+	}
+	s.rest = pages(s.hi)
+	s.end, s.inside = s.hi, s.rest
+	for i := common(s.first, s.pos); i > 0; i-- {
+		if s.pos[i-1] != '/' {
+			continue
+		}
+		end := s.pos[:i-1] + "0" // the byte after '/'
+		if s.hi != "" && end >= s.hi {
+			break
+		}
+		if inside := pages(end); inside >= p.least() {
+			s.end, s.inside = end, inside
+			s.rest = min(s.rest, inside+beyond)
+			break
+		}
+	}
 }
 
 // spell sets the alphabet for s.
