@@ -1,0 +1,28 @@
+package entrytest
+
+import (
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// Ranges returns the ranges that one reader makes of sorted entries, one table
+// after the other: what every import of them must come out as.
+func Ranges(entries []entry.Entry, breaks partition.Breaks) ([]partition.RangeMetadata, error) {
+	var ranges []partition.RangeMetadata
+	w := table.NewWriter(table.Ranges)
+	for i, e := range entries {
+		if err := w.Add([]byte(e.Key), table.AppendEntryValue(nil, entry.Of(e), 0)); err != nil {
+			return nil, err
+		}
+		if breaks.EndsAfter([]byte(e.Key), w.EstimatedSize()) || i == len(entries)-1 {
+			t, err := w.Close()
+			if err != nil {
+				return nil, err
+			}
+			ranges, w = append(ranges, t.Meta), table.NewWriter(table.Ranges)
+		}
+	}
+	w.Abort()
+	return ranges, nil
+}

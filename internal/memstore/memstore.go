@@ -1,0 +1,200 @@
+// Package memstore is an objectstore.Store in memory whose calls can be made to
+// fail, wait or count, for tests.
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Call is a call to a store, or the next page of a listing.
+type Call struct {
+	Op    string // "list", "page", "stat", "get" or "put"
+	Key   string // of a list its prefix, of a page its first key
+	After string // of a list
+}
+
+// Store is one key space. Its methods may be called concurrently; its fields are
+// set before.
+type Store struct {
+	PageSize int // objects a page; default 1000
+
+	// Hook, if not nil, is called before each call does anything, and may change
+	// the store. An error is the answer of the call.
+	Hook func(ctx context.Context, c Call) error
+
+	mu      sync.Mutex
+	keys    []string // sorted
+	objects map[string]object
+}
+
+type object struct {
+	objectstore.Object
+	body []byte
+}
+
+var _ objectstore.Store = (*Store)(nil)
+
+// Of returns a store that lists the entries' keys with what the entries say of
+// them. They have no content.
+func Of(entries []entry.Entry) *Store {
+	s := &Store{}
+	for _, e := range entries {
+		s.set(object{Object: objectstore.Object{Key: e.Key, ETag: e.ETag, Size: e.Size, ModTime: e.ModTime}})
+	}
+	return s
+}
+
+// Add stores objects of one byte.
+func (s *Store) Add(keys ...string) {
+	for _, key := range keys {
+		s.store(key, []byte{'x'})
+	}
+}
+
+// Remove removes objects.
+func (s *Store) Remove(keys ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range keys {
+		if i, ok := slices.BinarySearch(s.keys, key); ok {
+			s.keys = slices.Delete(s.keys, i, i+1)
+			delete(s.objects, key)
+		}
+	}
+}
+
+// Keys returns the keys with the prefix.
+func (s *Store) Keys(prefix string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var keys []string
+	for _, key := range s.keys {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// List implements objectstore.Store. Each page is read as the store is then.
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+	return func(yield func([]objectstore.Object, error) bool) {
+		if err := s.call(ctx, Call{"list", prefix, after}); err != nil {
+			yield(nil, err)
+			return
+		}
+		for page := s.page(prefix, after); len(page) > 0; page = s.page(prefix, after) {
+			if err := s.call(ctx, Call{Op: "page", Key: page[0].Key}); err != nil {
+				yield(nil, err)
+				return
+			}
+			after = page[len(page)-1].Key
+			if !yield(page, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) page(prefix, after string) (page []objectstore.Object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := max(prefix, after)
+	for i := sort.SearchStrings(s.keys, from); i < len(s.keys) && strings.HasPrefix(s.keys[i], prefix); i++ {
+		if s.keys[i] <= after {
+			continue
+		}
+		page = append(page, s.objects[s.keys[i]].Object)
+		if size := s.PageSize; len(page) == size || len(page) == 1000 {
+			break
+		}
+	}
+	return page
+}
+
+// Stat implements objectstore.Store.
+func (s *Store) Stat(ctx context.Context, key string) (objectstore.Object, error) {
+	o, err := s.get(ctx, "stat", key)
+	return o.Object, err
+}
+
+// Get implements objectstore.Store.
+func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
+	o, err := s.get(ctx, "get", key)
+	return bytes.Clone(o.body), err
+}
+
+// Put implements objectstore.Store.
+func (s *Store) Put(ctx context.Context, key string, body []byte) error {
+	if err := s.call(ctx, Call{Op: "put", Key: key}); err != nil {
+		return err
+	}
+	s.store(key, body)
+	return nil
+}
+
+func (s *Store) get(ctx context.Context, op, key string) (object, error) {
+	if err := s.call(ctx, Call{Op: op, Key: key}); err != nil {
+		return object{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.objects[key]
+	if !ok {
+		return object{}, fmt.Errorf("%s %q: %w", op, key, objectstore.ErrNotFound)
+	}
+	return o, nil
+}
+
+func (s *Store) store(key string, body []byte) {
+	sum := md5.Sum(body) //nolint:gosec // ETags are MD5
+	s.set(object{
+		Object: objectstore.Object{Key: key, ETag: hex.EncodeToString(sum[:]), Size: int64(len(body)), ModTime: time.Unix(1_700_000_000, 0).UTC()},
+		body:   bytes.Clone(body),
+	})
+}
+
+func (s *Store) set(o object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.objects == nil {
+		s.objects = make(map[string]object)
+	}
+	if i, ok := slices.BinarySearch(s.keys, o.Key); !ok {
+		s.keys = slices.Insert(s.keys, i, o.Key)
+	}
+	s.objects[o.Key] = o
+}
+
+func (s *Store) call(ctx context.Context, c Call) error {
+	if s.Hook != nil {
+		if err := s.Hook(ctx, c); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// Buckets opens the stores of s3:// URIs, by bucket.
+type Buckets map[string]*Store
+
+// Open returns the bucket, or objectstore.ErrRefused.
+func (b Buckets) Open(_ context.Context, u objectstore.URI) (objectstore.Store, error) {
+	if s, ok := b[u.Bucket]; ok && u.Scheme == objectstore.SchemeS3 {
+		return s, nil
+	}
+	return nil, fmt.Errorf("open %s: no such bucket: %w", u, objectstore.ErrRefused)
+}

@@ -1,0 +1,202 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/worker"
+)
+
+// limit bounds every wait of a test.
+const limit = 60 * time.Second
+
+// small are breaks such that some hundred entries make ranges that end in
+// either way.
+var small = partition.Breaks{MaxSize: 5000, Raggedness: 25}
+
+// fleet is what workers share, and workers.
+type fleet struct {
+	t       *testing.T
+	queue   *queue.Queue
+	imports *imports.Store
+	buckets memstore.Buckets
+	metrics *prometheus.Registry // of the worker that run started last
+}
+
+func newFleet(t *testing.T, q *queue.Queue, source *memstore.Store) *fleet {
+	return &fleet{
+		t: t, queue: q, imports: imports.NewStore(q.KV(queue.BucketImports)),
+		buckets: memstore.Buckets{"bucket": source, "repo": {}},
+	}
+}
+
+// record stores the record of an import of the bucket to the root of a branch.
+func (f *fleet) record(id string, breaks partition.Breaks) {
+	f.t.Helper()
+	must(f.t, f.imports.Create(f.t.Context(), imports.New(imports.Job{
+		ImportID: id, Namespace: "s3://repo/ns", Breaks: breaks,
+		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://bucket/"}},
+	}, imports.Request{}, time.Now())))
+}
+
+func (f *fleet) publish(parts ...partition.Partition) {
+	f.t.Helper()
+	for _, p := range parts {
+		must(f.t, f.queue.Publish(f.t.Context(), p))
+	}
+}
+
+func (f *fleet) cancel(id string) {
+	f.t.Helper()
+	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Cancel(time.Now(), 0) })
+	must(f.t, err)
+}
+
+// run runs a worker until the function that it returns is called, or the test
+// ends.
+func (f *fleet) run(slots int) (stop func()) {
+	f.metrics = prometheus.NewRegistry()
+	return f.runOn(f.queue, slots, f.metrics)
+}
+
+func (f *fleet) runOn(q *queue.Queue, slots int, metrics *prometheus.Registry) (stop func()) {
+	w := worker.New(worker.Config{
+		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Stores: f.buckets, Slots: slots,
+		Log: slog.New(slog.DiscardHandler), Registerer: metrics,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { w.Run(ctx) })
+	stop = func() { cancel(); running.Wait() }
+	f.t.Cleanup(stop)
+	return stop
+}
+
+// covers follows the covers of an import until they chain.
+func (f *fleet) covers(id string) (partition.Fold, []partition.Cover) {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), limit)
+	defer cancel()
+	var chain partition.Chain
+	var fold partition.Fold
+	var covers []partition.Cover
+	err := f.queue.FollowCovers(ctx, id, func(c partition.Cover) {
+		chain.Add(c)
+		covers = append(covers, c)
+		if fold = chain.Fold(); fold.Complete() {
+			cancel()
+		}
+	})
+	if !fold.Complete() {
+		f.t.Fatalf("covers of %s leave the gaps %v: %v", id, fold.Gaps, err)
+	}
+	return fold, covers
+}
+
+// idle waits until no partition of the import is queued or running.
+func (f *fleet) idle(id string) {
+	f.t.Helper()
+	eventually(f.t, "the queue is empty", func() bool {
+		left, err := f.queue.Outstanding(f.t.Context(), id)
+		must(f.t, err)
+		return len(left) == 0
+	})
+}
+
+// outcome returns how many deliveries ended in the way.
+func (f *fleet) outcome(name string) float64 {
+	f.t.Helper()
+	families, err := f.metrics.Gather()
+	must(f.t, err)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "rangefleet_worker_deliveries_total" && m.GetLabel()[0].GetValue() == name {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	f.t.Fatalf("no deliveries are counted as %s", name)
+	return 0
+}
+
+// sample returns entries, and the ranges that they must become.
+func sample(t *testing.T, rng *rand.Rand, n int, breaks partition.Breaks) ([]entry.Entry, []partition.RangeMetadata) {
+	t.Helper()
+	entries := entrytest.Random(rng, n)
+	ranges, err := entrytest.Ranges(entries, breaks)
+	must(t, err)
+	return entries, ranges
+}
+
+// numbered returns a store of n objects with keys in sequence, and the ranges
+// that they must become.
+func numbered(t *testing.T, n int, breaks partition.Breaks) (*memstore.Store, []partition.RangeMetadata) {
+	t.Helper()
+	var entries []entry.Entry
+	for i := range n {
+		key := fmt.Sprintf("dir/%06d", i)
+		entries = append(entries, entry.Entry{Key: key, Address: "s3://bucket/" + key, Size: int64(i), ModTime: time.Unix(int64(i), 0).UTC()})
+	}
+	ranges, err := entrytest.Ranges(entries, breaks)
+	must(t, err)
+	return memstore.Of(entries), ranges
+}
+
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually polls until ok holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(limit)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within %v", what, limit)
+		}
+	}
+}
+
+// receive waits for a signal.
+func receive[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(limit):
+		t.Fatalf("%s: not within %v", what, limit)
+	}
+	return v
+}
+
+func start(t *testing.T, source *memstore.Store) *fleet {
+	t.Helper()
+	return newFleet(t, queuetest.Start(t), source)
+}

@@ -1,0 +1,400 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+func whole(id string) partition.Partition { return partition.Plan(id, nil)[0] }
+
+// page is the size of pages that a source hands over as they are, one by one.
+const page = 256
+
+// calls records calls to a store.
+type calls struct {
+	mu  sync.Mutex
+	all []memstore.Call
+}
+
+func (c *calls) hook(_ context.Context, call memstore.Call) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, call)
+	return nil
+}
+
+func (c *calls) of(op string) []memstore.Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.all), func(call memstore.Call) bool { return call.Op != op })
+}
+
+func TestARedeliveryResumesAfterTheLastCover(t *testing.T) {
+	source, want := numbered(t, 500, small)
+	source.PageSize = 20
+	var listed, stored calls
+	source.Hook = listed.hook
+	f := start(t, source)
+	f.buckets["repo"].Hook = stored.hook
+	f.record("id", small)
+	p := whole("id")
+	after := ""
+	for _, r := range want[:len(want)/2] {
+		must(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
+		after = r.MaxKey
+	}
+	f.publish(p)
+	f.run(1)
+	got, covers := f.covers("id")
+	f.idle("id")
+	if !slices.Equal(got.Ranges, want) {
+		t.Errorf("ranges %v, want %v", got.Ranges, want)
+	}
+	if lists := listed.of("list"); len(lists) != 1 || lists[0].After != after {
+		t.Errorf("listed %v, want once after %q", lists, after)
+	}
+	for _, c := range listed.of("page") {
+		if c.Key <= after {
+			t.Errorf("listed from %q, which is covered", c.Key)
+		}
+	}
+	if n := len(stored.of("put")); n != len(want)-len(want)/2 || len(covers) != len(want)+1 {
+		t.Errorf("%d ranges stored and %d covers in all, want half of %d and one more", n, len(covers), len(want))
+	}
+}
+
+func TestAPartitionThatIsDoneIsOnlyAcknowledged(t *testing.T) {
+	source, want := numbered(t, 100, partition.DefaultBreaks)
+	var listed calls
+	source.Hook = listed.hook
+	f := start(t, source)
+	f.record("id", partition.DefaultBreaks)
+	p := whole("id")
+	must(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0]}))
+	must(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: want[0].MaxKey}}))
+	f.publish(p)
+	f.run(1)
+	f.idle("id")
+	if len(listed.all) != 0 {
+		t.Errorf("a partition whose last cover ends it was listed: %v", listed.all)
+	}
+}
+
+func TestPartitionsOfImportsThatAreOverAreDropped(t *testing.T) {
+	source, _ := numbered(t, 10, small)
+	var listed calls
+	source.Hook = listed.hook
+	f := start(t, source)
+	f.record("canceled", small)
+	f.cancel("canceled")
+	f.publish(whole("canceled"), whole("unknown"))
+	f.run(1)
+	f.idle("canceled")
+	f.idle("unknown")
+	eventually(t, "both deliveries are over", func() bool { return f.outcome("over") == 2 })
+	if len(listed.all) != 0 {
+		t.Errorf("listed %v", listed.all)
+	}
+}
+
+func TestErrorsForGoodFailTheImport(t *testing.T) {
+	denied := fmt.Errorf("AccessDenied: you shall not pass: %w", objectstore.ErrRefused)
+	for name, hook := range map[string]func(*fleet){
+		"listing":   func(f *fleet) { f.buckets["bucket"].Hook = failing("page", denied) },
+		"storing":   func(f *fleet) { f.buckets["repo"].Hook = failing("put", denied) },
+		"namespace": func(f *fleet) { delete(f.buckets, "repo") },
+		"source":    func(f *fleet) { delete(f.buckets, "bucket") },
+		"bad UTF-8": func(f *fleet) { f.buckets["bucket"].Add("dir/\xff") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, _ := numbered(t, 10, small)
+			f := start(t, source)
+			hook(f)
+			f.record("id", small)
+			f.publish(whole("id"))
+			f.run(1)
+			f.idle("id")
+			r, err := f.imports.Get(t.Context(), "id")
+			must(t, err)
+			want := "AccessDenied: you shall not pass"
+			switch name {
+			case "namespace", "source":
+				want = "no such bucket"
+			case "bad UTF-8":
+				want = `dir/\xff`
+			}
+			if r.State != imports.Failed || !strings.Contains(r.Error, want) {
+				t.Errorf("import is %s: %q, want failed: %q", r.State, r.Error, want)
+			}
+			if f.outcome("failed") != 1 {
+				t.Errorf("%v deliveries failed, want 1", f.outcome("failed"))
+			}
+		})
+	}
+}
+
+// failing is a hook that refuses the operation.
+func failing(op string, err error) func(context.Context, memstore.Call) error {
+	return func(_ context.Context, c memstore.Call) error {
+		if c.Op == op {
+			return err
+		}
+		return nil
+	}
+}
+
+func TestErrorsThatMayPassAreTriedAgain(t *testing.T) {
+	source, want := numbered(t, 200, small)
+	source.PageSize = 50
+	var failures atomic.Int64
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "page" && c.Key > "dir/000100" && failures.Add(1) == 1 {
+			return errors.New("SlowDown")
+		}
+		return nil
+	}
+	f := start(t, source)
+	f.record("id", small)
+	f.publish(whole("id"))
+	f.run(1)
+	got, _ := f.covers("id")
+	f.idle("id")
+	if !slices.Equal(got.Ranges, want) || f.outcome("retried") != 1 || f.outcome("done") != 1 {
+		t.Errorf("%d ranges of %d, %v deliveries retried and %v done", len(got.Ranges), len(want), f.outcome("retried"), f.outcome("done"))
+	}
+}
+
+// blocked makes the store wait in the listing until the call's context ends, and
+// returns a signal for when it waits and one for when its context has ended.
+func blocked(source *memstore.Store, from string) (waiting, released chan struct{}) {
+	waiting, released = make(chan struct{}, 1), make(chan struct{})
+	var once sync.Once
+	source.Hook = func(ctx context.Context, c memstore.Call) error {
+		if c.Op != "page" || c.Key < from {
+			return nil
+		}
+		block := false
+		once.Do(func() { block = true })
+		if block {
+			waiting <- struct{}{}
+			<-ctx.Done()
+			close(released)
+		}
+		return nil
+	}
+	return waiting, released
+}
+
+func TestACanceledImportStopsWithinASecond(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	source.PageSize = page
+	waiting, released := blocked(source, "dir/000500")
+	f := start(t, source)
+	var stored calls
+	f.buckets["repo"].Hook = stored.hook
+	f.record("id", small)
+	f.publish(whole("id"))
+	f.run(1)
+	receive(t, "the listing", waiting)
+	before := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey >= "dir/000512" })
+	eventually(t, "what was listed is covered", func() bool {
+		n, err := f.queue.CoverCount(t.Context(), "id")
+		return err == nil && int(n) == before
+	})
+	canceled := time.Now()
+	f.cancel("id")
+	receive(t, "the end of the listing", released)
+	if took := time.Since(canceled); took > time.Second {
+		t.Errorf("the worker stopped after %v", took)
+	}
+	f.idle("id")
+	if f.outcome("over") != 1 {
+		t.Errorf("%v deliveries are over, want 1", f.outcome("over"))
+	}
+	if n, err := f.queue.CoverCount(t.Context(), "id"); err != nil || int(n) != before || len(stored.of("put")) != before {
+		t.Errorf("%d ranges are stored and %d covers, %v, want those from before the cancel: %d", len(stored.of("put")), n, err, before)
+	}
+	if r, err := f.imports.Get(t.Context(), "id"); err != nil || r.State != imports.Canceled {
+		t.Errorf("import is %s, %v", r.State, err)
+	}
+}
+
+func TestLostHeartbeatsStopTheWork(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server, AckWait: time.Second, Timeout: 500 * time.Millisecond})
+	source, _ := numbered(t, 100, small)
+	waiting, released := blocked(source, "")
+	f := newFleet(t, q, source)
+	f.record("id", small)
+	f.publish(whole("id"))
+	f.run(1)
+	receive(t, "the listing", waiting)
+	must(t, server.Shutdown())
+	receive(t, "the end of the work without heartbeats", released)
+	eventually(t, "the delivery counts as lost", func() bool { return f.outcome("lost") == 1 })
+}
+
+func TestHeartbeatsKeepAPartition(t *testing.T) {
+	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: time.Second})
+	source, _ := numbered(t, 10, small)
+	listing, release := make(chan struct{}), make(chan struct{})
+	var lists atomic.Int64
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "list" && lists.Add(1) == 1 {
+			close(listing)
+			<-release
+		}
+		return nil
+	}
+	f := newFleet(t, q, source)
+	f.record("id", small)
+	f.publish(whole("id"))
+	f.run(2)
+	receive(t, "the listing", listing)
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer cancel()
+	if task, err := q.Pull(ctx); err == nil { // for two and a half times the ack wait
+		t.Errorf("the partition was delivered again, for the %d. time", task.Deliveries)
+	}
+	close(release)
+	f.covers("id")
+	f.idle("id")
+	if lists.Load() != 1 {
+		t.Errorf("listed %d times", lists.Load())
+	}
+}
+
+func TestAWorkerThatStopsHandsItsPartitionBack(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	source.PageSize = page
+	waiting, _ := blocked(source, "dir/000500")
+	f := start(t, source) // AckWait is that of production: half a minute
+	f.record("id", small)
+	f.publish(whole("id"))
+	stop := f.run(1)
+	receive(t, "the listing", waiting)
+	begun := time.Now()
+	stop()
+	if f.outcome("handed_back") != 1 {
+		t.Errorf("%v deliveries were handed back, want 1", f.outcome("handed_back"))
+	}
+	f.run(1)
+	got, _ := f.covers("id")
+	if took := time.Since(begun); took > queue.DefaultAckWait/2 {
+		t.Errorf("another worker got the partition only after %v", took)
+	}
+	if !slices.Equal(got.Ranges, want) {
+		t.Errorf("ranges %v, want %v", got.Ranges, want)
+	}
+}
+
+func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
+	breaks := partition.Breaks{MaxSize: small.MaxSize, Raggedness: 100}
+	source, want := numbered(t, 2000, breaks)
+	source.PageSize = page
+	f := start(t, source)
+	var once sync.Once
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "page" {
+			once.Do(func() { // one slot works: the other one must be waiting before it looks
+				eventually(t, "somebody waits for work", func() bool {
+					hungry, err := f.queue.Hungry(context.WithoutCancel(t.Context()))
+					return err == nil && hungry
+				})
+			})
+		}
+		return nil
+	}
+	f.record("id", breaks)
+	f.publish(whole("id"))
+	f.run(2)
+	got, covers := f.covers("id")
+	f.idle("id")
+	if !slices.Equal(got.Ranges, want) {
+		t.Errorf("ranges %v, want %v", got.Ranges, want)
+	}
+	if !slices.ContainsFunc(covers, func(c partition.Cover) bool { return c.Cut != "" }) {
+		t.Error("no cover tells of a cut")
+	}
+	if n := f.outcome("done"); n < 2 {
+		t.Errorf("%v deliveries: the partition was not split", n)
+	}
+}
+
+// TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut twice more.
+func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
+	source, want := numbered(t, 2000, small)
+	source.PageSize = page
+	const cut = "dir/001000"
+	end := "" // the first anchor after it
+	for _, r := range want {
+		if end == "" && r.MaxKey > cut && small.Anchor([]byte(r.MaxKey)) {
+			end = r.MaxKey
+		}
+	}
+	waiting, _ := blocked(source, "dir/000700")
+	f := start(t, source)
+	f.record("id", small)
+	p := whole("id")
+	must(t, f.queue.PublishCover(t.Context(), "id", p.ID,
+		partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0], Cut: cut}))
+	f.publish(p)
+	stop := f.run(1)
+	receive(t, "the listing", waiting)
+	stop()
+	last, _, err := f.queue.LastCover(t.Context(), "id", p.ID)
+	must(t, err)
+	if last.Cut != cut || last.Upto == want[0].MaxKey {
+		t.Fatalf("the first redelivery's last cover is %+v, want one that tells of the cut", last)
+	}
+	var listed calls
+	source.Hook = listed.hook
+	f.run(1)
+	f.idle("id")
+	if last, _, err = f.queue.LastCover(t.Context(), "id", p.ID); err != nil || last.Upto != end {
+		t.Errorf("the partition ended at %q, %v, want the first anchor after the cut: %q", last.Upto, err, end)
+	}
+	for _, c := range listed.of("page") {
+		if c.Key > "dir/001300" {
+			t.Fatalf("listed %q, far behind the cut", c.Key)
+		}
+	}
+}
+
+func TestStartAndStopUnderLoad(t *testing.T) {
+	source, want := numbered(t, 300, small)
+	source.PageSize = 20
+	f := start(t, source)
+	f.record("id", small)
+	f.publish(partition.Plan("id", []string{"dir/000100", "dir/000200"})...)
+	for range 15 {
+		var stops sync.WaitGroup
+		for range 3 {
+			stop := f.run(2)
+			for range 2 { // stopping is for everybody
+				stops.Go(stop)
+			}
+		}
+		stops.Wait()
+	}
+	f.run(2)
+	if got, _ := f.covers("id"); !slices.Equal(got.Ranges, want) {
+		t.Errorf("ranges %v, want %v", got.Ranges, want)
+	}
+	f.idle("id")
+}
