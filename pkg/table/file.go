@@ -7,20 +7,6 @@ import (
 	"github.com/cockroachdb/pebble/objstorage"
 )
 
-// file is a table's file in memory, as pebble writes it.
-type file struct{ data []byte }
-
-var _ objstorage.Writable = (*file)(nil)
-
-func (f *file) Write(p []byte) error {
-	f.data = append(f.data, p...)
-	return nil
-}
-
-func (f *file) Finish() error { return nil }
-
-func (f *file) Abort() {}
-
 // readable is a table's file in memory, as pebble reads it. It may be read
 // concurrently.
 type readable []byte

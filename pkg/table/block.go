@@ -1,0 +1,102 @@
+package table
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Sizes of blocks before compression, in bytes: pebble's defaults. A block that
+// is larger than blockEnough ends where the next record would take it beyond
+// blockSize.
+const (
+	blockSize   = 4096
+	blockEnough = (blockSize*90 + 99) / 100 // 90 %, rounded up
+)
+
+// Records from one restart point of a block to the next.
+const (
+	everyRecord     = 1       // in indexes, which are searched
+	everySixteenth  = 16      // in data blocks
+	onlyFirstRecord = 1 << 30 // in properties, which are read as a whole
+)
+
+// block collects the records of one block, in key order. Its every is set once;
+// otherwise the zero value is an empty block.
+type block struct {
+	every    int      // records from one restart point to the next
+	buf      []byte   // the records
+	restarts []uint32 // offsets of the restart points in buf
+	count    int      // records
+	next     int      // the count at which the next restart point is due
+}
+
+// add appends a record. The first shared bytes of its key are those of the key
+// before it.
+func (b *block) add(key []byte, shared int, value []byte) {
+	if b.count == b.next {
+		shared = 0
+		b.next += b.every
+		b.restarts = append(b.restarts, uint32(len(b.buf)))
+	}
+	b.count++
+	b.buf = binary.AppendUvarint(b.buf, uint64(shared))
+	b.buf = binary.AppendUvarint(b.buf, uint64(len(key)-shared))
+	b.buf = binary.AppendUvarint(b.buf, uint64(len(value)))
+	b.buf = append(b.buf, key[shared:]...)
+	b.buf = append(b.buf, value...)
+}
+
+// size returns the size of the block if it ended now, without compression.
+func (b *block) size() int { return len(b.buf) + 4*len(b.restarts) + 4 }
+
+// full reports whether the block ends before a record with a key and a value of
+// these lengths.
+func (b *block) full(key, value int) bool {
+	size := b.size()
+	if b.count == 0 || size <= blockEnough {
+		return false
+	}
+	size += 4 + uvarintLen(key) + uvarintLen(value) + key + value // as if the length of what is shared took 4 bytes
+	if b.count == b.next {
+		size += 4
+	}
+	return size > blockSize
+}
+
+// finish returns the content of the block, which lives until the next add, and
+// empties it.
+func (b *block) finish() []byte {
+	if b.count == 0 {
+		b.restarts = append(b.restarts, 0) // the format wants one
+	}
+	content := b.buf
+	for _, at := range b.restarts {
+		content = binary.LittleEndian.AppendUint32(content, at)
+	}
+	content = binary.LittleEndian.AppendUint32(content, uint32(len(b.restarts)))
+	b.buf = content
+	b.reset()
+	return content
+}
+
+// reset drops the records and keeps the memory.
+func (b *block) reset() {
+	*b = block{every: b.every, buf: b.buf[:0], restarts: b.restarts[:0]}
+}
+
+// sharedPrefix returns how many first bytes of a and b are the same.
+func sharedPrefix(a, b []byte) int {
+	n, i := min(len(a), len(b)), 0
+	for ; i+8 <= n; i += 8 {
+		if diff := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); diff != 0 {
+			return i + bits.TrailingZeros64(diff)/8
+		}
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
+// uvarintLen returns how many bytes n takes as an unsigned varint.
+func uvarintLen(n int) int { return (bits.Len64(uint64(n)|1) + 6) / 7 }

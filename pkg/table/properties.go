@@ -1,0 +1,94 @@
+package table
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// description is what a table says that it holds.
+type description struct {
+	kind Kind
+	meta partition.RangeMetadata // the ID is not stored
+}
+
+// sizes are those of a finished file, in bytes before compression if nothing
+// else is said.
+type sizes struct {
+	data       int // of the data blocks, as compressed, with trailers
+	dataBlocks int // how many
+	index      int // of the whole index, with a trailer for its last block alone
+	topIndex   int // of the index of parts, 0 if there are none
+	parts      int // how many
+}
+
+// property is one record of the properties block.
+type property struct {
+	name  string
+	value []byte
+}
+
+// properties returns the properties of the file, sorted by name: those of this
+// format and those with which pebble describes every table.
+func (s *sst) properties(d description, z sizes) []property {
+	indexType := uint32(0) // one level
+	if z.parts > 0 {
+		indexType = 2
+	}
+	all := []property{
+		text(propCount, strconv.FormatInt(d.meta.Count, 10)),
+		text(propEstimatedSize, strconv.FormatUint(d.meta.EstimatedSize, 10)),
+		text(propMaxKey, d.meta.MaxKey),
+		text(propMinKey, d.meta.MinKey),
+		fixed32("rocksdb.block.based.table.index.type", indexType),
+		text("rocksdb.block.based.table.prefix.filtering", "0"),
+		text("rocksdb.block.based.table.whole.key.filtering", "0"),
+		number("rocksdb.column.family.id", math.MaxInt32),
+		text("rocksdb.comparator", "leveldb.BytewiseComparator"),
+		text("rocksdb.compression", "Snappy"),
+		text("rocksdb.compression_options", "window_bits=-14; level=32767; strategy=0; "+
+			"max_dict_bytes=0; zstd_max_train_bytes=0; enabled=0; "),
+		number("rocksdb.creation.time", 0),
+		number("rocksdb.data.size", z.data),
+		number("rocksdb.deleted.keys", 0),
+		{"rocksdb.external_sst_file.global_seqno", make([]byte, 8)},
+		fixed32("rocksdb.external_sst_file.version", 2),
+		number("rocksdb.filter.size", 0),
+		number("rocksdb.fixed.key.length", 0),
+		number("rocksdb.format.version", 0),
+		number("rocksdb.index.key.is.user.key", 0),
+	}
+	if z.parts > 0 {
+		all = append(all, number("rocksdb.index.partitions", z.parts))
+	}
+	all = append(all,
+		number("rocksdb.index.size", z.index),
+		number("rocksdb.index.value.is.delta.encoded", 0),
+		number("rocksdb.merge.operands", 0),
+		text("rocksdb.merge.operator", "pebble.concatenate"),
+		number("rocksdb.num.data.blocks", z.dataBlocks),
+		number("rocksdb.num.entries", s.count),
+		number("rocksdb.num.range-deletions", 0),
+		number("rocksdb.oldest.key.time", 0),
+		text("rocksdb.prefix.extractor.name", "nullptr"),
+		text("rocksdb.property.collectors", "[static]"), // the name that lakeFS gives its own
+		number("rocksdb.raw.key.size", s.rawKeySize),
+		number("rocksdb.raw.value.size", s.rawValueSize),
+	)
+	if z.parts > 0 {
+		all = append(all, number("rocksdb.top-level.index.size", z.topIndex))
+	}
+	return append(all, text(propType, string(d.kind)))
+}
+
+func text(name, value string) property { return property{name, []byte(value)} }
+
+func number(name string, n int) property {
+	return property{name, binary.AppendUvarint(nil, uint64(n))}
+}
+
+func fixed32(name string, n uint32) property {
+	return property{name, binary.LittleEndian.AppendUint32(nil, n)}
+}

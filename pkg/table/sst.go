@@ -1,0 +1,175 @@
+package table
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+
+	"github.com/golang/snappy"
+)
+
+// blockTrailerSize is how many bytes follow each block: its type and a checksum.
+const blockTrailerSize = 5
+
+// Types of blocks.
+const (
+	blockPlain  = 0
+	blockSnappy = 1
+)
+
+// footerSize is the size of the footer: one byte, two handles of up to 20 bytes
+// and padding, a version and a magic number.
+const footerSize = 1 + 2*maxHandle + 4 + 8
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sst builds an SSTable in memory: byte for byte what pebble's writer makes of
+// the same records with Snappy and its other defaults. Of the features of that
+// writer it has those that ranges and metaranges use.
+type sst struct {
+	buf   []byte // finished blocks, each with its trailer
+	data  block  // the open data block
+	index index
+	last  []byte // key of the last record, with its trailer
+	sep   []byte // scratch: a key of the index
+
+	count                    int // records
+	rawKeySize, rawValueSize int // sums over the records; keys with trailers
+}
+
+// reset starts an empty file in the memory of buf, or in more if that is too
+// small.
+func (s *sst) reset(buf []byte) {
+	s.data.reset()
+	s.data.every = everySixteenth
+	s.index.reset()
+	*s = sst{buf: buf[:0], data: s.data, index: s.index, last: append(s.last[:0], keyInvalid...), sep: s.sep}
+}
+
+// lastKey returns the key added last; "" if there is none.
+func (s *sst) lastKey() []byte { return s.last[:len(s.last)-trailerSize] }
+
+// add appends a record and reports whether its key is greater than all before.
+// If it is not, nothing is added.
+func (s *sst) add(key, value []byte) bool {
+	shared := sharedPrefix(s.last, key) // maybe also part of the trailer: as pebble has it
+	if s.count > 0 && !follows(key, s.lastKey(), shared) {
+		return false
+	}
+	if s.data.full(len(key)+trailerSize, len(value)) {
+		s.sep = appendSeparator(s.sep[:0], s.last, key)
+		s.endDataBlock()
+	}
+	s.last = append(append(s.last[:shared], key[shared:]...), keySet...)
+	s.data.add(s.last, shared, value)
+	s.count++
+	s.rawKeySize += len(s.last)
+	s.rawValueSize += len(value)
+	return true
+}
+
+// follows reports whether key is greater than last, if their first shared bytes
+// are the same and the next ones, where both have one, are not.
+func follows(key, last []byte, shared int) bool {
+	if shared >= len(last) {
+		return len(key) > len(last)
+	}
+	return shared < len(key) && key[shared] > last[shared]
+}
+
+// endDataBlock writes the open data block and lists it under the key sep.
+func (s *sst) endDataBlock() {
+	s.index.add(s.sep, s.compress(s.data.finish()))
+}
+
+// estimatedSize is the size that the file had if it ended now, in pebble's
+// estimate: without the index parts that are finished, properties and footer,
+// and without compression of what is open.
+func (s *sst) estimatedSize() int {
+	return len(s.buf) + s.data.size() + s.index.open.size()
+}
+
+// finish completes the file and returns it.
+func (s *sst) finish(props description) []byte {
+	s.sep = appendSuccessor(s.sep[:0], s.last)
+	s.endDataBlock()
+	sizes := sizes{data: len(s.buf)}
+	root := s.writeIndex(&sizes)
+
+	var meta block
+	meta.every = onlyFirstRecord
+	var last string
+	for _, p := range s.properties(props, sizes) {
+		meta.add([]byte(p.name), sharedPrefix([]byte(last), []byte(p.name)), p.value)
+		last = p.name
+	}
+	at := s.write(meta.finish())
+	meta.add([]byte("rocksdb.properties"), 0, at.append(nil))
+	s.writeFooter(s.write(meta.finish()), root)
+	return s.buf
+}
+
+// writeIndex writes the index, tells its sizes, and returns where to begin to
+// read it.
+func (s *sst) writeIndex(sizes *sizes) handle {
+	x := &s.index
+	if len(x.parts) == 0 {
+		sizes.dataBlocks = x.open.count
+		content := x.open.finish()
+		sizes.index = len(content) + blockTrailerSize
+		return s.compress(content)
+	}
+	x.cut()
+	top := block{every: everyRecord}
+	for _, p := range x.parts {
+		sizes.dataBlocks += p.count
+		sizes.index += len(p.content)
+		top.add(p.last, 0, s.compress(p.content).append(nil))
+	}
+	content := top.finish()
+	sizes.parts = len(x.parts)
+	sizes.topIndex = len(content)
+	sizes.index += len(content) + blockTrailerSize
+	return s.compress(content)
+}
+
+// compress writes a block with Snappy if that saves more than an eighth. How
+// well golang/snappy compresses is part of the format, because it decides where
+// ranges end.
+func (s *sst) compress(content []byte) handle {
+	at, room := len(s.buf), snappy.MaxEncodedLen(len(content))
+	s.buf = slices.Grow(s.buf, room+blockTrailerSize)
+	n := len(snappy.Encode(s.buf[at:at+room], content))
+	if n >= len(content)-len(content)/8 {
+		return s.write(content)
+	}
+	s.buf = s.buf[:at+n]
+	return s.seal(at, blockSnappy)
+}
+
+// write writes a block as it is.
+func (s *sst) write(content []byte) handle {
+	at := len(s.buf)
+	s.buf = append(s.buf, content...)
+	return s.seal(at, blockPlain)
+}
+
+// seal writes the trailer of the block that begins at an offset.
+func (s *sst) seal(at int, kind byte) handle {
+	h := handle{at, len(s.buf) - at}
+	s.buf = append(s.buf, kind)
+	sum := crc32.Checksum(s.buf[at:], castagnoli)
+	// The sum is masked: blocks that hold sums themselves keep good ones.
+	s.buf = binary.LittleEndian.AppendUint32(s.buf, (sum>>15|sum<<17)+0xa282ead8)
+	return h
+}
+
+// writeFooter ends the file.
+func (s *sst) writeFooter(metaindex, index handle) {
+	at := len(s.buf)
+	s.buf = append(s.buf, 1) // checksums are CRC-32C
+	s.buf = index.append(metaindex.append(s.buf))
+	s.buf = append(s.buf, make([]byte, at+footerSize-12-len(s.buf))...)
+	s.buf = binary.LittleEndian.AppendUint32(s.buf, 2) // version of RocksDB's format
+	s.buf = append(s.buf, "\xf7\xcf\xf4\x85\xb7\x41\xe2\x88"...)
+}
