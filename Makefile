@@ -29,10 +29,11 @@ test-unit: ## Run the tests that need nothing but Go
 
 .PHONY: test-modules
 test-modules: ## Run the tests in test/: lakeFS's packages, S3 servers, whole fleets
-	@for module in $(TEST_MODULES); do \
-		echo "== $$module"; \
-		(cd $$module && $(GO) test -timeout 30m ./...) || exit 1; \
-	done
+	test/ceph/with.sh $(MAKE) --no-print-directory $(addprefix test-module-,$(notdir $(TEST_MODULES)))
+
+# Servers are no files, so that nothing tells Go's cache that they have changed.
+test-module-%:
+	cd test/$* && $(GO) test -count=1 -timeout 20m ./...
 
 .PHONY: test-race
 test-race: ## Run the tests that need nothing but Go under the race detector
@@ -55,6 +56,10 @@ lint: $(LINTER) ## Check formats, layers and habits: .golangci.yml
 .PHONY: format
 format: $(LINTER) ## Format all code
 	$(LINTER) fmt
+
+.PHONY: test-readme
+test-readme: ## Run the commands of README.md, make test among them
+	test/readme/run.sh README.md
 
 .PHONY: generate
 generate: ## Write what is generated: API types and documents

@@ -1,0 +1,24 @@
+#!/bin/bash
+# with.sh COMMAND...: runs a command with the variables of a Ceph gateway: of the
+# one that the environment names, or of one that lives as long as the command.
+set -euo pipefail
+
+here=$(dirname "$(realpath "$0")")
+[ -z "${RANGEFLEET_TEST_S3_ENDPOINT:-}" ] || exec "$@"
+
+parent=$(mktemp -d "${TMPDIR:-/tmp}/rangefleet-ceph-XXXXXX")
+stop() {
+	"$here/down.sh" "$parent/ceph"
+	rm -rf "$parent"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+if ! variables=$("$here/up.sh" "$parent/ceph"); then
+	echo "The tests in test/ need Ceph, which they install and start as root on Debian or Ubuntu;" >&2
+	echo "elsewhere set RANGEFLEET_TEST_S3_* (see test/ceph/up.sh), or run make test-unit." >&2
+	exit 1
+fi
+# shellcheck disable=SC2086 # NAME=value words, one a line
+export $variables
+"$@"
