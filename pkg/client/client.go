@@ -1,6 +1,7 @@
 // Package client calls the HTTP API. Calls are tried again, a bounded number of
-// times, where that is safe: all but the creation of repositories and branches,
-// for a second import_start with the same body answers the same import.
+// times, where that is safe: all but the creation of repositories and branches
+// once it was sent, for a second import_start with the same body answers the
+// same import.
 package client
 
 import (
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -120,7 +122,7 @@ type call struct {
 	query  url.Values // may be nil
 	body   any        // sent as JSON unless nil
 	answer any        // a pointer that the JSON of a 2xx answer is read into, unless nil
-	once   bool       // a second try could do harm
+	once   bool       // a second try could do harm, if the first was sent
 }
 
 // do tries a call until it succeeds, fails for good, or was tried often enough.
@@ -134,13 +136,20 @@ func (c *Client) do(ctx context.Context, what call) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, what, body)
-		if !Transient(err) || what.once || attempt >= c.config.Attempts || ctx.Err() != nil {
+		if !Transient(err) || what.once && !unsent(err) || attempt >= c.config.Attempts || ctx.Err() != nil {
 			return err
 		}
 		if c.config.Sleep(ctx, c.pause(attempt, err)) != nil {
 			return err
 		}
 	}
+}
+
+// unsent reports whether a call failed before there was a connection to send it
+// over.
+func unsent(err error) bool {
+	var connecting *net.OpError
+	return errors.As(err, &connecting) && connecting.Op == "dial"
 }
 
 // pause doubles from attempt to attempt, less up to half of it by chance, so

@@ -219,6 +219,19 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatWasNotSentIsTriedAgain(t *testing.T) {
+	s, c := serve(t, answer{}, answer{})
+	_, err := c.CreateRepository(context.Background(), api.RepositoryCreation{})
+	if err == nil || len(s.seen) != 1 {
+		t.Errorf("%d tries and %v, want one: it may have been carried out", len(s.seen), err)
+	}
+	s.Close()
+	_, err = c.CreateRepository(context.Background(), api.RepositoryCreation{})
+	if err == nil || len(s.slept) != 3 {
+		t.Errorf("slept %v before %v, want all tries: nobody was reached", s.slept, err)
+	}
+}
+
 func TestGarbledIsForGood(t *testing.T) {
 	s, c := serve(t, answer{status: 200, body: "<html>"})
 	_, err := c.Repository(context.Background(), "r")
