@@ -1,0 +1,268 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
+	"github.com/rangefleet/rangefleet/pkg/worker"
+)
+
+// limit bounds every wait of a test.
+const limit = 60 * time.Second
+
+// small are breaks such that a few entries make several ranges.
+var small = partition.Breaks{MaxSize: 5000, Raggedness: 20}
+
+// fleet is a repository, what coordinators and workers share, and those.
+type fleet struct {
+	t       *testing.T
+	queue   *queue.Queue
+	imports *imports.Store
+	catalog *catalog.Catalog
+	buckets memstore.Buckets
+	config  Config       // of the services that serve starts
+	clock   atomic.Int64 // added to the time of the services
+}
+
+// newFleet returns a fleet whose repository "repo" keeps its files in
+// s3://repo/ns.
+func newFleet(t *testing.T, source *memstore.Store) *fleet {
+	t.Helper()
+	q := queuetest.Start(t)
+	return fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+}
+
+// fleetOn returns a fleet that keeps its state in the buckets.
+func fleetOn(t *testing.T, q *queue.Queue, state, history queue.KV, source *memstore.Store) *fleet {
+	t.Helper()
+	f := &fleet{
+		t: t, queue: q, imports: imports.NewStore(state), catalog: catalog.New(history),
+		buckets: memstore.Buckets{"bucket": source, "repo": {}},
+	}
+	f.config = Config{
+		Queue: q, Imports: f.imports, Catalog: f.catalog, Stores: f.buckets, Breaks: small, Partitions: 4, Holder: "test",
+		Now: func() time.Time { return time.Now().Add(time.Duration(f.clock.Load())) },
+		Log: slog.New(slog.DiscardHandler),
+	}
+	f.repository("repo", "s3://repo/ns")
+	return f
+}
+
+func (f *fleet) repository(id, namespace string) {
+	f.t.Helper()
+	_, err := f.catalog.CreateRepository(f.t.Context(), catalog.Repository{ID: id, StorageNamespace: namespace, DefaultBranch: "main"})
+	must(f.t, err)
+}
+
+// service returns a service that does not run.
+func (f *fleet) service() *Service {
+	c := f.config
+	c.Registerer = prometheus.NewRegistry()
+	return New(c)
+}
+
+// serve runs a service until the function that it returns is called, or the
+// test ends.
+func (f *fleet) serve() (s *Service, stop func()) {
+	s = f.service()
+	return s, f.run(s.Run)
+}
+
+func (f *fleet) work(slots int) (stop func()) {
+	return f.run(worker.New(worker.Config{
+		Queue: f.queue, Imports: f.imports, Stores: f.buckets, Slots: slots,
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+	}).Run)
+}
+
+func (f *fleet) run(run func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { run(ctx) })
+	stop = func() { cancel(); running.Wait() }
+	f.t.Cleanup(stop)
+	return stop
+}
+
+// request is an import of a prefix of the bucket to a destination.
+func request(prefix, destination string) Start {
+	return Start{
+		Request: imports.Request{Repository: "repo", Branch: "main", Committer: "me", Message: "m", Metadata: map[string]string{"k": "v"}},
+		Paths:   []imports.Path{{Type: imports.CommonPrefix, URI: "s3://bucket/" + prefix, Destination: destination}},
+	}
+}
+
+func (f *fleet) start(s *Service, r Start) string {
+	f.t.Helper()
+	id, err := s.Start(f.t.Context(), r)
+	must(f.t, err)
+	return id
+}
+
+// ended waits until the import has ended.
+func (f *fleet) ended(id string) imports.Record {
+	f.t.Helper()
+	var r imports.Record
+	eventually(f.t, "import "+id+" ends", func() bool {
+		var err error
+		r, err = f.imports.Get(f.t.Context(), id)
+		must(f.t, err)
+		return r.State.Ended()
+	})
+	return r
+}
+
+// completed waits until the import has ended well.
+func (f *fleet) completed(id string) imports.Record {
+	f.t.Helper()
+	r := f.ended(id)
+	if r.State != imports.Completed {
+		f.t.Fatalf("import is %s: %q, want completed", r.State, r.Error)
+	}
+	return r
+}
+
+// do starts an import and waits until it is completed.
+func (f *fleet) do(s *Service, r Start) imports.Record {
+	f.t.Helper()
+	return f.completed(f.start(s, r))
+}
+
+// log returns the commits of main, the newest first.
+func (f *fleet) log() []catalog.Commit {
+	f.t.Helper()
+	commits, _, err := f.catalog.Log(f.t.Context(), "repo", "main", "", 1000)
+	must(f.t, err)
+	return commits
+}
+
+func (f *fleet) files() *namespace.Files {
+	return namespace.New(f.buckets["repo"], objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "repo", Key: "ns"})
+}
+
+// entries returns what is on main.
+func (f *fleet) entries() []entry.Entry {
+	f.t.Helper()
+	tree, err := metarange.Open(f.t.Context(), f.files(), f.log()[0].MetarangeID)
+	must(f.t, err)
+	var all []entry.Entry
+	for e, err := range tree.Entries(f.t.Context(), "") {
+		must(f.t, err)
+		all = append(all, e)
+	}
+	return all
+}
+
+func (f *fleet) keys() []string {
+	f.t.Helper()
+	var keys []string
+	for _, e := range f.entries() {
+		keys = append(keys, e.Key)
+	}
+	return keys
+}
+
+// metarangeOf returns the metarange of exactly these entries.
+func metarangeOf(t *testing.T, entries []entry.Entry, breaks partition.Breaks) string {
+	t.Helper()
+	ranges, err := entrytest.Ranges(entries, breaks)
+	must(t, err)
+	scratch := namespace.New(&memstore.Store{}, objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "scratch"})
+	id, err := metarange.Write(t.Context(), scratch, ranges)
+	must(t, err)
+	return id
+}
+
+// commit moves main to a commit that others make: its tree, with the ranges of
+// entries, sorted, in place of all.
+func (f *fleet) commit(entries ...entry.Entry) catalog.Commit {
+	f.t.Helper()
+	var ranges []partition.RangeMetadata
+	w := rangewriter.New(f.t.Context(), f.files(), small, rangewriter.Options{
+		Stored: func(r partition.RangeMetadata) error { ranges = append(ranges, r); return nil },
+	})
+	defer w.Close()
+	must(f.t, w.Write(entry.Of(entries...)))
+	must(f.t, w.Flush())
+	id, err := metarange.Write(f.t.Context(), f.files(), ranges)
+	must(f.t, err)
+	head, err := f.catalog.Branch(f.t.Context(), "repo", "main")
+	must(f.t, err)
+	parent, err := f.catalog.Commit(f.t.Context(), "repo", head.CommitID)
+	must(f.t, err)
+	c, err := f.catalog.AddCommit(f.t.Context(), "repo", catalog.Commit{
+		Committer: "somebody else", Message: fmt.Sprint(rand.Uint64()), MetarangeID: id, Created: time.Now(),
+		Parents: []string{head.CommitID}, Generation: parent.Generation + 1,
+	})
+	must(f.t, err)
+	must(f.t, f.catalog.MoveBranch(f.t.Context(), "repo", head, c.ID))
+	return c
+}
+
+func numbered(n int) (*memstore.Store, []entry.Entry) {
+	var entries []entry.Entry
+	for i := range n {
+		key := fmt.Sprintf("dir/%06d", i)
+		entries = append(entries, entry.Entry{Key: key, Address: "s3://bucket/" + key, Size: int64(i), ModTime: time.Unix(int64(i), 0).UTC()})
+	}
+	s := memstore.Of(entries)
+	s.PageSize = 300
+	return s, entries
+}
+
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually polls until ok holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(limit)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within %v", what, limit)
+		}
+	}
+}
+
+func equalKeys(t *testing.T, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("keys %q\nwant %q", got, want)
+	}
+}
