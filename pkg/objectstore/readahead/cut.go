@@ -56,7 +56,6 @@ func (p *plan[P]) cut(next *segment[P], limit int) bool {
 	} else {
 		n = min(n, idle)
 	}
-	n = min(n, int(tBatch*float64(p.segments[best].listed)))
 	return p.cutSegment(best, max(1, n), limit)
 }
 
@@ -100,6 +99,7 @@ func (p *plan[P]) cutSegment(i, n, limit int) bool {
 type cutAt struct {
 	key   string
 	pages float64 // after pos
+	open  bool
 }
 
 func (p *plan[P]) cuts(s *segment[P], n, limit int) []cutAt {
@@ -107,27 +107,26 @@ func (p *plan[P]) cuts(s *segment[P], n, limit int) []cutAt {
 	var cuts []cutAt
 	add := func(key string, pages float64) {
 		if key > s.pos && (s.hi == "" || key < s.hi) {
-			cuts = append(cuts, cutAt{key, pages})
+			cuts = append(cuts, cutAt{key: key, pages: pages})
 		}
 	}
 	if s.end != s.hi {
 		add(s.end, s.inside)
 		n--
 	}
-	if s.hi == "" {
-		run := 0
-		for run < len(s.pos) && run < len(p.alphabet.sets) && p.alphabet.digit(s.pos, run) == p.alphabet.sets[run].size()-1 {
-			run++
-		}
-		key := s.pos[:run]
-		for j := 1; j <= 16 && run+j <= len(p.alphabet.sets) && n > 0; j++ {
-			key += string(rune(p.alphabet.sets[run+j-1].at(p.alphabet.sets[run+j-1].size() - 1)))
-			if j&(j-1) == 0 {
-				add(key, s.rest)
+	if s.open {
+		for _, key := range p.alphabet.tops(s.pos) {
+			if n > 0 && (s.hi == "" || key < s.hi) {
+				cuts = append(cuts, cutAt{key, s.rest, true})
 				n--
 			}
 		}
 	}
+	if c := common(s.pos, s.hi) + 1; s.outlived && c < len(s.hi) && n > 1 {
+		add(validKey([]byte(s.hi[:c])), s.rest)
+		n--
+	}
+	n = min(n, max(1, int(tBatch*float64(s.listed))))
 	for _, pages := range p.places(s, n, limit) {
 		if key, ok := p.alphabet.add(s.pos, width+math.Log(pages)); ok && (s.end == "" || key < s.end) {
 			add(key, pages)
@@ -180,15 +179,16 @@ func (p *plan[P]) places(s *segment[P], n, limit int) []float64 {
 // insert cuts segment i at the cuts.
 func (p *plan[P]) insert(i int, cuts []cutAt) {
 	s := p.segments[i]
-	hi, rest := s.hi, s.rest
+	hi, rest, open := s.hi, s.rest, s.open
+	s.open = cuts[0].open
 	s.hi, s.rest, s.listed = cuts[0].key, cuts[0].pages, max(1, 0)
 	made := make([]*segment[P], len(cuts))
 	for j, c := range cuts {
-		end, upto := rest, hi
+		end, upto, open := rest, hi, open
 		if j+1 < len(cuts) {
-			end, upto = cuts[j+1].pages, cuts[j+1].key
+			end, upto, open = cuts[j+1].pages, cuts[j+1].key, cuts[j+1].open
 		}
-		made[j] = &segment[P]{pos: c.key, hi: upto, rest: max(0, end-c.pages)}
+		made[j] = &segment[P]{pos: c.key, hi: upto, open: open, rest: max(0, end-c.pages)}
 	}
 	p.segments = slices.Insert(p.segments, i+1, made...)
 }

@@ -18,18 +18,20 @@ type Page[P any] interface {
 // listed. At most one LIST is in flight for it.
 type segment[P Page[P]] struct {
 	pos, hi  string // hi "" is the end of all keys
+	open     bool   // hi was a guess at where keys end
 	done     bool   // pos has reached hi
 	inFlight bool
 
-	pages  []P     // listed, not yet taken
-	held   int     // their bytes
-	listed int     // pages since it was made or cut
-	first  string  // first key of the last page; pos is its last
-	full   float64 // entries of the last page over those of a full one
-	end    string  // of the directory that the last page lies in, or hi
-	inside float64 // estimated pages in (pos, end]
-	born   float64 // rest after its first page
-	rest   float64 // estimated pages in (pos, hi]
+	pages    []P     // listed, not yet taken
+	held     int     // their bytes
+	listed   int     // pages since it was made or cut
+	first    string  // first key of the last page; pos is its last
+	full     float64 // entries of the last page over those of a full one
+	end      string  // of the directory that the last page lies in, or hi
+	inside   float64 // estimated pages in (pos, end]
+	born     float64 // rest after its first page
+	outlived bool    // it holds more than was estimated
+	rest     float64 // estimated pages in (pos, hi]
 }
 
 // plan tiles what is ahead of a consumer with segments, and decides which to
@@ -61,7 +63,7 @@ type call[P Page[P]] struct {
 }
 
 func newPlan[P Page[P]](after string, budget int) *plan[P] {
-	return &plan[P]{budget: budget, segments: []*segment[P]{{pos: after, rest: 1}}}
+	return &plan[P]{budget: budget, segments: []*segment[P]{{pos: after, open: true, rest: 1}}}
 }
 
 // next returns the next LIST to make, of at most limit in flight, or false if
@@ -174,7 +176,7 @@ func (p *plan[P]) absorb(s *segment[P], last string, more bool) {
 		if s.hi == "" || last <= s.hi && more || next.inFlight || next.listed > 0 {
 			return
 		}
-		s.hi, s.rest = next.hi, s.rest+next.rest
+		s.hi, s.open, s.rest = next.hi, next.open, s.rest+next.rest
 		p.segments = slices.Delete(p.segments, i, i+1)
 	}
 }
@@ -228,12 +230,16 @@ func (p *plan[P]) estimate(s *segment[P]) {
 	if s.listed == 1 {
 		s.born = s.rest
 	}
-	if s.rest < lindy && float64(s.listed) > 4+2*s.born {
+	if s.outlived = s.rest < lindy && float64(s.listed) > 2+2*s.born; s.outlived {
+		lindy *= 2
 		p.model(s, false)
 		s.rest = min(s.rest, 20*lindy)
 		s.inside = min(s.inside, s.rest)
 	}
 	s.rest = max(s.rest, lindy)
+	if s.open {
+		s.rest = max(s.rest, beyond)
+	}
 	s.inside = max(s.inside, min(lindy, s.rest))
 }
 

@@ -1,6 +1,7 @@
 package readahead
 
 import (
+	"bytes"
 	"math"
 	"math/bits"
 	"unicode/utf8"
@@ -278,6 +279,30 @@ func (a *alphabet) add(k string, distance float64) (string, bool) {
 		b = append(b, a.sets[i].at(sum[i]))
 	}
 	return validKey(b), true
+}
+
+// tops returns guesses at where the keys end that begin like k: each has twice
+// as many greatest bytes as the one before.
+func (a *alphabet) tops(k string) (keys []string) {
+	run := a.base
+	for run < len(k) && run-a.base < len(a.sets) && a.digit(k, run) == a.sets[run-a.base].size()-1 {
+		run++
+	}
+	if run-a.base >= len(a.sets) {
+		return nil
+	}
+	set := &a.sets[run-a.base]
+	top := set.at(set.size() - 1)
+	if run > 0 {
+		top = max(top, k[run-1])
+	}
+	for n := 1; n <= 16; n *= 2 {
+		key := validKey(append([]byte(k[:run]), bytes.Repeat([]byte{top}, n)...))
+		if key > k {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // validKey returns b as valid UTF-8: a character that is cut off is completed
