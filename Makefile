@@ -4,7 +4,7 @@ BIN := bin
 
 # Reference implementations that only tests may depend on live in modules of
 # their own; see CONTRIBUTING.md.
-TEST_MODULES := $(sort $(patsubst %/go.mod,%,$(wildcard test/*/go.mod)))
+TEST_MODULES := $(sort $(patsubst %/go.mod,%,$(wildcard test/*/go.mod bench/go.mod)))
 
 .DEFAULT_GOAL := help
 
@@ -34,6 +34,10 @@ test-modules: ## Run the tests in test/: lakeFS's packages, S3 servers, whole fl
 # Servers are no files, so that nothing tells Go's cache that they have changed.
 test-module-%:
 	cd test/$* && $(GO) test -count=1 -timeout 20m ./...
+
+.PHONY: bench
+bench: ## Measure a worker beside lakeFS's packages; BENCH=-quick takes a minute, see BENCHMARKS.md
+	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
 .PHONY: test-race
 test-race: ## Run the tests that need nothing but Go under the race detector

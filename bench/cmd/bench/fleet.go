@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
+	"github.com/rangefleet/rangefleet/bench/stage"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// fleet is all of a fleet but its worker, in this process: NATS, and what of a
+// coordinator it takes to give a worker one partition and take its covers. So
+// the worker's process does a worker's work, all of it and nothing else.
+type fleet struct {
+	nats    *natsd.Server
+	queue   *queue.Queue
+	imports *imports.Store
+	files   *namespace.Files
+}
+
+func newFleet(ctx context.Context, dir, endpoint string) (*fleet, error) {
+	log := slog.New(slog.DiscardHandler)
+	nats, err := natsd.Start(natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0", Log: log})
+	if err != nil {
+		return nil, err
+	}
+	f := &fleet{nats: nats}
+	if f.queue, err = queue.Connect(ctx, queue.Config{InProcess: nats, Log: log}); err != nil {
+		f.close()
+		return nil, err
+	}
+	f.imports = imports.NewStore(f.queue.KV(queue.BucketImports))
+	f.files, err = stage.Files(ctx, endpoint)
+	if err = errors.Join(err, f.queue.Ensure(ctx)); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *fleet) close() {
+	if f.queue != nil {
+		f.queue.Close()
+	}
+	_ = f.nats.Shutdown() // its directory goes next
+}
+
+// give gives the import of a bucket, as one partition, to whoever works.
+func (f *fleet) give(ctx context.Context, id, bucket string) error {
+	job := imports.Job{
+		ImportID: id, Namespace: stage.Namespace, Breaks: partition.DefaultBreaks,
+		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
+	}
+	now := time.Now().UTC()
+	if err := f.imports.Create(ctx, imports.Record{Job: job, State: imports.Running, Created: now, Updated: now}); err != nil {
+		return err
+	}
+	for _, p := range partition.Plan(id, nil) {
+		if err := f.queue.Publish(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take waits until every key is covered, and returns the ranges.
+func (f *fleet) take(ctx context.Context, id string) ([]partition.RangeMetadata, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go f.watch(ctx, id, cancel)
+	var chain partition.Chain
+	var fold partition.Fold
+	done := errors.New("complete")
+	err := f.queue.FollowCovers(ctx, id, func(c partition.Cover) {
+		chain.Add(c)
+		if fold = chain.Fold(); fold.Complete() {
+			cancel(done)
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if !errors.Is(err, done) {
+		return nil, fmt.Errorf("follow the covers: %w", err)
+	}
+	return fold.Ranges, nil
+}
+
+// watch ends the wait for an import that a worker has let fail.
+func (f *fleet) watch(ctx context.Context, id string, cancel context.CancelCauseFunc) {
+	ticks := time.NewTicker(time.Second)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		if r, err := f.imports.Get(ctx, id); err == nil && r.State.Ended() {
+			cancel(fmt.Errorf("the import is %s: %s", r.State, r.Error))
+		}
+	}
+}
+
+// worker measures a worker process that lists a bucket as one partition, from
+// the moment at which it could get it to the one at which its last cover is in.
+func (b *bench) worker(ctx context.Context, row *Row) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(b.dir, "worker.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := b.command(ctx, "worker")
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(),
+		"RANGEFLEET_NATS_URL="+b.fleet.nats.ClientURL(), "RANGEFLEET_METRICS_LISTEN="+address, "RANGEFLEET_WORKERS=1",
+		"RANGEFLEET_S3_ENDPOINT="+b.endpoint, "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
+		"RANGEFLEET_S3_ACCESS_KEY_ID=bench", "RANGEFLEET_S3_SECRET_ACCESS_KEY=bench", "RANGEFLEET_LOG_LEVEL=warn")
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the worker: %w", err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it ended by our signal
+	}()
+	p := process{pid: cmd.Process.Pid, metrics: "http://" + address + "/metrics"}
+	err = p.ready(ctx, "http://"+address+"/readyz")
+	if err == nil {
+		err = b.work(ctx, row, p)
+	}
+	if err != nil {
+		text, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%w; the worker said:\n%s", err, text)
+	}
+	return nil
+}
+
+func (b *bench) work(ctx context.Context, row *Row, p process) error {
+	before, err := p.usage(ctx)
+	if err != nil {
+		return err
+	}
+	stop, err := b.perf.Attach(ctx, p.pid)
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("bench%d", time.Now().UnixNano())
+	begun := time.Now()
+	err = b.fleet.give(ctx, id, row.Bucket)
+	var ranges []partition.RangeMetadata
+	if err == nil {
+		ranges, err = b.fleet.take(ctx, id)
+	}
+	wall := time.Since(begun)
+	row.Counts = stop()
+	if err != nil {
+		return err
+	}
+	after, err := p.usage(ctx)
+	if err != nil {
+		return err
+	}
+	row.Usage = measure.Usage{Wall: wall, CPU: after.CPU - before.CPU, Allocs: after.Allocs - before.Allocs, Peak: after.Peak}
+	row.Ranges = len(ranges)
+	var objects int64
+	for _, r := range ranges {
+		objects += r.Count
+	}
+	if objects != row.Objects {
+		return fmt.Errorf("the ranges hold %d objects of %d", objects, row.Objects)
+	}
+	row.MetarangeID, err = metarange.Write(ctx, b.fleet.files, ranges)
+	return err
+}
+
+// process is a worker that is looked at from outside.
+type process struct {
+	pid     int
+	metrics string
+}
+
+func (p process) usage(ctx context.Context) (u measure.Usage, err error) {
+	if u.Allocs, err = p.allocs(ctx); err != nil {
+		return u, err
+	}
+	if u.CPU, err = measure.CPU(p.pid); err != nil {
+		return u, err
+	}
+	u.Peak, err = measure.Peak(p.pid)
+	return u, err
+}
+
+// allocs asks the process how many objects it has had on its heap.
+func (p process) allocs(ctx context.Context) (uint64, error) {
+	resp, err := get(ctx, p.metrics)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if text, ok := strings.CutPrefix(lines.Text(), "go_memstats_mallocs_total "); ok {
+			n, err := strconv.ParseFloat(text, 64)
+			return uint64(n), err
+		}
+	}
+	return 0, errors.Join(errors.New("the worker's metrics do not tell its allocations"), lines.Err())
+}
+
+// ready waits until the process works.
+func (p process) ready(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	ticks := time.NewTicker(20 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		if resp, err := get(ctx, url); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the worker: %w", ctx.Err())
+		case <-ticks.C:
+		}
+	}
+}
+
+func get(ctx context.Context, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
+}
+
+// freeAddress returns an address of this machine that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}

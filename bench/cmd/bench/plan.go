@@ -1,0 +1,87 @@
+package main
+
+import (
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/keyset"
+	"github.com/rangefleet/rangefleet/bench/stage"
+	"github.com/rangefleet/rangefleet/bench/synths3"
+)
+
+// Who does the work of a row.
+const (
+	byStage  = "stage"
+	byWorker = "worker"
+	byLakeFS = "lakefs"
+)
+
+// What a row is for, beside being looked at: which target it is held against.
+const (
+	plain   = ""        // no latency
+	late    = "latency" // every LIST takes its time
+	shape   = "shape"   // one of the shapes, with latency
+	large   = "large"
+	huge    = "huge"
+	faulty  = "faults"
+	compare = "compare" // a shape by lakeFS's packages, for its ID
+)
+
+// Plan is a row to be measured.
+type Plan struct {
+	Name    string        `json:"name"`
+	By      string        `json:"by"`
+	Kind    string        `json:"kind,omitempty"`
+	Bucket  string        `json:"bucket"` // whose name says shape and count
+	Shape   string        `json:"shape"`
+	Objects int64         `json:"objects"`
+	Latency time.Duration `json:"latency_ns"`
+
+	stage  string
+	faults synths3.Faults
+}
+
+// plan returns the rows of a run in order.
+func plan(o options) []Plan {
+	var rows []Plan
+	add := func(by, kind, name, shape, count string, f synths3.Faults) {
+		bucket := shape + "-" + count
+		set, _ := keyset.Parse(bucket) // a name that is none shows when it is listed
+		rows = append(rows, Plan{
+			Name: name, By: by, Kind: kind, Bucket: bucket, Shape: shape, Objects: set.Len(),
+			Latency: f.List.Latency.Base.Duration, faults: f,
+		})
+	}
+	none := synths3.Faults{Seed: 1}
+	slow := none
+	slow.List.Latency.Base.Duration = o.latency
+	for _, s := range stage.All() {
+		add(byStage, plain, s.Name+": "+s.About, o.shape, o.objects, none)
+		rows[len(rows)-1].stage = s.Name
+	}
+	ms := o.latency.String() + " per LIST"
+	add(byWorker, plain, "worker, no latency", o.shape, o.objects, none)
+	add(byWorker, late, "worker, "+ms, o.shape, o.objects, slow)
+	if o.lakefs {
+		add(byLakeFS, plain, "lakeFS's packages, no latency", o.shape, o.objects, none)
+		add(byLakeFS, late, "lakeFS's packages, "+ms, o.shape, o.objects, slow)
+	}
+	if o.faults {
+		f := slow
+		f.List.SlowDown, f.List.Reset, f.List.Cut = 0.05, 0.01, 0.01
+		f.Objects.SlowDown, f.Objects.Reset = 0.05, 0.01
+		add(byWorker, faulty, "worker, 5% SlowDown, 1% resets, 1% cut", o.shape, o.objects, f)
+	}
+	for _, name := range o.shapes {
+		add(byWorker, shape, "worker, "+name+", "+ms, name, o.objects, slow)
+		if o.verify {
+			add(byLakeFS, compare, "lakeFS's packages, "+name, name, o.objects, none)
+		}
+	}
+	if o.large != "" {
+		add(byWorker, large, "worker, "+o.large+" objects", o.shape, o.large, none)
+	}
+	if o.huge != "" {
+		add(byWorker, huge, "worker, "+o.huge+" objects", o.shape, o.huge, none)
+	}
+	return rows
+}
