@@ -1,0 +1,172 @@
+package coordinator
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+func TestStartRefusesByField(t *testing.T) {
+	f := newFleet(t, &memstore.Store{})
+	f.buckets["shared"] = &memstore.Store{}
+	f.repository("other", "s3://shared/a/b")
+	f.repository("top", "s3://whole")
+	f.repository("slashes", "s3://odd//ns//")
+	f.buckets["whole"], f.buckets["odd"] = &memstore.Store{}, &memstore.Store{}
+	s := f.service()
+	t.Cleanup(s.close)
+	prefix, object := imports.CommonPrefix, imports.Object
+	many := make([]imports.Path, maxPaths+1)
+	for _, tc := range []struct {
+		name  string
+		path  imports.Path
+		field string // "" if it is accepted
+		text  string
+	}{
+		{"fine", imports.Path{Type: prefix, URI: "s3://bucket/"}, "", ""},
+		{"whole bucket", imports.Path{Type: prefix, URI: "s3://bucket"}, "", ""},
+		{"awkward", imports.Path{Type: prefix, URI: "s3://bucket/%3A/../é", Destination: "a b/\U0001F600"}, "", ""},
+		{"object", imports.Path{Type: object, URI: "s3://bucket/o", Destination: "x"}, "", ""},
+		{"no type", imports.Path{URI: "s3://bucket/"}, "paths[0].type", `unknown type ""`},
+		{"type", imports.Path{Type: "glob", URI: "s3://bucket/"}, "paths[0].type", `"glob"`},
+		{"empty", imports.Path{Type: prefix}, "paths[0].path", "no scheme"},
+		{"no bucket", imports.Path{Type: prefix, URI: "s3:///x"}, "paths[0].path", "no bucket"},
+		{"scheme", imports.Path{Type: prefix, URI: "gs://bucket/"}, "paths[0].path", `unknown scheme "gs"`},
+		{"upper case", imports.Path{Type: prefix, URI: "S3://bucket/"}, "paths[0].path", "unknown scheme"},
+		{"UTF-8", imports.Path{Type: prefix, URI: "s3://bucket/\xff"}, "paths[0].path", "not valid UTF-8"},
+		{"bad bucket", imports.Path{Type: prefix, URI: "s3://user:pw@bucket/"}, "paths[0].path", "no valid bucket"},
+		{"unknown store", imports.Path{Type: prefix, URI: "s3://elsewhere/"}, "paths[0].path", "no such bucket"},
+		{"local outside", imports.Path{Type: prefix, URI: "local:///etc/"}, "paths[0].path", "refused"},
+		{"local upwards", imports.Path{Type: prefix, URI: "local:///a/../etc/"}, "paths[0].path", `element ".."`},
+		{"own namespace", imports.Path{Type: prefix, URI: "s3://repo/ns/"}, "paths[0].path", `repository "repo"`},
+		{"namespace without slash", imports.Path{Type: prefix, URI: "s3://repo/ns"}, "paths[0].path", `repository "repo"`},
+		{"beside the namespace", imports.Path{Type: prefix, URI: "s3://repo/nsx"}, "", ""},
+		{"below the namespace", imports.Path{Type: prefix, URI: "s3://shared/a/b/_lakefs/"}, "paths[0].path", `repository "other"`},
+		{"prefix of a namespace", imports.Path{Type: prefix, URI: "s3://shared/a/"}, "paths[0].path", `repository "other"`},
+		{"part of its name", imports.Path{Type: prefix, URI: "s3://shared/a"}, "paths[0].path", `repository "other"`},
+		{"its bucket", imports.Path{Type: prefix, URI: "s3://shared"}, "paths[0].path", `repository "other"`},
+		{"object in a namespace", imports.Path{Type: object, URI: "s3://shared/a/b/x", Destination: "x"}, "paths[0].path", `repository "other"`},
+		{"object above a namespace", imports.Path{Type: object, URI: "s3://shared/a", Destination: "x"}, "", ""},
+		{"a bucket that is a namespace", imports.Path{Type: prefix, URI: "s3://whole/x/"}, "paths[0].path", `repository "top"`},
+		{"slashes around a namespace", imports.Path{Type: prefix, URI: "s3://odd/ns/"}, "paths[0].path", `repository "slashes"`},
+		{"no object", imports.Path{Type: object, URI: "s3://bucket/", Destination: "x"}, "paths[0].path", "names no object"},
+		{"object to nowhere", imports.Path{Type: object, URI: "s3://bucket/o"}, "paths[0].destination", "needs a key"},
+		{"destination elsewhere", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "lakefs://other/main/"}, "paths[0].destination", "leaves the branch"},
+		{"destination above", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "a/../../b"}, "paths[0].destination", `element ".."`},
+		{"destination dot", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "./b"}, "paths[0].destination", `element "."`},
+		{"destination UTF-8", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "\xff"}, "paths[0].destination", "not valid UTF-8"},
+	} {
+		r := request("", "")
+		r.Paths = []imports.Path{tc.path}
+		expectFault(t, s, tc.name, r, tc.field, tc.text)
+		if tc.field != "" { // it is the second path that is wrong
+			r.Paths = append(request("", "").Paths, tc.path)
+			expectFault(t, s, tc.name+" as second", r, strings.Replace(tc.field, "[0]", "[1]", 1), tc.text)
+		}
+	}
+	r := request("", "")
+	r.Paths = many
+	expectFault(t, s, "too many paths", r, "paths", "at most 1000")
+	for _, change := range []func(*imports.Request){
+		func(r *imports.Request) { r.Repository = "unknown" },
+		func(r *imports.Request) { r.Branch = "unknown" },
+		func(r *imports.Request) { r.Branch = "no/../branch" },
+		func(r *imports.Request) { r.Repository = "*" },
+	} {
+		r := request("", "")
+		change(&r.Request)
+		if id, err := s.Start(t.Context(), r); !fault.Is(err, fault.NotFound) {
+			t.Errorf("Start on %+v = %q, %v, want NotFound", r.Request, id, err)
+		}
+	}
+}
+
+func expectFault(t *testing.T, s *Service, name string, r Start, field, text string) {
+	t.Helper()
+	id, err := s.Start(t.Context(), r)
+	if field == "" {
+		if err != nil || id == "" {
+			t.Errorf("%s: %q, %v, want it to start", name, id, err)
+		}
+		return
+	}
+	var f *fault.Fault
+	if !errors.As(err, &f) || f.Kind != fault.Invalid || f.Field != field || !strings.Contains(f.Text, text) || id != "" {
+		t.Errorf("%s: %q, %v, want the field %s and %q", name, id, err, field, text)
+	}
+}
+
+func TestSourcesThatAreAllowed(t *testing.T) {
+	f := newFleet(t, &memstore.Store{})
+	f.buckets["second"] = &memstore.Store{}
+	for _, text := range []string{"s3://bucket/data/", "s3://second"} {
+		uri, err := objectstore.ParseURI(text)
+		must(t, err)
+		f.config.Allowed = append(f.config.Allowed, uri)
+	}
+	s := f.service()
+	t.Cleanup(s.close)
+	for uri, ok := range map[string]bool{
+		"s3://bucket/data/": true, "s3://bucket/data/x": true, "s3://second/any": true,
+		"s3://bucket/data": false, "s3://bucket/data2/": false, "s3://bucket/": false, "s3://other/": false, "local:///data/": false,
+	} {
+		r := request("", "")
+		r.Paths[0].URI = uri
+		field, text := "paths[0].path", "sources.allow"
+		if ok {
+			field = ""
+		}
+		expectFault(t, s, uri, r, field, text)
+		_, err := s.IngestRange(t.Context(), "repo", Ingest{FromSourceURI: uri})
+		if refused := fault.Is(err, fault.Invalid) && strings.Contains(err.Error(), "sources.allow"); refused == ok {
+			t.Errorf("IngestRange of %s: %v", uri, err)
+		}
+	}
+}
+
+func TestTheSameRequestIsOneImportWhileItRuns(t *testing.T) {
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	s := f.service()
+	id := f.start(s, request("", ""))
+	other := f.service()
+	t.Cleanup(other.close)
+	if again := f.start(other, request("", "")); again != id {
+		t.Errorf("the same request became %s, want %s", again, id)
+	}
+	if third := f.start(s, request("", "elsewhere")); third == id {
+		t.Error("another request became the same import")
+	}
+	record, err := f.imports.Get(t.Context(), id)
+	must(t, err)
+	if record.State != imports.Running || !slices.Equal(record.Job.Paths, request("", "").Paths) || record.Job.Namespace != "s3://repo/ns" || record.Job.Breaks != small {
+		t.Errorf("stored %+v", record)
+	}
+	f.run(s.Run)
+	f.work(2)
+	f.completed(id)
+	if again := f.start(s, request("", "")); again == id {
+		t.Error("the same request after its import ended is still that import")
+	} else {
+		f.completed(again)
+	}
+}
+
+func TestAnImportWithoutAMessageGetsOne(t *testing.T) {
+	f := newFleet(t, &memstore.Store{})
+	s := f.service()
+	t.Cleanup(s.close)
+	r := request("", "")
+	r.Request.Message = ""
+	record, err := f.imports.Get(t.Context(), f.start(s, r))
+	must(t, err)
+	if record.Request.Message != defaultMessage {
+		t.Errorf("message %q, want %q", record.Request.Message, defaultMessage)
+	}
+}
