@@ -13,8 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -186,7 +186,7 @@ func (f *fleet) keys() []string {
 // metarangeOf returns the metarange of exactly these entries.
 func metarangeOf(t *testing.T, entries []entry.Entry, breaks partition.Breaks) string {
 	t.Helper()
-	ranges, err := entrytest.Ranges(entries, breaks)
+	ranges, err := rangetest.Ranges(entries, breaks)
 	must(t, err)
 	scratch := namespace.New(&memstore.Store{}, objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "scratch"})
 	id, err := metarange.Write(t.Context(), scratch, ranges)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -94,7 +95,7 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	t.Cleanup(l.mine.close)
 	t.Cleanup(l.other.close)
 	l.id = l.start(l.other, request("", ""))
-	ranges, err := entrytest.Ranges([]entry.Entry{e}, small)
+	ranges, err := rangetest.Ranges([]entry.Entry{e}, small)
 	must(t, err)
 	w := rangewriter.New(t.Context(), l.files(), small, rangewriter.Options{})
 	defer w.Close()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -137,7 +138,7 @@ func (f *fleet) outcome(name string) float64 {
 func sample(t *testing.T, rng *rand.Rand, n int, breaks partition.Breaks) ([]entry.Entry, []partition.RangeMetadata) {
 	t.Helper()
 	entries := entrytest.Random(rng, n)
-	ranges, err := entrytest.Ranges(entries, breaks)
+	ranges, err := rangetest.Ranges(entries, breaks)
 	must(t, err)
 	return entries, ranges
 }
@@ -151,7 +152,7 @@ func numbered(t *testing.T, n int, breaks partition.Breaks) (*memstore.Store, []
 		key := fmt.Sprintf("dir/%06d", i)
 		entries = append(entries, entry.Entry{Key: key, Address: "s3://bucket/" + key, Size: int64(i), ModTime: time.Unix(int64(i), 0).UTC()})
 	}
-	ranges, err := entrytest.Ranges(entries, breaks)
+	ranges, err := rangetest.Ranges(entries, breaks)
 	must(t, err)
 	return memstore.Of(entries), ranges
 }

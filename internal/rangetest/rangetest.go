@@ -1,4 +1,7 @@
-package entrytest
+// Package rangetest tells tests what ranges entries come out as. It is apart from
+// entrytest, which programs use that link lakeFS's packages, and with them another
+// version of pebble than pkg/table's.
+package rangetest
 
 import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
