@@ -154,10 +154,10 @@ func sequence(prefix, suffix string) leaf {
 }
 
 // hashes returns leaves that are hashes.
-func hashes(prefix, suffix string) leaf {
+func hashes(prefix string) leaf {
 	return func(dst []byte, node uint64, i, n int64) []byte {
 		dst, _ = appendDigits(append(dst, prefix...), fraction(node, i, n), hex, 12)
-		return append(appendNoise(dst, mix(^node, uint64(i)), hex, 4), suffix...)
+		return appendNoise(dst, mix(^node, uint64(i)), hex, 4)
 	}
 }
 
@@ -175,7 +175,7 @@ func zipf(n int64, seed uint64) keyFunc {
 		return int64(float64(n) * (shares[c] / shares[tenants]))
 	}
 	levels := []level{{tenants, numbered("tenant-", 4, "/"), share}}
-	return tree(n, seed, "", levels, hashes("uploads/", ""))
+	return tree(n, seed, "", levels, hashes("uploads/"))
 }
 
 func deep(n int64, seed uint64) keyFunc {
@@ -231,7 +231,7 @@ func firstLies(n int64, seed uint64) keyFunc {
 		}
 		return n * int64(c) / (25 * small)
 	}
-	dense, wide := sequence("scan-", ".tif"), hashes("", "")
+	dense, wide := sequence("scan-", ".tif"), hashes("")
 	return tree(n, seed, "archive/", []level{{small + 1, numbered("20", 2, "/"), share}},
 		func(dst []byte, node uint64, i, n int64) []byte {
 			if string(dst[len(dst)-5:]) == "2019/" {
@@ -244,14 +244,14 @@ func firstLies(n int64, seed uint64) keyFunc {
 func rising(n int64, seed uint64) keyFunc {
 	const steps = 1000
 	levels := []level{{steps, numbered("", 3, ""), along(steps, func(x float64) float64 { return x * x * x * x })}}
-	return tree(n, seed, "points/", levels, hashes("", ""))
+	return tree(n, seed, "points/", levels, hashes(""))
 }
 
 // fractal puts seven tenths of the keys of each half of the key space into one
 // of its halves, and so on.
 func fractal(n int64, seed uint64) keyFunc {
 	const digits = 6 // hexadecimal, four halvings each
-	rest := hashes("-", "")
+	rest := hashes("-")
 	return func(dst []byte, i int64) []byte {
 		n, node := n, seed
 		dst = append(dst, "cells/"...)

@@ -77,7 +77,7 @@ type Input struct {
 
 // NewInput returns the first pages of a set; bucket is a name that keyset.Parse
 // understands.
-func NewInput(bucket string, pages int, endpoint string) (*Input, error) {
+func NewInput(ctx context.Context, bucket string, pages int, endpoint string) (*Input, error) {
 	set, ok := keyset.Parse(bucket)
 	if !ok || set.Len() < int64(pages)*PageKeys {
 		return nil, fmt.Errorf("%q is no set of at least %d keys", bucket, pages*PageKeys)
@@ -86,7 +86,7 @@ func NewInput(bucket string, pages int, endpoint string) (*Input, error) {
 	server := synths3.New(synths3.Config{})
 	builder := entry.NewBuilder()
 	for page := range pages {
-		in.XML = append(in.XML, in.render(server, page))
+		in.XML = append(in.XML, in.render(ctx, server, page))
 		in.Batches = append(in.Batches, in.batch(builder, page))
 		in.values = append(in.values, in.encode(page))
 	}
@@ -102,9 +102,9 @@ func (in *Input) query(page int) string {
 	return q.Encode()
 }
 
-func (in *Input) render(server *synths3.Server, page int) []byte {
+func (in *Input) render(ctx context.Context, server *synths3.Server, page int) []byte {
 	rec := httptest.NewRecorder()
-	server.ServeHTTP(rec, httptest.NewRequest("GET", "/"+in.Bucket+"?"+in.query(page), nil))
+	server.ServeHTTP(rec, httptest.NewRequestWithContext(ctx, "GET", "/"+in.Bucket+"?"+in.query(page), nil))
 	return rec.Body.Bytes()
 }
 

@@ -14,7 +14,7 @@ func TestStages(t *testing.T) {
 	server := httptest.NewServer(s)
 	defer server.Close()
 	const pages = 3
-	in, err := stage.NewInput("hive-3000", pages, server.URL)
+	in, err := stage.NewInput(t.Context(), "hive-3000", pages, server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestStages(t *testing.T) {
 	if c := s.Counters(); c.Calls["put"] == 0 || c.Calls["list"] != 2*pages {
 		t.Errorf("remote stages made calls %v", c.Calls)
 	}
-	if _, err := stage.NewInput("hive-1000", pages, ""); err == nil {
+	if _, err := stage.NewInput(t.Context(), "hive-1000", pages, ""); err == nil {
 		t.Error("3 pages of a set of 1000 keys")
 	}
 }
@@ -41,7 +41,7 @@ func TestStages(t *testing.T) {
 // operation is a page of 1000 objects.
 func BenchmarkStages(b *testing.B) {
 	const pages = 100
-	in, err := stage.NewInput("hive-1m", pages, "")
+	in, err := stage.NewInput(b.Context(), "hive-1m", pages, "")
 	if err != nil {
 		b.Fatal(err)
 	}

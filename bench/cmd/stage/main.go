@@ -30,11 +30,12 @@ func run(name, bucket string, pages, distinct int, endpoint string) error {
 	if !ok {
 		return fmt.Errorf("no stage is called %q", name)
 	}
-	in, err := stage.NewInput(bucket, distinct, endpoint)
+	ctx := context.Background()
+	in, err := stage.NewInput(ctx, bucket, distinct, endpoint)
 	if err != nil {
 		return err
 	}
-	step, err := s.New(context.Background(), in)
+	step, err := s.New(ctx, in)
 	if err != nil {
 		return err
 	}
