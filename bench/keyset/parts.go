@@ -123,11 +123,15 @@ func evenly(children int) func(uint64, int64, int) int64 {
 
 // along shares keys out along a curve from f(0) = 0 to f(1) = 1 that never falls.
 func along(children int, f func(float64) float64) func(uint64, int64, int) int64 {
+	before := make([]float64, children)
+	for c := range before {
+		before[c] = f(float64(c) / float64(children))
+	}
 	return func(_ uint64, n int64, c int) int64 {
 		if c == children {
 			return n
 		}
-		return int64(float64(n) * f(float64(c)/float64(children)))
+		return int64(float64(n) * before[c])
 	}
 }
 

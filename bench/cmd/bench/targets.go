@@ -104,7 +104,7 @@ func (t *judge) excess(objects int64) float64 {
 	worst := float64(unmeasured)
 	for _, r := range t.rows {
 		if r.By == byWorker && r.Objects == objects && r.Kind != faulty {
-			worst = max(worst, 100*(float64(r.Lists)/float64(r.MinLists)-1))
+			worst = max(worst, 100*float64(r.Lists-r.MinLists)/float64(r.MinLists))
 		}
 	}
 	return worst

@@ -1,0 +1,118 @@
+package synths3_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/keyset"
+	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+)
+
+func open(t *testing.T, endpoint, bucket string) *s3store.Bucket {
+	t.Helper()
+	c, err := s3store.New(t.Context(), s3store.Config{
+		Endpoint: endpoint, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "key", SecretAccessKey: "secret", Attempts: 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := c.Bucket(bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// The SDK, and our store on it, read what the server says of keys of every shape.
+func TestStoreReadsEveryShape(t *testing.T) {
+	_, base := start(t, synths3.Config{})
+	for _, shape := range keyset.Names() {
+		const n = 2500
+		set, err := keyset.New(shape, n, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := int64(0)
+		for page, err := range open(t, base, fmt.Sprintf("%s-%d", shape, n)).List(t.Context(), "", "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range page {
+				want := set.Object(i)
+				if o.Key != set.Key(i) || o.Size != want.Size || !o.ModTime.Equal(time.UnixMilli(want.ModTime)) ||
+					o.ETag != fmt.Sprintf("%016x%016x", want.Hash[0], want.Hash[1]) {
+					t.Fatalf("%s: object %d is %+v", shape, i, o)
+				}
+				i++
+			}
+		}
+		if i != n {
+			t.Errorf("%s: %d objects of %d", shape, i, n)
+		}
+	}
+}
+
+func TestStoreKeepsObjects(t *testing.T) {
+	_, base := start(t, synths3.Config{Buckets: []string{"ns"}, KeepBytes: 1 << 20})
+	b := open(t, base, "ns")
+	if err := b.Put(t.Context(), "a b/+ü", []byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Get(t.Context(), "a b/+ü"); err != nil || string(got) != "content" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if o, err := b.Stat(t.Context(), "a b/+ü"); err != nil || o.Size != 7 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if _, err := b.Get(t.Context(), "none"); !errors.Is(err, objectstore.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// The store under test tries again what the server lets fail, and the server
+// sees that.
+func TestStoreSurvivesFaults(t *testing.T) {
+	s, base := start(t, synths3.Config{})
+	f := synths3.Faults{Seed: 3, List: synths3.Call{SlowDown: 0.1, Reset: 0.05, Cut: 0.05}}
+	if err := s.SetFaults(f); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for page, err := range open(t, base, "uuid-20k").List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(page)
+	}
+	c := s.Counters()
+	if failed := c.SlowDowns + c.Resets + c.Cuts; n != 20_000 || failed == 0 || c.Retries == 0 {
+		t.Errorf("%d keys, counters %+v", n, c)
+	}
+}
+
+// nobody is an answer that nobody reads.
+type nobody struct{ header http.Header }
+
+func (n nobody) Header() http.Header         { return n.header }
+func (n nobody) Write(b []byte) (int, error) { return len(b), nil }
+func (n nobody) WriteHeader(int)             {}
+
+// BenchmarkPage is what the server takes for a page of 1000 keys, without HTTP.
+func BenchmarkPage(b *testing.B) {
+	for _, shape := range keyset.Names() {
+		b.Run(shape, func(b *testing.B) {
+			s := synths3.New(synths3.Config{})
+			req := httptest.NewRequest("GET", "/"+shape+"-1m?list-type=2&encoding-type=url&start-after=0", nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.ServeHTTP(nobody{http.Header{}}, req)
+			}
+		})
+	}
+}
