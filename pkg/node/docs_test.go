@@ -1,0 +1,125 @@
+package node
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/server"
+	"github.com/rangefleet/rangefleet/pkg/worker"
+)
+
+var update = flag.Bool("update", false, "write the generated files instead of comparing them")
+
+const (
+	docsPath  = "../../docs/operating.md"
+	docsStart = "<!-- Generated from the metrics of the processes by \"make generate\". -->\n"
+	docsEnd   = "<!-- End of what is generated. -->\n"
+)
+
+// The table of docs/operating.md names every metric that a process has, and no
+// other.
+func TestDocsAreCurrent(t *testing.T) {
+	text, err := os.ReadFile(docsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(text), docsStart)
+	_, tail, ends := strings.Cut(rest, docsEnd)
+	if !ok || !ends {
+		t.Fatalf("%s has no place for the table of metrics", docsPath)
+	}
+	want := head + docsStart + metricsTable(t) + docsEnd + tail
+	if *update {
+		if err := os.WriteFile(docsPath, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) {
+		t.Errorf("the metrics in %s are not those of the code: run make generate", docsPath)
+	}
+}
+
+func metricsTable(t *testing.T) string {
+	var b strings.Builder
+	b.WriteString("\n| metric | labels | of | |\n| --- | --- | --- | --- |\n")
+	for _, of := range []struct {
+		process  string
+		register func(prometheus.Registerer)
+	}{
+		{"coordinator", func(reg prometheus.Registerer) {
+			coordinator.New(coordinator.Config{Registerer: reg})
+			server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
+		}},
+		{"worker", func(reg prometheus.Registerer) { worker.New(worker.Config{Registerer: reg}) }},
+		{"both", func(reg prometheus.Registerer) {
+			if _, err := stores.New(stores.Config{}, reg, slog.New(slog.DiscardHandler)); err != nil {
+				t.Fatal(err)
+			}
+			queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg})
+		}},
+	} {
+		var seen descriptions
+		of.register(&seen)
+		slices.Sort(seen)
+		if len(seen) == 0 {
+			t.Fatalf("no metrics of %s", of.process)
+		}
+		for _, text := range seen {
+			name, help, labels := parse(t, text)
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, labels, of.process, help)
+		}
+	}
+	return b.String() + "\n"
+}
+
+var description = regexp.MustCompile(`^Desc\{fqName: "([a-z_]+)", help: ("(?:[^"\\]|\\.)*"), (?:unit: "[a-z]*", )?constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
+
+func parse(t *testing.T, text string) (name, help, labels string) {
+	m := description.FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("cannot read %s", text)
+	}
+	help, err := strconv.Unquote(m[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m[3] != "" {
+		labels = "`" + strings.ReplaceAll(m[3], ",", "`, `") + "`"
+	}
+	return m[1], help, labels
+}
+
+// descriptions are the metrics that were registered.
+type descriptions []string
+
+func (d *descriptions) Register(c prometheus.Collector) error {
+	all := make(chan *prometheus.Desc, 10)
+	c.Describe(all)
+	close(all)
+	for desc := range all {
+		*d = append(*d, desc.String())
+	}
+	return nil
+}
+
+func (d *descriptions) MustRegister(all ...prometheus.Collector) {
+	for _, c := range all {
+		_ = d.Register(c) // never an error
+	}
+}
+
+func (d *descriptions) Unregister(prometheus.Collector) bool { return false }
