@@ -12,7 +12,8 @@ import (
 // concurrently.
 type progress struct {
 	stop    context.CancelFunc
-	changed chan struct{} // a tick after covers came in; ticks merge
+	stopped <-chan struct{} // closed by stop
+	changed chan struct{}   // a tick after covers came in; ticks merge
 
 	mu      sync.Mutex
 	chain   partition.Chain
@@ -36,7 +37,7 @@ func (s *Service) follow(id string) *progress {
 		return nil
 	}
 	ctx, stop := context.WithCancel(s.ctx)
-	p := &progress{stop: stop, changed: make(chan struct{}, 1), stale: true}
+	p := &progress{stop: stop, stopped: ctx.Done(), changed: make(chan struct{}, 1), stale: true}
 	s.progress[id] = p
 	s.work.Go(func() { s.followCovers(ctx, id, p) })
 	return p
@@ -105,18 +106,27 @@ func (p *progress) covered() (objects int64, ranges int) {
 	return p.objects, len(fold.Ranges)
 }
 
-// await waits until n covers have come in, but not longer than catchUp.
-func (p *progress) await(ctx context.Context, n uint64) {
+// await waits until n covers have come in, but not longer than catchUp. It is
+// false if nobody follows them any more.
+func (p *progress) await(ctx context.Context, n uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
-	for ctx.Err() == nil {
+	tick := time.NewTicker(catchUp / 200)
+	defer tick.Stop()
+	for {
 		p.mu.Lock()
 		seen := p.seen
 		p.mu.Unlock()
 		if seen >= n {
-			return
+			return true
 		}
-		wait(ctx, catchUp/200)
+		select {
+		case <-p.stopped:
+			return false
+		case <-ctx.Done():
+			return true
+		case <-tick.C:
+		}
 	}
 }
 

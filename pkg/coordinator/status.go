@@ -30,19 +30,20 @@ func (s *Service) look(ctx context.Context, repository, id string) (imports.Reco
 	if err != nil || record.State.Ended() {
 		return record, nil, err
 	}
-	p := s.follow(id)
-	if p == nil { // it has ended since it was read
-		if record, err = s.get(ctx, repository, id); err == nil && !record.State.Ended() {
-			err = errStopped
+	if p := s.follow(id); p != nil {
+		stored, err := s.cfg.Queue.CoverCount(ctx, id)
+		if err != nil {
+			return record, nil, err
 		}
-		return record, nil, err
+		if p.await(ctx, stored) {
+			return record, p, nil
+		}
 	}
-	stored, err := s.cfg.Queue.CoverCount(ctx, id)
-	if err != nil {
-		return record, nil, err
+	record, err = s.get(ctx, repository, id) // it has ended since it was read
+	if err == nil && !record.State.Ended() {
+		err = errStopped
 	}
-	p.await(ctx, stored)
-	return record, p, nil
+	return record, nil, err
 }
 
 // Status tells how far an import of the repository is, or NotFound.
