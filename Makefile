@@ -28,12 +28,12 @@ test-unit: ## Run the tests that need nothing but Go
 	$(GO) test ./...
 
 .PHONY: test-modules
-test-modules: ## Run the tests in test/: lakeFS's packages, S3 servers, whole fleets
-	test/ceph/with.sh $(MAKE) --no-print-directory $(addprefix test-module-,$(notdir $(TEST_MODULES)))
+test-modules: ## Run the tests in test/ and bench/: lakeFS's packages, S3 servers, whole fleets
+	test/ceph/with.sh $(MAKE) --no-print-directory $(addprefix test-in/,$(TEST_MODULES))
 
 # Servers are no files, so that nothing tells Go's cache that they have changed.
-test-module-%:
-	cd test/$* && $(GO) test -count=1 -timeout 20m ./...
+$(addprefix test-in/,$(TEST_MODULES)): test-in/%:
+	cd $* && $(GO) test -count=1 -timeout 20m ./...
 
 .PHONY: bench
 bench: ## Measure a worker beside lakeFS's packages; BENCH=-quick takes a minute, see BENCHMARKS.md
