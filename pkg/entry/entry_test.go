@@ -1,0 +1,124 @@
+package entry_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+)
+
+func all(b entry.Batch) []entry.Entry {
+	var out []entry.Entry
+	for i := range b.Len() {
+		out = append(out, b.Entry(i))
+	}
+	return out
+}
+
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func TestBatchesHoldWhatWasAppended(t *testing.T) {
+	want := entrytest.Random(seeded(t), 500)
+	b := entry.Of(want...)
+	defer b.Release()
+	if got := all(b); !slices.Equal(got, want) {
+		t.Error("entries differ from what was appended")
+	}
+	for i, e := range want {
+		if string(b.Key(i)) != e.Key || string(b.Address(i)) != e.Address || string(b.ETag(i)) != e.ETag || b.Size(i) != e.Size || b.ModTime(i) != e.ModTime.UnixNano() {
+			t.Fatalf("columns of %d: %q %q %q %d %d, want %+v", i, b.Key(i), b.Address(i), b.ETag(i), b.Size(i), b.ModTime(i), e)
+		}
+	}
+}
+
+func TestSlices(t *testing.T) {
+	rng := seeded(t)
+	want := entrytest.Random(rng, 100)
+	whole := entry.Of(want...)
+	for range 200 {
+		i := rng.IntN(len(want) + 1)
+		j := i + rng.IntN(len(want)+1-i)
+		part := whole.Slice(i, j)
+		if part.Len() != j-i || !slices.Equal(all(part), want[i:j]) {
+			t.Fatalf("Slice(%d, %d) holds %d entries", i, j, part.Len())
+		}
+		if n := part.Len(); n > 1 {
+			inner := part.Slice(1, n)
+			if !slices.Equal(all(inner), want[i+1:j]) {
+				t.Fatalf("a slice of Slice(%d, %d) is shifted", i, j)
+			}
+			inner.Release()
+		}
+		again, err := entry.FromRecord(part.Record())
+		if err != nil || !slices.Equal(all(again), want[i:j]) {
+			t.Fatalf("the record of Slice(%d, %d): %v", i, j, err)
+		}
+		part.Release()
+	}
+	last := whole.Slice(50, 100)
+	whole.Release()
+	if !slices.Equal(all(last), want[50:]) { // it holds a reference of its own
+		t.Error("a slice did not outlive its batch")
+	}
+	last.Release()
+}
+
+func TestABuilderStartsAnewAfterEachBatch(t *testing.T) {
+	b := entry.NewBuilder()
+	key := []byte("key")
+	b.Append(key, []byte("a"), nil, 1, 2)
+	copy(key, "xxx") // it was copied
+	first := b.Batch()
+	if b.Len() != 0 {
+		t.Errorf("%d entries are left in the builder", b.Len())
+	}
+	b.AppendEntry(entry.Entry{Key: "second", ModTime: time.Unix(0, 7)})
+	if b.Len() != 1 {
+		t.Errorf("Len = %d, want 1", b.Len())
+	}
+	second, empty := b.Batch(), b.Batch()
+	if got := all(first); len(got) != 1 || got[0] != (entry.Entry{Key: "key", Address: "a", Size: 1, ModTime: time.Unix(0, 2).UTC()}) {
+		t.Errorf("first batch %+v", got)
+	}
+	if got := all(second); len(got) != 1 || got[0].Key != "second" || got[0].ModTime != time.Unix(0, 7).UTC() {
+		t.Errorf("second batch %+v", got)
+	}
+	if empty.Len() != 0 {
+		t.Errorf("an empty batch has %d entries", empty.Len())
+	}
+}
+
+func TestTheZeroBatchIsEmpty(t *testing.T) {
+	var b entry.Batch
+	if b.Len() != 0 {
+		t.Errorf("Len = %d", b.Len())
+	}
+	b.Release()
+}
+
+func TestFromRecordRefuses(t *testing.T) {
+	rb := array.NewRecordBuilder(memory.DefaultAllocator, entry.Schema)
+	for i := range rb.Fields() {
+		rb.Field(i).AppendNull()
+	}
+	if _, err := entry.FromRecord(rb.NewRecord()); err == nil || !strings.Contains(err.Error(), `"key" holds 1 nulls`) {
+		t.Errorf("record with nulls: %v", err)
+	}
+	other := arrow.NewSchema([]arrow.Field{{Name: "key", Type: arrow.BinaryTypes.String}}, nil)
+	if _, err := entry.FromRecord(array.NewRecordBuilder(memory.DefaultAllocator, other).NewRecord()); err == nil || !strings.Contains(err.Error(), "schema") {
+		t.Errorf("record of another schema: %v", err)
+	}
+}
