@@ -184,10 +184,12 @@ type until struct {
 }
 
 func (u until) Write(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
+	select {
+	case <-u.ctx.Done():
 		return len(p), nil
+	default:
+		return u.w.Write(p)
 	}
-	return u.w.Write(p)
 }
 
 // Data makes a directory for a demo and returns how to remove it.

@@ -50,7 +50,7 @@ func Coordinator(ctx context.Context, env Env) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	defer listener.Close()
+	defer listener.Close() //nolint:errcheck // closed by the HTTP server already, if all went well
 	// Nothing that a person can get wrong comes after this: new keys are shown
 	// at this start or never.
 	pair, secret, err := b.keys(ctx)
