@@ -108,7 +108,7 @@ func BenchmarkPage(b *testing.B) {
 	for _, shape := range keyset.Names() {
 		b.Run(shape, func(b *testing.B) {
 			s := synths3.New(synths3.Config{})
-			req := httptest.NewRequest("GET", "/"+shape+"-1m?list-type=2&encoding-type=url&start-after=0", nil)
+			req := httptest.NewRequest(http.MethodGet, "/"+shape+"-1m?list-type=2&encoding-type=url&start-after=0", nil)
 			b.ReportAllocs()
 			for b.Loop() {
 				s.ServeHTTP(nobody{http.Header{}}, req)
