@@ -26,9 +26,7 @@ type Step func(page int) error
 type Stage struct {
 	Name  string
 	About string
-	// Remote stages talk to a synthetic S3 server in another process.
-	Remote bool
-	make   func(context.Context, *Input) (Step, error)
+	make  func(context.Context, *Input) (Step, error)
 }
 
 // New returns what does the work of the stage on the input.
@@ -43,14 +41,14 @@ func (s Stage) New(ctx context.Context, in *Input) (Step, error) {
 // All returns the stages in the order of the way.
 func All() []Stage {
 	return []Stage{
-		{"fetch", "GET the pages and throw them away", true, fetch},
-		{"sdk", "decode pages with the AWS SDK", false, decodeSDK},
-		{"decode", "decode pages", false, decode},
-		{"entry", "build Arrow batches of entries", false, buildBatches},
-		{"value", "encode the values of records, with their identity hashes", false, encodeValues},
-		{"table", "write ranges: values, hashes, blocks, compression", false, writeRanges},
-		{"upload", "PUT the ranges", true, upload},
-		{"floor", "hash, scan and compress, nothing else", false, floor},
+		{"fetch", "GET the pages and throw them away", fetch},
+		{"sdk", "decode pages with the AWS SDK", decodeSDK},
+		{"decode", "decode pages", decode},
+		{"entry", "build Arrow batches of entries", buildBatches},
+		{"value", "encode the values of records, with their identity hashes", encodeValues},
+		{"table", "write ranges: values, hashes, blocks, compression", writeRanges},
+		{"upload", "PUT the ranges", upload},
+		{"floor", "hash, scan and compress, nothing else", floor},
 	}
 }
 
@@ -68,7 +66,7 @@ func ByName(name string) (Stage, bool) {
 type Input struct {
 	Set      keyset.Set
 	Bucket   string // a name of the set that a synthetic server knows
-	Endpoint string // of the server, for remote stages
+	Endpoint string // of a synthetic S3 server, for the stages that talk to one
 
 	XML     [][]byte      // the pages as the server sends them
 	Batches []entry.Batch // the pages as entries
