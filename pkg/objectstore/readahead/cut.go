@@ -3,69 +3,73 @@ package readahead
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
-// cut cuts the segment where that gains most, and reports whether it did.
+// How cuts are paid for; see allowance.
+const (
+	freeCuts   = 100  // wasted LISTs, once so many pages are listed that they do not show
+	shareCuts  = 0.04 // wasted LISTs for each page beyond that
+	earlyCuts  = 4    // wasted LISTs for each page at the start of a listing
+	shortPiece = 8    // pages; a segment that must be cut is not cut into shorter ones
+)
+
+// cut cuts the segment where that gains most, so that one more LIST can be in
+// flight, and reports whether it did. next is the segment that would be listed
+// on otherwise, or nil if all that may be are in flight.
 //
 // In a steady listing pages arrive in key order, limit of them in a round trip.
-// A segment is late by as much as its rest takes longer than that, and what
-// room there is ahead of it, filled by others meanwhile, says how late it may
-// be. With idle LISTs (next is nil) the latest is cut anyway.
+// A segment is late by as much as its rest takes longer than that. It may be
+// late by as long as there is room for what arrives ahead of it meanwhile.
 func (p *plan[P]) cut(next *segment[P], limit int) bool {
-	if p.useful == 0 {
-		return false
-	}
 	allowed := p.allowance()
-	if allowed < 1 {
+	if p.useful == 0 || allowed < 1 || p.free() < 1 {
 		return false
 	}
-	window := p.window()
-	free := window - float64(p.held)/p.pageSize - float64(p.inFlight)
-	if free < 1 {
-		return false
+	slack := p.free() / float64(limit)
+	if total := p.unlisted(); next == nil && total < p.window() {
+		slack = min(slack, total/float64(limit)/4) // towards the end nothing else is left to list
 	}
-	slack := 0.0
-	if next != nil {
-		slack = tAlpha * free / float64(limit)
-	}
-	best, most, bestFar := -1, 0.0, 0.0
-	ahead, unlisted := 0.0, 0.0
+	victim, worst, before := -1, 0.0, 0.0
+	ahead, unlisted, window := 0.0, 0.0, p.window()
 	for i, s := range p.segments {
-		if s == next {
+		if s == next || ahead > window {
 			break
 		}
-		r := min(s.rest, window-ahead)
-		late := r - (unlisted+r)/float64(limit) - slack
-		if !s.done && s.listed > 0 && late > most && s.rest >= p.least() {
-			best, most, bestFar = i, late, unlisted
+		rest := min(s.rest, window-ahead)
+		late := rest - (unlisted+rest)/float64(limit) - slack
+		if late > worst && s.rest >= least && p.mayCut(s) {
+			victim, worst, before = i, late, unlisted
 		}
 		unlisted += s.rest
 		ahead += float64(len(s.pages)) + s.rest
-		if ahead > window {
-			break
-		}
 	}
-	if best < 0 {
+	if victim < 0 {
 		return false
 	}
-	n := int(allowed)
-	idle := limit - p.inFlight
+	n := min(allowed, limit-p.inFlight)
 	if next != nil {
-		idle = 1
-		n = min(n, int(p.segments[best].rest/(max(tPiece, slack+bestFar/float64(limit)))))
-	} else {
-		n = min(n, idle)
+		pieces := p.segments[victim].rest / max(shortPiece, slack+before/float64(limit))
+		n = min(allowed, max(1, int(pieces)))
 	}
-	return p.cutSegment(best, max(1, n), limit)
+	return p.cutSegment(victim, n, limit)
 }
 
-// least is the shortest rest that is worth a cut, in pages.
-func (p *plan[P]) least() float64 { return tLeast }
+func (p *plan[P]) mayCut(s *segment[P]) bool {
+	return !s.done && s.listed > 0 && s.first < s.pos && (!p.isPast(s) || p.passed > 0)
+}
 
-// allowance is how many more cuts may be made: each will cost half a LIST on
+func (p *plan[P]) unlisted() (pages float64) {
+	for _, s := range p.segments {
+		pages += s.rest
+	}
+	return pages
+}
+
+// allowance is how many more cuts may be made: each will waste half a LIST on
 // average, more if nothing lies behind it, and together they must stay a small
-// share of what was listed.
-func (p *plan[P]) allowance() float64 {
+// share of what was listed. At the start they must not outgrow it.
+func (p *plan[P]) allowance() int {
 	wasted := float64(p.calls) - p.useful
 	open := 0
 	for _, s := range p.segments {
@@ -73,122 +77,109 @@ func (p *plan[P]) allowance() float64 {
 			open++
 		}
 	}
-	return 2*(min(4*p.useful, tBase+tShare*p.useful)-wasted) - float64(open)
+	limit := min(earlyCuts*p.useful, freeCuts+shareCuts*p.useful)
+	return int(2*(limit-wasted)) - open
 }
 
-// cutSegment cuts segment i into up to n+1.
+// point is where to cut a segment.
+type point struct {
+	key   string
+	pages float64 // estimated, from pos to key
+	open  bool    // a guess at where keys end
+}
+
+// cutSegment cuts segment i at up to n points.
 func (p *plan[P]) cutSegment(i, n, limit int) bool {
 	s := p.segments[i]
-	if s.first == "" || s.first >= s.pos {
-		return false
-	}
 	p.model(s, true)
-	cuts := p.cuts(s, n, limit)
-	if len(cuts) == 0 {
+	points := p.points(s, n, limit)
+	if len(points) == 0 {
 		p.model(s, false)
-		cuts = p.cuts(s, n, limit)
+		points = p.points(s, n, limit)
 	}
-	if len(cuts) == 0 {
-		s.rest = min(s.rest, p.least()-1) // until its next page
+	if len(points) == 0 {
+		s.rest = min(s.rest, least-1) // not again before its next page
 		return false
 	}
-	p.insert(i, cuts)
+	hi, open, rest := s.hi, s.open, s.rest
+	s.hi, s.open, s.rest, s.listed = points[0].key, points[0].open, points[0].pages, 1
+	made := make([]*segment[P], len(points))
+	for j, at := range points {
+		end := point{hi, rest, open}
+		if j+1 < len(points) {
+			end = points[j+1]
+		}
+		made[j] = &segment[P]{pos: at.key, hi: end.key, open: end.open}
+		made[j].rest = max(0, end.pages-at.pages)
+	}
+	p.segments = slices.Insert(p.segments, i+1, made...)
 	return true
 }
 
-type cutAt struct {
-	key   string
-	pages float64 // after pos
-	open  bool
-}
-
-func (p *plan[P]) cuts(s *segment[P], n, limit int) []cutAt {
-	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
-	var cuts []cutAt
-	add := func(key string, pages float64) {
-		if key > s.pos && (s.hi == "" || key < s.hi) {
-			cuts = append(cuts, cutAt{key: key, pages: pages})
+// points returns up to n keys at which to cut s, in order: the end of the
+// directory that its last page lies in, guesses at the end of keys if that is
+// not known, and by the density of the last page.
+func (p *plan[P]) points(s *segment[P], n, limit int) []point {
+	var points []point
+	add := func(at point) {
+		if n > 0 && at.key > s.pos && (s.hi == "" || at.key < s.hi) {
+			points = append(points, at)
+			n--
 		}
 	}
 	if s.end != s.hi {
-		add(s.end, s.inside)
-		n--
+		add(point{key: s.end, pages: s.inside})
 	}
 	if s.open {
 		for _, key := range p.alphabet.tops(s.pos) {
-			if n > 0 && (s.hi == "" || key < s.hi) {
-				cuts = append(cuts, cutAt{key, s.rest, true})
-				n--
-			}
+			add(point{key, s.rest, true})
 		}
 	}
-	if c := common(s.pos, s.hi) + 1; s.outlived && c < len(s.hi) && n > 1 {
-		add(validKey([]byte(s.hi[:c])), s.rest)
-		n--
+	if c := common(s.pos, s.hi) + 1; s.outlived && c < len(s.hi) {
+		add(point{key: validKey([]byte(s.hi[:c])), pages: s.rest}) // there may be much just before hi
 	}
-	n = min(n, max(1, int(tBatch*float64(s.listed))))
-	for _, pages := range p.places(s, n, limit) {
+	// One density that was seen does not bear many cuts.
+	n = min(n, max(1, s.listed))
+	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
+	for _, pages := range places(s.inside, p.length(limit), n, s.listed) {
 		if key, ok := p.alphabet.add(s.pos, width+math.Log(pages)); ok && (s.end == "" || key < s.end) {
-			add(key, pages)
+			add(point{key: key, pages: pages})
 		}
 	}
-	slices.SortFunc(cuts, func(a, b cutAt) int {
-		if a.key < b.key {
-			return -1
-		} else if a.key > b.key {
-			return 1
-		}
-		return 0
-	})
-	return slices.CompactFunc(cuts, func(a, b cutAt) bool { return a.key == b.key })
+	slices.SortFunc(points, func(a, b point) int { return strings.Compare(a.key, b.key) })
+	return slices.CompactFunc(points, func(a, b point) bool { return a.key == b.key })
 }
 
-// places returns after how many pages to cut.
-func (p *plan[P]) places(s *segment[P], n, limit int) []float64 {
-	length := max(4, 1.2*p.window()/float64(limit))
-	var at []float64
-	switch {
-	case s.inside <= 2*length || s.listed >= 3 && s.inside <= 8*length:
-		n = min(n, max(1, int(s.inside/length)), int(s.inside/2)-1)
-		n = max(n, 1)
-		for j := 1; j <= n; j++ {
-			at = append(at, s.inside*float64(j)/float64(n+1))
-		}
-	default:
-		// evenly; geometrically from the low and the high end.
-		even, low := (n+2)/3, (n+1)/3
-		hi := n - even - low
-		for j := 1; j <= even; j++ {
-			at = append(at, min(s.inside*float64(j)/float64(even+1), s.inside))
-		}
-		q := math.Pow(s.inside/length, 1/float64(low+1))
-		x := length
-		for range low {
-			at = append(at, x)
-			x *= q
-		}
-		x = s.inside / float64(even+1)
-		for range hi {
-			x /= 8
-			at = append(at, s.inside-x)
-		}
-	}
-	return at
+// length is how long segments should be: as long as the budget lets limit of
+// them be listed side by side, some being ahead of others.
+func (p *plan[P]) length(limit int) float64 {
+	return max(4, 1.2*p.window()/float64(limit))
 }
 
-// insert cuts segment i at the cuts.
-func (p *plan[P]) insert(i int, cuts []cutAt) {
-	s := p.segments[i]
-	hi, rest, open := s.hi, s.rest, s.open
-	s.open = cuts[0].open
-	s.hi, s.rest, s.listed = cuts[0].key, cuts[0].pages, max(1, 0)
-	made := make([]*segment[P], len(cuts))
-	for j, c := range cuts {
-		end, upto, open := rest, hi, open
-		if j+1 < len(cuts) {
-			end, upto, open = cuts[j+1].pages, cuts[j+1].key, cuts[j+1].open
+// places returns after how many pages of rest to make n cuts. A rest of which
+// little was listed is cut evenly and, in case that its density changes, near
+// both ends at growing distances.
+func places(rest, length float64, n, listed int) (pages []float64) {
+	if rest <= 2*length || listed >= 3 && rest <= 8*length {
+		n = max(1, min(n, max(1, int(rest/length)), int(rest/2)-1))
+		for j := range n {
+			pages = append(pages, rest*float64(j+1)/float64(n+1))
 		}
-		made[j] = &segment[P]{pos: c.key, hi: upto, open: open, rest: max(0, end-c.pages)}
+		return pages
 	}
-	p.segments = slices.Insert(p.segments, i+1, made...)
+	even, low := (n+2)/3, (n+1)/3
+	for j := range even {
+		pages = append(pages, rest*float64(j+1)/float64(even+1))
+	}
+	growth, at := math.Pow(rest/length, 1/float64(low+1)), length
+	for range low {
+		pages = append(pages, at)
+		at *= growth
+	}
+	at = rest / float64(even+1)
+	for range n - even - low {
+		at /= 8
+		pages = append(pages, rest-at)
+	}
+	return pages
 }

@@ -1,56 +1,61 @@
 package readahead
 
 import (
-	"math"
 	"slices"
 	"sort"
 )
 
 // Page is one page of a listing: entries in strictly increasing order of keys.
+// P is the type itself.
 type Page[P any] interface {
 	Len() int
-	Key(i int) string // of entry i
+	Key(i int) string // of entry i; may refer to the page's memory
 	Bytes() int       // of memory that the page holds
-	Head(n int) P     // the first n entries; the page itself is given up
+	Head(n int) P     // the first n entries, 0 < n <= Len; the page itself is given up
 }
 
 // segment is the keys (lo, hi] of a listing, of which those up to pos are
 // listed. At most one LIST is in flight for it.
 type segment[P Page[P]] struct {
 	pos, hi  string // hi "" is the end of all keys
-	open     bool   // hi was a guess at where keys end
+	open     bool   // hi is a guess at where keys end, or their end itself
 	done     bool   // pos has reached hi
 	inFlight bool
+	pages    []P // listed, not yet taken
+	listed   int // LISTs since the segment was made or cut
+	estimate
 
-	pages    []P     // listed, not yet taken
-	held     int     // their bytes
-	listed   int     // pages since it was made or cut
-	first    string  // first key of the last page; pos is its last
-	full     float64 // entries of the last page over those of a full one
-	end      string  // of the directory that the last page lies in, or hi
-	inside   float64 // estimated pages in (pos, end]
-	born     float64 // rest after its first page
-	outlived bool    // it holds more than was estimated
-	rest     float64 // estimated pages in (pos, hi]
+	begins   string // first key that its first LIST showed, at hi or beyond it too
+	expected bool   // the segment before has shown what begins must be
+	expect   string
 }
 
-// plan tiles what is ahead of a consumer with segments, and decides which to
-// list next and where to cut them.
+func (s *segment[P]) begun() bool { return s.inFlight || s.listed > 0 || s.begins != "" }
+
+// plan tiles what is ahead of a consumer with segments, and decides which of
+// them to list next and where to cut them. It knows no clock, goroutine or
+// network: LISTs are calls that next returns and arrived or failed end.
 //
-// Segments tile (what was taken, upto]: each starts where the one before ends.
-// So a bad cut costs a LIST, never a key.
+// The segments tile (what was taken, the end of all keys]: each starts where
+// the one before ends. So a bad cut costs a LIST, never a key.
 type plan[P Page[P]] struct {
-	budget   int // bytes that pages may hold
+	prefix   string
+	upto     string // the consumer may stop soon after it; "" is never
+	budget   int    // bytes that pages may hold
+	serial   bool   // never cut
 	segments []*segment[P]
 	inFlight int
 	held     int // bytes of pages not yet taken
 
 	pageLen  int     // entries of the longest page
-	pageSize float64 // bytes of a page, a moving average
-	calls    int     // pages that arrived
-	useful   float64 // pages' worth of entries that arrived
-	hull     hull
+	pageSize float64 // bytes of a full page, a moving average
+	calls    int     // LISTs that arrived
+	useful   float64 // full pages' worth of entries that arrived
+	past     int     // pages past upto that are held or asked for
+	passed   int     // pages past upto that were taken
+	torn     bool    // two LISTs contradict each other
 
+	hull     hull
 	alphabet alphabet
 	classes  []class
 	sample   []string
@@ -62,8 +67,15 @@ type call[P Page[P]] struct {
 	after   string
 }
 
-func newPlan[P Page[P]](after string, budget int) *plan[P] {
-	return &plan[P]{budget: budget, segments: []*segment[P]{{pos: after, open: true, rest: 1}}}
+func newPlan[P Page[P]](prefix, after, upto string, budget int) *plan[P] {
+	p := &plan[P]{prefix: prefix, upto: upto, budget: budget}
+	first := &segment[P]{pos: after, open: true, estimate: estimate{rest: 1}}
+	p.segments = append(p.segments, first)
+	if upto != "" && upto > max(after, prefix) {
+		first.hi, first.open = upto, false
+		p.segments = append(p.segments, &segment[P]{pos: upto, open: true, estimate: estimate{rest: 1}})
+	}
+	return p
 }
 
 // next returns the next LIST to make, of at most limit in flight, or false if
@@ -73,7 +85,7 @@ func (p *plan[P]) next(limit int) (call[P], bool) {
 		return call[P]{}, false
 	}
 	s := p.idle(limit)
-	if p.cut(s, limit) {
+	if !p.serial && p.cut(s, limit) {
 		s = p.idle(limit)
 	}
 	if s == nil {
@@ -81,14 +93,17 @@ func (p *plan[P]) next(limit int) (call[P], bool) {
 	}
 	s.inFlight = true
 	p.inFlight++
+	if p.isPast(s) {
+		p.past++
+	}
 	return call[P]{s, s.pos}, true
 }
 
 // idle returns the nearest segment that may be listed on.
 func (p *plan[P]) idle(limit int) *segment[P] {
-	ahead, window := 0.0, p.window()
+	ahead := 0.0
 	for i, s := range p.segments {
-		if !s.done && !s.inFlight && p.admits(i, ahead, window, limit) {
+		if !s.done && !s.inFlight && p.admits(i, ahead, limit) {
 			return s
 		}
 		ahead += float64(len(s.pages)) + s.rest
@@ -96,271 +111,169 @@ func (p *plan[P]) idle(limit int) *segment[P] {
 	return nil
 }
 
-// window returns how many pages the budget holds.
-func (p *plan[P]) window() float64 {
-	if p.pageSize == 0 {
-		return 1
-	}
-	return float64(p.budget) / p.pageSize
+// window returns how many pages the budget holds, and free how many more now.
+func (p *plan[P]) window() float64 { return float64(p.budget) / max(1, p.pageSize) }
+
+func (p *plan[P]) free() float64 {
+	return p.window() - float64(p.held)/max(1, p.pageSize) - float64(p.inFlight)
 }
+
+// pastUpto is how many pages past upto are listed before the first is taken.
+const pastUpto = 4
 
 // admits reports whether segment i may be listed on, with so many pages lying
-// before it. The first always may, or nothing would ever be taken. The budget
-// goes to the nearest.
-func (p *plan[P]) admits(i int, ahead, window float64, limit int) bool {
-	if i == 0 {
-		return true
-	}
+// before it. The first always may, or nothing would ever be taken. What a
+// budget holds goes to the nearest; the last fifth of it only to those that are
+// nearest now, or segments far ahead that turn out longer than estimated would
+// leave the first alone with its rest.
+func (p *plan[P]) admits(i int, ahead float64, limit int) bool {
 	s := p.segments[i]
-	free := window - float64(p.held)/p.pageSize - float64(p.inFlight)
-	if free < 1 {
+	switch {
+	case i == 0:
+		return true
+	case p.serial, p.useful == 0, p.free() < 1:
 		return false
+	case p.isPast(s) && p.past >= pastUpto+p.passed:
+		return false
+	case i < limit:
+		return s.listed == 0 || ahead+float64(len(s.pages)) < p.window()
+	case s.listed == 0:
+		return p.free() > p.window()/4
+	default:
+		return p.free() > p.window()/5 && ahead+float64(len(s.pages)) < p.window()
 	}
-	if s.listed == 0 {
-		return free > window/4 || i < limit
-	}
-	return ahead+float64(len(s.pages)) < window && (free > window/5 || i < limit)
 }
 
-// arrived takes the page that a call returned, and whether the store has more
-// after it. It clips the page at the segment's end, which may have moved.
-func (p *plan[P]) arrived(c call[P], page P, more bool) {
-	s := c.segment
-	s.inFlight = false
+func (p *plan[P]) isPast(s *segment[P]) bool { return p.upto != "" && s.pos >= p.upto }
+
+// failed ends a call without a page; it will be made again.
+func (p *plan[P]) failed(c call[P]) {
+	c.segment.inFlight = false
 	p.inFlight--
-	p.calls++
-	n := page.Len()
-	p.pageLen = max(p.pageLen, n)
-	if n > 0 {
-		p.observe(page)
-		s.first, s.full = page.Key(0), float64(n)/float64(p.pageLen)
+	if p.isPast(c.segment) {
+		p.past--
 	}
+}
+
+// arrived ends a call with the page that it returned, whose keys lie after the
+// call's, and whether the store has more after them. The page is clipped at the
+// segment's end, which may have moved since.
+func (p *plan[P]) arrived(c call[P], page P, more bool) {
+	s, n := c.segment, page.Len()
+	past := p.isPast(s)
+	p.failed(c)
+	p.calls++
 	last := s.pos
 	if n > 0 {
 		last = page.Key(n - 1)
+		p.observe(page)
 	}
-	p.absorb(s, last, more)
+	i := slices.Index(p.segments, s)
+	p.compare(s, page)
+	p.absorb(i, last, more)
 	kept := n
-	if s.hi != "" && n > 0 && last > s.hi {
+	if s.hi != "" && last > s.hi {
 		kept = sort.Search(n, func(i int) bool { return page.Key(i) > s.hi })
 	}
-	switch {
-	case kept < n:
-		s.done = true
-	case !more, s.hi != "" && last >= s.hi:
-		s.done = true
+	s.done = kept < n || !more || s.hi != "" && last >= s.hi
+	s.listed++
+	if kept < n || !more {
+		p.adjoin(i, page, kept)
 	}
-	p.useful += float64(kept) / float64(p.pageLen)
 	if kept > 0 {
-		s.pos = page.Key(kept - 1)
+		s.full = float64(n) / float64(p.pageLen)
+		s.first, s.pos = page.Key(0), page.Key(kept-1)
+		p.useful += float64(kept) / float64(p.pageLen)
 		if kept < n {
 			page = page.Head(kept)
 		}
-		s.pages = append(s.pages, page)
-		s.held += page.Bytes()
-		p.held += page.Bytes()
+		p.keep(s, page, past)
 	}
-	s.listed++
-	if !more {
-		p.end(s)
-	}
-	p.estimate(s)
+	p.reckon(s)
 }
 
-// absorb gives the segments that follow s to it as far as they were not begun
-// and the page reaches into them: what it lists beyond s need not be listed
-// again.
-func (p *plan[P]) absorb(s *segment[P], last string, more bool) {
-	for i := slices.Index(p.segments, s) + 1; i < len(p.segments); {
-		next := p.segments[i]
-		if s.hi == "" || last <= s.hi && more || next.inFlight || next.listed > 0 {
+// keep holds a page for the consumer. Its keys that the segment remembers are
+// copied, for the consumer may reuse the page.
+func (p *plan[P]) keep(s *segment[P], page P, past bool) {
+	s.first, s.pos = clone(s.first), clone(s.pos)
+	s.sample = sampleOf(s.sample[:0], page)
+	for i := range s.sample {
+		s.sample[i] = clone(s.sample[i])
+	}
+	s.pages = append(s.pages, page)
+	p.held += page.Bytes()
+	if past {
+		p.past++
+	}
+}
+
+// absorb gives the segments that follow segment i to it as far as they were not
+// begun and the page reaches into them: what it lists beyond its segment need
+// not be listed again.
+func (p *plan[P]) absorb(i int, last string, more bool) {
+	s := p.segments[i]
+	for i+1 < len(p.segments) && s.hi != "" && (last > s.hi || !more) {
+		next := p.segments[i+1]
+		if next.begun() || next.done {
 			return
 		}
 		s.hi, s.open, s.rest = next.hi, next.open, s.rest+next.rest
-		p.segments = slices.Delete(p.segments, i, i+1)
+		p.segments = slices.Delete(p.segments, i+1, i+2)
 	}
 }
 
-// end notes that the store has no keys after s: whatever follows is empty.
-func (p *plan[P]) end(s *segment[P]) {
-	i := slices.Index(p.segments, s)
-	for _, o := range p.segments[i+1:] {
-		if !o.inFlight && len(o.pages) == 0 {
-			o.done, o.rest = true, 0
-		}
-	}
-}
-
-// observe keeps a few of the page's keys for estimates, and the smoothed size of
-// pages.
-func (p *plan[P]) observe(page P) {
-	if p.pageSize == 0 {
-		p.pageSize = float64(max(1, page.Bytes()))
-	}
-	full := float64(page.Bytes()) / float64(page.Len()) * float64(p.pageLen)
-	p.pageSize += (full - p.pageSize) / 16
-	p.sample = sampleOf(p.sample[:0], page)
-	p.hull.add(p.sample)
-}
-
-const samples = 16
-
-func sampleOf[P Page[P]](dst []string, page P) []string {
-	n := page.Len()
-	for i := range min(samples, n) {
-		dst = append(dst, page.Key(i*(n-1)/max(1, min(samples, n)-1)))
-	}
-	return dst
-}
-
-// estimate says how many pages are left in s, by the density of its last page,
-// and never less than half of what was listed: a segment that outlived its
-// estimate is not about to end.
-func (p *plan[P]) estimate(s *segment[P]) {
-	if s.done {
-		s.rest = 0
+// compare checks what the first LIST of a segment shows first with what the
+// segment before it has shown already.
+func (p *plan[P]) compare(s *segment[P], page P) {
+	if s.listed > 0 || s.begins != "" {
 		return
 	}
-	if s.first == "" || s.first >= s.pos {
-		s.rest = max(s.rest-1, 1)
+	if page.Len() > 0 {
+		s.begins = clone(page.Key(0))
+	}
+	if s.expected && s.begins != s.expect {
+		p.torn = true
+	}
+}
+
+// adjoin checks the key that segment i's last page shows after its end, or that
+// there is none, with what the next segment's first LIST shows. They differ
+// only if the store changes just there, or does not keep to the start that it is
+// given: some are known to skip a key where the start names none.
+func (p *plan[P]) adjoin(i int, page P, kept int) {
+	if i+1 == len(p.segments) {
 		return
 	}
-	lindy := float64(s.listed) / 2
-	p.model(s, true)
-	if s.listed == 1 {
-		s.born = s.rest
+	key := ""
+	if kept < page.Len() {
+		key = page.Key(kept)
 	}
-	if s.outlived = s.rest < lindy && float64(s.listed) > 2+2*s.born; s.outlived {
-		lindy *= 2
-		p.model(s, false)
-		s.rest = min(s.rest, 20*lindy)
-		s.inside = min(s.inside, s.rest)
-	}
-	s.rest = max(s.rest, lindy)
-	if s.open {
-		s.rest = max(s.rest, beyond)
-	}
-	s.inside = max(s.inside, min(lindy, s.rest))
-}
-
-const most = 1e9
-
-// beyond bounds what is expected after the end of a directory: its keys tell
-// nothing of its neighbours.
-const beyond = 8
-
-// model sets the alphabet for s and estimates its rest by it.
-func (p *plan[P]) model(s *segment[P], learned bool) {
-	p.spell(s, learned)
-	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
-	pages := func(to string) float64 {
-		return math.Exp(min(p.alphabet.distance(s.pos, to)-width, math.Log(most)))
-	}
-	s.rest = pages(s.hi)
-	s.end, s.inside = s.hi, s.rest
-	for i := common(s.first, s.pos); i > 0; i-- {
-		if s.pos[i-1] != '/' {
-			continue
-		}
-		end := s.pos[:i-1] + "0" // the byte after '/'
-		if s.hi != "" && end >= s.hi {
-			break
-		}
-		if inside := pages(end); inside >= p.least() {
-			s.end, s.inside = end, inside
-			s.rest = min(s.rest, inside+beyond)
-			break
-		}
-	}
-}
-
-// spell sets the alphabet for s.
-func (p *plan[P]) spell(s *segment[P], learned bool) {
-	p.sample = p.sample[:0]
-	if n := len(s.pages); n > 0 {
-		p.sample = sampleOf(p.sample, s.pages[n-1])
-	}
-	p.sample = append(p.sample, s.first, s.pos)
-	if s.hi != "" {
-		p.sample = append(p.sample, s.hi)
-	}
-	base := 0
-	if s.hi != "" {
-		base = common(s.pos, s.hi)
-	}
-	p.alphabet.reset(base, p.sample, &p.classes)
-	if learned {
-		p.hull.narrow(&p.alphabet)
+	switch next := p.segments[i+1]; {
+	case next.listed > 0 || next.begins != "":
+		p.torn = p.torn || next.begins != key
+	default:
+		next.expected, next.expect = true, clone(key)
 	}
 }
 
 // take returns the next page in key order; ok is false if it has not arrived,
-// done if there is none.
+// done is true if there is none.
 func (p *plan[P]) take() (page P, ok, done bool) {
 	for len(p.segments) > 0 {
 		s := p.segments[0]
 		if len(s.pages) > 0 {
 			page, s.pages = s.pages[0], s.pages[1:]
-			s.held -= page.Bytes()
 			p.held -= page.Bytes()
+			if p.upto != "" && page.Key(0) > p.upto {
+				p.past--
+				p.passed++
+			}
 			return page, true, false
 		}
-		if !s.done || s.inFlight {
+		if !s.done {
 			return page, false, false
 		}
 		p.segments = p.segments[1:]
 	}
 	return page, false, true
-}
-
-func common(a, b string) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
-}
-
-// hull is the least and the greatest byte seen at each offset. It counts where
-// it was seen after enough different beginnings of keys: one directory tells
-// nothing of where another one ends.
-type hull []struct {
-	lo, hi byte
-	after  []uint32 // hashes of the beginnings
-}
-
-// enough is how many beginnings of a key are evidence.
-const enough = 8
-
-func (h *hull) add(keys []string) {
-	for _, k := range keys {
-		for len(*h) < len(k) {
-			*h = append(*h, struct {
-				lo, hi byte
-				after  []uint32
-			}{lo: 0xFF})
-		}
-		hash := uint32(2166136261)
-		for i := range len(k) {
-			o := &(*h)[i]
-			o.lo, o.hi = min(o.lo, k[i]), max(o.hi, k[i])
-			if len(o.after) < enough && !slices.Contains(o.after, hash) {
-				o.after = append(o.after, hash)
-			}
-			hash = (hash ^ uint32(k[i])) * 16777619
-		}
-	}
-}
-
-// narrow takes from the alphabet what was never seen at its offsets.
-func (h hull) narrow(a *alphabet) {
-	for i := range a.sets {
-		if at := a.base + i; at < len(h) && len(h[at].after) == enough {
-			seen := span(h[at].lo, h[at].hi)
-			a.sets[i].intersect(&seen)
-		}
-	}
-	a.weigh()
 }

@@ -53,7 +53,7 @@ type outcome struct {
 
 func (s sim) run(seed uint64) (outcome, error) {
 	r := rand.New(rand.NewPCG(seed, 2))
-	p := newPlan[slice]("", s.window*s.page*simBytes)
+	p := newPlan[slice]("", "", "", s.window*s.page*simBytes)
 	var q events
 	var out outcome
 	now, next, taking := 0.0, 0, false
@@ -113,15 +113,6 @@ func (s sim) run(seed uint64) (outcome, error) {
 	}
 }
 
-func init() {
-	flag.Float64Var(&tBatch, "t.batch", tBatch, "")
-	flag.Float64Var(&tAlpha, "t.alpha", tAlpha, "")
-	flag.Float64Var(&tLeast, "t.least", tLeast, "")
-	flag.Float64Var(&tPiece, "t.piece", tPiece, "")
-	flag.Float64Var(&tBase, "t.base", tBase, "")
-	flag.Float64Var(&tShare, "t.share", tShare, "")
-}
-
 var (
 	simN     = flag.Int("sim.n", 1_000_000, "keys")
 	simPage  = flag.Int("sim.page", 1000, "keys of a page")
@@ -133,6 +124,7 @@ var (
 )
 
 func TestSim(t *testing.T) {
+	st, sc := 0.0, 0.0
 	worst, best, wc := 0.0, math.Inf(1), 0.0
 	for i, sh := range shapes {
 		if *simShape > 0 && i+1 != *simShape {
@@ -155,7 +147,8 @@ func TestSim(t *testing.T) {
 		ideal := least / float64(*simW)
 		calls := float64(o.calls) / runs / least
 		t.Logf("%2d %-34s rounds %6.1f time/ideal %5.2f calls %5.3f peak %4d pages  mean in flight %.1f", i+1, sh.name, o.time, o.time/ideal, calls, o.peak / *simPage / simBytes, o.busy/o.time)
+		st, sc = st+o.time, sc+calls
 		worst, best, wc = max(worst, o.time), min(best, o.time), max(wc, calls)
 	}
-	t.Logf("worst/best %.2f, worst calls %.3f", worst/best, wc)
+	t.Logf("worst/best %.2f, worst calls %.3f; sum %.1f %.3f", worst/best, wc, st, sc/18)
 }

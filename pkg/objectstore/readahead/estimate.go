@@ -1,0 +1,180 @@
+package readahead
+
+import (
+	"math"
+	"slices"
+	"strings"
+)
+
+// estimate is what is expected of a segment's rest, from its last page.
+type estimate struct {
+	first    string   // first key of the last page; the segment's pos is its last
+	sample   []string // some keys of it
+	full     float64  // its entries over those of a full page
+	rest     float64  // pages in (pos, hi]
+	end      string   // of the directory that the page lies in, or hi
+	inside   float64  // pages in (pos, end]
+	born     float64  // rest after the first page
+	outlived bool     // there is more than was expected
+}
+
+// Bounds of estimates, in pages.
+const (
+	most = 1e9
+	// beyond bounds what is expected after the end of a directory: its keys
+	// tell nothing of its neighbours.
+	beyond = 8
+	// least is the shortest rest that is worth a cut.
+	least = 6
+)
+
+// reckon estimates the rest of s: by the density of its last page, but never
+// less than half of what was listed already, for a segment that outlived its
+// estimate is not about to end.
+func (p *plan[P]) reckon(s *segment[P]) {
+	if s.done {
+		s.rest, s.inside = 0, 0
+		return
+	}
+	if s.first >= s.pos {
+		s.rest = max(s.rest-1, 1)
+		return
+	}
+	lindy := float64(s.listed) / 2
+	p.model(s, true)
+	if s.listed == 1 {
+		s.born = s.rest
+	}
+	if s.outlived = s.rest < lindy && float64(s.listed) > 2+2*s.born; s.outlived {
+		lindy *= 2
+		p.model(s, false)
+		s.rest = min(s.rest, 10*lindy)
+		s.inside = min(s.inside, s.rest)
+	}
+	s.rest = max(s.rest, lindy)
+	if s.open {
+		s.rest = max(s.rest, beyond)
+	}
+	s.inside = max(s.inside, min(lindy, s.rest))
+}
+
+// model estimates the rest of s by the alphabet that its last page shows, and
+// leaves that alphabet in p. The directory it looks ahead to is the deepest one
+// that is worth a cut. learned says to leave out what was never seen anywhere.
+func (p *plan[P]) model(s *segment[P], learned bool) {
+	p.spell(s, learned)
+	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
+	pages := func(to string) float64 {
+		return math.Exp(min(p.alphabet.distance(s.pos, to)-width, math.Log(most)))
+	}
+	s.rest = pages(s.hi)
+	s.end, s.inside = s.hi, s.rest
+	for i := common(s.first, s.pos); i > len(p.prefix); i-- {
+		if s.pos[i-1] != '/' {
+			continue
+		}
+		end := s.pos[:i-1] + string('/'+1)
+		if s.hi != "" && end >= s.hi {
+			return
+		}
+		if inside := pages(end); inside >= least {
+			s.end, s.inside = end, inside
+			s.rest = min(s.rest, inside+beyond)
+			return
+		}
+	}
+}
+
+// spell sets p.alphabet to what the last page of s shows, at the offsets where
+// its keys can still differ.
+func (p *plan[P]) spell(s *segment[P], learned bool) {
+	p.sample = append(append(p.sample[:0], s.sample...), s.first, s.pos)
+	base := 0
+	if s.hi != "" {
+		p.sample = append(p.sample, s.hi)
+		base = common(s.pos, s.hi)
+	}
+	if strings.HasPrefix(s.pos, p.prefix) {
+		base = max(base, len(p.prefix))
+	}
+	p.alphabet.reset(base, p.sample, &p.classes)
+	if learned {
+		p.hull.narrow(&p.alphabet)
+	}
+}
+
+// observe learns from a page.
+func (p *plan[P]) observe(page P) {
+	p.pageLen = max(p.pageLen, page.Len())
+	size := float64(page.Bytes()) / float64(page.Len()) * float64(p.pageLen)
+	if p.pageSize == 0 {
+		p.pageSize = size
+	}
+	p.pageSize += (size - p.pageSize) / 16
+	p.sample = sampleOf(p.sample[:0], page)
+	p.hull.add(p.sample)
+}
+
+// samples is how many keys of a page are looked at.
+const samples = 16
+
+func sampleOf[P Page[P]](dst []string, page P) []string {
+	n := page.Len()
+	for i := range min(samples, n) {
+		dst = append(dst, page.Key(i*(n-1)/max(1, min(samples, n)-1)))
+	}
+	return dst
+}
+
+// hull is the least and the greatest byte seen at each offset. It counts where
+// it was seen after enough different beginnings of keys: one directory tells
+// nothing of where another one ends.
+type hull []seen
+
+type seen struct {
+	lo, hi byte
+	after  []uint32 // hashes of the beginnings, up to enough of them
+}
+
+// enough is how many beginnings of keys are evidence.
+const enough = 8
+
+func (h *hull) add(keys []string) {
+	for _, k := range keys {
+		for len(*h) < len(k) {
+			*h = append(*h, seen{lo: 0xFF})
+		}
+		hash := uint32(2166136261) // FNV-1a
+		for i := range len(k) {
+			o := &(*h)[i]
+			o.lo, o.hi = min(o.lo, k[i]), max(o.hi, k[i])
+			if len(o.after) < enough && !slices.Contains(o.after, hash) {
+				o.after = append(o.after, hash)
+			}
+			hash = (hash ^ uint32(k[i])) * 16777619
+		}
+	}
+}
+
+// narrow takes from the alphabet what was never seen at its offsets.
+func (h hull) narrow(a *alphabet) {
+	for i := range a.sets {
+		if at := a.base + i; at < len(h) && len(h[at].after) == enough {
+			seen := span(h[at].lo, h[at].hi)
+			a.sets[i].intersect(&seen)
+		}
+	}
+	a.weigh()
+}
+
+func common(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+func clone(s string) string { return strings.Clone(s) }
