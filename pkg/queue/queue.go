@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"sync"
 	"time"
@@ -100,6 +101,10 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink()}
 	connected := make(chan struct{})
 	nc, err := nats.Connect(cfg.URL, append(q.options(), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))...)
+	var unreadable *url.Error
+	if errors.As(err, &unreadable) { // its text is the URL, of which any part may be a password
+		err = errors.New("the URL of a server cannot be read; it is not shown, as it may hold a password")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
