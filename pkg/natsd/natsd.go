@@ -172,10 +172,11 @@ func run(opts *server.Options, cfg Config) (*server.Server, error) {
 	}
 	fatal := make(chan string, 1)
 	srv.SetLoggerV2(logger{log: cfg.Log.With("component", "nats"), fatal: fatal}, false, false, false)
-	ready := make(chan bool, 1)
+	ready, done := make(chan bool, 1), make(chan struct{})
+	defer close(done)
 	go func() {
 		srv.Start()
-		ready <- srv.ReadyForConnections(cfg.ReadyTimeout)
+		ready <- isReady(srv, cfg.ReadyTimeout, done)
 	}()
 	select {
 	case ok := <-ready:
@@ -189,6 +190,22 @@ func run(opts *server.Options, cfg Config) (*server.Server, error) {
 	srv.Shutdown()
 	srv.WaitForShutdown()
 	return nil, err
+}
+
+// isReady waits until the server takes connections, or done is closed.
+func isReady(srv *server.Server, timeout time.Duration, done <-chan struct{}) bool {
+	const slice = 100 * time.Millisecond // the server's own wait cannot be ended
+	for end := time.Now().Add(timeout); time.Now().Before(end); {
+		select {
+		case <-done:
+			return false
+		default:
+		}
+		if srv.ReadyForConnections(slice) {
+			return true
+		}
+	}
+	return false
 }
 
 // logger passes the server's log on. Its notices tell of each step of a start,
