@@ -1,0 +1,415 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/node"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/settings"
+)
+
+// limit bounds every wait of a test.
+const limit = 60 * time.Second
+
+// process is a process of a fleet within the test.
+type process struct {
+	t       *testing.T
+	stop    context.CancelFunc
+	ended   chan error
+	info    node.Info
+	notices buffer
+	log     buffer
+}
+
+// buffer is what was written so far. It may be used concurrently.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func config(storeDir string) settings.Settings {
+	return settings.Settings{
+		Listen: "127.0.0.1:0", Workers: 2, Ranges: partition.DefaultBreaks,
+		NATS: settings.NATS{StoreDir: storeDir, Replicas: 1, AckWait: 5 * time.Second, LeaseTTL: 2 * time.Second},
+		S3:   settings.S3{Region: "us-east-1"},
+	}
+}
+
+type runFunc func(context.Context, node.Env) error
+
+// launch runs a process and returns once it works or has ended.
+func launch(t *testing.T, run runFunc, s settings.Settings) (p *process, err error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p = &process{t: t, stop: stop, ended: make(chan error, 1)}
+	t.Cleanup(stop)
+	started := make(chan node.Info, 1)
+	go func() {
+		p.ended <- run(ctx, node.Env{
+			Settings: s, Log: slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Notices: &p.notices, Started: func(i node.Info) { started <- i },
+		})
+	}()
+	select {
+	case p.info = <-started:
+		return p, nil
+	case err := <-p.ended:
+		return p, err
+	case <-time.After(limit):
+		t.Fatalf("neither started nor ended within %v", limit)
+		return nil, nil
+	}
+}
+
+// start runs a process that must work.
+func start(t *testing.T, run runFunc, s settings.Settings) *process {
+	t.Helper()
+	p, err := launch(t, run, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// end stops the process, which must end without an error.
+func (p *process) end() {
+	p.t.Helper()
+	p.stop()
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			p.t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(limit):
+		p.t.Fatalf("it did not end within %v", limit)
+	}
+}
+
+// client keeps no connection, so that none is left when processes have ended.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: limit}
+
+// ask sends a request with the keys, unless they are empty, and returns the
+// answer.
+func (p *process) ask(method, path, id, secret, body string) (code int, answer string) {
+	p.t.Helper()
+	r, err := http.NewRequest(method, p.info.API+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if id != "" {
+		r.SetBasicAuth(id, secret)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	response, err := client.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+func (p *process) expect(code int, method, path, id, secret, body string) {
+	p.t.Helper()
+	if got, answer := p.ask(method, path, id, secret, body); got != code {
+		p.t.Errorf("%s %s: %d %s, want %d", method, path, got, answer, code)
+	}
+}
+
+// noLeaks fails the test if it leaves goroutines behind.
+func noLeaks(t *testing.T) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		deadline := time.After(10 * time.Second)
+		for runtime.NumGoroutine() > before {
+			select {
+			case <-tick.C:
+			case <-deadline:
+				stacks := make([]byte, 1<<20)
+				t.Fatalf("%d goroutines before and %d after:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+			}
+		}
+	})
+}
+
+func TestACoordinatorStartsServesAndStops(t *testing.T) {
+	noLeaks(t)
+	s := config(t.TempDir())
+	var id, secret string
+	for round := range 3 { // each on the directory that the one before has just left
+		p := start(t, node.Coordinator, s)
+		notices := p.notices.String()
+		if round == 0 {
+			id, secret = p.info.AccessKeyID, p.info.SecretAccessKey
+			if secret == "" || !strings.Contains(notices, secret) {
+				t.Fatalf("the first start shows no secret:\n%s", notices)
+			}
+			p.expect(201, "POST", "/api/v1/repositories", id, secret, `{"name":"repo","storage_namespace":"s3://b/ns","default_branch":"main"}`)
+		} else if p.info.SecretAccessKey != "" || strings.Contains(notices, "secret key") || p.info.AccessKeyID != id {
+			t.Errorf("start %d shows %+v and\n%s", round+1, p.info, notices)
+		}
+		for _, part := range []string{p.info.API + "/api/v1", s.NATS.StoreDir, id, "embedded, for this process only"} {
+			if !strings.Contains(notices, part) {
+				t.Errorf("notices lack %q:\n%s", part, notices)
+			}
+		}
+		p.expect(200, "GET", "/api/v1/repositories/repo/branches/main", id, secret, "")
+		p.expect(401, "GET", "/api/v1/repositories/repo", id, "wrong", "")
+		p.expect(401, "GET", "/api/v1/repositories/repo", "", "", "")
+		p.expect(200, "GET", "/metrics", "", "", "")
+		p.end()
+		if strings.Contains(p.log.String(), secret) {
+			t.Error("the secret is in the log")
+		}
+		if strings.Contains(p.log.String(), "level=ERROR") || strings.Contains(p.log.String(), "level=WARN") {
+			t.Errorf("a plain run warns:\n%s", p.log.String())
+		}
+	}
+}
+
+func TestAFleetStartsAndStops(t *testing.T) {
+	noLeaks(t)
+	const password = "hunter2"
+	s := config(t.TempDir())
+	s.NATS.Listen, s.Workers = "127.0.0.1:0", 0
+	first := start(t, node.Coordinator, s)
+	if !strings.Contains(first.notices.String(), first.info.NATS) || !strings.HasPrefix(first.info.NATS, "nats://127.0.0.1:") {
+		t.Errorf("the first coordinator tells of NATS at %q:\n%s", first.info.NATS, first.notices.String())
+	}
+
+	s = config("")
+	s.NATS.URL = strings.Replace(first.info.NATS, "nats://", "nats://user:"+password+"@", 1)
+	s.Metrics.Listen = "127.0.0.1:0"
+	w := start(t, node.Worker, s)
+	w.expect(200, "GET", "/healthz", "", "", "")
+	w.expect(200, "GET", "/readyz", "", "", "")
+	if _, text := w.ask("GET", "/metrics", "", "", ""); !strings.Contains(text, "rangefleet_worker_partitions_running 0") {
+		t.Errorf("metrics of a worker:\n%s", text)
+	}
+	s.Metrics.Listen = ""
+	quiet := start(t, node.Worker, s)
+	second := start(t, node.Coordinator, s)
+	if second.info.SecretAccessKey != "" || second.info.AccessKeyID != first.info.AccessKeyID {
+		t.Errorf("two coordinators of one fleet have different keys: %+v", second.info)
+	}
+	second.expect(404, "GET", "/api/v1/repositories/unknown", first.info.AccessKeyID, first.info.SecretAccessKey, "")
+	quiet.end()
+	second.end()
+
+	first.end() // NATS goes away
+	w.expect(200, "GET", "/healthz", "", "", "")
+	eventually(t, "the worker is not ready", func() bool {
+		code, _ := w.ask("GET", "/readyz", "", "", "")
+		return code == 503
+	})
+	w.end()
+	for _, p := range []*process{first, second, w, quiet} {
+		for _, text := range []string{p.notices.String(), p.log.String()} {
+			if strings.Contains(text, password) {
+				t.Errorf("a password is shown:\n%s", text)
+			}
+		}
+	}
+}
+
+func TestKeysOfTheSettings(t *testing.T) {
+	s := config(t.TempDir())
+	s.Auth = settings.Auth{AccessKeyID: "me", SecretAccessKey: settings.NewSecret("s3cr3t")}
+	p := start(t, node.Coordinator, s)
+	defer p.end()
+	p.expect(404, "GET", "/api/v1/repositories/unknown", "me", "s3cr3t", "")
+	p.expect(401, "GET", "/api/v1/repositories/unknown", "me", "other", "")
+	if strings.Contains(p.notices.String(), "s3cr3t") || p.info.SecretAccessKey != "" {
+		t.Errorf("a secret that the operator chose is shown:\n%s", p.notices.String())
+	}
+}
+
+func TestADirectoryIsForOneCoordinator(t *testing.T) {
+	s := config(t.TempDir())
+	p := start(t, node.Coordinator, s)
+	if _, err := launch(t, node.Coordinator, s); !errors.Is(err, natsd.ErrLocked) || !strings.Contains(err.Error(), s.NATS.StoreDir) {
+		t.Errorf("a second coordinator on the directory: %v", err)
+	}
+	p.end()
+	start(t, node.Coordinator, s).end()
+}
+
+func TestWhatCannotRunSaysWhy(t *testing.T) {
+	noLeaks(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	busy := taken.Addr().String()
+	nats := start(t, node.Coordinator, with(config(t.TempDir()), func(s *settings.Settings) { s.NATS.Listen = "127.0.0.1:0" }))
+	defer nats.end()
+	for name, tc := range map[string]struct {
+		run    runFunc
+		change func(*settings.Settings)
+		want   string
+	}{
+		"listen":        {node.Coordinator, func(s *settings.Settings) { s.Listen = busy }, "listen: listen tcp " + busy},
+		"no address":    {node.Coordinator, func(s *settings.Settings) { s.Listen = "nowhere" }, "listen: "},
+		"sources":       {node.Coordinator, func(s *settings.Settings) { s.Sources.Allow = []string{"s3://b/", "gs://b"} }, "sources.allow: "},
+		"local":         {node.Coordinator, func(s *settings.Settings) { s.Local.Allowed = []string{"/no/such/dir"} }, "/no/such/dir"},
+		"nats address":  {node.Coordinator, func(s *settings.Settings) { s.NATS.Listen = busy }, "NATS"},
+		"nats url":      {node.Coordinator, func(s *settings.Settings) { s.NATS.URL = "nats://user:hunter2@host:port" }, "connect to NATS"},
+		"worker's nats": {node.Worker, func(s *settings.Settings) { s.NATS.URL = "nats://user:hunter2@host:port" }, "connect to NATS"},
+		"metrics": {node.Worker, func(s *settings.Settings) {
+			s.NATS.URL, s.Metrics.Listen = nats.info.NATS, busy
+		}, "metrics.listen: listen tcp " + busy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			p, err := launch(t, tc.run, with(config(dir), tc.change))
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("error %v, want one of %q", err, tc.want)
+			}
+			if p.notices.String() != "" {
+				t.Errorf("it shows\n%s", p.notices.String())
+			}
+			if again := start(t, node.Coordinator, config(dir)); again.info.SecretAccessKey == "" {
+				t.Error("keys were made, and their secret never shown")
+			} else {
+				again.end()
+			}
+		})
+	}
+}
+
+func with(s settings.Settings, change func(*settings.Settings)) settings.Settings {
+	change(&s)
+	return s
+}
+
+func TestAWaitForNATSCanBeEnded(t *testing.T) {
+	noLeaks(t)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := config("")
+	s.NATS.URL = "nats://user:hunter2@" + free.Addr().String()
+	for _, run := range []runFunc{node.Coordinator, node.Worker} {
+		err := run(ctx, node.Env{Settings: s, Log: slog.New(slog.DiscardHandler), Notices: io.Discard, Started: func(node.Info) {}})
+		if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("error %v, want that it was stopped", err)
+		}
+	}
+}
+
+func TestConfigPrintHidesSecrets(t *testing.T) {
+	t.Setenv("RANGEFLEET_AUTH_ACCESS_KEY_ID", "me")
+	t.Setenv("RANGEFLEET_AUTH_SECRET_ACCESS_KEY", "s3cr3t")
+	t.Setenv("RANGEFLEET_S3_ACCESS_KEY_ID", "key")
+	t.Setenv("RANGEFLEET_S3_SECRET_ACCESS_KEY", "t0psecret")
+	t.Setenv("RANGEFLEET_NATS_URL", "nats://user:hunter2@nats.example:4222")
+	ran := false
+	run := func(context.Context, node.Env) error { ran = true; return nil }
+	var out bytes.Buffer
+	cmd := node.Command("coordinator", "short", settings.Coordinator, run)
+	cmd.SetArgs([]string{"config", "print", "--workers", "3"})
+	cmd.SetOut(&out)
+	if code := node.Main(cmd); code != 0 || ran {
+		t.Fatalf("exit code %d, ran %t", code, ran)
+	}
+	for _, want := range []string{"nats.example:4222", "me", "key", "flag --workers", "environment RANGEFLEET_S3_ACCESS_KEY_ID"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it lacks %q:\n%s", want, out.String())
+		}
+	}
+	for _, hidden := range []string{"s3cr3t", "t0psecret", "hunter2"} {
+		if strings.Contains(out.String(), hidden) {
+			t.Errorf("it shows %q", hidden)
+		}
+	}
+}
+
+func TestCommand(t *testing.T) {
+	for _, tc := range []struct {
+		args   []string
+		code   int
+		stderr string
+	}{
+		{[]string{"--listen", "127.0.0.1:7"}, 0, ""},
+		{[]string{"--no-such-flag"}, 1, "coordinator: unknown flag"},
+		{[]string{"argument"}, 1, "coordinator: unknown command"},
+		{[]string{"--listen", "nowhere"}, 1, "listen"},
+	} {
+		var got settings.Settings
+		cmd := node.Command("coordinator", "short", settings.Coordinator, func(_ context.Context, env node.Env) error {
+			got = env.Settings
+			return nil
+		})
+		var stderr bytes.Buffer
+		cmd.SetErr(&stderr)
+		cmd.SetArgs(tc.args)
+		if code := node.Main(cmd); code != tc.code || !strings.Contains(stderr.String(), tc.stderr) {
+			t.Errorf("%q: exit code %d and %q, want %d and %q", tc.args, code, stderr.String(), tc.code, tc.stderr)
+		}
+		if tc.code == 0 && got.Listen != "127.0.0.1:7" {
+			t.Errorf("%q: settings %+v", tc.args, got)
+		}
+	}
+}
+
+func TestLogger(t *testing.T) {
+	for format, want := range map[string]string{"text": "msg=hello", "json": `"msg":"hello"`, "auto": `"msg":"hello"`} {
+		var out bytes.Buffer
+		log := node.NewLogger(settings.Log{Level: slog.LevelInfo, Format: format}, &out)
+		log.Debug("whisper")
+		log.Info("hello")
+		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "whisper") {
+			t.Errorf("%s: %s", format, out.String())
+		}
+	}
+}
+
+// eventually polls until ok holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(limit)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within %v", what, limit)
+		}
+	}
+}
