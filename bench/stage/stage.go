@@ -45,7 +45,7 @@ func All() []Stage {
 		{"sdk", "decode pages with the AWS SDK", decodeSDK},
 		{"decode", "decode pages", decode},
 		{"entry", "build Arrow batches of entries", buildBatches},
-		{"value", "encode the values of records, with their identity hashes", encodeValues},
+		{"value", "encode values, with their identity hashes", encodeValues},
 		{"table", "write ranges: values, hashes, blocks, compression", writeRanges},
 		{"upload", "PUT the ranges", upload},
 		{"floor", "hash, scan and compress, nothing else", floor},

@@ -8,7 +8,7 @@ import (
 
 // Measures of the picture, in pixels.
 const (
-	labelWidth = 380
+	labelWidth = 400
 	barWidth   = 460
 	rowHeight  = 20
 	width      = labelWidth + barWidth + 90

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -26,13 +27,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "synths3:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("synths3", flag.ContinueOnError)
 	listen := flags.String("listen", "127.0.0.1:9300", "`address`; port 0 is any that is free")
 	buckets := flags.String("buckets", "ns", "`names` of the buckets that can be written, with commas")
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if *shapes {
 		for _, s := range keyset.Shapes() {
-			fmt.Printf("%-10s %s\n", s.Name, s.About)
+			fmt.Fprintf(out, "%-10s %s\n", s.Name, s.About)
 		}
 		return nil
 	}
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string) error {
 	if err := s.SetFaults(faults()); err != nil {
 		return err
 	}
-	return serve(ctx, s, *listen)
+	return serve(ctx, s, *listen, out)
 }
 
 // faultFlags declares a flag for every fault, and returns what reads them.
@@ -85,16 +86,16 @@ func callFlags(flags *flag.FlagSet, c *synths3.Call, prefix, calls string) {
 }
 
 // serve serves until ctx ends, then prints the counters.
-func serve(ctx context.Context, s *synths3.Server, listen string) error {
+func serve(ctx context.Context, s *synths3.Server, listen string, out io.Writer) error {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", listen, err)
 	}
 	server := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
-	fmt.Printf("http://%s\n", l.Addr())
+	fmt.Fprintf(out, "http://%s\n", l.Addr())
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}
-	return json.NewEncoder(os.Stdout).Encode(s.Counters())
+	return json.NewEncoder(out).Encode(s.Counters())
 }
