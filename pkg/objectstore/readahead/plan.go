@@ -6,7 +6,8 @@ import (
 )
 
 // Page is one page of a listing: entries in strictly increasing order of keys.
-// P is the type itself.
+// P is the type itself. If it has a method Release, that is called for pages
+// that are never handed over.
 type Page[P any] interface {
 	Len() int
 	Key(i int) string // of entry i; may refer to the page's memory
@@ -188,8 +189,39 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 			page = page.Head(kept)
 		}
 		p.keep(s, page, past)
+	} else {
+		release(page)
+	}
+	if !more {
+		p.end(i)
 	}
 	p.reckon(s)
+}
+
+// end notes that the store has nothing after segment i.
+func (p *plan[P]) end(i int) {
+	for _, s := range p.segments[i+1:] {
+		if !s.begun() {
+			s.done, s.rest = true, 0
+		}
+	}
+}
+
+// drop releases all pages that were not taken.
+func (p *plan[P]) drop() {
+	for _, s := range p.segments {
+		for _, page := range s.pages {
+			release(page)
+		}
+		s.pages = nil
+	}
+	p.held = 0
+}
+
+func release(page any) {
+	if r, ok := page.(interface{ Release() }); ok {
+		r.Release()
+	}
 }
 
 // keep holds a page for the consumer. Its keys that the segment remembers are

@@ -1,0 +1,119 @@
+package readahead
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Limits bounds what reading ahead of one store takes, by all listings of the
+// process together. Zero fields have defaults.
+type Limits struct {
+	Start  int // LISTs in flight at first; 0 is 40
+	Most   int // LISTs in flight, ever; 0 is 96
+	Buffer int // bytes of pages that no consumer has taken yet; 0 is 64 MiB
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Start <= 0 {
+		l.Start = 40
+	}
+	if l.Most <= 0 {
+		l.Most = 96
+	}
+	if l.Buffer <= 0 {
+		l.Buffer = 64 << 20
+	}
+	l.Start = min(l.Start, l.Most)
+	return l
+}
+
+// Limiter finds out how many LISTs a store bears at once: one more after each
+// round trip without a complaint, as long as its latency holds; less by three
+// tenths when it throttles. Listings share it, and each gets an equal part. It
+// is safe for concurrent use.
+type Limiter struct {
+	limits Limits
+	jitter func() float64 // in [0, 1)
+
+	mu      sync.Mutex
+	limit   float64
+	epoch   int // of cuts: what was called before one does not cause another
+	quiet   int // calls since the limit changed last
+	latency time.Duration
+	fastest time.Duration // mean latency of the fastest round trip
+	active  int           // listings
+}
+
+// NewLimiter returns the Limiter of one store.
+func NewLimiter(l Limits) *Limiter {
+	l = l.withDefaults()
+	return &Limiter{limits: l, limit: float64(l.Start), jitter: rand.Float64}
+}
+
+// Limit returns how many LISTs may be in flight now, at least 1.
+func (l *Limiter) Limit() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int(l.limit)
+}
+
+// enter counts a listing, until leave.
+func (l *Limiter) enter() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active++
+}
+
+func (l *Limiter) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active--
+}
+
+// share returns the part of one listing: LISTs in flight and bytes to hold.
+func (l *Limiter) share() (calls, buffer int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := max(1, l.active)
+	return max(1, int(l.limit)/n), l.limits.Buffer / n
+}
+
+// called returns the epoch to end a call with.
+func (l *Limiter) called() (epoch int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.epoch
+}
+
+// quietly notes a call that the store answered after a time.
+func (l *Limiter) quietly(latency time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quiet++
+	l.latency += latency
+	if l.quiet < int(l.limit) {
+		return
+	}
+	mean := l.latency / time.Duration(l.quiet)
+	if l.fastest == 0 || mean < l.fastest {
+		l.fastest = mean
+	}
+	if mean <= 2*l.fastest { // beyond that more calls only wait longer
+		l.limit = min(l.limit+1, float64(l.limits.Most))
+	}
+	l.quiet, l.latency = 0, 0
+}
+
+// throttled notes a call of an epoch that the store refused for now.
+func (l *Limiter) throttled(epoch int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if epoch != l.epoch {
+		return
+	}
+	// Jitter, for many workers are told at the same time.
+	l.limit = max(1, l.limit*(0.65+0.1*l.jitter()))
+	l.epoch++
+	l.quiet, l.latency = 0, 0
+}

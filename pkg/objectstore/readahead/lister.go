@@ -1,0 +1,349 @@
+package readahead
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Pager lists one page of a store at a time. It is called concurrently.
+type Pager[P Page[P]] interface {
+	// ListPage returns the first entries, in bytewise key order, whose keys have
+	// the prefix and lie after `after`, and whether the store has more. A page
+	// with none has no more. A store that is seen to break this is
+	// objectstore.ErrBadListing. The caller owns the page.
+	ListPage(ctx context.Context, prefix, after string) (page P, more bool, err error)
+}
+
+// Config says how pages are asked for. Zero fields have defaults.
+type Config struct {
+	Limiter *Limiter // of the store, shared by its Listers; required
+
+	Attempts int           // tries of one page; 0 is 8
+	Base     time.Duration // upper bound of the first delay, which doubles; 0 is 200 ms
+	Max      time.Duration // upper bound of all delays; 0 is 10 s
+	Timeout  time.Duration // deadline of one try; 0 is 4 minutes, for a page has been seen to take two
+
+	// Throttled reports whether an error says that the store is asked too much.
+	// Nil is never.
+	Throttled func(error) bool
+	// Sleep waits for d or until ctx ends, and then returns its error. Nil is
+	// the real clock.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+func (c Config) withDefaults() Config {
+	if c.Attempts <= 0 {
+		c.Attempts = 8
+	}
+	if c.Base <= 0 {
+		c.Base = 200 * time.Millisecond
+	}
+	if c.Max <= 0 {
+		c.Max = 10 * time.Second
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = 4 * time.Minute
+	}
+	if c.Throttled == nil {
+		c.Throttled = func(error) bool { return false }
+	}
+	if c.Sleep == nil {
+		c.Sleep = sleep
+	}
+	return c
+}
+
+// Metrics are those of all Listers of a process.
+type Metrics struct {
+	inFlight prometheus.Gauge
+	held     prometheus.Gauge
+	retries  prometheus.Counter
+	throttle prometheus.Counter
+	restarts prometheus.Counter
+}
+
+// NewMetrics registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	auto := promauto.With(reg)
+	return &Metrics{
+		inFlight: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "rangefleet_readahead_lists_in_flight", Help: "LIST calls in flight.",
+		}),
+		held: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "rangefleet_readahead_held_bytes", Help: "Bytes of pages listed ahead of their consumers.",
+		}),
+		retries: auto.NewCounter(prometheus.CounterOpts{
+			Name: "rangefleet_readahead_retries_total", Help: "Pages that were asked for again after a transient error.",
+		}),
+		throttle: auto.NewCounter(prometheus.CounterOpts{
+			Name: "rangefleet_readahead_throttled_total", Help: "LIST calls that a store refused because there were too many.",
+		}),
+		restarts: auto.NewCounter(prometheus.CounterOpts{
+			Name: "rangefleet_readahead_restarts_total", Help: "Listings begun again because their pages contradicted each other.",
+		}),
+	}
+}
+
+// Lister lists a store ahead of its consumers. It is safe for concurrent use.
+type Lister[P Page[P]] struct {
+	pager   Pager[P]
+	cfg     Config
+	metrics *Metrics
+}
+
+// New returns a Lister of what pager lists.
+func New[P Page[P]](pager Pager[P], cfg Config, m *Metrics) *Lister[P] {
+	return &Lister[P]{pager: pager, cfg: cfg.withDefaults(), metrics: m}
+}
+
+// List lists the entries whose keys have the prefix and lie after `after`, in
+// bytewise key order, in pages of at least one entry that the caller owns. A
+// sequence that ends without an error is complete; after an error it ends.
+//
+// The caller may stop anywhere; if it will soon after the key upto, that saves
+// listing ahead there. An empty upto is the end of all keys.
+//
+// The errors are those of the pager. Transient ones are met with further tries of
+// the same page; pages that contradict each other with listing again from the
+// last key that was handed over, in the end page by page.
+func (l *Lister[P]) List(ctx context.Context, prefix, after, upto string) iter.Seq2[P, error] {
+	return func(yield func(P, error) bool) {
+		l.cfg.Limiter.enter()
+		defer l.cfg.Limiter.leave()
+		at := after
+		deliver := func(page P) bool {
+			at = clone(page.Key(page.Len() - 1))
+			return yield(page, nil)
+		}
+		for contradictions := 0; ; contradictions++ {
+			err := l.run(ctx, prefix, at, upto, contradictions >= parallelTries, deliver)
+			switch {
+			case err == nil:
+				return
+			case errors.Is(err, errTorn), errors.Is(err, objectstore.ErrBadListing) && contradictions < parallelTries:
+				if errors.Is(err, objectstore.ErrBadListing) {
+					contradictions = parallelTries - 1 // such a store does not get better
+				}
+				l.metrics.restarts.Inc()
+			default:
+				var none P
+				yield(none, err)
+				return
+			}
+		}
+	}
+}
+
+// parallelTries is how often a listing may contradict itself before it goes on
+// page by page. A store that changes while it is listed does so now and then.
+const parallelTries = 3
+
+var errTorn = errors.New("pages of the listing contradict each other")
+
+// run lists with one plan until the end, an error, or until deliver answers
+// false. When it returns, all its calls have ended.
+func (l *Lister[P]) run(ctx context.Context, prefix, after, upto string, serial bool, deliver func(P) bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	if serial {
+		upto = ""
+	}
+	_, buffer := l.cfg.Limiter.share()
+	r := &run[P]{Lister: l, prefix: prefix, plan: newPlan[P](prefix, after, upto, buffer), news: make(chan struct{}, 1)}
+	r.plan.serial = serial
+	defer func() {
+		cancel()
+		r.calls.Wait()
+		l.metrics.held.Sub(float64(r.plan.held))
+		r.plan.drop()
+	}()
+	for {
+		page, ok, err := r.take(ctx)
+		switch {
+		case err != nil:
+			return err
+		case ok && !deliver(page):
+			return nil
+		case ok:
+		case r.done():
+			return nil
+		default:
+			select {
+			case <-r.news:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// run is one plan in progress.
+type run[P Page[P]] struct {
+	*Lister[P]
+	prefix string
+	calls  sync.WaitGroup
+	news   chan struct{} // a tick when a page arrived or err was set
+
+	mu    sync.Mutex
+	plan  *plan[P]
+	ended bool
+	err   error
+}
+
+func (r *run[P]) done() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
+}
+
+// take returns the next page if it has arrived, and starts the calls that there
+// is room for.
+func (r *run[P]) take(ctx context.Context) (page P, ok bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return page, false, ctx.Err()
+	case r.plan.torn:
+		return page, false, errTorn
+	}
+	page, ok, r.ended = r.plan.take()
+	switch {
+	case ok:
+		r.metrics.held.Sub(float64(page.Bytes()))
+	case r.err != nil: // pages before the one that it concerns are good
+		return page, false, r.err
+	}
+	if !r.ended && r.err == nil {
+		r.start(ctx)
+	}
+	return page, ok, nil
+}
+
+// start starts the calls that there is room for; r.mu is held.
+func (r *run[P]) start(ctx context.Context) {
+	limit, buffer := r.cfg.Limiter.share()
+	r.plan.budget = buffer
+	for {
+		c, ok := r.plan.next(limit)
+		if !ok {
+			return
+		}
+		r.calls.Add(1)
+		go func() {
+			defer r.calls.Done()
+			page, more, err := r.fetch(ctx, c.after)
+			r.arrived(ctx, c, page, more, err)
+		}()
+	}
+}
+
+func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		if err = misplaced(page, more, c.after); err != nil {
+			release(page)
+		}
+	}
+	if err != nil {
+		r.plan.failed(c)
+		if r.err == nil {
+			r.err = err
+		}
+	} else {
+		held := r.plan.held
+		r.plan.arrived(c, page, more)
+		r.metrics.held.Add(float64(r.plan.held - held))
+		if ctx.Err() == nil && r.err == nil && !r.plan.torn {
+			r.start(ctx)
+		}
+	}
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// misplaced returns an error if a page is not what follows a key.
+func misplaced[P Page[P]](page P, more bool, after string) error {
+	switch {
+	case page.Len() > 0 && page.Key(0) <= after:
+		return fmt.Errorf("key %q is listed after %q, out of order: %w", page.Key(0), after, objectstore.ErrBadListing)
+	case page.Len() == 0 && more:
+		return fmt.Errorf("the store says that keys follow %q but lists none: %w", after, objectstore.ErrBadListing)
+	}
+	return nil
+}
+
+// fetch gets one page, trying again after transient errors. The start of a page
+// does not change, so that tries are harmless.
+func (r *run[P]) fetch(ctx context.Context, after string) (page P, more bool, err error) {
+	for failures := 1; ; failures++ {
+		epoch := r.cfg.Limiter.called()
+		page, more, err = r.try(ctx, after)
+		switch {
+		case err == nil:
+			return page, more, nil
+		case ctx.Err() != nil:
+			return page, false, fmt.Errorf("%w: %w", ctx.Err(), err)
+		case objectstore.Permanent(err):
+			return page, false, err
+		case r.cfg.Throttled(err):
+			r.metrics.throttle.Inc()
+			r.cfg.Limiter.throttled(epoch)
+		}
+		if failures >= r.cfg.Attempts {
+			return page, false, fmt.Errorf("after %d tries: %w", failures, err)
+		}
+		r.metrics.retries.Inc()
+		if slept := r.cfg.Sleep(ctx, r.cfg.delay(failures)); slept != nil {
+			return page, false, fmt.Errorf("%w: %w", slept, err)
+		}
+	}
+}
+
+func (r *run[P]) try(ctx context.Context, after string) (page P, more bool, err error) {
+	r.metrics.inFlight.Inc()
+	defer r.metrics.inFlight.Dec()
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	begin := time.Now()
+	page, more, err = r.pager.ListPage(ctx, r.prefix, after)
+	if err == nil {
+		r.cfg.Limiter.quietly(time.Since(begin))
+	}
+	return page, more, err
+}
+
+// delay returns how long to wait after so many failures, with full jitter:
+// calls that failed together must not come back together.
+func (c Config) delay(failures int) time.Duration {
+	bound := c.Base
+	for range failures - 1 {
+		if bound *= 2; bound >= c.Max {
+			break
+		}
+	}
+	return rand.N(min(bound, c.Max)) + 1
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

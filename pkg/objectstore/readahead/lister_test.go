@@ -1,0 +1,319 @@
+package readahead_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
+)
+
+// page is a page of keys.
+type page []string
+
+func (p page) Len() int         { return len(p) }
+func (p page) Key(i int) string { return p[i] }
+func (p page) Bytes() int       { return 100 * len(p) }
+func (p page) Head(n int) page  { return p[:n] }
+
+// store is a sorted set of keys, with what real stores do wrong.
+type store struct {
+	keys    []string
+	size    int // of a page
+	latency func() time.Duration
+	fault   func(call int) error
+	spoil   func(s *store, prefix, after string, honest int) int // where the page starts
+
+	mu       sync.Mutex
+	calls    int
+	inFlight int
+	peak     int
+}
+
+func (s *store) ListPage(ctx context.Context, prefix, after string) (page, bool, error) {
+	s.mu.Lock()
+	s.calls++
+	call := s.calls
+	s.inFlight++
+	s.peak = max(s.peak, s.inFlight)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.inFlight--
+		s.mu.Unlock()
+	}()
+	if s.latency != nil {
+		select {
+		case <-time.After(s.latency()):
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+	if s.fault != nil {
+		if err := s.fault(call); err != nil {
+			return nil, false, err
+		}
+	}
+	lo := sort.Search(len(s.keys), func(i int) bool { return s.keys[i] > after && s.keys[i] >= prefix })
+	if s.spoil != nil {
+		lo = s.spoil(s, prefix, after, lo)
+	}
+	end := sort.Search(len(s.keys), func(i int) bool { return s.keys[i] >= prefix && !strings.HasPrefix(s.keys[i], prefix) })
+	hi := min(lo+s.size, end)
+	return slices.Clone(page(s.keys[min(lo, hi):hi])), hi < end, nil
+}
+
+func (s *store) has(key string) bool {
+	_, ok := slices.BinarySearch(s.keys, key)
+	return ok
+}
+
+func numbered(n int) []string {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("data/%08d", i)
+	}
+	return keys
+}
+
+func lister(s *store, l readahead.Limits, cfg readahead.Config) *readahead.Lister[page] {
+	cfg.Limiter = readahead.NewLimiter(l)
+	return readahead.New(s, cfg, readahead.NewMetrics(prometheus.NewRegistry()))
+}
+
+func list(ctx context.Context, l *readahead.Lister[page], prefix, after, upto string) ([]string, error) {
+	var keys []string
+	for p, err := range l.List(ctx, prefix, after, upto) {
+		if err != nil {
+			return keys, err
+		}
+		keys = append(keys, p...)
+	}
+	return keys, nil
+}
+
+func milliseconds(r *rand.Rand, lo, hi int) func() time.Duration {
+	var mu sync.Mutex
+	return func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Duration(lo+r.IntN(hi-lo)) * time.Millisecond
+	}
+}
+
+func seeded(t *testing.T) *rand.Rand {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func TestAMillionKeysAreListedInTwoSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+		begin := time.Now()
+		keys, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "data/", "", "")
+		if err != nil || !slices.Equal(keys, s.keys) {
+			t.Fatalf("%d keys, %v", len(keys), err)
+		}
+		took := time.Since(begin)
+		t.Logf("%v, %d calls, at most %d in flight", took, s.calls, s.peak)
+		if took > 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if s.calls > 1150 {
+			t.Errorf("%d calls", s.calls)
+		}
+	})
+}
+
+func TestEveryKeyOnceInOrderWhateverHappens(t *testing.T) {
+	r := seeded(t)
+	for range 60 {
+		synctest.Test(t, func(t *testing.T) {
+			keys := make([]string, r.IntN(5000))
+			for i := range keys {
+				keys[i] = []string{"a/", "a", "b/c/", "z", "é"}[r.IntN(5)] + strings.Repeat("z", r.IntN(4)) + fmt.Sprint(r.IntN(3000))
+			}
+			slices.Sort(keys)
+			keys = slices.Compact(keys)
+			prefix := []string{"", "a", "a/", "b/c/", "none"}[r.IntN(5)]
+			after := ""
+			if len(keys) > 0 && r.IntN(2) == 0 {
+				after = keys[r.IntN(len(keys))]
+			}
+			upto := ""
+			if r.IntN(2) == 0 {
+				upto = "a/" + fmt.Sprint(r.IntN(3000))
+			}
+			var want []string
+			for _, k := range keys {
+				if k > after && strings.HasPrefix(k, prefix) {
+					want = append(want, k)
+				}
+			}
+			s := &store{keys: keys, size: 1 + r.IntN(30), latency: milliseconds(r, 1, 100)}
+			faulty := rand.New(rand.NewPCG(r.Uint64(), 0))
+			s.fault = func(int) error {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				switch faulty.IntN(20) {
+				case 0:
+					return errSlowDown
+				case 1:
+					return errors.New("connection reset")
+				}
+				return nil
+			}
+			limits := readahead.Limits{Start: 1 + r.IntN(40), Buffer: 1 + r.IntN(300_000)}
+			cfg := readahead.Config{Attempts: 30, Throttled: func(err error) bool { return errors.Is(err, errSlowDown) }}
+			got, err := list(t.Context(), lister(s, limits, cfg), prefix, after, upto)
+			if err != nil || !slices.Equal(got, want) {
+				t.Fatalf("prefix %q after %q upto %q: %d keys of %d, %v", prefix, after, upto, len(got), len(want), err)
+			}
+		})
+	}
+}
+
+var errSlowDown = errors.New("SlowDown")
+
+func TestSmallListingsCostNothing(t *testing.T) {
+	for _, c := range []struct{ keys, calls int }{{0, 1}, {1, 1}, {999, 1}, {1000, 1}, {1001, 6}, {5000, 12}} {
+		s := &store{keys: numbered(c.keys), size: 1000}
+		keys, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "", "", "")
+		if err != nil || len(keys) != c.keys || s.calls > c.calls {
+			t.Errorf("%d keys: listed %d with %d calls, %v", c.keys, len(keys), s.calls, err)
+		}
+	}
+}
+
+func TestAConsumerThatStopsAtUptoIsNotOverrunByMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+		const upto = "data/00200000"
+		for p, err := range lister(s, readahead.Limits{}, readahead.Config{}).List(t.Context(), "data/", "", upto) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p[len(p)-1] > upto {
+				break
+			}
+		}
+		if s.calls > 200+60 {
+			t.Errorf("%d calls for 200 pages", s.calls)
+		}
+	})
+}
+
+func TestStoresThatBreakTheStart(t *testing.T) {
+	keys := numbered(60_000)
+	cases := map[string]struct {
+		spoil func(s *store, prefix, after string, honest int) int
+		bad   bool
+	}{
+		"skips a key where the start names none": {spoil: func(s *store, _, after string, honest int) int {
+			if after != "" && !s.has(after) {
+				return honest + 1
+			}
+			return honest
+		}},
+		"ignores a start that names no key": {spoil: func(s *store, _, after string, honest int) int {
+			if !s.has(after) {
+				return 0
+			}
+			return honest
+		}},
+		"ignores every start": {spoil: func(*store, string, string, int) int { return 0 }, bad: true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &store{keys: keys, size: 100, spoil: c.spoil, latency: milliseconds(seeded(t), 30, 70)}
+				got, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "", "", "")
+				switch {
+				case c.bad && !errors.Is(err, objectstore.ErrBadListing):
+					t.Errorf("got %d keys, %v", len(got), err)
+				case !c.bad && (err != nil || !slices.Equal(got, keys)):
+					t.Errorf("got %d of %d keys, %v", len(got), len(keys), err)
+				}
+			})
+		})
+	}
+}
+
+func TestThrottlingSlowsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{keys: numbered(300_000), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+		s.fault = func(int) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.inFlight > 8 {
+				return errSlowDown
+			}
+			return nil
+		}
+		cfg := readahead.Config{Attempts: 50, Throttled: func(err error) bool { return errors.Is(err, errSlowDown) }}
+		got, err := list(t.Context(), lister(s, readahead.Limits{}, cfg), "", "", "")
+		if err != nil || len(got) != 300_000 {
+			t.Fatalf("%d keys, %v", len(got), err)
+		}
+		t.Logf("%d calls", s.calls)
+		if s.calls > 300*3/2 {
+			t.Errorf("%d calls for 300 pages", s.calls)
+		}
+	})
+}
+
+func TestCancelIsAtOnceAndLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &store{keys: numbered(300_000), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+		n := 0
+		var began time.Time
+		for _, err := range lister(s, readahead.Limits{}, readahead.Config{}).List(ctx, "", "", "") {
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				break
+			}
+			if n++; n == 20 {
+				cancel()
+				began = time.Now()
+			}
+		}
+		cancel()
+		if n != 20 || time.Since(began) != 0 {
+			t.Errorf("%d pages, %v after cancel", n, time.Since(began))
+		}
+	})
+}
+
+func TestErrors(t *testing.T) {
+	for name, want := range map[string]error{"refused": objectstore.ErrRefused, "not found": objectstore.ErrNotFound, "transient": errSlowDown} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &store{keys: numbered(30_000), size: 100, fault: func(call int) error {
+					if call > 30 {
+						return want
+					}
+					return nil
+				}}
+				got, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "", "", "")
+				if !errors.Is(err, want) || !slices.Equal(got, s.keys[:len(got)]) {
+					t.Errorf("%d keys, %v", len(got), err)
+				}
+			})
+		})
+	}
+}
