@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
@@ -15,6 +16,7 @@ import (
 )
 
 func TestAnImportLands(t *testing.T) {
+	t.Parallel()
 	rng := seeded(t)
 	entries := entrytest.Random(rng, 600)
 	source := memstore.Of(entries)
@@ -58,6 +60,7 @@ func TestAnImportLands(t *testing.T) {
 }
 
 func TestAnImportReplacesItsDestination(t *testing.T) {
+	t.Parallel()
 	source := &memstore.Store{}
 	source.Add("in/a", "in/b", "in/sub/c", "pre1/x", "pre2/y", "one")
 	f := newFleet(t, source)
@@ -83,7 +86,9 @@ func TestAnImportReplacesItsDestination(t *testing.T) {
 		want   map[string]string // key to address, of all that is on the branch
 	}{
 		{
-			"a directory", []string{"data", "data!", "data/old", "data/old/z", "data0", "data2/x"}, []imports.Path{prefix("in/", "data")},
+			"a directory",
+			[]string{"data", "data!", "data/old", "data/old/z", "data0", "data2/x"},
+			[]imports.Path{prefix("in/", "data")},
 			map[string]string{
 				"data": "old/data", "data!": "old/data!", "data0": "old/data0", "data2/x": "old/data2/x",
 				"data/a": "bucket/in/a", "data/b": "bucket/in/b", "data/sub/c": "bucket/in/sub/c",
@@ -93,17 +98,22 @@ func TestAnImportReplacesItsDestination(t *testing.T) {
 		{"part of a name", []string{"d/z"}, []imports.Path{prefix("pre", "d/")}, map[string]string{"d/pre1/x": "bucket/pre1/x", "d/pre2/y": "bucket/pre2/y"}},
 		{"an object", []string{"o", "o/x", "p"}, []imports.Path{object("one", "o")}, map[string]string{"o": "bucket/one", "o/x": "old/o/x", "p": "old/p"}},
 		{
-			"an empty source", []string{"data/old", "data2/x"}, []imports.Path{prefix("nothing/", "data/")},
+			"an empty source",
+			[]string{"data/old", "data2/x"},
+			[]imports.Path{prefix("nothing/", "data/")},
 			map[string]string{"data2/x": "old/data2/x"},
 		},
 		{"an empty source at the root", []string{"a", "z"}, []imports.Path{prefix("nothing/", "")}, nil},
 		{"nothing", []string{"a"}, nil, map[string]string{"a": "old/a"}},
 		{
-			"the later path wins", nil, []imports.Path{prefix("pre1/", "d"), prefix("in/", "d"), object("one", "d/a"), object("pre2/y", "d/x"), prefix("pre1/", "d/")},
+			"the later path wins", nil,
+			[]imports.Path{prefix("pre1/", "d"), prefix("in/", "d"), object("one", "d/a"), object("pre2/y", "d/x"), prefix("pre1/", "d/")},
 			map[string]string{"d/a": "bucket/one", "d/b": "bucket/in/b", "d/sub/c": "bucket/in/sub/c", "d/x": "bucket/pre1/x"},
 		},
 		{
-			"the later path wins, the other way", []string{"d/old", "e"}, []imports.Path{object("one", "d/a"), prefix("in/", "d"), object("one", "e")},
+			"the later path wins, the other way",
+			[]string{"d/old", "e"},
+			[]imports.Path{object("one", "d/a"), prefix("in/", "d"), object("one", "e")},
 			map[string]string{"d/a": "bucket/in/a", "d/b": "bucket/in/b", "d/sub/c": "bucket/in/sub/c", "e": "bucket/one"},
 		},
 	} {
@@ -135,6 +145,7 @@ func TestAnImportReplacesItsDestination(t *testing.T) {
 }
 
 func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
+	t.Parallel()
 	rng := seeded(t)
 	var entries []entry.Entry
 	source := &memstore.Store{}
@@ -177,10 +188,11 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 		if data, err := f.files().Get(t.Context(), id); err != nil || len(data) == 0 {
 			t.Errorf("stored metarange: %d bytes, %v", len(data), err)
 		}
-		in.After = "src/\U0010ffff\U0010ffff"
-		in.ContinuationToken = ""
-		if out, err := s.IngestRange(t.Context(), "repo", in); err != nil || out.Range != nil || out.HasMore {
-			t.Errorf("after everything: %+v, %v", out, err)
+		for _, after := range []string{"src/" + strings.Repeat("\U0010ffff", 8), "src0"} { // behind all keys, and all that start so
+			in.After, in.ContinuationToken = after, ""
+			if out, err := s.IngestRange(t.Context(), "repo", in); err != nil || out.Range != nil || out.HasMore {
+				t.Errorf("after %q: %+v, %v", after, out, err)
+			}
 		}
 	}
 	if len(entries) != 300 {

@@ -185,6 +185,7 @@ func everyStep(t *testing.T, test func(l *landing, n int)) {
 }
 
 func TestACrashAtAnyStepLeavesOneCommit(t *testing.T) {
+	t.Parallel()
 	for _, when := range []string{"before", "after"} {
 		t.Run(when, func(t *testing.T) {
 			everyStep(t, func(l *landing, n int) {
@@ -211,6 +212,7 @@ func TestACrashAtAnyStepLeavesOneCommit(t *testing.T) {
 
 // TestACommitAtAnyStepIsKept lets another commit land at every step.
 func TestACommitAtAnyStepIsKept(t *testing.T) {
+	t.Parallel()
 	everyStep(t, func(l *landing, n int) {
 		d := l.driver(l.mine)
 		l.steps.n = 0
@@ -231,6 +233,7 @@ func TestACommitAtAnyStepIsKept(t *testing.T) {
 // TestTwoCoordinatorsCommitOnce lets another coordinator, which believes that it
 // has the lease, drive the import at every step.
 func TestTwoCoordinatorsCommitOnce(t *testing.T) {
+	t.Parallel()
 	for _, moved := range []bool{false, true} {
 		t.Run(fmt.Sprintf("the head moves between %t", moved), func(t *testing.T) {
 			everyStep(t, func(l *landing, n int) {
@@ -259,6 +262,7 @@ func TestTwoCoordinatorsCommitOnce(t *testing.T) {
 
 // TestTwoCoordinatorsInterleaved runs each one's calls against the other's.
 func TestTwoCoordinatorsInterleaved(t *testing.T) {
+	t.Parallel()
 	q := queuetest.Start(t)
 	for round := range 60 {
 		l := newLanding(t, q)
@@ -279,6 +283,7 @@ func TestTwoCoordinatorsInterleaved(t *testing.T) {
 
 // TestCancelAndCommitNeverBoth cancels at every step of a commit.
 func TestCancelAndCommitNeverBoth(t *testing.T) {
+	t.Parallel()
 	canceled, completed := 0, 0
 	everyStep(t, func(l *landing, n int) {
 		d := l.driver(l.mine)
@@ -310,6 +315,7 @@ func TestCancelAndCommitNeverBoth(t *testing.T) {
 // TestCancelAndCommitRaced does the same with two goroutines, which meet at a
 // random step of the commit and then run on.
 func TestCancelAndCommitRaced(t *testing.T) {
+	t.Parallel()
 	q := queuetest.Start(t)
 	rng := seeded(t)
 	canceled := 0

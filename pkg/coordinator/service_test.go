@@ -57,6 +57,7 @@ func (f *fleet) planned(id string) []partition.Partition {
 }
 
 func TestStatusNeverFalls(t *testing.T) {
+	t.Parallel()
 	source, entries := numbered(3000)
 	open := newGate(source, "dir/000300", 3) // the first page is the plan's
 	f := newFleet(t, source)
@@ -102,6 +103,7 @@ func TestStatusNeverFalls(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	source, _ := numbered(2000)
 	open := newGate(source, "dir/000300", 2) // the first page is the plan's
 	f := newFleet(t, source)
@@ -164,6 +166,7 @@ func (f *fleet) cleared(id string) {
 }
 
 func TestAFailedImportLeavesTheBranch(t *testing.T) {
+	t.Parallel()
 	source, _ := numbered(2000)
 	f := newFleet(t, source)
 	s, _ := f.serve()
@@ -200,6 +203,7 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 }
 
 func TestLostPartitionsAreQueuedAgain(t *testing.T) {
+	t.Parallel()
 	source, entries := numbered(3000)
 	f := newFleet(t, source)
 	s, stop := f.serve()
@@ -225,6 +229,7 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 }
 
 func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
+	t.Parallel()
 	source, entries := numbered(2000)
 	f := newFleet(t, source)
 	want := metarangeOf(t, entries, small)
@@ -257,6 +262,7 @@ func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
 }
 
 func TestTwoServicesOnOneQueue(t *testing.T) {
+	t.Parallel()
 	source, entries := numbered(1500)
 	f := newFleet(t, source)
 	a, _ := f.serve()
@@ -291,6 +297,7 @@ func TestTwoServicesOnOneQueue(t *testing.T) {
 }
 
 func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
+	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
 	f.serve()
@@ -328,6 +335,7 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 // TestASourceThatChangesBetweenListings removes and adds objects after one part
 // was listed and before its neighbour is.
 func TestASourceThatChangesBetweenListings(t *testing.T) {
+	t.Parallel()
 	source, entries := numbered(2500)
 	f := newFleet(t, source)
 	s, _ := f.serve()
@@ -360,6 +368,7 @@ func TestASourceThatChangesBetweenListings(t *testing.T) {
 }
 
 func TestCoversThatNeverChainFailTheImport(t *testing.T) {
+	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
 	s := f.service()
@@ -405,6 +414,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 }
 
 func TestErrorsThatPassDoNotFailTheImport(t *testing.T) {
+	t.Parallel()
 	source, entries := numbered(100)
 	var calls atomic.Int64
 	source.Hook = func(_ context.Context, c memstore.Call) error {
@@ -424,6 +434,7 @@ func TestErrorsThatPassDoNotFailTheImport(t *testing.T) {
 // TestEndIsLoggedOnceAndPlain wants no error in what is told of an import that
 // went well.
 func TestEndIsLoggedOnceAndPlain(t *testing.T) {
+	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
 	var text buffer
@@ -465,6 +476,7 @@ func (b *buffer) String() string {
 
 // TestARecordThatCannotBeReadStopsNoOther puts garbage among the records.
 func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
+	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
 	_, err := f.queue.KV("imports").Put(t.Context(), "i.0", []byte("{"))
@@ -475,6 +487,7 @@ func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
 }
 
 func TestStartAndStopUnderLoad(t *testing.T) {
+	t.Parallel()
 	source, entries := numbered(600)
 	f := newFleet(t, source)
 	stopWork := f.work(1)

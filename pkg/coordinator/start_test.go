@@ -13,6 +13,7 @@ import (
 )
 
 func TestStartRefusesByField(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	f.buckets["shared"] = &memstore.Store{}
 	f.repository("other", "s3://shared/a/b")
@@ -103,6 +104,7 @@ func expectFault(t *testing.T, s *Service, name string, r Start, field, text str
 }
 
 func TestSourcesThatAreAllowed(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	f.buckets["second"] = &memstore.Store{}
 	for _, text := range []string{"s3://bucket/data/", "s3://second"} {
@@ -131,6 +133,7 @@ func TestSourcesThatAreAllowed(t *testing.T) {
 }
 
 func TestTheSameRequestIsOneImportWhileItRuns(t *testing.T) {
+	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
 	s := f.service()
@@ -159,6 +162,7 @@ func TestTheSameRequestIsOneImportWhileItRuns(t *testing.T) {
 }
 
 func TestAnImportWithoutAMessageGetsOne(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	s := f.service()
 	t.Cleanup(s.close)

@@ -270,7 +270,7 @@ func TestWhatCannotRunSaysWhy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { _ = taken.Close() })
 	busy := taken.Addr().String()
 	nats := start(t, node.Coordinator, with(config(t.TempDir()), func(s *settings.Settings) { s.NATS.Listen = "127.0.0.1:0" }))
 	defer nats.end()
@@ -319,7 +319,9 @@ func TestAWaitForNATSCanBeEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	free.Close()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	s := config("")
