@@ -8,9 +8,9 @@ import (
 
 // How cuts are paid for; see allowance.
 const (
-	freeCuts   = 100  // wasted LISTs, once so many pages are listed that they do not show
+	freeCuts   = 900  // wasted LISTs, once so many pages are listed that they do not show
 	shareCuts  = 0.04 // wasted LISTs for each page beyond that
-	earlyCuts  = 4    // wasted LISTs for each page at the start of a listing
+	earlyCuts  = 2    // wasted LISTs for each page at the start of a listing
 	shortPiece = 8    // pages; a segment that must be cut is not cut into shorter ones
 )
 

@@ -69,15 +69,17 @@ func (p *plan[P]) model(s *segment[P], learned bool) {
 	}
 	s.rest = pages(s.hi)
 	s.end, s.inside = s.hi, s.rest
-	for i := common(s.first, s.pos); i > len(p.prefix); i-- {
+	trusted := 2 // the directory and its parent
+	for i := common(s.first, s.pos); i > len(p.prefix) && trusted > 0; i-- {
 		if s.pos[i-1] != '/' {
 			continue
 		}
+		trusted--
 		end := s.pos[:i-1] + string('/'+1)
 		if s.hi != "" && end >= s.hi {
 			return
 		}
-		if inside := pages(end); inside >= least {
+		if inside := pages(end); inside >= least || trusted == 0 {
 			s.end, s.inside = end, inside
 			s.rest = min(s.rest, inside+beyond)
 			return
@@ -126,28 +128,29 @@ func sampleOf[P Page[P]](dst []string, page P) []string {
 	return dst
 }
 
-// hull is the least and the greatest byte seen at each offset. It counts where
+// hull is the bytes seen at each offset, for their least and their greatest. It counts where
 // it was seen after enough different beginnings of keys: one directory tells
 // nothing of where another one ends.
 type hull []seen
 
 type seen struct {
-	lo, hi byte
-	after  []uint32 // hashes of the beginnings, up to enough of them
+	bytes byteSet
+	after []uint32 // hashes of the beginnings, up to enough of them
 }
 
-// enough is how many beginnings of keys are evidence.
-const enough = 8
+// enough is how many beginnings of keys are evidence, and few how many bytes
+// after them are all that there are: names that come again in each directory.
+const enough, few = 8, 4
 
 func (h *hull) add(keys []string) {
 	for _, k := range keys {
 		for len(*h) < len(k) {
-			*h = append(*h, seen{lo: 0xFF})
+			*h = append(*h, seen{})
 		}
 		hash := uint32(2166136261) // FNV-1a
 		for i := range len(k) {
 			o := &(*h)[i]
-			o.lo, o.hi = min(o.lo, k[i]), max(o.hi, k[i])
+			o.bytes.add(k[i])
 			if len(o.after) < enough && !slices.Contains(o.after, hash) {
 				o.after = append(o.after, hash)
 			}
@@ -160,7 +163,10 @@ func (h *hull) add(keys []string) {
 func (h hull) narrow(a *alphabet) {
 	for i := range a.sets {
 		if at := a.base + i; at < len(h) && len(h[at].after) == enough {
-			seen := span(h[at].lo, h[at].hi)
+			seen := h[at].bytes
+			if n := seen.size(); n > few {
+				seen = span(seen.at(0), seen.at(n-1))
+			}
 			a.sets[i].intersect(&seen)
 		}
 	}
