@@ -43,8 +43,8 @@ func TestStoreReadsEveryShape(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, o := range page {
-				want := set.Object(i)
+			for _, listed := range page {
+				o, want := listed.Object(), set.Object(i)
 				if o.Key != set.Key(i) || o.Size != want.Size || !o.ModTime.Equal(time.UnixMilli(want.ModTime)) ||
 					o.ETag != fmt.Sprintf("%016x%016x", want.Hash[0], want.Hash[1]) {
 					t.Fatalf("%s: object %d is %+v", shape, i, o)

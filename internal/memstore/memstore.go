@@ -90,18 +90,18 @@ func (s *Store) Keys(prefix string) []string {
 }
 
 // List implements objectstore.Store. Each page is read as the store is then.
-func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
-	return func(yield func([]objectstore.Object, error) bool) {
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+	return func(yield func([]objectstore.Listed, error) bool) {
 		if err := s.call(ctx, Call{"list", prefix, after}); err != nil {
 			yield(nil, err)
 			return
 		}
 		for page := s.page(prefix, after); len(page) > 0; page = s.page(prefix, after) {
-			if err := s.call(ctx, Call{Op: "page", Key: page[0].Key}); err != nil {
+			if err := s.call(ctx, Call{Op: "page", Key: string(page[0].Key)}); err != nil {
 				yield(nil, err)
 				return
 			}
-			after = page[len(page)-1].Key
+			after = string(page[len(page)-1].Key)
 			if !yield(page, nil) {
 				return
 			}
@@ -109,7 +109,7 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[[]obje
 	}
 }
 
-func (s *Store) page(prefix, after string) (page []objectstore.Object) {
+func (s *Store) page(prefix, after string) (page []objectstore.Listed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := max(prefix, after)
@@ -117,7 +117,7 @@ func (s *Store) page(prefix, after string) (page []objectstore.Object) {
 		if s.keys[i] <= after {
 			continue
 		}
-		page = append(page, s.objects[s.keys[i]].Object)
+		page = append(page, s.objects[s.keys[i]].Listed())
 		if size := s.PageSize; len(page) == size || len(page) == 1000 {
 			break
 		}

@@ -37,8 +37,8 @@ type Object struct {
 	ModTime time.Time
 }
 
-// Listed is an Object as a page of a listing holds it, made to be looked at and
-// passed on: its bytes are the page's.
+// Listed is an Object in the form that pages of listings have, made to be looked
+// at and passed on: the bytes are the page's.
 type Listed struct {
 	Key     []byte // as in Object
 	ETag    []byte // as in Object
@@ -46,9 +46,14 @@ type Listed struct {
 	ModTime int64  // nanoseconds since the Unix epoch
 }
 
-// Object returns a copy that outlives the page.
+// Object returns a copy of l that outlives the page.
 func (l Listed) Object() Object {
 	return Object{Key: string(l.Key), ETag: string(l.ETag), Size: l.Size, ModTime: time.Unix(0, l.ModTime).UTC()}
+}
+
+// Listed returns o in the form that pages have, with bytes of its own.
+func (o Object) Listed() Listed {
+	return Listed{Key: []byte(o.Key), ETag: []byte(o.ETag), Size: o.Size, ModTime: o.ModTime.UnixNano()}
 }
 
 // Store is one flat key space: an S3 bucket, or the file system of this machine
@@ -57,11 +62,11 @@ func (l Listed) Object() Object {
 type Store interface {
 	// List lists the objects whose keys have the prefix and lie after `after`
 	// (exclusive), in bytewise key order, in pages of at least one object. A
-	// page belongs to the caller only until the next one. A sequence that ends
-	// without an error is complete; after an error it ends. A bucket or, for a
-	// file system, the directory of the prefix that does not exist is
-	// ErrNotFound.
-	List(ctx context.Context, prefix, after string) iter.Seq2[[]Object, error]
+	// page, and the bytes that its objects point to, belong to the caller only
+	// until it asks for the next one or stops. A sequence that ends without an
+	// error is complete; after an error it ends. A bucket or, for a file system,
+	// the directory of the prefix that does not exist is ErrNotFound.
+	List(ctx context.Context, prefix, after string) iter.Seq2[[]Listed, error]
 	// Stat describes one object, or answers ErrNotFound.
 	Stat(ctx context.Context, key string) (Object, error)
 	// Get returns an object's content, or ErrNotFound.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -62,6 +63,23 @@ func (m Mapping) Destination(key string) string {
 
 // Address returns the physical address of the object: its URI.
 func (m Mapping) Address(key string) string { return m.host + key }
+
+// appendTo appends objects to b, as the entries that they become.
+func (m Mapping) appendTo(b *entry.Builder, objects ...objectstore.Listed) error {
+	b.Prepend(m.root, m.host)
+	for i := range objects {
+		o := &objects[i]
+		rest := o.Key[len(o.Key):] // the root of a single object is all of its key
+		if !m.object {
+			rest = o.Key[len(m.base):]
+		}
+		if len(m.root)+len(rest) == 0 {
+			return fmt.Errorf("the key of %s becomes empty at its destination: %w", m.Address(string(o.Key)), objectstore.ErrBadListing)
+		}
+		b.Append(rest, o.Key, o.ETag, o.Size, o.ModTime)
+	}
+	return nil
+}
 
 // parent returns what the path is read from: a prefix may end inside of a name,
 // and then takes in what lies beside that name.

@@ -36,17 +36,17 @@ func (b *bucket) object(key string) objectstore.Object {
 	return objectstore.Object{Key: key, ETag: b.name + "/" + key, Size: int64(len(key)), ModTime: time.Unix(1, 5).UTC()}
 }
 
-func (b *bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+func (b *bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
 	b.mu.Lock()
 	b.lists = append(b.lists, prefix+" "+after)
 	b.mu.Unlock()
-	var found []objectstore.Object
+	var found []objectstore.Listed
 	for _, key := range b.keys {
 		if strings.HasPrefix(key, prefix) && key > after {
-			found = append(found, b.object(key))
+			found = append(found, b.object(key).Listed())
 		}
 	}
-	return func(yield func([]objectstore.Object, error) bool) {
+	return func(yield func([]objectstore.Listed, error) bool) {
 		for page := range slices.Chunk(found, b.pageSize) {
 			if err := ctx.Err(); err != nil {
 				yield(nil, err)
@@ -56,7 +56,11 @@ func (b *bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]obj
 			if !yield(page, nil) {
 				return
 			}
-			clear(page) // it was the caller's only until now
+			for _, o := range page { // they were the caller's only until now
+				clear(o.Key)
+				clear(o.ETag)
+			}
+			clear(page)
 		}
 	}
 }
@@ -420,9 +424,9 @@ func TestListReadsNoMoreThanItMust(t *testing.T) {
 // endless is a bucket whose listing never ends, and blocks after its first page.
 type endless struct{ bucket }
 
-func (b *endless) List(ctx context.Context, _, _ string) iter.Seq2[[]objectstore.Object, error] {
-	return func(yield func([]objectstore.Object, error) bool) {
-		if yield([]objectstore.Object{b.object("x")}, nil) {
+func (b *endless) List(ctx context.Context, _, _ string) iter.Seq2[[]objectstore.Listed, error] {
+	return func(yield func([]objectstore.Listed, error) bool) {
+		if yield([]objectstore.Listed{b.object("x").Listed()}, nil) {
 			<-ctx.Done()
 			yield(nil, ctx.Err())
 		}

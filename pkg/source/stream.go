@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -18,42 +17,20 @@ import (
 // list lists a prefix path's entries from its store.
 func (p path) list(ctx context.Context, start string) iter.Seq2[entry.Batch, error] {
 	return func(yield func(entry.Batch, error) bool) {
-		b := newBuilder()
+		b := entry.NewBuilder()
 		for page, err := range p.store.List(ctx, p.uri.Key, start) {
+			if err == nil {
+				err = p.appendTo(b, page...)
+			}
 			if err != nil {
 				yield(entry.Batch{}, err)
 				return
-			}
-			for _, o := range page {
-				if err := b.append(p.Mapping, o); err != nil {
-					yield(entry.Batch{}, err)
-					return
-				}
 			}
 			if !yield(b.Batch(), nil) {
 				return
 			}
 		}
 	}
-}
-
-// builder makes entries of objects.
-type builder struct {
-	*entry.Builder
-	key, address, etag []byte // reused
-}
-
-func newBuilder() *builder { return &builder{Builder: entry.NewBuilder()} }
-
-func (b *builder) append(m Mapping, o objectstore.Object) error {
-	b.key = append(b.key[:0], m.Destination(o.Key)...)
-	if len(b.key) == 0 {
-		return fmt.Errorf("the key of %s becomes empty at its destination: %w", m.Address(o.Key), objectstore.ErrBadListing)
-	}
-	b.address = append(append(b.address[:0], m.host...), o.Key...)
-	b.etag = append(b.etag[:0], o.ETag...)
-	b.Append(b.key, b.address, b.etag, o.Size, o.ModTime.UnixNano())
-	return nil
 }
 
 // ranked is an object path and its place in the request.
@@ -95,7 +72,7 @@ func (l layer) stream(readers *sync.WaitGroup) *stream {
 		rank: l[0].rank, head: []byte(l[0].root), readers: readers,
 		list: func(ctx context.Context) iter.Seq2[entry.Batch, error] {
 			return func(yield func(entry.Batch, error) bool) {
-				b := newBuilder()
+				b := entry.NewBuilder()
 				for chunk := range slices.Chunk(l, statBatch) {
 					failed := statAll(ctx, b, chunk)
 					if b.Len() > 0 && !yield(b.Batch(), nil) {
@@ -114,7 +91,7 @@ func (l layer) stream(readers *sync.WaitGroup) *stream {
 // statAll appends the objects up to the first one that cannot be had, and
 // returns its error. What comes after it does not matter, so that the listing
 // is the same however the calls were timed.
-func statAll(ctx context.Context, b *builder, l layer) error {
+func statAll(ctx context.Context, b *entry.Builder, l layer) error {
 	objects, errs := make([]objectstore.Object, len(l)), make([]error, len(l))
 	var g errgroup.Group
 	g.SetLimit(statParallel)
@@ -129,7 +106,7 @@ func statAll(ctx context.Context, b *builder, l layer) error {
 		if errs[i] != nil {
 			return errs[i]
 		}
-		if err := b.append(l[i].Mapping, o); err != nil {
+		if err := l[i].appendTo(b, o.Listed()); err != nil {
 			return err
 		}
 	}

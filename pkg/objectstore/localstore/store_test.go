@@ -70,7 +70,7 @@ func (tr tree) list(prefix, after string) (names []string, err error) {
 			return names, err
 		}
 		for _, o := range page {
-			names = append(names, strings.TrimPrefix(o.Key, tr.key("")))
+			names = append(names, strings.TrimPrefix(string(o.Key), tr.key("")))
 		}
 	}
 	return names, nil
@@ -240,7 +240,7 @@ func TestVanishing(t *testing.T) {
 			tr.must(os.Symlink("0000", tr.path("a/1201")))
 		}
 		for _, o := range page {
-			got = append(got, strings.TrimPrefix(o.Key, tr.key("")))
+			got = append(got, strings.TrimPrefix(string(o.Key), tr.key("")))
 		}
 	}
 	want := append(slices.Concat(files[:1200], files[1202:]), "d/z")

@@ -32,8 +32,8 @@ var errStopped = errors.New("stopped")
 // directories in memory that it is in.
 type walk struct {
 	after   string
-	yield   func([]objectstore.Object, error) bool
-	page    []objectstore.Object
+	yield   func([]objectstore.Listed, error) bool
+	page    []objectstore.Listed
 	bytes   int64 // content read for page
 	skipped int   // links and special files
 }
@@ -141,7 +141,7 @@ func (w *walk) file(ctx context.Context, root *os.Root, key, name string) error 
 	if !ok {
 		return nil
 	}
-	w.page = append(w.page, o)
+	w.page = append(w.page, o.Listed())
 	w.bytes += o.Size
 	if len(w.page) < pageObjects && w.bytes < pageBytes {
 		return nil

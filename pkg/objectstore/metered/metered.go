@@ -68,8 +68,8 @@ type store struct {
 var _ objectstore.Store = (*store)(nil)
 
 // List implements objectstore.Store. The consumer's time does not count.
-func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
-	return func(yield func([]objectstore.Object, error) bool) {
+func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+	return func(yield func([]objectstore.Listed, error) bool) {
 		start, empty := time.Now(), true
 		for page, err := range s.next.List(ctx, prefix, after) {
 			empty = false

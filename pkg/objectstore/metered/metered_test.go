@@ -15,12 +15,12 @@ import (
 
 // scripted answers every call with err, after its pages.
 type scripted struct {
-	pages [][]objectstore.Object
+	pages [][]objectstore.Listed
 	err   error
 }
 
-func (s scripted) List(context.Context, string, string) iter.Seq2[[]objectstore.Object, error] {
-	return func(yield func([]objectstore.Object, error) bool) {
+func (s scripted) List(context.Context, string, string) iter.Seq2[[]objectstore.Listed, error] {
+	return func(yield func([]objectstore.Listed, error) bool) {
 		for _, page := range s.pages {
 			if !yield(page, nil) {
 				return
@@ -41,7 +41,7 @@ func (s scripted) Put(context.Context, string, []byte) error   { return s.err }
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	meter := metered.New(reg)
-	pages := [][]objectstore.Object{make([]objectstore.Object, 3), make([]objectstore.Object, 2)}
+	pages := [][]objectstore.Listed{make([]objectstore.Listed, 3), make([]objectstore.Listed, 2)}
 	for _, s := range []scripted{
 		{pages: pages},
 		{},

@@ -79,8 +79,8 @@ var _ objectstore.Store = (*store)(nil)
 
 // List implements objectstore.Store. A page that was handed over is never
 // handed over again, and refills the tries.
-func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
-	return func(yield func([]objectstore.Object, error) bool) {
+func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+	return func(yield func([]objectstore.Listed, error) bool) {
 		after := after
 		for failures := 0; ; {
 			var failure error
@@ -89,7 +89,7 @@ func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]obje
 					failure = err
 					break
 				}
-				failures, after = 0, page[len(page)-1].Key
+				failures, after = 0, string(page[len(page)-1].Key)
 				if !yield(page, nil) {
 					return
 				}
@@ -108,11 +108,11 @@ func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]obje
 
 // listOnce is the decorated List with the policy's deadline for each page. The
 // time that the consumer takes for a page does not count.
-func (s *store) listOnce(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
+func (s *store) listOnce(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
 	if s.policy.Timeout <= 0 {
 		return s.next.List(ctx, prefix, after)
 	}
-	return func(yield func([]objectstore.Object, error) bool) {
+	return func(yield func([]objectstore.Listed, error) bool) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		late := time.AfterFunc(s.policy.Timeout, func() { cancel(context.DeadlineExceeded) })

@@ -44,9 +44,9 @@ func (f *flaky) next(ctx context.Context) error {
 	return err
 }
 
-func (f *flaky) List(ctx context.Context, _, after string) iter.Seq2[[]objectstore.Object, error] {
+func (f *flaky) List(ctx context.Context, _, after string) iter.Seq2[[]objectstore.Listed, error] {
 	f.afters = append(f.afters, after)
-	return func(yield func([]objectstore.Object, error) bool) {
+	return func(yield func([]objectstore.Listed, error) bool) {
 		for _, key := range f.keys {
 			if key <= after {
 				continue
@@ -55,7 +55,7 @@ func (f *flaky) List(ctx context.Context, _, after string) iter.Seq2[[]objectsto
 				yield(nil, err)
 				return
 			}
-			if !yield([]objectstore.Object{{Key: key}}, nil) {
+			if !yield([]objectstore.Listed{{Key: []byte(key)}}, nil) {
 				return
 			}
 		}
@@ -86,7 +86,7 @@ func list(ctx context.Context, s objectstore.Store) (keys []string, err error) {
 			return keys, err
 		}
 		for _, o := range page {
-			keys = append(keys, o.Key)
+			keys = append(keys, string(o.Key))
 		}
 	}
 	return keys, nil

@@ -22,28 +22,35 @@ type Bucket struct {
 var _ objectstore.Store = (*Bucket)(nil)
 
 // List implements objectstore.Store.
-func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Object, error] {
-	return func(yield func([]objectstore.Object, error) bool) {
+func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+	return func(yield func([]objectstore.Listed, error) bool) {
+		a := b.client.answers.Get().(*answer)
+		defer b.client.answers.Put(a)
 		for after := after; ; {
-			page, err := b.fetch(ctx, prefix, after, b.client.pageSize)
-			if err == nil {
-				page.objects, err = page.check(prefix, after)
-			}
+			objects, err := b.page(ctx, a, prefix, after)
 			if err != nil {
 				yield(nil, fmt.Errorf("list %s after %q: %w", b.uri(prefix), after, err))
 				return
 			}
-			if n := len(page.objects); n > 0 {
-				after = page.objects[n-1].Key
-				if !yield(page.objects, nil) {
+			if n := len(objects); n > 0 {
+				after = string(objects[n-1].Key)
+				if !yield(objects, nil) {
 					return
 				}
 			}
-			if !page.truncated {
+			if !a.page.Truncated {
 				return
 			}
 		}
 	}
+}
+
+// page lists the page after a key, and checks it.
+func (b *Bucket) page(ctx context.Context, a *answer, prefix, after string) ([]objectstore.Listed, error) {
+	if err := b.fetch(ctx, a, prefix, after, b.client.pageSize); err != nil {
+		return nil, err
+	}
+	return check(&a.page, prefix, after)
 }
 
 // Stat implements objectstore.Store. It asks with a LIST call, whose answer is
@@ -51,14 +58,19 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]obj
 // errors, S3's own words (HEAD has no body). The key itself is the first of all
 // keys that start with it.
 func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, error) {
-	page, err := b.fetch(ctx, key, "", aws.Int32(1))
+	a := b.client.answers.Get().(*answer)
+	defer b.client.answers.Put(a)
+	err := b.fetch(ctx, a, key, "", aws.Int32(1))
+	if err == nil && (len(a.page.Objects) == 0 || string(a.page.Objects[0].Key) != key) {
+		err = objectstore.ErrNotFound
+	}
+	if err == nil {
+		err = checkText([]byte(key), a.page.Encoded)
+	}
 	if err != nil {
 		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), err)
 	}
-	if len(page.objects) == 0 || page.objects[0].Key != key {
-		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), objectstore.ErrNotFound)
-	}
-	return page.objects[0], nil
+	return a.page.Objects[0].Object(), nil
 }
 
 // Get implements objectstore.Store.

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -59,6 +60,7 @@ const directoryBucketSuffix = "--x-s3"
 type Client struct {
 	s3       *s3.Client
 	pageSize *int32
+	answers  sync.Pool // of *answer: the memory of listings that have ended, for the next ones
 }
 
 // New returns a client, having found credentials once: without any, the error is
@@ -84,6 +86,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
 	})}
+	c.answers.New = func() any { return new(answer) }
 	if cfg.PageSize > 0 {
 		c.pageSize = aws.Int32(cfg.PageSize)
 	}

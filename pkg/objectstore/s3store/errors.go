@@ -29,6 +29,9 @@ func classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
+	if objectstore.Permanent(err) {
+		return err // of what is in a page
+	}
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) {
 		return err // nothing came back: transient

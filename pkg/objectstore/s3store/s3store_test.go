@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,7 +87,7 @@ func list(t *testing.T, s objectstore.Store, prefix, after string) (keys []strin
 			return keys, err
 		}
 		for _, o := range page {
-			keys = append(keys, o.Key)
+			keys = append(keys, string(o.Key))
 		}
 	}
 	return keys, nil
@@ -156,6 +158,41 @@ func TestListGuards(t *testing.T) {
 	}
 }
 
+// TestEchoes lists pages that repeat what was asked for in a way that XML forbids.
+func TestEchoes(t *testing.T) {
+	_, store := start(t, nil, result(true, encoded, "a%01"),
+		result(false, encoded+"<StartAfter>a\x01</StartAfter><Prefix>&#x1;\xff</Prefix>", "b"))
+	if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a\x01", "b"}) {
+		t.Errorf("listed %q, %v", keys, err)
+	}
+}
+
+// TestPagesStayApart lists one bucket within the listing of another, and again
+// after each, with the memory of the ones before.
+func TestPagesStayApart(t *testing.T) {
+	_, store := start(t, nil, result(true, "", "a1", "a2"), result(false, "", "b1", "b2"), result(false, "", "a3"), result(false, "", "c1"))
+	var got []string
+	for page, err := range store.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got == nil {
+			inner, err := list(t, store, "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = inner
+		}
+		for _, o := range page {
+			got = append(got, string(o.Key)+string(o.ETag))
+		}
+	}
+	last, err := list(t, store, "", "")
+	if got = append(got, last...); err != nil || !slices.Equal(got, []string{"b1", "b2", "a1e", "a2e", "a3e", "c1"}) {
+		t.Errorf("listed %q, %v", got, err)
+	}
+}
+
 // TestListAsks checks what is sent: StartAfter and never a token.
 func TestListAsks(t *testing.T) {
 	const token = "<NextContinuationToken>t</NextContinuationToken>"
@@ -181,7 +218,7 @@ func TestListedObject(t *testing.T) {
 	_, store := start(t, nil, result(false, "", "k"), result(false, "", "k"))
 	want := objectstore.Object{Key: "k", ETag: "e", Size: 7, ModTime: time.Date(2024, 5, 6, 7, 8, 9, 123e6, time.UTC)}
 	for page, err := range store.List(t.Context(), "", "") {
-		if err != nil || len(page) != 1 || page[0] != want {
+		if err != nil || len(page) != 1 || page[0].Object() != want {
 			t.Errorf("listed %+v, %v, want %+v", page, err, want)
 		}
 	}
@@ -243,6 +280,74 @@ func TestBrokenAnswersAreTransient(t *testing.T) {
 		if keys, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) {
 			t.Errorf("page %q listed %q, %v, want a transient error", page, keys, err)
 		}
+	}
+}
+
+// cutShort answers with a part of a page: of more that its head announces, or of
+// chunks without the last. Then it answers with all of it.
+func cutShort(t *testing.T, chunked bool, attempts int) (store objectstore.Store, calls *atomic.Int32) {
+	t.Helper()
+	whole := result(false, "", "a", "b")
+	calls = new(atomic.Int32)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1) > 1 {
+			fmt.Fprint(w, whole)
+			return
+		}
+		if !chunked {
+			w.Header().Set("Content-Length", strconv.Itoa(len(whole)))
+		}
+		fmt.Fprint(w, whole[:len(whole)-30])
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(server.Close)
+	client, err := s3store.New(t.Context(), s3store.Config{
+		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s", Attempts: attempts,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if store, err = client.Bucket("bucket"); err != nil {
+		t.Fatal(err)
+	}
+	return store, calls
+}
+
+// TestCutShort checks that a body that ends early is tried again, and never
+// passes for a shorter listing.
+func TestCutShort(t *testing.T) {
+	for _, chunked := range []bool{false, true} {
+		store, _ := cutShort(t, chunked, 1)
+		if keys, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) || len(keys) > 0 {
+			t.Errorf("chunked %t: listed %q, %v, want a transient error", chunked, keys, err)
+		}
+		store, calls := cutShort(t, chunked, 2)
+		if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a", "b"}) || calls.Load() != 2 {
+			t.Errorf("chunked %t: listed %q, %v after %d calls, want all after 2", chunked, keys, err, calls.Load())
+		}
+	}
+}
+
+// TestErrorSaidLate answers 200 with an error in place of the page.
+func TestErrorSaidLate(t *testing.T) {
+	const late = "<Error><Code>InternalError</Code><Message>the store's own words</Message></Error>"
+	_, store := start(t, nil, late)
+	if keys, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) ||
+		!strings.Contains(err.Error(), "InternalError: the store's own words") || !strings.Contains(err.Error(), "REQ1") {
+		t.Errorf("listed %q, %v, want a transient error in the store's words", keys, err)
+	}
+	_, store = start(t, func(c *s3store.Config) { c.Attempts = 2 }, late, result(false, "", "a"))
+	if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a"}) {
+		t.Errorf("listed %q, %v after another try", keys, err)
+	}
+}
+
+// TestEndlessPage checks that memory is bounded.
+func TestEndlessPage(t *testing.T) {
+	_, store := start(t, nil, result(false, "", strings.Repeat("k", 9<<20)))
+	if _, err := list(t, store, "", ""); !errors.Is(err, objectstore.ErrBadListing) || len(err.Error()) > 500 {
+		t.Errorf("%.500v, want ErrBadListing", err)
 	}
 }
 
@@ -340,4 +445,43 @@ func TestDirectoryBucket(t *testing.T) {
 	if _, err := client.Bucket("logs--use1-az4--x-s3"); !errors.Is(err, objectstore.ErrRefused) {
 		t.Errorf("directory bucket: %v, want ErrRefused", err)
 	}
+}
+
+// BenchmarkList lists a page of 1000 keys: HTTP, the server's part included, and
+// the SDK's, decoding and checks.
+func BenchmarkList(b *testing.B) {
+	const n = 1000
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("data/date%%3D2024-05-06/hour=07/part-%08d-0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e", i)
+	}
+	body := []byte(result(false, encoded, keys...))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		_, _ = w.Write(body)
+	}))
+	defer server.Close()
+	client, err := s3store.New(b.Context(), s3store.Config{Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	store, err := client.Bucket("bucket")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		listed := 0
+		for page, err := range store.List(b.Context(), "", "") {
+			if err != nil {
+				b.Fatal(err)
+			}
+			listed += len(page)
+		}
+		if listed != n {
+			b.Fatalf("listed %d keys", listed)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/key")
 }

@@ -165,7 +165,7 @@ func testStop(t *testing.T, h Harness) {
 	keys := awkward(h)
 	fill(t, h.Store, keys)
 	for page, err := range h.Store.List(t.Context(), h.Base, "") {
-		if err != nil || page[0].Key != keys[0] {
+		if err != nil || string(page[0].Key) != keys[0] {
 			t.Fatalf("first page %+v, %v, want it to start at %q", page, err, keys[0])
 		}
 		break
@@ -261,7 +261,9 @@ func list(ctx context.Context, s objectstore.Store, prefix, after string) ([]obj
 		if len(page) == 0 {
 			return all, errors.New("the store handed over an empty page")
 		}
-		all = append(all, page...)
+		for _, o := range page {
+			all = append(all, o.Object())
+		}
 	}
 	return all, nil
 }

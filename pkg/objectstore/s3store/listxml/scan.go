@@ -53,7 +53,7 @@ func (p *Page) scan(body []byte) bool {
 	}
 	known := false // whether there is more
 	for !s.take("</ListBucketResult>") {
-		ok := true
+		var ok bool
 		switch {
 		case s.take("<Contents>"):
 			p.Objects = append(p.Objects, objectstore.Listed{})
@@ -96,8 +96,11 @@ func (s *scanner) object(o *objectstore.Listed) bool {
 	const all = 1<<timeField | 1<<sizeField
 	for at, found := border, 0; ; {
 		to, ok := s.step(at)
-		if !ok || to == border {
-			return ok && found&all == all
+		if !ok {
+			return false
+		}
+		if to == border {
+			return found&all == all
 		}
 		n := bytes.IndexByte(s.b[s.at:], '<')
 		if n < 0 {
@@ -113,7 +116,7 @@ func (s *scanner) object(o *objectstore.Listed) bool {
 		case etagField:
 			o.ETag = trimQuotes(text)
 			ok = s.speakable(o.ETag)
-		case sizeField:
+		default:
 			o.Size, ok = parseSize(text)
 		}
 		if !ok {

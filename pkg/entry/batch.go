@@ -1,0 +1,114 @@
+package entry
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+)
+
+// Batch is a record batch of Schema without nulls. Within a batch keys are
+// strictly increasing. A batch is immutable and may be read concurrently.
+//
+// A batch is a reference to its buffers, which other batches may share. Slices
+// that its methods return point into them, and live until the last reference is
+// released: then the memory is used for another batch. A copy of a Batch is the
+// same reference, and each is released once. The zero Batch is empty and needs
+// no release.
+type Batch struct {
+	block   *block
+	from, n int // the entries of the block that are the batch's
+}
+
+// FromRecord returns rec as a batch, or an error if rec has another schema or
+// holds nulls. It takes over the caller's reference to rec.
+func FromRecord(rec arrow.Record) (Batch, error) {
+	if !rec.Schema().Equal(Schema) {
+		return Batch{}, fmt.Errorf("batch has schema %v, want %v", rec.Schema(), Schema)
+	}
+	for i, col := range rec.Columns() {
+		if col.NullN() > 0 {
+			return Batch{}, fmt.Errorf("batch column %q holds %d nulls", rec.ColumnName(i), col.NullN())
+		}
+	}
+	b := &block{
+		rec:     rec,
+		key:     textsOf(rec.Column(colKey)),
+		address: textsOf(rec.Column(colAddress)),
+		etag:    textsOf(rec.Column(colETag)),
+		size:    rec.Column(colSize).(*array.Int64).Int64Values(),
+		modTime: rec.Column(colModTime).(*array.Timestamp).TimestampValues(),
+	}
+	b.refs.Store(1)
+	return Batch{block: b, n: int(rec.NumRows())}, nil
+}
+
+func textsOf(col arrow.Array) texts {
+	t := texts{ends: col.(*array.Binary).ValueOffsets()}
+	if data := col.Data().Buffers()[2]; data != nil {
+		t.data = data.Bytes()
+	}
+	return t
+}
+
+// Record returns the batch as an Arrow record over the same buffers, with a
+// reference of its own, which the caller releases.
+func (b Batch) Record() arrow.Record {
+	if b.block == nil {
+		b = NewBuilder().Batch()
+		defer b.Release()
+	}
+	rec := b.block.record()
+	defer rec.Release()
+	return rec.NewSlice(int64(b.from), int64(b.from+b.n))
+}
+
+// Len returns the number of entries.
+func (b Batch) Len() int { return b.n }
+
+// Key returns the destination key of entry i.
+func (b Batch) Key(i int) []byte { return b.block.key.at(b.from + i) }
+
+// Address returns the physical address of entry i.
+func (b Batch) Address(i int) []byte { return b.block.address.at(b.from + i) }
+
+// ETag returns the ETag of entry i, without quotes.
+func (b Batch) ETag(i int) []byte { return b.block.etag.at(b.from + i) }
+
+// Size returns the size of object i in bytes.
+func (b Batch) Size(i int) int64 { return b.block.size[b.from+i] }
+
+// ModTime returns the modification time of object i in nanoseconds since the
+// Unix epoch.
+func (b Batch) ModTime(i int) int64 { return int64(b.block.modTime[b.from+i]) }
+
+// Entry returns entry i as a value of its own that outlives the batch.
+func (b Batch) Entry(i int) Entry {
+	return Entry{
+		Key:     string(b.Key(i)),
+		Address: string(b.Address(i)),
+		ETag:    string(b.ETag(i)),
+		Size:    b.Size(i),
+		ModTime: time.Unix(0, b.ModTime(i)).UTC(),
+	}
+}
+
+// Slice returns entries [i, j) as a batch that shares the buffers and is a
+// reference of its own.
+func (b Batch) Slice(i, j int) Batch {
+	if i < 0 || j < i || j > b.n {
+		panic(fmt.Sprintf("slice [%d, %d) of a batch of %d entries", i, j, b.n))
+	}
+	if b.block != nil {
+		b.block.retain()
+	}
+	return Batch{block: b.block, from: b.from + i, n: j - i}
+}
+
+// Release gives up the reference that the batch is.
+func (b Batch) Release() {
+	if b.block != nil {
+		b.block.release()
+	}
+}

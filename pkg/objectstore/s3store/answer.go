@@ -1,0 +1,120 @@
+package s3store
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
+)
+
+// maxBody bounds the body of a page. One of 1000 keys of 1024 bytes, each of them
+// encoded as three, is half of it.
+const maxBody = 8 << 20
+
+// firstBody is what a page is given at first, in bytes. Most pages have more.
+const firstBody = 256 << 10
+
+// answer is where the pages of one listing are read into, one after another. As
+// middleware of the SDK's call it takes the body of a page before the SDK comes
+// to it: the SDK finds credentials and the endpoint, signs, sends, tries again
+// and reads errors, but its decoder takes longer for a page than all else that
+// is done with it.
+type answer struct {
+	body []byte
+	page listxml.Page
+}
+
+var _ middleware.DeserializeMiddleware = (*answer)(nil)
+
+// register adds a to the middleware of a call, nearest to the wire.
+func (a *answer) register(stack *middleware.Stack) error {
+	return stack.Deserialize.Insert(a, "OperationDeserializer", middleware.After)
+}
+
+// ID implements middleware.DeserializeMiddleware.
+func (*answer) ID() string { return "DecodePage" }
+
+// HandleDeserialize implements middleware.DeserializeMiddleware. For each try of
+// the call it decodes the page of a good response, and leaves the SDK an empty
+// body.
+func (a *answer) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
+) {
+	a.page = listxml.Page{Objects: a.page.Objects[:0]}
+	out, metadata, err = next.HandleDeserialize(ctx, in)
+	response, ok := out.RawResponse.(*smithyhttp.Response)
+	if err != nil || !ok || response.StatusCode < 200 || response.StatusCode > 299 {
+		return out, metadata, err
+	}
+	err = a.read(response.Body)
+	_ = response.Body.Close()
+	response.Body = http.NoBody
+	if err == nil {
+		err = a.decode()
+	}
+	if err != nil && ctx.Err() == nil && !objectstore.Permanent(err) {
+		err = damaged{err}
+	}
+	return out, metadata, err
+}
+
+// read reads a body to its end. One that was cut short is an error.
+func (a *answer) read(body io.Reader) error {
+	a.body = a.body[:0]
+	for {
+		if len(a.body) == cap(a.body) {
+			a.body = slices.Grow(a.body, max(firstBody, len(a.body)))
+		}
+		n, err := body.Read(a.body[len(a.body):cap(a.body)])
+		a.body = a.body[:len(a.body)+n]
+		switch {
+		case len(a.body) > maxBody:
+			return fmt.Errorf("the page has more than %d bytes: %w", maxBody, objectstore.ErrBadListing)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read the page: %w", err)
+		}
+	}
+}
+
+// decode decodes the page from the body, which it changes.
+func (a *answer) decode() error {
+	err := a.page.Decode(a.body)
+	var instead *listxml.Error
+	switch {
+	case errors.As(err, &instead): // stores may notice after they said that all is well
+		return &smithy.GenericAPIError{Code: instead.Code, Message: instead.Message}
+	case unspeakable(err):
+		return fmt.Errorf("the page holds a character that XML cannot carry and the store does not encode: %w: %w",
+			objectstore.ErrBadListing, err)
+	}
+	return err
+}
+
+// unspeakable reports whether err is that of a page with bytes that XML forbids.
+// A page that was cut short is another matter: the next try may get it whole.
+func unspeakable(err error) bool {
+	var syntax *xml.SyntaxError
+	return errors.As(err, &syntax) &&
+		(strings.HasPrefix(syntax.Msg, "invalid UTF-8") || strings.HasPrefix(syntax.Msg, "illegal character"))
+}
+
+// damaged is an error of an answer that another try may get whole.
+type damaged struct{ error }
+
+func (d damaged) Unwrap() error { return d.error }
+
+// RetryableError tells the SDK to try again.
+func (damaged) RetryableError() bool { return true }
