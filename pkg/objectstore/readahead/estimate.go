@@ -142,16 +142,22 @@ type seen struct {
 // after them are all that there are: names that come again in each directory.
 const enough, few = 8, 4
 
+// add learns from keys of one page, in order. A beginning counts once the page
+// goes on to another: what follows it has been seen to its end.
 func (h *hull) add(keys []string) {
-	for _, k := range keys {
+	for j, k := range keys {
 		for len(*h) < len(k) {
 			*h = append(*h, seen{})
+		}
+		ends := len(k)
+		if j+1 < len(keys) {
+			ends = common(k, keys[j+1])
 		}
 		hash := uint32(2166136261) // FNV-1a
 		for i := range len(k) {
 			o := &(*h)[i]
 			o.bytes.add(k[i])
-			if len(o.after) < enough && !slices.Contains(o.after, hash) {
+			if i > ends && len(o.after) < enough && !slices.Contains(o.after, hash) {
 				o.after = append(o.after, hash)
 			}
 			hash = (hash ^ uint32(k[i])) * 16777619
