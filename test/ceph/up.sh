@@ -117,6 +117,8 @@ await() {
 	done
 }
 
+# For a while after its start a monitor may refuse any command (EPERM), so what is
+# called early is for await: each can be done twice.
 cluster() { timeout 20 ceph -c "$dir/ceph.conf" "$@" 2>>"$dir/log/setup.out"; }
 osd_up() { cluster osd stat | grep -q '1 up'; }
 gateway_up() {
@@ -129,10 +131,10 @@ start() {
 	await 60 cluster mon stat
 	local osd
 	osd=$(cat /proc/sys/kernel/random/uuid)
-	cluster osd new "$osd" >>"$dir/log/setup.out"
+	await 60 cluster osd new "$osd"
 	mkdir -p "$dir/osd/0"
 	ceph-osd -c "$dir/ceph.conf" -i 0 --mkfs --osd-uuid "$osd" >>"$dir/log/setup.out" 2>&1
-	cluster osd crush add osd.0 1.0 root=default >>"$dir/log/setup.out"
+	await 60 cluster osd crush add osd.0 1.0 root=default
 	daemon osd ceph-osd -i 0
 	await 60 osd_up
 	daemon rgw radosgw -n client.rgw.a
