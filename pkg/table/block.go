@@ -39,11 +39,10 @@ func (b *block) add(key []byte, shared int, value []byte) {
 		b.restarts = append(b.restarts, uint32(len(b.buf)))
 	}
 	b.count++
-	b.buf = binary.AppendUvarint(b.buf, uint64(shared))
-	b.buf = binary.AppendUvarint(b.buf, uint64(len(key)-shared))
-	b.buf = binary.AppendUvarint(b.buf, uint64(len(value)))
-	b.buf = append(b.buf, key[shared:]...)
-	b.buf = append(b.buf, value...)
+	buf := appendUvarint(b.buf, uint64(shared))
+	buf = appendUvarint(buf, uint64(len(key)-shared))
+	buf = appendUvarint(buf, uint64(len(value)))
+	b.buf = append(append(buf, key[shared:]...), value...)
 }
 
 // size returns the size of the block if it ended now, without compression.
@@ -56,7 +55,7 @@ func (b *block) full(key, value int) bool {
 	if b.count == 0 || size <= blockEnough {
 		return false
 	}
-	size += 4 + uvarintLen(key) + uvarintLen(value) + key + value // as if the length of what is shared took 4 bytes
+	size += 4 + uvarintLen(uint64(key)) + uvarintLen(uint64(value)) + key + value // as if the length of what is shared took 4 bytes
 	if b.count == b.next {
 		size += 4
 	}
@@ -98,5 +97,14 @@ func sharedPrefix(a, b []byte) int {
 	return i
 }
 
+// appendUvarint is binary.AppendUvarint, but inlined for the small numbers that
+// most are.
+func appendUvarint(dst []byte, n uint64) []byte {
+	if n < 0x80 {
+		return append(dst, byte(n))
+	}
+	return binary.AppendUvarint(dst, n)
+}
+
 // uvarintLen returns how many bytes n takes as an unsigned varint.
-func uvarintLen(n int) int { return (bits.Len64(uint64(n)|1) + 6) / 7 }
+func uvarintLen(n uint64) int { return (bits.Len64(n|1) + 6) / 7 }

@@ -138,7 +138,9 @@ func (s *sst) writeIndex(sizes *sizes) handle {
 // ranges end.
 func (s *sst) compress(content []byte) handle {
 	at, room := len(s.buf), snappy.MaxEncodedLen(len(content))
-	s.buf = slices.Grow(s.buf, room+blockTrailerSize)
+	if cap(s.buf)-at < room+blockTrailerSize {
+		s.buf = slices.Grow(s.buf, max(room+blockTrailerSize, at)) // twice as large, not by a quarter
+	}
 	n := len(snappy.Encode(s.buf[at:at+room], content))
 	if n >= len(content)-len(content)/8 {
 		return s.write(content)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -45,29 +44,40 @@ const (
 // object with its full address, without metadata or content type. It allocates
 // only to grow dst.
 func AppendEntryValue(dst []byte, b entry.Batch, i int) []byte {
+	address, etag, size := b.Address(i), b.ETag(i), b.Size(i)
 	start := len(dst)
-	dst = ident.AppendInt64(dst, b.Size(i))
-	dst = ident.AppendString(dst, b.ETag(i))
+	dst = ident.AppendInt64(dst, size)
+	dst = ident.AppendString(dst, etag)
 	dst = ident.AppendStringMap(dst, nil)
 	identity := sha256.Sum256(dst[start:])
+	var buf [maxTimestamp]byte
+	modTime := appendTimestamp(buf[:0], b.ModTime(i))
 
-	dst = appendBytesField(dst[:start], entryAddress, b.Address(i))
-	dst = appendTimestampField(dst, entryLastModified, b.ModTime(i))
-	dst = appendVarintField(dst, entrySize, uint64(b.Size(i)))
-	dst = appendBytesField(dst, entryETag, b.ETag(i))
-	dst = appendVarintField(dst, entryAddressType, addressFull)
-	return insertIdentity(dst, start, identity[:])
+	n := sizeBytesField(len(address)) + 2 + len(modTime) + sizeVarintField(uint64(size)) +
+		sizeBytesField(len(etag)) + sizeVarintField(addressFull)
+	dst = append(dst[:start], 2*sha256.Size) // lengths are signed: doubled
+	dst = append(dst, identity[:]...)
+	dst = appendUvarint(dst, 2*uint64(n))
+	dst = appendBytesField(dst, entryAddress, address)
+	dst = append(dst, entryLastModified<<3|byte(protowire.BytesType), byte(len(modTime))) // there even if it is empty: it is set, to the epoch
+	dst = append(dst, modTime...)
+	dst = appendVarintField(dst, entrySize, uint64(size))
+	dst = appendBytesField(dst, entryETag, etag)
+	return appendVarintField(dst, entryAddressType, addressFull)
 }
 
 // AppendRangeValue appends to dst the record value of r in a metarange; the
 // record's key is r.MaxKey.
 func AppendRangeValue(dst []byte, r partition.RangeMetadata) []byte {
-	start := len(dst)
+	n := sizeBytesField(len(r.MinKey)) + sizeBytesField(len(r.MaxKey)) +
+		sizeVarintField(r.EstimatedSize) + sizeVarintField(uint64(r.Count))
+	dst = binary.AppendVarint(dst, int64(len(r.ID)))
+	dst = append(dst, r.ID...)
+	dst = binary.AppendVarint(dst, int64(n))
 	dst = appendBytesField(dst, rangeMinKey, r.MinKey)
 	dst = appendBytesField(dst, rangeMaxKey, r.MaxKey)
 	dst = appendVarintField(dst, rangeEstimatedSize, r.EstimatedSize)
-	dst = appendVarintField(dst, rangeCount, uint64(r.Count))
-	return insertIdentity(dst, start, []byte(r.ID))
+	return appendVarintField(dst, rangeCount, uint64(r.Count))
 }
 
 // DecodeEntry returns the entry that a range's record holds. Object metadata
@@ -132,17 +142,6 @@ func DecodeRange(value []byte) (partition.RangeMetadata, error) {
 	return r, nil
 }
 
-// insertIdentity completes the value that starts at dst[start:] and holds only
-// its data: it puts the identity and both lengths before the data. Moving the
-// data once costs less than computing its length beforehand.
-func insertIdentity(dst []byte, start int, identity []byte) []byte {
-	var buf [96]byte // longest: two lengths around the 64 hex digits of a range ID
-	head := binary.AppendVarint(buf[:0], int64(len(identity)))
-	head = append(head, identity...)
-	head = binary.AppendVarint(head, int64(len(dst)-start))
-	return slices.Insert(dst, start, head...)
-}
-
 // splitValue returns the two parts of a record value. What follows them is
 // ignored, as lakeFS does.
 func splitValue(value []byte) (identity, data []byte, err error) {
@@ -170,35 +169,51 @@ func cutPart(b []byte) (part, rest []byte, err error) {
 }
 
 // Fields of value zero are not written: proto3's canonical form, and so the one
-// that IDs are made of.
+// that IDs are made of. Their numbers are below 16, so that a tag is one byte.
 
 func appendBytesField[S string | []byte](dst []byte, num protowire.Number, s S) []byte {
 	if len(s) == 0 {
 		return dst
 	}
-	dst = protowire.AppendTag(dst, num, protowire.BytesType)
-	dst = protowire.AppendVarint(dst, uint64(len(s)))
+	dst = appendUvarint(append(dst, byte(num)<<3|byte(protowire.BytesType)), uint64(len(s)))
 	return append(dst, s...)
+}
+
+// sizeBytesField returns how many bytes appendBytesField appends for one of n.
+func sizeBytesField(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 1 + uvarintLen(uint64(n)) + n
 }
 
 func appendVarintField(dst []byte, num protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return dst
 	}
-	return protowire.AppendVarint(protowire.AppendTag(dst, num, protowire.VarintType), v)
+	return appendUvarint(append(dst, byte(num)<<3|byte(protowire.VarintType)), v)
 }
 
-// appendTimestampField appends a Timestamp of ns nanoseconds since the epoch.
-// The message is there even if it is empty: it is set, to the epoch.
-func appendTimestampField(dst []byte, num protowire.Number, ns int64) []byte {
-	t := time.Unix(0, ns) // nanoseconds count up from the second below, also before the epoch
-	dst = protowire.AppendTag(dst, num, protowire.BytesType)
-	at := len(dst)
-	dst = append(dst, 0) // one byte of length: the message is at most 17 bytes long
-	dst = appendVarintField(dst, timestampSeconds, uint64(t.Unix()))
-	dst = appendVarintField(dst, timestampNanos, uint64(t.Nanosecond()))
-	dst[at] = byte(len(dst) - at - 1)
-	return dst
+// sizeVarintField returns how many bytes appendVarintField appends.
+func sizeVarintField(v uint64) int {
+	if v == 0 {
+		return 0
+	}
+	return 1 + uvarintLen(v)
+}
+
+// maxTimestamp is how long a Timestamp may be, with a negative number of
+// seconds.
+const maxTimestamp = 1 + binary.MaxVarintLen64 + 1 + 5
+
+// appendTimestamp appends a Timestamp of ns nanoseconds since the epoch.
+func appendTimestamp(dst []byte, ns int64) []byte {
+	sec, nano := ns/1e9, ns%1e9
+	if nano < 0 { // they count up from the second below, also before the epoch
+		sec, nano = sec-1, nano+1e9
+	}
+	dst = appendVarintField(dst, timestampSeconds, uint64(sec))
+	return appendVarintField(dst, timestampNanos, uint64(nano))
 }
 
 // field is one field of a message.

@@ -67,9 +67,13 @@ func (w *Writer) Len() int64 { return int64(w.file.count) }
 // it is part of the format.
 func (w *Writer) EstimatedSize() uint64 { return uint64(w.file.estimatedSize()) }
 
-// Abort drops the table that is open, if one is. The writer can then only be
-// Reset.
-func (w *Writer) Abort() { w.file.buf = nil }
+// Abort drops the table that is open and returns its memory for other use; nil
+// if none is open. The writer can then only be Reset.
+func (w *Writer) Abort() []byte {
+	buf := w.file.buf
+	w.file.buf = nil
+	return buf
+}
 
 // Close finishes the table and hands its file over to the caller. The writer
 // can then only be Reset.
