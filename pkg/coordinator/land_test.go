@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -260,25 +262,85 @@ func TestTwoCoordinatorsCommitOnce(t *testing.T) {
 	}
 }
 
-// TestTwoCoordinatorsInterleaved runs each one's calls against the other's.
+// TestTwoCoordinatorsInterleaved runs two coordinators, and a third party that
+// moves the head, in every order of their calls that chance finds.
 func TestTwoCoordinatorsInterleaved(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
-	for round := range 60 {
+	rng := seeded(t)
+	for round := range 150 {
 		l := newLanding(t, q)
-		a, b := l.driver(l.mine), l.driver(l.other)
-		l.steps.before = func(int) error { runtime.Gosched(); return nil }
-		var both sync.WaitGroup
-		for _, d := range []*driver{a, b} {
-			both.Go(func() {
+		theirs := &steps{}
+		second := fleetOf(l.fleet, stepKV{l.state, theirs}, stepKV{l.history, theirs}).service()
+		drivers := []*driver{l.driver(l.mine), l.driver(second)}
+		moves := rng.IntN(2)
+		turns := &turns{rng: rng, live: len(drivers) + moves}
+		l.steps.before, theirs.before = turns.of(0), turns.of(1)
+		var running sync.WaitGroup
+		for who, d := range drivers {
+			running.Go(func() {
+				defer turns.end()
 				if _, err := d.step(t.Context()); err != nil && !fault.Is(err, fault.Conflict) {
-					t.Errorf("round %d: %v", round, err)
+					t.Errorf("round %d, coordinator %d: %v", round, who, err)
 				}
 			})
 		}
-		both.Wait()
-		l.verify(fmt.Sprintf("round %d", round), l.settle(), 0)
+		if moves > 0 {
+			pauses := rng.IntN(15)
+			running.Go(func() {
+				defer turns.end()
+				for n := range pauses + 1 {
+					_ = turns.of(2)(n)
+				}
+				l.commit()
+			})
+		}
+		running.Wait()
+		second.close()
+		l.verify(fmt.Sprintf("round %d", round), l.settle(), moves)
 	}
+}
+
+// turns lets one of several goroutines take a step at a time, by chance.
+type turns struct {
+	mu      sync.Mutex
+	rng     *rand.Rand
+	live    int
+	waiting map[int]chan struct{}
+}
+
+// of is the steps of one goroutine.
+func (s *turns) of(who int) func(int) error {
+	return func(int) error {
+		turn := make(chan struct{})
+		s.mu.Lock()
+		if s.waiting == nil {
+			s.waiting = make(map[int]chan struct{})
+		}
+		s.waiting[who] = turn
+		s.next()
+		s.mu.Unlock()
+		<-turn
+		return nil
+	}
+}
+
+func (s *turns) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live--
+	s.next()
+}
+
+// next gives somebody the turn once everybody waits for it.
+func (s *turns) next() {
+	if s.live == 0 || len(s.waiting) < s.live {
+		return
+	}
+	all := slices.Sorted(maps.Keys(s.waiting))
+	who := all[s.rng.IntN(len(all))]
+	close(s.waiting[who])
+	delete(s.waiting, who)
 }
 
 // TestCancelAndCommitNeverBoth cancels at every step of a commit.

@@ -543,3 +543,27 @@ func TestStartAndStopUnderLoad(t *testing.T) {
 	stop()
 	stopWork()
 }
+
+func TestNothingIsFollowedAfterItsEnd(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, &memstore.Store{})
+	s := f.service()
+	id := f.start(s, request("", ""))
+	if s.follow(id) == nil {
+		t.Fatal("an import that runs is not followed")
+	}
+	must(t, s.Cancel(t.Context(), "repo", id))
+	if s.follow(id) != nil {
+		t.Error("an import that was canceled is followed")
+	}
+	s.close()
+	if s.follow("another") != nil {
+		t.Error("a service that has stopped follows")
+	}
+	second := f.service() // it has heard of nothing
+	second.close()
+	running := f.start(s, request("", "elsewhere"))
+	if _, err := second.Status(t.Context(), "repo", running); !errors.Is(err, errStopped) {
+		t.Errorf("status of a service that has stopped: %v", err)
+	}
+}
