@@ -6,13 +6,17 @@ import (
 	"strings"
 )
 
-// How cuts are paid for; see allowance.
+// How many LISTs cuts may waste; see allowance. Most listings stay far below.
 const (
-	freeCuts   = 900  // wasted LISTs, once so many pages are listed that they do not show
-	shareCuts  = 0.04 // wasted LISTs for each page beyond that
-	earlyCuts  = 2    // wasted LISTs for each page at the start of a listing
-	shortPiece = 8    // pages; a segment that must be cut is not cut into shorter ones
+	wasteEarly = 2    // for each page, at the start of a listing
+	wasteFirst = 60   // and then so many,
+	wasteShare = 0.25 // a share of the pages up to a thousand,
+	wasteLater = 0.10 // and less of those that follow, since by then much is known
 )
+
+// shortPiece is the shortest piece, in pages, that a segment is cut into while
+// others could be listed on.
+const shortPiece = 8
 
 // cut cuts the segment where that gains most, so that one more LIST can be in
 // flight, and reports whether it did. next is the segment that would be listed
@@ -26,9 +30,9 @@ func (p *plan[P]) cut(next *segment[P], limit int) bool {
 	if p.useful == 0 || allowed < 1 || p.free() < 1 {
 		return false
 	}
-	slack := p.free() / float64(limit)
+	slack, shortest := p.free()/float64(limit), float64(least)
 	if total := p.unlisted(); next == nil && total < p.window() {
-		slack = min(slack, total/float64(limit)/4) // towards the end nothing else is left to list
+		slack, shortest = min(slack, total/float64(limit)/4), leastAtEnd // nothing else is left to list
 	}
 	victim, worst, before := -1, 0.0, 0.0
 	ahead, unlisted, window := 0.0, 0.0, p.window()
@@ -38,7 +42,7 @@ func (p *plan[P]) cut(next *segment[P], limit int) bool {
 		}
 		rest := min(s.rest, window-ahead)
 		late := rest - (unlisted+rest)/float64(limit) - slack
-		if late > worst && s.rest >= least && p.mayCut(s) {
+		if late > worst && s.rest >= shortest && p.mayCut(s) {
 			victim, worst, before = i, late, unlisted
 		}
 		unlisted += s.rest
@@ -77,7 +81,8 @@ func (p *plan[P]) allowance() int {
 			open++
 		}
 	}
-	limit := min(earlyCuts*p.useful, freeCuts+shareCuts*p.useful)
+	limit := wasteFirst + wasteShare*min(p.useful, 1000) + wasteLater*max(0, p.useful-1000)
+	limit = min(wasteEarly*p.useful, limit)
 	return int(2*(limit-wasted)) - open
 }
 
@@ -98,7 +103,7 @@ func (p *plan[P]) cutSegment(i, n, limit int) bool {
 		points = p.points(s, n, limit)
 	}
 	if len(points) == 0 {
-		s.rest = min(s.rest, least-1) // not again before its next page
+		s.rest = min(s.rest, leastAtEnd-1) // not again before its next page
 		return false
 	}
 	hi, open, rest := s.hi, s.open, s.rest

@@ -24,8 +24,9 @@ const (
 	// beyond bounds what is expected after the end of a directory: its keys
 	// tell nothing of its neighbours.
 	beyond = 8
-	// least is the shortest rest that is worth a cut.
-	least = 6
+	// least is the shortest rest that is worth a cut, and leastAtEnd where LISTs
+	// have nothing else to do.
+	least, leastAtEnd = 6, 3
 )
 
 // reckon estimates the rest of s: by the density of its last page, but never
@@ -140,7 +141,7 @@ type seen struct {
 
 // enough is how many beginnings of keys are evidence, and few how many bytes
 // after them are all that there are: names that come again in each directory.
-const enough, few = 8, 4
+const enough, few = 2, 4
 
 // add learns from keys of one page, in order. A beginning counts once the page
 // goes on to another: what follows it has been seen to its end.

@@ -144,7 +144,7 @@ func (a *alphabet) show(k string, classes []class) {
 			if j < a.base {
 				continue
 			}
-			if name && j > i {
+			if name && (j > i || end < len(k) && k[end] == '=') {
 				a.sets[j-a.base].add(k[j])
 				continue
 			}
