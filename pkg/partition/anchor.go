@@ -19,19 +19,59 @@ var DefaultBreaks = Breaks{MinSize: 0, MaxSize: 20 << 20, Raggedness: 50_000}
 
 // Anchor reports whether key is an anchor: a key with fnv1a64(key) mod
 // Raggedness == 0.
-func (b Breaks) Anchor(key []byte) bool {
-	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a, 64 bits
-	h := uint64(offset)
-	for _, c := range key {
-		h = (h ^ uint64(c)) * prime
+func (b Breaks) Anchor(key []byte) bool { return fnv1a(fnvOffset, key)%b.Raggedness == 0 }
+
+// Anchors appends to dst, for each of n keys, whether it is an anchor. It takes
+// half the time of Anchor: a hash is one long chain of multiplications, and four
+// of them fit side by side.
+func (b Breaks) Anchors(dst []bool, n int, key func(int) []byte) []bool {
+	i := 0
+	for ; i+4 <= n; i += 4 {
+		for _, h := range fnv1a4(key(i), key(i+1), key(i+2), key(i+3)) {
+			dst = append(dst, h%b.Raggedness == 0)
+		}
 	}
-	return h%b.Raggedness == 0
+	for ; i < n; i++ {
+		dst = append(dst, b.Anchor(key(i)))
+	}
+	return dst
 }
 
 // EndsAfter reports whether a range ends after key when its table's estimated
 // size is size bytes.
-func (b Breaks) EndsAfter(key []byte, size uint64) bool {
-	return size >= b.MinSize && (size >= b.MaxSize || b.Anchor(key))
+func (b Breaks) EndsAfter(key []byte, size uint64) bool { return b.Ends(b.Anchor(key), size) }
+
+// Ends is EndsAfter a key of which is known whether it is an anchor.
+func (b Breaks) Ends(anchor bool, size uint64) bool {
+	return size >= b.MinSize && (anchor || size >= b.MaxSize)
+}
+
+// FNV-1a, 64 bits.
+const (
+	fnvOffset = 14695981039346656037
+	fnvPrime  = 1099511628211
+)
+
+// fnv1a continues the hash h with key.
+func fnv1a(h uint64, key []byte) uint64 {
+	for _, c := range key {
+		h = (h ^ uint64(c)) * fnvPrime
+	}
+	return h
+}
+
+// fnv1a4 returns the hashes of four keys.
+func fnv1a4(a, b, c, d []byte) [4]uint64 {
+	n := min(len(a), len(b), len(c), len(d))
+	b0, c0, d0 := b[:n], c[:n], d[:n]
+	var ha, hb, hc, hd uint64 = fnvOffset, fnvOffset, fnvOffset, fnvOffset
+	for i, x := range a[:n] {
+		ha = (ha ^ uint64(x)) * fnvPrime
+		hb = (hb ^ uint64(b0[i])) * fnvPrime
+		hc = (hc ^ uint64(c0[i])) * fnvPrime
+		hd = (hd ^ uint64(d0[i])) * fnvPrime
+	}
+	return [4]uint64{fnv1a(ha, a[n:]), fnv1a(hb, b[n:]), fnv1a(hc, c[n:]), fnv1a(hd, d[n:])}
 }
 
 // Validate names every setting that no range can be cut with.

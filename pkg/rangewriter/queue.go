@@ -16,10 +16,11 @@ type queue struct {
 	fail   context.CancelCauseFunc // of ctx
 	files  Files
 	stored func(partition.RangeMetadata) error
+	free   *Buffers
 
-	slots chan []byte  // a free buffer for every range that may be taken on now
-	order chan *upload // to be reported in this order; it has room for a range of every slot
-	last  *upload      // put last, or nil
+	slots chan struct{} // one for every range that may be taken on now
+	order chan *upload  // to be reported in this order; it has room for a range of every slot
+	last  *upload       // put last, or nil
 	tasks sync.WaitGroup
 }
 
@@ -40,28 +41,28 @@ func newQueue(ctx context.Context, fail context.CancelCauseFunc, files Files, op
 		fail:   fail,
 		files:  files,
 		stored: opts.Stored,
-		slots:  make(chan []byte, opts.Uploads),
+		free:   opts.Buffers,
+		slots:  make(chan struct{}, opts.Uploads),
 		order:  make(chan *upload, opts.Uploads),
 	}
 	for range opts.Uploads {
-		q.slots <- nil
+		q.slots <- struct{}{}
 	}
 	q.tasks.Go(q.report)
 	return q
 }
 
-// put takes a range on and returns a buffer that is free for other use. While
-// all slots are taken it waits.
-func (q *queue) put(t table.Table) ([]byte, error) {
+// put takes a range on, its file included. While all slots are taken it waits.
+func (q *queue) put(t table.Table) error {
 	select {
 	case <-q.ctx.Done():
-		return nil, context.Cause(q.ctx)
-	case buf := <-q.slots:
+		return context.Cause(q.ctx)
+	case <-q.slots:
 		u := &upload{Table: t, stored: make(chan struct{}), reported: make(chan struct{})}
 		q.last = u
 		q.order <- u
 		q.tasks.Go(func() { q.store(u) })
-		return buf, nil
+		return nil
 	}
 }
 
@@ -101,7 +102,8 @@ func (q *queue) report() {
 			return
 		}
 		close(u.reported)
-		q.slots <- u.Data
+		q.free.put(u.Data)
+		q.slots <- struct{}{}
 	}
 }
 

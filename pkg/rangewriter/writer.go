@@ -40,6 +40,10 @@ type Options struct {
 	// in key order, from one goroutine of the writer. It must not call the
 	// writer. An error stops the writer.
 	Stored func(partition.RangeMetadata) error
+
+	// Buffers, if not nil, is where the writer gets the memory of files from and
+	// gives it back to.
+	Buffers *Buffers
 }
 
 // Writer writes ranges. Its methods are for one goroutine. It stops at the
@@ -51,22 +55,31 @@ type Writer struct {
 	stop   context.CancelCauseFunc
 	breaks partition.Breaks
 	table  *table.Writer
-	value  []byte // scratch: the value of one record
 	last   []byte // the last key written
 	queue  *queue
+	free   *Buffers
+
+	value   []byte // scratch: the value of one record
+	anchors []bool // scratch: which keys of a batch are anchors
 }
 
 // New returns a writer without an open range. Uploads run under ctx. The caller
 // must Close the writer.
 func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options) *Writer {
 	ctx, stop := context.WithCancelCause(ctx)
-	return &Writer{
+	if opts.Buffers == nil {
+		opts.Buffers = new(Buffers)
+	}
+	w := &Writer{
 		ctx:    ctx,
 		stop:   stop,
 		breaks: breaks,
 		table:  table.NewWriter(table.Ranges),
 		queue:  newQueue(ctx, stop, files, opts),
+		free:   opts.Buffers,
 	}
+	w.table.Reset(w.free.get())
+	return w
 }
 
 // Write appends the entries of b. Keys must be greater than all before, not
@@ -85,15 +98,21 @@ func (w *Writer) WriteUntil(b entry.Batch, stop func(lastKey []byte) bool) (n in
 	if err := w.err(); err != nil {
 		return 0, false, err
 	}
-	prev := w.last
+	ascii, prev := b.ASCII(), w.last
+	w.anchors = w.breaks.Anchors(w.anchors[:0], b.Len(), b.Key)
 	for n < b.Len() && !stopped {
 		key := b.Key(n)
-		if err := w.add(b, n, prev); err != nil {
+		if err := check(b, n, prev, ascii); err != nil {
+			return n, false, w.fail(fmt.Errorf("%w: %w", objectstore.ErrBadListing, err))
+		}
+		w.value = table.AppendEntryValue(w.value[:0], b, n)
+		if err := w.table.Add(key, w.value); err != nil {
 			return n, false, w.fail(err)
 		}
+		anchor := w.anchors[n]
 		n++
 		prev = key
-		if !w.breaks.EndsAfter(key, w.table.EstimatedSize()) {
+		if !w.breaks.Ends(anchor, w.table.EstimatedSize()) {
 			continue
 		}
 		if err := w.endRange(); err != nil {
@@ -137,7 +156,7 @@ func (w *Writer) Wait() error {
 func (w *Writer) Close() {
 	w.stop(errClosed)
 	w.queue.join()
-	w.table.Abort()
+	w.free.put(w.table.Abort())
 }
 
 // err returns what stopped the writer, or nil.
@@ -150,23 +169,17 @@ func (w *Writer) fail(err error) error {
 	return w.err()
 }
 
-// add puts entry i of b, which follows the key prev, into the open range.
-func (w *Writer) add(b entry.Batch, i int, prev []byte) error {
-	if err := check(b, i, prev); err != nil {
-		return fmt.Errorf("%w: %w", objectstore.ErrBadListing, err)
-	}
-	w.value = table.AppendEntryValue(w.value[:0], b, i)
-	return w.table.Add(b.Key(i), w.value)
-}
-
 // check returns an error if no range may hold entry i of b after the key prev.
-func check(b entry.Batch, i int, prev []byte) error {
+// Text of an ascii batch is not looked at.
+func check(b entry.Batch, i int, prev []byte, ascii bool) error {
 	key := b.Key(i)
 	switch {
 	case len(key) == 0:
 		return fmt.Errorf("object %q has an empty key after key %q", b.Address(i), prev)
 	case bytes.Compare(key, prev) <= 0:
 		return fmt.Errorf("key %q follows key %q: keys must increase", key, prev)
+	case ascii:
+		return nil
 	case !utf8.Valid(key):
 		return fmt.Errorf("key %q is not valid UTF-8", key)
 	case !utf8.Valid(b.Address(i)):
@@ -184,10 +197,9 @@ func (w *Writer) endRange() error {
 	if err != nil {
 		return err
 	}
-	buf, err := w.queue.put(done)
-	if err != nil {
+	if err := w.queue.put(done); err != nil {
 		return err
 	}
-	w.table.Reset(buf)
+	w.table.Reset(w.free.get())
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,39 @@ func TestRangesAreThoseOfTheTwin(t *testing.T) {
 	if bySize == 0 || byAnchor == 0 {
 		t.Errorf("%d ranges ended by size, %d at anchors: the test needs both", bySize, byAnchor)
 	}
+}
+
+// Writers that share buffers at the same time never write into one that is still
+// being stored.
+func TestWritersShareBuffers(t *testing.T) {
+	rng := seeded(t)
+	entries := entrytest.Random(rng, 600)
+	breaks := partition.Breaks{MaxSize: 5_000, Raggedness: 100}
+	want := naive(t, entries, breaks)
+	var buffers rangewriter.Buffers
+	var tasks sync.WaitGroup
+	for range 4 {
+		tasks.Go(func() {
+			for range 8 {
+				var got []partition.RangeMetadata
+				var files memory
+				w := rangewriter.New(t.Context(), &files, breaks, rangewriter.Options{Uploads: 3, Stored: collect(&got), Buffers: &buffers})
+				if err := errors.Join(w.Write(entry.Of(entries...)), w.Flush()); err != nil {
+					t.Error(err)
+				}
+				w.Close()
+				if !slices.Equal(got, want) {
+					t.Errorf("got ranges\n%v\nwant\n%v", got, want)
+				}
+				for _, r := range got {
+					if n := len(records(t, files.files[r.ID])); int64(n) != r.Count {
+						t.Errorf("range %s holds %d records, want %d", r.ID, n, r.Count)
+					}
+				}
+			}
+		})
+	}
+	tasks.Wait()
 }
 
 // WriteUntil stops right after the range that it was told to stop at.

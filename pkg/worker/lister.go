@@ -47,6 +47,7 @@ func (l *lister) run(ctx context.Context) error {
 	}
 	ranges := rangewriter.New(ctx, l.files, l.job.Breaks, rangewriter.Options{
 		Uploads: uploads,
+		Buffers: &l.buffers,
 		Stored: func(r partition.RangeMetadata) error {
 			return l.trail.cover(r.MaxKey, &r)
 		},

@@ -23,6 +23,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
 
 // Opener opens the store that a URI lives in.
@@ -55,6 +56,7 @@ const (
 type Worker struct {
 	cfg     Config
 	metrics *metrics
+	buffers rangewriter.Buffers // of all partitions
 }
 
 // New returns a worker.
