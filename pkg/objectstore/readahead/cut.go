@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// How many LISTs cuts may waste; see allowance. Most listings stay far below.
+// How many LISTs cuts may waste; see allowance. Most listings stay far below:
+// it keeps one on which all guesses fail from costing much more than it has to.
 const (
 	wasteEarly = 2    // for each page, at the start of a listing
 	wasteFirst = 60   // and then so many,
-	wasteShare = 0.25 // a share of the pages up to a thousand,
-	wasteLater = 0.10 // and less of those that follow, since by then much is known
+	wasteShare = 0.25 // and a share of the pages
 )
 
 // shortPiece is the shortest piece, in pages, that a segment is cut into while
@@ -81,8 +81,7 @@ func (p *plan[P]) allowance() int {
 			open++
 		}
 	}
-	limit := wasteFirst + wasteShare*min(p.useful, 1000) + wasteLater*max(0, p.useful-1000)
-	limit = min(wasteEarly*p.useful, limit)
+	limit := min(wasteEarly*p.useful, wasteFirst+wasteShare*p.useful)
 	return int(2*(limit-wasted)) - open
 }
 
