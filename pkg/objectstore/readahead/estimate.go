@@ -106,15 +106,19 @@ func (p *plan[P]) spell(s *segment[P], learned bool) {
 	}
 }
 
-// observe learns from a page.
-func (p *plan[P]) observe(page P) {
+// observe learns from a page of s, and from how it follows the one before.
+func (p *plan[P]) observe(s *segment[P], page P) {
 	p.pageLen = max(p.pageLen, page.Len())
 	size := float64(page.Bytes()) / float64(page.Len()) * float64(p.pageLen)
 	if p.pageSize == 0 {
 		p.pageSize = size
 	}
 	p.pageSize += (size - p.pageSize) / 16
-	p.sample = sampleOf(p.sample[:0], page)
+	p.sample = p.sample[:0]
+	if s.first != "" {
+		p.sample = append(p.sample, s.pos)
+	}
+	p.sample = sampleOf(p.sample, page)
 	p.hull.add(p.sample)
 }
 

@@ -167,7 +167,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	last := s.pos
 	if n > 0 {
 		last = page.Key(n - 1)
-		p.observe(page)
+		p.observe(s, page)
 	}
 	i := slices.Index(p.segments, s)
 	p.compare(s, page)
