@@ -161,8 +161,9 @@ trap failed ERR
 set -E
 configure
 start
+# No names that start with RANGEFLEET_: unknown ones are an error to the programs.
 cat <<-OUT
-	RANGEFLEET_TEST_S3_ENDPOINT=http://127.0.0.1:$port
-	RANGEFLEET_TEST_S3_ACCESS_KEY_ID=$access_key
-	RANGEFLEET_TEST_S3_SECRET_ACCESS_KEY=$secret_key
+	TEST_S3_ENDPOINT=http://127.0.0.1:$port
+	TEST_S3_ACCESS_KEY_ID=$access_key
+	TEST_S3_SECRET_ACCESS_KEY=$secret_key
 OUT

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 here=$(dirname "$(realpath "$0")")
-[ -z "${RANGEFLEET_TEST_S3_ENDPOINT:-}" ] || exec "$@"
+[ -z "${TEST_S3_ENDPOINT:-}" ] || exec "$@"
 
 parent=$(mktemp -d "${TMPDIR:-/tmp}/rangefleet-ceph-XXXXXX")
 stop() {
@@ -16,7 +16,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 if ! variables=$("$here/up.sh" "$parent/ceph"); then
 	echo "The tests in test/ need Ceph, which they install and start as root on Debian or Ubuntu;" >&2
-	echo "elsewhere set RANGEFLEET_TEST_S3_* (see test/ceph/up.sh), or run make test-unit." >&2
+	echo "elsewhere set TEST_S3_* (see test/ceph/up.sh), or run make test-unit." >&2
 	exit 1
 fi
 # shellcheck disable=SC2086 # NAME=value words, one a line

@@ -74,9 +74,9 @@ func Embedded(t testing.TB) Server {
 // Names of the environment variables that say where a Ceph gateway already runs,
 // as up.sh prints them.
 const (
-	envEndpoint  = "RANGEFLEET_TEST_S3_ENDPOINT"
-	envAccessKey = "RANGEFLEET_TEST_S3_ACCESS_KEY_ID"
-	envSecretKey = "RANGEFLEET_TEST_S3_SECRET_ACCESS_KEY"
+	envEndpoint  = "TEST_S3_ENDPOINT"
+	envAccessKey = "TEST_S3_ACCESS_KEY_ID"
+	envSecretKey = "TEST_S3_SECRET_ACCESS_KEY"
 )
 
 // Ceph returns the Ceph gateway that the environment names, or starts one that
