@@ -187,13 +187,23 @@ func TestEveryKeyOnceInOrderWhateverHappens(t *testing.T) {
 
 var errSlowDown = errors.New("SlowDown")
 
-func TestSmallListingsCostNothing(t *testing.T) {
-	for _, c := range []struct{ keys, calls int }{{0, 1}, {1, 1}, {999, 1}, {1000, 1}, {1001, 6}, {5000, 12}} {
-		s := &store{keys: numbered(c.keys), size: 1000}
-		keys, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "", "", "")
-		if err != nil || len(keys) != c.keys || s.calls > c.calls {
-			t.Errorf("%d keys: listed %d with %d calls, %v", c.keys, len(keys), s.calls, err)
-		}
+func TestSmallListingsCostLittle(t *testing.T) {
+	for _, c := range []struct {
+		keys  int
+		upto  string
+		calls int
+	}{
+		{0, "", 1}, {1, "", 1}, {999, "", 1}, {1000, "", 1}, // one page is one call
+		{1001, "", 9}, {5000, "", 15}, // its end has to be looked for
+		{1001, "data/00001000", 3}, {5000, "data/00004999", 9}, // its end is known
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &store{keys: numbered(c.keys), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+			keys, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "data/", "", c.upto)
+			if err != nil || len(keys) != c.keys || s.calls > c.calls {
+				t.Errorf("%d keys upto %q: listed %d with %d calls, %v", c.keys, c.upto, len(keys), s.calls, err)
+			}
+		})
 	}
 }
 

@@ -38,11 +38,11 @@ func (e *events) Pop() any          { o := *e; x := o[len(o)-1]; *e = o[:len(o)-
 
 type sim struct {
 	set     keySet
-	page    int     // keys
-	limit   int     // LISTs in flight
-	window  int     // pages
-	consume float64 // time for a page; a LIST takes 1 on average
-	trace   bool
+	page    int                              // keys
+	limit   int                              // LISTs in flight
+	window  int                              // pages
+	consume float64                          // time for a page; a LIST takes 1 on average
+	trace   func(format string, args ...any) // nil: none
 }
 
 type outcome struct {
@@ -101,13 +101,13 @@ func (s sim) run(seed uint64) (outcome, error) {
 		}
 		lo := s.set.after(e.call.after)
 		hi := min(lo+s.page, s.set.len())
-		if s.trace {
+		if s.trace != nil {
 			seg := e.call.segment
 			kept := hi
 			if seg.hi != "" {
 				kept = min(hi, max(lo, s.set.after(seg.hi)))
 			}
-			fmt.Printf("%6.2f after %-60.60q hi %-60.60q rank %d keep %d rest %.1f inflight %d held %d\n", now, e.call.after, seg.hi, lo, kept-lo, seg.rest, p.inFlight, p.held/simBytes/s.page)
+			s.trace("%6.2f after %-60.60q hi %-60.60q rank %d keep %d rest %.1f inflight %d held %d", now, e.call.after, seg.hi, lo, kept-lo, seg.rest, p.inFlight, p.held/simBytes/s.page)
 		}
 		p.arrived(e.call, slice{&s.set, lo, hi}, hi < s.set.len())
 		out.peak = max(out.peak, p.held)
@@ -143,6 +143,10 @@ var hardShapes = []string{"zipf tenants", "multifractal clusters", "runs of z of
 
 func TestShapes(t *testing.T) {
 	t.Log("| shape | round trips | of the ideal | LISTs of the minimum | pages held |")
+	var trace func(string, ...any)
+	if *simTrace {
+		trace = t.Logf
+	}
 	for i, shape := range shapes {
 		if *simShape > 0 && i+1 != *simShape {
 			continue
@@ -151,7 +155,7 @@ func TestShapes(t *testing.T) {
 		var sum outcome
 		for seed := range uint64(*simRuns) {
 			one, err := sim{
-				set: set, page: *simPage, limit: *simLimit, window: *simHeld, consume: consumption, trace: *simTrace,
+				set: set, page: *simPage, limit: *simLimit, window: *simHeld, consume: consumption, trace: trace,
 			}.run(seed)
 			if err != nil {
 				t.Fatalf("%s, seed %d: %v", shape.name, seed, err)
