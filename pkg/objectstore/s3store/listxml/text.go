@@ -173,17 +173,21 @@ func resolve(text []byte) []byte {
 	return out
 }
 
-// trimQuotes returns a text without the quotes around it, whether they are
-// written as they are or by name.
+// trimQuotes returns a text without the quotes around it, in the ways that
+// stores are known to write them.
 func trimQuotes(text []byte) []byte {
-	const quote = "&quot;"
+	const byName, byNumber = "&quot;", "&#34;"
 	for {
 		n := len(text)
 		switch {
-		case n >= len(quote) && string(text[:len(quote)]) == quote:
-			text = text[len(quote):]
-		case n >= len(quote) && string(text[n-len(quote):]) == quote:
-			text = text[:n-len(quote)]
+		case n >= len(byName) && string(text[:len(byName)]) == byName:
+			text = text[len(byName):]
+		case n >= len(byName) && string(text[n-len(byName):]) == byName:
+			text = text[:n-len(byName)]
+		case n >= len(byNumber) && string(text[:len(byNumber)]) == byNumber:
+			text = text[len(byNumber):]
+		case n >= len(byNumber) && string(text[n-len(byNumber):]) == byNumber:
+			text = text[:n-len(byNumber)]
 		case n > 0 && text[0] == '"':
 			text = text[1:]
 		case n > 0 && text[n-1] == '"':
