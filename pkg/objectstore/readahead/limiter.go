@@ -11,7 +11,7 @@ import (
 type Limits struct {
 	Start  int // LISTs in flight at first; 0 is 40
 	Most   int // LISTs in flight, ever; 0 is 96
-	Buffer int // bytes of pages that no consumer has taken yet; 0 is 64 MiB
+	Buffer int // bytes of pages that no consumer has taken yet; 0 is 96 MiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -22,7 +22,7 @@ func (l Limits) withDefaults() Limits {
 		l.Most = 96
 	}
 	if l.Buffer <= 0 {
-		l.Buffer = 64 << 20
+		l.Buffer = 96 << 20
 	}
 	l.Start = min(l.Start, l.Most)
 	return l

@@ -115,7 +115,8 @@ func (s sim) run(seed uint64) (outcome, error) {
 }
 
 // The size of the simulation: by default small, with as many pages as a million
-// keys have. docs/listing.md has the tables of both sizes in full:
+// keys have. docs/listing.md has the tables of this
+// size and of -sim.keys 1000000 -sim.page 100. With the page of a real store:
 //
 //	go test -run Shapes -v -sim.keys 1000000 -sim.page 1000
 //	go test -run Shapes -v -sim.keys 10000000 -sim.page 1000 -timeout 1h
@@ -123,7 +124,7 @@ var (
 	simKeys  = flag.Int("sim.keys", 200_000, "keys of each shape")
 	simPage  = flag.Int("sim.page", 200, "keys of a page")
 	simLimit = flag.Int("sim.limit", 40, "LISTs in flight")
-	simHeld  = flag.Int("sim.held", 600, "pages that the budget holds")
+	simHeld  = flag.Int("sim.held", 900, "pages that the budget holds")
 	simShape = flag.Int("sim.shape", 0, "the only shape, from 1")
 	simTrace = flag.Bool("sim.trace", false, "print each page as it arrives")
 	simRuns  = flag.Int("sim.runs", 1, "runs of each shape, each with latencies of its own")
