@@ -19,10 +19,7 @@ func Ranges(entries []entry.Entry, breaks partition.Breaks) ([]partition.RangeMe
 			return nil, err
 		}
 		if breaks.EndsAfter([]byte(e.Key), w.EstimatedSize()) || i == len(entries)-1 {
-			t, err := w.Close()
-			if err != nil {
-				return nil, err
-			}
+			t := w.Close()
 			ranges, w = append(ranges, t.Meta), table.NewWriter(table.Ranges)
 		}
 	}

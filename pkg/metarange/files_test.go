@@ -59,10 +59,7 @@ func (r records) ranges(t testing.TB, files *memory, breaks partition.Breaks) []
 	w := table.NewWriter(table.Ranges)
 	defer w.Abort()
 	end := func() {
-		tab, err := w.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
+		tab := w.Close()
 		files.data[tab.Meta.ID] = tab.Data
 		all = append(all, tab.Meta)
 		w.Reset(nil)

@@ -35,10 +35,7 @@ func Write(ctx context.Context, files Files, ranges []partition.RangeMetadata) (
 			return "", fmt.Errorf("add range %s to a metarange: %w", r.ID, err)
 		}
 	}
-	t, err := w.Close()
-	if err != nil {
-		return "", fmt.Errorf("finish a metarange of %d ranges: %w", len(ranges), err)
-	}
+	t := w.Close()
 	if err := files.Put(ctx, t.Meta.ID, t.Data); err != nil {
 		return "", fmt.Errorf("store metarange %s: %w", t.Meta.ID, err)
 	}

@@ -158,10 +158,7 @@ func (o *output) flush(ctx context.Context) error {
 	if o.atBoundary() {
 		return nil
 	}
-	t, err := o.w.Close()
-	if err != nil {
-		return err
-	}
+	t := o.w.Close()
 	if !o.isStored(t.Meta) {
 		if err := o.files.Put(ctx, t.Meta.ID, t.Data); err != nil {
 			return fmt.Errorf("store range %s (%q to %q): %w", t.Meta.ID, t.Meta.MinKey, t.Meta.MaxKey, err)

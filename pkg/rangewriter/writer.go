@@ -193,10 +193,7 @@ func check(b entry.Batch, i int, prev []byte, ascii bool) error {
 // endRange closes the open range, hands it over to be stored, and makes the
 // table ready for the next one.
 func (w *Writer) endRange() error {
-	done, err := w.table.Close()
-	if err != nil {
-		return err
-	}
+	done := w.table.Close()
 	if err := w.queue.put(done); err != nil {
 		return err
 	}

@@ -190,10 +190,7 @@ func treeOf(t *testing.T, keys ...string) *metarange.Tree {
 			t.Fatal(err)
 		}
 	}
-	tab, err := w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
+	tab := w.Close()
 	store := files{tab.Meta.ID: tab.Data}
 	id, err := metarange.Write(t.Context(), store, []partition.RangeMetadata{tab.Meta})
 	if err != nil {

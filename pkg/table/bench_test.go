@@ -22,10 +22,7 @@ func BenchmarkWriter(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			if i == perRange {
-				tab, err := w.Close()
-				if err != nil {
-					b.Fatal(err)
-				}
+				tab := w.Close()
 				i = 0
 				w.Reset(tab.Data)
 			}
@@ -75,10 +72,7 @@ func BenchmarkReader(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	tab, err := w.Close()
-	if err != nil {
-		b.Fatal(err)
-	}
+	tab := w.Close()
 	b.ReportAllocs()
 	for b.Loop() {
 		r, err := table.NewReader(tab.Data)

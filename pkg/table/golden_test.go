@@ -98,7 +98,7 @@ func cut(t *testing.T, entries []entry.Entry, breaks partition.Breaks) []table.T
 	for i := range b.Len() {
 		add(t, w, b.Key(i), table.AppendEntryValue(nil, b, i))
 		if breaks.EndsAfter(b.Key(i), w.EstimatedSize()) || i == b.Len()-1 {
-			tables = append(tables, closed(t, w))
+			tables = append(tables, w.Close())
 			w.Reset(nil)
 		}
 	}
@@ -112,7 +112,7 @@ func metarange(t *testing.T, ranges []table.Table) table.Table {
 	for _, r := range ranges {
 		add(t, w, []byte(r.Meta.MaxKey), table.AppendRangeValue(nil, r.Meta))
 	}
-	return closed(t, w)
+	return w.Close()
 }
 
 func add(t *testing.T, w *table.Writer, key, value []byte) {
@@ -120,13 +120,4 @@ func add(t *testing.T, w *table.Writer, key, value []byte) {
 	if err := w.Add(key, value); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func closed(t *testing.T, w *table.Writer) table.Table {
-	t.Helper()
-	tab, err := w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tab
 }

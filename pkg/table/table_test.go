@@ -114,7 +114,7 @@ func TestResetStartsAfresh(t *testing.T) {
 	w := table.NewWriter(table.Ranges)
 	defer w.Abort()
 	uses := map[string]func() []byte{
-		"closed":  func() []byte { return closed(t, w).Data },
+		"closed":  func() []byte { return w.Close().Data },
 		"aborted": func() []byte { w.Abort(); w.Abort(); return nil },
 		"open":    func() []byte { return make([]byte, 10) },
 	}
@@ -129,7 +129,7 @@ func TestResetStartsAfresh(t *testing.T) {
 		for _, rec := range all[:2000] {
 			add(t, w, rec.Key, rec.Value)
 		}
-		got := closed(t, w)
+		got := w.Close()
 		if got.Meta != want.Meta || !bytes.Equal(got.Data, want.Data) {
 			t.Errorf("%s: made %+v, want %+v", name, got.Meta, want.Meta)
 		}
@@ -211,5 +211,5 @@ func tableOf(t *testing.T, kind table.Kind, all ...table.Record) table.Table {
 	for _, rec := range all {
 		add(t, w, rec.Key, rec.Value)
 	}
-	return closed(t, w)
+	return w.Close()
 }

@@ -162,7 +162,7 @@ func compare(t *testing.T, ours *table.Writer, all []table.Record) {
 			t.Fatalf("after record %d of %d, key %q and %d bytes: estimated size %d, want %d", i, len(all), rec.Key, len(rec.Value), got, want)
 		}
 	}
-	got, want := closed(t, ours), theirs.close(t)
+	got, want := ours.Close(), theirs.close(t)
 	if got.Meta != want.Meta {
 		t.Errorf("%d records: table %+v, want %+v", len(all), got.Meta, want.Meta)
 	}

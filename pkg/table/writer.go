@@ -77,7 +77,7 @@ func (w *Writer) Abort() []byte {
 
 // Close finishes the table and hands its file over to the caller. The writer
 // can then only be Reset.
-func (w *Writer) Close() (Table, error) {
+func (w *Writer) Close() Table {
 	// The ID covers the properties as they are before the table's description
 	// joins them.
 	w.toID = ident.AppendStringMap(w.toID, map[string]string{propType: string(w.kind)})
@@ -91,7 +91,7 @@ func (w *Writer) Close() (Table, error) {
 	}
 	data := w.file.finish(description{w.kind, meta})
 	w.file.buf = nil
-	return Table{Meta: meta, Data: data}, nil
+	return Table{Meta: meta, Data: data}
 }
 
 // appendHashInput appends what b, a key or a value, adds to the hash of an ID.
