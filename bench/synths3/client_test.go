@@ -39,7 +39,7 @@ func TestStoreReadsEveryShape(t *testing.T) {
 			t.Fatal(err)
 		}
 		i := int64(0)
-		for page, err := range open(t, base, fmt.Sprintf("%s-%d", shape, n)).List(t.Context(), "", "") {
+		for page, err := range open(t, base, fmt.Sprintf("%s-%d", shape, n)).List(t.Context(), "", "", "") {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +84,7 @@ func TestStoreSurvivesFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for page, err := range open(t, base, "uuid-20k").List(t.Context(), "", "") {
+	for page, err := range open(t, base, "uuid-20k").List(t.Context(), "", "", "") {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -90,7 +90,7 @@ func (s *Store) Keys(prefix string) []string {
 }
 
 // List implements objectstore.Store. Each page is read as the store is then.
-func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *Store) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		if err := s.call(ctx, Call{"list", prefix, after}); err != nil {
 			yield(nil, err)

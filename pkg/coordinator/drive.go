@@ -172,7 +172,7 @@ func (d *driver) cuts(ctx context.Context, job imports.Job) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, stop := iter.Pull2(src.List(ctx, ""))
+	next, stop := iter.Pull2(src.List(ctx, "", source.Nowhere))
 	defer stop()
 	page, err, more := next()
 	if !more || err != nil {

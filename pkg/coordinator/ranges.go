@@ -76,7 +76,7 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 	})
 	defer w.Close()
 	closed := false
-	for batch, err := range src.List(ctx, after) {
+	for batch, err := range src.List(ctx, after, source.Nowhere) {
 		if err != nil {
 			return Ingested{}, err
 		}

@@ -18,7 +18,7 @@ type memory struct {
 	err     error
 }
 
-func (m *memory) List(context.Context, string, string) iter.Seq2[[]objectstore.Listed, error] {
+func (m *memory) List(context.Context, string, string, string) iter.Seq2[[]objectstore.Listed, error] {
 	panic("a namespace never lists")
 }
 

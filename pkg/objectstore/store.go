@@ -22,6 +22,8 @@ var (
 	// ErrBadListing says that the store listed keys that cannot be imported:
 	// not valid UTF-8, or out of order. Its text names the keys.
 	ErrBadListing = errors.New("bad listing")
+	// ErrThrottled says that the store wants fewer calls. It is transient.
+	ErrThrottled = errors.New("throttled")
 )
 
 // Permanent reports whether err will come back however often the call is tried.
@@ -61,12 +63,14 @@ func (o Object) Listed() Listed {
 // All methods may be called concurrently.
 type Store interface {
 	// List lists the objects whose keys have the prefix and lie after `after`
-	// (exclusive), in bytewise key order, in pages of at least one object. A
+	// (exclusive), in bytewise key order, in pages of at least one object, to the
+	// end: upto only tells how far the caller is sure to read, so that a store
+	// that reads ahead need not do so for long after it; empty is the end. A
 	// page, and the bytes that its objects point to, belong to the caller only
 	// until it asks for the next one or stops. A sequence that ends without an
 	// error is complete; after an error it ends. A bucket or, for a file system,
 	// the directory of the prefix that does not exist is ErrNotFound.
-	List(ctx context.Context, prefix, after string) iter.Seq2[[]Listed, error]
+	List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]Listed, error]
 	// Stat describes one object, or answers ErrNotFound.
 	Stat(ctx context.Context, key string) (Object, error)
 	// Get returns an object's content, or ErrNotFound.
@@ -74,4 +78,14 @@ type Store interface {
 	// Put stores an object whole or not at all, and has it durable on return.
 	// It does not keep body.
 	Put(ctx context.Context, key string, body []byte) error
+}
+
+// Pager is a Store that also lists single pages, so that many can be asked for
+// at once.
+type Pager interface {
+	Store
+	// ListPage calls take with the first page that List would list, unless there
+	// is none, and tells whether more may follow it. The page belongs to take
+	// during the call. It tries once.
+	ListPage(ctx context.Context, prefix, after string, take func([]Listed)) (more bool, err error)
 }

@@ -92,6 +92,26 @@ func (m Mapping) parent() objectstore.URI {
 // First returns a lower bound (inclusive) of all destinations.
 func (m Mapping) First() string { return m.Destination(m.uri.Key) }
 
+// Nowhere, as the key up to which a listing is sure to be read, is before all
+// others.
+const Nowhere = "\x00"
+
+// Upto returns up to where the source is sure to be read if its destinations are
+// up to the key upto. Empty is the end.
+func (m Mapping) Upto(upto string) string {
+	if upto == "" {
+		return ""
+	}
+	switch start, ok := m.After(upto); {
+	case !ok:
+		return ""
+	case start == "":
+		return Nowhere
+	default:
+		return start
+	}
+}
+
 // After returns what to list the source after to get exactly the objects whose
 // destinations lie after `after`; ok is false if there can be none.
 func (m Mapping) After(after string) (start string, ok bool) {

@@ -56,23 +56,24 @@ func Open(ctx context.Context, opener Opener, paths []imports.Path) (*Source, er
 // List lists the entries whose keys lie after `after` (exclusive), in key order,
 // in batches of 1 to about 1000. A batch belongs to the caller only until the
 // next one; Slice it to keep it. A sequence that ends without an error is
-// complete; after an error it ends. When the loop over it ends, all that it
+// complete; after an error it ends. Upto only tells how far the caller is sure to
+// read, empty for to the end, and Nowhere for not past the first batch: stores
+// read ahead so far. When the loop over it ends, all that it
 // started has ended.
 //
-// A path is read, one page ahead of the caller, only once the listing comes to
-// its destination. Up to two pages of each path that the listing is within are
-// in memory.
+// A path is read, a page or more ahead of the caller, only once the listing comes
+// to its destination.
 //
 // Errors are the stores' own. A key that would become empty is
 // objectstore.ErrBadListing, an object path without its object ErrNotFound.
-func (s *Source) List(ctx context.Context, after string) iter.Seq2[entry.Batch, error] {
+func (s *Source) List(ctx context.Context, after, upto string) iter.Seq2[entry.Batch, error] {
 	return func(yield func(entry.Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var readers sync.WaitGroup
 		defer readers.Wait()
 		defer cancel()
 		m := &merger{yield: yield}
-		for _, st := range s.streams(after, &readers) {
+		for _, st := range s.streams(after, upto, &readers) {
 			m.add(st)
 		}
 		m.run(ctx)
@@ -80,7 +81,7 @@ func (s *Source) List(ctx context.Context, after string) iter.Seq2[entry.Batch, 
 }
 
 // streams returns what there is to list after `after`.
-func (s *Source) streams(after string, readers *sync.WaitGroup) []*stream {
+func (s *Source) streams(after, upto string, readers *sync.WaitGroup) []*stream {
 	var streams []*stream
 	var objects []ranked
 	for i, p := range s.paths {
@@ -94,7 +95,7 @@ func (s *Source) streams(after string, readers *sync.WaitGroup) []*stream {
 		}
 		streams = append(streams, &stream{
 			rank: i, head: []byte(max(after, p.First())), readers: readers,
-			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] { return p.list(ctx, start) },
+			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] { return p.list(ctx, start, p.Upto(upto)) },
 		})
 	}
 	for _, layer := range layers(objects) {

@@ -36,7 +36,7 @@ func (b *bucket) object(key string) objectstore.Object {
 	return objectstore.Object{Key: key, ETag: b.name + "/" + key, Size: int64(len(key)), ModTime: time.Unix(1, 5).UTC()}
 }
 
-func (b *bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+func (b *bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
 	b.mu.Lock()
 	b.lists = append(b.lists, prefix+" "+after)
 	b.mu.Unlock()
@@ -100,7 +100,7 @@ func object(uri, destination string) imports.Path {
 func collect(t *testing.T, s *source.Source, after string) ([]entry.Entry, error) {
 	t.Helper()
 	var all []entry.Entry
-	for batch, err := range s.List(t.Context(), after) {
+	for batch, err := range s.List(t.Context(), after, "") {
 		if err != nil {
 			return all, err
 		}
@@ -410,7 +410,7 @@ func TestListReadsNoMoreThanItMust(t *testing.T) {
 	if s, err = source.Open(t.Context(), bs, []imports.Path{prefix("s3://b/p/", "b"), prefix("s3://c/p/", "c"), object("s3://c/p/1", "d")}); err != nil {
 		t.Fatal(err)
 	}
-	for batch, err := range s.List(t.Context(), "") {
+	for batch, err := range s.List(t.Context(), "", "") {
 		if err != nil || batch.Len() != 1000 {
 			t.Errorf("first batch of %d entries, %v, want 1000", batch.Len(), err)
 		}
@@ -424,7 +424,7 @@ func TestListReadsNoMoreThanItMust(t *testing.T) {
 // endless is a bucket whose listing never ends, and blocks after its first page.
 type endless struct{ bucket }
 
-func (b *endless) List(ctx context.Context, _, _ string) iter.Seq2[[]objectstore.Listed, error] {
+func (b *endless) List(ctx context.Context, _, _, _ string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		if yield([]objectstore.Listed{b.object("x").Listed()}, nil) {
 			<-ctx.Done()
@@ -446,7 +446,7 @@ func TestListStops(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, err := range s.List(t.Context(), "") {
+			for _, err := range s.List(t.Context(), "", "") {
 				if err != nil {
 					t.Error(err)
 				}
@@ -473,7 +473,7 @@ func cancelListing(t *testing.T, paths []imports.Path) {
 		cancel()
 	}()
 	var last error
-	for _, err := range s.List(ctx, "") {
+	for _, err := range s.List(ctx, "", "") {
 		last = err
 	}
 	if !errors.Is(last, context.Canceled) {

@@ -15,10 +15,10 @@ import (
 )
 
 // list lists a prefix path's entries from its store.
-func (p path) list(ctx context.Context, start string) iter.Seq2[entry.Batch, error] {
+func (p path) list(ctx context.Context, start, upto string) iter.Seq2[entry.Batch, error] {
 	return func(yield func(entry.Batch, error) bool) {
 		b := entry.NewBuilder()
-		for page, err := range p.store.List(ctx, p.uri.Key, start) {
+		for page, err := range p.store.List(ctx, p.uri.Key, start, upto) {
 			if err == nil {
 				err = p.appendTo(b, page...)
 			}

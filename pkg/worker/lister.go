@@ -53,7 +53,7 @@ func (l *lister) run(ctx context.Context) error {
 		},
 	})
 	defer ranges.Close()
-	for batch, err := range l.src.List(ctx, l.p.After) {
+	for batch, err := range l.src.List(ctx, l.p.After, l.p.Upto) {
 		if err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func TestRefused(t *testing.T) {
 			_, errStat := store.Stat(t.Context(), "x")
 			_, errGet := store.Get(t.Context(), "x")
 			errPut := store.Put(t.Context(), "x", []byte("x"))
-			for page, err := range store.List(t.Context(), "", "") {
+			for page, err := range store.List(t.Context(), "", "", "") {
 				expectRefused(t, err, tc.words, cfg)
 				if len(page) > 0 {
 					t.Errorf("listed %d objects", len(page))

@@ -72,7 +72,7 @@ func (s *Store) Check(key string) error {
 
 // List implements objectstore.Store. A file that is gone by the time it is read
 // is left out, like one that was deleted before.
-func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *Store) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		w := &walk{after: after, yield: yield}
 		err := s.list(ctx, w, prefix)

@@ -65,7 +65,7 @@ func (tr tree) list(prefix, after string) (names []string, err error) {
 	if after != "" {
 		after = tr.key(after)
 	}
-	for page, err := range tr.store.List(tr.Context(), tr.key(prefix), after) {
+	for page, err := range tr.store.List(tr.Context(), tr.key(prefix), after, "") {
 		if err != nil {
 			return names, err
 		}
@@ -170,7 +170,7 @@ func TestConfined(t *testing.T) {
 		_, errStat := tr.store.Stat(t.Context(), key)
 		_, errGet := tr.store.Get(t.Context(), key)
 		errs := map[string]error{"Stat": errStat, "Get": errGet, "Put": tr.store.Put(t.Context(), key, nil), "Check": tr.store.Check(key)}
-		for page, err := range tr.store.List(t.Context(), key, "") {
+		for page, err := range tr.store.List(t.Context(), key, "", "") {
 			errs["List"] = err
 			if len(page) > 0 {
 				t.Errorf("List(%s) = %+v", name, page)
@@ -231,7 +231,7 @@ func TestVanishing(t *testing.T) {
 	}
 	tr := newTree(t, append(files, "b/c/x", "b/y", "d/z")...)
 	var got []string
-	for page, err := range tr.store.List(t.Context(), tr.key(""), "") {
+	for page, err := range tr.store.List(t.Context(), tr.key(""), "", "") {
 		tr.must(err)
 		if got == nil {
 			tr.must(os.RemoveAll(tr.path("b")))

@@ -67,11 +67,31 @@ type store struct {
 
 var _ objectstore.Store = (*store)(nil)
 
+// WrapPager is Wrap for a store that also lists single pages.
+func (m *Meter) WrapPager(p objectstore.Pager) objectstore.Pager { return &pager{store{m, p}, p} }
+
+type pager struct {
+	store
+	pages objectstore.Pager
+}
+
+// ListPage implements objectstore.Pager.
+func (p *pager) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
+	start, n := time.Now(), 0
+	more, err = p.pages.ListPage(ctx, prefix, after, func(page []objectstore.Listed) {
+		n = len(page)
+		take(page)
+	})
+	p.observe("list", start, err)
+	p.listed.Add(float64(n))
+	return more, err
+}
+
 // List implements objectstore.Store. The consumer's time does not count.
-func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		start, empty := time.Now(), true
-		for page, err := range s.next.List(ctx, prefix, after) {
+		for page, err := range s.next.List(ctx, prefix, after, upto) {
 			empty = false
 			s.observe("list", start, err)
 			s.listed.Add(float64(len(page)))

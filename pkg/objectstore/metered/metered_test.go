@@ -19,7 +19,7 @@ type scripted struct {
 	err   error
 }
 
-func (s scripted) List(context.Context, string, string) iter.Seq2[[]objectstore.Listed, error] {
+func (s scripted) List(context.Context, string, string, string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		for _, page := range s.pages {
 			if !yield(page, nil) {
@@ -52,7 +52,7 @@ func TestMetrics(t *testing.T) {
 		{err: context.Canceled},
 	} {
 		store := meter.Wrap(s)
-		for _, err := range store.List(t.Context(), "", "") {
+		for _, err := range store.List(t.Context(), "", "", "") {
 			if !errors.Is(err, s.err) && err != nil {
 				t.Errorf("List: %v, want %v", err, s.err)
 			}

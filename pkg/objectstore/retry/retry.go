@@ -79,12 +79,12 @@ var _ objectstore.Store = (*store)(nil)
 
 // List implements objectstore.Store. A page that was handed over is never
 // handed over again, and refills the tries.
-func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		after := after
 		for failures := 0; ; {
 			var failure error
-			for page, err := range s.listOnce(ctx, prefix, after) {
+			for page, err := range s.listOnce(ctx, prefix, after, upto) {
 				if err != nil {
 					failure = err
 					break
@@ -108,16 +108,16 @@ func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[[]obje
 
 // listOnce is the decorated List with the policy's deadline for each page. The
 // time that the consumer takes for a page does not count.
-func (s *store) listOnce(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *store) listOnce(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
 	if s.policy.Timeout <= 0 {
-		return s.next.List(ctx, prefix, after)
+		return s.next.List(ctx, prefix, after, upto)
 	}
 	return func(yield func([]objectstore.Listed, error) bool) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		late := time.AfterFunc(s.policy.Timeout, func() { cancel(context.DeadlineExceeded) })
 		defer late.Stop()
-		for page, err := range s.next.List(ctx, prefix, after) {
+		for page, err := range s.next.List(ctx, prefix, after, upto) {
 			late.Stop()
 			if !yield(page, err) {
 				return

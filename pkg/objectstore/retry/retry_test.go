@@ -44,7 +44,7 @@ func (f *flaky) next(ctx context.Context) error {
 	return err
 }
 
-func (f *flaky) List(ctx context.Context, _, after string) iter.Seq2[[]objectstore.Listed, error] {
+func (f *flaky) List(ctx context.Context, _, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
 	f.afters = append(f.afters, after)
 	return func(yield func([]objectstore.Listed, error) bool) {
 		for _, key := range f.keys {
@@ -81,7 +81,7 @@ func policy(delays *[]time.Duration) retry.Policy {
 }
 
 func list(ctx context.Context, s objectstore.Store) (keys []string, err error) {
-	for page, err := range s.List(ctx, "", "") {
+	for page, err := range s.List(ctx, "", "", "") {
 		if err != nil {
 			return keys, err
 		}
@@ -204,7 +204,7 @@ func TestTimeoutIsThePage(t *testing.T) {
 			}
 		}}
 		n := 0
-		for _, err := range retry.New(p, prometheus.NewRegistry()).Wrap(f).List(t.Context(), "", "") {
+		for _, err := range retry.New(p, prometheus.NewRegistry()).Wrap(f).List(t.Context(), "", "", "") {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -19,10 +19,10 @@ type Bucket struct {
 	name   string
 }
 
-var _ objectstore.Store = (*Bucket)(nil)
+var _ objectstore.Pager = (*Bucket)(nil)
 
 // List implements objectstore.Store.
-func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
+func (b *Bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		a := b.client.answers.Get().(*answer)
 		defer b.client.answers.Put(a)
@@ -45,9 +45,23 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[[]obj
 	}
 }
 
+// ListPage implements objectstore.Pager.
+func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
+	a := b.client.answers.Get().(*answer)
+	defer b.client.answers.Put(a)
+	objects, err := b.page(ctx, a, prefix, after, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	if err != nil {
+		return false, fmt.Errorf("list %s after %q: %w", b.uri(prefix), after, err)
+	}
+	if len(objects) > 0 {
+		take(objects)
+	}
+	return a.page.Truncated, nil
+}
+
 // page lists the page after a key, and checks it.
-func (b *Bucket) page(ctx context.Context, a *answer, prefix, after string) ([]objectstore.Listed, error) {
-	if err := b.fetch(ctx, a, prefix, after, b.client.pageSize); err != nil {
+func (b *Bucket) page(ctx context.Context, a *answer, prefix, after string, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
+	if err := b.fetch(ctx, a, prefix, after, b.client.pageSize, opts...); err != nil {
 		return nil, err
 	}
 	return check(&a.page, prefix, after)

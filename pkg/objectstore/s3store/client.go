@@ -49,7 +49,7 @@ const (
 	defaultAttempts       = 3
 	defaultAttemptTimeout = 3 * time.Minute
 	connectTimeout        = 10 * time.Second
-	idleConnections       = 64 // kept for the next calls; the SDK's 10 would close most of a worker's
+	idleConnections       = 128 // kept for the next calls; the SDK's 10 would close most of a worker's
 )
 
 // directoryBucketSuffix ends the names of S3 directory buckets.

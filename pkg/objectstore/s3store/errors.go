@@ -49,14 +49,21 @@ func classify(ctx context.Context, err error) error {
 	return errors.New(words)
 }
 
-// kindOf returns objectstore's error for a response, or nil if it is transient.
+// throttleCodes are those of the transientCodes by which a store asks for fewer
+// calls.
+var throttleCodes = transientCodes[slices.Index(transientCodes, "SlowDown"):]
+
+// kindOf returns objectstore's error for a response, or nil if it is transient
+// and no more is known.
 func kindOf(status int, code string) error {
 	switch {
+	case slices.Contains(throttleCodes, code), status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		return objectstore.ErrThrottled
 	case slices.Contains(transientCodes, code):
 		return nil
 	case status == http.StatusNotFound:
 		return objectstore.ErrNotFound
-	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+	case status == http.StatusRequestTimeout:
 		return nil
 	case status >= 300 && status < 500:
 		return objectstore.ErrRefused

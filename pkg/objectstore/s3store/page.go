@@ -15,7 +15,7 @@ import (
 
 // fetch lists one page of at most size keys (nil: the store's limit) into a, not
 // yet checked.
-func (b *Bucket) fetch(ctx context.Context, a *answer, prefix, after string, size *int32) error {
+func (b *Bucket) fetch(ctx context.Context, a *answer, prefix, after string, size *int32, opts ...func(*s3.Options)) error {
 	in := &s3.ListObjectsV2Input{
 		Bucket: &b.name, Prefix: &prefix, MaxKeys: size,
 		EncodingType: types.EncodingTypeUrl, // XML cannot carry every key
@@ -25,7 +25,7 @@ func (b *Bucket) fetch(ctx context.Context, a *answer, prefix, after string, siz
 	if after >= prefix && after != "" {
 		in.StartAfter = &after
 	}
-	_, err := b.client.s3.ListObjectsV2(ctx, in, func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })
+	_, err := b.client.s3.ListObjectsV2(ctx, in, append(opts, func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })...)
 	if err != nil {
 		return classify(ctx, err)
 	}

@@ -82,7 +82,7 @@ func start(t *testing.T, change func(*s3store.Config), pages ...string) (*faulty
 
 func list(t *testing.T, s objectstore.Store, prefix, after string) (keys []string, err error) {
 	t.Helper()
-	for page, err := range s.List(t.Context(), prefix, after) {
+	for page, err := range s.List(t.Context(), prefix, after, "") {
 		if err != nil {
 			return keys, err
 		}
@@ -172,7 +172,7 @@ func TestEchoes(t *testing.T) {
 func TestPagesStayApart(t *testing.T) {
 	_, store := start(t, nil, result(true, "", "a1", "a2"), result(false, "", "b1", "b2"), result(false, "", "a3"), result(false, "", "c1"))
 	var got []string
-	for page, err := range store.List(t.Context(), "", "") {
+	for page, err := range store.List(t.Context(), "", "", "") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func TestListAsks(t *testing.T) {
 func TestListedObject(t *testing.T) {
 	_, store := start(t, nil, result(false, "", "k"), result(false, "", "k"))
 	want := objectstore.Object{Key: "k", ETag: "e", Size: 7, ModTime: time.Date(2024, 5, 6, 7, 8, 9, 123e6, time.UTC)}
-	for page, err := range store.List(t.Context(), "", "") {
+	for page, err := range store.List(t.Context(), "", "", "") {
 		if err != nil || len(page) != 1 || page[0].Object() != want {
 			t.Errorf("listed %+v, %v, want %+v", page, err, want)
 		}
@@ -473,7 +473,7 @@ func BenchmarkList(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		listed := 0
-		for page, err := range store.List(b.Context(), "", "") {
+		for page, err := range store.List(b.Context(), "", "", "") {
 			if err != nil {
 				b.Fatal(err)
 			}

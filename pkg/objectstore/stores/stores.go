@@ -13,6 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/localstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/metered"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/retry"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
@@ -28,8 +29,8 @@ type Config struct {
 type Stores struct {
 	s3Config  s3store.Config
 	local     *localstore.Store
-	localOpen objectstore.Store // local, decorated
-	decorate  func(objectstore.Store) objectstore.Store
+	localOpen objectstore.Store                         // local, decorated
+	bucket    func(objectstore.Pager) objectstore.Store // decorates a bucket
 
 	mu sync.Mutex
 	s3 *s3store.Client // nil until the first s3:// URI
@@ -42,13 +43,16 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		return nil, err
 	}
 	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
-	s := &Stores{
-		s3Config: cfg.S3,
-		local:    local,
-		decorate: func(s objectstore.Store) objectstore.Store { return retrier.Wrap(meter.Wrap(s)) },
-	}
-	s.localOpen = s.decorate(local)
-	return s, nil
+	limiter, ahead := readahead.NewLimiter(readahead.Limits{}), readahead.NewMetrics(reg)
+	return &Stores{
+		s3Config:  cfg.S3,
+		local:     local,
+		localOpen: retrier.Wrap(meter.Wrap(local)),
+		bucket: func(b objectstore.Pager) objectstore.Store {
+			b = meter.WrapPager(b)
+			return readahead.Wrap(retrier.Wrap(b), b, readahead.Config{Limiter: limiter}, ahead)
+		},
+	}, nil
 }
 
 // Open returns the store that u lives in. Errors are objectstore.ErrRefused for
@@ -71,7 +75,7 @@ func (s *Stores) Open(ctx context.Context, u objectstore.URI) (objectstore.Store
 		if err != nil {
 			return nil, fmt.Errorf("open %s: %w", u, err)
 		}
-		return s.decorate(bucket), nil
+		return s.bucket(bucket), nil
 	default:
 		return nil, fmt.Errorf("open %s: unknown scheme %q: %w", u, u.Scheme, objectstore.ErrRefused)
 	}

@@ -164,7 +164,7 @@ func testStop(t *testing.T, h Harness) {
 	t.Helper()
 	keys := awkward(h)
 	fill(t, h.Store, keys)
-	for page, err := range h.Store.List(t.Context(), h.Base, "") {
+	for page, err := range h.Store.List(t.Context(), h.Base, "", "") {
 		if err != nil || string(page[0].Key) != keys[0] {
 			t.Fatalf("first page %+v, %v, want it to start at %q", page, err, keys[0])
 		}
@@ -254,7 +254,7 @@ func fill(t *testing.T, s objectstore.Store, keys []string) {
 // list returns what a listing hands over, in the order in which it does.
 func list(ctx context.Context, s objectstore.Store, prefix, after string) ([]objectstore.Object, error) {
 	var all []objectstore.Object
-	for page, err := range s.List(ctx, prefix, after) {
+	for page, err := range s.List(ctx, prefix, after, "") {
 		if err != nil {
 			return all, err
 		}
