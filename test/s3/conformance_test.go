@@ -4,14 +4,18 @@ package s3_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/storetest"
 	"github.com/rangefleet/rangefleet/test/s3/s3test"
 )
@@ -45,6 +49,30 @@ func TestSmallPages(t *testing.T) {
 	for name, server := range map[string]s3test.Server{"embedded": s3test.Embedded(t), "ceph": ceph} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) storetest.Harness { return harness(t, server, 16) })
+		})
+	}
+}
+
+// TestAsOpened lists as the programs do: metered, tried again, and ahead.
+func TestAsOpened(t *testing.T) {
+	for name, server := range map[string]s3test.Server{"embedded": s3test.Embedded(t), "ceph": ceph} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) storetest.Harness {
+				cfg := server.Config()
+				cfg.PageSize = 16
+				opener, err := stores.New(stores.Config{S3: cfg}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+				if err != nil {
+					t.Fatal(err)
+				}
+				open := func(bucket string) objectstore.Store {
+					store, err := opener.Open(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: bucket})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return store
+				}
+				return storetest.Harness{Store: open(newBucket(t, server)), Missing: open("no-such-bucket-here")}
+			})
 		})
 	}
 }

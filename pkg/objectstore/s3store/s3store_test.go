@@ -231,7 +231,7 @@ func TestListedObject(t *testing.T) {
 func TestErrors(t *testing.T) {
 	for _, tc := range []struct {
 		answer string
-		want   error // nil: transient
+		want   error // nil: transient, and no more is known
 	}{
 		{"404 NoSuchBucket", objectstore.ErrNotFound},
 		{"404 NoSuchKey", objectstore.ErrNotFound},
@@ -244,9 +244,10 @@ func TestErrors(t *testing.T) {
 		{"400 RequestTimeout", nil},
 		{"400 BadDigest", nil},
 		{"409 OperationAborted", nil},
-		{"429 TooManyRequests", nil},
+		{"429 TooManyRequests", objectstore.ErrThrottled},
 		{"500 InternalError", nil},
-		{"503 SlowDown", nil},
+		{"503 SlowDown", objectstore.ErrThrottled},
+		{"400 RequestLimitExceeded", objectstore.ErrThrottled},
 	} {
 		t.Run(tc.answer, func(t *testing.T) {
 			_, store := start(t, nil, tc.answer, tc.answer, tc.answer, tc.answer)
@@ -259,7 +260,7 @@ func TestErrors(t *testing.T) {
 				switch {
 				case err == nil:
 					t.Errorf("%s: no error", call)
-				case objectstore.Permanent(err) != (tc.want != nil) || tc.want != nil && !errors.Is(err, tc.want):
+				case objectstore.Permanent(err) != objectstore.Permanent(tc.want) || tc.want != nil && !errors.Is(err, tc.want):
 					t.Errorf("%s: %v, want %v", call, err, tc.want)
 				}
 				for _, words := range []string{code, "the store's own words", "REQ1", "s3://bucket/"} {
