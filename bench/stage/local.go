@@ -62,10 +62,11 @@ func decode(_ context.Context, in *Input) (Step, error) {
 
 func buildBatches(_ context.Context, in *Input) (Step, error) {
 	b := entry.NewBuilder()
+	b.Prepend("", "s3://"+in.Bucket+"/")
 	return func(page int) error {
 		from := in.Batches[page]
 		for i := range from.Len() {
-			b.Append(from.Key(i), from.Address(i), from.ETag(i), from.Size(i), from.ModTime(i))
+			b.Append(from.Key(i), from.Key(i), from.ETag(i), from.Size(i), from.ModTime(i))
 		}
 		b.Batch().Release()
 		return nil
