@@ -92,8 +92,8 @@ func (m Mapping) parent() objectstore.URI {
 // First returns a lower bound (inclusive) of all destinations.
 func (m Mapping) First() string { return m.Destination(m.uri.Key) }
 
-// Nowhere, as the key up to which a listing is sure to be read, is before all
-// others.
+// Nowhere is before all keys: a listing that is sure to be read up to it is sure
+// to be read for one page only.
 const Nowhere = "\x00"
 
 // Upto returns up to where the source is sure to be read if its destinations are
