@@ -94,8 +94,11 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return address
 }
 
 // breaks are where ranges end, small enough that even small imports have many.
@@ -150,7 +153,7 @@ func newFleet(t *testing.T, b breaks, s shape, settings ...string) *fleet {
 	if s.workers > 0 {
 		own = append(own, "RANGEFLEET_WORKERS=0")
 	}
-	url := ""
+	var url string
 	if s.nats > 0 {
 		url = f.startNATS(dir, s.nats)
 		own = append(own, "RANGEFLEET_NATS_URL="+url)
@@ -200,9 +203,9 @@ func (f *fleet) ready() {
 		if err != nil {
 			return false, err
 		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return false, nil
+		resp, unreachable := http.DefaultClient.Do(req)
+		if unreachable != nil {
+			return false, nil // not yet
 		}
 		return resp.StatusCode == http.StatusOK, resp.Body.Close()
 	})

@@ -27,7 +27,11 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
 	programs = dir
 	for _, b := range []struct{ module, pkg, name string }{
 		{"../..", "./cmd/coordinator", "coordinator"},
