@@ -203,11 +203,10 @@ func (f *fleet) ready() {
 		if err != nil {
 			return false, err
 		}
-		resp, unreachable := http.DefaultClient.Do(req)
-		if unreachable != nil {
-			return false, nil // not yet
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			return resp.StatusCode == http.StatusOK, resp.Body.Close()
 		}
-		return resp.StatusCode == http.StatusOK, resp.Body.Close()
+		return false, nil
 	})
 }
 
