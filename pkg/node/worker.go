@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -12,8 +14,24 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/server"
 )
 
+// What a worker's memory is held to, unless GOMEMLIMIT says otherwise: pages that
+// are read ahead, and the range files of each partition. The collector works
+// harder rather than let garbage come on top of it.
+const (
+	memoryBase = 128 << 20
+	memorySlot = 64 << 20
+)
+
+// limitMemory makes the collector keep to the memory that so many slots need.
+func limitMemory(slots int) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(memoryBase + slots*memorySlot))
+	}
+}
+
 // Worker runs a worker until ctx ends.
 func Worker(ctx context.Context, env Env) error {
+	limitMemory(env.Settings.Workers)
 	b, err := newBase(ctx, env, nil, false)
 	if err != nil {
 		return err

@@ -36,6 +36,9 @@ type Stores struct {
 	s3 *s3store.Client // nil until the first s3:// URI
 }
 
+// readAhead is how many bytes of pages are held ahead of all listings together.
+const readAhead = 48 << 20
+
 // New returns Stores, or an error if an allowed directory does not exist.
 func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, error) {
 	local, err := localstore.New(cfg.LocalAllowed, log)
@@ -43,7 +46,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		return nil, err
 	}
 	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
-	limiter, ahead := readahead.NewLimiter(readahead.Limits{}), readahead.NewMetrics(reg)
+	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead}), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,
 		local:     local,
