@@ -10,8 +10,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
 	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
 	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
 // stored is a bucket of objects that were put, with their keys in order.

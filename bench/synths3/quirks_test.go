@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
 	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
 // Each quirk does what it says, to keys a to f in pages of four.

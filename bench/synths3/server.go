@@ -19,7 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
 // Config is how a server works for good; see Faults for what may change. The

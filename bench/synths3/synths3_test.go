@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
 	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
 // result is a page as a client reads it.

@@ -19,7 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
 // options are what a run measures.

@@ -3,9 +3,9 @@ package main
 import (
 	"time"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
 	"github.com/rangefleet/rangefleet/bench/stage"
 	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
 // Who does the work of a row.

@@ -20,8 +20,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rangefleet/rangefleet/bench/keyset"
 	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
 func main() {
