@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
 // How many LISTs cuts may waste; see allowance. Most listings stay far below:
@@ -135,18 +137,18 @@ func (p *plan[P]) points(s *segment[P], n, limit int) []point {
 		add(point{key: s.end, pages: s.inside})
 	}
 	if s.open {
-		for _, key := range p.alphabet.tops(s.pos) {
+		for _, key := range p.alphabet.Tops(s.pos) {
 			add(point{key, s.rest, true})
 		}
 	}
-	if c := common(s.pos, s.hi) + 1; s.outlived && c < len(s.hi) {
-		add(point{key: validKey([]byte(s.hi[:c])), pages: s.rest}) // there may be much just before hi
+	if c := keyspace.Common(s.pos, s.hi) + 1; s.outlived && c < len(s.hi) {
+		add(point{key: keyspace.Valid([]byte(s.hi[:c])), pages: s.rest}) // there may be much just before hi
 	}
 	// One density that was seen does not bear many cuts.
 	n = min(n, max(1, s.listed))
-	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
+	width := p.alphabet.Distance(s.first, s.pos) - math.Log(s.full)
 	for _, pages := range places(s.inside, p.length(limit), n, s.listed) {
-		if key, ok := p.alphabet.add(s.pos, width+math.Log(pages)); ok && (s.end == "" || key < s.end) {
+		if key, ok := p.alphabet.Add(s.pos, width+math.Log(pages)); ok && (s.end == "" || key < s.end) {
 			add(point{key: key, pages: pages})
 		}
 	}

@@ -2,8 +2,9 @@ package readahead
 
 import (
 	"math"
-	"slices"
 	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
 // estimate is what is expected of a segment's rest, from its last page.
@@ -64,14 +65,14 @@ func (p *plan[P]) reckon(s *segment[P]) {
 // that is worth a cut. learned says to leave out what was never seen anywhere.
 func (p *plan[P]) model(s *segment[P], learned bool) {
 	p.spell(s, learned)
-	width := p.alphabet.distance(s.first, s.pos) - math.Log(s.full)
+	width := p.alphabet.Distance(s.first, s.pos) - math.Log(s.full)
 	pages := func(to string) float64 {
-		return math.Exp(min(p.alphabet.distance(s.pos, to)-width, math.Log(most)))
+		return math.Exp(min(p.alphabet.Distance(s.pos, to)-width, math.Log(most)))
 	}
 	s.rest = pages(s.hi)
 	s.end, s.inside = s.hi, s.rest
 	trusted := 2 // the directory and its parent
-	for i := common(s.first, s.pos); i > len(p.prefix) && trusted > 0; i-- {
+	for i := keyspace.Common(s.first, s.pos); i > len(p.prefix) && trusted > 0; i-- {
 		if s.pos[i-1] != '/' {
 			continue
 		}
@@ -95,14 +96,14 @@ func (p *plan[P]) spell(s *segment[P], learned bool) {
 	base := 0
 	if s.hi != "" {
 		p.sample = append(p.sample, s.hi)
-		base = common(s.pos, s.hi)
+		base = keyspace.Common(s.pos, s.hi)
 	}
 	if strings.HasPrefix(s.pos, p.prefix) {
 		base = max(base, len(p.prefix))
 	}
-	p.alphabet.reset(base, p.sample, &p.classes)
+	p.alphabet.Reset(base, p.sample...)
 	if learned {
-		p.hull.narrow(&p.alphabet)
+		p.hull.Narrow(&p.alphabet)
 	}
 }
 
@@ -119,7 +120,7 @@ func (p *plan[P]) observe(s *segment[P], page P) {
 		p.sample = append(p.sample, s.pos)
 	}
 	p.sample = sampleOf(p.sample, page)
-	p.hull.add(p.sample)
+	p.hull.Add(p.sample)
 }
 
 // samples is how many keys of a page are looked at.
@@ -131,67 +132,6 @@ func sampleOf[P Page[P]](dst []string, page P) []string {
 		dst = append(dst, page.Key(i*(n-1)/max(1, min(samples, n)-1)))
 	}
 	return dst
-}
-
-// hull is the bytes seen at each offset, for their least and their greatest. It counts where
-// it was seen after enough different beginnings of keys: one directory tells
-// nothing of where another one ends.
-type hull []seen
-
-type seen struct {
-	bytes byteSet
-	after []uint32 // hashes of the beginnings, up to enough of them
-}
-
-// enough is how many beginnings of keys are evidence, and few how many bytes
-// after them are all that there are: names that come again in each directory.
-const enough, few = 2, 4
-
-// add learns from keys of one page, in order. A beginning counts once the page
-// goes on to another: what follows it has been seen to its end.
-func (h *hull) add(keys []string) {
-	for j, k := range keys {
-		for len(*h) < len(k) {
-			*h = append(*h, seen{})
-		}
-		ends := len(k)
-		if j+1 < len(keys) {
-			ends = common(k, keys[j+1])
-		}
-		hash := uint32(2166136261) // FNV-1a
-		for i := range len(k) {
-			o := &(*h)[i]
-			o.bytes.add(k[i])
-			if i > ends && len(o.after) < enough && !slices.Contains(o.after, hash) {
-				o.after = append(o.after, hash)
-			}
-			hash = (hash ^ uint32(k[i])) * 16777619
-		}
-	}
-}
-
-// narrow takes from the alphabet what was never seen at its offsets.
-func (h hull) narrow(a *alphabet) {
-	for i := range a.sets {
-		if at := a.base + i; at < len(h) && len(h[at].after) == enough {
-			seen := h[at].bytes
-			if n := seen.size(); n > few {
-				seen = span(seen.at(0), seen.at(n-1))
-			}
-			a.sets[i].intersect(&seen)
-		}
-	}
-	a.weigh()
-}
-
-func common(a, b string) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
 }
 
 func clone(s string) string { return strings.Clone(s) }

@@ -3,6 +3,8 @@ package readahead
 import (
 	"slices"
 	"sort"
+
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
 // Page is one page of a listing: entries in strictly increasing order of keys.
@@ -56,9 +58,8 @@ type plan[P Page[P]] struct {
 	passed   int     // pages past upto that were taken
 	torn     bool    // two LISTs contradict each other
 
-	hull     hull
-	alphabet alphabet
-	classes  []class
+	hull     keyspace.Hull
+	alphabet keyspace.Alphabet
 	sample   []string
 }
 

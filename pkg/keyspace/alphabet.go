@@ -1,0 +1,134 @@
+package keyspace
+
+import (
+	"math"
+	"unicode/utf8"
+)
+
+// Alphabet holds what keys are thought to use at each offset, from a base on.
+// Further on than the longest key that it was shown it knows none: keys differ no
+// further for it. The zero Alphabet knows nothing. It is for one goroutine, and
+// refers to no key that it was shown.
+type Alphabet struct {
+	base    int
+	sets    []byteSet
+	weights []float64 // natural logarithm of the unit of each offset
+	classes []class   // at each offset, while it is made
+}
+
+// Reset makes it the alphabet that the keys show, for offsets from base on. Each
+// offset has all of the classes of the words that lie over it, so that what was
+// not seen yet is expected all the same; separators are only what was seen.
+func (a *Alphabet) Reset(base int, keys ...string) {
+	a.base = base
+	length := 0
+	for _, k := range keys {
+		length = max(length, len(k))
+	}
+	n := max(0, length-base)
+	a.sets = append(a.sets[:0], make([]byteSet, n)...)
+	a.classes = append(a.classes[:0], make([]class, n)...)
+	for _, k := range keys {
+		a.show(k)
+	}
+	for i, c := range a.classes {
+		a.sets[i].union(c.bytes())
+	}
+	a.weigh()
+}
+
+// show adds what one key shows.
+func (a *Alphabet) show(k string) {
+	for i := 0; i < len(k); {
+		end, all := i, class(0)
+		for end < len(k) && classOf(k[end]) != 0 {
+			all |= classOf(k[end])
+			end++
+		}
+		name := all&(digits|high) == 0 && (all&(lower|lowerHex) == 0 || all&(upper|upperHex) == 0)
+		for j := i; j < end; j++ {
+			if j < a.base {
+				continue
+			}
+			if name && (j > i || end < len(k) && k[end] == '=') {
+				a.sets[j-a.base].add(k[j])
+				continue
+			}
+			a.classes[j-a.base] |= all
+			a.addHigh(k, j)
+		}
+		if i = end; i < len(k) {
+			if i >= a.base {
+				a.sets[i-a.base].add(k[i])
+			}
+			i++
+		}
+	}
+}
+
+// addHigh adds a byte beyond ASCII with its like: leading bytes from the least
+// seen to the greatest seen are joined by the hull; continuation bytes are all.
+func (a *Alphabet) addHigh(k string, i int) {
+	switch c := k[i]; {
+	case c < utf8.RuneSelf:
+	case utf8.RuneStart(c):
+		a.sets[i-a.base].union(span(max(0xC2, c-3), min(0xF4, c+3)))
+	default:
+		a.sets[i-a.base].union(span(0x80, 0xBF))
+	}
+}
+
+func (a *Alphabet) weigh() {
+	a.weights = a.weights[:0]
+	w := 0.0
+	for i := range a.sets {
+		w -= math.Log(float64(max(1, a.sets[i].size())))
+		a.weights = append(a.weights, w)
+	}
+}
+
+// Distance returns the natural logarithm of how far hi lies above lo, as a part of
+// all that the alphabet can write; a hi of "" is the end of all keys. Where hi
+// does not lie above lo as far as the alphabet knows it is -Inf.
+func (a *Alphabet) Distance(lo, hi string) float64 {
+	sum, unit, started := 0.0, 0.0, false
+	for i := range a.sets {
+		at := a.base + i
+		var d int
+		switch {
+		case hi != "":
+			d = a.digit(hi, at) - a.digit(lo, at)
+		case i == 0:
+			d = a.sets[i].size() - a.digit(lo, at)
+		default:
+			d = -a.digit(lo, at)
+		}
+		if !started && d == 0 {
+			continue
+		}
+		if !started {
+			started, unit = true, a.weights[i]
+		}
+		scale := a.weights[i] - unit
+		if scale < -45 { // no longer visible in a float64, unless all before cancels out
+			if sum > 1e-12 {
+				break
+			}
+			// Rescale: what was summed so far is less than what follows.
+			unit, sum = a.weights[i], sum*math.Exp(-scale)
+			scale = 0
+		}
+		sum += float64(d) * math.Exp(scale)
+	}
+	if sum <= 0 {
+		return math.Inf(-1)
+	}
+	return unit + math.Log(sum)
+}
+
+func (a *Alphabet) digit(k string, at int) int {
+	if at >= len(k) {
+		return 0
+	}
+	return a.sets[at-a.base].rank(k[at])
+}

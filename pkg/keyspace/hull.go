@@ -1,0 +1,57 @@
+package keyspace
+
+import "slices"
+
+// Hull is the bytes that keys were seen to have at each offset. It counts where
+// they were seen after enough different beginnings of keys: one directory tells
+// nothing of where another one ends. The zero Hull has seen nothing. It is for one
+// goroutine, and refers to no key that it was shown.
+type Hull struct {
+	at []seen // by offset
+}
+
+type seen struct {
+	bytes byteSet
+	after []uint32 // hashes of the beginnings, up to enough of them
+}
+
+// enough is how many beginnings of keys are evidence, and few how many bytes
+// after them are all that there are: names that come again in each directory.
+const enough, few = 2, 4
+
+// Add learns from keys of one page, in increasing order. A beginning counts once the page
+// goes on to another: what follows it has been seen to its end.
+func (h *Hull) Add(keys []string) {
+	for j, k := range keys {
+		for len(h.at) < len(k) {
+			h.at = append(h.at, seen{})
+		}
+		ends := len(k)
+		if j+1 < len(keys) {
+			ends = Common(k, keys[j+1])
+		}
+		hash := uint32(2166136261) // FNV-1a
+		for i := range len(k) {
+			o := &h.at[i]
+			o.bytes.add(k[i])
+			if i > ends && len(o.after) < enough && !slices.Contains(o.after, hash) {
+				o.after = append(o.after, hash)
+			}
+			hash = (hash ^ uint32(k[i])) * 16777619
+		}
+	}
+}
+
+// Narrow takes from the alphabet what was never seen at its offsets.
+func (h *Hull) Narrow(a *Alphabet) {
+	for i := range a.sets {
+		if at := a.base + i; at < len(h.at) && len(h.at[at].after) == enough {
+			seen := h.at[at].bytes
+			if n := seen.size(); n > few {
+				seen = span(seen.at(0), seen.at(n-1))
+			}
+			a.sets[i].intersect(&seen)
+		}
+	}
+	a.weigh()
+}
