@@ -5,15 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
-
-// followPoll is how long a follower sleeps without a hint.
-const followPoll = time.Second
 
 // PublishCover stores a cover that a worker of the partition found. It returns
 // once it is durable, and may store it twice.
@@ -80,56 +74,4 @@ func (q *Queue) FollowCovers(ctx context.Context, importID string, f func(partit
 	}
 	err := q.followCovers(ctx, coversPrefix+importID+".*", f)
 	return fmt.Errorf("follow covers of import %s: %w", importID, err)
-}
-
-// followCovers asks the stream for the first message at or after a sequence
-// number, again and again. That number is the only state: nothing can be lost
-// or overtaken by whatever happens to the server or the connection.
-func (q *Queue) followCovers(ctx context.Context, subject string, f func(partition.Cover)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ticks, err := q.hints(ctx, subject)
-	if err != nil {
-		return err
-	}
-	poll := time.NewTicker(followPoll)
-	defer poll.Stop()
-	for next := uint64(1); ; {
-		msg, err := q.coverAt(ctx, subject, next)
-		switch {
-		case err == nil:
-			var c partition.Cover
-			if err := json.Unmarshal(msg.Data, &c); err != nil {
-				return fmt.Errorf("decode cover %d: %w", msg.Sequence, err)
-			}
-			next = msg.Sequence + 1
-			f(c)
-			continue
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case q.nc.IsClosed():
-			return err
-		case !errors.Is(err, jetstream.ErrMsgNotFound):
-			q.metrics.retries.WithLabelValues("follow").Inc()
-			q.log.Warn("following covers tried again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticks:
-		case <-poll.C:
-		}
-	}
-}
-
-func (q *Queue) coverAt(ctx context.Context, subject string, next uint64) (msg *jetstream.RawStreamMsg, err error) {
-	err = q.attempt(ctx, attemptTimeout, func(ctx context.Context) error {
-		stream, err := q.stream(ctx, coversStream)
-		if err != nil {
-			return err
-		}
-		msg, err = stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
-		return err
-	})
-	return msg, err
 }

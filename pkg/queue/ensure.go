@@ -73,6 +73,7 @@ func (q *Queue) coversConfig() jetstream.StreamConfig {
 		Retention:   jetstream.LimitsPolicy,
 		Storage:     jetstream.FileStorage,
 		Replicas:    q.cfg.Replicas,
+		AllowDirect: true, // which followers read by, in batches
 		// The copy says that a message is stored: who reads then sees it. A
 		// subscription to the subject itself would hear of it earlier.
 		RePublish: &jetstream.RePublish{Source: coversPrefix + ">", Destination: storedPrefix + coversPrefix + ">", HeadersOnly: true},

@@ -46,10 +46,17 @@ func (q *Queue) Acquire(ctx context.Context, name, holder string) (*Lease, error
 	if err != nil {
 		return nil, fmt.Errorf("acquire lease %s: %w", name, err)
 	}
+	q.metrics.leasesTaken.Inc()
 	renew, stop := context.WithCancel(context.Background())
 	l := &Lease{b: b, name: name, holder: holder, lost: make(chan struct{}), rev: rev, stop: stop, done: make(chan struct{})}
 	go l.renew(renew, ttl, sent.Add(ttl))
 	return l, nil
+}
+
+// Leases returns the names of the leases with the prefix that are held, in
+// bytewise order.
+func (q *Queue) Leases(ctx context.Context, prefix string) ([]string, error) {
+	return q.bucket(bucketLeases).Keys(ctx, prefix)
 }
 
 // Lost is closed when the lease is lost. It stays open after a Release.

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -15,6 +16,7 @@ type metrics struct {
 	stalls       prometheus.Counter
 	disconnects  prometheus.Counter
 	asyncErrors  prometheus.Counter
+	leasesTaken  prometheus.Counter
 	leasesLost   prometheus.Counter
 }
 
@@ -41,6 +43,23 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		stalls:      counter("stalls_total", "Times that partitions were pending and yet none was received for a while."),
 		disconnects: counter("disconnects_total", "Connections to NATS lost."),
 		asyncErrors: counter("errors_total", "Errors that NATS reported outside of any call, such as denied permissions."),
+		leasesTaken: counter("leases_acquired_total", "Leases that this process took."),
 		leasesLost:  counter("leases_lost_total", "Leases that were lost rather than released."),
+	}
+}
+
+// countMessages keeps count of what a connection sends and receives: what the
+// process costs NATS.
+func countMessages(reg prometheus.Registerer, nc *nats.Conn) {
+	f := promauto.With(reg)
+	for _, c := range []struct {
+		name, help string
+		of         func(nats.Statistics) uint64
+	}{
+		{"messages_sent_total", "Messages sent to NATS.", func(s nats.Statistics) uint64 { return s.OutMsgs }},
+		{"messages_received_total", "Messages received from NATS.", func(s nats.Statistics) uint64 { return s.InMsgs }},
+	} {
+		f.NewCounterFunc(prometheus.CounterOpts{Name: "rangefleet_queue_" + c.name, Help: c.help},
+			func() float64 { return float64(c.of(nc.Stats())) })
 	}
 }

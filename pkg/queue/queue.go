@@ -109,6 +109,7 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	q.nc = nc
+	countMessages(cfg.Registerer, nc)
 	if q.js, err = jetstream.New(nc); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("set up JetStream: %w", err)

@@ -542,3 +542,88 @@ func TestLeaseIsLostWithoutNATSAndExpires(t *testing.T) {
 		return err == nil
 	})
 }
+
+func TestSurvey(t *testing.T) {
+	q := queuetest.Start(t)
+	ctx := t.Context()
+	publish(t, q, part("a", "1"), part("a", "2"), part("b", "3"))
+	for range 3 {
+		if err := q.PublishCover(ctx, "a", "1", partition.Cover{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.PublishCover(ctx, "c", "9", partition.Cover{}); err != nil {
+		t.Fatal(err)
+	}
+	task := pull(t, q)
+	if err := task.Nak(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	task = pull(t, q)
+	s, err := q.Survey(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Queued+s.Running != 3 || s.Running < 1 || len(s.Partitions["a"]) != 2 || !slices.Equal(s.Partitions["b"], []string{"3"}) {
+		t.Errorf("Survey = %+v", s)
+	}
+	if len(s.Covers) != 2 || s.Covers["a"] != 3 || s.Covers["c"] != 1 {
+		t.Errorf("Survey's covers = %v", s.Covers)
+	}
+	parts, err := q.Partitions(ctx, task.Partition.ImportID, []string{task.Partition.ID, "gone"})
+	if err != nil || !slices.Equal(parts, []partition.Partition{task.Partition}) {
+		t.Errorf("Partitions = %+v, %v", parts, err)
+	}
+	if n, err := q.OutstandingCount(ctx, "a"); err != nil || n != 2 {
+		t.Errorf("OutstandingCount = %d, %v", n, err)
+	}
+}
+
+// TestFollowersReadManyAtATime wants far fewer requests than covers.
+func TestFollowersReadManyAtATime(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	const n = 1500
+	for i := range n {
+		c := partition.Cover{Span: partition.Span{After: fmt.Sprint(i), Upto: strings.Repeat("x", 900)}}
+		if err := q.PublishCover(t.Context(), "imp", fmt.Sprint("p", i%7), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reg := prometheus.NewRegistry()
+	reader := queuetest.Connect(t, queue.Config{InProcess: server, Name: "reader", Registerer: reg})
+	before := sent(t, reg)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	next := 0
+	err := reader.FollowCovers(ctx, "imp", func(c partition.Cover) {
+		if c.After != fmt.Sprint(next) {
+			t.Errorf("cover %s, want %d", c.After, next)
+		}
+		if next++; next == n {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || next != n {
+		t.Fatalf("followed %d covers: %v", next, err)
+	}
+	if sent := sent(t, reg) - before; sent > 20 {
+		t.Errorf("%v messages were sent to read %d covers", sent, n)
+	}
+}
+
+// sent returns how many messages a queue with the registry has sent.
+func sent(t *testing.T, reg *prometheus.Registry) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "rangefleet_queue_messages_sent_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatal("no count of messages sent")
+	return 0
+}

@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -27,7 +24,7 @@ const (
 // looked at: one that has messages and delivers none has been seen in the wild.
 const idlePulls = 3
 
-// readers is how many messages Outstanding reads at a time.
+// readers is how many partitions are read at a time.
 const readers = 16
 
 // Publish queues a partition. Publishing one whose ID is queued or running
@@ -207,54 +204,9 @@ func (t *Task) Extend() error {
 	return nil
 }
 
-// Outstanding returns the partitions of an import that are queued or running,
-// ordered by ID.
-func (q *Queue) Outstanding(ctx context.Context, importID string) ([]partition.Partition, error) {
-	if err := checkTokens(importID); err != nil {
-		return nil, fmt.Errorf("list outstanding partitions: %w", err)
-	}
-	subjects, err := q.subjects(ctx, workStream, workPrefix+importID+".*")
-	if err != nil {
-		return nil, fmt.Errorf("list outstanding partitions of import %s: %w", importID, err)
-	}
-	var (
-		mu  sync.Mutex
-		out []partition.Partition
-	)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	for subject := range subjects {
-		g.Go(func() error {
-			p, err := readLast[partition.Partition](ctx, q, workStream, subject)
-			if errors.Is(err, ErrNotFound) {
-				return nil // acknowledged since
-			}
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			out = append(out, p)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, fmt.Errorf("read outstanding partitions of import %s: %w", importID, err)
-	}
-	slices.SortFunc(out, func(a, b partition.Partition) int { return strings.Compare(a.ID, b.ID) })
-	return out, nil
-}
-
 // Hungry reports whether somebody waits for a partition and none is pending.
 func (q *Queue) Hungry(ctx context.Context) (bool, error) {
-	var info *jetstream.ConsumerInfo
-	err := q.retry(ctx, "read", func(ctx context.Context) error {
-		cons, err := q.js.Consumer(ctx, workStream, workConsumer)
-		if err == nil {
-			info = cons.CachedInfo()
-		}
-		return err
-	})
+	info, err := q.consumerInfo(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look at the work queue: %w", err)
 	}

@@ -1,0 +1,138 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// Survey is what the streams held of all imports at about one moment. It costs a
+// few requests, however many imports there are.
+type Survey struct {
+	Queued      int // partitions that nobody works on
+	Running     int // partitions that somebody works on, or is taken to
+	Redelivered int // of the running ones, those that were delivered before
+	Waiting     int // pull requests: slots of workers that wait for a partition
+
+	// Partitions are the IDs of those queued or running, by import.
+	Partitions map[string][]string
+	// Covers is how many are stored, by import. They were counted after the
+	// partitions: of a partition that is missing above all covers are counted.
+	Covers map[string]uint64
+}
+
+// Survey looks at the streams.
+func (q *Queue) Survey(ctx context.Context) (Survey, error) {
+	info, err := q.consumerInfo(ctx)
+	if err != nil {
+		return Survey{}, fmt.Errorf("look at the work queue: %w", err)
+	}
+	s := Survey{
+		Queued: int(info.NumPending), Running: info.NumAckPending, Redelivered: info.NumRedelivered, Waiting: info.NumWaiting,
+		Partitions: make(map[string][]string), Covers: make(map[string]uint64),
+	}
+	work, err := q.subjects(ctx, workStream, workPrefix+">")
+	if err != nil {
+		return Survey{}, fmt.Errorf("list outstanding partitions: %w", err)
+	}
+	for subject := range work {
+		importID, id, _ := strings.Cut(strings.TrimPrefix(subject, workPrefix), ".")
+		s.Partitions[importID] = append(s.Partitions[importID], id)
+	}
+	covers, err := q.subjects(ctx, coversStream, coversPrefix+">")
+	if err != nil {
+		return Survey{}, fmt.Errorf("count covers: %w", err)
+	}
+	for subject, n := range covers {
+		importID, _, _ := strings.Cut(strings.TrimPrefix(subject, coversPrefix), ".")
+		s.Covers[importID] += n
+	}
+	return s, nil
+}
+
+func (q *Queue) consumerInfo(ctx context.Context) (info *jetstream.ConsumerInfo, err error) {
+	err = q.retry(ctx, "read", func(ctx context.Context) error {
+		cons, err := q.js.Consumer(ctx, workStream, workConsumer)
+		if err == nil {
+			info = cons.CachedInfo()
+		}
+		return err
+	})
+	return info, err
+}
+
+// Partitions reads partitions of an import that are queued or running, in any
+// order. Those that are not any more are left out.
+func (q *Queue) Partitions(ctx context.Context, importID string, ids []string) ([]partition.Partition, error) {
+	if err := checkTokens(append(ids[:len(ids):len(ids)], importID)...); err != nil {
+		return nil, fmt.Errorf("read partitions: %w", err)
+	}
+	var (
+		mu  sync.Mutex
+		out []partition.Partition
+	)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for _, id := range ids {
+		g.Go(func() error {
+			p, err := readLast[partition.Partition](ctx, q, workStream, workPrefix+importID+"."+id)
+			if errors.Is(err, ErrNotFound) {
+				return nil // acknowledged since
+			}
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, p)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("read outstanding partitions of import %s: %w", importID, err)
+	}
+	return out, nil
+}
+
+// OutstandingCount returns how many partitions of an import are queued or
+// running.
+func (q *Queue) OutstandingCount(ctx context.Context, importID string) (int, error) {
+	ids, err := q.outstandingIDs(ctx, importID)
+	return len(ids), err
+}
+
+// Outstanding returns the partitions of an import that are queued or running,
+// ordered by ID.
+func (q *Queue) Outstanding(ctx context.Context, importID string) ([]partition.Partition, error) {
+	ids, err := q.outstandingIDs(ctx, importID)
+	if err != nil {
+		return nil, err
+	}
+	out, err := q.Partitions(ctx, importID, ids)
+	slices.SortFunc(out, func(a, b partition.Partition) int { return strings.Compare(a.ID, b.ID) })
+	return out, err
+}
+
+func (q *Queue) outstandingIDs(ctx context.Context, importID string) ([]string, error) {
+	if err := checkTokens(importID); err != nil {
+		return nil, fmt.Errorf("list outstanding partitions: %w", err)
+	}
+	prefix := workPrefix + importID + "."
+	subjects, err := q.subjects(ctx, workStream, prefix+"*")
+	if err != nil {
+		return nil, fmt.Errorf("list outstanding partitions of import %s: %w", importID, err)
+	}
+	ids := make([]string, 0, len(subjects))
+	for subject := range subjects {
+		ids = append(ids, strings.TrimPrefix(subject, prefix))
+	}
+	return ids, nil
+}
