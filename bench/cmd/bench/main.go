@@ -33,6 +33,7 @@ type options struct {
 	lakefs  bool // run lakeFS's packages
 	verify  bool // run them on every shape
 	faults  bool
+	only    string        // part of the names of the rows to measure
 	timeout time.Duration // of one row
 	out     string
 }
@@ -60,6 +61,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.lakefs, "lakefs", true, "run lakeFS's packages beside")
 	flags.BoolVar(&o.verify, "verify", false, "run them on every shape, to compare metarange IDs")
 	flags.BoolVar(&o.faults, "faults", true, "run with faults, too")
+	flags.StringVar(&o.only, "only", "", "measure the rows whose `name` holds this")
 	flags.DurationVar(&o.timeout, "timeout", 30*time.Minute, "for one row")
 	flags.StringVar(&o.out, "out", "results", "`directory` for bench.json, bench.txt and bench.svg")
 	if err := flags.Parse(args); err != nil {
@@ -98,6 +100,9 @@ func run(ctx context.Context, args []string) (err error) {
 	defer b.close()
 	report := Report{Date: time.Now().UTC().Truncate(time.Second), Machine: machine()}
 	for _, p := range plan(o) {
+		if !strings.Contains(p.Name, o.only) {
+			continue
+		}
 		row, err := b.measure(ctx, p)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)

@@ -27,12 +27,14 @@ type store struct {
 // List implements objectstore.Store.
 func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
+		var objects []objectstore.Listed
 		for p, err := range s.lister.List(ctx, prefix, after, upto) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			more := yield(p.objects, nil)
+			objects = p.appendTo(objects[:0])
+			more := yield(objects, nil)
 			p.Release()
 			if !more {
 				return
@@ -42,40 +44,66 @@ func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[
 }
 
 // page is a page of objects with memory of its own: that of the store's answer
-// is several times larger, and pages are held until their turn comes.
+// is several times larger, and pages are held until their turn comes. It has no
+// pointers to objects, for the garbage collector would follow them all.
 type page struct {
-	objects []objectstore.Listed
-	text    []byte     // keys and ETags
+	objects []object
+	text    []byte     // of each object the key, then the ETag
 	free    *sync.Pool // where it goes to
+}
+
+// object is an object of a page. Its text starts where that of the one before
+// ends.
+type object struct {
+	keyEnd, end   uint32 // of the key, of the ETag
+	size, modTime int64
 }
 
 // fill makes p a copy of objects.
 func (p *page) fill(objects []objectstore.Listed) {
 	n := 0
-	for _, o := range objects {
-		n += len(o.Key) + len(o.ETag)
+	for i := range objects {
+		n += len(objects[i].Key) + len(objects[i].ETag)
 	}
 	if cap(p.text) < n {
 		p.text = make([]byte, 0, n)
 	}
-	p.text, p.objects = p.text[:0], append(p.objects[:0], objects...)
-	for i := range p.objects {
-		o := &p.objects[i]
-		o.Key, o.ETag = p.copy(o.Key), p.copy(o.ETag)
+	if cap(p.objects) < len(objects) {
+		p.objects = make([]object, 0, len(objects))
+	}
+	p.text, p.objects = p.text[:0], p.objects[:0]
+	for i := range objects {
+		o := &objects[i]
+		p.text = append(p.text, o.Key...)
+		keyEnd := uint32(len(p.text))
+		p.text = append(p.text, o.ETag...)
+		p.objects = append(p.objects, object{keyEnd, uint32(len(p.text)), o.Size, o.ModTime})
 	}
 }
 
-// copy appends b to the text, which has room for it, and returns the copy.
-func (p *page) copy(b []byte) []byte {
-	n := len(p.text)
-	p.text = append(p.text, b...)
-	return p.text[n:len(p.text):len(p.text)]
+// appendTo appends the objects to dst, as references to the page.
+func (p *page) appendTo(dst []objectstore.Listed) []objectstore.Listed {
+	for i := range p.objects {
+		o := &p.objects[i]
+		dst = append(dst, objectstore.Listed{
+			Key: p.key(i), ETag: p.text[o.keyEnd:o.end:o.end], Size: o.size, ModTime: o.modTime,
+		})
+	}
+	return dst
+}
+
+func (p *page) key(i int) []byte {
+	start, end := uint32(0), p.objects[i].keyEnd
+	if i > 0 {
+		start = p.objects[i-1].end
+	}
+	return p.text[start:end:end]
 }
 
 func (p *page) Len() int         { return len(p.objects) }
-func (p *page) Key(i int) string { return string(p.objects[i].Key) }
+func (p *page) Key(i int) string { return string(p.key(i)) }
 func (p *page) Bytes() int {
-	return cap(p.text) + cap(p.objects)*int(unsafe.Sizeof(objectstore.Listed{}))
+	return cap(p.text) + cap(p.objects)*int(unsafe.Sizeof(object{}))
 }
 
 func (p *page) Head(n int) *page {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/sigv4"
 )
 
 // maxBody bounds the body of a page. One of 1000 keys of 1024 bytes, each of them
@@ -31,8 +32,11 @@ const firstBody = 256 << 10
 // and reads errors, but its decoder takes longer for a page than all else that
 // is done with it.
 type answer struct {
-	body []byte
-	page listxml.Page
+	body   []byte
+	page   listxml.Page
+	way    *way         // that the SDK took, if it is one to go without it
+	signer sigv4.Signer // of pages that are asked for without the SDK
+	query  []byte
 }
 
 var _ middleware.DeserializeMiddleware = (*answer)(nil)
@@ -51,11 +55,14 @@ func (*answer) ID() string { return "DecodePage" }
 func (a *answer) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
 ) {
-	a.page = listxml.Page{Objects: a.page.Objects[:0]}
+	a.reset()
 	out, metadata, err = next.HandleDeserialize(ctx, in)
 	response, ok := out.RawResponse.(*smithyhttp.Response)
 	if err != nil || !ok || response.StatusCode < 200 || response.StatusCode > 299 {
 		return out, metadata, err
+	}
+	if sent, ok := in.Request.(*smithyhttp.Request); ok {
+		a.way = wayOf(sent.Request)
 	}
 	err = a.read(response.Body)
 	_ = response.Body.Close()
@@ -68,6 +75,9 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 	}
 	return out, metadata, err
 }
+
+// reset forgets what was read before.
+func (a *answer) reset() { a.page, a.way = listxml.Page{Objects: a.page.Objects[:0]}, nil }
 
 // read reads a body to its end. One that was cut short is an error.
 func (a *answer) read(body io.Reader) error {
@@ -92,6 +102,9 @@ func (a *answer) read(body io.Reader) error {
 // decode decodes the page from the body, which it changes.
 func (a *answer) decode() error {
 	err := a.page.Decode(a.body)
+	if err == nil {
+		return nil
+	}
 	var instead *listxml.Error
 	switch {
 	case errors.As(err, &instead): // stores may notice after they said that all is well

@@ -3,8 +3,10 @@ package s3store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -17,6 +19,7 @@ import (
 type Bucket struct {
 	client *Client
 	name   string
+	way    atomic.Pointer[way] // to ask for pages directly, once it is known
 }
 
 var _ objectstore.Pager = (*Bucket)(nil)
@@ -49,7 +52,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]
 func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
-	objects, err := b.page(ctx, a, prefix, after, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	objects, err := b.onePage(ctx, a, prefix, after)
 	if err != nil {
 		return false, fmt.Errorf("list %s after %q: %w", b.uri(prefix), after, err)
 	}
@@ -57,6 +60,23 @@ func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([
 		take(objects)
 	}
 	return a.page.Truncated, nil
+}
+
+// onePage is page with one try, without the SDK where that can be.
+func (b *Bucket) onePage(ctx context.Context, a *answer, prefix, after string) ([]objectstore.Listed, error) {
+	if w := b.way.Load(); w != nil {
+		switch err := b.client.direct.fetch(ctx, a, w, prefix, after); {
+		case err == nil:
+			return check(&a.page, prefix, after)
+		case !errors.Is(err, errAskSDK):
+			return nil, err
+		}
+	}
+	objects, err := b.page(ctx, a, prefix, after, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	if err == nil && a.way != nil && b.client.direct != nil {
+		b.way.Store(a.way)
+	}
+	return objects, err
 }
 
 // page lists the page after a key, and checks it.

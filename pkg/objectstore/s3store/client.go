@@ -59,6 +59,7 @@ const directoryBucketSuffix = "--x-s3"
 // keeps a pool of connections, so one a process is enough.
 type Client struct {
 	s3       *s3.Client
+	direct   *direct // nil if all goes through the SDK
 	pageSize *int32
 	answers  sync.Pool // of *answer: the memory of listings that have ended, for the next ones
 }
@@ -86,6 +87,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
 	})}
+	c.direct = newDirect(awsCfg, cfg.PageSize)
 	c.answers.New = func() any { return new(answer) }
 	if cfg.PageSize > 0 {
 		c.pageSize = aws.Int32(cfg.PageSize)

@@ -36,12 +36,16 @@ func classify(ctx context.Context, err error) error {
 	if !errors.As(err, &response) {
 		return err // nothing came back: transient
 	}
-	status, code, words := response.HTTPStatusCode(), "", err.Error()
+	return answered(err, response.HTTPStatusCode(), response.ServiceRequestID())
+}
+
+// answered tells the same of the error that an answer with a status is.
+func answered(err error, status int, requestID string) error {
+	code, words := "", fmt.Sprintf("%v (status %d, request ID %s)", err, status, requestID)
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		code = api.ErrorCode()
-		words = fmt.Sprintf("%s: %s (status %d, request ID %s)",
-			code, api.ErrorMessage(), status, response.ServiceRequestID())
+		words = fmt.Sprintf("%s: %s (status %d, request ID %s)", code, api.ErrorMessage(), status, requestID)
 	}
 	if kind := kindOf(status, code); kind != nil {
 		return fmt.Errorf("%s: %w", words, kind)

@@ -20,10 +20,8 @@ func (b *Bucket) fetch(ctx context.Context, a *answer, prefix, after string, siz
 		Bucket: &b.name, Prefix: &prefix, MaxKeys: size,
 		EncodingType: types.EncodingTypeUrl, // XML cannot carry every key
 	}
-	// Every key with the prefix lies after whatever sorts before the prefix;
-	// some stores stumble over such a start.
-	if after >= prefix && after != "" {
-		in.StartAfter = &after
+	if start := startAfter(prefix, after); start != "" {
+		in.StartAfter = &start
 	}
 	_, err := b.client.s3.ListObjectsV2(ctx, in, append(opts, func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })...)
 	if err != nil {
@@ -50,16 +48,18 @@ func check(page *listxml.Page, prefix, after string) ([]objectstore.Listed, erro
 	if len(objects) > 0 && string(objects[0].Key) == after && after != "" {
 		objects = objects[1:]
 	}
-	last := []byte(after)
 	for i := range objects {
 		key := objects[i].Key
 		if len(key) < len(prefix) || string(key[:len(prefix)]) != prefix {
 			return nil, fmt.Errorf("key %q does not start with %q: %w", key, prefix, objectstore.ErrBadListing)
 		}
-		if bytes.Compare(key, last) <= 0 {
+		if i == 0 && string(key) <= after || i > 0 && bytes.Compare(key, objects[i-1].Key) <= 0 {
+			last := after
+			if i > 0 {
+				last = string(objects[i-1].Key)
+			}
 			return nil, fmt.Errorf("key %q is listed after %q, out of order: %w", key, last, objectstore.ErrBadListing)
 		}
-		last = key
 	}
 	if page.Truncated && len(objects) == 0 {
 		return nil, fmt.Errorf("the store says that keys follow %q but lists none: %w", after, objectstore.ErrBadListing)

@@ -23,10 +23,12 @@ import (
 type faulty struct {
 	pages   []string // bodies; a number alone is a status with an error body
 	queries []url.Values
+	direct  []bool // whether the SDK was left out
 }
 
 func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.queries = append(f.queries, r.URL.Query())
+	f.direct = append(f.direct, r.UserAgent() == "rangefleet")
 	if len(f.pages) == 0 {
 		http.Error(w, "no more pages", http.StatusTeapot)
 		return
@@ -140,21 +142,29 @@ func TestListGuards(t *testing.T) {
 		{name: "U+FFFD itself", pages: []string{result(false, encoded, "x%EF%BF%BD")}, want: []string{"x\ufffd"}},
 		{name: "no size", pages: []string{"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key></Contents></ListBucketResult>"}, names: []string{`"k"`}},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			_, store := start(t, nil, tc.pages...)
-			got, err := list(t, store, tc.prefix, tc.after)
-			if !slices.Equal(got, tc.want) {
-				t.Errorf("listed %q, want %q", got, tc.want)
-			}
-			if (err != nil) != (tc.names != nil) || (err != nil && !errors.Is(err, objectstore.ErrBadListing)) {
-				t.Fatalf("error %v, want ErrBadListing: %v", err, tc.names != nil)
-			}
-			for _, name := range tc.names {
-				if !strings.Contains(err.Error(), name) {
-					t.Errorf("error %q does not name %s", err, name)
-				}
-			}
-		})
+		for name, way := range ways {
+			t.Run(tc.name+"/"+name, func(t *testing.T) {
+				_, store := start(t, nil, append(way.first, tc.pages...)...)
+				got, err := way.list(t, store, tc.prefix, tc.after)
+				expectListed(t, got, tc.want, err, tc.names)
+			})
+		}
+	}
+}
+
+// expectListed checks the keys that were listed, and the names in the error.
+func expectListed(t *testing.T, got, want []string, err error, names []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("listed %q, want %q", got, want)
+	}
+	if (err != nil) != (names != nil) || (err != nil && !errors.Is(err, objectstore.ErrBadListing)) {
+		t.Fatalf("error %v, want ErrBadListing: %v", err, names != nil)
+	}
+	for _, name := range names {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("error %q does not name %s", err, name)
+		}
 	}
 }
 
@@ -250,13 +260,15 @@ func TestErrors(t *testing.T) {
 		{"400 RequestLimitExceeded", objectstore.ErrThrottled},
 	} {
 		t.Run(tc.answer, func(t *testing.T) {
+			_, single := start(t, nil, result(false, ""), tc.answer, tc.answer)
+			_, errPage := listPages(t, single, "", "")
 			_, store := start(t, nil, tc.answer, tc.answer, tc.answer, tc.answer)
 			_, errList := list(t, store, "", "")
 			_, errStat := store.Stat(t.Context(), "k")
 			_, errGet := store.Get(t.Context(), "k")
 			errPut := store.Put(t.Context(), "k", []byte("x"))
 			_, code, _ := strings.Cut(tc.answer, " ")
-			for call, err := range map[string]error{"list": errList, "stat": errStat, "get": errGet, "put": errPut} {
+			for call, err := range map[string]error{"list": errList, "page": errPage, "stat": errStat, "get": errGet, "put": errPut} {
 				switch {
 				case err == nil:
 					t.Errorf("%s: no error", call)
@@ -277,9 +289,11 @@ func TestErrors(t *testing.T) {
 func TestBrokenAnswersAreTransient(t *testing.T) {
 	whole := result(false, "", "a")
 	for _, page := range []string{whole[:len(whole)-30], whole[:60], "", "<html></html>", "503 <html>"} {
-		_, store := start(t, nil, page)
-		if keys, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) {
-			t.Errorf("page %q listed %q, %v, want a transient error", page, keys, err)
+		for name, way := range ways {
+			_, store := start(t, nil, append(way.first, page)...)
+			if keys, err := way.list(t, store, "", ""); err == nil || objectstore.Permanent(err) {
+				t.Errorf("page %q listed %q in %s, %v, want a transient error", page, keys, name, err)
+			}
 		}
 	}
 }
