@@ -28,15 +28,40 @@ const (
 // away under it costs two rounds.
 const maxRounds = 200
 
-// land brings the covered import onto its branch, one step a round: record an
-// attempt, move the branch if its head is still the attempt's parent. As long as
-// it is, that attempt may land by whoever recorded it, so nobody makes another;
-// once it is not and the attempt is not on the branch, it never will be.
+// land brings the covered import onto its branch in its turn: imports of one
+// branch go one after another, for each has to work on what the one before made.
+func (d *driver) land(ctx context.Context) error {
+	record, err := d.cfg.Imports.Get(ctx, d.id)
+	if err != nil {
+		return err
+	}
+	leave, err := d.branches.take(ctx, record.Request.Repository+"/"+record.Request.Branch)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	done, err := d.turn(ctx, stepCommit, d.commits, storeOf(record.Job.Namespace))
+	if err != nil {
+		return err
+	}
+	defer done()
+	record, err = d.cfg.Imports.Get(ctx, d.id) // it may have been canceled while it waited
+	if err != nil || record.State.Ended() {
+		return err
+	}
+	return d.landNow(ctx, record)
+}
+
+// landNow records an attempt and moves the branch if its head is still the
+// attempt's parent, a step of these a round. As long as it is, that attempt may
+// land by whoever recorded it, so nobody makes another; once it is not and the
+// attempt is not on the branch, it never will be: it is dead.
 //
 // The attempt is recorded before the branch moves, so that whoever comes after a
 // crash can tell whether it had landed.
-func (d *driver) land(ctx context.Context, record imports.Record) error {
+func (d *driver) landNow(ctx context.Context, record imports.Record) error {
 	repository := record.Request.Repository
+	d.dead = nil
 	for range maxRounds {
 		head, err := d.cfg.Catalog.Branch(ctx, repository, record.Request.Branch)
 		if err != nil {
@@ -50,6 +75,7 @@ func (d *driver) land(ctx context.Context, record imports.Record) error {
 			return d.complete(ctx, record)
 		}
 		if record.Attempt == nil || record.Attempt.Parent != head.CommitID {
+			d.dead = record.Attempt
 			fold, _ := d.progress.fold()
 			if !fold.Complete() {
 				return nil // a new driver has not followed all covers yet
@@ -57,6 +83,7 @@ func (d *driver) land(ctx context.Context, record imports.Record) error {
 			if record, err = d.attempt(ctx, record, head, fold); err != nil {
 				return err // canceled meanwhile, perhaps: the next step sees it
 			}
+			d.dead = nil
 			continue
 		}
 		switch err = d.cfg.Catalog.MoveBranch(ctx, repository, head, record.Attempt.CommitID); {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -27,18 +30,34 @@ type driver struct {
 	*Service
 	id       string
 	progress *progress
-	listings map[string]int // how often a gap was published, by its After
-	failures int            // errors in a row
-	checked  time.Time      // when gaps were last looked for
+	listings map[string]int                 // how often a gap was published, by its After
+	parts    map[string]partition.Partition // that were queued or running, by ID
+	surveyed uint64                         // the queue was changed after this survey began
+	failures int                            // errors in a row
+	problem  string                         // what the record has for them
+	dead     *imports.Attempt               // an attempt that never lands; see land
 }
 
-// drive drives an import until it has ended or ctx does. Errors on the way are
-// tried again, up to maxFailures times in a row.
+// newDriver returns a driver of the import; nil if it has ended, or the service
+// has stopped.
+func (s *Service) newDriver(id string) *driver {
+	p := s.follow(id)
+	if p == nil {
+		return nil
+	}
+	return &driver{
+		Service: s, id: id, progress: p, surveyed: s.surveys.Load(),
+		listings: make(map[string]int), parts: make(map[string]partition.Partition),
+	}
+}
+
+// drive drives an import until it has ended, somebody else drives it, or ctx
+// ends. Errors on the way are tried again, up to maxFailures times in a row.
 func (s *Service) drive(ctx context.Context, id string) error {
 	s.metrics.driving.Inc()
 	defer s.metrics.driving.Dec()
-	d := &driver{Service: s, id: id, progress: s.follow(id), listings: make(map[string]int)}
-	if d.progress == nil {
+	d := s.newDriver(id)
+	if d == nil {
 		return nil
 	}
 	for ctx.Err() == nil {
@@ -48,18 +67,38 @@ func (s *Service) drive(ctx context.Context, id string) error {
 		}
 		pause := d.progress.rest()
 		if err != nil {
-			pause = min(retryAfter<<min(d.failures, 10), maxRetry)
-			if s.cfg.Queue.Connected() { // while NATS is away nothing can be decided
-				d.failures++
-			}
-			s.metrics.retries.Inc()
-			s.cfg.Log.Warn("import meets an error", "import_id", id, "failures", d.failures, "retry_after", pause, "err", err)
-		} else {
-			d.failures = 0
+			pause = d.fault(ctx, err)
+		} else if d.failures = 0; d.problem != "" {
+			d.tell(ctx, "")
 		}
 		d.rest(ctx, pause)
 	}
 	return nil
+}
+
+// fault takes note of an error, and returns after how long to try again.
+func (d *driver) fault(ctx context.Context, err error) time.Duration {
+	pause := min(retryAfter<<min(d.failures, 10), maxRetry)
+	if ctx.Err() != nil {
+		return pause
+	}
+	if d.cfg.Queue.Connected() { // while NATS is away nothing can be decided
+		d.failures++
+		d.tell(ctx, err.Error())
+	}
+	d.metrics.retries.Inc()
+	d.cfg.Log.Warn("import meets an error", "import_id", d.id, "failures", d.failures, "retry_after", pause, "err", err)
+	return pause
+}
+
+// tell shows in the import's status why it does not get on.
+func (d *driver) tell(ctx context.Context, problem string) {
+	record, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) { return r.Trouble(problem) })
+	if err != nil {
+		d.cfg.Log.Debug("tell of an import's problem", "import_id", d.id, "err", err)
+		return
+	}
+	d.problem = record.Problem
 }
 
 // rest waits at least for pause, then for news of the import.
@@ -74,7 +113,8 @@ func (d *driver) rest(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// step brings the import as far as it gets now.
+// step brings the import as far as it gets now. It has ended, for this driver,
+// also when somebody else drives it.
 func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	record, err := d.cfg.Imports.Get(ctx, d.id)
 	if fault.Is(err, fault.NotFound) {
@@ -83,15 +123,20 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	d.problem = record.Problem
+	d.progress.reach(record.State)
 	switch {
 	case record.State.Ended():
 		return true, d.end(ctx, record)
+	case record.Driver != d.session:
+		d.cfg.Log.Info("import is driven by another coordinator", "import_id", d.id, "driver", record.Driver)
+		return true, nil
 	case record.State == imports.Running && record.Partitions == nil:
 		err = d.plan(ctx, record)
 	default:
 		err = d.advance(ctx, record)
 	}
-	if err != nil && (hopeless(err) || d.failures >= maxFailures) {
+	if err != nil && ctx.Err() == nil && (hopeless(err) || d.failures >= maxFailures) {
 		return false, d.fail(ctx, err)
 	}
 	return false, err
@@ -126,12 +171,13 @@ func (d *driver) count(ctx context.Context, record imports.Record) error {
 	return err
 }
 
-// fail ends the import because of the cause, unless it is committing: then the
-// attempt may have landed, which only another try can tell.
+// fail ends the import because of the cause. One that is committing fails only if
+// the attempt in its record is dead: else that may have landed, which only
+// another try can tell.
 func (d *driver) fail(ctx context.Context, cause error) error {
 	objects, _ := d.progress.covered()
 	_, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Fail(d.cfg.Now().UTC(), cause.Error(), objects)
+		return r.Abandon(d.cfg.Now().UTC(), d.dead, cause.Error(), objects)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return cause
@@ -143,6 +189,11 @@ func (d *driver) fail(ctx context.Context, cause error) error {
 // record is there but a crash kept a partition from the queue, its keys are a
 // gap like any other.
 func (d *driver) plan(ctx context.Context, record imports.Record) error {
+	done, err := d.turn(ctx, stepPlan, d.plans, sourcesOf(record.Job))
+	if err != nil {
+		return err
+	}
+	defer done()
 	cuts, err := d.cuts(ctx, record.Job)
 	if err != nil {
 		return fmt.Errorf("list the first page: %w", err)
@@ -158,12 +209,57 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 	}
 	d.metrics.planned.Add(float64(len(record.Partitions)))
 	d.cfg.Log.Info("import planned", "import_id", d.id, "partitions", len(record.Partitions))
-	for _, p := range record.Partitions {
+	return d.publish(ctx, record.Partitions...)
+}
+
+// publish queues partitions. Only a survey that begins after that may tell that
+// they are not there.
+func (d *driver) publish(ctx context.Context, parts ...partition.Partition) error {
+	defer func() { d.surveyed = d.surveys.Load() }()
+	for _, p := range parts {
+		d.parts[p.ID] = p
 		if err := d.cfg.Queue.Publish(ctx, p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// turn waits for a turn of a step. The caller calls done after it.
+func (d *driver) turn(ctx context.Context, step string, limit *limiter, key string) (done func(), err error) {
+	waiting := d.metrics.steps.WithLabelValues(step, phaseWaiting)
+	waiting.Inc()
+	leave, err := limit.take(ctx, key)
+	waiting.Dec()
+	if err != nil {
+		return nil, err
+	}
+	running, begun := d.metrics.steps.WithLabelValues(step, phaseRunning), time.Now()
+	running.Inc()
+	return func() {
+		leave()
+		running.Dec()
+		d.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())
+	}, nil
+}
+
+// sourcesOf names the stores of an import's paths: what makes planning slow.
+func sourcesOf(job imports.Job) string {
+	var names []string
+	for _, p := range job.Paths {
+		names = append(names, storeOf(p.URI))
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), " ")
+}
+
+// storeOf returns the store that a URI lives in: its scheme and bucket.
+func storeOf(uri string) string {
+	u, err := objectstore.ParseURI(uri)
+	if err != nil {
+		return uri // whoever opens it says what is wrong
+	}
+	return u.Scheme + "://" + u.Bucket
 }
 
 // cuts lists the first page, and cuts the key space if more follows.
@@ -185,50 +281,74 @@ func (d *driver) cuts(ctx context.Context, job imports.Job) ([]string, error) {
 	return partition.Cuts(partition.Span{}, first, last, d.cfg.Partitions-1), nil
 }
 
-// advance folds the covers, commits once they chain, and now and then queues
-// the gaps that nobody works on.
+// advance folds the covers, commits once they chain, and queues the gaps that
+// nobody works on.
 func (d *driver) advance(ctx context.Context, record imports.Record) error {
 	fold, _ := d.progress.fold()
 	if fold.Complete() || record.State == imports.Committing {
-		return d.land(ctx, record)
+		return d.land(ctx)
 	}
-	if now := d.cfg.Now(); now.Sub(d.checked) >= checkEvery {
-		d.checked = now
-		return d.closeGaps(ctx)
-	}
-	return nil
+	return d.closeGaps(ctx, record)
 }
 
 // closeGaps queues each gap that no partition, queued or running, will cover.
 // This one rule repairs whatever was lost between two steps of anybody.
 //
-// A partition leaves the queue after its last cover is stored. So the queue is
-// looked at first, and the covers that are stored after that include those of
-// every partition that was not seen there.
-func (d *driver) closeGaps(ctx context.Context) error {
-	outstanding, err := d.cfg.Queue.Outstanding(ctx, d.id)
-	if err != nil {
-		return err
+// A partition leaves the queue after its last cover is stored. A survey looks at
+// the queue first, and the covers that it counts then include those of every
+// partition that it did not see there.
+func (d *driver) closeGaps(ctx context.Context, record imports.Record) error {
+	seen := d.survey.Load()
+	if seen == nil || seen.number <= d.surveyed {
+		return nil
 	}
-	stored, err := d.cfg.Queue.CoverCount(ctx, d.id)
-	if err != nil {
-		return err
+	fold, covers := d.progress.fold()
+	if covers < seen.Covers[d.id] {
+		return nil // they are still on their way
 	}
-	fold, seen := d.progress.fold()
-	if seen < stored {
-		return nil // the covers are still on their way
+	d.surveyed = seen.number
+	outstanding, all, err := d.outstanding(ctx, record, seen.Partitions[d.id])
+	if err != nil || !all {
+		return err
 	}
 	for _, p := range partition.Uncovered(d.id, fold.Gaps, outstanding) {
 		if d.listings[p.After]++; d.listings[p.After] > maxListings {
 			return inconsistent{p.Span}
 		}
 		d.cfg.Log.Info("gap queued again", "import_id", d.id, "span", p.Span.String(), "times", d.listings[p.After])
-		if err := d.cfg.Queue.Publish(ctx, p); err != nil {
+		if err := d.publish(ctx, p); err != nil {
 			return err
 		}
 		d.metrics.gapsClosed.Inc()
 	}
 	return nil
+}
+
+// outstanding returns the partitions of the IDs, which a survey saw, and whether
+// none of them has left the queue before it could be read: its covers may not be
+// in the count of that survey. Read partitions are kept, since they never change.
+func (d *driver) outstanding(ctx context.Context, record imports.Record, ids []string) (parts []partition.Partition, all bool, err error) {
+	for _, p := range record.Partitions {
+		d.parts[p.ID] = p
+	}
+	known := make(map[string]partition.Partition, len(ids))
+	var unknown []string
+	for _, id := range ids {
+		if p, ok := d.parts[id]; ok {
+			known[id] = p
+		} else {
+			unknown = append(unknown, id)
+		}
+	}
+	read, err := d.cfg.Queue.Partitions(ctx, d.id, unknown)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, p := range read {
+		known[p.ID] = p
+	}
+	d.parts = known
+	return slices.Collect(maps.Values(known)), len(read) == len(unknown), nil
 }
 
 // inconsistent says that the covers of a span do not chain, however often it is

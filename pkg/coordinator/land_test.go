@@ -94,6 +94,7 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
+	l.mine.session = l.other.session // both take themselves for the import's driver
 	t.Cleanup(l.mine.close)
 	t.Cleanup(l.other.close)
 	l.id = l.start(l.other, request("", ""))
@@ -122,8 +123,8 @@ func fleetOf(f *fleet, state, history queue.KV) *fleet {
 
 // driver returns a new driver of the import that has seen all covers.
 func (l *landing) driver(s *Service) *driver {
-	d := &driver{Service: s, id: l.id, progress: s.follow(l.id), listings: make(map[string]int)}
-	if d.progress == nil {
+	d := s.newDriver(l.id)
+	if d == nil {
 		l.t.Fatal("the import is not followed")
 	}
 	d.progress.await(l.t.Context(), 2)

@@ -5,12 +5,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // progress follows the covers of one import. Its methods may be called
 // concurrently.
 type progress struct {
+	metrics *metrics
 	stop    context.CancelFunc
 	stopped <-chan struct{} // closed by stop
 	changed chan struct{}   // a tick after covers came in; ticks merge
@@ -22,6 +24,7 @@ type progress struct {
 	last    partition.Fold
 	cost    time.Duration // of the last fold
 	objects int64         // the most objects that a fold ever had
+	reached imports.State // that the driver saw last
 }
 
 // follow returns the progress of an import, and starts to follow it if nobody
@@ -37,7 +40,7 @@ func (s *Service) follow(id string) *progress {
 		return nil
 	}
 	ctx, stop := context.WithCancel(s.ctx)
-	p := &progress{stop: stop, stopped: ctx.Done(), changed: make(chan struct{}, 1), stale: true}
+	p := &progress{metrics: s.metrics, stop: stop, stopped: ctx.Done(), changed: make(chan struct{}, 1), stale: true, reached: imports.Running}
 	s.progress[id] = p
 	s.work.Go(func() { s.followCovers(ctx, id, p) })
 	return p
@@ -64,6 +67,7 @@ func (p *progress) reset() {
 }
 
 func (p *progress) add(c partition.Cover) {
+	p.metrics.folded.Inc()
 	p.mu.Lock()
 	p.chain.Add(c)
 	p.seen++
@@ -83,6 +87,7 @@ func (p *progress) fold() (partition.Fold, uint64) {
 		begun := time.Now()
 		p.last = p.chain.Fold()
 		p.cost = time.Since(begun)
+		p.metrics.foldTime.Observe(p.cost.Seconds())
 		p.stale = false
 		p.objects = max(p.objects, p.last.Objects)
 	}
@@ -106,6 +111,32 @@ func (p *progress) covered() (objects int64, ranges int) {
 	return p.objects, len(fold.Ranges)
 }
 
+// count returns how many covers came in, and bytes about what they take.
+func (p *progress) count() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen
+}
+
+func (p *progress) bytes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return 0
+}
+
+// reach notes the state of the import, and state returns it.
+func (p *progress) reach(state imports.State) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reached = state
+}
+
+func (p *progress) state() imports.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reached
+}
+
 // await waits until n covers have come in, but not longer than catchUp. It is
 // false if nobody follows them any more.
 func (p *progress) await(ctx context.Context, n uint64) bool {
@@ -114,10 +145,7 @@ func (p *progress) await(ctx context.Context, n uint64) bool {
 	tick := time.NewTicker(catchUp / 200)
 	defer tick.Stop()
 	for {
-		p.mu.Lock()
-		seen := p.seen
-		p.mu.Unlock()
-		if seen >= n {
+		if p.count() >= n {
 			return true
 		}
 		select {

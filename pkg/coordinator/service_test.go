@@ -380,11 +380,11 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 		return r.Plan(time.Now(), partition.Plan(id, nil))
 	})
 	must(t, err)
-	d := &driver{Service: s, id: id, progress: s.follow(id), listings: make(map[string]int)}
+	d := s.newDriver(id)
 	d.progress.await(t.Context(), 2)
 	gap := partition.New(id, partition.Span{After: "dir/k", Upto: "dir/m"}, true, true)
 	for n := 1; ; n++ {
-		d.checked = time.Time{}
+		must(t, s.takeSurvey(t.Context()))
 		if ended, err := d.step(t.Context()); err != nil || ended {
 			t.Fatalf("step %d: %t, %v", n, ended, err)
 		}
@@ -400,7 +400,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 			t.Fatalf("the gap was queued %d times", n)
 		}
 		for range 2 { // while it is queued, or somebody works on it, it is no gap
-			d.checked = time.Time{}
+			must(t, s.takeSurvey(t.Context()))
 			must(t, d.advance(t.Context(), r))
 		}
 		parts, err := f.queue.Outstanding(t.Context(), id)

@@ -42,23 +42,25 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	if start.Request.Message == "" {
 		start.Request.Message = defaultMessage
 	}
-	record := imports.New(imports.Job{
+	job := imports.Job{
 		ImportID:  xid.New().String(),
 		Namespace: repository.StorageNamespace,
 		Paths:     start.Paths,
 		Breaks:    s.cfg.Breaks,
-	}, start.Request, s.cfg.Now().UTC())
+	}
+	record := imports.New(job, start.Request, s.cfg.Now().UTC())
+	record.Driver = s.session
 	if id, err = s.cfg.Imports.Claim(ctx, record); err != nil {
 		return "", err
 	}
-	if id == record.Job.ImportID {
-		s.metrics.started.Inc()
-		s.cfg.Log.Info("import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
-			"paths", len(start.Paths), "user", start.Request.Committer)
+	if id != record.Job.ImportID {
+		return id, nil
 	}
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	s.metrics.started.Inc()
+	s.cfg.Log.Info("import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
+		"paths", len(start.Paths), "user", start.Request.Committer)
+	if s.running.Load() {
+		s.startDriver(id)
 	}
 	return id, nil
 }

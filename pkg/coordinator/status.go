@@ -57,11 +57,9 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 	case p != nil:
 		status.Updated = s.cfg.Now().UTC()
 		status.Objects, status.Ranges = p.covered()
-		outstanding, err := s.cfg.Queue.Outstanding(ctx, id)
-		if err != nil {
+		if status.Partitions, err = s.cfg.Queue.OutstandingCount(ctx, id); err != nil {
 			return Status{}, err
 		}
-		status.Partitions = len(outstanding)
 	case record.State == imports.Completed:
 		commit, err := s.cfg.Catalog.Commit(ctx, repository, record.Attempt.CommitID)
 		if err != nil {

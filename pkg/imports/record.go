@@ -3,12 +3,13 @@
 // a compare-and-swap in the state bucket makes each of them happen once.
 //
 //	running ──▶ committing ──▶ completed
-//	   │ │
+//	   │ │          │
 //	   │ └────▶ failed
 //	   └──────▶ canceled
 //
-// An import that is committing can neither be canceled nor fail, since its
-// commit may be on the branch already; one that ended otherwise never commits.
+// An import that is committing cannot be canceled, since its commit may be on
+// the branch already, and fails only once it is certain that the commit is not
+// and never will be; one that ended otherwise never commits.
 package imports
 
 import (
@@ -86,6 +87,13 @@ type Record struct {
 
 	// Partitions is the first cut; nil until it was made.
 	Partitions []partition.Partition `json:"partitions,omitempty"`
+
+	// Driver is the coordinator that drives the import, by the name of its
+	// lease; "" if none has yet. Who finds that it is gone takes its place.
+	Driver string `json:"driver,omitempty"`
+	// Problem is why the import does not get on: the error of a step that is
+	// tried again. It is "" once that succeeded, or the import ended.
+	Problem string `json:"problem,omitempty"`
 
 	Attempt *Attempt `json:"attempt,omitempty"` // set from Committing on
 	Objects int64    `json:"objects"`           // distinct keys covered when it ended

@@ -12,6 +12,24 @@ func New(job Job, req Request, now time.Time) Record {
 	return Record{Job: job, Request: req, State: Running, Created: now, Updated: now}
 }
 
+// Drive records that to drives the import, in place of from. It is a Conflict if
+// from does not, or the import has ended.
+func (r Record) Drive(from, to string) (Record, error) {
+	if r.State.Ended() || r.Driver != from {
+		return r, fault.Conflicting("import %s is %s and driven by %q", r.Job.ImportID, r.State, r.Driver)
+	}
+	r.Driver = to
+	return r, nil
+}
+
+// Trouble records why the import does not get on, or with "" that it does.
+func (r Record) Trouble(text string) (Record, error) {
+	if !r.State.Ended() {
+		r.Problem = text
+	}
+	return r, nil
+}
+
 // Plan records the first cut. One that is there already stays.
 func (r Record) Plan(now time.Time, parts []partition.Partition) (Record, error) {
 	if r.State != Running {
@@ -53,7 +71,7 @@ func (r Record) Complete(now time.Time) (Record, error) {
 	if r.State != Committing {
 		return r, r.refuse("complete")
 	}
-	r.State, r.Objects, r.Updated = Completed, r.Attempt.Objects, now
+	r.State, r.Objects, r.Problem, r.Updated = Completed, r.Attempt.Objects, "", now
 	return r, nil
 }
 
@@ -62,6 +80,16 @@ func (r Record) Complete(now time.Time) (Record, error) {
 // may be on the branch by now.
 func (r Record) Fail(now time.Time, text string, objects int64) (Record, error) {
 	if r.State == Committing {
+		return r, r.refuse("fail")
+	}
+	return r.end(now, Failed, text, objects), nil
+}
+
+// Abandon records the error that ended an import whose attempt is dead: the
+// caller has seen it miss the branch for good. It is a Conflict if another
+// attempt was recorded meanwhile, which may land at any moment.
+func (r Record) Abandon(now time.Time, dead *Attempt, text string, objects int64) (Record, error) {
+	if r.State == Committing && r.Attempt.id() != dead.id() {
 		return r, r.refuse("fail")
 	}
 	return r.end(now, Failed, text, objects), nil
@@ -79,12 +107,12 @@ func (r Record) Cancel(now time.Time, objects int64) (Record, error) {
 	return r.end(now, Canceled, CanceledText, objects), nil
 }
 
-// end ends a running import without a commit.
+// end ends an import without a commit.
 func (r Record) end(now time.Time, s State, text string, objects int64) Record {
 	if r.State.Ended() {
 		return r
 	}
-	r.State, r.Error, r.Objects, r.Updated = s, text, objects, now
+	r.State, r.Error, r.Problem, r.Objects, r.Updated = s, text, "", objects, now
 	return r
 }
 

@@ -59,7 +59,7 @@ const (
 // Defaults of Config.
 const (
 	DefaultAckWait  = 30 * time.Second
-	DefaultLeaseTTL = 10 * time.Second
+	DefaultLeaseTTL = 6 * time.Second
 	DefaultTimeout  = 30 * time.Second
 )
 

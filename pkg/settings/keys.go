@@ -61,7 +61,7 @@ var keys = []key{
 		func(s *Settings) value { return duration(&s.NATS.AckWait) },
 	},
 	{
-		"nats.lease_ttl", Coordinator, "after so long without a sign of life from its coordinator an import is taken over by another", "",
+		"nats.lease_ttl", Coordinator, "after so long without a sign of life from a coordinator others take its imports over", "",
 		func(s *Settings) value { return duration(&s.NATS.LeaseTTL) },
 	},
 	{
@@ -135,7 +135,7 @@ var keys = []key{
 func defaults(env map[string]string, procs int) Settings {
 	return Settings{
 		Listen:  "127.0.0.1:8000",
-		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 30 * time.Second, LeaseTTL: 10 * time.Second},
+		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 30 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),
 		S3:      S3{Region: "us-east-1"},
 		Ranges:  partition.DefaultBreaks,

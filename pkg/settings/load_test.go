@@ -74,7 +74,7 @@ nats:
   store_dir: /home/op/.local/share/rangefleet/nats # default
   replicas: 1 # default
   ack_wait: 30s # default
-  lease_ttl: 10s # default
+  lease_ttl: 6s # default
 workers: 4 # default
 s3:
   endpoint: "" # default

@@ -1,0 +1,82 @@
+package coordinator
+
+import (
+	"context"
+	"sync"
+)
+
+// limiter bounds how many do a thing at the same time: all together, and those of
+// one key, such that what is slow under one key holds up no other. Who waits for
+// a key is served in the order of arrival. Its methods may be called
+// concurrently.
+type limiter struct {
+	all  chan struct{} // nil: no bound
+	each int
+
+	mu   sync.Mutex
+	keys map[string]*turn // that somebody has or waits for
+}
+
+type turn struct {
+	slots chan struct{}
+	users int
+}
+
+// newLimiter returns a limiter to `all` at a time, 0 for any number, and `each` of
+// one key.
+func newLimiter(all, each int) *limiter {
+	l := &limiter{each: each, keys: make(map[string]*turn)}
+	if all > 0 {
+		l.all = make(chan struct{}, all)
+	}
+	return l
+}
+
+// take waits for a turn, to be given back by calling done once, or for the end
+// of ctx.
+func (l *limiter) take(ctx context.Context, key string) (done func(), err error) {
+	mine := l.join(key)
+	select {
+	case mine.slots <- struct{}{}:
+	case <-ctx.Done():
+		l.quit(key)
+		return nil, ctx.Err()
+	}
+	if l.all != nil {
+		select {
+		case l.all <- struct{}{}:
+		case <-ctx.Done():
+			<-mine.slots
+			l.quit(key)
+			return nil, ctx.Err()
+		}
+	}
+	return func() {
+		if l.all != nil {
+			<-l.all
+		}
+		<-mine.slots
+		l.quit(key)
+	}, nil
+}
+
+func (l *limiter) join(key string) *turn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	mine := l.keys[key]
+	if mine == nil {
+		mine = &turn{slots: make(chan struct{}, l.each)}
+		l.keys[key] = mine
+	}
+	mine.users++
+	return mine
+}
+
+func (l *limiter) quit(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	mine := l.keys[key]
+	if mine.users--; mine.users == 0 {
+		delete(l.keys, key)
+	}
+}

@@ -1,0 +1,180 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+)
+
+// scan starts a driver for every import that is this coordinator's, takes over
+// those whose coordinator is gone, and forgets those that ended long ago. What
+// is wrong with one import does not keep it from the others.
+func (s *Service) scan(ctx context.Context) error {
+	seen := s.survey.Load() // before the IDs: what it has of no ID below is garbage
+	ids, err := s.cfg.Imports.IDs(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	var running []imports.Record
+	for _, id := range ids {
+		if s.known(id) || ctx.Err() != nil {
+			continue
+		}
+		record, err := s.attend(ctx, id)
+		if errs = append(errs, err); err == nil && !record.State.Ended() {
+			running = append(running, record)
+		}
+	}
+	// After the records: who drove one then, and is not here now, is gone.
+	alive, err := s.members(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, record := range running {
+		if !slices.Contains(alive, record.Driver) {
+			record, err = s.takeOver(ctx, record)
+			errs = append(errs, err)
+		}
+		if record.Driver == s.session {
+			s.startDriver(record.Job.ImportID)
+		}
+	}
+	s.forget(ids)
+	s.showImports(running, len(alive))
+	return errors.Join(append(errs, s.sweep(ctx, seen, ids))...)
+}
+
+// attend reads the record of an import, and retires one that has ended. An
+// import that is not there any more is an ended one.
+func (s *Service) attend(ctx context.Context, id string) (imports.Record, error) {
+	record, err := s.cfg.Imports.Get(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return imports.Record{State: imports.Canceled}, nil
+	}
+	if err == nil && record.State.Ended() {
+		err = s.retire(ctx, record)
+	}
+	return record, err
+}
+
+// takeOver makes this coordinator the driver of an import, unless another one is
+// faster.
+func (s *Service) takeOver(ctx context.Context, record imports.Record) (imports.Record, error) {
+	from, id := record.Driver, record.Job.ImportID
+	record, err := s.cfg.Imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
+		return r.Drive(from, s.session)
+	})
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
+		return record, nil
+	}
+	if err == nil && from != "" {
+		s.metrics.takeovers.Inc()
+		s.cfg.Log.Info("import taken over", "import_id", id, "from", from)
+	}
+	return record, err
+}
+
+// known reports whether there is nothing to do about an import: it is driven
+// here, or ended not long ago.
+func (s *Service) known(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end, ended := s.ended[id]
+	return s.driving[id] || ended && s.cfg.Now().Sub(end.at) < keepEnded
+}
+
+// forget drops what is remembered of imports that another coordinator deleted.
+// One that ended since the IDs were read is noticed again.
+func (s *Service) forget(ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ended := make(map[string]end, len(s.ended))
+	for _, id := range ids {
+		if e, ok := s.ended[id]; ok {
+			ended[id] = e
+		}
+	}
+	s.ended = ended
+}
+
+// retire notes that an import has ended, and forgets it if that was long ago.
+func (s *Service) retire(ctx context.Context, r imports.Record) error {
+	id := r.Job.ImportID
+	s.mu.Lock()
+	s.ended[id] = end{r.Updated, r.State}
+	if p := s.progress[id]; p != nil {
+		p.stop()
+		delete(s.progress, id)
+	}
+	s.mu.Unlock()
+	if s.cfg.Now().Sub(r.Updated) < keepEnded {
+		return nil
+	}
+	if err := s.cfg.Queue.Discard(ctx, id); err != nil {
+		return err
+	}
+	if err := s.cfg.Imports.Delete(ctx, r); err != nil {
+		return err
+	}
+	s.metrics.forgotten.Inc()
+	s.mu.Lock()
+	delete(s.ended, id)
+	s.mu.Unlock()
+	return nil
+}
+
+// sweep discards messages of imports that have no record: what somebody who was
+// away for a day stored after all of his import was forgotten. A record is
+// stored before the first message of its import.
+func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
+	if seen == nil {
+		return nil
+	}
+	orphans := make(map[string]bool)
+	for id := range seen.Partitions {
+		orphans[id] = true
+	}
+	for id := range seen.Covers {
+		orphans[id] = true
+	}
+	for _, id := range ids {
+		delete(orphans, id)
+	}
+	var errs []error
+	for id := range orphans {
+		s.cfg.Log.Warn("messages of a forgotten import are discarded", "import_id", id)
+		errs = append(errs, s.cfg.Queue.Discard(ctx, id))
+	}
+	return errors.Join(errs...)
+}
+
+// showImports sets the metrics that tell how many imports and coordinators
+// there are. Imports that this one drives are counted as of its last step.
+func (s *Service) showImports(running []imports.Record, coordinators int) {
+	counts := make(map[imports.State]int)
+	s.mu.Lock()
+	for _, record := range running {
+		if !s.driving[record.Job.ImportID] {
+			counts[record.State]++
+		}
+	}
+	for id := range s.driving {
+		state := imports.Running
+		if p := s.progress[id]; p != nil {
+			state = p.state()
+		}
+		counts[state]++
+	}
+	for _, e := range s.ended {
+		counts[e.state]++
+	}
+	s.mu.Unlock()
+	for _, state := range states {
+		s.metrics.fleet.imports.WithLabelValues(string(state)).Set(float64(counts[state]))
+	}
+	s.metrics.fleet.coordinators.Set(float64(coordinators))
+}
