@@ -59,7 +59,7 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 			Endpoint: s.S3.Endpoint, Region: s.S3.Region, ForcePathStyle: s.S3.ForcePathStyle,
 			AccessKeyID: s.S3.AccessKeyID, SecretAccessKey: s.S3.SecretAccessKey.Reveal(),
 		},
-		LocalAllowed: s.Local.Allowed,
+		LocalAllowed: s.Local.Allowed, MaxLists: s.S3.MaxLists,
 	}, b.registry, env.Log); err != nil {
 		return nil, err
 	}

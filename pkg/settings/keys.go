@@ -89,6 +89,10 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.S3.SecretAccessKey) },
 	},
 	{
+		"s3.max_lists", everywhere, "LIST calls that this process has in flight at most; how many it has within that, it finds out", "",
+		func(s *Settings) value { return number(&s.S3.MaxLists) },
+	},
+	{
 		"local.allowed", everywhere, "directories that local:// may read and write; empty: none", "",
 		func(s *Settings) value { return list{&s.Local.Allowed} },
 	},
@@ -137,7 +141,7 @@ func defaults(env map[string]string, procs int) Settings {
 		Listen:  "127.0.0.1:8000",
 		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 30 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),
-		S3:      S3{Region: "us-east-1"},
+		S3:      S3{Region: "us-east-1", MaxLists: 96},
 		Ranges:  partition.DefaultBreaks,
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},
 	}

@@ -60,6 +60,7 @@ type S3 struct {
 	ForcePathStyle  bool   // http://host/bucket/key instead of http://bucket.host/key
 	AccessKeyID     string // "": the SDK's default chain
 	SecretAccessKey Secret
+	MaxLists        int // LIST calls that a process has in flight at most
 }
 
 // Local says which directories local:// may read and write.

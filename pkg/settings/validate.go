@@ -47,6 +47,7 @@ func (s Settings) validateStores(c *check) {
 		c.want(ok, "s3.endpoint", hideUser(e), "want http://host:port or https://host:port")
 	}
 	c.want(s.S3.Region != "", "s3.region", s.S3.Region, "want a region")
+	c.want(s.S3.MaxLists >= 1, "s3.max_lists", s.S3.MaxLists, "want at least 1")
 	for _, dir := range s.Local.Allowed {
 		c.want(filepath.IsAbs(dir), "local.allowed", dir, "want absolute paths")
 	}

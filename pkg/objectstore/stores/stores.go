@@ -22,6 +22,7 @@ import (
 type Config struct {
 	S3           s3store.Config
 	LocalAllowed []string // directories that local:// may read and write; they must exist
+	MaxLists     int      // LIST calls in flight at most, of all stores together; 0 is readahead's default
 }
 
 // Stores opens stores. One a process is enough: it keeps the connections to S3.
@@ -46,7 +47,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		return nil, err
 	}
 	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
-	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead}), readahead.NewMetrics(reg)
+	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,
 		local:     local,
