@@ -2,24 +2,39 @@ package rangewriter
 
 import "sync"
 
+// maxKept is how many bytes of memory Buffers keeps that nobody uses: enough for
+// the ranges that one partition has on their way.
+const maxKept = 64 << 20
+
 // Buffers keeps the memory of range files that are stored for the next ones: a
 // buffer that has grown to the size of a range costs nothing, a new one as much
 // as writing a fifth of the range. Writers may share it. The zero value is ready
-// for use, and what is not used for a while is given back.
-type Buffers struct{ pool sync.Pool }
+// for use.
+type Buffers struct {
+	mu   sync.Mutex
+	free [][]byte
+	kept int // capacity of all that are free
+}
 
 // get returns a buffer, or nil if there is none.
 func (b *Buffers) get() []byte {
-	buf, ok := b.pool.Get().(*[]byte)
-	if !ok {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.free)
+	if n == 0 {
 		return nil
 	}
-	return *buf
+	buf := b.free[n-1]
+	b.free, b.kept = b.free[:n-1], b.kept-cap(buf)
+	return buf
 }
 
 // put takes over a buffer that nobody uses any more.
 func (b *Buffers) put(buf []byte) {
-	if buf != nil {
-		b.pool.Put(&buf)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if buf == nil || b.kept+cap(buf) > maxKept {
+		return
 	}
+	b.free, b.kept = append(b.free, buf), b.kept+cap(buf)
 }
