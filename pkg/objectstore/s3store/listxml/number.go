@@ -1,74 +1,97 @@
 package listxml
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // Years of which every nanosecond has a number.
 const minYear, maxYear = 1678, 2261
 
-// parseSize parses a number of bytes in its usual form.
-func parseSize(text []byte) (n int64, ok bool) {
-	if len(text) == 0 || len(text) > 18 {
-		return 0, false
+// parseSize parses the number of bytes that text starts with, if it has its
+// usual form, and returns how long that is: 0 if it has another.
+func parseSize(text []byte) (size int64, n int) {
+	const longest = 18
+	for n < min(len(text), longest) && text[n]-'0' <= 9 {
+		size = size*10 + int64(text[n]-'0')
+		n++
 	}
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
+	return size, n
 }
 
-// parseTime returns the nanoseconds since the Unix epoch of a time in its usual
-// form: 2006-01-02T15:04:05Z, or with a fraction of up to nine digits.
-func parseTime(text []byte) (ns int64, ok bool) {
+// parseTime parses the time that text starts with, if it has its usual form,
+// 2006-01-02T15:04:05Z or with a fraction of up to nine digits. It returns the
+// nanoseconds since the Unix epoch and how long the time is: 0 if it has another
+// form.
+func parseTime(text []byte) (ns int64, n int) {
 	const whole = "2006-01-02T15:04:05"
-	last := len(text) - 1
-	if last < len(whole) || text[last] != 'Z' ||
-		text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':' {
-		return 0, false
+	if len(text) <= len(whole) {
+		return 0, 0
 	}
-	century, ok1 := pair(text[0:])
-	year, ok2 := pair(text[2:])
-	month, ok3 := pair(text[5:])
-	day, ok4 := pair(text[8:])
-	hour, ok5 := pair(text[11:])
-	minute, ok6 := pair(text[14:])
-	second, ok7 := pair(text[17:])
-	year += 100 * century
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 ||
-		year < minYear || year > maxYear || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) ||
-		hour > 23 || minute > 59 || second > 59 {
-		return 0, false
+	date, ok1 := dateForm.read(text)
+	hours, ok2 := hoursForm.read(text[8:])
+	clock, ok3 := clockForm.read(text[11:])
+	year, month, day := 100*pair(date, 0)+pair(date, 2), pair(date, 5), pair(hours, 0)
+	hour, minute, second := pair(clock, 0), pair(clock, 3), pair(clock, 6)
+	if !ok1 || !ok2 || !ok3 || year < minYear || year > maxYear || month < 1 || month > 12 ||
+		day < 1 || day > 28 && day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
+		return 0, 0
 	}
-	ns, ok = fraction(text[len(whole):last])
+	ns, n = fraction(text[len(whole):])
+	if n += len(whole); n >= len(text) || text[n] != 'Z' {
+		return 0, 0
+	}
 	seconds := ((daysSinceEpoch(year, month, day)*24+hour)*60+minute)*60 + second
-	return seconds*int64(time.Second) + ns, ok
+	return seconds*int64(time.Second) + ns, n + 1
 }
 
-// pair returns the number that two digits make.
-func pair(text []byte) (n int64, ok bool) {
-	tens, ones := text[0]-'0', text[1]-'0'
-	return int64(tens)*10 + int64(ones), tens <= 9 && ones <= 9
-}
+// form is what eight bytes of text must look like: a digit where its example has
+// a 0, and the example's own bytes elsewhere.
+type form struct{ example, limit uint64 }
 
-// fraction returns the nanoseconds of a fraction of a second, with its dot.
-func fraction(text []byte) (ns int64, ok bool) {
-	if len(text) == 0 {
-		return 0, true
+// The forms of parts of a time.
+var dateForm, hoursForm, clockForm = newForm("0000-00-"), newForm("00T00:00"), newForm("00:00:00")
+
+func newForm(example string) (f form) {
+	f.example = binary.LittleEndian.Uint64([]byte(example))
+	for i := range 8 {
+		limit := uint64(0x80 - 1) // what takes the least byte that is too large to 0x80
+		if example[i] == '0' {
+			limit = 0x80 - 10
+		}
+		f.limit |= limit << (8 * i)
 	}
-	if text[0] != '.' || len(text) < 2 || len(text) > 10 {
-		return 0, false
+	return f
+}
+
+// read returns the first eight bytes of text, digits as their values, and whether
+// they have the form.
+func (f form) read(text []byte) (bytes uint64, ok bool) {
+	const tops = 0x8080808080808080
+	bytes = binary.LittleEndian.Uint64(text) ^ f.example
+	return bytes, (bytes|(bytes&^tops+f.limit))&tops == 0
+}
+
+// pair returns the number that the digits at i and after it make.
+func pair(bytes uint64, i int) int64 {
+	return int64(bytes>>(8*i)&0xff)*10 + int64(bytes>>(8*i+8)&0xff)
+}
+
+// fraction returns the nanoseconds of a fraction of a second that text starts
+// with, with its dot, and how long it is.
+func fraction(text []byte) (ns int64, n int) {
+	if text[0] != '.' {
+		return 0, 0
 	}
 	unit := int64(time.Second)
-	for _, c := range text[1:] {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
+	for n = 1; n < min(len(text), 10) && text[n]-'0' <= 9; n++ {
 		unit /= 10
-		ns += unit * int64(c-'0')
+		ns += unit * int64(text[n]-'0')
 	}
-	return ns, true
+	if n == 1 {
+		return 0, 0 // a dot alone: what follows is no Z
+	}
+	return ns, n
 }
 
 func daysIn(year, month int64) int64 {

@@ -61,43 +61,34 @@ func (p *Page) Decode(body []byte) error {
 // reset empties the page; it keeps the memory for Objects.
 func (p *Page) reset() { *p = Page{Objects: p.Objects[:0]} }
 
-// unescapeQuery decodes a key in place that was encoded as a URL query is.
+// unescapeQuery decodes a key in place that was encoded as a URL query is. An
+// error names it as far as it was decoded, and the rest as it is.
 func unescapeQuery(key *[]byte) error {
 	text := *key
-	first := bytes.IndexByte(text, '%')
-	for i := first; i >= 0; i = index(text, '%', i+3) { // an error names the key as it was
-		if len(text) < i+3 || digits[text[i+1]]|digits[text[i+2]] > 15 {
-			return fmt.Errorf("key %q is not URL-encoded as the store says: %w", text, objectstore.ErrBadListing)
+	for i := bytes.IndexByte(text, '+'); i >= 0 && i < len(text); i++ {
+		if text[i] == '+' {
+			text[i] = ' '
 		}
 	}
-	for i := bytes.IndexByte(text, '+'); i >= 0; i = index(text, '+', i+1) {
-		text[i] = ' '
-	}
-	if first < 0 {
+	n := bytes.IndexByte(text, '%')
+	if n < 0 {
 		return nil
 	}
-	out := text[:first]
-	for i := first; i >= 0; {
-		next := index(text, '%', i+3)
-		run := text[i+3:]
-		if next >= 0 {
-			run = text[i+3 : next]
+	out := text[:n]
+	for rest := text[n:]; n >= 0; {
+		if len(rest) < 3 || digits[rest[1]]|digits[rest[2]] > 15 {
+			return fmt.Errorf("key %q is not URL-encoded as the store says: %w", string(out)+string(rest), objectstore.ErrBadListing)
 		}
-		out = append(out, digits[text[i+1]]<<4|digits[text[i+2]])
+		out = append(out, digits[rest[1]]<<4|digits[rest[2]])
+		rest = rest[3:]
+		run := rest
+		if n = bytes.IndexByte(rest, '%'); n >= 0 {
+			run, rest = rest[:n], rest[n:]
+		}
 		out = append(out, run...)
-		i = next
 	}
 	*key = out
 	return nil
-}
-
-// index returns where c is in text from `from` on, or -1.
-func index(text []byte, c byte, from int) int {
-	i := bytes.IndexByte(text[from:], c)
-	if i < 0 {
-		return i
-	}
-	return from + i
 }
 
 // digits is the value of each hexadecimal digit; more than 15 is none.

@@ -102,29 +102,42 @@ func (s *scanner) object(o *objectstore.Listed) bool {
 		if to == border {
 			return found&all == all
 		}
-		n := bytes.IndexByte(s.b[s.at:], '<')
-		if n < 0 {
-			return false
-		}
-		text := s.b[s.at : s.at+n]
-		s.at += n
-		switch to {
-		case keyField:
-			o.Key, ok = text, s.speakable(text)
+		n := 0
+		switch rest := s.b[s.at:]; to {
 		case timeField:
-			o.ModTime, ok = parseTime(text)
-		case etagField:
-			o.ETag = trimQuotes(text)
-			ok = s.speakable(o.ETag)
+			o.ModTime, n = parseTime(rest)
+		case sizeField:
+			o.Size, n = parseSize(rest)
 		default:
-			o.Size, ok = parseSize(text)
+			n = s.text(o, to, rest)
 		}
-		if !ok {
+		if n < 0 || n == 0 && to != etagField { // an empty key is left to encoding/xml, too
 			return false
 		}
+		s.at += n
 		found |= 1 << to
 		at = to
 	}
+}
+
+// text takes the text of a key or an ETag that rest starts with, and returns its
+// length; -1 if there is something else.
+func (s *scanner) text(o *objectstore.Listed, to field, rest []byte) int {
+	n := bytes.IndexByte(rest, '<')
+	if n < 0 {
+		return -1
+	}
+	text := rest[:n]
+	if to == keyField {
+		o.Key = text
+	} else {
+		text = trimQuotes(text)
+		o.ETag = text
+	}
+	if !s.speakable(text) {
+		return -1
+	}
+	return n
 }
 
 // step reads on from the end of one needed text of an object to the start of the

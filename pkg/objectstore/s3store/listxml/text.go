@@ -39,8 +39,13 @@ var letters = func() (l [256]bool) {
 
 // kindsOf returns what there is in a text.
 func kindsOf(text []byte) (k byte) {
-	for len(text) >= 8 && ordinary(binary.LittleEndian.Uint64(text)) {
-		text = text[8:]
+	for ; len(text) >= 8; text = text[8:] {
+		if ordinary(binary.LittleEndian.Uint64(text)) {
+			continue
+		}
+		for _, c := range text[:8] {
+			k |= kinds[c]
+		}
 	}
 	for _, c := range text {
 		k |= kinds[c]
