@@ -1,0 +1,366 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/fleet"
+	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/api"
+)
+
+// patience bounds the wait for anything.
+const patience = time.Hour
+
+// fewLists is how many LIST calls a worker has in flight where latency is what
+// bounds it: 8 workers then leave most of a small machine idle.
+const fewLists = 4
+
+// bench collects rows and targets.
+type bench struct {
+	options
+	dir     string
+	rows    []Row
+	targets []Target
+}
+
+func (b *bench) want(name, wanted, measured string, met bool) {
+	b.targets = append(b.targets, Target{name, wanted, measured, met})
+	fmt.Printf("    %s: wanted %s, measured %s\n", name, wanted, measured)
+}
+
+// start starts a fleet with a latency of LIST calls.
+func (b *bench) start(ctx context.Context, cfg fleet.Config, latency time.Duration) (*fleet.Fleet, error) {
+	cfg.Dir = b.dir
+	cfg.Faults.List.Latency.Base = synths3.Duration{Duration: latency}
+	return fleet.Start(ctx, cfg)
+}
+
+// row measures what happens in f until work returns.
+func (b *bench) row(ctx context.Context, f *fleet.Fleet, name string, objects int64, work func(*Row) error) error {
+	row := Row{Name: name, Objects: objects, Workers: len(f.Workers)}
+	if err := f.Control(ctx, http.MethodDelete, "counters", nil, nil); err != nil {
+		return err
+	}
+	in, out, err := f.Messages(ctx)
+	if err != nil {
+		return err
+	}
+	before := make(map[*fleet.Process]time.Duration)
+	for _, p := range f.Processes() {
+		u, err := p.Usage()
+		if err != nil {
+			return err
+		}
+		before[p] = u.CPU
+	}
+	begun := time.Now()
+	if err := work(&row); err != nil {
+		return err
+	}
+	if row.Wall == 0 {
+		row.Wall = time.Since(begun)
+	}
+	for _, p := range f.Processes() {
+		u, err := p.Usage()
+		if err != nil {
+			return err
+		}
+		*row.CPU.of(p.Name) += (u.CPU - before[p]).Seconds()
+		peak := row.Peak.of(p.Name)
+		*peak = max(*peak, float64(u.Peak)/(1<<20))
+	}
+	if row.In, row.Out, err = f.Messages(ctx); err != nil {
+		return err
+	}
+	row.In, row.Out = row.In-in, row.Out-out
+	var c synths3.Counters
+	if err := f.Control(ctx, http.MethodGet, "counters", nil, &c); err != nil {
+		return err
+	}
+	row.Lists, row.Puts = c.Calls["list"], c.Calls["put"]
+	b.rows = append(b.rows, row)
+	fmt.Printf("    %s: %.1f s\n", name, row.Wall.Seconds())
+	return nil
+}
+
+// whole measures one import of a bucket to a new repository.
+func (b *bench) whole(ctx context.Context, f *fleet.Fleet, name, bucket string) (Row, error) {
+	if err := f.Repository(ctx, "whole"); err != nil {
+		return Row{}, err
+	}
+	objects, err := count(bucket)
+	if err != nil {
+		return Row{}, err
+	}
+	err = b.row(ctx, f, name, objects, func(row *Row) error {
+		i, err := f.Begin(ctx, 0, "whole", "main", bucket, "")
+		if err != nil {
+			return err
+		}
+		return finish(ctx, i, row, 50*time.Millisecond)
+	})
+	if err != nil {
+		return Row{}, err
+	}
+	return b.rows[len(b.rows)-1], nil
+}
+
+// finish waits for the end of the one import of a row.
+func finish(ctx context.Context, i fleet.Import, row *Row, every time.Duration) error {
+	st, err := i.Wait(ctx, patience, every, nil)
+	if err != nil {
+		return err
+	}
+	row.Wall = time.Since(i.Begun)
+	row.Ranges, row.MetarangeID = st.Ranges, st.MetarangeID
+	if st.IngestedObjects != row.Objects {
+		return fmt.Errorf("%d objects of %d were imported", st.IngestedObjects, row.Objects)
+	}
+	return nil
+}
+
+// by measures an import of a shape by so many workers, bound by latency.
+func (b *bench) by(ctx context.Context, workers int, shape string) (Row, error) {
+	f, err := b.start(ctx, fleet.Config{Coordinators: 1, Workers: workers, Slots: 2, MaxLists: fewLists}, b.latency)
+	if err != nil {
+		return Row{}, err
+	}
+	defer f.Close()
+	return b.whole(ctx, f, fmt.Sprintf("%s by %d", shape, workers), shape+"-"+b.options.scale)
+}
+
+func (b *bench) scale(ctx context.Context) error {
+	one, err := b.by(ctx, 1, "hive")
+	if err != nil {
+		return err
+	}
+	eight, err := b.by(ctx, 8, "hive")
+	if err != nil {
+		return err
+	}
+	gain := one.Wall.Seconds() / eight.Wall.Seconds()
+	b.want("1 -> 8 worker processes, throughput", ">= 7x", fmt.Sprintf("%.1fx", gain), gain >= 7)
+	if one.MetarangeID != eight.MetarangeID {
+		return fmt.Errorf("1 worker made metarange %s, 8 made %s", one.MetarangeID, eight.MetarangeID)
+	}
+	b.want("NATS messages per range, to NATS", "<= 2 + heartbeats", fmt.Sprintf("%.1f", float64(eight.In)/float64(eight.Ranges)),
+		float64(eight.In) <= 2*float64(eight.Ranges)+10*eight.Wall.Seconds()*float64(eight.Workers+1))
+	return nil
+}
+
+func (b *bench) skew(ctx context.Context) error {
+	i := slices.IndexFunc(b.rows, func(r Row) bool { return r.Name == "hive by 8" })
+	if i < 0 {
+		if _, err := b.by(ctx, 8, "hive"); err != nil {
+			return err
+		}
+		i = len(b.rows) - 1
+	}
+	even := b.rows[i]
+	skewed, err := b.by(ctx, 8, "onedir")
+	if err != nil {
+		return err
+	}
+	ratio := skewed.Wall.Seconds() / even.Wall.Seconds()
+	b.want("most keys in one prefix, 8 workers, over uniform", "<= 1.3x", fmt.Sprintf("%.2fx", ratio), ratio <= 1.3)
+	return nil
+}
+
+// failover kills the coordinator that accepted an import, before it can have
+// planned it, and waits for what needs another one: objects that are covered.
+func (b *bench) failover(ctx context.Context) error {
+	const rounds = 3
+	var worst time.Duration
+	for round := range rounds {
+		took, err := b.failoverOnce(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("    round %d: %.1f s\n", round+1, took.Seconds())
+		worst = max(worst, took)
+	}
+	b.want(fmt.Sprintf("kill -9 of the leading coordinator to progress, worst of %d", rounds), "<= 10 s",
+		fmt.Sprintf("%.1f s", worst.Seconds()), worst <= 10*time.Second)
+	return nil
+}
+
+func (b *bench) failoverOnce(ctx context.Context) (took time.Duration, err error) {
+	f, err := b.start(ctx, fleet.Config{Coordinators: 2, Workers: 2, Slots: 2}, 10*time.Millisecond)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if err := f.Repository(ctx, "failover"); err != nil {
+		return 0, err
+	}
+	i, err := f.Begin(ctx, 0, "failover", "main", "hive-100k", "")
+	if err != nil {
+		return 0, err
+	}
+	f.Coordinators[0].Kill()
+	killed := time.Now()
+	i = i.Ask(f.Clients[1])
+	_, err = i.Wait(ctx, time.Minute, 20*time.Millisecond, func(st api.ImportStatusResp) bool {
+		if st.IngestedObjects > 0 && took == 0 {
+			took = time.Since(killed)
+		}
+		return false
+	})
+	return took, err
+}
+
+// workerKill kills a worker in the middle of an import.
+func (b *bench) workerKill(ctx context.Context) error {
+	const slots = 2
+	f, err := b.start(ctx, fleet.Config{
+		Coordinators: 1, Workers: 8, Slots: slots, MaxLists: fewLists, Env: []string{"RANGEFLEET_NATS_ACK_WAIT=10s"},
+	}, b.latency)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Repository(ctx, "kill"); err != nil {
+		return err
+	}
+	bucket := "hive-" + b.options.scale
+	objects, err := count(bucket)
+	if err != nil {
+		return err
+	}
+	err = b.row(ctx, f, "hive by 8, one killed", objects, func(row *Row) error {
+		i, err := f.Begin(ctx, 0, "kill", "main", bucket, "")
+		if err != nil {
+			return err
+		}
+		if _, err := i.Wait(ctx, patience, 20*time.Millisecond, func(st api.ImportStatusResp) bool {
+			return st.IngestedObjects > objects/3
+		}); err != nil {
+			return err
+		}
+		f.Workers[0].Kill()
+		return finish(ctx, i, row, 50*time.Millisecond)
+	})
+	if err != nil {
+		return err
+	}
+	row := b.rows[len(b.rows)-1]
+	redone := row.Puts - int64(row.Ranges) - 1 // the metarange
+	b.want("ranges redone after a kill -9 of one of 8 workers", fmt.Sprintf("<= %d, one for each partition it held", slots),
+		fmt.Sprint(redone), redone <= slots)
+	return nil
+}
+
+func (b *bench) branches(ctx context.Context) error {
+	return b.many(ctx, "branches of their own", func(n int) string { return fmt.Sprintf("b%d", n) })
+}
+
+func (b *bench) branch(ctx context.Context) error {
+	return b.many(ctx, "one branch", func(int) string { return "main" })
+}
+
+// eachOf is how many objects each of many imports has.
+const eachOf = "20k"
+
+// many submits imports at once to two coordinators, a small one in their midst.
+func (b *bench) many(ctx context.Context, where string, branch func(n int) string) error {
+	f, err := b.start(ctx, fleet.Config{Coordinators: 2, Workers: 4, Slots: 4, Keep: 256 << 20}, 20*time.Millisecond)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Repository(ctx, "many"); err != nil {
+		return err
+	}
+	for n := range b.imports {
+		if name := branch(n); name != "main" {
+			if _, err := f.Clients[0].CreateBranch(ctx, "many", name, "main"); err != nil {
+				return err
+			}
+		}
+	}
+	each, err := count("uuid-" + eachOf)
+	if err != nil {
+		return err
+	}
+	var small, all time.Duration
+	objects := int64(b.imports-1)*each + 1000
+	err = b.row(ctx, f, fmt.Sprintf("%d to %s", b.imports, where), objects, func(row *Row) error {
+		small, all, row.Ranges, err = b.submit(ctx, f, branch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%d imports at once to %s", b.imports, where)
+	b.want(name, "all finish", fmt.Sprintf("%.1f s", all.Seconds()), true)
+	b.want("one of 1,000 objects among them", "<= 5 s", fmt.Sprintf("%.1f s", small.Seconds()), small <= 5*time.Second)
+	return nil
+}
+
+// submit submits the imports and waits for all. It returns how long the small
+// one took, from its own request on, how long all, and their ranges.
+func (b *bench) submit(ctx context.Context, f *fleet.Fleet, branch func(n int) string) (small, all time.Duration, ranges int, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	begun := time.Now()
+	var stored atomic.Int64
+	var users sync.WaitGroup
+	for n := range b.imports {
+		users.Go(func() {
+			bucket, every := fmt.Sprintf("uuid-%s-%d", eachOf, n), time.Second
+			if n == b.imports/2 {
+				bucket, every = "hive-1000", 50*time.Millisecond
+			}
+			i, err := f.Begin(ctx, n%len(f.Clients), "many", branch(n), bucket, fmt.Sprintf("d%d", n))
+			var st api.ImportStatusResp
+			if err == nil {
+				st, err = i.Wait(ctx, patience, every, nil)
+			}
+			if err != nil {
+				cancel(fmt.Errorf("import %d: %w", n, err))
+				return
+			}
+			stored.Add(int64(st.Ranges))
+			if n == b.imports/2 {
+				small = time.Since(i.Begun)
+			}
+		})
+	}
+	users.Wait()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return 0, 0, 0, cause
+	}
+	return small, time.Since(begun), int(stored.Load()), nil
+}
+
+func (b *bench) huge(ctx context.Context) error {
+	f, err := b.start(ctx, fleet.Config{Coordinators: 1, Workers: b.workers, Slots: 1, Keep: 1 << 20}, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	row, err := b.whole(ctx, f, "hive-"+b.options.huge, "hive-"+b.options.huge)
+	if err != nil {
+		return err
+	}
+	b.want(fmt.Sprintf("%s objects, %d workers", b.options.huge, b.workers), "finishes", fmt.Sprintf("%.0f s", row.Wall.Seconds()), true)
+	b.want("memory of the coordinator at it", "<= 256 MiB", fmt.Sprintf("%.0f MiB", row.Peak.Coordinator), row.Peak.Coordinator <= 256)
+	return nil
+}
+
+// count returns how many objects a generated bucket has.
+func count(bucket string) (int64, error) {
+	set, ok := keyset.Parse(bucket)
+	if !ok {
+		return 0, fmt.Errorf("%q names no generated bucket", bucket)
+	}
+	return set.Len(), nil
+}

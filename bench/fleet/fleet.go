@@ -1,0 +1,287 @@
+// Package fleet runs fleets as processes, to be measured from outside: a NATS
+// server, coordinators, workers and the synthetic S3. It is Linux's, as what it
+// measures by is.
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
+)
+
+// Build builds the programs into dir, from the directory of this module.
+func Build(ctx context.Context, dir string) error {
+	for _, p := range []struct{ module, pkg, name string }{
+		{"..", "./cmd/coordinator", "coordinator"},
+		{"..", "./cmd/worker", "worker"},
+		{".", "./cmd/synths3", "synths3"},
+		{".", "github.com/nats-io/nats-server/v2", "nats-server"},
+	} {
+		if err := build(ctx, dir, p.module, p.pkg, p.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Config is the shape of a fleet.
+type Config struct {
+	Dir          string // that of the programs; data and logs go there, too
+	Coordinators int
+	Workers      int
+	Slots        int      // of a worker
+	MaxLists     int      // LIST calls in flight of a worker; 0 is the default
+	Keep         int64    // bytes of written files that the synthetic S3 keeps
+	Env          []string // of all of our processes
+	Faults       synths3.Faults
+}
+
+// Fleet is the processes. Whoever started it closes it.
+type Fleet struct {
+	S3, NATS     *Process
+	Coordinators []*Process
+	Workers      []*Process
+	Clients      []*client.Client // one a coordinator
+
+	cfg  Config
+	data string
+}
+
+const accessKey, secretKey = "AKIABENCHBENCHBENCH0", "a secret of the benchmarks"
+
+// Start starts a fleet and waits until all of it works.
+func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
+	f = &Fleet{cfg: cfg}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	if f.data, err = os.MkdirTemp(cfg.Dir, "data-"); err != nil {
+		return f, err
+	}
+	nats, err := f.startNATS(ctx)
+	if err != nil {
+		return f, err
+	}
+	if err := f.startS3(ctx); err != nil {
+		return f, err
+	}
+	if err := f.Control(ctx, http.MethodPut, "faults", cfg.Faults, nil); err != nil {
+		return f, err
+	}
+	for range cfg.Coordinators {
+		if err := f.startCoordinator(ctx, nats); err != nil {
+			return f, err
+		}
+	}
+	for range cfg.Workers {
+		if err := f.startWorker(ctx, nats); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func (f *Fleet) startNATS(ctx context.Context) (url string, err error) {
+	address, err := freeAddress()
+	if err != nil {
+		return "", err
+	}
+	monitor, err := freeAddress()
+	if err != nil {
+		return "", err
+	}
+	config := filepath.Join(f.data, "nats.conf")
+	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: always }\n",
+		address, monitor, filepath.Join(f.data, "nats"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	if f.NATS, err = start(f.cfg.Dir, "nats-server", nil, []string{"-c", config}); err != nil {
+		return "", err
+	}
+	f.NATS.URL = "http://" + monitor
+	return "nats://" + address, f.NATS.ready(ctx, "/healthz")
+}
+
+func (f *Fleet) startS3(ctx context.Context) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	f.S3, err = start(f.cfg.Dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns", "-keep", fmt.Sprint(f.cfg.Keep)})
+	if err != nil {
+		return err
+	}
+	f.S3.URL = "http://" + address
+	return f.S3.ready(ctx, "/_synths3/counters")
+}
+
+func (f *Fleet) env(nats string, own ...string) []string {
+	env := append([]string{
+		"RANGEFLEET_NATS_URL=" + nats, "RANGEFLEET_LOG_LEVEL=info", "RANGEFLEET_LOG_FORMAT=text",
+		"RANGEFLEET_S3_ENDPOINT=" + f.S3.URL, "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
+		"RANGEFLEET_S3_ACCESS_KEY_ID=bench", "RANGEFLEET_S3_SECRET_ACCESS_KEY=bench",
+	}, own...)
+	return append(env, f.cfg.Env...)
+}
+
+func (f *Fleet) startCoordinator(ctx context.Context, nats string) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	p, err := start(f.cfg.Dir, "coordinator", f.env(nats, "RANGEFLEET_WORKERS=0", "RANGEFLEET_LISTEN="+address,
+		"RANGEFLEET_AUTH_ACCESS_KEY_ID="+accessKey, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secretKey), nil)
+	if err != nil {
+		return err
+	}
+	p.URL = "http://" + address
+	f.Coordinators = append(f.Coordinators, p)
+	c, err := client.New(client.Config{Endpoint: p.URL, AccessKeyID: accessKey, SecretAccessKey: secretKey})
+	if err != nil {
+		return err
+	}
+	f.Clients = append(f.Clients, c)
+	return p.ready(ctx, "/_ready")
+}
+
+func (f *Fleet) startWorker(ctx context.Context, nats string) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	own := []string{fmt.Sprintf("RANGEFLEET_WORKERS=%d", f.cfg.Slots), "RANGEFLEET_METRICS_LISTEN=" + address}
+	if f.cfg.MaxLists > 0 {
+		own = append(own, fmt.Sprintf("RANGEFLEET_S3_MAX_LISTS=%d", f.cfg.MaxLists))
+	}
+	p, err := start(f.cfg.Dir, "worker", f.env(nats, own...), nil)
+	if err != nil {
+		return err
+	}
+	p.URL = "http://" + address
+	f.Workers = append(f.Workers, p)
+	return p.ready(ctx, "/readyz")
+}
+
+// Processes returns all of them.
+func (f *Fleet) Processes() (all []*Process) {
+	for _, p := range append([]*Process{f.S3, f.NATS}, append(f.Coordinators, f.Workers...)...) {
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// Close ends all processes and removes their data; their logs stay.
+func (f *Fleet) Close() {
+	for _, p := range f.Processes() {
+		p.Kill()
+	}
+	_ = os.RemoveAll(f.data) // the whole directory goes later
+}
+
+// Control talks to the synthetic S3 about faults and counters.
+func (f *Fleet) Control(ctx context.Context, method, what string, send, receive any) error {
+	text, err := json.Marshal(send)
+	if err != nil {
+		return err
+	}
+	resp, err := do(ctx, method, f.S3.URL+"/_synths3/"+what, bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("%s %s of the synthetic S3: %w", method, what, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s of the synthetic S3: %s", method, what, resp.Status)
+	}
+	if receive == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(receive)
+}
+
+// Messages returns how many messages NATS has got from clients, and sent to them.
+func (f *Fleet) Messages(ctx context.Context) (in, out int64, err error) {
+	resp, err := get(ctx, f.NATS.URL+"/varz")
+	if err != nil {
+		return 0, 0, fmt.Errorf("ask NATS for its counters: %w", err)
+	}
+	defer resp.Body.Close()
+	var v struct {
+		In  int64 `json:"in_msgs"`
+		Out int64 `json:"out_msgs"`
+	}
+	err = json.NewDecoder(resp.Body).Decode(&v)
+	return v.In, v.Out, err
+}
+
+// Repository makes a repository whose files go to a prefix of their own.
+func (f *Fleet) Repository(ctx context.Context, name string) error {
+	_, err := f.Clients[0].CreateRepository(ctx, api.RepositoryCreation{Name: name, StorageNamespace: "s3://ns/" + name})
+	return err
+}
+
+// Import is an import that was started.
+type Import struct {
+	Repository, Branch, ID string
+	Begun                  time.Time
+	client                 *client.Client
+}
+
+// Begin starts an import of a whole bucket by a coordinator.
+func (f *Fleet) Begin(ctx context.Context, coordinator int, repository, branch, bucket, destination string) (Import, error) {
+	i := Import{Repository: repository, Branch: branch, Begun: time.Now(), client: f.Clients[coordinator]}
+	var err error
+	i.ID, err = i.client.StartImport(ctx, repository, branch, api.ImportPathsCreation{
+		Paths:  []api.ImportLocation{{Type: "common_prefix", Path: "s3://" + bucket + "/", Destination: destination}},
+		Commit: api.CommitCreation{Message: "import " + bucket},
+	})
+	return i, err
+}
+
+// Ask lets another coordinator tell about the import.
+func (i Import) Ask(c *client.Client) Import {
+	i.client = c
+	return i
+}
+
+// Status asks how far the import is.
+func (i Import) Status(ctx context.Context) (api.ImportStatusResp, error) {
+	return i.client.ImportStatus(ctx, i.Repository, i.Branch, i.ID)
+}
+
+// errFailed says that an import ended without a commit.
+var errFailed = errors.New("import failed")
+
+// Wait waits until ok likes the import's status, or the import has ended.
+func (i Import) Wait(ctx context.Context, within, every time.Duration, ok func(api.ImportStatusResp) bool) (st api.ImportStatusResp, err error) {
+	next := time.Now()
+	err = Until(ctx, within, func() (bool, error) {
+		if time.Now().Before(next) {
+			return false, nil
+		}
+		next = time.Now().Add(every)
+		if st, err = i.Status(ctx); err != nil {
+			return false, err
+		}
+		if text := st.Error.Message; text != "" {
+			return false, fmt.Errorf("%w: %s", errFailed, strings.TrimSpace(text))
+		}
+		return st.Completed || ok != nil && ok(st), nil
+	})
+	return st, err
+}

@@ -1,0 +1,163 @@
+package fleet
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
+)
+
+// Process is a program that runs, and dies with this one.
+type Process struct {
+	Name string
+	URL  string // where it serves metrics, and what else it serves; "" if nowhere
+	cmd  *exec.Cmd
+	log  string
+	gone measure.Usage // what it had used when it was last looked at
+}
+
+// start starts a program whose output goes to a file in dir.
+func start(dir, name string, env, args []string) (*Process, error) {
+	log, err := os.CreateTemp(dir, name+"-*.log")
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	defer log.Close()
+	cmd := exec.Command(filepath.Join(dir, name), args...)
+	cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	return &Process{Name: name, cmd: cmd, log: log.Name()}, nil
+}
+
+// Kill ends the process as kill -9 does, and waits until it is gone.
+func (p *Process) Kill() {
+	_, _ = p.Usage() // kept
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait() // it ended by our signal
+}
+
+// Usage returns what the process has used since it started: Wall and Allocs are
+// 0. Of one that is gone it is what it had used before.
+func (p *Process) Usage() (measure.Usage, error) {
+	cpu, err := measure.CPU(p.cmd.Process.Pid)
+	if err != nil {
+		return p.gone, nil
+	}
+	peak, err := measure.Peak(p.cmd.Process.Pid)
+	if err != nil {
+		return p.gone, err
+	}
+	p.gone = measure.Usage{CPU: cpu, Peak: peak}
+	return p.gone, nil
+}
+
+// Metric returns the sum of all samples of a metric of the process.
+func (p *Process) Metric(ctx context.Context, name string) (sum float64, err error) {
+	resp, err := get(ctx, p.URL+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		sample, value, _ := strings.Cut(lines.Text(), " ")
+		if labelled, _, _ := strings.Cut(sample, "{"); labelled != name {
+			continue
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read metric %s: %w", name, err)
+		}
+		sum += v
+	}
+	return sum, lines.Err()
+}
+
+// tail returns the end of what the process said.
+func (p *Process) tail() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-4000):])
+}
+
+// ready waits until the process answers 200 at the path.
+func (p *Process) ready(ctx context.Context, path string) error {
+	err := Until(ctx, time.Minute, func() (bool, error) {
+		resp, err := get(ctx, p.URL+path)
+		if err != nil {
+			return false, nil // not yet
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for %s: %w; it said:\n%s", p.Name, err, p.tail())
+	}
+	return nil
+}
+
+// Until asks often until the answer is yes, for as long as it may take.
+func Until(ctx context.Context, within time.Duration, ask func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	ticks := time.NewTicker(10 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		if ok, err := ask(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not within %v: %w", within, ctx.Err())
+		case <-ticks.C:
+		}
+	}
+}
+
+func get(ctx context.Context, url string) (*http.Response, error) {
+	return do(ctx, http.MethodGet, url, nil)
+}
+
+func do(ctx context.Context, method, url string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
+}
+
+// freeAddress returns an address of this machine that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// build builds a program of the module in the directory into dir.
+func build(ctx context.Context, dir, module, pkg, name string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-o", filepath.Join(dir, name), pkg)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return errors.Join(fmt.Errorf("build %s: %w", name, err), errors.New(string(out)))
+	}
+	return nil
+}
