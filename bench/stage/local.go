@@ -96,6 +96,7 @@ func writeRanges(ctx context.Context, in *Input) (Step, error) {
 // ranges: their keys have to increase.
 func rangeSteps(ctx context.Context, in *Input, files rangewriter.Files) Step {
 	var w *rangewriter.Writer
+	var buffers rangewriter.Buffers
 	return func(page int) error {
 		if page == 0 {
 			if w != nil {
@@ -104,7 +105,7 @@ func rangeSteps(ctx context.Context, in *Input, files rangewriter.Files) Step {
 				}
 				w.Close()
 			}
-			w = rangewriter.New(ctx, files, partition.DefaultBreaks, rangewriter.Options{Uploads: 2})
+			w = rangewriter.New(ctx, files, partition.DefaultBreaks, rangewriter.Options{Uploads: 2, Buffers: &buffers})
 		}
 		if err := w.Write(in.Batches[page]); err != nil {
 			return err
