@@ -3,7 +3,6 @@ package listxml
 import (
 	"bytes"
 	"encoding/xml"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -13,19 +12,39 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// unread matches elements of text alone.
-var unread = regexp.MustCompile(`<([A-Za-z]+)>([^<]*)</([A-Za-z]+)>`)
+// plainTag matches tags as the scanner takes them.
+var plainTag = regexp.MustCompile(`<(/?)([A-Za-z]+)(/?)>`)
 
-// readable returns the page without the text that the scanner does not look at.
+// needed are the elements whose text the scanner reads, by their paths.
+var needed = []string{
+	"ListBucketResult IsTruncated", "ListBucketResult EncodingType", "ListBucketResult Contents Key",
+	"ListBucketResult Contents LastModified", "ListBucketResult Contents ETag", "ListBucketResult Contents Size",
+}
+
+// readable returns the page without the text that the scanner does not look at:
+// of elements that hold nothing else and are not needed.
 func readable(body []byte) []byte {
-	return unread.ReplaceAllFunc(body, func(element []byte) []byte {
-		part := unread.FindSubmatch(element)
-		switch string(part[1]) {
-		case "Contents", "IsTruncated", "EncodingType", "Key", "LastModified", "ETag", "Size":
-			return element
+	var out []byte
+	var path []string
+	if first := plainTag.Find(body); string(first) != "<ListBucketResult>" {
+		path = append(path, "ListBucketResult") // it has a namespace, and so is no plain tag
+	}
+	at, leaf := 0, false
+	for _, m := range plainTag.FindAllSubmatchIndex(body, -1) {
+		text, end, empty := body[at:m[0]], m[2] < m[3], m[6] < m[7]
+		if !end || !leaf || bytes.IndexByte(text, '<') >= 0 || slices.Contains(needed, strings.Join(path, " ")) {
+			out = append(out, text...)
 		}
-		return fmt.Appendf(nil, "<%s></%s>", part[1], part[3])
-	})
+		out, at = append(out, body[m[0]:m[1]]...), m[1]
+		switch {
+		case end && len(path) > 0:
+			path = path[:len(path)-1]
+		case !end && !empty:
+			path = append(path, string(body[m[4]:m[5]]))
+		}
+		leaf = !end && !empty
+	}
+	return append(out, body[at:]...)
 }
 
 // FuzzScan holds the scanner against encoding/xml: what it can read, both read
