@@ -127,9 +127,10 @@ func (s *Service) retire(ctx context.Context, r imports.Record) error {
 	return nil
 }
 
-// sweep discards messages of imports that have no record: what somebody who was
-// away for a day stored after all of his import was forgotten. A record is
-// stored before the first message of its import.
+// sweep discards messages of imports that have ended, or that have no record any
+// more: what is left of one whose coordinator died between its last two steps, and
+// what somebody who was away stored after that. A record is stored before the first
+// message of its import.
 func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
 	if seen == nil {
 		return nil
@@ -141,12 +142,16 @@ func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
 	for id := range seen.Covers {
 		orphans[id] = true
 	}
+	s.mu.Lock()
 	for _, id := range ids {
-		delete(orphans, id)
+		if _, ended := s.ended[id]; !ended {
+			delete(orphans, id)
+		}
 	}
+	s.mu.Unlock()
 	var errs []error
 	for id := range orphans {
-		s.cfg.Log.Warn("messages of a forgotten import are discarded", "import_id", id)
+		s.cfg.Log.Info("messages of an import that is over are discarded", "import_id", id)
 		errs = append(errs, s.cfg.Queue.Discard(ctx, id))
 	}
 	return errors.Join(errs...)

@@ -305,7 +305,6 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	f.work(1)
 	old := f.do(s, request("", "old"))
 	id := old.Job.ImportID
-	// What a worker stored just after the end stays until then.
 	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{}))
 	f.clock.Store(int64(keepEnded - time.Minute))
 	young := f.do(s, request("", "young"))
@@ -565,5 +564,21 @@ func TestNothingIsFollowedAfterItsEnd(t *testing.T) {
 	running := f.start(s, request("", "elsewhere"))
 	if _, err := second.Status(t.Context(), "repo", running); !errors.Is(err, errStopped) {
 		t.Errorf("status of a service that has stopped: %v", err)
+	}
+}
+
+// What is left of an import that has ended, because its coordinator died before it
+// could clear up or because somebody was late, is discarded by any coordinator.
+func TestWhatIsLeftOfAnEndedImportIsDiscarded(t *testing.T) {
+	f := newFleet(t, memstore.Of(nil))
+	record := imports.New(imports.Job{ImportID: "ended", Namespace: "s3://repo/ns"}, request("", "").Request, time.Now().UTC())
+	record.State = imports.Failed
+	must(t, f.imports.Create(t.Context(), record))
+	f.serve()
+	span := partition.Span{Upto: "x"}
+	for range 2 { // before the coordinator knows that it has ended, and after
+		must(t, f.queue.Publish(t.Context(), partition.New("ended", span, true, true)))
+		must(t, f.queue.PublishCover(t.Context(), "ended", "p", partition.Cover{Span: span}))
+		f.cleared("ended")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // Ensure makes the streams, the consumer and the buckets, or brings them to the
@@ -16,14 +17,22 @@ func (q *Queue) Ensure(ctx context.Context) error {
 	for _, name := range []string{BucketImports, BucketCatalog, BucketAuth} {
 		streams = append(streams, q.bucketConfig(name, 0))
 	}
+	// At the same time: a cluster may take an election, of seconds, for each.
+	g, making := errgroup.WithContext(ctx)
 	for _, cfg := range streams {
-		err := q.retry(ctx, "ensure", func(ctx context.Context) error {
-			_, err := q.js.CreateOrUpdateStream(ctx, cfg)
-			return err
+		g.Go(func() error {
+			err := q.retry(making, "ensure", func(ctx context.Context) error {
+				_, err := q.js.CreateOrUpdateStream(ctx, cfg)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("make stream %s: %w", cfg.Name, err)
+			}
+			return nil
 		})
-		if err != nil {
-			return fmt.Errorf("make stream %s: %w", cfg.Name, err)
-		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	err := q.retry(ctx, "ensure", func(ctx context.Context) error {
 		_, err := q.js.CreateOrUpdateConsumer(ctx, workStream, q.consumerConfig())

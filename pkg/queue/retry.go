@@ -99,7 +99,8 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // permanent reports whether the same call will get the same error, as far as
-// can be told. A missing stream or consumer is not: a coordinator makes it.
+// can be told. A missing stream or consumer is not: a coordinator makes it. Nor is
+// a cluster that lacks servers.
 func permanent(err error) bool {
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
@@ -110,5 +111,8 @@ func permanent(err error) bool {
 		return true
 	}
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500
+	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500 && api.ErrorCode != noPeers
 }
+
+// noPeers is what a cluster answers of which too few servers are there yet.
+const noPeers = 10005
