@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -102,14 +103,14 @@ func (d *driver) landNow(ctx context.Context, record imports.Record) error {
 // record's attempt, which is dead. It returns the record with the attempt that
 // counts: another coordinator may have been faster.
 func (d *driver) attempt(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (imports.Record, error) {
-	commit, err := d.commit(ctx, record, head, fold.Ranges)
+	commit, err := d.commit(ctx, record, head, slices.Collect(fold.All()))
 	if err != nil {
 		return record, err
 	}
 	return d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
 		return r.Commit(d.cfg.Now().UTC(), record.Attempt, imports.Attempt{
 			CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Created: commit.Created,
-			Objects: fold.Objects, Ranges: len(fold.Ranges),
+			Objects: fold.Objects, Ranges: fold.Ranges,
 		})
 	})
 }

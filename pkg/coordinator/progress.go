@@ -108,7 +108,7 @@ func (p *progress) covered() (objects int64, ranges int) {
 	fold, _ := p.fold()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.objects, len(fold.Ranges)
+	return p.objects, fold.Ranges
 }
 
 // count returns how many covers came in, and bytes about what they take.
@@ -121,7 +121,7 @@ func (p *progress) count() uint64 {
 func (p *progress) bytes() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return 0
+	return p.chain.Bytes()
 }
 
 // reach notes the state of the import, and state returns it.

@@ -1,104 +1,207 @@
 package partition
 
-import "slices"
+import (
+	"iter"
+	"slices"
+	"sort"
+	"strings"
+)
 
 // Chain folds the covers of one import. Covers may come in any order, more than
 // once, and, where the source changed between two listings, contradict each
 // other: any chain of covers from open end to open end is a right listing.
 // The zero Chain is empty. It is for one goroutine.
+//
+// Its memory is about that of the ranges' IDs and of what their keys do not share
+// with their neighbours', besides what contradicts.
 type Chain struct {
-	from   map[string][]Cover // by After; in the order of arrival
-	starts []string           // the keys of from, sorted if sorted
-	sorted bool
+	runs  []*run              // in key order and disjoint
+	loose []Cover             // those that overlap a run and are not in it, in the order of arrival
+	known map[digest]struct{} // those in loose
 }
 
-// Fold is what a Chain amounts to.
+// digest tells covers apart.
+type digest struct {
+	Span
+	id string // of the range, "" if there is none
+}
+
+func (c Cover) digest() digest {
+	if c.Range == nil {
+		return digest{Span: c.Span}
+	}
+	return digest{c.Span, c.Range.ID}
+}
+
+// Fold is what a Chain amounts to. It does not change when covers are added.
 type Fold struct {
-	Ranges  []RangeMetadata // in key order, disjoint
-	Objects int64           // entries in Ranges
-	Gaps    []Span          // maximal spans that no chosen cover covers, in key order
+	Objects int64  // entries in the ranges
+	Ranges  int    // number of ranges
+	Gaps    []Span // maximal spans that no chosen cover covers, in key order
+
+	chain []link
+}
+
+// link is one element of a fold's chain: covers in a row.
+type link struct {
+	Span
+	run   run   // if it is not empty
+	cover Cover // else
 }
 
 // Complete reports whether the covers chain from open end to open end.
 func (f Fold) Complete() bool { return len(f.Gaps) == 0 }
+
+// All yields the ranges, which are disjoint, in key order.
+func (f Fold) All() iter.Seq[RangeMetadata] {
+	return func(yield func(RangeMetadata) bool) {
+		for _, l := range f.chain {
+			for c := range l.covers() {
+				if c.Range != nil && !yield(*c.Range) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (l *link) covers() iter.Seq[Cover] {
+	if l.run.open.data == nil {
+		return func(yield func(Cover) bool) { yield(l.cover) }
+	}
+	return l.run.covers()
+}
 
 // Add takes in one cover.
 func (c *Chain) Add(cover Cover) {
 	if cover.Empty() {
 		return
 	}
-	if c.from == nil {
-		c.from = make(map[string][]Cover)
+	i := c.search(cover.After) - 1 // the last run that does not start after it
+	if i >= 0 && (c.runs[i].Upto == "" || cover.After < c.runs[i].Upto) {
+		if known, ok := c.runs[i].startingAt(cover.After); !ok || known.digest() != cover.digest() {
+			c.addLoose(cover)
+		}
+		return
 	}
-	known, ok := c.from[cover.After]
-	if !ok {
-		c.starts = append(c.starts, cover.After)
-		c.sorted = false
+	if i+1 < len(c.runs) && (cover.Upto == "" || cover.Upto > c.runs[i+1].After) {
+		c.addLoose(cover)
+		return
 	}
-	if !slices.ContainsFunc(known, cover.same) {
-		c.from[cover.After] = append(known, cover)
+	if i >= 0 && c.runs[i].Upto == cover.After {
+		c.runs[i].append(cover)
+		return
 	}
+	c.runs = slices.Insert(c.runs, i+1, newRun(cover))
 }
 
-// same reports whether both covers say the same.
-func (c Cover) same(o Cover) bool {
-	if c.Span != o.Span || (c.Range == nil) != (o.Range == nil) {
-		return false
+// search returns the index of the first run that starts after key.
+func (c *Chain) search(key string) int {
+	return sort.Search(len(c.runs), func(i int) bool { return c.runs[i].After > key })
+}
+
+func (c *Chain) addLoose(cover Cover) {
+	if _, ok := c.known[cover.digest()]; ok {
+		return
 	}
-	return c.Range == nil || c.Range.ID == o.Range.ID
+	if c.known == nil {
+		c.known = make(map[digest]struct{})
+	}
+	c.known[cover.digest()] = struct{}{}
+	c.loose = append(c.loose, cover)
+}
+
+// Bytes is about what the chain takes.
+func (c *Chain) Bytes() int {
+	n := len(c.loose) * 400
+	for _, r := range c.runs {
+		n += r.bytes()
+	}
+	return n
 }
 
 // Fold chains the covers, and names the gaps between.
 func (c *Chain) Fold() Fold {
-	if !c.sorted {
-		slices.Sort(c.starts)
-		c.sorted = true
-	}
-	next := c.choose()
+	links := c.links()
+	next := choose(links)
 	var f Fold
 	at := ""
 	for {
-		for cover, ok := next[at]; ok; cover, ok = next[at] {
-			if cover.Range != nil {
-				f.Ranges = append(f.Ranges, *cover.Range)
-				f.Objects += cover.Range.Count
-			}
-			if cover.Upto == "" {
+		for l, ok := next[at]; ok; l, ok = next[at] {
+			f.take(*l)
+			if l.Upto == "" {
 				return f
 			}
-			at = cover.Upto
+			at = l.Upto
 		}
-		i, found := slices.BinarySearch(c.starts, at)
-		if found {
-			i++
-		}
-		if i == len(c.starts) {
+		i := sort.Search(len(links), func(i int) bool { return links[i].After > at })
+		if i == len(links) {
 			f.Gaps = append(f.Gaps, Span{After: at})
 			return f
 		}
-		f.Gaps = append(f.Gaps, Span{After: at, Upto: c.starts[i]})
-		at = c.starts[i]
+		f.Gaps = append(f.Gaps, Span{After: at, Upto: links[i].After})
+		at = links[i].After
 	}
 }
 
-// choose picks, of the covers that start at the same key, the one from which
-// the chain gets furthest, and of equals the newest.
-func (c *Chain) choose() map[string]Cover {
-	next := make(map[string]Cover, len(c.from))
-	reach := make(map[string]string, len(c.from)) // end of the chain that starts here; "" is the open end
-	for _, start := range slices.Backward(c.starts) {
-		var best Cover
+func (f *Fold) take(l link) {
+	f.chain = append(f.chain, l)
+	t := l.run.tally
+	if l.run.open.data == nil {
+		t = l.cover.tally()
+	}
+	f.Objects += t.objects
+	f.Ranges += t.ranges
+}
+
+// links returns what a chain can be made of, by where it starts. Runs are split
+// where a chain could leave them for a loose cover, or go on in them after one.
+func (c *Chain) links() []link {
+	for _, cover := range c.loose {
+		c.splitAt(cover.After)
+		c.splitAt(cover.Upto)
+	}
+	links := make([]link, 0, len(c.runs)+len(c.loose))
+	for _, r := range c.runs {
+		links = append(links, link{Span: r.Span, run: *r})
+	}
+	for _, cover := range c.loose {
+		links = append(links, link{Span: cover.Span, cover: cover})
+	}
+	slices.SortStableFunc(links, func(a, b link) int { return strings.Compare(a.After, b.After) })
+	return links
+}
+
+// splitAt splits the run that key lies within, if one is, at its first boundary
+// from there on.
+func (c *Chain) splitAt(key string) {
+	i := c.search(key) - 1
+	if i < 0 || c.runs[i].After == key || c.runs[i].Upto != "" && c.runs[i].Upto <= key {
+		return
+	}
+	if rest := c.runs[i].split(key); rest != nil {
+		c.runs = slices.Insert(c.runs, i+1, rest)
+	}
+}
+
+// choose picks, of the links that start at the same key, the one from which the
+// chain gets furthest, and of equals the last.
+func choose(links []link) map[string]*link {
+	next := make(map[string]*link, len(links))
+	reach := make(map[string]string, len(links)) // end of the chain that starts here; "" is the open end
+	for i := len(links) - 1; i >= 0; {
+		start := links[i].After
 		var far string
-		for i, cover := range c.from[start] {
-			end := cover.Upto
+		for ; i >= 0 && links[i].After == start; i-- {
+			end := links[i].Upto
 			if r, ok := reach[end]; ok && end != "" {
 				end = r
 			}
-			if i == 0 || end == "" || (far != "" && end >= far) {
-				best, far = cover, end
+			if next[start] == nil || far != "" && (end == "" || end > far) {
+				next[start], far = &links[i], end
 			}
 		}
-		next[start], reach[start] = best, far
+		reach[start] = far
 	}
 	return next
 }

@@ -119,8 +119,8 @@ func TestAnyCutsGiveTheCanonicalRanges(t *testing.T) {
 		if !fold.Complete() {
 			t.Fatalf("round %d: gaps %v with cuts %q, breaks %+v, keys %q", round, fold.Gaps, cuts, breaks, keys)
 		}
-		if want := canonical(keys, breaks); !slices.Equal(fold.Ranges, want) {
-			t.Fatalf("round %d: ranges\n%v, want\n%v\nwith cuts %q", round, fold.Ranges, want, cuts)
+		if want := canonical(keys, breaks); !slices.Equal(slices.Collect(fold.All()), want) {
+			t.Fatalf("round %d: ranges\n%v, want\n%v\nwith cuts %q", round, slices.Collect(fold.All()), want, cuts)
 		}
 	}
 }
@@ -142,8 +142,8 @@ func TestCrashesAndLossesAreRepaired(t *testing.T) {
 			if len(queue) == 0 {
 				fold := chain.Fold()
 				if fold.Complete() {
-					if want := canonical(keys, breaks); !slices.Equal(fold.Ranges, want) {
-						t.Fatalf("round %d: ranges\n%v, want\n%v", round, fold.Ranges, want)
+					if want := canonical(keys, breaks); !slices.Equal(slices.Collect(fold.All()), want) {
+						t.Fatalf("round %d: ranges\n%v, want\n%v", round, slices.Collect(fold.All()), want)
 					}
 					break
 				}
@@ -191,7 +191,7 @@ func TestHandOver(t *testing.T) {
 				chain.Add(c)
 			}
 		}
-		if got, want := chain.Fold().Ranges, canonical(keys, breaks); !slices.Equal(got, want) {
+		if got, want := slices.Collect(chain.Fold().All()), canonical(keys, breaks); !slices.Equal(got, want) {
 			t.Fatalf("cut %q: ranges\n%v, want\n%v", cut, got, want)
 		}
 	}
@@ -220,7 +220,7 @@ func TestChangedSourceStillChains(t *testing.T) {
 			queue = partition.Uncovered("i", chain.Fold().Gaps, nil)
 		}
 		last := ""
-		for _, r := range chain.Fold().Ranges {
+		for r := range chain.Fold().All() {
 			if r.MinKey <= last || r.MaxKey < r.MinKey {
 				t.Fatalf("round %d: range %v after key %q", round, r, last)
 			}

@@ -84,15 +84,15 @@ func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 		close(done)
 		<-died
 		stop()
-		if !slices.Equal(got.Ranges, want) {
-			t.Fatalf("round %d, %d entries, %+v, partitions %v:\n got %v\nwant %v", round, len(entries), breaks, parts, got.Ranges, want)
+		if !slices.Equal(slices.Collect(got.All()), want) {
+			t.Fatalf("round %d, %d entries, %+v, partitions %v:\n got %v\nwant %v", round, len(entries), breaks, parts, slices.Collect(got.All()), want)
 		}
 		for _, c := range covers {
 			if c.Range != nil && !slices.Contains(want, *c.Range) {
 				t.Errorf("round %d: cover %v of a range that is not canonical: %v", round, c.Span, c.Range)
 			}
 		}
-		if a, b := writeMetarange(t, got.Ranges), writeMetarange(t, want); a != b {
+		if a, b := writeMetarange(t, slices.Collect(got.All())), writeMetarange(t, want); a != b {
 			t.Errorf("metarange %s, want %s", a, b)
 		}
 		must(t, q.Discard(t.Context(), id))
@@ -189,8 +189,8 @@ func TestGapsAreFilledExactly(t *testing.T) {
 		f.publish(partition.Uncovered(id, chain.Fold().Gaps, nil)...)
 		got, covers := f.covers(id)
 		f.idle(id)
-		if !slices.Equal(got.Ranges, want) {
-			t.Fatalf("ranges %v, want %v", got.Ranges, want)
+		if !slices.Equal(slices.Collect(got.All()), want) {
+			t.Fatalf("ranges %v, want %v", slices.Collect(got.All()), want)
 		}
 		listed := 0
 		for _, c := range covers {

@@ -62,8 +62,8 @@ func TestARedeliveryResumesAfterTheLastCover(t *testing.T) {
 	f.run(1)
 	got, covers := f.covers("id")
 	f.idle("id")
-	if !slices.Equal(got.Ranges, want) {
-		t.Errorf("ranges %v, want %v", got.Ranges, want)
+	if !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
 	}
 	if lists := listed.of("list"); len(lists) != 1 || lists[0].After != after {
 		t.Errorf("listed %v, want once after %q", lists, after)
@@ -174,8 +174,8 @@ func TestErrorsThatMayPassAreTriedAgain(t *testing.T) {
 	f.run(1)
 	got, _ := f.covers("id")
 	f.idle("id")
-	if !slices.Equal(got.Ranges, want) || f.outcome("retried") != 1 || f.outcome("done") != 1 {
-		t.Errorf("%d ranges of %d, %v deliveries retried and %v done", len(got.Ranges), len(want), f.outcome("retried"), f.outcome("done"))
+	if !slices.Equal(slices.Collect(got.All()), want) || f.outcome("retried") != 1 || f.outcome("done") != 1 {
+		t.Errorf("%d ranges of %d, %v deliveries retried and %v done", got.Ranges, len(want), f.outcome("retried"), f.outcome("done"))
 	}
 }
 
@@ -298,8 +298,8 @@ func TestAWorkerThatStopsHandsItsPartitionBack(t *testing.T) {
 	if took := time.Since(begun); took > queue.DefaultAckWait/2 {
 		t.Errorf("another worker got the partition only after %v", took)
 	}
-	if !slices.Equal(got.Ranges, want) {
-		t.Errorf("ranges %v, want %v", got.Ranges, want)
+	if !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
 	}
 }
 
@@ -325,8 +325,8 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 	f.run(2)
 	got, covers := f.covers("id")
 	f.idle("id")
-	if !slices.Equal(got.Ranges, want) {
-		t.Errorf("ranges %v, want %v", got.Ranges, want)
+	if !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
 	}
 	if !slices.ContainsFunc(covers, func(c partition.Cover) bool { return c.Cut != "" }) {
 		t.Error("no cover tells of a cut")
@@ -393,8 +393,8 @@ func TestStartAndStopUnderLoad(t *testing.T) {
 		stops.Wait()
 	}
 	f.run(2)
-	if got, _ := f.covers("id"); !slices.Equal(got.Ranges, want) {
-		t.Errorf("ranges %v, want %v", got.Ranges, want)
+	if got, _ := f.covers("id"); !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
 	}
 	f.idle("id")
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ func (f *fleet) take(ctx context.Context, id string) ([]partition.RangeMetadata,
 	if !errors.Is(err, done) {
 		return nil, fmt.Errorf("follow the covers: %w", err)
 	}
-	return fold.Ranges, nil
+	return slices.Collect(fold.All()), nil
 }
 
 // watch ends the wait for an import that a worker has let fail.
