@@ -1,0 +1,289 @@
+package deploy_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rangefleet/rangefleet/pkg/client"
+)
+
+// The secret that the manifests refer to.
+var secret = map[string]string{
+	"nats_password": "pa55word", "access_key_id": "AKIATESTTESTTESTTEST", "secret_access_key": "a-secret-of-the-tests",
+	"s3_access_key_id": "synthetic", "s3_secret_access_key": "synthetic",
+}
+
+// build compiles a program of this or another module into the directory of the
+// tests.
+func compile(module, pkg string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		dir, err := os.MkdirTemp("", "rangefleet-deploy-")
+		if err != nil {
+			return "", err
+		}
+		cleanups = append(cleanups, func() error { return os.RemoveAll(dir) })
+		program := filepath.Join(dir, "program")
+		if text, err := exec.Command("go", "build", "-C", module, "-o", program, pkg).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build %s: %w\n%s", pkg, err, text)
+		}
+		return program, nil
+	})
+}
+
+var (
+	compileNATS = compile(".", "github.com/nats-io/nats-server/v2")
+	compileS3   = compile("../../bench", "./cmd/synths3")
+)
+
+func natsServer(t *testing.T) string {
+	t.Helper()
+	program, err := compileNATS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// pod is a container of a workload that runs as a process of this machine: with
+// its arguments, environment and files, but with addresses of its own.
+type pod struct {
+	*process
+	container corev1.Container
+	addresses map[int32]string // by the port of the container
+}
+
+// cluster runs pods.
+type cluster struct {
+	t         *testing.T
+	manifests *manifests
+	pods      map[string][]*pod
+}
+
+// create makes pods of a workload; start runs them. The last of the addresses
+// that others know them by stay the same.
+func (c *cluster) create(name string, n int) []*pod {
+	c.t.Helper()
+	w, ok := c.manifests.workloads[name]
+	if !ok {
+		c.t.Fatalf("no workload %s", name)
+	}
+	for range n {
+		p := &pod{container: w.container(), addresses: map[int32]string{}}
+		for _, port := range p.container.Ports {
+			p.addresses[port.ContainerPort] = freeAddress(c.t)
+		}
+		c.pods[name] = append(c.pods[name], p)
+	}
+	return c.pods[name]
+}
+
+// run starts a pod with a program. What is replaced are names and places that
+// only a cluster has; more is set after the environment of the manifest.
+func (c *cluster) run(name string, ordinal int, program string, replace []string, more ...string) {
+	c.t.Helper()
+	p, w := c.pods[name][ordinal], c.manifests.workloads[name]
+	dir := c.t.TempDir()
+	for port, address := range p.addresses {
+		replace = append(replace, fmt.Sprintf(`"0.0.0.0:%d"`, port), `"`+address+`"`)
+	}
+	for _, mount := range p.container.VolumeMounts {
+		replace = append(replace, mount.MountPath, dir+mount.MountPath)
+	}
+	replacer := strings.NewReplacer(replace...)
+	for _, mount := range p.container.VolumeMounts {
+		c.mount(w, mount, dir+mount.MountPath, replacer)
+	}
+	var args []string
+	for _, a := range p.container.Args {
+		args = append(args, replacer.Replace(a))
+	}
+	env := []string{"PATH=" + os.Getenv("PATH")}
+	for _, e := range c.environment(p, fmt.Sprintf("%s-%d", name, ordinal)) {
+		env = append(env, replacer.Replace(e))
+	}
+	p.process = start(c.t, func() *exec.Cmd {
+		cmd := exec.Command(program, args...)
+		if filepath.Base(program) == p.container.Args[0] {
+			cmd.Args = cmd.Args[1:] // the image's programs are named by the first argument
+		}
+		cmd.Env = append(env, more...)
+		return cmd
+	})
+}
+
+// mount makes the directory of a volume, with the files of a config map.
+func (c *cluster) mount(w workload, mount corev1.VolumeMount, dir string, replacer *strings.Replacer) {
+	c.t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, v := range w.pod.Spec.Volumes {
+		if v.Name != mount.Name || v.ConfigMap == nil {
+			continue
+		}
+		for file, text := range c.manifests.configs[v.ConfigMap.Name].Data {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(replacer.Replace(text)), 0o600); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// environment is that of the container, as Kubernetes would set it.
+func (c *cluster) environment(p *pod, name string) (env []string) {
+	c.t.Helper()
+	values := map[string]string{}
+	for _, e := range p.container.Env {
+		value := variable.ReplaceAllStringFunc(e.Value, func(v string) string { return values[v[2:len(v)-1]] })
+		if from := e.ValueFrom; from != nil && from.FieldRef != nil {
+			value = name
+		} else if from != nil {
+			known, ok := secret[from.SecretKeyRef.Key]
+			if !ok {
+				c.t.Fatalf("%s: the secret has no %s", e.Name, from.SecretKeyRef.Key)
+			}
+			value = known
+		}
+		for port, address := range p.addresses {
+			if value == fmt.Sprintf(":%d", port) {
+				value = address
+			}
+		}
+		values[e.Name] = value
+		env = append(env, e.Name+"="+value)
+	}
+	return env
+}
+
+// ready waits until all probes of a workload's pods succeed.
+func (c *cluster) ready(name string) {
+	c.t.Helper()
+	for i, p := range c.pods[name] {
+		for kind, probe := range map[string]*corev1.Probe{
+			"startup": p.container.StartupProbe, "readiness": p.container.ReadinessProbe, "liveness": p.container.LivenessProbe,
+		} {
+			at := slices.IndexFunc(p.container.Ports, func(port corev1.ContainerPort) bool { return port.Name == probe.HTTPGet.Port.StrVal })
+			url := "http://" + p.addresses[p.container.Ports[at].ContainerPort] + probe.HTTPGet.Path
+			eventually(c.t, fmt.Sprintf("%s probe of %s %d, %s", kind, name, i, url), func(ctx context.Context) bool { return get(ctx, url) })
+		}
+	}
+}
+
+// startCluster runs what the manifests say, three workers of it, against a
+// synthetic S3 that now and then refuses a call.
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	i := builtImage(t)
+	m, err := parse(build(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t, manifests: m, pods: map[string][]*pod{}}
+	s3, settings := freeAddress(t), []string{"RANGEFLEET_NATS_ACK_WAIT=2s", "RANGEFLEET_NATS_LEASE_TTL=2s"}
+	store, err := compileS3()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, func() *exec.Cmd {
+		return exec.Command(store, "-listen", s3, "-latency", "100ms", "-slowdown", "0.05", "-object-latency", "10ms", "-object-slowdown", "0.5")
+	})
+	settings = append(settings, "RANGEFLEET_S3_ENDPOINT=http://"+s3, "RANGEFLEET_S3_FORCE_PATH_STYLE=true")
+	var routes []string
+	for i, p := range c.create("nats", 3) {
+		routes = append(routes, fmt.Sprintf("nats-%d.nats-peers:6222", i), p.addresses[6222])
+	}
+	for i := range 3 {
+		c.run("nats", i, natsServer(t), routes)
+	}
+	c.ready("nats")
+	nats := []string{"@nats:4222", "@" + c.pods["nats"][0].addresses[4222]}
+	for name, n := range map[string]int{"coordinator": 2, "worker": 3} {
+		c.create(name, n)
+		for k := range n {
+			c.run(name, k, i.program(name), nats, settings...)
+		}
+	}
+	c.ready("coordinator")
+	c.ready("worker")
+	return c
+}
+
+// client is that of one of the coordinators.
+func (c *cluster) client(ordinal int) *client.Client {
+	c.t.Helper()
+	cl, err := client.New(client.Config{
+		Endpoint:    "http://" + c.pods["coordinator"][ordinal].addresses[8000],
+		AccessKeyID: secret["access_key_id"], SecretAccessKey: secret["secret_access_key"], Attempts: 12,
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return cl
+}
+
+// tick takes from queries those that had a value above zero at any moment.
+func (p *prometheus) tick(t *testing.T, queries map[string]string) {
+	t.Helper()
+	for name, query := range queries {
+		greatest, err := p.greatest(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if greatest > 0 {
+			delete(queries, name)
+		}
+	}
+}
+
+// Every query of the dashboard returns data, and more than zeros, of a fleet in
+// which all happens that it shows.
+func TestDashboardShowsAFleet(t *testing.T) {
+	c := startCluster(t)
+	p := startPrometheus(t, func(name string, port int32) (addresses []string) {
+		for _, pod := range c.pods[name] {
+			addresses = append(addresses, pod.addresses[port])
+		}
+		return addresses
+	})
+	var jobs []string
+	for _, s := range scrapes(t) {
+		jobs = append(jobs, s.job)
+	}
+	fill := strings.NewReplacer("$job", strings.Join(jobs, "|"), "$__rate_interval", "5s")
+	waiting := map[string]string{} // query by panel and legend
+	for _, panel := range panels(t) {
+		for _, q := range panel.Targets {
+			waiting[panel.Title+": "+q.LegendFormat] = fill.Replace(q.Expr)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var life sync.WaitGroup
+	defer life.Wait()
+	defer stop()
+	life.Go(func() { c.live(ctx) })
+	ticks := time.NewTicker(2 * time.Second)
+	defer ticks.Stop()
+	for deadline := time.After(2 * patience); len(waiting) > 0; {
+		select {
+		case <-ticks.C:
+			p.tick(t, waiting)
+			continue
+		case <-deadline:
+		}
+		break
+	}
+	for name, query := range waiting {
+		t.Errorf("%s has no data: %s", name, query)
+	}
+	forbidden(t, c)
+}

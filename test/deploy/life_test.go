@@ -1,0 +1,162 @@
+package deploy_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
+)
+
+// What the tests import; none of it may show in a metric.
+const (
+	repository = "repo-that-is-no-label"
+	bucket     = "hive-150k"
+)
+
+// live makes all happen that a fleet can meet, again and again until ctx ends.
+func (c *cluster) live(ctx context.Context) {
+	cl := c.client(0)
+	_, err := cl.CreateRepository(ctx, api.RepositoryCreation{Name: repository, StorageNamespace: "s3://ns/" + repository})
+	for round := 0; err == nil; round++ {
+		err = c.round(ctx, cl, fmt.Sprintf("branch-%d", round), round)
+	}
+	if ctx.Err() == nil {
+		c.t.Errorf("the fleet's life: %v", err)
+	}
+}
+
+// round is an import to which harm is done, one that fails, and one that is
+// canceled.
+func (c *cluster) round(ctx context.Context, cl *client.Client, branch string, n int) error {
+	if _, err := cl.CreateBranch(ctx, repository, branch, "main"); err != nil {
+		return err
+	}
+	id, err := c.begin(ctx, cl, branch, "s3://"+bucket+"/")
+	if err != nil {
+		return err
+	}
+	if err := c.await(ctx, cl, branch, id, 30_000); err != nil {
+		return err
+	}
+	if err := c.harm(ctx, n); err != nil {
+		return err
+	}
+	if err := c.await(ctx, cl, branch, id, -1); err != nil {
+		return err
+	}
+	if _, err := c.begin(ctx, cl, branch, "s3://no-such-bucket/"); err != nil {
+		return err
+	}
+	canceled, err := c.begin(ctx, c.client(1), "main", "s3://uuid-1m/")
+	if err != nil {
+		return err
+	}
+	if err := c.await(ctx, cl, "main", canceled, 1); err != nil {
+		return err
+	}
+	return cl.CancelImport(ctx, repository, "main", canceled)
+}
+
+// harm kills a worker, has NATS lose its partitions, or kills one of its servers
+// or the coordinators. What is killed starts again.
+func (c *cluster) harm(ctx context.Context, n int) error {
+	var victims []*pod
+	switch n % 4 {
+	case 0:
+		victims = c.pods["worker"][:1]
+	case 1:
+		return c.losePartitions(ctx)
+	case 2:
+		victims = c.pods["coordinator"]
+	case 3:
+		victims = c.pods["nats"][:1]
+	}
+	for _, v := range victims {
+		v.kill()
+		v.start()
+	}
+	return nil
+}
+
+func (c *cluster) begin(ctx context.Context, cl *client.Client, branch, source string) (string, error) {
+	return cl.StartImport(ctx, repository, branch, api.ImportPathsCreation{
+		Paths:  []api.ImportLocation{{Type: "common_prefix", Path: source, Destination: "imported/"}},
+		Commit: api.CommitCreation{Message: "import " + source},
+	})
+}
+
+// await waits until an import has that many objects, or, below 0, has completed.
+func (c *cluster) await(ctx context.Context, cl *client.Client, branch, id string, objects int64) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ticks := time.NewTicker(100 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		status, err := cl.ImportStatus(ctx, repository, branch, id)
+		switch {
+		case err != nil:
+			return err
+		case status.Error.Message != "":
+			return fmt.Errorf("import %s: %s", id, status.Error.Message)
+		case status.Completed || objects >= 0 && status.IngestedObjects >= objects:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("import %s: %w at %+v", id, ctx.Err(), status)
+		case <-ticks.C:
+		}
+	}
+}
+
+// losePartitions removes all partitions from the queue, as no NATS server should.
+func (c *cluster) losePartitions(ctx context.Context) error {
+	conn, err := nats.Connect("nats://"+c.pods["nats"][1].addresses[4222], nats.UserInfo("rangefleet", secret["nats_password"]))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	work, err := js.Stream(ctx, "WORK")
+	if err != nil {
+		return err
+	}
+	return work.Purge(ctx)
+}
+
+// forbidden fails if a metric tells of one import.
+func forbidden(t *testing.T, c *cluster) {
+	t.Helper()
+	for name, port := range map[string]int32{"coordinator": 8000, "worker": 8080} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.pods[name][0].addresses[port]+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(text), "rangefleet_") {
+			t.Fatalf("metrics of %s: %v\n%s", name, err, text)
+		}
+		for _, word := range []string{repository, bucket, "branch-0", "AKIA"} {
+			if strings.Contains(string(text), word) {
+				t.Errorf("%q shows in the metrics of %s", word, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package deploy_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// scrape is one job of the scrape configuration: all addresses of a name.
+type scrape struct {
+	job  string
+	name string
+	port int32
+}
+
+// scrapes reads the scrape configuration.
+func scrapes(t *testing.T) (found []scrape) {
+	t.Helper()
+	var config struct {
+		Scrapes []struct {
+			Job string `json:"job_name"`
+			DNS []struct {
+				Names []string
+				Port  int32
+			} `json:"dns_sd_configs"`
+		} `json:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal(read(t, "prometheus/prometheus.yml"), &config); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range config.Scrapes {
+		for _, d := range s.DNS {
+			found = append(found, scrape{s.Job, d.Names[0], d.Port})
+		}
+	}
+	if len(found) != 2 {
+		t.Fatalf("%d jobs, want those of coordinators and workers", len(found))
+	}
+	return found
+}
+
+// prometheusProgram is the path of prometheus or promtool, which are installed
+// if need be, on Debian or Ubuntu and by root.
+func prometheusProgram(t *testing.T, name string) string {
+	t.Helper()
+	program, err := exec.LookPath(name)
+	if err == nil {
+		return program
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-ec", "apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus")
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("install Prometheus, which is not there: %v\n%s", err, text)
+	}
+	if program, err = exec.LookPath(name); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+func TestScrapeConfiguration(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), prometheusProgram(t, "promtool"), "check", "config", filepath.Join(deployed, "prometheus/prometheus.yml"))
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// prometheus is a server that scrapes a fleet each second.
+type prometheus struct{ url string }
+
+// startPrometheus starts one with the scrape configuration of deploy/, except
+// that names are replaced by the addresses that resolve gives for them.
+func startPrometheus(t *testing.T, resolve func(name string, port int32) []string) *prometheus {
+	t.Helper()
+	var config map[string]any
+	if err := yaml.Unmarshal(read(t, "prometheus/prometheus.yml"), &config); err != nil {
+		t.Fatal(err)
+	}
+	config["global"].(map[string]any)["scrape_interval"] = "1s"
+	for i, s := range scrapes(t) {
+		job := config["scrape_configs"].([]any)[i].(map[string]any)
+		delete(job, "dns_sd_configs")
+		job["static_configs"] = []any{map[string]any{"targets": resolve(s.name, s.port)}}
+	}
+	text, err := yaml.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address, program := freeAddress(t), prometheusProgram(t, "prometheus")
+	start(t, func() *exec.Cmd {
+		return exec.Command(program, "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
+	})
+	p := &prometheus{url: "http://" + address}
+	eventually(t, "prometheus ready", func(ctx context.Context) bool { return get(ctx, p.url+"/-/ready") })
+	return p
+}
+
+// greatest returns the greatest value that a query ever had, 0 if it had none. A
+// value that is no number, such as the quantile of nothing, is none.
+func (p *prometheus) greatest(ctx context.Context, query string) (greatest float64, err error) {
+	query = "max_over_time((" + query + ")[1h:1s])"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/api/v1/query?"+url.Values{"query": {query}}.Encode(), nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Status, Error string
+		Data          struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return 0, err
+	}
+	if answer.Status != "success" {
+		return 0, fmt.Errorf("query %s: %s", query, answer.Error)
+	}
+	for _, r := range answer.Data.Result {
+		v, err := strconv.ParseFloat(fmt.Sprint(r.Value[1]), 64)
+		if err == nil && !math.IsNaN(v) {
+			greatest = max(greatest, v)
+		}
+	}
+	return greatest, nil
+}
+
+// panel is one graph of the dashboard.
+type panel struct {
+	ID          int
+	Type        string
+	Title       string
+	Description string
+	GridPos     struct{ X, Y, W, H int }
+	Datasource  struct{ UID string }
+	FieldConfig struct{ Defaults struct{ Unit string } }
+	Targets     []struct{ RefID, LegendFormat, Expr string }
+}
+
+// panels reads the dashboard.
+func panels(t *testing.T) []panel {
+	t.Helper()
+	var board struct{ Panels []panel }
+	if err := json.Unmarshal(read(t, "grafana/rangefleet.json"), &board); err != nil {
+		t.Fatal(err)
+	}
+	return board.Panels
+}
+
+// Each graph says what it is, lies beside the others, and asks for the chosen jobs.
+func TestDashboardIsWellFormed(t *testing.T) {
+	ids, cells := map[int]bool{}, map[[2]int]string{}
+	for _, p := range panels(t) {
+		if ids[p.ID] {
+			t.Errorf("%s: the ID %d is not its own", p.Title, p.ID)
+		}
+		ids[p.ID] = true
+		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+				if other := cells[[2]int{x, y}]; other != "" || x >= 24 {
+					t.Fatalf("%s lies upon %s, or outside", p.Title, other)
+				}
+				cells[[2]int{x, y}] = p.Title
+			}
+		}
+		if p.Type == "row" {
+			continue
+		}
+		if p.Title == "" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
+			t.Errorf("%s lacks a title, a description, a unit, the data source or a query", p.Title)
+		}
+		for _, q := range p.Targets {
+			if strings.Count(q.Expr, "{") != strings.Count(q.Expr, `job=~"$job"`) || q.LegendFormat == "" || q.RefID == "" {
+				t.Errorf("%s: %s has no job, legend or ID", p.Title, q.Expr)
+			}
+		}
+	}
+}
