@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -103,7 +102,7 @@ func (d *driver) landNow(ctx context.Context, record imports.Record) error {
 // record's attempt, which is dead. It returns the record with the attempt that
 // counts: another coordinator may have been faster.
 func (d *driver) attempt(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (imports.Record, error) {
-	commit, err := d.commit(ctx, record, head, slices.Collect(fold.All()))
+	commit, err := d.commit(ctx, record, head, fold)
 	if err != nil {
 		return record, err
 	}
@@ -116,8 +115,8 @@ func (d *driver) attempt(ctx context.Context, record imports.Record, head catalo
 }
 
 // commit makes the commit that replaces head: head's tree minus the import's
-// destination plus its ranges.
-func (d *driver) commit(ctx context.Context, record imports.Record, head catalog.Branch, ranges []partition.RangeMetadata) (catalog.Commit, error) {
+// destination plus its ranges. Neither tree is in memory as a list.
+func (d *driver) commit(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (catalog.Commit, error) {
 	repository := record.Request.Repository
 	parent, err := d.cfg.Catalog.Commit(ctx, repository, head.CommitID)
 	if err != nil {
@@ -127,7 +126,7 @@ func (d *driver) commit(ctx context.Context, record imports.Record, head catalog
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	base, err := metarange.Read(ctx, files, parent.MetarangeID)
+	base, count, err := metarange.Stream(ctx, files, parent.MetarangeID)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
@@ -135,11 +134,8 @@ func (d *driver) commit(ctx context.Context, record imports.Record, head catalog
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	tree, err := metarange.Replace(ctx, files, record.Job.Breaks, base, ranges, removed)
-	if err != nil {
-		return catalog.Commit{}, err
-	}
-	id, err := metarange.Write(ctx, files, tree)
+	tree := metarange.Replace(ctx, files, record.Job.Breaks, base, rangesOf(fold), removed)
+	id, err := metarange.WriteAll(ctx, files, tree, count+fold.Ranges)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
@@ -154,6 +150,17 @@ func (d *driver) commit(ctx context.Context, record imports.Record, head catalog
 		Parents:     []string{head.CommitID},
 		Generation:  parent.Generation + 1,
 	})
+}
+
+// rangesOf yields the ranges of a fold.
+func rangesOf(fold partition.Fold) metarange.Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		for r := range fold.All() {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (d *driver) removed(ctx context.Context, job imports.Job) (metarange.Removed, error) {

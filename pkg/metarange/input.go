@@ -12,13 +12,21 @@ import (
 // input is one of the two sequences that a merge reads: ranges, of which the
 // first may be open.
 type input struct {
-	files  Files
-	gone   removal                   // keys that are left out
-	ranges []partition.RangeMetadata // what is left; none of them is gone whole
+	files Files
+	gone  removal // keys that are left out
+
+	// The ranges that are left; none of them is gone whole.
+	pull   func() (partition.RangeMetadata, error, bool)
+	end    func()
+	first  partition.RangeMetadata // valid if left > 0
+	second partition.RangeMetadata // valid if left > 1
+	left   int                     // ranges at hand: 0 to 2; below 2 there are no more
 
 	// key is not greater than any key that is left: the next record's if a
 	// range is open, else the next range's first, which may be gone.
 	key []byte
+
+	opened string // ID of the range that was opened last
 
 	// Of the open range; next is nil if none is.
 	rec  table.Record // the next record, of the key above
@@ -26,26 +34,49 @@ type input struct {
 	stop func()
 }
 
-func newInput(files Files, ranges []partition.RangeMetadata, gone removal) *input {
+func newInput(files Files, ranges Ranges, gone removal) (*input, error) {
 	in := &input{files: files, gone: gone}
-	for _, r := range ranges {
-		if !gone.covers(r.MinKey, r.MaxKey) {
-			in.ranges = append(in.ranges, r)
-		}
-	}
-	in.toHead()
-	return in
+	in.pull, in.end = iter.Pull2(checked(ranges))
+	return in, in.fill()
 }
 
-func (in *input) done() bool   { return len(in.ranges) == 0 }
+// fill takes ranges until two are at hand, if there are as many, and goes to the
+// head of the first.
+func (in *input) fill() error {
+	for in.left < 2 {
+		r, err, ok := in.pull()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if in.gone.covers(r.MinKey, r.MaxKey) {
+			continue
+		}
+		if in.left++; in.left == 1 {
+			in.first = r
+		} else {
+			in.second = r
+		}
+	}
+	if in.left > 0 {
+		in.key = []byte(in.first.MinKey)
+	}
+	return nil
+}
+
+func (in *input) done() bool   { return in.left == 0 }
+func (in *input) last() bool   { return in.left == 1 }
 func (in *input) isOpen() bool { return in.next != nil }
 
 // open reads the next range's file and goes to its first record.
 func (in *input) open(ctx context.Context) error {
-	records, err := openRange(ctx, in.files, in.ranges[0])
+	records, err := openRange(ctx, in.files, in.first)
 	if err != nil {
 		return err
 	}
+	in.opened = in.first.ID
 	in.next, in.stop = iter.Pull2(records.All(""))
 	return in.advance()
 }
@@ -56,11 +87,10 @@ func (in *input) advance() error {
 	for {
 		rec, err, ok := in.next()
 		if !ok {
-			in.drop()
-			return nil
+			return in.drop()
 		}
 		if err != nil {
-			return fmt.Errorf("read range %s: %w", in.ranges[0].ID, err)
+			return fmt.Errorf("read range %s: %w", in.first.ID, err)
 		}
 		if len(in.gone) == 0 || !in.gone.has(string(rec.Key)) {
 			in.rec, in.key = rec, rec.Key
@@ -70,24 +100,25 @@ func (in *input) advance() error {
 }
 
 // drop takes the first range away, whether it is open or not.
-func (in *input) drop() {
-	in.close()
-	in.ranges = in.ranges[1:]
-	in.toHead()
+func (in *input) drop() error {
+	in.shut()
+	in.first = in.second
+	in.left--
+	return in.fill()
 }
 
-func (in *input) toHead() {
-	if !in.done() {
-		in.key = []byte(in.ranges[0].MinKey)
-	}
-}
-
-// close closes the open range, if one is.
-func (in *input) close() {
+// shut closes the open range, if one is.
+func (in *input) shut() {
 	if in.isOpen() {
 		in.stop()
 		in.next, in.stop = nil, nil
 	}
+}
+
+// close gives up what is left.
+func (in *input) close() {
+	in.shut()
+	in.end()
 }
 
 // openRange reads a range's file, which must be what the metarange says of it.

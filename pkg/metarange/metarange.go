@@ -7,6 +7,7 @@ package metarange
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -20,19 +21,47 @@ type Files interface {
 	Put(ctx context.Context, id string, data []byte) error // safe to repeat; does not keep data
 }
 
+// Ranges yields ranges in key order. An error is yielded last.
+type Ranges = iter.Seq2[partition.RangeMetadata, error]
+
+// List yields the ranges of a list.
+func List(ranges []partition.RangeMetadata) Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		for _, r := range ranges {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
 // Write stores the metarange of the ranges and returns its ID. The ranges must
 // pass Check. A tree without ranges is stored too, and has an ID like any other.
 func Write(ctx context.Context, files Files, ranges []partition.RangeMetadata) (string, error) {
-	if err := Check(ranges); err != nil {
-		return "", err
-	}
+	return WriteAll(ctx, files, List(ranges), len(ranges))
+}
+
+// sampled is after how many ranges the size of a metarange is foreseen.
+const sampled = 1000
+
+// WriteAll is Write for ranges that are not in memory all at once, of which
+// there are about so many: the file is, and needs to be only once if that is
+// near the truth.
+func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (string, error) {
 	w := table.NewWriter(table.Metaranges)
 	defer w.Abort()
 	var value []byte
-	for _, r := range ranges {
+	for r, err := range checked(ranges) {
+		if err != nil {
+			return "", err
+		}
 		value = table.AppendRangeValue(value[:0], r)
 		if err := w.Add([]byte(r.MaxKey), value); err != nil {
 			return "", fmt.Errorf("add range %s to a metarange: %w", r.ID, err)
+		}
+		if w.Len() == sampled && about > sampled {
+			size := int(w.EstimatedSize())
+			w.Grow(size * about / sampled * 21 / 20)
 		}
 	}
 	t := w.Close()
@@ -46,33 +75,56 @@ func Write(ctx context.Context, files Files, ranges []partition.RangeMetadata) (
 // repository's first commit, which holds nothing. A metarange that is missing is
 // the error of files; every error names the ID.
 func Read(ctx context.Context, files Files, id string) ([]partition.RangeMetadata, error) {
-	if id == "" {
-		return nil, nil
+	all, count, err := Stream(ctx, files, id)
+	if err != nil || count == 0 {
+		return nil, err
 	}
-	ranges, err := read(ctx, files, id)
-	if err != nil {
-		return nil, fmt.Errorf("read metarange %s: %w", id, err)
+	ranges := make([]partition.RangeMetadata, 0, count)
+	for r, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		ranges = append(ranges, r)
 	}
 	return ranges, nil
 }
 
-func read(ctx context.Context, files Files, id string) ([]partition.RangeMetadata, error) {
+// Stream is Read for trees whose ranges need not be in memory all at once; the
+// file is. The ranges can be yielded more than once.
+func Stream(ctx context.Context, files Files, id string) (ranges Ranges, count int, err error) {
+	if id == "" {
+		return List(nil), 0, nil
+	}
 	r, err := open(ctx, files, id, table.Metaranges)
 	if err != nil {
-		return nil, err
+		return nil, 0, fmt.Errorf("read metarange %s: %w", id, err)
 	}
-	var ranges []partition.RangeMetadata
-	for rec, err := range r.All("") {
-		if err != nil {
-			return nil, err
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		for m, err := range checked(decodedRanges(r)) {
+			if err != nil {
+				err = fmt.Errorf("read metarange %s: %w", id, err)
+			}
+			if !yield(m, err) {
+				return
+			}
 		}
-		m, err := table.DecodeRange(rec.Value)
-		if err != nil {
-			return nil, fmt.Errorf("decode the range that ends at %q: %w", rec.Key, err)
+	}, int(r.Properties().Count), nil
+}
+
+func decodedRanges(r *table.Reader) Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		for rec, err := range r.All("") {
+			var m partition.RangeMetadata
+			if err == nil {
+				if m, err = table.DecodeRange(rec.Value); err != nil {
+					err = fmt.Errorf("decode the range that ends at %q: %w", rec.Key, err)
+				}
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
 		}
-		ranges = append(ranges, m)
 	}
-	return ranges, Check(ranges)
 }
 
 // open reads a file that must be a table of the kind.
@@ -95,18 +147,41 @@ func open(ctx context.Context, files Files, id string, kind table.Kind) (*table.
 // digits, at least one entry and a first key that is not after its last, and
 // must begin after the one before it has ended.
 func Check(ranges []partition.RangeMetadata) error {
-	for i, r := range ranges {
-		switch {
-		case len(r.ID) != 64 || strings.Trim(r.ID, "0123456789abcdef") != "":
-			return fmt.Errorf("range %d (%q to %q) has the ID %q, want 64 hex digits", i, r.MinKey, r.MaxKey, r.ID)
-		case r.MinKey == "" || r.MinKey > r.MaxKey:
-			return fmt.Errorf("range %s goes from %q to %q", r.ID, r.MinKey, r.MaxKey)
-		case r.Count < 1:
-			return fmt.Errorf("range %s (%q to %q) has %d entries", r.ID, r.MinKey, r.MaxKey, r.Count)
-		case i > 0 && r.MinKey <= ranges[i-1].MaxKey:
-			return fmt.Errorf("range %s begins at %q, but the one before it, %s, ends at %q",
-				r.ID, r.MinKey, ranges[i-1].ID, ranges[i-1].MaxKey)
+	for _, err := range checked(List(ranges)) {
+		if err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// checked yields ranges as long as they are a tree.
+func checked(ranges Ranges) Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		i, before := 0, partition.RangeMetadata{}
+		for r, err := range ranges {
+			if err == nil {
+				err = check(i, r, before)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+			i, before = i+1, r
+		}
+	}
+}
+
+// check checks a range, the i-th, and that it follows the one before it.
+func check(i int, r, before partition.RangeMetadata) error {
+	switch {
+	case len(r.ID) != 64 || strings.Trim(r.ID, "0123456789abcdef") != "":
+		return fmt.Errorf("range %d (%q to %q) has the ID %q, want 64 hex digits", i, r.MinKey, r.MaxKey, r.ID)
+	case r.MinKey == "" || r.MinKey > r.MaxKey:
+		return fmt.Errorf("range %s goes from %q to %q", r.ID, r.MinKey, r.MaxKey)
+	case r.Count < 1:
+		return fmt.Errorf("range %s (%q to %q) has %d entries", r.ID, r.MinKey, r.MaxKey, r.Count)
+	case i > 0 && r.MinKey <= before.MaxKey:
+		return fmt.Errorf("range %s begins at %q, but the one before it, %s, ends at %q", r.ID, r.MinKey, before.ID, before.MaxKey)
 	}
 	return nil
 }

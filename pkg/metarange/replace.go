@@ -10,7 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// Replace returns the ranges of the tree base without its removed keys, plus the
+// Replace yields the ranges of the tree base without its removed keys, plus the
 // imported ranges, and stores those of them that are new. Where base and import
 // hold the same key, the import's entry stays.
 //
@@ -20,36 +20,25 @@ import (
 // result is a right tree, but where its ranges end depends on where they ended
 // before.
 //
-// Both lists must pass Check, and their files must be stored. Ranges that stay
-// as they are, or go away whole, are not read: the work is in proportion to the
-// ranges at the seams between what stays and what comes. Records that are
-// written again keep their bytes. Besides the lists, at most one file of each
-// and one that is being written are in memory. After an error some new ranges
-// may be stored; no tree refers to them.
-func Replace(ctx context.Context, files Files, breaks partition.Breaks,
-	base, imported []partition.RangeMetadata, removed Removed,
-) ([]partition.RangeMetadata, error) {
-	if err := Check(base); err != nil {
-		return nil, fmt.Errorf("check the tree to import into: %w", err)
+// Both sequences must pass Check, and their files must be stored. Ranges that
+// stay as they are, or go away whole, are not read: the work is in proportion to
+// the ranges at the seams between what stays and what comes. Records that are
+// written again keep their bytes. At most one file of each, one that is being
+// written and a few ranges are in memory. An error is yielded last; some new
+// ranges may be stored by then, and no tree refers to them.
+func Replace(ctx context.Context, files Files, breaks partition.Breaks, base, imported Ranges, removed Removed) Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		m, err := newMerge(files, breaks, base, imported, removed)
+		if err != nil {
+			yield(partition.RangeMetadata{}, err)
+			return
+		}
+		defer m.close()
+		m.out.yield = func(r partition.RangeMetadata) bool { return yield(r, nil) }
+		if err := m.run(ctx); err != nil && !m.out.stopped {
+			yield(partition.RangeMetadata{}, fmt.Errorf("merge imported ranges into a tree: %w", err))
+		}
 	}
-	if err := Check(imported); err != nil {
-		return nil, fmt.Errorf("check the imported ranges: %w", err)
-	}
-	gone, err := removed.removal()
-	if err != nil {
-		return nil, err
-	}
-	m := &merge{
-		breaks:   breaks,
-		base:     newInput(files, base, gone),
-		imported: newInput(files, imported, nil),
-		out:      output{files: files, breaks: breaks, stored: [][]partition.RangeMetadata{base, imported}},
-	}
-	defer m.close()
-	if err := m.run(ctx); err != nil {
-		return nil, fmt.Errorf("merge %d imported ranges into a tree of %d: %w", len(imported), len(base), err)
-	}
-	return m.out.ranges, nil
 }
 
 // merge is the state of one Replace.
@@ -57,6 +46,26 @@ type merge struct {
 	breaks         partition.Breaks
 	base, imported *input
 	out            output
+}
+
+func newMerge(files Files, breaks partition.Breaks, base, imported Ranges, removed Removed) (*merge, error) {
+	gone, err := removed.removal()
+	if err != nil {
+		return nil, err
+	}
+	m := &merge{breaks: breaks, out: output{files: files, breaks: breaks}}
+	// Such a range ends with the last record of one that was read, and that
+	// was the last of its input.
+	m.out.stored = func(id string) bool { return id == m.base.opened || id == m.imported.opened }
+	if m.base, err = newInput(files, base, gone); err != nil {
+		m.base.close()
+		return nil, fmt.Errorf("check the tree to import into: %w", err)
+	}
+	if m.imported, err = newInput(files, imported, nil); err != nil {
+		m.close()
+		return nil, fmt.Errorf("check the imported ranges: %w", err)
+	}
+	return m, nil
 }
 
 func (m *merge) close() {
@@ -67,7 +76,7 @@ func (m *merge) close() {
 
 // run moves range after range, or record after record, to the output.
 func (m *merge) run(ctx context.Context) error {
-	for {
+	for !m.out.stopped {
 		in, other := m.next()
 		if in.done() {
 			return m.out.flush(ctx)
@@ -75,8 +84,8 @@ func (m *merge) run(ctx context.Context) error {
 		var err error
 		switch {
 		case m.passes(in, other):
-			m.out.keep(in.ranges[0])
-			in.drop()
+			m.out.keep(in.first)
+			err = in.drop()
 		case !in.isOpen():
 			err = in.open(ctx)
 		default:
@@ -91,6 +100,7 @@ func (m *merge) run(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // next returns the input whose next key is the lower one, and the other. Of
@@ -110,23 +120,27 @@ func (m *merge) passes(in, other *input) bool {
 	if in.isOpen() || !m.out.atBoundary() {
 		return false
 	}
-	r := in.ranges[0]
+	r := in.first
 	alone := r.MinKey > string(m.out.last) &&
 		(other.done() || r.MaxKey < string(other.key)) &&
 		!in.gone.touches(r.MinKey, r.MaxKey)
-	last := len(in.ranges) == 1 && other.done()
+	last := in.last() && other.done()
 	return alone && (last || m.breaks.EndsAfter([]byte(r.MaxKey), r.EstimatedSize))
 }
 
 // output is the resulting ranges: kept ones and, between them, ranges that are
 // written record by record.
 type output struct {
-	files  Files
-	breaks partition.Breaks
-	stored [][]partition.RangeMetadata // trees whose files exist
-	ranges []partition.RangeMetadata
-	last   []byte        // the last key
-	w      *table.Writer // nil until the first record
+	files   Files
+	breaks  partition.Breaks
+	yield   func(partition.RangeMetadata) bool
+	stopped bool          // yield wants no more
+	last    []byte        // the last key
+	w       *table.Writer // nil until the first record
+
+	// stored reports whether a range that ends with the record added last is
+	// known to be stored.
+	stored func(id string) bool
 }
 
 // atBoundary reports whether no range is begun.
@@ -134,7 +148,7 @@ func (o *output) atBoundary() bool { return o.w == nil || o.w.Len() == 0 }
 
 // keep appends a stored range; the output must be at a boundary.
 func (o *output) keep(r partition.RangeMetadata) {
-	o.ranges = append(o.ranges, r)
+	o.stopped = !o.yield(r)
 	o.last = append(o.last[:0], r.MaxKey...)
 }
 
@@ -159,23 +173,14 @@ func (o *output) flush(ctx context.Context) error {
 		return nil
 	}
 	t := o.w.Close()
-	if !o.isStored(t.Meta) {
+	if !o.stored(t.Meta.ID) {
 		if err := o.files.Put(ctx, t.Meta.ID, t.Data); err != nil {
 			return fmt.Errorf("store range %s (%q to %q): %w", t.Meta.ID, t.Meta.MinKey, t.Meta.MaxKey, err)
 		}
 	}
 	o.w.Reset(t.Data)
-	o.ranges = append(o.ranges, t.Meta)
+	o.stopped = !o.yield(t.Meta)
 	return nil
-}
-
-func (o *output) isStored(r partition.RangeMetadata) bool {
-	for _, tree := range o.stored {
-		if i := find(tree, r.MaxKey); i < len(tree) && tree[i].ID == r.ID {
-			return true
-		}
-	}
-	return false
 }
 
 func (o *output) close() {

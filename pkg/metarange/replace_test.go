@@ -1,6 +1,7 @@
 package metarange_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -80,7 +81,7 @@ func TestReplaceIsCanonical(t *testing.T) {
 		removed := metarange.Removed{Prefixes: dirs, Keys: keys}
 
 		files.forget()
-		got, err := metarange.Replace(t.Context(), files, breaks, base, imported, removed)
+		got, err := tryReplace(t.Context(), files, breaks, base, imported, removed)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -224,7 +225,7 @@ func TestReplaceLeavesSiblingsAlone(t *testing.T) {
 	got = replace(t, files, byAnchor, got, nil, metarange.Removed{Keys: []string{"data"}})
 	checkStored(t, "data", files, got, siblings.without(nil, []string{"data"}))
 
-	if _, err := metarange.Replace(t.Context(), files, byAnchor, base, nil, metarange.Removed{Prefixes: []string{"data"}}); err == nil || !strings.Contains(err.Error(), `"data"`) {
+	if _, err := tryReplace(t.Context(), files, byAnchor, base, nil, metarange.Removed{Prefixes: []string{"data"}}); err == nil || !strings.Contains(err.Error(), `"data"`) {
 		t.Errorf("removing below \"data\" = %v, want an error that names it", err)
 	}
 }
@@ -235,7 +236,7 @@ func TestReplaceRefusesRangesThatAreNoTree(t *testing.T) {
 	bad := slices.Clone(good)
 	bad[1], bad[2] = bad[2], bad[1]
 	for _, lists := range [][2][]partition.RangeMetadata{{bad, good}, {good, bad}} {
-		_, err := metarange.Replace(t.Context(), files, small, lists[0], lists[1], metarange.Removed{})
+		_, err := tryReplace(t.Context(), files, small, lists[0], lists[1], metarange.Removed{})
 		if err == nil || !strings.Contains(err.Error(), good[1].MinKey) || !strings.Contains(err.Error(), good[2].MaxKey) {
 			t.Errorf("got %v, want an error that names %q and %q", err, good[1].MinKey, good[2].MaxKey)
 		}
@@ -254,13 +255,13 @@ func TestReplaceNamesTheRangeThatItCannotRead(t *testing.T) {
 		"damaged":   damaged(files.data[victim.ID]),
 	} {
 		files.data[victim.ID] = data
-		_, err := metarange.Replace(t.Context(), files, byAnchor, base, nil, removed)
+		_, err := tryReplace(t.Context(), files, byAnchor, base, nil, removed)
 		if err == nil || !strings.Contains(err.Error(), victim.ID) {
 			t.Errorf("%s file: got %v, want an error that names %s", name, err, victim.ID)
 		}
 	}
 	delete(files.data, victim.ID)
-	_, err := metarange.Replace(t.Context(), files, byAnchor, base, nil, removed)
+	_, err := tryReplace(t.Context(), files, byAnchor, base, nil, removed)
 	if !errors.Is(err, errMissing) || !strings.Contains(err.Error(), victim.ID) {
 		t.Errorf("missing file: got %v, want it to wrap the cause and name %s", err, victim.ID)
 	}
@@ -286,9 +287,20 @@ func TestReplaceWithAMinimumSizeKeepsEveryRecord(t *testing.T) {
 	checkStored(t, "minimum size", files, got, tree.without([]string{"data/"}, nil).plus(comes))
 }
 
+// tryReplace is metarange.Replace of lists.
+func tryReplace(ctx context.Context, files *memory, breaks partition.Breaks, base, imported []partition.RangeMetadata, removed metarange.Removed) (got []partition.RangeMetadata, err error) {
+	for r, err := range metarange.Replace(ctx, files, breaks, metarange.List(base), metarange.List(imported), removed) {
+		if err != nil {
+			return nil, err
+		}
+		got = append(got, r)
+	}
+	return got, nil
+}
+
 func replace(t *testing.T, files *memory, breaks partition.Breaks, base, imported []partition.RangeMetadata, removed metarange.Removed) []partition.RangeMetadata {
 	t.Helper()
-	got, err := metarange.Replace(t.Context(), files, breaks, base, imported, removed)
+	got, err := tryReplace(t.Context(), files, breaks, base, imported, removed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +316,7 @@ func BenchmarkReplace(b *testing.B) {
 	files.forget()
 	b.ReportMetric(float64(len(base)), "ranges")
 	for b.Loop() {
-		if _, err := metarange.Replace(b.Context(), files, byAnchor, base, imported, metarange.Removed{Prefixes: []string{"data/"}}); err != nil {
+		if _, err := tryReplace(b.Context(), files, byAnchor, base, imported, metarange.Removed{Prefixes: []string{"data/"}}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"slices"
 	"strconv"
 
 	"github.com/rangefleet/rangefleet/pkg/ident"
@@ -66,6 +67,14 @@ func (w *Writer) Len() int64 { return int64(w.file.count) }
 // closed now, as estimated after every record: it decides where ranges end, so
 // it is part of the format.
 func (w *Writer) EstimatedSize() uint64 { return uint64(w.file.estimatedSize()) }
+
+// Grow makes room for a file of so many bytes, so that its memory is not copied
+// as it grows to that.
+func (w *Writer) Grow(size int) {
+	if more := size - len(w.file.buf); more > 0 {
+		w.file.buf = slices.Grow(w.file.buf, more)
+	}
+}
 
 // Abort drops the table that is open and returns its memory for other use; nil
 // if none is open. The writer can then only be Reset.
