@@ -26,6 +26,7 @@ const (
 
 // Coordinator runs a coordinator until ctx ends.
 func Coordinator(ctx context.Context, env Env) error {
+	limitMemory(memoryCoordinator, env.Settings.Workers)
 	embedded, err := startNATS(env)
 	if err != nil {
 		return err

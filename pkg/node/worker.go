@@ -14,24 +14,28 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/server"
 )
 
-// What a worker's memory is held to, unless GOMEMLIMIT says otherwise: pages that
-// are read ahead, and the range files of each partition. The collector works
-// harder rather than let garbage come on top of it.
+// What the memory of a process is held to, unless GOMEMLIMIT says otherwise. A
+// worker needs it for pages that are read ahead and, a slot, for the range files
+// of a partition; a coordinator for the covers and the metarange of an import: of
+// 10^6 ranges, which 10^11 objects make, 160 MiB. The collector works harder
+// rather than let garbage come on top of it.
 const (
-	memoryBase = 128 << 20
-	memorySlot = 64 << 20
+	memoryWorker      = 128 << 20
+	memorySlot        = 64 << 20
+	memoryCoordinator = 224 << 20
 )
 
-// limitMemory makes the collector keep to the memory that so many slots need.
-func limitMemory(slots int) {
+// limitMemory makes the collector keep to what a kind of process and so many
+// slots need.
+func limitMemory(base, slots int) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(memoryBase + slots*memorySlot))
+		debug.SetMemoryLimit(int64(base + slots*memorySlot))
 	}
 }
 
 // Worker runs a worker until ctx ends.
 func Worker(ctx context.Context, env Env) error {
-	limitMemory(env.Settings.Workers)
+	limitMemory(memoryWorker, env.Settings.Workers)
 	b, err := newBase(ctx, env, nil, false)
 	if err != nil {
 		return err
