@@ -1,0 +1,82 @@
+package scale
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Results is bench/results/scale.json: what Measure measured.
+type Results struct {
+	Date    time.Time `json:"date"`
+	Machine string    `json:"machine"`
+	Idle    float64   `json:"coordinator_idle_bytes"` // resident, before any import
+	Sizes   Sizes     `json:"sizes"`
+	Speeds  Speeds    `json:"speeds"`
+}
+
+// worker is the row of bench.json that tells of a worker and many keys.
+type worker struct {
+	Name     string        `json:"name"`
+	Kind     string        `json:"kind"`
+	By       string        `json:"by"`
+	Objects  float64       `json:"objects"`
+	CPU      time.Duration `json:"cpu_ns"`
+	Lists    float64       `json:"lists"`
+	MinLists float64       `json:"min_lists"`
+	Ranges   float64       `json:"ranges"`
+}
+
+// Load reads what was measured: bench.json of the benchmark of a worker, and
+// scale.json.
+func Load(dir string) (m Measured, err error) {
+	var bench struct{ Rows []worker }
+	var r Results
+	if err := errors.Join(decode(dir+"/bench.json", &bench), decode(dir+"/scale.json", &r)); err != nil {
+		return m, err
+	}
+	for _, row := range bench.Rows {
+		if row.By == "worker" && row.Kind == "large" {
+			m.CPU = time.Duration(float64(row.CPU) / row.Objects * 1e6)
+			m.Lists = row.Lists / row.MinLists
+			m.Range = row.Objects / row.Ranges
+		}
+	}
+	if m.CPU == 0 {
+		return m, fmt.Errorf("%s/bench.json has no row of a worker with many objects", dir)
+	}
+	m.PageKey, m.Metarange, m.Cover = r.Sizes.PageKey, r.Sizes.Metarange, r.Sizes.Cover
+	m.Memory, m.Landing, m.Stored, m.Idle = r.Speeds.Memory, r.Speeds.Landing, r.Speeds.Stored, r.Idle
+	m.fixed()
+	return m, nil
+}
+
+// fixed sets what the programs' constants, tests and manifests say.
+func (m *Measured) fixed() {
+	m.Messages = 2                // the bound that bench/cmd/fleet holds a fleet to
+	m.Split = time.Second         // worker.hungerEvery
+	m.FirstCut = 16               // node.firstCut
+	m.InFlight = 96               // s3.max_lists
+	m.Tail = [2]float64{1.2, 1.5} // the bounds of pkg/partition's simulation at 64 and at 256 workers
+	m.CoordinatorMax = 450 << 20  // its GOMEMLIMIT in deploy/kubernetes
+	m.PrefixLists = 5500          // as AWS documents it
+}
+
+func decode(path string, into any) error {
+	text, err := os.ReadFile(path) //nolint:gosec // results of this repository
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("decode %s: %w", path, err)
+	}
+	return nil
+}
+
+// Place is AWS, as far as the tables are concerned.
+var Place = Assumed{
+	Latency: 100 * time.Millisecond, Cores: 2, Network: 0.781e9 / 8, Machine: 0.10264, Others: 5,
+	ListCost: 0.005 / 1000, PutCost: 0.005 / 1000,
+}
