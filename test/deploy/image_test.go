@@ -80,7 +80,7 @@ func buildImage(dir string, fill func(to string) error) (*image, error) {
 	}
 	out := filepath.Join(dir, "out")
 	for _, d := range []string{i.source, out, i.root} {
-		if err := os.Mkdir(d, 0o755); err != nil { //nolint:gosec // the image's user reads it
+		if err := os.Mkdir(d, 0o755); err != nil {
 			return nil, err
 		}
 	}
@@ -172,10 +172,10 @@ func (i *image) copy(c *instructions.CopyCommand, out string) error {
 			from = out + made
 		}
 		to := filepath.Join(i.root, c.DestPath)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // the image's user reads it
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		if err := exec.Command("cp", "-rLT", from, to).Run(); err != nil { //nolint:gosec // paths of the Dockerfile
+		if err := exec.Command("cp", "-rLT", from, to).Run(); err != nil {
 			return fmt.Errorf("copy %s: %w", from, err)
 		}
 		if c.Chown == "" {
