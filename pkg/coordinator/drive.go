@@ -14,6 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
@@ -83,7 +84,9 @@ func (d *driver) fault(ctx context.Context, err error) time.Duration {
 		return pause
 	}
 	if d.cfg.Queue.Connected() { // while NATS is away nothing can be decided
-		d.failures++
+		if !errors.Is(err, queue.ErrFull) { // which passes as others get their work done
+			d.failures++
+		}
 		d.tell(ctx, err.Error())
 	}
 	d.metrics.retries.Inc()
@@ -194,7 +197,7 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	defer done()
-	cuts, err := d.cuts(ctx, record.Job)
+	cuts, small, err := d.cuts(ctx, record.Job)
 	if err != nil {
 		return fmt.Errorf("list the first page: %w", err)
 	}
@@ -209,16 +212,20 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 	}
 	d.metrics.planned.Add(float64(len(record.Partitions)))
 	d.cfg.Log.Info("import planned", "import_id", d.id, "partitions", len(record.Partitions))
-	return d.publish(ctx, record.Partitions...)
+	lane := queue.Bulk
+	if small { // as all keys are in the first page
+		lane = queue.Express
+	}
+	return d.publish(ctx, lane, record.Partitions...)
 }
 
 // publish queues partitions. Only a survey that begins after that may tell that
 // they are not there.
-func (d *driver) publish(ctx context.Context, parts ...partition.Partition) error {
+func (d *driver) publish(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error {
 	defer func() { d.surveyed = d.surveys.Load() }()
 	for _, p := range parts {
 		d.parts[p.ID] = p
-		if err := d.cfg.Queue.Publish(ctx, p); err != nil {
+		if err := d.cfg.Queue.PublishTo(ctx, lane, p); err != nil {
 			return err
 		}
 	}
@@ -262,23 +269,24 @@ func storeOf(uri string) string {
 	return u.Scheme + "://" + u.Bucket
 }
 
-// cuts lists the first page, and cuts the key space if more follows.
-func (d *driver) cuts(ctx context.Context, job imports.Job) ([]string, error) {
+// cuts lists the first page, and cuts the key space if more follows. Otherwise
+// the import is small.
+func (d *driver) cuts(ctx context.Context, job imports.Job) (cuts []string, small bool, err error) {
 	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	next, stop := iter.Pull2(src.List(ctx, "", source.Nowhere))
 	defer stop()
 	page, err, more := next()
 	if !more || err != nil {
-		return nil, err
+		return nil, !more, err
 	}
 	first, last := string(page.Key(0)), string(page.Key(page.Len()-1))
 	if _, err, more = next(); !more || err != nil {
-		return nil, err
+		return nil, !more, err
 	}
-	return partition.Cuts(partition.Span{}, first, last, d.cfg.Partitions-1), nil
+	return partition.Cuts(partition.Span{}, first, last, d.cfg.Partitions-1), false, nil
 }
 
 // advance folds the covers, commits once they chain, and queues the gaps that
@@ -312,13 +320,14 @@ func (d *driver) closeGaps(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	for _, p := range partition.Uncovered(d.id, fold.Gaps, outstanding) {
-		if d.listings[p.After]++; d.listings[p.After] > maxListings {
+		if d.listings[p.After] == maxListings {
 			return inconsistent{p.Span}
 		}
-		d.cfg.Log.Info("gap queued again", "import_id", d.id, "span", p.Span.String(), "times", d.listings[p.After])
-		if err := d.publish(ctx, p); err != nil {
+		if err := d.publish(ctx, queue.Bulk, p); err != nil {
 			return err
 		}
+		d.listings[p.After]++
+		d.cfg.Log.Info("gap queued again", "import_id", d.id, "span", p.Span.String(), "times", d.listings[p.After])
 		d.metrics.gapsClosed.Inc()
 	}
 	return nil

@@ -64,7 +64,7 @@ func metricsTable(t *testing.T) string {
 			coordinator.New(coordinator.Config{Registerer: reg})
 			server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
 		}},
-		{"worker", func(reg prometheus.Registerer) { worker.New(worker.Config{Registerer: reg}) }},
+		{"worker", func(reg prometheus.Registerer) { worker.New(worker.Config{Queue: &queue.Queue{}, Registerer: reg}) }},
 		{"both", func(reg prometheus.Registerer) {
 			if _, err := stores.New(stores.Config{}, reg, slog.New(slog.DiscardHandler)); err != nil {
 				t.Fatal(err)

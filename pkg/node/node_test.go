@@ -212,7 +212,10 @@ func TestAFleetStartsAndStops(t *testing.T) {
 	s.Metrics.Listen = "127.0.0.1:0"
 	w := start(t, node.Worker, s)
 	w.expect(200, "GET", "/healthz", "", "", "")
-	w.expect(200, "GET", "/readyz", "", "", "")
+	eventually(t, "the worker is ready", func() bool {
+		code, _ := w.ask("GET", "/readyz", "", "", "")
+		return code == 200
+	})
 	if _, text := w.ask("GET", "/metrics", "", "", ""); !strings.Contains(text, "rangefleet_worker_partitions_running 0") {
 		t.Errorf("metrics of a worker:\n%s", text)
 	}

@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rangefleet/rangefleet/pkg/server"
+	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
 // What the memory of a process is held to, unless GOMEMLIMIT says otherwise. A
@@ -33,7 +33,8 @@ func limitMemory(base, slots int) {
 	}
 }
 
-// Worker runs a worker until ctx ends.
+// Worker runs a worker until ctx ends and it has handed back its partitions. Its
+// health is served to the last: it is alive while it stops.
 func Worker(ctx context.Context, env Env) error {
 	limitMemory(memoryWorker, env.Settings.Workers)
 	b, err := newBase(ctx, env, nil, false)
@@ -41,46 +42,52 @@ func Worker(ctx context.Context, env Env) error {
 		return err
 	}
 	defer b.queue.Close()
+	w := b.newWorker()
+	announce := func() {
+		fmt.Fprintf(b.Notices, "working on %d partitions at a time from %s\n", b.Settings.Workers, b.Settings.NATS.ShownURL())
+	}
 	if env.Settings.Metrics.Listen == "" {
-		return b.workOn(ctx, func(ctx context.Context) error {
-			env.Started(Info{})
-			<-ctx.Done()
-			return nil
-		})
+		announce()
+		env.Started(Info{})
+		w.Run(ctx)
+		return nil
 	}
 	listener, err := net.Listen("tcp", env.Settings.Metrics.Listen)
 	if err != nil {
 		return fmt.Errorf("metrics.listen: %w", err)
 	}
-	return b.workOn(ctx, func(ctx context.Context) error {
-		return serveHTTP(ctx, server.NewHTTPServer(b.health(), env.Log), listener, func() {
+	announce()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		defer cancel() // nobody can look after it any more
+		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), env.Log), listener, func() {
 			env.Started(Info{API: "http://" + listener.Addr().String()})
 		})
-	})
+	}()
+	w.Run(ctx)
+	stop()
+	return <-served
 }
 
-// workOn works on partitions until meanwhile returns, which it does when ctx
-// ends.
-func (b *base) workOn(ctx context.Context, meanwhile func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var work sync.WaitGroup
-	defer work.Wait()
-	defer cancel()
-	work.Go(func() { b.newWorker().Run(ctx) })
-	fmt.Fprintf(b.Notices, "working on %d partitions at a time from %s\n", b.Settings.Workers, b.Settings.NATS.ShownURL())
-	return meanwhile(ctx)
-}
-
-// health serves what a worker has to tell its surroundings. It is alive as long
-// as it answers: that NATS is away is no reason to kill it.
-func (b *base) health() http.Handler {
+// health serves what a worker has to tell its surroundings. That NATS is away is
+// no reason to kill it.
+func (b *base) health(w *worker.Worker) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := b.ready(r.Context()); err != nil {
+	mux.HandleFunc("GET /healthz", told(w.Live))
+	mux.HandleFunc("GET /readyz", told(w.Ready))
+	return mux
+}
+
+// told answers 200, or 503 with what the check tells.
+func told(check func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if err := check(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		}
-	})
-	return mux
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -20,7 +22,7 @@ func (q *Queue) PublishCover(ctx context.Context, importID, partitionID string, 
 		return fmt.Errorf("encode a cover of partition %s: %w", partitionID, err)
 	}
 	err = q.retry(ctx, "cover", func(ctx context.Context) error {
-		_, err := q.js.Publish(ctx, coversPrefix+importID+"."+partitionID, data)
+		_, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: coversPrefix + importID + "." + partitionID, Header: q.header(), Data: data})
 		return err
 	})
 	if err != nil {
@@ -66,7 +68,7 @@ func (q *Queue) CoverCount(ctx context.Context, importID string) (uint64, error)
 // FollowCovers calls f with each cover of an import, from the first one, in the
 // order in which they were stored, and exactly once each; then with new ones as
 // they come, until ctx ends. It outlives restarts of NATS, and always returns an
-// error: that of ctx, or why it cannot go on. f is called by one goroutine at a
+// error: that of ctx, or why it cannot go on, such as ErrProtocol. f is called by one goroutine at a
 // time, and covers wait while it runs.
 func (q *Queue) FollowCovers(ctx context.Context, importID string, f func(partition.Cover)) error {
 	if err := checkTokens(importID); err != nil {

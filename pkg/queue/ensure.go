@@ -11,8 +11,11 @@ import (
 
 // Ensure makes the streams, the consumer and the buckets, or brings them to the
 // configuration. It is idempotent, and a coordinator's to call: others wait for
-// what it makes.
+// what it makes. It is ErrProtocol where a fleet of another version is at work.
 func (q *Queue) Ensure(ctx context.Context) error {
+	if err := q.takeOver(ctx); err != nil {
+		return fmt.Errorf("make the queue: %w", err)
+	}
 	streams := []jetstream.StreamConfig{q.workConfig(), q.coversConfig(), q.bucketConfig(bucketLeases, q.cfg.LeaseTTL)}
 	for _, name := range []string{BucketImports, BucketCatalog, BucketAuth} {
 		streams = append(streams, q.bucketConfig(name, 0))
@@ -34,38 +37,44 @@ func (q *Queue) Ensure(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	err := q.retry(ctx, "ensure", func(ctx context.Context) error {
-		_, err := q.js.CreateOrUpdateConsumer(ctx, workStream, q.consumerConfig())
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("make consumer %s of stream %s: %w", workConsumer, workStream, err)
+	for _, lane := range []Lane{Bulk, Express} {
+		err := q.retry(ctx, "ensure", func(ctx context.Context) error {
+			_, err := q.js.CreateOrUpdateConsumer(ctx, workStream, q.consumerConfig(lane))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("make consumer %s of stream %s: %w", lane.consumer(), workStream, err)
+		}
 	}
 	return nil
 }
 
 // workConfig is a stream that takes one message per subject and removes it when
 // it is acknowledged: publishing a partition again while it is queued or
-// running is refused, with no window of time.
+// running is refused, with no window of time. It is bounded, and refuses what is
+// too much rather than forget what it has.
 func (q *Queue) workConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:                 workStream,
 		Description:          "Partitions to list: one message each, until acknowledged",
-		Subjects:             []string{workPrefix + "*.*"},
+		Subjects:             []string{workPrefix + "*.*.*"},
 		Retention:            jetstream.WorkQueuePolicy,
 		Discard:              jetstream.DiscardNew,
 		DiscardNewPerSubject: true,
+		MaxMsgs:              q.cfg.MaxQueued,
 		MaxMsgsPerSubject:    1,
 		Storage:              jetstream.FileStorage,
 		Replicas:             q.cfg.Replicas,
+		Metadata:             q.metadata(),
 	}
 }
 
 // consumerConfig sets no BackOff, which would override AckWait, and no bound of
 // deliveries: a message past it would stay, and block its subject, for ever.
-func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
+func (q *Queue) consumerConfig(lane Lane) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable:       workConsumer,
+		Durable:       lane.consumer(),
+		FilterSubject: lane.subject("*", "*"),
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       q.cfg.AckWait,
 		MaxDeliver:    -1,
@@ -77,11 +86,12 @@ func (q *Queue) consumerConfig() jetstream.ConsumerConfig {
 func (q *Queue) coversConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        coversStream,
-		Description: "Covers: which ranges hold the keys of a span",
-		Subjects:    []string{coversPrefix + "*.*"},
+		Description: "Covers: which ranges hold the keys of a span; and how often partitions were tried",
+		Subjects:    []string{coversPrefix + "*.*", triesPrefix + "*.*"},
 		Retention:   jetstream.LimitsPolicy,
 		Storage:     jetstream.FileStorage,
 		Replicas:    q.cfg.Replicas,
+		Metadata:    q.metadata(),
 		AllowDirect: true, // which followers read by, in batches
 		// The copy says that a message is stored: who reads then sees it. A
 		// subscription to the subject itself would hear of it earlier.

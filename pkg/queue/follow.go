@@ -62,7 +62,7 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && (q.nc.IsClosed() || errors.Is(err, errUndecodable)):
+		case err != nil && (q.nc.IsClosed() || errors.Is(err, errUndecodable) || errors.Is(err, ErrProtocol)):
 			return err
 		case err != nil:
 			q.metrics.retries.WithLabelValues("follow").Inc()
@@ -131,6 +131,9 @@ func (w *follower) take(msg *nats.Msg, before string) (last string, more, end bo
 	seq, err := strconv.ParseUint(last, 10, 64)
 	if err != nil || seq < w.next {
 		return "", false, false, fmt.Errorf("read covers from %d on: NATS answered with message %q", w.next, last)
+	}
+	if err := w.q.readable(fmt.Sprintf("cover %d", seq), msg.Header); err != nil {
+		return "", false, false, err
 	}
 	var c partition.Cover
 	if err := json.Unmarshal(msg.Data, &c); err != nil {

@@ -29,7 +29,8 @@ var (
 // by what is stored decides by Create and Update: what Get and Keys return may
 // have changed already.
 type KV interface {
-	// Get returns the value of a key and its revision, or ErrNotFound.
+	// Get returns the value of a key and its revision, or ErrNotFound; in
+	// BucketImports ErrProtocol if another version wrote it.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	// Create stores a value under a key that has none, or answers ErrConflict.
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
@@ -78,6 +79,9 @@ func (b *bucket) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	msg, err := b.last(ctx, key)
 	if err == nil && msg.Header.Get(headerOperation) != "" {
 		err = ErrNotFound
+	}
+	if err == nil && b.name == BucketImports { // what others hold outlives the protocol
+		err = b.q.readable("the value", msg.Header)
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s/%s: %w", b.name, key, err)
@@ -194,7 +198,8 @@ func (b *bucket) write(ctx context.Context, key string, value []byte, header nat
 		ambiguous bool
 	)
 	err := b.q.retry(ctx, "write", func(ctx context.Context) error {
-		msg := &nats.Msg{Subject: b.subject(key), Header: nats.Header{headerNonce: {nonce}}, Data: value}
+		msg := &nats.Msg{Subject: b.subject(key), Header: b.q.header(), Data: value}
+		msg.Header.Set(headerNonce, nonce)
 		for k, v := range header {
 			msg.Header[k] = v
 		}

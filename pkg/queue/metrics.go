@@ -9,6 +9,8 @@ import (
 type metrics struct {
 	published    *prometheus.CounterVec
 	queued       prometheus.Counter
+	full         prometheus.Counter
+	refused      prometheus.Counter
 	deliveries   prometheus.Counter
 	redeliveries prometheus.Counter
 	acks         prometheus.Counter
@@ -35,6 +37,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return &metrics{
 		published:    vec("published_total", "Messages stored, by kind.", "kind", "partition", "cover"),
 		queued:       counter("already_queued_total", "Partitions published while they were queued or running."),
+		full:         counter("full_total", "Partitions not taken because the queue was full."),
+		refused:      counter("protocol_refused_total", "Messages and streams refused because they are of another version of the protocol."),
 		deliveries:   counter("deliveries_total", "Partitions received."),
 		redeliveries: counter("redeliveries_total", "Partitions received that were delivered before."),
 		acks:         counter("acks_total", "Partitions acknowledged, confirmed by NATS."),

@@ -4,7 +4,7 @@
 // What is promised, and what is not:
 //
 //   - A partition that was published is delivered until it is acknowledged, at
-//     least once. Publishing it again while it is queued or running changes
+//     least once. It waits in a lane: see Lane. Publishing it again while it is queued or running changes
 //     nothing. Neither its heartbeat nor its acknowledgement proves that nobody
 //     else works on it.
 //   - A cover that was published is stored, and delivered to each follower in
@@ -44,23 +44,26 @@ const (
 // bucketLeases expires what is not renewed, which nothing else may do.
 const bucketLeases = "leases"
 
-// Streams, their subjects and the one consumer.
+// Streams, their subjects and the consumers.
 const (
-	workStream    = "WORK"
-	workPrefix    = "w."
-	workConsumer  = "workers"
-	coversStream  = "COVERS"
-	coversPrefix  = "c."
-	storedPrefix  = "stored." // leads the subject of a message that is now stored
-	bucketStream  = "KV_"
-	bucketSubject = "$KV."
+	workStream      = "WORK"
+	workPrefix      = "w."
+	bulkConsumer    = "workers"
+	expressConsumer = "express"
+	coversStream    = "COVERS"
+	coversPrefix    = "c."
+	triesPrefix     = "t."
+	storedPrefix    = "stored." // leads the subject of a message that is now stored
+	bucketStream    = "KV_"
+	bucketSubject   = "$KV."
 )
 
 // Defaults of Config.
 const (
-	DefaultAckWait  = 30 * time.Second
-	DefaultLeaseTTL = 6 * time.Second
-	DefaultTimeout  = 30 * time.Second
+	DefaultAckWait   = 15 * time.Second
+	DefaultLeaseTTL  = 6 * time.Second
+	DefaultTimeout   = 30 * time.Second
+	DefaultMaxQueued = 1 << 20
 )
 
 // attemptTimeout bounds one try of a call. A cluster elects a new leader within
@@ -78,6 +81,8 @@ type Config struct {
 	AckWait    time.Duration              // a partition without a heartbeat for so long is delivered again; default DefaultAckWait
 	LeaseTTL   time.Duration              // a lease that is not renewed for so long is free; default DefaultLeaseTTL
 	Timeout    time.Duration              // bounds a call with all its tries; default DefaultTimeout
+	MaxQueued  int64                      // partitions that the queue takes, of all imports; default DefaultMaxQueued
+	Protocol   int                        // default Protocol; any other is for tests of what happens then
 	Log        *slog.Logger               // default slog.Default()
 	Registerer prometheus.Registerer      // takes the metrics, of one Queue; nil keeps none
 }
@@ -90,6 +95,7 @@ type Queue struct {
 	log     *slog.Logger
 	metrics *metrics
 	link    *link
+	begun   time.Time
 	streams sync.Map // stream name -> jetstream.Stream; see stream
 }
 
@@ -98,7 +104,7 @@ type Queue struct {
 // the queue.
 func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	cfg = cfg.withDefaults()
-	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink()}
+	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink(), begun: time.Now()}
 	connected := make(chan struct{})
 	nc, err := nats.Connect(cfg.URL, append(q.options(), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))...)
 	var unreadable *url.Error
@@ -142,6 +148,8 @@ func (c Config) withDefaults() Config {
 	c.AckWait = cmp.Or(c.AckWait, DefaultAckWait)
 	c.LeaseTTL = cmp.Or(c.LeaseTTL, DefaultLeaseTTL)
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.MaxQueued = cmp.Or(c.MaxQueued, DefaultMaxQueued)
+	c.Protocol = cmp.Or(c.Protocol, Protocol)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

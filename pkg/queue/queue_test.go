@@ -224,11 +224,11 @@ func TestTwoConsumersShareTheQueue(t *testing.T) {
 func TestHungry(t *testing.T) {
 	q := queuetest.Start(t)
 	hungry := func() bool {
-		h, err := q.Hungry(t.Context())
+		l, err := q.Load(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return h
+		return l.Hungry()
 	}
 	if hungry() {
 		t.Error("hungry while nobody waits")

@@ -66,6 +66,9 @@ func readLast[T any](ctx context.Context, q *Queue, stream, subject string) (v T
 	if err != nil {
 		return v, err
 	}
+	if err := q.readable("message "+subject, msg.Header); err != nil {
+		return v, err
+	}
 	if err := json.Unmarshal(msg.Data, &v); err != nil {
 		return v, fmt.Errorf("decode message %s: %w", subject, err)
 	}

@@ -20,7 +20,7 @@ type Survey struct {
 	Queued      int // partitions that nobody works on
 	Running     int // partitions that somebody works on, or is taken to
 	Redelivered int // of the running ones, those that were delivered before
-	Waiting     int // pull requests: slots of workers that wait for a partition
+	Waiting     int // pull requests of Bulk: slots of workers that wait for a partition
 
 	// Partitions are the IDs of those queued or running, by import.
 	Partitions map[string][]string
@@ -31,20 +31,25 @@ type Survey struct {
 
 // Survey looks at the streams.
 func (q *Queue) Survey(ctx context.Context) (Survey, error) {
-	info, err := q.consumerInfo(ctx)
-	if err != nil {
-		return Survey{}, fmt.Errorf("look at the work queue: %w", err)
-	}
-	s := Survey{
-		Queued: int(info.NumPending), Running: info.NumAckPending, Redelivered: info.NumRedelivered, Waiting: info.NumWaiting,
-		Partitions: make(map[string][]string), Covers: make(map[string]uint64),
+	s := Survey{Partitions: make(map[string][]string), Covers: make(map[string]uint64)}
+	for _, lane := range []Lane{Bulk, Express} {
+		info, err := q.consumerInfo(ctx, lane)
+		if err != nil {
+			return Survey{}, fmt.Errorf("look at the work queue: %w", err)
+		}
+		s.Queued += int(info.NumPending)
+		s.Running += info.NumAckPending
+		s.Redelivered += info.NumRedelivered
+		if lane == Bulk { // the slots of the other one are besides
+			s.Waiting = info.NumWaiting
+		}
 	}
 	work, err := q.subjects(ctx, workStream, workPrefix+">")
 	if err != nil {
 		return Survey{}, fmt.Errorf("list outstanding partitions: %w", err)
 	}
 	for subject := range work {
-		importID, id, _ := strings.Cut(strings.TrimPrefix(subject, workPrefix), ".")
+		importID, id := partitionOf(subject)
 		s.Partitions[importID] = append(s.Partitions[importID], id)
 	}
 	covers, err := q.subjects(ctx, coversStream, coversPrefix+">")
@@ -58,9 +63,9 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 	return s, nil
 }
 
-func (q *Queue) consumerInfo(ctx context.Context) (info *jetstream.ConsumerInfo, err error) {
+func (q *Queue) consumerInfo(ctx context.Context, lane Lane) (info *jetstream.ConsumerInfo, err error) {
 	err = q.retry(ctx, "read", func(ctx context.Context) error {
-		cons, err := q.js.Consumer(ctx, workStream, workConsumer)
+		cons, err := q.js.Consumer(ctx, workStream, lane.consumer())
 		if err == nil {
 			info = cons.CachedInfo()
 		}
@@ -83,7 +88,7 @@ func (q *Queue) Partitions(ctx context.Context, importID string, ids []string) (
 	g.SetLimit(readers)
 	for _, id := range ids {
 		g.Go(func() error {
-			p, err := readLast[partition.Partition](ctx, q, workStream, workPrefix+importID+"."+id)
+			p, err := readLast[partition.Partition](ctx, q, workStream, workPrefix+"*."+importID+"."+id)
 			if errors.Is(err, ErrNotFound) {
 				return nil // acknowledged since
 			}
@@ -125,14 +130,14 @@ func (q *Queue) outstandingIDs(ctx context.Context, importID string) ([]string, 
 	if err := checkTokens(importID); err != nil {
 		return nil, fmt.Errorf("list outstanding partitions: %w", err)
 	}
-	prefix := workPrefix + importID + "."
-	subjects, err := q.subjects(ctx, workStream, prefix+"*")
+	subjects, err := q.subjects(ctx, workStream, workPrefix+"*."+importID+".*")
 	if err != nil {
 		return nil, fmt.Errorf("list outstanding partitions of import %s: %w", importID, err)
 	}
 	ids := make([]string, 0, len(subjects))
 	for subject := range subjects {
-		ids = append(ids, strings.TrimPrefix(subject, prefix))
+		_, id := partitionOf(subject)
+		ids = append(ids, id)
 	}
 	return ids, nil
 }

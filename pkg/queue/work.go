@@ -8,28 +8,59 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// A pull request waits so long for a partition. NATS sends a sign of life every
-// pullHeartbeat, and after two that are missing the request is made anew.
-const (
-	pullWait      = 20 * time.Second
-	pullHeartbeat = 2 * time.Second
-)
-
-// idlePulls is after how many empty pull requests in a row the consumer is
-// looked at: one that has messages and delivers none has been seen in the wild.
-const idlePulls = 3
+// heartbeats is how often in AckWait a worker extends a partition.
+const heartbeats = 5
 
 // readers is how many partitions are read at a time.
 const readers = 16
 
-// Publish queues a partition. Publishing one whose ID is queued or running
-// already does nothing.
+// Lane is one of the lines in which partitions wait. Each is first in, first out,
+// except that what is delivered again comes first.
+type Lane string
+
+// The lanes.
+const (
+	Bulk    Lane = "bulk"    // whatever may take long
+	Express Lane = "express" // what takes a moment, and must not wait behind what takes long
+)
+
+// consumer is the name of the lane's consumer.
+func (l Lane) consumer() string {
+	if l == Express {
+		return expressConsumer
+	}
+	return bulkConsumer
+}
+
+func (l Lane) subject(importID, partitionID string) string {
+	return workPrefix + string(l) + "." + importID + "." + partitionID
+}
+
+// partitionOf tells which partition a subject is of, in whatever lane.
+func partitionOf(subject string) (importID, partitionID string) {
+	tokens := strings.Split(subject, ".")
+	return tokens[len(tokens)-2], tokens[len(tokens)-1]
+}
+
+// ErrFull says that the queue holds as many partitions as it takes. Some time
+// later it takes more.
+var ErrFull = errors.New("the queue of partitions is full")
+
+// Publish queues a partition at the end of Bulk; see PublishTo.
 func (q *Queue) Publish(ctx context.Context, p partition.Partition) error {
+	return q.PublishTo(ctx, Bulk, p)
+}
+
+// PublishTo queues a partition at the end of a lane. Publishing one whose ID is
+// queued there or running already does nothing. If the queue does not take any
+// more, it is ErrFull at once.
+func (q *Queue) PublishTo(ctx context.Context, lane Lane, p partition.Partition) error {
 	if err := checkTokens(p.ImportID, p.ID); err != nil {
 		return fmt.Errorf("publish a partition: %w", err)
 	}
@@ -38,13 +69,16 @@ func (q *Queue) Publish(ctx context.Context, p partition.Partition) error {
 		return fmt.Errorf("encode partition %s: %w", p.ID, err)
 	}
 	err = q.retry(ctx, "publish", func(ctx context.Context) error {
-		_, err := q.js.Publish(ctx, workPrefix+p.ImportID+"."+p.ID, data)
-		if alreadyQueued(err) {
+		_, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: lane.subject(p.ImportID, p.ID), Header: q.header(), Data: data})
+		switch {
+		case err == nil:
+			q.metrics.published.WithLabelValues("partition").Inc()
+		case notStored(err, "maximum messages per subject"):
 			q.metrics.queued.Inc()
 			return nil
-		}
-		if err == nil {
-			q.metrics.published.WithLabelValues("partition").Inc()
+		case notStored(err, "maximum messages exceeded"):
+			q.metrics.full.Inc()
+			return ErrFull
 		}
 		return err
 	})
@@ -54,13 +88,12 @@ func (q *Queue) Publish(ctx context.Context, p partition.Partition) error {
 	return nil
 }
 
-// alreadyQueued tells the one refusal that is none. Its code is that of every
-// error of storing a message, a full disk among them, so the text decides.
-func alreadyQueued(err error) bool {
+// notStored tells refusals by their text: their code is that of every error of
+// storing a message, a full disk among them.
+func notStored(err error, why string) bool {
 	const storeFailed = 10077
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == storeFailed &&
-		strings.Contains(api.Description, "maximum messages per subject")
+	return errors.As(err, &api) && api.ErrorCode == storeFailed && strings.Contains(api.Description, why)
 }
 
 // Task is a partition that was delivered to this process. Its methods may be
@@ -69,100 +102,10 @@ type Task struct {
 	Partition  partition.Partition
 	Deliveries int           // 1 at the first delivery
 	AckWait    time.Duration // without Extend for so long it is delivered to somebody else
+	Received   time.Time     // when it was delivered
 
 	q   *Queue
 	msg jetstream.Msg
-}
-
-// Pull waits for a partition until ctx ends. It outlives restarts of NATS, and
-// waits for a queue that was not made yet. A partition that arrives as ctx ends
-// may be returned, or delivered again after AckWait.
-func (q *Queue) Pull(ctx context.Context) (*Task, error) {
-	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		task, err := q.pullOnce(ctx)
-		if task != nil {
-			return task, nil
-		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("pull a partition: %w", ctx.Err())
-		}
-		if err == nil {
-			wait = firstWait
-			continue
-		}
-		if q.nc.IsClosed() {
-			return nil, fmt.Errorf("pull a partition: %w", err)
-		}
-		q.metrics.retries.WithLabelValues("pull").Inc()
-		q.log.Debug("pull tried again", "error", err)
-		_ = pause(ctx, wait) // the loop looks at ctx
-	}
-}
-
-// pullOnce asks for a partition a few times through one handle of the consumer.
-// Without one it returns nil.
-func (q *Queue) pullOnce(ctx context.Context) (task *Task, err error) {
-	var cons jetstream.Consumer
-	err = q.attempt(ctx, attemptTimeout, func(ctx context.Context) (err error) {
-		cons, err = q.js.Consumer(ctx, workStream, workConsumer)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for range idlePulls {
-		err := q.attempt(ctx, pullWait, func(ctx context.Context) (err error) {
-			task, err = q.fetch(ctx, cons)
-			return err
-		})
-		if task != nil || err != nil {
-			return task, err
-		}
-	}
-	return nil, q.attempt(ctx, attemptTimeout, func(ctx context.Context) error { return q.checkStall(ctx, cons) })
-}
-
-// fetch waits for a partition until ctx, which has a deadline, ends. Without one
-// it returns nil.
-func (q *Queue) fetch(ctx context.Context, cons jetstream.Consumer) (*Task, error) {
-	batch, err := cons.Fetch(1, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(pullHeartbeat))
-	if err != nil {
-		return nil, err
-	}
-	for msg := range batch.Messages() {
-		return q.receive(msg, cons.CachedInfo().Config.AckWait)
-	}
-	if err := batch.Error(); !errors.Is(err, context.DeadlineExceeded) {
-		return nil, err
-	}
-	return nil, nil
-}
-
-func (q *Queue) receive(msg jetstream.Msg, ackWait time.Duration) (*Task, error) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return nil, err
-	}
-	task := &Task{Deliveries: int(meta.NumDelivered), AckWait: ackWait, q: q, msg: msg}
-	if err := json.Unmarshal(msg.Data(), &task.Partition); err != nil {
-		// Nobody will ever read it; whoever needs it publishes it again.
-		return nil, errors.Join(fmt.Errorf("decode partition %s: %w", msg.Subject(), err), msg.Term())
-	}
-	q.metrics.deliveries.Inc()
-	if task.Deliveries > 1 {
-		q.metrics.redeliveries.Inc()
-	}
-	return task, nil
-}
-
-// checkStall tells if there was something to deliver all the while.
-func (q *Queue) checkStall(ctx context.Context, cons jetstream.Consumer) error {
-	info, err := cons.Info(ctx)
-	if err == nil && info.NumPending > 0 {
-		q.metrics.stalls.Inc()
-		q.log.Warn("partitions are pending and none is delivered", "pending", info.NumPending)
-	}
-	return err
 }
 
 // Ack removes the partition from the queue, and returns once that is durable.
@@ -191,10 +134,10 @@ func (t *Task) answer(ctx context.Context, body string) error {
 }
 
 // Extend starts AckWait anew, and returns once NATS has confirmed it. It tries
-// once: a caller that calls it every AckWait/4 has tries enough. Success does
+// once, for AckWait/5: a caller that calls it as often has tries enough. Success does
 // not show that nobody else works on the partition.
 func (t *Task) Extend() error {
-	err := t.q.attempt(context.Background(), min(attemptTimeout, t.AckWait/2), func(ctx context.Context) error {
+	err := t.q.attempt(context.Background(), min(attemptTimeout, t.AckWait/heartbeats), func(ctx context.Context) error {
 		_, err := t.q.nc.RequestWithContext(ctx, t.msg.Reply(), []byte("+WPI"))
 		return err
 	})
@@ -204,28 +147,23 @@ func (t *Task) Extend() error {
 	return nil
 }
 
-// Hungry reports whether somebody waits for a partition and none is pending.
-func (q *Queue) Hungry(ctx context.Context) (bool, error) {
-	info, err := q.consumerInfo(ctx)
-	if err != nil {
-		return false, fmt.Errorf("look at the work queue: %w", err)
-	}
-	return info.NumWaiting > 0 && info.NumPending == 0, nil
-}
-
 // Discard removes all partitions and covers of an import, running ones too. It
 // is for imports that have ended.
 func (q *Queue) Discard(ctx context.Context, importID string) error {
 	if err := checkTokens(importID); err != nil {
 		return fmt.Errorf("discard an import's messages: %w", err)
 	}
-	for _, s := range []struct{ stream, prefix string }{{workStream, workPrefix}, {coversStream, coversPrefix}} {
+	for _, s := range []struct{ stream, subjects string }{
+		{workStream, workPrefix + "*." + importID + ".*"},
+		{coversStream, coversPrefix + importID + ".*"},
+		{coversStream, triesPrefix + importID + ".*"},
+	} {
 		err := q.retry(ctx, "discard", func(ctx context.Context) error {
 			stream, err := q.stream(ctx, s.stream)
 			if err != nil {
 				return err
 			}
-			return stream.Purge(ctx, jetstream.WithPurgeSubject(s.prefix+importID+".*"))
+			return stream.Purge(ctx, jetstream.WithPurgeSubject(s.subjects))
 		})
 		if err != nil {
 			return fmt.Errorf("discard messages of import %s in %s: %w", importID, s.stream, err)

@@ -139,7 +139,7 @@ var keys = []key{
 func defaults(env map[string]string, procs int) Settings {
 	return Settings{
 		Listen:  "127.0.0.1:8000",
-		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 30 * time.Second, LeaseTTL: 6 * time.Second},
+		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 15 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),
 		S3:      S3{Region: "us-east-1", MaxLists: 96},
 		Ranges:  partition.DefaultBreaks,

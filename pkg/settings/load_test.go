@@ -73,7 +73,7 @@ nats:
   listen: "" # default
   store_dir: /home/op/.local/share/rangefleet/nats # default
   replicas: 1 # default
-  ack_wait: 30s # default
+  ack_wait: 15s # default
   lease_ttl: 6s # default
 workers: 4 # default
 s3:

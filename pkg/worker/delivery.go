@@ -4,34 +4,70 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
-// work does one delivery of a partition: whatever the partition's last cover
-// left to do. It ends early with errOver once the import has ended, and with
-// errLost when the queue may have delivered the partition to somebody else.
-func (w *Worker) work(ctx context.Context, task *queue.Task) error {
-	record, err := w.cfg.Imports.Get(ctx, task.Partition.ImportID)
-	if fault.Is(err, fault.NotFound) || err == nil && record.State != imports.Running {
+// Ways in which a delivery ends that are no faults of a store.
+var (
+	errOver    = errors.New("the import has ended")
+	errLost    = errors.New("no heartbeat was confirmed: somebody else has the partition by now")
+	errLeaving = errors.New("the worker is told to stop")
+	errYielded = errors.New("the rest waits behind the partitions of other imports")
+	errStuck   = errors.New("the listing got no further, and did not say why")
+	errFatal   = errors.New("no worker came back from it")
+)
+
+// delivery is one delivery of a partition. It is for one goroutine.
+type delivery struct {
+	*Worker
+	slot  *slot
+	task  *queue.Task
+	hold  *hold
+	leave context.Context // ends when the worker is told to stop
+	tries int             // deliveries in a row, with this one, that began where this one did
+
+	begunAt string // where the last cover ended when the delivery began, "" before the first one
+	at      string // where it ends now
+}
+
+func newDelivery(w *Worker, s *slot, task *queue.Task, leave context.Context) *delivery {
+	limit := task.AckWait * holdsTenths / 10
+	return &delivery{
+		Worker: w, slot: s, task: task, leave: leave, tries: 1,
+		hold: &hold{now: w.now, limit: limit, confirmed: task.Received},
+	}
+}
+
+// work does whatever the partition's last cover left to do. It ends early when
+// the import ends, when the queue may have delivered the partition to somebody
+// else, when the worker is told to stop, and to give way to others.
+func (d *delivery) work(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	// Before the record is read, so that no change of it is missed.
+	changed, err := d.cfg.Imports.Watch(ctx, d.task.Partition.ImportID)
+	if err != nil {
+		return err
+	}
+	record, err := d.cfg.Imports.Get(ctx, d.task.Partition.ImportID)
+	if over(record, err) {
 		return errOver
 	}
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancelCause(ctx)
 	guarded := make(chan struct{})
 	go func() {
 		defer close(guarded)
-		w.guard(ctx, task, stop)
+		d.guard(ctx, changed, stop)
 	}()
-	err = w.list(ctx, task, record.Job)
+	err = d.list(ctx, record.Job)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
@@ -41,10 +77,14 @@ func (w *Worker) work(ctx context.Context, task *queue.Task) error {
 }
 
 // list lists the partition and writes its ranges.
-func (w *Worker) list(ctx context.Context, task *queue.Task, job imports.Job) error {
-	p := task.Partition
-	last, found, err := w.cfg.Queue.LastCover(ctx, p.ImportID, p.ID)
+func (d *delivery) list(ctx context.Context, job imports.Job) error {
+	p := d.task.Partition
+	last, found, err := d.cfg.Queue.LastCover(ctx, p.ImportID, p.ID)
 	if err != nil {
+		return err
+	}
+	d.at, d.begunAt = last.Upto, last.Upto
+	if err := d.countTries(ctx); err != nil {
 		return err
 	}
 	if found {
@@ -53,75 +93,81 @@ func (w *Worker) list(ctx context.Context, task *queue.Task, job imports.Job) er
 			return nil
 		}
 	}
-	src, err := source.Open(ctx, w.cfg.Stores, job.Paths)
+	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
 	if err != nil {
 		return err
 	}
-	files, err := w.files(ctx, job)
+	files, err := d.files(ctx, job)
 	if err != nil {
 		return err
 	}
-	return newLister(w, p, job, src, files, last.Cut).run(ctx)
+	return newLister(d, p, job, src, files, last.Cut).run(ctx)
+}
+
+// countTries notes that a partition which was delivered before is tried once
+// more. Of tries only those in a row count that got no further, and none that a
+// worker handed back because it was told to stop. The first try notes nothing,
+// and is counted by the second.
+func (d *delivery) countTries(ctx context.Context) error {
+	if d.task.Deliveries == 1 {
+		return nil
+	}
+	p := d.task.Partition
+	noted, found, err := d.cfg.Queue.Tries(ctx, p.ImportID, p.ID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !found && d.at == "":
+		d.tries = 2
+	case found && noted.At == d.at:
+		d.tries = noted.Count + 1
+	}
+	if d.tries > maxDeaths {
+		return fmt.Errorf("after %d tries in a row: %w", d.tries-1, errFatal)
+	}
+	return d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, queue.Tries{Count: d.tries, At: d.at})
 }
 
 // files opens the storage namespace of the import.
-func (w *Worker) files(ctx context.Context, job imports.Job) (*namespace.Files, error) {
+func (d *delivery) files(ctx context.Context, job imports.Job) (*namespace.Files, error) {
 	uri, err := objectstore.ParseURI(job.Namespace)
 	if err != nil {
 		return nil, fmt.Errorf("storage namespace: %w: %w", objectstore.ErrRefused, err)
 	}
-	store, err := w.cfg.Stores.Open(ctx, uri)
+	store, err := d.cfg.Stores.Open(ctx, uri)
 	if err != nil {
 		return nil, fmt.Errorf("open the storage namespace %s: %w", job.Namespace, err)
 	}
 	return namespace.New(store, uri), nil
 }
 
-// guard keeps the delivery alive with heartbeats, and stops it when the import
-// ends or no heartbeat was confirmed for most of the time after which the queue
-// delivers the partition again. It returns when ctx ends.
-func (w *Worker) guard(ctx context.Context, task *queue.Task, stop context.CancelCauseFunc) {
-	heartbeat := time.NewTicker(task.AckWait / 4)
-	defer heartbeat.Stop()
-	look := time.NewTicker(watchEvery)
-	defer look.Stop()
-	changed, err := w.cfg.Imports.Watch(ctx, task.Partition.ImportID)
-	if err != nil {
-		w.cfg.Log.Debug("watch an import", "import_id", task.Partition.ImportID, "err", err)
+// cover publishes a cover of the partition, as long as it is this worker's.
+func (d *delivery) cover(ctx context.Context, c partition.Cover) error {
+	if err := d.hold.check(); err != nil {
+		return err
 	}
-	confirmed := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-heartbeat.C:
-			begun := time.Now()
-			if err := task.Extend(); err == nil {
-				confirmed = begun
-			}
-		case _, open := <-changed:
-			if !open {
-				changed = nil
-			}
-			w.stopIfOver(ctx, task, stop)
-		case <-look.C:
-			w.stopIfOver(ctx, task, stop)
-		}
-		if time.Since(confirmed) > task.AckWait*7/10 {
-			stop(errLost)
-		}
+	if err := d.cfg.Queue.PublishCover(ctx, d.task.Partition.ImportID, d.task.Partition.ID, c); err != nil {
+		return err
 	}
+	d.at = c.Upto
+	d.slot.moved.set(d.now())
+	if c.Range != nil {
+		d.metrics.ranges.Inc()
+		d.metrics.objects.Add(float64(c.Range.Count))
+	}
+	return nil
 }
 
-// stopIfOver stops a delivery whose import has ended. Where its state cannot be
-// read, the delivery goes on: what it does is harmless.
-func (w *Worker) stopIfOver(ctx context.Context, task *queue.Task, stop context.CancelCauseFunc) {
-	ctx, cancel := context.WithTimeout(ctx, task.AckWait/4)
-	defer cancel()
-	record, err := w.cfg.Imports.Get(ctx, task.Partition.ImportID)
-	if fault.Is(err, fault.NotFound) || err == nil && record.State != imports.Running {
-		stop(errOver)
-	} else if err != nil && !errors.Is(err, context.Canceled) {
-		w.cfg.Log.Debug("look at an import", "import_id", task.Partition.ImportID, "err", err)
+// publish queues what this partition gives away, as long as it is this worker's,
+// and reports whether it did. That it could not is no reason to stop listing.
+func (d *delivery) publish(ctx context.Context, p partition.Partition) bool {
+	if d.hold.check() != nil {
+		return false // the guard says so
 	}
+	if err := d.cfg.Queue.Publish(ctx, p); err != nil {
+		d.cfg.Log.Debug("give a part of a partition away", "import_id", p.ImportID, "err", err)
+		return false
+	}
+	return true
 }

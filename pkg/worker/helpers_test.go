@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -36,12 +37,15 @@ type fleet struct {
 	imports *imports.Store
 	buckets memstore.Buckets
 	metrics *prometheus.Registry // of the worker that run started last
+	worker  *worker.Worker       // that started last
+	grace   time.Duration        // of workers to come
+	slice   time.Duration        // of workers to come; that of production is too long for most
 }
 
 func newFleet(t *testing.T, q *queue.Queue, source *memstore.Store) *fleet {
 	return &fleet{
 		t: t, queue: q, imports: imports.NewStore(q.KV(queue.BucketImports)),
-		buckets: memstore.Buckets{"bucket": source, "repo": {}},
+		buckets: memstore.Buckets{"bucket": source, "repo": {}}, grace: 100 * time.Millisecond,
 	}
 }
 
@@ -77,8 +81,10 @@ func (f *fleet) run(slots int) (stop func()) {
 func (f *fleet) runOn(q *queue.Queue, slots int, metrics *prometheus.Registry) (stop func()) {
 	w := worker.New(worker.Config{
 		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Stores: f.buckets, Slots: slots,
+		Grace: f.grace, Slice: f.slice,
 		Log: slog.New(slog.DiscardHandler), Registerer: metrics,
 	})
+	f.worker = w
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { w.Run(ctx) })
@@ -201,3 +207,28 @@ func start(t *testing.T, source *memstore.Store) *fleet {
 	t.Helper()
 	return newFleet(t, queuetest.Start(t), source)
 }
+
+// heard returns a channel that is closed once all workers were told of a load
+// that is such.
+func (f *fleet) heard(such func(queue.Load) bool) <-chan struct{} {
+	f.t.Helper()
+	heard := make(chan struct{})
+	outlook, err := f.queue.Outlook(f.t.Context(), func() bool { return false })
+	must(f.t, err)
+	go func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for f.t.Context().Err() == nil {
+			if load, seq := outlook.Latest(); seq > 0 && such(load) {
+				close(heard)
+				return
+			}
+			<-tick.C
+		}
+	}()
+	return heard
+}
+
+func startServer(t *testing.T) *natsd.Server { return queuetest.StartServer(t, natsd.Config{}) }
+
+func connect(t *testing.T, cfg queue.Config) *queue.Queue { return queuetest.Connect(t, cfg) }

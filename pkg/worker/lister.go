@@ -2,7 +2,10 @@ package worker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -14,7 +17,7 @@ import (
 
 // lister lists one partition into ranges and covers.
 type lister struct {
-	*Worker
+	*delivery
 	p     partition.Partition
 	job   imports.Job
 	src   *source.Source
@@ -22,29 +25,28 @@ type lister struct {
 	owned *partition.Owned
 	trail trail
 
-	started bool      // the boundary at which the owned keys start is known
-	asked   time.Time // when it was last asked whether others are idle
-	listed  uint64    // owned keys since the partition was last cut
+	ctx     context.Context // of run
+	begun   time.Time
+	started bool        // the boundary at which the owned keys start is known
+	open    atomic.Bool // a range is open
+	paused  error       // why the listing stopped after a range before its end, or nil
+	heard   uint64      // the load that was acted on last
+	listed  uint64      // owned keys since the partition was last cut
 }
 
 // newLister returns the lister of p, which ends at cut, if that is not empty,
 // because an earlier delivery handed over what follows.
-func newLister(w *Worker, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files, cut string) *lister {
-	return &lister{Worker: w, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks), trail: trail{cut: cut}}
+func newLister(d *delivery, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files, cut string) *lister {
+	return &lister{
+		delivery: d, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks),
+		trail: trail{cut: cut}, begun: d.now(),
+	}
 }
 
-// run lists the partition to its end.
+// run lists the partition to its end, or until it is paused.
 func (l *lister) run(ctx context.Context) error {
-	l.trail.publish = func(c partition.Cover) error {
-		if err := l.cfg.Queue.PublishCover(ctx, l.p.ImportID, l.p.ID, c); err != nil {
-			return err
-		}
-		if c.Range != nil {
-			l.metrics.ranges.Inc()
-			l.metrics.objects.Add(float64(c.Range.Count))
-		}
-		return nil
-	}
+	l.ctx = ctx
+	l.trail.publish = func(c partition.Cover) error { return l.cover(ctx, c) }
 	ranges := rangewriter.New(ctx, l.files, l.job.Breaks, rangewriter.Options{
 		Uploads: uploads,
 		Buffers: &l.buffers,
@@ -53,22 +55,39 @@ func (l *lister) run(ctx context.Context) error {
 		},
 	})
 	defer ranges.Close()
-	for batch, err := range l.src.List(ctx, l.p.After, l.p.Upto) {
+	// Who is told to stop while no range is open need not wait for the store.
+	listing, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(l.leave, func() {
+		if !l.open.Load() {
+			stop()
+		}
+	})()
+	last := ""
+	for batch, err := range l.src.List(listing, l.p.After, l.p.Upto) {
+		if err != nil && listing.Err() != nil && ctx.Err() == nil {
+			return errors.Join(ranges.Wait(), errLeaving)
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("list after key %q: %w", max(last, l.p.After), err)
 		}
 		if end, err := l.take(ranges, batch); end || err != nil {
 			return err
 		}
+		if l.leave.Err() != nil && ranges.AtBoundary() {
+			return errors.Join(ranges.Wait(), errLeaving)
+		}
 		if err := l.handOver(ctx, batch); err != nil {
 			return err
 		}
+		last = string(batch.Key(batch.Len() - 1))
+		l.slot.moved.set(l.now())
 	}
 	return l.finish(ranges)
 }
 
 // take writes what the partition owns of a batch, and reports whether the
-// partition ended in it.
+// listing ended in it.
 func (l *lister) take(ranges *rangewriter.Writer, batch entry.Batch) (end bool, err error) {
 	from, to, end := l.owned.Take(batch.Len(), batch.Key)
 	l.start()
@@ -76,18 +95,33 @@ func (l *lister) take(ranges *rangewriter.Writer, batch entry.Batch) (end bool, 
 		owned := batch.Slice(from, to)
 		defer owned.Release()
 		l.listed += uint64(to - from)
-		_, stopped, err := ranges.WriteUntil(owned, l.owned.EndsWith)
+		_, stopped, err := ranges.WriteUntil(owned, l.stopAt)
 		if err != nil {
 			return false, err
 		}
 		if stopped {
-			return true, ranges.Wait()
+			return true, errors.Join(ranges.Wait(), l.paused)
 		}
+		l.open.Store(!ranges.AtBoundary())
 	}
 	if end {
 		return true, ranges.Flush()
 	}
 	return false, nil
+}
+
+// stopAt reports whether the listing stops after the range that ends with the
+// key: at the end of the partition, or because it is paused there.
+func (l *lister) stopAt(last []byte) bool {
+	switch {
+	case l.owned.EndsWith(last):
+		return true
+	case l.leave.Err() != nil:
+		l.paused = errLeaving
+	case l.yields(string(last)):
+		l.paused = errYielded
+	}
+	return l.paused != nil
 }
 
 // finish ends the partition at the end of the listing: no key follows, so what
@@ -115,28 +149,54 @@ func (l *lister) start() {
 // what is left, if others wait for work. It pays only where much is left: both
 // sides list the keys up to the next anchor.
 func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
-	if l.listed < l.job.Breaks.Raggedness || time.Since(l.asked) < hungerEvery {
+	if l.listed < l.job.Breaks.Raggedness {
 		return nil
 	}
-	l.asked = time.Now()
-	hungry, err := l.cfg.Queue.Hungry(ctx)
-	if err != nil || !hungry {
-		return ctx.Err() // not knowing is no reason to stop listing
+	load, seq := l.outlook.Latest()
+	if seq == l.heard {
+		return nil
+	}
+	l.heard = seq
+	if !load.Hungry() || !l.elected(2*load.Waiting, load.Running) {
+		return nil
 	}
 	first, last := string(batch.Key(0)), string(batch.Key(batch.Len()-1))
 	rest := partition.Span{After: last, Upto: l.owned.Upto()}
 	cut, ok := partition.Middle(rest, first, last)
-	if !ok {
-		return nil
-	}
-	if err := l.cfg.Queue.Publish(ctx, l.owned.Rest(cut)); err != nil {
-		return err
+	if !ok || !l.publish(ctx, l.owned.Rest(cut)) {
+		return ctx.Err()
 	}
 	l.owned.Cut(cut)
 	l.trail.cutAt(cut)
 	l.listed = 0
 	l.metrics.handOvers.Inc()
 	return nil
+}
+
+// yields reports whether the partition gives way to others after the range that
+// ends at the boundary, and if so queues what is left of it behind them. It does
+// where a partition of another import is the next in line and this one has been
+// at work for a slice of time.
+func (l *lister) yields(boundary string) bool {
+	if l.now().Sub(l.begun) < l.cfg.Slice {
+		return false
+	}
+	load, seq := l.outlook.Latest()
+	if seq == l.heard || load.Next == "" || load.Next == l.p.ImportID {
+		return false
+	}
+	l.heard = seq
+	if !l.elected(load.Pending, load.Running) {
+		return false
+	}
+	rest, left := l.p.Resume(partition.Cover{Span: partition.Span{Upto: boundary}, Cut: l.trail.cut}, l.job.Breaks)
+	return left && l.publish(l.ctx, partition.New(rest.ImportID, rest.Span, true, rest.UptoAligned))
+}
+
+// elected reports whether this is one of those that act, where n of the running
+// partitions' workers should and all of them hear of it at the same time.
+func (l *lister) elected(n, running int) bool {
+	return l.chance()*float64(running) < float64(n)
 }
 
 // trail makes covers of a partition out of ranges, each from where the one

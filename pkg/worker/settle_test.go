@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -24,33 +23,40 @@ func TestSettle(t *testing.T) {
 	store := imports.NewStore(q.KV(queue.BucketImports))
 	w := New(Config{Queue: q, Imports: store, Slots: 1, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	passing := errors.New("SlowDown")
-	stopped, stop := context.WithCancel(t.Context())
-	stop()
 	attempt := imports.Attempt{CommitID: "a"}
 	for _, tc := range []struct {
 		name       string
-		ctx        context.Context
 		outcome    error
-		deliveries int
+		tries      int  // 1 if 0
+		progressed bool // the delivery got further than it began
+		frozen     bool // for longer than the partition is held
 		committing bool
 		queued     bool // the partition stays in the queue
 		state      imports.State
+		text       string // of the error of the import
 	}{
 		{name: "done", state: imports.Running},
+		{name: "done too late", frozen: true, queued: true, state: imports.Running},
 		{name: "over", outcome: errOver, state: imports.Running},
+		{name: "yielded", outcome: errYielded, state: imports.Running},
 		{name: "lost", outcome: errLost, queued: true, state: imports.Running},
-		{name: "lost for good", outcome: errLost, deliveries: maxDeliveries, queued: true, state: imports.Running},
+		{name: "lost for good", outcome: errLost, tries: maxTries, queued: true, state: imports.Running},
 		{name: "passing", outcome: passing, queued: true, state: imports.Running},
-		{name: "last but one", outcome: passing, deliveries: maxDeliveries - 1, queued: true, state: imports.Running},
-		{name: "last", outcome: passing, deliveries: maxDeliveries, state: imports.Failed},
-		{name: "refused", outcome: objectstore.ErrRefused, state: imports.Failed},
-		{name: "stopping", ctx: stopped, outcome: context.Canceled, queued: true, state: imports.Running},
-		{name: "stopping at last", ctx: stopped, outcome: context.Canceled, deliveries: maxDeliveries, queued: true, state: imports.Running},
-		{name: "done while stopping", ctx: stopped, state: imports.Running},
+		{name: "last but one", outcome: passing, tries: maxTries - 1, queued: true, state: imports.Running},
+		{name: "last", outcome: passing, tries: maxTries, state: imports.Failed, text: "20 tries in a row got no further: SlowDown"},
+		{name: "last, but further", outcome: passing, tries: maxTries, progressed: true, queued: true, state: imports.Running},
+		{name: "nobody came back", outcome: errFatal, state: imports.Failed, text: "no worker came back"},
+		{name: "refused", outcome: objectstore.ErrRefused, state: imports.Failed, text: "credentials"},
+		{name: "gone", outcome: objectstore.ErrNotFound, state: imports.Failed, text: "that exist"},
+		{name: "bad", outcome: objectstore.ErrBadListing, state: imports.Failed, text: "cannot be imported"},
+		{name: "refused too late", outcome: objectstore.ErrRefused, frozen: true, queued: true, state: imports.Running},
+		{name: "leaving", outcome: errLeaving, queued: true, state: imports.Running},
+		{name: "leaving at last", outcome: errLeaving, tries: maxTries, queued: true, state: imports.Running},
+		{name: "another version", outcome: queue.ErrProtocol, queued: true, state: imports.Running},
 		{name: "refused while committing", outcome: objectstore.ErrRefused, committing: true, state: imports.Committing},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			id := strings.ReplaceAll(tc.name, " ", "-")
+			id := strings.NewReplacer(" ", "-", ",", "").Replace(tc.name)
 			r := imports.New(imports.Job{ImportID: id}, imports.Request{}, time.Now())
 			if tc.committing {
 				r, _ = r.Commit(time.Now(), nil, attempt)
@@ -59,13 +65,15 @@ func TestSettle(t *testing.T) {
 			check(t, q.Publish(t.Context(), partition.Plan(id, nil)[0]))
 			task, err := q.Pull(t.Context())
 			check(t, err)
-			if tc.deliveries > 0 {
-				task.Deliveries = tc.deliveries
+			d := newDelivery(w, &slot{}, task, t.Context())
+			d.tries = max(tc.tries, 1)
+			if tc.progressed {
+				d.at = "further"
 			}
-			if tc.ctx == nil {
-				tc.ctx = t.Context()
+			if tc.frozen {
+				d.hold.confirmed = d.hold.confirmed.Add(-task.AckWait)
 			}
-			w.settle(tc.ctx, task, tc.outcome)
+			d.settle(t.Context(), tc.outcome)
 			left, err := q.Outstanding(t.Context(), id)
 			check(t, err)
 			if (len(left) > 0) != tc.queued {
@@ -73,8 +81,8 @@ func TestSettle(t *testing.T) {
 			}
 			r, err = store.Get(t.Context(), id)
 			check(t, err)
-			if r.State != tc.state || r.State == imports.Failed && r.Error != tc.outcome.Error() {
-				t.Errorf("import is %s: %q, want %s", r.State, r.Error, tc.state)
+			if r.State != tc.state || !strings.Contains(r.Error, tc.text) || tc.text == "" && r.Error != "" {
+				t.Errorf("import is %s: %q, want %s: %q", r.State, r.Error, tc.state, tc.text)
 			}
 			check(t, q.Discard(t.Context(), id))
 		})

@@ -11,15 +11,17 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -31,63 +33,134 @@ type Opener interface {
 	Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error)
 }
 
-// Config is what a worker works with. All fields are required.
+// Config is what a worker works with. All fields without a default are required.
 type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
 	Stores     Opener
-	Slots      int // partitions at a time, at least 1
+	Slots      int           // partitions at a time that may take long, at least 1
+	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default DefaultGrace
+	Slice      time.Duration // after so long a partition gives way to waiting ones of other imports; default DefaultSlice
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
 
-// Limits of a worker. They bound its memory and how long it holds on.
+// Defaults of Config. Grace and what a worker may take to hand back its
+// partitions after it are 9 s together.
 const (
-	uploads       = 2                      // ranges in flight a partition
-	maxDeliveries = 20                     // after so many the import fails with the last error
-	maxBackoff    = 30 * time.Second       // between two deliveries of a partition that met a fault
-	goodbye       = 5 * time.Second        // for the last calls of a worker that is stopping
-	pullAgain     = time.Second            // after an error of the queue, which tries again by itself what can pass
-	watchEvery    = 500 * time.Millisecond // looks at the import's state, beside what the watch tells
-	hungerEvery   = time.Second            // asks whether others wait for work
+	DefaultGrace = 6 * time.Second
+	DefaultSlice = 5 * time.Second
 )
 
-// Worker works on partitions. See Run.
+// Limits of a worker. They bound its memory and how long it holds on.
+const (
+	expressSlots = 4                // of partitions of about one page, besides the others
+	uploads      = 2                // ranges in flight a partition
+	maxTries     = 20               // deliveries in a row that got no further; then the import fails with the last error
+	maxDeaths    = 40               // the same where none of them could say why; workers die for other reasons too
+	maxBackoff   = 30 * time.Second // between two deliveries of a partition that met a fault
+	goodbye      = 3 * time.Second  // for the last calls about a partition
+	pullAgain    = time.Second      // after an error of the queue, which tries again by itself what can pass
+	refusedPause = 5 * time.Second  // before a fleet of another version is looked at again
+)
+
+// Worker works on partitions. See Run. Its methods may be called concurrently.
 type Worker struct {
 	cfg     Config
 	metrics *metrics
 	buffers rangewriter.Buffers // of all partitions
+	outlook *queue.Outlook      // nil before Run
+	slots   []*slot
+	busy    atomic.Int64 // slots that have a partition
+	health  health
+	now     func() time.Time
+	chance  func() float64 // in [0, 1)
+}
+
+// slot is room for one partition.
+type slot struct {
+	puller *queue.Puller
+	moved  clock // when its partition got further
+	busy   atomic.Bool
 }
 
 // New returns a worker.
 func New(cfg Config) *Worker {
-	return &Worker{cfg: cfg, metrics: newMetrics(cfg.Registerer)}
+	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
+	cfg.Slice = cmp.Or(cfg.Slice, DefaultSlice)
+	w := &Worker{cfg: cfg, metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64}
+	for range cfg.Slots {
+		w.slots = append(w.slots, &slot{puller: cfg.Queue.Puller(queue.Bulk)})
+	}
+	for range expressSlots {
+		w.slots = append(w.slots, &slot{puller: cfg.Queue.Puller(queue.Express)})
+	}
+	return w
 }
 
-// Run works on Slots partitions at a time until ctx ends, then gives those that
-// are not finished back to the queue and returns.
+// Run works on partitions until ctx ends. Then it takes no more, goes on for
+// Grace to the next end of a range of each that it has, gives what is left of
+// them to others and returns. It is called once.
 func (w *Worker) Run(ctx context.Context) {
+	w.health.run()
+	defer w.health.stop()
+	work, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	var err error
+	if w.outlook, err = w.cfg.Queue.Outlook(work, func() bool { return w.busy.Load() > 0 }); err != nil {
+		w.cfg.Log.Error("hear of the fleet", "err", err) // the connection is closed
+		return
+	}
+	context.AfterFunc(ctx, func() {
+		w.health.stop()
+		wait(work, w.cfg.Grace)
+		end(errLeaving)
+	})
 	var slots sync.WaitGroup
-	for range w.cfg.Slots {
-		slots.Go(func() { w.slot(ctx) })
+	for _, s := range w.slots {
+		slots.Go(func() { w.run(ctx, work, s) })
 	}
 	slots.Wait()
 }
 
-func (w *Worker) slot(ctx context.Context) {
-	for ctx.Err() == nil {
-		task, err := w.cfg.Queue.Pull(ctx)
+// run works with one slot until leave ends, on each partition until work does.
+func (w *Worker) run(leave, work context.Context, s *slot) {
+	for leave.Err() == nil {
+		task, err := s.puller.Pull(leave)
 		if err != nil {
-			if ctx.Err() == nil {
-				w.cfg.Log.Warn("pull a partition", "err", err)
-				wait(ctx, pullAgain)
-			}
+			w.complain(leave, err)
 			continue
 		}
+		w.health.agree(nil)
 		w.metrics.running.Inc()
-		w.settle(ctx, task, w.work(ctx, task))
+		w.busy.Add(1)
+		s.moved.set(w.now())
+		s.busy.Store(true)
+		d := newDelivery(w, s, task, leave)
+		outcome := d.work(work)
+		d.settle(work, outcome)
+		s.busy.Store(false)
+		w.busy.Add(-1)
 		w.metrics.running.Dec()
+		if errors.Is(outcome, queue.ErrProtocol) {
+			w.complain(leave, outcome)
+		}
 	}
+}
+
+// complain notes that no partition can be pulled, and waits.
+func (w *Worker) complain(leave context.Context, err error) {
+	if leave.Err() != nil {
+		return
+	}
+	if errors.Is(err, queue.ErrProtocol) {
+		w.health.agree(err)
+		w.cfg.Log.Error("no partitions are taken", "err", err)
+		wait(leave, refusedPause)
+		return
+	}
+	w.cfg.Log.Warn("pull a partition", "err", err)
+	wait(leave, pullAgain)
 }
 
 // wait returns after d, or when ctx ends.
@@ -100,59 +173,15 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Outcomes of a delivery that are no faults of a store.
-var (
-	errOver = errors.New("the import has ended")
-	errLost = errors.New("no heartbeat was confirmed: somebody else has the partition by now")
-)
+// clock is a moment that is set by one goroutine and read by others.
+type clock struct{ at atomic.Pointer[time.Time] }
 
-// settle tells the queue, and where the import cannot go on the import, how a
-// delivery ended. Its calls outlive ctx for a moment, so that a worker that is
-// told to stop gives its partitions back at once.
-func (w *Worker) settle(ctx context.Context, task *queue.Task, outcome error) {
-	log := w.cfg.Log.With("import_id", task.Partition.ImportID, "partition", task.Partition.ID)
-	stopping := ctx.Err() != nil
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-	defer cancel()
-	var err error
-	switch {
-	case outcome == nil:
-		w.metrics.done("done")
-		err = task.Ack(ctx)
-	case errors.Is(outcome, errOver):
-		w.metrics.done("over")
-		err = task.Ack(ctx)
-	case errors.Is(outcome, errLost):
-		w.metrics.done("lost")
-	case stopping:
-		w.metrics.done("handed_back")
-		err = task.Nak(ctx, 0)
-	case objectstore.Permanent(outcome) || task.Deliveries >= maxDeliveries:
-		w.metrics.done("failed")
-		log.Error("import fails", "span", task.Partition.String(), "deliveries", task.Deliveries, "err", outcome)
-		if err = w.fail(ctx, task.Partition.ImportID, outcome); err == nil {
-			err = task.Ack(ctx)
-		}
-	default:
-		w.metrics.done("retried")
-		delay := min(maxBackoff, time.Second<<min(task.Deliveries-1, 10))
-		log.Warn("partition is tried again", "delay", delay, "deliveries", task.Deliveries, "err", outcome)
-		err = task.Nak(ctx, delay)
-	}
-	if err != nil {
-		// The queue delivers the partition again after its ack wait.
-		log.Warn("settle a partition", "outcome", outcome, "err", err)
-	}
-}
+func (c *clock) set(t time.Time) { c.at.Store(&t) }
 
-// fail ends the import with the error of a partition. One that is committing
-// does not need the partition any more.
-func (w *Worker) fail(ctx context.Context, id string, cause error) error {
-	_, err := w.cfg.Imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
-		return r.Fail(time.Now().UTC(), cause.Error(), r.Objects)
-	})
-	if fault.Is(err, fault.Conflict) {
-		return nil
+// since returns how long before now the clock was set; 0 if it never was.
+func (c *clock) since(now time.Time) time.Duration {
+	if at := c.at.Load(); at != nil {
+		return now.Sub(*at)
 	}
-	return err
+	return 0
 }

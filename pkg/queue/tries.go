@@ -1,0 +1,50 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Tries is what is noted of a partition that was delivered more than once.
+type Tries struct {
+	Count int    `json:"count"` // deliveries in a row that got no further than At
+	At    string `json:"at"`    // where its last cover ended then, "" before the first one
+}
+
+// Tries returns what was noted last of a partition, and whether anything was.
+func (q *Queue) Tries(ctx context.Context, importID, partitionID string) (t Tries, found bool, err error) {
+	if err := checkTokens(importID, partitionID); err != nil {
+		return Tries{}, false, fmt.Errorf("read the tries of a partition: %w", err)
+	}
+	t, err = readLast[Tries](ctx, q, coversStream, triesPrefix+importID+"."+partitionID)
+	if errors.Is(err, ErrNotFound) {
+		return Tries{}, false, nil
+	}
+	if err != nil {
+		return Tries{}, false, fmt.Errorf("read the tries of partition %s: %w", partitionID, err)
+	}
+	return t, true, nil
+}
+
+// NoteTries notes something of a partition, in place of what was noted before.
+func (q *Queue) NoteTries(ctx context.Context, importID, partitionID string, t Tries) error {
+	if err := checkTokens(importID, partitionID); err != nil {
+		return fmt.Errorf("note the tries of a partition: %w", err)
+	}
+	data, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encode the tries of partition %s: %w", partitionID, err)
+	}
+	err = q.retry(ctx, "write", func(ctx context.Context) error {
+		_, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: triesPrefix + importID + "." + partitionID, Header: q.header(), Data: data})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note the tries of partition %s: %w", partitionID, err)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package worker_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+func TestASmallImportDoesNotWaitForABigOne(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	source.PageSize = page
+	waiting, _ := blocked(source, "dir/000500")
+	f := start(t, source)
+	f.record("big", small)
+	f.record("small", small)
+	f.publish(whole("big"))
+	f.run(1)
+	receive(t, "the listing of the big one", waiting)
+	f.publish(partition.Plan("other", []string{"dir/000500"})...) // behind it; never begun
+	must(t, f.queue.PublishTo(t.Context(), queue.Express, whole("small")))
+	if got, _ := f.covers("small"); !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+	f.idle("small")
+	if left, err := f.queue.Outstanding(t.Context(), "big"); err != nil || len(left) != 1 {
+		t.Errorf("%d partitions of the big one are left, %v, want the one that is blocked", len(left), err)
+	}
+}
+
+// TestABigPartitionGivesWay runs two imports on one slot: the one that came first
+// must have yielded before it ends, for the other one to end before it.
+func TestABigPartitionGivesWay(t *testing.T) {
+	source, want := numbered(t, 2000, small)
+	source.PageSize = page
+	f := start(t, source)
+	f.slice = time.Nanosecond
+	inLine := f.heard(func(l queue.Load) bool { return l.Next == "second" })
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "page" && c.Key > "dir/000600" {
+			receive(t, "all hear that another import is in line", inLine)
+		}
+		return nil
+	}
+	f.record("first", small)
+	f.record("second", small)
+	f.publish(whole("first"), whole("second"))
+	f.run(1)
+	f.covers("second")
+	n, err := f.queue.CoverCount(t.Context(), "first")
+	must(t, err)
+	if int(n) >= len(want) {
+		t.Errorf("the first import had covered everything (%d) before the second one ended", n)
+	}
+	got, covers := f.covers("first")
+	f.idle("first")
+	if !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+	if len(covers) != len(want)+1 {
+		t.Errorf("%d covers of %d ranges: giving way must not repeat work", len(covers), len(want))
+	}
+	if f.outcome("yielded") == 0 {
+		t.Error("no delivery gave way")
+	}
+}
+
+// TestNobodyGivesWayToItself keeps the slots of an import that is alone.
+func TestNobodyGivesWayToItself(t *testing.T) {
+	source, _ := numbered(t, 2000, small)
+	source.PageSize = page
+	f := start(t, source)
+	f.slice = time.Nanosecond
+	inLine := f.heard(func(l queue.Load) bool { return l.Pending > 0 && l.Next == "id" })
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "page" && c.Key > "dir/000600" {
+			receive(t, "all hear that a partition is in line", inLine)
+		}
+		return nil
+	}
+	f.record("id", small)
+	f.publish(partition.Plan("id", []string{"dir/001000"})...)
+	f.run(1)
+	f.covers("id")
+	f.idle("id")
+	if n := f.outcome("yielded"); n != 0 {
+		t.Errorf("%v deliveries gave way to their own import", n)
+	}
+}
+
+func TestAFullQueueStopsNoListing(t *testing.T) {
+	source, want := numbered(t, 2000, small)
+	source.PageSize = page
+	server := startServer(t)
+	q := connect(t, queue.Config{InProcess: server, MaxQueued: 2})
+	f := newFleet(t, q, source)
+	f.slice = time.Nanosecond
+	inLine := f.heard(func(l queue.Load) bool { return l.Next == "second" })
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "page" && c.Key > "dir/000600" {
+			receive(t, "all hear that another import is in line", inLine)
+		}
+		return nil
+	}
+	f.record("first", small)
+	f.record("second", small)
+	f.publish(whole("first"), whole("second"))
+	f.run(1)
+	if got, _ := f.covers("first"); !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+	f.covers("second")
+	if f.outcome("yielded") != 0 || f.outcome("retried") != 0 {
+		t.Errorf("%v deliveries yielded, %v were retried: there was no room for the rest", f.outcome("yielded"), f.outcome("retried"))
+	}
+}

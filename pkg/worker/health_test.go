@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// limit bounds every wait of a test.
+const limit = 60 * time.Second
+
+// until polls until ok holds.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(limit); !ok(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within %v", what, limit)
+		}
+	}
+}
+
+func newTestWorker(q *queue.Queue) *Worker {
+	return New(Config{
+		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Slots: 2,
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+	})
+}
+
+// start runs the worker until the function that it returns is called.
+func (w *Worker) start(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { w.Run(ctx) })
+	stop = func() { cancel(); running.Wait() }
+	t.Cleanup(stop)
+	return stop
+}
+
+func wants(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("%v, want %q", err, text)
+	}
+}
+
+func TestReady(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{})
+	q, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)})
+	check(t, err)
+	defer q.Close()
+	w := newTestWorker(q)
+	wants(t, w.Ready(), "does not run")
+	stop := w.start(t)
+	until(t, "the worker runs", func() bool { err := w.Ready(); return err != nil && !strings.Contains(err.Error(), "does not run") })
+	wants(t, w.Ready(), "a coordinator makes it")
+	check(t, w.Live())
+	check(t, q.Ensure(t.Context()))
+	until(t, "it is ready", func() bool { return w.Ready() == nil })
+	stop()
+	wants(t, w.Ready(), "told to stop")
+
+	w = newTestWorker(q)
+	w.start(t)
+	until(t, "another one is ready", func() bool { return w.Ready() == nil })
+	check(t, server.Shutdown())
+	until(t, "it is not ready without NATS", func() bool { return w.Ready() != nil })
+	wants(t, w.Ready(), "NATS is out of reach")
+	check(t, w.Live())
+}
+
+func TestLive(t *testing.T) {
+	w := newTestWorker(queuetest.Start(t))
+	check(t, w.Live())
+	at := time.Now()
+	w.now = func() time.Time { return at }
+	s := w.slots[1]
+	s.moved.set(at)
+	s.busy.Store(true)
+	at = at.Add(stuck)
+	check(t, w.Live())
+	at = at.Add(time.Second)
+	wants(t, w.Live(), "slot 1 has a partition that gets no further since 10m1s")
+	s.moved.set(at)
+	check(t, w.Live())
+}
+
+// TestAFleetOfAnotherVersionIsRefused has a worker join a fleet whose queue, and
+// one whose partitions, are of a version to come.
+func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{})
+	queuetest.Connect(t, queue.Config{InProcess: server, Protocol: queue.Protocol + 1})
+	q, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)})
+	check(t, err)
+	defer q.Close()
+	w := newTestWorker(q)
+	w.start(t)
+	until(t, "the worker sees the version", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
+	wants(t, w.Ready(), "version 2 and this process speaks 1; this process is the older one: upgrade it")
+	check(t, w.Live())
+}

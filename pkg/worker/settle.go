@@ -1,0 +1,114 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// settle tells the queue, and where the import cannot go on the import, how the
+// delivery ended. Its calls outlive ctx for a moment, so that a worker that is
+// told to stop gives its partitions back at once.
+func (d *delivery) settle(ctx context.Context, outcome error) {
+	log := d.cfg.Log.With("import_id", d.task.Partition.ImportID, "partition", d.task.Partition.ID)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	if errors.Is(outcome, errLost) || d.hold.check() != nil {
+		// Whatever the queue is told would be told of somebody else's delivery.
+		d.metrics.done("lost")
+		log.Warn("partition is lost", "err", errLost)
+		return
+	}
+	tries := d.fruitless()
+	var err error
+	switch {
+	case outcome == nil:
+		d.metrics.done("done")
+		err = d.task.Ack(ctx)
+	case errors.Is(outcome, errOver):
+		d.metrics.done("over")
+		err = d.task.Ack(ctx)
+	case errors.Is(outcome, errYielded):
+		d.metrics.done("yielded")
+		err = d.task.Ack(ctx)
+	case errors.Is(outcome, errLeaving):
+		d.metrics.done("handed_back")
+		err = d.handBack(ctx, 0)
+	case errors.Is(outcome, queue.ErrProtocol):
+		d.metrics.done("refused")
+		log.Error("partition is left to a worker of another version", "err", outcome)
+		err = d.handBack(ctx, refusedPause)
+	case objectstore.Permanent(outcome) || errors.Is(outcome, errFatal) || tries >= maxTries:
+		d.metrics.done("failed")
+		log.Error("import fails", "span", d.task.Partition.String(), "tries", tries, "err", outcome)
+		if err = d.fail(ctx, outcome); err == nil {
+			err = d.task.Ack(ctx)
+		}
+	default:
+		d.metrics.done("retried")
+		delay := min(maxBackoff, time.Second<<min(tries-1, 10))
+		log.Warn("partition is tried again", "delay", delay, "tries", tries, "err", outcome)
+		err = d.task.Nak(ctx, delay)
+	}
+	if err != nil {
+		// The queue delivers the partition again after its ack wait.
+		log.Warn("settle a partition", "outcome", outcome, "err", err)
+	}
+}
+
+// fruitless returns how many deliveries in a row, with this one, got no further.
+func (d *delivery) fruitless() int {
+	if d.at != d.begunAt {
+		return 1
+	}
+	return d.tries
+}
+
+// handBack gives the partition to the next who asks after the delay. This
+// delivery does not count as one that got no further.
+func (d *delivery) handBack(ctx context.Context, delay time.Duration) error {
+	var err error
+	if d.at == d.begunAt {
+		p := d.task.Partition
+		err = d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, queue.Tries{Count: d.tries - 1, At: d.at})
+	}
+	return errors.Join(err, d.task.Nak(ctx, delay))
+}
+
+// fail ends the import with the error of the partition. One that is committing
+// does not need the partition any more.
+func (d *delivery) fail(ctx context.Context, cause error) error {
+	_, err := d.cfg.Imports.Apply(ctx, d.task.Partition.ImportID, func(r imports.Record) (imports.Record, error) {
+		return r.Fail(d.now().UTC(), d.explain(cause), r.Objects)
+	})
+	if fault.Is(err, fault.Conflict) {
+		return nil
+	}
+	return err
+}
+
+// explain says of what ended an import which keys it is about and what can be
+// done.
+func (d *delivery) explain(cause error) string {
+	var advice string
+	switch {
+	case errors.Is(cause, objectstore.ErrRefused):
+		advice = "let the workers' credentials list these keys and store in the storage namespace, or leave them out of the import's paths"
+	case errors.Is(cause, objectstore.ErrNotFound):
+		advice = "name paths and a storage namespace that exist"
+	case errors.Is(cause, objectstore.ErrBadListing):
+		advice = "rename the objects or leave them out of the import's paths, as these keys cannot be imported"
+	case errors.Is(cause, errFatal):
+		advice = "look at the logs of the workers that ended"
+	default:
+		cause = fmt.Errorf("%d tries in a row got no further: %w", d.fruitless(), cause)
+		advice = "look at the store and at the workers' logs"
+	}
+	return fmt.Sprintf("the keys %v: %v. Nothing was committed; %s, and start the import again.", d.task.Partition.Span, cause, advice)
+}

@@ -1,0 +1,103 @@
+package worker_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// TestAWorkerThatStopsEndsItsRange holds the store back until the worker was told
+// to stop, in the middle of a range: it must go on to the end of that one, and
+// whoever comes next repeats nothing.
+func TestAWorkerThatStopsEndsItsRange(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	source.PageSize = page
+	f := start(t, source)
+	f.grace = limit
+	var stored calls
+	f.buckets["repo"].Hook = stored.hook
+	inRange, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	goOn := sync.OnceFunc(func() { close(release) })
+	defer goOn()
+	const held = "dir/000512" // the first key of a page
+	end := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey >= held })
+	if want[end].MinKey >= held {
+		t.Fatal("no range is open after the page")
+	}
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "page" && c.Key >= held {
+			once.Do(func() { close(inRange) })
+			<-release
+		}
+		return nil
+	}
+	f.record("id", small)
+	f.publish(whole("id"))
+	stop := f.run(1)
+	receive(t, "the range", inRange)
+	eventually(t, "what came before is covered", func() bool {
+		n, err := f.queue.CoverCount(t.Context(), "id")
+		return err == nil && int(n) >= end
+	})
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	eventually(t, "the worker knows that it stops", func() bool { return f.worker.Ready() != nil })
+	goOn()
+	receive(t, "the worker's end", stopped)
+	if f.outcome("handed_back") != 1 {
+		t.Errorf("%v deliveries were handed back, want 1", f.outcome("handed_back"))
+	}
+	n, err := f.queue.CoverCount(t.Context(), "id")
+	must(t, err)
+	if int(n) <= end || int(n) == len(want)+1 {
+		t.Errorf("%d covers of %d when it stopped in range %d: it must end that one and not all", n, len(want), end)
+	}
+	f.run(1)
+	got, covers := f.covers("id")
+	if !slices.Equal(slices.Collect(got.All()), want) || len(covers) != len(want)+1 || len(stored.of("put")) != len(want) {
+		t.Errorf("%d covers and %d files of %d ranges: stopping must not repeat work", len(covers), len(stored.of("put")), len(want))
+	}
+}
+
+// TestAWorkerThatStopsDoesNotWaitForAStore has a partition of which nothing is
+// open while the store does not answer.
+func TestAWorkerThatStopsDoesNotWaitForAStore(t *testing.T) {
+	source, _ := numbered(t, 10, small)
+	waiting, _ := blocked(source, "")
+	f := start(t, source)
+	f.grace = limit
+	f.record("id", small)
+	f.publish(whole("id"))
+	stop := f.run(1)
+	receive(t, "the listing", waiting)
+	begun := time.Now()
+	stop()
+	if took := time.Since(begun); took > limit/2 || f.outcome("handed_back") != 1 {
+		t.Errorf("the worker stopped after %v with %v partitions handed back", took, f.outcome("handed_back"))
+	}
+}
+
+// TestHandingBackIsNoFailure stops more workers on one partition than may fail.
+func TestHandingBackIsNoFailure(t *testing.T) {
+	source, want := numbered(t, 100, small)
+	f := start(t, source)
+	f.record("id", small)
+	f.publish(whole("id"))
+	for range 25 {
+		waiting, _ := blocked(source, "")
+		stop := f.run(1)
+		receive(t, "the listing", waiting)
+		stop()
+	}
+	source.Hook = nil
+	f.run(1)
+	if got, _ := f.covers("id"); !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+}
