@@ -2,6 +2,7 @@ package scale
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -59,14 +60,14 @@ func work(b *strings.Builder, m Measured, a Assumed) {
 		if w.Memory > m.CoordinatorMax {
 			memory = "**" + memory + "**"
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", count(w.Keys), count(w.Lists), count(w.Ranges), count(w.Messages),
+		fmt.Fprintf(b, "| 10^%.0f | %s | %s | %s | %s | %s | %s | %s |\n", math.Log10(w.Keys), count(w.Lists), count(w.Ranges), count(w.Messages),
 			bytes(w.Covers), bytes(w.Metarange), memory, dollars(w.Calls))
 	}
 	fmt.Fprintf(b, "\n**Bold** is more than the %s that `deploy/kubernetes` lets a coordinator use.\n", bytes(m.CoordinatorMax))
 }
 
 func runs(b *strings.Builder, m Measured, a Assumed, keys float64) {
-	fmt.Fprintf(b, "\n### %s keys\n\n| workers | parts of the bucket | wall time | keys/s | limited by | machines | with calls |\n| --- | --- | --- | --- | --- | --- | --- |\n", count(keys))
+	fmt.Fprintf(b, "\n### 10^%.0f keys\n\n| workers | parts of the bucket | wall time | keys/s | limited by | machines | with calls |\n| --- | --- | --- | --- | --- | --- | --- |\n", math.Log10(keys))
 	calls := m.Work(a, keys).Calls
 	for _, n := range fleets {
 		for _, p := range parts {
@@ -94,10 +95,11 @@ func limits(b *strings.Builder, m Measured, a Assumed) {
 	row("NATS, one server", one["NATS"])
 	perRange := m.Landing.Seconds() / 1e6
 	row("the coordinator, if folding and landing took half of the time", m.Range/perRange)
-	fmt.Fprintf(b, "\nA coordinator of %s holds the covers of %s keys that are being imported.\n", bytes(m.CoordinatorMax), count((m.CoordinatorMax-m.Idle)/m.Memory*m.Range))
+	fmt.Fprintf(b, "\nA coordinator of %s holds the covers and the metarange of an import of %s keys.\n", bytes(m.CoordinatorMax), count((m.CoordinatorMax-m.Idle)/m.Memory*m.Range))
 }
 
-// count writes a number with three digits that count.
+// count writes a number with three digits that count, and k, M, G or T for the
+// powers of a thousand.
 func count(n float64) string { return scaled(n, 1000, []string{"", "k", "M", "G", "T"}, "") }
 
 func bytes(n float64) string { return scaled(n, 1024, []string{"B", "KiB", "MiB", "GiB", "TiB"}, " ") }
