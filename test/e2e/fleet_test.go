@@ -110,6 +110,7 @@ var smallBreaks = breaks{maxSize: 16 << 10, raggedness: 300}
 type fleet struct {
 	t           *testing.T
 	env         []string
+	own         []string   // of coordinators
 	nats        []*process // none: embedded
 	coordinator *process
 	workers     []*process
@@ -162,17 +163,35 @@ func newFleet(t *testing.T, b breaks, s shape, settings ...string) *fleet {
 		url = "nats://" + listen
 		own = append(own, "RANGEFLEET_NATS_STORE_DIR="+filepath.Join(dir, "nats"), "RANGEFLEET_NATS_LISTEN="+listen)
 	}
-	f.coordinator = start(t, "coordinator", append(own, f.env...))
+	f.own = append(own, f.env...)
+	f.coordinator = start(t, "coordinator", f.own)
 	for range s.workers {
 		f.workers = append(f.workers, start(t, "worker", append([]string{"RANGEFLEET_WORKERS=2", "RANGEFLEET_NATS_URL=" + url}, f.env...)))
 	}
-	var err error
-	f.Client, err = client.New(client.Config{Endpoint: "http://" + f.api, AccessKeyID: accessKey, SecretAccessKey: secretKey, Attempts: 12})
+	f.Client = newClient(t, f.api)
+	f.ready()
+	return f
+}
+
+func newClient(t *testing.T, address string) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Config{Endpoint: "http://" + address, AccessKeyID: accessKey, SecretAccessKey: secretKey, Attempts: 12})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.ready()
-	return f
+	return c
+}
+
+// join starts another coordinator of the fleet, which has a NATS server of its
+// own, and returns a fleet that is seen through that one.
+func (f *fleet) join() *fleet {
+	f.t.Helper()
+	other := *f
+	other.api = freeAddress(f.t)
+	other.coordinator = start(f.t, "coordinator", append(slices.Clone(f.own), "RANGEFLEET_LISTEN="+other.api))
+	other.Client = newClient(f.t, other.api)
+	other.ready()
+	return &other
 }
 
 // startNATS starts NATS servers, as a cluster if there are several, and returns
