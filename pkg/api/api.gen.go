@@ -219,6 +219,9 @@ type ImportStatusResp struct {
 	Partitions int                   `json:"partitions"`
 	Phase      ImportStatusRespPhase `json:"phase"`
 
+	// Problem why a running import does not get on; the step that met it is tried again
+	Problem string `json:"problem,omitempty,omitzero"`
+
 	// Ranges ranges stored so far
 	Ranges int `json:"ranges"`
 

@@ -37,6 +37,7 @@ func script() map[string][]string {
 	return map[string][]string{
 		"POST " + importURI:                                    {`202 {"id":"i1"}`},
 		statusURI:                                              {runningJSON, runningJSON, committingJSON, completedJSON},
+		"GET " + importURI + "?id=stuck":                       {strings.Replace(committingJSON, `"update`, `"problem":"store metarange m: no space","update`, 1)},
 		"DELETE " + importURI + "?id=i1":                       {"204 "},
 		"DELETE " + importURI + "?id=done":                     {`409 {"message":"import is already completed"}`},
 		"GET /repositories?amount=1000":                        {page(repository, strings.Replace(repository, "demo", "other", 1))},
@@ -63,6 +64,7 @@ func TestCommands(t *testing.T) {
 		{"import-objects", []string{"import", "--type", "object", "--from", "s3://lake/x/a", "--from", "s3://lake/y/b", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
 		{"status", []string{"status", "lakefs://demo/main", "i1"}, OK},
 		{"status-watch", []string{"status", "lakefs://demo/main", "i1", "--watch"}, OK},
+		{"status-stuck", []string{"status", "lakefs://demo/main", "stuck"}, OK},
 		{"status-unknown", []string{"status", "lakefs://demo/main", "nope"}, Failed},
 		{"cancel", []string{"cancel", "lakefs://demo/main", "i1"}, OK},
 		{"cancel-completed", []string{"cancel", "lakefs://demo/main", "done"}, Failed},

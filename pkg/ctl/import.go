@@ -170,6 +170,7 @@ type summary struct {
 	MetarangeID string      `json:"metarange_id,omitempty"`
 	Commit      *api.Commit `json:"commit,omitempty"`
 	Error       string      `json:"error,omitempty"`
+	Problem     string      `json:"problem,omitempty"`
 	Seconds     float64     `json:"elapsed_seconds,omitempty"`    // only of an import watched from its start
 	Rate        int64       `json:"objects_per_second,omitempty"` // likewise
 }
@@ -177,7 +178,7 @@ type summary struct {
 func summarize(id string, s api.ImportStatusResp, elapsed time.Duration) summary {
 	sum := summary{
 		ID: id, Phase: string(s.Phase), Objects: s.IngestedObjects, Ranges: s.Ranges, Partitions: s.Partitions,
-		MetarangeID: s.MetarangeID, Error: strings.TrimPrefix(s.Error.Message, "import error: "),
+		MetarangeID: s.MetarangeID, Error: strings.TrimPrefix(s.Error.Message, "import error: "), Problem: s.Problem,
 	}
 	if !s.UpdateTime.IsZero() {
 		sum.Updated = s.UpdateTime.UTC().Format(time.RFC3339)
@@ -217,6 +218,7 @@ func (sum summary) write(w io.Writer, what imported) error {
 	rows := []row{
 		{"Phase", sum.Phase},
 		{"Error", sum.Error},
+		{"Problem", sum.Problem},
 		{"Objects", grouped(sum.Objects)},
 		{"Ranges", grouped(int64(sum.Ranges))},
 	}

@@ -168,6 +168,9 @@ func newImports(t *testing.T) *fixture {
 	for _, s := range []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled} {
 		f.service.statuses[string(s)] = statusIn(s)
 	}
+	troubled := statusIn(imports.Committing)
+	troubled.Record.Problem = "store metarange m: no space"
+	f.service.statuses["troubled"] = troubled
 	other := statusIn(imports.Running)
 	other.Record.Request.Branch = "dev"
 	f.service.statuses["other"] = other
@@ -184,6 +187,7 @@ func TestStatus(t *testing.T) {
 		{"id in the body", "GET", importPath, `{"import_id":"running"}`, nil, 200, running},
 		{"id in both", "GET", importPath + "?id=running", `{"import_id":"running"}`, nil, 200, running},
 		{"committing", "GET", importPath + "?id=committing", "", nil, 200, `{"completed":false,` + head + `"partitions":2,"phase":"committing",` + tail},
+		{"troubled", "GET", importPath + "?id=troubled", "", nil, 200, `{"completed":false,` + head + `"partitions":2,"phase":"committing","problem":"store metarange m: no space",` + tail},
 		{"completed", "GET", importPath + "?id=completed", "", nil, 200, `{"commit":{"committer":"admin","creation_date":1772600767,"generation":2,"id":"c2","message":"Import objects","meta_range_id":"m2","metadata":{".lakefs.merge.strategy":"source-wins"},"parents":["c1"],"version":1},"completed":true,` + head + `"metarange_id":"m2","partitions":2,"phase":"completed",` + tail},
 		{"failed", "GET", importPath + "?id=failed", "", nil, 200, `{"completed":false,"error":{"message":"import error: list s3://b/: NoSuchBucket"},` + head + `"partitions":2,"phase":"failed",` + tail},
 		{"canceled", "GET", importPath + "?id=canceled", "", nil, 200, `{"completed":false,"error":{"message":"import error: Canceled"},` + head + `"partitions":2,"phase":"canceled",` + tail},

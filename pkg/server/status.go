@@ -27,6 +27,7 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 	}
 	switch st.Record.State {
 	case imports.Running, imports.Committing:
+		resp.Problem = st.Record.Problem
 	case imports.Completed:
 		if st.Commit == nil {
 			resp.Phase = api.Committing
