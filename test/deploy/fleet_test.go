@@ -60,6 +60,7 @@ type pod struct {
 	*process
 	container corev1.Container
 	addresses map[int32]string // by the port of the container
+	dir       string           // that holds its volumes
 }
 
 // cluster runs pods.
@@ -92,16 +93,16 @@ func (c *cluster) create(name string, n int) []*pod {
 func (c *cluster) run(name string, ordinal int, program string, replace []string, more ...string) {
 	c.t.Helper()
 	p, w := c.pods[name][ordinal], c.manifests.workloads[name]
-	dir := c.t.TempDir()
+	p.dir = c.t.TempDir()
 	for port, address := range p.addresses {
 		replace = append(replace, fmt.Sprintf(`"0.0.0.0:%d"`, port), `"`+address+`"`)
 	}
 	for _, mount := range p.container.VolumeMounts {
-		replace = append(replace, mount.MountPath, dir+mount.MountPath)
+		replace = append(replace, mount.MountPath, p.dir+mount.MountPath)
 	}
 	replacer := strings.NewReplacer(replace...)
 	for _, mount := range p.container.VolumeMounts {
-		c.mount(w, mount, dir+mount.MountPath, replacer)
+		c.mount(w, mount, p.dir+mount.MountPath, replacer)
 	}
 	var args []string
 	for _, a := range p.container.Args {
@@ -268,9 +269,9 @@ func TestDashboardShowsAFleet(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var life sync.WaitGroup
+	life.Go(func() { c.live(ctx) })
 	defer life.Wait()
 	defer stop()
-	life.Go(func() { c.live(ctx) })
 	ticks := time.NewTicker(2 * time.Second)
 	defer ticks.Stop()
 	for deadline := time.After(2 * patience); len(waiting) > 0; {
@@ -286,4 +287,8 @@ func TestDashboardShowsAFleet(t *testing.T) {
 		t.Errorf("%s has no data: %s", name, query)
 	}
 	forbidden(t, c)
+	stop()
+	life.Wait()
+	c.fits()
+	c.end()
 }

@@ -82,7 +82,9 @@ func (c *cluster) harm(ctx context.Context, n int) error {
 	}
 	for _, v := range victims {
 		v.kill()
-		v.start()
+		if err := v.start(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os/exec"
 	"strings"
@@ -46,7 +47,9 @@ type process struct {
 func start(t *testing.T, command func() *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, make: command}
-	p.start()
+	if err := p.start(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
@@ -56,8 +59,8 @@ func start(t *testing.T, command func() *exec.Cmd) *process {
 	return p
 }
 
-func (p *process) start() {
-	p.t.Helper()
+// start starts the program, again if it ran before.
+func (p *process) start() error {
 	p.cmd = p.make()
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if p.cmd.SysProcAttr == nil {
@@ -65,7 +68,7 @@ func (p *process) start() {
 	}
 	p.cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := p.cmd.Start(); err != nil {
-		p.t.Fatalf("start %s: %v", p.cmd.Path, err)
+		return fmt.Errorf("start %s: %w", p.cmd.Path, err)
 	}
 	done := make(chan struct{})
 	p.done = done
@@ -73,6 +76,7 @@ func (p *process) start() {
 		_ = cmd.Wait() // how it ended shows in its output and in what the test sees
 		close(done)
 	}(p.cmd)
+	return nil
 }
 
 // kill ends the program as kill -9 does, and waits until it is gone.
