@@ -21,6 +21,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // newGate makes the pages of a store wait, from a key on and but for the first
@@ -326,6 +327,22 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 		_, known := s.ended[id]
 		return !known
 	})
+	// Nothing of it is left in any bucket or stream, no mark of a deleted key either.
+	keys, err := f.queue.KV(queue.BucketImports).Keys(t.Context(), "")
+	must(t, err)
+	if len(keys) != 2 || keys[0] != "i."+young.Job.ImportID || !strings.HasPrefix(keys[1], "r.") {
+		t.Errorf("the bucket of imports holds %q, want the record and the request of %s", keys, young.Job.ImportID)
+	}
+	seen, err := f.queue.Survey(t.Context())
+	must(t, err)
+	if len(seen.Partitions)+len(seen.Covers) > 0 {
+		t.Errorf("the streams hold %v and %v", seen.Partitions, seen.Covers)
+	}
+	leases, err := f.queue.Leases(t.Context(), "")
+	must(t, err)
+	if len(leases) != 2 {
+		t.Errorf("leases %q, want those of two coordinators", leases)
+	}
 	if again := f.start(s, request("", "old")); again == id {
 		t.Error("the request's key outlived its import")
 	}

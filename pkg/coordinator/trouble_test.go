@@ -1,0 +1,236 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// refusal is what a store answers that will never answer otherwise.
+var refusal = fmt.Errorf("AccessDenied: the bucket is locked: %w", objectstore.ErrRefused)
+
+// TestADeadAttemptFailsTheImport lets the branch move away under a recorded
+// attempt, and then refuses the files of the next one for good.
+func TestADeadAttemptFailsTheImport(t *testing.T) {
+	t.Parallel()
+	l := newLanding(t, queuetest.Start(t))
+	d := l.driver(l.other)
+	l.recordAttempt(d)
+	moved := l.commit(entry.Entry{Key: "others", Address: "s3://old/x"})
+	l.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "put" {
+			return refusal
+		}
+		return nil
+	}
+	_, err := d.step(t.Context())
+	must(t, err)
+	r, err := l.imports.Get(t.Context(), l.id)
+	must(t, err)
+	if r.State != imports.Failed || !strings.Contains(r.Error, "AccessDenied: the bucket is locked") || r.Problem != "" {
+		t.Errorf("import is %s: %q", r.State, r.Error)
+	}
+	if head := l.log()[0]; head.ID != moved.ID {
+		t.Errorf("the branch is at %+v", head)
+	}
+}
+
+// TestALivingAttemptIsTriedOn refuses the move of the branch, over and over: the
+// attempt may land at any moment, so the import does not fail.
+func TestALivingAttemptIsTriedOn(t *testing.T) {
+	t.Parallel()
+	l := newLanding(t, queuetest.Start(t))
+	l.recordAttempt(l.driver(l.other))
+	d := l.driver(l.mine)
+	for range maxFailures + 5 {
+		l.steps.n = 0
+		l.steps.before = func(n int) error {
+			if n > 1 { // the record is read
+				return refusal
+			}
+			return nil
+		}
+		if ended, err := d.step(t.Context()); ended || !errors.Is(err, objectstore.ErrRefused) {
+			t.Fatalf("step: %t, %v, want the refusal", ended, err)
+		}
+		d.failures++
+	}
+	l.steps.before = nil
+	_, err := d.step(t.Context())
+	must(t, err)
+	if r := l.settle(); r.State != imports.Completed {
+		t.Errorf("import is %s: %q", r.State, r.Error)
+	}
+}
+
+// recordAttempt makes the import committing, with an attempt that has not moved
+// the branch.
+func (l *landing) recordAttempt(d *driver) {
+	l.t.Helper()
+	record, err := l.imports.Get(l.t.Context(), l.id)
+	must(l.t, err)
+	head, err := l.catalog.Branch(l.t.Context(), "repo", "main")
+	must(l.t, err)
+	fold, _ := d.progress.fold()
+	record, err = d.attempt(l.t.Context(), record, head, fold)
+	must(l.t, err)
+	if record.State != imports.Committing {
+		l.t.Fatalf("import is %s", record.State)
+	}
+}
+
+// TestAProblemIsShownUntilItPasses lets the first listing fail for a while.
+func TestAProblemIsShownUntilItPasses(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(10)
+	var mended atomic.Bool
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "list" && !mended.Load() {
+			return errors.New("SlowDown: reduce your request rate")
+		}
+		return nil
+	}
+	f := newFleet(t, source)
+	s, _ := f.serve()
+	f.work(1)
+	id := f.start(s, request("", ""))
+	eventually(t, "the problem is shown", func() bool {
+		st, err := s.Status(t.Context(), "repo", id)
+		must(t, err)
+		return strings.Contains(st.Record.Problem, "SlowDown: reduce your request rate")
+	})
+	mended.Store(true)
+	if r := f.completed(id); r.Objects != int64(len(entries)) || r.Problem != "" {
+		t.Errorf("%d objects, problem %q", r.Objects, r.Problem)
+	}
+}
+
+// TestASlowStoreHoldsUpNoOther lets the first listing of as many imports as may
+// be planned at a time wait, and wants imports of another store to get done.
+func TestASlowStoreHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	slow, _ := numbered(10)
+	open := newGate(slow, "", 0)
+	f := newFleet(t, slow)
+	f.buckets["quick"] = memstore.Of([]entry.Entry{{Key: "a", Address: "s3://quick/a"}})
+	s, _ := f.serve()
+	f.work(1)
+	var waiting []string
+	for i := range plansAll + 2 {
+		waiting = append(waiting, f.start(s, request("", fmt.Sprint("slow", i))))
+	}
+	for i := range 5 {
+		r := request("", fmt.Sprint("quick", i))
+		r.Paths[0].URI = "s3://quick/"
+		f.do(s, r)
+	}
+	for _, id := range waiting {
+		if r, err := f.imports.Get(t.Context(), id); err != nil || r.State != imports.Running || r.Partitions != nil {
+			t.Errorf("import of the slow store: %s, planned %v, %v", r.State, r.Partitions, err)
+		}
+	}
+	open()
+	for _, id := range waiting {
+		f.completed(id)
+	}
+}
+
+// TestManyImportsAtOnce gives two coordinators 200 imports, to one branch and to
+// one branch each, and wants each to land once.
+func TestManyImportsAtOnce(t *testing.T) {
+	t.Parallel()
+	const many = 200
+	for _, branches := range []int{1, many} {
+		t.Run(fmt.Sprint(branches, " branches"), func(t *testing.T) {
+			t.Parallel()
+			source, entries := numbered(40)
+			f := newFleet(t, source)
+			a, _ := f.serve()
+			b, _ := f.serve()
+			f.work(4)
+			var ids []string
+			for i := range many {
+				r := request("", fmt.Sprint("d", i))
+				if branches > 1 {
+					r.Request.Branch = fmt.Sprint("b", i)
+					_, err := f.catalog.CreateBranch(t.Context(), "repo", r.Request.Branch, "main")
+					must(t, err)
+				}
+				ids = append(ids, f.start([]*Service{a, b}[i%2], r))
+			}
+			for _, id := range ids {
+				if r := f.completed(id); r.Objects != int64(len(entries)) {
+					t.Errorf("%s: %d objects", id, r.Objects)
+				}
+			}
+			if branches > 1 {
+				return
+			}
+			if n := len(f.log()); n != many+1 {
+				t.Errorf("%d commits on the branch, want %d", n, many+1)
+			}
+			if n := len(f.keys()); n != many*len(entries) {
+				t.Errorf("%d keys on the branch, want %d", n, many*len(entries))
+			}
+		})
+	}
+}
+
+// TestADriverStopsWhenAnotherHasItsPlace takes an import over from a coordinator
+// that is alive, as one may that has lost sight of it.
+func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(2000)
+	open := newGate(source, "dir/000300", 3)
+	f := newFleet(t, source)
+	old, _ := f.serve()
+	id := f.start(old, request("", ""))
+	f.planned(id)
+	heir := f.service()
+	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
+		return r.Drive(old.session, heir.session)
+	})
+	must(t, err)
+	driving := func(s *Service) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.driving[id]
+	}
+	// Without a lease the heir would be taken for dead.
+	lease, err := f.queue.Acquire(t.Context(), memberPrefix+heir.session, "heir")
+	must(t, err)
+	eventually(t, "the driver stops", func() bool { return !driving(old) })
+	must(t, lease.Release(t.Context()))
+	eventually(t, "it drives again once the other is gone", func() bool { return driving(old) })
+	open()
+	f.work(2)
+	f.completed(id)
+	if n := counted(t, old, "rangefleet_import_takeovers_total"); n != 1 {
+		t.Errorf("%v takeovers, want 1", n)
+	}
+}
+
+// counted returns the value of a counter of a service without labels.
+func counted(t *testing.T, s *Service, name string) float64 {
+	t.Helper()
+	families, err := s.cfg.Registerer.(*prometheus.Registry).Gather()
+	must(t, err)
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no metric is called %s", name)
+	return 0
+}
