@@ -39,6 +39,14 @@ $(addprefix test-in/,$(TEST_MODULES)): test-in/%:
 bench: ## Measure a worker beside lakeFS's packages; BENCH=-quick takes a minute, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
+.PHONY: chaos
+chaos: ## Run fleets while everything around them fails; CHAOS='-seeds 100', see docs/chaos.md
+	cd test/chaos && $(GO) run . $(CHAOS)
+
+.PHONY: chaos-short
+chaos-short: ## Every kind of fault, and invariants switched off, in minutes
+	cd test/chaos && $(GO) run . -short
+
 .PHONY: test-race
 test-race: ## Run the tests that need nothing but Go under the race detector
 	$(GO) test -race ./...

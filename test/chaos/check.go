@@ -1,0 +1,346 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// breaks are where ranges end.
+var breaks = partition.Breaks{MaxSize: maxSize, Raggedness: raggedness}
+
+// check compares what is there at the end with what has to be.
+func (w *world) check(ctx context.Context, outcomes []outcome) error {
+	for _, p := range w.procs {
+		p.mu.Lock()
+		for _, text := range p.faults {
+			w.faults = append(w.faults, text)
+		}
+		p.mu.Unlock()
+		if line := p.panicked(); line != "" {
+			w.violate("%s: %s", p.name, line)
+		}
+	}
+	for _, o := range outcomes {
+		w.checkStatus(o)
+	}
+	if err := w.checkQueue(ctx); err != nil {
+		return err
+	}
+	return w.checkTrees(ctx, outcomes)
+}
+
+// checkStatus looks at what the API tells of an import.
+func (w *world) checkStatus(o outcome) {
+	switch {
+	case o.id == "": // told already
+	case o.job.poison:
+		if o.status.Completed || o.status.Error.Message == "" {
+			w.violate("the import of keys that cannot be listed: %+v", o.status)
+		}
+	case !o.status.Completed:
+		w.violate("import %s of %s: phase %s, error %q", o.id, o.job.bucket, o.status.Phase, o.status.Error.Message)
+	case o.job.keys > 0 && o.status.IngestedObjects != o.job.keys:
+		w.violate("import %s of %s tells of %d objects, there are %d", o.id, o.job.bucket, o.status.IngestedObjects, o.job.keys)
+	}
+}
+
+// checkQueue waits until nothing is queued and no lease is held.
+func (w *world) checkQueue(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.plan.form.patience)
+	defer cancel()
+	for {
+		var left []string
+		var failed error
+		alive := 0
+		for _, s := range []struct{ name, filter string }{{"WORK", ">"}, {"KV_leases", ">"}, {"COVERS", ">"}} {
+			subjects, err := w.left(ctx, s.name, s.filter)
+			if err != nil {
+				failed = err
+			}
+			for subject, n := range subjects {
+				if strings.HasPrefix(subject, "$KV.leases.coordinator.") {
+					alive++ // each coordinator has its own, for as long as it lives
+					continue
+				}
+				left = append(left, fmt.Sprintf("%s: %d of %s", s.name, n, subject))
+			}
+		}
+		if alive > coordinators {
+			left = append(left, fmt.Sprintf("KV_leases: those of %d coordinators", alive))
+		}
+		if failed == nil && len(left) == 0 {
+			return nil
+		}
+		if !pause(ctx, 3*tenth) {
+			if failed != nil {
+				return failed
+			}
+			slices.Sort(left)
+			w.violate("%d subjects are left: %s", len(left), strings.Join(left[:min(len(left), 5)], ", "))
+			return nil
+		}
+	}
+}
+
+// checkTrees looks at the branch's log, each of its trees, and every file.
+func (w *world) checkTrees(ctx context.Context, outcomes []outcome) error {
+	store, err := w.s3.open(ctx, namespaceBucket)
+	if err != nil {
+		return err
+	}
+	files := namespace.New(store, objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: namespaceBucket, Key: "repo"})
+	whole, err := w.checkFiles(ctx, store)
+	if err != nil {
+		return err
+	}
+	log, err := w.log(ctx)
+	if err != nil {
+		return err
+	}
+	records, err := w.records(ctx)
+	if err != nil {
+		return err
+	}
+	w.checkLog(log, records, outcomes)
+	var tree []entry.Entry
+	for _, c := range log[1:] { // the first one is the repository's, and empty
+		if !w.checkRanges(ctx, files, whole, c) {
+			continue
+		}
+		if tree, err = w.after(ctx, files, tree, c, records); err != nil {
+			w.violate("commit %q: %v", c.Message, err)
+			continue
+		}
+		want, err := treeOf(ctx, tree)
+		if err != nil {
+			return err
+		}
+		if c.MetaRangeID != want {
+			w.violate("commit %q has metarange %s, %d entries make %s", c.Message, c.MetaRangeID, len(tree), want)
+		}
+	}
+	return nil
+}
+
+// checkFiles reads every file of the namespace and returns the IDs of those that
+// are what their names say; all have to be.
+func (w *world) checkFiles(ctx context.Context, store objectstore.Store) (map[string]bool, error) {
+	whole := make(map[string]bool)
+	for page, err := range store.List(ctx, "", "", "") {
+		if err != nil {
+			return nil, fmt.Errorf("list the namespace: %w", err)
+		}
+		var keys []string
+		for _, o := range page {
+			keys = append(keys, string(o.Key))
+		}
+		for _, key := range keys {
+			data, err := store.Get(ctx, key)
+			if err != nil {
+				return nil, fmt.Errorf("read the namespace: %w", err)
+			}
+			id := key[strings.LastIndexByte(key, '/')+1:]
+			if err := isFile(id, data); err != nil {
+				w.violate("file %s: %v", key, err)
+				continue
+			}
+			whole[id] = true
+		}
+	}
+	return whole, nil
+}
+
+// isFile is nil if a file's content is what its ID says: writing its records again
+// gives the same bytes and the same ID.
+func isFile(id string, data []byte) error {
+	r, err := table.NewReader(data)
+	if err != nil {
+		return err
+	}
+	again := table.NewWriter(r.Kind())
+	defer again.Abort()
+	for rec, err := range r.All("") {
+		if err != nil {
+			return err
+		}
+		if err := again.Add(rec.Key, rec.Value); err != nil {
+			return err
+		}
+	}
+	t := again.Close()
+	if t.Meta.ID != id || !bytes.Equal(t.Data, data) {
+		return fmt.Errorf("its content is that of %s", t.Meta.ID)
+	}
+	return nil
+}
+
+// log returns the branch's commits, the oldest first.
+func (w *world) log(ctx context.Context) (log []api.Commit, err error) {
+	err = w.ask(ctx, func(ctx context.Context, c *client.Client) error {
+		log = nil
+		for commit, err := range c.Log(ctx, repository, branch, client.Page{}) {
+			if err != nil {
+				return err
+			}
+			log = append(log, commit)
+		}
+		return nil
+	})
+	slices.Reverse(log)
+	return log, err
+}
+
+// checkLog compares the log with the records of the imports: each one that
+// completed has exactly one commit, and no other commit is there.
+func (w *world) checkLog(log []api.Commit, records []imports.Record, outcomes []outcome) {
+	commits := make(map[string]int)
+	for _, c := range log {
+		commits[c.ID]++
+	}
+	made := 0
+	for _, r := range records {
+		if r.State != imports.Completed {
+			if !r.State.Ended() {
+				w.violate("import %s is %s", r.Job.ImportID, r.State)
+			}
+			continue
+		}
+		made++
+		if n := commits[r.Attempt.CommitID]; n != 1 {
+			w.violate("import %s is completed, and its commit %s is %d times on the branch", r.Job.ImportID, r.Attempt.CommitID, n)
+		}
+	}
+	if len(log) != made+1 {
+		w.violate("%d imports are completed, and the branch has %d commits beside its first", made, len(log)-1)
+	}
+	// One more than asked for only if its answer was lost and it ended before it
+	// was asked for again.
+	if made < len(outcomes)-w.poisoned() {
+		w.violate("%d imports were asked for, %d are completed", len(outcomes), made)
+	}
+	if made != len(outcomes)-w.poisoned()+1 { // the base is one
+		w.note("%d imports were asked for, and %d are completed", len(outcomes)+1, made)
+	}
+}
+
+func (w *world) poisoned() (n int) {
+	for _, j := range w.plan.imports {
+		if j.poison {
+			n++
+		}
+	}
+	return n
+}
+
+// checkRanges reports whether every range of a commit's tree is a whole file that
+// holds what the metarange says.
+func (w *world) checkRanges(ctx context.Context, files *namespace.Files, whole map[string]bool, c api.Commit) bool {
+	ranges, err := metarange.Read(ctx, files, c.MetaRangeID)
+	if err != nil {
+		w.violate("commit %q: %v", c.Message, err)
+		return false
+	}
+	if err := metarange.Check(ranges); err != nil {
+		w.violate("commit %q: %v", c.Message, err)
+		return false
+	}
+	missing := 0
+	for _, r := range ranges {
+		if !whole[r.ID] {
+			missing++
+		}
+	}
+	if missing > 0 {
+		w.violate("commit %q names %d ranges of %d that are not in the namespace", c.Message, missing, len(ranges))
+	}
+	return missing == 0
+}
+
+// after returns the entries that a commit has to have, given those of its parent.
+func (w *world) after(ctx context.Context, files *namespace.Files, tree []entry.Entry, c api.Commit, records []imports.Record) ([]entry.Entry, error) {
+	i := slices.IndexFunc(records, func(r imports.Record) bool { return r.Attempt != nil && r.Attempt.CommitID == c.ID })
+	if i < 0 {
+		return tree, fmt.Errorf("no import made it")
+	}
+	for _, path := range records[i].Job.Paths {
+		j := job{bucket: strings.Trim(strings.TrimPrefix(path.URI, "s3://"), "/"), dest: path.Destination}
+		tree = slices.DeleteFunc(slices.Clone(tree), func(e entry.Entry) bool { return strings.HasPrefix(e.Key, j.dest) })
+		var entries []entry.Entry
+		var err error
+		if j.bucket == liveBucket {
+			entries, err = w.live(ctx, files, c, j)
+		} else {
+			entries, err = j.entries()
+		}
+		if err != nil {
+			return tree, err
+		}
+		tree = append(tree, entries...)
+	}
+	slices.SortFunc(tree, func(a, b entry.Entry) int { return strings.Compare(a.Key, b.Key) })
+	return tree, nil
+}
+
+// live returns what an import of the live bucket gave: exactly its stable objects,
+// and some of the others.
+func (w *world) live(ctx context.Context, files *namespace.Files, c api.Commit, j job) ([]entry.Entry, error) {
+	tree, err := metarange.Open(ctx, files, c.MetaRangeID)
+	if err != nil {
+		return nil, err
+	}
+	var all []entry.Entry
+	stable := 0
+	for e, err := range tree.Entries(ctx, "") {
+		if err != nil {
+			return nil, err
+		}
+		key, ok := strings.CutPrefix(e.Key, j.dest)
+		if !ok {
+			continue
+		}
+		all = append(all, e)
+		if volatile(key) {
+			continue
+		}
+		if stable == stableKeys || key != stableKey(stable) {
+			return nil, fmt.Errorf("%q of the live bucket is there, where stable key %d has to be", key, stable)
+		}
+		if e.Size != int64(len(key)) || e.ModTime.UnixMilli() != liveSince || e.Address != "s3://"+j.bucket+"/"+key {
+			return nil, fmt.Errorf("object %+v of the live bucket never changed, and was not so", e)
+		}
+		stable++
+	}
+	if stable != stableKeys {
+		return nil, fmt.Errorf("the live bucket has %d keys that never changed, %d were imported", stableKeys, stable)
+	}
+	return all, nil
+}
+
+// treeOf returns the ID of the tree that one calm writer makes of the entries.
+func treeOf(ctx context.Context, tree []entry.Entry) (string, error) {
+	ranges, err := rangetest.Ranges(tree, breaks)
+	if err != nil {
+		return "", fmt.Errorf("write the entries once more: %w", err)
+	}
+	return metarange.Write(ctx, nowhere{}, ranges)
+}
+
+// nowhere is where files go that only their IDs are wanted of.
+type nowhere struct{}
+
+func (nowhere) Get(context.Context, string) ([]byte, error) { return nil, objectstore.ErrNotFound }
+func (nowhere) Put(context.Context, string, []byte) error   { return nil }

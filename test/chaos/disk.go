@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+// diskSize is that of a NATS server's own disk, in bytes.
+const diskSize = 48 << 20
+
+// disk is what a NATS server keeps its files on.
+type disk struct {
+	dir    string
+	image  string // of a loop device; else empty
+	isOwn  bool   // it is mounted
+	filler string
+}
+
+// newDisk makes a directory, and in some layouts mounts a disk on it.
+func newDisk(dir string, l layout) (*disk, error) {
+	d := &disk{dir: dir}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make a store directory: %w", err)
+	}
+	switch l {
+	case small:
+		if err := command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", diskSize), "chaos", dir); err != nil {
+			return nil, err
+		}
+		d.isOwn, d.filler = true, filepath.Join(dir, "filler")
+	case loop:
+		d.image = dir + ".img"
+		if err := d.format(); err != nil {
+			return nil, err
+		}
+		return d, d.mount()
+	default:
+	}
+	return d, nil
+}
+
+func (d *disk) format() error {
+	f, err := os.Create(d.image)
+	if err != nil {
+		return fmt.Errorf("make a disk image: %w", err)
+	}
+	if err := errors.Join(f.Truncate(diskSize), f.Close()); err != nil {
+		return fmt.Errorf("make a disk image: %w", err)
+	}
+	return command("mkfs.ext4", "-q", "-F", d.image)
+}
+
+func (d *disk) mount() error {
+	if err := command("mount", "-o", "loop", d.image, d.dir); err != nil {
+		return err
+	}
+	d.isOwn = true
+	return nil
+}
+
+func (d *disk) unmount() error {
+	if !d.isOwn {
+		return nil
+	}
+	d.isOwn = false
+	if err := syscall.Unmount(d.dir, 0); err != nil {
+		return fmt.Errorf("unmount %s: %w", d.dir, err)
+	}
+	return nil
+}
+
+// fill takes all the space that is left.
+func (d *disk) fill() error {
+	f, err := os.Create(d.filler)
+	if err != nil {
+		return fmt.Errorf("fill a disk: %w", err)
+	}
+	defer f.Close()
+	for block := make([]byte, 64<<10); ; {
+		if _, err := f.Write(block); errors.Is(err, syscall.ENOSPC) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("fill a disk: %w", err)
+		}
+	}
+}
+
+func (d *disk) empty() error { return os.Remove(d.filler) }
+
+// copyImage copies what is on the disk now: whatever is still in memory is lost to
+// the copy, as it is in a power cut.
+func (d *disk) copyImage() error {
+	return command("cp", "--sparse=always", d.image, d.image+".cut")
+}
+
+// cut puts the copy in the place of the disk. Nobody may use it.
+func (d *disk) cut() error {
+	if err := d.unmount(); err != nil {
+		return err
+	}
+	if err := os.Rename(d.image+".cut", d.image); err != nil {
+		return fmt.Errorf("put the disk after the power cut in place: %w", err)
+	}
+	return d.mount()
+}
+
+func command(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %v: %w: %s", name, args, err, out)
+	}
+	return nil
+}
+
+// canMount reports whether disks can be mounted and their power be cut.
+func canMount(dir string) bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	for _, l := range []layout{small, loop} {
+		d, err := newDisk(filepath.Join(dir, fmt.Sprintf("probe-%d", l)), l)
+		if err != nil || d.unmount() != nil {
+			return false
+		}
+	}
+	return true
+}

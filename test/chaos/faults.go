@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// toEnd is how long a process may take to end when it is told to: 10 seconds for
+// requests that run, and as much again for a machine that is busy with chaos.
+const toEnd = 30 * time.Second
+
+func kill(ctx context.Context, w *world, f fault) error {
+	p := w.procs[f.target]
+	p.kill()
+	pause(ctx, f.dur)
+	p.start()
+	return nil
+}
+
+func killLeader(ctx context.Context, w *world, f fault) error {
+	streams := []string{"WORK", "COVERS", "KV_imports", "KV_leases", "KV_catalog"}
+	leader, err := w.leader(ctx, streams[f.detail%uint64(len(streams))])
+	if err != nil {
+		return err
+	}
+	f.target = leader
+	return kill(ctx, w, f)
+}
+
+// killHalf kills half of the workers every third of its time, which stands for the
+// 20 seconds of a longer import.
+func killHalf(ctx context.Context, w *world, f fault) error {
+	all := ofWorkers(w.plan)
+	for round := range uint64(3) {
+		var half []*process
+		for i := range (len(all) + 1) / 2 {
+			half = append(half, w.procs[all[(f.detail+round+uint64(i))%uint64(len(all))]])
+		}
+		for _, p := range half {
+			p.kill()
+		}
+		for _, p := range half {
+			p.start()
+		}
+		if !pause(ctx, f.dur/3) {
+			break
+		}
+	}
+	return nil
+}
+
+func freeze(ctx context.Context, w *world, f fault) error {
+	p := w.procs[f.target]
+	p.signal(syscall.SIGSTOP)
+	pause(ctx, f.dur)
+	p.signal(syscall.SIGCONT)
+	return nil
+}
+
+func term(ctx context.Context, w *world, f fault) error {
+	p := w.procs[f.target]
+	if !p.stop(syscall.SIGTERM, toEnd) {
+		w.violate("%s had not ended %v after SIGTERM", f.target, toEnd)
+	}
+	pause(ctx, f.dur)
+	p.start()
+	return nil
+}
+
+// jump starts a process again, whose wall clock is an hour off from a second later
+// on, for as long as the fault lasts.
+func jump(ctx context.Context, w *world, f fault) error {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return fmt.Errorf("read the monotonic clock: %w", err)
+	}
+	by := 3600
+	if f.detail%2 == 0 {
+		by = -by
+	}
+	w.mu.Lock()
+	w.jumps[f.target] = fmt.Sprintf("%d:%d:%d", now.Nano()/1e6+1500, f.dur.Milliseconds(), by)
+	w.mu.Unlock()
+	p := w.procs[f.target]
+	p.kill()
+	p.start()
+	pause(ctx, f.dur+2*time.Second)
+	return nil
+}
+
+func diskFull(ctx context.Context, w *world, f fault) (err error) {
+	disks := w.disksOf(f.target)
+	for _, i := range disks {
+		if err = w.disks[i].fill(); err != nil {
+			return err
+		}
+	}
+	pause(ctx, f.dur)
+	for _, i := range disks {
+		if err := w.disks[i].empty(); err != nil {
+			return err
+		}
+		// A stream that met a full disk stays as it is until its server starts
+		// again, which is for whoever supervises the server to do.
+		p := w.procs[fmt.Sprintf("nats-%d", i)]
+		p.kill()
+		p.start()
+	}
+	return nil
+}
+
+func (w *world) disksOf(target string) (all []int) {
+	for i := range w.disks {
+		if target == "all" || target == fmt.Sprintf("nats-%d", i) {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+func powerCut(ctx context.Context, w *world, f fault) error {
+	disks := w.disksOf(f.target)
+	procs := make([]*process, len(disks))
+	for n, i := range disks {
+		procs[n] = w.procs[fmt.Sprintf("nats-%d", i)]
+		procs[n].signal(syscall.SIGSTOP)
+	}
+	for _, i := range disks {
+		if err := w.disks[i].copyImage(); err != nil {
+			return err
+		}
+	}
+	for n, i := range disks {
+		procs[n].kill()
+		if err := w.disks[i].cut(); err != nil {
+			return err
+		}
+	}
+	pause(ctx, f.dur)
+	for _, p := range procs {
+		p.start()
+	}
+	return nil
+}
+
+// secondServer starts a coordinator on the store directory of one that runs. It has
+// to end with words: two servers on one directory lose messages.
+func secondServer(ctx context.Context, w *world, _ fault) error {
+	ctx, cancel := context.WithTimeout(ctx, toEnd)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(w.programs, "coordinator"))
+	cmd.Env = []string{
+		"HOME=" + w.dir, "RANGEFLEET_LISTEN=" + freeAddress(),
+		"RANGEFLEET_NATS_STORE_DIR=" + w.embeddedStore(),
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), "in use") {
+		// The first one may have been dead at that moment, and this one alone.
+		if w.procs["coordinator-0"].wanted() && ctx.Err() == nil {
+			w.violate("a second NATS server on one store directory ended with %v: %s", err, out)
+		}
+	}
+	return nil
+}
+
+// injectAll injects the faults of the plan, each at its time, and returns when the
+// last has ended.
+func (w *world) injectAll(ctx context.Context) {
+	begun := time.Now()
+	ended := make(chan struct{})
+	n := 0
+	for _, f := range w.plan.faults {
+		if f.kind.inject == nil {
+			continue
+		}
+		n++
+		go func() {
+			defer func() { ended <- struct{}{} }()
+			if !pause(ctx, f.at-time.Since(begun)) {
+				return
+			}
+			w.note("%s %s for %v", f.kind.name, f.target, f.dur.Round(tenth))
+			if err := f.kind.inject(ctx, w, f); err != nil {
+				w.note("%s %s could not be injected: %v", f.kind.name, f.target, err)
+			} else {
+				w.note("%s %s is over", f.kind.name, f.target)
+			}
+		}()
+	}
+	for range n {
+		<-ended
+	}
+}
+
+// hostname of a process's log, for reports.
+func (w *world) logs() []string {
+	var all []string
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".log") {
+			all = append(all, filepath.Join(w.dir, e.Name()))
+		}
+	}
+	return all
+}

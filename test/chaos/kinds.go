@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rangefleet/rangefleet/test/chaos/overlay"
+)
+
+// kind is a kind of fault.
+type kind struct {
+	name        string
+	about       string
+	on          []layout // on which it is possible; none: on all
+	clock       bool     // it needs programs built with a clock that jumps
+	least, most time.Duration
+	targets     func(plan) []string
+	befalls     func(p plan, target string) []string // the things that no two faults befall at once
+	inject      func(ctx context.Context, w *world, f fault) error
+}
+
+func (k *kind) possible(l layout, a able) bool {
+	return (len(k.on) == 0 || slices.Contains(k.on, l)) && (a.clock || !k.clock)
+}
+
+// dealt reports whether the kind is one of those that the short runs on the layout
+// have.
+func (k *kind) dealt(l layout, a able) bool {
+	on := slices.DeleteFunc([]layout{plain, small, loop, embedded}, func(l layout) bool {
+		return !k.possible(l, a) || !a.mounts && (l == small || l == loop)
+	})
+	return on[slices.Index(kinds, k)%len(on)] == l
+}
+
+// pointKind is the kind of fault that befalls a process as it starts.
+const pointKind = "point"
+
+// cluster is the layouts with NATS servers of their own.
+var cluster = []layout{plain, small, loop}
+
+// Targets.
+
+func ofWorkers(plan) []string      { return names("worker", workers) }
+func ofCoordinators(plan) []string { return names("coordinator", coordinators) }
+func ofNATS(plan) []string         { return names("nats", natsServers) }
+func ofClients(p plan) []string    { return slices.Concat(ofWorkers(p), ofCoordinators(p)) }
+func everywhere(plan) []string     { return []string{"all"} }
+func ofDisks(p plan) []string      { return append(ofNATS(p), "all") }
+
+func ofS3(p plan) []string { return append(ofClients(p), "all", "all") }
+
+func ofProcesses(p plan) []string {
+	if p.layout == embedded {
+		return ofClients(p)
+	}
+	return append(ofClients(p), ofNATS(p)...)
+}
+
+// Things that faults befall. A process that is frozen or dead is one with its disk.
+
+func process1(_ plan, target string) []string { return []string{"process " + target} }
+func natsLink(_ plan, target string) []string { return []string{"nats link " + target} }
+func routes(plan, string) []string            { return []string{"routes"} }
+func storeItself(plan, string) []string       { return []string{"s3"} }
+func live(plan, string) []string              { return []string{"live"} }
+func itself(_ plan, target string) []string   { return []string{"itself " + target} }
+
+func allWorkers(p plan, _ string) []string {
+	var all []string
+	for _, name := range ofWorkers(p) {
+		all = append(all, "process "+name)
+	}
+	return all
+}
+
+func disks(p plan, target string) []string {
+	if target != "all" {
+		return process1(p, target)
+	}
+	var all []string
+	for _, name := range ofNATS(p) {
+		all = append(all, "process "+name)
+	}
+	return all
+}
+
+func s3Link(p plan, target string) []string {
+	if target != "all" {
+		return []string{"s3 link " + target}
+	}
+	var all []string
+	for _, name := range ofClients(p) {
+		all = append(all, "s3 link "+name)
+	}
+	return all
+}
+
+const (
+	tenth  = 100 * time.Millisecond
+	second = time.Second
+)
+
+// kinds are all kinds of faults.
+var kinds = []*kind{
+	{"kill-worker", "kill -9 of a worker, which stays away", nil, false, tenth, 4 * second, ofWorkers, process1, kill},
+	{"kill-coordinator", "kill -9 of a coordinator", nil, false, tenth, 4 * second, ofCoordinators, process1, kill},
+	{"kill-nats", "kill -9 of a NATS server", cluster, false, tenth, 5 * second, ofNATS, process1, kill},
+	{"kill-leader", "kill -9 of the NATS server that leads a stream", cluster, false, tenth, 4 * second, everywhere, disks2all, killLeader},
+	{"kill-half", "half of the workers killed, again and again", nil, false, 5 * second, 12 * second, everywhere, allWorkers, killHalf},
+	{pointKind, "a process dies, or dawdles, before or after a step", nil, false, tenth, tenth, ofClients, itself, nil},
+	{"freeze-worker", "a worker stands still beyond ack_wait, then goes on", nil, false, 4 * second, 7 * second, ofWorkers, process1, freeze},
+	{"freeze-coord", "a coordinator stands still beyond lease_ttl, then goes on", nil, false, 3 * second, 6 * second, ofCoordinators, process1, freeze},
+	{"freeze-nats", "a NATS server stands still, then answers with what it knew", cluster, false, second, 8 * second, ofNATS, process1, freeze},
+	{"term-worker", "a worker is told to end, as when the fleet shrinks", nil, false, tenth, 3 * second, ofWorkers, process1, term},
+	{"term-coord", "a coordinator is told to end, as when it is replaced", nil, false, tenth, 3 * second, ofCoordinators, process1, term},
+	{"clock", "the wall clock of a process is an hour off, and back", nil, true, 2 * second, 6 * second, ofProcesses, process1, jump},
+
+	{"nats-cut", "a process is cut off from NATS", nil, false, second, 6 * second, ofClients, natsLink, natsCut},
+	{"nats-blackhole", "what a process and NATS say to each other waits", nil, false, second, 9 * second, ofClients, natsLink, natsBlackhole},
+	{"nats-deaf", "NATS hears a process, its answers are lost", nil, false, second, 7 * second, ofClients, natsLink, natsDeaf},
+	{"nats-late", "what a process says arrives after it gave up", nil, false, 5 * second, 8 * second, ofClients, natsLink, natsLate},
+	{"nats-trickle", "a byte per second between a process and NATS", nil, false, second, 5 * second, ofClients, natsLink, natsTrickle},
+	{"nats-delay", "everything to and from NATS takes longer", nil, false, 2 * second, 8 * second, ofClients, natsLink, natsDelay},
+	{"partition", "a NATS server is cut off from the others, both ways or one way", cluster, false, 2 * second, 9 * second, ofNATS, routes, isolate},
+	{"stepdown", "the leaders of streams and consumers step down, again and again", cluster, false, 2 * second, 6 * second, everywhere, itself, stepdown},
+	{"duplicate", "partitions and covers are published again, late", nil, false, 2 * second, 8 * second, everywhere, itself, duplicate},
+	{"disk-full", "the disk of NATS is full", []layout{small}, false, second, 5 * second, ofDisks, disks, diskFull},
+	{"power-cut", "a power cut: what NATS did not sync is gone", []layout{loop}, false, tenth, 2 * second, ofDisks, disks, powerCut},
+	{"second-server", "a second embedded NATS server on one store directory", []layout{embedded}, false, tenth, tenth, everywhere, itself, secondServer},
+
+	{"s3-blackhole", "S3 does not answer", nil, false, second, 8 * second, ofS3, s3Link, s3Blackhole},
+	{"s3-refuse", "connections to S3 are reset and refused", nil, false, second, 6 * second, ofS3, s3Link, s3Refuse},
+	{"s3-trickle", "a byte per second to and from S3", nil, false, second, 6 * second, ofS3, s3Link, s3Trickle},
+	{"s3-lost-answer", "S3 does what it is asked, its answers are lost", nil, false, second, 4 * second, ofS3, s3Link, s3LostAnswer},
+	{"s3-errors", "a third of the calls to S3 fails or is cut short", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Errors},
+	{"s3-throttle", "S3 allows few calls per second", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Throttle},
+	{"s3-slow", "calls to S3 take up to seconds", nil, false, 2 * second, 6 * second, everywhere, storeItself, s3Slow},
+	{"s3-quirks", "S3 answers short pages, as it may, and counts their keys wrongly", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Quirks},
+	{"s3-stale", "S3 answers pages of before keys changed", nil, false, 2 * second, 8 * second, everywhere, live, s3Stale},
+	{"churn", "a source gains and loses keys while it is imported", nil, false, 4 * second, 8 * second, everywhere, live, churn},
+	{"poison", "S3 refuses to list some keys for good: that import fails, others go on", nil, false, tenth, tenth, everywhere, itself, nil},
+}
+
+func disks2all(p plan, _ string) []string { return disks(p, "all") }
+
+// points are the steps before and after which a process can be made to die: each
+// is where something becomes durable or visible, or is about to.
+var points = []overlay.Func{
+	{Dir: "pkg/queue", Recv: "Queue", Name: "Publish"},
+	{Dir: "pkg/queue", Recv: "Queue", Name: "PublishCover"},
+	{Dir: "pkg/queue", Recv: "Queue", Name: "Pull"},
+	{Dir: "pkg/queue", Recv: "Queue", Name: "Acquire"},
+	{Dir: "pkg/queue", Recv: "Queue", Name: "Discard"},
+	{Dir: "pkg/queue", Recv: "Task", Name: "Ack"},
+	{Dir: "pkg/queue", Recv: "Task", Name: "Nak"},
+	{Dir: "pkg/queue", Recv: "Task", Name: "Extend"},
+	{Dir: "pkg/queue", Recv: "bucket", Name: "write"},
+	{Dir: "pkg/queue", Recv: "bucket", Name: "remove"},
+	{Dir: "pkg/namespace", Recv: "Files", Name: "Put"},
+	{Dir: "pkg/imports", Recv: "Store", Name: "Create"},
+	{Dir: "pkg/imports", Recv: "Store", Name: "Apply"},
+	{Dir: "pkg/catalog", Recv: "Catalog", Name: "AddCommit"},
+	{Dir: "pkg/catalog", Recv: "Catalog", Name: "MoveBranch"},
+	{Dir: "pkg/catalog", Recv: "Catalog", Name: "SetMetadata"},
+}
+
+// Points that a worker passes, and those that a coordinator does.
+var (
+	workerPoints      = []string{"queue.Queue.Publish", "queue.Queue.PublishCover", "queue.Queue.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
+	coordinatorPoints = []string{
+		"queue.Queue.Publish", "queue.Queue.Acquire", "queue.Queue.Discard", "queue.bucket.write", "queue.bucket.remove", "namespace.Files.Put",
+		"imports.Store.Create", "imports.Store.Apply", "catalog.Catalog.AddCommit", "catalog.Catalog.MoveBranch", "catalog.Catalog.SetMetadata",
+	}
+)
+
+// point returns the value of CHAOS_POINT of a fault of that kind.
+func (f fault) point() string {
+	if f.step != "" {
+		return f.step
+	}
+	from, passes := coordinatorPoints, uint64(6)
+	if f.target[0] == 'w' {
+		from, passes = workerPoints, 40
+	}
+	d := f.detail
+	name, when := from[d%uint64(len(from))], "before"
+	if d>>16%2 == 1 {
+		when = "after"
+	}
+	what := "kill"
+	if d>>20%4 == 0 {
+		what = "5s" // beyond ack_wait and lease_ttl
+	}
+	pass := 1 + d>>32%passes
+	if name == "catalog.Catalog.SetMetadata" || name == "queue.Queue.Discard" || name == "imports.Store.Create" {
+		pass = 1 + d>>32%2
+	}
+	return fmt.Sprintf("%s/%s/%d/%s", name, when, pass, what)
+}

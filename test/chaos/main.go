@@ -1,0 +1,288 @@
+// Command chaos runs whole fleets while everything around them fails, and checks
+// that nothing comes of it: docs/chaos.md tells what fails and what is checked.
+//
+//	chaos -short          one run of each layout, and the controls; minutes
+//	chaos -seeds 100      a hundred long runs
+//	chaos -seed 17        run 17 again
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rangefleet/rangefleet/test/chaos/overlay"
+)
+
+func main() {
+	if nodeMain() {
+		return
+	}
+	if again, code := ownMounts(); again {
+		os.Exit(code)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// mountsVariable is set in a process whose mounts are its own.
+const mountsVariable = "CHAOS_OWN_MOUNTS"
+
+// ownMounts runs this program again in a mount namespace of its own, so that no
+// disk that it mounts outlives it. Without the right to do so it does not.
+func ownMounts() (ran bool, code int) {
+	if os.Getenv(mountsVariable) != "" || os.Geteuid() != 0 {
+		return false, 0
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), mountsVariable+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Start(); err != nil {
+		return false, 0
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		for s := range signals {
+			_ = cmd.Process.Signal(s) // it may have ended
+		}
+	}()
+	_ = cmd.Wait() // its exit code tells
+	return true, cmd.ProcessState.ExitCode()
+}
+
+// options are what the command line says.
+type options struct {
+	form     form
+	seed     uint64
+	seeds    int
+	controls bool
+	only     string // the name of a control, or all of them
+	clock    bool
+	root     string
+	dir      string
+	verbose  bool
+	printed  bool
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	short := flags.Bool("short", false, "short runs, that together have each kind of fault, and the controls")
+	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the first run")
+	flags.IntVar(&o.seeds, "seeds", 0, "`number` of runs; default 10, or 4 short ones, or the one of -seed")
+	flags.StringVar(&o.only, "control", "", "run the control of the `name` alone, or all of them: one is well if it is found to be ill")
+	flags.BoolVar(&o.clock, "clock", false, "build programs whose wall clock can jump, which takes minutes the first time; long runs always do")
+	flags.StringVar(&o.root, "root", "../..", "`directory` of the repository")
+	flags.StringVar(&o.dir, "dir", "", "`directory` for programs and logs; default a new one, kept if a run fails")
+	flags.BoolVar(&o.verbose, "v", false, "tell what happens while it does, not only after a failure")
+	flags.BoolVar(&o.printed, "plan", false, "print the plans and quit")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.form = longForm
+	if *short {
+		o.form = shortForm
+	} else {
+		o.clock = true
+	}
+	seeded := false
+	flags.Visit(func(f *flag.Flag) { seeded = seeded || f.Name == "seed" })
+	if o.seeds == 0 {
+		switch {
+		case seeded:
+			o.seeds = 1
+		case *short:
+			o.seeds = int(layouts)
+		default:
+			o.seeds = 10
+		}
+	}
+	o.controls = o.only != "" || *short && !seeded
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if o.root, err = filepath.Abs(o.root); err != nil {
+		return fmt.Errorf("find the repository: %w", err)
+	}
+	if os.Getenv(mountsVariable) != "" {
+		if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+			return fmt.Errorf("keep mounts to itself: %w", err)
+		}
+	}
+	if o.dir == "" {
+		if o.dir, err = os.MkdirTemp("", "chaos-"); err != nil {
+			return fmt.Errorf("make a directory: %w", err)
+		}
+		defer func() {
+			if err == nil {
+				_ = os.RemoveAll(o.dir) // it is in the way of nobody
+			}
+		}()
+	}
+	a := able{mounts: canMount(o.dir), clock: o.clock}
+	if !a.mounts {
+		fmt.Fprintln(out, "disks cannot be mounted here: no full disks, no power cuts")
+	}
+	if o.printed {
+		for i := range o.seeds {
+			newPlan(o.seed+uint64(i), o.form, a).print(out)
+		}
+		return nil
+	}
+	return o.all(ctx, a, out)
+}
+
+// all runs all that the command line asks for.
+func (o options) all(ctx context.Context, a able, out io.Writer) error {
+	begun := time.Now()
+	programs := filepath.Join(o.dir, "bin")
+	var failed []string
+	if o.only == "" {
+		b := overlay.Build{Root: o.root, Out: programs, Points: points, Clock: o.clock}
+		if err := b.Run(ctx, o.root, "./cmd/coordinator", "./cmd/worker"); err != nil {
+			return err
+		}
+		if o.clock {
+			b := overlay.Build{Root: o.root, Out: filepath.Join(programs, "nats"), Clock: true}
+			if err := b.Run(ctx, filepath.Join(o.root, "test/chaos"), "."); err != nil {
+				return err
+			}
+			if err := os.Rename(filepath.Join(b.Out, "chaos"), filepath.Join(programs, "chaos")); err != nil {
+				return fmt.Errorf("place the program of NATS servers: %w", err)
+			}
+		}
+		fmt.Fprintf(out, "programs built after %.0f s\n", time.Since(begun).Seconds())
+		for i := range o.seeds {
+			p := newPlan(o.seed+uint64(i), o.form, a)
+			if !o.one(ctx, fmt.Sprintf("seed-%d", p.seed), programs, p, out) {
+				failed = append(failed, fmt.Sprintf("seed %d", p.seed))
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+	}
+	if o.controls {
+		for _, c := range controls {
+			if o.only != "" && o.only != "all" && o.only != c.name {
+				continue
+			}
+			ok, err := o.control(ctx, c, out)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				failed = append(failed, "control "+c.name)
+			}
+		}
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("failed: %v; logs are in %s", failed, o.dir)
+	}
+	fmt.Fprintf(out, "all is well after %.0f s\n", time.Since(begun).Seconds())
+	return nil
+}
+
+// one is one run, which is to be without violations.
+func (o options) one(ctx context.Context, name, programs string, p plan, out io.Writer) bool {
+	begun := time.Now()
+	faults, journal := o.live(ctx, name, programs, p, out)
+	if len(faults) == 0 {
+		fmt.Fprintf(out, "seed %-4d %-24s %2d faults, %d imports: ok after %.0f s\n", p.seed, p.layout.String()+",",
+			len(p.faults), len(p.imports), time.Since(begun).Seconds())
+		return true
+	}
+	p.print(out)
+	if !o.verbose {
+		text, _ := os.ReadFile(journal) // it is told if there is any
+		fmt.Fprintf(out, "%s", text)
+	}
+	fmt.Fprintf(out, "seed %d FAILED; again with: make chaos CHAOS='-seed %d%s'\n", p.seed, p.seed, map[bool]string{true: " -short"}[p.form.short])
+	for _, text := range faults {
+		fmt.Fprintln(out, "  "+text)
+	}
+	return false
+}
+
+// control is one run with an invariant switched off, which is to have violations.
+func (o options) control(ctx context.Context, c control, out io.Writer) (bool, error) {
+	begun := time.Now()
+	b := overlay.Build{Root: o.root, Out: filepath.Join(o.dir, "bin-"+c.name), Points: points, Bodies: c.bodies}
+	if err := b.Run(ctx, o.root, "./cmd/coordinator", "./cmd/worker"); err != nil {
+		return false, err
+	}
+	faults, _ := o.live(ctx, "control-"+c.name, b.Out, c.plan(), out)
+	i := slices.IndexFunc(faults, func(text string) bool { return strings.Contains(text, c.sign) })
+	if i < 0 {
+		fmt.Fprintf(out, "control %s FAILED: although %s, nothing was found to be %q, only %q\n", c.name, c.about, c.sign, faults)
+		return false, nil
+	}
+	fmt.Fprintf(out, "control %-8s noticed after %.0f s that %s: %.140s\n", c.name, time.Since(begun).Seconds(), c.about, faults[i])
+	return true, nil
+}
+
+// live runs one world and returns its violations and the file that tells what
+// happened.
+func (o options) live(ctx context.Context, name, programs string, p plan, out io.Writer) (faults []string, journal string) {
+	dir := filepath.Join(o.dir, name)
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
+		return []string{err.Error()}, ""
+	}
+	file, err := os.Create(filepath.Join(dir, "journal"))
+	if err != nil {
+		return []string{err.Error()}, ""
+	}
+	defer file.Close()
+	to := io.Writer(file)
+	if o.verbose {
+		p.print(out)
+		to = io.MultiWriter(file, out)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := newWorld(ctx, dir, programs, p, to)
+	defer w.close()
+	if err == nil {
+		err = w.life(ctx)
+	}
+	if err != nil {
+		w.violate("the run could not be ended: %v", err)
+	}
+	return w.faults, file.Name()
+}
+
+// life is a run from the first import to the last check.
+func (w *world) life(ctx context.Context) error {
+	w.s3.fillLive()
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	w.note("the fleet is ready")
+	outcomes := w.perform(ctx)
+	w.note("looking at what came of it")
+	if err := w.ready(ctx, w.apis...); err != nil {
+		return err
+	}
+	return w.check(ctx, outcomes)
+}

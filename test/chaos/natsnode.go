@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// nodeConfig is a NATS server of the cluster. It is handed to the harness's own
+// program, which runs the server, as JSON in the variable of the name nodeVariable.
+type nodeConfig struct {
+	Name   string   `json:"name"`
+	Store  string   `json:"store"`
+	Port   int      `json:"port"`   // for clients, on 127.0.0.1
+	Routes int      `json:"routes"` // port for the other servers
+	Peers  []string `json:"peers"`  // addresses of links to them
+}
+
+const nodeVariable = "CHAOS_NATS"
+
+// runNode is a NATS server until SIGTERM. Neither clients nor servers are told of
+// other addresses than those of the links that they were given.
+func runNode(text string) error {
+	var cfg nodeConfig
+	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
+		return fmt.Errorf("decode %s: %w", nodeVariable, err)
+	}
+	opts := &server.Options{
+		ServerName: cfg.Name, Host: "127.0.0.1", Port: cfg.Port,
+		JetStream: true, StoreDir: cfg.Store, SyncAlways: true, JetStreamMaxStore: 1 << 40, JetStreamMaxMemory: 64 << 20,
+		MaxPayload: 8 << 20, NoSigs: true, Logtime: true,
+		Cluster: server.ClusterOpts{
+			Name: "chaos", Host: "127.0.0.1", Port: cfg.Routes, NoAdvertise: true, Advertise: "127.0.0.1:1", // where nobody listens
+		},
+	}
+	for _, peer := range cfg.Peers {
+		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: peer})
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return fmt.Errorf("make the NATS server: %w", err)
+	}
+	srv.ConfigureLogger()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	go srv.Start()
+	<-ctx.Done()
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// nodeMain runs a NATS server if the environment says that this process is one.
+func nodeMain() (ran bool) {
+	text := os.Getenv(nodeVariable)
+	if text == "" {
+		return false
+	}
+	if err := runNode(text); err != nil {
+		fmt.Fprintln(os.Stderr, "nats node:", err)
+		os.Exit(1)
+	}
+	return true
+}

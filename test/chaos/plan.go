@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// plan is all that a run decides by its seed: the same seed and form always give
+// the same plan. What the processes make of it is up to the machine.
+type plan struct {
+	seed    uint64
+	form    form
+	layout  layout
+	imports []job
+	faults  []fault
+}
+
+// form is how long a run is.
+type form struct {
+	short    bool
+	window   time.Duration // in which faults begin
+	faults   int           // of a long run; a short one has its share of all kinds
+	keys     int64         // of an import, at least half and at most all of them
+	patience time.Duration // for everything to end well once no fault is left
+}
+
+var (
+	shortForm = form{short: true, window: 9 * time.Second, keys: 24_000, patience: 90 * time.Second}
+	longForm  = form{window: 24 * time.Second, faults: 18, keys: 60_000, patience: 150 * time.Second}
+)
+
+// layout is what a run's fleet stands on.
+type layout int
+
+const (
+	plain    layout = iota // three NATS servers, their files on the machine's disk
+	small                  // three NATS servers, each with a disk of its own that can be full
+	loop                   // three NATS servers, each with a disk of its own whose power can be cut
+	embedded               // one NATS server, embedded in a coordinator
+	layouts
+)
+
+func (l layout) String() string {
+	return [...]string{"cluster", "cluster on small disks", "cluster on loop disks", "embedded NATS"}[l]
+}
+
+// Fleets of all layouts.
+const (
+	natsServers  = 3
+	coordinators = 2
+	workers      = 3
+)
+
+func names(kind string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s-%d", kind, i)
+	}
+	return all
+}
+
+// job is one import of a run.
+type job struct {
+	bucket string
+	dest   string
+	at     time.Duration // when it is asked for
+	keys   int64         // 0: whatever the bucket holds
+	poison bool          // it has to fail
+}
+
+// fault is one thing that goes wrong.
+type fault struct {
+	kind    *kind
+	target  string
+	at, dur time.Duration
+	detail  uint64 // whatever else there is to decide
+	step    string // of a point, where a control decides it: the value of CHAOS_POINT
+}
+
+func (f fault) String() string {
+	return fmt.Sprintf("%6.2fs +%5.2fs  %-16s %-14s %s", f.at.Seconds(), f.dur.Seconds(), f.kind.name, f.target, f.what())
+}
+
+func (f fault) what() string {
+	if f.kind.name != pointKind {
+		return ""
+	}
+	return f.point()
+}
+
+// able is what this machine and these programs can inject.
+type able struct {
+	mounts bool // tmpfs and loop devices can be mounted
+	clock  bool // the programs were built with a clock that jumps
+}
+
+// newPlan makes the plan of a seed.
+func newPlan(seed uint64, f form, a able) plan {
+	rnd := rand.New(rand.NewPCG(seed, 0xc4a05))
+	p := plan{seed: seed, form: f, layout: layout(seed % uint64(layouts))}
+	if (p.layout == small || p.layout == loop) && !a.mounts {
+		p.layout = plain
+	}
+	picked := p.pick(rnd, a)
+	p.imports = p.newImports(rnd, picked)
+	busy := make(map[string][]fault)
+	for _, k := range picked {
+		if at, ok := k.place(rnd, p, busy); ok {
+			p.faults = append(p.faults, at)
+		}
+	}
+	slices.SortFunc(p.faults, func(a, b fault) int { return int(a.at - b.at) })
+	return p
+}
+
+// pick returns the kinds of faults of the run, some of them more than once.
+func (p plan) pick(rnd *rand.Rand, a able) []*kind {
+	var all []*kind
+	for _, k := range kinds {
+		if k.possible(p.layout, a) {
+			all = append(all, k)
+		}
+	}
+	if p.form.short {
+		// Runs of consecutive seeds share the kinds among them: each kind is in one
+		// of those layouts that it is possible in.
+		picked := slices.DeleteFunc(all, func(k *kind) bool { return !k.dealt(p.layout, a) })
+		return append(picked, kindOf(pointKind), kindOf(pointKind))
+	}
+	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	picked := all[:min(len(all), p.form.faults*2/3)]
+	for len(picked) < p.form.faults {
+		picked = append(picked, all[rnd.IntN(len(all))])
+	}
+	return picked
+}
+
+// newImports decides what is imported.
+func (p plan) newImports(rnd *rand.Rand, picked []*kind) []job {
+	shapes := []string{"awkward", "hive", "zruns", "md5", "cjk", "zipf", "deep", "firstlies", "uuid", "fractal", "onedir"}
+	rnd.Shuffle(len(shapes), func(i, j int) { shapes[i], shapes[j] = shapes[j], shapes[i] })
+	dests := []string{"a/", "b/", "old/sub/"} // the first and the last hold something before
+	var all []job
+	for i := range 1 + rnd.IntN(len(dests)) {
+		n := p.form.keys/2 + rnd.Int64N(p.form.keys/2)
+		all = append(all, job{
+			bucket: fmt.Sprintf("%s-%d-%d", shapes[i], n, p.seed), dest: dests[i], keys: n,
+			at: time.Duration(rnd.Int64N(int64(2 * time.Second))),
+		})
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(picked, func(k *kind) bool { return k.name == name })
+	}
+	if has("churn") || has("s3-stale") {
+		all = append(all, job{bucket: liveBucket, dest: "live/"})
+	}
+	if has("poison") {
+		all = append(all, job{bucket: poisonBucket, dest: "poison/", poison: true})
+	}
+	return all
+}
+
+// place finds a target and a time for a fault at which no other one of the run
+// befalls the same thing.
+func (k *kind) place(rnd *rand.Rand, p plan, busy map[string][]fault) (fault, bool) {
+	for range 50 {
+		f := fault{kind: k, at: time.Duration(rnd.Int64N(int64(p.form.window))), detail: rnd.Uint64()}
+		least, most := k.least, k.most
+		if p.form.short {
+			most = min(most, max(least, p.form.window*2/3))
+		}
+		f.dur = least + time.Duration(rnd.Int64N(int64(most-least)+1))
+		targets := k.targets(p)
+		f.target = targets[rnd.IntN(len(targets))]
+		if things := k.befalls(p, f.target); free(busy, things, f) {
+			for _, thing := range things {
+				busy[thing] = append(busy[thing], f)
+			}
+			return f, true
+		}
+	}
+	return fault{}, false
+}
+
+// free reports whether nothing else befalls the things meanwhile, or a moment
+// before or after.
+func free(busy map[string][]fault, things []string, f fault) bool {
+	const moment = 500 * time.Millisecond
+	for _, thing := range things {
+		for _, o := range busy[thing] {
+			if f.at < o.at+o.dur+moment && o.at < f.at+f.dur+moment {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// print tells the plan.
+func (p plan) print(w io.Writer) {
+	fmt.Fprintf(w, "seed %d: %v\n", p.seed, p.layout)
+	for _, j := range p.imports {
+		fmt.Fprintf(w, "  %6.2fs          import of %s to %s\n", j.at.Seconds(), j.bucket, j.dest)
+	}
+	for _, f := range p.faults {
+		fmt.Fprintln(w, "  "+strings.TrimSpace(f.String()))
+	}
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+)
+
+// Buckets of the synthetic S3, beside the generated ones.
+const (
+	namespaceBucket = "ns"
+	liveBucket      = "live"   // its keys come and go
+	pastBucket      = "past"   // what liveBucket was before they did
+	poisonBucket    = "poison" // refuses to list some of its keys
+)
+
+// Calls that a poisoned listing refuses are those whose page would hold any of
+// these keys, by index.
+const poisonFrom, poisonTo, poisonKeys = 9_000, 9_100, 20_000
+
+// store is the synthetic S3 with what only this harness asks of it: LIST calls that
+// come no faster than a pace, whoever makes them; pages of the past; keys that can
+// not be listed. Its methods may be called concurrently.
+type store struct {
+	*synths3.Server
+	server *http.Server
+	addr   string
+
+	stale  atomic.Uint64 // share of the pages of liveBucket that are of the past, in thousandths
+	frozen atomic.Int64  // if not 0, the time in milliseconds at which objects are put
+	poison keyset.Set
+
+	mu   sync.Mutex
+	rate float64   // LIST calls per second; 0 is no bound
+	next time.Time // when the next LIST call may be worked on
+	rnd  *rand.Rand
+}
+
+func newStore(seed uint64) (*store, error) {
+	poison, err := keyset.New("md5", poisonKeys, seed)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{poison: poison, rnd: rand.New(rand.NewPCG(seed, 99))}
+	s.Server = synths3.New(synths3.Config{
+		Buckets: []string{namespaceBucket, liveBucket, pastBucket}, Sets: map[string]keyset.Set{poisonBucket: poison},
+		KeepBytes: 4 << 30, Now: s.now,
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for S3: %w", err)
+	}
+	s.addr = l.Addr().String()
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	go func() { _ = s.server.Serve(l) }() // until it is closed
+	return s, nil
+}
+
+func (s *store) now() time.Time {
+	if ms := s.frozen.Load(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Now()
+}
+
+// setPace bounds LIST calls per second; 0 is no bound.
+func (s *store) setPace(rate float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rate, s.next = rate, time.Now()
+}
+
+// turn returns how long a LIST call has to wait.
+func (s *store) turn() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rate == 0 {
+		return 0
+	}
+	now := time.Now()
+	if s.next.Before(now) {
+		s.next = now
+	}
+	wait := s.next.Sub(now)
+	s.next = s.next.Add(time.Duration(float64(time.Second) / s.rate))
+	return wait
+}
+
+func (s *store) past() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rnd.Uint64N(1000) < s.stale.Load()
+}
+
+// ServeHTTP implements http.Handler.
+func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "2" {
+		if !pause(r.Context(), s.turn()) {
+			return
+		}
+		switch bucket := strings.Trim(r.URL.Path, "/"); {
+		case bucket == poisonBucket && s.poisoned(r):
+			w.Header().Set("Content-Type", "application/xml")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>These keys are not yours to list.</Message></Error>")
+			return
+		case bucket == liveBucket && s.past():
+			r = r.Clone(r.Context())
+			r.URL.Path = "/" + pastBucket + "/"
+		}
+	}
+	s.Server.ServeHTTP(w, r)
+}
+
+// poisoned reports whether the page that is asked for holds keys that cannot be
+// listed.
+func (s *store) poisoned(r *http.Request) bool {
+	q := r.URL.Query()
+	after := q.Get("start-after")
+	if token, err := base64.StdEncoding.DecodeString(q.Get("continuation-token")); err == nil && len(token) > 0 {
+		after = string(token[1:])
+	}
+	first := s.poison.Rank(after)
+	return first < poisonTo && first+1000 > poisonFrom
+}
+
+// put stores or removes an object without the network, whatever befalls others.
+func (s *store) put(method, bucket, key, content string) {
+	for !s.putOnce(method, bucket, key, content) {
+		runtime.Gosched()
+	}
+}
+
+func (s *store) putOnce(method, bucket, key, content string) (done bool) {
+	defer func() {
+		if aborted := recover(); aborted != nil && aborted != http.ErrAbortHandler { //nolint:errorlint // that very value
+			panic(aborted)
+		}
+	}()
+	r := httptest.NewRequest(method, "/", strings.NewReader(content))
+	r.URL.Path = "/" + bucket + "/" + key
+	answer := httptest.NewRecorder()
+	s.Server.ServeHTTP(answer, r)
+	return answer.Code < http.StatusMultipleChoices
+}
+
+// open returns a bucket as the harness itself reads it: by no link.
+func (s *store) open(ctx context.Context, bucket string) (objectstore.Store, error) {
+	c, err := s3store.New(ctx, s3store.Config{
+		Endpoint: "http://" + s.addr, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "key", SecretAccessKey: "secret",
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.Bucket(bucket)
+}
+
+// pause waits, and reports whether it did so before ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

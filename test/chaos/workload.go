@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+)
+
+const (
+	repository = "chaos"
+	branch     = "main"
+)
+
+// baseJobs are what is on the branch before anything goes wrong: one import of two
+// paths.
+func baseJobs(seed uint64) []job {
+	return []job{
+		{bucket: fmt.Sprintf("uuid-3000-%d", seed), dest: "a/", keys: 3000},
+		{bucket: fmt.Sprintf("hive-4000-%d", seed), dest: "old/", keys: 4000},
+	}
+}
+
+// outcome is what became of one import that was asked for.
+type outcome struct {
+	job    job
+	id     string
+	status api.ImportStatusResp
+}
+
+// request returns the body that asks for an import of the jobs.
+func request(message string, jobs ...job) api.ImportPathsCreation {
+	var paths []api.ImportLocation
+	for _, j := range jobs {
+		paths = append(paths, api.ImportLocation{Type: "common_prefix", Path: "s3://" + j.bucket + "/", Destination: j.dest})
+	}
+	return api.ImportPathsCreation{Paths: paths, Commit: api.CommitCreation{Message: message}}
+}
+
+// ask makes a call of the API, of one coordinator after the other until one answers.
+func (w *world) ask(ctx context.Context, call func(context.Context, *client.Client) error) error {
+	return w.askFrom(ctx, rand.IntN(len(w.apis)), call)
+}
+
+// askFrom is ask, which begins with the coordinator first, modulo how many there
+// are.
+func (w *world) askFrom(ctx context.Context, first int, call func(context.Context, *client.Client) error) error {
+	for i := first; ; i++ {
+		c, err := client.New(client.Config{
+			Endpoint: w.apis[i%len(w.apis)], AccessKeyID: accessKey, SecretAccessKey: secretKey,
+			Attempts: 1, Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+		})
+		if err != nil {
+			return err
+		}
+		if err = call(ctx, c); err == nil || !client.Transient(err) {
+			return err
+		}
+		if !pause(ctx, 200*time.Millisecond) {
+			return fmt.Errorf("no coordinator answered in time: %w", err)
+		}
+	}
+}
+
+// start asks for an import until it is accepted, first the coordinator of the
+// number.
+func (w *world) start(ctx context.Context, first int, what api.ImportPathsCreation) (id string, err error) {
+	err = w.askFrom(ctx, first, func(ctx context.Context, c *client.Client) error {
+		id, err = c.StartImport(ctx, repository, branch, what)
+		return err
+	})
+	return id, err
+}
+
+// finish waits until an import has ended.
+func (w *world) finish(ctx context.Context, id string) (status api.ImportStatusResp, err error) {
+	for {
+		err = w.ask(ctx, func(ctx context.Context, c *client.Client) error {
+			status, err = c.ImportStatus(ctx, repository, branch, id)
+			return err
+		})
+		if err != nil || status.Completed || status.Error.Message != "" {
+			return status, err
+		}
+		if !pause(ctx, 200*time.Millisecond) {
+			return status, fmt.Errorf("import %s has not ended: phase %s, %d objects, %d partitions", id, status.Phase, status.IngestedObjects, status.Partitions)
+		}
+	}
+}
+
+// prepare makes the repository and what is on its branch before.
+func (w *world) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.plan.form.patience)
+	defer cancel()
+	err := w.ask(ctx, func(ctx context.Context, c *client.Client) error {
+		if _, err := c.Repository(ctx, repository); err == nil {
+			return nil // a try whose answer was lost has made it
+		}
+		_, err := c.CreateRepository(ctx, api.RepositoryCreation{Name: repository, StorageNamespace: "s3://" + namespaceBucket + "/repo"})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("create the repository: %w", err)
+	}
+	id, err := w.start(ctx, 0, request("base", baseJobs(w.plan.seed)...))
+	if err != nil {
+		return fmt.Errorf("start the first import: %w", err)
+	}
+	status, err := w.finish(ctx, id)
+	if err == nil && !status.Completed {
+		err = fmt.Errorf("it failed: %s", status.Error.Message)
+	}
+	if err != nil {
+		return fmt.Errorf("the first import: %w", err)
+	}
+	return nil
+}
+
+// pages is about how many LIST calls the imports of the plan take.
+func (p plan) pages() (n float64) {
+	for _, j := range p.imports {
+		n += 8 + float64(max(j.keys, stableKeys))/1000
+	}
+	return n
+}
+
+// perform has the imports and the faults of the plan run at the same time, then
+// lets everything end well.
+func (w *world) perform(ctx context.Context) []outcome {
+	// So slow that the faults of the plan meet imports that run.
+	w.s3.setPace(w.plan.pages() / w.plan.form.window.Seconds())
+	ctx, cancel := context.WithTimeout(ctx, 3*w.plan.form.window+w.plan.form.patience)
+	defer cancel()
+	outcomes := make([]outcome, len(w.plan.imports))
+	var all sync.WaitGroup
+	begun := time.Now()
+	for i, j := range w.plan.imports {
+		all.Go(func() {
+			outcomes[i] = outcome{job: j}
+			if !pause(ctx, j.at-time.Since(begun)) {
+				return
+			}
+			outcomes[i] = w.follow(ctx, i, j)
+		})
+	}
+	w.injectAll(ctx)
+	w.note("no faults are left")
+	w.s3.setPace(0)
+	late := time.AfterFunc(w.plan.form.patience, cancel)
+	defer late.Stop()
+	all.Wait()
+	return outcomes
+}
+
+// follow asks for import i and waits for its end.
+func (w *world) follow(ctx context.Context, i int, j job) outcome {
+	o := outcome{job: j}
+	var err error
+	if o.id, err = w.start(ctx, i, request("import of "+j.bucket, j)); err != nil {
+		w.violate("the import of %s was not accepted: %v", j.bucket, err)
+		return o
+	}
+	w.note("import %s of %s is accepted", o.id, j.bucket)
+	if o.status, err = w.finish(ctx, o.id); err != nil {
+		w.violate("import %s of %s: %v", o.id, j.bucket, err)
+		return o
+	}
+	w.note("import %s of %s ended: phase %s, %d objects %s", o.id, j.bucket, o.status.Phase, o.status.IngestedObjects, o.status.Error.Message)
+	return o
+}
+
+// entries returns what an import of a generated bucket has to give.
+func (j job) entries() ([]entry.Entry, error) {
+	set, ok := keyset.Parse(j.bucket)
+	if !ok {
+		return nil, fmt.Errorf("bucket %s is not generated", j.bucket)
+	}
+	all := make([]entry.Entry, set.Len())
+	for i := range all {
+		key, o := set.Key(int64(i)), set.Object(int64(i))
+		all[i] = entry.Entry{
+			Key: j.dest + key, Address: "s3://" + j.bucket + "/" + key,
+			ETag: fmt.Sprintf("%016x%016x", o.Hash[0], o.Hash[1]), Size: o.Size, ModTime: time.UnixMilli(o.ModTime).UTC(),
+		}
+	}
+	return all, nil
+}
+
+// The live bucket: stable keys, and between them those that come and go.
+const (
+	stableKeys   = 8_000
+	volatileKeys = 800
+	liveSince    = 1_750_000_000_000 // milliseconds: when its stable objects were put
+)
+
+func stableKey(i int) string   { return fmt.Sprintf("dir-%02d/%06d", i/1000, i) }
+func volatileKey(i int) string { return stableKey(i*stableKeys/volatileKeys) + "-x" }
+func volatile(key string) bool { return strings.HasSuffix(key, "-x") }
+
+// fillLive fills the live bucket, and the one of its past, which stays.
+func (s *store) fillLive() {
+	s.frozen.Store(liveSince)
+	defer s.frozen.Store(0)
+	for _, bucket := range []string{liveBucket, pastBucket} {
+		for i := range stableKeys {
+			s.put(http.MethodPut, bucket, stableKey(i), stableKey(i))
+		}
+		for i := range volatileKeys / 2 {
+			s.put(http.MethodPut, bucket, volatileKey(2*i), "x")
+		}
+	}
+}
+
+// churn puts and removes objects of the live bucket.
+func churn(ctx context.Context, w *world, f fault) error {
+	rnd := rand.New(rand.NewPCG(f.detail, 1))
+	ctx, cancel := context.WithTimeout(ctx, f.dur)
+	defer cancel()
+	for pause(ctx, 40*time.Millisecond) {
+		method := http.MethodPut
+		if rnd.IntN(2) == 0 {
+			method = http.MethodDelete
+		}
+		w.s3.put(method, liveBucket, volatileKey(rnd.IntN(volatileKeys)), "x")
+	}
+	return nil
+}

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/test/chaos/proxy"
+)
+
+// Settings of every fleet: short, so that a run sees in half a minute what
+// otherwise takes hours.
+const (
+	ackWait  = "3s"
+	leaseTTL = "2s"
+)
+
+// breaks are where ranges end: often, so that a small import has hundreds of them.
+const (
+	maxSize    = 16 << 10
+	raggedness = 400
+)
+
+const (
+	accessKey = "AKIACHAOSCHAOSCHAOS1"
+	secretKey = "a secret of the chaos harness"
+)
+
+// world is one run's fleet and what it stands on.
+type world struct {
+	dir      string // of the run's files
+	programs string // directory of the programs
+	plan     plan
+	s3       *store
+	disks    []*disk                // of the NATS servers, unless the layout is embedded
+	procs    map[string]*process    // by name
+	apis     []string               // URLs of the coordinators
+	s3Links  map[string]*proxy.Link // of each client
+	nats     []string               // addresses of the NATS servers themselves
+	links    map[string][]*proxy.Link
+	routes   [natsServers][natsServers]*proxy.Link // from, to
+
+	nc    *nats.Conn // by no link
+	js    jetstream.JetStream
+	begun time.Time
+	out   io.Writer
+
+	mu     sync.Mutex
+	faults []string       // what was seen that may not be
+	clocks map[string]int // by process: how often its clock jumped
+	jumps  map[string]string
+	heard  []*nats.Msg // partitions and covers that were published
+}
+
+func newWorld(ctx context.Context, dir, programs string, p plan, out io.Writer) (*world, error) {
+	w := &world{
+		dir: dir, programs: programs, plan: p, out: out, begun: time.Now(),
+		procs: make(map[string]*process), s3Links: make(map[string]*proxy.Link), links: make(map[string][]*proxy.Link),
+		clocks: make(map[string]int), jumps: make(map[string]string),
+	}
+	var err error
+	if w.s3, err = newStore(p.seed); err != nil {
+		return w, err
+	}
+	if p.layout == embedded {
+		w.nats = []string{freeAddress()}
+	} else if err := w.startNATS(ctx); err != nil {
+		return w, err
+	}
+	if w.nc, err = w.connect(); err != nil {
+		return w, err
+	}
+	if w.js, err = jetstream.New(w.nc); err != nil {
+		return w, fmt.Errorf("set up JetStream: %w", err)
+	}
+	if p.layout != embedded {
+		if err := w.clustered(ctx); err != nil {
+			return w, err
+		}
+	}
+	for _, name := range ofClients(p) {
+		if err := w.startClient(ctx, name); err != nil {
+			return w, err
+		}
+	}
+	return w, w.ready(ctx, w.apis...)
+}
+
+// close ends everything.
+func (w *world) close() {
+	if w.nc != nil {
+		w.nc.Close()
+	}
+	for _, p := range w.procs {
+		p.signal(18) // SIGCONT, for what is frozen
+		p.kill()
+	}
+	for _, l := range w.s3Links {
+		l.Close()
+	}
+	for _, links := range w.links {
+		for _, l := range links {
+			l.Close()
+		}
+	}
+	for _, row := range w.routes {
+		for _, l := range row {
+			if l != nil {
+				l.Close()
+			}
+		}
+	}
+	for _, d := range w.disks {
+		if err := d.unmount(); err != nil {
+			w.note("%v", err)
+		}
+	}
+	if w.s3 != nil {
+		_ = w.s3.server.Close() // nobody asks it any more
+	}
+}
+
+// note tells what happens, and when.
+func (w *world) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fmt.Fprintf(w.out, "%7.2fs  %s\n", time.Since(w.begun).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// violate records something that may not be.
+func (w *world) violate(format string, args ...any) {
+	w.note("VIOLATION: "+format, args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults = append(w.faults, fmt.Sprintf(format, args...))
+}
+
+// freeAddress returns an address of this machine that nobody listens on, and that
+// no connection is given as its own: those ports are higher.
+func freeAddress() string {
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close() // for whoever is to listen there
+			return address
+		}
+	}
+}
+
+func port(address string) (n int) {
+	_, text, _ := strings.Cut(address, ":")
+	_, _ = fmt.Sscan(text, &n) // it is one of ours
+	return n
+}
+
+// startNATS starts the NATS servers, whose routes are links.
+func (w *world) startNATS(ctx context.Context) error {
+	clusterAddr := make([]string, natsServers)
+	for i := range natsServers {
+		w.nats = append(w.nats, freeAddress())
+		clusterAddr[i] = freeAddress()
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	if program := filepath.Join(w.programs, "chaos"); w.plan.clocked() {
+		self = program // one whose clock can jump
+	}
+	for i := range natsServers {
+		name := fmt.Sprintf("nats-%d", i)
+		d, err := newDisk(filepath.Join(w.dir, name), w.plan.layout)
+		if err != nil {
+			return err
+		}
+		w.disks = append(w.disks, d)
+		cfg := nodeConfig{Name: name, Store: d.dir, Port: port(w.nats[i]), Routes: port(clusterAddr[i])}
+		for j := range natsServers {
+			if i == j {
+				continue
+			}
+			if w.routes[i][j], err = proxy.Listen(clusterAddr[j]); err != nil {
+				return err
+			}
+			cfg.Peers = append(cfg.Peers, w.routes[i][j].Addr())
+		}
+		text, err := json.Marshal(cfg)
+		if err != nil {
+			return fmt.Errorf("encode a NATS server: %w", err)
+		}
+		w.run(ctx, name, self, func(int) []string { return []string{nodeVariable + "=" + string(text)} })
+	}
+	return nil
+}
+
+// startClient starts a coordinator or a worker, whose way to S3 and NATS are links.
+func (w *world) startClient(ctx context.Context, name string) error {
+	s3, err := proxy.Listen(w.s3.addr)
+	if err != nil {
+		return err
+	}
+	w.s3Links[name] = s3
+	var urls []string
+	for _, address := range w.nats {
+		l, err := proxy.Listen(address)
+		if err != nil {
+			return err
+		}
+		w.links[name] = append(w.links[name], l)
+		urls = append(urls, "nats://"+l.Addr())
+	}
+	env := []string{
+		"RANGEFLEET_S3_ENDPOINT=http://" + s3.Addr(), "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
+		"RANGEFLEET_S3_ACCESS_KEY_ID=key", "RANGEFLEET_S3_SECRET_ACCESS_KEY=secret",
+		"RANGEFLEET_NATS_ACK_WAIT=" + ackWait, "RANGEFLEET_NATS_LEASE_TTL=" + leaseTTL, "RANGEFLEET_LOG_LEVEL=debug",
+	}
+	program, isCoordinator := "worker", strings.HasPrefix(name, "coordinator")
+	if !isCoordinator || name != "coordinator-0" || w.plan.layout != embedded {
+		env = append(env, "RANGEFLEET_NATS_URL="+strings.Join(urls, ","))
+	} else {
+		env = append(env, "RANGEFLEET_NATS_LISTEN="+w.nats[0], "RANGEFLEET_NATS_STORE_DIR="+w.embeddedStore())
+	}
+	if isCoordinator {
+		program = "coordinator"
+		api := freeAddress()
+		w.apis = append(w.apis, "http://"+api)
+		env = append(env, "RANGEFLEET_LISTEN="+api, "RANGEFLEET_WORKERS=0",
+			"RANGEFLEET_AUTH_ACCESS_KEY_ID="+accessKey, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secretKey,
+			fmt.Sprintf("RANGEFLEET_RANGES_MAX_SIZE_BYTES=%d", maxSize), fmt.Sprintf("RANGEFLEET_RANGES_RAGGEDNESS=%d", raggedness),
+			fmt.Sprintf("RANGEFLEET_NATS_REPLICAS=%d", len(w.nats)))
+	} else {
+		env = append(env, "RANGEFLEET_WORKERS=2")
+	}
+	planned := w.plan.points(name)
+	w.run(ctx, name, filepath.Join(w.programs, program), func(run int) []string {
+		if run < len(planned) {
+			w.note("%s starts with %s", name, planned[run])
+			return append([]string{"CHAOS_POINT=" + planned[run]}, env...)
+		}
+		return env
+	})
+	return nil
+}
+
+func (w *world) embeddedStore() string { return filepath.Join(w.dir, "embedded-nats") }
+
+// points returns at which steps the first runs of a process fail.
+func (p plan) points(name string) (all []string) {
+	for _, f := range p.faults {
+		if f.kind.name == pointKind && f.target == name {
+			all = append(all, f.point())
+		}
+	}
+	return all
+}
+
+// clocked reports whether some clock jumps.
+func (p plan) clocked() bool {
+	for _, f := range p.faults {
+		if f.kind.clock {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) run(ctx context.Context, name, program string, env func(run int) []string) {
+	p := &process{
+		name: name, path: program, log: filepath.Join(w.dir, name+".log"), note: w.note,
+		env: func(run int) []string { return append(env(run), w.clock(name)...) },
+	}
+	w.procs[name] = p
+	p.supervise(ctx)
+	p.start()
+}
+
+// clock returns how the clock of a process jumps in its next run.
+func (w *world) clock(name string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if jump := w.jumps[name]; jump != "" {
+		return []string{"CHAOS_CLOCK=" + jump}
+	}
+	return nil
+}
+
+// ready waits until the coordinators serve requests.
+func (w *world) ready(ctx context.Context, apis ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, w.plan.form.patience)
+	defer cancel()
+	for _, api := range apis {
+		for {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, api+"/_ready", nil)
+			if err != nil {
+				return fmt.Errorf("ask whether %s is ready: %w", api, err)
+			}
+			if resp, err := http.DefaultClient.Do(req); err == nil {
+				_ = resp.Body.Close()
+				if resp.StatusCode == http.StatusOK {
+					break
+				}
+			}
+			if !pause(ctx, 50*time.Millisecond) {
+				return errors.New("no coordinator was ready in time")
+			}
+		}
+	}
+	return nil
+}
