@@ -49,7 +49,7 @@ func covers(n int, perRange int64) (iter.Seq[partition.Cover], error) {
 		return nil, err
 	}
 	return func(yield func(partition.Cover) bool) {
-		rnd := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // IDs are as good as random
+		rnd := rand.New(rand.NewPCG(1, 1))
 		var id [32]byte
 		var span partition.Span
 		for i := range int64(n) {
