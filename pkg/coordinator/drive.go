@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -24,6 +26,7 @@ import (
 const (
 	maxListings = 10
 	maxFailures = 20
+	publishers  = 16 // partitions of an import on their way to the queue
 )
 
 // driver drives one import. It is for one goroutine.
@@ -192,14 +195,9 @@ func (d *driver) fail(ctx context.Context, cause error) error {
 // record is there but a crash kept a partition from the queue, its keys are a
 // gap like any other.
 func (d *driver) plan(ctx context.Context, record imports.Record) error {
-	done, err := d.turn(ctx, stepPlan, d.plans, sourcesOf(record.Job))
-	if err != nil {
-		return err
-	}
-	defer done()
 	cuts, small, err := d.cuts(ctx, record.Job)
 	if err != nil {
-		return fmt.Errorf("list the first page: %w", err)
+		return err
 	}
 	record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, cuts))
@@ -223,13 +221,13 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 // they are not there.
 func (d *driver) publish(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error {
 	defer func() { d.surveyed = d.surveys.Load() }()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(publishers)
 	for _, p := range parts {
 		d.parts[p.ID] = p
-		if err := d.cfg.Queue.PublishTo(ctx, lane, p); err != nil {
-			return err
-		}
+		g.Go(func() error { return d.cfg.Queue.PublishTo(ctx, lane, p) })
 	}
-	return nil
+	return g.Wait()
 }
 
 // turn waits for a turn of a step. The caller calls done after it.
@@ -272,6 +270,16 @@ func storeOf(uri string) string {
 // cuts lists the first page, and cuts the key space if more follows. Otherwise
 // the import is small.
 func (d *driver) cuts(ctx context.Context, job imports.Job) (cuts []string, small bool, err error) {
+	done, err := d.turn(ctx, stepPlan, d.plans, sourcesOf(job))
+	if err != nil {
+		return nil, false, err
+	}
+	defer done()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("list the first page: %w", err)
+		}
+	}()
 	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
 	if err != nil {
 		return nil, false, err

@@ -61,8 +61,8 @@ const (
 // store, so that a slow one does not hold up the others. Of one branch it is one
 // import: each of several would but undo the others' work.
 const (
-	plansAll   = 32
-	plansEach  = 8
+	plansAll   = 64
+	plansEach  = 32
 	commitsAll = 16
 	commitEach = 8
 )

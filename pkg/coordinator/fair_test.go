@@ -1,0 +1,62 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+)
+
+// TestASmallImportAmongManyBigOnes submits 200 imports at once, of which the last
+// one is of one page: it must end while most of the others run.
+func TestASmallImportAmongManyBigOnes(t *testing.T) {
+	const bigs = 199
+	source := &memstore.Store{PageSize: 100}
+	var keys []string
+	for i := range 1500 {
+		keys = append(keys, fmt.Sprintf("big/%06d", i))
+	}
+	source.Add(keys...)
+	for i := range source.PageSize {
+		source.Add(fmt.Sprintf("small/%06d", i))
+	}
+	slow := func(ctx context.Context, _ memstore.Call) error {
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+		return nil
+	}
+	source.Hook = slow
+	f := newFleet(t, source)
+	f.config.Breaks.Raggedness, f.config.Breaks.MaxSize = 500, 100_000
+	s, _ := f.serve()
+	f.work(4)
+	f.work(4)
+	var ids []string
+	for i := range bigs {
+		ids = append(ids, f.start(s, request("big/", fmt.Sprintf("big-%d", i))))
+	}
+	begun := time.Now()
+	r := f.completed(f.start(s, request("small/", "small")))
+	took := time.Since(begun)
+	running := 0
+	for _, id := range ids {
+		big, err := f.imports.Get(t.Context(), id)
+		must(t, err)
+		if big.State == imports.Running {
+			running++
+		}
+	}
+	t.Logf("the small import took %v; %d of %d others were still running", took, running, bigs)
+	if r.Objects != int64(source.PageSize) || running < bigs/2 {
+		t.Errorf("%d objects; only %d of %d imports still ran when the small one ended", r.Objects, running, bigs)
+	}
+	for _, id := range ids {
+		f.completed(id)
+	}
+	t.Logf("all took %v", time.Since(begun))
+}
