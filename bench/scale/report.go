@@ -24,6 +24,7 @@ type worker struct {
 	By       string        `json:"by"`
 	Objects  float64       `json:"objects"`
 	CPU      time.Duration `json:"cpu_ns"`
+	Wall     time.Duration `json:"wall_ns"`
 	Lists    float64       `json:"lists"`
 	MinLists float64       `json:"min_lists"`
 	Ranges   float64       `json:"ranges"`
@@ -40,6 +41,7 @@ func Load(dir string) (m Measured, err error) {
 	for _, row := range bench.Rows {
 		if row.By == "worker" && row.Kind == "large" {
 			m.CPU = time.Duration(float64(row.CPU) / row.Objects * 1e6)
+			m.Slot = row.Objects / row.Wall.Seconds()
 			m.Lists = row.Lists / row.MinLists
 			m.Range = row.Objects / row.Ranges
 		}

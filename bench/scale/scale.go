@@ -16,6 +16,7 @@ const PageKeys = 1000
 // Measured is what of the programs was measured.
 type Measured struct {
 	CPU            time.Duration // of a worker, for a million keys
+	Slot           float64       // keys a second of a worker with one partition at a time, its store on the same machine
 	Lists          float64       // LIST calls for each that cannot be done without
 	Range          float64       // keys in a range
 	PageKey        float64       // bytes of a page for each key
@@ -81,6 +82,7 @@ func (m Measured) Limits(a Assumed, workers, parts int) []Limit {
 	perList := PageKeys / m.Lists // keys that a LIST call brings on
 	limits := []Limit{
 		{"CPU of workers", n * a.Cores / m.CPU.Seconds() * 1e6},
+		{"workers, as they are", n * m.Slot},
 		{"network of workers", n * a.Network / (m.PageKey * m.Lists)},
 		{"latency of LIST", n * float64(m.InFlight) / a.Latency.Seconds() * perList},
 		{"the store", float64(parts) * m.PrefixLists * perList},

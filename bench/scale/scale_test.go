@@ -77,7 +77,7 @@ func TestSizesAreCurrent(t *testing.T) {
 // simple is a fleet whose numbers can be worked out by hand.
 var (
 	simple = scale.Measured{
-		CPU: time.Second, Lists: 1, Range: 1000, PageKey: 100, Metarange: 10, Cover: 20, Memory: 30, Idle: 5,
+		CPU: time.Second, Slot: 1e9, Lists: 1, Range: 1000, PageKey: 100, Metarange: 10, Cover: 20, Memory: 30, Idle: 5,
 		Landing: 100 * time.Second, Stored: 1e6, Messages: 2, Split: time.Second, FirstCut: 16, Tail: [2]float64{2, 3}, InFlight: 100, PrefixLists: 5000,
 	}
 	place = scale.Assumed{Latency: 100 * time.Millisecond, Cores: 2, Network: 1e12, Machine: 3600, Others: 1, ListCost: 0.1, PutCost: 1}
