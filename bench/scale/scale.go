@@ -27,7 +27,7 @@ type Measured struct {
 	Stored         float64       // messages that a NATS server stores a second; heartbeats are not stored
 	Messages       float64       // to NATS for each range, without heartbeats
 	Idle           float64       // bytes of a coordinator's memory without imports
-	Split          time.Duration // from one hand-over of a worker to its next
+	Split          time.Duration // from one look for idle workers to the next, after which those that work hand over
 	FirstCut       int           // partitions to begin with
 	Tail           [2]float64    // wall time over that of workers that are always busy: up to 64 of them, and beyond
 	InFlight       int           // LIST calls of a worker at most

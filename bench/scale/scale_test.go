@@ -3,8 +3,10 @@ package scale_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,25 @@ func TestSizesAreCurrent(t *testing.T) {
 	} {
 		if math.Abs(pair[0]-pair[1]) > 0.05*pair[1] {
 			t.Errorf("%s: %.0f bytes, the results say %.0f: measure again, go run ./cmd/scale -measure", name, pair[0], pair[1])
+		}
+	}
+}
+
+// What is said to be of the code and the manifests still is.
+func TestConstantsAreCurrent(t *testing.T) {
+	m := load(t)
+	for path, want := range map[string]string{
+		"pkg/node/coordinator.go":            fmt.Sprintf(`firstCut += %d\b`, m.FirstCut),
+		"pkg/queue/load.go":                  `lookEvery = time\.Second\n`,
+		"docs/settings.md":                   fmt.Sprintf("`s3.max_lists` \\| int \\| `%d`", m.InFlight),
+		"deploy/kubernetes/coordinator.yaml": fmt.Sprintf(`GOMEMLIMIT, value: %.0fMiB`, m.CoordinatorMax/(1<<20)),
+	} {
+		text, err := os.ReadFile("../../" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(want).Match(text) {
+			t.Errorf("%s has no %s: correct report.go", path, want)
 		}
 	}
 }
