@@ -77,7 +77,7 @@ func (a *Alphabet) Tops(k string) (keys []string) {
 	if run > 0 {
 		top = max(top, k[run-1])
 	}
-	for n := 1; n <= 16; n *= 2 {
+	for n := 1; n <= 256; n *= 4 {
 		key := Valid(append([]byte(k[:run]), bytes.Repeat([]byte{top}, n)...))
 		if key > k {
 			keys = append(keys, key)

@@ -50,7 +50,7 @@ func (a *Alphabet) show(k string) {
 			if j < a.base {
 				continue
 			}
-			if name && (j > i || end < len(k) && k[end] == '=') {
+			if name && (j > i || end < len(k) && k[end] == '=' || end == len(k) && i > 0 && k[i-1] == '.') {
 				a.sets[j-a.base].add(k[j])
 				continue
 			}
@@ -66,13 +66,18 @@ func (a *Alphabet) show(k string) {
 	}
 }
 
-// addHigh adds a byte beyond ASCII with its like: leading bytes from the least
-// seen to the greatest seen are joined by the hull; continuation bytes are all.
+// addHigh adds a byte beyond ASCII with its like: leading bytes, and what follows
+// that of a character of four bytes, from a little less than the least seen to a
+// little more than the greatest; other continuation bytes are all.
 func (a *Alphabet) addHigh(k string, i int) {
 	switch c := k[i]; {
 	case c < utf8.RuneSelf:
+	case c >= 0xF0:
+		a.sets[i-a.base].add(c)
 	case utf8.RuneStart(c):
-		a.sets[i-a.base].union(span(max(0xC2, c-3), min(0xF4, c+3)))
+		a.sets[i-a.base].union(span(max(0xC2, c-3), min(0xEF, c+3)))
+	case i > 0 && k[i-1] >= 0xF0:
+		a.sets[i-a.base].union(span(max(0x80, c-3), min(0xBF, c+3)))
 	default:
 		a.sets[i-a.base].union(span(0x80, 0xBF))
 	}

@@ -20,8 +20,9 @@ type seen struct {
 const enough, few = 2, 4
 
 // Add learns from keys of one page, in increasing order. A beginning counts once the page
-// goes on to another: what follows it has been seen to its end.
-func (h *Hull) Add(keys []string) {
+// goes on to another: what follows it has been seen to its end. It reports whether
+// a byte is new where all were thought to be known.
+func (h *Hull) Add(keys []string) (news bool) {
 	for j, k := range keys {
 		for len(h.at) < len(k) {
 			h.at = append(h.at, seen{})
@@ -33,6 +34,9 @@ func (h *Hull) Add(keys []string) {
 		hash := uint32(2166136261) // FNV-1a
 		for i := range len(k) {
 			o := &h.at[i]
+			if len(o.after) == enough && !o.covers(k[i]) {
+				news = true
+			}
 			o.bytes.add(k[i])
 			if i > ends && len(o.after) < enough && !slices.Contains(o.after, hash) {
 				o.after = append(o.after, hash)
@@ -40,6 +44,15 @@ func (h *Hull) Add(keys []string) {
 			hash = (hash ^ uint32(k[i])) * 16777619
 		}
 	}
+	return news
+}
+
+// covers reports whether c is one of the bytes that Narrow leaves.
+func (s *seen) covers(c byte) bool {
+	if n := s.bytes.size(); n > few {
+		return s.bytes.at(0) <= c && c <= s.bytes.at(n-1)
+	}
+	return s.bytes[c>>6]&(1<<(c&63)) != 0
 }
 
 // Narrow takes from the alphabet what was never seen at its offsets.

@@ -7,17 +7,29 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// estimate is what is expected of a segment's rest, from its last page.
+// estimate is what is expected of a segment's rest. A segment that was cut off
+// another one and of which nothing is listed yet has that one's density.
 type estimate struct {
-	first    string   // first key of the last page; the segment's pos is its last
-	sample   []string // some keys of it
-	full     float64  // its entries over those of a full page
-	rest     float64  // pages in (pos, hi]
-	end      string   // of the directory that the page lies in, or hi
-	inside   float64  // pages in (pos, end]
-	born     float64  // rest after the first page
-	outlived bool     // there is more than was expected
+	*density
+	rest   float64 // pages in (pos, hi]
+	end    string  // of the directory that the density is that of, or hi
+	inside float64 // pages in (pos, end]
+
+	surprise bool // a page was expected to be the last and was not: what was learned is not all
+	run      bool // as much follows each longer start of hi
 }
+
+// density is how close the keys of a page lie.
+type density struct {
+	start       string  // first key of the chain of pages
+	pages       float64 // from start to last
+	first, last string
+	sample      []string // some keys of it, both included
+	full        float64  // its entries over those of a full page
+	uses        int      // cuts that it is the reason of
+}
+
+func (d *density) known() bool { return d != nil && d.first < d.last }
 
 // Bounds of estimates, in pages.
 const (
@@ -25,61 +37,68 @@ const (
 	// beyond bounds what is expected after the end of a directory: its keys
 	// tell nothing of its neighbours.
 	beyond = 8
-	// least is the shortest rest that is worth a cut, and leastAtEnd where LISTs
-	// have nothing else to do.
-	least, leastAtEnd = 6, 3
+	// least is the shortest directory that is worth a cut at its end.
+	least = 6
 )
 
-// reckon estimates the rest of s: by the density of its last page, but never
-// less than half of what was listed already, for a segment that outlived its
-// estimate is not about to end.
-func (p *plan[P]) reckon(s *segment[P]) {
-	if s.done {
+// reckon estimates the rest of s after a page of it was listed.
+func (p *plan[P]) reckon(s *segment[P], news bool) {
+	switch {
+	case s.done:
 		s.rest, s.inside = 0, 0
 		return
-	}
-	if s.first >= s.pos {
+	case !s.known():
 		s.rest = max(s.rest-1, 1)
 		return
 	}
-	lindy := float64(s.listed) / 2
-	p.model(s, true)
-	if s.listed == 1 {
-		s.born = s.rest
+	overdue := s.listed > 1 && s.rest < 1-2*margin // the last page should have been the last
+	s.surprise = news || overdue
+	s.run = isRun(s.hi, keyspace.Common(s.pos, s.hi))
+	p.model(s)
+	if s.surprise {
+		s.rest = max(s.rest, float64(s.listed)/2) // it is not about to end
 	}
-	if s.outlived = s.rest < lindy && float64(s.listed) > 2+2*s.born; s.outlived {
-		lindy *= 2
-		p.model(s, false)
-		s.rest = min(s.rest, 10*lindy)
-		s.inside = min(s.inside, s.rest)
-	}
-	s.rest = max(s.rest, lindy)
-	if s.open {
+	if s.hi == "" {
 		s.rest = max(s.rest, beyond)
 	}
-	s.inside = max(s.inside, min(lindy, s.rest))
+	s.inside = min(max(s.inside, float64(s.listed)/2), s.rest)
 }
 
-// model estimates the rest of s by the alphabet that its last page shows, and
-// leaves that alphabet in p. The directory it looks ahead to is the deepest one
-// that is worth a cut. learned says to leave out what was never seen anywhere.
-func (p *plan[P]) model(s *segment[P], learned bool) {
-	p.spell(s, learned)
-	width := p.alphabet.Distance(s.first, s.pos) - math.Log(s.full)
+// isRun reports whether key ends with a run of one byte, from an offset on.
+func isRun(key string, from int) bool {
+	return len(key) >= from+shortRun && strings.Count(key[from:], key[from:from+1]) == len(key)-from
+}
+
+// shortRun is how long a run is at least.
+const shortRun = 3
+
+// model estimates the rest of s by the density and the alphabet that its last
+// page shows, and leaves that alphabet in p. The directory it looks ahead to is
+// the deepest one that is worth a cut.
+func (p *plan[P]) model(s *segment[P]) {
+	p.spell(s)
+	width := p.width(s)
 	pages := func(to string) float64 {
 		return math.Exp(min(p.alphabet.Distance(s.pos, to)-width, math.Log(most)))
 	}
 	s.rest = pages(s.hi)
 	s.end, s.inside = s.hi, s.rest
+	if s.run {
+		p.climb(s)
+		return
+	}
 	trusted := 2 // the directory and its parent
-	for i := keyspace.Common(s.first, s.pos); i > len(p.prefix) && trusted > 0; i-- {
-		if s.pos[i-1] != '/' {
+	for i := keyspace.Common(s.first, s.last); i > len(p.prefix) && trusted > 0; i-- {
+		if s.last[i-1] != '/' {
 			continue
 		}
 		trusted--
-		end := s.pos[:i-1] + string('/'+1)
-		if s.hi != "" && end >= s.hi {
+		end := s.last[:i-1] + string('/'+1)
+		switch {
+		case s.hi != "" && end >= s.hi:
 			return
+		case end <= s.pos:
+			continue
 		}
 		if inside := pages(end); inside >= least || trusted == 0 {
 			s.end, s.inside = end, inside
@@ -89,26 +108,72 @@ func (p *plan[P]) model(s *segment[P], learned bool) {
 	}
 }
 
+// climb estimates the rest of s by how much longer starts of hi its keys get.
+func (p *plan[P]) climb(s *segment[P]) {
+	c := keyspace.Common(s.pos, s.hi)
+	if climbed := c - keyspace.Common(s.begins, s.hi); climbed > 0 {
+		p.step = max(0.1, float64(s.total)/float64(climbed))
+	}
+	s.rest = max(s.rest, float64(len(s.hi)-c)*p.step)
+	s.end = s.hi
+	if c+1 < len(s.hi) {
+		s.end = s.hi[:c+1]
+	}
+}
+
+// directory returns the deepest one that two keys lie in, with its last /.
+func directory(a, b string) string {
+	return a[:strings.LastIndexByte(a[:keyspace.Common(a, b)], '/')+1]
+}
+
+// width returns the logarithm of the distance that a full page spans.
+func (p *plan[P]) width(s *segment[P]) float64 {
+	near := p.alphabet.Distance(s.first, s.last) - math.Log(s.full)
+	far := p.alphabet.Distance(s.start, s.last) - math.Log(s.density.pages)
+	if math.IsInf(far, 0) || math.IsInf(near, 0) {
+		return near
+	}
+	return (near + far) / 2
+}
+
+// at returns the key that lies so many pages after s.pos, if there is one.
+func (p *plan[P]) at(s *segment[P], pages float64) (string, bool) {
+	if key, ok := p.alphabet.Add(s.pos, p.width(s)+math.Log(pages)); ok && (s.end == "" || key < s.end) {
+		if !s.surprise {
+			key = p.pairs.Clip(key, keyspace.Common(key, s.last))
+		}
+		return key, true
+	}
+	if !s.run {
+		return "", false
+	}
+	c := keyspace.Common(s.pos, s.hi) + max(1, int(math.Round(pages/p.step)))
+	if c >= len(s.hi) {
+		return "", false
+	}
+	return keyspace.Valid([]byte(s.hi[:c])), true
+}
+
 // spell sets p.alphabet to what the last page of s shows, at the offsets where
-// its keys can still differ.
-func (p *plan[P]) spell(s *segment[P], learned bool) {
-	p.sample = append(append(p.sample[:0], s.sample...), s.first, s.pos)
+// its keys can still differ, less what was never seen anywhere.
+func (p *plan[P]) spell(s *segment[P]) {
+	p.sample = append(append(p.sample[:0], s.start), s.sample...)
 	base := 0
 	if s.hi != "" {
-		p.sample = append(p.sample, s.hi)
-		base = keyspace.Common(s.pos, s.hi)
+		base = keyspace.Common(s.start, s.hi)
+		p.sample = append(p.sample, s.hi[:base+1]) // the rest of it was made up
 	}
 	if strings.HasPrefix(s.pos, p.prefix) {
 		base = max(base, len(p.prefix))
 	}
 	p.alphabet.Reset(base, p.sample...)
-	if learned {
+	if !s.surprise {
 		p.hull.Narrow(&p.alphabet)
 	}
 }
 
 // observe learns from a page of s, and from how it follows the one before.
-func (p *plan[P]) observe(s *segment[P], page P) {
+func (p *plan[P]) observe(s *segment[P], page P) (news bool) {
 	p.pageLen = max(p.pageLen, page.Len())
 	size := float64(page.Bytes()) / float64(page.Len()) * float64(p.pageLen)
 	if p.pageSize == 0 {
@@ -116,11 +181,12 @@ func (p *plan[P]) observe(s *segment[P], page P) {
 	}
 	p.pageSize += (size - p.pageSize) / 16
 	p.sample = p.sample[:0]
-	if s.first != "" {
+	if s.total > 0 {
 		p.sample = append(p.sample, s.pos)
 	}
 	p.sample = sampleOf(p.sample, page)
-	p.hull.Add(p.sample)
+	p.pairs.Add(p.sample)
+	return p.hull.Add(p.sample)
 }
 
 // samples is how many keys of a page are looked at.

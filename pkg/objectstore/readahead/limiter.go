@@ -9,14 +9,14 @@ import (
 // Limits bounds what reading ahead of one store takes, by all listings of the
 // process together. Zero fields have defaults.
 type Limits struct {
-	Start  int // LISTs in flight at first; 0 is 40
+	Start  int // LISTs in flight at first; 0 is 16
 	Most   int // LISTs in flight, ever; 0 is 96
 	Buffer int // bytes of pages that no consumer has taken yet; 0 is 96 MiB
 }
 
 func (l Limits) withDefaults() Limits {
 	if l.Start <= 0 {
-		l.Start = 40
+		l.Start = 16
 	}
 	if l.Most <= 0 {
 		l.Most = 96
@@ -28,9 +28,9 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Limiter finds out how many LISTs a store bears at once: one more after each
-// round trip without a complaint, as long as its latency holds; less by three
-// tenths when it throttles. Listings share it, and each gets an equal part. It
+// Limiter finds out how many LISTs a store bears at once: after each round trip
+// without a complaint twice as many, and from the first complaint on one more, as
+// long as its latency holds; less by three tenths when it throttles. Listings share it, and each gets an equal part. It
 // is safe for concurrent use.
 type Limiter struct {
 	limits Limits
@@ -38,8 +38,9 @@ type Limiter struct {
 
 	mu      sync.Mutex
 	limit   float64
-	epoch   int // of cuts: what was called before one does not cause another
-	quiet   int // calls since the limit changed last
+	steady  bool // the store has complained or slowed down
+	epoch   int  // of cuts: what was called before one does not cause another
+	quiet   int  // calls since the limit changed last
 	latency time.Duration
 	fastest time.Duration // mean latency of the fastest round trip
 	active  int           // listings
@@ -99,9 +100,15 @@ func (l *Limiter) quietly(latency time.Duration) {
 	if l.fastest == 0 || mean < l.fastest {
 		l.fastest = mean
 	}
-	if mean <= 2*l.fastest { // beyond that more calls only wait longer
-		l.limit = min(l.limit+1, float64(l.limits.Most))
+	switch {
+	case mean > 2*l.fastest: // more calls only wait longer
+		l.steady = true
+	case l.steady:
+		l.limit++
+	default:
+		l.limit *= 2
 	}
+	l.limit = min(l.limit, float64(l.limits.Most))
 	l.quiet, l.latency = 0, 0
 }
 
@@ -114,6 +121,7 @@ func (l *Limiter) throttled(epoch int) {
 	}
 	// Jitter, for many workers are told at the same time.
 	l.limit = max(1, l.limit*(0.65+0.1*l.jitter()))
+	l.steady = true
 	l.epoch++
 	l.quiet, l.latency = 0, 0
 }

@@ -171,9 +171,12 @@ func (l *Lister[P]) run(ctx context.Context, prefix, after, upto string, serial 
 		switch {
 		case err != nil:
 			return err
-		case ok && !deliver(page):
-			return nil
 		case ok:
+			begin := time.Now()
+			if !deliver(page) {
+				return nil
+			}
+			r.took(time.Since(begin))
 		case r.done():
 			return nil
 		default:
@@ -195,6 +198,7 @@ type run[P Page[P]] struct {
 
 	mu    sync.Mutex
 	plan  *plan[P]
+	pace  pace
 	ended bool
 	err   error
 }
@@ -203,6 +207,13 @@ func (r *run[P]) done() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ended
+}
+
+// took notes how long the consumer took for a page.
+func (r *run[P]) took(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pace.take.add(d)
 }
 
 // take returns the next page if it has arrived, and starts the calls that there
@@ -233,21 +244,23 @@ func (r *run[P]) take(ctx context.Context) (page P, ok bool, err error) {
 func (r *run[P]) start(ctx context.Context) {
 	limit, buffer := r.cfg.Limiter.share()
 	r.plan.budget = buffer
+	limit, rate := r.pace.limit(limit), r.pace.rate()
 	for {
-		c, ok := r.plan.next(limit)
+		c, ok := r.plan.next(limit, rate)
 		if !ok {
 			return
 		}
 		r.calls.Add(1)
 		go func() {
 			defer r.calls.Done()
+			begin := time.Now()
 			page, more, err := r.fetch(ctx, c.after)
-			r.arrived(ctx, c, page, more, err)
+			r.arrived(ctx, c, page, more, err, time.Since(begin))
 		}()
 	}
 }
 
-func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err error) {
+func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err error, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
@@ -261,6 +274,7 @@ func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err 
 			r.err = err
 		}
 	} else {
+		r.pace.list.add(took)
 		held := r.plan.held
 		r.plan.arrived(c, page, more)
 		r.metrics.held.Add(float64(r.plan.held - held))

@@ -194,7 +194,7 @@ func TestSmallListingsCostLittle(t *testing.T) {
 		calls int
 	}{
 		{0, "", 1}, {1, "", 1}, {999, "", 1}, {1000, "", 1}, // one page is one call
-		{1001, "", 9}, {5000, "", 15}, // its end has to be looked for
+		{1001, "", 12}, {5000, "", 17}, // its end has to be looked for
 		{1001, "data/00001000", 3}, {5000, "data/00004999", 9}, // its end is known
 	} {
 		synctest.Test(t, func(t *testing.T) {

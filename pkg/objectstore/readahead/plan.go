@@ -3,6 +3,7 @@ package readahead
 import (
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
@@ -21,11 +22,13 @@ type Page[P any] interface {
 // listed. At most one LIST is in flight for it.
 type segment[P Page[P]] struct {
 	pos, hi  string // hi "" is the end of all keys
-	open     bool   // hi is a guess at where keys end, or their end itself
 	done     bool   // pos has reached hi
 	inFlight bool
-	pages    []P // listed, not yet taken
-	listed   int // LISTs since the segment was made or cut
+	pages    []P  // listed, not yet taken
+	listed   int  // LISTs since the segment was made or cut
+	total    int  // LISTs since it was made
+	guess    bool // nothing of it was listed since it was cut off
+	whole    bool // not to be cut before its next page
 	estimate
 
 	begins   string // first key that its first LIST showed, at hi or beyond it too
@@ -33,7 +36,7 @@ type segment[P Page[P]] struct {
 	expect   string
 }
 
-func (s *segment[P]) begun() bool { return s.inFlight || s.listed > 0 || s.begins != "" }
+func (s *segment[P]) begun() bool { return s.inFlight || s.total > 0 }
 
 // plan tiles what is ahead of a consumer with segments, and decides which of
 // them to list next and where to cut them. It knows no clock, goroutine or
@@ -58,7 +61,11 @@ type plan[P Page[P]] struct {
 	passed   int     // pages past upto that were taken
 	torn     bool    // two LISTs contradict each other
 
+	step  float64 // pages that follow each longer start, where hi is a run
+	trust float64 // how many segments may be cut off and not be listed
+
 	hull     keyspace.Hull
+	pairs    keyspace.Pairs
 	alphabet keyspace.Alphabet
 	sample   []string
 }
@@ -70,26 +77,24 @@ type call[P Page[P]] struct {
 }
 
 func newPlan[P Page[P]](prefix, after, upto string, budget int) *plan[P] {
-	p := &plan[P]{prefix: prefix, upto: upto, budget: budget}
-	first := &segment[P]{pos: after, open: true, estimate: estimate{rest: 1}}
+	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: 6, step: 0.25}
+	first := &segment[P]{pos: after, estimate: estimate{rest: 1}}
 	p.segments = append(p.segments, first)
 	if upto != "" && upto > max(after, prefix) {
-		first.hi, first.open = upto, false
-		p.segments = append(p.segments, &segment[P]{pos: upto, open: true, estimate: estimate{rest: 1}})
+		first.hi = upto
+		p.segments = append(p.segments, &segment[P]{pos: upto, estimate: estimate{rest: 1}})
 	}
 	return p
 }
 
 // next returns the next LIST to make, of at most limit in flight, or false if
-// there is none until a page arrives or is taken.
-func (p *plan[P]) next(limit int) (call[P], bool) {
+// there is none until a page arrives or is taken. rate is how many pages the
+// consumer takes while a LIST lasts.
+func (p *plan[P]) next(limit int, rate float64) (call[P], bool) {
 	if p.inFlight >= limit {
 		return call[P]{}, false
 	}
-	s := p.idle(limit)
-	if !p.serial && p.cut(s, limit) {
-		s = p.idle(limit)
-	}
+	s := p.choose(limit, rate)
 	if s == nil {
 		return call[P]{}, false
 	}
@@ -101,17 +106,43 @@ func (p *plan[P]) next(limit int) (call[P], bool) {
 	return call[P]{s, s.pos}, true
 }
 
-// idle returns the nearest segment that may be listed on.
-func (p *plan[P]) idle(limit int) *segment[P] {
-	ahead := 0.0
-	for i, s := range p.segments {
-		if !s.done && !s.inFlight && p.admits(i, ahead, limit) {
+// choose returns the nearest segment that may be listed on, and on its way cuts
+// what would be late. Segment i is late if it cannot be listed to its end by the
+// time that the consumer gets there.
+func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
+	ahead, unlisted, room := 0.0, 0.0, p.window()
+	thrift, guesses := p.thrift(), 0
+	for i := 0; i < len(p.segments) && ahead <= reach*room; i++ {
+		s := p.segments[i]
+		patience := slack + hurry*max(ahead/rate, unlisted/float64(limit))
+		patience *= thrift
+		if s.guess {
+			guesses++
+		}
+		if p.late(s, patience) {
+			p.cutSegment(i, min(p.allowance(guesses), limit-p.inFlight), tiling{patience, ahead, hurry * max(1/rate, 1/float64(limit)), reach * room})
+		}
+		if !s.done && !s.inFlight && p.admits(i, ahead) {
 			return s
 		}
-		ahead += float64(len(s.pages)) + s.rest
+		rest := s.rest
+		if !s.done {
+			rest = max(rest, 1)
+		}
+		ahead += float64(len(s.pages)) + rest
+		unlisted += rest
 	}
 	return nil
 }
+
+// How far segments are listed: slack is how late a segment may be, in LISTs;
+// reach is how far from the consumer one may lie, in windows, for what lies
+// before it is taken while it is listed.
+const (
+	slack = 1.5
+	hurry = 0.6
+	reach = 1.25
+)
 
 // window returns how many pages the budget holds, and free how many more now.
 func (p *plan[P]) window() float64 { return float64(p.budget) / max(1, p.pageSize) }
@@ -124,27 +155,26 @@ func (p *plan[P]) free() float64 {
 const pastUpto = 4
 
 // admits reports whether segment i may be listed on, with so many pages lying
-// before it. The first always may, or nothing would ever be taken. What a
-// budget holds goes to the nearest; the last fifth of it only to those that are
-// nearest now, or segments far ahead that turn out longer than estimated would
-// leave the first alone with its rest.
-func (p *plan[P]) admits(i int, ahead float64, limit int) bool {
+// before it. The first always may, or nothing would ever be taken. The nearer a
+// segment is the more of the budget it may use, or segments far ahead that turn
+// out longer than estimated would leave the first alone with its rest.
+func (p *plan[P]) admits(i int, ahead float64) bool {
 	s := p.segments[i]
 	switch {
 	case i == 0:
 		return true
-	case p.serial, p.useful == 0, p.free() < 1:
+	case p.serial, p.useful == 0:
 		return false
 	case p.isPast(s) && p.past >= pastUpto+p.passed:
 		return false
-	case i < limit:
-		return s.listed == 0 || ahead+float64(len(s.pages)) < p.window()
-	case s.listed == 0:
-		return p.free() > p.window()/4
 	default:
-		return p.free() > p.window()/5 && ahead+float64(len(s.pages)) < p.window()
+		return p.free() >= 1+reserve*min(ahead, p.window())
 	}
 }
+
+// reserve is the part of the budget that is kept for segments nearer than those
+// a window ahead.
+const reserve = 0.25
 
 func (p *plan[P]) isPast(s *segment[P]) bool { return p.upto != "" && s.pos >= p.upto }
 
@@ -165,10 +195,10 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	past := p.isPast(s)
 	p.failed(c)
 	p.calls++
-	last := s.pos
+	last, news := s.pos, false
 	if n > 0 {
 		last = page.Key(n - 1)
-		p.observe(s, page)
+		news = p.observe(s, page)
 	}
 	i := slices.Index(p.segments, s)
 	p.compare(s, page)
@@ -179,12 +209,16 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	}
 	s.done = kept < n || !more || s.hi != "" && last >= s.hi
 	s.listed++
+	s.total++
+	s.whole = false
+	if s.guess {
+		s.guess = false
+		p.guessed(s, kept)
+	}
 	if kept < n || !more {
 		p.adjoin(i, page, kept)
 	}
 	if kept > 0 {
-		s.full = float64(n) / float64(p.pageLen)
-		s.first, s.pos = page.Key(0), page.Key(kept-1)
 		p.useful += float64(kept) / float64(p.pageLen)
 		if kept < n {
 			page = page.Head(kept)
@@ -194,15 +228,16 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 		release(page)
 	}
 	if !more {
-		p.end(i)
+		p.end(i, last)
 	}
-	p.reckon(s)
+	p.reckon(s, news)
 }
 
-// end notes that the store has nothing after segment i.
-func (p *plan[P]) end(i int) {
+// end notes that the store has nothing after last, which segment i has shown. What
+// lies before it in other segments they have to show themselves.
+func (p *plan[P]) end(i int, last string) {
 	for _, s := range p.segments[i+1:] {
-		if !s.begun() {
+		if !s.begun() && s.pos >= last {
 			s.done, s.rest = true, 0
 		}
 	}
@@ -228,11 +263,17 @@ func release(page any) {
 // keep holds a page for the consumer. Its keys that the segment remembers are
 // copied, for the consumer may reuse the page.
 func (p *plan[P]) keep(s *segment[P], page P, past bool) {
-	s.first, s.pos = clone(s.first), clone(s.pos)
-	s.sample = sampleOf(s.sample[:0], page)
-	for i := range s.sample {
-		s.sample[i] = clone(s.sample[i])
+	keys := sampleOf(nil, page)
+	for i := range keys {
+		keys[i] = clone(keys[i])
 	}
+	s.pos = keys[len(keys)-1]
+	start, full := keys[0], float64(page.Len())/float64(p.pageLen)
+	pages := full
+	if s.total > 1 && s.known() && strings.HasPrefix(s.start, directory(keys[0], s.pos)) {
+		start, pages = s.start, s.density.pages+full
+	}
+	s.density = &density{start: start, pages: pages, first: keys[0], last: s.pos, sample: keys, full: full}
 	s.pages = append(s.pages, page)
 	p.held += page.Bytes()
 	if past {
@@ -250,7 +291,7 @@ func (p *plan[P]) absorb(i int, last string, more bool) {
 		if next.begun() || next.done {
 			return
 		}
-		s.hi, s.open, s.rest = next.hi, next.open, s.rest+next.rest
+		s.hi, s.rest = next.hi, s.rest+next.rest
 		p.segments = slices.Delete(p.segments, i+1, i+2)
 	}
 }
@@ -258,7 +299,7 @@ func (p *plan[P]) absorb(i int, last string, more bool) {
 // compare checks what the first LIST of a segment shows first with what the
 // segment before it has shown already.
 func (p *plan[P]) compare(s *segment[P], page P) {
-	if s.listed > 0 || s.begins != "" {
+	if s.total > 0 {
 		return
 	}
 	if page.Len() > 0 {
@@ -282,7 +323,7 @@ func (p *plan[P]) adjoin(i int, page P, kept int) {
 		key = page.Key(kept)
 	}
 	switch next := p.segments[i+1]; {
-	case next.listed > 0 || next.begins != "":
+	case next.total > 0:
 		p.torn = p.torn || next.begins != key
 	default:
 		next.expected, next.expect = true, clone(key)
