@@ -290,11 +290,12 @@ func (d *driver) cuts(ctx context.Context, job imports.Job) (cuts []string, smal
 	if !more || err != nil {
 		return nil, !more, err
 	}
-	first, last := string(page.Key(0)), string(page.Key(page.Len()-1))
+	forecast := partition.NewForecast(new(partition.Known))
+	forecast.See(page.Len(), func(i int) string { return string(page.Key(i)) })
 	if _, err, more = next(); !more || err != nil {
 		return nil, !more, err
 	}
-	return partition.Cuts(partition.Span{}, first, last, d.cfg.Partitions-1), false, nil
+	return forecast.Cuts("", d.cfg.Partitions-1), false, nil
 }
 
 // advance folds the covers, commits once they chain, and queues the gaps that

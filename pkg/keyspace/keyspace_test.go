@@ -217,3 +217,68 @@ func ExampleAlphabet() {
 	// 99 pages more
 	// img-4300 true
 }
+
+func TestKeyIsTheInverseOfPlace(t *testing.T) {
+	rnd := seeded(t, 4)
+	for _, shape := range keyset.Names() {
+		set, err := keyset.New(shape, 100_000, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 50 {
+			from := rnd.Int64N(set.Len() - 100)
+			page := make([]string, 100)
+			for i := range page {
+				page[i] = set.Key(from + int64(i))
+			}
+			at := keyspace.Common(page[0], page[99])
+			var a keyspace.Alphabet
+			a.Reset(at, page...)
+			if size := a.Size(at); size < 2 || a.Size(at-1) != 0 && at > 0 || a.Size(2000) != 0 {
+				t.Fatalf("%s: %d digits at the offset where %q and %q differ", shape, size, page[0], page[99])
+			}
+			before := -1.0
+			for _, k := range page {
+				place := a.Place(k, at)
+				if place < before || place >= float64(a.Size(at)) {
+					t.Fatalf("%s: the place of %q is %g, that of the key before %g", shape, k, place, before)
+				}
+				before = place
+			}
+			want := rnd.Float64() * float64(a.Size(at))
+			k, ok := a.Key(page[0], at, want)
+			if !ok || !utf8.ValidString(k) {
+				t.Fatalf("%s: key %q at place %g of %q, %t", shape, k, want, page[0], ok)
+			}
+			if got := a.Place(k, at); isASCII(strings.Join(page, "")) && math.Abs(got-want) > 0.05 {
+				t.Fatalf("%s: %q is at place %g, want %g", shape, k, got, want)
+			}
+			if k, ok := a.Key(page[0], at, float64(a.Size(at))); ok {
+				t.Fatalf("%s: %q lies beyond all digits", shape, k)
+			}
+		}
+	}
+}
+
+func isASCII(k string) bool {
+	return !strings.ContainsFunc(k, func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
+func TestScriptNarrowsToItsCharacters(t *testing.T) {
+	var s keyspace.Script
+	for _, k := range []string{"é/日", "ü/本", "ä/語"} {
+		s.Add(k)
+	}
+	var a keyspace.Alphabet
+	a.Reset(0, "é日.png", "0")
+	if wide := a.Size(1); wide != 64 {
+		t.Errorf("%d bytes may follow the first of é, want 64", wide)
+	}
+	s.Narrow(&a, "é日.png")
+	if narrow := a.Size(1); narrow != 3 {
+		t.Errorf("%d bytes may follow the first of é, want those of é, ü and ä", narrow)
+	}
+	if k, ok := a.Key("é日.png", 1, 0); !ok || k != "ä" {
+		t.Errorf("the first key is %q, %t, want ä", k, ok)
+	}
+}

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	firstCut   = 16               // partitions of the first cut
+	firstCut   = 1                // partition: workers cut it for others that are idle
 	drainLimit = 10 * time.Second // for requests that run when the process is told to stop
 )
 

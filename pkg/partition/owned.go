@@ -27,14 +27,24 @@ func (o *Owned) EndsWith(last []byte) bool {
 	return o.p.UptoAligned && string(last) >= o.p.Upto
 }
 
-// Rest returns the partition that would take the keys after A(cut).
-func (o *Owned) Rest(cut string) Partition {
-	return New(o.p.ImportID, Span{After: cut, Upto: o.p.Upto}, false, o.p.UptoAligned)
+// Pieces returns the partitions that would take the keys after A(cuts[0]), each
+// up to where the next one starts. The cuts increase strictly and lie before the
+// present Upto.
+func (o *Owned) Pieces(cuts []string) []Partition {
+	pieces := make([]Partition, len(cuts))
+	for i, cut := range cuts {
+		span, aligned := Span{After: cut, Upto: o.p.Upto}, o.p.UptoAligned
+		if i+1 < len(cuts) {
+			span.Upto, aligned = cuts[i+1], false
+		}
+		pieces[i] = New(o.p.ImportID, span, false, aligned)
+	}
+	return pieces
 }
 
 // Cut gives the keys after A(upto) away. The caller has made sure that upto
 // lies after every key taken so far and before the present Upto, and that
-// somebody else has the Rest.
+// somebody else has all the Pieces: the keys of one that is lost would be a gap.
 func (o *Owned) Cut(upto string) { o.p.Upto, o.p.UptoAligned = upto, false }
 
 // Take takes the next n keys of the listing, of which key(i) is the i-th, and

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -272,42 +271,6 @@ func TestSpan(t *testing.T) {
 		if a.Overlaps(b) != both {
 			t.Fatalf("%v overlaps %v: %t, want %t", a, b, a.Overlaps(b), both)
 		}
-	}
-}
-
-func TestCuts(t *testing.T) {
-	rnd := seeded(t, 6)
-	for range 5000 {
-		keys := randomKeys(rnd, 2+rnd.IntN(30))
-		if len(keys) < 2 {
-			continue
-		}
-		first, last := keys[0], keys[len(keys)/2]
-		span := partition.Span{After: "", Upto: keys[len(keys)-1]}
-		if rnd.IntN(2) == 0 {
-			span.Upto = ""
-		}
-		n := rnd.IntN(20)
-		cuts := partition.Cuts(span, first, last, n)
-		if len(cuts) > n || !slices.IsSorted(cuts) || len(slices.Compact(slices.Clone(cuts))) != len(cuts) {
-			t.Fatalf("cuts %q of at most %d", cuts, n)
-		}
-		for _, c := range cuts {
-			if c <= last || !span.Contains(c) || !utf8.ValidString(c) {
-				t.Fatalf("cut %q of %v after %q", c, span, last)
-			}
-		}
-	}
-}
-
-func TestCutsFindTheVaryingPart(t *testing.T) {
-	got := partition.Cuts(partition.Span{}, "logs/2024-01-01/a", "logs/2024-01-03/b", 8)
-	want := "logs/2024-01-04"
-	if !slices.ContainsFunc(got, func(c string) bool { return c >= want && c < "logs/2025" }) {
-		t.Errorf("cuts %q cut no other day", got)
-	}
-	if len(got) != 8 {
-		t.Errorf("%d cuts, want 8: %q", len(got), got)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"iter"
 	"sort"
+
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
 // run is covers that chain, packed: of 10^11 keys there are about a million, and
@@ -221,7 +223,7 @@ func appendCover(dst []byte, c Cover) []byte {
 
 // appendKey appends a key that follows another one.
 func appendKey(dst []byte, before, key string) []byte {
-	shared := commonPrefix(before, key)
+	shared := keyspace.Common(before, key)
 	dst = binary.AppendUvarint(dst, uint64(shared))
 	dst = binary.AppendUvarint(dst, uint64(len(key)-shared))
 	return append(dst, key[shared:]...)

@@ -11,6 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
@@ -32,12 +33,17 @@ type lister struct {
 	paused  error       // why the listing stopped after a range before its end, or nil
 	heard   uint64      // the load that was acted on last
 	listed  uint64      // owned keys since the partition was last cut
+
+	forecast *partition.Forecast // of what is left
+	batches  int
 }
 
 // newLister returns the lister of p, which ends at cut, if that is not empty,
 // because an earlier delivery handed over what follows.
 func newLister(d *delivery, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files, cut string) *lister {
+	_, heard := d.outlook.Latest() // whoever waited then was given something since, this partition perhaps
 	return &lister{
+		heard: heard, forecast: partition.NewForecast(new(partition.Known)),
 		delivery: d, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks),
 		trail: trail{cut: cut}, begun: d.now(),
 	}
@@ -145,32 +151,59 @@ func (l *lister) start() {
 	}
 }
 
-// handOver cuts the partition after the batch, and queues the upper part of
-// what is left, if others wait for work. It pays only where much is left: both
-// sides list the keys up to the next anchor.
+// handOver cuts the partition after the batch, and queues pieces of what is left,
+// if others wait for work and it is worth it.
+//
+// The pieces are queued before the partition is cut, and its covers carry the cut
+// from then on. Whatever is lost in between, keys are listed twice or are a gap
+// like any other.
 func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
-	if l.listed < l.job.Breaks.Raggedness {
+	load, asked := l.hungry()
+	l.show(batch, asked)
+	if !asked {
 		return nil
+	}
+	upto := l.owned.Upto()
+	cuts := l.forecast.Cuts(upto, l.job.Breaks.Pieces(l.forecast.Left(upto), load.Waiting, load.Running))
+	if len(cuts) == 0 {
+		return nil
+	}
+	pieces := l.owned.Pieces(cuts)
+	given := len(pieces)
+	for given > 0 && l.publish(ctx, pieces[given-1]) { // from the end: what is queued is all that follows a cut
+		given--
+		l.metrics.handOvers.Inc()
+	}
+	if given == len(pieces) {
+		return ctx.Err()
+	}
+	l.owned.Cut(cuts[given])
+	l.trail.cutAt(cuts[given])
+	l.listed = 0
+	return nil
+}
+
+// hungry reports whether this listing is to give to others, as far as was heard
+// since it was last asked.
+func (l *lister) hungry() (queue.Load, bool) {
+	if l.listed < cutAfter*l.job.Breaks.Raggedness {
+		return queue.Load{}, false
 	}
 	load, seq := l.outlook.Latest()
 	if seq == l.heard {
-		return nil
+		return queue.Load{}, false
 	}
 	l.heard = seq
-	if !load.Hungry() || !l.elected(2*load.Waiting, load.Running) {
-		return nil
+	return load, load.Hungry() && l.elected(2*load.Waiting, load.Running)
+}
+
+// show shows the batch to the forecast: now and then, or if it is asked after it.
+func (l *lister) show(batch entry.Batch, asked bool) {
+	if l.batches++; asked || l.batches%showEvery == 1 {
+		l.forecast.See(batch.Len(), func(i int) string { return string(batch.Key(i)) })
+	} else {
+		l.forecast.Skip(batch.Len())
 	}
-	first, last := string(batch.Key(0)), string(batch.Key(batch.Len()-1))
-	rest := partition.Span{After: last, Upto: l.owned.Upto()}
-	cut, ok := partition.Middle(rest, first, last)
-	if !ok || !l.publish(ctx, l.owned.Rest(cut)) {
-		return ctx.Err()
-	}
-	l.owned.Cut(cut)
-	l.trail.cutAt(cut)
-	l.listed = 0
-	l.metrics.handOvers.Inc()
-	return nil
 }
 
 // yields reports whether the partition gives way to others after the range that

@@ -55,6 +55,8 @@ const (
 // Limits of a worker. They bound its memory and how long it holds on.
 const (
 	expressSlots = 4                // of partitions of about one page, besides the others
+	cutAfter     = 2                // times the mean distance of anchors are listed between two cuts
+	showEvery    = 8                // batches of which one is shown to the forecast
 	uploads      = 2                // ranges in flight a partition
 	maxTries     = 20               // deliveries in a row that got no further; then the import fails with the last error
 	maxDeaths    = 40               // the same where none of them could say why; workers die for other reasons too

@@ -301,11 +301,11 @@ func TestAWorkerThatStopsHandsItsPartitionBack(t *testing.T) {
 }
 
 func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
-	breaks := partition.Breaks{MaxSize: small.MaxSize, Raggedness: 100}
-	source, want := numbered(t, 2000, breaks)
+	breaks := partition.Breaks{MaxSize: small.MaxSize, Raggedness: 25}
+	source, want := numbered(t, 4000, breaks)
 	source.PageSize = page
 	f := start(t, source)
-	hungry := f.heard(func(l queue.Load) bool { return l.Hungry() })
+	hungry := f.heard(func(l queue.Load) bool { return l.Hungry() && l.Waiting == 3 })
 	source.Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "page" && c.Key > "dir/000200" { // much is listed, and more is left
 			receive(t, "all hear that somebody waits", hungry)
@@ -314,7 +314,7 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 	}
 	f.record("id", breaks)
 	f.publish(whole("id"))
-	f.run(2)
+	f.run(4)
 	got, covers := f.covers("id")
 	f.idle("id")
 	if !slices.Equal(slices.Collect(got.All()), want) {
@@ -323,8 +323,8 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 	if !slices.ContainsFunc(covers, func(c partition.Cover) bool { return c.Cut != "" }) {
 		t.Error("no cover tells of a cut")
 	}
-	if n := f.outcome("done"); n < 2 {
-		t.Errorf("%v deliveries: the partition was not split", n)
+	if n := f.outcome("done"); n < 4 {
+		t.Errorf("%v deliveries: the partition was not split for all that waited", n)
 	}
 }
 

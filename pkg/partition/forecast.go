@@ -1,0 +1,173 @@
+package partition
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
+)
+
+// Forecast estimates how many keys are left of a span that is being listed, and
+// where to cut it, from the keys that were listed so far; trie.go tells how. The
+// estimates are guesses: a wrong one costs time, never a key.
+//
+// A Forecast is for one goroutine. It copies what it keeps.
+type Forecast struct {
+	known  *Known
+	listed int64 // keys
+	since  int64 // keys listed since it was made or last cut
+	born   float64
+	page   []mark // samples of the last page
+	trie   trie
+	mood   mood
+}
+
+// Known is what the listings of one import have learned of its keys together.
+// The zero Known knows nothing. It is for one goroutine.
+type Known struct {
+	hull   keyspace.Hull
+	script keyspace.Script
+}
+
+// mark is a key of the listing and how many keys were listed before it.
+type mark struct {
+	key  string
+	rank int64
+}
+
+// mood is how far the trie can be believed.
+type mood int
+
+const (
+	trusting mood = iota
+	outlived      // there is more than was expected of the digits that keys are known to use
+	baffled       // and more than of all digits that they could use
+)
+
+// NewForecast returns the forecast of a listing of which nothing was seen yet.
+func NewForecast(known *Known) *Forecast { return &Forecast{known: known} }
+
+// samples is how many keys of a page are looked at.
+const samples = 16
+
+// See takes the next page of the listing: n keys, of which key(i) is the i-th.
+func (o *Forecast) See(n int, key func(int) string) {
+	if n == 0 {
+		return
+	}
+	keys := make([]string, 0, samples+1)
+	if len(o.page) > 0 {
+		keys = append(keys, o.trie.last)
+	}
+	o.page = o.page[:0]
+	for i := range min(samples, n) {
+		at := i * (n - 1) / max(1, min(samples, n)-1)
+		m := mark{strings.Clone(key(at)), o.listed + int64(at)}
+		o.page, keys = append(o.page, m), append(keys, m.key)
+		o.known.script.Add(m.key)
+		o.trie.enter(m)
+	}
+	o.known.hull.Add(keys)
+	o.Skip(n)
+}
+
+// Skip counts n keys of the listing that nobody looks at. What was skipped is
+// estimated once the next page is seen.
+func (o *Forecast) Skip(n int) {
+	o.listed += int64(n)
+	o.since += int64(n)
+}
+
+// Left estimates how many keys of the listing lie between the last one seen and
+// upto; an upto of "" is the end of all keys. A listing that has outlived what
+// was expected is not about to end: it is taken to be somewhere in its middle.
+func (o *Forecast) Left(upto string) float64 {
+	if len(o.page) == 0 || upto != "" && upto <= o.trie.last {
+		return 0
+	}
+	page, half := o.pageKeys(), float64(o.since)/2
+	left := o.reckon(upto, true)
+	if float64(o.since) <= page {
+		o.born = left
+	}
+	o.mood = trusting
+	if left >= half || float64(o.since) <= 2*(o.born+page) {
+		return left
+	}
+	o.mood = outlived
+	left = o.reckon(upto, false)
+	if left >= half {
+		return min(left, 20*half)
+	}
+	o.mood = baffled
+	return 4 * half
+}
+
+// pageKeys is how many keys the last page had.
+func (o *Forecast) pageKeys() float64 { return float64(o.listed - o.page[0].rank) }
+
+// reckon works out what is left with the alphabet that the last page shows;
+// seen says to leave out of it what was never seen anywhere.
+func (o *Forecast) reckon(upto string, seen bool) float64 {
+	keys := make([]string, 0, samples+1)
+	for _, m := range o.page {
+		keys = append(keys, m.key)
+	}
+	if upto != "" {
+		keys = append(keys, upto)
+	}
+	t := &o.trie
+	t.look(o.page[0], o.listed, upto)
+	t.alphabet.Reset(min(t.base, t.deepest), keys...)
+	if seen {
+		o.known.hull.Narrow(&t.alphabet)
+		o.known.script.Narrow(&t.alphabet, t.last)
+	}
+	return t.reckon(o.listed, upto)
+}
+
+// Cuts returns up to n keys, in increasing order, at which to cut what is left up
+// to upto so that the pieces are of about the same size, as far as can be known:
+// where little was listed yet of much that is expected, some of the pieces grow
+// geometrically instead. The keys lie between the last one seen and upto, are
+// valid UTF-8 and need not exist.
+func (o *Forecast) Cuts(upto string, n int) []string {
+	left := o.Left(upto)
+	if left <= 0 || n < 1 {
+		return nil
+	}
+	var cuts []string
+	add := func(k string) {
+		if len(cuts) < n && k > o.trie.last && (upto == "" || k < upto) {
+			cuts = append(cuts, k)
+		}
+	}
+	even := n
+	switch {
+	case o.mood == outlived:
+		even, left = 0, o.trie.reach()
+	case o.mood == baffled:
+		even, left = n/2, o.trie.reach()
+	case left > 8*float64(o.since) && n > 1:
+		even = n / 2
+	}
+	if o.mood == baffled || upto == "" {
+		for _, k := range o.trie.beyond(upto, n) {
+			add(k)
+		}
+	}
+	page := 2 * o.pageKeys()
+	growth := math.Pow(max(left, page)/page, 1/float64(n-even+1))
+	for i := range n - even {
+		add(o.trie.at(page * math.Pow(growth, float64(i+1))))
+	}
+	for i := range even {
+		add(o.trie.at(left * float64(i+1) / float64(even+1)))
+	}
+	if len(cuts) > 0 {
+		o.since = 0
+	}
+	slices.Sort(cuts)
+	return slices.Compact(cuts)
+}

@@ -1,0 +1,147 @@
+package partition_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// show lists keys [from, to) of a set page by page.
+func show(o *partition.Forecast, set keyset.Set, from, to, page int64) {
+	for ; from < to; from += page {
+		o.See(int(min(page, to-from)), func(i int) string { return set.Key(from + int64(i)) })
+	}
+}
+
+// How far estimates are off, as a factor, after a tenth of the span was listed:
+// what the median of many spans reaches on each shape.
+func TestLeft(t *testing.T) {
+	rnd := seeded(t, 11)
+	for _, shape := range keyset.Names()[:18] {
+		set, err := keyset.New(shape, 1_000_000, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var known partition.Known
+		var off []float64
+		for range 60 {
+			n := int64(2000 * math.Pow(100, rnd.Float64()))
+			from := rnd.Int64N(set.Len() - n)
+			o := partition.NewForecast(&known)
+			show(o, set, from, from+n/10, 100)
+			off = append(off, math.Abs(math.Log(o.Left(set.Key(from+n-1))/float64(n-n/10))))
+		}
+		slices.Sort(off)
+		median, worst := math.Exp(off[len(off)/2]), math.Exp(off[len(off)*9/10])
+		t.Logf("%-10s median %.2f, nine of ten within %.1f", shape, median, worst)
+		if shape != "zruns" && median > 2.3 {
+			t.Errorf("%s: half of the estimates are off by more than a factor of %.2f", shape, median)
+		}
+	}
+}
+
+// Whatever was listed of whatever shape, cuts increase, lie where they may and
+// are valid UTF-8; and there are some.
+func TestCutsOfAnyShape(t *testing.T) {
+	rnd := seeded(t, 12)
+	for _, shape := range keyset.Names() {
+		set, err := keyset.New(shape, 200_000, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var known partition.Known
+		found := 0
+		for range 200 {
+			o := partition.NewForecast(&known)
+			from := rnd.Int64N(set.Len() - 5000)
+			to := from + 1 + rnd.Int64N(1000)
+			show(o, set, from, to, 1+rnd.Int64N(300))
+			upto := ""
+			if rnd.IntN(4) > 0 {
+				upto = set.Key(to + rnd.Int64N(set.Len()-to))
+			}
+			n := rnd.IntN(40)
+			cuts := o.Cuts(upto, n)
+			if found += len(cuts); len(cuts) > n {
+				t.Fatalf("%s: %d cuts, want at most %d", shape, len(cuts), n)
+			}
+			before := set.Key(to - 1)
+			for _, cut := range cuts {
+				if cut <= before || upto != "" && cut >= upto || !utf8.ValidString(cut) {
+					t.Fatalf("%s: cut %q between %q and %q", shape, cut, before, upto)
+				}
+				before = cut
+			}
+		}
+		if found < 200 {
+			t.Errorf("%s: %d cuts in all", shape, found)
+		}
+	}
+}
+
+func TestCutsOfSmallListings(t *testing.T) {
+	for _, keys := range [][]string{{"a"}, {"a", "a\x00"}, {"\U0010ffff"}, {"a", "b"}, {"é", "é😀", "😀"}} {
+		for _, upto := range []string{"", keys[len(keys)-1] + "\x00", keys[len(keys)-1] + "é", "\U0010ffff\U0010ffff"} {
+			o := partition.NewForecast(new(partition.Known))
+			if left, cuts := o.Left(upto), o.Cuts(upto, 5); left != 0 || cuts != nil {
+				t.Errorf("of nothing listed %g are left, cut at %q", left, cuts)
+			}
+			o.See(len(keys), func(i int) string { return keys[i] })
+			o.Skip(3)
+			if left := o.Left(upto); left < 0 || math.IsNaN(left) || math.IsInf(left, 0) {
+				t.Errorf("after %q up to %q %g are left", keys, upto, left)
+			}
+			for _, cut := range o.Cuts(upto, 5) {
+				if cut <= keys[len(keys)-1] || upto != "" && cut >= upto || !utf8.ValidString(cut) {
+					t.Errorf("after %q up to %q: cut %q", keys, upto, cut)
+				}
+			}
+		}
+	}
+}
+
+func TestNothingIsLeftAtTheEnd(t *testing.T) {
+	o := partition.NewForecast(new(partition.Known))
+	o.See(2, func(i int) string { return []string{"a", "b"}[i] })
+	if left := o.Left("b"); left != 0 {
+		t.Errorf("%g are left", left)
+	}
+}
+
+func TestPieces(t *testing.T) {
+	b := partition.Breaks{Raggedness: 100}
+	for _, tc := range []struct {
+		left       float64
+		idle, busy int
+		want       int
+	}{
+		{1e6, 0, 1, 0},  // nobody waits
+		{599, 9, 1, 0},  // not worth it
+		{600, 9, 1, 1},  // in half
+		{5e3, 9, 1, 5},  // as many as are cheap
+		{5e4, 9, 1, 9},  // one for each
+		{5e4, 9, 4, 3},  // three others give too
+		{5e4, 9, 20, 1}, //
+		{1e9, 1000, 1, 64},
+		{1e9, 3, 0, 3}, // the giver is not counted yet
+	} {
+		if got := b.Pieces(tc.left, tc.idle, tc.busy); got != tc.want {
+			t.Errorf("of %g left, %d idle and %d busy: %d pieces, want %d", tc.left, tc.idle, tc.busy, got, tc.want)
+		}
+	}
+}
+
+func ExampleForecast() {
+	o := partition.NewForecast(new(partition.Known))
+	o.See(100, func(i int) string { return fmt.Sprintf("img-%04d", i) })
+	fmt.Printf("%.0f left\n", o.Left("img-5000"))
+	fmt.Println(o.Cuts("img-5000", 1))
+	// Output:
+	// 4900 left
+	// [img-254]
+}
