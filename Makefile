@@ -47,6 +47,10 @@ chaos: ## Run fleets while everything around them fails; CHAOS='-seeds 100', see
 chaos-short: ## Every kind of fault, and invariants switched off, in minutes
 	cd test/chaos && $(GO) run . -short
 
+.PHONY: bench-fleet
+bench-fleet: ## Measure fleets of processes; FLEET="-only huge" is an import of 10^8 objects, see BENCHMARKS.md
+	cd bench && $(GO) run ./cmd/fleet $(FLEET)
+
 .PHONY: test-race
 test-race: ## Run the tests that need nothing but Go under the race detector
 	$(GO) test -race ./...

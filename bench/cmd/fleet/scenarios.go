@@ -271,7 +271,7 @@ const eachOf = "20k"
 
 // many submits imports at once to two coordinators, a small one in their midst.
 func (b *bench) many(ctx context.Context, where string, branch func(n int) string) error {
-	f, err := b.start(ctx, fleet.Config{Coordinators: 2, Workers: 4, Slots: 4, Keep: 256 << 20}, 20*time.Millisecond)
+	f, err := b.start(ctx, fleet.Config{Coordinators: 2, Workers: 4, Slots: 4, Keep: 4 << 30}, 20*time.Millisecond)
 	if err != nil {
 		return err
 	}
