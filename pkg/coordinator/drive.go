@@ -223,9 +223,14 @@ func (d *driver) publish(ctx context.Context, lane queue.Lane, parts ...partitio
 	defer func() { d.surveyed = d.surveys.Load() }()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(publishers)
-	for _, p := range parts {
+	for i, p := range parts {
 		d.parts[p.ID] = p
-		g.Go(func() error { return d.cfg.Queue.PublishTo(ctx, lane, p) })
+		queue := func() error { return d.cfg.Queue.PublishTo(ctx, lane, p) }
+		if i > 0 {
+			g.Go(queue)
+		} else if err := queue(); err != nil { // the first keys are listed first
+			return err
+		}
 	}
 	return g.Wait()
 }

@@ -327,6 +327,7 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 		_, known := s.ended[id]
 		return !known
 	})
+	f.cleared(young.Job.ImportID) // which is not waited for when an import ends
 	// Nothing of it is left in any bucket or stream, no mark of a deleted key either.
 	keys, err := f.queue.KV(queue.BucketImports).Keys(t.Context(), "")
 	must(t, err)
