@@ -29,6 +29,7 @@ type Measured struct {
 	Idle           float64       // bytes of a coordinator's memory without imports
 	Split          time.Duration // from one look for idle workers to the next, after which those that work hand over
 	FirstCut       int           // partitions to begin with
+	Pieces         int           // that a worker hands over at once, at most
 	Tail           [2]float64    // wall time over that of workers that are always busy: up to 64 of them, and beyond
 	InFlight       int           // LIST calls of a worker at most
 	CoordinatorMax float64       // bytes that a coordinator is given
@@ -106,7 +107,7 @@ type Run struct {
 // is listed, and until the metarange is written.
 func (m Measured) Run(a Assumed, keys float64, workers, parts int) Run {
 	w, limit := m.Work(a, keys), m.Limits(a, workers, parts)[0]
-	spread := math.Max(0, math.Ceil(math.Log2(float64(workers)/float64(m.FirstCut)))) * m.Split.Seconds()
+	spread := m.looks(workers) * m.Split.Seconds()
 	landing := w.Ranges / 1e6 * m.Landing.Seconds()
 	seconds := spread + keys/limit.Keys*m.tail(workers) + landing
 	r := Run{Workers: workers, Parts: parts, Keys: limit.Keys, First: limit.Name, Wall: time.Duration(seconds * float64(time.Second))}
@@ -115,6 +116,14 @@ func (m Measured) Run(a Assumed, keys float64, workers, parts int) Run {
 	}
 	r.Machine = float64(workers+a.Others) * a.Machine * r.Wall.Hours()
 	return r
+}
+
+// looks is how often the fleet must look for idle workers until each has a part.
+func (m Measured) looks(workers int) (n float64) {
+	for busy := m.FirstCut; busy < workers; busy *= 1 + m.Pieces {
+		n++
+	}
+	return n
 }
 
 // tail is what the end of an import costs, when there is not enough left for all.

@@ -81,6 +81,7 @@ func TestConstantsAreCurrent(t *testing.T) {
 	m := load(t)
 	for path, want := range map[string]string{
 		"pkg/node/coordinator.go":            fmt.Sprintf(`firstCut += %d\b`, m.FirstCut),
+		"pkg/partition/share.go":             fmt.Sprintf(`mostPieces = %d\b`, m.Pieces),
 		"pkg/queue/load.go":                  `lookEvery = time\.Second\n`,
 		"docs/settings.md":                   fmt.Sprintf("`s3.max_lists` \\| int \\| `%d`", m.InFlight),
 		"deploy/kubernetes/coordinator.yaml": fmt.Sprintf(`GOMEMLIMIT, value: %.0fMiB`, m.CoordinatorMax/(1<<20)),
@@ -99,7 +100,7 @@ func TestConstantsAreCurrent(t *testing.T) {
 var (
 	simple = scale.Measured{
 		CPU: time.Second, Slot: 1e9, Lists: 1, Range: 1000, PageKey: 100, Metarange: 10, Cover: 20, Memory: 30, Idle: 5,
-		Landing: 100 * time.Second, Stored: 1e6, Messages: 2, Split: time.Second, FirstCut: 16, Tail: [2]float64{2, 3}, InFlight: 100, PrefixLists: 5000,
+		Landing: 100 * time.Second, Stored: 1e6, Messages: 2, Split: time.Second, FirstCut: 16, Pieces: 1, Tail: [2]float64{2, 3}, InFlight: 100, PrefixLists: 5000,
 	}
 	place = scale.Assumed{Latency: 100 * time.Millisecond, Cores: 2, Network: 1e12, Machine: 3600, Others: 1, ListCost: 0.1, PutCost: 1}
 )

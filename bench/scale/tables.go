@@ -44,7 +44,8 @@ func inputs(b *strings.Builder, m Measured, a Assumed) {
 	row("messages to NATS for each range", fmt.Sprint(m.Messages), "the bound that `bench/cmd/fleet` holds a fleet to")
 	row("wall time over that of workers that are always busy", fmt.Sprintf("%g, beyond 64 workers %g", m.Tail[0], m.Tail[1]), "the bounds of the simulation in `pkg/partition` at 64 and 256 workers")
 	row("LIST calls of a worker in flight", fmt.Sprint(m.InFlight), "`s3.max_lists`")
-	row("partitions at first, and time from one look for idle workers to the next", fmt.Sprintf("%d, %s", m.FirstCut, wall(m.Split)), constant)
+	row("partitions at first, most that a worker hands over at once, and time between two looks for idle workers",
+		fmt.Sprintf("%d, %d, %s", m.FirstCut, m.Pieces, wall(m.Split)), constant)
 	row("memory that a coordinator may use", bytes(m.CoordinatorMax), "`GOMEMLIMIT` in `deploy/kubernetes`")
 	row("LIST calls a second of one part of a bucket", count(m.PrefixLists), "AWS's documentation")
 	row("a LIST call takes", wall(a.Latency), "assumed")
