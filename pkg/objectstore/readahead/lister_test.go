@@ -65,13 +65,16 @@ func (s *store) ListPage(ctx context.Context, prefix, after string) (page, bool,
 			return nil, false, err
 		}
 	}
-	lo := sort.Search(len(s.keys), func(i int) bool { return s.keys[i] > after && s.keys[i] >= prefix })
+	s.mu.Lock()
+	keys := s.keys
+	s.mu.Unlock()
+	lo := sort.Search(len(keys), func(i int) bool { return keys[i] > after && keys[i] >= prefix })
 	if s.spoil != nil {
 		lo = s.spoil(s, prefix, after, lo)
 	}
-	end := sort.Search(len(s.keys), func(i int) bool { return s.keys[i] >= prefix && !strings.HasPrefix(s.keys[i], prefix) })
+	end := sort.Search(len(keys), func(i int) bool { return keys[i] >= prefix && !strings.HasPrefix(keys[i], prefix) })
 	hi := min(lo+s.size, end)
-	return slices.Clone(page(s.keys[min(lo, hi):hi])), hi < end, nil
+	return slices.Clone(page(keys[min(lo, hi):hi])), hi < end, nil
 }
 
 func (s *store) has(key string) bool {
