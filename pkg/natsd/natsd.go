@@ -84,6 +84,17 @@ func (s *Server) ClientURL() string {
 	return s.srv.ClientURL()
 }
 
+// Messages returns how many messages clients have sent to the server and were
+// sent by it since it started.
+func (s *Server) Messages() (received, sent int64) {
+	// The options and the error are for what is not asked for here.
+	v, err := s.srv.Varz(nil)
+	if err != nil {
+		return 0, 0
+	}
+	return v.InMsgs, v.OutMsgs
+}
+
 // Shutdown stops the server, waits until it has, and gives the directory free.
 // It may be called more than once.
 func (s *Server) Shutdown() error {

@@ -16,7 +16,8 @@ import (
 
 // How covers are followed.
 const (
-	followPoll  = time.Second // sleep without a hint
+	followPoll  = time.Second            // sleep without a hint
+	followEvery = 100 * time.Millisecond // asks at most so often for what is new
 	followBatch = 256         // covers of one answer, at most
 	followBytes = 1 << 20     // of one answer, about
 )
@@ -58,6 +59,7 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 	poll := time.NewTicker(followPoll)
 	defer poll.Stop()
 	for {
+		begun := time.Now()
 		more, err := w.batch(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -75,6 +77,10 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 			return ctx.Err()
 		case <-ticks:
 		case <-poll.C:
+		}
+		// The first hint after a while is followed at once, many together.
+		if err := sleep(ctx, followEvery-time.Since(begun)); err != nil {
+			return err
 		}
 	}
 }

@@ -87,8 +87,11 @@ func (l *link) restored() {
 }
 
 // pause waits up to d, at random, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(rand.N(d) + 1)
+func pause(ctx context.Context, d time.Duration) error { return sleep(ctx, rand.N(d)+1) }
+
+// sleep waits for d, or returns why ctx ended.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

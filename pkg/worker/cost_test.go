@@ -1,0 +1,117 @@
+package worker_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// TestMessagesOfARange counts what a server gets and sends for an import of many
+// ranges, with a worker that lists it and a coordinator's follower of its covers.
+func TestMessagesOfARange(t *testing.T) {
+	breaks := partition.Breaks{MaxSize: 1 << 20, Raggedness: 5}
+	source, want := numbered(t, 10_000, breaks)
+	server := startServer(t)
+	f := newFleet(t, connect(t, queue.Config{InProcess: server}), source)
+	f.record("id", breaks)
+	metrics := prometheus.NewRegistry()
+	f.runOn(connect(t, queue.Config{InProcess: server, Registerer: metrics}), 1, prometheus.NewRegistry())
+	eventually(t, "the worker waits", func() bool { return f.worker.Ready() == nil })
+	in, out := server.Messages()
+	sent, received := counted(t, metrics, "sent"), counted(t, metrics, "received")
+	begun := time.Now()
+	f.publish(whole("id"))
+	f.covers("id")
+	seconds := time.Since(begun).Seconds()
+	inAfter, outAfter := server.Messages()
+	n := float64(len(want))
+	for _, c := range []struct {
+		what            string
+		messages        int64
+		each, perSecond float64 // bounds
+	}{
+		{"sent by the worker: a cover", counted(t, metrics, "sent") - sent, 1, 10},
+		{"received by the worker: that it is stored", counted(t, metrics, "received") - received, 1, 20},
+		{"sent by anybody", inAfter - in, 1, 30},
+		{"received by anybody: besides, a hint and the cover", outAfter - out, 3, 60},
+	} {
+		t.Logf("%.3f messages a range are %s", float64(c.messages)/n, c.what)
+		if bound := c.each*n + c.perSecond*seconds + 100; float64(c.messages) > bound {
+			t.Errorf("%d messages of %d ranges are %s, want at most %.0f", c.messages, len(want), c.what, bound)
+		}
+	}
+}
+
+// counted returns how many messages a connection has sent or received.
+func counted(t *testing.T, metrics *prometheus.Registry, what string) int64 {
+	t.Helper()
+	families, err := metrics.Gather()
+	must(t, err)
+	for _, family := range families {
+		if family.GetName() == "rangefleet_queue_messages_"+what+"_total" {
+			return int64(family.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	t.Fatalf("messages %s are not counted", what)
+	return 0
+}
+
+// TestWorkRedoneAfterAKill kills a worker in the middle of an import, by its
+// connection, and counts the ranges that are stored twice.
+func TestWorkRedoneAfterAKill(t *testing.T) {
+	const uploads = 2 // on their way, of one partition
+	breaks := partition.Breaks{MaxSize: 1 << 20, Raggedness: 50}
+	source, want := numbered(t, 4000, breaks)
+	source.PageSize = page
+	server := startServer(t)
+	config := queue.Config{InProcess: server, AckWait: time.Second}
+	f := newFleet(t, connect(t, config), source)
+	parts := partition.Plan("id", []string{"dir/001000", "dir/002000", "dir/003000"})
+	var mu sync.Mutex
+	stored := map[string]int{}
+	var puts atomic.Int64
+	victim := make(chan struct{}, 1)
+	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op != "put" {
+			return nil
+		}
+		if puts.Add(1) == int64(len(want)/2) {
+			victim <- struct{}{}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		stored[c.Key]++
+		return nil
+	}
+	f.record("id", breaks)
+	dying := connect(t, config)
+	f.runOn(dying, len(parts), prometheus.NewRegistry())
+	f.publish(parts...)
+	receive(t, "half of the ranges", victim)
+	dying.Close()
+	for range 3 {
+		f.runOn(connect(t, config), 1, prometheus.NewRegistry())
+	}
+	got, _ := f.covers("id")
+	f.idle("id")
+	if !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+	again := 0
+	for _, n := range stored {
+		again += n - 1
+	}
+	t.Logf("%d of %d ranges were stored again, of %d partitions that the dead worker held", again, len(want), len(parts))
+	if again > uploads*len(parts) {
+		t.Errorf("%d ranges were stored again, want at most those on their way: %d of each of %d partitions", again, uploads, len(parts))
+	}
+}

@@ -1,0 +1,74 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// TestAPoisonPartitionFailsItsImportAlone has a store that refuses the keys of one
+// region for good: its import fails with the span, the place, the store's words
+// and what to do, and the others of the same worker go on.
+func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer error
+		want   []string
+	}{
+		"denied": {
+			fmt.Errorf("list s3://bucket/ after \"dir/000767\": AccessDenied: explicit deny in a policy: %w", objectstore.ErrRefused),
+			[]string{"AccessDenied: explicit deny in a policy", "let the workers' credentials list these keys"},
+		},
+		"bad": {
+			fmt.Errorf("list s3://bucket/: key \"b\" follows key \"c\": %w", objectstore.ErrBadListing),
+			[]string{`key "b" follows key "c"`, "rename the objects or leave them out"},
+		},
+		"gone": {
+			fmt.Errorf("list s3://bucket/: NoSuchBucket: %w", objectstore.ErrNotFound),
+			[]string{"NoSuchBucket", "name paths and a storage namespace that exist"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, _ := numbered(t, 1000, small)
+			source.PageSize = page
+			source.Hook = func(_ context.Context, c memstore.Call) error {
+				if c.Op == "page" && c.Key > "dir/000700" {
+					return tc.answer
+				}
+				return nil
+			}
+			f := start(t, source)
+			healthy, want := numbered(t, 300, small)
+			f.buckets["healthy"] = healthy
+			f.record("poisoned", small)
+			must(t, f.imports.Create(t.Context(), imports.New(imports.Job{
+				ImportID: "other", Namespace: "s3://repo/ns", Breaks: small,
+				Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://healthy/"}},
+			}, imports.Request{}, time.Now())))
+			poisoned := partition.Plan("poisoned", []string{"dir/000600"})
+			f.publish(poisoned...)
+			f.publish(whole("other"))
+			f.run(1)
+			f.idle("poisoned")
+			r, err := f.imports.Get(t.Context(), "poisoned")
+			must(t, err)
+			for _, words := range append(tc.want, poisoned[1].Span.String(), `after key "dir/000`, "Nothing was committed", "start the import again") {
+				if r.State != imports.Failed || !strings.Contains(r.Error, words) {
+					t.Errorf("import is %s: %q\nwant failed, and it to say %q", r.State, r.Error, words)
+				}
+			}
+			got, _ := f.covers("other")
+			f.idle("other")
+			if len(slices.Collect(got.All())) != len(want) {
+				t.Errorf("the other import has %d ranges, want %d", got.Ranges, len(want))
+			}
+		})
+	}
+}
