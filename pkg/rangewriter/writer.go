@@ -59,7 +59,6 @@ type Writer struct {
 	queue  *queue
 	free   *Buffers
 
-	value   []byte // scratch: the value of one record
 	anchors []bool // scratch: which keys of a batch are anchors
 }
 
@@ -105,8 +104,7 @@ func (w *Writer) WriteUntil(b entry.Batch, stop func(lastKey []byte) bool) (n in
 		if err := check(b, n, prev, ascii); err != nil {
 			return n, false, w.fail(fmt.Errorf("%w: %w", objectstore.ErrBadListing, err))
 		}
-		w.value = table.AppendEntryValue(w.value[:0], b, n)
-		if err := w.table.Add(key, w.value); err != nil {
+		if err := w.table.AddEntry(b, n); err != nil {
 			return n, false, w.fail(err)
 		}
 		anchor := w.anchors[n]

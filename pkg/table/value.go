@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/rangefleet/rangefleet/internal/sha256x2"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -44,12 +45,23 @@ const (
 // object with its full address, without metadata or content type. It allocates
 // only to grow dst.
 func AppendEntryValue(dst []byte, b entry.Batch, i int) []byte {
+	return appendEntryValue(dst, b, i, nil)
+}
+
+// appendEntryValue is AppendEntryValue, which computes the identity beside the
+// hash of something else, if that is not nil.
+func appendEntryValue(dst []byte, b entry.Batch, i int, other *sha256x2.Digest) []byte {
 	address, etag, size := b.Address(i), b.ETag(i), b.Size(i)
 	start := len(dst)
 	dst = ident.AppendInt64(dst, size)
 	dst = ident.AppendString(dst, etag)
 	dst = ident.AppendStringMap(dst, nil)
-	identity := sha256.Sum256(dst[start:])
+	var identity [sha256.Size]byte
+	if other != nil {
+		identity = other.Beside(dst[start:])
+	} else {
+		identity = sha256.Sum256(dst[start:])
+	}
 	var buf [maxTimestamp]byte
 	modTime := appendTimestamp(buf[:0], b.ModTime(i))
 

@@ -1,13 +1,13 @@
 package table
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"slices"
 	"strconv"
 
+	"github.com/rangefleet/rangefleet/internal/sha256x2"
+	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -17,18 +17,14 @@ import (
 type Writer struct {
 	kind  Kind
 	file  sst
-	id    hash.Hash
-	toID  []byte // hash input not yet given to id
+	id    sha256x2.Digest
 	first []byte // the first key
+	value []byte // scratch: the value of an entry
 }
-
-// hashChunk is how many bytes are collected before they are hashed: a record is
-// a few short strings, and hashing them one by one costs more than copying them.
-const hashChunk = 4 << 10
 
 // NewWriter returns a writer of an empty table of the given kind.
 func NewWriter(kind Kind) *Writer {
-	w := &Writer{kind: kind, id: sha256.New()}
+	w := &Writer{kind: kind}
 	w.Reset(nil)
 	return w
 }
@@ -39,7 +35,6 @@ func NewWriter(kind Kind) *Writer {
 func (w *Writer) Reset(buf []byte) {
 	w.file.reset(buf)
 	w.id.Reset()
-	w.toID = w.toID[:0]
 	w.first = w.first[:0]
 }
 
@@ -52,12 +47,16 @@ func (w *Writer) Add(key, value []byte) error {
 	if w.file.count == 1 {
 		w.first = append(w.first, key...)
 	}
-	w.toID = appendHashInput(appendHashInput(w.toID, key), value)
-	if len(w.toID) >= hashChunk {
-		w.id.Write(w.toID)
-		w.toID = w.toID[:0]
-	}
+	w.id.Extend(appendHashInput(appendHashInput(w.id.Buffer(), key), value))
 	return nil
+}
+
+// AddEntry appends the record of entry i of b, as AppendEntryValue makes it. The
+// sum that is the entry's identity is computed beside the table's, which takes
+// two thirds of the time of one after the other.
+func (w *Writer) AddEntry(b entry.Batch, i int) error {
+	w.value = appendEntryValue(w.value[:0], b, i, &w.id)
+	return w.Add(b.Key(i), w.value)
 }
 
 // Len returns the number of records added.
@@ -89,10 +88,10 @@ func (w *Writer) Abort() []byte {
 func (w *Writer) Close() Table {
 	// The ID covers the properties as they are before the table's description
 	// joins them.
-	w.toID = ident.AppendStringMap(w.toID, map[string]string{propType: string(w.kind)})
-	w.id.Write(w.toID)
+	w.id.Extend(ident.AppendStringMap(w.id.Buffer(), map[string]string{propType: string(w.kind)}))
+	id := w.id.Sum()
 	meta := partition.RangeMetadata{
-		ID:            hex.EncodeToString(w.id.Sum(nil)),
+		ID:            hex.EncodeToString(id[:]),
 		MinKey:        string(w.first),
 		MaxKey:        string(w.file.lastKey()),
 		Count:         w.Len(),
