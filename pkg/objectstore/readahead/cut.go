@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// late reports whether a segment should be cut, if its first pages are needed
+// late reports whether a segment should be cut, if the consumer needs its end
 // after so many LISTs.
 func (p *plan[P]) late(s *segment[P], patience float64) bool {
 	return p.mayCut(s) && s.rest >= patience+1.5
@@ -16,43 +16,43 @@ func (p *plan[P]) mayCut(s *segment[P]) bool {
 	return !p.serial && !s.whole && !s.done && s.known() && (!p.isPast(s) || p.passed > 0)
 }
 
-// How many LISTs cuts may waste, most of them half of one at the end of a
-// segment, before nothing is cut any more.
+// How many LISTs cuts may waste, most of them half of one at the end of a segment:
+// beyond thrifty ones the plan gets more patient, up to stingy times as much, and
+// beyond wasteful ones it cuts off only a quarter of what it would.
 const (
-	wasteFirst = 100
-	wasteShare = 0.2 // of the pages listed
+	thriftyFirst, thriftyShare   = 40, 0.03 // and a share of the pages listed
+	wastefulFirst, wastefulShare = 100, 0.2
+	stingy                       = 4
 )
+
+func (p *plan[P]) wasted() float64 { return float64(p.calls) - p.useful }
 
 // thrift is by how much more patient to be for what was wasted.
 func (p *plan[P]) thrift() float64 {
-	return min(4, max(1, (float64(p.calls)-p.useful)/(thriftFirst+thriftShare*p.useful)))
+	return min(stingy, max(1, p.wasted()/(thriftyFirst+thriftyShare*p.useful)))
 }
 
-const (
-	thriftFirst = 40
-	thriftShare = 0.03
-)
-
-// allowance is how many segments may be cut off now. As long as most of them
-// hold keys there may be more of them at once; as soon as they do not, few.
+// allowance is how many segments may be cut off now, if there are so many nearer
+// ones that nothing is listed of yet. As long as most of them hold keys there may be
+// more at once; as soon as they do not, few.
 func (p *plan[P]) allowance(guesses int) int {
-	if float64(p.calls)-p.useful > wasteFirst+wasteShare*p.useful {
+	if p.wasted() > wastefulFirst+wastefulShare*p.useful {
 		return max(1, int(p.trust/4)) - guesses
 	}
 	return int(p.trust) - guesses
 }
 
-// guessed learns from the first LIST of a segment that was cut off whether there
-// is anything in it.
-func (p *plan[P]) guessed(s *segment[P], kept int) {
-	if kept > 0 {
+// guessed learns whether there is anything in a segment that was cut off, from its
+// first LIST.
+func (p *plan[P]) guessed(right bool) {
+	if right {
 		p.trust++
 	} else {
 		p.trust = max(1, p.trust*0.8)
 	}
 }
 
-// bears is how many cuts one density may be the reason of, its own page aside.
+// bears is how many cuts one density may be the reason of.
 const bears = 16
 
 // point is where to cut a segment.
@@ -66,25 +66,21 @@ type point struct {
 // longer the further away from the consumer they start.
 type tiling struct {
 	first  float64 // pages of the first piece
-	ahead  float64 // pages before it
-	growth float64 // of pieces, for each page between the consumer and them
-	end    float64 // where no more need be cut, in pages from the consumer
+	growth float64 // of pieces, for each page before them
+	end    float64 // pages, after which no more need be cut
 }
 
 // cutSegment cuts segment i at up to n points.
-func (p *plan[P]) cutSegment(i, n int, t tiling) bool {
-	if n < 1 {
-		return false
-	}
+func (p *plan[P]) cutSegment(i, n int, t tiling) {
 	s := p.segments[i]
 	if n = min(n, bears-s.uses); n < 1 {
-		return false
+		return
 	}
 	p.model(s)
 	points := p.points(s, n, t)
 	if len(points) == 0 {
 		s.whole = true
-		return false
+		return
 	}
 	s.surprise = false
 	s.uses += len(points)
@@ -100,36 +96,33 @@ func (p *plan[P]) cutSegment(i, n int, t tiling) bool {
 		made[j].rest = max(0, end.pages-at.pages)
 	}
 	p.segments = slices.Insert(p.segments, i+1, made...)
-	return true
 }
 
 // points returns up to n keys at which to cut s, in order: the end of the
-// directory that its last page lies in, guesses at the end of keys if that is
-// not known, and by the density of the last page.
+// directory that its density is that of, and pieces of that; and guesses at the
+// end of keys if that is not known.
 func (p *plan[P]) points(s *segment[P], n int, t tiling) []point {
 	var points []point
 	add := func(at point) {
-		if n > 0 && at.key > s.pos && (s.hi == "" || at.key < s.hi) {
+		if at.key > s.pos && (s.hi == "" || at.key < s.hi) {
 			points = append(points, at)
-			n--
 		}
 	}
 	if s.end != s.hi {
 		add(point{key: s.end, pages: s.inside})
 	}
-	reach := s.inside
+	known := s.inside
 	if s.run {
-		reach = s.rest
+		known = s.rest
 	}
-	for _, pages := range t.places(reach, n) {
+	for _, pages := range t.places(known, n-len(points)) {
 		if key, ok := p.at(s, pages); ok {
 			add(point{key: key, pages: pages})
 		}
 	}
 	if s.hi == "" {
-		n = 5
 		for _, key := range p.alphabet.Tops(s.pos) {
-			add(point{key, s.rest, true})
+			add(point{key: key, pages: s.rest, top: true})
 		}
 	}
 	slices.SortFunc(points, func(a, b point) int { return strings.Compare(a.key, b.key) })
@@ -149,7 +142,7 @@ func (t tiling) places(rest float64, n int) (pages []float64) {
 	at, piece := 0.0, t.first
 	for len(pages) < n {
 		at += max(1, math.Round(piece)) - margin
-		if rest-at < 1 || t.ahead+at > t.end {
+		if rest-at < 1 || at > t.end {
 			break
 		}
 		pages = append(pages, at)

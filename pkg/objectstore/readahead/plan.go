@@ -107,20 +107,20 @@ func (p *plan[P]) next(limit int, rate float64) (call[P], bool) {
 }
 
 // choose returns the nearest segment that may be listed on, and on its way cuts
-// what would be late. Segment i is late if it cannot be listed to its end by the
-// time that the consumer gets there.
+// what would be late: a segment that takes longer to be listed to its end than
+// the consumer to get there.
 func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
-	ahead, unlisted, room := 0.0, 0.0, p.window()
-	thrift, guesses := p.thrift(), 0
-	for i := 0; i < len(p.segments) && ahead <= reach*room; i++ {
+	ahead, unlisted, guesses := 0.0, 0.0, 0
+	thrift, end := p.thrift(), reach*p.window()
+	for i := 0; i < len(p.segments) && ahead <= end; i++ {
 		s := p.segments[i]
-		patience := slack + hurry*max(ahead/rate, unlisted/float64(limit))
-		patience *= thrift
 		if s.guess {
 			guesses++
 		}
+		patience := thrift * (slack + hurry*max(ahead/rate, unlisted/float64(limit)))
 		if p.late(s, patience) {
-			p.cutSegment(i, min(p.allowance(guesses), limit-p.inFlight), tiling{patience, ahead, hurry * max(1/rate, 1/float64(limit)), reach * room})
+			growth := thrift * hurry * max(1/rate, 1/float64(limit))
+			p.cutSegment(i, min(p.allowance(guesses), limit-p.inFlight), tiling{patience, growth, end - ahead})
 		}
 		if !s.done && !s.inFlight && p.admits(i, ahead) {
 			return s
@@ -135,9 +135,10 @@ func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
 	return nil
 }
 
-// How far segments are listed: slack is how late a segment may be, in LISTs;
-// reach is how far from the consumer one may lie, in windows, for what lies
-// before it is taken while it is listed.
+// How long segments may be: slack is how many LISTs the consumer may be kept
+// waiting for one, hurry how much of the time until it gets there is used, for not
+// all LISTs take as long. reach is how far from it one may lie, in windows, for
+// what lies before is taken while it is listed.
 const (
 	slack = 1.5
 	hurry = 0.6
@@ -213,7 +214,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	s.whole = false
 	if s.guess {
 		s.guess = false
-		p.guessed(s, kept)
+		p.guessed(kept > 0)
 	}
 	if kept < n || !more {
 		p.adjoin(i, page, kept)
