@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
+	"github.com/rangefleet/rangefleet/pkg/pace"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 	"github.com/rangefleet/rangefleet/pkg/server"
@@ -69,7 +72,13 @@ func metricsTable(t *testing.T) string {
 			if _, err := stores.New(stores.Config{}, reg, slog.New(slog.DiscardHandler)); err != nil {
 				t.Fatal(err)
 			}
-			queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg})
+			q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg})
+			ended, end := context.WithCancel(t.Context())
+			end()
+			limiter := readahead.NewLimiter(readahead.Limits{})
+			if err := pace.Run(ended, pace.Config{Talk: q, Limiter: limiter, Registerer: reg}); err != nil {
+				t.Fatal(err)
+			}
 		}},
 	} {
 		var seen descriptions

@@ -18,6 +18,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
+	"github.com/rangefleet/rangefleet/pkg/pace"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 	"github.com/rangefleet/rangefleet/pkg/worker"
@@ -79,8 +80,21 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 			return nil, err
 		}
 	}
+	go b.keepPace(ctx)
 	b.imports = imports.NewStore(b.queue.KV(queue.BucketImports))
 	return b, nil
+}
+
+// keepPace lists no faster than the fleet should, until ctx ends.
+func (b *base) keepPace(ctx context.Context) {
+	s := b.Settings.S3
+	err := pace.Run(ctx, pace.Config{
+		Talk: b.queue, Limiter: b.stores.Lists(), Store: s.Endpoint + " " + s.Region,
+		Fleet: s.FleetLists, Log: b.Log, Registerer: b.registry,
+	})
+	if err != nil { // the connection is closed
+		b.Log.Debug("keep pace with the fleet", "err", err)
+	}
 }
 
 func (b *base) newWorker() *worker.Worker {

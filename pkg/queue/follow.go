@@ -18,8 +18,8 @@ import (
 const (
 	followPoll  = time.Second            // sleep without a hint
 	followEvery = 100 * time.Millisecond // asks at most so often for what is new
-	followBatch = 256         // covers of one answer, at most
-	followBytes = 1 << 20     // of one answer, about
+	followBatch = 256                    // covers of one answer, at most
+	followBytes = 1 << 20                // of one answer, about
 )
 
 // follower asks the stream of covers for a batch of messages from a sequence

@@ -93,6 +93,10 @@ var keys = []key{
 		func(s *Settings) value { return number(&s.S3.MaxLists) },
 	},
 	{
+		"s3.fleet_lists", everywhere, "LIST calls that all processes together have in flight at most, at least one each; 0: no bound", "",
+		func(s *Settings) value { return number(&s.S3.FleetLists) },
+	},
+	{
 		"local.allowed", everywhere, "directories that local:// may read and write; empty: none", "",
 		func(s *Settings) value { return list{&s.Local.Allowed} },
 	},

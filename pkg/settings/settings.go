@@ -61,6 +61,7 @@ type S3 struct {
 	AccessKeyID     string // "": the SDK's default chain
 	SecretAccessKey Secret
 	MaxLists        int // LIST calls that a process has in flight at most
+	FleetLists      int // LIST calls that all processes together have in flight at most; 0: no bound
 }
 
 // Local says which directories local:// may read and write.

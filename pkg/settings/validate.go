@@ -48,6 +48,7 @@ func (s Settings) validateStores(c *check) {
 	}
 	c.want(s.S3.Region != "", "s3.region", s.S3.Region, "want a region")
 	c.want(s.S3.MaxLists >= 1, "s3.max_lists", s.S3.MaxLists, "want at least 1")
+	c.want(s.S3.FleetLists >= 0, "s3.fleet_lists", s.S3.FleetLists, "want 0 or more")
 	for _, dir := range s.Local.Allowed {
 		c.want(filepath.IsAbs(dir), "local.allowed", dir, "want absolute paths")
 	}

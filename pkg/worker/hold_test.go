@@ -192,4 +192,3 @@ func TestAPartitionThatKillsWorkersFailsItsImport(t *testing.T) {
 		t.Errorf("%v, want %v", err, errFatal)
 	}
 }
-

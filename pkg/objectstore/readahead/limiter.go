@@ -44,6 +44,8 @@ type Limiter struct {
 	latency time.Duration
 	fastest time.Duration // mean latency of the fastest round trip
 	active  int           // listings
+	cuts    int           // by this process's own calls
+	since   int           // calls that were answered since the last cut
 }
 
 // NewLimiter returns the Limiter of one store.
@@ -92,6 +94,7 @@ func (l *Limiter) quietly(latency time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.quiet++
+	l.since++
 	l.latency += latency
 	if l.quiet < int(l.limit) {
 		return
@@ -116,12 +119,17 @@ func (l *Limiter) quietly(latency time.Duration) {
 func (l *Limiter) throttled(epoch int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if epoch != l.epoch {
-		return
+	if epoch == l.epoch {
+		l.cuts++
+		l.cut()
 	}
+}
+
+// cut lowers the limit. The caller holds the lock.
+func (l *Limiter) cut() {
 	// Jitter, for many workers are told at the same time.
 	l.limit = max(1, l.limit*(0.65+0.1*l.jitter()))
 	l.steady = true
 	l.epoch++
-	l.quiet, l.latency = 0, 0
+	l.quiet, l.since, l.latency = 0, 0, 0
 }

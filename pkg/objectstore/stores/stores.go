@@ -32,6 +32,7 @@ type Stores struct {
 	local     *localstore.Store
 	localOpen objectstore.Store                         // local, decorated
 	bucket    func(objectstore.Pager) objectstore.Store // decorates a bucket
+	limiter   *readahead.Limiter                        // of all buckets
 
 	mu sync.Mutex
 	s3 *s3store.Client // nil until the first s3:// URI
@@ -50,6 +51,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,
+		limiter:   limiter,
 		local:     local,
 		localOpen: retrier.Wrap(meter.Wrap(local)),
 		bucket: func(b objectstore.Pager) objectstore.Store {
@@ -58,6 +60,9 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		},
 	}, nil
 }
+
+// Lists returns what bounds the LIST calls to all buckets together.
+func (s *Stores) Lists() *readahead.Limiter { return s.limiter }
 
 // Open returns the store that u lives in. Errors are objectstore.ErrRefused for
 // a local URI outside of the allowed directories, for a kind of bucket that

@@ -1,0 +1,144 @@
+// Package pace keeps the processes of a fleet to a common pace in one store. What
+// a store throttles in one process slows the others down too, before they are
+// told the same; and a bound on the LIST calls of the whole fleet is shared by
+// those that list.
+//
+// Processes talk, and nothing is stored: each that lists says so now and then, and
+// at once when it starts, stops, or is throttled. What is lost is said again. For
+// as long as it takes to hear of each other they may be too fast together, and
+// one that died counts for a while.
+package pace
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Limiter is what a process's LIST calls to the store go through. Its methods may
+// be called concurrently.
+type Limiter interface {
+	Active() bool  // whether anything is listed
+	Cuts() int     // how often the store throttled this process so that it cut its limit
+	Cut()          // cuts the limit because the store throttled somebody else
+	Most() int     // the bound of the limit
+	SetMost(n int) // bounds the limit
+}
+
+// Talk is how processes reach each other: what one tells, all hear that are there,
+// itself included, or not.
+type Talk interface {
+	Tell(topic string, data []byte) error
+	Hear(ctx context.Context, topic string, f func(data []byte)) error
+}
+
+// Config is what Run works with. All fields are required.
+type Config struct {
+	Talk       Talk
+	Limiter    Limiter
+	Store      string // names the store; only a hash of it is told
+	Fleet      int    // LIST calls that all processes have in flight together at most; 0: no bound
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// lookEvery is how often a process looks at its limiter.
+const lookEvery = 100 * time.Millisecond
+
+// Run keeps the limiter to the fleet's pace until ctx ends. The bound that the
+// limiter has is this process's own, and never exceeded.
+func Run(ctx context.Context, cfg Config) error {
+	p := &process{cfg: cfg, metrics: newMetrics(cfg.Registerer), state: newState(rand.Text(), cfg.Fleet, cfg.Limiter.Most())}
+	topic := fmt.Sprintf("store.%x", sha256.Sum256([]byte(cfg.Store)))
+	if err := cfg.Talk.Hear(ctx, topic, p.hear); err != nil {
+		return fmt.Errorf("keep pace: %w", err)
+	}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if word, ok := p.look(); ok {
+				p.tell(topic, word)
+			}
+		}
+	}
+}
+
+// process is one process among others.
+type process struct {
+	cfg     Config
+	metrics *metrics
+
+	mu    sync.Mutex
+	state *state
+}
+
+func (p *process) hear(data []byte) {
+	var w word
+	if json.Unmarshal(data, &w) != nil {
+		return // of another version, perhaps
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state.hear(time.Now(), w) {
+		p.metrics.heard.Inc()
+		p.cfg.Limiter.Cut()
+	}
+}
+
+func (p *process) look() (word, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	w, ok := p.state.look(now, p.cfg.Limiter.Active(), p.cfg.Limiter.Cuts())
+	share := p.state.share(now)
+	p.cfg.Limiter.SetMost(share)
+	p.metrics.share.Set(float64(share))
+	return w, ok
+}
+
+func (p *process) tell(topic string, w word) {
+	data, err := json.Marshal(w)
+	if err == nil {
+		err = p.cfg.Talk.Tell(topic, data)
+	}
+	if err != nil {
+		p.cfg.Log.Debug("tell others of a store", "err", err)
+	} else if w.Throttled {
+		p.metrics.told.Inc()
+	}
+}
+
+type metrics struct {
+	told, heard prometheus.Counter
+	share       prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		told: f.NewCounter(prometheus.CounterOpts{
+			Name: "rangefleet_pace_throttles_told_total",
+			Help: "Times that this process told the others that the store throttled it.",
+		}),
+		heard: f.NewCounter(prometheus.CounterOpts{
+			Name: "rangefleet_pace_throttles_heard_total",
+			Help: "Times that this process heard from another one that the store throttled it.",
+		}),
+		share: f.NewGauge(prometheus.GaugeOpts{
+			Name: "rangefleet_pace_lists_most",
+			Help: "LIST calls that this process may have in flight, as its share of the fleet's bound.",
+		}),
+	}
+}

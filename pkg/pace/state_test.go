@@ -1,0 +1,128 @@
+package pace
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// fleet is processes that hear each other, some words lost, under one clock.
+type fleet struct {
+	rng   *rand.Rand
+	now   time.Time
+	loss  float64
+	all   []*member
+	words int
+}
+
+type member struct {
+	*state
+	lists, dead bool
+	cuts        int // as its limiter counts
+	slowed      int // times that it was asked to slow down
+}
+
+func newFleet(rng *rand.Rand, n, bound, own int) *fleet {
+	f := &fleet{rng: rng, now: time.Unix(1e9, 0)}
+	for i := range n {
+		f.all = append(f.all, &member{state: newState(fmt.Sprint("p", i), bound, own), lists: true})
+	}
+	return f
+}
+
+// run lets the time pass.
+func (f *fleet) run(d time.Duration) {
+	for end := f.now.Add(d); f.now.Before(end); f.now = f.now.Add(lookEvery) {
+		for _, m := range f.all {
+			if m.dead {
+				continue
+			}
+			w, say := m.look(f.now, m.lists, m.cuts)
+			if !say {
+				continue
+			}
+			f.words++
+			for _, o := range f.all {
+				if !o.dead && f.rng.Float64() >= f.loss && o.hear(f.now, w) {
+					o.slowed++
+				}
+			}
+		}
+	}
+}
+
+// total returns what those that list may have in flight together.
+func (f *fleet) total() (sum int) {
+	for _, m := range f.all {
+		if share := m.share(f.now); m.lists && !m.dead {
+			sum += share
+		}
+	}
+	return sum
+}
+
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func TestTheFleetKeepsToItsBound(t *testing.T) {
+	rng := seeded(t)
+	for _, n := range []int{1, 2, 7, 40, 200} {
+		f := newFleet(rng, n, 300, 96)
+		f.loss = 0.05
+		f.run(time.Second) // all have started and said so; hardly all words were lost
+		if n == 1 && f.total() != 96 {
+			t.Errorf("one process may have %d, want its own bound", f.total())
+		}
+		for range 20 {
+			for _, m := range f.all {
+				if rng.IntN(5) == 0 {
+					m.lists = !m.lists
+				}
+			}
+			f.all[rng.IntN(n)].dead = false
+			f.all[rng.IntN(n)].dead = n > 1
+			f.run(silences * f.all[0].interval() * 3)
+			listing := 0
+			for _, m := range f.all {
+				if m.lists && !m.dead {
+					listing++
+				}
+			}
+			low := min(300-listing, 96*listing)
+			if total := f.total(); total > max(300, listing)*11/10 || total < low*8/10 {
+				t.Errorf("%d processes that list may have %d in flight together, want %d to 300", listing, total, low)
+			}
+		}
+	}
+}
+
+func TestManyProcessesTalkLittle(t *testing.T) {
+	f := newFleet(seeded(t), 1000, 3000, 96)
+	f.run(10 * time.Second)
+	f.words = 0
+	f.run(10 * time.Second)
+	if f.words > 400 {
+		t.Errorf("1,000 processes say %d words in 10 s", f.words)
+	}
+}
+
+func TestAThrottleIsToldOnceAndHeardByThoseThatList(t *testing.T) {
+	f := newFleet(seeded(t), 4, 0, 96)
+	f.all[3].lists = false
+	f.run(time.Second)
+	f.all[0].cuts++
+	f.run(10 * time.Second)
+	for i, want := range []int{0, 1, 1, 0} {
+		if f.all[i].slowed != want {
+			t.Errorf("process %d was asked to slow down %d times, want %d", i, f.all[i].slowed, want)
+		}
+	}
+	if total := f.total(); total != 3*96 {
+		t.Errorf("without a bound, %d may be in flight, want each process's own", total)
+	}
+}
