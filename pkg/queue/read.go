@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,26 +26,57 @@ func (q *Queue) stream(ctx context.Context, name string) (jetstream.Stream, erro
 	return s, nil
 }
 
+// streamInfo is a part of what NATS tells of a stream.
+type streamInfo struct {
+	Error *jetstream.APIError `json:"error"`
+	Total int                 `json:"total"` // subjects that match, of which an answer has some only
+	State struct {
+		Subjects map[string]uint64 `json:"subjects"`
+	} `json:"state"`
+}
+
 // subjects returns how many messages each subject of a stream that matches the
-// filter holds. The stream's leader answers.
+// filter holds. The stream's leader answers, once for each 100,000 subjects: the
+// client's own call would look the stream up before.
 func (q *Queue) subjects(ctx context.Context, name, filter string) (map[string]uint64, error) {
-	var info *jetstream.StreamInfo
+	all := make(map[string]uint64)
 	err := q.retry(ctx, "read", func(ctx context.Context) error {
-		stream, err := q.js.Stream(ctx, name)
-		if err != nil {
-			return err
+		clear(all)
+		for {
+			info, err := q.streamInfo(ctx, name, filter, len(all))
+			if err != nil {
+				return err
+			}
+			maps.Copy(all, info.State.Subjects)
+			if len(all) >= info.Total || len(info.State.Subjects) == 0 {
+				return nil
+			}
 		}
-		info, err = stream.Info(ctx, jetstream.WithSubjectFilter(filter))
-		return err
 	})
+	return all, err
+}
+
+func (q *Queue) streamInfo(ctx context.Context, name, filter string, offset int) (info streamInfo, err error) {
+	request, err := json.Marshal(map[string]any{"subjects_filter": filter, "offset": offset})
 	if err != nil {
-		return nil, err
+		return info, err
 	}
-	return info.State.Subjects, nil
+	msg, err := q.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.INFO."+name, request)
+	if err != nil {
+		return info, err
+	}
+	if err := json.Unmarshal(msg.Data, &info); err != nil {
+		return info, fmt.Errorf("decode what NATS tells of stream %s: %w", name, err)
+	}
+	if info.Error != nil {
+		return info, info.Error
+	}
+	return info, nil
 }
 
 // lastMessage returns the newest message of a subject, or ErrNotFound. The
-// stream's leader answers.
+// stream's leader answers, but of the covers' stream any replica, which may not
+// have the newest yet.
 func (q *Queue) lastMessage(ctx context.Context, name, subject string) (*jetstream.RawStreamMsg, error) {
 	var msg *jetstream.RawStreamMsg
 	err := q.retry(ctx, "read", func(ctx context.Context) error {
