@@ -106,7 +106,7 @@ func (p *page) Len() int { return len(p.objects) }
 // keys of a page, and copies those that it keeps.
 func (p *page) Key(i int) string {
 	k := p.key(i)
-	return unsafe.String(unsafe.SliceData(k), len(k))
+	return unsafe.String(unsafe.SliceData(k), len(k)) //nolint:gosec // as the interface says
 }
 
 func (p *page) Bytes() int {

@@ -102,7 +102,7 @@ func (s *scanner) object(o *objectstore.Listed) bool {
 		if to == border {
 			return found&all == all
 		}
-		n := 0
+		var n int
 		switch rest := s.b[s.at:]; to {
 		case timeField:
 			o.ModTime, n = parseTime(rest)
