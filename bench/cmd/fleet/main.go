@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	var o options
 	flags.StringVar(&o.only, "only", "", "`names` of scenarios, with commas: "+about())
-	flags.StringVar(&o.scale, "scale", "1m", "`objects` of the imports of scale, skew and workerkill")
+	flags.StringVar(&o.scale, "scale", "4m", "`objects` of the imports of scale, skew and workerkill")
 	flags.StringVar(&o.huge, "huge", "100m", "`objects` of the huge import")
 	flags.IntVar(&o.workers, "workers", 4, "worker processes of the huge import")
 	flags.DurationVar(&o.latency, "latency", 100*time.Millisecond, "of a LIST call, where there is any")
