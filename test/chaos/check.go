@@ -26,9 +26,7 @@ var breaks = partition.Breaks{MaxSize: maxSize, Raggedness: raggedness}
 func (w *world) check(ctx context.Context, outcomes []outcome) error {
 	for _, p := range w.procs {
 		p.mu.Lock()
-		for _, text := range p.faults {
-			w.faults = append(w.faults, text)
-		}
+		w.faults = append(w.faults, p.faults...)
 		p.mu.Unlock()
 		if line := p.panicked(); line != "" {
 			w.violate("%s: %s", p.name, line)

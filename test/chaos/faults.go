@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -199,19 +198,4 @@ func (w *world) injectAll(ctx context.Context) {
 	for range n {
 		<-ended
 	}
-}
-
-// hostname of a process's log, for reports.
-func (w *world) logs() []string {
-	var all []string
-	entries, err := os.ReadDir(w.dir)
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".log") {
-			all = append(all, filepath.Join(w.dir, e.Name()))
-		}
-	}
-	return all
 }

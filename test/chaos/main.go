@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -48,10 +49,11 @@ func ownMounts() (ran bool, code int) {
 	if os.Getenv(mountsVariable) != "" || os.Geteuid() != 0 {
 		return false, 0
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd := exec.CommandContext(context.Background(), "/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), mountsVariable+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}
+	runtime.LockOSThread() // the death of a thread is that of a parent to its child
 	if err := cmd.Start(); err != nil {
 		return false, 0
 	}
@@ -87,7 +89,7 @@ func parse(args []string) (options, error) {
 	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the first run")
 	flags.IntVar(&o.seeds, "seeds", 0, "`number` of runs; default 10, or 4 short ones, or the one of -seed")
 	flags.StringVar(&o.only, "control", "", "run the control of the `name` alone, or all of them: one is well if it is found to be ill")
-	flags.BoolVar(&o.clock, "clock", false, "build programs whose wall clock can jump, which takes minutes the first time; long runs always do")
+	flags.BoolVar(&o.clock, "clock", true, "build programs whose wall clock can jump, which takes minutes the first time; short runs only do if told to")
 	flags.StringVar(&o.root, "root", "../..", "`directory` of the repository")
 	flags.StringVar(&o.dir, "dir", "", "`directory` for programs and logs; default a new one, kept if a run fails")
 	flags.BoolVar(&o.verbose, "v", false, "tell what happens while it does, not only after a failure")
@@ -96,16 +98,14 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	o.form = longForm
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	if *short {
-		o.form = shortForm
-	} else {
-		o.clock = true
+		o.form, o.clock = shortForm, o.clock && given["clock"]
 	}
-	seeded := false
-	flags.Visit(func(f *flag.Flag) { seeded = seeded || f.Name == "seed" })
 	if o.seeds == 0 {
 		switch {
-		case seeded:
+		case given["seed"]:
 			o.seeds = 1
 		case *short:
 			o.seeds = int(layouts)
@@ -113,7 +113,7 @@ func parse(args []string) (options, error) {
 			o.seeds = 10
 		}
 	}
-	o.controls = o.only != "" || *short && !seeded
+	o.controls = o.only != "" || *short && !given["seed"]
 	return o, nil
 }
 

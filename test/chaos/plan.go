@@ -87,7 +87,7 @@ func (f fault) String() string {
 
 func (f fault) what() string {
 	if f.kind.name != pointKind {
-		return ""
+		return f.kind.about
 	}
 	return f.point()
 }
@@ -145,10 +145,10 @@ func (p plan) newImports(rnd *rand.Rand, picked []*kind) []job {
 	rnd.Shuffle(len(shapes), func(i, j int) { shapes[i], shapes[j] = shapes[j], shapes[i] })
 	dests := []string{"a/", "b/", "old/sub/"} // the first and the last hold something before
 	var all []job
-	for i := range 1 + rnd.IntN(len(dests)) {
+	for i, dest := range dests[:1+rnd.IntN(len(dests))] {
 		n := p.form.keys/2 + rnd.Int64N(p.form.keys/2)
 		all = append(all, job{
-			bucket: fmt.Sprintf("%s-%d-%d", shapes[i], n, p.seed), dest: dests[i], keys: n,
+			bucket: fmt.Sprintf("%s-%d-%d", shapes[i], n, p.seed), dest: dest, keys: n,
 			at: time.Duration(rnd.Int64N(int64(2 * time.Second))),
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -75,6 +76,7 @@ func duplicate(ctx context.Context, w *world, f fault) error {
 			continue
 		}
 		again := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{"Chaos": {"again"}}}
+		maps.Copy(again.Header, m.Header)
 		if err := w.nc.PublishMsg(again); err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
 			return fmt.Errorf("publish %s again: %w", m.Subject, err)
 		}

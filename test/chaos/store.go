@@ -152,7 +152,7 @@ func (s *store) putOnce(method, bucket, key, content string) (done bool) {
 			panic(aborted)
 		}
 	}()
-	r := httptest.NewRequest(method, "/", strings.NewReader(content))
+	r := httptest.NewRequestWithContext(context.Background(), method, "/", strings.NewReader(content))
 	r.URL.Path = "/" + bucket + "/" + key
 	answer := httptest.NewRecorder()
 	s.Server.ServeHTTP(answer, r)

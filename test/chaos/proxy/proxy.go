@@ -6,6 +6,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"sync"
@@ -27,6 +28,8 @@ type Link struct {
 	listener net.Listener
 	target   string
 	work     sync.WaitGroup
+	dials    context.Context // ends when the link is closed
+	stop     context.CancelFunc
 
 	mu      sync.Mutex
 	state   State
@@ -43,6 +46,7 @@ func Listen(target string) (*Link, error) {
 		return nil, fmt.Errorf("listen for a link to %s: %w", target, err)
 	}
 	l := &Link{listener: listener, target: target, changed: make(chan struct{}), conns: make(map[net.Conn]struct{})}
+	l.dials, l.stop = context.WithCancel(context.Background())
 	l.work.Go(l.accept)
 	return l, nil
 }
@@ -73,6 +77,7 @@ func (l *Link) Close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
+	l.stop()
 	_ = l.listener.Close() // nobody is left to care
 	l.Reset()
 	l.work.Wait()
@@ -109,7 +114,7 @@ func (l *Link) look() (State, <-chan struct{}) {
 
 // pass passes one connection on until both of its directions have ended.
 func (l *Link) pass(near net.Conn) {
-	far, err := net.DialTimeout("tcp", l.target, 5*time.Second)
+	far, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(l.dials, "tcp", l.target)
 	if err != nil {
 		reset(near)
 		return

@@ -28,7 +28,7 @@ func echo(t *testing.T) (address string, told <-chan string) {
 				return
 			}
 			go func() {
-				defer c.Close()
+				defer func() { _ = c.Close() }()
 				for in := bufio.NewReader(c); ; {
 					line, err := in.ReadString('\n')
 					if err != nil {
@@ -143,7 +143,7 @@ func TestResetAndRefuse(t *testing.T) {
 	}
 	again, err := net.Dial("tcp", l.Addr())
 	if err == nil {
-		defer again.Close()
+		defer func() { _ = again.Close() }()
 		if _, err = again.Read(make([]byte, 1)); err == nil {
 			t.Fatal("a refused connection was answered")
 		}
@@ -153,7 +153,7 @@ func TestResetAndRefuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer third.Close()
+	defer func() { _ = third.Close() }()
 	say(t, third, "hello")
 	want(t, told, "hello")
 }
