@@ -60,7 +60,7 @@ var controls = []control{
 		func() plan {
 			p := controlPlan()
 			for _, target := range ofCoordinators(p) { // whichever plans the first import
-				p.faults = append(p.faults, fault{kind: kindOf(pointKind), target: target, step: "queue.Queue.Publish/after/3/kill"})
+				p.faults = append(p.faults, fault{kind: kindOf(pointKind), target: target, step: "queue.Queue.PublishTo/after/3/kill"})
 			}
 			return p
 		},

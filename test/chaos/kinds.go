@@ -148,9 +148,9 @@ func disks2all(p plan, _ string) []string { return disks(p, "all") }
 // points are the steps before and after which a process can be made to die: each
 // is where something becomes durable or visible, or is about to.
 var points = []overlay.Func{
-	{Dir: "pkg/queue", Recv: "Queue", Name: "Publish"},
+	{Dir: "pkg/queue", Recv: "Queue", Name: "PublishTo"},
 	{Dir: "pkg/queue", Recv: "Queue", Name: "PublishCover"},
-	{Dir: "pkg/queue", Recv: "Queue", Name: "Pull"},
+	{Dir: "pkg/queue", Recv: "Puller", Name: "Pull"},
 	{Dir: "pkg/queue", Recv: "Queue", Name: "Acquire"},
 	{Dir: "pkg/queue", Recv: "Queue", Name: "Discard"},
 	{Dir: "pkg/queue", Recv: "Task", Name: "Ack"},
@@ -168,9 +168,9 @@ var points = []overlay.Func{
 
 // Points that a worker passes, and those that a coordinator does.
 var (
-	workerPoints      = []string{"queue.Queue.Publish", "queue.Queue.PublishCover", "queue.Queue.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
+	workerPoints      = []string{"queue.Queue.PublishTo", "queue.Queue.PublishCover", "queue.Puller.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
 	coordinatorPoints = []string{
-		"queue.Queue.Publish", "queue.Queue.Acquire", "queue.Queue.Discard", "queue.bucket.write", "queue.bucket.remove", "namespace.Files.Put",
+		"queue.Queue.PublishTo", "queue.Queue.Acquire", "queue.Queue.Discard", "queue.bucket.write", "queue.bucket.remove", "namespace.Files.Put",
 		"imports.Store.Create", "imports.Store.Apply", "catalog.Catalog.AddCommit", "catalog.Catalog.MoveBranch", "catalog.Catalog.SetMetadata",
 	}
 )

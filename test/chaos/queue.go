@@ -26,7 +26,7 @@ func (w *world) connect() (*nats.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	for _, subject := range []string{"w.*.*", "c.*.*"} {
+	for _, subject := range []string{"w.>", "c.>"} {
 		if _, err := nc.Subscribe(subject, w.hear); err != nil {
 			return nil, fmt.Errorf("listen to %s: %w", subject, err)
 		}
