@@ -17,8 +17,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// refusal is what a store answers that will never answer otherwise.
-var refusal = fmt.Errorf("AccessDenied: the bucket is locked: %w", objectstore.ErrRefused)
+// errRefusal is what a store answers that will never answer otherwise.
+var errRefusal = fmt.Errorf("AccessDenied: the bucket is locked: %w", objectstore.ErrRefused)
 
 // TestADeadAttemptFailsTheImport lets the branch move away under a recorded
 // attempt, and then refuses the files of the next one for good.
@@ -30,7 +30,7 @@ func TestADeadAttemptFailsTheImport(t *testing.T) {
 	moved := l.commit(entry.Entry{Key: "others", Address: "s3://old/x"})
 	l.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "put" {
-			return refusal
+			return errRefusal
 		}
 		return nil
 	}
@@ -57,7 +57,7 @@ func TestALivingAttemptIsTriedOn(t *testing.T) {
 		l.steps.n = 0
 		l.steps.before = func(n int) error {
 			if n > 1 { // the record is read
-				return refusal
+				return errRefusal
 			}
 			return nil
 		}
