@@ -109,7 +109,7 @@ func (f *Fleet) startNATS(ctx context.Context) (url string, err error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return "", err
 	}
-	if f.NATS, err = start(f.cfg.Dir, "nats-server", nil, []string{"-c", config}); err != nil {
+	if f.NATS, err = start(ctx, f.cfg.Dir, "nats-server", nil, []string{"-c", config}); err != nil {
 		return "", err
 	}
 	f.NATS.URL = "http://" + monitor
@@ -121,7 +121,7 @@ func (f *Fleet) startS3(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.S3, err = start(f.cfg.Dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns", "-keep", fmt.Sprint(f.cfg.Keep)})
+	f.S3, err = start(ctx, f.cfg.Dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns", "-keep", fmt.Sprint(f.cfg.Keep)})
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (f *Fleet) startCoordinator(ctx context.Context, nats string) error {
 	if err != nil {
 		return err
 	}
-	p, err := start(f.cfg.Dir, "coordinator", f.env(nats, "RANGEFLEET_WORKERS=0", "RANGEFLEET_LISTEN="+address,
+	p, err := start(ctx, f.cfg.Dir, "coordinator", f.env(nats, "RANGEFLEET_WORKERS=0", "RANGEFLEET_LISTEN="+address,
 		"RANGEFLEET_AUTH_ACCESS_KEY_ID="+accessKey, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secretKey), nil)
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (f *Fleet) startWorker(ctx context.Context, nats string) error {
 	if f.cfg.MaxLists > 0 {
 		own = append(own, fmt.Sprintf("RANGEFLEET_S3_MAX_LISTS=%d", f.cfg.MaxLists))
 	}
-	p, err := start(f.cfg.Dir, "worker", f.env(nats, own...), nil)
+	p, err := start(ctx, f.cfg.Dir, "worker", f.env(nats, own...), nil)
 	if err != nil {
 		return err
 	}

@@ -28,14 +28,14 @@ type Process struct {
 	gone measure.Usage // what it had used when it was last looked at
 }
 
-// start starts a program whose output goes to a file in dir.
-func start(dir, name string, env, args []string) (*Process, error) {
+// start starts a program whose output goes to a file in dir. It ends with ctx.
+func start(ctx context.Context, dir, name string, env, args []string) (*Process, error) {
 	log, err := os.CreateTemp(dir, name+"-*.log")
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	defer log.Close()
-	cmd := exec.Command(filepath.Join(dir, name), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, name), args...)
 	cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -55,9 +55,12 @@ func (p *Process) Kill() {
 // Usage returns what the process has used since it started: Wall and Allocs are
 // 0. Of one that is gone it is what it had used before.
 func (p *Process) Usage() (measure.Usage, error) {
+	if p.cmd.ProcessState != nil {
+		return p.gone, nil
+	}
 	cpu, err := measure.CPU(p.cmd.Process.Pid)
 	if err != nil {
-		return p.gone, nil
+		return p.gone, err
 	}
 	peak, err := measure.Peak(p.cmd.Process.Pid)
 	if err != nil {
@@ -101,12 +104,11 @@ func (p *Process) tail() string {
 // ready waits until the process answers 200 at the path.
 func (p *Process) ready(ctx context.Context, path string) error {
 	err := Until(ctx, time.Minute, func() (bool, error) {
-		resp, err := get(ctx, p.URL+path)
-		if err != nil {
-			return false, nil // not yet
+		if resp, err := get(ctx, p.URL+path); err == nil { // else not yet
+			_ = resp.Body.Close()
+			return resp.StatusCode == http.StatusOK, nil
 		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK, nil
+		return false, nil
 	})
 	if err != nil {
 		return fmt.Errorf("wait for %s: %w; it said:\n%s", p.Name, err, p.tail())

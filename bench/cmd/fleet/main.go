@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -56,14 +57,14 @@ var scenarios = []scenario{
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:])
+	err := run(ctx, os.Args[1:], os.Stdout)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "fleet:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	var o options
 	flags.StringVar(&o.only, "only", "", "`names` of scenarios, with commas: "+about())
@@ -82,18 +83,18 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if o.keep {
-		fmt.Println("logs in", dir)
+		fmt.Fprintln(out, "logs in", dir)
 	} else {
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }() // what is left there does no harm
 	}
 	if err := fleet.Build(ctx, dir); err != nil {
 		return err
 	}
-	b := &bench{options: o, dir: dir}
+	b := &bench{options: o, dir: dir, log: out}
 	runErr := b.all(ctx)
 	report := Report{Date: time.Now().UTC(), Load: load(), Rows: b.rows, Targets: b.targets}
 	text := report.Text()
-	fmt.Print("\n", text)
+	fmt.Fprint(out, "\n", text)
 	if o.out != "" {
 		for name, data := range map[string][]byte{"fleet.txt": []byte(text), "fleet.json": report.JSON()} {
 			if err := os.WriteFile(filepath.Join(o.out, name), data, 0o600); err != nil {
@@ -109,17 +110,24 @@ func run(ctx context.Context, args []string) error {
 func (b *bench) all(ctx context.Context) error {
 	var errs []error
 	for _, s := range scenarios {
-		named := slices.Contains(strings.Split(b.only, ","), s.name)
-		if ctx.Err() != nil || !named && (b.only != "" || s.onlyIf) {
+		if ctx.Err() != nil || !b.chosen(s) {
 			continue
 		}
-		fmt.Printf("%s: %s\n", s.name, s.about)
+		fmt.Fprintf(b.log, "%s: %s\n", s.name, s.about)
 		if err := s.run(b, ctx); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
-			fmt.Println("   ", err)
+			fmt.Fprintln(b.log, "   ", err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// chosen reports whether the options ask for a scenario.
+func (o options) chosen(s scenario) bool {
+	if o.only == "" {
+		return !s.onlyIf
+	}
+	return slices.Contains(strings.Split(o.only, ","), s.name)
 }
 
 func about() string {
