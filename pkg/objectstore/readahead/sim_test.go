@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
@@ -134,7 +135,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 // allowed returns how many LISTs may be in flight: twice as many each round trip,
 // as the Limiter has it, and no more than the consumer needs.
 func (s sim) allowed(now float64) int {
-	pace := pace{take: mean{s.consume, 1}, list: mean{1, 1}}
+	pace := pace{take: mean{s.consume, 1}, list: 1 / typical}
 	return pace.limit(min(s.limit, 16<<min(8, int(now))))
 }
 
@@ -221,7 +222,7 @@ func simulate(t *testing.T, shape string, keys int64, consume float64) bound {
 	t.Helper()
 	s := sim{page: *simPage, limit: *simLimit, budget: *simBudget, consume: consume}
 	if *simTrace {
-		s.trace = func(f string, args ...any) { fmt.Printf(f+"\n", args...) }
+		s.trace = func(f string, args ...any) { fmt.Fprintf(os.Stdout, f+"\n", args...) }
 	}
 	var sum outcome
 	for seed := range *simRuns {
