@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -216,21 +214,7 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 	open()
 	f.work(2)
 	f.completed(id)
-	if n := counted(t, old, "rangefleet_import_takeovers_total"); n != 1 {
+	if n := sample(t, old, "rangefleet_import_takeovers_total", ""); n != 1 {
 		t.Errorf("%v takeovers, want 1", n)
 	}
-}
-
-// counted returns the value of a counter of a service without labels.
-func counted(t *testing.T, s *Service, name string) float64 {
-	t.Helper()
-	families, err := s.cfg.Registerer.(*prometheus.Registry).Gather()
-	must(t, err)
-	for _, family := range families {
-		if family.GetName() == name {
-			return family.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	t.Fatalf("no metric is called %s", name)
-	return 0
 }

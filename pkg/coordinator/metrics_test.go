@@ -1,0 +1,62 @@
+package coordinator
+
+import (
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// sample returns the value of the sample of a service's metric that has the
+// label's value, or of the only one; of a histogram, its count.
+func sample(t *testing.T, s *Service, name, label string) float64 {
+	t.Helper()
+	families, err := s.cfg.Registerer.(*prometheus.Registry).Gather()
+	must(t, err)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() != name || label != "" && m.GetLabel()[0].GetValue() != label {
+				continue
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	t.Fatalf("no sample of %s has the label %q", name, label)
+	return 0
+}
+
+// TestMetricsOfTheFleet looks at an import from its plan to its end through the
+// eyes of a coordinator that does not drive it.
+func TestMetricsOfTheFleet(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(3000)
+	f := newFleet(t, source)
+	f.config.Partitions = 4
+	driver, _ := f.serve()
+	other, _ := f.serve()
+	id := f.start(driver, request("", ""))
+	parts := f.planned(id)
+	shows := func(what string, value float64, name, label string) {
+		t.Helper()
+		eventually(t, what, func() bool { return sample(t, other, name, label) == value })
+	}
+	shows("two coordinators", 2, "rangefleet_fleet_coordinators", "")
+	shows("queued partitions", float64(len(parts)), "rangefleet_fleet_partitions", "queued")
+	shows("an import that runs", 1, "rangefleet_fleet_imports", string(imports.Running))
+	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "a"}}))
+	shows("a cover", 1, "rangefleet_fleet_covers", "")
+	f.work(2)
+	f.completed(id)
+	shows("no partition", 0, "rangefleet_fleet_partitions", "queued")
+	shows("an import that is completed", 1, "rangefleet_fleet_imports", string(imports.Completed))
+	shows("none that runs", 0, "rangefleet_fleet_imports", string(imports.Running))
+	shows("workers that wait", 2, "rangefleet_fleet_workers_waiting", "")
+	for name, label := range map[string]string{
+		"rangefleet_import_step_duration_seconds": stepCommit, "rangefleet_fold_duration_seconds": "", "rangefleet_covers_folded_total": "",
+		"rangefleet_import_duration_seconds": "",
+	} {
+		eventually(t, name+" counts", func() bool { return sample(t, driver, name, label) > 0 })
+	}
+}
