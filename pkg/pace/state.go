@@ -25,6 +25,7 @@ type state struct {
 	fleet, own int // LIST calls in flight at most: of all, 0 for any number; of this process
 
 	lists  bool
+	active time.Time // when it was seen to list last
 	cuts   int
 	said   time.Time
 	others map[string]time.Time // those that list: when they were heard last
@@ -50,6 +51,12 @@ func (s *state) hear(now time.Time, w word) bool {
 // look takes in how this process does, and returns what there is to say, if
 // anything.
 func (s *state) look(now time.Time, lists bool, cuts int) (w word, say bool) {
+	// Between two listings is no end: who lists many small ones would say it all
+	// the time.
+	if lists {
+		s.active = now
+	}
+	lists = lists || s.lists && now.Sub(s.active) < sayEvery
 	throttled := cuts > s.cuts
 	say = lists != s.lists || throttled || lists && now.Sub(s.said) >= s.interval()
 	s.lists, s.cuts = lists, cuts

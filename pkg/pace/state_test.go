@@ -126,3 +126,21 @@ func TestAThrottleIsToldOnceAndHeardByThoseThatList(t *testing.T) {
 		t.Errorf("without a bound, %d may be in flight, want each process's own", total)
 	}
 }
+
+func TestManyShortListingsAreOne(t *testing.T) {
+	f := newFleet(seeded(t), 2, 0, 96)
+	f.run(time.Second)
+	f.words = 0
+	for range 50 {
+		f.all[0].lists = !f.all[0].lists
+		f.run(2 * lookEvery)
+	}
+	if f.words > 12 { // of two processes in 10 s
+		t.Errorf("%d words were said", f.words)
+	}
+	f.all[0].lists = false
+	f.run(2 * sayEvery)
+	if len(f.all[1].others) != 0 {
+		t.Error("one that has stopped is thought to list")
+	}
+}

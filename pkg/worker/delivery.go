@@ -36,7 +36,7 @@ type delivery struct {
 	at      string // where it ends now
 }
 
-func newDelivery(w *Worker, s *slot, task *queue.Task, leave context.Context) *delivery {
+func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *delivery {
 	limit := task.AckWait * holdsTenths / 10
 	return &delivery{
 		Worker: w, slot: s, task: task, leave: leave, tries: 1,

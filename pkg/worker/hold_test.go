@@ -17,9 +17,8 @@ import (
 // stage is a worker whose clock is the test's, with one delivery of a partition.
 type stage struct {
 	*Worker
-	q   *queue.Queue
-	at  time.Time
-	ids int
+	q  *queue.Queue
+	at time.Time
 }
 
 func newStage(t *testing.T) *stage {
@@ -40,7 +39,7 @@ func (s *stage) deliver(t *testing.T) *delivery {
 	task, err := s.q.Pull(t.Context())
 	check(t, err)
 	task.Received = s.at
-	return newDelivery(s.Worker, &slot{}, task, t.Context())
+	return newDelivery(t.Context(), s.Worker, &slot{}, task)
 }
 
 // TestAFrozenWorkerPublishesNothing moves the clock as it moves for a process that

@@ -65,7 +65,7 @@ func TestSettle(t *testing.T) {
 			check(t, q.Publish(t.Context(), partition.Plan(id, nil)[0]))
 			task, err := q.Pull(t.Context())
 			check(t, err)
-			d := newDelivery(w, &slot{}, task, t.Context())
+			d := newDelivery(t.Context(), w, &slot{}, task)
 			d.tries = max(tc.tries, 1)
 			if tc.progressed {
 				d.at = "further"

@@ -48,6 +48,7 @@ func TestAWorkerThatStopsEndsItsRange(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }()
 	eventually(t, "the worker knows that it stops", func() bool { return f.worker.Ready() != nil })
+	must(t, f.worker.Live())
 	goOn()
 	receive(t, "the worker's end", stopped)
 	if f.outcome("handed_back") != 1 {

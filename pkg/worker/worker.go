@@ -138,7 +138,7 @@ func (w *Worker) run(leave, work context.Context, s *slot) {
 		w.busy.Add(1)
 		s.moved.set(w.now())
 		s.busy.Store(true)
-		d := newDelivery(w, s, task, leave)
+		d := newDelivery(leave, w, s, task)
 		outcome := d.work(work)
 		d.settle(work, outcome)
 		s.busy.Store(false)
