@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -80,7 +81,8 @@ func (o *Forecast) Skip(n int) {
 }
 
 // Left estimates how many keys of the listing lie between the last one seen and
-// upto; an upto of "" is the end of all keys. A listing that has outlived what
+// upto; an upto of "" is the end of all keys, of which nothing is known: whatever
+// could be is taken to be left. A listing that has outlived what
 // was expected is not about to end: it is taken to be somewhere in its middle.
 func (o *Forecast) Left(upto string) float64 {
 	if len(o.page) == 0 || upto != "" && upto <= o.trie.last {
@@ -129,45 +131,66 @@ func (o *Forecast) reckon(upto string, seen bool) float64 {
 
 // Cuts returns up to n keys, in increasing order, at which to cut what is left up
 // to upto so that the pieces are of about the same size, as far as can be known:
-// where little was listed yet of much that is expected, some of the pieces grow
-// geometrically instead. The keys lie between the last one seen and upto, are
-// valid UTF-8 and need not exist.
+// where little was listed yet of much that is expected, or the end is open, some
+// of the pieces grow geometrically instead. The keys lie between the last one seen
+// and upto, are valid UTF-8 and need not exist.
 func (o *Forecast) Cuts(upto string, n int) []string {
 	left := o.Left(upto)
 	if left <= 0 || n < 1 {
 		return nil
 	}
 	var cuts []string
-	add := func(k string) {
-		if len(cuts) < n && k > o.trie.last && (upto == "" || k < upto) {
+	for k := range o.proposals(upto, left, n) {
+		if len(cuts) == n {
+			break
+		}
+		if k > o.trie.last && (upto == "" || k < upto) {
 			cuts = append(cuts, k)
 		}
-	}
-	even := n
-	switch {
-	case o.mood == outlived:
-		even, left = 0, o.trie.reach()
-	case o.mood == baffled:
-		even, left = n/2, o.trie.reach()
-	case left > 8*float64(o.since) && n > 1:
-		even = n / 2
-	}
-	if o.mood == baffled || upto == "" {
-		for _, k := range o.trie.beyond(upto, n) {
-			add(k)
-		}
-	}
-	page := 2 * o.pageKeys()
-	growth := math.Pow(max(left, page)/page, 1/float64(n-even+1))
-	for i := range n - even {
-		add(o.trie.at(page * math.Pow(growth, float64(i+1))))
-	}
-	for i := range even {
-		add(o.trie.at(left * float64(i+1) / float64(even+1)))
 	}
 	if len(cuts) > 0 {
 		o.since = 0
 	}
 	slices.Sort(cuts)
 	return slices.Compact(cuts)
+}
+
+// wide is how many keys an open end is taken to have at most when it is cut.
+const wide = 1e11
+
+// proposals yields about n keys, the most important ones first.
+func (o *Forecast) proposals(upto string, left float64, n int) iter.Seq[string] {
+	even, far := n, left // pieces of the same size; how far there may be keys
+	switch {
+	case o.mood == outlived:
+		even, far = 0, o.trie.reach()
+	case o.mood == baffled:
+		even, far = n/2, o.trie.reach()
+		left = far
+	case upto == "":
+		even, far = n/4, min(far, wide)
+	case left > 8*float64(o.since) && n > 1:
+		even = n / 2
+	}
+	return func(yield func(string) bool) {
+		if o.mood == baffled || upto == "" {
+			for _, k := range o.trie.beyond(upto, n) {
+				if !yield(k) {
+					return
+				}
+			}
+		}
+		x := 2 * o.pageKeys()
+		growth := math.Pow(max(far, x)/x, 1/float64(n-even+1))
+		for range n - even {
+			if x *= growth; !yield(o.trie.at(x)) {
+				return
+			}
+		}
+		for i := range even {
+			if !yield(o.trie.at(left * float64(i+1) / float64(even+1))) {
+				return
+			}
+		}
+	}
 }

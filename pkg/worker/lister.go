@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,7 @@ type lister struct {
 	listed  uint64      // owned keys since the partition was last cut
 
 	forecast *partition.Forecast // of what is left
-	batches  int
+	recent   []seen              // of which the forecast knows nothing yet
 }
 
 // newLister returns the lister of p, which ends at cut, if that is not empty,
@@ -197,13 +198,29 @@ func (l *lister) hungry() (queue.Load, bool) {
 	return load, load.Hungry() && l.elected(2*load.Waiting, load.Running)
 }
 
-// show shows the batch to the forecast: now and then, or if it is asked after it.
+// show shows what was listed to the forecast, many batches at a time: of each the
+// last key tells enough.
 func (l *lister) show(batch entry.Batch, asked bool) {
-	if l.batches++; asked || l.batches%showEvery == 1 {
-		l.forecast.See(batch.Len(), func(i int) string { return string(batch.Key(i)) })
-	} else {
-		l.forecast.Skip(batch.Len())
+	n := batch.Len()
+	if len(l.recent) > 0 {
+		n += l.recent[len(l.recent)-1].keys
 	}
+	l.recent = append(l.recent, seen{string(batch.Key(batch.Len() - 1)), n})
+	if !asked && len(l.recent) < showEvery {
+		return
+	}
+	l.forecast.See(n, func(i int) string {
+		at := sort.Search(len(l.recent)-1, func(j int) bool { return l.recent[j].keys > i })
+		return l.recent[at].last
+	})
+	l.recent = l.recent[:0]
+}
+
+// seen is the last key of a batch, and how many keys were listed up to it since
+// the forecast was shown some.
+type seen struct {
+	last string
+	keys int
 }
 
 // yields reports whether the partition gives way to others after the range that

@@ -56,7 +56,7 @@ const (
 const (
 	expressSlots = 4                // of partitions of about one page, besides the others
 	cutAfter     = 2                // times the mean distance of anchors are listed between two cuts
-	showEvery    = 8                // batches of which one is shown to the forecast
+	showEvery    = 256              // batches are shown to the forecast together
 	uploads      = 2                // ranges in flight a partition
 	maxTries     = 20               // deliveries in a row that got no further; then the import fails with the last error
 	maxDeaths    = 40               // the same where none of them could say why; workers die for other reasons too
