@@ -16,11 +16,19 @@ import (
 // requests that run, and as much again for a machine that is busy with chaos.
 const toEnd = 30 * time.Second
 
+// kill kills a process, or all NATS servers.
 func kill(ctx context.Context, w *world, f fault) error {
-	p := w.procs[f.target]
-	p.kill()
+	targets := []string{f.target}
+	if f.target == "all" {
+		targets = ofNATS(w.plan)
+	}
+	for _, name := range targets {
+		w.procs[name].kill()
+	}
 	pause(ctx, f.dur)
-	p.start()
+	for _, name := range targets {
+		w.procs[name].start()
+	}
 	return nil
 }
 

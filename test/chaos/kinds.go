@@ -106,7 +106,7 @@ const (
 var kinds = []*kind{
 	{"kill-worker", "kill -9 of a worker, which stays away", nil, false, tenth, 4 * second, ofWorkers, process1, kill},
 	{"kill-coordinator", "kill -9 of a coordinator", nil, false, tenth, 4 * second, ofCoordinators, process1, kill},
-	{"kill-nats", "kill -9 of a NATS server", cluster, false, tenth, 5 * second, ofNATS, process1, kill},
+	{"kill-nats", "kill -9 of a NATS server, or all", cluster, false, tenth, 5 * second, ofDisks, disks, kill},
 	{"kill-leader", "kill -9 of the NATS server that leads a stream", cluster, false, tenth, 4 * second, everywhere, disks2all, killLeader},
 	{"kill-half", "half of the workers killed, again and again", nil, false, 5 * second, 12 * second, everywhere, allWorkers, killHalf},
 	{pointKind, "a process dies, or dawdles, before or after a step", nil, false, tenth, tenth, ofClients, itself, nil},
@@ -180,9 +180,9 @@ func (f fault) point() string {
 	if f.step != "" {
 		return f.step
 	}
-	from, passes := coordinatorPoints, uint64(6)
+	from := coordinatorPoints
 	if f.target[0] == 'w' {
-		from, passes = workerPoints, 40
+		from = workerPoints
 	}
 	d := f.detail
 	name, when := from[d%uint64(len(from))], "before"
@@ -193,9 +193,19 @@ func (f fault) point() string {
 	if d>>20%4 == 0 {
 		what = "5s" // beyond ack_wait and lease_ttl
 	}
-	pass := 1 + d>>32%passes
-	if name == "catalog.Catalog.SetMetadata" || name == "queue.Queue.Discard" || name == "imports.Store.Create" {
-		pass = 1 + d>>32%2
-	}
+	pass := 1 + d>>32%often(name)
 	return fmt.Sprintf("%s/%s/%d/%s", name, when, pass, what)
+}
+
+// often returns about how often a process passes a point in a run, or in what is
+// left of it.
+func often(point string) uint64 {
+	switch point {
+	case "queue.Queue.PublishCover", "namespace.Files.Put", "queue.bucket.write":
+		return 40
+	case "queue.Task.Ack", "queue.Puller.Pull", "queue.Queue.PublishTo", "queue.Task.Extend", "imports.Store.Apply":
+		return 8
+	default:
+		return 2
+	}
 }

@@ -30,7 +30,7 @@ type form struct {
 
 var (
 	shortForm = form{short: true, window: 9 * time.Second, keys: 24_000, patience: 90 * time.Second}
-	longForm  = form{window: 24 * time.Second, faults: 18, keys: 60_000, patience: 150 * time.Second}
+	longForm  = form{window: 24 * time.Second, faults: 24, keys: 60_000, patience: 150 * time.Second}
 )
 
 // layout is what a run's fleet stands on.
@@ -117,6 +117,9 @@ func newPlan(seed uint64, f form, a able) plan {
 	return p
 }
 
+// processPoints is how many of a long run's faults are at points at least.
+const processPoints = 6
+
 // pick returns the kinds of faults of the run, some of them more than once.
 func (p plan) pick(rnd *rand.Rand, a able) []*kind {
 	var all []*kind
@@ -132,9 +135,12 @@ func (p plan) pick(rnd *rand.Rand, a able) []*kind {
 		return append(picked, kindOf(pointKind), kindOf(pointKind))
 	}
 	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	picked := all[:min(len(all), p.form.faults*2/3)]
-	for len(picked) < p.form.faults {
+	picked := all[:min(len(all), p.form.faults/2)]
+	for len(picked) < p.form.faults-processPoints {
 		picked = append(picked, all[rnd.IntN(len(all))])
+	}
+	for range processPoints { // of which there are hundreds
+		picked = append(picked, kindOf(pointKind))
 	}
 	return picked
 }

@@ -84,9 +84,6 @@ func duplicate(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// streams are those of the fleet.
-var streams = []string{"WORK", "COVERS", "KV_imports", "KV_leases", "KV_catalog", "KV_auth"}
-
 // leader returns the name of the NATS server that leads a stream.
 func (w *world) leader(ctx context.Context, stream string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -101,15 +98,22 @@ func (w *world) leader(ctx context.Context, stream string) (string, error) {
 	return "", fmt.Errorf("stream %s has no leader", stream)
 }
 
-// stepdown asks the leaders of all streams and of the consumer to step down.
+// stepdown asks the leaders of all streams and of the work's consumers to step
+// down.
 func stepdown(ctx context.Context, w *world, f fault) error {
 	ctx, cancel := context.WithTimeout(ctx, f.dur)
 	defer cancel()
 	for pause(ctx, 700*time.Millisecond) {
-		for _, stream := range streams {
-			_ = w.nc.Publish("$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil) // it may have no leader right now
+		for name := range w.js.StreamNames(ctx).Name() {
+			_ = w.nc.Publish("$JS.API.STREAM.LEADER.STEPDOWN."+name, nil) // it may have no leader right now
 		}
-		_ = w.nc.Publish("$JS.API.CONSUMER.LEADER.STEPDOWN.WORK.workers", nil)
+		work, err := w.js.Stream(ctx, "WORK")
+		if err != nil {
+			continue // who leads it is being found out
+		}
+		for name := range work.ConsumerNames(ctx).Name() {
+			_ = w.nc.Publish("$JS.API.CONSUMER.LEADER.STEPDOWN.WORK."+name, nil)
+		}
 	}
 	return nil
 }

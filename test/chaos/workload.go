@@ -224,7 +224,7 @@ func churn(ctx context.Context, w *world, f fault) error {
 	rnd := rand.New(rand.NewPCG(f.detail, 1))
 	ctx, cancel := context.WithTimeout(ctx, f.dur)
 	defer cancel()
-	for pause(ctx, 40*time.Millisecond) {
+	for pause(ctx, 10*time.Millisecond) {
 		method := http.MethodPut
 		if rnd.IntN(2) == 0 {
 			method = http.MethodDelete
