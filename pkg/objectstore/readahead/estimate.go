@@ -172,8 +172,9 @@ func (p *plan[P]) spell(s *segment[P]) {
 	}
 }
 
-// observe learns from a page of s, and from how it follows the one before.
-func (p *plan[P]) observe(s *segment[P], page P) (news bool) {
+// observe learns from a page of s, of which keys is a sample, and from how it
+// follows the one before.
+func (p *plan[P]) observe(s *segment[P], page P, keys []string) (news bool) {
 	p.pageLen = max(p.pageLen, page.Len())
 	size := float64(page.Bytes()) / float64(page.Len()) * float64(p.pageLen)
 	if p.pageSize == 0 {
@@ -184,7 +185,7 @@ func (p *plan[P]) observe(s *segment[P], page P) (news bool) {
 	if s.total > 0 {
 		p.sample = append(p.sample, s.pos)
 	}
-	p.sample = sampleOf(p.sample, page)
+	p.sample = append(p.sample, keys...)
 	p.pairs.Add(p.sample)
 	return p.hull.Add(p.sample)
 }
@@ -192,12 +193,12 @@ func (p *plan[P]) observe(s *segment[P], page P) (news bool) {
 // samples is how many keys of a page are looked at.
 const samples = 16
 
-func sampleOf[P Page[P]](dst []string, page P) []string {
+// sampleOf returns keys of a page, the first and the last among them.
+func sampleOf[P Page[P]](page P) []string {
 	n := page.Len()
-	for i := range min(samples, n) {
-		dst = append(dst, page.Key(i*(n-1)/max(1, min(samples, n)-1)))
+	keys := make([]string, min(samples, n))
+	for i := range keys {
+		keys[i] = page.Key(i * (n - 1) / max(1, len(keys)-1))
 	}
-	return dst
+	return keys
 }
-
-func clone(s string) string { return strings.Clone(s) }

@@ -122,7 +122,7 @@ func (l *Lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 		defer l.cfg.Limiter.leave()
 		at := after
 		deliver := func(page P) bool {
-			at = clone(page.Key(page.Len() - 1))
+			at = page.Key(page.Len() - 1)
 			return yield(page, nil)
 		}
 		for contradictions := 0; ; contradictions++ {

@@ -13,7 +13,7 @@ import (
 // that are never handed over.
 type Page[P any] interface {
 	Len() int
-	Key(i int) string // of entry i; may refer to the page's memory
+	Key(i int) string // of entry i; a copy
 	Bytes() int       // of memory that the page holds
 	Head(n int) P     // the first n entries, 0 < n <= Len; the page itself is given up
 }
@@ -197,9 +197,11 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	p.failed(c)
 	p.calls++
 	last, news := s.pos, false
+	var keys []string
 	if n > 0 {
-		last = page.Key(n - 1)
-		news = p.observe(s, page)
+		keys = sampleOf(page)
+		last = keys[len(keys)-1]
+		news = p.observe(s, page, keys)
 	}
 	i := slices.Index(p.segments, s)
 	p.compare(s, page)
@@ -223,8 +225,9 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 		p.useful += float64(kept) / float64(p.pageLen)
 		if kept < n {
 			page = page.Head(kept)
+			keys = sampleOf(page)
 		}
-		p.keep(s, page, past)
+		p.keep(s, page, keys, past)
 	} else {
 		release(page)
 	}
@@ -261,13 +264,8 @@ func release(page any) {
 	}
 }
 
-// keep holds a page for the consumer. Its keys that the segment remembers are
-// copied, for the consumer may reuse the page.
-func (p *plan[P]) keep(s *segment[P], page P, past bool) {
-	keys := sampleOf(nil, page)
-	for i := range keys {
-		keys[i] = clone(keys[i])
-	}
+// keep holds a page, of which keys is a sample, for the consumer.
+func (p *plan[P]) keep(s *segment[P], page P, keys []string, past bool) {
 	s.pos = keys[len(keys)-1]
 	start, full := keys[0], float64(page.Len())/float64(p.pageLen)
 	pages := full
@@ -304,7 +302,7 @@ func (p *plan[P]) compare(s *segment[P], page P) {
 		return
 	}
 	if page.Len() > 0 {
-		s.begins = clone(page.Key(0))
+		s.begins = page.Key(0)
 	}
 	if s.expected && s.begins != s.expect {
 		p.torn = true
@@ -327,7 +325,7 @@ func (p *plan[P]) adjoin(i int, page P, kept int) {
 	case next.total > 0:
 		p.torn = p.torn || next.begins != key
 	default:
-		next.expected, next.expect = true, clone(key)
+		next.expected, next.expect = true, key
 	}
 }
 

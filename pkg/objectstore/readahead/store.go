@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -27,14 +28,13 @@ type store struct {
 // List implements objectstore.Store.
 func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
-		var objects []objectstore.Listed
+		var u unpacked
 		for p, err := range s.lister.List(ctx, prefix, after, upto) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			objects = p.appendTo(objects[:0])
-			more := yield(objects, nil)
+			more := yield(u.unpack(p), nil)
 			p.Release()
 			if !more {
 				return
@@ -44,11 +44,13 @@ func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[
 }
 
 // page is a page of objects with memory of its own: that of the store's answer
-// is several times larger, and pages are held until their turn comes. It has no
-// pointers to objects, for the garbage collector would follow them all.
+// is several times larger, and pages are held until their turn comes. What all
+// keys of it start with it has once. It has no pointers to objects, for the
+// garbage collector would follow them all.
 type page struct {
+	prefix  []byte // of all keys
 	objects []object
-	text    []byte     // of each object the key, then the ETag
+	text    []byte     // of each object the rest of the key, then the ETag
 	free    *sync.Pool // where it goes to
 }
 
@@ -59,40 +61,39 @@ type object struct {
 	size, modTime int64
 }
 
-// fill makes p a copy of objects.
+// fill makes p a copy of objects, whose keys are in order.
 func (p *page) fill(objects []objectstore.Listed) {
+	p.prefix, p.text, p.objects = p.prefix[:0], p.text[:0], p.objects[:0]
+	if len(objects) == 0 {
+		return
+	}
+	first, last := objects[0].Key, objects[len(objects)-1].Key
+	shared := 0
+	for shared < min(len(first), len(last)) && first[shared] == last[shared] {
+		shared++
+	}
+	p.prefix = append(p.prefix, first[:shared]...)
 	n := 0
 	for i := range objects {
-		n += len(objects[i].Key) + len(objects[i].ETag)
+		n += len(objects[i].Key) - shared + len(objects[i].ETag)
 	}
 	if cap(p.text) < n {
-		p.text = make([]byte, 0, n)
+		p.text = make([]byte, 0, n) // no more than that: it counts
 	}
 	if cap(p.objects) < len(objects) {
 		p.objects = make([]object, 0, len(objects))
 	}
-	p.text, p.objects = p.text[:0], p.objects[:0]
 	for i := range objects {
 		o := &objects[i]
-		p.text = append(p.text, o.Key...)
+		p.text = append(p.text, o.Key[shared:]...)
 		keyEnd := uint32(len(p.text))
 		p.text = append(p.text, o.ETag...)
 		p.objects = append(p.objects, object{keyEnd, uint32(len(p.text)), o.Size, o.ModTime})
 	}
 }
 
-// appendTo appends the objects to dst, as references to the page.
-func (p *page) appendTo(dst []objectstore.Listed) []objectstore.Listed {
-	for i := range p.objects {
-		o := &p.objects[i]
-		dst = append(dst, objectstore.Listed{
-			Key: p.key(i), ETag: p.text[o.keyEnd:o.end:o.end], Size: o.size, ModTime: o.modTime,
-		})
-	}
-	return dst
-}
-
-func (p *page) key(i int) []byte {
+// rest returns what key i has after the prefix.
+func (p *page) rest(i int) []byte {
 	start, end := uint32(0), p.objects[i].keyEnd
 	if i > 0 {
 		start = p.objects[i-1].end
@@ -100,17 +101,31 @@ func (p *page) key(i int) []byte {
 	return p.text[start:end:end]
 }
 
-func (p *page) Len() int { return len(p.objects) }
-
-// Key is the page's memory under another name: a plan looks at dozens of the
-// keys of a page, and copies those that it keeps.
-func (p *page) Key(i int) string {
-	k := p.key(i)
-	return unsafe.String(unsafe.SliceData(k), len(k)) //nolint:gosec // as the interface says
+// unpacked is where a page is unpacked to when its turn has come.
+type unpacked struct {
+	objects []objectstore.Listed
+	keys    []byte
 }
 
+// unpack returns the objects of p, whose text lies in p and in u.
+func (u *unpacked) unpack(p *page) []objectstore.Listed {
+	u.objects = u.objects[:0]
+	u.keys = slices.Grow(u.keys[:0], len(p.objects)*len(p.prefix)+len(p.text))
+	for i := range p.objects {
+		o, start := &p.objects[i], len(u.keys)
+		u.keys = append(append(u.keys, p.prefix...), p.rest(i)...)
+		u.objects = append(u.objects, objectstore.Listed{
+			Key: u.keys[start:len(u.keys):len(u.keys)], ETag: p.text[o.keyEnd:o.end:o.end], Size: o.size, ModTime: o.modTime,
+		})
+	}
+	return u.objects
+}
+
+func (p *page) Len() int         { return len(p.objects) }
+func (p *page) Key(i int) string { return string(p.prefix) + string(p.rest(i)) }
+
 func (p *page) Bytes() int {
-	return cap(p.text) + cap(p.objects)*int(unsafe.Sizeof(object{}))
+	return cap(p.prefix) + cap(p.text) + cap(p.objects)*int(unsafe.Sizeof(object{}))
 }
 
 func (p *page) Head(n int) *page {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
@@ -23,7 +23,8 @@ import (
 // encoded as three, is half of it.
 const maxBody = 8 << 20
 
-// firstBody is what a page is given at first, in bytes. Most pages have more.
+// firstBody is what the first page is given at first, in bytes. Those after it are
+// given what pages usually take, and an eighth.
 const firstBody = 256 << 10
 
 // answer is where the pages of one listing are read into, one after another. As
@@ -33,6 +34,7 @@ const firstBody = 256 << 10
 // is done with it.
 type answer struct {
 	body   []byte
+	usual  *atomic.Int64 // bytes of a body, as all answers have it
 	page   listxml.Page
 	way    *way         // that the SDK took, if it is one to go without it
 	signer sigv4.Signer // of pages that are asked for without the SDK
@@ -84,7 +86,7 @@ func (a *answer) read(body io.Reader) error {
 	a.body = a.body[:0]
 	for {
 		if len(a.body) == cap(a.body) {
-			a.body = slices.Grow(a.body, max(firstBody, len(a.body)))
+			a.grow()
 		}
 		n, err := body.Read(a.body[len(a.body):cap(a.body)])
 		a.body = a.body[:len(a.body)+n]
@@ -92,11 +94,25 @@ func (a *answer) read(body io.Reader) error {
 		case len(a.body) > maxBody:
 			return fmt.Errorf("the page has more than %d bytes: %w", maxBody, objectstore.ErrBadListing)
 		case errors.Is(err, io.EOF):
+			a.usual.Store(max(int64(len(a.body)), a.usual.Load()*7/8)) // the last page of a listing may be short
 			return nil
 		case err != nil:
 			return fmt.Errorf("read the page: %w", err)
 		}
 	}
+}
+
+// grow makes room for more of a body, but not for much more: there are as many
+// bodies as calls in flight.
+func (a *answer) grow() {
+	room := int(a.usual.Load()) * 9 / 8
+	if room == 0 {
+		room = firstBody
+	}
+	if len(a.body) > 0 {
+		room = len(a.body) * 5 / 4
+	}
+	a.body = append(make([]byte, 0, room), a.body...)
 }
 
 // decode decodes the page from the body, which it changes.

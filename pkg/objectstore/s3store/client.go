@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,10 +59,11 @@ const directoryBucketSuffix = "--x-s3"
 // Client is the connection to one S3 service. It is safe for concurrent use and
 // keeps a pool of connections, so one a process is enough.
 type Client struct {
-	s3       *s3.Client
-	direct   *direct // nil if all goes through the SDK
-	pageSize *int32
-	answers  sync.Pool // of *answer: the memory of listings that have ended, for the next ones
+	s3        *s3.Client
+	direct    *direct // nil if all goes through the SDK
+	pageSize  *int32
+	answers   sync.Pool    // of *answer: the memory of listings that have ended, for the next ones
+	pageBytes atomic.Int64 // what a page usually takes
 }
 
 // New returns a client, having found credentials once: without any, the error is
@@ -88,7 +90,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		}
 	})}
 	c.direct = newDirect(awsCfg, cfg.PageSize)
-	c.answers.New = func() any { return new(answer) }
+	c.answers.New = func() any { return &answer{usual: &c.pageBytes} }
 	if cfg.PageSize > 0 {
 		c.pageSize = aws.Int32(cfg.PageSize)
 	}
