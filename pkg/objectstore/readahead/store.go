@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -121,8 +122,16 @@ func (u *unpacked) unpack(p *page) []objectstore.Listed {
 	return u.objects
 }
 
-func (p *page) Len() int         { return len(p.objects) }
-func (p *page) Key(i int) string { return string(p.prefix) + string(p.rest(i)) }
+func (p *page) Len() int { return len(p.objects) }
+
+func (p *page) Key(i int) string {
+	rest := p.rest(i)
+	var key strings.Builder // one allocation
+	key.Grow(len(p.prefix) + len(rest))
+	key.Write(p.prefix)
+	key.Write(rest)
+	return key.String()
+}
 
 func (p *page) Bytes() int {
 	return cap(p.prefix) + cap(p.text) + cap(p.objects)*int(unsafe.Sizeof(object{}))
