@@ -3,11 +3,15 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 // TestASmallImportAmongManyBigOnes submits 200 imports at once, of which the last
@@ -59,4 +63,29 @@ func TestASmallImportAmongManyBigOnes(t *testing.T) {
 		f.completed(id)
 	}
 	t.Logf("all took %v", time.Since(begun))
+}
+
+// TestAFullQueueFailsNoImport has room for one partition and five imports at once.
+func TestAFullQueueFailsNoImport(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(2000)
+	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), MaxQueued: 1})
+	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+	s, _ := f.serve()
+	var ids []string
+	for i := range 5 {
+		ids = append(ids, f.start(s, request("", fmt.Sprint("copy", i))))
+	}
+	eventually(t, "an import waits for room", func() bool {
+		for _, id := range ids {
+			if r, err := f.imports.Get(t.Context(), id); err == nil && strings.Contains(r.Problem, queue.ErrFull.Error()) {
+				return true
+			}
+		}
+		return false
+	})
+	f.work(2)
+	for _, id := range ids {
+		f.completed(id)
+	}
 }

@@ -69,7 +69,7 @@ func (w *Worker) Live() error {
 		if s.busy.Load() {
 			idle, what = s.moved.since(w.now()), "has a partition that gets no further"
 		}
-		if idle > stuck {
+		if idle > w.stuck {
 			return fmt.Errorf("slot %d %s since %v", i, what, idle.Round(time.Second))
 		}
 	}

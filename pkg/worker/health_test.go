@@ -13,6 +13,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
@@ -97,6 +98,8 @@ func TestLive(t *testing.T) {
 	wants(t, w.Live(), "slot 1 has a partition that gets no further since 10m1s")
 	s.moved.set(at)
 	check(t, w.Live())
+	w.stuck = 1
+	wants(t, w.Live(), "slot 0 does not ask for partitions any more")
 }
 
 // TestAFleetOfAnotherVersionIsRefused has a worker join a fleet whose queue, and
@@ -112,4 +115,28 @@ func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
 	until(t, "the worker sees the version", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
 	wants(t, w.Ready(), "version 2 and this process speaks 1; this process is the older one: upgrade it")
 	check(t, w.Live())
+}
+
+// TestAPartitionOfAnotherVersionIsLeft has a worker meet a partition of a version to
+// come, and then ones of its own.
+func TestAPartitionOfAnotherVersionIsLeft(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	newer, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Protocol: queue.Protocol + 1, Log: slog.New(slog.DiscardHandler)})
+	check(t, err)
+	defer newer.Close()
+	w := newTestWorker(q)
+	w.start(t)
+	until(t, "the worker is ready", func() bool { return w.Ready() == nil })
+	check(t, newer.Publish(t.Context(), partition.Plan("newer", nil)[0]))
+	until(t, "it refuses the partition", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
+	check(t, w.Live())
+	if n, err := q.OutstandingCount(t.Context(), "newer"); err != nil || n != 1 {
+		t.Errorf("%d partitions are left, %v, want the one that was refused", n, err)
+	}
+	check(t, q.Publish(t.Context(), partition.Plan("own", nil)[0])) // of no import: it is dropped
+	until(t, "it goes on with its own", func() bool {
+		n, err := q.OutstandingCount(t.Context(), "own")
+		return err == nil && n == 0
+	})
 }

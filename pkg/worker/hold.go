@@ -73,7 +73,7 @@ func (d *delivery) beat(stop context.CancelCauseFunc) {
 		stop(err)
 		return
 	}
-	if d.slot.moved.since(d.now()) > stuck {
+	if d.slot.moved.since(d.now()) > d.stuck {
 		stop(errStuck)
 		return
 	}

@@ -77,6 +77,7 @@ type Worker struct {
 	health  health
 	now     func() time.Time
 	chance  func() float64 // in [0, 1)
+	stuck   time.Duration  // see stuck
 }
 
 // slot is room for one partition.
@@ -90,7 +91,7 @@ type slot struct {
 func New(cfg Config) *Worker {
 	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
 	cfg.Slice = cmp.Or(cfg.Slice, DefaultSlice)
-	w := &Worker{cfg: cfg, metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64}
+	w := &Worker{cfg: cfg, metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64, stuck: stuck}
 	for range cfg.Slots {
 		w.slots = append(w.slots, &slot{puller: cfg.Queue.Puller(queue.Bulk)})
 	}
