@@ -32,7 +32,8 @@ type lister struct {
 	started bool        // the boundary at which the owned keys start is known
 	open    atomic.Bool // a range is open
 	paused  error       // why the listing stopped after a range before its end, or nil
-	heard   uint64      // the load that was acted on last
+	heard   uint64      // the load at which it gave way last
+	asked   uint64      // the load at which it gave to others last
 	listed  uint64      // owned keys since the partition was last cut
 
 	forecast *partition.Forecast // of what is left
@@ -42,9 +43,9 @@ type lister struct {
 // newLister returns the lister of p, which ends at cut, if that is not empty,
 // because an earlier delivery handed over what follows.
 func newLister(d *delivery, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files, cut string) *lister {
-	_, heard := d.outlook.Latest() // whoever waited then was given something since, this partition perhaps
+	_, asked := d.outlook.Latest() // whoever waited then was given something since, this partition perhaps
 	return &lister{
-		heard: heard, forecast: partition.NewForecast(new(partition.Known)),
+		asked: asked, forecast: partition.NewForecast(new(partition.Known)),
 		delivery: d, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks),
 		trail: trail{cut: cut}, begun: d.now(),
 	}
@@ -191,10 +192,10 @@ func (l *lister) hungry() (queue.Load, bool) {
 		return queue.Load{}, false
 	}
 	load, seq := l.outlook.Latest()
-	if seq == l.heard {
+	if seq == l.asked {
 		return queue.Load{}, false
 	}
-	l.heard = seq
+	l.asked = seq
 	return load, load.Hungry() && l.elected(2*load.Waiting, load.Running)
 }
 
