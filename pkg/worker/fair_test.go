@@ -118,3 +118,24 @@ func TestAFullQueueStopsNoListing(t *testing.T) {
 		t.Errorf("%v deliveries yielded, %v were retried: there was no room for the rest", f.outcome("yielded"), f.outcome("retried"))
 	}
 }
+
+// TestARestThatIsQueuedTwice is a worker that died after it queued the rest of its
+// partition behind others, and before it acknowledged it.
+func TestARestThatIsQueuedTwice(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	f := start(t, source)
+	f.record("id", small)
+	p, half := whole("id"), want[:len(want)/2]
+	after := ""
+	for _, r := range half {
+		must(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
+		after = r.MaxKey
+	}
+	f.publish(p, partition.New("id", partition.Span{After: after}, true, false))
+	f.run(2)
+	got, _ := f.covers("id")
+	f.idle("id")
+	if !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+}

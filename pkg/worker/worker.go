@@ -134,7 +134,6 @@ func (w *Worker) run(leave, work context.Context, s *slot) {
 			w.complain(leave, err)
 			continue
 		}
-		w.health.agree(nil)
 		w.metrics.running.Inc()
 		w.busy.Add(1)
 		s.moved.set(w.now())
@@ -160,6 +159,7 @@ func (w *Worker) complain(leave context.Context, err error) {
 		w.health.agree(err)
 		w.cfg.Log.Error("no partitions are taken", "err", err)
 		wait(leave, refusedPause)
+		w.health.agree(nil) // until it is refused again
 		return
 	}
 	w.cfg.Log.Warn("pull a partition", "err", err)
