@@ -279,18 +279,16 @@ func (b *bench) workerKill(ctx context.Context) error {
 }
 
 func (b *bench) branches(ctx context.Context) error {
-	return b.many(ctx, "branches of their own", func(n int) string { return fmt.Sprintf("b%d", n) })
+	return b.many(ctx, "branches of their own", "20k", func(n int) string { return fmt.Sprintf("b%d", n) })
 }
 
 func (b *bench) branch(ctx context.Context) error {
-	return b.many(ctx, "one branch", func(int) string { return "main" })
+	return b.many(ctx, "one branch", "2k", func(int) string { return "main" })
 }
 
-// eachOf is how many objects each of many imports has.
-const eachOf = "20k"
-
-// many submits imports at once to two coordinators, a small one in their midst.
-func (b *bench) many(ctx context.Context, where string, branch func(n int) string) error {
+// many submits imports at once, of so many objects each, to two coordinators, a
+// small one in their midst.
+func (b *bench) many(ctx context.Context, where, size string, branch func(n int) string) error {
 	f, err := b.start(ctx, fleet.Config{Coordinators: 2, Workers: 4, Slots: 4, Keep: 4 << 30}, 20*time.Millisecond)
 	if err != nil {
 		return err
@@ -306,14 +304,14 @@ func (b *bench) many(ctx context.Context, where string, branch func(n int) strin
 			}
 		}
 	}
-	each, err := count("uuid-" + eachOf)
+	each, err := count("uuid-" + size)
 	if err != nil {
 		return err
 	}
 	var small, all time.Duration
 	objects := int64(b.imports-1)*each + 1000
 	err = b.row(ctx, f, fmt.Sprintf("%d to %s", b.imports, where), objects, func(row *Row) error {
-		small, all, row.Ranges, err = b.submit(ctx, f, branch)
+		small, all, row.Ranges, err = b.submit(ctx, f, size, branch)
 		return err
 	})
 	if err != nil {
@@ -327,7 +325,7 @@ func (b *bench) many(ctx context.Context, where string, branch func(n int) strin
 
 // submit submits the imports and waits for all. It returns how long the small
 // one took, from its own request on, how long all, and their ranges.
-func (b *bench) submit(ctx context.Context, f *fleet.Fleet, branch func(n int) string) (small, all time.Duration, ranges int, err error) {
+func (b *bench) submit(ctx context.Context, f *fleet.Fleet, size string, branch func(n int) string) (small, all time.Duration, ranges int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	begun := time.Now()
@@ -335,7 +333,7 @@ func (b *bench) submit(ctx context.Context, f *fleet.Fleet, branch func(n int) s
 	var users sync.WaitGroup
 	for n := range b.imports {
 		users.Go(func() {
-			bucket, every := fmt.Sprintf("uuid-%s-%d", eachOf, n), time.Second
+			bucket, every := fmt.Sprintf("uuid-%s-%d", size, n), time.Second
 			if n == b.imports/2 {
 				bucket, every = "hive-1000", 50*time.Millisecond
 			}
