@@ -20,7 +20,7 @@ func (p *plan[P]) mayCut(s *segment[P]) bool {
 // beyond thrifty ones the plan gets more patient, up to stingy times as much, and
 // beyond wasteful ones it cuts off only a quarter of what it would.
 const (
-	thriftyFirst, thriftyShare   = 40, 0.03 // and a share of the pages listed
+	thriftyFirst, thriftyShare   = 28, 0.02 // and a share of the pages listed
 	wastefulFirst, wastefulShare = 100, 0.2
 	stingy                       = 4
 )
