@@ -52,9 +52,15 @@ func newFleet(t *testing.T, q *queue.Queue, source *memstore.Store) *fleet {
 // record stores the record of an import of the bucket to the root of a branch.
 func (f *fleet) record(id string, breaks partition.Breaks) {
 	f.t.Helper()
+	f.recordOf(id, "bucket", breaks)
+}
+
+// recordOf is record for another bucket.
+func (f *fleet) recordOf(id, bucket string, breaks partition.Breaks) {
+	f.t.Helper()
 	must(f.t, f.imports.Create(f.t.Context(), imports.New(imports.Job{
 		ImportID: id, Namespace: "s3://repo/ns", Breaks: breaks,
-		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://bucket/"}},
+		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
 	}, imports.Request{}, time.Now())))
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -48,10 +47,7 @@ func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 			healthy, want := numbered(t, 300, small)
 			f.buckets["healthy"] = healthy
 			f.record("poisoned", small)
-			must(t, f.imports.Create(t.Context(), imports.New(imports.Job{
-				ImportID: "other", Namespace: "s3://repo/ns", Breaks: small,
-				Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://healthy/"}},
-			}, imports.Request{}, time.Now())))
+			f.recordOf("other", "healthy", small)
 			poisoned := partition.Plan("poisoned", []string{"dir/000600"})
 			f.publish(poisoned...)
 			f.publish(whole("other"))
