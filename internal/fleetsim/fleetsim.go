@@ -61,8 +61,8 @@ func (r Result) Time() float64 { return r.Seconds / r.Ideal }
 // Waste returns Lists over Least.
 func (r Result) Waste() float64 { return float64(r.Lists) / float64(r.Least) }
 
-// cutAfter is the worker's.
-const cutAfter = 2
+// cutPart is the worker's.
+const cutPart = 3
 
 // fleet is a simulation that runs. Places of keys are ranks: the number of keys
 // before.
@@ -210,7 +210,7 @@ func (f *fleet) share() {
 	for _, l := range slices.Clone(f.running) {
 		at := f.at(l)
 		f.show(l, at)
-		if len(f.pending) > 0 || idle == 0 || at-l.cut < cutAfter*int64(f.Breaks.Raggedness) {
+		if len(f.pending) > 0 || idle == 0 || (at-l.cut)*cutPart < int64(f.Breaks.Raggedness) {
 			continue
 		}
 		if f.rnd.Float64()*float64(busy) < 2*float64(idle) {

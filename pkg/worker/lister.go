@@ -34,7 +34,7 @@ type lister struct {
 	paused  error       // why the listing stopped after a range before its end, or nil
 	heard   uint64      // the load at which it gave way last
 	asked   uint64      // the load at which it gave to others last
-	listed  uint64      // owned keys since the partition was last cut
+	listed  uint64      // keys since the partition was last cut
 
 	forecast *partition.Forecast // of what is left
 	recent   []seen              // of which the forecast knows nothing yet
@@ -98,11 +98,11 @@ func (l *lister) run(ctx context.Context) error {
 // listing ended in it.
 func (l *lister) take(ranges *rangewriter.Writer, batch entry.Batch) (end bool, err error) {
 	from, to, end := l.owned.Take(batch.Len(), batch.Key)
+	l.listed += uint64(batch.Len())
 	l.start()
 	if from < to {
 		owned := batch.Slice(from, to)
 		defer owned.Release()
-		l.listed += uint64(to - from)
 		_, stopped, err := ranges.WriteUntil(owned, l.stopAt)
 		if err != nil {
 			return false, err
@@ -188,7 +188,7 @@ func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
 // hungry reports whether this listing is to give to others, as far as was heard
 // since it was last asked.
 func (l *lister) hungry() (queue.Load, bool) {
-	if l.listed < cutAfter*l.job.Breaks.Raggedness {
+	if l.listed*cutPart < l.job.Breaks.Raggedness {
 		return queue.Load{}, false
 	}
 	load, seq := l.outlook.Latest()
