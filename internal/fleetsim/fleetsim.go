@@ -62,7 +62,7 @@ func (r Result) Time() float64 { return r.Seconds / r.Ideal }
 func (r Result) Waste() float64 { return float64(r.Lists) / float64(r.Least) }
 
 // cutPart is the worker's.
-const cutPart = 3
+const cutPart = 2
 
 // fleet is a simulation that runs. Places of keys are ranks: the number of keys
 // before.

@@ -55,7 +55,7 @@ const (
 // Limits of a worker. They bound its memory and how long it holds on.
 const (
 	expressSlots = 4                // of partitions of about one page, besides the others
-	cutPart      = 3                // a third of the mean distance of anchors is listed between two cuts
+	cutPart      = 2                // half of the mean distance of anchors is listed between two cuts
 	showEvery    = 256              // batches are shown to the forecast together
 	uploads      = 2                // ranges in flight a partition
 	maxTries     = 20               // deliveries in a row that got no further; then the import fails with the last error
