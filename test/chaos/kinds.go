@@ -47,6 +47,7 @@ func ofCoordinators(plan) []string { return names("coordinator", coordinators) }
 func ofNATS(plan) []string         { return names("nats", natsServers) }
 func ofClients(p plan) []string    { return slices.Concat(ofWorkers(p), ofCoordinators(p)) }
 func everywhere(plan) []string     { return []string{"all"} }
+func ofStore(plan) []string        { return []string{"coordinator-0"} }
 func ofDisks(p plan) []string      { return append(ofNATS(p), "all") }
 
 func ofS3(p plan) []string { return append(ofClients(p), "all", "all") }
@@ -126,9 +127,10 @@ var kinds = []*kind{
 	{"partition", "a NATS server is cut off from the others, both ways or one way", cluster, false, 2 * second, 9 * second, ofNATS, routes, isolate},
 	{"stepdown", "the leaders of streams and consumers step down, again and again", cluster, false, 2 * second, 6 * second, everywhere, itself, stepdown},
 	{"duplicate", "partitions and covers are published again, late", nil, false, 2 * second, 8 * second, everywhere, itself, duplicate},
+	{"lost-messages", "partitions and covers that NATS had stored are gone", nil, false, second, 5 * second, everywhere, itself, lose},
 	{"disk-full", "the disk of NATS is full", []layout{small}, false, second, 5 * second, ofDisks, disks, diskFull},
 	{"power-cut", "a power cut: what NATS did not sync is gone", []layout{loop}, false, tenth, 2 * second, ofDisks, disks, powerCut},
-	{"second-server", "a second embedded NATS server on one store directory", []layout{embedded}, false, tenth, tenth, everywhere, itself, secondServer},
+	{"second-server", "a second embedded NATS server on one store directory", []layout{embedded}, false, tenth, 3 * second, ofStore, process1, secondServer},
 
 	{"s3-blackhole", "S3 does not answer", nil, false, second, 8 * second, ofS3, s3Link, s3Blackhole},
 	{"s3-refuse", "connections to S3 are reset and refused", nil, false, second, 6 * second, ofS3, s3Link, s3Refuse},

@@ -162,7 +162,7 @@ func (p plan) newImports(rnd *rand.Rand, picked []*kind) []job {
 		return slices.ContainsFunc(picked, func(k *kind) bool { return k.name == name })
 	}
 	if has("churn") || has("s3-stale") {
-		all = append(all, job{bucket: liveBucket, dest: "live/"})
+		all = append(all, job{bucket: liveBucket, dest: liveDest})
 	}
 	if has("poison") {
 		all = append(all, job{bucket: poisonBucket, dest: "poison/", poison: true})

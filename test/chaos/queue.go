@@ -84,6 +84,29 @@ func duplicate(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
+// lose removes partitions, queued and running, and covers, at random: what NATS
+// lost although it had acknowledged it.
+func lose(ctx context.Context, w *world, f fault) error {
+	rnd := rand.New(rand.NewPCG(f.detail, 2))
+	ctx, cancel := context.WithTimeout(ctx, f.dur)
+	defer cancel()
+	for pause(ctx, 300*time.Millisecond) {
+		name := []string{"WORK", "COVERS"}[rnd.IntN(2)]
+		s, err := w.js.Stream(ctx, name)
+		if err != nil {
+			continue // nobody leads it right now
+		}
+		state := s.CachedInfo().State
+		if state.Msgs == 0 {
+			continue
+		}
+		for range 1 + state.Msgs/4 {
+			_ = s.DeleteMsg(ctx, state.FirstSeq+rnd.Uint64N(1+state.LastSeq-state.FirstSeq)) // it may be gone
+		}
+	}
+	return nil
+}
+
 // leader returns the name of the NATS server that leads a stream.
 func (w *world) leader(ctx context.Context, stream string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)

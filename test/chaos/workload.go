@@ -198,12 +198,24 @@ func (j job) entries() ([]entry.Entry, error) {
 const (
 	stableKeys   = 8_000
 	volatileKeys = 800
+	liveDest     = "live/"
 	liveSince    = 1_750_000_000_000 // milliseconds: when its stable objects were put
 )
 
 func stableKey(i int) string   { return fmt.Sprintf("dir-%02d/%06d", i/1000, i) }
-func volatileKey(i int) string { return stableKey(i*stableKeys/volatileKeys) + "-x" }
-func volatile(key string) bool { return strings.HasSuffix(key, "-x") }
+func volatile(key string) bool { return strings.Contains(key, "-x") }
+
+// volatileKey returns a key that comes and goes. A range ends with every fourth of
+// them, so that where ranges end changes too.
+func volatileKey(i int) string {
+	key := stableKey(i*stableKeys/volatileKeys) + "-x"
+	for n := 0; i%4 == 0; n++ {
+		if try := fmt.Sprint(key, n); breaks.Anchor([]byte(liveDest + try)) {
+			return try
+		}
+	}
+	return key
+}
 
 // fillLive fills the live bucket, and the one of its past, which stays.
 func (s *store) fillLive() {
