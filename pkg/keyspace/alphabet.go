@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"math"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -14,6 +15,7 @@ type Alphabet struct {
 	sets    []byteSet
 	weights []float64 // natural logarithm of the unit of each offset
 	classes []class   // at each offset, while it is made
+	varied  []bool    // the keys that are shown have too many bytes at the offset for names
 }
 
 // Reset makes it the alphabet that the keys show, for offsets from base on. Each
@@ -29,6 +31,18 @@ func (a *Alphabet) Reset(base int, keys ...string) {
 	a.sets = append(a.sets[:0], make([]byteSet, n)...)
 	a.classes = append(a.classes[:0], make([]class, n)...)
 	for _, k := range keys {
+		for i := base; i < len(k); i++ {
+			if classOf(k[i])&(lowerHex|lower|upperHex|upper) != 0 {
+				a.sets[i-base].add(k[i])
+			}
+		}
+	}
+	a.varied = a.varied[:0]
+	for i := range a.sets {
+		a.varied = append(a.varied, a.sets[i].size() > few)
+	}
+	clear(a.sets)
+	for _, k := range keys {
 		a.show(k)
 	}
 	for i, c := range a.classes {
@@ -39,13 +53,15 @@ func (a *Alphabet) Reset(base int, keys ...string) {
 
 // show adds what one key shows.
 func (a *Alphabet) show(k string) {
+	n := len(a.varied)
 	for i := 0; i < len(k); {
 		end, all := i, class(0)
 		for end < len(k) && classOf(k[end]) != 0 {
 			all |= classOf(k[end])
 			end++
 		}
-		name := all&(digits|high) == 0 && (all&(lower|lowerHex) == 0 || all&(upper|upperHex) == 0)
+		name := all&(digits|high) == 0 && (all&(lower|lowerHex) == 0 || all&(upper|upperHex) == 0) &&
+			!slices.Contains(a.varied[min(max(0, i-a.base), n):min(max(0, end-a.base), n)], true)
 		for j := i; j < end; j++ {
 			if j < a.base {
 				continue

@@ -121,8 +121,8 @@ func (p *plan[P]) points(s *segment[P], n int, t tiling) []point {
 		}
 	}
 	if s.hi == "" {
-		for _, key := range p.alphabet.Tops(s.pos) {
-			add(point{key: key, pages: s.rest, top: true})
+		for _, key := range p.alphabet.Tops(p.code.Encode(s.pos)) {
+			add(point{key: p.code.Decode(key), pages: s.rest, top: true})
 		}
 	}
 	slices.SortFunc(points, func(a, b point) int { return strings.Compare(a.key, b.key) })

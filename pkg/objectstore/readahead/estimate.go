@@ -79,7 +79,7 @@ func (p *plan[P]) model(s *segment[P]) {
 	p.spell(s)
 	width := p.width(s)
 	pages := func(to string) float64 {
-		return math.Exp(min(p.alphabet.Distance(s.pos, to)-width, math.Log(most)))
+		return math.Exp(min(p.distance(s.pos, to)-width, math.Log(most)))
 	}
 	s.rest = pages(s.hi)
 	s.end, s.inside = s.hi, s.rest
@@ -126,10 +126,15 @@ func directory(a, b string) string {
 	return a[:strings.LastIndexByte(a[:keyspace.Common(a, b)], '/')+1]
 }
 
+// distance is that of keys of the store in the alphabet.
+func (p *plan[P]) distance(lo, hi string) float64 {
+	return p.alphabet.Distance(p.code.Encode(lo), p.code.Encode(hi))
+}
+
 // width returns the logarithm of the distance that a full page spans.
 func (p *plan[P]) width(s *segment[P]) float64 {
-	near := p.alphabet.Distance(s.first, s.last) - math.Log(s.full)
-	far := p.alphabet.Distance(s.start, s.last) - math.Log(s.density.pages)
+	near := p.distance(s.first, s.last) - math.Log(s.full)
+	far := p.distance(s.start, s.last) - math.Log(s.density.pages)
 	if math.IsInf(far, 0) || math.IsInf(near, 0) {
 		return near
 	}
@@ -138,11 +143,13 @@ func (p *plan[P]) width(s *segment[P]) float64 {
 
 // at returns the key that lies so many pages after s.pos, if there is one.
 func (p *plan[P]) at(s *segment[P], pages float64) (string, bool) {
-	if key, ok := p.alphabet.Add(s.pos, p.width(s)+math.Log(pages)); ok && (s.end == "" || key < s.end) {
+	if key, ok := p.alphabet.Add(p.code.Encode(s.pos), p.width(s)+math.Log(pages)); ok {
 		if !s.surprise {
-			key = p.pairs.Clip(key, keyspace.Common(key, s.last))
+			key = p.pairs.Clip(key, keyspace.Common(key, p.code.Encode(s.last)))
 		}
-		return key, true
+		if key = p.code.Decode(key); s.end == "" || key < s.end {
+			return key, true
+		}
 	}
 	if !s.run {
 		return "", false
@@ -157,16 +164,21 @@ func (p *plan[P]) at(s *segment[P], pages float64) (string, bool) {
 // spell sets p.alphabet to what the last page of s shows, at the offsets where
 // its keys can still differ, less what was never seen anywhere.
 func (p *plan[P]) spell(s *segment[P]) {
-	p.sample = append(append(p.sample[:0], s.start), s.sample...)
+	start, hi := p.code.Encode(s.start), p.code.Encode(s.hi)
+	p.sample = append(p.sample[:0], start)
+	for _, key := range s.sample {
+		p.sample = append(p.sample, p.code.Encode(key))
+	}
 	base := 0
-	if s.hi != "" {
-		base = keyspace.Common(s.start, s.hi)
-		p.sample = append(p.sample, s.hi[:base+1]) // the rest of it was made up
+	if hi != "" {
+		base = keyspace.Common(start, hi)
+		p.sample = append(p.sample, hi[:min(base+1, len(hi))]) // the rest of it was made up
 	}
 	if strings.HasPrefix(s.pos, p.prefix) {
-		base = max(base, len(p.prefix))
+		base = max(base, len(p.code.Encode(p.prefix)))
 	}
 	p.alphabet.Reset(base, p.sample...)
+	p.code.Widen(&p.alphabet)
 	if !s.surprise {
 		p.hull.Narrow(&p.alphabet)
 	}
@@ -183,9 +195,12 @@ func (p *plan[P]) observe(s *segment[P], page P, keys []string) (news bool) {
 	p.pageSize += (size - p.pageSize) / 16
 	p.sample = p.sample[:0]
 	if s.total > 0 {
-		p.sample = append(p.sample, s.pos)
+		p.sample = append(p.sample, p.code.Encode(s.pos))
 	}
-	p.sample = append(p.sample, keys...)
+	for _, key := range keys {
+		p.code.Add(key)
+		p.sample = append(p.sample, p.code.Encode(key))
+	}
 	p.pairs.Add(p.sample)
 	return p.hull.Add(p.sample)
 }

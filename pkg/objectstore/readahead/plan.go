@@ -66,6 +66,7 @@ type plan[P Page[P]] struct {
 
 	hull     keyspace.Hull
 	pairs    keyspace.Pairs
+	code     keyspace.Code
 	alphabet keyspace.Alphabet
 	sample   []string
 }
