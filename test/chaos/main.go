@@ -233,9 +233,11 @@ func (o options) control(ctx context.Context, c control, out io.Writer) (bool, e
 		return false, err
 	}
 	faults, _ := o.live(ctx, "control-"+c.name, b.Out, c.plan(), out)
-	i := slices.IndexFunc(faults, func(text string) bool { return strings.Contains(text, c.sign) })
+	i := slices.IndexFunc(faults, func(text string) bool {
+		return slices.ContainsFunc(c.signs, func(sign string) bool { return strings.Contains(text, sign) })
+	})
 	if i < 0 {
-		fmt.Fprintf(out, "control %s FAILED: although %s, nothing was found to be %q, only %q\n", c.name, c.about, c.sign, faults)
+		fmt.Fprintf(out, "control %s FAILED: although %s, nothing was found to be %q, only %q\n", c.name, c.about, c.signs, faults)
 		return false, nil
 	}
 	fmt.Fprintf(out, "control %-8s noticed after %.0f s that %s: %.140s\n", c.name, time.Since(begun).Seconds(), c.about, faults[i])
