@@ -81,6 +81,7 @@ func (w *world) checkQueue(ctx context.Context) error {
 			left = append(left, fmt.Sprintf("KV_leases: those of %d coordinators", alive))
 		}
 		if failed == nil && len(left) == 0 {
+			w.note("nothing is queued")
 			return nil
 		}
 		if !pause(ctx, 3*tenth) {
@@ -113,6 +114,7 @@ func (w *world) checkTrees(ctx context.Context, outcomes []outcome) error {
 	if err != nil {
 		return err
 	}
+	w.note("%d files are whole", len(whole))
 	w.checkLog(log, records, outcomes)
 	var tree []entry.Entry
 	for _, c := range log[1:] { // the first one is the repository's, and empty
