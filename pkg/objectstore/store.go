@@ -64,7 +64,7 @@ func (o Object) Listed() Listed {
 type Store interface {
 	// List lists the objects whose keys have the prefix and lie after `after`
 	// (exclusive), in bytewise key order, in pages of at least one object, to the
-	// end: upto only tells how far the caller is sure to read, so that a store
+	// end: upto, like WithUpto, only tells how far the caller is sure to read, so that a store
 	// that reads ahead need not do so for long after it; empty is the end. A
 	// page, and the bytes that its objects point to, belong to the caller only
 	// until it asks for the next one or stops. A sequence that ends without an

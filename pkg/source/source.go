@@ -58,8 +58,8 @@ func Open(ctx context.Context, opener Opener, paths []imports.Path) (*Source, er
 // next one; Slice it to keep it. A sequence that ends without an error is
 // complete; after an error it ends. Upto only tells how far the caller is sure to
 // read, empty for to the end, and Nowhere for not past the first batch: stores
-// read ahead so far. When the loop over it ends, all that it
-// started has ended.
+// read ahead so far; objectstore.WithUpto, with keys of entries, lets that come
+// nearer. When the loop over it ends, all that it started has ended.
 //
 // A path is read, a page or more ahead of the caller, only once the listing comes
 // to its destination.

@@ -16,6 +16,9 @@ import (
 
 // list lists a prefix path's entries from its store.
 func (p path) list(ctx context.Context, start, upto string) iter.Seq2[entry.Batch, error] {
+	if nearer := objectstore.UptoOf(ctx); nearer != nil {
+		ctx = objectstore.WithUpto(ctx, func() string { return p.Upto(nearer()) })
+	}
 	return func(yield func(entry.Batch, error) bool) {
 		b := entry.NewBuilder()
 		for page, err := range p.store.List(ctx, p.uri.Key, start, upto) {

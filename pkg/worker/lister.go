@@ -11,6 +11,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
@@ -27,7 +28,8 @@ type lister struct {
 	owned *partition.Owned
 	trail trail
 
-	ctx     context.Context // of run
+	ctx     context.Context        // of run
+	upto    atomic.Pointer[string] // of what is owned: read ahead so far
 	begun   time.Time
 	started bool        // the boundary at which the owned keys start is known
 	open    atomic.Bool // a range is open
@@ -72,7 +74,10 @@ func (l *lister) run(ctx context.Context) error {
 		}
 	})()
 	last := ""
-	for batch, err := range l.src.List(listing, l.p.After, l.p.Upto) {
+	upto := l.p.Upto
+	l.upto.Store(&upto)
+	listing = objectstore.WithUpto(listing, func() string { return *l.upto.Load() })
+	for batch, err := range l.src.List(listing, l.p.After, upto) {
 		if err != nil && listing.Err() != nil && ctx.Err() == nil {
 			return errors.Join(ranges.Wait(), errLeaving)
 		}
@@ -180,6 +185,7 @@ func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
 		return ctx.Err()
 	}
 	l.owned.Cut(cuts[given])
+	l.upto.Store(&cuts[given])
 	l.trail.cutAt(cuts[given])
 	l.listed = 0
 	return nil

@@ -28,6 +28,7 @@ import (
 type options struct {
 	only    string // scenarios, with commas; "" is all but those that are asked for
 	scale   string // objects of the imports by 1 and 8 workers
+	ragged  int    // mean distance of anchors in them
 	huge    string // objects of the huge import
 	workers int    // of the huge import
 	latency time.Duration
@@ -69,6 +70,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	var o options
 	flags.StringVar(&o.only, "only", "", "`names` of scenarios, with commas: "+about())
 	flags.StringVar(&o.scale, "scale", "4m", "`objects` of the imports of scale, skew and workerkill")
+	flags.IntVar(&o.ragged, "raggedness", 2500, "mean `distance` of anchors in those of scale and skew, as if they were so many times larger")
 	flags.StringVar(&o.huge, "huge", "100m", "`objects` of the huge import")
 	flags.IntVar(&o.workers, "workers", 4, "worker processes of the huge import")
 	flags.DurationVar(&o.latency, "latency", 100*time.Millisecond, "of a LIST call, where there is any")

@@ -151,7 +151,10 @@ func finish(ctx context.Context, i fleet.Import, row *Row, every time.Duration) 
 
 // by measures an import of a shape by so many workers, bound by latency.
 func (b *bench) by(ctx context.Context, workers int, shape string) (Row, error) {
-	f, err := b.start(ctx, fleet.Config{Coordinators: 1, Workers: workers, Slots: 2, MaxLists: fewLists}, b.latency)
+	f, err := b.start(ctx, fleet.Config{
+		Coordinators: 1, Workers: workers, Slots: 2, MaxLists: fewLists,
+		Env: []string{fmt.Sprintf("RANGEFLEET_RANGES_RAGGEDNESS=%d", b.ragged)},
+	}, b.latency)
 	if err != nil {
 		return Row{}, err
 	}

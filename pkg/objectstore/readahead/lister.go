@@ -111,7 +111,8 @@ func New[P Page[P]](pager Pager[P], cfg Config, m *Metrics) *Lister[P] {
 // sequence that ends without an error is complete; after an error it ends.
 //
 // The caller may stop anywhere; if it will soon after the key upto, that saves
-// listing ahead there. An empty upto is the end of all keys.
+// listing ahead there, as objectstore.WithUpto does later on. An empty upto is the
+// end of all keys.
 //
 // The errors are those of the pager. Transient ones are met with further tries of
 // the same page; pages that contradict each other with listing again from the
@@ -160,6 +161,9 @@ func (l *Lister[P]) run(ctx context.Context, prefix, after, upto string, serial 
 	_, buffer := l.cfg.Limiter.share()
 	r := &run[P]{Lister: l, prefix: prefix, plan: newPlan[P](prefix, after, upto, buffer), news: make(chan struct{}, 1)}
 	r.plan.serial = serial
+	if r.upto = objectstore.UptoOf(ctx); r.upto == nil || serial {
+		r.upto = func() string { return "" }
+	}
 	defer func() {
 		cancel()
 		r.calls.Wait()
@@ -193,6 +197,7 @@ func (l *Lister[P]) run(ctx context.Context, prefix, after, upto string, serial 
 type run[P Page[P]] struct {
 	*Lister[P]
 	prefix string
+	upto   func() string // how far the consumer is sure to read now
 	calls  sync.WaitGroup
 	news   chan struct{} // a tick when a page arrived or err was set
 
@@ -244,6 +249,7 @@ func (r *run[P]) take(ctx context.Context) (page P, ok bool, err error) {
 func (r *run[P]) start(ctx context.Context) {
 	limit, buffer := r.cfg.Limiter.share()
 	r.plan.budget = buffer
+	r.plan.narrow(r.upto())
 	limit, rate := r.pace.limit(limit), r.pace.rate()
 	for {
 		c, ok := r.plan.next(limit, rate)

@@ -180,6 +180,24 @@ const reserve = 0.25
 
 func (p *plan[P]) isPast(s *segment[P]) bool { return p.upto != "" && s.pos >= p.upto }
 
+// narrow brings upto nearer. What is listed past it already stays.
+func (p *plan[P]) narrow(upto string) {
+	if upto == "" || p.upto != "" && upto >= p.upto {
+		return
+	}
+	p.upto, p.past, p.passed = upto, 0, 0
+	for _, s := range p.segments {
+		for _, page := range s.pages {
+			if page.Key(0) > upto {
+				p.past++
+			}
+		}
+		if s.inFlight && p.isPast(s) {
+			p.past++
+		}
+	}
+}
+
 // failed ends a call without a page; it will be made again.
 func (p *plan[P]) failed(c call[P]) {
 	c.segment.inFlight = false
@@ -194,7 +212,6 @@ func (p *plan[P]) failed(c call[P]) {
 // segment's end, which may have moved since.
 func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	s, n := c.segment, page.Len()
-	past := p.isPast(s)
 	p.failed(c)
 	p.calls++
 	last, news := s.pos, false
@@ -228,7 +245,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 			page = page.Head(kept)
 			keys = sampleOf(page)
 		}
-		p.keep(s, page, keys, past)
+		p.keep(s, page, keys, p.upto != "" && keys[0] > p.upto)
 	} else {
 		release(page)
 	}

@@ -43,3 +43,49 @@ func TestWhatAPageShowsOfOthersIsListedAgain(t *testing.T) {
 		t.Errorf("keys %q, torn: %v", keys, p.torn)
 	}
 }
+
+// A consumer that reads less far than it said has nothing listed for it beyond
+// but a few pages, wherever what is in flight and held lies.
+func TestNarrow(t *testing.T) {
+	const page, limit = 1000, 16
+	set, err := keyset.New("md5", 1_000_000, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	upto := set.Key(200_000)
+	for _, listed := range []int{0, 1, 40, 300} {
+		p := newPlan[slice]("", "", "", 1<<30)
+		calls, beyond := 0, 0
+		var flying []call[slice]
+		for {
+			if calls == listed {
+				p.narrow(upto)
+				p.narrow(set.Key(900_000)) // it only comes nearer
+			}
+			for c, ok := p.next(limit, 1); ok; c, ok = p.next(limit, 1) {
+				flying = append(flying, c)
+				if calls >= listed && c.after >= upto {
+					beyond++
+				}
+			}
+			if len(flying) == 0 {
+				break
+			}
+			c := flying[0]
+			flying = flying[1:]
+			lo := set.Rank(c.after)
+			p.arrived(c, slice{&set, lo, min(lo+page, set.Len())}, lo+page < set.Len())
+			calls++
+		}
+		if most := pastUpto + 1; beyond > most || p.past < 0 { // one may show nothing that counts
+			t.Errorf("%d LISTs beyond the end after %d, want at most %d", beyond, listed, most)
+		}
+		for at := int64(0); at < 200_000; {
+			got, ok, _ := p.take()
+			if !ok || got.lo != at {
+				t.Fatalf("%d LISTs: the page at %d is missing", listed, at)
+			}
+			at = got.hi
+		}
+	}
+}
