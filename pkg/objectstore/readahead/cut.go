@@ -17,19 +17,27 @@ func (p *plan[P]) mayCut(s *segment[P]) bool {
 }
 
 // How many LISTs cuts may waste, most of them half of one at the end of a segment:
-// beyond thrifty ones the plan gets more patient, up to stingy times as much, and
-// beyond wasteful ones it cuts off only a quarter of what it would.
+// beyond thrifty ones the plan gets more patient, up to stingy times as much until
+// it has settled, and beyond wasteful ones it cuts off only a quarter of what it would.
 const (
 	thriftyFirst, thriftyShare   = 28, 0.02 // and a share of the pages listed
 	wastefulFirst, wastefulShare = 100, 0.2
 	stingy                       = 4
+	// settled is stingy once a few windows are listed. Pieces that take longer than
+	// the consumer needs to get to them only keep it waiting from then on, while
+	// the budget is used up by what lies behind them.
+	settled, settledAfter = 1.2, 2
 )
 
 func (p *plan[P]) wasted() float64 { return float64(p.calls) - p.useful }
 
 // thrift is by how much more patient to be for what was wasted.
 func (p *plan[P]) thrift() float64 {
-	return min(stingy, max(1, p.wasted()/(thriftyFirst+thriftyShare*p.useful)))
+	bound := float64(stingy)
+	if p.useful > settledAfter*p.window() {
+		bound = settled
+	}
+	return min(bound, max(1, p.wasted()/(thriftyFirst+thriftyShare*p.useful)))
 }
 
 // allowance is how many segments may be cut off now, if there are so many nearer
@@ -134,7 +142,7 @@ func (p *plan[P]) points(s *segment[P], n int, t tiling) []point {
 const margin = 0.1
 
 // places returns after how many pages of rest to make up to n cuts: pieces as
-// long as they may be, and a few at growing distances to find out what is there.
+// long as they may be, the last up to half as long again, and a few at growing distances to find out what is there.
 func (t tiling) places(rest float64, n int) (pages []float64) {
 	if n < 1 {
 		return nil
@@ -142,7 +150,7 @@ func (t tiling) places(rest float64, n int) (pages []float64) {
 	at, piece := 0.0, t.first
 	for len(pages) < n {
 		at += max(1, math.Round(piece)) - margin
-		if rest-at < 1 || at > t.end {
+		if rest-at < max(1, piece/2) || at > t.end {
 			break
 		}
 		pages = append(pages, at)

@@ -131,6 +131,10 @@ func (p *plan[P]) distance(lo, hi string) float64 {
 	return p.alphabet.Distance(p.code.Encode(lo), p.code.Encode(hi))
 }
 
+// doubt is how much closer or farther apart, as a logarithm, keys may have been
+// before the last page: if more, most of that was a gap.
+const doubt = 2
+
 // width returns the logarithm of the distance that a full page spans.
 func (p *plan[P]) width(s *segment[P]) float64 {
 	near := p.distance(s.first, s.last) - math.Log(s.full)
@@ -138,7 +142,7 @@ func (p *plan[P]) width(s *segment[P]) float64 {
 	if math.IsInf(far, 0) || math.IsInf(near, 0) {
 		return near
 	}
-	return (near + far) / 2
+	return near + max(-doubt, min(doubt, far-near))/2
 }
 
 // at returns the key that lies so many pages after s.pos, if there is one.

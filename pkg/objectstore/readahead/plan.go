@@ -142,7 +142,7 @@ func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
 // what lies before is taken while it is listed.
 const (
 	slack = 1.5
-	hurry = 0.6
+	hurry = 0.7
 	reach = 1.25
 )
 
