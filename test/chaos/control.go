@@ -23,7 +23,8 @@ var controlForm = form{short: true, window: 7 * time.Second, keys: 20_000, patie
 // controls are all of them.
 var controls = []control{
 	{
-		"durable", "a file is told to be stored before it is", []string{"not in the namespace", "merge imported ranges"},
+		"durable", "a file is told to be stored before it is",
+		[]string{"not in the namespace", "merge imported ranges"},
 		[]overlay.Body{{
 			Func: overlay.Func{Dir: "pkg/namespace", Recv: "Files", Name: "Put"},
 			Code: `
@@ -50,7 +51,8 @@ var controls = []control{
 		},
 	},
 	{
-		"gaps", "stretches of keys that nobody works on are not queued again", []string{"has not ended"},
+		"gaps", "stretches of keys that nobody works on are not queued again",
+		[]string{"has not ended"},
 		[]overlay.Body{{
 			Func: overlay.Func{Dir: "pkg/coordinator", Recv: "driver", Name: "closeGaps"},
 			Code: `
@@ -62,7 +64,8 @@ var controls = []control{
 		},
 	},
 	{
-		"swap", "what is stored is replaced without comparing", []string{"times on the branch"},
+		"swap", "what is stored is replaced without comparing",
+		[]string{"times on the branch"},
 		[]overlay.Body{{
 			Func: overlay.Func{Dir: "pkg/queue", Name: "expect"},
 			Code: `
