@@ -17,7 +17,7 @@ import (
 // What the memory of a process is held to, unless GOMEMLIMIT says otherwise. A
 // worker needs it for pages that are read ahead and, a slot, for the range files
 // of a partition; a coordinator for the covers and the metarange of an import: of
-// 10^6 ranges, which 10^11 objects make, 160 MiB. The collector works harder
+// 10^6 ranges, which 5 * 10^10 objects make, 160 MiB. The collector works harder
 // rather than let garbage come on top of it.
 const (
 	memoryWorker      = 128 << 20

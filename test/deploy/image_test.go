@@ -192,10 +192,12 @@ func (i *image) copy(c *instructions.CopyCommand, out string) error {
 	return nil
 }
 
-// repositoryTo copies what git tracks, or would, as the context of a build has it.
+// repositoryTo copies the context of a build: what git tracks, or would, or all of
+// what is a copy of that.
 func repositoryTo(to string) error {
-	cmd := exec.Command("sh", "-ec", `git -C ../.. ls-files -z --cached --others --exclude-standard |
-		(cd ../.. && tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$1"`, "sh", to)
+	cmd := exec.Command("sh", "-ec", `cd ../..
+		if [ -e .git ]; then git ls-files -z --cached --others --exclude-standard; else find . -type f -print0; fi |
+		tar --null --ignore-failed-read -cf - -T - | tar -xf - -C "$1"`, "sh", to)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("copy the repository: %w\n%s", err, text)
 	}
