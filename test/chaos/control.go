@@ -60,7 +60,11 @@ var controls = []control{
 `,
 		}},
 		func() plan {
-			return controlPlan(fault{kind: kindOf("lost-messages"), target: "all", at: second, dur: 5 * second})
+			return controlPlan(
+				fault{kind: kindOf("s3-slow"), target: "all", at: 0, dur: 6 * second}, // so that the imports last as long
+				fault{kind: kindOf("lost-messages"), target: "all", at: second, dur: 5 * second},
+				fault{kind: kindOf("kill-half"), target: "all", at: 2 * second, dur: 4 * second},
+			)
 		},
 	},
 	{
