@@ -118,11 +118,9 @@ func (d *direct) fetch(ctx context.Context, a *answer, w *way, prefix, after str
 	case status == http.StatusOK && err == nil, objectstore.Permanent(err):
 		return err
 	case err == nil:
-		err = errors.New("a page as an error")
-		fallthrough
-	default:
-		return answered(err, status, response.Header.Get("X-Amz-Request-Id"))
+		err = errors.New("the answer is a page, and says that it is an error")
 	}
+	return answered(err, status, response.Header.Get("X-Amz-Request-Id"))
 }
 
 // request returns the signed request for a page.

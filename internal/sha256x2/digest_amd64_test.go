@@ -1,0 +1,12 @@
+package sha256x2_test
+
+import (
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/sha256x2"
+)
+
+// TestTwinWithoutInstructions is TestTwin as other processors run it.
+func TestTwinWithoutInstructions(t *testing.T) {
+	sha256x2.WithoutInstructions(func() { TestTwin(t) })
+}
