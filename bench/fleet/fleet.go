@@ -95,11 +95,11 @@ func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
 }
 
 func (f *Fleet) startNATS(ctx context.Context) (url string, err error) {
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return "", err
 	}
-	monitor, err := freeAddress()
+	monitor, err := FreeAddress()
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +117,7 @@ func (f *Fleet) startNATS(ctx context.Context) (url string, err error) {
 }
 
 func (f *Fleet) startS3(ctx context.Context) error {
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (f *Fleet) env(nats string, own ...string) []string {
 }
 
 func (f *Fleet) startCoordinator(ctx context.Context, nats string) error {
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (f *Fleet) startCoordinator(ctx context.Context, nats string) error {
 }
 
 func (f *Fleet) startWorker(ctx context.Context, nats string) error {
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return err
 	}

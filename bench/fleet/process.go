@@ -146,8 +146,8 @@ func do(ctx context.Context, method, url string, body io.Reader) (*http.Response
 	return http.DefaultClient.Do(req)
 }
 
-// freeAddress returns an address of this machine that nobody listens on.
-func freeAddress() (string, error) {
+// FreeAddress returns an address of this machine that nobody listens on.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)

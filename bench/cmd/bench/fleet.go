@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	processes "github.com/rangefleet/rangefleet/bench/fleet"
 	"github.com/rangefleet/rangefleet/bench/measure"
 	"github.com/rangefleet/rangefleet/bench/stage"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -122,7 +122,7 @@ func (f *fleet) watch(ctx context.Context, id string, cancel context.CancelCause
 // worker measures a worker process that lists a bucket as one partition, from
 // the moment at which it could get it to the one at which its last cover is in.
 func (b *bench) worker(ctx context.Context, row *Row) error {
-	address, err := freeAddress()
+	address, err := processes.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -230,23 +230,18 @@ func (p process) allocs(ctx context.Context) (uint64, error) {
 
 // ready waits until the process works.
 func (p process) ready(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	ticks := time.NewTicker(20 * time.Millisecond)
-	defer ticks.Stop()
-	for {
-		if resp, err := get(ctx, url); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
+	err := processes.Until(ctx, time.Minute, func() (bool, error) {
+		resp, err := get(ctx, url)
+		if err != nil {
+			return false, nil //nolint:nilerr // not yet
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the worker: %w", ctx.Err())
-		case <-ticks.C:
-		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the worker: %w", err)
 	}
+	return nil
 }
 
 func get(ctx context.Context, url string) (*http.Response, error) {
@@ -255,14 +250,4 @@ func get(ctx context.Context, url string) (*http.Response, error) {
 		return nil, err
 	}
 	return http.DefaultClient.Do(req)
-}
-
-// freeAddress returns an address of this machine that nobody listens on.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	address := l.Addr().String()
-	return address, l.Close()
 }
