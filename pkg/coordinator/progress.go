@@ -94,12 +94,19 @@ func (p *progress) fold() (partition.Fold, uint64) {
 	return p.last, p.seen
 }
 
-// rest is how long to wait before the next fold, so that folding takes a tenth
-// of the time at most.
+// rest is how long to wait before the next fold.
 func (p *progress) rest() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(foldEvery, 10*p.cost)
+	return restAfter(p.cost, foldEvery)
+}
+
+// restAfter returns how long to rest from what is done again and again, at least
+// for a time, and took so long just now: so that it takes a tenth of the time.
+// What took very long may have met a server or a process that stood still, which
+// says nothing of the next time: after that it may take half of the time.
+func restAfter(took, least time.Duration) time.Duration {
+	return max(least, min(10*took, max(took, maxRest)))
 }
 
 // covered returns the number of distinct keys covered so far, which never

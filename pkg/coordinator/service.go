@@ -51,6 +51,7 @@ const (
 	scanEvery  = time.Second            // looks for imports that nobody drives
 	foldEvery  = 100 * time.Millisecond // folds new covers at most so often
 	checkEvery = time.Second            // looks at the queue, and at the import's state
+	maxRest    = 3 * time.Second        // rests so long from one of these, if it did not take longer
 	retryAfter = time.Second            // first pause after an error; it doubles
 	maxRetry   = 30 * time.Second       // longest pause after errors
 	catchUp    = 2 * time.Second        // longest wait of a status for covers that are stored

@@ -14,14 +14,17 @@ type survey struct {
 	number uint64
 }
 
-// keepSurveying takes surveys until ctx ends, for a tenth of the time at most.
+// keepSurveying takes surveys until ctx ends.
 func (s *Service) keepSurveying(ctx context.Context) {
 	for ctx.Err() == nil {
 		begun := time.Now()
-		if err := s.takeSurvey(ctx); err != nil && ctx.Err() == nil {
+		rest := checkEvery
+		if err := s.takeSurvey(ctx); err == nil {
+			rest = restAfter(time.Since(begun), checkEvery)
+		} else if ctx.Err() == nil {
 			s.cfg.Log.Warn("look at the queue", "err", err)
 		}
-		wait(ctx, max(checkEvery, 10*time.Since(begun)))
+		wait(ctx, rest)
 	}
 }
 
