@@ -258,3 +258,48 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// newGate makes the pages of a store wait, from a key on and but for the first
+// few of those, until open is called.
+func newGate(s *memstore.Store, from string, few int64) (open func()) {
+	opened := make(chan struct{})
+	var passed atomic.Int64
+	s.Hook = func(ctx context.Context, c memstore.Call) error {
+		if c.Op != "page" || c.Key < from || passed.Add(1) <= few {
+			return nil
+		}
+		select {
+		case <-opened:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return func() { close(opened) }
+}
+
+// planned waits until the import's partitions are queued.
+func (f *fleet) planned(id string) []partition.Partition {
+	f.t.Helper()
+	var parts []partition.Partition
+	eventually(f.t, "the import is planned", func() bool {
+		r, err := f.imports.Get(f.t.Context(), id)
+		must(f.t, err)
+		parts, err = f.queue.Outstanding(f.t.Context(), id)
+		must(f.t, err)
+		return r.Partitions != nil && len(parts) == len(r.Partitions)
+	})
+	return parts
+}
+
+// cleared waits until nothing of the import is in the streams.
+func (f *fleet) cleared(id string) {
+	f.t.Helper()
+	eventually(f.t, "the import's messages are gone", func() bool {
+		parts, err := f.queue.Outstanding(f.t.Context(), id)
+		must(f.t, err)
+		covers, err := f.queue.CoverCount(f.t.Context(), id)
+		must(f.t, err)
+		return len(parts) == 0 && covers == 0
+	})
+}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"fmt"
+
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
@@ -40,4 +42,43 @@ func BenchmarkListPage(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkList lists a page of 1000 keys: HTTP, the server's part included, and
+// the SDK's, decoding and checks.
+func BenchmarkList(b *testing.B) {
+	const n = 1000
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("data/date%%3D2024-05-06/hour=07/part-%08d-0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e", i)
+	}
+	body := []byte(result(false, encoded, keys...))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		_, _ = w.Write(body)
+	}))
+	defer server.Close()
+	client, err := s3store.New(b.Context(), s3store.Config{Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	store, err := client.Bucket("bucket")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		listed := 0
+		for page, err := range store.List(b.Context(), "", "", "") {
+			if err != nil {
+				b.Fatal(err)
+			}
+			listed += len(page)
+		}
+		if listed != n {
+			b.Fatalf("listed %d keys", listed)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/key")
 }

@@ -1,0 +1,247 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+func TestRepositoryStartsWithOneCommit(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		ctx := t.Context()
+		c.now = func() time.Time { return time.Unix(1700000000, 5) }
+		r := create(t, c, "repo")
+		if r.StorageNamespace != "s3://bucket/repo" || !r.Created.Equal(time.Unix(1700000000, 0)) {
+			t.Errorf("created %+v", r)
+		}
+		got, err := c.Repository(ctx, "repo")
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(r) {
+			t.Errorf("Repository = %+v, %v, want %+v", got, err, r)
+		}
+		b, err := c.Branch(ctx, "repo", "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, more, err := c.Log(ctx, "repo", "main", "", 10)
+		if err != nil || more || len(page) != 1 {
+			t.Fatalf("Log = %+v, %v, %v", page, more, err)
+		}
+		first := page[0]
+		if first.ID != b.CommitID || first.Message != "Repository created" || first.Generation != 1 || first.MetarangeID != "" || first.Parents != nil {
+			t.Errorf("first commit %+v", first)
+		}
+	})
+}
+
+func TestRepositoryIsChecked(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		good := Repository{ID: "repo", StorageNamespace: "s3://bucket/x", DefaultBranch: "main"}
+		for _, tc := range []struct {
+			field string
+			spoil func(*Repository)
+		}{
+			{"name", func(r *Repository) { r.ID = "ab" }},
+			{"name", func(r *Repository) { r.ID = "-abc" }},
+			{"name", func(r *Repository) { r.ID = "Abc" }},
+			{"name", func(r *Repository) { r.ID = "a.bc" }},
+			{"name", func(r *Repository) { r.ID = strings.Repeat("a", 64) }},
+			{"default_branch", func(r *Repository) { r.DefaultBranch = "" }},
+			{"default_branch", func(r *Repository) { r.DefaultBranch = "-x" }},
+			{"default_branch", func(r *Repository) { r.DefaultBranch = "a/b" }},
+			{"storage_namespace", func(r *Repository) { r.StorageNamespace = "" }},
+			{"storage_namespace", func(r *Repository) { r.StorageNamespace = "gs://bucket/x" }},
+			{"storage_namespace", func(r *Repository) { r.StorageNamespace = "local://x" }},
+		} {
+			r := good
+			tc.spoil(&r)
+			_, err := c.CreateRepository(t.Context(), r)
+			wantFault(t, fmt.Sprintf("%+v", r), err, fault.Invalid, tc.field)
+		}
+		if page, _, err := c.Repositories(t.Context(), "", "", 10); err != nil || len(page) != 0 {
+			t.Errorf("Repositories = %+v, %v", page, err)
+		}
+		if _, err := c.CreateRepository(t.Context(), good); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.CreateRepository(t.Context(), good)
+		wantFault(t, "again", err, fault.Conflict, "exists already")
+	})
+}
+
+func TestNamespacesMayNotOverlap(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		for i, tc := range []struct {
+			namespace string
+			free      bool
+		}{
+			{"s3://b/x/y", true},
+			{"s3://b/x/y", false},
+			{"s3://b/x/y/", false},
+			{"s3://b/x/y//", false},
+			{"s3://b/x/y/z", false},
+			{"s3://b/x", false},
+			{"s3://b", false},
+			{"s3://b/", false},
+			{"s3://b/x/y2", true},
+			{"s3://b/x/", false},
+			{"s3://b2/x/y", true},
+			{"local:///x/y", true},
+			{"local:///x/y/z/", false},
+			{"local:///", false},
+			{"local:///x/yz", true},
+		} {
+			id := fmt.Sprint("repo", i)
+			_, err := c.CreateRepository(t.Context(), Repository{ID: id, StorageNamespace: tc.namespace, DefaultBranch: "main"})
+			if tc.free && err != nil {
+				t.Errorf("%s: %v", tc.namespace, err)
+			}
+			if !tc.free {
+				wantFault(t, tc.namespace, err, fault.Invalid, "storage_namespace")
+			}
+		}
+	})
+}
+
+func TestOfRepositoriesMadeAtOnceNoTwoOverlap(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				_, err := c.CreateRepository(t.Context(), Repository{ID: fmt.Sprint("repo", i), StorageNamespace: "s3://b/x" + strings.Repeat("/y", i%3), DefaultBranch: "main"})
+				if err != nil && !fault.Is(err, fault.Invalid) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		page, _, err := c.Repositories(t.Context(), "", "", 10)
+		if err != nil || len(page) > 1 {
+			t.Errorf("Repositories = %+v, %v, want one at most", page, err)
+		}
+	})
+}
+
+// failing lets a number of writes through and refuses the rest, as a process
+// that ends between two of them does.
+type failing struct {
+	queue.KV
+	left int
+}
+
+var errDied = errors.New("the process died")
+
+func (f *failing) write() error {
+	if f.left--; f.left < 0 {
+		return errDied
+	}
+	return nil
+}
+
+func (f *failing) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	if err := f.write(); err != nil {
+		return 0, err
+	}
+	return f.KV.Create(ctx, key, value)
+}
+
+func (f *failing) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if err := f.write(); err != nil {
+		return 0, err
+	}
+	return f.KV.Update(ctx, key, value, revision)
+}
+
+func (f *failing) Put(ctx context.Context, key string, value []byte) (uint64, error) {
+	if err := f.write(); err != nil {
+		return 0, err
+	}
+	return f.KV.Put(ctx, key, value)
+}
+
+func (f *failing) Delete(ctx context.Context, key string) error {
+	if err := f.write(); err != nil {
+		return err
+	}
+	return f.KV.Delete(ctx, key)
+}
+
+func TestHalfCreatedRepositoryCanBeCreatedAgain(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		ctx := t.Context()
+		now := time.Now()
+		c.now = func() time.Time { return now }
+		steps := 0
+		for {
+			id, namespace := fmt.Sprint("repo", steps), fmt.Sprint("s3://bucket/n", steps)
+			dying := New(&failing{KV: c.kv, left: steps})
+			dying.now = c.now
+			_, err := dying.CreateRepository(ctx, Repository{ID: id, StorageNamespace: namespace, DefaultBranch: "first"})
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, errDied) {
+				t.Fatal(err)
+			}
+			if _, err := c.Repository(ctx, id); !fault.Is(err, fault.NotFound) {
+				t.Errorf("step %d: half-created repository: %v, want NotFound", steps, err)
+			}
+			if _, err := c.Branch(ctx, id, "first"); !fault.Is(err, fault.NotFound) {
+				t.Errorf("step %d: branch of a half-created repository: %v, want NotFound", steps, err)
+			}
+			if steps > 0 { // its namespace is reserved for a while, but not for ever
+				other := Repository{ID: id + "-other", StorageNamespace: namespace, DefaultBranch: "main"}
+				_, err = c.CreateRepository(ctx, other)
+				wantFault(t, "another in its namespace", err, fault.Invalid, "storage_namespace")
+				if steps%2 == 0 {
+					now = now.Add(reservation + time.Second)
+					if _, err := c.CreateRepository(ctx, other); err != nil {
+						t.Errorf("step %d: another in its namespace after a while: %v", steps, err)
+					}
+					namespace += "x"
+				}
+			}
+			again := Repository{ID: id, StorageNamespace: namespace, DefaultBranch: "second"}
+			if _, err := c.CreateRepository(ctx, again); err != nil {
+				t.Fatalf("step %d: again: %v", steps, err)
+			}
+			branches, _, err := c.Branches(ctx, id, "", "", 10)
+			if err != nil || len(branches) != 1 || branches[0].Name != "second" {
+				t.Errorf("step %d: branches %+v, %v", steps, branches, err)
+			}
+			steps++
+		}
+		if steps < 3 {
+			t.Errorf("died at %d steps only", steps)
+		}
+	})
+}
+
+func TestSetMetadataAddsAndReplaces(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		ctx := t.Context()
+		create(t, c, "repo")
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				if err := c.SetMetadata(ctx, "repo", map[string]string{fmt.Sprint(i): "x", "last": "y"}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if err := c.SetMetadata(ctx, "repo", map[string]string{"last": "z"}); err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.Repository(ctx, "repo")
+		if err != nil || len(r.Metadata) != 9 || r.Metadata["last"] != "z" || r.Metadata["3"] != "x" {
+			t.Errorf("metadata %v, %v", r.Metadata, err)
+		}
+	})
+}

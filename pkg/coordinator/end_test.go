@@ -1,0 +1,167 @@
+package coordinator
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+func TestAFailedImportLeavesTheBranch(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(2000)
+	f := newFleet(t, source)
+	s, _ := f.serve()
+	before := f.log()
+	denied := fmt.Errorf("AccessDenied: not yours: %w", objectstore.ErrRefused)
+	for name, op := range map[string]string{"by the coordinator": "list", "by a worker": "put", "while merging": "get"} {
+		f.buckets["bucket"].Hook, f.buckets["repo"].Hook = nil, nil
+		hook := func(_ context.Context, c memstore.Call) error {
+			if c.Op == op {
+				return denied
+			}
+			return nil
+		}
+		if f.buckets["repo"].Hook = hook; op == "list" {
+			f.buckets["bucket"].Hook, f.buckets["repo"].Hook = hook, nil
+		}
+		if op == "get" {
+			f.buckets["repo"].Hook = nil
+			f.commit(entry.Entry{Key: "dir/000007", Address: "s3://old/x"})
+			before = f.log()
+			f.buckets["repo"].Hook = hook
+		}
+		stop := f.work(2)
+		r := request("", "")
+		r.Request.Message = name
+		got := f.ended(f.start(s, r))
+		if got.State != imports.Failed || !strings.Contains(got.Error, "AccessDenied: not yours") || len(f.log()) != len(before) {
+			t.Errorf("%s: import is %s: %q, %d commits", name, got.State, got.Error, len(f.log())-len(before))
+		}
+		f.cleared(got.Job.ImportID)
+		stop()
+	}
+}
+
+func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	f.serve()
+	s, _ := f.serve()
+	f.work(1)
+	old := f.do(s, request("", "old"))
+	id := old.Job.ImportID
+	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{}))
+	f.clock.Store(int64(keepEnded - time.Minute))
+	young := f.do(s, request("", "young"))
+	if r, err := f.imports.Get(t.Context(), id); err != nil {
+		t.Errorf("forgotten early: %+v, %v", r, err)
+	}
+	f.clock.Store(int64(keepEnded + time.Minute))
+	eventually(t, "the import is forgotten", func() bool {
+		_, err := f.imports.Get(t.Context(), id)
+		return fault.Is(err, fault.NotFound)
+	})
+	f.cleared(id)
+	if _, err := f.imports.Get(t.Context(), young.Job.ImportID); err != nil {
+		t.Errorf("the other import: %v", err)
+	}
+	eventually(t, "its memory is freed", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, known := s.ended[id]
+		return !known
+	})
+	f.cleared(young.Job.ImportID) // which is not waited for when an import ends
+	// Nothing of it is left in any bucket or stream, no mark of a deleted key either.
+	keys, err := f.queue.KV(queue.BucketImports).Keys(t.Context(), "")
+	must(t, err)
+	if len(keys) != 2 || keys[0] != "i."+young.Job.ImportID || !strings.HasPrefix(keys[1], "r.") {
+		t.Errorf("the bucket of imports holds %q, want the record and the request of %s", keys, young.Job.ImportID)
+	}
+	seen, err := f.queue.Survey(t.Context())
+	must(t, err)
+	if len(seen.Partitions)+len(seen.Covers) > 0 {
+		t.Errorf("the streams hold %v and %v", seen.Partitions, seen.Covers)
+	}
+	leases, err := f.queue.Leases(t.Context(), "")
+	must(t, err)
+	if len(leases) != 2 {
+		t.Errorf("leases %q, want those of two coordinators", leases)
+	}
+	if again := f.start(s, request("", "old")); again == id {
+		t.Error("the request's key outlived its import")
+	}
+}
+
+// TestEndIsLoggedOnceAndPlain wants no error in what is told of an import that
+// went well.
+func TestEndIsLoggedOnceAndPlain(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	var text buffer
+	f.config.Log = slog.New(slog.NewTextHandler(&text, nil))
+	s, stop := f.serve()
+	f.work(1)
+	f.do(s, request("", ""))
+	ends := func() (lines []string) {
+		for line := range strings.Lines(text.String()) {
+			if strings.Contains(line, "import ended") {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	eventually(t, "the end is logged", func() bool { return len(ends()) > 0 })
+	stop()
+	if got := ends(); len(got) != 1 || !strings.Contains(got[0], "state=completed objects=10") || strings.Contains(got[0], "err=") {
+		t.Errorf("logged %q", got)
+	}
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// What is left of an import that has ended, because its coordinator died before it
+// could clear up or because somebody was late, is discarded by any coordinator.
+func TestWhatIsLeftOfAnEndedImportIsDiscarded(t *testing.T) {
+	f := newFleet(t, memstore.Of(nil))
+	record := imports.New(imports.Job{ImportID: "ended", Namespace: "s3://repo/ns"}, request("", "").Request, time.Now().UTC())
+	record.State = imports.Failed
+	must(t, f.imports.Create(t.Context(), record))
+	f.serve()
+	span := partition.Span{Upto: "x"}
+	for range 2 { // before the coordinator knows that it has ended, and after
+		must(t, f.queue.Publish(t.Context(), partition.New("ended", span, true, true)))
+		must(t, f.queue.PublishCover(t.Context(), "ended", "p", partition.Cover{Span: span}))
+		f.cleared("ended")
+	}
+}

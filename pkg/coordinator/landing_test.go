@@ -1,0 +1,183 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
+)
+
+var errKilled = errors.New("killed")
+
+// steps counts the calls to the buckets that it wraps and can do something
+// before and after any one of them.
+type steps struct {
+	mu     sync.Mutex
+	n      int
+	before func(n int) error // the call is not made
+	after  func(n int) error // its answer is lost
+}
+
+// around makes the call, which is the n-th.
+func (s *steps) around(call func() error) error {
+	s.mu.Lock()
+	s.n++
+	n, before, after := s.n, s.before, s.after
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(n); err != nil {
+			return err
+		}
+	}
+	err := call()
+	if after != nil {
+		if lost := after(n); lost != nil {
+			return lost
+		}
+	}
+	return err
+}
+
+// stepKV is a bucket whose calls are steps.
+type stepKV struct {
+	queue.KV
+	steps *steps
+}
+
+func (k stepKV) Get(ctx context.Context, key string) (value []byte, rev uint64, err error) {
+	err = k.steps.around(func() error { value, rev, err = k.KV.Get(ctx, key); return err })
+	return value, rev, err
+}
+
+func (k stepKV) Create(ctx context.Context, key string, value []byte) (rev uint64, err error) {
+	err = k.steps.around(func() error { rev, err = k.KV.Create(ctx, key, value); return err })
+	return rev, err
+}
+
+func (k stepKV) Update(ctx context.Context, key string, value []byte, old uint64) (rev uint64, err error) {
+	err = k.steps.around(func() error { rev, err = k.KV.Update(ctx, key, value, old); return err })
+	return rev, err
+}
+
+// landing is an import that is covered, and a coordinator about to land it whose
+// calls can be met.
+type landing struct {
+	*fleet
+	id             string
+	state, history queue.KV
+	steps          *steps
+	mine           *Service // makes steps
+	other          *Service // does not
+}
+
+func newLanding(t *testing.T, q *queue.Queue) *landing {
+	t.Helper()
+	state, history := new(queue.MemoryKV), new(queue.MemoryKV)
+	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
+	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, steps: &steps{}}
+	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
+	l.mine.session = l.other.session // both take themselves for the import's driver
+	t.Cleanup(l.mine.close)
+	t.Cleanup(l.other.close)
+	l.id = l.start(l.other, request("", ""))
+	ranges, err := rangetest.Ranges([]entry.Entry{e}, small)
+	must(t, err)
+	w := rangewriter.New(t.Context(), l.files(), small, rangewriter.Options{})
+	defer w.Close()
+	must(t, w.Write(entry.Of(e)))
+	must(t, w.Flush())
+	must(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
+	must(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
+	_, err = l.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
+		return r.Plan(time.Now(), partition.Plan(l.id, nil))
+	})
+	must(t, err)
+	return l
+}
+
+// fleetOf returns the same fleet, with its state seen through other buckets.
+func fleetOf(f *fleet, state, history queue.KV) *fleet {
+	other := &fleet{t: f.t, queue: f.queue, buckets: f.buckets, config: f.config}
+	other.config.Imports = imports.NewStore(state)
+	other.config.Catalog = catalog.New(history)
+	return other
+}
+
+// driver returns a new driver of the import that has seen all covers.
+func (l *landing) driver(s *Service) *driver {
+	d := s.newDriver(l.id)
+	if d == nil {
+		l.t.Fatal("the import is not followed")
+	}
+	d.progress.await(l.t.Context(), 2)
+	return d
+}
+
+// settle drives the import to its end as a coordinator does that starts now.
+func (l *landing) settle() imports.Record {
+	l.t.Helper()
+	for range 10 {
+		r, err := l.imports.Get(l.t.Context(), l.id)
+		must(l.t, err)
+		if r.State.Ended() {
+			return r
+		}
+		_, err = l.driver(l.other).step(l.t.Context())
+		must(l.t, err)
+	}
+	l.t.Fatal("the import does not end")
+	return imports.Record{}
+}
+
+// verify wants the import on the branch once, or not at all if it was canceled,
+// among so many commits of others.
+func (l *landing) verify(name string, r imports.Record, others int) {
+	l.t.Helper()
+	log := l.log()
+	mine := 0
+	for _, c := range log {
+		if c.Committer == "me" {
+			mine++
+		}
+	}
+	switch {
+	case r.State == imports.Canceled && mine == 0 && len(log) == 1+others:
+	case r.State == imports.Completed && mine == 1 && len(log) == 2+others:
+		c, err := l.catalog.Commit(l.t.Context(), "repo", r.Attempt.CommitID)
+		if err != nil || c.MetarangeID != r.Attempt.MetarangeID || r.Objects != 1 {
+			l.t.Errorf("%s: attempt %+v, %d objects, commit %+v, %v", name, r.Attempt, r.Objects, c, err)
+		}
+	default:
+		l.t.Errorf("%s: import is %s: %q, with %d of %d commits", name, r.State, r.Error, mine, len(log))
+	}
+}
+
+// everyStep runs land once for every step of it, and calls test with the number
+// of the step. It ends when land has fewer steps.
+func everyStep(t *testing.T, test func(l *landing, n int)) {
+	t.Helper()
+	q := queuetest.Start(t)
+	for n := 1; ; n++ {
+		l := newLanding(t, q)
+		test(l, n)
+		if l.steps.n < n {
+			if n < 10 {
+				t.Errorf("landing has %d steps only", n)
+			}
+			return
+		}
+	}
+}

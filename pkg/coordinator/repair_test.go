@@ -1,0 +1,185 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+func TestLostPartitionsAreQueuedAgain(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(3000)
+	f := newFleet(t, source)
+	s, stop := f.serve()
+	id := f.start(s, request("", ""))
+	parts := f.planned(id)
+	if len(parts) < 3 {
+		t.Fatalf("partitions %v, want a few", parts)
+	}
+	for range 2 { // two are taken from the queue by somebody who does nothing
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		task, err := f.queue.Pull(ctx)
+		cancel()
+		must(t, err)
+		must(t, task.Ack(t.Context()))
+	}
+	stop()
+	f.serve()
+	f.work(2)
+	f.completed(id)
+	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) {
+		t.Errorf("metarange %s is not that of one reader", got)
+	}
+}
+
+func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(2000)
+	f := newFleet(t, source)
+	want := metarangeOf(t, entries, small)
+	for _, crash := range []string{"before the plan", "after the plan", "before the partitions"} {
+		r := request("", "")
+		r.Request.Message = crash
+		s := f.service()
+		id := f.start(s, r)
+		s.close()
+		switch crash {
+		case "after the plan":
+			_, stop := f.serve()
+			f.planned(id)
+			stop()
+		case "before the partitions":
+			_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
+				return r.Plan(time.Now(), partition.Plan(id, []string{"dir/001"}))
+			})
+			must(t, err)
+		}
+		_, stop := f.serve()
+		stopWork := f.work(2)
+		f.completed(id)
+		stopWork()
+		stop()
+		if got := f.log()[0]; got.MetarangeID != want || got.Message != crash {
+			t.Errorf("%s: commit %+v, want metarange %s", crash, got, want)
+		}
+	}
+}
+
+// TestASourceThatChangesBetweenListings removes and adds objects after one part
+// was listed and before its neighbour is.
+func TestASourceThatChangesBetweenListings(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(2500)
+	f := newFleet(t, source)
+	s, _ := f.serve()
+	id := f.start(s, request("", ""))
+	f.planned(id)
+	var puts atomic.Int64
+	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "put" && puts.Add(1) == 10 {
+			for i, e := range entries {
+				if i%3 == 0 {
+					source.Remove(e.Key)
+				} else if i%7 == 0 {
+					source.Add(e.Key + "+")
+				}
+			}
+		}
+		return nil
+	}
+	f.work(2)
+	r := f.completed(id)
+	keys := f.keys()
+	if !slices.IsSorted(keys) || int64(len(keys)) != r.Objects || len(slices.Compact(slices.Clone(keys))) != len(keys) {
+		t.Errorf("%d keys for %d objects", len(keys), r.Objects)
+	}
+	for i, e := range entries { // what was there all the time is there
+		if _, ok := slices.BinarySearch(keys, e.Key); i%3 != 0 && !ok {
+			t.Fatalf("%q is lost", e.Key)
+		}
+	}
+}
+
+func TestCoversThatNeverChainFailTheImport(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	s := f.service()
+	t.Cleanup(s.close)
+	id := f.start(s, request("", ""))
+	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "dir/k"}}))
+	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m"}}))
+	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
+		return r.Plan(time.Now(), partition.Plan(id, nil))
+	})
+	must(t, err)
+	d := s.newDriver(id)
+	d.progress.await(t.Context(), 2)
+	gap := partition.New(id, partition.Span{After: "dir/k", Upto: "dir/m"}, true, true)
+	for n := 1; ; n++ {
+		must(t, s.takeSurvey(t.Context()))
+		if ended, err := d.step(t.Context()); err != nil || ended {
+			t.Fatalf("step %d: %t, %v", n, ended, err)
+		}
+		r, err := f.imports.Get(t.Context(), id)
+		must(t, err)
+		if r.State == imports.Failed {
+			if n != maxListings+1 || !strings.Contains(r.Error, `("dir/k", "dir/m"]`) {
+				t.Errorf("after %d steps: %q", n, r.Error)
+			}
+			return
+		}
+		if n > maxListings {
+			t.Fatalf("the gap was queued %d times", n)
+		}
+		for range 2 { // while it is queued, or somebody works on it, it is no gap
+			must(t, s.takeSurvey(t.Context()))
+			must(t, d.advance(t.Context(), r))
+		}
+		parts, err := f.queue.Outstanding(t.Context(), id)
+		if err != nil || !slices.Equal(parts, []partition.Partition{gap}) {
+			t.Fatalf("queued %v, %v, want the gap %v", parts, err, gap)
+		}
+		task, err := f.queue.Pull(t.Context())
+		must(t, err)
+		must(t, task.Ack(t.Context())) // by somebody who found nothing that joins
+	}
+}
+
+func TestErrorsThatPassDoNotFailTheImport(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(100)
+	var calls atomic.Int64
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "list" && calls.Add(1) == 1 {
+			return errors.New("SlowDown")
+		}
+		return nil
+	}
+	f := newFleet(t, source)
+	s, _ := f.serve()
+	f.work(1)
+	if r := f.do(s, request("", "")); r.Objects != int64(len(entries)) {
+		t.Errorf("%d objects", r.Objects)
+	}
+}
+
+// TestARecordThatCannotBeReadStopsNoOther puts garbage among the records.
+func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	_, err := f.queue.KV("imports").Put(t.Context(), "i.0", []byte("{"))
+	must(t, err)
+	s, _ := f.serve()
+	f.work(1)
+	f.do(s, request("", ""))
+}

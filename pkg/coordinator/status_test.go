@@ -1,0 +1,81 @@
+package coordinator
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+)
+
+func TestStatusNeverFalls(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(3000)
+	open := newGate(source, "dir/000300", 3) // the first page is the plan's
+	f := newFleet(t, source)
+	f.config.Partitions = 1
+	s, stop := f.serve()
+	stopWork := f.work(1)
+	id := f.start(s, request("", ""))
+	var objects int64
+	look := func(s *Service) Status {
+		t.Helper()
+		st, err := s.Status(t.Context(), "repo", id)
+		must(t, err)
+		if st.Objects < objects {
+			t.Fatalf("the status fell from %d objects to %d, state %s", objects, st.Objects, st.Record.State)
+		}
+		objects = st.Objects
+		return st
+	}
+	eventually(t, "something is covered", func() bool { return look(s).Objects > 300 })
+	if st := look(s); st.Partitions != 1 || st.Ranges < 2 || st.Record.State != imports.Running || st.Commit != nil {
+		t.Errorf("status of a running import: %+v", st)
+	}
+	stop() // a new coordinator has to follow all covers first
+	stopWork()
+	s, stop = f.serve()
+	look(s)
+	other := f.service() // one that does not drive the import
+	look(other)
+	other.close()
+	stop()
+	if _, err := f.service().Status(t.Context(), "elsewhere", id); !fault.Is(err, fault.NotFound) {
+		t.Errorf("status under another repository: %v", err)
+	}
+	s, _ = f.serve()
+	f.work(2)
+	open()
+	for !look(s).Record.State.Ended() {
+		runtime.Gosched()
+	}
+	if st := look(s); st.Objects != int64(len(entries)) || st.Record.State != imports.Completed {
+		t.Errorf("at the end: %+v", st)
+	}
+}
+
+func TestNothingIsFollowedAfterItsEnd(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, &memstore.Store{})
+	s := f.service()
+	id := f.start(s, request("", ""))
+	if s.follow(id) == nil {
+		t.Fatal("an import that runs is not followed")
+	}
+	must(t, s.Cancel(t.Context(), "repo", id))
+	if s.follow(id) != nil {
+		t.Error("an import that was canceled is followed")
+	}
+	s.close()
+	if s.follow("another") != nil {
+		t.Error("a service that has stopped follows")
+	}
+	second := f.service() // it has heard of nothing
+	second.close()
+	running := f.start(s, request("", "elsewhere"))
+	if _, err := second.Status(t.Context(), "repo", running); !errors.Is(err, errStopped) {
+		t.Errorf("status of a service that has stopped: %v", err)
+	}
+}

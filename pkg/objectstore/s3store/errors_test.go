@@ -1,0 +1,185 @@
+package s3store_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+)
+
+// TestErrors checks what callers are told of S3's errors.
+func TestErrors(t *testing.T) {
+	for _, tc := range []struct {
+		answer string
+		want   error // nil: transient, and no more is known
+	}{
+		{"404 NoSuchBucket", objectstore.ErrNotFound},
+		{"404 NoSuchKey", objectstore.ErrNotFound},
+		{"403 AccessDenied", objectstore.ErrRefused},
+		{"403 SignatureDoesNotMatch", objectstore.ErrRefused},
+		{"403 InvalidAccessKeyId", objectstore.ErrRefused},
+		{"400 InvalidArgument", objectstore.ErrRefused},
+		{"301 PermanentRedirect", objectstore.ErrRefused},
+		{"405 MethodNotAllowed", objectstore.ErrRefused},
+		{"400 RequestTimeout", nil},
+		{"400 BadDigest", nil},
+		{"409 OperationAborted", nil},
+		{"429 TooManyRequests", objectstore.ErrThrottled},
+		{"500 InternalError", nil},
+		{"503 SlowDown", objectstore.ErrThrottled},
+		{"400 RequestLimitExceeded", objectstore.ErrThrottled},
+	} {
+		t.Run(tc.answer, func(t *testing.T) {
+			_, single := start(t, nil, result(false, ""), tc.answer, tc.answer)
+			_, errPage := listPages(t, single, "", "")
+			_, store := start(t, nil, tc.answer, tc.answer, tc.answer, tc.answer)
+			_, errList := list(t, store, "", "")
+			_, errStat := store.Stat(t.Context(), "k")
+			_, errGet := store.Get(t.Context(), "k")
+			errPut := store.Put(t.Context(), "k", []byte("x"))
+			_, code, _ := strings.Cut(tc.answer, " ")
+			for call, err := range map[string]error{"list": errList, "page": errPage, "stat": errStat, "get": errGet, "put": errPut} {
+				switch {
+				case err == nil:
+					t.Errorf("%s: no error", call)
+				case objectstore.Permanent(err) != objectstore.Permanent(tc.want) || tc.want != nil && !errors.Is(err, tc.want):
+					t.Errorf("%s: %v, want %v", call, err, tc.want)
+				}
+				for _, words := range []string{code, "the store's own words", "REQ1", "s3://bucket/"} {
+					if !strings.Contains(fmt.Sprint(err), words) {
+						t.Errorf("%s: %q does not say %q", call, err, words)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestBrokenAnswersAreTransient covers what comes back damaged.
+func TestBrokenAnswersAreTransient(t *testing.T) {
+	whole := result(false, "", "a")
+	for _, page := range []string{whole[:len(whole)-30], whole[:60], "", "<html></html>", "503 <html>"} {
+		for name, way := range ways {
+			_, store := start(t, nil, append(way.first, page)...)
+			if keys, err := way.list(t, store, "", ""); err == nil || objectstore.Permanent(err) {
+				t.Errorf("page %q listed %q in %s, %v, want a transient error", page, keys, name, err)
+			}
+		}
+	}
+}
+
+// cutShort answers with a part of a page: of more that its head announces, or of
+// chunks without the last. Then it answers with all of it.
+func cutShort(t *testing.T, chunked bool, attempts int) (store objectstore.Store, calls *atomic.Int32) {
+	t.Helper()
+	whole := result(false, "", "a", "b")
+	calls = new(atomic.Int32)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1) > 1 {
+			fmt.Fprint(w, whole)
+			return
+		}
+		if !chunked {
+			w.Header().Set("Content-Length", strconv.Itoa(len(whole)))
+		}
+		fmt.Fprint(w, whole[:len(whole)-30])
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(server.Close)
+	client, err := s3store.New(t.Context(), s3store.Config{
+		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s", Attempts: attempts,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if store, err = client.Bucket("bucket"); err != nil {
+		t.Fatal(err)
+	}
+	return store, calls
+}
+
+// TestCutShort checks that a body that ends early is tried again, and never
+// passes for a shorter listing.
+func TestCutShort(t *testing.T) {
+	for _, chunked := range []bool{false, true} {
+		store, _ := cutShort(t, chunked, 1)
+		if keys, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) || len(keys) > 0 {
+			t.Errorf("chunked %t: listed %q, %v, want a transient error", chunked, keys, err)
+		}
+		store, calls := cutShort(t, chunked, 2)
+		if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a", "b"}) || calls.Load() != 2 {
+			t.Errorf("chunked %t: listed %q, %v after %d calls, want all after 2", chunked, keys, err, calls.Load())
+		}
+	}
+}
+
+// TestErrorSaidLate answers 200 with an error in place of the page.
+func TestErrorSaidLate(t *testing.T) {
+	const late = "<Error><Code>InternalError</Code><Message>the store's own words</Message></Error>"
+	_, store := start(t, nil, late)
+	if keys, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) ||
+		!strings.Contains(err.Error(), "InternalError: the store's own words") || !strings.Contains(err.Error(), "REQ1") {
+		t.Errorf("listed %q, %v, want a transient error in the store's words", keys, err)
+	}
+	_, store = start(t, func(c *s3store.Config) { c.Attempts = 2 }, late, result(false, "", "a"))
+	if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a"}) {
+		t.Errorf("listed %q, %v after another try", keys, err)
+	}
+}
+
+// TestEndlessPage checks that memory is bounded.
+func TestEndlessPage(t *testing.T) {
+	_, store := start(t, nil, result(false, "", strings.Repeat("k", 9<<20)))
+	if _, err := list(t, store, "", ""); !errors.Is(err, objectstore.ErrBadListing) || len(err.Error()) > 500 {
+		t.Errorf("%.500v, want ErrBadListing", err)
+	}
+}
+
+// TestAttempts checks that the SDK tries again, as often as it is told.
+func TestAttempts(t *testing.T) {
+	attempts := func(n int) func(*s3store.Config) { return func(c *s3store.Config) { c.Attempts = n } }
+	_, store := start(t, attempts(2), "429 SlowDown", result(false, "", "a"))
+	if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a"}) {
+		t.Errorf("listed %q, %v", keys, err)
+	}
+	f, store := start(t, attempts(2), "503 SlowDown", "503 SlowDown", "503 SlowDown")
+	if _, err := list(t, store, "", ""); err == nil || len(f.queries) != 2 {
+		t.Errorf("%v after %d calls, want an error after 2", err, len(f.queries))
+	}
+	f, store = start(t, attempts(3), "403 AccessDenied", "403 AccessDenied")
+	if _, err := list(t, store, "", ""); err == nil || len(f.queries) != 1 {
+		t.Errorf("%v after %d calls, want an error after 1", err, len(f.queries))
+	}
+}
+
+// TestAttemptTimeout hangs up on a store that does not answer.
+func TestAttemptTimeout(t *testing.T) {
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer server.Close()
+	defer close(release)
+	client, err := s3store.New(t.Context(), s3store.Config{
+		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s",
+		Attempts: 1, AttemptTimeout: 50 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := client.Bucket("bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) {
+		t.Errorf("error %v, want a transient one", err)
+	}
+}

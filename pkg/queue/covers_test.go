@@ -1,0 +1,140 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+func TestFollowCoversInOrderAcrossServerRestarts(t *testing.T) {
+	t.Parallel()
+	const n, restarts = 60, 2
+	dir := t.TempDir()
+	server := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+	url := server.ClientURL()
+	reader := queuetest.Connect(t, queue.Config{URL: url})
+	writer := queuetest.Connect(t, queue.Config{URL: url})
+
+	got := make(chan partition.Cover, 2*n)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- reader.FollowCovers(ctx, "imp", func(c partition.Cover) { got <- c }) }()
+
+	written := make(chan int, n)
+	go func() {
+		defer close(written)
+		for i := range n {
+			if err := writer.PublishCover(ctx, "imp", fmt.Sprint("p", i%3), cover(i)); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := writer.PublishCover(ctx, "noise", "p", cover(i)); err != nil {
+				t.Error(err)
+				return
+			}
+			written <- i
+		}
+	}()
+	next := 0
+	take := func(upto int) {
+		for next < upto {
+			c := receive(t, got)
+			// A cover whose answer was lost is stored twice, one after the other.
+			if next > 0 && same(c, cover(next-1)) {
+				continue
+			}
+			if !same(c, cover(next)) {
+				t.Fatalf("cover %d: got %+v %+v", next, c, c.Range)
+			}
+			next++
+		}
+	}
+	for r := range restarts {
+		for i := range written {
+			if i == (r+1)*n/(restarts+1) {
+				break
+			}
+		}
+		if err := server.Shutdown(); err != nil {
+			t.Fatal(err)
+		}
+		server = queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
+	}
+	take(n)
+	for range written { // the writer is done
+	}
+
+	last, ok, err := reader.LastCover(ctx, "imp", fmt.Sprint("p", (n-1)%3))
+	if err != nil || !ok || !same(last, cover(n-1)) {
+		t.Errorf("LastCover = %+v, %v, %v", last, ok, err)
+	}
+	if _, ok, err := reader.LastCover(ctx, "imp", "none"); err != nil || ok {
+		t.Errorf("LastCover of an unknown partition = %v, %v", ok, err)
+	}
+	if count, err := reader.CoverCount(ctx, "imp"); err != nil || count < n {
+		t.Errorf("CoverCount = %d, %v, want at least %d", count, err, n)
+	}
+	cancel()
+	if err := receive(t, ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("FollowCovers: %v, want context.Canceled", err)
+	}
+}
+
+// TestFollowersReadManyAtATime wants far fewer requests than covers.
+func TestFollowersReadManyAtATime(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	const n = 1500
+	for i := range n {
+		c := partition.Cover{Span: partition.Span{After: fmt.Sprint(i), Upto: strings.Repeat("x", 900)}}
+		if err := q.PublishCover(t.Context(), "imp", fmt.Sprint("p", i%7), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reg := prometheus.NewRegistry()
+	reader := queuetest.Connect(t, queue.Config{InProcess: server, Name: "reader", Registerer: reg})
+	before := sent(t, reg)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	next := 0
+	err := reader.FollowCovers(ctx, "imp", func(c partition.Cover) {
+		if c.After != fmt.Sprint(next) {
+			t.Errorf("cover %s, want %d", c.After, next)
+		}
+		if next++; next == n {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || next != n {
+		t.Fatalf("followed %d covers: %v", next, err)
+	}
+	if sent := sent(t, reg) - before; sent > 20 {
+		t.Errorf("%v messages were sent to read %d covers", sent, n)
+	}
+}
+
+// sent returns how many messages a queue with the registry has sent.
+func sent(t *testing.T, reg *prometheus.Registry) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "rangefleet_queue_messages_sent_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatal("no count of messages sent")
+	return 0
+}

@@ -1,0 +1,83 @@
+package queue_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+func TestLeaseExcludesRenewsAndReleases(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), LeaseTTL: time.Second})
+	ctx := t.Context()
+	lease, err := q.Acquire(ctx, "import/x", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	beat := time.NewTicker(50 * time.Millisecond)
+	defer beat.Stop()
+	for start := time.Now(); time.Since(start) < 2500*time.Millisecond; { // more than twice the time to live
+		<-beat.C
+		if _, err := q.Acquire(ctx, "import/x", "two"); !errors.Is(err, queue.ErrHeld) {
+			t.Fatalf("second Acquire: %v, want ErrHeld", err)
+		}
+	}
+	if other, err := q.Acquire(ctx, "import/y", "two"); err != nil {
+		t.Errorf("Acquire of another name: %v", err)
+	} else if err := other.Release(ctx); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-lease.Lost():
+		t.Fatal("lost although it was renewed")
+	default:
+	}
+	if err := lease.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	second, err := q.Acquire(ctx, "import/x", "two")
+	if err != nil {
+		t.Fatalf("Acquire after Release: %v", err)
+	}
+	if err := lease.Release(ctx); err != nil { // must not free what is not its own
+		t.Fatal(err)
+	}
+	if _, err := q.Acquire(ctx, "import/x", "three"); !errors.Is(err, queue.ErrHeld) {
+		t.Errorf("Acquire: %v, want ErrHeld", err)
+	}
+	if err := second.Release(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLeaseIsLostWithoutNATSAndExpires(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	server := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+	url := server.ClientURL()
+	q := queuetest.Connect(t, queue.Config{URL: url, LeaseTTL: 300 * time.Millisecond})
+	lease, err := q.Acquire(t.Context(), "x", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, lease.Lost())
+	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
+	eventually(t, "the lease is free", func() bool {
+		second, err := q.Acquire(t.Context(), "x", "two")
+		if err != nil && !errors.Is(err, queue.ErrHeld) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			_ = second.Release(t.Context())
+		}
+		return err == nil
+	})
+}

@@ -1,0 +1,78 @@
+package queue_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+func TestHungry(t *testing.T) {
+	q := queuetest.Start(t)
+	hungry := func() bool {
+		l, err := q.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.Hungry()
+	}
+	if hungry() {
+		t.Error("hungry while nobody waits")
+	}
+	publish(t, q, part("imp", "a"))
+	running := pull(t, q)
+	if hungry() {
+		t.Error("hungry while nobody waits and one runs")
+	}
+	got := make(chan *queue.Task, 1)
+	go func() {
+		task, err := q.Pull(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		got <- task
+	}()
+	eventually(t, "hungry while one waits", hungry)
+	publish(t, q, part("imp", "b"))
+	receive(t, got)
+	eventually(t, "sated once it was served", func() bool { return !hungry() })
+	_ = running
+}
+
+func TestSurvey(t *testing.T) {
+	q := queuetest.Start(t)
+	ctx := t.Context()
+	publish(t, q, part("a", "1"), part("a", "2"), part("b", "3"))
+	for range 3 {
+		if err := q.PublishCover(ctx, "a", "1", partition.Cover{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.PublishCover(ctx, "c", "9", partition.Cover{}); err != nil {
+		t.Fatal(err)
+	}
+	task := pull(t, q)
+	if err := task.Nak(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	task = pull(t, q)
+	s, err := q.Survey(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Queued+s.Running != 3 || s.Running < 1 || len(s.Partitions["a"]) != 2 || !slices.Equal(s.Partitions["b"], []string{"3"}) {
+		t.Errorf("Survey = %+v", s)
+	}
+	if len(s.Covers) != 2 || s.Covers["a"] != 3 || s.Covers["c"] != 1 {
+		t.Errorf("Survey's covers = %v", s.Covers)
+	}
+	parts, err := q.Partitions(ctx, task.Partition.ImportID, []string{task.Partition.ID, "gone"})
+	if err != nil || !slices.Equal(parts, []partition.Partition{task.Partition}) {
+		t.Errorf("Partitions = %+v, %v", parts, err)
+	}
+	if n, err := q.OutstandingCount(ctx, "a"); err != nil || n != 2 {
+		t.Errorf("OutstandingCount = %d, %v", n, err)
+	}
+}

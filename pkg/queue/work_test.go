@@ -1,0 +1,191 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+func TestPublishIsIdempotentWhileQueuedAndRunning(t *testing.T) {
+	q := queuetest.Start(t)
+	a, b := part("imp", "a"), part("imp", "b")
+	publish(t, q, a, b, a, part("other", "a"), a)
+	if got := outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{a, b}) {
+		t.Fatalf("Outstanding = %+v", got)
+	}
+	task := pull(t, q)
+	if task.Partition != a || task.Deliveries != 1 || task.AckWait != queue.DefaultAckWait {
+		t.Fatalf("pulled %+v", task)
+	}
+	publish(t, q, a) // running
+	if got := outstanding(t, q, "imp"); len(got) != 2 {
+		t.Fatalf("Outstanding = %+v while one runs", got)
+	}
+	if err := task.Ack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{b}) {
+		t.Fatalf("Outstanding after Ack = %+v", got)
+	}
+	publish(t, q, a) // once it is done it may be queued anew
+	if got := outstanding(t, q, "imp"); len(got) != 2 {
+		t.Fatalf("Outstanding = %+v after publishing anew", got)
+	}
+}
+
+func TestPartitionWithoutHeartbeatIsDeliveredAgain(t *testing.T) {
+	t.Parallel()
+	const ackWait = time.Second
+	reg := prometheus.NewRegistry()
+	q := queuetest.Connect(t, queue.Config{
+		InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: ackWait, Registerer: reg,
+	})
+	publish(t, q, part("imp", "a"))
+	first := pull(t, q)
+
+	again := make(chan *queue.Task, 1)
+	go func() {
+		task, err := q.Pull(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		again <- task
+	}()
+	beat := time.NewTicker(50 * time.Millisecond)
+	defer beat.Stop()
+	var longest time.Duration // without a heartbeat
+	for start, last := time.Now(), time.Now(); time.Since(start) < 2*ackWait; last = time.Now() {
+		<-beat.C
+		if err := first.Extend(); err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, time.Since(last))
+	}
+	var second *queue.Task
+	select {
+	case second = <-again:
+		if longest < ackWait {
+			t.Fatalf("delivered again in spite of heartbeats, %s apart at most", longest)
+		}
+	default:
+		second = receive(t, again)
+	}
+	if second.Deliveries != 2 || second.Partition != first.Partition {
+		t.Fatalf("second delivery: %+v", second)
+	}
+	if err := second.Ack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Ack(t.Context()); err != nil {
+		t.Errorf("late Ack: %v, want it harmless", err)
+	}
+	if got := counter(t, reg, "rangefleet_queue_redeliveries_total"); got != 1 {
+		t.Errorf("redeliveries = %v, want 1", got)
+	}
+}
+
+func TestNakDeliversAfterDelay(t *testing.T) {
+	q := queuetest.Start(t) // AckWait is far longer than this test
+	publish(t, q, part("imp", "a"))
+	start := time.Now()
+	if err := pull(t, q).Nak(t.Context(), 200*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if task := pull(t, q); task.Deliveries != 2 || time.Since(start) < 200*time.Millisecond {
+		t.Errorf("delivery %d after %s", task.Deliveries, time.Since(start))
+	}
+}
+
+func TestTwoConsumersShareTheQueue(t *testing.T) {
+	const n = 40
+	server := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0"})
+	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	other := queuetest.Connect(t, queue.Config{URL: server.ClientURL(), Name: "worker @ 2"})
+	for i := range n {
+		publish(t, q, part("imp", fmt.Sprint(i)))
+	}
+	var (
+		mu   sync.Mutex
+		seen = map[string]int{}
+		wg   sync.WaitGroup
+	)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, worker := range []*queue.Queue{q, other} {
+		for range 2 {
+			wg.Go(func() {
+				for {
+					task, err := worker.Pull(ctx)
+					if err != nil {
+						return
+					}
+					if err := task.Ack(ctx); err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					if seen[task.Partition.ID]++; len(seen) == n {
+						cancel()
+					}
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for id, times := range seen {
+		if times != 1 {
+			t.Errorf("partition %s delivered %d times", id, times)
+		}
+	}
+	if got := outstanding(t, q, "imp"); len(got) != 0 {
+		t.Errorf("Outstanding = %+v", got)
+	}
+}
+
+func TestPullEndsWithContext(t *testing.T) {
+	q := queuetest.Start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := q.Pull(ctx)
+		ended <- err
+	}()
+	cancel()
+	if err := receive(t, ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("Pull: %v, want context.Canceled", err)
+	}
+}
+
+func TestPullWaitsForCoordinator(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{})
+	worker, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer worker.Close()
+	got := make(chan *queue.Task, 1)
+	go func() {
+		task, err := worker.Pull(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		got <- task
+	}()
+	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	publish(t, q, part("imp", "a"))
+	if task := receive(t, got); task.Partition.ID != "a" {
+		t.Errorf("pulled %+v", task)
+	}
+}
