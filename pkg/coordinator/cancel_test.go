@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -23,10 +25,10 @@ func TestCancel(t *testing.T) {
 	before := f.log()
 	id := f.start(s, request("", ""))
 	var st Status
-	eventually(t, "something is covered", func() bool {
+	expect.Eventually(t, "something is covered", func() bool {
 		var err error
 		st, err = s.Status(t.Context(), "repo", id)
-		must(t, err)
+		expect.NoError(t, err)
 		return st.Objects > 0
 	})
 	if err := s.Cancel(t.Context(), "elsewhere", id); !fault.Is(err, fault.NotFound) {
@@ -36,7 +38,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("cancel of nothing: %v", err)
 	}
 	for range 2 { // again is harmless
-		must(t, s.Cancel(t.Context(), "repo", id))
+		expect.NoError(t, s.Cancel(t.Context(), "repo", id))
 	}
 	r := f.ended(id)
 	if r.State != imports.Canceled || r.Error != imports.CanceledText || r.Objects < st.Objects {
@@ -57,7 +59,7 @@ func TestCancel(t *testing.T) {
 	if r, err := f.imports.Get(t.Context(), done.Job.ImportID); err != nil || r.State != imports.Completed {
 		t.Errorf("a completed import that was canceled is %s, %v", r.State, err)
 	}
-	eventually(t, "no import is followed after all have ended", func() bool {
+	expect.Eventually(t, "no import is followed after all have ended", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.progress) == 0
@@ -100,7 +102,7 @@ func TestCancelAndCommitNeverBoth(t *testing.T) {
 func TestCancelAndCommitRaced(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	canceled := 0
 	const rounds = 220
 	for round := range rounds {
@@ -143,7 +145,7 @@ func meeting(n int, both chan struct{}) func(int) error {
 			return nil
 		}
 		both <- struct{}{}
-		deadline := time.After(limit)
+		deadline := time.After(expect.Patience)
 		for len(both) < 2 {
 			select {
 			case <-deadline:

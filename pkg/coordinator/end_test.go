@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -64,14 +65,14 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	f.work(1)
 	old := f.do(s, request("", "old"))
 	id := old.Job.ImportID
-	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{}))
+	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{}))
 	f.clock.Store(int64(keepEnded - time.Minute))
 	young := f.do(s, request("", "young"))
 	if r, err := f.imports.Get(t.Context(), id); err != nil {
 		t.Errorf("forgotten early: %+v, %v", r, err)
 	}
 	f.clock.Store(int64(keepEnded + time.Minute))
-	eventually(t, "the import is forgotten", func() bool {
+	expect.Eventually(t, "the import is forgotten", func() bool {
 		_, err := f.imports.Get(t.Context(), id)
 		return fault.Is(err, fault.NotFound)
 	})
@@ -79,7 +80,7 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	if _, err := f.imports.Get(t.Context(), young.Job.ImportID); err != nil {
 		t.Errorf("the other import: %v", err)
 	}
-	eventually(t, "its memory is freed", func() bool {
+	expect.Eventually(t, "its memory is freed", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		_, known := s.ended[id]
@@ -88,17 +89,17 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	f.cleared(young.Job.ImportID) // which is not waited for when an import ends
 	// Nothing of it is left in any bucket or stream, no mark of a deleted key either.
 	keys, err := f.queue.KV(queue.BucketImports).Keys(t.Context(), "")
-	must(t, err)
+	expect.NoError(t, err)
 	if len(keys) != 2 || keys[0] != "i."+young.Job.ImportID || !strings.HasPrefix(keys[1], "r.") {
 		t.Errorf("the bucket of imports holds %q, want the record and the request of %s", keys, young.Job.ImportID)
 	}
 	seen, err := f.queue.Survey(t.Context())
-	must(t, err)
+	expect.NoError(t, err)
 	if len(seen.Partitions)+len(seen.Covers) > 0 {
 		t.Errorf("the streams hold %v and %v", seen.Partitions, seen.Covers)
 	}
 	leases, err := f.queue.Leases(t.Context(), "")
-	must(t, err)
+	expect.NoError(t, err)
 	if len(leases) != 2 {
 		t.Errorf("leases %q, want those of two coordinators", leases)
 	}
@@ -126,7 +127,7 @@ func TestEndIsLoggedOnceAndPlain(t *testing.T) {
 		}
 		return lines
 	}
-	eventually(t, "the end is logged", func() bool { return len(ends()) > 0 })
+	expect.Eventually(t, "the end is logged", func() bool { return len(ends()) > 0 })
 	stop()
 	if got := ends(); len(got) != 1 || !strings.Contains(got[0], "state=completed objects=10") || strings.Contains(got[0], "err=") {
 		t.Errorf("logged %q", got)
@@ -156,12 +157,12 @@ func TestWhatIsLeftOfAnEndedImportIsDiscarded(t *testing.T) {
 	f := newFleet(t, memstore.Of(nil))
 	record := imports.New(imports.Job{ImportID: "ended", Namespace: "s3://repo/ns"}, request("", "").Request, time.Now().UTC())
 	record.State = imports.Failed
-	must(t, f.imports.Create(t.Context(), record))
+	expect.NoError(t, f.imports.Create(t.Context(), record))
 	f.serve()
 	span := partition.Span{Upto: "x"}
 	for range 2 { // before the coordinator knows that it has ended, and after
-		must(t, f.queue.Publish(t.Context(), partition.New("ended", span, true, true)))
-		must(t, f.queue.PublishCover(t.Context(), "ended", "p", partition.Cover{Span: span}))
+		expect.NoError(t, f.queue.Publish(t.Context(), partition.New("ended", span, true, true)))
+		expect.NoError(t, f.queue.PublishCover(t.Context(), "ended", "p", partition.Cover{Span: span}))
 		f.cleared("ended")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
@@ -50,7 +51,7 @@ func TestASmallImportAmongManyBigOnes(t *testing.T) {
 	running := 0
 	for _, id := range ids {
 		big, err := f.imports.Get(t.Context(), id)
-		must(t, err)
+		expect.NoError(t, err)
 		if big.State == imports.Running {
 			running++
 		}
@@ -76,7 +77,7 @@ func TestAFullQueueFailsNoImport(t *testing.T) {
 	for i := range 5 {
 		ids = append(ids, f.start(s, request("", fmt.Sprint("copy", i))))
 	}
-	eventually(t, "an import waits for room", func() bool {
+	expect.Eventually(t, "an import waits for room", func() bool {
 		for _, id := range ids {
 			if r, err := f.imports.Get(t.Context(), id); err == nil && strings.Contains(r.Problem, queue.ErrFull.Error()) {
 				return true

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -26,9 +27,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
-
-// limit bounds every wait of a test.
-const limit = 60 * time.Second
 
 // small are breaks such that a few entries make several ranges.
 var small = partition.Breaks{MaxSize: 5000, Raggedness: 20}
@@ -71,7 +69,7 @@ func fleetOn(t *testing.T, q *queue.Queue, state, history queue.KV, source *mems
 func (f *fleet) repository(id, namespace string) {
 	f.t.Helper()
 	_, err := f.catalog.CreateRepository(f.t.Context(), catalog.Repository{ID: id, StorageNamespace: namespace, DefaultBranch: "main"})
-	must(f.t, err)
+	expect.NoError(f.t, err)
 }
 
 // service returns a service that does not run.
@@ -115,7 +113,7 @@ func request(prefix, destination string) Start {
 func (f *fleet) start(s *Service, r Start) string {
 	f.t.Helper()
 	id, err := s.Start(f.t.Context(), r)
-	must(f.t, err)
+	expect.NoError(f.t, err)
 	return id
 }
 
@@ -123,10 +121,10 @@ func (f *fleet) start(s *Service, r Start) string {
 func (f *fleet) ended(id string) imports.Record {
 	f.t.Helper()
 	var r imports.Record
-	eventually(f.t, "import "+id+" ends", func() bool {
+	expect.Eventually(f.t, "import "+id+" ends", func() bool {
 		var err error
 		r, err = f.imports.Get(f.t.Context(), id)
-		must(f.t, err)
+		expect.NoError(f.t, err)
 		return r.State.Ended()
 	})
 	return r
@@ -152,7 +150,7 @@ func (f *fleet) do(s *Service, r Start) imports.Record {
 func (f *fleet) log() []catalog.Commit {
 	f.t.Helper()
 	commits, _, err := f.catalog.Log(f.t.Context(), "repo", "main", "", 1000)
-	must(f.t, err)
+	expect.NoError(f.t, err)
 	return commits
 }
 
@@ -164,10 +162,10 @@ func (f *fleet) files() *namespace.Files {
 func (f *fleet) entries() []entry.Entry {
 	f.t.Helper()
 	tree, err := metarange.Open(f.t.Context(), f.files(), f.log()[0].MetarangeID)
-	must(f.t, err)
+	expect.NoError(f.t, err)
 	var all []entry.Entry
 	for e, err := range tree.Entries(f.t.Context(), "") {
-		must(f.t, err)
+		expect.NoError(f.t, err)
 		all = append(all, e)
 	}
 	return all
@@ -186,10 +184,10 @@ func (f *fleet) keys() []string {
 func metarangeOf(t *testing.T, entries []entry.Entry, breaks partition.Breaks) string {
 	t.Helper()
 	ranges, err := rangetest.Ranges(entries, breaks)
-	must(t, err)
+	expect.NoError(t, err)
 	scratch := namespace.New(&memstore.Store{}, objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "scratch"})
 	id, err := metarange.Write(t.Context(), scratch, ranges)
-	must(t, err)
+	expect.NoError(t, err)
 	return id
 }
 
@@ -202,20 +200,20 @@ func (f *fleet) commit(entries ...entry.Entry) catalog.Commit {
 		Stored: func(r partition.RangeMetadata) error { ranges = append(ranges, r); return nil },
 	})
 	defer w.Close()
-	must(f.t, w.Write(entry.Of(entries...)))
-	must(f.t, w.Flush())
+	expect.NoError(f.t, w.Write(entry.Of(entries...)))
+	expect.NoError(f.t, w.Flush())
 	id, err := metarange.Write(f.t.Context(), f.files(), ranges)
-	must(f.t, err)
+	expect.NoError(f.t, err)
 	head, err := f.catalog.Branch(f.t.Context(), "repo", "main")
-	must(f.t, err)
+	expect.NoError(f.t, err)
 	parent, err := f.catalog.Commit(f.t.Context(), "repo", head.CommitID)
-	must(f.t, err)
+	expect.NoError(f.t, err)
 	c, err := f.catalog.AddCommit(f.t.Context(), "repo", catalog.Commit{
 		Committer: "somebody else", Message: fmt.Sprint(rand.Uint64()), MetarangeID: id, Created: time.Now(),
 		Parents: []string{head.CommitID}, Generation: parent.Generation + 1,
 	})
-	must(f.t, err)
-	must(f.t, f.catalog.MoveBranch(f.t.Context(), "repo", head, c.ID))
+	expect.NoError(f.t, err)
+	expect.NoError(f.t, f.catalog.MoveBranch(f.t.Context(), "repo", head, c.ID))
 	return c
 }
 
@@ -228,35 +226,6 @@ func numbered(n int) (*memstore.Store, []entry.Entry) {
 	s := memstore.Of(entries)
 	s.PageSize = 300
 	return s, entries
-}
-
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually polls until ok holds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not within %v", what, limit)
-		}
-	}
 }
 
 // newGate makes the pages of a store wait, from a key on and but for the first
@@ -282,11 +251,11 @@ func newGate(s *memstore.Store, from string, few int64) (open func()) {
 func (f *fleet) planned(id string) []partition.Partition {
 	f.t.Helper()
 	var parts []partition.Partition
-	eventually(f.t, "the import is planned", func() bool {
+	expect.Eventually(f.t, "the import is planned", func() bool {
 		r, err := f.imports.Get(f.t.Context(), id)
-		must(f.t, err)
+		expect.NoError(f.t, err)
 		parts, err = f.queue.Outstanding(f.t.Context(), id)
-		must(f.t, err)
+		expect.NoError(f.t, err)
 		return r.Partitions != nil && len(parts) == len(r.Partitions)
 	})
 	return parts
@@ -295,11 +264,11 @@ func (f *fleet) planned(id string) []partition.Partition {
 // cleared waits until nothing of the import is in the streams.
 func (f *fleet) cleared(id string) {
 	f.t.Helper()
-	eventually(f.t, "the import's messages are gone", func() bool {
+	expect.Eventually(f.t, "the import's messages are gone", func() bool {
 		parts, err := f.queue.Outstanding(f.t.Context(), id)
-		must(f.t, err)
+		expect.NoError(f.t, err)
 		covers, err := f.queue.CoverCount(f.t.Context(), id)
-		must(f.t, err)
+		expect.NoError(f.t, err)
 		return len(parts) == 0 && covers == 0
 	})
 }

@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -17,7 +19,7 @@ import (
 
 func TestAnImportLands(t *testing.T) {
 	t.Parallel()
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	entries := entrytest.Random(rng, 600)
 	source := memstore.Of(entries)
 	source.PageSize = 100
@@ -40,12 +42,12 @@ func TestAnImportLands(t *testing.T) {
 		t.Errorf("metadata %v, want %v", head.Metadata, want)
 	}
 	repo, err := f.catalog.Repository(t.Context(), "repo")
-	must(t, err)
+	expect.NoError(t, err)
 	if got, want := repo.Metadata[".lakefs.last.import.timestamp"], strconv.FormatInt(head.Created.Unix(), 10); got != want {
 		t.Errorf("the repository's last import is of %s, want %s", got, want)
 	}
 	st, err := s.Status(t.Context(), "repo", r.Job.ImportID)
-	must(t, err)
+	expect.NoError(t, err)
 	if st.Commit == nil || st.Commit.ID != head.ID || st.Objects != r.Objects || st.Ranges != r.Attempt.Ranges || !st.Updated.Equal(r.Updated) {
 		t.Errorf("status %+v", st)
 	}
@@ -146,7 +148,7 @@ func TestAnImportReplacesItsDestination(t *testing.T) {
 
 func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 	t.Parallel()
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	var entries []entry.Entry
 	source := &memstore.Store{}
 	for _, e := range entrytest.Random(rng, 300) {
@@ -163,7 +165,7 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 		in := Ingest{FromSourceURI: "s3://bucket/src/", Prepend: "to/here"}
 		for {
 			out, err := s.IngestRange(t.Context(), "repo", in)
-			must(t, err)
+			expect.NoError(t, err)
 			if out.Range != nil {
 				ranges = append(ranges, *out.Range)
 				if want := "src/" + out.Range.MaxKey[len("to/here/"):]; out.LastKey != want {
@@ -181,7 +183,7 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 			}
 		}
 		id, err := s.CreateMetarange(t.Context(), "repo", ranges)
-		must(t, err)
+		expect.NoError(t, err)
 		if id != r.Attempt.MetarangeID {
 			t.Errorf("metarange of %d ranges made by hand: %s, want %s", len(ranges), id, r.Attempt.MetarangeID)
 		}
@@ -222,7 +224,7 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 		}
 	}
 	tree, err := s.Tree(t.Context(), "repo", "main")
-	must(t, err)
+	expect.NoError(t, err)
 	if e, err := tree.Stat(t.Context(), entries[17].Key); err != nil || e != entries[17] {
 		t.Errorf("Stat = %+v, %v", e, err)
 	}

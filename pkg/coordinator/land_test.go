@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
@@ -54,7 +56,7 @@ func TestACommitAtAnyStepIsKept(t *testing.T) {
 			return nil
 		}
 		_, err := d.step(t.Context())
-		must(t, err)
+		expect.NoError(t, err)
 		l.verify(fmt.Sprintf("another commit at step %d", n), l.settle(), others)
 	})
 }
@@ -76,7 +78,7 @@ func TestTwoCoordinatorsCommitOnce(t *testing.T) {
 							l.commit()
 						}
 						_, err := l.driver(l.other).step(t.Context())
-						must(t, err)
+						expect.NoError(t, err)
 					}
 					return nil
 				}
@@ -94,7 +96,7 @@ func TestTwoCoordinatorsCommitOnce(t *testing.T) {
 func TestTwoCoordinatorsInterleaved(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	for round := range 150 {
 		l := newLanding(t, q)
 		theirs := &steps{}

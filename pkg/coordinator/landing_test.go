@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -94,17 +95,17 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	t.Cleanup(l.other.close)
 	l.id = l.start(l.other, request("", ""))
 	ranges, err := rangetest.Ranges([]entry.Entry{e}, small)
-	must(t, err)
+	expect.NoError(t, err)
 	w := rangewriter.New(t.Context(), l.files(), small, rangewriter.Options{})
 	defer w.Close()
-	must(t, w.Write(entry.Of(e)))
-	must(t, w.Flush())
-	must(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
-	must(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
+	expect.NoError(t, w.Write(entry.Of(e)))
+	expect.NoError(t, w.Flush())
+	expect.NoError(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
+	expect.NoError(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
 	_, err = l.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(time.Now(), partition.Plan(l.id, nil))
 	})
-	must(t, err)
+	expect.NoError(t, err)
 	return l
 }
 
@@ -131,12 +132,12 @@ func (l *landing) settle() imports.Record {
 	l.t.Helper()
 	for range 10 {
 		r, err := l.imports.Get(l.t.Context(), l.id)
-		must(l.t, err)
+		expect.NoError(l.t, err)
 		if r.State.Ended() {
 			return r
 		}
 		_, err = l.driver(l.other).step(l.t.Context())
-		must(l.t, err)
+		expect.NoError(l.t, err)
 	}
 	l.t.Fatal("the import does not end")
 	return imports.Record{}

@@ -7,6 +7,9 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 )
 
 // TestLimiter has many take turns under few keys, and wants the bounds kept,
@@ -18,7 +21,7 @@ func TestLimiter(t *testing.T) {
 	var mu sync.Mutex
 	var now, served int
 	of := make(map[string]int)
-	rnd := seeded(t)
+	rnd := seeded.Rand(t)
 	var running sync.WaitGroup
 	for range users {
 		key, giveUp := fmt.Sprint(rnd.IntN(keys)), rnd.IntN(4) == 0
@@ -62,7 +65,7 @@ func TestASlowKeyHoldsUpNoOther(t *testing.T) {
 	l := newLimiter(3, 2)
 	for range 2 {
 		_, err := l.take(t.Context(), "slow")
-		must(t, err)
+		expect.NoError(t, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	waiting := make(chan error)
@@ -72,7 +75,7 @@ func TestASlowKeyHoldsUpNoOther(t *testing.T) {
 	}()
 	for range 10 {
 		done, err := l.take(t.Context(), "quick")
-		must(t, err)
+		expect.NoError(t, err)
 		done()
 	}
 	cancel()

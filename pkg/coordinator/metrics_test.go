@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -14,7 +15,7 @@ import (
 func sample(t *testing.T, s *Service, name, label string) float64 {
 	t.Helper()
 	families, err := s.cfg.Registerer.(*prometheus.Registry).Gather()
-	must(t, err)
+	expect.NoError(t, err)
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			if family.GetName() != name || label != "" && m.GetLabel()[0].GetValue() != label {
@@ -40,12 +41,12 @@ func TestMetricsOfTheFleet(t *testing.T) {
 	parts := f.planned(id)
 	shows := func(what string, value float64, name, label string) {
 		t.Helper()
-		eventually(t, what, func() bool { return sample(t, other, name, label) == value })
+		expect.Eventually(t, what, func() bool { return sample(t, other, name, label) == value })
 	}
 	shows("two coordinators", 2, "rangefleet_fleet_coordinators", "")
 	shows("queued partitions", float64(len(parts)), "rangefleet_fleet_partitions", "queued")
 	shows("an import that runs", 1, "rangefleet_fleet_imports", string(imports.Running))
-	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "a"}}))
+	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "a"}}))
 	shows("a cover", 1, "rangefleet_fleet_covers", "")
 	f.work(2)
 	f.completed(id)
@@ -57,6 +58,6 @@ func TestMetricsOfTheFleet(t *testing.T) {
 		"rangefleet_import_step_duration_seconds": stepCommit, "rangefleet_fold_duration_seconds": "", "rangefleet_covers_folded_total": "",
 		"rangefleet_import_duration_seconds": "",
 	} {
-		eventually(t, name+" counts", func() bool { return sample(t, driver, name, label) > 0 })
+		expect.Eventually(t, name+" counts", func() bool { return sample(t, driver, name, label) > 0 })
 	}
 }

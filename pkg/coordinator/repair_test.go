@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -25,11 +26,11 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 		t.Fatalf("partitions %v, want a few", parts)
 	}
 	for range 2 { // two are taken from the queue by somebody who does nothing
-		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		ctx, cancel := context.WithTimeout(t.Context(), expect.Patience)
 		task, err := f.queue.Pull(ctx)
 		cancel()
-		must(t, err)
-		must(t, task.Ack(t.Context()))
+		expect.NoError(t, err)
+		expect.NoError(t, task.Ack(t.Context()))
 	}
 	stop()
 	f.serve()
@@ -60,7 +61,7 @@ func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
 			_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
 				return r.Plan(time.Now(), partition.Plan(id, []string{"dir/001"}))
 			})
-			must(t, err)
+			expect.NoError(t, err)
 		}
 		_, stop := f.serve()
 		stopWork := f.work(2)
@@ -115,22 +116,22 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	s := f.service()
 	t.Cleanup(s.close)
 	id := f.start(s, request("", ""))
-	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "dir/k"}}))
-	must(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m"}}))
+	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "dir/k"}}))
+	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m"}}))
 	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(time.Now(), partition.Plan(id, nil))
 	})
-	must(t, err)
+	expect.NoError(t, err)
 	d := s.newDriver(id)
 	d.progress.await(t.Context(), 2)
 	gap := partition.New(id, partition.Span{After: "dir/k", Upto: "dir/m"}, true, true)
 	for n := 1; ; n++ {
-		must(t, s.takeSurvey(t.Context()))
+		expect.NoError(t, s.takeSurvey(t.Context()))
 		if ended, err := d.step(t.Context()); err != nil || ended {
 			t.Fatalf("step %d: %t, %v", n, ended, err)
 		}
 		r, err := f.imports.Get(t.Context(), id)
-		must(t, err)
+		expect.NoError(t, err)
 		if r.State == imports.Failed {
 			if n != maxListings+1 || !strings.Contains(r.Error, `("dir/k", "dir/m"]`) {
 				t.Errorf("after %d steps: %q", n, r.Error)
@@ -141,16 +142,16 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 			t.Fatalf("the gap was queued %d times", n)
 		}
 		for range 2 { // while it is queued, or somebody works on it, it is no gap
-			must(t, s.takeSurvey(t.Context()))
-			must(t, d.advance(t.Context(), r))
+			expect.NoError(t, s.takeSurvey(t.Context()))
+			expect.NoError(t, d.advance(t.Context(), r))
 		}
 		parts, err := f.queue.Outstanding(t.Context(), id)
 		if err != nil || !slices.Equal(parts, []partition.Partition{gap}) {
 			t.Fatalf("queued %v, %v, want the gap %v", parts, err, gap)
 		}
 		task, err := f.queue.Pull(t.Context())
-		must(t, err)
-		must(t, task.Ack(t.Context())) // by somebody who found nothing that joins
+		expect.NoError(t, err)
+		expect.NoError(t, task.Ack(t.Context())) // by somebody who found nothing that joins
 	}
 }
 
@@ -178,7 +179,7 @@ func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
 	source, _ := numbered(10)
 	f := newFleet(t, source)
 	_, err := f.queue.KV("imports").Put(t.Context(), "i.0", []byte("{"))
-	must(t, err)
+	expect.NoError(t, err)
 	s, _ := f.serve()
 	f.work(1)
 	f.do(s, request("", ""))

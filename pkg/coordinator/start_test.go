@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -109,7 +110,7 @@ func TestSourcesThatAreAllowed(t *testing.T) {
 	f.buckets["second"] = &memstore.Store{}
 	for _, text := range []string{"s3://bucket/data/", "s3://second"} {
 		uri, err := objectstore.ParseURI(text)
-		must(t, err)
+		expect.NoError(t, err)
 		f.config.Allowed = append(f.config.Allowed, uri)
 	}
 	s := f.service()
@@ -147,7 +148,7 @@ func TestTheSameRequestIsOneImportWhileItRuns(t *testing.T) {
 		t.Error("another request became the same import")
 	}
 	record, err := f.imports.Get(t.Context(), id)
-	must(t, err)
+	expect.NoError(t, err)
 	if record.State != imports.Running || !slices.Equal(record.Job.Paths, request("", "").Paths) || record.Job.Namespace != "s3://repo/ns" || record.Job.Breaks != small {
 		t.Errorf("stored %+v", record)
 	}
@@ -169,7 +170,7 @@ func TestAnImportWithoutAMessageGetsOne(t *testing.T) {
 	r := request("", "")
 	r.Request.Message = ""
 	record, err := f.imports.Get(t.Context(), f.start(s, r))
-	must(t, err)
+	expect.NoError(t, err)
 	if record.Request.Message != defaultMessage {
 		t.Errorf("message %q, want %q", record.Request.Message, defaultMessage)
 	}

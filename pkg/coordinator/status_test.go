@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -23,14 +24,14 @@ func TestStatusNeverFalls(t *testing.T) {
 	look := func(s *Service) Status {
 		t.Helper()
 		st, err := s.Status(t.Context(), "repo", id)
-		must(t, err)
+		expect.NoError(t, err)
 		if st.Objects < objects {
 			t.Fatalf("the status fell from %d objects to %d, state %s", objects, st.Objects, st.Record.State)
 		}
 		objects = st.Objects
 		return st
 	}
-	eventually(t, "something is covered", func() bool { return look(s).Objects > 300 })
+	expect.Eventually(t, "something is covered", func() bool { return look(s).Objects > 300 })
 	if st := look(s); st.Partitions != 1 || st.Ranges < 2 || st.Record.State != imports.Running || st.Commit != nil {
 		t.Errorf("status of a running import: %+v", st)
 	}
@@ -64,7 +65,7 @@ func TestNothingIsFollowedAfterItsEnd(t *testing.T) {
 	if s.follow(id) == nil {
 		t.Fatal("an import that runs is not followed")
 	}
-	must(t, s.Cancel(t.Context(), "repo", id))
+	expect.NoError(t, s.Cancel(t.Context(), "repo", id))
 	if s.follow(id) != nil {
 		t.Error("an import that was canceled is followed")
 	}

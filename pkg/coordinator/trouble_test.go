@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -33,9 +34,9 @@ func TestADeadAttemptFailsTheImport(t *testing.T) {
 		return nil
 	}
 	_, err := d.step(t.Context())
-	must(t, err)
+	expect.NoError(t, err)
 	r, err := l.imports.Get(t.Context(), l.id)
-	must(t, err)
+	expect.NoError(t, err)
 	if r.State != imports.Failed || !strings.Contains(r.Error, "AccessDenied: the bucket is locked") || r.Problem != "" {
 		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
@@ -66,7 +67,7 @@ func TestALivingAttemptIsTriedOn(t *testing.T) {
 	}
 	l.steps.before = nil
 	_, err := d.step(t.Context())
-	must(t, err)
+	expect.NoError(t, err)
 	if r := l.settle(); r.State != imports.Completed {
 		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
@@ -77,12 +78,12 @@ func TestALivingAttemptIsTriedOn(t *testing.T) {
 func (l *landing) recordAttempt(d *driver) {
 	l.t.Helper()
 	record, err := l.imports.Get(l.t.Context(), l.id)
-	must(l.t, err)
+	expect.NoError(l.t, err)
 	head, err := l.catalog.Branch(l.t.Context(), "repo", "main")
-	must(l.t, err)
+	expect.NoError(l.t, err)
 	fold, _ := d.progress.fold()
 	record, err = d.attempt(l.t.Context(), record, head, fold)
-	must(l.t, err)
+	expect.NoError(l.t, err)
 	if record.State != imports.Committing {
 		l.t.Fatalf("import is %s", record.State)
 	}
@@ -103,9 +104,9 @@ func TestAProblemIsShownUntilItPasses(t *testing.T) {
 	s, _ := f.serve()
 	f.work(1)
 	id := f.start(s, request("", ""))
-	eventually(t, "the problem is shown", func() bool {
+	expect.Eventually(t, "the problem is shown", func() bool {
 		st, err := s.Status(t.Context(), "repo", id)
-		must(t, err)
+		expect.NoError(t, err)
 		return strings.Contains(st.Record.Problem, "SlowDown: reduce your request rate")
 	})
 	mended.Store(true)
@@ -163,7 +164,7 @@ func TestManyImportsAtOnce(t *testing.T) {
 				if branches > 1 {
 					r.Request.Branch = fmt.Sprint("b", i)
 					_, err := f.catalog.CreateBranch(t.Context(), "repo", r.Request.Branch, "main")
-					must(t, err)
+					expect.NoError(t, err)
 				}
 				ids = append(ids, f.start([]*Service{a, b}[i%2], r))
 			}
@@ -199,7 +200,7 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
 		return r.Drive(old.session, heir.session)
 	})
-	must(t, err)
+	expect.NoError(t, err)
 	driving := func(s *Service) bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -207,10 +208,10 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 	}
 	// Without a lease the heir would be taken for dead.
 	lease, err := f.queue.Acquire(t.Context(), memberPrefix+heir.session, "heir")
-	must(t, err)
-	eventually(t, "the driver stops", func() bool { return !driving(old) })
-	must(t, lease.Release(t.Context()))
-	eventually(t, "it drives again once the other is gone", func() bool { return driving(old) })
+	expect.NoError(t, err)
+	expect.Eventually(t, "the driver stops", func() bool { return !driving(old) })
+	expect.NoError(t, lease.Release(t.Context()))
+	expect.Eventually(t, "it drives again once the other is gone", func() bool { return driving(old) })
 	open()
 	f.work(2)
 	f.completed(id)

@@ -1,7 +1,6 @@
 package entry_test
 
 import (
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 )
 
@@ -23,15 +23,8 @@ func all(b entry.Batch) []entry.Entry {
 	return out
 }
 
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 func TestBatchesHoldWhatWasAppended(t *testing.T) {
-	want := entrytest.Random(seeded(t), 500)
+	want := entrytest.Random(seeded.Rand(t), 500)
 	b := entry.Of(want...)
 	defer b.Release()
 	if got := all(b); !slices.Equal(got, want) {
@@ -45,7 +38,7 @@ func TestBatchesHoldWhatWasAppended(t *testing.T) {
 }
 
 func TestSlices(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	want := entrytest.Random(rng, 100)
 	whole := entry.Of(want...)
 	for range 200 {

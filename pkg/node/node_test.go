@@ -14,14 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
-
-// limit bounds every wait of a test.
-const limit = 60 * time.Second
 
 // process is a process of a fleet within the test.
 type process struct {
@@ -79,8 +77,8 @@ func launch(t *testing.T, run runFunc, s settings.Settings) (p *process, err err
 		return p, nil
 	case err := <-p.ended:
 		return p, err
-	case <-time.After(limit):
-		t.Fatalf("neither started nor ended within %v", limit)
+	case <-time.After(expect.Patience):
+		t.Fatalf("neither started nor ended within %v", expect.Patience)
 		return nil, nil
 	}
 }
@@ -104,13 +102,13 @@ func (p *process) end() {
 		if err != nil {
 			p.t.Errorf("it ended with %v", err)
 		}
-	case <-time.After(limit):
-		p.t.Fatalf("it did not end within %v", limit)
+	case <-time.After(expect.Patience):
+		p.t.Fatalf("it did not end within %v", expect.Patience)
 	}
 }
 
 // client keeps no connection, so that none is left when processes have ended.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: limit}
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: expect.Patience}
 
 // ask sends a request with the keys, unless they are empty, and returns the
 // answer.
@@ -212,7 +210,7 @@ func TestAFleetStartsAndStops(t *testing.T) {
 	s.Metrics.Listen = "127.0.0.1:0"
 	w := start(t, node.Worker, s)
 	w.expect(200, "GET", "/healthz", "", "", "")
-	eventually(t, "the worker is ready", func() bool {
+	expect.Eventually(t, "the worker is ready", func() bool {
 		code, _ := w.ask("GET", "/readyz", "", "", "")
 		return code == 200
 	})
@@ -231,7 +229,7 @@ func TestAFleetStartsAndStops(t *testing.T) {
 
 	first.end() // NATS goes away
 	w.expect(200, "GET", "/healthz", "", "", "")
-	eventually(t, "the worker is not ready", func() bool {
+	expect.Eventually(t, "the worker is not ready", func() bool {
 		code, _ := w.ask("GET", "/readyz", "", "", "")
 		return code == 503
 	})
@@ -400,21 +398,6 @@ func TestLogger(t *testing.T) {
 		log.Info("hello")
 		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "whisper") {
 			t.Errorf("%s: %s", format, out.String())
-		}
-	}
-}
-
-// eventually polls until ok holds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not within %v", what, limit)
 		}
 	}
 }

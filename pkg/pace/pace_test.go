@@ -5,10 +5,10 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/pace"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -30,19 +30,6 @@ func (l *limiter) Most() (v int)    { l.do(func() { v = l.most }); return v }
 func (l *limiter) Heard() (v int)   { l.do(func() { v = l.heard }); return v }
 func (l *limiter) Cut()             { l.do(func() { l.heard++ }) }
 func (l *limiter) SetMost(n int)    { l.do(func() { l.most = n }) }
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(time.Minute); !ok(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not within a minute", what)
-		}
-	}
-}
 
 // TestProcessesKeepPaceOverNATS has three processes on one store and one on another.
 func TestProcessesKeepPaceOverNATS(t *testing.T) {
@@ -66,14 +53,14 @@ func TestProcessesKeepPaceOverNATS(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "three share the bound, and one has it to itself", func() bool {
+	expect.Eventually(t, "three share the bound, and one has it to itself", func() bool {
 		return all[0].Most() == 10 && all[1].Most() == 10 && all[2].Most() == 10 && all[3].Most() == 30
 	})
 	all[0].do(func() { all[0].cuts++ })
-	eventually(t, "the other two hear of the throttle", func() bool { return all[1].Heard() == 1 && all[2].Heard() == 1 })
+	expect.Eventually(t, "the other two hear of the throttle", func() bool { return all[1].Heard() == 1 && all[2].Heard() == 1 })
 	if all[0].Heard()+all[3].Heard() > 0 {
 		t.Error("who was throttled, or uses another store, heard of it")
 	}
 	all[2].do(func() { all[2].active = false })
-	eventually(t, "two share the bound", func() bool { return all[0].Most() == 15 && all[1].Most() == 15 })
+	expect.Eventually(t, "two share the bound", func() bool { return all[0].Most() == 15 && all[1].Most() == 15 })
 }

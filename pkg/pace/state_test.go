@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/rangefleet/rangefleet/internal/seeded"
 )
 
 // fleet is processes that hear each other, some words lost, under one clock.
@@ -62,15 +64,8 @@ func (f *fleet) total() (sum int) {
 	return sum
 }
 
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 func TestTheFleetKeepsToItsBound(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	for _, n := range []int{1, 2, 7, 40, 200} {
 		f := newFleet(rng, n, 300, 96)
 		f.loss = 0.05
@@ -102,7 +97,7 @@ func TestTheFleetKeepsToItsBound(t *testing.T) {
 }
 
 func TestManyProcessesTalkLittle(t *testing.T) {
-	f := newFleet(seeded(t), 1000, 3000, 96)
+	f := newFleet(seeded.Rand(t), 1000, 3000, 96)
 	f.run(10 * time.Second)
 	f.words = 0
 	f.run(10 * time.Second)
@@ -112,7 +107,7 @@ func TestManyProcessesTalkLittle(t *testing.T) {
 }
 
 func TestAThrottleIsToldOnceAndHeardByThoseThatList(t *testing.T) {
-	f := newFleet(seeded(t), 4, 0, 96)
+	f := newFleet(seeded.Rand(t), 4, 0, 96)
 	f.all[3].lists = false
 	f.run(time.Second)
 	f.all[0].cuts++
@@ -128,7 +123,7 @@ func TestAThrottleIsToldOnceAndHeardByThoseThatList(t *testing.T) {
 }
 
 func TestManyShortListingsAreOne(t *testing.T) {
-	f := newFleet(seeded(t), 2, 0, 96)
+	f := newFleet(seeded.Rand(t), 2, 0, 96)
 	f.run(time.Second)
 	f.words = 0
 	for range 50 {

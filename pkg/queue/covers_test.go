@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -48,7 +49,7 @@ func TestFollowCoversInOrderAcrossServerRestarts(t *testing.T) {
 	next := 0
 	take := func(upto int) {
 		for next < upto {
-			c := receive(t, got)
+			c := expect.Received(t, "a cover", got)
 			// A cover whose answer was lost is stored twice, one after the other.
 			if next > 0 && same(c, cover(next-1)) {
 				continue
@@ -85,7 +86,7 @@ func TestFollowCoversInOrderAcrossServerRestarts(t *testing.T) {
 		t.Errorf("CoverCount = %d, %v, want at least %d", count, err, n)
 	}
 	cancel()
-	if err := receive(t, ended); !errors.Is(err, context.Canceled) {
+	if err := expect.Received(t, "the end of FollowCovers", ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("FollowCovers: %v, want context.Canceled", err)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
@@ -164,7 +164,7 @@ func testWatch(t *testing.T, kv queue.KV) {
 		if err := change(); err != nil {
 			t.Fatal(err)
 		}
-		receive(t, ticks)
+		expect.Received(t, "a tick", ticks)
 	}
 }
 
@@ -212,17 +212,5 @@ func testEndedContext(t *testing.T, kv queue.KV) {
 	}
 	if _, err := kv.Put(ctx, "ended", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Put: %v, want context.Canceled", err)
-	}
-}
-
-// receive waits for a value that must come.
-func receive[T any](t *testing.T, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(30 * time.Second):
-		t.Fatal("nothing came for 30 s")
-		panic("unreachable")
 	}
 }

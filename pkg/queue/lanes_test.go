@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -81,7 +82,7 @@ func TestAnOutlookIsSharedByAllProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "everybody has heard, he too who does not ask", func() bool {
+	expect.Eventually(t, "everybody has heard, he too who does not ask", func() bool {
 		for _, o := range append(outlooks, silent) {
 			if l, seq := o.Latest(); seq == 0 || l != (queue.Load{Pending: 1, Next: "imp"}) {
 				return false

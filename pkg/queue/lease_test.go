@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -68,9 +69,9 @@ func TestLeaseIsLostWithoutNATSAndExpires(t *testing.T) {
 	if err := server.Shutdown(); err != nil {
 		t.Fatal(err)
 	}
-	receive(t, lease.Lost())
+	expect.Received(t, "the loss of the lease", lease.Lost())
 	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
-	eventually(t, "the lease is free", func() bool {
+	expect.Eventually(t, "the lease is free", func() bool {
 		second, err := q.Acquire(t.Context(), "x", "two")
 		if err != nil && !errors.Is(err, queue.ErrHeld) {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -100,7 +101,7 @@ func TestQueueSurvivesServerRestart(t *testing.T) {
 	acked := make(chan error, 1)
 	go func() { acked <- running.Ack(t.Context()) }() // starts while there is no server
 	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
-	if err := receive(t, acked); err != nil {
+	if err := expect.Received(t, "the answer of Ack", acked); err != nil {
 		t.Fatal(err)
 	}
 	task := pull(t, q)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -34,10 +35,10 @@ func TestHungry(t *testing.T) {
 		}
 		got <- task
 	}()
-	eventually(t, "hungry while one waits", hungry)
+	expect.Eventually(t, "hungry while one waits", hungry)
 	publish(t, q, part("imp", "b"))
-	receive(t, got)
-	eventually(t, "sated once it was served", func() bool { return !hungry() })
+	expect.Received(t, "a partition", got)
+	expect.Eventually(t, "sated once it was served", func() bool { return !hungry() })
 	_ = running
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -80,7 +81,7 @@ func TestPartitionWithoutHeartbeatIsDeliveredAgain(t *testing.T) {
 			t.Fatalf("delivered again in spite of heartbeats, %s apart at most", longest)
 		}
 	default:
-		second = receive(t, again)
+		second = expect.Received(t, "the second delivery", again)
 	}
 	if second.Deliveries != 2 || second.Partition != first.Partition {
 		t.Fatalf("second delivery: %+v", second)
@@ -163,7 +164,7 @@ func TestPullEndsWithContext(t *testing.T) {
 		ended <- err
 	}()
 	cancel()
-	if err := receive(t, ended); !errors.Is(err, context.Canceled) {
+	if err := expect.Received(t, "the end of Pull", ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("Pull: %v, want context.Canceled", err)
 	}
 }
@@ -185,7 +186,7 @@ func TestPullWaitsForCoordinator(t *testing.T) {
 	}()
 	q := queuetest.Connect(t, queue.Config{InProcess: server})
 	publish(t, q, part("imp", "a"))
-	if task := receive(t, got); task.Partition.ID != "a" {
+	if task := expect.Received(t, "a partition", got); task.Partition.ID != "a" {
 		t.Errorf("pulled %+v", task)
 	}
 }

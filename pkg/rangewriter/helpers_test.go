@@ -8,26 +8,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
-
-// seeded returns a random source whose seed is in the test's log.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // memory is a store of files in memory.
 type memory struct {
@@ -66,10 +52,10 @@ func write(t *testing.T, files rangewriter.Files, entries []entry.Entry, breaks 
 	defer w.Close()
 	for len(entries) > 0 {
 		n := rng.IntN(min(len(entries), 1500) + 1)
-		must(t, w.Write(entry.Of(entries[:n]...)))
+		expect.NoError(t, w.Write(entry.Of(entries[:n]...)))
 		entries = entries[n:]
 	}
-	must(t, w.Flush())
+	expect.NoError(t, w.Flush())
 	return ranges
 }
 
@@ -81,8 +67,8 @@ func writeInPieces(t *testing.T, entries []entry.Entry, breaks partition.Breaks,
 	for len(entries) > 0 {
 		w := rangewriter.New(t.Context(), &memory{}, breaks, rangewriter.Options{Uploads: 2, Stored: collect(&ranges)})
 		n, _, err := w.WriteUntil(entry.Of(entries...), func([]byte) bool { return rng.IntN(3) == 0 })
-		must(t, err)
-		must(t, w.Flush())
+		expect.NoError(t, err)
+		expect.NoError(t, w.Flush())
 		w.Close()
 		entries = entries[n:]
 	}
@@ -98,7 +84,7 @@ func naive(t *testing.T, entries []entry.Entry, breaks partition.Breaks) []parti
 		if w == nil {
 			w = table.NewWriter(table.Ranges)
 		}
-		must(t, w.Add([]byte(e.Key), table.AppendEntryValue(nil, entry.Of(e), 0)))
+		expect.NoError(t, w.Add([]byte(e.Key), table.AppendEntryValue(nil, entry.Of(e), 0)))
 		if size := w.EstimatedSize(); i == len(entries)-1 || size >= breaks.MaxSize || breaks.Anchor([]byte(e.Key)) {
 			tab := w.Close()
 			ranges, w = append(ranges, tab.Meta), nil
@@ -117,10 +103,10 @@ func sameRecords(t *testing.T, a, b []byte) bool {
 func records(t *testing.T, data []byte) []table.Record {
 	t.Helper()
 	r, err := table.NewReader(data)
-	must(t, err)
+	expect.NoError(t, err)
 	var all []table.Record
 	for rec, err := range r.All("") {
-		must(t, err)
+		expect.NoError(t, err)
 		all = append(all, table.Record{Key: bytes.Clone(rec.Key), Value: bytes.Clone(rec.Value)})
 	}
 	return all

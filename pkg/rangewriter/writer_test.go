@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/golden"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -26,7 +28,7 @@ func TestGoldenRanges(t *testing.T) {
 	}
 	for _, l := range listings {
 		t.Run(l.Name, func(t *testing.T) {
-			rng := seeded(t)
+			rng := seeded.Rand(t)
 			files := &memory{}
 			ranges := write(t, files, l.Entries, l.Breaks, rng)
 			for _, r := range ranges {
@@ -49,7 +51,7 @@ func TestGoldenRanges(t *testing.T) {
 // Ranges depend on the entries alone: not on batches, uploads or where writing
 // stopped and began again. They are those of the naive twin.
 func TestRangesAreThoseOfTheTwin(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	bySize, byAnchor := 0, 0
 	for range 60 {
 		entries := entrytest.Random(rng, rng.IntN(800))
@@ -77,7 +79,7 @@ func TestRangesAreThoseOfTheTwin(t *testing.T) {
 // Writers that share buffers at the same time never write into one that is still
 // being stored.
 func TestWritersShareBuffers(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	entries := entrytest.Random(rng, 600)
 	breaks := partition.Breaks{MaxSize: 5_000, Raggedness: 100}
 	want := naive(t, entries, breaks)
@@ -109,7 +111,7 @@ func TestWritersShareBuffers(t *testing.T) {
 
 // WriteUntil stops right after the range that it was told to stop at.
 func TestWriteUntilStopsAfterARange(t *testing.T) {
-	entries := entrytest.Random(seeded(t), 500)
+	entries := entrytest.Random(seeded.Rand(t), 500)
 	breaks := partition.Breaks{MaxSize: 4_000, Raggedness: 50}
 	want := naive(t, entries, breaks)
 	third := want[2].MaxKey
@@ -127,15 +129,15 @@ func TestWriteUntilStopsAfterARange(t *testing.T) {
 	if !w.AtBoundary() {
 		t.Error("not at a range boundary after a stop")
 	}
-	must(t, w.Wait())
+	expect.NoError(t, w.Wait())
 	if !slices.Equal(got, want[:3]) {
 		t.Errorf("stored %v, want %v", got, want[:3])
 	}
-	must(t, w.Write(entry.Of(entries[n])))
+	expect.NoError(t, w.Write(entry.Of(entries[n])))
 	if w.AtBoundary() {
 		t.Error("at a range boundary with an open range")
 	}
-	must(t, w.Wait())
+	expect.NoError(t, w.Wait())
 	if len(got) != 3 {
 		t.Error("Wait closed the open range")
 	}
@@ -202,7 +204,7 @@ func TestBadEntries(t *testing.T) {
 // reported.
 func TestFirstErrorSticks(t *testing.T) {
 	boom := errors.New("boom")
-	entries := entrytest.Random(seeded(t), 100)
+	entries := entrytest.Random(seeded.Rand(t), 100)
 	oneEach := partition.Breaks{MaxSize: 1, Raggedness: 1}
 	fifth := naive(t, entries, oneEach)[4]
 	var reported []partition.RangeMetadata
@@ -260,9 +262,9 @@ func TestUploadsAreBoundedAndCancelled(t *testing.T) {
 		return ctx.Err()
 	})
 	calls := map[string]func(*rangewriter.Writer) error{
-		"Write": func(w *rangewriter.Writer) error { return w.Write(entry.Of(entrytest.Random(seeded(t), 50)...)) },
+		"Write": func(w *rangewriter.Writer) error { return w.Write(entry.Of(entrytest.Random(seeded.Rand(t), 50)...)) },
 		"Flush": func(w *rangewriter.Writer) error {
-			must(t, w.Write(entry.Of(entrytest.Random(seeded(t), uploads)...)))
+			expect.NoError(t, w.Write(entry.Of(entrytest.Random(seeded.Rand(t), uploads)...)))
 			return w.Flush()
 		},
 	}
@@ -293,7 +295,7 @@ func TestUploadsAreBoundedAndCancelled(t *testing.T) {
 
 // Ranges are reported in key order even if a later one is stored first.
 func TestReportedInKeyOrder(t *testing.T) {
-	entries := entrytest.Random(seeded(t), 3)
+	entries := entrytest.Random(seeded.Rand(t), 3)
 	oneEach := partition.Breaks{MaxSize: 1, Raggedness: 1}
 	want := naive(t, entries, oneEach)
 	release, stored := make(chan struct{}), make(chan string, 3)
@@ -307,11 +309,11 @@ func TestReportedInKeyOrder(t *testing.T) {
 	var got []partition.RangeMetadata
 	w := rangewriter.New(t.Context(), files, oneEach, rangewriter.Options{Uploads: 3, Stored: collect(&got)})
 	defer w.Close()
-	must(t, w.Write(entry.Of(entries...)))
+	expect.NoError(t, w.Write(entry.Of(entries...)))
 	<-stored
 	<-stored
 	close(release) // the first range is stored last
-	must(t, w.Flush())
+	expect.NoError(t, w.Flush())
 	if !slices.Equal(got, want) {
 		t.Errorf("reported %v, want %v", got, want)
 	}
@@ -326,12 +328,12 @@ func TestClose(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	entries := entrytest.Random(seeded(t), 2)
+	entries := entrytest.Random(seeded.Rand(t), 2)
 	w := rangewriter.New(t.Context(), files, partition.Breaks{MaxSize: 1, Raggedness: 1}, rangewriter.Options{
 		Uploads: 2,
 		Stored:  func(r partition.RangeMetadata) error { t.Errorf("reported %v", r); return nil },
 	})
-	must(t, w.Write(entry.Of(entries[0])))
+	expect.NoError(t, w.Write(entry.Of(entries[0])))
 	<-running
 	w.Close()
 	w.Close()
@@ -343,7 +345,7 @@ func TestClose(t *testing.T) {
 // The hot path allocates per batch at most, never per key.
 func TestWriteDoesNotAllocatePerKey(t *testing.T) {
 	const keys, runs = 1000, 20
-	entries := entrytest.Random(seeded(t), keys*(runs+1)) // AllocsPerRun runs once more to warm up
+	entries := entrytest.Random(seeded.Rand(t), keys*(runs+1)) // AllocsPerRun runs once more to warm up
 	w := rangewriter.New(t.Context(), &memory{}, partition.Breaks{MaxSize: 1 << 40, Raggedness: 1 << 62}, rangewriter.Options{})
 	defer w.Close()
 	var batches []entry.Batch
@@ -351,7 +353,7 @@ func TestWriteDoesNotAllocatePerKey(t *testing.T) {
 		batches = append(batches, entry.Of(c...))
 	}
 	got := testing.AllocsPerRun(runs, func() {
-		must(t, w.Write(batches[0]))
+		expect.NoError(t, w.Write(batches[0]))
 		batches = batches[1:]
 	})
 	if got > keys/5 { // pebble's writer allocates for blocks, which hold tens of keys

@@ -10,13 +10,14 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
 // A reader yields what was written, from any key on.
 func TestReadAfterAnyKey(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	entries := entrytest.Random(rng, 1500)
 	b := entry.Of(entries...)
 	defer b.Release()

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/objstorage"
 	"github.com/cockroachdb/pebble/sstable"
 
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -24,7 +25,7 @@ import (
 // Whatever the records, a file is byte for byte that of pebble's writer, and
 // after every record both estimate the same size.
 func TestFilesAreThoseOfTheTwin(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	w := table.NewWriter(table.Ranges)
 	for range 3 {
 		compare(t, w, randomRecords(rng, 20_000)) // an index of several parts
@@ -36,7 +37,7 @@ func TestFilesAreThoseOfTheTwin(t *testing.T) {
 
 // Blocks end at the same record however close it comes to the limits.
 func TestBlocksEndAsThoseOfTheTwin(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	w := table.NewWriter(table.Ranges)
 	for first := 3600; first < 4150; first++ {
 		value := make([]byte, first)

@@ -12,13 +12,14 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/golden"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
 func TestEntryValueRoundTrip(t *testing.T) {
-	entries := entrytest.Random(seeded(t), 2000)
+	entries := entrytest.Random(seeded.Rand(t), 2000)
 	b := entry.Of(entries...)
 	defer b.Release()
 	for i, want := range entries {
@@ -85,7 +86,7 @@ func TestDecodeEntryWrittenThroughLakeFS(t *testing.T) {
 }
 
 func TestRangeValueRoundTrip(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	keys := entrytest.Random(rng, 200)
 	for _, e := range keys {
 		want := partition.RangeMetadata{
@@ -100,7 +101,7 @@ func TestRangeValueRoundTrip(t *testing.T) {
 }
 
 func TestCorruptValues(t *testing.T) {
-	b := entry.Of(entrytest.Random(seeded(t), 1)...)
+	b := entry.Of(entrytest.Random(seeded.Rand(t), 1)...)
 	defer b.Release()
 	whole := table.AppendEntryValue(nil, b, 0)
 	bad := map[string][]byte{
@@ -189,12 +190,4 @@ func decodeMetarange(t *testing.T, data []byte) []partition.RangeMetadata {
 		all = append(all, m)
 	}
 	return all
-}
-
-// seeded returns a random source whose seed is in the test's log.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -25,7 +26,7 @@ func TestMessagesOfARange(t *testing.T) {
 	f.record("id", breaks)
 	metrics := prometheus.NewRegistry()
 	f.runOn(connect(t, queue.Config{InProcess: server, Registerer: metrics}), 1, prometheus.NewRegistry())
-	eventually(t, "the worker waits", func() bool { return f.worker.Ready() == nil })
+	expect.Eventually(t, "the worker waits", func() bool { return f.worker.Ready() == nil })
 	in, out := server.Messages()
 	sent, received := counted(t, metrics, "sent"), counted(t, metrics, "received")
 	begun := time.Now()
@@ -55,7 +56,7 @@ func TestMessagesOfARange(t *testing.T) {
 func counted(t *testing.T, metrics *prometheus.Registry, what string) int64 {
 	t.Helper()
 	families, err := metrics.Gather()
-	must(t, err)
+	expect.NoError(t, err)
 	for _, family := range families {
 		if family.GetName() == "rangefleet_queue_messages_"+what+"_total" {
 			return int64(family.GetMetric()[0].GetCounter().GetValue())
@@ -96,7 +97,7 @@ func TestWorkRedoneAfterAKill(t *testing.T) {
 	dying := connect(t, config)
 	f.runOn(dying, len(parts), prometheus.NewRegistry())
 	f.publish(parts...)
-	receive(t, "half of the ranges", victim)
+	expect.Received(t, "half of the ranges", victim)
 	dying.Close()
 	for range 3 {
 		f.runOn(connect(t, config), 1, prometheus.NewRegistry())

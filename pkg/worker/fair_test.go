@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -20,9 +21,9 @@ func TestASmallImportDoesNotWaitForABigOne(t *testing.T) {
 	f.record("small", small)
 	f.publish(whole("big"))
 	f.run(1)
-	receive(t, "the listing of the big one", waiting)
+	expect.Received(t, "the listing of the big one", waiting)
 	f.publish(partition.Plan("other", []string{"dir/000500"})...) // behind it; never begun
-	must(t, f.queue.PublishTo(t.Context(), queue.Express, whole("small")))
+	expect.NoError(t, f.queue.PublishTo(t.Context(), queue.Express, whole("small")))
 	if got, _ := f.covers("small"); !slices.Equal(slices.Collect(got.All()), want) {
 		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
 	}
@@ -44,9 +45,9 @@ func TestABigPartitionGivesWay(t *testing.T) {
 	source.Hook = func(_ context.Context, c memstore.Call) error {
 		switch {
 		case c.Op == "list" && c.After != "":
-			receive(t, "the end of the second import", ended)
+			expect.Received(t, "the end of the second import", ended)
 		case c.Op == "page" && c.Key > "dir/000600":
-			receive(t, "all hear that another import is in line", inLine)
+			expect.Received(t, "all hear that another import is in line", inLine)
 		}
 		return nil
 	}
@@ -79,7 +80,7 @@ func TestNobodyGivesWayToItself(t *testing.T) {
 	inLine := f.heard(func(l queue.Load) bool { return l.Pending > 0 && l.Next == "id" })
 	source.Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "page" && c.Key > "dir/000600" {
-			receive(t, "all hear that a partition is in line", inLine)
+			expect.Received(t, "all hear that a partition is in line", inLine)
 		}
 		return nil
 	}
@@ -103,7 +104,7 @@ func TestAFullQueueStopsNoListing(t *testing.T) {
 	inLine := f.heard(func(l queue.Load) bool { return l.Next == "second" })
 	source.Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "page" && c.Key > "dir/000600" {
-			receive(t, "all hear that another import is in line", inLine)
+			expect.Received(t, "all hear that another import is in line", inLine)
 		}
 		return nil
 	}
@@ -129,7 +130,7 @@ func TestARestThatIsQueuedTwice(t *testing.T) {
 	p, half := whole("id"), want[:len(want)/2]
 	after := ""
 	for _, r := range half {
-		must(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
+		expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
 		after = r.MaxKey
 	}
 	f.publish(p, partition.New("id", partition.Span{After: after}, true, false))

@@ -11,29 +11,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
-
-// limit bounds every wait of a test.
-const limit = 60 * time.Second
-
-// until polls until ok holds.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(limit); !ok(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not within %v", what, limit)
-		}
-	}
-}
 
 func newTestWorker(q *queue.Queue) *Worker {
 	return New(Config{
@@ -67,19 +51,19 @@ func TestReady(t *testing.T) {
 	w := newTestWorker(q)
 	wants(t, w.Ready(), "does not run")
 	stop := w.start(t)
-	until(t, "the worker runs", func() bool { err := w.Ready(); return err != nil && !strings.Contains(err.Error(), "does not run") })
+	expect.Eventually(t, "the worker runs", func() bool { err := w.Ready(); return err != nil && !strings.Contains(err.Error(), "does not run") })
 	wants(t, w.Ready(), "a coordinator makes it")
 	check(t, w.Live())
 	check(t, q.Ensure(t.Context()))
-	until(t, "it is ready", func() bool { return w.Ready() == nil })
+	expect.Eventually(t, "it is ready", func() bool { return w.Ready() == nil })
 	stop()
 	wants(t, w.Ready(), "told to stop")
 
 	w = newTestWorker(q)
 	w.start(t)
-	until(t, "another one is ready", func() bool { return w.Ready() == nil })
+	expect.Eventually(t, "another one is ready", func() bool { return w.Ready() == nil })
 	check(t, server.Shutdown())
-	until(t, "it is not ready without NATS", func() bool { return w.Ready() != nil })
+	expect.Eventually(t, "it is not ready without NATS", func() bool { return w.Ready() != nil })
 	wants(t, w.Ready(), "NATS is out of reach")
 	check(t, w.Live())
 }
@@ -112,7 +96,7 @@ func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
 	defer q.Close()
 	w := newTestWorker(q)
 	w.start(t)
-	until(t, "the worker sees the version", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
+	expect.Eventually(t, "the worker sees the version", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
 	wants(t, w.Ready(), "version 2 and this process speaks 1; this process is the older one: upgrade it")
 	check(t, w.Live())
 }
@@ -127,15 +111,15 @@ func TestAPartitionOfAnotherVersionIsLeft(t *testing.T) {
 	defer newer.Close()
 	w := newTestWorker(q)
 	w.start(t)
-	until(t, "the worker is ready", func() bool { return w.Ready() == nil })
+	expect.Eventually(t, "the worker is ready", func() bool { return w.Ready() == nil })
 	check(t, newer.Publish(t.Context(), partition.Plan("newer", nil)[0]))
-	until(t, "it refuses the partition", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
+	expect.Eventually(t, "it refuses the partition", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
 	check(t, w.Live())
 	if n, err := q.OutstandingCount(t.Context(), "newer"); err != nil || n != 1 {
 		t.Errorf("%d partitions are left, %v, want the one that was refused", n, err)
 	}
 	check(t, q.Publish(t.Context(), partition.Plan("own", nil)[0])) // of no import: it is dropped
-	until(t, "it goes on with its own", func() bool {
+	expect.Eventually(t, "it goes on with its own", func() bool {
 		n, err := q.OutstandingCount(t.Context(), "own")
 		return err == nil && n == 0
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -22,9 +23,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
-
-// limit bounds every wait of a test.
-const limit = 60 * time.Second
 
 // small are breaks such that some hundred entries make ranges that end in
 // either way.
@@ -58,7 +56,7 @@ func (f *fleet) record(id string, breaks partition.Breaks) {
 // recordOf is record for another bucket.
 func (f *fleet) recordOf(id, bucket string, breaks partition.Breaks) {
 	f.t.Helper()
-	must(f.t, f.imports.Create(f.t.Context(), imports.New(imports.Job{
+	expect.NoError(f.t, f.imports.Create(f.t.Context(), imports.New(imports.Job{
 		ImportID: id, Namespace: "s3://repo/ns", Breaks: breaks,
 		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
 	}, imports.Request{}, time.Now())))
@@ -67,14 +65,14 @@ func (f *fleet) recordOf(id, bucket string, breaks partition.Breaks) {
 func (f *fleet) publish(parts ...partition.Partition) {
 	f.t.Helper()
 	for _, p := range parts {
-		must(f.t, f.queue.Publish(f.t.Context(), p))
+		expect.NoError(f.t, f.queue.Publish(f.t.Context(), p))
 	}
 }
 
 func (f *fleet) cancel(id string) {
 	f.t.Helper()
 	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Cancel(time.Now(), 0) })
-	must(f.t, err)
+	expect.NoError(f.t, err)
 }
 
 // run runs a worker until the function that it returns is called, or the test
@@ -102,7 +100,7 @@ func (f *fleet) runOn(q *queue.Queue, slots int, metrics *prometheus.Registry) (
 // covers follows the covers of an import until they chain.
 func (f *fleet) covers(id string) (partition.Fold, []partition.Cover) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), limit)
+	ctx, cancel := context.WithTimeout(f.t.Context(), expect.Patience)
 	defer cancel()
 	var chain partition.Chain
 	var fold partition.Fold
@@ -123,9 +121,9 @@ func (f *fleet) covers(id string) (partition.Fold, []partition.Cover) {
 // idle waits until no partition of the import is queued or running.
 func (f *fleet) idle(id string) {
 	f.t.Helper()
-	eventually(f.t, "the queue is empty", func() bool {
+	expect.Eventually(f.t, "the queue is empty", func() bool {
 		left, err := f.queue.Outstanding(f.t.Context(), id)
-		must(f.t, err)
+		expect.NoError(f.t, err)
 		return len(left) == 0
 	})
 }
@@ -134,7 +132,7 @@ func (f *fleet) idle(id string) {
 func (f *fleet) outcome(name string) float64 {
 	f.t.Helper()
 	families, err := f.metrics.Gather()
-	must(f.t, err)
+	expect.NoError(f.t, err)
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			if family.GetName() == "rangefleet_worker_deliveries_total" && m.GetLabel()[0].GetValue() == name {
@@ -151,7 +149,7 @@ func sample(t *testing.T, rng *rand.Rand, n int, breaks partition.Breaks) ([]ent
 	t.Helper()
 	entries := entrytest.Random(rng, n)
 	ranges, err := rangetest.Ranges(entries, breaks)
-	must(t, err)
+	expect.NoError(t, err)
 	return entries, ranges
 }
 
@@ -165,48 +163,8 @@ func numbered(t *testing.T, n int, breaks partition.Breaks) (*memstore.Store, []
 		entries = append(entries, entry.Entry{Key: key, Address: "s3://bucket/" + key, Size: int64(i), ModTime: time.Unix(int64(i), 0).UTC()})
 	}
 	ranges, err := rangetest.Ranges(entries, breaks)
-	must(t, err)
+	expect.NoError(t, err)
 	return memstore.Of(entries), ranges
-}
-
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually polls until ok holds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not within %v", what, limit)
-		}
-	}
-}
-
-// receive waits for a signal.
-func receive[T any](t *testing.T, what string, c <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(limit):
-		t.Fatalf("%s: not within %v", what, limit)
-	}
-	return v
 }
 
 func start(t *testing.T, source *memstore.Store) *fleet {
@@ -220,7 +178,7 @@ func (f *fleet) heard(such func(queue.Load) bool) <-chan struct{} {
 	f.t.Helper()
 	heard := make(chan struct{})
 	outlook, err := f.queue.Outlook(f.t.Context(), func() bool { return false })
-	must(f.t, err)
+	expect.NoError(f.t, err)
 	go func() {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()

@@ -13,7 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
@@ -51,7 +53,7 @@ func cuts(rng *rand.Rand, entries []entry.Entry, breaks partition.Breaks) []stri
 // workers that stop or die at random moments, and delivers some of the work
 // twice.
 func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	server := queuetest.StartServer(t, natsd.Config{})
 	config := queue.Config{InProcess: server, AckWait: 2 * time.Second}
 	q := queuetest.Connect(t, config)
@@ -95,7 +97,7 @@ func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 		if a, b := writeMetarange(t, slices.Collect(got.All())), writeMetarange(t, want); a != b {
 			t.Errorf("metarange %s, want %s", a, b)
 		}
-		must(t, q.Discard(t.Context(), id))
+		expect.NoError(t, q.Discard(t.Context(), id))
 	}
 	if anchored < 10 || sized < 10 {
 		t.Errorf("%d ranges ended at anchors and %d by their size: the test needs both", anchored, sized)
@@ -158,14 +160,14 @@ func (m files) Put(_ context.Context, id string, data []byte) error {
 func writeMetarange(t *testing.T, ranges []partition.RangeMetadata) string {
 	t.Helper()
 	id, err := metarange.Write(t.Context(), files{}, ranges)
-	must(t, err)
+	expect.NoError(t, err)
 	return id
 }
 
 // TestGapsAreFilledExactly takes covers away from a listing and lists the gaps:
 // partitions whose ends are both range boundaries.
 func TestGapsAreFilledExactly(t *testing.T) {
-	rng := seeded(t)
+	rng := seeded.Rand(t)
 	entries, want := sample(t, rng, 500, small)
 	source := memstore.Of(entries)
 	source.PageSize = 17
@@ -181,7 +183,7 @@ func TestGapsAreFilledExactly(t *testing.T) {
 			c := partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}
 			if after = r.MaxKey; rng.IntN(3) > 0 {
 				chain.Add(c)
-				must(t, f.queue.PublishCover(t.Context(), id, "lost", c))
+				expect.NoError(t, f.queue.PublishCover(t.Context(), id, "lost", c))
 			} else {
 				gone[r.ID] = true
 			}

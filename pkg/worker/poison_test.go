@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -54,7 +55,7 @@ func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 			f.run(1)
 			f.idle("poisoned")
 			r, err := f.imports.Get(t.Context(), "poisoned")
-			must(t, err)
+			expect.NoError(t, err)
 			for _, words := range append(tc.want, poisoned[1].Span.String(), `after key "dir/000`, "Nothing was committed", "start the import again") {
 				if r.State != imports.Failed || !strings.Contains(r.Error, words) {
 					t.Errorf("import is %s: %q\nwant failed, and it to say %q", r.State, r.Error, words)

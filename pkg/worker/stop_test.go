@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -18,7 +19,7 @@ func TestAWorkerThatStopsEndsItsRange(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	source.PageSize = page
 	f := start(t, source)
-	f.grace = limit
+	f.grace = expect.Patience
 	var stored calls
 	f.buckets["repo"].Hook = stored.hook
 	inRange, release := make(chan struct{}), make(chan struct{})
@@ -40,22 +41,22 @@ func TestAWorkerThatStopsEndsItsRange(t *testing.T) {
 	f.record("id", small)
 	f.publish(whole("id"))
 	stop := f.run(1)
-	receive(t, "the range", inRange)
-	eventually(t, "what came before is covered", func() bool {
+	expect.Received(t, "the range", inRange)
+	expect.Eventually(t, "what came before is covered", func() bool {
 		n, err := f.queue.CoverCount(t.Context(), "id")
 		return err == nil && int(n) >= end
 	})
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }()
-	eventually(t, "the worker knows that it stops", func() bool { return f.worker.Ready() != nil })
-	must(t, f.worker.Live())
+	expect.Eventually(t, "the worker knows that it stops", func() bool { return f.worker.Ready() != nil })
+	expect.NoError(t, f.worker.Live())
 	goOn()
-	receive(t, "the worker's end", stopped)
+	expect.Received(t, "the worker's end", stopped)
 	if f.outcome("handed_back") != 1 {
 		t.Errorf("%v deliveries were handed back, want 1", f.outcome("handed_back"))
 	}
 	n, err := f.queue.CoverCount(t.Context(), "id")
-	must(t, err)
+	expect.NoError(t, err)
 	if int(n) <= end || int(n) == len(want)+1 {
 		t.Errorf("%d covers of %d when it stopped in range %d: it must end that one and not all", n, len(want), end)
 	}
@@ -72,14 +73,14 @@ func TestAWorkerThatStopsDoesNotWaitForAStore(t *testing.T) {
 	source, _ := numbered(t, 10, small)
 	waiting, _ := blocked(source, "")
 	f := start(t, source)
-	f.grace = limit
+	f.grace = expect.Patience
 	f.record("id", small)
 	f.publish(whole("id"))
 	stop := f.run(1)
-	receive(t, "the listing", waiting)
+	expect.Received(t, "the listing", waiting)
 	begun := time.Now()
 	stop()
-	if took := time.Since(begun); took > limit/2 || f.outcome("handed_back") != 1 {
+	if took := time.Since(begun); took > expect.Patience/2 || f.outcome("handed_back") != 1 {
 		t.Errorf("the worker stopped after %v with %v partitions handed back", took, f.outcome("handed_back"))
 	}
 }
@@ -93,7 +94,7 @@ func TestHandingBackIsNoFailure(t *testing.T) {
 	for range 25 {
 		waiting, _ := blocked(source, "")
 		stop := f.run(1)
-		receive(t, "the listing", waiting)
+		expect.Received(t, "the listing", waiting)
 		stop()
 	}
 	source.Hook = nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
@@ -55,7 +56,7 @@ func TestARedeliveryResumesAfterTheLastCover(t *testing.T) {
 	p := whole("id")
 	after := ""
 	for _, r := range want[:len(want)/2] {
-		must(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
+		expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
 		after = r.MaxKey
 	}
 	f.publish(p)
@@ -85,8 +86,8 @@ func TestAPartitionThatIsDoneIsOnlyAcknowledged(t *testing.T) {
 	f := start(t, source)
 	f.record("id", partition.DefaultBreaks)
 	p := whole("id")
-	must(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0]}))
-	must(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: want[0].MaxKey}}))
+	expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0]}))
+	expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: want[0].MaxKey}}))
 	f.publish(p)
 	f.run(1)
 	f.idle("id")
@@ -106,7 +107,7 @@ func TestPartitionsOfImportsThatAreOverAreDropped(t *testing.T) {
 	f.run(1)
 	f.idle("canceled")
 	f.idle("unknown")
-	eventually(t, "both deliveries are over", func() bool { return f.outcome("over") == 2 })
+	expect.Eventually(t, "both deliveries are over", func() bool { return f.outcome("over") == 2 })
 	if len(listed.all) != 0 {
 		t.Errorf("listed %v", listed.all)
 	}
@@ -130,7 +131,7 @@ func TestErrorsForGoodFailTheImport(t *testing.T) {
 			f.run(1)
 			f.idle("id")
 			r, err := f.imports.Get(t.Context(), "id")
-			must(t, err)
+			expect.NoError(t, err)
 			want := "AccessDenied: you shall not pass"
 			switch name {
 			case "namespace", "source":
@@ -210,15 +211,15 @@ func TestACanceledImportStopsWithinASecond(t *testing.T) {
 	f.record("id", small)
 	f.publish(whole("id"))
 	f.run(1)
-	receive(t, "the listing", waiting)
+	expect.Received(t, "the listing", waiting)
 	before := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey >= "dir/000512" })
-	eventually(t, "what was listed is covered", func() bool {
+	expect.Eventually(t, "what was listed is covered", func() bool {
 		n, err := f.queue.CoverCount(t.Context(), "id")
 		return err == nil && int(n) == before
 	})
 	canceled := time.Now()
 	f.cancel("id")
-	receive(t, "the end of the listing", released)
+	expect.Received(t, "the end of the listing", released)
 	if took := time.Since(canceled); took > time.Second {
 		t.Errorf("the worker stopped after %v", took)
 	}
@@ -243,10 +244,10 @@ func TestLostHeartbeatsStopTheWork(t *testing.T) {
 	f.record("id", small)
 	f.publish(whole("id"))
 	f.run(1)
-	receive(t, "the listing", waiting)
-	must(t, server.Shutdown())
-	receive(t, "the end of the work without heartbeats", released)
-	eventually(t, "the delivery counts as lost", func() bool { return f.outcome("lost") == 1 })
+	expect.Received(t, "the listing", waiting)
+	expect.NoError(t, server.Shutdown())
+	expect.Received(t, "the end of the work without heartbeats", released)
+	expect.Eventually(t, "the delivery counts as lost", func() bool { return f.outcome("lost") == 1 })
 }
 
 func TestHeartbeatsKeepAPartition(t *testing.T) {
@@ -265,7 +266,7 @@ func TestHeartbeatsKeepAPartition(t *testing.T) {
 	f.record("id", small)
 	f.publish(whole("id"))
 	f.run(2)
-	receive(t, "the listing", listing)
+	expect.Received(t, "the listing", listing)
 	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
 	if task, err := q.Pull(ctx); err == nil { // for two and a half times the ack wait
@@ -283,12 +284,12 @@ func TestAWorkerThatStopsHandsItsPartitionBack(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	source.PageSize = page
 	waiting, _ := blocked(source, "dir/000500")
-	q := connect(t, queue.Config{InProcess: startServer(t), AckWait: 10 * limit}) // nobody could wait for that
+	q := connect(t, queue.Config{InProcess: startServer(t), AckWait: 10 * expect.Patience}) // nobody could wait for that
 	f := newFleet(t, q, source)
 	f.record("id", small)
 	f.publish(whole("id"))
 	stop := f.run(1)
-	receive(t, "the listing", waiting)
+	expect.Received(t, "the listing", waiting)
 	stop()
 	if f.outcome("handed_back") != 1 {
 		t.Errorf("%v deliveries were handed back, want 1", f.outcome("handed_back"))
@@ -308,7 +309,7 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 	hungry := f.heard(func(l queue.Load) bool { return l.Hungry() && l.Waiting == 3 })
 	source.Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "page" && c.Key > "dir/000200" { // much is listed, and more is left
-			receive(t, "all hear that somebody waits", hungry)
+			expect.Received(t, "all hear that somebody waits", hungry)
 		}
 		return nil
 	}
@@ -343,14 +344,14 @@ func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
 	f := start(t, source)
 	f.record("id", small)
 	p := whole("id")
-	must(t, f.queue.PublishCover(t.Context(), "id", p.ID,
+	expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID,
 		partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0], Cut: cut}))
 	f.publish(p)
 	stop := f.run(1)
-	receive(t, "the listing", waiting)
+	expect.Received(t, "the listing", waiting)
 	stop()
 	last, _, err := f.queue.LastCover(t.Context(), "id", p.ID)
-	must(t, err)
+	expect.NoError(t, err)
 	if last.Cut != cut || last.Upto == want[0].MaxKey {
 		t.Fatalf("the first redelivery's last cover is %+v, want one that tells of the cut", last)
 	}

@@ -2,20 +2,18 @@ package lakefs_test
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"testing"
 
 	theirs "github.com/treeverse/lakefs/pkg/ident"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/ident"
 )
 
 // Any sequence of items has the same identity in both.
 func TestIdentities(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := seeded.Rand(t)
 	for range 500 {
 		var ours ident.Writer
 		lakefs := theirs.NewAddressWriter()

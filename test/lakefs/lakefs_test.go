@@ -4,7 +4,6 @@ package lakefs_test
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/golden"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/test/lakefs/oracle"
@@ -61,9 +61,7 @@ func TestGoldenListings(t *testing.T) {
 // Of generated entries, cut by any settings, Rangefleet makes the same ranges
 // and metarange as lakeFS.
 func TestGeneratedEntries(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := seeded.Rand(t)
 	bySize, byAnchor := 0, 0
 	for range 30 {
 		entries := entrytest.Random(rng, 1+rng.IntN(1500))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 )
@@ -115,15 +116,9 @@ func milliseconds(r *rand.Rand, lo, hi int) func() time.Duration {
 	}
 }
 
-func seeded(t *testing.T) *rand.Rand {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 func TestAMillionKeysAreListedInTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		begin := time.Now()
 		keys, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "data/", "", "")
 		if err != nil || !slices.Equal(keys, s.keys) {
@@ -141,7 +136,7 @@ func TestAMillionKeysAreListedInTwoSeconds(t *testing.T) {
 }
 
 func TestEveryKeyOnceInOrderWhateverHappens(t *testing.T) {
-	r := seeded(t)
+	r := seeded.Rand(t)
 	for range 60 {
 		synctest.Test(t, func(t *testing.T) {
 			keys := make([]string, r.IntN(5000))
@@ -201,7 +196,7 @@ func TestSmallListingsCostLittle(t *testing.T) {
 		{1001, "data/00001000", 3}, {5000, "data/00004999", 9}, // its end is known
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &store{keys: numbered(c.keys), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+			s := &store{keys: numbered(c.keys), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 			keys, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "data/", "", c.upto)
 			if err != nil || len(keys) != c.keys || s.calls > c.calls {
 				t.Errorf("%d keys upto %q: listed %d with %d calls, %v", c.keys, c.upto, len(keys), s.calls, err)
@@ -212,7 +207,7 @@ func TestSmallListingsCostLittle(t *testing.T) {
 
 func TestAConsumerThatStopsAtUptoIsNotOverrunByMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		const upto = "data/00200000"
 		for p, err := range lister(s, readahead.Limits{}, readahead.Config{}).List(t.Context(), "data/", "", upto) {
 			if err != nil {
@@ -251,7 +246,7 @@ func TestStoresThatBreakTheStart(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &store{keys: keys, size: 100, spoil: c.spoil, latency: milliseconds(seeded(t), 30, 70)}
+				s := &store{keys: keys, size: 100, spoil: c.spoil, latency: milliseconds(seeded.Rand(t), 30, 70)}
 				got, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "", "", "")
 				switch {
 				case c.bad && !errors.Is(err, objectstore.ErrBadListing):
@@ -266,7 +261,7 @@ func TestStoresThatBreakTheStart(t *testing.T) {
 
 func TestThrottlingSlowsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{keys: numbered(300_000), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+		s := &store{keys: numbered(300_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		s.fault = func(int) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -290,7 +285,7 @@ func TestThrottlingSlowsDown(t *testing.T) {
 func TestCancelIsAtOnceAndLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
 		ctx, cancel := context.WithCancel(t.Context())
-		s := &store{keys: numbered(300_000), size: 1000, latency: milliseconds(seeded(t), 30, 70)}
+		s := &store{keys: numbered(300_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		n := 0
 		var began time.Time
 		for _, err := range lister(s, readahead.Limits{}, readahead.Config{}).List(ctx, "", "", "") {

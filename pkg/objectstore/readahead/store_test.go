@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 )
@@ -101,7 +102,7 @@ const all = 1 << 30
 
 func TestWrapListsEachObjectOnceInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bucket{store: store{keys: numbered(50_000), size: 100, latency: milliseconds(seeded(t), 30, 70)}}
+		b := &bucket{store: store{keys: numbered(50_000), size: 100, latency: milliseconds(seeded.Rand(t), 30, 70)}}
 		w := wrap(b)
 		got, err := w.keys(t, all)
 		if err != nil || !slices.Equal(got, b.keys) {
@@ -116,7 +117,7 @@ func TestWrapListsEachObjectOnceInOrder(t *testing.T) {
 
 func TestWrapStopsInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bucket{store: store{keys: numbered(50_000), size: 100, latency: milliseconds(seeded(t), 30, 70)}}
+		b := &bucket{store: store{keys: numbered(50_000), size: 100, latency: milliseconds(seeded.Rand(t), 30, 70)}}
 		w := wrap(b)
 		got, err := w.keys(t, 5000)
 		if err != nil || !slices.Equal(got, b.keys[:len(got)]) || len(got) < 5000 {
@@ -128,7 +129,7 @@ func TestWrapStopsInTheMiddle(t *testing.T) {
 
 func TestWrapTellsErrorsAfterThePagesBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bucket{store: store{keys: numbered(50_000), size: 100, latency: milliseconds(seeded(t), 30, 70)}}
+		b := &bucket{store: store{keys: numbered(50_000), size: 100, latency: milliseconds(seeded.Rand(t), 30, 70)}}
 		b.fault = func(call int) error {
 			if call > 200 {
 				return objectstore.ErrRefused
@@ -146,7 +147,7 @@ func TestWrapTellsErrorsAfterThePagesBefore(t *testing.T) {
 
 func TestWrapListsPageByPageWhereTheStoreNeedsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bucket{store: store{keys: numbered(5000), size: 100, latency: milliseconds(seeded(t), 30, 70)}}
+		b := &bucket{store: store{keys: numbered(5000), size: 100, latency: milliseconds(seeded.Rand(t), 30, 70)}}
 		b.spoil = func(s *store, _, after string, honest int) int {
 			if !s.has(after) { // and so is out of order for all who did not start with a key
 				return 0
@@ -166,7 +167,7 @@ func TestWrapListsPageByPageWhereTheStoreNeedsIt(t *testing.T) {
 // time is listed once, and everything in order.
 func TestWrapOfAStoreThatChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := seeded(t)
+		r := seeded.Rand(t)
 		steady := numbered(20_000)
 		b := &bucket{store: store{keys: steady, size: 100, latency: milliseconds(r, 30, 70)}}
 		changes := rand.New(rand.NewPCG(r.Uint64(), 0))

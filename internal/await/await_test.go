@@ -1,0 +1,55 @@
+package await_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/await"
+)
+
+func TestUntil(t *testing.T) {
+	refused := errors.New("refused")
+	for name, c := range map[string]struct {
+		answer func(n int) (bool, error)
+		asked  int
+		err    error
+	}{
+		"at once":         {func(int) (bool, error) { return true, nil }, 1, nil},
+		"after a while":   {func(n int) (bool, error) { return n == 5, nil }, 5, nil},
+		"asking fails":    {func(n int) (bool, error) { return false, refused }, 1, refused},
+		"yes with errors": {func(n int) (bool, error) { return true, refused }, 1, refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				err := await.Until(t.Context(), time.Minute, func(context.Context) (bool, error) { n++; return c.answer(n) })
+				if n != c.asked || !errors.Is(err, c.err) {
+					t.Errorf("asked %d times: %v, want %d times and %v", n, err, c.asked, c.err)
+				}
+			})
+		})
+	}
+}
+
+func TestUntilGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := func(ctx context.Context) (bool, error) {
+			if _, ok := ctx.Deadline(); !ok {
+				t.Fatal("a question without a deadline")
+			}
+			return false, nil
+		}
+		start := time.Now()
+		if err := await.Until(t.Context(), time.Minute, never); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := await.Until(ended, time.Minute, never); !errors.Is(err, context.Canceled) {
+			t.Errorf("with an ended context: %v", err)
+		}
+	})
+}
