@@ -2,6 +2,7 @@ package synths3
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -91,13 +92,26 @@ func (p *page) head(buf []byte, encode func([]byte, []byte) []byte, quirks quirk
 	return buf
 }
 
-const lowerHex = "0123456789abcdef"
-
+// appendHex appends v as 16 hexadecimal digits.
 func appendHex(buf []byte, v uint64) []byte {
-	for shift := 60; shift >= 0; shift -= 4 {
-		buf = append(buf, lowerHex[v>>shift&15])
+	for shift := 56; shift >= 0; shift -= 8 {
+		b := int(v >> shift & 0xff)
+		buf = append(buf, hexPairs[2*b:2*b+2]...)
 	}
 	return buf
+}
+
+// hexPairs are the two digits of each byte, and decimalPairs those of 0 to 99.
+var hexPairs, decimalPairs = pairs("0123456789abcdef"), pairs("0123456789")
+
+func pairs(digits string) string {
+	var all []byte
+	for _, high := range []byte(digits) {
+		for _, low := range []byte(digits) {
+			all = append(all, high, low)
+		}
+	}
+	return string(all)
 }
 
 // literal are the bytes that AWS leaves as they are in a key it encodes.
@@ -112,14 +126,18 @@ var literal = func() (t [256]bool) {
 // form, so that a blank is '+', but with '/' left alone.
 func appendURL(buf, text []byte) []byte {
 	const upperHex = "0123456789ABCDEF"
-	for _, c := range text {
-		switch {
-		case literal[c]:
-			buf = append(buf, c)
-		case c == ' ':
-			buf = append(buf, '+')
-		default:
-			buf = append(buf, '%', upperHex[c>>4], upperHex[c&15])
+	for i := 0; i < len(text); {
+		start := i
+		for i < len(text) && literal[text[i]] {
+			i++
+		}
+		buf = append(buf, text[start:i]...) // most keys are one such stretch
+		for ; i < len(text) && !literal[text[i]]; i++ {
+			if c := text[i]; c == ' ' {
+				buf = append(buf, '+')
+			} else {
+				buf = append(buf, '%', upperHex[c>>4], upperHex[c&15])
+			}
 		}
 	}
 	return buf
@@ -144,24 +162,37 @@ func encodeRaw(buf, text []byte) []byte {
 	return escape(buf, text, func(buf []byte, c byte) []byte { return append(buf, c) })
 }
 
+// unescaped are the bytes that escape leaves as they are.
+var unescaped = func() (t [256]bool) {
+	for c := ' '; c < 256; c++ {
+		t[c] = !strings.ContainsRune(`&<>"`, c)
+	}
+	return t
+}()
+
 // escape appends text for XML; control appends control characters.
 func escape(buf, text []byte, control func([]byte, byte) []byte) []byte {
-	for _, c := range text {
-		switch {
-		case c == '&':
+	for i := 0; i < len(text); i++ {
+		start := i
+		for i < len(text) && unescaped[text[i]] {
+			i++
+		}
+		if buf = append(buf, text[start:i]...); i == len(text) {
+			break
+		}
+		switch c := text[i]; c {
+		case '&':
 			buf = append(buf, "&amp;"...)
-		case c == '<':
+		case '<':
 			buf = append(buf, "&lt;"...)
-		case c == '>':
+		case '>':
 			buf = append(buf, "&gt;"...)
-		case c == '"':
+		case '"':
 			buf = append(buf, "&quot;"...)
-		case c == '\t' || c == '\n' || c == '\r':
+		case '\t', '\n', '\r':
 			buf = append(strconv.AppendInt(append(buf, "&#"...), int64(c), 10), ';')
-		case c < ' ':
-			buf = control(buf, c)
 		default:
-			buf = append(buf, c)
+			buf = control(buf, c)
 		}
 	}
 	return buf
@@ -173,23 +204,20 @@ func appendTime(buf []byte, ms int64) []byte {
 	const day = 24 * 3600 * 1000
 	year, month, dom := civil(ms / day)
 	ms %= day
-	pad := func(v, width int64, sep byte) {
-		for w := width; w > 1; w-- {
-			buf = append(buf, byte('0'+v/pow10[w-1]%10))
-		}
-		buf = append(buf, byte('0'+v%10), sep)
+	two := func(v int64, sep byte) {
+		buf = append(append(buf, decimalPairs[2*v:2*v+2]...), sep)
 	}
-	pad(year, 4, '-')
-	pad(month, 2, '-')
-	pad(dom, 2, 'T')
-	pad(ms/3_600_000, 2, ':')
-	pad(ms/60_000%60, 2, ':')
-	pad(ms/1000%60, 2, '.')
-	pad(ms%1000, 3, 'Z')
+	buf = append(buf, decimalPairs[2*(year/100):2*(year/100)+2]...)
+	two(year%100, '-')
+	two(month, '-')
+	two(dom, 'T')
+	two(ms/3_600_000, ':')
+	two(ms/60_000%60, ':')
+	two(ms/1000%60, '.')
+	buf = append(buf, byte('0'+ms%1000/100))
+	two(ms%100, 'Z')
 	return buf
 }
-
-var pow10 = [...]int64{1, 10, 100, 1000}
 
 // civil returns the date of a day counted from 1970-01-01. It counts from
 // 0000-03-01, so that a leap day is the last of its year.

@@ -91,12 +91,21 @@ type leaf func(dst []byte, node uint64, i, n int64) []byte
 
 // tree returns the keys of a tree of directories.
 func tree(n int64, seed uint64, root string, levels []level, leaf leaf) keyFunc {
+	// The first level is the largest one, and every key passes through it.
+	first := make([]int64, levels[0].children+1)
+	for c := range first {
+		first[c] = levels[0].share(seed, n, c)
+	}
 	return func(dst []byte, i int64) []byte {
 		dst = append(dst, root...)
 		node, n := seed, n
-		for _, l := range levels {
-			c := sort.Search(l.children-1, func(c int) bool { return l.share(node, n, c+1) > i })
-			start, end := l.share(node, n, c), l.share(node, n, c+1)
+		for depth, l := range levels {
+			before := func(c int) int64 { return first[c] }
+			if depth > 0 {
+				before = func(c int) int64 { return l.share(node, n, c) }
+			}
+			c := sort.Search(l.children-1, func(c int) bool { return before(c+1) > i })
+			start, end := before(c), before(c+1)
 			i, n = i-start, end-start
 			node = mix(node, uint64(c))
 			dst = l.name(dst, c)
