@@ -166,3 +166,37 @@ func TestWhatIsLeftOfAnEndedImportIsDiscarded(t *testing.T) {
 		f.cleared("ended")
 	}
 }
+
+// What a survey saw of an import that is over is discarded once, not again and
+// again until the next survey: a late message stays until that sees it.
+func TestASurveyIsSweptOnce(t *testing.T) {
+	f := newFleet(t, memstore.Of(nil))
+	s := f.service()
+	ctx := t.Context()
+	late := func() {
+		t.Helper()
+		expect.NoError(t, f.queue.PublishCover(ctx, "gone", "p", partition.Cover{Span: partition.Span{Upto: "x"}}))
+	}
+	left := func() uint64 {
+		t.Helper()
+		n, err := f.queue.CoverCount(ctx, "gone")
+		expect.NoError(t, err)
+		return n
+	}
+	late()
+	expect.NoError(t, s.takeSurvey(ctx))
+	expect.NoError(t, s.scan(ctx))
+	if n := left(); n != 0 {
+		t.Fatalf("%d covers are left that the survey saw", n)
+	}
+	late()
+	expect.NoError(t, s.scan(ctx))
+	if left() != 1 {
+		t.Error("a scan has discarded what no survey saw")
+	}
+	expect.NoError(t, s.takeSurvey(ctx))
+	expect.NoError(t, s.scan(ctx))
+	if n := left(); n != 0 {
+		t.Errorf("%d covers are left that the second survey saw", n)
+	}
+}

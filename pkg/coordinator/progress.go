@@ -104,9 +104,9 @@ func (p *progress) rest() time.Duration {
 // restAfter returns how long to rest from what is done again and again, at least
 // for a time, and took so long just now: so that it takes a tenth of the time.
 // What took very long may have met a server or a process that stood still, which
-// says nothing of the next time: after that it may take half of the time.
+// says nothing of the next time: after that it may take half of the time, or more.
 func restAfter(took, least time.Duration) time.Duration {
-	return max(least, min(10*took, max(took, maxRest)))
+	return max(least, min(10*took, max(took, maxRest), longRest))
 }
 
 // covered returns the number of distinct keys covered so far, which never

@@ -15,7 +15,7 @@ func TestRestAfter(t *testing.T) {
 		{200 * time.Millisecond, time.Second, 2 * time.Second},
 		{time.Second, time.Second, maxRest},
 		{8 * time.Second, time.Second, 8 * time.Second},
-		{30 * time.Second, time.Second, 30 * time.Second},
+		{30 * time.Second, time.Second, longRest},
 	} {
 		if got := restAfter(tt.took, tt.least); got != tt.want {
 			t.Errorf("restAfter(%v, %v) = %v, want %v", tt.took, tt.least, got, tt.want)

@@ -130,9 +130,10 @@ func (s *Service) retire(ctx context.Context, r imports.Record) error {
 // sweep discards messages of imports that have ended, or that have no record any
 // more: what is left of one whose coordinator died between its last two steps, and
 // what somebody who was away stored after that. A record is stored before the first
-// message of its import.
+// message of its import. What a survey saw is discarded once: it says nothing of
+// what is there after that.
 func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
-	if seen == nil {
+	if seen == nil || seen.number == s.swept {
 		return nil
 	}
 	orphans := make(map[string]bool)
@@ -154,7 +155,11 @@ func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
 		s.cfg.Log.Info("messages of an import that is over are discarded", "import_id", id)
 		errs = append(errs, s.cfg.Queue.Discard(ctx, id))
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if err == nil {
+		s.swept = seen.number
+	}
+	return err
 }
 
 // showImports sets the metrics that tell how many imports and coordinators

@@ -52,6 +52,7 @@ const (
 	foldEvery  = 100 * time.Millisecond // folds new covers at most so often
 	checkEvery = time.Second            // looks at the queue, and at the import's state
 	maxRest    = 3 * time.Second        // rests so long from one of these, if it did not take longer
+	longRest   = 10 * time.Second       // rests so long at most, however long it took
 	retryAfter = time.Second            // first pause after an error; it doubles
 	maxRetry   = 30 * time.Second       // longest pause after errors
 	catchUp    = 2 * time.Second        // longest wait of a status for covers that are stored
@@ -80,6 +81,7 @@ type Service struct {
 
 	survey  atomic.Pointer[survey] // the last one; nil at first
 	surveys atomic.Uint64          // that were begun
+	swept   uint64                 // number of the survey that was swept last; for scan
 
 	// ctx is that of followers and drivers: it lasts as long as Run.
 	ctx  context.Context
