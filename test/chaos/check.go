@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -82,6 +83,7 @@ func (w *world) checkQueue(ctx context.Context) error {
 		}
 		if failed == nil && len(left) == 0 {
 			w.note("nothing is queued")
+			w.settled = time.Since(w.calm)
 			return nil
 		}
 		if !pause(ctx, 3*tenth) {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // diskSize is that of a NATS server's own disk, in bytes.
@@ -106,6 +108,43 @@ func (d *disk) cut() error {
 	}
 	if err := os.Rename(d.image+".cut", d.image); err != nil {
 		return fmt.Errorf("put the disk after the power cut in place: %w", err)
+	}
+	return d.mount()
+}
+
+// What ioctl is asked on a file system, of linux/fs.h and linux/ext4.h.
+const (
+	ioctlFreeze = 0xC0045877 // writes wait from now on
+	ioctlThaw   = 0xC0045878
+	ioctlFail   = 0x8004587D // everything is an I/O error from now on
+	failNow     = 1          // once the journal is written
+)
+
+// hang has everything that is written wait.
+func (d *disk) hang() error { return d.ioctl(ioctlFreeze, 0) }
+
+// resume ends hang.
+func (d *disk) resume() error { return d.ioctl(ioctlThaw, 0) }
+
+// fail has reads and writes be errors until the disk is mounted again.
+func (d *disk) fail() error { return d.ioctl(ioctlFail, failNow) }
+
+func (d *disk) ioctl(what uint, arg int) error {
+	f, err := os.Open(d.dir)
+	if err != nil {
+		return fmt.Errorf("open a disk: %w", err)
+	}
+	defer f.Close()
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), what, arg); err != nil {
+		return fmt.Errorf("ask the disk on %s for %#x: %w", d.dir, what, err)
+	}
+	return nil
+}
+
+// remount mounts the disk again. Nobody may use it.
+func (d *disk) remount() error {
+	if err := d.unmount(); err != nil {
+		return err
 	}
 	return d.mount()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -154,6 +155,55 @@ func powerCut(ctx context.Context, w *world, f fault) error {
 	pause(ctx, f.dur)
 	for _, p := range procs {
 		p.start()
+	}
+	return nil
+}
+
+// diskHang has disks take no writes. Their servers stay, and answer what they know
+// without their disk.
+func diskHang(ctx context.Context, w *world, f fault) (err error) {
+	for _, i := range w.disksOf(f.target) {
+		if err = w.disks[i].hang(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, w.disks[i].resume()) }()
+	}
+	pause(ctx, f.dur)
+	return nil
+}
+
+// diskError has a disk fail under its server, which is started again on what the
+// disk holds.
+func diskError(ctx context.Context, w *world, f fault) error {
+	for _, i := range w.disksOf(f.target) {
+		if err := w.disks[i].fail(); err != nil {
+			return err
+		}
+		pause(ctx, f.dur)
+		p := w.procs[f.target]
+		p.kill()
+		if err := w.disks[i].remount(); err != nil {
+			return err
+		}
+		p.start()
+	}
+	return nil
+}
+
+// rollNATS changes the settings of the NATS servers, as whoever operates them does:
+// one after the other is told to end, and starts again.
+func rollNATS(ctx context.Context, w *world, f fault) error {
+	begun := time.Now()
+	for i, name := range ofNATS(w.plan) {
+		w.mu.Lock()
+		w.other[name] = !w.other[name]
+		w.mu.Unlock()
+		p := w.procs[name]
+		if !p.stop(syscall.SIGTERM, toEnd) {
+			w.violate("%s had not ended %v after SIGTERM", name, toEnd)
+		}
+		p.start()
+		pause(ctx, time.Duration(i+1)*f.dur/natsServers-time.Since(begun))
 	}
 	return nil
 }

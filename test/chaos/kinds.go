@@ -34,8 +34,11 @@ func (k *kind) dealt(l layout, a able) bool {
 	return on[slices.Index(kinds, k)%len(on)] == l
 }
 
-// pointKind is the kind of fault that befalls a process as it starts.
-const pointKind = "point"
+// Kinds of faults that befall a process as it starts.
+const (
+	pointKind = "point"
+	slowKind  = "one-processor"
+)
 
 // cluster is the layouts with NATS servers of their own.
 var cluster = []layout{plain, small, loop}
@@ -65,7 +68,9 @@ func process1(_ plan, target string) []string { return []string{"process " + tar
 func natsLink(_ plan, target string) []string { return []string{"nats link " + target} }
 func routes(plan, string) []string            { return []string{"routes"} }
 func storeItself(plan, string) []string       { return []string{"s3"} }
+func storeBits(plan, string) []string         { return []string{"bits"} }
 func live(plan, string) []string              { return []string{"live"} }
+func slowness(_ plan, target string) []string { return []string{"processors of " + target} }
 func itself(_ plan, target string) []string   { return []string{"itself " + target} }
 
 func allWorkers(p plan, _ string) []string {
@@ -116,6 +121,7 @@ var kinds = []*kind{
 	{"freeze-nats", "a NATS server stands still, then answers with what it knew", cluster, false, second, 8 * second, ofNATS, process1, freeze},
 	{"term-worker", "a worker is told to end, as when the fleet shrinks", nil, false, tenth, 3 * second, ofWorkers, process1, term},
 	{"term-coord", "a coordinator is told to end, as when it is replaced", nil, false, tenth, 3 * second, ofCoordinators, process1, term},
+	{slowKind, "a process may use one processor only, all the time", nil, false, tenth, tenth, ofProcesses, slowness, nil},
 	{"clock", "the wall clock of a process is an hour off, and back", nil, true, 2 * second, 6 * second, ofProcesses, process1, jump},
 
 	{"nats-cut", "a process is cut off from NATS", nil, false, second, 6 * second, ofClients, natsLink, natsCut},
@@ -130,6 +136,9 @@ var kinds = []*kind{
 	{"lost-messages", "partitions and covers that NATS had stored are gone", nil, false, second, 5 * second, everywhere, itself, lose},
 	{"disk-full", "the disk of NATS is full", []layout{small}, false, second, 5 * second, ofDisks, disks, diskFull},
 	{"power-cut", "a power cut: what NATS did not sync is gone", []layout{loop}, false, tenth, 2 * second, ofDisks, disks, powerCut},
+	{"disk-hang", "the disk of NATS, or of all, takes no writes for a while", []layout{loop}, false, second, 7 * second, ofDisks, disks, diskHang},
+	{"disk-error", "the disk of a NATS server fails for good, until it is started again", []layout{loop}, false, second, 5 * second, ofNATS, process1, diskError},
+	{"nats-roll", "NATS servers end and start one after the other, with other settings", cluster, false, 6 * second, 9 * second, everywhere, disks2all, rollNATS},
 	{"second-server", "a second embedded NATS server on one store directory", []layout{embedded}, false, tenth, 3 * second, ofStore, process1, secondServer},
 
 	{"s3-blackhole", "S3 does not answer", nil, false, second, 8 * second, ofS3, s3Link, s3Blackhole},
@@ -140,6 +149,7 @@ var kinds = []*kind{
 	{"s3-throttle", "S3 allows few calls per second", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Throttle},
 	{"s3-slow", "calls to S3 take up to seconds", nil, false, 2 * second, 6 * second, everywhere, storeItself, s3Slow},
 	{"s3-quirks", "S3 answers short pages, as it may, and counts their keys wrongly", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Quirks},
+	{"s3-flip", "S3 answers files with a wrong bit", nil, false, 2 * second, 8 * second, everywhere, storeBits, s3Flip},
 	{"s3-stale", "S3 answers pages of before keys changed", nil, false, 2 * second, 8 * second, everywhere, live, s3Stale},
 	{"churn", "a source gains and loses keys while it is imported", nil, false, 4 * second, 8 * second, everywhere, live, churn},
 	{"poison", "S3 refuses to list some keys for good: that import fails, others go on", nil, false, tenth, tenth, everywhere, itself, nil},

@@ -141,6 +141,14 @@ func s3Quirks(ctx context.Context, w *world, f fault) error {
 	})
 }
 
+// s3Flip has S3 answer whole files with a wrong bit in them.
+func s3Flip(ctx context.Context, w *world, f fault) error {
+	w.s3.flip.Store(300)
+	defer w.s3.flip.Store(0)
+	pause(ctx, f.dur)
+	return nil
+}
+
 // s3Stale answers pages of before keys changed, while they do.
 func s3Stale(ctx context.Context, w *world, f fault) error {
 	w.s3.stale.Store(400)

@@ -173,15 +173,22 @@ func (o options) all(ctx context.Context, a able, out io.Writer) error {
 			}
 		}
 		fmt.Fprintf(out, "programs built after %.0f s\n", time.Since(begun).Seconds())
+		var slowest verdict
 		for i := range o.seeds {
 			p := newPlan(o.seed+uint64(i), o.form, a)
-			if !o.one(ctx, fmt.Sprintf("seed-%d", p.seed), programs, p, out) {
-				failed = append(failed, fmt.Sprintf("seed %d", p.seed))
-			}
+			v := o.one(ctx, fmt.Sprintf("seed-%d", p.seed), programs, p, out)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if len(v.faults) > 0 {
+				failed = append(failed, fmt.Sprintf("seed %d", p.seed))
+			}
+			if v.settled > slowest.settled {
+				slowest = v
+			}
 		}
+		fmt.Fprintf(out, "%d of %d seeds are well; the slowest, %d, had settled %.0f s after its last fault\n",
+			o.seeds-len(failed), o.seeds, slowest.seed, slowest.settled.Seconds())
 	}
 	if o.controls {
 		for _, c := range controls {
@@ -204,25 +211,33 @@ func (o options) all(ctx context.Context, a able, out io.Writer) error {
 	return nil
 }
 
+// verdict is what came of a run.
+type verdict struct {
+	seed    uint64
+	faults  []string      // what was seen that may not be
+	journal string        // the file that tells what happened
+	settled time.Duration // from its last fault until nothing was left to do
+}
+
 // one is one run, which is to be without violations.
-func (o options) one(ctx context.Context, name, programs string, p plan, out io.Writer) bool {
+func (o options) one(ctx context.Context, name, programs string, p plan, out io.Writer) verdict {
 	begun := time.Now()
-	faults, journal := o.live(ctx, name, programs, p, out)
-	if len(faults) == 0 {
-		fmt.Fprintf(out, "seed %-4d %-24s %2d faults, %d imports: ok after %.0f s\n", p.seed, p.layout.String()+",",
-			len(p.faults), len(p.imports), time.Since(begun).Seconds())
-		return true
+	v := o.live(ctx, name, programs, p, out)
+	if len(v.faults) == 0 {
+		fmt.Fprintf(out, "seed %-4d %-24s %2d faults, %d imports: ok after %.0f s, the last %.0f s without faults\n", p.seed, p.layout.String()+",",
+			len(p.faults), len(p.imports), time.Since(begun).Seconds(), v.settled.Seconds())
+		return v
 	}
 	p.print(out)
 	if !o.verbose {
-		text, _ := os.ReadFile(journal) // it is told if there is any
+		text, _ := os.ReadFile(v.journal) // it is told if there is any
 		fmt.Fprintf(out, "%s", text)
 	}
 	fmt.Fprintf(out, "seed %d FAILED; again with: make chaos CHAOS='-seed %d%s'\n", p.seed, p.seed, map[bool]string{true: " -short"}[p.form.short])
-	for _, text := range faults {
+	for _, text := range v.faults {
 		fmt.Fprintln(out, "  "+text)
 	}
-	return false
+	return v
 }
 
 // controlRuns is in how many runs, at most, the lack of an invariant must show:
@@ -239,7 +254,7 @@ func (o options) control(ctx context.Context, c control, out io.Writer) (bool, e
 	}
 	var faults []string
 	for run := range controlRuns {
-		faults, _ = o.live(ctx, fmt.Sprintf("control-%s-%d", c.name, run), b.Out, c.plan(), out)
+		faults = o.live(ctx, fmt.Sprintf("control-%s-%d", c.name, run), b.Out, c.plan(), out).faults
 		i := slices.IndexFunc(faults, func(text string) bool {
 			return slices.ContainsFunc(c.signs, func(sign string) bool { return strings.Contains(text, sign) })
 		})
@@ -253,16 +268,15 @@ func (o options) control(ctx context.Context, c control, out io.Writer) (bool, e
 	return false, nil
 }
 
-// live runs one world and returns its violations and the file that tells what
-// happened.
-func (o options) live(ctx context.Context, name, programs string, p plan, out io.Writer) (faults []string, journal string) {
+// live runs one world.
+func (o options) live(ctx context.Context, name, programs string, p plan, out io.Writer) verdict {
 	dir := filepath.Join(o.dir, name)
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
-		return []string{err.Error()}, ""
+		return verdict{seed: p.seed, faults: []string{err.Error()}}
 	}
 	file, err := os.Create(filepath.Join(dir, "journal"))
 	if err != nil {
-		return []string{err.Error()}, ""
+		return verdict{seed: p.seed, faults: []string{err.Error()}}
 	}
 	defer file.Close()
 	to := io.Writer(file)
@@ -280,7 +294,7 @@ func (o options) live(ctx context.Context, name, programs string, p plan, out io
 	if err != nil {
 		w.violate("the run could not be ended: %v", err)
 	}
-	return w.faults, file.Name()
+	return verdict{seed: p.seed, faults: w.faults, journal: file.Name(), settled: w.settled}
 }
 
 // life is a run from the first import to the last check.

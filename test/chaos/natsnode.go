@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -18,9 +19,11 @@ import (
 type nodeConfig struct {
 	Name   string   `json:"name"`
 	Store  string   `json:"store"`
-	Port   int      `json:"port"`   // for clients, on 127.0.0.1
+	Host   string   `json:"host"`   // address to listen on
+	Port   int      `json:"port"`   // for clients
 	Routes int      `json:"routes"` // port for the other servers
 	Peers  []string `json:"peers"`  // addresses of links to them
+	Other  bool     `json:"other"`  // it has other settings than at first
 }
 
 const nodeVariable = "CHAOS_NATS"
@@ -33,12 +36,15 @@ func runNode(text string) error {
 		return fmt.Errorf("decode %s: %w", nodeVariable, err)
 	}
 	opts := &server.Options{
-		ServerName: cfg.Name, Host: "127.0.0.1", Port: cfg.Port,
+		ServerName: cfg.Name, Host: cfg.Host, Port: cfg.Port,
 		JetStream: true, StoreDir: cfg.Store, SyncAlways: true, JetStreamMaxStore: 1 << 40, JetStreamMaxMemory: 64 << 20,
 		MaxPayload: 8 << 20, NoSigs: true, Logtime: true,
 		Cluster: server.ClusterOpts{
-			Name: "chaos", Host: "127.0.0.1", Port: cfg.Routes, NoAdvertise: true, Advertise: "127.0.0.1:1", // where nobody listens
+			Name: "chaos", Host: cfg.Host, Port: cfg.Routes, NoAdvertise: true, Advertise: "127.0.0.1:1", // where nobody listens
 		},
+	}
+	if cfg.Other {
+		opts.MaxPayload, opts.PingInterval, opts.JetStreamMaxMemory, opts.WriteDeadline = 1<<20, 3*time.Second, 32<<20, 2*time.Second
 	}
 	for _, peer := range cfg.Peers {
 		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: peer})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -42,6 +43,7 @@ type store struct {
 	addr   string
 
 	stale  atomic.Uint64 // share of the pages of liveBucket that are of the past, in thousandths
+	flip   atomic.Uint64 // share of the answers with an object's content of which a bit is wrong, in thousandths
 	frozen atomic.Int64  // if not 0, the time in milliseconds at which objects are put
 	poison keyset.Set
 
@@ -101,10 +103,29 @@ func (s *store) turn() time.Duration {
 	return wait
 }
 
-func (s *store) past() bool {
+// drawn is true for a share of its calls, in thousandths.
+func (s *store) drawn(share *atomic.Uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.rnd.Uint64N(1000) < s.stale.Load()
+	return s.rnd.Uint64N(1000) < share.Load()
+}
+
+// flipped is an answer with a wrong bit somewhere in what is written first.
+type flipped struct {
+	http.ResponseWriter
+	at   uint64
+	done bool
+}
+
+func (f *flipped) Unwrap() http.ResponseWriter { return f.ResponseWriter }
+
+func (f *flipped) Write(b []byte) (int, error) {
+	if len(b) > 0 && !f.done {
+		f.done = true
+		b = bytes.Clone(b)
+		b[f.at%uint64(len(b))] ^= 1 << (f.at >> 32 % 8)
+	}
+	return f.ResponseWriter.Write(b)
 }
 
 // ServeHTTP implements http.Handler.
@@ -119,10 +140,12 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>These keys are not yours to list.</Message></Error>")
 			return
-		case bucket == liveBucket && s.past():
+		case bucket == liveBucket && s.drawn(&s.stale):
 			r = r.Clone(r.Context())
 			r.URL.Path = "/" + pastBucket + "/"
 		}
+	} else if r.Method == http.MethodGet && s.drawn(&s.flip) {
+		w = &flipped{ResponseWriter: w, at: rand.Uint64()}
 	}
 	s.Server.ServeHTTP(w, r)
 }

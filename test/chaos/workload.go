@@ -153,6 +153,7 @@ func (w *world) perform(ctx context.Context) []outcome {
 	}
 	w.injectAll(ctx)
 	w.note("no faults are left")
+	w.calm = time.Now()
 	w.s3.setPace(0)
 	late := time.AfterFunc(w.plan.form.patience, cancel)
 	defer late.Stop()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,23 +54,25 @@ type world struct {
 	links    map[string][]*proxy.Link
 	routes   [natsServers][natsServers]*proxy.Link // from, to
 
-	nc    *nats.Conn // by no link
-	js    jetstream.JetStream
-	begun time.Time
-	out   io.Writer
+	nc      *nats.Conn // by no link
+	js      jetstream.JetStream
+	begun   time.Time
+	calm    time.Time     // since then no faults are left
+	settled time.Duration // from then on until all imports had ended and nothing was queued
+	out     io.Writer
 
 	mu     sync.Mutex
-	faults []string       // what was seen that may not be
-	clocks map[string]int // by process: how often its clock jumped
-	jumps  map[string]string
-	heard  []*nats.Msg // partitions and covers that were published
+	faults []string          // what was seen that may not be
+	jumps  map[string]string // by process: how its clock jumps
+	other  map[string]bool   // NATS servers that have other settings from their next start on
+	heard  []*nats.Msg       // partitions and covers that were published
 }
 
 func newWorld(ctx context.Context, dir, programs string, p plan, out io.Writer) (*world, error) {
 	w := &world{
 		dir: dir, programs: programs, plan: p, out: out, begun: time.Now(),
 		procs: make(map[string]*process), s3Links: make(map[string]*proxy.Link), links: make(map[string][]*proxy.Link),
-		clocks: make(map[string]int), jumps: make(map[string]string),
+		jumps: make(map[string]string), other: make(map[string]bool),
 	}
 	var err error
 	if w.s3, err = newStore(p.seed); err != nil {
@@ -148,11 +151,18 @@ func (w *world) violate(format string, args ...any) {
 	w.faults = append(w.faults, fmt.Sprintf(format, args...))
 }
 
+// ownHost is the address of this machine that servers of this process listen on,
+// and those of no other harness: one that is down for a while finds its port free.
+func ownHost() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>16, pid>>8&255, pid&255)
+}
+
 // freeAddress returns an address of this machine that nobody listens on, and that
 // no connection is given as its own: those ports are higher.
 func freeAddress() string {
 	for {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(20_000))
+		address := fmt.Sprintf("%s:%d", ownHost(), 10_000+rand.N(20_000))
 		if l, err := net.Listen("tcp", address); err == nil {
 			_ = l.Close() // for whoever is to listen there
 			return address
@@ -187,7 +197,7 @@ func (w *world) startNATS(ctx context.Context) error {
 			return err
 		}
 		w.disks = append(w.disks, d)
-		cfg := nodeConfig{Name: name, Store: d.dir, Port: port(w.nats[i]), Routes: port(clusterAddr[i])}
+		cfg := nodeConfig{Name: name, Store: d.dir, Host: ownHost(), Port: port(w.nats[i]), Routes: port(clusterAddr[i])}
 		for j := range natsServers {
 			if i == j {
 				continue
@@ -197,11 +207,11 @@ func (w *world) startNATS(ctx context.Context) error {
 			}
 			cfg.Peers = append(cfg.Peers, w.routes[i][j].Addr())
 		}
-		text, err := json.Marshal(cfg)
-		if err != nil {
-			return fmt.Errorf("encode a NATS server: %w", err)
-		}
-		w.run(ctx, name, self, func(int) []string { return []string{nodeVariable + "=" + string(text)} })
+		w.run(ctx, name, self, func(int) []string {
+			cfg.Other = w.hasOther(name)
+			text, _ := json.Marshal(cfg) // texts and numbers always encode
+			return []string{nodeVariable + "=" + string(text)}
+		})
 	}
 	return nil
 }
@@ -267,6 +277,16 @@ func (p plan) points(name string) (all []string) {
 	return all
 }
 
+// processors returns how many processors a process uses, if it is not all of them.
+func (p plan) processors(name string) []string {
+	for _, f := range p.faults {
+		if f.kind.name == slowKind && f.target == name {
+			return []string{"GOMAXPROCS=1"}
+		}
+	}
+	return nil
+}
+
 // clocked reports whether some clock jumps.
 func (p plan) clocked() bool {
 	for _, f := range p.faults {
@@ -280,11 +300,18 @@ func (p plan) clocked() bool {
 func (w *world) run(ctx context.Context, name, program string, env func(run int) []string) {
 	p := &process{
 		name: name, path: program, log: filepath.Join(w.dir, name+".log"), note: w.note,
-		env: func(run int) []string { return append(env(run), w.clock(name)...) },
+		env: func(run int) []string { return slices.Concat(env(run), w.clock(name), w.plan.processors(name)) },
 	}
 	w.procs[name] = p
 	p.supervise(ctx)
 	p.start()
+}
+
+// hasOther reports whether a NATS server has other settings by now.
+func (w *world) hasOther(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.other[name]
 }
 
 // clock returns how the clock of a process jumps in its next run.
