@@ -87,7 +87,7 @@ func (d *driver) fault(ctx context.Context, err error) time.Duration {
 		return pause
 	}
 	if d.cfg.Queue.Connected() { // while NATS is away nothing can be decided
-		if !errors.Is(err, queue.ErrFull) { // which passes as others get their work done
+		if !outside(err) {
 			d.failures++
 		}
 		d.tell(ctx, err.Error())
@@ -95,6 +95,13 @@ func (d *driver) fault(ctx context.Context, err error) time.Duration {
 	d.metrics.retries.Inc()
 	d.cfg.Log.Warn("import meets an error", "import_id", d.id, "failures", d.failures, "retry_after", pause, "err", err)
 	return pause
+}
+
+// outside reports whether an error does not count against the import: a full queue
+// empties as others get their work done, and what another version wrote can be read
+// once all processes are of one.
+func outside(err error) bool {
+	return errors.Is(err, queue.ErrFull) || errors.Is(err, queue.ErrProtocol)
 }
 
 // tell shows in the import's status why it does not get on.
@@ -309,6 +316,9 @@ func (d *driver) advance(ctx context.Context, record imports.Record) error {
 	fold, _ := d.progress.fold()
 	if fold.Complete() || record.State == imports.Committing {
 		return d.land(ctx)
+	}
+	if err := d.progress.met(); err != nil {
+		return err // what is missing may be there
 	}
 	return d.closeGaps(ctx, record)
 }

@@ -25,6 +25,7 @@ type progress struct {
 	cost    time.Duration // of the last fold
 	objects int64         // the most objects that a fold ever had
 	reached imports.State // that the driver saw last
+	trouble error         // why covers cannot be followed; nil while they are
 }
 
 // follow returns the progress of an import, and starts to follow it if nobody
@@ -50,9 +51,17 @@ func (s *Service) follow(id string) *progress {
 func (s *Service) followCovers(ctx context.Context, id string, p *progress) {
 	for pause := retryAfter; ctx.Err() == nil; pause = min(2*pause, maxRetry) {
 		p.reset()
+		begun := time.Now()
+		// What goes on for so long has read all covers, or waits for NATS.
+		well := time.AfterFunc(checkEvery, func() { p.meet(nil) })
 		err := s.cfg.Queue.FollowCovers(ctx, id, p.add)
+		well.Stop()
 		if ctx.Err() != nil {
 			return
+		}
+		p.meet(err)
+		if time.Since(begun) > maxRetry {
+			pause = retryAfter // it went well for long
 		}
 		s.cfg.Log.Warn("follow covers", "import_id", id, "err", err)
 		wait(ctx, pause)
@@ -64,6 +73,20 @@ func (p *progress) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.chain, p.seen, p.stale = partition.Chain{}, 0, true
+}
+
+// meet notes whether covers can be followed.
+func (p *progress) meet(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trouble = err
+}
+
+// met returns why covers cannot be followed, if they cannot.
+func (p *progress) met() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trouble
 }
 
 func (p *progress) add(c partition.Cover) {

@@ -12,7 +12,10 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -110,6 +113,32 @@ func TestAProblemIsShownUntilItPasses(t *testing.T) {
 		return strings.Contains(st.Record.Problem, "SlowDown: reduce your request rate")
 	})
 	mended.Store(true)
+	if r := f.completed(id); r.Objects != int64(len(entries)) || r.Problem != "" {
+		t.Errorf("%d objects, problem %q", r.Objects, r.Problem)
+	}
+}
+
+// TestACoverOfAnotherVersionIsAProblem has somebody of another version store a
+// cover: it is left as it is, and the import waits and says so until it is gone.
+func TestACoverOfAnotherVersionIsAProblem(t *testing.T) {
+	t.Parallel()
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	newer, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Protocol: queue.Protocol + 1})
+	expect.NoError(t, err)
+	t.Cleanup(newer.Close)
+	source, entries := numbered(10)
+	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+	s, _ := f.serve()
+	id := f.start(s, request("", ""))
+	expect.NoError(t, newer.PublishCover(t.Context(), id, "stray", partition.Cover{Span: partition.Span{Upto: "x"}}))
+	expect.Eventually(t, "the problem is shown", func() bool {
+		st, err := s.Status(t.Context(), "repo", id)
+		expect.NoError(t, err)
+		return strings.Contains(st.Record.Problem, "this process is the older one: upgrade it")
+	})
+	expect.NoError(t, q.Discard(t.Context(), id))
+	f.work(1)
 	if r := f.completed(id); r.Objects != int64(len(entries)) || r.Problem != "" {
 		t.Errorf("%d objects, problem %q", r.Objects, r.Problem)
 	}
