@@ -44,7 +44,7 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 			before = f.log()
 			f.buckets["repo"].Hook = hook
 		}
-		stop := f.work(2)
+		stop, stopOther := f.work(2), f.work(2) // what is refused to one worker, another is asked for
 		r := request("", "")
 		r.Request.Message = name
 		got := f.ended(f.start(s, r))
@@ -53,6 +53,7 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 		}
 		f.cleared(got.Job.ImportID)
 		stop()
+		stopOther()
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 type Tries struct {
 	Count int    `json:"count"` // deliveries in a row that got no further than At
 	At    string `json:"at"`    // where its last cover ended then, "" before the first one
+
+	Refused []string `json:"refused,omitempty"` // the workers to which a store refused the keys that follow At, one a time
 }
 
 // Tries returns what was noted last of a partition, and whether anything was.

@@ -32,6 +32,8 @@ type delivery struct {
 	leave context.Context // ends when the worker is told to stop
 	tries int             // deliveries in a row, with this one, that began where this one did
 
+	refused []string // the workers of those deliveries to which a store refused the keys, one a time
+
 	begunAt string // where the last cover ended when the delivery began, "" before the first one
 	at      string // where it ends now
 }
@@ -121,12 +123,12 @@ func (d *delivery) countTries(ctx context.Context) error {
 	case !found && d.at == "":
 		d.tries = 2
 	case found && noted.At == d.at:
-		d.tries = noted.Count + 1
+		d.tries, d.refused = noted.Count+1, noted.Refused
 	}
 	if d.tries > maxDeaths {
 		return fmt.Errorf("after %d tries in a row: %w", d.tries-1, errFatal)
 	}
-	return d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, queue.Tries{Count: d.tries, At: d.at})
+	return d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, queue.Tries{Count: d.tries, At: d.at, Refused: d.refused})
 }
 
 // files opens the storage namespace of the import.

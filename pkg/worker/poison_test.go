@@ -53,6 +53,7 @@ func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 			f.publish(poisoned...)
 			f.publish(whole("other"))
 			f.run(1)
+			f.run(1) // for one may be wrong
 			f.idle("poisoned")
 			r, err := f.imports.Get(t.Context(), "poisoned")
 			expect.NoError(t, err)
@@ -67,5 +68,34 @@ func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 				t.Errorf("the other import has %d ranges, want %d", got.Ranges, len(want))
 			}
 		})
+	}
+}
+
+// TestAWorkerWithoutCredentialsFailsNoImport has one worker whose credentials are
+// refused: another one does the work.
+func TestAWorkerWithoutCredentialsFailsNoImport(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	f := start(t, source)
+	f.record("id", small)
+	locked := *f
+	locked.buckets = memstore.Buckets{"bucket": {}, "repo": {}}
+	refused := make(chan struct{}, 100)
+	locked.buckets["bucket"].Hook = func(_ context.Context, c memstore.Call) error {
+		refused <- struct{}{}
+		return fmt.Errorf("%s: InvalidAccessKeyId: unknown key: %w", c.Op, objectstore.ErrRefused)
+	}
+	locked.run(1)
+	f.publish(whole("id"))
+	expect.Received(t, "a refusal", refused)
+	f.run(1)
+	got, _ := f.covers("id")
+	f.idle("id")
+	if n := len(slices.Collect(got.All())); n != len(want) {
+		t.Errorf("%d ranges, want %d", n, len(want))
+	}
+	r, err := f.imports.Get(t.Context(), "id")
+	expect.NoError(t, err)
+	if r.State != imports.Running {
+		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
 }

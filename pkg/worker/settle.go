@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -44,6 +45,11 @@ func (d *delivery) settle(ctx context.Context, outcome error) {
 		d.metrics.done("refused")
 		log.Error("partition is left to a worker of another version", "err", outcome)
 		err = d.handBack(ctx, refusedPause)
+	case errors.Is(outcome, objectstore.ErrRefused) && !d.agreed():
+		d.metrics.done("retried")
+		delay := time.Second << (len(d.refusals()) - 1)
+		log.Warn("partition is left to another worker, as a store refuses it to this one", "delay", delay, "err", outcome)
+		err = d.leaveToAnother(ctx, delay)
 	case objectstore.Permanent(outcome) || errors.Is(outcome, errFatal) || tries >= maxTries:
 		d.metrics.done("failed")
 		log.Error("import fails", "span", d.task.Partition.String(), "tries", tries, "err", outcome)
@@ -76,9 +82,35 @@ func (d *delivery) handBack(ctx context.Context, delay time.Duration) error {
 	var err error
 	if d.at == d.begunAt {
 		p := d.task.Partition
-		err = d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, queue.Tries{Count: d.tries - 1, At: d.at})
+		err = d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, queue.Tries{Count: d.tries - 1, At: d.at, Refused: d.refused})
 	}
 	return errors.Join(err, d.task.Nak(ctx, delay))
+}
+
+// refusals are the workers to which a store refused what it refused to this
+// delivery, in a row: the last of them is this one.
+func (d *delivery) refusals() []string {
+	if d.at != d.begunAt { // those were refused what lies before
+		return []string{d.name}
+	}
+	return append(slices.Clone(d.refused), d.name)
+}
+
+// agreed reports whether a refusal is not just this worker's, whose credentials or
+// place may be the wrong ones: another one met it too, or nobody else has taken the
+// partition for half a minute.
+func (d *delivery) agreed() bool {
+	all := d.refusals()
+	return all[0] != d.name || len(all) == maxRefusals
+}
+
+// leaveToAnother gives the partition back, and notes to whom it was refused.
+func (d *delivery) leaveToAnother(ctx context.Context, delay time.Duration) error {
+	p, note := d.task.Partition, queue.Tries{At: d.at, Refused: d.refusals()}
+	if d.at == d.begunAt {
+		note.Count = d.tries
+	}
+	return errors.Join(d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, note), d.task.Nak(ctx, delay))
 }
 
 // fail ends the import with the error of the partition. One that is committing

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,9 +28,10 @@ func TestSettle(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
 		outcome    error
-		tries      int  // 1 if 0
-		progressed bool // the delivery got further than it began
-		frozen     bool // for longer than the partition is held
+		tries      int      // 1 if 0
+		refused    []string // the workers to which the same was refused before
+		progressed bool     // the delivery got further than it began
+		frozen     bool     // for longer than the partition is held
 		committing bool
 		queued     bool // the partition stays in the queue
 		state      imports.State
@@ -46,14 +48,18 @@ func TestSettle(t *testing.T) {
 		{name: "last", outcome: passing, tries: maxTries, state: imports.Failed, text: "20 tries in a row got no further: SlowDown"},
 		{name: "last, but further", outcome: passing, tries: maxTries, progressed: true, queued: true, state: imports.Running},
 		{name: "nobody came back", outcome: errFatal, state: imports.Failed, text: "no worker came back"},
-		{name: "refused", outcome: objectstore.ErrRefused, state: imports.Failed, text: "credentials"},
+		{name: "refused", outcome: objectstore.ErrRefused, queued: true, state: imports.Running},
+		{name: "refused to another", outcome: objectstore.ErrRefused, refused: []string{"another"}, state: imports.Failed, text: "credentials"},
+		{name: "refused to another before", outcome: objectstore.ErrRefused, refused: []string{"another"}, progressed: true, queued: true, state: imports.Running},
+		{name: "refused again", outcome: objectstore.ErrRefused, refused: slices.Repeat([]string{w.name}, maxRefusals-2), queued: true, state: imports.Running},
+		{name: "refused at last", outcome: objectstore.ErrRefused, refused: slices.Repeat([]string{w.name}, maxRefusals-1), state: imports.Failed, text: "credentials"},
 		{name: "gone", outcome: objectstore.ErrNotFound, state: imports.Failed, text: "that exist"},
 		{name: "bad", outcome: objectstore.ErrBadListing, state: imports.Failed, text: "cannot be imported"},
 		{name: "refused too late", outcome: objectstore.ErrRefused, frozen: true, queued: true, state: imports.Running},
 		{name: "leaving", outcome: errLeaving, queued: true, state: imports.Running},
 		{name: "leaving at last", outcome: errLeaving, tries: maxTries, queued: true, state: imports.Running},
 		{name: "another version", outcome: queue.ErrProtocol, queued: true, state: imports.Running},
-		{name: "refused while committing", outcome: objectstore.ErrRefused, committing: true, state: imports.Committing},
+		{name: "refused while committing", outcome: objectstore.ErrRefused, refused: []string{"another"}, committing: true, state: imports.Committing},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			id := strings.NewReplacer(" ", "-", ",", "").Replace(tc.name)
@@ -66,7 +72,7 @@ func TestSettle(t *testing.T) {
 			task, err := q.Pull(t.Context())
 			check(t, err)
 			d := newDelivery(t.Context(), w, &slot{}, task)
-			d.tries = max(tc.tries, 1)
+			d.tries, d.refused = max(tc.tries, 1), tc.refused
 			if tc.progressed {
 				d.at = "further"
 			}

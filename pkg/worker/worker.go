@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -60,6 +61,7 @@ const (
 	uploads      = 2                // ranges in flight a partition
 	maxTries     = 20               // deliveries in a row that got no further; then the import fails with the last error
 	maxDeaths    = 40               // the same where none of them could say why; workers die for other reasons too
+	maxRefusals  = 6                // of a store to one worker in a row, 1, 2, 4, 8 and 16 s apart; then nobody else is there
 	maxBackoff   = 30 * time.Second // between two deliveries of a partition that met a fault
 	goodbye      = 3 * time.Second  // for the last calls about a partition
 	pullAgain    = time.Second      // after an error of the queue, which tries again by itself what can pass
@@ -69,6 +71,7 @@ const (
 // Worker works on partitions. See Run. Its methods may be called concurrently.
 type Worker struct {
 	cfg     Config
+	name    string // among all workers
 	metrics *metrics
 	buffers rangewriter.Buffers // of all partitions
 	outlook *queue.Outlook      // nil before Run
@@ -91,7 +94,7 @@ type slot struct {
 func New(cfg Config) *Worker {
 	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
 	cfg.Slice = cmp.Or(cfg.Slice, DefaultSlice)
-	w := &Worker{cfg: cfg, metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64, stuck: stuck}
+	w := &Worker{cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64, stuck: stuck}
 	for range cfg.Slots {
 		w.slots = append(w.slots, &slot{puller: cfg.Queue.Puller(queue.Bulk)})
 	}
