@@ -9,10 +9,10 @@ import (
 )
 
 // variable is the environment variable that gives all tests of a run a seed.
-const variable = "RANGEFLEET_TEST_SEED"
+const variable = "TEST_SEED"
 
 // Rand returns a source of randomness for one goroutine, and logs its seed, which a
-// test that fails shows. Each call takes another seed; where RANGEFLEET_TEST_SEED is
+// test that fails shows. Each call takes another seed; where TEST_SEED is
 // set, all take that one, so that the test can fail again.
 func Rand(t testing.TB) *rand.Rand {
 	t.Helper()

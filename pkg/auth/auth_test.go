@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/pkg/auth"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func TestPair(t *testing.T) {
@@ -29,7 +29,7 @@ func TestPair(t *testing.T) {
 }
 
 func TestOpenShowsTheSecretOnce(t *testing.T) {
-	kv := new(queue.MemoryKV)
+	kv := new(queuetest.MemoryKV)
 	made, secret, err := auth.Open(t.Context(), kv)
 	if err != nil || len(secret) < 30 {
 		t.Fatalf("first Open: secret of %d characters, %v", len(secret), err)

@@ -14,7 +14,7 @@ import (
 // empty one.
 func onEach(t *testing.T, test func(t *testing.T, c *Catalog)) {
 	t.Helper()
-	t.Run("memory", func(t *testing.T) { test(t, New(&queue.MemoryKV{})) })
+	t.Run("memory", func(t *testing.T) { test(t, New(&queuetest.MemoryKV{})) })
 	t.Run("jetstream", func(t *testing.T) { test(t, New(queuetest.Start(t).KV(queue.BucketCatalog))) })
 }
 

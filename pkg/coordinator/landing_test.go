@@ -86,7 +86,7 @@ type landing struct {
 
 func newLanding(t *testing.T, q *queue.Queue) *landing {
 	t.Helper()
-	state, history := new(queue.MemoryKV), new(queue.MemoryKV)
+	state, history := new(queuetest.MemoryKV), new(queuetest.MemoryKV)
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()

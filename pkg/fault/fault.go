@@ -15,7 +15,6 @@ const (
 	Invalid  Kind = iota + 1 // mend the request: Field names what is wrong
 	NotFound                 // name something that exists
 	Conflict                 // look at the present state and decide anew
-	Refused                  // ask somebody who may allow it
 )
 
 // Fault is an error that the caller can mend.
@@ -46,11 +45,6 @@ func Missing(what string) error {
 // Conflicting returns a Conflict fault.
 func Conflicting(format string, args ...any) error {
 	return &Fault{Kind: Conflict, Text: fmt.Sprintf(format, args...)}
-}
-
-// Denied returns a Refused fault.
-func Denied(format string, args ...any) error {
-	return &Fault{Kind: Refused, Text: fmt.Sprintf(format, args...)}
 }
 
 // Is reports whether err is, or wraps, a fault of the kind.

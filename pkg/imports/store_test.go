@@ -17,7 +17,7 @@ import (
 
 // buckets are the state buckets that every test of the store runs on.
 func buckets(t *testing.T, test func(*testing.T, queue.KV)) {
-	t.Run("memory", func(t *testing.T) { test(t, new(queue.MemoryKV)) })
+	t.Run("memory", func(t *testing.T) { test(t, new(queuetest.MemoryKV)) })
 	t.Run("nats", func(t *testing.T) { test(t, queuetest.Start(t).KV(queue.BucketImports)) })
 }
 
@@ -112,7 +112,7 @@ func (h *hooks) Update(ctx context.Context, key string, value []byte, rev uint64
 }
 
 func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
-	kv := &hooks{KV: new(queue.MemoryKV)}
+	kv := &hooks{KV: new(queuetest.MemoryKV)}
 	s, rival := imports.NewStore(kv), imports.NewStore(kv.KV)
 	if err := s.Create(t.Context(), newRecord("id")); err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
 }
 
 func TestApply(t *testing.T) {
-	kv := &hooks{KV: new(queue.MemoryKV)}
+	kv := &hooks{KV: new(queuetest.MemoryKV)}
 	s := imports.NewStore(kv)
 	same := func(r imports.Record) (imports.Record, error) { return r, nil }
 	if _, err := s.Apply(t.Context(), "id", same); !fault.Is(err, fault.NotFound) {
@@ -156,7 +156,7 @@ func TestApply(t *testing.T) {
 }
 
 func TestCreateKeepsWhatIsThere(t *testing.T) {
-	s := imports.NewStore(new(queue.MemoryKV))
+	s := imports.NewStore(new(queuetest.MemoryKV))
 	if err := s.Create(t.Context(), newRecord("id")); err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestClaimAfterACrashBetweenKeyAndRecord(t *testing.T) {
 }
 
 func TestClaim(t *testing.T) {
-	s := imports.NewStore(new(queue.MemoryKV))
+	s := imports.NewStore(new(queuetest.MemoryKV))
 	if id := claim(t, s, "a"); id != "a" {
 		t.Fatalf("first Claim = %s", id)
 	}
@@ -292,7 +292,7 @@ func TestDelete(t *testing.T) {
 }
 
 func TestGetTellsWhatIsWrong(t *testing.T) {
-	kv := new(queue.MemoryKV)
+	kv := new(queuetest.MemoryKV)
 	s := imports.NewStore(kv)
 	if _, err := s.Get(t.Context(), "id"); !fault.Is(err, fault.NotFound) || err.Error() != "import id not found" {
 		t.Errorf("Get of nothing: %v", err)

@@ -16,7 +16,7 @@ import (
 // One suite for every implementation of KV.
 func TestKV(t *testing.T) {
 	shared := queuetest.Start(t).KV(queue.BucketCatalog)
-	for name, kv := range map[string]queue.KV{"memory": &queue.MemoryKV{}, "jetstream": shared} {
+	for name, kv := range map[string]queue.KV{"memory": &queuetest.MemoryKV{}, "jetstream": shared} {
 		t.Run(name, func(t *testing.T) {
 			t.Run("values", func(t *testing.T) { testValues(t, kv) })
 			t.Run("compare and swap", func(t *testing.T) { testCompareAndSwap(t, kv) })

@@ -38,7 +38,6 @@ var codes = map[fault.Kind]int{
 	fault.Invalid:  http.StatusBadRequest,
 	fault.NotFound: http.StatusNotFound,
 	fault.Conflict: http.StatusConflict,
-	fault.Refused:  http.StatusForbidden,
 }
 
 // fail answers an error. A fault is told to the caller; of any other error the

@@ -136,7 +136,6 @@ func TestStartFaults(t *testing.T) {
 	}{
 		{exchange{"source, paths", "POST", importPath, paths, nil, 400, `{"message":"paths[0].path: invalid import source: inside a storage namespace"}`}, namespace},
 		{exchange{"source, flat", "POST", importPath, flat, nil, 400, `{"message":"source_uri: invalid import source: inside a storage namespace"}`}, namespace},
-		{exchange{"refused", "POST", importPath, paths, nil, 403, `{"message":"the source is not allowed"}`}, fault.Denied("the source is not allowed")},
 		{exchange{"conflict", "POST", importPath, flat, nil, 409, `{"message":"another import writes the branch"}`}, fault.Conflicting("another import writes the branch")},
 		{exchange{"service", "POST", importPath, flat, nil, 503, `{"message":"service unavailable, try again (request fresh-id)"}`}, errors.New("no quorum")},
 	} {

@@ -1,4 +1,4 @@
-// Package queuetest runs queues for tests.
+// Package queuetest runs queues for tests, and keeps a bucket in memory.
 package queuetest
 
 import (

@@ -1,4 +1,4 @@
-package queue
+package queuetest
 
 import (
 	"bytes"
@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// MemoryKV is a KV in the memory of this process, for tests. The zero value is
+// MemoryKV is a queue.KV in the memory of this process. The zero value is
 // empty and ready.
 type MemoryKV struct {
 	mu       sync.Mutex
@@ -23,9 +25,9 @@ type memoryValue struct {
 	revision uint64
 }
 
-var _ KV = (*MemoryKV)(nil)
+var _ queue.KV = (*MemoryKV)(nil)
 
-// Get implements KV.
+// Get implements queue.KV.
 func (m *MemoryKV) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -34,27 +36,27 @@ func (m *MemoryKV) Get(ctx context.Context, key string) ([]byte, uint64, error) 
 	}
 	v, ok := m.values[key]
 	if !ok {
-		return nil, 0, fmt.Errorf("read %s: %w", key, ErrNotFound)
+		return nil, 0, fmt.Errorf("read %s: %w", key, queue.ErrNotFound)
 	}
 	return bytes.Clone(v.data), v.revision, nil
 }
 
-// Create implements KV.
+// Create implements queue.KV.
 func (m *MemoryKV) Create(ctx context.Context, key string, value []byte) (uint64, error) {
 	return m.write(ctx, key, value, func(now uint64) bool { return now == 0 })
 }
 
-// Update implements KV.
+// Update implements queue.KV.
 func (m *MemoryKV) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	return m.write(ctx, key, value, func(now uint64) bool { return now != 0 && now == revision })
 }
 
-// Put implements KV.
+// Put implements queue.KV.
 func (m *MemoryKV) Put(ctx context.Context, key string, value []byte) (uint64, error) {
 	return m.write(ctx, key, value, func(uint64) bool { return true })
 }
 
-// Delete implements KV.
+// Delete implements queue.KV.
 func (m *MemoryKV) Delete(ctx context.Context, key string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -66,7 +68,7 @@ func (m *MemoryKV) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// Keys implements KV.
+// Keys implements queue.KV.
 func (m *MemoryKV) Keys(ctx context.Context, prefix string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,7 +85,7 @@ func (m *MemoryKV) Keys(ctx context.Context, prefix string) ([]string, error) {
 	return keys, nil
 }
 
-// Watch implements KV.
+// Watch implements queue.KV.
 func (m *MemoryKV) Watch(ctx context.Context, key string) (<-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,7 +112,7 @@ func (m *MemoryKV) write(ctx context.Context, key string, value []byte, allowed 
 		return 0, err
 	}
 	if !allowed(m.values[key].revision) {
-		return 0, fmt.Errorf("write %s: %w", key, ErrConflict)
+		return 0, fmt.Errorf("write %s: %w", key, queue.ErrConflict)
 	}
 	if m.values == nil {
 		m.values = make(map[string]memoryValue)
@@ -125,7 +127,7 @@ func (m *MemoryKV) check(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return CheckKey(key)
+	return queue.CheckKey(key)
 }
 
 func (m *MemoryKV) tick(key string) {
