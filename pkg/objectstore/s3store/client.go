@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -49,7 +48,6 @@ const (
 	defaultRegion         = "us-east-1"
 	defaultAttempts       = 3
 	defaultAttemptTimeout = 3 * time.Minute
-	connectTimeout        = 10 * time.Second
 	idleConnections       = 128 // kept for the next calls; the SDK's 10 would close most of a worker's
 )
 
@@ -102,7 +100,7 @@ func loadOptions(cfg Config) []func(*config.LoadOptions) error {
 	// environment may name.
 	client := awshttp.NewBuildableClient().
 		WithTimeout(cmp.Or(cfg.AttemptTimeout, defaultAttemptTimeout)).
-		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
+		WithDialerOptions(dialer).
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns, t.MaxIdleConnsPerHost = idleConnections, idleConnections
 		})
