@@ -100,7 +100,7 @@ func (p *plan[P]) cutSegment(i, n int, t tiling) {
 		if j+1 < len(points) {
 			end = points[j+1]
 		}
-		made[j] = &segment[P]{pos: at.key, hi: end.key, guess: !at.top, estimate: s.estimate}
+		made[j] = &segment[P]{pos: at.key, hi: end.key, guess: !at.top, whole: true, estimate: s.estimate}
 		made[j].rest = max(0, end.pages-at.pages)
 	}
 	p.segments = slices.Insert(p.segments, i+1, made...)

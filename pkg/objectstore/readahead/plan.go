@@ -28,7 +28,7 @@ type segment[P Page[P]] struct {
 	listed   int  // LISTs since the segment was made or cut
 	total    int  // LISTs since it was made
 	guess    bool // nothing of it was listed since it was cut off
-	whole    bool // not to be cut before its next page
+	whole    bool // not to be cut before its next page: what it holds is a guess until then
 	estimate
 
 	begins   string // first key that its first LIST showed, at hi or beyond it too
@@ -78,7 +78,7 @@ type call[P Page[P]] struct {
 }
 
 func newPlan[P Page[P]](prefix, after, upto string, budget int) *plan[P] {
-	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: 6, step: 0.25}
+	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: 12, step: 0.25}
 	first := &segment[P]{pos: after, estimate: estimate{rest: 1}}
 	p.segments = append(p.segments, first)
 	if upto != "" && upto > max(after, prefix) {
@@ -118,7 +118,7 @@ func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
 		if s.guess {
 			guesses++
 		}
-		patience := thrift * (slack + hurry*max(ahead/rate, unlisted/float64(limit)))
+		patience := slack + thrift*hurry*max(ahead/rate, unlisted/float64(limit))
 		if p.late(s, patience) {
 			growth := thrift * hurry * max(1/rate, 1/float64(limit))
 			p.cutSegment(i, min(p.allowance(guesses), limit-p.inFlight), tiling{patience, growth, end - ahead})
@@ -141,7 +141,7 @@ func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
 // all LISTs take as long. reach is how far from it one may lie, in windows, for
 // what lies before is taken while it is listed.
 const (
-	slack = 1.5
+	slack = 2
 	hurry = 0.7
 	reach = 1.25
 )
