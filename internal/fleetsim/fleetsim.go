@@ -5,8 +5,8 @@
 //
 // What is simulated: an import begins as one partition. Each slot of a worker
 // lists one partition at a time at a steady rate, after a pause in which it starts.
-// At each look all that list hear how many wait, and those that are elected give.
-// Both sides of a cut list the keys up to the next anchor.
+// At each look all that list hear how many wait, tell what they have left, and those
+// who have most give. Both sides of a cut list the keys up to the next anchor.
 package fleetsim
 
 import (
@@ -27,12 +27,14 @@ type Config struct {
 	Breaks  partition.Breaks // ranges are taken to end at anchors alone
 	Workers int              // that list one partition at a time, at least 1
 
-	Rate  float64 // keys a second that one lists
-	Start float64 // seconds from a partition's being queued to its first key
-	Look  float64 // seconds between two looks at who waits
-	Page  int64   // keys that a LIST returns
-	Ahead int64   // keys that are listed in vain past the end of a partition
-	Seed  uint64  // of anchors and elections
+	Rate   float64 // keys a second that one lists
+	Start  float64 // seconds from a partition's being queued to its first key
+	Look   float64 // seconds between two looks at who waits, as long as somebody does
+	Prompt float64 // seconds between two looks at least, if somebody begins to wait
+	Gather float64 // seconds from a look until all have told what they have left
+	Page   int64   // keys that a LIST returns
+	Ahead  int64   // keys that are listed in vain past the end of a partition
+	Seed   uint64  // of anchors
 }
 
 // Default is a fleet such as one meets: a worker that may have 40 LISTs of 100 ms
@@ -40,7 +42,7 @@ type Config struct {
 func Default(keys keyset.Set, workers int) Config {
 	return Config{
 		Keys: keys, Breaks: partition.DefaultBreaks, Workers: workers,
-		Rate: 400_000, Start: 0.3, Look: 1, Page: 1000, Ahead: 4000, Seed: 1,
+		Rate: 400_000, Start: 0.3, Look: 0.5, Prompt: 0.2, Gather: 0.1, Page: 1000, Ahead: 4000, Seed: 1,
 	}
 }
 
@@ -61,8 +63,11 @@ func (r Result) Time() float64 { return r.Seconds / r.Ideal }
 // Waste returns Lists over Least.
 func (r Result) Waste() float64 { return float64(r.Lists) / float64(r.Least) }
 
-// cutPart is the worker's.
-const cutPart = 2
+// cutPart is the worker's, settleIn the queue's, in seconds.
+const (
+	cutPart  = 2
+	settleIn = 0.05
+)
 
 // fleet is a simulation that runs. Places of keys are ranks: the number of keys
 // before.
@@ -71,6 +76,8 @@ type fleet struct {
 	rnd     *rand.Rand
 	anchors []int64 // ranks, increasing
 	now     float64
+	look    float64 // when the next one is
+	looked  float64 // when the last one was
 	waiting int
 	running []*listing
 	pending []*listing
@@ -99,9 +106,17 @@ func Run(cfg Config) (Result, error) {
 	f.result.Least = (n + cfg.Page - 1) / cfg.Page
 	f.result.Ideal = float64(n) / cfg.Rate / float64(cfg.Workers)
 	f.publish("", "")
-	for look := cfg.Look; len(f.running) > 0; look += cfg.Look {
-		f.until(look)
-		f.share()
+	for f.look = cfg.Look; len(f.running) > 0; {
+		f.until(&f.look)
+		if len(f.pending) > 0 || f.waiting == 0 {
+			f.looked, f.look = f.now, f.now+cfg.Look
+			continue
+		}
+		offers, shares := f.offers()
+		gathered := f.now + cfg.Gather
+		f.until(&gathered)
+		f.looked, f.look = f.now, f.now+cfg.Look
+		f.share(offers, shares)
 	}
 	r := &f.result
 	r.Seconds = f.now
@@ -168,8 +183,8 @@ func (f *fleet) ends(l *listing) float64 {
 	return l.begun + f.Start + float64(l.end-l.from)/f.Rate
 }
 
-// until lets time pass.
-func (f *fleet) until(now float64) {
+// until lets time pass, up to a moment that may come nearer meanwhile.
+func (f *fleet) until(now *float64) {
 	for len(f.running) > 0 {
 		i := 0
 		for j, l := range f.running {
@@ -178,7 +193,7 @@ func (f *fleet) until(now float64) {
 			}
 		}
 		l := f.running[i]
-		if f.ends(l) > now {
+		if f.ends(l) > *now {
 			break
 		}
 		f.now = f.ends(l)
@@ -186,7 +201,7 @@ func (f *fleet) until(now float64) {
 		f.finish(l)
 	}
 	if len(f.running) > 0 {
-		f.now = now
+		f.now = *now
 	}
 }
 
@@ -200,21 +215,39 @@ func (f *fleet) finish(l *listing) {
 		}
 		f.owned = append(f.owned, [2]int64{start, l.end})
 	}
-	f.waiting++
+	if f.waiting++; len(f.pending) == 0 { // it begins to wait
+		f.look = min(f.look, max(f.now+settleIn, f.looked+f.Prompt))
+	}
 	f.deliver()
 }
 
-// share lets those that list give to those that wait.
-func (f *fleet) share() {
-	idle, busy := f.waiting, len(f.running)
-	for _, l := range slices.Clone(f.running) {
+// offers returns who could give to those that wait, and how many pieces each.
+func (f *fleet) offers() (from []*listing, pieces []int) {
+	var lefts []float64
+	for _, l := range f.running {
 		at := f.at(l)
 		f.show(l, at)
-		if len(f.pending) > 0 || idle == 0 || (at-l.cut)*cutPart < int64(f.Breaks.Raggedness) {
+		if (at-l.cut)*cutPart < int64(f.Breaks.Raggedness) {
 			continue
 		}
-		if f.rnd.Float64()*float64(busy) < 2*float64(idle) {
-			f.give(l, at, f.Breaks.Pieces(l.forecast.Left(l.upto), idle, busy))
+		if left := l.forecast.Left(l.upto); f.Breaks.Gives(left) > 0 {
+			from, lefts = append(from, l), append(lefts, left)
+		}
+	}
+	pieces = partition.Shares(lefts, f.waiting)
+	for i, left := range lefts {
+		pieces[i] = min(pieces[i], f.Breaks.Gives(left))
+	}
+	return from, pieces
+}
+
+// share lets those that have not ended since give.
+func (f *fleet) share(from []*listing, pieces []int) {
+	for i, l := range from {
+		if pieces[i] > 0 && slices.Contains(f.running, l) {
+			at := f.at(l)
+			f.show(l, at)
+			f.give(l, at, pieces[i])
 		}
 	}
 }

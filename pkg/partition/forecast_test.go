@@ -113,29 +113,6 @@ func TestNothingIsLeftAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestPieces(t *testing.T) {
-	b := partition.Breaks{Raggedness: 100}
-	for _, tc := range []struct {
-		left       float64
-		idle, busy int
-		want       int
-	}{
-		{1e6, 0, 1, 0},  // nobody waits
-		{599, 9, 1, 0},  // not worth it
-		{600, 9, 1, 1},  // in half
-		{5e3, 9, 1, 5},  // as many as are cheap
-		{5e4, 9, 1, 9},  // one for each
-		{5e4, 9, 4, 3},  // three others give too
-		{5e4, 9, 20, 1}, //
-		{1e9, 1000, 1, 64},
-		{1e9, 3, 0, 3}, // the giver is not counted yet
-	} {
-		if got := b.Pieces(tc.left, tc.idle, tc.busy); got != tc.want {
-			t.Errorf("of %g left, %d idle and %d busy: %d pieces, want %d", tc.left, tc.idle, tc.busy, got, tc.want)
-		}
-	}
-}
-
 func ExampleForecast() {
 	o := partition.NewForecast(new(partition.Known))
 	o.See(100, func(i int) string { return fmt.Sprintf("img-%04d", i) })

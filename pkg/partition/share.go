@@ -3,24 +3,35 @@ package partition
 // Handing keys over costs listing: those from a cut to the next anchor, Raggedness
 // of them on average, are listed by both sides.
 const (
-	// worth is how many times Raggedness a piece must hold at least, be it that
-	// of the giver. Less gains hardly any time.
-	worth = 3
-	// thrift is how many times Raggedness pieces hold when there are several.
-	thrift = 10
+	// worth is how many times Raggedness must be left for each piece that is given
+	// away, so that no part is thought to hold less than half of that. With less,
+	// what the fleet lists twice takes as long as what it gains.
+	worth = 4
 	// mostPieces bounds one hand-over: pieces are queued while the listing waits.
 	// Whoever gets one gives from it in turn.
 	mostPieces = 64
 )
 
-// Pieces returns how many pieces of a partition that has about `left` keys left
-// to give to others, of whom so many are idle while so many, the giver among them,
-// list. Each giver makes good for its share of the idle ones.
-func (b Breaks) Pieces(left float64, idle, busy int) int {
-	if idle < 1 || left < 2*worth*float64(b.Raggedness) {
-		return 0
+// Gives returns the most pieces that a partition which has about `left` keys left
+// is worth being cut into for others.
+func (b Breaks) Gives(left float64) int {
+	return int(min(left/(worth*float64(b.Raggedness)), mostPieces))
+}
+
+// Shares says how many pieces each of several partitions gives to so many that are
+// idle: lefts[i] is about how many keys partition i has left. The largest part is cut again
+// until all have one, so whoever has most left gives most, and of equals the first
+// gives first.
+func Shares(lefts []float64, idle int) []int {
+	pieces := make([]int, len(lefts))
+	for range min(idle, mostPieces*len(lefts)) {
+		best, most := 0, -1.0
+		for i, left := range lefts {
+			if part := left / float64(pieces[i]+1); part > most && pieces[i] < mostPieces {
+				best, most = i, part
+			}
+		}
+		pieces[best]++
 	}
-	busy = max(busy, 1)
-	share := (idle + busy - 1) / busy
-	return int(min(max(1, left/(thrift*float64(b.Raggedness))), float64(share), mostPieces))
+	return pieces
 }

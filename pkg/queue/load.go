@@ -59,12 +59,21 @@ func (q *Queue) load(ctx context.Context) (Load, error) {
 	return l, nil
 }
 
-// lookEvery is how often the load is looked at, and patience how much longer, at
-// random, a process waits for others to do it.
+// lookEvery is how often the load is looked at, hungryEvery how often while somebody
+// waits in vain, and patience how much longer, at random and in parts of these, a
+// process waits for others to do it.
 const (
-	lookEvery = time.Second
-	patience  = 500 * time.Millisecond
-	topicLoad = "load"
+	lookEvery   = time.Second
+	hungryEvery = 500 * time.Millisecond
+	patience    = 0.5
+	topicLoad   = "load"
+)
+
+// A look that was prompted is made once whoever prompted it has begun to wait, after
+// settleIn, and not sooner than promptEvery after the one before.
+const (
+	settleIn    = 50 * time.Millisecond
+	promptEvery = 200 * time.Millisecond
 )
 
 // Outlook knows how the bulk lane stood a moment ago. All processes that have one
@@ -72,10 +81,11 @@ const (
 // tells the others, so that a fleet asks about as often as one process would. Its
 // methods may be called concurrently.
 type Outlook struct {
-	mu   sync.Mutex
-	load Load
-	seq  uint64
-	at   time.Time // when load was heard; zero before the first one
+	mu       sync.Mutex
+	load     Load
+	seq      uint64
+	at       time.Time // when load was heard; zero before the first one
+	prompted time.Time
 }
 
 // Latest returns the load that was heard last, and a number that grows with each
@@ -84,6 +94,14 @@ func (o *Outlook) Latest() (l Load, seq uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.load, o.seq
+}
+
+// Prompt says that somebody begins to wait now: the others should hear of it
+// sooner than when they would look.
+func (o *Outlook) Prompt() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.prompted = time.Now()
 }
 
 func (o *Outlook) hear(data []byte) {
@@ -97,8 +115,24 @@ func (o *Outlook) hear(data []byte) {
 	o.seq++
 }
 
+// due reports whether to look now, by a process that is as patient as that.
+func (o *Outlook) due(now time.Time, needed bool, patient float64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if begun := o.prompted.Add(settleIn); !o.prompted.IsZero() && o.at.Before(begun) {
+		if now.After(begun) && now.Sub(o.at) >= promptEvery {
+			return true
+		}
+	}
+	every := lookEvery
+	if o.load.Hungry() {
+		every = hungryEvery
+	}
+	return needed && now.Sub(o.at) >= time.Duration(patient*float64(every))
+}
+
 // Outlook returns an Outlook that is kept up to date until ctx ends. It hears
-// what others tell, and asks only while needed says so.
+// what others tell, and asks only while needed says so, or when it is prompted.
 func (q *Queue) Outlook(ctx context.Context, needed func() bool) (*Outlook, error) {
 	o := &Outlook{}
 	if err := q.Hear(ctx, topicLoad, o.hear); err != nil {
@@ -109,21 +143,18 @@ func (q *Queue) Outlook(ctx context.Context, needed func() bool) (*Outlook, erro
 }
 
 func (q *Queue) look(ctx context.Context, o *Outlook, needed func() bool) {
-	tick := time.NewTicker(lookEvery / 10)
+	tick := time.NewTicker(settleIn)
 	defer tick.Stop()
-	for bound := lookEvery; ; {
+	for patient := 1.0; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		o.mu.Lock()
-		age := time.Since(o.at)
-		o.mu.Unlock()
-		if age < bound || !needed() {
+		if !o.due(time.Now(), needed(), patient) {
 			continue
 		}
-		bound = lookEvery + rand.N(patience)
+		patient = 1 + patience*rand.Float64()
 		if err := q.tellLoad(ctx); err != nil && ctx.Err() == nil {
 			q.metrics.retries.WithLabelValues("read").Inc()
 			q.log.Debug("look at the work queue", "error", err)

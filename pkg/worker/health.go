@@ -3,8 +3,11 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // stuck is for how long a slot may seem to do nothing: a pull that does not come
@@ -53,8 +56,8 @@ func (w *Worker) Ready() error {
 	case refused != nil:
 		return refused
 	}
-	for _, s := range w.slots {
-		if !s.busy.Load() && !s.puller.Bound() {
+	for _, lane := range []queue.Lane{queue.Bulk, queue.Express} {
+		if !slices.ContainsFunc(w.slots, func(s *slot) bool { return s.lane == lane && (s.busy() || s.puller.Bound()) }) {
 			return errors.New("the queue of partitions was not reached yet: a coordinator makes it")
 		}
 	}
@@ -65,9 +68,12 @@ func (w *Worker) Ready() error {
 // only a restart helps.
 func (w *Worker) Live() error {
 	for i, s := range w.slots {
-		idle, what := s.puller.Turned(), "does not ask for partitions any more"
-		if s.busy.Load() {
-			idle, what = s.moved.since(w.now()), "has a partition that gets no further"
+		idle, what := s.moved.since(w.now()), "does not ask for partitions any more"
+		switch {
+		case s.busy():
+			what = "has a partition that gets no further"
+		case s.asks.Load():
+			idle = s.puller.Turned()
 		}
 		if idle > w.stuck {
 			return fmt.Errorf("slot %d %s since %v", i, what, idle.Round(time.Second))

@@ -74,15 +74,22 @@ func TestLive(t *testing.T) {
 	at := time.Now()
 	w.now = func() time.Time { return at }
 	s := w.slots[1]
-	s.moved.set(at)
-	s.busy.Store(true)
-	at = at.Add(stuck)
+	s.take(&queue.Task{}, at)
+	pass := func(d time.Duration) {
+		at = at.Add(d)
+		for _, other := range w.slots {
+			if other != s {
+				other.moved.set(at)
+			}
+		}
+	}
+	pass(stuck)
 	check(t, w.Live())
-	at = at.Add(time.Second)
+	pass(time.Second)
 	wants(t, w.Live(), "slot 1 has a partition that gets no further since 10m1s")
 	s.moved.set(at)
 	check(t, w.Live())
-	w.stuck = 1
+	at = at.Add(stuck + 1)
 	wants(t, w.Live(), "slot 0 does not ask for partitions any more")
 }
 

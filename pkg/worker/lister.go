@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
@@ -35,11 +33,7 @@ type lister struct {
 	open    atomic.Bool // a range is open
 	paused  error       // why the listing stopped after a range before its end, or nil
 	heard   uint64      // the load at which it gave way last
-	asked   uint64      // the load at which it gave to others last
-	listed  uint64      // keys since the partition was last cut
-
-	forecast *partition.Forecast // of what is left
-	recent   []seen              // of which the forecast knows nothing yet
+	giving
 }
 
 // newLister returns the lister of p, which ends at cut, if that is not empty,
@@ -47,7 +41,7 @@ type lister struct {
 func newLister(d *delivery, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files, cut string) *lister {
 	_, asked := d.outlook.Latest() // whoever waited then was given something since, this partition perhaps
 	return &lister{
-		asked: asked, forecast: partition.NewForecast(new(partition.Known)),
+		giving:   giving{asked: asked, forecast: partition.NewForecast(new(partition.Known))},
 		delivery: d, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks),
 		trail: trail{cut: cut}, begun: d.now(),
 	}
@@ -77,15 +71,22 @@ func (l *lister) run(ctx context.Context) error {
 	upto := l.p.Upto
 	l.upto.Store(&upto)
 	listing = objectstore.WithUpto(listing, func() string { return *l.upto.Load() })
+	ended, pace := false, pace{slot: l.slot, at: l.now()}
 	for batch, err := range l.src.List(listing, l.p.After, upto) {
+		pace.waited(l.now())
 		if err != nil && listing.Err() != nil && ctx.Err() == nil {
 			return errors.Join(ranges.Wait(), errLeaving)
 		}
 		if err != nil {
 			return fmt.Errorf("list after key %q: %w", max(last, l.p.After), err)
 		}
-		if end, err := l.take(ranges, batch); end || err != nil {
+		end, err := l.take(ranges, batch)
+		if err != nil {
 			return err
+		}
+		if end {
+			ended = true
+			break // no page more is listed while the last ranges are stored
 		}
 		if l.leave.Err() != nil && ranges.AtBoundary() {
 			return errors.Join(ranges.Wait(), errLeaving)
@@ -94,13 +95,17 @@ func (l *lister) run(ctx context.Context) error {
 			return err
 		}
 		last = string(batch.Key(batch.Len() - 1))
-		l.slot.moved.set(l.now())
+		pace.worked(l.now())
+	}
+	l.slot.hungry.Store(false)
+	if ended {
+		return errors.Join(ranges.Flush(), l.paused)
 	}
 	return l.finish(ranges)
 }
 
 // take writes what the partition owns of a batch, and reports whether the
-// listing ended in it.
+// listing ends in it.
 func (l *lister) take(ranges *rangewriter.Writer, batch entry.Batch) (end bool, err error) {
 	from, to, end := l.owned.Take(batch.Len(), batch.Key)
 	l.listed += uint64(batch.Len())
@@ -113,14 +118,11 @@ func (l *lister) take(ranges *rangewriter.Writer, batch entry.Batch) (end bool, 
 			return false, err
 		}
 		if stopped {
-			return true, errors.Join(ranges.Wait(), l.paused)
+			return true, nil
 		}
 		l.open.Store(!ranges.AtBoundary())
 	}
-	if end {
-		return true, ranges.Flush()
-	}
-	return false, nil
+	return end, nil
 }
 
 // stopAt reports whether the listing stops after the range that ends with the
@@ -156,78 +158,6 @@ func (l *lister) start() {
 		l.started = true
 		l.trail.at = start
 	}
-}
-
-// handOver cuts the partition after the batch, and queues pieces of what is left,
-// if others wait for work and it is worth it.
-//
-// The pieces are queued before the partition is cut, and its covers carry the cut
-// from then on. Whatever is lost in between, keys are listed twice or are a gap
-// like any other.
-func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
-	load, asked := l.hungry()
-	l.show(batch, asked)
-	if !asked {
-		return nil
-	}
-	upto := l.owned.Upto()
-	cuts := l.forecast.Cuts(upto, l.job.Breaks.Pieces(l.forecast.Left(upto), load.Waiting, load.Running))
-	if len(cuts) == 0 {
-		return nil
-	}
-	pieces := l.owned.Pieces(cuts)
-	given := len(pieces)
-	for given > 0 && l.publish(ctx, pieces[given-1]) { // from the end: what is queued is all that follows a cut
-		given--
-		l.metrics.handOvers.Inc()
-	}
-	if given == len(pieces) {
-		return ctx.Err()
-	}
-	l.owned.Cut(cuts[given])
-	l.upto.Store(&cuts[given])
-	l.trail.cutAt(cuts[given])
-	l.listed = 0
-	return nil
-}
-
-// hungry reports whether this listing is to give to others, as far as was heard
-// since it was last asked.
-func (l *lister) hungry() (queue.Load, bool) {
-	if l.listed*cutPart < l.job.Breaks.Raggedness {
-		return queue.Load{}, false
-	}
-	load, seq := l.outlook.Latest()
-	if seq == l.asked {
-		return queue.Load{}, false
-	}
-	l.asked = seq
-	return load, load.Hungry() && l.elected(2*load.Waiting, load.Running)
-}
-
-// show shows what was listed to the forecast, many batches at a time: of each the
-// last key tells enough.
-func (l *lister) show(batch entry.Batch, asked bool) {
-	n := batch.Len()
-	if len(l.recent) > 0 {
-		n += l.recent[len(l.recent)-1].keys
-	}
-	l.recent = append(l.recent, seen{string(batch.Key(batch.Len() - 1)), n})
-	if !asked && len(l.recent) < showEvery {
-		return
-	}
-	l.forecast.See(n, func(i int) string {
-		at := sort.Search(len(l.recent)-1, func(j int) bool { return l.recent[j].keys > i })
-		return l.recent[at].last
-	})
-	l.recent = l.recent[:0]
-}
-
-// seen is the last key of a batch, and how many keys were listed up to it since
-// the forecast was shown some.
-type seen struct {
-	last string
-	keys int
 }
 
 // yields reports whether the partition gives way to others after the range that

@@ -75,31 +75,30 @@ type Worker struct {
 	metrics *metrics
 	buffers rangewriter.Buffers // of all partitions
 	outlook *queue.Outlook      // nil before Run
+	offers  offers              // of all processes
 	slots   []*slot
-	busy    atomic.Int64 // slots that have a partition
+	turn    chan struct{} // held by the slot of bulk that asks for a partition
+	busy    atomic.Int64  // slots that have a partition
 	health  health
 	now     func() time.Time
 	chance  func() float64 // in [0, 1)
 	stuck   time.Duration  // see stuck
 }
 
-// slot is room for one partition.
-type slot struct {
-	puller *queue.Puller
-	moved  clock // when its partition got further
-	busy   atomic.Bool
-}
-
 // New returns a worker.
 func New(cfg Config) *Worker {
 	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
 	cfg.Slice = cmp.Or(cfg.Slice, DefaultSlice)
-	w := &Worker{cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64, stuck: stuck}
+	w := &Worker{
+		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64, stuck: stuck,
+		turn: make(chan struct{}, 1),
+	}
+	w.offers.now = func() time.Time { return w.now() }
 	for range cfg.Slots {
-		w.slots = append(w.slots, &slot{puller: cfg.Queue.Puller(queue.Bulk)})
+		w.addSlot(queue.Bulk)
 	}
 	for range expressSlots {
-		w.slots = append(w.slots, &slot{puller: cfg.Queue.Puller(queue.Express)})
+		w.addSlot(queue.Express)
 	}
 	return w
 }
@@ -117,6 +116,10 @@ func (w *Worker) Run(ctx context.Context) {
 		w.cfg.Log.Error("hear of the fleet", "err", err) // the connection is closed
 		return
 	}
+	if err := w.cfg.Queue.Hear(work, topicLeft, w.offers.hear); err != nil {
+		w.cfg.Log.Error("hear of the fleet", "err", err)
+		return
+	}
 	context.AfterFunc(ctx, func() {
 		w.health.stop()
 		wait(work, w.cfg.Grace)
@@ -132,19 +135,18 @@ func (w *Worker) Run(ctx context.Context) {
 // run works with one slot until leave ends, on each partition until work does.
 func (w *Worker) run(leave, work context.Context, s *slot) {
 	for leave.Err() == nil {
-		task, err := s.puller.Pull(leave)
+		task, err := w.ask(leave, s)
 		if err != nil {
 			w.complain(leave, err)
 			continue
 		}
 		w.metrics.running.Inc()
 		w.busy.Add(1)
-		s.moved.set(w.now())
-		s.busy.Store(true)
+		s.take(task, w.now())
 		d := newDelivery(leave, w, s, task)
 		outcome := d.work(work)
 		d.settle(work, outcome)
-		s.busy.Store(false)
+		s.free(w.now())
 		w.busy.Add(-1)
 		w.metrics.running.Dec()
 		if errors.Is(outcome, queue.ErrProtocol) {
@@ -177,17 +179,4 @@ func wait(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-}
-
-// clock is a moment that is set by one goroutine and read by others.
-type clock struct{ at atomic.Pointer[time.Time] }
-
-func (c *clock) set(t time.Time) { c.at.Store(&t) }
-
-// since returns how long before now the clock was set; 0 if it never was.
-func (c *clock) since(now time.Time) time.Duration {
-	if at := c.at.Load(); at != nil {
-		return now.Sub(*at)
-	}
-	return 0
 }

@@ -1,0 +1,139 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"sort"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// giving is how far a listing is with giving what is left to others.
+type giving struct {
+	forecast *partition.Forecast // of what is left
+	recent   []seen              // of which the forecast knows nothing yet
+	listed   uint64              // keys since the partition was last cut
+	asked    uint64              // the load to which it answered last
+	offer    offer               // that it made last
+	offered  time.Time           // when, if it has still to be kept
+}
+
+// seen is the last key of a batch, and how many keys were listed up to it since
+// the forecast was shown some.
+type seen struct {
+	last string
+	keys int
+}
+
+// handOver cuts the partition after the batch, and queues pieces of what is left,
+// if others wait for work and it is worth it.
+//
+// The pieces are queued before the partition is cut, and its covers carry the cut
+// from then on. Whatever is lost in between, keys are listed twice or are a gap
+// like any other.
+func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
+	l.note(batch)
+	n := l.share()
+	if n < 1 {
+		return nil
+	}
+	cuts := l.forecast.Cuts(l.owned.Upto(), n)
+	if len(cuts) == 0 {
+		return nil
+	}
+	pieces := l.owned.Pieces(cuts)
+	given := len(pieces)
+	for given > 0 && l.publish(ctx, pieces[given-1]) { // from the end: what is queued is all that follows a cut
+		given--
+		l.metrics.handOvers.Inc()
+	}
+	if given == len(pieces) {
+		return ctx.Err()
+	}
+	l.owned.Cut(cuts[given])
+	l.upto.Store(&cuts[given])
+	l.trail.cutAt(cuts[given])
+	l.listed = 0
+	return nil
+}
+
+// share returns how many pieces to give now. Who hears that others wait offers what
+// it has left, and a moment later has heard the offers of all.
+func (l *lister) share() int {
+	load, heard := l.outlook.Latest()
+	switch {
+	case !l.offered.IsZero():
+		if l.now().Sub(l.offered) < gather {
+			return 0
+		}
+		l.offered, l.asked = time.Time{}, heard
+		if !load.Hungry() {
+			return 0 // any more
+		}
+		l.show()
+	case l.listed*cutPart < l.job.Breaks.Raggedness || heard == l.asked:
+		return 0
+	default:
+		l.asked = heard
+		if !load.Hungry() || !l.elected(mostOffers, load.Running) {
+			return 0
+		}
+		l.show()
+		left := l.forecast.Left(l.owned.Upto())
+		if l.job.Breaks.Gives(left) < 1 {
+			return 0
+		}
+		l.offer = offer{Partition: l.p.ID, Left: int64(min(left, mostLeft))}
+		if load.Running > 1 {
+			l.tell(l.offer)
+			l.offered = l.now()
+			return 0
+		}
+	}
+	n := min(l.offers.share(l.offer, load.Waiting), l.job.Breaks.Gives(float64(l.offer.Left)))
+	if n > 0 && load.Running > 1 {
+		l.tell(offer{Partition: l.p.ID})
+	}
+	return n
+}
+
+// mostLeft bounds what is offered, in keys.
+const mostLeft = 1e15
+
+// tell makes an offer. One that is lost leaves the others with a larger share.
+func (l *lister) tell(o offer) {
+	data, err := json.Marshal(o)
+	if err == nil {
+		err = l.cfg.Queue.Tell(topicLeft, data)
+	}
+	if err != nil {
+		l.cfg.Log.Debug("offer a part of a partition", "import_id", l.p.ImportID, "err", err)
+	}
+}
+
+// note counts a batch: of each its last key tells the forecast enough, and many are
+// shown to it together.
+func (l *lister) note(batch entry.Batch) {
+	n := batch.Len()
+	if len(l.recent) > 0 {
+		n += l.recent[len(l.recent)-1].keys
+	}
+	l.recent = append(l.recent, seen{string(batch.Key(batch.Len() - 1)), n})
+	if len(l.recent) >= showEvery {
+		l.show()
+	}
+}
+
+// show shows the forecast what was listed since.
+func (l *lister) show() {
+	if len(l.recent) == 0 {
+		return
+	}
+	l.forecast.See(l.recent[len(l.recent)-1].keys, func(i int) string {
+		at := sort.Search(len(l.recent)-1, func(j int) bool { return l.recent[j].keys > i })
+		return l.recent[at].last
+	})
+	l.recent = l.recent[:0]
+}

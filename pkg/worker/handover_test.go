@@ -1,0 +1,110 @@
+package worker_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
+	breaks := partition.Breaks{MaxSize: small.MaxSize, Raggedness: 25}
+	source, want := numbered(t, 4000, breaks)
+	source.PageSize = page
+	f := start(t, source)
+	hungry := f.heard(func(l queue.Load) bool { return l.Hungry() && l.Waiting == 3 })
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "page" && c.Key > "dir/000200" { // much is listed, and more is left
+			expect.Received(t, "all hear that somebody waits", hungry)
+		}
+		return nil
+	}
+	f.record("id", breaks)
+	f.publish(whole("id"))
+	var workers []*prometheus.Registry
+	for range 4 {
+		f.run(1)
+		workers = append(workers, f.metrics)
+	}
+	got, covers := f.covers("id")
+	f.idle("id")
+	if !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+	if !slices.ContainsFunc(covers, func(c partition.Cover) bool { return c.Cut != "" }) {
+		t.Error("no cover tells of a cut")
+	}
+	done := 0.0
+	for _, f.metrics = range workers {
+		done += f.outcome("done")
+	}
+	if done < 4 {
+		t.Errorf("%v deliveries: the partition was not split for all that waited", done)
+	}
+}
+
+// TestOwnSlotsDoNotWait has a worker whose partition waits for its store. Its other
+// slots take what is of another import, and nobody is to cut anything for them.
+func TestOwnSlotsDoNotWait(t *testing.T) {
+	source, _ := numbered(t, 1000, small)
+	source.PageSize = page
+	waiting, _ := blocked(source, "dir/000500")
+	f := start(t, source)
+	f.record("id", small)
+	running := f.heard(func(l queue.Load) bool { return l.Running == 1 && l.Waiting == 0 })
+	f.publish(whole("id"))
+	f.run(4)
+	expect.Received(t, "the listing", waiting)
+	expect.Received(t, "that one partition runs and nobody waits", running)
+
+	f.buckets["other"], _ = numbered(t, 300, small)
+	f.recordOf("second", "other", small)
+	f.publish(whole("second"))
+	f.covers("second") // all of them
+}
+
+// TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut twice more.
+func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
+	source, want := numbered(t, 2000, small)
+	source.PageSize = page
+	const cut = "dir/001000"
+	end := "" // the first anchor after it
+	for _, r := range want {
+		if end == "" && r.MaxKey > cut && small.Anchor([]byte(r.MaxKey)) {
+			end = r.MaxKey
+		}
+	}
+	waiting, _ := blocked(source, "dir/000700")
+	f := start(t, source)
+	f.record("id", small)
+	p := whole("id")
+	expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID,
+		partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0], Cut: cut}))
+	f.publish(p)
+	stop := f.run(1)
+	expect.Received(t, "the listing", waiting)
+	stop()
+	last, _, err := f.queue.LastCover(t.Context(), "id", p.ID)
+	expect.NoError(t, err)
+	if last.Cut != cut || last.Upto == want[0].MaxKey {
+		t.Fatalf("the first redelivery's last cover is %+v, want one that tells of the cut", last)
+	}
+	var listed calls
+	source.Hook = listed.hook
+	f.run(1)
+	f.idle("id")
+	if last, _, err = f.queue.LastCover(t.Context(), "id", p.ID); err != nil || last.Upto != end {
+		t.Errorf("the partition ended at %q, %v, want the first anchor after the cut: %q", last.Upto, err, end)
+	}
+	for _, c := range listed.of("page") {
+		if c.Key > "dir/001300" {
+			t.Fatalf("listed %q, far behind the cut", c.Key)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package worker
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// Those that list hear that others wait all at the same time. Each tells what it
+// has left, and a moment later all know whose is most.
+const (
+	topicLeft  = "left"
+	gather     = 100 * time.Millisecond // from one's own offer until those of others are taken to be heard
+	fresh      = 500 * time.Millisecond // an offer counts for so long
+	mostOffers = 64                     // about so many offer, elected, if more list
+)
+
+// offer says how much the worker of a partition thinks is left of it.
+type offer struct {
+	Partition string `json:"partition"`
+	Left      int64  `json:"left"` // keys; 0 takes an earlier offer back
+}
+
+// offers are those that were heard lately. They are safe for concurrent use.
+type offers struct {
+	now func() time.Time
+
+	mu    sync.Mutex
+	heard map[string]heardOffer // by partition
+}
+
+type heardOffer struct {
+	left int64
+	at   time.Time
+}
+
+func (o *offers) hear(data []byte) {
+	var told offer
+	if json.Unmarshal(data, &told) != nil {
+		return // of another version, perhaps
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.forget()
+	if told.Left <= 0 {
+		delete(o.heard, told.Partition)
+		return
+	}
+	if o.heard == nil {
+		o.heard = make(map[string]heardOffer)
+	}
+	o.heard[told.Partition] = heardOffer{told.Left, o.now()}
+}
+
+// forget drops offers that are not fresh. The caller holds the lock.
+func (o *offers) forget() {
+	now := o.now()
+	maps.DeleteFunc(o.heard, func(_ string, h heardOffer) bool { return now.Sub(h.at) > fresh })
+}
+
+// share returns how many pieces the one who made an offer is to give to so many
+// that wait. All that have heard the same offers reckon the same.
+func (o *offers) share(own offer, waiting int) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.forget()
+	ids := append(slices.Collect(maps.Keys(o.heard)), own.Partition)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	lefts := make([]float64, len(ids))
+	for i, id := range ids {
+		lefts[i] = float64(o.heard[id].left)
+		if id == own.Partition {
+			lefts[i] = float64(own.Left)
+		}
+	}
+	at, _ := slices.BinarySearch(ids, own.Partition)
+	return partition.Shares(lefts, waiting)[at]
+}

@@ -1,0 +1,70 @@
+package worker
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+func TestOffers(t *testing.T) {
+	at := time.Unix(0, 0)
+	o := &offers{now: func() time.Time { return at }}
+	hear := func(partition string, left int64) {
+		data, err := json.Marshal(offer{partition, left})
+		check(t, err)
+		o.hear(data)
+	}
+	shares := func(own string, left int64, waiting, want int) {
+		t.Helper()
+		if got := o.share(offer{own, left}, waiting); got != want {
+			t.Errorf("%s, with %d left, gives %d to %d that wait, want %d", own, left, got, waiting, want)
+		}
+	}
+	shares("b", 1000, 3, 3) // nobody else has offered anything
+	hear("a", 100)
+	hear("b", 1000)
+	hear("c", 1000)
+	o.hear([]byte("of another version"))
+	shares("a", 100, 2, 0)
+	shares("b", 1000, 1, 1) // of equals the first
+	shares("c", 1000, 1, 0)
+	shares("c", 1000, 2, 1)
+	hear("b", 400) // again, later
+	shares("c", 1000, 2, 2)
+	hear("c", 0) // taken back
+	shares("b", 400, 2, 2)
+	hear("c", 1000)
+	at = at.Add(fresh)
+	shares("b", 400, 2, 0)
+	at = at.Add(1)
+	shares("b", 400, 2, 2) // what was heard is too old
+	if len(o.heard) != 0 {
+		t.Errorf("%d offers are kept that count no more", len(o.heard))
+	}
+}
+
+func TestPace(t *testing.T) {
+	s := &slot{}
+	at := time.Unix(0, 0)
+	p := pace{slot: s, at: at}
+	batches := func(n int, wait, work time.Duration) {
+		for range n {
+			at = at.Add(wait)
+			p.waited(at)
+			at = at.Add(work)
+			p.worked(at)
+		}
+	}
+	for _, tc := range []struct {
+		wait, work time.Duration
+		hungry     bool
+	}{{25, 1, true}, {1, 3, false}, {25, 1, true}} {
+		batches(100, tc.wait, tc.work)
+		if s.hungry.Load() != tc.hungry {
+			t.Errorf("who waits %d for what takes %d is hungry: %v", tc.wait, tc.work, !tc.hungry)
+		}
+	}
+	if s.moved.since(at) != 0 {
+		t.Error("the slot did not move")
+	}
+}
