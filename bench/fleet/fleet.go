@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/await"
+	"github.com/rangefleet/rangefleet/internal/process"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
@@ -28,7 +30,7 @@ func Build(ctx context.Context, dir string) error {
 		{".", "./cmd/synths3", "synths3"},
 		{".", "github.com/nats-io/nats-server/v2", "nats-server"},
 	} {
-		if err := build(ctx, dir, p.module, p.pkg, p.name); err != nil {
+		if err := Compile(ctx, dir, p.module, p.pkg, p.name); err != nil {
 			return err
 		}
 	}
@@ -95,11 +97,11 @@ func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
 }
 
 func (f *Fleet) startNATS(ctx context.Context) (url string, err error) {
-	address, err := FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return "", err
 	}
-	monitor, err := FreeAddress()
+	monitor, err := process.FreeAddress()
 	if err != nil {
 		return "", err
 	}
@@ -109,24 +111,24 @@ func (f *Fleet) startNATS(ctx context.Context) (url string, err error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return "", err
 	}
-	if f.NATS, err = start(ctx, f.cfg.Dir, "nats-server", nil, []string{"-c", config}); err != nil {
+	if f.NATS, err = Launch(ctx, f.cfg.Dir, "nats-server", nil, []string{"-c", config}); err != nil {
 		return "", err
 	}
 	f.NATS.URL = "http://" + monitor
-	return "nats://" + address, f.NATS.ready(ctx, "/healthz")
+	return "nats://" + address, f.NATS.Ready(ctx, "/healthz")
 }
 
 func (f *Fleet) startS3(ctx context.Context) error {
-	address, err := FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return err
 	}
-	f.S3, err = start(ctx, f.cfg.Dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns", "-keep", fmt.Sprint(f.cfg.Keep)})
+	f.S3, err = Launch(ctx, f.cfg.Dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns", "-keep", fmt.Sprint(f.cfg.Keep)})
 	if err != nil {
 		return err
 	}
 	f.S3.URL = "http://" + address
-	return f.S3.ready(ctx, "/_synths3/counters")
+	return f.S3.Ready(ctx, "/_synths3/counters")
 }
 
 func (f *Fleet) env(nats string, own ...string) []string {
@@ -139,11 +141,11 @@ func (f *Fleet) env(nats string, own ...string) []string {
 }
 
 func (f *Fleet) startCoordinator(ctx context.Context, nats string) error {
-	address, err := FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return err
 	}
-	p, err := start(ctx, f.cfg.Dir, "coordinator", f.env(nats, "RANGEFLEET_WORKERS=0", "RANGEFLEET_LISTEN="+address,
+	p, err := Launch(ctx, f.cfg.Dir, "coordinator", f.env(nats, "RANGEFLEET_WORKERS=0", "RANGEFLEET_LISTEN="+address,
 		"RANGEFLEET_AUTH_ACCESS_KEY_ID="+accessKey, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secretKey), nil)
 	if err != nil {
 		return err
@@ -155,11 +157,11 @@ func (f *Fleet) startCoordinator(ctx context.Context, nats string) error {
 		return err
 	}
 	f.Clients = append(f.Clients, c)
-	return p.ready(ctx, "/_ready")
+	return p.Ready(ctx, "/_ready")
 }
 
 func (f *Fleet) startWorker(ctx context.Context, nats string) error {
-	address, err := FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -167,13 +169,13 @@ func (f *Fleet) startWorker(ctx context.Context, nats string) error {
 	if f.cfg.MaxLists > 0 {
 		own = append(own, fmt.Sprintf("RANGEFLEET_S3_MAX_LISTS=%d", f.cfg.MaxLists))
 	}
-	p, err := start(ctx, f.cfg.Dir, "worker", f.env(nats, own...), nil)
+	p, err := Launch(ctx, f.cfg.Dir, "worker", f.env(nats, own...), nil)
 	if err != nil {
 		return err
 	}
 	p.URL = "http://" + address
 	f.Workers = append(f.Workers, p)
-	return p.ready(ctx, "/readyz")
+	return p.Ready(ctx, "/readyz")
 }
 
 // Processes returns all of them.
@@ -270,7 +272,7 @@ var errFailed = errors.New("import failed")
 // Wait waits until ok likes the import's status, or the import has ended.
 func (i Import) Wait(ctx context.Context, within, every time.Duration, ok func(api.ImportStatusResp) bool) (st api.ImportStatusResp, err error) {
 	next := time.Now()
-	err = Until(ctx, within, func() (bool, error) {
+	err = await.Until(ctx, within, func(ctx context.Context) (bool, error) {
 		if time.Now().Before(next) {
 			return false, nil
 		}

@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/measure"
+	"github.com/rangefleet/rangefleet/internal/await"
+	"github.com/rangefleet/rangefleet/internal/process"
 )
 
 // Process is a program that runs, and dies with this one.
@@ -28,22 +28,26 @@ type Process struct {
 	gone measure.Usage // what it had used when it was last looked at
 }
 
-// start starts a program whose output goes to a file in dir. It ends with ctx.
-func start(ctx context.Context, dir, name string, env, args []string) (*Process, error) {
+// Launch starts the program of that name in dir, where its output goes to a file. It
+// ends with ctx.
+func Launch(ctx context.Context, dir, name string, env, args []string) (*Process, error) {
 	log, err := os.CreateTemp(dir, name+"-*.log")
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, name), args...)
-	cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = process.Env(dir, env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	process.DieWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	return &Process{Name: name, cmd: cmd, log: log.Name()}, nil
 }
+
+// Pid is the number that the system knows the process by.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Kill ends the process as kill -9 does, and waits until it is gone.
 func (p *Process) Kill() {
@@ -92,8 +96,8 @@ func (p *Process) Metric(ctx context.Context, name string) (sum float64, err err
 	return sum, lines.Err()
 }
 
-// tail returns the end of what the process said.
-func (p *Process) tail() string {
+// Tail returns the end of what the process said.
+func (p *Process) Tail() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()
@@ -101,37 +105,12 @@ func (p *Process) tail() string {
 	return string(text[max(0, len(text)-4000):])
 }
 
-// ready waits until the process answers 200 at the path.
-func (p *Process) ready(ctx context.Context, path string) error {
-	err := Until(ctx, time.Minute, func() (bool, error) {
-		if resp, err := get(ctx, p.URL+path); err == nil { // else not yet
-			_ = resp.Body.Close()
-			return resp.StatusCode == http.StatusOK, nil
-		}
-		return false, nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait for %s: %w; it said:\n%s", p.Name, err, p.tail())
+// Ready waits until the process answers 200 at the path.
+func (p *Process) Ready(ctx context.Context, path string) error {
+	if err := await.Until(ctx, time.Minute, await.Serving(p.URL+path)); err != nil {
+		return fmt.Errorf("wait for %s: %w; it said:\n%s", p.Name, err, p.Tail())
 	}
 	return nil
-}
-
-// Until asks often until the answer is yes, for as long as it may take.
-func Until(ctx context.Context, within time.Duration, ask func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	ticks := time.NewTicker(10 * time.Millisecond)
-	defer ticks.Stop()
-	for {
-		if ok, err := ask(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not within %v: %w", within, ctx.Err())
-		case <-ticks.C:
-		}
-	}
 }
 
 func get(ctx context.Context, url string) (*http.Response, error) {
@@ -146,17 +125,8 @@ func do(ctx context.Context, method, url string, body io.Reader) (*http.Response
 	return http.DefaultClient.Do(req)
 }
 
-// FreeAddress returns an address of this machine that nobody listens on.
-func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return l.Addr().String(), l.Close()
-}
-
-// build builds a program of the module in the directory into dir.
-func build(ctx context.Context, dir, module, pkg, name string) error {
+// Compile builds a program of the module in the directory into dir, for Launch.
+func Compile(ctx context.Context, dir, module, pkg, name string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-o", filepath.Join(dir, name), pkg)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return errors.Join(fmt.Errorf("build %s: %w", name, err), errors.New(string(out)))

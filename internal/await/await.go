@@ -5,6 +5,7 @@ package await
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -28,5 +29,21 @@ func Until(ctx context.Context, within time.Duration, ask func(context.Context) 
 			return fmt.Errorf("not within %v: %w", within, ctx.Err())
 		case <-ticks.C:
 		}
+	}
+}
+
+// Serving asks whether a URL answers a GET with 200. Who does not answer at all may
+// yet.
+func Serving(url string) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return false, err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false, nil //nolint:nilerr // not yet
+		}
+		return resp.StatusCode == http.StatusOK, resp.Body.Close()
 	}
 }

@@ -3,6 +3,8 @@ package await_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,4 +54,21 @@ func TestUntilGivesUp(t *testing.T) {
 			t.Errorf("with an ended context: %v", err)
 		}
 	})
+}
+
+func TestServing(t *testing.T) {
+	code := http.StatusServiceUnavailable
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+	for _, code = range []int{http.StatusServiceUnavailable, http.StatusOK, http.StatusNotFound} {
+		if ok, err := await.Serving(s.URL)(t.Context()); ok != (code == http.StatusOK) || err != nil {
+			t.Errorf("%d: %t, %v", code, ok, err)
+		}
+	}
+	s.Close()
+	if ok, err := await.Serving(s.URL)(t.Context()); ok || err != nil {
+		t.Errorf("of a server that is gone: %t, %v", ok, err)
+	}
+	if _, err := await.Serving("no URL:")(t.Context()); err == nil {
+		t.Error("asks what is no URL")
+	}
 }

@@ -27,14 +27,14 @@ func (c *cluster) fits() {
 var peakLine = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
 // peak is the most memory that the process has had.
-func (p *process) peak() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+func (p *pod) peak() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	found := peakLine.FindSubmatch(text)
 	if found == nil {
-		return 0, fmt.Errorf("process %d is gone", p.cmd.Process.Pid)
+		return 0, fmt.Errorf("process %d is gone", p.Cmd.Process.Pid)
 	}
 	n, err := strconv.ParseInt(string(found[1]), 10, 64)
 	return n << 10, err
@@ -49,13 +49,13 @@ func (c *cluster) end() {
 		if err != nil {
 			c.t.Errorf("before the end of %s: %v", name, err)
 		}
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			c.t.Errorf("end %s: %v", name, err)
 		}
 		grace := time.Duration(*c.manifests.workloads[name].pod.Spec.TerminationGracePeriodSeconds)*time.Second - pause
 		select {
-		case <-p.done:
-			c.t.Logf("%s has ended: %v", name, p.cmd.ProcessState)
+		case <-p.Done:
+			c.t.Logf("%s has ended: %v", name, p.Cmd.ProcessState)
 		case <-time.After(grace):
 			c.t.Errorf("%s has not ended within %v", name, grace)
 		}
@@ -78,7 +78,7 @@ func (c *cluster) beforeStop(p *pod) (time.Duration, error) {
 	for i, word := range l.PreStop.Exec.Command {
 		command[i] = p.place(word)
 	}
-	text, err := exec.CommandContext(c.t.Context(), p.cmd.Path, command[1:]...).CombinedOutput()
+	text, err := exec.CommandContext(c.t.Context(), p.Cmd.Path, command[1:]...).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("%q: %w\n%s", command, err, text)
 	}

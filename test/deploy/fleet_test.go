@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/rangefleet/rangefleet/internal/process"
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
@@ -57,7 +58,7 @@ func natsServer(t *testing.T) string {
 // pod is a container of a workload that runs as a process of this machine: with
 // its arguments, environment and files, but with addresses of its own.
 type pod struct {
-	*process
+	*process.Process
 	container corev1.Container
 	addresses map[int32]string // by the port of the container
 	dir       string           // that holds its volumes
@@ -112,7 +113,7 @@ func (c *cluster) run(name string, ordinal int, program string, replace []string
 	for _, e := range c.environment(p, fmt.Sprintf("%s-%d", name, ordinal)) {
 		env = append(env, replacer.Replace(e))
 	}
-	p.process = start(c.t, func() *exec.Cmd {
+	p.Process = start(c.t, func() *exec.Cmd {
 		cmd := exec.Command(program, args...)
 		if filepath.Base(program) == p.container.Args[0] {
 			cmd.Args = cmd.Args[1:] // the image's programs are named by the first argument
@@ -175,7 +176,7 @@ func (c *cluster) ready(name string) {
 		} {
 			at := slices.IndexFunc(p.container.Ports, func(port corev1.ContainerPort) bool { return port.Name == probe.HTTPGet.Port.StrVal })
 			url := "http://" + p.addresses[p.container.Ports[at].ContainerPort] + probe.HTTPGet.Path
-			eventually(c.t, fmt.Sprintf("%s probe of %s %d, %s", kind, name, i, url), func(ctx context.Context) bool { return get(ctx, url) })
+			serves(c.t, fmt.Sprintf("%s probe of %s %d, %s", kind, name, i, url), url)
 		}
 	}
 }

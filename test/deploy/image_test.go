@@ -2,10 +2,8 @@ package deploy_test
 
 import (
 	"bytes"
-	"context"
 	"debug/elf"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -262,7 +260,7 @@ func TestImageRuns(t *testing.T) {
 	}
 	address := freeAddress(t)
 	start(t, func() *exec.Cmd { return i.run(i.command, "RANGEFLEET_LISTEN="+address) })
-	eventually(t, "the image's command serves", func(ctx context.Context) bool { return get(ctx, "http://"+address+"/_ready") })
+	serves(t, "the image's command serves", "http://"+address+"/_ready")
 	for _, variable := range []string{"RANGEFLEET_LISTEN", "RANGEFLEET_METRICS_LISTEN"} {
 		at := slices.IndexFunc(i.env, func(e string) bool { return strings.HasPrefix(e, variable+"=:") })
 		if at < 0 || !slices.Contains(i.exposed, strings.TrimPrefix(i.env[at], variable+"=:")) {
@@ -277,14 +275,4 @@ func (i *image) run(args []string, env ...string) *exec.Cmd {
 		Path: "/usr/local/bin/" + args[0], Args: args, Dir: "/", Env: append(slices.Clone(i.env), env...),
 		SysProcAttr: &syscall.SysProcAttr{Chroot: i.root, Credential: &syscall.Credential{Uid: i.user, Gid: i.user}},
 	}
-}
-
-// get reports whether a URL answers 200.
-func get(ctx context.Context, url string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
 }

@@ -2,16 +2,17 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rangefleet/rangefleet/internal/await"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
@@ -81,8 +82,7 @@ func (c *cluster) harm(ctx context.Context, n int) error {
 		victims = c.pods["nats"][:1]
 	}
 	for _, v := range victims {
-		v.kill()
-		if err := v.start(); err != nil {
+		if err := v.Restart(); err != nil {
 			return err
 		}
 	}
@@ -98,26 +98,17 @@ func (c *cluster) begin(ctx context.Context, cl *client.Client, branch, source s
 
 // await waits until an import has that many objects, or, below 0, has completed.
 func (c *cluster) await(ctx context.Context, cl *client.Client, branch, id string, objects int64) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	ticks := time.NewTicker(100 * time.Millisecond)
-	defer ticks.Stop()
-	for {
+	err := await.Until(ctx, patience, func(ctx context.Context) (bool, error) {
 		status, err := cl.ImportStatus(ctx, repository, branch, id)
-		switch {
-		case err != nil:
-			return err
-		case status.Error.Message != "":
-			return fmt.Errorf("import %s: %s", id, status.Error.Message)
-		case status.Completed || objects >= 0 && status.IngestedObjects >= objects:
-			return nil
+		if err == nil && status.Error.Message != "" {
+			err = errors.New(status.Error.Message)
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("import %s: %w at %+v", id, ctx.Err(), status)
-		case <-ticks.C:
-		}
+		return status.Completed || objects >= 0 && status.IngestedObjects >= objects, err
+	})
+	if err != nil {
+		return fmt.Errorf("wait for import %s: %w", id, err)
 	}
+	return nil
 }
 
 // losePartitions removes all partitions from the queue, as no NATS server should.

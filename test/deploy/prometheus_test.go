@@ -107,7 +107,7 @@ func startPrometheus(t *testing.T, resolve func(name string, port int32) []strin
 		return exec.Command(program, "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
 	})
 	p := &prometheus{url: "http://" + address}
-	eventually(t, "prometheus ready", func(ctx context.Context) bool { return get(ctx, p.url+"/-/ready") })
+	serves(t, "prometheus ready", p.url+"/-/ready")
 	return p
 }
 

@@ -4,10 +4,13 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/process"
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
@@ -39,16 +42,15 @@ func TestKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := f.begin("repo", branch, awkwardSource, destination)
-		victims := []*process{f.workers[rnd.IntN(len(f.workers))], f.coordinator}
+		victims := []*process.Process{f.workers[rnd.IntN(len(f.workers))], f.coordinator}
 		if rnd.IntN(2) == 0 {
 			victims[0], victims[1] = victims[1], victims[0]
 		}
 		first := rnd.Int64N(awkwardCount)
 		for _, at := range []int64{first, first + rnd.Int64N(awkwardCount-first)} {
 			status := f.waitFor(branch, id, at)
-			t.Logf("import %d: kill %s at %d objects, phase %s", i, victims[0].name, status.IngestedObjects, status.Phase)
-			victims[0].kill()
-			victims[0].start()
+			t.Logf("import %d: kill %s at %d objects, phase %s", i, filepath.Base(victims[0].Cmd.Path), status.IngestedObjects, status.Phase)
+			expect.NoError(t, victims[0].Restart())
 			victims = victims[1:]
 		}
 		f.ready()
@@ -64,7 +66,7 @@ func TestKills(t *testing.T) {
 // waitFor waits until an import has covered that many objects or has ended.
 func (f *fleet) waitFor(branch, id string, objects int64) (status api.ImportStatusResp) {
 	f.t.Helper()
-	eventually(f.t, "progress of import "+id, func(context.Context) (bool, error) {
+	expect.Within(f.t, patience, "progress of import "+id, func(context.Context) (bool, error) {
 		status = f.status("repo", branch, id)
 		return status.IngestedObjects >= objects || status.Completed || status.Error.Message != "", nil
 	})
@@ -81,11 +83,11 @@ func TestNATSRestarts(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		shape   shape
-		victims func(*fleet) []*process // killed and started again, one after the other
+		victims func(*fleet) []*process.Process // killed and started again, one after the other
 	}{
-		{"own process", shape{nats: 1, workers: 2}, func(f *fleet) []*process { return f.nats }},
-		{"embedded", shape{}, func(f *fleet) []*process { return []*process{f.coordinator} }},
-		{"each of a cluster", shape{nats: 3, workers: 2}, func(f *fleet) []*process { return f.nats }},
+		{"own process", shape{nats: 1, workers: 2}, func(f *fleet) []*process.Process { return f.nats }},
+		{"embedded", shape{}, func(f *fleet) []*process.Process { return []*process.Process{f.coordinator} }},
+		{"each of a cluster", shape{nats: 3, workers: 2}, func(f *fleet) []*process.Process { return f.nats }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFleet(t, b, tc.shape)
@@ -94,8 +96,7 @@ func TestNATSRestarts(t *testing.T) {
 			victims := tc.victims(f)
 			for i, nats := range victims {
 				f.waitFor("main", id, int64((i+1)*awkwardCount/(len(victims)+2)))
-				nats.kill()
-				nats.start()
+				expect.NoError(t, nats.Restart())
 				f.ready()
 			}
 			if got := f.finish("repo", "main", id); got.MetarangeID != want {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
 )
 
 // TestFailover kills with -9 the coordinator that drives an import, at its first
@@ -23,13 +25,13 @@ func TestFailover(t *testing.T) {
 			if at > 0 {
 				heir.waitFor("main", id, at)
 			}
-			leader.coordinator.kill()
+			leader.coordinator.Kill()
 			killed := time.Now()
 			var took time.Duration
-			eventually(t, "another coordinator drives the import", func(context.Context) (bool, error) {
+			expect.Within(t, patience, "another coordinator drives the import", func(context.Context) (bool, error) {
 				status := heir.status("repo", "main", id)
 				took = time.Since(killed)
-				return heir.coordinator.said("import taken over") || status.Completed, nil
+				return strings.Contains(heir.coordinator.Output(), "import taken over") || status.Completed, nil
 			})
 			before := heir.status("repo", "main", id)
 			got := heir.finish("repo", "main", id)
@@ -43,11 +45,4 @@ func TestFailover(t *testing.T) {
 			}
 		})
 	}
-}
-
-// said reports whether the output of the process has the text.
-func (p *process) said(text string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return strings.Contains(p.output.String(), text)
 }

@@ -1,103 +1,47 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/await"
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/process"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-// process is a program that runs. It is killed with its test.
-type process struct {
-	t    *testing.T
-	name string
-	args []string
-	env  []string
-	cmd  *exec.Cmd
-	done chan struct{}
-
-	mu     sync.Mutex
-	output bytes.Buffer // of all its runs
-}
-
-func start(t *testing.T, name string, env []string, args ...string) *process {
+// start runs one of the programs. It is killed with its test.
+func start(t *testing.T, name string, env []string, args ...string) *process.Process {
 	t.Helper()
-	p := &process{t: t, name: name, args: args, env: env}
-	p.start()
+	p, err := process.Start(func() *exec.Cmd {
+		cmd := exec.Command(filepath.Join(programs, name), args...)
+		cmd.Env = process.Env(t.TempDir(), env...)
+		return cmd
+	})
+	expect.NoError(t, err)
 	t.Cleanup(func() {
-		p.kill()
+		p.Kill()
 		if t.Failed() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			t.Logf("output of %s, the last of it:\n%s", p.name, tail(p.output.String(), 60))
+			requests := regexp.MustCompile(`(?m)^.*"msg":"request".*\n`)
+			t.Logf("output of %s, the last of it:\n%s", name, process.Tail(requests.ReplaceAllString(p.Output(), ""), 60))
 		}
 	})
 	return p
 }
 
-// start starts the program, again if it ran before.
-func (p *process) start() {
-	p.t.Helper()
-	p.cmd = exec.Command(filepath.Join(programs, p.name), p.args...)
-	p.cmd.Env = append([]string{"HOME=" + p.t.TempDir(), "PATH=" + os.Getenv("PATH")}, p.env...)
-	p.cmd.Stdout, p.cmd.Stderr = p, p
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatalf("start %s: %v", p.name, err)
-	}
-	done := make(chan struct{})
-	p.done = done
-	go func(cmd *exec.Cmd) {
-		_ = cmd.Wait() // how it ended shows in its output and in what the test sees
-		close(done)
-	}(p.cmd)
-}
-
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.Write(b)
-}
-
-// kill ends the program as kill -9 does, and waits until it is gone.
-func (p *process) kill() { p.signal(syscall.SIGKILL) }
-
-// signal sends a signal that ends the program, and waits until it is gone.
-func (p *process) signal(s os.Signal) {
-	_ = p.cmd.Process.Signal(s) // it may have ended already
-	<-p.done
-}
-
-func tail(text string, lines int) string {
-	all := strings.Split(strings.TrimSpace(text), "\n")
-	all = slices.DeleteFunc(all, func(line string) bool { return strings.Contains(line, `"msg":"request"`) })
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
 // freeAddress returns an address of this machine that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address, err := process.FreeAddress()
+	expect.NoError(t, err)
 	return address
 }
 
@@ -110,10 +54,10 @@ var smallBreaks = breaks{maxSize: 16 << 10, raggedness: 300}
 type fleet struct {
 	t           *testing.T
 	env         []string
-	own         []string   // of coordinators
-	nats        []*process // none: embedded
-	coordinator *process
-	workers     []*process
+	own         []string           // of coordinators
+	nats        []*process.Process // none: embedded
+	coordinator *process.Process
+	workers     []*process.Process
 	api         string
 	*client.Client
 }
@@ -217,43 +161,11 @@ func (f *fleet) startNATS(dir string, n int) (urls string) {
 // ready waits until the coordinator serves requests.
 func (f *fleet) ready() {
 	f.t.Helper()
-	eventually(f.t, "coordinator ready", func(ctx context.Context) (bool, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.api+"/_ready", nil)
-		if err != nil {
-			return false, err
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			return resp.StatusCode == http.StatusOK, resp.Body.Close()
-		}
-		return false, nil
-	})
+	expect.Within(f.t, patience, "coordinator ready", await.Serving("http://"+f.api+"/_ready"))
 }
 
 // patience bounds every wait for something that must happen.
 const patience = 2 * time.Minute
-
-// eventually asks until the answer is true.
-func eventually(t *testing.T, what string, ask func(context.Context) (bool, error)) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	ticks := time.NewTicker(20 * time.Millisecond)
-	defer ticks.Stop()
-	for {
-		ok, err := ask(ctx)
-		if err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-		if ok {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %v", what, patience)
-		case <-ticks.C:
-		}
-	}
-}
 
 // repository creates a repository with a namespace of its own in the bucket.
 func (f *fleet) repository(name, bucket string) {
@@ -294,7 +206,7 @@ func (f *fleet) status(repository, branch, id string) api.ImportStatusResp {
 func (f *fleet) finish(repository, branch, id string) api.ImportStatusResp {
 	f.t.Helper()
 	var status api.ImportStatusResp
-	eventually(f.t, "import "+id+" completed", func(context.Context) (bool, error) {
+	expect.Within(f.t, patience, "import "+id+" completed", func(context.Context) (bool, error) {
 		status = f.status(repository, branch, id)
 		if status.Error.Message != "" {
 			return false, fmt.Errorf("import failed: %s", status.Error.Message)

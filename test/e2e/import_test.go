@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
@@ -143,7 +144,7 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 			f := newFleet(t, smallBreaks, shape{}, tc.settings...)
 			f.repository("repo", awkwardBucket)
 			id := f.begin("repo", "main", tc.source, destination)
-			eventually(t, "import failed", func(context.Context) (bool, error) {
+			expect.Within(t, patience, "import failed", func(context.Context) (bool, error) {
 				status := f.status("repo", "main", id)
 				if status.Completed {
 					return false, errors.New("import completed")

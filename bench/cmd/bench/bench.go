@@ -13,11 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 
+	processes "github.com/rangefleet/rangefleet/bench/fleet"
 	"github.com/rangefleet/rangefleet/bench/measure"
 	"github.com/rangefleet/rangefleet/bench/stage"
 	"github.com/rangefleet/rangefleet/bench/synths3"
+	"github.com/rangefleet/rangefleet/internal/process"
 )
 
 // Row is what was measured.
@@ -51,12 +52,12 @@ func newBench(ctx context.Context, o options, dir string) (*bench, error) {
 	b := &bench{options: o, dir: dir, perf: measure.NewPerf(ctx)}
 	programs := map[string]string{"synths3": ".", "stage": ".", "worker": ".."}
 	for name, module := range programs {
-		if err := b.build(ctx, module, "./cmd/"+name, name); err != nil {
+		if err := processes.Compile(ctx, dir, module, "./cmd/"+name, name); err != nil {
 			return nil, err
 		}
 	}
 	if o.lakefs {
-		if err := b.build(ctx, "baseline", ".", "baseline"); err != nil {
+		if err := processes.Compile(ctx, dir, "baseline", ".", "baseline"); err != nil {
 			return nil, err
 		}
 	}
@@ -81,18 +82,10 @@ func newBench(ctx context.Context, o options, dir string) (*bench, error) {
 	return b, nil
 }
 
-func (b *bench) build(ctx context.Context, module, pkg, name string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-o", filepath.Join(b.dir, name), pkg)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", name, err, out)
-	}
-	return nil
-}
-
 // command returns one of the programs, which dies with this process.
 func (b *bench) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, name), args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	process.DieWithParent(cmd)
 	cmd.Stderr = os.Stderr
 	return cmd
 }

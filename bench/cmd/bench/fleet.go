@@ -1,22 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	processes "github.com/rangefleet/rangefleet/bench/fleet"
 	"github.com/rangefleet/rangefleet/bench/measure"
 	"github.com/rangefleet/rangefleet/bench/stage"
+	"github.com/rangefleet/rangefleet/internal/process"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
@@ -122,46 +118,35 @@ func (f *fleet) watch(ctx context.Context, id string, cancel context.CancelCause
 // worker measures a worker process that lists a bucket as one partition, from
 // the moment at which it could get it to the one at which its last cover is in.
 func (b *bench) worker(ctx context.Context, row *Row) error {
-	address, err := processes.FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(b.dir, "worker.log"))
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	cmd := b.command(ctx, "worker")
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(),
+	p, err := processes.Launch(ctx, b.dir, "worker", append(os.Environ(),
 		"RANGEFLEET_NATS_URL="+b.fleet.nats.ClientURL(), "RANGEFLEET_METRICS_LISTEN="+address, "RANGEFLEET_WORKERS=1",
 		"RANGEFLEET_S3_ENDPOINT="+b.endpoint, "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
-		"RANGEFLEET_S3_ACCESS_KEY_ID=bench", "RANGEFLEET_S3_SECRET_ACCESS_KEY=bench", "RANGEFLEET_LOG_LEVEL=warn")
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the worker: %w", err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it ended by our signal
-	}()
-	p := process{pid: cmd.Process.Pid, metrics: "http://" + address + "/metrics"}
-	err = p.ready(ctx, "http://"+address+"/readyz")
-	if err == nil {
-		err = b.work(ctx, row, p)
-	}
+		"RANGEFLEET_S3_ACCESS_KEY_ID=bench", "RANGEFLEET_S3_SECRET_ACCESS_KEY=bench", "RANGEFLEET_LOG_LEVEL=warn"), nil)
 	if err != nil {
-		text, _ := os.ReadFile(log.Name())
-		return fmt.Errorf("%w; the worker said:\n%s", err, text)
+		return err
+	}
+	defer p.Kill()
+	p.URL = "http://" + address
+	if err := p.Ready(ctx, "/readyz"); err != nil {
+		return err
+	}
+	if err := b.work(ctx, row, p); err != nil {
+		return fmt.Errorf("%w; the worker said:\n%s", err, p.Tail())
 	}
 	return nil
 }
 
-func (b *bench) work(ctx context.Context, row *Row, p process) error {
-	before, err := p.usage(ctx)
+// work gives the worker the bucket and takes what it makes of it.
+func (b *bench) work(ctx context.Context, row *Row, p *processes.Process) error {
+	before, err := used(ctx, p)
 	if err != nil {
 		return err
 	}
-	stop, err := b.perf.Attach(ctx, p.pid)
+	stop, err := b.perf.Attach(ctx, p.Pid())
 	if err != nil {
 		return err
 	}
@@ -177,7 +162,7 @@ func (b *bench) work(ctx context.Context, row *Row, p process) error {
 	if err != nil {
 		return err
 	}
-	after, err := p.usage(ctx)
+	after, err := used(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -194,60 +179,16 @@ func (b *bench) work(ctx context.Context, row *Row, p process) error {
 	return err
 }
 
-// process is a worker that is looked at from outside.
-type process struct {
-	pid     int
-	metrics string
-}
-
-func (p process) usage(ctx context.Context) (u measure.Usage, err error) {
-	if u.Allocs, err = p.allocs(ctx); err != nil {
-		return u, err
+// used returns what a worker has used since it started.
+func used(ctx context.Context, p *processes.Process) (measure.Usage, error) {
+	allocs, err := p.Metric(ctx, "go_memstats_mallocs_total")
+	if err == nil && allocs == 0 {
+		err = errors.New("the worker's metrics do not tell its allocations")
 	}
-	if u.CPU, err = measure.CPU(p.pid); err != nil {
-		return u, err
+	if err != nil {
+		return measure.Usage{}, err
 	}
-	u.Peak, err = measure.Peak(p.pid)
+	u, err := p.Usage()
+	u.Allocs = uint64(allocs)
 	return u, err
-}
-
-// allocs asks the process how many objects it has had on its heap.
-func (p process) allocs(ctx context.Context) (uint64, error) {
-	resp, err := get(ctx, p.metrics)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		if text, ok := strings.CutPrefix(lines.Text(), "go_memstats_mallocs_total "); ok {
-			n, err := strconv.ParseFloat(text, 64)
-			return uint64(n), err
-		}
-	}
-	return 0, errors.Join(errors.New("the worker's metrics do not tell its allocations"), lines.Err())
-}
-
-// ready waits until the process works.
-func (p process) ready(ctx context.Context, url string) error {
-	err := processes.Until(ctx, time.Minute, func() (bool, error) {
-		resp, err := get(ctx, url)
-		if err != nil {
-			return false, nil //nolint:nilerr // not yet
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK, nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait for the worker: %w", err)
-	}
-	return nil
-}
-
-func get(ctx context.Context, url string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	return http.DefaultClient.Do(req)
 }

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rangefleet/rangefleet/bench/measure"
 	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
@@ -121,7 +122,7 @@ func save(dir string, report Report, text string) error {
 		return fmt.Errorf("make the directory of results: %w", err)
 	}
 	for name, content := range map[string][]byte{
-		"bench.json": report.JSON(), "bench.txt": []byte(text), "bench.svg": report.Picture(),
+		"bench.json": measure.JSON(report), "bench.txt": []byte(text), "bench.svg": report.Picture(),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return fmt.Errorf("write a result: %w", err)

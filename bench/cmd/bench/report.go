@@ -1,13 +1,14 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
 // Report is a whole run.
@@ -28,7 +29,7 @@ type Machine struct {
 }
 
 func machine() Machine {
-	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version()}
+	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Load: measure.Load()}
 	info, _ := os.ReadFile("/proc/cpuinfo") // what cannot be read stays empty
 	for line := range strings.Lines(string(info)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
@@ -38,20 +39,7 @@ func machine() Machine {
 	}
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	m.Kernel = strings.TrimSpace(string(kernel))
-	load, _ := os.ReadFile("/proc/loadavg")
-	if fields := strings.Fields(string(load)); len(fields) > 3 {
-		m.Load = strings.Join(fields[:3], " ")
-	}
 	return m
-}
-
-// JSON returns the report as indented JSON.
-func (r Report) JSON() []byte {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil { // nothing in it can fail to encode
-		panic(err)
-	}
-	return append(text, '\n')
 }
 
 // Text returns the tables.

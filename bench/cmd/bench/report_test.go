@@ -86,7 +86,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	var back Report
-	if err := json.Unmarshal(r.JSON(), &back); err != nil || back.Rows[1].CPU != r.Rows[1].CPU {
+	if err := json.Unmarshal(measure.JSON(r), &back); err != nil || back.Rows[1].CPU != r.Rows[1].CPU {
 		t.Errorf("%v, %+v", err, back.Rows)
 	}
 	picture := xml.NewDecoder(strings.NewReader(string(r.Picture())))

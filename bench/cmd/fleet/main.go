@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/fleet"
+	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
 // options are what a run measures.
@@ -94,11 +95,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	b := &bench{options: o, dir: dir, log: out}
 	runErr := b.all(ctx)
-	report := Report{Date: time.Now().UTC(), Load: load(), Rows: b.rows, Targets: b.targets}
+	report := Report{Date: time.Now().UTC(), Load: measure.Load(), Rows: b.rows, Targets: b.targets}
 	text := report.Text()
 	fmt.Fprint(out, "\n", text)
 	if o.out != "" {
-		for name, data := range map[string][]byte{"fleet.txt": []byte(text), "fleet.json": report.JSON()} {
+		for name, data := range map[string][]byte{"fleet.txt": []byte(text), "fleet.json": measure.JSON(report)} {
 			if err := os.WriteFile(filepath.Join(o.out, name), data, 0o600); err != nil {
 				return errors.Join(runErr, err)
 			}

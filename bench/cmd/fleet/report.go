@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -64,20 +62,6 @@ type Target struct {
 	Wanted   string `json:"wanted"`
 	Measured string `json:"measured"`
 	Met      bool   `json:"met"`
-}
-
-func load() string {
-	text, _ := os.ReadFile("/proc/loadavg") // what cannot be read stays empty
-	return strings.Join(strings.Fields(string(text))[:3], " ")
-}
-
-// JSON returns the report as indented JSON.
-func (r Report) JSON() []byte {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil { // nothing in it can fail to encode
-		panic(err)
-	}
-	return append(text, '\n')
 }
 
 // Text returns the tables.

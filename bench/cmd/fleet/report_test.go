@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
 func TestReport(t *testing.T) {
@@ -28,7 +30,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	var back Report
-	if err := json.Unmarshal(r.JSON(), &back); err != nil || back.Rows[0] != r.Rows[0] || back.Targets[1] != r.Targets[1] {
+	if err := json.Unmarshal(measure.JSON(r), &back); err != nil || back.Rows[0] != r.Rows[0] || back.Targets[1] != r.Targets[1] {
 		t.Errorf("read back %+v, %v", back, err)
 	}
 }

@@ -1,0 +1,25 @@
+package measure
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+)
+
+// Load returns the machine's load averages of 1, 5 and 15 minutes, or "" where they
+// cannot be read.
+func Load() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	return strings.Join(fields[:min(3, len(fields))], " ")
+}
+
+// JSON returns a report as indented JSON, for a file. It panics if the report holds
+// what JSON cannot.
+func JSON(report any) []byte {
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		panic(err)
+	}
+	return append(text, '\n')
+}
