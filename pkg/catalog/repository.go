@@ -69,7 +69,10 @@ func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount
 // SetMetadata adds to the metadata of a repository, replacing values of equal
 // names.
 func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[string]string) error {
-	for range maxContenders {
+	for round := range maxContenders {
+		if err := queue.Contend(ctx, round); err != nil {
+			return fmt.Errorf("set metadata of repository %q: %w", id, err)
+		}
 		r, rev, err := c.ready(ctx, id)
 		if errors.Is(err, queue.ErrNotFound) {
 			return fault.Missing("repository")

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -17,10 +16,9 @@ type survey struct {
 // keepSurveying takes surveys until ctx ends.
 func (s *Service) keepSurveying(ctx context.Context) {
 	for ctx.Err() == nil {
-		begun := time.Now()
 		rest := checkEvery
 		if err := s.takeSurvey(ctx); err == nil {
-			rest = restAfter(time.Since(begun), checkEvery)
+			rest = restAfter(s.survey.Load().Took, checkEvery)
 		} else if ctx.Err() == nil {
 			s.cfg.Log.Warn("look at the queue", "err", err)
 		}

@@ -71,7 +71,10 @@ func (s *Store) get(ctx context.Context, id string) (Record, uint64, error) {
 // Apply makes one transition by compare-and-swap and returns the record after
 // it. An error of the transition ends it unchanged.
 func (s *Store) Apply(ctx context.Context, id string, transition func(Record) (Record, error)) (Record, error) {
-	for range maxContenders {
+	for round := range maxContenders {
+		if err := queue.Contend(ctx, round); err != nil {
+			return Record{}, fmt.Errorf("store import %s: %w", id, err)
+		}
 		old, rev, err := s.get(ctx, id)
 		if err != nil {
 			return Record{}, err
@@ -101,7 +104,10 @@ func (s *Store) Apply(ctx context.Context, id string, transition func(Record) (R
 // running already; it returns the ID of the one that is. The same request made
 // twice, at once or after a lost answer, is one import.
 func (s *Store) Claim(ctx context.Context, r Record) (id string, err error) {
-	for range maxContenders {
+	for round := range maxContenders {
+		if err := queue.Contend(ctx, round); err != nil {
+			return "", fmt.Errorf("start import: %w", err)
+		}
 		id, err := s.claim(ctx, r)
 		if err == nil {
 			return id, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -125,6 +126,27 @@ func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
 	r, err := s.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("a")) })
 	if !fault.Is(err, fault.Conflict) || r.State != imports.Canceled || get(t, s, "id").State != imports.Canceled {
 		t.Errorf("commit after a cancel: %+v, %v", r, err)
+	}
+}
+
+// While NATS elects a leader, reads may be answered with what was there before, and
+// writes that build on it are refused: that passes within a second.
+func TestApplyOutlastsReadsOfThePast(t *testing.T) {
+	kv := &hooks{KV: new(queuetest.MemoryKV)}
+	s := imports.NewStore(kv)
+	if err := s.Create(t.Context(), newRecord("id")); err != nil {
+		t.Fatal(err)
+	}
+	elected := time.Now().Add(300 * time.Millisecond)
+	kv.update = func(string) error {
+		if time.Now().Before(elected) {
+			return queue.ErrConflict
+		}
+		return nil
+	}
+	r, err := s.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 3) })
+	if err != nil || r.State != imports.Canceled {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -248,6 +249,18 @@ func isConflict(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) &&
 		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// Contend waits before a round of a compare-and-swap, of which the first is 0: not
+// at all at first, as whoever was faster is done; then up to a tenth of a second, as
+// for as long as NATS elects a leader, a server that was one may answer reads with
+// what it knew. It returns why ctx ended.
+func Contend(ctx context.Context, round int) error {
+	const atOnce, atMost = 10, 100 * time.Millisecond
+	if round < atOnce {
+		return ctx.Err()
+	}
+	return pause(ctx, atMost)
 }
 
 // CheckKey returns an error unless a KV takes the key.

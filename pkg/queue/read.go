@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -39,8 +40,13 @@ type streamInfo struct {
 // filter holds. The stream's leader answers, once for each 100,000 subjects: the
 // client's own call would look the stream up before.
 func (q *Queue) subjects(ctx context.Context, name, filter string) (map[string]uint64, error) {
+	return q.subjectsIn(ctx, name, filter, new(time.Duration))
+}
+
+// subjectsIn is subjects, and adds to took how long the answers took.
+func (q *Queue) subjectsIn(ctx context.Context, name, filter string, took *time.Duration) (map[string]uint64, error) {
 	all := make(map[string]uint64)
-	err := q.retry(ctx, "read", func(ctx context.Context) error {
+	err := q.retry(ctx, "read", timed(took, func(ctx context.Context) error {
 		clear(all)
 		for {
 			info, err := q.streamInfo(ctx, name, filter, len(all))
@@ -52,7 +58,7 @@ func (q *Queue) subjects(ctx context.Context, name, filter string) (map[string]u
 				return nil
 			}
 		}
-	})
+	}))
 	return all, err
 }
 

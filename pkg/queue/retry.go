@@ -40,6 +40,18 @@ func (q *Queue) retry(ctx context.Context, op string, f func(context.Context) er
 	}
 }
 
+// timed is f, which adds to took for how long it ran once it succeeds.
+func timed(took *time.Duration, f func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		begun := time.Now()
+		err := f(ctx)
+		if err == nil {
+			*took += time.Since(begun)
+		}
+		return err
+	}
+}
+
 // attempt calls f once, with a deadline. It gives up as soon as the connection is
 // lost: whatever answer was on its way will not come.
 func (q *Queue) attempt(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {

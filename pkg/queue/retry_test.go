@@ -5,9 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// A try that met a server which stood still does not count.
+func TestOnlyAnswersAreTimed(t *testing.T) {
+	q := &Queue{cfg: Config{Timeout: time.Minute}, link: newLink(), metrics: newMetrics(nil)}
+	const vain = 20 * time.Millisecond
+	var took time.Duration
+	tries := 0
+	begun := time.Now()
+	err := q.retry(t.Context(), "read", timed(&took, func(ctx context.Context) error {
+		if tries++; tries == 1 {
+			return errors.Join(errors.New("no answer"), sleep(ctx, vain))
+		}
+		return nil
+	}))
+	if all := time.Since(begun); err != nil || tries != 2 || took > all-vain {
+		t.Errorf("%d tries, %v: %v of %v counted", tries, err, took, all)
+	}
+}
 
 // Only what will be answered the same again is not tried again.
 func TestPermanent(t *testing.T) {

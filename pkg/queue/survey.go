@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -27,13 +28,17 @@ type Survey struct {
 	// Covers is how many are stored, by import. They were counted after the
 	// partitions: of a partition that is missing above all covers are counted.
 	Covers map[string]uint64
+
+	// Took is how long the answers took. What was asked in vain, and asked again,
+	// does not count: it says nothing of what the next survey costs.
+	Took time.Duration
 }
 
 // Survey looks at the streams.
 func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 	s := Survey{Partitions: make(map[string][]string), Covers: make(map[string]uint64)}
 	for _, lane := range []Lane{Bulk, Express} {
-		info, err := q.consumerInfo(ctx, lane)
+		info, err := q.consumerInfo(ctx, lane, &s.Took)
 		if err != nil {
 			return Survey{}, fmt.Errorf("look at the work queue: %w", err)
 		}
@@ -44,7 +49,7 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 			s.Waiting = info.NumWaiting
 		}
 	}
-	work, err := q.subjects(ctx, workStream, workPrefix+">")
+	work, err := q.subjectsIn(ctx, workStream, workPrefix+">", &s.Took)
 	if err != nil {
 		return Survey{}, fmt.Errorf("list outstanding partitions: %w", err)
 	}
@@ -52,7 +57,7 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 		importID, id := partitionOf(subject)
 		s.Partitions[importID] = append(s.Partitions[importID], id)
 	}
-	covers, err := q.subjects(ctx, coversStream, coversPrefix+">")
+	covers, err := q.subjectsIn(ctx, coversStream, coversPrefix+">", &s.Took)
 	if err != nil {
 		return Survey{}, fmt.Errorf("count covers: %w", err)
 	}
@@ -63,14 +68,14 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 	return s, nil
 }
 
-func (q *Queue) consumerInfo(ctx context.Context, lane Lane) (info *jetstream.ConsumerInfo, err error) {
-	err = q.retry(ctx, "read", func(ctx context.Context) error {
+func (q *Queue) consumerInfo(ctx context.Context, lane Lane, took *time.Duration) (info *jetstream.ConsumerInfo, err error) {
+	err = q.retry(ctx, "read", timed(took, func(ctx context.Context) error {
 		cons, err := q.js.Consumer(ctx, workStream, lane.consumer())
 		if err == nil {
 			info = cons.CachedInfo()
 		}
 		return err
-	})
+	}))
 	return info, err
 }
 
