@@ -127,7 +127,7 @@ func (w *world) close() {
 		}
 	}
 	for _, d := range w.disks {
-		if err := d.unmount(); err != nil {
+		if err := d.remove(); err != nil {
 			w.note("%v", err)
 		}
 	}
