@@ -15,10 +15,11 @@ import (
 
 // transientCodes are error codes that a later try may not meet although their
 // HTTP status, below 500, says that the request is at fault: the store gave up
-// waiting, the body was damaged on its way, or the caller is too fast.
+// waiting, the body was damaged on its way, the caller's clock is off, for which the
+// SDK makes up from its next call on, or the caller is too fast.
 var transientCodes = []string{
 	"BadDigest", "IncompleteBody", "OperationAborted", "RequestTimeout", "RequestTimeoutException",
-	"XAmzContentSHA256Mismatch", "SlowDown", "Throttling", "ThrottlingException", "ThrottledException",
+	"RequestTimeTooSkewed", "XAmzContentSHA256Mismatch", "SlowDown", "Throttling", "ThrottlingException", "ThrottledException",
 	"RequestThrottled", "RequestThrottledException", "RequestLimitExceeded", "TooManyRequestsException",
 	"BandwidthLimitExceeded",
 }

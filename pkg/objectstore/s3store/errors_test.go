@@ -31,6 +31,7 @@ func TestErrors(t *testing.T) {
 		{"301 PermanentRedirect", objectstore.ErrRefused},
 		{"405 MethodNotAllowed", objectstore.ErrRefused},
 		{"400 RequestTimeout", nil},
+		{"403 RequestTimeTooSkewed", nil},
 		{"400 BadDigest", nil},
 		{"409 OperationAborted", nil},
 		{"429 TooManyRequests", objectstore.ErrThrottled},
@@ -181,5 +182,41 @@ func TestAttemptTimeout(t *testing.T) {
 	}
 	if _, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) {
 		t.Errorf("error %v, want a transient one", err)
+	}
+}
+
+// A process whose clock is an hour off lists all the same: the SDK makes up for it
+// once a store has refused a call for it.
+func TestAClockThatIsOff(t *testing.T) {
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		there := time.Now().Add(time.Hour).UTC()
+		w.Header().Set("Date", there.Format(http.TimeFormat))
+		w.Header().Set("Content-Type", "application/xml")
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if err != nil || there.Sub(signed).Abs() > 15*time.Minute {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<Error><Code>RequestTimeTooSkewed</Code><Message>The clocks differ.</Message></Error>")
+			return
+		}
+		fmt.Fprint(w, result(false, "", "a", "b"))
+	}))
+	t.Cleanup(store.Close)
+	client, err := s3store.New(t.Context(), s3store.Config{Endpoint: store.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := client.Bucket("bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, first := bucket.ListPage(t.Context(), "", "", func([]objectstore.Listed) {})
+	if objectstore.Permanent(first) {
+		t.Fatalf("%v, which is no refusal for good", first)
+	}
+	for range 3 { // the first of them shows the way that the others try
+		listed := 0
+		if _, err := bucket.ListPage(t.Context(), "", "", func(page []objectstore.Listed) { listed = len(page) }); err != nil || listed != 2 {
+			t.Errorf("%d keys, %v", listed, err)
+		}
 	}
 }
