@@ -2,26 +2,18 @@ package scale_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"math"
 	"os"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/scale"
+	"github.com/rangefleet/rangefleet/internal/generated"
 )
 
-var update = flag.Bool("update", false, "write the generated part of docs/scale.md instead of comparing it")
-
-const (
-	results = "../results"
-	docs    = "../../docs/scale.md"
-	begins  = "<!-- Generated from what was measured by \"make generate\". -->\n"
-	ends    = "<!-- End of what is generated. -->\n"
-)
+const results = "../results"
 
 func load(t *testing.T) scale.Measured {
 	t.Helper()
@@ -34,23 +26,7 @@ func load(t *testing.T) scale.Measured {
 
 // The tables of docs/scale.md are those of the measurements that lie in bench/results.
 func TestDocsAreCurrent(t *testing.T) {
-	text, err := os.ReadFile(docs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(text), begins)
-	_, tail, closed := strings.Cut(rest, ends)
-	if !ok || !closed {
-		t.Fatalf("%s has no place for its tables", docs)
-	}
-	want := head + begins + scale.Tables(load(t), scale.Place) + "\n" + ends + tail
-	if *update {
-		if err := os.WriteFile(docs, []byte(want), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	} else if want != string(text) {
-		t.Errorf("the tables of %s are not those of what was measured: run make generate", docs)
-	}
+	generated.Part(t, "../../docs/scale.md", scale.Tables(load(t), scale.Place)+"\n")
 }
 
 // The sizes that the tables are made of are still those of the code.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
 // Config is how a server works for good; see Faults for what may change. The
@@ -63,7 +64,7 @@ func New(cfg Config) *Server {
 		cfg.Now = time.Now
 	}
 	if cfg.Wait == nil {
-		cfg.Wait = wait
+		cfg.Wait = pause.For
 	}
 	s := &Server{cfg: cfg, buckets: make(map[string]bucket)}
 	for name, set := range cfg.Sets {
@@ -74,17 +75,6 @@ func New(cfg Config) *Server {
 	}
 	_ = s.SetFaults(Faults{}) // no fault is no error
 	return s
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // ServeHTTP implements http.Handler.

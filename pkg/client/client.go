@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
@@ -62,7 +63,7 @@ func New(config Config) (*Client, error) {
 	config.Attempts = cmp.Or(config.Attempts, 5)
 	config.Timeout = cmp.Or(config.Timeout, 30*time.Second)
 	if config.Sleep == nil {
-		config.Sleep = sleep
+		config.Sleep = pause.For
 	}
 	if config.Random == nil {
 		config.Random = rand.Float64
@@ -75,17 +76,6 @@ func New(config Config) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // Error is an answer that is not what was asked for.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -114,9 +115,9 @@ func (d *driver) tell(ctx context.Context, problem string) {
 	d.problem = record.Problem
 }
 
-// rest waits at least for pause, then for news of the import.
-func (d *driver) rest(ctx context.Context, pause time.Duration) {
-	wait(ctx, pause)
+// rest waits for so long at least, then for news of the import.
+func (d *driver) rest(ctx context.Context, least time.Duration) {
+	_ = pause.For(ctx, least) // whose end shows below
 	timer := time.NewTimer(checkEvery)
 	defer timer.Stop()
 	select {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -27,7 +28,7 @@ func (s *Service) enlist(ctx context.Context) {
 			if ctx.Err() == nil && !errors.Is(err, queue.ErrHeld) {
 				s.cfg.Log.Warn("enlist as a coordinator", "err", err)
 			}
-			wait(ctx, enlistAgain)
+			_ = pause.For(ctx, enlistAgain) // the loop looks at ctx
 			continue
 		}
 		select {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -49,7 +50,7 @@ func (s *Service) follow(id string) *progress {
 
 // followCovers adds covers to p as they come, until ctx ends.
 func (s *Service) followCovers(ctx context.Context, id string, p *progress) {
-	for pause := retryAfter; ctx.Err() == nil; pause = min(2*pause, maxRetry) {
+	for after := retryAfter; ctx.Err() == nil; after = min(2*after, maxRetry) {
 		p.reset()
 		begun := time.Now()
 		// What goes on for so long has read all covers, or waits for NATS.
@@ -61,10 +62,10 @@ func (s *Service) followCovers(ctx context.Context, id string, p *progress) {
 		}
 		p.meet(err)
 		if time.Since(begun) > maxRetry {
-			pause = retryAfter // it went well for long
+			after = retryAfter // it went well for long
 		}
 		s.cfg.Log.Warn("follow covers", "import_id", id, "err", err)
-		wait(ctx, pause)
+		_ = pause.For(ctx, after) // the loop looks at ctx
 	}
 }
 
@@ -185,15 +186,5 @@ func (p *progress) await(ctx context.Context, n uint64) bool {
 			return true
 		case <-tick.C:
 		}
-	}
-}
-
-// wait returns after d, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }

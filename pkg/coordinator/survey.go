@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -22,7 +23,7 @@ func (s *Service) keepSurveying(ctx context.Context) {
 		} else if ctx.Err() == nil {
 			s.cfg.Log.Warn("look at the queue", "err", err)
 		}
-		wait(ctx, rest)
+		_ = pause.For(ctx, rest) // the loop looks at ctx
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
@@ -48,7 +49,7 @@ func OS() System {
 	return System{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Getenv: os.Getenv, Width: terminalWidth, ReadSecret: readSecret,
-		Now: time.Now, Sleep: sleep, Transport: http.DefaultTransport,
+		Now: time.Now, Sleep: pause.For, Transport: http.DefaultTransport,
 	}
 }
 
@@ -66,17 +67,6 @@ func readSecret() (string, error) {
 		return string(secret), err
 	}
 	return readLine(os.Stdin)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // Run runs one command line (without the program's name) and returns the exit

@@ -3,30 +3,15 @@ package ctl
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rangefleet/rangefleet/internal/generated"
 )
 
-const docsPath = "../../docs/rangectl.md"
-
-func TestDocsAreCurrent(t *testing.T) {
-	want := docs()
-	if *update {
-		if err := os.WriteFile(docsPath, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(docsPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s is not what the commands say of themselves: run make generate", docsPath)
-	}
-}
+func TestDocsAreCurrent(t *testing.T) { generated.File(t, "../../docs/rangectl.md", docs()) }
 
 // docs renders docs/rangectl.md from the help of the commands.
 func docs() string {

@@ -4,21 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-)
 
-var update = flag.Bool("update", false, "write the golden and generated files instead of comparing them")
+	"github.com/rangefleet/rangefleet/internal/generated"
+)
 
 // cutOff is the answer of a coordinator that is away.
 const cutOff = "cut off"
@@ -142,20 +140,5 @@ func (m *machine) transcript(c *coordinator, code int, args ...string) string {
 // golden compares text with testdata/name.
 func golden(t *testing.T, name, text string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text != string(want) {
-		t.Errorf("got:\n%s\nwant (%s):\n%s", text, path, want)
-	}
+	generated.File(t, filepath.Join("testdata", name), text)
 }

@@ -2,11 +2,9 @@ package node
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/generated"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
@@ -26,34 +25,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
-var update = flag.Bool("update", false, "write the generated files instead of comparing them")
-
-const (
-	docsPath  = "../../docs/operating.md"
-	docsStart = "<!-- Generated from the metrics of the processes by \"make generate\". -->\n"
-	docsEnd   = "<!-- End of what is generated. -->\n"
-)
-
 // The table of docs/operating.md names every metric that a process has, and no
 // other.
 func TestDocsAreCurrent(t *testing.T) {
-	text, err := os.ReadFile(docsPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(text), docsStart)
-	_, tail, ends := strings.Cut(rest, docsEnd)
-	if !ok || !ends {
-		t.Fatalf("%s has no place for the table of metrics", docsPath)
-	}
-	want := head + docsStart + metricsTable(t) + docsEnd + tail
-	if *update {
-		if err := os.WriteFile(docsPath, []byte(want), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	} else if want != string(text) {
-		t.Errorf("the metrics in %s are not those of the code: run make generate", docsPath)
-	}
+	generated.Part(t, "../../docs/operating.md", metricsTable(t))
 }
 
 func metricsTable(t *testing.T) string {

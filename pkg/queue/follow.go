@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -79,7 +80,7 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 		case <-poll.C:
 		}
 		// The first hint after a while is followed at once, many together.
-		if err := sleep(ctx, followEvery-time.Since(begun)); err != nil {
+		if err := pause.For(ctx, followEvery-time.Since(begun)); err != nil {
 			return err
 		}
 	}

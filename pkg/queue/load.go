@@ -158,7 +158,7 @@ func (q *Queue) look(ctx context.Context, o *Outlook, needed func() bool) {
 		if err := q.tellLoad(ctx); err != nil && ctx.Err() == nil {
 			q.metrics.retries.WithLabelValues("read").Inc()
 			q.log.Debug("look at the work queue", "error", err)
-			_ = pause(ctx, lastWait) // the loop looks at ctx
+			_ = jittered(ctx, lastWait) // the loop looks at ctx
 		}
 	}
 }

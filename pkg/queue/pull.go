@@ -84,7 +84,7 @@ func (p *Puller) Pull(ctx context.Context) (*Task, error) {
 		}
 		p.q.metrics.retries.WithLabelValues("pull").Inc()
 		p.q.log.Debug("pull tried again", "error", err)
-		_ = pause(ctx, wait) // the loop looks at ctx
+		_ = jittered(ctx, wait) // the loop looks at ctx
 	}
 }
 

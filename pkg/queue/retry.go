@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
 // Waits between tries grow from the first to the last, with full jitter.
@@ -31,7 +33,7 @@ func (q *Queue) retry(ctx context.Context, op string, f func(context.Context) er
 		if ctx.Err() == nil {
 			q.metrics.retries.WithLabelValues(op).Inc()
 		}
-		if cause := pause(ctx, wait); cause != nil {
+		if cause := jittered(ctx, wait); cause != nil {
 			if errors.Is(err, cause) {
 				return err
 			}
@@ -98,20 +100,8 @@ func (l *link) restored() {
 	l.ctx, l.cut = context.WithCancel(context.Background())
 }
 
-// pause waits up to d, at random, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error { return sleep(ctx, rand.N(d)+1) }
-
-// sleep waits for d, or returns why ctx ended.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// jittered waits up to d, at random, or returns why ctx ended.
+func jittered(ctx context.Context, d time.Duration) error { return pause.For(ctx, rand.N(d)+1) }
 
 // permanent reports whether the same call will get the same error, as far as
 // can be told. A missing stream or consumer is not: a coordinator makes it. Nor is

@@ -1,32 +1,14 @@
 package settings
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/generated"
 )
 
-var update = flag.Bool("update", false, "write the generated files instead of comparing them")
-
-const docsPath = "../../docs/settings.md"
-
-func TestDocsAreCurrent(t *testing.T) {
-	want := docs()
-	if *update {
-		if err := os.WriteFile(docsPath, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(docsPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s is not what the table of keys says: run make generate", docsPath)
-	}
-}
+func TestDocsAreCurrent(t *testing.T) { generated.File(t, "../../docs/settings.md", docs()) }
 
 // docs renders docs/settings.md from the table of keys.
 func docs() string {

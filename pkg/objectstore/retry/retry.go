@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
@@ -52,7 +53,7 @@ const (
 // rangefleet_objectstore_retries_total.
 func New(p Policy, reg prometheus.Registerer) *Retrier {
 	if p.Sleep == nil {
-		p.Sleep = sleep
+		p.Sleep = pause.For
 	}
 	if p.Jitter == nil {
 		p.Jitter = rand.N[time.Duration]
@@ -199,15 +200,4 @@ func (p Policy) delay(failures int) time.Duration {
 		}
 	}
 	return p.Jitter(max(1, min(bound, p.Max)))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

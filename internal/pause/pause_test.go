@@ -1,0 +1,33 @@
+package pause_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
+)
+
+func TestFor(t *testing.T) {
+	for name, c := range map[string]struct{ pause, ends, took time.Duration }{
+		"in time":    {time.Minute, time.Hour, time.Minute},
+		"cut short":  {time.Hour, time.Minute, time.Minute},
+		"no time":    {0, time.Minute, 0},
+		"below zero": {-time.Hour, time.Minute, 0},
+		"too late":   {time.Hour, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), c.ends)
+				defer cancel()
+				begun := time.Now()
+				err := pause.For(ctx, c.pause)
+				if took := time.Since(begun); took != c.took || errors.Is(err, context.DeadlineExceeded) != (c.ends <= c.took) {
+					t.Errorf("took %v, %v", took, err)
+				}
+			})
+		})
+	}
+}
