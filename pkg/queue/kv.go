@@ -260,7 +260,7 @@ func Contend(ctx context.Context, round int) error {
 	if round < atOnce {
 		return ctx.Err()
 	}
-	return pause(ctx, atMost)
+	return jittered(ctx, atMost)
 }
 
 // CheckKey returns an error unless a KV takes the key.

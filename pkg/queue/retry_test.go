@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
 // A try that met a server which stood still does not count.
@@ -19,7 +21,7 @@ func TestOnlyAnswersAreTimed(t *testing.T) {
 	begun := time.Now()
 	err := q.retry(t.Context(), "read", timed(&took, func(ctx context.Context) error {
 		if tries++; tries == 1 {
-			return errors.Join(errors.New("no answer"), sleep(ctx, vain))
+			return errors.Join(errors.New("no answer"), pause.For(ctx, vain))
 		}
 		return nil
 	}))
