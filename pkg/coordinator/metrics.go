@@ -104,7 +104,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 				Name: "rangefleet_fleet_partitions", Help: "Partitions in the work queue: queued ones, and running ones, which a worker has.",
 			}, []string{"state"}),
 			redelivered: gauge("fleet_partitions_redelivered", "Running partitions that were delivered before."),
-			waiting:     gauge("fleet_workers_waiting", "Slots of workers that wait for a partition."),
+			waiting:     gauge("fleet_workers_waiting", "Workers that wait for a partition."),
 			covers:      gauge("fleet_covers", "Covers that are stored."),
 			lag:         gauge("fold_lag_covers", "Covers that are stored, of imports that this process drives, and that it has not taken in yet."),
 			foldBytes:   gauge("fold_bytes", "Memory of the covers that this process has taken in."),

@@ -53,7 +53,7 @@ func TestMetricsOfTheFleet(t *testing.T) {
 	shows("no partition", 0, "rangefleet_fleet_partitions", "queued")
 	shows("an import that is completed", 1, "rangefleet_fleet_imports", string(imports.Completed))
 	shows("none that runs", 0, "rangefleet_fleet_imports", string(imports.Running))
-	shows("workers that wait", 2, "rangefleet_fleet_workers_waiting", "")
+	shows("a worker that waits", 1, "rangefleet_fleet_workers_waiting", "")
 	for name, label := range map[string]string{
 		"rangefleet_import_step_duration_seconds": stepCommit, "rangefleet_fold_duration_seconds": "", "rangefleet_covers_folded_total": "",
 		"rangefleet_import_duration_seconds": "",

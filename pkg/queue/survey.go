@@ -21,7 +21,7 @@ type Survey struct {
 	Queued      int // partitions that nobody works on
 	Running     int // partitions that somebody works on, or is taken to
 	Redelivered int // of the running ones, those that were delivered before
-	Waiting     int // pull requests of Bulk: slots of workers that wait for a partition
+	Waiting     int // pull requests of Bulk: workers that wait for a partition
 
 	// Partitions are the IDs of those queued or running, by import.
 	Partitions map[string][]string
