@@ -75,9 +75,11 @@ func buildBatches(_ context.Context, in *Input) (Step, error) {
 
 func encodeValues(_ context.Context, in *Input) (Step, error) {
 	var value []byte
+	var identities []table.Identity
 	return func(page int) error {
+		identities = table.Identities(identities[:0], in.Batches[page])
 		for i := range PageKeys {
-			value = table.AppendEntryValue(value[:0], in.Batches[page], i)
+			value = table.AppendEntryValue(value[:0], in.Batches[page], i, identities[i])
 		}
 		return nil
 	}, nil

@@ -119,8 +119,9 @@ func (in *Input) batch(b *entry.Builder, page int) entry.Batch {
 
 func (in *Input) encode(page int) [][]byte {
 	values := make([][]byte, PageKeys)
+	identities := table.Identities(nil, in.Batches[page])
 	for i := range values {
-		values[i] = table.AppendEntryValue(nil, in.Batches[page], i)
+		values[i] = table.AppendEntryValue(nil, in.Batches[page], i, identities[i])
 	}
 	return values
 }

@@ -15,7 +15,7 @@ func Ranges(entries []entry.Entry, breaks partition.Breaks) ([]partition.RangeMe
 	var ranges []partition.RangeMetadata
 	w := table.NewWriter(table.Ranges)
 	for i, e := range entries {
-		if err := w.Add([]byte(e.Key), table.AppendEntryValue(nil, entry.Of(e), 0)); err != nil {
+		if err := w.Add([]byte(e.Key), Value(e)); err != nil {
 			return nil, err
 		}
 		if breaks.EndsAfter([]byte(e.Key), w.EstimatedSize()) || i == len(entries)-1 {
@@ -25,4 +25,11 @@ func Ranges(entries []entry.Entry, breaks partition.Breaks) ([]partition.RangeMe
 	}
 	w.Abort()
 	return ranges, nil
+}
+
+// Value returns the value of an entry's record.
+func Value(e entry.Entry) []byte {
+	b := entry.Of(e)
+	defer b.Release()
+	return table.AppendEntryValue(nil, b, 0, table.Identities(nil, b)[0])
 }

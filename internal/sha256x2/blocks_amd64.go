@@ -1,12 +1,17 @@
 package sha256x2
 
-// blocks goes on with hash a over n blocks at pa, and with hash b over n blocks at
+// blocks1 goes on with hash a over n blocks at pa, n > 0.
+//
+//go:noescape
+func blocks1(a *state, pa *byte, n int)
+
+// blocks2 goes on with hash a over n blocks at pa, and with hash b over n blocks at
 // pb, n > 0.
 //
 //go:noescape
-func blocks(a *state, pa *byte, b *state, pb *byte, n int)
+func blocks2(a *state, pa *byte, b *state, pb *byte, n int)
 
-// supported reports whether the processor has what blocks needs.
+// supported reports whether the processor has what blocks1 and blocks2 need.
 func supported() bool
 
 var fast = supported()

@@ -51,8 +51,26 @@
 	ROUNDS(k, a, X1, X2) \
 	ROUNDS(k, b, X8, X9)
 
-// func blocks(a *state, pa *byte, b *state, pb *byte, n int)
-TEXT ·blocks(SB), NOSPLIT, $0-40
+// FIRST1 to LAST1 are the same of hash A alone.
+#define FIRST1(offset, a) \
+	WORDS(offset, SI, a) \
+	ROUNDS(4*offset/4, a, X1, X2)
+
+#define SECOND1(offset, aprev, a) \
+	FIRST1(offset, a) \
+	SHA256MSG1 a, aprev
+
+#define MIDDLE1(k, aprev, a, anext) \
+	NEXT(aprev, a, anext, X7) \
+	ROUNDS(k, a, X1, X2) \
+	SHA256MSG1 a, aprev
+
+#define LAST1(k, aprev, a, anext) \
+	NEXT(aprev, a, anext, X7) \
+	ROUNDS(k, a, X1, X2)
+
+// func blocks2(a *state, pa *byte, b *state, pb *byte, n int)
+TEXT ·blocks2(SB), NOSPLIT, $0-40
 	MOVQ a+0(FP), DI
 	MOVQ pa+8(FP), SI
 	MOVQ b+16(FP), DX
@@ -95,6 +113,43 @@ loop:
 	VMOVDQU X9, 16(DX)
 	ADDQ $64, SI
 	ADDQ $64, CX
+	DECQ BX
+	JNZ loop
+	RET
+
+// func blocks1(a *state, pa *byte, n int)
+TEXT ·blocks1(SB), NOSPLIT, $0-24
+	MOVQ a+0(FP), DI
+	MOVQ pa+8(FP), SI
+	MOVQ n+16(FP), BX
+	LEAQ ·constants(SB), R8
+	VMOVDQU ·bigEndian(SB), X15
+	VMOVDQU (DI), X1
+	VMOVDQU 16(DI), X2
+
+loop:
+	FIRST1(0, X3)
+	SECOND1(16, X3, X4)
+	SECOND1(32, X4, X5)
+	WORDS(48, SI, X6)
+	MIDDLE1(48, X5, X6, X3)
+	MIDDLE1(64, X6, X3, X4)
+	MIDDLE1(80, X3, X4, X5)
+	MIDDLE1(96, X4, X5, X6)
+	MIDDLE1(112, X5, X6, X3)
+	MIDDLE1(128, X6, X3, X4)
+	MIDDLE1(144, X3, X4, X5)
+	MIDDLE1(160, X4, X5, X6)
+	MIDDLE1(176, X5, X6, X3)
+	MIDDLE1(192, X6, X3, X4)
+	LAST1(208, X3, X4, X5)
+	LAST1(224, X4, X5, X6)
+	ROUNDS(240, X6, X1, X2)
+	VPADDD (DI), X1, X1
+	VPADDD 16(DI), X2, X2
+	VMOVDQU X1, (DI)
+	VMOVDQU X2, 16(DI)
+	ADDQ $64, SI
 	DECQ BX
 	JNZ loop
 	RET

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rangefleet/rangefleet/internal/golden"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
@@ -351,9 +352,7 @@ func treeOf(t *testing.T, files *memory, entries map[string]entry.Entry) *metara
 func valuesOf(entries map[string]entry.Entry) records {
 	all := records{}
 	for k, e := range entries {
-		b := entry.Of(e)
-		all[k] = string(table.AppendEntryValue(nil, b, 0))
-		b.Release()
+		all[k] = string(rangetest.Value(e))
 	}
 	return all
 }

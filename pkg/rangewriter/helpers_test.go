@@ -3,13 +3,17 @@ package rangewriter_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -21,7 +25,10 @@ type memory struct {
 	files map[string][]byte
 }
 
-func (m *memory) Put(_ context.Context, id string, data []byte) error {
+func (m *memory) Put(ctx context.Context, id string, data []byte) error {
+	if sum, ok := objectstore.SumOf(ctx); !ok || sum != sha256.Sum256(data) {
+		return fmt.Errorf("range %s comes with the sum %x, %v", id, sum, ok)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.files == nil {
@@ -84,7 +91,7 @@ func naive(t *testing.T, entries []entry.Entry, breaks partition.Breaks) []parti
 		if w == nil {
 			w = table.NewWriter(table.Ranges)
 		}
-		expect.NoError(t, w.Add([]byte(e.Key), table.AppendEntryValue(nil, entry.Of(e), 0)))
+		expect.NoError(t, w.Add([]byte(e.Key), rangetest.Value(e)))
 		if size := w.EstimatedSize(); i == len(entries)-1 || size >= breaks.MaxSize || breaks.Anchor([]byte(e.Key)) {
 			tab := w.Close()
 			ranges, w = append(ranges, tab.Meta), nil

@@ -59,7 +59,10 @@ type Writer struct {
 	queue  *queue
 	free   *Buffers
 
-	anchors []bool // scratch: which keys of a batch are anchors
+	// Scratch, of the entries of a batch:
+	anchors    []bool           // which keys are anchors
+	identities []table.Identity // their hashes
+	value      []byte           // the record value of one of them
 }
 
 // New returns a writer without an open range. Uploads run under ctx. The caller
@@ -99,12 +102,14 @@ func (w *Writer) WriteUntil(b entry.Batch, stop func(lastKey []byte) bool) (n in
 	}
 	ascii, prev := b.ASCII(), w.last
 	w.anchors = w.breaks.Anchors(w.anchors[:0], b.Len(), b.Key)
+	w.identities = table.Identities(w.identities[:0], b)
 	for n < b.Len() && !stopped {
 		key := b.Key(n)
 		if err := check(b, n, prev, ascii); err != nil {
 			return n, false, w.fail(fmt.Errorf("%w: %w", objectstore.ErrBadListing, err))
 		}
-		if err := w.table.AddEntry(b, n); err != nil {
+		w.value = table.AppendEntryValue(w.value[:0], b, n, w.identities[n])
+		if err := w.table.Add(key, w.value); err != nil {
 			return n, false, w.fail(err)
 		}
 		anchor := w.anchors[n]

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -186,7 +187,7 @@ func treeOf(t *testing.T, keys ...string) *metarange.Tree {
 	defer b.Release()
 	w := table.NewWriter(table.Ranges)
 	for i := range b.Len() {
-		if err := w.Add(b.Key(i), table.AppendEntryValue(nil, b, i)); err != nil {
+		if err := w.Add(b.Key(i), rangetest.Value(b.Entry(i))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
@@ -18,6 +19,7 @@ func BenchmarkWriter(b *testing.B) {
 	defer batch.Release()
 	b.Run("ours", func(b *testing.B) {
 		w := table.NewWriter(table.Ranges)
+		identities := table.Identities(nil, batch)
 		var value []byte
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
@@ -26,7 +28,7 @@ func BenchmarkWriter(b *testing.B) {
 				i = 0
 				w.Reset(tab.Data)
 			}
-			value = table.AppendEntryValue(value[:0], batch, i)
+			value = table.AppendEntryValue(value[:0], batch, i, identities[i])
 			if err := w.Add(batch.Key(i), value); err != nil {
 				b.Fatal(err)
 			}
@@ -34,6 +36,7 @@ func BenchmarkWriter(b *testing.B) {
 	})
 	b.Run("pebble", func(b *testing.B) {
 		w := newTwin(table.Ranges, nil)
+		identities := table.Identities(nil, batch)
 		var value []byte
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
@@ -41,7 +44,7 @@ func BenchmarkWriter(b *testing.B) {
 				i = 0
 				w = newTwin(table.Ranges, w.close(b).Data)
 			}
-			value = table.AppendEntryValue(value[:0], batch, i)
+			value = table.AppendEntryValue(value[:0], batch, i, identities[i])
 			w.add(b, batch.Key(i), value)
 		}
 		w.close(b)
@@ -51,12 +54,16 @@ func BenchmarkWriter(b *testing.B) {
 // BenchmarkAppendEntryValue encodes one entry's value, its identity hash
 // included.
 func BenchmarkAppendEntryValue(b *testing.B) {
-	batch := hive(1)
+	batch := hive(1000)
 	defer batch.Release()
 	var value []byte
+	var identities []table.Identity
 	b.ReportAllocs()
-	for b.Loop() {
-		value = table.AppendEntryValue(value[:0], batch, 0)
+	for i := 0; b.Loop(); i++ {
+		if i %= batch.Len(); i == 0 {
+			identities = table.Identities(identities[:0], batch)
+		}
+		value = table.AppendEntryValue(value[:0], batch, i, identities[i])
 	}
 	b.SetBytes(int64(len(value)))
 }
@@ -68,7 +75,7 @@ func BenchmarkReader(b *testing.B) {
 	defer batch.Release()
 	w := table.NewWriter(table.Ranges)
 	for i := range batch.Len() {
-		if err := w.Add(batch.Key(i), table.AppendEntryValue(nil, batch, i)); err != nil {
+		if err := w.Add(batch.Key(i), rangetest.Value(batch.Entry(i))); err != nil {
 			b.Fatal(err)
 		}
 	}

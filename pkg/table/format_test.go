@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -66,7 +67,7 @@ func rangeOf(t *testing.T, b entry.Batch) table.Table {
 	t.Helper()
 	var all []table.Record
 	for i := range b.Len() {
-		all = append(all, table.Record{Key: b.Key(i), Value: table.AppendEntryValue(nil, b, i)})
+		all = append(all, table.Record{Key: b.Key(i), Value: rangetest.Value(b.Entry(i))})
 	}
 	return tableOf(t, table.Ranges, all...)
 }
@@ -282,7 +283,7 @@ func dumpIdentity(b entry.Batch) string {
 	d.take(1, "string map item, metadata")
 	d.int64Item("    its length")
 	sum := sha256.Sum256(items)
-	if value := table.AppendEntryValue(nil, b, 0); !bytes.Equal(value[1:33], sum[:]) {
+	if value := rangetest.Value(b.Entry(0)); !bytes.Equal(value[1:33], sum[:]) {
 		return "the items are not those that the writer hashes"
 	}
 	fmt.Fprintf(&d.out, "SHA-256: %x\n", sum)
@@ -304,14 +305,14 @@ func (d *dumper) stringItem(what string) {
 func dumpID(b entry.Batch, rng table.Table) string {
 	var in []byte
 	for i := range b.Len() {
-		value := table.AppendEntryValue(nil, b, i)
+		value := rangetest.Value(b.Entry(i))
 		in = fmt.Appendf(in, "%d%s|%d%s|", len(b.Key(i)), b.Key(i), len(value), value)
 	}
 	in = ident.AppendStringMap(in, map[string]string{"type": "ranges"})
 	d := &dumper{rest: in}
 	for i := range b.Len() {
 		d.part("key", len(b.Key(i)))
-		d.part("value", len(table.AppendEntryValue(nil, b, i)))
+		d.part("value", len(rangetest.Value(b.Entry(i))))
 	}
 	d.take(1, "string map item, properties")
 	d.int64Item("    its length")

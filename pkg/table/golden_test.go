@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/golden"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -96,7 +97,7 @@ func cut(t *testing.T, entries []entry.Entry, breaks partition.Breaks) []table.T
 	b := entry.Of(entries...)
 	defer b.Release()
 	for i := range b.Len() {
-		add(t, w, b.Key(i), table.AppendEntryValue(nil, b, i))
+		add(t, w, b.Key(i), rangetest.Value(b.Entry(i)))
 		if breaks.EndsAfter(b.Key(i), w.EstimatedSize()) || i == b.Len()-1 {
 			tables = append(tables, w.Close())
 			w.Reset(nil)

@@ -7,6 +7,7 @@
 package table
 
 import (
+	"crypto/sha256"
 	"errors"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -39,6 +40,7 @@ var ErrCorrupt = errors.New("corrupt table")
 type Table struct {
 	Meta partition.RangeMetadata // the ID and what the table holds; keys are "" and the count 0 if it holds nothing
 	Data []byte                  // the file
+	Sum  [sha256.Size]byte       // of Data
 }
 
 // Record is one record of a table.

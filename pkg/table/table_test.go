@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -23,7 +24,7 @@ func TestReadAfterAnyKey(t *testing.T) {
 	defer b.Release()
 	var all []table.Record
 	for i := range b.Len() {
-		all = append(all, table.Record{Key: b.Key(i), Value: table.AppendEntryValue(nil, b, i)})
+		all = append(all, table.Record{Key: b.Key(i), Value: rangetest.Value(b.Entry(i))})
 	}
 	r := open(t, tableOf(t, table.Ranges, all...).Data)
 
@@ -201,7 +202,7 @@ func numbered(n int) []table.Record {
 	var all []table.Record
 	for i := range n {
 		b := entry.Of(entry.Entry{Key: fmt.Sprintf("key-%06d", i), Address: "s3://b/k", Size: int64(i)})
-		all = append(all, table.Record{Key: b.Key(0), Value: table.AppendEntryValue(nil, b, 0)})
+		all = append(all, table.Record{Key: b.Key(0), Value: rangetest.Value(b.Entry(0))})
 	}
 	return all
 }

@@ -170,6 +170,9 @@ func compare(t *testing.T, ours *table.Writer, all []table.Record) {
 	if !bytes.Equal(got.Data, want.Data) {
 		t.Errorf("%d records: the files differ\n%s\n%s", len(all), tail(got.Data), tail(want.Data))
 	}
+	if got.Sum != sha256.Sum256(got.Data) {
+		t.Errorf("%d records: the sum %x is not that of the file", len(all), got.Sum)
+	}
 }
 
 // tail returns the end of a file, where it describes itself.

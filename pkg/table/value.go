@@ -41,33 +41,42 @@ const (
 	rangeCount         = 4 // int64
 )
 
-// AppendEntryValue appends to dst the record value of entry i of b: an imported
-// object with its full address, without metadata or content type. It allocates
-// only to grow dst.
-func AppendEntryValue(dst []byte, b entry.Batch, i int) []byte {
-	return appendEntryValue(dst, b, i, nil)
+// Identity is the hash of what tells an object from others under its key: its
+// size and its ETag.
+type Identity [sha256.Size]byte
+
+// Identities appends the identities of all entries of b to dst. It computes two
+// at a time, in less than half of the time of one after the other.
+func Identities(dst []Identity, b entry.Batch) []Identity {
+	var items, other [128]byte // longer ones are moved to the heap
+	for i := 0; i < b.Len(); i += 2 {
+		first := appendIdentityItems(items[:0], b, i)
+		if i+1 == b.Len() {
+			return append(dst, sha256.Sum256(first))
+		}
+		x, y := sha256x2.Sums(first, appendIdentityItems(other[:0], b, i+1))
+		dst = append(dst, x, y)
+	}
+	return dst
 }
 
-// appendEntryValue is AppendEntryValue, which computes the identity beside the
-// hash of something else, if that is not nil.
-func appendEntryValue(dst []byte, b entry.Batch, i int, other *sha256x2.Digest) []byte {
+// appendIdentityItems appends what the identity of entry i is the hash of. It has
+// no metadata.
+func appendIdentityItems(dst []byte, b entry.Batch, i int) []byte {
+	return ident.AppendStringMap(ident.AppendString(ident.AppendInt64(dst, b.Size(i)), b.ETag(i)), nil)
+}
+
+// AppendEntryValue appends to dst the record value of entry i of b: an imported
+// object of that identity with its full address, without metadata or content
+// type. It allocates only to grow dst.
+func AppendEntryValue(dst []byte, b entry.Batch, i int, identity Identity) []byte {
 	address, etag, size := b.Address(i), b.ETag(i), b.Size(i)
-	start := len(dst)
-	dst = ident.AppendInt64(dst, size)
-	dst = ident.AppendString(dst, etag)
-	dst = ident.AppendStringMap(dst, nil)
-	var identity [sha256.Size]byte
-	if other != nil {
-		identity = other.Beside(dst[start:])
-	} else {
-		identity = sha256.Sum256(dst[start:])
-	}
 	var buf [maxTimestamp]byte
 	modTime := appendTimestamp(buf[:0], b.ModTime(i))
 
 	n := sizeBytesField(len(address)) + 2 + len(modTime) + sizeVarintField(uint64(size)) +
 		sizeBytesField(len(etag)) + sizeVarintField(addressFull)
-	dst = append(dst[:start], 2*sha256.Size) // lengths are signed: doubled
+	dst = append(dst, 2*sha256.Size) // lengths are signed: doubled
 	dst = append(dst, identity[:]...)
 	dst = appendUvarint(dst, 2*uint64(n))
 	dst = appendBytesField(dst, entryAddress, address)

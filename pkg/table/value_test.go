@@ -12,6 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/golden"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -22,8 +23,9 @@ func TestEntryValueRoundTrip(t *testing.T) {
 	entries := entrytest.Random(seeded.Rand(t), 2000)
 	b := entry.Of(entries...)
 	defer b.Release()
+	identities := table.Identities(nil, b)
 	for i, want := range entries {
-		value := table.AppendEntryValue([]byte("before"), b, i)
+		value := table.AppendEntryValue([]byte("before"), b, i, identities[i])
 		if string(value[:6]) != "before" {
 			t.Fatalf("entry %d: overwrote what dst held", i)
 		}
@@ -101,9 +103,7 @@ func TestRangeValueRoundTrip(t *testing.T) {
 }
 
 func TestCorruptValues(t *testing.T) {
-	b := entry.Of(entrytest.Random(seeded.Rand(t), 1)...)
-	defer b.Release()
-	whole := table.AppendEntryValue(nil, b, 0)
+	whole := rangetest.Value(entrytest.Random(seeded.Rand(t), 1)[0])
 	bad := map[string][]byte{
 		"negative length":     binary.AppendVarint(nil, -1),
 		"length beyond end":   value("identity", "")[:1],
@@ -139,16 +139,15 @@ func TestCorruptValues(t *testing.T) {
 // No bytes make a decoder panic, and what is decoded is what was encoded in
 // some way: encoding it again and decoding that gives the same.
 func FuzzDecodeEntry(f *testing.F) {
-	b := entry.Of(entrytest.Random(rand.New(rand.NewPCG(1, 1)), 20)...)
-	for i := range b.Len() {
-		f.Add(table.AppendEntryValue(nil, b, i))
+	for _, e := range entrytest.Random(rand.New(rand.NewPCG(1, 1)), 20) {
+		f.Add(rangetest.Value(e))
 	}
 	f.Fuzz(func(t *testing.T, v []byte) {
 		first, err := table.DecodeEntry([]byte("k"), v)
 		if err != nil || first.ModTime.Before(time.Unix(0, -1<<63)) || first.ModTime.After(time.Unix(0, 1<<63-1)) {
 			return // not decodable, or a time that a batch cannot hold
 		}
-		again, err := table.DecodeEntry([]byte("k"), table.AppendEntryValue(nil, entry.Of(first), 0))
+		again, err := table.DecodeEntry([]byte("k"), rangetest.Value(first))
 		if err != nil || again != first {
 			t.Errorf("decoded %+v, then %+v, %v", first, again, err)
 		}

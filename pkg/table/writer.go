@@ -4,22 +4,18 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strconv"
 
-	"github.com/rangefleet/rangefleet/internal/sha256x2"
-	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Writer makes one table at a time, in memory. It is for one goroutine, and
-// holds nothing that has to be given back.
+// Writer makes one table at a time, in memory. It is for one goroutine, though
+// it hashes in others, and holds nothing that has to be given back.
 type Writer struct {
 	kind  Kind
 	file  sst
-	id    sha256x2.Digest
+	sums  sums
 	first []byte // the first key
-	value []byte // scratch: the value of an entry
 }
 
 // NewWriter returns a writer of an empty table of the given kind.
@@ -34,7 +30,7 @@ func NewWriter(kind Kind) *Writer {
 // writer owns buf from then on.
 func (w *Writer) Reset(buf []byte) {
 	w.file.reset(buf)
-	w.id.Reset()
+	w.sums.reset()
 	w.first = w.first[:0]
 }
 
@@ -47,16 +43,8 @@ func (w *Writer) Add(key, value []byte) error {
 	if w.file.count == 1 {
 		w.first = append(w.first, key...)
 	}
-	w.id.Extend(appendHashInput(appendHashInput(w.id.Buffer(), key), value))
+	w.sums.add(key, value, w.file.buf)
 	return nil
-}
-
-// AddEntry appends the record of entry i of b, as AppendEntryValue makes it. The
-// sum that is the entry's identity is computed beside the table's, which takes
-// two thirds of the time of one after the other.
-func (w *Writer) AddEntry(b entry.Batch, i int) error {
-	w.value = appendEntryValue(w.value[:0], b, i, &w.id)
-	return w.Add(b.Key(i), w.value)
 }
 
 // Len returns the number of records added.
@@ -78,6 +66,7 @@ func (w *Writer) Grow(size int) {
 // Abort drops the table that is open and returns its memory for other use; nil
 // if none is open. The writer can then only be Reset.
 func (w *Writer) Abort() []byte {
+	w.sums.wait()
 	buf := w.file.buf
 	w.file.buf = nil
 	return buf
@@ -86,12 +75,7 @@ func (w *Writer) Abort() []byte {
 // Close finishes the table and hands its file over to the caller. The writer
 // can then only be Reset.
 func (w *Writer) Close() Table {
-	// The ID covers the properties as they are before the table's description
-	// joins them.
-	w.id.Extend(ident.AppendStringMap(w.id.Buffer(), map[string]string{propType: string(w.kind)}))
-	id := w.id.Sum()
 	meta := partition.RangeMetadata{
-		ID:            hex.EncodeToString(id[:]),
 		MinKey:        string(w.first),
 		MaxKey:        string(w.file.lastKey()),
 		Count:         w.Len(),
@@ -99,11 +83,9 @@ func (w *Writer) Close() Table {
 	}
 	data := w.file.finish(description{w.kind, meta})
 	w.file.buf = nil
-	return Table{Meta: meta, Data: data}
-}
-
-// appendHashInput appends what b, a key or a value, adds to the hash of an ID.
-func appendHashInput(dst, b []byte) []byte {
-	dst = strconv.AppendInt(dst, int64(len(b)), 10)
-	return append(append(dst, b...), '|')
+	// The ID covers the properties as they are before the table's description
+	// joins them.
+	id, sum := w.sums.finish(ident.AppendStringMap(nil, map[string]string{propType: string(w.kind)}), data)
+	meta.ID = hex.EncodeToString(id[:])
+	return Table{Meta: meta, Data: data, Sum: sum}
 }

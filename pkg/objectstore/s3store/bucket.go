@@ -3,13 +3,16 @@ package s3store
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -129,11 +132,26 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {
 	_, err := b.client.s3.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &b.name, Key: &key,
 		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
-	})
+	}, withSum(ctx))
 	if err != nil {
 		return fmt.Errorf("put %s: %w", b.uri(key), classify(ctx, err))
 	}
 	return nil
+}
+
+// withSum has the SDK sign the sum that is known of a body. Otherwise it computes
+// one, unless there is TLS.
+func withSum(ctx context.Context) func(*s3.Options) {
+	sum, ok := objectstore.SumOf(ctx)
+	if !ok {
+		return func(*s3.Options) {}
+	}
+	known := middleware.InitializeMiddlewareFunc("KnownSum", func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
+		return next.HandleInitialize(v4.SetPayloadHash(ctx, hex.EncodeToString(sum[:])), in)
+	})
+	return s3.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Initialize.Add(known, middleware.After) })
 }
 
 func (b *Bucket) uri(key string) objectstore.URI {

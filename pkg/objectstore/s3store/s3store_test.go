@@ -2,6 +2,8 @@ package s3store_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -109,6 +111,13 @@ func TestPutIsPlain(t *testing.T) {
 	if got.ContentLength != 5 || got.TransferEncoding != nil || got.Header.Get("X-Amz-Trailer") != "" ||
 		len(got.Header.Get("X-Amz-Content-Sha256")) != 64 || got.URL.Path != "/bucket/a b/+%" {
 		t.Errorf("sent %s with length %d and headers %v", got.URL, got.ContentLength, got.Header)
+	}
+	sum := [sha256.Size]byte{1: 2}
+	if err := store.Put(objectstore.WithSum(t.Context(), sum), "k", []byte("12345")); err != nil {
+		t.Fatal(err)
+	}
+	if signed := got.Header.Get("X-Amz-Content-Sha256"); signed != hex.EncodeToString(sum[:]) {
+		t.Errorf("signed the sum %s, want the one that was told", signed)
 	}
 }
 

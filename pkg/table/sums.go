@@ -1,0 +1,61 @@
+package table
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/rangefleet/rangefleet/internal/sha256x2"
+)
+
+// chunk is how many bytes of records are hashed at once: starting a goroutine
+// costs as much as hashing a few thousand.
+const chunk = 512 << 10
+
+// sums are the two hashes of a table: that of its records, which is its ID, and
+// that of its file, which stores want to know. Nothing needs them before the
+// table ends, so they are computed in the background and side by side, for each
+// chunk of records and what was added to the file meanwhile.
+type sums struct {
+	pair    sha256x2.Pair
+	records []byte // that wait to be hashed
+	chunk   []byte // of records that are being hashed
+	hashed  int    // bytes of the file that were taken on
+	busy    sync.WaitGroup
+}
+
+// reset starts new sums.
+func (s *sums) reset() {
+	s.wait()
+	s.pair.Reset()
+	s.records, s.hashed = s.records[:0], 0
+}
+
+// wait waits until the memory of the file is not read any more.
+func (s *sums) wait() { s.busy.Wait() }
+
+// add adds a record; file is the file so far, whose bytes stay as they are.
+func (s *sums) add(key, value, file []byte) {
+	s.records = appendHashInput(appendHashInput(s.records, key), value)
+	if len(s.records) < chunk {
+		return
+	}
+	s.wait()
+	s.chunk, s.records = s.records, s.chunk[:0]
+	fresh := file[s.hashed:]
+	s.hashed = len(file)
+	s.busy.Go(func() { s.pair.Write(s.chunk, fresh) })
+}
+
+// finish returns the sums of the records, with their properties after them, and
+// of the file.
+func (s *sums) finish(properties, file []byte) (records, whole [sha256x2.Size]byte) {
+	s.wait()
+	s.pair.Write(append(s.records, properties...), file[s.hashed:])
+	return s.pair.Sums()
+}
+
+// appendHashInput appends what b, a key or a value, adds to the hash of an ID.
+func appendHashInput(dst, b []byte) []byte {
+	dst = strconv.AppendInt(dst, int64(len(b)), 10)
+	return append(append(dst, b...), '|')
+}
