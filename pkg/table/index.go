@@ -1,10 +1,5 @@
 package table
 
-import (
-	"bytes"
-	"encoding/binary"
-)
-
 // Trailers end the keys of data and index blocks: a kind and a sequence number.
 const (
 	trailerSize = 8
@@ -13,31 +8,25 @@ const (
 	keyMade     = "\x11\xff\xff\xff\xff\xff\xff\xff" // kind separator, highest number: of a key that only an index holds
 )
 
-// handle says where a block is in the file, without its trailer.
-type handle struct{ offset, length int }
-
-// maxHandle is what full takes for the length of a handle: two varints of 64
-// bits.
-const maxHandle = 2 * binary.MaxVarintLen64
-
-func (h handle) append(dst []byte) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(h.offset)), uint64(h.length))
-}
-
 // index lists data blocks, each under a key that is not less than its keys and
 // less than those of the next one. Where it outgrows one block, it is cut into
 // parts, which an index of their own lists.
 type index struct {
-	open  block  // the last part
-	last  []byte // the last key of open
-	parts []part // before open
+	open block  // the last part
+	last []byte // the last key of open
+
+	// The parts before open, whose keys may take more memory than all data:
+	parts  []part
+	lasts  []byte // their last keys, one behind the other
+	blocks blocks // their blocks, as they go into the file
 }
 
 // part is a finished part of an index.
 type part struct {
-	last    []byte // its last key
-	content []byte
-	count   int // data blocks listed
+	lastEnd int    // where its last key ends in lasts
+	at      handle // where it is in blocks
+	size    int    // of its block before compression
+	count   int    // data blocks listed
 }
 
 // add lists a data block under a key.
@@ -51,16 +40,17 @@ func (x *index) add(key []byte, h handle) {
 
 // cut ends the open part.
 func (x *index) cut() {
+	x.lasts = append(x.lasts, x.last...)
 	count := x.open.count
-	x.parts = append(x.parts, part{bytes.Clone(x.last), bytes.Clone(x.open.finish()), count})
+	content := x.open.finish()
+	x.parts = append(x.parts, part{len(x.lasts), x.blocks.compress(content), len(content), count})
 }
 
 // reset empties the index and keeps its memory.
 func (x *index) reset() {
 	x.open.reset()
 	x.open.every = everyRecord
-	clear(x.parts)
-	x.parts = x.parts[:0]
+	x.parts, x.lasts, x.blocks = x.parts[:0], x.lasts[:0], x.blocks[:0]
 }
 
 // appendSeparator appends the key under which an index lists the block that

@@ -1,33 +1,16 @@
 package table
 
-import (
-	"encoding/binary"
-	"hash/crc32"
-	"slices"
-
-	"github.com/golang/snappy"
-)
-
-// blockTrailerSize is how many bytes follow each block: its type and a checksum.
-const blockTrailerSize = 5
-
-// Types of blocks.
-const (
-	blockPlain  = 0
-	blockSnappy = 1
-)
+import "encoding/binary"
 
 // footerSize is the size of the footer: one byte, two handles of up to 20 bytes
 // and padding, a version and a magic number.
 const footerSize = 1 + 2*maxHandle + 4 + 8
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // sst builds an SSTable in memory: byte for byte what pebble's writer makes of
 // the same records with Snappy and its other defaults. Of the features of that
 // writer it has those that ranges and metaranges use.
 type sst struct {
-	buf   []byte // finished blocks, each with its trailer
+	buf   blocks // those that are finished, later the whole file
 	data  block  // the open data block
 	index index
 	last  []byte // key of the last record, with its trailer
@@ -79,7 +62,7 @@ func follows(key, last []byte, shared int) bool {
 
 // endDataBlock writes the open data block and lists it under the key sep.
 func (s *sst) endDataBlock() {
-	s.index.add(s.sep, s.compress(s.data.finish()))
+	s.index.add(s.sep, s.buf.compress(s.data.finish()))
 }
 
 // estimatedSize is the size that the file had if it ended now, in pebble's
@@ -103,9 +86,9 @@ func (s *sst) finish(props description) []byte {
 		meta.add([]byte(p.name), sharedPrefix([]byte(last), []byte(p.name)), p.value)
 		last = p.name
 	}
-	at := s.write(meta.finish())
+	at := s.buf.write(meta.finish())
 	meta.add([]byte("rocksdb.properties"), 0, at.append(nil))
-	s.writeFooter(s.write(meta.finish()), root)
+	s.writeFooter(s.buf.write(meta.finish()), root)
 	return s.buf
 }
 
@@ -117,53 +100,23 @@ func (s *sst) writeIndex(sizes *sizes) handle {
 		sizes.dataBlocks = x.open.count
 		content := x.open.finish()
 		sizes.index = len(content) + blockTrailerSize
-		return s.compress(content)
+		return s.buf.compress(content)
 	}
 	x.cut()
+	begin, from := len(s.buf), 0
+	s.buf = append(s.buf, x.blocks...)
 	top := block{every: everyRecord}
 	for _, p := range x.parts {
 		sizes.dataBlocks += p.count
-		sizes.index += len(p.content)
-		top.add(p.last, 0, s.compress(p.content).append(nil))
+		sizes.index += p.size
+		top.add(x.lasts[from:p.lastEnd], 0, handle{begin + p.at.offset, p.at.length}.append(nil))
+		from = p.lastEnd
 	}
 	content := top.finish()
 	sizes.parts = len(x.parts)
 	sizes.topIndex = len(content)
 	sizes.index += len(content) + blockTrailerSize
-	return s.compress(content)
-}
-
-// compress writes a block with Snappy if that saves more than an eighth. How
-// well golang/snappy compresses is part of the format, because it decides where
-// ranges end.
-func (s *sst) compress(content []byte) handle {
-	at, room := len(s.buf), snappy.MaxEncodedLen(len(content))
-	if cap(s.buf)-at < room+blockTrailerSize {
-		s.buf = slices.Grow(s.buf, max(room+blockTrailerSize, at)) // twice as large, not by a quarter
-	}
-	n := len(snappy.Encode(s.buf[at:at+room], content))
-	if n >= len(content)-len(content)/8 {
-		return s.write(content)
-	}
-	s.buf = s.buf[:at+n]
-	return s.seal(at, blockSnappy)
-}
-
-// write writes a block as it is.
-func (s *sst) write(content []byte) handle {
-	at := len(s.buf)
-	s.buf = append(s.buf, content...)
-	return s.seal(at, blockPlain)
-}
-
-// seal writes the trailer of the block that begins at an offset.
-func (s *sst) seal(at int, kind byte) handle {
-	h := handle{at, len(s.buf) - at}
-	s.buf = append(s.buf, kind)
-	sum := crc32.Checksum(s.buf[at:], castagnoli)
-	// The sum is masked: blocks that hold sums themselves keep good ones.
-	s.buf = binary.LittleEndian.AppendUint32(s.buf, (sum>>15|sum<<17)+0xa282ead8)
-	return h
+	return s.buf.compress(content)
 }
 
 // writeFooter ends the file.
