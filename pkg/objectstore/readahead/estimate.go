@@ -147,9 +147,10 @@ func (p *plan[P]) width(s *segment[P]) float64 {
 
 // at returns the key that lies so many pages after s.pos, if there is one.
 func (p *plan[P]) at(s *segment[P], pages float64) (string, bool) {
-	if key, ok := p.alphabet.Add(p.code.Encode(s.pos), p.width(s)+math.Log(pages)); ok {
-		if !s.surprise {
-			key = p.pairs.Clip(key, keyspace.Common(key, p.code.Encode(s.last)))
+	pos := p.code.Encode(s.pos)
+	if key, ok := p.alphabet.Add(pos, p.width(s)+math.Log(pages)); ok {
+		if clipped := p.pairs.Clip(key, keyspace.Common(key, p.code.Encode(s.last))); clipped > pos && !s.surprise {
+			key = clipped
 		}
 		if key = p.code.Decode(key); s.end == "" || key < s.end {
 			return key, true

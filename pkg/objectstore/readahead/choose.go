@@ -1,0 +1,95 @@
+package readahead
+
+// choose returns the nearest segment that may be listed on, and on its way cuts
+// what would be late: a segment that takes longer to be listed to its end than
+// the consumer to get there.
+func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
+	lag := p.lag(limit, rate)
+	s := p.walk(limit, rate, lag, lag)
+	if s == nil && lag > 0 { // LISTs are idle
+		s = p.walk(limit, rate, 0, lag)
+	}
+	return s
+}
+
+// walk is choose where the consumer may be kept waiting for so many LISTs more;
+// what is cut is cut into pieces that long, if there is enough of it for all.
+func (p *plan[P]) walk(limit int, rate, lag, long float64) *segment[P] {
+	ahead, unlisted, guesses := 0.0, 0.0, 0
+	thrift, end := p.thrift(), reach*p.window()
+	for i := 0; i < len(p.segments) && ahead <= end; i++ {
+		s := p.segments[i]
+		if s.guess {
+			guesses++
+		}
+		patience := slack + lag + thrift*hurry*max(ahead/rate, unlisted/float64(limit))
+		if p.late(s, patience) {
+			idle := limit - p.inFlight
+			first := max(patience, min(long, s.rest/float64(idle+1)))
+			growth := thrift * hurry * max(1/rate, 1/float64(limit))
+			p.cutSegment(i, min(p.allowance(guesses), idle), tiling{first, growth, end - ahead})
+		}
+		if !s.done && !s.inFlight && p.admits(i, ahead) {
+			return s
+		}
+		rest := s.rest
+		if !s.done {
+			rest = max(rest, 1)
+		}
+		ahead += float64(len(s.pages)) + rest
+		unlisted += rest
+	}
+	return nil
+}
+
+// lag is for how many LISTs a consumer may be kept waiting because it makes up for
+// that: one that is faster than its LISTs waits anyhow, and what is listed meanwhile
+// is not lost, but kept in a part of the budget.
+func (p *plan[P]) lag(limit int, rate float64) float64 {
+	return max(0, 1-float64(limit)/rate) * lagging * p.window() / float64(limit)
+}
+
+// How long segments may be: slack is how many LISTs the consumer may be kept
+// waiting for one, hurry how much of the time until it gets there is used, for not
+// all LISTs take as long. reach is how far from it one may lie, in windows, for
+// what lies before is taken while it is listed.
+const (
+	slack = 2
+	hurry = 0.7
+	reach = 1.25
+	// lagging is the part of the budget that is used up while the consumer waits
+	// for a segment, if it can make up for that.
+	lagging = 1.0 / 6
+)
+
+// window returns how many pages the budget holds, and free how many more now.
+func (p *plan[P]) window() float64 { return float64(p.budget) / max(1, p.pageSize) }
+
+func (p *plan[P]) free() float64 {
+	return p.window() - float64(p.held)/max(1, p.pageSize) - float64(p.inFlight)
+}
+
+// pastUpto is how many pages past upto are listed before the first is taken.
+const pastUpto = 4
+
+// admits reports whether segment i may be listed on, with so many pages lying
+// before it. The first always may, or nothing would ever be taken. The nearer a
+// segment is the more of the budget it may use, or segments far ahead that turn
+// out longer than estimated would leave the first alone with its rest.
+func (p *plan[P]) admits(i int, ahead float64) bool {
+	s := p.segments[i]
+	switch {
+	case i == 0:
+		return true
+	case p.serial, p.useful == 0:
+		return false
+	case p.isPast(s) && p.past >= pastUpto+p.passed:
+		return false
+	default:
+		return p.free() >= 1+reserve*min(ahead, p.window())
+	}
+}
+
+// reserve is the part of the budget that is kept for segments nearer than those
+// a window ahead.
+const reserve = 0.25
