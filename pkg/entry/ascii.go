@@ -18,9 +18,9 @@ func (b Batch) ASCII() bool {
 
 func ascii(text []byte) bool {
 	const high = 0x8080808080808080 // the bits that no ASCII byte has
-	word := binary.LittleEndian.Uint64
+	word := func(at int) uint64 { return binary.LittleEndian.Uint64(text[at:]) }
 	for ; len(text) >= 32; text = text[32:] {
-		if (word(text)|word(text[8:])|word(text[16:])|word(text[24:]))&high != 0 {
+		if (word(0)|word(8)|word(16)|word(24))&high != 0 {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package partition_test
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -15,12 +16,18 @@ func TestAnchorsAreThoseOfTheTwin(t *testing.T) {
 	rnd := seeded(t, 7)
 	found := 0
 	for range 3000 {
-		keys := make([][]byte, rnd.IntN(40))
+		keys, head := make([][]byte, rnd.IntN(40)), make([]byte, rnd.IntN(20))
 		for i := range keys {
 			keys[i] = make([]byte, rnd.IntN(60))
 			for j := range keys[i] {
 				keys[i][j] = byte(rnd.Uint32())
 			}
+			if rnd.IntN(6) > 0 {
+				keys[i] = append(head[:len(head):len(head)], keys[i]...)
+			}
+		}
+		if rnd.IntN(2) == 0 {
+			slices.SortFunc(keys, bytes.Compare)
 		}
 		breaks := partition.Breaks{Raggedness: 1 + rnd.Uint64N(20)}
 		want := []bool{true} // what is in dst stays
