@@ -200,4 +200,10 @@ func TestASurveyIsSweptOnce(t *testing.T) {
 	if n := left(); n != 0 {
 		t.Errorf("%d covers are left that the second survey saw", n)
 	}
+	expect.NoError(t, f.queue.NoteTries(ctx, "gone", "p", queue.Tries{Count: 1}))
+	expect.NoError(t, s.takeSurvey(ctx))
+	expect.NoError(t, s.scan(ctx))
+	if _, found, err := f.queue.Tries(ctx, "gone", "p"); found || err != nil {
+		t.Errorf("a late note of tries is left: %t, %v", found, err)
+	}
 }

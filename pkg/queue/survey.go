@@ -25,8 +25,9 @@ type Survey struct {
 
 	// Partitions are the IDs of those queued or running, by import.
 	Partitions map[string][]string
-	// Covers is how many are stored, by import. They were counted after the
-	// partitions: of a partition that is missing above all covers are counted.
+	// Covers is how many are stored, by import; 0 if only tries were noted of it.
+	// They were counted after the partitions: of a partition that is missing above
+	// all covers are counted.
 	Covers map[string]uint64
 
 	// Took is how long the answers took. What was asked in vain, and asked again,
@@ -57,12 +58,15 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 		importID, id := partitionOf(subject)
 		s.Partitions[importID] = append(s.Partitions[importID], id)
 	}
-	covers, err := q.subjectsIn(ctx, coversStream, coversPrefix+">", &s.Took)
+	covers, err := q.subjectsIn(ctx, coversStream, ">", &s.Took)
 	if err != nil {
 		return Survey{}, fmt.Errorf("count covers: %w", err)
 	}
 	for subject, n := range covers {
-		importID, _, _ := strings.Cut(strings.TrimPrefix(subject, coversPrefix), ".")
+		importID, _ := partitionOf(subject)
+		if !strings.HasPrefix(subject, coversPrefix) {
+			n = 0
+		}
 		s.Covers[importID] += n
 	}
 	return s, nil
