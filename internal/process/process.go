@@ -3,14 +3,14 @@
 package process
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
+
+	"github.com/rangefleet/rangefleet/internal/transcript"
 )
 
 // Process is a program that runs, once or again and again. Its methods are for one
@@ -20,7 +20,7 @@ type Process struct {
 	Done chan struct{} // closed once that has ended; Cmd.ProcessState is there then
 
 	command func() *exec.Cmd
-	output  output
+	output  transcript.Buffer
 }
 
 // Start runs the command that the function makes.
@@ -59,24 +59,6 @@ func (p *Process) Restart() error {
 
 // Output returns all that the runs have written. It may be called by any goroutine.
 func (p *Process) Output() string { return p.output.String() }
-
-// output takes what several goroutines write.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 // DieWithParent has the system kill the program when this one ends, however it does.
 func DieWithParent(cmd *exec.Cmd) {

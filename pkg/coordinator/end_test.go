@@ -1,17 +1,16 @@
 package coordinator
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -115,7 +114,7 @@ func TestEndIsLoggedOnceAndPlain(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
-	var text buffer
+	var text transcript.Buffer
 	f.config.Log = slog.New(slog.NewTextHandler(&text, nil))
 	s, stop := f.serve()
 	f.work(1)
@@ -133,23 +132,6 @@ func TestEndIsLoggedOnceAndPlain(t *testing.T) {
 	if got := ends(); len(got) != 1 || !strings.Contains(got[0], "state=completed objects=10") || strings.Contains(got[0], "err=") {
 		t.Errorf("logged %q", got)
 	}
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // What is left of an import that has ended, because its coordinator died before it

@@ -182,6 +182,22 @@ func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, 
 	}
 }
 
+// about makes the RunE of a command whose first argument says what it is about, and that
+// asks a coordinator.
+func about[T any](a *app, parse func(arg string) (T, error), f func(context.Context, *client.Client, T) error) func(*cobra.Command, []string) error {
+	return run(func(ctx context.Context, args []string) error {
+		what, err := parse(args[0])
+		if err != nil {
+			return err
+		}
+		c, err := a.client(client.Config{})
+		if err != nil {
+			return err
+		}
+		return f(ctx, c, what)
+	})
+}
+
 // hinted adds what the user can do about an error.
 func hinted(err error) error {
 	var answer *client.Error

@@ -42,17 +42,9 @@ func (a *app) lsCommand() *cobra.Command {
 --recursive, those that share a path up to the next '/' are shown as one.`,
 		Example: `  rangectl ls lakefs://demo/main/raw/`,
 		Args:    cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error {
-			p, err := at(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: about(a, at, func(ctx context.Context, c *client.Client, p place) error {
 			if page.Prefix = p.path; !recursive {
 				page.Delimiter = "/"
-			}
-			c, err := a.client(client.Config{})
-			if err != nil {
-				return err
 			}
 			return list(a, c.Objects(ctx, p.repository, p.ref, page), objectLine)
 		}),
@@ -76,18 +68,7 @@ func (a *app) statCommand() *cobra.Command {
 		Use:   "stat lakefs://repository/ref/path",
 		Short: "Show one object",
 		Args:  cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error {
-			p, err := at(args[0])
-			if err == nil && p.path == "" {
-				err = usage("%q: want lakefs://repository/ref/path", args[0])
-			}
-			if err != nil {
-				return err
-			}
-			c, err := a.client(client.Config{})
-			if err != nil {
-				return err
-			}
+		RunE: about(a, atPath, func(ctx context.Context, c *client.Client, p place) error {
 			o, err := c.Object(ctx, p.repository, p.ref, p.path)
 			if err != nil {
 				return err
@@ -106,15 +87,7 @@ func (a *app) logCommand() *cobra.Command {
 		Use:   "log lakefs://repository/ref",
 		Short: "List commits, newest first",
 		Args:  cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error {
-			p, err := atRef(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := a.client(client.Config{})
-			if err != nil {
-				return err
-			}
+		RunE: about(a, atRef, func(ctx context.Context, c *client.Client, p place) error {
 			return list(a, c.Log(ctx, p.repository, p.ref, page), commitSheet)
 		}),
 	}

@@ -73,15 +73,7 @@ func (a *app) repoGet() *cobra.Command {
 		Use:   "get lakefs://repository",
 		Short: "Show one repository",
 		Args:  cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error {
-			name, err := repositoryName(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := a.client(client.Config{})
-			if err != nil {
-				return err
-			}
+		RunE: about(a, repositoryName, func(ctx context.Context, c *client.Client, name string) error {
 			r, err := c.Repository(ctx, name)
 			if err != nil {
 				return err
@@ -109,15 +101,7 @@ func (a *app) branchCreate() *cobra.Command {
 		Short:   "Create a branch from another branch or a commit",
 		Example: `  rangectl branch create lakefs://demo/nightly --source main`,
 		Args:    cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error {
-			p, err := atRef(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := a.client(client.Config{})
-			if err != nil {
-				return err
-			}
+		RunE: about(a, atRef, func(ctx context.Context, c *client.Client, p place) error {
 			commit, err := c.CreateBranch(ctx, p.repository, p.ref, source)
 			if err != nil {
 				return fmt.Errorf("creating the branch: %w", err)
@@ -136,15 +120,7 @@ func (a *app) branchList() *cobra.Command {
 		Use:   "list lakefs://repository",
 		Short: "List branches: name, commit",
 		Args:  cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error {
-			name, err := repositoryName(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := a.client(client.Config{})
-			if err != nil {
-				return err
-			}
+		RunE: about(a, repositoryName, func(ctx context.Context, c *client.Client, name string) error {
 			return list(a, c.Branches(ctx, name, page), branchLine)
 		}),
 	}
@@ -157,15 +133,7 @@ func (a *app) branchGet() *cobra.Command {
 		Use:   "get lakefs://repository/branch",
 		Short: "Show one branch",
 		Args:  cobra.ExactArgs(1),
-		RunE: run(func(ctx context.Context, args []string) error {
-			p, err := atRef(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := a.client(client.Config{})
-			if err != nil {
-				return err
-			}
+		RunE: about(a, atRef, func(ctx context.Context, c *client.Client, p place) error {
 			b, err := c.Branch(ctx, p.repository, p.ref)
 			if err != nil {
 				return err

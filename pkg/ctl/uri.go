@@ -45,6 +45,15 @@ func atRef(uri string) (place, error) {
 	return p, err
 }
 
+// atPath parses lakefs://repository/ref/path.
+func atPath(uri string) (place, error) {
+	p, err := at(uri)
+	if err == nil && p.path == "" {
+		err = usage("%q: want lakefs://repository/ref/path", uri)
+	}
+	return p, err
+}
+
 // repositoryName parses lakefs://repository, or just the name.
 func repositoryName(uri string) (string, error) {
 	name := strings.TrimSuffix(strings.TrimPrefix(uri, scheme), "/")

@@ -10,11 +10,11 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -27,26 +27,8 @@ type process struct {
 	stop    context.CancelFunc
 	ended   chan error
 	info    node.Info
-	notices buffer
-	log     buffer
-}
-
-// buffer is what was written so far. It may be used concurrently.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	notices transcript.Buffer
+	log     transcript.Buffer
 }
 
 func config(storeDir string) settings.Settings {
