@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,14 +50,18 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 	}
 }
 
-// TestOwnSlotsDoNotWait has a worker whose partition waits for its store. Its other
-// slots take what is of another import, and nobody is to cut anything for them.
+// TestOwnSlotsDoNotWait has a worker that lists with all the calls that it may have in
+// flight. Its other slots take what is of another import, and nobody is to cut
+// anything for them until it has calls to spare.
 func TestOwnSlotsDoNotWait(t *testing.T) {
 	source, _ := numbered(t, 1000, small)
 	source.PageSize = page
 	waiting, _ := blocked(source, "dir/000500")
 	f := start(t, source)
 	f.record("id", small)
+	var full atomic.Bool
+	full.Store(true)
+	f.full = full.Load
 	running := f.heard(func(l queue.Load) bool { return l.Running == 1 && l.Waiting == 0 })
 	f.publish(whole("id"))
 	f.run(4)
@@ -67,6 +72,10 @@ func TestOwnSlotsDoNotWait(t *testing.T) {
 	f.recordOf("second", "other", small)
 	f.publish(whole("second"))
 	f.covers("second") // all of them
+
+	hungry := f.heard(queue.Load.Hungry)
+	full.Store(false)
+	expect.Received(t, "that a slot waits", hungry)
 }
 
 // TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut twice more.

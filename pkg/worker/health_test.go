@@ -63,8 +63,10 @@ func TestReady(t *testing.T) {
 	w.start(t)
 	expect.Eventually(t, "another one is ready", func() bool { return w.Ready() == nil })
 	check(t, server.Shutdown())
-	expect.Eventually(t, "it is not ready without NATS", func() bool { return w.Ready() != nil })
-	wants(t, w.Ready(), "NATS is out of reach")
+	expect.Eventually(t, "it is not ready without NATS", func() bool {
+		err := w.Ready() // for a moment what it says is that it does not reach the queue
+		return err != nil && strings.Contains(err.Error(), "NATS is out of reach")
+	})
 	check(t, w.Live())
 }
 

@@ -71,9 +71,8 @@ func (l *lister) run(ctx context.Context) error {
 	upto := l.p.Upto
 	l.upto.Store(&upto)
 	listing = objectstore.WithUpto(listing, func() string { return *l.upto.Load() })
-	ended, pace := false, pace{slot: l.slot, at: l.now()}
+	ended := false
 	for batch, err := range l.src.List(listing, l.p.After, upto) {
-		pace.waited(l.now())
 		if err != nil && listing.Err() != nil && ctx.Err() == nil {
 			return errors.Join(ranges.Wait(), errLeaving)
 		}
@@ -95,9 +94,9 @@ func (l *lister) run(ctx context.Context) error {
 			return err
 		}
 		last = string(batch.Key(batch.Len() - 1))
-		pace.worked(l.now())
+		l.slot.progress(l.now())
 	}
-	l.slot.hungry.Store(false)
+	l.slot.begun.Store(true) // though it may have listed nothing
 	if ended {
 		return errors.Join(ranges.Flush(), l.paused)
 	}

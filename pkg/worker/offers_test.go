@@ -42,29 +42,3 @@ func TestOffers(t *testing.T) {
 		t.Errorf("%d offers are kept that count no more", len(o.heard))
 	}
 }
-
-func TestPace(t *testing.T) {
-	s := &slot{}
-	at := time.Unix(0, 0)
-	p := pace{slot: s, at: at}
-	batches := func(n int, wait, work time.Duration) {
-		for range n {
-			at = at.Add(wait)
-			p.waited(at)
-			at = at.Add(work)
-			p.worked(at)
-		}
-	}
-	for _, tc := range []struct {
-		wait, work time.Duration
-		hungry     bool
-	}{{25, 1, true}, {1, 3, false}, {25, 1, true}} {
-		batches(100, tc.wait, tc.work)
-		if s.hungry.Load() != tc.hungry {
-			t.Errorf("who waits %d for what takes %d is hungry: %v", tc.wait, tc.work, !tc.hungry)
-		}
-	}
-	if s.moved.since(at) != 0 {
-		t.Error("the slot did not move")
-	}
-}

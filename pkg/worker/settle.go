@@ -104,12 +104,14 @@ func (d *delivery) agreed() bool {
 	return all[0] != d.name || len(all) == maxRefusals
 }
 
-// leaveToAnother gives the partition back, and notes to whom it was refused.
+// leaveToAnother gives the partition back, and notes to whom it was refused. All
+// hear of it: this worker asks for nothing until it is delivered again, and others do.
 func (d *delivery) leaveToAnother(ctx context.Context, delay time.Duration) error {
 	p, note := d.task.Partition, queue.Tries{At: d.at, Refused: d.refusals()}
 	if d.at == d.begunAt {
 		note.Count = d.tries
 	}
+	d.tellRefusal(delay + time.Second)
 	return errors.Join(d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, note), d.task.Nak(ctx, delay))
 }
 

@@ -2,8 +2,8 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +16,8 @@ type slot struct {
 	puller *queue.Puller
 	asks   atomic.Bool            // the puller pulls
 	has    atomic.Pointer[string] // the import of its partition; nil if it has none
+	begun  atomic.Bool            // something of its partition was listed
 	moved  clock                  // when its partition got further, or it looked for room in vain
-	hungry atomic.Bool            // its partition waits for its store more than for this process
 }
 
 func (w *Worker) addSlot(lane queue.Lane) {
@@ -26,11 +26,9 @@ func (w *Worker) addSlot(lane queue.Lane) {
 	w.slots = append(w.slots, s)
 }
 
-// take notes that the slot has a partition. Nothing of it is listed yet, so it
-// waits.
 func (s *slot) take(t *queue.Task, now time.Time) {
 	s.moved.set(now)
-	s.hungry.Store(true)
+	s.begun.Store(false)
 	s.has.Store(&t.Partition.ImportID)
 }
 
@@ -41,107 +39,106 @@ func (s *slot) free(now time.Time) {
 
 func (s *slot) busy() bool { return s.has.Load() != nil }
 
-// restFor is how often a slot that does not ask looks for room, and askFor for how
-// long it asks for a partition that it has heard of.
-const (
-	restFor = 50 * time.Millisecond
-	askFor  = time.Second
-)
+// progress notes that something was listed.
+func (s *slot) progress(now time.Time) {
+	s.moved.set(now)
+	s.begun.Store(true)
+}
 
-// errNone says that the partition was somebody else's.
-var errNone = errors.New("the partition that was heard of is gone")
+// How a slot of bulk finds out whether it is to ask: it looks for room often, for LIST
+// calls come and go, and asks for so long for what it has heard of.
+const (
+	lookForRoom = 25 * time.Millisecond
+	roomFor     = 2               // looks in a row
+	askFor      = 5 * time.Second // NATS takes no request that ends before its second heartbeat
+	inLine      = 5 * time.Second // to show that it comes round, while another slot asks
+)
 
 // ask waits for a partition for the slot until ctx ends.
 //
 // Whoever asks for one of bulk is taken to be idle, and other partitions are cut for
 // it. So of the slots of bulk one asks at a time, and none that could not make the
-// import any faster: while a partition of this process waits for its store, a
-// second one would take its LIST calls from it. It is asked for only to be fair, if
-// it is of another import.
+// import any faster: while the process has as many LIST calls in flight as it may, a
+// second partition would take them from the first. It is asked for only to be fair,
+// if it is of another import.
 func (w *Worker) ask(ctx context.Context, s *slot) (*queue.Task, error) {
 	if s.lane == queue.Express {
-		return s.pull(ctx)
+		return w.pull(ctx, s)
 	}
-	for ctx.Err() == nil {
+	line := time.NewTicker(inLine)
+	defer line.Stop()
+	for {
+		s.moved.set(w.now())
 		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for room: %w", ctx.Err())
+		case <-line.C:
 		case w.turn <- struct{}{}:
-			task, err := w.askInTurn(ctx, s)
-			<-w.turn
-			if !errors.Is(err, errNone) {
+			defer func() { <-w.turn }()
+			return w.askInTurn(ctx, s)
+		}
+	}
+}
+
+func (w *Worker) askInTurn(ctx context.Context, s *slot) (*queue.Task, error) {
+	for room := 0; ctx.Err() == nil; wait(ctx, lookForRoom) {
+		s.moved.set(w.now())
+		if room++; !w.hasRoom() {
+			room = 0
+		}
+		switch load, _ := w.outlook.Latest(); {
+		case w.refusals.shies(w.now()):
+		case room >= roomFor || !w.worksOn(""):
+			w.outlook.Prompt()
+			return w.pull(ctx, s)
+		case load.Next != "" && !w.worksOn(load.Next) || w.refusals.helps(w.now()):
+			task, err := w.pullBriefly(ctx, s)
+			if task != nil || err != nil {
 				return task, err
 			}
-		default:
 		}
-		s.moved.set(w.now())
-		wait(ctx, restFor)
 	}
 	return nil, fmt.Errorf("wait for room: %w", ctx.Err())
 }
 
-func (w *Worker) askInTurn(ctx context.Context, s *slot) (*queue.Task, error) {
-	if w.hasRoom() {
-		w.outlook.Prompt()
-		return s.pull(ctx)
-	}
-	load, _ := w.outlook.Latest()
-	if load.Next == "" || w.worksOn(load.Next) {
-		return nil, errNone
-	}
-	brief, cancel := context.WithTimeout(ctx, askFor)
-	defer cancel()
-	task, err := s.pull(brief)
-	if err != nil && brief.Err() != nil && ctx.Err() == nil {
-		return nil, errNone
+// pull waits for a partition and takes it.
+func (w *Worker) pull(ctx context.Context, s *slot) (*queue.Task, error) {
+	s.asks.Store(true)
+	defer s.asks.Store(false)
+	task, err := s.puller.Pull(ctx)
+	if task != nil {
+		s.take(task, w.now()) // before another slot has its turn
 	}
 	return task, err
 }
 
-func (s *slot) pull(ctx context.Context) (*queue.Task, error) {
-	s.asks.Store(true)
-	defer s.asks.Store(false)
-	return s.puller.Pull(ctx)
+// pullBriefly is pull for askFor. It returns nil if there was nothing.
+func (w *Worker) pullBriefly(ctx context.Context, s *slot) (*queue.Task, error) {
+	brief, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	task, err := w.pull(brief, s)
+	if err != nil && brief.Err() != nil && ctx.Err() == nil {
+		return nil, nil
+	}
+	return task, err
 }
 
-// hasRoom reports whether no partition of bulk that this process has waits for its
-// store.
+// hasRoom reports whether the process could list another partition beside those of
+// bulk that it has. One of which nothing was listed yet has one LIST in flight, and
+// will have more.
 func (w *Worker) hasRoom() bool {
-	for _, s := range w.slots {
-		if s.lane == queue.Bulk && s.busy() && s.hungry.Load() {
-			return false
-		}
-	}
-	return true
+	return !w.cfg.Full() && !slices.ContainsFunc(w.slots, func(s *slot) bool {
+		return s.lane == queue.Bulk && s.busy() && !s.begun.Load()
+	})
 }
 
+// worksOn reports whether one of the slots of bulk has a partition of the import, or
+// of any if that is empty.
 func (w *Worker) worksOn(importID string) bool {
-	for _, s := range w.slots {
-		if id := s.has.Load(); id != nil && *id == importID {
-			return true
-		}
-	}
-	return false
-}
-
-// pace compares how long a listing waits for its store with how long its batches
-// take.
-type pace struct {
-	slot *slot
-	at   time.Time
-	more float64 // seconds that it waits longer, a moving average
-}
-
-func (p *pace) waited(now time.Time) { p.add(now, 1) }
-
-func (p *pace) worked(now time.Time) {
-	p.add(now, -1)
-	p.slot.moved.set(now)
-	p.slot.hungry.Store(p.more > 0)
-}
-
-func (p *pace) add(now time.Time, sign float64) {
-	const of = 16
-	p.more += (sign*now.Sub(p.at).Seconds() - p.more) / of
-	p.at = now
+	return slices.ContainsFunc(w.slots, func(s *slot) bool {
+		id := s.has.Load()
+		return s.lane == queue.Bulk && id != nil && (importID == "" || *id == importID)
+	})
 }
 
 // clock is a moment that is set by one goroutine and read by others.

@@ -39,6 +39,7 @@ type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
 	Stores     Opener
+	Full       func() bool   // whether the stores are listed with as many calls as may be in flight; default never
 	Slots      int           // partitions at a time that may take long, at least 1
 	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default DefaultGrace
 	Slice      time.Duration // after so long a partition gives way to waiting ones of other imports; default DefaultSlice
@@ -70,25 +71,29 @@ const (
 
 // Worker works on partitions. See Run. Its methods may be called concurrently.
 type Worker struct {
-	cfg     Config
-	name    string // among all workers
-	metrics *metrics
-	buffers rangewriter.Buffers // of all partitions
-	outlook *queue.Outlook      // nil before Run
-	offers  offers              // of all processes
-	slots   []*slot
-	turn    chan struct{} // held by the slot of bulk that asks for a partition
-	busy    atomic.Int64  // slots that have a partition
-	health  health
-	now     func() time.Time
-	chance  func() float64 // in [0, 1)
-	stuck   time.Duration  // see stuck
+	cfg      Config
+	name     string // among all workers
+	metrics  *metrics
+	buffers  rangewriter.Buffers // of all partitions
+	outlook  *queue.Outlook      // nil before Run
+	offers   offers              // of all processes
+	slots    []*slot
+	refusals refusals
+	turn     chan struct{} // held by the slot of bulk that asks for a partition
+	busy     atomic.Int64  // slots that have a partition
+	health   health
+	now      func() time.Time
+	chance   func() float64 // in [0, 1)
+	stuck    time.Duration  // see stuck
 }
 
 // New returns a worker.
 func New(cfg Config) *Worker {
 	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
 	cfg.Slice = cmp.Or(cfg.Slice, DefaultSlice)
+	if cfg.Full == nil {
+		cfg.Full = func() bool { return false }
+	}
 	w := &Worker{
 		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64, stuck: stuck,
 		turn: make(chan struct{}, 1),
@@ -116,9 +121,11 @@ func (w *Worker) Run(ctx context.Context) {
 		w.cfg.Log.Error("hear of the fleet", "err", err) // the connection is closed
 		return
 	}
-	if err := w.cfg.Queue.Hear(work, topicLeft, w.offers.hear); err != nil {
-		w.cfg.Log.Error("hear of the fleet", "err", err)
-		return
+	for topic, hear := range map[string]func([]byte){topicLeft: w.offers.hear, topicRefused: w.hearRefusal} {
+		if err := w.cfg.Queue.Hear(work, topic, hear); err != nil {
+			w.cfg.Log.Error("hear of the fleet", "err", err)
+			return
+		}
 	}
 	context.AfterFunc(ctx, func() {
 		w.health.stop()
@@ -142,7 +149,6 @@ func (w *Worker) run(leave, work context.Context, s *slot) {
 		}
 		w.metrics.running.Inc()
 		w.busy.Add(1)
-		s.take(task, w.now())
 		d := newDelivery(leave, w, s, task)
 		outcome := d.work(work)
 		d.settle(work, outcome)

@@ -36,16 +36,17 @@ type Limiter struct {
 	limits Limits
 	jitter func() float64 // in [0, 1)
 
-	mu      sync.Mutex
-	limit   float64
-	steady  bool // the store has complained or slowed down
-	epoch   int  // of cuts: what was called before one does not cause another
-	quiet   int  // calls since the limit changed last
-	latency time.Duration
-	fastest time.Duration // mean latency of the fastest round trip
-	active  int           // listings
-	cuts    int           // by this process's own calls
-	since   int           // calls that were answered since the last cut
+	mu       sync.Mutex
+	limit    float64
+	steady   bool // the store has complained or slowed down
+	epoch    int  // of cuts: what was called before one does not cause another
+	quiet    int  // calls since the limit changed last
+	latency  time.Duration
+	fastest  time.Duration // mean latency of the fastest round trip
+	active   int           // listings
+	inFlight int           // calls
+	cuts     int           // by this process's own calls
+	since    int           // calls that were answered since the last cut
 }
 
 // NewLimiter returns the Limiter of one store.

@@ -309,6 +309,8 @@ func misplaced[P Page[P]](page P, more bool, after string) error {
 // fetch gets one page, trying again after transient errors. The start of a page
 // does not change, so that tries are harmless.
 func (r *run[P]) fetch(ctx context.Context, after string) (page P, more bool, err error) {
+	r.cfg.Limiter.call()
+	defer r.cfg.Limiter.answered()
 	for failures := 1; ; failures++ {
 		epoch := r.cfg.Limiter.called()
 		page, more, err = r.try(ctx, after)

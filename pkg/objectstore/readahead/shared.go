@@ -7,6 +7,28 @@ func (l *Limiter) Active() bool {
 	return l.active > 0
 }
 
+// Full reports whether as many calls are in flight as may be, those included that are
+// to be made again: another listing would take calls from those that there are.
+func (l *Limiter) Full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := max(1, l.active)
+	return l.inFlight >= n*max(1, int(l.limit)/n)
+}
+
+// call counts a call, until answered.
+func (l *Limiter) call() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight++
+}
+
+func (l *Limiter) answered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight--
+}
+
 // Cuts returns how often the store throttled calls so that the limit was cut.
 func (l *Limiter) Cuts() int {
 	l.mu.Lock()

@@ -38,3 +38,24 @@ func TestACutThatIsHeardCountsOnceARoundTrip(t *testing.T) {
 		t.Error("not active in a listing")
 	}
 }
+
+func TestFull(t *testing.T) {
+	l := NewLimiter(Limits{Start: 4, Most: 4})
+	for _, step := range []struct {
+		what string
+		do   func()
+		want bool
+	}{
+		{"nothing is listed", func() {}, false},
+		{"three calls of one listing", func() { l.enter(); l.call(); l.call(); l.call() }, false},
+		{"four", l.call, true},
+		{"more, of before the store throttled", func() { l.SetMost(2) }, true},
+		{"an answer of four", func() { l.SetMost(4); l.limit = 4; l.answered() }, false},
+		{"three listings, which have one call each", func() { l.enter(); l.enter() }, true},
+		{"one of them ended", l.leave, false},
+	} {
+		if step.do(); l.Full() != step.want {
+			t.Errorf("%s: full is %v", step.what, !step.want)
+		}
+	}
+}
