@@ -5,6 +5,7 @@ BIN := bin
 # Reference implementations that only tests may depend on live in modules of
 # their own; see CONTRIBUTING.md.
 TEST_MODULES := $(sort $(patsubst %/go.mod,%,$(wildcard test/*/go.mod bench/go.mod)))
+LINT_MODULES := $(TEST_MODULES) bench/baseline
 
 .DEFAULT_GOAL := help
 
@@ -64,7 +65,7 @@ $(LINTER): tools/golangci/go.mod tools/golangci/go.sum
 .PHONY: lint
 lint: $(LINTER) ## Check formats, layers and habits: .golangci.yml
 	$(LINTER) run ./...
-	@for module in $(TEST_MODULES); do \
+	@for module in $(LINT_MODULES); do \
 		echo "== $$module"; \
 		(cd $$module && $(CURDIR)/$(LINTER) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; \
 	done
