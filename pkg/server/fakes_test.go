@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -214,25 +214,7 @@ type fixture struct {
 	http.Handler
 	service *fakeService
 	metrics *prometheus.Registry
-	log     *logBuffer
-}
-
-// logBuffer is a log that tests read.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+	log     *transcript.Buffer
 }
 
 func newFixture(t *testing.T, change ...func(*Config)) *fixture {
@@ -240,7 +222,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	f := &fixture{
 		service: &fakeService{statuses: map[string]coordinator.Status{}},
 		metrics: prometheus.NewRegistry(),
-		log:     &logBuffer{},
+		log:     &transcript.Buffer{},
 	}
 	c := Config{
 		Service:      f.service,

@@ -1,157 +1,19 @@
 package source_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
-	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
-
-// bucket is a store in memory: its keys, sorted. An object's size and ETag tell
-// which one it is.
-type bucket struct {
-	name     string
-	keys     []string
-	pageSize int
-
-	mu    sync.Mutex
-	lists []string // "prefix after" of each List
-	stats int
-}
-
-func (b *bucket) object(key string) objectstore.Object {
-	return objectstore.Object{Key: key, ETag: b.name + "/" + key, Size: int64(len(key)), ModTime: time.Unix(1, 5).UTC()}
-}
-
-func (b *bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
-	b.mu.Lock()
-	b.lists = append(b.lists, prefix+" "+after)
-	b.mu.Unlock()
-	var found []objectstore.Listed
-	for _, key := range b.keys {
-		if strings.HasPrefix(key, prefix) && key > after {
-			found = append(found, b.object(key).Listed())
-		}
-	}
-	return func(yield func([]objectstore.Listed, error) bool) {
-		for page := range slices.Chunk(found, b.pageSize) {
-			if err := ctx.Err(); err != nil {
-				yield(nil, err)
-				return
-			}
-			page := slices.Clone(page)
-			if !yield(page, nil) {
-				return
-			}
-			for _, o := range page { // they were the caller's only until now
-				clear(o.Key)
-				clear(o.ETag)
-			}
-			clear(page)
-		}
-	}
-}
-
-func (b *bucket) Stat(_ context.Context, key string) (objectstore.Object, error) {
-	b.mu.Lock()
-	b.stats++
-	b.mu.Unlock()
-	if _, ok := slices.BinarySearch(b.keys, key); !ok {
-		return objectstore.Object{}, fmt.Errorf("stat s3://%s/%s: %w", b.name, key, objectstore.ErrNotFound)
-	}
-	return b.object(key), nil
-}
-
-func (*bucket) Get(context.Context, string) ([]byte, error) { return nil, errors.ErrUnsupported }
-func (*bucket) Put(context.Context, string, []byte) error   { return errors.ErrUnsupported }
-
-// buckets opens stores in memory by name.
-type buckets map[string]*bucket
-
-func (bs buckets) Open(_ context.Context, u objectstore.URI) (objectstore.Store, error) {
-	if b, ok := bs[u.Bucket]; ok {
-		return b, nil
-	}
-	return nil, fmt.Errorf("open %s: %w", u, objectstore.ErrRefused)
-}
-
-func prefix(uri, destination string) imports.Path {
-	return imports.Path{Type: imports.CommonPrefix, URI: uri, Destination: destination}
-}
-
-func object(uri, destination string) imports.Path {
-	return imports.Path{Type: imports.Object, URI: uri, Destination: destination}
-}
-
-// collect lists everything, and checks the shape of the batches.
-func collect(t *testing.T, s *source.Source, after string) ([]entry.Entry, error) {
-	t.Helper()
-	var all []entry.Entry
-	for batch, err := range s.List(t.Context(), after, "") {
-		if err != nil {
-			return all, err
-		}
-		if batch.Len() < 1 || batch.Len() > 1500 {
-			t.Errorf("batch of %d entries", batch.Len())
-		}
-		for i := range batch.Len() {
-			all = append(all, batch.Entry(i))
-		}
-	}
-	return all, nil
-}
-
-// naive is the listing of paths as its definition has it: list everything, map,
-// let later paths win, sort, and leave out what does not lie after `after`.
-func naive(bs buckets, paths []imports.Path, after string) []entry.Entry {
-	won := map[string]entry.Entry{}
-	for _, p := range paths {
-		uri, err := objectstore.ParseURI(p.URI)
-		if err != nil {
-			panic(err)
-		}
-		b := bs[uri.Bucket]
-		for _, key := range b.keys {
-			destination := p.Destination
-			switch {
-			case p.Type == imports.Object && key != uri.Key:
-				continue
-			case p.Type == imports.CommonPrefix && !strings.HasPrefix(key, uri.Key):
-				continue
-			case p.Type == imports.CommonPrefix:
-				if destination != "" && !strings.HasSuffix(destination, "/") {
-					destination += "/"
-				}
-				destination += key[strings.LastIndex(uri.Key, "/")+1:]
-			}
-			o := b.object(key)
-			won[destination] = entry.Entry{
-				Key: destination, Address: "s3://" + uri.Bucket + "/" + key, ETag: o.ETag, Size: o.Size, ModTime: o.ModTime,
-			}
-		}
-	}
-	var all []entry.Entry
-	for key, e := range won {
-		if key > after {
-			all = append(all, e)
-		}
-	}
-	slices.SortFunc(all, func(a, b entry.Entry) int { return cmp.Compare(a.Key, b.Key) })
-	return all
-}
 
 // TestListEqualsNaive lists random paths over random keys after random keys.
 func TestListEqualsNaive(t *testing.T) {
@@ -181,54 +43,6 @@ func TestListEqualsNaive(t *testing.T) {
 			}
 		})
 	}
-}
-
-type generator struct{ *rand.Rand }
-
-// key makes keys that are often equal, or begin with each other.
-func (g generator) key() string {
-	key := string(rune('a' + g.IntN(3)))
-	for range g.IntN(6) {
-		key += []string{"a", "b", "/", "!", "0", "é"}[g.IntN(6)]
-	}
-	return key
-}
-
-// world makes two buckets, one of them large enough for runs that are not
-// copied, and up to 8 paths.
-func (g generator) world() (buckets, []imports.Path) {
-	bs := buckets{}
-	for i, name := range []string{"one", "two"} {
-		b := &bucket{name: name, pageSize: 1 + g.IntN(5)}
-		for range g.IntN(60) {
-			b.keys = append(b.keys, g.key())
-		}
-		if i == 0 && g.IntN(4) == 0 {
-			b.pageSize = 1000
-			for j := range 1 + g.IntN(3000) {
-				b.keys = append(b.keys, fmt.Sprintf("a/%06d", j))
-			}
-		}
-		b.keys = append(b.keys, "a")
-		slices.Sort(b.keys)
-		b.keys = slices.Compact(b.keys)
-		bs[name] = b
-	}
-	var paths []imports.Path
-	for range 1 + g.IntN(8) {
-		name := []string{"one", "two"}[g.IntN(2)]
-		keys := bs[name].keys
-		key := keys[g.IntN(len(keys))]
-		if g.IntN(3) == 0 {
-			paths = append(paths, object("s3://"+name+"/"+key, []string{"a", "b", "c/a", "b!", g.key()}[g.IntN(5)]))
-			continue
-		}
-		// The last rune stays off, so that no key becomes empty.
-		runes := []rune(key)
-		from := "s3://" + name + "/" + string(runes[:g.IntN(len(runes))])
-		paths = append(paths, prefix(from, []string{"x", "a", "a/", "b", "c/d"}[g.IntN(5)]))
-	}
-	return bs, paths
 }
 
 // TestLaterPathWins has paths of both types take turns at one key.
@@ -351,14 +165,6 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func keysOf(entries []entry.Entry) []string {
-	var keys []string
-	for _, e := range entries {
-		keys = append(keys, e.Key)
-	}
-	return keys
-}
-
 func TestOpenRefuses(t *testing.T) {
 	for _, p := range []imports.Path{prefix("s3://unknown/", ""), prefix("ftp://b/", "")} {
 		if _, err := source.Open(t.Context(), buckets{}, []imports.Path{p}); !errors.Is(err, objectstore.ErrRefused) {
@@ -420,20 +226,6 @@ func TestListReadsNoMoreThanItMust(t *testing.T) {
 		t.Errorf("a listing that stopped in b listed c %q and looked up %d objects", c.lists, c.stats)
 	}
 }
-
-// endless is a bucket whose listing never ends, and blocks after its first page.
-type endless struct{ bucket }
-
-func (b *endless) List(ctx context.Context, _, _, _ string) iter.Seq2[[]objectstore.Listed, error] {
-	return func(yield func([]objectstore.Listed, error) bool) {
-		if yield([]objectstore.Listed{b.object("x").Listed()}, nil) {
-			<-ctx.Done()
-			yield(nil, ctx.Err())
-		}
-	}
-}
-
-func (b *endless) Open(context.Context, objectstore.URI) (objectstore.Store, error) { return b, nil }
 
 // TestListStops runs in bubbles, each of which fails if a goroutine is left.
 func TestListStops(t *testing.T) {

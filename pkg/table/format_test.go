@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,17 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/generated"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-var update = flag.Bool("update", false, "rewrite the dumps in docs/format.md")
-
 // The dumps in docs/format.md are of what this package writes today. Every note
 // is made by reading the bytes beside it.
-func TestFormatDocument(t *testing.T) {
+func TestDocsAreCurrent(t *testing.T) {
 	const name = "../../docs/format.md"
 	batch := entry.Of(
 		entry.Entry{
@@ -51,15 +49,7 @@ func TestFormatDocument(t *testing.T) {
 	} {
 		want = withSection(t, want, section, dump)
 	}
-	if *update {
-		if err := os.WriteFile(name, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if !bytes.Equal(doc, want) {
-		t.Errorf("%s is not what the package writes; run go test ./pkg/table -update and look at the difference", name)
-	}
+	generated.File(t, name, string(want))
 }
 
 // rangeOf returns the range of a batch.

@@ -26,6 +26,7 @@ type Func struct {
 	Name string
 }
 
+// String returns the name as Go writes it.
 func (f Func) String() string {
 	name := filepath.Base(f.Dir) + "."
 	if f.Recv != "" {
