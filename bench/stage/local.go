@@ -109,7 +109,7 @@ func rangeSteps(ctx context.Context, in *Input, files rangewriter.Files) Step {
 			}
 			w = rangewriter.New(ctx, files, partition.DefaultBreaks, rangewriter.Options{Uploads: 2, Buffers: &buffers})
 		}
-		if err := w.Write(in.Batches[page]); err != nil {
+		if _, _, err := w.Write(in.Batches[page], nil); err != nil {
 			return err
 		}
 		if page == len(in.Batches)-1 {

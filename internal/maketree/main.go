@@ -16,7 +16,6 @@ import (
 	"slices"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
-	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
@@ -53,7 +52,7 @@ func run(ctx context.Context, r io.Reader, to files, breaks partition.Breaks) (s
 	})
 	defer w.Close()
 	for chunk := range slices.Chunk(entries, 1000) {
-		if err := w.Write(entry.Of(chunk...)); err != nil {
+		if _, _, err := w.Write(entrytest.Batch(chunk...), nil); err != nil {
 			return "", err
 		}
 	}

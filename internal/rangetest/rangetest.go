@@ -4,6 +4,7 @@
 package rangetest
 
 import (
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -29,7 +30,7 @@ func Ranges(entries []entry.Entry, breaks partition.Breaks) ([]partition.RangeMe
 
 // Value returns the value of an entry's record.
 func Value(e entry.Entry) []byte {
-	b := entry.Of(e)
+	b := entrytest.Batch(e)
 	defer b.Release()
 	return table.AppendEntryValue(nil, b, 0, table.Identities(nil, b)[0])
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
@@ -200,7 +201,8 @@ func (f *fleet) commit(entries ...entry.Entry) catalog.Commit {
 		Stored: func(r partition.RangeMetadata) error { ranges = append(ranges, r); return nil },
 	})
 	defer w.Close()
-	expect.NoError(f.t, w.Write(entry.Of(entries...)))
+	_, _, err := w.Write(entrytest.Batch(entries...), nil)
+	expect.NoError(f.t, err)
 	expect.NoError(f.t, w.Flush())
 	id, err := metarange.Write(f.t.Context(), f.files(), ranges)
 	expect.NoError(f.t, err)

@@ -4,20 +4,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 )
 
 // One byte that is not ASCII is seen wherever it stands, and only in the
 // entries that a batch has.
 func TestASCII(t *testing.T) {
-	if !(entry.Batch{}).ASCII() || !entry.Of().ASCII() {
+	if !(entry.Batch{}).ASCII() || !entrytest.Batch().ASCII() {
 		t.Error("an empty batch is not ASCII")
 	}
 	for at := range 100 {
 		for field := range 4 {
 			texts := []string{strings.Repeat("k", 100), strings.Repeat("a", 100), strings.Repeat("e", 100), ""}
 			texts[field] = texts[field][:min(at, len(texts[field]))] + "\x80" + texts[field][min(at, len(texts[field])):]
-			b := entry.Of(
+			b := entrytest.Batch(
 				entry.Entry{Key: "a", Address: "a", ETag: strings.Repeat("x", at)},
 				entry.Entry{Key: "b" + texts[0], Address: texts[1], ETag: texts[2]},
 				entry.Entry{Key: "c\x7f", Address: "c"},

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 )
 
 // Batch is a record batch of Schema without nulls. Within a batch keys are
@@ -19,37 +18,6 @@ import (
 type Batch struct {
 	block   *block
 	from, n int // the entries of the block that are the batch's
-}
-
-// FromRecord returns rec as a batch, or an error if rec has another schema or
-// holds nulls. It takes over the caller's reference to rec.
-func FromRecord(rec arrow.Record) (Batch, error) {
-	if !rec.Schema().Equal(Schema) {
-		return Batch{}, fmt.Errorf("batch has schema %v, want %v", rec.Schema(), Schema)
-	}
-	for i, col := range rec.Columns() {
-		if col.NullN() > 0 {
-			return Batch{}, fmt.Errorf("batch column %q holds %d nulls", rec.ColumnName(i), col.NullN())
-		}
-	}
-	b := &block{
-		rec:     rec,
-		key:     textsOf(rec.Column(colKey)),
-		address: textsOf(rec.Column(colAddress)),
-		etag:    textsOf(rec.Column(colETag)),
-		size:    rec.Column(colSize).(*array.Int64).Int64Values(),
-		modTime: rec.Column(colModTime).(*array.Timestamp).TimestampValues(),
-	}
-	b.refs.Store(1)
-	return Batch{block: b, n: int(rec.NumRows())}, nil
-}
-
-func textsOf(col arrow.Array) texts {
-	t := texts{ends: col.(*array.Binary).ValueOffsets()}
-	if data := col.Data().Buffers()[2]; data != nil {
-		t.data = data.Bytes()
-	}
-	return t
 }
 
 // Record returns the batch as an Arrow record over the same buffers, with a

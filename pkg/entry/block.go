@@ -18,7 +18,6 @@ type block struct {
 	modTime            []arrow.Timestamp
 
 	refs atomic.Int64
-	rec  arrow.Record // that the buffers are those of, or nil
 }
 
 // blocks keeps the buffers of batches that were released. Without it, clearing
@@ -43,8 +42,6 @@ func (b *block) release() {
 	case refs > 0:
 	case refs < 0:
 		panic("entry: batch released twice")
-	case b.rec != nil:
-		b.rec.Release()
 	default:
 		blocks.Put(b)
 	}
@@ -52,10 +49,6 @@ func (b *block) release() {
 
 // record returns the record of the whole block, with a reference of its own.
 func (b *block) record() arrow.Record {
-	if b.rec != nil {
-		b.rec.Retain()
-		return b.rec
-	}
 	columns := make([]arrow.Array, Schema.NumFields())
 	for col, buffers := range [][][]byte{
 		colKey:     b.key.bytes(),

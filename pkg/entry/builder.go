@@ -27,11 +27,6 @@ func (b *Builder) Append(key, address, etag []byte, size, modTime int64) {
 	b.block.modTime = append(b.block.modTime, arrow.Timestamp(modTime))
 }
 
-// AppendEntry adds e.
-func (b *Builder) AppendEntry(e Entry) {
-	b.Append([]byte(e.Key), []byte(e.Address), []byte(e.ETag), e.Size, e.ModTime.UnixNano())
-}
-
 // Len returns the number of entries appended since the last Batch.
 func (b *Builder) Len() int { return len(b.block.size) }
 
@@ -40,14 +35,4 @@ func (b *Builder) Batch() Batch {
 	full := b.block
 	b.block = newBlock()
 	return Batch{block: full, n: len(full.size)}
-}
-
-// Of returns entries as one batch; they must be sorted by strictly increasing
-// key.
-func Of(entries ...Entry) Batch {
-	b := NewBuilder()
-	for _, e := range entries {
-		b.AppendEntry(e)
-	}
-	return b.Batch()
 }

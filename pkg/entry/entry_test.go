@@ -2,13 +2,8 @@ package entry_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/seeded"
@@ -25,7 +20,7 @@ func all(b entry.Batch) []entry.Entry {
 
 func TestBatchesHoldWhatWasAppended(t *testing.T) {
 	want := entrytest.Random(seeded.Rand(t), 500)
-	b := entry.Of(want...)
+	b := entrytest.Batch(want...)
 	defer b.Release()
 	if got := all(b); !slices.Equal(got, want) {
 		t.Error("entries differ from what was appended")
@@ -40,7 +35,7 @@ func TestBatchesHoldWhatWasAppended(t *testing.T) {
 func TestSlices(t *testing.T) {
 	rng := seeded.Rand(t)
 	want := entrytest.Random(rng, 100)
-	whole := entry.Of(want...)
+	whole := entrytest.Batch(want...)
 	for range 200 {
 		i := rng.IntN(len(want) + 1)
 		j := i + rng.IntN(len(want)+1-i)
@@ -54,10 +49,6 @@ func TestSlices(t *testing.T) {
 				t.Fatalf("a slice of Slice(%d, %d) is shifted", i, j)
 			}
 			inner.Release()
-		}
-		again, err := entry.FromRecord(part.Record())
-		if err != nil || !slices.Equal(all(again), want[i:j]) {
-			t.Fatalf("the record of Slice(%d, %d): %v", i, j, err)
 		}
 		part.Release()
 	}
@@ -78,7 +69,7 @@ func TestABuilderStartsAnewAfterEachBatch(t *testing.T) {
 	if b.Len() != 0 {
 		t.Errorf("%d entries are left in the builder", b.Len())
 	}
-	b.AppendEntry(entry.Entry{Key: "second", ModTime: time.Unix(0, 7)})
+	b.Append([]byte("second"), nil, nil, 0, 7)
 	if b.Len() != 1 {
 		t.Errorf("Len = %d, want 1", b.Len())
 	}
@@ -100,18 +91,4 @@ func TestTheZeroBatchIsEmpty(t *testing.T) {
 		t.Errorf("Len = %d", b.Len())
 	}
 	b.Release()
-}
-
-func TestFromRecordRefuses(t *testing.T) {
-	rb := array.NewRecordBuilder(memory.DefaultAllocator, entry.Schema)
-	for i := range rb.Fields() {
-		rb.Field(i).AppendNull()
-	}
-	if _, err := entry.FromRecord(rb.NewRecord()); err == nil || !strings.Contains(err.Error(), `"key" holds 1 nulls`) {
-		t.Errorf("record with nulls: %v", err)
-	}
-	other := arrow.NewSchema([]arrow.Field{{Name: "key", Type: arrow.BinaryTypes.String}}, nil)
-	if _, err := entry.FromRecord(array.NewRecordBuilder(memory.DefaultAllocator, other).NewRecord()); err == nil || !strings.Contains(err.Error(), "schema") {
-		t.Errorf("record of another schema: %v", err)
-	}
 }

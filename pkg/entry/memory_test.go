@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 )
 
@@ -49,15 +50,20 @@ func expect(t *testing.T, b entry.Batch, want []entry.Entry) {
 	if !slices.Equal(got, want) {
 		t.Fatalf("batch of %d entries: %v, want %d: %v", len(got), got, len(want), want)
 	}
-	rec, twin := b.Record(), arrows(want)
+	expectRecord(t, b.Record(), want)
+}
+
+// expectRecord releases rec, too.
+func expectRecord(t *testing.T, rec arrow.Record, want []entry.Entry) {
+	t.Helper()
 	defer rec.Release()
-	if !array.RecordEqual(rec, twin) {
+	if twin := arrows(want); !array.RecordEqual(rec, twin) {
 		t.Fatalf("record %v, want %v", rec, twin)
 	}
 }
 
 // TestBatches builds batches one after another, and compares them, slices of
-// them and what is made of their records with what Arrow's builders make.
+// them and their records with what Arrow's builders make.
 func TestBatches(t *testing.T) {
 	const seed = 3
 	t.Logf("seed %d", seed)
@@ -68,7 +74,7 @@ func TestBatches(t *testing.T) {
 	for _, n := range []int{0, 1, 100, 3, 0, 1000} {
 		all := entries(rng, n)
 		for _, e := range all {
-			b.AppendEntry(e)
+			entrytest.Append(b, e)
 		}
 		if b.Len() != n {
 			t.Errorf("the builder has %d entries, want %d", b.Len(), n)
@@ -82,18 +88,14 @@ func TestBatches(t *testing.T) {
 		to := from + rng.IntN(len(all)-from+1)
 		slice := batch.Slice(from, to)
 		expect(t, slice, all[from:to])
-		again, err := entry.FromRecord(slice.Record())
-		if err != nil {
-			t.Fatal(err)
-		}
-		expect(t, again, all[from:to])
+		rec := slice.Record()
 		batch.Release()
 		slice.Release()
-		expect(t, again.Slice(0, again.Len()), all[from:to])
+		expectRecord(t, rec, all[from:to])
 	}
 	expect(t, entry.Batch{}, nil)
 	expect(t, entry.Batch{}.Slice(0, 0), nil)
-	expect(t, entry.Of(contents[2]...), contents[2])
+	expect(t, entrytest.Batch(contents[2]...), contents[2])
 }
 
 func TestPrepend(t *testing.T) {
@@ -114,30 +116,25 @@ func TestRelease(t *testing.T) {
 	all := entries(rand.New(rand.NewPCG(5, 5)), 50)
 	other := slices.Clone(all)
 	slices.Reverse(other)
-	batch := entry.Of(all...)
+	batch := entrytest.Batch(all...)
 	slice, rec := batch.Slice(0, 10), batch.Record()
 	batch.Release()
 	var more []entry.Batch
 	for range 20 {
-		more = append(more, entry.Of(other...))
+		more = append(more, entrytest.Batch(other...))
 	}
 	expect(t, slice, all[:10])
 	slice.Release()
 	for range 20 {
-		more = append(more, entry.Of(other...))
+		more = append(more, entrytest.Batch(other...))
 	}
-	again, err := entry.FromRecord(rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	expect(t, again, all)
-	again.Release()
+	expectRecord(t, rec, all)
 	for _, b := range more {
 		expect(t, b, other)
 	}
 	var last *byte
 	for range 1000 { // a pool may be emptied, or be another processor's, at any time
-		b := entry.Of(other...)
+		b := entrytest.Batch(other...)
 		if &b.Key(0)[0] == last {
 			return
 		}
@@ -148,7 +145,7 @@ func TestRelease(t *testing.T) {
 }
 
 func TestReleaseTwice(t *testing.T) {
-	batch := entry.Of(entries(rand.New(rand.NewPCG(6, 6)), 1)...)
+	batch := entrytest.Batch(entries(rand.New(rand.NewPCG(6, 6)), 1)...)
 	batch.Release()
 	defer func() {
 		if recover() == nil {
@@ -159,7 +156,7 @@ func TestReleaseTwice(t *testing.T) {
 }
 
 func TestSliceBounds(t *testing.T) {
-	half := entry.Of(entries(rand.New(rand.NewPCG(1, 1)), 10)...).Slice(0, 5)
+	half := entrytest.Batch(entries(rand.New(rand.NewPCG(1, 1)), 10)...).Slice(0, 5)
 	for _, bounds := range [][2]int{{-1, 2}, {3, 2}, {0, 6}} {
 		func() {
 			defer func() {

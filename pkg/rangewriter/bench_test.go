@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
@@ -52,7 +53,7 @@ func benchmark(b *testing.B, key func(i int) string) {
 			w.Close()
 			w = rangewriter.New(b.Context(), nowhere, partition.DefaultBreaks, opts)
 		}
-		if err := w.Write(batches[n]); err != nil {
+		if err := add(w, batches[n]); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -62,7 +63,7 @@ func benchmark(b *testing.B, key func(i int) string) {
 func batchOf(first, n int, key func(i int) string) entry.Batch {
 	b := entry.NewBuilder()
 	for i := first; i < first+n; i++ {
-		b.AppendEntry(entry.Entry{
+		entrytest.Append(b, entry.Entry{
 			Key:     key(i),
 			Address: "s3://source/production/" + key(i),
 			ETag:    fmt.Sprintf("%016x%016x", uint64(i)*0xbf58476d1ce4e5b9, uint64(i)*0x94d049bb133111eb),

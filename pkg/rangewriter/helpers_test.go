@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -18,6 +19,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
+
+func add(w *rangewriter.Writer, b entry.Batch) error {
+	_, _, err := w.Write(b, nil)
+	return err
+}
 
 // memory is a store of files in memory.
 type memory struct {
@@ -59,7 +65,7 @@ func write(t *testing.T, files rangewriter.Files, entries []entry.Entry, breaks 
 	defer w.Close()
 	for len(entries) > 0 {
 		n := rng.IntN(min(len(entries), 1500) + 1)
-		expect.NoError(t, w.Write(entry.Of(entries[:n]...)))
+		expect.NoError(t, add(w, entrytest.Batch(entries[:n]...)))
 		entries = entries[n:]
 	}
 	expect.NoError(t, w.Flush())
@@ -73,7 +79,7 @@ func writeInPieces(t *testing.T, entries []entry.Entry, breaks partition.Breaks,
 	var ranges []partition.RangeMetadata
 	for len(entries) > 0 {
 		w := rangewriter.New(t.Context(), &memory{}, breaks, rangewriter.Options{Uploads: 2, Stored: collect(&ranges)})
-		n, _, err := w.WriteUntil(entry.Of(entries...), func([]byte) bool { return rng.IntN(3) == 0 })
+		n, _, err := w.Write(entrytest.Batch(entries...), func([]byte) bool { return rng.IntN(3) == 0 })
 		expect.NoError(t, err)
 		expect.NoError(t, w.Flush())
 		w.Close()

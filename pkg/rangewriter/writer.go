@@ -87,16 +87,12 @@ func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options
 // Write appends the entries of b. Keys must be greater than all before, not
 // empty and, like all text, valid UTF-8; else the error names them and wraps
 // objectstore.ErrBadListing. Write does not keep b.
-func (w *Writer) Write(b entry.Batch) error {
-	_, _, err := w.WriteUntil(b, nil)
-	return err
-}
-
-// WriteUntil is Write, but asks stop after each range that it closes, with the
-// range's last key, and returns after that key if stop says so: the writer is
-// then at a range boundary. It returns how many entries of b it took, and
-// whether it was stopped. A nil stop never stops.
-func (w *Writer) WriteUntil(b entry.Batch, stop func(lastKey []byte) bool) (n int, stopped bool, err error) {
+//
+// After each range that it closes it asks stop, with the range's last key, and
+// returns after that key if stop says so: the writer is then at a range boundary.
+// A nil stop never stops. Write returns how many entries of b it took, and whether
+// it was stopped.
+func (w *Writer) Write(b entry.Batch, stop func(lastKey []byte) bool) (n int, stopped bool, err error) {
 	if err := w.err(); err != nil {
 		return 0, false, err
 	}

@@ -91,7 +91,7 @@ func TestWritersShareBuffers(t *testing.T) {
 				var got []partition.RangeMetadata
 				var files memory
 				w := rangewriter.New(t.Context(), &files, breaks, rangewriter.Options{Uploads: 3, Stored: collect(&got), Buffers: &buffers})
-				if err := errors.Join(w.Write(entry.Of(entries...)), w.Flush()); err != nil {
+				if err := errors.Join(add(w, entrytest.Batch(entries...)), w.Flush()); err != nil {
 					t.Error(err)
 				}
 				w.Close()
@@ -109,8 +109,8 @@ func TestWritersShareBuffers(t *testing.T) {
 	tasks.Wait()
 }
 
-// WriteUntil stops right after the range that it was told to stop at.
-func TestWriteUntilStopsAfterARange(t *testing.T) {
+// Write stops right after the range that it was told to stop at.
+func TestWriteStopsAfterARange(t *testing.T) {
 	entries := entrytest.Random(seeded.Rand(t), 500)
 	breaks := partition.Breaks{MaxSize: 4_000, Raggedness: 50}
 	want := naive(t, entries, breaks)
@@ -122,7 +122,7 @@ func TestWriteUntilStopsAfterARange(t *testing.T) {
 	if !w.AtBoundary() {
 		t.Error("a new writer is not at a range boundary")
 	}
-	n, stopped, err := w.WriteUntil(entry.Of(entries...), func(last []byte) bool { return string(last) >= third })
+	n, stopped, err := w.Write(entrytest.Batch(entries...), func(last []byte) bool { return string(last) >= third })
 	if err != nil || !stopped || entries[n-1].Key != third {
 		t.Fatalf("took %d entries, stopped %v, error %v; want a stop after key %q", n, stopped, err, third)
 	}
@@ -133,7 +133,7 @@ func TestWriteUntilStopsAfterARange(t *testing.T) {
 	if !slices.Equal(got, want[:3]) {
 		t.Errorf("stored %v, want %v", got, want[:3])
 	}
-	expect.NoError(t, w.Write(entry.Of(entries[n])))
+	expect.NoError(t, add(w, entrytest.Batch(entries[n])))
 	if w.AtBoundary() {
 		t.Error("at a range boundary with an open range")
 	}
@@ -176,7 +176,7 @@ func TestBadEntries(t *testing.T) {
 				defer w.Close()
 				var err error
 				for _, b := range test.batches {
-					if err = w.Write(entry.Of(b...)); err != nil {
+					if err = add(w, entrytest.Batch(b...)); err != nil {
 						break
 					}
 				}
@@ -232,12 +232,12 @@ func TestFirstErrorSticks(t *testing.T) {
 			reported = nil
 			w := rangewriter.New(t.Context(), test.files, oneEach, rangewriter.Options{Uploads: 2, Stored: test.stored})
 			defer w.Close()
-			err := w.Write(entry.Of(entries...)) // longer than what can be on its way: the error shows
+			err := add(w, entrytest.Batch(entries...)) // longer than what can be on its way: the error shows
 			if !errors.Is(err, boom) || !strings.Contains(err.Error(), fifth.ID) {
 				t.Fatalf("Write returned %v, want an error that wraps boom and names range %s", err, fifth.ID)
 			}
 			for name, again := range map[string]error{
-				"Write": w.Write(entry.Of()), "Flush": w.Flush(), "Wait": w.Wait(),
+				"Write": add(w, entrytest.Batch()), "Flush": w.Flush(), "Wait": w.Wait(),
 			} {
 				if !errors.Is(again, err) {
 					t.Errorf("%s then returned %v, want the same error", name, again)
@@ -262,9 +262,11 @@ func TestUploadsAreBoundedAndCancelled(t *testing.T) {
 		return ctx.Err()
 	})
 	calls := map[string]func(*rangewriter.Writer) error{
-		"Write": func(w *rangewriter.Writer) error { return w.Write(entry.Of(entrytest.Random(seeded.Rand(t), 50)...)) },
+		"Write": func(w *rangewriter.Writer) error {
+			return add(w, entrytest.Batch(entrytest.Random(seeded.Rand(t), 50)...))
+		},
 		"Flush": func(w *rangewriter.Writer) error {
-			expect.NoError(t, w.Write(entry.Of(entrytest.Random(seeded.Rand(t), uploads)...)))
+			expect.NoError(t, add(w, entrytest.Batch(entrytest.Random(seeded.Rand(t), uploads)...)))
 			return w.Flush()
 		},
 	}
@@ -309,7 +311,7 @@ func TestReportedInKeyOrder(t *testing.T) {
 	var got []partition.RangeMetadata
 	w := rangewriter.New(t.Context(), files, oneEach, rangewriter.Options{Uploads: 3, Stored: collect(&got)})
 	defer w.Close()
-	expect.NoError(t, w.Write(entry.Of(entries...)))
+	expect.NoError(t, add(w, entrytest.Batch(entries...)))
 	<-stored
 	<-stored
 	close(release) // the first range is stored last
@@ -333,11 +335,11 @@ func TestClose(t *testing.T) {
 		Uploads: 2,
 		Stored:  func(r partition.RangeMetadata) error { t.Errorf("reported %v", r); return nil },
 	})
-	expect.NoError(t, w.Write(entry.Of(entries[0])))
+	expect.NoError(t, add(w, entrytest.Batch(entries[0])))
 	<-running
 	w.Close()
 	w.Close()
-	if w.Write(entry.Of(entries[1])) == nil || w.Flush() == nil || w.Wait() == nil {
+	if add(w, entrytest.Batch(entries[1])) == nil || w.Flush() == nil || w.Wait() == nil {
 		t.Error("a closed writer takes calls")
 	}
 }
@@ -350,10 +352,10 @@ func TestWriteDoesNotAllocatePerKey(t *testing.T) {
 	defer w.Close()
 	var batches []entry.Batch
 	for c := range slices.Chunk(entries, keys) {
-		batches = append(batches, entry.Of(c...))
+		batches = append(batches, entrytest.Batch(c...))
 	}
 	got := testing.AllocsPerRun(runs, func() {
-		expect.NoError(t, w.Write(batches[0]))
+		expect.NoError(t, add(w, batches[0]))
 		batches = batches[1:]
 	})
 	if got > keys/5 { // pebble's writer allocates for blocks, which hold tens of keys

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -183,7 +184,7 @@ func treeOf(t *testing.T, keys ...string) *metarange.Tree {
 	for _, k := range keys {
 		entries = append(entries, entry.Entry{Key: k, Address: "s3://src/" + k, ETag: "e", Size: 7, ModTime: created})
 	}
-	b := entry.Of(entries...)
+	b := entrytest.Batch(entries...)
 	defer b.Release()
 	w := table.NewWriter(table.Ranges)
 	for i := range b.Len() {

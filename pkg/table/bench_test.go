@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -100,7 +101,7 @@ func hive(n int) entry.Batch {
 	for i := range n {
 		key := fmt.Sprintf("collections/year=%d/month=%02d/day=%02d/part-%05d-%016x.snappy.parquet",
 			2000+i/8400, i/700%12+1, i/25%28+1, i, uint64(i)*0x9e3779b97f4a7c15)
-		b.AppendEntry(entry.Entry{
+		entrytest.Append(b, entry.Entry{
 			Key:     key,
 			Address: "s3://source/production/" + key,
 			ETag:    fmt.Sprintf("%032x", uint64(i)*0xbf58476d1ce4e5b9),

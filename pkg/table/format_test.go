@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/generated"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -23,7 +24,7 @@ import (
 // is made by reading the bytes beside it.
 func TestDocsAreCurrent(t *testing.T) {
 	const name = "../../docs/format.md"
-	batch := entry.Of(
+	batch := entrytest.Batch(
 		entry.Entry{
 			Key: "data/a.csv", Address: "s3://lake/raw/a.csv", ETag: "d41d8cd98f00b204e9800998ecf8427e",
 			Size: 1234, ModTime: time.Date(2024, 5, 12, 10, 20, 30, 500e6, time.UTC),

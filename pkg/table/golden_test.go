@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/golden"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -94,7 +95,7 @@ func cut(t *testing.T, entries []entry.Entry, breaks partition.Breaks) []table.T
 	var tables []table.Table
 	w := table.NewWriter(table.Ranges)
 	defer w.Abort()
-	b := entry.Of(entries...)
+	b := entrytest.Batch(entries...)
 	defer b.Release()
 	for i := range b.Len() {
 		add(t, w, b.Key(i), rangetest.Value(b.Entry(i)))

@@ -20,7 +20,7 @@ import (
 func TestReadAfterAnyKey(t *testing.T) {
 	rng := seeded.Rand(t)
 	entries := entrytest.Random(rng, 1500)
-	b := entry.Of(entries...)
+	b := entrytest.Batch(entries...)
 	defer b.Release()
 	var all []table.Record
 	for i := range b.Len() {
@@ -201,7 +201,7 @@ func readAll(data []byte) (all []table.Record, err error) {
 func numbered(n int) []table.Record {
 	var all []table.Record
 	for i := range n {
-		b := entry.Of(entry.Entry{Key: fmt.Sprintf("key-%06d", i), Address: "s3://b/k", Size: int64(i)})
+		b := entrytest.Batch(entry.Entry{Key: fmt.Sprintf("key-%06d", i), Address: "s3://b/k", Size: int64(i)})
 		all = append(all, table.Record{Key: b.Key(0), Value: rangetest.Value(b.Entry(0))})
 	}
 	return all

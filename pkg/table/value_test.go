@@ -21,7 +21,7 @@ import (
 
 func TestEntryValueRoundTrip(t *testing.T) {
 	entries := entrytest.Random(seeded.Rand(t), 2000)
-	b := entry.Of(entries...)
+	b := entrytest.Batch(entries...)
 	defer b.Release()
 	identities := table.Identities(nil, b)
 	for i, want := range entries {

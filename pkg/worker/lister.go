@@ -112,7 +112,7 @@ func (l *lister) take(ranges *rangewriter.Writer, batch entry.Batch) (end bool, 
 	if from < to {
 		owned := batch.Slice(from, to)
 		defer owned.Release()
-		_, stopped, err := ranges.WriteUntil(owned, l.stopAt)
+		_, stopped, err := ranges.Write(owned, l.stopAt)
 		if err != nil {
 			return false, err
 		}
