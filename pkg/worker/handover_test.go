@@ -50,32 +50,40 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 	}
 }
 
-// TestOwnSlotsDoNotWait has a worker that lists with all the calls that it may have in
-// flight. Its other slots take what is of another import, and nobody is to cut
-// anything for them until it has calls to spare.
+// TestOwnSlotsDoNotWait has a worker that lists one partition with all the calls that
+// it may have in flight: nobody is to cut anything for its other slots, until it has
+// calls to spare.
 func TestOwnSlotsDoNotWait(t *testing.T) {
-	source, _ := numbered(t, 1000, small)
-	source.PageSize = page
-	waiting, _ := blocked(source, "dir/000500")
-	f := start(t, source)
-	f.record("id", small)
-	var full atomic.Bool
-	full.Store(true)
-	f.full = full.Load
-	running := f.heard(func(l queue.Load) bool { return l.Running == 1 && l.Waiting == 0 })
-	f.publish(whole("id"))
-	f.run(4)
-	expect.Received(t, "the listing", waiting)
-	expect.Received(t, "that one partition runs and nobody waits", running)
+	f, full := fullWorker(t)
+	hungry := f.heard(queue.Load.Hungry)
+	full.Store(false)
+	expect.Received(t, "that a slot waits", hungry)
+}
 
+func TestOwnSlotsTakeOtherImports(t *testing.T) {
+	f, _ := fullWorker(t)
 	f.buckets["other"], _ = numbered(t, 300, small)
 	f.recordOf("second", "other", small)
 	f.publish(whole("second"))
 	f.covers("second") // all of them
+}
 
-	hungry := f.heard(queue.Load.Hungry)
-	full.Store(false)
-	expect.Received(t, "that a slot waits", hungry)
+// fullWorker starts a worker of four slots with a partition that its store keeps
+// waiting.
+func fullWorker(t *testing.T) (f *fleet, full *atomic.Bool) {
+	source, _ := numbered(t, 1000, small)
+	source.PageSize = page
+	waiting, _ := blocked(source, "dir/000500")
+	f, full = start(t, source), new(atomic.Bool)
+	full.Store(true)
+	f.full = full.Load
+	f.record("id", small)
+	f.publish(whole("id"))
+	alone := f.heard(func(l queue.Load) bool { return l.Running == 1 && l.Waiting == 0 })
+	f.run(4)
+	expect.Received(t, "the listing", waiting)
+	expect.Received(t, "that one partition runs and nobody waits", alone)
+	return f, full
 }
 
 // TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut twice more.

@@ -94,9 +94,9 @@ func (l *lister) run(ctx context.Context) error {
 			return err
 		}
 		last = string(batch.Key(batch.Len() - 1))
-		l.slot.progress(l.now())
+		l.slot.moved.set(l.now())
 	}
-	l.slot.begun.Store(true) // though it may have listed nothing
+	l.slot.ended.Store(true)
 	if ended {
 		return errors.Join(ranges.Flush(), l.paused)
 	}

@@ -16,7 +16,8 @@ type slot struct {
 	puller *queue.Puller
 	asks   atomic.Bool            // the puller pulls
 	has    atomic.Pointer[string] // the import of its partition; nil if it has none
-	begun  atomic.Bool            // something of its partition was listed
+	taken  clock                  // when it got its partition
+	ended  atomic.Bool            // nothing of its partition is listed any more
 	moved  clock                  // when its partition got further, or it looked for room in vain
 }
 
@@ -28,7 +29,8 @@ func (w *Worker) addSlot(lane queue.Lane) {
 
 func (s *slot) take(t *queue.Task, now time.Time) {
 	s.moved.set(now)
-	s.begun.Store(false)
+	s.taken.set(now)
+	s.ended.Store(false)
 	s.has.Store(&t.Partition.ImportID)
 }
 
@@ -39,15 +41,10 @@ func (s *slot) free(now time.Time) {
 
 func (s *slot) busy() bool { return s.has.Load() != nil }
 
-// progress notes that something was listed.
-func (s *slot) progress(now time.Time) {
-	s.moved.set(now)
-	s.begun.Store(true)
-}
-
 // How a slot of bulk finds out whether it is to ask: it looks for room often, for LIST
 // calls come and go, and asks for so long for what it has heard of.
 const (
+	getReady    = time.Second // a listing begins with one LIST, and learns where to make more
 	lookForRoom = 25 * time.Millisecond
 	roomFor     = 2               // looks in a row
 	askFor      = 5 * time.Second // NATS takes no request that ends before its second heartbeat
@@ -124,11 +121,10 @@ func (w *Worker) pullBriefly(ctx context.Context, s *slot) (*queue.Task, error) 
 }
 
 // hasRoom reports whether the process could list another partition beside those of
-// bulk that it has. One of which nothing was listed yet has one LIST in flight, and
-// will have more.
+// bulk that it has.
 func (w *Worker) hasRoom() bool {
 	return !w.cfg.Full() && !slices.ContainsFunc(w.slots, func(s *slot) bool {
-		return s.lane == queue.Bulk && s.busy() && !s.begun.Load()
+		return s.lane == queue.Bulk && s.busy() && !s.ended.Load() && s.taken.since(w.now()) < getReady
 	})
 }
 
