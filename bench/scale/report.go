@@ -57,14 +57,14 @@ func Load(dir string) (m Measured, err error) {
 
 // fixed sets what the programs' constants, tests and manifests say.
 func (m *Measured) fixed() {
-	m.Messages = 2                // the bound that bench/cmd/fleet holds a fleet to
-	m.Split = time.Second         // queue.lookEvery
-	m.FirstCut = 1                // node.firstCut
-	m.Pieces = 64                 // partition.mostPieces
-	m.InFlight = 96               // s3.max_lists
-	m.Tail = [2]float64{1.2, 1.5} // the bounds of pkg/partition's simulation at 64 and at 256 workers
-	m.CoordinatorMax = 450 << 20  // its GOMEMLIMIT in deploy/kubernetes
-	m.PrefixLists = 5500          // as AWS documents it
+	m.Messages = 2                   // the bound that bench/cmd/fleet holds a fleet to
+	m.Split = 500 * time.Millisecond // queue.hungryEvery
+	m.FirstCut = 1                   // node.firstCut
+	m.Pieces = 64                    // partition.mostPieces
+	m.InFlight = 96                  // s3.max_lists
+	m.Tail = [2]float64{1.2, 1.5}    // the bounds of pkg/partition's simulation at 64 and at 256 workers
+	m.CoordinatorMax = 450 << 20     // its GOMEMLIMIT in deploy/kubernetes
+	m.PrefixLists = 5500             // as AWS documents it
 }
 
 func decode(path string, into any) error {

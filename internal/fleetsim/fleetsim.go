@@ -230,13 +230,13 @@ func (f *fleet) offers() (from []*listing, pieces []int) {
 		if (at-l.cut)*cutPart < int64(f.Breaks.Raggedness) {
 			continue
 		}
-		if left := l.forecast.Left(l.upto); f.Breaks.Gives(left) > 0 {
+		if left := l.forecast.Left(l.upto); f.Breaks.Gives(left, f.Rate) > 0 {
 			from, lefts = append(from, l), append(lefts, left)
 		}
 	}
 	pieces = partition.Shares(lefts, f.waiting)
 	for i, left := range lefts {
-		pieces[i] = min(pieces[i], f.Breaks.Gives(left))
+		pieces[i] = min(pieces[i], f.Breaks.Gives(left, f.Rate))
 	}
 	return from, pieces
 }

@@ -7,15 +7,18 @@ const (
 	// away, so that no part is thought to hold less than half of that. With less,
 	// what the fleet lists twice takes as long as what it gains.
 	worth = 4
+	// pays is how many seconds of listing must be left for each, for it takes some
+	// tenths of one until it is listed.
+	pays = 1.0
 	// mostPieces bounds one hand-over: pieces are queued while the listing waits.
 	// Whoever gets one gives from it in turn.
 	mostPieces = 64
 )
 
 // Gives returns the most pieces that a partition which has about `left` keys left
-// is worth being cut into for others.
-func (b Breaks) Gives(left float64) int {
-	return int(min(left/(worth*float64(b.Raggedness)), mostPieces))
+// is worth being cut into for others, if it is listed at a rate of so many keys a second.
+func (b Breaks) Gives(left, rate float64) int {
+	return int(min(left/max(worth*float64(b.Raggedness), pays*rate), mostPieces))
 }
 
 // Shares says how many pieces each of several partitions gives to so many that are

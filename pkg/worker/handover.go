@@ -14,6 +14,7 @@ import (
 type giving struct {
 	forecast *partition.Forecast // of what is left
 	recent   []seen              // of which the forecast knows nothing yet
+	total    uint64              // keys that were listed
 	listed   uint64              // keys since the partition was last cut
 	asked    uint64              // the load to which it answered last
 	offer    offer               // that it made last
@@ -82,7 +83,7 @@ func (l *lister) share() int {
 		}
 		l.show()
 		left := l.forecast.Left(l.owned.Upto())
-		if l.job.Breaks.Gives(left) < 1 {
+		if l.gives(left) < 1 {
 			return 0
 		}
 		l.offer = offer{Partition: l.p.ID, Left: int64(min(left, mostLeft))}
@@ -92,11 +93,16 @@ func (l *lister) share() int {
 			return 0
 		}
 	}
-	n := min(l.offers.share(l.offer, load.Waiting), l.job.Breaks.Gives(float64(l.offer.Left)))
+	n := min(l.offers.share(l.offer, load.Waiting), l.gives(float64(l.offer.Left)))
 	if n > 0 && load.Running > 1 {
 		l.tell(offer{Partition: l.p.ID})
 	}
 	return n
+}
+
+// gives returns the most pieces that are worth being cut off.
+func (l *lister) gives(left float64) int {
+	return l.job.Breaks.Gives(left, float64(l.total)/l.now().Sub(l.begun).Seconds())
 }
 
 // mostLeft bounds what is offered, in keys.

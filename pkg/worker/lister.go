@@ -108,6 +108,7 @@ func (l *lister) run(ctx context.Context) error {
 func (l *lister) take(ranges *rangewriter.Writer, batch entry.Batch) (end bool, err error) {
 	from, to, end := l.owned.Take(batch.Len(), batch.Key)
 	l.listed += uint64(batch.Len())
+	l.total += uint64(batch.Len())
 	l.start()
 	if from < to {
 		owned := batch.Slice(from, to)
