@@ -17,12 +17,17 @@ func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
 func (p *plan[P]) walk(limit int, rate, lag, long float64) *segment[P] {
 	ahead, unlisted, guesses := 0.0, 0.0, 0
 	thrift, end := p.thrift(), reach*p.window()
+	hungry := long == 0 && float64(p.held) >= ready*rate*p.pageSize
 	for i := 0; i < len(p.segments) && ahead <= end; i++ {
 		s := p.segments[i]
 		if s.guess {
 			guesses++
 		}
-		patience := slack + lag + thrift*hurry*max(ahead/rate, unlisted/float64(limit))
+		due := max(ahead/rate, unlisted/float64(limit))
+		patience := slack + lag + thrift*hurry*due
+		if hungry {
+			patience = min(patience, thrift*tight+due)
+		}
 		if p.late(s, patience) {
 			idle := limit - p.inFlight
 			first := max(patience, min(long, s.rest/float64(idle+1)))
@@ -54,9 +59,14 @@ func (p *plan[P]) lag(limit int, rate float64) float64 {
 // all LISTs take as long. reach is how far from it one may lie, in windows, for
 // what lies before is taken while it is listed.
 const (
-	slack = 2
-	hurry = 0.7
+	slack = 3
+	hurry = 0.85
 	reach = 1.25
+	// Where much is held that lies behind what the consumer waits for, each LIST that it
+	// waits is lost: tight is slack then. It is much if the consumer takes that for as
+	// long as so many LISTs last as ready.
+	tight = 1.3
+	ready = 2
 	// lagging is the part of the budget that is used up while the consumer waits
 	// for a segment, if it can make up for that.
 	lagging = 1.0 / 6

@@ -4,12 +4,14 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
 // late reports whether a segment should be cut, if the consumer needs its end
 // after so many LISTs.
 func (p *plan[P]) late(s *segment[P], patience float64) bool {
-	return p.mayCut(s) && s.rest >= patience+1.5
+	return p.mayCut(s) && s.rest >= patience+1
 }
 
 func (p *plan[P]) mayCut(s *segment[P]) bool {
@@ -50,13 +52,16 @@ func (p *plan[P]) allowance(guesses int) int {
 	return int(p.trust) - guesses
 }
 
+// How many segments may be cut off at first, and always, of which nothing is listed.
+const firstTrust, leastTrust = 10, 4
+
 // guessed learns whether there is anything in a segment that was cut off, from its
 // first LIST.
 func (p *plan[P]) guessed(right bool) {
 	if right {
 		p.trust++
 	} else {
-		p.trust = max(1, p.trust*0.8)
+		p.trust = max(leastTrust, p.trust*0.8)
 	}
 }
 
@@ -106,9 +111,14 @@ func (p *plan[P]) cutSegment(i, n int, t tiling) {
 	p.segments = slices.Insert(p.segments, i+1, made...)
 }
 
+// shortest is how many pages there are after the end of a directory if it is worth a
+// cut, siblings how many directories at growing distances after it are guessed at
+// if the end of keys is not known.
+const shortest, siblings = 0.5, 8
+
 // points returns up to n keys at which to cut s, in order: the end of the
-// directory that its density is that of, and pieces of that; and guesses at the
-// end of keys if that is not known.
+// directory that its density is that of, and pieces of that; and guesses at where its
+// siblings are and at the end of keys if that is not known.
 func (p *plan[P]) points(s *segment[P], n int, t tiling) []point {
 	var points []point
 	add := func(at point) {
@@ -116,16 +126,25 @@ func (p *plan[P]) points(s *segment[P], n int, t tiling) []point {
 			points = append(points, at)
 		}
 	}
-	if s.end != s.hi {
+	further := 0
+	if s.end != s.hi && s.rest-s.inside >= shortest {
 		add(point{key: s.end, pages: s.inside})
+		if s.hi == "" {
+			further = min(siblings, (n-1)/2)
+		}
 	}
 	known := s.inside
 	if s.run {
 		known = s.rest
 	}
-	for _, pages := range t.places(known, n-len(points)) {
+	for _, pages := range t.places(known, n-len(points)-further) {
 		if key, ok := p.at(s, pages); ok {
 			add(point{key: key, pages: pages})
+		}
+	}
+	for pages := 4 * s.inside; further > 0; further, pages = further-1, 2*pages {
+		if key, ok := p.sibling(s, pages); ok {
+			add(point{key: key, pages: min(pages, s.rest)})
 		}
 	}
 	if s.hi == "" {
@@ -135,6 +154,21 @@ func (p *plan[P]) points(s *segment[P], n int, t tiling) []point {
 	}
 	slices.SortFunc(points, func(a, b point) int { return strings.Compare(a.key, b.key) })
 	return slices.CompactFunc(points, func(a, b point) bool { return a.key == b.key })
+}
+
+// sibling returns where a directory after that of s's density begins if so many
+// pages lie before it.
+func (p *plan[P]) sibling(s *segment[P], pages float64) (string, bool) {
+	key, ok := p.alphabet.Add(p.code.Encode(s.pos), p.width(s)+math.Log(pages))
+	if !ok {
+		return "", false
+	}
+	key = p.code.Decode(key)
+	at := keyspace.Common(key, s.pos)
+	if i := strings.IndexByte(key[at:], '/'); i > 0 {
+		key = key[:at+i]
+	}
+	return key, key > s.end
 }
 
 // margin is how much shorter than a whole number of pages a piece is made: its

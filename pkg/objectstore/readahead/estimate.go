@@ -39,6 +39,9 @@ const (
 	beyond = 8
 	// least is the shortest directory that is worth a cut at its end.
 	least = 6
+	// contradicted is an estimate by so much less than a page that a page shows to
+	// be due to the alphabet, and not to a density that varies.
+	contradicted = 0.3
 )
 
 // reckon estimates the rest of s after a page of it was listed.
@@ -51,7 +54,7 @@ func (p *plan[P]) reckon(s *segment[P], news bool) {
 		s.rest = max(s.rest-1, 1)
 		return
 	}
-	overdue := s.listed > 1 && s.rest < 1-2*margin // the last page should have been the last
+	overdue := s.listed > 1 && s.rest < contradicted
 	s.surprise = news || overdue
 	s.run = isRun(s.hi, keyspace.Common(s.pos, s.hi))
 	p.model(s)

@@ -78,7 +78,7 @@ type call[P Page[P]] struct {
 }
 
 func newPlan[P Page[P]](prefix, after, upto string, budget int) *plan[P] {
-	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: 12, step: 0.25}
+	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: firstTrust, step: 0.25}
 	first := &segment[P]{pos: after, estimate: estimate{rest: 1}}
 	p.segments = append(p.segments, first)
 	if upto != "" && upto > max(after, prefix) {
