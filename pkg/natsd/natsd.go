@@ -95,6 +95,16 @@ func (s *Server) Messages() (received, sent int64) {
 	return v.InMsgs, v.OutMsgs
 }
 
+// Err returns why the server does not store anything any more, if it does not: a
+// write that failed once, as to a full disk, ends its stream until the server is
+// started again. It is for a server that has not been shut down.
+func (s *Server) Err() error {
+	if h := s.srv.Healthz(nil); h.Error != "" {
+		return fmt.Errorf("the NATS server in %s: %s", filepath.Dir(s.lock.Path()), h.Error)
+	}
+	return nil
+}
+
 // Shutdown stops the server, waits until it has, and gives the directory free.
 // It may be called more than once.
 func (s *Server) Shutdown() error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/rangefleet/rangefleet/internal/fulldisk"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 )
 
@@ -128,4 +129,48 @@ func TestOpenListenAddressIsWarnedOf(t *testing.T) {
 			t.Errorf("%s: warned = %v, want %v: %s", listen, got, warned, out.String())
 		}
 	}
+}
+
+// A server that met a full disk says so, also when there is room again, and stores
+// again once it is started again.
+func TestAFullDiskIsToldOfUntilTheNextStart(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, natsd.Config{StoreDir: dir})
+	js := stream(t, first)
+	if err := first.Err(); err != nil {
+		t.Fatal(err)
+	}
+	end := fulldisk.Begin(t)
+	if _, err := js.Publish("s", make([]byte, fulldisk.Size), nats.AckWait(100*time.Millisecond)); err == nil {
+		t.Error("what could not be written is acknowledged")
+	}
+	end()
+	if err := first.Err(); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "write error") {
+		t.Errorf("after a write that failed: %v", err)
+	}
+	if err := first.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, natsd.Config{StoreDir: dir})
+	if _, err := stream(t, second).Publish("s", []byte("kept")); err != nil || second.Err() != nil {
+		t.Errorf("after the next start: %v, %v", err, second.Err())
+	}
+}
+
+// stream returns a client of the server, which has a stream of the subject "s".
+func stream(t *testing.T, s *natsd.Server) nats.JetStreamContext {
+	t.Helper()
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := nc.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.AddStream(&nats.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
+		t.Fatal(err)
+	}
+	return js
 }

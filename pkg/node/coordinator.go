@@ -22,9 +22,12 @@ import (
 const (
 	firstCut   = 1                // partition: workers cut it for others that are idle
 	drainLimit = 10 * time.Second // for requests that run when the process is told to stop
+	natsCheck  = 2 * time.Second  // looks whether the embedded server can store
 )
 
-// Coordinator runs a coordinator until ctx ends.
+// Coordinator runs a coordinator until ctx ends, or the embedded server cannot
+// store anything any more, which is an error: it does again once it is started
+// again, and its disk has room.
 func Coordinator(ctx context.Context, env Env) error {
 	limitMemory(memoryCoordinator, env.Settings.Workers)
 	embedded, err := startNATS(env)
@@ -37,6 +40,10 @@ func Coordinator(ctx context.Context, env Env) error {
 				env.Log.Warn("stop the embedded nats server", "err", err)
 			}
 		}()
+		var stop context.CancelCauseFunc
+		ctx, stop = context.WithCancelCause(ctx)
+		defer stop(nil)
+		go guard(ctx, embedded, stop)
 	}
 	b, err := newBase(ctx, env, embedded, true)
 	if err != nil {
@@ -73,7 +80,31 @@ func Coordinator(ctx context.Context, env Env) error {
 		info.NATS = embedded.ClientURL()
 	}
 	b.announce(info, embedded != nil)
-	return b.serve(ctx, service, listener, handler, info)
+	err = b.serve(ctx, service, listener, handler, info)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// guard calls stop once the server has not been well for two looks in a row.
+func guard(ctx context.Context, server *natsd.Server, stop context.CancelCauseFunc) {
+	tick := time.NewTicker(natsCheck)
+	defer tick.Stop()
+	for ill := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := server.Err()
+		if err == nil {
+			ill = 0
+		} else if ill++; ill == 2 {
+			stop(fmt.Errorf("%w: make room and start again", err))
+			return
+		}
+	}
 }
 
 // startNATS starts the embedded server, unless there is another one.

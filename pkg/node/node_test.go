@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/fulldisk"
 	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
@@ -382,4 +384,25 @@ func TestLogger(t *testing.T) {
 			t.Errorf("%s: %s", format, out.String())
 		}
 	}
+}
+
+// A coordinator whose embedded server met a full disk ends, for only another start
+// helps, which then works.
+func TestAFullDiskEndsACoordinator(t *testing.T) {
+	s := config(t.TempDir())
+	s.NATS.Listen = "127.0.0.1:0"
+	p := start(t, node.Coordinator, s)
+	end := fulldisk.Begin(t)
+	q, err := queue.Connect(t.Context(), queue.Config{URL: p.info.NATS})
+	expect.NoError(t, err)
+	t.Cleanup(q.Close)
+	go func() { // it is not answered
+		_, _ = q.KV(queue.BucketCatalog).Put(t.Context(), "large", make([]byte, 2*fulldisk.Size))
+	}()
+	err = expect.Received(t, "the end", p.ended)
+	end()
+	if err == nil || !strings.Contains(err.Error(), "write error") || !strings.Contains(err.Error(), "make room and start again") {
+		t.Errorf("it ended with %v", err)
+	}
+	start(t, node.Coordinator, s).end()
 }
