@@ -70,24 +70,27 @@ func unescapeQuery(key *[]byte) error {
 			text[i] = ' '
 		}
 	}
-	n := bytes.IndexByte(text, '%')
-	if n < 0 {
+	to := bytes.IndexByte(text, '%')
+	if to < 0 {
 		return nil
 	}
-	out := text[:n]
-	for rest := text[n:]; n >= 0; {
-		if len(rest) < 3 || digits[rest[1]]|digits[rest[2]] > 15 {
-			return fmt.Errorf("key %q is not URL-encoded as the store says: %w", string(out)+string(rest), objectstore.ErrBadListing)
+	for from := to; from < len(text); {
+		if text[from] != '%' {
+			n := bytes.IndexByte(text[from:], '%')
+			if n < 0 {
+				n = len(text) - from
+			}
+			copy(text[to:], text[from:from+n])
+			to, from = to+n, from+n
+			continue
 		}
-		out = append(out, digits[rest[1]]<<4|digits[rest[2]])
-		rest = rest[3:]
-		run := rest
-		if n = bytes.IndexByte(rest, '%'); n >= 0 {
-			run, rest = rest[:n], rest[n:]
+		if from+2 >= len(text) || digits[text[from+1]]|digits[text[from+2]] > 15 {
+			return fmt.Errorf("key %q is not URL-encoded as the store says: %w", string(text[:to])+string(text[from:]), objectstore.ErrBadListing)
 		}
-		out = append(out, run...)
+		text[to] = digits[text[from+1]]<<4 | digits[text[from+2]]
+		to, from = to+1, from+3
 	}
-	*key = out
+	*key = text[:to]
 	return nil
 }
 
