@@ -88,7 +88,7 @@ func (w *Worker) askInTurn(ctx context.Context, s *slot) (*queue.Task, error) {
 		case room >= roomFor || !w.worksOn(""):
 			w.outlook.Prompt()
 			return w.pull(ctx, s)
-		case load.Next != "" && !w.worksOn(load.Next) || w.refusals.helps(w.now()):
+		case w.isFair(load), w.refusals.helps(w.now()):
 			task, err := w.pullBriefly(ctx, s)
 			if task != nil || err != nil {
 				return task, err
@@ -126,6 +126,13 @@ func (w *Worker) hasRoom() bool {
 	return !w.cfg.Full() && !slices.ContainsFunc(w.slots, func(s *slot) bool {
 		return s.lane == queue.Bulk && s.busy() && !s.ended.Load() && s.taken.since(w.now()) < getReady
 	})
+}
+
+// isFair reports whether to take a partition that was pending, though there is no room:
+// one of another import, as all cannot be of this one where more wait than are
+// worked on.
+func (w *Worker) isFair(l queue.Load) bool {
+	return l.Next != "" && (!w.worksOn(l.Next) || l.Pending > l.Running)
 }
 
 // worksOn reports whether one of the slots of bulk has a partition of the import, or

@@ -28,8 +28,9 @@ import (
 // options are what a run measures.
 type options struct {
 	only    string // scenarios, with commas; "" is all but those that are asked for
-	scale   string // objects of the imports by 1 and 8 workers
-	ragged  int    // mean distance of anchors in them
+	scale   string // objects of the import by 1 and by 8 workers
+	size    string // objects of those of skew and workerkill
+	ragged  int    // mean distance of anchors in those of scale and skew
 	huge    string // objects of the huge import
 	workers int    // of the huge import
 	latency time.Duration
@@ -70,7 +71,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	var o options
 	flags.StringVar(&o.only, "only", "", "`names` of scenarios, with commas: "+about())
-	flags.StringVar(&o.scale, "scale", "4m", "`objects` of the imports of scale, skew and workerkill")
+	flags.StringVar(&o.scale, "scale", "12m", "`objects` of the import of scale")
+	flags.StringVar(&o.size, "size", "4m", "`objects` of the imports of skew and workerkill")
 	flags.IntVar(&o.ragged, "raggedness", 2500, "mean `distance` of anchors in those of scale and skew, as if they were so many times larger")
 	flags.StringVar(&o.huge, "huge", "100m", "`objects` of the huge import")
 	flags.IntVar(&o.workers, "workers", 4, "worker processes of the huge import")

@@ -24,6 +24,7 @@ type Row struct {
 	Lists   int64         `json:"lists"`
 	Flight  int64         `json:"in_flight"` // most LIST calls at a time
 	Busiest float64       `json:"busiest"`   // of all objects that were covered, the share of one worker, at most
+	Given   int           `json:"given"`     // partitions that were cut off others for idle workers
 	Puts    int64         `json:"puts"`
 	Ranges  int           `json:"ranges"`
 	In      int64         `json:"messages_in"`  // that NATS got from clients
@@ -69,12 +70,12 @@ func (r Report) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s   load %s\n\n", r.Date.Format(time.DateTime), r.Load)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\tobjects\tworkers\twall s\tLIST\t+min\tin flight\tbusiest worker\tranges\tPUT\tmessages in/range\tout/range\tCPU-s coord.\tworkers\tNATS\tS3\tpeak MiB coord.\tworker\tNATS\t")
+	fmt.Fprintln(w, "\tobjects\tworkers\twall s\tLIST\t+min\tin flight\tbusiest worker\tgiven\tranges\tPUT\tmessages in/range\tout/range\tCPU-s coord.\tworkers\tNATS\tS3\tpeak MiB coord.\tworker\tNATS\t")
 	for _, row := range r.Rows {
 		least := max(1, float64(row.Objects)/1000)
 		ranges := max(1, float64(row.Ranges))
-		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%d\t%.0f%%\t%d\t%.0f%%\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t%.0f\t\n",
-			row.Name, row.Objects, row.Workers, row.Wall.Seconds(), row.Lists, 100*(float64(row.Lists)/least-1), row.Flight, 100*row.Busiest, row.Ranges, row.Puts,
+		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%d\t%.0f%%\t%d\t%.0f%%\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t%.0f\t\n",
+			row.Name, row.Objects, row.Workers, row.Wall.Seconds(), row.Lists, 100*(float64(row.Lists)/least-1), row.Flight, 100*row.Busiest, row.Given, row.Ranges, row.Puts,
 			float64(row.In)/ranges, float64(row.Out)/ranges,
 			row.CPU.Coordinator, row.CPU.Worker, row.CPU.NATS, row.CPU.S3, row.Peak.Coordinator, row.Peak.Worker, row.Peak.NATS)
 	}

@@ -13,13 +13,13 @@ func TestReport(t *testing.T) {
 	r := Report{
 		Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Load: "1 2 3",
 		Rows: []Row{{
-			Name: "hive by 8", Objects: 4_000_000, Workers: 8, Wall: 1500 * time.Millisecond, Lists: 4400, Flight: 32, Busiest: 0.25,
+			Name: "hive by 8", Objects: 4_000_000, Workers: 8, Wall: 1500 * time.Millisecond, Lists: 4400, Flight: 32, Busiest: 0.25, Given: 17,
 			Ranges: 80, Puts: 81, In: 160, Out: 240, CPU: Parts{1, 2, 3, 4}, Peak: Parts{50, 60, 70, 80},
 		}},
 		Targets: []Target{{"this", ">= 7x", "7.5x", true}, {"that", "<= 5 s", "6.0 s", false}},
 	}
 	text := r.Text()
-	for _, want := range []string{"hive by 8", "1.5", "4400", "10%", "32", "25%", "2.0", "3.0", "50"} {
+	for _, want := range []string{"hive by 8", "1.5", "4400", "10%", "32", "25%", "17", "2.0", "3.0", "50"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}

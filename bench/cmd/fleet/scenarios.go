@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/fleet"
@@ -89,6 +88,7 @@ func (b *bench) row(ctx context.Context, f *fleet.Fleet, name string, objects in
 	if row.Busiest, err = busiest(ctx, f); err != nil {
 		return err
 	}
+	row.Given = handOvers(ctx, f)
 	b.rows = append(b.rows, row)
 	fmt.Fprintf(b.log, "    %s: %.1f s\n", name, row.Wall.Seconds())
 	return nil
@@ -109,6 +109,16 @@ func busiest(ctx context.Context, f *fleet.Fleet) (float64, error) {
 		return 0, errors.New("no worker covered anything")
 	}
 	return most / all, nil
+}
+
+// handOvers returns how many partitions were cut off others since the fleet started.
+func handOvers(ctx context.Context, f *fleet.Fleet) (all int) {
+	for _, w := range f.Workers {
+		if n, err := w.Metric(ctx, "rangefleet_worker_hand_overs_total"); err == nil { // else it was killed
+			all += int(n)
+		}
+	}
+	return all
 }
 
 // whole measures one import of a bucket to a new repository.
@@ -147,8 +157,9 @@ func finish(ctx context.Context, i fleet.Import, row *Row, every time.Duration) 
 	return nil
 }
 
-// by measures an import of a shape by so many workers, bound by latency.
-func (b *bench) by(ctx context.Context, workers int, shape string) (Row, error) {
+// by measures an import of so many objects of a shape by so many workers, bound by
+// latency.
+func (b *bench) by(ctx context.Context, workers int, shape, size string) (Row, error) {
 	f, err := b.start(ctx, fleet.Config{
 		Coordinators: 1, Workers: workers, Slots: 2, MaxLists: fewLists,
 		Env: []string{fmt.Sprintf("RANGEFLEET_RANGES_RAGGEDNESS=%d", b.ragged)},
@@ -157,15 +168,15 @@ func (b *bench) by(ctx context.Context, workers int, shape string) (Row, error) 
 		return Row{}, err
 	}
 	defer f.Close()
-	return b.whole(ctx, f, fmt.Sprintf("%s by %d", shape, workers), shape+"-"+b.options.scale)
+	return b.whole(ctx, f, fmt.Sprintf("%s by %d", shape, workers), shape+"-"+size)
 }
 
 func (b *bench) scale(ctx context.Context) error {
-	one, err := b.by(ctx, 1, "hive")
+	one, err := b.by(ctx, 1, "hive", b.options.scale)
 	if err != nil {
 		return err
 	}
-	eight, err := b.by(ctx, 8, "hive")
+	eight, err := b.by(ctx, 8, "hive", b.options.scale)
 	if err != nil {
 		return err
 	}
@@ -178,15 +189,11 @@ func (b *bench) scale(ctx context.Context) error {
 }
 
 func (b *bench) skew(ctx context.Context) error {
-	i := slices.IndexFunc(b.rows, func(r Row) bool { return r.Name == "hive by 8" })
-	if i < 0 {
-		if _, err := b.by(ctx, 8, "hive"); err != nil {
-			return err
-		}
-		i = len(b.rows) - 1
+	even, err := b.by(ctx, 8, "hive", b.size)
+	if err != nil {
+		return err
 	}
-	even := b.rows[i]
-	skewed, err := b.by(ctx, 8, "onedir")
+	skewed, err := b.by(ctx, 8, "onedir", b.size)
 	if err != nil {
 		return err
 	}
@@ -251,7 +258,7 @@ func (b *bench) workerKill(ctx context.Context) error {
 	if err := f.Repository(ctx, "kill"); err != nil {
 		return err
 	}
-	bucket := "hive-" + b.options.scale
+	bucket := "hive-" + b.size
 	objects, err := count(bucket)
 	if err != nil {
 		return err
