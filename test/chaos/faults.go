@@ -116,6 +116,9 @@ func diskFull(ctx context.Context, w *world, f fault) (err error) {
 		if err := w.disks[i].empty(); err != nil {
 			return err
 		}
+		if w.plan.layout == embedded {
+			continue // it looks after itself
+		}
 		// A stream that met a full disk stays as it is until its server starts
 		// again, which is for whoever supervises the server to do.
 		p := w.procs[fmt.Sprintf("nats-%d", i)]
@@ -127,7 +130,7 @@ func diskFull(ctx context.Context, w *world, f fault) (err error) {
 
 func (w *world) disksOf(target string) (all []int) {
 	for i := range w.disks {
-		if target == "all" || target == fmt.Sprintf("nats-%d", i) {
+		if target == "all" || target == fmt.Sprintf("nats-%d", i) || w.plan.layout == embedded {
 			all = append(all, i)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 type kind struct {
 	name        string
 	about       string
-	on          []layout // on which it is possible; none: on all
+	on          []layout // on which it is possible, if disks can be mounted where it needs one; none: on all
 	clock       bool     // it needs programs built with a clock that jumps
 	least, most time.Duration
 	targets     func(plan) []string
@@ -22,7 +22,7 @@ type kind struct {
 }
 
 func (k *kind) possible(l layout, a able) bool {
-	return (len(k.on) == 0 || slices.Contains(k.on, l)) && (a.clock || !k.clock)
+	return (len(k.on) == 0 || slices.Contains(k.on, l)) && (a.clock || !k.clock) && (a.mounts || k.name != fullKind)
 }
 
 // dealt reports whether the kind is one of those that the short runs on the layout
@@ -34,10 +34,12 @@ func (k *kind) dealt(l layout, a able) bool {
 	return on[slices.Index(kinds, k)%len(on)] == l
 }
 
-// Kinds of faults that befall a process as it starts.
+// Kinds of faults that befall a process as it starts, and the one that needs a disk
+// under an embedded server.
 const (
 	pointKind = "point"
 	slowKind  = "one-processor"
+	fullKind  = "disk-full"
 )
 
 // cluster is the layouts with NATS servers of their own.
@@ -52,6 +54,13 @@ func ofClients(p plan) []string    { return slices.Concat(ofWorkers(p), ofCoordi
 func everywhere(plan) []string     { return []string{"all"} }
 func ofStore(plan) []string        { return []string{"coordinator-0"} }
 func ofDisks(p plan) []string      { return append(ofNATS(p), "all") }
+
+func ofFull(p plan) []string {
+	if p.layout == embedded {
+		return ofStore(p)
+	}
+	return ofDisks(p)
+}
 
 func ofS3(p plan) []string { return append(ofClients(p), "all", "all") }
 
@@ -134,8 +143,8 @@ var kinds = []*kind{
 	{"stepdown", "the leaders of streams and consumers step down, again and again", cluster, false, 2 * second, 6 * second, everywhere, itself, stepdown},
 	{"duplicate", "partitions and covers are published again, late", nil, false, 2 * second, 8 * second, everywhere, itself, duplicate},
 	{"lost-messages", "partitions and covers that NATS had stored are gone", nil, false, second, 5 * second, everywhere, itself, lose},
-	{"disk-full", "the disk of NATS is full", []layout{small}, false, second, 5 * second, ofDisks, disks, diskFull},
 	{"power-cut", "a power cut: what NATS did not sync is gone", []layout{loop}, false, tenth, 2 * second, ofDisks, disks, powerCut},
+	{fullKind, "the disk of NATS is full", []layout{small, embedded}, false, second, 5 * second, ofFull, disks, diskFull},
 	{"disk-hang", "the disk of NATS, or of all, takes no writes for a while", []layout{loop}, false, second, 7 * second, ofDisks, disks, diskHang},
 	{"disk-error", "the disk of a NATS server fails for good, until it is started again", []layout{loop}, false, second, 5 * second, ofNATS, process1, diskError},
 	{"nats-roll", "NATS servers end and start one after the other, with other settings", cluster, false, 6 * second, 9 * second, everywhere, disks2all, rollNATS},

@@ -46,7 +46,7 @@ type world struct {
 	programs string // directory of the programs
 	plan     plan
 	s3       *store
-	disks    []*disk                // of the NATS servers, unless the layout is embedded
+	disks    []*disk                // of the NATS servers
 	procs    map[string]*process    // by name
 	apis     []string               // URLs of the coordinators
 	s3Links  map[string]*proxy.Link // of each client
@@ -80,6 +80,9 @@ func newWorld(ctx context.Context, dir, programs string, p plan, out io.Writer) 
 	}
 	if p.layout == embedded {
 		w.nats = []string{freeAddress()}
+		if err := w.embeddedDisk(); err != nil {
+			return w, err
+		}
 	} else if err := w.startNATS(ctx); err != nil {
 		return w, err
 	}
@@ -266,6 +269,20 @@ func (w *world) startClient(ctx context.Context, name string) error {
 }
 
 func (w *world) embeddedStore() string { return filepath.Join(w.dir, "embedded-nats") }
+
+// embeddedDisk gives the embedded server a disk of its own if that is to be full.
+func (w *world) embeddedDisk() error {
+	for _, f := range w.plan.faults {
+		if f.kind.name == fullKind {
+			d, err := newDisk(w.embeddedStore(), small)
+			if err == nil {
+				w.disks = append(w.disks, d)
+			}
+			return err
+		}
+	}
+	return nil
+}
 
 // points returns at which steps the first runs of a process fail.
 func (p plan) points(name string) (all []string) {
