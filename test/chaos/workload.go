@@ -82,13 +82,17 @@ func (w *world) start(ctx context.Context, first int, what api.ImportPathsCreati
 
 // finish waits until an import has ended.
 func (w *world) finish(ctx context.Context, id string) (status api.ImportStatusResp, err error) {
-	for {
+	for told := time.Now(); ; {
 		err = w.ask(ctx, func(ctx context.Context, c *client.Client) error {
 			status, err = c.ImportStatus(ctx, repository, branch, id)
 			return err
 		})
 		if err != nil || status.Completed || status.Error.Message != "" {
 			return status, err
+		}
+		if time.Since(told) > 3*second {
+			told = time.Now()
+			w.note("import %s: %d objects in %d ranges, %d partitions %s", id, status.IngestedObjects, status.Ranges, status.Partitions, status.Problem)
 		}
 		if !pause(ctx, 200*time.Millisecond) {
 			return status, fmt.Errorf("import %s has not ended: phase %s, %d objects, %d partitions", id, status.Phase, status.IngestedObjects, status.Partitions)
