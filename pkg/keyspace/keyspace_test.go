@@ -14,13 +14,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// seeded returns a source of randomness whose seed a failing test prints.
-func seeded(t *testing.T, n uint64) *rand.Rand {
-	t.Helper()
-	t.Logf("seed %d", n)
-	return rand.New(rand.NewPCG(n, 0))
-}
-
 // decimals returns n sorted distinct keys of so many decimal digits each, behind
 // a prefix.
 func decimals(rnd *rand.Rand, prefix string, n, digits int) []string {
@@ -39,7 +32,7 @@ func decimals(rnd *rand.Rand, prefix string, n, digits int) []string {
 
 // The naive twin: keys are read as decimal numbers.
 func TestDistancesAreThoseOfNumbers(t *testing.T) {
-	rnd := seeded(t, 1)
+	rnd := rand.New(rand.NewPCG(1, 0))
 	for range 500 {
 		digits := 1 + rnd.IntN(60)
 		prefix := strings.Repeat("/", rnd.IntN(5))
@@ -82,7 +75,7 @@ func TestDistancesOfKeysThatAgreeForLong(t *testing.T) {
 
 // What is added is the distance that is measured then, to a few digits.
 func TestAddIsTheInverseOfDistance(t *testing.T) {
-	rnd := seeded(t, 2)
+	rnd := rand.New(rand.NewPCG(2, 0))
 	added := 0
 	for range 2000 {
 		keys := decimals(rnd, "", 10, 3+rnd.IntN(40))
@@ -107,7 +100,7 @@ func TestAddIsTheInverseOfDistance(t *testing.T) {
 // Whatever keys an alphabet was shown, distances grow with keys and additions are
 // valid.
 func TestAnyShape(t *testing.T) {
-	rnd := seeded(t, 3)
+	rnd := rand.New(rand.NewPCG(3, 0))
 	for _, shape := range keyset.Names() {
 		set, err := keyset.New(shape, 100_000, 1)
 		if err != nil {
@@ -219,7 +212,7 @@ func ExampleAlphabet() {
 }
 
 func TestKeyIsTheInverseOfPlace(t *testing.T) {
-	rnd := seeded(t, 4)
+	rnd := rand.New(rand.NewPCG(4, 0))
 	for _, shape := range keyset.Names() {
 		set, err := keyset.New(shape, 100_000, 1)
 		if err != nil {

@@ -13,23 +13,11 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/fulldisk"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-func start(t *testing.T, cfg natsd.Config) *natsd.Server {
-	t.Helper()
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	s, err := natsd.Start(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Shutdown() })
-	return s
-}
-
 func TestInProcessServerHasNoPort(t *testing.T) {
-	s := start(t, natsd.Config{StoreDir: t.TempDir()})
+	s := queuetest.StartServer(t, natsd.Config{StoreDir: t.TempDir()})
 	if got := s.ClientURL(); got != "" {
 		t.Errorf("ClientURL() = %q of a server that does not listen", got)
 	}
@@ -45,7 +33,7 @@ func TestInProcessServerHasNoPort(t *testing.T) {
 
 func TestSecondServerOnDirectoryIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	first := start(t, natsd.Config{StoreDir: dir})
+	first := queuetest.StartServer(t, natsd.Config{StoreDir: dir})
 	_, err := natsd.Start(natsd.Config{StoreDir: dir})
 	if !errors.Is(err, natsd.ErrLocked) || !strings.Contains(err.Error(), dir) {
 		t.Fatalf("second server: %v, want ErrLocked naming %s", err, dir)
@@ -53,12 +41,12 @@ func TestSecondServerOnDirectoryIsRefused(t *testing.T) {
 	if err := first.Shutdown(); err != nil {
 		t.Fatal(err)
 	}
-	start(t, natsd.Config{StoreDir: dir})
+	queuetest.StartServer(t, natsd.Config{StoreDir: dir})
 }
 
 func TestAcknowledgedMessageSurvivesRestartOnSamePort(t *testing.T) {
 	dir := t.TempDir()
-	first := start(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+	first := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
 	nc, err := nats.Connect(first.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +68,7 @@ func TestAcknowledgedMessageSurvivesRestartOnSamePort(t *testing.T) {
 	if err := first.Shutdown(); err != nil {
 		t.Fatal(err)
 	}
-	start(t, natsd.Config{StoreDir: dir, Listen: listen})
+	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: listen})
 	select {
 	case <-reconnected:
 	case <-time.After(30 * time.Second):
@@ -124,7 +112,7 @@ func TestStartNamesWhatIsWrong(t *testing.T) {
 func TestOpenListenAddressIsWarnedOf(t *testing.T) {
 	for listen, warned := range map[string]bool{"127.0.0.1:0": false, "localhost:0": false, "0.0.0.0:0": true, ":0": true} {
 		var out bytes.Buffer
-		start(t, natsd.Config{StoreDir: t.TempDir(), Listen: listen, Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		queuetest.StartServer(t, natsd.Config{StoreDir: t.TempDir(), Listen: listen, Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 		if got := strings.Contains(out.String(), "without authentication"); got != warned {
 			t.Errorf("%s: warned = %v, want %v: %s", listen, got, warned, out.String())
 		}

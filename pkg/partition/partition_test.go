@@ -10,13 +10,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// seeded returns a source of randomness whose seed a failing test prints.
-func seeded(t *testing.T, n uint64) *rand.Rand {
-	t.Helper()
-	t.Logf("seed %d", n)
-	return rand.New(rand.NewPCG(n, 0))
-}
-
 // randomKeys returns up to n sorted distinct keys over a small alphabet, many of
 // them prefixes of others.
 func randomKeys(rnd *rand.Rand, n int) []string {
@@ -103,7 +96,7 @@ func work(p partition.Partition, keys []string, page int, breaks partition.Break
 }
 
 func TestAnyCutsGiveTheCanonicalRanges(t *testing.T) {
-	rnd := seeded(t, 1)
+	rnd := rand.New(rand.NewPCG(1, 0))
 	for round := range 2000 {
 		keys := randomKeys(rnd, rnd.IntN(200))
 		breaks := partition.Breaks{MaxSize: 1 + uint64(rnd.IntN(12)), Raggedness: 1 + uint64(rnd.IntN(12))}
@@ -127,7 +120,7 @@ func TestAnyCutsGiveTheCanonicalRanges(t *testing.T) {
 // A fleet in which every delivery may die after any cover, be delivered twice,
 // or be lost: the gaps are published again until the chain is complete.
 func TestCrashesAndLossesAreRepaired(t *testing.T) {
-	rnd := seeded(t, 2)
+	rnd := rand.New(rand.NewPCG(2, 0))
 	for round := range 1000 {
 		keys := randomKeys(rnd, rnd.IntN(200))
 		breaks := partition.Breaks{MaxSize: 1 + uint64(rnd.IntN(12)), Raggedness: 1 + uint64(rnd.IntN(12))}
@@ -176,7 +169,7 @@ func TestCrashesAndLossesAreRepaired(t *testing.T) {
 }
 
 func TestHandOver(t *testing.T) {
-	rnd := seeded(t, 3)
+	rnd := rand.New(rand.NewPCG(3, 0))
 	for range 1000 {
 		keys := randomKeys(rnd, 100)
 		breaks := partition.Breaks{MaxSize: 5, Raggedness: 4}
@@ -197,7 +190,7 @@ func TestHandOver(t *testing.T) {
 }
 
 func TestChangedSourceStillChains(t *testing.T) {
-	rnd := seeded(t, 4)
+	rnd := rand.New(rand.NewPCG(4, 0))
 	for round := range 500 {
 		breaks := partition.Breaks{MaxSize: 4, Raggedness: 3}
 		keys := randomKeys(rnd, 150)
@@ -259,7 +252,7 @@ func TestUncoveredLeavesOutWhatIsHeld(t *testing.T) {
 }
 
 func TestSpan(t *testing.T) {
-	rnd := seeded(t, 5)
+	rnd := rand.New(rand.NewPCG(5, 0))
 	key := func() string { return []string{"", "a", "b", "c", "d"}[rnd.IntN(5)] }
 	probes := []string{"a", "aa", "b", "bb", "c", "cc", "d", "dd"}
 	for range 5000 {
