@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -78,7 +79,7 @@ func (w *Worker) ask(ctx context.Context, s *slot) (*queue.Task, error) {
 }
 
 func (w *Worker) askInTurn(ctx context.Context, s *slot) (*queue.Task, error) {
-	for room := 0; ctx.Err() == nil; wait(ctx, lookForRoom) {
+	for room := 0; ctx.Err() == nil; _ = pause.For(ctx, lookForRoom) {
 		s.moved.set(w.now())
 		if room++; !w.hasRoom() {
 			room = 0

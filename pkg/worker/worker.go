@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/xid"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -129,7 +130,7 @@ func (w *Worker) Run(ctx context.Context) {
 	}
 	context.AfterFunc(ctx, func() {
 		w.health.stop()
-		wait(work, w.cfg.Grace)
+		_ = pause.For(work, w.cfg.Grace)
 		end(errLeaving)
 	})
 	var slots sync.WaitGroup
@@ -169,20 +170,10 @@ func (w *Worker) complain(leave context.Context, err error) {
 	if errors.Is(err, queue.ErrProtocol) {
 		w.health.agree(err)
 		w.cfg.Log.Error("no partitions are taken", "err", err)
-		wait(leave, refusedPause)
+		_ = pause.For(leave, refusedPause)
 		w.health.agree(nil) // until it is refused again
 		return
 	}
 	w.cfg.Log.Warn("pull a partition", "err", err)
-	wait(leave, pullAgain)
-}
-
-// wait returns after d, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	_ = pause.For(leave, pullAgain)
 }
