@@ -14,12 +14,12 @@ import (
 func TestDeadConnectionsAreNoticed(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(t, err)
-	defer listener.Close()
+	t.Cleanup(func() { _ = listener.Close() })
 	var d net.Dialer
 	dialer(&d)
 	conn, err := d.DialContext(t.Context(), "tcp", listener.Addr().String())
 	expect.NoError(t, err)
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
 	raw, err := conn.(*net.TCPConn).SyscallConn()
 	expect.NoError(t, err)
 	get := func(level, option int) (n int) {
