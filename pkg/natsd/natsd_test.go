@@ -123,7 +123,7 @@ func TestOpenListenAddressIsWarnedOf(t *testing.T) {
 // again once it is started again.
 func TestAFullDiskIsToldOfUntilTheNextStart(t *testing.T) {
 	dir := t.TempDir()
-	first := start(t, natsd.Config{StoreDir: dir})
+	first := queuetest.StartServer(t, natsd.Config{StoreDir: dir})
 	js := stream(t, first)
 	if err := first.Err(); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestAFullDiskIsToldOfUntilTheNextStart(t *testing.T) {
 	if err := first.Shutdown(); err != nil {
 		t.Fatal(err)
 	}
-	second := start(t, natsd.Config{StoreDir: dir})
+	second := queuetest.StartServer(t, natsd.Config{StoreDir: dir})
 	if _, err := stream(t, second).Publish("s", []byte("kept")); err != nil || second.Err() != nil {
 		t.Errorf("after the next start: %v, %v", err, second.Err())
 	}
