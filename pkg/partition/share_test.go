@@ -15,10 +15,17 @@ func TestGives(t *testing.T) {
 		left, rate float64
 		want       int
 	}{
-		{0, 0, 0}, {399, 0, 0}, // not worth what is listed twice
-		{400, 0, 1}, {799, 0, 1}, {800, 0, 2}, {5e3, 0, 12},
-		{5e3, 400, 12}, {5e3, 1000, 5}, {5e3, 5001, 0}, // not worth the time that it takes
-		{1e9, 1e5, 64}, {math.Inf(1), 1e5, 64}, // bounded
+		{0, 0, 0},
+		{399, 0, 0}, // not worth what is listed twice
+		{400, 0, 1},
+		{799, 0, 1},
+		{800, 0, 2},
+		{5e3, 0, 12},
+		{5e3, 400, 12},
+		{5e3, 1000, 5},
+		{5e3, 5001, 0}, // not worth the time that it takes
+		{1e9, 1e5, 64},
+		{math.Inf(1), 1e5, 64}, // bounded
 	} {
 		if got := b.Gives(tc.left, tc.rate); got != tc.want {
 			t.Errorf("of %g left at %g a second: %d pieces, want %d", tc.left, tc.rate, got, tc.want)
