@@ -99,7 +99,7 @@ func (b *base) keepPace(ctx context.Context) {
 
 func (b *base) newWorker() *worker.Worker {
 	return worker.New(worker.Config{
-		Queue: b.queue, Imports: b.imports, Stores: b.stores, Full: b.stores.Lists().Full,
+		Queue: b.queue, Imports: b.imports, Stores: b.stores, Busy: b.stores.Lists().Busy,
 		Slots: b.Settings.Workers, Log: b.Log, Registerer: b.registry,
 	})
 }

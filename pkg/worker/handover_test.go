@@ -54,36 +54,36 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 // it may have in flight: nobody is to cut anything for its other slots, until it has
 // calls to spare.
 func TestOwnSlotsDoNotWait(t *testing.T) {
-	f, full := fullWorker(t)
+	f, busy := busyWorker(t)
 	hungry := f.heard(queue.Load.Hungry)
-	full.Store(false)
+	busy.Store(false)
 	expect.Received(t, "that a slot waits", hungry)
 }
 
 func TestOwnSlotsTakeOtherImports(t *testing.T) {
-	f, _ := fullWorker(t)
+	f, _ := busyWorker(t)
 	f.buckets["other"], _ = numbered(t, 300, small)
 	f.recordOf("second", "other", small)
 	f.publish(whole("second"))
 	f.covers("second") // all of them
 }
 
-// fullWorker starts a worker of four slots with a partition that its store keeps
+// busyWorker starts a worker of four slots with a partition that its store keeps
 // waiting.
-func fullWorker(t *testing.T) (f *fleet, full *atomic.Bool) {
+func busyWorker(t *testing.T) (f *fleet, busy *atomic.Bool) {
 	source, _ := numbered(t, 1000, small)
 	source.PageSize = page
 	waiting, _ := blocked(source, "dir/000500")
-	f, full = start(t, source), new(atomic.Bool)
-	full.Store(true)
-	f.full = full.Load
+	f, busy = start(t, source), new(atomic.Bool)
+	busy.Store(true)
+	f.busy = busy.Load
 	f.record("id", small)
 	f.publish(whole("id"))
 	alone := f.heard(func(l queue.Load) bool { return l.Running == 1 && l.Waiting == 0 })
 	f.run(4)
 	expect.Received(t, "the listing", waiting)
 	expect.Received(t, "that one partition runs and nobody waits", alone)
-	return f, full
+	return f, busy
 }
 
 // TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut twice more.

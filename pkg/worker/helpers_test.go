@@ -37,7 +37,7 @@ type fleet struct {
 	metrics *prometheus.Registry // of the worker that run started last
 	worker  *worker.Worker       // that started last
 	grace   time.Duration        // of workers to come
-	full    func() bool          // of workers to come
+	busy    func() bool          // of workers to come
 	slice   time.Duration        // of workers to come; that of production is too long for most
 }
 
@@ -86,7 +86,7 @@ func (f *fleet) run(slots int) (stop func()) {
 func (f *fleet) runOn(q *queue.Queue, slots int, metrics *prometheus.Registry) (stop func()) {
 	w := worker.New(worker.Config{
 		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Stores: f.buckets, Slots: slots,
-		Grace: f.grace, Slice: f.slice, Full: f.full,
+		Grace: f.grace, Slice: f.slice, Busy: f.busy,
 		Log: slog.New(slog.DiscardHandler), Registerer: metrics,
 	})
 	f.worker = w

@@ -56,8 +56,8 @@ const (
 //
 // Whoever asks for one of bulk is taken to be idle, and other partitions are cut for
 // it. So of the slots of bulk one asks at a time, and none that could not make the
-// import any faster: while the process has as many LIST calls in flight as it may, a
-// second partition would take them from the first. It is asked for only to be fair,
+// import any faster: while most of the LIST calls that the process may have in flight
+// are, a second partition would take them from the first. It is asked for only to be fair,
 // if it is of another import.
 func (w *Worker) ask(ctx context.Context, s *slot) (*queue.Task, error) {
 	if s.lane == queue.Express {
@@ -124,7 +124,7 @@ func (w *Worker) pullBriefly(ctx context.Context, s *slot) (*queue.Task, error) 
 // hasRoom reports whether the process could list another partition beside those of
 // bulk that it has.
 func (w *Worker) hasRoom() bool {
-	return !w.cfg.Full() && !slices.ContainsFunc(w.slots, func(s *slot) bool {
+	return !w.cfg.Busy() && !slices.ContainsFunc(w.slots, func(s *slot) bool {
 		return s.lane == queue.Bulk && s.busy() && !s.ended.Load() && s.taken.since(w.now()) < getReady
 	})
 }

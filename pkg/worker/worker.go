@@ -40,7 +40,7 @@ type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
 	Stores     Opener
-	Full       func() bool   // whether the stores are listed with as many calls as may be in flight; default never
+	Busy       func() bool   // whether most of the LIST calls that may be in flight are; default never
 	Slots      int           // partitions at a time that may take long, at least 1
 	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default DefaultGrace
 	Slice      time.Duration // after so long a partition gives way to waiting ones of other imports; default DefaultSlice
@@ -92,8 +92,8 @@ type Worker struct {
 func New(cfg Config) *Worker {
 	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
 	cfg.Slice = cmp.Or(cfg.Slice, DefaultSlice)
-	if cfg.Full == nil {
-		cfg.Full = func() bool { return false }
+	if cfg.Busy == nil {
+		cfg.Busy = func() bool { return false }
 	}
 	w := &Worker{
 		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64, stuck: stuck,

@@ -7,13 +7,14 @@ func (l *Limiter) Active() bool {
 	return l.active > 0
 }
 
-// Full reports whether as many calls are in flight as may be, those included that are
-// to be made again: another listing would take calls from those that there are.
-func (l *Limiter) Full() bool {
+// Busy reports whether more than half of the calls that may be in flight are, those
+// included that are to be made again: another listing would take them from those
+// that there are.
+func (l *Limiter) Busy() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := max(1, l.active)
-	return l.inFlight >= n*max(1, int(l.limit)/n)
+	return 2*l.inFlight > n*max(1, int(l.limit)/n)
 }
 
 // call counts a call, until answered.

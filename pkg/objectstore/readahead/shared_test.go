@@ -39,7 +39,7 @@ func TestACutThatIsHeardCountsOnceARoundTrip(t *testing.T) {
 	}
 }
 
-func TestFull(t *testing.T) {
+func TestBusy(t *testing.T) {
 	l := NewLimiter(Limits{Start: 4, Most: 4})
 	for _, step := range []struct {
 		what string
@@ -47,15 +47,15 @@ func TestFull(t *testing.T) {
 		want bool
 	}{
 		{"nothing is listed", func() {}, false},
-		{"three calls of one listing", func() { l.enter(); l.call(); l.call(); l.call() }, false},
-		{"four", l.call, true},
-		{"more, of before the store throttled", func() { l.SetMost(2) }, true},
-		{"an answer of four", func() { l.SetMost(4); l.limit = 4; l.answered() }, false},
+		{"two calls of one listing", func() { l.enter(); l.call(); l.call() }, false},
+		{"three", l.call, true},
+		{"more than may be, of before", func() { l.SetMost(2) }, true},
+		{"an answer, and four may be", func() { l.SetMost(4); l.limit = 4; l.answered() }, false},
 		{"three listings, which have one call each", func() { l.enter(); l.enter() }, true},
-		{"one of them ended", l.leave, false},
+		{"two of them ended", func() { l.leave(); l.leave() }, false},
 	} {
-		if step.do(); l.Full() != step.want {
-			t.Errorf("%s: full is %v", step.what, !step.want)
+		if step.do(); l.Busy() != step.want {
+			t.Errorf("%s: busy is %v", step.what, !step.want)
 		}
 	}
 }
