@@ -60,7 +60,7 @@ func (p *plan[P]) lag(limit int, rate float64) float64 {
 // what lies before is taken while it is listed.
 const (
 	slack = 3
-	hurry = 0.85
+	hurry = 0.6
 	reach = 1.25
 	// Where much is held that lies behind what the consumer waits for, each LIST that it
 	// waits is lost: tight is slack then. It is much if the consumer takes that for as

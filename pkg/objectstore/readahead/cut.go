@@ -22,7 +22,7 @@ func (p *plan[P]) mayCut(s *segment[P]) bool {
 // beyond thrifty ones the plan gets more patient, up to stingy times as much until
 // it has settled, and beyond wasteful ones it cuts off only a quarter of what it would.
 const (
-	thriftyFirst, thriftyShare   = 28, 0.02 // and a share of the pages listed
+	thriftyFirst, thriftyShare   = 14, 0.02 // and a share of the pages listed
 	wastefulFirst, wastefulShare = 100, 0.2
 	stingy                       = 4
 	// settled is stingy once a few windows are listed. Pieces that take longer than
@@ -176,7 +176,8 @@ func (p *plan[P]) sibling(s *segment[P], pages float64) (string, bool) {
 const margin = 0.1
 
 // places returns after how many pages of rest to make up to n cuts: pieces as
-// long as they may be, the last up to half as long again, and a few at growing distances to find out what is there.
+// long as they may be, the last up to half as long again, and a few at growing
+// distances to find out what is there.
 func (t tiling) places(rest float64, n int) (pages []float64) {
 	if n < 1 {
 		return nil
