@@ -217,11 +217,25 @@ func (p *plan[P]) observe(s *segment[P], page P, keys []string) (news bool) {
 const samples = 16
 
 // sampleOf returns keys of a page, the first and the last among them.
-func sampleOf[P Page[P]](page P) []string {
+func (p *plan[P]) sampleOf(page P) []string {
 	n := page.Len()
 	keys := make([]string, min(samples, n))
+	text, ends := p.text[:0], [samples]int{}
 	for i := range keys {
-		keys[i] = page.Key(i * (n - 1) / max(1, len(keys)-1))
+		text = page.AppendKey(text, i*(n-1)/max(1, len(keys)-1))
+		ends[i] = len(text)
+	}
+	p.text = text
+	all, start := string(text), 0 // one allocation
+	for i := range keys {
+		keys[i] = all[start:ends[i]]
+		start = ends[i]
 	}
 	return keys
+}
+
+// keyOf returns key i of a page.
+func (p *plan[P]) keyOf(page P, i int) string {
+	p.text = page.AppendKey(p.text[:0], i)
+	return string(p.text)
 }

@@ -122,13 +122,13 @@ func (l *Lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 	return func(yield func(P, error) bool) {
 		l.cfg.Limiter.enter()
 		defer l.cfg.Limiter.leave()
-		at := after
+		at := []byte(after)
 		deliver := func(page P) bool {
-			at = page.Key(page.Len() - 1)
+			at = page.AppendKey(at[:0], page.Len()-1)
 			return yield(page, nil)
 		}
 		for contradictions := 0; ; contradictions++ {
-			err := l.run(ctx, prefix, at, upto, contradictions >= parallelTries, deliver)
+			err := l.run(ctx, prefix, string(at), upto, contradictions >= parallelTries, deliver)
 			switch {
 			case err == nil:
 				return
@@ -241,37 +241,45 @@ func (r *run[P]) take(ctx context.Context) (page P, ok bool, err error) {
 		return page, false, r.err
 	}
 	if !r.ended && r.err == nil {
-		r.start(ctx)
+		r.fill(ctx)
 	}
 	return page, ok, nil
 }
 
-// start starts the calls that there is room for; r.mu is held.
-func (r *run[P]) start(ctx context.Context) {
-	limit, buffer := r.cfg.Limiter.share()
-	r.plan.budget = buffer
-	r.plan.narrow(r.upto())
-	limit, rate := r.pace.limit(limit), r.pace.rate()
-	for {
-		c, ok := r.plan.next(limit, rate)
-		if !ok {
-			return
-		}
-		r.calls.Add(1)
-		go func() {
-			defer r.calls.Done()
-			begin := time.Now()
-			page, more, err := r.fetch(ctx, c.after)
-			r.arrived(ctx, c, page, more, err, time.Since(begin))
-		}()
+// fill starts all calls that there is room for; r.mu is held.
+func (r *run[P]) fill(ctx context.Context) {
+	for c, room := r.next(); room; c, room = r.next() {
+		r.start(ctx, c)
 	}
 }
 
-func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err error, took time.Duration) {
+// next returns a call that there is room for, if there is one; r.mu is held.
+func (r *run[P]) next() (call[P], bool) {
+	limit, buffer := r.cfg.Limiter.share()
+	r.plan.budget = buffer
+	r.plan.narrow(r.upto())
+	return r.plan.next(r.pace.limit(limit), r.pace.rate())
+}
+
+// start starts a goroutine that makes a call, and as long as there is room another
+// one after it: a new goroutine would have to grow its stack again.
+func (r *run[P]) start(ctx context.Context, c call[P]) {
+	r.calls.Go(func() {
+		for ok := true; ok; {
+			begin := time.Now()
+			page, more, err := r.fetch(ctx, c.after)
+			c, ok = r.arrived(ctx, c, page, more, err, time.Since(begin))
+		}
+	})
+}
+
+// arrived ends a call. It returns the one that its goroutine is to make next, if
+// there is room for any, and starts the others.
+func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err error, took time.Duration) (next call[P], ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		if err = misplaced(page, more, c.after); err != nil {
+		if err = r.misplaced(page, more, c.after); err != nil {
 			release(page)
 		}
 	}
@@ -286,22 +294,27 @@ func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err 
 		r.plan.arrived(c, page, more)
 		r.metrics.held.Add(float64(r.plan.held - held))
 		if ctx.Err() == nil && r.err == nil && !r.plan.torn {
-			r.start(ctx)
+			next, ok = r.next()
+			r.fill(ctx)
 		}
 	}
 	select {
 	case r.news <- struct{}{}:
 	default:
 	}
+	return next, ok
 }
 
-// misplaced returns an error if a page is not what follows a key.
-func misplaced[P Page[P]](page P, more bool, after string) error {
-	switch {
-	case page.Len() > 0 && page.Key(0) <= after:
-		return fmt.Errorf("key %q is listed after %q, out of order: %w", page.Key(0), after, objectstore.ErrBadListing)
-	case page.Len() == 0 && more:
-		return fmt.Errorf("the store says that keys follow %q but lists none: %w", after, objectstore.ErrBadListing)
+// misplaced returns an error if a page is not what follows a key; r.mu is held.
+func (r *run[P]) misplaced(page P, more bool, after string) error {
+	if page.Len() == 0 {
+		if more {
+			return fmt.Errorf("the store says that keys follow %q but lists none: %w", after, objectstore.ErrBadListing)
+		}
+		return nil
+	}
+	if first := r.plan.keyOf(page, 0); first <= after {
+		return fmt.Errorf("key %q is listed after %q, out of order: %w", first, after, objectstore.ErrBadListing)
 	}
 	return nil
 }

@@ -23,10 +23,10 @@ import (
 // page is a page of keys.
 type page []string
 
-func (p page) Len() int         { return len(p) }
-func (p page) Key(i int) string { return p[i] }
-func (p page) Bytes() int       { return 100 * len(p) }
-func (p page) Head(n int) page  { return p[:n] }
+func (p page) Len() int                           { return len(p) }
+func (p page) AppendKey(dst []byte, i int) []byte { return append(dst, p[i]...) }
+func (p page) Bytes() int                         { return 100 * len(p) }
+func (p page) Head(n int) page                    { return p[:n] }
 
 // store is a sorted set of keys, with what real stores do wrong.
 type store struct {

@@ -13,9 +13,9 @@ import (
 // that are never handed over.
 type Page[P any] interface {
 	Len() int
-	Key(i int) string // of entry i; a copy
-	Bytes() int       // of memory that the page holds
-	Head(n int) P     // the first n entries, 0 < n <= Len; the page itself is given up
+	AppendKey(dst []byte, i int) []byte // of entry i
+	Bytes() int                         // of memory that the page holds
+	Head(n int) P                       // the first n entries, 0 < n <= Len; the page itself is given up
 }
 
 // segment is the keys (lo, hi] of a listing, of which those up to pos are
@@ -68,7 +68,8 @@ type plan[P Page[P]] struct {
 	pairs    keyspace.Pairs
 	code     keyspace.Code
 	alphabet keyspace.Alphabet
-	sample   []string
+	sample   []string // scratch, like text
+	text     []byte
 }
 
 // call is one LIST to be made: the page after a key.
@@ -117,7 +118,7 @@ func (p *plan[P]) narrow(upto string) {
 	p.upto, p.past, p.passed = upto, 0, 0
 	for _, s := range p.segments {
 		for _, page := range s.pages {
-			if page.Key(0) > upto {
+			if p.keyOf(page, 0) > upto {
 				p.past++
 			}
 		}
@@ -146,7 +147,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	last, news := s.pos, false
 	var keys []string
 	if n > 0 {
-		keys = sampleOf(page)
+		keys = p.sampleOf(page)
 		last = keys[len(keys)-1]
 		news = p.observe(s, page, keys)
 	}
@@ -155,7 +156,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	p.absorb(i, last, more)
 	kept := n
 	if s.hi != "" && last > s.hi {
-		kept = sort.Search(n, func(i int) bool { return page.Key(i) > s.hi })
+		kept = sort.Search(n, func(i int) bool { return p.keyOf(page, i) > s.hi })
 	}
 	s.done = kept < n || !more || s.hi != "" && last >= s.hi
 	s.listed++
@@ -172,7 +173,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 		p.useful += float64(kept) / float64(p.pageLen)
 		if kept < n {
 			page = page.Head(kept)
-			keys = sampleOf(page)
+			keys = p.sampleOf(page)
 		}
 		p.keep(s, page, keys, p.upto != "" && keys[0] > p.upto)
 	} else {
@@ -249,7 +250,7 @@ func (p *plan[P]) compare(s *segment[P], page P) {
 		return
 	}
 	if page.Len() > 0 {
-		s.begins = page.Key(0)
+		s.begins = p.keyOf(page, 0)
 	}
 	if s.expected && s.begins != s.expect {
 		p.torn = true
@@ -266,7 +267,7 @@ func (p *plan[P]) adjoin(i int, page P, kept int) {
 	}
 	key := ""
 	if kept < page.Len() {
-		key = page.Key(kept)
+		key = p.keyOf(page, kept)
 	}
 	switch next := p.segments[i+1]; {
 	case next.total > 0:
@@ -284,7 +285,7 @@ func (p *plan[P]) take() (page P, ok, done bool) {
 		if len(s.pages) > 0 {
 			page, s.pages = s.pages[0], s.pages[1:]
 			p.held -= page.Bytes()
-			if p.upto != "" && page.Key(0) > p.upto {
+			if p.upto != "" && p.keyOf(page, 0) > p.upto {
 				p.past--
 				p.passed++
 			}

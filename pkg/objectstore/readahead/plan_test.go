@@ -36,7 +36,7 @@ func TestWhatAPageShowsOfOthersIsListedAgain(t *testing.T) {
 			t.Fatalf("nothing follows %q", keys)
 		}
 		for i := range page.Len() {
-			keys = append(keys, page.Key(i))
+			keys = append(keys, page.key(i))
 		}
 	}
 	if len(keys) != 3 || p.torn {

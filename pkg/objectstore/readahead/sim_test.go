@@ -23,15 +23,16 @@ type slice struct {
 // entryBytes is the memory that an entry takes besides what is its own of its key.
 const entryBytes = 60
 
-func (s slice) Len() int         { return int(s.hi - s.lo) }
-func (s slice) Key(i int) string { return s.set.Key(s.lo + int64(i)) }
-func (s slice) Head(n int) slice { return slice{s.set, s.lo, s.lo + int64(n)} }
+func (s slice) Len() int                           { return int(s.hi - s.lo) }
+func (s slice) AppendKey(dst []byte, i int) []byte { return s.set.AppendKey(dst, s.lo+int64(i)) }
+func (s slice) key(i int) string                   { return s.set.Key(s.lo + int64(i)) }
+func (s slice) Head(n int) slice                   { return slice{s.set, s.lo, s.lo + int64(n)} }
 func (s slice) Bytes() int {
 	if s.hi == s.lo {
 		return 0
 	}
-	first := s.Key(0)
-	return (entryBytes + len(first) - keyspace.Common(first, s.Key(s.Len()-1))) * s.Len()
+	first := s.key(0)
+	return (entryBytes + len(first) - keyspace.Common(first, s.key(s.Len()-1))) * s.Len()
 }
 
 type event struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"slices"
-	"strings"
 	"sync"
 	"unsafe"
 
@@ -124,13 +123,8 @@ func (u *unpacked) unpack(p *page) []objectstore.Listed {
 
 func (p *page) Len() int { return len(p.objects) }
 
-func (p *page) Key(i int) string {
-	rest := p.rest(i)
-	var key strings.Builder // one allocation
-	key.Grow(len(p.prefix) + len(rest))
-	key.Write(p.prefix)
-	key.Write(rest)
-	return key.String()
+func (p *page) AppendKey(dst []byte, i int) []byte {
+	return append(append(dst, p.prefix...), p.rest(i)...)
 }
 
 func (p *page) Bytes() int {
