@@ -50,8 +50,26 @@ func (p *plan[P]) walk(limit int, rate, lag, long float64) *segment[P] {
 // lag is for how many LISTs a consumer may be kept waiting because it makes up for
 // that: one that is faster than its LISTs waits anyhow, and what is listed meanwhile
 // is not lost, but kept in a part of the budget.
+//
+// What lies far ahead may be given away, and was then listed in vain. So of what
+// is left before upto the first part only is listed, the less the nearer that is.
 func (p *plan[P]) lag(limit int, rate float64) float64 {
-	return max(0, 1-float64(limit)/rate) * lagging * p.window() / float64(limit)
+	pages := lagging * p.window()
+	if p.upto != "" {
+		pages = min(pages, given*p.left())
+	}
+	return max(0, 1-float64(limit)/rate) * pages / float64(limit)
+}
+
+// left is how many pages are expected before upto that were not taken.
+func (p *plan[P]) left() (pages float64) {
+	for _, s := range p.segments {
+		if p.isPast(s) {
+			break
+		}
+		pages += float64(len(s.pages)) + s.rest
+	}
+	return pages
 }
 
 // How long segments may be: slack is how many LISTs the consumer may be kept
@@ -70,6 +88,8 @@ const (
 	// lagging is the part of the budget that is used up while the consumer waits
 	// for a segment, if it can make up for that.
 	lagging = 1.0 / 6
+	// given is the part of what is left that is listed at once then.
+	given = 1.0 / 4
 )
 
 // window returns how many pages the budget holds, and free how many more now.

@@ -1,6 +1,7 @@
 package readahead
 
 import (
+	"math"
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
@@ -87,5 +88,31 @@ func TestNarrow(t *testing.T) {
 			}
 			at = got.hi
 		}
+	}
+}
+
+// What is listed at once by few LISTs is a part of the buffer, and of what is left
+// before an end that is known: the rest may be given away.
+func TestLag(t *testing.T) {
+	const pages, limit, fast = 600, 4, 1e9
+	p := newPlan[slice]("", "a", "m", pages)
+	p.pageSize = 1
+	for left, want := range map[float64]float64{
+		8:    8 * given / limit,
+		100:  100 * given / limit,
+		4000: pages * lagging / limit,
+	} {
+		p.segments[0].rest = left
+		p.segments[1].rest = 1e6 // behind the end
+		if got := p.lag(limit, fast); math.Abs(got-want) > 1e-6 {
+			t.Errorf("%v pages left: %v LISTs, want %v", left, got, want)
+		}
+	}
+	p.upto, p.segments[0].rest = "", 8
+	if got, want := p.lag(limit, fast), pages*lagging/float64(limit); math.Abs(got-want) > 1e-6 {
+		t.Errorf("open end: %v LISTs, want %v", got, want)
+	}
+	if got := p.lag(limit, limit/2); got != 0 {
+		t.Errorf("a slow consumer: %v LISTs, want 0", got)
 	}
 }
