@@ -79,7 +79,12 @@ func TestSettle(t *testing.T) {
 			if tc.frozen {
 				d.hold.confirmed = d.hold.confirmed.Add(-task.AckWait)
 			}
+			w.refusals = refusals{}
 			d.settle(t.Context(), tc.outcome)
+			shy := errors.Is(tc.outcome, objectstore.ErrRefused) && tc.queued && !tc.frozen
+			if got := w.refusals.shies(time.Now()); got != shy {
+				t.Errorf("the worker leaves partitions to others: %v, want %v", got, shy)
+			}
 			left, err := q.Outstanding(t.Context(), id)
 			check(t, err)
 			if (len(left) > 0) != tc.queued {
