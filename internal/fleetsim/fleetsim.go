@@ -257,12 +257,11 @@ func (f *fleet) at(l *listing) int64 {
 	return min(l.end, l.from+int64(max(0, f.now-l.begun-f.Start)*f.Rate))
 }
 
-// show shows the forecast what was listed since.
+// show notes the pages that were listed since.
 func (f *fleet) show(l *listing, at int64) {
-	from := l.shown
-	if at > from {
-		l.forecast.See(int(at-from), func(i int) string { return f.Keys.Key(from + int64(i)) })
-		l.shown = at
+	for ; l.shown < at; l.shown = min(at, l.shown+f.Page) {
+		n := min(f.Page, at-l.shown)
+		l.forecast.Note(int(n), func(i int) []byte { return f.Keys.AppendKey(nil, l.shown+int64(i)) })
 	}
 }
 

@@ -20,6 +20,7 @@ type Forecast struct {
 	since  int64 // keys listed since it was made or last cut
 	born   float64
 	page   []mark // samples of the last page
+	noted  []mark // last keys of the pages since
 	trie   trie
 	mood   mood
 }
@@ -49,28 +50,74 @@ const (
 // NewForecast returns the forecast of a listing of which nothing was seen yet.
 func NewForecast(known *Known) *Forecast { return &Forecast{known: known} }
 
-// samples is how many keys of a page are looked at.
-const samples = 16
+// samples is how many keys of a page are looked at, and mostNoted how many pages
+// are noted until they are.
+const (
+	samples   = 16
+	mostNoted = 256
+)
 
 // See takes the next page of the listing: n keys, of which key(i) is the i-th.
 func (o *Forecast) See(n int, key func(int) string) {
 	if n == 0 {
 		return
 	}
-	keys := make([]string, 0, samples+1)
+	o.look()
+	marks := make([]mark, min(samples, n))
+	for i := range marks {
+		at := i * (n - 1) / max(1, len(marks)-1)
+		marks[i] = mark{strings.Clone(key(at)), o.listed + int64(at)}
+	}
+	o.enter(marks)
+	o.Skip(n)
+}
+
+// Note is See at a fraction of the cost: all pages that were noted since estimates
+// were asked for count as one, of which at most the last key of each is looked at.
+func (o *Forecast) Note(n int, key func(int) []byte) {
+	if n == 0 {
+		return
+	}
+	if len(o.page)+len(o.noted) == 0 {
+		o.noted = append(o.noted, mark{string(key(0)), o.listed})
+	}
+	o.Skip(n)
+	o.noted = append(o.noted, mark{string(key(n - 1)), o.listed - 1})
+	if len(o.noted) >= mostNoted {
+		o.look()
+	}
+}
+
+// look looks at the pages that were noted.
+func (o *Forecast) look() {
+	n := len(o.noted)
+	if n == 0 {
+		return
+	}
+	marks := make([]mark, 0, samples+1)
 	if len(o.page) > 0 {
+		marks = append(marks, o.page[len(o.page)-1])
+	}
+	for i := range min(samples, n) {
+		marks = append(marks, o.noted[i*(n-1)/max(1, min(samples, n)-1)])
+	}
+	o.noted = o.noted[:0]
+	o.enter(marks)
+}
+
+// enter makes marks the last page.
+func (o *Forecast) enter(marks []mark) {
+	keys := make([]string, 0, len(marks)+1)
+	if len(o.page) > 0 && o.trie.last < marks[0].key {
 		keys = append(keys, o.trie.last)
 	}
-	o.page = o.page[:0]
-	for i := range min(samples, n) {
-		at := i * (n - 1) / max(1, min(samples, n)-1)
-		m := mark{strings.Clone(key(at)), o.listed + int64(at)}
-		o.page, keys = append(o.page, m), append(keys, m.key)
+	for _, m := range marks {
+		keys = append(keys, m.key)
 		o.known.script.Add(m.key)
 		o.trie.enter(m)
 	}
+	o.page = marks
 	o.known.hull.Add(keys)
-	o.Skip(n)
 }
 
 // Skip counts n keys of the listing that nobody looks at. What was skipped is
@@ -85,6 +132,7 @@ func (o *Forecast) Skip(n int) {
 // could be is taken to be left. A listing that has outlived what
 // was expected is not about to end: it is taken to be somewhere in its middle.
 func (o *Forecast) Left(upto string) float64 {
+	o.look()
 	if len(o.page) == 0 || upto != "" && upto <= o.trie.last {
 		return 0
 	}

@@ -123,3 +123,37 @@ func ExampleForecast() {
 	// 4900 left
 	// [img-254]
 }
+
+// TestNoted asks after every few pages of a listing: estimates are hardly worse where of
+// each page no more is looked at than its last key.
+func TestNoted(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(13, 0))
+	for _, shape := range keyset.Names()[:18] {
+		set, err := keyset.New(shape, 1_000_000, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seeing, noting partition.Known
+		var off []float64
+		for range 8 {
+			n := int64(20_000 * math.Pow(10, rnd.Float64()))
+			from := rnd.Int64N(set.Len() - n)
+			saw, noted := partition.NewForecast(&seeing), partition.NewForecast(&noting)
+			upto := set.Key(from + n - 1)
+			for at := from; at < from+n/2; {
+				for range 1 + rnd.IntN(4) {
+					show(saw, set, at, at+100, 100)
+					noted.Note(100, func(i int) []byte { return set.AppendKey(nil, at+int64(i)) })
+					at += 100
+				}
+				off = append(off, math.Abs(math.Log(noted.Left(upto)/saw.Left(upto))))
+			}
+		}
+		slices.Sort(off)
+		median, most := math.Exp(off[len(off)/2]), math.Exp(off[len(off)*9/10])
+		t.Logf("%-10s median %.2f, nine of ten within %.1f", shape, median, most)
+		if median > 1.1 || most > 2 {
+			t.Errorf("%s: half of the estimates are off by more than a factor of %.2f, and a tenth by %.1f", shape, median, most)
+		}
+	}
+}

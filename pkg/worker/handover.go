@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"encoding/json"
-	"sort"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -13,19 +12,11 @@ import (
 // giving is how far a listing is with giving what is left to others.
 type giving struct {
 	forecast *partition.Forecast // of what is left
-	recent   []seen              // of which the forecast knows nothing yet
 	total    uint64              // keys that were listed
 	listed   uint64              // keys since the partition was last cut
 	asked    uint64              // the load to which it answered last
 	offer    offer               // that it made last
 	offered  time.Time           // when, if it has still to be kept
-}
-
-// seen is the last key of a batch, and how many keys were listed up to it since
-// the forecast was shown some.
-type seen struct {
-	last string
-	keys int
 }
 
 // handOver cuts the partition after the batch, and queues pieces of what is left,
@@ -35,7 +26,7 @@ type seen struct {
 // from then on. Whatever is lost in between, keys are listed twice or are a gap
 // like any other.
 func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
-	l.note(batch)
+	l.forecast.Note(batch.Len(), batch.Key)
 	n := l.share()
 	if n < 1 {
 		return nil
@@ -73,7 +64,6 @@ func (l *lister) share() int {
 		if !load.Hungry() {
 			return 0 // any more
 		}
-		l.show()
 	case l.listed*cutPart < l.job.Breaks.Raggedness || heard == l.asked:
 		return 0
 	default:
@@ -81,7 +71,6 @@ func (l *lister) share() int {
 		if !load.Hungry() || !l.elected(mostOffers, load.Running) {
 			return 0
 		}
-		l.show()
 		left := l.forecast.Left(l.owned.Upto())
 		if l.gives(left) < 1 {
 			return 0
@@ -117,29 +106,4 @@ func (l *lister) tell(o offer) {
 	if err != nil {
 		l.cfg.Log.Debug("offer a part of a partition", "import_id", l.p.ImportID, "err", err)
 	}
-}
-
-// note counts a batch: of each its last key tells the forecast enough, and many are
-// shown to it together.
-func (l *lister) note(batch entry.Batch) {
-	n := batch.Len()
-	if len(l.recent) > 0 {
-		n += l.recent[len(l.recent)-1].keys
-	}
-	l.recent = append(l.recent, seen{string(batch.Key(batch.Len() - 1)), n})
-	if len(l.recent) >= showEvery {
-		l.show()
-	}
-}
-
-// show shows the forecast what was listed since.
-func (l *lister) show() {
-	if len(l.recent) == 0 {
-		return
-	}
-	l.forecast.See(l.recent[len(l.recent)-1].keys, func(i int) string {
-		at := sort.Search(len(l.recent)-1, func(j int) bool { return l.recent[j].keys > i })
-		return l.recent[at].last
-	})
-	l.recent = l.recent[:0]
 }

@@ -59,7 +59,6 @@ const (
 const (
 	expressSlots = 4                // of partitions of about one page, besides the others
 	cutPart      = 2                // half of the mean distance of anchors is listed between two cuts
-	showEvery    = 256              // batches are shown to the forecast together
 	uploads      = 2                // ranges in flight a partition
 	maxTries     = 20               // deliveries in a row that got no further; then the import fails with the last error
 	maxDeaths    = 40               // the same where none of them could say why; workers die for other reasons too
