@@ -10,12 +10,12 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/rangefleet/rangefleet/internal/buildinfo"
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
@@ -133,7 +133,7 @@ Exit codes:
     3  the import was canceled
     4  contact was lost; what was asked for may go on
   130  interrupted; an import that was started goes on`,
-		Version:       version(),
+		Version:       buildinfo.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -156,13 +156,6 @@ Exit codes:
 		a.repoCommand(), a.branchCommand(), a.loginCommand(),
 	)
 	return root
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
 }
 
 // run is the RunE of a command: it gives every error its exit code, and the

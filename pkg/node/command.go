@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/rangefleet/rangefleet/internal/buildinfo"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
@@ -20,7 +21,7 @@ import (
 func Command(name, short string, p settings.Process, run func(context.Context, Env) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
-		SilenceUsage: true, SilenceErrors: true,
+		Version: buildinfo.Version(), SilenceUsage: true, SilenceErrors: true,
 	}
 	settings.AddFlags(cmd.PersistentFlags(), p)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -32,7 +33,10 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 			Settings: s, Log: NewLogger(s.Log, os.Stderr), Notices: cmd.OutOrStdout(), Started: func(Info) {},
 		})
 	}
-	config := &cobra.Command{Use: "config", Short: "Look at the settings"}
+	config := &cobra.Command{
+		Use: "config", Short: "Look at the settings", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	config.AddCommand(&cobra.Command{
 		Use: "print", Short: "Print the settings in force, and where each comes from; secrets are hidden", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
