@@ -18,6 +18,7 @@ func (l *loader) yaml(path string, content []byte) {
 		return // empty, or only comments
 	} else if err != nil {
 		l.fault("%s: %w", path, err)
+		l.unread = true
 		return
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {

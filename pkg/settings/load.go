@@ -57,7 +57,7 @@ func (f *flagText) Type() string   { return f.word }
 // Load returns the settings of a process from its parsed flags (see AddFlags),
 // its environment (as os.Environ returns it) and the file that one of those
 // names. The error lists all faults: unknown keys, values that cannot be read,
-// and what Validate finds.
+// and what Validate finds of the rest. With an error the settings mean nothing.
 func Load(p Process, flags *pflag.FlagSet, environ []string) (Settings, error) {
 	env := environment(environ)
 	l := loader{into: defaults(env, runtime.GOMAXPROCS(0))}
@@ -71,16 +71,17 @@ func Load(p Process, flags *pflag.FlagSet, environ []string) (Settings, error) {
 	}
 	l.environment(env)
 	l.flags(flags)
-	if len(l.faults) > 0 {
-		return Settings{}, errors.Join(l.faults...)
+	if !l.unread { // else nobody knows what is set
+		l.faults = append(l.faults, l.into.Validate(p))
 	}
-	return l.into, l.into.Validate(p)
+	return l.into, errors.Join(l.faults...)
 }
 
 // loader sets one source of settings after another, and collects the faults.
 type loader struct {
 	into   Settings
 	faults []error
+	unread bool // there is a file, and it cannot be read
 }
 
 func (l *loader) fault(format string, args ...any) {
@@ -110,6 +111,7 @@ func (l *loader) file(path string) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		l.fault("reading the settings: %w", err)
+		l.unread = true
 		return
 	}
 	l.yaml(path, content)

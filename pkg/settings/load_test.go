@@ -248,7 +248,7 @@ func TestFaults(t *testing.T) {
 		{"all sources at once", given{
 			flags: []string{"--workers=many"},
 			env:   []string{"RANGEFLEET_NATS_ACK_WAIT=30"},
-			file:  "log.level: loud\nlog:\n  format: xml\nlisten: 8000\nranges:\n  max_size_bytes: 99999999999GiB\n  raggedness: -1\n",
+			file:  "log.level: loud\nlog:\n  format: xml\nlisten: 8000\nranges:\n  max_size_bytes: 99999999999GiB\n  raggedness: -1\nnats.replicas: 7\n",
 		}, []string{
 			`log.level (file $CONFIG:1): "loud": want debug, info, warn or error`,
 			`log.format (file $CONFIG:3): "xml": want one of auto, text, json`,
@@ -257,6 +257,8 @@ func TestFaults(t *testing.T) {
 			`ranges.raggedness (file $CONFIG:7): "-1": want a whole number that is not negative`,
 			`nats.ack_wait (environment RANGEFLEET_NATS_ACK_WAIT): "30": want a duration such as 30s or 2m`,
 			`workers (flag --workers): "many": want a whole number`,
+			`nats.replicas: "7": want 1 to 5`,
+			`nats.replicas: "7": the embedded NATS server is only one: want 1`,
 		}},
 		{"what a file may not be", given{file: "nats: x\nlisten: [a]\nlocal.allowed: [{}]\nworkers: 1\nworkers : 2\n"}, []string{
 			`$CONFIG:1: "nats.": want a mapping of keys`,
@@ -265,9 +267,10 @@ func TestFaults(t *testing.T) {
 			`$CONFIG:5: workers: line 4 sets it already`,
 		}},
 		{"two documents", given{file: "workers: 1\n---\nworkers: 2\n"}, []string{"$CONFIG: want one YAML document"}},
-		{"no file", given{flags: []string{"--config=/nowhere/x.yaml"}}, []string{
+		{"no file", given{process: Worker, flags: []string{"--config=/nowhere/x.yaml"}}, []string{
 			"reading the settings: open /nowhere/x.yaml: no such file or directory",
 		}},
+		{"no YAML", given{process: Worker, file: "a: [b"}, []string{"$CONFIG: yaml: line 1: did not find expected ',' or ']'"}},
 		{"a hidden secret copied", given{file: "s3.secret_access_key: '******'\n"}, []string{
 			"s3.secret_access_key (file $CONFIG:1): this is how a hidden secret prints, not a secret",
 		}},
