@@ -25,24 +25,23 @@ const (
 	natsCheck  = 2 * time.Second  // looks whether the embedded server can store
 )
 
-// Coordinator runs a coordinator until ctx ends, or the embedded server cannot
-// store anything any more, which is an error: it does again once it is started
-// again, and its disk has room.
+// Coordinator runs a coordinator until ctx ends. It is an error if it ends before
+// because only a new start helps: the embedded server cannot store anything any more,
+// as on a full disk, or the connection to NATS is not restored.
 func Coordinator(ctx context.Context, env Env) error {
 	limitMemory(memoryCoordinator, env.Settings.Workers)
 	embedded, err := startNATS(env)
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	if embedded != nil {
 		defer func() {
 			if err := embedded.Shutdown(); err != nil {
 				env.Log.Warn("stop the embedded nats server", "err", err)
 			}
 		}()
-		var stop context.CancelCauseFunc
-		ctx, stop = context.WithCancelCause(ctx)
-		defer stop(nil)
 		go guard(ctx, embedded, stop)
 	}
 	b, err := newBase(ctx, env, embedded, true)
@@ -50,6 +49,7 @@ func Coordinator(ctx context.Context, env Env) error {
 		return err
 	}
 	defer b.queue.Close()
+	go b.watch(ctx, stop)
 	uris, err := allowed(env.Settings.Sources.Allow)
 	if err != nil {
 		return err
@@ -80,11 +80,7 @@ func Coordinator(ctx context.Context, env Env) error {
 		info.NATS = embedded.ClientURL()
 	}
 	b.announce(info, embedded != nil)
-	err = b.serve(ctx, service, listener, handler, info)
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return errors.Join(cause, err)
-	}
-	return err
+	return endedBy(ctx, b.serve(ctx, service, listener, handler, info))
 }
 
 // guard calls stop once the server has not been well for two looks in a row.

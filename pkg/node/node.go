@@ -85,6 +85,22 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 	return b, nil
 }
 
+// watch calls stop with the reason once the connection to NATS has ended for good.
+func (b *base) watch(ctx context.Context, stop context.CancelCauseFunc) {
+	if err := b.queue.Wait(ctx); err != nil {
+		stop(err)
+	}
+}
+
+// endedBy joins err with the reason for which ctx was ended, unless the process was
+// just told to stop.
+func endedBy(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
 // keepPace lists no faster than the fleet should, until ctx ends.
 func (b *base) keepPace(ctx context.Context) {
 	s := b.Settings.S3

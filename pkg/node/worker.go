@@ -34,7 +34,8 @@ func limitMemory(base, slots int) {
 }
 
 // Worker runs a worker until ctx ends and it has handed back its partitions. Its
-// health is served to the last: it is alive while it stops.
+// health is served to the last: it is alive while it stops. It is an error if it ends
+// before because the connection to NATS is not restored.
 func Worker(ctx context.Context, env Env) error {
 	limitMemory(memoryWorker, env.Settings.Workers)
 	b, err := newBase(ctx, env, nil, false)
@@ -42,6 +43,9 @@ func Worker(ctx context.Context, env Env) error {
 		return err
 	}
 	defer b.queue.Close()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go b.watch(ctx, stop)
 	w := b.newWorker()
 	announce := func() {
 		fmt.Fprintf(b.Notices, "working on %d partitions at a time from %s\n", b.Settings.Workers, b.Settings.NATS.ShownURL())
@@ -50,27 +54,25 @@ func Worker(ctx context.Context, env Env) error {
 		announce()
 		env.Started(Info{})
 		w.Run(ctx)
-		return nil
+		return endedBy(ctx, nil)
 	}
 	listener, err := net.Listen("tcp", env.Settings.Metrics.Listen)
 	if err != nil {
 		return fmt.Errorf("metrics.listen: %w", err)
 	}
 	announce()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	served := make(chan error, 1)
 	go func() {
-		defer cancel() // nobody can look after it any more
+		defer stop(nil) // nobody can look after it any more
 		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), env.Log), listener, func() {
 			env.Started(Info{API: "http://" + listener.Addr().String()})
 		})
 	}()
 	w.Run(ctx)
-	stop()
-	return <-served
+	end()
+	return endedBy(ctx, <-served)
 }
 
 // health serves what a worker has to tell its surroundings. That NATS is away is

@@ -69,7 +69,7 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 			return err
 		case err != nil:
 			q.metrics.retries.WithLabelValues("follow").Inc()
-			q.log.Warn("following covers tried again", "error", err)
+			q.log.Warn("following covers tried again", "err", err)
 		case more:
 			continue
 		}

@@ -94,7 +94,7 @@ func (l *Lease) renew(ctx context.Context, ttl time.Duration, deadline time.Time
 		}
 		if err != nil {
 			l.b.q.metrics.leasesLost.Inc()
-			l.b.q.log.Warn("lease lost", "lease", l.name, "error", err)
+			l.b.q.log.Warn("lease lost", "lease", l.name, "err", err)
 			close(l.lost)
 			return
 		}

@@ -157,7 +157,7 @@ func (q *Queue) look(ctx context.Context, o *Outlook, needed func() bool) {
 		patient = 1 + patience*rand.Float64()
 		if err := q.tellLoad(ctx); err != nil && ctx.Err() == nil {
 			q.metrics.retries.WithLabelValues("read").Inc()
-			q.log.Debug("look at the work queue", "error", err)
+			q.log.Debug("look at the work queue", "err", err)
 			_ = jittered(ctx, lastWait) // the loop looks at ctx
 		}
 	}

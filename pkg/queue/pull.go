@@ -83,7 +83,7 @@ func (p *Puller) Pull(ctx context.Context) (*Task, error) {
 			return nil, fmt.Errorf("pull a partition: %w", err)
 		}
 		p.q.metrics.retries.WithLabelValues("pull").Inc()
-		p.q.log.Debug("pull tried again", "error", err)
+		p.q.log.Debug("pull tried again", "err", err)
 		_ = jittered(ctx, wait) // the loop looks at ctx
 	}
 }

@@ -95,16 +95,17 @@ type Queue struct {
 	log     *slog.Logger
 	metrics *metrics
 	link    *link
+	ended   chan struct{} // closed once the connection is not restored any more
 	begun   time.Time
 	streams sync.Map // stream name -> jetstream.Stream; see stream
 }
 
 // Connect connects to NATS and waits until it is reached or ctx ends. From then
-// on the connection is restored however long NATS is away. The caller closes
-// the queue.
+// on the connection is restored however long NATS is away; see Wait for what is not
+// mended by that. The caller closes the queue.
 func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	cfg = cfg.withDefaults()
-	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink(), begun: time.Now()}
+	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink(), ended: make(chan struct{}), begun: time.Now()}
 	connected := make(chan struct{})
 	nc, err := nats.Connect(cfg.URL, append(q.options(), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))...)
 	var unreadable *url.Error
@@ -120,24 +121,31 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 		nc.Close()
 		return nil, fmt.Errorf("set up JetStream: %w", err)
 	}
-	remind := time.NewTicker(10 * time.Second)
-	defer remind.Stop()
-	for {
-		select {
-		case <-connected:
-			return q, nil
-		case <-remind.C:
-			q.log.Warn("nats not reached yet", "error", nc.LastError())
-		case <-ctx.Done():
-			err := errors.Join(ctx.Err(), nc.LastError())
-			nc.Close()
-			return nil, fmt.Errorf("connect to NATS: %w", err)
-		}
+	select {
+	case <-connected:
+		return q, nil
+	case <-q.ended:
+		return nil, fmt.Errorf("connect to NATS: %w", nc.LastError())
+	case <-ctx.Done():
+		nc.Close()
+		return nil, fmt.Errorf("connect to NATS: %w", errors.Join(ctx.Err(), q.link.why()))
 	}
 }
 
 // Close ends the connection. Calls that run end with an error.
 func (q *Queue) Close() { q.nc.Close() }
+
+// Wait waits until ctx ends, and returns nil; or until the connection has ended and is
+// not restored any more, because a server refused it with words that the client does not
+// know, or it was closed: then it returns why. Only a new connection helps.
+func (q *Queue) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-q.ended:
+		return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(q.nc.LastError(), nats.ErrConnectionClosed))
+	}
+}
 
 // Connected reports whether NATS is reached right now.
 func (q *Queue) Connected() bool { return q.nc.IsConnected() }
@@ -164,7 +172,8 @@ func (q *Queue) options() []nats.Option {
 		// An inbox of its own lets a server's permissions tell processes apart.
 		nats.CustomInboxPrefix("_INBOX_" + notToken.ReplaceAllString(q.cfg.Name, "-")),
 		nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1), // the default gives up for good after two minutes
+		nats.MaxReconnects(-1),      // the default gives up for good after two minutes
+		nats.IgnoreAuthErrorAbort(), // the default when it is refused twice, as while passwords are changed
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.PingInterval(5 * time.Second), // the default notices a dead server after four minutes
 		// While disconnected the default keeps what is sent and reports success,
@@ -176,8 +185,14 @@ func (q *Queue) options() []nats.Option {
 				return // by Close
 			}
 			q.metrics.disconnects.Inc()
-			q.log.Warn("nats connection lost", "error", err)
+			q.log.Warn("nats connection lost", "err", err)
 		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if q.link.failed(err, time.Now()) {
+				q.log.Warn("nats is not reached", "err", err)
+			}
+		}),
+		nats.ClosedHandler(func(*nats.Conn) { close(q.ended) }),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			q.link.restored()
 			q.log.Info("nats connection restored", "url", nc.ConnectedUrlRedacted())
@@ -185,11 +200,14 @@ func (q *Queue) options() []nats.Option {
 		// Among these are permission violations, which no call reports.
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			q.metrics.asyncErrors.Inc()
+			if errors.Is(err, nats.ErrAuthorization) {
+				return // it ends a try to connect, which is told above
+			}
 			subject := ""
 			if sub != nil {
 				subject = sub.Subject
 			}
-			q.log.Error("nats reported an error", "subject", subject, "error", err)
+			q.log.Error("nats reported an error", "subject", subject, "err", err)
 		}),
 	}
 	if q.cfg.InProcess != nil {

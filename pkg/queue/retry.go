@@ -72,6 +72,8 @@ type link struct {
 	mu  sync.Mutex
 	ctx context.Context
 	cut context.CancelFunc
+	err error     // why NATS was not reached when that was tried last
+	at  time.Time // when that was told
 }
 
 func newLink() *link {
@@ -98,6 +100,27 @@ func (l *link) restored() {
 	defer l.mu.Unlock()
 	l.cut()
 	l.ctx, l.cut = context.WithCancel(context.Background())
+}
+
+// tellEvery is how often it is told that NATS is not reached.
+const tellEvery = 10 * time.Second
+
+// failed notes why NATS was not reached at a moment, and reports whether to tell.
+func (l *link) failed(err error, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+	if !l.at.IsZero() && now.Sub(l.at) < tellEvery {
+		return false
+	}
+	l.at = now
+	return true
+}
+
+func (l *link) why() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
 }
 
 // jittered waits up to d, at random, or returns why ctx ended.

@@ -1,0 +1,65 @@
+package queuetest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// Door is a server that says enough of NATS to be connected to, or refuses
+// everybody. Its methods may be called concurrently.
+type Door struct {
+	URL     string
+	refusal atomic.Value // string; "" while it is open
+	refused atomic.Int64
+}
+
+// OpenDoor returns a door that is open. It is closed with the test.
+func OpenDoor(t testing.TB) *Door {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	d := &Door{URL: "nats://" + l.Addr().String()}
+	d.Open()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go d.serve(conn)
+		}
+	}()
+	return d
+}
+
+// Open lets everybody in.
+func (d *Door) Open() { d.refusal.Store("") }
+
+// Shut refuses everybody with an error of the protocol: who comes, and who is
+// connected at the next word.
+func (d *Door) Shut(refusal string) { d.refusal.Store(refusal) }
+
+// Refused returns how often somebody was.
+func (d *Door) Refused() int64 { return d.refused.Load() }
+
+func (d *Door) serve(conn net.Conn) {
+	defer func() { _ = conn.Close() }() // the client sees it
+	fmt.Fprintf(conn, `INFO {"server_id":"door","version":"2.15.1","headers":true,"max_payload":1048576}`+"\r\n")
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		switch refusal := d.refusal.Load().(string); {
+		case refusal != "":
+			d.refused.Add(1)
+			fmt.Fprintf(conn, "-ERR '%s'\r\n", refusal)
+			return
+		case strings.HasPrefix(lines.Text(), "PING"):
+			fmt.Fprint(conn, "PONG\r\n")
+		}
+	}
+}
