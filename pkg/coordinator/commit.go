@@ -35,11 +35,14 @@ func (d *driver) land(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	leave, err := d.branches.take(ctx, record.Request.Repository+"/"+record.Request.Branch)
+	objects, _ := d.progress.covered()
+	line, err := d.lines.take(ctx, record.Request.Repository+"."+record.Request.Branch, objects)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer d.lines.leave(line)
+	defer d.unclaim(ctx, line)
+	d.claim(ctx, line, d.lines.crowded(line))
 	done, err := d.turn(ctx, stepCommit, d.commits, storeOf(record.Job.Namespace))
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (d *driver) land(ctx context.Context) error {
 	if err != nil || record.State.Ended() {
 		return err
 	}
-	return d.landNow(ctx, record)
+	return d.landNow(ctx, line, record)
 }
 
 // landNow records an attempt and moves the branch if its head is still the
@@ -59,9 +62,10 @@ func (d *driver) land(ctx context.Context) error {
 //
 // The attempt is recorded before the branch moves, so that whoever comes after a
 // crash can tell whether it had landed.
-func (d *driver) landNow(ctx context.Context, record imports.Record) error {
+func (d *driver) landNow(ctx context.Context, line *line, record imports.Record) error {
 	repository := record.Request.Repository
 	d.dead = nil
+	outrun := false // by whoever moved the branch meanwhile
 	for range maxRounds {
 		head, err := d.cfg.Catalog.Branch(ctx, repository, record.Request.Branch)
 		if err != nil {
@@ -76,6 +80,11 @@ func (d *driver) landNow(ctx context.Context, record imports.Record) error {
 		}
 		if record.Attempt == nil || record.Attempt.Parent != head.CommitID {
 			d.dead = record.Attempt
+			if d.dead != nil && !outrun {
+				outrun = true
+				d.claim(ctx, line, true)
+				continue
+			}
 			fold, _ := d.progress.fold()
 			if !fold.Complete() {
 				return nil // a new driver has not followed all covers yet

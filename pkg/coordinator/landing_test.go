@@ -84,6 +84,10 @@ type landing struct {
 	other          *Service // does not
 }
 
+// notLong is what a coordinator waits for one that stands still in the midst of a
+// step.
+const notLong = 20 * time.Millisecond
+
 func newLanding(t *testing.T, q *queue.Queue) *landing {
 	t.Helper()
 	state, history := new(queuetest.MemoryKV), new(queuetest.MemoryKV)
@@ -91,6 +95,7 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
 	l.mine.session = l.other.session // both take themselves for the import's driver
+	l.mine.patience, l.other.patience = notLong, notLong
 	t.Cleanup(l.mine.close)
 	t.Cleanup(l.other.close)
 	l.id = l.start(l.other, request("", ""))

@@ -60,8 +60,7 @@ const (
 )
 
 // How many imports a process plans and commits at a time: together, and of one
-// store, so that a slow one does not hold up the others. Of one branch it is one
-// import: each of several would but undo the others' work.
+// store, so that a slow one does not hold up the others.
 const (
 	plansAll   = 64
 	plansEach  = 32
@@ -77,7 +76,9 @@ type Service struct {
 	running atomic.Bool    // Run was called
 	work    sync.WaitGroup // followers and drivers
 
-	plans, commits, branches *limiter
+	plans, commits *limiter
+	lines          *lines
+	patience       time.Duration // see claimPatience
 
 	survey  atomic.Pointer[survey] // the last one; nil at first
 	surveys atomic.Uint64          // that were begun
@@ -104,7 +105,8 @@ func New(cfg Config) *Service {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Service{
 		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
-		plans: newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitEach), branches: newLimiter(0, 1),
+		plans: newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitEach),
+		lines: &lines{of: make(map[string]*line)}, patience: claimPatience,
 		ctx: ctx, stop: stop,
 		progress: make(map[string]*progress), driving: make(map[string]bool), ended: make(map[string]end),
 	}

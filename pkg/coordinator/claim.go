@@ -1,0 +1,81 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// claimPrefix leads the names of the leases by which coordinators claim branches.
+const claimPrefix = "branch."
+
+// How coordinators take turns on a branch.
+const (
+	claimFor      = 500 * time.Millisecond // then others are let in
+	claimEvery    = 40 * time.Millisecond  // looks whether a branch is free again, jittered
+	claimPatience = 15 * time.Second       // then an import lands all the same; longer than a lease outlives its holder
+)
+
+// claim is what a coordinator holds that is to be the only one that lands imports
+// on a branch. It saves work and protects nothing: branches move by
+// compare-and-swap, whoever has claimed them.
+type claim struct {
+	lease *queue.Lease // nil: none
+	since time.Time
+	next  time.Time // others are let in before
+}
+
+// claim waits until no other coordinator lands imports on the branch of the line,
+// but no longer than for s.patience. It claims the branch if the import has
+// rivals, here or elsewhere; else that would cost more than it saves.
+func (s *Service) claim(ctx context.Context, line *line, rivals bool) {
+	c := &line.claim
+	if c.lease != nil || !rivals && !s.claimed(ctx, line) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	_ = pause.For(ctx, time.Until(c.next)) // the loop looks at ctx
+	for ctx.Err() == nil {
+		lease, err := s.cfg.Queue.Acquire(ctx, claimPrefix+line.branch, s.cfg.Holder)
+		if err == nil {
+			c.lease, c.since = lease, time.Now()
+			return
+		}
+		if !errors.Is(err, queue.ErrHeld) {
+			s.cfg.Log.Debug("claim a branch", "err", err)
+			return
+		}
+		_ = pause.For(ctx, claimEvery/2+rand.N(claimEvery/2))
+	}
+}
+
+// claimed reports whether somebody has claimed the branch of the line.
+func (s *Service) claimed(ctx context.Context, line *line) bool {
+	name := claimPrefix + line.branch
+	names, err := s.cfg.Queue.Leases(ctx, name)
+	if err != nil {
+		s.cfg.Log.Debug("look whether a branch is claimed", "err", err)
+	}
+	return slices.Contains(names, name)
+}
+
+// unclaim gives a claim up if nobody here needs it, or others had to wait for long
+// enough.
+func (s *Service) unclaim(ctx context.Context, line *line) {
+	c := &line.claim
+	if c.lease == nil || s.lines.crowded(line) && time.Since(c.since) < claimFor {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkEvery)
+	defer cancel()
+	if err := c.lease.Release(ctx); err != nil {
+		s.cfg.Log.Debug("give up the claim to a branch", "err", err)
+	}
+	*c = claim{next: time.Now().Add(claimEvery + claimEvery/2)}
+}
