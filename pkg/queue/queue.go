@@ -121,14 +121,33 @@ func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 		nc.Close()
 		return nil, fmt.Errorf("set up JetStream: %w", err)
 	}
-	select {
-	case <-connected:
-		return q, nil
-	case <-q.ended:
-		return nil, fmt.Errorf("connect to NATS: %w", nc.LastError())
-	case <-ctx.Done():
-		nc.Close()
-		return nil, fmt.Errorf("connect to NATS: %w", errors.Join(ctx.Err(), q.link.why()))
+	remind := time.NewTicker(tellEvery)
+	defer remind.Stop()
+	for {
+		select {
+		case <-connected:
+			return q, nil
+		case <-remind.C: // the client reports only once that it was refused before it was ever connected
+			q.unreached(q.link.why())
+		case <-q.ended:
+			return nil, fmt.Errorf("connect to NATS: %w", nc.LastError())
+		case <-ctx.Done():
+			nc.Close()
+			return nil, fmt.Errorf("connect to NATS: %w", errors.Join(ctx.Err(), q.link.why()))
+		}
+	}
+}
+
+// tellEvery is how often it is told that NATS is not reached.
+const tellEvery = 10 * time.Second
+
+// unreached takes note of why NATS was not reached.
+func (q *Queue) unreached(err error) {
+	if err == nil || errors.Is(err, nats.ErrNoServers) { // which says that there were errors, but not which
+		return
+	}
+	if q.link.failed(err, time.Now()) {
+		q.log.Warn("nats is not reached", "err", err)
 	}
 }
 
@@ -187,11 +206,7 @@ func (q *Queue) options() []nats.Option {
 			q.metrics.disconnects.Inc()
 			q.log.Warn("nats connection lost", "err", err)
 		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			if q.link.failed(err, time.Now()) {
-				q.log.Warn("nats is not reached", "err", err)
-			}
-		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { q.unreached(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(q.ended) }),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			q.link.restored()
@@ -201,7 +216,8 @@ func (q *Queue) options() []nats.Option {
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			q.metrics.asyncErrors.Inc()
 			if errors.Is(err, nats.ErrAuthorization) {
-				return // it ends a try to connect, which is told above
+				q.unreached(err) // four times a second
+				return
 			}
 			subject := ""
 			if sub != nil {

@@ -102,9 +102,6 @@ func (l *link) restored() {
 	l.ctx, l.cut = context.WithCancel(context.Background())
 }
 
-// tellEvery is how often it is told that NATS is not reached.
-const tellEvery = 10 * time.Second
-
 // failed notes why NATS was not reached at a moment, and reports whether to tell.
 func (l *link) failed(err error, now time.Time) bool {
 	l.mu.Lock()
