@@ -20,8 +20,12 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 	if err != nil {
 		return Ingested{}, err
 	}
+	repositories, err := s.repositories(ctx)
+	if err != nil {
+		return Ingested{}, err
+	}
 	path := imports.Path{Type: imports.CommonPrefix, URI: in.FromSourceURI, Destination: in.Prepend}
-	if err := s.checkSource(ctx, "fromSourceURI", path.URI, path.Type); err != nil {
+	if err := s.checkSource(ctx, "fromSourceURI", path.URI, path.Type, repositories); err != nil {
 		return Ingested{}, err
 	}
 	if err := checkDestination("prepend", in.Prepend); err != nil {

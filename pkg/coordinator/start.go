@@ -34,8 +34,12 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	if len(start.Paths) > maxPaths {
 		return "", fault.BadField("paths", "there are %d, at most %d are possible", len(start.Paths), maxPaths)
 	}
+	repositories, err := s.repositories(ctx)
+	if err != nil {
+		return "", err
+	}
 	for i, p := range start.Paths {
-		if err := s.checkPath(ctx, fmt.Sprintf("paths[%d]", i), p); err != nil {
+		if err := s.checkPath(ctx, fmt.Sprintf("paths[%d]", i), p, repositories); err != nil {
 			return "", err
 		}
 	}
@@ -65,13 +69,28 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	return id, nil
 }
 
+// repositories returns all repositories, whose namespaces no source may touch.
+func (s *Service) repositories(ctx context.Context) (all []catalog.Repository, err error) {
+	for after, more := "", true; more; {
+		var page []catalog.Repository
+		if page, more, err = s.cfg.Catalog.Repositories(ctx, "", after, 1000); err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(all) > 0 {
+			after = all[len(all)-1].ID
+		}
+	}
+	return all, nil
+}
+
 // checkPath refuses a path that may not be imported, or goes where no import
 // may write.
-func (s *Service) checkPath(ctx context.Context, field string, p imports.Path) error {
+func (s *Service) checkPath(ctx context.Context, field string, p imports.Path, repositories []catalog.Repository) error {
 	if p.Type != imports.CommonPrefix && p.Type != imports.Object {
 		return fault.BadField(field+".type", "unknown type %q: want %q or %q", p.Type, imports.CommonPrefix, imports.Object)
 	}
-	if err := s.checkSource(ctx, field+".path", p.URI, p.Type); err != nil {
+	if err := s.checkSource(ctx, field+".path", p.URI, p.Type, repositories); err != nil {
 		return err
 	}
 	if err := checkDestination(field+".destination", p.Destination); err != nil {
@@ -84,9 +103,9 @@ func (s *Service) checkPath(ctx context.Context, field string, p imports.Path) e
 }
 
 // checkSource refuses a source that no setting allows, and one that shares
-// objects with any repository's storage namespace: importing those would make
-// metadata, or other repositories' files, look like data.
-func (s *Service) checkSource(ctx context.Context, field, text string, t imports.PathType) error {
+// objects with the storage namespace of any of the repositories: importing those
+// would make metadata, or other repositories' files, look like data.
+func (s *Service) checkSource(ctx context.Context, field, text string, t imports.PathType, repositories []catalog.Repository) error {
 	if !utf8.ValidString(text) {
 		return fault.BadField(field, "%q is not valid UTF-8", text)
 	}
@@ -100,30 +119,26 @@ func (s *Service) checkSource(ctx context.Context, field, text string, t imports
 	if len(s.cfg.Allowed) > 0 && !slices.ContainsFunc(s.cfg.Allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
 		return fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
 	}
-	if _, err := s.cfg.Stores.Open(ctx, uri); objectstore.Permanent(err) {
-		return fault.BadField(field, "%v", err)
-	} else if err != nil {
-		return err
+	if _, err := s.cfg.Stores.Open(ctx, uri); err != nil {
+		return storeFault(field, err)
 	}
-	return s.checkNamespaces(ctx, field, uri, t)
-}
-
-func (s *Service) checkNamespaces(ctx context.Context, field string, uri objectstore.URI, t imports.PathType) error {
-	for after := ""; ; {
-		repositories, more, err := s.cfg.Catalog.Repositories(ctx, "", after, 1000)
-		if err != nil {
+	for _, r := range repositories {
+		if err := checkNamespace(field, uri, t, r); err != nil {
 			return err
 		}
-		for _, r := range repositories {
-			if err := checkNamespace(field, uri, t, r); err != nil {
-				return err
-			}
-			after = r.ID
-		}
-		if !more {
-			return nil
-		}
 	}
+	return nil
+}
+
+// CheckNamespace refuses, as a fault of storage_namespace, what this process could
+// never store metadata in. Whether it can now is not asked.
+func (s *Service) CheckNamespace(ctx context.Context, namespace string) error {
+	uri, err := objectstore.ParseURI(namespace)
+	if err != nil {
+		return nil // the catalog knows better what is wrong
+	}
+	_, err = s.cfg.Stores.Open(ctx, uri)
+	return storeFault("storage_namespace", err)
 }
 
 func checkNamespace(field string, uri objectstore.URI, t imports.PathType, r catalog.Repository) error {

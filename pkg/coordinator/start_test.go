@@ -104,6 +104,22 @@ func expectFault(t *testing.T, s *Service, name string, r Start, field, text str
 	}
 }
 
+func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
+	t.Parallel()
+	s := newFleet(t, &memstore.Store{}).service()
+	t.Cleanup(s.close)
+	for namespace, text := range map[string]string{
+		"s3://bucket/ns": "", "gs://bucket": "", // which the catalog refuses
+		"s3://elsewhere/ns": "no such bucket", "local:///etc/ns": "refused",
+	} {
+		err := s.CheckNamespace(t.Context(), namespace)
+		var f *fault.Fault
+		if text == "" && err != nil || text != "" && (!errors.As(err, &f) || f.Field != "storage_namespace" || !strings.Contains(f.Text, text)) {
+			t.Errorf("%s: %v, want %q", namespace, err, text)
+		}
+	}
+}
+
 func TestSourcesThatAreAllowed(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, &memstore.Store{})

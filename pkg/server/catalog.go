@@ -77,6 +77,10 @@ func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
 	if body.DefaultBranch == "" {
 		body.DefaultBranch = "main"
 	}
+	if err := h.service.CheckNamespace(r.Context(), body.StorageNamespace); err != nil {
+		h.fail(w, r, err)
+		return
+	}
 	got, err := h.catalog.CreateRepository(r.Context(), catalog.Repository{
 		ID: body.Name, StorageNamespace: body.StorageNamespace, DefaultBranch: body.DefaultBranch,
 	})

@@ -79,6 +79,13 @@ func (f *fakeService) CreateMetarange(_ context.Context, _ string, ranges []part
 	return strings.Repeat("ab", 32), f.err
 }
 
+func (f *fakeService) CheckNamespace(_ context.Context, namespace string) error {
+	if namespace == "local:///etc" {
+		return fault.BadField("storage_namespace", "/etc lies outside of the allowed directories")
+	}
+	return f.err
+}
+
 func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, error) {
 	if ref != "main" {
 		return nil, fault.Missing("ref")
