@@ -28,7 +28,8 @@ import (
 // options are what a run measures.
 type options struct {
 	only    string // scenarios, with commas; "" is all but those that are asked for
-	scale   string // objects of the import by 1 and by 8 workers
+	small   string // objects of the import by 1 and by 8 workers
+	large   string // of the one by 8 that shows what they gain
 	size    string // objects of those of skew and workerkill
 	ragged  int    // mean distance of anchors in those of scale and skew
 	huge    string // objects of the huge import
@@ -48,7 +49,7 @@ type scenario struct {
 }
 
 var scenarios = []scenario{
-	{"scale", "one import by 1 and by 8 workers that few LIST calls each keep waiting", false, (*bench).scale},
+	{"scale", "an import by 1 and by 8 workers that few LIST calls each keep waiting, and a large one by 8", false, (*bench).scale},
 	{"skew", "the same by 8 workers, of a shape with most keys in one prefix", false, (*bench).skew},
 	{"failover", "kill -9 of the coordinator that drives an import", false, (*bench).failover},
 	{"workerkill", "kill -9 of one of 8 workers", false, (*bench).workerKill},
@@ -71,7 +72,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	var o options
 	flags.StringVar(&o.only, "only", "", "`names` of scenarios, with commas: "+about())
-	flags.StringVar(&o.scale, "scale", "12m", "`objects` of the import of scale")
+	flags.StringVar(&o.small, "small", "6m", "`objects` of the import by 1 and by 8 workers of scale")
+	flags.StringVar(&o.large, "large", "40m", "`objects` of its import by 8 workers alone")
 	flags.StringVar(&o.size, "size", "4m", "`objects` of the imports of skew and workerkill")
 	flags.IntVar(&o.ragged, "raggedness", 2500, "mean `distance` of anchors in those of scale and skew, as if they were so many times larger")
 	flags.StringVar(&o.huge, "huge", "100m", "`objects` of the huge import")

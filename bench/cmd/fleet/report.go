@@ -35,6 +35,9 @@ type Row struct {
 	MetarangeID string `json:"metarange_id,omitempty"`
 }
 
+// Rate returns how many objects were imported a second.
+func (r Row) Rate() float64 { return float64(r.Objects) / r.Wall.Seconds() }
+
 // Parts is a number for each kind of process.
 type Parts struct {
 	Coordinator float64 `json:"coordinator"`
@@ -60,7 +63,7 @@ func (p *Parts) of(name string) *float64 {
 // Target is something that was wanted, and whether it was had.
 type Target struct {
 	Name     string `json:"name"`
-	Wanted   string `json:"wanted"`
+	Wanted   string `json:"wanted"` // empty: measured, and judged by nobody
 	Measured string `json:"measured"`
 	Met      bool   `json:"met"`
 }
@@ -70,12 +73,12 @@ func (r Report) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s   load %s\n\n", r.Date.Format(time.DateTime), r.Load)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\tobjects\tworkers\twall s\tLIST\t+min\tin flight\tbusiest worker\tgiven\tranges\tPUT\tmessages in/range\tout/range\tCPU-s coord.\tworkers\tNATS\tS3\tpeak MiB coord.\tworker\tNATS\t")
+	fmt.Fprintln(w, "\tobjects\tworkers\twall s\tobjects/s\tLIST\t+min\tin flight\tbusiest worker\tgiven\tranges\tPUT\tmessages in/range\tout/range\tCPU-s coord.\tworkers\tNATS\tS3\tpeak MiB coord.\tworker\tNATS\t")
 	for _, row := range r.Rows {
 		least := max(1, float64(row.Objects)/1000)
 		ranges := max(1, float64(row.Ranges))
-		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%d\t%.0f%%\t%d\t%.0f%%\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t%.0f\t\n",
-			row.Name, row.Objects, row.Workers, row.Wall.Seconds(), row.Lists, 100*(float64(row.Lists)/least-1), row.Flight, 100*row.Busiest, row.Given, row.Ranges, row.Puts,
+		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%.0f\t%d\t%.0f%%\t%d\t%.0f%%\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t%.0f\t\n",
+			row.Name, row.Objects, row.Workers, row.Wall.Seconds(), row.Rate(), row.Lists, 100*(float64(row.Lists)/least-1), row.Flight, 100*row.Busiest, row.Given, row.Ranges, row.Puts,
 			float64(row.In)/ranges, float64(row.Out)/ranges,
 			row.CPU.Coordinator, row.CPU.Worker, row.CPU.NATS, row.CPU.S3, row.Peak.Coordinator, row.Peak.Worker, row.Peak.NATS)
 	}
@@ -84,7 +87,10 @@ func (r Report) Text() string {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, target := range r.Targets {
 		verdict := "missed"
-		if target.Met {
+		switch {
+		case target.Wanted == "":
+			verdict = ""
+		case target.Met:
 			verdict = "met"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", target.Name, target.Wanted, target.Measured, verdict)

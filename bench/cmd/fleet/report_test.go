@@ -16,7 +16,7 @@ func TestReport(t *testing.T) {
 			Name: "hive by 8", Objects: 4_000_000, Workers: 8, Wall: 1500 * time.Millisecond, Lists: 4400, Flight: 32, Busiest: 0.25, Given: 17,
 			Ranges: 80, Puts: 81, In: 160, Out: 240, CPU: Parts{1, 2, 3, 4}, Peak: Parts{50, 60, 70, 80},
 		}},
-		Targets: []Target{{"this", ">= 7x", "7.5x", true}, {"that", "<= 5 s", "6.0 s", false}},
+		Targets: []Target{{"this", ">= 7x", "7.5x", true}, {"that", "<= 5 s", "6.0 s", false}, {"besides", "", "9.0", true}},
 	}
 	text := r.Text()
 	for _, want := range []string{"hive by 8", "1.5", "4400", "10%", "32", "25%", "17", "2.0", "3.0", "50"} {
@@ -24,10 +24,13 @@ func TestReport(t *testing.T) {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}
 	}
-	for _, want := range []string{"this >= 7x 7.5x met", "that <= 5 s 6.0 s missed"} {
+	for _, want := range []string{"this >= 7x 7.5x met", "that <= 5 s 6.0 s missed besides 9.0"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("the text lacks the target %q:\n%s", want, text)
 		}
+	}
+	if strings.HasSuffix(strings.TrimSpace(text), "met") {
+		t.Errorf("what nobody wanted is judged:\n%s", text)
 	}
 	var back Report
 	if err := json.Unmarshal(measure.JSON(r), &back); err != nil || back.Rows[0] != r.Rows[0] || back.Targets[1] != r.Targets[1] {
