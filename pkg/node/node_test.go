@@ -37,7 +37,7 @@ func config(storeDir string) settings.Settings {
 	return settings.Settings{
 		Listen: "127.0.0.1:0", Workers: 2, Ranges: partition.DefaultBreaks,
 		NATS: settings.NATS{StoreDir: storeDir, Replicas: 1, AckWait: 5 * time.Second, LeaseTTL: 2 * time.Second},
-		S3:   settings.S3{Region: "us-east-1"},
+		S3:   settings.S3{Region: "us-east-1", AccessKeyID: "id", SecretAccessKey: settings.NewSecret("secret")},
 	}
 }
 
