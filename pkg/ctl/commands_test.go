@@ -15,6 +15,8 @@ const (
 		`"update_time":"2026-01-02T03:04:05Z"}`
 	completedJSON = `200 {"completed":true,"ingested_objects":20000,"phase":"completed","ranges":12,"partitions":0,` +
 		`"update_time":"2026-01-02T03:04:05Z","metarange_id":"m2","commit":` + commitJSON + `}`
+	stuckJSON = `200 {"completed":false,"ingested_objects":20000,"phase":"committing","ranges":12,"partitions":0,` +
+		`"problem":"store metarange m: no space","update_time":"2026-01-02T03:04:05Z"}`
 	failedJSON = `200 {"completed":false,"ingested_objects":0,"phase":"failed","ranges":0,"partitions":0,` +
 		`"update_time":"2026-01-02T03:04:05Z","error":{"message":"import error: s3://lake: NoSuchBucket: The specified bucket does not exist"}}`
 	canceledJSON = `200 {"completed":false,"ingested_objects":1500,"phase":"canceled","ranges":3,"partitions":0,` +
@@ -37,7 +39,7 @@ func script() map[string][]string {
 	return map[string][]string{
 		"POST " + importURI:                                    {`202 {"id":"i1"}`},
 		statusURI:                                              {runningJSON, runningJSON, committingJSON, completedJSON},
-		"GET " + importURI + "?id=stuck":                       {strings.Replace(committingJSON, `"update`, `"problem":"store metarange m: no space","update`, 1)},
+		"GET " + importURI + "?id=stuck":                       {stuckJSON},
 		"DELETE " + importURI + "?id=i1":                       {"204 "},
 		"DELETE " + importURI + "?id=done":                     {`409 {"message":"import is already completed"}`},
 		"GET /repositories?amount=1000":                        {page(repository, strings.Replace(repository, "demo", "other", 1))},

@@ -28,6 +28,7 @@ type watch struct {
 	frame   int
 	said    time.Time // when the last line was printed
 	state   string    // what that line said, less the numbers
+	problem string    // that was told last
 }
 
 // imported names an import.
@@ -65,6 +66,7 @@ func (w *watch) loop(ctx context.Context) (api.ImportStatusResp, error) {
 			if w.seen.observe(now, s); ended(s) {
 				return s, nil
 			}
+			w.tell(s.Problem)
 		case !client.Transient(err) && !w.seen.met():
 			return s, err // there may be no such import
 		default:
@@ -112,6 +114,17 @@ func (w *watch) say() {
 	}
 	w.said, w.state = now, state
 	fmt.Fprintln(w.Err, w.seen.line(now))
+}
+
+// tell says why the import does not get on, once: who waits may be able to mend it.
+func (w *watch) tell(problem string) {
+	if w.mode == "none" || problem == w.problem {
+		return
+	}
+	if w.problem = problem; problem != "" {
+		w.clear()
+		fmt.Fprintf(w.Err, "problem, tried again: %s\n", printable(problem))
+	}
 }
 
 func (w *watch) clear() {

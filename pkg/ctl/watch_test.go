@@ -32,6 +32,8 @@ func TestImportEndings(t *testing.T) {
 		{"ends-failed-json", []string{runningJSON, failedJSON}, []string{"-o", "json"}, 0, Failed},
 		{"ends-canceled", []string{runningJSON, canceledJSON}, nil, 0, Canceled},
 		{"ends-after-an-outage", append(append(times(30, runningJSON), times(100, cutOff)...), runningJSON, completedJSON), nil, 0, OK},
+		{"ends-after-a-problem", append(times(3, stuckJSON), committingJSON, stuckJSON, completedJSON), nil, 0, OK},
+		{"ends-after-a-problem-on-a-terminal", []string{stuckJSON, stuckJSON, completedJSON}, nil, 60, OK},
 		{"ends-unknown", []string{runningJSON, `503 {"message":"no leader"}`}, nil, 0, Unknown},
 		{"ends-unauthorized", []string{runningJSON, `401 {"message":"error authenticating request"}`}, nil, 0, Unknown},
 	} {

@@ -65,10 +65,18 @@ func Main(cmd *cobra.Command) int {
 
 // NewLogger returns the logger that the settings ask for.
 func NewLogger(s settings.Log, w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: s.Level}
+	opts := &slog.HandlerOptions{Level: s.Level, ReplaceAttr: readable}
 	f, isFile := w.(*os.File)
 	if s.Format == "text" || s.Format == "auto" && isFile && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
 	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// readable has durations written as people write them: JSON would have nanoseconds.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/settings"
@@ -72,8 +73,8 @@ func TestLogger(t *testing.T) {
 		var out bytes.Buffer
 		log := node.NewLogger(settings.Log{Level: slog.LevelInfo, Format: format}, &out)
 		log.Debug("whisper")
-		log.Info("hello")
-		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "whisper") {
+		log.Info("hello", "delay", 1500*time.Millisecond)
+		if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "1.5s") || strings.Contains(out.String(), "whisper") {
 			t.Errorf("%s: %s", format, out.String())
 		}
 	}

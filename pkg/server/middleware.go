@@ -128,8 +128,8 @@ func (o *observer) recover(w *statusWriter, r *http.Request) {
 func (o *observer) record(r *http.Request, code int, took time.Duration) {
 	o.duration.WithLabelValues(method(r), route(r), strconv.Itoa(code)).Observe(took.Seconds())
 	level := slog.LevelInfo
-	if strings.HasPrefix(route(r), "/_") || route(r) == "/metrics" {
-		level = slog.LevelDebug // asked every few seconds by machines
+	if quiet := r.Method == http.MethodGet && code < http.StatusBadRequest; quiet || strings.HasPrefix(route(r), "/_") {
+		level = slog.LevelDebug // asked every second by who watches an import or a process
 	}
 	o.log.Log(r.Context(), level, "request", "request_id", requestID(r),
 		"method", method(r), "route", route(r), "code", code, "duration", took)

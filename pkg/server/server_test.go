@@ -169,6 +169,13 @@ func TestObserved(t *testing.T) {
 			t.Errorf("log %s = %v, want %v", k, entry[k], v)
 		}
 	}
+	before := len(f.log.String())
+	f.do("GET", "/api/v1/repositories/lake", "", nil)
+	f.do("GET", "/_ready", "", nil)
+	f.do("GET", "/api/v1/repositories/pond", "", nil)
+	if log := f.log.String()[before:]; strings.Count(log, `"level":"DEBUG"`) != 2 || strings.Count(log, `"level":"INFO"`) != 1 {
+		t.Errorf("of two answers and a refusal the refusal alone should show: %s", log)
+	}
 	if strings.Contains(f.log.String()+w.Body.String(), "secret-name") {
 		t.Error("log or metrics hold a name that a client chose")
 	}
