@@ -3,6 +3,7 @@ package metarange_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,12 +12,17 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
 // errMissing is what memory answers for a file that it does not hold.
 var errMissing = errors.New("no such file")
+
+// errNoSum is its answer to whoever does not tell the sum of a file: a store would
+// compute it again.
+var errNoSum = errors.New("the file's sum is not told")
 
 // memory is files in memory that notes what is asked of it.
 type memory struct {
@@ -39,7 +45,10 @@ func (m *memory) Get(_ context.Context, id string) ([]byte, error) {
 	return data, nil
 }
 
-func (m *memory) Put(_ context.Context, id string, data []byte) error {
+func (m *memory) Put(ctx context.Context, id string, data []byte) error {
+	if sum, ok := objectstore.SumOf(ctx); !ok || sum != sha256.Sum256(data) {
+		return errNoSum
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.put = append(m.put, id)

@@ -28,10 +28,7 @@ type input struct {
 
 	opened string // ID of the range that was opened last
 
-	// Of the open range; next is nil if none is.
-	rec  table.Record // the next record, of the key above
-	next func() (table.Record, error, bool)
-	stop func()
+	records *table.Cursor // of the open range, at the record of the key above; nil if none is open
 }
 
 func newInput(files Files, ranges Ranges, gone removal) (*input, error) {
@@ -68,7 +65,7 @@ func (in *input) fill() error {
 
 func (in *input) done() bool   { return in.left == 0 }
 func (in *input) last() bool   { return in.left == 1 }
-func (in *input) isOpen() bool { return in.next != nil }
+func (in *input) isOpen() bool { return in.records != nil }
 
 // open reads the next range's file and goes to its first record.
 func (in *input) open(ctx context.Context) error {
@@ -77,26 +74,33 @@ func (in *input) open(ctx context.Context) error {
 		return err
 	}
 	in.opened = in.first.ID
-	in.next, in.stop = iter.Pull2(records.All(""))
-	return in.advance()
+	if in.records, err = records.Cursor(""); err != nil {
+		return fmt.Errorf("read range %s: %w", in.first.ID, err)
+	}
+	return in.settle()
 }
 
 // advance goes to the next record of the open range that is not gone, or closes
 // the range if there is none.
 func (in *input) advance() error {
-	for {
-		rec, err, ok := in.next()
-		if !ok {
-			return in.drop()
-		}
-		if err != nil {
-			return fmt.Errorf("read range %s: %w", in.first.ID, err)
-		}
-		if len(in.gone) == 0 || !in.gone.has(string(rec.Key)) {
-			in.rec, in.key = rec, rec.Key
+	if err := in.records.Next(); err != nil {
+		return fmt.Errorf("read range %s: %w", in.first.ID, err)
+	}
+	return in.settle()
+}
+
+// settle is advance, unless the record at hand is not gone.
+func (in *input) settle() error {
+	for !in.records.Done() {
+		if !in.gone.takes(in.records.Key) {
+			in.key = in.records.Key
 			return nil
 		}
+		if err := in.records.Next(); err != nil {
+			return fmt.Errorf("read range %s: %w", in.first.ID, err)
+		}
 	}
+	return in.drop()
 }
 
 // drop takes the first range away, whether it is open or not.
@@ -110,8 +114,8 @@ func (in *input) drop() error {
 // shut closes the open range, if one is.
 func (in *input) shut() {
 	if in.isOpen() {
-		in.stop()
-		in.next, in.stop = nil, nil
+		in.records.Close()
+		in.records = nil
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
@@ -65,7 +66,7 @@ func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (strin
 		}
 	}
 	t := w.Close()
-	if err := files.Put(ctx, t.Meta.ID, t.Data); err != nil {
+	if err := files.Put(objectstore.WithSum(ctx, t.Sum), t.Meta.ID, t.Data); err != nil {
 		return "", fmt.Errorf("store metarange %s: %w", t.Meta.ID, err)
 	}
 	return t.Meta.ID, nil

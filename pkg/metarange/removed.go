@@ -54,8 +54,14 @@ func (m removal) from(key string) removal {
 	return m[sort.Search(len(m), func(i int) bool { return !m[i].endsBefore(key) }):]
 }
 
-// has reports whether key is removed.
-func (m removal) has(key string) bool { return m.touches(key, key) }
+// takes reports whether key is removed, and drops the intervals that lie wholly
+// before it: it is for keys in order.
+func (m *removal) takes(key []byte) bool {
+	for len(*m) > 0 && (*m)[0].to != "" && (*m)[0].to <= string(key) {
+		*m = (*m)[1:]
+	}
+	return len(*m) > 0 && (*m)[0].from <= string(key)
+}
 
 // touches reports whether a key in [first, last] could be removed.
 func (m removal) touches(first, last string) bool {

@@ -2,6 +2,7 @@ package metarange_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -321,4 +324,31 @@ func BenchmarkReplace(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(len(files.got))/float64(b.N), "reads/op")
+}
+
+// BenchmarkReplaceWithin imports a directory of 2,000 keys into the midst of a range
+// of 64,000, which is written again: what an import takes that has fewer keys than lie
+// between two anchors.
+func BenchmarkReplaceWithin(b *testing.B) {
+	files, breaks := newMemory(), partition.Breaks{MaxSize: 1 << 30, Raggedness: 1 << 60}
+	directory := func(all records, i int) records {
+		for j := range 2000 {
+			hash := fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, i, j)))
+			key := fmt.Sprintf("d%02d/%s", i, hash[:36])
+			all[key] = string(rangetest.Value(entry.Entry{
+				Key: key, Address: "s3://bucket/" + hash[:36], ETag: hash[36:], Size: int64(i * j), ModTime: time.Unix(1_700_000_000+int64(j), 0),
+			}))
+		}
+		return all
+	}
+	tree := records{}
+	for i := range 32 {
+		directory(tree, i)
+	}
+	base, imported := tree.ranges(b, files, breaks), directory(records{}, 15).ranges(b, files, breaks)
+	for b.Loop() {
+		if _, err := tryReplace(b.Context(), files, breaks, base, imported, metarange.Removed{Prefixes: []string{"d15/"}}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

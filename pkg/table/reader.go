@@ -86,33 +86,89 @@ func (r *Reader) All(after string) iter.Seq2[Record, error] {
 
 // each calls f for the records that All yields until f returns false.
 func (r *Reader) each(after string, f func(Record) bool) error {
-	sst, err := open(r.data)
+	c, err := r.Cursor(after)
 	if err != nil {
 		return err
 	}
-	defer sst.Close() //nolint:errcheck // it frees memory, nothing more
+	defer c.Close()
+	for !c.Done() && f(c.Record) && err == nil {
+		err = c.Next()
+	}
+	return err
+}
+
+// Cursor stands at a record of a table. It is All for those who take records from
+// several tables by turns. It is for one goroutine, and has to be closed.
+type Cursor struct {
+	Record // its slices live until Next; zero if Done
+
+	sst *sstable.Reader
+	it  sstable.Iterator
+}
+
+// Cursor returns a cursor at the first record whose key is greater than after, or
+// at the first of all if after is empty. An error wraps ErrCorrupt.
+func (r *Reader) Cursor(after string) (*Cursor, error) {
+	sst, err := open(r.data)
+	if err != nil {
+		return nil, err
+	}
 	it, err := sst.NewIter(nil, nil)
 	if err != nil {
-		return fmt.Errorf("read table index: %w: %w", ErrCorrupt, err)
+		_ = sst.Close() // it frees memory, nothing more
+		return nil, fmt.Errorf("read table index: %w: %w", ErrCorrupt, err)
 	}
-	defer it.Close() //nolint:errcheck // reports only what Error reported
+	c := &Cursor{sst: sst, it: it}
+	if err := c.first(after); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
 
-	// The least key greater than after is after with a zero byte.
-	key, lazy := it.SeekGE(append([]byte(after), 0), 0)
+// Done reports whether there is no record any more.
+func (c *Cursor) Done() bool { return c.Key == nil }
+
+// Next goes to the next record. An error wraps ErrCorrupt.
+func (c *Cursor) Next() error {
+	key, lazy := c.it.Next()
+	if key == nil {
+		return c.end()
+	}
+	value, _, err := lazy.Value(nil)
+	return c.stand(key.UserKey, value, err)
+}
+
+func (c *Cursor) first(after string) error {
+	key, lazy := c.it.SeekGE(append([]byte(after), 0), 0) // the least key greater than after
 	if after == "" {
-		key, lazy = it.First()
+		key, lazy = c.it.First()
 	}
-	for ; key != nil; key, lazy = it.Next() {
-		value, _, err := lazy.Value(nil)
-		if err != nil {
-			return fmt.Errorf("read table record %q: %w: %w", key.UserKey, ErrCorrupt, err)
-		}
-		if !f(Record{Key: key.UserKey, Value: value}) {
-			return nil
-		}
+	if key == nil {
+		return c.end()
 	}
-	if err := it.Error(); err != nil {
+	value, _, err := lazy.Value(nil)
+	return c.stand(key.UserKey, value, err)
+}
+
+func (c *Cursor) stand(key, value []byte, err error) error {
+	if err != nil {
+		return fmt.Errorf("read table record %q: %w: %w", key, ErrCorrupt, err)
+	}
+	c.Record = Record{Key: key, Value: value}
+	return nil
+}
+
+func (c *Cursor) end() error {
+	c.Record = Record{}
+	if err := c.it.Error(); err != nil {
 		return fmt.Errorf("read table records: %w: %w", ErrCorrupt, err)
 	}
 	return nil
+}
+
+// Close frees what the cursor holds.
+func (c *Cursor) Close() {
+	_ = c.it.Close()  // reports only what Error reported
+	_ = c.sst.Close() // it frees memory, nothing more
 }
