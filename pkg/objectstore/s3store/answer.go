@@ -33,12 +33,13 @@ const firstBody = 256 << 10
 // and reads errors, but its decoder takes longer for a page than all else that
 // is done with it.
 type answer struct {
-	body   []byte
-	usual  *atomic.Int64 // bytes of a body, as all answers have it
-	page   listxml.Page
-	way    *way         // that the SDK took, if it is one to go without it
-	signer sigv4.Signer // of pages that are asked for without the SDK
-	query  []byte
+	body           []byte
+	usual          *atomic.Int64 // bytes of a body, as all answers have it
+	page           listxml.Page
+	direct         *direct      // nil if all goes through the SDK
+	way            *way         // that the SDK took, if it is one to go without it
+	signer         sigv4.Signer // of pages that are asked for without the SDK
+	query, request []byte       // scratch of them
 }
 
 var _ middleware.DeserializeMiddleware = (*answer)(nil)
@@ -64,7 +65,7 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 		return out, metadata, err
 	}
 	if sent, ok := in.Request.(*smithyhttp.Request); ok {
-		a.way = wayOf(sent.Request)
+		a.way = a.direct.wayOf(sent.Request, response.Response)
 	}
 	err = a.read(response.Body)
 	_ = response.Body.Close()

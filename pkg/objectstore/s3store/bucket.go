@@ -76,7 +76,7 @@ func (b *Bucket) onePage(ctx context.Context, a *answer, prefix, after string) (
 		}
 	}
 	objects, err := b.page(ctx, a, prefix, after, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
-	if err == nil && a.way != nil && b.client.direct != nil {
+	if err == nil && a.way != nil {
 		b.way.Store(a.way)
 	}
 	return objects, err

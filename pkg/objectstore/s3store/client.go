@@ -88,7 +88,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		}
 	})}
 	c.direct = newDirect(awsCfg, cfg.PageSize)
-	c.answers.New = func() any { return &answer{usual: &c.pageBytes} }
+	c.answers.New = func() any { return &answer{usual: &c.pageBytes, direct: c.direct} }
 	if cfg.PageSize > 0 {
 		c.pageSize = aws.Int32(cfg.PageSize)
 	}

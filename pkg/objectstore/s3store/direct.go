@@ -1,9 +1,11 @@
 package s3store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/httpget"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/sigv4"
 )
 
@@ -26,9 +29,10 @@ var errAskSDK = errors.New("not a page and not an error that passes")
 
 // way is how the SDK reaches a bucket. It is immutable.
 type way struct {
-	url   url.URL // without a query
-	host  string  // as the Host header has it
-	scope sigv4.Scope
+	target httpget.Target
+	host   string // as the Host header has it
+	path   string // as it is sent
+	scope  sigv4.Scope
 }
 
 // knownHeaders are those of the SDK's signed requests that are understood here.
@@ -38,9 +42,12 @@ var knownHeaders = map[string]bool{
 	"x-amz-content-sha256": true, "x-amz-date": true, "x-amz-security-token": true,
 }
 
-// wayOf returns the way that a signed request goes, or nil if it is none that
-// can be gone without the SDK.
-func wayOf(r *http.Request) *way {
+// wayOf returns the way that a signed request went, or nil if it is none that can
+// be gone without the SDK. A nil direct goes none.
+func (d *direct) wayOf(r *http.Request, answered *http.Response) *way {
+	if d == nil || answered.ProtoMajor != 1 || d.proxied(r) {
+		return nil
+	}
 	const algorithm = "AWS4-HMAC-SHA256 Credential="
 	rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), algorithm)
 	credential, rest, ok2 := strings.Cut(rest, ", SignedHeaders=")
@@ -54,21 +61,41 @@ func wayOf(r *http.Request) *way {
 		}
 	}
 	parts := strings.Split(credential, "/") // ID/day/region/service/aws4_request
-	if len(parts) < 5 {
+	port, known := map[string]string{"http": "80", "https": "443"}[r.URL.Scheme]
+	if len(parts) < 5 || !known {
 		return nil
 	}
-	w := &way{url: *r.URL, host: r.Host, scope: sigv4.Scope{Region: parts[len(parts)-3], Service: parts[len(parts)-2]}}
-	w.url.RawQuery = ""
-	if w.host == "" {
-		w.host = w.url.Host
+	w := &way{
+		target: httpget.Target{Address: net.JoinHostPort(r.URL.Hostname(), cmp.Or(r.URL.Port(), port)), TLS: r.URL.Scheme == "https"},
+		host:   strings.TrimSuffix(cmp.Or(r.Host, r.URL.Host), ":"+port),
+		path:   cmp.Or(r.URL.EscapedPath(), "/"),
+		scope:  sigv4.Scope{Region: parts[len(parts)-3], Service: parts[len(parts)-2]},
 	}
-	w.host = strings.TrimSuffix(w.host, map[string]string{"http": ":80", "https": ":443"}[w.url.Scheme])
+	if !plain(w.host) { // it is written in another way
+		return nil
+	}
 	return w
+}
+
+// proxied reports whether a request does not go to its host.
+func (d *direct) proxied(r *http.Request) bool {
+	if d.proxy == nil {
+		return false
+	}
+	proxy, err := d.proxy(r)
+	return proxy != nil || err != nil
+}
+
+// plain reports whether text is ASCII that may stand in a header, and holds no
+// zone of an address.
+func plain(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == '%' }) < 0
 }
 
 // direct is what asks for pages directly.
 type direct struct {
-	transport   *http.Transport
+	client      httpget.Client
+	proxy       func(*http.Request) (*url.URL, error) // nil: there is none
 	credentials aws.CredentialsProvider
 	maxKeys     string // as the query has it; "" is the store's limit
 }
@@ -79,18 +106,17 @@ func newDirect(cfg aws.Config, pageSize int32) *direct {
 	if !ok || cfg.Credentials == nil {
 		return nil
 	}
-	d := &direct{transport: client.GetTransport(), credentials: cfg.Credentials}
-	d.transport.DisableCompression = true
-	d.transport.ReadBufferSize = readBuffer
+	t := client.GetTransport()
+	d := &direct{proxy: t.Proxy, credentials: cfg.Credentials}
+	d.client = httpget.Client{
+		Dial: t.DialContext, TLS: t.TLSClientConfig, Handshake: t.TLSHandshakeTimeout,
+		Kept: t.MaxIdleConns, KeptFor: t.IdleConnTimeout, MaxBytes: 2 * maxBody,
+	}
 	if pageSize > 0 {
 		d.maxKeys = fmt.Sprint(pageSize)
 	}
 	return d
 }
-
-// readBuffer is what a connection reads at least at once, in bytes: bodies are
-// sent in many small chunks.
-const readBuffer = 32 << 10
 
 // fetch lists the page after a key into a, not yet checked. It tries once, as
 // long as ctx lasts. errAskSDK is no failure.
@@ -99,32 +125,38 @@ func (d *direct) fetch(ctx context.Context, a *answer, w *way, prefix, after str
 	if err != nil {
 		return errAskSDK // it tells best what is wrong
 	}
-	a.reset()
-	response, err := d.transport.RoundTrip(d.request(ctx, a, w, c, prefix, after))
-	if err != nil {
-		return classify(ctx, err)
-	}
-	defer response.Body.Close()
-	status := response.StatusCode
-	if status != http.StatusOK && status < 500 && status != http.StatusTooManyRequests {
+	if !plain(c.AccessKeyID) || !plain(c.SessionToken) {
 		return errAskSDK
 	}
-	if err = a.read(response.Body); err == nil {
+	a.reset()
+	var status int
+	var id string
+	err = d.client.Get(ctx, w.target, d.request(a, w, c, prefix, after), func(r *http.Response) error {
+		status, id = r.StatusCode, r.Header.Get("X-Amz-Request-Id")
+		return a.read(r.Body)
+	})
+	if status != 0 && status != http.StatusOK && status < 500 && status != http.StatusTooManyRequests {
+		return errAskSDK
+	}
+	if err == nil {
 		err = a.decode()
 	}
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	case status == 0:
+		return err // nothing came back: transient
 	case status == http.StatusOK && err == nil, objectstore.Permanent(err):
 		return err
 	case err == nil:
 		err = errors.New("the answer is a page, and says that it is an error")
 	}
-	return answered(err, status, response.Header.Get("X-Amz-Request-Id"))
+	return answered(err, status, id)
 }
 
-// request returns the signed request for a page.
-func (d *direct) request(ctx context.Context, a *answer, w *way, c aws.Credentials, prefix, after string) *http.Request {
+// request returns the signed request for a page, which lives until the next one of
+// the same answer.
+func (d *direct) request(a *answer, w *way, c aws.Credentials, prefix, after string) []byte {
 	q := append(a.query[:0], "encoding-type=url&list-type=2"...) // in the order of names
 	if d.maxKeys != "" {
 		q = append(append(q, "&max-keys="...), d.maxKeys...)
@@ -134,28 +166,21 @@ func (d *direct) request(ctx context.Context, a *answer, w *way, c aws.Credentia
 		q = sigv4.AppendEscaped(append(q, "&start-after="...), start)
 	}
 	a.query = q
-	signed := sigv4.Request{Host: w.host, Path: w.url.EscapedPath(), Query: q, Time: sigv4.Time(time.Now())}
+	signed := sigv4.Request{Host: w.host, Path: w.path, Query: q, Time: sigv4.Time(time.Now())}
 	auth := a.signer.Authorization(signed, sigv4.Credentials{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Token: c.SessionToken}, w.scope)
 
-	r := (&http.Request{
-		Method: http.MethodGet, URL: &url.URL{}, Host: w.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: make(http.Header, 6),
-	}).WithContext(ctx)
-	*r.URL = w.url
-	r.URL.RawQuery = string(q)
-	values := make([]string, 0, 5)
-	set := func(name, value string) {
-		values = append(values, value)
-		r.Header[name] = values[len(values)-1 : len(values) : len(values)]
-	}
-	set("User-Agent", userAgent)
-	set("X-Amz-Content-Sha256", sigv4.EmptyHash)
-	set("X-Amz-Date", signed.Time)
+	r := append(append(append(append(a.request[:0], "GET "...), w.path...), '?'), q...)
+	r = append(append(r, " HTTP/1.1\r\nHost: "...), w.host...)
+	header := func(name, value string) { r = append(append(append(append(r, "\r\n"...), name...), ": "...), value...) }
+	header("User-Agent", userAgent)
+	header("X-Amz-Content-Sha256", sigv4.EmptyHash)
+	header("X-Amz-Date", signed.Time)
 	if c.SessionToken != "" {
-		set("X-Amz-Security-Token", c.SessionToken)
+		header("X-Amz-Security-Token", c.SessionToken)
 	}
-	set("Authorization", auth)
-	return r
+	header("Authorization", auth)
+	a.request = append(r, "\r\n\r\n"...)
+	return a.request
 }
 
 const userAgent = "rangefleet"
