@@ -79,7 +79,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("find S3 credentials: %w", ctx.Err())
 		}
-		return nil, fmt.Errorf("find S3 credentials: %w: %w", objectstore.ErrRefused, err)
+		return nil, fmt.Errorf("find S3 credentials, in the settings or where the AWS SDK looks for them: %w: %w", objectstore.ErrRefused, err)
 	}
 	c := &Client{s3: s3.NewFromConfig(awsCfg, func(o *s3.Options) {
 		o.UsePathStyle = cfg.ForcePathStyle

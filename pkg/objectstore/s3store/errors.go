@@ -9,6 +9,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -32,6 +33,10 @@ func classify(ctx context.Context, err error) error {
 	}
 	if objectstore.Permanent(err) {
 		return err // of what is in a page
+	}
+	var unsent *smithyhttp.RequestSendError
+	if errors.As(err, &unsent) {
+		return unsent.Err // with the URL, without a status and IDs that nothing sent
 	}
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) {

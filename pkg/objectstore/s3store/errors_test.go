@@ -65,6 +65,24 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// Who is not there at all says nothing, and nothing is made up about an answer.
+func TestNobodyThere(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	_, store := start(t, func(c *s3store.Config) { c.Endpoint = gone.URL })
+	_, errList := list(t, store, "", "")
+	_, errStat := store.Stat(t.Context(), "k")
+	_, errGet := store.Get(t.Context(), "k")
+	errPut := store.Put(t.Context(), "k", []byte("x"))
+	for call, err := range map[string]error{"list": errList, "stat": errStat, "get": errGet, "put": errPut} {
+		text := fmt.Sprint(err)
+		if objectstore.Permanent(err) || !strings.Contains(text, "connection refused") || !strings.Contains(text, "s3://bucket/") ||
+			strings.Contains(text, "status") || strings.Contains(text, "ID") {
+			t.Errorf("%s: %s", call, text)
+		}
+	}
+}
+
 // TestBrokenAnswersAreTransient covers what comes back damaged.
 func TestBrokenAnswersAreTransient(t *testing.T) {
 	whole := result(false, "", "a")
