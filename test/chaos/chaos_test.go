@@ -155,3 +155,15 @@ func TestFilesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// A control that does not exist would be no run at all, of which all are well.
+func TestOnlyControlsThatThereAre(t *testing.T) {
+	for _, c := range controls {
+		if o, err := parse([]string{"-control", c.name}); err != nil || o.only != c.name {
+			t.Errorf("control %s: %v", c.name, err)
+		}
+	}
+	if _, err := parse([]string{"-control", "nonsense"}); err == nil {
+		t.Error("a control of no name was taken")
+	}
+}

@@ -114,6 +114,10 @@ func parse(args []string) (options, error) {
 		}
 	}
 	o.controls = o.only != "" || *short && !given["seed"]
+	known := func(c control) bool { return c.name == o.only }
+	if o.only != "" && o.only != "all" && !slices.ContainsFunc(controls, known) {
+		return o, fmt.Errorf("-control: %q is none", o.only)
+	}
 	return o, nil
 }
 
@@ -156,59 +160,85 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 // all runs all that the command line asks for.
 func (o options) all(ctx context.Context, a able, out io.Writer) error {
 	begun := time.Now()
-	programs := filepath.Join(o.dir, "bin")
 	var failed []string
 	if o.only == "" {
-		b := overlay.Build{Root: o.root, Out: programs, Points: points, Clock: o.clock}
-		if err := b.Run(ctx, o.root, "./cmd/coordinator", "./cmd/worker"); err != nil {
+		programs, err := o.build(ctx)
+		if err != nil {
 			return err
 		}
-		if o.clock {
-			b := overlay.Build{Root: o.root, Out: filepath.Join(programs, "nats"), Clock: true}
-			if err := b.Run(ctx, filepath.Join(o.root, "test/chaos"), "."); err != nil {
-				return err
-			}
-			if err := os.Rename(filepath.Join(b.Out, "chaos"), filepath.Join(programs, "chaos")); err != nil {
-				return fmt.Errorf("place the program of NATS servers: %w", err)
-			}
-		}
 		fmt.Fprintf(out, "programs built after %.0f s\n", time.Since(begun).Seconds())
-		var slowest verdict
-		for i := range o.seeds {
-			p := newPlan(o.seed+uint64(i), o.form, a)
-			v := o.one(ctx, fmt.Sprintf("seed-%d", p.seed), programs, p, out)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if len(v.faults) > 0 {
-				failed = append(failed, fmt.Sprintf("seed %d", p.seed))
-			}
-			if v.settled > slowest.settled {
-				slowest = v
-			}
+		if failed, err = o.runs(ctx, programs, a, out); err != nil {
+			return err
 		}
-		fmt.Fprintf(out, "%d of %d seeds are well; the slowest, %d, had settled %.0f s after its last fault\n",
-			o.seeds-len(failed), o.seeds, slowest.seed, slowest.settled.Seconds())
 	}
 	if o.controls {
-		for _, c := range controls {
-			if o.only != "" && o.only != "all" && o.only != c.name {
-				continue
-			}
-			ok, err := o.control(ctx, c, out)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				failed = append(failed, "control "+c.name)
-			}
+		blind, err := o.runControls(ctx, out)
+		if err != nil {
+			return err
 		}
+		failed = append(failed, blind...)
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("failed: %v; logs are in %s", failed, o.dir)
 	}
 	fmt.Fprintf(out, "all is well after %.0f s\n", time.Since(begun).Seconds())
 	return nil
+}
+
+// build builds the programs of fleets, and returns their directory.
+func (o options) build(ctx context.Context) (programs string, err error) {
+	programs = filepath.Join(o.dir, "bin")
+	b := overlay.Build{Root: o.root, Out: programs, Points: points, Clock: o.clock}
+	if err := b.Run(ctx, o.root, "./cmd/coordinator", "./cmd/worker"); err != nil || !o.clock {
+		return programs, err
+	}
+	nats := overlay.Build{Root: o.root, Out: filepath.Join(programs, "nats"), Clock: true}
+	if err := nats.Run(ctx, filepath.Join(o.root, "test/chaos"), "."); err != nil {
+		return "", err
+	}
+	if err := os.Rename(filepath.Join(nats.Out, "chaos"), filepath.Join(programs, "chaos")); err != nil {
+		return "", fmt.Errorf("place the program of NATS servers: %w", err)
+	}
+	return programs, nil
+}
+
+// runs makes the runs of all seeds, and returns those that failed.
+func (o options) runs(ctx context.Context, programs string, a able, out io.Writer) (failed []string, err error) {
+	var slowest verdict
+	for i := range o.seeds {
+		p := newPlan(o.seed+uint64(i), o.form, a)
+		v := o.one(ctx, fmt.Sprintf("seed-%d", p.seed), programs, p, out)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if len(v.faults) > 0 {
+			failed = append(failed, fmt.Sprintf("seed %d", p.seed))
+		}
+		if v.settled > slowest.settled {
+			slowest = v
+		}
+	}
+	fmt.Fprintf(out, "%d of %d seeds are well; the slowest, %d, had settled %.0f s after its last fault\n",
+		o.seeds-len(failed), o.seeds, slowest.seed, slowest.settled.Seconds())
+	return failed, nil
+}
+
+// runControls runs the controls that are asked for, and returns those that were not
+// noticed.
+func (o options) runControls(ctx context.Context, out io.Writer) (failed []string, err error) {
+	for _, c := range controls {
+		if o.only != "" && o.only != "all" && o.only != c.name {
+			continue
+		}
+		ok, err := o.control(ctx, c, out)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			failed = append(failed, "control "+c.name)
+		}
+	}
+	return failed, nil
 }
 
 // verdict is what came of a run.

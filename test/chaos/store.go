@@ -18,6 +18,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/bench/synths3"
 	"github.com/rangefleet/rangefleet/internal/keyset"
+	wait "github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
@@ -194,16 +195,4 @@ func (s *store) open(ctx context.Context, bucket string) (objectstore.Store, err
 }
 
 // pause waits, and reports whether it did so before ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
+func pause(ctx context.Context, d time.Duration) bool { return wait.For(ctx, d) == nil }
