@@ -45,7 +45,7 @@ func (o *Owned) Pieces(cuts []string) []Partition {
 // Cut gives the keys after A(upto) away. The caller has made sure that upto
 // lies after every key taken so far and before the present Upto, and that
 // somebody else has all the Pieces: the keys of one that is lost would be a gap.
-func (o *Owned) Cut(upto string) { o.p.Upto, o.p.UptoAligned = upto, false }
+func (o *Owned) Cut(upto string) { o.p = o.p.Cut(upto) }
 
 // Take takes the next n keys of the listing, of which key(i) is the i-th, and
 // returns those that are owned as [from, to), from 0 on. If end is true, no

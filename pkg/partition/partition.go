@@ -63,11 +63,17 @@ func (p Partition) overrun(gaps []Span) int {
 	return slices.IndexFunc(gaps, func(g Span) bool { return g.Upto == "" || g.Upto > p.Upto })
 }
 
+// Cut returns p without the keys after A(upto), which somebody else has.
+func (p Partition) Cut(upto string) Partition {
+	p.Upto, p.UptoAligned = upto, false
+	return p
+}
+
 // Resume returns what is left of p after its last cover, and whether anything
 // is.
 func (p Partition) Resume(last Cover, breaks Breaks) (rest Partition, left bool) {
 	if last.Cut != "" {
-		p.Upto, p.UptoAligned = last.Cut, false
+		p = p.Cut(last.Cut)
 	}
 	p.After, p.Aligned = last.Upto, true
 	return p, last.Upto != "" && !p.EndsAt(last.Upto, breaks)

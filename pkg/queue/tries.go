@@ -9,12 +9,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Tries is what is noted of a partition that was delivered more than once.
+// Tries is what is noted of a partition that was delivered more than once, or cut.
 type Tries struct {
 	Count int    `json:"count"` // deliveries in a row that got no further than At
 	At    string `json:"at"`    // where its last cover ended then, "" before the first one
 
 	Refused []string `json:"refused,omitempty"` // the workers to which a store refused the keys that follow At, one a time
+
+	Cut string `json:"cut,omitempty"` // where the partition ends since it was cut, as that of a Cover, which may come later
 }
 
 // Tries returns what was noted last of a partition, and whether anything was.

@@ -33,6 +33,7 @@ type delivery struct {
 	tries int             // deliveries in a row, with this one, that began where this one did
 
 	refused []string // the workers of those deliveries to which a store refused the keys, one a time
+	cut     string   // where the partition ends since it was cut, as far as that was noted; "" if it was not
 
 	begunAt string // where the last cover ended when the delivery began, "" before the first one
 	at      string // where it ends now
@@ -89,11 +90,16 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	if err := d.countTries(ctx); err != nil {
 		return err
 	}
+	if d.cut != "" && (last.Cut == "" || d.cut < last.Cut) { // cuts only ever take away
+		last.Cut = d.cut
+	}
 	if found {
 		var left bool
 		if p, left = p.Resume(last, job.Breaks); !left {
 			return nil
 		}
+	} else if last.Cut != "" {
+		p = p.Cut(last.Cut)
 	}
 	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
 	if err != nil {
@@ -119,6 +125,7 @@ func (d *delivery) countTries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.cut = noted.Cut
 	switch {
 	case !found && d.at == "":
 		d.tries = 2
@@ -128,7 +135,27 @@ func (d *delivery) countTries(ctx context.Context) error {
 	if d.tries > maxDeaths {
 		return fmt.Errorf("after %d tries in a row: %w", d.tries-1, errFatal)
 	}
-	return d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, queue.Tries{Count: d.tries, At: d.at, Refused: d.refused})
+	return d.note(ctx, queue.Tries{Count: d.tries, At: d.at, Refused: d.refused})
+}
+
+// note notes what is known of the partition's tries, and where it was cut.
+func (d *delivery) note(ctx context.Context, t queue.Tries) error {
+	p := d.task.Partition
+	t.Cut = d.cut
+	return d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, t)
+}
+
+// noteCut notes where the partition ends from now on. Covers tell it too, but the next
+// one may be a minute away: without the note, whoever resumes the partition would
+// list once more all that others were given.
+func (d *delivery) noteCut(ctx context.Context, cut string) {
+	if d.hold.check() != nil {
+		return // the guard says so
+	}
+	d.cut = cut
+	if err := d.note(ctx, queue.Tries{Count: d.tries, At: d.begunAt, Refused: d.refused}); err != nil {
+		d.cfg.Log.Debug("note a cut", "import_id", d.task.Partition.ImportID, "err", err)
+	}
 }
 
 // files opens the storage namespace of the import.

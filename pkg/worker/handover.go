@@ -22,8 +22,8 @@ type giving struct {
 // handOver cuts the partition after the batch, and queues pieces of what is left,
 // if others wait for work and it is worth it.
 //
-// The pieces are queued before the partition is cut, and its covers carry the cut
-// from then on. Whatever is lost in between, keys are listed twice or are a gap
+// The pieces are queued before the partition is cut, which is noted, and its covers
+// carry the cut from then on. Whatever is lost in between, keys are listed twice or are a gap
 // like any other.
 func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
 	l.forecast.Note(batch.Len(), batch.Key)
@@ -47,6 +47,7 @@ func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
 	l.owned.Cut(cuts[given])
 	l.upto.Store(&cuts[given])
 	l.trail.cutAt(cuts[given])
+	l.noteCut(ctx, cuts[given])
 	l.listed = 0
 	return nil
 }

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -40,6 +41,14 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 	}
 	if !slices.ContainsFunc(covers, func(c partition.Cover) bool { return c.Cut != "" }) {
 		t.Error("no cover tells of a cut")
+	}
+	first := whole("id")
+	noted, _, err := f.queue.Tries(t.Context(), "id", first.ID)
+	expect.NoError(t, err)
+	last, _, err := f.queue.LastCover(t.Context(), "id", first.ID)
+	expect.NoError(t, err)
+	if noted.Cut == "" || noted.Cut != last.Cut {
+		t.Errorf("the cut %q is noted, the last cover tells of %q", noted.Cut, last.Cut)
 	}
 	done := 0.0
 	for _, f.metrics = range workers {
@@ -86,11 +95,31 @@ func busyWorker(t *testing.T) (f *fleet, busy *atomic.Bool) {
 	return f, busy
 }
 
-// TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut twice more.
+// TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut twice more: the
+// last cover before tells of the cut, or a note, as no range was stored since.
 func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
+	const cut = "dir/001000"
+	tell := map[string]func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error{
+		"a cover": func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error {
+			return f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: first.MaxKey}, Range: first, Cut: cut})
+		},
+		"a note": func(f *fleet, p partition.Partition, _ *partition.RangeMetadata) error {
+			return f.queue.NoteTries(t.Context(), "id", p.ID, queue.Tries{Count: 1, Cut: cut})
+		},
+		"a note of the last of two cuts": func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error {
+			before := partition.Cover{Span: partition.Span{Upto: first.MaxKey}, Range: first, Cut: "dir/001900"}
+			return errors.Join(f.queue.PublishCover(t.Context(), "id", p.ID, before),
+				f.queue.NoteTries(t.Context(), "id", p.ID, queue.Tries{Count: 1, Cut: cut}))
+		},
+	}
+	for name, tell := range tell {
+		t.Run(name, func(t *testing.T) { redelivered(t, cut, tell) })
+	}
+}
+
+func redelivered(t *testing.T, cut string, tell func(*fleet, partition.Partition, *partition.RangeMetadata) error) {
 	source, want := numbered(t, 2000, small)
 	source.PageSize = page
-	const cut = "dir/001000"
 	end := "" // the first anchor after it
 	for _, r := range want {
 		if end == "" && r.MaxKey > cut && small.Anchor([]byte(r.MaxKey)) {
@@ -101,9 +130,11 @@ func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
 	f := start(t, source)
 	f.record("id", small)
 	p := whole("id")
-	expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID,
-		partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0], Cut: cut}))
+	expect.NoError(t, tell(f, p, &want[0]))
 	f.publish(p)
+	task, err := f.queue.Puller(queue.Bulk).Pull(t.Context())
+	expect.NoError(t, err)
+	expect.NoError(t, task.Nak(t.Context(), 0))
 	stop := f.run(1)
 	expect.Received(t, "the listing", waiting)
 	stop()

@@ -181,6 +181,28 @@ func (d *delivery) open(t *testing.T) {
 	check(t, d.countTries(t.Context()))
 }
 
+// TestNotesKeepTheCut notes a cut, and other things after it.
+func TestNotesKeepTheCut(t *testing.T) {
+	s := newStage(t)
+	p := partition.Plan("id", nil)[0]
+	check(t, s.q.Publish(t.Context(), p))
+	d := s.deliver(t)
+	d.noteCut(t.Context(), "cut")
+	check(t, d.task.Nak(t.Context(), 0))
+	for name, end := range map[string]func(d *delivery) error{
+		"handed back": func(d *delivery) error { return d.handBack(t.Context(), 0) },
+		"refused":     func(d *delivery) error { return d.leaveToAnother(t.Context(), 0) },
+		"failed":      func(d *delivery) error { return d.task.Nak(t.Context(), 0) },
+	} {
+		d := s.deliver(t)
+		d.open(t)
+		check(t, end(d))
+		if noted, _, err := s.q.Tries(t.Context(), "id", p.ID); err != nil || noted.Cut != "cut" {
+			t.Errorf("%s: %+v, %v", name, noted, err)
+		}
+	}
+}
+
 func TestAPartitionThatKillsWorkersFailsItsImport(t *testing.T) {
 	s := newStage(t)
 	p := partition.Plan("id", nil)[0]

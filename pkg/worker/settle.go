@@ -81,8 +81,7 @@ func (d *delivery) fruitless() int {
 func (d *delivery) handBack(ctx context.Context, delay time.Duration) error {
 	var err error
 	if d.at == d.begunAt {
-		p := d.task.Partition
-		err = d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, queue.Tries{Count: d.tries - 1, At: d.at, Refused: d.refused})
+		err = d.note(ctx, queue.Tries{Count: d.tries - 1, At: d.at, Refused: d.refused})
 	}
 	return errors.Join(err, d.task.Nak(ctx, delay))
 }
@@ -107,12 +106,12 @@ func (d *delivery) agreed() bool {
 // leaveToAnother gives the partition back, and notes to whom it was refused. All
 // hear of it: this worker asks for nothing until it is delivered again, and others do.
 func (d *delivery) leaveToAnother(ctx context.Context, delay time.Duration) error {
-	p, note := d.task.Partition, queue.Tries{At: d.at, Refused: d.refusals()}
+	note := queue.Tries{At: d.at, Refused: d.refusals()}
 	if d.at == d.begunAt {
 		note.Count = d.tries
 	}
 	d.tellRefusal(delay + time.Second)
-	return errors.Join(d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, note), d.task.Nak(ctx, delay))
+	return errors.Join(d.note(ctx, note), d.task.Nak(ctx, delay))
 }
 
 // fail ends the import with the error of the partition. One that is committing
