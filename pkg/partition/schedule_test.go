@@ -99,8 +99,8 @@ func (s *schedule) deliver(p partition.Partition) (done bool) {
 	if len(open) > 0 && closeRange() {
 		return false
 	}
-	if _, known := owned.Start(); known {
-		return !cover(partition.Cover{Span: partition.Span{After: at}})
+	if start, known := owned.Start(); known { // perhaps before any key: what was left may be nothing
+		return !cover(partition.Cover{Span: partition.Span{After: max(at, start)}})
 	}
 	return true
 }

@@ -170,18 +170,19 @@ func (t *trie) at(keys float64) (k string) {
 const shortRun = 2
 
 // beyond returns up to n guesses at where keys lie that the depths know nothing
-// of: in longer runs of the character of which the last key has a run, where
+// of: in longer runs of the greatest character, if the last key has a run of it, where
 // keys end that begin as it does, and just before upto.
 func (t *trie) beyond(upto string, n int) (keys []string) {
 	common := keyspace.Common(t.last, upto)
 	start, end := longestRun(t.last)
 	start = max(start, common)
-	if run := end - start; run > shortRun {
+	if run := end - start; run > shortRun && t.topped(start) {
 		for i := 1; len(keys) < n && i <= 2*run; i *= 2 {
 			keys = append(keys, keyspace.Valid([]byte(t.last[:end]+strings.Repeat(t.last[end-1:end], i))))
 		}
 	} else if upto == "" {
-		return t.alphabet.Tops(t.last)
+		tops := t.alphabet.Tops(t.last)
+		return tops[:min(max(1, n/4), len(tops))] // what lies before the first is more
 	}
 	if rest := len(upto) - common - 1; rest > 0 {
 		n = min(n-len(keys), rest)
@@ -190,6 +191,13 @@ func (t *trie) beyond(upto string, n int) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// topped reports whether no digit follows that of the last key at an offset, so that
+// whatever follows is longer. The zeros of a padded number are none of these.
+func (t *trie) topped(at int) bool {
+	size := t.alphabet.Size(at)
+	return size > 1 && int(t.alphabet.Place(t.last, at)) == size-1
 }
 
 // longestRun returns where in k the longest run of one byte lies.
