@@ -30,6 +30,7 @@ type delivery struct {
 	task  *queue.Task
 	hold  *hold
 	leave context.Context // ends when the worker is told to stop
+	load  uint64          // that was heard last when it began; whoever waited then was given something since, this partition perhaps
 	tries int             // deliveries in a row, with this one, that began where this one did
 
 	refused []string // the workers of those deliveries to which a store refused the keys, one a time
@@ -44,6 +45,15 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	return &delivery{
 		Worker: w, slot: s, task: task, leave: leave, tries: 1,
 		hold: &hold{now: w.now, limit: limit, confirmed: task.Received},
+	}
+}
+
+// hear notes what is known of the fleet as the delivery begins. If others were waiting
+// beside this one, they are to be looked at again once there may be something to give.
+func (d *delivery) hear() {
+	var load queue.Load
+	if load, d.load = d.outlook.Latest(); load.Waiting > 1 {
+		d.outlook.Prompt()
 	}
 }
 

@@ -90,10 +90,14 @@ func (l *lister) share() int {
 	return n
 }
 
-// gives returns the most pieces that are worth being cut off.
+// gives returns the most pieces that are worth being cut off. A listing is slow at
+// first, and is expected to get as fast as the one before it.
 func (l *lister) gives(left float64) int {
-	return l.job.Breaks.Gives(left, float64(l.total)/l.now().Sub(l.begun).Seconds())
+	return l.job.Breaks.Gives(left, max(l.speed(), float64(l.rate.Load())))
 }
+
+// speed returns how many keys a second were listed.
+func (l *lister) speed() float64 { return float64(l.total) / l.now().Sub(l.begun).Seconds() }
 
 // mostLeft bounds what is offered, in keys.
 const mostLeft = 1e15

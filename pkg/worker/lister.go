@@ -39,9 +39,8 @@ type lister struct {
 // newLister returns the lister of p, which ends at cut, if that is not empty,
 // because an earlier delivery handed over what follows.
 func newLister(d *delivery, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files, cut string) *lister {
-	_, asked := d.outlook.Latest() // whoever waited then was given something since, this partition perhaps
 	return &lister{
-		giving:   giving{asked: asked, forecast: partition.NewForecast(new(partition.Known))},
+		giving:   giving{asked: d.load, forecast: partition.NewForecast(new(partition.Known))},
 		delivery: d, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks),
 		trail: trail{cut: cut}, begun: d.now(),
 	}
@@ -97,6 +96,9 @@ func (l *lister) run(ctx context.Context) error {
 		l.slot.moved.set(l.now())
 	}
 	l.slot.ended.Store(true)
+	if l.now().Sub(l.begun) > getReady {
+		l.rate.Store(int64(l.speed()))
+	}
 	if ended {
 		return errors.Join(ranges.Flush(), l.paused)
 	}

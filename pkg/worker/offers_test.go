@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 func TestOffers(t *testing.T) {
@@ -40,5 +43,26 @@ func TestOffers(t *testing.T) {
 	shares("b", 400, 2, 2) // what was heard is too old
 	if len(o.heard) != 0 {
 		t.Errorf("%d offers are kept that count no more", len(o.heard))
+	}
+}
+
+// TestASlowStartGivesNoMore is about a listing that has just begun, and has its pages still to
+// come: what is worth giving is judged by how fast the one before it was.
+func TestASlowStartGivesNoMore(t *testing.T) {
+	at := time.Unix(0, 0)
+	w := &Worker{now: func() time.Time { return at }}
+	l := &lister{delivery: &delivery{Worker: w}, job: imports.Job{Breaks: partition.Breaks{Raggedness: 100}}, begun: at}
+	at = at.Add(time.Second)
+	l.total = 1000
+	if got := l.gives(5000); got != 5 {
+		t.Errorf("5 seconds of listing are worth %d pieces, want 5", got)
+	}
+	w.rate.Store(2500)
+	if got := l.gives(5000); got != 2 {
+		t.Errorf("2 seconds of listing are worth %d pieces, want 2", got)
+	}
+	l.total = 5000
+	if got := l.gives(5000); got != 1 {
+		t.Errorf("a second of listing is worth %d pieces, want 1", got)
 	}
 }

@@ -81,6 +81,7 @@ type Worker struct {
 	refusals refusals
 	turn     chan struct{} // held by the slot of bulk that asks for a partition
 	busy     atomic.Int64  // slots that have a partition
+	rate     atomic.Int64  // keys a second of the partition that was listed last
 	health   health
 	now      func() time.Time
 	chance   func() float64 // in [0, 1)
@@ -150,6 +151,7 @@ func (w *Worker) run(leave, work context.Context, s *slot) {
 		w.metrics.running.Inc()
 		w.busy.Add(1)
 		d := newDelivery(leave, w, s, task)
+		d.hear()
 		outcome := d.work(work)
 		d.settle(work, outcome)
 		s.free(w.now())
