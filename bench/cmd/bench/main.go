@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -81,7 +82,20 @@ func parse(args []string) (options, error) {
 	default:
 		o.shapes = strings.Split(*shapes, ",")
 	}
-	return o, nil
+	return o, o.check()
+}
+
+// check refuses what would measure nothing, and only replace the results of others.
+func (o options) check() error {
+	for _, name := range append([]string{o.shape}, o.shapes...) {
+		if !slices.Contains(keyset.Names(), name) {
+			return fmt.Errorf("%q is no shape; want some of %s", name, strings.Join(keyset.Names(), ","))
+		}
+	}
+	if !slices.ContainsFunc(plan(o), func(p Plan) bool { return strings.Contains(p.Name, o.only) }) {
+		return fmt.Errorf("-only: no row is named like %q", o.only)
+	}
+	return nil
 }
 
 func run(ctx context.Context, args []string) (err error) {

@@ -137,3 +137,12 @@ func TestPlan(t *testing.T) {
 		t.Errorf("%v", kinds)
 	}
 }
+
+// A run of no row would replace the results of others by nothing.
+func TestRunsOfNothingAreRefused(t *testing.T) {
+	for _, args := range [][]string{{"-only", "no such row"}, {"-shapes", "md5,no such shape"}, {"-shape", "no such shape"}} {
+		if _, err := parse(args); err == nil {
+			t.Errorf("%q was taken", args)
+		}
+	}
+}

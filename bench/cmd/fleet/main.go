@@ -85,6 +85,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "rangefleet-fleet-")
 	if err != nil {
 		return err
@@ -127,6 +130,17 @@ func (b *bench) all(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// check refuses names of no scenario: without any, a run would only replace the
+// results of others.
+func (o options) check() error {
+	for name := range strings.SplitSeq(o.only, ",") {
+		if o.only != "" && !slices.ContainsFunc(scenarios, func(s scenario) bool { return s.name == name }) {
+			return fmt.Errorf("-only: %q is none of %s", name, about())
+		}
+	}
+	return nil
 }
 
 // chosen reports whether the options ask for a scenario.

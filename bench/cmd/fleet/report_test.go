@@ -43,7 +43,6 @@ func TestScenariosAreChosenByName(t *testing.T) {
 		"":              "scale skew failover workerkill branches branch",
 		"huge":          "huge",
 		"skew,failover": "skew failover",
-		"none":          "",
 	} {
 		b := &bench{options: options{only: only}}
 		var got []string
@@ -54,6 +53,15 @@ func TestScenariosAreChosenByName(t *testing.T) {
 		}
 		if text := strings.Join(got, " "); text != want {
 			t.Errorf("-only %q runs %q, want %q", only, text, want)
+		}
+	}
+}
+
+// A run of no scenario would replace the results of others by nothing.
+func TestUnknownScenariosAreRefused(t *testing.T) {
+	for only, ok := range map[string]bool{"": true, "huge": true, "skew,failover": true, "none": false, "skew,none": false, "skew,": false} {
+		if err := (options{only: only}).check(); (err == nil) != ok {
+			t.Errorf("-only %q: %v", only, err)
 		}
 	}
 }
