@@ -152,7 +152,7 @@ func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
 	s.mu.Unlock()
 	var errs []error
 	for id := range orphans {
-		s.cfg.Log.Info("messages of an import that is over are discarded", "import_id", id)
+		s.cfg.Log.Debug("messages of an import that is over are discarded", "import_id", id)
 		errs = append(errs, s.cfg.Queue.Discard(ctx, id))
 	}
 	err := errors.Join(errs...)
