@@ -54,62 +54,42 @@ const (
 var states = []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled}
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	f := promauto.With(reg)
-	counter := func(name, help string) prometheus.Counter {
-		return f.NewCounter(prometheus.CounterOpts{Name: "rangefleet_" + name, Help: help})
-	}
-	counters := func(name, help, label string) *prometheus.CounterVec {
-		return f.NewCounterVec(prometheus.CounterOpts{Name: "rangefleet_" + name, Help: help}, []string{label})
-	}
-	gauge := func(name, help string) prometheus.Gauge {
-		return f.NewGauge(prometheus.GaugeOpts{Name: "rangefleet_" + name, Help: help})
-	}
+	f := family{promauto.With(reg)}
 	m := &metrics{
-		started:    counter("imports_started_total", "Imports that were accepted."),
-		finished:   counters("imports_finished_total", "Imports that ended while this process drove them, by how.", "outcome"),
-		driving:    gauge("imports_driving", "Imports that this process drives now."),
-		objects:    counter("import_objects_total", "Objects of imports that completed."),
-		planned:    counter("partitions_planned_total", "Partitions of first cuts."),
-		gapsClosed: counter("gaps_published_total", "Gaps between covers that were published again as partitions."),
-		attempts:   counters("commit_attempts_total", "Attempts to move a branch to an import's commit, by whether its head had moved meanwhile.", "result"),
-		retries:    counter("import_step_retries_total", "Steps of imports that met an error and were tried again."),
-		takeovers:  counter("import_takeovers_total", "Imports that this process took over from a coordinator that is gone."),
-		forgotten:  counter("imports_forgotten_total", "Imports whose state this process removed a day after they ended."),
-		folded:     counter("covers_folded_total", "Covers that this process took in."),
-		duration: f.NewHistogram(prometheus.HistogramOpts{
-			Name:    "rangefleet_import_duration_seconds",
-			Help:    "Time from the request to the commit of imports that completed.",
-			Buckets: prometheus.ExponentialBuckets(0.25, 4, 10),
-		}),
-		steps: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "rangefleet_import_steps",
-			Help: "Imports that are planned or committed by this process now, or wait for their turn.",
-		}, []string{"step", "phase"}),
-		stepTime: f.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "rangefleet_import_step_duration_seconds",
-			Help:    "Time that planning an import, or bringing it onto its branch, took, without waiting for its turn.",
-			Buckets: prometheus.ExponentialBuckets(0.01, 3, 10),
-		}, []string{"step"}),
-		foldTime: f.NewHistogram(prometheus.HistogramOpts{
-			Name:    "rangefleet_fold_duration_seconds",
-			Help:    "Time to fold the covers of one import.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 10, 6),
-		}),
+		started:    f.counter("imports_started_total", "Imports that were accepted."),
+		finished:   f.counters("imports_finished_total", "Imports that ended while this process drove them, by how.", "outcome"),
+		driving:    f.gauge("imports_driving", "Imports that this process drives now."),
+		objects:    f.counter("import_objects_total", "Objects of imports that completed."),
+		planned:    f.counter("partitions_planned_total", "Partitions of first cuts."),
+		gapsClosed: f.counter("gaps_published_total", "Gaps between covers that were published again as partitions."),
+		attempts:   f.counters("commit_attempts_total", "Attempts to move a branch to an import's commit, by whether its head had moved meanwhile.", "result"),
+		retries:    f.counter("import_step_retries_total", "Steps of imports that met an error and were tried again."),
+		takeovers:  f.counter("import_takeovers_total", "Imports that this process took over from a coordinator that is gone."),
+		forgotten:  f.counter("imports_forgotten_total", "Imports whose state this process removed a day after they ended."),
+		duration: f.histogram("import_duration_seconds", "Time from the request to the commit of imports that completed.",
+			prometheus.ExponentialBuckets(0.25, 4, 10)),
+		steps: f.gauges("import_steps", "Imports that are planned or committed by this process now, or wait for their turn.", "step", "phase"),
+		stepTime: f.histograms("import_step_duration_seconds", "Time that planning an import, or bringing it onto its branch, took, without waiting for its turn.",
+			prometheus.ExponentialBuckets(0.01, 3, 10), "step"),
+		folded:   f.counter("covers_folded_total", "Covers that this process took in."),
+		foldTime: f.histogram("fold_duration_seconds", "Time to fold the covers of one import.", prometheus.ExponentialBuckets(0.0001, 10, 6)),
 		fleet: fleetMetrics{
-			imports: f.NewGaugeVec(prometheus.GaugeOpts{
-				Name: "rangefleet_fleet_imports", Help: "Imports that are kept, by state.",
-			}, []string{"state"}),
-			coordinators: gauge("fleet_coordinators", "Coordinators that are alive."),
-			partitions: f.NewGaugeVec(prometheus.GaugeOpts{
-				Name: "rangefleet_fleet_partitions", Help: "Partitions in the work queue: queued ones, and running ones, which a worker has.",
-			}, []string{"state"}),
-			redelivered: gauge("fleet_partitions_redelivered", "Running partitions that were delivered before."),
-			waiting:     gauge("fleet_workers_waiting", "Workers that wait for a partition."),
-			covers:      gauge("fleet_covers", "Covers that are stored."),
-			lag:         gauge("fold_lag_covers", "Covers that are stored, of imports that this process drives, and that it has not taken in yet."),
-			foldBytes:   gauge("fold_bytes", "Memory of the covers that this process has taken in."),
+			imports:      f.gauges("fleet_imports", "Imports that are kept, by state.", "state"),
+			coordinators: f.gauge("fleet_coordinators", "Coordinators that are alive."),
+			partitions:   f.gauges("fleet_partitions", "Partitions in the work queue: queued ones, and running ones, which a worker has.", "state"),
+			redelivered:  f.gauge("fleet_partitions_redelivered", "Running partitions that were delivered before."),
+			waiting:      f.gauge("fleet_workers_waiting", "Workers that wait for a partition."),
+			covers:       f.gauge("fleet_covers", "Covers that are stored."),
+			lag:          f.gauge("fold_lag_covers", "Covers that are stored, of imports that this process drives, and that it has not taken in yet."),
+			foldBytes:    f.gauge("fold_bytes", "Memory of the covers that this process has taken in."),
 		},
 	}
+	m.showZeros()
+	return m
+}
+
+// showZeros makes all series, so that those are seen of which nothing has happened.
+func (m *metrics) showZeros() {
 	for _, state := range states {
 		m.fleet.imports.WithLabelValues(string(state))
 		if state.Ended() {
@@ -127,7 +107,33 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.steps.WithLabelValues(step, phaseWaiting)
 		m.steps.WithLabelValues(step, phaseRunning)
 	}
-	return m
+}
+
+// family makes metrics of this program.
+type family struct{ promauto.Factory }
+
+func (f family) counter(name, help string) prometheus.Counter {
+	return f.NewCounter(prometheus.CounterOpts{Name: "rangefleet_" + name, Help: help})
+}
+
+func (f family) counters(name, help, label string) *prometheus.CounterVec {
+	return f.NewCounterVec(prometheus.CounterOpts{Name: "rangefleet_" + name, Help: help}, []string{label})
+}
+
+func (f family) gauge(name, help string) prometheus.Gauge {
+	return f.NewGauge(prometheus.GaugeOpts{Name: "rangefleet_" + name, Help: help})
+}
+
+func (f family) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return f.NewGaugeVec(prometheus.GaugeOpts{Name: "rangefleet_" + name, Help: help}, labels)
+}
+
+func (f family) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	return f.NewHistogram(prometheus.HistogramOpts{Name: "rangefleet_" + name, Help: help, Buckets: buckets})
+}
+
+func (f family) histograms(name, help string, buckets []float64, label string) *prometheus.HistogramVec {
+	return f.NewHistogramVec(prometheus.HistogramOpts{Name: "rangefleet_" + name, Help: help, Buckets: buckets}, []string{label})
 }
 
 // ended counts an import that ended at time now.
