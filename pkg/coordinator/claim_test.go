@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -117,4 +118,30 @@ func TestAClaimIsKeptForTheNextInLine(t *testing.T) {
 	s.lines.leave(first)
 	<-turns
 	<-turns
+}
+
+// TestCoordinatorsTakeTurnsOnABranch has two of them land many imports on one.
+func TestCoordinatorsTakeTurnsOnABranch(t *testing.T) {
+	t.Parallel()
+	const imports = 30
+	source, _ := numbered(50)
+	f := newFleet(t, source)
+	one, _ := f.serve()
+	other, _ := f.serve()
+	f.work(4)
+	var ids []string
+	for i := range imports {
+		ids = append(ids, f.start([]*Service{one, other}[i%2], request("", fmt.Sprint("copy", i))))
+	}
+	for _, id := range ids {
+		f.completed(id)
+	}
+	if log := f.log(); len(log) != imports+1 {
+		t.Errorf("%d commits after %d imports", len(log), imports)
+	}
+	tree := f.keys()
+	if len(tree) != imports*50 {
+		t.Errorf("the branch has %d objects, want %d", len(tree), imports*50)
+	}
+	expect.Eventually(t, "no branch is claimed", func() bool { return len(f.claims()) == 0 })
 }

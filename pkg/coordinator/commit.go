@@ -35,14 +35,12 @@ func (d *driver) land(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	objects, _ := d.progress.covered()
-	line, err := d.lines.take(ctx, record.Request.Repository+"."+record.Request.Branch, objects)
+	line, err := d.queueUp(ctx, record.Request)
 	if err != nil {
 		return err
 	}
 	defer d.lines.leave(line)
 	defer d.unclaim(ctx, line)
-	d.claim(ctx, line, d.lines.crowded(line))
 	done, err := d.turn(ctx, stepCommit, d.commits, storeOf(record.Job.Namespace))
 	if err != nil {
 		return err
@@ -53,6 +51,19 @@ func (d *driver) land(ctx context.Context) error {
 		return err
 	}
 	return d.landNow(ctx, line, record)
+}
+
+// queueUp waits for a turn on a branch, here and among the coordinators.
+func (d *driver) queueUp(ctx context.Context, r imports.Request) (*line, error) {
+	waiting := d.metrics.steps.WithLabelValues(stepCommit, phaseWaiting)
+	waiting.Inc()
+	defer waiting.Dec()
+	objects, _ := d.progress.covered()
+	line, err := d.lines.take(ctx, r.Repository+"."+r.Branch, objects)
+	if err == nil {
+		d.claim(ctx, line, d.lines.crowded(line))
+	}
+	return line, err
 }
 
 // landNow records an attempt and moves the branch if its head is still the
