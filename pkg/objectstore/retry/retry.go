@@ -32,8 +32,8 @@ type Policy struct {
 	Jitter func(d time.Duration) time.Duration
 }
 
-// DefaultPolicy gives a store up to a quarter of a minute to come back.
-var DefaultPolicy = Policy{Attempts: 6, Base: 500 * time.Millisecond, Max: 10 * time.Second}
+// DefaultPolicy gives a store half a minute to come back, about.
+var DefaultPolicy = Policy{Attempts: 10, Base: 500 * time.Millisecond, Max: 10 * time.Second}
 
 // Retrier decorates stores. It is safe for concurrent use.
 type Retrier struct {

@@ -48,6 +48,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		return nil, err
 	}
 	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
+	cfg.S3.Attempts = 1 // what is tried again is counted, and each try is measured
 	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,

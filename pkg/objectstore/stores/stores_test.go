@@ -66,7 +66,7 @@ func TestNewWantsItsDirectories(t *testing.T) {
 }
 
 // TestOpenS3 checks that buckets get the decorators: the second of two answers
-// is the good one.
+// is the good one, and both show in the metrics.
 func TestOpenS3(t *testing.T) {
 	n := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -78,16 +78,47 @@ func TestOpenS3(t *testing.T) {
 	}))
 	defer server.Close()
 	cfg := stores.Config{S3: s3store.Config{
-		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s", Attempts: 1,
+		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s",
 	}}
-	store, err := open(t, cfg, "s3://bucket/")
+	reg := prometheus.NewRegistry()
+	s, err := stores.New(cfg, reg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := s.Open(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "bucket"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if body, err := store.Get(t.Context(), "k"); err != nil || string(body) != "content" || n != 2 {
 		t.Errorf("Get = %q, %v after %d calls, want the content after 2", body, err, n)
 	}
+	for name, want := range map[string]int{
+		"rangefleet_objectstore_request_duration_seconds": 2, "rangefleet_objectstore_retries_total": 1,
+	} {
+		if got := ofGets(t, reg, name); got != want {
+			t.Errorf("%s has %d GETs, want %d", name, got, want)
+		}
+	}
 	if _, err := open(t, cfg, "s3://bucket--use1-az1--x-s3/"); !errors.Is(err, objectstore.ErrRefused) {
 		t.Errorf("directory bucket: %v, want ErrRefused", err)
 	}
+}
+
+// ofGets returns what a metric has counted of GETs.
+func ofGets(t *testing.T, reg *prometheus.Registry, name string) (n int) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if f.GetName() == name && l.GetName() == "operation" && l.GetValue() == "get" {
+					n += int(m.GetHistogram().GetSampleCount()) + int(m.GetCounter().GetValue())
+				}
+			}
+		}
+	}
+	return n
 }
