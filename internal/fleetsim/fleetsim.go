@@ -30,7 +30,7 @@ type Config struct {
 	Rate   float64 // keys a second that one lists
 	Start  float64 // seconds from a partition's being queued to its first key
 	Look   float64 // seconds between two looks at who waits, as long as somebody does
-	Prompt float64 // seconds between two looks at least, if somebody begins to wait
+	Prompt float64 // seconds between two looks at least, if somebody begins to wait, or to list while others wait
 	Gather float64 // seconds from a look until all have told what they have left
 	Page   int64   // keys that a LIST returns
 	Ahead  int64   // keys that are listed in vain past the end of a partition
@@ -105,8 +105,9 @@ func Run(cfg Config) (Result, error) {
 	}
 	f.result.Least = (n + cfg.Page - 1) / cfg.Page
 	f.result.Ideal = float64(n) / cfg.Rate / float64(cfg.Workers)
+	f.look, f.looked = cfg.Look, -cfg.Prompt
 	f.publish("", "")
-	for f.look = cfg.Look; len(f.running) > 0; {
+	for len(f.running) > 0 {
 		f.until(&f.look)
 		if len(f.pending) > 0 || f.waiting == 0 {
 			f.looked, f.look = f.now, f.now+cfg.Look
@@ -115,7 +116,7 @@ func Run(cfg Config) (Result, error) {
 		offers, shares := f.offers()
 		gathered := f.now + cfg.Gather
 		f.until(&gathered)
-		f.looked, f.look = f.now, f.now+cfg.Look
+		f.looked, f.look = f.now, min(f.now+cfg.Look, f.ready())
 		f.share(offers, shares)
 	}
 	r := &f.result
@@ -173,6 +174,9 @@ func (f *fleet) deliver() {
 		f.pending, f.running = f.pending[1:], append(f.running, l)
 		f.waiting--
 		l.begun = f.now
+		if f.waiting > 0 {
+			f.prompt()
+		}
 	}
 	if f.result.Busy == 0 && f.waiting <= f.Workers/2 {
 		f.result.Busy = max(f.now, 1e-9)
@@ -216,10 +220,13 @@ func (f *fleet) finish(l *listing) {
 		f.owned = append(f.owned, [2]int64{start, l.end})
 	}
 	if f.waiting++; len(f.pending) == 0 { // it begins to wait
-		f.look = min(f.look, max(f.now+settleIn, f.looked+f.Prompt))
+		f.prompt()
 	}
 	f.deliver()
 }
+
+// prompt has a look made soon.
+func (f *fleet) prompt() { f.look = min(f.look, max(f.now+settleIn, f.looked+f.Prompt)) }
 
 // offers returns who could give to those that wait, and how many pieces each.
 func (f *fleet) offers() (from []*listing, pieces []int) {
@@ -239,6 +246,19 @@ func (f *fleet) offers() (from []*listing, pieces []int) {
 		pieces[i] = min(pieces[i], f.Breaks.Gives(left, f.Rate))
 	}
 	return from, pieces
+}
+
+// ready returns when the first of those that had listed too little to offer any of it at the
+// last look has listed enough: then it answers that look.
+func (f *fleet) ready() float64 {
+	first := math.Inf(1)
+	for _, l := range f.running {
+		enough := l.cut + int64(f.Breaks.Raggedness)/cutPart
+		if at := l.begun + f.Start + float64(enough-l.from)/f.Rate; at > f.now {
+			first = min(first, at)
+		}
+	}
+	return first
 }
 
 // share lets those that have not ended since give.

@@ -83,7 +83,7 @@ func (l *lister) share() int {
 			return 0
 		}
 	}
-	n := min(l.offers.share(l.offer, load.Waiting), l.gives(float64(l.offer.Left)))
+	n := min(l.offers.share(l.offer, load.Waiting), l.gives(l.forecast.Left(l.owned.Upto()))) // by now
 	if n > 0 && load.Running > 1 {
 		l.tell(offer{Partition: l.p.ID})
 	}
