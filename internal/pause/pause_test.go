@@ -31,3 +31,24 @@ func TestFor(t *testing.T) {
 		})
 	}
 }
+
+func TestBound(t *testing.T) {
+	for _, c := range []struct {
+		first, most time.Duration
+		failures    int
+		want        time.Duration
+	}{
+		{time.Second, time.Minute, 0, time.Second},
+		{time.Second, time.Minute, 1, time.Second},
+		{time.Second, time.Minute, 2, 2 * time.Second},
+		{time.Second, time.Minute, 6, 32 * time.Second},
+		{time.Second, time.Minute, 7, time.Minute},
+		{time.Second, time.Minute, 1 << 40, time.Minute},
+		{time.Hour, time.Minute, 1, time.Minute},
+		{1, 1<<63 - 1, 1 << 40, 1<<63 - 1},
+	} {
+		if got := pause.Bound(c.first, c.most, c.failures); got != c.want {
+			t.Errorf("Bound(%v, %v, %d) = %v, want %v", c.first, c.most, c.failures, got, c.want)
+		}
+	}
+}

@@ -146,7 +146,7 @@ func unsent(err error) bool {
 // that many clients do not come back together. The service may ask for more.
 func (c *Client) pause(attempt int, err error) time.Duration {
 	const first, most, mostAsked = 200 * time.Millisecond, 5 * time.Second, time.Minute
-	d := min(first<<(attempt-1), most)
+	d := pause.Bound(first, most, attempt)
 	d -= time.Duration(c.config.Random() * float64(d) / 2)
 	var answer *Error
 	if errors.As(err, &answer) {

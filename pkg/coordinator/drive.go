@@ -70,22 +70,22 @@ func (s *Service) drive(ctx context.Context, id string) error {
 		if ended {
 			return err
 		}
-		pause := d.progress.rest()
+		rest := d.progress.rest()
 		if err != nil {
-			pause = d.fault(ctx, err)
+			rest = d.fault(ctx, err)
 		} else if d.failures = 0; d.problem != "" {
 			d.tell(ctx, "")
 		}
-		d.rest(ctx, pause)
+		d.rest(ctx, rest)
 	}
 	return nil
 }
 
 // fault takes note of an error, and returns after how long to try again.
 func (d *driver) fault(ctx context.Context, err error) time.Duration {
-	pause := min(retryAfter<<min(d.failures, 10), maxRetry)
+	after := pause.Bound(retryAfter, maxRetry, d.failures+1)
 	if ctx.Err() != nil {
-		return pause
+		return after
 	}
 	if d.cfg.Queue.Connected() { // while NATS is away nothing can be decided
 		if !outside(err) {
@@ -94,8 +94,8 @@ func (d *driver) fault(ctx context.Context, err error) time.Duration {
 		d.tell(ctx, err.Error())
 	}
 	d.metrics.retries.Inc()
-	d.cfg.Log.Warn("import meets an error", "import_id", d.id, "failures", d.failures, "retry_after", pause, "err", err)
-	return pause
+	d.cfg.Log.Warn("import meets an error", "import_id", d.id, "failures", d.failures, "retry_after", after, "err", err)
+	return after
 }
 
 // outside reports whether an error does not count against the import: a full queue

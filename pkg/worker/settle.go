@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -58,7 +59,7 @@ func (d *delivery) settle(ctx context.Context, outcome error) {
 		}
 	default:
 		d.metrics.done("retried")
-		delay := min(maxBackoff, time.Second<<min(tries-1, 10))
+		delay := pause.Bound(time.Second, maxBackoff, tries)
 		log.Warn("partition is tried again", "delay", delay, "tries", tries, "err", outcome)
 		err = d.task.Nak(ctx, delay)
 	}

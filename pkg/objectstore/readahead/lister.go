@@ -364,11 +364,5 @@ func (r *run[P]) try(ctx context.Context, after string) (page P, more bool, err 
 // delay returns how long to wait after so many failures, with full jitter:
 // calls that failed together must not come back together.
 func (c Config) delay(failures int) time.Duration {
-	bound := c.Base
-	for range failures - 1 {
-		if bound *= 2; bound >= c.Max {
-			break
-		}
-	}
-	return rand.N(min(bound, c.Max)) + 1
+	return rand.N(pause.Bound(c.Base, c.Max, failures)) + 1
 }

@@ -193,11 +193,5 @@ func (r *Retrier) pause(ctx context.Context, op string, failures int, cause erro
 // delay returns how long to wait after so many failures: full jitter, so that
 // workers that failed together do not come back together.
 func (p Policy) delay(failures int) time.Duration {
-	bound := p.Base
-	for range failures - 1 {
-		if bound *= 2; bound >= p.Max {
-			break
-		}
-	}
-	return p.Jitter(max(1, min(bound, p.Max)))
+	return p.Jitter(max(1, pause.Bound(p.Base, p.Max, failures)))
 }
