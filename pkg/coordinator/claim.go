@@ -28,14 +28,15 @@ type claim struct {
 	lease *queue.Lease // nil: none
 	since time.Time
 	next  time.Time // others are let in before
+	vain  bool      // it was waited for in vain
 }
 
 // claim waits until no other coordinator lands imports on the branch of the line,
-// but no longer than for s.patience. It claims the branch if the import has
+// but no longer than for s.patience, and only one of a line does. It claims the branch if the import has
 // rivals, here or elsewhere; else that would cost more than it saves.
 func (s *Service) claim(ctx context.Context, line *line, rivals bool) {
 	c := &line.claim
-	if c.lease != nil || !rivals && !s.claimed(ctx, line) {
+	if c.lease != nil || c.vain || !rivals && !s.claimed(ctx, line) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
@@ -44,7 +45,7 @@ func (s *Service) claim(ctx context.Context, line *line, rivals bool) {
 	for ctx.Err() == nil {
 		lease, err := s.cfg.Queue.Acquire(ctx, claimPrefix+line.branch, s.cfg.Holder)
 		if err == nil {
-			c.lease, c.since = lease, time.Now()
+			*c = claim{lease: lease, since: time.Now()}
 			return
 		}
 		if !errors.Is(err, queue.ErrHeld) {
@@ -53,6 +54,7 @@ func (s *Service) claim(ctx context.Context, line *line, rivals bool) {
 		}
 		_ = pause.For(ctx, claimEvery/2+rand.N(claimEvery/2))
 	}
+	c.vain = true
 }
 
 // claimed reports whether somebody has claimed the branch of the line.
@@ -65,11 +67,21 @@ func (s *Service) claimed(ctx context.Context, line *line) bool {
 	return slices.Contains(names, name)
 }
 
-// unclaim gives a claim up if nobody here needs it, or others had to wait for long
-// enough.
+// leave gives the turn of a line to the next one, with the claim, unless others had
+// to wait for long enough.
+func (s *Service) leave(ctx context.Context, line *line) {
+	if time.Since(line.claim.since) >= claimFor {
+		s.unclaim(ctx, line)
+	}
+	if !s.lines.leave(line) {
+		s.unclaim(ctx, line)
+	}
+}
+
+// unclaim gives a claim up, if there is one.
 func (s *Service) unclaim(ctx context.Context, line *line) {
 	c := &line.claim
-	if c.lease == nil || s.lines.crowded(line) && time.Since(c.since) < claimFor {
+	if c.lease == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkEvery)

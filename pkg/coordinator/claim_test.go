@@ -95,29 +95,74 @@ func TestOnlyRivalsClaim(t *testing.T) {
 	}
 }
 
-// TestAClaimIsKeptForTheNextInLine goes through a line of three turns, and then has
-// it claimed for so long that others are let in.
+// TestAClaimIsKeptForTheNextInLine goes through a line of three turns: a claim goes
+// with the turn, until others are let in, and with the last turn.
 func TestAClaimIsKeptForTheNextInLine(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, nil)
 	s := f.service()
+	begun := time.Now()
 	first := taken(t, s)
-	turns := queued(t, s.lines, "repo.main", 1, 2)
 	s.claim(t.Context(), first, true)
-	lease := first.claim.lease
-	if s.unclaim(t.Context(), first); lease == nil || first.claim.lease != lease {
-		t.Errorf("the claim of a moment ago, %v, is %v", lease, first.claim.lease)
+	second, third := inLine(t, s), inLine(t, s)
+	if s.leave(t.Context(), first); time.Since(begun) < claimFor && len(f.claims()) != 1 {
+		t.Errorf("a moment later the branch is claimed by %v", f.claims())
 	}
-	first.claim.since = time.Now().Add(-claimFor)
-	if s.unclaim(t.Context(), first); first.claim.lease != nil || len(f.claims()) > 0 {
+	line := <-second
+	s.claim(t.Context(), line, true)
+	line.claim.since = time.Now().Add(-claimFor)
+	if s.leave(t.Context(), line); len(f.claims()) > 0 || !line.claim.next.After(begun) {
 		t.Errorf("after %v the branch is still claimed: %v", claimFor, f.claims())
 	}
-	if !first.claim.next.After(time.Now().Add(-claimFor)) {
-		t.Error("others are not let in")
+	line = <-third
+	s.claim(t.Context(), line, true)
+	if len(f.claims()) != 1 {
+		t.Error("the branch is not claimed once others were let in")
 	}
-	s.lines.leave(first)
-	<-turns
-	<-turns
+	if s.leave(t.Context(), line); len(f.claims()) > 0 {
+		t.Errorf("nobody waits, and the branch is claimed: %v", f.claims())
+	}
+}
+
+// inLine waits for a turn on main behind others, and returns where it comes.
+func inLine(t *testing.T, s *Service) <-chan *line {
+	t.Helper()
+	s.lines.mu.Lock()
+	before := len(s.lines.of["repo.main"].waiting)
+	s.lines.mu.Unlock()
+	turn := make(chan *line, 1)
+	go func() {
+		line, err := s.lines.take(t.Context(), "repo.main", 1)
+		if err != nil {
+			t.Error(err)
+		}
+		turn <- line
+	}()
+	expect.Eventually(t, "it waits in line", func() bool {
+		s.lines.mu.Lock()
+		defer s.lines.mu.Unlock()
+		return len(s.lines.of["repo.main"].waiting) > before
+	})
+	return turn
+}
+
+// TestAClaimIsWaitedForInVainOnce has a coordinator hold a branch for ever that two
+// imports wait for: only the first one waits for it.
+func TestAClaimIsWaitedForInVainOnce(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil)
+	s := f.service()
+	s.patience = notLong
+	_, err := f.queue.Acquire(t.Context(), claimOfMain, "another")
+	expect.NoError(t, err)
+	first := taken(t, s)
+	s.claim(t.Context(), first, true)
+	second := inLine(t, s)
+	s.leave(t.Context(), first)
+	s.patience = time.Hour
+	line := <-second
+	s.claim(t.Context(), line, true) // at once
+	s.leave(t.Context(), line)
 }
 
 // TestCoordinatorsTakeTurnsOnABranch has two of them land many imports on one.

@@ -39,8 +39,7 @@ func (d *driver) land(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer d.lines.leave(line)
-	defer d.unclaim(ctx, line)
+	defer d.leave(ctx, line)
 	done, err := d.turn(ctx, stepCommit, d.commits, storeOf(record.Job.Namespace))
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func (l *lines) take(ctx context.Context, branch string, objects int64) (*line, 
 	case <-ctx.Done():
 	}
 	if !l.quit(mine, w) {
-		l.leave(mine) // it was its turn after all
+		return mine, nil // it was its turn after all, and there is something to give back
 	}
 	return nil, ctx.Err()
 }
@@ -77,19 +77,21 @@ func (l *lines) crowded(mine *line) bool {
 	return len(mine.waiting) > 0
 }
 
-// leave gives the turn to the next one.
-func (l *lines) leave(mine *line) {
+// leave gives the turn to the next one, and reports whether there is one: else
+// the line is nobody's any more.
+func (l *lines) leave(mine *line) (next bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(mine.waiting) == 0 {
 		delete(l.of, mine.branch)
-		return
+		return false
 	}
-	next := mine.waiting[0]
+	chosen := mine.waiting[0]
 	if mine.given%2 == 0 {
-		next = slices.MinFunc(mine.waiting, func(a, b *waiter) int { return cmp.Compare(a.objects, b.objects) })
+		chosen = slices.MinFunc(mine.waiting, func(a, b *waiter) int { return cmp.Compare(a.objects, b.objects) })
 	}
 	mine.given++
-	mine.waiting = slices.DeleteFunc(mine.waiting, func(w *waiter) bool { return w == next })
-	close(next.turn)
+	mine.waiting = slices.DeleteFunc(mine.waiting, func(w *waiter) bool { return w == chosen })
+	close(chosen.turn)
+	return true
 }
