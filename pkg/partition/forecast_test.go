@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -155,5 +156,33 @@ func TestNoted(t *testing.T) {
 		if median > 1.1 || most > 2 {
 			t.Errorf("%s: half of the estimates are off by more than a factor of %.2f, and a tenth by %.1f", shape, median, most)
 		}
+	}
+}
+
+// TestPaddedNumbersAreNoRuns is about an open end after a key with many zeros: hardly a
+// cut is to lie in numbers with more of them.
+func TestPaddedNumbersAreNoRuns(t *testing.T) {
+	set, err := keyset.New("hive", 1_000_000, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 7
+	cuts, within := 0, 0
+	for to := int64(2000); to < 6000; to++ {
+		last := set.Key(to - 1)
+		name := strings.Index(last, "part-000000000")
+		if name < 0 {
+			continue
+		}
+		o := partition.NewForecast(new(partition.Known))
+		show(o, set, 0, to, 1000)
+		for _, cut := range o.Cuts("", n) {
+			if cuts++; strings.HasPrefix(cut, last[:name]) {
+				within++
+			}
+		}
+	}
+	if cuts == 0 || within > cuts/10 {
+		t.Errorf("%d of %d cuts are in the directory of the last key, which holds a few", within, cuts)
 	}
 }
