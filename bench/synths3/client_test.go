@@ -3,15 +3,19 @@ package synths3_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rangefleet/rangefleet/bench/synths3"
 	"github.com/rangefleet/rangefleet/internal/keyset"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 )
 
 func open(t *testing.T, endpoint, bucket string) *s3store.Bucket {
@@ -94,6 +98,59 @@ func TestStoreSurvivesFaults(t *testing.T) {
 	if failed := c.SlowDowns + c.Resets + c.Cuts; n != 20_000 || failed == 0 || c.Retries == 0 {
 		t.Errorf("%d keys, counters %+v", n, c)
 	}
+}
+
+// Whatever a store does wrong, all keys of it are listed in order, or there is an error.
+func TestNoQuirkLosesKeys(t *testing.T) {
+	const bucket = "awkward-20k"
+	set, ok := keyset.Parse(bucket)
+	if !ok {
+		t.Fatal("no such keys")
+	}
+	for _, quirk := range synths3.Quirks() {
+		for _, share := range []float64{0, 0.1} { // 0 is of all pages
+			t.Run(fmt.Sprintf("%s of %v", quirk, share), func(t *testing.T) {
+				t.Parallel()
+				s, base := start(t, synths3.Config{})
+				if err := s.SetFaults(synths3.Faults{Seed: 1, Quirks: []synths3.Quirk{quirk}, QuirkShare: share}); err != nil {
+					t.Fatal(err)
+				}
+				keys, err := listAll(t, base, bucket)
+				for i, key := range keys {
+					if key != set.Key(int64(i)) {
+						t.Fatalf("key %d is %q, want %q", i, key, set.Key(int64(i)))
+					}
+				}
+				if err == nil && int64(len(keys)) != set.Len() {
+					t.Errorf("%d keys of %d, and no error", len(keys), set.Len())
+				}
+			})
+		}
+	}
+}
+
+// listAll lists a bucket as workers do.
+func listAll(t *testing.T, base, bucket string) (keys []string, err error) {
+	t.Helper()
+	all, err := stores.New(stores.Config{S3: s3store.Config{
+		Endpoint: base, ForcePathStyle: true, AccessKeyID: "key", SecretAccessKey: "secret",
+	}}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := all.Open(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, err := range store.List(t.Context(), "", "", "") {
+		if err != nil {
+			return keys, err
+		}
+		for i := range page {
+			keys = append(keys, string(page[i].Key))
+		}
+	}
+	return keys, nil
 }
 
 // nobody is an answer that nobody reads.

@@ -34,6 +34,10 @@ func (b *Bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]
 		defer b.client.answers.Put(a)
 		for after := after; ; {
 			objects, err := b.page(ctx, a, prefix, after)
+			more := false
+			if err == nil {
+				more, err = b.more(ctx, a, prefix, objects)
+			}
 			if err != nil {
 				yield(nil, fmt.Errorf("list %s after %q: %w", b.uri(prefix), after, err))
 				return
@@ -44,7 +48,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]
 					return
 				}
 			}
-			if !a.page.Truncated {
+			if !more {
 				return
 			}
 		}
@@ -56,14 +60,20 @@ func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
 	objects, err := b.onePage(ctx, a, prefix, after)
+	if err == nil {
+		more, err = b.more(ctx, a, prefix, objects, once)
+	}
 	if err != nil {
 		return false, fmt.Errorf("list %s after %q: %w", b.uri(prefix), after, err)
 	}
 	if len(objects) > 0 {
 		take(objects)
 	}
-	return a.page.Truncated, nil
+	return more, nil
 }
+
+// once has the SDK make a call without trying it again.
+func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
 // onePage is page with one try, without the SDK where that can be.
 func (b *Bucket) onePage(ctx context.Context, a *answer, prefix, after string) ([]objectstore.Listed, error) {
@@ -75,7 +85,7 @@ func (b *Bucket) onePage(ctx context.Context, a *answer, prefix, after string) (
 			return nil, err
 		}
 	}
-	objects, err := b.page(ctx, a, prefix, after, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	objects, err := b.page(ctx, a, prefix, after, once)
 	if err == nil && a.way != nil {
 		b.way.Store(a.way)
 	}

@@ -37,6 +37,10 @@ type Config struct {
 	AccessKeyID     string // "" with an empty SecretAccessKey: the SDK's default chain
 	SecretAccessKey string // never logged
 
+	// ConfirmEnds has one more call make sure that nothing follows the last page of
+	// a listing. Stores are known that say so where keys follow; AWS is believed.
+	ConfirmEnds bool
+
 	PageSize       int32         // keys asked for in one LIST call, at most 1000; 0 is the store's own limit
 	Attempts       int           // tries of one call before its error is returned; 0 is 3
 	AttemptTimeout time.Duration // deadline of one try, its body included; 0 is 3 minutes
@@ -60,6 +64,7 @@ type Client struct {
 	s3        *s3.Client
 	direct    *direct // nil if all goes through the SDK
 	pageSize  *int32
+	confirms  bool         // see Config.ConfirmEnds
 	answers   sync.Pool    // of *answer: the memory of listings that have ended, for the next ones
 	pageBytes atomic.Int64 // what a page usually takes
 }
@@ -87,6 +92,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
 	})}
+	c.confirms = cfg.ConfirmEnds && !isAWS(c.s3.Options().BaseEndpoint)
 	c.direct = newDirect(awsCfg, cfg.PageSize)
 	c.answers.New = func() any { return &answer{usual: &c.pageBytes, direct: c.direct} }
 	if cfg.PageSize > 0 {

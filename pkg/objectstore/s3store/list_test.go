@@ -86,6 +86,35 @@ func expectListed(t *testing.T, got, want []string, err error, names []string) {
 	}
 }
 
+// TestEndsAreConfirmed lists stores that say that nothing follows.
+func TestEndsAreConfirmed(t *testing.T) {
+	last := result(false, "", "a", "b")
+	for _, tc := range []struct {
+		name  string
+		pages []string
+		want  []string
+		names []string
+	}{
+		{"it is the end", []string{last, result(false, "")}, []string{"a", "b"}, nil},
+		{"it is the end of a store that starts at the start", []string{last, result(false, "", "b")}, []string{"a", "b"}, nil},
+		{"keys follow", []string{last, result(true, "", "c", "d"), result(true, "", "c", "d"), result(false, "", "e"), result(false, "")}, []string{"a", "b", "c", "d", "e"}, nil},
+		{"keys follow at a store that starts at the start", []string{last, result(true, "", "b", "c"), result(false, "", "b", "c"), result(false, "", "c")}, []string{"a", "b", "c"}, nil},
+		{"an empty page is believed", []string{result(true, "", "a", "b"), result(false, "")}, []string{"a", "b"}, nil},
+		{"what follows is out of order", []string{last, result(false, "", "A", "B")}, nil, []string{`"A"`, `"b"`}},
+	} {
+		for name, way := range ways {
+			t.Run(tc.name+"/"+name, func(t *testing.T) {
+				f, store := start(t, func(c *s3store.Config) { c.ConfirmEnds = true }, append(slices.Clone(way.first), tc.pages...)...)
+				got, err := way.list(t, store, "", "")
+				expectListed(t, got, tc.want, err, tc.names)
+				if len(f.pages) > 0 {
+					t.Errorf("%d answers were not asked for", len(f.pages))
+				}
+			})
+		}
+	}
+}
+
 // TestEchoes lists pages that repeat what was asked for in a way that XML forbids.
 func TestEchoes(t *testing.T) {
 	_, store := start(t, nil, result(true, encoded, "a%01"),

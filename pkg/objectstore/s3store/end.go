@@ -1,0 +1,42 @@
+package s3store
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// isAWS reports whether an endpoint, nil for AWS's own, is one of AWS.
+func isAWS(endpoint *string) bool {
+	if aws.ToString(endpoint) == "" {
+		return true
+	}
+	u, err := url.Parse(*endpoint)
+	return err == nil && (strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn"))
+}
+
+// more reports whether keys follow the objects of the page in a. Where it says that
+// none do, and is not simply believed, the store is asked for the next two: one of
+// them may be the last again, of a store that starts a listing at its start.
+func (b *Bucket) more(ctx context.Context, a *answer, prefix string, objects []objectstore.Listed, opts ...func(*s3.Options)) (bool, error) {
+	if a.page.Truncated || !b.client.confirms || len(objects) == 0 {
+		return a.page.Truncated, nil
+	}
+	last := string(objects[len(objects)-1].Key)
+	next := b.client.answers.Get().(*answer)
+	defer b.client.answers.Put(next)
+	err := b.fetch(ctx, next, prefix, last, aws.Int32(2), opts...)
+	if err == nil {
+		objects, err = check(&next.page, prefix, last)
+	}
+	if err != nil {
+		return false, fmt.Errorf("make sure that nothing follows: %w", err)
+	}
+	return len(objects) > 0, nil
+}
