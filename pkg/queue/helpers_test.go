@@ -49,7 +49,8 @@ func outstanding(t *testing.T, q *queue.Queue, importID string) []partition.Part
 	return got
 }
 
-func counter(t *testing.T, reg prometheus.Gatherer, name string) float64 {
+// counter returns the sum of a counter's samples.
+func counter(t *testing.T, reg prometheus.Gatherer, name string) (sum float64) {
 	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {
@@ -57,7 +58,10 @@ func counter(t *testing.T, reg prometheus.Gatherer, name string) float64 {
 	}
 	for _, f := range families {
 		if f.GetName() == name {
-			return f.GetMetric()[0].GetCounter().GetValue()
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue()
+			}
+			return sum
 		}
 	}
 	t.Fatalf("no metric %s", name)

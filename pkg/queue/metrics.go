@@ -35,7 +35,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return v
 	}
 	return &metrics{
-		published:    vec("published_total", "Messages stored, by kind.", "kind", "partition", "cover"),
+		published:    vec("published_total", "Messages stored, by kind.", "kind", "partition", "cover", "note"),
 		queued:       counter("already_queued_total", "Partitions published while they were queued or running."),
 		full:         counter("full_total", "Partitions not taken because the queue was full."),
 		refused:      counter("protocol_refused_total", "Messages and streams refused because they are of another version of the protocol."),

@@ -50,5 +50,6 @@ func (q *Queue) NoteTries(ctx context.Context, importID, partitionID string, t T
 	if err != nil {
 		return fmt.Errorf("note the tries of partition %s: %w", partitionID, err)
 	}
+	q.metrics.published.WithLabelValues("note").Inc()
 	return nil
 }

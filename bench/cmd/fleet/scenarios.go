@@ -343,7 +343,7 @@ func (b *bench) messages(ctx context.Context, f *fleet.Fleet, row Row) error {
 		}
 	}
 	perRange, perSecond := caused/float64(row.Ranges), (float64(row.In)-caused)/row.Wall.Seconds()
-	b.want("NATS messages per range: covers, partitions and their acknowledgements", "<= 2", fmt.Sprintf("%.2f", perRange), perRange <= 2)
+	b.want("NATS messages per range: covers, partitions, notes of them, and acknowledgements", "<= 2", fmt.Sprintf("%.2f", perRange), perRange <= 2)
 	b.want("heartbeats, questions and signs of life besides, a second and process", "",
 		fmt.Sprintf("%.1f", perSecond/float64(len(f.Coordinators)+len(f.Workers))), true)
 	return nil
