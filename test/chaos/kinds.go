@@ -157,7 +157,7 @@ var kinds = []*kind{
 	{"s3-errors", "a third of the calls to S3 fails or is cut short", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Errors},
 	{"s3-throttle", "S3 allows few calls per second", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Throttle},
 	{"s3-slow", "calls to S3 take up to seconds", nil, false, 2 * second, 6 * second, everywhere, storeItself, s3Slow},
-	{"s3-quirks", "S3 answers short pages, as it may, and counts their keys wrongly", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Quirks},
+	{"s3-quirks", "S3 answers short pages, says that they are the last, and counts their keys wrongly", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Quirks},
 	{"s3-flip", "S3 answers files with a wrong bit", nil, false, 2 * second, 8 * second, everywhere, storeBits, s3Flip},
 	{"s3-stale", "S3 answers pages of before keys changed", nil, false, 2 * second, 8 * second, everywhere, live, s3Stale},
 	{"churn", "a source gains and loses keys while it is imported", nil, false, 4 * second, 8 * second, everywhere, live, churn},

@@ -137,7 +137,7 @@ func s3Slow(ctx context.Context, w *world, f fault) error {
 
 func s3Quirks(ctx context.Context, w *world, f fault) error {
 	return w.spoil(ctx, f, synths3.Faults{
-		Quirks: []synths3.Quirk{synths3.ShortPages, synths3.NoKeyCount, synths3.WrongKeyCount}, QuirkShare: 0.5,
+		Quirks: []synths3.Quirk{synths3.ShortPages, synths3.EndsEarly, synths3.NoKeyCount, synths3.WrongKeyCount}, QuirkShare: 0.5,
 	})
 }
 
