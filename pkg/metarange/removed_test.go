@@ -42,8 +42,11 @@ func TestRemovalAgainstItsDefinition(t *testing.T) {
 		name := fmt.Sprintf("seed %d, trial %d: %+q", seed, trial, rem)
 		for range 50 {
 			key, last := word(), word()
-			if rest := gone; rest.takes([]byte(key)) != has(key) || rest.takes([]byte(key)) != has(key) {
-				t.Fatalf("%s: takes %q = %t", name, key, !has(key))
+			rest := gone
+			for range 2 { // the first time may drop intervals
+				if rest.takes([]byte(key)) != has(key) {
+					t.Fatalf("%s: takes %q = %t", name, key, !has(key))
+				}
 			}
 			if key > last {
 				key, last = last, key
