@@ -249,6 +249,38 @@ func TestVanishing(t *testing.T) {
 	}
 }
 
+// A file that others replace all the time, as whoever writes safely does, is always there.
+func TestReplacedFilesAreThere(t *testing.T) {
+	tr := newTree(t, "often", "next")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := os.WriteFile(tr.path("next"), []byte("often"), 0o644); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := os.Rename(tr.path("next"), tr.path("often")); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for range 3000 {
+		if _, err := tr.store.Stat(t.Context(), tr.key("often")); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
 func TestUnfinishedFilesAreNoObjects(t *testing.T) {
 	tr := newTree(t, "a/.rangefleet-tmp-LEFT", "a/x")
 	tr.expect("", "", "a/x")

@@ -161,30 +161,39 @@ func (w *walk) flush() error {
 	return nil
 }
 
+// replaced bounds how often a file is opened anew that was replaced by another of its
+// name between two looks at it.
+const replaced = 100
+
 // openRegular opens a file for reading; ok is false if it is none, is no
 // regular file, or is still being written.
 func openRegular(root *os.Root, name string) (f *os.File, info fs.FileInfo, ok bool, err error) {
 	if name == "" || name == "." || name == ".." || strings.HasPrefix(name, tempPrefix) {
 		return nil, nil, false, nil
 	}
-	named, err := root.Lstat(name)
-	if err == nil && !named.Mode().IsRegular() {
-		return nil, nil, false, nil
-	}
-	if err == nil {
-		// Without O_NONBLOCK a pipe that has taken the name would hold us up.
-		f, err = root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	}
-	if err == nil {
+	for range replaced {
+		named, err := root.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !named.Mode().IsRegular() {
+			return nil, nil, false, nil
+		}
+		if err == nil {
+			// Without O_NONBLOCK a pipe that has taken the name would hold us up.
+			f, err = root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, false, classify(err)
+		}
 		if info, err = f.Stat(); err == nil && os.SameFile(named, info) {
 			return f, info, true, nil
 		}
-		_ = f.Close()
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, nil, false, classify(err)
+		}
 	}
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, false, nil
-	}
-	return nil, nil, false, classify(err)
+	return nil, nil, false, fmt.Errorf("open %q: it was replaced %d times meanwhile", name, replaced)
 }
 
 // describe reads a file and returns its object; ok is false if it has none.
