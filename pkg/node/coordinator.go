@@ -50,11 +50,17 @@ func Coordinator(ctx context.Context, env Env) error {
 	}
 	defer b.queue.Close()
 	go b.watch(ctx, stop)
-	uris, err := allowed(env.Settings.Sources.Allow)
+	return b.coordinate(ctx, embedded)
+}
+
+// coordinate serves the API and drives imports until ctx ends. Embedded is nil where
+// NATS runs elsewhere.
+func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
+	uris, err := allowed(b.Settings.Sources.Allow)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", env.Settings.Listen)
+	listener, err := net.Listen("tcp", b.Settings.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -68,12 +74,12 @@ func Coordinator(ctx context.Context, env Env) error {
 	cat := catalog.New(b.queue.KV(queue.BucketCatalog))
 	service := coordinator.New(coordinator.Config{
 		Queue: b.queue, Imports: b.imports, Catalog: cat, Stores: b.stores,
-		Breaks: env.Settings.Ranges, Allowed: uris, Partitions: firstCut,
-		Holder: holder(), Now: time.Now, Log: env.Log, Registerer: b.registry,
+		Breaks: b.Settings.Ranges, Allowed: uris, Partitions: firstCut,
+		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: cat, Auth: pair, Ready: b.ready,
-		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: env.Log,
+		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: b.Log,
 	})
 	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}
 	if embedded != nil {
