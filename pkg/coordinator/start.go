@@ -135,7 +135,7 @@ func (s *Service) checkSource(ctx context.Context, field, text string, t imports
 func (s *Service) CheckNamespace(ctx context.Context, namespace string) error {
 	uri, err := objectstore.ParseURI(namespace)
 	if err != nil {
-		return nil // the catalog knows better what is wrong
+		return nil //nolint:nilerr // the catalog says what is wrong with it
 	}
 	_, err = s.cfg.Stores.Open(ctx, uri)
 	return storeFault("storage_namespace", err)
