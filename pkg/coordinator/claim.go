@@ -32,11 +32,12 @@ type claim struct {
 }
 
 // claim waits until no other coordinator lands imports on the branch of the line,
-// but no longer than for s.patience, and only one of a line does. It claims the branch if the import has
-// rivals, here or elsewhere; else that would cost more than it saves.
+// but no longer than for s.patience, and only one import of a line does. It claims
+// the branch if the import has rivals, here or elsewhere: else, or where there is no
+// other coordinator, that would cost more than it saves.
 func (s *Service) claim(ctx context.Context, line *line, rivals bool) {
 	c := &line.claim
-	if c.lease != nil || c.vain || !rivals && !s.claimed(ctx, line) {
+	if c.lease != nil || c.vain || s.alive.Load() == 1 || !rivals && !s.claimed(ctx, line) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.patience)

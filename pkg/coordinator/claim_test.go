@@ -95,6 +95,25 @@ func TestOnlyRivalsClaim(t *testing.T) {
 	}
 }
 
+// TestTheOnlyCoordinatorClaimsNothing has a scan count the coordinators.
+func TestTheOnlyCoordinatorClaimsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil)
+	s := f.service()
+	turn := taken(t, s)
+	expect.NoError(t, s.scan(t.Context()))
+	if s.claim(t.Context(), turn, true); len(f.claims()) > 0 {
+		t.Error("the only coordinator claims a branch")
+	}
+	_, err := f.queue.Acquire(t.Context(), memberPrefix+"other", "another")
+	expect.NoError(t, err)
+	expect.NoError(t, s.scan(t.Context()))
+	if s.claim(t.Context(), turn, true); len(f.claims()) != 1 {
+		t.Error("one of two coordinators does not claim a branch")
+	}
+	s.leave(t.Context(), turn)
+}
+
 // TestAClaimIsKeptForTheNextInLine goes through a line of three turns: a claim goes
 // with the turn, until others are let in, and with the last turn.
 func TestAClaimIsKeptForTheNextInLine(t *testing.T) {

@@ -34,6 +34,7 @@ func (s *Service) scan(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
+	s.alive.Store(int64(len(alive)))
 	for _, record := range running {
 		if !slices.Contains(alive, record.Driver) {
 			record, err = s.takeOver(ctx, record)

@@ -78,6 +78,7 @@ type Service struct {
 
 	plans, commits *limiter
 	lines          *lines
+	alive          atomic.Int64  // coordinators, as of the last scan; 0 before the first
 	patience       time.Duration // see claimPatience
 
 	survey  atomic.Pointer[survey] // the last one; nil at first
