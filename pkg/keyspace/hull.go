@@ -12,12 +12,17 @@ type Hull struct {
 
 type seen struct {
 	bytes byteSet
-	after []uint32 // hashes of the beginnings, up to enough of them
+	after []uint32 // hashes of the beginnings, until they are evidence
+	want  int      // of them, if more than enough
 }
 
 // enough is how many beginnings of keys are evidence, and few how many bytes
-// after them are all that there are: names that come again in each directory.
-const enough, few = 2, 4
+// after them are all that there are: names that come again in each directory. Each time
+// that a byte is found which should not be there, twice as many are wanted, up to most.
+const enough, few, most = 2, 4, 32
+
+// known reports whether the bytes are taken to be all that there are.
+func (s *seen) known() bool { return len(s.after) >= max(enough, s.want) }
 
 // Add learns from keys of one page, in increasing order. A beginning counts once the page
 // goes on to another: what follows it has been seen to its end. It reports whether
@@ -34,11 +39,12 @@ func (h *Hull) Add(keys []string) (news bool) {
 		hash := uint32(2166136261) // FNV-1a
 		for i := range len(k) {
 			o := &h.at[i]
-			if len(o.after) == enough && !o.covers(k[i]) {
+			if o.known() && !o.covers(k[i]) {
 				news = true
+				o.want = min(most, 2*max(enough, o.want))
 			}
 			o.bytes.add(k[i])
-			if i > ends && len(o.after) < enough && !slices.Contains(o.after, hash) {
+			if i > ends && !o.known() && !slices.Contains(o.after, hash) {
 				o.after = append(o.after, hash)
 			}
 			hash = (hash ^ uint32(k[i])) * 16777619
@@ -58,7 +64,7 @@ func (s *seen) covers(c byte) bool {
 // Narrow takes from the alphabet what was never seen at its offsets.
 func (h *Hull) Narrow(a *Alphabet) {
 	for i := range a.sets {
-		if at := a.base + i; at < len(h.at) && len(h.at[at].after) == enough {
+		if at := a.base + i; at < len(h.at) && h.at[at].known() {
 			seen := h.at[at].bytes
 			if n := seen.size(); n > few {
 				seen = span(seen.at(0), seen.at(n-1))

@@ -155,6 +155,34 @@ func TestHullNarrowsToWhatWasSeen(t *testing.T) {
 	}
 }
 
+// TestHullDoubtsWhatWasWrong is about small directories that tell nothing of a larger one.
+func TestHullDoubtsWhatWasWrong(t *testing.T) {
+	var h keyspace.Hull
+	left := func() float64 {
+		var a keyspace.Alphabet
+		a.Reset(2, "a/00", "a/99")
+		h.Narrow(&a)
+		return math.Exp(a.Distance("a/20", ""))
+	}
+	directory := func(name, last string) { h.Add([]string{name + "/00", name + "/" + last, name + "0"}) }
+	directory("a", "10")
+	directory("b", "20")
+	if got := left(); got > 0.5 {
+		t.Errorf("after 20 there is %.2f, though no directory went on", got)
+	}
+	if !h.Add([]string{"c/00", "c/30", "c0"}) {
+		t.Error("30 is no news")
+	}
+	if got := left(); got < 0.7 {
+		t.Errorf("after 20 there is %.2f, though what was thought to be all was not", got)
+	}
+	directory("d", "30")
+	directory("e", "30")
+	if got := left(); got > 0.6 {
+		t.Errorf("after 20 there is %.2f, though four directories went no further than 30", got)
+	}
+}
+
 func TestValid(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                       "",
