@@ -55,6 +55,7 @@ type Writer struct {
 	stop   context.CancelCauseFunc
 	breaks partition.Breaks
 	table  *table.Writer
+	full   int    // bytes that the largest file takes, about
 	last   []byte // the last key written
 	queue  *queue
 	free   *Buffers
@@ -64,6 +65,12 @@ type Writer struct {
 	identities []table.Identity // their hashes
 	value      []byte           // the record value of one of them
 }
+
+// smallFile is how many bytes of a file are written into memory that grows with
+// it. A larger file is given all that it may need: memory that is not written to
+// takes none, while twice as much each time is mostly more than the file needs, and
+// stays that large for the ranges after it.
+const smallFile = 1 << 20
 
 // New returns a writer without an open range. Uploads run under ctx. The caller
 // must Close the writer.
@@ -77,6 +84,7 @@ func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options
 		stop:   stop,
 		breaks: breaks,
 		table:  table.NewWriter(table.Ranges),
+		full:   int(min(breaks.MaxSize, partition.DefaultBreaks.MaxSize) * 17 / 16), // what comes after the estimate included
 		queue:  newQueue(ctx, stop, files, opts),
 		free:   opts.Buffers,
 	}
@@ -95,6 +103,9 @@ func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options
 func (w *Writer) Write(b entry.Batch, stop func(lastKey []byte) bool) (n int, stopped bool, err error) {
 	if err := w.err(); err != nil {
 		return 0, false, err
+	}
+	if w.table.EstimatedSize() > smallFile {
+		w.table.Grow(w.full)
 	}
 	ascii, prev := b.ASCII(), w.last
 	w.anchors = w.breaks.Anchors(w.anchors[:0], b.Len(), b.Key)

@@ -3,6 +3,8 @@ package rangewriter_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -107,6 +109,38 @@ func TestWritersShareBuffers(t *testing.T) {
 		})
 	}
 	tasks.Wait()
+}
+
+// TestMemoryOfFiles checks that no file has more memory than the largest one needs.
+func TestMemoryOfFiles(t *testing.T) {
+	const largest = 3 << 20
+	var mu sync.Mutex
+	var sizes, caps []int
+	files := putFunc(func(_ context.Context, _ string, data []byte) error {
+		mu.Lock()
+		defer mu.Unlock()
+		sizes, caps = append(sizes, len(data)), append(caps, cap(data))
+		return nil
+	})
+	w := rangewriter.New(t.Context(), files, partition.Breaks{MaxSize: largest, Raggedness: 1 << 62}, rangewriter.Options{})
+	defer w.Close()
+	const seed = 1
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, seed))
+	for n := 0; len(caps) < 3; n += 500 {
+		var entries []entry.Entry
+		for i := range 500 {
+			etag := fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64())
+			entries = append(entries, entry.Entry{Key: fmt.Sprintf("%08d", n+i), Address: "s3://b/" + etag, ETag: etag})
+		}
+		expect.NoError(t, add(w, entrytest.Batch(entries...)))
+		expect.NoError(t, w.Wait())
+	}
+	for i, size := range sizes {
+		if size < largest || caps[i] > largest*9/8 {
+			t.Errorf("a file of %d bytes has memory for %d; the largest takes %d", size, caps[i], largest)
+		}
+	}
 }
 
 // Write stops right after the range that it was told to stop at.
