@@ -56,6 +56,20 @@ func (s *sums) finish(properties, file []byte) (records, whole [sha256x2.Size]by
 
 // appendHashInput appends what b, a key or a value, adds to the hash of an ID.
 func appendHashInput(dst, b []byte) []byte {
-	dst = strconv.AppendInt(dst, int64(len(b)), 10)
-	return append(append(dst, b...), '|')
+	return append(append(appendLength(dst, len(b)), b...), '|')
+}
+
+// appendLength is strconv.AppendInt, but made in place for lengths of up to three
+// digits, which nearly all have.
+func appendLength(dst []byte, n int) []byte {
+	a, b, c := byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10)
+	switch {
+	case n < 10:
+		return append(dst, c)
+	case n < 100:
+		return append(dst, b, c)
+	case n < 1000:
+		return append(dst, a, b, c)
+	}
+	return strconv.AppendInt(dst, int64(n), 10)
 }
