@@ -40,7 +40,7 @@ func (b *Bucket) fetch(ctx context.Context, a *answer, prefix, after string, siz
 // ever, and one that does not sort would lose keys.
 func check(page *listxml.Page, prefix, after string) ([]objectstore.Listed, error) {
 	objects := page.Objects
-	for i := range objects {
+	for i := 0; i < len(objects) && !page.ASCII; i++ {
 		if err := checkText(objects[i].Key, page.Encoded); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -47,6 +48,10 @@ func readable(body []byte) []byte {
 	return append(out, body[at:]...)
 }
 
+func ascii(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+}
+
 // FuzzScan holds the scanner against encoding/xml: what it can read, both read
 // the same.
 func FuzzScan(f *testing.F) {
@@ -79,6 +84,9 @@ func FuzzScan(f *testing.F) {
 			t.Fatalf("scanned %+v, want %+v", got, want)
 		}
 		for i, o := range got.Objects {
+			if got.ASCII && !ascii(string(o.Key)) {
+				t.Fatalf("key %q is taken for ASCII", o.Key)
+			}
 			w := want.Objects[i]
 			if !bytes.Equal(o.Key, w.Key) || !bytes.Equal(o.ETag, w.ETag) || o.Size != w.Size || o.ModTime != w.ModTime {
 				t.Fatalf("object %d: scanned %+v, want %+v", i, o.Object(), w.Object())
@@ -123,7 +131,11 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key string) {
 		want, wantErr := url.QueryUnescape(key)
 		got := []byte(key)
-		if err := unescapeQuery(&got); (err != nil) != (wantErr != nil) || err == nil && string(got) != want {
+		all, err := unescapeQuery(&got)
+		if ascii(key) && err == nil && ascii(string(got)) != (all < utf8.RuneSelf) {
+			t.Fatalf("%q: of the bits %x comes %q", key, all, got)
+		}
+		if (err != nil) != (wantErr != nil) || err == nil && string(got) != want {
 			t.Fatalf("%q: %q, %v, want %q, %v", key, got, err, want, wantErr)
 		}
 	})

@@ -103,6 +103,31 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// TestASCII tells of which pages it is known that their keys are ASCII.
+func TestASCII(t *testing.T) {
+	for body, want := range map[string]bool{
+		page(ended): true,
+		page(ended, object("a", "e"), object("b%2B+", "e")):                    true,
+		page(encoded, ended, object("a%2B+", "e")):                             true,
+		page(ended, object("a", "e"), object("\u00e9", "e"), object("z", "e")): false,
+		page(encoded, ended, object("a", "e"), object("%C3%A9", "e")):          false,
+		page(encoded, ended, object("%ff", "e"), object("a", "e")):             false,
+		page(ended, object("&#xe9;", "e")):                                     false,
+		page(ended, "<!-- odd -->", object("\u00e9", "e")):                     false,
+	} {
+		p, err := decode(body)
+		if err != nil || p.ASCII != want {
+			t.Errorf("%s: %v, %v, want %v", body, p.ASCII, err, want)
+		}
+	}
+	var again listxml.Page
+	for i, body := range []string{page(ended, object("a", "e")), page(ended, "<!-- odd -->", object("\u00e9", "e"))} {
+		if err := again.Decode([]byte(body)); err != nil || again.ASCII != (i == 0) {
+			t.Errorf("page %d: %v, %v", i, again.ASCII, err)
+		}
+	}
+}
+
 func TestETags(t *testing.T) {
 	for etag, want := range map[string]string{
 		"&quot;e-1&quot;": "e-1", `"e-1"`: "e-1", "&#34;e-1&#34;": "e-1", "&#x22;e-1&#x22;": "e-1", "e-1": "e-1", "": "",

@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"fmt"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -27,6 +28,7 @@ type Page struct {
 	Objects   []objectstore.Listed
 	Truncated bool // the store says that there is more
 	Encoded   bool // the store wrote the keys URL-encoded, and said so
+	ASCII     bool // the keys are known to be ASCII, all of them
 }
 
 // Error is an <Error> that came in place of a page, as the store put it.
@@ -50,20 +52,25 @@ func (p *Page) Decode(body []byte) error {
 	if !p.Encoded {
 		return nil
 	}
+	var all byte // the bits of all bytes that were encoded
 	for i := range p.Objects {
-		if err := unescapeQuery(&p.Objects[i].Key); err != nil {
+		bits, err := unescapeQuery(&p.Objects[i].Key)
+		if err != nil {
 			return err
 		}
+		all |= bits
 	}
+	p.ASCII = p.ASCII && all < utf8.RuneSelf
 	return nil
 }
 
 // reset empties the page; it keeps the memory for Objects.
 func (p *Page) reset() { *p = Page{Objects: p.Objects[:0]} }
 
-// unescapeQuery decodes a key in place that was encoded as a URL query is. An
-// error names it as far as it was decoded, and the rest as it is.
-func unescapeQuery(key *[]byte) error {
+// unescapeQuery decodes a key in place that was encoded as a URL query is, and
+// returns the bits of all bytes that were encoded. An error names it as far as it
+// was decoded, and the rest as it is.
+func unescapeQuery(key *[]byte) (all byte, err error) {
 	text := *key
 	for i := bytes.IndexByte(text, '+'); i >= 0 && i < len(text); i++ {
 		if text[i] == '+' {
@@ -72,7 +79,7 @@ func unescapeQuery(key *[]byte) error {
 	}
 	to := bytes.IndexByte(text, '%')
 	if to < 0 {
-		return nil
+		return 0, nil
 	}
 	for from := to; from < len(text); {
 		if text[from] != '%' {
@@ -85,13 +92,14 @@ func unescapeQuery(key *[]byte) error {
 			continue
 		}
 		if from+2 >= len(text) || digits[text[from+1]]|digits[text[from+2]] > 15 {
-			return fmt.Errorf("key %q is not URL-encoded as the store says: %w", string(text[:to])+string(text[from:]), objectstore.ErrBadListing)
+			return 0, fmt.Errorf("key %q is not URL-encoded as the store says: %w", string(text[:to])+string(text[from:]), objectstore.ErrBadListing)
 		}
 		text[to] = digits[text[from+1]]<<4 | digits[text[from+2]]
+		all |= text[to]
 		to, from = to+1, from+3
 	}
 	*key = text[:to]
-	return nil
+	return all, nil
 }
 
 // digits is the value of each hexadecimal digit; more than 15 is none.

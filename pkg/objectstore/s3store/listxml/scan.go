@@ -15,6 +15,7 @@ type scanner struct {
 	b          []byte
 	at         int              // of the next byte in b
 	references bool             // there are some to resolve in keys or ETags
+	wide       bool             // there are runes of several bytes in keys or ETags
 	steps      [fields + 1]step // by the field they start from
 }
 
@@ -80,6 +81,7 @@ func (p *Page) scan(body []byte) bool {
 	if s.references {
 		p.resolve()
 	}
+	p.ASCII = !s.references && !s.wide
 	return true
 }
 

@@ -65,8 +65,8 @@ func ordinary(word uint64) bool {
 // plain reports whether a text stands for itself, in ASCII.
 func plain(text []byte) bool { return kindsOf(text) == 0 && bytes.IndexByte(text, '<') < 0 }
 
-// speakable reports whether XML allows the text, and takes note of references in
-// it. Text with line ends is left to encoding/xml, which replaces some.
+// speakable reports whether XML allows the text, and takes note of references and
+// wide runes in it. Text with line ends is left to encoding/xml, which replaces some.
 func (s *scanner) speakable(text []byte) bool {
 	k := kindsOf(text)
 	if k == 0 {
@@ -76,6 +76,7 @@ func (s *scanner) speakable(text []byte) bool {
 		return false
 	}
 	if k&wide != 0 {
+		s.wide = true
 		for i := 0; i < len(text); {
 			r, n := utf8.DecodeRune(text[i:])
 			if r == utf8.RuneError && n == 1 || !allowed(r) {
