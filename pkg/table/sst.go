@@ -109,7 +109,7 @@ func (s *sst) writeIndex(sizes *sizes) handle {
 	for _, p := range x.parts {
 		sizes.dataBlocks += p.count
 		sizes.index += p.size
-		top.add(x.lasts[from:p.lastEnd], 0, handle{begin + p.at.offset, p.at.length}.append(nil))
+		top.add(x.lasts[from:p.lastEnd], 0, handle{begin + p.at.offset, p.at.length}.append(make([]byte, 0, maxHandle)))
 		from = p.lastEnd
 	}
 	content := top.finish()

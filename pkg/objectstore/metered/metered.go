@@ -77,13 +77,12 @@ type pager struct {
 
 // ListPage implements objectstore.Pager.
 func (p *pager) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
-	start, n := time.Now(), 0
+	start := time.Now()
 	more, err = p.pages.ListPage(ctx, prefix, after, func(page []objectstore.Listed) {
-		n = len(page)
+		p.listed.Add(float64(len(page)))
 		take(page)
 	})
 	p.observe("list", start, err)
-	p.listed.Add(float64(n))
 	return more, err
 }
 

@@ -166,20 +166,12 @@ func (d *direct) request(a *answer, w *way, c aws.Credentials, prefix, after str
 		q = sigv4.AppendEscaped(append(q, "&start-after="...), start)
 	}
 	a.query = q
-	signed := sigv4.Request{Host: w.host, Path: w.path, Query: q, Time: sigv4.Time(time.Now())}
-	auth := a.signer.Authorization(signed, sigv4.Credentials{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Token: c.SessionToken}, w.scope)
-
 	r := append(append(append(append(a.request[:0], "GET "...), w.path...), '?'), q...)
 	r = append(append(r, " HTTP/1.1\r\nHost: "...), w.host...)
-	header := func(name, value string) { r = append(append(append(append(r, "\r\n"...), name...), ": "...), value...) }
-	header("User-Agent", userAgent)
-	header("X-Amz-Content-Sha256", sigv4.EmptyHash)
-	header("X-Amz-Date", signed.Time)
-	if c.SessionToken != "" {
-		header("X-Amz-Security-Token", c.SessionToken)
-	}
-	header("Authorization", auth)
-	a.request = append(r, "\r\n\r\n"...)
+	r = append(r, "\r\nUser-Agent: "+userAgent+"\r\n"...)
+	r = a.signer.AppendHeaders(r, sigv4.Request{Host: w.host, Path: w.path, Query: q, Time: time.Now()},
+		sigv4.Credentials{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Token: c.SessionToken}, w.scope)
+	a.request = append(r, "\r\n"...)
 	return a.request
 }
 
