@@ -3,7 +3,6 @@ package stage
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,10 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/golang/snappy"
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
-	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
@@ -117,40 +114,4 @@ func rangeSteps(ctx context.Context, in *Input, files rangewriter.Files) Step {
 		}
 		return nil
 	}
-}
-
-// blockSize is that of the blocks which tables are compressed in.
-const blockSize = 4096
-
-// floor does to every object what no program that writes these files can do
-// without: it looks at each byte of the page once, hashes the identity and the
-// record, and compresses the record.
-func floor(_ context.Context, in *Input) (Step, error) {
-	var identity, block, compressed []byte
-	hash := sha256.New()
-	elements := 0
-	return func(page int) error {
-		for rest := in.XML[page]; ; elements++ {
-			at := bytes.IndexByte(rest, '<')
-			if at < 0 {
-				break
-			}
-			rest = rest[at+1:]
-		}
-		batch := in.Batches[page]
-		for i, value := range in.values[page] {
-			identity = ident.AppendInt64(identity[:0], batch.Size(i))
-			identity = ident.AppendString(identity, batch.ETag(i))
-			identity = ident.AppendStringMap(identity, nil)
-			_ = sha256.Sum256(identity)
-			start := len(block)
-			block = append(append(block, batch.Key(i)...), value...)
-			_, _ = hash.Write(block[start:]) // a hash takes everything
-			if len(block) >= blockSize {
-				compressed = snappy.Encode(compressed[:cap(compressed)], block)
-				block = block[:0]
-			}
-		}
-		return nil
-	}, nil
 }

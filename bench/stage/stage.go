@@ -70,7 +70,7 @@ type Input struct {
 
 	XML     [][]byte      // the pages as the server sends them
 	Batches []entry.Batch // the pages as entries
-	values  [][][]byte    // the values of their records
+	raw     []raw         // what is hashed and compressed of them
 }
 
 // NewInput returns the first pages of a set; bucket is a name that keyset.Parse
@@ -86,7 +86,7 @@ func NewInput(ctx context.Context, bucket string, pages int, endpoint string) (*
 	for page := range pages {
 		in.XML = append(in.XML, in.render(ctx, server, page))
 		in.Batches = append(in.Batches, in.batch(builder, page))
-		in.values = append(in.values, in.encode(page))
+		in.raw = append(in.raw, newRaw(in.Batches[page], in.encode(page)))
 	}
 	return in, nil
 }
