@@ -2,9 +2,11 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 )
@@ -13,7 +15,9 @@ import (
 // configuration. It is idempotent, and a coordinator's to call: others wait for
 // what it makes. It is ErrProtocol where a fleet of another version is at work.
 func (q *Queue) Ensure(ctx context.Context) error {
-	if err := q.takeOver(ctx); err != nil {
+	if err := q.takeOver(ctx); errors.Is(err, nats.ErrNoResponders) {
+		return fmt.Errorf("make the queue: NATS does not answer for JetStream, which has to be switched on there, and in a cluster by most of its servers: %w", err)
+	} else if err != nil {
 		return fmt.Errorf("make the queue: %w", err)
 	}
 	streams := []jetstream.StreamConfig{q.workConfig(), q.coversConfig(), q.bucketConfig(bucketLeases, q.cfg.LeaseTTL)}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -29,14 +31,30 @@ func TestConnectEndsWithContext(t *testing.T) {
 }
 
 func TestCallsAreBounded(t *testing.T) {
-	server := queuetest.StartServer(t, natsd.Config{})
-	q := queuetest.Connect(t, queue.Config{InProcess: server, Timeout: 200 * time.Millisecond})
-	if err := server.Shutdown(); err != nil {
+	embedded := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: embedded, Timeout: 200 * time.Millisecond})
+	if err := embedded.Shutdown(); err != nil {
 		t.Fatal(err)
 	}
 	err := q.Publish(t.Context(), part("imp", "a"))
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "publish partition a of import imp") {
 		t.Errorf("Publish without a server: %v", err)
+	}
+}
+
+func TestWithoutJetStreamThereIsNoQueue(t *testing.T) {
+	plain, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true})
+	expect.NoError(t, err)
+	go plain.Start()
+	t.Cleanup(plain.Shutdown)
+	if !plain.ReadyForConnections(expect.Patience) {
+		t.Fatal("the server is not ready")
+	}
+	q, err := queue.Connect(t.Context(), queue.Config{URL: plain.ClientURL(), Log: slog.New(slog.DiscardHandler), Timeout: 200 * time.Millisecond})
+	expect.NoError(t, err)
+	t.Cleanup(q.Close)
+	if err := q.Ensure(t.Context()); err == nil || !strings.Contains(err.Error(), "JetStream, which has to be switched on") {
+		t.Errorf("Ensure: %v", err)
 	}
 }
 
