@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // defaultMessage is that of a commit for which the request has none.
@@ -54,7 +56,11 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	}
 	record := imports.New(job, start.Request, s.cfg.Now().UTC())
 	record.Driver = s.session
-	if id, err = s.cfg.Imports.Claim(ctx, record); err != nil {
+	id, err = s.cfg.Imports.Claim(ctx, record)
+	if errors.Is(err, queue.ErrTooLarge) {
+		return "", fault.BadField("paths", "together they are %v", queue.ErrTooLarge)
+	}
+	if err != nil {
 		return "", err
 	}
 	if id != record.Job.ImportID {

@@ -75,6 +75,12 @@ func TestStartRefusesByField(t *testing.T) {
 	r := request("", "")
 	r.Paths = many
 	expectFault(t, s, "too many paths", r, "paths", "at most 1000")
+	long := strings.Repeat("x", 10_000)
+	for i := range many[1:] {
+		many[i] = imports.Path{Type: prefix, URI: "s3://bucket/" + long}
+	}
+	r.Paths = many[:maxPaths]
+	expectFault(t, s, "too long paths", r, "paths", "max_payload")
 	for _, change := range []func(*imports.Request){
 		func(r *imports.Request) { r.Repository = "unknown" },
 		func(r *imports.Request) { r.Branch = "unknown" },

@@ -20,6 +20,9 @@ var (
 	// ErrConflict says that the key is not at the revision that was asked for:
 	// nothing was written. Read it and decide anew.
 	ErrConflict = errors.New("key was changed by somebody else")
+	// ErrTooLarge says that the value is larger than NATS takes, by its setting
+	// max_payload: nothing was written.
+	ErrTooLarge = errors.New("larger than NATS takes (its setting max_payload)")
 )
 
 // KV is a bucket of values by key. A key is made of letters, digits and any of
@@ -33,7 +36,8 @@ type KV interface {
 	// Get returns the value of a key and its revision, or ErrNotFound; in
 	// BucketImports ErrProtocol if another version wrote it.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
-	// Create stores a value under a key that has none, or answers ErrConflict.
+	// Create stores a value under a key that has none, or answers ErrConflict. Like
+	// Update and Put it is ErrTooLarge for a value that does not fit.
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	// Update replaces the value at the revision, or answers ErrConflict.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
@@ -212,6 +216,9 @@ func (b *bucket) write(ctx context.Context, key string, value []byte, header nat
 		if err == nil {
 			revision = ack.Sequence
 			return nil
+		}
+		if errors.Is(err, nats.ErrMaxPayload) {
+			return ErrTooLarge
 		}
 		if !isConflict(err) {
 			ambiguous = true

@@ -30,6 +30,13 @@ func TestKV(t *testing.T) {
 	}
 }
 
+func TestWhatIsTooLargeIsSaid(t *testing.T) {
+	kv := queuetest.Start(t).KV(queue.BucketCatalog)
+	if _, err := kv.Put(t.Context(), "large", make([]byte, 9<<20)); !errors.Is(err, queue.ErrTooLarge) {
+		t.Errorf("Put of 9 MiB: %v", err)
+	}
+}
+
 func testValues(t *testing.T, kv queue.KV) {
 	ctx := t.Context()
 	if _, _, err := kv.Get(ctx, "v/none"); !errors.Is(err, queue.ErrNotFound) {

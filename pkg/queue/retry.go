@@ -130,7 +130,7 @@ func permanent(err error) bool {
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
 		return false
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict), errors.Is(err, ErrFull), errors.Is(err, ErrProtocol), errors.Is(err, jetstream.ErrMsgNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict), errors.Is(err, ErrFull), errors.Is(err, ErrProtocol), errors.Is(err, ErrTooLarge), errors.Is(err, jetstream.ErrMsgNotFound):
 		return true
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload):
 		return true
