@@ -65,6 +65,7 @@ type outcome struct {
 	time  float64
 	calls int
 	empty int     // calls of which nothing was kept
+	ends  int     // calls of which a part was kept
 	parts float64 // pages' worth of what was listed twice otherwise
 	peak  int     // bytes held
 }
@@ -74,10 +75,11 @@ func (s sim) run(seed uint64) (outcome, error) {
 	p := newPlan[slice]("", "", "", s.budget)
 	var q events
 	var out outcome
+	limiter := NewLimiter(Limits{Most: s.limit})
 	now, next, taking := 0.0, int64(0), false
 	for {
 		for {
-			c, ok := p.next(s.allowed(now), s.pace.rate())
+			c, ok := p.next(s.pace.limit(limiter.Limit()), s.pace.rate())
 			if !ok {
 				break
 			}
@@ -123,6 +125,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 			continue
 		}
 		s.pace.list.add(seconds(e.takes))
+		limiter.quietly(seconds(e.takes))
 		lo := s.set.Rank(e.call.after)
 		hi := min(lo+s.page, s.set.Len())
 		if s.trace != nil {
@@ -137,15 +140,12 @@ func (s sim) run(seed uint64) (outcome, error) {
 		if p.useful == before {
 			out.empty++
 		} else {
+			if p.useful < before+1 {
+				out.ends++
+			}
 			out.parts += 1 - (p.useful - before)
 		}
 	}
-}
-
-// allowed returns how many LISTs may be in flight: twice as many each round trip,
-// as the Limiter has it, and no more than the consumer needs.
-func (s sim) allowed(now float64) int {
-	return s.pace.limit(min(s.limit, 16<<min(8, int(now))))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -198,7 +198,7 @@ var (
 )
 
 func TestShapes(t *testing.T) {
-	t.Log("| shape | round trips | LISTs over the minimum | nothing kept | parts | MiB held |")
+	t.Log("| shape | round trips | LISTs over the minimum | nothing kept | parts | MiB held | ends |")
 	for _, shape := range keyset.Names() {
 		if *simShape != "" && shape != *simShape || shape == "awkward" {
 			continue
@@ -273,14 +273,15 @@ func simulate(t *testing.T, shape string, keys int64, consume float64, limit int
 		sum.time += one.time
 		sum.calls += one.calls
 		sum.empty += one.empty
+		sum.ends += one.ends
 		sum.parts += one.parts
 		sum.peak = max(sum.peak, one.peak)
 	}
 	runs := float64(*simRuns)
 	least := math.Ceil(float64(keys)/float64(s.page)) * runs
 	got := bound{sum.time / runs, float64(sum.calls) / least}
-	t.Logf("| %-10s | %.1f | %.3f | %.3f | %.3f | %d |", shape, got.trips, got.calls,
-		float64(sum.empty)/least, sum.parts/least, sum.peak>>20)
+	t.Logf("| %-10s | %.1f | %.3f | %.3f | %.3f | %d | %.3f |", shape, got.trips, got.calls,
+		float64(sum.empty)/least, sum.parts/least, sum.peak>>20, float64(sum.ends)/least)
 	if sum.peak > s.budget+s.budget/8 {
 		t.Errorf("%s: %d MiB held", shape, sum.peak>>20)
 	}
