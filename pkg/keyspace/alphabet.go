@@ -45,11 +45,33 @@ func (a *Alphabet) Reset(base int, keys ...string) {
 	for _, k := range keys {
 		a.show(k)
 	}
+	a.spread()
 	for i, c := range a.classes {
 		a.sets[i].union(c.bytes())
 	}
 	a.weigh()
 }
+
+// spread gives all offsets of words with digits and letters of both cases the signs of
+// URL-safe base64 that one of them has: there they are like letters.
+func (a *Alphabet) spread() {
+	var signs byteSet
+	for i, c := range a.classes {
+		if c&mixed == mixed {
+			signs.union(a.sets[i])
+		}
+	}
+	signs.intersect(&base64Signs)
+	for i, c := range a.classes {
+		if c&mixed == mixed {
+			a.sets[i].union(signs)
+		}
+	}
+}
+
+const mixed = digits | lower | upper
+
+var base64Signs = byteSet{1 << '-', 1 << ('_' - 64)}
 
 // show adds what one key shows.
 func (a *Alphabet) show(k string) {

@@ -6,6 +6,7 @@ import "math/bits"
 type byteSet [4]uint64
 
 func (s *byteSet) add(c byte)           { s[c>>6] |= 1 << (c & 63) }
+func (s *byteSet) has(c byte) bool      { return s[c>>6]&(1<<(c&63)) != 0 }
 func (s *byteSet) union(o byteSet)      { s[0] |= o[0]; s[1] |= o[1]; s[2] |= o[2]; s[3] |= o[3] }
 func (s *byteSet) intersect(o *byteSet) { s[0] &= o[0]; s[1] &= o[1]; s[2] &= o[2]; s[3] &= o[3] }
 

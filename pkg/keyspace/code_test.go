@@ -70,3 +70,20 @@ func TestWordsThatDifferInManyLettersAreNoNames(t *testing.T) {
 		t.Errorf("%d letters at the end of four names, want theirs", n)
 	}
 }
+
+func TestSignsOfBase64AreLettersWhereCasesAndDigitsMix(t *testing.T) {
+	size := func(words string) int {
+		var a keyspace.Alphabet
+		a.Reset(2, strings.Fields(words)...)
+		return a.Size(2)
+	}
+	if n := size("a/z9Qx-x a/_Q8y a/yZ-8zQ8"); n != 64 {
+		t.Errorf("%d digits, want the 64 of base64", n)
+	}
+	if n := size("a/z9Qxax a/yZbQ8 a/8zzYQ"); n != 62 {
+		t.Errorf("%d digits without a sign, want letters and digits", n)
+	}
+	if n := size("a/z9-x a/y_8y a/8zza"); n != 36 {
+		t.Errorf("%d digits of words in lower case, want theirs", n)
+	}
+}

@@ -12,6 +12,7 @@ type Hull struct {
 
 type seen struct {
 	bytes byteSet
+	same  int      // keys since there was a byte that was new
 	after []uint32 // hashes of the beginnings, until they are evidence
 	want  int      // of them, if more than enough
 }
@@ -43,6 +44,9 @@ func (h *Hull) Add(keys []string) (news bool) {
 				news = true
 				o.want = min(most, 2*max(enough, o.want))
 			}
+			if o.same++; !o.bytes.has(k[i]) {
+				o.same = 0
+			}
 			o.bytes.add(k[i])
 			if i > ends && !o.known() && !slices.Contains(o.after, hash) {
 				o.after = append(o.after, hash)
@@ -58,15 +62,20 @@ func (s *seen) covers(c byte) bool {
 	if n := s.bytes.size(); n > few {
 		return s.bytes.at(0) <= c && c <= s.bytes.at(n-1)
 	}
-	return s.bytes[c>>6]&(1<<(c&63)) != 0
+	return s.bytes.has(c)
 }
 
-// Narrow takes from the alphabet what was never seen at its offsets.
+// often is how many keys for each byte that was seen at an offset show, one after another,
+// that there are no others between them.
+const often = 8
+
+// Narrow takes from the alphabet what was never seen at its offsets, and what lies between
+// bytes that were only if the keys since the last new one would have shown it.
 func (h *Hull) Narrow(a *Alphabet) {
 	for i := range a.sets {
 		if at := a.base + i; at < len(h.at) && h.at[at].known() {
 			seen := h.at[at].bytes
-			if n := seen.size(); n > few {
+			if n := seen.size(); n > few && h.at[at].same < often*n {
 				seen = span(seen.at(0), seen.at(n-1))
 			}
 			a.sets[i].intersect(&seen)

@@ -47,3 +47,33 @@ func TestHullTellsNews(t *testing.T) {
 		t.Error("no directory had more than 100 images")
 	}
 }
+
+func TestHullKnowsGapsOnceManyKeysShowThem(t *testing.T) {
+	const letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // no I, L, O or U
+	var h keyspace.Hull
+	key := func(i int) string {
+		return fmt.Sprintf("%c%c", letters[i/len(letters)%len(letters)], letters[i%len(letters)])
+	}
+	size := func() int {
+		var a keyspace.Alphabet
+		a.Reset(1, "0Z", "Z0")
+		h.Narrow(&a)
+		return a.Size(1)
+	}
+	var keys []string
+	for i := range 3 * len(letters) {
+		keys = append(keys, key(i))
+	}
+	h.Add(keys)
+	if n := size(); n != 36 {
+		t.Errorf("%d digits after few keys, want all of the class", n)
+	}
+	keys = nil
+	for i := 3 * len(letters); i < 12*len(letters); i++ {
+		keys = append(keys, key(i))
+	}
+	h.Add(keys)
+	if n := size(); n != len(letters) {
+		t.Errorf("%d digits after many keys, want the %d that there are", n, len(letters))
+	}
+}
