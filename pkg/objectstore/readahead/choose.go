@@ -24,9 +24,9 @@ func (p *plan[P]) walk(limit int, rate, lag, long float64) *segment[P] {
 			guesses++
 		}
 		due := max(ahead/rate, unlisted/float64(limit))
-		patience := slack + lag + thrift*hurry*due
+		patience := slack + caution*p.doubt + lag + thrift*hurry*due
 		if hungry {
-			patience = min(patience, thrift*tight+due)
+			patience = min(patience, thrift*(tight+caution/3*p.doubt)+due)
 		}
 		if p.late(s, patience) {
 			idle := limit - p.inFlight
@@ -73,17 +73,20 @@ func (p *plan[P]) left() (pages float64) {
 }
 
 // How long segments may be: slack is how many LISTs the consumer may be kept
-// waiting for one, hurry how much of the time until it gets there is used, for not
+// waiting for one, and caution how many more the more doubtful estimates are: a piece
+// that ends somewhere wastes half a LIST, and one that ends with a full page hardly any.
+// hurry is how much of the time until the consumer gets there is used, for not
 // all LISTs take as long. reach is how far from it one may lie, in windows, for
 // what lies before is taken while it is listed.
 const (
-	slack = 3
-	hurry = 0.6
-	reach = 1.25
+	slack   = 1
+	caution = 6
+	hurry   = 0.6
+	reach   = 1.25
 	// Where much is held that lies behind what the consumer waits for, each LIST that it
-	// waits is lost: tight is slack then. It is much if the consumer takes that for as
+	// waits is lost: tight is slack then, with a third of the caution. It is much if the consumer takes that for as
 	// long as so many LISTs last as ready.
-	tight = 1.3
+	tight = 1
 	ready = 2
 	// lagging is the part of the budget that is used up while the consumer waits
 	// for a segment, if it can make up for that.

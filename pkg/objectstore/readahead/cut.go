@@ -15,8 +15,11 @@ func (p *plan[P]) late(s *segment[P], patience float64) bool {
 }
 
 func (p *plan[P]) mayCut(s *segment[P]) bool {
-	return !p.serial && !s.whole && !s.done && s.known() && (!p.isPast(s) || p.passed > 0)
+	return !p.serial && (!s.whole || p.doubt < sound) && !s.done && s.known() && (!p.isPast(s) || p.passed > 0)
 }
+
+// sound is the doubt below which what nothing was listed of is cut like what was.
+const sound = 0.2
 
 // How many LISTs cuts may waste, most of them half of one at the end of a segment:
 // beyond thrifty ones the plan gets more patient, up to stingy times as much until
@@ -203,7 +206,7 @@ func (t tiling) places(rest float64, n int) (pages []float64) {
 	growth := math.Pow(rest/at, 1/float64(few+1))
 	for range few {
 		at *= growth
-		pages = append(pages, at)
+		pages = append(pages, max(1, math.Round(at))-margin)
 	}
 	return pages
 }

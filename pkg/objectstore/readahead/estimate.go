@@ -87,7 +87,7 @@ func (p *plan[P]) model(s *segment[P]) {
 	s.rest = pages(s.hi)
 	s.end, s.inside = s.hi, s.rest
 	if s.run {
-		p.climb(s)
+		p.ascend(s)
 		return
 	}
 	trusted := 2 // the directory and its parent
@@ -111,17 +111,41 @@ func (p *plan[P]) model(s *segment[P]) {
 	}
 }
 
-// climb estimates the rest of s by how much longer starts of hi its keys get.
-func (p *plan[P]) climb(s *segment[P]) {
+// ascend estimates the rest of s by how much longer starts of hi its keys get.
+func (p *plan[P]) ascend(s *segment[P]) {
 	c := keyspace.Common(s.pos, s.hi)
-	if climbed := c - keyspace.Common(s.begins, s.hi); climbed > 0 {
-		p.step = max(0.1, float64(s.total)/float64(climbed))
-	}
-	s.rest = max(s.rest, float64(len(s.hi)-c)*p.step)
+	s.rest = max(s.rest, float64(len(s.hi)-c)*p.climb.step())
 	s.end = s.hi
 	if c+1 < len(s.hi) {
 		s.end = s.hi[:c+1]
 	}
+}
+
+// climb is how many pages follow each longer start of segments' ends, where these are runs.
+type climb struct{ starts, pages float64 }
+
+func (c *climb) step() float64 { return (c.pages + 0.25) / (c.starts + 1) }
+
+// add learns from a page that was listed after a key of a segment, which ends with it if
+// it is done.
+func (c *climb) add(e estimate, after, hi string, done bool) {
+	if !e.run && !isRun(hi, keyspace.Common(e.last, hi)) {
+		return
+	}
+	c.starts += float64(keyspace.Common(e.last, hi) - keyspace.Common(after, hi))
+	if done {
+		c.starts++
+	}
+	c.pages += e.full
+}
+
+// firstDoubt is that of estimates before anything is known.
+const firstDoubt = 0.3
+
+// revise learns how wrong estimates are, from how many pages were expected before one
+// was listed and with it.
+func (p *plan[P]) revise(before, after float64) {
+	p.doubt += (min(1, math.Abs(after-before)/max(1, before)) - p.doubt) / 32
 }
 
 // directory returns the deepest one that two keys lie in, with its last /.
@@ -162,7 +186,7 @@ func (p *plan[P]) at(s *segment[P], pages float64) (string, bool) {
 	if !s.run {
 		return "", false
 	}
-	c := keyspace.Common(s.pos, s.hi) + max(1, int(math.Round(pages/p.step)))
+	c := keyspace.Common(s.pos, s.hi) + max(1, int(math.Round(pages/p.climb.step())))
 	if c >= len(s.hi) {
 		return "", false
 	}

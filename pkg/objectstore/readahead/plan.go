@@ -61,7 +61,8 @@ type plan[P Page[P]] struct {
 	passed   int     // pages past upto that were taken
 	torn     bool    // two LISTs contradict each other
 
-	step  float64 // pages that follow each longer start, where hi is a run
+	climb climb   // where hi is a run
+	doubt float64 // by what part of themselves estimates were wrong, a moving average
 	trust float64 // how many segments may be cut off and not be listed
 
 	hull     keyspace.Hull
@@ -79,7 +80,7 @@ type call[P Page[P]] struct {
 }
 
 func newPlan[P Page[P]](prefix, after, upto string, budget int) *plan[P] {
-	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: firstTrust, step: 0.25}
+	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: firstTrust, doubt: firstDoubt}
 	first := &segment[P]{pos: after, estimate: estimate{rest: 1}}
 	p.segments = append(p.segments, first)
 	if upto != "" && upto > max(after, prefix) {
@@ -151,6 +152,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 		last = keys[len(keys)-1]
 		news = p.observe(s, page, keys)
 	}
+	expected, hi := s.rest, s.hi
 	i := slices.Index(p.segments, s)
 	p.compare(s, page)
 	p.absorb(i, last, more)
@@ -169,20 +171,14 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	if kept < n || !more {
 		p.adjoin(i, page, kept)
 	}
-	if kept > 0 {
-		p.useful += float64(kept) / float64(p.pageLen)
-		if kept < n {
-			page = page.Head(kept)
-			keys = p.sampleOf(page)
-		}
-		p.keep(s, page, keys, p.upto != "" && keys[0] > p.upto)
-	} else {
-		release(page)
-	}
+	p.keep(c, page, keys, kept)
 	if !more {
 		p.end(i, last)
 	}
 	p.reckon(s, news)
+	if hi == s.hi && hi != "" {
+		p.revise(expected, s.rest+float64(kept)/float64(max(1, p.pageLen)))
+	}
 }
 
 // end notes that the store has nothing after last, which segment i has shown. What
@@ -212,18 +208,30 @@ func release(page any) {
 	}
 }
 
-// keep holds a page, of which keys is a sample, for the consumer.
-func (p *plan[P]) keep(s *segment[P], page P, keys []string, past bool) {
+// keep holds the first entries of a call's page, of which keys is a sample, for the
+// consumer.
+func (p *plan[P]) keep(c call[P], page P, keys []string, kept int) {
+	if kept == 0 {
+		release(page)
+		return
+	}
+	if kept < page.Len() {
+		page = page.Head(kept)
+		keys = p.sampleOf(page)
+	}
+	s := c.segment
 	s.pos = keys[len(keys)-1]
-	start, full := keys[0], float64(page.Len())/float64(p.pageLen)
+	start, full := keys[0], float64(kept)/float64(p.pageLen)
+	p.useful += full
 	pages := full
 	if s.total > 1 && s.known() && strings.HasPrefix(s.start, directory(keys[0], s.pos)) {
 		start, pages = s.start, s.density.pages+full
 	}
 	s.density = &density{start: start, pages: pages, first: keys[0], last: s.pos, sample: keys, full: full}
+	p.climb.add(s.estimate, c.after, s.hi, s.done)
 	s.pages = append(s.pages, page)
 	p.held += page.Bytes()
-	if past {
+	if p.upto != "" && keys[0] > p.upto {
 		p.past++
 	}
 }
