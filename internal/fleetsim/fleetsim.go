@@ -76,9 +76,9 @@ type fleet struct {
 	rnd     *rand.Rand
 	anchors []int64 // ranks, increasing
 	now     float64
-	look    float64 // when the next one is
-	looked  float64 // when the last one was
-	waiting int
+	look    float64            // when the next one is
+	looked  float64            // when the last one was
+	idle    []*partition.Known // what the workers that wait know, those first that have waited longest
 	running []*listing
 	pending []*listing
 	owned   [][2]int64
@@ -91,17 +91,21 @@ type listing struct {
 	from, end   int64  // ranks of the first key that is listed, and past the last one
 	owns        bool   // anything
 	begun       float64
-	shown, cut  int64 // ranks up to which the forecast was shown keys, and where it was cut last
+	known       *partition.Known // by its worker
+	shown, cut  int64            // ranks up to which the forecast was shown keys, and where it was cut last
 	forecast    *partition.Forecast
 }
 
 // Run simulates an import. The error says that a key was listed by nobody or by
 // two, which is a fault of the simulation.
 func Run(cfg Config) (Result, error) {
-	f := &fleet{Config: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 1)), waiting: cfg.Workers}
+	f := &fleet{Config: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 1))}
 	n := cfg.Keys.Len()
 	for at := f.gap(); at < n; at += f.gap() {
 		f.anchors = append(f.anchors, at)
+	}
+	for range cfg.Workers {
+		f.idle = append(f.idle, new(partition.Known))
 	}
 	f.result.Least = (n + cfg.Page - 1) / cfg.Page
 	f.result.Ideal = float64(n) / cfg.Rate / float64(cfg.Workers)
@@ -109,7 +113,7 @@ func Run(cfg Config) (Result, error) {
 	f.publish("", "")
 	for len(f.running) > 0 {
 		f.until(&f.look)
-		if len(f.pending) > 0 || f.waiting == 0 {
+		if len(f.pending) > 0 || len(f.idle) == 0 {
 			f.looked, f.look = f.now, f.now+cfg.Look
 			continue
 		}
@@ -144,7 +148,7 @@ func (f *fleet) boundary(rank int64) int64 {
 
 // publish queues a partition.
 func (f *fleet) publish(after, upto string) {
-	l := &listing{after: after, upto: upto, forecast: partition.NewForecast(new(partition.Known))}
+	l := &listing{after: after, upto: upto}
 	if after != "" {
 		l.from = f.Keys.Rank(after)
 	}
@@ -169,16 +173,17 @@ func (f *fleet) bound(l *listing, upto string) {
 }
 
 func (f *fleet) deliver() {
-	for f.waiting > 0 && len(f.pending) > 0 {
+	for len(f.idle) > 0 && len(f.pending) > 0 {
 		l := f.pending[0]
 		f.pending, f.running = f.pending[1:], append(f.running, l)
-		f.waiting--
 		l.begun = f.now
-		if f.waiting > 0 {
+		l.known, f.idle = f.idle[0], f.idle[1:]
+		l.forecast = partition.NewForecast(l.known)
+		if len(f.idle) > 0 {
 			f.prompt()
 		}
 	}
-	if f.result.Busy == 0 && f.waiting <= f.Workers/2 {
+	if f.result.Busy == 0 && len(f.idle) <= f.Workers/2 {
 		f.result.Busy = max(f.now, 1e-9)
 	}
 }
@@ -219,7 +224,8 @@ func (f *fleet) finish(l *listing) {
 		}
 		f.owned = append(f.owned, [2]int64{start, l.end})
 	}
-	if f.waiting++; len(f.pending) == 0 { // it begins to wait
+	f.idle = append(f.idle, l.known)
+	if len(f.pending) == 0 { // it begins to wait
 		f.prompt()
 	}
 	f.deliver()
@@ -241,7 +247,7 @@ func (f *fleet) offers() (from []*listing, pieces []int) {
 			from, lefts = append(from, l), append(lefts, left)
 		}
 	}
-	pieces = partition.Shares(lefts, f.waiting)
+	pieces = partition.Shares(lefts, len(f.idle))
 	for i, left := range lefts {
 		pieces[i] = min(pieces[i], f.Breaks.Gives(left, f.Rate))
 	}

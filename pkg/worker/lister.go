@@ -40,7 +40,7 @@ type lister struct {
 // because an earlier delivery handed over what follows.
 func newLister(d *delivery, p partition.Partition, job imports.Job, src *source.Source, files rangewriter.Files, cut string) *lister {
 	return &lister{
-		giving:   giving{asked: d.load, forecast: partition.NewForecast(new(partition.Known))},
+		giving:   giving{asked: d.load, forecast: partition.NewForecast(d.slot.knows(p.ImportID))},
 		delivery: d, p: p, job: job, src: src, files: files, owned: p.Owned(job.Breaks),
 		trail: trail{cut: cut}, begun: d.now(),
 	}

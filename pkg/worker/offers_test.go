@@ -66,3 +66,14 @@ func TestASlowStartGivesNoMore(t *testing.T) {
 		t.Errorf("a second of listing is worth %d pieces, want 1", got)
 	}
 }
+
+func TestASlotKnowsOneImport(t *testing.T) {
+	var s slot
+	known := s.knows("a")
+	if s.knows("a") != known {
+		t.Error("the slot has forgotten its import")
+	}
+	if s.knows("b") == known || s.knows("a") == known {
+		t.Error("the slot takes one import for another")
+	}
+}

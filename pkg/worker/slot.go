@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -20,6 +21,9 @@ type slot struct {
 	taken  clock                  // when it got its partition
 	ended  atomic.Bool            // nothing of its partition is listed any more
 	moved  clock                  // when its partition got further, or it looked for room in vain
+
+	known *partition.Known // of the keys of the import that it worked on last
+	about string           // that import
 }
 
 func (w *Worker) addSlot(lane queue.Lane) {
@@ -38,6 +42,15 @@ func (s *slot) take(t *queue.Task, now time.Time) {
 func (s *slot) free(now time.Time) {
 	s.moved.set(now)
 	s.has.Store(nil)
+}
+
+// knows returns what the slot has learned of the keys of an import. It is for whoever
+// lists the slot's partition.
+func (s *slot) knows(importID string) *partition.Known {
+	if s.known == nil || s.about != importID {
+		s.known, s.about = new(partition.Known), importID
+	}
+	return s.known
 }
 
 func (s *slot) busy() bool { return s.has.Load() != nil }
