@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 
 	"github.com/rangefleet/rangefleet/internal/transcript"
 )
@@ -59,14 +58,6 @@ func (p *Process) Restart() error {
 
 // Output returns all that the runs have written. It may be called by any goroutine.
 func (p *Process) Output() string { return p.output.String() }
-
-// DieWithParent has the system kill the program when this one ends, however it does.
-func DieWithParent(cmd *exec.Cmd) {
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = new(syscall.SysProcAttr)
-	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-}
 
 // Env is an environment of no more than that directory as home, the path of this
 // program, and what is added.
