@@ -56,7 +56,7 @@ func (p *plan[P]) allowance(guesses int) int {
 }
 
 // How many segments may be cut off at first, and always, of which nothing is listed.
-const firstTrust, leastTrust = 10, 4
+const firstTrust, leastTrust = 10, 8
 
 // guessed learns whether there is anything in a segment that was cut off, from its
 // first LIST.

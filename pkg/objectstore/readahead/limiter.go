@@ -28,10 +28,10 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Limiter finds out how many LISTs a store bears at once: after each round trip
-// without a complaint twice as many, and from the first complaint on one more, as
-// long as its latency holds; less by three tenths when it throttles. Listings share it, and each gets an equal part. It
-// is safe for concurrent use.
+// Limiter finds out how many LISTs a store bears at once: one more with each answer, which
+// is twice as many after a round trip, and from the first complaint on one more each round
+// trip, as long as its latency holds; less by three tenths when it throttles. Listings share
+// it, and each gets an equal part. It is safe for concurrent use.
 type Limiter struct {
 	limits Limits
 	jitter func() float64 // in [0, 1)
@@ -40,7 +40,8 @@ type Limiter struct {
 	limit    float64
 	steady   bool // the store has complained or slowed down
 	epoch    int  // of cuts: what was called before one does not cause another
-	quiet    int  // calls since the limit changed last
+	quiet    int  // calls of this round trip that were answered
+	round    int  // calls that are a round trip: the limit as it began
 	latency  time.Duration
 	fastest  time.Duration // mean latency of the fastest round trip
 	active   int           // listings
@@ -52,7 +53,7 @@ type Limiter struct {
 // NewLimiter returns the Limiter of one store.
 func NewLimiter(l Limits) *Limiter {
 	l = l.withDefaults()
-	return &Limiter{limits: l, limit: float64(l.Start), jitter: rand.Float64}
+	return &Limiter{limits: l, limit: float64(l.Start), round: l.Start, jitter: rand.Float64}
 }
 
 // Limit returns how many LISTs may be in flight now, at least 1.
@@ -97,7 +98,10 @@ func (l *Limiter) quietly(latency time.Duration) {
 	l.quiet++
 	l.since++
 	l.latency += latency
-	if l.quiet < int(l.limit) {
+	if !l.steady {
+		l.grow()
+	}
+	if l.quiet < l.round {
 		return
 	}
 	mean := l.latency / time.Duration(l.quiet)
@@ -108,13 +112,16 @@ func (l *Limiter) quietly(latency time.Duration) {
 	case mean > 2*l.fastest: // more calls only wait longer
 		l.steady = true
 	case l.steady:
-		l.limit++
-	default:
-		l.limit *= 2
+		l.grow()
 	}
-	l.limit = min(l.limit, float64(l.limits.Most))
-	l.quiet, l.latency = 0, 0
+	l.begin()
 }
+
+// grow raises the limit by one. The caller holds the lock.
+func (l *Limiter) grow() { l.limit = min(l.limit+1, float64(l.limits.Most)) }
+
+// begin begins a round trip. The caller holds the lock.
+func (l *Limiter) begin() { l.quiet, l.latency, l.round = 0, 0, int(l.limit) }
 
 // throttled notes a call of an epoch that the store refused for now.
 func (l *Limiter) throttled(epoch int) {
@@ -132,5 +139,6 @@ func (l *Limiter) cut() {
 	l.limit = max(1, l.limit*(0.65+0.1*l.jitter()))
 	l.steady = true
 	l.epoch++
-	l.quiet, l.since, l.latency = 0, 0, 0
+	l.since = 0
+	l.begin()
 }

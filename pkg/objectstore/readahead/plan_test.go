@@ -116,3 +116,28 @@ func TestLag(t *testing.T) {
 		t.Errorf("a slow consumer: %v LISTs, want 0", got)
 	}
 }
+
+// What estimates are worth shows in how far the next page moves them.
+func TestDoubtTellsShapesApart(t *testing.T) {
+	for shape, want := range map[string][2]float64{"md5": {0, 0.1}, "prefix200": {0, 0.1}, "hive": {0.3, 1}, "fractal": {0.3, 1}} {
+		set, err := keyset.New(shape, 300_000, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPlan[slice]("", "", "", 1<<30)
+		for calls := []call[slice]{}; ; calls = calls[1:] {
+			for c, ok := p.next(16, 70); ok; c, ok = p.next(16, 70) {
+				calls = append(calls, c)
+			}
+			if len(calls) == 0 {
+				break
+			}
+			lo := set.Rank(calls[0].after)
+			hi := min(lo+1000, set.Len())
+			p.arrived(calls[0], slice{&set, lo, hi}, hi < set.Len())
+		}
+		if p.doubt < want[0] || p.doubt > want[1] {
+			t.Errorf("%s: a doubt of %.2f, want %v", shape, p.doubt, want)
+		}
+	}
+}
