@@ -2,14 +2,18 @@ package s3store_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
@@ -99,5 +103,23 @@ func TestDirectEnds(t *testing.T) {
 	}
 	if _, err := bucket.ListPage(ctx, "", "", nil); !errors.Is(err, context.Canceled) || calls != 2 {
 		t.Errorf("%v after %d calls, want the end of the context", err, calls)
+	}
+}
+
+// TestDirectTrusts checks that pages are asked for directly of servers that the
+// environment vouches for.
+func TestDirectTrusts(t *testing.T) {
+	f := &faulty{pages: []string{result(false, ""), result(false, "", "a")}}
+	server := httptest.NewTLSServer(f)
+	defer server.Close()
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	expect.NoError(t, os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	client, err := s3store.New(t.Context(), s3store.Config{Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s"})
+	expect.NoError(t, err)
+	bucket, err := client.Bucket("bucket")
+	expect.NoError(t, err)
+	if keys, err := listPages(t, bucket, "", ""); err != nil || !slices.Equal(keys, []string{"a"}) || !slices.Equal(f.direct, []bool{false, true}) {
+		t.Errorf("listed %q, %v, without the SDK: %v", keys, err, f.direct)
 	}
 }
