@@ -24,9 +24,10 @@ func (p *plan[P]) walk(limit int, rate, lag, long float64) *segment[P] {
 			guesses++
 		}
 		due := max(ahead/rate, unlisted/float64(limit))
-		patience := slack + caution*p.doubt + lag + thrift*hurry*due
+		careful := caution * p.doubtOf(s)
+		patience := slack + careful + lag + thrift*hurry*due
 		if hungry {
-			patience = min(patience, thrift*(tight+caution/3*p.doubt)+due)
+			patience = min(patience, thrift*(tight+careful/3)+due)
 		}
 		if p.late(s, patience) {
 			idle := limit - p.inFlight
@@ -79,8 +80,8 @@ func (p *plan[P]) left() (pages float64) {
 // all LISTs take as long. reach is how far from it one may lie, in windows, for
 // what lies before is taken while it is listed.
 const (
-	slack   = 1
-	caution = 6
+	slack   = 2
+	caution = 7
 	hurry   = 0.6
 	reach   = 1.25
 	// Where much is held that lies behind what the consumer waits for, each LIST that it

@@ -148,6 +148,17 @@ func (p *plan[P]) revise(before, after float64) {
 	p.doubt += (min(1, math.Abs(after-before)/max(1, before)) - p.doubt) / 32
 }
 
+// doubtOf returns how doubtful the estimate of s is: the plan's doubt, and that of a run
+// at least blind, for nothing tells how much is behind its next longer start.
+func (p *plan[P]) doubtOf(s *segment[P]) float64 {
+	if s.run {
+		return max(p.doubt, blind)
+	}
+	return p.doubt
+}
+
+const blind = 0.6
+
 // directory returns the deepest one that two keys lie in, with its last /.
 func directory(a, b string) string {
 	return a[:strings.LastIndexByte(a[:keyspace.Common(a, b)], '/')+1]
