@@ -75,8 +75,11 @@ var base64Signs = byteSet{1 << '-', 1 << ('_' - 64)}
 
 // show adds what one key shows.
 func (a *Alphabet) show(k string) {
-	n := len(a.varied)
-	for i := 0; i < len(k); {
+	n, i := len(a.varied), min(a.base, len(k))
+	for i > 0 && classOf(k[i-1]) != 0 { // words that end before the base say nothing
+		i--
+	}
+	for i < len(k) {
 		end, all := i, class(0)
 		for end < len(k) && classOf(k[end]) != 0 {
 			all |= classOf(k[end])
@@ -84,10 +87,7 @@ func (a *Alphabet) show(k string) {
 		}
 		name := all&(digits|high) == 0 && (all&(lower|lowerHex) == 0 || all&(upper|upperHex) == 0) &&
 			!slices.Contains(a.varied[min(max(0, i-a.base), n):min(max(0, end-a.base), n)], true)
-		for j := i; j < end; j++ {
-			if j < a.base {
-				continue
-			}
+		for j := max(i, a.base); j < end; j++ {
 			if name && (j > i || end < len(k) && k[end] == '=' || end == len(k) && i > 0 && k[i-1] == '.') {
 				a.sets[j-a.base].add(k[j])
 				continue

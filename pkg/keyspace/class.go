@@ -14,7 +14,17 @@ const (
 	high // bytes of characters beyond ASCII
 )
 
-func classOf(c byte) class {
+func classOf(c byte) class { return classes[c] }
+
+// classes holds the class of each byte.
+var classes = func() (all [256]class) {
+	for c := range all {
+		all[c] = kind(byte(c))
+	}
+	return all
+}()
+
+func kind(c byte) class {
 	switch {
 	case c >= '0' && c <= '9':
 		return digits

@@ -40,14 +40,14 @@ func (h *Hull) Add(keys []string) (news bool) {
 		hash := uint32(2166136261) // FNV-1a
 		for i := range len(k) {
 			o := &h.at[i]
-			if o.known() && !o.covers(k[i]) {
-				news = true
-				o.want = min(most, 2*max(enough, o.want))
-			}
 			if o.same++; !o.bytes.has(k[i]) {
+				if o.known() && !o.covers(k[i]) {
+					news = true
+					o.want = min(most, 2*max(enough, o.want))
+				}
+				o.bytes.add(k[i])
 				o.same = 0
 			}
-			o.bytes.add(k[i])
 			if i > ends && !o.known() && !slices.Contains(o.after, hash) {
 				o.after = append(o.after, hash)
 			}

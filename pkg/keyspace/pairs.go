@@ -4,37 +4,36 @@ package keyspace
 // hours of a day go to 3 only. The zero Pairs has seen nothing. It is for one
 // goroutine, and refers to no key that it was shown.
 type Pairs struct {
-	at map[uint32]follow // by offset and the byte before
+	at []*[256]follow // by offset, and then by the byte before; nil where nothing was seen
 }
 
 type follow struct {
-	seen int32
+	seen byte // up to sure
 	max  byte
 }
 
 // sure is how often a byte must be seen before it is known what follows it, and
-// maxPairs bounds what is remembered.
-const sure, maxPairs = 4, 1 << 14
+// maxPaired is the offset from which on nothing is remembered.
+const sure, maxPaired = 4, 1 << 10
 
 // Add learns from keys of one page, in increasing order. What follows a byte has
 // been seen to its end where the next key begins otherwise.
 func (p *Pairs) Add(keys []string) {
-	if p.at == nil {
-		p.at = map[uint32]follow{}
-	}
 	for j, k := range keys[:len(keys)-1] {
 		end := Common(k, keys[j+1])
+		k = k[:min(len(k), maxPaired)]
+		for len(p.at) < len(k) {
+			p.at = append(p.at, nil)
+		}
 		for i := max(1, end); i < len(k); i++ {
-			pair := uint32(i)<<8 | uint32(k[i-1])
-			f, ok := p.at[pair]
-			if !ok && len(p.at) == maxPairs {
-				return
+			if p.at[i] == nil {
+				p.at[i] = new([256]follow)
 			}
-			if i > end {
+			f := &p.at[i][k[i-1]]
+			if i > end && f.seen < sure {
 				f.seen++
 			}
 			f.max = max(f.max, k[i])
-			p.at[pair] = f
 		}
 	}
 }
@@ -43,8 +42,11 @@ func (p *Pairs) Add(keys []string) {
 // that is greater than all that were seen often enough to follow the one before;
 // that byte becomes the greatest of them.
 func (p *Pairs) Clip(key string, from int) string {
-	for i := max(1, from); i < min(from+2, len(key)); i++ {
-		if f := p.at[uint32(i)<<8|uint32(key[i-1])]; f.seen >= sure && key[i] > f.max {
+	for i := max(1, from); i < min(from+2, len(key), len(p.at)); i++ {
+		if p.at[i] == nil {
+			continue
+		}
+		if f := p.at[i][key[i-1]]; f.seen == sure && key[i] > f.max {
 			return Valid(append([]byte(key[:i]), f.max))
 		}
 	}
