@@ -70,7 +70,7 @@ type Writer struct {
 // it. A larger file is given all that it may need: memory that is not written to
 // takes none, while twice as much each time is mostly more than the file needs, and
 // stays that large for the ranges after it.
-const smallFile = 1 << 20
+const smallFile = 4 << 20
 
 // New returns a writer without an open range. Uploads run under ctx. The caller
 // must Close the writer.
