@@ -9,8 +9,8 @@ import (
 // TestEndpointsOfAWS tells the endpoints that are believed where a listing ends.
 func TestEndpointsOfAWS(t *testing.T) {
 	for endpoint, want := range map[string]bool{
-		"": true,
-		"https://s3.eu-west-1.amazonaws.com":            true,
+		"":                                   true,
+		"https://s3.eu-west-1.amazonaws.com": true,
 		"https://s3.dualstack.us-east-1.amazonaws.com/": true,
 		"https://s3.cn-north-1.amazonaws.com.cn:443":    true,
 		"http://127.0.0.1:9000":                         false,
