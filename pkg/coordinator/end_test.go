@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func TestAFailedImportLeavesTheBranch(t *testing.T) {
@@ -147,6 +148,26 @@ func TestWhatIsLeftOfAnEndedImportIsDiscarded(t *testing.T) {
 		expect.NoError(t, f.queue.Publish(t.Context(), partition.New("ended", span, true, true)))
 		expect.NoError(t, f.queue.PublishCover(t.Context(), "ended", "p", partition.Cover{Span: span}))
 		f.cleared("ended")
+	}
+}
+
+// lateKV is a bucket whose keys are told by a server that does not know them yet.
+type lateKV struct{ queue.KV }
+
+func (lateKV) Keys(context.Context, string) ([]string, error) { return nil, nil }
+
+func TestWhatBelongsToARunningImportStays(t *testing.T) {
+	q := queuetest.Start(t)
+	state, ctx := new(queuetest.MemoryKV), t.Context()
+	f := fleetOn(t, q, lateKV{state}, new(queuetest.MemoryKV), memstore.Of(nil))
+	record := imports.New(imports.Job{ImportID: "young", Namespace: "s3://repo/ns"}, request("", "").Request, time.Now().UTC())
+	expect.NoError(t, f.imports.Create(ctx, record))
+	expect.NoError(t, q.PublishCover(ctx, "young", "p", partition.Cover{Span: partition.Span{Upto: "x"}}))
+	s := f.service()
+	expect.NoError(t, s.takeSurvey(ctx))
+	expect.NoError(t, s.scan(ctx))
+	if n, err := q.CoverCount(ctx, "young"); n != 1 || err != nil {
+		t.Errorf("%d covers are left of an import that is not listed: %v", n, err)
 	}
 }
 

@@ -131,7 +131,8 @@ func (s *Service) retire(ctx context.Context, r imports.Record) error {
 // sweep discards messages of imports that have ended, or that have no record any
 // more: what is left of one whose coordinator died between its last two steps, and
 // what somebody who was away stored after that. A record is stored before the first
-// message of its import. What a survey saw is discarded once: it says nothing of
+// message of its import, but ids may be what was there a while ago: hence who is not
+// among them is looked for. What a survey saw is discarded once: it says nothing of
 // what is there after that.
 func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
 	if seen == nil || seen.number == s.swept {
@@ -153,6 +154,10 @@ func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
 	s.mu.Unlock()
 	var errs []error
 	for id := range orphans {
+		record, err := s.attend(ctx, id)
+		if errs = append(errs, err); err != nil || !record.State.Ended() {
+			continue
+		}
 		s.cfg.Log.Debug("messages of an import that is over are discarded", "import_id", id)
 		errs = append(errs, s.cfg.Queue.Discard(ctx, id))
 	}

@@ -26,15 +26,18 @@ var (
 )
 
 // KV is a bucket of values by key. A key is made of letters, digits and any of
-// "-_/=.", and neither starts nor ends with '.' nor holds two in a row. All
+// "-_/=.", and neither starts nor ends with '.' nor holds two in a row, nor is it
+// "_". All
 // methods may be called concurrently.
 //
 // Revisions belong to a key and grow with each change; 0 is none. Who decides
 // by what is stored decides by Create and Update: what Get and Keys return may
-// have changed already.
+// have changed already, and while NATS elects a leader it may be what was there a
+// while ago. Only that there is nothing is certain, from Get.
 type KV interface {
-	// Get returns the value of a key and its revision, or ErrNotFound; in
-	// BucketImports ErrProtocol if another version wrote it.
+	// Get returns the value of a key and its revision, or ErrNotFound if it had none
+	// at some moment since the call; in BucketImports ErrProtocol if another version
+	// wrote it.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	// Create stores a value under a key that has none, or answers ErrConflict. Like
 	// Update and Put it is ErrTooLarge for a value that does not fit.
@@ -82,6 +85,9 @@ func (b *bucket) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 		return nil, 0, err
 	}
 	msg, err := b.last(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		msg, err = b.surely(ctx, key)
+	}
 	if err == nil && msg.Header.Get(headerOperation) != "" {
 		err = ErrNotFound
 	}
@@ -160,7 +166,7 @@ func (b *bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
 	}
 	keys := make([]string, 0, len(subjects))
 	for subject := range subjects {
-		if key := strings.TrimPrefix(subject, b.subject("")); strings.HasPrefix(key, prefix) {
+		if key := strings.TrimPrefix(subject, b.subject("")); strings.HasPrefix(key, prefix) && key != markKey {
 			keys = append(keys, key)
 		}
 	}
@@ -272,7 +278,7 @@ func Contend(ctx context.Context, round int) error {
 
 // CheckKey returns an error unless a KV takes the key.
 func CheckKey(key string) error {
-	if key == "" || key[0] == '.' || key[len(key)-1] == '.' || strings.Contains(key, "..") ||
+	if key == "" || key == markKey || key[0] == '.' || key[len(key)-1] == '.' || strings.Contains(key, "..") ||
 		strings.ContainsFunc(key, func(r rune) bool { return !keyRune(r) }) {
 		return fmt.Errorf("%q is no valid key", key)
 	}

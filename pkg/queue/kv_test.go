@@ -140,7 +140,7 @@ func testKeys(t *testing.T, kv queue.KV) {
 }
 
 func testBadKeys(t *testing.T, kv queue.KV) {
-	for _, key := range []string{"", ".a", "a.", "a..b", "a b", "a*", ">", "a\n", "ä"} {
+	for _, key := range []string{"", ".a", "a.", "a..b", "a b", "a*", ">", "a\n", "ä", "_"} {
 		if _, err := kv.Put(t.Context(), key, nil); err == nil {
 			t.Errorf("Put took the key %q", key)
 		}

@@ -32,6 +32,7 @@ type streamInfo struct {
 	Error *jetstream.APIError `json:"error"`
 	Total int                 `json:"total"` // subjects that match, of which an answer has some only
 	State struct {
+		Last     uint64            `json:"last_seq"` // revision of the stream's newest message
 		Subjects map[string]uint64 `json:"subjects"`
 	} `json:"state"`
 }
