@@ -85,6 +85,8 @@ type Service struct {
 	surveys atomic.Uint64          // that were begun
 	swept   uint64                 // number of the survey that was swept last; for scan
 
+	attendance attendance
+
 	// ctx is that of followers and drivers: it lasts as long as Run.
 	ctx  context.Context
 	stop context.CancelFunc

@@ -16,6 +16,9 @@ type survey struct {
 
 // keepSurveying takes surveys until ctx ends.
 func (s *Service) keepSurveying(ctx context.Context) {
+	if err := s.attendance.listen(ctx, s.cfg.Queue); err != nil && ctx.Err() == nil {
+		s.cfg.Log.Warn("listen for workers", "err", err)
+	}
 	for ctx.Err() == nil {
 		rest := checkEvery
 		if err := s.takeSurvey(ctx); err == nil {
@@ -34,6 +37,7 @@ func (s *Service) takeSurvey(ctx context.Context) error {
 		return err
 	}
 	s.survey.Store(&survey{seen, number})
+	s.attendance.note(seen, s.cfg.Now())
 	s.showSurvey(seen)
 	return nil
 }

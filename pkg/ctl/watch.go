@@ -123,7 +123,7 @@ func (w *watch) tell(problem string) {
 	}
 	if w.problem = problem; problem != "" {
 		w.clear()
-		fmt.Fprintf(w.Err, "problem, tried again: %s\n", printable(problem))
+		fmt.Fprintf(w.Err, "problem: %s\n", printable(problem))
 	}
 }
 

@@ -92,7 +92,8 @@ type Record struct {
 	// lease; "" if none has yet. Who finds that it is gone takes its place.
 	Driver string `json:"driver,omitempty"`
 	// Problem is why the import does not get on: the error of a step that is
-	// tried again. It is "" once that succeeded, or the import ended.
+	// tried again, or that no worker is there. It is "" once that is over, or the
+	// import ended.
 	Problem string `json:"problem,omitempty"`
 
 	Attempt *Attempt `json:"attempt,omitempty"` // set from Committing on

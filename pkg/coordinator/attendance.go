@@ -1,0 +1,70 @@
+package coordinator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// missedAfter is how long no worker is heard of before imports tell so: longer than
+// it takes to replace one, or to elect leaders of NATS.
+const missedAfter = 30 * time.Second
+
+// unattended is the problem of an import whose partitions nobody takes.
+const unattended = "no worker is heard of: its partitions wait for one that is of this version and reaches NATS"
+
+// attendance knows when a worker was heard of last. Those that wait for partitions
+// ask NATS, and those that work talk to each other at least every two seconds. The
+// zero value has not begun to listen.
+type attendance struct {
+	mu      sync.Mutex
+	outlook *queue.Outlook // nil before listen
+	seq     uint64         // of outlook, when it was looked at last
+	last    time.Time      // zero before the first survey
+}
+
+// listen hears of workers until ctx ends.
+func (a *attendance) listen(ctx context.Context, q *queue.Queue) error {
+	outlook, err := q.Outlook(ctx, func() bool { return false }) // which never asks by itself
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.outlook = outlook
+	return nil
+}
+
+// note takes down whether workers were there when a survey was taken.
+func (a *attendance) note(seen queue.Survey, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	heard := seen.Waiting > 0 || a.last.IsZero()
+	if a.outlook != nil {
+		_, seq := a.outlook.Latest()
+		heard, a.seq = heard || seq != a.seq, seq
+	}
+	if heard {
+		a.last = now
+	}
+}
+
+// missed reports whether no worker was heard of for long. Of whom nothing could be
+// heard, as nobody listened or looked, none is missed.
+func (a *attendance) missed(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.outlook != nil && !a.last.IsZero() && now.Sub(a.last) >= missedAfter
+}
+
+// waits returns what keeps the import from getting on though no step of it erred;
+// "" is nothing.
+func (d *driver) waits() string {
+	seen := d.survey.Load()
+	if seen == nil || len(seen.Partitions[d.id]) == 0 || !d.attendance.missed(d.cfg.Now()) {
+		return ""
+	}
+	return unattended
+}
