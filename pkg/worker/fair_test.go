@@ -2,7 +2,9 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,6 +70,48 @@ func TestABigPartitionGivesWay(t *testing.T) {
 	}
 	if f.outcome("yielded") == 0 {
 		t.Error("no delivery gave way")
+	}
+}
+
+// TestGivingWayHidesNoError refuses a range of a partition that gives way: it is
+// delivered again, as nobody is there who would find the gap.
+func TestGivingWayHidesNoError(t *testing.T) {
+	source, want := numbered(t, 2000, small)
+	source.PageSize = page
+	f := start(t, source)
+	f.slice = time.Nanosecond
+	inLine := f.heard(func(l queue.Load) bool { return l.Next == "second" })
+	var refuse sync.Once
+	refused := make(chan struct{})
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "page" && c.Key > "dir/000600" {
+			expect.Received(t, "all hear that another import is in line", inLine)
+			refuse.Do(func() { close(refused) })
+		}
+		return nil
+	}
+	var once sync.Once
+	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) (err error) {
+		select {
+		case <-refused:
+			if c.Op == "put" {
+				once.Do(func() { err = errors.New("503 SlowDown") })
+			}
+		default:
+		}
+		return err
+	}
+	f.record("first", small)
+	f.buckets["other"], _ = numbered(t, 300, small)
+	f.recordOf("second", "other", small)
+	f.publish(whole("first"), whole("second"))
+	f.run(1)
+	f.covers("second")
+	if got, _ := f.covers("first"); !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+	if f.outcome("retried") != 1 || f.outcome("yielded") == 0 {
+		t.Errorf("%v deliveries were retried, %v gave way", f.outcome("retried"), f.outcome("yielded"))
 	}
 }
 

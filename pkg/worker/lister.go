@@ -100,7 +100,10 @@ func (l *lister) run(ctx context.Context) error {
 		l.rate.Store(int64(l.speed()))
 	}
 	if ended {
-		return errors.Join(ranges.Flush(), l.paused)
+		if err := ranges.Flush(); err != nil {
+			return err // of the rest, which is queued already, nothing is missing
+		}
+		return l.paused
 	}
 	return l.finish(ranges)
 }
