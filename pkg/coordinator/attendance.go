@@ -12,6 +12,10 @@ import (
 // it takes to replace one, or to elect leaders of NATS.
 const missedAfter = 30 * time.Second
 
+// unlooked is how long a survey of a NATS that answers never takes, with the rest
+// after it.
+const unlooked = 20 * time.Second
+
 // unattended is the problem of an import whose partitions nobody takes.
 const unattended = "no worker is heard of: its partitions wait for one that is of this version and reaches NATS"
 
@@ -22,7 +26,8 @@ type attendance struct {
 	mu      sync.Mutex
 	outlook *queue.Outlook // nil before listen
 	seq     uint64         // of outlook, when it was looked at last
-	last    time.Time      // zero before the first survey
+	looked  time.Time      // when that was; zero before the first survey
+	last    time.Time      // when a worker was heard of, or nobody had looked for long
 }
 
 // listen hears of workers until ctx ends.
@@ -41,22 +46,22 @@ func (a *attendance) listen(ctx context.Context, q *queue.Queue) error {
 func (a *attendance) note(seen queue.Survey, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	heard := seen.Waiting > 0 || a.last.IsZero()
+	heard := seen.Waiting > 0 || now.Sub(a.looked) >= unlooked // then they may have been there
 	if a.outlook != nil {
 		_, seq := a.outlook.Latest()
 		heard, a.seq = heard || seq != a.seq, seq
 	}
-	if heard {
+	if a.looked = now; heard {
 		a.last = now
 	}
 }
 
-// missed reports whether no worker was heard of for long. Of whom nothing could be
-// heard, as nobody listened or looked, none is missed.
+// missed reports whether no worker was heard of for long, though surveys were taken
+// all the time.
 func (a *attendance) missed(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.outlook != nil && !a.last.IsZero() && now.Sub(a.last) >= missedAfter
+	return a.outlook != nil && now.Sub(a.looked) < unlooked && now.Sub(a.last) >= missedAfter
 }
 
 // waits returns what keeps the import from getting on though no step of it erred;

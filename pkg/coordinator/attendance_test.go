@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -9,28 +10,34 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// TestAnImportThatNobodyWorksOnTellsSo leaves a fleet without workers for long, and
+// TestAnImportThatNobodyWorksOnTellsSo looks at a fleet without workers for long, and
 // then gives it one.
 func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(500)
 	f := newFleet(t, source)
-	s, _ := f.serve()
+	s := f.service()
+	expect.NoError(t, s.attendance.listen(t.Context(), f.queue))
 	id := f.start(s, request("", ""))
+	f.run(func(ctx context.Context) { _ = s.drive(ctx, id) })
 	f.planned(id)
-	problem := func() string {
-		status, err := s.Status(t.Context(), "repo", id)
+	problem := func(after time.Duration) string {
+		f.clock.Add(int64(after))
+		expect.NoError(t, s.takeSurvey(t.Context()))
+		r, err := f.imports.Get(t.Context(), id)
 		expect.NoError(t, err)
-		return status.Record.Problem
+		return r.Problem
 	}
-	if got := problem(); got != "" {
+	if got := problem(0); got != "" {
 		t.Errorf("at first there is a problem: %s", got)
 	}
-	expect.Eventually(t, "the import tells that nobody works on it", func() bool {
-		f.clock.Add(int64(missedAfter))
-		return problem() == unattended
-	})
+	expect.Eventually(t, "the import tells that nobody works on it", func() bool { return problem(unlooked/2) == unattended })
 	f.work(1)
+	expect.Eventually(t, "the import ends", func() bool {
+		_ = problem(0)
+		r, err := f.imports.Get(t.Context(), id)
+		return err == nil && r.State.Ended()
+	})
 	if r := f.completed(id); r.Problem != "" || r.Objects != 500 {
 		t.Errorf("completed with %d objects and the problem %q", r.Objects, r.Problem)
 	}
@@ -39,23 +46,35 @@ func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
 func TestWorkersAreMissedOnceNoneWasHeardForLong(t *testing.T) {
 	q := queuetest.Start(t)
 	var a attendance
-	begun := time.Now()
-	if a.note(queue.Survey{}, begun); a.missed(begun.Add(time.Hour)) {
-		t.Error("workers are missed of whom nothing could be heard")
+	now := time.Now()
+	look := func(after time.Duration, waiting int, missed bool) {
+		t.Helper()
+		now = now.Add(after)
+		if a.note(queue.Survey{Waiting: waiting}, now); a.missed(now) != missed {
+			t.Errorf("missed: %t, want %t", !missed, missed)
+		}
+	}
+	const half = missedAfter / 2
+	for range 5 {
+		look(half, 0, false) // nothing could be heard
 	}
 	expect.NoError(t, a.listen(t.Context(), q))
+	look(unlooked, 0, false)
+	look(half, 0, false)
+	look(half, 0, true)
+	look(half, 1, false) // one waits for a partition
+	look(half, 0, false)
+	look(half, 0, true)
+	look(unlooked, 0, false) // while nobody looked it may have been there
+	look(half, 0, false)
+	look(half, 0, true)
+	if a.missed(now.Add(unlooked)) {
+		t.Error("workers are missed though nobody looks")
+	}
 	// A worker asks how the bulk lane stands, and tells all.
 	_, err := q.Outlook(t.Context(), func() bool { return true })
 	expect.NoError(t, err)
-	expect.Eventually(t, "a worker is heard", func() bool { _, seq := a.outlook.Latest(); return seq > 0 })
-	heard, waited := begun.Add(missedAfter), begun.Add(2*missedAfter)
-	if a.note(queue.Survey{}, heard); a.missed(heard.Add(missedAfter - 1)) {
-		t.Error("a worker is missed that talked")
-	}
-	if a.note(queue.Survey{Waiting: 1}, waited); a.missed(waited.Add(missedAfter - 1)) {
-		t.Error("a worker is missed that waited for a partition")
-	}
-	if !a.missed(waited.Add(missedAfter)) {
-		t.Error("no worker is missed though none was heard of for long")
-	}
+	_, before := a.outlook.Latest()
+	expect.Eventually(t, "a worker is heard", func() bool { _, seq := a.outlook.Latest(); return seq > before })
+	look(half, 0, false)
 }
