@@ -9,12 +9,23 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// Branch returns a branch, or a NotFound fault.
+// Branch returns a branch, or a NotFound fault. While NATS elects a leader, its
+// head may be what it was a while ago.
 func (c *Catalog) Branch(ctx context.Context, repository, name string) (Branch, error) {
+	return c.existing(ctx, c.kv.Get, repository, name)
+}
+
+// LatestBranch is Branch, as it was at some moment since the call: for whoever
+// decides by its head what no compare-and-swap decides. It takes a write.
+func (c *Catalog) LatestBranch(ctx context.Context, repository, name string) (Branch, error) {
+	return c.existing(ctx, c.kv.Latest, repository, name)
+}
+
+func (c *Catalog) existing(ctx context.Context, get getter, repository, name string) (Branch, error) {
 	if _, err := c.Repository(ctx, repository); err != nil {
 		return Branch{}, err
 	}
-	b, err := c.branch(ctx, repository, name)
+	b, err := c.branch(ctx, get, repository, name)
 	if errors.Is(err, queue.ErrNotFound) {
 		return Branch{}, fault.Missing("branch")
 	}
@@ -25,11 +36,11 @@ func (c *Catalog) Branch(ctx context.Context, repository, name string) (Branch, 
 }
 
 // branch answers queue.ErrNotFound for a name that no branch has.
-func (c *Catalog) branch(ctx context.Context, repository, name string) (Branch, error) {
+func (c *Catalog) branch(ctx context.Context, get getter, repository, name string) (Branch, error) {
 	if checkBranchName("", name) != nil {
 		return Branch{}, queue.ErrNotFound
 	}
-	commit, rev, err := c.kv.Get(ctx, branchKey(repository, name))
+	commit, rev, err := get(ctx, branchKey(repository, name))
 	if err != nil {
 		return Branch{}, err
 	}
@@ -43,7 +54,7 @@ func (c *Catalog) Branches(ctx context.Context, repository, prefix, after string
 		return nil, false, err
 	}
 	page, more, err = list(ctx, c.kv, branchKey(repository, ""), prefix, after, amount, func(name string) (Branch, error) {
-		return c.branch(ctx, repository, name)
+		return c.branch(ctx, c.kv.Get, repository, name)
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("list branches of repository %q: %w", repository, err)

@@ -87,9 +87,12 @@ func checkBranchName(field, name string) error {
 	return nil
 }
 
+// getter is one of the two ways to read a bucket, queue.KV's Get and Latest.
+type getter func(ctx context.Context, key string) (value []byte, revision uint64, err error)
+
 // read decodes the value of a key, or answers queue.ErrNotFound.
-func read[T any](ctx context.Context, kv queue.KV, key string) (v T, rev uint64, err error) {
-	data, rev, err := kv.Get(ctx, key)
+func read[T any](ctx context.Context, get getter, key string) (v T, rev uint64, err error) {
+	data, rev, err := get(ctx, key)
 	if err != nil {
 		return v, 0, err
 	}

@@ -64,23 +64,22 @@ func (c *Catalog) commit(ctx context.Context, repository, id string) (Commit, er
 	if !validRepository.MatchString(repository) || !validCommit.MatchString(id) {
 		return Commit{}, queue.ErrNotFound
 	}
-	commit, _, err := read[Commit](ctx, c.kv, commitKey(repository, id))
+	commit, _, err := read[Commit](ctx, c.kv.Get, commitKey(repository, id))
 	return commit, err
 }
 
-// Resolve returns the commit that a ref, a branch's name or a commit's ID,
-// points at, or a NotFound fault. A branch comes first.
+// Resolve returns the commit that a ref, a commit's ID or a branch's name, points
+// at, or a NotFound fault. A commit comes first.
 func (c *Catalog) Resolve(ctx context.Context, repository, ref string) (Commit, error) {
 	if _, err := c.Repository(ctx, repository); err != nil {
 		return Commit{}, err
 	}
-	b, err := c.branch(ctx, repository, ref)
-	if err == nil {
-		return c.Commit(ctx, repository, b.CommitID)
-	}
-	commit := Commit{}
+	commit, err := c.commit(ctx, repository, ref) // of which no name of a branch costs a look
 	if errors.Is(err, queue.ErrNotFound) {
-		commit, err = c.commit(ctx, repository, ref)
+		var b Branch
+		if b, err = c.branch(ctx, c.kv.Get, repository, ref); err == nil {
+			return c.Commit(ctx, repository, b.CommitID)
+		}
 	}
 	if errors.Is(err, queue.ErrNotFound) {
 		return Commit{}, fault.Missing(fmt.Sprintf("ref %q", ref))

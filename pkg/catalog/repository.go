@@ -46,7 +46,10 @@ func (c *Catalog) ready(ctx context.Context, id string) (Repository, uint64, err
 	if !validRepository.MatchString(id) {
 		return Repository{}, 0, queue.ErrNotFound
 	}
-	r, rev, err := read[repositoryRecord](ctx, c.kv, repositoryKey(id))
+	r, rev, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
+	if err == nil && !r.Ready { // by now it may be
+		r, rev, err = read[repositoryRecord](ctx, c.kv.Latest, repositoryKey(id))
+	}
 	if err == nil && !r.Ready {
 		err = queue.ErrNotFound
 	}
@@ -57,8 +60,11 @@ func (c *Catalog) ready(ctx context.Context, id string) (Repository, uint64, err
 // prefix and lie after `after`, ordered by ID, and whether there are more.
 func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount int) (page []Repository, more bool, err error) {
 	page, more, err = list(ctx, c.kv, repositoryKey(""), prefix, after, amount, func(id string) (Repository, error) {
-		r, _, err := c.ready(ctx, id)
-		return r, err
+		r, _, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
+		if err == nil && !r.Ready {
+			err = queue.ErrNotFound
+		}
+		return r.Repository, err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("list repositories: %w", err)
@@ -133,10 +139,9 @@ func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstor
 		_, _ = c.store(ctx, repositoryRecord{Repository: Repository{ID: r.ID}}, rev) // else it ends by itself
 		return err
 	}
-	if err := c.createDefaultBranch(ctx, r); err != nil {
-		return err
+	if err = c.createDefaultBranch(ctx, r, rev); err == nil {
+		_, err = c.store(ctx, repositoryRecord{r, true}, rev)
 	}
-	_, err = c.store(ctx, repositoryRecord{r, true}, rev)
 	if errors.Is(err, queue.ErrConflict) {
 		return fault.Conflicting("repository %q is being created by somebody else", r.ID)
 	}
@@ -144,7 +149,7 @@ func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstor
 }
 
 func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err error) {
-	old, rev, err := read[repositoryRecord](ctx, c.kv, repositoryKey(r.ID))
+	old, rev, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(r.ID))
 	switch {
 	case err == nil && old.Ready:
 		return 0, fault.Conflicting("repository %q exists already", r.ID)
@@ -165,7 +170,7 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 		return err
 	}
 	for _, key := range keys {
-		other, rev, err := read[repositoryRecord](ctx, c.kv, key)
+		other, rev, err := read[repositoryRecord](ctx, c.kv.Get, key)
 		if errors.Is(err, queue.ErrNotFound) || err == nil && (other.ID == id || other.StorageNamespace == "") {
 			continue
 		}
@@ -195,23 +200,61 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 }
 
 // createDefaultBranch leaves no other branch: a call that was given up may have
-// made one of another name.
-func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository) error {
+// made one of another name. It is queue.ErrConflict if somebody else has taken over
+// the reservation, which had the revision: what branches are then is theirs. Hence
+// the order: their revisions are read while the repository is not ready for sure,
+// and what has another one later is left alone.
+func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository, reserved uint64) error {
 	first, err := c.AddCommit(ctx, r.ID, Commit{Message: firstMessage, Created: r.Created, Generation: 1})
 	if err != nil {
 		return err
 	}
-	keys, err := c.kv.Keys(ctx, branchKey(r.ID, ""))
+	branches, err := c.revisions(ctx, branchKey(r.ID, ""))
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
-		if err := c.kv.Delete(ctx, key); err != nil {
+	_, rev, err := c.kv.Latest(ctx, repositoryKey(r.ID))
+	if err == nil && rev != reserved {
+		err = queue.ErrConflict
+	}
+	if err != nil {
+		return err
+	}
+	main := branchKey(r.ID, r.DefaultBranch)
+	for key, rev := range branches {
+		if key == main {
+			continue
+		}
+		if err := c.kv.Delete(ctx, key, rev); err != nil {
 			return err
 		}
 	}
-	_, err = c.kv.Put(ctx, branchKey(r.ID, r.DefaultBranch), []byte(first.ID))
+	if rev, ok := branches[main]; ok {
+		_, err = c.kv.Update(ctx, main, []byte(first.ID), rev)
+	} else {
+		_, err = c.kv.Create(ctx, main, []byte(first.ID))
+	}
 	return err
+}
+
+// revisions returns those of the keys that start with base.
+func (c *Catalog) revisions(ctx context.Context, base string) (map[string]uint64, error) {
+	keys, err := c.kv.Keys(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[string]uint64, len(keys))
+	for _, key := range keys {
+		_, rev, err := c.kv.Get(ctx, key)
+		if errors.Is(err, queue.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		of[key] = rev
+	}
+	return of, nil
 }
 
 // store writes a record at the revision, 0 for none.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func TestRepositoryStartsWithOneCommit(t *testing.T) {
@@ -158,18 +160,11 @@ func (f *failing) Update(ctx context.Context, key string, value []byte, revision
 	return f.KV.Update(ctx, key, value, revision)
 }
 
-func (f *failing) Put(ctx context.Context, key string, value []byte) (uint64, error) {
-	if err := f.write(); err != nil {
-		return 0, err
-	}
-	return f.KV.Put(ctx, key, value)
-}
-
-func (f *failing) Delete(ctx context.Context, key string) error {
+func (f *failing) Delete(ctx context.Context, key string, revision uint64) error {
 	if err := f.write(); err != nil {
 		return err
 	}
-	return f.KV.Delete(ctx, key)
+	return f.KV.Delete(ctx, key, revision)
 }
 
 func TestHalfCreatedRepositoryCanBeCreatedAgain(t *testing.T) {
@@ -244,4 +239,100 @@ func TestSetMetadataAddsAndReplaces(t *testing.T) {
 			t.Errorf("metadata %v, %v", r.Metadata, err)
 		}
 	})
+}
+
+// pausing stands still before its nth call for a branch.
+type pausing struct {
+	queue.KV
+	left  int
+	pause func()
+}
+
+func (p *pausing) step(key string) {
+	if strings.HasPrefix(key, "b.") {
+		if p.left--; p.left == 0 {
+			p.pause()
+		}
+	}
+}
+
+func (p *pausing) Keys(ctx context.Context, prefix string) ([]string, error) {
+	p.step(prefix)
+	return p.KV.Keys(ctx, prefix)
+}
+
+func (p *pausing) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	p.step(key)
+	return p.KV.Get(ctx, key)
+}
+
+func (p *pausing) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	p.step(key)
+	return p.KV.Create(ctx, key, value)
+}
+
+func (p *pausing) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	p.step(key)
+	return p.KV.Update(ctx, key, value, revision)
+}
+
+func (p *pausing) Delete(ctx context.Context, key string, revision uint64) error {
+	p.step(key)
+	return p.KV.Delete(ctx, key, revision)
+}
+
+// TestASlowCreateLeavesTheBranchAlone lets one call stand still at each of its steps
+// for a branch while another one makes the repository, and something is committed.
+// Of an even older call a branch is left, of this name or another.
+func TestASlowCreateLeavesTheBranchAlone(t *testing.T) {
+	for _, left := range []string{"", "main", "other"} {
+		paused := true
+		for steps := 1; paused; steps++ {
+			paused = false
+			kv, ctx := new(queuetest.MemoryKV), t.Context()
+			repository := Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"}
+			fast := New(kv)
+			if left != "" {
+				if _, err := kv.Create(ctx, branchKey("repo", left), []byte("old")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var committed Commit
+			slow := New(&pausing{kv, steps, func() {
+				paused = true
+				if _, err := fast.CreateRepository(ctx, repository); err != nil {
+					t.Fatalf("left %q, step %d: %v", left, steps, err)
+				}
+				committed = commitOn(t, fast, "main", "an import")
+			}})
+			_, err := slow.CreateRepository(ctx, repository)
+			if !paused {
+				break
+			}
+			if !fault.Is(err, fault.Conflict) {
+				t.Errorf("left %q, step %d: the slow call: %v, want a conflict", left, steps, err)
+			}
+			if head, err := fast.Branch(ctx, "repo", "main"); err != nil || head.CommitID != committed.ID {
+				t.Errorf("left %q, step %d: the branch is at %.8s, %v, want %.8s", left, steps, head.CommitID, err, committed.ID)
+			}
+		}
+	}
+}
+
+// unready is a bucket whose server knows of a repository only that it is being made.
+type unready struct{ queue.KV }
+
+func (u unready) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	value, rev, err := u.KV.Get(ctx, key)
+	return bytes.Replace(value, []byte(`"ready":true`), []byte(`"ready":false`), 1), rev, err
+}
+
+func TestARepositoryThatIsReadyIsFound(t *testing.T) {
+	kv, ctx := new(queuetest.MemoryKV), t.Context()
+	if _, err := New(kv).CreateRepository(ctx, Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(unready{kv}).Branch(ctx, "repo", "main"); err != nil {
+		t.Error(err)
+	}
 }

@@ -68,16 +68,17 @@ func (d *driver) queueUp(ctx context.Context, r imports.Request) (*line, error) 
 // landNow records an attempt and moves the branch if its head is still the
 // attempt's parent, a step of these a round. As long as it is, that attempt may
 // land by whoever recorded it, so nobody makes another; once it is not and the
-// attempt is not on the branch, it never will be: it is dead.
+// attempt is not on the branch, it never will be: it is dead. That is told by the
+// latest head alone: an older one may be that of before the attempt landed.
 //
 // The attempt is recorded before the branch moves, so that whoever comes after a
 // crash can tell whether it had landed.
 func (d *driver) landNow(ctx context.Context, line *line, record imports.Record) error {
 	repository := record.Request.Repository
 	d.dead = nil
-	outrun := false // by whoever moved the branch meanwhile
+	read, outrun := d.cfg.Catalog.Branch, false // outrun by whoever moved the branch meanwhile
 	for range maxRounds {
-		head, err := d.cfg.Catalog.Branch(ctx, repository, record.Request.Branch)
+		head, err := read(ctx, repository, record.Request.Branch)
 		if err != nil {
 			return err
 		}
@@ -89,15 +90,15 @@ func (d *driver) landNow(ctx context.Context, line *line, record imports.Record)
 			return d.complete(ctx, record)
 		}
 		if record.Attempt == nil || record.Attempt.Parent != head.CommitID {
-			d.dead = record.Attempt
-			if d.dead != nil && !outrun {
-				outrun = true
+			if record.Attempt != nil && !outrun { // by the head of a while ago an attempt that lives looks dead
+				read, outrun = d.cfg.Catalog.LatestBranch, true
 				d.claim(ctx, line, true)
 				continue
 			}
-			fold, _ := d.progress.fold()
+			d.dead = record.Attempt
+			fold, covers := d.progress.fold()
 			if !fold.Complete() {
-				return nil // a new driver has not followed all covers yet
+				return d.incomplete(ctx, covers)
 			}
 			if record, err = d.attempt(ctx, record, head, fold); err != nil {
 				return err // canceled meanwhile, perhaps: the next step sees it
@@ -115,6 +116,20 @@ func (d *driver) landNow(ctx context.Context, line *line, record imports.Record)
 		}
 	}
 	return fmt.Errorf("commit to branch %q: its head moved %d times", record.Request.Branch, maxRounds/2)
+}
+
+// incomplete tells why an import cannot be attempted again whose driver has followed
+// so many covers, which do not chain: a new driver has not seen them all yet, or, once
+// it has, they are lost, and with them what is to be committed.
+func (d *driver) incomplete(ctx context.Context, followed uint64) error {
+	if err := d.progress.met(); err != nil {
+		return err // what is missing may be there
+	}
+	stored, err := d.cfg.Queue.CoverCount(ctx, d.id)
+	if err != nil || followed < stored {
+		return err
+	}
+	return fmt.Errorf("commit again, as the branch has moved: the %d covers that are stored do not hold all keys any more", stored)
 }
 
 // attempt makes the commit that replaces head and records it in place of the

@@ -3,7 +3,9 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,6 +62,11 @@ type stepKV struct {
 
 func (k stepKV) Get(ctx context.Context, key string) (value []byte, rev uint64, err error) {
 	err = k.steps.around(func() error { value, rev, err = k.KV.Get(ctx, key); return err })
+	return value, rev, err
+}
+
+func (k stepKV) Latest(ctx context.Context, key string) (value []byte, rev uint64, err error) {
+	err = k.steps.around(func() error { value, rev, err = k.KV.Latest(ctx, key); return err })
 	return value, rev, err
 }
 
@@ -186,5 +193,70 @@ func everyStep(t *testing.T, test func(l *landing, n int)) {
 			}
 			return
 		}
+	}
+}
+
+// oldLeader is a bucket whose branches are told, so many times after one of them was
+// moved through it, as they were before that and longer ago.
+type oldLeader struct {
+	queue.KV
+	value []byte
+	rev   uint64
+	left  int
+	moved bool
+}
+
+func (k *oldLeader) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if strings.HasPrefix(key, "b.") && k.moved && k.left > 0 {
+		k.left--
+		return k.value, k.rev, nil
+	}
+	return k.KV.Get(ctx, key)
+}
+
+func (k *oldLeader) Update(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
+	rev, err := k.KV.Update(ctx, key, value, old)
+	k.moved = k.moved || strings.HasPrefix(key, "b.") && err == nil
+	return rev, err
+}
+
+// TestAHeadOfAWhileAgoKillsNoAttempt lands an import on what somebody else committed,
+// and then reads the branch of before both.
+func TestAHeadOfAWhileAgoKillsNoAttempt(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t)
+	for times := range 5 {
+		l := newLanding(t, q)
+		value, rev, err := l.history.Get(t.Context(), "b.repo.main")
+		expect.NoError(t, err)
+		l.commit()
+		s := fleetOf(l.fleet, l.state, &oldLeader{KV: l.history, value: value, rev: rev, left: times}).service()
+		s.session, s.patience = l.other.session, notLong
+		t.Cleanup(s.close)
+		_, err = l.driver(s).step(t.Context())
+		expect.NoError(t, err)
+		l.verify(fmt.Sprintf("%d reads of the past", times), l.settle(), 1)
+	}
+}
+
+// TestLostCoversFailAnImportThatHasToBeCommittedAgain has NATS lose them while the
+// attempt is dead and its driver gone.
+func TestLostCoversFailAnImportThatHasToBeCommittedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLanding(t, queuetest.Start(t))
+	l.recordAttempt(l.driver(l.other))
+	l.commit() // somebody else is first
+	expect.NoError(t, l.queue.Discard(t.Context(), l.id))
+	d := l.mine.newDriver(l.id)
+	for range maxFailures {
+		if ended, err := d.step(t.Context()); ended || err == nil {
+			t.Fatalf("step: %t, %v, want it to tell what is missing", ended, err)
+		}
+		d.failures++
+	}
+	_, err := d.step(t.Context())
+	expect.NoError(t, err)
+	if r := l.settle(); r.State != imports.Failed || !strings.Contains(r.Error, "covers") {
+		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
 }

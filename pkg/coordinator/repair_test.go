@@ -178,7 +178,7 @@ func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
-	_, err := f.queue.KV("imports").Put(t.Context(), "i.0", []byte("{"))
+	_, err := f.queue.KV("imports").Create(t.Context(), "i.0", []byte("{"))
 	expect.NoError(t, err)
 	s, _ := f.serve()
 	f.work(1)

@@ -44,17 +44,23 @@ func (s *Store) Create(ctx context.Context, r Record) error {
 	return nil
 }
 
-// Get returns the record of an import, or a NotFound fault.
+// Get returns the record of an import, or a NotFound fault. It may have changed
+// already; see queue.KV.
 func (s *Store) Get(ctx context.Context, id string) (Record, error) {
 	r, _, err := s.get(ctx, id)
 	return r, err
 }
 
 func (s *Store) get(ctx context.Context, id string) (Record, uint64, error) {
+	return s.read(ctx, id, s.kv.Get)
+}
+
+// read is get by one of the two ways to read a bucket.
+func (s *Store) read(ctx context.Context, id string, get func(context.Context, string) ([]byte, uint64, error)) (Record, uint64, error) {
 	if queue.CheckKey(recordKey(id)) != nil { // IDs come from requests too
 		return Record{}, 0, fault.Missing(fmt.Sprintf("import %q", id))
 	}
-	value, rev, err := s.kv.Get(ctx, recordKey(id))
+	value, rev, err := get(ctx, recordKey(id))
 	if errors.Is(err, queue.ErrNotFound) {
 		return Record{}, 0, fault.Missing("import " + id)
 	}
@@ -142,7 +148,7 @@ func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 // request's key and died before it stored the record, it is stored now: it may
 // have been a moment from doing so, and two imports must not come of it.
 func (s *Store) adopt(ctx context.Context, id string, r Record) (running bool, err error) {
-	old, err := s.Get(ctx, id)
+	old, _, err := s.read(ctx, id, s.kv.Latest) // who asks again after the end is to get a new one
 	if fault.Is(err, fault.NotFound) {
 		r.Job.ImportID = id
 		return true, s.Create(ctx, r)
@@ -165,14 +171,18 @@ func (s *Store) IDs(ctx context.Context) ([]string, error) {
 // Delete forgets an import that has ended.
 func (s *Store) Delete(ctx context.Context, r Record) error {
 	key := requestKey(r)
-	value, _, err := s.kv.Get(ctx, key)
+	value, rev, err := s.kv.Get(ctx, key)
 	if err == nil && string(value) == r.Job.ImportID {
-		err = s.kv.Delete(ctx, key)
+		err = s.kv.Delete(ctx, key, rev) // in conflict with a new import of the request, which stays
 	}
-	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+	if err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, queue.ErrConflict) {
 		return fmt.Errorf("delete the request of import %s: %w", r.Job.ImportID, err)
 	}
-	if err := s.kv.Delete(ctx, recordKey(r.Job.ImportID)); err != nil {
+	_, rev, err = s.get(ctx, r.Job.ImportID)
+	if err == nil {
+		err = s.kv.Delete(ctx, recordKey(r.Job.ImportID), rev)
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("delete import %s: %w", r.Job.ImportID, err)
 	}
 	return nil

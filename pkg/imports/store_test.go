@@ -324,7 +324,7 @@ func TestGetTellsWhatIsWrong(t *testing.T) {
 			t.Errorf("Get(%q): %v, want NotFound: no import has that ID", id, err)
 		}
 	}
-	if _, err := kv.Put(t.Context(), "i.id", []byte("{")); err != nil {
+	if _, err := kv.Create(t.Context(), "i.id", []byte("{")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Get(t.Context(), "id"); err == nil || !strings.Contains(err.Error(), "decode import id") {
@@ -343,4 +343,44 @@ func TestWatchTicks(t *testing.T) {
 		end(t, s, "id")
 		<-ticks // the test's deadline bounds it
 	})
+}
+
+// busyKV starts something right before a key of a request is deleted.
+type busyKV struct {
+	queue.KV
+	before func()
+}
+
+func (k busyKV) Delete(ctx context.Context, key string, revision uint64) error {
+	if strings.HasPrefix(key, "r.") {
+		k.before()
+	}
+	return k.KV.Delete(ctx, key, revision)
+}
+
+func TestForgettingAnImportLeavesTheNextOneOfItsRequest(t *testing.T) {
+	kv, ctx := new(queuetest.MemoryKV), t.Context()
+	s := imports.NewStore(kv)
+	claim := func(id string) string {
+		t.Helper()
+		got, err := s.Claim(ctx, imports.New(imports.Job{ImportID: id}, imports.Request{Repository: "repo", Branch: "main"}, time.Now()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	claim("old")
+	old, err := s.Apply(ctx, "old", func(r imports.Record) (imports.Record, error) { return r.Cancel(time.Now(), 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := imports.NewStore(busyKV{kv, func() { claim("new") }}).Delete(ctx, old); err != nil {
+		t.Fatal(err)
+	}
+	if got := claim("again"); got != "new" {
+		t.Errorf("the request, made twice, is the imports new and %s", got)
+	}
+	if _, err := s.Get(ctx, "old"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the old import: %v, want it forgotten", err)
+	}
 }

@@ -343,7 +343,7 @@ func TestAFullDiskEndsACoordinator(t *testing.T) {
 	expect.NoError(t, err)
 	t.Cleanup(q.Close)
 	go func() { // it is not answered
-		_, _ = q.KV(queue.BucketCatalog).Put(t.Context(), "large", make([]byte, 2*fulldisk.Size))
+		_, _ = q.KV(queue.BucketCatalog).Create(t.Context(), "large", make([]byte, 2*fulldisk.Size))
 	}()
 	err = expect.Received(t, "the end", p.ended)
 	end()

@@ -31,23 +31,24 @@ var (
 // methods may be called concurrently.
 //
 // Revisions belong to a key and grow with each change; 0 is none. Who decides
-// by what is stored decides by Create and Update: what Get and Keys return may
-// have changed already, and while NATS elects a leader it may be what was there a
-// while ago. Only that there is nothing is certain, from Get.
+// by what is stored decides by Create, Update and Delete: what was read may have
+// changed already. While NATS elects a leader, what Get and Keys return may even
+// be what was there a while ago; that there is nothing is certain, from Get.
 type KV interface {
 	// Get returns the value of a key and its revision, or ErrNotFound if it had none
 	// at some moment since the call; in BucketImports ErrProtocol if another version
 	// wrote it.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	// Latest is Get, of what the key had at some moment since the call. It takes a
+	// write, and may make others' Update of the key at this moment an ErrConflict.
+	Latest(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	// Create stores a value under a key that has none, or answers ErrConflict. Like
-	// Update and Put it is ErrTooLarge for a value that does not fit.
+	// Update it is ErrTooLarge for a value that does not fit.
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	// Update replaces the value at the revision, or answers ErrConflict.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
-	// Put stores a value whatever was there.
-	Put(ctx context.Context, key string, value []byte) (revision uint64, err error)
-	// Delete removes the value of a key, if there is any.
-	Delete(ctx context.Context, key string) error
+	// Delete removes the value that a key has at the revision, or answers ErrConflict.
+	Delete(ctx context.Context, key string, revision uint64) error
 	// Keys returns the keys with the prefix, any text, in bytewise order. A key
 	// that is being deleted may be among them.
 	Keys(ctx context.Context, prefix string) ([]string, error)
@@ -86,11 +87,16 @@ func (b *bucket) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	}
 	msg, err := b.last(ctx, key)
 	if errors.Is(err, ErrNotFound) {
-		msg, err = b.surely(ctx, key)
+		msg, err = b.present(ctx, key)
 	}
-	if err == nil && msg.Header.Get(headerOperation) != "" {
-		err = ErrNotFound
+	if err == nil && deleted(msg) {
+		msg, err = b.latest(ctx, key)
 	}
+	return b.value(key, msg, err)
+}
+
+// value is what a read of the key answers that has found the message.
+func (b *bucket) value(key string, msg *jetstream.RawStreamMsg, err error) ([]byte, uint64, error) {
 	if err == nil && b.name == BucketImports { // what others hold outlives the protocol
 		err = b.q.readable("the value", msg.Header)
 	}
@@ -101,7 +107,7 @@ func (b *bucket) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 }
 
 func (b *bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
-	rev, err := b.write(ctx, key, value, nil, expect(0))
+	rev, err := b.write(ctx, key, value, nil, 0)
 	if !errors.Is(err, ErrConflict) {
 		return rev, err
 	}
@@ -109,44 +115,44 @@ func (b *bucket) Create(ctx context.Context, key string, value []byte) (uint64, 
 	msg, readErr := b.last(ctx, key)
 	switch {
 	case errors.Is(readErr, ErrNotFound):
-		return b.write(ctx, key, value, nil, expect(0))
+		return b.write(ctx, key, value, nil, 0)
 	case readErr != nil:
 		return 0, fmt.Errorf("read %s/%s: %w", b.name, key, readErr)
-	case msg.Header.Get(headerOperation) == "":
+	case !deleted(msg):
 		return 0, err
 	}
-	return b.write(ctx, key, value, nil, expect(msg.Sequence))
+	return b.write(ctx, key, value, nil, msg.Sequence)
 }
 
 func (b *bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	if revision == 0 {
 		return 0, fmt.Errorf("update %s/%s at revision 0: %w", b.name, key, ErrConflict)
 	}
-	return b.write(ctx, key, value, nil, expect(revision))
+	return b.write(ctx, key, value, nil, revision)
 }
 
-func (b *bucket) Put(ctx context.Context, key string, value []byte) (uint64, error) {
-	return b.write(ctx, key, value, nil, nil)
-}
-
-func (b *bucket) Delete(ctx context.Context, key string) error {
-	return b.remove(ctx, key, nil)
-}
-
-// remove marks the key as deleted, which watchers hear of, and then takes the
-// mark away. Between the two, a new value may have replaced the mark: only what
-// lies before it is purged.
-func (b *bucket) remove(ctx context.Context, key string, expected *uint64) error {
-	rev, err := b.write(ctx, key, nil, nats.Header{headerOperation: {operationDelete}}, expected)
+// Delete marks the key as deleted, which watchers hear of, and then takes the
+// mark away.
+func (b *bucket) Delete(ctx context.Context, key string, revision uint64) error {
+	if revision == 0 {
+		return fmt.Errorf("delete %s/%s at revision 0: %w", b.name, key, ErrConflict)
+	}
+	rev, err := b.write(ctx, key, nil, nats.Header{headerOperation: {operationDelete}}, revision)
 	if err != nil {
 		return err
 	}
-	err = b.q.retry(ctx, "write", func(ctx context.Context) error {
+	return b.purge(ctx, key, rev)
+}
+
+// purge takes away what the key had up to the revision: a new value may have come
+// since.
+func (b *bucket) purge(ctx context.Context, key string, revision uint64) error {
+	err := b.q.retry(ctx, "write", func(ctx context.Context) error {
 		stream, err := b.q.stream(ctx, bucketStream+b.name)
 		if err != nil {
 			return err
 		}
-		return stream.Purge(ctx, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(rev+1))
+		return stream.Purge(ctx, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(revision+1))
 	})
 	if err != nil {
 		return fmt.Errorf("purge %s/%s: %w", b.name, key, err)
@@ -189,17 +195,18 @@ func (b *bucket) last(ctx context.Context, key string) (*jetstream.RawStreamMsg,
 	return b.q.lastMessage(ctx, bucketStream+b.name, b.subject(key))
 }
 
-func expect(revision uint64) *uint64 { return &revision }
+func expect(revision uint64) jetstream.PublishOpt {
+	return jetstream.WithExpectLastSequencePerSubject(revision)
+}
 
-// write stores one message under the key, at the expected revision if there is
-// one.
+// write stores one message under the key, at the expected revision; 0 is none.
 //
 // A try may be stored although its answer is lost, and the next one then meets
 // a conflict with itself. Hence the nonce: of all tries of one write at most one
 // can be stored, and a conflict after a lost answer is none if what is stored
 // bears the nonce. If somebody changed the value since, the conflict stands,
 // although the write took place: to the caller it is as if it came second.
-func (b *bucket) write(ctx context.Context, key string, value []byte, header nats.Header, expected *uint64) (uint64, error) {
+func (b *bucket) write(ctx context.Context, key string, value []byte, header nats.Header, expected uint64) (uint64, error) {
 	if err := CheckKey(key); err != nil {
 		return 0, err
 	}
@@ -214,11 +221,7 @@ func (b *bucket) write(ctx context.Context, key string, value []byte, header nat
 		for k, v := range header {
 			msg.Header[k] = v
 		}
-		var opts []jetstream.PublishOpt
-		if expected != nil {
-			opts = append(opts, jetstream.WithExpectLastSequencePerSubject(*expected))
-		}
-		ack, err := b.q.js.PublishMsg(ctx, msg, opts...)
+		ack, err := b.q.js.PublishMsg(ctx, msg, expect(expected))
 		if err == nil {
 			revision = ack.Sequence
 			return nil

@@ -32,8 +32,8 @@ func TestKV(t *testing.T) {
 
 func TestWhatIsTooLargeIsSaid(t *testing.T) {
 	kv := queuetest.Start(t).KV(queue.BucketCatalog)
-	if _, err := kv.Put(t.Context(), "large", make([]byte, 9<<20)); !errors.Is(err, queue.ErrTooLarge) {
-		t.Errorf("Put of 9 MiB: %v", err)
+	if _, err := kv.Create(t.Context(), "large", make([]byte, 9<<20)); !errors.Is(err, queue.ErrTooLarge) {
+		t.Errorf("Create of 9 MiB: %v", err)
 	}
 }
 
@@ -42,15 +42,19 @@ func testValues(t *testing.T, kv queue.KV) {
 	if _, _, err := kv.Get(ctx, "v/none"); !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("Get of a missing key: %v, want ErrNotFound", err)
 	}
-	for _, value := range [][]byte{[]byte("a"), {}, {0, 0xff, '\n'}} {
-		rev, err := kv.Put(ctx, "v/key", value)
+	for i, value := range [][]byte{[]byte("a"), {}, {0, 0xff, '\n'}} {
+		key := fmt.Sprint("v/", i)
+		rev, err := kv.Create(ctx, key, value)
 		if err != nil {
 			t.Fatal(err)
 		}
 		value = slices.Clone(value)
-		got, gotRev, err := kv.Get(ctx, "v/key")
+		got, gotRev, err := kv.Get(ctx, key)
 		if err != nil || string(got) != string(value) || gotRev != rev {
 			t.Errorf("Get = %q, %d, %v, want %q, %d", got, gotRev, err, value, rev)
+		}
+		if got, gotRev, err := kv.Latest(ctx, key); err != nil || string(got) != string(value) || gotRev != rev {
+			t.Errorf("Latest = %q, %d, %v, want %q, %d", got, gotRev, err, value, rev)
 		}
 	}
 }
@@ -85,8 +89,10 @@ func testCompareAndSwap(t *testing.T, kv queue.KV) {
 
 func testDelete(t *testing.T, kv queue.KV) {
 	ctx := t.Context()
-	if err := kv.Delete(ctx, "del/never"); err != nil {
-		t.Errorf("Delete of a missing key: %v", err)
+	for _, rev := range []uint64{0, 1} {
+		if err := kv.Delete(ctx, "del/never", rev); !errors.Is(err, queue.ErrConflict) {
+			t.Errorf("Delete of a missing key at %d: %v, want ErrConflict", rev, err)
+		}
 	}
 	var last uint64
 	for range 3 {
@@ -95,7 +101,10 @@ func testDelete(t *testing.T, kv queue.KV) {
 			t.Fatalf("Create = %d, %v after revision %d", rev, err, last)
 		}
 		last = rev
-		if err := kv.Delete(ctx, "del/key"); err != nil {
+		if err := kv.Delete(ctx, "del/key", rev+1); !errors.Is(err, queue.ErrConflict) {
+			t.Errorf("Delete at another revision: %v, want ErrConflict", err)
+		}
+		if err := kv.Delete(ctx, "del/key", rev); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := kv.Get(ctx, "del/key"); !errors.Is(err, queue.ErrNotFound) {
@@ -113,7 +122,7 @@ func testDelete(t *testing.T, kv queue.KV) {
 func testKeys(t *testing.T, kv queue.KV) {
 	ctx := t.Context()
 	for _, key := range []string{"keys.b.z", "keys.b.a", "keys.a.b", "keys.a-.b", "keys.b/x", "keysx", "keys.B.c", "keys.b"} {
-		if _, err := kv.Put(ctx, key, []byte(key)); err != nil {
+		if _, err := kv.Create(ctx, key, []byte(key)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,8 +150,8 @@ func testKeys(t *testing.T, kv queue.KV) {
 
 func testBadKeys(t *testing.T, kv queue.KV) {
 	for _, key := range []string{"", ".a", "a.", "a..b", "a b", "a*", ">", "a\n", "ä", "_"} {
-		if _, err := kv.Put(t.Context(), key, nil); err == nil {
-			t.Errorf("Put took the key %q", key)
+		if _, err := kv.Create(t.Context(), key, nil); err == nil {
+			t.Errorf("Create took the key %q", key)
 		}
 		if _, _, err := kv.Get(t.Context(), key); err == nil || errors.Is(err, queue.ErrNotFound) {
 			t.Errorf("Get of the key %q: %v, want it refused", key, err)
@@ -156,7 +165,7 @@ func testWatch(t *testing.T, kv queue.KV) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kv.Put(ctx, "watch/other", nil); err != nil {
+	if _, err := kv.Create(ctx, "watch/other", nil); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -164,9 +173,10 @@ func testWatch(t *testing.T, kv queue.KV) {
 		t.Error("tick without a change")
 	default:
 	}
+	var rev uint64
 	for _, change := range []func() error{
-		func() error { _, err := kv.Put(ctx, "watch/key", []byte("x")); return err },
-		func() error { return kv.Delete(ctx, "watch/key") },
+		func() (err error) { rev, err = kv.Create(ctx, "watch/key", []byte("x")); return err },
+		func() error { return kv.Delete(ctx, "watch/key", rev) },
 	} {
 		if err := change(); err != nil {
 			t.Fatal(err)
@@ -182,10 +192,14 @@ func testOneWinner(t *testing.T, kv queue.KV) {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	for range writers {
+	for i := range writers {
 		wg.Go(func() {
+			read := kv.Get
+			if i%2 > 0 {
+				read = kv.Latest
+			}
 			for done := 0; done < rounds; {
-				value, rev, err := kv.Get(ctx, "race/key")
+				value, rev, err := read(ctx, "race/key")
 				if err != nil {
 					t.Error(err)
 					return
@@ -217,7 +231,7 @@ func testEndedContext(t *testing.T, kv queue.KV) {
 	if _, _, err := kv.Get(ctx, "ended"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Get: %v, want context.Canceled", err)
 	}
-	if _, err := kv.Put(ctx, "ended", nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("Put: %v, want context.Canceled", err)
+	if _, err := kv.Create(ctx, "ended", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Create: %v, want context.Canceled", err)
 	}
 }

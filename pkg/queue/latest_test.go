@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"regexp"
@@ -16,7 +17,8 @@ import (
 )
 
 // behind is a server that, as one does which lost its lead without hearing of it,
-// answers so many reads with what a stream was before anything was stored there.
+// answers so many reads with what a stream was before: nothing, or what is stored
+// under another key.
 type behind struct {
 	nats.InProcessConnProvider
 	messages atomic.Int64 // reads of a message that are still to be answered so
@@ -38,11 +40,12 @@ var (
 	lastSeq    = regexp.MustCompile(`"last_seq":\d+`)
 )
 
-// Write asks for the last message of a subject that there is none of instead.
+// Write asks for the last message of another subject instead, whose last letter is
+// an x.
 func (c *behindConn) Write(b []byte) (int, error) {
 	if at := getRequest.FindIndex(b); at != nil && c.s.messages.Add(-1) >= 0 {
 		b = bytes.Clone(b)
-		b[at[1]-2] = '~'
+		b[at[1]-2] = 'x'
 	}
 	return c.Conn.Write(b)
 }
@@ -61,6 +64,25 @@ func (c *behindConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// startBehind returns a bucket on such a server, whose stream was looked up.
+func startBehind(t *testing.T) (*behind, queue.KV) {
+	server := &behind{InProcessConnProvider: queuetest.StartServer(t, natsd.Config{})}
+	kv := queuetest.Connect(t, queue.Config{InProcess: server}).KV(queue.BucketImports)
+	if _, _, err := kv.Get(t.Context(), "none"); !errors.Is(err, queue.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return server, kv
+}
+
+func create(t *testing.T, kv queue.KV, key, value string) uint64 {
+	t.Helper()
+	rev, err := kv.Create(t.Context(), key, []byte(value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rev
+}
+
 func TestWhatAServerDoesNotKnowYetIsNotAbsent(t *testing.T) {
 	for name, late := range map[string]struct{ messages, infos int64 }{
 		"none":               {0, 0},
@@ -70,29 +92,73 @@ func TestWhatAServerDoesNotKnowYetIsNotAbsent(t *testing.T) {
 		"all, several times": {2, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := &behind{InProcessConnProvider: queuetest.StartServer(t, natsd.Config{})}
-			kv, ctx := queuetest.Connect(t, queue.Config{InProcess: server}).KV(queue.BucketImports), t.Context()
-			if _, err := kv.Put(ctx, "key", []byte("value")); err != nil {
-				t.Fatal(err)
-			}
-			if _, _, err := kv.Get(ctx, "key"); err != nil { // the first read looks up the stream, too
-				t.Fatal(err)
-			}
-			server.messages.Store(late.messages)
-			server.infos.Store(late.infos)
-			if got, _, err := kv.Get(ctx, "key"); err != nil || string(got) != "value" {
-				t.Errorf("Get = %q, %v", got, err)
-			}
-			if left := max(server.messages.Load(), server.infos.Load()); left > 0 {
-				t.Errorf("%d reads were never made", left)
-			}
-			server.infos.Store(late.infos)
-			if _, _, err := kv.Get(ctx, "none"); !errors.Is(err, queue.ErrNotFound) {
-				t.Errorf("Get of a missing key: %v, want ErrNotFound", err)
+			server, kv := startBehind(t)
+			ctx := t.Context()
+			create(t, kv, "key", "value")
+			for _, read := range []func(context.Context, string) ([]byte, uint64, error){kv.Get, kv.Latest} {
+				server.messages.Store(late.messages)
+				server.infos.Store(late.infos)
+				if got, _, err := read(ctx, "key"); err != nil || string(got) != "value" {
+					t.Errorf("read %q, %v", got, err)
+				}
+				if left := max(server.messages.Load(), server.infos.Load()); left > 0 {
+					t.Errorf("%d reads were never made", left)
+				}
+				server.infos.Store(late.infos)
+				if _, _, err := read(ctx, "none"); !errors.Is(err, queue.ErrNotFound) {
+					t.Errorf("read of a missing key: %v, want ErrNotFound", err)
+				}
 			}
 			if keys, err := kv.Keys(ctx, ""); err != nil || len(keys) != 1 {
 				t.Errorf("Keys = %q, %v", keys, err)
 			}
 		})
+	}
+}
+
+func TestLatestIsNotWhatAServerKnewBefore(t *testing.T) {
+	server, kv := startBehind(t)
+	create(t, kv, "kex", "before")
+	want := create(t, kv, "key", "after")
+	for times := range int64(15) {
+		server.messages.Store(times)
+		if got, rev, err := kv.Latest(t.Context(), "key"); err != nil || string(got) != "after" || rev != want {
+			t.Errorf("Latest = %q, %d, %v, want the value at %d after %d that are older", got, rev, err, want, times)
+		}
+	}
+	server.messages.Store(1)
+	if got, _, err := kv.Get(t.Context(), "key"); err != nil || string(got) != "before" {
+		t.Errorf("Get = %q, %v: the server is not behind", got, err)
+	}
+}
+
+// A process may die between the two steps of a deletion. Whoever reads the key then
+// ends it, unless it is the past that is read.
+func TestAnUnfinishedDeletion(t *testing.T) {
+	server, kv := startBehind(t)
+	ctx := t.Context()
+	create(t, kv, "key", "value")
+	nc, err := nats.Connect("", nats.InProcessServer(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	mark := nats.NewMsg("$KV." + queue.BucketImports + ".kex")
+	mark.Header.Set("KV-Operation", "DEL")
+	if _, err := nc.RequestMsgWithContext(ctx, mark); err != nil {
+		t.Fatal(err)
+	}
+	server.messages.Store(1)
+	if got, _, err := kv.Get(ctx, "key"); err != nil || string(got) != "value" {
+		t.Errorf("Get of a key that was made anew = %q, %v", got, err)
+	}
+	if keys, err := kv.Keys(ctx, "kex"); err != nil || len(keys) != 1 {
+		t.Fatalf("Keys = %q, %v, want the one that is being deleted", keys, err)
+	}
+	if _, _, err := kv.Get(ctx, "kex"); !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("Get of a key that is being deleted: %v", err)
+	}
+	if keys, err := kv.Keys(ctx, "kex"); err != nil || len(keys) != 0 {
+		t.Errorf("Keys = %q, %v after somebody has read the key", keys, err)
 	}
 }

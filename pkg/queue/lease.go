@@ -68,7 +68,7 @@ func (l *Lease) Release(ctx context.Context) error {
 	<-l.done
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.b.remove(ctx, l.name, &l.rev)
+	err := l.b.Delete(ctx, l.name, l.rev)
 	if err != nil && !errors.Is(err, ErrConflict) {
 		return fmt.Errorf("release lease %s: %w", l.name, err)
 	}

@@ -178,7 +178,7 @@ var points = []overlay.Func{
 	{Dir: "pkg/queue", Recv: "Task", Name: "Nak"},
 	{Dir: "pkg/queue", Recv: "Task", Name: "Extend"},
 	{Dir: "pkg/queue", Recv: "bucket", Name: "write"},
-	{Dir: "pkg/queue", Recv: "bucket", Name: "remove"},
+	{Dir: "pkg/queue", Recv: "bucket", Name: "Delete"},
 	{Dir: "pkg/namespace", Recv: "Files", Name: "Put"},
 	{Dir: "pkg/imports", Recv: "Store", Name: "Create"},
 	{Dir: "pkg/imports", Recv: "Store", Name: "Apply"},
@@ -191,7 +191,7 @@ var points = []overlay.Func{
 var (
 	workerPoints      = []string{"queue.Queue.PublishTo", "queue.Queue.PublishCover", "queue.Puller.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
 	coordinatorPoints = []string{
-		"queue.Queue.PublishTo", "queue.Queue.Acquire", "queue.Queue.Discard", "queue.bucket.write", "queue.bucket.remove", "namespace.Files.Put",
+		"queue.Queue.PublishTo", "queue.Queue.Acquire", "queue.Queue.Discard", "queue.bucket.write", "queue.bucket.Delete", "namespace.Files.Put",
 		"imports.Store.Create", "imports.Store.Apply", "catalog.Catalog.AddCommit", "catalog.Catalog.MoveBranch", "catalog.Catalog.SetMetadata",
 	}
 )

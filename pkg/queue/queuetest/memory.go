@@ -41,6 +41,11 @@ func (m *MemoryKV) Get(ctx context.Context, key string) ([]byte, uint64, error) 
 	return bytes.Clone(v.data), v.revision, nil
 }
 
+// Latest implements queue.KV.
+func (m *MemoryKV) Latest(ctx context.Context, key string) ([]byte, uint64, error) {
+	return m.Get(ctx, key)
+}
+
 // Create implements queue.KV.
 func (m *MemoryKV) Create(ctx context.Context, key string, value []byte) (uint64, error) {
 	return m.write(ctx, key, value, func(now uint64) bool { return now == 0 })
@@ -51,17 +56,15 @@ func (m *MemoryKV) Update(ctx context.Context, key string, value []byte, revisio
 	return m.write(ctx, key, value, func(now uint64) bool { return now != 0 && now == revision })
 }
 
-// Put implements queue.KV.
-func (m *MemoryKV) Put(ctx context.Context, key string, value []byte) (uint64, error) {
-	return m.write(ctx, key, value, func(uint64) bool { return true })
-}
-
 // Delete implements queue.KV.
-func (m *MemoryKV) Delete(ctx context.Context, key string) error {
+func (m *MemoryKV) Delete(ctx context.Context, key string, revision uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.check(ctx, key); err != nil {
 		return err
+	}
+	if v, ok := m.values[key]; !ok || v.revision != revision {
+		return fmt.Errorf("delete %s: %w", key, queue.ErrConflict)
 	}
 	delete(m.values, key)
 	m.tick(key)
