@@ -2,8 +2,10 @@ package ctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +46,15 @@ func named(args []string) (imported, error) {
 	return imported{p, args[1]}, err
 }
 
+// unknown adds to an error what it means that there is no such import.
+func unknown(what imported, err error) error {
+	var answer *client.Error
+	if !errors.As(err, &answer) || answer.Status != http.StatusNotFound {
+		return err
+	}
+	return fmt.Errorf("import %s is not known at %s: %w; imports are forgotten a day after they end", what.id, place{what.repository, what.ref, ""}, err)
+}
+
 func (a *app) status(ctx context.Context, what imported) error {
 	c, err := a.client(client.Config{})
 	if err != nil {
@@ -51,7 +62,7 @@ func (a *app) status(ctx context.Context, what imported) error {
 	}
 	s, err := c.ImportStatus(ctx, what.repository, what.ref, what.id)
 	if err != nil {
-		return err
+		return unknown(what, err)
 	}
 	sum := summarize(what.id, s, 0)
 	return a.show(sum, func(w io.Writer) error { return sum.write(w, what) })
@@ -88,7 +99,7 @@ func (a *app) cancelCommand() *cobra.Command {
 				return &failure{Unknown, fmt.Errorf("canceling: %w", err)}
 			}
 			if err != nil {
-				return fmt.Errorf("canceling: %w", err)
+				return fmt.Errorf("canceling: %w", unknown(what, err))
 			}
 			return a.show(map[string]any{"id": what.id, "canceled": true}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "import %s canceled\n", printable(what.id))

@@ -68,7 +68,7 @@ func (w *watch) loop(ctx context.Context) (api.ImportStatusResp, error) {
 			}
 			w.tell(s.Problem)
 		case !client.Transient(err) && !w.seen.met():
-			return s, err // there may be no such import
+			return s, unknown(what, err)
 		default:
 			if w.seen.miss(now, err); !client.Transient(err) || w.seen.lostFor(now) >= patience {
 				w.clear()

@@ -67,15 +67,6 @@ func TestLostContactIsGivenUpAfterMinutes(t *testing.T) {
 	}
 }
 
-// An import that cannot be seen even once is no lost contact.
-func TestWatchOfNoImportFails(t *testing.T) {
-	co := newCoordinator(t, nil)
-	m := newMachine(t, co)
-	if code := Run(context.Background(), m.system(), []string{"status", "-w", "lakefs://demo/main", "nope"}); code != Failed {
-		t.Errorf("exit %d, want %d", code, Failed)
-	}
-}
-
 func TestStartWithoutAnAnswerIsUnknown(t *testing.T) {
 	s := script()
 	s["POST "+importURI] = []string{cutOff}
