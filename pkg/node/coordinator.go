@@ -46,7 +46,7 @@ func Coordinator(ctx context.Context, env Env) error {
 	}
 	b, err := newBase(ctx, env, embedded, true)
 	if err != nil {
-		return err
+		return endedBy(ctx, err)
 	}
 	defer b.queue.Close()
 	go b.watch(ctx, stop)
@@ -69,7 +69,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	// at this start or never.
 	pair, secret, err := b.keys(ctx)
 	if err != nil {
-		return err
+		return endedBy(ctx, err)
 	}
 	cat := catalog.New(b.queue.KV(queue.BucketCatalog))
 	service := coordinator.New(coordinator.Config{

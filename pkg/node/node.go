@@ -93,8 +93,11 @@ func (b *base) watch(ctx context.Context, stop context.CancelCauseFunc) {
 }
 
 // endedBy joins err with the reason for which ctx was ended, unless the process was
-// just told to stop.
+// just told to stop. That a wait, as that for NATS, ended with ctx is no error.
 func endedBy(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = nil
+	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return errors.Join(cause, err)
 	}

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os/signal"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -298,7 +300,10 @@ func with(s settings.Settings, change func(*settings.Settings)) settings.Setting
 	return s
 }
 
+// A process that is told to stop while it waits for NATS has not failed.
 func TestAWaitForNATSCanBeEnded(t *testing.T) {
+	_, stop := signal.NotifyContext(t.Context(), syscall.SIGTERM) // the signal must not end the test
+	defer stop()
 	noLeaks(t)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -307,14 +312,25 @@ func TestAWaitForNATSCanBeEnded(t *testing.T) {
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	s := config("")
-	s.NATS.URL = "nats://user:hunter2@" + free.Addr().String()
-	for _, run := range []runFunc{node.Coordinator, node.Worker} {
-		err := run(ctx, node.Env{Settings: s, Log: slog.New(slog.DiscardHandler), Notices: io.Discard, Started: func(node.Info) {}})
-		if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("error %v, want that it was stopped", err)
+	for name, run := range map[string]runFunc{"coordinator": node.Coordinator, "worker": node.Worker} {
+		var said, stderr transcript.Buffer
+		cmd := node.Command(name, "short", settings.Coordinator, func(ctx context.Context, env node.Env) error {
+			env.Log = slog.New(slog.NewTextHandler(&said, nil))
+			return run(ctx, env)
+		})
+		cmd.SetErr(&stderr)
+		cmd.SetArgs([]string{"--nats.url", "nats://user:hunter2@" + free.Addr().String()})
+		code := make(chan int, 1)
+		go func() { code <- node.Main(cmd) }()
+		expect.Eventually(t, "it waits", func() bool { return strings.Contains(said.String(), "nats is not reached") })
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if got := expect.Received(t, "the exit code", code); got != 0 || stderr.String() != "" {
+			t.Errorf("%s: exit code %d and %q, want 0 and nothing", name, got, stderr.String())
+		}
+		if strings.Contains(said.String(), "hunter2") {
+			t.Errorf("%s shows the password: %s", name, said.String())
 		}
 	}
 }

@@ -40,7 +40,7 @@ func Worker(ctx context.Context, env Env) error {
 	limitMemory(memoryWorker, env.Settings.Workers)
 	b, err := newBase(ctx, env, nil, false)
 	if err != nil {
-		return err
+		return endedBy(ctx, err)
 	}
 	defer b.queue.Close()
 	ctx, stop := context.WithCancelCause(ctx)
