@@ -67,9 +67,12 @@ func (a *attendance) missed(now time.Time) bool {
 // waits returns what keeps the import from getting on though no step of it erred;
 // "" is nothing.
 func (d *driver) waits() string {
-	seen := d.survey.Load()
-	if seen == nil || len(seen.Partitions[d.id]) == 0 || !d.attendance.missed(d.cfg.Now()) {
+	seen, now := d.survey.Load(), d.cfg.Now()
+	switch {
+	case seen == nil:
 		return ""
+	case len(seen.Partitions[d.id]) > 0 && d.attendance.missed(now):
+		return unattended
 	}
-	return unattended
+	return d.progress.hindered(seen.Partitions[d.id], now)
 }

@@ -73,8 +73,11 @@ func (s *Service) drive(ctx context.Context, id string) error {
 		rest := d.progress.rest()
 		if err != nil {
 			rest = d.fault(ctx, err)
-		} else if d.failures = 0; d.problem != d.waits() {
-			d.tell(ctx, d.waits())
+		} else {
+			d.failures = 0
+			if waits := d.waits(); waits != d.problem {
+				d.tell(ctx, waits)
+			}
 		}
 		d.rest(ctx, rest)
 	}

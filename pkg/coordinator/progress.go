@@ -27,6 +27,8 @@ type progress struct {
 	objects int64         // the most objects that a fold ever had
 	reached imports.State // that the driver saw last
 	trouble error         // why covers cannot be followed; nil while they are
+
+	hindrance hindrance // see hindered
 }
 
 // follow returns the progress of an import, and starts to follow it if nobody

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -16,8 +17,8 @@ type survey struct {
 
 // keepSurveying takes surveys until ctx ends.
 func (s *Service) keepSurveying(ctx context.Context) {
-	if err := s.attendance.listen(ctx, s.cfg.Queue); err != nil && ctx.Err() == nil {
-		s.cfg.Log.Warn("listen for workers", "err", err)
+	if err := errors.Join(s.attendance.listen(ctx, s.cfg.Queue), s.cfg.Queue.HearTrouble(ctx, s.hearTrouble)); err != nil && ctx.Err() == nil {
+		s.cfg.Log.Warn("listen to workers", "err", err)
 	}
 	for ctx.Err() == nil {
 		rest := checkEvery

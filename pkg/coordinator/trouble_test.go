@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
@@ -18,6 +19,63 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
+
+// TestWhatWorkersMeetIsShownUntilItPasses lets no worker store a range for a while.
+func TestWhatWorkersMeetIsShownUntilItPasses(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(100)
+	f := newFleet(t, source)
+	var mended atomic.Bool
+	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "put" && !mended.Load() {
+			return errors.New("connection refused")
+		}
+		return nil
+	}
+	s, _ := f.serve()
+	f.work(1)
+	id := f.start(s, request("", ""))
+	expect.Eventually(t, "the problem is shown", func() bool {
+		status, err := s.Status(t.Context(), "repo", id)
+		return err == nil && strings.HasPrefix(status.Record.Problem, "the keys (") && strings.HasSuffix(status.Record.Problem, "connection refused")
+	})
+	mended.Store(true)
+	if r := f.completed(id); r.Problem != "" || r.Objects != int64(len(entries)) {
+		t.Errorf("completed with %d objects and the problem %q", r.Objects, r.Problem)
+	}
+}
+
+func TestHindrances(t *testing.T) {
+	now := time.Now()
+	var p progress
+	want := func(text string, outstanding ...string) {
+		t.Helper()
+		if got := p.hindered(outstanding, now); got != text {
+			t.Errorf("hindered by %q, want %q", got, text)
+		}
+	}
+	tell := func(partition, text string) {
+		p.hinder(queue.Trouble{PartitionID: partition, Text: text}, now)
+	}
+	want("", "a", "b")
+	tell("a", "first")
+	want("first", "a", "b")
+	want("", "b") // that one is done
+	tell("b", "other")
+	want("first", "a", "b")
+	tell("a", "second")
+	want("second", "a", "b")
+	tell("b", "")
+	want("second", "a", "b")
+	tell("a", "")
+	want("", "a", "b")
+	tell("b", "other")
+	want("other", "a", "b")
+	now = now.Add(hinderedFor)
+	want("", "a", "b") // it was long ago
+	tell("a", "third")
+	want("third", "a", "b")
+}
 
 // errRefusal is what a store answers that will never answer otherwise.
 var errRefusal = fmt.Errorf("AccessDenied: the bucket is locked: %w", objectstore.ErrRefused)

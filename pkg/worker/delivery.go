@@ -189,6 +189,9 @@ func (d *delivery) cover(ctx context.Context, c partition.Cover) error {
 	if err := d.cfg.Queue.PublishCover(ctx, d.task.Partition.ImportID, d.task.Partition.ID, c); err != nil {
 		return err
 	}
+	if d.at == d.begunAt && d.tries > 1 {
+		d.tellTrouble(nil)
+	}
 	d.at = c.Upto
 	d.slot.moved.set(d.now())
 	if c.Range != nil {

@@ -191,7 +191,7 @@ func TestNotesKeepTheCut(t *testing.T) {
 	check(t, d.task.Nak(t.Context(), 0))
 	for name, end := range map[string]func(d *delivery) error{
 		"handed back": func(d *delivery) error { return d.handBack(t.Context(), 0) },
-		"refused":     func(d *delivery) error { return d.leaveToAnother(t.Context(), 0) },
+		"refused":     func(d *delivery) error { return d.leaveToAnother(t.Context(), 0, errors.New("access denied")) },
 		"failed":      func(d *delivery) error { return d.task.Nak(t.Context(), 0) },
 	} {
 		d := s.deliver(t)

@@ -50,7 +50,7 @@ func (d *delivery) settle(ctx context.Context, outcome error) {
 		d.metrics.done("retried")
 		delay := time.Second << (len(d.refusals()) - 1)
 		log.Warn("partition is left to another worker, as a store refuses it to this one", "delay", delay, "err", outcome)
-		err = d.leaveToAnother(ctx, delay)
+		err = d.leaveToAnother(ctx, delay, outcome)
 	case objectstore.Permanent(outcome) || errors.Is(outcome, errFatal) || tries >= maxTries:
 		d.metrics.done("failed")
 		log.Error("import fails", "span", d.task.Partition.String(), "tries", tries, "err", outcome)
@@ -61,6 +61,7 @@ func (d *delivery) settle(ctx context.Context, outcome error) {
 		d.metrics.done("retried")
 		delay := pause.Bound(time.Second, maxBackoff, tries)
 		log.Warn("partition is tried again", "delay", delay, "tries", tries, "err", outcome)
+		d.tellTrouble(outcome)
 		err = d.task.Nak(ctx, delay)
 	}
 	if err != nil {
@@ -106,13 +107,27 @@ func (d *delivery) agreed() bool {
 
 // leaveToAnother gives the partition back, and notes to whom it was refused. All
 // hear of it: this worker asks for nothing until it is delivered again, and others do.
-func (d *delivery) leaveToAnother(ctx context.Context, delay time.Duration) error {
+func (d *delivery) leaveToAnother(ctx context.Context, delay time.Duration, cause error) error {
 	note := queue.Tries{At: d.at, Refused: d.refusals()}
 	if d.at == d.begunAt {
 		note.Count = d.tries
 	}
 	d.tellRefusal(delay + time.Second)
+	d.tellTrouble(cause)
 	return errors.Join(d.note(ctx, note), d.task.Nak(ctx, delay))
+}
+
+// tellTrouble tells coordinators, for the import's status, why a delivery that got no
+// further is repeated; nil is that the partition gets on again.
+func (d *delivery) tellTrouble(cause error) {
+	p := d.task.Partition
+	t := queue.Trouble{ImportID: p.ImportID, PartitionID: p.ID}
+	if cause != nil && d.at == d.begunAt {
+		t.Text = fmt.Sprintf("the keys %v are tried again: %v", p.Span, cause)
+	}
+	if err := d.cfg.Queue.TellTrouble(t); err != nil {
+		d.cfg.Log.Debug("tell of trouble", "import_id", p.ImportID, "err", err)
+	}
 }
 
 // fail ends the import with the error of the partition. One that is committing
