@@ -8,17 +8,21 @@ import (
 	"time"
 )
 
+// forgetLeases is after how many times to live a lease that was not looked at is seen
+// as if for the first time.
+const forgetLeases = 10
+
 // ErrHeld says that somebody else holds the lease.
 var ErrHeld = errors.New("lease is held")
 
 // Lease is held until Release, or until it is lost. Its methods may be called
 // concurrently.
 //
-// NATS frees a lease that was not renewed for its time to live. The holder
-// renews it three times in that time and counts by its own clock from before
-// each renewal, so that it gives up no later than NATS does; by how much the two
-// may still differ (a process that is frozen notices nothing) is why a lease
-// alone protects nothing.
+// NATS frees a lease that was not renewed for its time to live, and so does whoever
+// asks for it and has seen it unchanged for as long. The holder renews it three times
+// in that time and counts by its own clock from before each renewal, so that it gives
+// up no later than they do; by how much they may still differ (a process that is frozen
+// notices nothing) is why a lease alone protects nothing.
 type Lease struct {
 	b      *bucket
 	name   string
@@ -41,6 +45,9 @@ func (q *Queue) Acquire(ctx context.Context, name, holder string) (*Lease, error
 	sent := time.Now()
 	rev, err := b.Create(ctx, name, []byte(holder))
 	if errors.Is(err, ErrConflict) {
+		rev, err = q.succeed(ctx, name, holder)
+	}
+	if errors.Is(err, ErrConflict) {
 		return nil, fmt.Errorf("acquire lease %s: %w", name, ErrHeld)
 	}
 	if err != nil {
@@ -53,10 +60,52 @@ func (q *Queue) Acquire(ctx context.Context, name, holder string) (*Lease, error
 	return l, nil
 }
 
+// succeed takes a lease that its holder has not renewed for its time to live, or
+// answers ErrConflict.
+func (q *Queue) succeed(ctx context.Context, name, holder string) (revision uint64, err error) {
+	rev, free, err := q.sight(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	if rev == 0 || !free {
+		return 0, ErrConflict
+	}
+	return q.bucket(bucketLeases).Update(ctx, name, []byte(holder), rev)
+}
+
+// sight looks at a lease. It returns its revision, 0 if there is none, and whether it
+// was not renewed for its time to live.
+func (q *Queue) sight(ctx context.Context, name string) (revision uint64, free bool, err error) {
+	msg, err := q.bucket(bucketLeases).last(ctx, name)
+	if errors.Is(err, ErrNotFound) || err == nil && deleted(msg) {
+		return 0, true, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	ttl := q.cfg.LeaseTTL
+	return msg.Sequence, q.seen.see(name, msg.Sequence, time.Now(), forgetLeases*ttl) >= ttl, nil
+}
+
 // Leases returns the names of the leases with the prefix that are held, in
-// bytewise order.
+// bytewise order. That of a holder who is gone may be among them for as long as its
+// time to live, from when this process looks for the first time.
 func (q *Queue) Leases(ctx context.Context, prefix string) ([]string, error) {
-	return q.bucket(bucketLeases).Keys(ctx, prefix)
+	names, err := q.bucket(bucketLeases).Keys(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	held := make([]string, 0, len(names))
+	for _, name := range names {
+		_, free, err := q.sight(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("look at lease %s: %w", name, err)
+		}
+		if !free {
+			held = append(held, name)
+		}
+	}
+	return held, nil
 }
 
 // Lost is closed when the lease is lost. It stays open after a Release.

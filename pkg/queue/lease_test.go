@@ -83,3 +83,38 @@ func TestLeaseIsLostWithoutNATSAndExpires(t *testing.T) {
 		return err == nil
 	})
 }
+
+// TestALeaseThatNATSDoesNotFree has NATS keep leases for an hour, as it does with those
+// that a server stamped whose clock was ahead.
+func TestALeaseThatNATSDoesNotFree(t *testing.T) {
+	t.Parallel()
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server, LeaseTTL: time.Second})
+	gone := queuetest.Connect(t, queue.Config{InProcess: server, LeaseTTL: time.Hour}) // who renews nothing before long
+	ctx := t.Context()
+	for _, name := range []string{"a", "b"} {
+		if _, err := gone.Acquire(ctx, name, "gone"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := q.Acquire(ctx, "a", "next"); !errors.Is(err, queue.ErrHeld) {
+		t.Fatalf("Acquire at first: %v, want ErrHeld", err)
+	}
+	held := func() []string {
+		names, err := q.Leases(ctx, "")
+		expect.NoError(t, err)
+		return names
+	}
+	if got := held(); len(got) != 2 {
+		t.Fatalf("held: %q", got)
+	}
+	expect.Eventually(t, "nobody holds a lease any more", func() bool { return len(held()) == 0 })
+	lease, err := q.Acquire(ctx, "a", "next")
+	if err != nil {
+		t.Fatalf("Acquire of a lease that was not renewed: %v", err)
+	}
+	if got := held(); len(got) != 1 || got[0] != "a" {
+		t.Errorf("held: %q, want the one that was taken", got)
+	}
+	expect.NoError(t, lease.Release(ctx))
+}

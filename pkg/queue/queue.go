@@ -97,7 +97,8 @@ type Queue struct {
 	link    *link
 	ended   chan struct{} // closed once the connection is not restored any more
 	begun   time.Time
-	streams sync.Map // stream name -> jetstream.Stream; see stream
+	streams sync.Map  // stream name -> jetstream.Stream; see stream
+	seen    sightings // of leases
 }
 
 // Connect connects to NATS and waits until it is reached or ctx ends. From then
