@@ -35,7 +35,10 @@ type Config struct {
 	SecretAccessKey string
 
 	Attempts int           // tries of a call; default 5
-	Timeout  time.Duration // of one try; default 30 s
+	Timeout  time.Duration // of one try; default a little more than api.AnswerWithin
+
+	// Retry, if not nil, is told why a try failed before there is another one.
+	Retry func(err error)
 
 	Transport http.RoundTripper // default http.DefaultTransport
 	// Sleep waits, but not longer than ctx. Default: a timer.
@@ -61,7 +64,7 @@ func New(config Config) (*Client, error) {
 		return nil, fmt.Errorf("endpoint %q: want no more than http://host:port/path", u.Redacted())
 	}
 	config.Attempts = cmp.Or(config.Attempts, 5)
-	config.Timeout = cmp.Or(config.Timeout, 30*time.Second)
+	config.Timeout = cmp.Or(config.Timeout, api.AnswerWithin+10*time.Second)
 	if config.Sleep == nil {
 		config.Sleep = pause.For
 	}
@@ -128,6 +131,9 @@ func (c *Client) do(ctx context.Context, what call) error {
 		err := c.try(ctx, what, body)
 		if !Transient(err) || what.once && !unsent(err) || attempt >= c.config.Attempts || ctx.Err() != nil {
 			return err
+		}
+		if c.config.Retry != nil {
+			c.config.Retry(err)
 		}
 		if c.config.Sleep(ctx, c.pause(attempt, err)) != nil {
 			return err

@@ -232,6 +232,24 @@ func TestOnlyWhatWasNotSentIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestRetriesAreTold(t *testing.T) {
+	_, c := serve(t, answer{status: 503, body: `{"message":"no leader"}`}, answer{status: 429}, answer{status: 404})
+	var told []string
+	c.config.Retry = func(err error) { told = append(told, err.Error()) }
+	_, err := c.Repository(context.Background(), "r")
+	if want := []string{"no leader (HTTP 503)", "Too Many Requests (HTTP 429)"}; !slices.Equal(told, want) || errText(err) != "Not Found (HTTP 404)" {
+		t.Errorf("told %q before %v, want %q", told, err, want)
+	}
+}
+
+// Who gives up first never learns why it had to wait.
+func TestATryOutlastsTheServer(t *testing.T) {
+	c, err := New(Config{Endpoint: "http://h"})
+	if err != nil || c.config.Timeout <= api.AnswerWithin {
+		t.Errorf("%v, a try lasts %v", err, c.config.Timeout)
+	}
+}
+
 func TestGarbledIsForGood(t *testing.T) {
 	s, c := serve(t, answer{status: 200, body: "<html>"})
 	_, err := c.Repository(context.Background(), "r")

@@ -52,6 +52,9 @@ func (a *app) client(tuning client.Config) (*client.Client, error) {
 func (a *app) connect(who access, tuning client.Config) (*client.Client, error) {
 	tuning.Endpoint, tuning.AccessKeyID, tuning.SecretAccessKey = who.Endpoint, who.AccessKeyID, who.SecretAccessKey
 	tuning.Transport, tuning.Sleep = a.Transport, a.Sleep
+	tuning.Retry = func(err error) {
+		fmt.Fprintf(a.Err, "rangectl: trying again: %s\n", printable(err.Error()))
+	}
 	c, err := client.New(tuning)
 	if err != nil {
 		return nil, &failure{Usage, err}

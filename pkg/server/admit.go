@@ -2,12 +2,15 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"time"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
@@ -44,8 +47,8 @@ func optional(read func([]byte) error) func([]byte) error {
 
 // admit reads the body of a request, of at most limit bytes (0: the body means
 // nothing), and finds out who sends it. It answers what is malformed before what
-// is not authenticated, since clients expect that order. If it has answered, ok
-// is false.
+// is not authenticated, since clients expect that order, and then waits a while if
+// nothing can be served. If it has answered, ok is false.
 func (h *handlers) admit(w http.ResponseWriter, r *http.Request, limit int64, read func([]byte) error) (user string, ok bool) {
 	user, err := h.authenticate(r)
 	if err != nil {
@@ -68,7 +71,32 @@ func (h *handlers) admit(w http.ResponseWriter, r *http.Request, limit int64, re
 		refuse(w, http.StatusUnauthorized, unauthenticated)
 		return "", false
 	}
+	if err := h.reach(r.Context()); err != nil {
+		h.fail(w, r, err)
+		return "", false
+	}
 	return user, true
+}
+
+// How long a request waits for what all requests need, and how often it looks. A
+// connection is restored, and a leader elected, within a second or two mostly. A
+// client is told sooner than it stops to listen, and comes back a few times: the
+// waits and its pauses between them together outlast a restart.
+const (
+	patience  = 5 * time.Second
+	lookEvery = 100 * time.Millisecond
+)
+
+// reach waits until requests can be served, or returns why they can't.
+func (h *handlers) reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := h.ready(ctx)
+		if err == nil || pause.For(ctx, lookEvery) != nil {
+			return err
+		}
+	}
 }
 
 // readBody hands the body to read. code says what is wrong with it.

@@ -41,7 +41,8 @@ var codes = map[fault.Kind]int{
 }
 
 // fail answers an error. A fault is told to the caller; of any other error the
-// caller learns only that it may try again, and under which ID it was logged.
+// caller learns only that it may try again, whether anything can be served at all,
+// and under which ID it was logged.
 func (h *handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault.Fault
 	if errors.As(err, &f) && codes[f.Kind] != 0 {
@@ -55,5 +56,9 @@ func (h *handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.log.Log(r.Context(), level, "request ended by an error",
 		"request_id", requestID(r), "route", route(r), "err", err)
 	w.Header().Set("Retry-After", retryAfter)
-	refuse(w, http.StatusServiceUnavailable, "service unavailable, try again (request "+requestID(r)+")")
+	why := "service unavailable"
+	if out := h.ready(r.Context()); out != nil {
+		why = out.Error()
+	}
+	refuse(w, http.StatusServiceUnavailable, why+", try again (request "+requestID(r)+")")
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -185,5 +187,19 @@ func deadline(d time.Duration, next http.Handler) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), d)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// brief is deadline for all operations but those that make a file of a store's listing,
+// or of as many ranges as a body holds.
+func brief(next http.Handler) http.Handler {
+	short := deadline(api.AnswerWithin, next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch strings.TrimPrefix(r.Pattern, "POST "+api.BaseURL+"/repositories/{repository}/branches/") {
+		case "ranges", "metaranges":
+			next.ServeHTTP(w, r)
+		default:
+			short.ServeHTTP(w, r)
+		}
 	})
 }

@@ -63,10 +63,11 @@ type Config struct {
 }
 
 // requestTimeout bounds the work for one request. The longest is a range of a
-// slow store.
+// slow store; see brief for what is none.
 const requestTimeout = 5 * time.Minute
 
 type handlers struct {
+	ready   func(ctx context.Context) error
 	service Service
 	catalog Catalog
 	auth    Authenticator
@@ -86,8 +87,11 @@ func New(c Config) http.Handler {
 	}
 	mux := http.NewServeMux()
 	api.HandlerWithOptions(
-		&handlers{service: c.Service, catalog: c.Catalog, auth: c.Auth, log: c.Log},
-		api.StdHTTPServerOptions{BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter},
+		&handlers{ready: c.Ready, service: c.Service, catalog: c.Catalog, auth: c.Auth, log: c.Log},
+		api.StdHTTPServerOptions{
+			BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
+			Middlewares: []api.MiddlewareFunc{brief},
+		},
 	)
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, struct{}{})

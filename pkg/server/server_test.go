@@ -9,12 +9,15 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // bodies are requests that are well formed, by operation.
@@ -126,6 +129,63 @@ func TestNotReady(t *testing.T) {
 	exchange{"", "GET", "/_ready", "", nil, 503, `{"message":"no connection to NATS"}`}.run(t, f)
 }
 
+// A short interruption is ridden out; of a longer one each operation tells.
+func TestNothingCanBeServed(t *testing.T) {
+	for name, c := range map[string]struct {
+		away, took time.Duration
+	}{
+		"a moment":   {3 * time.Second, 3 * time.Second},
+		"for longer": {time.Hour, patience},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var back time.Time
+				f := newFixture(t, func(c *Config) {
+					c.Ready = func(context.Context) error {
+						if time.Now().Before(back) {
+							return errors.New("NATS is out of reach")
+						}
+						return nil
+					}
+				})
+				operations(t, func(id, method, target, body string) {
+					begun := time.Now()
+					back = begun.Add(c.away)
+					w := f.do(method, target, body, nil)
+					if took := time.Since(begun); took != c.took {
+						t.Errorf("%s: answered after %v, want %v", id, took, c.took)
+					}
+					const want = `{"message":"NATS is out of reach, try again (request fresh-id)"}`
+					told := w.Code == 503 && w.Header().Get("Retry-After") != "" && strings.TrimSpace(w.Body.String()) == want
+					if told != (c.away > patience) {
+						t.Errorf("%s: %d %v %s", id, w.Code, w.Header(), w.Body)
+					}
+				})
+			})
+		})
+	}
+}
+
+// What begins to fail while a request is served is told too.
+func TestNothingCanBeServedAnyMore(t *testing.T) {
+	var out error
+	f := newFixture(t, func(c *Config) {
+		c.Ready = func(context.Context) error { return out }
+		c.Service = failing{err: func() error { out = errors.New("NATS is out of reach"); return errors.New("no answer") }}
+	})
+	exchange{"", "GET", importPath + "?id=x", "", nil, 503, `{"message":"NATS is out of reach, try again (request fresh-id)"}`}.run(t, f)
+}
+
+// failing is a service whose Status is an error.
+type failing struct {
+	Service
+	err func() error
+}
+
+func (f failing) Status(context.Context, string, string) (coordinator.Status, error) {
+	return coordinator.Status{}, f.err()
+}
+
 func TestRequestID(t *testing.T) {
 	for sent, want := range map[string]string{
 		"":                       "fresh-id",
@@ -202,21 +262,48 @@ type watched struct {
 }
 
 func (s watched) Status(ctx context.Context, _, _ string) (coordinator.Status, error) {
-	at, _ := ctx.Deadline()
-	s.left <- time.Until(at)
+	s.look(ctx)
 	return coordinator.Status{}, context.DeadlineExceeded
 }
 
+func (s watched) IngestRange(ctx context.Context, _ string, _ coordinator.Ingest) (coordinator.Ingested, error) {
+	s.look(ctx)
+	return coordinator.Ingested{}, context.DeadlineExceeded
+}
+
+func (s watched) CreateMetarange(ctx context.Context, _ string, _ []partition.RangeMetadata) (string, error) {
+	s.look(ctx)
+	return "", context.DeadlineExceeded
+}
+
+func (s watched) look(ctx context.Context) {
+	at, _ := ctx.Deadline()
+	s.left <- time.Until(at)
+}
+
 func TestDeadline(t *testing.T) {
-	left := make(chan time.Duration, 1)
-	f := newFixture(t, func(c *Config) { c.Service = watched{left: left} })
-	w := f.do("GET", importPath+"?id=x", "", nil)
-	if d := <-left; d <= 0 || d > requestTimeout {
-		t.Errorf("%v left", d)
-	}
-	if w.Code != 503 {
-		t.Errorf("code %d", w.Code)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const branches = "/api/v1/repositories/lake/branches/"
+		left := make(chan time.Duration, 1)
+		f := newFixture(t, func(c *Config) { c.Service = watched{left: left} })
+		for _, x := range []struct {
+			method, target, body string
+			left                 time.Duration
+		}{
+			{"GET", importPath + "?id=x", "", api.AnswerWithin},
+			{"POST", branches + "ranges", bodies["ingestRange"], requestTimeout},
+			{"POST", branches + "metaranges", bodies["createMetaRange"], requestTimeout},
+		} {
+			w := f.do(x.method, x.target, x.body, nil)
+			if d := <-left; d != x.left {
+				t.Errorf("%s: %v left, want %v", x.target, d, x.left)
+			}
+			if w.Code != 503 {
+				t.Errorf("%s: code %d", x.target, w.Code)
+			}
+		}
+	})
+	f := newFixture(t)
 	if srv := NewHTTPServer(f, slog.New(slog.DiscardHandler)); srv.ReadHeaderTimeout == 0 || srv.ReadTimeout == 0 || srv.IdleTimeout == 0 || srv.WriteTimeout <= requestTimeout {
 		t.Error("the server waits for ever, or cuts off answers that it still owes")
 	}
