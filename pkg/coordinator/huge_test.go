@@ -24,8 +24,8 @@ func (s *sink) Put(_ context.Context, _ string, data []byte) error {
 
 func (s *sink) Get(context.Context, string) ([]byte, error) { return nil, os.ErrNotExist }
 
-// BenchmarkMillionRanges folds the covers of an import of about 10^11 objects and
-// makes its metarange, as a coordinator does, within the memory that one is held
+// BenchmarkMillionRanges folds the covers of an import of about 5 * 10^10 objects
+// and makes its metarange, as a coordinator does, within the memory that one is held
 // to. Run it alone: it tells the peak of the process.
 func BenchmarkMillionRanges(b *testing.B) {
 	const n, workers = 1_000_000, 100
@@ -63,7 +63,7 @@ func millionth(i, n int) partition.Cover {
 	}
 	c := partition.Cover{Span: partition.Span{After: key(2 * i), Upto: key(2*i + 2)}, Range: &partition.RangeMetadata{
 		ID:     fmt.Sprintf("%016x%016x%016x%016x", uint64(i+1)*0x9e3779b97f4a7c15, i, uint64(i+1)*0xbf58476d1ce4e5b9, i),
-		MinKey: key(2*i + 1), MaxKey: key(2*i + 2), Count: 100_000 + int64(i%9973), EstimatedSize: 20<<20 + uint64(i%65537),
+		MinKey: key(2*i + 1), MaxKey: key(2*i + 2), Count: 45_000 + int64(i%9973), EstimatedSize: 20<<20 + uint64(i%65537),
 	}}
 	if i == 0 {
 		c.After = ""

@@ -199,7 +199,7 @@ func heap() uint64 {
 }
 
 // TestChainIsSmall bounds the memory of a cover, which decides what a coordinator
-// takes: 10^11 keys make about 10^6.
+// takes: 5 * 10^10 keys make about 10^6.
 func TestChainIsSmall(t *testing.T) {
 	const n, bound = 200_000, 110
 	before := heap()

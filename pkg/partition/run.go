@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// run is covers that chain, packed: of 10^11 keys there are about a million, and
-// a coordinator holds those of many imports. It is never empty. A copy is a
+// run is covers that chain, packed: of 5 * 10^10 keys there are about a
+// million, and a coordinator holds those of many imports. It is never empty. A copy is a
 // snapshot: what is appended to the original later does not show in it.
 //
 // Each key is stored as what it does not share with the key before it, covers in
