@@ -30,8 +30,8 @@ const (
 // Bytes of memory that memory streams may take; there are none.
 const maxMemory = 64 << 20
 
-// Bytes of the largest message: the record of an import holds its plan, whose
-// keys take up to 1 KiB each.
+// Bytes of the largest message, the record of an import: it holds most of the
+// request, of up to 1 MiB, of which JSON writes some bytes as six.
 const maxPayload = 8 << 20
 
 // ErrLocked says that another process runs a server on the store directory.
