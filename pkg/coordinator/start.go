@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rs/xid"
@@ -13,6 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -136,15 +138,35 @@ func (s *Service) checkSource(ctx context.Context, field, text string, t imports
 	return nil
 }
 
-// CheckNamespace refuses, as a fault of storage_namespace, what this process could
-// never store metadata in. Whether it can now is not asked.
+// checkNamespaceWithin bounds how long a store may take to show that it takes files.
+const checkNamespaceWithin = 10 * time.Second
+
+// CheckNamespace refuses, as a fault of storage_namespace, what no metadata can be
+// stored in: it stores the tree that holds nothing there, and reads it. No other call
+// tells as much, as what imports need is the permission for these two, and not that to
+// list.
+//
+// A store that does not answer is a fault too, of the kind Later: a repository cannot be
+// deleted, nor its namespace changed, and of no use while its store is away.
 func (s *Service) CheckNamespace(ctx context.Context, namespace string) error {
-	uri, err := objectstore.ParseURI(namespace)
-	if err != nil {
-		return nil //nolint:nilerr // the catalog says what is wrong with it
+	const field = "storage_namespace"
+	if _, err := objectstore.ParseURI(namespace); err != nil {
+		return nil // the catalog says what is wrong with it
 	}
-	_, err = s.cfg.Stores.Open(ctx, uri)
-	return storeFault("storage_namespace", err)
+	ctx, cancel := context.WithTimeout(ctx, checkNamespaceWithin)
+	defer cancel()
+	files, err := s.files(ctx, namespace)
+	if err != nil {
+		return storeFault(field, err)
+	}
+	id, err := metarange.Write(ctx, files, nil)
+	if err == nil {
+		_, err = files.Get(ctx, id)
+	}
+	if err == nil || objectstore.Permanent(err) {
+		return storeFault(field, err)
+	}
+	return fault.ComeBack(field, "the store does not answer, try again: %v", err)
 }
 
 func checkNamespace(field string, uri objectstore.URI, t imports.PathType, r catalog.Repository) error {

@@ -1,7 +1,9 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -112,17 +114,51 @@ func expectFault(t *testing.T, s *Service, name string, r Start, field, text str
 
 func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
 	t.Parallel()
-	s := newFleet(t, &memstore.Store{}).service()
+	f := newFleet(t, &memstore.Store{})
+	refusing := func(op string, err error) *memstore.Store {
+		return &memstore.Store{Hook: func(_ context.Context, c memstore.Call) error {
+			if c.Op == op {
+				return err
+			}
+			return nil
+		}}
+	}
+	denied := fmt.Errorf("AccessDenied: no: %w", objectstore.ErrRefused)
+	f.buckets["absent"] = refusing("put", fmt.Errorf("NoSuchBucket: no: %w", objectstore.ErrNotFound))
+	f.buckets["unwritable"], f.buckets["unreadable"] = refusing("put", denied), refusing("get", denied)
+	f.buckets["unlisted"] = &memstore.Store{Hook: func(_ context.Context, c memstore.Call) error {
+		if c.Op != "put" && c.Op != "get" {
+			return denied
+		}
+		return nil
+	}}
+	f.buckets["away"] = refusing("put", errors.New("connection refused"))
+	s := f.service()
 	t.Cleanup(s.close)
-	for namespace, text := range map[string]string{
-		"s3://bucket/ns": "", "gs://bucket": "", // which the catalog refuses
-		"s3://elsewhere/ns": "no such bucket", "local:///etc/ns": "refused",
+	for namespace, want := range map[string]fault.Fault{ // the text is a part of it
+		"s3://bucket/ns": {}, "s3://bucket": {}, "s3://unlisted/ns/": {},
+		"gs://bucket":        {}, // which the catalog refuses
+		"s3://elsewhere/ns":  {Kind: fault.Invalid, Text: "no such bucket"},
+		"local:///etc/ns":    {Kind: fault.Invalid, Text: "refused"},
+		"s3://absent/ns":     {Kind: fault.Invalid, Text: "NoSuchBucket: no"},
+		"s3://unwritable/ns": {Kind: fault.Invalid, Text: "AccessDenied: no"},
+		"s3://unreadable/ns": {Kind: fault.Invalid, Text: "AccessDenied: no"},
+		"s3://away/ns":       {Kind: fault.Later, Text: "connection refused"},
 	} {
 		err := s.CheckNamespace(t.Context(), namespace)
 		var f *fault.Fault
-		if text == "" && err != nil || text != "" && (!errors.As(err, &f) || f.Field != "storage_namespace" || !strings.Contains(f.Text, text)) {
-			t.Errorf("%s: %v, want %q", namespace, err, text)
+		if !errors.As(err, &f) {
+			f = &fault.Fault{}
 		}
+		if (err == nil) != (want.Kind == 0) || f.Kind != want.Kind || !strings.Contains(f.Text, want.Text) || err != nil && f.Field != "storage_namespace" {
+			t.Errorf("%s: %v, want %+v", namespace, err, want)
+		}
+	}
+	if again := s.CheckNamespace(t.Context(), "s3://bucket/ns"); again != nil {
+		t.Errorf("a second time: %v", again)
+	}
+	if keys := f.buckets["bucket"].Keys("ns/"); len(keys) != 1 || !strings.HasPrefix(keys[0], "ns/_lakefs/") {
+		t.Errorf("left %q, want one file", keys)
 	}
 }
 

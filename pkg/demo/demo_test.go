@@ -63,8 +63,8 @@ func TestRun(t *testing.T) {
 		}
 	}
 	files, err := filepath.Glob(filepath.Join(d.Data, "metadata", "_lakefs", "*"))
-	if err != nil || len(files) < 2 {
-		t.Errorf("the namespace holds %d files, want a range and a metarange: %v", len(files), err)
+	if err != nil || len(files) < 3 {
+		t.Errorf("the namespace holds %d files, want a range and a metarange, and that of nothing: %v", len(files), err)
 	}
 	if t.Failed() {
 		t.Log(said)

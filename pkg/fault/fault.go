@@ -1,5 +1,5 @@
-// Package fault is the errors that are the caller's to mend. Whatever is not a
-// fault is an error of the service: a caller can only try again.
+// Package fault is the errors that are the caller's to mend, or to understand.
+// Whatever is not a fault is an error of the service: a caller can only try again.
 package fault
 
 import (
@@ -15,6 +15,7 @@ const (
 	Invalid  Kind = iota + 1 // mend the request: Field names what is wrong
 	NotFound                 // name something that exists
 	Conflict                 // look at the present state and decide anew
+	Later                    // try again: what Field names does not answer now
 )
 
 // Fault is an error that the caller can mend.
@@ -45,6 +46,11 @@ func Missing(what string) error {
 // Conflicting returns a Conflict fault.
 func Conflicting(format string, args ...any) error {
 	return &Fault{Kind: Conflict, Text: fmt.Sprintf(format, args...)}
+}
+
+// ComeBack returns a Later fault of the field.
+func ComeBack(field, format string, args ...any) error {
+	return &Fault{Kind: Later, Field: field, Text: fmt.Sprintf(format, args...)}
 }
 
 // Is reports whether err is, or wraps, a fault of the kind.

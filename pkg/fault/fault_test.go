@@ -9,7 +9,7 @@ import (
 )
 
 func TestFaults(t *testing.T) {
-	kinds := []fault.Kind{fault.Invalid, fault.NotFound, fault.Conflict}
+	kinds := []fault.Kind{fault.Invalid, fault.NotFound, fault.Conflict, fault.Later}
 	for _, tc := range []struct {
 		err  error
 		kind fault.Kind
@@ -18,6 +18,7 @@ func TestFaults(t *testing.T) {
 		{fault.BadField("paths[0].path", "%q has no scheme", "x"), fault.Invalid, `paths[0].path: "x" has no scheme`},
 		{fault.Missing("branch"), fault.NotFound, "branch not found"},
 		{fault.Conflicting("import %s is over", "i"), fault.Conflict, "import i is over"},
+		{fault.ComeBack("ns", "%s is away", "s3"), fault.Later, "ns: s3 is away"},
 	} {
 		if tc.err.Error() != tc.text {
 			t.Errorf("text %q, want %q", tc.err, tc.text)

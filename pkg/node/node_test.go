@@ -148,7 +148,8 @@ func noLeaks(t *testing.T) {
 
 func TestACoordinatorStartsServesAndStops(t *testing.T) {
 	noLeaks(t)
-	s := config(t.TempDir())
+	s, files := config(t.TempDir()), t.TempDir()
+	s.Local.Allowed = []string{files}
 	var id, secret string
 	for round := range 3 { // each on the directory that the one before has just left
 		p := start(t, node.Coordinator, s)
@@ -158,7 +159,7 @@ func TestACoordinatorStartsServesAndStops(t *testing.T) {
 			if secret == "" || !strings.Contains(notices, secret) {
 				t.Fatalf("the first start shows no secret:\n%s", notices)
 			}
-			p.expect(201, "POST", "/api/v1/repositories", id, secret, `{"name":"repo","storage_namespace":"s3://b/ns","default_branch":"main"}`)
+			p.expect(201, "POST", "/api/v1/repositories", id, secret, `{"name":"repo","storage_namespace":"local://`+files+`/ns","default_branch":"main"}`)
 		} else if p.info.SecretAccessKey != "" || strings.Contains(notices, "secret key") || p.info.AccessKeyID != id {
 			t.Errorf("start %d shows %+v and\n%s", round+1, p.info, notices)
 		}

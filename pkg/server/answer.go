@@ -38,6 +38,7 @@ var codes = map[fault.Kind]int{
 	fault.Invalid:  http.StatusBadRequest,
 	fault.NotFound: http.StatusNotFound,
 	fault.Conflict: http.StatusConflict,
+	fault.Later:    http.StatusServiceUnavailable,
 }
 
 // fail answers an error. A fault is told to the caller; of any other error the
@@ -46,6 +47,9 @@ var codes = map[fault.Kind]int{
 func (h *handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault.Fault
 	if errors.As(err, &f) && codes[f.Kind] != 0 {
+		if f.Kind == fault.Later {
+			w.Header().Set("Retry-After", retryAfter)
+		}
 		refuse(w, codes[f.Kind], f.Error())
 		return
 	}

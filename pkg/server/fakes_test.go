@@ -83,6 +83,9 @@ func (f *fakeService) CheckNamespace(_ context.Context, namespace string) error 
 	if namespace == "local:///etc" {
 		return fault.BadField("storage_namespace", "/etc lies outside of the allowed directories")
 	}
+	if namespace == "s3://away" {
+		return fault.ComeBack("storage_namespace", "the store does not answer")
+	}
 	return f.err
 }
 

@@ -32,7 +32,8 @@ type Service interface {
 	Cancel(ctx context.Context, repository, id string) error
 	IngestRange(ctx context.Context, repository string, r coordinator.Ingest) (coordinator.Ingested, error)
 	CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error)
-	// CheckNamespace refuses a storage namespace that nothing could be stored in.
+	// CheckNamespace refuses a storage namespace that nothing can be stored in, and
+	// tells by fault.Later that this cannot be found out now.
 	CheckNamespace(ctx context.Context, namespace string) error
 	// Tree opens the tree that ref, a branch or a commit's ID, stands for.
 	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
