@@ -130,7 +130,7 @@ func statusOf(err error) int {
 }
 
 // What S3 refuses for good ends the import with S3's own words, and commits
-// nothing.
+// nothing; a repository that its credentials cannot write to is not made.
 func TestRefusalsOfS3EndTheImport(t *testing.T) {
 	awkwardObjects(t)
 	for _, tc := range []struct {
@@ -141,26 +141,42 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 		{"wrong credentials", awkwardSource, "InvalidAccessKeyId", []string{"RANGEFLEET_S3_ACCESS_KEY_ID=nobody"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := newFleet(t, smallBreaks, shape{}, tc.settings...)
-			f.repository("repo", awkwardBucket)
-			id := f.begin("repo", "main", tc.source, destination)
-			expect.Within(t, patience, "import failed", func(context.Context) (bool, error) {
-				status := f.status("repo", "main", id)
-				if status.Completed {
-					return false, errors.New("import completed")
-				}
-				if status.Error.Message == "" {
-					return false, nil
-				}
-				if !strings.Contains(status.Error.Message, tc.words) {
-					return false, fmt.Errorf("error %q does not hold %q", status.Error.Message, tc.words)
-				}
-				return true, nil
-			})
-			if commits := f.log("repo", "main"); len(commits) != 1 {
-				t.Errorf("commits: %+v", commits)
+			dir := t.TempDir()
+			f := newFleet(t, smallBreaks, shape{}, append(tc.settings, "RANGEFLEET_LOCAL_ALLOWED="+dir)...)
+			create := func(name, namespace string) error {
+				_, err := f.CreateRepository(t.Context(), api.RepositoryCreation{Name: name, StorageNamespace: namespace})
+				return err
 			}
+			if err := create("away", "s3://no-such-bucket-anywhere/ns"); statusOf(err) != http.StatusBadRequest || !strings.Contains(err.Error(), tc.words) {
+				t.Errorf("repository in a bucket that is refused: %v, want status 400 and the words %q", err, tc.words)
+			}
+			if err := create("repo", "local://"+dir); err != nil {
+				t.Fatal(err)
+			}
+			f.refused("repo", tc.source, tc.words)
 		})
+	}
+}
+
+// refused waits until an import from the source has failed with the words.
+func (f *fleet) refused(repository, source, words string) {
+	f.t.Helper()
+	id := f.begin(repository, "main", source, destination)
+	expect.Within(f.t, patience, "import failed", func(context.Context) (bool, error) {
+		status := f.status(repository, "main", id)
+		if status.Completed {
+			return false, errors.New("import completed")
+		}
+		if status.Error.Message == "" {
+			return false, nil
+		}
+		if !strings.Contains(status.Error.Message, words) {
+			return false, fmt.Errorf("error %q does not hold %q", status.Error.Message, words)
+		}
+		return true, nil
+	})
+	if commits := f.log(repository, "main"); len(commits) != 1 {
+		f.t.Errorf("commits: %+v", commits)
 	}
 }
 
