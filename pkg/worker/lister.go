@@ -66,46 +66,50 @@ func (l *lister) run(ctx context.Context) error {
 			stop()
 		}
 	})()
-	last := ""
 	upto := l.p.Upto
 	l.upto.Store(&upto)
 	listing = objectstore.WithUpto(listing, func() string { return *l.upto.Load() })
-	ended := false
-	for batch, err := range l.src.List(listing, l.p.After, upto) {
-		if err != nil && listing.Err() != nil && ctx.Err() == nil {
-			return errors.Join(ranges.Wait(), errLeaving)
-		}
-		if err != nil {
-			return fmt.Errorf("list after key %q: %w", max(last, l.p.After), err)
-		}
-		end, err := l.take(ranges, batch)
-		if err != nil {
-			return err
-		}
-		if end {
-			ended = true
-			break // no page more is listed while the last ranges are stored
-		}
-		if l.leave.Err() != nil && ranges.AtBoundary() {
-			return errors.Join(ranges.Wait(), errLeaving)
-		}
-		if err := l.handOver(ctx, batch); err != nil {
-			return err
-		}
-		last = string(batch.Key(batch.Len() - 1))
-		l.slot.moved.set(l.now())
+	ended, err := l.pages(ctx, listing, ranges)
+	if err != nil {
+		return err
 	}
 	l.slot.ended.Store(true)
 	if l.now().Sub(l.begun) > getReady {
 		l.rate.Store(int64(l.speed()))
 	}
-	if ended {
-		if err := ranges.Flush(); err != nil {
-			return err // of the rest, which is queued already, nothing is missing
-		}
-		return l.paused
+	if !ended {
+		return l.finish(ranges)
 	}
-	return l.finish(ranges)
+	if err := ranges.Flush(); err != nil {
+		return err // of the rest, which is queued already, nothing is missing
+	}
+	return l.paused
+}
+
+// pages takes page after page, and reports whether what the partition owns ended in
+// one. listing may end before ctx, which has the work of all that was listed.
+func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer) (ended bool, err error) {
+	last := l.p.After
+	for batch, err := range l.src.List(listing, l.p.After, *l.upto.Load()) {
+		if err != nil && listing.Err() != nil && ctx.Err() == nil {
+			return false, errors.Join(ranges.Wait(), errLeaving)
+		}
+		if err != nil {
+			return false, fmt.Errorf("list after key %q: %w", last, err)
+		}
+		if ended, err := l.take(ranges, batch); ended || err != nil {
+			return ended, err // no page more is listed while the last ranges are stored
+		}
+		if l.leave.Err() != nil && ranges.AtBoundary() {
+			return false, errors.Join(ranges.Wait(), errLeaving)
+		}
+		if err := l.handOver(ctx, batch); err != nil {
+			return false, err
+		}
+		last = string(batch.Key(batch.Len() - 1))
+		l.slot.moved.set(l.now())
+	}
+	return false, nil
 }
 
 // take writes what the partition owns of a batch, and reports whether the
