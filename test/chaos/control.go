@@ -32,6 +32,9 @@ var controls = []control{
 	if err != nil {
 		return err
 	}
+	if len(data) < 1<<10 { // the tree that holds nothing, by which a new namespace is tried
+		return f.store.Put(ctx, uri.Key, data)
+	}
 	data = append([]byte(nil), data...)
 	go func() {
 		ctx := context.WithoutCancel(ctx)
