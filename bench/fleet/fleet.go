@@ -37,6 +37,10 @@ func Build(ctx context.Context, dir string) error {
 	return nil
 }
 
+// leastKept is room for what is stored, and read, to try the namespace of a new
+// repository.
+const leastKept = 1 << 20
+
 // Config is the shape of a fleet.
 type Config struct {
 	Dir          string // that of the programs; data and logs go there, too
@@ -44,7 +48,7 @@ type Config struct {
 	Workers      int
 	Slots        int      // of a worker
 	MaxLists     int      // LIST calls in flight of a worker; 0 is the default
-	Keep         int64    // bytes of written files that the synthetic S3 keeps
+	Keep         int64    // bytes of written files that the synthetic S3 keeps; leastKept at least
 	Env          []string // of all of our processes
 	Faults       synths3.Faults
 }
@@ -123,7 +127,7 @@ func (f *Fleet) startS3(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.S3, err = Launch(ctx, f.cfg.Dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns", "-keep", fmt.Sprint(f.cfg.Keep)})
+	f.S3, err = Launch(ctx, f.cfg.Dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns", "-keep", fmt.Sprint(max(f.cfg.Keep, leastKept))})
 	if err != nil {
 		return err
 	}
