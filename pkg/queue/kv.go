@@ -40,7 +40,7 @@ type KV interface {
 	// wrote it.
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	// Latest is Get, of what the key had at some moment since the call. It takes a
-	// write, and may make others' Update of the key at this moment an ErrConflict.
+	// write, and others' Update of the key waits for it.
 	Latest(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	// Create stores a value under a key that has none, or answers ErrConflict. Like
 	// Update it is ErrTooLarge for a value that does not fit.
@@ -229,6 +229,9 @@ func (b *bucket) write(ctx context.Context, key string, value []byte, header nat
 		if errors.Is(err, nats.ErrMaxPayload) {
 			return ErrTooLarge
 		}
+		if isUnderWay(err) {
+			return errUnderWay
+		}
 		if !isConflict(err) {
 			ambiguous = true
 			return err
@@ -260,11 +263,21 @@ func (b *bucket) ownWrite(ctx context.Context, key, nonce string) (uint64, error
 	return msg.Sequence, nil
 }
 
-// isConflict knows both codes: a stream with replicas answers with the second.
+// errUnderWay says that a stream with replicas is about to store something that
+// touches the key: a value, which may be that of an earlier try of the same write, or
+// somebody's mark, which changes nothing. A moment later it shows what.
+var errUnderWay = errors.New("the key is being written or looked at")
+
+func isUnderWay(err error) bool { return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant) }
+
+// isConflict reports whether a key is not at the revision, or may not be in a moment.
 func isConflict(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence) || isUnderWay(err)
+}
+
+func hasCode(err error, code jetstream.ErrorCode) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) &&
-		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+	return errors.As(err, &api) && api.ErrorCode == code
 }
 
 // Contend waits before a round of a compare-and-swap, of which the first is 0: not

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"regexp"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type behind struct {
 	nats.InProcessConnProvider
 	messages atomic.Int64 // reads of a message that are still to be answered so
 	infos    atomic.Int64 // and of what a stream holds
+	looks    atomic.Int64 // writes that it refuses, as a leader of replicas does while the key is looked at
 }
 
 func (s *behind) InProcessConn() (net.Conn, error) {
@@ -38,11 +40,20 @@ type behindConn struct {
 var (
 	getRequest = regexp.MustCompile(`"last_by_subj":"[^"]*"`)
 	lastSeq    = regexp.MustCompile(`"last_seq":\d+`)
+	expected   = regexp.MustCompile(`Nats-Expected-Last-Subject-Sequence: \d+`)
 )
 
+// Codes of a write that is refused as the key is not at the revision, and as that
+// shows only in a moment.
+var atOther, underWay = []byte(`"err_code":10071`), []byte(`"err_code":10164`)
+
 // Write asks for the last message of another subject instead, whose last letter is
-// an x.
+// an x. A write that is to be refused expects another revision.
 func (c *behindConn) Write(b []byte) (int, error) {
+	if at := expected.FindIndex(b); at != nil && c.s.looks.Load() > 0 {
+		b = bytes.Clone(b)
+		b[at[1]-1] = '0' + (b[at[1]-1]-'0'+5)%10
+	}
 	if at := getRequest.FindIndex(b); at != nil && c.s.messages.Add(-1) >= 0 {
 		b = bytes.Clone(b)
 		b[at[1]-2] = 'x'
@@ -53,6 +64,9 @@ func (c *behindConn) Write(b []byte) (int, error) {
 // Read takes from what a server tells of a stream all that is stored.
 func (c *behindConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	if at := bytes.Index(b[:n], atOther); at >= 0 && c.s.looks.Add(-1) >= 0 {
+		copy(b[at:], underWay)
+	}
 	if at := lastSeq.FindIndex(b[:n]); at != nil && c.s.infos.Add(-1) >= 0 {
 		digits := b[at[0]+len(`"last_seq":`) : at[1]]
 		for i := range digits {
@@ -129,6 +143,34 @@ func TestLatestIsNotWhatAServerKnewBefore(t *testing.T) {
 	server.messages.Store(1)
 	if got, _, err := kv.Get(t.Context(), "key"); err != nil || string(got) != "before" {
 		t.Errorf("Get = %q, %v: the server is not behind", got, err)
+	}
+}
+
+// A leader of replicas refuses a write while somebody makes sure of the key's value, or
+// while an earlier try of the same write is not stored yet: neither is a conflict.
+func TestAWriteOutlastsALookAtItsKey(t *testing.T) {
+	server, kv := startBehind(t)
+	ctx := t.Context()
+	for looks := range int64(3) {
+		key := fmt.Sprint("key", looks)
+		server.looks.Store(looks)
+		first := create(t, kv, key, "1")
+		server.looks.Store(looks)
+		rev, err := kv.Update(ctx, key, []byte("2"), first)
+		if err != nil {
+			t.Fatalf("Update during %d looks: %v", looks, err)
+		}
+		server.looks.Store(looks)
+		if _, err := kv.Update(ctx, key, []byte("3"), first); !errors.Is(err, queue.ErrConflict) {
+			t.Errorf("Update at an old revision during %d looks: %v, want ErrConflict", looks, err)
+		}
+		server.looks.Store(looks)
+		if err := kv.Delete(ctx, key, rev); err != nil {
+			t.Errorf("Delete during %d looks: %v", looks, err)
+		}
+		if left := server.looks.Load(); left > 0 {
+			t.Errorf("%d looks met no write", left)
+		}
 	}
 }
 
