@@ -63,16 +63,3 @@ func (a *attendance) missed(now time.Time) bool {
 	defer a.mu.Unlock()
 	return a.outlook != nil && now.Sub(a.looked) < unlooked && now.Sub(a.last) >= missedAfter
 }
-
-// waits returns what keeps the import from getting on though no step of it erred;
-// "" is nothing.
-func (d *driver) waits() string {
-	seen, now := d.survey.Load(), d.cfg.Now()
-	switch {
-	case seen == nil:
-		return ""
-	case len(seen.Partitions[d.id]) > 0 && d.attendance.missed(now):
-		return unattended
-	}
-	return d.progress.hindered(seen.Partitions[d.id], now)
-}

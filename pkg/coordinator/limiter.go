@@ -14,10 +14,11 @@ type limiter struct {
 	each int
 
 	mu   sync.Mutex
-	keys map[string]*turn // that somebody has or waits for
+	keys map[string]*perKey // that somebody has or waits for
 }
 
-type turn struct {
+// perKey is what those share that want the same key.
+type perKey struct {
 	slots chan struct{}
 	users int
 }
@@ -25,7 +26,7 @@ type turn struct {
 // newLimiter returns a limiter to `all` at a time, 0 for any number, and `each` of
 // one key.
 func newLimiter(all, each int) *limiter {
-	l := &limiter{each: each, keys: make(map[string]*turn)}
+	l := &limiter{each: each, keys: make(map[string]*perKey)}
 	if all > 0 {
 		l.all = make(chan struct{}, all)
 	}
@@ -60,12 +61,12 @@ func (l *limiter) take(ctx context.Context, key string) (done func(), err error)
 	}, nil
 }
 
-func (l *limiter) join(key string) *turn {
+func (l *limiter) join(key string) *perKey {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	mine := l.keys[key]
 	if mine == nil {
-		mine = &turn{slots: make(chan struct{}, l.each)}
+		mine = &perKey{slots: make(chan struct{}, l.each)}
 		l.keys[key] = mine
 	}
 	mine.users++

@@ -43,14 +43,6 @@ type fleetMetrics struct {
 	foldBytes    prometheus.Gauge
 }
 
-// Steps of an import of which only so many run at a time, and their phases.
-const (
-	stepPlan     = "plan"
-	stepCommit   = "commit"
-	phaseWaiting = "waiting"
-	phaseRunning = "running"
-)
-
 var states = []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled}
 
 func newMetrics(reg prometheus.Registerer) *metrics {

@@ -59,15 +59,6 @@ const (
 	keepEnded  = 24 * time.Hour         // then the record of an import is forgotten
 )
 
-// How many imports a process plans and commits at a time: together, and of one
-// store, so that a slow one does not hold up the others.
-const (
-	plansAll   = 64
-	plansEach  = 32
-	commitsAll = 16
-	commitEach = 8
-)
-
 // Service is the import service. Its methods may be called concurrently.
 type Service struct {
 	cfg     Config
@@ -108,7 +99,7 @@ func New(cfg Config) *Service {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Service{
 		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
-		plans: newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitEach),
+		plans: newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach),
 		lines: &lines{of: make(map[string]*line)}, patience: claimPatience,
 		ctx: ctx, stop: stop,
 		progress: make(map[string]*progress), driving: make(map[string]bool), ended: make(map[string]end),

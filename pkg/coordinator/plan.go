@@ -1,0 +1,105 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/source"
+)
+
+// publishers is how many partitions of an import are on their way to the queue.
+const publishers = 16
+
+// plan makes the first cut, records it, and queues its partitions. Where the
+// record is there but a crash kept a partition from the queue, its keys are a
+// gap like any other.
+func (d *driver) plan(ctx context.Context, record imports.Record) error {
+	cuts, small, err := d.cuts(ctx, record.Job)
+	if err != nil {
+		return err
+	}
+	record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
+		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, cuts))
+	})
+	if fault.Is(err, fault.Conflict) {
+		return nil // it was canceled meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	d.metrics.planned.Add(float64(len(record.Partitions)))
+	d.cfg.Log.Info("import planned", "import_id", d.id, "partitions", len(record.Partitions))
+	lane := queue.Bulk
+	if small { // as all keys are in the first page
+		lane = queue.Express
+	}
+	return d.publish(ctx, lane, record.Partitions...)
+}
+
+// cuts lists the first page, and cuts the key space if more follows. Otherwise
+// the import is small.
+func (d *driver) cuts(ctx context.Context, job imports.Job) (cuts []string, small bool, err error) {
+	done, err := d.turn(ctx, stepPlan, d.plans, sourcesOf(job))
+	if err != nil {
+		return nil, false, err
+	}
+	defer done()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("list the first page: %w", err)
+		}
+	}()
+	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
+	if err != nil {
+		return nil, false, err
+	}
+	next, stop := iter.Pull2(src.List(ctx, "", source.Nowhere))
+	defer stop()
+	page, err, more := next()
+	if !more || err != nil {
+		return nil, !more, err
+	}
+	forecast := partition.NewForecast(new(partition.Known))
+	forecast.See(page.Len(), func(i int) string { return string(page.Key(i)) })
+	if _, err, more = next(); !more || err != nil {
+		return nil, !more, err
+	}
+	return forecast.Cuts("", d.cfg.Partitions-1), false, nil
+}
+
+// sourcesOf names the stores of an import's paths: what makes planning slow.
+func sourcesOf(job imports.Job) string {
+	var names []string
+	for _, p := range job.Paths {
+		names = append(names, storeOf(p.URI))
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), " ")
+}
+
+// publish queues partitions. Only a survey that begins after that may tell that
+// they are not there.
+func (d *driver) publish(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error {
+	defer func() { d.surveyed = d.surveys.Load() }()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(publishers)
+	for i, p := range parts {
+		d.parts[p.ID] = p
+		put := func() error { return d.cfg.Queue.PublishTo(ctx, lane, p) }
+		if i > 0 {
+			g.Go(put)
+		} else if err := put(); err != nil { // the first keys are listed first
+			return err
+		}
+	}
+	return g.Wait()
+}
