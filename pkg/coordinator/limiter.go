@@ -10,7 +10,7 @@ import (
 // a key is served in the order of arrival. Its methods may be called
 // concurrently.
 type limiter struct {
-	all  chan struct{} // nil: no bound
+	all  chan struct{}
 	each int
 
 	mu   sync.Mutex
@@ -23,14 +23,10 @@ type perKey struct {
 	users int
 }
 
-// newLimiter returns a limiter to `all` at a time, 0 for any number, and `each` of
-// one key.
+// newLimiter returns a limiter to `all` at a time, and `each` of one key; both are at
+// least 1.
 func newLimiter(all, each int) *limiter {
-	l := &limiter{each: each, keys: make(map[string]*perKey)}
-	if all > 0 {
-		l.all = make(chan struct{}, all)
-	}
-	return l
+	return &limiter{all: make(chan struct{}, all), each: each, keys: make(map[string]*perKey)}
 }
 
 // take waits for a turn, to be given back by calling done once, or for the end
@@ -43,19 +39,15 @@ func (l *limiter) take(ctx context.Context, key string) (done func(), err error)
 		l.quit(key)
 		return nil, ctx.Err()
 	}
-	if l.all != nil {
-		select {
-		case l.all <- struct{}{}:
-		case <-ctx.Done():
-			<-mine.slots
-			l.quit(key)
-			return nil, ctx.Err()
-		}
+	select {
+	case l.all <- struct{}{}:
+	case <-ctx.Done():
+		<-mine.slots
+		l.quit(key)
+		return nil, ctx.Err()
 	}
 	return func() {
-		if l.all != nil {
-			<-l.all
-		}
+		<-l.all
 		<-mine.slots
 		l.quit(key)
 	}, nil
