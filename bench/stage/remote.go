@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/pkg/namespace"
-	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 )
@@ -47,15 +46,7 @@ func Files(ctx context.Context, endpoint string) (*namespace.Files, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open stores: %w", err)
 	}
-	uri, err := objectstore.ParseURI(Namespace)
-	if err != nil {
-		return nil, err
-	}
-	store, err := opener.Open(ctx, uri)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", Namespace, err)
-	}
-	return namespace.New(store, uri), nil
+	return namespace.Open(ctx, opener, Namespace)
 }
 
 // memory keeps ranges for the upload stage.

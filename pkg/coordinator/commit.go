@@ -12,7 +12,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
-	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
@@ -247,13 +246,5 @@ func (d *driver) complete(ctx context.Context, record imports.Record) error {
 
 // files opens a storage namespace.
 func (s *Service) files(ctx context.Context, uri string) (*namespace.Files, error) {
-	u, err := objectstore.ParseURI(uri)
-	if err != nil {
-		return nil, fmt.Errorf("storage namespace: %w", err)
-	}
-	store, err := s.cfg.Stores.Open(ctx, u)
-	if err != nil {
-		return nil, fmt.Errorf("open the storage namespace %s: %w", uri, err)
-	}
-	return namespace.New(store, u), nil
+	return namespace.Open(ctx, s.cfg.Stores, uri)
 }

@@ -28,7 +28,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
-	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
 // Config is what a service works with. All fields are required but Allowed.
@@ -36,7 +35,7 @@ type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
 	Catalog    *catalog.Catalog
-	Stores     source.Opener
+	Stores     objectstore.Opener
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any
 	Partitions int               // of the first cut of a source of more than one page, at least 1

@@ -4,7 +4,6 @@ package namespace
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -31,6 +30,20 @@ func New(store objectstore.Store, uri objectstore.URI) *Files {
 		uri.Key += "/"
 	}
 	return &Files{store: store, prefix: uri.Join(directory + "/")}
+}
+
+// Open returns the files of a storage namespace, a URI. What is no URI is
+// objectstore.ErrRefused; other errors are the opener's.
+func Open(ctx context.Context, stores objectstore.Opener, namespace string) (*Files, error) {
+	uri, err := objectstore.ParseURI(namespace)
+	if err != nil {
+		return nil, fmt.Errorf("storage namespace: %w: %w", objectstore.ErrRefused, err)
+	}
+	store, err := stores.Open(ctx, uri)
+	if err != nil {
+		return nil, fmt.Errorf("open the storage namespace %s: %w", namespace, err)
+	}
+	return New(store, uri), nil
 }
 
 // Get returns the content of a file. A file that does not exist is
@@ -60,33 +73,17 @@ func (f *Files) Put(ctx context.Context, id string, data []byte) error {
 	return nil
 }
 
-// Has reports whether a file exists.
-func (f *Files) Has(ctx context.Context, id string) (bool, error) {
-	uri, err := f.uri(id)
-	if err != nil {
-		return false, err
-	}
-	_, err = f.store.Stat(ctx, uri.Key)
-	if errors.Is(err, objectstore.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for %s: %w", uri, err)
-	}
-	return true, nil
-}
-
 // uri returns where a file lives. IDs come from requests too, so nothing that
 // is not an ID may become a part of a path.
 func (f *Files) uri(id string) (objectstore.URI, error) {
-	if !ValidID(id) {
+	if !validID(id) {
 		return objectstore.URI{}, fmt.Errorf("%q is not the ID of a range or metarange: want 64 hex digits", id)
 	}
 	return f.prefix.Join(id), nil
 }
 
-// ValidID reports whether id has the form of a content ID: 64 lower-case hex
+// validID reports whether id has the form of a content ID: 64 lower-case hex
 // digits.
-func ValidID(id string) bool {
+func validID(id string) bool {
 	return len(id) == 64 && strings.Trim(id, "0123456789abcdef") == ""
 }

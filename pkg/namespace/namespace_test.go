@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -70,9 +71,6 @@ func TestFilesLiveUnderTheDirectoryOfTheFormat(t *testing.T) {
 		if data, err := files.Get(t.Context(), id); err != nil || string(data) != "content" {
 			t.Errorf("%s: Get = %q, %v", uri, data, err)
 		}
-		if has, err := files.Has(t.Context(), id); err != nil || !has {
-			t.Errorf("%s: Has = %t, %v", uri, has, err)
-		}
 	}
 }
 
@@ -82,20 +80,33 @@ func TestMissingFile(t *testing.T) {
 	if !errors.Is(err, objectstore.ErrNotFound) || !strings.Contains(err.Error(), "s3://bucket/repo/_lakefs/"+id) {
 		t.Errorf("Get of a missing file = %v, want ErrNotFound with its address", err)
 	}
-	if has, err := files.Has(t.Context(), id); err != nil || has {
-		t.Errorf("Has = %t, %v, want false", has, err)
-	}
 }
 
 func TestErrorsOfTheStoreKeepTheirCauseAndGainTheAddress(t *testing.T) {
 	files := open(t, &memory{err: objectstore.ErrRefused}, "s3://bucket/repo")
 	_, getErr := files.Get(t.Context(), id)
-	_, hasErr := files.Has(t.Context(), id)
 	for call, err := range map[string]error{
-		"Get": getErr, "Has": hasErr, "Put": files.Put(t.Context(), id, nil),
+		"Get": getErr, "Put": files.Put(t.Context(), id, nil),
 	} {
 		if !errors.Is(err, objectstore.ErrRefused) || !strings.Contains(err.Error(), "s3://bucket/repo/_lakefs/"+id) {
 			t.Errorf("%s = %v, want ErrRefused with the address", call, err)
+		}
+	}
+}
+
+// What nobody can open is refused before a store is asked for.
+func TestOpen(t *testing.T) {
+	buckets := memstore.Buckets{"bucket": &memstore.Store{}}
+	files, err := namespace.Open(t.Context(), buckets, "s3://bucket/repo")
+	if err == nil {
+		err = files.Put(t.Context(), id, []byte("content"))
+	}
+	if keys := buckets["bucket"].Keys(""); err != nil || len(keys) != 1 || keys[0] != "repo/_lakefs/"+id {
+		t.Errorf("stored %q, %v", keys, err)
+	}
+	for _, bad := range []string{"", "bucket/repo", "s3://other/repo"} {
+		if _, err := namespace.Open(t.Context(), buckets, bad); !errors.Is(err, objectstore.ErrRefused) {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }
@@ -107,8 +118,7 @@ func TestNothingButAnIDBecomesAPath(t *testing.T) {
 		"", id[1:], id + "0", strings.ToUpper(id), "../" + id[3:], strings.Repeat("g", 64), strings.Repeat("0", 63) + "\x00", "0" + strings.Repeat("/", 62) + "0",
 	} {
 		_, getErr := files.Get(t.Context(), bad)
-		_, hasErr := files.Has(t.Context(), bad)
-		if getErr == nil || hasErr == nil || files.Put(t.Context(), bad, nil) == nil {
+		if getErr == nil || files.Put(t.Context(), bad, nil) == nil {
 			t.Errorf("%q was taken as an ID", bad)
 		}
 	}

@@ -80,6 +80,11 @@ type Store interface {
 	Put(ctx context.Context, key string, body []byte) error
 }
 
+// Opener opens the store that a URI lives in.
+type Opener interface {
+	Open(ctx context.Context, u URI) (Store, error)
+}
+
 // Pager is a Store that also lists single pages, so that many can be asked for
 // at once.
 type Pager interface {

@@ -18,11 +18,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Opener opens the store that a URI lives in.
-type Opener interface {
-	Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error)
-}
-
 // Source is the ordered listing of one import. It is safe for concurrent use;
 // every List lists anew.
 type Source struct {
@@ -37,7 +32,7 @@ type path struct {
 
 // Open opens the stores of the paths. A path that can be no path of an import,
 // or whose store cannot be opened for good, is objectstore.ErrRefused.
-func Open(ctx context.Context, opener Opener, paths []imports.Path) (*Source, error) {
+func Open(ctx context.Context, opener objectstore.Opener, paths []imports.Path) (*Source, error) {
 	s := &Source{paths: make([]path, len(paths))}
 	for i, p := range paths {
 		m, err := NewMapping(p)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
-	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/source"
@@ -115,7 +114,7 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	if err != nil {
 		return err
 	}
-	files, err := d.files(ctx, job)
+	files, err := namespace.Open(ctx, d.cfg.Stores, job.Namespace)
 	if err != nil {
 		return err
 	}
@@ -166,19 +165,6 @@ func (d *delivery) noteCut(ctx context.Context, cut string) {
 	if err := d.note(ctx, queue.Tries{Count: d.tries, At: d.begunAt, Refused: d.refused}); err != nil {
 		d.cfg.Log.Debug("note a cut", "import_id", d.task.Partition.ImportID, "err", err)
 	}
-}
-
-// files opens the storage namespace of the import.
-func (d *delivery) files(ctx context.Context, job imports.Job) (*namespace.Files, error) {
-	uri, err := objectstore.ParseURI(job.Namespace)
-	if err != nil {
-		return nil, fmt.Errorf("storage namespace: %w: %w", objectstore.ErrRefused, err)
-	}
-	store, err := d.cfg.Stores.Open(ctx, uri)
-	if err != nil {
-		return nil, fmt.Errorf("open the storage namespace %s: %w", job.Namespace, err)
-	}
-	return namespace.New(store, uri), nil
 }
 
 // cover publishes a cover of the partition, as long as it is this worker's.

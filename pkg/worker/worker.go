@@ -30,16 +30,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
 
-// Opener opens the store that a URI lives in.
-type Opener interface {
-	Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error)
-}
-
 // Config is what a worker works with. All fields without a default are required.
 type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
-	Stores     Opener
+	Stores     objectstore.Opener
 	Busy       func() bool   // whether most of the LIST calls that may be in flight are; default never
 	Slots      int           // partitions at a time that may take long, at least 1
 	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default DefaultGrace
