@@ -133,7 +133,7 @@ func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 		_, err = s.kv.Create(ctx, key, []byte(r.Job.ImportID))
 	case err == nil:
 		var running bool
-		if running, err = s.adopt(ctx, string(value), r); running || err != nil {
+		if running, err = s.adopt(ctx, string(value), rev, r); running || err != nil {
 			return string(value), err
 		}
 		_, err = s.kv.Update(ctx, key, []byte(r.Job.ImportID), rev)
@@ -144,12 +144,17 @@ func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 	return r.Job.ImportID, s.Create(ctx, r)
 }
 
-// adopt reports whether the import runs. Where a process named it in the
-// request's key and died before it stored the record, it is stored now: it may
-// have been a moment from doing so, and two imports must not come of it.
-func (s *Store) adopt(ctx context.Context, id string, r Record) (running bool, err error) {
+// adopt reports whether the import runs that the request's key named at rev. Where a
+// process named it there and died before it stored the record, it is stored now: it
+// may have been a moment from doing so, and two imports must not come of it. The key is
+// written again first: it would be queue.ErrConflict if the import was forgotten
+// since the key was read.
+func (s *Store) adopt(ctx context.Context, id string, rev uint64, r Record) (running bool, err error) {
 	old, _, err := s.read(ctx, id, s.kv.Latest) // who asks again after the end is to get a new one
 	if fault.Is(err, fault.NotFound) {
+		if _, err := s.kv.Update(ctx, requestKey(r), []byte(id), rev); err != nil {
+			return false, err
+		}
 		r.Job.ImportID = id
 		return true, s.Create(ctx, r)
 	}
@@ -168,22 +173,30 @@ func (s *Store) IDs(ctx context.Context) ([]string, error) {
 	return keys, nil
 }
 
-// Delete forgets an import that has ended.
+// Delete forgets an import that has ended; one that has not stays. Its record goes
+// last, and is read after the key of its request: whoever adopts an import without a
+// record writes that key, so it is not deleted from under them.
 func (s *Store) Delete(ctx context.Context, r Record) error {
-	key := requestKey(r)
-	value, rev, err := s.kv.Get(ctx, key)
-	if err == nil && string(value) == r.Job.ImportID {
-		err = s.kv.Delete(ctx, key, rev) // in conflict with a new import of the request, which stays
+	id, key := r.Job.ImportID, requestKey(r)
+	named, keyRev, err := s.kv.Get(ctx, key)
+	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("read the request of import %s: %w", id, err)
 	}
-	if err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, queue.ErrConflict) {
-		return fmt.Errorf("delete the request of import %s: %w", r.Job.ImportID, err)
+	last, rev, err := s.get(ctx, id)
+	if fault.Is(err, fault.NotFound) || err == nil && !last.State.Ended() {
+		return nil
 	}
-	_, rev, err = s.get(ctx, r.Job.ImportID)
-	if err == nil {
-		err = s.kv.Delete(ctx, recordKey(r.Job.ImportID), rev)
+	if err != nil {
+		return err
 	}
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return fmt.Errorf("delete import %s: %w", r.Job.ImportID, err)
+	if string(named) == id {
+		err = s.kv.Delete(ctx, key, keyRev)
+		if err != nil && !errors.Is(err, queue.ErrConflict) { // with a new import of the request, which stays
+			return fmt.Errorf("delete the request of import %s: %w", id, err)
+		}
+	}
+	if err := s.kv.Delete(ctx, recordKey(id), rev); err != nil {
+		return fmt.Errorf("delete import %s: %w", id, err)
 	}
 	return nil
 }

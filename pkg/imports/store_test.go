@@ -304,6 +304,10 @@ func TestDelete(t *testing.T) {
 			t.Errorf("deleting an old import let the running one's request start %s", id)
 		}
 		// As read back from the bucket, the record still finds its request's key.
+		if err := s.Delete(t.Context(), get(t, s, "new")); err != nil || get(t, s, "new").State != imports.Running {
+			t.Errorf("an import that runs was deleted, %v", err)
+		}
+		end(t, s, "new")
 		if err := s.Delete(t.Context(), get(t, s, "new")); err != nil {
 			t.Fatal(err)
 		}
@@ -383,4 +387,39 @@ func TestForgettingAnImportLeavesTheNextOneOfItsRequest(t *testing.T) {
 	if _, err := s.Get(ctx, "old"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("the old import: %v, want it forgotten", err)
 	}
+}
+
+// forgetfulKV starts something right before it is made sure what a key holds.
+type forgetfulKV struct {
+	queue.KV
+	before func()
+}
+
+func (k forgetfulKV) Latest(ctx context.Context, key string) ([]byte, uint64, error) {
+	k.before()
+	return k.KV.Latest(ctx, key)
+}
+
+// An import that is forgotten while its request is made again is none that a process
+// left without a record.
+func TestARequestOfAnImportThatIsBeingForgotten(t *testing.T) {
+	buckets(t, func(t *testing.T, kv queue.KV) {
+		s := imports.NewStore(kv)
+		claim(t, s, "old")
+		old := end(t, s, "old")
+		forgotten := false
+		late := imports.NewStore(forgetfulKV{kv, func() {
+			if err := s.Delete(t.Context(), old); err != nil {
+				t.Error(err)
+			}
+			forgotten = true
+		}})
+		id := claim(t, late, "new")
+		if again := claim(t, s, "again"); again != id || !forgotten {
+			t.Errorf("the request, made twice, is the imports %s and %s", id, again)
+		}
+		if got := ids(t, s); !slices.Equal(got, []string{id}) {
+			t.Errorf("the imports are %q, want just %s", got, id)
+		}
+	})
 }
