@@ -43,7 +43,8 @@ type KV interface {
 	// write, and others' Update of the key waits for it.
 	Latest(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	// Create stores a value under a key that has none, or answers ErrConflict. Like
-	// Update it is ErrTooLarge for a value that does not fit.
+	// Update it is ErrTooLarge for a value that does not fit; in BucketImports also for
+	// one that leaves less than an eighth of what NATS takes to what Update adds.
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	// Update replaces the value at the revision, or answers ErrConflict.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
@@ -107,6 +108,9 @@ func (b *bucket) value(key string, msg *jetstream.RawStreamMsg, err error) ([]by
 }
 
 func (b *bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	if most := b.q.nc.MaxPayload(); b.name == BucketImports && int64(len(value)) > most-most/8 {
+		return 0, fmt.Errorf("write %s/%s: %w", b.name, key, ErrTooLarge) // else it could never tell that the import ended
+	}
 	rev, err := b.write(ctx, key, value, nil, 0)
 	if !errors.Is(err, ErrConflict) {
 		return rev, err

@@ -37,6 +37,22 @@ func TestWhatIsTooLargeIsSaid(t *testing.T) {
 	}
 }
 
+// The record of an import grows: by its partitions, its commit, and how it ended.
+func TestARecordCanGrow(t *testing.T) {
+	const most = 8 << 20 // that the server takes
+	kv := queuetest.Start(t).KV(queue.BucketImports)
+	if _, err := kv.Create(t.Context(), "full", make([]byte, most-1000)); !errors.Is(err, queue.ErrTooLarge) {
+		t.Errorf("Create of a record that cannot grow: %v", err)
+	}
+	rev, err := kv.Create(t.Context(), "large", make([]byte, most-most/8))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Update(t.Context(), "large", make([]byte, most-1000), rev); err != nil {
+		t.Errorf("a record that grew: %v", err)
+	}
+}
+
 func testValues(t *testing.T, kv queue.KV) {
 	ctx := t.Context()
 	if _, _, err := kv.Get(ctx, "v/none"); !errors.Is(err, queue.ErrNotFound) {
