@@ -40,22 +40,24 @@ func (s *Service) claim(ctx context.Context, line *line, rivals bool) {
 	if c.lease != nil || c.vain || s.alive.Load() == 1 || !rivals && !s.claimed(ctx, line) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
-	defer cancel()
-	_ = pause.For(ctx, time.Until(c.next)) // the loop looks at ctx
+	begun := s.cfg.Now()
+	_ = pause.For(ctx, c.next.Sub(begun)) // the loop looks at ctx
 	for ctx.Err() == nil {
 		lease, err := s.cfg.Queue.Acquire(ctx, claimPrefix+line.branch, s.cfg.Holder)
-		if err == nil {
-			*c = claim{lease: lease, since: time.Now()}
+		now := s.cfg.Now()
+		switch {
+		case err == nil:
+			*c = claim{lease: lease, since: now}
 			return
-		}
-		if !errors.Is(err, queue.ErrHeld) {
-			s.cfg.Log.Debug("claim a branch", "err", err)
+		case !errors.Is(err, queue.ErrHeld):
+			s.warnOfClaim(ctx, "claim a branch", line, err)
+			return
+		case now.Sub(begun) >= s.patience:
+			c.vain = true
 			return
 		}
 		_ = pause.For(ctx, claimEvery/2+rand.N(claimEvery/2))
 	}
-	c.vain = true
 }
 
 // claimed reports whether somebody has claimed the branch of the line.
@@ -63,15 +65,23 @@ func (s *Service) claimed(ctx context.Context, line *line) bool {
 	name := claimPrefix + line.branch
 	names, err := s.cfg.Queue.Leases(ctx, name)
 	if err != nil {
-		s.cfg.Log.Debug("look whether a branch is claimed", "err", err)
+		s.warnOfClaim(ctx, "look whether a branch is claimed", line, err)
 	}
 	return slices.Contains(names, name)
+}
+
+// warnOfClaim tells what the queue has tried for long already. The import lands without
+// a claim then: at worst in vain, if another one is faster.
+func (s *Service) warnOfClaim(ctx context.Context, what string, line *line, err error) {
+	if ctx.Err() == nil {
+		s.cfg.Log.Warn(what, "branch", line.branch, "err", err)
+	}
 }
 
 // leave gives the turn of a line to the next one, with the claim, unless others had
 // to wait for long enough.
 func (s *Service) leave(ctx context.Context, line *line) {
-	if time.Since(line.claim.since) >= claimFor {
+	if s.cfg.Now().Sub(line.claim.since) >= claimFor {
 		s.unclaim(ctx, line)
 	}
 	if !s.lines.leave(line) {
@@ -90,5 +100,5 @@ func (s *Service) unclaim(ctx context.Context, line *line) {
 	if err := c.lease.Release(ctx); err != nil {
 		s.cfg.Log.Debug("give up the claim to a branch", "err", err)
 	}
-	*c = claim{next: time.Now().Add(claimEvery + claimEvery/2)}
+	*c = claim{next: s.cfg.Now().Add(claimEvery + claimEvery/2)}
 }

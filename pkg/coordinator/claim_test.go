@@ -1,11 +1,15 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
@@ -64,9 +68,41 @@ func TestAClaimThatStaysHoldsNoImportUp(t *testing.T) {
 	l := newLanding(t, queuetest.Start(t))
 	_, err := l.queue.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
-	_, err = l.driver(l.mine).step(t.Context())
-	expect.NoError(t, err)
+	l.mine.patience = time.Hour
+	d, done := l.driver(l.mine), make(chan error, 1)
+	go func() {
+		_, err := d.step(t.Context())
+		done <- err
+	}()
+	expect.Eventually(t, "it is waited for in vain", func() bool {
+		l.clock.Add(int64(time.Hour))
+		return len(done) > 0
+	})
+	expect.NoError(t, <-done)
 	l.verify("claimed", l.settle(), 0)
+}
+
+// TestThatTheQueueFailsToTellOfClaimsIsWarnedOf ends its connection.
+func TestThatTheQueueFailsToTellOfClaimsIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil)
+	var text transcript.Buffer
+	f.config.Log = slog.New(slog.NewTextHandler(&text, nil))
+	s := f.service()
+	turn := taken(t, s)
+	f.queue.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s.claim(ended, turn, false); text.String() != "" {
+		t.Errorf("logged %q of a look that nobody waits for", text.String())
+	}
+	s.claim(t.Context(), turn, false)
+	s.claim(t.Context(), turn, true)
+	for _, want := range []string{`level=WARN msg="look whether a branch is claimed" branch=repo.main`, `level=WARN msg="claim a branch" branch=repo.main`} {
+		if strings.Count(text.String(), want) != 1 {
+			t.Errorf("logged %q, want %q once", text.String(), want)
+		}
+	}
 }
 
 // TestOnlyRivalsClaim wants a claim where others wait for the branch too, or the
@@ -119,18 +155,20 @@ func TestTheOnlyCoordinatorClaimsNothing(t *testing.T) {
 func TestAClaimIsKeptForTheNextInLine(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, nil)
-	s := f.service()
 	begun := time.Now()
+	f.config.Now = func() time.Time { return begun.Add(time.Duration(f.clock.Load())) }
+	s := f.service()
 	first := taken(t, s)
 	s.claim(t.Context(), first, true)
 	second, third := inLine(t, s), inLine(t, s)
-	if s.leave(t.Context(), first); time.Since(begun) < claimFor && len(f.claims()) != 1 {
-		t.Errorf("a moment later the branch is claimed by %v", f.claims())
+	f.clock.Store(int64(claimFor - 1))
+	if s.leave(t.Context(), first); len(f.claims()) != 1 {
+		t.Error("the branch is not claimed any more before others are let in")
 	}
 	line := <-second
 	s.claim(t.Context(), line, true)
-	line.claim.since = time.Now().Add(-claimFor)
-	if s.leave(t.Context(), line); len(f.claims()) > 0 || !line.claim.next.After(begun) {
+	f.clock.Store(int64(claimFor))
+	if s.leave(t.Context(), line); len(f.claims()) > 0 || !line.claim.next.After(begun.Add(claimFor)) {
 		t.Errorf("after %v the branch is still claimed: %v", claimFor, f.claims())
 	}
 	line = <-third
@@ -171,7 +209,7 @@ func TestAClaimIsWaitedForInVainOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, nil)
 	s := f.service()
-	s.patience = notLong
+	s.patience = 0
 	_, err := f.queue.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
 	first := taken(t, s)

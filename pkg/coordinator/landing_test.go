@@ -91,18 +91,14 @@ type landing struct {
 	other          *Service // does not
 }
 
-// notLong is what a coordinator waits for one that stands still in the midst of a
-// step.
-const notLong = 20 * time.Millisecond
-
 func newLanding(t *testing.T, q *queue.Queue) *landing {
 	t.Helper()
 	state, history := new(queuetest.MemoryKV), new(queuetest.MemoryKV)
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
-	l.mine.session = l.other.session // both take themselves for the import's driver
-	l.mine.patience, l.other.patience = notLong, notLong
+	l.mine.session = l.other.session         // both take themselves for the import's driver
+	l.mine.patience, l.other.patience = 0, 0 // for one that stands still in the midst of a step
 	t.Cleanup(l.mine.close)
 	t.Cleanup(l.other.close)
 	l.id = l.start(l.other, request("", ""))
@@ -231,7 +227,7 @@ func TestAHeadOfAWhileAgoKillsNoAttempt(t *testing.T) {
 		expect.NoError(t, err)
 		l.commit()
 		s := fleetOf(l.fleet, l.state, &oldLeader{KV: l.history, value: value, rev: rev, left: times}).service()
-		s.session, s.patience = l.other.session, notLong
+		s.session, s.patience = l.other.session, 0
 		t.Cleanup(s.close)
 		_, err = l.driver(s).step(t.Context())
 		expect.NoError(t, err)
