@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,28 +29,11 @@ const maxPaths = 1000
 // Start checks a request, stores the import, and only then answers its ID. The
 // same request again, while its import runs, answers the same ID.
 func (s *Service) Start(ctx context.Context, start Start) (id string, err error) {
-	repository, err := s.cfg.Catalog.Repository(ctx, start.Request.Repository)
+	repository, err := s.checkStart(ctx, start)
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.cfg.Catalog.Branch(ctx, repository.ID, start.Request.Branch); err != nil {
-		return "", err
-	}
-	if len(start.Paths) > maxPaths {
-		return "", fault.BadField("paths", "there are %d, at most %d are possible", len(start.Paths), maxPaths)
-	}
-	repositories, err := s.repositories(ctx)
-	if err != nil {
-		return "", err
-	}
-	for i, p := range start.Paths {
-		if err := s.checkPath(ctx, fmt.Sprintf("paths[%d]", i), p, repositories); err != nil {
-			return "", err
-		}
-	}
-	if start.Request.Message == "" {
-		start.Request.Message = defaultMessage
-	}
+	start.Request.Message = cmp.Or(start.Request.Message, defaultMessage)
 	job := imports.Job{
 		ImportID:  xid.New().String(),
 		Namespace: repository.StorageNamespace,
@@ -75,6 +59,31 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 		s.startDriver(id)
 	}
 	return id, nil
+}
+
+// checkStart refuses what cannot be imported, and returns the repository to import into.
+func (s *Service) checkStart(ctx context.Context, start Start) (catalog.Repository, error) {
+	var none catalog.Repository
+	repository, err := s.cfg.Catalog.Repository(ctx, start.Request.Repository)
+	if err != nil {
+		return none, err
+	}
+	if _, err := s.cfg.Catalog.Branch(ctx, repository.ID, start.Request.Branch); err != nil {
+		return none, err
+	}
+	if len(start.Paths) > maxPaths {
+		return none, fault.BadField("paths", "there are %d, at most %d are possible", len(start.Paths), maxPaths)
+	}
+	repositories, err := s.repositories(ctx)
+	if err != nil {
+		return none, err
+	}
+	for i, p := range start.Paths {
+		if err := s.checkPath(ctx, fmt.Sprintf("paths[%d]", i), p, repositories); err != nil {
+			return none, err
+		}
+	}
+	return repository, nil
 }
 
 // repositories returns all repositories, whose namespaces no source may touch.

@@ -19,6 +19,22 @@ func (a *Alphabet) Add(k string, distance float64) (string, bool) {
 	if first == len(a.weights) {
 		return "", false
 	}
+	sum := a.sum(k, distance, first)
+	top, ok := a.carry(sum, first)
+	at := a.base + top
+	if !ok || at > len(k) {
+		return "", false
+	}
+	b := append(make([]byte, 0, at+precision+4), k[:at]...)
+	for i := top; i < len(sum) && a.sets[i].size() > 0; i++ {
+		b = append(b, a.sets[i].at(sum[i]))
+	}
+	return Valid(b), true
+}
+
+// sum adds the distance, whose first digit is given, to the digits of k. Of those it
+// returns all from the base to a few below that; any may be too large for its offset.
+func (a *Alphabet) sum(k string, distance float64, first int) []int {
 	last := min(first+precision, len(a.weights)-1)
 	sum := make([]int, last+1)
 	for i := range sum {
@@ -34,31 +50,26 @@ func (a *Alphabet) Add(k string, distance float64) (string, bool) {
 		}
 		rest = a.weights[i] + math.Log(left)
 	}
-	top := first
-	for i := last; i >= 0; i-- { // carry
+	return sum
+}
+
+// carry makes the digits of a sum fit their offsets. It returns the first that
+// the addition changed, or false if there is no room for it.
+func (a *Alphabet) carry(sum []int, first int) (top int, ok bool) {
+	top = first
+	for i := len(sum) - 1; i >= 0; i-- {
 		size := max(1, a.sets[i].size())
 		if sum[i] < size {
 			continue
 		}
 		if i == 0 {
-			return "", false
+			return 0, false
 		}
 		sum[i-1] += sum[i] / size
 		sum[i] %= size
 		top = min(top, i-1)
 	}
-	at := a.base + top
-	if at > len(k) {
-		return "", false
-	}
-	b := append(make([]byte, 0, at+precision+4), k[:at]...)
-	for i := top; i <= last; i++ {
-		if a.sets[i].size() == 0 {
-			break
-		}
-		b = append(b, a.sets[i].at(sum[i]))
-	}
-	return Valid(b), true
+	return top, true
 }
 
 // Tops returns guesses at where the keys end that begin like k: each has twice

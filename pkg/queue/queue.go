@@ -199,38 +199,45 @@ func (q *Queue) options() []nats.Option {
 		// While disconnected the default keeps what is sent and reports success,
 		// or a timeout of what is stored later all the same.
 		nats.ReconnectBufSize(-1),
-		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
-			q.link.lost()
-			if nc.IsClosed() {
-				return // by Close
-			}
-			q.metrics.disconnects.Inc()
-			q.log.Warn("nats connection lost", "err", err)
-		}),
+		nats.DisconnectErrHandler(q.disconnected),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { q.unreached(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(q.ended) }),
-		nats.ReconnectHandler(func(nc *nats.Conn) {
-			q.link.restored()
-			q.log.Info("nats connection restored", "url", nc.ConnectedUrlRedacted())
-		}),
-		// Among these are permission violations, which no call reports.
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			q.metrics.asyncErrors.Inc()
-			if errors.Is(err, nats.ErrAuthorization) {
-				q.unreached(err) // four times a second
-				return
-			}
-			subject := ""
-			if sub != nil {
-				subject = sub.Subject
-			}
-			q.log.Error("nats reported an error", "subject", subject, "err", err)
-		}),
+		nats.ReconnectHandler(q.reconnected),
+		nats.ErrorHandler(q.reported),
 	}
 	if q.cfg.InProcess != nil {
 		opts = append(opts, nats.InProcessServer(q.cfg.InProcess))
 	}
 	return opts
+}
+
+func (q *Queue) disconnected(nc *nats.Conn, err error) {
+	q.link.lost()
+	if nc.IsClosed() {
+		return // by Close
+	}
+	q.metrics.disconnects.Inc()
+	q.log.Warn("nats connection lost", "err", err)
+}
+
+func (q *Queue) reconnected(nc *nats.Conn) {
+	q.link.restored()
+	q.log.Info("nats connection restored", "url", nc.ConnectedUrlRedacted())
+}
+
+// reported takes note of an error that no call returns, such as the violation of a
+// permission.
+func (q *Queue) reported(_ *nats.Conn, sub *nats.Subscription, err error) {
+	q.metrics.asyncErrors.Inc()
+	if errors.Is(err, nats.ErrAuthorization) {
+		q.unreached(err) // four times a second
+		return
+	}
+	subject := ""
+	if sub != nil {
+		subject = sub.Subject
+	}
+	q.log.Error("nats reported an error", "subject", subject, "err", err)
 }
 
 // validToken is what import and partition IDs must match, being parts of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -27,46 +28,47 @@ func (d *delivery) settle(ctx context.Context, outcome error) {
 		log.Warn("partition is lost", "err", errLost)
 		return
 	}
+	if err := d.tell(ctx, log, outcome); err != nil {
+		// The queue delivers the partition again after its ack wait.
+		log.Warn("settle a partition", "outcome", outcome, "err", err)
+	}
+}
+
+// tell is settle of a partition that is this worker's.
+func (d *delivery) tell(ctx context.Context, log *slog.Logger, outcome error) error {
 	tries := d.fruitless()
-	var err error
 	switch {
 	case outcome == nil:
 		d.metrics.done("done")
-		err = d.task.Ack(ctx)
+		return d.task.Ack(ctx)
 	case errors.Is(outcome, errOver):
 		d.metrics.done("over")
-		err = d.task.Ack(ctx)
+		return d.task.Ack(ctx)
 	case errors.Is(outcome, errYielded):
 		d.metrics.done("yielded")
-		err = d.task.Ack(ctx)
+		return d.task.Ack(ctx)
 	case errors.Is(outcome, errLeaving):
 		d.metrics.done("handed_back")
-		err = d.handBack(ctx, 0)
+		return d.handBack(ctx, 0)
 	case errors.Is(outcome, queue.ErrProtocol):
 		d.metrics.done("refused")
 		log.Error("partition is left to a worker of another version", "err", outcome)
-		err = d.handBack(ctx, refusedPause)
+		return d.handBack(ctx, refusedPause)
 	case errors.Is(outcome, objectstore.ErrRefused) && !d.agreed():
 		d.metrics.done("retried")
 		delay := time.Second << (len(d.refusals()) - 1)
 		log.Warn("partition is left to another worker, as a store refuses it to this one", "delay", delay, "err", outcome)
-		err = d.leaveToAnother(ctx, delay, outcome)
+		return d.leaveToAnother(ctx, delay, outcome)
 	case objectstore.Permanent(outcome) || errors.Is(outcome, errFatal) || tries >= maxTries:
 		d.metrics.done("failed")
 		log.Error("import fails", "span", d.task.Partition.String(), "tries", tries, "err", outcome)
-		if err = d.fail(ctx, outcome); err == nil {
-			err = d.task.Ack(ctx)
-		}
+		return d.fail(ctx, outcome)
 	default:
 		d.metrics.done("retried")
 		delay := pause.Bound(time.Second, maxBackoff, tries)
 		log.Warn("partition is tried again", "delay", delay, "tries", tries, "err", outcome)
 		d.tellTrouble(outcome)
-		err = d.task.Nak(ctx, delay)
-	}
-	if err != nil {
-		// The queue delivers the partition again after its ack wait.
-		log.Warn("settle a partition", "outcome", outcome, "err", err)
+		return d.task.Nak(ctx, delay)
 	}
 }
 
@@ -130,16 +132,16 @@ func (d *delivery) tellTrouble(cause error) {
 	}
 }
 
-// fail ends the import with the error of the partition. One that is committing
-// does not need the partition any more.
+// fail ends the import with the error of the partition, and the partition with it. An
+// import that is committing does not need it any more.
 func (d *delivery) fail(ctx context.Context, cause error) error {
 	_, err := d.cfg.Imports.Apply(ctx, d.task.Partition.ImportID, func(r imports.Record) (imports.Record, error) {
 		return r.Fail(d.now().UTC(), d.explain(cause), r.Objects)
 	})
-	if fault.Is(err, fault.Conflict) {
-		return nil
+	if err != nil && !fault.Is(err, fault.Conflict) {
+		return err
 	}
-	return err
+	return d.task.Ack(ctx)
 }
 
 // explain says of what ended an import which keys it is about and what can be
