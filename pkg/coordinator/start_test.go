@@ -115,24 +115,25 @@ func expectFault(t *testing.T, s *Service, name string, r Start, field, text str
 func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
-	refusing := func(op string, err error) *memstore.Store {
-		return &memstore.Store{Hook: func(_ context.Context, c memstore.Call) error {
+	refuse := func(bucket, op string, err error) {
+		f.buckets[bucket] = &memstore.Store{Hook: func(_ context.Context, c memstore.Call) error {
 			if c.Op == op {
-				return err
+				return fmt.Errorf("%s s3://%s/%s: %w", op, bucket, c.Key, err)
 			}
 			return nil
 		}}
 	}
 	denied := fmt.Errorf("AccessDenied: no: %w", objectstore.ErrRefused)
-	f.buckets["absent"] = refusing("put", fmt.Errorf("NoSuchBucket: no: %w", objectstore.ErrNotFound))
-	f.buckets["unwritable"], f.buckets["unreadable"] = refusing("put", denied), refusing("get", denied)
+	refuse("absent", "put", fmt.Errorf("NoSuchBucket: no: %w", objectstore.ErrNotFound))
+	refuse("unwritable", "put", denied)
+	refuse("unreadable", "get", denied)
+	refuse("away", "put", errors.New("connection refused"))
 	f.buckets["unlisted"] = &memstore.Store{Hook: func(_ context.Context, c memstore.Call) error {
 		if c.Op != "put" && c.Op != "get" {
 			return denied
 		}
 		return nil
 	}}
-	f.buckets["away"] = refusing("put", errors.New("connection refused"))
 	s := f.service()
 	t.Cleanup(s.close)
 	for namespace, want := range map[string]fault.Fault{ // the text is a part of it
@@ -149,6 +150,9 @@ func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
 		var f *fault.Fault
 		if !errors.As(err, &f) {
 			f = &fault.Fault{}
+		}
+		if err != nil && strings.Count(f.Text, namespace) != 1 {
+			t.Errorf("%s: %v, want the namespace once", namespace, err)
 		}
 		if (err == nil) != (want.Kind == 0) || f.Kind != want.Kind || !strings.Contains(f.Text, want.Text) || err != nil && f.Field != "storage_namespace" {
 			t.Errorf("%s: %v, want %+v", namespace, err, want)

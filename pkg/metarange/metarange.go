@@ -67,7 +67,7 @@ func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (strin
 	}
 	t := w.Close()
 	if err := files.Put(objectstore.WithSum(ctx, t.Sum), t.Meta.ID, t.Data); err != nil {
-		return "", fmt.Errorf("store metarange %s: %w", t.Meta.ID, err)
+		return "", fmt.Errorf("store a metarange: %w", err)
 	}
 	return t.Meta.ID, nil
 }

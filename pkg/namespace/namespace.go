@@ -15,7 +15,8 @@ const directory = "_lakefs"
 
 // Files are the files of one storage namespace. A file's ID is a hash of its
 // content, 64 lower-case hex digits, so that files never change and storing one
-// again is harmless. Files may be used concurrently.
+// again is harmless. Errors are those of the store, which name the file. Files may be
+// used concurrently.
 type Files struct {
 	store  objectstore.Store
 	prefix objectstore.URI
@@ -41,7 +42,7 @@ func Open(ctx context.Context, stores objectstore.Opener, namespace string) (*Fi
 	}
 	store, err := stores.Open(ctx, uri)
 	if err != nil {
-		return nil, fmt.Errorf("open the storage namespace %s: %w", namespace, err)
+		return nil, fmt.Errorf("open the storage namespace: %w", err)
 	}
 	return New(store, uri), nil
 }
@@ -53,11 +54,7 @@ func (f *Files) Get(ctx context.Context, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := f.store.Get(ctx, uri.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", uri, err)
-	}
-	return data, nil
+	return f.store.Get(ctx, uri.Key)
 }
 
 // Put stores a file whole or not at all, and has it durable on return. It does
@@ -67,10 +64,7 @@ func (f *Files) Put(ctx context.Context, id string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := f.store.Put(ctx, uri.Key, data); err != nil {
-		return fmt.Errorf("write %s: %w", uri, err)
-	}
-	return nil
+	return f.store.Put(ctx, uri.Key, data)
 }
 
 // uri returns where a file lives. IDs come from requests too, so nothing that

@@ -60,7 +60,8 @@ func (o Object) Listed() Listed {
 
 // Store is one flat key space: an S3 bucket, or the file system of this machine
 // with the absolute paths of regular files, less the first '/', as keys.
-// All methods may be called concurrently.
+// All methods may be called concurrently. Their errors name what they were called for,
+// and so need no address from the caller.
 type Store interface {
 	// List lists the objects whose keys have the prefix and lie after `after`
 	// (exclusive), in bytewise key order, in pages of at least one object, to the

@@ -202,11 +202,12 @@ func testNotFound(t *testing.T, h Harness) {
 	ctx := t.Context()
 	fill(t, h.Store, []string{h.Base + "present/x"})
 	for _, key := range []string{"absent", "present", "present/", "present/x/y", "present/xx", "none/x"} {
-		if _, err := h.Store.Stat(ctx, h.Base+key); !errors.Is(err, objectstore.ErrNotFound) {
-			t.Errorf("Stat(%q) = %v, want ErrNotFound", key, err)
-		}
-		if _, err := h.Store.Get(ctx, h.Base+key); !errors.Is(err, objectstore.ErrNotFound) {
-			t.Errorf("Get(%q) = %v, want ErrNotFound", key, err)
+		_, errStat := h.Store.Stat(ctx, h.Base+key)
+		_, errGet := h.Store.Get(ctx, h.Base+key)
+		for call, err := range map[string]error{"Stat": errStat, "Get": errGet} {
+			if !errors.Is(err, objectstore.ErrNotFound) || !strings.Contains(err.Error(), h.Base+key) {
+				t.Errorf("%s(%q) = %v, want ErrNotFound with the key", call, key, err)
+			}
 		}
 	}
 	if _, err := list(ctx, h.Missing, h.Gone, ""); !errors.Is(err, objectstore.ErrNotFound) {
