@@ -100,31 +100,57 @@ func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[strin
 	return fmt.Errorf("set metadata of repository %q: lost %d rounds of compare-and-swap", id, maxContenders)
 }
 
+// CheckRepository refuses what CreateRepository would refuse now. It reserves nothing:
+// by the time that the repository is created, another one may be in the way.
+func (c *Catalog) CheckRepository(ctx context.Context, r Repository) error {
+	namespace, err := checkFields(r)
+	if err != nil {
+		return err
+	}
+	if _, err = c.reservable(ctx, r.ID); err == nil {
+		err = c.checkOverlaps(ctx, r.ID, namespace)
+	}
+	return creating(r.ID, err)
+}
+
 // CreateRepository makes a repository with its default branch. It sets Created.
 // What an earlier call left half done, because its process ended, is no
 // hindrance. Faults are Invalid (name, storage_namespace, default_branch) and
 // Conflict.
 func (c *Catalog) CreateRepository(ctx context.Context, r Repository) (Repository, error) {
-	if !validRepository.MatchString(r.ID) {
-		return Repository{}, fault.BadField("name", "%q is no valid repository ID: want 3 to 63 of a-z, 0-9 and '-', not starting with '-'", r.ID)
-	}
-	if err := checkBranchName("default_branch", r.DefaultBranch); err != nil {
-		return Repository{}, err
-	}
-	namespace, err := normalNamespace(r.StorageNamespace)
+	namespace, err := checkFields(r)
 	if err != nil {
-		return Repository{}, fault.BadField("storage_namespace", "%s", err)
+		return Repository{}, err
 	}
 	r.StorageNamespace = namespace.String()
 	r.Created = c.now().UTC().Truncate(time.Second)
 	if err := c.create(ctx, r, namespace); err != nil {
-		var f *fault.Fault
-		if errors.As(err, &f) {
-			return Repository{}, err
-		}
-		return Repository{}, fmt.Errorf("create repository %q: %w", r.ID, err)
+		return Repository{}, creating(r.ID, err)
 	}
 	return r, nil
+}
+
+// checkFields refuses what no repository can be, and reads its namespace.
+func checkFields(r Repository) (namespace objectstore.URI, err error) {
+	if !validRepository.MatchString(r.ID) {
+		return namespace, fault.BadField("name", "%q is no valid repository ID: want 3 to 63 of a-z, 0-9 and '-', not starting with '-'", r.ID)
+	}
+	if err := checkBranchName("default_branch", r.DefaultBranch); err != nil {
+		return namespace, err
+	}
+	if namespace, err = normalNamespace(r.StorageNamespace); err != nil {
+		return namespace, fault.BadField("storage_namespace", "%s", err)
+	}
+	return namespace, nil
+}
+
+// creating says what failed, unless it is a fault.
+func creating(id string, err error) error {
+	var f *fault.Fault
+	if err == nil || errors.As(err, &f) {
+		return err
+	}
+	return fmt.Errorf("create repository %q: %w", id, err)
 }
 
 // create reserves the ID and the namespace, stores what the repository starts
@@ -139,8 +165,12 @@ func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstor
 		_, _ = c.store(ctx, repositoryRecord{Repository: Repository{ID: r.ID}}, rev) // else it ends by itself
 		return err
 	}
-	if err = c.createDefaultBranch(ctx, r, rev); err == nil {
+	branch, err := c.createDefaultBranch(ctx, r, rev)
+	if err == nil {
 		_, err = c.store(ctx, repositoryRecord{r, true}, rev)
+		if errors.Is(err, queue.ErrConflict) {
+			c.takeBack(ctx, r, branch)
+		}
 	}
 	if errors.Is(err, queue.ErrConflict) {
 		return fault.Conflicting("repository %q is being created by somebody else", r.ID)
@@ -148,12 +178,20 @@ func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstor
 	return err
 }
 
-func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err error) {
-	old, rev, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(r.ID))
+// reservable returns the revision of the record of an ID that no repository has.
+func (c *Catalog) reservable(ctx context.Context, id string) (rev uint64, err error) {
+	old, rev, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
 	switch {
 	case err == nil && old.Ready:
-		return 0, fault.Conflicting("repository %q exists already", r.ID)
+		return 0, fault.Conflicting("repository %q exists already", id)
 	case err != nil && !errors.Is(err, queue.ErrNotFound):
+		return 0, err
+	}
+	return rev, nil
+}
+
+func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err error) {
+	if rev, err = c.reservable(ctx, r.ID); err != nil {
 		return 0, err
 	}
 	rev, err = c.store(ctx, repositoryRecord{Repository: r}, rev)
@@ -163,7 +201,10 @@ func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err er
 	return rev, err
 }
 
-// checkOverlaps refuses a namespace that shares a directory with another one's.
+// checkOverlaps refuses a namespace that shares a directory with another one's. While
+// NATS elects a leader it may miss one that was reserved a moment ago, as it reads what a
+// server knew. Neither repository loses anything by that: a file has the hash of its
+// content for a name, and none is ever deleted. So it takes no write to make sure.
 func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace objectstore.URI) error {
 	keys, err := c.kv.Keys(ctx, repositoryKey(""))
 	if err != nil {
@@ -203,22 +244,22 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 // made one of another name. It is queue.ErrConflict if somebody else has taken over
 // the reservation, which had the revision: what branches are then is theirs. Hence
 // the order: their revisions are read while the repository is not ready for sure,
-// and what has another one later is left alone.
-func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository, reserved uint64) error {
+// and what has another one later is left alone. It returns the revision of the branch.
+func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository, reserved uint64) (rev uint64, err error) {
 	first, err := c.AddCommit(ctx, r.ID, Commit{Message: firstMessage, Created: r.Created, Generation: 1})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	branches, err := c.revisions(ctx, branchKey(r.ID, ""))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, rev, err := c.kv.Latest(ctx, repositoryKey(r.ID))
+	_, rev, err = c.kv.Latest(ctx, repositoryKey(r.ID))
 	if err == nil && rev != reserved {
 		err = queue.ErrConflict
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	main := branchKey(r.ID, r.DefaultBranch)
 	for key, rev := range branches {
@@ -226,15 +267,24 @@ func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository, reserve
 			continue
 		}
 		if err := c.kv.Delete(ctx, key, rev); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if rev, ok := branches[main]; ok {
-		_, err = c.kv.Update(ctx, main, []byte(first.ID), rev)
-	} else {
-		_, err = c.kv.Create(ctx, main, []byte(first.ID))
+		return c.kv.Update(ctx, main, []byte(first.ID), rev)
 	}
-	return err
+	return c.kv.Create(ctx, main, []byte(first.ID))
+}
+
+// takeBack removes the default branch of a call that stood still until somebody else
+// took over its reservation. Who uses a branch of that name by now has written it since,
+// at another revision. But for the conflict the repository may be this call's after all:
+// an answer was lost, and then the record was changed.
+func (c *Catalog) takeBack(ctx context.Context, r Repository, branch uint64) {
+	now, _, err := read[repositoryRecord](ctx, c.kv.Latest, repositoryKey(r.ID))
+	if err == nil && now.DefaultBranch != r.DefaultBranch {
+		_ = c.kv.Delete(ctx, branchKey(r.ID, r.DefaultBranch), branch)
+	}
 }
 
 // revisions returns those of the keys that start with base.

@@ -65,6 +65,13 @@ func TestRepositoryIsChecked(t *testing.T) {
 			tc.spoil(&r)
 			_, err := c.CreateRepository(t.Context(), r)
 			wantFault(t, fmt.Sprintf("%+v", r), err, fault.Invalid, tc.field)
+			wantFault(t, fmt.Sprintf("look at %+v", r), c.CheckRepository(t.Context(), r), fault.Invalid, tc.field)
+		}
+		if err := c.CheckRepository(t.Context(), good); err != nil {
+			t.Errorf("look at a good one: %v", err)
+		}
+		if keys, err := c.kv.Keys(t.Context(), ""); err != nil || len(keys) > 0 {
+			t.Errorf("before anything was created there are %q, %v", keys, err)
 		}
 		if page, _, err := c.Repositories(t.Context(), "", "", 10); err != nil || len(page) != 0 {
 			t.Errorf("Repositories = %+v, %v", page, err)
@@ -74,6 +81,7 @@ func TestRepositoryIsChecked(t *testing.T) {
 		}
 		_, err := c.CreateRepository(t.Context(), good)
 		wantFault(t, "again", err, fault.Conflict, "exists already")
+		wantFault(t, "look again", c.CheckRepository(t.Context(), good), fault.Conflict, "exists already")
 	})
 }
 
@@ -99,12 +107,14 @@ func TestNamespacesMayNotOverlap(t *testing.T) {
 			{"local:///", false},
 			{"local:///x/yz", true},
 		} {
-			id := fmt.Sprint("repo", i)
-			_, err := c.CreateRepository(t.Context(), Repository{ID: id, StorageNamespace: tc.namespace, DefaultBranch: "main"})
-			if tc.free && err != nil {
-				t.Errorf("%s: %v", tc.namespace, err)
+			r := Repository{ID: fmt.Sprint("repo", i), StorageNamespace: tc.namespace, DefaultBranch: "main"}
+			checked := c.CheckRepository(t.Context(), r)
+			_, err := c.CreateRepository(t.Context(), r)
+			if tc.free && (checked != nil || err != nil) {
+				t.Errorf("%s: %v, %v", tc.namespace, checked, err)
 			}
 			if !tc.free {
+				wantFault(t, "look at "+tc.namespace, checked, fault.Invalid, "storage_namespace")
 				wantFault(t, tc.namespace, err, fault.Invalid, "storage_namespace")
 			}
 		}
@@ -281,41 +291,72 @@ func (p *pausing) Delete(ctx context.Context, key string, revision uint64) error
 	return p.KV.Delete(ctx, key, revision)
 }
 
-// TestASlowCreateLeavesTheBranchAlone lets one call stand still at each of its steps
-// for a branch while another one makes the repository, and something is committed.
-// Of an even older call a branch is left, of this name or another.
+// TestASlowCreateLeavesTheBranchAlone lets one call, of the same default branch or
+// another, stand still at each of its steps for a branch while another one makes the
+// repository, and something is committed. Of an even older call a branch is left, of
+// either name.
 func TestASlowCreateLeavesTheBranchAlone(t *testing.T) {
 	for _, left := range []string{"", "main", "other"} {
-		paused := true
-		for steps := 1; paused; steps++ {
-			paused = false
-			kv, ctx := new(queuetest.MemoryKV), t.Context()
-			repository := Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"}
-			fast := New(kv)
-			if left != "" {
-				if _, err := kv.Create(ctx, branchKey("repo", left), []byte("old")); err != nil {
-					t.Fatal(err)
-				}
-			}
-			var committed Commit
-			slow := New(&pausing{kv, steps, func() {
-				paused = true
-				if _, err := fast.CreateRepository(ctx, repository); err != nil {
-					t.Fatalf("left %q, step %d: %v", left, steps, err)
-				}
-				committed = commitOn(t, fast, "main", "an import")
-			}})
-			_, err := slow.CreateRepository(ctx, repository)
-			if !paused {
-				break
-			}
-			if !fault.Is(err, fault.Conflict) {
-				t.Errorf("left %q, step %d: the slow call: %v, want a conflict", left, steps, err)
-			}
-			if head, err := fast.Branch(ctx, "repo", "main"); err != nil || head.CommitID != committed.ID {
-				t.Errorf("left %q, step %d: the branch is at %.8s, %v, want %.8s", left, steps, head.CommitID, err, committed.ID)
+		for _, wanted := range []string{"main", "other"} {
+			for step := 1; outrun(t, left, wanted, step); step++ {
 			}
 		}
+	}
+}
+
+// outrun has a call with the default branch that is wanted stand still before a step,
+// and reports whether it has as many.
+func outrun(t *testing.T, left, wanted string, step int) (paused bool) {
+	t.Helper()
+	what := fmt.Sprintf("left %q, wanted %q, step %d", left, wanted, step)
+	kv, ctx := new(queuetest.MemoryKV), t.Context()
+	repository := Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"}
+	fast := New(kv)
+	if left != "" {
+		if _, err := kv.Create(ctx, branchKey("repo", left), []byte("old")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var committed Commit
+	slow := New(&pausing{kv, step, func() {
+		paused = true
+		if _, err := fast.CreateRepository(ctx, repository); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		committed = commitOn(t, fast, "main", "an import")
+	}})
+	_, err := slow.CreateRepository(ctx, Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: wanted})
+	if !paused {
+		return false
+	}
+	if !fault.Is(err, fault.Conflict) {
+		t.Errorf("%s: the slow call: %v, want a conflict", what, err)
+	}
+	branches, _, err := fast.Branches(ctx, "repo", "", "", 10)
+	if err != nil || len(branches) != 1 || branches[0].Name != "main" || branches[0].CommitID != committed.ID {
+		t.Errorf("%s: branches %+v, %v, want main at %.8s alone", what, branches, err, committed.ID)
+	}
+	return true
+}
+
+// lateConflict is a bucket that stores a repository that is ready, and answers that
+// somebody else was faster, as where the answer was lost and the record changed since.
+type lateConflict struct{ queue.KV }
+
+func (l lateConflict) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	rev, err := l.KV.Update(ctx, key, value, revision)
+	if err == nil && bytes.Contains(value, []byte(`"ready":true`)) {
+		return 0, queue.ErrConflict
+	}
+	return rev, err
+}
+
+func TestARepositoryThatIsReadyAfterAllKeepsItsBranch(t *testing.T) {
+	kv, ctx := new(queuetest.MemoryKV), t.Context()
+	_, err := New(lateConflict{kv}).CreateRepository(ctx, Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"})
+	wantFault(t, "created", err, fault.Conflict, "by somebody else")
+	if _, err := New(kv).Branch(ctx, "repo", "main"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -86,7 +86,8 @@ func (s *Service) checkStart(ctx context.Context, start Start) (catalog.Reposito
 	return repository, nil
 }
 
-// repositories returns all repositories, whose namespaces no source may touch.
+// repositories returns all repositories, whose namespaces no source may touch. One that
+// was created a moment ago may be missing, as if it were created a moment from now.
 func (s *Service) repositories(ctx context.Context) (all []catalog.Repository, err error) {
 	for after, more := "", true; more; {
 		var page []catalog.Repository

@@ -77,18 +77,19 @@ func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
 	if body.DefaultBranch == "" {
 		body.DefaultBranch = "main"
 	}
-	if err := h.service.CheckNamespace(r.Context(), body.StorageNamespace); err != nil {
-		h.fail(w, r, err)
-		return
+	repository := catalog.Repository{ID: body.Name, StorageNamespace: body.StorageNamespace, DefaultBranch: body.DefaultBranch}
+	err := h.catalog.CheckRepository(r.Context(), repository)
+	if err == nil { // not before, as this leaves a file there
+		err = h.service.CheckNamespace(r.Context(), repository.StorageNamespace)
 	}
-	got, err := h.catalog.CreateRepository(r.Context(), catalog.Repository{
-		ID: body.Name, StorageNamespace: body.StorageNamespace, DefaultBranch: body.DefaultBranch,
-	})
+	if err == nil {
+		repository, err = h.catalog.CreateRepository(r.Context(), repository)
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	answer(w, http.StatusCreated, repositoryOf(got))
+	answer(w, http.StatusCreated, repositoryOf(repository))
 }
 
 // GetRepository answers a repository.

@@ -127,9 +127,16 @@ func (c fakeCatalog) Branch(ctx context.Context, repository, name string) (catal
 	return mainHead, nil
 }
 
-func (c fakeCatalog) CreateRepository(_ context.Context, r catalog.Repository) (catalog.Repository, error) {
+func (fakeCatalog) CheckRepository(_ context.Context, r catalog.Repository) error {
 	if r.ID == lakeRepo.ID {
-		return r, fault.Conflicting("repository already exists")
+		return fault.Conflicting("repository already exists")
+	}
+	return nil
+}
+
+func (c fakeCatalog) CreateRepository(ctx context.Context, r catalog.Repository) (catalog.Repository, error) {
+	if err := c.CheckRepository(ctx, r); err != nil {
+		return r, err
 	}
 	r.Created = created
 	return r, nil

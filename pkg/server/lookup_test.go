@@ -28,6 +28,7 @@ func TestCatalog(t *testing.T) {
 		{"create", "POST", base, `{"name":"pond","storage_namespace":"local:///p"}`, nil, 201, `{"creation_date":1772600767,"default_branch":"main","id":"pond","storage_namespace":"local:///p"}`},
 		{"create, branch", "POST", base, `{"name":"pond","storage_namespace":"local:///p","default_branch":"trunk"}`, nil, 201, `{"creation_date":1772600767,"default_branch":"trunk","id":"pond","storage_namespace":"local:///p"}`},
 		{"create again", "POST", base, `{"name":"lake","storage_namespace":"local:///p"}`, nil, 409, `{"message":"repository already exists"}`},
+		{"create again where nothing can be stored", "POST", base, `{"name":"lake","storage_namespace":"local:///etc"}`, nil, 409, `{"message":"repository already exists"}`},
 		{"create where nothing can be stored", "POST", base, `{"name":"pond","storage_namespace":"local:///etc"}`, nil, 400, `{"message":"storage_namespace: /etc lies outside of the allowed directories"}`},
 		{"create where nobody answers", "POST", base, `{"name":"pond","storage_namespace":"s3://away"}`, nil, 503, `{"message":"storage_namespace: the store does not answer"}`},
 		{"create, no namespace", "POST", base, `{"name":"pond"}`, nil, 400, `{"message":"request body has an error: storage_namespace: value is required but missing"}`},

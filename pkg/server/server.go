@@ -41,6 +41,7 @@ type Service interface {
 
 // Catalog is what the server needs of *catalog.Catalog.
 type Catalog interface {
+	CheckRepository(ctx context.Context, r catalog.Repository) error
 	CreateRepository(ctx context.Context, r catalog.Repository) (catalog.Repository, error)
 	Repository(ctx context.Context, id string) (catalog.Repository, error)
 	Repositories(ctx context.Context, prefix, after string, amount int) (page []catalog.Repository, more bool, err error)
