@@ -50,7 +50,7 @@ func (s *Service) claim(ctx context.Context, line *line, rivals bool) {
 			*c = claim{lease: lease, since: now}
 			return
 		case !errors.Is(err, queue.ErrHeld):
-			s.warnOfClaim(ctx, "claim a branch", line, err)
+			s.goWithout(ctx, line, err)
 			return
 		case now.Sub(begun) >= s.patience:
 			c.vain = true
@@ -65,16 +65,16 @@ func (s *Service) claimed(ctx context.Context, line *line) bool {
 	name := claimPrefix + line.branch
 	names, err := s.cfg.Queue.Leases(ctx, name)
 	if err != nil {
-		s.warnOfClaim(ctx, "look whether a branch is claimed", line, err)
+		s.goWithout(ctx, line, err)
 	}
 	return slices.Contains(names, name)
 }
 
-// warnOfClaim tells what the queue has tried for long already. The import lands without
+// goWithout tells of what the queue has tried for long already. The import lands without
 // a claim then: at worst in vain, if another one is faster.
-func (s *Service) warnOfClaim(ctx context.Context, what string, line *line, err error) {
+func (s *Service) goWithout(ctx context.Context, line *line, err error) {
 	if ctx.Err() == nil {
-		s.cfg.Log.Warn(what, "branch", line.branch, "err", err)
+		s.cfg.Log.Warn("claim a branch", "branch", line.branch, "err", err)
 	}
 }
 

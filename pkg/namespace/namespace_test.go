@@ -89,7 +89,7 @@ func TestErrorsOfTheStoreAreLeftAsTheyAre(t *testing.T) {
 	for call, err := range map[string]error{
 		"Get": getErr, "Put": files.Put(t.Context(), id, nil),
 	} {
-		if err != objectstore.ErrRefused {
+		if !errors.Is(err, objectstore.ErrRefused) || err.Error() != objectstore.ErrRefused.Error() {
 			t.Errorf("%s = %v, want %v", call, err, objectstore.ErrRefused)
 		}
 	}
