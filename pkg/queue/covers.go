@@ -68,8 +68,10 @@ func (q *Queue) CoverCount(ctx context.Context, importID string) (uint64, error)
 // FollowCovers calls f with each cover of an import, from the first one, in the
 // order in which they were stored, and exactly once each; then with new ones as
 // they come, until ctx ends. It outlives restarts of NATS, and always returns an
-// error: that of ctx, or why it cannot go on, such as ErrProtocol. f is called by one goroutine at a
-// time, and covers wait while it runs.
+// error: that of ctx, or why it cannot go on, such as ErrProtocol, or that NATS has lost
+// covers that f was called with, as far as a Survey of this queue shows it; who goes on
+// then follows them from the first one again. f is called by one goroutine at a time, and
+// covers wait while it runs.
 func (q *Queue) FollowCovers(ctx context.Context, importID string, f func(partition.Cover)) error {
 	if err := checkTokens(importID); err != nil {
 		return fmt.Errorf("follow covers: %w", err)

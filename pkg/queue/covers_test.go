@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
@@ -138,4 +140,60 @@ func sent(t *testing.T, reg *prometheus.Registry) float64 {
 	}
 	t.Fatal("no count of messages sent")
 	return 0
+}
+
+// A server that lost power may have lost what it had acknowledged, and gives the same
+// numbers to what comes then.
+func TestFollowersNoticeThatCoversAreLost(t *testing.T) {
+	t.Parallel()
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	nc, err := nats.Connect("", nats.InProcessServer(server))
+	expect.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	expect.NoError(t, err)
+	survey := func() {
+		_, err := q.Survey(t.Context())
+		expect.NoError(t, err)
+	}
+	write := func(from, to int) {
+		for i := from; i < to; i++ {
+			expect.NoError(t, q.PublishCover(t.Context(), "imp", "p", cover(i)))
+		}
+	}
+	got, ended := make(chan partition.Cover, 20), make(chan error, 1)
+	follow := func() {
+		ended <- q.FollowCovers(t.Context(), "imp", func(c partition.Cover) { got <- c })
+	}
+	write(0, 10)
+	survey()
+	go follow()
+	read := func(from, to int) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			select {
+			case c := <-got:
+				if !same(c, cover(i)) {
+					t.Fatalf("followed %+v, want cover %d", c, i)
+				}
+			case err := <-ended:
+				t.Fatalf("%v, after %d covers", err, i)
+			}
+		}
+	}
+	read(0, 10)
+	survey()
+	write(10, 11)
+	read(10, 11) // none is lost, though the survey is older than the last one
+
+	expect.NoError(t, js.DeleteStream(t.Context(), "COVERS"))
+	expect.NoError(t, q.Ensure(t.Context()))
+	write(11, 13)
+	survey()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "has lost covers") {
+		t.Fatalf("followers of a stream that was made anew: %v", err)
+	}
+	go follow()
+	read(11, 13)
 }

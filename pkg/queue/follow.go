@@ -34,12 +34,22 @@ type follower struct {
 	answers *nats.Subscription // to inbox.*, where the last token counts requests
 	inbox   string
 	asked   uint64
-	next    uint64 // sequence number of the first message that is wanted
+	next    uint64    // sequence number of the first message that is wanted
+	reached time.Time // when that became it
 	f       func(partition.Cover)
+}
+
+// extent is how far the stream of covers went at a moment.
+type extent struct {
+	last  uint64    // sequence number of its newest message
+	asked time.Time // before that was asked for
 }
 
 // errUndecodable says that a message is no cover; reading it again does not help.
 var errUndecodable = errors.New("message cannot be read")
+
+// errRewound says that new covers get the numbers of old ones, and would not be seen.
+var errRewound = errors.New("NATS has lost covers that it had acknowledged")
 
 // followCovers calls f with every cover of the subject until ctx ends or it
 // cannot go on.
@@ -72,6 +82,8 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 			q.log.Warn("following covers tried again", "err", err)
 		case more:
 			continue
+		case w.rewound():
+			return errRewound
 		}
 		select {
 		case <-ctx.Done():
@@ -84,6 +96,13 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 			return err
 		}
 	}
+}
+
+// rewound reports whether the stream was seen to end before what had been read of it:
+// it was made anew, or its server had not written all to disk when it lost power.
+func (w *follower) rewound() bool {
+	seen := w.q.covers.Load()
+	return seen != nil && seen.asked.After(w.reached) && seen.last+1 < w.next
 }
 
 // batch asks once and takes the covers as they arrive. It reports whether more
@@ -146,7 +165,7 @@ func (w *follower) take(msg *nats.Msg, before string) (last string, more, end bo
 	if err := json.Unmarshal(msg.Data, &c); err != nil {
 		return "", false, false, fmt.Errorf("decode cover %d: %w: %w", seq, errUndecodable, err)
 	}
-	w.next = seq + 1
+	w.next, w.reached = seq+1, time.Now()
 	w.f(c)
 	return last, false, false, nil
 }

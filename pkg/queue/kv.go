@@ -272,7 +272,9 @@ func (b *bucket) ownWrite(ctx context.Context, key, nonce string) (uint64, error
 // somebody's mark, which changes nothing. A moment later it shows what.
 var errUnderWay = errors.New("the key is being written or looked at")
 
-func isUnderWay(err error) bool { return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant) }
+func isUnderWay(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
 
 // isConflict reports whether a key is not at the revision, or may not be in a moment.
 func isConflict(err error) bool {

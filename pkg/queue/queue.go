@@ -27,6 +27,7 @@ import (
 	"net/url"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -99,6 +100,7 @@ type Queue struct {
 	begun   time.Time
 	streams sync.Map  // stream name -> jetstream.Stream; see stream
 	seen    sightings // of leases
+	covers  atomic.Pointer[extent]
 }
 
 // Connect connects to NATS and waits until it is reached or ctx ends. From then

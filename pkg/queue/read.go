@@ -41,26 +41,29 @@ type streamInfo struct {
 // filter holds. The stream's leader answers, once for each 100,000 subjects: the
 // client's own call would look the stream up before.
 func (q *Queue) subjects(ctx context.Context, name, filter string) (map[string]uint64, error) {
-	return q.subjectsIn(ctx, name, filter, new(time.Duration))
+	all, _, err := q.subjectsIn(ctx, name, filter, new(time.Duration))
+	return all, err
 }
 
-// subjectsIn is subjects, and adds to took how long the answers took.
-func (q *Queue) subjectsIn(ctx context.Context, name, filter string, took *time.Duration) (map[string]uint64, error) {
-	all := make(map[string]uint64)
-	err := q.retry(ctx, "read", timed(took, func(ctx context.Context) error {
+// subjectsIn is subjects, adds to took how long the answers took, and returns the
+// number of the stream's newest message, too.
+func (q *Queue) subjectsIn(ctx context.Context, name, filter string, took *time.Duration) (all map[string]uint64, last uint64, err error) {
+	all = make(map[string]uint64)
+	err = q.retry(ctx, "read", timed(took, func(ctx context.Context) error {
 		clear(all)
 		for {
 			info, err := q.streamInfo(ctx, name, filter, len(all))
 			if err != nil {
 				return err
 			}
+			last = info.State.Last
 			maps.Copy(all, info.State.Subjects)
 			if len(all) >= info.Total || len(info.State.Subjects) == 0 {
 				return nil
 			}
 		}
 	}))
-	return all, err
+	return all, last, err
 }
 
 func (q *Queue) streamInfo(ctx context.Context, name, filter string, offset int) (info streamInfo, err error) {

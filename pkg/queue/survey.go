@@ -35,7 +35,8 @@ type Survey struct {
 	Took time.Duration
 }
 
-// Survey looks at the streams.
+// Survey looks at the streams. Those who follow covers learn from it if NATS has lost
+// some that they had.
 func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 	s := Survey{Partitions: make(map[string][]string), Covers: make(map[string]uint64)}
 	for _, lane := range []Lane{Bulk, Express} {
@@ -50,7 +51,7 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 			s.Waiting = info.NumWaiting
 		}
 	}
-	work, err := q.subjectsIn(ctx, workStream, workPrefix+">", &s.Took)
+	work, _, err := q.subjectsIn(ctx, workStream, workPrefix+">", &s.Took)
 	if err != nil {
 		return Survey{}, fmt.Errorf("list outstanding partitions: %w", err)
 	}
@@ -58,10 +59,12 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 		importID, id := partitionOf(subject)
 		s.Partitions[importID] = append(s.Partitions[importID], id)
 	}
-	covers, err := q.subjectsIn(ctx, coversStream, ">", &s.Took)
+	asked := time.Now()
+	covers, last, err := q.subjectsIn(ctx, coversStream, ">", &s.Took)
 	if err != nil {
 		return Survey{}, fmt.Errorf("count covers: %w", err)
 	}
+	q.covers.Store(&extent{last, asked})
 	for subject, n := range covers {
 		importID, _ := partitionOf(subject)
 		if !strings.HasPrefix(subject, coversPrefix) {
