@@ -256,8 +256,7 @@ func (f *fleet) planned(id string) []partition.Partition {
 	expect.Eventually(f.t, "the import is planned", func() bool {
 		r, err := f.imports.Get(f.t.Context(), id)
 		expect.NoError(f.t, err)
-		parts, err = f.queue.Outstanding(f.t.Context(), id)
-		expect.NoError(f.t, err)
+		parts = queuetest.Outstanding(f.t, f.queue, id)
 		return r.Partitions != nil && len(parts) == len(r.Partitions)
 	})
 	return parts
@@ -267,10 +266,10 @@ func (f *fleet) planned(id string) []partition.Partition {
 func (f *fleet) cleared(id string) {
 	f.t.Helper()
 	expect.Eventually(f.t, "the import's messages are gone", func() bool {
-		parts, err := f.queue.Outstanding(f.t.Context(), id)
+		parts, err := f.queue.OutstandingCount(f.t.Context(), id)
 		expect.NoError(f.t, err)
 		covers, err := f.queue.CoverCount(f.t.Context(), id)
 		expect.NoError(f.t, err)
-		return len(parts) == 0 && covers == 0
+		return parts == 0 && covers == 0
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func TestLostPartitionsAreQueuedAgain(t *testing.T) {
@@ -27,7 +29,7 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 	}
 	for range 2 { // two are taken from the queue by somebody who does nothing
 		ctx, cancel := context.WithTimeout(t.Context(), expect.Patience)
-		task, err := f.queue.Pull(ctx)
+		task, err := f.queue.Puller(queue.Bulk).Pull(ctx)
 		cancel()
 		expect.NoError(t, err)
 		expect.NoError(t, task.Ack(t.Context()))
@@ -145,11 +147,10 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 			expect.NoError(t, s.takeSurvey(t.Context()))
 			expect.NoError(t, d.advance(t.Context(), r))
 		}
-		parts, err := f.queue.Outstanding(t.Context(), id)
-		if err != nil || !slices.Equal(parts, []partition.Partition{gap}) {
-			t.Fatalf("queued %v, %v, want the gap %v", parts, err, gap)
+		if parts := queuetest.Outstanding(t, f.queue, id); !slices.Equal(parts, []partition.Partition{gap}) {
+			t.Fatalf("queued %v, want the gap %v", parts, gap)
 		}
-		task, err := f.queue.Pull(t.Context())
+		task, err := f.queue.Puller(queue.Bulk).Pull(t.Context())
 		expect.NoError(t, err)
 		expect.NoError(t, task.Ack(t.Context())) // by somebody who found nothing that joins
 	}

@@ -33,20 +33,11 @@ func pull(t *testing.T, q *queue.Queue) *queue.Task {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	task, err := q.Pull(ctx)
+	task, err := q.Puller(queue.Bulk).Pull(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return task
-}
-
-func outstanding(t *testing.T, q *queue.Queue, importID string) []partition.Partition {
-	t.Helper()
-	got, err := q.Outstanding(t.Context(), importID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got
 }
 
 // counter returns the sum of a counter's samples.

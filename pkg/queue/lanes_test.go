@@ -26,23 +26,23 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	if err != nil || task.Partition != express {
 		t.Fatalf("pulled %+v, %v", task, err)
 	}
-	if got := outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{bulk, express}) {
+	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{bulk, express}) {
 		t.Errorf("Outstanding = %+v, want those of both lanes", got)
 	}
 	if s, err := q.Survey(ctx); err != nil || s.Queued != 2 || s.Running != 1 || len(s.Partitions["imp"]) != 2 {
 		t.Errorf("Survey = %+v, %v", s, err)
 	}
-	if l, err := q.Load(ctx); err != nil || l != (queue.Load{Pending: 2, Next: "other"}) {
+	if l, err := q.LoadNow(ctx); err != nil || l != (queue.Load{Pending: 2, Next: "other"}) {
 		t.Errorf("Load = %+v, %v", l, err)
 	}
 	pull(t, q)
-	if l, err := q.Load(ctx); err != nil || l != (queue.Load{Pending: 1, Running: 1, Next: "imp"}) {
+	if l, err := q.LoadNow(ctx); err != nil || l != (queue.Load{Pending: 1, Running: 1, Next: "imp"}) {
 		t.Errorf("Load = %+v, %v", l, err)
 	}
 	if err := q.Discard(ctx, "imp"); err != nil {
 		t.Fatal(err)
 	}
-	if got := outstanding(t, q, "imp"); len(got) != 0 {
+	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 0 {
 		t.Errorf("Outstanding = %+v after Discard", got)
 	}
 }
@@ -54,7 +54,7 @@ func TestAFullQueueForgetsNothing(t *testing.T) {
 	if err := q.Publish(t.Context(), c); !errors.Is(err, queue.ErrFull) {
 		t.Fatalf("Publish: %v, want %v", err, queue.ErrFull)
 	}
-	if got := outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{a, b}) {
+	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{a, b}) {
 		t.Errorf("Outstanding = %+v", got)
 	}
 	if err := pull(t, q).Ack(t.Context()); err != nil {

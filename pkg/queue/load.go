@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -23,18 +22,7 @@ type Load struct {
 // Hungry reports whether somebody waits for a partition and none is pending.
 func (l Load) Hungry() bool { return l.Waiting > 0 && l.Pending == 0 }
 
-// Load asks NATS how the bulk lane stands.
-func (q *Queue) Load(ctx context.Context) (l Load, err error) {
-	err = q.retry(ctx, "read", func(ctx context.Context) error {
-		l, err = q.load(ctx)
-		return err
-	})
-	if err != nil {
-		return Load{}, fmt.Errorf("look at the work queue: %w", err)
-	}
-	return l, nil
-}
-
+// load asks NATS how the bulk lane stands.
 func (q *Queue) load(ctx context.Context) (Load, error) {
 	cons, err := q.js.Consumer(ctx, workStream, Bulk.consumer())
 	if err != nil {

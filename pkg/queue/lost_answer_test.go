@@ -88,7 +88,7 @@ func TestPartitionWhoseAnswersAreLostIsQueuedAndAckedOnce(t *testing.T) {
 	q, loseAnswerTo := startLossy(t)
 	loseAnswerTo("w.imp.a")
 	publish(t, q, part("imp", "a"))
-	if got := outstanding(t, q, "imp"); len(got) != 1 {
+	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 1 {
 		t.Fatalf("Outstanding = %+v", got)
 	}
 	task := pull(t, q)
@@ -96,7 +96,7 @@ func TestPartitionWhoseAnswersAreLostIsQueuedAndAckedOnce(t *testing.T) {
 	if err := task.Ack(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := outstanding(t, q, "imp"); len(got) != 0 {
+	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 0 {
 		t.Errorf("Outstanding after Ack = %+v", got)
 	}
 }

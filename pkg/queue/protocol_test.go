@@ -48,7 +48,7 @@ func TestWhatAnotherVersionMadeIsRefusedAndKept(t *testing.T) {
 
 	p := part("imp", "a")
 	publish(t, newer, p)
-	_, err := q.Pull(ctx)
+	_, err := q.Puller(queue.Bulk).Pull(ctx)
 	refused(t, "a newer partition", err, "w.bulk.imp.a", "version 2", "speaks 1", "older one: upgrade it")
 	if got := outstandingIDs(t, newer); len(got) != 1 {
 		t.Errorf("%v are left of the partition that was refused", got)
@@ -90,9 +90,9 @@ func TestTheQueueIsOfOneVersion(t *testing.T) {
 	first, third := other(t, server, 1), other(t, server, 3)
 	ctx := t.Context()
 	refused(t, "an older coordinator", first.Ensure(ctx), "queue", "upgrade it")
-	_, err := first.Pull(ctx)
+	_, err := first.Puller(queue.Bulk).Pull(ctx)
 	refused(t, "an older worker", err, "upgrade it")
-	_, err = third.Pull(ctx)
+	_, err = third.Puller(queue.Bulk).Pull(ctx)
 	refused(t, "a newer worker", err, "newer one: let what runs end")
 
 	publish(t, second, part("imp", "a"))

@@ -46,9 +46,6 @@ func (q *Queue) Puller(lane Lane) *Puller {
 	return p
 }
 
-// Pull waits for a partition of Bulk; see Puller.Pull.
-func (q *Queue) Pull(ctx context.Context) (*Task, error) { return q.Puller(Bulk).Pull(ctx) }
-
 // Bound reports whether the queue answered when it was last asked for a
 // partition.
 func (p *Puller) Bound() bool { return p.bound.Load() }

@@ -86,13 +86,13 @@ func TestDiscardRemovesOneImport(t *testing.T) {
 	if err := q.Discard(ctx, "imp"); err != nil {
 		t.Fatal(err)
 	}
-	if got := outstanding(t, q, "imp"); len(got) != 0 {
+	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 0 {
 		t.Errorf("Outstanding after Discard = %+v", got)
 	}
 	if n, err := q.CoverCount(ctx, "imp"); err != nil || n != 0 {
 		t.Errorf("CoverCount after Discard = %d, %v", n, err)
 	}
-	if got := outstanding(t, q, "other"); len(got) != 2 {
+	if got := queuetest.Outstanding(t, q, "other"); len(got) != 2 {
 		t.Errorf("Outstanding of the other import = %+v", got)
 	}
 	if n, err := q.CoverCount(ctx, "other"); err != nil || n != 1 {
@@ -126,7 +126,7 @@ func TestQueueSurvivesServerRestart(t *testing.T) {
 	if task.Partition.ID != "b" {
 		t.Errorf("pulled %+v, want b", task.Partition)
 	}
-	if got := outstanding(t, q, "imp"); len(got) != 1 {
+	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 1 {
 		t.Errorf("Outstanding = %+v", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestHungry(t *testing.T) {
 	q := queuetest.Start(t)
 	hungry := func() bool {
-		l, err := q.Load(t.Context())
+		l, err := q.LoadNow(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,7 +29,7 @@ func TestHungry(t *testing.T) {
 	}
 	got := make(chan *queue.Task, 1)
 	go func() {
-		task, err := q.Pull(t.Context())
+		task, err := q.Puller(queue.Bulk).Pull(t.Context())
 		if err != nil {
 			t.Error(err)
 		}

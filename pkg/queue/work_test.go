@@ -23,7 +23,7 @@ func TestPublishIsIdempotentWhileQueuedAndRunning(t *testing.T) {
 	q := queuetest.Start(t)
 	a, b := part("imp", "a"), part("imp", "b")
 	publish(t, q, a, b, a, part("other", "a"), a)
-	if got := outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{a, b}) {
+	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{a, b}) {
 		t.Fatalf("Outstanding = %+v", got)
 	}
 	task := pull(t, q)
@@ -31,17 +31,17 @@ func TestPublishIsIdempotentWhileQueuedAndRunning(t *testing.T) {
 		t.Fatalf("pulled %+v", task)
 	}
 	publish(t, q, a) // running
-	if got := outstanding(t, q, "imp"); len(got) != 2 {
+	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 2 {
 		t.Fatalf("Outstanding = %+v while one runs", got)
 	}
 	if err := task.Ack(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{b}) {
+	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{b}) {
 		t.Fatalf("Outstanding after Ack = %+v", got)
 	}
 	publish(t, q, a) // once it is done it may be queued anew
-	if got := outstanding(t, q, "imp"); len(got) != 2 {
+	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 2 {
 		t.Fatalf("Outstanding = %+v after publishing anew", got)
 	}
 }
@@ -58,7 +58,7 @@ func TestPartitionWithoutHeartbeatIsDeliveredAgain(t *testing.T) {
 
 	again := make(chan *queue.Task, 1)
 	go func() {
-		task, err := q.Pull(t.Context())
+		task, err := q.Puller(queue.Bulk).Pull(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
@@ -128,7 +128,7 @@ func TestTwoConsumersShareTheQueue(t *testing.T) {
 		for range 2 {
 			wg.Go(func() {
 				for {
-					task, err := worker.Pull(ctx)
+					task, err := worker.Puller(queue.Bulk).Pull(ctx)
 					if err != nil {
 						return
 					}
@@ -150,7 +150,7 @@ func TestTwoConsumersShareTheQueue(t *testing.T) {
 			t.Errorf("partition %s delivered %d times", id, times)
 		}
 	}
-	if got := outstanding(t, q, "imp"); len(got) != 0 {
+	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 0 {
 		t.Errorf("Outstanding = %+v", got)
 	}
 }
@@ -160,7 +160,7 @@ func TestPullEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := q.Pull(ctx)
+		_, err := q.Puller(queue.Bulk).Pull(ctx)
 		ended <- err
 	}()
 	cancel()
@@ -178,7 +178,7 @@ func TestPullWaitsForCoordinator(t *testing.T) {
 	defer worker.Close()
 	got := make(chan *queue.Task, 1)
 	go func() {
-		task, err := worker.Pull(t.Context())
+		task, err := worker.Puller(queue.Bulk).Pull(t.Context())
 		if err != nil {
 			t.Error(err)
 		}

@@ -30,8 +30,8 @@ func TestASmallImportDoesNotWaitForABigOne(t *testing.T) {
 		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
 	}
 	f.idle("small")
-	if left, err := f.queue.Outstanding(t.Context(), "big"); err != nil || len(left) != 1 {
-		t.Errorf("%d partitions of the big one are left, %v, want the one that is blocked", len(left), err)
+	if left, err := f.queue.OutstandingCount(t.Context(), "big"); err != nil || left != 1 {
+		t.Errorf("%d partitions of the big one are left, %v, want the one that is blocked", left, err)
 	}
 }
 

@@ -123,9 +123,9 @@ func (f *fleet) covers(id string) (partition.Fold, []partition.Cover) {
 func (f *fleet) idle(id string) {
 	f.t.Helper()
 	expect.Eventually(f.t, "the queue is empty", func() bool {
-		left, err := f.queue.Outstanding(f.t.Context(), id)
+		left, err := f.queue.OutstandingCount(f.t.Context(), id)
 		expect.NoError(f.t, err)
-		return len(left) == 0
+		return left == 0
 	})
 }
 

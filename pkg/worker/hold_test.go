@@ -36,7 +36,7 @@ func newStage(t *testing.T) *stage {
 // deliver pulls a partition, of which nothing was heard before now.
 func (s *stage) deliver(t *testing.T) *delivery {
 	t.Helper()
-	task, err := s.q.Pull(t.Context())
+	task, err := s.q.Puller(queue.Bulk).Pull(t.Context())
 	check(t, err)
 	task.Received = s.at
 	return newDelivery(t.Context(), s.Worker, &slot{}, task)
@@ -69,8 +69,7 @@ func TestAFrozenWorkerPublishesNothing(t *testing.T) {
 		t.Errorf("%v after a heartbeat, want it lost for good", err)
 	}
 	d.settle(t.Context(), nil)
-	left, err := s.q.Outstanding(t.Context(), "id")
-	check(t, err)
+	left := queuetest.Outstanding(t, s.q, "id")
 	n, err := s.q.CoverCount(t.Context(), "id")
 	check(t, err)
 	if n != 1 || len(left) != 1 || left[0] != p {

@@ -69,7 +69,7 @@ func TestSettle(t *testing.T) {
 			}
 			check(t, store.Create(t.Context(), r))
 			check(t, q.Publish(t.Context(), partition.Plan(id, nil)[0]))
-			task, err := q.Pull(t.Context())
+			task, err := q.Puller(queue.Bulk).Pull(t.Context())
 			check(t, err)
 			d := newDelivery(t.Context(), w, &slot{}, task)
 			d.tries, d.refused = max(tc.tries, 1), tc.refused
@@ -85,10 +85,10 @@ func TestSettle(t *testing.T) {
 			if got := w.refusals.shies(time.Now()); got != shy {
 				t.Errorf("the worker leaves partitions to others: %v, want %v", got, shy)
 			}
-			left, err := q.Outstanding(t.Context(), id)
+			left, err := q.OutstandingCount(t.Context(), id)
 			check(t, err)
-			if (len(left) > 0) != tc.queued {
-				t.Errorf("%d partitions are queued, want any: %t", len(left), tc.queued)
+			if (left > 0) != tc.queued {
+				t.Errorf("%d partitions are queued, want any: %t", left, tc.queued)
 			}
 			r, err = store.Get(t.Context(), id)
 			check(t, err)

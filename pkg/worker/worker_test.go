@@ -271,7 +271,7 @@ func TestHeartbeatsKeepAPartition(t *testing.T) {
 	expect.Received(t, "the listing", listing)
 	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
-	if task, err := q.Pull(ctx); err == nil { // for two and a half times the ack wait
+	if task, err := q.Puller(queue.Bulk).Pull(ctx); err == nil { // for two and a half times the ack wait
 		t.Errorf("the partition was delivered again, for the %d. time", task.Deliveries)
 	}
 	close(release)

@@ -2,12 +2,15 @@
 package queuetest
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -54,4 +57,20 @@ func Connect(t testing.TB, cfg queue.Config) *queue.Queue {
 		t.Fatal(err)
 	}
 	return q
+}
+
+// Outstanding returns the partitions of an import that are queued or running,
+// ordered by ID.
+func Outstanding(t testing.TB, q *queue.Queue, importID string) []partition.Partition {
+	t.Helper()
+	seen, err := q.Survey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := q.Partitions(t.Context(), importID, seen.Partitions[importID])
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(parts, func(a, b partition.Partition) int { return cmp.Compare(a.ID, b.ID) })
+	return parts
 }
