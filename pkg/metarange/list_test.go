@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -17,11 +17,10 @@ import (
 
 // Entries, Stat and List against a sorted list of keys, for random trees.
 func TestTreeAgainstAListOfKeys(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	r := random{seeded.Rand(t)}
 	var pages, prefixes int
-	for trial := range uint64(150) {
-		r := random{rand.New(rand.NewPCG(seed, trial))}
-		name := fmt.Sprintf("seed %d, trial %d", seed, trial)
+	for trial := range 150 {
+		name := fmt.Sprintf("trial %d", trial)
 		want := map[string]entry.Entry{}
 		for range r.IntN(200) {
 			k := r.key()
@@ -73,7 +72,7 @@ func TestTreeAgainstAListOfKeys(t *testing.T) {
 		}
 	}
 	if pages == 0 || prefixes == 0 {
-		t.Errorf("seed %d: %d further pages, %d common prefixes", seed, pages, prefixes)
+		t.Errorf("%d further pages, %d common prefixes", pages, prefixes)
 	}
 }
 

@@ -2,17 +2,16 @@ package metarange
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/rangefleet/rangefleet/internal/seeded"
 )
 
 // Intervals of removed keys against prefixes and keys tried one by one.
 func TestRemovalAgainstItsDefinition(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := seeded.Rand(t)
 	word := func() string {
 		b := make([]byte, r.IntN(4))
 		for i := range b {
@@ -39,7 +38,7 @@ func TestRemovalAgainstItsDefinition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := fmt.Sprintf("seed %d, trial %d: %+q", seed, trial, rem)
+		name := fmt.Sprintf("trial %d: %+q", trial, rem)
 		for range 50 {
 			key, last := word(), word()
 			rest := gone
@@ -70,7 +69,7 @@ func TestRemovalAgainstItsDefinition(t *testing.T) {
 		}
 	}
 	if yes == 0 || no == 0 {
-		t.Errorf("seed %d: %d keys were removed and %d not", seed, yes, no)
+		t.Errorf("%d keys were removed and %d not", yes, no)
 	}
 }
 

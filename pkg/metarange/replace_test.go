@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -23,7 +24,7 @@ var small = partition.Breaks{MaxSize: 600, Raggedness: 8}
 // byAnchor breaks ranges at anchors alone.
 var byAnchor = partition.Breaks{MaxSize: 1 << 20, Raggedness: 16}
 
-// random makes trees and imports of a seed.
+// random makes trees and imports.
 type random struct{ *rand.Rand }
 
 func (r random) pick(of ...string) string { return of[r.IntN(len(of))] }
@@ -66,10 +67,9 @@ func (r random) destinations() (dirs, keys []string) {
 // random trees, imports, destinations and breaks.
 func TestReplaceIsCanonical(t *testing.T) {
 	var seen struct{ anchors, sizes, kept, cut, everything, overlaps int }
-	seed := uint64(time.Now().UnixNano())
-	for trial := range uint64(400) {
-		r := random{rand.New(rand.NewPCG(seed, trial))}
-		name := fmt.Sprintf("seed %d, trial %d", seed, trial)
+	r := random{seeded.Rand(t)}
+	for trial := range 400 {
+		name := fmt.Sprintf("trial %d", trial)
 		files := newMemory()
 		breaks := partition.Breaks{MaxSize: 200 + r.Uint64N(2000), Raggedness: 1 + r.Uint64N(40)}
 		dirs, keys := r.destinations()
@@ -118,7 +118,7 @@ func TestReplaceIsCanonical(t *testing.T) {
 	}
 	t.Logf("%+v", seen)
 	if seen.anchors == 0 || seen.sizes == 0 || seen.kept == 0 || seen.cut == 0 || seen.everything == 0 || seen.overlaps == 0 {
-		t.Errorf("seed %d: the trials do not cover every case: %+v", seed, seen)
+		t.Errorf("the trials do not cover every case: %+v", seen)
 	}
 }
 

@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // Anchors are the keys that the standard library's FNV-1a makes anchors, however
 // many keys are asked for and however long each is.
 func TestAnchorsAreThoseOfTheTwin(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(7, 0))
+	rnd := seeded.Rand(t)
 	found := 0
 	for range 3000 {
 		keys, head := make([][]byte, rnd.IntN(40)), make([]byte, rnd.IntN(20))
