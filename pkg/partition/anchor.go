@@ -1,10 +1,6 @@
 package partition
 
-import (
-	"bytes"
-	"errors"
-	"fmt"
-)
+import "bytes"
 
 // Breaks says where ranges end. lakeFS closes a range after key k once the
 // table's estimated size is at least MaxSize, or at least MinSize and k is an
@@ -98,19 +94,4 @@ func fnv1a4(h uint64, keys [4][]byte) [4]uint64 {
 		hd = (hd ^ uint64(d0[i])) * fnvPrime
 	}
 	return [4]uint64{fnv1a(ha, a[n:]), fnv1a(hb, b[n:]), fnv1a(hc, c[n:]), fnv1a(hd, d[n:])}
-}
-
-// Validate names every setting that no range can be cut with.
-func (b Breaks) Validate() error {
-	var errs []error
-	if b.MaxSize < 1 {
-		errs = append(errs, fmt.Errorf("max_size_bytes is %d: want at least 1", b.MaxSize))
-	}
-	if b.MinSize > b.MaxSize {
-		errs = append(errs, fmt.Errorf("min_size_bytes %d exceeds max_size_bytes %d", b.MinSize, b.MaxSize))
-	}
-	if b.Raggedness < 1 {
-		errs = append(errs, fmt.Errorf("raggedness is %d: want at least 1", b.Raggedness))
-	}
-	return errors.Join(errs...)
 }

@@ -15,11 +15,6 @@ type Span struct {
 	Upto  string `json:"upto"`
 }
 
-// Contains reports whether key lies in the span.
-func (s Span) Contains(key string) bool {
-	return key > s.After && (s.Upto == "" || key <= s.Upto)
-}
-
 // Empty reports whether no key can lie in the span.
 func (s Span) Empty() bool { return s.Upto != "" && s.Upto <= s.After }
 
