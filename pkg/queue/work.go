@@ -14,9 +14,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// heartbeats is how often in AckWait a worker extends a partition.
-const heartbeats = 5
-
 // readers is how many partitions are read at a time.
 const readers = 16
 
@@ -133,11 +130,15 @@ func (t *Task) answer(ctx context.Context, body string) error {
 	})
 }
 
+// Heartbeat is how often to Extend a task: five times in AckWait, which leaves room
+// for a NATS cluster that elects a leader.
+func (t *Task) Heartbeat() time.Duration { return t.AckWait / 5 }
+
 // Extend starts AckWait anew, and returns once NATS has confirmed it. It tries
-// once, for AckWait/5: a caller that calls it as often has tries enough. Success does
+// once, for Heartbeat: a caller that calls it as often has tries enough. Success does
 // not show that nobody else works on the partition.
 func (t *Task) Extend() error {
-	err := t.q.attempt(context.Background(), min(attemptTimeout, t.AckWait/heartbeats), func(ctx context.Context) error {
+	err := t.q.attempt(context.Background(), min(attemptTimeout, t.Heartbeat()), func(ctx context.Context) error {
 		_, err := t.q.nc.RequestWithContext(ctx, t.msg.Reply(), []byte("+WPI"))
 		return err
 	})

@@ -10,13 +10,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
 
-// A partition is extended so often in the time after which the queue delivers
-// it again, and held for so many tenths of that time without a confirmed one.
-// Both leave room for a NATS cluster that elects a leader.
-const (
-	heartbeats  = 5
-	holdsTenths = 7
-)
+// holdsTenths is for how many tenths of its AckWait a task is held without a confirmed
+// heartbeat. That leaves room for a NATS cluster that elects a leader.
+const holdsTenths = 7
 
 // hold is whether a delivery may be taken for this process's own. Its clock goes
 // on while the process does not: one that was frozen finds that it has lost its
@@ -52,7 +48,7 @@ func (h *hold) confirm(sent time.Time) {
 // guard keeps the delivery alive with heartbeats, and stops it when it is lost,
 // the import has ended, or it gets no further. It returns when ctx ends.
 func (d *delivery) guard(ctx context.Context, changed <-chan struct{}, stop context.CancelCauseFunc) {
-	beat := time.NewTicker(d.task.AckWait / heartbeats)
+	beat := time.NewTicker(d.task.Heartbeat())
 	defer beat.Stop()
 	for {
 		select {
@@ -88,7 +84,7 @@ func (d *delivery) beat(stop context.CancelCauseFunc) {
 // stopIfOver stops a delivery whose import has ended. Where its state cannot be
 // read, the delivery goes on: what it does is harmless.
 func (d *delivery) stopIfOver(ctx context.Context, stop context.CancelCauseFunc) {
-	ctx, cancel := context.WithTimeout(ctx, d.task.AckWait/heartbeats)
+	ctx, cancel := context.WithTimeout(ctx, d.task.Heartbeat())
 	defer cancel()
 	record, err := d.cfg.Imports.Get(ctx, d.task.Partition.ImportID)
 	if over(record, err) {
