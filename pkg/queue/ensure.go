@@ -32,7 +32,9 @@ func (q *Queue) Ensure(ctx context.Context) error {
 				_, err := q.js.CreateOrUpdateStream(ctx, cfg)
 				return err
 			})
-			if err != nil {
+			if lacksServers(err) {
+				return fmt.Errorf("make stream %s: nats.replicas is %d, and NATS has not as many servers that are up: %w", cfg.Name, cfg.Replicas, err)
+			} else if err != nil {
 				return fmt.Errorf("make stream %s: %w", cfg.Name, err)
 			}
 			return nil
@@ -51,6 +53,14 @@ func (q *Queue) Ensure(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lacksServers reports whether a stream is to have more copies than there are
+// servers for.
+func lacksServers(err error) bool {
+	const notClustered = 10074
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == noPeers || api.ErrorCode == notClustered)
 }
 
 // workConfig is a stream that takes one message per subject and removes it when

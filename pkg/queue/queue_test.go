@@ -58,6 +58,17 @@ func TestWithoutJetStreamThereIsNoQueue(t *testing.T) {
 	}
 }
 
+func TestMoreCopiesThanServersAreNamed(t *testing.T) {
+	q, err := queue.Connect(t.Context(), queue.Config{
+		InProcess: queuetest.StartServer(t, natsd.Config{}), Replicas: 3, Log: slog.New(slog.DiscardHandler), Timeout: 200 * time.Millisecond,
+	})
+	expect.NoError(t, err)
+	t.Cleanup(q.Close)
+	if err := q.Ensure(t.Context()); err == nil || !strings.Contains(err.Error(), "nats.replicas is 3, and NATS has not as many servers") {
+		t.Errorf("Ensure: %v", err)
+	}
+}
+
 func TestBadIDsAreRefused(t *testing.T) {
 	q := queuetest.Start(t)
 	for _, id := range []string{"", "a.b", "*", ">", "a b"} {

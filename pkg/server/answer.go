@@ -45,6 +45,11 @@ var codes = map[fault.Kind]int{
 // caller learns only that it may try again, whether anything can be served at all,
 // and under which ID it was logged.
 func (h *handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
+	h.failBecause(w, r, err, "service unavailable")
+}
+
+// failBecause is fail with words for an error that is no fault.
+func (h *handlers) failBecause(w http.ResponseWriter, r *http.Request, err error, why string) {
 	var f *fault.Fault
 	if errors.As(err, &f) && codes[f.Kind] != 0 {
 		if f.Kind == fault.Later {
@@ -60,7 +65,6 @@ func (h *handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.log.Log(r.Context(), level, "request ended by an error",
 		"request_id", requestID(r), "route", route(r), "err", err)
 	w.Header().Set("Retry-After", retryAfter)
-	why := "service unavailable"
 	if out := h.ready(r.Context()); out != nil {
 		why = out.Error()
 	}

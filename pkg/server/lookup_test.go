@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -117,6 +118,14 @@ func TestObjects(t *testing.T) {
 			f.service.tree = treeOf(t, "a/%3A", "a/x", "b", "c/y")
 			x.run(t, f)
 		})
+	}
+}
+
+func TestUnreadableTree(t *testing.T) {
+	for _, call := range []string{"ls", "stat?path=a"} {
+		f := newFixture(t)
+		f.service.err = errors.New("read metarange m2: AccessDenied")
+		exchange{call, "GET", "/api/v1/repositories/lake/refs/main/objects/" + call, "", nil, 503, `{"message":"read metarange m2: AccessDenied, try again (request fresh-id)"}`}.run(t, f)
 	}
 }
 

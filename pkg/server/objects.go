@@ -16,12 +16,12 @@ func (h *handlers) ListObjects(w http.ResponseWriter, r *http.Request, repositor
 	}
 	tree, err := h.service.Tree(r.Context(), repository, ref)
 	if err != nil {
-		h.fail(w, r, err)
+		h.failUnread(w, r, err)
 		return
 	}
 	got, more, err := tree.List(r.Context(), params.Prefix, params.After, params.Delimiter, amount)
 	if err != nil {
-		h.fail(w, r, err)
+		h.failUnread(w, r, err)
 		return
 	}
 	var resp api.ObjectStatsList
@@ -36,15 +36,21 @@ func (h *handlers) StatObject(w http.ResponseWriter, r *http.Request, repository
 	}
 	tree, err := h.service.Tree(r.Context(), repository, ref)
 	if err != nil {
-		h.fail(w, r, err)
+		h.failUnread(w, r, err)
 		return
 	}
 	got, err := tree.Stat(r.Context(), params.Path)
 	if err != nil {
-		h.fail(w, r, err)
+		h.failUnread(w, r, err)
 		return
 	}
 	answer(w, http.StatusOK, objectOf(got))
+}
+
+// failUnread answers that a tree cannot be read, in the store's words: the caller,
+// whose namespace it is, may be the one who can mend it.
+func (h *handlers) failUnread(w http.ResponseWriter, r *http.Request, err error) {
+	h.failBecause(w, r, err, err.Error())
 }
 
 func objectOf(e entry.Entry) api.ObjectStats {

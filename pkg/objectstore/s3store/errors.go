@@ -47,11 +47,15 @@ func classify(ctx context.Context, err error) error {
 
 // answered tells the same of the error that an answer with a status is.
 func answered(err error, status int, requestID string) error {
-	code, words := "", fmt.Sprintf("%v (status %d, request ID %s)", err, status, requestID)
+	where := fmt.Sprintf("status %d", status)
+	if requestID != "" { // not all stores give one
+		where += ", request ID " + requestID
+	}
+	code, words := "", fmt.Sprintf("%v (%s)", err, where)
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		code = api.ErrorCode()
-		words = fmt.Sprintf("%s: %s (status %d, request ID %s)", code, api.ErrorMessage(), status, requestID)
+		words = fmt.Sprintf("%s: %s (%s)", code, api.ErrorMessage(), where)
 	}
 	if kind := kindOf(status, code); kind != nil {
 		return fmt.Errorf("%s: %w", words, kind)

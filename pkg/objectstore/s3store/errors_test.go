@@ -142,6 +142,13 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
+func TestErrorWithoutRequestID(t *testing.T) {
+	_, store := start(t, nil)
+	if err := store.Put(t.Context(), "k", nil); err == nil || !strings.HasSuffix(err.Error(), " (status 418): "+objectstore.ErrRefused.Error()) {
+		t.Errorf("put: %v", err)
+	}
+}
+
 // TestErrorSaidLate answers 200 with an error in place of the page.
 func TestErrorSaidLate(t *testing.T) {
 	const late = "<Error><Code>InternalError</Code><Message>the store's own words</Message></Error>"
