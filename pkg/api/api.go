@@ -15,3 +15,6 @@ const BaseURL = "/api/v1"
 // AnswerWithin is how long a server takes to answer at most, unless it is asked to make
 // a range or a metarange. A client that waits no longer is never told why it had to.
 const AnswerWithin = time.Minute
+
+// ImportErrorPrefix starts the error of every import that did not complete.
+const ImportErrorPrefix = "import error: "

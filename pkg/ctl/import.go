@@ -178,7 +178,7 @@ type summary struct {
 func summarize(id string, s api.ImportStatusResp, elapsed time.Duration) summary {
 	sum := summary{
 		ID: id, Phase: string(s.Phase), Objects: s.IngestedObjects, Ranges: s.Ranges, Partitions: s.Partitions,
-		MetarangeID: s.MetarangeID, Error: strings.TrimPrefix(s.Error.Message, "import error: "), Problem: s.Problem,
+		MetarangeID: s.MetarangeID, Error: strings.TrimPrefix(s.Error.Message, api.ImportErrorPrefix), Problem: s.Problem,
 	}
 	if !s.UpdateTime.IsZero() {
 		sum.Updated = s.UpdateTime.UTC().Format(time.RFC3339)
@@ -212,9 +212,6 @@ func (a *app) conclude(what imported, s api.ImportStatusResp, elapsed time.Durat
 
 func (sum summary) write(w io.Writer, what imported) error {
 	title := "Import " + sum.ID + " into " + what.String()
-	if what.path == "" {
-		title = "Import " + sum.ID + " into " + place{what.repository, what.ref, ""}.String()
-	}
 	rows := []row{
 		{"Phase", sum.Phase},
 		{"Error", sum.Error},

@@ -52,7 +52,7 @@ func unknown(what imported, err error) error {
 	if !errors.As(err, &answer) || answer.Status != http.StatusNotFound {
 		return err
 	}
-	return fmt.Errorf("import %s is not known at %s: %w; imports are forgotten a day after they end", what.id, place{what.repository, what.ref, ""}, err)
+	return fmt.Errorf("import %s is not known at %s: %w; imports are forgotten a day after they end", what.id, what.root(), err)
 }
 
 func (a *app) status(ctx context.Context, what imported) error {

@@ -24,6 +24,9 @@ func (p place) String() string {
 	return s
 }
 
+// root is the place without its path.
+func (p place) root() place { return place{repository: p.repository, ref: p.ref} }
+
 // at parses lakefs://repository/ref, with or without a path.
 func at(uri string) (place, error) {
 	rest, ok := strings.CutPrefix(uri, scheme)

@@ -135,7 +135,7 @@ func (w *watch) clear() {
 
 // sayComeBack says how to see an import again, and how to stop it.
 func (a *app) sayComeBack(why string, what imported) {
-	where := fmt.Sprintf("%s %s", place{what.repository, what.ref, ""}, what.id)
+	where := fmt.Sprintf("%s %s", what.root(), what.id)
 	if a.endpoint != "" {
 		where += " --endpoint " + a.endpoint
 	}

@@ -9,9 +9,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
 
-// errorPrefix starts the error of every import that did not complete.
-const errorPrefix = "import error: "
-
 // commitVersion is lakeFS's number of the way commits name their parents.
 const commitVersion = 1
 
@@ -37,9 +34,9 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		resp.Commit = commitOf(*st.Commit)
 		resp.MetarangeID = st.Commit.MetarangeID
 	case imports.Failed:
-		resp.Error.Message = errorPrefix + strings.TrimPrefix(st.Record.Error, errorPrefix)
+		resp.Error.Message = api.ImportErrorPrefix + strings.TrimPrefix(st.Record.Error, api.ImportErrorPrefix)
 	case imports.Canceled:
-		resp.Error.Message = errorPrefix + "Canceled"
+		resp.Error.Message = api.ImportErrorPrefix + imports.CanceledText
 	}
 	return resp
 }
