@@ -121,7 +121,7 @@ func (d *driver) landNow(ctx context.Context, line *line, record imports.Record)
 // so many covers, which do not chain: a new driver has not seen them all yet, or, once
 // it has, they are lost, and with them what is to be committed.
 func (d *driver) incomplete(ctx context.Context, followed uint64) error {
-	if err := d.progress.met(); err != nil {
+	if err := d.progress.following(); err != nil {
 		return err // what is missing may be there
 	}
 	stored, err := d.cfg.Queue.CoverCount(ctx, d.id)

@@ -166,7 +166,7 @@ func (d *driver) advance(ctx context.Context, record imports.Record) error {
 	if fold.Complete() || record.State == imports.Committing {
 		return d.land(ctx)
 	}
-	if err := d.progress.met(); err != nil {
+	if err := d.progress.following(); err != nil {
 		return err // what is missing may be there
 	}
 	return d.closeGaps(ctx, record)

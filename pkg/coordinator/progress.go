@@ -26,7 +26,7 @@ type progress struct {
 	cost    time.Duration // of the last fold
 	objects int64         // the most objects that a fold ever had
 	reached imports.State // that the driver saw last
-	trouble error         // why covers cannot be followed; nil while they are
+	failure error         // why covers cannot be followed; nil while they are
 
 	hindrance hindrance // see hindered
 }
@@ -56,13 +56,13 @@ func (s *Service) followCovers(ctx context.Context, id string, p *progress) {
 		p.reset()
 		begun := time.Now()
 		// What goes on for so long has read all covers, or waits for NATS.
-		well := time.AfterFunc(checkEvery, func() { p.meet(nil) })
+		well := time.AfterFunc(checkEvery, func() { p.noteFollowing(nil) })
 		err := s.cfg.Queue.FollowCovers(ctx, id, p.add)
 		well.Stop()
 		if ctx.Err() != nil {
 			return
 		}
-		p.meet(err)
+		p.noteFollowing(err)
 		if time.Since(begun) > maxRetry {
 			after = retryAfter // it went well for long
 		}
@@ -78,18 +78,18 @@ func (p *progress) reset() {
 	p.chain, p.seen, p.stale = partition.Chain{}, 0, true
 }
 
-// meet notes whether covers can be followed.
-func (p *progress) meet(err error) {
+// noteFollowing notes whether covers can be followed: nil is that they can.
+func (p *progress) noteFollowing(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.trouble = err
+	p.failure = err
 }
 
-// met returns why covers cannot be followed, if they cannot.
-func (p *progress) met() error {
+// following returns why covers cannot be followed, or nil.
+func (p *progress) following() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.trouble
+	return p.failure
 }
 
 func (p *progress) add(c partition.Cover) {
