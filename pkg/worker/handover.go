@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -78,14 +77,14 @@ func (l *lister) share() int {
 		}
 		l.offer = offer{Partition: l.p.ID, Left: int64(min(left, mostLeft))}
 		if load.Running > 1 {
-			l.tell(l.offer)
+			l.say(topicLeft, l.offer) // if it is lost, the others have a larger share
 			l.offered = l.now()
 			return 0
 		}
 	}
 	n := min(l.offers.share(l.offer, load.Waiting), l.gives(l.forecast.Left(l.owned.Upto()))) // by now
 	if n > 0 && load.Running > 1 {
-		l.tell(offer{Partition: l.p.ID})
+		l.say(topicLeft, offer{Partition: l.p.ID})
 	}
 	return n
 }
@@ -101,14 +100,3 @@ func (l *lister) speed() float64 { return float64(l.total) / l.now().Sub(l.begun
 
 // mostLeft bounds what is offered, in keys.
 const mostLeft = 1e15
-
-// tell makes an offer. One that is lost leaves the others with a larger share.
-func (l *lister) tell(o offer) {
-	data, err := json.Marshal(o)
-	if err == nil {
-		err = l.cfg.Queue.Tell(topicLeft, data)
-	}
-	if err != nil {
-		l.cfg.Log.Debug("offer a part of a partition", "import_id", l.p.ImportID, "err", err)
-	}
-}

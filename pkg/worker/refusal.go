@@ -26,13 +26,7 @@ func (r *refusals) helps(now time.Time) bool { return r.help.since(now) < 0 }
 
 func (w *Worker) tellRefusal(d time.Duration) {
 	w.refusals.shy.set(w.now().Add(d)) // even if it hears nothing
-	data, err := json.Marshal(refusal{w.name, d})
-	if err == nil {
-		err = w.cfg.Queue.Tell(topicRefused, data)
-	}
-	if err != nil {
-		w.cfg.Log.Debug("tell of a refusal", "err", err)
-	}
+	w.say(topicRefused, refusal{w.name, d})
 }
 
 func (w *Worker) hearRefusal(data []byte) {
