@@ -3,7 +3,7 @@ package keyspace
 import "unicode/utf8"
 
 // Common returns the length of the longest common prefix of a and b, in bytes.
-func Common(a, b string) int {
+func Common[K string | []byte](a, b K) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] != b[i] {

@@ -1,6 +1,10 @@
 package partition
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
+)
 
 // Breaks says where ranges end. lakeFS closes a range after key k once the
 // table's estimated size is at least MaxSize, or at least MinSize and k is an
@@ -26,7 +30,8 @@ func (b Breaks) Anchors(dst []bool, n int, key func(int) []byte) []bool {
 	if n == 0 {
 		return dst
 	}
-	head := sharedHead(key(0), key(n-1))
+	first, last := key(0), key(n-1)
+	head := first[:keyspace.Common(first, last)]
 	headHash := fnv1a(fnvOffset, head)
 	var hashes [4]uint64
 	for i := 0; i < n; i += len(hashes) {
@@ -47,15 +52,6 @@ func (b Breaks) Anchors(dst []bool, n int, key func(int) []byte) []bool {
 		}
 	}
 	return dst
-}
-
-// sharedHead returns what both keys start with.
-func sharedHead(a, b []byte) []byte {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
-	return a[:n]
 }
 
 // EndsAfter reports whether a range ends after key when its table's estimated

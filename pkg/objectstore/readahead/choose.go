@@ -85,8 +85,8 @@ const (
 	hurry   = 0.6
 	reach   = 1.25
 	// Where much is held that lies behind what the consumer waits for, each LIST that it
-	// waits is lost: tight is slack then, with a third of the caution. It is much if the consumer takes that for as
-	// long as so many LISTs last as ready.
+	// waits is lost: tight is slack then, with a third of the caution. It is much if the
+	// consumer needs as long for that as `ready` LISTs last.
 	tight = 1
 	ready = 2
 	// lagging is the part of the budget that is used up while the consumer waits

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
@@ -68,10 +69,7 @@ func (p *page) fill(objects []objectstore.Listed) {
 		return
 	}
 	first, last := objects[0].Key, objects[len(objects)-1].Key
-	shared := 0
-	for shared < min(len(first), len(last)) && first[shared] == last[shared] {
-		shared++
-	}
+	shared := keyspace.Common(first, last)
 	p.prefix = append(p.prefix, first[:shared]...)
 	n := 0
 	for i := range objects {
