@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -132,22 +133,24 @@ func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
 // While NATS elects a leader, reads may be answered with what was there before, and
 // writes that build on it are refused: that passes within a second.
 func TestApplyOutlastsReadsOfThePast(t *testing.T) {
-	kv := &hooks{KV: new(queuetest.MemoryKV)}
-	s := imports.NewStore(kv)
-	if err := s.Create(t.Context(), newRecord("id")); err != nil {
-		t.Fatal(err)
-	}
-	elected := time.Now().Add(300 * time.Millisecond)
-	kv.update = func(string) error {
-		if time.Now().Before(elected) {
-			return queue.ErrConflict
+	synctest.Test(t, func(t *testing.T) {
+		kv := &hooks{KV: new(queuetest.MemoryKV)}
+		s := imports.NewStore(kv)
+		if err := s.Create(t.Context(), newRecord("id")); err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	}
-	r, err := s.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 3) })
-	if err != nil || r.State != imports.Canceled {
-		t.Errorf("%+v, %v", r, err)
-	}
+		elected := time.Now().Add(300 * time.Millisecond)
+		kv.update = func(string) error {
+			if time.Now().Before(elected) {
+				return queue.ErrConflict
+			}
+			return nil
+		}
+		r, err := s.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 3) })
+		if err != nil || r.State != imports.Canceled {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
 }
 
 func TestApply(t *testing.T) {
