@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,6 +77,40 @@ func TestScrapeConfiguration(t *testing.T) {
 	}
 }
 
+// Each alert fires when it should and not before, and names a paragraph of the docs.
+func TestAlerts(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), prometheusProgram(t, "promtool"), "test", "rules", "testdata/alerts.yml")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+	docs, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr string
+				Annotations struct{ Paragraph string }
+			}
+		}
+	}
+	if err := yaml.Unmarshal(read(t, "prometheus/alerts.yml"), &rules); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules.Groups[0].Rules {
+		p := r.Annotations.Paragraph
+		if !strings.Contains(string(docs), "\n**"+p+"**") && !strings.Contains(string(docs), "\n### "+p+"\n") {
+			t.Errorf("%s: docs/operating.md has no paragraph %q", r.Alert, p)
+		}
+		for _, name := range regexp.MustCompile(`rangefleet_\w+`).FindAllString(r.Expr, -1) {
+			if !strings.Contains(string(docs), "| `"+strings.TrimSuffix(name, "_count")+"` |") {
+				t.Errorf("%s: there is no metric %s", r.Alert, name)
+			}
+		}
+	}
+}
+
 // prometheus is a server that scrapes a fleet each second.
 type prometheus struct{ url string }
 
@@ -88,6 +123,7 @@ func startPrometheus(t *testing.T, resolve func(name string, port int32) []strin
 		t.Fatal(err)
 	}
 	config["global"].(map[string]any)["scrape_interval"] = "1s"
+	delete(config, "rule_files")
 	for i, s := range scrapes(t) {
 		job := config["scrape_configs"].([]any)[i].(map[string]any)
 		delete(job, "dns_sd_configs")
