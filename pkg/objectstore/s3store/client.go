@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -44,6 +45,8 @@ type Config struct {
 	PageSize       int32         // keys asked for in one LIST call, at most 1000; 0 is the store's own limit
 	Attempts       int           // tries of one call before its error is returned; 0 is 3
 	AttemptTimeout time.Duration // deadline of one try, its body included; 0 is 3 minutes
+
+	Log *slog.Logger // takes what the SDK has to say; nil is slog.Default()
 }
 
 // Defaults of Config. A LIST over millions of delete markers has been seen to
@@ -111,6 +114,7 @@ func loadOptions(cfg Config) []func(*config.LoadOptions) error {
 			t.MaxIdleConns, t.MaxIdleConnsPerHost = idleConnections, idleConnections
 		})
 	opts := []func(*config.LoadOptions) error{
+		config.WithLogger(sdkLogger(cfg.Log)),
 		config.WithHTTPClient(client),
 		config.WithRetryer(func() aws.Retryer { return newRetryer(cmp.Or(cfg.Attempts, defaultAttempts)) }),
 		// Trailing checksums are refused by many stores that are not AWS.

@@ -50,6 +50,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
 	cfg.S3.Attempts = 1 // what is tried again is counted, and each try is measured
 	cfg.S3.ConfirmEnds = true
+	cfg.S3.Log = log
 	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,

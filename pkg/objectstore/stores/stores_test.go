@@ -7,10 +7,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
@@ -74,6 +76,7 @@ func TestOpenS3(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
+		w.Header().Set("Date", "no date")
 		_, _ = w.Write([]byte("content"))
 	}))
 	defer server.Close()
@@ -81,7 +84,8 @@ func TestOpenS3(t *testing.T) {
 		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s",
 	}}
 	reg := prometheus.NewRegistry()
-	s, err := stores.New(cfg, reg, slog.New(slog.DiscardHandler))
+	var log transcript.Buffer
+	s, err := stores.New(cfg, reg, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +95,9 @@ func TestOpenS3(t *testing.T) {
 	}
 	if body, err := store.Get(t.Context(), "k"); err != nil || string(body) != "content" || n != 2 {
 		t.Errorf("Get = %q, %v after %d calls, want the content after 2", body, err, n)
+	}
+	if !strings.Contains(log.String(), "no date") {
+		t.Errorf("what the SDK complains of is not in the log: %q", log.String())
 	}
 	for name, want := range map[string]int{
 		"rangefleet_objectstore_request_duration_seconds": 2, "rangefleet_objectstore_retries_total": 1,

@@ -1,0 +1,25 @@
+package s3store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/aws/smithy-go/logging"
+)
+
+// sdkLogger passes on what the SDK says of its own accord, which it would write to
+// stderr. It does not say what it sends, which would show session tokens and
+// signatures: nothing here sets an aws.ClientLogMode.
+func sdkLogger(log *slog.Logger) logging.Logger {
+	if log == nil {
+		log = slog.Default()
+	}
+	return logging.LoggerFunc(func(class logging.Classification, format string, v ...any) {
+		level := slog.LevelDebug
+		if class == logging.Warn {
+			level = slog.LevelWarn
+		}
+		log.Log(context.Background(), level, "aws sdk", "notice", fmt.Sprintf(format, v...))
+	})
+}
