@@ -207,7 +207,9 @@ func TestValid(t *testing.T) {
 }
 
 func FuzzValid(f *testing.F) {
-	f.Add([]byte("a\xe4\xb8"))
+	for _, s := range []string{"a\xe4\xb8", "a", "\xb9", "\xe4aa"} {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in := string(b)
 		got := keyspace.Valid(b)

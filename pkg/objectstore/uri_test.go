@@ -123,7 +123,7 @@ func TestPermanent(t *testing.T) {
 }
 
 func FuzzParseURI(f *testing.F) {
-	for _, s := range []string{"s3://b/k", "local:///a/", "s3://", "local:////"} {
+	for _, s := range []string{"s3://b/k", "local:///a/", "s3://", "local:////", "a", "://", "s3:// ", "local://", "local:///\x00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -38,6 +38,7 @@ func FuzzReadImport(f *testing.F) {
 		`{"paths":[{"type":"object","path":"s3://b/\ud83d\ude00","destination":""}],"commit":{"message":"m","metadata":{"k":"v"},"date":1}}`,
 		`{"sourceURI":"s3://b/","prepend":"x","metadata":null}`,
 		`{"paths":null}`, `[]`, `{"PATHS":[]}`, `{"prepend":"\ud800","source_uri":"x"}`, "{\"prepend\":\"\xff\"}",
+		``, `t`, `"\t"`, `{"prepend":""}`,
 	}, bodies["importStart"]) {
 		f.Add([]byte(body))
 	}
