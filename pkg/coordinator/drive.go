@@ -77,7 +77,7 @@ func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 	if ctx.Err() != nil {
 		return after
 	}
-	if d.cfg.Queue.Connected() { // while NATS is away nothing can be decided
+	if d.cfg.Queue.Err() == nil { // while NATS is away nothing can be decided
 		if !outside(err) {
 			d.failures++
 		}

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
@@ -305,4 +309,24 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 	if n := sample(t, old, "rangefleet_import_takeovers_total", ""); n != 1 {
 		t.Errorf("%v takeovers, want 1", n)
 	}
+}
+
+// Without NATS, or without its quorum, nothing can be decided, so nothing that fails
+// then counts against an import.
+func TestSilenceDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, err := queue.Connect(t.Context(), queue.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)})
+		expect.NoError(t, err)
+		defer q.Close()
+		d := &driver{id: "import", Service: &Service{
+			cfg:     Config{Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Log: slog.New(slog.DiscardHandler)},
+			metrics: newMetrics(prometheus.NewRegistry()),
+		}}
+		for range 3 { // the first one is met before anything shows, and told in vain
+			d.fault(t.Context(), errors.New("no answer"))
+		}
+		if d.failures != 1 {
+			t.Errorf("%d failures count, want 1", d.failures)
+		}
+	})
 }

@@ -23,6 +23,7 @@ const (
 	firstCut   = 1                // partition: workers cut it for others that are idle
 	drainLimit = 10 * time.Second // for requests that run when the process is told to stop
 	natsCheck  = 2 * time.Second  // looks whether the embedded server can store
+	natsWait   = 12 * time.Second // of a request: two tries in vain, while a cluster elects a leader, and one more
 )
 
 // Coordinator runs a coordinator until ctx ends. It is an error if it ends before
@@ -78,7 +79,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
-		Service: service, Catalog: cat, Auth: pair, Ready: b.ready,
+		Service: service, Catalog: cat, Auth: pair, Ready: func(context.Context) error { return b.queue.Err() },
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: b.Log,
 	})
 	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}
@@ -86,7 +87,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		info.NATS = embedded.ClientURL()
 	}
 	b.announce(info, embedded != nil)
-	return endedBy(ctx, b.serve(ctx, service, listener, handler, info))
+	return endedBy(ctx, b.serve(ctx, service, listener, impatient(handler), info))
 }
 
 // guard calls stop once the server has not been well for two looks in a row.
@@ -126,11 +127,12 @@ func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
 	return auth.Open(ctx, b.queue.KV(queue.BucketAuth))
 }
 
-func (b *base) ready(context.Context) error {
-	if !b.queue.Connected() {
-		return errors.New("NATS is out of reach")
-	}
-	return nil
+// impatient serves requests that wait no longer for NATS than natsWait, each time
+// that they do.
+func impatient(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(queue.Within(r.Context(), natsWait)))
+	})
 }
 
 // announce tells a person where things are.

@@ -2,9 +2,16 @@ package node
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func TestWhatAWorkerTellsOfItself(t *testing.T) {
@@ -22,4 +29,19 @@ func TestWhatAWorkerTellsOfItself(t *testing.T) {
 			t.Errorf("%v is told as %d %q, want %d %q", tc.err, answer.Code, answer.Body.String(), tc.code, tc.text)
 		}
 	}
+}
+
+// A request is told in time that NATS does not answer.
+func TestRequestsAreImpatient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, err := queue.Connect(t.Context(), queue.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)})
+		expect.NoError(t, err)
+		defer q.Close()
+		h := impatient(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, err = q.KV(queue.BucketCatalog).Keys(r.Context(), "") }))
+		begun := time.Now()
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+		if took := time.Since(begun); err == nil || took != natsWait {
+			t.Errorf("%v after %v, want an error after %v", err, took, natsWait)
+		}
+	})
 }

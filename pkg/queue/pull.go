@@ -88,7 +88,7 @@ func (p *Puller) Pull(ctx context.Context) (*Task, error) {
 // turn asks for a partition once. Without one it returns nil.
 func (p *Puller) turn(ctx context.Context) (task *Task, err error) {
 	if p.consumer == nil {
-		if err := p.q.attempt(ctx, attemptTimeout, p.bind); err != nil {
+		if err := p.q.try(ctx, "pull", p.bind); err != nil {
 			return nil, err
 		}
 	}

@@ -172,6 +172,18 @@ func (q *Queue) Wait(ctx context.Context) error {
 // Connected reports whether NATS is reached right now.
 func (q *Queue) Connected() bool { return q.nc.IsConnected() }
 
+// Err returns why nothing can be had of NATS right now: it is not reached; or, as
+// ErrSilent, what was tried for a while was in vain.
+func (q *Queue) Err() error {
+	switch {
+	case !q.Connected():
+		return errUnreached
+	case q.link.silent(time.Now()):
+		return ErrSilent
+	}
+	return nil
+}
+
 func (c Config) withDefaults() Config {
 	c.Name = cmp.Or(c.Name, "rangefleet")
 	c.Replicas = cmp.Or(c.Replicas, 1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,26 +22,47 @@ const (
 )
 
 // retry calls f, which must be safe to do twice, until it succeeds, errs for
-// good, or the time for a call is over. Each try has a deadline of its own.
+// good, or the time for a call is over: then it is ErrSilent if NATS does not answer.
+// Each try has a deadline of its own.
 func (q *Queue) retry(ctx context.Context, op string, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, q.cfg.Timeout)
+	call, cancel := context.WithTimeout(ctx, q.cfg.timeout(ctx))
 	defer cancel()
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		err := q.attempt(ctx, attemptTimeout, f)
+		err := q.try(call, op, f)
 		if err == nil || permanent(err) {
 			return err
 		}
-		if ctx.Err() == nil {
+		if call.Err() == nil {
 			q.metrics.retries.WithLabelValues(op).Inc()
 		}
-		if cause := jittered(ctx, wait); cause != nil {
-			if errors.Is(err, cause) {
-				return err
-			}
-			return fmt.Errorf("%w: %w", cause, err)
+		cause := jittered(call, wait)
+		if cause == nil {
+			continue
 		}
+		if ctx.Err() == nil && q.link.up().Err() == nil && !answered(err) {
+			cause = ErrSilent
+		}
+		if errors.Is(err, cause) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", cause, err)
 	}
 }
+
+// try is one attempt, of which note is taken.
+func (q *Queue) try(ctx context.Context, op string, f func(context.Context) error) error {
+	begun := time.Now()
+	err := q.attempt(ctx, attemptTimeout, f)
+	if q.link.tried(begun, time.Now(), err, slices.Contains(proofs, op)) {
+		q.log.Warn("nats does not answer", "op", op, "err", err)
+	}
+	return err
+}
+
+// proofs are the operations whose success ends a silence: they take most servers of a
+// cluster. So does the lead of a consumer, which a worker without work looks up only
+// once its pull request was not answered.
+var proofs = []string{"publish", "cover", "write", "pull"}
 
 // timed is f, which adds to took for how long it ran once it succeeds.
 func timed(took *time.Duration, f func(context.Context) error) func(context.Context) error {
@@ -73,7 +95,9 @@ type link struct {
 	ctx context.Context
 	cut context.CancelFunc
 	err error     // why NATS was not reached when that was tried last
-	at  time.Time // when that was told
+	at  time.Time // when that was told, or that it is silent
+
+	silence silence // of the connection that there is
 }
 
 func newLink() *link {
@@ -100,6 +124,25 @@ func (l *link) restored() {
 	defer l.mu.Unlock()
 	l.cut()
 	l.ctx, l.cut = context.WithCancel(context.Background())
+	l.silence = silence{}
+}
+
+// tried notes how a try has ended, and reports whether to tell that NATS is silent.
+func (l *link) tried(begun, now time.Time, err error, proof bool) (tell bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return false // it is not even reached
+	}
+	l.silence.note(begun, now, err, proof)
+	return l.silence.lasts(now) && l.due(now)
+}
+
+// silent reports whether NATS, while it is reached, does not answer.
+func (l *link) silent(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.silence.lasts(now)
 }
 
 // failed notes why NATS was not reached at a moment, and reports whether to tell.
@@ -107,6 +150,11 @@ func (l *link) failed(err error, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = err
+	return l.due(now)
+}
+
+// due reports whether it is time to tell what is wrong, and takes it as told.
+func (l *link) due(now time.Time) bool {
 	if !l.at.IsZero() && now.Sub(l.at) < tellEvery {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // retryAfter is how long clients wait after an error of the service, in
@@ -67,6 +68,8 @@ func (h *handlers) failBecause(w http.ResponseWriter, r *http.Request, err error
 	w.Header().Set("Retry-After", retryAfter)
 	if out := h.ready(r.Context()); out != nil {
 		why = out.Error()
+	} else if errors.Is(err, queue.ErrSilent) { // of one stream, or just now
+		why = queue.ErrSilent.Error()
 	}
 	refuse(w, http.StatusServiceUnavailable, why+", try again (request "+requestID(r)+")")
 }

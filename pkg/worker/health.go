@@ -41,18 +41,19 @@ func (h *health) agree(err error) {
 	h.refused = err
 }
 
-// Ready returns nil while the worker takes partitions: it runs, NATS is reached,
-// and the queue is there and of the same version. Otherwise it tells why it does
+// Ready returns nil while the worker takes partitions: it runs, NATS is reached and
+// answers, and the queue is there and of the same version. Otherwise it tells why it does
 // not.
 func (w *Worker) Ready() error {
 	w.health.mu.Lock()
 	running, refused := w.health.running, w.health.refused
 	w.health.mu.Unlock()
+	unusable := w.cfg.Queue.Err()
 	switch {
 	case !running:
 		return errors.New("no partitions are taken: the worker does not run, or is told to stop")
-	case !w.cfg.Queue.Connected():
-		return errors.New("NATS is out of reach")
+	case unusable != nil:
+		return unusable
 	case refused != nil:
 		return refused
 	}

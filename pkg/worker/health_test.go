@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,6 +69,22 @@ func TestReady(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "NATS is out of reach")
 	})
 	check(t, w.Live())
+}
+
+// A worker whose NATS stores nothing takes no partitions either.
+func TestReadyWithoutAQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, err := queue.Connect(t.Context(), queue.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)})
+		check(t, err)
+		defer q.Close()
+		w := newTestWorker(q)
+		stop := w.start(t)
+		synctest.Wait()
+		wants(t, w.Ready(), "a coordinator makes it") // it asks, and may still be answered
+		expect.Eventually(t, "it says why", func() bool { return strings.Contains(w.Ready().Error(), "no quorum") })
+		check(t, w.Live())
+		stop()
+	})
 }
 
 func TestLive(t *testing.T) {

@@ -2,16 +2,20 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/await"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/process"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
 // crashImports is how many imports TestKills makes.
@@ -103,5 +107,40 @@ func TestNATSRestarts(t *testing.T) {
 				t.Errorf("metarange %s, want %s", got.MetarangeID, want)
 			}
 		})
+	}
+}
+
+// Most servers of a cluster may be away. Who asks is told so, before it stops to
+// listen, and then they come back.
+func TestNATSWithoutAQuorum(t *testing.T) {
+	want := metarangeOf(t, lines(t, awkwardObjects(t), awkwardPrefix, destination), smallBreaks)
+	f := newFleet(t, smallBreaks, shape{nats: 3, workers: 1})
+	f.repository("repo", awkwardBucket)
+	for _, nats := range f.nats[1:] {
+		nats.Kill()
+	}
+	once, err := client.New(client.Config{Endpoint: "http://" + f.api, AccessKeyID: accessKey, SecretAccessKey: secretKey, Attempts: 1})
+	expect.NoError(t, err)
+	for name, ask := range map[string]func() error{
+		"read":  func() error { _, err := once.Repository(t.Context(), "repo"); return err },
+		"write": func() error { _, err := once.CreateBranch(t.Context(), "repo", "other", "main"); return err },
+	} {
+		begun := time.Now()
+		err := ask()
+		const soon = 20 * time.Second // of the 30 s that those wait who are not asked by anybody
+		var answer *client.Error
+		if took := time.Since(begun); !errors.As(err, &answer) || answer.Status != 503 || !strings.Contains(answer.Message, "no quorum") || took > soon {
+			t.Errorf("%s: %v after %v", name, err, took)
+		}
+	}
+	if serving, err := await.Serving("http://" + f.api + "/_ready")(t.Context()); serving || err != nil {
+		t.Errorf("ready is %t, %v", serving, err)
+	}
+	for _, nats := range f.nats[1:] {
+		expect.NoError(t, nats.Restart())
+	}
+	f.ready()
+	if got := f.finish("repo", "main", f.begin("repo", "main", awkwardSource, destination)); got.MetarangeID != want {
+		t.Errorf("metarange %s, want %s", got.MetarangeID, want)
 	}
 }

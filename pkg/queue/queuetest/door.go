@@ -9,6 +9,9 @@ import (
 	"testing"
 )
 
+// greeting is what a server of this name says first.
+const greeting = `INFO {"server_id":"%s","version":"2.15.1","headers":true,"max_payload":1048576}` + "\r\n"
+
 // Door is a server that says enough of NATS to be connected to, or refuses
 // everybody. Its methods may be called concurrently.
 type Door struct {
@@ -51,7 +54,7 @@ func (d *Door) Refused() int64 { return d.refused.Load() }
 
 func (d *Door) serve(conn net.Conn) {
 	defer func() { _ = conn.Close() }() // the client sees it
-	fmt.Fprintf(conn, `INFO {"server_id":"door","version":"2.15.1","headers":true,"max_payload":1048576}`+"\r\n")
+	fmt.Fprintf(conn, greeting, "door")
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
 		switch refusal := d.refusal.Load().(string); {
 		case refusal != "":
