@@ -12,6 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -184,4 +185,27 @@ func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
 	s, _ := f.serve()
 	f.work(1)
 	f.do(s, request("", ""))
+}
+
+// NATS may lose whole streams, without a power failure even.
+func TestAFleetWhoseQueueIsLost(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(5000)
+	open := newGate(source, "dir/001", 3)
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server, Timeout: time.Second})
+	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+	s, _ := f.serve()
+	id := f.start(s, request("", ""))
+	f.work(2)
+	expect.Eventually(t, "covers are followed", func() bool {
+		p := s.follow(id)
+		return p != nil && p.count() > 10
+	})
+	queuetest.Lose(t, server, "WORK", "COVERS")
+	open()
+	f.completed(id)
+	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) {
+		t.Errorf("metarange %s is not that of the source", got)
+	}
 }

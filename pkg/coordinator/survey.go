@@ -26,9 +26,22 @@ func (s *Service) keepSurveying(ctx context.Context) {
 			rest = restAfter(s.survey.Load().Took, checkEvery)
 		} else if ctx.Err() == nil {
 			s.cfg.Log.Warn("look at the queue", "err", err)
+			s.restore(ctx, err)
 		}
 		_ = pause.For(ctx, rest) // the loop looks at ctx
 	}
+}
+
+// restore makes anew what a survey missed. What was in it are gaps, and lost covers.
+func (s *Service) restore(ctx context.Context, missed error) {
+	if !errors.Is(missed, queue.ErrMissing) {
+		return
+	}
+	if err := s.cfg.Queue.Restore(ctx); err != nil {
+		s.cfg.Log.Warn("make the queue anew", "err", err)
+		return
+	}
+	s.cfg.Log.Warn("the queue was made anew")
 }
 
 func (s *Service) takeSurvey(ctx context.Context) error {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
@@ -148,11 +146,6 @@ func TestFollowersNoticeThatCoversAreLost(t *testing.T) {
 	t.Parallel()
 	server := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, queue.Config{InProcess: server})
-	nc, err := nats.Connect("", nats.InProcessServer(server))
-	expect.NoError(t, err)
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	expect.NoError(t, err)
 	survey := func() {
 		_, err := q.Survey(t.Context())
 		expect.NoError(t, err)
@@ -187,8 +180,8 @@ func TestFollowersNoticeThatCoversAreLost(t *testing.T) {
 	write(10, 11)
 	read(10, 11) // none is lost, though the survey is older than the last one
 
-	expect.NoError(t, js.DeleteStream(t.Context(), "COVERS"))
-	expect.NoError(t, q.Ensure(t.Context()))
+	queuetest.Lose(t, server, "COVERS")
+	expect.NoError(t, q.Restore(t.Context()))
 	write(11, 13)
 	survey()
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "has lost covers") {

@@ -11,20 +11,47 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Ensure makes the streams, the consumer and the buckets, or brings them to the
+// Ensure makes the streams, the consumers and the buckets, or brings them to the
 // configuration. It is idempotent, and a coordinator's to call: others wait for
 // what it makes. It is ErrProtocol where a fleet of another version is at work.
 func (q *Queue) Ensure(ctx context.Context) error {
+	var buckets []jetstream.StreamConfig
+	for _, name := range []string{BucketImports, BucketCatalog, BucketAuth} {
+		buckets = append(buckets, q.bucketConfig(name, 0))
+	}
+	return q.ensure(ctx, buckets...)
+}
+
+// Restore is Ensure of what may get lost while a fleet runs, as all of it is made again:
+// partitions, covers and leases. It leaves the buckets alone: where one is missing, an
+// empty one in its place would only hide that.
+func (q *Queue) Restore(ctx context.Context) error { return q.ensure(ctx) }
+
+func (q *Queue) ensure(ctx context.Context, buckets ...jetstream.StreamConfig) error {
 	if err := q.takeOver(ctx); errors.Is(err, nats.ErrNoResponders) {
 		return fmt.Errorf("make the queue: NATS does not answer for JetStream, which has to be switched on there, and in a cluster by most of its servers: %w", err)
 	} else if err != nil {
 		return fmt.Errorf("make the queue: %w", err)
 	}
-	streams := []jetstream.StreamConfig{q.workConfig(), q.coversConfig(), q.bucketConfig(bucketLeases, q.cfg.LeaseTTL)}
-	for _, name := range []string{BucketImports, BucketCatalog, BucketAuth} {
-		streams = append(streams, q.bucketConfig(name, 0))
+	streams := append(buckets, q.workConfig(), q.coversConfig(), q.bucketConfig(bucketLeases, q.cfg.LeaseTTL))
+	if err := q.ensureStreams(ctx, streams); err != nil {
+		return err
 	}
-	// At the same time: a cluster may take an election, of seconds, for each.
+	for _, lane := range []Lane{Bulk, Express} {
+		err := q.retry(ctx, "ensure", func(ctx context.Context) error {
+			_, err := q.js.CreateOrUpdateConsumer(ctx, workStream, q.consumerConfig(lane))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("make consumer %s of stream %s: %w", lane.consumer(), workStream, err)
+		}
+	}
+	return nil
+}
+
+// ensureStreams makes all at the same time: a cluster may take an election, of seconds,
+// for each.
+func (q *Queue) ensureStreams(ctx context.Context, streams []jetstream.StreamConfig) error {
 	g, making := errgroup.WithContext(ctx)
 	for _, cfg := range streams {
 		g.Go(func() error {
@@ -40,19 +67,7 @@ func (q *Queue) Ensure(ctx context.Context) error {
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	for _, lane := range []Lane{Bulk, Express} {
-		err := q.retry(ctx, "ensure", func(ctx context.Context) error {
-			_, err := q.js.CreateOrUpdateConsumer(ctx, workStream, q.consumerConfig(lane))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("make consumer %s of stream %s: %w", lane.consumer(), workStream, err)
-		}
-	}
-	return nil
+	return g.Wait()
 }
 
 // lacksServers reports whether a stream is to have more copies than there are

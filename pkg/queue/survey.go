@@ -34,9 +34,21 @@ type Survey struct {
 	Took time.Duration
 }
 
+// ErrMissing says that a stream or a consumer is not there; see Restore.
+var ErrMissing = errors.New("NATS has lost a part of the queue")
+
 // Survey looks at the streams. Those who follow covers learn from it if NATS has lost
-// some that they had.
+// some that they had. It is ErrMissing if a stream or a consumer was missing for as long
+// as a call takes.
 func (q *Queue) Survey(ctx context.Context) (Survey, error) {
+	s, err := q.survey(ctx)
+	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+		err = fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	return s, err
+}
+
+func (q *Queue) survey(ctx context.Context) (Survey, error) {
 	s := Survey{Partitions: make(map[string][]string), Covers: make(map[string]uint64)}
 	for _, lane := range []Lane{Bulk, Express} {
 		info, err := q.consumerInfo(ctx, lane, &s.Took)

@@ -1,10 +1,13 @@
 package queue_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -75,5 +78,31 @@ func TestSurvey(t *testing.T) {
 	}
 	if n, err := q.OutstandingCount(ctx, "a"); err != nil || n != 2 {
 		t.Errorf("OutstandingCount = %d, %v", n, err)
+	}
+}
+
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, queue.Config{InProcess: server, Timeout: 300 * time.Millisecond})
+	for _, lost := range [][]string{{"WORK"}, {"COVERS"}, {"WORK", "COVERS", "KV_leases"}} {
+		queuetest.Lose(t, server, lost...)
+		if _, err := q.Survey(t.Context()); !errors.Is(err, queue.ErrMissing) {
+			t.Fatalf("survey without %q: %v", lost, err)
+		}
+		expect.NoError(t, q.Restore(t.Context()))
+		_, err := q.Survey(t.Context())
+		expect.NoError(t, err)
+		publish(t, q, part("imp", "a"))
+		expect.NoError(t, pull(t, q).Ack(t.Context()))
+		expect.NoError(t, q.PublishCover(t.Context(), "imp", "a", cover(1)))
+		lease, err := q.Acquire(t.Context(), "lease", "me")
+		expect.NoError(t, err)
+		expect.NoError(t, lease.Release(t.Context()))
+	}
+	queuetest.Lose(t, server, "KV_catalog")
+	expect.NoError(t, q.Restore(t.Context()))
+	if _, err := q.KV(queue.BucketCatalog).Create(t.Context(), "key", nil); err == nil {
+		t.Error("a lost catalog was made anew, empty")
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -73,4 +76,23 @@ func Outstanding(t testing.TB, q *queue.Queue, importID string) []partition.Part
 	}
 	slices.SortFunc(parts, func(a, b partition.Partition) int { return cmp.Compare(a.ID, b.ID) })
 	return parts
+}
+
+// Lose deletes streams of the server, such as WORK and COVERS.
+func Lose(t testing.TB, server *natsd.Server, streams ...string) {
+	t.Helper()
+	nc, err := nats.Connect("", nats.InProcessServer(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range streams {
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
