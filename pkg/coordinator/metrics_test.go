@@ -6,26 +6,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// sample returns the value of the sample of a service's metric that has the
-// label's value, or of the only one; of a histogram, its count.
+// sample returns what a service's metric says where it has the label's value, or of all
+// if that is empty.
 func sample(t *testing.T, s *Service, name, label string) float64 {
 	t.Helper()
-	families, err := s.cfg.Registerer.(*prometheus.Registry).Gather()
-	expect.NoError(t, err)
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			if family.GetName() != name || label != "" && m.GetLabel()[0].GetValue() != label {
-				continue
-			}
-			return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
+	metrics := s.cfg.Registerer.(*prometheus.Registry)
+	if label == "" {
+		return measured.Sum(t, metrics, name)
 	}
-	t.Fatalf("no sample of %s has the label %q", name, label)
-	return 0
+	return measured.Sum(t, metrics, name, label)
 }
 
 // TestMetricsOfTheFleet looks at an import from its plan to its end through the

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -104,7 +105,8 @@ func TestFollowersReadManyAtATime(t *testing.T) {
 	}
 	reg := prometheus.NewRegistry()
 	reader := queuetest.Connect(t, queue.Config{InProcess: server, Name: "reader", Registerer: reg})
-	before := sent(t, reg)
+	const messages = "rangefleet_queue_messages_sent_total"
+	before := measured.Sum(t, reg, messages)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	next := 0
@@ -119,25 +121,9 @@ func TestFollowersReadManyAtATime(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || next != n {
 		t.Fatalf("followed %d covers: %v", next, err)
 	}
-	if sent := sent(t, reg) - before; sent > 20 {
+	if sent := measured.Sum(t, reg, messages) - before; sent > 20 {
 		t.Errorf("%v messages were sent to read %d covers", sent, n)
 	}
-}
-
-// sent returns how many messages a queue with the registry has sent.
-func sent(t *testing.T, reg *prometheus.Registry) float64 {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == "rangefleet_queue_messages_sent_total" {
-			return f.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	t.Fatal("no count of messages sent")
-	return 0
 }
 
 // A server that lost power may have lost what it had acknowledged, and gives the same

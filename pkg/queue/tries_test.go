@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -29,7 +30,7 @@ func TestTheLastNoteCounts(t *testing.T) {
 	if _, found, err := q.Tries(t.Context(), "imp", "none"); found || err != nil {
 		t.Errorf("of a partition without a note: %t, %v", found, err)
 	}
-	if n := counter(t, reg, "rangefleet_queue_published_total"); n != 3 {
+	if n := measured.Sum(t, reg, "rangefleet_queue_published_total"); n != 3 {
 		t.Errorf("%v messages are counted, want 3", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -92,7 +93,7 @@ func TestPartitionWithoutHeartbeatIsDeliveredAgain(t *testing.T) {
 	if err := first.Ack(t.Context()); err != nil {
 		t.Errorf("late Ack: %v, want it harmless", err)
 	}
-	if got := counter(t, reg, "rangefleet_queue_redeliveries_total"); got != 1 {
+	if got := measured.Sum(t, reg, "rangefleet_queue_redeliveries_total"); got != 1 {
 		t.Errorf("redeliveries = %v, want 1", got)
 	}
 }

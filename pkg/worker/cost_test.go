@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -55,15 +56,7 @@ func TestMessagesOfARange(t *testing.T) {
 // counted returns how many messages a connection has sent or received.
 func counted(t *testing.T, metrics *prometheus.Registry, what string) int64 {
 	t.Helper()
-	families, err := metrics.Gather()
-	expect.NoError(t, err)
-	for _, family := range families {
-		if family.GetName() == "rangefleet_queue_messages_"+what+"_total" {
-			return int64(family.GetMetric()[0].GetCounter().GetValue())
-		}
-	}
-	t.Fatalf("messages %s are not counted", what)
-	return 0
+	return int64(measured.Sum(t, metrics, "rangefleet_queue_messages_"+what+"_total"))
 }
 
 // TestWorkRedoneAfterAKill kills a worker in the middle of an import, by its

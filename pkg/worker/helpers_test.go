@@ -13,6 +13,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -132,17 +133,7 @@ func (f *fleet) idle(id string) {
 // outcome returns how many deliveries ended in the way.
 func (f *fleet) outcome(name string) float64 {
 	f.t.Helper()
-	families, err := f.metrics.Gather()
-	expect.NoError(f.t, err)
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			if family.GetName() == "rangefleet_worker_deliveries_total" && m.GetLabel()[0].GetValue() == name {
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	f.t.Fatalf("no deliveries are counted as %s", name)
-	return 0
+	return measured.Sum(f.t, f.metrics, "rangefleet_worker_deliveries_total", name)
 }
 
 // sample returns entries, and the ranges that they must become.

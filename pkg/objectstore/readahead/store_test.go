@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
@@ -84,16 +85,9 @@ func (w wrapped) keys(t *testing.T, most int) (keys []string, err error) {
 // idle checks that no page is held and no LIST in flight.
 func (w wrapped) idle(t *testing.T) {
 	t.Helper()
-	families, err := w.reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		switch f.GetName() {
-		case "rangefleet_readahead_held_bytes", "rangefleet_readahead_lists_in_flight":
-			if v := f.GetMetric()[0].GetGauge().GetValue(); v != 0 {
-				t.Errorf("%s is %v", f.GetName(), v)
-			}
+	for _, name := range []string{"rangefleet_readahead_held_bytes", "rangefleet_readahead_lists_in_flight"} {
+		if v := measured.Sum(t, w.reg, name); v != 0 {
+			t.Errorf("%s is %v", name, v)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
@@ -99,33 +100,14 @@ func TestOpenS3(t *testing.T) {
 	if !strings.Contains(log.String(), "no date") {
 		t.Errorf("what the SDK complains of is not in the log: %q", log.String())
 	}
-	for name, want := range map[string]int{
+	for name, want := range map[string]float64{
 		"rangefleet_objectstore_request_duration_seconds": 2, "rangefleet_objectstore_retries_total": 1,
 	} {
-		if got := ofGets(t, reg, name); got != want {
-			t.Errorf("%s has %d GETs, want %d", name, got, want)
+		if got := measured.Sum(t, reg, name, "get"); got != want {
+			t.Errorf("%s has %v GETs, want %v", name, got, want)
 		}
 	}
 	if _, err := open(t, cfg, "s3://bucket--use1-az1--x-s3/"); !errors.Is(err, objectstore.ErrRefused) {
 		t.Errorf("directory bucket: %v, want ErrRefused", err)
 	}
-}
-
-// ofGets returns what a metric has counted of GETs.
-func ofGets(t *testing.T, reg *prometheus.Registry, name string) (n int) {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if f.GetName() == name && l.GetName() == "operation" && l.GetValue() == "get" {
-					n += int(m.GetHistogram().GetSampleCount()) + int(m.GetCounter().GetValue())
-				}
-			}
-		}
-	}
-	return n
 }
