@@ -323,7 +323,7 @@ func TestSilenceDoesNotCount(t *testing.T) {
 			metrics: newMetrics(prometheus.NewRegistry()),
 		}}
 		for range 3 { // the first one is met before anything shows, and told in vain
-			d.fault(t.Context(), errors.New("no answer"))
+			d.noteError(t.Context(), errors.New("no answer"))
 		}
 		if d.failures != 1 {
 			t.Errorf("%d failures count, want 1", d.failures)
