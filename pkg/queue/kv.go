@@ -253,18 +253,19 @@ func (b *bucket) write(ctx context.Context, key string, value []byte, header nat
 }
 
 // ownWrite returns the revision of the key if it bears the nonce, or
-// ErrConflict.
+// ErrConflict. Of that it makes sure: who is told of a conflict believes that nothing
+// was written.
 func (b *bucket) ownWrite(ctx context.Context, key, nonce string) (uint64, error) {
-	msg, err := b.last(ctx, key)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return 0, ErrConflict
-	case err != nil:
-		return 0, err
-	case msg.Header.Get(headerNonce) != nonce:
-		return 0, ErrConflict
+	for _, read := range []func(context.Context, string) (*jetstream.RawStreamMsg, error){b.last, b.newest} {
+		msg, err := read(ctx, key)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return 0, err
+		}
+		if err == nil && msg.Header.Get(headerNonce) == nonce {
+			return msg.Sequence, nil
+		}
 	}
-	return msg.Sequence, nil
+	return 0, ErrConflict
 }
 
 // errUnderWay says that a stream with replicas is about to store something that

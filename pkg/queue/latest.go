@@ -35,6 +35,15 @@ func (b *bucket) Latest(ctx context.Context, key string) ([]byte, uint64, error)
 // latest returns the message that was the newest of the key at some moment since
 // the call, or ErrNotFound if there was none, or one that marks it as deleted.
 func (b *bucket) latest(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
+	msg, err := b.newest(ctx, key)
+	if err == nil && deleted(msg) {
+		return nil, b.finishDelete(ctx, key, msg.Sequence)
+	}
+	return msg, err
+}
+
+// newest is latest, of a deleted key the mark of that.
+func (b *bucket) newest(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
 	for round := range maxMarks {
 		if err := Contend(ctx, round); err != nil {
 			return nil, err
@@ -46,15 +55,10 @@ func (b *bucket) latest(ctx context.Context, key string) (*jetstream.RawStreamMs
 		if err == nil {
 			_, err = b.mark(ctx, jetstream.WithExpectLastSequenceForSubject(msg.Sequence, b.subject(key)))
 		}
-		switch {
-		case errors.Is(err, ErrConflict):
+		if errors.Is(err, ErrConflict) {
 			continue // it has changed, or somebody is about to change it
-		case err != nil:
-			return nil, err
-		case deleted(msg):
-			return nil, b.finishDelete(ctx, key, msg.Sequence)
 		}
-		return msg, nil
+		return msg, err
 	}
 	return nil, fmt.Errorf("it changed %d times", maxMarks)
 }

@@ -84,6 +84,35 @@ func TestWriteWhoseAnswerIsLostIsNoConflict(t *testing.T) {
 	}
 }
 
+// The server that answers then may be one that does not know of the write yet.
+func TestWriteWhoseAnswerIsLostIsNoConflictToAServerThatIsBehind(t *testing.T) {
+	past := &behind{InProcessConnProvider: queuetest.StartServer(t, natsd.Config{})}
+	server := &lossy{InProcessConnProvider: past}
+	kv, ctx := queuetest.Connect(t, queue.Config{InProcess: server}).KV(queue.BucketAuth), t.Context()
+	nonce := "Rangefleet-Nonce"
+	lose := func() {
+		server.armed.Store(&nonce)
+		past.messages.Store(1)
+	}
+	create(t, kv, "kex", "of another key")
+	lose()
+	rev, err := kv.Create(ctx, "key", []byte("value"))
+	if err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	lose()
+	if rev, err = kv.Update(ctx, "key", []byte("value"), rev); err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+	lose()
+	if err := kv.Delete(ctx, "key", rev); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+	if broke, left := server.broke.Load(), past.messages.Load(); broke != 3 || left > 0 {
+		t.Errorf("%d answers were lost, and %d reads not made", broke, left)
+	}
+}
+
 func TestPartitionWhoseAnswersAreLostIsQueuedAndAckedOnce(t *testing.T) {
 	q, loseAnswerTo := startLossy(t)
 	loseAnswerTo("w.imp.a")
