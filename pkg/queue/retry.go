@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -89,85 +88,6 @@ func (q *Queue) attempt(ctx context.Context, timeout time.Duration, f func(conte
 	return err
 }
 
-// link is whether NATS is reached. The zero value is not usable; see newLink.
-type link struct {
-	mu  sync.Mutex
-	ctx context.Context
-	cut context.CancelFunc
-	err error     // why NATS was not reached when that was tried last
-	at  time.Time // when that was told, or that it is silent
-
-	silence silence // of the connection that there is
-}
-
-func newLink() *link {
-	l := &link{}
-	l.ctx, l.cut = context.WithCancel(context.Background())
-	return l
-}
-
-// up returns a context that ends when the connection that there is now is lost.
-func (l *link) up() context.Context {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ctx
-}
-
-func (l *link) lost() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut()
-}
-
-func (l *link) restored() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut()
-	l.ctx, l.cut = context.WithCancel(context.Background())
-	l.silence = silence{}
-}
-
-// tried notes how a try has ended, and reports whether to tell that NATS is silent.
-func (l *link) tried(begun, now time.Time, err error, proof bool) (tell bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ctx.Err() != nil {
-		return false // it is not even reached
-	}
-	l.silence.note(begun, now, err, proof)
-	return l.silence.lasts(now) && l.due(now)
-}
-
-// silent reports whether NATS, while it is reached, does not answer.
-func (l *link) silent(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.silence.lasts(now)
-}
-
-// failed notes why NATS was not reached at a moment, and reports whether to tell.
-func (l *link) failed(err error, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = err
-	return l.due(now)
-}
-
-// due reports whether it is time to tell what is wrong, and takes it as told.
-func (l *link) due(now time.Time) bool {
-	if !l.at.IsZero() && now.Sub(l.at) < tellEvery {
-		return false
-	}
-	l.at = now
-	return true
-}
-
-func (l *link) why() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
-}
-
 // jittered waits up to d, at random, or returns why ctx ended.
 func jittered(ctx context.Context, d time.Duration) error { return pause.For(ctx, rand.N(d)+1) }
 
@@ -189,3 +109,21 @@ func permanent(err error) bool {
 
 // noPeers is what a cluster answers of which too few servers are there yet.
 const noPeers = 10005
+
+// patienceKey is that of Within in a context.
+type patienceKey struct{}
+
+// Within returns a context with which a call takes at most d with all its tries, if
+// that is less than Config.Timeout. It bounds each call that waits for NATS, not what is
+// done between them.
+func Within(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, patienceKey{}, d)
+}
+
+// timeout is how long a call with ctx may take.
+func (c Config) timeout(ctx context.Context) time.Duration {
+	if d, ok := ctx.Value(patienceKey{}).(time.Duration); ok {
+		return min(d, c.Timeout)
+	}
+	return c.Timeout
+}

@@ -66,21 +66,3 @@ func answered(err error) bool {
 
 // notAvailable is what a cluster answers that has no leader.
 const notAvailable = 10008
-
-// patienceKey is that of Within in a context.
-type patienceKey struct{}
-
-// Within returns a context with which a call takes at most d with all its tries, if
-// that is less than Config.Timeout. It bounds each call that waits for NATS, not what is
-// done between them.
-func Within(ctx context.Context, d time.Duration) context.Context {
-	return context.WithValue(ctx, patienceKey{}, d)
-}
-
-// timeout is how long a call with ctx may take.
-func (c Config) timeout(ctx context.Context) time.Duration {
-	if d, ok := ctx.Value(patienceKey{}).(time.Duration); ok {
-		return min(d, c.Timeout)
-	}
-	return c.Timeout
-}
