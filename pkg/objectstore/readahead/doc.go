@@ -14,5 +14,5 @@
 // needed, within a budget of bytes.
 //
 // Three parts: plan (what to list next; pure), Limiter (how many calls a store is
-// given at once; pure but for its lock), Lister (goroutines, retries, order).
+// given at once; pure but for its lock), lister (goroutines, retries, order).
 package readahead

@@ -16,8 +16,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Pager lists one page of a store at a time. It is called concurrently.
-type Pager[P Page[P]] interface {
+// pager lists one page of a store at a time. It is called concurrently.
+type pager[P paged[P]] interface {
 	// ListPage returns the first entries, in bytewise key order, whose keys have
 	// the prefix and lie after `after`, and whether the store has more. A page
 	// with none has no more. A store that is seen to break this is
@@ -27,7 +27,7 @@ type Pager[P Page[P]] interface {
 
 // Config says how pages are asked for. Zero fields have defaults.
 type Config struct {
-	Limiter *Limiter // of the store, shared by its Listers; required
+	Limiter *Limiter // of the store, shared by its listers; required
 
 	Attempts int           // tries of one page; 0 is 8
 	Base     time.Duration // upper bound of the first delay, which doubles; 0 is 200 ms
@@ -64,7 +64,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Metrics are those of all Listers of a process.
+// Metrics are those of all listers of a process.
 type Metrics struct {
 	inFlight prometheus.Gauge
 	held     prometheus.Gauge
@@ -95,16 +95,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 }
 
-// Lister lists a store ahead of its consumers. It is safe for concurrent use.
-type Lister[P Page[P]] struct {
-	pager   Pager[P]
+// lister lists a store ahead of its consumers. It is safe for concurrent use.
+type lister[P paged[P]] struct {
+	pager   pager[P]
 	cfg     Config
 	metrics *Metrics
 }
 
-// New returns a Lister of what pager lists.
-func New[P Page[P]](pager Pager[P], cfg Config, m *Metrics) *Lister[P] {
-	return &Lister[P]{pager: pager, cfg: cfg.withDefaults(), metrics: m}
+// newLister returns a lister of what pager lists.
+func newLister[P paged[P]](pager pager[P], cfg Config, m *Metrics) *lister[P] {
+	return &lister[P]{pager: pager, cfg: cfg.withDefaults(), metrics: m}
 }
 
 // List lists the entries whose keys have the prefix and lie after `after`, in
@@ -118,7 +118,7 @@ func New[P Page[P]](pager Pager[P], cfg Config, m *Metrics) *Lister[P] {
 // The errors are those of the pager. Transient ones are met with further tries of
 // the same page; pages that contradict each other with listing again from the
 // last key that was handed over, in the end page by page.
-func (l *Lister[P]) List(ctx context.Context, prefix, after, upto string) iter.Seq2[P, error] {
+func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		l.cfg.Limiter.enter()
 		defer l.cfg.Limiter.leave()
@@ -154,13 +154,13 @@ var errTorn = errors.New("pages of the listing contradict each other")
 
 // run lists with one plan until the end, an error, or until deliver answers
 // false. When it returns, all its calls have ended.
-func (l *Lister[P]) run(ctx context.Context, prefix, after, upto string, serial bool, deliver func(P) bool) error {
+func (l *lister[P]) run(ctx context.Context, prefix, after, upto string, serial bool, deliver func(P) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	if serial {
 		upto = ""
 	}
 	_, buffer := l.cfg.Limiter.share()
-	r := &run[P]{Lister: l, prefix: prefix, plan: newPlan[P](prefix, after, upto, buffer), news: make(chan struct{}, 1)}
+	r := &run[P]{lister: l, prefix: prefix, plan: newPlan[P](prefix, after, upto, buffer), news: make(chan struct{}, 1)}
 	r.plan.serial = serial
 	if r.upto = objectstore.UptoOf(ctx); r.upto == nil || serial {
 		r.upto = func() string { return "" }
@@ -195,8 +195,8 @@ func (l *Lister[P]) run(ctx context.Context, prefix, after, upto string, serial 
 }
 
 // run is one plan in progress.
-type run[P Page[P]] struct {
-	*Lister[P]
+type run[P paged[P]] struct {
+	*lister[P]
 	prefix string
 	upto   func() string // how far the consumer is sure to read now
 	calls  sync.WaitGroup

@@ -93,7 +93,7 @@ func numbered(n int) []string {
 
 func lister(s *store, l readahead.Limits, cfg readahead.Config) *readahead.Lister[page] {
 	cfg.Limiter = readahead.NewLimiter(l)
-	return readahead.New(s, cfg, readahead.NewMetrics(prometheus.NewRegistry()))
+	return readahead.NewLister(s, cfg, readahead.NewMetrics(prometheus.NewRegistry()))
 }
 
 func list(ctx context.Context, l *readahead.Lister[page], prefix, after, upto string) ([]string, error) {

@@ -8,10 +8,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// Page is one page of a listing: entries in strictly increasing order of keys.
+// paged is one page of a listing: entries in strictly increasing order of keys.
 // P is the type itself. If it has a method Release, that is called for pages
 // that are never handed over.
-type Page[P any] interface {
+type paged[P any] interface {
 	Len() int
 	AppendKey(dst []byte, i int) []byte // of entry i
 	Bytes() int                         // of memory that the page holds
@@ -20,7 +20,7 @@ type Page[P any] interface {
 
 // segment is the keys (lo, hi] of a listing, of which those up to pos are
 // listed. At most one LIST is in flight for it.
-type segment[P Page[P]] struct {
+type segment[P paged[P]] struct {
 	pos, hi  string // hi "" is the end of all keys
 	done     bool   // pos has reached hi
 	inFlight bool
@@ -44,7 +44,7 @@ func (s *segment[P]) begun() bool { return s.inFlight || s.total > 0 }
 //
 // The segments tile (what was taken, the end of all keys]: each starts where
 // the one before ends. So a bad cut costs a LIST, never a key.
-type plan[P Page[P]] struct {
+type plan[P paged[P]] struct {
 	prefix   string
 	upto     string // the consumer may stop soon after it; "" is never
 	budget   int    // bytes that pages may hold
@@ -74,12 +74,12 @@ type plan[P Page[P]] struct {
 }
 
 // call is one LIST to be made: the page after a key.
-type call[P Page[P]] struct {
+type call[P paged[P]] struct {
 	segment *segment[P]
 	after   string
 }
 
-func newPlan[P Page[P]](prefix, after, upto string, budget int) *plan[P] {
+func newPlan[P paged[P]](prefix, after, upto string, budget int) *plan[P] {
 	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: firstTrust, doubt: firstDoubt}
 	first := &segment[P]{pos: after, estimate: estimate{rest: 1}}
 	p.segments = append(p.segments, first)

@@ -18,12 +18,12 @@ func Wrap(s objectstore.Store, pager objectstore.Pager, cfg Config, m *Metrics) 
 	cfg.Throttled = func(err error) bool { return errors.Is(err, objectstore.ErrThrottled) }
 	free := &sync.Pool{}
 	free.New = func() any { return &page{free: free} }
-	return &store{Store: s, lister: New(pages{pager, free}, cfg, m)}
+	return &store{Store: s, lister: newLister(pages{pager, free}, cfg, m)}
 }
 
 type store struct {
 	objectstore.Store
-	lister *Lister[*page]
+	lister *lister[*page]
 }
 
 // List implements objectstore.Store.
@@ -137,7 +137,7 @@ func (p *page) Head(n int) *page {
 // Release gives the page's memory to pages to come.
 func (p *page) Release() { p.free.Put(p) }
 
-// pages is a Pager of a store.
+// pages is a pager of a store.
 type pages struct {
 	objectstore.Pager
 	free *sync.Pool // of *page
