@@ -86,6 +86,9 @@ func (q *Queue) takeOver(ctx context.Context) error {
 		if err := q.agree(info); err != nil {
 			return err
 		}
+		if was := info.Config.Replicas; name == workStream && was != q.cfg.Replicas { // of all streams alike: one line is enough
+			q.log.Warn("nats.replicas is not what the fleet had: all state is brought to it", "from", was, "to", q.cfg.Replicas)
+		}
 	}
 	return nil
 }
