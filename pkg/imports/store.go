@@ -126,22 +126,25 @@ func (s *Store) Claim(ctx context.Context, r Record) (id string, err error) {
 }
 
 func (s *Store) claim(ctx context.Context, r Record) (string, error) {
-	key := requestKey(r)
+	key, id := requestKey(r), r.Job.ImportID
 	value, rev, err := s.kv.Get(ctx, key)
 	switch {
 	case errors.Is(err, queue.ErrNotFound):
-		_, err = s.kv.Create(ctx, key, []byte(r.Job.ImportID))
+		rev, err = s.kv.Create(ctx, key, []byte(id))
 	case err == nil:
 		var running bool
 		if running, err = s.adopt(ctx, string(value), rev, r); running || err != nil {
 			return string(value), err
 		}
-		_, err = s.kv.Update(ctx, key, []byte(r.Job.ImportID), rev)
+		rev, err = s.kv.Update(ctx, key, []byte(id), rev)
 	}
 	if err != nil {
 		return "", err
 	}
-	return r.Job.ImportID, s.Create(ctx, r)
+	if err = s.Create(ctx, r); errors.Is(err, queue.ErrTooLarge) {
+		_ = s.kv.Delete(ctx, key, rev) // whose import can never be; what is left here stays for ever
+	}
+	return id, err
 }
 
 // adopt reports whether the import runs that the request's key named at rev. Where a

@@ -249,6 +249,22 @@ func TestClaimAfterACrashBetweenKeyAndRecord(t *testing.T) {
 	})
 }
 
+func TestClaimOfWhatIsTooLargeLeavesNothing(t *testing.T) {
+	kv := new(queuetest.MemoryKV)
+	s := imports.NewStore(&hooks{KV: kv, create: func(key string) error {
+		if strings.HasPrefix(key, "i.") {
+			return queue.ErrTooLarge
+		}
+		return nil
+	}})
+	if id, err := s.Claim(t.Context(), newRecord("id")); !errors.Is(err, queue.ErrTooLarge) {
+		t.Errorf("Claim = %s, %v", id, err)
+	}
+	if keys, err := kv.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+		t.Errorf("the bucket holds %q, %v", keys, err)
+	}
+}
+
 func TestClaim(t *testing.T) {
 	s := imports.NewStore(new(queuetest.MemoryKV))
 	if id := claim(t, s, "a"); id != "a" {
