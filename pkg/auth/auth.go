@@ -40,6 +40,10 @@ func (p Pair) Authenticate(_ context.Context, accessKeyID, secret string) (user 
 	return p.AccessKeyID, true, nil
 }
 
+// maxContenders bounds how often a pair is made: each lost round means that another
+// coordinator made one, which is read then.
+const maxContenders = 50
+
 // key is where the pair is stored in its bucket.
 const key = "pair"
 
@@ -47,11 +51,16 @@ const key = "pair"
 // one, stores it, and returns its secret, which can never be had again; else
 // secret is empty.
 func Open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
-	for {
+	for round := range maxContenders {
+		if err := queue.Contend(ctx, round); err != nil {
+			return Pair{}, "", fmt.Errorf("store the API's keys: %w", err)
+		}
 		value, _, err := kv.Get(ctx, key)
 		if err == nil {
-			err = json.Unmarshal(value, &p)
-			return p, "", err
+			if err = json.Unmarshal(value, &p); err != nil {
+				return Pair{}, "", fmt.Errorf("decode the API's keys: %w", err)
+			}
+			return p, "", nil
 		}
 		if !errors.Is(err, queue.ErrNotFound) {
 			return Pair{}, "", fmt.Errorf("read the API's keys: %w", err)
@@ -68,4 +77,5 @@ func Open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
 			return Pair{}, "", fmt.Errorf("store the API's keys: %w", err)
 		}
 	}
+	return Pair{}, "", fmt.Errorf("store the API's keys: lost %d rounds of compare-and-swap", maxContenders)
 }
