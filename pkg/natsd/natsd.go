@@ -86,13 +86,12 @@ func (s *Server) ClientURL() string {
 
 // Messages returns how many messages clients have sent to the server and were
 // sent by it since it started.
-func (s *Server) Messages() (received, sent int64) {
-	// The options and the error are for what is not asked for here.
+func (s *Server) Messages() (received, sent int64, err error) {
 	v, err := s.srv.Varz(nil)
 	if err != nil {
-		return 0, 0
+		return 0, 0, fmt.Errorf("ask the NATS server for its counts: %w", err)
 	}
-	return v.InMsgs, v.OutMsgs
+	return v.InMsgs, v.OutMsgs, nil
 }
 
 // Err returns why the server does not store anything any more, if it does not: a

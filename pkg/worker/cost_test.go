@@ -28,13 +28,15 @@ func TestMessagesOfARange(t *testing.T) {
 	metrics := prometheus.NewRegistry()
 	f.runOn(connect(t, queue.Config{InProcess: server, Registerer: metrics}), 1, prometheus.NewRegistry())
 	expect.Eventually(t, "the worker waits", func() bool { return f.worker.Ready() == nil })
-	in, out := server.Messages()
+	in, out, err := server.Messages()
+	expect.NoError(t, err)
 	sent, received := counted(t, metrics, "sent"), counted(t, metrics, "received")
 	begun := time.Now()
 	f.publish(whole("id"))
 	f.covers("id")
 	seconds := time.Since(begun).Seconds()
-	inAfter, outAfter := server.Messages()
+	inAfter, outAfter, err := server.Messages()
+	expect.NoError(t, err)
 	n := float64(len(want))
 	for _, c := range []struct {
 		what            string
