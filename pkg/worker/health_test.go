@@ -47,15 +47,15 @@ func wants(t *testing.T, err error, text string) {
 func TestReady(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	q, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)})
-	check(t, err)
+	expect.NoError(t, err)
 	defer q.Close()
 	w := newTestWorker(q)
 	wants(t, w.Ready(), "does not run")
 	stop := w.start(t)
 	expect.Eventually(t, "the worker runs", func() bool { err := w.Ready(); return err != nil && !strings.Contains(err.Error(), "does not run") })
 	wants(t, w.Ready(), "a coordinator makes it")
-	check(t, w.Live())
-	check(t, q.Ensure(t.Context()))
+	expect.NoError(t, w.Live())
+	expect.NoError(t, q.Ensure(t.Context()))
 	expect.Eventually(t, "it is ready", func() bool { return w.Ready() == nil })
 	stop()
 	wants(t, w.Ready(), "told to stop")
@@ -63,33 +63,33 @@ func TestReady(t *testing.T) {
 	w = newTestWorker(q)
 	w.start(t)
 	expect.Eventually(t, "another one is ready", func() bool { return w.Ready() == nil })
-	check(t, server.Shutdown())
+	expect.NoError(t, server.Shutdown())
 	expect.Eventually(t, "it is not ready without NATS", func() bool {
 		err := w.Ready() // for a moment what it says is that it does not reach the queue
 		return err != nil && strings.Contains(err.Error(), "NATS is out of reach")
 	})
-	check(t, w.Live())
+	expect.NoError(t, w.Live())
 }
 
 // A worker whose NATS stores nothing takes no partitions either.
 func TestReadyWithoutAQuorum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, err := queue.Connect(t.Context(), queue.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)})
-		check(t, err)
+		expect.NoError(t, err)
 		defer q.Close()
 		w := newTestWorker(q)
 		stop := w.start(t)
 		synctest.Wait()
 		wants(t, w.Ready(), "a coordinator makes it") // it asks, and may still be answered
 		expect.Eventually(t, "it says why", func() bool { return strings.Contains(w.Ready().Error(), "no quorum") })
-		check(t, w.Live())
+		expect.NoError(t, w.Live())
 		stop()
 	})
 }
 
 func TestLive(t *testing.T) {
 	w := newTestWorker(queuetest.Start(t))
-	check(t, w.Live())
+	expect.NoError(t, w.Live())
 	at := time.Now()
 	w.now = func() time.Time { return at }
 	s := w.slots[1]
@@ -103,11 +103,11 @@ func TestLive(t *testing.T) {
 		}
 	}
 	pass(stuck)
-	check(t, w.Live())
+	expect.NoError(t, w.Live())
 	pass(time.Second)
 	wants(t, w.Live(), "slot 1 has a partition that gets no further since 10m1s")
 	s.moved.set(at)
-	check(t, w.Live())
+	expect.NoError(t, w.Live())
 	at = at.Add(stuck + 1)
 	wants(t, w.Live(), "slot 0 does not ask for partitions any more")
 }
@@ -118,13 +118,13 @@ func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	queuetest.Connect(t, queue.Config{InProcess: server, Protocol: queue.Protocol + 1})
 	q, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)})
-	check(t, err)
+	expect.NoError(t, err)
 	defer q.Close()
 	w := newTestWorker(q)
 	w.start(t)
 	expect.Eventually(t, "the worker sees the version", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
 	wants(t, w.Ready(), "version 2 and this process speaks 1; this process is the older one: upgrade it")
-	check(t, w.Live())
+	expect.NoError(t, w.Live())
 }
 
 // TestAPartitionOfAnotherVersionIsLeft has a worker meet a partition of a version to
@@ -133,18 +133,18 @@ func TestAPartitionOfAnotherVersionIsLeft(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, queue.Config{InProcess: server})
 	newer, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Protocol: queue.Protocol + 1, Log: slog.New(slog.DiscardHandler)})
-	check(t, err)
+	expect.NoError(t, err)
 	defer newer.Close()
 	w := newTestWorker(q)
 	w.start(t)
 	expect.Eventually(t, "the worker is ready", func() bool { return w.Ready() == nil })
-	check(t, newer.Publish(t.Context(), partition.Plan("newer", nil)[0]))
+	expect.NoError(t, newer.Publish(t.Context(), partition.Plan("newer", nil)[0]))
 	expect.Eventually(t, "it refuses the partition", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
-	check(t, w.Live())
+	expect.NoError(t, w.Live())
 	if n, err := q.OutstandingCount(t.Context(), "newer"); err != nil || n != 1 {
 		t.Errorf("%d partitions are left, %v, want the one that was refused", n, err)
 	}
-	check(t, q.Publish(t.Context(), partition.Plan("own", nil)[0])) // of no import: it is dropped
+	expect.NoError(t, q.Publish(t.Context(), partition.Plan("own", nil)[0])) // of no import: it is dropped
 	expect.Eventually(t, "it goes on with its own", func() bool {
 		n, err := q.OutstandingCount(t.Context(), "own")
 		return err == nil && n == 0

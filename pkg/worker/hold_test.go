@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -37,7 +38,7 @@ func newStage(t *testing.T) *stage {
 func (s *stage) deliver(t *testing.T) *delivery {
 	t.Helper()
 	task, err := s.q.Puller(queue.Bulk).Pull(t.Context())
-	check(t, err)
+	expect.NoError(t, err)
 	task.Received = s.at
 	return newDelivery(t.Context(), s.Worker, &slot{}, task)
 }
@@ -47,10 +48,10 @@ func (s *stage) deliver(t *testing.T) *delivery {
 func TestAFrozenWorkerPublishesNothing(t *testing.T) {
 	s := newStage(t)
 	p := partition.Plan("id", nil)[0]
-	check(t, s.q.Publish(t.Context(), p))
+	expect.NoError(t, s.q.Publish(t.Context(), p))
 	d := s.deliver(t)
 	cover := partition.Cover{Span: partition.Span{Upto: "a"}}
-	check(t, d.cover(t.Context(), cover))
+	expect.NoError(t, d.cover(t.Context(), cover))
 
 	s.at = s.at.Add(d.task.AckWait)
 	cover.After, cover.Upto = "a", "b"
@@ -71,7 +72,7 @@ func TestAFrozenWorkerPublishesNothing(t *testing.T) {
 	d.settle(t.Context(), nil)
 	left := queuetest.Outstanding(t, s.q, "id")
 	n, err := s.q.CoverCount(t.Context(), "id")
-	check(t, err)
+	expect.NoError(t, err)
 	if n != 1 || len(left) != 1 || left[0] != p {
 		t.Errorf("%d covers and the partitions %v, want what there was before the freeze", n, left)
 	}
@@ -79,7 +80,7 @@ func TestAFrozenWorkerPublishesNothing(t *testing.T) {
 
 func TestHeartbeatsHold(t *testing.T) {
 	s := newStage(t)
-	check(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
 	d := s.deliver(t)
 	d.slot.moved.set(s.at)
 	for range 10 {
@@ -102,7 +103,7 @@ func TestHeartbeatsHold(t *testing.T) {
 
 func TestAListingThatGetsNoFurtherIsGivenUp(t *testing.T) {
 	s := newStage(t)
-	check(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
 	d := s.deliver(t)
 	d.slot.moved.set(s.at)
 	s.at = s.at.Add(stuck + 1)
@@ -143,12 +144,12 @@ func TestTriesCountThoseThatGotNoFurther(t *testing.T) {
 	} {
 		id := "id-" + tc.story
 		p := partition.Plan(id, nil)[0]
-		check(t, s.q.Publish(t.Context(), p))
+		expect.NoError(t, s.q.Publish(t.Context(), p))
 		for i, end := range tc.story {
 			d := s.deliver(t)
 			d.open(t)
 			if end < 'a' {
-				check(t, d.cover(t.Context(), partition.Cover{Span: partition.Span{After: d.at, Upto: d.at + "x"}}))
+				expect.NoError(t, d.cover(t.Context(), partition.Cover{Span: partition.Span{After: d.at, Upto: d.at + "x"}}))
 				end += 'a' - 'A'
 			}
 			var err error
@@ -167,7 +168,7 @@ func TestTriesCountThoseThatGotNoFurther(t *testing.T) {
 		if d.tries != tc.want {
 			t.Errorf("%q: %d tries, want %d", tc.story, d.tries, tc.want)
 		}
-		check(t, d.task.Ack(t.Context()))
+		expect.NoError(t, d.task.Ack(t.Context()))
 	}
 }
 
@@ -175,19 +176,19 @@ func TestTriesCountThoseThatGotNoFurther(t *testing.T) {
 func (d *delivery) open(t *testing.T) {
 	t.Helper()
 	last, _, err := d.cfg.Queue.LastCover(t.Context(), d.task.Partition.ImportID, d.task.Partition.ID)
-	check(t, err)
+	expect.NoError(t, err)
 	d.at, d.begunAt = last.Upto, last.Upto
-	check(t, d.countTries(t.Context()))
+	expect.NoError(t, d.countTries(t.Context()))
 }
 
 // TestNotesKeepTheCut notes a cut, and other things after it.
 func TestNotesKeepTheCut(t *testing.T) {
 	s := newStage(t)
 	p := partition.Plan("id", nil)[0]
-	check(t, s.q.Publish(t.Context(), p))
+	expect.NoError(t, s.q.Publish(t.Context(), p))
 	d := s.deliver(t)
 	d.noteCut(t.Context(), "cut")
-	check(t, d.task.Nak(t.Context(), 0))
+	expect.NoError(t, d.task.Nak(t.Context(), 0))
 	for name, end := range map[string]func(d *delivery) error{
 		"handed back": func(d *delivery) error { return d.handBack(t.Context(), 0) },
 		"refused":     func(d *delivery) error { return d.leaveToAnother(t.Context(), 0, errors.New("access denied")) },
@@ -195,7 +196,7 @@ func TestNotesKeepTheCut(t *testing.T) {
 	} {
 		d := s.deliver(t)
 		d.open(t)
-		check(t, end(d))
+		expect.NoError(t, end(d))
 		if noted, _, err := s.q.Tries(t.Context(), "id", p.ID); err != nil || noted.Cut != "cut" {
 			t.Errorf("%s: %+v, %v", name, noted, err)
 		}
@@ -205,9 +206,9 @@ func TestNotesKeepTheCut(t *testing.T) {
 func TestAPartitionThatKillsWorkersFailsItsImport(t *testing.T) {
 	s := newStage(t)
 	p := partition.Plan("id", nil)[0]
-	check(t, s.q.Publish(t.Context(), p))
-	check(t, s.q.NoteTries(t.Context(), "id", p.ID, queue.Tries{Count: maxDeaths}))
-	check(t, s.deliver(t).task.Nak(t.Context(), 0))
+	expect.NoError(t, s.q.Publish(t.Context(), p))
+	expect.NoError(t, s.q.NoteTries(t.Context(), "id", p.ID, queue.Tries{Count: maxDeaths}))
+	expect.NoError(t, s.deliver(t).task.Nak(t.Context(), 0))
 	if err := s.deliver(t).countTries(t.Context()); !errors.Is(err, errFatal) {
 		t.Errorf("%v, want %v", err, errFatal)
 	}

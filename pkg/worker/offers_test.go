@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -14,7 +15,7 @@ func TestOffers(t *testing.T) {
 	o := &offers{now: func() time.Time { return at }}
 	hear := func(partition string, left int64) {
 		data, err := json.Marshal(offer{partition, left})
-		check(t, err)
+		expect.NoError(t, err)
 		o.hear(data)
 	}
 	shares := func(own string, left int64, waiting, want int) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -67,10 +68,10 @@ func TestSettle(t *testing.T) {
 			if tc.committing {
 				r, _ = r.Commit(time.Now(), nil, attempt)
 			}
-			check(t, store.Create(t.Context(), r))
-			check(t, q.Publish(t.Context(), partition.Plan(id, nil)[0]))
+			expect.NoError(t, store.Create(t.Context(), r))
+			expect.NoError(t, q.Publish(t.Context(), partition.Plan(id, nil)[0]))
 			task, err := q.Puller(queue.Bulk).Pull(t.Context())
-			check(t, err)
+			expect.NoError(t, err)
 			d := newDelivery(t.Context(), w, &slot{}, task)
 			d.tries, d.refused = max(tc.tries, 1), tc.refused
 			if tc.progressed {
@@ -86,23 +87,16 @@ func TestSettle(t *testing.T) {
 				t.Errorf("the worker leaves partitions to others: %v, want %v", got, shy)
 			}
 			left, err := q.OutstandingCount(t.Context(), id)
-			check(t, err)
+			expect.NoError(t, err)
 			if (left > 0) != tc.queued {
 				t.Errorf("%d partitions are queued, want any: %t", left, tc.queued)
 			}
 			r, err = store.Get(t.Context(), id)
-			check(t, err)
+			expect.NoError(t, err)
 			if r.State != tc.state || !strings.Contains(r.Error, tc.text) || tc.text == "" && r.Error != "" {
 				t.Errorf("import is %s: %q, want %s: %q", r.State, r.Error, tc.state, tc.text)
 			}
-			check(t, q.Discard(t.Context(), id))
+			expect.NoError(t, q.Discard(t.Context(), id))
 		})
-	}
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
