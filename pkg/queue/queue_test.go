@@ -44,6 +44,7 @@ func TestCallsAreBounded(t *testing.T) {
 }
 
 func TestWithoutJetStreamThereIsNoQueue(t *testing.T) {
+	t.Parallel()
 	plain, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true})
 	expect.NoError(t, err)
 	go plain.Start()
@@ -51,7 +52,7 @@ func TestWithoutJetStreamThereIsNoQueue(t *testing.T) {
 	if !plain.ReadyForConnections(expect.Patience) {
 		t.Fatal("the server is not ready")
 	}
-	q, err := queue.Connect(t.Context(), queue.Config{URL: plain.ClientURL(), Log: slog.New(slog.DiscardHandler), Timeout: 200 * time.Millisecond})
+	q, err := queue.Connect(t.Context(), queue.Config{URL: plain.ClientURL(), Log: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second})
 	expect.NoError(t, err)
 	t.Cleanup(q.Close)
 	if err := q.Ensure(t.Context()); err == nil || !strings.Contains(err.Error(), "JetStream, which has to be switched on") {
@@ -60,6 +61,7 @@ func TestWithoutJetStreamThereIsNoQueue(t *testing.T) {
 }
 
 func TestOtherCopiesAreNamed(t *testing.T) {
+	t.Parallel()
 	embedded := queuetest.StartServer(t, natsd.Config{})
 	var said transcript.Buffer
 	log := slog.New(slog.NewTextHandler(&said, nil))
@@ -69,7 +71,7 @@ func TestOtherCopiesAreNamed(t *testing.T) {
 		t.Errorf("logged although nothing changed: %s", &said)
 	}
 	q, err := queue.Connect(t.Context(), queue.Config{
-		InProcess: embedded, Replicas: 3, Log: log, Timeout: 200 * time.Millisecond,
+		InProcess: embedded, Replicas: 3, Log: log, Timeout: 2 * time.Second,
 	})
 	expect.NoError(t, err)
 	t.Cleanup(q.Close)
