@@ -97,7 +97,7 @@ func outside(err error) bool {
 
 // tell shows in the import's status why it does not get on.
 func (d *driver) tell(ctx context.Context, problem string) {
-	record, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) { return r.Trouble(problem) })
+	record, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) { return r.Report(problem) })
 	if err != nil {
 		d.cfg.Log.Debug("tell of an import's problem", "import_id", d.id, "err", err)
 		return

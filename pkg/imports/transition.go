@@ -22,10 +22,10 @@ func (r Record) Drive(from, to string) (Record, error) {
 	return r, nil
 }
 
-// Trouble records why the import does not get on, or with "" that it does.
-func (r Record) Trouble(text string) (Record, error) {
+// Report records a problem: why the import does not get on, or with "" that it does.
+func (r Record) Report(problem string) (Record, error) {
 	if !r.State.Ended() {
-		r.Problem = text
+		r.Problem = problem
 	}
 	return r, nil
 }

@@ -76,7 +76,7 @@ var transitions = map[string]func(imports.Record) (imports.Record, error){
 	"count":    func(r imports.Record) (imports.Record, error) { return r.Count(9) },
 	"drive":    func(r imports.Record) (imports.Record, error) { return r.Drive("", "somebody") },
 	"oust":     func(r imports.Record) (imports.Record, error) { return r.Drive("somebody", "me") },
-	"trouble":  func(r imports.Record) (imports.Record, error) { return r.Trouble("it is slow") },
+	"report":   func(r imports.Record) (imports.Record, error) { return r.Report("it is slow") },
 	"abandon": func(r imports.Record) (imports.Record, error) {
 		a := attempt("a")
 		return r.Abandon(later, &a, "too bad", 9)
@@ -93,27 +93,27 @@ func TestTransitions(t *testing.T) {
 		imports.Running: {
 			"plan": "running", "commit": "committing", "recommit": same, "complete": refused,
 			"fail": "failed", "cancel": "canceled", "count": same,
-			"drive": "running", "oust": refused, "trouble": "running", "abandon": "failed", "abandon another": "failed",
+			"drive": "running", "oust": refused, "report": "running", "abandon": "failed", "abandon another": "failed",
 		},
 		imports.Committing: {
 			"plan": refused, "commit": same, "recommit": "committing", "complete": "completed",
 			"fail": refused, "cancel": refused, "count": same,
-			"drive": "committing", "oust": refused, "trouble": "committing", "abandon": "failed", "abandon another": refused,
+			"drive": "committing", "oust": refused, "report": "committing", "abandon": "failed", "abandon another": refused,
 		},
 		imports.Completed: {
 			"plan": refused, "commit": refused, "recommit": refused, "complete": same,
 			"fail": same, "cancel": refused, "count": same,
-			"drive": refused, "oust": refused, "trouble": same, "abandon": same, "abandon another": same,
+			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
 		},
 		imports.Failed: {
 			"plan": refused, "commit": refused, "recommit": refused, "complete": refused,
 			"fail": same, "cancel": same, "count": "failed",
-			"drive": refused, "oust": refused, "trouble": same, "abandon": same, "abandon another": same,
+			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
 		},
 		imports.Canceled: {
 			"plan": refused, "commit": refused, "recommit": refused, "complete": refused,
 			"fail": same, "cancel": same, "count": "canceled",
-			"drive": refused, "oust": refused, "trouble": same, "abandon": same, "abandon another": same,
+			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
 		},
 	}
 	for state, row := range table {
