@@ -72,7 +72,7 @@ func readSecret() (string, error) {
 // Run runs one command line (without the program's name) and returns the exit
 // code. The end of ctx is the user's interrupt.
 func Run(ctx context.Context, sys System, args []string) int {
-	root := New(sys)
+	root := newRoot(sys)
 	root.SetArgs(args)
 	ran, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -111,9 +111,9 @@ type app struct {
 	output   string
 }
 
-// New returns the command of rangectl, to be run once. Run says what its
+// newRoot returns the command of rangectl, to be run once. Run says what its
 // errors mean.
-func New(sys System) *cobra.Command {
+func newRoot(sys System) *cobra.Command {
 	a := &app{System: sys}
 	root := &cobra.Command{
 		Use:   "rangectl",

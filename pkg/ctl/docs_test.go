@@ -17,7 +17,7 @@ func TestDocsAreCurrent(t *testing.T) { generated.File(t, "../../docs/rangectl.m
 func docs() string {
 	var b strings.Builder
 	b.WriteString("# rangectl\n\n<!-- Generated from the help of pkg/ctl by \"make generate\". -->\n\n")
-	root := New(System{Out: io.Discard, Err: io.Discard})
+	root := newRoot(System{Out: io.Discard, Err: io.Discard})
 	root.InitDefaultHelpFlag()
 	fmt.Fprintf(&b, "```text\n%s\n\nFor all commands:\n%s```\n", root.Long, root.PersistentFlags().FlagUsages())
 	section(&b, root.Commands())

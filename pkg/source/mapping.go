@@ -89,16 +89,16 @@ func (m Mapping) parent() objectstore.URI {
 	return uri
 }
 
-// First returns a lower bound (inclusive) of all destinations.
-func (m Mapping) First() string { return m.Destination(m.uri.Key) }
+// first returns a lower bound (inclusive) of all destinations.
+func (m Mapping) first() string { return m.Destination(m.uri.Key) }
 
 // Nowhere is before all keys: a listing that is sure to be read up to it is sure
 // to be read for one page only.
 const Nowhere = "\x00"
 
-// Upto returns up to where the source is sure to be read if its destinations are
+// upto returns up to where the source is sure to be read if its destinations are
 // up to the key upto. Empty is the end.
-func (m Mapping) Upto(upto string) string {
+func (m Mapping) upto(upto string) string {
 	if upto == "" {
 		return ""
 	}

@@ -89,8 +89,8 @@ func (s *Source) streams(after, upto string, readers *sync.WaitGroup) []*stream 
 			continue
 		}
 		streams = append(streams, &stream{
-			rank: i, head: []byte(max(after, p.First())), readers: readers,
-			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] { return p.list(ctx, start, p.Upto(upto)) },
+			rank: i, head: []byte(max(after, p.first())), readers: readers,
+			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] { return p.list(ctx, start, p.upto(upto)) },
 		})
 	}
 	for _, layer := range layers(objects) {

@@ -17,7 +17,7 @@ import (
 // list lists a prefix path's entries from its store.
 func (p path) list(ctx context.Context, start, upto string) iter.Seq2[entry.Batch, error] {
 	if nearer := objectstore.UptoOf(ctx); nearer != nil {
-		ctx = objectstore.WithUpto(ctx, func() string { return p.Upto(nearer()) })
+		ctx = objectstore.WithUpto(ctx, func() string { return p.upto(nearer()) })
 	}
 	return func(yield func(entry.Batch, error) bool) {
 		b := entry.NewBuilder()
