@@ -7,3 +7,10 @@ type Lister[P paged[P]] = lister[P]
 func NewLister[P paged[P]](pages pager[P], cfg Config, m *Metrics) *Lister[P] {
 	return newLister(pages, cfg, m)
 }
+
+// Limit returns how many LISTs may be in flight now, at least 1.
+func (l *Limiter) Limit() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int(l.limit)
+}

@@ -56,13 +56,6 @@ func NewLimiter(l Limits) *Limiter {
 	return &Limiter{limits: l, limit: float64(l.Start), round: l.Start, jitter: rand.Float64}
 }
 
-// Limit returns how many LISTs may be in flight now, at least 1.
-func (l *Limiter) Limit() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return int(l.limit)
-}
-
 // enter counts a listing, until leave.
 func (l *Limiter) enter() {
 	l.mu.Lock()
