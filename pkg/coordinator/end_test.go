@@ -57,6 +57,32 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 	}
 }
 
+// A coordinator whose clock is a day ahead forgets an import as soon as it has ended,
+// which others may never see then.
+func TestAnImportThatWasForgottenIsFollowedNoMore(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	s := f.service()
+	t.Cleanup(s.close)
+	id := f.start(s, request("", ""))
+	_, err := s.Status(t.Context(), "repo", id)
+	expect.NoError(t, err)
+	p := s.follow(id)
+	record, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Cancel(time.Now(), 0) })
+	expect.NoError(t, err)
+	expect.NoError(t, f.imports.Delete(t.Context(), record))
+	expect.NoError(t, s.scan(t.Context()))
+	select {
+	case <-p.stopped:
+	default:
+		t.Error("its covers are followed for ever")
+	}
+	if s.progress[id] != nil {
+		t.Error("its memory is not freed")
+	}
+}
+
 func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)

@@ -32,7 +32,7 @@ type progress struct {
 }
 
 // follow returns the progress of an import, and starts to follow it if nobody
-// did. It is followed until it is retired. It is nil if it was retired already,
+// did. It is followed until it is retired or forgotten. It is nil if it was retired already,
 // or the service has stopped.
 func (s *Service) follow(id string) *progress {
 	s.mu.Lock()
@@ -48,6 +48,16 @@ func (s *Service) follow(id string) *progress {
 	s.progress[id] = p
 	s.work.Go(func() { s.followCovers(ctx, id, p) })
 	return p
+}
+
+// unfollow ends that an import is followed.
+func (s *Service) unfollow(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.progress[id]; p != nil {
+		p.stop()
+		delete(s.progress, id)
+	}
 }
 
 // followCovers adds covers to p as they come, until ctx ends.

@@ -20,7 +20,7 @@ func (s *Service) scan(ctx context.Context) error {
 	}
 	var errs []error
 	var running []imports.Record
-	for _, id := range ids {
+	for _, id := range slices.Concat(ids, s.unlisted(ids)) {
 		if s.known(id) || ctx.Err() != nil {
 			continue
 		}
@@ -54,6 +54,7 @@ func (s *Service) scan(ctx context.Context) error {
 func (s *Service) attend(ctx context.Context, id string) (imports.Record, error) {
 	record, err := s.cfg.Imports.Get(ctx, id)
 	if fault.Is(err, fault.NotFound) {
+		s.unfollow(id)
 		return imports.Record{State: imports.Canceled}, nil
 	}
 	if err == nil && record.State.Ended() {
@@ -102,16 +103,27 @@ func (s *Service) forget(ids []string) {
 	s.ended = ended
 }
 
+// unlisted returns the imports that are followed here and not among the sorted IDs: of one
+// that another coordinator forgot before this one saw it end, nothing else would tell.
+func (s *Service) unlisted(ids []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var unlisted []string
+	for id := range s.progress {
+		if _, listed := slices.BinarySearch(ids, id); !listed {
+			unlisted = append(unlisted, id)
+		}
+	}
+	return unlisted
+}
+
 // retire notes that an import has ended, and forgets it if that was long ago.
 func (s *Service) retire(ctx context.Context, r imports.Record) error {
 	id := r.Job.ImportID
 	s.mu.Lock()
 	s.ended[id] = end{r.Updated, r.State}
-	if p := s.progress[id]; p != nil {
-		p.stop()
-		delete(s.progress, id)
-	}
 	s.mu.Unlock()
+	s.unfollow(id)
 	if s.cfg.Now().Sub(r.Updated) < keepEnded {
 		return nil
 	}
