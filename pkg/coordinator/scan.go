@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -86,7 +87,12 @@ func (s *Service) known(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end, ended := s.ended[id]
-	return s.driving[id] || ended && s.cfg.Now().Sub(end.at) < keepEnded
+	return s.driving[id] || ended && end.kept(s.cfg.Now())
+}
+
+// kept reports whether an import ended not long ago.
+func (e end) kept(now time.Time) bool {
+	return now.Sub(e.at) < keepEnded || now.Sub(e.seen) < keepSeen
 }
 
 // forget drops what is remembered of imports that another coordinator deleted.
@@ -119,12 +125,16 @@ func (s *Service) unlisted(ids []string) []string {
 
 // retire notes that an import has ended, and forgets it if that was long ago.
 func (s *Service) retire(ctx context.Context, r imports.Record) error {
-	id := r.Job.ImportID
+	id, now := r.Job.ImportID, s.cfg.Now()
 	s.mu.Lock()
-	s.ended[id] = end{r.Updated, r.State}
+	e, again := s.ended[id]
+	if !again {
+		e = end{r.Updated, now, r.State}
+		s.ended[id] = e
+	}
 	s.mu.Unlock()
 	s.unfollow(id)
-	if s.cfg.Now().Sub(r.Updated) < keepEnded {
+	if e.kept(now) {
 		return nil
 	}
 	if err := s.cfg.Queue.Discard(ctx, id); err != nil {

@@ -56,6 +56,7 @@ const (
 	maxRetry   = 30 * time.Second       // longest pause after errors
 	catchUp    = 2 * time.Second        // longest wait of a status for covers that are stored
 	keepEnded  = 24 * time.Hour         // then the record of an import is forgotten
+	keepSeen   = time.Hour              // after this process saw that it has ended, it stays, whatever clocks say
 )
 
 // Service is the import service. Its methods may be called concurrently.
@@ -89,7 +90,8 @@ type Service struct {
 
 // end is how and when an import ended.
 type end struct {
-	at    time.Time
+	at    time.Time // by the clock of who ended it
+	seen  time.Time // by this one's
 	state imports.State
 }
 
