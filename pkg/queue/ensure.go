@@ -28,13 +28,14 @@ func (q *Queue) Ensure(ctx context.Context) error {
 func (q *Queue) Restore(ctx context.Context) error { return q.ensure(ctx) }
 
 func (q *Queue) ensure(ctx context.Context, buckets ...jetstream.StreamConfig) error {
-	if err := q.takeOver(ctx); errors.Is(err, nats.ErrNoResponders) {
+	copies, err := q.takeOver(ctx)
+	if errors.Is(err, nats.ErrNoResponders) {
 		return fmt.Errorf("make the queue: NATS does not answer for JetStream, which has to be switched on there, and in a cluster by most of its servers: %w", err)
 	} else if err != nil {
 		return fmt.Errorf("make the queue: %w", err)
 	}
 	streams := append(buckets, q.workConfig(), q.coversConfig(), q.bucketConfig(bucketLeases, q.cfg.LeaseTTL))
-	if err := q.ensureStreams(ctx, streams); err != nil {
+	if err := q.ensureStreams(ctx, streams, copies); err != nil {
 		return err
 	}
 	for _, lane := range []Lane{Bulk, Express} {
@@ -49,11 +50,12 @@ func (q *Queue) ensure(ctx context.Context, buckets ...jetstream.StreamConfig) e
 	return nil
 }
 
-// ensureStreams makes all at the same time: a cluster may take an election, of seconds,
-// for each.
-func (q *Queue) ensureStreams(ctx context.Context, streams []jetstream.StreamConfig) error {
+// ensureStreams makes all, of so many copies, at the same time: a cluster may take an
+// election, of seconds, for each.
+func (q *Queue) ensureStreams(ctx context.Context, streams []jetstream.StreamConfig, copies int) error {
 	g, making := errgroup.WithContext(ctx)
 	for _, cfg := range streams {
+		cfg.Replicas = copies
 		g.Go(func() error {
 			err := q.retry(making, "ensure", func(ctx context.Context) error {
 				_, err := q.js.CreateOrUpdateStream(ctx, cfg)
@@ -93,7 +95,6 @@ func (q *Queue) workConfig() jetstream.StreamConfig {
 		MaxMsgs:              q.cfg.MaxQueued,
 		MaxMsgsPerSubject:    1,
 		Storage:              jetstream.FileStorage,
-		Replicas:             q.cfg.Replicas,
 		Metadata:             q.metadata(),
 	}
 }
@@ -119,7 +120,6 @@ func (q *Queue) coversConfig() jetstream.StreamConfig {
 		Subjects:    []string{coversPrefix + "*.*", triesPrefix + "*.*"},
 		Retention:   jetstream.LimitsPolicy,
 		Storage:     jetstream.FileStorage,
-		Replicas:    q.cfg.Replicas,
 		Metadata:    q.metadata(),
 		AllowDirect: true, // which followers read by, in batches
 		// The copy says that a message is stored: who reads then sees it. A
@@ -146,7 +146,6 @@ func (q *Queue) bucketConfig(name string, ttl time.Duration) jetstream.StreamCon
 		MaxAge:            ttl,
 		Duplicates:        duplicates,
 		Storage:           jetstream.FileStorage,
-		Replicas:          q.cfg.Replicas,
 		DenyDelete:        true,
 		AllowRollup:       true,
 		RePublish:         &jetstream.RePublish{Source: subjects, Destination: storedPrefix + name + ".>", HeadersOnly: true},

@@ -69,6 +69,7 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 	w := &follower{q: q, subject: subject, answers: answers, inbox: inbox, next: 1, f: f}
 	poll := time.NewTicker(followPoll)
 	defer poll.Stop()
+	var told time.Time
 	for {
 		begun := time.Now()
 		more, err := w.batch(ctx)
@@ -79,7 +80,10 @@ func (q *Queue) followCovers(ctx context.Context, subject string, f func(partiti
 			return err
 		case err != nil:
 			q.metrics.retries.WithLabelValues("follow").Inc()
-			q.log.Warn("following covers tried again", "err", err)
+			if begun.Sub(told) >= tellEvery {
+				told = begun
+				q.log.Warn("following covers tried again", "err", err)
+			}
 		case more:
 			continue
 		case w.rewound():

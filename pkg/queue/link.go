@@ -52,7 +52,7 @@ func (l *link) tried(begun, now time.Time, err error, proof bool) (tell bool) {
 		return false // it is not even reached
 	}
 	l.silence.note(begun, now, err, proof)
-	return l.silence.lasts(now) && l.due(now)
+	return err != nil && l.silence.lasts(now) && l.due(now)
 }
 
 // silent reports whether NATS, while it is reached, does not answer.

@@ -59,8 +59,10 @@ func (q *Queue) agree(info *jetstream.StreamInfo) error {
 }
 
 // takeOver returns ErrProtocol if this process must not make the streams its
-// own: they are of a newer version, or of an older one and in use.
-func (q *Queue) takeOver(ctx context.Context) error {
+// own: they are of a newer version, or of an older one and in use. Else it returns how
+// many copies of each there are to be: never fewer than there are.
+func (q *Queue) takeOver(ctx context.Context) (copies int, err error) {
+	copies = q.cfg.Replicas
 	for _, name := range []string{workStream, coversStream} {
 		var info *jetstream.StreamInfo
 		err := q.retry(ctx, "ensure", func(ctx context.Context) error {
@@ -74,23 +76,24 @@ func (q *Queue) takeOver(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("look at stream %s: %w", name, err)
+			return 0, fmt.Errorf("look at stream %s: %w", name, err)
 		}
 		if info == nil {
 			continue
 		}
+		copies = max(copies, info.Config.Replicas)
 		theirs, _ := strconv.Atoi(info.Config.Metadata[metadataProtocol]) // what is no number is refused below
 		if theirs < q.cfg.Protocol && info.State.Msgs == 0 {
 			continue
 		}
 		if err := q.agree(info); err != nil {
-			return err
-		}
-		if was := info.Config.Replicas; name == workStream && was != q.cfg.Replicas { // of all streams alike: one line is enough
-			q.log.Warn("nats.replicas is not what the fleet had: all state is brought to it", "from", was, "to", q.cfg.Replicas)
+			return 0, err
 		}
 	}
-	return nil
+	if copies > q.cfg.Replicas {
+		q.log.Warn("nats.replicas is less than the copies that the fleet has: they are kept", "copies", copies, "setting", q.cfg.Replicas)
+	}
+	return copies, nil
 }
 
 func (q *Queue) metadata() map[string]string {

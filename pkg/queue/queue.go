@@ -73,7 +73,7 @@ const attemptTimeout = 5 * time.Second
 
 // Config says where NATS is and how the queue behaves. Every process of a fleet
 // should have the same AckWait, LeaseTTL and Replicas; those of the process
-// that called Ensure last are in force.
+// that called Ensure last are in force, but of Replicas the most ever.
 type Config struct {
 	URL        string                     // of the NATS servers, comma-separated; unused if InProcess is set
 	InProcess  nats.InProcessConnProvider // a server in this process, such as *natsd.Server
