@@ -217,7 +217,9 @@ func (sum summary) write(w io.Writer, what imported) error {
 		{"Error", sum.Error},
 		{"Problem", sum.Problem},
 		{"Objects", grouped(sum.Objects)},
-		{"Ranges", grouped(int64(sum.Ranges))},
+	}
+	if sum.Ranges > 0 { // it is not kept of an import that has failed
+		rows = append(rows, row{"Ranges", grouped(int64(sum.Ranges))})
 	}
 	if sum.Partitions > 0 {
 		rows = append(rows, row{"Partitions", grouped(int64(sum.Partitions))})
