@@ -40,10 +40,6 @@ func (p Pair) Authenticate(_ context.Context, accessKeyID, secret string) (user 
 	return p.AccessKeyID, true, nil
 }
 
-// maxContenders bounds how often a pair is made: each lost round means that another
-// coordinator made one, which is read then.
-const maxContenders = 50
-
 // key is where the pair is stored in its bucket.
 const key = "pair"
 
@@ -51,31 +47,32 @@ const key = "pair"
 // one, stores it, and returns its secret, which can never be had again; else
 // secret is empty.
 func Open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
-	for round := range maxContenders {
-		if err := queue.Contend(ctx, round); err != nil {
-			return Pair{}, "", fmt.Errorf("store the API's keys: %w", err)
-		}
-		value, _, err := kv.Get(ctx, key)
-		if err == nil {
-			if err = json.Unmarshal(value, &p); err != nil {
-				return Pair{}, "", fmt.Errorf("decode the API's keys: %w", err)
-			}
-			return p, "", nil
-		}
-		if !errors.Is(err, queue.ErrNotFound) {
-			return Pair{}, "", fmt.Errorf("read the API's keys: %w", err)
-		}
-		secret := rand.Text() + rand.Text()[:6]
-		p = NewPair("RF"+rand.Text()[:18], secret)
-		if value, err = json.Marshal(p); err != nil {
-			return Pair{}, "", fmt.Errorf("encode the API's keys: %w", err)
-		}
-		switch _, err = kv.Create(ctx, key, value); {
-		case err == nil:
-			return p, secret, nil
-		case !errors.Is(err, queue.ErrConflict): // another coordinator made one just now
-			return Pair{}, "", fmt.Errorf("store the API's keys: %w", err)
-		}
+	err = queue.Contend(ctx, func() error { // in conflict another coordinator made one just now
+		p, secret, err = open(ctx, kv)
+		return err
+	})
+	if err != nil {
+		return Pair{}, "", fmt.Errorf("open the API's keys: %w", err)
 	}
-	return Pair{}, "", fmt.Errorf("store the API's keys: lost %d rounds of compare-and-swap", maxContenders)
+	return p, secret, nil
+}
+
+func open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
+	value, _, err := kv.Get(ctx, key)
+	if err == nil {
+		if err = json.Unmarshal(value, &p); err != nil {
+			err = fmt.Errorf("decode them: %w", err)
+		}
+		return p, "", err
+	}
+	if !errors.Is(err, queue.ErrNotFound) {
+		return Pair{}, "", fmt.Errorf("read them: %w", err)
+	}
+	secret = rand.Text() + rand.Text()[:6]
+	p = NewPair("RF"+rand.Text()[:18], secret)
+	if value, err = json.Marshal(p); err != nil {
+		return Pair{}, "", fmt.Errorf("encode them: %w", err)
+	}
+	_, err = kv.Create(ctx, key, value)
+	return p, secret, err
 }

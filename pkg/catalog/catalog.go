@@ -53,9 +53,6 @@ type Commit struct {
 	Generation  int               `json:"generation"`        // one more than the highest of the parents'; 1 for the first commit
 }
 
-// maxContenders bounds how often a compare-and-swap is tried.
-const maxContenders = 50
-
 // Catalog reads and writes a bucket. Its methods may be called concurrently, by
 // any number of processes.
 type Catalog struct {

@@ -75,29 +75,25 @@ func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount
 // SetMetadata adds to the metadata of a repository, replacing values of equal
 // names.
 func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[string]string) error {
-	for round := range maxContenders {
-		if err := queue.Contend(ctx, round); err != nil {
-			return fmt.Errorf("set metadata of repository %q: %w", id, err)
-		}
+	err := queue.Contend(ctx, func() error {
 		r, rev, err := c.ready(ctx, id)
-		if errors.Is(err, queue.ErrNotFound) {
-			return fault.Missing("repository")
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			if r.Metadata == nil {
-				r.Metadata = make(map[string]string, len(metadata))
-			}
-			maps.Copy(r.Metadata, metadata)
-			_, err = c.store(ctx, repositoryRecord{r, true}, rev)
+		if r.Metadata == nil {
+			r.Metadata = make(map[string]string, len(metadata))
 		}
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, queue.ErrConflict) {
-			return fmt.Errorf("set metadata of repository %q: %w", id, err)
-		}
+		maps.Copy(r.Metadata, metadata)
+		_, err = c.store(ctx, repositoryRecord{r, true}, rev)
+		return err
+	})
+	if errors.Is(err, queue.ErrNotFound) {
+		return fault.Missing("repository")
 	}
-	return fmt.Errorf("set metadata of repository %q: lost %d rounds of compare-and-swap", id, maxContenders)
+	if err != nil {
+		return fmt.Errorf("set metadata of repository %q: %w", id, err)
+	}
+	return nil
 }
 
 // CheckRepository refuses what CreateRepository would refuse now. It reserves nothing:

@@ -28,10 +28,6 @@ func requestKey(r Record) string {
 	return fmt.Sprintf("r.%x", sha256.Sum256(text))
 }
 
-// maxContenders bounds how often a compare-and-swap is tried: each lost round
-// means that another process made a transition, of which an import has few.
-const maxContenders = 50
-
 // Create stores a new record; one with its ID that is there already stays.
 func (s *Store) Create(ctx context.Context, r Record) error {
 	value, err := json.Marshal(r)
@@ -76,53 +72,45 @@ func (s *Store) read(ctx context.Context, id string, get func(context.Context, s
 
 // Apply makes one transition by compare-and-swap and returns the record after
 // it. An error of the transition ends it unchanged.
-func (s *Store) Apply(ctx context.Context, id string, transition func(Record) (Record, error)) (Record, error) {
-	for round := range maxContenders {
-		if err := queue.Contend(ctx, round); err != nil {
-			return Record{}, fmt.Errorf("store import %s: %w", id, err)
-		}
-		old, rev, err := s.get(ctx, id)
-		if err != nil {
-			return Record{}, err
-		}
-		next, err := transition(old)
-		if err != nil {
-			return old, err
-		}
-		if reflect.DeepEqual(old, next) {
-			return old, nil
-		}
-		value, err := json.Marshal(next)
-		if err != nil {
-			return old, fmt.Errorf("encode import %s: %w", id, err)
-		}
-		switch _, err = s.kv.Update(ctx, recordKey(id), value, rev); {
-		case err == nil:
-			return next, nil
-		case !errors.Is(err, queue.ErrConflict):
-			return old, fmt.Errorf("store import %s: %w", id, err)
-		}
+func (s *Store) Apply(ctx context.Context, id string, transition func(Record) (Record, error)) (r Record, err error) {
+	err = queue.Contend(ctx, func() error {
+		r, err = s.apply(ctx, id, transition)
+		return err
+	})
+	return r, err
+}
+
+func (s *Store) apply(ctx context.Context, id string, transition func(Record) (Record, error)) (Record, error) {
+	old, rev, err := s.get(ctx, id)
+	if err != nil {
+		return Record{}, err
 	}
-	return Record{}, fmt.Errorf("store import %s: lost %d rounds of compare-and-swap", id, maxContenders)
+	next, err := transition(old)
+	if err != nil || reflect.DeepEqual(old, next) {
+		return old, err
+	}
+	value, err := json.Marshal(next)
+	if err != nil {
+		return old, fmt.Errorf("encode import %s: %w", id, err)
+	}
+	if _, err = s.kv.Update(ctx, recordKey(id), value, rev); err != nil {
+		return old, fmt.Errorf("store import %s: %w", id, err)
+	}
+	return next, nil
 }
 
 // Claim stores r as the import that its request has running, unless one is
 // running already; it returns the ID of the one that is. The same request made
 // twice, at once or after a lost answer, is one import.
 func (s *Store) Claim(ctx context.Context, r Record) (id string, err error) {
-	for round := range maxContenders {
-		if err := queue.Contend(ctx, round); err != nil {
-			return "", fmt.Errorf("start import: %w", err)
-		}
-		id, err := s.claim(ctx, r)
-		if err == nil {
-			return id, nil
-		}
-		if !errors.Is(err, queue.ErrConflict) {
-			return "", fmt.Errorf("start import: %w", err)
-		}
+	err = queue.Contend(ctx, func() error {
+		id, err = s.claim(ctx, r)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("start import: %w", err)
 	}
-	return "", fmt.Errorf("start import: lost %d rounds of compare-and-swap", maxContenders)
+	return id, nil
 }
 
 func (s *Store) claim(ctx context.Context, r Record) (string, error) {

@@ -287,11 +287,29 @@ func hasCode(err error, code jetstream.ErrorCode) bool {
 	return errors.As(err, &api) && api.ErrorCode == code
 }
 
-// Contend waits before a round of a compare-and-swap, of which the first is 0: not
+// maxContenders bounds how often a compare-and-swap is tried: each lost round means
+// that somebody else has changed the key.
+const maxContenders = 50
+
+// Contend calls f, which reads a key and writes it at the revision that it had, until
+// that is no ErrConflict, and returns f's error, why ctx ended, or that f lost too often.
+func Contend(ctx context.Context, f func() error) (err error) {
+	for round := range maxContenders {
+		if err := beforeRound(ctx, round); err != nil {
+			return err
+		}
+		if err = f(); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("lost %d rounds of compare-and-swap: %w", maxContenders, err)
+}
+
+// beforeRound waits before a round of a compare-and-swap, of which the first is 0: not
 // at all at first, as whoever was faster is done; then up to a tenth of a second, as
 // for as long as NATS elects a leader, a server that was one may answer reads with
 // what it knew. It returns why ctx ended.
-func Contend(ctx context.Context, round int) error {
+func beforeRound(ctx context.Context, round int) error {
 	const atOnce, atMost = 10, 100 * time.Millisecond
 	if round < atOnce {
 		return ctx.Err()

@@ -45,7 +45,7 @@ func (b *bucket) latest(ctx context.Context, key string) (*jetstream.RawStreamMs
 // newest is latest, of a deleted key the mark of that.
 func (b *bucket) newest(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
 	for round := range maxMarks {
-		if err := Contend(ctx, round); err != nil {
+		if err := beforeRound(ctx, round); err != nil {
 			return nil, err
 		}
 		msg, err := b.last(ctx, key)
