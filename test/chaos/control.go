@@ -59,6 +59,7 @@ var controls = []control{
 		[]overlay.Body{{
 			Func: overlay.Func{Dir: "pkg/coordinator", Recv: "driver", Name: "closeGaps"},
 			Code: `
+	_ = queue.Bulk // what the file imports is used
 	return nil
 `,
 		}},
