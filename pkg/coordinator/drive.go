@@ -25,6 +25,7 @@ type driver struct {
 	listings map[string]int                 // how often a gap was published, by its After
 	parts    map[string]partition.Partition // that were queued or running, by ID
 	surveyed uint64                         // the queue was changed after this survey began
+	quiet    quiet                          // since the last cover came
 	failures int                            // errors in a row
 	problem  string                         // what the record has for them
 	dead     *imports.Attempt               // an attempt that never lands; see landNow
@@ -169,7 +170,10 @@ func (d *driver) advance(ctx context.Context, record imports.Record) error {
 	if err := d.progress.following(); err != nil {
 		return err // what is missing may be there
 	}
-	return d.closeGaps(ctx, record)
+	if err := d.closeGaps(ctx, record); err != nil {
+		return err
+	}
+	return d.freeIfQuiet(ctx)
 }
 
 // hopeless reports whether trying again cannot help.

@@ -1,0 +1,43 @@
+package coordinator
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// Partitions that are given back for an hour stand in NATS as those do that were
+// delivered, to workers that died, by a server whose clock was an hour ahead.
+func TestPartitionsThatAClockKeepsAreFreed(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(1000)
+	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: 500 * time.Millisecond})
+	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+	s := f.service()
+	id := f.start(s, request("", ""))
+	f.run(func(ctx context.Context) { _ = s.drive(ctx, id) })
+	taker := q.Puller(queue.Bulk)
+	for range f.planned(id) {
+		ctx, cancel := context.WithTimeout(t.Context(), expect.Patience)
+		task, err := taker.Pull(ctx)
+		cancel()
+		expect.NoError(t, err)
+		expect.NoError(t, task.Nak(t.Context(), time.Hour))
+	}
+	f.work(1)
+	expect.Eventually(t, "the import ends", func() bool {
+		f.clock.Add(int64(quietFor / 2))
+		expect.NoError(t, s.takeSurvey(t.Context()))
+		r, err := f.imports.Get(t.Context(), id)
+		return err == nil && r.State.Ended()
+	})
+	f.completed(id)
+	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) {
+		t.Errorf("metarange %s is not that of one reader", got)
+	}
+}
