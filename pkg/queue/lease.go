@@ -89,7 +89,7 @@ func (q *Queue) sight(ctx context.Context, name string) (revision uint64, free b
 
 // Leases returns the names of the leases with the prefix that are held, in
 // bytewise order. That of a holder who is gone may be among them for as long as its
-// time to live, from when this process looks for the first time.
+// time to live, from when this process looks for the first time; then it is removed.
 func (q *Queue) Leases(ctx context.Context, prefix string) ([]string, error) {
 	names, err := q.bucket(bucketLeases).Keys(ctx, prefix)
 	if err != nil {
@@ -97,12 +97,14 @@ func (q *Queue) Leases(ctx context.Context, prefix string) ([]string, error) {
 	}
 	held := make([]string, 0, len(names))
 	for _, name := range names {
-		_, free, err := q.sight(ctx, name)
+		rev, free, err := q.sight(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("look at lease %s: %w", name, err)
 		}
 		if !free {
 			held = append(held, name)
+		} else if rev > 0 { // else NATS keeps it for as long as a clock was ahead
+			_ = q.bucket(bucketLeases).Delete(ctx, name, rev) // whoever looks next tries it again
 		}
 	}
 	return held, nil
