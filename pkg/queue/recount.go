@@ -34,8 +34,9 @@ func (q *Queue) Recount(ctx context.Context, importID string, ids []string) erro
 }
 
 // recount sends what a worker's heartbeat sends, to the subject that a delivery of the
-// message has for answers: of its numbers NATS only looks at that of the message.
-// https://docs.nats.io/reference/reference-protocols/nats_api_reference
+// message has for answers: $JS.ACK.<stream>.<consumer>.<deliveries>.<message>.<delivery>.<time>.<pending>.
+// Of these numbers a heartbeat only takes that of the message: processAck and progressUpdate in
+// nats-server's consumer.go, 2.15.1.
 func (q *Queue) recount(ctx context.Context, subject string) error {
 	msg, err := q.lastMessage(ctx, workStream, subject)
 	if errors.Is(err, ErrNotFound) {
