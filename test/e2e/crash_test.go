@@ -125,12 +125,10 @@ func TestNATSWithoutAQuorum(t *testing.T) {
 		func() error { _, err := once.CreateBranch(t.Context(), "repo", "other", "main"); return err },
 		func() error { _, err := once.Repository(t.Context(), "repo"); return err },
 	} {
-		begun := time.Now()
 		err := ask()
-		const soon = 20 * time.Second // of the 30 s that those wait who are not asked by anybody
 		var answer *client.Error
-		if took := time.Since(begun); !errors.As(err, &answer) || answer.Status != 503 || !strings.Contains(answer.Message, "no quorum") || took > soon {
-			t.Errorf("%v after %v", err, took)
+		if !errors.As(err, &answer) || answer.Status != 503 || !strings.Contains(answer.Message, "no quorum") {
+			t.Error(err)
 		}
 	}
 	if serving, err := await.Serving("http://" + f.api + "/_ready")(t.Context()); serving || err != nil {
