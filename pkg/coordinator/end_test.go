@@ -57,8 +57,8 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 	}
 }
 
-// A coordinator whose clock is a day ahead forgets an import as soon as it has ended,
-// which others may never see then.
+// Another coordinator may have forgotten an import before this one has seen it end: after a
+// day without NATS, say.
 func TestAnImportThatWasForgottenIsFollowedNoMore(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
