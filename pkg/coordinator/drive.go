@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
@@ -185,13 +186,23 @@ func hopeless(err error) bool {
 // end clears up after an import.
 func (d *driver) end(ctx context.Context, record imports.Record) error {
 	d.metrics.ended(record, d.cfg.Now())
-	log := d.cfg.Log.With("import_id", d.id)
-	if record.Error != "" {
-		log = log.With("err", record.Error)
-	}
-	log.Info("import ended", "state", record.State, "objects", record.Objects,
-		"duration_seconds", record.Updated.Sub(record.Created).Seconds())
+	d.logEnd(ctx, record)
 	return errors.Join(d.cfg.Queue.Discard(ctx, d.id), d.count(ctx, record), d.retire(ctx, record))
+}
+
+// logEnd logs how an import ended: as an error if it failed.
+func (d *driver) logEnd(ctx context.Context, record imports.Record) {
+	level, attrs := slog.LevelInfo, []any{
+		"import_id", d.id, "state", record.State, "objects", record.Objects,
+		"duration_seconds", record.Updated.Sub(record.Created).Seconds(),
+	}
+	if record.State == imports.Failed {
+		level = slog.LevelError
+	}
+	if record.Error != "" {
+		attrs = append(attrs, "err", record.Error)
+	}
+	d.cfg.Log.Log(ctx, level, "import ended", attrs...)
 }
 
 // count makes what the record tells of an import that was ended by somebody

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(2000)
 	f := newFleet(t, source)
+	var said transcript.Buffer
+	f.config.Log = slog.New(slog.NewTextHandler(&said, nil))
 	s, _ := f.serve()
 	before := f.log()
 	denied := fmt.Errorf("AccessDenied: not yours: %w", objectstore.ErrRefused)
@@ -54,7 +57,20 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 		f.cleared(got.Job.ImportID)
 		stop()
 		stopOther()
+		expect.Eventually(t, "the import's failure is logged as an error, with its cause", func() bool {
+			return logged(said.String(), "level=ERROR", got.Job.ImportID, "AccessDenied: not yours")
+		})
 	}
+}
+
+// logged reports whether one line of a log holds all the texts.
+func logged(log string, texts ...string) bool {
+	for line := range strings.Lines(log) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Another coordinator may have forgotten an import before this one has seen it end: after a

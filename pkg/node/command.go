@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -17,7 +16,7 @@ import (
 )
 
 // Command returns the command line of a process: its settings as flags, and the
-// subcommand `config print`. It runs until SIGINT or SIGTERM.
+// subcommand `config print`. It runs until SIGINT, SIGTERM or SIGHUP.
 func Command(name, short string, p settings.Process, run func(context.Context, Env) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
@@ -29,8 +28,9 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 		if err != nil {
 			return err
 		}
-		return run(cmd.Context(), Env{
-			Settings: s, Log: NewLogger(s.Log, os.Stderr), Notices: cmd.OutOrStdout(), Started: func(Info) {},
+		log := NewLogger(s.Log, os.Stderr)
+		return logged(cmd.Context(), log, name, func(ctx context.Context) error {
+			return run(ctx, Env{Settings: s, Log: log, Notices: cmd.OutOrStdout(), Started: func(Info) {}})
 		})
 	}
 	config := &cobra.Command{
@@ -54,7 +54,7 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 // Main runs a command until it ends or the process is told to stop, and returns
 // the exit code of the process.
 func Main(cmd *cobra.Command) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
 	if err := cmd.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", cmd.Name(), err)

@@ -1,0 +1,43 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rangefleet/rangefleet/internal/buildinfo"
+)
+
+// stopSignals returns the signals that end a process in order. A hangup is one of
+// them unless the process was started to ignore it, as nohup does.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// logged runs a process and logs its start, the moment it is told to stop, and its
+// end, each with the version.
+func logged(ctx context.Context, log *slog.Logger, process string, run func(context.Context) error) error {
+	log = log.With("process", process, "version", buildinfo.Version())
+	log.Info("starting")
+	told := make(chan struct{})
+	untold := context.AfterFunc(ctx, func() {
+		log.Info("stopping", "cause", context.Cause(ctx))
+		close(told)
+	})
+	err := run(ctx)
+	if !untold() {
+		<-told
+	}
+	if err != nil {
+		log.Error("stopped", "err", err)
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
