@@ -59,7 +59,7 @@ func Load(dir string) (m Measured, err error) {
 func (m *Measured) fixed() {
 	m.Messages = 2                   // the bound that bench/cmd/fleet holds a fleet to
 	m.Split = 500 * time.Millisecond // queue.hungryEvery
-	m.FirstCut = 1                   // node.firstCut
+	m.FirstCut = 1                   // one partition of all keys, by coordinator.plan
 	m.Pieces = 64                    // partition.mostPieces
 	m.InFlight = 96                  // s3.max_lists
 	m.Tail = [2]float64{1.2, 1.5}    // the bounds of pkg/partition's simulation at 64 and at 256 workers

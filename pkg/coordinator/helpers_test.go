@@ -59,7 +59,7 @@ func fleetOn(t *testing.T, q *queue.Queue, state, history queue.KV, source *mems
 		buckets: memstore.Buckets{"bucket": source, "repo": {}},
 	}
 	f.config = Config{
-		Queue: q, Imports: f.imports, Catalog: f.catalog, Stores: f.buckets, Breaks: small, Partitions: 4, Holder: "test",
+		Queue: q, Imports: f.imports, Catalog: f.catalog, Stores: f.buckets, Breaks: small, Holder: "test",
 		Now: func() time.Time { return time.Now().Add(time.Duration(f.clock.Load())) },
 		Log: slog.New(slog.DiscardHandler),
 	}
@@ -115,6 +115,22 @@ func (f *fleet) start(s *Service, r Start) string {
 	f.t.Helper()
 	id, err := s.Start(f.t.Context(), r)
 	expect.NoError(f.t, err)
+	return id
+}
+
+// startCut starts an import that is planned already: cut at keys, with its partitions
+// queued. Service s drives it once it runs.
+func (f *fleet) startCut(s *Service, r Start, cuts ...string) (id string) {
+	f.t.Helper()
+	id = f.start(s, r)
+	parts := partition.Plan(id, cuts)
+	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
+		return r.Plan(f.config.Now().UTC(), parts)
+	})
+	expect.NoError(f.t, err)
+	for _, p := range parts {
+		expect.NoError(f.t, f.queue.PublishTo(f.t.Context(), queue.Bulk, p))
+	}
 	return id
 }
 

@@ -52,7 +52,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		finished:   f.counters("imports_finished_total", "Imports that ended while this process drove them, by how.", "outcome"),
 		driving:    f.gauge("imports_driving", "Imports that this process drives now."),
 		objects:    f.counter("import_objects_total", "Objects of imports that completed."),
-		planned:    f.counter("partitions_planned_total", "Partitions of first cuts."),
+		planned:    f.counter("partitions_planned_total", "Partitions that imports were planned with: one each."),
 		gapsClosed: f.counter("gaps_published_total", "Gaps between covers that were published again as partitions."),
 		attempts:   f.counters("commit_attempts_total", "Attempts to move a branch to an import's commit, by whether its head had moved meanwhile.", "result"),
 		retries:    f.counter("import_step_retries_total", "Steps of imports that met an error and were tried again."),

@@ -28,11 +28,11 @@ func TestMetricsOfTheFleet(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(3000)
 	f := newFleet(t, source)
-	f.config.Partitions = 4
-	driver, _ := f.serve()
-	other, _ := f.serve()
-	id := f.start(driver, request("", ""))
+	driver := f.service()
+	id := f.startCut(driver, request("", ""), "dir/001000", "dir/002000")
 	parts := f.planned(id)
+	f.run(driver.Run)
+	other, _ := f.serve()
 	shows := func(what string, value float64, name, label string) {
 		t.Helper()
 		expect.Eventually(t, what, func() bool { return sample(t, other, name, label) == value })

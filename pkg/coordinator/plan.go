@@ -19,16 +19,16 @@ import (
 // publishers is how many partitions of an import are on their way to the queue.
 const publishers = 16
 
-// plan makes the first cut, records it, and queues its partitions. Where the
-// record is there but a crash kept a partition from the queue, its keys are a
-// gap like any other.
+// plan records one partition of all keys, and queues it: where keys lie shows only
+// while they are listed, and workers cut it then. If a crash keeps it from the
+// queue, its keys are a gap like any other.
 func (d *driver) plan(ctx context.Context, record imports.Record) error {
-	cuts, small, err := d.cuts(ctx, record.Job)
+	small, err := d.fitsOnePage(ctx, record.Job)
 	if err != nil {
 		return err
 	}
 	record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, cuts))
+		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, nil))
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile
@@ -37,20 +37,19 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	d.metrics.planned.Add(float64(len(record.Partitions)))
-	d.cfg.Log.Info("import planned", "import_id", d.id, "partitions", len(record.Partitions))
+	d.cfg.Log.Info("import planned", "import_id", d.id, "small", small)
 	lane := queue.Bulk
-	if small { // as all keys are in the first page
+	if small {
 		lane = queue.Express
 	}
 	return d.publish(ctx, lane, record.Partitions...)
 }
 
-// cuts lists the first page, and cuts the key space if more follows. Otherwise
-// the import is small.
-func (d *driver) cuts(ctx context.Context, job imports.Job) (cuts []string, small bool, err error) {
+// fitsOnePage reports whether the first page of the import's sources is all there is.
+func (d *driver) fitsOnePage(ctx context.Context, job imports.Job) (small bool, err error) {
 	done, err := d.turn(ctx, stepPlan, d.plans, sourcesOf(job))
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	defer done()
 	defer func() {
@@ -60,20 +59,16 @@ func (d *driver) cuts(ctx context.Context, job imports.Job) (cuts []string, smal
 	}()
 	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	next, stop := iter.Pull2(src.List(ctx, "", source.Nowhere))
 	defer stop()
-	page, err, more := next()
-	if !more || err != nil {
-		return nil, !more, err
+	for range 2 {
+		if _, err, more := next(); !more || err != nil {
+			return !more, err
+		}
 	}
-	forecast := partition.NewForecast(new(partition.Known))
-	forecast.See(page.Len(), func(i int) string { return string(page.Key(i)) })
-	if _, err, more = next(); !more || err != nil {
-		return nil, !more, err
-	}
-	return forecast.Cuts("", d.cfg.Partitions-1), false, nil
+	return false, nil
 }
 
 // sourcesOf names the stores of an import's paths: what makes planning slow.

@@ -19,7 +19,7 @@ func TestPartitionsThatAClockKeepsAreFreed(t *testing.T) {
 	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: 500 * time.Millisecond})
 	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
 	s := f.service()
-	id := f.start(s, request("", ""))
+	id := f.startCut(s, request("", ""), "dir/000300", "dir/000600")
 	f.run(func(ctx context.Context) { _ = s.drive(ctx, id) })
 	taker := q.Puller(queue.Bulk)
 	for range f.planned(id) {

@@ -22,12 +22,9 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(3000)
 	f := newFleet(t, source)
-	s, stop := f.serve()
-	id := f.start(s, request("", ""))
-	parts := f.planned(id)
-	if len(parts) < 3 {
-		t.Fatalf("partitions %v, want a few", parts)
-	}
+	s := f.service()
+	id := f.startCut(s, request("", ""), "dir/000500", "dir/001000", "dir/002000")
+	stop := f.run(s.Run)
 	for range 2 { // two are taken from the queue by somebody who does nothing
 		ctx, cancel := context.WithTimeout(t.Context(), expect.Patience)
 		task, err := f.queue.Puller(queue.Bulk).Pull(ctx)
@@ -83,9 +80,9 @@ func TestASourceThatChangesBetweenListings(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(2500)
 	f := newFleet(t, source)
-	s, _ := f.serve()
-	id := f.start(s, request("", ""))
-	f.planned(id)
+	s := f.service()
+	id := f.startCut(s, request("", ""), "dir/000600", "dir/001200", "dir/001800")
+	f.run(s.Run)
 	var puts atomic.Int64
 	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "put" && puts.Add(1) == 10 {

@@ -38,7 +38,6 @@ type Config struct {
 	Stores     objectstore.Opener
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any
-	Partitions int               // of the first cut of a source of more than one page, at least 1
 	Holder     string            // names this process to people who look at leases
 	Now        func() time.Time
 	Log        *slog.Logger

@@ -16,7 +16,6 @@ func TestStatusNeverFalls(t *testing.T) {
 	source, entries := numbered(3000)
 	open := newGate(source, "dir/000300", 3) // the first page is the plan's
 	f := newFleet(t, source)
-	f.config.Partitions = 1
 	s, stop := f.serve()
 	stopWork := f.work(1)
 	id := f.start(s, request("", ""))

@@ -20,7 +20,6 @@ import (
 )
 
 const (
-	firstCut   = 1                // partition: workers cut it for others that are idle
 	drainLimit = 10 * time.Second // for requests that run when the process is told to stop
 	natsCheck  = 2 * time.Second  // looks whether the embedded server can store
 	natsWait   = 12 * time.Second // of a request: two tries in vain, while a cluster elects a leader, and one more
@@ -75,7 +74,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	cat := catalog.New(b.queue.KV(queue.BucketCatalog))
 	service := coordinator.New(coordinator.Config{
 		Queue: b.queue, Imports: b.imports, Catalog: cat, Stores: b.stores,
-		Breaks: b.Settings.Ranges, Allowed: uris, Partitions: firstCut,
+		Breaks: b.Settings.Ranges, Allowed: uris,
 		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{

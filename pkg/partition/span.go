@@ -1,5 +1,5 @@
 // Package partition decides who lists which keys of an import and whether every
-// key has been listed: spans, anchors, the first cut, cutting a running span,
+// key has been listed: spans, anchors, the first partitions, cutting a running span,
 // and folding covers into a chain with its gaps.
 //
 // It is pure: no clock, goroutine, network or queue.
