@@ -94,4 +94,11 @@ type Pager interface {
 	// is none, and tells whether more may follow it. The page belongs to take
 	// during the call. It tries once.
 	ListPage(ctx context.Context, prefix, after string, take func([]Listed)) (more bool, err error)
+	// WalkPage calls take with the page that a continuation token stands for, or
+	// with the first page of the prefix if the token is empty, unless the page
+	// holds no objects. It returns the token of the page after it, "" if the store
+	// says that there is none. Within the page the keys are in order; they may
+	// repeat keys of the page before. The page belongs to take during the call.
+	// It tries once.
+	WalkPage(ctx context.Context, prefix, token string, take func([]Listed)) (next string, err error)
 }

@@ -86,6 +86,17 @@ func (p *pager) ListPage(ctx context.Context, prefix, after string, take func([]
 	return more, err
 }
 
+// WalkPage implements objectstore.Pager.
+func (p *pager) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
+	start := time.Now()
+	next, err = p.pages.WalkPage(ctx, prefix, token, func(page []objectstore.Listed) {
+		p.listed.Add(float64(len(page)))
+		take(page)
+	})
+	p.observe("list", start, err)
+	return next, err
+}
+
 // List implements objectstore.Store. The consumer's time does not count.
 func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {

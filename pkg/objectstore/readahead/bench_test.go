@@ -33,6 +33,18 @@ func (g generated) ListPage(_ context.Context, _, after string, take func([]obje
 	return to < g.set.Len(), nil
 }
 
+// WalkPage implements objectstore.Pager. A token is the last key.
+func (g generated) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
+	more, err := g.ListPage(ctx, prefix, token, func(objects []objectstore.Listed) {
+		next = string(objects[len(objects)-1].Key)
+		take(objects)
+	})
+	if !more {
+		next = ""
+	}
+	return next, err
+}
+
 // BenchmarkList lists 100,000 keys; its store makes two allocations a page.
 func BenchmarkList(b *testing.B) {
 	set, err := keyset.New("hive", 100_000, 1)

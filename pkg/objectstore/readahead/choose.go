@@ -115,7 +115,7 @@ func (p *plan[P]) admits(i int, ahead float64) bool {
 	switch {
 	case i == 0:
 		return true
-	case p.serial, p.useful == 0:
+	case p.useful == 0:
 		return false
 	case p.isPast(s) && p.past >= pastUpto+p.passed:
 		return false

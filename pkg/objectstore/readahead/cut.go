@@ -15,7 +15,7 @@ func (p *plan[P]) late(s *segment[P], patience float64) bool {
 }
 
 func (p *plan[P]) mayCut(s *segment[P]) bool {
-	return !p.serial && (!s.whole || p.doubt < sound) && !s.done && s.known() && (!p.isPast(s) || p.passed > 0)
+	return (!s.whole || p.doubt < sound) && !s.done && s.known() && (!p.isPast(s) || p.passed > 0)
 }
 
 // sound is the doubt below which what nothing was listed of is cut like what was.

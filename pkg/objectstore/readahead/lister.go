@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"sort"
 	"sync"
 	"time"
 
@@ -23,6 +24,10 @@ type pager[P paged[P]] interface {
 	// with none has no more. A store that is seen to break this is
 	// objectstore.ErrBadListing. The caller owns the page.
 	ListPage(ctx context.Context, prefix, after string) (page P, more bool, err error)
+	// WalkPage returns the page that a continuation token stands for, the first one
+	// for an empty token, and the token of the page after it; "" is that there is
+	// none. The keys within a page are in order. The caller owns the page.
+	WalkPage(ctx context.Context, prefix, token string) (page P, next string, err error)
 }
 
 // Config says how pages are asked for. Zero fields have defaults.
@@ -117,7 +122,7 @@ func newLister[P paged[P]](pager pager[P], cfg Config, m *Metrics) *lister[P] {
 //
 // The errors are those of the pager. Transient ones are met with further tries of
 // the same page; pages that contradict each other with listing again from the
-// last key that was handed over, in the end page by page.
+// last key that was handed over, in the end by a walk, which starts nowhere.
 func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		l.cfg.Limiter.enter()
@@ -128,11 +133,20 @@ func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 			return yield(page, nil)
 		}
 		for contradictions := 0; ; contradictions++ {
-			err := l.run(ctx, prefix, string(at), upto, contradictions >= parallelTries, deliver)
+			var err error
+			if contradictions < parallelTries {
+				err = l.run(ctx, prefix, string(at), upto, deliver)
+			} else {
+				err = l.walkAfter(ctx, prefix, string(at), deliver)
+			}
 			switch {
 			case err == nil:
 				return
-			case errors.Is(err, errTorn), errors.Is(err, objectstore.ErrBadListing) && contradictions < parallelTries:
+			case contradictions >= parallelTries: // the walk has failed
+				var none P
+				yield(none, err)
+				return
+			case errors.Is(err, errTorn), errors.Is(err, objectstore.ErrBadListing):
 				if errors.Is(err, objectstore.ErrBadListing) {
 					contradictions = parallelTries - 1 // such a store does not get better
 				}
@@ -146,23 +160,40 @@ func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 	}
 }
 
-// parallelTries is how often a listing may contradict itself before it goes on
-// page by page. A store that changes while it is listed does so now and then.
+// walkAfter delivers what a walk shows after a key, until the end, an error, or
+// until deliver answers false.
+func (l *lister[P]) walkAfter(ctx context.Context, prefix, after string, deliver func(P) bool) error {
+	var key []byte
+	for page, err := range l.walk(ctx, prefix) {
+		if err != nil {
+			return err
+		}
+		n := sort.Search(page.Len(), func(i int) bool {
+			key = page.AppendKey(key[:0], i)
+			return string(key) > after
+		})
+		if n == page.Len() {
+			release(page)
+		} else if !deliver(page.Tail(n)) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// parallelTries is how often a listing may contradict itself before it is walked.
+// A store that changes while it is listed does so now and then.
 const parallelTries = 3
 
 var errTorn = errors.New("pages of the listing contradict each other")
 
 // run lists with one plan until the end, an error, or until deliver answers
 // false. When it returns, all its calls have ended.
-func (l *lister[P]) run(ctx context.Context, prefix, after, upto string, serial bool, deliver func(P) bool) error {
+func (l *lister[P]) run(ctx context.Context, prefix, after, upto string, deliver func(P) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
-	if serial {
-		upto = ""
-	}
 	_, buffer := l.cfg.Limiter.share()
 	r := &run[P]{lister: l, prefix: prefix, plan: newPlan[P](prefix, after, upto, buffer), news: make(chan struct{}, 1)}
-	r.plan.serial = serial
-	if r.upto = objectstore.UptoOf(ctx); r.upto == nil || serial {
+	if r.upto = objectstore.UptoOf(ctx); r.upto == nil {
 		r.upto = func() string { return "" }
 	}
 	defer func() {
@@ -322,43 +353,53 @@ func (r *run[P]) misplaced(page P, more bool, after string) error {
 // fetch gets one page, trying again after transient errors. The start of a page
 // does not change, so that tries are harmless.
 func (r *run[P]) fetch(ctx context.Context, after string) (page P, more bool, err error) {
-	r.cfg.Limiter.call()
-	defer r.cfg.Limiter.answered()
+	err = r.persist(ctx, func(ctx context.Context) (err error) {
+		page, more, err = r.pager.ListPage(ctx, r.prefix, after)
+		return err
+	})
+	return page, more, err
+}
+
+// persist makes a call for a page, and makes it again after transient errors.
+func (l *lister[P]) persist(ctx context.Context, call func(context.Context) error) error {
+	l.cfg.Limiter.call()
+	defer l.cfg.Limiter.answered()
 	for failures := 1; ; failures++ {
-		epoch := r.cfg.Limiter.called()
-		page, more, err = r.try(ctx, after)
+		epoch := l.cfg.Limiter.called()
+		err := l.try(ctx, call)
 		switch {
 		case err == nil:
-			return page, more, nil
+			return nil
 		case ctx.Err() != nil:
-			return page, false, fmt.Errorf("%w: %w", ctx.Err(), err)
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		case objectstore.Permanent(err):
-			return page, false, err
-		case r.cfg.Throttled(err):
-			r.metrics.throttle.Inc()
-			r.cfg.Limiter.throttled(epoch)
+			return err
+		case l.cfg.Throttled(err):
+			l.metrics.throttle.Inc()
+			l.cfg.Limiter.throttled(epoch)
 		}
-		if failures >= r.cfg.Attempts {
-			return page, false, fmt.Errorf("after %d tries: %w", failures, err)
+		if failures >= l.cfg.Attempts {
+			return fmt.Errorf("after %d tries: %w", failures, err)
 		}
-		r.metrics.retries.Inc()
-		if slept := r.cfg.Sleep(ctx, r.cfg.delay(failures)); slept != nil {
-			return page, false, fmt.Errorf("%w: %w", slept, err)
+		l.metrics.retries.Inc()
+		if slept := l.cfg.Sleep(ctx, l.cfg.delay(failures)); slept != nil {
+			return fmt.Errorf("%w: %w", slept, err)
 		}
 	}
 }
 
-func (r *run[P]) try(ctx context.Context, after string) (page P, more bool, err error) {
-	r.metrics.inFlight.Inc()
-	defer r.metrics.inFlight.Dec()
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+// try makes a call once, within its deadline.
+func (l *lister[P]) try(ctx context.Context, call func(context.Context) error) error {
+	l.metrics.inFlight.Inc()
+	defer l.metrics.inFlight.Dec()
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
 	begin := time.Now()
-	page, more, err = r.pager.ListPage(ctx, r.prefix, after)
+	err := call(ctx)
 	if err == nil {
-		r.cfg.Limiter.quietly(time.Since(begin))
+		l.cfg.Limiter.quietly(time.Since(begin))
 	}
-	return page, more, err
+	return err
 }
 
 // delay returns how long to wait after so many failures, with full jitter:

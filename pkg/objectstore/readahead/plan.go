@@ -16,6 +16,7 @@ type paged[P any] interface {
 	AppendKey(dst []byte, i int) []byte // of entry i
 	Bytes() int                         // of memory that the page holds
 	Head(n int) P                       // the first n entries, 0 < n <= Len; the page itself is given up
+	Tail(n int) P                       // the entries from n on, 0 <= n <= Len; the page itself is given up
 }
 
 // segment is the keys (lo, hi] of a listing, of which those up to pos are
@@ -48,7 +49,6 @@ type plan[P paged[P]] struct {
 	prefix   string
 	upto     string // the consumer may stop soon after it; "" is never
 	budget   int    // bytes that pages may hold
-	serial   bool   // never cut
 	segments []*segment[P]
 	inFlight int
 	held     int // bytes of pages not yet taken

@@ -14,7 +14,7 @@ import (
 
 // Wrap returns s with a List that reads ahead by pages of the pager, a view of
 // the same store that neither waits nor tries again by itself.
-func Wrap(s objectstore.Store, pager objectstore.Pager, cfg Config, m *Metrics) objectstore.Store {
+func Wrap(s objectstore.Store, pager objectstore.Pager, cfg Config, m *Metrics) objectstore.Walker {
 	cfg.Throttled = func(err error) bool { return errors.Is(err, objectstore.ErrThrottled) }
 	free := &sync.Pool{}
 	free.New = func() any { return &page{free: free} }
@@ -28,9 +28,19 @@ type store struct {
 
 // List implements objectstore.Store.
 func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
+	return unpack(s.lister.List(ctx, prefix, after, upto))
+}
+
+// Walk implements objectstore.Walker.
+func (s *store) Walk(ctx context.Context, prefix string) iter.Seq2[[]objectstore.Listed, error] {
+	return unpack(s.lister.Walk(ctx, prefix))
+}
+
+// unpack yields the objects of pages, which it releases.
+func unpack(pages iter.Seq2[*page, error]) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		var u unpacked
-		for p, err := range s.lister.List(ctx, prefix, after, upto) {
+		for p, err := range pages {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -51,6 +61,7 @@ func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[
 type page struct {
 	prefix  []byte // of all keys
 	objects []object
+	start   uint32     // where the text of the first object starts
 	text    []byte     // of each object the rest of the key, then the ETag
 	free    *sync.Pool // where it goes to
 }
@@ -64,7 +75,7 @@ type object struct {
 
 // fill makes p a copy of objects, whose keys are in order.
 func (p *page) fill(objects []objectstore.Listed) {
-	p.prefix, p.text, p.objects = p.prefix[:0], p.text[:0], p.objects[:0]
+	p.prefix, p.text, p.objects, p.start = p.prefix[:0], p.text[:0], p.objects[:0], 0
 	if len(objects) == 0 {
 		return
 	}
@@ -92,7 +103,7 @@ func (p *page) fill(objects []objectstore.Listed) {
 
 // rest returns what key i has after the prefix.
 func (p *page) rest(i int) []byte {
-	start, end := uint32(0), p.objects[i].keyEnd
+	start, end := p.start, p.objects[i].keyEnd
 	if i > 0 {
 		start = p.objects[i-1].end
 	}
@@ -134,6 +145,14 @@ func (p *page) Head(n int) *page {
 	return p
 }
 
+func (p *page) Tail(n int) *page {
+	if n > 0 {
+		p.start = p.objects[n-1].end
+		p.objects = append(p.objects[:0], p.objects[n:]...) // in place, so that all of the memory stays in use
+	}
+	return p
+}
+
 // Release gives the page's memory to pages to come.
 func (p *page) Release() { p.free.Put(p) }
 
@@ -148,4 +167,11 @@ func (s pages) ListPage(ctx context.Context, prefix, after string) (p *page, mor
 	p.fill(nil)
 	more, err = s.Pager.ListPage(ctx, prefix, after, p.fill)
 	return p, more, err
+}
+
+func (s pages) WalkPage(ctx context.Context, prefix, token string) (p *page, next string, err error) {
+	p = s.free.Get().(*page)
+	p.fill(nil)
+	next, err = s.Pager.WalkPage(ctx, prefix, token, p.fill)
+	return p, next, err
 }

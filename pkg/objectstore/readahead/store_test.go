@@ -27,8 +27,25 @@ type bucket struct {
 // ListPage implements objectstore.Pager.
 func (b *bucket) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (bool, error) {
 	keys, more, err := b.store.ListPage(ctx, prefix, after)
-	if err != nil || len(keys) == 0 {
-		return more, err
+	if err == nil {
+		show(keys, take)
+	}
+	return more, err
+}
+
+// WalkPage implements objectstore.Pager.
+func (b *bucket) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (string, error) {
+	keys, next, err := b.store.WalkPage(ctx, prefix, token)
+	if err == nil {
+		show(keys, take)
+	}
+	return next, err
+}
+
+// show calls take with the objects of the keys, whose memory is gone after.
+func show(keys []string, take func([]objectstore.Listed)) {
+	if len(keys) == 0 {
+		return
 	}
 	var objects []objectstore.Listed
 	for i, k := range keys {
@@ -41,7 +58,6 @@ func (b *bucket) ListPage(ctx context.Context, prefix, after string, take func([
 		clear(o.Key)
 		clear(o.ETag)
 	}
-	return more, nil
 }
 
 func etag(key string) string { return fmt.Sprintf("%x", len(key)*len(key)) }

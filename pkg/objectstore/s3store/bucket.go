@@ -33,7 +33,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]
 		a := b.client.answers.Get().(*answer)
 		defer b.client.answers.Put(a)
 		for after := after; ; {
-			objects, err := b.page(ctx, a, prefix, after)
+			objects, err := b.page(ctx, a, ask{prefix: prefix, after: after})
 			more := false
 			if err == nil {
 				more, err = b.more(ctx, a, prefix, objects)
@@ -59,7 +59,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]
 func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
-	objects, err := b.onePage(ctx, a, prefix, after)
+	objects, err := b.onePage(ctx, a, ask{prefix: prefix, after: after})
 	if err == nil {
 		more, err = b.more(ctx, a, prefix, objects, once)
 	}
@@ -76,28 +76,28 @@ func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([
 func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
 // onePage is page with one try, without the SDK where that can be.
-func (b *Bucket) onePage(ctx context.Context, a *answer, prefix, after string) ([]objectstore.Listed, error) {
+func (b *Bucket) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
 	if w := b.way.Load(); w != nil {
-		switch err := b.client.direct.fetch(ctx, a, w, prefix, after); {
+		switch err := b.client.direct.fetch(ctx, a, w, q); {
 		case err == nil:
-			return check(&a.page, prefix, after)
+			return check(&a.page, q)
 		case !errors.Is(err, errAskSDK):
 			return nil, err
 		}
 	}
-	objects, err := b.page(ctx, a, prefix, after, once)
+	objects, err := b.page(ctx, a, q, once)
 	if err == nil && a.way != nil {
 		b.way.Store(a.way)
 	}
 	return objects, err
 }
 
-// page lists the page after a key, and checks it.
-func (b *Bucket) page(ctx context.Context, a *answer, prefix, after string, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
-	if err := b.fetch(ctx, a, prefix, after, b.client.pageSize, opts...); err != nil {
+// page lists a page, and checks it.
+func (b *Bucket) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
+	if err := b.fetch(ctx, a, q, b.client.pageSize, opts...); err != nil {
 		return nil, err
 	}
-	return check(&a.page, prefix, after)
+	return check(&a.page, q)
 }
 
 // Stat implements objectstore.Store. It asks with a LIST call, whose answer is
@@ -107,7 +107,7 @@ func (b *Bucket) page(ctx context.Context, a *answer, prefix, after string, opts
 func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
-	err := b.fetch(ctx, a, key, "", aws.Int32(1))
+	err := b.fetch(ctx, a, ask{prefix: key}, aws.Int32(1))
 	if err == nil && (len(a.page.Objects) == 0 || string(a.page.Objects[0].Key) != key) {
 		err = objectstore.ErrNotFound
 	}

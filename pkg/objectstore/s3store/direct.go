@@ -118,9 +118,9 @@ func newDirect(cfg aws.Config, pageSize int32) *direct {
 	return d
 }
 
-// fetch lists the page after a key into a, not yet checked. It tries once, as
+// fetch lists a page into a, not yet checked. It tries once, as
 // long as ctx lasts. errAskSDK is no failure.
-func (d *direct) fetch(ctx context.Context, a *answer, w *way, prefix, after string) error {
+func (d *direct) fetch(ctx context.Context, a *answer, w *way, page ask) error {
 	c, err := d.credentials.Retrieve(ctx)
 	if err != nil {
 		return errAskSDK // it tells best what is wrong
@@ -131,7 +131,7 @@ func (d *direct) fetch(ctx context.Context, a *answer, w *way, prefix, after str
 	a.reset()
 	var status int
 	var id string
-	err = d.client.Get(ctx, w.target, d.request(a, w, c, prefix, after), func(r *http.Response) error {
+	err = d.client.Get(ctx, w.target, d.request(a, w, c, page), func(r *http.Response) error {
 		status, id = r.StatusCode, r.Header.Get("X-Amz-Request-Id")
 		return a.read(r.Body)
 	})
@@ -156,13 +156,17 @@ func (d *direct) fetch(ctx context.Context, a *answer, w *way, prefix, after str
 
 // request returns the signed request for a page, which lives until the next one of
 // the same answer.
-func (d *direct) request(a *answer, w *way, c aws.Credentials, prefix, after string) []byte {
-	q := append(a.query[:0], "encoding-type=url&list-type=2"...) // in the order of names
+func (d *direct) request(a *answer, w *way, c aws.Credentials, page ask) []byte {
+	q := a.query[:0] // in the order of names
+	if page.token != "" {
+		q = append(sigv4.AppendEscaped(append(q, "continuation-token="...), page.token), '&')
+	}
+	q = append(q, "encoding-type=url&list-type=2"...)
 	if d.maxKeys != "" {
 		q = append(append(q, "&max-keys="...), d.maxKeys...)
 	}
-	q = sigv4.AppendEscaped(append(q, "&prefix="...), prefix)
-	if start := startAfter(prefix, after); start != "" {
+	q = sigv4.AppendEscaped(append(q, "&prefix="...), page.prefix)
+	if start := page.startAfter(); start != "" {
 		q = sigv4.AppendEscaped(append(q, "&start-after="...), start)
 	}
 	a.query = q
@@ -176,13 +180,3 @@ func (d *direct) request(a *answer, w *way, c aws.Credentials, prefix, after str
 }
 
 const userAgent = "rangefleet"
-
-// startAfter returns what to ask a store to start after. Every key with the
-// prefix lies after whatever sorts before the prefix; some stores stumble over
-// such a start.
-func startAfter(prefix, after string) string {
-	if after >= prefix {
-		return after
-	}
-	return ""
-}

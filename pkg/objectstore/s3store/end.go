@@ -31,9 +31,9 @@ func (b *Bucket) more(ctx context.Context, a *answer, prefix string, objects []o
 	last := string(objects[len(objects)-1].Key)
 	next := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(next)
-	err := b.fetch(ctx, next, prefix, last, aws.Int32(2), opts...)
+	err := b.fetch(ctx, next, ask{prefix: prefix, after: last}, aws.Int32(2), opts...)
 	if err == nil {
-		objects, err = check(&next.page, prefix, last)
+		objects, err = check(&next.page, ask{prefix: prefix, after: last})
 	}
 	if err != nil {
 		return false, fmt.Errorf("make sure that nothing follows: %w", err)

@@ -13,15 +13,37 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
 
+// ask says which page of a prefix is asked for: the one after a key, or the one
+// that a continuation token stands for. At most one of the two is set.
+type ask struct {
+	prefix string
+	after  string
+	token  string
+	walk   bool // the page is one of a chain of tokens, the first one too
+}
+
+// startAfter returns what to ask a store to start after, "" for the first key.
+// Every key with the prefix lies after whatever sorts before the prefix; some
+// stores stumble over such a start.
+func (q ask) startAfter() string {
+	if q.after >= q.prefix {
+		return q.after
+	}
+	return ""
+}
+
 // fetch lists one page of at most size keys (nil: the store's limit) into a, not
 // yet checked.
-func (b *Bucket) fetch(ctx context.Context, a *answer, prefix, after string, size *int32, opts ...func(*s3.Options)) error {
+func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, size *int32, opts ...func(*s3.Options)) error {
 	in := &s3.ListObjectsV2Input{
-		Bucket: &b.name, Prefix: &prefix, MaxKeys: size,
+		Bucket: &b.name, Prefix: &q.prefix, MaxKeys: size,
 		EncodingType: types.EncodingTypeUrl, // XML cannot carry every key
 	}
-	if start := startAfter(prefix, after); start != "" {
+	if start := q.startAfter(); start != "" {
 		in.StartAfter = &start
+	}
+	if q.token != "" {
+		in.ContinuationToken = &q.token
 	}
 	_, err := b.client.s3.ListObjectsV2(ctx, in, append(opts, func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })...)
 	if err != nil {
@@ -30,16 +52,16 @@ func (b *Bucket) fetch(ctx context.Context, a *answer, prefix, after string, siz
 	return nil
 }
 
-// check returns the objects of a page that lie after `after`, or an error if the
+// check returns the objects of a page that lie after q.after, or an error if the
 // page is not what a store that keeps S3's promises answers: keys of valid UTF-8
-// with the prefix, strictly increasing, none before `after`, and at least one
-// new key if there are more to come.
+// with the prefix, strictly increasing, none before q.after, and, if there are
+// more to come, at least one new key or the token that leads to them.
 //
-// The key `after` itself is forgiven and dropped: stores are known that start at
+// The key q.after itself is forgiven and dropped: stores are known that start at
 // it. A key before it is not: a store that ignores the start would be listed for
 // ever, and one that does not sort would lose keys.
-func check(page *listxml.Page, prefix, after string) ([]objectstore.Listed, error) {
-	objects := page.Objects
+func check(page *listxml.Page, q ask) ([]objectstore.Listed, error) {
+	prefix, after, objects := q.prefix, q.after, page.Objects
 	for i := 0; i < len(objects) && !page.ASCII; i++ {
 		if err := checkText(objects[i].Key, page.Encoded); err != nil {
 			return nil, err
@@ -61,7 +83,7 @@ func check(page *listxml.Page, prefix, after string) ([]objectstore.Listed, erro
 			return nil, fmt.Errorf("key %q is listed after %q, out of order: %w", key, last, objectstore.ErrBadListing)
 		}
 	}
-	if page.Truncated && len(objects) == 0 {
+	if page.Truncated && len(objects) == 0 && !q.walk {
 		return nil, fmt.Errorf("the store says that keys follow %q but lists none: %w", after, objectstore.ErrBadListing)
 	}
 	return objects, nil

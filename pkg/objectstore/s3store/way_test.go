@@ -77,7 +77,7 @@ func TestNoWay(t *testing.T) {
 func TestCredentialsThatAreNoHeader(t *testing.T) {
 	for _, c := range []aws.Credentials{{AccessKeyID: "id\r\nX: y"}, {AccessKeyID: "id", SessionToken: "t\n"}, {AccessKeyID: "\u00fc"}} {
 		d := &direct{credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })}
-		if err := d.fetch(t.Context(), &answer{}, &way{}, "", ""); !errors.Is(err, errAskSDK) {
+		if err := d.fetch(t.Context(), &answer{}, &way{}, ask{}); !errors.Is(err, errAskSDK) {
 			t.Errorf("%q: %v", c.AccessKeyID, err)
 		}
 	}

@@ -18,7 +18,7 @@ var plainTag = regexp.MustCompile(`<(/?)([A-Za-z]+)(/?)>`)
 
 // needed are the elements whose text the scanner reads, by their paths.
 var needed = []string{
-	"ListBucketResult IsTruncated", "ListBucketResult EncodingType", "ListBucketResult Contents Key",
+	"ListBucketResult IsTruncated", "ListBucketResult EncodingType", "ListBucketResult NextContinuationToken", "ListBucketResult Contents Key",
 	"ListBucketResult Contents LastModified", "ListBucketResult Contents ETag", "ListBucketResult Contents Size",
 }
 
@@ -63,6 +63,7 @@ func FuzzScan(f *testing.F) {
 		`<?xml version='1.0'?><ListBucketResult><Contents><Key></Key><Key>b</Key><LastModified>2024-02-29T07:08:09Z</LastModified><Size>00</Size></Contents>` +
 			"<StartAfter>\x01&</StartAfter><IsTruncated>true</IsTruncated><IsTruncated>false</IsTruncated></ListBucketResult>",
 		`<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key><![CDATA[x]]></Key></Contents><Key/></ListBucketResult>`,
+		`<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>1/+a&amp;b&#61;=</NextContinuationToken></ListBucketResult>`,
 		`<Error><Code>SlowDown</Code></Error>`,
 	} {
 		f.Add([]byte(body))
@@ -80,7 +81,7 @@ func FuzzScan(f *testing.F) {
 		if err := want.unmarshal(twin); err != nil {
 			t.Fatalf("the scanner reads what encoding/xml does not: %v\n%q", err, before)
 		}
-		if got.Truncated != want.Truncated || got.Encoded != want.Encoded || len(got.Objects) != len(want.Objects) {
+		if got.Truncated != want.Truncated || got.Encoded != want.Encoded || len(got.Objects) != len(want.Objects) || !bytes.Equal(got.Next, want.Next) {
 			t.Fatalf("scanned %+v, want %+v", got, want)
 		}
 		for i, o := range got.Objects {

@@ -103,6 +103,24 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+func TestContinuationTokens(t *testing.T) {
+	for token, want := range map[string]string{
+		"1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=": "1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=",
+		"a+b%2B":          "a+b%2B", // which no encoding type touches
+		"a&amp;b&#61;":    "a&b=",
+		"<![CDATA[a&b]]>": "a&b",
+		"":                "",
+	} {
+		p, err := decode(page("<IsTruncated>true</IsTruncated><NextContinuationToken>"+token+"</NextContinuationToken>", encoded))
+		if err != nil || !p.Truncated || string(p.Next) != want {
+			t.Errorf("token %q: %q, %v, want %q", token, p.Next, err, want)
+		}
+	}
+	if p, err := decode(page(ended, object("a", "e"))); err != nil || len(p.Next) != 0 {
+		t.Errorf("no token: %q, %v", p.Next, err)
+	}
+}
+
 // TestASCII tells of which pages it is known that their keys are ASCII.
 func TestASCII(t *testing.T) {
 	for body, want := range map[string]bool{

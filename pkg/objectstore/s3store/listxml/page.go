@@ -26,9 +26,10 @@ type Page struct {
 	// references and URL encoding are resolved. They are not checked for order
 	// or UTF-8. They point into the body that was decoded.
 	Objects   []objectstore.Listed
-	Truncated bool // the store says that there is more
-	Encoded   bool // the store wrote the keys URL-encoded, and said so
-	ASCII     bool // the keys are known to be ASCII, all of them
+	Truncated bool   // the store says that there is more
+	Next      []byte // the continuation token, if there is one; it points into the body too
+	Encoded   bool   // the store wrote the keys URL-encoded, and said so
+	ASCII     bool   // the keys are known to be ASCII, all of them
 }
 
 // Error is an <Error> that came in place of a page, as the store put it.

@@ -63,6 +63,8 @@ func (p *Page) scan(body []byte) bool {
 			p.Truncated = s.take("true")
 			ok = (p.Truncated || s.take("false")) && s.take("</IsTruncated>")
 			known = true
+		case s.take("<NextContinuationToken>"):
+			p.Next, ok = s.token()
 		case s.take("<EncodingType>"):
 			p.Encoded = s.take("url")
 			ok = p.Encoded && s.take("</EncodingType>")
@@ -85,12 +87,24 @@ func (p *Page) scan(body []byte) bool {
 	return true
 }
 
+// token reads the rest of the element of a continuation token.
+func (s *scanner) token() (token []byte, ok bool) {
+	n := bytes.IndexByte(s.b[s.at:], '<')
+	if n < 0 || !s.speakable(s.b[s.at:s.at+n]) {
+		return nil, false
+	}
+	token = s.b[s.at : s.at+n]
+	s.at += n
+	return token, s.end("NextContinuationToken")
+}
+
 // resolve resolves the references in keys and ETags, in place.
 func (p *Page) resolve() {
 	for i := range p.Objects {
 		o := &p.Objects[i]
 		o.Key, o.ETag = resolve(o.Key), bytes.Trim(resolve(o.ETag), `"`)
 	}
+	p.Next = resolve(p.Next)
 }
 
 // object reads an object, after the tag that starts it.
@@ -223,7 +237,8 @@ func (s *scanner) other() bool {
 	name, empty, ok := s.start()
 	if !ok || empty {
 		// An empty element may be one that is needed, and says something else.
-		return ok && string(name) != "Contents" && string(name) != "IsTruncated" && string(name) != "EncodingType"
+		return ok && string(name) != "Contents" && string(name) != "IsTruncated" && string(name) != "EncodingType" &&
+			string(name) != "NextContinuationToken"
 	}
 	return s.skip(name, 0)
 }

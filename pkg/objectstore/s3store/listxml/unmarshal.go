@@ -15,12 +15,13 @@ import (
 
 // document is a page, or an error, of any form that XML allows.
 type document struct {
-	XMLName      xml.Name
-	IsTruncated  string
-	EncodingType string
-	Contents     []contents
-	Code         string
-	Message      string
+	XMLName               xml.Name
+	IsTruncated           string
+	EncodingType          string
+	NextContinuationToken string
+	Contents              []contents
+	Code                  string
+	Message               string
 }
 
 type contents struct {
@@ -48,6 +49,7 @@ func (p *Page) unmarshal(body []byte) error {
 		return fmt.Errorf("the answer is no listing: IsTruncated is %q", doc.IsTruncated)
 	}
 	p.Encoded = doc.EncodingType == "url"
+	p.Next = []byte(doc.NextContinuationToken)
 	for _, c := range doc.Contents {
 		o, err := c.object()
 		if err != nil {

@@ -1,0 +1,47 @@
+package objectstore
+
+import (
+	"context"
+	"iter"
+)
+
+// Mode is how the listings of a store are asked for.
+type Mode string
+
+// The modes of a listing. The zero Mode is Parallel.
+const (
+	// Parallel starts LISTs after any key, which need not exist: many are in
+	// flight, and a listing can be divided. It needs a store that answers each
+	// of them with the keys that follow, and no fewer.
+	Parallel Mode = "parallel"
+	// Walk follows one chain of continuation tokens from the first key of the
+	// prefix. It needs only what every client of S3 relies on.
+	Walk Mode = "walk"
+)
+
+// Listing is a mode and, in words for people, why it was chosen.
+type Listing struct {
+	Mode Mode   `json:"mode"`
+	Why  string `json:"why,omitempty"`
+}
+
+// Walks reports whether l is a walk.
+func (l Listing) Walks() bool { return l.Mode == Walk }
+
+// Chooser is an Opener that knows how far the listings of its stores can be
+// trusted.
+type Chooser interface {
+	Opener
+	// Listing chooses how the store that u lives in is listed. Listings of one
+	// import are all of one mode, so it is chosen once, and kept with the import.
+	// It may ask the store; the errors are those of the store's calls.
+	Listing(ctx context.Context, u URI) (Listing, error)
+}
+
+// Walker is a Store that can also be walked.
+type Walker interface {
+	Store
+	// Walk lists all objects with the prefix, as List does from the first key on,
+	// by one chain of continuation tokens. Where the chain ends, the listing ends.
+	Walk(ctx context.Context, prefix string) iter.Seq2[[]Listed, error]
+}
