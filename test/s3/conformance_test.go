@@ -140,10 +140,16 @@ func open(t *testing.T, cfg s3store.Config, bucket string) objectstore.Store {
 
 var buckets atomic.Int64
 
-// newBucket creates a bucket whose name no other run of the tests has.
+// bucketName returns a name that no other bucket has, of this run of the tests or
+// of another.
+func bucketName() string {
+	return fmt.Sprintf("test-%d-%d-%d", os.Getpid(), time.Now().UnixNano(), buckets.Add(1))
+}
+
+// newBucket creates a bucket.
 func newBucket(t *testing.T, server s3test.Server) string {
 	t.Helper()
-	name := fmt.Sprintf("test-%d-%d-%d", os.Getpid(), time.Now().UnixNano(), buckets.Add(1))
+	name := bucketName()
 	if err := server.CreateBucket(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/johannesboyne/gofakes3"
@@ -41,13 +40,17 @@ func (s Server) Config() s3store.Config {
 	}
 }
 
-// CreateBucket creates a bucket.
-func (s Server) CreateBucket(ctx context.Context, name string) error {
-	client := s3.New(s3.Options{
+// client returns a client of the SDK, on which nothing of the project depends.
+func (s Server) client() *s3.Client {
+	return s3.New(s3.Options{
 		BaseEndpoint: &s.Endpoint, Region: "us-east-1", UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
 	})
-	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
+}
+
+// CreateBucket creates a bucket.
+func (s Server) CreateBucket(ctx context.Context, name string) error {
+	if _, err := s.client().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil {
 		return fmt.Errorf("create bucket %s: %w", name, err)
 	}
 	return nil

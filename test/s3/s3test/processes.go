@@ -1,0 +1,103 @@
+package s3test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/await"
+	"github.com/rangefleet/rangefleet/internal/process"
+)
+
+// Versions of the servers that run as processes. What tests say of a server is
+// true of these.
+const (
+	minioVersion   = "v0.0.0-20260212201848-7aac2a2c5b7c"
+	versityVersion = "v1.8.0"
+	motoVersion    = "5.2.1"
+)
+
+// Credentials of the user that the servers are started with.
+const (
+	accessKey = "rangefleet"
+	secretKey = "rangefleet-test-secret"
+)
+
+// MinIO installs MinIO and starts it on one drive, until t ends.
+func MinIO(t testing.TB) Server {
+	t.Helper()
+	program, err := goProgram(t.Context(), "github.com/minio/minio", minioVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return start(t, "/minio/health/live", func(address, dir string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), program, "server", "--quiet", "--address", address, dir) //nolint:gosec // installed here
+		cmd.Env = process.Env(dir, "MINIO_ROOT_USER="+accessKey, "MINIO_ROOT_PASSWORD="+secretKey, "MINIO_BROWSER=off")
+		return cmd
+	})
+}
+
+// Versity installs the Versity gateway and starts it on a directory, until t ends.
+func Versity(t testing.TB) Server {
+	t.Helper()
+	program, err := goProgram(t.Context(), "github.com/versity/versitygw/cmd/versitygw", versityVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return start(t, "/health", func(address, dir string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), program, "--quiet", "--health", "/health", "--port", address, "posix", dir) //nolint:gosec // installed here
+		cmd.Env = process.Env(dir, "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
+		return cmd
+	})
+}
+
+// Moto installs moto and starts it, until t ends. It needs python3 with venv,
+// keeps its objects in memory and checks no credentials.
+func Moto(t testing.TB) Server {
+	t.Helper()
+	python, err := pythonWith(t.Context(), "moto@"+motoVersion, "moto[s3]=="+motoVersion, "flask==3.1.3", "flask-cors==6.0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return start(t, "/moto-api/", func(address, dir string) *exec.Cmd {
+		host, port, _ := net.SplitHostPort(address)
+		cmd := exec.CommandContext(t.Context(), python, "-m", "moto.server", "--host", host, "--port", port) //nolint:gosec // installed here
+		cmd.Env = process.Env(dir)
+		return cmd
+	})
+}
+
+// startup bounds the time that a server takes to start on a busy machine.
+const startup = 2 * time.Minute
+
+// start runs the server that command makes for an address and an empty directory,
+// and waits until it serves the path health. The server is killed when t ends.
+func start(t testing.TB, health string, command func(address, dir string) *exec.Cmd) Server {
+	t.Helper()
+	address, err := process.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p, err := process.Start(func() *exec.Cmd { return command(address, dir) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	serving := await.Serving("http://" + address + health)
+	err = await.Until(t.Context(), startup, func(ctx context.Context) (bool, error) {
+		select {
+		case <-p.Done:
+			return false, fmt.Errorf("it ended: %v", p.Cmd.ProcessState)
+		default:
+			return serving(ctx)
+		}
+	})
+	if err != nil {
+		t.Fatalf("%s does not start: %v\n%s", p.Cmd.Path, err, process.Tail(p.Output(), 20))
+	}
+	return Server{Endpoint: "http://" + address, AccessKeyID: accessKey, SecretAccessKey: secretKey}
+}

@@ -1,0 +1,63 @@
+package siblings
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// Listing is what a listing asks for: keys with a prefix in (After, Upto], an
+// empty After or Upto being an open end.
+type Listing struct {
+	Prefix, After, Upto string
+}
+
+func (l Listing) String() string {
+	return fmt.Sprintf("prefix %q, after %q, up to %q", l.Prefix, l.After, l.Upto)
+}
+
+// Holds reports whether a key is one that the listing asks for.
+func (l Listing) Holds(key string) bool {
+	return strings.HasPrefix(key, l.Prefix) && key > l.After && (l.Upto == "" || key <= l.Upto)
+}
+
+// Listing returns a listing of the set, whose strings are keys, directories, and
+// made-up ones near them.
+func (s Set) Listing(r *rand.Rand) Listing {
+	var l Listing
+	if r.IntN(2) == 0 {
+		l.Prefix = s.place(r)
+	}
+	if r.IntN(4) > 0 {
+		l.After = s.place(r)
+	}
+	if r.IntN(3) == 0 {
+		if upto := s.place(r); upto > l.After {
+			l.Upto = upto
+		}
+	}
+	return l
+}
+
+// place returns a key, a directory or a string that is near one.
+func (s Set) place(r *rand.Rand) string {
+	key := s.Keys[r.IntN(len(s.Keys))]
+	directory := key[:strings.LastIndex(key, "/")+1]
+	character := near[r.IntN(len(near))]
+	switch r.IntN(7) {
+	case 0:
+		return key
+	case 1:
+		return key + character
+	case 2:
+		return strings.ToValidUTF8(key[:r.IntN(len(key)+1)], "")
+	case 3:
+		return directory
+	case 4:
+		return strings.TrimSuffix(directory, "/")
+	case 5:
+		return strings.TrimSuffix(directory, "/") + character
+	default:
+		return directory + character
+	}
+}

@@ -1,0 +1,107 @@
+package siblings_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/test/s3/siblings"
+)
+
+// TestSets checks what a Set promises, and that a server can hold it.
+func TestSets(t *testing.T) {
+	r := seeded.Rand(t)
+	for _, rules := range []siblings.Rules{{}, {ObjectAndDirectory: true}, {Markers: true}, {ObjectAndDirectory: true, Markers: true}} {
+		check(t, siblings.Reported(), rules, 3100, 3100)
+		for range 200 {
+			check(t, siblings.Small(r, rules), rules, 2, 500)
+		}
+		for range 5 {
+			check(t, siblings.Large(r, rules), rules, 1998, 7000)
+		}
+	}
+}
+
+func check(t *testing.T, set siblings.Set, rules siblings.Rules, fewest, most int) {
+	t.Helper()
+	if n := len(set.Keys); n < fewest || n > most {
+		t.Errorf("%s: %d keys, want %d to %d", set.Name, n, fewest, most)
+	}
+	directories := map[string]bool{}
+	for i, key := range set.Keys {
+		if i > 0 && key <= set.Keys[i-1] || key == "" || !utf8.ValidString(key) {
+			t.Fatalf("%s: key %q follows %q", set.Name, key, set.Keys[max(i, 1)-1])
+		}
+		for at := range key {
+			if key[at] == '/' && at < len(key)-1 {
+				directories[key[:at]] = true
+			}
+		}
+	}
+	for _, key := range set.Keys {
+		if directories[key] && !rules.ObjectAndDirectory || strings.HasSuffix(key, "/") && !rules.Markers {
+			t.Errorf("%s: key %q, which a server with %+v cannot hold", set.Name, key, rules)
+		}
+	}
+}
+
+// TestEveryByteNearTheSlash checks that small sets have siblings that begin with
+// any printable byte before '0', and the kinds of keys that only some servers hold.
+func TestEveryByteNearTheSlash(t *testing.T) {
+	r := seeded.Rand(t)
+	var keys []string
+	for range 200 {
+		keys = append(keys, siblings.Small(r, siblings.Rules{ObjectAndDirectory: true, Markers: true}).Keys...)
+	}
+	for b := byte(' '); b <= '0'; b++ {
+		if !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "data"+string(b)) }) {
+			t.Errorf("no set has a sibling of data/ with %q", b)
+		}
+	}
+	for _, key := range []string{"data", "data/"} {
+		if !slices.Contains(keys, key) {
+			t.Errorf("no set has the key %q", key)
+		}
+	}
+}
+
+// TestListings checks that listings begin and end where they can, and that their
+// keys are what they ask for.
+func TestListings(t *testing.T) {
+	r := seeded.Rand(t)
+	var empty, some, all int
+	for range 100 {
+		set := siblings.Small(r, siblings.Rules{Markers: true})
+		for range 20 {
+			l := set.Listing(r)
+			if !utf8.ValidString(l.Prefix+l.After+l.Upto) || l.Upto != "" && l.Upto <= l.After {
+				t.Errorf("a listing asks for %v", l)
+			}
+			n := 0
+			for _, key := range set.Keys {
+				if l.Holds(key) {
+					n++
+				}
+			}
+			switch n {
+			case 0:
+				empty++
+			case len(set.Keys):
+				all++
+			default:
+				some++
+			}
+		}
+	}
+	if empty == 0 || all == 0 || some < 1000 {
+		t.Errorf("of 2,000 listings %d ask for no key, %d for some, %d for all", empty, some, all)
+	}
+	l := siblings.Listing{Prefix: "a", After: "a!", Upto: "a/1"}
+	for key, want := range map[string]bool{"a!": false, "a!0": true, "a/1": true, "a/10": false, "b": false} {
+		if l.Holds(key) != want {
+			t.Errorf("%v holds %q: %t", l, key, !want)
+		}
+	}
+}
