@@ -1,6 +1,4 @@
-// Package rangetest tells tests what ranges entries come out as. It is apart from
-// entrytest, which programs use that link lakeFS's packages, and with them another
-// version of pebble than pkg/table's.
+// Package rangetest tells tests what ranges entries come out as.
 package rangetest
 
 import (

@@ -74,29 +74,29 @@ func (in *input) open(ctx context.Context) error {
 		return err
 	}
 	in.opened = in.first.ID
-	if in.records, err = records.Cursor(""); err != nil {
+	if in.records, err = records.Whole(ctx, in.first.ID); err != nil {
 		return fmt.Errorf("read range %s: %w", in.first.ID, err)
 	}
-	return in.settle()
+	return in.settle(ctx)
 }
 
 // advance goes to the next record of the open range that is not gone, or closes
 // the range if there is none.
-func (in *input) advance() error {
-	if err := in.records.Next(); err != nil {
+func (in *input) advance(ctx context.Context) error {
+	if err := in.records.Next(ctx); err != nil {
 		return fmt.Errorf("read range %s: %w", in.first.ID, err)
 	}
-	return in.settle()
+	return in.settle(ctx)
 }
 
 // settle is advance, unless the record at hand is not gone.
-func (in *input) settle() error {
+func (in *input) settle(ctx context.Context) error {
 	for !in.records.Done() {
 		if !in.gone.takes(in.records.Key) {
 			in.key = in.records.Key
 			return nil
 		}
-		if err := in.records.Next(); err != nil {
+		if err := in.records.Next(ctx); err != nil {
 			return fmt.Errorf("read range %s: %w", in.first.ID, err)
 		}
 	}
@@ -105,25 +105,14 @@ func (in *input) settle() error {
 
 // drop takes the first range away, whether it is open or not.
 func (in *input) drop() error {
-	in.shut()
+	in.records = nil
 	in.first = in.second
 	in.left--
 	return in.fill()
 }
 
-// shut closes the open range, if one is.
-func (in *input) shut() {
-	if in.isOpen() {
-		in.records.Close()
-		in.records = nil
-	}
-}
-
 // close gives up what is left.
-func (in *input) close() {
-	in.shut()
-	in.end()
-}
+func (in *input) close() { in.end() }
 
 // openRange reads a range's file, which must be what the metarange says of it.
 func openRange(ctx context.Context, files Files, r partition.RangeMetadata) (*table.Reader, error) {

@@ -77,7 +77,7 @@ func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (strin
 // the error of files; every error names the ID.
 func Read(ctx context.Context, files Files, id string) ([]partition.RangeMetadata, error) {
 	all, count, err := Stream(ctx, files, id)
-	if err != nil || count == 0 {
+	if err != nil {
 		return nil, err
 	}
 	ranges := make([]partition.RangeMetadata, 0, count)
@@ -91,7 +91,8 @@ func Read(ctx context.Context, files Files, id string) ([]partition.RangeMetadat
 }
 
 // Stream is Read for trees whose ranges need not be in memory all at once; the
-// file is. The ranges can be yielded more than once.
+// file is. There are about count of them. They can be yielded more than once, and
+// are certain only once they were yielded without an error.
 func Stream(ctx context.Context, files Files, id string) (ranges Ranges, count int, err error) {
 	if id == "" {
 		return List(nil), 0, nil
@@ -101,7 +102,7 @@ func Stream(ctx context.Context, files Files, id string) (ranges Ranges, count i
 		return nil, 0, fmt.Errorf("read metarange %s: %w", id, err)
 	}
 	return func(yield func(partition.RangeMetadata, error) bool) {
-		for m, err := range checked(decodedRanges(r)) {
+		for m, err := range checked(decodedRanges(ctx, r, id)) {
 			if err != nil {
 				err = fmt.Errorf("read metarange %s: %w", id, err)
 			}
@@ -109,12 +110,17 @@ func Stream(ctx context.Context, files Files, id string) (ranges Ranges, count i
 				return
 			}
 		}
-	}, int(r.Properties().Count), nil
+	}, int(min(r.Properties().Count, r.Size()/minRangeSize)), nil
 }
 
-func decodedRanges(r *table.Reader) Ranges {
+// minRangeSize is the least that a range takes in the file of a metarange, in
+// bytes: digits of its ID, which hardly compress. It bounds what is believed of
+// how many ranges a file holds.
+const minRangeSize = 32
+
+func decodedRanges(ctx context.Context, r *table.Reader, id string) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
-		for rec, err := range r.All("") {
+		for rec, err := range r.All(ctx, id) {
 			var m partition.RangeMetadata
 			if err == nil {
 				if m, err = table.DecodeRange(rec.Value); err != nil {

@@ -95,7 +95,7 @@ func (m *merge) run(ctx context.Context) error {
 				err = m.out.add(ctx, in.records.Record)
 			}
 			if err == nil {
-				err = in.advance()
+				err = in.advance(ctx)
 			}
 		}
 		if err != nil {

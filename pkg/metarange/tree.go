@@ -139,7 +139,7 @@ func (t *Tree) from(ctx context.Context, first string) iter.Seq2[entry.Entry, er
 				yield(entry.Entry{}, err)
 				return
 			}
-			for e, err := range decoded(records, first) {
+			for e, err := range decoded(ctx, records, first) {
 				if err != nil {
 					yield(entry.Entry{}, fmt.Errorf("read range %s: %w", r.ID, err))
 					return
@@ -153,14 +153,11 @@ func (t *Tree) from(ctx context.Context, first string) iter.Seq2[entry.Entry, er
 }
 
 // decoded yields the entries of a range whose keys are not less than first.
-func decoded(records *table.Reader, first string) iter.Seq2[entry.Entry, error] {
+func decoded(ctx context.Context, records *table.Reader, first string) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
-		for rec, err := range records.All(before(first)) {
+		for rec, err := range records.From(ctx, first) {
 			var e entry.Entry
 			if err == nil {
-				if string(rec.Key) < first {
-					continue
-				}
 				e, err = table.DecodeEntry(rec.Key, rec.Value)
 			}
 			if !yield(e, err) || err != nil {
@@ -168,19 +165,6 @@ func decoded(records *table.Reader, first string) iter.Seq2[entry.Entry, error] 
 			}
 		}
 	}
-}
-
-// before returns a string less than key such that hardly any key lies between
-// them: none at all if key ends in a zero byte or keys are valid UTF-8.
-func before(key string) string {
-	if key == "" {
-		return ""
-	}
-	n := len(key) - 1
-	if key[n] == 0 {
-		return key[:n]
-	}
-	return key[:n] + string([]byte{key[n] - 1, 0xff})
 }
 
 // open returns the records of a range, from memory if it is the one used last.

@@ -258,7 +258,7 @@ func readRange(t *testing.T, files *memory, id string) iter.Seq2[table.Record, e
 	if err != nil {
 		t.Fatalf("range %s: %v", id, err)
 	}
-	return r.All("")
+	return r.From(t.Context(), "")
 }
 
 func TestTreeIsReadConcurrently(t *testing.T) {

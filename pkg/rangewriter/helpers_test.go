@@ -118,7 +118,7 @@ func records(t *testing.T, data []byte) []table.Record {
 	r, err := table.NewReader(data)
 	expect.NoError(t, err)
 	var all []table.Record
-	for rec, err := range r.All("") {
+	for rec, err := range r.From(context.Background(), "") {
 		expect.NoError(t, err)
 		all = append(all, table.Record{Key: bytes.Clone(rec.Key), Value: bytes.Clone(rec.Value)})
 	}

@@ -87,7 +87,7 @@ func BenchmarkReader(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, err := range r.All("") {
+		for _, err := range r.From(b.Context(), "") {
 			if err != nil {
 				b.Fatal(err)
 			}

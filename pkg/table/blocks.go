@@ -60,8 +60,13 @@ func (b *blocks) write(content []byte) handle {
 func (b *blocks) seal(at int, kind byte) handle {
 	h := handle{at, len(*b) - at}
 	sealed := append(*b, kind)
-	sum := crc32.Checksum(sealed[at:], castagnoli)
-	// The sum is masked: blocks that hold sums themselves keep good ones.
-	*b = binary.LittleEndian.AppendUint32(sealed, (sum>>15|sum<<17)+0xa282ead8)
+	*b = binary.LittleEndian.AppendUint32(sealed, blockSum(sealed[at:]))
 	return h
+}
+
+// blockSum returns the checksum of a block and its type: CRC-32C, masked, so that
+// blocks that hold sums themselves keep good ones.
+func blockSum(b []byte) uint32 {
+	sum := crc32.Checksum(b, castagnoli)
+	return (sum>>15 | sum<<17) + 0xa282ead8
 }

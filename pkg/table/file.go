@@ -2,29 +2,37 @@ package table
 
 import (
 	"context"
-	"io"
-
-	"github.com/cockroachdb/pebble/objstorage"
+	"fmt"
 )
 
-// readable is a table's file in memory, as pebble reads it. It may be read
-// concurrently.
-type readable []byte
+// File is the file of a table, of which a Reader reads one section after
+// another. Its methods may be called concurrently, also by several readers.
+type File interface {
+	// Size returns the length of the file in bytes.
+	Size() int64
+	// Section returns the n bytes from an offset on, which nobody changes. The
+	// caller makes sure that they lie within the file.
+	Section(ctx context.Context, offset, n int64) ([]byte, error)
+	// Renew forgets the bytes of a section that turned out to be damaged, and
+	// reports whether Section may return others now.
+	Renew(offset, n int64) bool
+}
 
-var _ objstorage.Readable = readable(nil)
+// Bytes is a file in memory.
+type Bytes []byte
 
-func (r readable) ReadAt(_ context.Context, p []byte, off int64) error {
-	if off < 0 || off > int64(len(r)) || copy(p, r[off:]) < len(p) {
-		return io.ErrUnexpectedEOF
+var _ File = Bytes(nil)
+
+// Size implements File.
+func (b Bytes) Size() int64 { return int64(len(b)) }
+
+// Section implements File.
+func (b Bytes) Section(_ context.Context, offset, n int64) ([]byte, error) {
+	if offset < 0 || n < 0 || offset > b.Size()-n {
+		return nil, fmt.Errorf("read %d bytes at %d of a file of %d bytes", n, offset, len(b))
 	}
-	return nil
+	return b[offset : offset+n : offset+n], nil
 }
 
-func (r readable) Close() error { return nil }
-
-func (r readable) Size() int64 { return int64(len(r)) }
-
-func (r readable) NewReadHandle(context.Context) objstorage.ReadHandle {
-	h := objstorage.MakeNoopReadHandle(r)
-	return &h
-}
+// Renew implements File.
+func (Bytes) Renew(int64, int64) bool { return false }

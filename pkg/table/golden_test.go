@@ -76,11 +76,11 @@ func open(t *testing.T, data []byte) *table.Reader {
 	return r
 }
 
-// records returns copies of r's records after a key.
-func records(t *testing.T, r *table.Reader, after string) []table.Record {
+// records returns copies of r's records from a key on.
+func records(t *testing.T, r *table.Reader, from string) []table.Record {
 	t.Helper()
 	var all []table.Record
-	for rec, err := range r.All(after) {
+	for rec, err := range r.From(t.Context(), from) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,20 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
+// Names and values of properties with which every table is described, and by
+// which it is read.
+const (
+	propIndexType  = "rocksdb.block.based.table.index.type"
+	indexOneLevel  = "\x00\x00\x00\x00"
+	indexTwoLevels = "\x02\x00\x00\x00"
+
+	propComparator = "rocksdb.comparator" // says how keys are ordered
+	comparator     = "leveldb.BytewiseComparator"
+)
+
+// propertiesBlock is the name of the properties block in the metaindex block.
+const propertiesBlock = "rocksdb.properties"
+
 // description is what a table says that it holds.
 type description struct {
 	kind Kind
@@ -33,20 +47,20 @@ type property struct {
 // properties returns the properties of the file, sorted by name: those of this
 // format and those with which pebble describes every table.
 func (s *sst) properties(d description, z sizes) []property {
-	indexType := uint32(0) // one level
+	indexType := indexOneLevel
 	if z.parts > 0 {
-		indexType = 2
+		indexType = indexTwoLevels
 	}
 	all := []property{
 		text(propCount, strconv.FormatInt(d.meta.Count, 10)),
 		text(propEstimatedSize, strconv.FormatUint(d.meta.EstimatedSize, 10)),
 		text(propMaxKey, d.meta.MaxKey),
 		text(propMinKey, d.meta.MinKey),
-		fixed32("rocksdb.block.based.table.index.type", indexType),
+		text(propIndexType, indexType),
 		text("rocksdb.block.based.table.prefix.filtering", "0"),
 		text("rocksdb.block.based.table.whole.key.filtering", "0"),
 		number("rocksdb.column.family.id", math.MaxInt32),
-		text("rocksdb.comparator", "leveldb.BytewiseComparator"),
+		text(propComparator, comparator),
 		text("rocksdb.compression", "Snappy"),
 		text("rocksdb.compression_options", "window_bits=-14; level=32767; strategy=0; "+
 			"max_dict_bytes=0; zstd_max_train_bytes=0; enabled=0; "),
@@ -54,7 +68,7 @@ func (s *sst) properties(d description, z sizes) []property {
 		number("rocksdb.data.size", z.data),
 		number("rocksdb.deleted.keys", 0),
 		{"rocksdb.external_sst_file.global_seqno", make([]byte, 8)},
-		fixed32("rocksdb.external_sst_file.version", 2),
+		text("rocksdb.external_sst_file.version", "\x02\x00\x00\x00"),
 		number("rocksdb.filter.size", 0),
 		number("rocksdb.fixed.key.length", 0),
 		number("rocksdb.format.version", 0),
@@ -87,8 +101,4 @@ func text(name, value string) property { return property{name, []byte(value)} }
 
 func number(name string, n int) property {
 	return property{name, binary.AppendUvarint(nil, uint64(n))}
-}
-
-func fixed32(name string, n uint32) property {
-	return property{name, binary.LittleEndian.AppendUint32(nil, n)}
 }

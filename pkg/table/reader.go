@@ -1,69 +1,60 @@
 package table
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
-
-	"github.com/cockroachdb/pebble/sstable"
+	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Reader reads a table that is in memory. It is immutable and may be used
-// concurrently.
+// corrupt returns an error that wraps ErrCorrupt, unless one of args, which its
+// text includes, does so already.
+func corrupt(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
+}
+
+// Reader reads a table. It trusts nothing that the file says: what it returns is
+// right, or an error that wraps ErrCorrupt. It takes memory for what the file
+// holds, never for what it claims to hold. Errors of the File are passed on; all
+// others wrap ErrCorrupt. A Reader is immutable and may be used concurrently.
 type Reader struct {
-	data []byte
-	kind Kind
-	meta partition.RangeMetadata
+	file  File
+	end   int64  // blocks lie in the first so many bytes of the file
+	index []byte // content of the block at which the index begins
+	parts bool   // index lists parts of the index, which list data blocks
+
+	kind  Kind
+	meta  partition.RangeMetadata
+	props map[string]string // that go into the ID
 }
 
 // NewReader returns a reader of the table that data holds; the reader keeps
-// data, which must not change. Bytes that are not a table, or one without this
-// format's properties, wrap ErrCorrupt. Records are checked only as they are
-// read.
-func NewReader(data []byte) (*Reader, error) {
-	sst, err := open(data)
+// data, which must not change.
+func NewReader(data []byte) (*Reader, error) { return Open(context.Background(), Bytes(data)) }
+
+// Open returns a reader of the table in a file, having read where its blocks are
+// and what it says that it holds.
+func Open(ctx context.Context, f File) (*Reader, error) {
+	r := &Reader{file: f, end: f.Size() - footerSize}
+	foot, err := readFooter(ctx, f)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open table: %w", err)
 	}
-	defer sst.Close() //nolint:errcheck // it frees memory, nothing more
-	r := &Reader{data: data}
-	if err := r.describe(sst.Properties.UserProperties); err != nil {
-		return nil, fmt.Errorf("open table: %w: %w", ErrCorrupt, err)
+	if err := r.describe(ctx, foot.metaindex); err != nil {
+		return nil, fmt.Errorf("open table: %w", err)
+	}
+	if r.index, err = readBlock(ctx, f, foot.index, nil); err != nil {
+		return nil, fmt.Errorf("open table: index: %w", err)
 	}
 	return r, nil
-}
-
-func open(data []byte) (*sstable.Reader, error) {
-	sst, err := sstable.NewReader(readable(data), sstable.ReaderOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("open table of %d bytes: %w: %w", len(data), ErrCorrupt, err)
-	}
-	return sst, nil
-}
-
-// describe takes over the table's properties.
-func (r *Reader) describe(props map[string]string) error {
-	r.kind = Kind(props[propType])
-	if r.kind != Ranges && r.kind != Metaranges {
-		return fmt.Errorf("property %s is %q", propType, r.kind)
-	}
-	count, err := strconv.ParseInt(props[propCount], 10, 64)
-	if err != nil || count < 0 {
-		return fmt.Errorf("property %s is %q", propCount, props[propCount])
-	}
-	size, err := strconv.ParseUint(props[propEstimatedSize], 10, 64)
-	if err != nil {
-		return fmt.Errorf("property %s is %q", propEstimatedSize, props[propEstimatedSize])
-	}
-	r.meta = partition.RangeMetadata{
-		MinKey:        props[propMinKey],
-		MaxKey:        props[propMaxKey],
-		Count:         count,
-		EstimatedSize: size,
-	}
-	return nil
 }
 
 // Kind returns what the table's records are.
@@ -73,102 +64,138 @@ func (r *Reader) Kind() Kind { return r.kind }
 // table does not hold its own.
 func (r *Reader) Properties() partition.RangeMetadata { return r.meta }
 
-// All yields the records whose keys are greater than after, in key order; all
-// of them if after is empty. A record's slices live until the next iteration. An
-// error is yielded last, with a zero Record, and wraps ErrCorrupt.
-func (r *Reader) All(after string) iter.Seq2[Record, error] {
+// Size returns the size of the table's file in bytes.
+func (r *Reader) Size() int64 { return r.file.Size() }
+
+// describe reads the properties block, which the metaindex block lists.
+func (r *Reader) describe(ctx context.Context, metaindex handle) error {
+	blocks, err := r.pairs(ctx, metaindex)
+	if err != nil {
+		return fmt.Errorf("metaindex: %w", err)
+	}
+	at, err := parseHandle([]byte(blocks[propertiesBlock]), r.end)
+	if err != nil {
+		return fmt.Errorf("properties: %w", err)
+	}
+	props, err := r.pairs(ctx, at)
+	if err != nil {
+		return fmt.Errorf("properties: %w", err)
+	}
+	return r.takeProperties(props)
+}
+
+// maxProperties bounds the records of a block that is read as a whole. There are
+// about 40.
+const maxProperties = 1000
+
+// pairs returns the keys and values of a small block.
+func (r *Reader) pairs(ctx context.Context, h handle) (map[string]string, error) {
+	content, err := readBlock(ctx, r.file, h, nil)
+	if err != nil {
+		return nil, err
+	}
+	var e entries
+	if err := e.load(content); err != nil {
+		return nil, err
+	}
+	all := make(map[string]string)
+	for range maxProperties {
+		ok, err := e.next()
+		if !ok || err != nil {
+			return all, err
+		}
+		all[string(e.key)] = string(e.value)
+	}
+	return nil, corrupt("more than %d records", maxProperties)
+}
+
+// minRecord is the least that a record takes in a block: three lengths and one
+// byte of a key.
+const minRecord = 4
+
+// takeProperties checks and takes over what the table says that it holds.
+func (r *Reader) takeProperties(props map[string]string) error {
+	if got := props[propComparator]; got != "" && got != comparator {
+		return corrupt("property %s is %q, want %q", propComparator, got, comparator)
+	}
+	r.kind = Kind(props[propType])
+	if r.kind != Ranges && r.kind != Metaranges {
+		return corrupt("property %s is %q", propType, r.kind)
+	}
+	count, err := strconv.ParseInt(props[propCount], 10, 64)
+	if err != nil || count < 0 || count > r.file.Size()*maxRatio/minRecord {
+		return corrupt("property %s is %q in a file of %d bytes", propCount, props[propCount], r.file.Size())
+	}
+	size, err := strconv.ParseUint(props[propEstimatedSize], 10, 64)
+	if err != nil {
+		return corrupt("property %s is %q", propEstimatedSize, props[propEstimatedSize])
+	}
+	switch kind := props[propIndexType]; kind {
+	case "", indexOneLevel:
+	case indexTwoLevels:
+		r.parts = true
+	default:
+		return corrupt("property %s is %x", propIndexType, kind)
+	}
+	r.meta = partition.RangeMetadata{MinKey: props[propMinKey], MaxKey: props[propMaxKey], Count: count, EstimatedSize: size}
+	r.props = hashedProperties(props)
+	return nil
+}
+
+// hashedProperties returns the properties that go into a table's ID: those of
+// who wrote it, less those that describe the table.
+func hashedProperties(props map[string]string) map[string]string {
+	hashed := make(map[string]string)
+	for name, value := range props {
+		switch {
+		case strings.HasPrefix(name, "rocksdb."), strings.HasPrefix(name, "pebble."):
+		case name == propMinKey, name == propMaxKey, name == propCount, name == propEstimatedSize:
+		default:
+			hashed[name] = value
+		}
+	}
+	return hashed
+}
+
+// From yields the records whose keys are not less than key, in key order. A
+// record's slices live until the next iteration. An error is yielded last, with a
+// zero Record.
+func (r *Reader) From(ctx context.Context, key string) iter.Seq2[Record, error] {
+	return records(ctx, func() (*Cursor, error) { return r.Cursor(ctx, key) })
+}
+
+// All yields all records like From, and then makes sure that they are those of
+// the table's ID. An error is yielded last, with a zero Record: unless the
+// sequence ends without one, nothing of it is certain.
+func (r *Reader) All(ctx context.Context, id string) iter.Seq2[Record, error] {
+	return records(ctx, func() (*Cursor, error) { return r.Whole(ctx, id) })
+}
+
+func records(ctx context.Context, open func() (*Cursor, error)) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		if err := r.each(after, func(rec Record) bool { return yield(rec, nil) }); err != nil {
+		c, err := open()
+		for err == nil && !c.Done() {
+			if !yield(c.Record, nil) {
+				return
+			}
+			err = c.Next(ctx)
+		}
+		if err != nil {
 			yield(Record{}, err)
 		}
 	}
 }
 
-// each calls f for the records that All yields until f returns false.
-func (r *Reader) each(after string, f func(Record) bool) error {
-	c, err := r.Cursor(after)
+// Verify makes sure that data is the file of the table of that ID.
+func Verify(ctx context.Context, id string, data []byte) error {
+	r, err := NewReader(data)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	for !c.Done() && f(c.Record) && err == nil {
-		err = c.Next()
-	}
-	return err
-}
-
-// Cursor stands at a record of a table. It is All for those who take records from
-// several tables by turns. It is for one goroutine, and has to be closed.
-type Cursor struct {
-	Record // its slices live until Next; zero if Done
-
-	sst *sstable.Reader
-	it  sstable.Iterator
-}
-
-// Cursor returns a cursor at the first record whose key is greater than after, or
-// at the first of all if after is empty. An error wraps ErrCorrupt.
-func (r *Reader) Cursor(after string) (*Cursor, error) {
-	sst, err := open(r.data)
-	if err != nil {
-		return nil, err
-	}
-	it, err := sst.NewIter(nil, nil)
-	if err != nil {
-		_ = sst.Close() // it frees memory, nothing more
-		return nil, fmt.Errorf("read table index: %w: %w", ErrCorrupt, err)
-	}
-	c := &Cursor{sst: sst, it: it}
-	if err := c.first(after); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-// Done reports whether there is no record any more.
-func (c *Cursor) Done() bool { return c.Key == nil }
-
-// Next goes to the next record. An error wraps ErrCorrupt.
-func (c *Cursor) Next() error {
-	key, lazy := c.it.Next()
-	if key == nil {
-		return c.end()
-	}
-	value, _, err := lazy.Value(nil)
-	return c.stand(key.UserKey, value, err)
-}
-
-func (c *Cursor) first(after string) error {
-	key, lazy := c.it.SeekGE(append([]byte(after), 0), 0) // the least key greater than after
-	if after == "" {
-		key, lazy = c.it.First()
-	}
-	if key == nil {
-		return c.end()
-	}
-	value, _, err := lazy.Value(nil)
-	return c.stand(key.UserKey, value, err)
-}
-
-func (c *Cursor) stand(key, value []byte, err error) error {
-	if err != nil {
-		return fmt.Errorf("read table record %q: %w: %w", key, ErrCorrupt, err)
-	}
-	c.Record = Record{Key: key, Value: value}
-	return nil
-}
-
-func (c *Cursor) end() error {
-	c.Record = Record{}
-	if err := c.it.Error(); err != nil {
-		return fmt.Errorf("read table records: %w: %w", ErrCorrupt, err)
+	for _, err := range r.All(ctx, id) {
+		if err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-// Close frees what the cursor holds.
-func (c *Cursor) Close() {
-	_ = c.it.Close()  // reports only what Error reported
-	_ = c.sst.Close() // it frees memory, nothing more
 }

@@ -87,7 +87,7 @@ func (s *sst) finish(props description) []byte {
 		last = p.name
 	}
 	at := s.buf.write(meta.finish())
-	meta.add([]byte("rocksdb.properties"), 0, at.append(nil))
+	meta.add([]byte(propertiesBlock), 0, at.append(nil))
 	s.writeFooter(s.buf.write(meta.finish()), root)
 	return s.buf
 }
@@ -122,9 +122,9 @@ func (s *sst) writeIndex(sizes *sizes) handle {
 // writeFooter ends the file.
 func (s *sst) writeFooter(metaindex, index handle) {
 	at := len(s.buf)
-	s.buf = append(s.buf, 1) // checksums are CRC-32C
+	s.buf = append(s.buf, checksumCRC32C)
 	s.buf = index.append(metaindex.append(s.buf))
 	s.buf = append(s.buf, make([]byte, at+footerSize-12-len(s.buf))...)
-	s.buf = binary.LittleEndian.AppendUint32(s.buf, 2) // version of RocksDB's format
-	s.buf = append(s.buf, "\xf7\xcf\xf4\x85\xb7\x41\xe2\x88"...)
+	s.buf = binary.LittleEndian.AppendUint32(s.buf, formatVersion)
+	s.buf = append(s.buf, magic...)
 }

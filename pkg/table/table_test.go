@@ -2,6 +2,7 @@ package table_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,7 +18,7 @@ import (
 )
 
 // A reader yields what was written, from any key on.
-func TestReadAfterAnyKey(t *testing.T) {
+func TestReadFromAnyKey(t *testing.T) {
 	rng := seeded.Rand(t)
 	entries := entrytest.Random(rng, 1500)
 	b := entrytest.Batch(entries...)
@@ -28,20 +29,20 @@ func TestReadAfterAnyKey(t *testing.T) {
 	}
 	r := open(t, tableOf(t, table.Ranges, all...).Data)
 
-	afters := []string{"", "\x00", "\U0010FFFF", "\xff"}
+	froms := []string{"", "\x00", "\U0010FFFF", "\xff"}
 	for range 200 {
 		key := entries[rng.IntN(len(entries))].Key
-		afters = append(afters, key, key[:rng.IntN(len(key))], key+"\x00")
+		froms = append(froms, key, key[:rng.IntN(len(key))], key+"\x00")
 	}
-	for _, after := range afters {
+	for _, from := range froms {
 		var want []table.Record
 		for _, rec := range all {
-			if string(rec.Key) > after {
+			if string(rec.Key) >= from {
 				want = append(want, rec)
 			}
 		}
-		if got := records(t, r, after); !slices.EqualFunc(got, want, sameRecord) {
-			t.Errorf("after %q: got %d records, want %d", after, len(got), len(want))
+		if got := records(t, r, from); !slices.EqualFunc(got, want, sameRecord) {
+			t.Errorf("from %q: got %d records, want %d", from, len(got), len(want))
 		}
 	}
 }
@@ -53,7 +54,7 @@ func TestReaderStopsEarlyAndIsConcurrent(t *testing.T) {
 	for n := range 8 {
 		wg.Go(func() {
 			var got []string
-			for rec, err := range r.All(string(all[n].Key)) {
+			for rec, err := range r.From(t.Context(), string(all[n].Key)+"\x00") {
 				if err != nil {
 					t.Error(err)
 				}
@@ -188,7 +189,7 @@ func readAll(data []byte) (all []table.Record, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for rec, err := range r.All("") {
+	for rec, err := range r.From(context.Background(), "") {
 		if err != nil {
 			return nil, err
 		}

@@ -35,8 +35,11 @@ func (w *Writer) Reset(buf []byte) {
 }
 
 // Add appends a record; it copies its arguments. The key must be greater than
-// the one before it.
+// the one before it, and at most 8 KiB long.
 func (w *Writer) Add(key, value []byte) error {
+	if len(key) > maxKey || len(value) > maxValue {
+		return fmt.Errorf("add a key of %d bytes with a value of %d to a table: want at most %d and %d", len(key), len(value), maxKey, maxValue)
+	}
 	if !w.file.add(key, value) {
 		return fmt.Errorf("add key %q to a table after key %q: keys must increase", key, w.file.lastKey())
 	}

@@ -175,7 +175,7 @@ func isFile(id string, data []byte) error {
 	}
 	again := table.NewWriter(r.Kind())
 	defer again.Abort()
-	for rec, err := range r.All("") {
+	for rec, err := range r.From(context.Background(), "") {
 		if err != nil {
 			return err
 		}

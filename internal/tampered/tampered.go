@@ -1,0 +1,281 @@
+// Package tampered changes the files of tables as no disk does: blocks are changed
+// as they are before compression, or after it, and checksums and handles are made
+// anew. Only a reader that checks each number, and the ID, notices. It is for
+// tests, and takes the files to be right at first.
+package tampered
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/golang/snappy"
+)
+
+const (
+	trailerSize = 5  // of a block: its type and a checksum
+	footerSize  = 53 // of a file
+	properties  = "rocksdb.properties"
+	indexType   = "rocksdb.block.based.table.index.type"
+)
+
+// record is a record of a block.
+type record struct{ key, value []byte }
+
+// File is the file of a table, taken apart.
+type File struct {
+	data   [][]byte   // contents of the data blocks
+	parts  [][][]byte // of the index: the keys under which each lists data blocks
+	keys   [][]byte   // under which the index lists its parts; nil if it has one level
+	props  []record
+	footer []byte
+}
+
+// TakeApart takes the file of a table apart.
+func TakeApart(file []byte) *File {
+	f := &File{footer: file[len(file)-footerSize:]}
+	metaindex, rest := handleOf(file, f.footer[1:])
+	index, _ := handleOf(file, rest)
+	for _, rec := range records(metaindex) {
+		if string(rec.key) == properties {
+			block, _ := handleOf(file, rec.value)
+			f.props = records(block)
+		}
+	}
+	if f.property(indexType)[0] == 0 {
+		f.addPart(file, index)
+		return f
+	}
+	for _, rec := range records(index) {
+		part, _ := handleOf(file, rec.value)
+		f.addPart(file, part)
+		f.keys = append(f.keys, rec.key)
+	}
+	return f
+}
+
+func (f *File) addPart(file, part []byte) {
+	var keys [][]byte
+	for _, rec := range records(part) {
+		block, _ := handleOf(file, rec.value)
+		f.data, keys = append(f.data, block), append(keys, rec.key)
+	}
+	f.parts = append(f.parts, keys)
+}
+
+func (f *File) property(name string) []byte {
+	for _, rec := range f.props {
+		if string(rec.key) == name {
+			return rec.value
+		}
+	}
+	panic(fmt.Sprintf("the file has no property %s", name))
+}
+
+// SetProperty changes what the table says of itself.
+func (f *File) SetProperty(name, value string) {
+	copied := slices.Clone(f.props)
+	for i, rec := range copied {
+		if string(rec.key) == name {
+			copied[i].value = []byte(value)
+		}
+	}
+	f.props = copied
+}
+
+// Data returns the contents of the data blocks.
+func (f *File) Data() [][]byte { return f.data }
+
+// SetData replaces the content of a data block.
+func (f *File) SetData(i int, content []byte) {
+	f.data = slices.Clone(f.data)
+	f.data[i] = content
+}
+
+// Bytes puts the file together again.
+func (f *File) Bytes() []byte { return f.assemble(func(b []byte) []byte { return b }) }
+
+// Mutated returns the file with up to three blocks changed at random, or
+// the footer.
+func (f *File) Mutated(rng *rand.Rand) []byte {
+	chosen := map[int]bool{}
+	for range 1 + rng.IntN(3) {
+		chosen[rng.IntN(f.steps())] = true
+	}
+	step := -1
+	return f.assemble(func(b []byte) []byte {
+		if step++; chosen[step] {
+			return mutate(rng, b)
+		}
+		return b
+	})
+}
+
+// Overwritten returns the file with bytes written over one of its blocks, as it is
+// before compression or as it is stored, or over the footer.
+func (f *File) Overwritten(block, at int, with []byte) []byte {
+	block %= f.steps()
+	step := -1
+	return f.assemble(func(b []byte) []byte {
+		if step++; step != block {
+			return b
+		}
+		b = slices.Clone(b)
+		copy(b[min(at, len(b)):], with)
+		return b
+	})
+}
+
+// steps returns how often assemble calls its argument.
+func (f *File) steps() int {
+	blocks := len(f.data) + len(f.parts) + 2 // properties and metaindex
+	if len(f.keys) > 0 {
+		blocks++
+	}
+	return 2*blocks + 1
+}
+
+// assemble puts the file together. It hands each block to change, once as it is
+// before compression and once as it is stored, and last the footer.
+func (f *File) assemble(change func([]byte) []byte) []byte {
+	w := &assembly{change: change}
+	next := 0
+	var top []record
+	for i, keys := range f.parts {
+		var part []record
+		for _, key := range keys {
+			part = append(part, record{key, w.block(f.data[next], true)})
+			next++
+		}
+		at := w.block(encode(part, 1), true)
+		if len(f.keys) > 0 {
+			top = append(top, record{f.keys[i], at})
+			continue
+		}
+		return w.finish(f, at)
+	}
+	return w.finish(f, w.block(encode(top, 1), true))
+}
+
+// assembly is a file that is being put together.
+type assembly struct {
+	out    []byte
+	change func([]byte) []byte
+}
+
+// block appends a block and returns its handle.
+func (w *assembly) block(content []byte, compressed bool) (handle []byte) {
+	stored, kind := w.change(content), byte(0)
+	if compressed {
+		stored, kind = snappy.Encode(nil, stored), 1
+	}
+	stored = w.change(stored)
+	handle = binary.AppendUvarint(binary.AppendUvarint(nil, uint64(len(w.out))), uint64(len(stored)))
+	begin := len(w.out)
+	w.out = append(append(w.out, stored...), kind)
+	sum := crc32.Checksum(w.out[begin:], crc32.MakeTable(crc32.Castagnoli))
+	w.out = binary.LittleEndian.AppendUint32(w.out, (sum>>15|sum<<17)+0xa282ead8)
+	return handle
+}
+
+func (w *assembly) finish(f *File, index []byte) []byte {
+	props := w.block(encode(f.props, 1<<30), false)
+	metaindex := w.block(encode([]record{{[]byte(properties), props}}, 1), false)
+	footer := append([]byte{f.footer[0]}, append(metaindex, index...)...)
+	footer = append(footer, make([]byte, footerSize-12-len(footer))...)
+	footer = append(footer, f.footer[footerSize-12:]...)
+	return append(w.out, w.change(footer)...)
+}
+
+// mutate returns a copy of b that is changed somewhere.
+func mutate(rng *rand.Rand, b []byte) []byte {
+	b = slices.Clone(b)
+	at := rng.IntN(len(b) + 1)
+	switch rng.IntN(8) {
+	case 0: // cut
+		return b[:at]
+	case 1: // grown
+		return append(b[:at:at], append(random(rng, 1+rng.IntN(20)), b[at:]...)...)
+	case 2: // its end: restart points, or the handles of a footer
+		n := min(12, len(b))
+		copy(b[len(b)-n:], random(rng, n))
+	case 3: // a large number in 4 bytes
+		copy(b[max(0, len(b)-4*(1+rng.IntN(4))):], [][]byte{{0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0x80}, {0xff, 0xff, 0xff, 0x7f}, {0, 0, 0, 0}}[rng.IntN(4)])
+	case 4: // a large varint
+		copy(b[at:], binary.AppendUvarint(nil, rng.Uint64()>>rng.IntN(64)))
+	case 5: // a part of it somewhere else
+		from := rng.IntN(len(b) + 1)
+		copy(b[at:], b[from:min(len(b), from+rng.IntN(40))])
+	case 6: // one more or less
+		if at < len(b) {
+			b[at] += byte(rng.IntN(2)*2 - 1)
+		}
+	default:
+		for range 1 + rng.IntN(4) {
+			if len(b) > 0 {
+				b[rng.IntN(len(b))] = byte(rng.Uint32())
+			}
+		}
+	}
+	return b
+}
+
+func random(rng *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
+}
+
+// encode returns the content of a block whose restart points are every so many
+// records apart.
+func encode(all []record, every int) []byte {
+	var out, restarts []byte
+	n := 0
+	for i, rec := range all {
+		if i%every == 0 {
+			restarts, n = binary.LittleEndian.AppendUint32(restarts, uint32(len(out))), n+1
+		}
+		out = append(out, 0)
+		out = binary.AppendUvarint(binary.AppendUvarint(out, uint64(len(rec.key))), uint64(len(rec.value)))
+		out = append(append(out, rec.key...), rec.value...)
+	}
+	return binary.LittleEndian.AppendUint32(append(out, restarts...), uint32(n))
+}
+
+// records returns the records of a block.
+func records(block []byte) (all []record) {
+	n := int(binary.LittleEndian.Uint32(block[len(block)-4:]))
+	var key []byte
+	for b := block[:len(block)-4-4*n]; len(b) > 0; {
+		var lengths [3]int
+		for i := range lengths {
+			v, w := binary.Uvarint(b)
+			lengths[i], b = int(v), b[w:]
+		}
+		key = append(append([]byte(nil), key[:lengths[0]]...), b[:lengths[1]]...)
+		b = b[lengths[1]:]
+		all = append(all, record{key, b[:lengths[2]]})
+		b = b[lengths[2]:]
+	}
+	return all
+}
+
+// handleOf returns the content of the block whose handle b begins with, and what
+// follows the handle.
+func handleOf(file, b []byte) (content, rest []byte) {
+	offset, n := binary.Uvarint(b)
+	length, m := binary.Uvarint(b[n:])
+	stored := file[offset : offset+length]
+	if file[offset+length] == 0 {
+		return stored, b[n+m:]
+	}
+	content, err := snappy.Decode(nil, stored)
+	if err != nil {
+		panic(fmt.Sprintf("take a table apart: %v", err))
+	}
+	return content, b[n+m:]
+}

@@ -1,0 +1,229 @@
+package table
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+)
+
+// Cursor stands at a record of a table. It is an iteration for those who take
+// records from several tables by turns. It is for one goroutine; nothing has to
+// be given back.
+type Cursor struct {
+	Record // its slices live until Next; zero if Done
+
+	r     *Reader
+	index index2
+	data  entries
+	buf   []byte // memory of data's block
+	left  bool   // whether a block was left,
+	over  []byte // and the key under which the index has it: those of the next are greater
+	check *check // of all records; nil if not all are read
+}
+
+// Cursor returns a cursor at the first record whose key is not less than from.
+func (r *Reader) Cursor(ctx context.Context, from string) (*Cursor, error) {
+	c := r.newCursor()
+	ok, err := c.seek(ctx, []byte(from))
+	return c, c.stand(ok, err)
+}
+
+func (c *Cursor) seek(ctx context.Context, key []byte) (bool, error) {
+	if ok, err := c.index.seek(ctx, key); !ok || err != nil {
+		return false, err
+	}
+	if err := c.load(ctx); err != nil {
+		return false, err
+	}
+	ok, err := c.data.seek(key)
+	if ok || err != nil {
+		return ok, err
+	}
+	return c.following(ctx) // key lies between the last of the block and what the index has for it
+}
+
+// Whole returns a cursor at the first record of all. Next at the last record is
+// an error if the records, from the first on, are not those of the table's ID.
+func (r *Reader) Whole(ctx context.Context, id string) (*Cursor, error) {
+	c := r.newCursor()
+	c.check = newCheck(id, r.meta, r.props)
+	ok, err := c.following(ctx)
+	return c, c.stand(ok, err)
+}
+
+func (r *Reader) newCursor() *Cursor {
+	return &Cursor{r: r, index: newIndex2(r), data: entries{trailer: trailerSize}}
+}
+
+// Done reports whether there is no record any more. Next must not be called then.
+func (c *Cursor) Done() bool { return c.Key == nil }
+
+// Next goes to the next record. After an error the cursor is done.
+func (c *Cursor) Next(ctx context.Context) error {
+	ok, err := c.data.next()
+	if !ok && err == nil {
+		ok, err = c.following(ctx)
+	}
+	return c.stand(ok, err)
+}
+
+// stand makes the record at hand the cursor's own, or ends it.
+func (c *Cursor) stand(ok bool, err error) error {
+	c.Record = Record{}
+	if ok && err == nil {
+		if kind := c.data.key[len(c.data.key)-trailerSize:]; string(kind) != keySet {
+			err = corrupt("key %q has trailer %x, want %x", c.data.user(), kind, keySet)
+		}
+	}
+	if c.check != nil && err == nil {
+		if ok {
+			c.check.add(c.data.user(), c.data.value)
+		} else {
+			err = c.check.finish()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("read table: %w", err)
+	}
+	if ok {
+		c.Record = Record{Key: c.data.user(), Value: c.data.value}
+	}
+	return nil
+}
+
+// following goes to the first record of the next block, and reports whether there
+// is one.
+func (c *Cursor) following(ctx context.Context) (bool, error) {
+	if err := c.leave(); err != nil {
+		return false, err
+	}
+	ok, err := c.index.next(ctx)
+	if !ok || err != nil {
+		return false, err
+	}
+	if err := c.load(ctx); err != nil {
+		return false, err
+	}
+	ok, err = c.data.next()
+	switch {
+	case err != nil:
+		return false, err
+	case !ok && c.r.meta.Count > 0:
+		return false, corrupt("a data block is empty")
+	case ok && c.left && bytes.Compare(c.data.user(), c.over) <= 0:
+		return false, corrupt("key %q is not above %q, under which the index has the block before", c.data.user(), c.over)
+	}
+	return ok, nil
+}
+
+// load reads the data block at which the index stands.
+func (c *Cursor) load(ctx context.Context) error {
+	content, err := readBlock(ctx, c.r.file, c.index.at, c.buf)
+	if err != nil {
+		return err
+	}
+	c.buf = content
+	return c.data.load(content)
+}
+
+// leave makes sure that the block whose last record is at hand belongs where the
+// index has it.
+func (c *Cursor) leave() error {
+	if !c.data.begun {
+		return nil
+	}
+	c.left, c.over = true, append(c.over[:0], c.index.key()...)
+	if bytes.Compare(c.data.user(), c.over) > 0 {
+		return corrupt("key %q is above %q, under which the index has its block", c.data.user(), c.over)
+	}
+	return nil
+}
+
+// index2 walks through the index of a table, of one level or two.
+type index2 struct {
+	r   *Reader
+	top entries // lists the parts; unused if there is one level
+	low entries // lists data blocks
+	buf []byte  // memory of low's block
+	at  handle  // of the data block at which the index stands
+}
+
+func newIndex2(r *Reader) index2 {
+	return index2{r: r, top: entries{trailer: trailerSize}, low: entries{trailer: trailerSize}}
+}
+
+// key returns the key under which the data block is listed: none of the block is
+// greater.
+func (x *index2) key() []byte { return x.low.user() }
+
+// seek goes to the first data block that may have a key not less than key, and
+// reports whether there is one.
+func (x *index2) seek(ctx context.Context, key []byte) (ok bool, err error) {
+	if !x.r.parts {
+		if err := x.low.load(x.r.index); err != nil {
+			return false, fmt.Errorf("index: %w", err)
+		}
+		ok, err = x.low.seek(key)
+		return x.stand(ok, err)
+	}
+	if err := x.top.load(x.r.index); err != nil {
+		return false, fmt.Errorf("index: %w", err)
+	}
+	if ok, err = x.top.seek(key); !ok || err != nil {
+		return x.stand(ok, err)
+	}
+	if err = x.loadPart(ctx); err == nil {
+		ok, err = x.low.seek(key)
+	}
+	if !ok && err == nil { // the part ends before the key under which it is listed
+		return x.next(ctx)
+	}
+	return x.stand(ok, err)
+}
+
+// next goes to the next data block, and reports whether there is one. It begins
+// with the first.
+func (x *index2) next(ctx context.Context) (ok bool, err error) {
+	switch {
+	case x.low.restarts != nil:
+		ok, err = x.low.next()
+	case x.r.parts:
+		err = x.top.load(x.r.index)
+	default:
+		if err = x.low.load(x.r.index); err == nil {
+			ok, err = x.low.next()
+		}
+	}
+	for !ok && err == nil && x.r.parts {
+		if ok, err = x.top.next(); !ok || err != nil {
+			break
+		}
+		if err = x.loadPart(ctx); err == nil {
+			ok, err = x.low.next()
+		}
+	}
+	return x.stand(ok, err)
+}
+
+// loadPart reads the part of the index at which top stands.
+func (x *index2) loadPart(ctx context.Context) error {
+	h, err := parseHandle(x.top.value, x.r.end)
+	if err != nil {
+		return err
+	}
+	if x.buf, err = readBlock(ctx, x.r.file, h, x.buf); err != nil {
+		return err
+	}
+	return x.low.load(x.buf)
+}
+
+// stand takes over the handle of the data block.
+func (x *index2) stand(ok bool, err error) (bool, error) {
+	if ok && err == nil {
+		x.at, err = parseHandle(x.low.value, x.r.end)
+	}
+	if err != nil {
+		return false, fmt.Errorf("index: %w", err)
+	}
+	return ok, nil
+}

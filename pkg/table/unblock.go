@@ -1,0 +1,84 @@
+package table
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/golang/snappy"
+)
+
+// maxBlock bounds what one block may take, in bytes, before and after it is
+// decompressed. Blocks of 4 KiB are usual; those that hold one large record, and
+// the index of the parts of an index, are larger.
+const maxBlock = 16 << 20
+
+// maxValue bounds the length of a value in bytes, so that a block holds its
+// record.
+const maxValue = maxBlock - 4*maxKey
+
+// maxRatio bounds how many bytes Snappy makes of one: a copy of up to 64 bytes
+// takes 3, or 2 for up to 11.
+const maxRatio = 22
+
+// maxKey bounds the length of a key in bytes. A record may say in four bytes that
+// its key is nearly that of the one before: the bound keeps small blocks from
+// taking long.
+const maxKey = 8 << 10
+
+// reads is how often a block is read whose checksum is wrong.
+const reads = 3
+
+// readBlock returns the content of a block, decompressed. It is in the memory of
+// dst, or in more if that is too small.
+func readBlock(ctx context.Context, f File, h handle, dst []byte) ([]byte, error) {
+	offset, n := int64(h.offset), int64(h.length+blockTrailerSize)
+	for try := 1; ; try++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		sealed, err := f.Section(ctx, offset, n)
+		if err != nil {
+			return nil, err
+		}
+		content, err := unseal(sealed, dst)
+		if err == nil {
+			return content, nil
+		}
+		if try == reads || !f.Renew(offset, n) {
+			return nil, corrupt("block of %d bytes at %d: %w", h.length, h.offset, err)
+		}
+	}
+}
+
+// unseal checks a block and its trailer and returns the content.
+func unseal(sealed, dst []byte) ([]byte, error) {
+	n := len(sealed) - blockTrailerSize
+	if got, want := binary.LittleEndian.Uint32(sealed[n+1:]), blockSum(sealed[:n+1]); got != want {
+		return nil, corrupt("checksum %08x, want %08x", got, want)
+	}
+	switch kind := sealed[n]; kind {
+	case blockPlain:
+		return append(dst[:0], sealed[:n]...), nil
+	case blockSnappy:
+		return decompress(sealed[:n], dst)
+	default:
+		return nil, corrupt("compression %d, want none or Snappy", kind)
+	}
+}
+
+// decompress decompresses a block into dst, or into more memory if that is too
+// small.
+func decompress(b, dst []byte) ([]byte, error) {
+	n, err := snappy.DecodedLen(b)
+	if err != nil {
+		return nil, corrupt("Snappy: %w", err)
+	}
+	if n > maxBlock || n > maxRatio*len(b) {
+		return nil, corrupt("%d bytes of Snappy claim to be %d", len(b), n)
+	}
+	content, err := snappy.Decode(dst[:cap(dst)], b)
+	if err != nil {
+		return nil, corrupt("Snappy: %w", err)
+	}
+	return content, nil
+}
