@@ -22,10 +22,11 @@ func (c *Catalog) LatestBranch(ctx context.Context, repository, name string) (Br
 }
 
 func (c *Catalog) existing(ctx context.Context, get getter, repository, name string) (Branch, error) {
-	if _, err := c.Repository(ctx, repository); err != nil {
+	r, err := c.Repository(ctx, repository)
+	if err != nil {
 		return Branch{}, err
 	}
-	b, err := c.branch(ctx, get, repository, name)
+	b, err := c.branch(ctx, get, r, name)
 	if errors.Is(err, queue.ErrNotFound) {
 		return Branch{}, fault.Missing("branch")
 	}
@@ -36,25 +37,26 @@ func (c *Catalog) existing(ctx context.Context, get getter, repository, name str
 }
 
 // branch answers queue.ErrNotFound for a name that no branch has.
-func (c *Catalog) branch(ctx context.Context, get getter, repository, name string) (Branch, error) {
+func (c *Catalog) branch(ctx context.Context, get getter, r Repository, name string) (Branch, error) {
 	if checkBranchName("", name) != nil {
 		return Branch{}, queue.ErrNotFound
 	}
-	commit, rev, err := get(ctx, branchKey(repository, name))
+	commit, rev, err := get(ctx, branchKey(r.root(), name))
 	if err != nil {
 		return Branch{}, err
 	}
-	return Branch{Name: name, CommitID: string(commit), Revision: rev}, nil
+	return Branch{Name: name, CommitID: string(commit), Incarnation: r.Incarnation, Revision: rev}, nil
 }
 
 // Branches returns up to amount, at least 1, branches whose names have the
 // prefix and lie after `after`, ordered by name, and whether there are more.
 func (c *Catalog) Branches(ctx context.Context, repository, prefix, after string, amount int) (page []Branch, more bool, err error) {
-	if _, err := c.Repository(ctx, repository); err != nil {
+	r, err := c.Repository(ctx, repository)
+	if err != nil {
 		return nil, false, err
 	}
-	page, more, err = list(ctx, c.kv, branchKey(repository, ""), prefix, after, amount, func(name string) (Branch, error) {
-		return c.branch(ctx, c.kv.Get, repository, name)
+	page, more, err = list(ctx, c.kv, branchKey(r.root(), ""), prefix, after, amount, func(name string) (Branch, error) {
+		return c.branch(ctx, c.kv.Get, r, name)
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("list branches of repository %q: %w", repository, err)
@@ -68,28 +70,32 @@ func (c *Catalog) CreateBranch(ctx context.Context, repository, name, source str
 	if err := checkBranchName("name", name); err != nil {
 		return Branch{}, err
 	}
-	commit, err := c.Resolve(ctx, repository, source)
+	r, err := c.Repository(ctx, repository)
 	if err != nil {
 		return Branch{}, err
 	}
-	rev, err := c.kv.Create(ctx, branchKey(repository, name), []byte(commit.ID))
+	commit, err := c.resolve(ctx, r, source)
+	if err != nil {
+		return Branch{}, err
+	}
+	rev, err := c.kv.Create(ctx, branchKey(r.root(), name), []byte(commit.ID))
 	if errors.Is(err, queue.ErrConflict) {
 		return Branch{}, fault.Conflicting("branch %q exists already", name)
 	}
 	if err != nil {
 		return Branch{}, fmt.Errorf("create branch %q of repository %q: %w", name, repository, err)
 	}
-	return Branch{Name: name, CommitID: commit.ID, Revision: rev}, nil
+	return Branch{Name: name, CommitID: commit.ID, Incarnation: r.Incarnation, Revision: rev}, nil
 }
 
 // MoveBranch makes a stored commit the head of a branch, provided that nobody
-// moved it since it was read as from; else it is a Conflict fault, and the
-// branch is as it was.
+// moved it since it was read as from, nor deleted its repository; else it is a
+// Conflict fault, and the branch is as it was.
 func (c *Catalog) MoveBranch(ctx context.Context, repository string, from Branch, commitID string) error {
 	if _, err := c.Commit(ctx, repository, commitID); err != nil {
 		return err
 	}
-	_, err := c.kv.Update(ctx, branchKey(repository, from.Name), []byte(commitID), from.Revision)
+	_, err := c.kv.Update(ctx, branchKey(root(repository, from.Incarnation), from.Name), []byte(commitID), from.Revision)
 	if errors.Is(err, queue.ErrConflict) {
 		return fault.Conflicting("branch %q was moved by somebody else", from.Name)
 	}

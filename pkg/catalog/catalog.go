@@ -5,9 +5,12 @@
 // commit, and moves by compare-and-swap alone. Nothing is ever half done to a
 // reader: what a record refers to is stored before it.
 //
-//	r.<repository>            its record
-//	b.<repository>.<branch>   the commit ID at its head
-//	c.<repository>.<id>       a commit
+//	r.<repository>      its record
+//	b.<root>.<branch>   the commit ID at its head
+//	c.<root>.<id>       a commit
+//
+// The root of a repository is its ID and its incarnation, so that one that was deleted
+// leaves nothing to the next one of its ID: see Repository.root.
 //
 // Errors that the caller can mend are faults.
 package catalog
@@ -32,13 +35,25 @@ type Repository struct {
 	DefaultBranch    string            `json:"default_branch"`
 	Created          time.Time         `json:"created"` // whole seconds, UTC
 	Metadata         map[string]string `json:"metadata,omitempty"`
+	Incarnation      string            `json:"incarnation,omitempty"` // of all repositories that ever had the ID; "" only of one made before there were incarnations
+}
+
+// root leads the names of what the repository holds.
+func (r Repository) root() string { return root(r.ID, r.Incarnation) }
+
+func root(id, incarnation string) string {
+	if incarnation == "" {
+		return id
+	}
+	return id + "=" + incarnation // of which no ID is a prefix: none has a '='
 }
 
 // Branch is a name for a commit.
 type Branch struct {
-	Name     string
-	CommitID string
-	Revision uint64 // of the record: what MoveBranch compares
+	Name        string
+	CommitID    string
+	Incarnation string // of its repository
+	Revision    uint64 // of the record: what MoveBranch compares
 }
 
 // Commit is a tree with a place in history.
@@ -63,9 +78,9 @@ type Catalog struct {
 // New returns the catalog in the bucket, which holds nothing else.
 func New(kv queue.KV) *Catalog { return &Catalog{kv: kv, now: time.Now} }
 
-func repositoryKey(id string) string           { return "r." + id }
-func branchKey(repository, name string) string { return "b." + repository + "." + name }
-func commitKey(repository, id string) string   { return "c." + repository + "." + id }
+func repositoryKey(id string) string     { return "r." + id }
+func branchKey(root, name string) string { return "b." + root + "." + name }
+func commitKey(root, id string) string   { return "c." + root + "." + id }
 
 var (
 	validRepository = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{2,62}$`)

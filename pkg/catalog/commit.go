@@ -32,60 +32,79 @@ func (c Commit) Identity() string {
 // with Created cut to whole seconds. Adding it again is harmless. The caller
 // answers for its parents and its generation.
 func (c *Catalog) AddCommit(ctx context.Context, repository string, commit Commit) (Commit, error) {
+	r, err := c.Repository(ctx, repository)
+	if err != nil {
+		return Commit{}, err
+	}
+	return c.addCommit(ctx, r, commit)
+}
+
+func (c *Catalog) addCommit(ctx context.Context, r Repository, commit Commit) (Commit, error) {
 	commit.Created = commit.Created.UTC().Truncate(time.Second)
 	commit.ID = commit.Identity()
 	data, err := json.Marshal(commit)
 	if err != nil {
 		return Commit{}, fmt.Errorf("encode commit %s: %w", commit.ID, err)
 	}
-	_, err = c.kv.Create(ctx, commitKey(repository, commit.ID), data)
+	_, err = c.kv.Create(ctx, commitKey(r.root(), commit.ID), data)
 	if err != nil && !errors.Is(err, queue.ErrConflict) {
-		return Commit{}, fmt.Errorf("store commit %s of repository %q: %w", commit.ID, repository, err)
+		return Commit{}, fmt.Errorf("store commit %s of repository %q: %w", commit.ID, r.ID, err)
 	}
 	return commit, nil
 }
 
 // Commit returns the commit with the ID, or a NotFound fault.
 func (c *Catalog) Commit(ctx context.Context, repository, id string) (Commit, error) {
-	commit, err := c.commit(ctx, repository, id)
+	r, err := c.Repository(ctx, repository)
+	if err != nil {
+		return Commit{}, err
+	}
+	return c.existingCommit(ctx, r, id)
+}
+
+func (c *Catalog) existingCommit(ctx context.Context, r Repository, id string) (Commit, error) {
+	commit, err := c.commit(ctx, r, id)
 	if errors.Is(err, queue.ErrNotFound) {
-		if _, err := c.Repository(ctx, repository); err != nil {
-			return Commit{}, err
-		}
 		return Commit{}, fault.Missing("commit")
 	}
 	if err != nil {
-		return Commit{}, fmt.Errorf("read commit %s of repository %q: %w", id, repository, err)
+		return Commit{}, fmt.Errorf("read commit %s of repository %q: %w", id, r.ID, err)
 	}
 	return commit, nil
 }
 
-func (c *Catalog) commit(ctx context.Context, repository, id string) (Commit, error) {
-	if !validRepository.MatchString(repository) || !validCommit.MatchString(id) {
+// commit answers queue.ErrNotFound for an ID that no commit has.
+func (c *Catalog) commit(ctx context.Context, r Repository, id string) (Commit, error) {
+	if !validCommit.MatchString(id) {
 		return Commit{}, queue.ErrNotFound
 	}
-	commit, _, err := read[Commit](ctx, c.kv.Get, commitKey(repository, id))
+	commit, _, err := read[Commit](ctx, c.kv.Get, commitKey(r.root(), id))
 	return commit, err
 }
 
 // Resolve returns the commit that a ref, a commit's ID or a branch's name, points
 // at, or a NotFound fault. A commit comes first.
 func (c *Catalog) Resolve(ctx context.Context, repository, ref string) (Commit, error) {
-	if _, err := c.Repository(ctx, repository); err != nil {
+	r, err := c.Repository(ctx, repository)
+	if err != nil {
 		return Commit{}, err
 	}
-	commit, err := c.commit(ctx, repository, ref) // of which no name of a branch costs a look
+	return c.resolve(ctx, r, ref)
+}
+
+func (c *Catalog) resolve(ctx context.Context, r Repository, ref string) (Commit, error) {
+	commit, err := c.commit(ctx, r, ref) // of which no name of a branch costs a look
 	if errors.Is(err, queue.ErrNotFound) {
 		var b Branch
-		if b, err = c.branch(ctx, c.kv.Get, repository, ref); err == nil {
-			return c.Commit(ctx, repository, b.CommitID)
+		if b, err = c.branch(ctx, c.kv.Get, r, ref); err == nil {
+			return c.existingCommit(ctx, r, b.CommitID)
 		}
 	}
 	if errors.Is(err, queue.ErrNotFound) {
 		return Commit{}, fault.Missing(fmt.Sprintf("ref %q", ref))
 	}
 	if err != nil {
-		return Commit{}, fmt.Errorf("resolve ref %q of repository %q: %w", ref, repository, err)
+		return Commit{}, fmt.Errorf("resolve ref %q of repository %q: %w", ref, r.ID, err)
 	}
 	return commit, nil
 }
@@ -97,18 +116,22 @@ func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount
 	if amount < 1 {
 		return nil, false, fault.BadField("amount", "%d is below 1", amount)
 	}
-	next, err := c.Resolve(ctx, repository, ref)
+	r, err := c.Repository(ctx, repository)
+	if err != nil {
+		return nil, false, err
+	}
+	next, err := c.resolve(ctx, r, ref)
 	if err != nil {
 		return nil, false, err
 	}
 	if after != "" {
-		if next, err = c.Commit(ctx, repository, after); err != nil {
+		if next, err = c.existingCommit(ctx, r, after); err != nil {
 			return nil, false, err
 		}
 		if len(next.Parents) == 0 {
 			return nil, false, nil
 		}
-		if next, err = c.Commit(ctx, repository, next.Parents[0]); err != nil {
+		if next, err = c.existingCommit(ctx, r, next.Parents[0]); err != nil {
 			return nil, false, err
 		}
 	}
@@ -120,7 +143,7 @@ func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount
 		if len(page) == amount {
 			return page, true, nil
 		}
-		if next, err = c.Commit(ctx, repository, next.Parents[0]); err != nil {
+		if next, err = c.existingCommit(ctx, r, next.Parents[0]); err != nil {
 			return nil, false, err
 		}
 	}

@@ -9,18 +9,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/xid"
+
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// repositoryRecord is a repository as it is stored. Until it is ready it is a
-// reservation of its ID and its namespace, which readers do not see. One
-// without a namespace was given up and reserves nothing.
+// repositoryRecord is a repository as it is stored. Readers see one that is ready.
+// Before, it is a reservation of its ID and its namespace. One without a namespace is
+// dead: it was deleted or given up, reserves nothing, and never becomes ready. It only
+// says under which root there may be something to remove.
 type repositoryRecord struct {
 	Repository
 	Ready bool `json:"ready"`
 }
+
+func (r repositoryRecord) dead() bool { return r.StorageNamespace == "" }
 
 // reservation is how long one that makes no progress keeps its namespace. Its
 // ID can be taken over at once.
@@ -103,13 +108,14 @@ func (c *Catalog) CheckRepository(ctx context.Context, r Repository) error {
 	if err != nil {
 		return err
 	}
-	if _, err = c.reservable(ctx, r.ID); err == nil {
+	if _, _, err = c.reservable(ctx, r.ID); err == nil {
 		err = c.checkOverlaps(ctx, r.ID, namespace)
 	}
 	return creating(r.ID, err)
 }
 
-// CreateRepository makes a repository with its default branch. It sets Created.
+// CreateRepository makes a repository with its default branch. It sets Created and
+// Incarnation.
 // What an earlier call left half done, because its process ended, is no
 // hindrance. Faults are Invalid (name, storage_namespace, default_branch) and
 // Conflict.
@@ -119,7 +125,7 @@ func (c *Catalog) CreateRepository(ctx context.Context, r Repository) (Repositor
 		return Repository{}, err
 	}
 	r.StorageNamespace = namespace.String()
-	r.Created = c.now().UTC().Truncate(time.Second)
+	r.Created, r.Incarnation = c.now().UTC().Truncate(time.Second), xid.New().String()
 	if err := c.create(ctx, r, namespace); err != nil {
 		return Repository{}, creating(r.ID, err)
 	}
@@ -151,48 +157,69 @@ func creating(id string, err error) error {
 
 // create reserves the ID and the namespace, stores what the repository starts
 // with, and makes it visible. Two that reserve namespaces that overlap see each
-// other, whoever comes first, because each looks after it has reserved.
+// other, whoever comes first, because each looks after it has reserved. What is stored
+// in between lies under an incarnation of this call's own.
 func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstore.URI) error {
 	rev, err := c.reserve(ctx, r)
 	if err != nil {
 		return err
 	}
 	if err := c.checkOverlaps(ctx, r.ID, namespace); err != nil {
-		_, _ = c.store(ctx, repositoryRecord{Repository: Repository{ID: r.ID}}, rev) // else it ends by itself
+		_ = c.remove(ctx, repositoryRecord{Repository: r}, rev) // else the reservation ends by itself
 		return err
 	}
-	branch, err := c.createDefaultBranch(ctx, r, rev)
-	if err == nil {
-		_, err = c.store(ctx, repositoryRecord{r, true}, rev)
-		if errors.Is(err, queue.ErrConflict) {
-			c.takeBack(ctx, r, branch)
-		}
+	if err := c.createDefaultBranch(ctx, r); err != nil {
+		return err
 	}
+	_, err = c.store(ctx, repositoryRecord{r, true}, rev)
 	if errors.Is(err, queue.ErrConflict) {
-		return fault.Conflicting("repository %q is being created by somebody else", r.ID)
+		return c.outrun(ctx, r)
 	}
 	return err
 }
 
-// reservable returns the revision of the record of an ID that no repository has.
-func (c *Catalog) reservable(ctx context.Context, id string) (rev uint64, err error) {
-	old, rev, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
+// outrun tells how a call ended whose reservation is not as it left it. Somebody took it
+// over; or the last write took place, its answer was lost, and the record was changed
+// since.
+func (c *Catalog) outrun(ctx context.Context, r Repository) error {
+	now, _, err := read[repositoryRecord](ctx, c.kv.Latest, repositoryKey(r.ID))
 	switch {
-	case err == nil && old.Ready:
-		return 0, fault.Conflicting("repository %q exists already", id)
 	case err != nil && !errors.Is(err, queue.ErrNotFound):
-		return 0, err
+		return err
+	case err == nil && now.Ready && now.Incarnation == r.Incarnation:
+		return nil
 	}
-	return rev, nil
+	_ = c.clear(ctx, r) // which was done before this call was
+	return fault.Conflicting("repository %q is being created by somebody else", r.ID)
 }
 
-func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err error) {
-	if rev, err = c.reservable(ctx, r.ID); err != nil {
-		return 0, err
+// reservable returns the record of an ID that no repository has, and its revision, 0
+// if there is none.
+func (c *Catalog) reservable(ctx context.Context, id string) (old repositoryRecord, rev uint64, err error) {
+	old, rev, err = read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		return repositoryRecord{}, 0, nil
+	case err == nil && old.Ready:
+		return old, 0, fault.Conflicting("repository %q exists already", id)
 	}
-	rev, err = c.store(ctx, repositoryRecord{Repository: r}, rev)
+	return old, rev, err
+}
+
+// reserve stores the reservation in place of what there is of the ID, which is removed
+// first.
+func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err error) {
+	old, rev, err := c.reservable(ctx, r.ID)
+	if err == nil && rev != 0 {
+		if rev, err = c.bury(ctx, old, rev); err == nil {
+			err = c.clear(ctx, old.Repository)
+		}
+	}
+	if err == nil {
+		rev, err = c.store(ctx, repositoryRecord{Repository: r}, rev)
+	}
 	if errors.Is(err, queue.ErrConflict) {
-		return 0, fault.Conflicting("repository %q is being created by somebody else", r.ID)
+		err = fault.Conflicting("repository %q is being created by somebody else", r.ID)
 	}
 	return rev, err
 }
@@ -208,7 +235,7 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 	}
 	for _, key := range keys {
 		other, rev, err := read[repositoryRecord](ctx, c.kv.Get, key)
-		if errors.Is(err, queue.ErrNotFound) || err == nil && (other.ID == id || other.StorageNamespace == "") {
+		if errors.Is(err, queue.ErrNotFound) || err == nil && (other.ID == id || other.dead()) {
 			continue
 		}
 		if err != nil {
@@ -223,8 +250,7 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 		}
 		if !other.Ready && c.now().Sub(other.Created) > reservation {
 			// Its process has died, or will meet a conflict at its last step.
-			_, err = c.store(ctx, repositoryRecord{Repository: Repository{ID: other.ID}}, rev)
-			if err == nil {
+			if _, err = c.bury(ctx, other, rev); err == nil {
 				continue
 			}
 			if !errors.Is(err, queue.ErrConflict) {
@@ -236,71 +262,14 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 	return nil
 }
 
-// createDefaultBranch leaves no other branch: a call that was given up may have
-// made one of another name. It is queue.ErrConflict if somebody else has taken over
-// the reservation, which had the revision: what branches are then is theirs. Hence
-// the order: their revisions are read while the repository is not ready for sure,
-// and what has another one later is left alone. It returns the revision of the branch.
-func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository, reserved uint64) (rev uint64, err error) {
-	first, err := c.AddCommit(ctx, r.ID, Commit{Message: firstMessage, Created: r.Created, Generation: 1})
+// createDefaultBranch stores the first commit, and the branch that points at it.
+func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository) error {
+	first, err := c.addCommit(ctx, r, Commit{Message: firstMessage, Created: r.Created, Generation: 1})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	branches, err := c.revisions(ctx, branchKey(r.ID, ""))
-	if err != nil {
-		return 0, err
-	}
-	_, rev, err = c.kv.Latest(ctx, repositoryKey(r.ID))
-	if err == nil && rev != reserved {
-		err = queue.ErrConflict
-	}
-	if err != nil {
-		return 0, err
-	}
-	main := branchKey(r.ID, r.DefaultBranch)
-	for key, rev := range branches {
-		if key == main {
-			continue
-		}
-		if err := c.kv.Delete(ctx, key, rev); err != nil {
-			return 0, err
-		}
-	}
-	if rev, ok := branches[main]; ok {
-		return c.kv.Update(ctx, main, []byte(first.ID), rev)
-	}
-	return c.kv.Create(ctx, main, []byte(first.ID))
-}
-
-// takeBack removes the default branch of a call that stood still until somebody else
-// took over its reservation. Who uses a branch of that name by now has written it since,
-// at another revision. But for the conflict the repository may be this call's after all:
-// an answer was lost, and then the record was changed.
-func (c *Catalog) takeBack(ctx context.Context, r Repository, branch uint64) {
-	now, _, err := read[repositoryRecord](ctx, c.kv.Latest, repositoryKey(r.ID))
-	if err == nil && now.DefaultBranch != r.DefaultBranch {
-		_ = c.kv.Delete(ctx, branchKey(r.ID, r.DefaultBranch), branch)
-	}
-}
-
-// revisions returns those of the keys that start with base.
-func (c *Catalog) revisions(ctx context.Context, base string) (map[string]uint64, error) {
-	keys, err := c.kv.Keys(ctx, base)
-	if err != nil {
-		return nil, err
-	}
-	of := make(map[string]uint64, len(keys))
-	for _, key := range keys {
-		_, rev, err := c.kv.Get(ctx, key)
-		if errors.Is(err, queue.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		of[key] = rev
-	}
-	return of, nil
+	_, err = c.kv.Create(ctx, branchKey(r.root(), r.DefaultBranch), []byte(first.ID))
+	return err
 }
 
 // store writes a record at the revision, 0 for none.

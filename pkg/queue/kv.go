@@ -50,6 +50,9 @@ type KV interface {
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
 	// Delete removes the value that a key has at the revision, or answers ErrConflict.
 	Delete(ctx context.Context, key string, revision uint64) error
+	// Purge removes all values whose keys start with the prefix, which ends with '.',
+	// whatever their revisions.
+	Purge(ctx context.Context, prefix string) error
 	// Keys returns the keys with the prefix, any text, in bytewise order. A key
 	// that is being deleted may be among them.
 	Keys(ctx context.Context, prefix string) ([]string, error)
@@ -151,15 +154,28 @@ func (b *bucket) Delete(ctx context.Context, key string, revision uint64) error 
 // purge takes away what the key had up to the revision: a new value may have come
 // since.
 func (b *bucket) purge(ctx context.Context, key string, revision uint64) error {
+	return b.take(ctx, key, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(revision+1))
+}
+
+func (b *bucket) Purge(ctx context.Context, prefix string) error {
+	name, ok := strings.CutSuffix(prefix, ".")
+	if !ok || CheckKey(name) != nil {
+		return fmt.Errorf("purge %s: %q is no valid prefix", b.name, prefix)
+	}
+	return b.take(ctx, prefix, jetstream.WithPurgeSubject(b.subject(prefix)+">"))
+}
+
+// take takes messages away; what names them in an error.
+func (b *bucket) take(ctx context.Context, what string, which ...jetstream.StreamPurgeOpt) error {
 	err := b.q.retry(ctx, "write", func(ctx context.Context) error {
 		stream, err := b.q.stream(ctx, bucketStream+b.name)
 		if err != nil {
 			return err
 		}
-		return stream.Purge(ctx, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(revision+1))
+		return stream.Purge(ctx, which...)
 	})
 	if err != nil {
-		return fmt.Errorf("purge %s/%s: %w", b.name, key, err)
+		return fmt.Errorf("purge %s/%s: %w", b.name, what, err)
 	}
 	return nil
 }

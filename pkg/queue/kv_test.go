@@ -21,6 +21,7 @@ func TestKV(t *testing.T) {
 			t.Run("values", func(t *testing.T) { testValues(t, kv) })
 			t.Run("compare and swap", func(t *testing.T) { testCompareAndSwap(t, kv) })
 			t.Run("delete", func(t *testing.T) { testDelete(t, kv) })
+			t.Run("purge", func(t *testing.T) { testPurge(t, kv) })
 			t.Run("keys", func(t *testing.T) { testKeys(t, kv) })
 			t.Run("bad keys", func(t *testing.T) { testBadKeys(t, kv) })
 			t.Run("watch", func(t *testing.T) { testWatch(t, kv) })
@@ -131,6 +132,28 @@ func testDelete(t *testing.T, kv queue.KV) {
 		}
 		if keys, err := kv.Keys(ctx, "del/"); err != nil || len(keys) != 0 {
 			t.Errorf("Keys after Delete = %q, %v", keys, err)
+		}
+	}
+}
+
+func testPurge(t *testing.T, kv queue.KV) {
+	ctx := t.Context()
+	for _, key := range []string{"p.a.x", "p.a.y.z", "p.ab.x", "p.a"} {
+		if _, err := kv.Create(ctx, key, []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect.NoError(t, kv.Purge(ctx, "p.a."))
+	expect.NoError(t, kv.Purge(ctx, "p.a.")) // of nothing
+	if keys, err := kv.Keys(ctx, "p."); err != nil || !slices.Equal(keys, []string{"p.a", "p.ab.x"}) {
+		t.Errorf("after a purge there are %q, %v", keys, err)
+	}
+	if _, err := kv.Create(ctx, "p.a.x", []byte("new")); err != nil {
+		t.Error(err)
+	}
+	for _, prefix := range []string{"", ".", "p", "p.*.", "p..", "p.>"} {
+		if err := kv.Purge(ctx, prefix); err == nil {
+			t.Errorf("a purge of %q", prefix)
 		}
 	}
 }

@@ -71,6 +71,26 @@ func (m *MemoryKV) Delete(ctx context.Context, key string, revision uint64) erro
 	return nil
 }
 
+// Purge implements queue.KV.
+func (m *MemoryKV) Purge(ctx context.Context, prefix string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name, ok := strings.CutSuffix(prefix, ".")
+	if !ok {
+		return fmt.Errorf("purge: %q is no valid prefix", prefix)
+	}
+	if err := m.check(ctx, name); err != nil {
+		return err
+	}
+	for key := range m.values {
+		if strings.HasPrefix(key, prefix) {
+			delete(m.values, key)
+			m.tick(key)
+		}
+	}
+	return nil
+}
+
 // Keys implements queue.KV.
 func (m *MemoryKV) Keys(ctx context.Context, prefix string) ([]string, error) {
 	m.mu.Lock()

@@ -1,0 +1,321 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+func keysOf(t *testing.T, kv queue.KV) []string {
+	t.Helper()
+	keys, err := kv.Keys(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// wantFresh checks that a repository holds no more than it starts with.
+func wantFresh(t *testing.T, what string, c *Catalog, id string) {
+	t.Helper()
+	branches, _, err := c.Branches(t.Context(), id, "", "", 10)
+	if err != nil || len(branches) != 1 || branches[0].Name != "main" {
+		t.Errorf("%s: branches %+v, %v, want main alone", what, branches, err)
+	}
+	log, more, err := c.Log(t.Context(), id, "main", "", 1)
+	if err != nil || more || len(log) != 1 || log[0].Message != firstMessage {
+		t.Errorf("%s: log %+v, %v, %v, want the first commit alone", what, log, more, err)
+	}
+}
+
+func TestADeletedRepositoryLeavesNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		ctx := t.Context()
+		create(t, c, "repo")
+		create(t, c, "repo-2")
+		old := commitOn(t, c, "main", "old")
+		if _, err := c.CreateBranch(ctx, "repo", "side", "main"); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.DeleteRepository(ctx, "repo"); err != nil {
+			t.Fatal(err)
+		}
+		if rest := keysOf(t, c.kv); len(rest) != 3 || slices.ContainsFunc(rest, func(k string) bool { return !strings.Contains(k, "repo-2") }) {
+			t.Errorf("after the deletion there are %q", rest)
+		}
+		_, err := c.Repository(ctx, "repo")
+		wantFault(t, "Repository", err, fault.NotFound, "repository not found")
+		_, err = c.Commit(ctx, "repo", old.ID)
+		wantFault(t, "Commit", err, fault.NotFound, "repository not found")
+		wantFault(t, "deleted again", c.DeleteRepository(ctx, "repo"), fault.NotFound, "repository not found")
+		wantFault(t, "bad ID", c.DeleteRepository(ctx, "a.b"), fault.NotFound, "repository not found")
+		other := Repository{ID: "other", StorageNamespace: "s3://bucket/repo/x", DefaultBranch: "main"}
+		if _, err := c.CreateRepository(ctx, other); err != nil {
+			t.Errorf("another in its namespace: %v", err)
+		}
+		wantFresh(t, "its neighbour", c, "repo-2")
+	})
+}
+
+func TestADeletedRepositoryCanBeMadeAnew(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		ctx := t.Context()
+		create(t, c, "repo")
+		head, err := c.Branch(ctx, "repo", "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := commitOn(t, c, "main", "old")
+		if err := c.DeleteRepository(ctx, "repo"); err != nil {
+			t.Fatal(err)
+		}
+		create(t, c, "repo")
+		wantFresh(t, "made anew", c, "repo")
+		_, err = c.Resolve(ctx, "repo", old.ID)
+		wantFault(t, "an old commit", err, fault.NotFound, old.ID)
+		now, err := c.Branch(ctx, "repo", "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		head.Revision = now.Revision // as if a revision could come again
+		wantFault(t, "a move of the old branch", c.MoveBranch(ctx, "repo", head, now.CommitID), fault.Conflict, "by somebody else")
+	})
+}
+
+// A repository made before there were incarnations has its ID for a root.
+func TestARepositoryWithoutIncarnationIsDeleted(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		ctx := t.Context()
+		r := Repository{ID: "repo", StorageNamespace: "s3://bucket/repo", DefaultBranch: "main"}
+		if err := c.createDefaultBranch(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.store(ctx, repositoryRecord{r, true}, 0); err != nil {
+			t.Fatal(err)
+		}
+		commitOn(t, c, "main", "old")
+		if err := c.DeleteRepository(ctx, "repo"); err != nil {
+			t.Fatal(err)
+		}
+		if rest := keysOf(t, c.kv); len(rest) > 0 {
+			t.Errorf("after the deletion there are %q", rest)
+		}
+		create(t, c, "repo")
+		wantFresh(t, "made anew", c, "repo")
+	})
+}
+
+func TestAHalfDoneDeletionIsDoneOrNot(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		ctx := t.Context()
+		for steps := 0; ; steps++ {
+			create(t, c, "repo")
+			commitOn(t, c, "main", "old")
+			f := &failing{KV: c.kv, left: steps}
+			err := New(f).DeleteRepository(ctx, "repo")
+			if gone := err == nil; gone != (steps > 0) {
+				t.Errorf("step %d: %v", steps, err)
+			}
+			if steps == 0 { // it is as it was
+				if log, _, err := c.Log(ctx, "repo", "main", "", 9); err != nil || len(log) != 2 {
+					t.Errorf("log %+v, %v", log, err)
+				}
+				if err := c.DeleteRepository(ctx, "repo"); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if _, err := c.Repository(ctx, "repo"); !fault.Is(err, fault.NotFound) {
+				t.Errorf("step %d: %v, want NotFound", steps, err)
+			}
+			if steps%2 == 0 { // whoever makes it anew clears up, too
+				create(t, c, "repo")
+				wantFresh(t, fmt.Sprint("step ", steps), c, "repo")
+				if err := c.DeleteRepository(ctx, "repo"); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := c.Sweep(ctx); err != nil {
+				t.Error(err)
+			}
+			if rest := keysOf(t, c.kv); len(rest) > 0 {
+				t.Errorf("step %d: there are %q", steps, rest)
+			}
+			if f.left >= 0 {
+				return
+			}
+		}
+	})
+}
+
+func TestSweepLeavesWhatLives(t *testing.T) {
+	onEach(t, func(t *testing.T, c *Catalog) {
+		ctx, now := t.Context(), time.Now()
+		c.now = func() time.Time { return now }
+		create(t, c, "repo")
+		dying := New(&failing{KV: c.kv, left: 2})
+		dying.now = c.now
+		_, err := dying.CreateRepository(ctx, Repository{ID: "half", StorageNamespace: "s3://bucket/half", DefaultBranch: "main"})
+		if !errors.Is(err, errDied) {
+			t.Fatal(err)
+		}
+		before := keysOf(t, c.kv)
+		if err := c.Sweep(ctx); err != nil || !slices.Equal(before, keysOf(t, c.kv)) {
+			t.Errorf("swept at once: %v, of %q are left %q", err, before, keysOf(t, c.kv))
+		}
+		now = now.Add(reservation + 2*time.Second)
+		if err := c.Sweep(ctx); err != nil {
+			t.Error(err)
+		}
+		if rest := keysOf(t, c.kv); len(rest) != 3 {
+			t.Errorf("swept later: there are %q", rest)
+		}
+		wantFresh(t, "swept", c, "repo")
+	})
+}
+
+// standing runs a function before its nth write.
+type standing struct {
+	queue.KV
+	left int
+	then func()
+}
+
+func (s *standing) write() {
+	if s.left--; s.left == 0 {
+		s.then()
+	}
+}
+
+func (s *standing) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	s.write()
+	return s.KV.Create(ctx, key, value)
+}
+
+func (s *standing) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	s.write()
+	return s.KV.Update(ctx, key, value, revision)
+}
+
+func (s *standing) Delete(ctx context.Context, key string, revision uint64) error {
+	s.write()
+	return s.KV.Delete(ctx, key, revision)
+}
+
+func (s *standing) Purge(ctx context.Context, prefix string) error {
+	s.write()
+	return s.KV.Purge(ctx, prefix)
+}
+
+// TestWhatIsSlowMeetsNoOtherIncarnation lets each operation stand still before each of
+// its writes while its repository is deleted and made anew.
+func TestWhatIsSlowMeetsNoOtherIncarnation(t *testing.T) {
+	for name, operation := range map[string]func(ctx context.Context, c *Catalog, head Branch) error{
+		"CreateBranch": func(ctx context.Context, c *Catalog, _ Branch) error {
+			_, err := c.CreateBranch(ctx, "repo", "side", "main")
+			return err
+		},
+		"AddCommit": func(ctx context.Context, c *Catalog, head Branch) error {
+			_, err := c.AddCommit(ctx, "repo", Commit{Message: "slow", Parents: []string{head.CommitID}, Generation: 2})
+			return err
+		},
+		"MoveBranch": func(ctx context.Context, c *Catalog, head Branch) error {
+			if err := c.MoveBranch(ctx, "repo", head, head.CommitID); !fault.Is(err, fault.Conflict) {
+				return fmt.Errorf("moved: %v", err)
+			}
+			return nil
+		},
+		"DeleteRepository": func(ctx context.Context, c *Catalog, _ Branch) error {
+			return c.DeleteRepository(ctx, "repo")
+		},
+	} {
+		for step := 1; meets(t, name, operation, step); step++ {
+		}
+	}
+}
+
+// meets has an operation stand still before a step, and reports whether it has as many.
+func meets(t *testing.T, name string, operation func(context.Context, *Catalog, Branch) error, step int) (stood bool) {
+	t.Helper()
+	kv := new(queuetest.MemoryKV)
+	c := New(kv)
+	create(t, c, "repo")
+	head, err := c.Branch(t.Context(), "repo", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := New(&standing{kv, step, func() {
+		stood = true
+		if err := c.DeleteRepository(t.Context(), "repo"); err != nil && !fault.Is(err, fault.NotFound) {
+			t.Fatal(err)
+		}
+		create(t, c, "repo")
+	}})
+	err = operation(t.Context(), slow, head)
+	if !stood {
+		return false
+	}
+	if err != nil {
+		t.Errorf("%s, step %d: %v", name, step, err)
+	}
+	if name == "DeleteRepository" && step == 1 { // it comes second, and deletes the new one
+		_, err := c.Repository(t.Context(), "repo")
+		wantFault(t, name, err, fault.NotFound, "repository not found")
+		return true
+	}
+	wantFresh(t, fmt.Sprintf("%s, step %d", name, step), c, "repo")
+	return true
+}
+
+// TestCatalogIsWhatItsTwinIs makes and deletes repositories, by processes that die before
+// any of their writes, and compares with a map: each call takes effect as a whole or not
+// at all.
+func TestCatalogIsWhatItsTwinIs(t *testing.T) {
+	random := seeded.Rand(t)
+	kv, now := new(queuetest.MemoryKV), time.Now()
+	twin := map[string]bool{}
+	for range 2000 {
+		now = now.Add(2 * reservation) // no reservation is in the way for long
+		c := New(&failing{KV: kv, left: random.IntN(8)})
+		c.now = func() time.Time { return now }
+		id := fmt.Sprint("repo", random.IntN(3))
+		var err error
+		switch random.IntN(3) {
+		case 0:
+			_, err = c.CreateRepository(t.Context(), Repository{ID: id, StorageNamespace: "s3://bucket/" + id, DefaultBranch: "main"})
+			if twin[id] {
+				wantFault(t, "create "+id, err, fault.Conflict, "exists already")
+			} else if !errors.Is(err, errDied) && err != nil {
+				t.Errorf("create %s: %v", id, err)
+			}
+			twin[id] = twin[id] || err == nil
+		case 1:
+			err = c.DeleteRepository(t.Context(), id)
+			if !twin[id] {
+				wantFault(t, "delete "+id, err, fault.NotFound, "not found")
+			} else if !errors.Is(err, errDied) && err != nil {
+				t.Errorf("delete %s: %v", id, err)
+			}
+			twin[id] = twin[id] && err != nil
+		case 2:
+			if err = c.Sweep(t.Context()); err != nil && !errors.Is(err, errDied) {
+				t.Errorf("sweep: %v", err)
+			}
+		}
+		for id, there := range twin {
+			if there {
+				wantFresh(t, id, New(kv), id)
+			} else if _, err := New(kv).Repository(t.Context(), id); !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s: %v, want NotFound", id, err)
+			}
+		}
+	}
+}
