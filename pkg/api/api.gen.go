@@ -580,6 +580,9 @@ type ServerInterface interface {
 	// CreateRepository create repository
 	// (POST /repositories)
 	CreateRepository(w http.ResponseWriter, r *http.Request)
+	// DeleteRepository delete repository
+	// (DELETE /repositories/{repository})
+	DeleteRepository(w http.ResponseWriter, r *http.Request, repository RepositoryName)
 	// GetRepository get repository
 	// (GET /repositories/{repository})
 	GetRepository(w http.ResponseWriter, r *http.Request, repository RepositoryName)
@@ -691,6 +694,32 @@ func (siw *ServerInterfaceWrapper) CreateRepository(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CreateRepository(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteRepository operation middleware
+func (siw *ServerInterfaceWrapper) DeleteRepository(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteRepository(w, r, repository)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1376,6 +1405,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/metaranges", wrapper.CreateMetaRange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories", wrapper.ListRepositories)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories", wrapper.CreateRepository)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}", wrapper.DeleteRepository)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}", wrapper.GetRepository)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.ListBranches)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.CreateBranch)

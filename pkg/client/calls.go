@@ -58,6 +58,12 @@ func (c *Client) Repository(ctx context.Context, name string) (api.Repository, e
 	return answer, err
 }
 
+// DeleteRepository deletes a repository, and nothing in the store. While imports into it
+// run it is an error with status 409.
+func (c *Client) DeleteRepository(ctx context.Context, name string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: []string{"repositories", name}, once: true})
+}
+
 // Repositories lists repositories by name.
 func (c *Client) Repositories(ctx context.Context, page Page) iter.Seq2[api.Repository, error] {
 	return pages(ctx, c, page, []string{"repositories"}, func(l api.RepositoryList) ([]api.Repository, api.Pagination) {

@@ -78,6 +78,12 @@ func (d *driver) landNow(ctx context.Context, line *line, record imports.Record)
 	read, outrun := d.cfg.Catalog.Branch, false // outrun by whoever moved the branch meanwhile
 	for range maxRounds {
 		head, err := read(ctx, repository, record.Request.Branch)
+		if err == nil && head.Incarnation != record.Job.Incarnation {
+			err = fault.Missing("repository") // but another one that has its ID
+		}
+		if fault.Is(err, fault.NotFound) {
+			d.dead = record.Attempt // it was deleted, and with it the branch at whatever revision
+		}
 		if err != nil {
 			return err
 		}

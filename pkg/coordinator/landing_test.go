@@ -223,7 +223,9 @@ func TestAHeadOfAWhileAgoKillsNoAttempt(t *testing.T) {
 	q := queuetest.Start(t)
 	for times := range 5 {
 		l := newLanding(t, q)
-		value, rev, err := l.history.Get(t.Context(), "b.repo.main")
+		branches, err := l.history.Keys(t.Context(), "b.")
+		expect.NoError(t, err)
+		value, rev, err := l.history.Get(t.Context(), branches[0])
 		expect.NoError(t, err)
 		l.commit()
 		s := fleetOf(l.fleet, l.state, &oldLeader{KV: l.history, value: value, rev: rev, left: times}).service()

@@ -30,7 +30,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// Config is what a service works with. All fields are required but Allowed.
+// Config is what a service works with. All fields are required but Allowed and Namespaces.
 type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
@@ -38,6 +38,7 @@ type Config struct {
 	Stores     objectstore.Opener
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any
+	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: any that holds no source
 	Holder     string            // names this process to people who look at leases
 	Now        func() time.Time
 	Log        *slog.Logger

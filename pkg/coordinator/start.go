@@ -36,9 +36,9 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	start.Request.Message = cmp.Or(start.Request.Message, defaultMessage)
 	job := imports.Job{
 		ImportID:  xid.New().String(),
-		Namespace: repository.StorageNamespace,
-		Paths:     start.Paths,
-		Breaks:    s.cfg.Breaks,
+		Namespace: repository.StorageNamespace, Incarnation: repository.Incarnation,
+		Paths:  start.Paths,
+		Breaks: s.cfg.Breaks,
 	}
 	record := imports.New(job, start.Request, s.cfg.Now().UTC())
 	record.Driver = s.session
@@ -151,17 +151,21 @@ func (s *Service) checkSource(ctx context.Context, field, text string, t imports
 // checkNamespaceWithin bounds how long a store may take to show that it takes files.
 const checkNamespaceWithin = 10 * time.Second
 
-// CheckNamespace refuses, as a fault of storage_namespace, what no metadata can be
-// stored in: it stores the tree that holds nothing there, and reads it. No other call
-// tells as much, as what imports need is the permission for these two, and not that to
-// list.
+// CheckNamespace refuses, as a fault of storage_namespace, what no repository may have
+// (see checkPlace), and what no metadata can be stored in: it stores the tree that holds
+// nothing there, and reads it. No other call tells as much, as what imports need is the
+// permission for these two, and not that to list.
 //
-// A store that does not answer is a fault too, of the kind Later: a repository cannot be
-// deleted, nor its namespace changed, and of no use while its store is away.
+// A store that does not answer is a fault too, of the kind Later: the namespace of a
+// repository cannot be changed, and it is of no use while its store is away.
 func (s *Service) CheckNamespace(ctx context.Context, namespace string) error {
 	const field = "storage_namespace"
-	if _, err := objectstore.ParseURI(namespace); err != nil {
+	uri, err := objectstore.ParseURI(namespace)
+	if err != nil {
 		return nil // the catalog says what is wrong with it
+	}
+	if err := s.checkPlace(ctx, field, uri); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkNamespaceWithin)
 	defer cancel()
@@ -184,11 +188,7 @@ func checkNamespace(field string, uri objectstore.URI, t imports.PathType, r cat
 	if err != nil {
 		return fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
 	}
-	if ns.Key != "" && !strings.HasSuffix(ns.Key, "/") {
-		ns.Key += "/"
-	}
-	within := ns.Contains(uri) || uri == objectstore.URI{Scheme: ns.Scheme, Bucket: ns.Bucket, Key: strings.TrimSuffix(ns.Key, "/")}
-	if within || t == imports.CommonPrefix && uri.Contains(ns) {
+	if overlap(uri, t, directory(ns)) {
 		return fault.BadField(field, "invalid import source: %q shares objects with the storage namespace of repository %q", uri, r.ID)
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 func sorted(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (a *app) repoCommand() *cobra.Command {
-	return group("repo", "Create and show repositories", a.repoCreate(), a.repoList(), a.repoGet())
+	return group("repo", "Create, show and delete repositories", a.repoCreate(), a.repoList(), a.repoGet(), a.repoDelete())
 }
 
 func (a *app) repoCreate() *cobra.Command {
@@ -81,6 +81,39 @@ func (a *app) repoGet() *cobra.Command {
 			return a.showRepository(r)
 		}),
 	}
+}
+
+func (a *app) repoDelete() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "delete lakefs://repository --yes",
+		Short: "Delete a repository with its branches and commits; all files in the store stay",
+		Long: `Delete a repository with its branches and commits.
+
+Nothing is deleted in the store: neither the objects that were imported, nor the files
+under the storage namespace. The name and the namespace are free again. While an import
+into the repository runs, it is refused. There is no way back.`,
+		Example: `  rangectl repo delete lakefs://demo --yes`,
+		Args:    cobra.ExactArgs(1),
+		RunE: about(a, repositoryName, func(ctx context.Context, c *client.Client, name string) error {
+			if !yes {
+				return usage("repository %q would be deleted for good: add --yes", name)
+			}
+			err := c.DeleteRepository(ctx, name)
+			if client.Transient(err) && ctx.Err() == nil {
+				return &failure{Unknown, fmt.Errorf("deleting the repository: %w", err)}
+			}
+			if err != nil {
+				return fmt.Errorf("deleting the repository: %w", err)
+			}
+			return a.show(map[string]any{"id": name, "deleted": true}, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "repository %s deleted\n", printable(name))
+				return err
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "delete it")
+	return cmd
 }
 
 func (a *app) showRepository(r api.Repository) error {

@@ -51,10 +51,11 @@ type Path struct {
 
 // Job is what a worker needs to know of an import. It never changes.
 type Job struct {
-	ImportID  string           `json:"import_id"`
-	Namespace string           `json:"namespace"` // the repository's storage namespace, a URI
-	Paths     []Path           `json:"paths"`     // of equal keys, the later path's wins
-	Breaks    partition.Breaks `json:"breaks"`
+	ImportID    string           `json:"import_id"`
+	Namespace   string           `json:"namespace"`             // the repository's storage namespace, a URI
+	Incarnation string           `json:"incarnation,omitempty"` // of the repository: the import lands in no other that has its ID
+	Paths       []Path           `json:"paths"`                 // of equal keys, the later path's wins
+	Breaks      partition.Breaks `json:"breaks"`
 }
 
 // Request is what a caller asked for, less the paths. It never changes.

@@ -24,7 +24,7 @@ func NewStore(kv queue.KV) *Store { return &Store{kv: kv} }
 func recordKey(id string) string { return "i." + id }
 
 func requestKey(r Record) string {
-	text, _ := json.Marshal([]any{r.Request, r.Job.Paths}) // strings and maps of them always encode
+	text, _ := json.Marshal([]any{r.Request, r.Job.Incarnation, r.Job.Paths}) // strings and maps of them always encode
 	return fmt.Sprintf("r.%x", sha256.Sum256(text))
 }
 

@@ -56,7 +56,11 @@ func Coordinator(ctx context.Context, env Env) error {
 // coordinate serves the API and drives imports until ctx ends. Embedded is nil where
 // NATS runs elsewhere.
 func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
-	uris, err := allowed(b.Settings.Sources.Allow)
+	sources, err := parseURIs("sources.allow", b.Settings.Sources.Allow)
+	if err != nil {
+		return err
+	}
+	namespaces, err := parseURIs("namespaces.allow", b.Settings.Namespaces.Allow)
 	if err != nil {
 		return err
 	}
@@ -74,19 +78,27 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	cat := catalog.New(b.queue.KV(queue.BucketCatalog))
 	service := coordinator.New(coordinator.Config{
 		Queue: b.queue, Imports: b.imports, Catalog: cat, Stores: b.stores,
-		Breaks: b.Settings.Ranges, Allowed: uris,
+		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: cat, Auth: pair, Ready: func(context.Context) error { return b.queue.Err() },
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: b.Log,
 	})
+	go b.sweep(ctx, cat)
 	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}
 	if embedded != nil {
 		info.NATS = embedded.ClientURL()
 	}
 	b.announce(info, embedded != nil)
 	return endedBy(ctx, b.serve(ctx, service, listener, impatient(handler), info))
+}
+
+// sweep removes what calls that were cut off left in the catalog, in which nobody sees it.
+func (b *base) sweep(ctx context.Context, cat *catalog.Catalog) {
+	if err := cat.Sweep(ctx); err != nil && ctx.Err() == nil {
+		b.Log.Warn("clear up the catalog; the next start tries again", "err", err)
+	}
 }
 
 // guard calls stop once the server has not been well for two looks in a row.

@@ -132,14 +132,14 @@ func holder() string {
 	return fmt.Sprintf("rangefleet-%s-%d", host, os.Getpid())
 }
 
-// allowed parses the setting sources.allow.
-func allowed(texts []string) ([]objectstore.URI, error) {
+// parseURIs parses the values of a setting.
+func parseURIs(setting string, texts []string) ([]objectstore.URI, error) {
 	var uris []objectstore.URI
 	var errs []error
 	for _, text := range texts {
 		uri, err := objectstore.ParseURI(text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("sources.allow: %w", err))
+			errs = append(errs, fmt.Errorf("%s: %w", setting, err))
 		}
 		uris = append(uris, uri)
 	}

@@ -105,6 +105,18 @@ func (h *handlers) GetRepository(w http.ResponseWriter, r *http.Request, reposit
 	answer(w, http.StatusOK, repositoryOf(got))
 }
 
+// DeleteRepository deletes a repository.
+func (h *handlers) DeleteRepository(w http.ResponseWriter, r *http.Request, repository string) {
+	if _, ok := h.admit(w, r, 0, nil); !ok {
+		return
+	}
+	if err := h.service.DeleteRepository(r.Context(), repository); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // ListBranches answers a page of branches.
 func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, repository string, params api.ListBranchesParams) {
 	amount, ok := h.admitPage(w, r, params.Amount)

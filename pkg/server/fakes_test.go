@@ -89,6 +89,14 @@ func (f *fakeService) CheckNamespace(_ context.Context, namespace string) error 
 	return f.err
 }
 
+func (f *fakeService) DeleteRepository(ctx context.Context, id string) error {
+	if id == "busy" {
+		return fault.Conflicting("repository has running imports")
+	}
+	_, err := fakeCatalog{}.Repository(ctx, id)
+	return errors.Join(f.err, err)
+}
+
 func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, error) {
 	if ref != "main" {
 		return nil, fault.Missing("ref")

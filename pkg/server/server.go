@@ -35,6 +35,8 @@ type Service interface {
 	// CheckNamespace refuses a storage namespace that nothing can be stored in, and
 	// tells by fault.Later that this cannot be found out now.
 	CheckNamespace(ctx context.Context, namespace string) error
+	// DeleteRepository is a fault.Conflict while imports into the repository run.
+	DeleteRepository(ctx context.Context, id string) error
 	// Tree opens the tree that ref, a branch or a commit's ID, stands for.
 	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
 }

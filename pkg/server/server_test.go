@@ -80,8 +80,8 @@ func TestEveryOperationAuthenticates(t *testing.T) {
 			}
 		}
 	})
-	if n != 14 {
-		t.Errorf("the contract has %d operations, want 14", n)
+	if n != 15 {
+		t.Errorf("the contract has %d operations, want 15", n)
 	}
 	if strings.Contains(f.log.String(), testSecret) || strings.Contains(f.log.String(), basic(testKey, testSecret)) {
 		t.Error("the log holds the secret")

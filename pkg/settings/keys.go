@@ -105,6 +105,10 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.Sources.Allow} },
 	},
 	{
+		"namespaces.allow", Coordinator, "prefixes of the URIs that may be storage namespaces; empty: any that shares no objects with sources.allow. A place within an allowed source must be named here", "",
+		func(s *Settings) value { return list{&s.Namespaces.Allow} },
+	},
+	{
 		"ranges.min_size_bytes", Coordinator, "a range is not ended below this size; above 0, ranges depend on how an import was cut", "",
 		func(s *Settings) value { return size(&s.Ranges.MinSize) },
 	},

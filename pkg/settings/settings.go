@@ -26,16 +26,17 @@ const (
 // Settings are the settings of one process. Load returns them valid; they do
 // not change after.
 type Settings struct {
-	Listen  string // host:port of the API
-	NATS    NATS
-	Workers int // partitions at a time in this process
-	S3      S3
-	Local   Local
-	Sources Sources
-	Ranges  partition.Breaks
-	Auth    Auth
-	Log     Log
-	Metrics Metrics
+	Listen     string // host:port of the API
+	NATS       NATS
+	Workers    int // partitions at a time in this process
+	S3         S3
+	Local      Local
+	Sources    Sources
+	Namespaces Namespaces
+	Ranges     partition.Breaks
+	Auth       Auth
+	Log        Log
+	Metrics    Metrics
 
 	origins map[string]string // by key: where its value was set, if anywhere
 }
@@ -72,6 +73,11 @@ type Local struct {
 // Sources says what may be imported.
 type Sources struct {
 	Allow []string // prefixes of URIs; empty: all that can be read
+}
+
+// Namespaces says where repositories may have their storage namespaces.
+type Namespaces struct {
+	Allow []string // prefixes of URIs; empty: where no source may be
 }
 
 // Auth is the pair of keys that the API takes.

@@ -56,6 +56,10 @@ func (s Settings) validateStores(c *check) {
 		_, err := objectstore.ParseURI(prefix)
 		c.want(err == nil, "sources.allow", prefix, fmt.Sprint(err))
 	}
+	for _, prefix := range s.Namespaces.Allow {
+		_, err := objectstore.ParseURI(prefix)
+		c.want(err == nil, "namespaces.allow", prefix, fmt.Sprint(err))
+	}
 }
 
 func (s Settings) validateRanges(c *check) {

@@ -1,0 +1,159 @@
+package coordinator
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+func uris(t *testing.T, texts ...string) (all []objectstore.URI) {
+	t.Helper()
+	for _, text := range texts {
+		uri, err := objectstore.ParseURI(text)
+		expect.NoError(t, err)
+		all = append(all, uri)
+	}
+	return all
+}
+
+func TestNamespacesThatTakeNoSourceAway(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, &memstore.Store{})
+	f.buckets["lake"], f.buckets["meta"] = &memstore.Store{}, &memstore.Store{}
+	for _, tc := range []struct {
+		sources, namespaces []string // the settings
+		namespace           string
+		refusal             string // "" if it is fine
+	}{
+		{nil, nil, "s3://meta/demo", ""},
+		{[]string{"s3://lake/"}, nil, "s3://meta/demo", ""},
+		{[]string{"s3://lake/"}, nil, "s3://lake", "sources.allow"},
+		{[]string{"s3://lake/"}, nil, "s3://lake/", "sources.allow"},
+		{[]string{"s3://lake/"}, nil, "s3://lake/data/demo", "sources.allow"},
+		{[]string{"s3://lake/data/"}, nil, "s3://lake", "sources.allow"},
+		{[]string{"s3://lake/data/"}, nil, "s3://lake//data//", "sources.allow"},
+		{[]string{"s3://lake/data/"}, nil, "s3://lake/data", "sources.allow"},
+		{[]string{"s3://lake/data"}, nil, "s3://lake/data-meta", "sources.allow"}, // whose keys start with "data"
+		{[]string{"s3://lake/data/"}, nil, "s3://lake/data-meta", ""},
+		{[]string{"s3://meta/x/", "s3://lake/data/"}, nil, "s3://lake/data/x", "sources.allow"},
+		{[]string{"s3://meta/x/", "s3://lake/data/"}, nil, "s3://meta/y", ""},
+		{nil, []string{"s3://meta/"}, "s3://meta", ""},
+		{nil, []string{"s3://meta/"}, "s3://meta/demo", ""},
+		{nil, []string{"s3://meta/a/"}, "s3://meta/a", ""},
+		{nil, []string{"s3://meta/a/"}, "s3://meta/ab", "namespaces.allow"},
+		{nil, []string{"s3://meta/a/"}, "s3://meta", "namespaces.allow"},
+		{nil, []string{"s3://meta/"}, "s3://lake/demo", "namespaces.allow"},
+		// A place within a source is for namespaces if it is named, and so narrower.
+		{[]string{"s3://lake/"}, []string{"s3://lake/_meta/"}, "s3://lake/_meta/demo", ""},
+		{[]string{"s3://lake/"}, []string{"s3://lake/_meta/"}, "s3://lake/_meta", ""},
+		{[]string{"s3://lake/"}, []string{"s3://lake/"}, "s3://lake/_meta", "sources.allow"},
+		{[]string{"s3://lake/data/"}, []string{"s3://lake/"}, "s3://lake/data/demo", "sources.allow"},
+		{[]string{"s3://lake/data/"}, []string{"s3://lake/"}, "s3://lake", "sources.allow"},
+		{[]string{"s3://lake/data/"}, []string{"s3://lake/"}, "s3://lake/meta", ""},
+	} {
+		f.config.Allowed, f.config.Namespaces = uris(t, tc.sources...), uris(t, tc.namespaces...)
+		s := f.service()
+		err := s.CheckNamespace(t.Context(), tc.namespace)
+		s.close()
+		if (err == nil) != (tc.refusal == "") || err != nil && (!fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), "storage_namespace: ") || !strings.Contains(err.Error(), tc.refusal)) {
+			t.Errorf("%+v: %v", tc, err)
+		}
+	}
+}
+
+// Where any source is allowed, what is imported is no place for a namespace.
+func TestNamespacesInWhatIsImported(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, &memstore.Store{})
+	s := f.service()
+	t.Cleanup(s.close)
+	id := f.start(s, request("raw/", ""))
+	at := func(namespace string) error { return s.CheckNamespace(t.Context(), namespace) }
+	for _, state := range []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled} {
+		_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
+			r.State = state
+			return r, nil
+		})
+		expect.NoError(t, err)
+		for _, namespace := range []string{"s3://bucket", "s3://bucket/raw", "s3://bucket/raw/x"} {
+			err, gone := at(namespace), state == imports.Failed || state == imports.Canceled
+			if gone && err != nil || !gone && (!fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), id)) {
+				t.Errorf("%s, import %s: %v", namespace, state, err)
+			}
+		}
+		if err := at("s3://bucket/rawer"); err != nil {
+			t.Errorf("beside it: %v", err)
+		}
+	}
+}
+
+func TestARepositoryInUseIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	f.repository("idle", "s3://repo/idle")
+	s, _ := f.serve()
+	id := f.start(s, request("", ""))
+	err := s.DeleteRepository(t.Context(), "repo")
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), id) {
+		t.Errorf("while an import runs: %v", err)
+	}
+	expect.NoError(t, s.DeleteRepository(t.Context(), "idle"))
+	f.work(2)
+	f.completed(id)
+	files := len(f.buckets["repo"].Keys(""))
+	expect.NoError(t, s.DeleteRepository(t.Context(), "repo"))
+	if err := s.DeleteRepository(t.Context(), "repo"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("again: %v", err)
+	}
+	if now := len(f.buckets["repo"].Keys("")); now != files || now == 0 {
+		t.Errorf("of %d files are left %d", files, now)
+	}
+	if _, err := s.Start(t.Context(), request("", "")); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an import into what is deleted: %v", err)
+	}
+	f.repository("repo", "s3://repo/ns")
+	if got := f.completed(f.start(s, request("", ""))); got.Job.ImportID == id {
+		t.Error("the import of before the deletion was answered")
+	}
+	if log := f.log(); len(log) != 2 {
+		t.Errorf("the log is %+v", log)
+	}
+}
+
+// TestAnImportOfADeletedRepositoryEnds deletes the repository of an import that is about
+// to land, at each of its steps, and makes another one of the ID or not: as where the
+// import was accepted while the repository was deleted. It touches no other.
+func TestAnImportOfADeletedRepositoryEnds(t *testing.T) {
+	t.Parallel()
+	for _, anew := range []bool{false, true} {
+		everyStep(t, func(l *landing, n int) {
+			l.steps.before = func(step int) error {
+				if step == n {
+					expect.NoError(t, l.catalog.DeleteRepository(t.Context(), "repo"))
+					if anew {
+						l.repository("repo", "s3://repo/other")
+					}
+				}
+				return nil
+			}
+			_, _ = l.driver(l.mine).step(t.Context()) // whatever it says, it ends
+			record := l.settle()
+			if record.State == imports.Failed && !strings.Contains(record.Error, "not found") {
+				t.Errorf("step %d, made anew: %v: %q", n, anew, record.Error)
+			}
+			if !anew || l.steps.n < n {
+				return
+			}
+			log, _, err := l.catalog.Log(t.Context(), "repo", "main", "", 9)
+			if err != nil || len(log) != 1 {
+				t.Errorf("step %d: the new repository has %+v, %v", n, log, err)
+			}
+		})
+	}
+}
