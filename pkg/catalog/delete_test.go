@@ -229,7 +229,7 @@ func TestWhatIsSlowMeetsNoOtherIncarnation(t *testing.T) {
 		},
 		"MoveBranch": func(ctx context.Context, c *Catalog, head Branch) error {
 			if err := c.MoveBranch(ctx, "repo", head, head.CommitID); !fault.Is(err, fault.Conflict) {
-				return fmt.Errorf("moved: %v", err)
+				return errors.Join(errors.New("moved"), err)
 			}
 			return nil
 		},
