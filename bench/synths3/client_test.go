@@ -68,13 +68,13 @@ func TestStoreKeepsObjects(t *testing.T) {
 	if err := b.Put(t.Context(), "a b/+ü", []byte("content")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Get(t.Context(), "a b/+ü"); err != nil || string(got) != "content" {
+	if got, err := b.Get(t.Context(), "a b/+ü", 1<<20); err != nil || string(got) != "content" {
 		t.Errorf("%q, %v", got, err)
 	}
 	if o, err := b.Stat(t.Context(), "a b/+ü"); err != nil || o.Size != 7 {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if _, err := b.Get(t.Context(), "none"); !errors.Is(err, objectstore.ErrNotFound) {
+	if _, err := b.Get(t.Context(), "none", 1<<20); !errors.Is(err, objectstore.ErrNotFound) {
 		t.Error(err)
 	}
 }

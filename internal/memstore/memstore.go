@@ -132,9 +132,28 @@ func (s *Store) Stat(ctx context.Context, key string) (objectstore.Object, error
 }
 
 // Get implements objectstore.Store.
-func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
+func (s *Store) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
 	o, err := s.get(ctx, "get", key)
-	return bytes.Clone(o.body), err
+	if err == nil && int64(len(o.body)) > limit {
+		err = fmt.Errorf("get %q: %w", key, objectstore.TooLarge(int64(len(o.body)), limit))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(o.body), nil
+}
+
+// GetRange implements objectstore.Store.
+func (s *Store) GetRange(ctx context.Context, key string, offset, n int64) ([]byte, int64, error) {
+	o, err := s.get(ctx, "get", key)
+	size := int64(len(o.body))
+	if err == nil && offset > 0 && offset >= size {
+		err = fmt.Errorf("get %q: %w: the object has %d bytes", key, objectstore.ErrRefused, size)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return bytes.Clone(o.body[offset:min(size, offset+n)]), size, nil
 }
 
 // Put implements objectstore.Store.

@@ -47,14 +47,28 @@ func Open(ctx context.Context, stores objectstore.Opener, namespace string) (*Fi
 	return New(store, uri), nil
 }
 
+// maxFile bounds what Get reads, in bytes. Files that are read whole are ranges,
+// which end at 20 MiB unless ranges.max_size_bytes says otherwise.
+const maxFile = 256 << 20
+
 // Get returns the content of a file. A file that does not exist is
-// objectstore.ErrNotFound.
+// objectstore.ErrNotFound, one of more than 256 MiB objectstore.ErrTooLarge.
 func (f *Files) Get(ctx context.Context, id string) ([]byte, error) {
 	uri, err := f.uri(id)
 	if err != nil {
 		return nil, err
 	}
-	return f.store.Get(ctx, uri.Key)
+	return f.store.Get(ctx, uri.Key, maxFile)
+}
+
+// GetRange returns the n bytes of a file from an offset on, or as many as there
+// are, and the size of the file; see objectstore.Store.
+func (f *Files) GetRange(ctx context.Context, id string, offset, n int64) (part []byte, size int64, err error) {
+	uri, err := f.uri(id)
+	if err != nil {
+		return nil, 0, err
+	}
+	return f.store.GetRange(ctx, uri.Key, offset, n)
 }
 
 // Put stores a file whole or not at all, and has it durable on return. It does

@@ -25,18 +25,26 @@ func (m *memory) List(context.Context, string, string, string) iter.Seq2[[]objec
 }
 
 func (m *memory) Stat(_ context.Context, key string) (objectstore.Object, error) {
-	if _, err := m.Get(context.Background(), key); err != nil {
+	if _, err := m.Get(context.Background(), key, 0); err != nil {
 		return objectstore.Object{}, err
 	}
 	return objectstore.Object{Key: key}, nil
 }
 
-func (m *memory) Get(_ context.Context, key string) ([]byte, error) {
+func (m *memory) Get(_ context.Context, key string, _ int64) ([]byte, error) {
 	data, ok := m.objects[key]
 	if !ok && m.err == nil {
 		return nil, fmt.Errorf("get %s: %w", key, objectstore.ErrNotFound)
 	}
 	return data, m.err
+}
+
+func (m *memory) GetRange(ctx context.Context, key string, offset, n int64) ([]byte, int64, error) {
+	data, err := m.Get(ctx, key, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	return data[offset:min(offset+n, int64(len(data)))], int64(len(data)), nil
 }
 
 func (m *memory) Put(_ context.Context, key string, body []byte) error {

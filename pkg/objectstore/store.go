@@ -6,6 +6,7 @@ package objectstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 )
@@ -22,13 +23,21 @@ var (
 	// ErrBadListing says that the store listed keys that cannot be imported:
 	// not valid UTF-8, or out of order. Its text names the keys.
 	ErrBadListing = errors.New("bad listing")
+	// ErrTooLarge says that an object is larger than who asked for it takes.
+	ErrTooLarge = errors.New("too large")
 	// ErrThrottled says that the store wants fewer calls. It is transient.
 	ErrThrottled = errors.New("throttled")
 )
 
 // Permanent reports whether err will come back however often the call is tried.
 func Permanent(err error) bool {
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrRefused) || errors.Is(err, ErrBadListing)
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrRefused) || errors.Is(err, ErrBadListing) ||
+		errors.Is(err, ErrTooLarge)
+}
+
+// TooLarge returns the ErrTooLarge of an object of at least so many bytes.
+func TooLarge(size, limit int64) error {
+	return fmt.Errorf("%w: it has %d bytes or more, want at most %d", ErrTooLarge, size, limit)
 }
 
 // Object is what a listing tells of an object.
@@ -74,8 +83,13 @@ type Store interface {
 	List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]Listed, error]
 	// Stat describes one object, or answers ErrNotFound.
 	Stat(ctx context.Context, key string) (Object, error)
-	// Get returns an object's content, or ErrNotFound.
-	Get(ctx context.Context, key string) ([]byte, error)
+	// Get returns an object's content, or ErrNotFound. An object of more than
+	// limit bytes is ErrTooLarge, and is not read.
+	Get(ctx context.Context, key string, limit int64) ([]byte, error)
+	// GetRange returns the n bytes, at least 1, of an object from an offset on, or
+	// as many as there are, and the size of the object; or ErrNotFound. An offset at
+	// or behind the end is ErrRefused, but 0, even of an empty object, is not.
+	GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error)
 	// Put stores an object whole or not at all, and has it durable on return.
 	// It does not keep body.
 	Put(ctx context.Context, key string, body []byte) error

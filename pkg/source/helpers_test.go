@@ -74,7 +74,12 @@ func (b *bucket) Stat(_ context.Context, key string) (objectstore.Object, error)
 	return b.object(key), nil
 }
 
-func (*bucket) Get(context.Context, string) ([]byte, error) { return nil, errors.ErrUnsupported }
+func (*bucket) Get(context.Context, string, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+func (*bucket) GetRange(context.Context, string, int64, int64) ([]byte, int64, error) {
+	return nil, 0, errors.ErrUnsupported
+}
+
 
 func (*bucket) Put(context.Context, string, []byte) error { return errors.ErrUnsupported }
 

@@ -151,7 +151,7 @@ func (w *world) checkFiles(ctx context.Context, store objectstore.Store) (map[st
 			keys = append(keys, string(o.Key))
 		}
 		for _, key := range keys {
-			data, err := store.Get(ctx, key)
+			data, err := store.Get(ctx, key, 256<<20)
 			if err != nil {
 				return nil, fmt.Errorf("read the namespace: %w", err)
 			}

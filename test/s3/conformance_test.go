@@ -93,7 +93,7 @@ func TestRefused(t *testing.T) {
 			tc.spoil(&cfg)
 			store := open(t, cfg, bucket)
 			_, errStat := store.Stat(t.Context(), "x")
-			_, errGet := store.Get(t.Context(), "x")
+			_, errGet := store.Get(t.Context(), "x", 1<<20)
 			errPut := store.Put(t.Context(), "x", []byte("x"))
 			for page, err := range store.List(t.Context(), "", "", "") {
 				expectRefused(t, err, tc.words, cfg)

@@ -117,33 +117,65 @@ func (s *Store) Stat(ctx context.Context, key string) (objectstore.Object, error
 }
 
 // Get implements objectstore.Store.
-func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
-	body, err := s.get(ctx, key)
+func (s *Store) Get(ctx context.Context, key string, limit int64) (body []byte, err error) {
+	err = s.read(ctx, key, func(f *os.File, size int64) error {
+		if size > limit {
+			return objectstore.TooLarge(size, limit)
+		}
+		body, err = readPart(f, size)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("get local:///%s: %w", key, err)
 	}
 	return body, nil
 }
 
-func (s *Store) get(ctx context.Context, key string) ([]byte, error) {
+// GetRange implements objectstore.Store.
+func (s *Store) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
+	err = s.read(ctx, key, func(f *os.File, all int64) error {
+		if offset > 0 && offset >= all {
+			return fmt.Errorf("%w: the file has %d bytes", objectstore.ErrRefused, all)
+		}
+		size = all
+		part, err = readPart(io.NewSectionReader(f, offset, n), min(n, all-offset))
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("get %d bytes at %d of local:///%s: %w", n, offset, key, err)
+	}
+	return part, size, nil
+}
+
+// readPart reads n bytes. A file that is cut meanwhile has fewer.
+func readPart(r io.Reader, n int64) ([]byte, error) {
+	part := make([]byte, n)
+	if _, err := io.ReadFull(r, part); err != nil && n > 0 {
+		return nil, fmt.Errorf("read %d bytes: %w", n, err)
+	}
+	return part, nil
+}
+
+// read calls f with the open file of a key and its size in bytes.
+func (s *Store) read(ctx context.Context, key string, f func(*os.File, int64) error) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	dir, name := split(key)
 	d, err := s.openExisting(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer d.root.Close() //nolint:errcheck // only read from
-	f, _, ok, err := openRegular(d.root, name)
+	file, info, ok, err := openRegular(d.root, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !ok {
-		return nil, objectstore.ErrNotFound
+		return objectstore.ErrNotFound
 	}
-	defer f.Close()
-	return io.ReadAll(f)
+	defer file.Close()
+	return f(file, info.Size())
 }
 
 // tempPrefix begins the names of files that are being written. They are no

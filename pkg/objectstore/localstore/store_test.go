@@ -143,7 +143,7 @@ func TestOnlyRegularFilesAreObjects(t *testing.T) {
 		if _, err := tr.store.Stat(t.Context(), tr.key(name)); !errors.Is(err, objectstore.ErrNotFound) {
 			t.Errorf("Stat(%s) = %v, want ErrNotFound", name, err)
 		}
-		if _, err := tr.store.Get(t.Context(), tr.key(name)); !errors.Is(err, objectstore.ErrNotFound) {
+		if _, err := tr.store.Get(t.Context(), tr.key(name), 1<<20); !errors.Is(err, objectstore.ErrNotFound) {
 			t.Errorf("Get(%s) = %v, want ErrNotFound", name, err)
 		}
 	}
@@ -168,7 +168,7 @@ func TestConfined(t *testing.T) {
 	} {
 		key := tr.key(name)
 		_, errStat := tr.store.Stat(t.Context(), key)
-		_, errGet := tr.store.Get(t.Context(), key)
+		_, errGet := tr.store.Get(t.Context(), key, 1<<20)
 		errs := map[string]error{"Stat": errStat, "Get": errGet, "Put": tr.store.Put(t.Context(), key, nil), "Check": tr.store.Check(key)}
 		for page, err := range tr.store.List(t.Context(), key, "", "") {
 			errs["List"] = err
@@ -288,7 +288,7 @@ func TestUnfinishedFilesAreNoObjects(t *testing.T) {
 	if _, err := tr.store.Stat(t.Context(), key); !errors.Is(err, objectstore.ErrNotFound) {
 		t.Errorf("Stat = %v, want ErrNotFound", err)
 	}
-	if _, err := tr.store.Get(t.Context(), key); !errors.Is(err, objectstore.ErrNotFound) {
+	if _, err := tr.store.Get(t.Context(), key, 1<<20); !errors.Is(err, objectstore.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
 	}
 	if err := tr.store.Put(t.Context(), key, nil); !errors.Is(err, objectstore.ErrRefused) {

@@ -125,11 +125,19 @@ func (s *store) Stat(ctx context.Context, key string) (objectstore.Object, error
 }
 
 // Get implements objectstore.Store.
-func (s *store) Get(ctx context.Context, key string) ([]byte, error) {
+func (s *store) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
 	start := time.Now()
-	body, err := s.next.Get(ctx, key)
+	body, err := s.next.Get(ctx, key, limit)
 	s.observe("get", start, err)
 	return body, err
+}
+
+// GetRange implements objectstore.Store.
+func (s *store) GetRange(ctx context.Context, key string, offset, n int64) ([]byte, int64, error) {
+	start := time.Now()
+	part, size, err := s.next.GetRange(ctx, key, offset, n)
+	s.observe("get", start, err)
+	return part, size, err
 }
 
 // Put implements objectstore.Store.
@@ -153,7 +161,7 @@ func outcome(err error) string {
 		return outcomeOK
 	case errors.Is(err, objectstore.ErrNotFound):
 		return outcomeNotFound
-	case errors.Is(err, objectstore.ErrRefused):
+	case errors.Is(err, objectstore.ErrRefused), errors.Is(err, objectstore.ErrTooLarge):
 		return outcomeRefused
 	case errors.Is(err, objectstore.ErrBadListing):
 		return outcomeBadListing

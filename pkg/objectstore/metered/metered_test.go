@@ -35,7 +35,12 @@ func (s scripted) List(context.Context, string, string, string) iter.Seq2[[]obje
 func (s scripted) Stat(context.Context, string) (objectstore.Object, error) {
 	return objectstore.Object{}, s.err
 }
-func (s scripted) Get(context.Context, string) ([]byte, error) { return nil, s.err }
+func (s scripted) Get(context.Context, string, int64) ([]byte, error) { return nil, s.err }
+
+func (s scripted) GetRange(context.Context, string, int64, int64) ([]byte, int64, error) {
+	return nil, 0, s.err
+}
+
 func (s scripted) Put(context.Context, string, []byte) error   { return s.err }
 
 func TestMetrics(t *testing.T) {
@@ -58,7 +63,7 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 		_, errStat := store.Stat(t.Context(), "k")
-		_, errGet := store.Get(t.Context(), "k")
+		_, errGet := store.Get(t.Context(), "k", 1<<20)
 		for _, err := range []error{errStat, errGet, store.Put(t.Context(), "k", make([]byte, 10))} {
 			if !errors.Is(err, s.err) {
 				t.Errorf("error %v, want %v", err, s.err)

@@ -138,12 +138,21 @@ func (s *store) Stat(ctx context.Context, key string) (o objectstore.Object, err
 }
 
 // Get implements objectstore.Store.
-func (s *store) Get(ctx context.Context, key string) (body []byte, err error) {
+func (s *store) Get(ctx context.Context, key string, limit int64) (body []byte, err error) {
 	err = s.repeat(ctx, opGet, func(ctx context.Context) error {
-		body, err = s.next.Get(ctx, key)
+		body, err = s.next.Get(ctx, key, limit)
 		return err
 	})
 	return body, err
+}
+
+// GetRange implements objectstore.Store.
+func (s *store) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
+	err = s.repeat(ctx, opGet, func(ctx context.Context) error {
+		part, size, err = s.next.GetRange(ctx, key, offset, n)
+		return err
+	})
+	return part, size, err
 }
 
 // Put implements objectstore.Store.

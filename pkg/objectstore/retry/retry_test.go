@@ -66,9 +66,14 @@ func (f *flaky) Stat(ctx context.Context, key string) (objectstore.Object, error
 	return objectstore.Object{Key: key}, f.next(ctx)
 }
 
-func (f *flaky) Get(ctx context.Context, key string) ([]byte, error) {
+func (f *flaky) Get(ctx context.Context, key string, _ int64) ([]byte, error) {
 	return []byte(key), f.next(ctx)
 }
+
+func (f *flaky) GetRange(ctx context.Context, key string, _, _ int64) ([]byte, int64, error) {
+	return []byte(key), int64(len(key)), f.next(ctx)
+}
+
 func (f *flaky) Put(ctx context.Context, _ string, _ []byte) error { return f.next(ctx) }
 
 // policy tries three times; its delays are those of no jitter, and take no time.
@@ -125,7 +130,7 @@ rangefleet_objectstore_retries_total{operation="stat"} 0
 var calls = map[string]func(context.Context, objectstore.Store) error{
 	"list": func(ctx context.Context, s objectstore.Store) error { _, err := list(ctx, s); return err },
 	"stat": func(ctx context.Context, s objectstore.Store) error { _, err := s.Stat(ctx, "k"); return err },
-	"get":  func(ctx context.Context, s objectstore.Store) error { _, err := s.Get(ctx, "k"); return err },
+	"get":  func(ctx context.Context, s objectstore.Store) error { _, err := s.Get(ctx, "k", 1<<20); return err },
 	"put":  func(ctx context.Context, s objectstore.Store) error { return s.Put(ctx, "k", nil) },
 }
 

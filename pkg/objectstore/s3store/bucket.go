@@ -120,22 +120,6 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, erro
 	return a.page.Objects[0].Object(), nil
 }
 
-// Get implements objectstore.Store.
-func (b *Bucket) Get(ctx context.Context, key string) ([]byte, error) {
-	out, err := b.client.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", b.uri(key), classify(ctx, err))
-	}
-	defer out.Body.Close()
-	var body bytes.Buffer
-	const trusted = 64 << 20 // a length beyond this must be met by bytes before memory is taken for it
-	body.Grow(int(min(aws.ToInt64(out.ContentLength), trusted)) + bytes.MinRead)
-	if _, err := body.ReadFrom(out.Body); err != nil {
-		return nil, fmt.Errorf("read %s: %w", b.uri(key), classify(ctx, err))
-	}
-	return body.Bytes(), nil
-}
-
 // Put implements objectstore.Store. The body is sent again from its start on a
 // retry; S3 keeps it whole or not at all.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {

@@ -45,7 +45,7 @@ func TestErrors(t *testing.T) {
 			_, store := start(t, nil, tc.answer, tc.answer, tc.answer, tc.answer)
 			_, errList := list(t, store, "", "")
 			_, errStat := store.Stat(t.Context(), "k")
-			_, errGet := store.Get(t.Context(), "k")
+			_, errGet := store.Get(t.Context(), "k", 1<<20)
 			errPut := store.Put(t.Context(), "k", []byte("x"))
 			_, code, _ := strings.Cut(tc.answer, " ")
 			for call, err := range map[string]error{"list": errList, "page": errPage, "stat": errStat, "get": errGet, "put": errPut} {
@@ -72,7 +72,7 @@ func TestNobodyThere(t *testing.T) {
 	_, store := start(t, func(c *s3store.Config) { c.Endpoint = gone.URL })
 	_, errList := list(t, store, "", "")
 	_, errStat := store.Stat(t.Context(), "k")
-	_, errGet := store.Get(t.Context(), "k")
+	_, errGet := store.Get(t.Context(), "k", 1<<20)
 	errPut := store.Put(t.Context(), "k", []byte("x"))
 	for call, err := range map[string]error{"list": errList, "stat": errStat, "get": errGet, "put": errPut} {
 		text := fmt.Sprint(err)

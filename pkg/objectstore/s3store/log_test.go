@@ -30,7 +30,7 @@ func TestTheSDKIsLogged(t *testing.T) {
 	expect.NoError(t, err)
 	store, err := client.Bucket("bucket")
 	expect.NoError(t, err)
-	_, err = store.Get(t.Context(), "key")
+	_, err = store.Get(t.Context(), "key", 1<<20)
 	expect.NoError(t, err)
 	text := log.String()
 	if !strings.Contains(text, `level=WARN msg="aws sdk"`) || !strings.Contains(text, "no date") {

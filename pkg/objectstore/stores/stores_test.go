@@ -94,7 +94,7 @@ func TestOpenS3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body, err := store.Get(t.Context(), "k"); err != nil || string(body) != "content" || n != 2 {
+	if body, err := store.Get(t.Context(), "k", 1<<20); err != nil || string(body) != "content" || n != 2 {
 		t.Errorf("Get = %q, %v after %d calls, want the content after 2", body, err, n)
 	}
 	if !strings.Contains(log.String(), "no date") {

@@ -48,6 +48,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"paging", testPaging},
 		{"stopping early", testStop},
 		{"round trip", testRoundTrip},
+		{"parts of an object", testParts},
+		{"a limit of bytes", testLimit},
 		{"not found", testNotFound},
 		{"cancelled", testCancelled},
 	} {
@@ -185,7 +187,7 @@ func testRoundTrip(t *testing.T, h Harness) {
 		if err := h.Store.Put(ctx, key, body); err != nil {
 			t.Fatalf("Put of %d bytes: %v", size, err)
 		}
-		got, err := h.Store.Get(ctx, key)
+		got, err := h.Store.Get(ctx, key, 8<<20)
 		if err != nil || !bytes.Equal(got, body) {
 			t.Fatalf("Get after Put of %d bytes: %d bytes, %v", size, len(got), err)
 		}
@@ -197,14 +199,66 @@ func testRoundTrip(t *testing.T, h Harness) {
 	}
 }
 
+// testParts gets parts of objects, and what lies behind their ends.
+func testParts(t *testing.T, h Harness) {
+	t.Helper()
+	ctx, key, empty := t.Context(), h.Base+"parts/x", h.Base+"parts/empty"
+	body := []byte(strings.Repeat("0123456789", 1000))
+	for key, body := range map[string][]byte{key: body, empty: nil} {
+		if err := h.Store.Put(ctx, key, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct{ offset, n int64 }{
+		{0, 1}, {0, 10_000}, {0, 20_000}, {9_999, 1}, {9_999, 7}, {1234, 4321}, {9_000, 1 << 40},
+	} {
+		want := body[tc.offset:min(int64(len(body)), tc.offset+tc.n)]
+		part, size, err := h.Store.GetRange(ctx, key, tc.offset, tc.n)
+		if err != nil || size != int64(len(body)) || !bytes.Equal(part, want) {
+			t.Errorf("%d bytes at %d: got %d bytes of %d, %v, want %d of %d", tc.n, tc.offset, len(part), size, err, len(want), len(body))
+		}
+	}
+	if part, size, err := h.Store.GetRange(ctx, empty, 0, 10); err != nil || size != 0 || len(part) != 0 {
+		t.Errorf("the begin of an empty object: %q of %d, %v", part, size, err)
+	}
+	for _, offset := range []int64{10_000, 10_001, 1 << 40} {
+		if part, _, err := h.Store.GetRange(ctx, key, offset, 1); !errors.Is(err, objectstore.ErrRefused) || !strings.Contains(err.Error(), key) {
+			t.Errorf("a byte at %d of %d: %q, %v, want ErrRefused that names the key", offset, len(body), part, err)
+		}
+	}
+	if _, _, err := h.Store.GetRange(ctx, h.Base+"parts/none", 0, 1); !errors.Is(err, objectstore.ErrNotFound) {
+		t.Errorf("a part of nothing: %v, want ErrNotFound", err)
+	}
+}
+
+// testLimit gets an object that is as large as may be, and one byte larger.
+func testLimit(t *testing.T, h Harness) {
+	t.Helper()
+	ctx, key := t.Context(), h.Base+"limited/x"
+	body := []byte(strings.Repeat("x", 1000))
+	if err := h.Store.Put(ctx, key, body); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.Store.Get(ctx, key, 1000); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("1000 bytes with a limit of 1000: %d, %v", len(got), err)
+	}
+	for _, limit := range []int64{999, 0} {
+		_, err := h.Store.Get(ctx, key, limit)
+		if !errors.Is(err, objectstore.ErrTooLarge) || !objectstore.Permanent(err) || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "1000") {
+			t.Errorf("1000 bytes with a limit of %d: %v, want ErrTooLarge that names key and size", limit, err)
+		}
+	}
+}
+
 func testNotFound(t *testing.T, h Harness) {
 	t.Helper()
 	ctx := t.Context()
 	fill(t, h.Store, []string{h.Base + "present/x"})
 	for _, key := range []string{"absent", "present", "present/", "present/x/y", "present/xx", "none/x"} {
 		_, errStat := h.Store.Stat(ctx, h.Base+key)
-		_, errGet := h.Store.Get(ctx, h.Base+key)
-		for call, err := range map[string]error{"Stat": errStat, "Get": errGet} {
+		_, errGet := h.Store.Get(ctx, h.Base+key, 8<<20)
+		_, _, errRange := h.Store.GetRange(ctx, h.Base+key, 0, 1)
+		for call, err := range map[string]error{"Stat": errStat, "Get": errGet, "GetRange": errRange} {
 			if !errors.Is(err, objectstore.ErrNotFound) || !strings.Contains(err.Error(), h.Base+key) {
 				t.Errorf("%s(%q) = %v, want ErrNotFound with the key", call, key, err)
 			}
@@ -223,15 +277,16 @@ func testCancelled(t *testing.T, h Harness) {
 	cancel()
 	_, errList := list(ctx, h.Store, h.Base, "")
 	_, errStat := h.Store.Stat(ctx, key)
-	_, errGet := h.Store.Get(ctx, key)
+	_, errGet := h.Store.Get(ctx, key, 8<<20)
+	_, _, errRange := h.Store.GetRange(ctx, key, 0, 1)
 	for call, err := range map[string]error{
-		"List": errList, "Stat": errStat, "Get": errGet, "Put": h.Store.Put(ctx, key, []byte("other")),
+		"List": errList, "Stat": errStat, "Get": errGet, "GetRange": errRange, "Put": h.Store.Put(ctx, key, []byte("other")),
 	} {
 		if !errors.Is(err, context.Canceled) || objectstore.Permanent(err) {
 			t.Errorf("%s with a cancelled context: %v, want context.Canceled and nothing else", call, err)
 		}
 	}
-	if body, err := h.Store.Get(t.Context(), key); err != nil || !bytes.Equal(body, content(key)) {
+	if body, err := h.Store.Get(t.Context(), key, 8<<20); err != nil || !bytes.Equal(body, content(key)) {
 		t.Errorf("after a cancelled Put: %q, %v, want the object as it was", body, err)
 	}
 }

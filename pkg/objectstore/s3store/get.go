@@ -1,0 +1,111 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// trusted is what a store is believed to be about to send, in bytes: memory for
+// more is taken as the bytes come.
+const trusted = 64 << 20
+
+// Get implements objectstore.Store.
+func (b *Bucket) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
+	out, err := b.client.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", b.uri(key), classify(ctx, err))
+	}
+	defer out.Body.Close()
+	size := aws.ToInt64(out.ContentLength)
+	if size > limit {
+		return nil, fmt.Errorf("get %s: %w", b.uri(key), objectstore.TooLarge(size, limit))
+	}
+	body, err := read(out.Body, size, limit+1)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", b.uri(key), classify(ctx, err))
+	}
+	if got := int64(len(body)); got > limit {
+		return nil, fmt.Errorf("get %s: %w", b.uri(key), objectstore.TooLarge(got, limit))
+	}
+	return body, nil
+}
+
+// GetRange implements objectstore.Store. A store that does not know ranges, and
+// answers with the whole object, is read as far as needed.
+func (b *Bucket) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
+	wanted := fmt.Sprintf("bytes=%d-%d", offset, offset+n-1)
+	out, err := b.client.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key, Range: &wanted})
+	if offset == 0 && isInvalidRange(err) { // the object is empty
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("get %s of %s: %w", wanted, b.uri(key), classify(ctx, err))
+	}
+	defer out.Body.Close()
+	if part, size, err = readRange(out, offset, n); err != nil {
+		return nil, 0, fmt.Errorf("read %s of %s: %w", wanted, b.uri(key), classify(ctx, err))
+	}
+	return part, size, nil
+}
+
+// isInvalidRange reports whether a store says that an object has no byte of the
+// range asked for.
+func isInvalidRange(err error) bool {
+	var response *awshttp.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable
+}
+
+// readRange reads the n bytes from an offset on, or as many as the object has,
+// from an answer, and tells the object's size.
+func readRange(out *s3.GetObjectOutput, offset, n int64) (part []byte, size int64, err error) {
+	length := aws.ToInt64(out.ContentLength)
+	if header := aws.ToString(out.ContentRange); header != "" {
+		var first, last int64
+		if _, err := fmt.Sscanf(header, "bytes %d-%d/%d", &first, &last, &size); err != nil {
+			return nil, 0, fmt.Errorf("the store's answer has Content-Range %q", header)
+		}
+		length = last - first + 1
+		if first != offset || length != min(n, size-offset) {
+			return nil, 0, fmt.Errorf("the store's answer has Content-Range %q", header)
+		}
+	} else { // the whole object
+		size = length
+		length = min(n, size-offset)
+		if length < 0 {
+			return nil, 0, fmt.Errorf("%w: the object has %d bytes", objectstore.ErrRefused, size)
+		}
+		if _, err := io.CopyN(io.Discard, out.Body, offset); err != nil {
+			return nil, 0, unexpectedEnd(err)
+		}
+	}
+	part, err = read(out.Body, length, length)
+	if err == nil && int64(len(part)) < length {
+		err = io.ErrUnexpectedEOF
+	}
+	return part, size, err
+}
+
+func unexpectedEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// read reads a body of about size bytes, but no more than most.
+func read(body io.Reader, size, most int64) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(min(max(0, size), most, trusted)) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(body, most))
+	return b.Bytes(), err
+}
