@@ -4,6 +4,7 @@ package process
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -71,12 +72,21 @@ func Tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
+// Ports of FreeAddress: lowPort to highPort-1, which lie below those that systems
+// give to whoever asks for any.
+const lowPort, highPort = 20000, 32000
+
 // FreeAddress returns an address of this machine that nobody listens on, for a
-// program that is told where to listen.
+// program that is told where to listen. Servers and connections that take any port
+// do not get it before the program does.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+	var err error
+	for range 100 {
+		var l net.Listener
+		address := fmt.Sprintf("127.0.0.1:%d", lowPort+rand.IntN(highPort-lowPort))
+		if l, err = net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", fmt.Errorf("find a free port: %w", err)
 }

@@ -2,6 +2,7 @@ package process_test
 
 import (
 	"net"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -51,6 +52,9 @@ func TestTail(t *testing.T) {
 func TestFreeAddress(t *testing.T) {
 	address, err := process.FreeAddress()
 	expect.NoError(t, err)
+	if port := netip.MustParseAddrPort(address).Port(); port >= 32768 {
+		t.Errorf("port %d is one that Linux gives to others", port)
+	}
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 	expect.NoError(t, err)
 	expect.NoError(t, l.Close())
