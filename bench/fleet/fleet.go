@@ -138,7 +138,7 @@ func (f *Fleet) startS3(ctx context.Context) error {
 func (f *Fleet) env(nats string, own ...string) []string {
 	env := append([]string{
 		"RANGEFLEET_NATS_URL=" + nats, "RANGEFLEET_LOG_LEVEL=info", "RANGEFLEET_LOG_FORMAT=text",
-		"RANGEFLEET_S3_ENDPOINT=" + f.S3.URL, "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
+		"RANGEFLEET_S3_ENDPOINT=" + f.S3.URL, "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=parallel",
 		"RANGEFLEET_S3_ACCESS_KEY_ID=bench", "RANGEFLEET_S3_SECRET_ACCESS_KEY=bench",
 	}, own...)
 	return append(env, f.cfg.Env...)

@@ -21,7 +21,7 @@ import (
 
 // Call is a call to a store, or the next page of a listing.
 type Call struct {
-	Op    string // "list", "page", "stat", "get" or "put"
+	Op    string // "list", "walk", "page", "stat", "get" or "put"
 	Key   string // of a list its prefix, of a page its first key
 	After string // of a list
 }
@@ -30,6 +30,10 @@ type Call struct {
 // set before.
 type Store struct {
 	PageSize int // objects a page; default 1000
+
+	// EndsAfter, if not nil, reports whether a page that starts after a key is
+	// answered, wrongly, as if no keys followed. Walks show all keys.
+	EndsAfter func(after string) bool
 
 	// Hook, if not nil, is called before each call does anything, and may change
 	// the store. An error is the answer of the call.
@@ -45,7 +49,7 @@ type object struct {
 	body []byte
 }
 
-var _ objectstore.Store = (*Store)(nil)
+var _ objectstore.Walker = (*Store)(nil)
 
 // Of returns a store that lists the entries' keys with what the entries say of
 // them. They have no content.
@@ -91,12 +95,26 @@ func (s *Store) Keys(prefix string) []string {
 
 // List implements objectstore.Store. Each page is read as the store is then.
 func (s *Store) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
+	ends := s.EndsAfter
+	if ends == nil {
+		ends = func(string) bool { return false }
+	}
+	return s.pages(ctx, Call{"list", prefix, after}, ends)
+}
+
+// Walk implements objectstore.Walker.
+func (s *Store) Walk(ctx context.Context, prefix string) iter.Seq2[[]objectstore.Listed, error] {
+	return s.pages(ctx, Call{Op: "walk", Key: prefix}, func(string) bool { return false })
+}
+
+func (s *Store) pages(ctx context.Context, c Call, ends func(after string) bool) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
-		if err := s.call(ctx, Call{"list", prefix, after}); err != nil {
+		if err := s.call(ctx, c); err != nil {
 			yield(nil, err)
 			return
 		}
-		for page := s.page(prefix, after); len(page) > 0; page = s.page(prefix, after) {
+		prefix, after := c.Key, c.After
+		for page := s.page(prefix, after); len(page) > 0 && !ends(after); page = s.page(prefix, after) {
 			if err := s.call(ctx, Call{Op: "page", Key: string(page[0].Key)}); err != nil {
 				yield(nil, err)
 				return
@@ -216,4 +234,9 @@ func (b Buckets) Open(_ context.Context, u objectstore.URI) (objectstore.Store, 
 		return s, nil
 	}
 	return nil, fmt.Errorf("open %s: no such bucket: %w", u, objectstore.ErrRefused)
+}
+
+// Listing answers objectstore.Parallel: these stores answer every start.
+func (Buckets) Listing(context.Context, objectstore.URI) (objectstore.Listing, error) {
+	return objectstore.Listing{Mode: objectstore.Parallel}, nil
 }

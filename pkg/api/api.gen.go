@@ -227,6 +227,9 @@ type ImportStatusResp struct {
 
 	// UpdateTime now while the import runs, else when it ended
 	UpdateTime time.Time `json:"update_time"`
+
+	// Walk why the source's buckets are walked, one page after the other, and which setting ends that; absent where they are not
+	Walk string `json:"walk,omitempty,omitzero"`
 }
 
 // ImportStatusRespPhase defines model for ImportStatusResp.Phase.

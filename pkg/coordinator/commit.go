@@ -203,7 +203,7 @@ func rangesOf(fold partition.Fold) metarange.Ranges {
 }
 
 func (d *driver) removed(ctx context.Context, job imports.Job) (metarange.Removed, error) {
-	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
+	src, err := source.Open(ctx, d.cfg.Stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return metarange.Removed{}, err
 	}

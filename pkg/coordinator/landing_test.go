@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -112,7 +113,7 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	expect.NoError(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
 	expect.NoError(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
 	_, err = l.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), partition.Plan(l.id, nil))
+		return r.Plan(time.Now(), partition.Plan(l.id, nil), objectstore.Listing{})
 	})
 	expect.NoError(t, err)
 	return l

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/source"
@@ -23,12 +24,17 @@ const publishers = 16
 // while they are listed, and workers cut it then. If a crash keeps it from the
 // queue, its keys are a gap like any other.
 func (d *driver) plan(ctx context.Context, record imports.Record) error {
+	listing, err := d.chooseListing(ctx, record.Job)
+	if err != nil {
+		return err
+	}
+	record.Job.Listing = listing
 	small, err := d.fitsOnePage(ctx, record.Job)
 	if err != nil {
 		return err
 	}
 	record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, nil))
+		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, nil), listing)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile
@@ -37,7 +43,7 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	d.metrics.planned.Add(float64(len(record.Partitions)))
-	d.cfg.Log.Info("import planned", "import_id", d.id, "small", small)
+	d.cfg.Log.Info("import planned", "import_id", d.id, "small", small, "listing", listing.Mode, "why", listing.Why)
 	lane := queue.Bulk
 	if small {
 		lane = queue.Express
@@ -57,7 +63,7 @@ func (d *driver) fitsOnePage(ctx context.Context, job imports.Job) (small bool, 
 			err = fmt.Errorf("list the first page: %w", err)
 		}
 	}()
-	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
+	src, err := source.Open(ctx, d.cfg.Stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return false, err
 	}
@@ -69,6 +75,21 @@ func (d *driver) fitsOnePage(ctx context.Context, job imports.Job) (small bool, 
 		}
 	}
 	return false, nil
+}
+
+// chooseListing chooses how the import's buckets are listed. All of them are
+// reached in one way, so the first one stands for all.
+func (d *driver) chooseListing(ctx context.Context, job imports.Job) (objectstore.Listing, error) {
+	for _, p := range job.Paths {
+		uri, err := objectstore.ParseURI(p.URI)
+		if err != nil {
+			return objectstore.Listing{}, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
+		}
+		if uri.Scheme == objectstore.SchemeS3 {
+			return d.cfg.Stores.Listing(ctx, uri)
+		}
+	}
+	return objectstore.Listing{Mode: objectstore.Parallel}, nil
 }
 
 // sourcesOf names the stores of an import's paths: what makes planning slow.

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -42,7 +43,7 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 	if err != nil || !left {
 		return Ingested{}, err
 	}
-	src, err := source.Open(ctx, s.cfg.Stores, []imports.Path{path})
+	src, err := s.openPath(ctx, path)
 	if err != nil {
 		return Ingested{}, storeFault("fromSourceURI", err)
 	}
@@ -52,6 +53,19 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 	}
 	out, err := writeOne(ctx, src, after, files, s.cfg.Breaks, mapping.Address(""))
 	return out, storeFault("fromSourceURI", err)
+}
+
+// openPath opens a path to list it in the mode that its store is trusted with.
+func (s *Service) openPath(ctx context.Context, p imports.Path) (*source.Source, error) {
+	uri, err := objectstore.ParseURI(p.URI)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
+	}
+	listing, err := s.cfg.Stores.Listing(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	return source.Open(ctx, s.cfg.Stores, []imports.Path{p}, listing.Mode)
 }
 
 // ingestAfter maps the source key after which to list to the destination after

@@ -13,6 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -59,7 +60,7 @@ func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
 			stop()
 		case "before the partitions":
 			_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
-				return r.Plan(time.Now(), partition.Plan(id, []string{"dir/001"}))
+				return r.Plan(time.Now(), partition.Plan(id, []string{"dir/001"}), objectstore.Listing{})
 			})
 			expect.NoError(t, err)
 		}
@@ -119,7 +120,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "dir/k"}}))
 	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m"}}))
 	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), partition.Plan(id, nil))
+		return r.Plan(time.Now(), partition.Plan(id, nil), objectstore.Listing{})
 	})
 	expect.NoError(t, err)
 	d := s.newDriver(id)

@@ -35,7 +35,7 @@ type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
 	Catalog    *catalog.Catalog
-	Stores     objectstore.Opener
+	Stores     objectstore.Chooser
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any
 	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: any that holds no source

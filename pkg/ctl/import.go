@@ -171,6 +171,7 @@ type summary struct {
 	Commit      *api.Commit `json:"commit,omitempty"`
 	Error       string      `json:"error,omitempty"`
 	Problem     string      `json:"problem,omitempty"`
+	Walk        string      `json:"walk,omitempty"`
 	Seconds     float64     `json:"elapsed_seconds,omitempty"`    // only of an import watched from its start
 	Rate        int64       `json:"objects_per_second,omitempty"` // likewise
 }
@@ -179,6 +180,7 @@ func summarize(id string, s api.ImportStatusResp, elapsed time.Duration) summary
 	sum := summary{
 		ID: id, Phase: string(s.Phase), Objects: s.IngestedObjects, Ranges: s.Ranges, Partitions: s.Partitions,
 		MetarangeID: s.MetarangeID, Error: strings.TrimPrefix(s.Error.Message, api.ImportErrorPrefix), Problem: s.Problem,
+		Walk: s.Walk,
 	}
 	if !s.UpdateTime.IsZero() {
 		sum.Updated = s.UpdateTime.UTC().Format(time.RFC3339)
@@ -216,6 +218,7 @@ func (sum summary) write(w io.Writer, what imported) error {
 		{"Phase", sum.Phase},
 		{"Error", sum.Error},
 		{"Problem", sum.Problem},
+		{"Walk", sum.Walk},
 		{"Objects", grouped(sum.Objects)},
 	}
 	if sum.Ranges > 0 { // it is not kept of an import that has failed

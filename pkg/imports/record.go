@@ -15,6 +15,7 @@ package imports
 import (
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -49,13 +50,18 @@ type Path struct {
 	Destination string   `json:"destination"` // "" is the root of the branch
 }
 
-// Job is what a worker needs to know of an import. It never changes.
+// Job is what a worker needs to know of an import. It does not change once the import
+// is planned.
 type Job struct {
 	ImportID    string           `json:"import_id"`
 	Namespace   string           `json:"namespace"`             // the repository's storage namespace, a URI
 	Incarnation string           `json:"incarnation,omitempty"` // of the repository: the import lands in no other that has its ID
 	Paths       []Path           `json:"paths"`                 // of equal keys, the later path's wins
 	Breaks      partition.Breaks `json:"breaks"`
+
+	// Listing is how the paths' buckets are listed. It is chosen when the import is
+	// planned, before anything is listed.
+	Listing objectstore.Listing `json:"listing"`
 }
 
 // Request is what a caller asked for, less the paths. It never changes.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -30,13 +31,13 @@ func (r Record) Report(problem string) (Record, error) {
 	return r, nil
 }
 
-// Plan records the first cut. One that is there already stays.
-func (r Record) Plan(now time.Time, parts []partition.Partition) (Record, error) {
+// Plan records the first cut and how buckets are listed. What is there already stays.
+func (r Record) Plan(now time.Time, parts []partition.Partition, listing objectstore.Listing) (Record, error) {
 	if r.State != Running {
 		return r, r.refuse("plan")
 	}
 	if r.Partitions == nil {
-		r.Partitions, r.Updated = parts, now
+		r.Partitions, r.Job.Listing, r.Updated = parts, listing, now
 	}
 	return r, nil
 }

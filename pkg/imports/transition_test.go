@@ -9,6 +9,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -60,11 +61,14 @@ func in(t *testing.T, s imports.State) imports.Record {
 	return r
 }
 
-var parts = partition.Plan("id", []string{"m"})
+var (
+	parts = partition.Plan("id", []string{"m"})
+	walk  = objectstore.Listing{Mode: objectstore.Walk, Why: "nobody knows the store"}
+)
 
 // transitions are all transitions, made late and with new arguments.
 var transitions = map[string]func(imports.Record) (imports.Record, error){
-	"plan":   func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts) },
+	"plan":   func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, walk) },
 	"commit": func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("b")) },
 	"recommit": func(r imports.Record) (imports.Record, error) {
 		a := attempt("a")
@@ -148,11 +152,11 @@ func TestTransitions(t *testing.T) {
 
 func TestWhatTransitionsRecord(t *testing.T) {
 	first := in(t, imports.Running)
-	planned, _ := first.Plan(later, parts)
-	if !reflect.DeepEqual(planned.Partitions, parts) || !planned.Updated.Equal(later) || !planned.Created.Equal(born) {
+	planned, _ := first.Plan(later, parts, walk)
+	if !reflect.DeepEqual(planned.Partitions, parts) || planned.Job.Listing != walk || !planned.Updated.Equal(later) || !planned.Created.Equal(born) {
 		t.Errorf("Plan gives %+v", planned)
 	}
-	if again, err := planned.Plan(later.Add(1), nil); err != nil || !reflect.DeepEqual(again, planned) {
+	if again, err := planned.Plan(later.Add(1), nil, objectstore.Listing{}); err != nil || !reflect.DeepEqual(again, planned) {
 		t.Errorf("a second Plan gives %+v, %v, want the first cut to stay", again, err)
 	}
 	done := in(t, imports.Completed)

@@ -60,7 +60,7 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 			Endpoint: s.S3.Endpoint, Region: s.S3.Region, ForcePathStyle: s.S3.ForcePathStyle,
 			AccessKeyID: s.S3.AccessKeyID, SecretAccessKey: s.S3.SecretAccessKey.Reveal(),
 		},
-		LocalAllowed: s.Local.Allowed, MaxLists: s.S3.MaxLists,
+		LocalAllowed: s.Local.Allowed, MaxLists: s.S3.MaxLists, Listing: listingMode(s.S3.Listing),
 	}, b.registry, env.Log); err != nil {
 		return nil, err
 	}
@@ -121,6 +121,14 @@ func (b *base) newWorker() *worker.Worker {
 		Queue: b.queue, Imports: b.imports, Stores: b.stores, Busy: b.stores.Lists().Busy,
 		Slots: b.Settings.Workers, Log: b.Log, Registerer: b.registry,
 	})
+}
+
+// listingMode parses the setting s3.listing.
+func listingMode(text string) objectstore.Mode {
+	if text == "auto" {
+		return "" // the store tells
+	}
+	return objectstore.Mode(text)
 }
 
 // holder names this process in leases and connections.

@@ -14,7 +14,7 @@ import (
 // partitions, covers, records of imports and what they mean. It grows with each
 // change that a process of before would get wrong, and only then. All processes
 // of a fleet speak one version.
-const Protocol = 1
+const Protocol = 2
 
 // ErrProtocol says that something was made by a process of another protocol. It
 // is refused and left as it is, for a process that can read it.

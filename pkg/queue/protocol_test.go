@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func TestWhatAnotherVersionMadeIsRefusedAndKept(t *testing.T) {
 	p := part("imp", "a")
 	publish(t, newer, p)
 	_, err := q.Puller(queue.Bulk).Pull(ctx)
-	refused(t, "a newer partition", err, "w.bulk.imp.a", "version 2", "speaks 1", "older one: upgrade it")
+	refused(t, "a newer partition", err, "w.bulk.imp.a", fmt.Sprintf("version %d", queue.Protocol+1), fmt.Sprintf("speaks %d", queue.Protocol), "older one: upgrade it")
 	if got := outstandingIDs(t, newer); len(got) != 1 {
 		t.Errorf("%v are left of the partition that was refused", got)
 	}

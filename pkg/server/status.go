@@ -22,6 +22,9 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		Ranges:          st.Ranges,
 		Partitions:      st.Partitions,
 	}
+	if st.Record.Job.Listing.Walks() {
+		resp.Walk = st.Record.Job.Listing.Why
+	}
 	switch st.Record.State {
 	case imports.Running, imports.Committing:
 		resp.Problem = st.Record.Problem

@@ -89,6 +89,10 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.S3.SecretAccessKey) },
 	},
 	{
+		"s3.listing", Coordinator, "how buckets are listed: parallel, with many LIST calls at a time, each after some key; walk, one page after the other by continuation tokens; auto: parallel where the store is known to answer such calls truly (AWS, Ceph), else walk", "",
+		func(s *Settings) value { return choice(&s.S3.Listing, "auto", "parallel", "walk") },
+	},
+	{
 		"s3.max_lists", everywhere, "LIST calls that this process has in flight at most; how many it has within that, it finds out", "",
 		func(s *Settings) value { return number(&s.S3.MaxLists) },
 	},
@@ -149,7 +153,7 @@ func defaults(env map[string]string, procs int) Settings {
 		Listen:  "127.0.0.1:8000",
 		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 15 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),
-		S3:      S3{Region: "us-east-1", MaxLists: 96},
+		S3:      S3{Region: "us-east-1", Listing: "auto", MaxLists: 96},
 		Ranges:  partition.DefaultBreaks,
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},
 	}

@@ -82,6 +82,7 @@ s3:
   force_path_style: false # default
   access_key_id: "" # default
   secret_access_key: "" # default
+  listing: auto # default
   max_lists: 96 # default
   fleet_lists: 0 # default
 local:
@@ -149,7 +150,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
 		"nats.store_dir": "/srv/nats", "nats.replicas": "3", "nats.ack_wait": "1m30s", "nats.lease_ttl": "5s", "workers": "7",
 		"s3.endpoint": "http://s3:9000", "s3.region": "eu-west-1", "s3.force_path_style": "true",
-		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.max_lists": "12", "s3.fleet_lists": "34",
+		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.max_lists": "12", "s3.fleet_lists": "34",
 		"local.allowed": "/a,/b", "sources.allow": "s3://a/,s3://b/", "namespaces.allow": "s3://c/",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12",

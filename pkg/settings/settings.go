@@ -61,8 +61,9 @@ type S3 struct {
 	ForcePathStyle  bool   // http://host/bucket/key instead of http://bucket.host/key
 	AccessKeyID     string // "": the SDK's default chain
 	SecretAccessKey Secret
-	MaxLists        int // LIST calls that a process has in flight at most
-	FleetLists      int // LIST calls that all processes together have in flight at most; 0: no bound
+	Listing         string // "auto", or the objectstore.Mode of all buckets
+	MaxLists        int    // LIST calls that a process has in flight at most
+	FleetLists      int    // LIST calls that all processes together have in flight at most; 0: no bound
 }
 
 // Local says which directories local:// may read and write.

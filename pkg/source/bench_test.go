@@ -43,7 +43,7 @@ func BenchmarkSource(b *testing.B) {
 		}
 		c.pages = append(c.pages, page)
 	}
-	s, err := source.Open(b.Context(), &c, []imports.Path{prefix("s3://b/data/", "data")})
+	s, err := source.Open(b.Context(), &c, []imports.Path{prefix("s3://b/data/", "data")}, objectstore.Parallel)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -28,6 +28,7 @@ type bucket struct {
 
 	mu    sync.Mutex
 	lists []string // "prefix after" of each List
+	walks []string // the prefix of each Walk
 	stats int
 }
 
@@ -39,6 +40,17 @@ func (b *bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]
 	b.mu.Lock()
 	b.lists = append(b.lists, prefix+" "+after)
 	b.mu.Unlock()
+	return b.found(ctx, prefix, after)
+}
+
+func (b *bucket) Walk(ctx context.Context, prefix string) iter.Seq2[[]objectstore.Listed, error] {
+	b.mu.Lock()
+	b.walks = append(b.walks, prefix)
+	b.mu.Unlock()
+	return b.found(ctx, prefix, "")
+}
+
+func (b *bucket) found(ctx context.Context, prefix, after string) iter.Seq2[[]objectstore.Listed, error] {
 	var found []objectstore.Listed
 	for _, key := range b.keys {
 		if strings.HasPrefix(key, prefix) && key > after {

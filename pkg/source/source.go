@@ -22,17 +22,24 @@ import (
 // every List lists anew.
 type Source struct {
 	paths []path // in the order of the request
+
+	// Passing, if not nil, is called for each page that a walk passes over, since it
+	// lies before its start: a sign of life of a listing that yields nothing yet. It
+	// is called concurrently, and set before List is called.
+	Passing func()
 }
 
 // path is one path of the import with its store.
 type path struct {
 	Mapping
 	store objectstore.Store
+	walk  objectstore.Walker // that store, where it is to be walked; else nil
 }
 
-// Open opens the stores of the paths. A path that can be no path of an import,
-// or whose store cannot be opened for good, is objectstore.ErrRefused.
-func Open(ctx context.Context, opener objectstore.Opener, paths []imports.Path) (*Source, error) {
+// Open opens the stores of the paths, whose buckets are listed in the mode. A path
+// that can be no path of an import, or whose store cannot be opened for good, is
+// objectstore.ErrRefused.
+func Open(ctx context.Context, opener objectstore.Opener, paths []imports.Path, mode objectstore.Mode) (*Source, error) {
 	s := &Source{paths: make([]path, len(paths))}
 	for i, p := range paths {
 		m, err := NewMapping(p)
@@ -44,8 +51,21 @@ func Open(ctx context.Context, opener objectstore.Opener, paths []imports.Path) 
 			return nil, fmt.Errorf("path %s: %w", p.URI, err)
 		}
 		s.paths[i] = path{Mapping: m, store: store}
+		if mode == objectstore.Walk && m.uri.Scheme == objectstore.SchemeS3 {
+			walker, ok := store.(objectstore.Walker)
+			if !ok {
+				return nil, fmt.Errorf("path %s: the store cannot be walked: %w", p.URI, objectstore.ErrRefused)
+			}
+			s.paths[i].walk = walker
+		}
 	}
 	return s, nil
+}
+
+// Walks reports whether a listing begins with the first key of a path wherever it
+// is told to start, and passes over what lies before.
+func (s *Source) Walks() bool {
+	return slices.ContainsFunc(s.paths, func(p path) bool { return p.walk != nil && !p.object })
 }
 
 // List lists the entries whose keys lie after `after` (exclusive), in key order,
@@ -90,7 +110,12 @@ func (s *Source) streams(after, upto string, readers *sync.WaitGroup) []*stream 
 		}
 		streams = append(streams, &stream{
 			rank: i, head: []byte(max(after, p.first())), readers: readers,
-			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] { return p.list(ctx, start, p.upto(upto)) },
+			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] {
+				if p.walk != nil {
+					return s.walk(ctx, p, start)
+				}
+				return p.list(ctx, start, p.upto(upto))
+			},
 		})
 	}
 	for _, layer := range layers(objects) {

@@ -21,10 +21,21 @@ func TestListEqualsNaive(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			g := generator{rand.New(rand.NewPCG(seed, 1))}
 			bs, paths := g.world()
-			s, err := source.Open(t.Context(), bs, paths)
+			mode := objectstore.Parallel
+			if seed%2 == 1 {
+				mode = objectstore.Walk
+			}
+			s, err := source.Open(t.Context(), bs, paths, mode)
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer func() {
+				for name, b := range bs {
+					if mode == objectstore.Walk && len(b.lists) > 0 || mode == objectstore.Parallel && len(b.walks) > 0 {
+						t.Errorf("in mode %s bucket %s was listed %d times and walked %d times", mode, name, len(b.lists), len(b.walks))
+					}
+				}
+			}()
 			all := naive(bs, paths, "")
 			afters := []string{"", "a", "zzz", g.key()}
 			for range 5 {
@@ -45,6 +56,42 @@ func TestListEqualsNaive(t *testing.T) {
 	}
 }
 
+// TestWalksShowThatTheyGetOn passes over pages before the start, a sign of life each.
+func TestWalksShowThatTheyGetOn(t *testing.T) {
+	bs := buckets{"b": {name: "b", pageSize: 10, keys: manyKeys()}}
+	s, err := source.Open(t.Context(), bs, []imports.Path{prefix("s3://b/", "")}, objectstore.Walk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed := 0
+	s.Passing = func() { passed++ }
+	got, err := collect(t, s, bs["b"].keys[len(bs["b"].keys)-5])
+	if err != nil || len(got) != 4 || passed != len(bs["b"].keys)/10-1 || !s.Walks() {
+		t.Errorf("%d entries, %d pages passed over of %d keys, %v", len(got), passed, len(bs["b"].keys), err)
+	}
+	s, err = source.Open(t.Context(), bs, []imports.Path{object("s3://b/k", "k")}, objectstore.Walk)
+	if err != nil || s.Walks() {
+		t.Errorf("a source of objects alone walks: %t, %v", s.Walks(), err)
+	}
+}
+
+// notWalkable opens stores that cannot be walked.
+type notWalkable struct{}
+
+func (notWalkable) Open(context.Context, objectstore.URI) (objectstore.Store, error) {
+	return struct{ objectstore.Store }{}, nil
+}
+
+func TestNoBucketIsListedInAnotherModeThanItsOwn(t *testing.T) {
+	if _, err := source.Open(t.Context(), notWalkable{}, []imports.Path{prefix("s3://b/", "")}, objectstore.Walk); !errors.Is(err, objectstore.ErrRefused) {
+		t.Errorf("a bucket that cannot be walked: %v, want ErrRefused", err)
+	}
+	s, err := source.Open(t.Context(), notWalkable{}, []imports.Path{prefix("local:///d/", "")}, objectstore.Walk)
+	if err != nil || s.Walks() {
+		t.Errorf("a directory beside walked buckets: %v, %v", s, err)
+	}
+}
+
 // TestLaterPathWins has paths of both types take turns at one key.
 func TestLaterPathWins(t *testing.T) {
 	bs := buckets{"b": {name: "b", pageSize: 1, keys: []string{"p/x", "q/x", "x"}}}
@@ -52,7 +99,7 @@ func TestLaterPathWins(t *testing.T) {
 		object("s3://b/x", "c"), object("s3://b/x", "d/x"), prefix("s3://b/p/", "d"), object("s3://b/x", "d/x"), prefix("s3://b/q/", "d"),
 	}
 	for n, winner := range map[int]string{1: "b/x", 2: "b/x", 3: "b/p/x", 4: "b/x", 5: "b/q/x"} {
-		s, err := source.Open(t.Context(), bs, paths[:n])
+		s, err := source.Open(t.Context(), bs, paths[:n], objectstore.Parallel)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +197,7 @@ func TestErrors(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, err := source.Open(t.Context(), bs, tc.paths)
+			s, err := source.Open(t.Context(), bs, tc.paths, objectstore.Parallel)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +214,7 @@ func TestErrors(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	for _, p := range []imports.Path{prefix("s3://unknown/", ""), prefix("ftp://b/", "")} {
-		if _, err := source.Open(t.Context(), buckets{}, []imports.Path{p}); !errors.Is(err, objectstore.ErrRefused) {
+		if _, err := source.Open(t.Context(), buckets{}, []imports.Path{p}, objectstore.Parallel); !errors.Is(err, objectstore.ErrRefused) {
 			t.Errorf("Open(%+v) = %v, want ErrRefused", p, err)
 		}
 	}
@@ -177,7 +224,7 @@ func TestRemoved(t *testing.T) {
 	bs := buckets{"b": {name: "b"}}
 	s, err := source.Open(t.Context(), bs, []imports.Path{
 		prefix("s3://b/x", "d"), object("s3://b/o", "k"), prefix("s3://b/y/", "d/"), prefix("s3://b/z", ""), object("s3://b/p", "k"),
-	})
+	}, objectstore.Parallel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +243,7 @@ func TestListReadsNoMoreThanItMust(t *testing.T) {
 	}
 	s, err := source.Open(t.Context(), bs, []imports.Path{
 		prefix("s3://c/p/", "c"), object("s3://c/p/1", "d"), prefix("s3://a/p/", "a"), prefix("s3://b/p/", "b"),
-	})
+	}, objectstore.Parallel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +260,7 @@ func TestListReadsNoMoreThanItMust(t *testing.T) {
 	}
 	bs["b"] = big
 	bs["c"].lists, bs["c"].stats = nil, 0
-	if s, err = source.Open(t.Context(), bs, []imports.Path{prefix("s3://b/p/", "b"), prefix("s3://c/p/", "c"), object("s3://c/p/1", "d")}); err != nil {
+	if s, err = source.Open(t.Context(), bs, []imports.Path{prefix("s3://b/p/", "b"), prefix("s3://c/p/", "c"), object("s3://c/p/1", "d")}, objectstore.Parallel); err != nil {
 		t.Fatal(err)
 	}
 	for batch, err := range s.List(t.Context(), "", "") {
@@ -234,7 +281,7 @@ func TestListStops(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, err := source.Open(t.Context(), buckets{
 				"b": {name: "b", pageSize: 300, keys: manyKeys()}, "c": {name: "c", pageSize: 1, keys: []string{"zz"}},
-			}, paths)
+			}, paths, objectstore.Parallel)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -255,7 +302,7 @@ func TestListStops(t *testing.T) {
 
 func cancelListing(t *testing.T, paths []imports.Path) {
 	t.Helper()
-	s, err := source.Open(t.Context(), &endless{}, paths)
+	s, err := source.Open(t.Context(), &endless{}, paths, objectstore.Parallel)
 	if err != nil {
 		t.Fatal(err)
 	}

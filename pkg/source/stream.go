@@ -6,6 +6,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"sort"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -19,9 +20,33 @@ func (p path) list(ctx context.Context, start, upto string) iter.Seq2[entry.Batc
 	if nearer := objectstore.UptoOf(ctx); nearer != nil {
 		ctx = objectstore.WithUpto(ctx, func() string { return p.upto(nearer()) })
 	}
+	return p.batches(p.store.List(ctx, p.uri.Key, start, upto))
+}
+
+// walk lists a prefix path's entries from its first key on, and passes over those
+// that do not lie after start.
+func (s *Source) walk(ctx context.Context, p path, start string) iter.Seq2[entry.Batch, error] {
+	return p.batches(func(yield func([]objectstore.Listed, error) bool) {
+		for page, err := range p.walk.Walk(ctx, p.uri.Key) {
+			n := sort.Search(len(page), func(i int) bool { return string(page[i].Key) > start })
+			if err == nil && n == len(page) {
+				if s.Passing != nil {
+					s.Passing()
+				}
+				continue
+			}
+			if !yield(page[n:], err) {
+				return
+			}
+		}
+	})
+}
+
+// batches makes batches of entries out of pages.
+func (p path) batches(pages iter.Seq2[[]objectstore.Listed, error]) iter.Seq2[entry.Batch, error] {
 	return func(yield func(entry.Batch, error) bool) {
 		b := entry.NewBuilder()
-		for page, err := range p.store.List(ctx, p.uri.Key, start, upto) {
+		for page, err := range pages {
 			if err == nil {
 				err = p.appendTo(b, page...)
 			}

@@ -110,10 +110,11 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	} else if last.Cut != "" {
 		p = p.Cut(last.Cut)
 	}
-	src, err := source.Open(ctx, d.cfg.Stores, job.Paths)
+	src, err := source.Open(ctx, d.cfg.Stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return err
 	}
+	src.Passing = func() { d.slot.moved.set(d.now()) }
 	files, err := namespace.Open(ctx, d.cfg.Stores, job.Namespace)
 	if err != nil {
 		return err

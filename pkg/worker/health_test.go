@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -123,7 +124,8 @@ func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
 	w := newTestWorker(q)
 	w.start(t)
 	expect.Eventually(t, "the worker sees the version", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
-	wants(t, w.Ready(), "version 2 and this process speaks 1; this process is the older one: upgrade it")
+	wants(t, w.Ready(), fmt.Sprintf("version %d and this process speaks %d; this process is the older one: upgrade it",
+		queue.Protocol+1, queue.Protocol))
 	expect.NoError(t, w.Live())
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -40,6 +41,7 @@ type fleet struct {
 	grace   time.Duration        // of workers to come
 	busy    func() bool          // of workers to come
 	slice   time.Duration        // of workers to come; that of production is too long for most
+	listing objectstore.Listing  // of imports to come
 }
 
 func newFleet(t *testing.T, q *queue.Queue, source *memstore.Store) *fleet {
@@ -59,7 +61,7 @@ func (f *fleet) record(id string, breaks partition.Breaks) {
 func (f *fleet) recordOf(id, bucket string, breaks partition.Breaks) {
 	f.t.Helper()
 	expect.NoError(f.t, f.imports.Create(f.t.Context(), imports.New(imports.Job{
-		ImportID: id, Namespace: "s3://repo/ns", Breaks: breaks,
+		ImportID: id, Namespace: "s3://repo/ns", Breaks: breaks, Listing: f.listing,
 		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
 	}, imports.Request{}, time.Now())))
 }

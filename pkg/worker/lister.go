@@ -29,6 +29,7 @@ type lister struct {
 	ctx     context.Context        // of run
 	upto    atomic.Pointer[string] // of what is owned: read ahead so far
 	begun   time.Time
+	reached time.Time   // when the first batch came: a walk passes over all keys before its start until then
 	started bool        // the boundary at which the owned keys start is known
 	open    atomic.Bool // a range is open
 	paused  error       // why the listing stopped after a range before its end, or nil
@@ -91,6 +92,9 @@ func (l *lister) run(ctx context.Context) error {
 func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer) (ended bool, err error) {
 	last := l.p.After
 	for batch, err := range l.src.List(listing, l.p.After, *l.upto.Load()) {
+		if l.reached.IsZero() {
+			l.reached = l.now()
+		}
 		if err != nil && listing.Err() != nil && ctx.Err() == nil {
 			return false, errors.Join(ranges.Wait(), errLeaving)
 		}
@@ -172,9 +176,10 @@ func (l *lister) start() {
 // yields reports whether the partition gives way to others after the range that
 // ends at the boundary, and if so queues what is left of it behind them. It does
 // where a partition of another import is the next in line and this one has been
-// at work for a slice of time.
+// at work for a slice of time. A walk that gives way begins anew, so it goes on for
+// as long as it took to come to its start: giving way takes half of its time at most.
 func (l *lister) yields(boundary string) bool {
-	if l.now().Sub(l.begun) < l.cfg.Slice {
+	if now := l.now(); now.Sub(l.begun) < l.cfg.Slice || now.Sub(l.reached) < l.reached.Sub(l.begun) {
 		return false
 	}
 	load, seq := l.outlook.Latest()

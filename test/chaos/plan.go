@@ -33,6 +33,15 @@ var (
 	longForm  = form{window: 24 * time.Second, faults: 24, keys: 60_000, patience: 150 * time.Second}
 )
 
+// listing is the setting s3.listing of a run: every fourth long one walks. A walk is
+// never cut, so that most kinds of faults have less to meet there.
+func (p plan) listing() string {
+	if !p.form.short && p.seed/uint64(layouts)%4 == 1 {
+		return "walk"
+	}
+	return "parallel"
+}
+
 // layout is what a run's fleet stands on.
 type layout int
 
@@ -208,7 +217,7 @@ func free(busy map[string][]fault, things []string, f fault) bool {
 
 // print tells the plan.
 func (p plan) print(w io.Writer) {
-	fmt.Fprintf(w, "seed %d: %v\n", p.seed, p.layout)
+	fmt.Fprintf(w, "seed %d: %v, %s\n", p.seed, p.layout, p.listing())
 	for _, j := range p.imports {
 		fmt.Fprintf(w, "  %6.2fs          import of %s to %s\n", j.at.Seconds(), j.bucket, j.dest)
 	}

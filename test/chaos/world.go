@@ -236,7 +236,7 @@ func (w *world) startClient(ctx context.Context, name string) error {
 		urls = append(urls, "nats://"+l.Addr())
 	}
 	env := []string{
-		"RANGEFLEET_S3_ENDPOINT=http://" + s3.Addr(), "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
+		"RANGEFLEET_S3_ENDPOINT=http://" + s3.Addr(), "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=" + w.plan.listing(),
 		"RANGEFLEET_S3_ACCESS_KEY_ID=key", "RANGEFLEET_S3_SECRET_ACCESS_KEY=secret",
 		"RANGEFLEET_NATS_ACK_WAIT=" + ackWait, "RANGEFLEET_NATS_LEASE_TTL=" + leaseTTL, "RANGEFLEET_LOG_LEVEL=debug",
 	}

@@ -124,7 +124,7 @@ func (b *bench) worker(ctx context.Context, row *Row) error {
 	}
 	p, err := processes.Launch(ctx, b.dir, "worker", append(os.Environ(),
 		"RANGEFLEET_NATS_URL="+b.fleet.nats.ClientURL(), "RANGEFLEET_METRICS_LISTEN="+address, "RANGEFLEET_WORKERS=1",
-		"RANGEFLEET_S3_ENDPOINT="+b.endpoint, "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
+		"RANGEFLEET_S3_ENDPOINT="+b.endpoint, "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=parallel",
 		"RANGEFLEET_S3_ACCESS_KEY_ID=bench", "RANGEFLEET_S3_SECRET_ACCESS_KEY=bench", "RANGEFLEET_LOG_LEVEL=warn"), nil)
 	if err != nil {
 		return err

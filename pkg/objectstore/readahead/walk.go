@@ -39,7 +39,7 @@ func (l *lister[P]) Walk(ctx context.Context, prefix string) iter.Seq2[P, error]
 func (l *lister[P]) walk(ctx context.Context, prefix string) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		w := &walk[P]{lister: l, prefix: prefix, pages: make(chan P, walkAhead), taken: make(chan struct{}, 1)}
+		w := &walk[P]{lister: l, prefix: prefix, pages: make(chan P, walkAhead), news: make(chan struct{}, 1)}
 		go func() {
 			defer close(w.pages)
 			w.err = w.run(ctx)
@@ -71,7 +71,8 @@ type walk[P paged[P]] struct {
 	pages  chan P        // closed by the goroutine when it ends
 	err    error         // why it ended before the last page; set before pages is closed
 	held   atomic.Int64  // bytes of pages in the channel
-	taken  chan struct{} // a tick after the consumer took a page
+	taken  atomic.Int64  // pages that the consumer took
+	news   chan struct{} // a tick after it took one
 }
 
 // hold counts a page that goes into the channel, and take one that has left it.
@@ -85,8 +86,9 @@ func (w *walk[P]) take(page P) {
 	n := page.Bytes()
 	w.held.Add(int64(-n))
 	w.lister.metrics.held.Sub(float64(n))
+	w.taken.Add(1)
 	select {
-	case w.taken <- struct{}{}:
+	case w.news <- struct{}{}:
 	default:
 	}
 }
@@ -114,15 +116,16 @@ func (w *walk[P]) run(ctx context.Context) error {
 	}
 }
 
-// room waits until another page may be held.
+// room waits until another page may be held: no more than the consumer has taken,
+// for many look at the first page only, and no more bytes than its share.
 func (w *walk[P]) room(ctx context.Context) error {
 	for {
-		held := int(w.held.Load())
-		if _, share := w.lister.cfg.Limiter.share(); held < share || held == 0 {
+		held, waiting := int(w.held.Load()), int64(len(w.pages))
+		if _, share := w.lister.cfg.Limiter.share(); waiting == 0 || held < share && waiting <= w.taken.Load() {
 			return ctx.Err()
 		}
 		select {
-		case <-w.taken:
+		case <-w.news:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -23,6 +23,10 @@ type Config struct {
 	S3           s3store.Config
 	LocalAllowed []string // directories that local:// may read and write; they must exist
 	MaxLists     int      // LIST calls in flight at most, of all stores together; 0 is readahead's default
+
+	// Listing is how buckets are listed; "" is as far as a store is known to be
+	// trustworthy.
+	Listing objectstore.Mode
 }
 
 // Stores opens stores. One a process is enough: it keeps the connections to S3.
@@ -33,6 +37,7 @@ type Stores struct {
 	localOpen objectstore.Store                         // local, decorated
 	bucket    func(objectstore.Pager) objectstore.Store // decorates a bucket
 	limiter   *readahead.Limiter                        // of all buckets
+	listing   objectstore.Mode                          // of all buckets; "": the store tells
 
 	mu sync.Mutex
 	s3 *s3store.Client // nil until the first s3:// URI
@@ -55,6 +60,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	return &Stores{
 		s3Config:  cfg.S3,
 		limiter:   limiter,
+		listing:   cfg.Listing,
 		local:     local,
 		localOpen: retrier.Wrap(meter.Wrap(local)),
 		bucket: func(b objectstore.Pager) objectstore.Store {
@@ -63,6 +69,8 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		},
 	}, nil
 }
+
+var _ objectstore.Chooser = (*Stores)(nil)
 
 // Lists returns what bounds the LIST calls to all buckets together.
 func (s *Stores) Lists() *readahead.Limiter { return s.limiter }

@@ -1,0 +1,52 @@
+package coordinator
+
+import (
+	"context"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// untrusted are buckets that are to be walked.
+type untrusted struct{ memstore.Buckets }
+
+func (untrusted) Listing(context.Context, objectstore.URI) (objectstore.Listing, error) {
+	return objectstore.Listing{Mode: objectstore.Walk, Why: "nobody knows the store"}, nil
+}
+
+// A store that ends every listing at once that starts after a key, as MinIO does with
+// some, is imported whole: by an import, and by ranges one at a time.
+func TestAStoreThatAnswersNoStartIsImportedWhole(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(3000)
+	source.EndsAfter = func(after string) bool { return after != "" }
+	f := newFleet(t, source)
+	f.config.Stores = untrusted{f.buckets}
+	s, _ := f.serve()
+	f.work(2)
+	id := f.start(s, request("", ""))
+	record := f.completed(id)
+	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) || record.Objects != 3000 {
+		t.Errorf("%d objects, metarange %s is not that of one reader", record.Objects, got)
+	}
+	if l := record.Job.Listing; !l.Walks() || l.Why != "nobody knows the store" {
+		t.Errorf("the record says of the listing %+v", l)
+	}
+	var objects int64
+	for in := (Ingest{FromSourceURI: "s3://bucket/"}); ; {
+		out, err := s.IngestRange(t.Context(), "repo", in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Range != nil {
+			objects += out.Range.Count
+		}
+		if in.ContinuationToken = out.ContinuationToken; !out.HasMore {
+			break
+		}
+	}
+	if objects != 3000 {
+		t.Errorf("ranges one at a time hold %d of 3000 objects", objects)
+	}
+}
