@@ -81,7 +81,7 @@ test-readme: ## Run the commands of README.md, make test among them
 .PHONY: generate
 generate: ## Write what is generated: API types and documents
 	$(GO) generate ./...
-	$(GO) test ./pkg/settings ./pkg/ctl ./pkg/node ./pkg/table -run TestDocsAreCurrent -update
+	$(GO) test ./pkg/settings ./pkg/limits ./pkg/ctl ./pkg/node ./pkg/table -run TestDocsAreCurrent -update
 	cd bench && $(GO) test ./scale -run TestDocsAreCurrent -update
 
 .PHONY: clean

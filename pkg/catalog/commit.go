@@ -10,6 +10,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/ident"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -26,6 +27,15 @@ func (c Commit) Identity() string {
 	w.StringMap(c.Metadata)
 	w.Identity(parents.Sum())
 	return hex.EncodeToString(w.Sum())
+}
+
+// textSize returns the size of message and metadata in bytes.
+func (c Commit) textSize() int {
+	size := len(c.Message)
+	for name, value := range c.Metadata {
+		size += len(name) + len(value)
+	}
+	return size
 }
 
 // AddCommit stores a commit under its identity and returns it with its ID and
@@ -111,7 +121,8 @@ func (c *Catalog) resolve(ctx context.Context, r Repository, ref string) (Commit
 
 // Log returns up to amount, at least 1, commits from what ref points at
 // backwards, each the first parent of the one before it, and whether there are
-// more. With `after`, the ID of a commit, it starts with that one's parent.
+// more. The page also ends with the commit by which messages and metadata reach
+// limits.LogPage. With `after`, the ID of a commit, it starts with that one's parent.
 func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount int) (page []Commit, more bool, err error) {
 	if amount < 1 {
 		return nil, false, fault.BadField("amount", "%d is below 1", amount)
@@ -135,12 +146,13 @@ func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount
 			return nil, false, err
 		}
 	}
-	for {
+	for size := 0; ; {
 		page = append(page, next)
+		size += next.textSize()
 		if len(next.Parents) == 0 {
 			return page, false, nil
 		}
-		if len(page) == amount {
+		if len(page) == amount || size >= limits.LogPage {
 			return page, true, nil
 		}
 		if next, err = c.existingCommit(ctx, r, next.Parents[0]); err != nil {

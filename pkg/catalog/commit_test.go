@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/limits"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func commitOn(t *testing.T, c *Catalog, branch, message string) Commit {
@@ -57,6 +60,36 @@ func TestLogWalksFirstParents(t *testing.T) {
 			t.Errorf("Log after the first commit = %+v, %v, %v", page, more, err)
 		}
 	})
+}
+
+// A thousand large messages are read page by page: no page takes much more than its
+// limit, and none is missing.
+func TestLogPagesAreBoundedInBytes(t *testing.T) {
+	c := New(&queuetest.MemoryKV{})
+	create(t, c, "repo")
+	for i := range 100 {
+		commitOn(t, c, "main", fmt.Sprint(i, strings.Repeat("m", limits.Message-3)))
+	}
+	var all []Commit
+	for after, more := "", true; more; {
+		var page []Commit
+		var err error
+		if page, more, err = c.Log(t.Context(), "repo", "main", after, 1000); err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for _, commit := range page {
+			size += commit.textSize()
+		}
+		if size > limits.LogPage+limits.Message || more && size < limits.LogPage {
+			t.Fatalf("a page of %d commits takes %d bytes, more follow: %t", len(page), size, more)
+		}
+		all = append(all, page...)
+		after = page[len(page)-1].ID
+	}
+	if len(all) != 101 {
+		t.Errorf("%d commits, want 101", len(all))
+	}
 }
 
 func TestAddCommitIsIdempotent(t *testing.T) {

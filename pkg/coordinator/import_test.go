@@ -14,6 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -204,14 +205,28 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 		"fromSourceURI: no scheme":   {FromSourceURI: "x"},
 		"fromSourceURI: namespace":   {FromSourceURI: "s3://repo/"},
 		"prepend: leaves the branch": {FromSourceURI: "s3://bucket/", Prepend: "../x"},
+		"prepend: too long":          {FromSourceURI: "s3://bucket/", Prepend: strings.Repeat("p", limits.Key+1)},
+		"after: too long":            {FromSourceURI: "s3://bucket/", After: strings.Repeat("a", limits.URI+1)},
 	} {
-		if _, err := s.IngestRange(t.Context(), "repo", in); err == nil || err.Error()[:7] != name[:7] {
+		if _, err := s.IngestRange(t.Context(), "repo", in); err == nil || !strings.HasPrefix(err.Error(), name[:strings.Index(name, ":")+1]) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	swapped := []partition.RangeMetadata{{ID: fmt.Sprintf("%064d", 1), MinKey: "b", MaxKey: "c", Count: 1}, {ID: fmt.Sprintf("%064d", 2), MinKey: "a", MaxKey: "a", Count: 1}}
 	if _, err := s.CreateMetarange(t.Context(), "repo", swapped); err == nil || err.Error()[:7] != "ranges:" {
 		t.Errorf("ranges out of order: %v", err)
+	}
+	one := partition.RangeMetadata{ID: fmt.Sprintf("%064d", 1), MinKey: "a", MaxKey: strings.Repeat("k", limits.Key), Count: 1}
+	_, err := s.CreateMetarange(t.Context(), "repo", []partition.RangeMetadata{one})
+	expect.NoError(t, err)
+	one.MaxKey += "k"
+	for want, ranges := range map[string][]partition.RangeMetadata{
+		"ranges[0]: a key of more than 1024 bytes":            {one},
+		"ranges: 100001 elements, at most 100000 are allowed": make([]partition.RangeMetadata, limits.Ranges+1),
+	} {
+		if _, err := s.CreateMetarange(t.Context(), "repo", ranges); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 	for _, err := range []error{
 		func() error { _, err := s.IngestRange(t.Context(), "unknown", Ingest{}); return err }(),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -23,6 +24,9 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 	}
 	repositories, err := s.repositories(ctx)
 	if err != nil {
+		return Ingested{}, err
+	}
+	if err := limits.Bytes("after", in.After, limits.URI); err != nil {
 		return Ingested{}, err
 	}
 	path := imports.Path{Type: imports.CommonPrefix, URI: in.FromSourceURI, Destination: in.Prepend}
@@ -134,6 +138,22 @@ func storeFault(field string, err error) error {
 	return err
 }
 
+// checkRanges refuses ranges that are too many, too long, or no tree.
+func checkRanges(ranges []partition.RangeMetadata) error {
+	if err := limits.Count("ranges", len(ranges), limits.Ranges); err != nil {
+		return err
+	}
+	for i, r := range ranges {
+		if max(len(r.MinKey), len(r.MaxKey)) > limits.Key {
+			return fault.BadField(fmt.Sprintf("ranges[%d]", i), "a key of more than %d bytes", limits.Key)
+		}
+	}
+	if err := metarange.Check(ranges); err != nil {
+		return fault.BadField("ranges", "%v", err)
+	}
+	return nil
+}
+
 // CreateMetarange stores the metarange of ranges that are stored already; it
 // does not look for their files.
 func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error) {
@@ -141,8 +161,8 @@ func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges
 	if err != nil {
 		return "", err
 	}
-	if err := metarange.Check(ranges); err != nil {
-		return "", fault.BadField("ranges", "%v", err)
+	if err := checkRanges(ranges); err != nil {
+		return "", err
 	}
 	files, err := s.files(ctx, r.StorageNamespace)
 	if err != nil {

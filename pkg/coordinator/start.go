@@ -15,16 +15,15 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
 // defaultMessage is that of a commit for which the request has none.
 const defaultMessage = "Import objects"
-
-// maxPaths bounds the paths of one import: each is listed by every worker.
-const maxPaths = 1000
 
 // Start checks a request, stores the import, and only then answers its ID. The
 // same request again, while its import runs, answers the same ID.
@@ -64,15 +63,15 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 // checkStart refuses what cannot be imported, and returns the repository to import into.
 func (s *Service) checkStart(ctx context.Context, start Start) (catalog.Repository, error) {
 	var none catalog.Repository
+	if err := checkLimits(start); err != nil {
+		return none, err
+	}
 	repository, err := s.cfg.Catalog.Repository(ctx, start.Request.Repository)
 	if err != nil {
 		return none, err
 	}
 	if _, err := s.cfg.Catalog.Branch(ctx, repository.ID, start.Request.Branch); err != nil {
 		return none, err
-	}
-	if len(start.Paths) > maxPaths {
-		return none, fault.BadField("paths", "there are %d, at most %d are possible", len(start.Paths), maxPaths)
 	}
 	repositories, err := s.repositories(ctx)
 	if err != nil {
@@ -83,7 +82,26 @@ func (s *Service) checkStart(ctx context.Context, start Start) (catalog.Reposito
 			return none, err
 		}
 	}
-	return repository, nil
+	open, err := source.OpenAtOnce(start.Paths)
+	if err == nil && open > limits.OpenPaths {
+		err = fault.BadField("paths", "%d of them have destinations that overlap, at most %d are possible", open, limits.OpenPaths)
+	}
+	return repository, err
+}
+
+// checkLimits refuses what is too long or too many to look at it any further.
+func checkLimits(start Start) error {
+	metadata := 0
+	for name, value := range start.Request.Metadata {
+		metadata += len(name) + len(value)
+	}
+	if metadata > limits.Metadata {
+		return fault.BadField("commit.metadata", "%d bytes, at most %d are allowed", metadata, limits.Metadata)
+	}
+	return cmp.Or(
+		limits.Bytes("commit.message", start.Request.Message, limits.Message),
+		limits.Count("paths", len(start.Paths), limits.Paths),
+	)
 }
 
 // repositories returns all repositories, whose namespaces no source may touch. One that
@@ -124,12 +142,18 @@ func (s *Service) checkPath(ctx context.Context, field string, p imports.Path, r
 // objects with the storage namespace of any of the repositories: importing those
 // would make metadata, or other repositories' files, look like data.
 func (s *Service) checkSource(ctx context.Context, field, text string, t imports.PathType, repositories []catalog.Repository) error {
+	if err := limits.Bytes(field, text, limits.URI); err != nil {
+		return err
+	}
 	if !utf8.ValidString(text) {
 		return fault.BadField(field, "%q is not valid UTF-8", text)
 	}
 	uri, err := objectstore.ParseURI(text)
 	if err != nil {
 		return fault.BadField(field, "%v", err)
+	}
+	if uri.Scheme == objectstore.SchemeS3 && len(uri.Key) > limits.Key {
+		return fault.BadField(field, "its key takes %d bytes, at most %d are possible", len(uri.Key), limits.Key)
 	}
 	if t == imports.Object && (uri.Key == "" || uri.Scheme == objectstore.SchemeLocal && strings.HasSuffix(uri.Key, "/")) {
 		return fault.BadField(field, "%q names no object", text)
@@ -160,6 +184,9 @@ const checkNamespaceWithin = 10 * time.Second
 // repository cannot be changed, and it is of no use while its store is away.
 func (s *Service) CheckNamespace(ctx context.Context, namespace string) error {
 	const field = "storage_namespace"
+	if err := limits.Bytes(field, namespace, limits.Namespace); err != nil {
+		return err
+	}
 	uri, err := objectstore.ParseURI(namespace)
 	if err != nil {
 		return nil // the catalog says what is wrong with it
@@ -197,6 +224,9 @@ func checkNamespace(field string, uri objectstore.URI, t imports.PathType, r cat
 // checkDestination refuses what would leave the branch, or make keys that are
 // no keys.
 func checkDestination(field, destination string) error {
+	if err := limits.Bytes(field, destination, limits.Key); err != nil {
+		return err
+	}
 	if !utf8.ValidString(destination) {
 		return fault.BadField(field, "%q is not valid UTF-8", destination)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
@@ -26,7 +27,8 @@ func TestStartRefusesByField(t *testing.T) {
 	s := f.service()
 	t.Cleanup(s.close)
 	prefix, object := imports.CommonPrefix, imports.Object
-	many := make([]imports.Path, maxPaths+1)
+	many := make([]imports.Path, limits.Paths+1)
+	key := strings.Repeat("k", limits.Key)
 	for _, tc := range []struct {
 		name  string
 		path  imports.Path
@@ -64,6 +66,12 @@ func TestStartRefusesByField(t *testing.T) {
 		{"destination elsewhere", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "lakefs://other/main/"}, "paths[0].destination", "leaves the branch"},
 		{"destination above", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "a/../../b"}, "paths[0].destination", `element ".."`},
 		{"destination dot", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "./b"}, "paths[0].destination", `element "."`},
+		{"longest destination", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: key}, "", ""},
+		{"longest key", imports.Path{Type: prefix, URI: "s3://bucket/" + key}, "", ""},
+		{"long destination", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: key + "k"}, "paths[0].destination", "1025 bytes, at most 1024"},
+		{"destination of 200 kB", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: strings.Repeat("d", 200_000)}, "paths[0].destination", "200000 bytes"},
+		{"long key", imports.Path{Type: prefix, URI: "s3://bucket/" + key + "k"}, "paths[0].path", "1025 bytes, at most 1024"},
+		{"long URI", imports.Path{Type: prefix, URI: "local:///" + strings.Repeat("d", limits.URI)}, "paths[0].path", "at most 4096"},
 		{"destination UTF-8", imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "\xff"}, "paths[0].destination", "not valid UTF-8"},
 	} {
 		r := request("", "")
@@ -77,12 +85,30 @@ func TestStartRefusesByField(t *testing.T) {
 	r := request("", "")
 	r.Paths = many
 	expectFault(t, s, "too many paths", r, "paths", "at most 1000")
-	long := strings.Repeat("x", 10_000)
+	long := strings.Repeat("<", 1000) // each is stored as six bytes
 	for i := range many[1:] {
-		many[i] = imports.Path{Type: prefix, URI: "s3://bucket/" + long}
+		many[i] = imports.Path{Type: prefix, URI: "s3://bucket/" + long, Destination: fmt.Sprint(i, "/", long)}
 	}
-	r.Paths = many[:maxPaths]
+	r.Paths = many[:limits.Paths]
 	expectFault(t, s, "too long paths", r, "paths", "max_payload")
+	for i := range many[1:] {
+		many[i] = imports.Path{Type: prefix, URI: "s3://bucket/", Destination: "d/"}
+	}
+	r.Paths = many[:limits.OpenPaths+1]
+	expectFault(t, s, "too many paths to one destination", r, "paths", "65 of them have destinations that overlap, at most 64")
+	for _, tc := range []struct {
+		change      func(*imports.Request)
+		field, text string
+	}{
+		{func(r *imports.Request) { r.Message = strings.Repeat("m", limits.Message) }, "", ""},
+		{func(r *imports.Request) { r.Message = strings.Repeat("m", limits.Message+1) }, "commit.message", "16385 bytes, at most 16384"},
+		{func(r *imports.Request) { r.Metadata = map[string]string{"k": strings.Repeat("v", limits.Metadata-1)} }, "", ""},
+		{func(r *imports.Request) { r.Metadata = map[string]string{"kk": strings.Repeat("v", limits.Metadata-1)} }, "commit.metadata", "65537 bytes, at most 65536"},
+	} {
+		r := request("", "")
+		tc.change(&r.Request)
+		expectFault(t, s, tc.field, r, tc.field, tc.text)
+	}
 	for _, change := range []func(*imports.Request){
 		func(r *imports.Request) { r.Repository = "unknown" },
 		func(r *imports.Request) { r.Branch = "unknown" },
@@ -138,7 +164,8 @@ func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
 	t.Cleanup(s.close)
 	for namespace, want := range map[string]fault.Fault{ // the text is a part of it
 		"s3://bucket/ns": {}, "s3://bucket": {}, "s3://unlisted/ns/": {},
-		"gs://bucket":        {}, // which the catalog refuses
+		"gs://bucket": {}, // which the catalog refuses
+		"s3://bucket/" + strings.Repeat("n", limits.Namespace): {Kind: fault.Invalid, Text: "912 bytes, at most 900"},
 		"s3://elsewhere/ns":  {Kind: fault.Invalid, Text: "no such bucket"},
 		"local:///etc/ns":    {Kind: fault.Invalid, Text: "refused"},
 		"s3://absent/ns":     {Kind: fault.Invalid, Text: "NoSuchBucket: no"},
@@ -151,7 +178,7 @@ func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
 		if !errors.As(err, &f) {
 			f = &fault.Fault{}
 		}
-		if err != nil && strings.Count(f.Text, namespace) != 1 {
+		if err != nil && len(namespace) <= limits.Namespace && strings.Count(f.Text, namespace) != 1 {
 			t.Errorf("%s: %v, want the namespace once", namespace, err)
 		}
 		if (err == nil) != (want.Kind == 0) || f.Kind != want.Kind || !strings.Contains(f.Text, want.Text) || err != nil && f.Field != "storage_namespace" {

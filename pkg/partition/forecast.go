@@ -7,11 +7,14 @@ import (
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // Forecast estimates how many keys are left of a span that is being listed, and
 // where to cut it, from the keys that were listed so far; trie.go tells how. The
 // estimates are guesses: a wrong one costs time, never a key.
+//
+// Time and memory grow with the length of keys, which limits.Key bounds.
 //
 // A Forecast is for one goroutine. It copies what it keeps.
 type Forecast struct {
@@ -181,7 +184,7 @@ func (o *Forecast) reckon(upto string, seen bool) float64 {
 // to upto so that the pieces are of about the same size, as far as can be known:
 // where little was listed yet of much that is expected, or the end is open, some
 // of the pieces grow geometrically instead. The keys lie between the last one seen
-// and upto, are valid UTF-8 and need not exist.
+// and upto, are valid UTF-8, no longer than limits.Key, and need not exist.
 func (o *Forecast) Cuts(upto string, n int) []string {
 	left := o.Left(upto)
 	if left <= 0 || n < 1 {
@@ -192,7 +195,7 @@ func (o *Forecast) Cuts(upto string, n int) []string {
 		if len(cuts) == n {
 			break
 		}
-		if k > o.trie.last && (upto == "" || k < upto) {
+		if len(k) <= limits.Key && k > o.trie.last && (upto == "" || k < upto) {
 			cuts = append(cuts, k)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -101,6 +102,24 @@ func TestCutsOfSmallListings(t *testing.T) {
 			for _, cut := range o.Cuts(upto, 5) {
 				if cut <= keys[len(keys)-1] || upto != "" && cut >= upto || !utf8.ValidString(cut) {
 					t.Errorf("after %q up to %q: cut %q", keys, upto, cut)
+				}
+			}
+		}
+	}
+}
+
+// Keys of the greatest length have neighbours of that length at most, as no other key
+// can be.
+func TestCutsOfTheLongestKeys(t *testing.T) {
+	const digits = 6
+	for name, stem := range map[string]string{"run": "z", "path": "ab/cd", "two bytes a rune": "é"} {
+		stem = strings.Repeat(stem, (limits.Key-digits)/len(stem))
+		o := partition.NewForecast(new(partition.Known))
+		o.See(1000, func(i int) string { return fmt.Sprintf("%s%0*d", stem, digits, i) })
+		for _, upto := range []string{"", stem + "x", stem + "\U0010ffff"} {
+			for _, cut := range o.Cuts(upto, 64) {
+				if len(cut) > limits.Key || !utf8.ValidString(cut) {
+					t.Errorf("%s: a cut of %d bytes: %q", name, len(cut), cut)
 				}
 			}
 		}

@@ -12,13 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/api"
-)
-
-// Limits of bodies in bytes.
-const (
-	anonymousLimit = 64 << 10 // of a caller who shows no credentials
-	bodyLimit      = 1 << 20
-	rangesLimit    = 64 << 20 // some 200,000 ranges
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // unauthenticated is the text by which clients know that a session has ended.
@@ -56,7 +50,7 @@ func (h *handlers) admit(w http.ResponseWriter, r *http.Request, limit int64, re
 		return "", false
 	}
 	if user == "" {
-		limit = min(limit, anonymousLimit)
+		limit = min(limit, limits.AnonymousBody)
 	}
 	code, err := readBody(w, r, limit, read)
 	switch {

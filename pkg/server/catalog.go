@@ -6,19 +6,17 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// Bounds of the amount of results of a page.
-const (
-	defaultAmount = 100
-	maxAmount     = 1000
-)
+// defaultAmount is the amount of results of a page.
+const defaultAmount = 100
 
 // admitPage admits a request for a page of results and returns how many it may
 // hold.
 func (h *handlers) admitPage(w http.ResponseWriter, r *http.Request, asked int) (amount int, ok bool) {
-	if asked > maxAmount {
-		refuse(w, http.StatusBadRequest, parameterError("amount", fmt.Sprintf("at most %d", maxAmount)))
+	if asked > limits.Results {
+		refuse(w, http.StatusBadRequest, parameterError("amount", fmt.Sprintf("at most %d", limits.Results)))
 		return 0, false
 	}
 	if asked <= 0 {
@@ -34,7 +32,7 @@ func page[T, R any](results []T, more bool, name func(T) string, show func(T) R)
 	for i, v := range results {
 		shown[i] = show(v)
 	}
-	p := api.Pagination{HasMore: more, MaxPerPage: maxAmount, Results: len(results)}
+	p := api.Pagination{HasMore: more, MaxPerPage: limits.Results, Results: len(results)}
 	if more {
 		p.NextOffset = name(results[len(results)-1])
 	}
@@ -71,7 +69,7 @@ func (h *handlers) ListRepositories(w http.ResponseWriter, r *http.Request, para
 // CreateRepository makes a repository with its default branch.
 func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
 	var body api.RepositoryCreation
-	if _, ok := h.admit(w, r, bodyLimit, into(&body)); !ok {
+	if _, ok := h.admit(w, r, limits.Body, into(&body)); !ok {
 		return
 	}
 	if body.DefaultBranch == "" {
@@ -136,7 +134,7 @@ func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, reposito
 // CreateBranch makes a branch and answers the commit that it points at.
 func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.BranchCreation
-	if _, ok := h.admit(w, r, bodyLimit, into(&body)); !ok {
+	if _, ok := h.admit(w, r, limits.Body, into(&body)); !ok {
 		return
 	}
 	got, err := h.catalog.CreateBranch(r.Context(), repository, body.Name, body.Source)

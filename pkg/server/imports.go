@@ -10,6 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // importRequest is what both generations of the request ask for.
@@ -95,7 +96,7 @@ func flatFault(err error) error {
 // ImportStart stores an import and answers its ID.
 func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repository, branch string) {
 	var req importRequest
-	user, ok := h.admit(w, r, bodyLimit, func(data []byte) (err error) {
+	user, ok := h.admit(w, r, limits.Body, func(data []byte) (err error) {
 		req, err = readImport(data)
 		return err
 	})
@@ -144,7 +145,7 @@ func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, reposito
 // query, and looks it up.
 func (h *handlers) admitImport(w http.ResponseWriter, r *http.Request, repository, branch, id string) (st coordinator.Status, ok bool) {
 	var body api.ImportStatus
-	_, ok = h.admit(w, r, bodyLimit, optional(into(&body)))
+	_, ok = h.admit(w, r, limits.Body, optional(into(&body)))
 	if !ok {
 		return st, false
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -111,11 +112,11 @@ func TestStartRefused(t *testing.T) {
 		{"no prepend", "POST", importPath, `{"source_uri":"s3://b/"}`, nil, 400, body("prepend: value is required but missing")},
 		{"two sources", "POST", importPath, `{"source_uri":"s3://b/","sourceURI":"s3://c/","prepend":""}`, nil, 400, body("sourceURI: differs from source_uri")},
 		{"form", "POST", importPath, ok, http.Header{"Content-Type": {"text/plain"}}, 400, body(`header Content-Type is \"text/plain\", want application/json`)},
-		{"large", "POST", importPath, `{"prepend":"` + strings.Repeat("x", bodyLimit) + `"}`, nil, 413, body("more than 1048576 bytes")},
+		{"large", "POST", importPath, `{"prepend":"` + strings.Repeat("x", limits.Body) + `"}`, nil, 413, body("more than 1048576 bytes")},
 		{"no branch", "POST", "/api/v1/repositories/lake/branches/dev/import", ok, nil, 404, `{"message":"branch not found"}`},
 		{"no repository", "POST", "/api/v1/repositories/pond/branches/main/import", ok, nil, 404, `{"message":"repository not found"}`},
 		{"nobody, malformed", "POST", importPath, `{`, http.Header{"Authorization": nil}, 400, body("malformed JSON at byte 1: unexpected end of JSON input")},
-		{"nobody, large", "POST", importPath, `{"prepend":"` + strings.Repeat("x", anonymousLimit), http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
+		{"nobody, large", "POST", importPath, `{"prepend":"` + strings.Repeat("x", limits.AnonymousBody), http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 		{"nobody, no repository", "POST", "/api/v1/repositories/pond/branches/main/import", ok, http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 	} {
 		t.Run(x.name, func(t *testing.T) {

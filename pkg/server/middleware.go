@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -172,13 +173,28 @@ func wellFormed(next http.Handler) http.Handler {
 			return
 		}
 		for name, values := range query {
+			for _, v := range values {
+				if err := limits.Bytes("", v, limits.Key); err != nil {
+					refuse(w, http.StatusBadRequest, parameterError(shorten(name), err.Error()))
+					return
+				}
+			}
 			if !utf8.ValidString(name) || !utf8.ValidString(strings.Join(values, "")) {
-				refuse(w, http.StatusBadRequest, parameterError(name, "not valid UTF-8"))
+				refuse(w, http.StatusBadRequest, parameterError(shorten(name), "not valid UTF-8"))
 				return
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// shorten cuts a name that a client chose to what an error shows of it.
+func shorten(name string) string {
+	const most = 64
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "..."
 }
 
 // deadline ends the work for a request that takes too long.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -12,7 +13,7 @@ import (
 func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.StageRangeCreation
 	var uri string
-	_, ok := h.admit(w, r, bodyLimit, func(data []byte) (err error) {
+	_, ok := h.admit(w, r, limits.Body, func(data []byte) (err error) {
 		if err = into(&body)(data); err == nil {
 			uri, err = oneOf("fromSourceURI", body.FromSourceURI, "from_source_uri", body.FromSourceURIAlias)
 		}
@@ -46,7 +47,7 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 // CreateMetaRange writes a metarange of ranges that were written before.
 func (h *handlers) CreateMetaRange(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.MetaRangeCreation
-	if _, ok := h.admit(w, r, rangesLimit, into(&body)); !ok {
+	if _, ok := h.admit(w, r, limits.RangesBody, into(&body)); !ok {
 		return
 	}
 	ranges := make([]partition.RangeMetadata, len(body.Ranges))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -121,6 +122,29 @@ func TestRouting(t *testing.T) {
 	w := newFixture(t).do("PUT", importPath, "", nil)
 	if got := strings.Join(w.Header().Values("Allow"), ","); got != "DELETE,GET,POST" {
 		t.Errorf("Allow %q", got)
+	}
+}
+
+func TestParametersAreBounded(t *testing.T) {
+	const ls = "/api/v1/repositories/lake/refs/main/objects/"
+	key := strings.Repeat("k", limits.Key)
+	body := func(name string) string {
+		return `{"message":"parameter \"` + name + `\" in query has an error: 1025 bytes, at most 1024 are allowed"}`
+	}
+	for _, x := range []exchange{
+		{"longest key", "GET", ls + "stat?path=" + key, "", nil, 404, `{"message":"object not found"}`},
+		{"longest key, escaped", "GET", ls + "stat?path=" + strings.Repeat("%6B", limits.Key), "", nil, 404, `{"message":"object not found"}`},
+		{"path", "GET", ls + "stat?path=k" + key, "", nil, 400, body("path")},
+		{"after", "GET", ls + "ls?after=k" + key, "", nil, 400, body("after")},
+		{"prefix", "GET", ls + "ls?prefix=k" + key, "", nil, 400, body("prefix")},
+		{"second value", "GET", ls + "ls?delimiter=a&delimiter=k" + key, "", nil, 400, body("delimiter")},
+		{"long name", "GET", ls + "ls?" + key + "=k" + key, "", nil, 400, body(key[:64] + "...")},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.service.tree = treeOf(t, "a")
+			x.run(t, f)
+		})
 	}
 }
 

@@ -92,7 +92,6 @@ func (*bucket) GetRange(context.Context, string, int64, int64) ([]byte, int64, e
 	return nil, 0, errors.ErrUnsupported
 }
 
-
 func (*bucket) Put(context.Context, string, []byte) error { return errors.ErrUnsupported }
 
 // buckets opens stores in memory by name.

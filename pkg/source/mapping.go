@@ -7,6 +7,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
@@ -72,6 +73,10 @@ func (m Mapping) appendTo(b *entry.Builder, objects ...objectstore.Listed) error
 		rest := o.Key[len(o.Key):] // the root of a single object is all of its key
 		if !m.object {
 			rest = o.Key[len(m.base):]
+		}
+		if n := len(m.root) + len(rest); n > limits.Key {
+			return fmt.Errorf("the key of %s takes %d bytes at its destination, at most %d are possible: %w",
+				m.Address(string(o.Key)), n, limits.Key, objectstore.ErrBadListing)
 		}
 		if len(m.root)+len(rest) == 0 {
 			return fmt.Errorf("the key of %s becomes empty at its destination: %w", m.Address(string(o.Key)), objectstore.ErrBadListing)

@@ -79,8 +79,8 @@ func (s *Source) Walks() bool {
 // A path is read, a page or more ahead of the caller, only once the listing comes
 // to its destination.
 //
-// Errors are the stores' own. A key that would become empty is
-// objectstore.ErrBadListing, an object path without its object ErrNotFound.
+// Errors are the stores' own. A key that would become empty, or longer than
+// limits.Key, is objectstore.ErrBadListing, an object path without its object ErrNotFound.
 func (s *Source) List(ctx context.Context, after, upto string) iter.Seq2[entry.Batch, error] {
 	return func(yield func(entry.Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
@@ -189,6 +190,12 @@ func TestErrors(t *testing.T) {
 		first []string // keys that come before the error
 	}{
 		{"empty key", []imports.Path{prefix("s3://b/dir/", "")}, objectstore.ErrBadListing, "s3://b/dir/", nil},
+		{
+			"long key",
+			[]imports.Path{prefix("s3://b/dir/x", strings.Repeat("d", limits.Key-2)), prefix("s3://b/dir/x", strings.Repeat("d", limits.Key-1))},
+			objectstore.ErrBadListing, "s3://b/dir/x takes 1025 bytes",
+			[]string{strings.Repeat("d", limits.Key-2) + "/x"},
+		},
 		{
 			"missing object",
 			[]imports.Path{prefix("s3://b/a", ""), object("s3://b/none", "m"), object("s3://b/z", "c")},

@@ -41,7 +41,7 @@ func (s scripted) GetRange(context.Context, string, int64, int64) ([]byte, int64
 	return nil, 0, s.err
 }
 
-func (s scripted) Put(context.Context, string, []byte) error   { return s.err }
+func (s scripted) Put(context.Context, string, []byte) error { return s.err }
 
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
