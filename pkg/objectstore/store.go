@@ -20,14 +20,34 @@ var (
 	// denied, a bad request, a path outside of what is allowed. Its text holds
 	// the store's own words.
 	ErrRefused = errors.New("refused")
-	// ErrBadListing says that the store listed keys that cannot be imported:
-	// not valid UTF-8, or out of order. Its text names the keys.
+	// ErrBadListing says that what the store listed cannot be relied upon: keys out
+	// of order, or an answer to another question. Its text names the keys, or what
+	// is wrong.
 	ErrBadListing = errors.New("bad listing")
 	// ErrTooLarge says that an object is larger than who asked for it takes.
 	ErrTooLarge = errors.New("too large")
 	// ErrThrottled says that the store wants fewer calls. It is transient.
 	ErrThrottled = errors.New("throttled")
 )
+
+// Errors that are errors of the above, of a kind that people mend in another way.
+var (
+	// ErrSettings is an ErrRefused that a change of the settings or of the
+	// environment mends. Its text names what to change.
+	ErrSettings error = &kind{"the settings do not fit the store", ErrRefused}
+	// ErrBadKey is an ErrBadListing of single objects: the key is not valid UTF-8,
+	// say. Its text names them.
+	ErrBadKey error = &kind{"bad key", ErrBadListing}
+)
+
+// kind is an error that is another one, too.
+type kind struct {
+	text string
+	of   error
+}
+
+func (k *kind) Error() string { return k.text }
+func (k *kind) Unwrap() error { return k.of }
 
 // Permanent reports whether err will come back however often the call is tried.
 func Permanent(err error) bool {
@@ -42,11 +62,15 @@ func TooLarge(size, limit int64) error {
 
 // Object is what a listing tells of an object.
 type Object struct {
-	Key     string // the full key in its store, valid UTF-8
-	ETag    string // without quotes
-	Size    int64  // bytes
-	ModTime time.Time
+	Key     string    // the full key in its store, valid UTF-8
+	ETag    string    // without quotes
+	Size    int64     // bytes
+	ModTime time.Time // TimeFits it
 }
+
+// TimeFits reports whether t can be told in nanoseconds since the Unix epoch, as
+// Listed does: it lies between the years 1677 and 2262.
+func TimeFits(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
 
 // Listed is an Object in the form that pages of listings have, made to be looked
 // at and passed on: the bytes are the page's.

@@ -59,7 +59,7 @@ func TestAsOpened(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) storetest.Harness {
 				cfg := server.Config()
-				cfg.PageSize = 16
+				cfg.PageKeys = 16
 				opener, err := stores.New(stores.Config{S3: cfg}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 				if err != nil {
 					t.Fatal(err)
@@ -119,9 +119,9 @@ func expectRefused(t *testing.T, err error, words string, cfg s3store.Config) {
 }
 
 // harness returns a new bucket, and one that does not exist.
-func harness(t *testing.T, server s3test.Server, pageSize int32) storetest.Harness {
+func harness(t *testing.T, server s3test.Server, pageKeys int) storetest.Harness {
 	cfg := server.Config()
-	cfg.PageSize = pageSize
+	cfg.PageKeys = pageKeys
 	return storetest.Harness{Store: open(t, cfg, newBucket(t, server)), Missing: open(t, cfg, "no-such-bucket-here")}
 }
 

@@ -153,7 +153,7 @@ func (o *opener) open(t *testing.T, bucket string, pageSize int32) objectstore.S
 	t.Helper()
 	if o.bySize[pageSize] == nil {
 		cfg := o.server.Config()
-		cfg.PageSize = pageSize
+		cfg.PageKeys = int(pageSize)
 		s, err := stores.New(stores.Config{S3: cfg}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,8 @@
 package s3store
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -34,6 +36,7 @@ const firstBody = 256 << 10
 // is done with it.
 type answer struct {
 	body           []byte
+	about          about         // what the head of the answer says of the body
 	usual          *atomic.Int64 // bytes of a body, as all answers have it
 	page           listxml.Page
 	direct         *direct      // nil if all goes through the SDK
@@ -67,7 +70,7 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 	if sent, ok := in.Request.(*smithyhttp.Request); ok {
 		a.way = a.direct.wayOf(sent.Request, response.Response)
 	}
-	err = a.read(response.Body)
+	err = a.read(response.Response)
 	_ = response.Body.Close()
 	response.Body = http.NoBody
 	if err == nil {
@@ -82,8 +85,38 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 // reset forgets what was read before.
 func (a *answer) reset() { a.page, a.way = listxml.Page{Objects: a.page.Objects[:0]}, nil }
 
-// read reads a body to its end. One that was cut short is an error.
-func (a *answer) read(body io.Reader) error {
+// about is what the head of an answer says of its body.
+type about struct{ contentType, contentEncoding string }
+
+func aboutOf(r *http.Response) about {
+	return about{r.Header.Get("Content-Type"), r.Header.Get("Content-Encoding")}
+}
+
+// read reads the body of an answer to its end. One that was cut short is an error.
+func (a *answer) read(r *http.Response) error {
+	a.about = aboutOf(r)
+	if err := a.readBody(r.Body); err != nil {
+		return err
+	}
+	a.usual.Store(max(int64(len(a.body)), a.usual.Load()*7/8)) // the last page of a listing may be short
+	if !bytes.HasPrefix(a.body, gzipMagic) {
+		return nil
+	}
+	compressed := a.body
+	err := a.gunzip(compressed)
+	if err != nil && !objectstore.Permanent(err) {
+		return a.odd(compressed, err)
+	}
+	return err
+}
+
+// readError reads the body of an answer that is an error as far as it is looked at.
+func (a *answer) readError(r *http.Response) error {
+	a.about = aboutOf(r)
+	return a.readBody(io.LimitReader(r.Body, maxErrorBody))
+}
+
+func (a *answer) readBody(body io.Reader) error {
 	a.body = a.body[:0]
 	for {
 		if len(a.body) == cap(a.body) {
@@ -95,12 +128,33 @@ func (a *answer) read(body io.Reader) error {
 		case len(a.body) > maxBody:
 			return fmt.Errorf("the page has more than %d bytes: %w", maxBody, objectstore.ErrBadListing)
 		case errors.Is(err, io.EOF):
-			a.usual.Store(max(int64(len(a.body)), a.usual.Load()*7/8)) // the last page of a listing may be short
 			return nil
 		case err != nil:
 			return fmt.Errorf("read the page: %w", err)
 		}
 	}
+}
+
+// gzipMagic begins what is compressed by gzip, and no XML.
+var gzipMagic = []byte{0x1f, 0x8b}
+
+// gunzip reads a body that is compressed. Nobody asks for that, but proxies are known
+// that do it.
+func (a *answer) gunzip(compressed []byte) error {
+	from, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err == nil {
+		a.body = nil
+		err = a.readBody(from)
+	}
+	if err != nil {
+		return fmt.Errorf("decompress the page: %w", err)
+	}
+	return nil
+}
+
+// odd returns the error of a body that is no page because of the cause.
+func (a *answer) odd(body []byte, cause error) error {
+	return newOddAnswer(a.about.contentType, a.about.contentEncoding, body, cause)
 }
 
 // grow makes room for more of a body, but not for much more: there are as many
@@ -119,18 +173,22 @@ func (a *answer) grow() {
 // decode decodes the page from the body, which it changes.
 func (a *answer) decode() error {
 	err := a.page.Decode(a.body)
-	if err == nil {
-		return nil
-	}
 	var instead *listxml.Error
 	switch {
+	case err == nil || objectstore.Permanent(err):
+		return err
 	case errors.As(err, &instead): // stores may notice after they said that all is well
 		return &smithy.GenericAPIError{Code: instead.Code, Message: instead.Message}
-	case unspeakable(err):
+	case unspeakable(err) && a.isXML():
 		return fmt.Errorf("the page holds a character that XML cannot carry and the store does not encode: %w: %w",
-			objectstore.ErrBadListing, err)
+			objectstore.ErrBadKey, err)
 	}
-	return err
+	return a.odd(a.body, err)
+}
+
+// isXML reports whether the body looks as if it were XML.
+func (a *answer) isXML() bool {
+	return bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<")) && a.about.contentEncoding == ""
 }
 
 // unspeakable reports whether err is that of a page with bytes that XML forbids.

@@ -3,16 +3,14 @@ package s3store
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -22,6 +20,7 @@ import (
 type Bucket struct {
 	client *Client
 	name   string
+	facts  *facts
 	way    atomic.Pointer[way] // to ask for pages directly, once it is known
 }
 
@@ -78,9 +77,10 @@ func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 // onePage is page with one try, without the SDK where that can be.
 func (b *Bucket) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
 	if w := b.way.Load(); w != nil {
-		switch err := b.client.direct.fetch(ctx, a, w, q); {
+		q := b.sized(q)
+		switch err := b.fetchDirect(ctx, a, w, q); {
 		case err == nil:
-			return check(&a.page, q)
+			return b.examine(ctx, a, q, once)
 		case !errors.Is(err, errAskSDK):
 			return nil, err
 		}
@@ -94,10 +94,11 @@ func (b *Bucket) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.L
 
 // page lists a page, and checks it.
 func (b *Bucket) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
-	if err := b.fetch(ctx, a, q, b.client.pageSize, opts...); err != nil {
+	q = b.sized(q)
+	if err := b.fetch(ctx, a, q, opts...); err != nil {
 		return nil, err
 	}
-	return check(&a.page, q)
+	return b.examine(ctx, a, q, opts...)
 }
 
 // Stat implements objectstore.Store. It asks with a LIST call, whose answer is
@@ -107,45 +108,38 @@ func (b *Bucket) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Op
 func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
-	err := b.fetch(ctx, a, ask{prefix: key}, aws.Int32(1))
-	if err == nil && (len(a.page.Objects) == 0 || string(a.page.Objects[0].Key) != key) {
+	objects, err := b.page(ctx, a, ask{prefix: key, keys: 1})
+	if err == nil && (len(objects) == 0 || string(objects[0].Key) != key) {
 		err = objectstore.ErrNotFound
-	}
-	if err == nil {
-		err = checkText([]byte(key), a.page.Encoded)
 	}
 	if err != nil {
 		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), err)
 	}
-	return a.page.Objects[0].Object(), nil
+	return objects[0].Object(), nil
 }
 
 // Put implements objectstore.Store. The body is sent again from its start on a
 // retry; S3 keeps it whole or not at all.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {
-	_, err := b.client.s3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &b.name, Key: &key,
-		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
-	}, withSum(ctx))
-	if err != nil {
-		return fmt.Errorf("put %s: %w", b.uri(key), classify(ctx, err))
-	}
-	return nil
-}
-
-// withSum has the SDK sign the sum that is known of a body. Otherwise it computes
-// one, unless there is TLS.
-func withSum(ctx context.Context) func(*s3.Options) {
 	sum, ok := objectstore.SumOf(ctx)
 	if !ok {
-		return func(*s3.Options) {}
+		sum = sha256.Sum256(body)
 	}
-	known := middleware.InitializeMiddlewareFunc("KnownSum", func(
-		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
-	) (middleware.InitializeOutput, middleware.Metadata, error) {
-		return next.HandleInitialize(v4.SetPayloadHash(ctx, hex.EncodeToString(sum[:])), in)
+	err := b.call(ctx, nil, func(opts ...func(*s3.Options)) error {
+		in := &s3.PutObjectInput{
+			Bucket: &b.name, Key: &key,
+			Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
+		}
+		_, err := b.client.s3.PutObject(ctx, in, append(opts[:len(opts):len(opts)], withSums(in, sum, b.client.checksums))...)
+		return err
 	})
-	return s3.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Initialize.Add(known, middleware.After) })
+	if err != nil && b.client.checksums && errors.Is(err, objectstore.ErrRefused) && blamesChecksum(err) {
+		err = fmt.Errorf("%w; set s3.put_checksums to false if the store takes no x-amz-checksum-sha256", err)
+	}
+	if err != nil {
+		return fmt.Errorf("put %s: %w", b.uri(key), err)
+	}
+	return nil
 }
 
 func (b *Bucket) uri(key string) objectstore.URI {

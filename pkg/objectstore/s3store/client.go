@@ -27,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
 
 // Config says which S3 service is used and how. The zero value is AWS with the
@@ -42,11 +43,24 @@ type Config struct {
 	// a listing. Stores are known that say so where keys follow; AWS is believed.
 	ConfirmEnds bool
 
-	PageSize       int32         // keys asked for in one LIST call, at most 1000; 0 is the store's own limit
+	// PageKeys is how many keys are asked for in one LIST call: 1 to MaxPageKeys, which
+	// is what 0 stands for. Pages that do not come in time are asked for again with less.
+	PageKeys int
+	// Unordered says that the store does not list in bytewise order of keys: it is
+	// refused to list it.
+	Unordered bool
+	// NoPutChecksums leaves the header x-amz-checksum-sha256 out, which buckets with
+	// Object Lock need and some stores refuse.
+	NoPutChecksums bool
+
 	Attempts       int           // tries of one call before its error is returned; 0 is 3
 	AttemptTimeout time.Duration // deadline of one try, its body included; 0 is 3 minutes
 
-	Log *slog.Logger // takes what the SDK has to say; nil is slog.Default()
+	Log *slog.Logger     // takes what the SDK has to say; nil is slog.Default()
+	Now func() time.Time // nil is the real clock
+	// Resized is told, concurrently, that a bucket's pages are asked for with half as
+	// many keys from now on, or with twice as many. It may be nil.
+	Resized func(larger bool)
 }
 
 // Defaults of Config. A LIST over millions of delete markers has been seen to
@@ -66,8 +80,15 @@ const directoryBucketSuffix = "--x-s3"
 type Client struct {
 	s3        *s3.Client
 	direct    *direct // nil if all goes through the SDK
-	pageSize  *int32
-	confirms  bool         // see Config.ConfirmEnds
+	aws       bool    // the service is AWS's own
+	roams     bool    // a bucket may be looked for in another region, as the endpoint is AWS's of the region
+	confirms  bool    // see Config.ConfirmEnds
+	unordered bool
+	checksums bool // see Config.NoPutChecksums
+	pageKeys  int
+	now       func() time.Time
+	resized   func(larger bool)
+	known     known
 	answers   sync.Pool    // of *answer: the memory of listings that have ended, for the next ones
 	pageBytes atomic.Int64 // what a page usually takes
 }
@@ -78,30 +99,55 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
 		return nil, fmt.Errorf("S3 credentials need both an access key ID and a secret access key: %w", objectstore.ErrRefused)
 	}
-	awsCfg, err := config.LoadDefaultConfig(ctx, loadOptions(cfg)...)
+	awsCfg, err := loadConfig(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("load the S3 configuration: %w", err)
+		return nil, err
+	}
+	c := &Client{
+		unordered: cfg.Unordered, checksums: !cfg.NoPutChecksums, pageKeys: cmp.Or(cfg.PageKeys, MaxPageKeys),
+		now: cfg.Now, resized: cfg.Resized,
+	}
+	if c.resized == nil {
+		c.resized = func(bool) {}
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	c.s3 = s3.NewFromConfig(awsCfg, func(o *s3.Options) {
+		o.UsePathStyle = cfg.ForcePathStyle
+		o.APIOptions = append(o.APIOptions, plainRequests)
+		if client, ok := awsCfg.HTTPClient.(*awshttp.BuildableClient); ok {
+			o.HTTPClient = unfollowed(client)
+		}
+		if cfg.Endpoint != "" {
+			o.BaseEndpoint = aws.String(cfg.Endpoint)
+		}
+	})
+	endpoint := c.s3.Options().BaseEndpoint
+	c.aws, c.roams = isAWS(endpoint), aws.ToString(endpoint) == ""
+	c.confirms = cfg.ConfirmEnds && !c.aws
+	c.direct = newDirect(awsCfg)
+	c.answers.New = func() any { return &answer{usual: &c.pageBytes, direct: c.direct} }
+	return c, nil
+}
+
+// loadConfig returns the SDK's configuration, with credentials.
+func loadConfig(ctx context.Context, cfg Config) (aws.Config, error) {
+	awsCfg, err := config.LoadDefaultConfig(ctx, loadOptions(cfg)...)
+	if err != nil && ctx.Err() == nil { // it reads files, and asks nobody
+		err = fmt.Errorf("%w: %w", objectstore.ErrSettings, err)
+	}
+	if err != nil {
+		return awsCfg, fmt.Errorf("load the S3 configuration from the environment and the SDK's files: %w", err)
 	}
 	awsCfg.Region = cmp.Or(awsCfg.Region, defaultRegion)
 	if _, err := awsCfg.Credentials.Retrieve(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("find S3 credentials: %w", ctx.Err())
+			return awsCfg, fmt.Errorf("find S3 credentials: %w", ctx.Err())
 		}
-		return nil, fmt.Errorf("find S3 credentials, in the settings or where the AWS SDK looks for them: %w: %w", objectstore.ErrRefused, err)
+		return awsCfg, fmt.Errorf("find S3 credentials, in the settings or where the AWS SDK looks for them: %w: %w", objectstore.ErrRefused, err)
 	}
-	c := &Client{s3: s3.NewFromConfig(awsCfg, func(o *s3.Options) {
-		o.UsePathStyle = cfg.ForcePathStyle
-		if cfg.Endpoint != "" {
-			o.BaseEndpoint = aws.String(cfg.Endpoint)
-		}
-	})}
-	c.confirms = cfg.ConfirmEnds && !isAWS(c.s3.Options().BaseEndpoint)
-	c.direct = newDirect(awsCfg, cfg.PageSize)
-	c.answers.New = func() any { return &answer{usual: &c.pageBytes, direct: c.direct} }
-	if cfg.PageSize > 0 {
-		c.pageSize = aws.Int32(cfg.PageSize)
-	}
-	return c, nil
+	return awsCfg, nil
 }
 
 func loadOptions(cfg Config) []func(*config.LoadOptions) error {
@@ -112,6 +158,7 @@ func loadOptions(cfg Config) []func(*config.LoadOptions) error {
 		WithDialerOptions(dialer).
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns, t.MaxIdleConnsPerHost = idleConnections, idleConnections
+			t.DisableCompression = true // else it asks for what the SDK's signature does not cover
 		})
 	opts := []func(*config.LoadOptions) error{
 		config.WithLogger(sdkLogger(cfg.Log)),
@@ -150,5 +197,14 @@ func (c *Client) Bucket(name string) (*Bucket, error) {
 		return nil, fmt.Errorf("bucket %q is an S3 directory bucket, which lists its keys in no order: %w",
 			name, objectstore.ErrRefused)
 	}
-	return &Bucket{client: c, name: name}, nil
+	return &Bucket{client: c, name: name, facts: c.known.of(name, c.newFacts)}, nil
+}
+
+func (c *Client) newFacts() *facts {
+	f := &facts{size: pageSize{most: c.pageKeys}}
+	if c.aws { // it keeps to what it documents
+		f.said.narrow(listxml.Query)
+		f.unsaid.narrow(listxml.Literal)
+	}
+	return f
 }

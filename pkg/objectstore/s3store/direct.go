@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,11 +98,10 @@ type direct struct {
 	client      httpget.Client
 	proxy       func(*http.Request) (*url.URL, error) // nil: there is none
 	credentials aws.CredentialsProvider
-	maxKeys     string // as the query has it; "" is the store's limit
 }
 
 // newDirect returns nil if the SDK sends its requests in a way of its own.
-func newDirect(cfg aws.Config, pageSize int32) *direct {
+func newDirect(cfg aws.Config) *direct {
 	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok || cfg.Credentials == nil {
 		return nil
@@ -111,9 +111,6 @@ func newDirect(cfg aws.Config, pageSize int32) *direct {
 	d.client = httpget.Client{
 		Dial: t.DialContext, TLS: t.TLSClientConfig, Handshake: t.TLSHandshakeTimeout,
 		Kept: t.MaxIdleConns, KeptFor: t.IdleConnTimeout, MaxBytes: 2 * maxBody,
-	}
-	if pageSize > 0 {
-		d.maxKeys = fmt.Sprint(pageSize)
 	}
 	return d
 }
@@ -133,7 +130,10 @@ func (d *direct) fetch(ctx context.Context, a *answer, w *way, page ask) error {
 	var id string
 	err = d.client.Get(ctx, w.target, d.request(a, w, c, page), func(r *http.Response) error {
 		status, id = r.StatusCode, r.Header.Get("X-Amz-Request-Id")
-		return a.read(r.Body)
+		if status != http.StatusOK {
+			return a.readError(r)
+		}
+		return a.read(r)
 	})
 	if status != 0 && status != http.StatusOK && status < 500 && status != http.StatusTooManyRequests {
 		return errAskSDK
@@ -162,9 +162,7 @@ func (d *direct) request(a *answer, w *way, c aws.Credentials, page ask) []byte 
 		q = append(sigv4.AppendEscaped(append(q, "continuation-token="...), page.token), '&')
 	}
 	q = append(q, "encoding-type=url&list-type=2"...)
-	if d.maxKeys != "" {
-		q = append(append(q, "&max-keys="...), d.maxKeys...)
-	}
+	q = strconv.AppendInt(append(q, "&max-keys="...), int64(page.keys), 10)
 	q = sigv4.AppendEscaped(append(q, "&prefix="...), page.prefix)
 	if start := page.startAfter(); start != "" {
 		q = sigv4.AppendEscaped(append(q, "&start-after="...), start)

@@ -54,7 +54,7 @@ func listPages(t *testing.T, s objectstore.Store, prefix, after string) (keys []
 // TestDirect checks which pages are asked for without the SDK, and that they
 // ask for the same.
 func TestDirect(t *testing.T) {
-	f, store := start(t, func(c *s3store.Config) { c.PageSize = 7 },
+	f, store := start(t, func(c *s3store.Config) { c.PageKeys = 7 },
 		result(false, ""), result(true, "", "p&amp;=+ é/a"), "403 AccessDenied", result(false, "", "p&amp;=+ é/b"), result(false, ""))
 	if keys, err := listPages(t, store, "p&=+ é/", "a"); err != nil || len(keys) != 2 {
 		t.Fatalf("listed %q, %v", keys, err)

@@ -22,21 +22,17 @@ func isAWS(endpoint *string) bool {
 }
 
 // more reports whether keys follow the objects of the page in a. Where it says that
-// none do, and is not simply believed, the store is asked for the next two: one of
-// them may be the last again, of a store that starts a listing at its start.
+// none do, or nothing of it, and is not simply believed, the store is asked for the next
+// two: one of them may be the last again, of a store that starts a listing at its start.
 func (b *Bucket) more(ctx context.Context, a *answer, prefix string, objects []objectstore.Listed, opts ...func(*s3.Options)) (bool, error) {
-	if a.page.Truncated || !b.client.confirms || len(objects) == 0 {
+	if a.page.Truncated || len(objects) == 0 || !b.client.confirms && !a.page.Unsaid {
 		return a.page.Truncated, nil
 	}
-	last := string(objects[len(objects)-1].Key)
 	next := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(next)
-	err := b.fetch(ctx, next, ask{prefix: prefix, after: last}, aws.Int32(2), opts...)
-	if err == nil {
-		objects, err = check(&next.page, ask{prefix: prefix, after: last})
-	}
+	after, err := b.page(ctx, next, ask{prefix: prefix, after: string(objects[len(objects)-1].Key), keys: 2}, opts...)
 	if err != nil {
 		return false, fmt.Errorf("make sure that nothing follows: %w", err)
 	}
-	return len(objects) > 0, nil
+	return len(after) > 0, nil
 }

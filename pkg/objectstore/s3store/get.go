@@ -21,9 +21,9 @@ const trusted = 64 << 20
 
 // Get implements objectstore.Store.
 func (b *Bucket) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
-	out, err := b.client.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
+	out, _, err := b.getObject(ctx, &s3.GetObjectInput{Key: &key})
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", b.uri(key), classify(ctx, err))
+		return nil, fmt.Errorf("get %s: %w", b.uri(key), err)
 	}
 	defer out.Body.Close()
 	size := aws.ToInt64(out.ContentLength)
@@ -32,7 +32,7 @@ func (b *Bucket) Get(ctx context.Context, key string, limit int64) ([]byte, erro
 	}
 	body, err := read(out.Body, size, limit+1)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", b.uri(key), classify(ctx, err))
+		return nil, fmt.Errorf("read %s: %w", b.uri(key), b.classify(ctx, err))
 	}
 	if got := int64(len(body)); got > limit {
 		return nil, fmt.Errorf("get %s: %w", b.uri(key), objectstore.TooLarge(got, limit))
@@ -44,18 +44,29 @@ func (b *Bucket) Get(ctx context.Context, key string, limit int64) ([]byte, erro
 // answers with the whole object, is read as far as needed.
 func (b *Bucket) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
 	wanted := fmt.Sprintf("bytes=%d-%d", offset, offset+n-1)
-	out, err := b.client.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key, Range: &wanted})
-	if offset == 0 && isInvalidRange(err) { // the object is empty
+	out, sdk, err := b.getObject(ctx, &s3.GetObjectInput{Key: &key, Range: &wanted})
+	if offset == 0 && isInvalidRange(sdk) { // the object is empty
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("get %s of %s: %w", wanted, b.uri(key), classify(ctx, err))
+		return nil, 0, fmt.Errorf("get %s of %s: %w", wanted, b.uri(key), err)
 	}
 	defer out.Body.Close()
 	if part, size, err = readRange(out, offset, n); err != nil {
-		return nil, 0, fmt.Errorf("read %s of %s: %w", wanted, b.uri(key), classify(ctx, err))
+		return nil, 0, fmt.Errorf("read %s of %s: %w", wanted, b.uri(key), b.classify(ctx, err))
 	}
 	return part, size, nil
+}
+
+// getObject makes a GetObject call for an object of the bucket. Its error is told in
+// two forms: the SDK's, and objectstore's.
+func (b *Bucket) getObject(ctx context.Context, in *s3.GetObjectInput) (out *s3.GetObjectOutput, sdk, err error) {
+	in.Bucket = &b.name
+	err = b.call(ctx, nil, func(opts ...func(*s3.Options)) error {
+		out, sdk = b.client.s3.GetObject(ctx, in, opts...)
+		return sdk
+	})
+	return out, sdk, err
 }
 
 // isInvalidRange reports whether a store says that an object has no byte of the

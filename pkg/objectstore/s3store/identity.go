@@ -38,7 +38,7 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 	case errors.As(err, &refused) && refused.HTTPStatusCode() < http.StatusInternalServerError:
 		answer = refused.Response.Response
 	default:
-		return "", false, fmt.Errorf("ask who serves %s: %w", aws.ToString(endpoint), classify(ctx, err))
+		return "", false, fmt.Errorf("ask who serves %s: %w", aws.ToString(endpoint), (&Bucket{client: c, name: bucket}).classify(ctx, err))
 	}
 	if answer != nil && isCeph(answer.Header) {
 		return "Ceph", true, nil

@@ -2,6 +2,7 @@ package s3store_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -52,12 +53,22 @@ func TestListGuards(t *testing.T) {
 			want: []string{"a\nb", "a b", "a%", "a+b", "é"},
 		},
 		{name: "encoding asked for but not done", pages: []string{result(false, "", "a%25", "a+b")}, want: []string{"a%25", "a+b"}},
-		{name: "encoding broken", pages: []string{result(false, encoded, "a%zz")}, names: []string{`"a%zz"`}},
+		{name: "said to be encoded and shown not to be, in order", pages: []string{result(false, encoded, "a%zz", "b+=c")}, want: []string{"a%zz", "b+=c"}},
+		{name: "encoded in two ways", pages: []string{result(true, encoded, "a%2Bb"), result(false, encoded, "b+", "b%zz")}, want: []string{"a+b"}, names: []string{`"b+"`}},
 		{name: "encoded bytes that are not UTF-8", pages: []string{result(false, encoded, "ok", "x%FF")}, names: []string{`"x\xff"`}},
 		{name: "bytes that are not UTF-8", pages: []string{result(false, "", "ok", "x\xff")}, names: []string{"invalid UTF-8"}},
 		{name: "control character", pages: []string{result(false, "", "x&#x1;")}, names: []string{"U+0001"}},
 		{name: "replaced characters", pages: []string{result(false, "", "x\ufffd")}, names: []string{"\ufffd"}},
 		{name: "U+FFFD itself", pages: []string{result(false, encoded, "x%EF%BF%BD")}, want: []string{"x\ufffd"}},
+		{name: "the directory listed twice", prefix: "d/", pages: []string{result(false, "", "d/", "d/", "d/a")}, want: []string{"d/", "d/a"}},
+		{name: "the directory listed again on the next page", prefix: "d/", pages: []string{result(true, "", "d/"), result(false, "", "d/", "d/", "d/a")}, want: []string{"d/", "d/a"}},
+		{name: "another directory listed twice", prefix: "d/", pages: []string{result(false, "", "d/e/", "d/e/")}, names: []string{`"d/e/"`}},
+		{
+			name: "the directory listed twice, differently", prefix: "d/", names: []string{`"d/"`},
+			pages: []string{strings.Replace(result(false, "", "d/", "d/", "d/a"), "<Size>7", "<Size>0", 1)},
+		},
+		{name: "no IsTruncated, and a token", pages: []string{unsaid(true, "a"), unsaid(false)}, want: []string{"a"}},
+		{name: "no IsTruncated, and keys follow", pages: []string{unsaid(false, "a"), unsaid(false, "b"), unsaid(false, "b"), unsaid(false)}, want: []string{"a", "b"}},
 		{name: "no size", pages: []string{"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key></Contents></ListBucketResult>"}, names: []string{`"k"`}},
 	} {
 		for name, way := range ways {
@@ -68,6 +79,15 @@ func TestListGuards(t *testing.T) {
 			})
 		}
 	}
+}
+
+// unsaid is the XML of a page that does not say whether there is more.
+func unsaid(token bool, keys ...string) string {
+	head := fmt.Sprintf("<KeyCount>%d</KeyCount>", len(keys))
+	if token {
+		head += "<NextContinuationToken>t</NextContinuationToken>"
+	}
+	return strings.Replace(result(false, head, keys...), "<IsTruncated>false</IsTruncated>", "", 1)
 }
 
 // expectListed checks the keys that were listed, and the names in the error.
@@ -153,7 +173,7 @@ func TestPagesStayApart(t *testing.T) {
 // TestListAsks checks what is sent: StartAfter and never a token.
 func TestListAsks(t *testing.T) {
 	const token = "<NextContinuationToken>t</NextContinuationToken>"
-	f, store := start(t, func(c *s3store.Config) { c.PageSize = 2 },
+	f, store := start(t, func(c *s3store.Config) { c.PageKeys = 2 },
 		result(true, token, "p/a", "p/b"), result(true, token, "p/c"), result(false, "", "p/d"))
 	if _, err := list(t, store, "p/", "a"); err != nil {
 		t.Fatal(err)

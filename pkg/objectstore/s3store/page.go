@@ -3,9 +3,11 @@ package s3store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -20,6 +22,7 @@ type ask struct {
 	after  string
 	token  string
 	walk   bool // the page is one of a chain of tokens, the first one too
+	keys   int  // at most so many; 0: as many as the bucket's pages have now
 }
 
 // startAfter returns what to ask a store to start after, "" for the first key.
@@ -32,11 +35,18 @@ func (q ask) startAfter() string {
 	return ""
 }
 
-// fetch lists one page of at most size keys (nil: the store's limit) into a, not
-// yet checked.
-func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, size *int32, opts ...func(*s3.Options)) error {
+// sized returns q with a number of keys.
+func (b *Bucket) sized(q ask) ask {
+	if q.keys == 0 {
+		q.keys = b.facts.size.now()
+	}
+	return q
+}
+
+// fetch lists one page into a, not yet examined.
+func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) error {
 	in := &s3.ListObjectsV2Input{
-		Bucket: &b.name, Prefix: &q.prefix, MaxKeys: size,
+		Bucket: &b.name, Prefix: &q.prefix, MaxKeys: aws.Int32(int32(q.keys)),
 		EncodingType: types.EncodingTypeUrl, // XML cannot carry every key
 	}
 	if start := q.startAfter(); start != "" {
@@ -45,11 +55,69 @@ func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, size *int32, opts 
 	if q.token != "" {
 		in.ContinuationToken = &q.token
 	}
-	_, err := b.client.s3.ListObjectsV2(ctx, in, append(opts, func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })...)
-	if err != nil {
-		return classify(ctx, err)
+	if err := b.listable(); err != nil {
+		return err
+	}
+	opts = append(opts[:len(opts):len(opts)], func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })
+	return b.noted(q, b.call(ctx, opts, func(opts ...func(*s3.Options)) error {
+		_, err := b.client.s3.ListObjectsV2(ctx, in, opts...)
+		return err
+	}))
+}
+
+// fetchDirect is fetch with one try, without the SDK.
+func (b *Bucket) fetchDirect(ctx context.Context, a *answer, w *way, q ask) error {
+	err := b.client.direct.fetch(ctx, a, w, q)
+	switch {
+	case errors.Is(err, errAskSDK):
+		return err
+	case err != nil && ctx.Err() == nil:
+		err = b.unreachable(err)
+	}
+	return b.noted(q, err)
+}
+
+// noted notes how a page came, and returns its error: answers that are odd in the same
+// way, again and again, are not tried for ever.
+func (b *Bucket) noted(q ask, err error) error {
+	var odd *oddAnswer
+	switch {
+	case err == nil:
+		b.facts.odd.end()
+		if b.facts.size.inTime(q.keys) {
+			b.client.resized(true)
+		}
+	case isLate(err):
+		if b.facts.size.tooLate(q.keys) {
+			b.client.resized(false)
+		}
+	case errors.As(err, &odd) && !odd.passing && b.facts.odd.add(odd.kind, b.client.now()):
+		return fmt.Errorf("%w, and so were all answers of late: %w", err, objectstore.ErrBadListing)
+	}
+	return err
+}
+
+// listable returns an error if the bucket cannot be listed for what the settings say.
+func (b *Bucket) listable() error {
+	if b.client.unordered {
+		return fmt.Errorf("s3.order is none: a store that does not list in bytewise order of keys cannot be listed yet: %w", objectstore.ErrSettings)
 	}
 	return nil
+}
+
+// examine returns the objects of the page in a that lie after q.after, or an error if
+// it is not the answer to q.
+func (b *Bucket) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
+	if err := b.contradiction(&a.page, q); err != nil {
+		return nil, err
+	}
+	if err := b.readKeys(ctx, &a.page, q, opts...); err != nil {
+		return nil, err
+	}
+	if err := b.complete(ctx, &a.page, opts...); err != nil {
+		return nil, err
+	}
+	return check(&a.page, q)
 }
 
 // check returns the objects of a page that lie after q.after, or an error if the
@@ -67,6 +135,9 @@ func check(page *listxml.Page, q ask) ([]objectstore.Listed, error) {
 			return nil, err
 		}
 	}
+	for len(objects) > 1 && isMarkerAgain(objects[0], objects[1], prefix) {
+		objects = objects[1:]
+	}
 	if len(objects) > 0 && string(objects[0].Key) == after && after != "" {
 		objects = objects[1:]
 	}
@@ -80,7 +151,8 @@ func check(page *listxml.Page, q ask) ([]objectstore.Listed, error) {
 			if i > 0 {
 				last = string(objects[i-1].Key)
 			}
-			return nil, fmt.Errorf("key %q is listed after %q, out of order: %w", key, last, objectstore.ErrBadListing)
+			return nil, fmt.Errorf("key %q is listed after %q, out of order: a store that does not list in bytewise order of keys (s3.order: none) cannot be imported yet: %w",
+				key, last, objectstore.ErrBadListing)
 		}
 	}
 	if page.Truncated && len(objects) == 0 && !q.walk {
@@ -89,17 +161,23 @@ func check(page *listxml.Page, q ask) ([]objectstore.Listed, error) {
 	return objects, nil
 }
 
+// isMarkerAgain reports whether b repeats a, the marker of the directory that is listed.
+// Stores are known that list it as an object, and once more for the directory.
+func isMarkerAgain(a, b objectstore.Listed, prefix string) bool {
+	return string(a.Key) == prefix && string(b.Key) == prefix && string(a.ETag) == string(b.ETag) && a.Size == b.Size && a.ModTime == b.ModTime
+}
+
 // checkText returns an error if the bytes of a key are no key's; encoded says
 // that the store wrote it URL-encoded.
 func checkText(key []byte, encoded bool) error {
 	if !utf8.Valid(key) {
-		return fmt.Errorf("key %q is not valid UTF-8: %w", key, objectstore.ErrBadListing)
+		return fmt.Errorf("key %q is not valid UTF-8: %w", key, objectstore.ErrBadKey)
 	}
 	// Stores that do not encode write U+FFFD for what XML cannot carry, so that
 	// two keys may look like one.
 	if !encoded && bytes.ContainsRune(key, utf8.RuneError) {
 		return fmt.Errorf("key %q may stand for another: the store replaces characters that it should encode: %w",
-			key, objectstore.ErrBadListing)
+			key, objectstore.ErrBadKey)
 	}
 	return nil
 }

@@ -18,13 +18,27 @@ import (
 
 // faulty is a server that answers each LIST call with the next of its pages. It
 // is here for what no real server can be made to do.
+//
+// What it is asked to find out how keys are meant, it answers as if it had every key.
 type faulty struct {
 	pages   []string // bodies; a number alone is a status with an error body
+	encodes bool     // the last page says that it is encoded
 	queries []url.Values
 	direct  []bool // whether the SDK was left out
 }
 
 func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if prefix := r.URL.Query().Get("prefix"); r.URL.Query().Get("max-keys") == "10" {
+		if f.encodes {
+			prefix = url.QueryEscape(prefix)
+		}
+		fmt.Fprint(w, result(false, "", prefix))
+		return
+	}
 	f.queries = append(f.queries, r.URL.Query())
 	f.direct = append(f.direct, r.UserAgent() == "rangefleet")
 	if len(f.pages) == 0 {
@@ -32,7 +46,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	page := f.pages[0]
-	f.pages = f.pages[1:]
+	f.pages, f.encodes = f.pages[1:], strings.Contains(page, encoded)
 	w.Header().Set("Content-Type", "application/xml")
 	w.Header().Set("X-Amz-Request-Id", "REQ1")
 	var status int
@@ -58,24 +72,7 @@ func result(truncated bool, head string, keys ...string) string {
 func start(t *testing.T, change func(*s3store.Config), pages ...string) (*faulty, objectstore.Store) {
 	t.Helper()
 	f := &faulty{pages: pages}
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	cfg := s3store.Config{
-		Endpoint: server.URL, Region: "us-east-1", ForcePathStyle: true,
-		AccessKeyID: "id", SecretAccessKey: "the-secret", Attempts: 1,
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	client, err := s3store.New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := client.Bucket("bucket")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, store
+	return f, serve(t, f, change)
 }
 
 func list(t *testing.T, s objectstore.Store, prefix, after string) (keys []string, err error) {

@@ -14,7 +14,11 @@ func (b *Bucket) WalkPage(ctx context.Context, prefix, token string, take func([
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
 	objects, err := b.onePage(ctx, a, ask{prefix: prefix, token: token, walk: true})
-	if err == nil && a.page.Truncated && len(a.page.Next) == 0 {
+	more := a.page.Truncated
+	if err == nil && a.page.Unsaid {
+		more, err = b.more(ctx, a, prefix, objects, once)
+	}
+	if err == nil && more && len(a.page.Next) == 0 {
 		err = fmt.Errorf("the store says that more keys follow and gives no continuation token: %w", objectstore.ErrBadListing)
 	}
 	if err != nil {
@@ -23,7 +27,7 @@ func (b *Bucket) WalkPage(ctx context.Context, prefix, token string, take func([
 	if len(objects) > 0 {
 		take(objects)
 	}
-	if !a.page.Truncated {
+	if !more {
 		return "", nil
 	}
 	return string(a.page.Next), nil

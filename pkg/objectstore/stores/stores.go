@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/localstore"
@@ -56,6 +57,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	cfg.S3.Attempts = 1 // what is tried again is counted, and each try is measured
 	cfg.S3.ConfirmEnds = true
 	cfg.S3.Log = log
+	cfg.S3.Resized = countResizes(reg)
 	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,
@@ -71,6 +73,23 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 }
 
 var _ objectstore.Chooser = (*Stores)(nil)
+
+// countResizes returns what counts how often the pages of buckets are made smaller and
+// larger.
+func countResizes(reg prometheus.Registerer) func(larger bool) {
+	changes := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+		Name: "rangefleet_s3_page_resizes_total",
+		Help: "Times that a bucket's pages were asked for with half as many keys, as they did not come in time, or with twice as many again.",
+	}, []string{"direction"})
+	smaller, larger := changes.WithLabelValues("smaller"), changes.WithLabelValues("larger")
+	return func(up bool) {
+		if up {
+			larger.Inc()
+		} else {
+			smaller.Inc()
+		}
+	}
+}
 
 // Lists returns what bounds the LIST calls to all buckets together.
 func (s *Stores) Lists() *readahead.Limiter { return s.limiter }

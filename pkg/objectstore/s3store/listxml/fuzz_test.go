@@ -18,8 +18,8 @@ var plainTag = regexp.MustCompile(`<(/?)([A-Za-z]+)(/?)>`)
 
 // needed are the elements whose text the scanner reads, by their paths.
 var needed = []string{
-	"ListBucketResult IsTruncated", "ListBucketResult EncodingType", "ListBucketResult NextContinuationToken", "ListBucketResult Contents Key",
-	"ListBucketResult Contents LastModified", "ListBucketResult Contents ETag", "ListBucketResult Contents Size",
+	"ListBucketResult IsTruncated", "ListBucketResult EncodingType", "ListBucketResult Contents Key",
+	"ListBucketResult NextContinuationToken", "ListBucketResult Contents LastModified", "ListBucketResult Contents ETag", "ListBucketResult Contents Size",
 }
 
 // readable returns the page without the text that the scanner does not look at:
@@ -63,7 +63,6 @@ func FuzzScan(f *testing.F) {
 		`<?xml version='1.0'?><ListBucketResult><Contents><Key></Key><Key>b</Key><LastModified>2024-02-29T07:08:09Z</LastModified><Size>00</Size></Contents>` +
 			"<StartAfter>\x01&</StartAfter><IsTruncated>true</IsTruncated><IsTruncated>false</IsTruncated></ListBucketResult>",
 		`<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key><![CDATA[x]]></Key></Contents><Key/></ListBucketResult>`,
-		`<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>1/+a&amp;b&#61;=</NextContinuationToken></ListBucketResult>`,
 		`<Error><Code>SlowDown</Code></Error>`,
 	} {
 		f.Add([]byte(body))
@@ -81,7 +80,10 @@ func FuzzScan(f *testing.F) {
 		if err := want.unmarshal(twin); err != nil {
 			t.Fatalf("the scanner reads what encoding/xml does not: %v\n%q", err, before)
 		}
-		if got.Truncated != want.Truncated || got.Encoded != want.Encoded || len(got.Objects) != len(want.Objects) || !bytes.Equal(got.Next, want.Next) {
+		if got.Unsaid != want.Unsaid || !slices.Equal(got.Bare, want.Bare) || string(got.Next) != string(want.Next) {
+			t.Fatalf("scanned %+v, want %+v", got, want)
+		}
+		if got.Truncated != want.Truncated || got.Encoded != want.Encoded || len(got.Objects) != len(want.Objects) {
 			t.Fatalf("scanned %+v, want %+v", got, want)
 		}
 		for i, o := range got.Objects {
@@ -132,7 +134,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key string) {
 		want, wantErr := url.QueryUnescape(key)
 		got := []byte(key)
-		all, err := unescapeQuery(&got)
+		all, err := unescape(&got, Query)
 		if ascii(key) && err == nil && ascii(string(got)) != (all < utf8.RuneSelf) {
 			t.Fatalf("%q: of the bits %x comes %q", key, all, got)
 		}

@@ -3,6 +3,7 @@ package listxml_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,9 @@ func page(parts ...string) string { return head + strings.Join(parts, "") + tail
 func decode(body string) (listxml.Page, error) {
 	var p listxml.Page
 	err := p.Decode([]byte(body))
+	if err == nil && p.Encoded {
+		err = p.Read(listxml.Query)
+	}
 	return p, err
 }
 
@@ -88,16 +92,21 @@ func TestKeys(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	for body, want := range map[string]listxml.Page{
-		page(ended):                                          {},
-		page(encoded, ended):                                 {Encoded: true},
-		page("<IsTruncated>true</IsTruncated>"):              {Truncated: true},
-		page("<IsTruncated> true\n</IsTruncated>", encoded):  {Truncated: true, Encoded: true},
-		page("<IsTruncated>true</IsTruncated>", ended):       {},
-		page(ended, "<IsTruncated>true</IsTruncated>"):       {Truncated: true},
-		page("<IsTruncated>true</IsTruncated><!-- slow -->"): {Truncated: true},
+		page(ended):                                                                   {},
+		page(encoded, ended):                                                          {Encoded: true},
+		page("<IsTruncated>true</IsTruncated>"):                                       {Truncated: true},
+		page("<IsTruncated> true\n</IsTruncated>", encoded):                           {Truncated: true, Encoded: true},
+		page("<IsTruncated>true</IsTruncated>", ended):                                {},
+		page(ended, "<IsTruncated>true</IsTruncated>"):                                {Truncated: true},
+		page("<IsTruncated>true</IsTruncated><!-- slow -->"):                          {Truncated: true},
+		page("<KeyCount>0</KeyCount>"):                                                {Unsaid: true},
+		page("<KeyCount>0</KeyCount><IsTruncated/>"):                                  {Unsaid: true},
+		page("<NextContinuationToken>t</NextContinuationToken>"):                      {Unsaid: true, Truncated: true},
+		page("<NextContinuationToken>t</NextContinuationToken><!-- slow -->"):         {Unsaid: true, Truncated: true},
+		strings.ReplaceAll(page(ended, "<KeyCount>0</KeyCount>"), "Bucket", "Object"): {},
 	} {
 		p, err := decode(body)
-		if err != nil || p.Truncated != want.Truncated || p.Encoded != want.Encoded || len(p.Objects) > 0 {
+		if err != nil || p.Truncated != want.Truncated || p.Encoded != want.Encoded || p.Unsaid != want.Unsaid || len(p.Objects) > 0 {
 			t.Errorf("%s: %+v, %v, want %+v", body, p, err, want)
 		}
 	}
@@ -163,7 +172,7 @@ func TestSizesAndTimes(t *testing.T) {
 	for _, tc := range []struct {
 		size, time string
 		bytes      int64
-		at         string // RFC 3339; empty: the page is ErrBadListing
+		at         string // RFC 3339; empty: the page is ErrBadKey
 	}{
 		{"0", "2024-02-29T23:59:59Z", 0, "2024-02-29T23:59:59Z"},
 		{"5497558138880", "2006-01-02T15:04:05.000Z", 5497558138880, "2006-01-02T15:04:05Z"},
@@ -175,14 +184,14 @@ func TestSizesAndTimes(t *testing.T) {
 		{"1", "2261-12-31T00:00:00Z", 1, "2261-12-31T00:00:00Z"},
 		{"1", "1678-01-01T00:00:00Z", 1, "1678-01-01T00:00:00Z"},
 		{"1", "0001-01-01T00:00:00Z", 0, ""},
-		{"1", "2262-01-01T00:00:00Z", 0, ""},
+		{"1", "2262-04-11T23:47:16.854775807Z", 1, "2262-04-11T23:47:16.854775807Z"},
+		{"1", "2262-04-11T23:47:16.854775808Z", 0, ""},
+		{"1", "2400-01-01T00:00:00Z", 0, ""},
 		{"1", "2023-02-29T00:00:00Z", 0, ""},
 		{"1", "2023-13-01T00:00:00Z", 0, ""},
 		{"1", "2023-01-01T24:00:00Z", 0, ""},
 		{"1", "2023-01-01 00:00:00Z", 0, ""},
 		{"1", "yesterday", 0, ""},
-		{"1", "", 0, ""},
-		{"", "2006-01-02T15:04:05Z", 0, ""},
 		{"-1", "2006-01-02T15:04:05Z", 0, ""},
 		{"1e3", "2006-01-02T15:04:05Z", 0, ""},
 		{"9223372036854775808", "2006-01-02T15:04:05Z", 0, ""},
@@ -190,8 +199,8 @@ func TestSizesAndTimes(t *testing.T) {
 		body := strings.NewReplacer("7</Size>", tc.size+"</Size>", "2024-05-06T07:08:09.123Z", tc.time).Replace(page(ended, object("the key", "e")))
 		p, err := decode(body)
 		if tc.at == "" {
-			if !errors.Is(err, objectstore.ErrBadListing) || !strings.Contains(err.Error(), `"the key"`) {
-				t.Errorf("size %q, time %q: %v, want ErrBadListing that names the key", tc.size, tc.time, err)
+			if !errors.Is(err, objectstore.ErrBadKey) || !strings.Contains(err.Error(), `"the key"`) {
+				t.Errorf("size %q, time %q: %v, want ErrBadKey that names the key", tc.size, tc.time, err)
 			}
 			continue
 		}
@@ -225,7 +234,9 @@ func TestRefused(t *testing.T) {
 		{name: "nothing", body: "", says: "EOF"},
 		{name: "only space", body: " \n", says: "EOF"},
 		{name: "other XML", body: "<html></html>", says: "<html>"},
-		{name: "no IsTruncated", body: page(object("k", "e")), says: "IsTruncated"},
+		{name: "no IsTruncated and nothing else", body: page(), says: "IsTruncated"},
+		{name: "a listing of versions", body: "<ListVersionsResult>" + ended + "<Version><Key>k</Key></Version></ListVersionsResult>", says: "<ListVersionsResult>"},
+		{name: "a listing of uploads", body: "<ListMultipartUploadsResult>" + ended + "<Upload><Key>k</Key></Upload></ListMultipartUploadsResult>", says: "<ListMultipartUploadsResult>"},
 		{name: "IsTruncated is neither", body: page("<IsTruncated>maybe</IsTruncated>"), says: "maybe"},
 		{name: "IsTruncated is empty", body: page("<IsTruncated/>"), says: "IsTruncated"},
 		{name: "no end", body: strings.TrimSuffix(whole, tail), says: "EOF"},
@@ -242,7 +253,7 @@ func TestRefused(t *testing.T) {
 		{name: "bad escape", body: page(encoded, ended, object("a%2", "e")), says: `"a%2"`, permanent: true},
 		{name: "worse escape", body: page(encoded, ended, object("a%2gb", "e")), says: `"a%2gb"`, permanent: true},
 		{name: "bad escape after good ones", body: page(encoded, ended, object("a+%41%zz", "e")), says: `"a A%zz"`, permanent: true},
-		{name: "no size", body: page(ended, "<Contents><Key>k</Key></Contents>"), says: `"k"`, permanent: true},
+		{name: "bad size of an encoded key", body: page(encoded, ended, strings.Replace(object("a+%41", "e"), ">7<", ">x<", 1)), says: `"a A"`, permanent: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := decode(tc.body)
@@ -296,13 +307,52 @@ func usual(n int) []byte {
 	return []byte(b.String())
 }
 
+// TestBare tells the objects of which a page does not tell all.
+func TestBare(t *testing.T) {
+	const bare = "<Contents><Key>d/</Key></Contents>"
+	for _, body := range []string{
+		page(ended, bare, object("d/k", "e"), "<Contents><Key>d/m</Key><Size>7</Size></Contents>"),
+		page(ended, bare, object("d/k", "e"), "<Contents><Key>d/m</Key><LastModified/><Size>7</Size></Contents>"),
+		page(ended, bare, object("d/k", "e"), "<Contents><Key>d/m</Key><LastModified>2024-05-06T07:08:09Z</LastModified><Size></Size></Contents>"),
+	} {
+		p, err := decode(body)
+		if err != nil || !slices.Equal(p.Bare, []int{0, 2}) || !slices.Equal(keys(p), []string{"d/", "d/k", "d/m"}) {
+			t.Errorf("%s: %v of %q are bare, %v", body, p.Bare, keys(p), err)
+		}
+	}
+}
+
+// TestSaid reads what pages repeat of their requests.
+func TestSaid(t *testing.T) {
+	const said = "<Name>b</Name><Prefix>a&amp;%2B</Prefix><StartAfter>&#x1;</StartAfter><Delimiter>/</Delimiter><KeyCount>3</KeyCount>" +
+		"<CommonPrefixes><Prefix>d&amp;/</Prefix></CommonPrefixes><CommonPrefixes><Prefix>e/</Prefix></CommonPrefixes>"
+	want := listxml.Said{
+		Bucket: []byte("b"), Prefix: []byte("a&%2B"), StartAfter: []byte("&#x1;"), Delimiter: []byte("/"), KeyCount: 3, RolledUp: []byte("d&/"),
+	}
+	p, err := decode(page(said, ended))
+	if err != nil || !reflect.DeepEqual(p.Said, want) {
+		t.Errorf("%+v, %v, want %+v", p.Said, err, want)
+	}
+	want.StartAfter = []byte("x")
+	p, err = decode(page(strings.Replace(said, "&#x1;", "x", 1), "<!-- slow -->", ended))
+	if err != nil || !reflect.DeepEqual(p.Said, want) {
+		t.Errorf("%+v, %v, want %+v", p.Said, err, want)
+	}
+	for _, body := range []string{page(ended), page(ended, "<!-- slow -->"), page(ended, "<KeyCount>x</KeyCount><CommonPrefixes></CommonPrefixes>")} {
+		p, err := decode(body)
+		if s := p.Said; err != nil || s.KeyCount != -1 || len(s.Bucket)+len(s.Prefix)+len(s.StartAfter)+len(s.Delimiter)+len(s.RolledUp) > 0 {
+			t.Errorf("%s: %+v, %v, want nothing", body, s, err)
+		}
+	}
+}
+
 func TestNoAllocations(t *testing.T) {
 	body := usual(1000)
 	scratch := make([]byte, len(body))
 	var p listxml.Page
 	if n := testing.AllocsPerRun(5, func() {
 		copy(scratch, body)
-		if err := p.Decode(scratch); err != nil || len(p.Objects) != 1000 {
+		if err := errors.Join(p.Decode(scratch), p.Read(listxml.Query)); err != nil || len(p.Objects) != 1000 || !p.Agree(listxml.Escaped|listxml.Query) {
 			t.Errorf("%d objects, %v", len(p.Objects), err)
 		}
 	}); n > 5 {

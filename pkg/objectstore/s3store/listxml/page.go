@@ -11,10 +11,7 @@
 package listxml
 
 import (
-	"bytes"
-	"fmt"
-	"unicode"
-	"unicode/utf8"
+	"errors"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -22,14 +19,26 @@ import (
 // Page is what one answer says. The zero value is ready to be decoded into, and
 // may be used for one answer after another. It is for one goroutine.
 type Page struct {
-	// Objects are in the order of the answer, keys as the store has them:
-	// references and URL encoding are resolved. They are not checked for order
-	// or UTF-8. They point into the body that was decoded.
+	// Objects are in the order of the answer. Their keys are texts until Read makes
+	// them keys: references are resolved, URL encoding is not. They are not checked
+	// for order or UTF-8. They point into the body that was decoded.
 	Objects   []objectstore.Listed
+	Bare      []int  // the indexes of those that came without their size or time, which are 0
 	Truncated bool   // the store says that there is more
+	Unsaid    bool   // it did not say so in words: Truncated tells whether there is a token
 	Next      []byte // the continuation token, if there is one; it points into the body too
-	Encoded   bool   // the store wrote the keys URL-encoded, and said so
+	Encoded   bool   // the store says that it wrote the keys URL-encoded
 	ASCII     bool   // the keys are known to be ASCII, all of them
+	Said      Said
+}
+
+// Said is what a page repeats of its request, and counts of itself. What a store
+// left out is empty. Texts may be URL-encoded, and may hold what XML forbids.
+type Said struct {
+	Bucket, Prefix, StartAfter, Delimiter []byte
+
+	RolledUp []byte // the first prefix that stands for keys which are not listed
+	KeyCount int    // -1 if it is not told
 }
 
 // Error is an <Error> that came in place of a page, as the store put it.
@@ -41,7 +50,7 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 // Decode makes p the page that body holds. It decodes in place: body changes,
 // and p points into it until it is decoded into again.
 //
-// The errors are *Error; objectstore.ErrBadListing for an object that cannot be
+// The errors are *Error; objectstore.ErrBadKey for an object that cannot be
 // imported as it is listed, which they name; encoding/xml's own for a page that
 // is not whole or not XML; and others for XML that is no page.
 func (p *Page) Decode(body []byte) error {
@@ -50,66 +59,18 @@ func (p *Page) Decode(body []byte) error {
 			return err
 		}
 	}
-	if !p.Encoded {
+	if !p.Unsaid {
 		return nil
 	}
-	var all byte // the bits of all bytes that were encoded
-	for i := range p.Objects {
-		bits, err := unescapeQuery(&p.Objects[i].Key)
-		if err != nil {
-			return err
-		}
-		all |= bits
+	// An empty answer must not pass for an empty bucket.
+	p.Truncated = len(p.Next) > 0
+	if !p.Truncated && len(p.Objects) == 0 && p.Said.KeyCount != 0 {
+		return errors.New("the answer is no listing: it has no IsTruncated and no keys")
 	}
-	p.ASCII = p.ASCII && all < utf8.RuneSelf
 	return nil
 }
 
 // reset empties the page; it keeps the memory for Objects.
-func (p *Page) reset() { *p = Page{Objects: p.Objects[:0]} }
-
-// unescapeQuery decodes a key in place that was encoded as a URL query is, and
-// returns the bits of all bytes that were encoded. An error names it as far as it
-// was decoded, and the rest as it is.
-func unescapeQuery(key *[]byte) (all byte, err error) {
-	text := *key
-	for i := bytes.IndexByte(text, '+'); i >= 0 && i < len(text); i++ {
-		if text[i] == '+' {
-			text[i] = ' '
-		}
-	}
-	to := bytes.IndexByte(text, '%')
-	if to < 0 {
-		return 0, nil
-	}
-	for from := to; from < len(text); {
-		if text[from] != '%' {
-			n := bytes.IndexByte(text[from:], '%')
-			if n < 0 {
-				n = len(text) - from
-			}
-			copy(text[to:], text[from:from+n])
-			to, from = to+n, from+n
-			continue
-		}
-		if from+2 >= len(text) || digits[text[from+1]]|digits[text[from+2]] > 15 {
-			return 0, fmt.Errorf("key %q is not URL-encoded as the store says: %w", string(text[:to])+string(text[from:]), objectstore.ErrBadListing)
-		}
-		text[to] = digits[text[from+1]]<<4 | digits[text[from+2]]
-		all |= text[to]
-		to, from = to+1, from+3
-	}
-	*key = text[:to]
-	return all, nil
+func (p *Page) reset() {
+	*p = Page{Objects: p.Objects[:0], Bare: p.Bare[:0], Said: Said{KeyCount: -1}}
 }
-
-// digits is the value of each hexadecimal digit; more than 15 is none.
-var digits = func() (d [256]byte) {
-	for c := range d {
-		d[c] = 0xff
-	}
-	for i, c := range "0123456789abcdef" {
-		d[c], d[unicode.ToUpper(c)] = byte(i), byte(i)
-	}
-	return d
-}()

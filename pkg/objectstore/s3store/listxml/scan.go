@@ -58,7 +58,7 @@ func (p *Page) scan(body []byte) bool {
 		switch {
 		case s.take("<Contents>"):
 			p.Objects = append(p.Objects, objectstore.Listed{})
-			ok = s.object(&p.Objects[len(p.Objects)-1])
+			ok = s.object(p, &p.Objects[len(p.Objects)-1])
 		case s.take("<IsTruncated>"):
 			p.Truncated = s.take("true")
 			ok = (p.Truncated || s.take("false")) && s.take("</IsTruncated>")
@@ -69,7 +69,7 @@ func (p *Page) scan(body []byte) bool {
 			p.Encoded = s.take("url")
 			ok = p.Encoded && s.take("</EncodingType>")
 		default:
-			ok = s.other()
+			ok = s.other(&p.Said)
 		}
 		if !ok {
 			return false
@@ -77,9 +77,10 @@ func (p *Page) scan(body []byte) bool {
 		s.space()
 	}
 	s.space()
-	if !known || s.at < len(s.b) {
+	if s.at < len(s.b) {
 		return false
 	}
+	p.Unsaid = !known
 	if s.references {
 		p.resolve()
 	}
@@ -107,8 +108,8 @@ func (p *Page) resolve() {
 	p.Next = resolve(p.Next)
 }
 
-// object reads an object, after the tag that starts it.
-func (s *scanner) object(o *objectstore.Listed) bool {
+// object reads an object, the last one of p, after the tag that starts it.
+func (s *scanner) object(p *Page, o *objectstore.Listed) bool {
 	const all = 1<<timeField | 1<<sizeField
 	for at, found := border, 0; ; {
 		to, ok := s.step(at)
@@ -116,7 +117,11 @@ func (s *scanner) object(o *objectstore.Listed) bool {
 			return false
 		}
 		if to == border {
-			return found&all == all
+			if found&all != all {
+				o.Size, o.ModTime = 0, 0
+				p.Bare = append(p.Bare, len(p.Objects)-1)
+			}
+			return true
 		}
 		var n int
 		switch rest := s.b[s.at:]; to {
@@ -232,16 +237,24 @@ func (s *scanner) root() bool {
 	return true
 }
 
-// other reads an element of the page that is not needed.
-func (s *scanner) other() bool {
+// other reads an element of the page that is not needed to read it, and notes what
+// it says.
+func (s *scanner) other(said *Said) bool {
 	name, empty, ok := s.start()
 	if !ok || empty {
 		// An empty element may be one that is needed, and says something else.
-		return ok && string(name) != "Contents" && string(name) != "IsTruncated" && string(name) != "EncodingType" &&
-			string(name) != "NextContinuationToken"
+		return ok && !neededElements[string(name)]
 	}
-	return s.skip(name, 0)
+	begin := s.at
+	if !s.skip(name, 0) {
+		return false
+	}
+	said.note(string(name), s.b[begin:s.at-len(name)-len("</>")])
+	return true
 }
+
+// neededElements are the elements of a page, beside what Said holds, that are read.
+var neededElements = map[string]bool{"Contents": true, "IsTruncated": true, "EncodingType": true, "NextContinuationToken": true}
 
 // skip reads the rest of an element that is not needed, whatever its text.
 func (s *scanner) skip(name []byte, depth int) bool {

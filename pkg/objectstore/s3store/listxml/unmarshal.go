@@ -19,6 +19,12 @@ type document struct {
 	IsTruncated           string
 	EncodingType          string
 	NextContinuationToken string
+	Name                  string
+	Prefix                string
+	StartAfter            string
+	Delimiter             string
+	KeyCount              string
+	CommonPrefixes        []struct{ Prefix string }
 	Contents              []contents
 	Code                  string
 	Message               string
@@ -35,29 +41,55 @@ func (p *Page) unmarshal(body []byte) error {
 	if err := doc.read(body); err != nil {
 		return fmt.Errorf("read a page of XML: %w", err)
 	}
-	switch doc.XMLName.Local {
-	case "ListBucketResult":
-	case "Error":
+	switch {
+	case doc.XMLName.Local == "Error":
 		return &Error{Code: doc.Code, Message: doc.Message}
-	default:
+	case !doc.isPage():
 		return fmt.Errorf("the answer is no page of a listing but <%s>", doc.XMLName.Local)
 	}
-	// Every store says whether there is more; an empty answer must not pass for
-	// an empty bucket.
-	var err error
-	if p.Truncated, err = strconv.ParseBool(strings.TrimSpace(doc.IsTruncated)); err != nil {
-		return fmt.Errorf("the answer is no listing: IsTruncated is %q", doc.IsTruncated)
+	if text := strings.TrimSpace(doc.IsTruncated); text == "" {
+		p.Unsaid = true
+	} else {
+		var err error
+		if p.Truncated, err = strconv.ParseBool(text); err != nil {
+			return fmt.Errorf("the answer is no listing: IsTruncated is %q", doc.IsTruncated)
+		}
 	}
 	p.Encoded = doc.EncodingType == "url"
 	p.Next = []byte(doc.NextContinuationToken)
-	for _, c := range doc.Contents {
-		o, err := c.object()
+	p.Said = doc.said()
+	for i, c := range doc.Contents {
+		o, whole, err := c.object(p.Encoded)
 		if err != nil {
 			return err
+		}
+		if !whole {
+			p.Bare = append(p.Bare, i)
 		}
 		p.Objects = append(p.Objects, o)
 	}
 	return nil
+}
+
+// isPage reports whether a document is a page. Stores are known that name it
+// otherwise, and SDKs do not look at the name; but listings of versions, parts and
+// uploads have IsTruncated too.
+func (doc *document) isPage() bool {
+	return doc.XMLName.Local == "ListBucketResult" ||
+		doc.IsTruncated != "" && (len(doc.Contents) > 0 || doc.KeyCount != "")
+}
+
+func (doc *document) said() Said {
+	s := Said{
+		Bucket: []byte(doc.Name), Prefix: []byte(doc.Prefix), StartAfter: []byte(doc.StartAfter), Delimiter: []byte(doc.Delimiter),
+	}
+	s.count([]byte(doc.KeyCount))
+	for _, p := range doc.CommonPrefixes {
+		if len(s.RolledUp) == 0 {
+			s.RolledUp = []byte(p.Prefix)
+		}
+	}
+	return s
 }
 
 // read decodes a document that is the only one in body.
@@ -83,24 +115,29 @@ func (doc *document) read(body []byte) error {
 	}
 }
 
-func (c *contents) object() (objectstore.Listed, error) {
+// object returns an object; whole is false if its size or its time is not told.
+func (c *contents) object(encoded bool) (o objectstore.Listed, whole bool, err error) {
+	o = objectstore.Listed{Key: []byte(c.Key), ETag: bytes.Trim([]byte(c.ETag), `"`)}
 	if c.Size == "" || c.LastModified == "" {
-		return objectstore.Listed{}, fmt.Errorf("key %q is listed without its size or time: %w", c.Key, objectstore.ErrBadListing)
+		return o, false, nil
 	}
-	size, err := strconv.ParseInt(strings.TrimSpace(c.Size), 10, 64)
-	if err != nil || size < 0 {
-		return objectstore.Listed{}, fmt.Errorf("key %q is listed with the size %q: %w", c.Key, c.Size, objectstore.ErrBadListing)
+	if o.Size, err = strconv.ParseInt(strings.TrimSpace(c.Size), 10, 64); err != nil || o.Size < 0 {
+		return o, false, fmt.Errorf("key %q is listed with the size %q: %w", c.name(encoded), c.Size, objectstore.ErrBadKey)
 	}
 	t, err := anyTime(strings.TrimSpace(c.LastModified))
 	if err != nil {
-		return objectstore.Listed{}, fmt.Errorf("key %q is listed with the time %q: %w", c.Key, c.LastModified, objectstore.ErrBadListing)
+		return o, false, fmt.Errorf("key %q is listed with the time %q: %w", c.name(encoded), c.LastModified, objectstore.ErrBadKey)
 	}
-	return objectstore.Listed{
-		Key:     []byte(c.Key),
-		ETag:    bytes.Trim([]byte(c.ETag), `"`),
-		Size:    size,
-		ModTime: t.UnixNano(),
-	}, nil
+	o.ModTime = t.UnixNano()
+	return o, true, nil
+}
+
+// name returns the key as people know it.
+func (c *contents) name(encoded bool) string {
+	if key, ok := ReadText([]byte(c.Key), Query); ok && encoded {
+		return key
+	}
+	return c.Key
 }
 
 // anyTime parses a time of any form that stores are known to write. One without
@@ -110,9 +147,8 @@ func anyTime(s string) (time.Time, error) {
 	if err != nil {
 		t, err = time.Parse("2006-01-02T15:04:05", s)
 	}
-	t = t.UTC()
-	if err == nil && (t.Year() < minYear || t.Year() > maxYear) {
+	if err == nil && !objectstore.TimeFits(t) {
 		err = errors.New("out of range")
 	}
-	return t, err
+	return t.UTC(), err
 }

@@ -1,0 +1,60 @@
+package s3store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
+)
+
+// maxHeads bounds the HEAD calls of a page in flight.
+const maxHeads = 8
+
+// complete asks for what a page does not tell of its objects. Stores are known that
+// list markers of directories without size, time and ETag, and tell them when asked.
+func (b *Bucket) complete(ctx context.Context, page *listxml.Page, opts ...func(*s3.Options)) error {
+	if len(page.Bare) == 0 {
+		return nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxHeads)
+	for _, i := range page.Bare {
+		g.Go(func() error {
+			o := &page.Objects[i]
+			if err := b.head(ctx, o, opts...); err != nil {
+				return fmt.Errorf("key %q is listed without its size or time: %w", o.Key, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// head fills in what a HEAD tells of an object. One that is not there is
+// objectstore.ErrBadListing: it was listed.
+func (b *Bucket) head(ctx context.Context, o *objectstore.Listed, opts ...func(*s3.Options)) error {
+	var out *s3.HeadObjectOutput
+	err := b.call(ctx, opts, func(opts ...func(*s3.Options)) (err error) {
+		out, err = b.client.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: aws.String(string(o.Key))}, opts...)
+		return err
+	})
+	switch {
+	case isNotFound(err):
+		return fmt.Errorf("it is not there when it is asked for: %w", objectstore.ErrBadListing)
+	case err != nil:
+		return err
+	case out.ContentLength == nil || out.LastModified == nil || !objectstore.TimeFits(*out.LastModified):
+		return fmt.Errorf("nor does a HEAD tell them: %w", objectstore.ErrBadKey)
+	}
+	o.Size, o.ModTime = *out.ContentLength, out.LastModified.UnixNano()
+	if len(o.ETag) == 0 {
+		o.ETag = []byte(strings.Trim(aws.ToString(out.ETag), `"`))
+	}
+	return nil
+}

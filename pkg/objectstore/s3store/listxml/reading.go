@@ -1,0 +1,228 @@
+package listxml
+
+import (
+	"bytes"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Readings is a set of ways to read the texts of keys. Stores differ in how they
+// write keys, and not all of them write keys as they say they do.
+type Readings byte
+
+// The ways to read a text.
+const (
+	Literal    Readings = 1 << iota // it is the key
+	Escaped                         // %XX stands for a byte
+	Query                           // likewise, and + for a space; this is how AWS writes keys
+	AnyReading = Literal | Escaped | Query
+)
+
+// One reports whether r is a single way to read texts.
+func (r Readings) One() bool { return r == Literal || r == Escaped || r == Query }
+
+// Agree reports whether all readings of the set read the page in the same way.
+func (p *Page) Agree(set Readings) bool {
+	if set.One() {
+		return true
+	}
+	var in marks
+	for i := range p.Objects {
+		in.add(p.Objects[i].Key)
+	}
+	return in.agree(set)
+}
+
+// Feasible returns the readings by which the page can have been written: all its
+// keys are well-formed and begin with the prefix that was asked for. Bytes that no
+// encoder of queries leaves as they are show that a page without any escapes is not the
+// work of one.
+func (p *Page) Feasible(prefix string) Readings {
+	set := AnyReading
+	var in marks
+	for i := range p.Objects {
+		text := p.Objects[i].Key
+		in.add(text)
+		for _, r := range []Readings{Literal, Escaped, Query} {
+			if set&r != 0 && !begins(text, r, prefix) {
+				set &^= r
+			}
+		}
+	}
+	switch {
+	case in.broken:
+		set &= Literal
+	case in.bare && !in.escapes:
+		set &^= Query
+	}
+	return set
+}
+
+// Doubtful returns the text of a key, the n-th such key of the page, that the
+// readings of the set read in different ways; ok is false if there is none.
+func (p *Page) Doubtful(set Readings, n int) (text []byte, ok bool) {
+	for i := range p.Objects {
+		var in marks
+		in.add(p.Objects[i].Key)
+		if in.agree(set) {
+			continue
+		}
+		if n--; n < 0 {
+			return p.Objects[i].Key, true
+		}
+	}
+	return nil, false
+}
+
+// Read makes keys of the page's texts, in place. An error is
+// objectstore.ErrBadListing and names the text.
+func (p *Page) Read(r Readings) error {
+	if r == Literal {
+		return nil
+	}
+	var all byte // the bits of all bytes that were encoded
+	for i := range p.Objects {
+		bits, err := unescape(&p.Objects[i].Key, r)
+		if err != nil {
+			return err
+		}
+		all |= bits
+	}
+	p.ASCII = p.ASCII && all < utf8.RuneSelf
+	return nil
+}
+
+// ReadText returns the key that a text stands for by a reading, or false if none.
+func ReadText(text []byte, r Readings) (key string, ok bool) {
+	if r == Literal {
+		return string(text), true
+	}
+	copied := bytes.Clone(text)
+	if _, err := unescape(&copied, r); err != nil {
+		return "", false
+	}
+	return string(copied), true
+}
+
+// marks are what texts hold that readings differ in.
+type marks struct {
+	plus    bool // a +
+	escapes bool // %XX
+	broken  bool // a % that begins no escape
+	bare    bool // a byte that no encoder of queries leaves
+}
+
+func (m *marks) add(text []byte) {
+	for i, c := range text {
+		switch {
+		case c == '+':
+			m.plus = true
+		case c != '%':
+			m.bare = m.bare || !left[c]
+		case isEscape(text[i:]):
+			m.escapes = true
+		default:
+			m.broken = true
+		}
+	}
+}
+
+func (m *marks) agree(set Readings) bool {
+	switch set {
+	case Escaped | Query:
+		return !m.plus
+	case Literal | Escaped:
+		return !m.escapes && !m.broken
+	default:
+		return set.One() || !m.plus && !m.escapes && !m.broken
+	}
+}
+
+// left are the bytes that one encoder or another of those that turn a space into + or %20
+// leaves as they are: AWS's only the first few of those that are no letters, Ceph's the
+// others too.
+var left = func() (l [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*/~!'()|$" {
+		l[c] = true
+	}
+	return l
+}()
+
+// begins reports whether the key that a text stands for begins with the prefix. It
+// makes no copy.
+func begins(text []byte, r Readings, prefix string) bool {
+	for i := range len(prefix) {
+		if len(text) == 0 {
+			return false
+		}
+		c, n := text[0], 1
+		switch {
+		case c == '%' && r != Literal:
+			if !isEscape(text) {
+				return false
+			}
+			c, n = digits[text[1]]<<4|digits[text[2]], 3
+		case c == '+' && r == Query:
+			c = ' '
+		}
+		if c != prefix[i] {
+			return false
+		}
+		text = text[n:]
+	}
+	return true
+}
+
+func isEscape(text []byte) bool {
+	return len(text) > 2 && text[0] == '%' && digits[text[1]]|digits[text[2]] <= 15
+}
+
+// unescape decodes a text in place, and returns the bits of all bytes that were
+// encoded. An error names it as far as it was decoded, and the rest as it is.
+func unescape(key *[]byte, r Readings) (all byte, err error) {
+	text := *key
+	if r == Query {
+		for i := bytes.IndexByte(text, '+'); i >= 0 && i < len(text); i++ {
+			if text[i] == '+' {
+				text[i] = ' '
+			}
+		}
+	}
+	to := bytes.IndexByte(text, '%')
+	if to < 0 {
+		return 0, nil
+	}
+	for from := to; from < len(text); {
+		if text[from] != '%' {
+			n := bytes.IndexByte(text[from:], '%')
+			if n < 0 {
+				n = len(text) - from
+			}
+			copy(text[to:], text[from:from+n])
+			to, from = to+n, from+n
+			continue
+		}
+		if !isEscape(text[from:]) {
+			return 0, fmt.Errorf("key %q is not URL-encoded as the store says: %w", string(text[:to])+string(text[from:]), objectstore.ErrBadListing)
+		}
+		text[to] = digits[text[from+1]]<<4 | digits[text[from+2]]
+		all |= text[to]
+		to, from = to+1, from+3
+	}
+	*key = text[:to]
+	return all, nil
+}
+
+// digits is the value of each hexadecimal digit; more than 15 is none.
+var digits = func() (d [256]byte) {
+	for c := range d {
+		d[c] = 0xff
+	}
+	for i, c := range "0123456789abcdef" {
+		d[c], d[unicode.ToUpper(c)] = byte(i), byte(i)
+	}
+	return d
+}()

@@ -1,0 +1,125 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// unfollowed returns an HTTP client like the SDK's own that follows no redirect: to
+// another host that would be without the signature, which is of one host.
+func unfollowed(client *awshttp.BuildableClient) *http.Client {
+	return &http.Client{
+		Transport:     client.GetTransport(),
+		Timeout:       client.GetTimeout(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// plainRequests has the SDK sign no Accept-Encoding, which front ends of some stores
+// rewrite, and keeps the bodies of errors. The transport sends no such header either.
+func plainRequests(stack *middleware.Stack) error {
+	if _, err := stack.Finalize.Remove("DisableAcceptEncodingGzip"); err != nil {
+		return err
+	}
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("KeepErrorBody", keepErrorBody), middleware.After)
+}
+
+// maxErrorBody bounds what is read of an error's body.
+const maxErrorBody = 64 << 10
+
+// errorBody is the body of an error, which can be read by the SDK and looked at later.
+type errorBody struct {
+	bytes.Reader
+	text []byte
+}
+
+func (*errorBody) Close() error { return nil }
+
+func keepErrorBody(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
+) {
+	out, metadata, err = next.HandleDeserialize(ctx, in)
+	response, ok := out.RawResponse.(*smithyhttp.Response)
+	if err != nil || !ok || response.StatusCode >= 200 && response.StatusCode < 300 {
+		return out, metadata, err
+	}
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // what of it came tells enough
+	_ = response.Body.Close()
+	body := &errorBody{text: text}
+	body.Reset(text)
+	response.Body = body
+	return out, metadata, nil
+}
+
+// told is what the body of an error says.
+type told struct {
+	Code, Message    string
+	Endpoint, Region string
+}
+
+// tellingOf returns what the body of a response says that the SDK took for an error.
+func tellingOf(r *awshttp.ResponseError) (t told) {
+	if body, ok := r.Response.Body.(*errorBody); ok {
+		_ = xml.Unmarshal(body.text, &t) // of what is not XML the status tells enough
+	}
+	return t
+}
+
+// options are those of all calls of the SDK for the bucket.
+func (b *Bucket) options(opts []func(*s3.Options)) []func(*s3.Options) {
+	region := b.facts.region.Load()
+	if region == nil {
+		return opts
+	}
+	return append(opts[:len(opts):len(opts)], func(o *s3.Options) { o.Region = *region })
+}
+
+// call makes a call of the SDK. If AWS says that the bucket is in another region, it is
+// made there, as all calls after it are. The errors are objectstore's.
+func (b *Bucket) call(ctx context.Context, opts []func(*s3.Options), do func(opts ...func(*s3.Options)) error) error {
+	err := do(b.options(opts)...)
+	if region := b.movedTo(err); region != "" {
+		b.facts.region.Store(&region)
+		err = do(b.options(opts)...)
+	}
+	if err != nil {
+		return b.classify(ctx, err)
+	}
+	return nil
+}
+
+// withSums has the SDK sign the SHA-256 sum of the body that is put, and send it as the
+// object's checksum if that is wanted. Otherwise the SDK computes a sum, unless there is
+// TLS.
+func withSums(in *s3.PutObjectInput, sum [sha256.Size]byte, checksum bool) func(*s3.Options) {
+	if checksum {
+		in.ChecksumSHA256 = aws.String(base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	signed := middleware.InitializeMiddlewareFunc("KnownSum", func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
+		return next.HandleInitialize(v4.SetPayloadHash(ctx, hex.EncodeToString(sum[:])), in)
+	})
+	return s3.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Initialize.Add(signed, middleware.After) })
+}
+
+// blamesChecksum reports whether a store that refuses to put an object may do so for its
+// checksum.
+func blamesChecksum(err error) bool {
+	words := strings.ToLower(err.Error())
+	return strings.Contains(words, "checksum") || strings.Contains(words, "notimplemented")
+}

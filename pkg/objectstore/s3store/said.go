@@ -1,0 +1,73 @@
+package s3store
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
+)
+
+// contradiction returns an error if a page is the answer to another question than q,
+// or does not hold the keys that it says it does. Such a page may lack keys.
+//
+// What a store leaves out or writes in a way that cannot be read contradicts nothing:
+// many stores repeat little of what they were asked for, Ceph does not encode what it
+// repeats, and XML cannot carry all of it. Neither does a page that is shorter than
+// it may be, nor a MaxKeys of the store's own, nor a KeyCount below what is there: no
+// key is missing.
+func (b *Bucket) contradiction(page *listxml.Page, q ask) error {
+	said := &page.Said
+	var what string
+	switch {
+	case len(said.RolledUp) > 0:
+		what = fmt.Sprintf("keys that begin with %q are left out, as the store lists them as a common prefix, and no delimiter was asked for", said.RolledUp)
+	case len(said.Delimiter) > 0:
+		what = fmt.Sprintf("the answer is to a request with the delimiter %q, and none was asked for", said.Delimiter)
+	case !b.isName(said.Bucket):
+		what = fmt.Sprintf("the answer is of the bucket %q", said.Bucket)
+	case !repeats(said.Prefix, q.prefix):
+		what = fmt.Sprintf("the answer is to a request with the prefix %q", said.Prefix)
+	case q.token == "" && !repeats(said.StartAfter, q.startAfter()):
+		what = fmt.Sprintf("the answer is to a request with start-after %q, and %q was asked for", said.StartAfter, q.startAfter())
+	case said.KeyCount > len(page.Objects):
+		what = fmt.Sprintf("the store says that the page has %d keys, and it has %d", said.KeyCount, len(page.Objects))
+	case len(page.Objects) > q.keys:
+		what = fmt.Sprintf("the page has %d keys, and at most %d were asked for", len(page.Objects), q.keys)
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, objectstore.ErrBadListing)
+}
+
+// isName reports whether a store may call the bucket so. AWS tells the bucket's own
+// name where it is reached by an access point's, and Ceph leaves the tenant out.
+func (b *Bucket) isName(name []byte) bool {
+	if len(name) == 0 || b.client.aws || string(name) == b.name {
+		return true
+	}
+	tenant, bucket, ok := strings.Cut(b.name, ":")
+	return ok && (string(name) == bucket || string(name) == tenant+"/"+bucket)
+}
+
+// repeats reports whether a text may be the repetition of what was asked for.
+func repeats(text []byte, asked string) bool {
+	if len(text) == 0 || string(text) == asked || unreadable(text) || unreadable([]byte(asked)) {
+		return true
+	}
+	for _, r := range []listxml.Readings{listxml.Escaped, listxml.Query} {
+		if key, ok := listxml.ReadText(text, r); ok && key == asked {
+			return true
+		}
+	}
+	return false
+}
+
+// unreadable reports whether a text holds what XML cannot carry, or what stores put in
+// its place.
+func unreadable(text []byte) bool {
+	return !utf8.Valid(text) || bytes.ContainsRune(text, utf8.RuneError) || bytes.ContainsAny(text, "\uffff\ufffe") ||
+		bytes.IndexFunc(text, func(r rune) bool { return r < ' ' }) >= 0 || bytes.Contains(text, []byte("&#"))
+}
