@@ -69,8 +69,9 @@ type Service struct {
 
 	plans, commits *limiter
 	lines          *lines
-	alive          atomic.Int64  // coordinators, as of the last scan; 0 before the first
-	patience       time.Duration // see claimPatience
+	slow           map[string]time.Duration // see slowSteps
+	alive          atomic.Int64             // coordinators, as of the last scan; 0 before the first
+	patience       time.Duration            // see claimPatience
 
 	survey  atomic.Pointer[survey] // the last one; nil at first
 	surveys atomic.Uint64          // that were begun
@@ -101,7 +102,7 @@ func New(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
 		plans: newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach),
-		lines: &lines{of: make(map[string]*line)}, patience: claimPatience,
+		lines: &lines{of: make(map[string]*line)}, patience: claimPatience, slow: slowSteps(),
 		ctx: ctx, stop: stop,
 		progress: make(map[string]*progress), driving: make(map[string]bool), ended: make(map[string]end),
 	}

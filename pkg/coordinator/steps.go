@@ -28,14 +28,17 @@ const (
 func (d *driver) turn(ctx context.Context, step string, limit *limiter, key string) (done func(), err error) {
 	waiting := d.metrics.steps.WithLabelValues(step, phaseWaiting)
 	waiting.Inc()
+	tellNot := d.tellSlow(ctx, step, key)
 	leave, err := limit.take(ctx, key)
 	waiting.Dec()
 	if err != nil {
+		tellNot()
 		return nil, err
 	}
 	running, begun := d.metrics.steps.WithLabelValues(step, phaseRunning), time.Now()
 	running.Inc()
 	return func() {
+		tellNot()
 		leave()
 		running.Dec()
 		d.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())

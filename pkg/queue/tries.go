@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -15,6 +16,9 @@ type Tries struct {
 	At    string `json:"at"`    // where its last cover ended then, "" before the first one
 
 	Refused []string `json:"refused,omitempty"` // the workers to which a store refused the keys that follow At, one a time
+
+	Waited time.Duration `json:"waited,omitempty"` // nanoseconds for which deliveries in a row waited in vain after At, and gave way to others
+	For    string        `json:"for,omitempty"`    // the store that the last of them waited for
 
 	Cut string `json:"cut,omitempty"` // where the partition ends since it was cut, as that of a Cover, which may come later
 }

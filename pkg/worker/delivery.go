@@ -32,6 +32,9 @@ type delivery struct {
 	load  uint64          // that was heard last when it began; whoever waited then was given something since, this partition perhaps
 	tries int             // deliveries in a row, with this one, that began where this one did
 
+	waits     *waits
+	suspicion suspicion
+
 	refused []string // the workers of those deliveries to which a store refused the keys, one a time
 	cut     string   // where the partition ends since it was cut, as far as that was noted; "" if it was not
 
@@ -43,7 +46,8 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	limit := task.AckWait * holdsTenths / 10
 	return &delivery{
 		Worker: w, slot: s, task: task, leave: leave, tries: 1,
-		hold: &hold{now: w.now, limit: limit, confirmed: task.Received},
+		hold:  &hold{now: w.now, limit: limit, confirmed: task.Received},
+		waits: newWaits(w.now, w.answered),
 	}
 }
 
@@ -110,12 +114,16 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	} else if last.Cut != "" {
 		p = p.Cut(last.Cut)
 	}
-	src, err := source.Open(ctx, d.cfg.Stores, job.Paths, job.Listing.Mode)
+	if err := d.postponed(); err != nil {
+		return err
+	}
+	stores := waitingStores{d.cfg.Stores, d.waits}
+	src, err := source.Open(ctx, stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return err
 	}
 	src.Passing = func() { d.slot.moved.set(d.now()) }
-	files, err := namespace.Open(ctx, d.cfg.Stores, job.Namespace)
+	files, err := namespace.Open(ctx, stores, job.Namespace)
 	if err != nil {
 		return err
 	}
@@ -141,11 +149,18 @@ func (d *delivery) countTries(ctx context.Context) error {
 		d.tries = 2
 	case found && noted.At == d.at:
 		d.tries, d.refused = noted.Count+1, noted.Refused
+		d.suspicion.set(noted.Waited, noted.For)
 	}
 	if d.tries > maxDeaths {
 		return fmt.Errorf("after %d tries in a row: %w", d.tries-1, errFatal)
 	}
-	return d.note(ctx, queue.Tries{Count: d.tries, At: d.at, Refused: d.refused})
+	return d.note(ctx, d.counted())
+}
+
+// counted is what is to be known of a delivery before it has got further.
+func (d *delivery) counted() queue.Tries {
+	waited, store := d.suspicion.get()
+	return queue.Tries{Count: d.tries, At: d.begunAt, Refused: d.refused, Waited: waited, For: store}
 }
 
 // note notes what is known of the partition's tries, and where it was cut.
@@ -163,7 +178,7 @@ func (d *delivery) noteCut(ctx context.Context, cut string) {
 		return // the guard says so
 	}
 	d.cut = cut
-	if err := d.note(ctx, queue.Tries{Count: d.tries, At: d.begunAt, Refused: d.refused}); err != nil {
+	if err := d.note(ctx, d.counted()); err != nil {
 		d.cfg.Log.Debug("note a cut", "import_id", d.task.Partition.ImportID, "err", err)
 	}
 }

@@ -42,6 +42,7 @@ type fleet struct {
 	busy    func() bool          // of workers to come
 	slice   time.Duration        // of workers to come; that of production is too long for most
 	listing objectstore.Listing  // of imports to come
+	stall   time.Duration        // likewise
 }
 
 func newFleet(t *testing.T, q *queue.Queue, source *memstore.Store) *fleet {
@@ -89,7 +90,7 @@ func (f *fleet) run(slots int) (stop func()) {
 func (f *fleet) runOn(q *queue.Queue, slots int, metrics *prometheus.Registry) (stop func()) {
 	w := worker.New(worker.Config{
 		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Stores: f.buckets, Slots: slots,
-		Grace: f.grace, Slice: f.slice, Busy: f.busy,
+		Grace: f.grace, Slice: f.slice, Stall: f.stall, Busy: f.busy,
 		Log: slog.New(slog.DiscardHandler), Registerer: metrics,
 	})
 	f.worker = w

@@ -50,12 +50,14 @@ func (h *hold) confirm(sent time.Time) {
 func (d *delivery) guard(ctx context.Context, changed <-chan struct{}, stop context.CancelCauseFunc) {
 	beat := time.NewTicker(d.task.Heartbeat())
 	defer beat.Stop()
+	var v vigil
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-beat.C:
 			d.beat(stop)
+			d.watch(&v, stop)
 			d.stopIfOver(ctx, stop)
 		case <-changed:
 			d.stopIfOver(ctx, stop)
@@ -69,7 +71,7 @@ func (d *delivery) beat(stop context.CancelCauseFunc) {
 		stop(err)
 		return
 	}
-	if d.slot.moved.since(d.now()) > d.stuck {
+	if d.inVain() > d.stuck {
 		stop(errStuck)
 		return
 	}

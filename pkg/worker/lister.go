@@ -196,8 +196,8 @@ func (l *lister) yields(boundary string) bool {
 
 // elected reports whether this is one of those that act, where n of the running
 // partitions' workers should and all of them hear of it at the same time.
-func (l *lister) elected(n, running int) bool {
-	return l.chance()*float64(running) < float64(n)
+func (w *Worker) elected(n, running int) bool {
+	return w.chance()*float64(running) < float64(n)
 }
 
 // trail makes covers of a partition out of ranges, each from where the one

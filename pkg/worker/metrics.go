@@ -6,7 +6,7 @@ import (
 )
 
 // outcomes of a delivery; each is counted from the start, so that zero shows.
-var outcomes = []string{"done", "over", "lost", "handed_back", "yielded", "failed", "retried", "refused"}
+var outcomes = []string{"done", "over", "lost", "handed_back", "yielded", "stalled", "failed", "retried", "refused"}
 
 type metrics struct {
 	running    prometheus.Gauge

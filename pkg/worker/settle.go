@@ -37,6 +37,7 @@ func (d *delivery) settle(ctx context.Context, outcome error) {
 // tell is settle of a partition that is this worker's.
 func (d *delivery) tell(ctx context.Context, log *slog.Logger, outcome error) error {
 	tries := d.fruitless()
+	var gaveWay *stalled
 	switch {
 	case outcome == nil:
 		d.metrics.done("done")
@@ -47,6 +48,9 @@ func (d *delivery) tell(ctx context.Context, log *slog.Logger, outcome error) er
 	case errors.Is(outcome, errYielded):
 		d.metrics.done("yielded")
 		return d.task.Ack(ctx)
+	case errors.As(outcome, &gaveWay):
+		d.metrics.done("stalled")
+		return d.giveWay(ctx, log, gaveWay)
 	case errors.Is(outcome, errLeaving):
 		d.metrics.done("handed_back")
 		return d.handBack(ctx, 0)
@@ -68,7 +72,7 @@ func (d *delivery) tell(ctx context.Context, log *slog.Logger, outcome error) er
 		delay := pause.Bound(time.Second, maxBackoff, tries)
 		log.Warn("partition is tried again", "delay", delay, "tries", tries, "err", outcome)
 		d.tellTrouble(outcome)
-		return d.task.Nak(ctx, delay)
+		return errors.Join(d.noteFailed(ctx), d.task.Nak(ctx, delay))
 	}
 }
 
@@ -80,12 +84,24 @@ func (d *delivery) fruitless() int {
 	return d.tries
 }
 
+// noteFailed forgets for how long the partition waited before this delivery, which
+// counts for it.
+func (d *delivery) noteFailed(ctx context.Context) error {
+	if waited, _ := d.suspicion.get(); waited == 0 || d.at != d.begunAt {
+		return nil
+	}
+	d.suspicion.set(0, "")
+	return d.note(ctx, d.counted())
+}
+
 // handBack gives the partition to the next who asks after the delay. This
 // delivery does not count as one that got no further.
 func (d *delivery) handBack(ctx context.Context, delay time.Duration) error {
 	var err error
 	if d.at == d.begunAt {
-		err = d.note(ctx, queue.Tries{Count: d.tries - 1, At: d.at, Refused: d.refused})
+		t := d.counted()
+		t.Count--
+		err = d.note(ctx, t)
 	}
 	return errors.Join(err, d.task.Nak(ctx, delay))
 }

@@ -39,6 +39,7 @@ type Config struct {
 	Slots      int           // partitions at a time that may take long, at least 1
 	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default DefaultGrace
 	Slice      time.Duration // after so long a partition gives way to waiting ones of other imports; default DefaultSlice
+	Stall      time.Duration // after so long in which a store lets it get no further a partition gives way to waiting ones; default DefaultSlice
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -74,6 +75,7 @@ type Worker struct {
 	offers   offers              // of all processes
 	slots    []*slot
 	refusals refusals
+	stalls   stalls
 	turn     chan struct{} // held by the slot of bulk that asks for a partition
 	busy     atomic.Int64  // slots that have a partition
 	rate     atomic.Int64  // keys a second of the partition that was listed last
@@ -87,6 +89,7 @@ type Worker struct {
 func New(cfg Config) *Worker {
 	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
 	cfg.Slice = cmp.Or(cfg.Slice, DefaultSlice)
+	cfg.Stall = cmp.Or(cfg.Stall, DefaultSlice)
 	if cfg.Busy == nil {
 		cfg.Busy = func() bool { return false }
 	}
@@ -117,7 +120,7 @@ func (w *Worker) Run(ctx context.Context) {
 		w.cfg.Log.Error("hear of the fleet", "err", err) // the connection is closed
 		return
 	}
-	for topic, hear := range map[string]func([]byte){topicLeft: w.offers.hear, topicRefused: w.hearRefusal} {
+	for topic, hear := range map[string]func([]byte){topicLeft: w.offers.hear, topicRefused: w.hearRefusal, topicStalled: w.hearStall} {
 		if err := w.cfg.Queue.Hear(work, topic, hear); err != nil {
 			w.cfg.Log.Error("hear of the fleet", "err", err)
 			return

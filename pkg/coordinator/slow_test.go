@@ -1,0 +1,33 @@
+package coordinator
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+)
+
+// TestAStoreThatDoesNotAnswerIsNamed has the first page of a source wait.
+func TestAStoreThatDoesNotAnswerIsNamed(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(1000)
+	open := newGate(source, "", 0)
+	f := newFleet(t, source)
+	s := f.service()
+	s.slow = map[string]time.Duration{stepPlan: 1, stepCommit: time.Hour}
+	f.run(s.Run)
+	f.work(1)
+	id := f.start(s, request("", ""))
+	problem := func() string {
+		r, err := f.imports.Get(t.Context(), id)
+		expect.NoError(t, err)
+		return r.Problem
+	}
+	expect.Eventually(t, "the import tells what it waits for", func() bool { return strings.Contains(problem(), "the first page of s3://bucket") })
+	open()
+	f.completed(id)
+	if p := problem(); p != "" {
+		t.Errorf("after it completed the problem is %q", p)
+	}
+}

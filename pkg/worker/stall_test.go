@@ -1,0 +1,255 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// newStalling returns a stage that hears of the fleet.
+func newStalling(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t)
+	var err error
+	s.outlook, err = s.q.Outlook(t.Context(), func() bool { return false })
+	expect.NoError(t, err)
+	s.chance = func() float64 { return 0 } // all are elected, and nothing is spread
+	return s
+}
+
+// hears has the worker hear of a load.
+func (s *stage) hears(t *testing.T, l queue.Load) {
+	t.Helper()
+	_, before := s.outlook.Latest()
+	data, err := json.Marshal(l)
+	expect.NoError(t, err)
+	expect.NoError(t, s.q.Tell("load", data))
+	expect.Eventually(t, "the load is heard", func() bool { _, seq := s.outlook.Latest(); return seq > before })
+}
+
+var crowd = queue.Load{Running: 1, Pending: 1, Next: "other"}
+
+// begun is a delivery that is at work, and waits for the store.
+func (s *stage) begun(t *testing.T, store string) *delivery {
+	t.Helper()
+	d := s.deliver(t)
+	d.slot.lane = queue.Bulk
+	d.slot.take(d.task, s.at)
+	d.open(t)
+	d.waits.begin(store, "a page of "+store+"/")
+	return d
+}
+
+// judge is a look of the guard, after the clock has moved on.
+func (s *stage) judge(d *delivery, v *vigil, after time.Duration) (stopped error) {
+	s.at = s.at.Add(after)
+	d.hold.confirm(s.at)
+	d.beat(func(err error) { stopped = err })
+	d.watch(v, func(err error) { stopped = err })
+	return stopped
+}
+
+func TestAPartitionWithoutProgressGivesWayToOthers(t *testing.T) {
+	s := newStalling(t)
+	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	d := s.begun(t, "s3://hangs")
+	var v vigil
+	if err := s.judge(d, &v, time.Minute); err != nil {
+		t.Errorf("while nobody waits: %v", err)
+	}
+	s.hears(t, crowd)
+	var gaveWay *stalled
+	if err := s.judge(d, &v, time.Second); !errors.As(err, &gaveWay) || gaveWay.wait.store != "s3://hangs" {
+		t.Fatalf("while others wait: %v", err)
+	}
+	if err := s.judge(d, &v, time.Second); err != nil {
+		t.Errorf("decided again by the same load: %v", err)
+	}
+	d.slot.moved.set(s.at)
+	s.hears(t, crowd)
+	if err := s.judge(d, &v, s.cfg.Stall); err != nil {
+		t.Errorf("within its patience: %v", err)
+	}
+	if err := s.judge(d, &v, 1); !errors.As(err, &gaveWay) {
+		t.Errorf("after its patience: %v", err)
+	}
+	s.hears(t, crowd)
+	d.waits = newWaits(d.now, d.answered)
+	if err := s.judge(d, &v, time.Minute); err != nil {
+		t.Errorf("where no store keeps it: %v", err)
+	}
+}
+
+// TestGivingWayIsNoFailedTry has a partition give way until the time that it waited in all
+// counts as one try, as it would at one go, and no sooner.
+func TestGivingWayIsNoFailedTry(t *testing.T) {
+	s := newStalling(t)
+	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	const step = 4 * time.Second
+	var waited time.Duration
+	for round := 0; ; round++ {
+		d := s.begun(t, "s3://hangs")
+		s.at = s.at.Add(2 * maxPatience) // it is nobody's turn any more
+		d.slot.take(d.task, s.at)
+		if d.tries != 1 {
+			t.Errorf("round %d, after %v: %d tries", round, waited, d.tries)
+		}
+		s.hears(t, crowd)
+		var v vigil
+		var stopped error
+		for stopped == nil {
+			if stopped = s.judge(d, &v, step); stopped == nil {
+				s.hears(t, crowd)
+			}
+		}
+		waited += d.slot.moved.since(s.at)
+		if errors.Is(stopped, errStuck) {
+			if waited <= stuck || waited > stuck+2*step {
+				t.Errorf("a try failed after %v, want %v", waited, stuck)
+			}
+			if round < 4 || round > 12 {
+				t.Errorf("it gave way %d times before", round)
+			}
+			d.settle(t.Context(), stopped)
+			break
+		}
+		var gaveWay *stalled
+		if !errors.As(stopped, &gaveWay) || gaveWay.pause < s.cfg.Stall || gaveWay.pause > maxPatience {
+			t.Fatalf("round %d: %v", round, stopped)
+		}
+		gaveWay.pause = 0 // the test does not wait for it
+		d.settle(t.Context(), gaveWay)
+	}
+	noted, _, err := s.q.Tries(t.Context(), "id", partition.Plan("id", nil)[0].ID)
+	if err != nil || noted.Waited != 0 || noted.Count != 1 {
+		t.Errorf("noted after the try that failed: %+v, %v", noted, err)
+	}
+}
+
+// TestOneSuspectOfAStoreIsTried lets a fleet of two workers meet suspects of two stores.
+func TestOneSuspectOfAStoreIsTried(t *testing.T) {
+	s := newStalling(t)
+	s.hears(t, crowd)
+	suspect := func(store string) *delivery {
+		d := &delivery{Worker: s.Worker, slot: &slot{lane: queue.Bulk}, task: new(queue.Task)}
+		d.suspicion.set(time.Second, store)
+		return d
+	}
+	first, second := suspect("s3://a"), suspect("s3://a")
+	if err := first.postponed(); err != nil {
+		t.Errorf("the first suspect: %v", err)
+	}
+	var later *stalled
+	if err := second.postponed(); !errors.As(err, &later) || later.pause < s.cfg.Stall || later.held != 0 {
+		t.Errorf("the second suspect: %v", err)
+	}
+	if err := suspect("s3://b").postponed(); err != nil {
+		t.Errorf("a suspect of another store: %v", err)
+	}
+	if err := (&delivery{Worker: s.Worker, slot: &slot{lane: queue.Bulk}}).postponed(); err != nil {
+		t.Errorf("who is no suspect: %v", err)
+	}
+	s.hears(t, queue.Load{Running: 1})
+	if err := second.postponed(); err != nil {
+		t.Errorf("while nobody waits: %v", err)
+	}
+	s.hears(t, crowd)
+	first.recover(new(vigil))
+	if err := second.postponed(); err != nil {
+		t.Errorf("after the first got further: %v", err)
+	}
+	s.hearStall([]byte(fmt.Sprintf(`{"store":"s3://b","for":%d}`, time.Hour))) // of another worker, whatever it says
+	if err := suspect("s3://b").postponed(); !errors.As(err, &later) || later.pause > 3*maxPatience {
+		t.Errorf("while another worker tries: %v", err)
+	}
+}
+
+// TestPatience wants a partition of a slow store to get its page in the end, whatever
+// that takes, up to what a try of a store may take.
+func TestPatience(t *testing.T) {
+	random := seeded.Rand(t)
+	s := newStage(t)
+	for range 1000 {
+		store := fmt.Sprint("s3://", random.IntN(5))
+		took := time.Duration(random.Int64N(int64(3 * time.Minute)))
+		var waited time.Duration
+		for tries := 1; s.patience(store, waited) < took; tries++ {
+			if tries > 8 {
+				t.Fatalf("after %d tries and %v a page that takes %v is not waited for", tries, waited, took)
+			}
+			waited += s.patience(store, waited)
+		}
+		s.answered(store, took)
+		if next := s.patience(store, 0); next < min(2*took, maxPatience) && took > s.cfg.Stall || next < s.cfg.Stall || next > maxPatience {
+			t.Fatalf("after an answer that took %v the patience is %v", took, next)
+		}
+		if s.at = s.at.Add(time.Duration(random.Int64N(int64(keepStall)))); len(s.stalls.stores) > 5 {
+			t.Fatalf("%d stores are kept", len(s.stalls.stores))
+		}
+	}
+	s.at = s.at.Add(keepStall + 1)
+	s.stalls.hold("s3://new", s.at, 0)
+	if len(s.stalls.stores) != 1 {
+		t.Errorf("%d stores are kept of long ago", len(s.stalls.stores)-1)
+	}
+}
+
+// TestWaitsAreTold has the import told what a partition waits for, not too often, and
+// that it gets on.
+func TestWaitsAreTold(t *testing.T) {
+	s := newStalling(t)
+	told := make(chan queue.Trouble, 100)
+	expect.NoError(t, s.q.HearTrouble(t.Context(), func(t queue.Trouble) { told <- t }))
+	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	d := s.begun(t, "s3://hangs")
+	var v vigil
+	for range int(2 * time.Minute / time.Second) {
+		if err := s.judge(d, &v, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if got := expect.Received(t, "a wait", told); got.ImportID != "id" || !strings.Contains(got.Text, "wait for a page of s3://hangs/ since") {
+			t.Errorf("told %+v", got)
+		}
+	}
+	s.at = s.at.Add(time.Second)
+	d.slot.moved.set(s.at)
+	s.judge(d, &v, 1)
+	if got := expect.Received(t, "that it gets on", told); got.Text != "" {
+		t.Errorf("told %+v", got)
+	}
+}
+
+func TestWaitsEnd(t *testing.T) {
+	now := time.Now()
+	var slow []time.Duration
+	w := newWaits(func() time.Time { return now }, func(_ string, after time.Duration) { slow = append(slow, after) })
+	if _, ok := w.longest(); ok {
+		t.Error("nothing is waited for at first")
+	}
+	one := w.begin("s3://a", "one")
+	now = now.Add(time.Second)
+	two := w.begin("s3://b", "two")
+	if l, ok := w.longest(); !ok || l.what != "one" {
+		t.Errorf("the longest wait is %+v", l)
+	}
+	now = now.Add(time.Second)
+	w.end(one, context.Canceled)
+	if l, ok := w.longest(); !ok || l.what != "two" {
+		t.Errorf("the longest wait is %+v", l)
+	}
+	w.end(two, nil)
+	if _, ok := w.longest(); ok || len(slow) != 1 || slow[0] != time.Second {
+		t.Errorf("after the last there is one, %v; answers took %v", ok, slow)
+	}
+}
