@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -251,5 +254,42 @@ func TestWaitsEnd(t *testing.T) {
 	w.end(two, nil)
 	if _, ok := w.longest(); ok || len(slow) != 1 || slow[0] != time.Second {
 		t.Errorf("after the last there is one, %v; answers took %v", ok, slow)
+	}
+}
+
+// TestWaitingStoresAreWhatTheyWere lists and walks through the decorator.
+func TestWaitingStoresAreWhatTheyWere(t *testing.T) {
+	source := &memstore.Store{PageSize: 2}
+	source.Add("a", "b", "c")
+	w := newWaits(time.Now, func(string, time.Duration) {})
+	uri := objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "b"}
+	store, err := waitingStores{memstore.Buckets{"b": source}, w}.Open(t.Context(), uri)
+	expect.NoError(t, err)
+	walker, ok := store.(objectstore.Walker)
+	if !ok {
+		t.Fatal("the store cannot be walked any more")
+	}
+	for name, pages := range map[string]iter.Seq2[[]objectstore.Listed, error]{
+		"list": store.List(t.Context(), "", "a", ""), "walk": walker.Walk(t.Context(), ""),
+	} {
+		var keys string
+		for page, err := range pages {
+			expect.NoError(t, err)
+			for _, o := range page {
+				keys += string(o.Key)
+			}
+			if l, ok := w.longest(); ok {
+				t.Errorf("%s: while a page is taken %s is waited for", name, l.what)
+			}
+		}
+		if want := map[string]string{"list": "bc", "walk": "abc"}[name]; keys != want {
+			t.Errorf("%s: %q, want %q", name, keys, want)
+		}
+	}
+	if l, ok := w.longest(); ok {
+		t.Errorf("after all %s is waited for", l.what)
+	}
+	if _, err := (waitingStores{memstore.Buckets{}, w}).Open(t.Context(), uri); err == nil {
+		t.Error("a store that is not there was opened")
 	}
 }

@@ -76,7 +76,11 @@ func (s waitingStores) Open(ctx context.Context, u objectstore.URI) (objectstore
 	if err != nil {
 		return nil, err
 	}
-	return &waitingStore{Store: store, name: name, waits: s.waits}, nil
+	waiting := &waitingStore{Store: store, name: name, waits: s.waits}
+	if walker, ok := store.(objectstore.Walker); ok {
+		return waitingWalker{waiting, walker}, nil
+	}
+	return waiting, nil
 }
 
 // waitingStore notes the calls that it passes on.
@@ -86,14 +90,18 @@ type waitingStore struct {
 	waits *waits
 }
 
-// List implements objectstore.Store. It waits from when a page is asked for until it is
-// there.
+// List implements objectstore.Store.
 func (s *waitingStore) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
+	return s.pages(prefix, s.Store.List(ctx, prefix, after, upto))
+}
+
+// pages passes pages on, and waits from when one is asked for until it is there.
+func (s *waitingStore) pages(prefix string, pages iter.Seq2[[]objectstore.Listed, error]) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		what := fmt.Sprintf("a page of %s/%s", s.name, prefix)
 		c := s.waits.begin(s.name, what)
 		defer func() { s.waits.end(c, context.Canceled) }() // harmless where it was answered
-		for page, err := range s.Store.List(ctx, prefix, after, upto) {
+		for page, err := range pages {
 			s.waits.end(c, err)
 			if !yield(page, err) {
 				return
@@ -101,6 +109,17 @@ func (s *waitingStore) List(ctx context.Context, prefix, after, upto string) ite
 			c = s.waits.begin(s.name, what)
 		}
 	}
+}
+
+// waitingWalker is a waitingStore that can be walked.
+type waitingWalker struct {
+	*waitingStore
+	walker objectstore.Walker
+}
+
+// Walk implements objectstore.Walker.
+func (s waitingWalker) Walk(ctx context.Context, prefix string) iter.Seq2[[]objectstore.Listed, error] {
+	return s.pages(prefix, s.walker.Walk(ctx, prefix))
 }
 
 // Stat implements objectstore.Store.
