@@ -227,7 +227,9 @@ func TestWaitsAreTold(t *testing.T) {
 	}
 	s.at = s.at.Add(time.Second)
 	d.slot.moved.set(s.at)
-	s.judge(d, &v, 1)
+	if err := s.judge(d, &v, 1); err != nil {
+		t.Error(err)
+	}
 	if got := expect.Received(t, "that it gets on", told); got.Text != "" {
 		t.Errorf("told %+v", got)
 	}
