@@ -29,6 +29,15 @@ func into[T any](v *T) func([]byte) error {
 	}
 }
 
+// unauthorized answers who shows no credentials that are anybody's. A browser would
+// meet the challenge with a dialog; who sends a cookie has a page to log in.
+func unauthorized(w http.ResponseWriter, r *http.Request) {
+	if len(r.Header["Cookie"]) == 0 {
+		w.Header().Set("WWW-Authenticate", `Basic realm="rangefleet", charset="UTF-8"`)
+	}
+	refuse(w, http.StatusUnauthorized, unauthenticated)
+}
+
 // optional lets a body be absent.
 func optional(read func([]byte) error) func([]byte) error {
 	return func(data []byte) error {
@@ -62,7 +71,7 @@ func (h *handlers) admit(w http.ResponseWriter, r *http.Request, limit int64, re
 		return "", false
 	}
 	if user == "" {
-		refuse(w, http.StatusUnauthorized, unauthenticated)
+		unauthorized(w, r)
 		return "", false
 	}
 	if err := h.reach(r.Context()); err != nil {

@@ -95,7 +95,7 @@ func newObserver(reg prometheus.Registerer, log *slog.Logger, now func() time.Ti
 	}
 }
 
-// observe wraps a ServeMux directly: the mux writes the pattern that it matched
+// observe hands its request on as it is: the mux writes the pattern that it matched
 // into the very request that it is given. A panic becomes an answer here, so
 // that it is measured and logged like any other.
 func (o *observer) observe(mux http.Handler) http.Handler {

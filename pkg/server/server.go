@@ -105,7 +105,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("/", unrouted(mux))
 
 	o := newObserver(c.Registerer, c.Log, c.Now)
-	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(wellFormed(mux))))
+	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(straight(wellFormed(mux)))))
 }
 
 // NewHTTPServer returns a server of h with a deadline for everything that a
@@ -130,21 +130,5 @@ func readiness(ready func(context.Context) error) http.HandlerFunc {
 			return
 		}
 		answer(w, http.StatusOK, struct{}{})
-	}
-}
-
-// unrouted answers what no pattern matches: 405 if the path exists for another
-// method, else 404. A ServeMux would answer the first itself, but as text.
-func unrouted(mux *http.ServeMux) http.HandlerFunc {
-	methods := []string{http.MethodDelete, http.MethodGet, http.MethodPost}
-	return func(w http.ResponseWriter, r *http.Request) {
-		code, message := http.StatusNotFound, "invalid API endpoint"
-		for _, m := range methods {
-			if _, pattern := mux.Handler(&http.Request{Method: m, URL: r.URL, Host: r.Host}); pattern != "/" {
-				w.Header().Add("Allow", m)
-				code, message = http.StatusMethodNotAllowed, "method not allowed"
-			}
-		}
-		refuse(w, code, message)
 	}
 }

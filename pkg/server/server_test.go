@@ -119,10 +119,6 @@ func TestRouting(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) { x.run(t, newFixture(t)) })
 	}
-	w := newFixture(t).do("PUT", importPath, "", nil)
-	if got := strings.Join(w.Header().Values("Allow"), ","); got != "DELETE,GET,POST" {
-		t.Errorf("Allow %q", got)
-	}
 }
 
 func TestParametersAreBounded(t *testing.T) {

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+)
+
+// noEndpoint is the text of a path that no operation has.
+const noEndpoint = "invalid API endpoint"
+
+// unrouted answers what no pattern matches: 405 if the path exists for another
+// method, else 404. A ServeMux would answer the first itself, but as text.
+func unrouted(mux *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		allowed := allowedMethods(mux, r)
+		if len(allowed) == 0 {
+			refuse(w, http.StatusNotFound, noEndpoint)
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		refuse(w, http.StatusMethodNotAllowed, "method not allowed")
+	}
+}
+
+// allowedMethods returns the methods that the path of r has in mux.
+func allowedMethods(mux *http.ServeMux, r *http.Request) (allowed []string) {
+	for _, m := range []string{
+		http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodPut,
+	} {
+		if _, pattern := mux.Handler(&http.Request{Method: m, URL: r.URL, Host: r.Host}); pattern != "/" {
+			allowed = append(allowed, m)
+		}
+	}
+	return allowed
+}
+
+// straight answers 404 to paths that are not in their shortest form. A ServeMux would
+// redirect to that form, which may name something else, or take an escaped ".." for a
+// name.
+func straight(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		escaped := r.URL.EscapedPath()
+		dots := slices.ContainsFunc(strings.Split(r.URL.Path, "/"), func(s string) bool { return s == "." || s == ".." })
+		if dots || strings.TrimSuffix(escaped, "/") != strings.TrimSuffix(path.Clean(escaped), "/") {
+			refuse(w, http.StatusNotFound, noEndpoint)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Paths that are not in their shortest form name nothing, however they are escaped,
+// and nobody is sent elsewhere.
+func TestCrookedPaths(t *testing.T) {
+	f := newFixture(t)
+	for _, target := range []string{
+		"/api/v1/../v1/repositories", "/api/v1/./repositories", "/api/v1/repositories/..", "/..", "/../api/v1/repositories",
+		"/api/v1/repositories/%2e%2e", "/api/v1/repositories/%2E./branches", "/api/v1/repositories/lake/branches/%2e%2e%2fmain",
+		"/api/v1/repositories/lake/refs/main%2f..%2fmain/commits", "/api/v1/repositories/%2e",
+		"//api/v1/repositories", "/api/v1//repositories", "/api/v1/repositories//", "/_health/../_ready", "//", "/%2e%2e/_health",
+	} {
+		for _, method := range []string{"GET", "POST", "PUT"} {
+			w := f.do(method, target, "", nil)
+			got := strings.TrimSpace(w.Body.String())
+			if w.Code != 404 || got != `{"message":"invalid API endpoint"}` || w.Header().Get("Location") != "" || w.Header().Get("Content-Type") != "application/json" {
+				t.Errorf("%s %s: %d %v %s", method, target, w.Code, w.Header(), got)
+			}
+		}
+	}
+	for _, target := range []string{"/api/v1/repositories/..lake", "/api/v1/repositories/a..b/branches/main", "/api/v1/repositories/%2e%2e%2e"} {
+		if w := f.do("GET", target, "", nil); w.Code != 404 || !strings.Contains(w.Body.String(), "repository not found") {
+			t.Errorf("%s: %d %s, want the name to be looked up", target, w.Code, w.Body)
+		}
+	}
+}
+
+// Every path of the contract allows the methods that the contract has for it, and HEAD
+// where it has GET.
+func TestAllow(t *testing.T) {
+	f := newFixture(t)
+	want := map[string][]string{"/_health": {"GET", "HEAD"}, "/_ready": {"GET", "HEAD"}, "/metrics": {"GET", "HEAD"}}
+	operations(t, func(_, method, target, _ string) {
+		if want[target] = append(want[target], method); method == "GET" {
+			want[target] = append(want[target], "HEAD")
+		}
+	})
+	for target, methods := range want {
+		if strings.Contains(target, "ranges?") { // there may be a branch of that name
+			methods = append(methods, "GET", "HEAD")
+			if slices.Contains(want["/api/v1/repositories/lake/branches/main?path=a"], "DELETE") {
+				methods = append(methods, "DELETE")
+			}
+		}
+		slices.Sort(methods)
+		for _, method := range []string{"BREW", "OPTIONS", "TRACE", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+			w := f.do(method, target, "", nil)
+			if slices.Contains(methods, method) {
+				if w.Code == 405 || w.Header().Get("Allow") != "" {
+					t.Errorf("%s %s: %d, Allow %q", method, target, w.Code, w.Header().Get("Allow"))
+				}
+				continue
+			}
+			if got := w.Header().Values("Allow"); w.Code != 405 || len(got) != 1 || got[0] != strings.Join(methods, ", ") {
+				t.Errorf("%s %s: %d, Allow %q, want %q", method, target, w.Code, got, methods)
+			}
+		}
+	}
+}
+
+// Programs learn how to authenticate; a browser with a cookie shows no dialog of its own.
+func TestUnauthorizedSaysHow(t *testing.T) {
+	f := newFixture(t)
+	for _, x := range []struct {
+		header http.Header
+		want   string
+	}{
+		{http.Header{"Authorization": nil}, `Basic realm="rangefleet", charset="UTF-8"`},
+		{http.Header{"Authorization": {basic(testKey, "wrong")}}, `Basic realm="rangefleet", charset="UTF-8"`},
+		{http.Header{"Authorization": nil, "Cookie": {"internal_auth_session=x"}}, ""},
+	} {
+		operations(t, func(id, method, target, body string) {
+			if w := f.do(method, target, body, x.header); w.Code != 401 || w.Header().Get("WWW-Authenticate") != x.want {
+				t.Errorf("%s with %v: %d, WWW-Authenticate %q, want %q", id, x.header, w.Code, w.Header().Get("WWW-Authenticate"), x.want)
+			}
+		})
+	}
+	if w := f.do("GET", "/api/v1/repositories", "", nil); w.Header().Get("WWW-Authenticate") != "" {
+		t.Error("who is authenticated is told how to authenticate")
+	}
+}
