@@ -164,8 +164,15 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 // advance folds the covers, commits once they chain, and queues the gaps that
 // nobody works on.
 func (d *driver) advance(ctx context.Context, record imports.Record) error {
-	fold, _ := d.progress.fold()
-	if fold.Complete() || record.State == imports.Committing {
+	fold, covers := d.progress.fold()
+	if record.State == imports.Committing {
+		return d.land(ctx)
+	}
+	if fold.Complete() {
+		settled, err := d.settled(ctx, record, fold, covers)
+		if err != nil || !settled {
+			return err
+		}
 		return d.land(ctx)
 	}
 	if err := d.progress.following(); err != nil {

@@ -22,17 +22,9 @@ const maxListings = 10
 // the queue first, and the covers that it counts then include those of every
 // partition that it did not see there.
 func (d *driver) closeGaps(ctx context.Context, record imports.Record) error {
-	seen := d.survey.Load()
-	if seen == nil || seen.number <= d.surveyed {
-		return nil
-	}
 	fold, covers := d.progress.fold()
-	if covers < seen.Covers[d.id] {
-		return nil // they are still on their way
-	}
-	d.surveyed = seen.number
-	outstanding, all, err := d.outstanding(ctx, record, seen.Partitions[d.id])
-	if err != nil || !all {
+	outstanding, known, err := d.surveyedAfter(ctx, record, covers)
+	if err != nil || !known {
 		return err
 	}
 	for _, p := range partition.Uncovered(d.id, fold.Gaps, outstanding) {
@@ -47,6 +39,30 @@ func (d *driver) closeGaps(ctx context.Context, record imports.Record) error {
 		d.metrics.gapsClosed.Inc()
 	}
 	return nil
+}
+
+// settled reports whether nobody can refute the end of a fold. Where it was told by a
+// partition that does not own all keys up to the open end, whoever lists what lies
+// beyond must have ended: his covers come in before his partition leaves the queue.
+func (d *driver) settled(ctx context.Context, record imports.Record, fold partition.Fold, covers uint64) (bool, error) {
+	if fold.Beyond == "" {
+		return true, nil
+	}
+	outstanding, known, err := d.surveyedAfter(ctx, record, covers)
+	beyond := partition.Span{After: fold.Beyond}
+	return known && !slices.ContainsFunc(outstanding, func(p partition.Partition) bool { return p.Overlaps(beyond) }), err
+}
+
+// surveyedAfter returns the partitions that the last survey saw, queued or running.
+// They are known once it began after the driver last changed the queue, no earlier
+// call has used it, and all covers that it counted are among so many.
+func (d *driver) surveyedAfter(ctx context.Context, record imports.Record, covers uint64) (parts []partition.Partition, known bool, err error) {
+	seen := d.survey.Load()
+	if seen == nil || seen.number <= d.surveyed || covers < seen.Covers[d.id] {
+		return nil, false, nil
+	}
+	d.surveyed = seen.number
+	return d.outstanding(ctx, record, seen.Partitions[d.id])
 }
 
 // outstanding returns the partitions of the IDs, which a survey saw, and whether

@@ -118,13 +118,14 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	t.Cleanup(s.close)
 	id := f.start(s, request("", ""))
 	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "dir/k"}}))
-	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m"}}))
+	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m", Upto: "dir/o"}}))
+	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/o"}}))
 	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(time.Now(), partition.Plan(id, nil), objectstore.Listing{})
 	})
 	expect.NoError(t, err)
 	d := s.newDriver(id)
-	d.progress.await(t.Context(), 2)
+	d.progress.await(t.Context(), 3)
 	gap := partition.New(id, partition.Span{After: "dir/k", Upto: "dir/m"}, true, true)
 	for n := 1; ; n++ {
 		expect.NoError(t, s.takeSurvey(t.Context()))

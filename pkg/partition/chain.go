@@ -12,12 +12,19 @@ import (
 // other: any chain of covers from open end to open end is a right listing.
 // The zero Chain is empty. It is for one goroutine.
 //
+// A claim of the end is believed only as long as no cover lies behind it: a listing
+// that ended early, whatever the reason, must not win over keys that another one
+// has seen.
+//
 // Its memory is about that of the ranges' IDs and of what their keys do not share
 // with their neighbours', besides what contradicts.
 type Chain struct {
 	runs  []*run              // in key order and disjoint
 	loose []Cover             // those that overlap a run and are not in it, in the order of arrival
 	known map[digest]struct{} // those in loose
+
+	ends map[string]string // claims of the end: by the boundary that they start at, their Beyond
+	top  string            // the greatest boundary at which a cover ends; no claim before it is believed
 }
 
 // digest tells covers apart.
@@ -38,6 +45,7 @@ type Fold struct {
 	Objects int64  // entries in the ranges
 	Ranges  int    // number of ranges
 	Gaps    []Span // maximal spans that no chosen cover covers, in key order
+	Beyond  string // of a complete fold: that of the claim of its end, see Cover
 
 	chain []link
 }
@@ -74,17 +82,22 @@ func (l *link) covers() iter.Seq[Cover] {
 
 // Add takes in one cover.
 func (c *Chain) Add(cover Cover) {
+	if cover.Upto == "" && cover.Range == nil {
+		c.addEnd(cover)
+		return
+	}
 	if cover.Empty() {
 		return
 	}
+	c.top = max(c.top, cover.Upto)
 	i := c.search(cover.After) - 1 // the last run that does not start after it
-	if i >= 0 && (c.runs[i].Upto == "" || cover.After < c.runs[i].Upto) {
+	if i >= 0 && cover.After < c.runs[i].Upto {
 		if known, ok := c.runs[i].startingAt(cover.After); !ok || known.digest() != cover.digest() {
 			c.addLoose(cover)
 		}
 		return
 	}
-	if i+1 < len(c.runs) && (cover.Upto == "" || cover.Upto > c.runs[i+1].After) {
+	if i+1 < len(c.runs) && cover.Upto > c.runs[i+1].After {
 		c.addLoose(cover)
 		return
 	}
@@ -93,6 +106,17 @@ func (c *Chain) Add(cover Cover) {
 		return
 	}
 	c.runs = slices.Insert(c.runs, i+1, newRun(cover))
+}
+
+// addEnd takes in a claim of the end. Of several at one boundary that of a partition
+// that owned all keys up to the open end counts.
+func (c *Chain) addEnd(cover Cover) {
+	if c.ends == nil {
+		c.ends = make(map[string]string)
+	}
+	if beyond, ok := c.ends[cover.After]; !ok || beyond != "" {
+		c.ends[cover.After] = cover.Beyond
+	}
 }
 
 // search returns the index of the first run that starts after key.
@@ -113,7 +137,7 @@ func (c *Chain) addLoose(cover Cover) {
 
 // Bytes is about what the chain takes.
 func (c *Chain) Bytes() int {
-	n := len(c.loose) * 400
+	n := (len(c.loose) + len(c.ends)) * 400
 	for _, r := range c.runs {
 		n += r.bytes()
 	}
@@ -129,14 +153,16 @@ func (c *Chain) Fold() Fold {
 	for {
 		for l, ok := next[at]; ok; l, ok = next[at] {
 			f.take(*l)
-			if l.Upto == "" {
-				return f
-			}
 			at = l.Upto
 		}
 		i := sort.Search(len(links), func(i int) bool { return links[i].After > at })
 		if i == len(links) {
-			f.Gaps = append(f.Gaps, Span{After: at})
+			beyond, ends := c.ends[at]
+			if !ends || at < c.top {
+				f.Gaps = append(f.Gaps, Span{After: at})
+			} else if f.Complete() {
+				f.Beyond = beyond
+			}
 			return f
 		}
 		f.Gaps = append(f.Gaps, Span{After: at, Upto: links[i].After})
@@ -176,7 +202,7 @@ func (c *Chain) links() []link {
 // from there on.
 func (c *Chain) splitAt(key string) {
 	i := c.search(key) - 1
-	if i < 0 || c.runs[i].After == key || c.runs[i].Upto != "" && c.runs[i].Upto <= key {
+	if i < 0 || c.runs[i].After == key || c.runs[i].Upto <= key {
 		return
 	}
 	if rest := c.runs[i].split(key); rest != nil {
@@ -188,16 +214,16 @@ func (c *Chain) splitAt(key string) {
 // chain gets furthest, and of equals the last.
 func choose(links []link) map[string]*link {
 	next := make(map[string]*link, len(links))
-	reach := make(map[string]string, len(links)) // end of the chain that starts here; "" is the open end
+	reach := make(map[string]string, len(links)) // end of the chain that starts here
 	for i := len(links) - 1; i >= 0; {
 		start := links[i].After
 		var far string
 		for ; i >= 0 && links[i].After == start; i-- {
 			end := links[i].Upto
-			if r, ok := reach[end]; ok && end != "" {
+			if r, ok := reach[end]; ok {
 				end = r
 			}
-			if next[start] == nil || far != "" && (end == "" || end > far) {
+			if next[start] == nil || end > far {
 				next[start], far = &links[i], end
 			}
 		}

@@ -22,7 +22,7 @@ func (n *naive) add(c partition.Cover) {
 	}
 }
 
-// reach returns how far a chain gets from a boundary; "" is the open end.
+// reach returns how far a chain gets from a boundary.
 func (n *naive) reach(at string, known map[string]string) string {
 	if far, ok := known[at]; ok {
 		return far
@@ -32,15 +32,9 @@ func (n *naive) reach(at string, known map[string]string) string {
 		if c.After != at {
 			continue
 		}
-		end := c.Upto
-		if end != "" {
-			end = n.reach(end, known)
+		if c.Upto != "" {
+			far = max(far, n.reach(c.Upto, known))
 		}
-		if end == "" {
-			known[at] = ""
-			return ""
-		}
-		far = max(far, end)
 	}
 	known[at] = far
 	return far
@@ -49,17 +43,16 @@ func (n *naive) reach(at string, known map[string]string) string {
 func (n *naive) gaps() (gaps []partition.Span) {
 	known := make(map[string]string)
 	for at := ""; ; {
-		started := slices.ContainsFunc(n.covers, func(c partition.Cover) bool { return c.After == at })
-		if started {
-			if at = n.reach(at, known); at == "" {
-				return gaps
-			}
-		}
-		next := ""
+		at = n.reach(at, known)
+		next, ends := "", false
 		for _, c := range n.covers {
-			if c.After > at && (next == "" || c.After < next) {
+			if c.Upto != "" && c.After > at && (next == "" || c.After < next) {
 				next = c.After
 			}
+			ends = ends || c.Upto == "" && c.After == at
+		}
+		if ends && !slices.ContainsFunc(n.covers, func(c partition.Cover) bool { return c.Upto > at }) {
+			return gaps
 		}
 		gaps = append(gaps, partition.Span{After: at, Upto: next})
 		if at = next; at == "" {
@@ -166,6 +159,65 @@ func text(covers []partition.Cover) string {
 	return b.String()
 }
 
+// TestNoEndWinsOverALaterKey lists keys in parts, some of which end early, and wants
+// no fold to be complete that has fewer ranges than are there.
+func TestNoEndWinsOverALaterKey(t *testing.T) {
+	rnd := seeded.Rand(t)
+	complete := 0
+	for range 2000 {
+		keys := randomKeys(rnd, 30)
+		covers := listing(rnd, keys, 0)
+		want := len(covers) - 1
+		for range rnd.IntN(4) { // listings that end early, of partitions that end somewhere or nowhere
+			claim := partition.Cover{Span: partition.Span{After: covers[rnd.IntN(len(covers))].After}}
+			if rnd.IntN(2) == 0 {
+				claim.Beyond = claim.After + "x"
+			}
+			covers = append(covers, claim)
+		}
+		rnd.Shuffle(len(covers), func(i, j int) { covers[i], covers[j] = covers[j], covers[i] })
+		lost := rnd.IntN(2)
+		var chain partition.Chain
+		for _, c := range covers[lost:] {
+			chain.Add(c)
+		}
+		fold := chain.Fold()
+		if fold.Complete() {
+			complete++
+			last := ""
+			for r := range fold.All() {
+				last = r.MaxKey
+			}
+			if fold.Ranges < want-lost || len(keys) > 0 && last != keys[len(keys)-1] && lost == 0 {
+				t.Fatalf("%d of %d ranges, the last key is %q, of\n%s", fold.Ranges, want, last, text(covers))
+			}
+		}
+	}
+	if complete < 500 {
+		t.Errorf("only %d folds were complete", complete)
+	}
+}
+
+func TestAnEndThatAnotherPartitionMayKnowBetter(t *testing.T) {
+	r := partition.RangeMetadata{ID: "r", MinKey: "a", MaxKey: "k", Count: 3}
+	var chain partition.Chain
+	chain.Add(partition.Cover{Span: partition.Span{Upto: "k"}, Range: &r})
+	chain.Add(partition.Cover{Span: partition.Span{After: "k"}, Beyond: "m"})
+	if f := chain.Fold(); !f.Complete() || f.Beyond != "m" {
+		t.Errorf("a claim of keys up to m: gaps %v, beyond %q", f.Gaps, f.Beyond)
+	}
+	chain.Add(partition.Cover{Span: partition.Span{After: "k"}})
+	chain.Add(partition.Cover{Span: partition.Span{After: "k"}, Beyond: "m"})
+	if f := chain.Fold(); !f.Complete() || f.Beyond != "" {
+		t.Errorf("a claim of all keys too: gaps %v, beyond %q", f.Gaps, f.Beyond)
+	}
+	later := partition.RangeMetadata{ID: "s", MinKey: "o", MaxKey: "p", Count: 1}
+	chain.Add(partition.Cover{Span: partition.Span{After: "n", Upto: "p"}, Range: &later})
+	if f := chain.Fold(); !slices.Equal(f.Gaps, []partition.Span{{After: "k", Upto: "n"}, {After: "p"}}) {
+		t.Errorf("after a later key came in there are the gaps %v", f.Gaps)
+	}
+}
+
 // synthetic yields the covers of an import of n ranges as so many workers send
 // them: each in key order, all at the same time.
 func synthetic(n, workers int, yield func(partition.Cover)) {
@@ -183,10 +235,10 @@ func synthetic(n, workers int, yield func(partition.Cover)) {
 			if k == 0 {
 				c.After = ""
 			}
-			if k == n-1 {
-				c.Upto = ""
-			}
 			yield(c)
+			if k == n-1 {
+				yield(partition.Cover{Span: partition.Span{After: c.Upto}})
+			}
 		}
 	}
 }

@@ -21,6 +21,23 @@ func (o *Owned) Start() (boundary string, known bool) { return o.start, !o.dropp
 // Upto returns where the partition ends, as of the last Cut.
 func (o *Owned) Upto() string { return o.p.Upto }
 
+// End returns the cover that the partition has after the boundary `at`, where its
+// listing came to an end and no range is open. One that ends at a known boundary
+// holds nothing up to there: the boundary's key, too, must be gone. Else no key
+// follows, as far as this partition can tell.
+func (o *Owned) End(at string) Cover {
+	c := Cover{Span: Span{After: at}}
+	if o.p.UptoAligned {
+		c.Upto = o.p.Upto
+	} else {
+		c.Beyond = o.p.Upto
+	}
+	return c
+}
+
+// Boundary returns the boundary at which the partition ends, if it is known.
+func (o *Owned) Boundary() (boundary string, known bool) { return o.p.Upto, o.p.UptoAligned }
+
 // EndsWith reports whether the partition ends with a range whose last key is
 // last. Only one whose Upto is aligned does.
 func (o *Owned) EndsWith(last []byte) bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// run is covers that chain, packed: of 5 * 10^10 keys there are about a
+// run is covers that chain, packed, none of which claims the end: of 5 * 10^10 keys there are about a
 // million, and a coordinator holds those of many imports. It is never empty. A copy is a
 // snapshot: what is appended to the original later does not show in it.
 //

@@ -50,6 +50,9 @@ func newLister(d *delivery, p partition.Partition, job imports.Job, src *source.
 // run lists the partition to its end, or until it is paused.
 func (l *lister) run(ctx context.Context) error {
 	l.ctx = ctx
+	if err := l.checkStart(); err != nil {
+		return err
+	}
 	l.trail.publish = func(c partition.Cover) error { return l.cover(ctx, c) }
 	ranges := rangewriter.New(ctx, l.files, l.job.Breaks, rangewriter.Options{
 		Uploads: uploads,
@@ -152,8 +155,8 @@ func (l *lister) stopAt(last []byte) bool {
 	return l.paused != nil
 }
 
-// finish ends the partition at the end of the listing: no key follows, so what
-// it covers reaches to the open end. A partition that met no anchor owns none.
+// finish ends the partition at the end of the listing. One that met no anchor owns
+// no keys.
 func (l *lister) finish(ranges *rangewriter.Writer) error {
 	if err := ranges.Flush(); err != nil {
 		return err
@@ -161,7 +164,10 @@ func (l *lister) finish(ranges *rangewriter.Writer) error {
 	if l.start(); !l.started {
 		return nil
 	}
-	return l.trail.cover("", nil)
+	if err := l.checkEnd(); err != nil {
+		return err
+	}
+	return l.trail.end(l.owned)
 }
 
 // start tells the trail where the owned keys start, once that is known and
@@ -216,6 +222,19 @@ func (t *trail) cover(upto string, r *partition.RangeMetadata) error {
 	c := partition.Cover{Span: partition.Span{After: t.at, Upto: upto}, Range: r, Cut: t.cut}
 	t.at = upto
 	t.mu.Unlock()
+	return t.publish(c)
+}
+
+// end publishes the last cover of a partition whose listing came to an end.
+func (t *trail) end(owned *partition.Owned) error {
+	t.mu.Lock()
+	c := owned.End(t.at)
+	c.Cut = t.cut
+	t.at = c.Upto
+	t.mu.Unlock()
+	if c.Empty() {
+		return nil
+	}
 	return t.publish(c)
 }
 

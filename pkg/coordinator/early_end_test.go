@@ -1,0 +1,74 @@
+package coordinator
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+)
+
+// A listing comes to an end too early while the partition beyond it is still to be
+// listed. The import does not land before that one has told what it knows, and the keys
+// between are listed again.
+func TestAnEarlyEndIsRefutedByWhatIsListedBeyond(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(3000)
+	var lies atomic.Bool
+	lies.Store(true)
+	source.EndsAfter = func(after string) bool { return lies.Load() && after > "dir/000500" && after < "dir/001500" }
+	beyond := make(chan struct{})
+	source.Hook = func(ctx context.Context, c memstore.Call) error {
+		if c.Op == "list" && c.After == "dir/001500" {
+			select {
+			case <-beyond:
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	}
+	f := newFleet(t, source)
+	s := f.service()
+	id := f.startCut(s, request("", ""), "dir/001500")
+	f.run(s.Run)
+	f.work(2)
+	expect.Eventually(t, "the early end", func() bool {
+		p := s.follow(id)
+		if p == nil {
+			return true // the import has ended
+		}
+		fold, _ := p.fold()
+		return fold.Complete() && fold.Beyond == "dir/001500"
+	})
+	begun := s.surveys.Load()
+	expect.Eventually(t, "surveys after it", func() bool { seen := s.survey.Load(); return seen != nil && seen.number > begun+1 })
+	r, err := f.imports.Get(t.Context(), id)
+	if expect.NoError(t, err); r.State != imports.Running {
+		t.Errorf("while keys beyond the end are still to be listed the import is %s", r.State)
+	}
+	lies.Store(false)
+	close(beyond)
+	f.completed(id)
+	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) {
+		t.Errorf("metarange %s is not that of one reader", got)
+	}
+}
+
+// With no anchor after a cut, the partition beyond it owns nothing, and the end that the one
+// before it tells counts once that one has ended.
+func TestAnEndBeyondACutCountsOnceNobodyListsThere(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(300)
+	f := newFleet(t, source)
+	f.config.Breaks.Raggedness = 1 << 40
+	s := f.service()
+	id := f.startCut(s, request("", ""), "dir/000150")
+	f.run(s.Run)
+	f.work(2)
+	f.completed(id)
+	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, f.config.Breaks) {
+		t.Errorf("metarange %s is not that of one reader", got)
+	}
+}

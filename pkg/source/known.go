@@ -1,0 +1,85 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Has reports whether an object of the source goes to the key.
+func (s *Source) Has(ctx context.Context, key string) (bool, error) {
+	for _, p := range s.paths {
+		from, ok := p.from(key)
+		if !ok {
+			continue
+		}
+		_, err := p.store.Stat(ctx, from)
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, objectstore.ErrNotFound) {
+			return false, fmt.Errorf("path %s: %w", p.uri, err)
+		}
+	}
+	return false, nil
+}
+
+// Shows reports whether a listing that starts just before the key shows what goes
+// there, as far as one page can tell; it is true if nothing does. Directories, whose
+// listings depend on no start, are not asked.
+func (s *Source) Shows(ctx context.Context, key string) (bool, error) {
+	for _, p := range s.paths {
+		from, ok := p.from(key)
+		if !ok || p.object || p.uri.Scheme != objectstore.SchemeS3 {
+			continue
+		}
+		shown, err := p.shows(ctx, from)
+		if err != nil {
+			return false, fmt.Errorf("path %s: %w", p.uri, err)
+		}
+		if shown {
+			continue
+		}
+		_, err = p.store.Stat(ctx, from)
+		if errors.Is(err, objectstore.ErrNotFound) {
+			continue // it is gone, or of another path
+		}
+		return false, err
+	}
+	return true, nil
+}
+
+// shows reports whether a listing after all but the last rune of the key shows the
+// key in its first page. It is true, too, if more than a page lies before the key.
+func (p path) shows(ctx context.Context, key string) (bool, error) {
+	_, size := utf8.DecodeLastRuneInString(key)
+	pages := 0
+	for page, err := range p.store.List(ctx, p.uri.Key, key[:len(key)-size], Nowhere) {
+		if err != nil {
+			return false, err
+		}
+		if pages++; pages > 1 {
+			return true, nil
+		}
+		for i := range page {
+			if string(page[i].Key) >= key {
+				return string(page[i].Key) == key, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// from returns the key of the path's store whose object goes to the key, if one may.
+func (m Mapping) from(key string) (from string, ok bool) {
+	if m.object {
+		return m.uri.Key, key == m.root
+	}
+	rest, ok := strings.CutPrefix(key, m.root)
+	from = m.base + rest
+	return from, ok && strings.HasPrefix(from, m.uri.Key)
+}

@@ -1,0 +1,107 @@
+package worker_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// liar is a store that ends, wrongly, every page that starts within some keys, as
+// MinIO does within some directories.
+func liar(source *memstore.Store) *memstore.Store {
+	source.PageSize = page
+	source.EndsAfter = func(after string) bool { return after >= "dir/000400" && after < "dir/000600" }
+	return source
+}
+
+// failed waits until the import has failed, and returns why.
+func (f *fleet) failed(id string) string {
+	f.t.Helper()
+	var r imports.Record
+	expect.Eventually(f.t, "the import fails", func() bool {
+		var err error
+		r, err = f.imports.Get(f.t.Context(), id)
+		expect.NoError(f.t, err)
+		return r.State.Ended()
+	})
+	if r.State != imports.Failed {
+		f.t.Fatalf("the import is %s, want failed", r.State)
+	}
+	return r.Error
+}
+
+// A partition that is resumed within keys after which the store shows nothing is not
+// taken to be at its end.
+func TestAResumedPartitionChecksItsStart(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	f := start(t, liar(source))
+	f.record("id", small)
+	p := whole("id")
+	after := ""
+	for _, r := range want {
+		expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
+		if after = r.MaxKey; after > "dir/000450" {
+			break
+		}
+	}
+	f.publish(p)
+	f.run(1)
+	if why := f.failed("id"); !strings.Contains(why, after) || !strings.Contains(why, "s3.listing: walk") {
+		t.Errorf("the import failed with %q, want the key %q and the setting", why, after)
+	}
+}
+
+// A gap ends at a key that was there. A listing that ends before it is refuted by the
+// key itself; if that is gone, nothing is left in the gap.
+func TestAPartitionThatEndsAtABoundaryChecksItsEnd(t *testing.T) {
+	for name, gone := range map[string]bool{"a store that lies": false, "keys that were removed": true} {
+		t.Run(name, func(t *testing.T) {
+			source, want := numbered(t, 1000, small)
+			source.PageSize = page
+			f := start(t, source)
+			i := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey > "dir/000300" })
+			gap := partition.Span{After: want[i-1].MaxKey, Upto: want[i+3].MaxKey}
+			if gone {
+				all := source.Keys("")
+				source.Remove(all[slices.Index(all, gap.After)+1:]...)
+			} else {
+				source.EndsAfter = func(after string) bool { return after >= gap.After && after < gap.Upto }
+			}
+			f.record("id", small)
+			p := partition.New("id", gap, true, true)
+			f.publish(p)
+			f.run(1)
+			if !gone {
+				if why := f.failed("id"); !strings.Contains(why, gap.Upto) || !strings.Contains(why, "s3.listing: walk") {
+					t.Errorf("the import failed with %q, want the key %q and the setting", why, gap.Upto)
+				}
+				return
+			}
+			f.idle("id")
+			last, found, err := f.queue.LastCover(t.Context(), "id", p.ID)
+			if expect.NoError(t, err); !found || last.Upto != gap.Upto || last.Range != nil {
+				t.Errorf("the last cover is %+v, want one that holds nothing up to %q", last, gap.Upto)
+			}
+		})
+	}
+}
+
+// A partition whose keys after a cut are another's tells so when its listing ends.
+func TestACutPartitionClaimsNoMoreThanItLists(t *testing.T) {
+	source, want := numbered(t, 100, partition.Breaks{MaxSize: small.MaxSize, Raggedness: 1 << 40})
+	source.PageSize = page
+	f := start(t, source)
+	f.record("id", partition.Breaks{MaxSize: small.MaxSize, Raggedness: 1 << 40})
+	parts := partition.Plan("id", []string{"dir/000050"})
+	f.publish(parts...)
+	f.run(1)
+	fold, _ := f.covers("id")
+	if fold.Beyond != "dir/000050" || !slices.Equal(slices.Collect(fold.All()), want) {
+		t.Errorf("the end is told by a partition of the keys beyond %q; ranges %v, want %v", fold.Beyond, slices.Collect(fold.All()), want)
+	}
+}
