@@ -1,20 +1,23 @@
 package s3_test
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
+	"github.com/rangefleet/rangefleet/pkg/source"
 	"github.com/rangefleet/rangefleet/test/s3/s3test"
 	"github.com/rangefleet/rangefleet/test/s3/siblings"
 )
@@ -27,44 +30,31 @@ const (
 )
 
 // TestListings checks the promise that every import rests on: a listing shows
-// what a walk by continuation tokens shows, or is refused.
+// what a walk by continuation tokens shows. Servers are listed in the mode that is
+// chosen for them, and walked.
 func TestListings(t *testing.T) {
 	kinds := s3test.Kinds(ceph)
 	n := listings(t) / len(kinds)
 	for _, kind := range kinds {
 		t.Run(kind.Name, func(t *testing.T) {
 			r := seeded.Rand(t)
-			server := kind.Start(t)
-			sets := load(t, server, sets(r, kind.Holds))
-			opened := opener{server: server, bySize: map[int32]*stores.Stores{}}
-			var refused, wrong int
-			for range n {
-				set := sets[r.IntN(len(sets))]
-				l, size := set.Listing(r), set.pageSize(r)
-				got, err := list(t, opened.open(t, set.bucket, size), l)
-				if refusedListing(err) {
-					refused++
-					continue
-				}
-				if diff := difference(got, err, set.walk(t, l)); diff != "" {
-					wrong++
-					report := t.Errorf
-					if kind.Name == losesKeys {
-						report = t.Logf
-					}
-					report("set %s in pages of %d, %v: %s", set.Name, size, l, diff)
+			c := newComparison(t, r, kind.Start(t), kind.Holds)
+			if chosen := c.chosenMode(t); chosen != kind.Mode {
+				t.Errorf("the mode %q is chosen, want %q", chosen, kind.Mode)
+			}
+			modes := slices.Compact([]objectstore.Mode{kind.Mode, objectstore.Walk})
+			for _, mode := range modes {
+				o := c.run(t, r, mode, n/len(modes))
+				for _, problem := range append(o.wrong, o.failed...) {
+					t.Error(problem)
 				}
 			}
-			t.Logf("%d listings of %d sets: %d refused, %d wrong", n, len(sets), refused, wrong)
-			if kind.Name == losesKeys && wrong == 0 {
-				t.Errorf("no keys were lost: either %s is believed no more where it is wrong, or this test sees nothing", kind.Name)
+			if kind.LosesKeys && len(c.run(t, r, objectstore.Parallel, n).wrong) == 0 {
+				t.Errorf("%d listings that start after any key lost none: either %s has been mended, or this test cannot fail", n, kind.Name)
 			}
 		})
 	}
 }
-
-// losesKeys is the server that is known to answer start-after wrongly.
-const losesKeys = "minio"
 
 // listings returns how many listings to make.
 func listings(t *testing.T) int {
@@ -95,7 +85,14 @@ type loadedSet struct {
 	siblings.Set
 	server s3test.Server
 	bucket string
-	walks  map[string][]objectstore.Object // by prefix
+	walks  map[string]walk // by prefix
+}
+
+// walk is what a walk by continuation tokens shows, or the error of one that the
+// server refuses.
+type walk struct {
+	objects []objectstore.Object
+	err     error
 }
 
 // load puts sets into buckets of a server, and checks that a walk shows them.
@@ -103,16 +100,16 @@ func load(t *testing.T, server s3test.Server, sets []siblings.Set) []*loadedSet 
 	t.Helper()
 	var loaded []*loadedSet
 	for _, set := range sets {
-		l := &loadedSet{Set: set, server: server, bucket: bucketName(), walks: map[string][]objectstore.Object{}}
+		l := &loadedSet{Set: set, server: server, bucket: bucketName(), walks: map[string]walk{}}
 		if err := server.Load(t.Context(), l.bucket, set.Keys); err != nil {
 			t.Fatal(err)
 		}
-		var keys []string
-		for _, o := range l.walk(t, siblings.Listing{}) {
-			keys = append(keys, o.Key)
+		w := l.walk(t.Context(), siblings.Listing{})
+		if w.err != nil {
+			t.Fatal(w.err)
 		}
-		if !slices.Equal(keys, set.Keys) {
-			t.Fatalf("a walk shows %d keys of %d that were put: %q and %q", len(keys), len(set.Keys), keys, set.Keys)
+		if !slices.EqualFunc(w.objects, set.Keys, func(o objectstore.Object, key string) bool { return o.Key == key }) {
+			t.Fatalf("a walk of %s shows %d objects, and other keys than the %d that were put", l.bucket, len(w.objects), len(set.Keys))
 		}
 		loaded = append(loaded, l)
 	}
@@ -120,85 +117,121 @@ func load(t *testing.T, server s3test.Server, sets []siblings.Set) []*loadedSet 
 }
 
 // walk returns what a walk of the listing's prefix shows of the listing.
-func (s *loadedSet) walk(t *testing.T, l siblings.Listing) []objectstore.Object {
-	t.Helper()
-	objects, ok := s.walks[l.Prefix]
+func (s *loadedSet) walk(ctx context.Context, l siblings.Listing) walk {
+	w, ok := s.walks[l.Prefix]
 	if !ok {
-		var err error
-		if objects, err = s.server.Walk(t.Context(), s.bucket, l.Prefix); err != nil {
-			t.Fatal(err)
-		}
-		s.walks[l.Prefix] = objects
+		w.objects, w.err = s.server.Walk(ctx, s.bucket, l.Prefix)
+		s.walks[l.Prefix] = w
 	}
-	return slices.DeleteFunc(slices.Clone(objects), func(o objectstore.Object) bool { return !l.Holds(o.Key) })
+	w.objects = slices.DeleteFunc(slices.Clone(w.objects), func(o objectstore.Object) bool { return !l.Holds(o.Key) })
+	return w
 }
 
 // pageSize returns a size for which the set has several pages, but few hundred.
-func (s *loadedSet) pageSize(r *rand.Rand) int32 {
-	sizes := []int32{2, 3, 10, 100, 1000}
+func (s *loadedSet) pageSize(r *rand.Rand) int {
+	sizes := []int{2, 3, 10, 100, 1000}
 	if len(s.Keys) > 500 {
-		sizes = []int32{100, 999, 1000}
+		sizes = []int{100, 999, 1000}
 	}
 	return sizes[r.IntN(len(sizes))]
 }
 
-// opener opens buckets as the programs do, with one connection to the server for
-// each size of pages.
-type opener struct {
+// comparison lists the sets of one server.
+type comparison struct {
 	server s3test.Server
-	bySize map[int32]*stores.Stores
+	sets   []*loadedSet
+	stores map[int]*stores.Stores // by page size
 }
 
-func (o *opener) open(t *testing.T, bucket string, pageSize int32) objectstore.Store {
+func newComparison(t *testing.T, r *rand.Rand, server s3test.Server, rules siblings.Rules) *comparison {
 	t.Helper()
-	if o.bySize[pageSize] == nil {
-		cfg := o.server.Config()
-		cfg.PageKeys = int(pageSize)
+	return &comparison{server: server, sets: load(t, server, sets(r, rules)), stores: map[int]*stores.Stores{}}
+}
+
+// outcome describes the listings that are not what a walk shows.
+type outcome struct {
+	wrong  []string // ended well
+	failed []string // with an error, where a walk had none
+}
+
+// run makes n listings.
+func (c *comparison) run(t *testing.T, r *rand.Rand, mode objectstore.Mode, n int) outcome {
+	t.Helper()
+	var o outcome
+	for range n {
+		set := c.sets[r.IntN(len(c.sets))]
+		l, size := set.Listing(r), set.pageSize(r)
+		want := set.walk(t.Context(), l)
+		got, err := list(t.Context(), c.open(t, size), set.bucket, l, mode)
+		asked := fmt.Sprintf("%s, set %s in pages of %d, %v: ", mode, set.Name, size, l)
+		switch {
+		case err != nil && want.err == nil:
+			o.failed = append(o.failed, asked+err.Error())
+		case err == nil && want.err != nil:
+			o.wrong = append(o.wrong, fmt.Sprintf("%s%d objects, where a walk is refused: %v", asked, len(got), want.err))
+		case !slices.Equal(got, want.objects):
+			o.wrong = append(o.wrong, asked+difference(got, want.objects))
+		}
+	}
+	t.Logf("%s: %d listings, %d wrong, %d failed", mode, n, len(o.wrong), len(o.failed))
+	return o
+}
+
+// open returns the product's stores for pages of a size.
+func (c *comparison) open(t *testing.T, pageSize int) *stores.Stores {
+	t.Helper()
+	if c.stores[pageSize] == nil {
+		cfg := c.server.Config()
+		cfg.PageKeys = pageSize
 		s, err := stores.New(stores.Config{S3: cfg}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.bySize[pageSize] = s
+		c.stores[pageSize] = s
 	}
-	store, err := o.bySize[pageSize].Open(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: bucket})
+	return c.stores[pageSize]
+}
+
+// chosenMode returns the mode in which imports list the server.
+func (c *comparison) chosenMode(t *testing.T) objectstore.Mode {
+	t.Helper()
+	listing, err := c.open(t, 0).Listing(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: c.sets[0].bucket})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store
+	t.Logf("%s: %s", listing.Mode, listing.Why)
+	return listing.Mode
 }
 
-// list returns the objects that a listing shows.
-func list(t *testing.T, store objectstore.Store, l siblings.Listing) ([]objectstore.Object, error) {
-	t.Helper()
+// list returns what a worker lists, which imports the prefix to where it is.
+func list(ctx context.Context, opener objectstore.Opener, bucket string, l siblings.Listing, mode objectstore.Mode) ([]objectstore.Object, error) {
+	directory := l.Prefix[:strings.LastIndex(l.Prefix, "/")+1]
+	src, err := source.Open(ctx, opener, []imports.Path{
+		{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/" + l.Prefix, Destination: directory},
+	}, mode)
+	if err != nil {
+		return nil, err
+	}
 	var objects []objectstore.Object
-	for page, err := range store.List(t.Context(), l.Prefix, l.After, l.Upto) {
+	for batch, err := range src.List(ctx, l.After, l.Upto) {
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range page {
-			if l.Upto != "" && string(o.Key) > l.Upto {
+		for i := range batch.Len() {
+			e := batch.Entry(i)
+			if l.Upto != "" && e.Key > l.Upto {
 				return objects, nil // as who gave upto does
 			}
-			objects = append(objects, o.Object())
+			objects = append(objects, objectstore.Object{Key: e.Key, ETag: e.ETag, Size: e.Size, ModTime: e.ModTime})
 		}
 	}
 	return objects, nil
 }
 
-func refusedListing(err error) bool {
-	return errors.Is(err, objectstore.ErrBadListing) || errors.Is(err, objectstore.ErrRefused)
-}
-
-// difference describes how a listing differs from the walk, or returns "".
-func difference(got []objectstore.Object, err error, want []objectstore.Object) string {
-	if err != nil {
-		return err.Error()
-	}
-	if slices.Equal(got, want) {
-		return ""
-	}
+// difference describes how a listing differs from a walk.
+func difference(got, walk []objectstore.Object) string {
 	i := 0
-	for i < len(got) && i < len(want) && got[i] == want[i] {
+	for i < len(got) && i < len(walk) && got[i] == walk[i] {
 		i++
 	}
 	at := func(objects []objectstore.Object) string {
@@ -207,5 +240,5 @@ func difference(got []objectstore.Object, err error, want []objectstore.Object) 
 		}
 		return "its end"
 	}
-	return fmt.Sprintf("%d objects, a walk shows %d; at %d is %s, and in the walk %s", len(got), len(want), i, at(got), at(want))
+	return fmt.Sprintf("%d objects, a walk shows %d; at %d is %s, and in the walk %s", len(got), len(walk), i, at(got), at(walk))
 }
