@@ -1,0 +1,63 @@
+package e2e_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/client"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/test/s3/s3test"
+	"github.com/rangefleet/rangefleet/test/s3/siblings"
+)
+
+// From whichever server, an import holds what a walk by continuation tokens shows
+// of its source.
+func TestImportsHoldWhatAWalkShows(t *testing.T) {
+	for _, kind := range s3test.Kinds(ceph) {
+		t.Run(kind.Name, func(t *testing.T) {
+			r := seeded.Rand(t)
+			server := kind.Start(t)
+			f := newFleet(t, smallBreaks, shape{workers: 1},
+				"RANGEFLEET_S3_ENDPOINT="+server.Endpoint,
+				"RANGEFLEET_S3_ACCESS_KEY_ID="+server.AccessKeyID,
+				"RANGEFLEET_S3_SECRET_ACCESS_KEY="+server.SecretAccessKey,
+			)
+			for _, set := range []siblings.Set{siblings.Reported(), siblings.Large(r, kind.Holds), siblings.Small(r, kind.Holds)} {
+				f.compareWithWalk(server, set)
+			}
+		})
+	}
+}
+
+// compareWithWalk loads a set into a bucket, imports that, and compares the branch
+// with a walk.
+func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) {
+	f.t.Helper()
+	ctx := f.t.Context()
+	bucket := fmt.Sprintf("%s-%d", set.Name, time.Now().UnixNano())
+	namespaces := bucket + "-namespaces"
+	expect.NoError(f.t, server.CreateBucket(ctx, namespaces))
+	expect.NoError(f.t, server.Load(ctx, bucket, set.Keys))
+	walk, err := server.Walk(ctx, bucket, "")
+	expect.NoError(f.t, err)
+
+	f.repository(set.Name, namespaces)
+	f.finish(set.Name, "main", f.begin(set.Name, "main", "s3://"+bucket+"/", ""))
+	var got []objectstore.Object
+	for o, err := range f.Objects(ctx, set.Name, "main", client.Page{}) {
+		expect.NoError(f.t, err)
+		got = append(got, objectstore.Object{Key: o.Path, ETag: o.Checksum, Size: o.SizeBytes})
+	}
+	for i := range min(len(got), len(walk)) {
+		walk[i].ModTime = time.Time{} // has no more than seconds in the API
+		if got[i] != walk[i] {
+			f.t.Fatalf("%s: object %d is %+v, and in a walk %+v", set.Name, i, got[i], walk[i])
+		}
+	}
+	if len(got) != len(walk) {
+		f.t.Errorf("%s: the branch has %d objects, a walk shows %d", set.Name, len(got), len(walk))
+	}
+}
