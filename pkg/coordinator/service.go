@@ -28,6 +28,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/tablecache"
 )
 
 // Config is what a service works with. All fields are required but Allowed and Namespaces.
@@ -59,6 +60,10 @@ const (
 	keepSeen   = time.Hour              // after this process saw that it has ended, it stays, whatever clocks say
 )
 
+// tableBytes bounds what is kept in memory of ranges and metaranges for lookups in
+// trees, in bytes.
+const tableBytes = 32 << 20
+
 // Service is the import service. Its methods may be called concurrently.
 type Service struct {
 	cfg     Config
@@ -67,6 +72,7 @@ type Service struct {
 	running atomic.Bool    // Run was called
 	work    sync.WaitGroup // followers and drivers
 
+	tables         *tablecache.Cache // of lookups in trees
 	plans, commits *limiter
 	lines          *lines
 	slow           map[string]time.Duration // see slowSteps
@@ -101,7 +107,8 @@ func New(cfg Config) *Service {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Service{
 		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
-		plans: newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach),
+		tables: tablecache.New(tableBytes, cfg.Registerer),
+		plans:  newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach),
 		lines: &lines{of: make(map[string]*line)}, patience: claimPatience, slow: slowSteps(),
 		ctx: ctx, stop: stop,
 		progress: make(map[string]*progress), driving: make(map[string]bool), ended: make(map[string]end),

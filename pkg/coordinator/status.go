@@ -108,5 +108,5 @@ func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.
 	if err != nil {
 		return nil, err
 	}
-	return metarange.Open(ctx, files, commit.MetarangeID)
+	return metarange.Open(ctx, s.tables.In(r.StorageNamespace, files), commit.MetarangeID)
 }

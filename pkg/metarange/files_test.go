@@ -28,7 +28,7 @@ var errNoSum = errors.New("the file's sum is not told")
 type memory struct {
 	mu   sync.Mutex
 	data map[string][]byte
-	got  []string // IDs of Get calls since the last forget
+	got  []string // IDs of Get and GetRange calls since the last forget
 	put  []string // IDs of Put calls since the last forget
 }
 
@@ -43,6 +43,14 @@ func (m *memory) Get(_ context.Context, id string) ([]byte, error) {
 		return nil, errMissing
 	}
 	return data, nil
+}
+
+func (m *memory) GetRange(ctx context.Context, id string, offset, n int64) ([]byte, int64, error) {
+	data, err := m.Get(ctx, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	return data[offset:min(offset+n, int64(len(data)))], int64(len(data)), nil
 }
 
 func (m *memory) Put(ctx context.Context, id string, data []byte) error {

@@ -69,12 +69,12 @@ func (in *input) isOpen() bool { return in.records != nil }
 
 // open reads the next range's file and goes to its first record.
 func (in *input) open(ctx context.Context) error {
-	records, err := openRange(ctx, in.files, in.first)
+	records, err := loadRange(ctx, in.files, in.first)
 	if err != nil {
 		return err
 	}
 	in.opened = in.first.ID
-	if in.records, err = records.Whole(ctx, in.first.ID); err != nil {
+	if in.records, err = records.Cursor(ctx, ""); err != nil {
 		return fmt.Errorf("read range %s: %w", in.first.ID, err)
 	}
 	return in.settle(ctx)
@@ -114,15 +114,31 @@ func (in *input) drop() error {
 // close gives up what is left.
 func (in *input) close() { in.end() }
 
-// openRange reads a range's file, which must be what the metarange says of it.
-func openRange(ctx context.Context, files Files, r partition.RangeMetadata) (*table.Reader, error) {
-	records, err := open(ctx, files, r.ID, table.Ranges)
+// loadRange reads a range's file whole. It is verified, and what the metarange says
+// of it.
+func loadRange(ctx context.Context, files Files, r partition.RangeMetadata) (*table.Reader, error) {
+	data, err := table.Load(ctx, r.ID, func(ctx context.Context) ([]byte, error) { return files.Get(ctx, r.ID) })
 	if err != nil {
 		return nil, fmt.Errorf("read range %s: %w", r.ID, err)
 	}
-	if p := records.Properties(); p.MinKey != r.MinKey || p.MaxKey != r.MaxKey || p.Count != r.Count {
-		return nil, fmt.Errorf("read range %s: it holds %d entries from %q to %q, its metarange says %d from %q to %q: %w",
-			r.ID, p.Count, p.MinKey, p.MaxKey, r.Count, r.MinKey, r.MaxKey, table.ErrCorrupt)
+	records, err := table.NewReader(data)
+	if err == nil {
+		err = checkRange(records, r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read range %s: %w", r.ID, err)
 	}
 	return records, nil
+}
+
+// checkRange makes sure that a table is a range, and what its metarange says of it.
+func checkRange(records *table.Reader, r partition.RangeMetadata) error {
+	if err := checkKind(records, table.Ranges); err != nil {
+		return err
+	}
+	if p := records.Properties(); p.MinKey != r.MinKey || p.MaxKey != r.MaxKey || p.Count != r.Count {
+		return fmt.Errorf("%w: it holds %d entries from %q to %q, its metarange says %d from %q to %q",
+			table.ErrCorrupt, p.Count, p.MinKey, p.MaxKey, r.Count, r.MinKey, r.MaxKey)
+	}
+	return nil
 }

@@ -75,7 +75,7 @@ func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (strin
 // Read returns the ranges of a tree in key order. The empty ID is the tree of a
 // repository's first commit, which holds nothing. A metarange that is missing is
 // the error of files; every error names the ID.
-func Read(ctx context.Context, files Files, id string) ([]partition.RangeMetadata, error) {
+func Read(ctx context.Context, files Parts, id string) ([]partition.RangeMetadata, error) {
 	all, count, err := Stream(ctx, files, id)
 	if err != nil {
 		return nil, err
@@ -90,19 +90,22 @@ func Read(ctx context.Context, files Files, id string) ([]partition.RangeMetadat
 	return ranges, nil
 }
 
-// Stream is Read for trees whose ranges need not be in memory all at once; the
-// file is. There are about count of them. They can be yielded more than once, and
-// are certain only once they were yielded without an error.
-func Stream(ctx context.Context, files Files, id string) (ranges Ranges, count int, err error) {
+// Stream is Read for trees whose ranges need not be in memory all at once; a few
+// MiB of the file are. There are about count of them. They can be yielded more
+// than once, and are certain only once they were yielded without an error.
+func Stream(ctx context.Context, files Parts, id string) (ranges Ranges, count int, err error) {
 	if id == "" {
 		return List(nil), 0, nil
 	}
-	r, err := open(ctx, files, id, table.Metaranges)
+	r, err := openTable(ctx, Windows(files), id, table.Metaranges)
+	if err == nil && r.Size() <= windowSize { // it is in memory: what is wrong shows before anything is made of it
+		err = r.Verify(ctx, id)
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read metarange %s: %w", id, err)
 	}
-	return func(yield func(partition.RangeMetadata, error) bool) {
-		for m, err := range checked(decodedRanges(ctx, r, id)) {
+	all := func(yield func(partition.RangeMetadata, error) bool) {
+		for m, err := range decodedRanges(r.All(ctx, id)) {
 			if err != nil {
 				err = fmt.Errorf("read metarange %s: %w", id, err)
 			}
@@ -110,7 +113,8 @@ func Stream(ctx context.Context, files Files, id string) (ranges Ranges, count i
 				return
 			}
 		}
-	}, int(min(r.Properties().Count, r.Size()/minRangeSize)), nil
+	}
+	return all, int(min(r.Properties().Count, r.Size()/minRangeSize)), nil
 }
 
 // minRangeSize is the least that a range takes in the file of a metarange, in
@@ -118,36 +122,58 @@ func Stream(ctx context.Context, files Files, id string) (ranges Ranges, count i
 // how many ranges a file holds.
 const minRangeSize = 32
 
-func decodedRanges(ctx context.Context, r *table.Reader, id string) Ranges {
+// decodedRanges yields the ranges that consecutive records of a metarange hold, as
+// long as they are what a tree may hold. An error is yielded last.
+func decodedRanges(records iter.Seq2[table.Record, error]) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
-		for rec, err := range r.All(ctx, id) {
+		i, before := 0, partition.RangeMetadata{}
+		for rec, err := range records {
 			var m partition.RangeMetadata
 			if err == nil {
-				if m, err = table.DecodeRange(rec.Value); err != nil {
-					err = fmt.Errorf("decode the range that ends at %q: %w", rec.Key, err)
-				}
+				m, err = decodeRange(rec, i, before)
 			}
 			if !yield(m, err) || err != nil {
 				return
 			}
+			i, before = i+1, m
 		}
 	}
 }
 
-// open reads a file that must be a table of the kind.
-func open(ctx context.Context, files Files, id string, kind table.Kind) (*table.Reader, error) {
-	data, err := files.Get(ctx, id)
+// decodeRange returns the range that a record holds, the i-th after the one
+// before.
+func decodeRange(rec table.Record, i int, before partition.RangeMetadata) (partition.RangeMetadata, error) {
+	m, err := table.DecodeRange(rec.Value)
+	if err != nil {
+		return m, fmt.Errorf("decode the range that ends at %q: %w", rec.Key, err)
+	}
+	if m.MaxKey != string(rec.Key) {
+		return m, fmt.Errorf("%w: range %s ends at %q, its key is %q", table.ErrCorrupt, m.ID, m.MaxKey, rec.Key)
+	}
+	if err := check(i, m, before); err != nil {
+		return m, fmt.Errorf("%w: %w", table.ErrCorrupt, err)
+	}
+	return m, nil
+}
+
+// openTable opens a file that must be a table of the kind.
+func openTable(ctx context.Context, files Opener, id string, kind table.Kind) (*table.Reader, error) {
+	file, err := files.Open(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	r, err := table.NewReader(data)
+	r, err := table.Open(ctx, file)
 	if err != nil {
 		return nil, err
 	}
+	return r, checkKind(r, kind)
+}
+
+func checkKind(r *table.Reader, kind table.Kind) error {
 	if r.Kind() != kind {
-		return nil, fmt.Errorf("the file holds %s, want %s", r.Kind(), kind)
+		return fmt.Errorf("%w: the file holds %s, want %s", table.ErrCorrupt, r.Kind(), kind)
 	}
-	return r, nil
+	return nil
 }
 
 // Check says what keeps ranges from being a tree: each needs an ID of 64 hex

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"sort"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -200,10 +199,4 @@ func (o *output) close() {
 	if o.w != nil {
 		o.w.Abort()
 	}
-}
-
-// find returns the index of the first range that does not end before key, which
-// is the one that holds key if any does.
-func find(ranges []partition.RangeMetadata, key string) int {
-	return sort.Search(len(ranges), func(i int) bool { return ranges[i].MaxKey >= key })
 }

@@ -17,24 +17,29 @@ import (
 // fault.NotFound; a range file that is missing is another error.
 var ErrNotFound = fault.Missing("object")
 
-// Tree reads the entries of one tree. It fetches range files as they are needed
-// and keeps the one that was used last in memory. It may be used concurrently.
+// Tree reads the entries of one tree. It reads those sections of files that it
+// needs. It may be used concurrently.
 type Tree struct {
-	files  Files
-	ranges []partition.RangeMetadata
+	files  Opener
+	id     string
+	ranges *table.Reader // the metarange; nil if the tree holds nothing
 
 	mu      sync.Mutex
-	id      string        // of the range in records
-	records *table.Reader // the range file used last
+	opened  string        // ID of the range in records
+	records *table.Reader // the range used last
 }
 
-// Open reads the metarange of the ID; see Read.
-func Open(ctx context.Context, files Files, id string) (*Tree, error) {
-	ranges, err := Read(ctx, files, id)
-	if err != nil {
-		return nil, err
+// Open returns the tree of the metarange of an ID; see Read. Errors name the ID.
+func Open(ctx context.Context, files Opener, id string) (*Tree, error) {
+	t := &Tree{files: files, id: id}
+	if id == "" {
+		return t, nil
 	}
-	return &Tree{files: files, ranges: ranges}, nil
+	var err error
+	if t.ranges, err = openTable(ctx, files, id, table.Metaranges); err != nil {
+		return nil, fmt.Errorf("read metarange %s: %w", id, err)
+	}
+	return t, nil
 }
 
 // Entries yields the entries whose keys are greater than after, in key order;
@@ -45,16 +50,18 @@ func (t *Tree) Entries(ctx context.Context, after string) iter.Seq2[entry.Entry,
 
 // Stat returns the entry of key, or ErrNotFound.
 func (t *Tree) Stat(ctx context.Context, key string) (entry.Entry, error) {
-	i := find(t.ranges, key)
-	if i == len(t.ranges) || t.ranges[i].MinKey > key {
-		return entry.Entry{}, ErrNotFound
-	}
-	for e, err := range t.from(ctx, key) {
+	for r, err := range t.rangesFrom(ctx, key) {
 		if err != nil {
 			return entry.Entry{}, err
 		}
-		if e.Key == key {
-			return e, nil
+		if r.MinKey > key {
+			break
+		}
+		for e, err := range t.entries(ctx, r, key) {
+			if err != nil || e.Key == key {
+				return e, err
+			}
+			break
 		}
 		break
 	}
@@ -133,18 +140,13 @@ func commonPrefix(key, prefix, delimiter string) string {
 // from yields the entries whose keys are not less than first, in key order.
 func (t *Tree) from(ctx context.Context, first string) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
-		for _, r := range t.ranges[find(t.ranges, first):] {
-			records, err := t.open(ctx, r)
+		for r, err := range t.rangesFrom(ctx, first) {
 			if err != nil {
 				yield(entry.Entry{}, err)
 				return
 			}
-			for e, err := range decoded(ctx, records, first) {
-				if err != nil {
-					yield(entry.Entry{}, fmt.Errorf("read range %s: %w", r.ID, err))
-					return
-				}
-				if !yield(e, nil) {
+			for e, err := range t.entries(ctx, r, first) {
+				if !yield(e, err) || err != nil {
 					return
 				}
 			}
@@ -152,36 +154,77 @@ func (t *Tree) from(ctx context.Context, first string) iter.Seq2[entry.Entry, er
 	}
 }
 
-// decoded yields the entries of a range whose keys are not less than first.
-func decoded(ctx context.Context, records *table.Reader, first string) iter.Seq2[entry.Entry, error] {
-	return func(yield func(entry.Entry, error) bool) {
-		for rec, err := range records.From(ctx, first) {
-			var e entry.Entry
-			if err == nil {
-				e, err = table.DecodeEntry(rec.Key, rec.Value)
+// rangesFrom yields the ranges that do not end before first, in key order. An error
+// is yielded last.
+func (t *Tree) rangesFrom(ctx context.Context, first string) Ranges {
+	if t.ranges == nil {
+		return List(nil)
+	}
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		for r, err := range decodedRanges(t.ranges.From(ctx, first)) {
+			if err != nil {
+				err = fmt.Errorf("read metarange %s: %w", t.id, err)
 			}
-			if !yield(e, err) || err != nil {
+			if !yield(r, err) {
 				return
 			}
 		}
 	}
 }
 
-// open returns the records of a range, from memory if it is the one used last.
+// entries yields the entries of a range whose keys are not less than first. An
+// error is yielded last.
+func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first string) iter.Seq2[entry.Entry, error] {
+	return func(yield func(entry.Entry, error) bool) {
+		records, err := t.open(ctx, r)
+		if err != nil {
+			yield(entry.Entry{}, fmt.Errorf("read range %s: %w", r.ID, err))
+			return
+		}
+		for rec, err := range records.From(ctx, first) {
+			var e entry.Entry
+			if err == nil {
+				e, err = decodeEntry(rec, r)
+			}
+			if err != nil {
+				yield(entry.Entry{}, fmt.Errorf("read range %s: %w", r.ID, err))
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// decodeEntry returns the entry that a record of a range holds.
+func decodeEntry(rec table.Record, r partition.RangeMetadata) (entry.Entry, error) {
+	e, err := table.DecodeEntry(rec.Key, rec.Value)
+	if err == nil && (e.Key < r.MinKey || e.Key > r.MaxKey) {
+		err = fmt.Errorf("%w: it holds %q, which is not from %q to %q", table.ErrCorrupt, e.Key, r.MinKey, r.MaxKey)
+	}
+	return e, err
+}
+
+// open returns the records of a range, which stays open if it is the one used
+// last.
 func (t *Tree) open(ctx context.Context, r partition.RangeMetadata) (*table.Reader, error) {
 	t.mu.Lock()
-	records, ok := t.records, t.id == r.ID
+	records, ok := t.records, t.opened == r.ID
 	t.mu.Unlock()
 	if ok {
 		return records, nil
 	}
 	// Not under the lock: it would have every other reader wait for the store.
-	records, err := openRange(ctx, t.files, r)
+	records, err := openTable(ctx, t.files, r.ID, table.Ranges)
+	if err == nil {
+		err = checkRange(records, r)
+	}
 	if err != nil {
 		return nil, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.id, t.records = r.ID, records
+	t.opened, t.records = r.ID, records
 	return records, nil
 }

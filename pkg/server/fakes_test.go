@@ -194,6 +194,12 @@ func (f files) Put(_ context.Context, id string, data []byte) error {
 	return nil
 }
 
+// Open implements metarange.Opener.
+func (f files) Open(ctx context.Context, id string) (table.File, error) {
+	data, err := f.Get(ctx, id)
+	return table.Bytes(data), err
+}
+
 func (f files) Get(_ context.Context, id string) ([]byte, error) {
 	data, ok := f[id]
 	if !ok {

@@ -1,9 +1,6 @@
 package table
 
-import (
-	"context"
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // Constants of the footer.
 const (
@@ -12,43 +9,26 @@ const (
 	magic          = "\xf7\xcf\xf4\x85\xb7\x41\xe2\x88" // the end of every table of RocksDB's format
 )
 
-// footer says where reading a table begins. Both blocks, trailers included, lie
-// before it.
-type footer struct{ metaindex, index handle }
-
-// readFooter reads and checks the end of a file.
-func readFooter(ctx context.Context, f File) (footer, error) {
-	size := f.Size()
-	if size < footerSize {
-		return footer{}, corrupt("the file has %d bytes, fewer than a footer", size)
-	}
-	b, err := f.Section(ctx, size-footerSize, footerSize)
-	if err != nil {
-		return footer{}, err
-	}
-	return parseFooter(b, size-footerSize)
-}
-
-// parseFooter parses a footer; blocks lie in the first end bytes of the file.
-func parseFooter(b []byte, end int64) (footer, error) {
+// parseFooter returns where the blocks are with which reading begins. All blocks
+// lie in the first end bytes of the file.
+func parseFooter(b []byte, end int64) (metaindex, index handle, err error) {
 	if got := string(b[footerSize-len(magic):]); got != magic {
-		return footer{}, corrupt("the file ends with %x, want %x", got, magic)
+		return handle{}, handle{}, corrupt("the file ends with %x, want %x", got, magic)
 	}
 	if got := binary.LittleEndian.Uint32(b[footerSize-len(magic)-4:]); got != formatVersion {
-		return footer{}, corrupt("format version %d, want %d", got, formatVersion)
+		return handle{}, handle{}, corrupt("format version %d, want %d", got, formatVersion)
 	}
 	if b[0] != checksumCRC32C {
-		return footer{}, corrupt("checksum type %d, want %d", b[0], checksumCRC32C)
+		return handle{}, handle{}, corrupt("checksum type %d, want %d", b[0], checksumCRC32C)
 	}
 	metaindex, rest, err := cutHandle(b[1:], end)
 	if err != nil {
-		return footer{}, corrupt("metaindex block: %w", err)
+		return handle{}, handle{}, corrupt("metaindex block: %w", err)
 	}
-	index, _, err := cutHandle(rest, end)
-	if err != nil {
-		return footer{}, corrupt("index block: %w", err)
+	if index, _, err = cutHandle(rest, end); err != nil {
+		return handle{}, handle{}, corrupt("index block: %w", err)
 	}
-	return footer{metaindex: metaindex, index: index}, nil
+	return metaindex, index, nil
 }
 
 // cutHandle cuts the handle of a block off b. The block and its trailer lie in

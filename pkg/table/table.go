@@ -33,7 +33,8 @@ const (
 )
 
 // ErrCorrupt is wrapped by errors about bytes that are not a table, or not a
-// value, of this format. Reading the same bytes again does not help.
+// value, of this format, or not the table of an ID. Reading them again does not
+// help: that was tried where bytes can have been damaged on their way.
 var ErrCorrupt = errors.New("corrupt table")
 
 // Table is a finished table.

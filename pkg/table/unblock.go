@@ -1,8 +1,10 @@
 package table
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/golang/snappy"
 )
@@ -25,13 +27,11 @@ const maxRatio = 22
 // taking long.
 const maxKey = 8 << 10
 
-// reads is how often a block is read whose checksum is wrong.
-const reads = 3
-
 // readBlock returns the content of a block, decompressed. It is in the memory of
 // dst, or in more if that is too small.
 func readBlock(ctx context.Context, f File, h handle, dst []byte) ([]byte, error) {
 	offset, n := int64(h.offset), int64(h.length+blockTrailerSize)
+	var before []byte
 	for try := 1; ; try++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -44,9 +44,14 @@ func readBlock(ctx context.Context, f File, h handle, dst []byte) ([]byte, error
 		if err == nil {
 			return content, nil
 		}
-		if try == reads || !f.Renew(offset, n) {
-			return nil, corrupt("block of %d bytes at %d: %w", h.length, h.offset, err)
+		err = fmt.Errorf("block of %d bytes at %d: %w", h.length, h.offset, err)
+		if bytes.Equal(sealed, before) || !f.Renew(offset, n) {
+			return nil, err
 		}
+		if try == reads {
+			return nil, damagedOnTheWay(err)
+		}
+		before = sealed
 	}
 }
 

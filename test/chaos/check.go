@@ -300,7 +300,7 @@ func (w *world) after(ctx context.Context, files *namespace.Files, tree []entry.
 // live returns what an import of the live bucket gave: exactly its stable objects,
 // and some of the others.
 func (w *world) live(ctx context.Context, files *namespace.Files, c api.Commit, j job) ([]entry.Entry, error) {
-	tree, err := metarange.Open(ctx, files, c.MetaRangeID)
+	tree, err := metarange.Open(ctx, metarange.Windows(files), c.MetaRangeID)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,170 @@
+package metarange_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/table"
+	"github.com/rangefleet/rangefleet/pkg/tablecache"
+)
+
+// directory is files in a directory, which take no memory.
+type directory string
+
+func (d directory) path(id string) string { return filepath.Join(string(d), id) }
+
+func (d directory) Put(_ context.Context, id string, data []byte) error {
+	return os.WriteFile(d.path(id), data, 0o600)
+}
+
+func (d directory) Get(_ context.Context, id string) ([]byte, error) { return os.ReadFile(d.path(id)) }
+
+func (d directory) GetRange(_ context.Context, id string, offset, n int64) ([]byte, int64, error) {
+	f, err := os.Open(d.path(id))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	part := make([]byte, min(n, info.Size()-offset))
+	_, err = f.ReadAt(part, offset)
+	return part, info.Size(), err
+}
+
+// A tree of a million ranges, 5 * 10^10 objects, is read within 64 MiB: by a lookup, by a
+// listing, and from the first range to the last.
+func TestMillionRangesAreReadWithin64MiB(t *testing.T) {
+	const n, some, limit = 1_000_000, 700_000, 64 << 20
+	files := directory(t.TempDir())
+	stored := map[int]partition.RangeMetadata{}
+	for _, i := range []int{some, some + 1} { // a listing looks at the next one, too
+		stored[i] = storeRange(t, files, hugeKey(2*i+1), hugeKey(2*i+2))
+	}
+	id, err := metarange.WriteAll(t.Context(), files, func(yield func(partition.RangeMetadata, error) bool) {
+		for i := range n {
+			r, ok := stored[i]
+			if !ok {
+				r = hugeRange(i)
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, most := live(), uint64(0)
+	measure := func(what string) {
+		t.Helper()
+		now := live()
+		took := now - min(before, now)
+		if most = max(most, took); took > limit {
+			t.Errorf("%s: %d MiB are live, want at most %d", what, took>>20, limit>>20)
+		}
+	}
+
+	cache := tablecache.New(32<<20, nil).In("", files)
+	for range 3 {
+		tree, err := metarange.Open(t.Context(), cache, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err := tree.Stat(t.Context(), hugeKey(2*some+1)); err != nil || e.Key != hugeKey(2*some+1) {
+			t.Errorf("Stat = %+v, %v", e, err)
+		}
+		for i := 0; i < n; i += n / 100 {
+			if _, err := tree.Stat(t.Context(), hugeKey(2*i)+"!"); !errors.Is(err, metarange.ErrNotFound) {
+				t.Errorf("Stat of what lies between two ranges = %v, want ErrNotFound", err)
+			}
+		}
+		measure("after lookups")
+		items, _, err := tree.List(t.Context(), "", hugeKey(2*some), "", 2)
+		if err != nil || len(items) != 2 || items[1].Entry.Key != hugeKey(2*some+2) {
+			t.Errorf("List = %+v, %v", items, err)
+		}
+		measure("after a listing")
+		runtime.KeepAlive(tree)
+	}
+
+	ranges, count, err := metarange.Stream(t.Context(), files, id)
+	if err != nil || count != n {
+		t.Fatalf("Stream of %d ranges, %v", count, err)
+	}
+	i := 0
+	for r, err := range ranges {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r != stored[i] && r != hugeRange(i) {
+			t.Fatalf("range %d is %+v", i, r)
+		}
+		if i++; i%(n/10) == 0 {
+			measure("while all are read")
+		}
+	}
+	if i != n {
+		t.Errorf("read %d ranges", i)
+	}
+	runtime.KeepAlive(cache)
+	info, err := os.Stat(files.path(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("at most %d MiB were live, of a metarange of %d MiB", most>>20, info.Size()>>20)
+}
+
+// live returns how many bytes of memory are in use.
+func live() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// storeRange stores a range of the keys.
+func storeRange(t *testing.T, files directory, keys ...string) partition.RangeMetadata {
+	t.Helper()
+	w := table.NewWriter(table.Ranges)
+	for _, key := range keys {
+		b := entrytest.Batch(entry.Entry{Key: key, Address: "s3://b/" + key})
+		if err := w.Add(b.Key(0), rangetest.Value(b.Entry(0))); err != nil {
+			t.Fatal(err)
+		}
+		b.Release()
+	}
+	tab := w.Close()
+	if err := files.Put(t.Context(), tab.Meta.ID, tab.Data); err != nil {
+		t.Fatal(err)
+	}
+	return tab.Meta
+}
+
+func hugeKey(i int) string {
+	return fmt.Sprintf("warehouse/events/year=2026/month=%02d/part-%09d.snappy.parquet", 1+i/200_000, i)
+}
+
+// hugeRange is the i-th of the ranges, whose file is not there.
+func hugeRange(i int) partition.RangeMetadata {
+	id := sha256.Sum256(binary.LittleEndian.AppendUint64(nil, uint64(i)))
+	return partition.RangeMetadata{
+		ID:     hex.EncodeToString(id[:]),
+		MinKey: hugeKey(2*i + 1), MaxKey: hugeKey(2*i + 2), Count: 45_000 + int64(i%9973), EstimatedSize: 20<<20 + uint64(i%65537),
+	}
+}

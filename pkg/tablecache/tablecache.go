@@ -1,0 +1,215 @@
+// Package tablecache keeps chunks of the files of tables in memory, so that a
+// lookup in a large metarange or range reads the few blocks that it needs, and the
+// next one hardly any.
+//
+//	metarange ─▶ table.Reader ─▶ Section ─▶ chunk ─▶ kept, or one GetRange for all who wait
+//
+// Files are named by their content and never change, so what is kept stays right. A
+// file of one chunk is compared with its ID when it comes in. Of a larger one, of
+// which parts are read alone, blocks have their checksums, and the reader its checks.
+package tablecache
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// chunkSize is how many bytes of a file are read at a time. A listing of 1,000
+// entries needs about 100 KB of a range. A metarange of one chunk holds about 2,500
+// ranges: 10^8 objects.
+const chunkSize = 512 << 10
+
+// maxLoads bounds the chunks that are read at a time, and so the memory for them
+// beside the limit.
+const maxLoads = 16
+
+// loadTimeout bounds how long a chunk is read: also when nobody waits for it any
+// more.
+const loadTimeout = time.Minute
+
+// Source is the files of one place.
+type Source interface {
+	// GetRange returns the n bytes of a file from an offset on, or as many as
+	// there are, and the size of the file.
+	GetRange(ctx context.Context, id string, offset, n int64) (part []byte, size int64, err error)
+}
+
+// Cache keeps chunks of files of many places, those used last, within a number of
+// bytes. It may be used concurrently.
+type Cache struct {
+	kept    *lru
+	loads   singleflight.Group
+	slots   chan struct{} // of loads at a time
+	metrics *metrics
+}
+
+// New returns a cache of so many bytes.
+func New(limit int64, reg prometheus.Registerer) *Cache {
+	return &Cache{kept: newLRU(limit), slots: make(chan struct{}, maxLoads), metrics: newMetrics(reg)}
+}
+
+// Files are the files of one place, by way of a cache.
+type Files struct {
+	cache  *Cache
+	place  string
+	source Source
+}
+
+// In returns the files of a place by way of the cache. The place tells them from
+// files of the same ID elsewhere, which are not trusted to be the same.
+func (c *Cache) In(place string, source Source) *Files {
+	return &Files{cache: c, place: place, source: source}
+}
+
+// Open returns a file. It reads the first chunk.
+func (f *Files) Open(ctx context.Context, id string) (table.File, error) {
+	first, err := f.chunk(ctx, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &file{files: f, id: id, size: first.size}, nil
+}
+
+// chunk returns a chunk of a file.
+func (f *Files) chunk(ctx context.Context, id string, i int64) (chunk, error) {
+	c, k := f.cache, key{place: f.place, id: id, index: i}
+	if got, ok := c.kept.get(k); ok {
+		c.metrics.reads.WithLabelValues(outcomeHit).Inc()
+		return got, nil
+	}
+	c.metrics.reads.WithLabelValues(outcomeMiss).Inc()
+	loaded := c.loads.DoChan(k.String(), func() (any, error) {
+		// Whoever asked first may give up while others wait.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+		defer cancel()
+		return f.load(ctx, k)
+	})
+	select {
+	case <-ctx.Done():
+		return chunk{}, ctx.Err()
+	case r := <-loaded:
+		if r.Err != nil {
+			return chunk{}, r.Err
+		}
+		return r.Val.(chunk), nil
+	}
+}
+
+// load reads a chunk and keeps it.
+func (f *Files) load(ctx context.Context, k key) (chunk, error) {
+	c := f.cache
+	select {
+	case <-ctx.Done():
+		return chunk{}, ctx.Err()
+	case c.slots <- struct{}{}:
+	}
+	defer func() { <-c.slots }()
+	got, err := f.read(ctx, k)
+	if err != nil {
+		return chunk{}, err
+	}
+	c.metrics.bytes.Set(float64(c.kept.put(k, got)))
+	return got, nil
+}
+
+// read reads a chunk from the source, and verifies one that is a whole file.
+func (f *Files) read(ctx context.Context, k key) (got chunk, err error) {
+	get := func(ctx context.Context) ([]byte, error) {
+		got.data, got.size, err = f.source.GetRange(ctx, k.id, k.index*chunkSize, chunkSize)
+		return got.data, err
+	}
+	if _, err := get(ctx); err != nil {
+		return chunk{}, err
+	}
+	if want := min(chunkSize, got.size-k.index*chunkSize); int64(len(got.data)) != want {
+		return chunk{}, fmt.Errorf("read chunk %d of file %s: got %d bytes, want %d", k.index, k.id, len(got.data), want)
+	}
+	if got.size > chunkSize {
+		return got, nil
+	}
+	first := got.data
+	_, err = table.Load(ctx, k.id, func(ctx context.Context) ([]byte, error) {
+		if first == nil {
+			return get(ctx)
+		}
+		data := first
+		first = nil
+		return data, nil
+	})
+	return got, err
+}
+
+// file is a table.File that is read by chunks.
+type file struct {
+	files *Files
+	id    string
+	size  int64
+}
+
+var _ table.File = (*file)(nil)
+
+// Size implements table.File.
+func (f *file) Size() int64 { return f.size }
+
+// Section implements table.File.
+func (f *file) Section(ctx context.Context, offset, n int64) ([]byte, error) {
+	if at, i := offset%chunkSize, offset/chunkSize; at+n <= chunkSize {
+		b, err := f.chunk(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		return b[at : at+n : at+n], nil
+	}
+	section := make([]byte, 0, n)
+	for end := offset + n; offset < end; {
+		at, i := offset%chunkSize, offset/chunkSize
+		b, err := f.chunk(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		part := b[at:min(int64(len(b)), at+end-offset)]
+		section = append(section, part...)
+		offset += int64(len(part))
+	}
+	return section, nil
+}
+
+// chunk returns the bytes of a chunk, which is as long as the size of the file says.
+func (f *file) chunk(ctx context.Context, i int64) ([]byte, error) {
+	got, err := f.files.chunk(ctx, f.id, i)
+	if err == nil && got.size != f.size {
+		err = fmt.Errorf("read chunk %d of file %s: it had %d bytes and has %d", i, f.id, f.size, got.size)
+	}
+	return got.data, err
+}
+
+// Renew implements table.File.
+func (f *file) Renew(offset, n int64) bool {
+	for i := offset / chunkSize; i*chunkSize < offset+n; i++ {
+		f.files.cache.kept.drop(key{place: f.files.place, id: f.id, index: i})
+	}
+	return true
+}
+
+// key names a chunk.
+type key struct {
+	place, id string
+	index     int64 // of chunks of the file
+}
+
+func (k key) String() string {
+	return k.place + "\x00" + k.id + "\x00" + strconv.FormatInt(k.index, 10)
+}
+
+// chunk is a part of a file.
+type chunk struct {
+	data []byte // never changed
+	size int64  // of the file
+}
