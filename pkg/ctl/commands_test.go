@@ -69,6 +69,7 @@ func TestCommands(t *testing.T) {
 		{"import", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main/raw", "-m", "nightly", "--metadata", "job=17", "--metadata", "by=a,b"}, OK},
 		{"import-detach", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main", "--detach"}, OK},
 		{"import-objects", []string{"import", "--type", "object", "--from", "s3://lake/x/a", "--from", "s3://lake/y/b", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
+		{"import-marker", []string{"import", "--type", "object", "--from", "s3://lake/x/dir/", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
 		{"status", []string{"status", "lakefs://demo/main", "i1"}, OK},
 		{"status-watch", []string{"status", "lakefs://demo/main", "i1", "--watch"}, OK},
 		{"status-stuck", []string{"status", "lakefs://demo/main", "stuck"}, OK},

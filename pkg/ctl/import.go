@@ -144,9 +144,9 @@ func (f importFlags) request(destination string) (api.ImportPathsCreation, error
 }
 
 // object is the key that an object is imported as: the destination, or in it if
-// that is a directory.
+// that is a directory. The object may be one whose key ends in '/'.
 func (f importFlags) object(from objectstore.URI, destination string) (string, error) {
-	name := from.Key[strings.LastIndexByte(from.Key, '/')+1:]
+	name := from.Key[strings.LastIndexByte(strings.TrimSuffix(from.Key, "/"), '/')+1:]
 	switch {
 	case name == "":
 		return "", usage("--from: %q names no object", from)

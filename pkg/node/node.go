@@ -54,11 +54,15 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 	b := &base{Env: env, registry: prometheus.NewRegistry()}
 	b.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := env.Settings
+	if err := s3store.CheckTrust(os.Getenv); err != nil {
+		return nil, err
+	}
 	var err error
 	if b.stores, err = stores.New(stores.Config{
 		S3: s3store.Config{
 			Endpoint: s.S3.Endpoint, Region: s.S3.Region, ForcePathStyle: s.S3.ForcePathStyle,
 			AccessKeyID: s.S3.AccessKeyID, SecretAccessKey: s.S3.SecretAccessKey.Reveal(),
+			PageKeys: s.S3.PageKeys, Unordered: s.S3.Order == "none", NoPutChecksums: !s.S3.PutChecksums,
 		},
 		LocalAllowed: s.Local.Allowed, MaxLists: s.S3.MaxLists, Listing: listingMode(s.S3.Listing),
 	}, b.registry, env.Log); err != nil {

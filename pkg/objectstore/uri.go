@@ -12,7 +12,7 @@ const (
 )
 
 // URI names an object, or a prefix of objects' keys, byte for byte: nothing in
-// it is percent-decoded.
+// it is percent-decoded. A bucket of a Ceph tenant is named tenant:bucket.
 type URI struct {
 	Scheme string // SchemeS3 or SchemeLocal
 	Bucket string // empty for SchemeLocal
@@ -31,7 +31,7 @@ func ParseURI(s string) (URI, error) {
 		if bucket == "" {
 			return URI{}, fmt.Errorf("%q names no bucket: want s3://bucket/prefix", s)
 		}
-		if strings.ContainsAny(bucket, "@:?#%\\ ") {
+		if strings.ContainsAny(bucket, "@?#%\\ ") || !isBucket(bucket) {
 			return URI{}, fmt.Errorf("%q has no valid bucket name: %q", s, bucket)
 		}
 	case SchemeLocal:
@@ -45,6 +45,13 @@ func ParseURI(s string) (URI, error) {
 		return URI{}, fmt.Errorf("%q has the unknown scheme %q: want s3 or local", s, scheme)
 	}
 	return URI{Scheme: scheme, Bucket: bucket, Key: key}, nil
+}
+
+// isBucket reports whether a name has no colon, or is that of a tenant's bucket. What is
+// a number is a port, and the name that of a host.
+func isBucket(name string) bool {
+	tenant, bucket, of := strings.Cut(name, ":")
+	return !of || tenant != "" && strings.Trim(bucket, "0123456789") != "" && !strings.Contains(bucket, ":")
 }
 
 // checkLocalPath refuses what the file system would read differently from how

@@ -93,6 +93,18 @@ var keys = []key{
 		func(s *Settings) value { return choice(&s.S3.Listing, "auto", "parallel", "walk") },
 	},
 	{
+		"s3.order", everywhere, "order in which the store lists keys: sorted, by their bytes; none, for one that is known not to: its buckets are not imported, as that is not there yet", "",
+		func(s *Settings) value { return choice(&s.S3.Order, "sorted", "none") },
+	},
+	{
+		"s3.page_keys", everywhere, "keys that a LIST call asks for, 1 to 1000; pages that do not come in time are asked for with less", "",
+		func(s *Settings) value { return number(&s.S3.PageKeys) },
+	},
+	{
+		"s3.put_checksums", everywhere, "send the SHA-256 of an object as x-amz-checksum-sha256 when it is stored, which buckets with Object Lock need; false for stores that refuse it", "",
+		func(s *Settings) value { return boolean(&s.S3.PutChecksums) },
+	},
+	{
 		"s3.max_lists", everywhere, "LIST calls that this process has in flight at most; how many it has within that, it finds out", "",
 		func(s *Settings) value { return number(&s.S3.MaxLists) },
 	},
@@ -153,7 +165,7 @@ func defaults(env map[string]string, procs int) Settings {
 		Listen:  "127.0.0.1:8000",
 		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 15 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),
-		S3:      S3{Region: "us-east-1", Listing: "auto", MaxLists: 96},
+		S3:      S3{Region: "us-east-1", Listing: "auto", MaxLists: 96, Order: "sorted", PageKeys: 1000, PutChecksums: true},
 		Ranges:  partition.DefaultBreaks,
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},
 	}

@@ -83,6 +83,9 @@ s3:
   access_key_id: "" # default
   secret_access_key: "" # default
   listing: auto # default
+  order: sorted # default
+  page_keys: 1000 # default
+  put_checksums: true # default
   max_lists: 96 # default
   fleet_lists: 0 # default
 local:
@@ -150,7 +153,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
 		"nats.store_dir": "/srv/nats", "nats.replicas": "3", "nats.ack_wait": "1m30s", "nats.lease_ttl": "5s", "workers": "7",
 		"s3.endpoint": "http://s3:9000", "s3.region": "eu-west-1", "s3.force_path_style": "true",
-		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.max_lists": "12", "s3.fleet_lists": "34",
+		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.order": "none", "s3.page_keys": "20", "s3.put_checksums": "false", "s3.max_lists": "12", "s3.fleet_lists": "34",
 		"local.allowed": "/a,/b", "sources.allow": "s3://a/,s3://b/", "namespaces.allow": "s3://c/",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12",
@@ -280,7 +283,7 @@ func TestFaults(t *testing.T) {
 		{"valid texts, impossible settings", given{file: `
 workers: 0
 nats: {replicas: 9, ack_wait: 1ms, store_dir: rel}
-s3: {endpoint: "ftp://user:pw@x", region: "", access_key_id: only}
+s3: {endpoint: "ftp://user:pw@x", region: "", access_key_id: only, page_keys: 1001}
 local: {allowed: [rel]}
 sources: {allow: ["gs://x/"]}
 ranges: {min_size_bytes: 2, max_size_bytes: 0, raggedness: 0}
@@ -292,6 +295,7 @@ auth: {secret_access_key: topsecret}
 			`s3.secret_access_key: "": the key alone is no pair`,
 			`s3.endpoint: "ftp://******@x": want http://host:port or https://host:port`,
 			`s3.region: "": want a region`,
+			`s3.page_keys: "1001": want 1 to 1000`,
 			`local.allowed: "rel": want absolute paths`,
 			`sources.allow: "gs://x/": "gs://x/" has the unknown scheme "gs": want s3 or local`,
 			`ranges.max_size_bytes: "0": want at least 1`,

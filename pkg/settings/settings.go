@@ -62,6 +62,9 @@ type S3 struct {
 	AccessKeyID     string // "": the SDK's default chain
 	SecretAccessKey Secret
 	Listing         string // "auto", or the objectstore.Mode of all buckets
+	Order           string // "sorted" (by the bytes of keys) or "none": how the store lists
+	PageKeys        int    // keys that a LIST call asks for, 1 to 1000
+	PutChecksums    bool   // objects are stored with x-amz-checksum-sha256
 	MaxLists        int    // LIST calls that a process has in flight at most
 	FleetLists      int    // LIST calls that all processes together have in flight at most; 0: no bound
 }

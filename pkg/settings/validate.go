@@ -47,6 +47,7 @@ func (s Settings) validateStores(c *check) {
 		c.want(ok, "s3.endpoint", hideUser(e), "want http://host:port or https://host:port")
 	}
 	c.want(s.S3.Region != "", "s3.region", s.S3.Region, "want a region")
+	c.want(s.S3.PageKeys >= 1 && s.S3.PageKeys <= 1000, "s3.page_keys", s.S3.PageKeys, "want 1 to 1000")
 	c.want(s.S3.MaxLists >= 1, "s3.max_lists", s.S3.MaxLists, "want at least 1")
 	c.want(s.S3.FleetLists >= 0, "s3.fleet_lists", s.S3.FleetLists, "want 0 or more")
 	for _, dir := range s.Local.Allowed {

@@ -79,7 +79,7 @@ func (m Mapping) appendTo(b *entry.Builder, objects ...objectstore.Listed) error
 				m.Address(string(o.Key)), n, limits.Key, objectstore.ErrBadListing)
 		}
 		if len(m.root)+len(rest) == 0 {
-			return fmt.Errorf("the key of %s becomes empty at its destination: %w", m.Address(string(o.Key)), objectstore.ErrBadListing)
+			return fmt.Errorf("the key of %s becomes empty at its destination: %w", m.Address(string(o.Key)), objectstore.ErrBadKey)
 		}
 		b.Append(rest, o.Key, o.ETag, o.Size, o.ModTime)
 	}

@@ -28,7 +28,15 @@ func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 		},
 		"bad": {
 			fmt.Errorf("list s3://bucket/: key \"b\" follows key \"c\": %w", objectstore.ErrBadListing),
-			[]string{`key "b" follows key "c"`, "rename the objects or leave them out"},
+			[]string{`key "b" follows key "c"`, "cannot be relied upon"},
+		},
+		"a bad key": {
+			fmt.Errorf("list s3://bucket/: key \"b\\xff\" is not valid UTF-8: %w", objectstore.ErrBadKey),
+			[]string{"is not valid UTF-8", "rename the objects or leave them out"},
+		},
+		"another region": {
+			fmt.Errorf("list s3://bucket/: the bucket is in region \"x\": set s3.region: %w", objectstore.ErrSettings),
+			[]string{"set s3.region", "change the settings"},
 		},
 		"gone": {
 			fmt.Errorf("list s3://bucket/: NoSuchBucket: %w", objectstore.ErrNotFound),

@@ -165,12 +165,16 @@ func (d *delivery) fail(ctx context.Context, cause error) error {
 func (d *delivery) explain(cause error) string {
 	var advice string
 	switch {
+	case errors.Is(cause, objectstore.ErrSettings):
+		advice = "change the settings of the coordinators and workers, or their environment, as it says"
 	case errors.Is(cause, objectstore.ErrRefused):
 		advice = "let the workers' credentials list these keys and store in the storage namespace, or leave them out of the import's paths"
 	case errors.Is(cause, objectstore.ErrNotFound):
 		advice = "name paths and a storage namespace that exist"
-	case errors.Is(cause, objectstore.ErrBadListing):
+	case errors.Is(cause, objectstore.ErrBadKey):
 		advice = "rename the objects or leave them out of the import's paths, as these keys cannot be imported"
+	case errors.Is(cause, objectstore.ErrBadListing):
+		advice = "the store's listing cannot be relied upon: look at what answers at its address, and whether s3.listing and s3.order fit it"
 	case errors.Is(cause, errFatal):
 		advice = "look at the logs of the workers that ended"
 	default:

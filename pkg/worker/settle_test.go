@@ -55,7 +55,7 @@ func TestSettle(t *testing.T) {
 		{name: "refused again", outcome: objectstore.ErrRefused, refused: slices.Repeat([]string{w.name}, maxRefusals-2), queued: true, state: imports.Running},
 		{name: "refused at last", outcome: objectstore.ErrRefused, refused: slices.Repeat([]string{w.name}, maxRefusals-1), state: imports.Failed, text: "credentials"},
 		{name: "gone", outcome: objectstore.ErrNotFound, state: imports.Failed, text: "that exist"},
-		{name: "bad", outcome: objectstore.ErrBadListing, state: imports.Failed, text: "cannot be imported"},
+		{name: "bad", outcome: objectstore.ErrBadListing, state: imports.Failed, text: "cannot be relied upon"},
 		{name: "refused too late", outcome: objectstore.ErrRefused, frozen: true, queued: true, state: imports.Running},
 		{name: "leaving", outcome: errLeaving, queued: true, state: imports.Running},
 		{name: "leaving at last", outcome: errLeaving, tries: maxTries, queued: true, state: imports.Running},

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/localstore"
@@ -198,6 +199,28 @@ func TestConfined(t *testing.T) {
 }
 
 // TestAllowedBehindLink reaches the allowed directory itself through a link.
+// A time that no listing can hold is refused by name: it was taken for one of centuries
+// before.
+func TestTimesThatDoNotFit(t *testing.T) {
+	tr := newTree(t, "a", "b")
+	at := time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC)
+	far := syscall.Timeval{Sec: at.Unix()} // os.Chtimes has nanoseconds
+	tr.must(syscall.Utimes(tr.path("b"), []syscall.Timeval{far, far}))
+	if info, err := os.Stat(tr.path("b")); err != nil || !info.ModTime().Equal(at) {
+		t.Fatalf("%v, %v: the file system does not keep the time %v", info, err, at)
+	}
+	_, errStat := tr.store.Stat(t.Context(), tr.key("b"))
+	var errList error
+	for _, err := range tr.store.List(t.Context(), tr.key(""), "", "") {
+		errList = err
+	}
+	for _, err := range []error{errStat, errList} {
+		if !errors.Is(err, objectstore.ErrBadKey) || !strings.Contains(err.Error(), tr.path("b")) || !strings.Contains(err.Error(), "2400") {
+			t.Errorf("%v, want ErrBadKey that names the file and the time", err)
+		}
+	}
+}
+
 func TestAllowedBehindLink(t *testing.T) {
 	outer := newTree(t, "real/dir/x")
 	outer.must(os.Symlink("real", outer.path("alias")))

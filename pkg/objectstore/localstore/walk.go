@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -54,7 +55,7 @@ func (w *walk) dir(ctx context.Context, root *os.Root, dir, prefix string) error
 	for _, n := range names {
 		key := dir + string(n)
 		if !utf8.ValidString(key) {
-			return fmt.Errorf("path %q is not valid UTF-8: %w", "/"+key, objectstore.ErrBadListing)
+			return fmt.Errorf("path %q is not valid UTF-8: %w", "/"+key, objectstore.ErrBadKey)
 		}
 		if n.isDir() {
 			err = w.enter(ctx, root, key, strings.TrimSuffix(string(n), "/"))
@@ -203,6 +204,10 @@ func describe(ctx context.Context, root *os.Root, key, name string) (o objectsto
 		return o, false, err
 	}
 	defer f.Close()
+	if at := info.ModTime(); !objectstore.TimeFits(at) {
+		return o, false, fmt.Errorf("file /%s was changed at %s, and only times of the years 1678 to 2261 can be imported: %w",
+			key, at.UTC().Format(time.RFC3339), objectstore.ErrBadKey)
+	}
 	sum := md5.New()
 	size, err := io.Copy(sum, reader{ctx, f})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
@@ -24,6 +25,9 @@ func TestErrors(t *testing.T) {
 	}{
 		{"404 NoSuchBucket", objectstore.ErrNotFound},
 		{"404 NoSuchKey", objectstore.ErrNotFound},
+		{"404 XAdminUserNotFound", objectstore.ErrRefused}, // of versitygw, where the key is unknown
+		{"404 NoSuchUpload", objectstore.ErrRefused},
+		{"501 NotImplemented", objectstore.ErrRefused},
 		{"403 AccessDenied", objectstore.ErrRefused},
 		{"403 SignatureDoesNotMatch", objectstore.ErrRefused},
 		{"403 InvalidAccessKeyId", objectstore.ErrRefused},
@@ -138,6 +142,47 @@ func TestCutShort(t *testing.T) {
 		store, calls := cutShort(t, chunked, 2)
 		if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a", "b"}) || calls.Load() != 2 {
 			t.Errorf("chunked %t: listed %q, %v after %d calls, want all after 2", chunked, keys, err, calls.Load())
+		}
+	}
+}
+
+// A 404 without a code is of what does not exist, whatever its body is.
+func TestNotFoundWithoutACode(t *testing.T) {
+	for _, body := range []string{"", "<html>Not Found</html>", "<Error/>", "not found"} {
+		store := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, body)
+		}), nil)
+		for call, err := range everyCall(t.Context(), t, store) {
+			if !errors.Is(err, objectstore.ErrNotFound) {
+				t.Errorf("%q: %s: %v, want ErrNotFound", body, call, err)
+			}
+		}
+	}
+}
+
+// A store may say as much as it likes: little of it is read, and less repeated.
+func TestLongErrors(t *testing.T) {
+	sent := make(chan int, 16)
+	store := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, "<Error><Code>AccessDenied</Code><Message>because", strings.Repeat("\u00e9", 10_000), "</Message><More>")
+		n := 0
+		for ; n < 256<<20 && r.Context().Err() == nil; n += 1000 {
+			if _, err := fmt.Fprintf(w, "%01000d", 0); err != nil {
+				break
+			}
+		}
+		sent <- n
+	}), nil)
+	for call, err := range everyCall(t.Context(), t, store) {
+		if !errors.Is(err, objectstore.ErrRefused) || len(err.Error()) > 2000 || !utf8.ValidString(err.Error()) {
+			t.Errorf("%s: %.3000v, want ErrRefused in 2000 bytes", call, err)
+		}
+	}
+	for range len(sent) {
+		if n := <-sent; n > 128<<20 {
+			t.Errorf("%d bytes of an error were read", n)
 		}
 	}
 }

@@ -78,7 +78,7 @@ var _ objectstore.Chooser = (*Stores)(nil)
 // larger.
 func countResizes(reg prometheus.Registerer) func(larger bool) {
 	changes := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "rangefleet_s3_page_resizes_total",
+		Name: "rangefleet_objectstore_page_resizes_total",
 		Help: "Times that a bucket's pages were asked for with half as many keys, as they did not come in time, or with twice as many again.",
 	}, []string{"direction"})
 	smaller, larger := changes.WithLabelValues("smaller"), changes.WithLabelValues("larger")
