@@ -77,21 +77,27 @@ func TestAsOpened(t *testing.T) {
 	}
 }
 
-// TestRefused checks that S3's own words reach the user.
+// TestRefused checks that S3's own words reach the user. The Versity gateway answers
+// an unknown user with 404, which says nothing of the object.
 func TestRefused(t *testing.T) {
-	bucket := newBucket(t, ceph)
+	unknown := func(c *s3store.Config) { c.AccessKeyID = "nobody" }
+	wrong := func(c *s3store.Config) { c.SecretAccessKey += "x" }
+	versity := s3test.Versity(t)
 	for _, tc := range []struct {
-		name  string
-		spoil func(*s3store.Config)
-		words string
+		name   string
+		server s3test.Server
+		spoil  func(*s3store.Config)
+		words  string
 	}{
-		{"unknown key", func(c *s3store.Config) { c.AccessKeyID = "nobody" }, "InvalidAccessKeyId"},
-		{"wrong secret", func(c *s3store.Config) { c.SecretAccessKey += "x" }, "SignatureDoesNotMatch"},
+		{"unknown key of ceph", ceph, unknown, "InvalidAccessKeyId"},
+		{"wrong secret of ceph", ceph, wrong, "SignatureDoesNotMatch"},
+		{"unknown key of versitygw", versity, unknown, "XAdminUserNotFound"},
+		{"wrong secret of versitygw", versity, wrong, "SignatureDoesNotMatch"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cfg := ceph.Config()
+			cfg := tc.server.Config()
 			tc.spoil(&cfg)
-			store := open(t, cfg, bucket)
+			store := open(t, cfg, newBucket(t, tc.server))
 			_, errStat := store.Stat(t.Context(), "x")
 			_, errGet := store.Get(t.Context(), "x", 1<<20)
 			errPut := store.Put(t.Context(), "x", []byte("x"))

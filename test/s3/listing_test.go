@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -30,8 +31,8 @@ const (
 )
 
 // TestListings checks the promise that every import rests on: a listing shows
-// what a walk by continuation tokens shows. Servers are listed in the mode that is
-// chosen for them, and walked.
+// what a walk by continuation tokens shows, and so does a question for one key.
+// Servers are listed in the mode that is chosen for them, and walked.
 func TestListings(t *testing.T) {
 	kinds := s3test.Kinds(ceph)
 	n := listings(t) / len(kinds)
@@ -41,6 +42,9 @@ func TestListings(t *testing.T) {
 			c := newComparison(t, r, kind.Start(t), kind.Holds)
 			if chosen := c.chosenMode(t); chosen != kind.Mode {
 				t.Errorf("the mode %q is chosen, want %q", chosen, kind.Mode)
+			}
+			for _, problem := range c.stat(t, r, n) {
+				t.Error(problem)
 			}
 			modes := slices.Compact([]objectstore.Mode{kind.Mode, objectstore.Walk})
 			for _, mode := range modes {
@@ -175,6 +179,36 @@ func (c *comparison) run(t *testing.T, r *rand.Rand, mode objectstore.Mode, n in
 	}
 	t.Logf("%s: %d listings, %d wrong, %d failed", mode, n, len(o.wrong), len(o.failed))
 	return o
+}
+
+// stat asks for n single keys, as imports of type object do, and describes the
+// answers that are not what a walk shows.
+func (c *comparison) stat(t *testing.T, r *rand.Rand, n int) (wrong []string) {
+	t.Helper()
+	for range n {
+		set := c.sets[r.IntN(len(c.sets))]
+		key := set.Keys[r.IntN(len(set.Keys))]
+		if r.IntN(2) == 0 {
+			key = set.Place(r)
+		}
+		if key == "" {
+			continue
+		}
+		want := set.walk(t.Context(), siblings.Listing{Prefix: key, Upto: key})
+		store, err := c.open(t, 0).Open(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: set.bucket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := store.Stat(t.Context(), key)
+		switch {
+		case want.err != nil && err != nil:
+		case want.err == nil && len(want.objects) == 0 && errors.Is(err, objectstore.ErrNotFound):
+		case want.err == nil && len(want.objects) == 1 && err == nil && got == want.objects[0]:
+		default:
+			wrong = append(wrong, fmt.Sprintf("%q of set %s is %+v, %v; a walk shows %+v", key, set.Name, got, err, want))
+		}
+	}
+	return wrong
 }
 
 // open returns the product's stores for pages of a size.

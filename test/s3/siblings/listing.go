@@ -26,21 +26,22 @@ func (l Listing) Holds(key string) bool {
 func (s Set) Listing(r *rand.Rand) Listing {
 	var l Listing
 	if r.IntN(2) == 0 {
-		l.Prefix = s.place(r)
+		l.Prefix = s.Place(r)
 	}
 	if r.IntN(4) > 0 {
-		l.After = s.place(r)
+		l.After = s.Place(r)
 	}
 	if r.IntN(3) == 0 {
-		if upto := s.place(r); upto > l.After {
+		if upto := s.Place(r); upto > l.After {
 			l.Upto = upto
 		}
 	}
 	return l
 }
 
-// place returns a key, a directory or a string that is near one.
-func (s Set) place(r *rand.Rand) string {
+// Place returns a key of the set, a directory of it, or a string that is near one:
+// valid UTF-8, and perhaps empty.
+func (s Set) Place(r *rand.Rand) string {
 	key := s.Keys[r.IntN(len(s.Keys))]
 	directory := key[:strings.LastIndex(key, "/")+1]
 	character := near[r.IntN(len(near))]
