@@ -27,17 +27,18 @@ func NewPair(accessKeyID, secret string) Pair {
 	return Pair{AccessKeyID: accessKeyID, SecretDigest: sha256.Sum256([]byte(secret))}
 }
 
-// Authenticate returns the user of the keys, which is named after the ID; ok is
-// false if they are not the pair's. It takes the same time whatever the keys
-// have in common with the pair's.
+// Authenticate returns the user whose ID it is, which is named after it, "" if it is not
+// the pair's; ok is false unless the secret is the pair's, too. The check takes the same
+// time whatever the keys have in common with the pair's.
 func (p Pair) Authenticate(_ context.Context, accessKeyID, secret string) (user string, ok bool, err error) {
 	id, want := sha256.Sum256([]byte(accessKeyID)), sha256.Sum256([]byte(p.AccessKeyID))
 	digest := sha256.Sum256([]byte(secret))
-	equal := subtle.ConstantTimeCompare(id[:], want[:]) & subtle.ConstantTimeCompare(digest[:], p.SecretDigest[:])
-	if equal == 0 {
+	known := subtle.ConstantTimeCompare(id[:], want[:])
+	equal := known & subtle.ConstantTimeCompare(digest[:], p.SecretDigest[:])
+	if known == 0 {
 		return "", false, nil
 	}
-	return p.AccessKeyID, true, nil
+	return p.AccessKeyID, equal == 1, nil
 }
 
 // key is where the pair is stored in its bucket.

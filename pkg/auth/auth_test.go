@@ -12,17 +12,18 @@ func TestPair(t *testing.T) {
 	p := auth.NewPair("id", "secret")
 	for _, tc := range []struct {
 		id, secret string
+		user       string
 		ok         bool
 	}{
-		{"id", "secret", true},
-		{"id", "Secret", false},
-		{"ID", "secret", false},
-		{"id", "", false},
-		{"", "", false},
-		{"secret", "id", false},
+		{"id", "secret", "id", true},
+		{"id", "Secret", "id", false},
+		{"ID", "secret", "", false},
+		{"id", "", "id", false},
+		{"", "", "", false},
+		{"secret", "id", "", false},
 	} {
 		user, ok, err := p.Authenticate(t.Context(), tc.id, tc.secret)
-		if ok != tc.ok || err != nil || ok != (user == "id") {
+		if ok != tc.ok || err != nil || user != tc.user {
 			t.Errorf("Authenticate(%q, %q) = %q, %t, %v", tc.id, tc.secret, user, ok, err)
 		}
 	}

@@ -64,6 +64,10 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return err
 	}
+	proxies, err := b.Settings.Auth.Networks()
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", b.Settings.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -82,7 +86,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
-		Service: service, Catalog: cat, Auth: pair, Ready: func(context.Context) error { return b.queue.Err() },
+		Service: service, Catalog: cat, Auth: pair, Proxies: proxies, Ready: func(context.Context) error { return b.queue.Err() },
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: b.Log,
 	})
 	go b.sweep(ctx, cat)

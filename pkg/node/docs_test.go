@@ -70,7 +70,7 @@ func metricsTable(t *testing.T) string {
 	return b.String() + "\n"
 }
 
-var description = regexp.MustCompile(`^Desc\{fqName: "([a-z_]+)", help: ("(?:[^"\\]|\\.)*"), (?:unit: "[a-z]*", )?constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
+var description = regexp.MustCompile(`^Desc\{fqName: "([a-z0-9_]+)", help: ("(?:[^"\\]|\\.)*"), (?:unit: "[a-z]*", )?constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
 
 func parse(t *testing.T, text string) (name, help, labels string) {
 	m := description.FindStringSubmatch(text)

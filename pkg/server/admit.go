@@ -12,6 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -54,6 +55,10 @@ func optional(read func([]byte) error) func([]byte) error {
 // nothing can be served. If it has answered, ok is false.
 func (h *handlers) admit(w http.ResponseWriter, r *http.Request, limit int64, read func([]byte) error) (user string, ok bool) {
 	user, err := h.authenticate(r)
+	if errors.Is(err, auth.ErrSlowDown) {
+		tooMany(w, auth.SlowDownFor, err.Error()+": try again later")
+		return "", false
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return "", false

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -32,6 +34,13 @@ func answer(w http.ResponseWriter, code int, v any) {
 // refuse answers why a request is not served.
 func refuse(w http.ResponseWriter, code int, message string) {
 	answer(w, code, api.Error{Message: message})
+}
+
+// tooMany answers that a request is not served, because there are too many, and
+// after how long it is worth another try.
+func tooMany(w http.ResponseWriter, after time.Duration, message string) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
+	refuse(w, http.StatusTooManyRequests, message)
 }
 
 // codes is the status code of each kind of fault.

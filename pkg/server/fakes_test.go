@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -247,6 +248,7 @@ type fixture struct {
 	service *fakeService
 	metrics *prometheus.Registry
 	log     *transcript.Buffer
+	clients byte // that have sent requests
 }
 
 func newFixture(t *testing.T, change ...func(*Config)) *fixture {
@@ -279,13 +281,21 @@ func basic(id, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }
 
-// do sends a request with the right credentials unless header sets others.
+// do sends a request with the right credentials unless header sets others. It comes from an
+// address of its own, so that no failed login slows another down.
 func (f *fixture) do(method, target, body string, header http.Header) *httptest.ResponseRecorder {
+	f.clients++
+	return f.from(fmt.Sprintf("192.0.2.%d:1", f.clients), method, target, body, header)
+}
+
+// from is do, from an address.
+func (f *fixture) from(address, method, target, body string, header http.Header) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("Authorization", basic(testKey, testSecret))
 	for k, v := range header {
 		r.Header[k] = v
 	}
+	r.RemoteAddr = address
 	w := httptest.NewRecorder()
 	f.ServeHTTP(w, r)
 	return w

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
@@ -62,6 +64,7 @@ type Config struct {
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
 	Log          *slog.Logger
+	Proxies      Proxies          // default none
 	NewRequestID func() string    // unique; default xid
 	Now          func() time.Time // default time.Now
 }
@@ -75,6 +78,9 @@ type handlers struct {
 	service Service
 	catalog Catalog
 	auth    Authenticator
+	brake   *auth.Brake
+	logins  *prometheus.CounterVec // that failed
+	proxies Proxies
 	log     *slog.Logger
 }
 
@@ -91,7 +97,7 @@ func New(c Config) http.Handler {
 	}
 	mux := http.NewServeMux()
 	api.HandlerWithOptions(
-		&handlers{ready: c.Ready, service: c.Service, catalog: c.Catalog, auth: c.Auth, log: c.Log},
+		newHandlers(c),
 		api.StdHTTPServerOptions{
 			BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 			Middlewares: []api.MiddlewareFunc{brief},
@@ -106,6 +112,17 @@ func New(c Config) http.Handler {
 
 	o := newObserver(c.Registerer, c.Log, c.Now)
 	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(straight(wellFormed(mux)))))
+}
+
+func newHandlers(c Config) *handlers {
+	return &handlers{
+		ready: c.Ready, service: c.Service, catalog: c.Catalog, log: c.Log,
+		auth: c.Auth, brake: auth.NewBrake(c.Now), proxies: c.Proxies,
+		logins: promauto.With(c.Registerer).NewCounterVec(prometheus.CounterOpts{
+			Name: "rangefleet_http_failed_logins_total",
+			Help: "Logins that failed: wrong ones, and those refused unseen as too many of one key and address waited for their answer.",
+		}, []string{"outcome"}),
+	}
 }
 
 // NewHTTPServer returns a server of h with a deadline for everything that a

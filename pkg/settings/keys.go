@@ -145,6 +145,10 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.Auth.SecretAccessKey) },
 	},
 	{
+		"auth.trusted_proxies", Coordinator, "addresses and networks of proxies, whose X-Forwarded-For tells from where a login comes that failed; empty: none", "",
+		func(s *Settings) value { return list{&s.Auth.TrustedProxies} },
+	},
+	{
 		"log.level", everywhere, "least level that is logged: debug, info, warn or error", "",
 		func(s *Settings) value { return level(&s.Log.Level) },
 	},

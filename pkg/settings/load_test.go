@@ -101,6 +101,7 @@ ranges:
 auth:
   access_key_id: "" # default
   secret_access_key: "" # default
+  trusted_proxies: [] # default
 log:
   level: info # default
   format: auto # default
@@ -156,7 +157,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.order": "none", "s3.page_keys": "20", "s3.put_checksums": "false", "s3.max_lists": "12", "s3.fleet_lists": "34",
 		"local.allowed": "/a,/b", "sources.allow": "s3://a/,s3://b/", "namespaces.allow": "s3://c/",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
-		"auth.access_key_id": "id", "auth.secret_access_key": "0x12",
+		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.trusted_proxies": "10.0.0.1,fd00::/8",
 		"log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
 	}
 	for _, k := range keys {
@@ -287,7 +288,7 @@ s3: {endpoint: "ftp://user:pw@x", region: "", access_key_id: only, page_keys: 10
 local: {allowed: [rel]}
 sources: {allow: ["gs://x/"]}
 ranges: {min_size_bytes: 2, max_size_bytes: 0, raggedness: 0}
-auth: {secret_access_key: topsecret}
+auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 `}, []string{
 			`nats.replicas: "9": want 1 to 5`,
 			`nats.replicas: "9": the embedded NATS server is only one: want 1`,
@@ -304,6 +305,7 @@ auth: {secret_access_key: topsecret}
 			`workers: "0": without nats.url or nats.listen no other process can do the work`,
 			`nats.store_dir: "rel": want an absolute path`,
 			`auth.access_key_id: "": the secret alone is no pair`,
+			`auth.trusted_proxies: "proxy.example": want an address such as 192.0.2.1 or a network such as 192.0.2.0/24`,
 		}},
 		{"a worker alone", given{process: Worker, env: []string{"RANGEFLEET_WORKERS=0"}}, []string{
 			`nats.url: "": a worker needs the NATS server of its fleet`,
@@ -358,5 +360,20 @@ func TestPrintLoadsBack(t *testing.T) {
 		if a, b := k.of(&first).String(), k.of(&second).String(); a != b {
 			t.Errorf("%s: %q printed and loaded is %q", k.name, a, b)
 		}
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1/32", "10.1.2.3/8": "10.0.0.0/8", "fd00::1": "fd00::1/128", "::ffff:192.0.2.1": "192.0.2.1/32",
+		"": "", "proxy": "", "10.0.0.0/33": "", "fe80::1%eth0": "", "10.0.0.1:80": "",
+	} {
+		n, err := ParseNetwork(text)
+		if (err == nil) != (want != "") || err == nil && n.String() != want {
+			t.Errorf("%q is %v, %v, want %q", text, n, err, want)
+		}
+	}
+	if _, err := (Auth{TrustedProxies: []string{"proxy"}}).Networks(); err == nil {
+		t.Error("a name is taken for a network")
 	}
 }

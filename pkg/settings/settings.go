@@ -7,7 +7,9 @@
 package settings
 
 import (
+	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -88,6 +90,32 @@ type Namespaces struct {
 type Auth struct {
 	AccessKeyID     string // "": a pair is made at the first start
 	SecretAccessKey Secret
+	TrustedProxies  []string // addresses and networks, as ParseNetwork reads them
+}
+
+// Networks returns the trusted proxies.
+func (a Auth) Networks() ([]netip.Prefix, error) {
+	networks := make([]netip.Prefix, 0, len(a.TrustedProxies))
+	for _, text := range a.TrustedProxies {
+		n, err := ParseNetwork(text)
+		if err != nil {
+			return nil, fmt.Errorf("auth.trusted_proxies: %w", err)
+		}
+		networks = append(networks, n)
+	}
+	return networks, nil
+}
+
+// ParseNetwork reads an address, or a network such as 10.0.0.0/8.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	n, err := netip.ParsePrefix(text)
+	if err != nil {
+		return n, fmt.Errorf("%q is no address and no network", text)
+	}
+	return n.Masked(), nil
 }
 
 // Log says what is logged, and how.

@@ -27,6 +27,10 @@ func (s Settings) Validate(p Process) error {
 		"without nats.url or nats.listen no other process can do the work")
 	c.want(s.NATS.URL != "" || filepath.IsAbs(s.NATS.StoreDir), "nats.store_dir", s.NATS.StoreDir, "want an absolute path")
 	c.pair("auth", s.Auth.AccessKeyID, s.Auth.SecretAccessKey)
+	for _, text := range s.Auth.TrustedProxies {
+		_, err := ParseNetwork(text)
+		c.want(err == nil, "auth.trusted_proxies", text, "want an address such as 192.0.2.1 or a network such as 192.0.2.0/24")
+	}
 	return errors.Join(c.faults...)
 }
 
