@@ -1,0 +1,89 @@
+package trial_test
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
+)
+
+func TestJudge(t *testing.T) {
+	part, whole := &trial.Walk{Keys: []string{"a", "b", "c"}}, &trial.Walk{Keys: []string{"a", "b", "c"}, Complete: true}
+	for name, c := range map[string]struct {
+		walk      *trial.Walk
+		after     string
+		keys      string // of the answer
+		more      bool
+		want, got string // of the contradiction; both "": there is none
+		lost      bool
+	}{
+		"all":                        {whole, "a", "b c", false, "", "", false},
+		"a short page":               {whole, "", "a", true, "", "", false},
+		"more, and nothing follows":  {whole, "a", "b c", true, "", "", false},
+		"nothing after the last":     {whole, "c", "", false, "", "", false},
+		"nothing behind the last":    {whole, "d", "", false, "", "", false},
+		"more than was walked":       {part, "a", "b c d", true, "", "", false},
+		"behind what was walked":     {part, "c", "e", false, "", "", false},
+		"an early end":               {whole, "a", "b", false, "c", "", true},
+		"an early end of a part":     {part, "a", "b", false, "c", "", true},
+		"an end at once":             {whole, "a", "", false, "b", "", true},
+		"none, and yet more":         {whole, "a", "", true, "b", "", true},
+		"a key passed over":          {whole, "a", "c", false, "b", "c", true},
+		"a key passed over later":    {part, "", "a c", true, "b", "c", true},
+		"the first key of a part":    {part, "a", "d", true, "b", "d", true},
+		"the start itself":           {whole, "a", "a b c", false, "b", "a", false},
+		"the start ignored":          {whole, "b", "a b c", false, "c", "a", false},
+		"a key that was not walked":  {whole, "a", "b bb c", false, "c", "bb", false},
+		"a key behind all":           {whole, "a", "b c d", false, "", "d", false},
+		"a key where there are none": {&trial.Walk{Complete: true}, "", "x", false, "", "x", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, contradicts := c.walk.Judge(c.after, trial.Answer{Keys: strings.Fields(c.keys), More: c.more})
+			if want := (trial.Contradiction{Want: c.want, Got: c.got}); got != want || contradicts != (c.want+c.got != "") || got.Loses() != c.lost {
+				t.Errorf("Judge = %+v, %t, loses %t; want %+v, loses %t", got, contradicts, got.Loses(), want, c.lost)
+			}
+		})
+	}
+	if _, contradicts := whole.Judge("c", trial.Answer{More: true}); !contradicts {
+		t.Error("an answer without keys that promises more, where none follow, passes")
+	}
+}
+
+// TestStarts checks what Starts promises, and that it tries the places where stores
+// are known to err.
+func TestStarts(t *testing.T) {
+	r := seeded.Rand(t)
+	for range 50 {
+		siblings := 1 + r.IntN(100)
+		w := &trial.Walk{Keys: newModel(10, tree(siblings)...).following("", ""), Complete: r.IntN(2) == 0}
+		if r.IntN(2) == 0 {
+			w.Prefix = "events"
+			w.Keys = newModel(10, tree(siblings)...).following(w.Prefix, "")
+		}
+		starts := w.Starts(r, 200)
+		if len(starts) < 40 || len(starts) > 200 {
+			t.Fatalf("%d starts for %d keys, want up to 200", len(starts), len(w.Keys))
+		}
+		seen := map[trial.Start]bool{}
+		inside := map[bool]int{}
+		for _, s := range starts {
+			id := trial.Start{After: s.After, Small: s.Small}
+			if seen[id] || s.After < w.Prefix || !utf8.ValidString(s.After) || s.What == "" ||
+				!w.Complete && s.After >= w.Keys[len(w.Keys)-1] {
+				t.Errorf("start %+v with prefix %q", s, w.Prefix)
+			}
+			seen[id] = true
+			if strings.HasPrefix(s.After, "events/") {
+				inside[s.Small]++
+			}
+		}
+		if inside[true] < 3 || inside[false] < 3 {
+			t.Errorf("%v starts inside of the directory with siblings, want several, for small pages and for full ones", inside)
+		}
+	}
+	if starts := (&trial.Walk{Complete: true}).Starts(r, 10); len(starts) > 0 {
+		t.Errorf("starts %+v of no keys", starts)
+	}
+}

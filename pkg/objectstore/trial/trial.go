@@ -1,0 +1,253 @@
+// Package trial tries how a bucket is listed: whether it answers LISTs that start
+// after any string with the keys that follow, as a walk by continuation tokens
+// shows them. A trial can find a fault. That it finds none is no proof that there
+// is none.
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Pages lists pages of a bucket; see objectstore.Pager. Each method makes one LIST,
+// and no other to make sure of its answer.
+type Pages interface {
+	ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error)
+	WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error)
+}
+
+// Bucket is a bucket to be tried.
+type Bucket struct {
+	Store     string // who the store says it is, in words
+	Known     bool   // as one that answers LISTs after any start
+	Encodes   bool   // the store writes keys URL-encoded, as it is asked to
+	Full      Pages  // pages of the size that imports ask for
+	Small     Pages  // pages of few keys
+	SmallKeys int    // keys of a small page
+}
+
+// Limits bound a trial.
+type Limits struct {
+	Lists  int           // LIST calls; a third of them may be for the walk
+	Keys   int           // walked keys
+	Bytes  int           // of walked keys
+	Within time.Duration // the whole trial; half of it may be for the walk
+}
+
+// Config says how a bucket is tried.
+type Config struct {
+	Limits Limits
+	Starts int    // LISTs after a start, at most
+	Seed   uint64 // of the choice of starts
+	// Sleep waits for d or until ctx ends, and then returns its error. Nil is
+	// the real clock.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// Report is what came of a trial.
+type Report struct {
+	Walk      Walk
+	WalkFault string // why nobody can walk the bucket, in words; "": nothing was found
+	Tried     int    // starts
+	Fault     *Fault // the first that was found, by the last start that was tried
+	Changed   int    // starts whose answers say that the bucket changed meanwhile
+	Lists     int    // LIST calls that were made
+	CutShort  string // why not all starts were tried, in words; "": they were
+}
+
+// Fault is an answer that would lose keys, or worse.
+type Fault struct {
+	Start         Start
+	Contradiction Contradiction // of the walk; zero if Words are set
+	Words         string        // what is wrong with the answer by itself; "": nothing
+}
+
+// errSpent says that no further LIST may be made.
+var errSpent = errors.New("as many LISTs were made as a trial may make")
+
+// errLate is the cause of a trial's own deadline.
+var errLate = errors.New("the time of a trial is over")
+
+// Run tries a bucket under a prefix. It reads only. Errors that pass are tried
+// again; the errors are those of the pages otherwise. A trial that comes to its
+// limits is none.
+func Run(ctx context.Context, b Bucket, prefix string, cfg Config) (Report, error) {
+	if cfg.Sleep == nil {
+		cfg.Sleep = pause.For
+	}
+	t := &trial{bucket: b, cfg: cfg, jitter: rand.New(rand.NewPCG(cfg.Seed, 1))}
+	t.report.Walk.Prefix = prefix
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Limits.Within, errLate)
+	defer cancel()
+	err := t.walk(ctx)
+	if err == nil && t.report.WalkFault == "" {
+		err = t.starts(ctx)
+	}
+	if late := context.Cause(ctx); err != nil && errors.Is(late, errLate) {
+		err = late
+	}
+	if walked := t.report.Walk.Pages > 0; walked && (errors.Is(err, errSpent) || errors.Is(err, errLate)) {
+		t.report.CutShort, err = err.Error(), nil
+	}
+	return t.report, err
+}
+
+// trial is one trial in progress.
+type trial struct {
+	bucket Bucket
+	cfg    Config
+	jitter *rand.Rand
+	report Report
+}
+
+// walk walks until the end, or as far as limits allow.
+func (t *trial) walk(ctx context.Context) error {
+	half, cancel := context.WithTimeout(ctx, t.cfg.Limits.Within/2)
+	defer cancel()
+	w := &t.report.Walk
+	for token := ""; ; {
+		var page []string
+		var next string
+		err := t.call(half, func(ctx context.Context) (err error) {
+			page = nil
+			next, err = t.bucket.Full.WalkPage(ctx, w.Prefix, token, collect(&page))
+			return err
+		})
+		switch {
+		case errors.Is(err, objectstore.ErrBadListing):
+			t.report.WalkFault = err.Error()
+			return nil
+		case err != nil && half.Err() != nil && ctx.Err() == nil && w.Pages > 0:
+			return nil
+		case err != nil:
+			return err
+		}
+		w.Pages++
+		if err := w.add(page); err != nil {
+			t.report.WalkFault = err.Error()
+			return nil
+		}
+		if w.Complete = next == ""; w.Complete || w.Pages >= max(1, t.cfg.Limits.Lists/3) || len(w.Keys) >= t.cfg.Limits.Keys || w.Bytes >= t.cfg.Limits.Bytes {
+			return nil
+		}
+		token = next
+	}
+}
+
+// starts tries one start after the other, until one shows a fault.
+func (t *trial) starts(ctx context.Context) error {
+	for _, s := range t.report.Walk.Starts(rand.New(rand.NewPCG(t.cfg.Seed, 0)), t.cfg.Starts) {
+		fault, err := t.try(ctx, s)
+		if err != nil {
+			return err
+		}
+		t.report.Tried++
+		if fault == nil {
+			continue
+		}
+		confirmed, err := t.confirm(ctx, *fault)
+		if err != nil {
+			return err
+		}
+		if confirmed {
+			t.report.Fault = fault
+			return nil
+		}
+		t.report.Changed++
+	}
+	return nil
+}
+
+// try asks for the page after a start, and judges it.
+func (t *trial) try(ctx context.Context, s Start) (*Fault, error) {
+	pages := t.bucket.Full
+	if s.Small {
+		pages = t.bucket.Small
+	}
+	var got Answer
+	err := t.call(ctx, func(ctx context.Context) (err error) {
+		got.Keys = nil
+		got.More, err = pages.ListPage(ctx, t.report.Walk.Prefix, s.After, collect(&got.Keys))
+		return err
+	})
+	if errors.Is(err, objectstore.ErrBadListing) {
+		return &Fault{Start: s, Words: err.Error()}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c, contradicts := t.report.Walk.Judge(s.After, got); contradicts {
+		return &Fault{Start: s, Contradiction: c}, nil
+	}
+	return nil, nil
+}
+
+// confirm reports whether a fault is not one of a bucket that changed since it was
+// walked. A key that was lost is still there then; one that came, and was not walked,
+// is not; and whatever else is wrong with an answer is wrong again.
+func (t *trial) confirm(ctx context.Context, f Fault) (bool, error) {
+	c := f.Contradiction
+	if c.Loses() {
+		return t.exists(ctx, c.Want)
+	}
+	if c.Got > f.Start.After {
+		if written, err := t.exists(ctx, c.Got); written || err != nil {
+			return false, err
+		}
+	}
+	again, err := t.try(ctx, f.Start)
+	return again != nil, err
+}
+
+// collect returns a function that appends the keys of a page to them.
+func collect(keys *[]string) func([]objectstore.Listed) {
+	return func(page []objectstore.Listed) {
+		for _, o := range page {
+			*keys = append(*keys, string(o.Key))
+		}
+	}
+}
+
+// exists reports whether a walk shows a key. It is the first of all keys that start
+// with it.
+func (t *trial) exists(ctx context.Context, key string) (bool, error) {
+	var page []string
+	err := t.call(ctx, func(ctx context.Context) (err error) {
+		page = nil
+		_, err = t.bucket.Full.WalkPage(ctx, key, "", collect(&page))
+		return err
+	})
+	return len(page) > 0 && page[0] == key, err
+}
+
+// How a call is tried again.
+const (
+	attempts   = 3
+	firstPause = 500 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+// call makes a LIST, and again after an error that may pass.
+func (t *trial) call(ctx context.Context, list func(context.Context) error) error {
+	for failures := 0; ; {
+		if t.report.Lists >= t.cfg.Limits.Lists {
+			return errSpent
+		}
+		t.report.Lists++
+		err := list(ctx)
+		failures++
+		if err == nil || objectstore.Permanent(err) || failures == attempts {
+			return err
+		}
+		bound := pause.Bound(firstPause, maxPause, failures)
+		if late := t.cfg.Sleep(ctx, 1+time.Duration(t.jitter.Int64N(int64(bound)))); late != nil {
+			return fmt.Errorf("%w: %w", late, err)
+		}
+	}
+}
