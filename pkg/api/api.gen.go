@@ -78,6 +78,24 @@ func (e ObjectStatsPathType) Valid() bool {
 	}
 }
 
+// Defines values for SourceListingMode.
+const (
+	Parallel SourceListingMode = "parallel"
+	Walk     SourceListingMode = "walk"
+)
+
+// Valid indicates whether the value is a known member of the SourceListingMode enum.
+func (e SourceListingMode) Valid() bool {
+	switch e {
+	case Parallel:
+		return true
+	case Walk:
+		return true
+	default:
+		return false
+	}
+}
+
 // BranchCreation defines model for BranchCreation.
 type BranchCreation struct {
 	Name string `json:"name"`
@@ -348,6 +366,102 @@ type RepositoryList struct {
 	Results    []Repository `json:"results"`
 }
 
+// SourceFault The first answer that is wrong. An import that relied on it would lose keys, or fail.
+type SourceFault struct {
+	// After the start
+	After string `json:"after"`
+
+	// Got the key that came instead; if there is none, the answer ended
+	Got string `json:"got,omitempty,omitzero"`
+
+	// Message what is wrong with the answer by itself
+	Message string `json:"message,omitempty,omitzero"`
+
+	// PageKeys how many keys were asked for, if not for a full page
+	PageKeys int `json:"page_keys,omitempty,omitzero"`
+
+	// Want the key that should have come
+	Want string `json:"want,omitempty,omitzero"`
+
+	// What what the start is, in words
+	What string `json:"what"`
+}
+
+// SourceListing How an import of the source would be listed now.
+type SourceListing struct {
+	Mode SourceListingMode `json:"mode"`
+	Why  string            `json:"why"`
+}
+
+// SourceListingMode defines model for SourceListing.Mode.
+type SourceListingMode string
+
+// SourceStarts LISTs that start after a key or another string, among the walked keys.
+type SourceStarts struct {
+	// Changed of those, how many were not judged, as the source had changed
+	Changed int `json:"changed"`
+
+	// Fault The first answer that is wrong. An import that relied on it would lose keys, or fail.
+	Fault SourceFault `json:"fault,omitempty,omitzero"`
+	Tried int         `json:"tried"`
+}
+
+// SourceTrial defines model for SourceTrial.
+type SourceTrial struct {
+	// CutShort why not all starts were tried
+	CutShort string `json:"cut_short,omitempty,omitzero"`
+
+	// Encodes the store says that it writes keys URL-encoded, as it is asked to
+	Encodes bool `json:"encodes"`
+
+	// Known the store is one that is known to answer LISTs after any key
+	Known bool `json:"known"`
+
+	// Listing How an import of the source would be listed now.
+	Listing SourceListing `json:"listing"`
+
+	// Lists LIST calls that were made
+	Lists int `json:"lists"`
+
+	// Seed of the choice of starts
+	Seed   int64  `json:"seed"`
+	Source string `json:"source"`
+
+	// Starts LISTs that start after a key or another string, among the walked keys.
+	Starts SourceStarts `json:"starts"`
+
+	// Store who the store says it is, or its endpoint
+	Store string `json:"store"`
+
+	// Walk The first keys of the source, by continuation tokens.
+	Walk SourceWalk `json:"walk"`
+}
+
+// SourceTrialCreation defines model for SourceTrialCreation.
+type SourceTrialCreation struct {
+	// Seed of the choice of starts, to try the same again; by default a random one
+	Seed int64 `json:"seed,omitempty,omitzero"`
+
+	// Source a bucket, or a prefix of its keys, that may be imported
+	//
+	// Example: s3://my-bucket/production/
+	Source string `json:"source"`
+}
+
+// SourceWalk The first keys of the source, by continuation tokens.
+type SourceWalk struct {
+	// Complete there are no other keys
+	Complete bool `json:"complete"`
+
+	// Fault why the source cannot be walked
+	Fault string `json:"fault,omitempty,omitzero"`
+	Keys  int    `json:"keys"`
+	Pages int    `json:"pages"`
+
+	// Repeated keys that a page repeated of the pages before
+	Repeated int `json:"repeated"`
+}
+
 // StageRangeCreation The source is given under one of its two names.
 type StageRangeCreation struct {
 	// After only keys of the source after this one
@@ -411,6 +525,9 @@ type ServerError = Error
 
 // TooLarge What is wrong with a request, or with an import.
 type TooLarge = Error
+
+// TooMany What is wrong with a request, or with an import.
+type TooMany = Error
 
 // Unauthorized What is wrong with a request, or with an import.
 type Unauthorized = Error
@@ -512,6 +629,9 @@ type ImportStatusJSONRequestBody = ImportStatus
 
 // ImportStartJSONRequestBody defines body for ImportStart for application/json ContentType.
 type ImportStartJSONRequestBody ImportStartJSONBody
+
+// TrySourceJSONRequestBody defines body for TrySource for application/json ContentType.
+type TrySourceJSONRequestBody = SourceTrialCreation
 
 // AsImportCreation returns the union data inside the ImportStartJSONBody as a ImportCreation
 func (t ImportStartJSONBody) AsImportCreation() (ImportCreation, error) {
@@ -622,6 +742,9 @@ type ServerInterface interface {
 	// StatObject get object metadata
 	// (GET /repositories/{repository}/refs/{ref}/objects/stat)
 	StatObject(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params StatObjectParams)
+	// TrySource try how a source is listed
+	// (POST /sources/trials)
+	TrySource(w http.ResponseWriter, r *http.Request)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1281,6 +1404,20 @@ func (siw *ServerInterfaceWrapper) StatObject(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// TrySource operation middleware
+func (siw *ServerInterfaceWrapper) TrySource(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TrySource(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -1416,6 +1553,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/stat", wrapper.StatObject)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sources/trials", wrapper.TrySource)
 
 	return m
 }

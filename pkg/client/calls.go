@@ -38,6 +38,13 @@ func (c *Client) CancelImport(ctx context.Context, repository, branch, id string
 	})
 }
 
+// TrySource tries how a source is listed. It takes up to a minute.
+func (c *Client) TrySource(ctx context.Context, what api.SourceTrialCreation) (api.SourceTrial, error) {
+	var answer api.SourceTrial
+	err := c.do(ctx, call{method: http.MethodPost, path: []string{"sources", "trials"}, body: what, answer: &answer})
+	return answer, err
+}
+
 func importPath(repository, branch string) []string {
 	return []string{"repositories", repository, "branches", branch, "import"}
 }

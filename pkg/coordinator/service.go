@@ -25,6 +25,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -37,6 +38,7 @@ type Config struct {
 	Imports    *imports.Store
 	Catalog    *catalog.Catalog
 	Stores     objectstore.Chooser
+	Trials     Trials            // of the same buckets; for TrySource alone
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any
 	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: any that holds no source
@@ -75,6 +77,7 @@ type Service struct {
 	tables         *tablecache.Cache // of lookups in trees
 	plans, commits *limiter
 	lines          *lines
+	trials         chan struct{}            // one for each that is under way
 	slow           map[string]time.Duration // see slowSteps
 	alive          atomic.Int64             // coordinators, as of the last scan; 0 before the first
 	patience       time.Duration            // see claimPatience
@@ -110,7 +113,8 @@ func New(cfg Config) *Service {
 		tables: tablecache.New(tableBytes, cfg.Registerer),
 		plans:  newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach),
 		lines: &lines{of: make(map[string]*line)}, patience: claimPatience, slow: slowSteps(),
-		ctx: ctx, stop: stop,
+		trials: make(chan struct{}, limits.Trials),
+		ctx:    ctx, stop: stop,
 		progress: make(map[string]*progress), driving: make(map[string]bool), ended: make(map[string]end),
 	}
 }

@@ -119,6 +119,7 @@ func TestUsage(t *testing.T) {
 		{"repo nope", `unknown command "nope" for "rangectl repo"`},
 		{"ls", "accepts 1 arg(s), received 0"},
 		{"ls --nope x", "unknown flag: --nope"},
+		{"doctor lakefs://demo/main", `"lakefs://demo/main": want s3://bucket, or with a prefix of keys after it`},
 		{"ls s3://b/x", `"s3://b/x": want lakefs://repository/branch, or with a path after it`},
 		{"log lakefs://demo/main/x", `"lakefs://demo/main/x": want lakefs://repository/branch, without a path`},
 		{"stat lakefs://demo/main", `"lakefs://demo/main": want lakefs://repository/ref/path`},

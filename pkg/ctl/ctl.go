@@ -153,7 +153,7 @@ Exit codes:
 	root.AddCommand(
 		a.importCommand(), a.statusCommand(), a.cancelCommand(),
 		a.lsCommand(), a.statCommand(), a.logCommand(),
-		a.repoCommand(), a.branchCommand(), a.loginCommand(),
+		a.repoCommand(), a.branchCommand(), a.doctorCommand(), a.loginCommand(),
 	)
 	return root
 }

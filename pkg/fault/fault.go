@@ -16,6 +16,7 @@ const (
 	NotFound                 // name something that exists
 	Conflict                 // look at the present state and decide anew
 	Later                    // try again: what Field names does not answer now
+	Busy                     // try again: as much of this is being done as may be at a time
 )
 
 // Fault is an error that the caller can mend.
@@ -51,6 +52,11 @@ func Conflicting(format string, args ...any) error {
 // ComeBack returns a Later fault of the field.
 func ComeBack(field, format string, args ...any) error {
 	return &Fault{Kind: Later, Field: field, Text: fmt.Sprintf(format, args...)}
+}
+
+// TooMany returns a Busy fault.
+func TooMany(format string, args ...any) error {
+	return &Fault{Kind: Busy, Text: fmt.Sprintf(format, args...)}
 }
 
 // Is reports whether err is, or wraps, a fault of the kind.

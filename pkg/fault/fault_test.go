@@ -9,7 +9,7 @@ import (
 )
 
 func TestFaults(t *testing.T) {
-	kinds := []fault.Kind{fault.Invalid, fault.NotFound, fault.Conflict, fault.Later}
+	kinds := []fault.Kind{fault.Invalid, fault.NotFound, fault.Conflict, fault.Later, fault.Busy}
 	for _, tc := range []struct {
 		err  error
 		kind fault.Kind
@@ -19,6 +19,7 @@ func TestFaults(t *testing.T) {
 		{fault.Missing("branch"), fault.NotFound, "branch not found"},
 		{fault.Conflicting("import %s is over", "i"), fault.Conflict, "import i is over"},
 		{fault.ComeBack("ns", "%s is away", "s3"), fault.Later, "ns: s3 is away"},
+		{fault.TooMany("%d are under way", 2), fault.Busy, "2 are under way"},
 	} {
 		if tc.err.Error() != tc.text {
 			t.Errorf("text %q, want %q", tc.err, tc.text)

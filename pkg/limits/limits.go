@@ -29,6 +29,15 @@ const (
 	Ranges = 100_000
 )
 
+// Limits of trials of sources.
+const (
+	Trials     = 2       // at a time in a process
+	TrialLists = 300     // LIST calls of one
+	TrialKeys  = 50_000  // that one walks
+	TrialBytes = 8 << 20 // of these keys
+	TrialTime  = 45      // seconds that one takes
+)
+
 // Limits of pages.
 const (
 	// Results is the number of results of a page.
@@ -69,6 +78,11 @@ func All() []Limit {
 		{"ranges of a metarange that a request creates", Ranges, "", invalid},
 		{"`amount` of results of a page", Results, "", invalid},
 		{"page of commits: messages and metadata", LogPage, "bytes", "the page ends, with `has_more`"},
+		{"trials of sources at a time", Trials, "", "429"},
+		{"LIST calls of a trial", TrialLists, "", "it ends, and says so"},
+		{"keys that a trial walks", TrialKeys, "", "it tries these"},
+		{"keys that a trial walks, together", TrialBytes, "bytes", "it tries these"},
+		{"time of a trial", TrialTime, "seconds", "it ends, and says so"},
 		{"body without credentials", AnonymousBody, "bytes", "401"},
 		{"body", Body, "bytes", "413"},
 		{"body that creates a metarange", RangesBody, "bytes", "413"},

@@ -81,7 +81,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	}
 	cat := catalog.New(b.queue.KV(queue.BucketCatalog))
 	service := coordinator.New(coordinator.Config{
-		Queue: b.queue, Imports: b.imports, Catalog: cat, Stores: b.stores,
+		Queue: b.queue, Imports: b.imports, Catalog: cat, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})

@@ -49,6 +49,7 @@ var codes = map[fault.Kind]int{
 	fault.NotFound: http.StatusNotFound,
 	fault.Conflict: http.StatusConflict,
 	fault.Later:    http.StatusServiceUnavailable,
+	fault.Busy:     http.StatusTooManyRequests,
 }
 
 // fail answers an error. A fault is told to the caller; of any other error the
@@ -62,7 +63,7 @@ func (h *handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (h *handlers) failBecause(w http.ResponseWriter, r *http.Request, err error, why string) {
 	var f *fault.Fault
 	if errors.As(err, &f) && codes[f.Kind] != 0 {
-		if f.Kind == fault.Later {
+		if f.Kind == fault.Later || f.Kind == fault.Busy {
 			w.Header().Set("Retry-After", retryAfter)
 		}
 		refuse(w, codes[f.Kind], f.Error())

@@ -41,6 +41,10 @@ type fakeService struct {
 	ingested coordinator.Ingested
 	ranges   []partition.RangeMetadata
 	tree     *metarange.Tree
+
+	tried     coordinator.Tried
+	trySource string
+	trySeed   uint64
 }
 
 func (f *fakeService) Start(ctx context.Context, s coordinator.Start) (string, error) {
@@ -96,6 +100,14 @@ func (f *fakeService) DeleteRepository(ctx context.Context, id string) error {
 	}
 	_, err := fakeCatalog{}.Repository(ctx, id)
 	return errors.Join(f.err, err)
+}
+
+func (f *fakeService) TrySource(_ context.Context, source string, seed uint64) (coordinator.Tried, error) {
+	if source == "s3://busy/" {
+		return coordinator.Tried{}, fault.TooMany("2 trials are under way")
+	}
+	f.trySource, f.trySeed = source, seed
+	return f.tried, f.err
 }
 
 func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, error) {

@@ -39,6 +39,9 @@ type Service interface {
 	CheckNamespace(ctx context.Context, namespace string) error
 	// DeleteRepository is a fault.Conflict while imports into the repository run.
 	DeleteRepository(ctx context.Context, id string) error
+	// TrySource tries how a source is listed; seed 0 is any. It is fault.Busy while
+	// others are tried.
+	TrySource(ctx context.Context, source string, seed uint64) (coordinator.Tried, error)
 	// Tree opens the tree that ref, a branch or a commit's ID, stands for.
 	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
 }

@@ -30,6 +30,7 @@ var bodies = map[string]string{
 	"createMetaRange":  `{"ranges":[]}`,
 	"createRepository": `{"name":"pond","storage_namespace":"s3://b/"}`,
 	"createBranch":     `{"name":"dev","source":"main"}`,
+	"trySource":        `{"source":"s3://b/"}`,
 }
 
 // operations calls f for every operation of the contract.
@@ -81,8 +82,8 @@ func TestEveryOperationAuthenticates(t *testing.T) {
 			}
 		}
 	})
-	if n != 15 {
-		t.Errorf("the contract has %d operations, want 15", n)
+	if n != 16 {
+		t.Errorf("the contract has %d operations, want 16", n)
 	}
 	if strings.Contains(f.log.String(), testSecret) || strings.Contains(f.log.String(), basic(testKey, testSecret)) {
 		t.Error("the log holds the secret")

@@ -78,10 +78,7 @@ type pager struct {
 // ListPage implements objectstore.Pager.
 func (p *pager) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
 	start := time.Now()
-	more, err = p.pages.ListPage(ctx, prefix, after, func(page []objectstore.Listed) {
-		p.listed.Add(float64(len(page)))
-		take(page)
-	})
+	more, err = p.pages.ListPage(ctx, prefix, after, p.counting(take))
 	p.observe("list", start, err)
 	return more, err
 }
@@ -89,12 +86,17 @@ func (p *pager) ListPage(ctx context.Context, prefix, after string, take func([]
 // WalkPage implements objectstore.Pager.
 func (p *pager) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
 	start := time.Now()
-	next, err = p.pages.WalkPage(ctx, prefix, token, func(page []objectstore.Listed) {
-		p.listed.Add(float64(len(page)))
-		take(page)
-	})
+	next, err = p.pages.WalkPage(ctx, prefix, token, p.counting(take))
 	p.observe("list", start, err)
 	return next, err
+}
+
+// counting returns take, which counts the objects of its pages.
+func (m *Meter) counting(take func([]objectstore.Listed)) func([]objectstore.Listed) {
+	return func(page []objectstore.Listed) {
+		m.listed.Add(float64(len(page)))
+		take(page)
+	}
 }
 
 // List implements objectstore.Store. The consumer's time does not count.

@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/retry"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
 
 // Config says which stores can be opened and how.
@@ -37,6 +38,7 @@ type Stores struct {
 	local     *localstore.Store
 	localOpen objectstore.Store                         // local, decorated
 	bucket    func(objectstore.Pager) objectstore.Store // decorates a bucket
+	trial     func(trial.Pages) trial.Pages             // decorates a bucket that is tried
 	limiter   *readahead.Limiter                        // of all buckets
 	listing   objectstore.Mode                          // of all buckets; "": the store tells
 
@@ -65,6 +67,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		listing:   cfg.Listing,
 		local:     local,
 		localOpen: retrier.Wrap(meter.Wrap(local)),
+		trial:     meter.WrapTrial,
 		bucket: func(b objectstore.Pager) objectstore.Store {
 			b = meter.WrapPager(b)
 			return readahead.Wrap(retrier.Wrap(b), b, readahead.Config{Limiter: limiter}, ahead)

@@ -67,19 +67,19 @@ func TestStarts(t *testing.T) {
 			t.Fatalf("%d starts for %d keys, want up to 200", len(starts), len(w.Keys))
 		}
 		seen := map[trial.Start]bool{}
-		inside := map[bool]int{}
+		inside := map[int]int{}
 		for _, s := range starts {
-			id := trial.Start{After: s.After, Small: s.Small}
+			id := trial.Start{After: s.After, Keys: s.Keys}
 			if seen[id] || s.After < w.Prefix || !utf8.ValidString(s.After) || s.What == "" ||
 				!w.Complete && s.After >= w.Keys[len(w.Keys)-1] {
 				t.Errorf("start %+v with prefix %q", s, w.Prefix)
 			}
 			seen[id] = true
 			if strings.HasPrefix(s.After, "events/") {
-				inside[s.Small]++
+				inside[s.Keys]++
 			}
 		}
-		if inside[true] < 3 || inside[false] < 3 {
+		if inside[trial.SmallPage] < 3 || inside[0] < 3 {
 			t.Errorf("%v starts inside of the directory with siblings, want several, for small pages and for full ones", inside)
 		}
 	}

@@ -1,6 +1,7 @@
 package trial_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,14 +10,12 @@ import (
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
 
-// model is a store in memory whose answers may be wrong. It serves pages of one
-// size; views with other sizes share its keys.
+// model is a store in memory whose answers may be wrong.
 type model struct {
-	keys *[]string // sorted
-	size int
+	keys []string // sorted
+	size int      // keys of a full page
 
 	// answer, if not nil, changes the answer to a LIST after a start. It is given
 	// all keys that follow.
@@ -25,24 +24,16 @@ type model struct {
 	walked func(page []string) []string
 	// hook, if not nil, is called before each call with the number of calls before.
 	hook  func(ctx context.Context, calls int) error
-	calls *int
+	calls int
 }
 
 func newModel(size int, keys ...string) *model {
-	keys = slices.Sorted(slices.Values(keys))
-	return &model{keys: &keys, size: size, calls: new(int)}
-}
-
-// bucket returns the model with pages of its size, and with pages of two keys.
-func (m *model) bucket() trial.Bucket {
-	small := *m
-	small.size = 2
-	return trial.Bucket{Full: m, Small: &small, SmallKeys: 2}
+	return &model{keys: slices.Sorted(slices.Values(keys)), size: size}
 }
 
 func (m *model) call(ctx context.Context) error {
-	n := *m.calls
-	*m.calls++
+	n := m.calls
+	m.calls++
 	if m.hook != nil {
 		if err := m.hook(ctx, n); err != nil {
 			return err
@@ -53,7 +44,7 @@ func (m *model) call(ctx context.Context) error {
 
 func (m *model) following(prefix, after string) []string {
 	var keys []string
-	for _, k := range (*m.keys)[sort.Search(len(*m.keys), func(i int) bool { return (*m.keys)[i] > after }):] {
+	for _, k := range m.keys[sort.Search(len(m.keys), func(i int) bool { return m.keys[i] > after }):] {
 		if strings.HasPrefix(k, prefix) {
 			keys = append(keys, k)
 		}
@@ -61,14 +52,15 @@ func (m *model) following(prefix, after string) []string {
 	return keys
 }
 
-// ListPage implements trial.Pages.
-func (m *model) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (bool, error) {
+// ListAfter implements trial.Pages.
+func (m *model) ListAfter(ctx context.Context, prefix, after string, keys int, take func([]objectstore.Listed)) (bool, error) {
 	if err := m.call(ctx); err != nil {
 		return false, err
 	}
-	page, more := truly(m.size, after, m.following(prefix, after))
+	size := cmp.Or(keys, m.size)
+	page, more := truly(size, after, m.following(prefix, after))
 	if m.answer != nil {
-		page, more = m.answer(m.size, after, m.following(prefix, after))
+		page, more = m.answer(size, after, m.following(prefix, after))
 	}
 	if !slices.IsSorted(page) {
 		return false, fmt.Errorf("list %q after %q: out of order: %w", prefix, after, objectstore.ErrBadListing)

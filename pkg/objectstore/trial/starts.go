@@ -12,11 +12,17 @@ import (
 type Start struct {
 	After string // valid UTF-8, not before the prefix
 	What  string // what After is, in words
-	Small bool   // a page of few keys is asked for, not a full one
+	Keys  int    // of the page that is asked for: SmallPage, or 0 for a full one
 }
+
+// SmallPage is the number of keys of small pages. Some stores err first in these.
+const SmallPage = 2
 
 // maxStart is the length of the longest start in bytes, which is that of a key.
 const maxStart = 1024
+
+// sizes are those of pages, in turn.
+var sizes = []int{SmallPage, 0}
 
 // Starts returns at most n places of which the walk tells what follows, without
 // repetition. Half of them lie in directories X/ that have many siblings: keys that
@@ -28,7 +34,7 @@ func (w *Walk) Starts(r *rand.Rand, n int) []Start {
 	var starts []Start
 	seen := make(map[Start]bool)
 	add := func(s Start) {
-		id := Start{After: s.After, Small: s.Small}
+		id := Start{After: s.After, Keys: s.Keys}
 		if len(s.After) <= maxStart && s.After >= w.Prefix && w.tells(s.After) && !seen[id] {
 			seen[id] = true
 			starts = append(starts, s)
@@ -37,13 +43,13 @@ func (w *Walk) Starts(r *rand.Rand, n int) []Start {
 	if crowded := w.crowded(r); len(crowded) > 0 {
 		for i := range n / 2 {
 			s := w.inside(r, crowded[i/len(insides)%len(crowded)], insides[i%len(insides)])
-			s.Small = i/len(insides)/len(crowded)%2 == 0
+			s.Keys = sizes[i/len(insides)/len(crowded)%len(sizes)]
 			add(s)
 		}
 	}
 	for i := 0; len(starts) < n && i < 4*n; i++ {
 		s := w.near(r, nears[i%len(nears)])
-		s.Small = i/len(nears)%2 == 0
+		s.Keys = sizes[i/len(nears)%len(sizes)]
 		add(s)
 	}
 	return starts

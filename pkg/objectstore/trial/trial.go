@@ -15,21 +15,23 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Pages lists pages of a bucket; see objectstore.Pager. Each method makes one LIST,
-// and no other to make sure of its answer.
+// Pages lists pages of a bucket. It tries each once.
 type Pages interface {
-	ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error)
+	// ListAfter calls take with the page of at most so many keys (0: as many as
+	// imports ask for) that follows a start, unless it is empty, and tells whether
+	// the store says that more follow. Nobody else is asked whether that is true. The
+	// page belongs to take during the call.
+	ListAfter(ctx context.Context, prefix, after string, keys int, take func([]objectstore.Listed)) (more bool, err error)
+	// WalkPage is that of objectstore.Pager.
 	WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error)
 }
 
 // Bucket is a bucket to be tried.
 type Bucket struct {
-	Store     string // who the store says it is, in words
-	Known     bool   // as one that answers LISTs after any start
-	Encodes   bool   // the store writes keys URL-encoded, as it is asked to
-	Full      Pages  // pages of the size that imports ask for
-	Small     Pages  // pages of few keys
-	SmallKeys int    // keys of a small page
+	Store   string // who the store says it is, in words
+	Known   bool   // as one that answers LISTs after any start
+	Encodes bool   // the store writes keys URL-encoded, as it is asked to
+	Pages   Pages
 }
 
 // Limits bound a trial.
@@ -77,11 +79,11 @@ var errLate = errors.New("the time of a trial is over")
 // Run tries a bucket under a prefix. It reads only. Errors that pass are tried
 // again; the errors are those of the pages otherwise. A trial that comes to its
 // limits is none.
-func Run(ctx context.Context, b Bucket, prefix string, cfg Config) (Report, error) {
+func Run(ctx context.Context, pages Pages, prefix string, cfg Config) (Report, error) {
 	if cfg.Sleep == nil {
 		cfg.Sleep = pause.For
 	}
-	t := &trial{bucket: b, cfg: cfg, jitter: rand.New(rand.NewPCG(cfg.Seed, 1))}
+	t := &trial{pages: pages, cfg: cfg, jitter: rand.New(rand.NewPCG(cfg.Seed, 1))}
 	t.report.Walk.Prefix = prefix
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Limits.Within, errLate)
 	defer cancel()
@@ -100,7 +102,7 @@ func Run(ctx context.Context, b Bucket, prefix string, cfg Config) (Report, erro
 
 // trial is one trial in progress.
 type trial struct {
-	bucket Bucket
+	pages  Pages
 	cfg    Config
 	jitter *rand.Rand
 	report Report
@@ -116,7 +118,7 @@ func (t *trial) walk(ctx context.Context) error {
 		var next string
 		err := t.call(half, func(ctx context.Context) (err error) {
 			page = nil
-			next, err = t.bucket.Full.WalkPage(ctx, w.Prefix, token, collect(&page))
+			next, err = t.pages.WalkPage(ctx, w.Prefix, token, collect(&page))
 			return err
 		})
 		switch {
@@ -166,14 +168,10 @@ func (t *trial) starts(ctx context.Context) error {
 
 // try asks for the page after a start, and judges it.
 func (t *trial) try(ctx context.Context, s Start) (*Fault, error) {
-	pages := t.bucket.Full
-	if s.Small {
-		pages = t.bucket.Small
-	}
 	var got Answer
 	err := t.call(ctx, func(ctx context.Context) (err error) {
 		got.Keys = nil
-		got.More, err = pages.ListPage(ctx, t.report.Walk.Prefix, s.After, collect(&got.Keys))
+		got.More, err = t.pages.ListAfter(ctx, t.report.Walk.Prefix, s.After, s.Keys, collect(&got.Keys))
 		return err
 	})
 	if errors.Is(err, objectstore.ErrBadListing) {
@@ -220,7 +218,7 @@ func (t *trial) exists(ctx context.Context, key string) (bool, error) {
 	var page []string
 	err := t.call(ctx, func(ctx context.Context) (err error) {
 		page = nil
-		_, err = t.bucket.Full.WalkPage(ctx, key, "", collect(&page))
+		_, err = t.pages.WalkPage(ctx, key, "", collect(&page))
 		return err
 	})
 	return len(page) > 0 && page[0] == key, err

@@ -1,6 +1,7 @@
 package trial_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,12 +26,12 @@ func config(seed uint64) trial.Config {
 
 func run(t *testing.T, m *model, prefix string, cfg trial.Config) trial.Report {
 	t.Helper()
-	report, err := trial.Run(t.Context(), m.bucket(), prefix, cfg)
+	report, err := trial.Run(t.Context(), m, prefix, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Lists != *m.calls || report.Lists > cfg.Limits.Lists {
-		t.Errorf("%d LISTs reported and %d made, of %d at most", report.Lists, *m.calls, cfg.Lists)
+	if report.Lists != m.calls || report.Lists > cfg.Limits.Lists {
+		t.Errorf("%d LISTs reported and %d made, of %d at most", report.Lists, m.calls, cfg.Limits.Lists)
 	}
 	return report
 }
@@ -124,10 +125,7 @@ func TestFaults(t *testing.T) {
 				if f == nil {
 					t.Fatalf("no fault in %d starts", report.Tried)
 				}
-				size := m.size
-				if f.Start.Small {
-					size = 2
-				}
+				size := cmp.Or(f.Start.Keys, m.size)
 				page, more := answer(size, f.Start.After, m.following("", f.Start.After))
 				if c, _ := report.Walk.Judge(f.Start.After, trial.Answer{Keys: page, More: more}); f.Words == "" && c != f.Contradiction {
 					t.Errorf("fault %+v, but the store's answer contradicts the walk by %+v", f, c)
@@ -152,7 +150,7 @@ func TestAChangingBucketIsNotAtFault(t *testing.T) {
 			m := newModel(100, tree(150)...)
 			m.hook = func(_ context.Context, calls int) error {
 				if calls == 4 { // as many pages as the walk has
-					*m.keys = change(*m.keys)
+					m.keys = change(m.keys)
 				}
 				return nil
 			}
@@ -213,7 +211,7 @@ func TestTime(t *testing.T) {
 				cfg := config(1)
 				cfg.Limits.Within, cfg.Sleep = 21*time.Second-10*time.Millisecond, nil
 				begun := time.Now()
-				report, err := trial.Run(t.Context(), m.bucket(), "", cfg)
+				report, err := trial.Run(t.Context(), m, "", cfg)
 				if took := time.Since(begun); took > 21*time.Second || report.Walk.Pages != c.pages || (err != nil) != c.fails {
 					t.Errorf("%d pages, %v after %v, want %d pages in time", report.Walk.Pages, err, took, c.pages)
 				}
@@ -245,7 +243,7 @@ func TestErrors(t *testing.T) {
 				}
 				return nil
 			}
-			_, err := trial.Run(t.Context(), m.bucket(), "", config(1))
+			_, err := trial.Run(t.Context(), m, "", config(1))
 			if (err != nil) != c.fails || c.fails && !errors.Is(err, c.err) {
 				t.Errorf("Run = %v, want it to fail: %t", err, c.fails)
 			}
@@ -278,7 +276,7 @@ func TestSeed(t *testing.T) {
 		m := newModel(100, tree(100)...)
 		var starts []trial.Start
 		m.answer = func(size int, after string, following []string) ([]string, bool) {
-			starts = append(starts, trial.Start{After: after, Small: size == 2})
+			starts = append(starts, trial.Start{After: after, Keys: size})
 			return truly(size, after, following)
 		}
 		run(t, m, "", config(seed))

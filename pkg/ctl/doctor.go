@@ -1,0 +1,150 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var seed int64
+	cmd := &cobra.Command{
+		Use:   "doctor s3://bucket[/prefix]",
+		Short: "Try how a bucket is listed, and say which mode is safe there",
+		Long: `Tries whether a bucket may be listed in parallel, with LISTs that start after any
+key, as some stores answer such LISTs with fewer keys than follow.
+
+The coordinator walks the first 50,000 keys by continuation tokens, and asks for
+what follows keys, directories and made-up strings. It reads only, makes 300 LISTs
+at most and takes 45 seconds at most. A fault that it finds is one. That it finds none
+is no proof: it has tried a few starts among the first keys.
+
+It fails if a fault was found in the mode that imports would use now.`,
+		Example: `  rangectl doctor s3://lake/raw/`,
+		Args:    cobra.ExactArgs(1),
+		RunE: about(a, sourceURI, func(ctx context.Context, c *client.Client, source string) error {
+			trial, err := c.TrySource(ctx, api.SourceTrialCreation{Source: source, Seed: seed})
+			if err != nil {
+				return fmt.Errorf("trying %s: %w", source, err)
+			}
+			if err := a.show(trial, func(w io.Writer) error { return trialSheet(w, trial) }); err != nil {
+				return err
+			}
+			return diagnosis(trial)
+		}),
+	}
+	cmd.Flags().Int64Var(&seed, "seed", 0, "try the same starts again as a trial with this `number`; 0: any")
+	return cmd
+}
+
+// sourceURI parses s3://bucket/prefix.
+func sourceURI(uri string) (string, error) {
+	if u, err := objectstore.ParseURI(uri); err != nil || u.Scheme != objectstore.SchemeS3 {
+		return "", usage("%q: want s3://bucket, or with a prefix of keys after it", uri)
+	}
+	return uri, nil
+}
+
+// diagnosis returns an error if imports as they are set now would rely on what the
+// trial found at fault.
+func diagnosis(t api.SourceTrial) error {
+	switch parallel := t.Listing.Mode == api.Parallel; {
+	case t.Walk.Fault != "":
+		return fmt.Errorf("%s cannot be walked", t.Source)
+	case parallel && t.Starts.Fault.What != "":
+		return fmt.Errorf("imports of %s would lose keys or fail: set s3.listing to walk", t.Source)
+	}
+	return nil
+}
+
+func trialSheet(w io.Writer, t api.SourceTrial) error {
+	return sheet(w, "Source "+t.Source,
+		row{"Store", storeLine(t)},
+		row{"Listing now", string(t.Listing.Mode) + ": " + t.Listing.Why},
+		row{"Walk", walkLine(t.Walk)},
+		row{"Keys", keysLine(t)},
+		row{"Starts", startsLine(t)},
+		row{"Fault", faultLine(t.Starts.Fault)},
+		row{"Advice", adviceLine(t)},
+		row{"Seed", fmt.Sprint(t.Seed)})
+}
+
+func storeLine(t api.SourceTrial) string {
+	if t.Known {
+		return t.Store + ", known to answer LISTs after any key"
+	}
+	return t.Store + ", not known to answer LISTs after any key"
+}
+
+func walkLine(walk api.SourceWalk) string {
+	if walk.Fault != "" {
+		return walk.Fault
+	}
+	text := counted(int64(walk.Keys), "key") + " in " + counted(int64(walk.Pages), "page") + ", in order"
+	if walk.Complete {
+		text += ", to the end"
+	}
+	if walk.Repeated > 0 {
+		text += "; tokens repeat keys, " + grouped(int64(walk.Repeated)) + " in all, which imports drop"
+	}
+	return text
+}
+
+func keysLine(t api.SourceTrial) string {
+	if t.Encodes {
+		return "URL-encoded, as asked"
+	}
+	return "not URL-encoded, though asked: control characters cannot be imported"
+}
+
+func startsLine(t api.SourceTrial) string {
+	text := grouped(int64(t.Starts.Tried)) + " tried"
+	if t.Starts.Changed > 0 {
+		text += ", " + grouped(int64(t.Starts.Changed)) + " of them not judged, as the source had changed"
+	}
+	if t.CutShort != "" {
+		text += "; cut short: " + t.CutShort
+	}
+	return text
+}
+
+func faultLine(f api.SourceFault) string {
+	if f.What == "" {
+		return ""
+	}
+	asked := "a LIST"
+	if f.PageKeys > 0 {
+		asked += " of " + counted(int64(f.PageKeys), "key")
+	}
+	asked += fmt.Sprintf(" after %q, %s, ", f.After, f.What)
+	switch {
+	case f.Message != "":
+		return asked + "is answered wrongly: " + f.Message
+	case f.Got == "" && f.Want == "":
+		return asked + "holds no keys, and says that more follow"
+	case f.Got == "":
+		return asked + fmt.Sprintf("ended where %q should have come", f.Want)
+	case f.Want == "":
+		return asked + fmt.Sprintf("held %q, and there is no such key", f.Got)
+	}
+	return asked + fmt.Sprintf("held %q where %q should have come", f.Got, f.Want)
+}
+
+func adviceLine(t api.SourceTrial) string {
+	switch {
+	case t.Walk.Fault != "":
+		return "neither mode: what a walk shows is what every import is held against"
+	case t.Starts.Fault.What != "":
+		return "walk: parallel would lose keys, or fail"
+	case t.Starts.Tried == 0:
+		return "walk, as nothing could be tried"
+	}
+	return fmt.Sprintf("parallel made no mistake in %s within the first %s, which is no proof",
+		counted(int64(t.Starts.Tried), "start"), counted(int64(t.Walk.Keys), "key"))
+}
