@@ -105,7 +105,11 @@ func (d *driver) landNow(ctx context.Context, line *line, record imports.Record)
 			if !fold.Complete() {
 				return d.incomplete(ctx, covers)
 			}
-			if record, err = d.attempt(ctx, record, head, fold); err != nil {
+			err = d.survive(ctx, func() (err error) {
+				record, err = d.attempt(ctx, record, head, fold)
+				return err
+			})
+			if err != nil {
 				return err // canceled meanwhile, perhaps: the next step sees it
 			}
 			d.dead = nil
@@ -167,7 +171,7 @@ func (d *driver) commit(ctx context.Context, record imports.Record, head catalog
 	}
 	base, count, err := metarange.Stream(ctx, files, parent.MetarangeID)
 	if err != nil {
-		return catalog.Commit{}, err
+		return catalog.Commit{}, fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
 	}
 	removed, err := d.removed(ctx, record.Job)
 	if err != nil {
@@ -176,7 +180,7 @@ func (d *driver) commit(ctx context.Context, record imports.Record, head catalog
 	tree := metarange.Replace(ctx, files, record.Job.Breaks, base, rangesOf(fold), removed)
 	id, err := metarange.WriteAll(ctx, files, tree, count+fold.Ranges)
 	if err != nil {
-		return catalog.Commit{}, err
+		return catalog.Commit{}, fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
 	}
 	metadata := map[string]string{mergeStrategy: sourceWins}
 	maps.Copy(metadata, record.Request.Metadata)

@@ -58,11 +58,18 @@ func (d *driver) fitsOnePage(ctx context.Context, job imports.Job) (small bool, 
 		return false, err
 	}
 	defer done()
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("list the first page: %w", err)
-		}
-	}()
+	err = d.survive(ctx, func() (err error) {
+		small, err = d.listFirstPage(ctx, job)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("list the first page: %w", err)
+	}
+	return small, nil
+}
+
+// listFirstPage lists the first page, and reports whether no other follows.
+func (d *driver) listFirstPage(ctx context.Context, job imports.Job) (last bool, err error) {
 	src, err := source.Open(ctx, d.cfg.Stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return false, err

@@ -62,10 +62,6 @@ const (
 	keepSeen   = time.Hour              // after this process saw that it has ended, it stays, whatever clocks say
 )
 
-// tableBytes bounds what is kept in memory of ranges and metaranges for lookups in
-// trees, in bytes.
-const tableBytes = 32 << 20
-
 // Service is the import service. Its methods may be called concurrently.
 type Service struct {
 	cfg     Config
@@ -110,7 +106,7 @@ func New(cfg Config) *Service {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Service{
 		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
-		tables: tablecache.New(tableBytes, cfg.Registerer),
+		tables: tablecache.New(limits.TableCache, cfg.Registerer),
 		plans:  newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach),
 		lines: &lines{of: make(map[string]*line)}, patience: claimPatience, slow: slowSteps(),
 		trials: make(chan struct{}, limits.Trials),

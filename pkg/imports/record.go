@@ -95,6 +95,11 @@ type Record struct {
 	// Partitions is the first cut; nil until it was made.
 	Partitions []partition.Partition `json:"partitions,omitempty"`
 
+	// Begun is how many steps in a row were begun, each by a process that ended
+	// before the step did. A step of Begin adds one before it does anything, and
+	// whatever comes of it, an error too, makes it 0.
+	Begun int `json:"begun,omitempty"`
+
 	// Driver is the coordinator that drives the import, by the name of its
 	// lease; "" if none has yet. Who finds that it is gone takes its place.
 	Driver string `json:"driver,omitempty"`

@@ -1,6 +1,8 @@
 package imports
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -23,6 +25,33 @@ func (r Record) Drive(from, to string) (Record, error) {
 	return r, nil
 }
 
+// MaxBegun is how many processes may end, one after the other, within a step of one
+// import: that import ends them, most likely, by the memory that it takes.
+const MaxBegun = 5
+
+// Begin records that a step is begun which the process may not survive. It is
+// ErrDeadly if MaxBegun did not, and a Conflict if the import has ended.
+func (r Record) Begin() (Record, error) {
+	if r.State.Ended() {
+		return r, r.refuse("go on with")
+	}
+	if r.Begun >= MaxBegun {
+		return r, fmt.Errorf("import %s: %w: %d coordinators in a row ended while they planned or merged it; their logs, and the limits of their memory, tell why",
+			r.Job.ImportID, ErrDeadly, r.Begun)
+	}
+	r.Begun++
+	return r, nil
+}
+
+// ErrDeadly says that an import ends the processes that drive it.
+var ErrDeadly = errors.New("the import ends its coordinators")
+
+// Survive records that the step of Begin is over, and the process is still there.
+func (r Record) Survive() (Record, error) {
+	r.Begun = 0
+	return r, nil
+}
+
 // Report records a problem: why the import does not get on, or with "" that it does.
 func (r Record) Report(problem string) (Record, error) {
 	if !r.State.Ended() {
@@ -37,7 +66,7 @@ func (r Record) Plan(now time.Time, parts []partition.Partition, listing objects
 		return r, r.refuse("plan")
 	}
 	if r.Partitions == nil {
-		r.Partitions, r.Job.Listing, r.Updated = parts, listing, now
+		r.Partitions, r.Job.Listing, r.Begun, r.Updated = parts, listing, 0, now
 	}
 	return r, nil
 }
@@ -53,6 +82,7 @@ func (r Record) Commit(now time.Time, dead *Attempt, a Attempt) (Record, error) 
 	if r.Attempt.id() == dead.id() {
 		r.State, r.Attempt, r.Updated = Committing, &a, now
 	}
+	r.Begun = 0
 	return r, nil
 }
 

@@ -2,6 +2,7 @@ package imports_test
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -219,6 +220,43 @@ func TestEnded(t *testing.T) {
 	} {
 		if s.Ended() != want {
 			t.Errorf("%s.Ended() = %t", s, !want)
+		}
+	}
+}
+
+// A step that is begun counts until something comes of it, and one more than may be
+// is refused.
+func TestStepsThatNobodySurvives(t *testing.T) {
+	begin := func(r imports.Record, n int) imports.Record {
+		t.Helper()
+		for range n {
+			var err error
+			if r, err = r.Begin(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return r
+	}
+	full := begin(newRecord("id"), imports.MaxBegun)
+	if got, err := full.Begin(); !errors.Is(err, imports.ErrDeadly) || !strings.Contains(err.Error(), "id") || !reflect.DeepEqual(got, full) {
+		t.Errorf("step %d: %v, want ErrDeadly that names the import", imports.MaxBegun+1, err)
+	}
+	for name, end := range map[string]func(imports.Record) (imports.Record, error){
+		"survived": imports.Record.Survive,
+		"planned": func(r imports.Record) (imports.Record, error) {
+			return r.Plan(later, []partition.Partition{{}}, objectstore.Listing{})
+		},
+		"attempted": func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("a")) },
+	} {
+		r, err := end(full)
+		if err != nil || r.Begun != 0 {
+			t.Errorf("%s: %d steps begun, %v", name, r.Begun, err)
+		}
+		begin(r, imports.MaxBegun)
+	}
+	for _, s := range []imports.State{imports.Completed, imports.Failed, imports.Canceled} {
+		if _, err := in(t, s).Begin(); !fault.Is(err, fault.Conflict) {
+			t.Errorf("step of an import that is %s: %v, want a conflict", s, err)
 		}
 	}
 }

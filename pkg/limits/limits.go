@@ -54,6 +54,10 @@ const (
 	RangesBody    = 16 << 20 // of a request to create a metarange
 )
 
+// TableCache is what is kept in memory of ranges and metaranges for lookups in
+// trees, in bytes.
+const TableCache = 32 << 20
+
 // Limit is one line of the documentation.
 type Limit struct {
 	Of   string
@@ -86,6 +90,7 @@ func All() []Limit {
 		{"body without credentials", AnonymousBody, "bytes", "401"},
 		{"body", Body, "bytes", "413"},
 		{"body that creates a metarange", RangesBody, "bytes", "413"},
+		{"memory for what lookups read of ranges and metaranges", TableCache, "bytes", "what was not used for longest is read again"},
 	}
 }
 

@@ -1,0 +1,151 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/tampered"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// An import that ended as many coordinators as may be fails before it ends the next
+// one, planned or not; with one less it goes on, and the count starts anew.
+func TestAnImportThatEndsItsCoordinatorsFails(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(100)
+	f := newFleet(t, source)
+	deaths := func(id string, n int) {
+		for range n {
+			_, err := f.imports.Apply(t.Context(), id, imports.Record.Begin)
+			expect.NoError(t, err)
+		}
+	}
+	absent := f.service()
+	deadly, other := f.start(absent, request("", "")), f.start(absent, request("", "other"))
+	cut := f.startCut(absent, request("", "cut"))
+	deaths(deadly, imports.MaxBegun)
+	deaths(cut, imports.MaxBegun)
+	deaths(other, imports.MaxBegun-1)
+	absent.close()
+
+	f.serve()
+	f.work(2)
+	for _, id := range []string{deadly, cut} {
+		got := f.ended(id)
+		if got.State != imports.Failed || !strings.Contains(got.Error, fmt.Sprintf("%d coordinators in a row", imports.MaxBegun)) || !strings.Contains(got.Error, id) {
+			t.Errorf("the import is %s: %q, want failed by its coordinators' ends", got.State, got.Error)
+		}
+	}
+	if got := f.completed(other); got.Begun != 0 {
+		t.Errorf("%d steps are noted as begun of an import that is completed", got.Begun)
+	}
+	if n := len(f.log()); n != 2 {
+		t.Errorf("%d commits, want the first and that of one import", n)
+	}
+}
+
+// Before a step that the process may not survive, the record says that it is begun;
+// an error, which it survived, takes that back.
+func TestStepsAreNotedBeforeTheyAreTaken(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(100)
+	f := newFleet(t, source)
+	f.commit(entry.Entry{Key: "a", Address: "s3://old/a"}) // merged with the import, so it is read
+	var mu sync.Mutex
+	var id string
+	noted := map[string][]int{} // by the step's first call to a store
+	note := func(op string) func(context.Context, memstore.Call) error {
+		return func(ctx context.Context, c memstore.Call) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if c.Op != op || id == "" {
+				return nil
+			}
+			r, err := f.imports.Get(ctx, id)
+			expect.NoError(t, err)
+			noted[op] = append(noted[op], r.Begun)
+			if len(noted[op]) == 1 {
+				return errors.New("try again")
+			}
+			return nil
+		}
+	}
+	source.Hook, f.buckets["repo"].Hook = note("list"), note("get")
+	absent := f.service()
+	mu.Lock()
+	id = f.start(absent, request("", ""))
+	mu.Unlock()
+	absent.close()
+	f.serve()
+	expect.Eventually(t, "the import is planned", func() bool {
+		r, err := f.imports.Get(t.Context(), id)
+		expect.NoError(t, err)
+		return r.Partitions != nil && r.Begun == 0
+	})
+	mu.Lock()
+	if !slices.Equal(noted["list"], []int{1, 1}) {
+		t.Errorf("while it was planned, twice, %v steps were noted as begun", noted["list"])
+	}
+	mu.Unlock()
+	f.work(1)
+	if got := f.completed(id); got.Begun != 0 {
+		t.Errorf("%d steps are noted as begun of an import that is completed", got.Begun)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if n := len(noted["get"]); n < 2 || slices.ContainsFunc(noted["get"], func(begun int) bool { return begun != 1 }) {
+		t.Errorf("while it was merged, %v steps were noted as begun", noted["get"])
+	}
+}
+
+// A tampered file fails the import that reads it and the listing of its tree, at once
+// and by its name; the coordinator and the imports of other repositories go on.
+func TestATamperedFileFailsWhatReadsIt(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(100)
+	f := newFleet(t, source)
+	f.repository("other", "s3://repo/other")
+	f.commit(entry.Entry{Key: "a", Address: "s3://old/a"}, entry.Entry{Key: "b", Address: "s3://old/b"})
+	s, _ := f.serve()
+	f.work(2)
+	for _, key := range f.buckets["repo"].Keys("ns/_lakefs/") {
+		_, id, _ := strings.Cut(key, "_lakefs/")
+		whole, err := f.files().Get(t.Context(), id)
+		expect.NoError(t, err)
+		r, err := table.NewReader(whole)
+		expect.NoError(t, err)
+		if r.Properties().Count == 0 { // the metarange of the first commit
+			continue
+		}
+		parts := tampered.TakeApart(whole)
+		parts.SetData(0, append([]byte("\x00\x7f\x00"), parts.Data()[0]...))
+		expect.NoError(t, f.files().Put(t.Context(), id, parts.Bytes()))
+
+		before := len(f.log())
+		got := f.ended(f.start(s, request("", "z")))
+		if got.State != imports.Failed || !strings.Contains(got.Error, id) || !strings.Contains(got.Error, table.ErrCorrupt.Error()) || len(f.log()) != before {
+			t.Errorf("%s of %d records: the import is %s: %q, want failed by that file", id, r.Properties().Count, got.State, got.Error)
+		}
+		tree, err := s.Tree(t.Context(), "repo", "main")
+		if err == nil {
+			_, _, err = tree.List(t.Context(), "", "", "", 10)
+		}
+		if !errors.Is(err, table.ErrCorrupt) || !strings.Contains(err.Error(), id) {
+			t.Errorf("%s: the tree is listed with error %v, want ErrCorrupt that names it", id, err)
+		}
+		elsewhere := request("", r.Properties().MinKey+id)
+		elsewhere.Request.Repository = "other"
+		f.do(s, elsewhere)
+		expect.NoError(t, f.files().Put(t.Context(), id, whole))
+	}
+	f.do(s, request("", "z"))
+}
