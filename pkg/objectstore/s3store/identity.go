@@ -35,7 +35,7 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 		if raw, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response); ok {
 			answer = raw.Response
 		}
-	case errors.As(err, &refused) && refused.HTTPStatusCode() < http.StatusInternalServerError:
+	case errors.As(err, &refused) && isRefusal(refused.HTTPStatusCode()):
 		answer = refused.Response.Response
 	default:
 		return "", false, fmt.Errorf("ask who serves %s: %w", aws.ToString(endpoint), (&Bucket{client: c, name: bucket}).classify(ctx, err))
@@ -45,6 +45,10 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 	}
 	return aws.ToString(endpoint), false, nil
 }
+
+// isRefusal reports whether a status is one of a store that answered for good: 0 is
+// that of a call without an answer.
+func isRefusal(status int) bool { return status > 0 && status < http.StatusInternalServerError }
 
 // cephRequest is the form of the request IDs that radosgw makes: a number, the time,
 // the gateway's instance and its zone (RGWRados's trans_id_suffix). Of OpenStack

@@ -75,3 +75,19 @@ func TestListingOfDirectoriesAndAWSAsksNobody(t *testing.T) {
 		}
 	}
 }
+
+// A store that cannot be reached is not one that nobody knows: what it is shows later.
+func TestListingOfAStoreOutOfReach(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	s, err := stores.New(stores.Config{
+		S3: s3store.Config{Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "secret"},
+	}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Listing(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "bucket"})
+	if err == nil || objectstore.Permanent(err) {
+		t.Errorf("Listing = %+v, %v, want an error that passes", got, err)
+	}
+}
