@@ -22,10 +22,10 @@ key, as some stores answer such LISTs with fewer keys than follow.
 
 The coordinator walks the first 50,000 keys by continuation tokens, and asks for
 what follows keys, directories and made-up strings. It reads only, makes 300 LISTs
-at most and takes 45 seconds at most. A fault that it finds is one. That it finds none
-is no proof: it has tried a few starts among the first keys.
+at most and takes 45 seconds at most. A fault means that parallel listings of the bucket are
+not safe. No fault proves nothing: only some starts among the first keys were tried.
 
-It fails if a fault was found in the mode that imports would use now.`,
+It exits with 1 if a fault was found in the mode that imports would use now.`,
 		Example: `  rangectl doctor s3://lake/raw/`,
 		Args:    cobra.ExactArgs(1),
 		RunE: about(a, sourceURI, func(ctx context.Context, c *client.Client, source string) error {

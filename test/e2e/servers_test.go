@@ -7,6 +7,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/client"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/test/s3/s3test"
@@ -26,7 +27,10 @@ func TestImportsHoldWhatAWalkShows(t *testing.T) {
 				"RANGEFLEET_S3_SECRET_ACCESS_KEY="+server.SecretAccessKey,
 			)
 			for _, set := range []siblings.Set{siblings.Reported(), siblings.Large(r, kind.Holds), siblings.Small(r, kind.Holds)} {
-				f.compareWithWalk(server, set)
+				bucket := f.compareWithWalk(server, set)
+				if known := kind.LosesKeys || kind.Mode == objectstore.Parallel; known && set.Name == siblings.Reported().Name {
+					f.tryBucket(kind, bucket, len(set.Keys))
+				}
 			}
 		})
 	}
@@ -34,10 +38,10 @@ func TestImportsHoldWhatAWalkShows(t *testing.T) {
 
 // compareWithWalk loads a set into a bucket, imports that, and compares the branch
 // with a walk.
-func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) {
+func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) (bucket string) {
 	f.t.Helper()
 	ctx := f.t.Context()
-	bucket := fmt.Sprintf("%s-%d", set.Name, time.Now().UnixNano())
+	bucket = fmt.Sprintf("%s-%d", set.Name, time.Now().UnixNano())
 	namespaces := bucket + "-namespaces"
 	expect.NoError(f.t, server.CreateBucket(ctx, namespaces))
 	expect.NoError(f.t, server.Load(ctx, bucket, set.Keys))
@@ -59,5 +63,20 @@ func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) {
 	}
 	if len(got) != len(walk) {
 		f.t.Errorf("%s: the branch has %d objects, a walk shows %d", set.Name, len(got), len(walk))
+	}
+	return bucket
+}
+
+// tryBucket has a coordinator try a bucket of some keys, of a server that is known to
+// lose keys or not to.
+func (f *fleet) tryBucket(kind s3test.Kind, bucket string, keys int) {
+	f.t.Helper()
+	got, err := f.TrySource(f.t.Context(), api.SourceTrialCreation{Source: "s3://" + bucket + "/"})
+	expect.NoError(f.t, err)
+	if fault := got.Starts.Fault; (fault.What != "") != kind.LosesKeys || got.Starts.Tried == 0 {
+		f.t.Errorf("a trial shows the fault %+v in %d starts, want one: %t", fault, got.Starts.Tried, kind.LosesKeys)
+	}
+	if got.Walk.Keys != keys || !got.Walk.Complete || got.Walk.Fault != "" || objectstore.Mode(got.Listing.Mode) != kind.Mode {
+		f.t.Errorf("a trial shows the walk %+v and the listing %+v, want %d keys, %s", got.Walk, got.Listing, keys, kind.Mode)
 	}
 }

@@ -1,11 +1,10 @@
 // Package s3store is the objectstore.Store of a bucket in S3, or in a store that
 // speaks its protocol.
 //
-// Stores that speak the protocol differ in how well they keep it, so a listing
-// trusts as little as it can: every page asks for what lies after the last key
-// of the page before (continuation tokens lose keys on some stores), and a page
-// that is not strictly in order, repeats old keys or brings nothing new ends the
-// listing with objectstore.ErrBadListing.
+// Stores that speak the protocol differ in how well they keep it. So a bucket can be
+// listed in two ways: after any key, or by continuation tokens (see WalkPage). Either
+// way a page that is not strictly in order, or that contradicts its request, is
+// objectstore.ErrBadListing.
 package s3store
 
 import (

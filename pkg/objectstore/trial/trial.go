@@ -76,9 +76,9 @@ var errSpent = errors.New("as many LISTs were made as a trial may make")
 // errLate is the cause of a trial's own deadline.
 var errLate = errors.New("the time of a trial is over")
 
-// Run tries a bucket under a prefix. It reads only. Errors that pass are tried
-// again; the errors are those of the pages otherwise. A trial that comes to its
-// limits is none.
+// Run tries a bucket under a prefix. It reads only. Its errors are those of the
+// pages; one that may pass is returned once it came three times in a row. A trial that
+// comes to its limits is no error, unless not even one page was walked.
 func Run(ctx context.Context, pages Pages, prefix string, cfg Config) (Report, error) {
 	if cfg.Sleep == nil {
 		cfg.Sleep = pause.For
@@ -135,11 +135,16 @@ func (t *trial) walk(ctx context.Context) error {
 			t.report.WalkFault = err.Error()
 			return nil
 		}
-		if w.Complete = next == ""; w.Complete || w.Pages >= max(1, t.cfg.Limits.Lists/3) || len(w.Keys) >= t.cfg.Limits.Keys || w.Bytes >= t.cfg.Limits.Bytes {
+		if w.Complete = next == ""; w.Complete || t.cfg.Limits.reached(w) {
 			return nil
 		}
 		token = next
 	}
+}
+
+// reached reports whether a walk is as long as it may be.
+func (l Limits) reached(w *Walk) bool {
+	return w.Pages >= max(1, l.Lists/3) || len(w.Keys) >= l.Keys || w.Bytes >= l.Bytes
 }
 
 // starts tries one start after the other, until one shows a fault.
