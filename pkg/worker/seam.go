@@ -19,7 +19,7 @@ func (l *lister) checkStart() error {
 	}
 	shown, err := l.src.Shows(l.ctx, l.p.After)
 	if err != nil {
-		return fmt.Errorf("look for key %q, where the listing starts: %w", l.p.After, err)
+		return fmt.Errorf("make sure of a listing after key %q: %w", l.p.After, err)
 	}
 	if !shown {
 		return l.refute("a listing that starts before key %q does not show it, though the store has it", l.p.After)

@@ -39,6 +39,10 @@ type Config struct {
 	Max      time.Duration // upper bound of all delays; 0 is 10 s
 	Timeout  time.Duration // deadline of one try; 0 is 4 minutes, for a page has been seen to take two
 
+	// ConfirmEnds has the end of a listing that the store tells be confirmed by
+	// another LIST. Stores are known that tell one where keys follow.
+	ConfirmEnds bool
+
 	// Throttled reports whether an error says that the store is asked too much.
 	// Nil is never.
 	Throttled func(error) bool
@@ -127,17 +131,24 @@ func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 	return func(yield func(P, error) bool) {
 		l.cfg.Limiter.enter()
 		defer l.cfg.Limiter.leave()
-		at := []byte(after)
+		at, before := []byte(after), after // the last key that was handed over, and a start that it follows
 		deliver := func(page P) bool {
+			if page = l.after(page, string(at)); page.Len() == 0 {
+				release(page)
+				return true
+			}
+			before = string(at)
 			at = page.AppendKey(at[:0], page.Len()-1)
 			return yield(page, nil)
 		}
 		for contradictions := 0; ; contradictions++ {
 			var err error
 			if contradictions < parallelTries {
-				err = l.run(ctx, prefix, string(at), upto, deliver)
+				// The last page is asked for again: what the store told of what follows it
+				// may have been wrong, or not be so any more.
+				err = l.run(ctx, prefix, before, upto, string(at) > before, deliver)
 			} else {
-				err = l.walkAfter(ctx, prefix, string(at), deliver)
+				err = l.walkTo(ctx, prefix, deliver)
 			}
 			switch {
 			case err == nil:
@@ -160,25 +171,27 @@ func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 	}
 }
 
-// walkAfter delivers what a walk shows after a key, until the end, an error, or
-// until deliver answers false.
-func (l *lister[P]) walkAfter(ctx context.Context, prefix, after string, deliver func(P) bool) error {
-	var key []byte
+// walkTo delivers what a walk shows until the end, an error, or until deliver answers
+// false.
+func (l *lister[P]) walkTo(ctx context.Context, prefix string, deliver func(P) bool) error {
 	for page, err := range l.walk(ctx, prefix) {
 		if err != nil {
 			return err
 		}
-		n := sort.Search(page.Len(), func(i int) bool {
-			key = page.AppendKey(key[:0], i)
-			return string(key) > after
-		})
-		if n == page.Len() {
-			release(page)
-		} else if !deliver(page.Tail(n)) {
+		if !deliver(page) {
 			return nil
 		}
 	}
 	return nil
+}
+
+// after returns the entries of a page that lie after a key.
+func (l *lister[P]) after(page P, after string) P {
+	var key []byte
+	return page.Tail(sort.Search(page.Len(), func(i int) bool {
+		key = page.AppendKey(key[:0], i)
+		return string(key) > after
+	}))
 }
 
 // parallelTries is how often a listing may contradict itself before it is walked.
@@ -188,11 +201,13 @@ const parallelTries = 3
 var errTorn = errors.New("pages of the listing contradict each other")
 
 // run lists with one plan until the end, an error, or until deliver answers
-// false. When it returns, all its calls have ended.
-func (l *lister[P]) run(ctx context.Context, prefix, after, upto string, deliver func(P) bool) error {
+// false. promised says that keys are known to follow `after`. When run returns, all its
+// calls have ended.
+func (l *lister[P]) run(ctx context.Context, prefix, after, upto string, promised bool, deliver func(P) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	_, buffer := l.cfg.Limiter.share()
 	r := &run[P]{lister: l, prefix: prefix, plan: newPlan[P](prefix, after, upto, buffer), news: make(chan struct{}, 1)}
+	r.plan.confirm, r.plan.segments[0].promised = l.cfg.ConfirmEnds, promised
 	if r.upto = objectstore.UptoOf(ctx); r.upto == nil {
 		r.upto = func() string { return "" }
 	}

@@ -36,6 +36,7 @@ type store struct {
 	latency func() time.Duration
 	fault   func(call int) error
 	spoil   func(s *store, prefix, after string, honest int) int // where the page starts
+	ends    func(after string) (keys int, end bool)              // whether the page is said to be the last, and has so many keys at most
 	walk    func(prefix, token string) (page, string, error)     // instead of honest
 
 	mu       sync.Mutex
@@ -83,6 +84,11 @@ func (s *store) ListPage(ctx context.Context, prefix, after string) (page, bool,
 	}
 	end := sort.Search(len(keys), func(i int) bool { return keys[i] >= prefix && !strings.HasPrefix(keys[i], prefix) })
 	hi := min(lo+s.size, end)
+	if s.ends != nil {
+		if most, ends := s.ends(after); ends {
+			return slices.Clone(page(keys[min(lo, hi):min(lo+most, hi)])), false, nil
+		}
+	}
 	return slices.Clone(page(keys[min(lo, hi):hi])), hi < end, nil
 }
 

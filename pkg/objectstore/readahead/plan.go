@@ -28,6 +28,7 @@ type segment[P paged[P]] struct {
 	pages    []P  // listed, not yet taken
 	listed   int  // LISTs since the segment was made or cut
 	total    int  // LISTs since it was made
+	promised bool // keys follow pos, as the store said or has shown
 	guess    bool // nothing of it was listed since it was cut off
 	whole    bool // not to be cut before its next page: what it holds is a guess until then
 	estimate
@@ -49,6 +50,7 @@ type plan[P paged[P]] struct {
 	prefix   string
 	upto     string // the consumer may stop soon after it; "" is never
 	budget   int    // bytes that pages may hold
+	confirm  bool   // an end is believed only of a page without keys
 	segments []*segment[P]
 	inFlight int
 	held     int // bytes of pages not yet taken
@@ -60,6 +62,8 @@ type plan[P paged[P]] struct {
 	past     int     // pages past upto that are held or asked for
 	passed   int     // pages past upto that were taken
 	torn     bool    // two LISTs contradict each other
+	ended    bool    // the store said that nothing follows endAt, and segments behind it were not listed
+	endAt    string
 
 	climb climb   // where hi is a run
 	doubt float64 // by what part of themselves estimates were wrong, a moving average
@@ -142,7 +146,10 @@ func (p *plan[P]) failed(c call[P]) {
 // call's, and whether the store has more after them. The page is clipped at the
 // segment's end, which may have moved since.
 func (p *plan[P]) arrived(c call[P], page P, more bool) {
-	s, n := c.segment, page.Len()
+	s, n, said := c.segment, page.Len(), more
+	if n > 0 && p.confirm {
+		more = true // as far as can be told: a page without keys shows the end
+	}
 	p.failed(c)
 	p.calls++
 	last, news := s.pos, false
@@ -155,6 +162,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	expected, hi := s.rest, s.hi
 	i := slices.Index(p.segments, s)
 	p.compare(s, page)
+	p.contradict(s, n, last, said)
 	p.absorb(i, last, more)
 	kept := n
 	if s.hi != "" && last > s.hi {
@@ -168,24 +176,42 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 		s.guess = false
 		p.guessed(kept > 0)
 	}
-	if kept < n || !more {
-		p.adjoin(i, page, kept)
+	if s.done {
+		p.adjoin(i, page, kept, said)
 	}
 	p.keep(c, page, keys, kept)
 	if !more {
 		p.end(i, last)
 	}
+	s.promised = said
 	p.reckon(s, news)
 	if hi == s.hi && hi != "" {
 		p.revise(expected, s.rest+float64(kept)/float64(max(1, p.pageLen)))
 	}
 }
 
+// contradict notes whether a LIST of n entries contradicts what the store said before.
+func (p *plan[P]) contradict(s *segment[P], n int, last string, more bool) {
+	switch {
+	case n == 0 && !more && s.promised:
+		p.torn = true
+	case n > 0 && p.ended && last > p.endAt:
+		p.torn = true
+	}
+}
+
 // end notes that the store has nothing after last, which segment i has shown. What
-// lies before it in other segments they have to show themselves.
+// lies before it in other segments they have to show themselves, and those that were
+// not begun need not be listed, unless another one has shown a later key.
 func (p *plan[P]) end(i int, last string) {
+	if i+1 < len(p.segments) && (!p.ended || last < p.endAt) {
+		p.ended, p.endAt = true, last
+	}
 	for _, s := range p.segments[i+1:] {
-		if !s.begun() && s.pos >= last {
+		switch {
+		case s.begun():
+			p.torn = p.torn || s.begins > last
+		case s.pos >= last:
 			s.done, s.rest = true, 0
 		}
 	}
@@ -265,12 +291,18 @@ func (p *plan[P]) compare(s *segment[P], page P) {
 	}
 }
 
-// adjoin checks the key that segment i's last page shows after its end, or that
-// there is none, with what the next segment's first LIST shows. They differ
+// adjoin checks the key that segment i's last page shows after its end, that there is
+// none, or that there is some, with what the next segment's first LIST shows. They differ
 // only if the store changes just there, or does not keep to the start that it is
 // given: some are known to skip a key where the start names none.
-func (p *plan[P]) adjoin(i int, page P, kept int) {
+func (p *plan[P]) adjoin(i int, page P, kept int, more bool) {
 	if i+1 == len(p.segments) {
+		return
+	}
+	if kept == page.Len() && more {
+		next := p.segments[i+1]
+		next.promised = next.total == 0
+		p.torn = p.torn || next.total > 0 && next.begins == ""
 		return
 	}
 	key := ""

@@ -38,10 +38,6 @@ type Config struct {
 	AccessKeyID     string // "" with an empty SecretAccessKey: the SDK's default chain
 	SecretAccessKey string // never logged
 
-	// ConfirmEnds has one more call make sure that nothing follows the last page of
-	// a listing. Stores are known that say so where keys follow; AWS is believed.
-	ConfirmEnds bool
-
 	// PageKeys is how many keys are asked for in one LIST call: 1 to MaxPageKeys, which
 	// is what 0 stands for. Pages that do not come in time are asked for again with less.
 	PageKeys int
@@ -81,7 +77,6 @@ type Client struct {
 	direct    *direct // nil if all goes through the SDK
 	aws       bool    // the service is AWS's own
 	roams     bool    // a bucket may be looked for in another region, as the endpoint is AWS's of the region
-	confirms  bool    // see Config.ConfirmEnds
 	unordered bool
 	checksums bool // see Config.NoPutChecksums
 	pageKeys  int
@@ -124,7 +119,6 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	})
 	endpoint := c.s3.Options().BaseEndpoint
 	c.aws, c.roams = isAWS(endpoint), aws.ToString(endpoint) == ""
-	c.confirms = cfg.ConfirmEnds && !c.aws
 	c.direct = newDirect(awsCfg)
 	c.answers.New = func() any { return &answer{usual: &c.pageBytes, direct: c.direct} }
 	return c, nil

@@ -12,6 +12,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
+// IsAWS reports whether the service is AWS's own.
+func (c *Client) IsAWS() bool { return c.aws }
+
 // isAWS reports whether an endpoint, nil for AWS's own, is one of AWS.
 func isAWS(endpoint *string) bool {
 	if aws.ToString(endpoint) == "" {
@@ -21,11 +24,12 @@ func isAWS(endpoint *string) bool {
 	return err == nil && (strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn"))
 }
 
-// more reports whether keys follow the objects of the page in a. Where it says that
-// none do, or nothing of it, and is not simply believed, the store is asked for the next
-// two: one of them may be the last again, of a store that starts a listing at its start.
+// more reports whether keys follow the objects of the page in a. Where it does not say,
+// the store is asked for the next two: one of them may be the last again, of a store that
+// starts a listing at its start. Whether an end that it does say is believed is up to who
+// has seen the other pages.
 func (b *Bucket) more(ctx context.Context, a *answer, prefix string, objects []objectstore.Listed, opts ...func(*s3.Options)) (bool, error) {
-	if a.page.Truncated || len(objects) == 0 || !b.client.confirms && !a.page.Unsaid {
+	if a.page.Truncated || len(objects) == 0 || !a.page.Unsaid {
 		return a.page.Truncated, nil
 	}
 	next := b.client.answers.Get().(*answer)

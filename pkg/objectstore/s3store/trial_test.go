@@ -29,7 +29,7 @@ func TestListAfter(t *testing.T) {
 		"no progress": {result(true, encoded), 2, "2", nil, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, store := start(t, func(c *s3store.Config) { c.ConfirmEnds = true }, c.page)
+			f, store := start(t, nil, c.page)
 			var got []string
 			more, err := store.(*s3store.Bucket).ListAfter(t.Context(), "p/", "p/a", c.keys, func(page []objectstore.Listed) {
 				for _, o := range page {

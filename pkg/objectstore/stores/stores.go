@@ -36,11 +36,11 @@ type Config struct {
 type Stores struct {
 	s3Config  s3store.Config
 	local     *localstore.Store
-	localOpen objectstore.Store                         // local, decorated
-	bucket    func(objectstore.Pager) objectstore.Store // decorates a bucket
-	trial     func(trial.Pages) trial.Pages             // decorates a bucket that is tried
-	limiter   *readahead.Limiter                        // of all buckets
-	listing   objectstore.Mode                          // of all buckets; "": the store tells
+	localOpen objectstore.Store                                             // local, decorated
+	bucket    func(b objectstore.Pager, confirmEnds bool) objectstore.Store // decorates a bucket
+	trial     func(trial.Pages) trial.Pages                                 // decorates a bucket that is tried
+	limiter   *readahead.Limiter                                            // of all buckets
+	listing   objectstore.Mode                                              // of all buckets; "": the store tells
 
 	mu sync.Mutex
 	s3 *s3store.Client // nil until the first s3:// URI
@@ -57,7 +57,6 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	}
 	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
 	cfg.S3.Attempts = 1 // what is tried again is counted, and each try is measured
-	cfg.S3.ConfirmEnds = true
 	cfg.S3.Log = log
 	cfg.S3.Resized = countResizes(reg)
 	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
@@ -68,9 +67,9 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		local:     local,
 		localOpen: retrier.Wrap(meter.Wrap(local)),
 		trial:     meter.WrapTrial,
-		bucket: func(b objectstore.Pager) objectstore.Store {
+		bucket: func(b objectstore.Pager, confirmEnds bool) objectstore.Store {
 			b = meter.WrapPager(b)
-			return readahead.Wrap(retrier.Wrap(b), b, readahead.Config{Limiter: limiter}, ahead)
+			return readahead.Wrap(retrier.Wrap(b), b, readahead.Config{Limiter: limiter, ConfirmEnds: confirmEnds}, ahead)
 		},
 	}, nil
 }
@@ -117,7 +116,7 @@ func (s *Stores) Open(ctx context.Context, u objectstore.URI) (objectstore.Store
 		if err != nil {
 			return nil, fmt.Errorf("open %s: %w", u, err)
 		}
-		return s.bucket(bucket), nil
+		return s.bucket(bucket, !client.IsAWS()), nil
 	default:
 		return nil, fmt.Errorf("open %s: unknown scheme %q: %w", u, u.Scheme, objectstore.ErrRefused)
 	}
