@@ -119,7 +119,7 @@ type Commit struct {
 	// MetaRangeID empty is the empty tree
 	MetaRangeID string `json:"meta_range_id"`
 
-	// Metadata Free text by name.
+	// Metadata Free text by name, of an import 65,536 bytes in all.
 	Metadata UserMetadata `json:"metadata"`
 	Parents  []string     `json:"parents"`
 	Version  int          `json:"version"`
@@ -137,7 +137,7 @@ type CommitCreation struct {
 	Force   bool   `json:"force,omitempty,omitzero"`
 	Message string `json:"message"`
 
-	// Metadata Free text by name.
+	// Metadata Free text by name, of an import 65,536 bytes in all.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
 }
 
@@ -157,7 +157,7 @@ type Error struct {
 type ImportCreation struct {
 	CommitMessage string `json:"commit_message,omitempty,omitzero"`
 
-	// Metadata Free text by name.
+	// Metadata Free text by name, of an import 65,536 bytes in all.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
 
 	// Prepend the destination, taken as a directory; empty is the whole branch
@@ -464,12 +464,13 @@ type SourceWalk struct {
 
 // StageRangeCreation The source is given under one of its two names.
 type StageRangeCreation struct {
-	// After only keys of the source after this one
+	// After only keys of the source after this one, which need not exist
 	//
 	// Example: production/collections/some/file.parquet
 	After string `json:"after"`
 
-	// ContinuationToken of the answer before; overrides after
+	// ContinuationToken of the answer before; overrides after. It is good for the same user,
+	// repository, source and prepend alone.
 	ContinuationToken string `json:"continuation_token,omitempty,omitzero"`
 
 	// FromSourceURI Example: s3://my-bucket/production/collections/
@@ -487,7 +488,7 @@ type StageRangeCreation struct {
 	StagingToken string `json:"staging_token,omitempty,omitzero"`
 }
 
-// UserMetadata Free text by name.
+// UserMetadata Free text by name, of an import 65,536 bytes in all.
 type UserMetadata map[string]string
 
 // After defines model for After.

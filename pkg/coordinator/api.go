@@ -27,16 +27,14 @@ type Status struct {
 
 // Ingest asks for one range of a source's keys.
 type Ingest struct {
-	FromSourceURI     string // a prefix, as objectstore.ParseURI reads it
-	After             string // only source keys after this one
-	Prepend           string // destination
-	ContinuationToken string // overrides After: LastKey of the answer before
+	FromSourceURI string // a prefix, as objectstore.ParseURI reads it
+	After         string // only source keys after this one, which may lie anywhere
+	Prepend       string // destination
 }
 
 // Ingested is one range, and where the next one starts.
 type Ingested struct {
-	Range             *partition.RangeMetadata // nil if no key was left
-	HasMore           bool
-	LastKey           string // the last source key of the range
-	ContinuationToken string
+	Range   *partition.RangeMetadata // nil if no key was left
+	HasMore bool
+	LastKey string // the last source key of the range: the After of the next one
 }

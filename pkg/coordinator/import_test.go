@@ -161,41 +161,34 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 	f.work(2)
 	r := f.do(s, request("src/", "to/here"))
 	entries = f.entries()
-	for _, tokens := range []bool{true, false} {
-		var ranges []partition.RangeMetadata
-		in := Ingest{FromSourceURI: "s3://bucket/src/", Prepend: "to/here"}
-		for {
-			out, err := s.IngestRange(t.Context(), "repo", in)
-			expect.NoError(t, err)
-			if out.Range != nil {
-				ranges = append(ranges, *out.Range)
-				if want := "src/" + out.Range.MaxKey[len("to/here/"):]; out.LastKey != want {
-					t.Fatalf("last key %q of the range %+v, want %q", out.LastKey, out.Range, want)
-				}
-			}
-			if out.HasMore != (out.ContinuationToken != "") {
-				t.Fatalf("more: %t, token %q", out.HasMore, out.ContinuationToken)
-			}
-			if !out.HasMore {
-				break
-			}
-			if in.ContinuationToken = out.ContinuationToken; !tokens {
-				in.ContinuationToken, in.After = "", out.LastKey
-			}
-		}
-		id, err := s.CreateMetarange(t.Context(), "repo", ranges)
+	var ranges []partition.RangeMetadata
+	in := Ingest{FromSourceURI: "s3://bucket/src/", Prepend: "to/here"}
+	for {
+		out, err := s.IngestRange(t.Context(), "repo", in)
 		expect.NoError(t, err)
-		if id != r.Attempt.MetarangeID {
-			t.Errorf("metarange of %d ranges made by hand: %s, want %s", len(ranges), id, r.Attempt.MetarangeID)
-		}
-		if data, err := f.files().Get(t.Context(), id); err != nil || len(data) == 0 {
-			t.Errorf("stored metarange: %d bytes, %v", len(data), err)
-		}
-		for _, after := range []string{"src/" + strings.Repeat("\U0010ffff", 8), "src0"} { // behind all keys, and all that start so
-			in.After, in.ContinuationToken = after, ""
-			if out, err := s.IngestRange(t.Context(), "repo", in); err != nil || out.Range != nil || out.HasMore {
-				t.Errorf("after %q: %+v, %v", after, out, err)
+		if out.Range != nil {
+			ranges = append(ranges, *out.Range)
+			if want := "src/" + out.Range.MaxKey[len("to/here/"):]; out.LastKey != want {
+				t.Fatalf("last key %q of the range %+v, want %q", out.LastKey, out.Range, want)
 			}
+		}
+		if !out.HasMore {
+			break
+		}
+		in.After = out.LastKey
+	}
+	id, err := s.CreateMetarange(t.Context(), "repo", ranges)
+	expect.NoError(t, err)
+	if id != r.Attempt.MetarangeID {
+		t.Errorf("metarange of %d ranges made by hand: %s, want %s", len(ranges), id, r.Attempt.MetarangeID)
+	}
+	if data, err := f.files().Get(t.Context(), id); err != nil || len(data) == 0 {
+		t.Errorf("stored metarange: %d bytes, %v", len(data), err)
+	}
+	for _, after := range []string{"src/" + strings.Repeat("\U0010ffff", 8), "src0"} { // behind all keys, and all that start so
+		in.After = after
+		if out, err := s.IngestRange(t.Context(), "repo", in); err != nil || out.Range != nil || out.HasMore {
+			t.Errorf("after %q: %+v, %v", after, out, err)
 		}
 	}
 	if len(entries) != 300 {
@@ -217,7 +210,7 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 		t.Errorf("ranges out of order: %v", err)
 	}
 	one := partition.RangeMetadata{ID: fmt.Sprintf("%064d", 1), MinKey: "a", MaxKey: strings.Repeat("k", limits.Key), Count: 1}
-	_, err := s.CreateMetarange(t.Context(), "repo", []partition.RangeMetadata{one})
+	_, err = s.CreateMetarange(t.Context(), "repo", []partition.RangeMetadata{one})
 	expect.NoError(t, err)
 	one.MaxKey += "k"
 	for want, ranges := range map[string][]partition.RangeMetadata{

@@ -40,9 +40,6 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 	if err != nil {
 		return Ingested{}, fault.BadField("fromSourceURI", "%v", err)
 	}
-	if in.ContinuationToken != "" {
-		in.After = in.ContinuationToken
-	}
 	after, left, err := ingestAfter(mapping, in)
 	if err != nil || !left {
 		return Ingested{}, err
@@ -80,7 +77,7 @@ func ingestAfter(m source.Mapping, in Ingest) (after string, left bool, err erro
 		return "", false, fault.BadField("fromSourceURI", "%v", err)
 	}
 	switch {
-	case in.After <= uri.Key:
+	case in.After == "" || in.After < uri.Key:
 		return "", true, nil
 	case !strings.HasPrefix(in.After, uri.Key):
 		return "", false, nil
@@ -122,9 +119,6 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 	}
 	if err != nil {
 		return Ingested{}, err
-	}
-	if out.HasMore {
-		out.ContinuationToken = out.LastKey
 	}
 	return out, nil
 }

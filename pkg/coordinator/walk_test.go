@@ -42,7 +42,7 @@ func TestAStoreThatAnswersNoStartIsImportedWhole(t *testing.T) {
 		if out.Range != nil {
 			objects += out.Range.Count
 		}
-		if in.ContinuationToken = out.ContinuationToken; !out.HasMore {
+		if in.After = out.LastKey; !out.HasMore {
 			break
 		}
 	}

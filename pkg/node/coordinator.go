@@ -73,6 +73,10 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer listener.Close() //nolint:errcheck // closed by the HTTP server already, if all went well
+	sealer, err := auth.OpenSealer(ctx, b.queue.KV(queue.BucketAuth))
+	if err != nil {
+		return endedBy(ctx, err)
+	}
 	// Nothing that a person can get wrong comes after this: new keys are shown
 	// at this start or never.
 	pair, secret, err := b.keys(ctx)
@@ -86,7 +90,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
-		Service: service, Catalog: cat, Auth: pair, Proxies: proxies, Ready: func(context.Context) error { return b.queue.Err() },
+		Service: service, Catalog: cat, Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.queue.Err() },
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: b.Log,
 	})
 	go b.sweep(ctx, cat)

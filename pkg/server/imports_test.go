@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -244,10 +248,10 @@ func TestCancel(t *testing.T) {
 func TestIngestRange(t *testing.T) {
 	const path = "/api/v1/repositories/lake/branches/ranges"
 	const done = `{"pagination":{"continuation_token":"","has_more":false,"last_key":""}}`
-	want := coordinator.Ingest{FromSourceURI: "s3://b/p/", After: "p/a", Prepend: "c/", ContinuationToken: "t"}
+	want := coordinator.Ingest{FromSourceURI: "s3://b/p/", After: "p/a", Prepend: "c/"}
 	for _, x := range []exchange{
-		{"by the client's name", "POST", path, `{"fromSourceURI":"s3://b/p/","after":"p/a","prepend":"c/","continuation_token":"t","staging_token":"s"}`, nil, 201, done},
-		{"by the document's name", "POST", path, `{"from_source_uri":"s3://b/p/","after":"p/a","prepend":"c/","continuation_token":"t"}`, nil, 201, done},
+		{"by the client's name", "POST", path, `{"fromSourceURI":"s3://b/p/","after":"p/a","prepend":"c/","continuation_token":"","staging_token":"s"}`, nil, 201, done},
+		{"by the document's name", "POST", path, `{"from_source_uri":"s3://b/p/","after":"p/a","prepend":"c/"}`, nil, 201, done},
 		{"no source", "POST", path, `{"after":"","prepend":""}`, nil, 400, `{"message":"request body has an error: fromSourceURI: value is required but missing"}`},
 		{"no after", "POST", path, `{"fromSourceURI":"s3://b/","prepend":""}`, nil, 400, `{"message":"request body has an error: after: value is required but missing"}`},
 		{"nobody", "POST", path, `{"fromSourceURI":"s3://b/","after":"","prepend":""}`, http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
@@ -264,13 +268,65 @@ func TestIngestRange(t *testing.T) {
 		f := newFixture(t)
 		f.service.ingested = coordinator.Ingested{
 			Range:   &partition.RangeMetadata{ID: "r", MinKey: "c/a<b>&\u2028", MaxKey: "c/z", Count: 2, EstimatedSize: 1<<64 - 1},
-			HasMore: true, LastKey: "p/z", ContinuationToken: "p/z",
+			LastKey: "p/z",
 		}
 		exchange{
 			"", "POST", path, `{"fromSourceURI":"s3://b/p/","after":"","prepend":"c/"}`, nil, 201,
-			`{"pagination":{"continuation_token":"p/z","has_more":true,"last_key":"p/z"},"range":{"count":2,"estimated_size":18446744073709551615,"id":"r","max_key":"c/z","min_key":"c/a<b>&\u2028"}}`,
+			`{"pagination":{"continuation_token":"","has_more":false,"last_key":"p/z"},"range":{"count":2,"estimated_size":18446744073709551615,"id":"r","max_key":"c/z","min_key":"c/a<b>&\u2028"}}`,
 		}.run(t, f)
 	})
+}
+
+// A token goes on where its answer ended, for the request that it was given to alone.
+func TestContinuationTokens(t *testing.T) {
+	const path = "/api/v1/repositories/lake/branches/ranges"
+	body := func(uri, prepend, token string) string {
+		return `{"fromSourceURI":"` + uri + `","after":"p/a","prepend":"` + prepend + `","continuation_token":"` + token + `"}`
+	}
+	f := newFixture(t)
+	f.service.ingested = coordinator.Ingested{HasMore: true, LastKey: "p/z"}
+	var first api.IngestRangeCreationResponse
+	if err := json.Unmarshal(f.do("POST", path, body("s3://b/p/", "c/", ""), nil).Body.Bytes(), &first); err != nil {
+		t.Fatal(err)
+	}
+	token := first.Pagination.ContinuationToken
+	if token == "" || strings.Contains(token, "p/z") {
+		t.Fatalf("token %q", token)
+	}
+	w := f.do("POST", path, body("s3://b/p/", "c/", token), nil)
+	if w.Code != 201 || f.service.ingest.After != "p/z" {
+		t.Errorf("with the token: %d %s, asked %+v", w.Code, w.Body, f.service.ingest)
+	}
+	f.service.ingest = coordinator.Ingest{}
+	const refused = `{"message":"continuation_token: not of an answer to this user, for this repository, source and prepend"}`
+	for _, x := range []exchange{
+		{"another source", "POST", path, body("s3://b/p/x/", "c/", token), nil, 400, refused},
+		{"another prepend", "POST", path, body("s3://b/p/", "", token), nil, 400, refused},
+		{"another repository", "POST", strings.Replace(path, "lake", "pond", 1), body("s3://b/p/", "c/", token), nil, 400, refused},
+		{"a key", "POST", path, body("s3://b/p/", "c/", "p/z"), nil, 400, refused},
+		{"edited", "POST", path, body("s3://b/p/", "c/", "A"+token[1:]+"A"), nil, 400, refused},
+	} {
+		t.Run(x.name, func(t *testing.T) { x.run(t, f) })
+	}
+	f.service.ingested.HasMore = true
+	other := newFixture(t, func(c *Config) { c.Auth = namedUser("somebody else") })
+	exchange{"another server's", "POST", path, body("s3://b/p/", "c/", token), nil, 400, refused}.run(t, other)
+	shared := auth.NewSealer()
+	mine := newFixture(t, func(c *Config) { c.Sealer = shared })
+	theirs := newFixture(t, func(c *Config) { c.Sealer, c.Auth = shared, namedUser("somebody else") })
+	sealed := shared.Seal("p/z", "ingest range", "admin", "lake", "s3://b/p/", "c/")
+	exchange{"another coordinator's", "POST", path, body("s3://b/p/", "c/", sealed), nil, 201, `{"pagination":{"continuation_token":"","has_more":false,"last_key":""}}`}.run(t, mine)
+	exchange{"another user's", "POST", path, body("s3://b/p/", "c/", sealed), nil, 400, refused}.run(t, theirs)
+	if f.service.ingest != (coordinator.Ingest{}) || theirs.service.ingest != (coordinator.Ingest{}) {
+		t.Error("a token that was refused lists something")
+	}
+}
+
+// namedUser is whoever presents any keys.
+type namedUser string
+
+func (u namedUser) Authenticate(context.Context, string, string) (string, bool, error) {
+	return string(u), true, nil
 }
 
 func TestCreateMetaRange(t *testing.T) {

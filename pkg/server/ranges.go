@@ -5,6 +5,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -13,7 +14,7 @@ import (
 func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.StageRangeCreation
 	var uri string
-	_, ok := h.admit(w, r, limits.Body, func(data []byte) (err error) {
+	user, ok := h.admit(w, r, limits.Body, func(data []byte) (err error) {
 		if err = into(&body)(data); err == nil {
 			uri, err = oneOf("fromSourceURI", body.FromSourceURI, "from_source_uri", body.FromSourceURIAlias)
 		}
@@ -22,19 +23,26 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 	if !ok {
 		return
 	}
+	purpose := []string{"ingest range", user, repository, uri, body.Prepend}
+	after := body.After
+	if body.ContinuationToken != "" {
+		var err error
+		if after, err = h.sealer.Open(body.ContinuationToken, purpose...); err != nil {
+			h.fail(w, r, fault.BadField("continuation_token", "not of an answer to this user, for this repository, source and prepend"))
+			return
+		}
+	}
 	got, err := h.service.IngestRange(r.Context(), repository, coordinator.Ingest{
-		FromSourceURI:     uri,
-		After:             body.After,
-		Prepend:           body.Prepend,
-		ContinuationToken: body.ContinuationToken,
+		FromSourceURI: uri, After: after, Prepend: body.Prepend,
 	})
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	resp := api.IngestRangeCreationResponse{Pagination: api.ImportPagination{
-		HasMore: got.HasMore, LastKey: got.LastKey, ContinuationToken: got.ContinuationToken,
-	}}
+	resp := api.IngestRangeCreationResponse{Pagination: api.ImportPagination{HasMore: got.HasMore, LastKey: got.LastKey}}
+	if got.HasMore {
+		resp.Pagination.ContinuationToken = h.sealer.Seal(got.LastKey, purpose...)
+	}
 	if got.Range != nil {
 		resp.Range = api.RangeMetadata{
 			ID: got.Range.ID, MinKey: got.Range.MinKey, MaxKey: got.Range.MaxKey,

@@ -67,6 +67,7 @@ type Config struct {
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
 	Log          *slog.Logger
+	Sealer       *auth.Sealer     // of continuation tokens; default one of its own
 	Proxies      Proxies          // default none
 	NewRequestID func() string    // unique; default xid
 	Now          func() time.Time // default time.Now
@@ -82,6 +83,7 @@ type handlers struct {
 	catalog Catalog
 	auth    Authenticator
 	brake   *auth.Brake
+	sealer  *auth.Sealer
 	logins  *prometheus.CounterVec // that failed
 	proxies Proxies
 	log     *slog.Logger
@@ -97,6 +99,9 @@ func New(c Config) http.Handler {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Sealer == nil {
+		c.Sealer = auth.NewSealer()
 	}
 	mux := http.NewServeMux()
 	api.HandlerWithOptions(
@@ -120,7 +125,7 @@ func New(c Config) http.Handler {
 func newHandlers(c Config) *handlers {
 	return &handlers{
 		ready: c.Ready, service: c.Service, catalog: c.Catalog, log: c.Log,
-		auth: c.Auth, brake: auth.NewBrake(c.Now), proxies: c.Proxies,
+		auth: c.Auth, brake: auth.NewBrake(c.Now), sealer: c.Sealer, proxies: c.Proxies,
 		logins: promauto.With(c.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "rangefleet_http_failed_logins_total",
 			Help: "Logins that failed: wrong ones, and those refused unseen as too many of one key and address waited for their answer.",
