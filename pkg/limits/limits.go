@@ -58,6 +58,19 @@ const (
 // trees, in bytes.
 const TableCache = 32 << 20
 
+// Limits of what a process does at a time.
+const (
+	// Connections is the number of open connections of a server. Of more, those
+	// that wait longest are closed.
+	Connections = 1024
+	// Requests is the number of requests that are served at a time, less than
+	// Connections so that there are always some that wait. Health is asked beyond it.
+	Requests = 256
+	// AnonymousRequests is the number of bodies that are read at a time of callers
+	// who show no credentials: those of more are not looked at.
+	AnonymousRequests = 64
+)
+
 // Limit is one line of the documentation.
 type Limit struct {
 	Of   string
@@ -89,6 +102,9 @@ func All() []Limit {
 		{"time of a trial", TrialTime, "seconds", "it ends, and says so"},
 		{"body without credentials", AnonymousBody, "bytes", "401"},
 		{"body", Body, "bytes", "413"},
+		{"open connections of a process", Connections, "", "the one that has waited longest for a request is closed"},
+		{"requests at a time", Requests, "", "429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
+		{"requests at a time without credentials", AnonymousRequests, "", "401, also to those that are malformed"},
 		{"body that creates a metarange", RangesBody, "bytes", "413"},
 		{"memory for what lookups read of ranges and metaranges", TableCache, "bytes", "what was not used for longest is read again"},
 	}

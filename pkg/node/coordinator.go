@@ -20,6 +20,7 @@ import (
 )
 
 const (
+	scrapes    = 4                // of the metrics at a time
 	drainLimit = 10 * time.Second // for requests that run when the process is told to stop
 	natsCheck  = 2 * time.Second  // looks whether the embedded server can store
 	natsWait   = 12 * time.Second // of a request: two tries in vain, while a cluster elects a leader, and one more
@@ -91,7 +92,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: cat, Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.queue.Err() },
-		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}), Registerer: b.registry, Log: b.Log,
+		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 	})
 	go b.sweep(ctx, cat)
 	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}
@@ -195,7 +196,7 @@ func (b *base) serve(ctx context.Context, service *coordinator.Service, listener
 
 // serveHTTP serves until ctx ends, then lets requests finish for drainLimit. It
 // returns nil after that, or why it could not serve.
-func serveHTTP(ctx context.Context, api *http.Server, listener net.Listener, started func()) error {
+func serveHTTP(ctx context.Context, api *server.HTTPServer, listener net.Listener, started func()) error {
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()
 	started()

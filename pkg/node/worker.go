@@ -79,7 +79,7 @@ func Worker(ctx context.Context, env Env) error {
 // no reason to kill it.
 func (b *base) health(w *worker.Worker) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}))
 	mux.HandleFunc("GET /healthz", told(w.Live))
 	mux.HandleFunc("GET /readyz", told(w.Ready))
 	return mux

@@ -64,6 +64,11 @@ func (h *handlers) admit(w http.ResponseWriter, r *http.Request, limit int64, re
 		return "", false
 	}
 	if user == "" {
+		if !h.nobody.enter() {
+			unauthorized(w, r)
+			return "", false
+		}
+		defer h.nobody.leave()
 		limit = min(limit, limits.AnonymousBody)
 	}
 	code, err := readBody(w, r, limit, read)

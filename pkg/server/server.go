@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -86,6 +87,7 @@ type handlers struct {
 	sealer  *auth.Sealer
 	logins  *prometheus.CounterVec // that failed
 	proxies Proxies
+	nobody  crowd // whose bodies are read, though they show no credentials
 	log     *slog.Logger
 }
 
@@ -119,31 +121,17 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("/", unrouted(mux))
 
 	o := newObserver(c.Registerer, c.Log, c.Now)
-	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(straight(wellFormed(mux)))))
+	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(straight(wellFormed(admitUpTo(limits.Requests, mux))))))
 }
 
 func newHandlers(c Config) *handlers {
 	return &handlers{
 		ready: c.Ready, service: c.Service, catalog: c.Catalog, log: c.Log,
-		auth: c.Auth, brake: auth.NewBrake(c.Now), sealer: c.Sealer, proxies: c.Proxies,
+		auth: c.Auth, brake: auth.NewBrake(c.Now), sealer: c.Sealer, proxies: c.Proxies, nobody: make(crowd, limits.AnonymousRequests),
 		logins: promauto.With(c.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "rangefleet_http_failed_logins_total",
 			Help: "Logins that failed: wrong ones, and those refused unseen as too many of one key and address waited for their answer.",
 		}, []string{"outcome"}),
-	}
-}
-
-// NewHTTPServer returns a server of h with a deadline for everything that a
-// client can make it wait for. Its own complaints go to log.
-func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      requestTimeout + 10*time.Second, // an answer that times out is still written
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10, // a key of 1,024 bytes takes 3,072 in a query
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
