@@ -71,6 +71,10 @@ const (
 	AnonymousRequests = 64
 )
 
+// RequestMemory is what all requests together may hold in bytes, as it is reckoned
+// before their bodies are read.
+const RequestMemory = 64 << 20
+
 // Limit is one line of the documentation.
 type Limit struct {
 	Of   string
@@ -102,6 +106,7 @@ func All() []Limit {
 		{"time of a trial", TrialTime, "seconds", "it ends, and says so"},
 		{"body without credentials", AnonymousBody, "bytes", "401"},
 		{"body", Body, "bytes", "413"},
+		{"memory of all requests together", RequestMemory, "bytes", "the request waits five seconds, then 429 with Retry-After"},
 		{"open connections of a process", Connections, "", "the one that has waited longest for a request is closed"},
 		{"requests at a time", Requests, "", "429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
 		{"requests at a time without credentials", AnonymousRequests, "", "401, also to those that are malformed"},

@@ -49,20 +49,33 @@ func optional(read func([]byte) error) func([]byte) error {
 	}
 }
 
-// admit reads the body of a request, of at most limit bytes (0: the body means
-// nothing), and finds out who sends it. It answers what is malformed before what
-// is not authenticated, since clients expect that order, and then waits a while if
-// nothing can be served. If it has answered, ok is false.
+// admit is admitNeeding for a request with a body of at most limit bytes, which is
+// handed to read in one piece.
 func (h *handlers) admit(w http.ResponseWriter, r *http.Request, limit int64, read func([]byte) error) (user string, ok bool) {
+	return h.admitNeeding(w, r, need{body: limit, perByte: perByte}, whole(read))
+}
+
+// admitNeeding reads the body of a request and finds out who sends it. It answers what
+// is malformed before what is not authenticated, since clients expect that order, and
+// waits a while for the memory that the request needs, which it has until it is
+// answered, and if nothing can be served. If it has answered, ok is false.
+func (h *handlers) admitNeeding(w http.ResponseWriter, r *http.Request, n need, read func(io.Reader) error) (user string, ok bool) {
 	user, err := h.authenticate(r)
-	if errors.Is(err, auth.ErrSlowDown) {
+	if err == nil && user != "" {
+		err = h.budget.charge(r, n.memory(r))
+	}
+	switch {
+	case errors.Is(err, auth.ErrSlowDown):
 		tooMany(w, auth.SlowDownFor, err.Error()+": try again later")
 		return "", false
-	}
-	if err != nil {
+	case errors.Is(err, errBusy):
+		tooMany(w, crowdedFor, err.Error())
+		return "", false
+	case err != nil:
 		h.fail(w, r, err)
 		return "", false
 	}
+	limit := n.body
 	if user == "" {
 		if !h.nobody.enter() {
 			unauthorized(w, r)
@@ -110,24 +123,6 @@ func (h *handlers) reach(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// readBody hands the body to read. code says what is wrong with it.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, read func([]byte) error) (code int, err error) {
-	if limit == 0 {
-		return 0, nil
-	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return http.StatusRequestEntityTooLarge, fmt.Errorf("more than %d bytes", limit)
-	}
-	if err == nil && len(data) > 0 {
-		err = checkMediaType(r.Header.Get("Content-Type"))
-	}
-	if err == nil {
-		err = read(data)
-	}
-	return http.StatusBadRequest, err
 }
 
 // checkMediaType refuses what a form of another web site can make a browser

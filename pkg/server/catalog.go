@@ -15,6 +15,11 @@ const defaultAmount = 100
 // admitPage admits a request for a page of results and returns how many it may
 // hold.
 func (h *handlers) admitPage(w http.ResponseWriter, r *http.Request, asked int) (amount int, ok bool) {
+	return h.admitPageOf(w, r, asked, perResult)
+}
+
+// admitPageOf is admitPage for results that take so many bytes each.
+func (h *handlers) admitPageOf(w http.ResponseWriter, r *http.Request, asked int, each int64) (amount int, ok bool) {
 	if asked > limits.Results {
 		refuse(w, http.StatusBadRequest, parameterError("amount", fmt.Sprintf("at most %d", limits.Results)))
 		return 0, false
@@ -22,7 +27,7 @@ func (h *handlers) admitPage(w http.ResponseWriter, r *http.Request, asked int) 
 	if asked <= 0 {
 		asked = defaultAmount
 	}
-	_, ok = h.admit(w, r, 0, nil)
+	_, ok = h.admitNeeding(w, r, need{beside: int64(asked) * each}, nil)
 	return asked, ok
 }
 
@@ -160,7 +165,7 @@ func (h *handlers) GetBranch(w http.ResponseWriter, r *http.Request, repository,
 
 // LogCommits answers a page of a ref's commits, newest first.
 func (h *handlers) LogCommits(w http.ResponseWriter, r *http.Request, repository, ref string, params api.LogCommitsParams) {
-	amount, ok := h.admitPage(w, r, params.Amount)
+	amount, ok := h.admitPageOf(w, r, params.Amount, perCommit)
 	if !ok {
 		return
 	}

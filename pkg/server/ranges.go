@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -14,12 +15,12 @@ import (
 func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.StageRangeCreation
 	var uri string
-	user, ok := h.admit(w, r, limits.Body, func(data []byte) (err error) {
+	user, ok := h.admitNeeding(w, r, need{limits.Body, perByte, forRange}, whole(func(data []byte) (err error) {
 		if err = into(&body)(data); err == nil {
 			uri, err = oneOf("fromSourceURI", body.FromSourceURI, "from_source_uri", body.FromSourceURIAlias)
 		}
 		return err
-	})
+	}))
 	if !ok {
 		return
 	}
@@ -54,15 +55,13 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 
 // CreateMetaRange writes a metarange of ranges that were written before.
 func (h *handlers) CreateMetaRange(w http.ResponseWriter, r *http.Request, repository string) {
-	var body api.MetaRangeCreation
-	if _, ok := h.admit(w, r, limits.RangesBody, into(&body)); !ok {
+	var ranges []partition.RangeMetadata
+	_, ok := h.admitNeeding(w, r, need{body: limits.RangesBody, perByte: perRangeByte}, func(body io.Reader) (err error) {
+		ranges, err = readRanges(body)
+		return err
+	})
+	if !ok {
 		return
-	}
-	ranges := make([]partition.RangeMetadata, len(body.Ranges))
-	for i, m := range body.Ranges {
-		ranges[i] = partition.RangeMetadata{
-			ID: m.ID, MinKey: m.MinKey, MaxKey: m.MaxKey, Count: m.Count, EstimatedSize: m.EstimatedSize,
-		}
 	}
 	id, err := h.service.CreateMetarange(r.Context(), repository, ranges)
 	if err != nil {

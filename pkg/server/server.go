@@ -87,6 +87,7 @@ type handlers struct {
 	sealer  *auth.Sealer
 	logins  *prometheus.CounterVec // that failed
 	proxies Proxies
+	budget  *budget
 	nobody  crowd // whose bodies are read, though they show no credentials
 	log     *slog.Logger
 }
@@ -106,11 +107,12 @@ func New(c Config) http.Handler {
 		c.Sealer = auth.NewSealer()
 	}
 	mux := http.NewServeMux()
+	h := newHandlers(c)
 	api.HandlerWithOptions(
-		newHandlers(c),
+		h,
 		api.StdHTTPServerOptions{
 			BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
-			Middlewares: []api.MiddlewareFunc{brief},
+			Middlewares: []api.MiddlewareFunc{brief, h.budget.account},
 		},
 	)
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
@@ -127,7 +129,7 @@ func New(c Config) http.Handler {
 func newHandlers(c Config) *handlers {
 	return &handlers{
 		ready: c.Ready, service: c.Service, catalog: c.Catalog, log: c.Log,
-		auth: c.Auth, brake: auth.NewBrake(c.Now), sealer: c.Sealer, proxies: c.Proxies, nobody: make(crowd, limits.AnonymousRequests),
+		auth: c.Auth, brake: auth.NewBrake(c.Now), sealer: c.Sealer, proxies: c.Proxies, nobody: make(crowd, limits.AnonymousRequests), budget: newBudget(limits.RequestMemory),
 		logins: promauto.With(c.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "rangefleet_http_failed_logins_total",
 			Help: "Logins that failed: wrong ones, and those refused unseen as too many of one key and address waited for their answer.",
