@@ -41,6 +41,7 @@ var ErrLocked = errors.New("the directory is in use by another process")
 type Config struct {
 	StoreDir     string        // where JetStream keeps its files; made if absent
 	Listen       string        // host:port, port 0 picks a free one; "" takes connections of this process only
+	Access       Access        // of who connects to Listen
 	Name         string        // server name, the same at each start; default DefaultName
 	MaxStore     int64         // bytes that JetStream may take on disk; default DefaultMaxStore
 	ReadyTimeout time.Duration // how long Start waits for stored streams to be recovered; default DefaultReadyTimeout
@@ -49,8 +50,9 @@ type Config struct {
 
 // Server is a running server. Its methods may be called concurrently.
 type Server struct {
-	srv  *server.Server
-	lock *flock.Flock
+	srv      *server.Server
+	lock     *flock.Flock
+	password string // of the user inside; "" if none is needed
 }
 
 // Start runs a server and returns once it takes connections. A store directory
@@ -61,6 +63,12 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	var password string
+	if cfg.Listen != "" {
+		if password, err = cfg.Access.apply(opts); err != nil {
+			return nil, err
+		}
+	}
 	lock, err := lockDir(cfg.StoreDir)
 	if err != nil {
 		return nil, err
@@ -69,7 +77,7 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the NATS server on %s: %w", cfg.StoreDir, err), lock.Unlock())
 	}
-	return &Server{srv: srv, lock: lock}, nil
+	return &Server{srv: srv, lock: lock, password: password}, nil
 }
 
 // InProcessConn returns a connection to the server that needs no port. It makes
@@ -162,9 +170,7 @@ func (c Config) options() (*server.Options, error) {
 	if opts.Host = host; host == "" {
 		opts.Host = "0.0.0.0"
 	}
-	if ip := net.ParseIP(opts.Host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		c.Log.Warn("nats server takes connections of other machines without authentication", "listen", c.Listen)
-	}
+	c.warn(opts.Host)
 	return opts, nil
 }
 

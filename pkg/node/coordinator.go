@@ -136,7 +136,11 @@ func startNATS(env Env) (*natsd.Server, error) {
 	if s.URL != "" {
 		return nil, nil
 	}
-	return natsd.Start(natsd.Config{StoreDir: s.StoreDir, Listen: s.Listen, Log: env.Log})
+	access := natsd.Access{
+		User: s.User, Password: s.Password.Reveal(), NKeys: s.NKeys, SeedFile: s.NKeySeedFile,
+		CertFile: s.CertFile, KeyFile: s.KeyFile, CAFile: s.CAFile,
+	}
+	return natsd.Start(natsd.Config{StoreDir: s.StoreDir, Listen: s.Listen, Access: access, Log: env.Log})
 }
 
 // keys returns the pair that the API takes, and its secret if it was made now.

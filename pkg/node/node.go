@@ -74,6 +74,12 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 	}
 	if server != nil {
 		cfg.InProcess = server
+		cfg.Login.User, cfg.Login.Password = server.Login()
+	} else {
+		cfg.Login = queue.Login{
+			User: s.NATS.User, Password: s.NATS.Password.Reveal(), SeedFile: s.NATS.NKeySeedFile, CredsFile: s.NATS.CredsFile,
+			CAFile: s.NATS.CAFile, CertFile: s.NATS.CertFile, KeyFile: s.NATS.KeyFile,
+		}
 	}
 	if b.queue, err = queue.Connect(ctx, cfg); err != nil {
 		return nil, err

@@ -75,7 +75,8 @@ const attemptTimeout = 5 * time.Second
 // should have the same AckWait, LeaseTTL and Replicas; those of the process
 // that called Ensure last are in force, but of Replicas the most ever.
 type Config struct {
-	URL        string                     // of the NATS servers, comma-separated; unused if InProcess is set
+	URL        string // of the NATS servers, comma-separated; unused if InProcess is set
+	Login      Login
 	InProcess  nats.InProcessConnProvider // a server in this process, such as *natsd.Server
 	Name       string                     // names the connection; default "rangefleet"
 	Replicas   int                        // copies of each stream in a NATS cluster: 1, 3 or 5; default 1
@@ -109,8 +110,12 @@ type Queue struct {
 func Connect(ctx context.Context, cfg Config) (*Queue, error) {
 	cfg = cfg.withDefaults()
 	q := &Queue{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink(), ended: make(chan struct{}), begun: time.Now()}
+	login, err := cfg.Login.options()
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
 	connected := make(chan struct{})
-	nc, err := nats.Connect(cfg.URL, append(q.options(), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))...)
+	nc, err := nats.Connect(cfg.URL, append(append(q.options(), login...), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))...)
 	var unreadable *url.Error
 	if errors.As(err, &unreadable) { // its text is the URL, of which any part may be a password
 		err = errors.New("the URL of a server cannot be read; it is not shown, as it may hold a password")

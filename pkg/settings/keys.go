@@ -49,6 +49,42 @@ var keys = []key{
 		func(s *Settings) value { return address(&s.NATS.Listen) },
 	},
 	{
+		"nats.user", everywhere, "user at the NATS server; the embedded one demands it at nats.listen", "",
+		func(s *Settings) value { return text(&s.NATS.User) },
+	},
+	{
+		"nats.password", everywhere, "password of that user", "",
+		func(s *Settings) value { return secret(&s.NATS.Password) },
+	},
+	{
+		"nats.nkey_seed_file", everywhere, "file of an nkey's seed, in place of a user; the embedded server lets that nkey in", "",
+		func(s *Settings) value { return text(&s.NATS.NKeySeedFile) },
+	},
+	{
+		"nats.nkeys", Coordinator, "public nkeys that the embedded NATS server lets in at nats.listen", "",
+		func(s *Settings) value { return list{&s.NATS.NKeys} },
+	},
+	{
+		"nats.creds_file", everywhere, "credentials file of a user at a NATS server with operators and accounts, in place of a user", "",
+		func(s *Settings) value { return text(&s.NATS.CredsFile) },
+	},
+	{
+		"nats.ca_file", everywhere, "PEM file of the CA by which the NATS server is known, over TLS; the embedded one demands certificates of clients that it has signed", "",
+		func(s *Settings) value { return text(&s.NATS.CAFile) },
+	},
+	{
+		"nats.cert_file", everywhere, "PEM file of this process's certificate: to the NATS server that of a client, at nats.listen that of the server", "",
+		func(s *Settings) value { return text(&s.NATS.CertFile) },
+	},
+	{
+		"nats.key_file", everywhere, "PEM file of the key of that certificate", "",
+		func(s *Settings) value { return text(&s.NATS.KeyFile) },
+	},
+	{
+		"nats.insecure", Coordinator, "let whoever reaches nats.listen in, without credentials", "",
+		func(s *Settings) value { return boolean(&s.NATS.Insecure) },
+	},
+	{
 		"nats.store_dir", Coordinator, "directory of the embedded NATS server's data", "`$XDG_DATA_HOME/rangefleet/nats`, else `~/.local/share/rangefleet/nats`",
 		func(s *Settings) value { return text(&s.NATS.StoreDir) },
 	},

@@ -71,6 +71,15 @@ func TestDefaults(t *testing.T) {
 nats:
   url: "" # default
   listen: "" # default
+  user: "" # default
+  password: "" # default
+  nkey_seed_file: "" # default
+  nkeys: [] # default
+  creds_file: "" # default
+  ca_file: "" # default
+  cert_file: "" # default
+  key_file: "" # default
+  insecure: false # default
   store_dir: /home/op/.local/share/rangefleet/nats # default
   replicas: 1 # default
   ack_wait: 15s # default
@@ -152,6 +161,9 @@ func TestPrecedence(t *testing.T) {
 func TestEveryKeyEveryWay(t *testing.T) {
 	texts := map[string]string{
 		"listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
+		"nats.user": "fleet", "nats.password": "s3cr:et", "nats.nkey_seed_file": "/etc/seed", "nats.creds_file": "/etc/creds",
+		"nats.nkeys":   "U" + strings.Repeat("A", 55) + ",U" + strings.Repeat("B", 55),
+		"nats.ca_file": "/etc/ca.pem", "nats.cert_file": "/etc/cert.pem", "nats.key_file": "/etc/key.pem", "nats.insecure": "true",
 		"nats.store_dir": "/srv/nats", "nats.replicas": "3", "nats.ack_wait": "1m30s", "nats.lease_ttl": "5s", "workers": "7",
 		"s3.endpoint": "http://s3:9000", "s3.region": "eu-west-1", "s3.force_path_style": "true",
 		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.order": "none", "s3.page_keys": "20", "s3.put_checksums": "false", "s3.max_lists": "12", "s3.fleet_lists": "34",
@@ -307,6 +319,26 @@ auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 			`auth.access_key_id: "": the secret alone is no pair`,
 			`auth.trusted_proxies: "proxy.example": want an address such as 192.0.2.1 or a network such as 192.0.2.0/24`,
 		}},
+		{"whoever reaches it", given{file: "nats: {listen: ':4222'}"}, []string{
+			`nats.listen: ":4222": whoever reaches it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file, or nats.insecure to let everybody in`,
+		}},
+		{"halves of a login", given{file: "nats: {url: 'nats://n', user: u, key_file: k}"}, []string{
+			`nats.password: "": the user alone is no login`,
+			`nats.cert_file: "": the key alone is no certificate`,
+		}},
+		{"other halves", given{file: "nats: {url: 'nats://n', password: hunter2, cert_file: c}"}, []string{
+			`nats.user: "": the password alone is no login`,
+			`nats.key_file: "": the certificate alone is of no use`,
+		}},
+		{"two logins", given{file: "nats: {url: 'nats://x:hunter2@n', user: u, password: p, creds_file: c}"}, []string{
+			`nats.user: "u": want one of nats.user, nats.nkey_seed_file and nats.creds_file`,
+			`nats.url: "nats://******@n": holds a user beside the one that other settings name`,
+		}},
+		{"what the embedded server does not know", given{file: "nats: {listen: ':4222', creds_file: c, ca_file: c, nkeys: [SUABC]}"}, []string{
+			`nats.nkeys: "SUABC": want public nkeys of users, which begin with U`,
+			`nats.creds_file: "c": the embedded NATS server knows users and nkeys alone`,
+			`nats.cert_file: "": to demand certificates of clients, the embedded NATS server needs its own`,
+		}},
 		{"a worker alone", given{process: Worker, env: []string{"RANGEFLEET_WORKERS=0"}}, []string{
 			`nats.url: "": a worker needs the NATS server of its fleet`,
 			`workers: "0": a worker needs at least 1`,
@@ -322,6 +354,24 @@ auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 				t.Errorf("faults:\n%s\nwant:\n%s", got, want)
 			}
 		})
+	}
+}
+
+// What the embedded server demands of whoever reaches it, each is enough.
+func TestLoginsThatAreEnough(t *testing.T) {
+	for _, nats := range []string{
+		"listen: ':4222', user: u, password: p",
+		"listen: ':4222', nkey_seed_file: s",
+		"listen: ':4222', nkeys: [U" + strings.Repeat("A", 55) + "]",
+		"listen: ':4222', ca_file: ca, cert_file: c, key_file: k",
+		"listen: ':4222', insecure: true",
+		"listen: ':4222', user: u, password: p, nkeys: [U" + strings.Repeat("A", 55) + "], ca_file: ca, cert_file: c, key_file: k",
+		"url: 'tls://n', creds_file: c, ca_file: ca",
+		"url: 'nats://x:y@n', cert_file: c, key_file: k",
+	} {
+		if _, _, err := (given{file: "nats: {" + nats + "}"}).load(t); err != nil {
+			t.Errorf("%s: %v", nats, err)
+		}
 	}
 }
 

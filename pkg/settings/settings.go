@@ -51,6 +51,19 @@ type NATS struct {
 	Replicas int           // of each stream and bucket
 	AckWait  time.Duration // a partition without a sign of life for so long is given to another worker
 	LeaseTTL time.Duration // an import without a sign of life for so long is taken over by another coordinator
+
+	// By these a process shows the server at URL who it is; the embedded server demands
+	// them of whoever connects to Listen.
+	User         string
+	Password     Secret
+	NKeySeedFile string   // path of an nkey's seed
+	NKeys        []string // public nkeys that the embedded server lets in too
+	CredsFile    string   // path of a JWT with its seed; for a server at URL
+
+	// Paths of PEM files: to a server at URL those of a client, of the embedded server its own.
+	CAFile, CertFile, KeyFile string
+
+	Insecure bool // the embedded server demands nothing
 }
 
 // ShownURL is the URL without the user and password, or token, that it may hold.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -37,11 +38,42 @@ func (s Settings) Validate(p Process) error {
 func (s Settings) validateNATS(c *check) {
 	n := s.NATS
 	c.want(n.URL == "" || n.Listen == "", "nats.listen", n.Listen, "with nats.url no NATS server is embedded")
+	n.validateLogin(c)
 	c.want(n.Replicas >= 1 && n.Replicas <= 5, "nats.replicas", n.Replicas, "want 1 to 5")
 	c.want(n.URL != "" || n.Replicas <= 1, "nats.replicas", n.Replicas, "the embedded NATS server is only one: want 1")
 	c.want(n.AckWait >= time.Second, "nats.ack_wait", n.AckWait, "want at least 1s")
 	c.want(n.LeaseTTL >= time.Second, "nats.lease_ttl", n.LeaseTTL, "want at least 1s")
 }
+
+// validateLogin wants one way to show who one is, and that the embedded server demands
+// one, unless told otherwise.
+func (n NATS) validateLogin(c *check) {
+	c.want(n.User != "" || n.Password.Reveal() == "", "nats.user", n.User, "the password alone is no login")
+	c.want(n.User == "" || n.Password.Reveal() != "", "nats.password", n.Password, "the user alone is no login")
+	ways := 0
+	for _, way := range []string{n.User, n.NKeySeedFile, n.CredsFile} {
+		if way != "" {
+			ways++
+		}
+	}
+	c.want(ways <= 1 || n.URL == "", "nats.user", n.User, "want one of nats.user, nats.nkey_seed_file and nats.creds_file")
+	c.want(ways == 0 || n.ShownURL() == n.URL, "nats.url", n.ShownURL(), "holds a user beside the one that other settings name")
+	c.want(n.KeyFile == "" || n.CertFile != "", "nats.cert_file", n.CertFile, "the key alone is no certificate")
+	c.want(n.CertFile == "" || n.KeyFile != "", "nats.key_file", n.KeyFile, "the certificate alone is of no use")
+	for _, key := range n.NKeys {
+		c.want(publicNKey.MatchString(key), "nats.nkeys", key, "want public nkeys of users, which begin with U")
+	}
+	if n.Listen == "" || n.URL != "" {
+		return
+	}
+	c.want(n.CredsFile == "", "nats.creds_file", n.CredsFile, "the embedded NATS server knows users and nkeys alone")
+	c.want(n.CAFile == "" || n.CertFile != "", "nats.cert_file", n.CertFile, "to demand certificates of clients, the embedded NATS server needs its own")
+	demanded := n.User != "" || n.NKeySeedFile != "" || len(n.NKeys) > 0 || n.CAFile != ""
+	c.want(demanded || n.Insecure, "nats.listen", n.Listen, "whoever reaches it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file, or nats.insecure to let everybody in")
+}
+
+// publicNKey is the form of a user's public nkey.
+var publicNKey = regexp.MustCompile(`^U[A-Z2-7]{55}$`)
 
 func (s Settings) validateStores(c *check) {
 	c.pair("s3", s.S3.AccessKeyID, s.S3.SecretAccessKey)

@@ -218,7 +218,7 @@ func secondServer(ctx context.Context, w *world, _ fault) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(w.programs, "coordinator"))
 	cmd.Env = []string{
-		"HOME=" + w.dir, "RANGEFLEET_LISTEN=" + freeAddress(), "RANGEFLEET_WORKERS=0", "RANGEFLEET_NATS_LISTEN=" + freeAddress(),
+		"HOME=" + w.dir, "RANGEFLEET_LISTEN=" + freeAddress(), "RANGEFLEET_WORKERS=0", "RANGEFLEET_NATS_LISTEN=" + freeAddress(), "RANGEFLEET_NATS_INSECURE=true",
 		"RANGEFLEET_NATS_STORE_DIR=" + w.embeddedStore(),
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -244,7 +244,7 @@ func (w *world) startClient(ctx context.Context, name string) error {
 	if !isCoordinator || name != "coordinator-0" || w.plan.layout != embedded {
 		env = append(env, "RANGEFLEET_NATS_URL="+strings.Join(urls, ","))
 	} else {
-		env = append(env, "RANGEFLEET_NATS_LISTEN="+w.nats[0], "RANGEFLEET_NATS_STORE_DIR="+w.embeddedStore())
+		env = append(env, "RANGEFLEET_NATS_LISTEN="+w.nats[0], "RANGEFLEET_NATS_INSECURE=true", "RANGEFLEET_NATS_STORE_DIR="+w.embeddedStore())
 	}
 	if isCoordinator {
 		program = "coordinator"

@@ -185,7 +185,7 @@ func TestManifestFaultsAreNoticed(t *testing.T) {
 		{"config map", "configMap:\n          name: nats-", "configMap:\n          name: nuts-", "config map nuts-"},
 		{"name of a service", "name: nats-peers", "name: nats-others", "nats-peers"},
 		{"secret", "key: nats_password\n              name: rangefleet", "key: nats_password\n              name: other", "secret other"},
-		{"variable", "$(NATS_PASSWORD)", "$(NATS_PASSWD)", "NATS_PASSWD"},
+		{"variable", "value: nats://nats:4222", "value: nats://$(NATS_HOST):4222", "NATS_HOST"},
 		{"root", "runAsNonRoot: true", "runAsNonRoot: false", "restricted"},
 		{"root file system", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "root file system"},
 		{"little time to end", "terminationGracePeriodSeconds: 30", "terminationGracePeriodSeconds: 10", "terminationGracePeriodSeconds"},

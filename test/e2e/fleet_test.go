@@ -105,6 +105,7 @@ func newFleet(t *testing.T, b breaks, s shape, settings ...string) *fleet {
 	} else {
 		listen := freeAddress(t)
 		url = "nats://" + listen
+		f.env = append(f.env, "RANGEFLEET_NATS_USER=fleet", "RANGEFLEET_NATS_PASSWORD=of-the-tests")
 		own = append(own, "RANGEFLEET_NATS_STORE_DIR="+filepath.Join(dir, "nats"), "RANGEFLEET_NATS_LISTEN="+listen)
 	}
 	f.own = append(own, f.env...)
