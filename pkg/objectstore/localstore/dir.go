@@ -38,7 +38,7 @@ func (s *Store) open(dir string) (directory, error) {
 	}
 	root, err := os.OpenRoot(base)
 	if err != nil {
-		return directory{}, classify(err)
+		return directory{}, classify(nil, err)
 	}
 	for i, name := range names {
 		next, err := enter(root, name)
@@ -47,7 +47,7 @@ func (s *Store) open(dir string) (directory, error) {
 		}
 		_ = root.Close()
 		if err != nil {
-			return directory{}, fmt.Errorf("/%s: %w", dir, err)
+			return directory{}, err
 		}
 		root = next
 	}
@@ -100,15 +100,15 @@ func enter(root *os.Root, name string) (*os.Root, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		return nil, classify(err)
+		return nil, classify(root, err)
 	case info.Mode()&fs.ModeSymlink != 0:
-		return nil, fmt.Errorf("%q is a symbolic link: name the directory itself: %w", name, objectstore.ErrRefused)
+		return nil, fmt.Errorf("%q is a symbolic link: name the directory itself: %w", within(root, name), objectstore.ErrRefused)
 	case !info.IsDir():
-		return nil, fmt.Errorf("%q is not a directory: %w", name, objectstore.ErrNotFound)
+		return nil, fmt.Errorf("%q is not a directory: %w", within(root, name), objectstore.ErrNotFound)
 	}
 	next, err := root.OpenRoot(name)
 	if err != nil {
-		return nil, classify(err)
+		return nil, classify(root, err)
 	}
 	return next, nil
 }
@@ -116,11 +116,11 @@ func enter(root *os.Root, name string) (*os.Root, error) {
 // make creates what is missing, durably, and goes there. It takes over d.
 func (d directory) make() (directory, error) {
 	for _, name := range d.missing {
-		err := d.root.Mkdir(name, 0o755)
+		err := d.root.Mkdir(name, directoryMode)
 		if errors.Is(err, fs.ErrExist) { // another Put was faster
 			err = nil
 		}
-		if err == nil {
+		if err = classify(d.root, err); err == nil {
 			err = syncDir(d.root)
 		}
 		var next *os.Root
@@ -129,7 +129,7 @@ func (d directory) make() (directory, error) {
 		}
 		_ = d.root.Close()
 		if err != nil {
-			return directory{}, classify(err)
+			return directory{}, err
 		}
 		d.root = next
 	}

@@ -178,6 +178,13 @@ func (s *Store) read(ctx context.Context, key string, f func(*os.File, int64) er
 	return f(file, info.Size())
 }
 
+// Files and directories are made for their owner and group alone: metadata tells what lies
+// in a store. The umask may take more away.
+const (
+	fileMode      = 0o640
+	directoryMode = 0o750
+)
+
 // tempPrefix begins the names of files that are being written. They are no
 // objects: a crash may leave one behind, and it must not be imported.
 const tempPrefix = ".rangefleet-tmp-"
@@ -210,16 +217,16 @@ func (s *Store) put(ctx context.Context, key string, body []byte) error {
 	defer d.root.Close() //nolint:errcheck // what was written is synced
 	temp := tempPrefix + rand.Text()
 	if err := writeSynced(d.root, temp, body); err != nil {
-		return errors.Join(classify(err), ignoreMissing(d.root.Remove(temp)))
+		return errors.Join(classify(d.root, err), ignoreMissing(d.root.Remove(temp)))
 	}
 	if err := d.root.Rename(temp, name); err != nil {
-		return errors.Join(classify(err), ignoreMissing(d.root.Remove(temp)))
+		return errors.Join(classify(d.root, err), ignoreMissing(d.root.Remove(temp)))
 	}
 	return syncDir(d.root)
 }
 
 func writeSynced(root *os.Root, name string, body []byte) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}
@@ -235,7 +242,7 @@ func writeSynced(root *os.Root, name string, body []byte) error {
 func syncDir(root *os.Root) error {
 	f, err := root.Open(".")
 	if err != nil {
-		return classify(err)
+		return classify(root, err)
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
@@ -247,8 +254,29 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// classify wraps err in objectstore's error of the same meaning, if there is one.
-func classify(err error) error {
+// within returns the whole path of a name in root.
+func within(root *os.Root, name string) string {
+	if root == nil || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(root.Name(), name)
+}
+
+// whole has an error of a call to root name whole paths.
+func whole(root *os.Root, err error) error {
+	switch e := err.(type) { //nolint:errorlint // what is wrapped further in was named there
+	case *fs.PathError:
+		return &fs.PathError{Op: e.Op, Path: within(root, e.Path), Err: e.Err}
+	case *os.LinkError:
+		return &os.LinkError{Op: e.Op, Old: within(root, e.Old), New: within(root, e.New), Err: e.Err}
+	}
+	return err
+}
+
+// classify wraps an error of a call to root, or of the os if that is nil, in
+// objectstore's error of the same meaning, if there is one. It names whole paths.
+func classify(root *os.Root, err error) error {
+	err = whole(root, err)
 	for _, missing := range []error{fs.ErrNotExist, syscall.ENOTDIR} {
 		if errors.Is(err, missing) {
 			return fmt.Errorf("%w: %w", objectstore.ErrNotFound, err)

@@ -73,7 +73,7 @@ func (w *walk) dir(ctx context.Context, root *os.Root, dir, prefix string) error
 func (w *walk) read(ctx context.Context, root *os.Root, dir, prefix string) ([]name, error) {
 	f, err := root.Open(".")
 	if err != nil {
-		return nil, classify(err)
+		return nil, classify(root, err)
 	}
 	defer f.Close()
 	var names []name
@@ -92,7 +92,7 @@ func (w *walk) read(ctx context.Context, root *os.Root, dir, prefix string) ([]n
 			return names, nil
 		}
 		if err != nil {
-			return nil, classify(err)
+			return nil, classify(root, err)
 		}
 	}
 }
@@ -123,7 +123,7 @@ func (w *walk) enter(ctx context.Context, root *os.Root, key, name string) error
 		return nil // gone since its parent was read
 	}
 	if err != nil {
-		return fmt.Errorf("/%s: %w", key, err)
+		return err
 	}
 	defer sub.Close() //nolint:errcheck // only read from
 	err = w.dir(ctx, sub, key, "")
@@ -185,16 +185,16 @@ func openRegular(root *os.Root, name string) (f *os.File, info fs.FileInfo, ok b
 			continue
 		}
 		if err != nil {
-			return nil, nil, false, classify(err)
+			return nil, nil, false, classify(root, err)
 		}
 		if info, err = f.Stat(); err == nil && os.SameFile(named, info) {
 			return f, info, true, nil
 		}
 		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, nil, false, classify(err)
+			return nil, nil, false, classify(root, err)
 		}
 	}
-	return nil, nil, false, fmt.Errorf("open %q: it was replaced %d times meanwhile", name, replaced)
+	return nil, nil, false, fmt.Errorf("open %s: it was replaced %d times meanwhile", within(root, name), replaced)
 }
 
 // describe reads a file and returns its object; ok is false if it has none.
