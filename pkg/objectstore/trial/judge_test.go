@@ -1,6 +1,7 @@
 package trial_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -48,6 +49,36 @@ func TestJudge(t *testing.T) {
 	}
 	if _, contradicts := whole.Judge("c", trial.Answer{More: true}); !contradicts {
 		t.Error("an answer without keys that promises more, where none follow, passes")
+	}
+}
+
+// TestJudgeNamesTheFirstDifference changes true answers by one key, at random, and
+// compares with what was changed.
+func TestJudgeNamesTheFirstDifference(t *testing.T) {
+	r := seeded.Rand(t)
+	m := newModel(1, tree(40)...)
+	w := &trial.Walk{Keys: m.keys, Complete: true}
+	for range 2000 {
+		after := w.Starts(r, 1)[0].After
+		page, more := truly(1+r.IntN(50), after, m.following("", after))
+		if c, contradicts := w.Judge(after, trial.Answer{Keys: page, More: more}); contradicts {
+			t.Fatalf("the true answer after %q contradicts the walk by %+v", after, c)
+		}
+		if len(page) < 2 {
+			continue
+		}
+		i := r.IntN(len(page) - 1)
+		lost := slices.Delete(slices.Clone(page), i, i+1)
+		if c, _ := w.Judge(after, trial.Answer{Keys: lost, More: more}); c != (trial.Contradiction{Want: page[i], Got: page[i+1]}) {
+			t.Errorf("without key %q after %q: %+v", page[i], after, c)
+		}
+		invented := slices.Insert(slices.Clone(page), i+1, page[i]+"\x00")
+		if c, _ := w.Judge(after, trial.Answer{Keys: invented, More: more}); c != (trial.Contradiction{Want: page[i+1], Got: page[i] + "\x00"}) {
+			t.Errorf("with another key behind %q after %q: %+v", page[i], after, c)
+		}
+		if c, _ := w.Judge(after, trial.Answer{Keys: page[:i]}); c != (trial.Contradiction{Want: page[i]}) {
+			t.Errorf("that ends before %q after %q: %+v", page[i], after, c)
+		}
 	}
 }
 
