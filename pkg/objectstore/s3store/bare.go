@@ -27,7 +27,11 @@ func (b *Bucket) complete(ctx context.Context, page *listxml.Page, opts ...func(
 	for _, i := range page.Bare {
 		g.Go(func() error {
 			o := &page.Objects[i]
-			if err := b.head(ctx, o, opts...); err != nil {
+			err := b.head(ctx, o, opts...)
+			if isNotFound(err) { // it was listed
+				err = fmt.Errorf("it is not there when it is asked for: %w", objectstore.ErrBadListing)
+			}
+			if err != nil {
 				return fmt.Errorf("key %q is listed without its size or time: %w", o.Key, err)
 			}
 			return nil
@@ -36,8 +40,7 @@ func (b *Bucket) complete(ctx context.Context, page *listxml.Page, opts ...func(
 	return g.Wait()
 }
 
-// head fills in what a HEAD tells of an object. One that is not there is
-// objectstore.ErrBadListing: it was listed.
+// head fills in what a HEAD tells of an object, or returns objectstore.ErrNotFound.
 func (b *Bucket) head(ctx context.Context, o *objectstore.Listed, opts ...func(*s3.Options)) error {
 	var out *s3.HeadObjectOutput
 	err := b.call(ctx, opts, func(opts ...func(*s3.Options)) (err error) {
@@ -45,8 +48,6 @@ func (b *Bucket) head(ctx context.Context, o *objectstore.Listed, opts ...func(*
 		return err
 	})
 	switch {
-	case isNotFound(err):
-		return fmt.Errorf("it is not there when it is asked for: %w", objectstore.ErrBadListing)
 	case err != nil:
 		return err
 	case out.ContentLength == nil || out.LastModified == nil || !objectstore.TimeFits(*out.LastModified):

@@ -104,18 +104,26 @@ func (b *Bucket) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Op
 // Stat implements objectstore.Store. It asks with a LIST call, whose answer is
 // an object's ModTime as listings have it (HEAD rounds it to seconds), and, on
 // errors, S3's own words (HEAD has no body). The key itself is the first of all
-// keys that start with it.
+// keys that start with it. What a store that is not AWS does not list is asked for by
+// HEAD: some hide keys from small pages.
 func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
 	objects, err := b.page(ctx, a, ask{prefix: key, keys: 1})
-	if err == nil && (len(objects) == 0 || string(objects[0].Key) != key) {
-		err = objectstore.ErrNotFound
-	}
 	if err != nil {
 		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), err)
 	}
-	return objects[0].Object(), nil
+	if len(objects) > 0 && string(objects[0].Key) == key {
+		return objects[0].Object(), nil
+	}
+	if b.client.aws {
+		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), objectstore.ErrNotFound)
+	}
+	o := objectstore.Listed{Key: []byte(key)}
+	if err := b.head(ctx, &o); err != nil {
+		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), err)
+	}
+	return o.Object(), nil
 }
 
 // Put implements objectstore.Store. The body is sent again from its start on a
