@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 )
@@ -47,6 +48,33 @@ func Files(ctx context.Context, endpoint string) (*namespace.Files, error) {
 		return nil, fmt.Errorf("open stores: %w", err)
 	}
 	return namespace.Open(ctx, opener, Namespace)
+}
+
+// walk follows continuation tokens from the first page on, with nothing in flight
+// meanwhile.
+func walk(ctx context.Context, in *Input) (Step, error) {
+	client, err := s3store.New(ctx, s3store.Config{
+		Endpoint: in.Endpoint, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "bench", SecretAccessKey: "bench",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	bucket, err := client.Bucket(in.Bucket)
+	if err != nil {
+		return nil, fmt.Errorf("open the bucket: %w", err)
+	}
+	token := ""
+	return func(page int) (err error) {
+		if page == 0 {
+			token = ""
+		}
+		keys := 0
+		token, err = bucket.WalkPage(ctx, "", token, func(objects []objectstore.Listed) { keys = len(objects) })
+		if err == nil && keys != PageKeys {
+			err = fmt.Errorf("page %d has %d keys", page, keys)
+		}
+		return err
+	}, nil
 }
 
 // memory keeps ranges for the upload stage.

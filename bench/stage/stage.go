@@ -16,6 +16,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
+// Walk names the stage that a worker which walks is held against.
+const Walk = "walk"
+
 // PageKeys is how many objects a page has.
 const PageKeys = 1000
 
@@ -48,6 +51,7 @@ func All() []Stage {
 		{"value", "encode values, with their identity hashes", encodeValues},
 		{"table", "write ranges: values, hashes, blocks, compression", writeRanges},
 		{"upload", "PUT the ranges", upload},
+		{Walk, "ask for pages by tokens, one after the other, and decode them", walk},
 		{"floor", "hash, scan and compress, nothing else", floor},
 	}
 }

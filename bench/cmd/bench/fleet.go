@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -59,10 +60,11 @@ func (f *fleet) close() {
 }
 
 // give gives the import of a bucket, as one partition, to whoever works.
-func (f *fleet) give(ctx context.Context, id, bucket string) error {
+func (f *fleet) give(ctx context.Context, id, bucket string, mode objectstore.Mode) error {
 	job := imports.Job{
 		ImportID: id, Namespace: stage.Namespace, Breaks: partition.DefaultBreaks,
-		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
+		Paths:   []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
+		Listing: objectstore.Listing{Mode: mode},
 	}
 	now := time.Now().UTC()
 	if err := f.imports.Create(ctx, imports.Record{Job: job, State: imports.Running, Created: now, Updated: now}); err != nil {
@@ -124,7 +126,7 @@ func (b *bench) worker(ctx context.Context, row *Row) error {
 	}
 	p, err := processes.Launch(ctx, b.dir, "worker", append(os.Environ(),
 		"RANGEFLEET_NATS_URL="+b.fleet.nats.ClientURL(), "RANGEFLEET_METRICS_LISTEN="+address, "RANGEFLEET_WORKERS=1",
-		"RANGEFLEET_S3_ENDPOINT="+b.endpoint, "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=parallel",
+		"RANGEFLEET_S3_ENDPOINT="+b.endpoint, "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
 		"RANGEFLEET_S3_ACCESS_KEY_ID=bench", "RANGEFLEET_S3_SECRET_ACCESS_KEY=bench", "RANGEFLEET_LOG_LEVEL=warn"), nil)
 	if err != nil {
 		return err
@@ -152,7 +154,7 @@ func (b *bench) work(ctx context.Context, row *Row, p *processes.Process) error 
 	}
 	id := fmt.Sprintf("bench%d", time.Now().UnixNano())
 	begun := time.Now()
-	err = b.fleet.give(ctx, id, row.Bucket)
+	err = b.fleet.give(ctx, id, row.Bucket, row.mode)
 	var ranges []partition.RangeMetadata
 	if err == nil {
 		ranges, err = b.fleet.take(ctx, id)

@@ -6,6 +6,7 @@ import (
 	"github.com/rangefleet/rangefleet/bench/stage"
 	"github.com/rangefleet/rangefleet/bench/synths3"
 	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
 // Who does the work of a row.
@@ -23,6 +24,7 @@ const (
 	large   = "large"
 	huge    = "huge"
 	faulty  = "faults"
+	walked  = "walk"    // one LIST after the other
 	compare = "compare" // a shape by lakeFS's packages, for its ID
 )
 
@@ -37,6 +39,7 @@ type Plan struct {
 	Latency time.Duration `json:"latency_ns"`
 
 	stage  string
+	mode   objectstore.Mode // of a worker's listing
 	faults synths3.Faults
 }
 
@@ -61,6 +64,10 @@ func plan(o options) []Plan {
 	ms := o.latency.String() + " per LIST"
 	add(byWorker, plain, "worker, no latency", o.shape, o.objects, none)
 	add(byWorker, late, "worker, "+ms, o.shape, o.objects, slow)
+	add(byStage, walked, "bare walk by tokens, "+ms, o.shape, o.objects, slow)
+	rows[len(rows)-1].stage = stage.Walk
+	add(byWorker, walked, "worker that walks, "+ms, o.shape, o.objects, slow)
+	rows[len(rows)-1].mode = objectstore.Walk
 	if o.lakefs {
 		add(byLakeFS, plain, "lakeFS's packages, no latency", o.shape, o.objects, none)
 		add(byLakeFS, late, "lakeFS's packages, "+ms, o.shape, o.objects, slow)

@@ -25,6 +25,7 @@ func targets(rows []Row) []Target {
 	slow := t.row(byWorker, late)
 	t.atMost("wall, 1M objects, latency per LIST", "%.1f s", t.wall(slow, million), 2)
 	t.atLeast("wall of lakeFS's packages over the worker's", "%.1fx", ratio(t.wall(t.row(byLakeFS, late), 0), t.wall(slow, 0)), 30)
+	t.atMost("wall of a worker that walks over a bare walk", "%.2fx", ratio(t.wall(t.row(byWorker, walked), 0), t.wall(t.row(byStage, walked), 0)), 1.15)
 	t.atMost("worst shape over best, wall", "%.2fx", t.spread(), 1.3)
 	t.atMost("LIST calls beyond the minimum, 1M, worst row", "%.1f%%", t.excess(million), 15)
 	t.atMost("LIST calls beyond the minimum, 10M", "%.1f%%", t.excess(10*million), 5)
