@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
 func TestCatalog(t *testing.T) {
@@ -130,6 +132,8 @@ func TestUnreadableTree(t *testing.T) {
 		f := newFixture(t)
 		f.service.err = errors.New("read metarange m2: AccessDenied")
 		exchange{call, "GET", "/api/v1/repositories/lake/refs/main/objects/" + call, "", nil, 503, `{"message":"read metarange m2: AccessDenied, try again (request fresh-id)"}`}.run(t, f)
+		f.service.err = fmt.Errorf("read metarange m2: %w: checksum", table.ErrCorrupt)
+		exchange{call, "GET", "/api/v1/repositories/lake/refs/main/objects/" + call, "", nil, 500, `{"message":"read metarange m2: corrupt table: checksum"}`}.run(t, f)
 	}
 }
 

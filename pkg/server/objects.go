@@ -1,11 +1,13 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
 // ListObjects answers a page of the tree at a ref.
@@ -50,6 +52,11 @@ func (h *handlers) StatObject(w http.ResponseWriter, r *http.Request, repository
 // failUnread answers that a tree cannot be read, in the store's words: the caller,
 // whose namespace it is, may be the one who can mend it.
 func (h *handlers) failUnread(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, table.ErrCorrupt) { // trying again does not help
+		h.log.ErrorContext(r.Context(), "tree has a file that is corrupt", "request_id", requestID(r), "route", route(r), "err", err)
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
 	h.failBecause(w, r, err, err.Error())
 }
 

@@ -13,7 +13,7 @@ type Cursor struct {
 	Record // its slices live until Next; zero if Done
 
 	r     *Reader
-	index index2
+	index indexCursor
 	data  entries
 	buf   []byte // memory of data's block
 	left  bool   // whether a block was left,
@@ -23,7 +23,10 @@ type Cursor struct {
 
 // Cursor returns a cursor at the first record whose key is not less than from.
 func (r *Reader) Cursor(ctx context.Context, from string) (*Cursor, error) {
-	c := r.newCursor()
+	c, err := r.newCursor()
+	if err != nil {
+		return nil, err
+	}
 	ok, err := c.seek(ctx, []byte(from))
 	return c, c.stand(ok, err)
 }
@@ -45,14 +48,21 @@ func (c *Cursor) seek(ctx context.Context, key []byte) (bool, error) {
 // Whole returns a cursor at the first record of all. Next at the last record is
 // an error if the records, from the first on, are not those of the table's ID.
 func (r *Reader) Whole(ctx context.Context, id string) (*Cursor, error) {
-	c := r.newCursor()
+	c, err := r.newCursor()
+	if err != nil {
+		return nil, err
+	}
 	c.check = newCheck(id, r.meta, r.props)
 	ok, err := c.following(ctx)
 	return c, c.stand(ok, err)
 }
 
-func (r *Reader) newCursor() *Cursor {
-	return &Cursor{r: r, index: newIndex2(r), data: entries{trailer: trailerSize}}
+func (r *Reader) newCursor() (*Cursor, error) {
+	index, err := newIndexCursor(r)
+	if err != nil {
+		return nil, fmt.Errorf("read table: %w", err)
+	}
+	return &Cursor{r: r, index: index, data: entries{trailer: trailerSize}}, nil
 }
 
 // Done reports whether there is no record any more. Next must not be called then.
@@ -137,93 +147,4 @@ func (c *Cursor) leave() error {
 		return corrupt("key %q is above %q, under which the index has its block", c.data.user(), c.over)
 	}
 	return nil
-}
-
-// index2 walks through the index of a table, of one level or two.
-type index2 struct {
-	r   *Reader
-	top entries // lists the parts; unused if there is one level
-	low entries // lists data blocks
-	buf []byte  // memory of low's block
-	at  handle  // of the data block at which the index stands
-}
-
-func newIndex2(r *Reader) index2 {
-	return index2{r: r, top: entries{trailer: trailerSize}, low: entries{trailer: trailerSize}}
-}
-
-// key returns the key under which the data block is listed: none of the block is
-// greater.
-func (x *index2) key() []byte { return x.low.user() }
-
-// seek goes to the first data block that may have a key not less than key, and
-// reports whether there is one.
-func (x *index2) seek(ctx context.Context, key []byte) (ok bool, err error) {
-	if !x.r.parts {
-		if err := x.low.load(x.r.index); err != nil {
-			return false, fmt.Errorf("index: %w", err)
-		}
-		ok, err = x.low.seek(key)
-		return x.stand(ok, err)
-	}
-	if err := x.top.load(x.r.index); err != nil {
-		return false, fmt.Errorf("index: %w", err)
-	}
-	if ok, err = x.top.seek(key); !ok || err != nil {
-		return x.stand(ok, err)
-	}
-	if err = x.loadPart(ctx); err == nil {
-		ok, err = x.low.seek(key)
-	}
-	if !ok && err == nil { // the part ends before the key under which it is listed
-		return x.next(ctx)
-	}
-	return x.stand(ok, err)
-}
-
-// next goes to the next data block, and reports whether there is one. It begins
-// with the first.
-func (x *index2) next(ctx context.Context) (ok bool, err error) {
-	switch {
-	case x.low.restarts != nil:
-		ok, err = x.low.next()
-	case x.r.parts:
-		err = x.top.load(x.r.index)
-	default:
-		if err = x.low.load(x.r.index); err == nil {
-			ok, err = x.low.next()
-		}
-	}
-	for !ok && err == nil && x.r.parts {
-		if ok, err = x.top.next(); !ok || err != nil {
-			break
-		}
-		if err = x.loadPart(ctx); err == nil {
-			ok, err = x.low.next()
-		}
-	}
-	return x.stand(ok, err)
-}
-
-// loadPart reads the part of the index at which top stands.
-func (x *index2) loadPart(ctx context.Context) error {
-	h, err := parseHandle(x.top.value, x.r.end)
-	if err != nil {
-		return err
-	}
-	if x.buf, err = readBlock(ctx, x.r.file, h, x.buf); err != nil {
-		return err
-	}
-	return x.low.load(x.buf)
-}
-
-// stand takes over the handle of the data block.
-func (x *index2) stand(ok bool, err error) (bool, error) {
-	if ok && err == nil {
-		x.at, err = parseHandle(x.low.value, x.r.end)
-	}
-	if err != nil {
-		return false, fmt.Errorf("index: %w", err)
-	}
-	return ok, nil
 }

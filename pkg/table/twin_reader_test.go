@@ -86,6 +86,15 @@ func near(rng *rand.Rand, key []byte) []byte {
 // readByTwin returns the records from a key on, or all, as pebble reads them.
 func readByTwin(t *testing.T, data, from []byte) (all []table.Record) {
 	t.Helper()
+	eachByTwin(t, data, from, func(key, value []byte) {
+		all = append(all, table.Record{Key: bytes.Clone(key), Value: bytes.Clone(value)})
+	})
+	return all
+}
+
+// eachByTwin calls f for the records from a key on, or all.
+func eachByTwin(t testing.TB, data, from []byte, f func(key, value []byte)) {
+	t.Helper()
 	r, err := sstable.NewReader(readable(data), sstable.ReaderOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -105,12 +114,11 @@ func readByTwin(t *testing.T, data, from []byte) (all []table.Record) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, table.Record{Key: bytes.Clone(key.UserKey), Value: bytes.Clone(value)})
+		f(key.UserKey, value)
 	}
 	if err := it.Error(); err != nil {
 		t.Fatal(err)
 	}
-	return all
 }
 
 // readable is a file in memory, as pebble reads it.

@@ -78,6 +78,7 @@ func natsLink(_ plan, target string) []string { return []string{"nats link " + t
 func routes(plan, string) []string            { return []string{"routes"} }
 func storeItself(plan, string) []string       { return []string{"s3"} }
 func storeBits(plan, string) []string         { return []string{"bits"} }
+func storeFiles(plan, string) []string        { return []string{"files", "bits"} }
 func live(plan, string) []string              { return []string{"live"} }
 func slowness(_ plan, target string) []string { return []string{"processors of " + target} }
 func itself(_ plan, target string) []string   { return []string{"itself " + target} }
@@ -161,6 +162,7 @@ var kinds = []*kind{
 	{"s3-flip", "S3 answers files with a wrong bit", nil, false, 2 * second, 8 * second, everywhere, storeBits, s3Flip},
 	{"s3-stale", "S3 answers pages of before keys changed", nil, false, 2 * second, 8 * second, everywhere, live, s3Stale},
 	{"churn", "a source gains and loses keys while it is imported", nil, false, 4 * second, 8 * second, everywhere, live, churn},
+	{"tamper", "a stored file is changed, with right checksums: what reads it fails by its name", nil, false, tenth, tenth, everywhere, storeFiles, tamper},
 	{"poison", "S3 refuses to list some keys for good: that import fails, others go on", nil, false, tenth, tenth, everywhere, itself, nil},
 }
 

@@ -156,7 +156,7 @@ func (w *world) left(ctx context.Context, name, filter string) (map[string]uint6
 	return info.State.Subjects, nil
 }
 
-// records returns the records of all imports.
+// records returns the records of all imports into the repository.
 func (w *world) records(ctx context.Context) ([]imports.Record, error) {
 	subjects, err := w.left(ctx, "KV_imports", "$KV.imports.i.>")
 	if err != nil {
@@ -179,7 +179,9 @@ func (w *world) records(ctx context.Context) ([]imports.Record, error) {
 		if err := json.Unmarshal(m.Data, &r); err != nil {
 			return nil, fmt.Errorf("decode %s: %w", subject, err)
 		}
-		all = append(all, r)
+		if r.Request.Repository == repository {
+			all = append(all, r)
+		}
 	}
 	return all, nil
 }
