@@ -341,9 +341,12 @@ type RefList struct {
 // Repository defines model for Repository.
 type Repository struct {
 	// CreationDate seconds since the Unix epoch
-	CreationDate     int64  `json:"creation_date"`
-	DefaultBranch    string `json:"default_branch"`
-	ID               string `json:"id"`
+	CreationDate  int64  `json:"creation_date"`
+	DefaultBranch string `json:"default_branch"`
+	ID            string `json:"id"`
+
+	// Problem why nothing but the id is known: the service cannot decode its record; absent else
+	Problem          string `json:"problem,omitempty,omitzero"`
 	StorageNamespace string `json:"storage_namespace"`
 }
 

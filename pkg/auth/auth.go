@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -62,7 +63,8 @@ func open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
 	value, _, err := kv.Get(ctx, key)
 	if err == nil {
 		if err = json.Unmarshal(value, &p); err != nil {
-			err = fmt.Errorf("decode them: %w", err)
+			err = fmt.Errorf("%w: set auth.access_key_id and auth.secret_access_key, which are used instead, or delete the record and start again, to get new keys",
+				fault.Unreadable(queue.BucketAuth, key, err))
 		}
 		return p, "", err
 	}

@@ -47,3 +47,16 @@ func TestOpenShowsTheSecretOnce(t *testing.T) {
 		t.Errorf("the bucket holds %s, %v", value, err)
 	}
 }
+
+func TestAPairThatCannotBeDecodedSaysWhatToDo(t *testing.T) {
+	kv := new(queuetest.MemoryKV)
+	if _, err := kv.Create(t.Context(), "pair", []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := auth.Open(t.Context(), kv)
+	for _, part := range []string{"the record pair of the bucket auth", "auth.access_key_id", "delete the record"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v, want it to say %q", err, part)
+		}
+	}
+}

@@ -36,6 +36,9 @@ func (c *Catalog) existing(ctx context.Context, get getter, repository, name str
 	return b, nil
 }
 
+// errNoCommit says that the value of a branch is none.
+var errNoCommit = errors.New("it is not the ID of a commit")
+
 // branch answers queue.ErrNotFound for a name that no branch has.
 func (c *Catalog) branch(ctx context.Context, get getter, r Repository, name string) (Branch, error) {
 	if checkBranchName("", name) != nil {
@@ -44,6 +47,9 @@ func (c *Catalog) branch(ctx context.Context, get getter, r Repository, name str
 	commit, rev, err := get(ctx, branchKey(r.root(), name))
 	if err != nil {
 		return Branch{}, err
+	}
+	if !validCommit.Match(commit) {
+		return Branch{}, fault.Unreadable(queue.BucketCatalog, branchKey(r.root(), name), errNoCommit)
 	}
 	return Branch{Name: name, CommitID: string(commit), Incarnation: r.Incarnation, Revision: rev}, nil
 }

@@ -19,7 +19,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -35,6 +34,7 @@ type Repository struct {
 	DefaultBranch    string            `json:"default_branch"`
 	Created          time.Time         `json:"created"` // whole seconds, UTC
 	Metadata         map[string]string `json:"metadata,omitempty"`
+	Problem          string            `json:"-"`                     // why nothing but the ID is known, in lists: the record cannot be decoded; else ""
 	Incarnation      string            `json:"incarnation,omitempty"` // of all repositories that ever had the ID; "" only of one made before there were incarnations
 }
 
@@ -102,21 +102,23 @@ func checkBranchName(field, name string) error {
 // getter is one of the two ways to read a bucket, queue.KV's Get and Latest.
 type getter func(ctx context.Context, key string) (value []byte, revision uint64, err error)
 
-// read decodes the value of a key, or answers queue.ErrNotFound.
+// read decodes the value of a key, or answers queue.ErrNotFound, or a fault.Broken with the
+// revision.
 func read[T any](ctx context.Context, get getter, key string) (v T, rev uint64, err error) {
 	data, rev, err := get(ctx, key)
 	if err != nil {
 		return v, 0, err
 	}
 	if err := json.Unmarshal(data, &v); err != nil {
-		return v, 0, fmt.Errorf("decode %s: %w", key, err)
+		return *new(T), rev, fault.Unreadable(queue.BucketCatalog, key, err)
 	}
 	return v, rev, nil
 }
 
 // list returns the first `amount` of what get makes of the keys that start with
 // base+prefix and lie after base+after, and whether there is more. get may say
-// that there is nothing under a key, by queue.ErrNotFound.
+// that there is nothing under a key, by queue.ErrNotFound, or nothing that can be decoded,
+// by fault.Broken.
 func list[T any](ctx context.Context, kv queue.KV, base, prefix, after string, amount int, get func(name string) (T, error)) (page []T, more bool, err error) {
 	if amount < 1 {
 		return nil, false, fault.BadField("amount", "%d is below 1", amount)
@@ -132,7 +134,7 @@ func list[T any](ctx context.Context, kv queue.KV, base, prefix, after string, a
 		}
 		v, err := get(name)
 		switch {
-		case errors.Is(err, queue.ErrNotFound):
+		case errors.Is(err, queue.ErrNotFound) || fault.Is(err, fault.Broken):
 			continue
 		case err != nil:
 			return nil, false, err

@@ -12,12 +12,16 @@ import (
 // DeleteRepository deletes a repository with its branches and commits, or is a NotFound
 // fault. One write does it: from then on the ID and the namespace are free. What the
 // repository held is removed after that; if it cannot be now, the next call of
-// CreateRepository for the ID removes it, or Sweep. Nothing in the store is touched.
+// CreateRepository for the ID removes it, or Sweep. Nothing in the store is touched. Of
+// one whose record cannot be decoded, that alone is removed.
 func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {
 	var dead repositoryRecord
 	var rev uint64
 	err := queue.Contend(ctx, func() error {
 		r, old, err := c.ready(ctx, id)
+		if fault.Is(err, fault.Broken) {
+			return c.kv.Delete(ctx, repositoryKey(id), old) // nobody can tell what it held
+		}
 		if err != nil {
 			return err
 		}
@@ -31,7 +35,9 @@ func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("delete repository %q: %w", id, err)
 	}
-	_ = c.remove(ctx, dead, rev) // see above: it is deleted
+	if rev > 0 {
+		_ = c.remove(ctx, dead, rev) // see above: it is deleted
+	}
 	return nil
 }
 

@@ -62,11 +62,15 @@ func (c *Catalog) ready(ctx context.Context, id string) (Repository, uint64, err
 }
 
 // Repositories returns up to amount, at least 1, repositories whose IDs have the
-// prefix and lie after `after`, ordered by ID, and whether there are more.
+// prefix and lie after `after`, ordered by ID, and whether there are more. One whose
+// record cannot be decoded has a Problem.
 func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount int) (page []Repository, more bool, err error) {
 	page, more, err = list(ctx, c.kv, repositoryKey(""), prefix, after, amount, func(id string) (Repository, error) {
 		r, _, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
-		if err == nil && !r.Ready {
+		switch {
+		case fault.Is(err, fault.Broken):
+			return Repository{ID: id, Problem: err.Error()}, nil
+		case err == nil && !r.Ready:
 			err = queue.ErrNotFound
 		}
 		return r.Repository, err
@@ -237,6 +241,9 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 		other, rev, err := read[repositoryRecord](ctx, c.kv.Get, key)
 		if errors.Is(err, queue.ErrNotFound) || err == nil && (other.ID == id || other.dead()) {
 			continue
+		}
+		if fault.Is(err, fault.Broken) {
+			continue // it keeps nobody from creating others; Repositories names it
 		}
 		if err != nil {
 			return err

@@ -137,7 +137,7 @@ func (d *driver) rest(ctx context.Context, least time.Duration) {
 // also when somebody else drives it.
 func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	record, err := d.cfg.Imports.Get(ctx, d.id)
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) { // which scan tells of
 		return true, nil
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 type metrics struct {
@@ -26,6 +27,8 @@ type metrics struct {
 	stepTime *prometheus.HistogramVec // by step
 	folded   prometheus.Counter
 	foldTime prometheus.Histogram
+
+	broken *prometheus.GaugeVec // by bucket
 
 	fleet fleetMetrics
 }
@@ -64,6 +67,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		stepTime: f.histograms("import_step_duration_seconds", "Time that planning an import, or bringing it onto its branch, took, without waiting for its turn.",
 			prometheus.ExponentialBuckets(0.01, 3, 10), "step"),
 		folded:   f.counter("covers_folded_total", "Covers that this process took in."),
+		broken:   f.gauges("records_broken", "Records that cannot be decoded and are left out, by bucket, as of the last look.", "bucket"),
 		foldTime: f.histogram("fold_duration_seconds", "Time to fold the covers of one import.", prometheus.ExponentialBuckets(0.0001, 10, 6)),
 		fleet: fleetMetrics{
 			imports:      f.gauges("fleet_imports", "Imports that are kept, by state.", "state"),
@@ -90,6 +94,9 @@ func (m *metrics) showZeros() {
 	}
 	for _, result := range []string{"landed", "moved"} {
 		m.attempts.WithLabelValues(result)
+	}
+	for _, bucket := range []string{queue.BucketImports, queue.BucketCatalog} {
+		m.broken.WithLabelValues(bucket)
 	}
 	for _, state := range []string{"queued", "running"} {
 		m.fleet.partitions.WithLabelValues(state)

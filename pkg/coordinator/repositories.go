@@ -15,7 +15,7 @@ import (
 // imports into the repository run. One that is accepted at the same moment fails when it
 // is to land.
 func (s *Service) DeleteRepository(ctx context.Context, id string) error {
-	if _, err := s.cfg.Catalog.Repository(ctx, id); err != nil {
+	if _, err := s.cfg.Catalog.Repository(ctx, id); err != nil && !fault.Is(err, fault.Broken) {
 		return err
 	}
 	var running []string
@@ -46,7 +46,7 @@ func (s *Service) eachImport(ctx context.Context, f func(imports.Record) error) 
 	}
 	for _, id := range ids {
 		r, err := s.cfg.Imports.Get(ctx, id)
-		if fault.Is(err, fault.NotFound) {
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) {
 			continue
 		}
 		if err == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // scan starts a driver for every import that is this coordinator's, takes over
@@ -21,15 +22,21 @@ func (s *Service) scan(ctx context.Context) error {
 	}
 	var errs []error
 	var running []imports.Record
+	broken := make(map[string]string)
 	for _, id := range slices.Concat(ids, s.unlisted(ids)) {
 		if s.known(id) || ctx.Err() != nil {
 			continue
 		}
 		record, err := s.attend(ctx, id)
+		if fault.Is(err, fault.Broken) {
+			broken[id] = err.Error()
+			continue
+		}
 		if errs = append(errs, err); err == nil && !record.State.Ended() {
 			running = append(running, record)
 		}
 	}
+	s.noteBroken(queue.BucketImports, broken)
 	// After the records: who drove one then, and is not here now, is gone.
 	alive, err := s.members(ctx)
 	if err != nil {
@@ -177,6 +184,9 @@ func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
 	var errs []error
 	for id := range orphans {
 		record, err := s.attend(ctx, id)
+		if fault.Is(err, fault.Broken) {
+			continue // scan names it
+		}
 		if errs = append(errs, err); err != nil || !record.State.Ended() {
 			continue
 		}

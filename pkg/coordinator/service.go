@@ -83,6 +83,7 @@ type Service struct {
 	swept   uint64                 // number of the survey that was swept last; for scan
 
 	attendance attendance
+	broken     broken
 
 	// ctx is that of followers and drivers: it lasts as long as Run.
 	ctx  context.Context

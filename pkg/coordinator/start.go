@@ -105,18 +105,27 @@ func checkLimits(start Start) error {
 }
 
 // repositories returns all repositories, whose namespaces no source may touch. One that
-// was created a moment ago may be missing, as if it were created a moment from now.
+// was created a moment ago may be missing, as if it were created a moment from now. Nor
+// are those there whose records cannot be decoded: they would block all imports.
 func (s *Service) repositories(ctx context.Context) (all []catalog.Repository, err error) {
+	broken := make(map[string]string)
 	for after, more := "", true; more; {
 		var page []catalog.Repository
 		if page, more, err = s.cfg.Catalog.Repositories(ctx, "", after, 1000); err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
-		if len(all) > 0 {
-			after = all[len(all)-1].ID
+		if len(page) > 0 {
+			after = page[len(page)-1].ID
+		}
+		for _, r := range page {
+			if r.Problem != "" {
+				broken[r.ID] = r.Problem
+			} else {
+				all = append(all, r)
+			}
 		}
 	}
+	s.noteBroken(queue.BucketCatalog, broken)
 	return all, nil
 }
 

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -59,7 +60,7 @@ func (a *app) repoList() *cobra.Command {
 				return err
 			}
 			return list(a, c.Repositories(ctx, page), func(w io.Writer, r api.Repository) error {
-				_, err := fmt.Fprintf(w, "%-24s  %-16s  %s\n", printable(r.ID), printable(r.DefaultBranch), printable(r.StorageNamespace))
+				_, err := fmt.Fprintf(w, "%-24s  %-16s  %s\n", printable(r.ID), printable(r.DefaultBranch), printable(cmp.Or(r.Problem, r.StorageNamespace)))
 				return err
 			})
 		}),

@@ -17,6 +17,7 @@ const (
 	Conflict                 // look at the present state and decide anew
 	Later                    // try again: what Field names does not answer now
 	Busy                     // try again: as much of this is being done as may be at a time
+	Broken                   // have an operator mend the record that Text names: it cannot be read
 )
 
 // Fault is an error that the caller can mend.
@@ -57,6 +58,12 @@ func ComeBack(field, format string, args ...any) error {
 // TooMany returns a Busy fault.
 func TooMany(format string, args ...any) error {
 	return &Fault{Kind: Busy, Text: fmt.Sprintf(format, args...)}
+}
+
+// Unreadable returns a Broken fault of a record that cannot be decoded, by its bucket and
+// key.
+func Unreadable(bucket, key string, err error) error {
+	return &Fault{Kind: Broken, Text: fmt.Sprintf("the record %s of the bucket %s cannot be decoded: %v", key, bucket, err)}
 }
 
 // Is reports whether err is, or wraps, a fault of the kind.

@@ -40,8 +40,8 @@ func (s *Store) Create(ctx context.Context, r Record) error {
 	return nil
 }
 
-// Get returns the record of an import, or a NotFound fault. It may have changed
-// already; see queue.KV.
+// Get returns the record of an import, or a NotFound fault, or a Broken one if it cannot
+// be decoded. It may have changed already; see queue.KV.
 func (s *Store) Get(ctx context.Context, id string) (Record, error) {
 	r, _, err := s.get(ctx, id)
 	return r, err
@@ -65,7 +65,7 @@ func (s *Store) read(ctx context.Context, id string, get func(context.Context, s
 	}
 	var r Record
 	if err := json.Unmarshal(value, &r); err != nil {
-		return Record{}, 0, fmt.Errorf("decode import %s: %w", id, err)
+		return Record{}, 0, fault.Unreadable(queue.BucketImports, recordKey(id), err)
 	}
 	return r, rev, nil
 }
@@ -139,8 +139,12 @@ func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 // process named it there and died before it stored the record, it is stored now: it
 // may have been a moment from doing so, and two imports must not come of it. The key is
 // written again first: it would be queue.ErrConflict if the import was forgotten
-// since the key was read.
+// since the key was read. An import whose record cannot be decoded does not run, nor does
+// what is no ID.
 func (s *Store) adopt(ctx context.Context, id string, rev uint64, r Record) (running bool, err error) {
+	if queue.CheckKey(recordKey(id)) != nil {
+		return false, nil
+	}
 	old, _, err := s.read(ctx, id, s.kv.Latest) // who asks again after the end is to get a new one
 	if fault.Is(err, fault.NotFound) {
 		if _, err := s.kv.Update(ctx, requestKey(r), []byte(id), rev); err != nil {
@@ -148,6 +152,9 @@ func (s *Store) adopt(ctx context.Context, id string, rev uint64, r Record) (run
 		}
 		r.Job.ImportID = id
 		return true, s.Create(ctx, r)
+	}
+	if fault.Is(err, fault.Broken) {
+		return false, nil
 	}
 	return err == nil && !old.State.Ended(), err
 }

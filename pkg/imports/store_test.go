@@ -351,7 +351,7 @@ func TestGetTellsWhatIsWrong(t *testing.T) {
 	if _, err := kv.Create(t.Context(), "i.id", []byte("{")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Get(t.Context(), "id"); err == nil || !strings.Contains(err.Error(), "decode import id") {
+	if _, err := s.Get(t.Context(), "id"); err == nil || !strings.Contains(err.Error(), "i.id of the bucket imports cannot be decoded") {
 		t.Errorf("Get of garbage: %v", err)
 	}
 }
@@ -440,6 +440,50 @@ func TestARequestOfAnImportThatIsBeingForgotten(t *testing.T) {
 		}
 		if got := ids(t, s); !slices.Equal(got, []string{id}) {
 			t.Errorf("the imports are %q, want just %s", got, id)
+		}
+	})
+}
+
+// spoil has a key hold what cannot be decoded.
+func spoil(t *testing.T, kv queue.KV, key, value string) {
+	t.Helper()
+	_, rev, err := kv.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Update(t.Context(), key, []byte(value), rev); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARecordThatCannotBeDecodedBlocksNoRequest(t *testing.T) {
+	buckets(t, func(t *testing.T, kv queue.KV) {
+		s := imports.NewStore(kv)
+		claim(t, s, "one")
+		if err := s.Create(t.Context(), newRecord("other")); err != nil {
+			t.Fatal(err)
+		}
+		spoil(t, kv, "i.one", "no record")
+		if _, err := s.Get(t.Context(), "one"); !fault.Is(err, fault.Broken) || !strings.Contains(err.Error(), "i.one of the bucket imports") {
+			t.Errorf("Get: %v", err)
+		}
+		if _, err := s.Apply(t.Context(), "one", func(r imports.Record) (imports.Record, error) { return r, nil }); !fault.Is(err, fault.Broken) {
+			t.Errorf("Apply: %v", err)
+		}
+		get(t, s, "other")
+		if all := ids(t, s); !slices.Equal(all, []string{"one", "other"}) {
+			t.Errorf("IDs = %q", all)
+		}
+		if got := claim(t, s, "two"); got != "two" {
+			t.Errorf("the request of the import that cannot be read became %s, want a new one", got)
+		}
+		keys, err := kv.Keys(t.Context(), "r.")
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("requests %q, %v", keys, err)
+		}
+		spoil(t, kv, keys[0], "no ID at all\x00")
+		if got := claim(t, s, "three"); got != "three" {
+			t.Errorf("a request that names no import became %s, want a new one", got)
 		}
 	})
 }

@@ -50,6 +50,7 @@ var codes = map[fault.Kind]int{
 	fault.Conflict: http.StatusConflict,
 	fault.Later:    http.StatusServiceUnavailable,
 	fault.Busy:     http.StatusTooManyRequests,
+	fault.Broken:   http.StatusInternalServerError,
 }
 
 // fail answers an error. A fault is told to the caller; of any other error the

@@ -49,7 +49,8 @@ func repositoryOf(r catalog.Repository) api.Repository {
 		ID:               r.ID,
 		StorageNamespace: r.StorageNamespace,
 		DefaultBranch:    r.DefaultBranch,
-		CreationDate:     r.Created.Unix(),
+		CreationDate:     max(0, r.Created.Unix()), // of one with a problem none is known
+		Problem:          r.Problem,
 	}
 }
 

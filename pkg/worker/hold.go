@@ -97,7 +97,8 @@ func (d *delivery) stopIfOver(ctx context.Context, stop context.CancelCauseFunc)
 }
 
 // over tells of what was read of an import whether it needs no partitions any
-// more.
+// more. One whose record cannot be decoded does not: if somebody mends it, its
+// coordinator finds what is missing.
 func over(r imports.Record, err error) bool {
-	return fault.Is(err, fault.NotFound) || err == nil && r.State != imports.Running
+	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) || err == nil && r.State != imports.Running
 }
