@@ -29,7 +29,7 @@ func TestStages(t *testing.T) {
 			}
 		}
 	}
-	if c := s.Counters(); c.Calls["put"] == 0 || c.Calls["list"] != 2*pages {
+	if c := s.Counters(); c.Calls["put"] == 0 || c.Calls["list"] != 2*2*pages { // of fetch and walk
 		t.Errorf("remote stages made calls %v", c.Calls)
 	}
 	if _, err := stage.NewInput(t.Context(), "hive-1000", pages, ""); err == nil {
