@@ -192,29 +192,6 @@ func hopeless(err error) bool {
 		errors.Is(err, table.ErrCorrupt) || errors.Is(err, imports.ErrDeadly)
 }
 
-// survive runs a step that may take more memory than there is. Before it, the
-// record says that it is begun: a process that ends leaves that behind, and after
-// imports.MaxBegun of them the import fails instead of taking the next one along.
-// What comes of the step, recorded or an error, takes it back.
-func (d *driver) survive(ctx context.Context, step func() error) error {
-	if _, err := d.cfg.Imports.Apply(ctx, d.id, imports.Record.Begin); err != nil {
-		return err
-	}
-	err := step()
-	if err == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWait) // also if the process is told to end
-	defer cancel()
-	if _, noteErr := d.cfg.Imports.Apply(ctx, d.id, imports.Record.Survive); noteErr != nil {
-		d.cfg.Log.Debug("note that a step is over", "import_id", d.id, "err", noteErr)
-	}
-	return err
-}
-
-// noteWait is how long at most a driver tries to note that a step is over.
-const noteWait = 5 * time.Second
-
 // end clears up after an import.
 func (d *driver) end(ctx context.Context, record imports.Record) error {
 	d.metrics.ended(record, d.cfg.Now())

@@ -72,6 +72,7 @@ type Service struct {
 
 	tables         *tablecache.Cache // of lookups in trees
 	plans, commits *limiter
+	suspects       *limiter // of steps that a process may not have survived
 	lines          *lines
 	trials         chan struct{}            // one for each that is under way
 	slow           map[string]time.Duration // see slowSteps
@@ -108,7 +109,7 @@ func New(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
 		tables: tablecache.New(limits.TableCache, cfg.Registerer),
-		plans:  newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach),
+		plans:  newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach), suspects: newLimiter(1, 1),
 		lines: &lines{of: make(map[string]*line)}, patience: claimPatience, slow: slowSteps(),
 		trials: make(chan struct{}, limits.Trials),
 		ctx:    ctx, stop: stop,

@@ -149,3 +149,50 @@ func TestATamperedFileFailsWhatReadsIt(t *testing.T) {
 	}
 	f.do(s, request("", "z"))
 }
+
+// Steps that were begun when a process ended are taken one after the other: one of
+// them ends the next process, perhaps, and the others did not.
+func TestStepsThatAProcessDidNotSurviveAreTakenInTurn(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	s := f.service()
+	t.Cleanup(s.close)
+	var drivers []*driver
+	for _, destination := range []string{"a", "b"} {
+		id := f.start(s, request("", destination))
+		_, err := f.imports.Apply(t.Context(), id, imports.Record.Begin)
+		expect.NoError(t, err)
+		drivers = append(drivers, s.newDriver(id))
+	}
+	entered, leave := make(chan string), make(chan struct{})
+	var group sync.WaitGroup
+	for _, d := range drivers {
+		group.Go(func() {
+			expect.NoError(t, d.survive(t.Context(), func() error {
+				entered <- d.id
+				<-leave
+				return nil
+			}))
+		})
+	}
+	first := <-entered
+	expect.Eventually(t, "the other step waits for its turn", func() bool {
+		s.suspects.mu.Lock()
+		defer s.suspects.mu.Unlock()
+		return s.suspects.keys[""].users == 2
+	})
+	for _, d := range drivers {
+		record, err := f.imports.Get(t.Context(), d.id)
+		expect.NoError(t, err)
+		if want := 1 + map[bool]int{true: 1}[d.id == first]; record.Begun != want {
+			t.Errorf("%d steps are begun, want %d", record.Begun, want)
+		}
+	}
+	leave <- struct{}{}
+	if second := <-entered; second == first {
+		t.Error("one step was taken twice")
+	}
+	leave <- struct{}{}
+	group.Wait()
+}

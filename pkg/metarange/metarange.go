@@ -117,10 +117,10 @@ func Stream(ctx context.Context, files Parts, id string) (ranges Ranges, count i
 	return all, int(min(r.Properties().Count, r.Size()/minRangeSize)), nil
 }
 
-// minRangeSize is the least that a range takes in the file of a metarange, in
-// bytes: digits of its ID, which hardly compress. It bounds what is believed of
+// minRangeSize is about the least that a range takes in the file of a metarange, in
+// bytes: the digits of its ID, which hardly compress. It bounds what is believed of
 // how many ranges a file holds.
-const minRangeSize = 32
+const minRangeSize = 64
 
 // decodedRanges yields the ranges that consecutive records of a metarange hold, as
 // long as they are what a tree may hold. An error is yielded last.

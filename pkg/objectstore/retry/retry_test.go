@@ -131,7 +131,11 @@ var calls = map[string]func(context.Context, objectstore.Store) error{
 	"list": func(ctx context.Context, s objectstore.Store) error { _, err := list(ctx, s); return err },
 	"stat": func(ctx context.Context, s objectstore.Store) error { _, err := s.Stat(ctx, "k"); return err },
 	"get":  func(ctx context.Context, s objectstore.Store) error { _, err := s.Get(ctx, "k", 1<<20); return err },
-	"put":  func(ctx context.Context, s objectstore.Store) error { return s.Put(ctx, "k", nil) },
+	"get a range": func(ctx context.Context, s objectstore.Store) error {
+		_, _, err := s.GetRange(ctx, "k", 0, 1)
+		return err
+	},
+	"put": func(ctx context.Context, s objectstore.Store) error { return s.Put(ctx, "k", nil) },
 }
 
 func TestEveryCall(t *testing.T) {
@@ -148,6 +152,7 @@ func TestEveryCall(t *testing.T) {
 			{"bounded", down(9), 3, errDown},
 			{"not found is for good", []error{objectstore.ErrNotFound}, 1, objectstore.ErrNotFound},
 			{"refused is for good", []error{errDown, fmt.Errorf("no: %w", objectstore.ErrRefused)}, 2, objectstore.ErrRefused},
+			{"too large is for good", []error{objectstore.TooLarge(2, 1)}, 1, objectstore.ErrTooLarge},
 			{"bad listing is for good", []error{objectstore.ErrBadListing}, 1, objectstore.ErrBadListing},
 		} {
 			t.Run(name+" "+tc.name, func(t *testing.T) {
