@@ -3,32 +3,97 @@ package s3store
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
 // WalkPage implements objectstore.Pager. The end that the store tells is believed:
 // the chain of tokens is the one way in which all clients list, and nothing else
-// that could be asked is more reliable.
+// that could be asked is more reliable. A store that does not tell whether there is more, and
+// gives no token, is asked what follows: there must be nothing.
+//
+// A token that leads to the page which it came with leads nowhere. From there on the
+// pages are asked for by the last key before them, as there is no other way.
 func (b *Bucket) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
-	objects, err := b.onePage(ctx, a, ask{prefix: prefix, token: token, walk: true})
-	more := a.page.Truncated
-	if err == nil && a.page.Unsaid {
-		more, err = b.more(ctx, a, prefix, objects, once)
-	}
-	if err == nil && more && len(a.page.Next) == 0 {
-		err = fmt.Errorf("the store says that more keys follow and gives no continuation token: %w", objectstore.ErrBadListing)
+	at, err := parsePlace(token)
+	if err == nil {
+		at, err = b.walkFrom(ctx, a, prefix, at, take)
 	}
 	if err != nil {
 		return "", fmt.Errorf("walk %s: %w", b.uri(prefix), err)
 	}
-	if len(objects) > 0 {
+	return at.String(), nil
+}
+
+// walkFrom calls take with the page at a place, and returns the place of the one after it.
+func (b *Bucket) walkFrom(ctx context.Context, a *answer, prefix string, at place, take func([]objectstore.Listed)) (next place, err error) {
+	q := ask{prefix: prefix, token: at.token, walk: at.token != "" || at.after == ""}
+	if at.token == "" {
+		q.after = at.after
+	}
+	objects, err := b.onePage(ctx, a, q)
+	if err == nil && at.token != "" && string(a.page.Next) == at.token && !brings(objects, at.after) {
+		q = ask{prefix: prefix, after: at.after}
+		objects, err = b.onePage(ctx, a, q)
+	}
+	more := a.page.Truncated
+	if err == nil && (a.page.Unsaid || !q.walk) {
+		more, err = b.more(ctx, a, prefix, objects, once)
+	}
+	if err == nil && more && q.walk && len(a.page.Next) == 0 {
+		err = fmt.Errorf("the store says that more keys follow and gives no continuation token: %w", objectstore.ErrBadListing)
+	}
+	if err != nil {
+		return place{}, err
+	}
+	next.after = at.after
+	if n := len(objects); n > 0 {
 		take(objects)
+		next.after = max(next.after, string(objects[n-1].Key))
 	}
 	if !more {
-		return "", nil
+		return place{}, nil
 	}
-	return string(a.page.Next), nil
+	if q.walk {
+		next.token = string(a.page.Next)
+	}
+	return next, nil
+}
+
+// brings reports whether there are objects with keys after one.
+func brings(objects []objectstore.Listed, after string) bool {
+	return len(objects) > 0 && string(objects[len(objects)-1].Key) > after
+}
+
+// place is where a page of a walk begins, as callers have it for a token: with what the
+// store's token stands for, or, without one, after a key. The zero place is the start, and
+// the end.
+type place struct {
+	token string
+	after string // the last key of the pages before
+}
+
+// String returns the place as a token, "" for the zero one.
+func (p place) String() string {
+	if p == (place{}) {
+		return ""
+	}
+	return strconv.Itoa(len(p.token)) + ":" + p.token + p.after
+}
+
+// parsePlace is the inverse of String.
+func parsePlace(text string) (place, error) {
+	if text == "" {
+		return place{}, nil
+	}
+	length, rest, ok := strings.Cut(text, ":")
+	n, err := strconv.Atoi(length)
+	if !ok || err != nil || n < 0 || n > len(rest) {
+		return place{}, fmt.Errorf("%q is no token of a walk: %w", text, objectstore.ErrRefused)
+	}
+	return place{token: rest[:n], after: rest[n:]}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
 func next(token string) string {
@@ -53,7 +54,7 @@ func TestWalkPages(t *testing.T) {
 		"the last one":              {result(false, "", "a", "b"), 2, "", ""},
 		"an end with a token":       {result(false, next("t"), "a"), 1, "", ""},
 		"nothing":                   {result(false, ""), 0, "", ""},
-		"no keys, and a token":      {result(true, next("t")), 0, "t", ""},
+		"no keys, and a token":      {result(true, next("t")), 0, "1:t", ""},
 		"more, and no token":        {result(true, "", "a"), 0, "", "no continuation token"},
 		"unsorted":                  {result(true, next("t"), "b", "a"), 0, "", `"a"`},
 		"twice":                     {result(true, next("t"), "a", "a"), 0, "", `"a"`},
@@ -67,7 +68,7 @@ func TestWalkPages(t *testing.T) {
 			}
 			_, store := start(t, nil, c.page)
 			n := 0
-			next, err := store.(objectstore.Pager).WalkPage(t.Context(), prefix, "t0", func(page []objectstore.Listed) { n = len(page) })
+			next, err := store.(objectstore.Pager).WalkPage(t.Context(), prefix, "2:t0", func(page []objectstore.Listed) { n = len(page) })
 			if n != c.keys || next != c.next || (err != nil) != (c.says != "") {
 				t.Fatalf("%d keys, next %q, %v", n, next, err)
 			}
@@ -75,5 +76,45 @@ func TestWalkPages(t *testing.T) {
 				t.Errorf("error %v, want ErrBadListing that says %q", err, c.says)
 			}
 		})
+	}
+}
+
+// A store that answers a token with the page that it came with is walked by the last key of
+// each page, and its end is made sure of.
+func TestATokenThatLeadsNowhere(t *testing.T) {
+	first := result(true, next("t"), "a", "b")
+	f, store := start(t, func(c *s3store.Config) { c.ConfirmEnds = true },
+		first, first, result(true, next("t"), "c", "d"), result(false, "", "e"), result(false, ""))
+	var got []string
+	for token, calls := "", 0; token != "" || calls == 0; calls++ {
+		var err error
+		token, err = store.(objectstore.Pager).WalkPage(t.Context(), "", token, func(page []objectstore.Listed) {
+			for _, o := range page {
+				got = append(got, string(o.Key))
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"a", "b", "c", "d", "e"}; !slices.Equal(got, want) {
+		t.Errorf("walked %q, want %q", got, want)
+	}
+	var starts []string
+	for _, q := range f.queries {
+		starts = append(starts, q.Get("continuation-token")+" "+q.Get("start-after"))
+	}
+	if want := []string{" ", "t ", " b", " d", " e"}; !slices.Equal(starts, want) {
+		t.Errorf("asked for tokens and starts %q, want %q", starts, want)
+	}
+}
+
+// What is no token of a walk is refused.
+func TestTokensOfWalks(t *testing.T) {
+	for _, token := range []string{"t", "x:t", "-1:t", "3:t", "1"} {
+		_, store := start(t, nil, result(false, "", "a"))
+		if _, err := store.(objectstore.Pager).WalkPage(t.Context(), "", token, func([]objectstore.Listed) {}); !errors.Is(err, objectstore.ErrRefused) {
+			t.Errorf("%q: %v, want ErrRefused", token, err)
+		}
 	}
 }

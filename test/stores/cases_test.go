@@ -1,0 +1,200 @@
+package stores_test
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/test/stores/oddstore"
+)
+
+// modes are the ways in which buckets are listed.
+var modes = []string{"parallel", "walk"}
+
+// numbered returns so many keys.
+func numbered(n int) (keys []string) {
+	for i := range n {
+		keys = append(keys, fmt.Sprintf("data/f%05d", i))
+	}
+	return keys
+}
+
+// TestStores imports what stores list that do not keep to S3's ways in one point. What is
+// imported is right, or the import fails and says what is wrong.
+func TestStores(t *testing.T) {
+	sub := []string{"data/a.csv", "data/b.csv", "data/sub/c.csv", "data/sub/deep/d.csv", "data/z.csv"}
+	for _, tc := range []struct {
+		name   string
+		report string // where a user told of it
+		faults oddstore.Faults
+		set    map[string]string // settings
+		keys   []string
+		says   []string // the failure; none: it is imported right
+		lists  int      // LIST calls at most; 0: any number
+	}{
+		{name: "none", keys: numbered(2500)},
+		{
+			name: "echoed encoding", report: "https://github.com/Alluxio/alluxio/pull/17097",
+			faults: oddstore.Faults{EchoesEncoding: true},
+			keys:   []string{"data/run_id=manual__2026-06-26T00:00:00+00:00/1.log", "data/run_id=manual__2026-06-27T00:00:00+00:00/1.log"},
+		},
+		{
+			name: "echoed encoding that nothing shows", report: "https://github.com/Alluxio/alluxio/pull/17097",
+			faults: oddstore.Faults{EchoesEncoding: true}, keys: []string{"data/a%20b", "data/a+b", "data/c%zz"},
+		},
+		{
+			name: "hidden encoding", report: "https://github.com/minio/minio-go/pull/1723",
+			faults: oddstore.Faults{HidesEncoding: true}, keys: []string{"data/a b", "data/a%20b", "data/a+b", "data/\u00e9"},
+		},
+		{name: "keys with + and %, encoded", keys: []string{"data/a b", "data/a%20b", "data/a+b", "data/c%zz"}},
+		{
+			name: "rolled up without a delimiter", report: "https://github.com/Alluxio/alluxio/issues/14189",
+			faults: oddstore.Faults{RollsUp: true}, keys: sub, says: []string{`"data/sub/"`, "common prefix"},
+		},
+		{
+			name: "another root element", report: "https://github.com/NVIDIA/aistore/issues/201",
+			faults: oddstore.Faults{Root: "ListObjectResult", NoETags: true}, keys: sub,
+		},
+		{
+			name:   "no IsTruncated in the last page", // seen at no server by name
+			faults: oddstore.Faults{EndsUnsaid: true}, keys: numbered(1500),
+		},
+		{
+			name: "compressed though nobody asked for it", report: "https://github.com/archiecobbs/s3backer/issues/48",
+			faults: oddstore.Faults{Compresses: true}, keys: numbered(1500),
+		},
+		{
+			name: "rewritten Accept-Encoding", report: "https://github.com/aws/aws-sdk-go-v2/issues/1816",
+			faults: oddstore.Faults{RewritesEncoding: true}, keys: numbered(2500),
+		},
+		{
+			name: "another region", report: "https://github.com/awslabs/mountpoint-s3/issues/1",
+			faults: oddstore.Faults{LivesIn: "ap-northeast-1"}, keys: sub, says: []string{"ap-northeast-1", "s3.region"},
+		},
+		{
+			name: "pages of 100 by default", report: "https://www.alibabacloud.com/help/tc/oss/developer-reference/listobjects-v2",
+			faults: oddstore.Faults{DefaultPage: 100}, keys: numbered(20_000), lists: 100,
+		},
+		{
+			name: "large pages time out", report: "https://github.com/rclone/rclone/issues/5166",
+			faults: oddstore.Faults{LatePage: 200}, keys: numbered(2000),
+		},
+		{
+			name: "large pages time out, and the setting", report: "https://github.com/rclone/rclone/pull/3828",
+			faults: oddstore.Faults{LatePage: 200}, set: map[string]string{"s3.page_keys": "200"}, keys: numbered(2000), lists: 100,
+		},
+		{
+			name: "a checksum is demanded", report: "https://github.com/aws/aws-sdk-php/issues/1694",
+			faults: oddstore.Faults{DemandsChecksum: true}, keys: sub,
+		},
+		{
+			name: "a checksum is refused", faults: oddstore.Faults{RefusesChecksum: true}, keys: sub, says: []string{"s3.put_checksums"},
+		},
+		{
+			name: "a checksum is refused, and the setting", faults: oddstore.Faults{RefusesChecksum: true},
+			set: map[string]string{"s3.put_checksums": "false"}, keys: sub,
+		},
+		{name: "markers without facts", faults: oddstore.Faults{BareMarkers: true}, keys: append(slices.Clone(sub), "data/sub/", "data/sub/deep/")},
+		{name: "a token that leads to the start", faults: oddstore.Faults{IgnoresTokens: true}, keys: numbered(2500)},
+		{
+			name: "the order of UTF-16", faults: oddstore.Faults{UTF16: true},
+			keys: []string{"data/\ue000", "data/\U00010000"}, says: []string{"out of order", "s3.order"},
+		},
+		{
+			name: "no order", faults: oddstore.Faults{UTF16: true}, set: map[string]string{"s3.order": "none"},
+			keys: []string{"data/\ue000", "data/\U00010000"}, says: []string{"s3.order is none"},
+		},
+	} {
+		for _, mode := range modes {
+			t.Run(tc.name+"/"+mode, func(t *testing.T) {
+				t.Parallel()
+				if tc.report != "" {
+					t.Log("reported at", tc.report)
+				}
+				store := oddstore.New(tc.faults, tc.keys...)
+				set := map[string]string{"s3.listing": mode}
+				for name, value := range tc.set {
+					set[name] = value
+				}
+				got, failure := run(t, serve(t, store), set).imported("source/data/")
+				if tc.says == nil {
+					expectImported(t, store, got, failure, want("source", "data/", tc.keys...))
+				}
+				for _, words := range tc.says {
+					if got != nil || !strings.Contains(failure, words) {
+						t.Errorf("imported %d objects, %q, want a failure that says %s", len(got), failure, words)
+					}
+				}
+				if n := len(store.Lists()); tc.lists > 0 && n > tc.lists {
+					t.Errorf("%d LIST calls, want at most %d", n, tc.lists)
+				}
+			})
+		}
+	}
+}
+
+// expectImported checks what was imported.
+func expectImported(t *testing.T, store *oddstore.Store, got []string, failure string, want []string) {
+	t.Helper()
+	slices.Sort(got)
+	if failure != "" || !slices.Equal(got, want) {
+		t.Errorf("imported %d objects: %.500q..., %q, want %d; %d LIST calls", len(got), got, failure, len(want), len(store.Lists()))
+	}
+}
+
+// A bucket that answers from another host is not followed there without a signature. The
+// reports are https://github.com/s3fs-fuse/s3fs-fuse/pull/1681 and
+// https://github.com/mozilla/sccache/issues/265.
+func TestRedirectToAnotherHost(t *testing.T) {
+	t.Parallel()
+	for _, mode := range modes {
+		other := oddstore.New(oddstore.Faults{}, "data/a")
+		there, err := url.Parse(serve(t, other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := oddstore.New(oddstore.Faults{RedirectsTo: there.Host}, "data/a")
+		got, failure := run(t, serve(t, store), map[string]string{"s3.listing": mode}).imported("source/data/")
+		if got != nil || !strings.Contains(failure, "edirect") || !strings.Contains(failure, there.Host) || !strings.Contains(failure, "s3.endpoint") {
+			t.Errorf("%s: imported %q, %q, want a failure that names the host", mode, got, failure)
+		}
+		if asked := other.Requests(oddstore.Source); len(asked) > 0 {
+			t.Errorf("%s: the other host was asked %+v", mode, asked)
+		}
+	}
+}
+
+// A bucket of a Ceph tenant is imported, and its name is part of the addresses.
+func TestBucketOfATenant(t *testing.T) {
+	t.Parallel()
+	for _, mode := range modes {
+		keys := numbered(1200)
+		store := oddstore.New(oddstore.Faults{Tenant: "tenant"}, keys...)
+		got, failure := run(t, serve(t, store), map[string]string{"s3.listing": mode}).imported("tenant:source/data/")
+		expectImported(t, store, got, failure, want("tenant:source", "data/", keys...))
+	}
+}
+
+// The marker of the directory that is imported may be listed twice.
+func TestMarkerListedTwice(t *testing.T) {
+	t.Parallel()
+	for _, mode := range modes {
+		keys := []string{"data/", "data/a"}
+		store := oddstore.New(oddstore.Faults{ListsTwice: true}, keys...)
+		p := run(t, serve(t, store), map[string]string{"s3.listing": mode})
+		got, failure := p.imported("source/data") // which keeps data/ in the keys
+		expectImported(t, store, got, failure, want("source", "", keys...))
+	}
+}
+
+// An answer that is no listing fails the import soon, in words that say what came.
+func TestJSONFailsTheImport(t *testing.T) {
+	t.Parallel()
+	store := oddstore.New(oddstore.Faults{Says: `{"objects": []}`}, "data/a")
+	got, failure := run(t, serve(t, store), nil).imported("source/data/")
+	if got != nil || !strings.Contains(failure, "application/json") || !strings.Contains(failure, "objects") {
+		t.Errorf("imported %q, %q, want a failure that says what came", got, failure)
+	}
+}

@@ -1,0 +1,139 @@
+// Package stores_test runs imports of stores that answer in ways of their own.
+package stores_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/ctl"
+	"github.com/rangefleet/rangefleet/pkg/node"
+	"github.com/rangefleet/rangefleet/pkg/settings"
+	"github.com/rangefleet/rangefleet/test/stores/oddstore"
+)
+
+// product is a coordinator in this process, with NATS and workers within it, and
+// rangectl.
+type product struct {
+	t    *testing.T
+	info node.Info
+	log  *transcript.Buffer
+}
+
+// run starts a product for the store at an endpoint, with settings on top of those that
+// the store needs. It ends with the test.
+func run(t *testing.T, endpoint string, more map[string]string) *product {
+	t.Helper()
+	set := map[string]string{
+		"listen": "127.0.0.1:0", "nats.store_dir": filepath.Join(t.TempDir(), "nats"),
+		"s3.endpoint": endpoint, "s3.region": oddstore.Region, "s3.force_path_style": "true",
+		"s3.access_key_id": oddstore.AccessKeyID, "s3.secret_access_key": oddstore.SecretAccessKey,
+		"auth.access_key_id": "key", "auth.secret_access_key": "secret",
+	}
+	maps.Copy(set, more)
+	var args []string
+	for name, value := range set {
+		args = append(args, "--"+name+"="+value)
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	settings.AddFlags(flags, settings.Coordinator)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	config, err := settings.Load(settings.Coordinator, flags, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &product{t: t, log: new(transcript.Buffer)}
+	ctx, stop := context.WithCancel(context.Background())
+	started, ended := make(chan node.Info, 1), make(chan error, 1)
+	go func() {
+		ended <- node.Coordinator(ctx, node.Env{
+			Settings: config, Log: slog.New(slog.NewTextHandler(p.log, nil)), Notices: io.Discard, Started: func(info node.Info) { started <- info },
+		})
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	select {
+	case p.info = <-started:
+	case err := <-ended:
+		ended <- err
+		t.Fatalf("the coordinator ended: %v", err)
+	}
+	return p
+}
+
+// serve starts a store.
+func serve(t *testing.T, h http.Handler) (endpoint string) {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// ctl runs a command of rangectl.
+func (p *product) ctl(args ...string) (code int, out, errs string) {
+	p.t.Helper()
+	var stdout, stderr bytes.Buffer
+	env := map[string]string{
+		"RANGECTL_ENDPOINT": p.info.API, "RANGECTL_ACCESS_KEY_ID": "key", "RANGECTL_SECRET_ACCESS_KEY": "secret",
+		"RANGECTL_CONFIG": filepath.Join(p.t.TempDir(), "none.yaml"),
+	}
+	sys := ctl.OS()
+	sys.In, sys.Out, sys.Err, sys.Getenv = strings.NewReader(""), &stdout, &stderr, func(name string) string { return env[name] }
+	code = ctl.Run(p.t.Context(), sys, args)
+	return code, stdout.String(), stderr.String()
+}
+
+// imported imports prefixes of Source to the root of a branch, and returns the objects
+// there, "path address" each, or how the import failed.
+func (p *product) imported(prefixes ...string) (objects []string, failure string) {
+	p.t.Helper()
+	if code, out, errs := p.ctl("repo", "create", "lakefs://case", "s3://meta/case"); code != ctl.OK {
+		return nil, out + errs
+	}
+	args := []string{"import", "--to", "lakefs://case/main/", "--progress", "none"}
+	for _, prefix := range prefixes {
+		args = append(args, "--from", "s3://"+prefix)
+	}
+	if code, out, errs := p.ctl(args...); code != ctl.OK {
+		return nil, out + errs
+	}
+	code, out, errs := p.ctl("ls", "-r", "-o", "json", "--amount", "0", "lakefs://case/main/")
+	if code != ctl.OK {
+		p.t.Fatalf("ls: %s", errs)
+	}
+	for line := range strings.Lines(out) {
+		var o struct {
+			Path    string `json:"path"`
+			Address string `json:"physical_address"`
+		}
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			p.t.Fatal(err)
+		}
+		objects = append(objects, o.Path+" "+o.Address)
+	}
+	return objects, ""
+}
+
+// want returns what imported returns of keys that all begin with a directory.
+func want(bucket, dir string, keys ...string) (objects []string) {
+	for _, key := range keys {
+		objects = append(objects, strings.TrimPrefix(key, dir)+" s3://"+bucket+"/"+key)
+	}
+	return slices.Sorted(slices.Values(objects))
+}
