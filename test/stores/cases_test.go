@@ -2,6 +2,8 @@ package stores_test
 
 import (
 	"fmt"
+	"log/slog"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -75,7 +77,7 @@ func TestStores(t *testing.T) {
 		},
 		{
 			name: "pages of 100 by default", report: "https://www.alibabacloud.com/help/tc/oss/developer-reference/listobjects-v2",
-			faults: oddstore.Faults{DefaultPage: 100}, keys: numbered(20_000), lists: 100,
+			faults: oddstore.Faults{DefaultPage: 100}, keys: numbered(20_000), lists: 150, // 20 pages, and guesses
 		},
 		{
 			name: "large pages time out", report: "https://github.com/rclone/rclone/issues/5166",
@@ -196,5 +198,37 @@ func TestJSONFailsTheImport(t *testing.T) {
 	got, failure := run(t, serve(t, store), nil).imported("source/data/")
 	if got != nil || !strings.Contains(failure, "application/json") || !strings.Contains(failure, "objects") {
 		t.Errorf("imported %q, %q, want a failure that says what came", got, failure)
+	}
+}
+
+// An authority that is not known, and a host that does not exist, are told with what to set,
+// by whatever comes upon them first.
+func TestUnreachableStores(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewUnstartedServer(oddstore.New(oddstore.Faults{}, "data/a"))
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	secure.StartTLS()
+	defer secure.Close()
+	dir := t.TempDir()
+	for name, tc := range map[string]struct {
+		set  map[string]string
+		says []string
+	}{
+		"authority": {map[string]string{"s3.endpoint": secure.URL}, []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE"}},
+		"host":      {map[string]string{"s3.endpoint": "http://store.invalid", "s3.force_path_style": "false"}, []string{"source.store.invalid", "s3.force_path_style"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.set["local.allowed"] = dir
+			p := run(t, "", tc.set)
+			for _, namespace := range []string{"s3://source/case", "local://" + dir + "/" + name} {
+				p.namespace = namespace
+				got, failure := p.imported("source/data/")
+				for _, words := range tc.says {
+					if got != nil || !strings.Contains(failure, words) {
+						t.Errorf("to %s: imported %q, %q, want a failure that says %s", namespace, got, failure, words)
+					}
+				}
+			}
+		})
 	}
 }

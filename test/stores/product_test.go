@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/ctl"
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/settings"
@@ -27,9 +26,9 @@ import (
 // product is a coordinator in this process, with NATS and workers within it, and
 // rangectl.
 type product struct {
-	t    *testing.T
-	info node.Info
-	log  *transcript.Buffer
+	t         *testing.T
+	info      node.Info
+	namespace string // of the repository that is imported to
 }
 
 // run starts a product for the store at an endpoint, with settings on top of those that
@@ -56,23 +55,25 @@ func run(t *testing.T, endpoint string, more map[string]string) *product {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &product{t: t, log: new(transcript.Buffer)}
+	p := &product{t: t, namespace: "s3://meta/case"}
 	ctx, stop := context.WithCancel(context.Background())
 	started, ended := make(chan node.Info, 1), make(chan error, 1)
 	go func() {
 		ended <- node.Coordinator(ctx, node.Env{
-			Settings: config, Log: slog.New(slog.NewTextHandler(p.log, nil)), Notices: io.Discard, Started: func(info node.Info) { started <- info },
+			Settings: config, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Notices: io.Discard, Started: func(info node.Info) { started <- info },
 		})
 	}()
 	t.Cleanup(func() {
 		stop()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Errorf("the coordinator ended: %v", err)
+		}
 	})
 	select {
 	case p.info = <-started:
 	case err := <-ended:
-		ended <- err
-		t.Fatalf("the coordinator ended: %v", err)
+		ended <- nil
+		t.Fatalf("the coordinator did not start: %v", err)
 	}
 	return p
 }
@@ -103,7 +104,7 @@ func (p *product) ctl(args ...string) (code int, out, errs string) {
 // there, "path address" each, or how the import failed.
 func (p *product) imported(prefixes ...string) (objects []string, failure string) {
 	p.t.Helper()
-	if code, out, errs := p.ctl("repo", "create", "lakefs://case", "s3://meta/case"); code != ctl.OK {
+	if code, out, errs := p.ctl("repo", "create", "lakefs://case", p.namespace); code != ctl.OK {
 		return nil, out + errs
 	}
 	args := []string{"import", "--to", "lakefs://case/main/", "--progress", "none"}

@@ -173,10 +173,11 @@ func (a *answer) grow() {
 // decode decodes the page from the body, which it changes.
 func (a *answer) decode() error {
 	err := a.page.Decode(a.body)
+	if err == nil || objectstore.Permanent(err) {
+		return err
+	}
 	var instead *listxml.Error
 	switch {
-	case err == nil || objectstore.Permanent(err):
-		return err
 	case errors.As(err, &instead): // stores may notice after they said that all is well
 		return &smithy.GenericAPIError{Code: instead.Code, Message: instead.Message}
 	case unspeakable(err) && a.isXML():

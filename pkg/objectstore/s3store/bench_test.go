@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,7 +21,10 @@ func BenchmarkListPage(b *testing.B) {
 		keys[i] = "logs/dt%3D2025-06-07/part-" + strconv.Itoa(100_000+i) + "-0d1e2f3a.parquet"
 	}
 	body := result(true, encoded, keys...)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if explained(w, r) {
+			return
+		}
 		w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 		_, _ = w.Write([]byte(body))
 	}))
@@ -49,10 +53,13 @@ func BenchmarkList(b *testing.B) {
 	const n = 1000
 	keys := make([]string, n)
 	for i := range keys {
-		keys[i] = fmt.Sprintf("data/date%%3D2024-05-06/hour=07/part-%08d-0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e", i)
+		keys[i] = fmt.Sprintf("data/date%%3D2024-05-06/hour%%3D07/part-%08d-0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e", i)
 	}
 	body := []byte(result(false, encoded, keys...))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if explained(w, r) {
+			return
+		}
 		w.Header().Set("Content-Type", "application/xml")
 		_, _ = w.Write(body)
 	}))
@@ -80,4 +87,13 @@ func BenchmarkList(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/key")
+}
+
+// explained answers a call that asks how keys are written: as queries are.
+func explained(w http.ResponseWriter, r *http.Request) bool {
+	if r.URL.Query().Get("max-keys") != "10" {
+		return false
+	}
+	fmt.Fprint(w, result(false, encoded, strings.ReplaceAll(url.QueryEscape(r.URL.Query().Get("prefix")), "%2F", "/")))
+	return true
 }

@@ -25,18 +25,23 @@ func isAWS(endpoint *string) bool {
 }
 
 // more reports whether keys follow the objects of the page in a. Where it does not say,
-// the store is asked for the next two: one of them may be the last again, of a store that
-// starts a listing at its start. Whether an end that it does say is believed is up to who
+// the store is asked. Whether an end that it does say is believed is up to who
 // has seen the other pages.
 func (b *Bucket) more(ctx context.Context, a *answer, prefix string, objects []objectstore.Listed, opts ...func(*s3.Options)) (bool, error) {
 	if a.page.Truncated || len(objects) == 0 || !a.page.Unsaid {
 		return a.page.Truncated, nil
 	}
-	next := b.client.answers.Get().(*answer)
-	defer b.client.answers.Put(next)
-	after, err := b.page(ctx, next, ask{prefix: prefix, after: string(objects[len(objects)-1].Key), keys: 2}, opts...)
+	return b.follow(ctx, prefix, string(objects[len(objects)-1].Key), opts...)
+}
+
+// follow reports whether keys follow one. The store is asked for the next two: one of
+// them may be the key again, of a store that starts a listing at its start.
+func (b *Bucket) follow(ctx context.Context, prefix, key string, opts ...func(*s3.Options)) (bool, error) {
+	a := b.client.answers.Get().(*answer)
+	defer b.client.answers.Put(a)
+	next, err := b.page(ctx, a, ask{prefix: prefix, after: key, keys: 2}, opts...)
 	if err != nil {
 		return false, fmt.Errorf("make sure that nothing follows: %w", err)
 	}
-	return len(after) > 0, nil
+	return len(next) > 0, nil
 }

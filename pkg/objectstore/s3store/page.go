@@ -80,13 +80,15 @@ func (b *Bucket) fetchDirect(ctx context.Context, a *answer, w *way, q ask) erro
 // noted notes how a page came, and returns its error: answers that are odd in the same
 // way, again and again, are not tried for ever.
 func (b *Bucket) noted(q ask, err error) error {
-	var odd *oddAnswer
-	switch {
-	case err == nil:
+	if err == nil {
 		b.facts.odd.end()
 		if b.facts.size.inTime(q.keys) {
 			b.client.resized(true)
 		}
+		return nil
+	}
+	var odd *oddAnswer
+	switch {
 	case isLate(err):
 		if b.facts.size.tooLate(q.keys) {
 			b.client.resized(false)

@@ -40,9 +40,12 @@ func (b *Bucket) walkFrom(ctx context.Context, a *answer, prefix string, at plac
 		q = ask{prefix: prefix, after: at.after}
 		objects, err = b.onePage(ctx, a, q)
 	}
-	more := a.page.Truncated
-	if err == nil && (a.page.Unsaid || !q.walk) {
+	more := false
+	if err == nil {
 		more, err = b.more(ctx, a, prefix, objects, once)
+	}
+	if err == nil && !more && !q.walk && len(objects) > 0 { // its end is that of a store which is not to be relied upon
+		more, err = b.follow(ctx, prefix, string(objects[len(objects)-1].Key), once)
 	}
 	if err == nil && more && q.walk && len(a.page.Next) == 0 {
 		err = fmt.Errorf("the store says that more keys follow and gives no continuation token: %w", objectstore.ErrBadListing)

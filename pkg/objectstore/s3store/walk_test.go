@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
 func next(token string) string {
@@ -83,7 +82,7 @@ func TestWalkPages(t *testing.T) {
 // each page, and its end is made sure of.
 func TestATokenThatLeadsNowhere(t *testing.T) {
 	first := result(true, next("t"), "a", "b")
-	f, store := start(t, func(c *s3store.Config) { c.ConfirmEnds = true },
+	f, store := start(t, nil,
 		first, first, result(true, next("t"), "c", "d"), result(false, "", "e"), result(false, ""))
 	var got []string
 	for token, calls := "", 0; token != "" || calls == 0; calls++ {

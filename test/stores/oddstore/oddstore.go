@@ -17,8 +17,8 @@ import (
 
 // The credentials that the server takes.
 const (
-	AccessKeyID     = "AKIAIOSFODNN7EXAMPLE"
-	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	AccessKeyID     = "rangefleet"
+	SecretAccessKey = "rangefleet-test-secret"
 	Region          = "us-east-1"
 )
 
