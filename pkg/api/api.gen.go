@@ -96,6 +96,10 @@ func (e SourceListingMode) Valid() bool {
 	}
 }
 
+// AllowEmpty whether a prefix under which there is nothing is imported, which removes what is
+// under its destination; without it, such a prefix fails the import
+type AllowEmpty = bool
+
 // BranchCreation defines model for BranchCreation.
 type BranchCreation struct {
 	Name string `json:"name"`
@@ -127,7 +131,7 @@ type Commit struct {
 
 // CommitCreation What the commit of an import says.
 type CommitCreation struct {
-	// AllowEmpty accepted, without effect
+	// AllowEmpty accepted, without effect; that of the import is beside `paths`
 	AllowEmpty bool `json:"allow_empty,omitempty,omitzero"`
 
 	// Date accepted, without effect
@@ -155,7 +159,10 @@ type Error struct {
 
 // ImportCreation An import of one prefix. The source is given under one of its two names.
 type ImportCreation struct {
-	CommitMessage string `json:"commit_message,omitempty,omitzero"`
+	// AllowEmpty whether a prefix under which there is nothing is imported, which removes what is
+	// under its destination; without it, such a prefix fails the import
+	AllowEmpty    AllowEmpty `json:"allow_empty,omitempty,omitzero"`
+	CommitMessage string     `json:"commit_message,omitempty,omitzero"`
 
 	// Metadata Free text by name, of an import 65,536 bytes in all.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
@@ -206,6 +213,10 @@ type ImportPagination struct {
 
 // ImportPathsCreation An import of several paths. Of equal keys the later path's wins.
 type ImportPathsCreation struct {
+	// AllowEmpty whether a prefix under which there is nothing is imported, which removes what is
+	// under its destination; without it, such a prefix fails the import
+	AllowEmpty AllowEmpty `json:"allow_empty,omitempty,omitzero"`
+
 	// Commit What the commit of an import says.
 	Commit CommitCreation `json:"commit"`
 
@@ -242,6 +253,10 @@ type ImportStatusResp struct {
 
 	// Ranges ranges stored so far
 	Ranges int `json:"ranges"`
+
+	// Skipped objects that are left out, as their keys would be empty: markers of folders that
+	// are imported to the root
+	Skipped int64 `json:"skipped,omitempty,omitzero"`
 
 	// UpdateTime now while the import runs, else when it ended
 	UpdateTime time.Time `json:"update_time"`

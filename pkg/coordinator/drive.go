@@ -174,6 +174,9 @@ func (d *driver) advance(ctx context.Context, record imports.Record) error {
 		if err != nil || !settled {
 			return err
 		}
+		if err := vanished(record, fold.Objects); err != nil {
+			return err
+		}
 		return d.land(ctx)
 	}
 	if err := d.progress.following(); err != nil {
@@ -188,7 +191,8 @@ func (d *driver) advance(ctx context.Context, record imports.Record) error {
 // hopeless reports whether trying again cannot help.
 func hopeless(err error) bool {
 	var lost inconsistent
-	return errors.As(err, &lost) || objectstore.Permanent(err) || fault.Is(err, fault.NotFound) ||
+	var empty emptyPaths
+	return errors.As(err, &lost) || errors.As(err, &empty) || objectstore.Permanent(err) || fault.Is(err, fault.NotFound) ||
 		errors.Is(err, table.ErrCorrupt) || errors.Is(err, imports.ErrDeadly)
 }
 

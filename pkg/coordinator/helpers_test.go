@@ -125,7 +125,7 @@ func (f *fleet) startCut(s *Service, r Start, cuts ...string) (id string) {
 	id = f.start(s, r)
 	parts := partition.Plan(id, cuts)
 	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{})
+		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{}, 0)
 	})
 	expect.NoError(f.t, err)
 	for _, p := range parts {

@@ -122,7 +122,7 @@ func TestAnImportReplacesItsDestination(t *testing.T) {
 	} {
 		f.commit(old(tc.before...)...)
 		r := request("", "")
-		r.Request.Message, r.Paths = tc.name, tc.paths
+		r.Request.Message, r.Paths, r.Request.AllowEmpty = tc.name, tc.paths, true
 		record := f.do(s, r)
 		got := map[string]string{}
 		entries := f.entries()

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
-	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
 // publishers is how many partitions of an import are on their way to the queue.
@@ -29,12 +27,12 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	record.Job.Listing = listing
-	small, err := d.fitsOnePage(ctx, record.Job)
+	found, err := d.probe(ctx, record)
 	if err != nil {
 		return err
 	}
 	record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, nil), listing)
+		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, nil), listing, found.Skipped)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile
@@ -43,45 +41,13 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	d.metrics.planned.Add(float64(len(record.Partitions)))
-	d.cfg.Log.Info("import planned", "import_id", d.id, "small", small, "listing", listing.Mode, "why", listing.Why)
+	d.cfg.Log.Info("import planned", "import_id", d.id, "small", found.Small, "skipped", found.Skipped,
+		"listing", listing.Mode, "why", listing.Why)
 	lane := queue.Bulk
-	if small {
+	if found.Small {
 		lane = queue.Express
 	}
 	return d.publish(ctx, lane, record.Partitions...)
-}
-
-// fitsOnePage reports whether the first page of the import's sources is all there is.
-func (d *driver) fitsOnePage(ctx context.Context, job imports.Job) (small bool, err error) {
-	done, err := d.turn(ctx, stepPlan, d.plans, sourcesOf(job))
-	if err != nil {
-		return false, err
-	}
-	defer done()
-	err = d.survive(ctx, func() (err error) {
-		small, err = d.listFirstPage(ctx, job)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("list the first page: %w", err)
-	}
-	return small, nil
-}
-
-// listFirstPage lists the first page, and reports whether no other follows.
-func (d *driver) listFirstPage(ctx context.Context, job imports.Job) (last bool, err error) {
-	src, err := source.Open(ctx, d.cfg.Stores, job.Paths, job.Listing.Mode)
-	if err != nil {
-		return false, err
-	}
-	next, stop := iter.Pull2(src.List(ctx, "", source.Nowhere))
-	defer stop()
-	for range 2 {
-		if _, err, more := next(); !more || err != nil {
-			return !more, err
-		}
-	}
-	return false, nil
 }
 
 // chooseListing chooses how the import's buckets are listed. All of them are

@@ -66,7 +66,12 @@ func (s *Service) openPath(ctx context.Context, p imports.Path) (*source.Source,
 	if err != nil {
 		return nil, err
 	}
-	return source.Open(ctx, s.cfg.Stores, []imports.Path{p}, listing.Mode)
+	src, err := source.Open(ctx, s.cfg.Stores, []imports.Path{p}, listing.Mode)
+	if err != nil {
+		return nil, err
+	}
+	src.Markers = s.cfg.Markers
+	return src, nil
 }
 
 // ingestAfter maps the source key after which to list to the destination after

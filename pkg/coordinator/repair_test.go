@@ -60,7 +60,7 @@ func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
 			stop()
 		case "before the partitions":
 			_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
-				return r.Plan(time.Now(), partition.Plan(id, []string{"dir/001"}), objectstore.Listing{})
+				return r.Plan(time.Now(), partition.Plan(id, []string{"dir/001"}), objectstore.Listing{}, 0)
 			})
 			expect.NoError(t, err)
 		}
@@ -121,7 +121,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m", Upto: "dir/o"}}))
 	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/o"}}))
 	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), partition.Plan(id, nil), objectstore.Listing{})
+		return r.Plan(time.Now(), partition.Plan(id, nil), objectstore.Listing{}, 0)
 	})
 	expect.NoError(t, err)
 	d := s.newDriver(id)

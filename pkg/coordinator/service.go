@@ -32,7 +32,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
 )
 
-// Config is what a service works with. All fields are required but Allowed and Namespaces.
+// Config is what a service works with. All fields are required but Allowed, Namespaces and
+// Markers.
 type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
@@ -42,6 +43,7 @@ type Config struct {
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any
 	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: any that holds no source
+	Markers    imports.Markers   // of the imports that this service starts; empty: FailMarkers
 	Holder     string            // names this process to people who look at leases
 	Now        func() time.Time
 	Log        *slog.Logger

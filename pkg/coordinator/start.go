@@ -36,8 +36,9 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	job := imports.Job{
 		ImportID:  xid.New().String(),
 		Namespace: repository.StorageNamespace, Incarnation: repository.Incarnation,
-		Paths:  start.Paths,
-		Breaks: s.cfg.Breaks,
+		Paths:   start.Paths,
+		Breaks:  s.cfg.Breaks,
+		Markers: s.cfg.Markers,
 	}
 	record := imports.New(job, start.Request, s.cfg.Now().UTC())
 	record.Driver = s.session

@@ -40,6 +40,7 @@ func script() map[string][]string {
 		"POST " + importURI:                                    {`202 {"id":"i1"}`},
 		statusURI:                                              {runningJSON, runningJSON, committingJSON, completedJSON},
 		"GET " + importURI + "?id=stuck":                       {stuckJSON},
+		"GET " + importURI + "?id=marker":                      {strings.Replace(runningJSON, `"ranges"`, `"skipped":1,"ranges"`, 1)},
 		"DELETE " + importURI + "?id=i1":                       {"204 "},
 		"GET /repositories/pond/branches/main/import?id=i1":    {`404 {"message":"repository not found"}`},
 		"DELETE " + importURI + "?id=done":                     {`409 {"message":"import is already completed"}`},
@@ -68,6 +69,8 @@ func TestCommands(t *testing.T) {
 	}{
 		{"import", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main/raw", "-m", "nightly", "--metadata", "job=17", "--metadata", "by=a,b"}, OK},
 		{"import-detach", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main", "--detach"}, OK},
+		{"import-allow-empty", []string{"import", "--from", "s3://lake/none/", "--to", "lakefs://demo/main", "--allow-empty", "--detach"}, OK},
+		{"status-skipped", []string{"status", "lakefs://demo/main", "marker"}, OK},
 		{"import-objects", []string{"import", "--type", "object", "--from", "s3://lake/x/a", "--from", "s3://lake/y/b", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
 		{"import-marker", []string{"import", "--type", "object", "--from", "s3://lake/x/dir/", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
 		{"status", []string{"status", "lakefs://demo/main", "i1"}, OK},

@@ -21,6 +21,7 @@ type importFlags struct {
 	kind     string
 	message  string
 	metadata []string
+	empty    bool
 	detach   bool
 	progress string
 }
@@ -33,7 +34,8 @@ func (a *app) importCommand() *cobra.Command {
 		Long: `Imports what is under --from into --to and commits it. The keys under the
 destination are replaced by those of the sources; where sources bring equal keys,
 the later one wins. A source without a '/' at its end also takes what its last part
-only begins: s3://lake/raw takes raw/a and raw2/b.
+only begins: s3://lake/raw takes raw/a and raw2/b. A source under which there is
+nothing fails the import, and the branch stays as it was, unless --allow-empty is given.
 
 Ctrl-C detaches: the import goes on, and what is printed says how to come back.
 The same command again while the import runs joins it.`,
@@ -50,6 +52,7 @@ The same command again while the import runs joins it.`,
 		"`type` of the sources: common_prefix, or object (imported as the destination; under it, if that ends in '/')")
 	flags.StringVarP(&f.message, "message", "m", "Import objects", "`text` of the commit")
 	flags.StringArrayVar(&f.metadata, "metadata", nil, "`key=value` of the commit; may be repeated")
+	flags.BoolVar(&f.empty, "allow-empty", false, "import a source under which there is nothing: what is under the destination is removed")
 	flags.BoolVar(&f.detach, "detach", false, "do not wait: print the import's ID and leave")
 	addProgress(cmd, &f.progress)
 	_ = cmd.MarkFlagRequired("from")
@@ -112,7 +115,7 @@ func (a *app) notStarted(ctx context.Context, err error) error {
 
 // request is the body of import_start for a destination.
 func (f importFlags) request(destination string) (api.ImportPathsCreation, error) {
-	request := api.ImportPathsCreation{Commit: api.CommitCreation{Message: f.message}}
+	request := api.ImportPathsCreation{Commit: api.CommitCreation{Message: f.message}, AllowEmpty: f.empty}
 	kind := api.ImportLocationType(f.kind)
 	if !kind.Valid() {
 		return request, usage("--type %q: want common_prefix or object", f.kind)
@@ -164,6 +167,7 @@ type summary struct {
 	ID          string      `json:"id"`
 	Phase       string      `json:"phase,omitempty"`
 	Objects     int64       `json:"objects"`
+	Skipped     int64       `json:"skipped,omitempty"`
 	Ranges      int         `json:"ranges"`
 	Partitions  int         `json:"partitions,omitempty"`
 	Updated     string      `json:"updated,omitempty"`
@@ -178,7 +182,7 @@ type summary struct {
 
 func summarize(id string, s api.ImportStatusResp, elapsed time.Duration) summary {
 	sum := summary{
-		ID: id, Phase: string(s.Phase), Objects: s.IngestedObjects, Ranges: s.Ranges, Partitions: s.Partitions,
+		ID: id, Phase: string(s.Phase), Objects: s.IngestedObjects, Skipped: s.Skipped, Ranges: s.Ranges, Partitions: s.Partitions,
 		MetarangeID: s.MetarangeID, Error: strings.TrimPrefix(s.Error.Message, api.ImportErrorPrefix), Problem: s.Problem,
 		Walk: s.Walk,
 	}
@@ -220,6 +224,9 @@ func (sum summary) write(w io.Writer, what imported) error {
 		{"Problem", sum.Problem},
 		{"Walk", sum.Walk},
 		{"Objects", grouped(sum.Objects)},
+	}
+	if sum.Skipped > 0 {
+		rows = append(rows, row{"Skipped", counted(sum.Skipped, "folder marker") + ", whose key would be empty"})
 	}
 	if sum.Ranges > 0 { // it is not kept of an import that has failed
 		rows = append(rows, row{"Ranges", grouped(int64(sum.Ranges))})

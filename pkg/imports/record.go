@@ -50,6 +50,16 @@ type Path struct {
 	Destination string   `json:"destination"` // "" is the root of the branch
 }
 
+// Markers says what becomes of an object whose key would be empty: the marker of
+// the very folder that a path imports to the root of the branch.
+type Markers string
+
+// What may become of such an object. An unknown value is FailMarkers.
+const (
+	SkipMarkers Markers = "skip" // it is left out and counted
+	FailMarkers Markers = "fail" // the import fails
+)
+
 // Job is what a worker needs to know of an import. It does not change once the import
 // is planned.
 type Job struct {
@@ -58,6 +68,7 @@ type Job struct {
 	Incarnation string           `json:"incarnation,omitempty"` // of the repository: the import lands in no other that has its ID
 	Paths       []Path           `json:"paths"`                 // of equal keys, the later path's wins
 	Breaks      partition.Breaks `json:"breaks"`
+	Markers     Markers          `json:"markers,omitempty"`
 
 	// Listing is how the paths' buckets are listed. It is chosen when the import is
 	// planned, before anything is listed.
@@ -71,6 +82,7 @@ type Request struct {
 	Committer  string            `json:"committer"`
 	Message    string            `json:"message"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
+	AllowEmpty bool              `json:"allow_empty,omitempty"` // a path under which there is nothing is no error
 }
 
 // Attempt is one try to land an import: the commit that is to become the head
@@ -99,6 +111,10 @@ type Record struct {
 	// before the step did. A step of Begin adds one before it does anything, and
 	// whatever comes of it, an error too, makes it 0.
 	Begun int `json:"begun,omitempty"`
+
+	// Skipped is the number of objects that the listing leaves out, by Job.Markers;
+	// known once Partitions is set.
+	Skipped int64 `json:"skipped,omitempty"`
 
 	// Driver is the coordinator that drives the import, by the name of its
 	// lease; "" if none has yet. Who finds that it is gone takes its place.

@@ -168,7 +168,7 @@ func TestApply(t *testing.T) {
 		t.Errorf("a transition that changes nothing made %d writes, %v", kv.writes, err)
 	}
 	kv.update = func(string) error { return queue.ErrConflict }
-	plan := func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, objectstore.Listing{}) }
+	plan := func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, objectstore.Listing{}, 0) }
 	if _, err := s.Apply(t.Context(), "id", plan); err == nil || !strings.Contains(err.Error(), "lost 50 rounds") {
 		t.Errorf("endless conflicts: %v after %d writes", err, kv.writes)
 	}

@@ -60,13 +60,14 @@ func (r Record) Report(problem string) (Record, error) {
 	return r, nil
 }
 
-// Plan records the first cut and how buckets are listed. What is there already stays.
-func (r Record) Plan(now time.Time, parts []partition.Partition, listing objectstore.Listing) (Record, error) {
+// Plan records the first cut, how buckets are listed, and how many objects the listing
+// leaves out. What is there already stays.
+func (r Record) Plan(now time.Time, parts []partition.Partition, listing objectstore.Listing, skipped int64) (Record, error) {
 	if r.State != Running {
 		return r, r.refuse("plan")
 	}
 	if r.Partitions == nil {
-		r.Partitions, r.Job.Listing, r.Begun, r.Updated = parts, listing, 0, now
+		r.Partitions, r.Job.Listing, r.Skipped, r.Begun, r.Updated = parts, listing, skipped, 0, now
 	}
 	return r, nil
 }

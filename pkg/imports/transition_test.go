@@ -69,7 +69,7 @@ var (
 
 // transitions are all transitions, made late and with new arguments.
 var transitions = map[string]func(imports.Record) (imports.Record, error){
-	"plan":   func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, walk) },
+	"plan":   func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, walk, 0) },
 	"commit": func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("b")) },
 	"recommit": func(r imports.Record) (imports.Record, error) {
 		a := attempt("a")
@@ -153,11 +153,11 @@ func TestTransitions(t *testing.T) {
 
 func TestWhatTransitionsRecord(t *testing.T) {
 	first := in(t, imports.Running)
-	planned, _ := first.Plan(later, parts, walk)
+	planned, _ := first.Plan(later, parts, walk, 0)
 	if !reflect.DeepEqual(planned.Partitions, parts) || planned.Job.Listing != walk || !planned.Updated.Equal(later) || !planned.Created.Equal(born) {
 		t.Errorf("Plan gives %+v", planned)
 	}
-	if again, err := planned.Plan(later.Add(1), nil, objectstore.Listing{}); err != nil || !reflect.DeepEqual(again, planned) {
+	if again, err := planned.Plan(later.Add(1), nil, objectstore.Listing{}, 0); err != nil || !reflect.DeepEqual(again, planned) {
 		t.Errorf("a second Plan gives %+v, %v, want the first cut to stay", again, err)
 	}
 	done := in(t, imports.Completed)
@@ -244,7 +244,7 @@ func TestStepsThatNobodySurvives(t *testing.T) {
 	for name, end := range map[string]func(imports.Record) (imports.Record, error){
 		"survived": imports.Record.Survive,
 		"planned": func(r imports.Record) (imports.Record, error) {
-			return r.Plan(later, []partition.Partition{{}}, objectstore.Listing{})
+			return r.Plan(later, []partition.Partition{{}}, objectstore.Listing{}, 0)
 		},
 		"attempted": func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("a")) },
 	} {

@@ -14,6 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/server"
@@ -88,7 +89,8 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	service := coordinator.New(coordinator.Config{
 		Queue: b.queue, Imports: b.imports, Catalog: cat, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
-		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
+		Markers: imports.Markers(b.Settings.Imports.Markers),
+		Holder:  holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: cat, Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.queue.Err() },

@@ -15,10 +15,11 @@ import (
 
 // importRequest is what both generations of the request ask for.
 type importRequest struct {
-	paths    []imports.Path
-	message  string
-	metadata map[string]string
-	flat     bool // asked for by api.ImportCreation
+	paths      []imports.Path
+	message    string
+	metadata   map[string]string
+	allowEmpty bool
+	flat       bool // asked for by api.ImportCreation
 }
 
 // readImport reads a body of either generation. They are told apart by the
@@ -36,7 +37,9 @@ func readPaths(data []byte) (importRequest, error) {
 	if err != nil {
 		return importRequest{}, err
 	}
-	req := importRequest{message: body.Commit.Message, metadata: body.Commit.Metadata, paths: []imports.Path{}}
+	req := importRequest{
+		message: body.Commit.Message, metadata: body.Commit.Metadata, allowEmpty: body.AllowEmpty, paths: []imports.Path{},
+	}
 	for _, p := range body.Paths {
 		req.paths = append(req.paths, imports.Path{
 			Type: imports.PathType(p.Type), URI: p.Path, Destination: p.Destination,
@@ -55,10 +58,11 @@ func readFlat(data []byte) (importRequest, error) {
 		return importRequest{}, err
 	}
 	return importRequest{
-		paths:    []imports.Path{{Type: imports.CommonPrefix, URI: uri, Destination: body.Prepend}},
-		message:  body.CommitMessage,
-		metadata: body.Metadata,
-		flat:     true,
+		paths:      []imports.Path{{Type: imports.CommonPrefix, URI: uri, Destination: body.Prepend}},
+		message:    body.CommitMessage,
+		metadata:   body.Metadata,
+		allowEmpty: body.AllowEmpty,
+		flat:       true,
 	}, nil
 }
 
@@ -106,6 +110,7 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 	id, err := h.service.Start(r.Context(), coordinator.Start{
 		Request: imports.Request{
 			Repository: repository, Branch: branch, Committer: user, Message: req.message, Metadata: req.metadata,
+			AllowEmpty: req.allowEmpty,
 		},
 		Paths: req.paths,
 	})

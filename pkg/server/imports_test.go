@@ -73,6 +73,8 @@ func TestStart(t *testing.T) {
 	}
 	none := paths
 	none.Paths = []imports.Path{}
+	flatEmpty, pathsEmpty := flat, paths
+	flatEmpty.Request.AllowEmpty, pathsEmpty.Request.AllowEmpty = true, true
 	for _, c := range []struct {
 		exchange
 		started coordinator.Start
@@ -80,6 +82,9 @@ func TestStart(t *testing.T) {
 		{exchange{"flat", "POST", importPath, `{"source_uri":"s3://my-bucket/p/","prepend":"collections/","commit_message":"m","metadata":{"key":"v"}}`, nil, 201, id}, flat},
 		{exchange{"flat, alias", "POST", importPath, `{"sourceURI":"s3://my-bucket/p/","prepend":"collections/","commit_message":"m","metadata":{"key":"v"},"x":[1]}`, nil, 201, id}, flat},
 		{exchange{"paths", "POST", importPath, `{"paths":[{"type":"common_prefix","path":"s3://b/a%3A","destination":""},{"type":"object","path":"local:///d/\ud83d\ude00","destination":"x"}],"commit":{"message":"m","date":null,"allow_empty":false,"metadata":null},"force":true}`, nil, 202, id}, paths},
+		{exchange{"flat, empty", "POST", importPath, `{"source_uri":"s3://my-bucket/p/","prepend":"collections/","commit_message":"m","metadata":{"key":"v"},"allow_empty":true}`, nil, 201, id}, flatEmpty},
+		{exchange{"paths, empty", "POST", importPath, `{"paths":[{"type":"common_prefix","path":"s3://b/a%3A","destination":""},{"type":"object","path":"local:///d/\ud83d\ude00","destination":"x"}],"commit":{"message":"m"},"allow_empty":true}`, nil, 202, id}, pathsEmpty},
+		{exchange{"an empty commit is no empty path", "POST", importPath, `{"paths":[],"commit":{"message":"m","allow_empty":true}}`, nil, 202, id}, none},
 		{exchange{"no paths", "POST", importPath, `{"paths":[],"commit":{"message":"m"}}`, http.Header{"Content-Type": {"application/json; charset=utf-8"}}, 202, id}, none},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -111,6 +116,7 @@ func TestStartRefused(t *testing.T) {
 		{"no destination", "POST", importPath, `{"paths":[{"type":"object","path":"s3://b/"}],"commit":{"message":""}}`, nil, 400, body("paths[0].destination: value is required but missing")},
 		{"metadata", "POST", importPath, `{"paths":[],"commit":{"message":"","metadata":{"k":1}}}`, nil, 400, body("commit.metadata.k: must be a string")},
 		{"force", "POST", importPath, `{"paths":[],"commit":{"message":""},"force":"yes"}`, nil, 400, body("force: must be true or false")},
+		{"allow_empty", "POST", importPath, `{"paths":[],"commit":{"message":""},"allow_empty":1}`, nil, 400, body("allow_empty: must be true or false")},
 		{"date", "POST", importPath, `{"paths":[],"commit":{"message":"","date":1.5}}`, nil, 400, body("commit.date: must be a whole number in the range of int64")},
 		{"no source", "POST", importPath, `{"prepend":""}`, nil, 400, body("source_uri: value is required but missing")},
 		{"no prepend", "POST", importPath, `{"source_uri":"s3://b/"}`, nil, 400, body("prepend: value is required but missing")},

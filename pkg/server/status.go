@@ -21,6 +21,7 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		IngestedObjects: st.Objects,
 		Ranges:          st.Ranges,
 		Partitions:      st.Partitions,
+		Skipped:         st.Record.Skipped,
 	}
 	if st.Record.Job.Listing.Walks() {
 		resp.Walk = st.Record.Job.Listing.Why

@@ -161,6 +161,10 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.Namespaces.Allow} },
 	},
 	{
+		"imports.markers", Coordinator, "what becomes of an object whose key would be empty, the marker of a folder that is imported to the root: skip (left out and counted) or fail (of the import)", "",
+		func(s *Settings) value { return choice(&s.Imports.Markers, "skip", "fail") },
+	},
+	{
 		"ranges.min_size_bytes", Coordinator, "a range is not ended below this size; above 0, ranges depend on how an import was cut", "",
 		func(s *Settings) value { return size(&s.Ranges.MinSize) },
 	},
@@ -206,6 +210,7 @@ func defaults(env map[string]string, procs int) Settings {
 		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 15 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),
 		S3:      S3{Region: "us-east-1", Listing: "auto", MaxLists: 96, Order: "sorted", PageKeys: 1000, PutChecksums: true},
+		Imports: Imports{Markers: "skip"},
 		Ranges:  partition.DefaultBreaks,
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},
 	}

@@ -103,6 +103,8 @@ sources:
   allow: [] # default
 namespaces:
   allow: [] # default
+imports:
+  markers: skip # default
 ranges:
   min_size_bytes: 0 # default
   max_size_bytes: 20MiB # default
@@ -168,6 +170,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"s3.endpoint": "http://s3:9000", "s3.region": "eu-west-1", "s3.force_path_style": "true",
 		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.order": "none", "s3.page_keys": "20", "s3.put_checksums": "false", "s3.max_lists": "12", "s3.fleet_lists": "34",
 		"local.allowed": "/a,/b", "sources.allow": "s3://a/,s3://b/", "namespaces.allow": "s3://c/",
+		"imports.markers":       "fail",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.trusted_proxies": "10.0.0.1,fd00::/8",
 		"log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",

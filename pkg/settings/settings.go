@@ -35,6 +35,7 @@ type Settings struct {
 	Local      Local
 	Sources    Sources
 	Namespaces Namespaces
+	Imports    Imports
 	Ranges     partition.Breaks
 	Auth       Auth
 	Log        Log
@@ -97,6 +98,11 @@ type Sources struct {
 // Namespaces says where repositories may have their storage namespaces.
 type Namespaces struct {
 	Allow []string // prefixes of URIs; empty: where no source may be
+}
+
+// Imports says how imports are made.
+type Imports struct {
+	Markers string // "skip" or "fail": see package imports
 }
 
 // Auth is the pair of keys that the API takes.

@@ -62,6 +62,12 @@ func (m Mapping) Destination(key string) string {
 	return m.root + key[len(m.base):]
 }
 
+// becomesEmpty reports whether the object's key is empty at its destination: it is
+// the marker of the folder that the path names, and goes to the root.
+func (m Mapping) becomesEmpty(key []byte) bool {
+	return !m.object && m.root == "" && len(key) == len(m.base)
+}
+
 // Address returns the physical address of the object: its URI.
 func (m Mapping) Address(key string) string { return m.host + key }
 
@@ -79,7 +85,8 @@ func (m Mapping) appendTo(b *entry.Builder, objects ...objectstore.Listed) error
 				m.Address(string(o.Key)), n, limits.Key, objectstore.ErrBadListing)
 		}
 		if len(m.root)+len(rest) == 0 {
-			return fmt.Errorf("the key of %s becomes empty at its destination: %w", m.Address(string(o.Key)), objectstore.ErrBadKey)
+			return fmt.Errorf("the key of %s becomes empty at its destination (imports.markers: skip leaves it out): %w",
+				m.Address(string(o.Key)), objectstore.ErrBadKey)
 		}
 		b.Append(rest, o.Key, o.ETag, o.Size, o.ModTime)
 	}

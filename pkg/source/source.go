@@ -23,6 +23,10 @@ import (
 type Source struct {
 	paths []path // in the order of the request
 
+	// Markers says what becomes of an object whose key would be empty. It is set
+	// before the source is used; the zero value refuses it.
+	Markers imports.Markers
+
 	// Passing, if not nil, is called for each page that a walk passes over, since it
 	// lies before its start: a sign of life of a listing that yields nothing yet. It
 	// is called concurrently, and set before List is called.
@@ -79,8 +83,9 @@ func (s *Source) Walks() bool {
 // A path is read, a page or more ahead of the caller, only once the listing comes
 // to its destination.
 //
-// Errors are the stores' own. A key that would become empty, or longer than
-// limits.Key, is objectstore.ErrBadListing, an object path without its object ErrNotFound.
+// Errors are the stores' own. A key that would become empty, unless Markers has it left
+// out, or longer than limits.Key, is objectstore.ErrBadListing, an object path without
+// its object ErrNotFound.
 func (s *Source) List(ctx context.Context, after, upto string) iter.Seq2[entry.Batch, error] {
 	return func(yield func(entry.Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -114,7 +119,7 @@ func (s *Source) streams(after, upto string, readers *sync.WaitGroup) []*stream 
 				if p.walk != nil {
 					return s.walk(ctx, p, start)
 				}
-				return p.list(ctx, start, p.upto(upto))
+				return p.list(ctx, start, p.upto(upto), s.Markers)
 			},
 		})
 	}

@@ -12,15 +12,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
 // list lists a prefix path's entries from its store.
-func (p path) list(ctx context.Context, start, upto string) iter.Seq2[entry.Batch, error] {
+func (p path) list(ctx context.Context, start, upto string, markers imports.Markers) iter.Seq2[entry.Batch, error] {
 	if nearer := objectstore.UptoOf(ctx); nearer != nil {
 		ctx = objectstore.WithUpto(ctx, func() string { return p.upto(nearer()) })
 	}
-	return p.batches(p.store.List(ctx, p.uri.Key, start, upto))
+	return p.batches(p.store.List(ctx, p.uri.Key, start, upto), markers)
 }
 
 // walk lists a prefix path's entries from its first key on, and passes over those
@@ -39,26 +40,36 @@ func (s *Source) walk(ctx context.Context, p path, start string) iter.Seq2[entry
 				return
 			}
 		}
-	})
+	}, s.Markers)
 }
 
 // batches makes batches of entries out of pages.
-func (p path) batches(pages iter.Seq2[[]objectstore.Listed, error]) iter.Seq2[entry.Batch, error] {
+func (p path) batches(pages iter.Seq2[[]objectstore.Listed, error], markers imports.Markers) iter.Seq2[entry.Batch, error] {
 	return func(yield func(entry.Batch, error) bool) {
 		b := entry.NewBuilder()
 		for page, err := range pages {
 			if err == nil {
+				page, _ = p.unmarked(page, markers)
 				err = p.appendTo(b, page...)
 			}
 			if err != nil {
 				yield(entry.Batch{}, err)
 				return
 			}
-			if !yield(b.Batch(), nil) {
+			if len(page) > 0 && !yield(b.Batch(), nil) {
 				return
 			}
 		}
 	}
+}
+
+// unmarked returns a page without the object that is to be left out, and whether
+// there was one. It can only be the first: every key of the path starts with its key.
+func (p path) unmarked(page []objectstore.Listed, markers imports.Markers) (rest []objectstore.Listed, marker bool) {
+	if markers == imports.SkipMarkers && len(page) > 0 && p.becomesEmpty(page[0].Key) {
+		return page[1:], true
+	}
+	return page, false
 }
 
 // ranked is an object path and its place in the request.

@@ -122,6 +122,7 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	if err != nil {
 		return err
 	}
+	src.Markers = job.Markers
 	src.Passing = func() { d.slot.moved.set(d.now()) }
 	files, err := namespace.Open(ctx, stores, job.Namespace)
 	if err != nil {
