@@ -581,6 +581,15 @@ type ListBranchesParams struct {
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
 }
 
+// HardResetBranchParams defines parameters for HardResetBranch.
+type HardResetBranchParams struct {
+	// Ref a branch, or a commit's id
+	Ref string `form:"ref" json:"ref"`
+
+	// Force accepted, without effect
+	Force bool `form:"force,omitempty" json:"force,omitempty,omitzero"`
+}
+
 // ImportCancelParams defines parameters for ImportCancel.
 type ImportCancelParams struct {
 	// ID the import's id; required unless the body holds it
@@ -743,6 +752,9 @@ type ServerInterface interface {
 	// GetBranch get branch
 	// (GET /repositories/{repository}/branches/{branch})
 	GetBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName)
+	// HardResetBranch move branch to a commit
+	// (PUT /repositories/{repository}/branches/{branch}/hard_reset)
+	HardResetBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params HardResetBranchParams)
 	// ImportCancel cancel ongoing import
 	// (DELETE /repositories/{repository}/branches/{branch}/import)
 	ImportCancel(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params ImportCancelParams)
@@ -1072,6 +1084,70 @@ func (siw *ServerInterfaceWrapper) GetBranch(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetBranch(w, r, repository, branch)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// HardResetBranch operation middleware
+func (siw *ServerInterfaceWrapper) HardResetBranch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "branch" -------------
+	var branch BranchName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "branch", r.PathValue("branch"), &branch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "branch", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params HardResetBranchParams
+
+	// ------------- Required query parameter "ref" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "ref", r.URL.Query(), &params.Ref, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "ref"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ref", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "force" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "force", r.URL.Query(), &params.Force, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "force"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "force", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.HardResetBranch(w, r, repository, branch, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1569,6 +1645,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.ListBranches)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.CreateBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.GetBranch)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/hard_reset", wrapper.HardResetBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/stat", wrapper.StatObject)

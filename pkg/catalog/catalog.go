@@ -8,6 +8,7 @@
 //	r.<repository>      its record
 //	b.<root>.<branch>   the commit ID at its head
 //	c.<root>.<id>       a commit
+//	d.<root>.<branch>   the heads that resets took from it
 //
 // The root of a repository is its ID and its incarnation, so that one that was deleted
 // leaves nothing to the next one of its ID: see Repository.root.
@@ -78,9 +79,10 @@ type Catalog struct {
 // New returns the catalog in the bucket, which holds nothing else.
 func New(kv queue.KV) *Catalog { return &Catalog{kv: kv, now: time.Now} }
 
-func repositoryKey(id string) string     { return "r." + id }
-func branchKey(root, name string) string { return "b." + root + "." + name }
-func commitKey(root, id string) string   { return "c." + root + "." + id }
+func repositoryKey(id string) string      { return "r." + id }
+func branchKey(root, name string) string  { return "b." + root + "." + name }
+func commitKey(root, id string) string    { return "c." + root + "." + id }
+func droppedKey(root, name string) string { return "d." + root + "." + name }
 
 var (
 	validRepository = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{2,62}$`)

@@ -83,6 +83,7 @@ func (c *Catalog) clear(ctx context.Context, r Repository) error {
 	return errors.Join(
 		c.kv.Purge(ctx, branchKey(r.root(), "")),
 		c.kv.Purge(ctx, commitKey(r.root(), "")),
+		c.kv.Purge(ctx, droppedKey(r.root(), "")),
 	)
 }
 

@@ -98,6 +98,14 @@ func (c *Client) Branch(ctx context.Context, repository, name string) (api.Ref, 
 	return answer, err
 }
 
+// ResetBranch makes the commit of ref, a branch or a commit's ID, the head of a branch.
+func (c *Client) ResetBranch(ctx context.Context, repository, name, ref string) error {
+	return c.do(ctx, call{
+		method: http.MethodPut, path: []string{"repositories", repository, "branches", name, "hard_reset"},
+		query: url.Values{"ref": {ref}}, once: true,
+	})
+}
+
 // Branches lists the branches of a repository by name.
 func (c *Client) Branches(ctx context.Context, repository string, page Page) iter.Seq2[api.Ref, error] {
 	return pages(ctx, c, page, []string{"repositories", repository, "branches"}, func(l api.RefList) ([]api.Ref, api.Pagination) {

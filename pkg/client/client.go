@@ -1,6 +1,6 @@
 // Package client calls the HTTP API. Calls are tried again, a bounded number of
-// times, where that is safe: all but the creation of repositories and branches
-// once it was sent, for a second import_start with the same body answers the
+// times, where that is safe: all but the creation of repositories and branches, and the
+// move of a branch, once it was sent, for a second import_start with the same body answers the
 // same import.
 package client
 

@@ -64,11 +64,11 @@ func (d *driver) queueUp(ctx context.Context, r imports.Request) (*line, error) 
 	return line, err
 }
 
-// landNow records an attempt and moves the branch if its head is still the
-// attempt's parent, a step of these a round. As long as it is, that attempt may
-// land by whoever recorded it, so nobody makes another; once it is not and the
-// attempt is not on the branch, it never will be: it is dead. That is told by the
-// latest head alone: an older one may be that of before the attempt landed.
+// landNow records an attempt and moves the branch if that is still at the attempt's
+// revision, a step of these a round. As long as it is, that attempt may land by
+// whoever recorded it, so nobody makes another; once it is not and the attempt never
+// was on the branch, it never will be, as no revision comes again: it is dead. That is
+// told by the latest head alone: an older one may be that of before the attempt landed.
 //
 // The attempt is recorded before the branch moves, so that whoever comes after a
 // crash can tell whether it had landed.
@@ -94,7 +94,7 @@ func (d *driver) landNow(ctx context.Context, line *line, record imports.Record)
 		if landed {
 			return d.complete(ctx, record)
 		}
-		if record.Attempt == nil || record.Attempt.Parent != head.CommitID {
+		if record.Attempt == nil || record.Attempt.Revision != head.Revision {
 			if record.Attempt != nil && !outrun { // by the head of a while ago an attempt that lives looks dead
 				read, outrun = d.cfg.Catalog.LatestBranch, true
 				d.claim(ctx, line, true)
@@ -151,7 +151,8 @@ func (d *driver) attempt(ctx context.Context, record imports.Record, head catalo
 	}
 	return d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
 		return r.Commit(d.cfg.Now().UTC(), record.Attempt, imports.Attempt{
-			CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Created: commit.Created,
+			CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Revision: head.Revision,
+			Created: commit.Created,
 			Objects: fold.Objects, Ranges: fold.Ranges,
 		})
 	})
@@ -215,29 +216,51 @@ func (d *driver) removed(ctx context.Context, job imports.Job) (metarange.Remove
 	return metarange.Removed{Prefixes: prefixes, Keys: keys}, nil
 }
 
-// landed reports whether the recorded attempt is on the branch: as its head, or
-// as an ancestor of what others committed since.
+// landed reports whether the recorded attempt is on the branch, as its head or below
+// it, or was until a reset took it away: the import has made its commit in either case,
+// and must not make it again.
 func (d *driver) landed(ctx context.Context, record imports.Record, head catalog.Branch) (bool, error) {
 	if record.Attempt == nil {
 		return false, nil
 	}
-	repository, id := record.Request.Repository, record.Attempt.CommitID
-	attempt, err := d.cfg.Catalog.Commit(ctx, repository, id)
+	repository := record.Request.Repository
+	attempt, err := d.cfg.Catalog.Commit(ctx, repository, record.Attempt.CommitID)
 	if err != nil {
 		return false, err
 	}
-	for at := head.CommitID; at != ""; {
-		if at == id {
+	landed, err := d.below(ctx, repository, attempt, head.CommitID)
+	if landed || err != nil || head.Revision == record.Attempt.Revision {
+		return landed, err
+	}
+	dropped, err := d.cfg.Catalog.DroppedHeads(ctx, repository, head)
+	if err != nil {
+		return false, err
+	}
+	for _, h := range dropped {
+		if h.Revision <= record.Attempt.Revision {
+			continue // it was the head before there was the attempt
+		}
+		if landed, err := d.below(ctx, repository, attempt, h.CommitID); landed || err != nil {
+			return landed, err
+		}
+	}
+	return false, nil
+}
+
+// below reports whether a commit is the head or an ancestor of it.
+func (d *driver) below(ctx context.Context, repository string, commit catalog.Commit, head string) (bool, error) {
+	for at := head; at != ""; {
+		if at == commit.ID {
 			return true, nil
 		}
-		commit, err := d.cfg.Catalog.Commit(ctx, repository, at)
+		c, err := d.cfg.Catalog.Commit(ctx, repository, at)
 		if err != nil {
 			return false, err
 		}
-		if commit.Generation <= attempt.Generation || len(commit.Parents) == 0 {
+		if c.Generation <= commit.Generation || len(c.Parents) == 0 {
 			return false, nil
 		}
-		at = commit.Parents[0]
+		at = c.Parents[0]
 	}
 	return false, nil
 }

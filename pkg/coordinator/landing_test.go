@@ -87,6 +87,7 @@ type landing struct {
 	*fleet
 	id             string
 	state, history queue.KV
+	moves          *moves // of history
 	steps          *steps
 	mine           *Service // makes steps
 	other          *Service // does not
@@ -94,9 +95,9 @@ type landing struct {
 
 func newLanding(t *testing.T, q *queue.Queue) *landing {
 	t.Helper()
-	state, history := new(queuetest.MemoryKV), new(queuetest.MemoryKV)
+	state, history := new(queuetest.MemoryKV), &moves{KV: new(queuetest.MemoryKV)}
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
-	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, steps: &steps{}}
+	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, moves: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
 	l.mine.session = l.other.session         // both take themselves for the import's driver
 	l.mine.patience, l.other.patience = 0, 0 // for one that stands still in the midst of a step

@@ -125,7 +125,7 @@ func (a *app) showRepository(r api.Repository) error {
 }
 
 func (a *app) branchCommand() *cobra.Command {
-	return group("branch", "Create and show branches", a.branchCreate(), a.branchList(), a.branchGet())
+	return group("branch", "Create, show and move branches", a.branchCreate(), a.branchList(), a.branchGet(), a.branchReset())
 }
 
 func (a *app) branchCreate() *cobra.Command {

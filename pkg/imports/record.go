@@ -86,14 +86,16 @@ type Request struct {
 }
 
 // Attempt is one try to land an import: the commit that is to become the head
-// of the branch, provided that the head is still Parent.
+// of the branch, provided that the branch is still at Revision. That never comes again,
+// whereas Parent does if the branch is reset to it.
 type Attempt struct {
 	CommitID    string    `json:"commit_id"`
 	MetarangeID string    `json:"metarange_id"`
-	Parent      string    `json:"parent"`
-	Created     time.Time `json:"created"` // whole seconds, UTC
-	Objects     int64     `json:"objects"` // distinct keys of the import
-	Ranges      int       `json:"ranges"`  // that the import's keys make
+	Parent      string    `json:"parent"`   // the head at Revision
+	Revision    uint64    `json:"revision"` // of the branch
+	Created     time.Time `json:"created"`  // whole seconds, UTC
+	Objects     int64     `json:"objects"`  // distinct keys of the import
+	Ranges      int       `json:"ranges"`   // that the import's keys make
 }
 
 // Record is the state of one import as it is stored.

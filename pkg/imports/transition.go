@@ -80,19 +80,20 @@ func (r Record) Commit(now time.Time, dead *Attempt, a Attempt) (Record, error) 
 	if r.State != Running && r.State != Committing {
 		return r, r.refuse("commit")
 	}
-	if r.Attempt.id() == dead.id() {
+	if r.Attempt.same(dead) {
 		r.State, r.Attempt, r.Updated = Committing, &a, now
 	}
 	r.Begun = 0
 	return r, nil
 }
 
-// id is that of the attempt's commit, "" of none.
-func (a *Attempt) id() string {
-	if a == nil {
-		return ""
+// same reports whether two are one attempt, or none. The same commit can be attempted
+// again, at another revision of the branch.
+func (a *Attempt) same(b *Attempt) bool {
+	if a == nil || b == nil {
+		return a == b
 	}
-	return a.CommitID
+	return a.CommitID == b.CommitID && a.Revision == b.Revision
 }
 
 // Complete records that the attempt is on the branch. It repeats harmlessly.
@@ -121,7 +122,7 @@ func (r Record) Fail(now time.Time, text string, objects int64) (Record, error) 
 // caller has seen it miss the branch for good. It is a Conflict if another
 // attempt was recorded meanwhile, which may land at any moment.
 func (r Record) Abandon(now time.Time, dead *Attempt, text string, objects int64) (Record, error) {
-	if r.State == Committing && r.Attempt.id() != dead.id() {
+	if r.State == Committing && !r.Attempt.same(dead) {
 		return r, r.refuse("fail")
 	}
 	return r.end(now, Failed, text, objects), nil

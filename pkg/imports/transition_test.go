@@ -86,6 +86,16 @@ var transitions = map[string]func(imports.Record) (imports.Record, error){
 		a := attempt("a")
 		return r.Abandon(later, &a, "too bad", 9)
 	},
+	"abandon at another revision": func(r imports.Record) (imports.Record, error) {
+		a := attempt("a")
+		a.Revision++ // the same commit can be attempted again
+		return r.Abandon(later, &a, "too bad", 9)
+	},
+	"recommit at another revision": func(r imports.Record) (imports.Record, error) {
+		a := attempt("a")
+		a.Revision++
+		return r.Commit(later, &a, attempt("b"))
+	},
 	"abandon another": func(r imports.Record) (imports.Record, error) {
 		a := attempt("b")
 		return r.Abandon(later, &a, "too bad", 9)
@@ -99,26 +109,31 @@ func TestTransitions(t *testing.T) {
 			"plan": "running", "commit": "committing", "recommit": same, "complete": refused,
 			"fail": "failed", "cancel": "canceled", "count": same,
 			"drive": "running", "oust": refused, "report": "running", "abandon": "failed", "abandon another": "failed",
+			"abandon at another revision": "failed", "recommit at another revision": same,
 		},
 		imports.Committing: {
 			"plan": refused, "commit": same, "recommit": "committing", "complete": "completed",
 			"fail": refused, "cancel": refused, "count": same,
 			"drive": "committing", "oust": refused, "report": "committing", "abandon": "failed", "abandon another": refused,
+			"abandon at another revision": refused, "recommit at another revision": same,
 		},
 		imports.Completed: {
 			"plan": refused, "commit": refused, "recommit": refused, "complete": same,
 			"fail": same, "cancel": refused, "count": same,
 			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
+			"abandon at another revision": same, "recommit at another revision": refused,
 		},
 		imports.Failed: {
 			"plan": refused, "commit": refused, "recommit": refused, "complete": refused,
 			"fail": same, "cancel": same, "count": "failed",
 			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
+			"abandon at another revision": same, "recommit at another revision": refused,
 		},
 		imports.Canceled: {
 			"plan": refused, "commit": refused, "recommit": refused, "complete": refused,
 			"fail": same, "cancel": same, "count": "canceled",
 			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
+			"abandon at another revision": same, "recommit at another revision": refused,
 		},
 	}
 	for state, row := range table {

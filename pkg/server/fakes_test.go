@@ -45,6 +45,7 @@ type fakeService struct {
 	tried     coordinator.Tried
 	trySource string
 	trySeed   uint64
+	moved     string // "user repository branch ref" of the last reset
 }
 
 func (f *fakeService) Start(ctx context.Context, s coordinator.Start) (string, error) {
@@ -108,6 +109,15 @@ func (f *fakeService) TrySource(_ context.Context, source string, seed uint64) (
 	}
 	f.trySource, f.trySeed = source, seed
 	return f.tried, f.err
+}
+
+func (f *fakeService) ResetBranch(ctx context.Context, user, repository, branch, ref string) error {
+	if ref == "lost" {
+		return fault.Conflicting("branch was moved by somebody else")
+	}
+	f.moved = strings.Join([]string{user, repository, branch, ref}, " ")
+	_, err := fakeCatalog{}.Branch(ctx, repository, branch)
+	return errors.Join(f.err, err)
 }
 
 func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, error) {

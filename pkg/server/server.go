@@ -43,6 +43,8 @@ type Service interface {
 	// TrySource tries how a source is listed; seed 0 is any. It is fault.Busy while
 	// others are tried.
 	TrySource(ctx context.Context, source string, seed uint64) (coordinator.Tried, error)
+	// ResetBranch makes the commit that ref points at the head of a branch.
+	ResetBranch(ctx context.Context, user, repository, branch, ref string) error
 	// Tree opens the tree that ref, a branch or a commit's ID, stands for.
 	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
 }

@@ -55,7 +55,7 @@ func operations(t *testing.T, f func(id, method, target, body string)) {
 			if method == "parameters" || node.Decode(&op) != nil {
 				continue
 			}
-			f(op.OperationID, strings.ToUpper(method), "/api/v1"+names.Replace(path)+"?path=a", bodies[op.OperationID])
+			f(op.OperationID, strings.ToUpper(method), "/api/v1"+names.Replace(path)+"?path=a&ref=a", bodies[op.OperationID])
 		}
 	}
 }
@@ -82,8 +82,8 @@ func TestEveryOperationAuthenticates(t *testing.T) {
 			}
 		}
 	})
-	if n != 16 {
-		t.Errorf("the contract has %d operations, want 16", n)
+	if n != 17 {
+		t.Errorf("the contract has %d operations, want 17", n)
 	}
 	if strings.Contains(f.log.String(), testSecret) || strings.Contains(f.log.String(), basic(testKey, testSecret)) {
 		t.Error("the log holds the secret")

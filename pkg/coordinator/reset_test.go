@@ -1,0 +1,224 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// moves is a bucket that keeps what each branch ever pointed at, in order.
+type moves struct {
+	queue.KV
+	mu    sync.Mutex
+	heads []string
+}
+
+func (m *moves) Update(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rev, err := m.KV.Update(ctx, key, value, old)
+	if err == nil && strings.HasPrefix(key, "b.") {
+		m.heads = append(m.heads, string(value))
+	}
+	return rev, err
+}
+
+// landings returns how often the branch was moved to a commit of the import.
+func (l *landing) landings() int {
+	l.t.Helper()
+	l.moves.mu.Lock()
+	defer l.moves.mu.Unlock()
+	n := 0
+	for _, id := range l.moves.heads {
+		c, err := l.catalog.Commit(l.t.Context(), "repo", id)
+		expect.NoError(l.t, err)
+		if c.Committer == "me" {
+			n++
+		}
+	}
+	return n
+}
+
+// reset moves main back to its first commit, as a user does.
+func (l *landing) reset() {
+	l.t.Helper()
+	log := l.log()
+	first := log[len(log)-1].ID
+	err := l.other.ResetBranch(l.t.Context(), "admin", "repo", "main", first)
+	for fault.Is(err, fault.Conflict) {
+		err = l.other.ResetBranch(l.t.Context(), "admin", "repo", "main", first)
+	}
+	expect.NoError(l.t, err)
+}
+
+// landedOnce wants the import completed by one move of the branch. Its commit is on the
+// branch unless it had landed before the last reset.
+func (l *landing) landedOnce(name string, before bool) {
+	l.t.Helper()
+	r := l.settle()
+	mine := 0
+	for _, c := range l.log() {
+		if c.Committer == "me" {
+			mine++
+		}
+	}
+	if r.State != imports.Completed || l.landings() != 1 || before != (mine == 0) {
+		l.t.Errorf("%s: import is %s: %q; it landed %d times, %v before the reset, and %d of its commits are on the branch",
+			name, r.State, r.Error, l.landings(), before, mine)
+	}
+}
+
+// TestAResetAtAnyStep resets the branch at every step of landing: to the very commit
+// that was the head when the import was attempted, with or without others' commits in
+// between, while its driver goes on or dies.
+func TestAResetAtAnyStep(t *testing.T) {
+	t.Parallel()
+	for _, commits := range []int{0, 1} {
+		for _, dies := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d commits between, the driver dies %t", commits, dies), func(t *testing.T) {
+				everyStep(t, func(l *landing, n int) {
+					d := l.driver(l.mine)
+					l.steps.n = 0
+					before := false
+					l.steps.before = func(at int) error {
+						if at < n || at > n && !dies {
+							return nil
+						}
+						if at == n {
+							for range commits {
+								l.commit()
+							}
+							before = l.landings() > 0
+							l.reset()
+						}
+						if dies {
+							return errKilled
+						}
+						return nil
+					}
+					if _, err := d.step(t.Context()); err != nil && !errors.Is(err, errKilled) {
+						t.Fatalf("step %d: %v", n, err)
+					}
+					l.landedOnce(fmt.Sprintf("reset at step %d", n), before)
+				})
+			})
+		}
+	}
+}
+
+// TestADeadAttemptStaysDead has somebody else commit, another coordinator land the
+// import on that, and a user reset the branch to where the first coordinator saw it, at
+// every step of that one.
+func TestADeadAttemptStaysDead(t *testing.T) {
+	t.Parallel()
+	everyStep(t, func(l *landing, n int) {
+		d := l.driver(l.mine)
+		l.steps.n = 0
+		l.steps.before = func(at int) error {
+			if at == n {
+				l.commit()
+				l.settle()
+				l.reset()
+			}
+			return nil
+		}
+		if _, err := d.step(t.Context()); err != nil && !fault.Is(err, fault.Conflict) {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		l.landedOnce(fmt.Sprintf("another one landed it before step %d", n), l.steps.n >= n)
+	})
+}
+
+// TestAFailedImportStaysFailed gives an import up whose attempt is dead, and resets the
+// branch to the attempt's parent while another driver still holds it.
+func TestAFailedImportStaysFailed(t *testing.T) {
+	t.Parallel()
+	everyStep(t, func(l *landing, n int) {
+		d := l.driver(l.mine)
+		l.steps.n = 0
+		failed := false
+		l.steps.before = func(at int) error {
+			if at != n {
+				return nil
+			}
+			l.commit()
+			r, err := l.imports.Get(t.Context(), l.id)
+			expect.NoError(t, err)
+			if r.Attempt != nil && l.landings() == 0 {
+				_, err := l.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
+					return r.Abandon(l.config.Now(), r.Attempt, "given up", 0)
+				})
+				expect.NoError(t, err)
+				failed = true
+			}
+			l.reset()
+			return nil
+		}
+		if _, err := d.step(t.Context()); err != nil && !fault.Is(err, fault.Conflict) {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		r := l.settle()
+		if failed && (r.State != imports.Failed || l.landings() != 0) {
+			t.Errorf("step %d: an import that was given up is %s and landed %d times", n, r.State, l.landings())
+		}
+	})
+}
+
+// TestResetsInterleaved runs two coordinators, somebody who commits, and somebody who
+// resets the branch, in every order of their calls that chance finds.
+func TestResetsInterleaved(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t)
+	rng := seeded.Rand(t)
+	for round := range 150 {
+		l := newLanding(t, q)
+		theirs, users := &steps{}, &steps{}
+		second := fleetOf(l.fleet, stepKV{l.state, theirs}, stepKV{l.history, theirs}).service()
+		user := fleetOf(l.fleet, stepKV{l.state, users}, stepKV{l.history, users}).service()
+		second.patience = 0
+		first := l.log()[0].ID
+		turns := &turns{rng: rng, live: 4}
+		l.steps.before, theirs.before, users.before = turns.of(0), turns.of(1), turns.of(2)
+		var running sync.WaitGroup
+		for who, d := range []*driver{l.driver(l.mine), l.driver(second)} {
+			running.Go(func() {
+				defer turns.end()
+				if _, err := d.step(t.Context()); err != nil && !fault.Is(err, fault.Conflict) {
+					t.Errorf("round %d, coordinator %d: %v", round, who, err)
+				}
+			})
+		}
+		running.Go(func() {
+			defer turns.end()
+			for range 3 {
+				if err := user.ResetBranch(t.Context(), "admin", "repo", "main", first); err != nil && !fault.Is(err, fault.Conflict) {
+					t.Errorf("round %d: reset: %v", round, err)
+				}
+			}
+		})
+		pauses := rng.IntN(15)
+		running.Go(func() {
+			defer turns.end()
+			for n := range pauses + 1 {
+				_ = turns.of(3)(n)
+			}
+			l.commit()
+		})
+		running.Wait()
+		second.close()
+		user.close()
+		if r := l.settle(); r.State != imports.Completed || l.landings() != 1 {
+			t.Errorf("round %d: import is %s: %q, and landed %d times", round, r.State, r.Error, l.landings())
+		}
+	}
+}

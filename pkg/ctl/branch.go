@@ -1,0 +1,70 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
+)
+
+func (a *app) branchReset() *cobra.Command {
+	return &cobra.Command{
+		Use:     "reset lakefs://repository/branch REF",
+		Aliases: []string{"move-to-commit"},
+		Short:   "Move a branch to a commit, also back to an earlier one",
+		Long: `Makes the commit of REF, a branch or a commit's ID, the head of the branch. What was
+committed after it is on the branch no longer; the commits stay, and what is printed
+says how to come back to them. An import that has not landed yet lands on the new head.`,
+		Example: `  rangectl log lakefs://demo/main
+  rangectl branch reset lakefs://demo/main 5b3fe2c1...`,
+		Args: cobra.ExactArgs(2),
+		RunE: run(func(ctx context.Context, args []string) error {
+			return a.moved(ctx, args[0], "resetting the branch", func(ctx context.Context, c *client.Client, p place) error {
+				return c.ResetBranch(ctx, p.repository, p.ref, args[1])
+			})
+		}),
+	}
+}
+
+// moved moves a branch, and shows where it was and where it is.
+func (a *app) moved(ctx context.Context, uri, doing string, move func(context.Context, *client.Client, place) error) error {
+	p, err := atRef(uri)
+	if err != nil {
+		return err
+	}
+	c, err := a.client(client.Config{})
+	if err != nil {
+		return err
+	}
+	was, err := c.Branch(ctx, p.repository, p.ref)
+	if err != nil {
+		return err
+	}
+	err = move(ctx, c, p)
+	if client.Transient(err) && ctx.Err() == nil {
+		return &failure{Unknown, fmt.Errorf("%s, which was at %s: %w", doing, was.CommitID, err)}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	now, err := c.Branch(ctx, p.repository, p.ref)
+	if err != nil {
+		return fmt.Errorf("it is done, and the branch was at %s: %w", was.CommitID, err)
+	}
+	back := fmt.Sprintf("rangectl branch reset %s %s", p, was.CommitID)
+	if a.endpoint != "" {
+		back += " --endpoint " + a.endpoint
+	}
+	fmt.Fprintf(a.Err, "to undo it:  %s\n", printable(back))
+	return a.show(movedBranch{now, was.CommitID}, func(w io.Writer) error { return branchLine(w, now) })
+}
+
+// movedBranch is a branch with the head that it had.
+type movedBranch struct {
+	api.Ref
+	Was string `json:"was"`
+}
