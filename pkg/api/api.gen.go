@@ -39,6 +39,7 @@ const (
 	Committing ImportStatusRespPhase = "committing"
 	Completed  ImportStatusRespPhase = "completed"
 	Failed     ImportStatusRespPhase = "failed"
+	Previewed  ImportStatusRespPhase = "previewed"
 	Running    ImportStatusRespPhase = "running"
 )
 
@@ -52,6 +53,8 @@ func (e ImportStatusRespPhase) Valid() bool {
 	case Completed:
 		return true
 	case Failed:
+		return true
+	case Previewed:
 		return true
 	case Running:
 		return true
@@ -108,6 +111,17 @@ type BranchCreation struct {
 	Source string `json:"source"`
 }
 
+// Changes What an import that is completed changed in its branch, or one that is previewed
+// would change, in keys of the whole branch.
+type Changes struct {
+	Added   int64 `json:"added"`
+	Removed int64 `json:"removed"`
+
+	// Replaced there before with another size, ETag, time or address
+	Replaced  int64 `json:"replaced"`
+	Unchanged int64 `json:"unchanged"`
+}
+
 // Commit defines model for Commit.
 type Commit struct {
 	Committer string `json:"committer"`
@@ -152,6 +166,10 @@ type CommitList struct {
 	Results    []Commit   `json:"results"`
 }
 
+// DryRun whether to tell what the import would change in the branch, and make no commit: it
+// lists and stores the ranges as any import, and ends in the phase previewed
+type DryRun = bool
+
 // Error What is wrong with a request, or with an import.
 type Error struct {
 	Message string `json:"message"`
@@ -163,6 +181,10 @@ type ImportCreation struct {
 	// under its destination; without it, such a prefix fails the import
 	AllowEmpty    AllowEmpty `json:"allow_empty,omitempty,omitzero"`
 	CommitMessage string     `json:"commit_message,omitempty,omitzero"`
+
+	// DryRun whether to tell what the import would change in the branch, and make no commit: it
+	// lists and stores the ranges as any import, and ends in the phase previewed
+	DryRun DryRun `json:"dry_run,omitempty,omitzero"`
 
 	// Metadata Free text by name, of an import 65,536 bytes in all.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
@@ -220,6 +242,10 @@ type ImportPathsCreation struct {
 	// Commit What the commit of an import says.
 	Commit CommitCreation `json:"commit"`
 
+	// DryRun whether to tell what the import would change in the branch, and make no commit: it
+	// lists and stores the ranges as any import, and ends in the phase previewed
+	DryRun DryRun `json:"dry_run,omitempty,omitzero"`
+
 	// Force accepted, without effect
 	Force bool             `json:"force,omitempty,omitzero"`
 	Paths []ImportLocation `json:"paths"`
@@ -232,7 +258,10 @@ type ImportStatus struct {
 
 // ImportStatusResp How far an import is, or how it ended.
 type ImportStatusResp struct {
-	Commit Commit `json:"commit,omitempty,omitzero"`
+	// Changes What an import that is completed changed in its branch, or one that is previewed
+	// would change, in keys of the whole branch.
+	Changes Changes `json:"changes,omitempty,omitzero"`
+	Commit  Commit  `json:"commit,omitempty,omitzero"`
 
 	// Completed the commit is on the branch; then metarange_id and commit are set
 	Completed bool `json:"completed"`

@@ -13,7 +13,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
 // Metadata that lakeFS keeps of an import.
@@ -145,47 +144,36 @@ func (d *driver) incomplete(ctx context.Context, followed uint64) error {
 // record's attempt, which is dead. It returns the record with the attempt that
 // counts: another coordinator may have been faster.
 func (d *driver) attempt(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (imports.Record, error) {
-	commit, err := d.commit(ctx, record, head, fold)
+	commit, changes, err := d.commit(ctx, record, head, fold)
 	if err != nil {
 		return record, err
 	}
 	return d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
 		return r.Commit(d.cfg.Now().UTC(), record.Attempt, imports.Attempt{
 			CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Revision: head.Revision,
-			Created: commit.Created,
-			Objects: fold.Objects, Ranges: fold.Ranges,
+			Created: commit.Created, Objects: fold.Objects, Ranges: fold.Ranges, Changes: changes,
 		})
 	})
 }
 
-// commit makes the commit that replaces head: head's tree minus the import's
-// destination plus its ranges. Neither tree is in memory as a list.
-func (d *driver) commit(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (catalog.Commit, error) {
+// commit makes the commit that replaces head, and tells how their trees differ.
+func (d *driver) commit(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (catalog.Commit, metarange.Changes, error) {
 	repository := record.Request.Repository
 	parent, err := d.cfg.Catalog.Commit(ctx, repository, head.CommitID)
 	if err != nil {
-		return catalog.Commit{}, err
+		return catalog.Commit{}, metarange.Changes{}, err
 	}
-	files, err := d.files(ctx, record.Job.Namespace)
+	t, err := d.tree(ctx, record.Job, parent, fold)
 	if err != nil {
-		return catalog.Commit{}, err
+		return catalog.Commit{}, metarange.Changes{}, err
 	}
-	base, count, err := metarange.Stream(ctx, files, parent.MetarangeID)
+	id, err := metarange.WriteAll(ctx, t.files, t.ranges, t.about)
 	if err != nil {
-		return catalog.Commit{}, fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
-	}
-	removed, err := d.removed(ctx, record.Job)
-	if err != nil {
-		return catalog.Commit{}, err
-	}
-	tree := metarange.Replace(ctx, files, record.Job.Breaks, base, rangesOf(fold), removed)
-	id, err := metarange.WriteAll(ctx, files, tree, count+fold.Ranges)
-	if err != nil {
-		return catalog.Commit{}, fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
+		return catalog.Commit{}, metarange.Changes{}, fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
 	}
 	metadata := map[string]string{mergeStrategy: sourceWins}
 	maps.Copy(metadata, record.Request.Metadata)
-	return d.cfg.Catalog.AddCommit(ctx, repository, catalog.Commit{
+	commit, err := d.cfg.Catalog.AddCommit(ctx, repository, catalog.Commit{
 		Committer:   record.Request.Committer,
 		Message:     record.Request.Message,
 		MetarangeID: id,
@@ -194,26 +182,7 @@ func (d *driver) commit(ctx context.Context, record imports.Record, head catalog
 		Parents:     []string{head.CommitID},
 		Generation:  parent.Generation + 1,
 	})
-}
-
-// rangesOf yields the ranges of a fold.
-func rangesOf(fold partition.Fold) metarange.Ranges {
-	return func(yield func(partition.RangeMetadata, error) bool) {
-		for r := range fold.All() {
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (d *driver) removed(ctx context.Context, job imports.Job) (metarange.Removed, error) {
-	src, err := source.Open(ctx, d.cfg.Stores, job.Paths, job.Listing.Mode)
-	if err != nil {
-		return metarange.Removed{}, err
-	}
-	prefixes, keys := src.Removed()
-	return metarange.Removed{Prefixes: prefixes, Keys: keys}, nil
+	return commit, t.changes, err
 }
 
 // landed reports whether the recorded attempt is on the branch, as its head or below

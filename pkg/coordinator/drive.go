@@ -177,6 +177,9 @@ func (d *driver) advance(ctx context.Context, record imports.Record) error {
 		if err := vanished(record, fold.Objects); err != nil {
 			return err
 		}
+		if record.Request.DryRun {
+			return d.preview(ctx, record, fold)
+		}
 		return d.land(ctx)
 	}
 	if err := d.progress.following(); err != nil {
@@ -208,6 +211,9 @@ func (d *driver) logEnd(ctx context.Context, record imports.Record) {
 	level, attrs := slog.LevelInfo, []any{
 		"import_id", d.id, "state", record.State, "objects", record.Objects,
 		"duration_seconds", record.Updated.Sub(record.Created).Seconds(),
+	}
+	if c := record.Changes; c != nil {
+		attrs = append(attrs, "added", c.Added, "replaced", c.Replaced, "removed", c.Removed, "unchanged", c.Unchanged)
 	}
 	if record.State == imports.Failed {
 		level = slog.LevelError

@@ -46,7 +46,7 @@ type fleetMetrics struct {
 	foldBytes    prometheus.Gauge
 }
 
-var states = []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled}
+var states = []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled, imports.Previewed}
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := family{promauto.With(reg)}

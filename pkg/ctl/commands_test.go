@@ -14,9 +14,12 @@ const (
 	committingJSON = `200 {"completed":false,"ingested_objects":20000,"phase":"committing","ranges":12,"partitions":0,` +
 		`"update_time":"2026-01-02T03:04:05Z"}`
 	completedJSON = `200 {"completed":true,"ingested_objects":20000,"phase":"completed","ranges":12,"partitions":0,` +
-		`"update_time":"2026-01-02T03:04:05Z","metarange_id":"m2","commit":` + commitJSON + `}`
+		`"update_time":"2026-01-02T03:04:05Z","metarange_id":"m2",` +
+		`"changes":{"added":0,"replaced":20000,"removed":1,"unchanged":0},"commit":` + commitJSON + `}`
 	stuckJSON = `200 {"completed":false,"ingested_objects":20000,"phase":"committing","ranges":12,"partitions":0,` +
 		`"problem":"store metarange m: no space","update_time":"2026-01-02T03:04:05Z"}`
+	previewedJSON = `200 {"completed":false,"ingested_objects":20000,"phase":"previewed","ranges":0,"partitions":0,` +
+		`"changes":{"added":15000,"replaced":3,"removed":0,"unchanged":4997},"update_time":"2026-01-02T03:04:05Z"}`
 	failedJSON = `200 {"completed":false,"ingested_objects":0,"phase":"failed","ranges":0,"partitions":0,` +
 		`"update_time":"2026-01-02T03:04:05Z","error":{"message":"import error: s3://lake: NoSuchBucket: The specified bucket does not exist"}}`
 	canceledJSON = `200 {"completed":false,"ingested_objects":1500,"phase":"canceled","ranges":3,"partitions":0,` +
@@ -37,28 +40,30 @@ func script() map[string][]string {
 	odd := `{"path":"raw/` + `\u001b[31m` + `","path_type":"object","physical_address":"s3://lake/x","checksum":"","mtime":0,"size_bytes":0}`
 	prefix := `{"path":"raw/sub/","path_type":"common_prefix","physical_address":"","checksum":"","mtime":0,"size_bytes":0}`
 	return map[string][]string{
-		"POST " + importURI:                                         {`202 {"id":"i1"}`},
-		statusURI:                                                   {runningJSON, runningJSON, committingJSON, completedJSON},
-		"GET " + importURI + "?id=stuck":                            {stuckJSON},
-		"GET " + importURI + "?id=marker":                           {strings.Replace(runningJSON, `"ranges"`, `"skipped":1,"ranges"`, 1)},
-		"DELETE " + importURI + "?id=i1":                            {"204 "},
-		"GET /repositories/pond/branches/main/import?id=i1":         {`404 {"message":"repository not found"}`},
-		"DELETE " + importURI + "?id=done":                          {`409 {"message":"import is already completed"}`},
-		"GET /repositories?amount=1000":                             {page(repository, strings.Replace(repository, "demo", "other", 1))},
-		"GET /repositories?after=x&amount=1000":                     {`503 {"message":"NATS is out of reach, try again (request r1)"}`, cutOff, page()},
-		"POST /repositories":                                        {"201 " + repository},
-		"GET /repositories/demo":                                    {"200 " + repository},
-		"DELETE /repositories/demo":                                 {"204 "},
-		"DELETE /repositories/busy":                                 {`409 {"message":"repository \"busy\" has 1 running imports, i1 among them: cancel them or let them end"}`},
-		"DELETE /repositories/away":                                 {`503 {"message":"NATS is out of reach, try again (request r1)"}`},
-		"GET /repositories/demo/branches?amount=1000":               {page(`{"id":"main","commit_id":"c2"}`, `{"id":"nightly","commit_id":"c1"}`)},
-		"POST /repositories/demo/branches":                          {`201 "c2"`},
-		"GET /repositories/demo/branches/nightly":                   {`200 {"id":"nightly","commit_id":"c2"}`, `200 {"id":"nightly","commit_id":"c1"}`},
-		"PUT /repositories/demo/branches/nightly/hard_reset?ref=c1": {"204 "},
-		"PUT /repositories/demo/branches/main/hard_reset?ref=c1":    {`409 {"message":"branch \"main\" was moved by somebody else"}`},
-		"PUT /repositories/demo/branches/main/hard_reset?ref=gone":  {cutOff},
-		"GET /repositories/demo/branches/main":                      {`200 {"id":"main","commit_id":"c2"}`},
-		"GET /repositories/demo/refs/main/commits?amount=1000":      {page(commitJSON, `{"id":"c1","parents":[],"committer":"rangefleet","message":"a\u001b]0;b","creation_date":0,"meta_range_id":"","metadata":{}}`)},
+		"POST " + importURI: {`202 {"id":"i1"}`},
+		statusURI:           {runningJSON, runningJSON, committingJSON, completedJSON},
+		"POST /repositories/demo/branches/dry/import":                                         {`202 {"id":"i1"}`},
+		"GET /repositories/demo/branches/dry/import?id=i1":                                    {runningJSON, previewedJSON},
+		"GET " + importURI + "?id=stuck":                                                      {stuckJSON},
+		"GET " + importURI + "?id=marker":                                                     {strings.Replace(runningJSON, `"ranges"`, `"skipped":1,"ranges"`, 1)},
+		"DELETE " + importURI + "?id=i1":                                                      {"204 "},
+		"GET /repositories/pond/branches/main/import?id=i1":                                   {`404 {"message":"repository not found"}`},
+		"DELETE " + importURI + "?id=done":                                                    {`409 {"message":"import is already completed"}`},
+		"GET /repositories?amount=1000":                                                       {page(repository, strings.Replace(repository, "demo", "other", 1))},
+		"GET /repositories?after=x&amount=1000":                                               {`503 {"message":"NATS is out of reach, try again (request r1)"}`, cutOff, page()},
+		"POST /repositories":                                                                  {"201 " + repository},
+		"GET /repositories/demo":                                                              {"200 " + repository},
+		"DELETE /repositories/demo":                                                           {"204 "},
+		"DELETE /repositories/busy":                                                           {`409 {"message":"repository \"busy\" has 1 running imports, i1 among them: cancel them or let them end"}`},
+		"DELETE /repositories/away":                                                           {`503 {"message":"NATS is out of reach, try again (request r1)"}`},
+		"GET /repositories/demo/branches?amount=1000":                                         {page(`{"id":"main","commit_id":"c2"}`, `{"id":"nightly","commit_id":"c1"}`)},
+		"POST /repositories/demo/branches":                                                    {`201 "c2"`},
+		"GET /repositories/demo/branches/nightly":                                             {`200 {"id":"nightly","commit_id":"c2"}`, `200 {"id":"nightly","commit_id":"c1"}`},
+		"PUT /repositories/demo/branches/nightly/hard_reset?ref=c1":                           {"204 "},
+		"PUT /repositories/demo/branches/main/hard_reset?ref=c1":                              {`409 {"message":"branch \"main\" was moved by somebody else"}`},
+		"PUT /repositories/demo/branches/main/hard_reset?ref=gone":                            {cutOff},
+		"GET /repositories/demo/branches/main":                                                {`200 {"id":"main","commit_id":"c2"}`},
+		"GET /repositories/demo/refs/main/commits?amount=1000":                                {page(commitJSON, `{"id":"c1","parents":[],"committer":"rangefleet","message":"a\u001b]0;b","creation_date":0,"meta_range_id":"","metadata":{}}`)},
 		"GET /repositories/demo/refs/main/objects/ls?amount=1000&delimiter=%2F&prefix=raw%2F": {page(object, odd, prefix)},
 		"GET /repositories/demo/refs/main/objects/ls?after=a&amount=2":                        {page(object)},
 		"GET /repositories/demo/refs/main/objects/stat?path=raw%2Fa+b.csv":                    {"200 " + object},
@@ -75,6 +80,7 @@ func TestCommands(t *testing.T) {
 		{"import-detach", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main", "--detach"}, OK},
 		{"import-allow-empty", []string{"import", "--from", "s3://lake/none/", "--to", "lakefs://demo/main", "--allow-empty", "--detach"}, OK},
 		{"status-skipped", []string{"status", "lakefs://demo/main", "marker"}, OK},
+		{"import-dry-run", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/dry", "--dry-run"}, OK},
 		{"import-objects", []string{"import", "--type", "object", "--from", "s3://lake/x/a", "--from", "s3://lake/y/b", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
 		{"import-marker", []string{"import", "--type", "object", "--from", "s3://lake/x/dir/", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
 		{"status", []string{"status", "lakefs://demo/main", "i1"}, OK},

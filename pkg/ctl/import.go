@@ -22,6 +22,7 @@ type importFlags struct {
 	message  string
 	metadata []string
 	empty    bool
+	dry      bool
 	detach   bool
 	progress string
 }
@@ -36,6 +37,9 @@ destination are replaced by those of the sources; where sources bring equal keys
 the later one wins. A source without a '/' at its end also takes what its last part
 only begins: s3://lake/raw takes raw/a and raw2/b. A source under which there is
 nothing fails the import, and the branch stays as it was, unless --allow-empty is given.
+
+With --dry-run it tells how many keys of the branch the import would add, replace by
+others, remove and leave as they are. It takes as long as the import, and makes no commit.
 
 Ctrl-C detaches: the import goes on, and what is printed says how to come back.
 The same command again while the import runs joins it.`,
@@ -53,6 +57,7 @@ The same command again while the import runs joins it.`,
 	flags.StringVarP(&f.message, "message", "m", "Import objects", "`text` of the commit")
 	flags.StringArrayVar(&f.metadata, "metadata", nil, "`key=value` of the commit; may be repeated")
 	flags.BoolVar(&f.empty, "allow-empty", false, "import a source under which there is nothing: what is under the destination is removed")
+	flags.BoolVar(&f.dry, "dry-run", false, "tell what the import would change in the branch, and leave it as it is")
 	flags.BoolVar(&f.detach, "detach", false, "do not wait: print the import's ID and leave")
 	addProgress(cmd, &f.progress)
 	_ = cmd.MarkFlagRequired("from")
@@ -115,7 +120,7 @@ func (a *app) notStarted(ctx context.Context, err error) error {
 
 // request is the body of import_start for a destination.
 func (f importFlags) request(destination string) (api.ImportPathsCreation, error) {
-	request := api.ImportPathsCreation{Commit: api.CommitCreation{Message: f.message}, AllowEmpty: f.empty}
+	request := api.ImportPathsCreation{Commit: api.CommitCreation{Message: f.message}, AllowEmpty: f.empty, DryRun: f.dry}
 	kind := api.ImportLocationType(f.kind)
 	if !kind.Valid() {
 		return request, usage("--type %q: want common_prefix or object", f.kind)
@@ -164,20 +169,21 @@ func (f importFlags) object(from objectstore.URI, destination string) (string, e
 
 // summary is how an import stands, as a result.
 type summary struct {
-	ID          string      `json:"id"`
-	Phase       string      `json:"phase,omitempty"`
-	Objects     int64       `json:"objects"`
-	Skipped     int64       `json:"skipped,omitempty"`
-	Ranges      int         `json:"ranges"`
-	Partitions  int         `json:"partitions,omitempty"`
-	Updated     string      `json:"updated,omitempty"`
-	MetarangeID string      `json:"metarange_id,omitempty"`
-	Commit      *api.Commit `json:"commit,omitempty"`
-	Error       string      `json:"error,omitempty"`
-	Problem     string      `json:"problem,omitempty"`
-	Walk        string      `json:"walk,omitempty"`
-	Seconds     float64     `json:"elapsed_seconds,omitempty"`    // only of an import watched from its start
-	Rate        int64       `json:"objects_per_second,omitempty"` // likewise
+	ID          string       `json:"id"`
+	Phase       string       `json:"phase,omitempty"`
+	Objects     int64        `json:"objects"`
+	Skipped     int64        `json:"skipped,omitempty"`
+	Changes     *api.Changes `json:"changes,omitempty"`
+	Ranges      int          `json:"ranges"`
+	Partitions  int          `json:"partitions,omitempty"`
+	Updated     string       `json:"updated,omitempty"`
+	MetarangeID string       `json:"metarange_id,omitempty"`
+	Commit      *api.Commit  `json:"commit,omitempty"`
+	Error       string       `json:"error,omitempty"`
+	Problem     string       `json:"problem,omitempty"`
+	Walk        string       `json:"walk,omitempty"`
+	Seconds     float64      `json:"elapsed_seconds,omitempty"`    // only of an import watched from its start
+	Rate        int64        `json:"objects_per_second,omitempty"` // likewise
 }
 
 func summarize(id string, s api.ImportStatusResp, elapsed time.Duration) summary {
@@ -191,6 +197,9 @@ func summarize(id string, s api.ImportStatusResp, elapsed time.Duration) summary
 	}
 	if s.Completed {
 		sum.Commit = &s.Commit
+	}
+	if s.Completed || s.Phase == api.Previewed {
+		sum.Changes = &s.Changes
 	}
 	if elapsed > 0 {
 		sum.Seconds = elapsed.Round(time.Millisecond).Seconds()
@@ -207,7 +216,7 @@ func (a *app) conclude(what imported, s api.ImportStatusResp, elapsed time.Durat
 		return err
 	}
 	switch {
-	case s.Completed:
+	case s.Completed, s.Phase == api.Previewed:
 		return nil
 	case s.Phase == api.Canceled:
 		return &failure{code: Canceled}
@@ -224,6 +233,10 @@ func (sum summary) write(w io.Writer, what imported) error {
 		{"Problem", sum.Problem},
 		{"Walk", sum.Walk},
 		{"Objects", grouped(sum.Objects)},
+	}
+	if c := sum.Changes; c != nil {
+		rows = append(rows, row{"Changes", fmt.Sprintf("%s added, %s replaced, %s removed, %s unchanged",
+			grouped(c.Added), grouped(c.Replaced), grouped(c.Removed), grouped(c.Unchanged))})
 	}
 	if sum.Skipped > 0 {
 		rows = append(rows, row{"Skipped", counted(sum.Skipped, "folder marker") + ", whose key would be empty"})

@@ -84,7 +84,7 @@ func (w *watch) loop(ctx context.Context) (api.ImportStatusResp, error) {
 
 // ended reports whether an import has ended. A lakeFS server names no phase.
 func ended(s api.ImportStatusResp) bool {
-	return s.Completed || s.Error.Message != "" || s.Phase == api.Failed || s.Phase == api.Canceled
+	return s.Completed || s.Error.Message != "" || s.Phase == api.Failed || s.Phase == api.Canceled || s.Phase == api.Previewed
 }
 
 // wait shows the progress for the length of the pause.

@@ -3,9 +3,10 @@
 // a compare-and-swap in the state bucket makes each of them happen once.
 //
 //	running ──▶ committing ──▶ completed
-//	   │ │          │
-//	   │ └────▶ failed
-//	   └──────▶ canceled
+//	 │ │ │          │
+//	 │ │ └────▶ failed
+//	 │ └──────▶ canceled
+//	 └────────▶ previewed
 //
 // An import that is committing cannot be canceled, since its commit may be on
 // the branch already, and fails only once it is certain that the commit is not
@@ -15,6 +16,7 @@ package imports
 import (
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -29,10 +31,13 @@ const (
 	Completed  State = "completed"  // the commit is on the branch
 	Failed     State = "failed"     // ended by an error; the branch is as it was
 	Canceled   State = "canceled"   // ended by the user; the branch is as it was
+	Previewed  State = "previewed"  // a dry run: what it would change is known; the branch is as it was
 )
 
 // Ended reports whether the state is final.
-func (s State) Ended() bool { return s == Completed || s == Failed || s == Canceled }
+func (s State) Ended() bool {
+	return s == Completed || s == Failed || s == Canceled || s == Previewed
+}
 
 // PathType says how the path of a source is read.
 type PathType string
@@ -83,6 +88,7 @@ type Request struct {
 	Message    string            `json:"message"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
 	AllowEmpty bool              `json:"allow_empty,omitempty"` // a path under which there is nothing is no error
+	DryRun     bool              `json:"dry_run,omitempty"`     // it ends Previewed, and makes no commit
 }
 
 // Attempt is one try to land an import: the commit that is to become the head
@@ -96,6 +102,9 @@ type Attempt struct {
 	Created     time.Time `json:"created"`  // whole seconds, UTC
 	Objects     int64     `json:"objects"`  // distinct keys of the import
 	Ranges      int       `json:"ranges"`   // that the import's keys make
+
+	// Changes is how the commit's tree differs from Parent's.
+	Changes metarange.Changes `json:"changes"`
 }
 
 // Record is the state of one import as it is stored.
@@ -127,6 +136,9 @@ type Record struct {
 	Problem string `json:"problem,omitempty"`
 
 	Attempt *Attempt `json:"attempt,omitempty"` // set from Committing on
-	Objects int64    `json:"objects"`           // distinct keys covered when it ended
-	Error   string   `json:"error,omitempty"`   // set exactly in Failed and Canceled
+	// Changes is how the branch differs, or would, from what it was; set exactly in
+	// Completed and Previewed.
+	Changes *metarange.Changes `json:"changes,omitempty"`
+	Objects int64              `json:"objects"`         // distinct keys covered when it ended
+	Error   string             `json:"error,omitempty"` // set exactly in Failed and Canceled
 }

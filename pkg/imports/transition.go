@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -77,7 +78,7 @@ func (r Record) Plan(now time.Time, parts []partition.Partition, listing objects
 // has seen to have missed the branch for good, or nil: another one, which
 // somebody else recorded meanwhile, stays, for it may land at any moment.
 func (r Record) Commit(now time.Time, dead *Attempt, a Attempt) (Record, error) {
-	if r.State != Running && r.State != Committing {
+	if r.State != Running && r.State != Committing || r.Request.DryRun {
 		return r, r.refuse("commit")
 	}
 	if r.Attempt.same(dead) {
@@ -104,7 +105,20 @@ func (r Record) Complete(now time.Time) (Record, error) {
 	if r.State != Committing {
 		return r, r.refuse("complete")
 	}
-	r.State, r.Objects, r.Problem, r.Updated = Completed, r.Attempt.Objects, "", now
+	changes := r.Attempt.Changes
+	r.State, r.Objects, r.Changes, r.Problem, r.Updated = Completed, r.Attempt.Objects, &changes, "", now
+	return r, nil
+}
+
+// Preview records what a dry run would change, which ends it. It repeats harmlessly.
+func (r Record) Preview(now time.Time, changes metarange.Changes, objects int64) (Record, error) {
+	if r.State == Previewed {
+		return r, nil
+	}
+	if r.State != Running || !r.Request.DryRun {
+		return r, r.refuse("preview")
+	}
+	r.State, r.Objects, r.Changes, r.Begun, r.Problem, r.Updated = Previewed, objects, &changes, 0, "", now
 	return r, nil
 }
 
@@ -132,9 +146,9 @@ func (r Record) Abandon(now time.Time, dead *Attempt, text string, objects int64
 const CanceledText = "Canceled"
 
 // Cancel ends a running import. It repeats harmlessly, and is a Conflict once
-// the import is committing.
+// the import is committing, or has ended well.
 func (r Record) Cancel(now time.Time, objects int64) (Record, error) {
-	if r.State == Committing || r.State == Completed {
+	if r.State == Committing || r.State == Completed || r.State == Previewed {
 		return r, r.refuse("cancel")
 	}
 	return r.end(now, Canceled, CanceledText, objects), nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -31,7 +32,7 @@ func newRecord(id string) imports.Record {
 }
 
 func attempt(id string) imports.Attempt {
-	return imports.Attempt{CommitID: id, MetarangeID: "m" + id, Parent: "p" + id, Created: born.Truncate(time.Second), Objects: 7, Ranges: 2}
+	return imports.Attempt{CommitID: id, MetarangeID: "m" + id, Parent: "p" + id, Created: born.Truncate(time.Second), Objects: 7, Ranges: 2, Changes: changes}
 }
 
 // in returns a record in the state.
@@ -54,6 +55,9 @@ func in(t *testing.T, s imports.State) imports.Record {
 		step(r.Fail(born, "broken", 5))
 	case imports.Canceled:
 		step(r.Cancel(born, 5))
+	case imports.Previewed:
+		r.Request.DryRun = true
+		step(r.Preview(born, changes, 5))
 	case imports.Running:
 	}
 	if err != nil || r.State != s {
@@ -64,7 +68,9 @@ func in(t *testing.T, s imports.State) imports.Record {
 
 var (
 	parts = partition.Plan("id", []string{"m"})
-	walk  = objectstore.Listing{Mode: objectstore.Walk, Why: "nobody knows the store"}
+	// changes are those of an import that ended well.
+	changes = metarange.Changes{Added: 4, Replaced: 3, Removed: 2, Unchanged: 1}
+	walk    = objectstore.Listing{Mode: objectstore.Walk, Why: "nobody knows the store"}
 )
 
 // transitions are all transitions, made late and with new arguments.
@@ -75,6 +81,7 @@ var transitions = map[string]func(imports.Record) (imports.Record, error){
 		a := attempt("a")
 		return r.Commit(later, &a, attempt("b"))
 	},
+	"preview":  func(r imports.Record) (imports.Record, error) { return r.Preview(later, metarange.Changes{}, 9) },
 	"complete": func(r imports.Record) (imports.Record, error) { return r.Complete(later) },
 	"fail":     func(r imports.Record) (imports.Record, error) { return r.Fail(later, "too bad", 9) },
 	"cancel":   func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 9) },
@@ -106,35 +113,41 @@ func TestTransitions(t *testing.T) {
 	const refused, same = "refused", "same"
 	table := map[imports.State]map[string]string{
 		imports.Running: {
-			"plan": "running", "commit": "committing", "recommit": same, "complete": refused,
+			"plan": "running", "commit": "committing", "recommit": same, "preview": refused, "complete": refused,
 			"fail": "failed", "cancel": "canceled", "count": same,
 			"drive": "running", "oust": refused, "report": "running", "abandon": "failed", "abandon another": "failed",
 			"abandon at another revision": "failed", "recommit at another revision": same,
 		},
 		imports.Committing: {
-			"plan": refused, "commit": same, "recommit": "committing", "complete": "completed",
+			"plan": refused, "commit": same, "recommit": "committing", "preview": refused, "complete": "completed",
 			"fail": refused, "cancel": refused, "count": same,
 			"drive": "committing", "oust": refused, "report": "committing", "abandon": "failed", "abandon another": refused,
 			"abandon at another revision": refused, "recommit at another revision": same,
 		},
 		imports.Completed: {
-			"plan": refused, "commit": refused, "recommit": refused, "complete": same,
+			"plan": refused, "commit": refused, "recommit": refused, "preview": refused, "complete": same,
 			"fail": same, "cancel": refused, "count": same,
 			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
 			"abandon at another revision": same, "recommit at another revision": refused,
 		},
 		imports.Failed: {
-			"plan": refused, "commit": refused, "recommit": refused, "complete": refused,
+			"plan": refused, "commit": refused, "recommit": refused, "preview": refused, "complete": refused,
 			"fail": same, "cancel": same, "count": "failed",
 			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
 			"abandon at another revision": same, "recommit at another revision": refused,
 		},
 		imports.Canceled: {
-			"plan": refused, "commit": refused, "recommit": refused, "complete": refused,
+			"plan": refused, "commit": refused, "recommit": refused, "preview": refused, "complete": refused,
 			"fail": same, "cancel": same, "count": "canceled",
 			"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
 			"abandon at another revision": same, "recommit at another revision": refused,
 		},
+	}
+	table[imports.Previewed] = map[string]string{
+		"plan": refused, "commit": refused, "recommit": refused, "complete": refused, "preview": same,
+		"fail": same, "cancel": refused, "count": same,
+		"drive": refused, "oust": refused, "report": same, "abandon": same, "abandon another": same,
+		"abandon at another revision": same, "recommit at another revision": refused,
 	}
 	for state, row := range table {
 		for name, transition := range transitions {
@@ -176,7 +189,7 @@ func TestWhatTransitionsRecord(t *testing.T) {
 		t.Errorf("a second Plan gives %+v, %v, want the first cut to stay", again, err)
 	}
 	done := in(t, imports.Completed)
-	if done.Objects != 7 || done.Error != "" || done.Attempt.CommitID != "a" {
+	if *done.Changes != changes || done.Objects != 7 || done.Error != "" || done.Attempt.CommitID != "a" {
 		t.Errorf("Complete gives %+v, want the attempt's objects", done)
 	}
 	failed := in(t, imports.Failed)
@@ -212,7 +225,7 @@ func TestOnlyADeadAttemptIsReplaced(t *testing.T) {
 }
 
 func TestRecordsSurviveJSON(t *testing.T) {
-	for _, s := range []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled} {
+	for _, s := range []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled, imports.Previewed} {
 		r := in(t, s)
 		r.Partitions = partition.Plan("id", []string{"\x01\"<", "é\u2028", "\U0010ffff"})
 		data, err := json.Marshal(r)
@@ -269,9 +282,26 @@ func TestStepsThatNobodySurvives(t *testing.T) {
 		}
 		begin(r, imports.MaxBegun)
 	}
-	for _, s := range []imports.State{imports.Completed, imports.Failed, imports.Canceled} {
+	for _, s := range []imports.State{imports.Completed, imports.Failed, imports.Canceled, imports.Previewed} {
 		if _, err := in(t, s).Begin(); !fault.Is(err, fault.Conflict) {
 			t.Errorf("step of an import that is %s: %v, want a conflict", s, err)
+		}
+	}
+}
+
+func TestADryRunNeverCommits(t *testing.T) {
+	r := in(t, imports.Running)
+	r.Request.DryRun = true
+	if next, err := r.Commit(later, nil, attempt("a")); !fault.Is(err, fault.Conflict) || next.State != imports.Running {
+		t.Errorf("commit of a dry run: %s, %v", next.State, err)
+	}
+	next, err := r.Preview(later, changes, 5)
+	if err != nil || next.State != imports.Previewed || *next.Changes != changes || next.Objects != 5 || next.Attempt != nil || !next.Updated.Equal(later) {
+		t.Errorf("preview of a dry run: %+v, %v", next, err)
+	}
+	for _, end := range []func(imports.Record) (imports.Record, error){transitions["fail"], transitions["cancel"]} {
+		if next, err := end(r); err != nil || next.State == imports.Running {
+			t.Errorf("a dry run does not end: %s, %v", next.State, err)
 		}
 	}
 }

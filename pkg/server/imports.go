@@ -19,6 +19,7 @@ type importRequest struct {
 	message    string
 	metadata   map[string]string
 	allowEmpty bool
+	dryRun     bool
 	flat       bool // asked for by api.ImportCreation
 }
 
@@ -38,7 +39,8 @@ func readPaths(data []byte) (importRequest, error) {
 		return importRequest{}, err
 	}
 	req := importRequest{
-		message: body.Commit.Message, metadata: body.Commit.Metadata, allowEmpty: body.AllowEmpty, paths: []imports.Path{},
+		message: body.Commit.Message, metadata: body.Commit.Metadata, allowEmpty: body.AllowEmpty,
+		dryRun: body.DryRun, paths: []imports.Path{},
 	}
 	for _, p := range body.Paths {
 		req.paths = append(req.paths, imports.Path{
@@ -62,6 +64,7 @@ func readFlat(data []byte) (importRequest, error) {
 		message:    body.CommitMessage,
 		metadata:   body.Metadata,
 		allowEmpty: body.AllowEmpty,
+		dryRun:     body.DryRun,
 		flat:       true,
 	}, nil
 }
@@ -110,7 +113,7 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 	id, err := h.service.Start(r.Context(), coordinator.Start{
 		Request: imports.Request{
 			Repository: repository, Branch: branch, Committer: user, Message: req.message, Metadata: req.metadata,
-			AllowEmpty: req.allowEmpty,
+			AllowEmpty: req.allowEmpty, DryRun: req.dryRun,
 		},
 		Paths: req.paths,
 	})

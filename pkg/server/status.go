@@ -29,12 +29,15 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 	switch st.Record.State {
 	case imports.Running, imports.Committing:
 		resp.Problem = st.Record.Problem
+	case imports.Previewed:
+		resp.Changes = changesOf(st.Record)
 	case imports.Completed:
 		if st.Commit == nil {
 			resp.Phase = api.Committing
 			break
 		}
 		resp.Completed = true
+		resp.Changes = changesOf(st.Record)
 		resp.Commit = commitOf(*st.Commit)
 		resp.MetarangeID = st.Commit.MetarangeID
 	case imports.Failed:
@@ -43,6 +46,16 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		resp.Error.Message = api.ImportErrorPrefix + imports.CanceledText
 	}
 	return resp
+}
+
+// changesOf shows what an import that has ended well changed, or would change.
+func changesOf(r imports.Record) api.Changes {
+	if r.Changes == nil {
+		return api.Changes{}
+	}
+	return api.Changes{
+		Added: r.Changes.Added, Replaced: r.Changes.Replaced, Removed: r.Changes.Removed, Unchanged: r.Changes.Unchanged,
+	}
 }
 
 // commitOf shows a commit. Lists and maps are never null.

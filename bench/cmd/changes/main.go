@@ -1,0 +1,67 @@
+// Command changes prints what it costs to tell how an import changes a branch, beside
+// the import: measured side by side, where one range in ten differs. It is run in the
+// folder bench.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/rangefleet/rangefleet/bench/changes"
+	"github.com/rangefleet/rangefleet/bench/fleet"
+	"github.com/rangefleet/rangefleet/internal/process"
+)
+
+func main() {
+	bucket := flag.String("bucket", "hive-1m", "whose keys to import")
+	pages := flag.Int("pages", 300, "how many pages of 1000 keys")
+	rounds := flag.Int("rounds", 5, "how often to measure")
+	flag.Parse()
+	ctx, stop := context.WithCancel(context.Background())
+	err := run(ctx, *bucket, *pages, *rounds)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "changes:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, bucket string, pages, rounds int) error {
+	dir, err := os.MkdirTemp("", "changes-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	endpoint, err := serve(ctx, dir)
+	if err != nil {
+		return err
+	}
+	for range rounds {
+		r, err := changes.Measure(ctx, bucket, pages, endpoint)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%d keys, %d of %d ranges differ: import %v CPU, changes %v CPU: ratio %.3f (target below 0.1)\n",
+			r.Keys, r.Differ, r.Ranges, r.Import.CPU.Round(1e6), r.Compare.CPU.Round(1e6), r.Ratio())
+	}
+	return nil
+}
+
+// serve runs a synthetic S3 in a process of its own.
+func serve(ctx context.Context, dir string) (endpoint string, err error) {
+	if err := fleet.Compile(ctx, dir, ".", "./cmd/synths3", "synths3"); err != nil {
+		return "", err
+	}
+	address, err := process.FreeAddress()
+	if err != nil {
+		return "", err
+	}
+	p, err := fleet.Launch(ctx, dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns"})
+	if err != nil {
+		return "", err
+	}
+	p.URL = "http://" + address
+	return p.URL, p.Ready(ctx, "/_synths3/counters")
+}

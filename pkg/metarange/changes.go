@@ -1,0 +1,178 @@
+package metarange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/table"
+)
+
+// Changes is how the keys of one tree differ from those of the tree before it. Added,
+// Replaced and Unchanged are together the keys of the tree; Removed, Replaced and
+// Unchanged those of the tree before.
+type Changes struct {
+	Added     int64 `json:"added"`     // only in the tree
+	Replaced  int64 `json:"replaced"`  // in both, with records that differ in anything
+	Removed   int64 `json:"removed"`   // only in the tree before
+	Unchanged int64 `json:"unchanged"` // in both, with the same record
+}
+
+// Compare yields the ranges of after, as it is, and counts meanwhile into changes how
+// its keys differ from those of before. The count is complete once the sequence has
+// ended without an error.
+//
+// A range that both trees have is not read, nor is one whose keys lie between those of
+// the other tree's ranges: the work is in proportion to the ranges that differ. At most
+// one file of each tree is in memory.
+//
+// Files of before are counted without verifying their IDs. What of them is damaged or
+// missing counts as removed.
+func Compare(ctx context.Context, files Files, before, after Ranges, changes *Changes) Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		old, err := newInput(files, before, nil)
+		defer old.close()
+		old.load = readRange
+		c := comparison{files: files, before: old, changes: changes}
+		if err != nil {
+			yield(partition.RangeMetadata{}, fmt.Errorf("compare with the tree before: %w", err))
+			return
+		}
+		for r, err := range after {
+			if err == nil {
+				err = c.take(ctx, r)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+		if err := c.rest(ctx); err != nil {
+			yield(partition.RangeMetadata{}, err)
+		}
+	}
+}
+
+// comparison is the state of one Compare.
+type comparison struct {
+	files   Files
+	before  *input
+	left    int64 // keys of before's open range from the one at hand on
+	changes *Changes
+}
+
+// take compares the next range of the tree with what the tree before has up to its end.
+func (c *comparison) take(ctx context.Context, r partition.RangeMetadata) error {
+	if err := c.remove(ctx, []byte(r.MinKey)); err != nil {
+		return err
+	}
+	in := c.before
+	switch {
+	case in.done() || string(in.key) > r.MaxKey:
+		c.changes.Added += r.Count
+		return nil
+	case !in.isOpen() && in.first.ID == r.ID:
+		c.changes.Unchanged += r.Count
+		return in.drop()
+	}
+	return c.read(ctx, r)
+}
+
+// read compares a range record by record.
+func (c *comparison) read(ctx context.Context, r partition.RangeMetadata) error {
+	records, err := loadRange(ctx, c.files, r)
+	if err != nil {
+		return err
+	}
+	for rec, err := range records.From(ctx, "") {
+		if err == nil {
+			err = c.record(ctx, rec.Key, rec.Value)
+		}
+		if err != nil {
+			return fmt.Errorf("read range %s: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
+// record compares a record of the tree with what the tree before has up to its key.
+func (c *comparison) record(ctx context.Context, key, value []byte) error {
+	in := c.before
+	for {
+		if err := c.remove(ctx, key); err != nil {
+			return err
+		}
+		if in.done() || !bytes.Equal(in.key, key) {
+			c.changes.Added++
+			return nil
+		}
+		if in.isOpen() {
+			break
+		}
+		if err := c.open(ctx); err != nil {
+			return err
+		}
+	}
+	if bytes.Equal(in.records.Value, value) {
+		c.changes.Unchanged++
+	} else {
+		c.changes.Replaced++
+	}
+	return c.advance(ctx)
+}
+
+// remove counts what the tree before has before the key as removed.
+func (c *comparison) remove(ctx context.Context, key []byte) (err error) {
+	for in := c.before; err == nil && !in.done() && bytes.Compare(in.key, key) < 0; {
+		switch {
+		case in.isOpen():
+			c.changes.Removed++
+			err = c.advance(ctx)
+		case in.first.MaxKey < string(key):
+			c.changes.Removed += in.first.Count
+			err = in.drop()
+		default:
+			err = c.open(ctx)
+		}
+	}
+	return err
+}
+
+// rest counts what the tree before has after the last range of the tree as removed.
+func (c *comparison) rest(ctx context.Context) (err error) {
+	for in := c.before; err == nil && !in.done(); {
+		if in.isOpen() {
+			c.changes.Removed++
+			err = c.advance(ctx)
+			continue
+		}
+		c.changes.Removed += in.first.Count
+		err = in.drop()
+	}
+	return err
+}
+
+// open opens the next range of the tree before.
+func (c *comparison) open(ctx context.Context) error {
+	c.left = c.before.first.Count
+	return c.passDamage(c.before.open(ctx))
+}
+
+// advance goes to the next key of the tree before, within its open range.
+func (c *comparison) advance(ctx context.Context) error {
+	c.left--
+	return c.passDamage(c.before.advance(ctx))
+}
+
+// passDamage takes an error of the range at hand of the tree before. One that is damaged
+// or missing must not keep an import from replacing it: what was not read of it counts
+// as removed.
+func (c *comparison) passDamage(err error) error {
+	if !errors.Is(err, table.ErrCorrupt) && !errors.Is(err, objectstore.ErrNotFound) {
+		return err
+	}
+	c.changes.Removed += max(0, c.left)
+	return c.before.drop()
+}
