@@ -166,6 +166,14 @@ type CommitList struct {
 	Results    []Commit   `json:"results"`
 }
 
+// CommitOverrides What the commit says instead of what it would say by itself.
+type CommitOverrides struct {
+	Message string `json:"message,omitempty,omitzero"`
+
+	// Metadata Free text by name.
+	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
+}
+
 // DryRun whether to tell what the import would change in the branch, and make no commit: it
 // lists and stores the ranges as any import, and ends in the phase previewed
 type DryRun = bool
@@ -411,6 +419,24 @@ type RepositoryList struct {
 	// Pagination Where a page of results stands.
 	Pagination Pagination   `json:"pagination"`
 	Results    []Repository `json:"results"`
+}
+
+// RevertCreation Which commit is taken back.
+type RevertCreation struct {
+	// AllowEmpty make a commit also if it changes nothing
+	AllowEmpty bool `json:"allow_empty,omitempty,omitzero"`
+
+	// CommitOverrides What the commit says instead of what it would say by itself.
+	CommitOverrides CommitOverrides `json:"commit_overrides,omitempty,omitzero"`
+
+	// Force accepted, without effect
+	Force bool `json:"force,omitempty,omitzero"`
+
+	// ParentNumber of a commit with several parents the one to go back to, from 1 on; else 0
+	ParentNumber int `json:"parent_number"`
+
+	// Ref the commit: a branch, or a commit's id
+	Ref string `json:"ref"`
 }
 
 // SourceFault The first answer that is wrong. An import that relied on it would lose keys, or fail.
@@ -687,6 +713,9 @@ type ImportStatusJSONRequestBody = ImportStatus
 // ImportStartJSONRequestBody defines body for ImportStart for application/json ContentType.
 type ImportStartJSONRequestBody ImportStartJSONBody
 
+// RevertBranchJSONRequestBody defines body for RevertBranch for application/json ContentType.
+type RevertBranchJSONRequestBody = RevertCreation
+
 // TrySourceJSONRequestBody defines body for TrySource for application/json ContentType.
 type TrySourceJSONRequestBody = SourceTrialCreation
 
@@ -793,6 +822,9 @@ type ServerInterface interface {
 	// ImportStart import data from object store
 	// (POST /repositories/{repository}/branches/{branch}/import)
 	ImportStart(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName)
+	// RevertBranch revert a commit
+	// (POST /repositories/{repository}/branches/{branch}/revert)
+	RevertBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName)
 	// LogCommits get commit log
 	// (GET /repositories/{repository}/refs/{ref}/commits)
 	LogCommits(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params LogCommitsParams)
@@ -1323,6 +1355,41 @@ func (siw *ServerInterfaceWrapper) ImportStart(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// RevertBranch operation middleware
+func (siw *ServerInterfaceWrapper) RevertBranch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "branch" -------------
+	var branch BranchName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "branch", r.PathValue("branch"), &branch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "branch", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevertBranch(w, r, repository, branch)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // LogCommits operation middleware
 func (siw *ServerInterfaceWrapper) LogCommits(w http.ResponseWriter, r *http.Request) {
 
@@ -1675,6 +1742,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.CreateBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.GetBranch)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/hard_reset", wrapper.HardResetBranch)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/revert", wrapper.RevertBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/stat", wrapper.StatObject)

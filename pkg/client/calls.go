@@ -106,6 +106,14 @@ func (c *Client) ResetBranch(ctx context.Context, repository, name, ref string) 
 	})
 }
 
+// RevertBranch commits to a branch what takes back the changes of a commit.
+func (c *Client) RevertBranch(ctx context.Context, repository, name string, what api.RevertCreation) error {
+	return c.do(ctx, call{
+		method: http.MethodPost, path: []string{"repositories", repository, "branches", name, "revert"},
+		body: what, once: true,
+	})
+}
+
 // Branches lists the branches of a repository by name.
 func (c *Client) Branches(ctx context.Context, repository string, page Page) iter.Seq2[api.Ref, error] {
 	return pages(ctx, c, page, []string{"repositories", repository, "branches"}, func(l api.RefList) ([]api.Ref, api.Pagination) {

@@ -92,17 +92,22 @@ func (s *Service) checkStart(ctx context.Context, start Start) (catalog.Reposito
 
 // checkLimits refuses what is too long or too many to look at it any further.
 func checkLimits(start Start) error {
-	metadata := 0
-	for name, value := range start.Request.Metadata {
-		metadata += len(name) + len(value)
-	}
-	if metadata > limits.Metadata {
-		return fault.BadField("commit.metadata", "%d bytes, at most %d are allowed", metadata, limits.Metadata)
-	}
 	return cmp.Or(
-		limits.Bytes("commit.message", start.Request.Message, limits.Message),
+		checkCommit("commit", start.Request.Message, start.Request.Metadata),
 		limits.Count("paths", len(start.Paths), limits.Paths),
 	)
+}
+
+// checkCommit refuses what is too long for a commit to say.
+func checkCommit(field, message string, metadata map[string]string) error {
+	size := 0
+	for name, value := range metadata {
+		size += len(name) + len(value)
+	}
+	if size > limits.Metadata {
+		return fault.BadField(field+".metadata", "%d bytes, at most %d are allowed", size, limits.Metadata)
+	}
+	return limits.Bytes(field+".message", message, limits.Message)
 }
 
 // repositories returns all repositories, whose namespaces no source may touch. One that

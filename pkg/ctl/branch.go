@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,13 +32,47 @@ says how to come back to them. An import that has not landed yet lands on the ne
 	}
 }
 
+// revertWithin is how long a revert may take: it reads what both sides have changed.
+const revertWithin = 6 * time.Minute
+
+func (a *app) branchRevert() *cobra.Command {
+	var what api.RevertCreation
+	cmd := &cobra.Command{
+		Use:   "revert lakefs://repository/branch REF...",
+		Short: "Take back what commits changed, by new commits",
+		Long: `Commits to the branch what takes back the changes of the commits of REF, branches or
+commits' IDs, one after another. What was changed since stays; a key that was changed
+again since is a conflict, and the branch stays as it is.`,
+		Example: `  rangectl branch revert lakefs://demo/main 5b3fe2c1...`,
+		Args:    cobra.MinimumNArgs(2),
+		RunE: run(func(ctx context.Context, args []string) error {
+			return a.moved(ctx, args[0], "reverting", func(ctx context.Context, c *client.Client, p place) error {
+				for i, ref := range args[1:] {
+					what.Ref = ref
+					err := c.RevertBranch(ctx, p.repository, p.ref, what)
+					if err != nil && i > 0 {
+						return fmt.Errorf("%s (%s was reverted): %w", ref, strings.Join(args[1:i+1], ", "), err)
+					}
+					if err != nil {
+						return fmt.Errorf("%s: %w", ref, err)
+					}
+				}
+				return nil
+			})
+		}),
+	}
+	cmd.Flags().IntVarP(&what.ParentNumber, "parent-number", "m", 0, "`number` of the parent, from 1 on, that a commit with several is taken back to")
+	cmd.Flags().BoolVar(&what.AllowEmpty, "allow-empty", false, "make a commit also if it changes nothing")
+	return cmd
+}
+
 // moved moves a branch, and shows where it was and where it is.
 func (a *app) moved(ctx context.Context, uri, doing string, move func(context.Context, *client.Client, place) error) error {
 	p, err := atRef(uri)
 	if err != nil {
 		return err
 	}
-	c, err := a.client(client.Config{})
+	c, err := a.client(client.Config{Timeout: revertWithin})
 	if err != nil {
 		return err
 	}

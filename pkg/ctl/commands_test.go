@@ -62,6 +62,8 @@ func script() map[string][]string {
 		"PUT /repositories/demo/branches/nightly/hard_reset?ref=c1":                           {"204 "},
 		"PUT /repositories/demo/branches/main/hard_reset?ref=c1":                              {`409 {"message":"branch \"main\" was moved by somebody else"}`},
 		"PUT /repositories/demo/branches/main/hard_reset?ref=gone":                            {cutOff},
+		"POST /repositories/demo/branches/nightly/revert":                                     {"204 "},
+		"POST /repositories/demo/branches/main/revert":                                        {"204 ", `409 {"message":"ref: \"a\" was changed by a later commit, too"}`},
 		"GET /repositories/demo/branches/main":                                                {`200 {"id":"main","commit_id":"c2"}`},
 		"GET /repositories/demo/refs/main/commits?amount=1000":                                {page(commitJSON, `{"id":"c1","parents":[],"committer":"rangefleet","message":"a\u001b]0;b","creation_date":0,"meta_range_id":"","metadata":{}}`)},
 		"GET /repositories/demo/refs/main/objects/ls?amount=1000&delimiter=%2F&prefix=raw%2F": {page(object, odd, prefix)},
@@ -109,6 +111,8 @@ func TestCommands(t *testing.T) {
 		{"branch-reset", []string{"branch", "reset", "lakefs://demo/nightly", "c1"}, OK},
 		{"branch-reset-conflict", []string{"branch", "reset", "lakefs://demo/main", "c1"}, Failed},
 		{"branch-reset-unknown", []string{"branch", "move-to-commit", "lakefs://demo/main", "gone"}, Unknown},
+		{"branch-revert", []string{"branch", "revert", "lakefs://demo/nightly", "c2", "-m", "1"}, OK},
+		{"branch-revert-conflict", []string{"branch", "revert", "lakefs://demo/main", "c2", "c1"}, Failed},
 		{"branch-get", []string{"branch", "get", "lakefs://demo/main"}, OK},
 	} {
 		for _, output := range []string{"text", "json"} {

@@ -125,7 +125,8 @@ func (a *app) showRepository(r api.Repository) error {
 }
 
 func (a *app) branchCommand() *cobra.Command {
-	return group("branch", "Create, show and move branches", a.branchCreate(), a.branchList(), a.branchGet(), a.branchReset())
+	return group("branch", "Create, show and move branches", a.branchCreate(), a.branchList(), a.branchGet(),
+		a.branchReset(), a.branchRevert())
 }
 
 func (a *app) branchCreate() *cobra.Command {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // HardResetBranch moves a branch to a commit.
@@ -13,6 +15,24 @@ func (h *handlers) HardResetBranch(w http.ResponseWriter, r *http.Request, repos
 		return
 	}
 	if err := h.service.ResetBranch(r.Context(), user, repository, branch, params.Ref); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// RevertBranch takes back what a commit changed.
+func (h *handlers) RevertBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
+	var body api.RevertCreation
+	user, ok := h.admit(w, r, limits.Body, into(&body))
+	if !ok {
+		return
+	}
+	_, err := h.service.Revert(r.Context(), coordinator.Revert{
+		Repository: repository, Branch: branch, Ref: body.Ref, Parent: body.ParentNumber, AllowEmpty: body.AllowEmpty,
+		Committer: user, Message: body.CommitOverrides.Message, Metadata: body.CommitOverrides.Metadata,
+	})
+	if err != nil {
 		h.fail(w, r, err)
 		return
 	}

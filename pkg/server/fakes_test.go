@@ -46,6 +46,7 @@ type fakeService struct {
 	trySource string
 	trySeed   uint64
 	moved     string // "user repository branch ref" of the last reset
+	reverted  coordinator.Revert
 }
 
 func (f *fakeService) Start(ctx context.Context, s coordinator.Start) (string, error) {
@@ -118,6 +119,15 @@ func (f *fakeService) ResetBranch(ctx context.Context, user, repository, branch,
 	f.moved = strings.Join([]string{user, repository, branch, ref}, " ")
 	_, err := fakeCatalog{}.Branch(ctx, repository, branch)
 	return errors.Join(f.err, err)
+}
+
+func (f *fakeService) Revert(ctx context.Context, r coordinator.Revert) (catalog.Commit, error) {
+	if r.Ref == "lost" {
+		return catalog.Commit{}, fault.Conflicting("changed by a later commit")
+	}
+	f.reverted = r
+	_, err := fakeCatalog{}.Branch(ctx, r.Repository, r.Branch)
+	return imported, errors.Join(f.err, err)
 }
 
 func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, error) {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
@@ -55,6 +57,10 @@ func TestCatalog(t *testing.T) {
 		{"reset, moved meanwhile", "PUT", base + "/lake/branches/main/hard_reset?ref=lost", "", nil, 409, `{"message":"branch was moved by somebody else"}`},
 		{"reset, nobody", "PUT", base + "/lake/branches/main/hard_reset?ref=c1", "", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 		{"reset, wrong method", "POST", base + "/lake/branches/main/hard_reset?ref=c1", "", nil, 405, `{"message":"method not allowed"}`},
+		{"revert", "POST", base + "/lake/branches/main/revert", `{"ref":"c2","parent_number":0}`, nil, 204, ""},
+		{"revert, no ref", "POST", base + "/lake/branches/main/revert", `{"parent_number":0}`, nil, 400, `{"message":"request body has an error: ref: value is required but missing"}`},
+		{"revert, no branch", "POST", base + "/lake/branches/dev/revert", `{"ref":"c2","parent_number":0}`, nil, 404, `{"message":"branch not found"}`},
+		{"revert, changed since", "POST", base + "/lake/branches/main/revert", `{"ref":"lost","parent_number":0}`, nil, 409, `{"message":"changed by a later commit"}`},
 		{"log", "GET", base + "/lake/refs/main/commits", "", nil, 200, list("false", "", "2", c2+","+c1)},
 		{"log, page 1", "GET", base + "/lake/refs/main/commits?amount=1", "", nil, 200, list("true", "c2", "1", c2)},
 		{"log, page 2", "GET", base + "/lake/refs/main/commits?amount=1&after=c2", "", nil, 200, list("false", "", "1", c1)},
@@ -146,4 +152,23 @@ func TestUnreadableTree(t *testing.T) {
 
 func TestPathNotUTF8(t *testing.T) {
 	exchange{"", "GET", "/api/v1/repositories/%ff", "", http.Header{}, 400, `{"message":"path has an error: not valid UTF-8"}`}.run(t, newFixture(t))
+}
+
+// TestBranchesMoveAsAsked looks at what the service is told.
+func TestBranchesMoveAsAsked(t *testing.T) {
+	f := newFixture(t)
+	const branch = "/api/v1/repositories/lake/branches/main"
+	f.do("PUT", branch+"/hard_reset?ref=c1&force=true", "", nil)
+	if f.service.moved != "admin lake main c1" {
+		t.Errorf("reset %q", f.service.moved)
+	}
+	body := `{"ref":"c2","parent_number":1,"allow_empty":true,"force":true,"commit_overrides":{"message":"m","metadata":{"k":"v"}}}`
+	f.do("POST", branch+"/revert", body, nil)
+	want := coordinator.Revert{
+		Repository: "lake", Branch: "main", Ref: "c2", Parent: 1, AllowEmpty: true, Committer: "admin",
+		Message: "m", Metadata: map[string]string{"k": "v"},
+	}
+	if !reflect.DeepEqual(f.service.reverted, want) {
+		t.Errorf("reverted %+v, want %+v", f.service.reverted, want)
+	}
 }

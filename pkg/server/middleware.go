@@ -207,12 +207,12 @@ func deadline(d time.Duration, next http.Handler) http.Handler {
 }
 
 // brief is deadline for all operations but those that make a file of a store's listing,
-// or of as many ranges as a body holds.
+// of as many ranges as a body holds, or of trees.
 func brief(next http.Handler) http.Handler {
 	short := deadline(api.AnswerWithin, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch strings.TrimPrefix(r.Pattern, "POST "+api.BaseURL+"/repositories/{repository}/branches/") {
-		case "ranges", "metaranges":
+		case "ranges", "metaranges", "{branch}/revert":
 			next.ServeHTTP(w, r)
 		default:
 			short.ServeHTTP(w, r)

@@ -45,6 +45,9 @@ type Service interface {
 	TrySource(ctx context.Context, source string, seed uint64) (coordinator.Tried, error)
 	// ResetBranch makes the commit that ref points at the head of a branch.
 	ResetBranch(ctx context.Context, user, repository, branch, ref string) error
+	// Revert commits to a branch what takes back the changes of a commit; fault.Conflict
+	// if they were changed since.
+	Revert(ctx context.Context, r coordinator.Revert) (catalog.Commit, error)
 	// Tree opens the tree that ref, a branch or a commit's ID, stands for.
 	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
 }

@@ -31,6 +31,7 @@ var bodies = map[string]string{
 	"createRepository": `{"name":"pond","storage_namespace":"s3://b/"}`,
 	"createBranch":     `{"name":"dev","source":"main"}`,
 	"trySource":        `{"source":"s3://b/"}`,
+	"revertBranch":     `{"ref":"c2","parent_number":0}`,
 }
 
 // operations calls f for every operation of the contract.
@@ -82,8 +83,8 @@ func TestEveryOperationAuthenticates(t *testing.T) {
 			}
 		}
 	})
-	if n != 17 {
-		t.Errorf("the contract has %d operations, want 17", n)
+	if n != 18 {
+		t.Errorf("the contract has %d operations, want 18", n)
 	}
 	if strings.Contains(f.log.String(), testSecret) || strings.Contains(f.log.String(), basic(testKey, testSecret)) {
 		t.Error("the log holds the secret")
