@@ -89,7 +89,7 @@ func (f *fleet) serve() (s *Service, stop func()) {
 
 func (f *fleet) work(slots int) (stop func()) {
 	return f.run(worker.New(worker.Config{
-		Queue: f.queue, Imports: f.imports, Stores: f.buckets, Slots: slots,
+		Queue: f.queue, Imports: f.imports, Stores: f.config.Stores, Slots: slots,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	}).Run)
 }
@@ -122,10 +122,16 @@ func (f *fleet) start(s *Service, r Start) string {
 // queued. Service s drives it once it runs.
 func (f *fleet) startCut(s *Service, r Start, cuts ...string) (id string) {
 	f.t.Helper()
+	return f.startCutIn(s, r, objectstore.Parallel, cuts...)
+}
+
+// startCutIn is startCut of a source that is listed in a mode.
+func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...string) (id string) {
+	f.t.Helper()
 	id = f.start(s, r)
 	parts := partition.Plan(id, cuts)
 	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{}, 0)
+		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{Mode: mode}, 0)
 	})
 	expect.NoError(f.t, err)
 	for _, p := range parts {
