@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -66,7 +67,23 @@ func (b *Bucket) getObject(ctx context.Context, in *s3.GetObjectInput) (out *s3.
 		out, sdk = b.client.s3.GetObject(ctx, in, opts...)
 		return sdk
 	})
+	if err == nil && isCompressed(out.ContentEncoding) {
+		_ = out.Body.Close()
+		err = fmt.Errorf("the answer has Content-Encoding %q, though the object was stored without and nobody asked for it; "+
+			"have whatever lies between here and the store leave it as it is: %w", *out.ContentEncoding, objectstore.ErrSettings)
+	}
 	return out, sdk, err
+}
+
+// isCompressed reports whether a body is not the object's own. Chunks that are signed are
+// no encoding of the object, though some stores keep the word.
+func isCompressed(encoding *string) bool {
+	switch strings.ToLower(strings.TrimSpace(aws.ToString(encoding))) {
+	case "", "identity", "aws-chunked":
+		return false
+	default:
+		return true
+	}
 }
 
 // isInvalidRange reports whether a store says that an object has no byte of the

@@ -76,3 +76,25 @@ func TestGetOfUnknownLengthIsLimited(t *testing.T) {
 		t.Errorf("%d bytes were read", n)
 	}
 }
+
+// What is compressed on its way is not the object.
+func TestGetOfWhatIsCompressed(t *testing.T) {
+	for encoding, refused := range map[string]bool{"gzip": true, "br": true, "": false, "identity": false, "aws-chunked": false} {
+		store := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+			if encoding != "" {
+				w.Header().Set("Content-Encoding", encoding)
+			}
+			_, _ = io.WriteString(w, "body")
+		})
+		body, err := store.Get(t.Context(), "k", 10)
+		part, _, errRange := store.GetRange(t.Context(), "k", 0, 4)
+		for _, err := range []error{err, errRange} {
+			if errors.Is(err, objectstore.ErrSettings) != refused || refused && !strings.Contains(err.Error(), `Content-Encoding "`+encoding) {
+				t.Errorf("%q: %v, want it refused: %v", encoding, err, refused)
+			}
+		}
+		if !refused && (string(body) != "body" || string(part) != "body") {
+			t.Errorf("%q: %q and %q", encoding, body, part)
+		}
+	}
+}
