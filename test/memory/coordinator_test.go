@@ -1,0 +1,261 @@
+// Package memory runs the coordinator as a process with little memory, and lets hostile
+// clients at it.
+package memory_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	workers = 1
+	// limit is what docs/operating.md says that a coordinator keeps to.
+	limit = (224 + workers*64) << 20
+	// program is the program itself and what the runtime maps beside its limit.
+	program = 64 << 20
+	// data is where the system refuses more memory, which ends the process.
+	data = 512 << 20
+
+	key, secret = "key", "secret"
+	patience    = 2 * time.Minute
+)
+
+// process is a coordinator that runs.
+type process struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	api string
+}
+
+// start builds the coordinator and runs it with a limit of its memory. It may read and
+// write dir.
+func start(t *testing.T, dir string) *process {
+	t.Helper()
+	bin := filepath.Join(dir, "coordinator")
+	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../..", "-o", bin, "./cmd/coordinator")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -d %d && exec "$0" "$@"`, data>>10), bin,
+		"--listen", "127.0.0.1:0", "--workers", strconv.Itoa(workers), "--local.allowed", dir, "--nats.store_dir", filepath.Join(dir, "nats"))
+	cmd.Env = append(os.Environ(), "GOMEMLIMIT=", "RANGEFLEET_AUTH_ACCESS_KEY_ID="+key, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secret)
+	cmd.Stderr = log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, cmd: cmd}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
+			t.Logf("the end of its log:\n%s", text[max(0, len(text)-4000):])
+		}
+	})
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if m := regexp.MustCompile(`^API +(\S+)/api/v1$`).FindStringSubmatch(lines.Text()); m != nil {
+			p.api = m[1]
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return p
+		}
+	}
+	t.Fatal("it ended before it listened")
+	return nil
+}
+
+// peak returns the most memory that the process ever had, in bytes.
+func (p *process) peak() int64 {
+	p.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	if m == nil {
+		p.t.Fatalf("it is gone: %s", status)
+	}
+	kb, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return kb << 10
+}
+
+// send sends a request with the keys, unless they are empty, and returns the answer.
+func (p *process) send(method, path, user string, body io.Reader) (code int, answer string, err error) {
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, p.api+path, body)
+	if err != nil {
+		return 0, "", err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if user != "" {
+		r.SetBasicAuth(user, secret)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(text), err
+}
+
+// must sends a request that is answered with a code.
+func (p *process) must(code int, method, path, body string) string {
+	p.t.Helper()
+	got, answer, err := p.send(method, path, key, strings.NewReader(body))
+	if err != nil || got != code {
+		p.t.Fatalf("%s %s: %d %.200s, %v, want %d", method, path, got, answer, err, code)
+	}
+	return answer
+}
+
+// attack is one kind of request that clients send at the same time.
+type attack struct {
+	name    string
+	clients int
+	method  string
+	path    string
+	user    string
+	body    func() io.Reader
+	codes   []int // that it may be answered with
+}
+
+// run sends requests of all kinds at once, and wants each to be answered.
+func (p *process) run(attacks ...attack) {
+	p.t.Helper()
+	var clients sync.WaitGroup
+	for _, a := range attacks {
+		for range a.clients {
+			clients.Go(func() {
+				code, answer, err := p.send(a.method, a.path, a.user, a.body())
+				if err != nil {
+					p.t.Errorf("%s: %v", a.name, err)
+					return
+				}
+				for _, c := range a.codes {
+					if c == code {
+						return
+					}
+				}
+				p.t.Errorf("%s: %d %.200s, want one of %d", a.name, code, answer, a.codes)
+			})
+		}
+	}
+	clients.Wait()
+}
+
+// ranges returns a body of so many ranges.
+func ranges(n int) []byte {
+	body := []byte(`{"ranges":[`)
+	for i := range n {
+		body = fmt.Appendf(body, `{"id":"%064d","min_key":"a%020d","max_key":"a%020d","count":1,"estimated_size":1},`, i, 2*i, 2*i+1)
+	}
+	return append(body[:len(body)-1], "]}"...)
+}
+
+// unsized hides how long a body is.
+func unsized(r io.Reader) io.Reader { return struct{ io.Reader }{r} }
+
+const (
+	repository = "/api/v1/repositories/repo"
+	imports    = repository + "/branches/main/import"
+)
+
+// TestHostileRequests lets many clients send the largest and the oddest requests at
+// once. Each is answered, health is answered meanwhile, imports go on, and memory stays
+// within what the documentation says.
+func TestHostileRequests(t *testing.T) {
+	dir := t.TempDir()
+	source := filepath.Join(dir, "source")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		if err := os.WriteFile(filepath.Join(source, fmt.Sprintf("file-%060d", i)), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := start(t, dir)
+	p.must(201, http.MethodPost, "/api/v1/repositories", `{"name":"repo","storage_namespace":"local://`+dir+`/ns"}`)
+	id := p.openPaths("local://"+source+"/", 64)
+
+	large, text := ranges(90_000), strings.Repeat("x", 1<<20-200)
+	bytes := func(b string) func() io.Reader { return func() io.Reader { return strings.NewReader(b) } }
+	p.run(
+		attack{"ranges", 30, http.MethodPost, repository + "/branches/metaranges", key, bytes(string(large)), []int{201, 429}},
+		attack{"ranges of unknown length", 10, http.MethodPost, repository + "/branches/metaranges", key, func() io.Reader { return unsized(strings.NewReader(string(large))) }, []int{201, 429}},
+		attack{"too many ranges", 5, http.MethodPost, repository + "/branches/metaranges", key, bytes(string(ranges(100_001))), []int{400, 413, 429}},
+		attack{"ranges of nobody", 50, http.MethodPost, repository + "/branches/metaranges", "", bytes(string(large[:1<<16-1])), []int{400, 401}},
+		attack{"ranges by hand", 20, http.MethodPost, repository + "/branches/ranges", key, bytes(`{"from_source_uri":"local://` + source + `/","after":"","prepend":"x/"}`), []int{201, 429}},
+		attack{"destination", 20, http.MethodPost, imports, key, bytes(`{"source_uri":"local://` + source + `/","prepend":"` + text[:200_000] + `"}`), []int{400, 429}},
+		attack{"message", 20, http.MethodPost, imports, key, bytes(`{"source_uri":"local://` + source + `/","prepend":"","commit_message":"` + text + `"}`), []int{400, 429}},
+		attack{"log", 20, http.MethodGet, repository + "/refs/main/commits?amount=1000", key, bytes(""), []int{200, 429}},
+		attack{"objects", 50, http.MethodGet, repository + "/refs/main/objects/ls?amount=1000", key, bytes(""), []int{200, 429}},
+		attack{"health", 50, http.MethodGet, "/_health", "", bytes(""), []int{200}},
+		attack{"guesses", 50, http.MethodGet, repository, "guess", bytes(""), []int{401, 429}},
+	)
+	p.completed(id)
+	peak := p.peak()
+	t.Logf("at most %d MiB", peak>>20)
+	if peak > limit+program {
+		t.Errorf("it took %d MiB, want %d at most", peak>>20, (limit+program)>>20)
+	}
+}
+
+// openPaths starts an import of n paths that go to one destination, and are read at
+// the same time.
+func (p *process) openPaths(uri string, n int) (id string) {
+	p.t.Helper()
+	paths := func(n int) string {
+		one := `{"type":"common_prefix","path":"` + uri + `","destination":"all/"}`
+		return `{"commit":{"message":"` + strings.Repeat("m", 16<<10) + `"},"paths":[` + strings.Repeat(one+",", n-1) + one + `]}`
+	}
+	p.must(400, http.MethodPost, imports, paths(1000))
+	answer := p.must(202, http.MethodPost, imports, paths(n))
+	return regexp.MustCompile(`"id":"([a-z0-9]+)"`).FindStringSubmatch(answer)[1]
+}
+
+// completed waits until an import is completed.
+func (p *process) completed(id string) {
+	p.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); ; {
+		answer := p.must(200, http.MethodGet, imports+"?id="+id, "")
+		switch {
+		case strings.Contains(answer, `"completed":true`):
+			return
+		case strings.Contains(answer, `"failed"`):
+			p.t.Fatalf("the import failed: %s", answer)
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			p.t.Fatalf("the import does not end: %s", answer)
+		}
+	}
+}
