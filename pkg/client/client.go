@@ -129,7 +129,7 @@ func (c *Client) do(ctx context.Context, what call) error {
 	}
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, what, body)
-		if !Transient(err) || what.once && !unsent(err) || attempt >= c.config.Attempts || ctx.Err() != nil {
+		if !Transient(err) || what.once && !undone(err) || attempt >= c.config.Attempts || ctx.Err() != nil {
 			return err
 		}
 		if c.config.Retry != nil {
@@ -141,9 +141,13 @@ func (c *Client) do(ctx context.Context, what call) error {
 	}
 }
 
-// unsent reports whether a call failed before there was a connection to send it
-// over.
-func unsent(err error) bool {
+// undone reports whether a call failed before anything can have come of it: there was
+// no connection to send it over, or it was answered that there are too many.
+func undone(err error) bool {
+	var answer *Error
+	if errors.As(err, &answer) {
+		return answer.Status == http.StatusTooManyRequests
+	}
 	var connecting *net.OpError
 	return errors.As(err, &connecting) && connecting.Op == "dial"
 }

@@ -198,6 +198,7 @@ func TestRetries(t *testing.T) {
 		},
 		{"for good", start, []answer{{status: 400, body: `{"message":"paths: empty"}`}}, nil, "paths: empty (HTTP 400)"},
 		{"never twice", create, []answer{{status: 503}}, nil, "Service Unavailable (HTTP 503)"},
+		{"unless there are too many", create, []answer{{status: 429}, {status: 201, body: ok}}, ms(150), ""},
 		{"redirected", start, []answer{{status: 302}}, nil, "Found (HTTP 302)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

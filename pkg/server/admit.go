@@ -69,6 +69,7 @@ func (h *handlers) admitNeeding(w http.ResponseWriter, r *http.Request, n need, 
 		tooMany(w, auth.SlowDownFor, err.Error()+": try again later")
 		return "", false
 	case errors.Is(err, errBusy):
+		discard(http.MaxBytesReader(w, r.Body, n.body))
 		tooMany(w, crowdedFor, err.Error())
 		return "", false
 	case err != nil:

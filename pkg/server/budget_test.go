@@ -52,7 +52,7 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 					}
 					r.ContentLength = -1 // nobody knows how long it is
 					r.SetBasicAuth(testKey, testSecret)
-					f.ServeHTTP(newDiscard(), r)
+					f.ServeHTTP(newUnread(), r)
 				})
 				<-asked
 				time.AfterFunc(tc.wait, func() { close(let) })

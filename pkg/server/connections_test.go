@@ -159,7 +159,7 @@ func TestSlowBodiesOfNobody(t *testing.T) {
 		slow.Go(func() {
 			r, err := http.NewRequest(http.MethodPost, importPath, body)
 			expect.NoError(t, err)
-			f.ServeHTTP(newDiscard(), r)
+			f.ServeHTTP(newUnread(), r)
 		})
 		<-body.asked
 	}
@@ -170,13 +170,13 @@ func TestSlowBodiesOfNobody(t *testing.T) {
 	exchange{"nobody, later", "POST", importPath, "{", http.Header{"Authorization": nil}, 400, `{"message":"request body has an error: malformed JSON at byte 1: unexpected end of JSON input"}`}.run(t, f)
 }
 
-// discard is an answer that nobody looks at.
-type discard struct{ header http.Header }
+// unread is an answer that nobody looks at.
+type unread struct{ header http.Header }
 
-func newDiscard() discard                        { return discard{http.Header{}} }
-func (d discard) Header() http.Header            { return d.header }
-func (d discard) Write(text []byte) (int, error) { return len(text), nil }
-func (d discard) WriteHeader(int)                {}
+func newUnread() unread                         { return unread{http.Header{}} }
+func (d unread) Header() http.Header            { return d.header }
+func (d unread) Write(text []byte) (int, error) { return len(text), nil }
+func (d unread) WriteHeader(int)                {}
 
 // Whatever connections do in whatever order, no more are open than may be, those that
 // are served are never closed for others, and of those that wait the oldest is.

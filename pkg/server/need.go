@@ -39,6 +39,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, read func(io.
 		return 0, nil
 	}
 	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, limit))
+	defer discard(body)
 	if _, err = body.Peek(1); err == nil {
 		err = checkMediaType(r.Header.Get("Content-Type"))
 	} else if errors.Is(err, io.EOF) {
@@ -52,6 +53,10 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, read func(io.
 	}
 	return http.StatusBadRequest, err
 }
+
+// discard reads the rest of a body: a client that still sends when the connection is
+// closed may miss the answer.
+func discard(body io.Reader) { _, _ = io.Copy(io.Discard, body) }
 
 // whole reads a body in one piece.
 func whole(read func([]byte) error) func(io.Reader) error {

@@ -62,7 +62,7 @@ func FuzzReadRanges(f *testing.F) {
 // Bodies with changed, missing and repeated bytes are read as the twin reads them.
 func TestReadRangesLikeDecode(t *testing.T) {
 	rnd := seeded.Rand(t)
-	for range 5_000 {
+	for range 2_000 {
 		body := []byte(twoRanges)
 		for range 1 + rnd.IntN(3) {
 			at := rnd.IntN(len(body))
