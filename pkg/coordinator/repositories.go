@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // DeleteRepository deletes a repository, and nothing in the store. It is a Conflict while
@@ -38,7 +40,8 @@ func (s *Service) DeleteRepository(ctx context.Context, id string) error {
 	return nil
 }
 
-// eachImport calls f for the records of all imports that are kept.
+// eachImport calls f for the records of all imports that are kept and can be read: those of
+// another version of the protocol, or that cannot be decoded, land nowhere.
 func (s *Service) eachImport(ctx context.Context, f func(imports.Record) error) error {
 	ids, err := s.cfg.Imports.IDs(ctx)
 	if err != nil {
@@ -46,7 +49,7 @@ func (s *Service) eachImport(ctx context.Context, f func(imports.Record) error) 
 	}
 	for _, id := range ids {
 		r, err := s.cfg.Imports.Get(ctx, id)
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) {
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) || errors.Is(err, queue.ErrProtocol) {
 			continue
 		}
 		if err == nil {

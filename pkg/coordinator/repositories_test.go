@@ -3,12 +3,16 @@ package coordinator
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func uris(t *testing.T, texts ...string) (all []objectstore.URI) {
@@ -156,4 +160,20 @@ func TestAnImportOfADeletedRepositoryEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Records of imports that another version left keep nobody from making and deleting
+// repositories.
+func TestImportsOfAnotherVersionHinderNoRepository(t *testing.T) {
+	t.Parallel()
+	server := queuetest.StartServer(t, natsd.Config{})
+	old := queuetest.Connect(t, queue.Config{InProcess: server, Protocol: queue.Protocol - 1})
+	job := imports.Job{ImportID: "old", Paths: request("raw/", "").Paths}
+	expect.NoError(t, imports.NewStore(old.KV(queue.BucketImports)).Create(t.Context(), imports.New(job, request("raw/", "").Request, time.Now())))
+	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), &memstore.Store{})
+	s := f.service()
+	t.Cleanup(s.close)
+	expect.NoError(t, s.CheckNamespace(t.Context(), "s3://bucket/raw/x"))
+	expect.NoError(t, s.DeleteRepository(t.Context(), "repo"))
 }
