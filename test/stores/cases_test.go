@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/test/stores/oddstore"
 )
 
@@ -231,4 +232,28 @@ func TestUnreachableStores(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A worker whose credentials the store does not know fails no import while another one is
+// there, though the store says 404: versitygw does, XAdminUserNotFound.
+func TestAWorkerThatTheStoreDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	keys := numbered(1500)
+	store := oddstore.New(oddstore.Faults{UnknownUsers: true}, keys...)
+	endpoint := serve(t, store)
+	p := run(t, endpoint, map[string]string{"workers": "0", "nats.listen": "127.0.0.1:0", "nats.insecure": "true"})
+	p.work(endpoint, map[string]string{"workers": "2", "s3.access_key_id": "somebody"})
+	type outcome struct {
+		objects []string
+		failure string
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		objects, failure := p.imported("source/data/")
+		done <- outcome{objects, failure}
+	}()
+	expect.Eventually(t, "the store refuses a worker", func() bool { return store.Refused() > 0 })
+	p.work(endpoint, map[string]string{"workers": "2"})
+	end := <-done
+	expectImported(t, store, end.objects, end.failure, want("source", "data/", keys...))
 }

@@ -35,47 +35,66 @@ type product struct {
 // the store needs. It ends with the test.
 func run(t *testing.T, endpoint string, more map[string]string) *product {
 	t.Helper()
-	set := map[string]string{
+	set := storeSettings(endpoint)
+	maps.Copy(set, map[string]string{
 		"listen": "127.0.0.1:0", "nats.store_dir": filepath.Join(t.TempDir(), "nats"),
+		"auth.access_key_id": "key", "auth.secret_access_key": "secret",
+	})
+	maps.Copy(set, more)
+	return &product{t: t, namespace: "s3://meta/case", info: launch(t, node.Coordinator, settings.Coordinator, set)}
+}
+
+// work starts a worker of the product, likewise.
+func (p *product) work(endpoint string, more map[string]string) {
+	p.t.Helper()
+	set := storeSettings(endpoint)
+	set["nats.url"] = p.info.NATS
+	maps.Copy(set, more)
+	launch(p.t, node.Worker, settings.Worker, set)
+}
+
+func storeSettings(endpoint string) map[string]string {
+	return map[string]string{
 		"s3.endpoint": endpoint, "s3.region": oddstore.Region, "s3.force_path_style": "true",
 		"s3.access_key_id": oddstore.AccessKeyID, "s3.secret_access_key": oddstore.SecretAccessKey,
-		"auth.access_key_id": "key", "auth.secret_access_key": "secret",
 	}
-	maps.Copy(set, more)
-	var args []string
-	for name, value := range set {
-		args = append(args, "--"+name+"="+value)
-	}
+}
+
+// launch starts a process of the product within this one, which ends with the test.
+func launch(t *testing.T, start func(context.Context, node.Env) error, kind settings.Process, set map[string]string) node.Info {
+	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	settings.AddFlags(flags, settings.Coordinator)
-	if err := flags.Parse(args); err != nil {
-		t.Fatal(err)
+	settings.AddFlags(flags, kind)
+	for name, value := range set {
+		if err := flags.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
 	}
-	config, err := settings.Load(settings.Coordinator, flags, nil)
+	config, err := settings.Load(kind, flags, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &product{t: t, namespace: "s3://meta/case"}
 	ctx, stop := context.WithCancel(context.Background())
 	started, ended := make(chan node.Info, 1), make(chan error, 1)
 	go func() {
-		ended <- node.Coordinator(ctx, node.Env{
+		ended <- start(ctx, node.Env{
 			Settings: config, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Notices: io.Discard, Started: func(info node.Info) { started <- info },
 		})
 	}()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			t.Errorf("the coordinator ended: %v", err)
+			t.Errorf("a process ended: %v", err)
 		}
 	})
 	select {
-	case p.info = <-started:
+	case info := <-started:
+		return info
 	case err := <-ended:
 		ended <- nil
-		t.Fatalf("the coordinator did not start: %v", err)
+		t.Fatalf("a process did not start: %v", err)
+		return node.Info{}
 	}
-	return p
 }
 
 // serve starts a store.
@@ -116,7 +135,7 @@ func (p *product) imported(prefixes ...string) (objects []string, failure string
 	}
 	code, out, errs := p.ctl("ls", "-r", "-o", "json", "--amount", "0", "lakefs://case/main/")
 	if code != ctl.OK {
-		p.t.Fatalf("ls: %s", errs)
+		return nil, out + errs
 	}
 	for line := range strings.Lines(out) {
 		var o struct {
@@ -124,7 +143,7 @@ func (p *product) imported(prefixes ...string) (objects []string, failure string
 			Address string `json:"physical_address"`
 		}
 		if err := json.Unmarshal([]byte(line), &o); err != nil {
-			p.t.Fatal(err)
+			return nil, err.Error()
 		}
 		objects = append(objects, o.Path+" "+o.Address)
 	}

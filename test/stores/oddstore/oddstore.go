@@ -53,6 +53,7 @@ type Store struct {
 	mu       sync.Mutex
 	buckets  map[string]map[string]Object
 	requests []Request
+	refused  int // of them, as who sent them is not known
 }
 
 // New returns a server with the faults, and objects with the keys in Source. The body
@@ -79,6 +80,13 @@ func (s *Store) Requests(bucket string) []Request {
 	return slices.DeleteFunc(slices.Clone(s.requests), func(r Request) bool { return r.Bucket != bucket })
 }
 
+// Refused returns how many requests came from somebody who is not known.
+func (s *Store) Refused() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
 // Lists returns the LIST calls among the requests of Source.
 func (s *Store) Lists() []Request {
 	return slices.DeleteFunc(s.Requests(Source), func(r Request) bool {
@@ -101,6 +109,12 @@ func (s *Store) get(bucket, key string) (o Object, exists, found bool) {
 	objects, exists := s.buckets[bucket]
 	o, found = objects[key]
 	return o, exists, found
+}
+
+func (s *Store) noteRefused() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused++
 }
 
 func (s *Store) note(r Request) {

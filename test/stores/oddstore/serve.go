@@ -63,7 +63,11 @@ func (s *Store) admitted(w http.ResponseWriter, r *http.Request) bool {
 	if s.faults.RewritesEncoding {
 		r.Header.Set("Accept-Encoding", strings.TrimPrefix(r.Header.Get("Accept-Encoding")+",gzip(gfe)", ","))
 	}
-	switch id, err := verify(r); {
+	id, err := verify(r)
+	if id != AccessKeyID {
+		s.noteRefused()
+	}
+	switch {
 	case id != AccessKeyID && s.faults.UnknownUsers:
 		refuse(w, http.StatusNotFound, "XAdminUserNotFound", "No user exists with the provided access key ID.", "")
 	case id != AccessKeyID:
