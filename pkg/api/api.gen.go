@@ -170,7 +170,7 @@ type CommitList struct {
 type CommitOverrides struct {
 	Message string `json:"message,omitempty,omitzero"`
 
-	// Metadata Free text by name.
+	// Metadata Free text by name, of an import 65,536 bytes in all.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
 }
 

@@ -33,7 +33,7 @@ func run(ctx context.Context, bucket string, pages, rounds int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // in the temporary directory
 	endpoint, err := serve(ctx, dir)
 	if err != nil {
 		return err
