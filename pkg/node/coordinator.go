@@ -197,7 +197,7 @@ func (b *base) serve(ctx context.Context, service *coordinator.Service, listener
 	if b.Settings.Workers > 0 {
 		work.Go(func() { b.newWorker().Run(ctx) })
 	}
-	return serveHTTP(ctx, server.NewHTTPServer(handler, b.Log), listener, func() { b.Started(info) })
+	return serveHTTP(ctx, server.NewHTTPServer(handler, b.registry, b.Log), listener, func() { b.Started(info) })
 }
 
 // serveHTTP serves until ctx ends, then lets requests finish for drainLimit. It

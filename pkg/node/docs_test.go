@@ -44,6 +44,7 @@ func metricsTable(t *testing.T) string {
 		}},
 		{"worker", func(reg prometheus.Registerer) { worker.New(worker.Config{Queue: &queue.Queue{}, Registerer: reg}) }},
 		{"both", func(reg prometheus.Registerer) {
+			server.NewHTTPServer(http.NotFoundHandler(), reg, slog.New(slog.DiscardHandler))
 			if _, err := stores.New(stores.Config{}, reg, slog.New(slog.DiscardHandler)); err != nil {
 				t.Fatal(err)
 			}

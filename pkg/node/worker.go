@@ -66,7 +66,7 @@ func Worker(ctx context.Context, env Env) error {
 	served := make(chan error, 1)
 	go func() {
 		defer stop(nil) // nobody can look after it any more
-		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), env.Log), listener, func() {
+		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), b.registry, env.Log), listener, func() {
 			env.Started(Info{API: "http://" + listener.Addr().String()})
 		})
 	}()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // connections bounds the open connections of a server. A connection is served while a
@@ -14,7 +16,8 @@ import (
 // that has waited longest is closed. So no number of clients that are slow or idle
 // keeps another one out.
 type connections struct {
-	most int
+	most    int
+	evicted prometheus.Counter // that gave way, or found no room
 
 	mu      sync.Mutex
 	open    int
@@ -46,6 +49,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if conn := l.of.add(nc); conn != nil {
 			return conn, nil
 		}
+		l.of.evicted.Inc()
 		_ = nc.Close() // all that are open are served
 	}
 }
@@ -68,6 +72,7 @@ func (c *connections) add(nc net.Conn) *connection {
 	conn.place = c.waiting.PushBack(conn)
 	c.mu.Unlock()
 	if oldest != nil {
+		c.evicted.Inc()
 		_ = oldest.Conn.Close()
 	}
 	return conn

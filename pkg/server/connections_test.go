@@ -13,19 +13,22 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 )
 
 // listening serves a handler with at most so many connections, and returns its address.
-func listening(t *testing.T, h http.Handler, most int) string {
+func listening(t *testing.T, h http.Handler, reg prometheus.Registerer, most int) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewHTTPServer(h, slog.New(slog.DiscardHandler))
+	s := NewHTTPServer(h, reg, slog.New(slog.DiscardHandler))
 	s.conns.most = most
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = s.Serve(l) })
@@ -61,7 +64,8 @@ func ask(t *testing.T, address, target string) (int, error) {
 // Clients that connect and say nothing, or half of a header, or go on with no second
 // request, keep nobody out.
 func TestSlowClientsKeepNobodyOut(t *testing.T) {
-	address := listening(t, newFixture(t), 8)
+	reg := prometheus.NewRegistry()
+	address := listening(t, newFixture(t), reg, 8)
 	for i := range 100 {
 		c := dial(t, address)
 		said := []string{"", "GET /_health HTTP/1.1\r\nHost: x\r\nX-Slow: ", "GET /_health HTTP/1.1\r\nHost: x\r\n\r\n"}[i%3]
@@ -73,6 +77,10 @@ func TestSlowClientsKeepNobodyOut(t *testing.T) {
 				t.Fatalf("health beside %d slow clients: %d, %v", i+1, code, err)
 			}
 		}
+	}
+	// Those who asked for health closed theirs, some perhaps before they had to.
+	if n := measured.Sum(t, reg, "rangefleet_http_connections_evicted_total"); n < 100-8 {
+		t.Errorf("%v connections gave way, want 92 at least", n)
 	}
 }
 
@@ -95,7 +103,7 @@ func TestACrowdOfRequests(t *testing.T) {
 	service := stuck{asked: make(chan struct{}), let: make(chan struct{})}
 	f := newFixture(t, func(c *Config) { c.Service = service })
 	h := admitUpTo(3, f.Handler)
-	address := listening(t, h, 10)
+	address := listening(t, h, prometheus.NewRegistry(), 10)
 	var served sync.WaitGroup
 	request := func() *http.Request {
 		r, err := http.NewRequest(http.MethodGet, "http://"+address+importPath+"?id=x", nil)
@@ -183,7 +191,7 @@ func (d unread) WriteHeader(int)                {}
 func TestConnectionsAreBounded(t *testing.T) {
 	rnd := seeded.Rand(t)
 	const most = 5
-	c := connections{most: most}
+	c := connections{most: most, evicted: prometheus.NewCounter(prometheus.CounterOpts{})}
 	var open, waiting []*connection // the twin; waiting is in order
 	drop := func(s []*connection, x *connection) []*connection {
 		return slices.DeleteFunc(s, func(y *connection) bool { return x == y })

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -17,9 +20,13 @@ type HTTPServer struct {
 	conns connections
 }
 
-// NewHTTPServer returns a server of h. Its own complaints go to log.
-func NewHTTPServer(h http.Handler, log *slog.Logger) *HTTPServer {
-	s := &HTTPServer{conns: connections{most: limits.Connections}}
+// NewHTTPServer returns a server of h. Its own complaints go to log. It registers its
+// metrics with reg, once.
+func NewHTTPServer(h http.Handler, reg prometheus.Registerer, log *slog.Logger) *HTTPServer {
+	s := &HTTPServer{conns: connections{most: limits.Connections, evicted: promauto.With(reg).NewCounter(prometheus.CounterOpts{
+		Name: "rangefleet_http_connections_evicted_total",
+		Help: "Connections that were closed for others, as too many were open.",
+	})}}
 	s.http = http.Server{
 		Handler:           s.conns.serve(h),
 		ConnContext:       s.conns.keep,

@@ -326,7 +326,7 @@ func TestDeadline(t *testing.T) {
 		}
 	})
 	f := newFixture(t)
-	if srv := &NewHTTPServer(f, slog.New(slog.DiscardHandler)).http; srv.ReadHeaderTimeout == 0 || srv.ReadTimeout == 0 || srv.IdleTimeout == 0 || srv.WriteTimeout <= requestTimeout {
+	if srv := &NewHTTPServer(f, f.metrics, slog.New(slog.DiscardHandler)).http; srv.ReadHeaderTimeout == 0 || srv.ReadTimeout == 0 || srv.IdleTimeout == 0 || srv.WriteTimeout <= requestTimeout {
 		t.Error("the server waits for ever, or cuts off answers that it still owes")
 	}
 }
