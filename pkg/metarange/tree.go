@@ -25,8 +25,8 @@ type Tree struct {
 	ranges *table.Reader // the metarange; nil if the tree holds nothing
 
 	mu      sync.Mutex
-	opened  string        // ID of the range in records
-	records *table.Reader // the range used last
+	used    partition.RangeMetadata // the range used last; no ID if there is none
+	records *table.Reader           // of that range
 }
 
 // Open returns the tree of the metarange of an ID; see Read. Errors name the ID.
@@ -161,6 +161,13 @@ func (t *Tree) rangesFrom(ctx context.Context, first string) Ranges {
 		return List(nil)
 	}
 	return func(yield func(partition.RangeMetadata, error) bool) {
+		first := first
+		if r, ok := t.usedAt(first); ok {
+			if !yield(r, nil) {
+				return
+			}
+			first = r.MaxKey + "\x00"
+		}
 		for r, err := range decodedRanges(t.ranges.From(ctx, first)) {
 			if err != nil {
 				err = fmt.Errorf("read metarange %s: %w", t.id, err)
@@ -170,6 +177,14 @@ func (t *Tree) rangesFrom(ctx context.Context, first string) Ranges {
 			}
 		}
 	}
+}
+
+// usedAt returns the range used last if the key lies within it: a listing of common
+// prefixes goes from one to the next in it.
+func (t *Tree) usedAt(key string) (partition.RangeMetadata, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.used, t.used.ID != "" && t.used.MinKey <= key && key <= t.used.MaxKey
 }
 
 // entries yields the entries of a range whose keys are not less than first. An
@@ -210,7 +225,7 @@ func decodeEntry(rec table.Record, r partition.RangeMetadata) (entry.Entry, erro
 // last.
 func (t *Tree) open(ctx context.Context, r partition.RangeMetadata) (*table.Reader, error) {
 	t.mu.Lock()
-	records, ok := t.records, t.opened == r.ID
+	records, ok := t.records, t.used == r
 	t.mu.Unlock()
 	if ok {
 		return records, nil
@@ -225,6 +240,6 @@ func (t *Tree) open(ctx context.Context, r partition.RangeMetadata) (*table.Read
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.opened, t.records = r.ID, records
+	t.used, t.records = r, records
 	return records, nil
 }
