@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -197,7 +198,8 @@ func run(opts *server.Options, cfg Config) (*server.Server, error) {
 		return nil, err
 	}
 	fatal := make(chan string, 1)
-	srv.SetLoggerV2(logger{log: cfg.Log.With("component", "nats"), fatal: fatal}, false, false, false)
+	log := logger{log: cfg.Log.With("component", "nats"), fatal: fatal, refusals: &pacer{now: time.Now}}
+	srv.SetLoggerV2(log, false, false, false)
 	ready, done := make(chan bool, 1), make(chan struct{})
 	defer close(done)
 	go func() {
@@ -239,13 +241,23 @@ func isReady(srv *server.Server, timeout time.Duration, done <-chan struct{}) bo
 type logger struct {
 	log   *slog.Logger
 	fatal chan<- string // takes the first one; the server does not return it as an error
+
+	refusals *pacer // of clients: each tries again four times a second
 }
 
 func (l logger) Noticef(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
 func (l logger) Warnf(format string, v ...any)   { l.print(slog.LevelWarn, format, v) }
-func (l logger) Errorf(format string, v ...any)  { l.print(slog.LevelError, format, v) }
-func (l logger) Debugf(format string, v ...any)  { l.print(slog.LevelDebug, format, v) }
-func (l logger) Tracef(format string, v ...any)  { l.print(slog.LevelDebug, format, v) }
+
+func (l logger) Errorf(format string, v ...any) {
+	level := slog.LevelError
+	if strings.Contains(fmt.Sprintf(format, v...), server.ErrAuthentication.Error()) && !l.refusals.due() {
+		level = slog.LevelDebug
+	}
+	l.print(level, format, v)
+}
+
+func (l logger) Debugf(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
+func (l logger) Tracef(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
 
 func (l logger) Fatalf(format string, v ...any) {
 	l.print(slog.LevelError, format, v)

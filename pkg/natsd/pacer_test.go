@@ -1,0 +1,26 @@
+package natsd
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Clients that are refused and come again fill no log.
+func TestRefusalsAreToldNowAndThen(t *testing.T) {
+	var text bytes.Buffer
+	now := time.Now()
+	l := logger{log: slog.New(slog.NewTextHandler(&text, nil)), refusals: &pacer{now: func() time.Time { return now }}}
+	for range 100 {
+		l.Errorf("%s - %s - User %q", "127.0.0.1:5", server.ErrAuthentication, "x")
+		now = now.Add(tellEvery / 20)
+	}
+	l.Errorf("disk failed")
+	if told, failed := strings.Count(text.String(), "authentication error"), strings.Count(text.String(), "disk failed"); told != 5 || failed != 1 {
+		t.Errorf("in 50 s refusals were told %d times, want 5, and another error %d times, want once", told, failed)
+	}
+}
