@@ -142,7 +142,7 @@ func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 // since the key was read. An import whose record cannot be decoded does not run, nor does
 // what is no ID.
 func (s *Store) adopt(ctx context.Context, id string, rev uint64, r Record) (running bool, err error) {
-	if queue.CheckKey(recordKey(id)) != nil {
+	if named := queue.CheckKey(recordKey(id)) == nil; !named {
 		return false, nil
 	}
 	old, _, err := s.read(ctx, id, s.kv.Latest) // who asks again after the end is to get a new one
