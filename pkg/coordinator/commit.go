@@ -243,6 +243,7 @@ func (d *driver) complete(ctx context.Context, record imports.Record) error {
 	_, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
 		return r.Complete(d.cfg.Now().UTC())
 	})
+	d.over = err == nil
 	return err
 }
 

@@ -31,6 +31,7 @@ type driver struct {
 	failures int                            // errors in a row
 	problem  string                         // what the record has for them
 	dead     *imports.Attempt               // an attempt that never lands; see landNow
+	over     bool                           // the last step ended the import, which the next one takes note of
 }
 
 // newDriver returns a driver of the import; nil if it has ended, or the service
@@ -68,6 +69,10 @@ func (s *Service) drive(ctx context.Context, id string) error {
 			if waits := d.waits(); waits != d.problem {
 				d.tell(ctx, waits)
 			}
+		}
+		if d.over {
+			d.over = false
+			continue
 		}
 		d.rest(ctx, rest)
 	}
@@ -246,5 +251,6 @@ func (d *driver) fail(ctx context.Context, cause error) error {
 	if fault.Is(err, fault.Conflict) {
 		return cause
 	}
+	d.over = err == nil
 	return err
 }

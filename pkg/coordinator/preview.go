@@ -46,6 +46,7 @@ func (d *driver) preview(ctx context.Context, record imports.Record, fold partit
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile
 	}
+	d.over = err == nil
 	return err
 }
 
