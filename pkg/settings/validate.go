@@ -3,9 +3,12 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -13,7 +16,7 @@ import (
 
 // Validate lists all faults that keep the process from running with s.
 func (s Settings) Validate(p Process) error {
-	var c check
+	c := check{origins: s.origins}
 	s.validateNATS(&c)
 	s.validateStores(&c)
 	s.validateRanges(&c)
@@ -27,7 +30,7 @@ func (s Settings) Validate(p Process) error {
 	c.want(s.Workers != 0 || s.NATS.URL != "" || s.NATS.Listen != "", "workers", s.Workers,
 		"without nats.url or nats.listen no other process can do the work")
 	c.want(s.NATS.URL != "" || filepath.IsAbs(s.NATS.StoreDir), "nats.store_dir", s.NATS.StoreDir, "want an absolute path")
-	c.pair("auth", s.Auth.AccessKeyID, s.Auth.SecretAccessKey)
+	c.both("auth.access_key_id", s.Auth.AccessKeyID != "", "auth.secret_access_key", s.Auth.SecretAccessKey.Reveal() != "")
 	for _, text := range s.Auth.TrustedProxies {
 		_, err := ParseNetwork(text)
 		c.want(err == nil, "auth.trusted_proxies", text, "want an address such as 192.0.2.1 or a network such as 192.0.2.0/24")
@@ -37,46 +40,47 @@ func (s Settings) Validate(p Process) error {
 
 func (s Settings) validateNATS(c *check) {
 	n := s.NATS
-	c.want(n.URL == "" || n.Listen == "", "nats.listen", n.Listen, "with nats.url no NATS server is embedded")
+	c.want(n.URL == "" || n.Listen == "", "nats.listen", n.Listen, "no NATS server is embedded where nats.url is set: set one of them")
 	n.validateLogin(c)
-	c.want(n.Replicas >= 1 && n.Replicas <= 5, "nats.replicas", n.Replicas, "want 1 to 5")
-	c.want(n.URL != "" || n.Replicas <= 1, "nats.replicas", n.Replicas, "the embedded NATS server is only one: want 1")
+	if n.URL == "" {
+		c.want(n.Replicas == 1, "nats.replicas", n.Replicas, "want 1 without nats.url: the embedded NATS server is a single one")
+	} else {
+		c.want(n.Replicas >= 1 && n.Replicas <= 5, "nats.replicas", n.Replicas, "want 1 to 5")
+	}
 	c.want(n.AckWait >= time.Second, "nats.ack_wait", n.AckWait, "want at least 1s")
 	c.want(n.LeaseTTL >= time.Second, "nats.lease_ttl", n.LeaseTTL, "want at least 1s")
 }
 
-// validateLogin wants one way to show who one is, and that the embedded server demands
-// one, unless told otherwise.
+// validateLogin wants one login at most, and that the embedded server demands one,
+// unless told otherwise.
 func (n NATS) validateLogin(c *check) {
-	c.want(n.User != "" || n.Password.Reveal() == "", "nats.user", n.User, "the password alone is no login")
-	c.want(n.User == "" || n.Password.Reveal() != "", "nats.password", n.Password, "the user alone is no login")
-	ways := 0
-	for _, way := range []string{n.User, n.NKeySeedFile, n.CredsFile} {
-		if way != "" {
-			ways++
-		}
+	c.both("nats.user", n.User != "", "nats.password", n.Password.Reveal() != "")
+	c.both("nats.cert_file", n.CertFile != "", "nats.key_file", n.KeyFile != "")
+	given := map[string]string{"nats.user": n.User, "nats.nkey_seed_file": n.NKeySeedFile, "nats.creds_file": n.CredsFile}
+	maps.DeleteFunc(given, func(_, value string) bool { return value == "" })
+	logins := slices.Sorted(maps.Keys(given))
+	if n.URL != "" && len(logins) > 0 {
+		shown := strings.Join(logins, " and ")
+		c.want(len(logins) == 1, logins[0], given[logins[0]], "want one login, but "+shown+" are set")
+		c.want(n.ShownURL() == n.URL, "nats.url", n.ShownURL(), "want no login in it beside "+shown)
 	}
-	c.want(ways <= 1 || n.URL == "", "nats.user", n.User, "want one of nats.user, nats.nkey_seed_file and nats.creds_file")
-	c.want(ways == 0 || n.ShownURL() == n.URL, "nats.url", n.ShownURL(), "holds a user beside the one that other settings name")
-	c.want(n.KeyFile == "" || n.CertFile != "", "nats.cert_file", n.CertFile, "the key alone is no certificate")
-	c.want(n.CertFile == "" || n.KeyFile != "", "nats.key_file", n.KeyFile, "the certificate alone is of no use")
 	for _, key := range n.NKeys {
 		c.want(publicNKey.MatchString(key), "nats.nkeys", key, "want public nkeys of users, which begin with U")
 	}
 	if n.Listen == "" || n.URL != "" {
 		return
 	}
-	c.want(n.CredsFile == "", "nats.creds_file", n.CredsFile, "the embedded NATS server knows users and nkeys alone")
-	c.want(n.CAFile == "" || n.CertFile != "", "nats.cert_file", n.CertFile, "to demand certificates of clients, the embedded NATS server needs its own")
+	c.want(n.CredsFile == "", "nats.creds_file", n.CredsFile, "the embedded NATS server takes none: set nats.user or nats.nkeys")
+	c.want(n.CAFile == "" || n.CertFile != "", "nats.cert_file", n.CertFile, "not set, but nats.ca_file is: to demand certificates of clients, the embedded NATS server needs its own")
 	demanded := n.User != "" || n.NKeySeedFile != "" || len(n.NKeys) > 0 || n.CAFile != ""
-	c.want(demanded || n.Insecure, "nats.listen", n.Listen, "whoever reaches it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file, or nats.insecure to let everybody in")
+	c.want(demanded || n.Insecure, "nats.listen", n.Listen, "whoever reaches it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file; nats.insecure: true lets everybody in")
 }
 
 // publicNKey is the form of a user's public nkey.
 var publicNKey = regexp.MustCompile(`^U[A-Z2-7]{55}$`)
 
 func (s Settings) validateStores(c *check) {
-	c.pair("s3", s.S3.AccessKeyID, s.S3.SecretAccessKey)
+	c.both("s3.access_key_id", s.S3.AccessKeyID != "", "s3.secret_access_key", s.S3.SecretAccessKey.Reveal() != "")
 	if e := s.S3.Endpoint; e != "" {
 		u, err := url.Parse(e)
 		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
@@ -89,14 +93,8 @@ func (s Settings) validateStores(c *check) {
 	for _, dir := range s.Local.Allowed {
 		c.want(filepath.IsAbs(dir), "local.allowed", dir, "want absolute paths")
 	}
-	for _, prefix := range s.Sources.Allow {
-		_, err := objectstore.ParseURI(prefix)
-		c.want(err == nil, "sources.allow", prefix, fmt.Sprint(err))
-	}
-	for _, prefix := range s.Namespaces.Allow {
-		_, err := objectstore.ParseURI(prefix)
-		c.want(err == nil, "namespaces.allow", prefix, fmt.Sprint(err))
-	}
+	c.uris("sources.allow", s.Sources.Allow)
+	c.uris("namespaces.allow", s.Namespaces.Allow)
 }
 
 func (s Settings) validateRanges(c *check) {
@@ -106,17 +104,37 @@ func (s Settings) validateRanges(c *check) {
 	c.want(r.Raggedness >= 1, "ranges.raggedness", r.Raggedness, "want at least 1")
 }
 
-// check collects faults.
-type check struct{ faults []error }
+// check collects faults, and names where the values come from.
+type check struct {
+	origins map[string]string // by key
+	faults  []error
+}
 
 func (c *check) want(ok bool, key string, value any, why string) {
 	if !ok {
-		c.faults = append(c.faults, fmt.Errorf("%s: %q: %s", key, fmt.Sprint(value), why))
+		c.faults = append(c.faults, fmt.Errorf("%s: %q: %s", c.named(key), fmt.Sprint(value), why))
 	}
 }
 
-// pair wants both keys of a section set, or none.
-func (c *check) pair(section, id string, secret Secret) {
-	c.want(id != "" || secret.Reveal() == "", section+".access_key_id", id, "the secret alone is no pair")
-	c.want(id == "" || secret.Reveal() != "", section+".secret_access_key", secret, "the key alone is no pair")
+// both wants two keys set, or neither.
+func (c *check) both(first string, firstSet bool, second string, secondSet bool) {
+	c.want(firstSet || !secondSet, first, "", "not set, but "+second+" is: set both or neither")
+	c.want(secondSet || !firstSet, second, "", "not set, but "+first+" is: set both or neither")
+}
+
+// uris wants prefixes of URIs; what is wrong with one names it.
+func (c *check) uris(key string, prefixes []string) {
+	for _, prefix := range prefixes {
+		if _, err := objectstore.ParseURI(prefix); err != nil {
+			c.faults = append(c.faults, fmt.Errorf("%s: %w", c.named(key), err))
+		}
+	}
+}
+
+// named returns the key, and where it was set, if anywhere.
+func (c *check) named(key string) string {
+	if origin := c.origins[key]; origin != "" {
+		return fmt.Sprintf("%s (%s)", key, origin)
+	}
+	return key
 }
