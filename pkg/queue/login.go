@@ -30,28 +30,31 @@ func (l Login) options() ([]nats.Option, error) {
 	if l.SeedFile != "" {
 		opt, err := nats.NkeyOptionFromSeed(l.SeedFile)
 		if err != nil {
-			err = fmt.Errorf("the nkey seed in %s: %w", l.SeedFile, err)
+			err = fmt.Errorf("nats.nkey_seed_file %q: %w", l.SeedFile, err)
 		}
 		opts, errs = append(opts, opt), append(errs, err)
 	}
 	if l.CredsFile != "" {
 		_, err := os.ReadFile(l.CredsFile)
+		if err != nil {
+			err = fmt.Errorf("nats.creds_file: %w", err) // which names the path
+		}
 		opts, errs = append(opts, nats.UserCredentials(l.CredsFile)), append(errs, err)
 	}
 	if l.CAFile != "" {
-		opts, errs = append(opts, nats.RootCAs(l.CAFile)), append(errs, apply(nats.RootCAs(l.CAFile), "CA", l.CAFile))
+		opts, errs = append(opts, nats.RootCAs(l.CAFile)), append(errs, apply(nats.RootCAs(l.CAFile), "nats.ca_file", l.CAFile))
 	}
 	if l.CertFile != "" {
 		cert := nats.ClientCert(l.CertFile, l.KeyFile)
-		opts, errs = append(opts, cert), append(errs, apply(cert, "client certificate", l.CertFile))
+		opts, errs = append(opts, cert), append(errs, apply(cert, "nats.cert_file", l.CertFile))
 	}
 	return opts, errors.Join(errs...)
 }
 
-// apply returns what is wrong with an option that reads a file.
-func apply(opt nats.Option, what, path string) error {
+// apply returns what is wrong with an option that reads the file of a setting.
+func apply(opt nats.Option, key, path string) error {
 	if err := opt(&nats.Options{}); err != nil {
-		return fmt.Errorf("the %s in %s: %w", what, path, err)
+		return fmt.Errorf("%s %q: %w", key, path, err)
 	}
 	return nil
 }
