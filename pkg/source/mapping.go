@@ -81,8 +81,8 @@ func (m Mapping) appendTo(b *entry.Builder, objects ...objectstore.Listed) error
 			rest = o.Key[len(m.base):]
 		}
 		if n := len(m.root) + len(rest); n > limits.Key {
-			return fmt.Errorf("the key of %s takes %d bytes at its destination, at most %d are possible: %w",
-				m.Address(string(o.Key)), n, limits.Key, objectstore.ErrBadListing)
+			return fmt.Errorf("the key of %s takes %d bytes at its destination, at most %d are allowed: a shorter destination may do: %w",
+				m.Address(string(o.Key)), n, limits.Key, objectstore.ErrBadKey)
 		}
 		if len(m.root)+len(rest) == 0 {
 			return fmt.Errorf("the key of %s becomes empty at its destination (imports.markers: skip leaves it out): %w",
