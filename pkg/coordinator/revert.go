@@ -72,7 +72,7 @@ func (s *Service) undo(ctx context.Context, r Revert) (undone, parent catalog.Co
 	case r.Parent == 0 && len(undone.Parents) > 1:
 		return undone, parent, fault.BadField("parent_number", "commit %s has %d parents: name one", undone.ID, len(undone.Parents))
 	case n < 0 || n > len(undone.Parents):
-		return undone, parent, fault.BadField("parent_number", "%d: commit %s has %d parents", r.Parent, undone.ID, len(undone.Parents))
+		return undone, parent, fault.BadField("parent_number", "%d: want 1 to %d, the parents of commit %s", r.Parent, len(undone.Parents), undone.ID)
 	}
 	parent, err = s.cfg.Catalog.Commit(ctx, r.Repository, undone.Parents[n-1])
 	return undone, parent, err
@@ -131,7 +131,7 @@ func (s *Service) revertedTree(ctx context.Context, namespace string, head, undo
 	id, err = metarange.WriteAll(ctx, files, result, most)
 	var both *metarange.ConflictError
 	if errors.As(err, &both) {
-		return "", &fault.Fault{Kind: fault.Conflict, Field: "ref", Text: fmt.Sprintf("%q was changed by a later commit, too", both.Key)}
+		return "", &fault.Fault{Kind: fault.Conflict, Field: "ref", Text: fmt.Sprintf("%q was changed by a later commit, too: revert that one first", both.Key)}
 	}
 	return id, err
 }
