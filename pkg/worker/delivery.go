@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
@@ -34,6 +35,7 @@ type delivery struct {
 
 	waits     *waits
 	suspicion suspicion
+	walks     atomic.Bool // whoever is given the partition next begins with the first key
 
 	refused []string // the workers of those deliveries to which a store refused the keys, one a time
 	cut     string   // where the partition ends since it was cut, as far as that was noted; "" if it was not
@@ -122,6 +124,7 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	if err != nil {
 		return err
 	}
+	d.walks.Store(src.Walks())
 	src.Markers = job.Markers
 	src.Passing = func() { d.slot.moved.set(d.now()) }
 	files, err := namespace.Open(ctx, stores, job.Namespace)

@@ -212,9 +212,19 @@ func (d *delivery) watch(v *vigil, stop context.CancelCauseFunc) {
 		d.report(fmt.Sprintf("wait for %s since %v", longest.what, now.Sub(longest.since).Round(time.Second)))
 	}
 	waited, _ := d.suspicion.get()
-	if quiet > d.patience(longest.store, waited) && d.othersWait() && d.chosen(v) {
+	if quiet > max(d.patience(longest.store, waited), d.toRepeat(now)) && d.othersWait() && d.chosen(v) {
 		stop(&stalled{wait: longest, held: quiet, pause: min(max(quiet, d.cfg.Stall), maxPatience)})
 	}
+}
+
+// toRepeat returns how long whoever is given the partition next takes to come to where
+// this delivery is. A walk begins anew, so it waits for as long as it has walked: else one
+// that takes hours never ends where a store hangs for a moment every few minutes.
+func (d *delivery) toRepeat(now time.Time) time.Duration {
+	if !d.walks.Load() {
+		return 0
+	}
+	return d.slot.taken.since(now) - d.slot.moved.since(now)
 }
 
 // chosen reports whether this is one of the deliveries that give way, of which there

@@ -92,6 +92,28 @@ func TestAPartitionWithoutProgressGivesWayToOthers(t *testing.T) {
 	}
 }
 
+// TestAWalkWaitsForAsLongAsItHasWalked has a store hang for longer than the patience, after
+// a walk has passed over keys for hours: were it to give way, it would begin anew, meet the
+// next such wait on its way, and never come to its end.
+func TestAWalkWaitsForAsLongAsItHasWalked(t *testing.T) {
+	s := newStalling(t)
+	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	d := s.begun(t, "s3://slow")
+	d.walks.Store(true)
+	var v vigil
+	s.hears(t, crowd)
+	const walked = 2 * maxPatience
+	s.at = s.at.Add(walked)
+	d.slot.moved.set(s.at)
+	if err := s.judge(d, &v, walked); err != nil {
+		t.Errorf("after it has walked for as long as it waits: %v", err)
+	}
+	var gaveWay *stalled
+	if err := s.judge(d, &v, 1); !errors.As(err, &gaveWay) {
+		t.Errorf("after it has waited for longer than it has walked: %v", err)
+	}
+}
+
 // TestGivingWayIsNoFailedTry has a partition give way until the time that it waited in all
 // counts as one try, as it would at one go, and no sooner.
 func TestGivingWayIsNoFailedTry(t *testing.T) {
