@@ -187,8 +187,17 @@ func about[T any](a *app, parse func(arg string) (T, error), f func(context.Cont
 		if err != nil {
 			return err
 		}
-		return f(ctx, c, what)
+		return missingAt(args[0], f(ctx, c, what))
 	})
+}
+
+// missingAt adds to the answer that something is not there where it was looked for.
+func missingAt(where string, err error) error {
+	var answer *client.Error
+	if errors.As(err, &answer) && answer.Status == http.StatusNotFound {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	return err
 }
 
 // hinted adds what the user can do about an error.

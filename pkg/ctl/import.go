@@ -89,7 +89,7 @@ func (a *app) importRun(ctx context.Context, f importFlags) error {
 	start := a.Now()
 	id, err := c.StartImport(ctx, to.repository, to.ref, request)
 	if err != nil {
-		return a.notStarted(ctx, err)
+		return a.notStarted(ctx, missingAt(f.to, err))
 	}
 	what := imported{to, id}
 	if f.detach {
