@@ -18,9 +18,9 @@ func (a *app) branchReset() *cobra.Command {
 		Use:     "reset lakefs://repository/branch REF",
 		Aliases: []string{"move-to-commit"},
 		Short:   "Move a branch to a commit, also back to an earlier one",
-		Long: `Makes the commit of REF, a branch or a commit's ID, the head of the branch. What was
-committed after it is on the branch no longer; the commits stay, and what is printed
-says how to come back to them. An import that has not landed yet lands on the new head.`,
+		Long: `Makes the commit REF the head of the branch. REF is a commit's ID, or a branch that has it as
+its head. The branch loses the commits after it, but they are not deleted: the command that is
+printed brings them back. An import that is still running lands on the new head.`,
 		Example: `  rangectl log lakefs://demo/main
   rangectl branch reset lakefs://demo/main 5b3fe2c1...`,
 		Args: cobra.ExactArgs(2),
@@ -40,9 +40,10 @@ func (a *app) branchRevert() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revert lakefs://repository/branch REF...",
 		Short: "Take back what commits changed, by new commits",
-		Long: `Commits to the branch what takes back the changes of the commits of REF, branches or
-commits' IDs, one after another. What was changed since stays; a key that was changed
-again since is a conflict, and the branch stays as it is.`,
+		Long: `Makes a commit that takes back what the commit REF changed. REF is a commit's ID, or a branch
+that has it as its head. What other commits changed since stays. A key that both changed is a
+conflict, and the branch stays as it is. Several REFs are reverted one after another, a commit
+each; the first conflict stops that, and the commits made before it stay.`,
 		Example: `  rangectl branch revert lakefs://demo/main 5b3fe2c1...`,
 		Args:    cobra.MinimumNArgs(2),
 		RunE: run(func(ctx context.Context, args []string) error {
@@ -61,7 +62,7 @@ again since is a conflict, and the branch stays as it is.`,
 			})
 		}),
 	}
-	cmd.Flags().IntVarP(&what.ParentNumber, "parent-number", "m", 0, "`number` of the parent, from 1 on, that a commit with several is taken back to")
+	cmd.Flags().IntVarP(&what.ParentNumber, "parent-number", "m", 0, "`number` of the parent to go back to, from 1 on, of a commit with several")
 	cmd.Flags().BoolVar(&what.AllowEmpty, "allow-empty", false, "make a commit also if it changes nothing")
 	return cmd
 }
@@ -78,7 +79,7 @@ func (a *app) moved(ctx context.Context, uri, doing string, move func(context.Co
 	}
 	was, err := c.Branch(ctx, p.repository, p.ref)
 	if err != nil {
-		return err
+		return missingAt(uri, err)
 	}
 	err = move(ctx, c, p)
 	if client.Transient(err) && ctx.Err() == nil {

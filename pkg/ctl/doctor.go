@@ -65,7 +65,8 @@ func diagnosis(t api.SourceTrial) error {
 
 func trialSheet(w io.Writer, t api.SourceTrial) error {
 	return sheet(w, "Source "+t.Source,
-		row{"Store", storeLine(t)},
+		row{"Store", t.Store},
+		row{"Parallel", knownLine(t.Known)},
 		row{"Listing now", string(t.Listing.Mode) + ": " + t.Listing.Why},
 		row{"Walk", walkLine(t.Walk)},
 		row{"Keys", keysLine(t)},
@@ -75,11 +76,11 @@ func trialSheet(w io.Writer, t api.SourceTrial) error {
 		row{"Seed", fmt.Sprint(t.Seed)})
 }
 
-func storeLine(t api.SourceTrial) string {
-	if t.Known {
-		return t.Store + ", known to answer LISTs after any key"
+func knownLine(known bool) string {
+	if known {
+		return "known to be safe on this store"
 	}
-	return t.Store + ", not known to answer LISTs after any key"
+	return "not known to be safe on this store"
 }
 
 func walkLine(walk api.SourceWalk) string {
@@ -125,26 +126,26 @@ func faultLine(f api.SourceFault) string {
 	asked += fmt.Sprintf(" after %q, %s, ", f.After, f.What)
 	switch {
 	case f.Message != "":
-		return asked + "is answered wrongly: " + f.Message
+		return asked + "was answered wrongly: " + f.Message
 	case f.Got == "" && f.Want == "":
-		return asked + "holds no keys, and says that more follow"
+		return asked + "held no keys, and said that more follow"
 	case f.Got == "":
-		return asked + fmt.Sprintf("ended where %q should have come", f.Want)
+		return asked + fmt.Sprintf("ended where %q should have followed", f.Want)
 	case f.Want == "":
 		return asked + fmt.Sprintf("held %q, and there is no such key", f.Got)
 	}
-	return asked + fmt.Sprintf("held %q where %q should have come", f.Got, f.Want)
+	return asked + fmt.Sprintf("held %q where %q should have followed", f.Got, f.Want)
 }
 
 func adviceLine(t api.SourceTrial) string {
 	switch {
 	case t.Walk.Fault != "":
-		return "neither mode: what a walk shows is what every import is held against"
+		return "none: even a walk of this source is wrong"
 	case t.Starts.Fault.What != "":
 		return "walk: parallel would lose keys, or fail"
 	case t.Starts.Tried == 0:
-		return "walk, as nothing could be tried"
+		return "walk: nothing could be tried"
 	}
-	return fmt.Sprintf("parallel made no mistake in %s within the first %s, which is no proof",
+	return fmt.Sprintf("parallel made no mistake after %s within the first %s; that does not prove it safe",
 		counted(int64(t.Starts.Tried), "start"), counted(int64(t.Walk.Keys), "key"))
 }

@@ -30,6 +30,5 @@ func (s *Stores) Listing(ctx context.Context, u objectstore.URI) (objectstore.Li
 		return objectstore.Listing{Mode: objectstore.Parallel, Why: "the store is " + name}, nil
 	}
 	return objectstore.Listing{Mode: objectstore.Walk, Why: fmt.Sprintf(
-		"the store at %s is not known to answer a LIST after any key with all keys that follow; "+
-			"s3.listing: parallel trusts it to, and rangectl doctor tries whether it does", name)}, nil
+		"the store at %s is not known to be safe to list in parallel; rangectl doctor tries it, and s3.listing: parallel trusts it", name)}, nil
 }
