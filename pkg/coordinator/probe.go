@@ -2,10 +2,12 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
@@ -28,6 +30,9 @@ func (d *driver) probe(ctx context.Context, record imports.Record) (source.Probe
 		found, err = src.Probe(ctx)
 		return err
 	})
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return source.Probe{}, fmt.Errorf("list the first page: %w. Nothing was changed: check the paths of the import", err)
+	}
 	if err != nil {
 		return source.Probe{}, fmt.Errorf("list the first page: %w", err)
 	}

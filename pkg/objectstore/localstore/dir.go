@@ -34,7 +34,7 @@ func (s *Store) open(dir string) (directory, error) {
 	}
 	base, names, ok := s.base(names)
 	if !ok {
-		return directory{}, fmt.Errorf("/%s lies outside of the allowed directories: %w", dir, objectstore.ErrRefused)
+		return directory{}, fmt.Errorf("/%s lies in none of the directories that local.allowed names: %w", dir, objectstore.ErrRefused)
 	}
 	root, err := os.OpenRoot(base)
 	if err != nil {

@@ -35,6 +35,9 @@ var transientCodes = []string{
 // 404 speak of something else: a user who does not exist, say.
 var missingCodes = []string{"NoSuchBucket", "NoSuchKey", "", "NotFound"}
 
+// wrongKeyCodes are the error codes of credentials that the store does not take.
+var wrongKeyCodes = []string{"InvalidAccessKeyId", "SignatureDoesNotMatch"}
+
 // errLate is the error of a page that did not come in time.
 var errLate = errors.New("no answer in time")
 
@@ -76,6 +79,9 @@ func answered(err error, status int, requestID string) error {
 	if errors.As(err, &api) {
 		code = api.ErrorCode()
 	}
+	if slices.Contains(wrongKeyCodes, code) {
+		words += ": check s3.access_key_id and s3.secret_access_key, or what the AWS SDK uses in their place"
+	}
 	if kind := kindOf(status, code); kind != nil {
 		return fmt.Errorf("%s: %w", words, kind)
 	}
@@ -90,7 +96,10 @@ func wordsOf(err error, status int, requestID string) string {
 	words := err.Error()
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		words = api.ErrorCode() + ": " + api.ErrorMessage()
+		words = api.ErrorCode()
+		if m := api.ErrorMessage(); m != "" { // of a HEAD there is none
+			words += ": " + m
+		}
 	}
 	return fmt.Sprintf("%s (%s)", shortened(words), placeOf(status, requestID))
 }
