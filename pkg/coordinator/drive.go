@@ -22,16 +22,18 @@ const maxFailures = 20
 // driver drives one import. It is for one goroutine.
 type driver struct {
 	*Service
-	id       string
-	progress *progress
-	listings map[string]int                 // how often a gap was published, by its After
-	parts    map[string]partition.Partition // that were queued or running, by ID
-	surveyed uint64                         // the queue was changed after this survey began
-	quiet    quiet                          // since the last cover came
-	failures int                            // errors in a row
-	problem  string                         // what the record has for them
-	dead     *imports.Attempt               // an attempt that never lands; see landNow
-	over     bool                           // the last step ended the import, which the next one takes note of
+	id        string
+	progress  *progress
+	listings  map[string]int                 // how often a gap was published, by its After
+	parts     map[string]partition.Partition // that were queued or running, by ID
+	surveyed  uint64                         // the queue was changed after this survey began
+	settledBy uint64                         // number of covers by which the end was settled last; 0 if it never was
+	quiet     quiet                          // since the last cover came
+	failures  int                            // errors in a row
+	survived  bool                           // a step that it began: what the record says of those is over
+	problem   string                         // what the record has for them
+	dead      *imports.Attempt               // an attempt that never lands; see landNow
+	over      bool                           // the last step ended the import, which the next one takes note of
 }
 
 // newDriver returns a driver of the import; nil if it has ended, or the service

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 
@@ -70,5 +71,39 @@ func TestAnEndBeyondACutCountsOnceNobodyListsThere(t *testing.T) {
 	f.completed(id)
 	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, f.config.Breaks) {
 		t.Errorf("metarange %s is not that of one reader", got)
+	}
+}
+
+// An import whose end is settled meets an error each time that it is to land. None of its
+// steps waits for another survey in between, as that would pass for a step that went well:
+// errors would never be enough in a row for the import to fail.
+func TestASettledEndStaysSettled(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(300)
+	f := newFleet(t, source)
+	f.config.Breaks.Raggedness = 1 << 40
+	s := f.service()
+	t.Cleanup(s.close)
+	id := f.startCut(s, request("", ""), "dir/000150")
+	f.work(2)
+	d := s.newDriver(id)
+	expect.Eventually(t, "the end is settled", func() bool {
+		record, err := f.imports.Get(t.Context(), id)
+		expect.NoError(t, err)
+		expect.NoError(t, s.takeSurvey(t.Context()))
+		fold, covers := d.progress.fold()
+		if !fold.Complete() {
+			return false
+		}
+		settled, err := d.settled(t.Context(), record, fold, covers)
+		expect.NoError(t, err)
+		return settled
+	})
+	away := errors.New("the store is away")
+	f.buckets["repo"].Hook = func(context.Context, memstore.Call) error { return away }
+	for range 2 {
+		if _, err := d.step(t.Context()); !errors.Is(err, away) {
+			t.Errorf("a step: %v, want the error of landing", err)
+		}
 	}
 }

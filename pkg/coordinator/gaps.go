@@ -44,13 +44,21 @@ func (d *driver) closeGaps(ctx context.Context, record imports.Record) error {
 // settled reports whether nobody can refute the end of a fold. Where it was told by a
 // partition that does not own all keys up to the open end, whoever lists what lies
 // beyond must have ended: his covers come in before his partition leaves the queue.
+// What is settled stays so until another cover comes in.
 func (d *driver) settled(ctx context.Context, record imports.Record, fold partition.Fold, covers uint64) (bool, error) {
-	if fold.Beyond == "" {
+	if fold.Beyond == "" || covers == d.settledBy {
 		return true, nil
 	}
 	outstanding, known, err := d.surveyedAfter(ctx, record, covers)
+	if err != nil || !known {
+		return false, err
+	}
 	beyond := partition.Span{After: fold.Beyond}
-	return known && !slices.ContainsFunc(outstanding, func(p partition.Partition) bool { return p.Overlaps(beyond) }), err
+	if slices.ContainsFunc(outstanding, func(p partition.Partition) bool { return p.Overlaps(beyond) }) {
+		return false, nil
+	}
+	d.settledBy = covers
+	return true, nil
 }
 
 // surveyedAfter returns the partitions that the last survey saw, queued or running.

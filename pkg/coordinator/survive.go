@@ -23,17 +23,22 @@ func (d *driver) survive(ctx context.Context, step func() error) error {
 	if err != nil {
 		return err
 	}
-	if record.Begun > 0 {
+	begin := imports.Record.Begin
+	if d.survived { // this process did; it could not note that
+		begin = imports.Record.BeginAgain
+	} else if record.Begun > 0 {
 		done, err := d.suspects.take(ctx, "")
 		if err != nil {
 			return err
 		}
 		defer done()
 	}
-	if _, err := d.cfg.Imports.Apply(ctx, d.id, imports.Record.Begin); err != nil {
+	if _, err := d.cfg.Imports.Apply(ctx, d.id, begin); err != nil {
 		return err
 	}
-	if err := step(); err != nil {
+	err = step()
+	d.survived = true
+	if err != nil {
 		d.noteSurvived(ctx)
 		return err
 	}

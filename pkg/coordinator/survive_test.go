@@ -196,3 +196,21 @@ func TestStepsThatAProcessDidNotSurviveAreTakenInTurn(t *testing.T) {
 	leave <- struct{}{}
 	group.Wait()
 }
+
+// Steps that a process survived do not count against the import, though it could not
+// record what came of them.
+func TestStepsOfWhichNothingIsRecordedAreNoDeaths(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(10)
+	f := newFleet(t, source)
+	s := f.service()
+	t.Cleanup(s.close)
+	d := s.newDriver(f.start(s, request("", "")))
+	for range imports.MaxBegun + 1 {
+		expect.NoError(t, d.survive(t.Context(), func() error { return nil }))
+	}
+	record, err := f.imports.Get(t.Context(), d.id)
+	if expect.NoError(t, err); record.Begun != 1 {
+		t.Errorf("%d steps are noted as begun, want the last one", record.Begun)
+	}
+}

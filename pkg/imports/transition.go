@@ -44,6 +44,12 @@ func (r Record) Begin() (Record, error) {
 	return r, nil
 }
 
+// BeginAgain is Begin of a process that survived all steps which are begun.
+func (r Record) BeginAgain() (Record, error) {
+	r.Begun = 0
+	return r.Begin()
+}
+
 // ErrDeadly says that an import ends the processes that drive it.
 var ErrDeadly = errors.New("the import ends its coordinators")
 
