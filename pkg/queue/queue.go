@@ -154,6 +154,9 @@ func (q *Queue) unreached(err error) {
 	if err == nil || errors.Is(err, nats.ErrNoServers) { // which says that there were errors, but not which
 		return
 	}
+	if errors.Is(err, nats.ErrAuthorization) {
+		err = fmt.Errorf("%w: check nats.user and nats.password, or what is set in their place", err)
+	}
 	if q.link.failed(err, time.Now()) {
 		q.log.Warn("nats is not reached", "err", err)
 	}
