@@ -14,10 +14,21 @@ func TestDocsAreCurrent(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("\n| limit of | at most | above it |\n| --- | --- | --- |\n")
 	for _, l := range limits.All() {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.Of, strings.TrimSpace(fmt.Sprint(l.Most, " ", l.Unit)), l.Then)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.Of, amount(l), l.Then)
 	}
 	b.WriteString("\n")
 	generated.Part(t, "../../docs/limits.md", b.String())
+}
+
+// amount is the limit with its unit. Sizes of keys stay in bytes, as S3 tells them.
+func amount(l limits.Limit) string {
+	most, unit := l.Most, l.Unit
+	if unit == "bytes" && most%(1<<20) == 0 {
+		most, unit = most>>20, "MiB"
+	} else if unit == "bytes" && most > limits.URI && most%(1<<10) == 0 {
+		most, unit = most>>10, "KiB"
+	}
+	return strings.TrimSpace(fmt.Sprint(most, " ", unit))
 }
 
 func TestChecksNameTheFieldAndTheLimit(t *testing.T) {

@@ -42,19 +42,19 @@ const docsHead = `# Settings
 
 <!-- Generated from the table in pkg/settings/keys.go by "make generate". -->
 
-A setting is looked up in four places, and the first that has it wins:
+A setting is looked up in four places; the first one that has it wins:
 
 1. a flag: ` + "`--nats.url nats://n1:4222`" + `;
 2. the environment: ` + "`RANGEFLEET_NATS_URL=nats://n1:4222`" + `, the key in capitals
-   with ` + "`_` for `.`" + `; an empty variable is as good as none;
+   with ` + "`_` for `.`" + `; an empty variable counts as unset;
 3. a YAML file, named by ` + "`--config` or `RANGEFLEET_CONFIG`" + `, with keys nested
    (` + "`nats: {url: ...}`) or dotted (`nats.url: ...`)" + `;
 4. the default.
 
 Coordinator and worker read the same file and the same variables, and each heeds
-its own; as flags each has only its own. An unknown key of the file or an unknown
-` + "`RANGEFLEET_*`" + ` variable is an error, and so is a value that cannot be: all
-faults are told at once. (Only the variables by which Kubernetes tells a pod of
+its own settings; its flags are its own settings only. An unknown key of the file or an unknown
+` + "`RANGEFLEET_*`" + ` variable is an error, and so is a value that is not allowed. All
+faults are reported at once. (Only the variables by which Kubernetes tells a pod of
 services named ` + "`rangefleet...`" + ` are passed over.)
 
 ` + "`coordinator config print` and `worker config print`" + ` show what holds and where each

@@ -69,11 +69,11 @@ var keys = []key{
 		func(s *Settings) value { return text(&s.NATS.CredsFile) },
 	},
 	{
-		"nats.ca_file", everywhere, "PEM file of the CA by which the NATS server is known, over TLS; the embedded one demands certificates of clients that it has signed", "",
+		"nats.ca_file", everywhere, "PEM file of a CA. With nats.url: TLS is demanded, and the CA must have signed the server's certificate. With nats.listen: the CA must have signed the certificate of each client", "",
 		func(s *Settings) value { return text(&s.NATS.CAFile) },
 	},
 	{
-		"nats.cert_file", everywhere, "PEM file of this process's certificate: to the NATS server that of a client, at nats.listen that of the server", "",
+		"nats.cert_file", everywhere, "PEM file of the certificate of this process: as a client with nats.url, as a server with nats.listen", "",
 		func(s *Settings) value { return text(&s.NATS.CertFile) },
 	},
 	{
@@ -125,23 +125,23 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.S3.SecretAccessKey) },
 	},
 	{
-		"s3.listing", Coordinator, "how buckets are listed: parallel, with many LIST calls at a time, each after some key; walk, one page after the other by continuation tokens; auto: parallel where the store is known to answer such calls truly (AWS, Ceph), else walk", "",
+		"s3.listing", Coordinator, "how buckets are listed: parallel (many LIST calls at a time, each after some key), walk (one page after the other, by continuation tokens), or auto (parallel for stores that are known to be safe for it, AWS and Ceph; else walk)", "",
 		func(s *Settings) value { return choice(&s.S3.Listing, "auto", "parallel", "walk") },
 	},
 	{
-		"s3.order", everywhere, "order in which the store lists keys: sorted, by their bytes; none, for one that is known not to: its buckets are not imported, as that is not there yet", "",
+		"s3.order", everywhere, "order in which the store lists keys: sorted (by their bytes), or none (imports from its buckets are refused, as only sorted listings can be imported yet)", "",
 		func(s *Settings) value { return choice(&s.S3.Order, "sorted", "none") },
 	},
 	{
-		"s3.page_keys", everywhere, "keys that a LIST call asks for, 1 to 1000; pages that do not come in time are asked for with less", "",
+		"s3.page_keys", everywhere, "keys that a LIST call asks for, 1 to 1000; a page that does not come in time is asked for with fewer", "",
 		func(s *Settings) value { return number(&s.S3.PageKeys) },
 	},
 	{
-		"s3.put_checksums", everywhere, "send the SHA-256 of an object as x-amz-checksum-sha256 when it is stored, which buckets with Object Lock need; false for stores that refuse it", "",
+		"s3.put_checksums", everywhere, "send x-amz-checksum-sha256 with each object that is stored: buckets with Object Lock need it; false for stores that refuse it", "",
 		func(s *Settings) value { return boolean(&s.S3.PutChecksums) },
 	},
 	{
-		"s3.max_lists", everywhere, "LIST calls that this process has in flight at most; how many it has within that, it finds out", "",
+		"s3.max_lists", everywhere, "LIST calls that this process has in flight at most; below that it adapts to the store", "",
 		func(s *Settings) value { return number(&s.S3.MaxLists) },
 	},
 	{
@@ -161,7 +161,7 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.Namespaces.Allow} },
 	},
 	{
-		"imports.markers", Coordinator, "what becomes of an object whose key would be empty, the marker of a folder that is imported to the root: skip (left out and counted) or fail (of the import)", "",
+		"imports.markers", Coordinator, "what an import does with an object whose key would be empty (the marker of a folder that is imported to the root): skip (leave it out and count it), or fail", "",
 		func(s *Settings) value { return choice(&s.Imports.Markers, "skip", "fail") },
 	},
 	{
@@ -185,7 +185,7 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.Auth.SecretAccessKey) },
 	},
 	{
-		"auth.trusted_proxies", Coordinator, "addresses and networks of proxies, whose X-Forwarded-For tells from where a login comes that failed; empty: none", "",
+		"auth.trusted_proxies", Coordinator, "addresses and networks of proxies whose X-Forwarded-For is believed, to tell clients with failed logins apart; empty: none", "",
 		func(s *Settings) value { return list{&s.Auth.TrustedProxies} },
 	},
 	{
