@@ -17,7 +17,7 @@ const missedAfter = 30 * time.Second
 const unlooked = 20 * time.Second
 
 // unattended is the problem of an import whose partitions nobody takes.
-const unattended = "no worker is heard of: its partitions wait for one that is of this version and reaches NATS"
+const unattended = "no worker is heard of: start workers, or check that they reach NATS and are of this version"
 
 // attendance knows when a worker was heard of last. Those that wait for partitions
 // ask NATS, and those that work talk to each other at least every two seconds. The

@@ -31,7 +31,7 @@ func (s *Service) DeleteRepository(ctx context.Context, id string) error {
 		return err
 	}
 	if len(running) > 0 {
-		return fault.Conflicting("repository %q has %d running imports, %s among them: cancel them or let them end", id, len(running), running[0])
+		return fault.Conflicting("repository %q has running imports (%d), such as %s: cancel them or let them end", id, len(running), running[0])
 	}
 	if err := s.cfg.Catalog.DeleteRepository(ctx, id); err != nil {
 		return err

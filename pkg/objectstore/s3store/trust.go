@@ -23,7 +23,7 @@ func CheckTrust(getenv func(string) string) error {
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("%s: %w: %w", name, objectstore.ErrSettings, err)
+			return fmt.Errorf("%s: %w: %w", name, err, objectstore.ErrSettings)
 		}
 		if !x509.NewCertPool().AppendCertsFromPEM(text) {
 			return fmt.Errorf("%s: %q holds no certificate in PEM format: %w", name, path, objectstore.ErrSettings)
