@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
@@ -75,11 +76,29 @@ func (p path) shows(ctx context.Context, key string) (bool, error) {
 }
 
 // from returns the key of the path's store whose object goes to the key, if one may.
+// Where destinations overlap, it may be a key that only another path's store can hold.
 func (m Mapping) from(key string) (from string, ok bool) {
 	if m.object {
 		return m.uri.Key, key == m.root
 	}
 	rest, ok := strings.CutPrefix(key, m.root)
 	from = m.base + rest
-	return from, ok && strings.HasPrefix(from, m.uri.Key)
+	return from, ok && strings.HasPrefix(from, m.uri.Key) && possible(m.uri.Scheme, from)
+}
+
+// maxName is the longest name of a file in bytes.
+const maxName = 255
+
+// possible reports whether a store can hold an object of the key. One that cannot does
+// not answer that there is none, but refuses the call.
+func possible(scheme, key string) bool {
+	if scheme == objectstore.SchemeS3 {
+		return len(key) <= limits.Key
+	}
+	for name := range strings.SplitSeq(key, "/") {
+		if name == "" || name == "." || name == ".." || len(name) > maxName || strings.Contains(name, "\x00") {
+			return false
+		}
+	}
+	return true
 }
