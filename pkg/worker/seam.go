@@ -8,7 +8,7 @@ import (
 
 // A listing that starts or ends at the boundary of a range starts or ends at a key
 // that was there a moment ago. Both ends are checked by it: a store that shows too few
-// keys at a seam is found out, and the import fails rather than lose them. A walk
+// keys at a seam twice in a row is found out, and the import fails rather than lose them. A walk
 // needs no check, for it starts nowhere, and its end is believed.
 
 // checkStart returns an error if the store does not show the key at which an aligned
@@ -44,6 +44,12 @@ func (l *lister) checkEnd() error {
 	return nil
 }
 
+// refute returns what a key says against the listing. The first time that is no proof: the
+// key may have been removed, and written again between the listing and the question. So
+// the keys are listed once more, and only then the store is not believed.
 func (l *lister) refute(format, key string) error {
+	if l.tries == 1 {
+		return fmt.Errorf(format+", or was written meanwhile", key)
+	}
 	return fmt.Errorf(format+"; s3.listing: walk lists such a store: %w", key, objectstore.ErrBadListing)
 }

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -103,5 +104,45 @@ func TestACutPartitionClaimsNoMoreThanItLists(t *testing.T) {
 	fold, _ := f.covers("id")
 	if fold.Beyond != "dir/000050" || !slices.Equal(slices.Collect(fold.All()), want) {
 		t.Errorf("the end is told by a partition of the keys beyond %q; ranges %v, want %v", fold.Beyond, slices.Collect(fold.All()), want)
+	}
+}
+
+// A key at a seam that is removed, and written again while the store is asked for it,
+// refutes no listing.
+func TestAKeyThatComesBackAtASeamRefutesNothing(t *testing.T) {
+	for _, at := range []string{"start", "end"} {
+		t.Run(at, func(t *testing.T) {
+			source, want := numbered(t, 1000, small)
+			source.PageSize = page
+			f := start(t, source)
+			i := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey > "dir/000300" })
+			gap := partition.Span{After: want[i-1].MaxKey, Upto: want[i+3].MaxKey}
+			key := gap.After
+			if at == "end" {
+				key = gap.Upto
+				all := source.Keys("")
+				source.Remove(all[slices.Index(all, key)+1:]...)
+			}
+			source.Remove(key)
+			source.Hook = func(_ context.Context, c memstore.Call) error {
+				if c.Op == "stat" && c.Key == key {
+					source.Add(key)
+				}
+				return nil
+			}
+			f.record("id", small)
+			p := partition.New("id", gap, true, true)
+			f.publish(p)
+			f.run(1)
+			f.idle("id")
+			r, err := f.imports.Get(t.Context(), "id")
+			if expect.NoError(t, err); r.State != imports.Running {
+				t.Fatalf("the import is %s: %s", r.State, r.Error)
+			}
+			last, found, err := f.queue.LastCover(t.Context(), "id", p.ID)
+			if expect.NoError(t, err); !found || last.Upto != gap.Upto {
+				t.Errorf("the last cover is %+v, want one up to %q", last, gap.Upto)
+			}
+		})
 	}
 }
