@@ -25,6 +25,7 @@ type page []string
 
 func (p page) Len() int                           { return len(p) }
 func (p page) AppendKey(dst []byte, i int) []byte { return append(dst, p[i]...) }
+func (p page) ModTime(int) int64                  { return 0 }
 func (p page) Bytes() int                         { return 100 * len(p) }
 func (p page) Head(n int) page                    { return p[:n] }
 func (p page) Tail(n int) page                    { return p[n:] }

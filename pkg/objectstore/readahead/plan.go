@@ -14,6 +14,7 @@ import (
 type paged[P any] interface {
 	Len() int
 	AppendKey(dst []byte, i int) []byte // of entry i
+	ModTime(i int) int64                // of entry i, in nanoseconds since the Unix epoch
 	Bytes() int                         // of memory that the page holds
 	Head(n int) P                       // the first n entries, 0 < n <= Len; the page itself is given up
 	Tail(n int) P                       // the entries from n on, 0 <= n <= Len; the page itself is given up

@@ -26,6 +26,7 @@ const entryBytes = 60
 func (s slice) Len() int                           { return int(s.hi - s.lo) }
 func (s slice) AppendKey(dst []byte, i int) []byte { return s.set.AppendKey(dst, s.lo+int64(i)) }
 func (s slice) key(i int) string                   { return s.set.Key(s.lo + int64(i)) }
+func (s slice) ModTime(int) int64                  { return 0 }
 func (s slice) Head(n int) slice                   { return slice{s.set, s.lo, s.lo + int64(n)} }
 func (s slice) Tail(n int) slice                   { return slice{s.set, s.lo + int64(n), s.hi} }
 func (s slice) Bytes() int {

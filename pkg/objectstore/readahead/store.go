@@ -136,6 +136,8 @@ func (p *page) AppendKey(dst []byte, i int) []byte {
 	return append(append(dst, p.prefix...), p.rest(i)...)
 }
 
+func (p *page) ModTime(i int) int64 { return p.objects[i].modTime }
+
 func (p *page) Bytes() int {
 	return cap(p.prefix) + cap(p.text) + cap(p.objects)*int(unsafe.Sizeof(object{}))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -52,6 +53,9 @@ func show(keys []string, take func([]objectstore.Listed)) {
 		objects = append(objects, objectstore.Listed{
 			Key: []byte(k), ETag: []byte(etag(k)), Size: int64(len(k)), ModTime: int64(i),
 		})
+		if strings.HasSuffix(k, "later") {
+			objects[i].ModTime = math.MaxInt64
+		}
 	}
 	take(objects)
 	for _, o := range objects {

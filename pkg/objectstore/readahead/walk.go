@@ -7,6 +7,7 @@ import (
 	"iter"
 	"sort"
 	"sync/atomic"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -20,7 +21,8 @@ const (
 // Walk lists all entries with the prefix by one chain of continuation tokens, in
 // pages of at least one entry that the caller owns. One LIST is in flight at a
 // time, and pages are fetched ahead of the consumer. A sequence that ends without
-// an error is complete: the store said that nothing follows. After an error it ends.
+// an error is complete: the store said that nothing follows, and showed nothing there
+// when it was looked behind the end. After an error it ends.
 //
 // The errors are those of the pager, tried again as List does.
 func (l *lister[P]) Walk(ctx context.Context, prefix string) iter.Seq2[P, error] {
@@ -68,10 +70,11 @@ func (l *lister[P]) walk(ctx context.Context, prefix string) iter.Seq2[P, error]
 type walk[P paged[P]] struct {
 	lister *lister[P]
 	prefix string
-	pages  chan P        // closed by the goroutine when it ends
-	err    error         // why it ended before the last page; set before pages is closed
-	held   atomic.Int64  // bytes of pages in the channel
-	taken  atomic.Int64  // pages that the consumer took
+	pages  chan P       // closed by the goroutine when it ends
+	err    error        // why it ended before the last page; set before pages is closed
+	held   atomic.Int64 // bytes of pages in the channel
+	taken  atomic.Int64 // pages that the consumer took
+	begun  time.Time
 	news   chan struct{} // a tick after it took one
 }
 
@@ -93,25 +96,27 @@ func (w *walk[P]) take(page P) {
 	}
 }
 
-// run fetches the pages until the last one, an error, or the end of ctx.
-func (w *walk[P]) run(ctx context.Context) error {
+// once fetches the pages from the first to the last one, and hands over what lies after
+// a key. It returns the last key, "" if there is none, and how many pages there were.
+func (w *walk[P]) once(ctx context.Context, after string) (last string, pages int, err error) {
 	var c chain[P]
 	for token := ""; ; {
 		if err := w.room(ctx); err != nil {
-			return err
+			return "", 0, err
 		}
 		page, next, err := w.fetch(ctx, token)
 		if err == nil {
 			page, err = c.join(page, token, next)
 		}
 		if err != nil {
-			return err
+			return "", 0, err
 		}
-		if err := w.put(ctx, page); err != nil {
-			return err
+		if err := w.put(ctx, w.lister.after(page, after)); err != nil {
+			return "", 0, err
 		}
+		pages++
 		if token = next; token == "" {
-			return nil
+			return string(c.last()), pages, nil
 		}
 	}
 }

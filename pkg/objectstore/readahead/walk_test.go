@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/prometheus/client_golang/prometheus"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +164,81 @@ func TestWalkEndsWithItsContext(t *testing.T) {
 			t.Errorf("after %d pages a walk that was canceled ended with %v", n, failed)
 		}
 		cancel()
+	})
+}
+
+// A store that loses the listings that its tokens stand for, as MinIO does when it
+// restarts, tells an early end. It is walked again, and each key is handed over once.
+func TestAWalkThatEndsEarlyIsWalkedAgain(t *testing.T) {
+	r := seeded.Rand(t)
+	for round := range 60 {
+		synctest.Test(t, func(t *testing.T) {
+			s := &store{keys: paths(r, 100+r.IntN(2000)), size: 1 + r.IntN(40)}
+			lost, lies := fmt.Sprint(s.size*(1+r.IntN(len(s.keys)/s.size))), 1+r.IntN(maxLies)
+			if round%10 == 0 {
+				lies = 1 << 30
+			}
+			s.walk = func(prefix, token string) (page, string, error) {
+				if token == lost && lies > 0 {
+					lies--
+					return nil, "", nil
+				}
+				return s.honest(prefix, token)
+			}
+			got, err := walk(t.Context(), lister(s, readahead.Limits{}, readahead.Config{ConfirmEnds: true}), "")
+			switch whole := slices.Equal(got, s.keys); {
+			case lies > 1<<20 && lost != fmt.Sprint(len(s.keys)) && !whole:
+				if !errors.Is(err, objectstore.ErrBadListing) {
+					t.Errorf("round %d: %d of %d keys, %v, want ErrBadListing", round, len(got), len(s.keys), err)
+				}
+			case err != nil || !whole:
+				t.Errorf("round %d: %d of %d keys, %v", round, len(got), len(s.keys), err)
+			}
+		})
+	}
+}
+
+const maxLies = 2 // of one store; a third walk that ends early is the last one
+
+// paths returns n keys of directories, some within each other, and of their siblings.
+func paths(r *rand.Rand, n int) []string {
+	keys := make([]string, n)
+	for i := range keys {
+		for range r.IntN(4) {
+			keys[i] += string(rune('a'+r.IntN(3))) + []string{"/", "!", "0", "x/"}[r.IntN(4)]
+		}
+		keys[i] += fmt.Sprint(r.IntN(10_000))
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// A key that was added while the bucket was walked refutes no end.
+func TestKeysThatAreAddedRefuteNoEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bucket{store: store{keys: numbered(500), size: 100}}
+		walked := 0
+		b.walk = func(prefix, token string) (page, string, error) {
+			if token == "" {
+				walked++
+			}
+			if token == "400" {
+				b.keys = append(slices.Clone(b.keys), "data/later")
+				return slices.Clone(page(b.keys[400:500])), "", nil
+			}
+			return b.honest(prefix, token)
+		}
+		cfg := readahead.Config{ConfirmEnds: true, Limiter: readahead.NewLimiter(readahead.Limits{})}
+		n := 0
+		for p, err := range readahead.Wrap(b, b, cfg, readahead.NewMetrics(prometheus.NewRegistry())).Walk(t.Context(), "data/") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(p)
+		}
+		if n != 500 || walked != 1 {
+			t.Errorf("%d keys in %d walks", n, walked)
+		}
 	})
 }
 

@@ -1,0 +1,98 @@
+package readahead
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// A continuation token may stand for a listing that a store holds in memory. MinIO, once it
+// has lost that, as after a restart, answers the token like a start after the last key,
+// and may tell an early end. So the end of a walk of several pages is looked behind, on
+// stores that are not simply believed. What lies there can only refute the end.
+
+// maxWalks bounds how often a prefix is walked because the end of the walk before was
+// refuted. A store that restarts is walked twice.
+const maxWalks = 3
+
+// probe is a LIST that may show a key behind the end of a walk.
+type probe struct{ prefix, after string }
+
+// probesBehind returns LISTs that show, together, any key with the prefix behind the last
+// one of a walk: in its directory, then behind each directory that it lies in, from the
+// deepest on. A directory D/ ends before D0, as '0' follows '/'. No LIST but the first
+// starts within a directory of the key.
+func probesBehind(prefix, last string) []probe {
+	dir := func(key string) string { return key[:strings.LastIndexByte(key, '/')+1] }
+	probes := []probe{{max(prefix, dir(last)), last}}
+	for d := dir(last); len(d) > len(prefix); d = dir(d[:len(d)-1]) {
+		behind := d[:len(d)-1] + "0"
+		probes = append(probes, probe{max(prefix, dir(behind)), behind}, probe{behind, ""})
+	}
+	return probes
+}
+
+// behind returns a key with the walk's prefix that lies behind its last one and was there
+// before the walk began, or "": keys that are added while a bucket is walked may be missed.
+func (w *walk[P]) behind(ctx context.Context, last string) (string, error) {
+	for _, p := range probesBehind(w.prefix, last) {
+		var page P
+		err := w.lister.persist(ctx, func(ctx context.Context) (err error) {
+			page, _, err = w.lister.pager.ListPage(ctx, p.prefix, p.after)
+			return err
+		})
+		if objectstore.Permanent(err) {
+			continue // such a start is not answered: it refutes nothing
+		}
+		if err != nil {
+			return "", fmt.Errorf("look behind key %q, where the walk ended: %w", last, err)
+		}
+		key := w.older(page, last)
+		release(page)
+		if key != "" {
+			return key, nil
+		}
+	}
+	return "", nil
+}
+
+// older returns the first key of a page that lies behind the last one of the walk and is
+// older than the walk.
+func (w *walk[P]) older(page P, last string) string {
+	var key []byte
+	for i := range page.Len() {
+		key = page.AppendKey(key[:0], i)
+		if string(key) > last && page.ModTime(i) < w.begun.UnixNano() {
+			return string(key)
+		}
+	}
+	return ""
+}
+
+// run walks the prefix to its end, an error, or the end of ctx. If the end is refuted, it
+// walks the prefix again, and passes over what it had.
+func (w *walk[P]) run(ctx context.Context) error {
+	w.begun = time.Now()
+	last := ""
+	for walks := 1; ; walks++ {
+		end, pages, err := w.once(ctx, last)
+		if err != nil {
+			return err
+		}
+		last = max(last, end)
+		if pages < 2 || !w.lister.cfg.ConfirmEnds {
+			return nil
+		}
+		refuted, err := w.behind(ctx, last)
+		if err != nil || refuted == "" {
+			return err
+		}
+		if walks == maxWalks {
+			return fmt.Errorf("%d walks ended, the last one after key %q, though key %q follows: %w", walks, last, refuted, objectstore.ErrBadListing)
+		}
+		w.lister.metrics.restarts.Inc()
+	}
+}
