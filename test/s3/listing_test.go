@@ -56,13 +56,6 @@ func TestListings(t *testing.T) {
 				for _, problem := range append(o.wrong, o.failed...) {
 					t.Error(problem)
 				}
-				for _, problem := range o.once {
-					report := t.Errorf
-					if kind.LosesKeys && len(o.once) <= 1+n/1000 {
-						report = t.Logf // its tokens fall back to what loses keys
-					}
-					report("once, and not again: %s", problem)
-				}
 			}
 			if kind.LosesKeys && len(c.run(t, r, objectstore.Parallel, controls).wrong) == 0 {
 				t.Errorf("%d listings that start after any key lost none: either %s has been mended, or this test cannot fail", controls, kind.Name)
@@ -166,7 +159,6 @@ func newComparison(t *testing.T, r *rand.Rand, server s3test.Server, rules sibli
 // outcome describes the listings that are not what a walk shows.
 type outcome struct {
 	wrong  []string // ended well
-	once   []string // ended well, and were right when they were made again
 	failed []string // with an error, where a walk had none
 }
 
@@ -177,34 +169,19 @@ func (c *comparison) run(t *testing.T, r *rand.Rand, mode objectstore.Mode, n in
 	for range n {
 		set := c.sets[r.IntN(len(c.sets))]
 		l, size := set.Listing(r), set.pageSize(r)
-		compare := func() (wrong string, err error) {
-			want := set.walk(t.Context(), l)
-			got, err := list(t.Context(), c.open(t, size), set.bucket, l, mode)
-			switch {
-			case err != nil && want.err == nil:
-				return "", err
-			case err == nil && want.err != nil:
-				return fmt.Sprintf("%d objects, where a walk is refused: %v", len(got), want.err), nil
-			case !slices.Equal(got, want.objects):
-				return difference(got, want.objects), nil
-			}
-			return "", nil
-		}
 		asked := fmt.Sprintf("%s, set %s in pages of %d, %v: ", mode, set.Name, size, l)
-		wrong, err := compare()
-		if err != nil {
+		want := set.walk(t.Context(), l)
+		got, err := list(t.Context(), c.open(t, size), set.bucket, l, mode)
+		switch {
+		case err != nil && want.err == nil:
 			o.failed = append(o.failed, asked+err.Error())
-		}
-		if wrong == "" {
-			continue
-		}
-		if again, err := compare(); again == "" && err == nil {
-			o.once = append(o.once, asked+wrong)
-		} else {
-			o.wrong = append(o.wrong, asked+wrong)
+		case err == nil && want.err != nil:
+			o.wrong = append(o.wrong, fmt.Sprintf("%s%d objects, where a walk is refused: %v", asked, len(got), want.err))
+		case !slices.Equal(got, want.objects):
+			o.wrong = append(o.wrong, asked+difference(got, want.objects))
 		}
 	}
-	t.Logf("%s: %d listings, %d wrong, %d wrong once, %d failed", mode, n, len(o.wrong), len(o.once), len(o.failed))
+	t.Logf("%s: %d listings, %d wrong, %d failed", mode, n, len(o.wrong), len(o.failed))
 	return o
 }
 

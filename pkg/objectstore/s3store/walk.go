@@ -9,9 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// WalkPage implements objectstore.Pager. The end that the store tells is believed:
-// the chain of tokens is the one way in which all clients list, and nothing else
-// that could be asked is more reliable. A store that does not tell whether there is more, and
+// WalkPage implements objectstore.Pager. The end that the store tells is passed on: who
+// has seen all pages may look behind it. A store that does not tell whether there is more, and
 // gives no token, is asked what follows: there must be nothing.
 //
 // A token that leads to the page which it came with leads nowhere. From there on the

@@ -17,7 +17,7 @@ type Kind struct {
 	// LosesKeys says that the server hides keys from a LIST that starts after some
 	// keys. MinIO does so for a continuation token, too, whose listing it has
 	// dropped: after a restart, after three minutes, and by a race once in
-	// thousands of walks on a busy machine.
+	// thousands of walks on a busy machine. The ends of walks are looked behind for it.
 	LosesKeys bool
 }
 

@@ -29,11 +29,19 @@ const (
 // MinIO installs MinIO and starts it on one drive, until t ends.
 func MinIO(t testing.TB) Server {
 	t.Helper()
+	server, _ := RestartableMinIO(t)
+	return server
+}
+
+// RestartableMinIO is MinIO with a function that kills it, starts it again on what
+// it has stored, and returns once it serves.
+func RestartableMinIO(t testing.TB) (server Server, restart func()) {
+	t.Helper()
 	program, err := goProgram(t.Context(), "github.com/minio/minio", minioVersion)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return start(t, "/minio/health/live", func(address, dir string) *exec.Cmd {
+	return startRestartable(t, "/minio/health/live", func(address, dir string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), program, "server", "--quiet", "--address", address, dir) //nolint:gosec // installed here
 		cmd.Env = process.Env(dir, "MINIO_ROOT_USER="+accessKey, "MINIO_ROOT_PASSWORD="+secretKey, "MINIO_BROWSER=off")
 		return cmd
@@ -73,9 +81,16 @@ func Moto(t testing.TB) Server {
 // startup bounds the time that a server takes to start on a busy machine.
 const startup = 2 * time.Minute
 
-// start runs the server that command makes for an address and an empty directory,
-// and waits until it serves the path health. The server is killed when t ends.
+// start is startRestartable of a server that is not restarted.
 func start(t testing.TB, health string, command func(address, dir string) *exec.Cmd) Server {
+	t.Helper()
+	server, _ := startRestartable(t, health, command)
+	return server
+}
+
+// startRestartable runs the server that command makes for an address and an empty
+// directory, and waits until it serves the path health. The server is killed when t ends.
+func startRestartable(t testing.TB, health string, command func(address, dir string) *exec.Cmd) (server Server, restart func()) {
 	t.Helper()
 	address, err := process.FreeAddress()
 	if err != nil {
@@ -88,16 +103,25 @@ func start(t testing.TB, health string, command func(address, dir string) *exec.
 	}
 	t.Cleanup(p.Kill)
 	serving := await.Serving("http://" + address + health)
-	err = await.Until(t.Context(), startup, func(ctx context.Context) (bool, error) {
-		select {
-		case <-p.Done:
-			return false, fmt.Errorf("it ended: %v", p.Cmd.ProcessState)
-		default:
-			return serving(ctx)
+	ready := func() {
+		err := await.Until(t.Context(), startup, func(ctx context.Context) (bool, error) {
+			select {
+			case <-p.Done:
+				return false, fmt.Errorf("it ended: %v", p.Cmd.ProcessState)
+			default:
+				return serving(ctx)
+			}
+		})
+		if err != nil {
+			t.Fatalf("%s does not start: %v\n%s", p.Cmd.Path, err, process.Tail(p.Output(), 20))
 		}
-	})
-	if err != nil {
-		t.Fatalf("%s does not start: %v\n%s", p.Cmd.Path, err, process.Tail(p.Output(), 20))
 	}
-	return Server{Endpoint: "http://" + address, AccessKeyID: accessKey, SecretAccessKey: secretKey}
+	ready()
+	restart = func() {
+		if err := p.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		ready()
+	}
+	return Server{Endpoint: "http://" + address, AccessKeyID: accessKey, SecretAccessKey: secretKey}, restart
 }
