@@ -17,15 +17,15 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor s3://bucket[/prefix]",
 		Short: "Try how a bucket is listed, and say which mode is safe there",
-		Long: `Tries whether a bucket may be listed in parallel, with LISTs that start after any
-key, as some stores answer such LISTs with fewer keys than follow.
+		Long: `Tries whether it is safe to list a bucket in parallel, with LISTs that start after any
+key. Some stores answer such LISTs with fewer keys than follow.
 
-The coordinator walks the first 50,000 keys by continuation tokens, and asks for
-what follows keys, directories and made-up strings. It reads only, makes 300 LISTs
-at most and takes 45 seconds at most. A fault means that parallel listings of the bucket are
-not safe. No fault proves nothing: only some starts among the first keys were tried.
+The coordinator walks the first 50,000 keys by continuation tokens. Then it asks for
+what follows some keys, directories and made-up strings, and compares. It only reads, and
+takes 300 LISTs and 45 seconds at most. A fault means that parallel is not safe for this
+bucket. No fault is no proof: only some starts among the first keys were tried.
 
-It exits with 1 if a fault was found in the mode that imports would use now.`,
+The exit code is 1 if a fault was found in the mode that imports would use now.`,
 		Example: `  rangectl doctor s3://lake/raw/`,
 		Args:    cobra.ExactArgs(1),
 		RunE: about(a, sourceURI, func(ctx context.Context, c *client.Client, source string) error {
@@ -39,7 +39,7 @@ It exits with 1 if a fault was found in the mode that imports would use now.`,
 			return diagnosis(trial)
 		}),
 	}
-	cmd.Flags().Int64Var(&seed, "seed", 0, "try the same starts again as a trial with this `number`; 0: any")
+	cmd.Flags().Int64Var(&seed, "seed", 0, "try the same starts as the trial that showed this `number`; 0: new ones")
 	return cmd
 }
 

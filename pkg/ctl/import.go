@@ -35,11 +35,12 @@ func (a *app) importCommand() *cobra.Command {
 		Long: `Imports what is under --from into --to and commits it. The keys under the
 destination are replaced by those of the sources; where sources bring equal keys,
 the later one wins. A source without a '/' at its end also takes what its last part
-only begins: s3://lake/raw takes raw/a and raw2/b. A source under which there is
-nothing fails the import, and the branch stays as it was, unless --allow-empty is given.
+only begins: s3://lake/raw takes raw/a and raw2/b. If there is nothing under a source,
+the import fails and the branch stays as it was, unless --allow-empty is given. A bucket
+or a local directory that does not exist always fails the import.
 
-With --dry-run it tells how many keys of the branch the import would add, replace by
-others, remove and leave as they are. It takes as long as the import, and makes no commit.
+With --dry-run it tells how many keys of the branch the import would add, replace,
+remove and leave as they are. It takes as long as the import, and makes no commit.
 
 Ctrl-C detaches: the import goes on, and what is printed says how to come back.
 The same command again while the import runs joins it.`,
@@ -56,8 +57,8 @@ The same command again while the import runs joins it.`,
 		"`type` of the sources: common_prefix, or object (imported as the destination; under it, if that ends in '/')")
 	flags.StringVarP(&f.message, "message", "m", "Import objects", "`text` of the commit")
 	flags.StringArrayVar(&f.metadata, "metadata", nil, "`key=value` of the commit; may be repeated")
-	flags.BoolVar(&f.empty, "allow-empty", false, "import a source under which there is nothing: what is under the destination is removed")
-	flags.BoolVar(&f.dry, "dry-run", false, "tell what the import would change in the branch, and leave it as it is")
+	flags.BoolVar(&f.empty, "allow-empty", false, "import also if there is nothing under a source, which removes what is under the destination")
+	flags.BoolVar(&f.dry, "dry-run", false, "tell what the import would change in the branch, without a commit")
 	flags.BoolVar(&f.detach, "detach", false, "do not wait: print the import's ID and leave")
 	addProgress(cmd, &f.progress)
 	_ = cmd.MarkFlagRequired("from")

@@ -92,8 +92,8 @@ func (a *app) repoDelete() *cobra.Command {
 		Long: `Delete a repository with its branches and commits.
 
 Nothing is deleted in the store: neither the objects that were imported, nor the files
-under the storage namespace. The name and the namespace are free again. While an import
-into the repository runs, it is refused. There is no way back.`,
+under the storage namespace. The name and the namespace are free again. A repository is
+not deleted while an import into it runs. There is no way back.`,
 		Example: `  rangectl repo delete lakefs://demo --yes`,
 		Args:    cobra.ExactArgs(1),
 		RunE: about(a, repositoryName, func(ctx context.Context, c *client.Client, name string) error {
