@@ -1,5 +1,5 @@
-// Package memory runs the coordinator as a process with little memory, and lets hostile
-// clients at it.
+// Package memory runs coordinators and workers as processes with little memory: a
+// coordinator that hostile clients come to, and a worker with all paths that it may have open.
 package memory_test
 
 import (
@@ -22,8 +22,11 @@ import (
 
 const (
 	workers = 1
-	// limit is what docs/operating.md says that a coordinator keeps to.
-	limit = (224 + workers*64) << 20
+	// What docs/operating.md says that a coordinator with so many workers keeps to, one
+	// without any, and a worker.
+	limit       = (224 + workers*64) << 20
+	limitAlone  = 224 << 20
+	limitWorker = (128 + workers*64) << 20
 	// program is the program itself and what the runtime maps beside its limit.
 	program = 64 << 20
 	// data is where the system refuses more memory, which ends the process.
@@ -33,28 +36,62 @@ const (
 	patience    = 2 * time.Minute
 )
 
-// process is a coordinator that runs.
+// process is a program that runs.
 type process struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	api string
+	t    *testing.T
+	cmd  *exec.Cmd
+	api  string // of a coordinator
+	nats string // of one whose NATS server listens
 }
 
-// start builds the coordinator and runs it with a limit of its memory. It may read and
-// write dir.
-func start(t *testing.T, dir string) *process {
+// start runs a coordinator with a limit of its memory. It may read and write dir.
+func start(t *testing.T, dir string, more ...string) *process {
 	t.Helper()
-	bin := filepath.Join(dir, "coordinator")
-	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../..", "-o", bin, "./cmd/coordinator")
+	args := append([]string{"--listen", "127.0.0.1:0", "--nats.store_dir", filepath.Join(dir, "nats")}, more...)
+	p, lines := launch(t, dir, "coordinator", args...)
+	for lines.Scan() {
+		if m := regexp.MustCompile(`^API +(\S+)/api/v1$`).FindStringSubmatch(lines.Text()); m != nil {
+			p.api = m[1]
+		}
+		if m := regexp.MustCompile(`^NATS +(nats://\S+) `).FindStringSubmatch(lines.Text()); m != nil {
+			p.nats = m[1]
+		}
+		if strings.HasPrefix(lines.Text(), "access key") { // the last line
+			go drain(lines)
+			return p
+		}
+	}
+	t.Fatal("it ended before it listened")
+	return nil
+}
+
+// startWorker runs a worker with a limit of its memory.
+func startWorker(t *testing.T, dir, nats string) *process {
+	t.Helper()
+	p, lines := launch(t, dir, "worker", "--nats.url", nats, "--workers", strconv.Itoa(workers))
+	go drain(lines)
+	return p
+}
+
+func drain(lines *bufio.Scanner) {
+	for lines.Scan() { //nolint:revive // what it says is not needed
+	}
+}
+
+// launch builds a program and runs it with a limit of its memory. It returns what the
+// program says.
+func launch(t *testing.T, dir, name string, args ...string) (*process, *bufio.Scanner) {
+	t.Helper()
+	bin := filepath.Join(dir, name)
+	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../..", "-o", bin, "./cmd/"+name)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -d %d && exec "$0" "$@"`, data>>10), bin,
-		"--listen", "127.0.0.1:0", "--workers", strconv.Itoa(workers), "--local.allowed", dir, "--nats.store_dir", filepath.Join(dir, "nats"))
+	cmd := exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -d %d && exec "$0" "$@"`, data>>10), bin, "--local.allowed", dir}, args...)...)
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=", "RANGEFLEET_AUTH_ACCESS_KEY_ID="+key, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secret)
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -65,7 +102,6 @@ func start(t *testing.T, dir string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: cmd}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -73,15 +109,7 @@ func start(t *testing.T, dir string) *process {
 			t.Logf("the end of its log:\n%s", text[max(0, len(text)-4000):])
 		}
 	})
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if m := regexp.MustCompile(`^API +(\S+)/api/v1$`).FindStringSubmatch(lines.Text()); m != nil {
-			p.api = m[1]
-			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return p
-		}
-	}
-	t.Fatal("it ended before it listened")
-	return nil
+	return &process{t: t, cmd: cmd}, bufio.NewScanner(out)
 }
 
 // peak returns the most memory that the process ever had, in bytes.
@@ -190,16 +218,8 @@ const (
 // within what the documentation says.
 func TestHostileRequests(t *testing.T) {
 	dir := t.TempDir()
-	source := filepath.Join(dir, "source")
-	if err := os.Mkdir(source, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 2000 {
-		if err := os.WriteFile(filepath.Join(source, fmt.Sprintf("file-%060d", i)), []byte("x"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p := start(t, dir)
+	source := files(t, dir)
+	p := start(t, dir, "--workers", strconv.Itoa(workers))
 	p.must(201, http.MethodPost, "/api/v1/repositories", `{"name":"repo","storage_namespace":"local://`+dir+`/ns"}`)
 	id := p.openPaths("local://"+source+"/", 64)
 
@@ -219,10 +239,44 @@ func TestHostileRequests(t *testing.T) {
 		attack{"guesses", 50, http.MethodGet, repository, "guess", bytes(""), []int{401, 429}},
 	)
 	p.completed(id)
+	p.keptTo(limit)
+}
+
+// TestAWorkerWithAllPathsOpen has a worker merge as many paths as an import may have open at
+// a key, for a coordinator that has no workers within.
+func TestAWorkerWithAllPathsOpen(t *testing.T) {
+	dir := t.TempDir()
+	source := files(t, dir)
+	p := start(t, dir, "--workers", "0", "--nats.listen", "127.0.0.1:0", "--nats.insecure")
+	w := startWorker(t, dir, p.nats)
+	p.must(201, http.MethodPost, "/api/v1/repositories", `{"name":"repo","storage_namespace":"local://`+dir+`/ns"}`)
+	p.completed(p.openPaths("local://"+source+"/", 64))
+	w.keptTo(limitWorker)
+	p.keptTo(limitAlone)
+}
+
+// files makes a directory of files in dir.
+func files(t *testing.T, dir string) (source string) {
+	t.Helper()
+	source = filepath.Join(dir, "source")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		if err := os.WriteFile(filepath.Join(source, fmt.Sprintf("file-%060d", i)), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return source
+}
+
+// keptTo checks the most memory that the process ever had.
+func (p *process) keptTo(limit int64) {
+	p.t.Helper()
 	peak := p.peak()
-	t.Logf("at most %d MiB", peak>>20)
+	p.t.Logf("%s: at most %d MiB", filepath.Base(p.cmd.Args[3]), peak>>20)
 	if peak > limit+program {
-		t.Errorf("it took %d MiB, want %d at most", peak>>20, (limit+program)>>20)
+		p.t.Errorf("%s took %d MiB, want %d at most", filepath.Base(p.cmd.Args[3]), peak>>20, (limit+program)>>20)
 	}
 }
 
