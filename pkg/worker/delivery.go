@@ -20,6 +20,7 @@ var (
 	errLeaving = errors.New("the worker is told to stop")
 	errYielded = errors.New("the rest waits behind the partitions of other imports")
 	errStuck   = errors.New("the listing got no further, and did not say why")
+	errEarly   = errors.New("the record that was read is of before the import was planned")
 	errFatal   = errors.New("no worker came back from it")
 )
 
@@ -79,6 +80,9 @@ func (d *delivery) work(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if record.Partitions == nil {
+		return errEarly // it is old, and does not tell how buckets are listed
 	}
 	guarded := make(chan struct{})
 	go func() {

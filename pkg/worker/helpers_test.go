@@ -61,10 +61,25 @@ func (f *fleet) record(id string, breaks partition.Breaks) {
 // recordOf is record for another bucket.
 func (f *fleet) recordOf(id, bucket string, breaks partition.Breaks) {
 	f.t.Helper()
+	f.recordUnplanned(id, bucket, breaks)
+	f.plan(id)
+}
+
+// recordUnplanned is recordOf before it is chosen how the bucket is listed.
+func (f *fleet) recordUnplanned(id, bucket string, breaks partition.Breaks) {
+	f.t.Helper()
 	expect.NoError(f.t, f.imports.Create(f.t.Context(), imports.New(imports.Job{
-		ImportID: id, Namespace: "s3://repo/ns", Breaks: breaks, Listing: f.listing,
+		ImportID: id, Namespace: "s3://repo/ns", Breaks: breaks,
 		Paths: []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
 	}, imports.Request{}, time.Now())))
+}
+
+func (f *fleet) plan(id string) {
+	f.t.Helper()
+	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
+		return r.Plan(time.Now(), partition.Plan(id, nil), f.listing, 0)
+	})
+	expect.NoError(f.t, err)
 }
 
 func (f *fleet) publish(parts ...partition.Partition) {

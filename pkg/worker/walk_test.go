@@ -94,3 +94,27 @@ func TestAWalkGivesWayAndLosesNothing(t *testing.T) {
 		t.Error("the walk never gave way")
 	}
 }
+
+// A worker that reads the record of an import as it was before the import was planned, as
+// it may while a NATS leader is elected, does not know yet how the bucket is listed.
+func TestNothingIsListedBeforeItIsKnownHow(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	source.PageSize = page
+	f := start(t, source)
+	f.listing.Mode = objectstore.Walk
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "list" {
+			t.Errorf("a bucket that is to be walked was listed after %q", c.After)
+		}
+		return nil
+	}
+	f.recordUnplanned("id", "bucket", small)
+	f.publish(whole("id"))
+	f.run(1)
+	expect.Eventually(t, "the partition is tried", func() bool { return f.outcome("retried") > 0 || f.outcome("done") > 0 })
+	f.plan("id")
+	got, _ := f.covers("id")
+	if !slices.Equal(slices.Collect(got.All()), want) {
+		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	}
+}
