@@ -14,26 +14,48 @@ var errBusy = errors.New("the server is busy with large requests, try again")
 // budget is the memory that requests hold together, in bytes. What a request needs is
 // reckoned before its body is read, and taken at once, so that none waits with a part of
 // what it needs. Its methods may be called concurrently.
+//
+// Requests are given what they need in turn. So that small ones need not wait behind a
+// large one, large ones wait for each other before they stand in that line, and leave a
+// part of all to small ones.
 type budget struct {
-	most int64
-	free *semaphore.Weighted
+	small int64 // a request of more is large
+	most  int64 // that large ones hold together
+	large *semaphore.Weighted
+	free  *semaphore.Weighted
 }
 
-func newBudget(most int64) *budget { return &budget{most: most, free: semaphore.NewWeighted(most)} }
+func newBudget(all int64) *budget {
+	most := all - all/4
+	return &budget{small: all / 8, most: most, large: semaphore.NewWeighted(most), free: semaphore.NewWeighted(all)}
+}
 
 // take waits for n bytes, for as long as patience, and is errBusy after that. More than
-// all there is is taken as that.
+// large requests may hold together is taken as that.
 func (b *budget) take(ctx context.Context, n int64) (give func(), err error) {
-	n = min(n, b.most)
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if b.free.Acquire(waiting, n) != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+	giveLarge := func() {}
+	if n > b.small {
+		n = min(n, b.most)
+		if b.large.Acquire(waiting, n) != nil {
+			return nil, busyUnless(ctx)
 		}
-		return nil, errBusy
+		giveLarge = func() { b.large.Release(n) }
 	}
-	return func() { b.free.Release(n) }, nil
+	if b.free.Acquire(waiting, n) != nil {
+		giveLarge()
+		return nil, busyUnless(ctx)
+	}
+	return func() { b.free.Release(n); giveLarge() }, nil
+}
+
+// busyUnless returns errBusy unless ctx has ended.
+func busyUnless(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errBusy
 }
 
 // account is what one request has taken of the budget. It is for its goroutine.

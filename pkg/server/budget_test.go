@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,6 +76,37 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A large request that waits for others to end does not have small ones wait behind it, of
+// which there would be no end while large ones come.
+func TestSmallRequestsPassLargeOnesThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(limits.RequestMemory)
+		for range 2 {
+			give, err := b.take(t.Context(), forRange)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer give()
+		}
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			if _, err := b.take(t.Context(), forRange); !errors.Is(err, errBusy) {
+				t.Errorf("a third large one: %v", err)
+			}
+		})
+		synctest.Wait()
+		begun := time.Now()
+		for _, n := range []int64{0, limits.Results * perResult} {
+			give, err := b.take(t.Context(), n)
+			if took := time.Since(begun); err != nil || took > 0 {
+				t.Fatalf("one of %d bytes: %v after %v", n, err, took)
+			}
+			give()
+		}
+		waiting.Wait()
+	})
 }
 
 // What was taken is given back, whatever became of the request.
