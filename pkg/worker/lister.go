@@ -90,6 +90,14 @@ func (l *lister) run(ctx context.Context) error {
 	return l.paused
 }
 
+// place says where a listing goes on after a key, "" for none.
+func place(last string) string {
+	if last == "" {
+		return "from the start"
+	}
+	return fmt.Sprintf("after key %q", last)
+}
+
 // pages takes page after page, and reports whether what the partition owns ended in
 // one. listing may end before ctx, which has the work of all that was listed.
 func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer) (ended bool, err error) {
@@ -102,7 +110,7 @@ func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer)
 			return false, errors.Join(ranges.Wait(), errLeaving)
 		}
 		if err != nil {
-			return false, fmt.Errorf("list after key %q: %w", last, err)
+			return false, fmt.Errorf("list %s: %w", place(last), err)
 		}
 		if ended, err := l.take(ranges, batch); ended || err != nil {
 			return ended, err // no page more is listed while the last ranges are stored
