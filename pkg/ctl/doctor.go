@@ -31,7 +31,7 @@ The exit code is 1 if a fault was found in the mode that imports would use now.`
 		RunE: about(a, sourceURI, func(ctx context.Context, c *client.Client, source string) error {
 			trial, err := c.TrySource(ctx, api.SourceTrialCreation{Source: source, Seed: seed})
 			if err != nil {
-				return fmt.Errorf("trying %s: %w", source, err)
+				return err // of the server, which names the source
 			}
 			if err := a.show(trial, func(w io.Writer) error { return trialSheet(w, trial) }); err != nil {
 				return err
