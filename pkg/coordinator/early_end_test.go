@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -105,5 +106,45 @@ func TestASettledEndStaysSettled(t *testing.T) {
 		if _, err := d.step(t.Context()); !errors.Is(err, away) {
 			t.Errorf("a step: %v, want the error of landing", err)
 		}
+	}
+}
+
+// The last keys are listed by a partition of the end, and some are removed before the one
+// before it comes to them, the anchor at which the two were to meet among them. The end
+// that it tells lies before a key that was listed, of which only the store can say that it is
+// gone.
+func TestTheLastKeysAreRemovedWhileTheyAreListed(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(300)
+	anchor := len(entries) - 10
+	for !small.Anchor([]byte(entries[anchor].Key)) {
+		anchor--
+	}
+	first := make(chan struct{})
+	source.Hook = func(ctx context.Context, c memstore.Call) error {
+		if c.Op == "list" && c.After == "" {
+			select {
+			case <-first:
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	}
+	f := newFleet(t, source)
+	s := f.service()
+	id := f.startCut(s, request("", ""), entries[anchor-1].Key)
+	f.run(s.Run)
+	f.work(2)
+	last := len(entries) - 1
+	expect.Eventually(t, "the end is listed", func() bool {
+		p := s.follow(id)
+		return p != nil && p.count() >= 2
+	})
+	source.Remove(entries[anchor].Key, entries[last].Key)
+	close(first)
+	f.completed(id)
+	left := slices.Delete(slices.Clone(entries[:last]), anchor, anchor+1)
+	if got := f.log()[0].MetarangeID; got != metarangeOf(t, left, small) {
+		t.Errorf("metarange %s is not that of one reader", got)
 	}
 }

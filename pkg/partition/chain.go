@@ -44,7 +44,7 @@ func (c Cover) digest() digest {
 type Fold struct {
 	Objects int64  // entries in the ranges
 	Ranges  int    // number of ranges
-	Gaps    []Span // maximal spans that no chosen cover covers, in key order
+	Gaps    []Span // spans that no chosen cover covers, in key order; see Chain.Fold
 	Beyond  string // of a complete fold: that of the claim of its end, see Cover
 
 	chain []link
@@ -144,7 +144,9 @@ func (c *Chain) Bytes() int {
 	return n
 }
 
-// Fold chains the covers, and names the gaps between.
+// Fold chains the covers, and names the gaps between. They are maximal, except that one
+// which begins with a claim of the end that is not believed ends with the last key of all
+// covers, for that is what refutes the claim.
 func (c *Chain) Fold() Fold {
 	links := c.links()
 	next := choose(links)
@@ -158,7 +160,13 @@ func (c *Chain) Fold() Fold {
 		i := sort.Search(len(links), func(i int) bool { return links[i].After > at })
 		if i == len(links) {
 			beyond, ends := c.ends[at]
-			if !ends || at < c.top {
+			if ends && at < c.top {
+				// Whoever lists that gap asks for the key at its end: it is gone, or refutes the claim.
+				f.Gaps = append(f.Gaps, Span{After: at, Upto: c.top})
+				at = c.top
+				continue
+			}
+			if !ends {
 				f.Gaps = append(f.Gaps, Span{After: at})
 			} else if f.Complete() {
 				f.Beyond = beyond

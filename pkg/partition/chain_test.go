@@ -44,15 +44,19 @@ func (n *naive) gaps() (gaps []partition.Span) {
 	known := make(map[string]string)
 	for at := ""; ; {
 		at = n.reach(at, known)
-		next, ends := "", false
+		next, top, ends := "", "", false
 		for _, c := range n.covers {
+			top = max(top, c.Upto)
 			if c.Upto != "" && c.After > at && (next == "" || c.After < next) {
 				next = c.After
 			}
 			ends = ends || c.Upto == "" && c.After == at
 		}
-		if ends && !slices.ContainsFunc(n.covers, func(c partition.Cover) bool { return c.Upto > at }) {
+		switch {
+		case ends && top <= at:
 			return gaps
+		case ends && next == "":
+			next = top
 		}
 		gaps = append(gaps, partition.Span{After: at, Upto: next})
 		if at = next; at == "" {
