@@ -250,7 +250,7 @@ func (l logger) Warnf(format string, v ...any)   { l.print(slog.LevelWarn, forma
 
 func (l logger) Errorf(format string, v ...any) {
 	level := slog.LevelError
-	if strings.Contains(fmt.Sprintf(format, v...), server.ErrAuthentication.Error()) && !l.refusals.due() {
+	if strings.Contains(fmt.Sprintf(format, v...), clientMark) && !l.refusals.due() {
 		level = slog.LevelDebug
 	}
 	l.print(level, format, v)

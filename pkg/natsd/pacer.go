@@ -8,6 +8,10 @@ import (
 // tellEvery is how often at most it is told that clients are refused.
 const tellEvery = 10 * time.Second
 
+// clientMark is in every error that the server reports of a client's connection, such as a
+// wrong password or a TLS handshake that failed.
+const clientMark = " - cid:"
+
 // pacer tells when it is time to tell something again. It is safe for concurrent use.
 type pacer struct {
 	now func() time.Time

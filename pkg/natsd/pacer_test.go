@@ -15,12 +15,17 @@ func TestRefusalsAreToldNowAndThen(t *testing.T) {
 	var text bytes.Buffer
 	now := time.Now()
 	l := logger{log: slog.New(slog.NewTextHandler(&text, nil)), refusals: &pacer{now: func() time.Time { return now }}}
-	for range 100 {
-		l.Errorf("%s - %s - User %q", "127.0.0.1:5", server.ErrAuthentication, "x")
+	for i := range 100 {
+		client := "127.0.0.1:5 - cid:7"
+		if i%2 == 0 {
+			l.Errorf("%s - %s - User %q", client, server.ErrAuthentication, "x")
+		} else {
+			l.Errorf("%s - TLS handshake error: %v", client, "bad certificate")
+		}
 		now = now.Add(tellEvery / 20)
 	}
 	l.Errorf("disk failed")
-	if told, failed := strings.Count(text.String(), "authentication error"), strings.Count(text.String(), "disk failed"); told != 5 || failed != 1 {
+	if told, failed := strings.Count(text.String(), "cid:7"), strings.Count(text.String(), "disk failed"); told != 5 || failed != 1 {
 		t.Errorf("in 50 s refusals were told %d times, want 5, and another error %d times, want once", told, failed)
 	}
 }
