@@ -21,6 +21,7 @@ package queue
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -154,8 +155,12 @@ func (q *Queue) unreached(err error) {
 	if err == nil || errors.Is(err, nats.ErrNoServers) { // which says that there were errors, but not which
 		return
 	}
-	if errors.Is(err, nats.ErrAuthorization) {
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
 		err = fmt.Errorf("%w: check nats.user and nats.password, or what is set in their place", err)
+	case errors.As(err, &authority):
+		err = fmt.Errorf("%w: set nats.ca_file to the CA that signed the server's certificate", err)
 	}
 	if q.link.failed(err, time.Now()) {
 		q.log.Warn("nats is not reached", "err", err)
