@@ -85,15 +85,15 @@ read likewise.
 
 ## Sources and storage namespaces
 
-No import reads what shares objects with a storage namespace, or metadata would look like data.
-So a repository whose namespace is, holds or lies within an allowed source would take that source
-away from all imports. Hence ` + "`repo create`" + ` refuses a namespace that
+No import reads a source that shares objects with a storage namespace: metadata would look like data.
+So a repository whose namespace overlaps an allowed source would take that source away from all
+imports. Hence ` + "`repo create`" + ` refuses a namespace that
 
 - lies in none of ` + "`namespaces.allow`" + `, if that is set;
 - shares objects with a prefix in ` + "`sources.allow`" + `. To keep namespaces within an allowed source,
   such as in ` + "`s3://lake/_meta/`" + ` of ` + "`s3://lake/`" + `, name that place in ` + "`namespaces.allow`" + `;
-- shares objects with a source of an import that runs. Where ` + "`namespaces.allow`" + ` is not set, sources of
-  imports that completed within a day count, too.
+- shares objects with a source of an import that runs. If ` + "`namespaces.allow`" + ` is not set, the sources
+  of imports that completed within the last day count, too.
 
 ` + "`repo delete`" + ` makes a namespace free again.
 `
