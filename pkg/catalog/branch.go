@@ -103,7 +103,7 @@ func (c *Catalog) MoveBranch(ctx context.Context, repository string, from Branch
 	}
 	_, err := c.kv.Update(ctx, branchKey(root(repository, from.Incarnation), from.Name), []byte(commitID), from.Revision)
 	if errors.Is(err, queue.ErrConflict) {
-		return fault.Conflicting("branch %q was moved by somebody else", from.Name)
+		return fault.Conflicting("branch %q was moved by somebody else meanwhile: try again", from.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("move branch %q of repository %q: %w", from.Name, repository, err)

@@ -75,13 +75,13 @@ func (s *Service) checkPlace(ctx context.Context, field string, namespace object
 		}
 	}
 	if len(s.cfg.Namespaces) > 0 && len(homes) == 0 {
-		return fault.BadField(field, "%q lies in none of the prefixes that may hold storage namespaces (setting namespaces.allow)", namespace)
+		return fault.BadField(field, "%q lies in none of the prefixes of the setting namespaces.allow", namespace)
 	}
 	for _, source := range s.cfg.Allowed {
 		setAside := slices.ContainsFunc(homes, func(home objectstore.URI) bool { return home != source && source.Contains(home) })
 		if overlap(source, imports.CommonPrefix, namespace) && !setAside {
-			return fault.BadField(field, "%q shares objects with %q, which may be imported (setting sources.allow), and no longer could be: "+
-				"take another place, or one that the setting namespaces.allow sets aside", namespace, source)
+			return fault.BadField(field, "%q shares objects with %q of the setting sources.allow, which could not be imported any more: "+
+				"take another namespace, or name this one in the setting namespaces.allow", namespace, source)
 		}
 	}
 	return s.eachImport(ctx, func(r imports.Record) error {
@@ -100,7 +100,7 @@ func checkApart(field string, namespace objectstore.URI, r imports.Record) error
 			return fmt.Errorf("a source of import %s: %w", r.Job.ImportID, err)
 		}
 		if overlap(uri, p.Type, namespace) {
-			return fault.BadField(field, "%q shares objects with %q, which import %s reads or has read, and no longer could be imported: take another place",
+			return fault.BadField(field, "%q shares objects with %q, which could not be imported any more (import %s reads it, or did): take another namespace",
 				namespace, p.URI, r.Job.ImportID)
 		}
 	}

@@ -85,7 +85,7 @@ func (s *Service) checkStart(ctx context.Context, start Start) (catalog.Reposito
 	}
 	open, err := source.OpenAtOnce(start.Paths)
 	if err == nil && open > limits.OpenPaths {
-		err = fault.BadField("paths", "%d of them have destinations that overlap, at most %d are possible", open, limits.OpenPaths)
+		err = fault.BadField("paths", "%d of them have destinations that overlap, at most %d are allowed", open, limits.OpenPaths)
 	}
 	return repository, err
 }
@@ -168,7 +168,7 @@ func (s *Service) checkSource(ctx context.Context, field, text string, t imports
 		return fault.BadField(field, "%v", err)
 	}
 	if uri.Scheme == objectstore.SchemeS3 && len(uri.Key) > limits.Key {
-		return fault.BadField(field, "its key takes %d bytes, at most %d are possible", len(uri.Key), limits.Key)
+		return fault.BadField(field, "its key takes %d bytes, at most %d are allowed", len(uri.Key), limits.Key)
 	}
 	if t == imports.Object && (uri.Key == "" || uri.Scheme == objectstore.SchemeLocal && strings.HasSuffix(uri.Key, "/")) {
 		return fault.BadField(field, "%q names no object", text)

@@ -58,7 +58,7 @@ func (s *Service) TrySource(ctx context.Context, source string, seed uint64) (Tr
 	case s.trials <- struct{}{}:
 		defer func() { <-s.trials }()
 	default:
-		return none, fault.TooMany("%d trials are under way, as many as may be at a time: try again", limits.Trials)
+		return none, fault.TooMany("%d trials are running, the most at a time: try again", limits.Trials)
 	}
 	for seed == 0 {
 		seed = uint64(rand.Uint32())

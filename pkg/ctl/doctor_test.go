@@ -48,7 +48,7 @@ func TestDoctor(t *testing.T) {
 
 func TestDoctorWaitsForItsTurn(t *testing.T) {
 	co := newCoordinator(t, map[string][]string{
-		"POST /sources/trials": {`429 {"message":"2 trials are under way, as many as may be at a time: try again"}`, `400 {"message":"source: \"s3://x\" is not allowed"}`},
+		"POST /sources/trials": {`429 {"message":"2 trials are running, the most at a time: try again"}`, `400 {"message":"source: \"s3://x\" is not allowed"}`},
 	})
 	m := newMachine(t, co)
 	code := Run(t.Context(), m.system(), []string{"doctor", "s3://x"})
