@@ -29,7 +29,9 @@ func TestStages(t *testing.T) {
 			}
 		}
 	}
-	if c := s.Counters(); c.Calls["put"] == 0 || c.Calls["list"] != 2*2*pages { // of fetch and walk
+	// Fetch and walk list the pages twice. That the server encodes keys is asked for once.
+	const lists, asked = 2 * 2 * pages, 3
+	if c := s.Counters(); c.Calls["put"] == 0 || c.Calls["list"] < lists || c.Calls["list"] > lists+asked {
 		t.Errorf("remote stages made calls %v", c.Calls)
 	}
 	if _, err := stage.NewInput(t.Context(), "hive-1000", pages, ""); err == nil {

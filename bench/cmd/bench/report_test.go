@@ -24,6 +24,8 @@ func rows() []Row {
 	const ms = time.Millisecond
 	floor := row(byStage, plain, "hive-1m", million, 500*ms, 500*ms, 0)
 	floor.stage, floor.MinLists, floor.MetarangeID = "floor", 0, ""
+	bare := row(byStage, walked, "hive-1m", million, 50_000*ms, 500*ms, 0)
+	bare.stage, bare.MinLists, bare.MetarangeID = "walk", 0, ""
 	return []Row{
 		floor,
 		row(byWorker, plain, "hive-1m", million, 400*ms, 650*ms, 1000),
@@ -34,6 +36,8 @@ func rows() []Row {
 		row(byWorker, shape, "md5-1m", million, 2000*ms, 700*ms, 1000),
 		row(byWorker, shape, "zipf-1m", million, 2600*ms, 700*ms, 1150),
 		row(byWorker, large, "hive-10m", 10*million, 4000*ms, 6825*ms, 10_500),
+		bare,
+		row(byWorker, walked, "hive-1m", million, 57_500*ms, 700*ms, 1000),
 	}
 }
 
@@ -56,6 +60,7 @@ func TestTargets(t *testing.T) {
 		"allocations per object":                       func(r []Row) { r[8].Allocs++ },
 		"CPU of 10M objects over that of 1M":           func(r []Row) { r[8].CPU += time.Second },
 		"LIST calls with faults over those without":    func(r []Row) { r[5].Lists++ },
+		"wall of a worker that walks over a bare walk": func(r []Row) { r[10].Wall += time.Second },
 		"equal metarange IDs, all rows of one bucket":  func(r []Row) { r[4].MetarangeID = "another" },
 	} {
 		r := rows()
