@@ -24,7 +24,9 @@ func (r Report) Picture() []byte {
 	y = bars(&b, y, "CPU-seconds per million objects, no latency", r.Rows,
 		func(row Row) bool { return row.Kind == plain || row.Kind == large || row.Kind == huge }, Row.CPUPerMillion)
 	y = bars(&b, y+20, "wall seconds, latency of each LIST", r.Rows,
-		func(row Row) bool { return row.Kind == late || row.Kind == shape || row.Kind == faulty || row.Kind == walked },
+		func(row Row) bool {
+			return row.Kind == late || row.Kind == shape || row.Kind == faulty || row.Kind == walked
+		},
 		func(row Row) float64 { return row.Wall.Seconds() })
 	footer := fmt.Sprintf("%s, %s, %d cores, %s", r.Date.Format("2006-01-02"), r.Machine.CPU, r.Machine.Cores, r.Machine.Go)
 	fmt.Fprintf(&b, `<text x="10" y="%d" fill="#777">%s</text>`+"\n", y+20, html.EscapeString(footer))
