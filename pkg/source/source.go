@@ -27,9 +27,9 @@ type Source struct {
 	// before the source is used; the zero value refuses it.
 	Markers imports.Markers
 
-	// Passing, if not nil, is called for each page that a walk passes over, since it
-	// lies before its start: a sign of life of a listing that yields nothing yet. It
-	// is called concurrently, and set before List is called.
+	// Passing, if not nil, is called for each page that a listing passes over, as a walk
+	// does with what lies before its start: a sign of life of a listing that yields
+	// nothing yet. It is called concurrently, and set before List is called.
 	Passing func()
 }
 
@@ -88,7 +88,7 @@ func (s *Source) Walks() bool {
 // its object ErrNotFound.
 func (s *Source) List(ctx context.Context, after, upto string) iter.Seq2[entry.Batch, error] {
 	return func(yield func(entry.Batch, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := context.WithCancel(s.passing(ctx))
 		var readers sync.WaitGroup
 		defer readers.Wait()
 		defer cancel()
@@ -98,6 +98,14 @@ func (s *Source) List(ctx context.Context, after, upto string) iter.Seq2[entry.B
 		}
 		m.run(ctx)
 	}
+}
+
+// passing returns the context of a listing by which s.Passing hears of it.
+func (s *Source) passing(ctx context.Context) context.Context {
+	if s.Passing == nil {
+		return ctx
+	}
+	return objectstore.WithPassing(ctx, s.Passing)
 }
 
 // streams returns what there is to list after `after`.

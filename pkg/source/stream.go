@@ -31,9 +31,7 @@ func (s *Source) walk(ctx context.Context, p path, start string) iter.Seq2[entry
 		for page, err := range p.walk.Walk(ctx, p.uri.Key) {
 			n := sort.Search(len(page), func(i int) bool { return string(page[i].Key) > start })
 			if err == nil && n == len(page) {
-				if s.Passing != nil {
-					s.Passing()
-				}
+				objectstore.Passing(ctx)
 				continue
 			}
 			if !yield(page[n:], err) {

@@ -130,7 +130,10 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	}
 	d.walks.Store(src.Walks())
 	src.Markers = job.Markers
-	src.Passing = func() { d.slot.moved.set(d.now()) }
+	src.Passing = func() {
+		d.walks.Store(true) // if it did not from the start
+		d.slot.moved.set(d.now())
+	}
 	files, err := namespace.Open(ctx, stores, job.Namespace)
 	if err != nil {
 		return err

@@ -56,6 +56,7 @@ func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 		deliver := func(page P) bool {
 			if page = l.after(page, string(at)); page.Len() == 0 {
 				release(page)
+				objectstore.Passing(ctx)
 				return true
 			}
 			before = string(at)

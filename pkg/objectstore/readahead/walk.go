@@ -141,6 +141,7 @@ func (w *walk[P]) room(ctx context.Context) error {
 func (w *walk[P]) put(ctx context.Context, page P) error {
 	if page.Len() == 0 {
 		release(page)
+		objectstore.Passing(ctx)
 		return nil
 	}
 	w.hold(page)

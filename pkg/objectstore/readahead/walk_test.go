@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/prometheus/client_golang/prometheus"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -185,7 +187,16 @@ func TestAWalkThatEndsEarlyIsWalkedAgain(t *testing.T) {
 				}
 				return s.honest(prefix, token)
 			}
-			got, err := walk(t.Context(), lister(s, readahead.Limits{}, readahead.Config{ConfirmEnds: true}), "")
+			passed, had := 0, len(s.keys)/s.size-1
+			if n, err := strconv.Atoi(lost); err == nil {
+				had = n/s.size - 1
+			}
+			ctx := objectstore.WithPassing(t.Context(), func() { passed++ })
+			told := lies
+			got, err := walk(ctx, lister(s, readahead.Limits{}, readahead.Config{ConfirmEnds: true}), "")
+			if err == nil && lost != fmt.Sprint(len(s.keys)) && passed < told*had {
+				t.Errorf("round %d: %d pages told that a walk of %d pages, which began again %d times, gets on", round, passed, had, told)
+			}
 			switch whole := slices.Equal(got, s.keys); {
 			case lies > 1<<20 && lost != fmt.Sprint(len(s.keys)) && !whole:
 				if !errors.Is(err, objectstore.ErrBadListing) {
@@ -253,9 +264,14 @@ func TestListWalksWhereStartsAreAnsweredWrongly(t *testing.T) {
 			}
 			return honest
 		}
-		got, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "", "data/00000123", "")
+		passed := 0
+		ctx := objectstore.WithPassing(t.Context(), func() { passed++ })
+		got, err := list(ctx, lister(s, readahead.Limits{}, readahead.Config{}), "", "data/00000123", "")
 		if err != nil || !slices.Equal(got, s.keys[124:]) {
 			t.Errorf("%d of %d keys, %v", len(got), len(s.keys)-124, err)
+		}
+		if passed == 0 {
+			t.Error("while the walk came to where the listing was, no page told that it gets on")
 		}
 	})
 }
