@@ -37,6 +37,7 @@ type delivery struct {
 	waits     *waits
 	suspicion suspicion
 	walks     atomic.Bool // whoever is given the partition next begins with the first key
+	passed    clock       // when a page was passed over
 
 	refused []string // the workers of those deliveries to which a store refused the keys, one a time
 	cut     string   // where the partition ends since it was cut, as far as that was noted; "" if it was not
@@ -130,15 +131,20 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	}
 	d.walks.Store(src.Walks())
 	src.Markers = job.Markers
-	src.Passing = func() {
-		d.walks.Store(true) // if it did not from the start
-		d.slot.moved.set(d.now())
-	}
+	src.Passing = d.pass
 	files, err := namespace.Open(ctx, stores, job.Namespace)
 	if err != nil {
 		return err
 	}
 	return newLister(d, p, job, src, files, last.Cut).run(ctx)
+}
+
+// pass notes that the listing has passed over a page: a sign of life, and one that it walks, if
+// it did not from the start.
+func (d *delivery) pass() {
+	d.walks.Store(true)
+	d.passed.set(d.now())
+	d.slot.moved.set(d.now())
 }
 
 // countTries notes that a partition which was delivered before is tried once

@@ -193,7 +193,8 @@ func (l *lister) start() {
 // at work for a slice of time. A walk that gives way begins anew, so it goes on for
 // as long as it took to come to its start: giving way takes half of its time at most.
 func (l *lister) yields(boundary string) bool {
-	if now := l.now(); now.Sub(l.begun) < l.cfg.Slice || now.Sub(l.reached) < l.reached.Sub(l.begun) {
+	total, fresh := l.atWork(l.now())
+	if total < l.cfg.Slice || fresh < total-fresh {
 		return false
 	}
 	load, seq := l.outlook.Latest()
@@ -206,6 +207,16 @@ func (l *lister) yields(boundary string) bool {
 	}
 	rest, left := l.p.Resume(partition.Cover{Span: partition.Span{Upto: boundary}, Cut: l.trail.cut}, l.job.Breaks)
 	return left && l.publish(l.ctx, partition.New(rest.ImportID, rest.Span, true, rest.UptoAligned))
+}
+
+// atWork returns for how long the partition has been at work, and for how long of that
+// with keys that it did not have before.
+func (l *lister) atWork(now time.Time) (total, fresh time.Duration) {
+	fresh = now.Sub(l.reached)
+	if l.passed.at.Load() != nil {
+		fresh = min(fresh, l.passed.since(now))
+	}
+	return now.Sub(l.begun), fresh
 }
 
 // elected reports whether this is one of those that act, where n of the running

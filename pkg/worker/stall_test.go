@@ -13,6 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -111,6 +112,29 @@ func TestAWalkWaitsForAsLongAsItHasWalked(t *testing.T) {
 	var gaveWay *stalled
 	if err := s.judge(d, &v, 1); !errors.As(err, &gaveWay) {
 		t.Errorf("after it has waited for longer than it has walked: %v", err)
+	}
+}
+
+// TestAListingThatPassesOverWhatItHadGoesOnForAsLong has a listing that had begun at its
+// start end in a walk, which comes to where it was after an hour.
+func TestAListingThatPassesOverWhatItHadGoesOnForAsLong(t *testing.T) {
+	s := newStalling(t)
+	p := partition.Plan("id", nil)[0]
+	expect.NoError(t, s.q.Publish(t.Context(), p))
+	d := s.begun(t, "s3://contradicts")
+	l := newLister(d, p, imports.Job{}, nil, nil, "")
+	l.ctx, l.reached = t.Context(), s.at.Add(time.Second)
+	s.at = s.at.Add(time.Hour)
+	d.pass()
+	for after, want := range map[time.Duration]bool{time.Minute: false, 2 * time.Hour: true} {
+		s.hears(t, crowd)
+		begun := s.at
+		s.at = s.at.Add(after)
+		d.hold.confirm(s.at)
+		if got := l.yields("k"); got != want {
+			t.Errorf("%v after it came there it gives way: %t", after, got)
+		}
+		s.at = begun
 	}
 }
 
