@@ -32,6 +32,8 @@ func TestMetricsOfTheFleet(t *testing.T) {
 	id := f.startCut(driver, request("", ""), "dir/001000", "dir/002000")
 	parts := f.planned(id)
 	f.run(driver.Run)
+	// Before the other one looks, or that would take over what nobody seems to drive.
+	expect.Eventually(t, "the driver's lease", func() bool { return sample(t, driver, "rangefleet_fleet_coordinators", "") == 1 })
 	other, _ := f.serve()
 	shows := func(what string, value float64, name, label string) {
 		t.Helper()
