@@ -199,7 +199,7 @@ func startCluster(t *testing.T) *cluster {
 	start(t, func() *exec.Cmd {
 		return exec.Command(store, "-listen", s3, "-latency", "100ms", "-slowdown", "0.05", "-object-latency", "10ms", "-object-slowdown", "0.5")
 	})
-	settings = append(settings, "RANGEFLEET_S3_ENDPOINT=http://"+s3, "RANGEFLEET_S3_FORCE_PATH_STYLE=true")
+	settings = append(settings, "RANGEFLEET_S3_ENDPOINT=http://"+s3, "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=parallel")
 	var routes []string
 	for i, p := range c.create("nats", 3) {
 		routes = append(routes, fmt.Sprintf("nats-%d.nats-peers:6222", i), p.addresses[6222])
@@ -208,7 +208,7 @@ func startCluster(t *testing.T) *cluster {
 		c.run("nats", i, natsServer(t), routes)
 	}
 	c.ready("nats")
-	nats := []string{"@nats:4222", "@" + c.pods["nats"][0].addresses[4222]}
+	nats := []string{"nats://nats:4222", "nats://" + c.pods["nats"][0].addresses[4222]}
 	for name, n := range map[string]int{"coordinator": 2, "worker": 3} {
 		c.create(name, n)
 		for k := range n {
