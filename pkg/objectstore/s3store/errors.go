@@ -151,6 +151,8 @@ func isLate(err error) bool {
 	var network net.Error
 	var op *net.OpError
 	switch {
+	case errors.Is(err, context.Canceled):
+		return false // the caller wanted it no more; a connection that is cut for that reports a timeout
 	case errors.Is(err, errLate), errors.Is(err, context.DeadlineExceeded):
 		return true
 	case errors.As(err, &op) && op.Op == "dial":
