@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func (f *fleet) give(ctx context.Context, id, bucket string, mode objectstore.Mo
 	job := imports.Job{
 		ImportID: id, Namespace: stage.Namespace, Breaks: partition.DefaultBreaks,
 		Paths:   []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
-		Listing: objectstore.Listing{Mode: mode},
+		Listing: objectstore.Listing{Mode: cmp.Or(mode, objectstore.Parallel)},
 	}
 	now := time.Now().UTC()
 	if err := f.imports.Create(ctx, imports.Record{Job: job, State: imports.Running, Created: now, Updated: now}); err != nil {
