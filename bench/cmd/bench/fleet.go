@@ -67,11 +67,11 @@ func (f *fleet) give(ctx context.Context, id, bucket string, mode objectstore.Mo
 		Paths:   []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
 		Listing: objectstore.Listing{Mode: cmp.Or(mode, objectstore.Parallel)},
 	}
-	now := time.Now().UTC()
-	if err := f.imports.Create(ctx, imports.Record{Job: job, State: imports.Running, Created: now, Updated: now}); err != nil {
+	now, parts := time.Now().UTC(), partition.Plan(id, nil)
+	if err := f.imports.Create(ctx, imports.Record{Job: job, State: imports.Running, Created: now, Updated: now, Partitions: parts}); err != nil {
 		return err
 	}
-	for _, p := range partition.Plan(id, nil) {
+	for _, p := range parts {
 		if err := f.queue.Publish(ctx, p); err != nil {
 			return err
 		}
