@@ -17,8 +17,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
 )
 
-// tree is a stored tree, of which a file can be tampered with, and an import of
-// every second of its keys.
+// tree is a stored tree whose files can be tampered with, and an import of every
+// second of its keys.
 type tree struct {
 	files    *memory
 	id       string // of the metarange

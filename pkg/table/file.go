@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// File is the file of a table, of which a Reader reads one section after
-// another. Its methods may be called concurrently, also by several readers.
+// File is the file of a table. A Reader reads it section by section. Its methods may be called concurrently, also by several readers.
 type File interface {
 	// Size returns the length of the file in bytes.
 	Size() int64

@@ -227,8 +227,8 @@ func (d *delivery) toRepeat(now time.Time) time.Duration {
 	return d.slot.taken.since(now) - d.slot.moved.since(now)
 }
 
-// chosen reports whether this is one of the deliveries that give way, of which there
-// are as many as partitions wait. It decides once for each load that is heard.
+// chosen reports whether this delivery gives way. As many deliveries do as partitions
+// wait. It decides once for each load that is heard.
 func (d *delivery) chosen(v *vigil) bool {
 	load, heard := d.outlook.Latest()
 	if heard == v.judged {
