@@ -19,9 +19,6 @@ const maxHeads = 8
 // complete asks for what a page does not tell of its objects. Stores are known that
 // list markers of directories without size, time and ETag, and tell them when asked.
 func (b *Bucket) complete(ctx context.Context, page *listxml.Page, opts ...func(*s3.Options)) error {
-	if len(page.Bare) == 0 {
-		return nil
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxHeads)
 	for _, i := range page.Bare {

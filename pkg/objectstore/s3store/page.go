@@ -116,8 +116,10 @@ func (b *Bucket) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3
 	if err := b.readKeys(ctx, &a.page, q, opts...); err != nil {
 		return nil, err
 	}
-	if err := b.complete(ctx, &a.page, opts...); err != nil {
-		return nil, err
+	if len(a.page.Bare) > 0 {
+		if err := b.complete(ctx, &a.page, opts...); err != nil {
+			return nil, err
+		}
 	}
 	return check(&a.page, q)
 }

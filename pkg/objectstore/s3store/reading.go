@@ -34,7 +34,8 @@ func (b *Bucket) readKeys(ctx context.Context, page *listxml.Page, q ask, opts .
 		known.narrow(feasible)
 		set &= feasible
 	}
-	for _, r := range []listxml.Readings{listxml.Query, listxml.Escaped} {
+	// The readings that are left agree, so the one that has least to look for will do.
+	for _, r := range []listxml.Readings{listxml.Escaped, listxml.Query} {
 		if set&r != 0 {
 			return page.Read(r)
 		}
@@ -109,7 +110,7 @@ func (b *Bucket) meant(ctx context.Context, text []byte, set listxml.Readings, o
 // sameKey returns the readings that make the key of a text.
 func sameKey(text []byte, key string) (set listxml.Readings) {
 	for _, r := range []listxml.Readings{listxml.Literal, listxml.Escaped, listxml.Query} {
-		if k, ok := listxml.ReadText(text, r); ok && k == key {
+		if listxml.Reads(text, r, key) {
 			set |= r
 		}
 	}

@@ -54,15 +54,9 @@ func (b *Bucket) isName(name []byte) bool {
 
 // repeats reports whether a text may be the repetition of what was asked for.
 func repeats(text []byte, asked string) bool {
-	if len(text) == 0 || string(text) == asked || unreadable(text) || unreadable([]byte(asked)) {
-		return true
-	}
-	for _, r := range []listxml.Readings{listxml.Escaped, listxml.Query} {
-		if key, ok := listxml.ReadText(text, r); ok && key == asked {
-			return true
-		}
-	}
-	return false
+	return len(text) == 0 || string(text) == asked ||
+		listxml.Reads(text, listxml.Query, asked) || listxml.Reads(text, listxml.Escaped, asked) ||
+		unreadable(text) || unreadable([]byte(asked))
 }
 
 // unreadable reports whether a text holds what XML cannot carry, or what stores put in

@@ -29,11 +29,19 @@ func (p *Page) Agree(set Readings) bool {
 	if set.One() {
 		return true
 	}
-	var in marks
 	for i := range p.Objects {
-		in.add(p.Objects[i].Key)
+		if set.differ(p.Objects[i].Key) {
+			return false
+		}
 	}
-	return in.agree(set)
+	return true
+}
+
+// differ reports whether readings of the set read a text in different ways. It is
+// called for each key of a page.
+func (r Readings) differ(text []byte) bool {
+	return r&Query != 0 && r != Query && bytes.IndexByte(text, '+') >= 0 ||
+		r&Literal != 0 && r != Literal && bytes.IndexByte(text, '%') >= 0
 }
 
 // Feasible returns the readings by which the page can have been written: all its
@@ -47,7 +55,7 @@ func (p *Page) Feasible(prefix string) Readings {
 		text := p.Objects[i].Key
 		in.add(text)
 		for _, r := range []Readings{Literal, Escaped, Query} {
-			if set&r != 0 && !begins(text, r, prefix) {
+			if _, ok := cut(text, r, prefix); !ok {
 				set &^= r
 			}
 		}
@@ -65,9 +73,7 @@ func (p *Page) Feasible(prefix string) Readings {
 // readings of the set read in different ways; ok is false if there is none.
 func (p *Page) Doubtful(set Readings, n int) (text []byte, ok bool) {
 	for i := range p.Objects {
-		var in marks
-		in.add(p.Objects[i].Key)
-		if in.agree(set) {
+		if !set.differ(p.Objects[i].Key) {
 			continue
 		}
 		if n--; n < 0 {
@@ -107,9 +113,14 @@ func ReadText(text []byte, r Readings) (key string, ok bool) {
 	return string(copied), true
 }
 
-// marks are what texts hold that readings differ in.
+// Reads reports whether a text stands for the key by a reading.
+func Reads(text []byte, r Readings, key string) bool {
+	rest, ok := cut(text, r, key)
+	return ok && len(rest) == 0
+}
+
+// marks are what texts hold that shows how they were written.
 type marks struct {
-	plus    bool // a +
 	escapes bool // %XX
 	broken  bool // a % that begins no escape
 	bare    bool // a byte that no encoder of queries leaves
@@ -118,8 +129,7 @@ type marks struct {
 func (m *marks) add(text []byte) {
 	for i, c := range text {
 		switch {
-		case c == '+':
-			m.plus = true
+		case c == '+': // a space or itself
 		case c != '%':
 			m.bare = m.bare || !left[c]
 		case isEscape(text[i:]):
@@ -127,17 +137,6 @@ func (m *marks) add(text []byte) {
 		default:
 			m.broken = true
 		}
-	}
-}
-
-func (m *marks) agree(set Readings) bool {
-	switch set {
-	case Escaped | Query:
-		return !m.plus
-	case Literal | Escaped:
-		return !m.escapes && !m.broken
-	default:
-		return set.One() || !m.plus && !m.escapes && !m.broken
 	}
 }
 
@@ -151,29 +150,29 @@ var left = func() (l [256]bool) {
 	return l
 }()
 
-// begins reports whether the key that a text stands for begins with the prefix. It
-// makes no copy.
-func begins(text []byte, r Readings, prefix string) bool {
+// cut returns what follows the prefix in a text, or false if the key that it stands
+// for does not begin with the prefix. It makes no copy.
+func cut(text []byte, r Readings, prefix string) (rest []byte, ok bool) {
 	for i := range len(prefix) {
 		if len(text) == 0 {
-			return false
+			return nil, false
 		}
 		c, n := text[0], 1
 		switch {
 		case c == '%' && r != Literal:
 			if !isEscape(text) {
-				return false
+				return nil, false
 			}
 			c, n = digits[text[1]]<<4|digits[text[2]], 3
 		case c == '+' && r == Query:
 			c = ' '
 		}
 		if c != prefix[i] {
-			return false
+			return nil, false
 		}
 		text = text[n:]
 	}
-	return true
+	return text, true
 }
 
 func isEscape(text []byte) bool {
@@ -205,7 +204,7 @@ func unescape(key *[]byte, r Readings) (all byte, err error) {
 			to, from = to+n, from+n
 			continue
 		}
-		if !isEscape(text[from:]) {
+		if from+2 >= len(text) || digits[text[from+1]]|digits[text[from+2]] > 15 {
 			return 0, fmt.Errorf("key %q is not URL-encoded as the store says: %w", string(text[:to])+string(text[from:]), objectstore.ErrBadListing)
 		}
 		text[to] = digits[text[from+1]]<<4 | digits[text[from+2]]

@@ -108,7 +108,8 @@ func TestReadings(t *testing.T) {
 				}
 				for i, text := range texts {
 					want, _ := read(text, other)
-					if got, ok := listxml.ReadText([]byte(text), other); got != want || !ok || string(p.Objects[i].Key) != want {
+					if got, ok := listxml.ReadText([]byte(text), other); got != want || !ok || string(p.Objects[i].Key) != want ||
+						!listxml.Reads([]byte(text), other, want) || listxml.Reads([]byte(text), other, want+"a") || want != "" && listxml.Reads([]byte(text), other, want[1:]) {
 						t.Fatalf("%q by %03b is %q, want %q", text, other, got, want)
 					}
 				}
