@@ -129,6 +129,17 @@ func (f *flipped) Write(b []byte) (int, error) {
 	return f.ResponseWriter.Write(b)
 }
 
+// renamed is an answer of the past bucket that says to be one of the live bucket. Both
+// names are of one length, so that Content-Length stays right.
+type renamed struct{ http.ResponseWriter }
+
+func (n renamed) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
+func (n renamed) Write(b []byte) (int, error) {
+	const opening, closing = "<Name>", "</Name>"
+	return n.ResponseWriter.Write(bytes.Replace(b, []byte(opening+pastBucket+closing), []byte(opening+liveBucket+closing), 1))
+}
+
 // ServeHTTP implements http.Handler.
 func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "2" {
@@ -144,6 +155,7 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case bucket == liveBucket && s.drawn(&s.stale):
 			r = r.Clone(r.Context())
 			r.URL.Path = "/" + pastBucket + "/"
+			w = renamed{w}
 		}
 	} else if r.Method == http.MethodGet && s.drawn(&s.flip) {
 		w = &flipped{ResponseWriter: w, at: rand.Uint64()}
