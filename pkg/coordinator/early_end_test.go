@@ -109,10 +109,9 @@ func TestASettledEndStaysSettled(t *testing.T) {
 	}
 }
 
-// The last keys are listed by a partition of the end, and some are removed before the one
-// before it comes to them, the anchor at which the two were to meet among them. The end
-// that it tells lies before a key that was listed, of which only the store can say that it is
-// gone.
+// A partition lists the last keys. Then some of them are removed, among them the anchor
+// at which the partition before was to meet it. So that partition claims an end which lies
+// before a key that was listed. Only the store can tell that the key is gone.
 func TestTheLastKeysAreRemovedWhileTheyAreListed(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(300)

@@ -40,8 +40,8 @@ func writeFile(t *testing.T, data []byte) string {
 	return path
 }
 
-// works reports whether a queue can be made and used with the login. Whoever is
-// refused tries on for as long as ctx, of which the wait ends once it was refused.
+// works reports whether a queue can be made and used with the login. A refused client
+// tries again until its context ends, so works ends that at the first refusal.
 func works(t *testing.T, cfg queue.Config) (err error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
