@@ -36,7 +36,7 @@ const firstBody = 256 << 10
 // is done with it.
 type answer struct {
 	body           []byte
-	about          about         // what the head of the answer says of the body
+	about          about         // what the head of the answer says
 	usual          *atomic.Int64 // bytes of a body, as all answers have it
 	page           listxml.Page
 	direct         *direct      // nil if all goes through the SDK
@@ -85,11 +85,12 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 // reset forgets what was read before.
 func (a *answer) reset() { a.page, a.way = listxml.Page{Objects: a.page.Objects[:0]}, nil }
 
-// about is what the head of an answer says of its body.
-type about struct{ contentType, contentEncoding string }
+// about is what the head of an answer says of its body and of the store.
+type about struct{ contentType, contentEncoding, server, requestID string }
 
 func aboutOf(r *http.Response) about {
-	return about{r.Header.Get("Content-Type"), r.Header.Get("Content-Encoding")}
+	h := r.Header
+	return about{h.Get("Content-Type"), h.Get("Content-Encoding"), h.Get("Server"), h.Get("X-Amz-Request-Id")}
 }
 
 // read reads the body of an answer to its end. One that was cut short is an error.

@@ -40,7 +40,7 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 	default:
 		return "", false, fmt.Errorf("ask who serves %s: %w", aws.ToString(endpoint), (&Bucket{client: c, name: bucket}).classify(ctx, err))
 	}
-	if answer != nil && isCeph(answer.Header) {
+	if answer != nil && aboutOf(answer).isCeph() {
 		return "Ceph", true, nil
 	}
 	return aws.ToString(endpoint), false, nil
@@ -57,6 +57,6 @@ var cephRequest = regexp.MustCompile(`^tx[0-9a-f]{21}-[0-9a-f]{10,16}-[0-9a-f]+-
 
 // isCeph reports whether an answer is one of Ceph's gateway. Only newer releases than
 // Pacific send a Server header.
-func isCeph(h http.Header) bool {
-	return strings.HasPrefix(h.Get("Server"), "Ceph Object Gateway") || cephRequest.MatchString(h.Get("X-Amz-Request-Id"))
+func (a about) isCeph() bool {
+	return strings.HasPrefix(a.server, "Ceph Object Gateway") || cephRequest.MatchString(a.requestID)
 }

@@ -113,7 +113,7 @@ func (b *Bucket) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3
 	if err := b.contradiction(&a.page, q); err != nil {
 		return nil, err
 	}
-	if err := b.readKeys(ctx, &a.page, q, opts...); err != nil {
+	if err := b.readKeys(ctx, a, q, opts...); err != nil {
 		return nil, err
 	}
 	if len(a.page.Bare) > 0 {

@@ -22,12 +22,13 @@ const (
 	askKeys  = 10 // of the answers; a key comes before all others that begin with it
 )
 
-// readKeys makes keys of the texts of a page.
-func (b *Bucket) readKeys(ctx context.Context, page *listxml.Page, q ask, opts ...func(*s3.Options)) error {
+// readKeys makes keys of the texts of a's page.
+func (b *Bucket) readKeys(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) error {
+	page := &a.page
 	known := b.facts.readings(page.Encoded)
 	set := known.possible()
 	if !page.Agree(set) {
-		feasible, err := b.settle(ctx, page, set, q.prefix, opts...)
+		feasible, err := b.settle(ctx, a, set, q.prefix, opts...)
 		if err != nil {
 			return err
 		}
@@ -43,10 +44,15 @@ func (b *Bucket) readKeys(ctx context.Context, page *listxml.Page, q ask, opts .
 	return page.Read(listxml.Literal)
 }
 
-// settle returns those readings of the set by which the store wrote the page; they
-// read it in the same way.
-func (b *Bucket) settle(ctx context.Context, page *listxml.Page, set listxml.Readings, prefix string, opts ...func(*s3.Options)) (listxml.Readings, error) {
+// settle returns those readings of the set by which the store wrote a's page; they
+// read it in the same way. Ceph is not asked: it encodes all keys where it says so, and
+// leaves no +.
+func (b *Bucket) settle(ctx context.Context, a *answer, set listxml.Readings, prefix string, opts ...func(*s3.Options)) (listxml.Readings, error) {
+	page := &a.page
 	first, _ := page.Doubtful(set, 0)
+	if page.Encoded && a.about.isCeph() {
+		set &^= listxml.Literal
+	}
 	if set &= page.Feasible(prefix); set == 0 {
 		return 0, fmt.Errorf("key %q is written in another way than the bucket's other keys, or does not start with %q: %w",
 			first, prefix, objectstore.ErrBadListing)

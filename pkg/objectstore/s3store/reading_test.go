@@ -115,6 +115,24 @@ func TestAskedOnce(t *testing.T) {
 	}
 }
 
+// Ceph encodes all keys where it says so, so that it is not asked.
+func TestCephIsNotAsked(t *testing.T) {
+	for header, value := range map[string]string{
+		"Server":           "Ceph Object Gateway (squid)",
+		"X-Amz-Request-Id": "tx00000d2a9a4a9ab5a1cd4-0067a1b2c3-1043-default",
+	} {
+		s := &keyStore{keys: []string{"a b", "c%20d", "e+f"}, write: writers["escaped"], claims: true}
+		ceph := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(header, value)
+			s.ServeHTTP(w, r)
+		})
+		got, err := list(t, serve(t, ceph, nil), "", "")
+		if err != nil || !slices.Equal(got, s.keys) || s.lists != 1 {
+			t.Errorf("%s: listed %q, %v, by %d calls, want %q by one", header, got, err, s.lists, s.keys)
+		}
+	}
+}
+
 // A key of which the store does not tell how it is meant fails the listing.
 func TestUndecidedKey(t *testing.T) {
 	silent := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
