@@ -5,7 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
@@ -160,4 +166,38 @@ func newBucket(t *testing.T, server s3test.Server) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// TestCephIsNotAsked counts the LISTs of a bucket whose keys are written with escapes: how
+// Ceph writes keys is known.
+func TestCephIsNotAsked(t *testing.T) {
+	target, err := url.Parse(ceph.Endpoint)
+	expect.NoError(t, err)
+	var lists atomic.Int64
+	gateway := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // which is signed
+	}}
+	counting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("list-type") == "2" {
+			lists.Add(1)
+		}
+		gateway.ServeHTTP(w, r)
+	}))
+	defer counting.Close()
+	bucket, keys := newBucket(t, ceph), []string{"a b", "a%20b", "a+b", "c=d/é"}
+	slices.Sort(keys)
+	expect.NoError(t, ceph.Load(t.Context(), bucket, keys))
+	cfg := ceph.Config()
+	cfg.Endpoint = counting.URL
+	var got []string
+	for page, err := range open(t, cfg, bucket).List(t.Context(), "", "", "") {
+		expect.NoError(t, err)
+		for _, o := range page {
+			got = append(got, string(o.Key))
+		}
+	}
+	if !slices.Equal(got, keys) || lists.Load() != 1 {
+		t.Errorf("listed %q by %d LISTs, want %q by one", got, lists.Load(), keys)
+	}
 }
