@@ -104,13 +104,8 @@ func write(ctx context.Context, to rangewriter.Files, batches []entry.Batch, tou
 		if touched != nil {
 			batch = touch(b, batch, touched)
 		}
-		for from := 0; from < batch.Len(); {
-			part := batch.Slice(from, batch.Len())
-			n, _, err := w.Write(part, nil)
-			if err != nil {
-				return nil, err
-			}
-			from += n
+		if err := w.Write(batch); err != nil {
+			return nil, err
 		}
 	}
 	return ranges, w.Flush()

@@ -106,7 +106,7 @@ func rangeSteps(ctx context.Context, in *Input, files rangewriter.Files) Step {
 			}
 			w = rangewriter.New(ctx, files, partition.DefaultBreaks, rangewriter.Options{Uploads: 2, Buffers: &buffers})
 		}
-		if _, _, err := w.Write(in.Batches[page], nil); err != nil {
+		if err := w.Write(in.Batches[page]); err != nil {
 			return err
 		}
 		if page == len(in.Batches)-1 {

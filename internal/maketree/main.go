@@ -52,7 +52,7 @@ func run(ctx context.Context, r io.Reader, to files, breaks partition.Breaks) (s
 	})
 	defer w.Close()
 	for chunk := range slices.Chunk(entries, 1000) {
-		if _, _, err := w.Write(entrytest.Batch(chunk...), nil); err != nil {
+		if err := w.Write(entrytest.Batch(chunk...)); err != nil {
 			return "", err
 		}
 	}

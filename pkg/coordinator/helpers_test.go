@@ -223,8 +223,7 @@ func (f *fleet) commit(entries ...entry.Entry) catalog.Commit {
 		Stored: func(r partition.RangeMetadata) error { ranges = append(ranges, r); return nil },
 	})
 	defer w.Close()
-	_, _, err := w.Write(entrytest.Batch(entries...), nil)
-	expect.NoError(f.t, err)
+	expect.NoError(f.t, w.Write(entrytest.Batch(entries...)))
 	expect.NoError(f.t, w.Flush())
 	id, err := metarange.Write(f.t.Context(), f.files(), ranges)
 	expect.NoError(f.t, err)

@@ -53,7 +53,7 @@ func benchmark(b *testing.B, key func(i int) string) {
 			w.Close()
 			w = rangewriter.New(b.Context(), nowhere, partition.DefaultBreaks, opts)
 		}
-		if err := add(w, batches[n]); err != nil {
+		if err := w.Write(batches[n]); err != nil {
 			b.Fatal(err)
 		}
 	}

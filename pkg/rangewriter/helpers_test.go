@@ -20,11 +20,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-func add(w *rangewriter.Writer, b entry.Batch) error {
-	_, _, err := w.Write(b, nil)
-	return err
-}
-
 // memory is a store of files in memory.
 type memory struct {
 	mu    sync.Mutex
@@ -65,7 +60,7 @@ func write(t *testing.T, files rangewriter.Files, entries []entry.Entry, breaks 
 	defer w.Close()
 	for len(entries) > 0 {
 		n := rng.IntN(min(len(entries), 1500) + 1)
-		expect.NoError(t, add(w, entrytest.Batch(entries[:n]...)))
+		expect.NoError(t, w.Write(entrytest.Batch(entries[:n]...)))
 		entries = entries[n:]
 	}
 	expect.NoError(t, w.Flush())
@@ -73,17 +68,19 @@ func write(t *testing.T, files rangewriter.Files, entries []entry.Entry, breaks 
 }
 
 // writeInPieces writes entries with several writers, each of which begins after
-// the range that the one before it stopped at.
+// the last range of the one before it.
 func writeInPieces(t *testing.T, entries []entry.Entry, breaks partition.Breaks, rng *rand.Rand) []partition.RangeMetadata {
 	t.Helper()
 	var ranges []partition.RangeMetadata
 	for len(entries) > 0 {
 		w := rangewriter.New(t.Context(), &memory{}, breaks, rangewriter.Options{Uploads: 2, Stored: collect(&ranges)})
-		n, _, err := w.Write(entrytest.Batch(entries...), func([]byte) bool { return rng.IntN(3) == 0 })
-		expect.NoError(t, err)
+		for again := true; again && len(entries) > 0; again = rng.IntN(3) > 0 {
+			n, _, err := w.WriteRange(entrytest.Batch(entries...))
+			expect.NoError(t, err)
+			entries = entries[n:]
+		}
 		expect.NoError(t, w.Flush())
 		w.Close()
-		entries = entries[n:]
 	}
 	return ranges
 }

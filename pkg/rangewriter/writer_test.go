@@ -93,7 +93,7 @@ func TestWritersShareBuffers(t *testing.T) {
 				var got []partition.RangeMetadata
 				var files memory
 				w := rangewriter.New(t.Context(), &files, breaks, rangewriter.Options{Uploads: 3, Stored: collect(&got), Buffers: &buffers})
-				if err := errors.Join(add(w, entrytest.Batch(entries...)), w.Flush()); err != nil {
+				if err := errors.Join(w.Write(entrytest.Batch(entries...)), w.Flush()); err != nil {
 					t.Error(err)
 				}
 				w.Close()
@@ -133,7 +133,7 @@ func TestMemoryOfFiles(t *testing.T) {
 			etag := fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64())
 			entries = append(entries, entry.Entry{Key: fmt.Sprintf("%08d", n+i), Address: "s3://b/" + etag, ETag: etag})
 		}
-		expect.NoError(t, add(w, entrytest.Batch(entries...)))
+		expect.NoError(t, w.Write(entrytest.Batch(entries...)))
 		expect.NoError(t, w.Wait())
 	}
 	for i, size := range sizes {
@@ -143,32 +143,33 @@ func TestMemoryOfFiles(t *testing.T) {
 	}
 }
 
-// Write stops right after the range that it was told to stop at.
-func TestWriteStopsAfterARange(t *testing.T) {
+// WriteRange returns at the end of each range.
+func TestWriteRangeStopsAfterARange(t *testing.T) {
 	entries := entrytest.Random(seeded.Rand(t), 500)
 	breaks := partition.Breaks{MaxSize: 4_000, Raggedness: 50}
 	want := naive(t, entries, breaks)
-	third := want[2].MaxKey
-
 	var got []partition.RangeMetadata
 	w := rangewriter.New(t.Context(), &memory{}, breaks, rangewriter.Options{Uploads: 3, Stored: collect(&got)})
 	defer w.Close()
 	if !w.AtBoundary() {
 		t.Error("a new writer is not at a range boundary")
 	}
-	n, stopped, err := w.Write(entrytest.Batch(entries...), func(last []byte) bool { return string(last) >= third })
-	if err != nil || !stopped || entries[n-1].Key != third {
-		t.Fatalf("took %d entries, stopped %v, error %v; want a stop after key %q", n, stopped, err, third)
-	}
-	if !w.AtBoundary() {
-		t.Error("not at a range boundary after a stop")
+	for _, r := range want[:3] {
+		n, ended, err := w.WriteRange(entrytest.Batch(entries...))
+		if err != nil || !ended || entries[n-1].Key != r.MaxKey {
+			t.Fatalf("appended %d entries, a range ended: %v, error %v; want its end at key %q", n, ended, err, r.MaxKey)
+		}
+		if !w.AtBoundary() {
+			t.Error("not at a range boundary after the end of a range")
+		}
+		entries = entries[n:]
 	}
 	expect.NoError(t, w.Wait())
 	if !slices.Equal(got, want[:3]) {
 		t.Errorf("stored %v, want %v", got, want[:3])
 	}
-	expect.NoError(t, add(w, entrytest.Batch(entries[n])))
-	alone := want[3].MaxKey == entries[n].Key // in its range
+	expect.NoError(t, w.Write(entrytest.Batch(entries[0])))
+	alone := want[3].MaxKey == entries[0].Key // in its range
 	if w.AtBoundary() != alone {
 		t.Errorf("at a range boundary: %v, while the entry is alone in its range: %v", !alone, alone)
 	}
@@ -211,7 +212,7 @@ func TestBadEntries(t *testing.T) {
 				defer w.Close()
 				var err error
 				for _, b := range test.batches {
-					if err = add(w, entrytest.Batch(b...)); err != nil {
+					if err = w.Write(entrytest.Batch(b...)); err != nil {
 						break
 					}
 				}
@@ -267,12 +268,12 @@ func TestFirstErrorSticks(t *testing.T) {
 			reported = nil
 			w := rangewriter.New(t.Context(), test.files, oneEach, rangewriter.Options{Uploads: 2, Stored: test.stored})
 			defer w.Close()
-			err := add(w, entrytest.Batch(entries...)) // longer than what can be on its way: the error shows
+			err := w.Write(entrytest.Batch(entries...)) // longer than what can be on its way: the error shows
 			if !errors.Is(err, boom) || !strings.Contains(err.Error(), fifth.ID) {
 				t.Fatalf("Write returned %v, want an error that wraps boom and names range %s", err, fifth.ID)
 			}
 			for name, again := range map[string]error{
-				"Write": add(w, entrytest.Batch()), "Flush": w.Flush(), "Wait": w.Wait(),
+				"Write": w.Write(entrytest.Batch()), "Flush": w.Flush(), "Wait": w.Wait(),
 			} {
 				if !errors.Is(again, err) {
 					t.Errorf("%s then returned %v, want the same error", name, again)
@@ -298,10 +299,10 @@ func TestUploadsAreBoundedAndCancelled(t *testing.T) {
 	})
 	calls := map[string]func(*rangewriter.Writer) error{
 		"Write": func(w *rangewriter.Writer) error {
-			return add(w, entrytest.Batch(entrytest.Random(seeded.Rand(t), 50)...))
+			return w.Write(entrytest.Batch(entrytest.Random(seeded.Rand(t), 50)...))
 		},
 		"Flush": func(w *rangewriter.Writer) error {
-			expect.NoError(t, add(w, entrytest.Batch(entrytest.Random(seeded.Rand(t), uploads)...)))
+			expect.NoError(t, w.Write(entrytest.Batch(entrytest.Random(seeded.Rand(t), uploads)...)))
 			return w.Flush()
 		},
 	}
@@ -346,7 +347,7 @@ func TestReportedInKeyOrder(t *testing.T) {
 	var got []partition.RangeMetadata
 	w := rangewriter.New(t.Context(), files, oneEach, rangewriter.Options{Uploads: 3, Stored: collect(&got)})
 	defer w.Close()
-	expect.NoError(t, add(w, entrytest.Batch(entries...)))
+	expect.NoError(t, w.Write(entrytest.Batch(entries...)))
 	<-stored
 	<-stored
 	close(release) // the first range is stored last
@@ -370,11 +371,11 @@ func TestClose(t *testing.T) {
 		Uploads: 2,
 		Stored:  func(r partition.RangeMetadata) error { t.Errorf("reported %v", r); return nil },
 	})
-	expect.NoError(t, add(w, entrytest.Batch(entries[0])))
+	expect.NoError(t, w.Write(entrytest.Batch(entries[0])))
 	<-running
 	w.Close()
 	w.Close()
-	if add(w, entrytest.Batch(entries[1])) == nil || w.Flush() == nil || w.Wait() == nil {
+	if w.Write(entrytest.Batch(entries[1])) == nil || w.Flush() == nil || w.Wait() == nil {
 		t.Error("a closed writer takes calls")
 	}
 }
@@ -390,7 +391,7 @@ func TestWriteDoesNotAllocatePerKey(t *testing.T) {
 		batches = append(batches, entrytest.Batch(c...))
 	}
 	got := testing.AllocsPerRun(runs, func() {
-		expect.NoError(t, add(w, batches[0]))
+		expect.NoError(t, w.Write(batches[0]))
 		batches = batches[1:]
 	})
 	if got > keys/5 { // pebble's writer allocates for blocks, which hold tens of keys

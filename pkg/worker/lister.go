@@ -134,30 +134,31 @@ func (l *lister) take(ranges *rangewriter.Writer, batch entry.Batch) (end bool, 
 	l.listed += uint64(batch.Len())
 	l.total += uint64(batch.Len())
 	l.start()
-	if from < to {
-		owned := batch.Slice(from, to)
-		defer owned.Release()
-		_, stopped, err := ranges.Write(owned, l.stopAt)
+	for from < to {
+		rest := batch.Slice(from, to)
+		n, ended, err := ranges.WriteRange(rest)
+		rest.Release()
 		if err != nil {
 			return false, err
 		}
-		if stopped {
+		from += n
+		if ended && l.stopAt(batch.Key(from-1)) {
 			return true, nil
 		}
-		l.open.Store(!ranges.AtBoundary())
+		l.open.Store(!ended)
 	}
 	return end, nil
 }
 
-// stopAt reports whether the listing stops after the range that ends with the
-// key: at the end of the partition, or because it is paused there.
+// stopAt stops the listing after the range that ends with the key, at the end of
+// the partition or to pause it there, and reports whether it did.
 func (l *lister) stopAt(last []byte) bool {
 	switch {
 	case l.owned.EndsWith(last):
 		return true
 	case l.leave.Err() != nil:
 		l.paused = errLeaving
-	case l.yields(string(last)):
+	case l.yields() && l.queueRest(string(last)):
 		l.paused = errYielded
 	}
 	return l.paused != nil
@@ -187,12 +188,11 @@ func (l *lister) start() {
 	}
 }
 
-// yields reports whether the partition gives way to others after the range that
-// ends at the boundary, and if so queues what is left of it behind them. It does
+// yields reports whether the partition gives way to others after a range. It does
 // where a partition of another import is the next in line and this one has been
 // at work for a slice of time. A walk that gives way begins anew, so it goes on for
 // as long as it took to come to its start: giving way takes half of its time at most.
-func (l *lister) yields(boundary string) bool {
+func (l *lister) yields() bool {
 	total, fresh := l.atWork(l.now())
 	if total < l.cfg.Slice || fresh < total-fresh {
 		return false
@@ -202,9 +202,12 @@ func (l *lister) yields(boundary string) bool {
 		return false
 	}
 	l.heard = seq
-	if !l.elected(load.Pending, load.Running) {
-		return false
-	}
+	return l.elected(load.Pending, load.Running)
+}
+
+// queueRest queues what is left of the partition after a boundary, and reports
+// whether it did.
+func (l *lister) queueRest(boundary string) bool {
 	rest, left := l.p.Resume(partition.Cover{Span: partition.Span{Upto: boundary}, Cut: l.trail.cut}, l.job.Breaks)
 	return left && l.publish(l.ctx, partition.New(rest.ImportID, rest.Span, true, rest.UptoAligned))
 }

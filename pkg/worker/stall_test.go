@@ -131,7 +131,7 @@ func TestAListingThatPassesOverWhatItHadGoesOnForAsLong(t *testing.T) {
 		begun := s.at
 		s.at = s.at.Add(after)
 		d.hold.confirm(s.at)
-		if got := l.yields("k"); got != want {
+		if got := l.yields(); got != want {
 			t.Errorf("%v after it came there it gives way: %t", after, got)
 		}
 		s.at = begun
