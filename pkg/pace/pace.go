@@ -20,7 +20,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
 )
 
 // Limiter is what a process's LIST calls to the store go through. Its methods may
@@ -126,19 +127,10 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	f := promauto.With(reg)
+	f := metric.With(reg).In("pace")
 	return &metrics{
-		told: f.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_pace_throttles_told_total",
-			Help: "Times that this process told the others that the store throttled it.",
-		}),
-		heard: f.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_pace_throttles_heard_total",
-			Help: "Times that this process heard from another one that the store throttled it.",
-		}),
-		share: f.NewGauge(prometheus.GaugeOpts{
-			Name: "rangefleet_pace_lists_most",
-			Help: "LIST calls that this process may have in flight, as its share of the fleet's bound.",
-		}),
+		told:  f.Counter("throttles_told_total", "Times that this process told the others that the store throttled it."),
+		heard: f.Counter("throttles_heard_total", "Times that this process heard from another one that the store throttled it."),
+		share: f.Gauge("lists_most", "LIST calls that this process may have in flight, as its share of the fleet's bound."),
 	}
 }

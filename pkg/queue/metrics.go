@@ -3,7 +3,8 @@ package queue
 import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
 )
 
 type metrics struct {
@@ -23,39 +24,29 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	f := promauto.With(reg)
-	counter := func(name, help string) prometheus.Counter {
-		return f.NewCounter(prometheus.CounterOpts{Name: "rangefleet_queue_" + name, Help: help})
-	}
-	vec := func(name, help, label string, values ...string) *prometheus.CounterVec {
-		v := f.NewCounterVec(prometheus.CounterOpts{Name: "rangefleet_queue_" + name, Help: help}, []string{label})
-		for _, value := range values {
-			v.WithLabelValues(value) // zero is visible
-		}
-		return v
-	}
+	f := metric.With(reg).In("queue")
 	return &metrics{
-		published:    vec("published_total", "Messages stored, by kind.", "kind", "partition", "cover", "note"),
-		queued:       counter("already_queued_total", "Partitions published while they were queued or running."),
-		full:         counter("full_total", "Partitions not taken because the queue was full."),
-		refused:      counter("protocol_refused_total", "Messages and streams refused because they are of another version of the protocol."),
-		deliveries:   counter("deliveries_total", "Partitions received."),
-		redeliveries: counter("redeliveries_total", "Partitions received that were delivered before."),
-		acks:         counter("acks_total", "Partitions acknowledged, confirmed by NATS."),
-		retries: vec("retries_total", "Calls to NATS tried again, by operation.", "op",
-			"ensure", "publish", "cover", "pull", "ack", "read", "write", "discard", "follow"),
-		stalls:      counter("stalls_total", "Times that partitions were pending and yet none was received for a while."),
-		disconnects: counter("disconnects_total", "Connections to NATS lost."),
-		asyncErrors: counter("errors_total", "Errors that NATS reported outside of any call, such as denied permissions."),
-		leasesTaken: counter("leases_acquired_total", "Leases that this process took."),
-		leasesLost:  counter("leases_lost_total", "Leases that were lost rather than released."),
+		published:    f.CounterVec("published_total", "Messages stored, by kind.", metric.By("kind", "partition", "cover", "note")),
+		queued:       f.Counter("already_queued_total", "Partitions published while they were queued or running."),
+		full:         f.Counter("full_total", "Partitions not taken because the queue was full."),
+		refused:      f.Counter("protocol_refused_total", "Messages and streams refused because they are of another version of the protocol."),
+		deliveries:   f.Counter("deliveries_total", "Partitions received."),
+		redeliveries: f.Counter("redeliveries_total", "Partitions received that were delivered before."),
+		acks:         f.Counter("acks_total", "Partitions acknowledged, confirmed by NATS."),
+		retries: f.CounterVec("retries_total", "Calls to NATS tried again, by operation.",
+			metric.By("op", "ensure", "publish", "cover", "pull", "ack", "read", "write", "discard", "follow")),
+		stalls:      f.Counter("stalls_total", "Times that partitions were pending and yet none was received for a while."),
+		disconnects: f.Counter("disconnects_total", "Connections to NATS lost."),
+		asyncErrors: f.Counter("errors_total", "Errors that NATS reported outside of any call, such as denied permissions."),
+		leasesTaken: f.Counter("leases_acquired_total", "Leases that this process took."),
+		leasesLost:  f.Counter("leases_lost_total", "Leases that were lost rather than released."),
 	}
 }
 
 // countMessages keeps count of what a connection sends and receives: what the
 // process costs NATS.
 func countMessages(reg prometheus.Registerer, nc *nats.Conn) {
-	f := promauto.With(reg)
+	f := metric.With(reg).In("queue")
 	for _, c := range []struct {
 		name, help string
 		of         func(nats.Statistics) uint64
@@ -63,7 +54,6 @@ func countMessages(reg prometheus.Registerer, nc *nats.Conn) {
 		{"messages_sent_total", "Messages sent to NATS.", func(s nats.Statistics) uint64 { return s.OutMsgs }},
 		{"messages_received_total", "Messages received from NATS.", func(s nats.Statistics) uint64 { return s.InMsgs }},
 	} {
-		f.NewCounterFunc(prometheus.CounterOpts{Name: "rangefleet_queue_" + c.name, Help: c.help},
-			func() float64 { return float64(c.of(nc.Stats())) })
+		f.CounterFunc(c.name, c.help, func() float64 { return float64(c.of(nc.Stats())) })
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -23,10 +23,8 @@ type HTTPServer struct {
 // NewHTTPServer returns a server of h. Its own complaints go to log. It registers its
 // metrics with reg, once.
 func NewHTTPServer(h http.Handler, reg prometheus.Registerer, log *slog.Logger) *HTTPServer {
-	s := &HTTPServer{conns: connections{most: limits.Connections, evicted: promauto.With(reg).NewCounter(prometheus.CounterOpts{
-		Name: "rangefleet_http_connections_evicted_total",
-		Help: "Connections that were closed for others, as too many were open.",
-	})}}
+	s := &HTTPServer{conns: connections{most: limits.Connections, evicted: metric.With(reg).Counter("http_connections_evicted_total",
+		"Connections that were closed for others, as too many were open.")}}
 	s.http = http.Server{
 		Handler:           s.conns.serve(h),
 		ConnContext:       s.conns.keep,

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
@@ -79,19 +79,13 @@ type observer struct {
 }
 
 func newObserver(reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *observer {
-	factory := promauto.With(reg)
+	f := metric.With(reg).In("http")
 	return &observer{
 		log: log,
 		now: now,
-		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "rangefleet_http_request_duration_seconds",
-			Help:    "Time from a request's header to its answer.",
-			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
-		}, []string{"method", "route", "code"}),
-		inFlight: factory.NewGauge(prometheus.GaugeOpts{
-			Name: "rangefleet_http_requests_in_flight",
-			Help: "Requests that are being served.",
-		}),
+		duration: f.HistogramVec("request_duration_seconds", "Time from a request's header to its answer.",
+			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60}, metric.By("method"), metric.By("route"), metric.By("code")),
+		inFlight: f.Gauge("requests_in_flight", "Requests that are being served."),
 	}
 }
 

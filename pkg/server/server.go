@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/xid"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -135,10 +135,9 @@ func newHandlers(c Config) *handlers {
 	return &handlers{
 		ready: c.Ready, service: c.Service, catalog: c.Catalog, log: c.Log,
 		auth: c.Auth, brake: auth.NewBrake(c.Now), sealer: c.Sealer, proxies: c.Proxies, nobody: make(crowd, limits.AnonymousRequests), budget: newBudget(limits.RequestMemory),
-		logins: promauto.With(c.Registerer).NewCounterVec(prometheus.CounterOpts{
-			Name: "rangefleet_http_failed_logins_total",
-			Help: "Logins that failed: wrong ones, and those refused unseen as too many of one key and address waited for their answer.",
-		}, []string{"outcome"}),
+		logins: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
+			"Logins that failed: wrong ones, and those refused unseen as too many of one key and address waited for their answer.",
+			metric.By("outcome")),
 	}
 }
 

@@ -2,7 +2,8 @@ package tablecache
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
 )
 
 // Outcomes of a read of a chunk.
@@ -17,19 +18,10 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	auto := promauto.With(reg)
-	m := &metrics{
-		bytes: auto.NewGauge(prometheus.GaugeOpts{
-			Name: "rangefleet_table_cache_bytes",
-			Help: "Bytes of ranges and metaranges that are kept in memory for lookups.",
-		}),
-		reads: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "rangefleet_table_cache_reads_total",
-			Help: "Reads of chunks of ranges and metaranges, by whether they were in memory.",
-		}, []string{"outcome"}),
+	f := metric.With(reg).In("table_cache")
+	return &metrics{
+		bytes: f.Gauge("bytes", "Bytes of ranges and metaranges that are kept in memory for lookups."),
+		reads: f.CounterVec("reads_total", "Reads of chunks of ranges and metaranges, by whether they were in memory.",
+			metric.By("outcome", outcomeHit, outcomeMiss)),
 	}
-	for _, outcome := range []string{outcomeHit, outcomeMiss} {
-		m.reads.WithLabelValues(outcome)
-	}
-	return m
 }

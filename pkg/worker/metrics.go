@@ -2,7 +2,8 @@ package worker
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
 )
 
 // outcomes of a delivery; each is counted from the start, so that zero shows.
@@ -17,33 +18,14 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	f := promauto.With(reg)
-	m := &metrics{
-		running: f.NewGauge(prometheus.GaugeOpts{
-			Name: "rangefleet_worker_partitions_running",
-			Help: "Partitions that this process works on now.",
-		}),
-		deliveries: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "rangefleet_worker_deliveries_total",
-			Help: "Deliveries of partitions to this process, by how they ended.",
-		}, []string{"outcome"}),
-		objects: f.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_worker_objects_covered_total",
-			Help: "Entries in the ranges that this process stored and published covers of.",
-		}),
-		ranges: f.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_worker_ranges_covered_total",
-			Help: "Ranges that this process stored and published covers of.",
-		}),
-		handOvers: f.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_worker_hand_overs_total",
-			Help: "Partitions that this process cut off its own for others that were idle.",
-		}),
+	f := metric.With(reg).In("worker")
+	return &metrics{
+		running:    f.Gauge("partitions_running", "Partitions that this process works on now."),
+		deliveries: f.CounterVec("deliveries_total", "Deliveries of partitions to this process, by how they ended.", metric.By("outcome", outcomes...)),
+		objects:    f.Counter("objects_covered_total", "Entries in the ranges that this process stored and published covers of."),
+		ranges:     f.Counter("ranges_covered_total", "Ranges that this process stored and published covers of."),
+		handOvers:  f.Counter("hand_overs_total", "Partitions that this process cut off its own for others that were idle."),
 	}
-	for _, o := range outcomes {
-		m.deliveries.WithLabelValues(o)
-	}
-	return m
 }
 
 func (m *metrics) done(outcome string) { m.deliveries.WithLabelValues(outcome).Inc() }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
@@ -34,27 +34,14 @@ const (
 
 // New returns a Meter with its metrics registered.
 func New(reg prometheus.Registerer) *Meter {
-	auto := promauto.With(reg)
-	m := &Meter{
-		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "rangefleet_objectstore_request_duration_seconds",
-			Help:    "Time of one call to an object store; of a listing, of one page.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 18), // 1 ms to 131 s: a LIST may take two minutes
-		}, []string{"operation", "outcome"}),
-		listed: auto.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_objectstore_objects_listed_total",
-			Help: "Objects in the pages that object stores listed.",
-		}),
-		put: auto.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_objectstore_put_bytes_total",
-			Help: "Bytes stored in object stores.",
-		}),
+	f := metric.With(reg).In("objectstore")
+	return &Meter{
+		seconds: f.HistogramVec("request_duration_seconds", "Time of one call to an object store; of a listing, of one page.",
+			prometheus.ExponentialBuckets(0.001, 2, 18), // 1 ms to 131 s: a LIST may take two minutes
+			metric.By("operation", "list", "stat", "get", "put"), metric.By("outcome", outcomeOK, outcomeError)),
+		listed: f.Counter("objects_listed_total", "Objects in the pages that object stores listed."),
+		put:    f.Counter("put_bytes_total", "Bytes stored in object stores."),
 	}
-	for _, op := range []string{"list", "stat", "get", "put"} {
-		m.seconds.WithLabelValues(op, outcomeOK)
-		m.seconds.WithLabelValues(op, outcomeError)
-	}
-	return m
 }
 
 // Wrap returns s with metrics.

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
@@ -65,23 +65,13 @@ type Metrics struct {
 
 // NewMetrics registers them.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	auto := promauto.With(reg)
+	f := metric.With(reg).In("readahead")
 	return &Metrics{
-		inFlight: auto.NewGauge(prometheus.GaugeOpts{
-			Name: "rangefleet_readahead_lists_in_flight", Help: "LIST calls in flight.",
-		}),
-		held: auto.NewGauge(prometheus.GaugeOpts{
-			Name: "rangefleet_readahead_held_bytes", Help: "Bytes of pages listed ahead of their consumers.",
-		}),
-		retries: auto.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_readahead_retries_total", Help: "Pages that were asked for again after a transient error.",
-		}),
-		throttle: auto.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_readahead_throttled_total", Help: "LIST calls that a store refused because there were too many.",
-		}),
-		restarts: auto.NewCounter(prometheus.CounterOpts{
-			Name: "rangefleet_readahead_restarts_total", Help: "Listings begun again because their pages contradicted each other.",
-		}),
+		inFlight: f.Gauge("lists_in_flight", "LIST calls in flight."),
+		held:     f.Gauge("held_bytes", "Bytes of pages listed ahead of their consumers."),
+		retries:  f.Counter("retries_total", "Pages that were asked for again after a transient error."),
+		throttle: f.Counter("throttled_total", "LIST calls that a store refused because there were too many."),
+		restarts: f.Counter("restarts_total", "Listings begun again because their pages contradicted each other."),
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -58,14 +58,8 @@ func New(p Policy, reg prometheus.Registerer) *Retrier {
 	if p.Jitter == nil {
 		p.Jitter = rand.N[time.Duration]
 	}
-	r := &Retrier{policy: p, retries: promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "rangefleet_objectstore_retries_total",
-		Help: "Calls to object stores that were tried again after a transient error.",
-	}, []string{"operation"})}
-	for _, op := range []string{opList, opStat, opGet, opPut} {
-		r.retries.WithLabelValues(op)
-	}
-	return r
+	return &Retrier{policy: p, retries: metric.With(reg).CounterVec("objectstore_retries_total",
+		"Calls to object stores that were tried again after a transient error.", metric.By("operation", opList, opStat, opGet, opPut))}
 }
 
 // Wrap returns s with retries.

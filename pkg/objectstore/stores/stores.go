@@ -9,8 +9,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/localstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/metered"
@@ -79,10 +79,9 @@ var _ objectstore.Chooser = (*Stores)(nil)
 // countResizes returns what counts how often the pages of buckets are made smaller and
 // larger.
 func countResizes(reg prometheus.Registerer) func(larger bool) {
-	changes := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "rangefleet_objectstore_page_resizes_total",
-		Help: "Times that a bucket's pages were asked for with half as many keys, as they did not come in time, or with twice as many again.",
-	}, []string{"direction"})
+	changes := metric.With(reg).CounterVec("objectstore_page_resizes_total",
+		"Times that a bucket's pages were asked for with half as many keys, as they did not come in time, or with twice as many again.",
+		metric.By("direction"))
 	smaller, larger := changes.WithLabelValues("smaller"), changes.WithLabelValues("larger")
 	return func(up bool) {
 		if up {
