@@ -13,6 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/bench/stage"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
@@ -128,8 +129,8 @@ type both struct {
 	store rangewriter.Files
 }
 
-func (b both) Put(ctx context.Context, id string, data []byte) error {
-	return errors.Join(b.memory.Put(ctx, id, data), b.store.Put(ctx, id, data))
+func (b both) Put(ctx context.Context, id string, data []byte, sum objectstore.Sum) error {
+	return errors.Join(b.memory.Put(ctx, id, data, sum), b.store.Put(ctx, id, data, sum))
 }
 
 // memory keeps files in memory.
@@ -138,7 +139,7 @@ type memory struct {
 	files map[string][]byte
 }
 
-func (m *memory) Put(_ context.Context, id string, data []byte) error {
+func (m *memory) Put(_ context.Context, id string, data []byte, _ objectstore.Sum) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.files[id] = bytes.Clone(data)

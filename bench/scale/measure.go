@@ -24,6 +24,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/keyset"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -118,7 +119,7 @@ func (f *files) Get(context.Context, string) ([]byte, error) {
 	return nil, fmt.Errorf("no files are kept")
 }
 
-func (f *files) Put(_ context.Context, _ string, data []byte) error {
+func (f *files) Put(_ context.Context, _ string, data []byte, _ objectstore.Sum) error {
 	*f += files(len(data))
 	return nil
 }
@@ -169,7 +170,7 @@ func (f *peakFiles) Get(context.Context, string) ([]byte, error) {
 	return nil, fmt.Errorf("no files are kept")
 }
 
-func (f *peakFiles) Put(context.Context, string, []byte) error {
+func (f *peakFiles) Put(context.Context, string, []byte, objectstore.Sum) error {
 	f.heap = max(f.heap, heap())
 	return nil
 }

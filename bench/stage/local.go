@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
@@ -85,7 +86,7 @@ func encodeValues(_ context.Context, in *Input) (Step, error) {
 // nowhere is a storage namespace that keeps nothing.
 type nowhere struct{}
 
-func (nowhere) Put(context.Context, string, []byte) error { return nil }
+func (nowhere) Put(context.Context, string, []byte, objectstore.Sum) error { return nil }
 
 func writeRanges(ctx context.Context, in *Input) (Step, error) {
 	return rangeSteps(ctx, in, nowhere{}), nil

@@ -84,7 +84,7 @@ type memory struct {
 	data [][]byte
 }
 
-func (m *memory) Put(_ context.Context, id string, data []byte) error {
+func (m *memory) Put(_ context.Context, id string, data []byte, _ objectstore.Sum) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ids, m.data = append(m.ids, id), append(m.data, append([]byte(nil), data...))
@@ -109,7 +109,7 @@ func upload(ctx context.Context, in *Input) (Step, error) {
 			return nil
 		}
 		for i, id := range ranges.ids {
-			if err := files.Put(ctx, id, ranges.data[i]); err != nil {
+			if err := files.Put(ctx, id, ranges.data[i], objectstore.Sum{}); err != nil {
 				return err
 			}
 		}

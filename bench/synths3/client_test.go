@@ -43,7 +43,7 @@ func TestStoreReadsEveryShape(t *testing.T) {
 			t.Fatal(err)
 		}
 		i := int64(0)
-		for page, err := range open(t, base, fmt.Sprintf("%s-%d", shape, n)).List(t.Context(), "", "", "") {
+		for page, err := range open(t, base, fmt.Sprintf("%s-%d", shape, n)).List(t.Context(), "", "", objectstore.ListOptions{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +65,7 @@ func TestStoreReadsEveryShape(t *testing.T) {
 func TestStoreKeepsObjects(t *testing.T) {
 	_, base := start(t, synths3.Config{Buckets: []string{"ns"}, KeepBytes: 1 << 20})
 	b := open(t, base, "ns")
-	if err := b.Put(t.Context(), "a b/+ü", []byte("content")); err != nil {
+	if err := b.Put(t.Context(), "a b/+ü", []byte("content"), objectstore.Sum{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := b.Get(t.Context(), "a b/+ü", 1<<20); err != nil || string(got) != "content" {
@@ -88,7 +88,7 @@ func TestStoreSurvivesFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for page, err := range open(t, base, "uuid-20k").List(t.Context(), "", "", "") {
+	for page, err := range open(t, base, "uuid-20k").List(t.Context(), "", "", objectstore.ListOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func listAll(t *testing.T, base, bucket string) (keys []string, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, err := range store.List(t.Context(), "", "", "") {
+	for page, err := range store.List(t.Context(), "", "", objectstore.ListOptions{}) {
 		if err != nil {
 			return keys, err
 		}

@@ -117,7 +117,7 @@ func Object(key string) objectstore.Object {
 }
 
 // List implements objectstore.Store page by page, as ListPage answers.
-func (s *Store) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *Store) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		for more := true; more; {
 			var page []objectstore.Listed
@@ -151,4 +151,6 @@ func (*Store) GetRange(context.Context, string, int64, int64) ([]byte, int64, er
 }
 
 // Put implements objectstore.Store: nothing is stored here.
-func (*Store) Put(context.Context, string, []byte) error { return errors.ErrUnsupported }
+func (*Store) Put(context.Context, string, []byte, objectstore.Sum) error {
+	return errors.ErrUnsupported
+}

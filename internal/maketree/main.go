@@ -17,6 +17,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
@@ -65,7 +66,7 @@ func run(ctx context.Context, r io.Reader, to files, breaks partition.Breaks) (s
 // files is a directory of files that are named by their IDs.
 type files string
 
-func (f files) Put(_ context.Context, id string, data []byte) error {
+func (f files) Put(_ context.Context, id string, data []byte, _ objectstore.Sum) error {
 	return os.WriteFile(filepath.Join(string(f), id), data, 0o600)
 }
 

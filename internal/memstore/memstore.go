@@ -94,7 +94,7 @@ func (s *Store) Keys(prefix string) []string {
 }
 
 // List implements objectstore.Store. Each page is read as the store is then.
-func (s *Store) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *Store) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	ends := s.EndsAfter
 	if ends == nil {
 		ends = func(string) bool { return false }
@@ -103,7 +103,7 @@ func (s *Store) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]o
 }
 
 // Walk implements objectstore.Walker.
-func (s *Store) Walk(ctx context.Context, prefix string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *Store) Walk(ctx context.Context, prefix string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return s.pages(ctx, Call{Op: "walk", Key: prefix}, func(string) bool { return false })
 }
 
@@ -175,7 +175,7 @@ func (s *Store) GetRange(ctx context.Context, key string, offset, n int64) ([]by
 }
 
 // Put implements objectstore.Store.
-func (s *Store) Put(ctx context.Context, key string, body []byte) error {
+func (s *Store) Put(ctx context.Context, key string, body []byte, _ objectstore.Sum) error {
 	if err := s.call(ctx, Call{Op: "put", Key: key}); err != nil {
 		return err
 	}

@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // sink takes files and keeps none.
 type sink struct{ bytes int }
 
-func (s *sink) Put(_ context.Context, _ string, data []byte) error {
+func (s *sink) Put(_ context.Context, _ string, data []byte, _ objectstore.Sum) error {
 	s.bytes = len(data)
 	return nil
 }

@@ -100,7 +100,7 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 	})
 	defer w.Close()
 	closed := false
-	for batch, err := range src.List(ctx, after, source.Nowhere) {
+	for batch, err := range src.List(ctx, after, objectstore.ReadTo(source.Nowhere)) {
 		if err != nil {
 			return Ingested{}, err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/tampered"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
@@ -128,7 +129,7 @@ func TestATamperedFileFailsWhatReadsIt(t *testing.T) {
 		}
 		parts := tampered.TakeApart(whole)
 		parts.SetData(0, append([]byte("\x00\x7f\x00"), parts.Data()[0]...))
-		expect.NoError(t, f.files().Put(t.Context(), id, parts.Bytes()))
+		expect.NoError(t, f.files().Put(t.Context(), id, parts.Bytes(), objectstore.Sum{}))
 
 		before := len(f.log())
 		got := f.ended(f.start(s, request("", "z")))
@@ -145,7 +146,7 @@ func TestATamperedFileFailsWhatReadsIt(t *testing.T) {
 		elsewhere := request("", r.Properties().MinKey+id)
 		elsewhere.Request.Repository = "other"
 		f.do(s, elsewhere)
-		expect.NoError(t, f.files().Put(t.Context(), id, whole))
+		expect.NoError(t, f.files().Put(t.Context(), id, whole, objectstore.Sum{}))
 	}
 	f.do(s, request("", "z"))
 }

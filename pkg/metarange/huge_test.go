@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
@@ -29,7 +30,7 @@ type directory struct {
 
 func (d directory) path(id string) string { return filepath.Join(d.dir, id) }
 
-func (d directory) Put(_ context.Context, id string, data []byte) error {
+func (d directory) Put(_ context.Context, id string, data []byte, _ objectstore.Sum) error {
 	return os.WriteFile(d.path(id), data, 0o600)
 }
 
@@ -160,7 +161,7 @@ func storeRange(t *testing.T, files directory, keys ...string) partition.RangeMe
 		b.Release()
 	}
 	tab := w.Close()
-	if err := files.Put(t.Context(), tab.Meta.ID, tab.Data); err != nil {
+	if err := files.Put(t.Context(), tab.Meta.ID, tab.Data, tab.Sum); err != nil {
 		t.Fatal(err)
 	}
 	return tab.Meta

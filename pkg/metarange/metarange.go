@@ -19,7 +19,8 @@ import (
 // concurrently; both try again by themselves what is worth another try.
 type Files interface {
 	Get(ctx context.Context, id string) ([]byte, error)
-	Put(ctx context.Context, id string, data []byte) error // safe to repeat; does not keep data
+	// Put stores data, of which sum is the SHA-256. It is safe to repeat, and does not keep data.
+	Put(ctx context.Context, id string, data []byte, sum objectstore.Sum) error
 }
 
 // Ranges yields ranges in key order. An error is yielded last.
@@ -66,7 +67,7 @@ func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (strin
 		}
 	}
 	t := w.Close()
-	if err := files.Put(objectstore.WithSum(ctx, t.Sum), t.Meta.ID, t.Data); err != nil {
+	if err := files.Put(ctx, t.Meta.ID, t.Data, t.Sum); err != nil {
 		return "", fmt.Errorf("store a metarange: %w", err)
 	}
 	return t.Meta.ID, nil

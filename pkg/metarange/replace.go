@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
@@ -186,7 +185,7 @@ func (o *output) flush(ctx context.Context) error {
 	}
 	t := o.w.Close()
 	if !o.stored(t.Meta.ID) {
-		if err := o.files.Put(objectstore.WithSum(ctx, t.Sum), t.Meta.ID, t.Data); err != nil {
+		if err := o.files.Put(ctx, t.Meta.ID, t.Data, t.Sum); err != nil {
 			return fmt.Errorf("store range %s (%q to %q): %w", t.Meta.ID, t.Meta.MinKey, t.Meta.MaxKey, err)
 		}
 	}

@@ -72,13 +72,13 @@ func (f *Files) GetRange(ctx context.Context, id string, offset, n int64) (part 
 }
 
 // Put stores a file whole or not at all, and has it durable on return. It does
-// not keep data.
-func (f *Files) Put(ctx context.Context, id string, data []byte) error {
+// not keep data; see objectstore.Store for sum.
+func (f *Files) Put(ctx context.Context, id string, data []byte, sum objectstore.Sum) error {
 	uri, err := f.uri(id)
 	if err != nil {
 		return err
 	}
-	return f.store.Put(ctx, uri.Key, data)
+	return f.store.Put(ctx, uri.Key, data, sum)
 }
 
 // uri returns where a file lives. IDs come from requests too, so nothing that

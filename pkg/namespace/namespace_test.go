@@ -20,7 +20,7 @@ type memory struct {
 	err     error
 }
 
-func (m *memory) List(context.Context, string, string, string) iter.Seq2[[]objectstore.Listed, error] {
+func (m *memory) List(context.Context, string, string, objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	panic("a namespace never lists")
 }
 
@@ -47,7 +47,7 @@ func (m *memory) GetRange(ctx context.Context, key string, offset, n int64) ([]b
 	return data[offset:min(offset+n, int64(len(data)))], int64(len(data)), nil
 }
 
-func (m *memory) Put(_ context.Context, key string, body []byte) error {
+func (m *memory) Put(_ context.Context, key string, body []byte, _ objectstore.Sum) error {
 	if m.err == nil {
 		m.objects[key] = bytes.Clone(body)
 	}
@@ -70,7 +70,7 @@ func TestFilesLiveUnderTheDirectoryOfTheFormat(t *testing.T) {
 		store := &memory{objects: map[string][]byte{}}
 		files := open(t, store, uri)
 		for range 2 { // storing again is harmless
-			if err := files.Put(t.Context(), id, []byte("content")); err != nil {
+			if err := files.Put(t.Context(), id, []byte("content"), objectstore.Sum{}); err != nil {
 				t.Fatalf("%s: %v", uri, err)
 			}
 		}
@@ -95,7 +95,7 @@ func TestErrorsOfTheStoreAreLeftAsTheyAre(t *testing.T) {
 	files := open(t, &memory{err: objectstore.ErrRefused}, "s3://bucket/repo")
 	_, getErr := files.Get(t.Context(), id)
 	for call, err := range map[string]error{
-		"Get": getErr, "Put": files.Put(t.Context(), id, nil),
+		"Get": getErr, "Put": files.Put(t.Context(), id, nil, objectstore.Sum{}),
 	} {
 		if !errors.Is(err, objectstore.ErrRefused) || err.Error() != objectstore.ErrRefused.Error() {
 			t.Errorf("%s = %v, want %v", call, err, objectstore.ErrRefused)
@@ -108,7 +108,7 @@ func TestOpen(t *testing.T) {
 	buckets := memstore.Buckets{"bucket": &memstore.Store{}}
 	files, err := namespace.Open(t.Context(), buckets, "s3://bucket/repo")
 	if err == nil {
-		err = files.Put(t.Context(), id, []byte("content"))
+		err = files.Put(t.Context(), id, []byte("content"), objectstore.Sum{})
 	}
 	if keys := buckets["bucket"].Keys(""); err != nil || len(keys) != 1 || keys[0] != "repo/_lakefs/"+id {
 		t.Errorf("stored %q, %v", keys, err)
@@ -127,7 +127,7 @@ func TestNothingButAnIDBecomesAPath(t *testing.T) {
 		"", id[1:], id + "0", strings.ToUpper(id), "../" + id[3:], strings.Repeat("g", 64), strings.Repeat("0", 63) + "\x00", "0" + strings.Repeat("/", 62) + "0",
 	} {
 		_, getErr := files.Get(t.Context(), bad)
-		if getErr == nil || files.Put(t.Context(), bad, nil) == nil {
+		if getErr == nil || files.Put(t.Context(), bad, nil, objectstore.Sum{}) == nil {
 			t.Errorf("%q was taken as an ID", bad)
 		}
 	}

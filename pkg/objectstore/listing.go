@@ -43,5 +43,36 @@ type Walker interface {
 	Store
 	// Walk lists all objects with the prefix, as List does from the first key on,
 	// by one chain of continuation tokens. Where the chain ends, the listing ends.
-	Walk(ctx context.Context, prefix string) iter.Seq2[[]Listed, error]
+	// It takes no notice of opts.Upto.
+	Walk(ctx context.Context, prefix string, opts ListOptions) iter.Seq2[[]Listed, error]
+}
+
+// ListOptions tell a store about the caller of a listing. They change none of its
+// results. The functions are called concurrently; a nil one stands for one that does
+// nothing.
+type ListOptions struct {
+	// Upto returns the key up to which the caller is sure to read; it may stop soon after
+	// that. A store that reads ahead need not do so for long after it. What Upto returns
+	// may come nearer from call to call, never further; "" is the end of all keys.
+	Upto func() string
+	// PassedOver is called for each page that was listed and is not yielded, because its
+	// keys lie before those to be yielded. A listing that begins anew, as a walk does, may
+	// yield nothing for a while: this shows that it still makes progress.
+	PassedOver func()
+}
+
+// ReadTo returns the options of a caller that reads up to key.
+func ReadTo(key string) ListOptions {
+	return ListOptions{Upto: func() string { return key }}
+}
+
+// WithDefaults returns o with a function in place of each nil.
+func (o ListOptions) WithDefaults() ListOptions {
+	if o.Upto == nil {
+		o.Upto = func() string { return "" }
+	}
+	if o.PassedOver == nil {
+		o.PassedOver = func() {}
+	}
+	return o
 }

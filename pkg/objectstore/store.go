@@ -5,6 +5,7 @@ package objectstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -98,13 +99,12 @@ func (o Object) Listed() Listed {
 type Store interface {
 	// List lists the objects whose keys have the prefix and lie after `after`
 	// (exclusive), in bytewise key order, in pages of at least one object, to the
-	// end: upto, like WithUpto, only tells how far the caller is sure to read, so that a store
-	// that reads ahead need not do so for long after it; empty is the end. A
-	// page, and the bytes that its objects point to, belong to the caller only
-	// until it asks for the next one or stops. A sequence that ends without an
-	// error is complete; after an error it ends. A bucket or, for a file system,
-	// the directory of the prefix that does not exist is ErrNotFound.
-	List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]Listed, error]
+	// end of all keys. The options change no result. A page, and the bytes that its
+	// objects point to, belong to the caller only until it asks for the next one or
+	// stops. A sequence that ends without an error is complete; after an error it
+	// ends. A bucket that does not exist is ErrNotFound, and so is, in a file system,
+	// the directory of the prefix.
+	List(ctx context.Context, prefix, after string, opts ListOptions) iter.Seq2[[]Listed, error]
 	// Stat describes one object, or answers ErrNotFound.
 	Stat(ctx context.Context, key string) (Object, error)
 	// Get returns an object's content, or ErrNotFound. An object of more than
@@ -114,9 +114,21 @@ type Store interface {
 	// as many as there are, and the size of the object; or ErrNotFound. An offset at
 	// or behind the end is ErrRefused, but 0, even of an empty object, is not.
 	GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error)
-	// Put stores an object whole or not at all, and has it durable on return.
-	// It does not keep body.
-	Put(ctx context.Context, key string, body []byte) error
+	// Put stores an object whole or not at all, and has it durable on return. It does
+	// not keep body. Sum spares a store that sends a checksum a pass over the body; a
+	// store may refuse a body that has another sum.
+	Put(ctx context.Context, key string, body []byte, sum Sum) error
+}
+
+// Sum is the SHA-256 of a body. The zero Sum says that it is not known.
+type Sum [sha256.Size]byte
+
+// Of returns the sum of body: s itself if it is known.
+func (s Sum) Of(body []byte) Sum {
+	if s != (Sum{}) {
+		return s
+	}
+	return sha256.Sum256(body)
 }
 
 // Opener opens the store that a URI lives in.

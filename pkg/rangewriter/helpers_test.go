@@ -26,9 +26,9 @@ type memory struct {
 	files map[string][]byte
 }
 
-func (m *memory) Put(ctx context.Context, id string, data []byte) error {
-	if sum, ok := objectstore.SumOf(ctx); !ok || sum != sha256.Sum256(data) {
-		return fmt.Errorf("range %s comes with the sum %x, %v", id, sum, ok)
+func (m *memory) Put(_ context.Context, id string, data []byte, sum objectstore.Sum) error {
+	if sum != sha256.Sum256(data) {
+		return fmt.Errorf("range %s comes with the sum %x", id, sum)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -42,7 +42,9 @@ func (m *memory) Put(ctx context.Context, id string, data []byte) error {
 // putFunc is a store that is one function.
 type putFunc func(ctx context.Context, id string, data []byte) error
 
-func (f putFunc) Put(ctx context.Context, id string, data []byte) error { return f(ctx, id, data) }
+func (f putFunc) Put(ctx context.Context, id string, data []byte, _ objectstore.Sum) error {
+	return f(ctx, id, data)
+}
 
 func collect(to *[]partition.RangeMetadata) func(partition.RangeMetadata) error {
 	return func(r partition.RangeMetadata) error {

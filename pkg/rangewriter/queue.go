@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
@@ -84,7 +83,7 @@ func (q *queue) wait() error {
 func (q *queue) join() { q.tasks.Wait() }
 
 func (q *queue) store(u *upload) {
-	if err := q.files.Put(objectstore.WithSum(q.ctx, u.Sum), u.Meta.ID, u.Data); err != nil {
+	if err := q.files.Put(q.ctx, u.Meta.ID, u.Data, u.Sum); err != nil {
 		q.fail(fmt.Errorf("store range %s of keys %q to %q: %w", u.Meta.ID, u.Meta.MinKey, u.Meta.MaxKey, err))
 		return
 	}

@@ -23,10 +23,10 @@ var errClosed = errors.New("range writer is closed")
 
 // Files is where ranges are stored.
 type Files interface {
-	// Put stores data under a content ID. It returns once data is safely stored
-	// or, soon after ctx ends, with an error. It must not keep data. It is
-	// called concurrently.
-	Put(ctx context.Context, id string, data []byte) error
+	// Put stores data, of which sum is the SHA-256, under a content ID. It returns once
+	// data is safely stored or, soon after ctx ends, with an error. It must not keep
+	// data. It is called concurrently.
+	Put(ctx context.Context, id string, data []byte, sum objectstore.Sum) error
 }
 
 // Options are how a Writer works, not what it writes.

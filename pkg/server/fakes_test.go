@@ -26,6 +26,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
@@ -222,7 +223,7 @@ func (u oneUser) Authenticate(_ context.Context, id, secret string) (string, boo
 // files keeps files in memory.
 type files map[string][]byte
 
-func (f files) Put(_ context.Context, id string, data []byte) error {
+func (f files) Put(_ context.Context, id string, data []byte, _ objectstore.Sum) error {
 	f[id] = bytes.Clone(data)
 	return nil
 }

@@ -19,7 +19,7 @@ type canned struct {
 
 func (c *canned) Open(context.Context, objectstore.URI) (objectstore.Store, error) { return c, nil }
 
-func (c *canned) List(context.Context, string, string, string) iter.Seq2[[]objectstore.Listed, error] {
+func (c *canned) List(context.Context, string, string, objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		for _, page := range c.pages {
 			if !yield(page, nil) {
@@ -50,7 +50,7 @@ func BenchmarkSource(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		listed := 0
-		for batch, err := range s.List(b.Context(), "", "") {
+		for batch, err := range s.List(b.Context(), "", objectstore.ListOptions{}) {
 			if err != nil {
 				b.Fatal(err)
 			}

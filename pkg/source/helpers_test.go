@@ -36,14 +36,14 @@ func (b *bucket) object(key string) objectstore.Object {
 	return objectstore.Object{Key: key, ETag: b.name + "/" + key, Size: int64(len(key)), ModTime: time.Unix(1, 5).UTC()}
 }
 
-func (b *bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
+func (b *bucket) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	b.mu.Lock()
 	b.lists = append(b.lists, prefix+" "+after)
 	b.mu.Unlock()
 	return b.found(ctx, prefix, after)
 }
 
-func (b *bucket) Walk(ctx context.Context, prefix string) iter.Seq2[[]objectstore.Listed, error] {
+func (b *bucket) Walk(ctx context.Context, prefix string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	b.mu.Lock()
 	b.walks = append(b.walks, prefix)
 	b.mu.Unlock()
@@ -92,7 +92,9 @@ func (*bucket) GetRange(context.Context, string, int64, int64) ([]byte, int64, e
 	return nil, 0, errors.ErrUnsupported
 }
 
-func (*bucket) Put(context.Context, string, []byte) error { return errors.ErrUnsupported }
+func (*bucket) Put(context.Context, string, []byte, objectstore.Sum) error {
+	return errors.ErrUnsupported
+}
 
 // buckets opens stores in memory by name.
 type buckets map[string]*bucket
@@ -115,8 +117,13 @@ func object(uri, destination string) imports.Path {
 // collect lists everything, and checks the shape of the batches.
 func collect(t *testing.T, s *source.Source, after string) ([]entry.Entry, error) {
 	t.Helper()
+	return collectBatches(t, s.List(t.Context(), after, objectstore.ListOptions{}))
+}
+
+func collectBatches(t *testing.T, batches iter.Seq2[entry.Batch, error]) ([]entry.Entry, error) {
+	t.Helper()
 	var all []entry.Entry
-	for batch, err := range s.List(t.Context(), after, "") {
+	for batch, err := range batches {
 		if err != nil {
 			return all, err
 		}
@@ -228,7 +235,7 @@ func keysOf(entries []entry.Entry) []string {
 // endless is a bucket whose listing never ends, and blocks after its first page.
 type endless struct{ bucket }
 
-func (b *endless) List(ctx context.Context, _, _, _ string) iter.Seq2[[]objectstore.Listed, error] {
+func (b *endless) List(ctx context.Context, _, _ string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		if yield([]objectstore.Listed{b.object("x").Listed()}, nil) {
 			<-ctx.Done()

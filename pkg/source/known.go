@@ -59,7 +59,7 @@ func (s *Source) Shows(ctx context.Context, key string) (bool, error) {
 func (p path) shows(ctx context.Context, key string) (bool, error) {
 	_, size := utf8.DecodeLastRuneInString(key)
 	pages := 0
-	for page, err := range p.store.List(ctx, p.uri.Key, key[:len(key)-size], Nowhere) {
+	for page, err := range p.store.List(ctx, p.uri.Key, key[:len(key)-size], objectstore.ReadTo(Nowhere)) {
 		if err != nil {
 			return false, err
 		}

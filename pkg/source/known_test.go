@@ -31,11 +31,11 @@ func (s strict) refuses(key string) error {
 	return nil
 }
 
-func (s strict) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
+func (s strict) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	if err := s.refuses(after); err != nil {
 		return func(yield func([]objectstore.Listed, error) bool) { yield(nil, err) }
 	}
-	return s.bucket.List(ctx, prefix, after, upto)
+	return s.bucket.List(ctx, prefix, after, opts)
 }
 
 func (s strict) Stat(ctx context.Context, key string) (objectstore.Object, error) {

@@ -89,7 +89,7 @@ func (p path) look(ctx context.Context, markers imports.Markers) (l look, err er
 // pages yields the first pages of the path, in the way that List lists it.
 func (p path) pages(ctx context.Context) iter.Seq2[[]objectstore.Listed, error] {
 	if p.walk != nil {
-		return p.walk.Walk(ctx, p.uri.Key)
+		return p.walk.Walk(ctx, p.uri.Key, objectstore.ListOptions{})
 	}
-	return p.store.List(ctx, p.uri.Key, "", Nowhere)
+	return p.store.List(ctx, p.uri.Key, "", objectstore.ReadTo(Nowhere))
 }

@@ -94,10 +94,10 @@ type broken struct {
 
 var errBroken = errors.New("connection reset")
 
-func (b *broken) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
+func (b *broken) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		n := 0
-		for page, err := range b.bucket.List(ctx, prefix, after, upto) {
+		for page, err := range b.bucket.List(ctx, prefix, after, opts) {
 			if n++; n > b.pages {
 				break
 			}

@@ -26,11 +26,6 @@ type Source struct {
 	// Markers says what becomes of an object whose key would be empty. It is set
 	// before the source is used; the zero value refuses it.
 	Markers imports.Markers
-
-	// Passing, if not nil, is called for each page that a listing passes over, as a walk
-	// does with what lies before its start: a sign of life of a listing that yields
-	// nothing yet. It is called concurrently, and set before List is called.
-	Passing func()
 }
 
 // path is one path of the import with its store.
@@ -75,10 +70,9 @@ func (s *Source) Walks() bool {
 // List lists the entries whose keys lie after `after` (exclusive), in key order,
 // in batches of 1 to about 1000. A batch belongs to the caller only until the
 // next one; Slice it to keep it. A sequence that ends without an error is
-// complete; after an error it ends. Upto only tells how far the caller is sure to
-// read, empty for to the end, and Nowhere for not past the first batch: stores
-// read ahead so far; objectstore.WithUpto, with keys of entries, lets that come
-// nearer. When the loop over it ends, all that it started has ended.
+// complete; after an error it ends. The keys that opts.Upto returns are those of
+// entries; Nowhere says that the caller takes only the first batch. When the loop over
+// the sequence ends, all that it started has ended.
 //
 // A path is read, a page or more ahead of the caller, only once the listing comes
 // to its destination.
@@ -86,30 +80,23 @@ func (s *Source) Walks() bool {
 // Errors are the stores' own. A key that would become empty, unless Markers has it left
 // out, or longer than limits.Key, is objectstore.ErrBadListing, an object path without
 // its object ErrNotFound.
-func (s *Source) List(ctx context.Context, after, upto string) iter.Seq2[entry.Batch, error] {
+func (s *Source) List(ctx context.Context, after string, opts objectstore.ListOptions) iter.Seq2[entry.Batch, error] {
+	opts = opts.WithDefaults()
 	return func(yield func(entry.Batch, error) bool) {
-		ctx, cancel := context.WithCancel(s.passing(ctx))
+		ctx, cancel := context.WithCancel(ctx)
 		var readers sync.WaitGroup
 		defer readers.Wait()
 		defer cancel()
 		m := &merger{yield: yield}
-		for _, st := range s.streams(after, upto, &readers) {
+		for _, st := range s.streams(after, opts, &readers) {
 			m.add(st)
 		}
 		m.run(ctx)
 	}
 }
 
-// passing returns the context of a listing by which s.Passing hears of it.
-func (s *Source) passing(ctx context.Context) context.Context {
-	if s.Passing == nil {
-		return ctx
-	}
-	return objectstore.WithPassing(ctx, s.Passing)
-}
-
 // streams returns what there is to list after `after`.
-func (s *Source) streams(after, upto string, readers *sync.WaitGroup) []*stream {
+func (s *Source) streams(after string, opts objectstore.ListOptions, readers *sync.WaitGroup) []*stream {
 	var streams []*stream
 	var objects []ranked
 	for i, p := range s.paths {
@@ -125,9 +112,9 @@ func (s *Source) streams(after, upto string, readers *sync.WaitGroup) []*stream 
 			rank: i, head: []byte(max(after, p.first())), readers: readers,
 			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] {
 				if p.walk != nil {
-					return s.walk(ctx, p, start)
+					return p.batches(p.walkAfter(ctx, start, opts), s.Markers)
 				}
-				return p.list(ctx, start, p.upto(upto), s.Markers)
+				return p.batches(p.store.List(ctx, p.uri.Key, start, p.options(opts)), s.Markers)
 			},
 		})
 	}

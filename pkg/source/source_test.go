@@ -65,8 +65,8 @@ func TestWalksShowThatTheyGetOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	passed := 0
-	s.Passing = func() { passed++ }
-	got, err := collect(t, s, bs["b"].keys[len(bs["b"].keys)-5])
+	after, opts := bs["b"].keys[len(bs["b"].keys)-5], objectstore.ListOptions{PassedOver: func() { passed++ }}
+	got, err := collectBatches(t, s.List(t.Context(), after, opts))
 	if err != nil || len(got) != 4 || passed != len(bs["b"].keys)/10-1 || !s.Walks() {
 		t.Errorf("%d entries, %d pages passed over of %d keys, %v", len(got), passed, len(bs["b"].keys), err)
 	}
@@ -270,7 +270,7 @@ func TestListReadsNoMoreThanItMust(t *testing.T) {
 	if s, err = source.Open(t.Context(), bs, []imports.Path{prefix("s3://b/p/", "b"), prefix("s3://c/p/", "c"), object("s3://c/p/1", "d")}, objectstore.Parallel); err != nil {
 		t.Fatal(err)
 	}
-	for batch, err := range s.List(t.Context(), "", "") {
+	for batch, err := range s.List(t.Context(), "", objectstore.ListOptions{}) {
 		if err != nil || batch.Len() != 1000 {
 			t.Errorf("first batch of %d entries, %v, want 1000", batch.Len(), err)
 		}
@@ -292,7 +292,7 @@ func TestListStops(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, err := range s.List(t.Context(), "", "") {
+			for _, err := range s.List(t.Context(), "", objectstore.ListOptions{}) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -319,7 +319,7 @@ func cancelListing(t *testing.T, paths []imports.Path) {
 		cancel()
 	}()
 	var last error
-	for _, err := range s.List(ctx, "", "") {
+	for _, err := range s.List(ctx, "", objectstore.ListOptions{}) {
 		last = err
 	}
 	if !errors.Is(last, context.Canceled) {

@@ -16,29 +16,29 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// list lists a prefix path's entries from its store.
-func (p path) list(ctx context.Context, start, upto string, markers imports.Markers) iter.Seq2[entry.Batch, error] {
-	if nearer := objectstore.UptoOf(ctx); nearer != nil {
-		ctx = objectstore.WithUpto(ctx, func() string { return p.upto(nearer()) })
-	}
-	return p.batches(p.store.List(ctx, p.uri.Key, start, upto), markers)
+// options returns the options of a listing of the path, with keys of its store, from
+// those of the source's, with keys of entries.
+func (p path) options(opts objectstore.ListOptions) objectstore.ListOptions {
+	upto := opts.Upto
+	opts.Upto = func() string { return p.upto(upto()) }
+	return opts
 }
 
-// walk lists a prefix path's entries from its first key on, and passes over those
-// that do not lie after start.
-func (s *Source) walk(ctx context.Context, p path, start string) iter.Seq2[entry.Batch, error] {
-	return p.batches(func(yield func([]objectstore.Listed, error) bool) {
-		for page, err := range p.walk.Walk(ctx, p.uri.Key) {
+// walkAfter walks a prefix path from its first key on, and passes over the keys that
+// do not lie after start.
+func (p path) walkAfter(ctx context.Context, start string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
+	return func(yield func([]objectstore.Listed, error) bool) {
+		for page, err := range p.walk.Walk(ctx, p.uri.Key, opts) {
 			n := sort.Search(len(page), func(i int) bool { return string(page[i].Key) > start })
 			if err == nil && n == len(page) {
-				objectstore.Passing(ctx)
+				opts.PassedOver()
 				continue
 			}
 			if !yield(page[n:], err) {
 				return
 			}
 		}
-	}, s.Markers)
+	}
 }
 
 // batches makes batches of entries out of pages.

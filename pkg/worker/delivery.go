@@ -131,7 +131,6 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	}
 	d.walks.Store(src.Walks())
 	src.Markers = job.Markers
-	src.Passing = d.pass
 	files, err := namespace.Open(ctx, stores, job.Namespace)
 	if err != nil {
 		return err

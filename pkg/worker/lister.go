@@ -72,7 +72,6 @@ func (l *lister) run(ctx context.Context) error {
 	})()
 	upto := l.p.Upto
 	l.upto.Store(&upto)
-	listing = objectstore.WithUpto(listing, func() string { return *l.upto.Load() })
 	ended, err := l.pages(ctx, listing, ranges)
 	if err != nil {
 		return err
@@ -102,7 +101,8 @@ func place(last string) string {
 // one. listing may end before ctx, which has the work of all that was listed.
 func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer) (ended bool, err error) {
 	last := l.p.After
-	for batch, err := range l.src.List(listing, l.p.After, *l.upto.Load()) {
+	opts := objectstore.ListOptions{Upto: func() string { return *l.upto.Load() }, PassedOver: l.pass}
+	for batch, err := range l.src.List(listing, l.p.After, opts) {
 		if l.reached.IsZero() {
 			l.reached = l.now()
 		}

@@ -158,7 +158,7 @@ func (m files) Get(_ context.Context, id string) ([]byte, error) {
 	return nil, errors.New("no such file")
 }
 
-func (m files) Put(_ context.Context, id string, data []byte) error {
+func (m files) Put(_ context.Context, id string, data []byte, _ objectstore.Sum) error {
 	m[id] = slices.Clone(data)
 	return nil
 }

@@ -318,7 +318,7 @@ func TestWaitingStoresAreWhatTheyWere(t *testing.T) {
 		t.Fatal("the store cannot be walked any more")
 	}
 	for name, pages := range map[string]iter.Seq2[[]objectstore.Listed, error]{
-		"list": store.List(t.Context(), "", "a", ""), "walk": walker.Walk(t.Context(), ""),
+		"list": store.List(t.Context(), "", "a", objectstore.ListOptions{}), "walk": walker.Walk(t.Context(), "", objectstore.ListOptions{}),
 	} {
 		var keys string
 		for page, err := range pages {

@@ -91,8 +91,8 @@ type waitingStore struct {
 }
 
 // List implements objectstore.Store.
-func (s *waitingStore) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
-	return s.pages(prefix, s.Store.List(ctx, prefix, after, upto))
+func (s *waitingStore) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
+	return s.pages(prefix, s.Store.List(ctx, prefix, after, opts))
 }
 
 // pages passes pages on, and waits from when one is asked for until it is there.
@@ -118,8 +118,8 @@ type waitingWalker struct {
 }
 
 // Walk implements objectstore.Walker.
-func (s waitingWalker) Walk(ctx context.Context, prefix string) iter.Seq2[[]objectstore.Listed, error] {
-	return s.pages(prefix, s.walker.Walk(ctx, prefix))
+func (s waitingWalker) Walk(ctx context.Context, prefix string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
+	return s.pages(prefix, s.walker.Walk(ctx, prefix, opts))
 }
 
 // Stat implements objectstore.Store.
@@ -131,9 +131,9 @@ func (s *waitingStore) Stat(ctx context.Context, key string) (objectstore.Object
 }
 
 // Put implements objectstore.Store.
-func (s *waitingStore) Put(ctx context.Context, key string, body []byte) error {
+func (s *waitingStore) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
 	c := s.waits.begin(s.name, fmt.Sprintf("%s to store %s", s.name, key))
-	err := s.Store.Put(ctx, key, body)
+	err := s.Store.Put(ctx, key, body, sum)
 	s.waits.end(c, err)
 	return err
 }

@@ -142,7 +142,7 @@ func (w *world) checkTrees(ctx context.Context, outcomes []outcome) error {
 // are what their names say; all have to be.
 func (w *world) checkFiles(ctx context.Context, store objectstore.Store) (map[string]bool, error) {
 	whole := make(map[string]bool)
-	for page, err := range store.List(ctx, "", "", "") {
+	for page, err := range store.List(ctx, "", "", objectstore.ListOptions{}) {
 		if err != nil {
 			return nil, fmt.Errorf("list the namespace: %w", err)
 		}
@@ -344,5 +344,5 @@ func treeOf(ctx context.Context, tree []entry.Entry) (string, error) {
 // nowhere is where files go that only their IDs are wanted of.
 type nowhere struct{}
 
-func (nowhere) Get(context.Context, string) ([]byte, error) { return nil, objectstore.ErrNotFound }
-func (nowhere) Put(context.Context, string, []byte) error   { return nil }
+func (nowhere) Get(context.Context, string) ([]byte, error)                { return nil, objectstore.ErrNotFound }
+func (nowhere) Put(context.Context, string, []byte, objectstore.Sum) error { return nil }

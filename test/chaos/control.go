@@ -33,7 +33,7 @@ var controls = []control{
 		return err
 	}
 	if len(data) < 1<<10 { // the tree that holds nothing, by which a new namespace is tried
-		return f.store.Put(ctx, uri.Key, data)
+		return f.store.Put(ctx, uri.Key, data, sum)
 	}
 	data = append([]byte(nil), data...)
 	go func() {
@@ -41,7 +41,7 @@ var controls = []control{
 		for range 5 { // it takes its time
 			_, _ = f.store.Stat(ctx, uri.Key)
 		}
-		_ = f.store.Put(ctx, uri.Key, data)
+		_ = f.store.Put(ctx, uri.Key, data, sum)
 	}()
 	return nil
 `,

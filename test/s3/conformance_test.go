@@ -106,8 +106,8 @@ func TestRefused(t *testing.T) {
 			store := open(t, cfg, newBucket(t, tc.server))
 			_, errStat := store.Stat(t.Context(), "x")
 			_, errGet := store.Get(t.Context(), "x", 1<<20)
-			errPut := store.Put(t.Context(), "x", []byte("x"))
-			for page, err := range store.List(t.Context(), "", "", "") {
+			errPut := store.Put(t.Context(), "x", []byte("x"), objectstore.Sum{})
+			for page, err := range store.List(t.Context(), "", "", objectstore.ListOptions{}) {
 				expectRefused(t, err, tc.words, cfg)
 				if len(page) > 0 {
 					t.Errorf("listed %d objects", len(page))
@@ -191,7 +191,7 @@ func TestCephIsNotAsked(t *testing.T) {
 	cfg := ceph.Config()
 	cfg.Endpoint = counting.URL
 	var got []string
-	for page, err := range open(t, cfg, bucket).List(t.Context(), "", "", "") {
+	for page, err := range open(t, cfg, bucket).List(t.Context(), "", "", objectstore.ListOptions{}) {
 		expect.NoError(t, err)
 		for _, o := range page {
 			got = append(got, string(o.Key))

@@ -253,7 +253,7 @@ func list(ctx context.Context, opener objectstore.Opener, bucket string, l sibli
 		return nil, err
 	}
 	var objects []objectstore.Object
-	for batch, err := range src.List(ctx, l.After, l.Upto) {
+	for batch, err := range src.List(ctx, l.After, objectstore.ReadTo(l.Upto)) {
 		if err != nil {
 			return nil, err
 		}

@@ -47,7 +47,7 @@ func TestAWalkOutlivesARestartOfMinIO(t *testing.T) {
 	cfg := readahead.Config{ConfirmEnds: true, Limiter: readahead.NewLimiter(readahead.Limits{})}
 	store := readahead.Wrap(bucket, &restarting{Pager: bucket, pages: 3, restart: restart}, cfg, readahead.NewMetrics(reg))
 	var keys []string
-	for page, err := range store.Walk(t.Context(), "") {
+	for page, err := range store.Walk(t.Context(), "", objectstore.ListOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

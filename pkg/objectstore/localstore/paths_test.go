@@ -13,7 +13,7 @@ import (
 func TestFilesAreForOwnerAndGroupAlone(t *testing.T) {
 	tr := newTree(t)
 	defer syscall.Umask(syscall.Umask(0))
-	tr.must(tr.store.Put(t.Context(), tr.key("ns/_lakefs/id"), []byte("x")))
+	tr.must(tr.store.Put(t.Context(), tr.key("ns/_lakefs/id"), []byte("x"), objectstore.Sum{}))
 	for name, want := range map[string]os.FileMode{"ns": 0o750, "ns/_lakefs": 0o750, "ns/_lakefs/id": 0o640} {
 		info, err := os.Stat(tr.path(name))
 		tr.must(err)
@@ -29,7 +29,7 @@ func TestErrorsNameWholePaths(t *testing.T) {
 	tr.must(os.Symlink("dir", tr.path("a/link")))
 	long := strings.Repeat("n", 300)
 	list := func(prefix string) (err error) {
-		for _, failed := range tr.store.List(t.Context(), tr.key(prefix), "", "") {
+		for _, failed := range tr.store.List(t.Context(), tr.key(prefix), "", objectstore.ListOptions{}) {
 			err = failed
 		}
 		return err
@@ -42,7 +42,7 @@ func TestErrorsNameWholePaths(t *testing.T) {
 		_, err := tr.store.Stat(t.Context(), tr.key(name))
 		return err
 	}
-	put := func(name string) error { return tr.store.Put(t.Context(), tr.key(name), nil) }
+	put := func(name string) error { return tr.store.Put(t.Context(), tr.key(name), nil, objectstore.Sum{}) }
 	for name, tc := range map[string]struct {
 		err  error
 		path string

@@ -72,7 +72,7 @@ func (s *Store) Check(key string) error {
 
 // List implements objectstore.Store. A file that is gone by the time it is read
 // is left out, like one that was deleted before.
-func (s *Store) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *Store) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		w := &walk{after: after, yield: yield}
 		err := s.list(ctx, w, prefix)
@@ -191,7 +191,7 @@ const tempPrefix = ".rangefleet-tmp-"
 
 // Put implements objectstore.Store: the file appears under its name once its
 // content is on disk. Missing directories are made.
-func (s *Store) Put(ctx context.Context, key string, body []byte) error {
+func (s *Store) Put(ctx context.Context, key string, body []byte, _ objectstore.Sum) error {
 	if err := s.put(ctx, key, body); err != nil {
 		return fmt.Errorf("put local:///%s: %w", key, err)
 	}

@@ -66,7 +66,7 @@ func (tr tree) list(prefix, after string) (names []string, err error) {
 	if after != "" {
 		after = tr.key(after)
 	}
-	for page, err := range tr.store.List(tr.Context(), tr.key(prefix), after, "") {
+	for page, err := range tr.store.List(tr.Context(), tr.key(prefix), after, objectstore.ListOptions{}) {
 		if err != nil {
 			return names, err
 		}
@@ -170,8 +170,8 @@ func TestConfined(t *testing.T) {
 		key := tr.key(name)
 		_, errStat := tr.store.Stat(t.Context(), key)
 		_, errGet := tr.store.Get(t.Context(), key, 1<<20)
-		errs := map[string]error{"Stat": errStat, "Get": errGet, "Put": tr.store.Put(t.Context(), key, nil), "Check": tr.store.Check(key)}
-		for page, err := range tr.store.List(t.Context(), key, "", "") {
+		errs := map[string]error{"Stat": errStat, "Get": errGet, "Put": tr.store.Put(t.Context(), key, nil, objectstore.Sum{}), "Check": tr.store.Check(key)}
+		for page, err := range tr.store.List(t.Context(), key, "", objectstore.ListOptions{}) {
 			errs["List"] = err
 			if len(page) > 0 {
 				t.Errorf("List(%s) = %+v", name, page)
@@ -187,7 +187,7 @@ func TestConfined(t *testing.T) {
 		}
 	}
 	// A link to a file is replaced by Put, not written through.
-	tr.must(tr.store.Put(t.Context(), tr.key("file"), []byte("new")))
+	tr.must(tr.store.Put(t.Context(), tr.key("file"), []byte("new"), objectstore.Sum{}))
 	if body, err := os.ReadFile(outer.path("secret/x")); err != nil || string(body) != "secret/x" {
 		t.Errorf("the file outside holds %q, %v", body, err)
 	}
@@ -211,7 +211,7 @@ func TestTimesThatDoNotFit(t *testing.T) {
 	}
 	_, errStat := tr.store.Stat(t.Context(), tr.key("b"))
 	var errList error
-	for _, err := range tr.store.List(t.Context(), tr.key(""), "", "") {
+	for _, err := range tr.store.List(t.Context(), tr.key(""), "", objectstore.ListOptions{}) {
 		errList = err
 	}
 	for _, err := range []error{errStat, errList} {
@@ -254,7 +254,7 @@ func TestVanishing(t *testing.T) {
 	}
 	tr := newTree(t, append(files, "b/c/x", "b/y", "d/z")...)
 	var got []string
-	for page, err := range tr.store.List(t.Context(), tr.key(""), "", "") {
+	for page, err := range tr.store.List(t.Context(), tr.key(""), "", objectstore.ListOptions{}) {
 		tr.must(err)
 		if got == nil {
 			tr.must(os.RemoveAll(tr.path("b")))
@@ -314,7 +314,7 @@ func TestUnfinishedFilesAreNoObjects(t *testing.T) {
 	if _, err := tr.store.Get(t.Context(), key, 1<<20); !errors.Is(err, objectstore.ErrNotFound) {
 		t.Errorf("Get = %v, want ErrNotFound", err)
 	}
-	if err := tr.store.Put(t.Context(), key, nil); !errors.Is(err, objectstore.ErrRefused) {
+	if err := tr.store.Put(t.Context(), key, nil, objectstore.Sum{}); !errors.Is(err, objectstore.ErrRefused) {
 		t.Errorf("Put = %v, want ErrRefused", err)
 	}
 }
@@ -331,7 +331,7 @@ func TestPutLeavesNothingBehind(t *testing.T) {
 		"nul\x00":                objectstore.ErrRefused,
 		"file/below":             objectstore.ErrNotFound,
 	} {
-		if err := tr.store.Put(t.Context(), tr.key(name), []byte("new")); !errors.Is(err, want) {
+		if err := tr.store.Put(t.Context(), tr.key(name), []byte("new"), objectstore.Sum{}); !errors.Is(err, want) {
 			t.Errorf("Put(%q) = %v, want %v", name, err, want)
 		}
 	}
@@ -351,7 +351,7 @@ func TestPutConcurrently(t *testing.T) {
 	tr := newTree(t)
 	errs := make(chan error)
 	for range 16 {
-		go func() { errs <- tr.store.Put(t.Context(), tr.key("a/b/c/d"), []byte("same")) }()
+		go func() { errs <- tr.store.Put(t.Context(), tr.key("a/b/c/d"), []byte("same"), objectstore.Sum{}) }()
 	}
 	for range 16 {
 		if err := <-errs; err != nil {

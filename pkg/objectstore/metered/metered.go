@@ -87,10 +87,10 @@ func (m *Meter) counting(take func([]objectstore.Listed)) func([]objectstore.Lis
 }
 
 // List implements objectstore.Store. The consumer's time does not count.
-func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *store) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		start, empty := time.Now(), true
-		for page, err := range s.next.List(ctx, prefix, after, upto) {
+		for page, err := range s.next.List(ctx, prefix, after, opts) {
 			empty = false
 			s.observe("list", start, err)
 			s.listed.Add(float64(len(page)))
@@ -130,9 +130,9 @@ func (s *store) GetRange(ctx context.Context, key string, offset, n int64) ([]by
 }
 
 // Put implements objectstore.Store.
-func (s *store) Put(ctx context.Context, key string, body []byte) error {
+func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
 	start := time.Now()
-	err := s.next.Put(ctx, key, body)
+	err := s.next.Put(ctx, key, body, sum)
 	s.observe("put", start, err)
 	if err == nil {
 		s.put.Add(float64(len(body)))

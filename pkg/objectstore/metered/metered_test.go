@@ -19,7 +19,7 @@ type scripted struct {
 	err   error
 }
 
-func (s scripted) List(context.Context, string, string, string) iter.Seq2[[]objectstore.Listed, error] {
+func (s scripted) List(context.Context, string, string, objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		for _, page := range s.pages {
 			if !yield(page, nil) {
@@ -41,7 +41,7 @@ func (s scripted) GetRange(context.Context, string, int64, int64) ([]byte, int64
 	return nil, 0, s.err
 }
 
-func (s scripted) Put(context.Context, string, []byte) error { return s.err }
+func (s scripted) Put(context.Context, string, []byte, objectstore.Sum) error { return s.err }
 
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
@@ -57,14 +57,14 @@ func TestMetrics(t *testing.T) {
 		{err: context.Canceled},
 	} {
 		store := meter.Wrap(s)
-		for _, err := range store.List(t.Context(), "", "", "") {
+		for _, err := range store.List(t.Context(), "", "", objectstore.ListOptions{}) {
 			if !errors.Is(err, s.err) && err != nil {
 				t.Errorf("List: %v, want %v", err, s.err)
 			}
 		}
 		_, errStat := store.Stat(t.Context(), "k")
 		_, errGet := store.Get(t.Context(), "k", 1<<20)
-		for _, err := range []error{errStat, errGet, store.Put(t.Context(), "k", make([]byte, 10))} {
+		for _, err := range []error{errStat, errGet, store.Put(t.Context(), "k", make([]byte, 10), objectstore.Sum{})} {
 			if !errors.Is(err, s.err) {
 				t.Errorf("error %v, want %v", err, s.err)
 			}

@@ -56,7 +56,7 @@ func BenchmarkList(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		for page, err := range store.List(b.Context(), "", "", "") {
+		for page, err := range store.List(b.Context(), "", "", objectstore.ListOptions{}) {
 			if err != nil {
 				b.Fatal(err)
 			}

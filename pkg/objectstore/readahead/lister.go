@@ -41,22 +41,22 @@ func newLister[P paged[P]](pager pager[P], cfg Config, m *Metrics) *lister[P] {
 // bytewise key order, in pages of at least one entry that the caller owns. A
 // sequence that ends without an error is complete; after an error it ends.
 //
-// The caller may stop anywhere; if it will soon after the key upto, that saves
-// listing ahead there, as objectstore.WithUpto does later on. An empty upto is the
-// end of all keys.
+// The caller may stop anywhere. If it will soon after opts.Upto, that saves listing
+// ahead there.
 //
 // The errors are those of the pager. Transient ones are met with further tries of
 // the same page; pages that contradict each other with listing again from the
 // last key that was handed over, in the end by a walk, which starts nowhere.
-func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.Seq2[P, error] {
+func (l *lister[P]) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
+		opts := opts.WithDefaults()
 		l.cfg.Limiter.enter()
 		defer l.cfg.Limiter.leave()
 		at, before := []byte(after), after // the last key that was handed over, and a start that it follows
 		deliver := func(page P) bool {
 			if page = l.after(page, string(at)); page.Len() == 0 {
 				release(page)
-				objectstore.Passing(ctx)
+				opts.PassedOver()
 				return true
 			}
 			before = string(at)
@@ -68,9 +68,9 @@ func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 			if contradictions < parallelTries {
 				// The last page is asked for again: what the store told of what follows it
 				// may have been wrong, or not be so any more.
-				err = l.run(ctx, prefix, before, upto, string(at) > before, deliver)
+				err = l.run(ctx, prefix, before, opts.Upto, string(at) > before, deliver)
 			} else {
-				err = l.walkTo(ctx, prefix, deliver)
+				err = l.walkTo(ctx, prefix, opts, deliver)
 			}
 			switch {
 			case err == nil:
@@ -95,8 +95,8 @@ func (l *lister[P]) List(ctx context.Context, prefix, after, upto string) iter.S
 
 // walkTo delivers what a walk shows until the end, an error, or until deliver answers
 // false.
-func (l *lister[P]) walkTo(ctx context.Context, prefix string, deliver func(P) bool) error {
-	for page, err := range l.walk(ctx, prefix) {
+func (l *lister[P]) walkTo(ctx context.Context, prefix string, opts objectstore.ListOptions, deliver func(P) bool) error {
+	for page, err := range l.walk(ctx, prefix, opts) {
 		if err != nil {
 			return err
 		}
@@ -125,14 +125,11 @@ var errTorn = errors.New("pages of the listing contradict each other")
 // run lists with one plan until the end, an error, or until deliver answers
 // false. promised says that keys are known to follow `after`. When run returns, all its
 // calls have ended.
-func (l *lister[P]) run(ctx context.Context, prefix, after, upto string, promised bool, deliver func(P) bool) error {
+func (l *lister[P]) run(ctx context.Context, prefix, after string, upto func() string, promised bool, deliver func(P) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	_, buffer := l.cfg.Limiter.share()
-	r := &run[P]{lister: l, prefix: prefix, plan: newPlan[P](prefix, after, upto, buffer), news: make(chan struct{}, 1)}
+	r := &run[P]{lister: l, prefix: prefix, upto: upto, plan: newPlan[P](prefix, after, upto(), buffer), news: make(chan struct{}, 1)}
 	r.plan.confirm, r.plan.segments[0].promised = l.cfg.ConfirmEnds, promised
-	if r.upto = objectstore.UptoOf(ctx); r.upto == nil {
-		r.upto = func() string { return "" }
-	}
 	defer func() {
 		cancel()
 		r.calls.Wait()

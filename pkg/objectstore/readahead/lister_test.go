@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -150,8 +151,13 @@ func lister(s *store, l readahead.Limits, cfg readahead.Config) *readahead.Liste
 }
 
 func list(ctx context.Context, l *readahead.Lister[page], prefix, after, upto string) ([]string, error) {
+	return collect(l.List(ctx, prefix, after, objectstore.ReadTo(upto)))
+}
+
+// collect returns the keys of pages.
+func collect(pages iter.Seq2[page, error]) ([]string, error) {
 	var keys []string
-	for p, err := range l.List(ctx, prefix, after, upto) {
+	for p, err := range pages {
 		if err != nil {
 			return keys, err
 		}
@@ -262,7 +268,7 @@ func TestAConsumerThatStopsAtUptoIsNotOverrunByMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		const upto = "data/00200000"
-		for p, err := range lister(s, readahead.Limits{}, readahead.Config{}).List(t.Context(), "data/", "", upto) {
+		for p, err := range lister(s, readahead.Limits{}, readahead.Config{}).List(t.Context(), "data/", "", objectstore.ReadTo(upto)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -337,7 +343,7 @@ func TestCancelIsAtOnceAndLeavesNothing(t *testing.T) {
 		s := &store{keys: numbered(300_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		n := 0
 		var began time.Time
-		for _, err := range lister(s, readahead.Limits{}, readahead.Config{}).List(ctx, "", "", "") {
+		for _, err := range lister(s, readahead.Limits{}, readahead.Config{}).List(ctx, "", "", objectstore.ListOptions{}) {
 			if err != nil {
 				if !errors.Is(err, context.Canceled) {
 					t.Error(err)

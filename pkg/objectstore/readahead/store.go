@@ -27,13 +27,13 @@ type store struct {
 }
 
 // List implements objectstore.Store.
-func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
-	return unpack(s.lister.List(ctx, prefix, after, upto))
+func (s *store) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
+	return unpack(s.lister.List(ctx, prefix, after, opts))
 }
 
 // Walk implements objectstore.Walker.
-func (s *store) Walk(ctx context.Context, prefix string) iter.Seq2[[]objectstore.Listed, error] {
-	return unpack(s.lister.Walk(ctx, prefix))
+func (s *store) Walk(ctx context.Context, prefix string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
+	return unpack(s.lister.Walk(ctx, prefix, opts))
 }
 
 // unpack yields the objects of pages, which it releases.

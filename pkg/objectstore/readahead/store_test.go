@@ -81,7 +81,7 @@ func wrap(b *bucket) wrapped {
 // keys lists up to so many keys and checks what is told of each.
 func (w wrapped) keys(t *testing.T, most int) (keys []string, err error) {
 	t.Helper()
-	for page, err := range w.List(t.Context(), "", "", "") {
+	for page, err := range w.List(t.Context(), "", "", objectstore.ListOptions{}) {
 		if err != nil {
 			return keys, err
 		}

@@ -25,11 +25,11 @@ const (
 // when it was looked behind the end. After an error it ends.
 //
 // The errors are those of the pager, tried again as List does.
-func (l *lister[P]) Walk(ctx context.Context, prefix string) iter.Seq2[P, error] {
+func (l *lister[P]) Walk(ctx context.Context, prefix string, opts objectstore.ListOptions) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		l.cfg.Limiter.enter()
 		defer l.cfg.Limiter.leave()
-		for page, err := range l.walk(ctx, prefix) {
+		for page, err := range l.walk(ctx, prefix, opts.WithDefaults()) {
 			if !yield(page, err) {
 				return
 			}
@@ -38,10 +38,13 @@ func (l *lister[P]) Walk(ctx context.Context, prefix string) iter.Seq2[P, error]
 }
 
 // walk is Walk of a listing that the limiter has counted.
-func (l *lister[P]) walk(ctx context.Context, prefix string) iter.Seq2[P, error] {
+func (l *lister[P]) walk(ctx context.Context, prefix string, opts objectstore.ListOptions) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		w := &walk[P]{lister: l, prefix: prefix, pages: make(chan P, walkAhead), news: make(chan struct{}, 1)}
+		w := &walk[P]{
+			lister: l, prefix: prefix, passedOver: opts.PassedOver,
+			pages: make(chan P, walkAhead), news: make(chan struct{}, 1),
+		}
 		go func() {
 			defer close(w.pages)
 			w.err = w.run(ctx)
@@ -68,14 +71,15 @@ func (l *lister[P]) walk(ctx context.Context, prefix string) iter.Seq2[P, error]
 
 // walk is one walk in progress: a goroutine that fetches, and a consumer.
 type walk[P paged[P]] struct {
-	lister *lister[P]
-	prefix string
-	pages  chan P       // closed by the goroutine when it ends
-	err    error        // why it ended before the last page; set before pages is closed
-	held   atomic.Int64 // bytes of pages in the channel
-	taken  atomic.Int64 // pages that the consumer took
-	begun  time.Time
-	news   chan struct{} // a tick after it took one
+	lister     *lister[P]
+	prefix     string
+	passedOver func()       // of the options
+	pages      chan P       // closed by the goroutine when it ends
+	err        error        // why it ended before the last page; set before pages is closed
+	held       atomic.Int64 // bytes of pages in the channel
+	taken      atomic.Int64 // pages that the consumer took
+	begun      time.Time
+	news       chan struct{} // a tick after it took one
 }
 
 // hold counts a page that goes into the channel, and take one that has left it.
@@ -141,7 +145,7 @@ func (w *walk[P]) room(ctx context.Context) error {
 func (w *walk[P]) put(ctx context.Context, page P) error {
 	if page.Len() == 0 {
 		release(page)
-		objectstore.Passing(ctx)
+		w.passedOver()
 		return nil
 	}
 	w.hold(page)

@@ -20,14 +20,7 @@ import (
 )
 
 func walk(ctx context.Context, l *readahead.Lister[page], prefix string) ([]string, error) {
-	var keys []string
-	for p, err := range l.Walk(ctx, prefix) {
-		if err != nil {
-			return keys, err
-		}
-		keys = append(keys, p...)
-	}
-	return keys, nil
+	return collect(l.Walk(ctx, prefix, objectstore.ListOptions{}))
 }
 
 func TestWalkListsByTokensAlone(t *testing.T) {
@@ -124,7 +117,7 @@ func TestWalkFetchesAheadWithinItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{keys: numbered(10_000), size: 100, latency: func() time.Duration { return 50 * time.Millisecond }}
 		begin := time.Now()
-		for p, err := range lister(s, readahead.Limits{}, readahead.Config{}).Walk(t.Context(), "") {
+		for p, err := range lister(s, readahead.Limits{}, readahead.Config{}).Walk(t.Context(), "", objectstore.ListOptions{}) {
 			if err != nil || len(p) != 100 {
 				t.Fatal(len(p), err)
 			}
@@ -135,7 +128,7 @@ func TestWalkFetchesAheadWithinItsShare(t *testing.T) {
 		}
 
 		s = &store{keys: numbered(10_000), size: 100} // pages of 10,000 bytes
-		for _, err := range lister(s, readahead.Limits{Buffer: 20_000}, readahead.Config{}).Walk(t.Context(), "") {
+		for _, err := range lister(s, readahead.Limits{Buffer: 20_000}, readahead.Config{}).Walk(t.Context(), "", objectstore.ListOptions{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +147,7 @@ func TestWalkEndsWithItsContext(t *testing.T) {
 		s := &store{keys: numbered(300_000), size: 100, latency: func() time.Duration { return time.Second }}
 		n := 0
 		var failed error
-		for _, err := range lister(s, readahead.Limits{}, readahead.Config{}).Walk(ctx, "") {
+		for _, err := range lister(s, readahead.Limits{}, readahead.Config{}).Walk(ctx, "", objectstore.ListOptions{}) {
 			if failed = err; err != nil {
 				break
 			}
@@ -191,9 +184,9 @@ func TestAWalkThatEndsEarlyIsWalkedAgain(t *testing.T) {
 			if n, err := strconv.Atoi(lost); err == nil {
 				had = n/s.size - 1
 			}
-			ctx := objectstore.WithPassing(t.Context(), func() { passed++ })
+			opts := objectstore.ListOptions{PassedOver: func() { passed++ }}
 			told := lies
-			got, err := walk(ctx, lister(s, readahead.Limits{}, readahead.Config{ConfirmEnds: true}), "")
+			got, err := collect(lister(s, readahead.Limits{}, readahead.Config{ConfirmEnds: true}).Walk(t.Context(), "", opts))
 			if err == nil && lost != fmt.Sprint(len(s.keys)) && passed < told*had {
 				t.Errorf("round %d: %d pages told that a walk of %d pages, which began again %d times, gets on", round, passed, had, told)
 			}
@@ -241,7 +234,7 @@ func TestKeysThatAreAddedRefuteNoEnd(t *testing.T) {
 		}
 		cfg := readahead.Config{ConfirmEnds: true, Limiter: readahead.NewLimiter(readahead.Limits{})}
 		n := 0
-		for p, err := range readahead.Wrap(b, b, cfg, readahead.NewMetrics(prometheus.NewRegistry())).Walk(t.Context(), "data/") {
+		for p, err := range readahead.Wrap(b, b, cfg, readahead.NewMetrics(prometheus.NewRegistry())).Walk(t.Context(), "data/", objectstore.ListOptions{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -265,8 +258,8 @@ func TestListWalksWhereStartsAreAnsweredWrongly(t *testing.T) {
 			return honest
 		}
 		passed := 0
-		ctx := objectstore.WithPassing(t.Context(), func() { passed++ })
-		got, err := list(ctx, lister(s, readahead.Limits{}, readahead.Config{}), "", "data/00000123", "")
+		opts := objectstore.ListOptions{PassedOver: func() { passed++ }}
+		got, err := collect(lister(s, readahead.Limits{}, readahead.Config{}).List(t.Context(), "", "data/00000123", opts))
 		if err != nil || !slices.Equal(got, s.keys[124:]) {
 			t.Errorf("%d of %d keys, %v", len(got), len(s.keys)-124, err)
 		}

@@ -74,12 +74,12 @@ var _ objectstore.Store = (*store)(nil)
 
 // List implements objectstore.Store. A page that was handed over is never
 // handed over again, and refills the tries.
-func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *store) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		after := after
 		for failures := 0; ; {
 			var failure error
-			for page, err := range s.listOnce(ctx, prefix, after, upto) {
+			for page, err := range s.listOnce(ctx, prefix, after, opts) {
 				if err != nil {
 					failure = err
 					break
@@ -103,16 +103,16 @@ func (s *store) List(ctx context.Context, prefix, after, upto string) iter.Seq2[
 
 // listOnce is the decorated List with the policy's deadline for each page. The
 // time that the consumer takes for a page does not count.
-func (s *store) listOnce(ctx context.Context, prefix, after, upto string) iter.Seq2[[]objectstore.Listed, error] {
+func (s *store) listOnce(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	if s.policy.Timeout <= 0 {
-		return s.next.List(ctx, prefix, after, upto)
+		return s.next.List(ctx, prefix, after, opts)
 	}
 	return func(yield func([]objectstore.Listed, error) bool) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		late := time.AfterFunc(s.policy.Timeout, func() { cancel(context.DeadlineExceeded) })
 		defer late.Stop()
-		for page, err := range s.next.List(ctx, prefix, after, upto) {
+		for page, err := range s.next.List(ctx, prefix, after, opts) {
 			late.Stop()
 			if !yield(page, err) {
 				return
@@ -150,8 +150,8 @@ func (s *store) GetRange(ctx context.Context, key string, offset, n int64) (part
 }
 
 // Put implements objectstore.Store.
-func (s *store) Put(ctx context.Context, key string, body []byte) error {
-	return s.repeat(ctx, opPut, func(ctx context.Context) error { return s.next.Put(ctx, key, body) })
+func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
+	return s.repeat(ctx, opPut, func(ctx context.Context) error { return s.next.Put(ctx, key, body, sum) })
 }
 
 func (s *store) repeat(ctx context.Context, op string, call func(context.Context) error) error {

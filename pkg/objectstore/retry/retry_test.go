@@ -44,7 +44,7 @@ func (f *flaky) next(ctx context.Context) error {
 	return err
 }
 
-func (f *flaky) List(ctx context.Context, _, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
+func (f *flaky) List(ctx context.Context, _, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	f.afters = append(f.afters, after)
 	return func(yield func([]objectstore.Listed, error) bool) {
 		for _, key := range f.keys {
@@ -74,7 +74,9 @@ func (f *flaky) GetRange(ctx context.Context, key string, _, _ int64) ([]byte, i
 	return []byte(key), int64(len(key)), f.next(ctx)
 }
 
-func (f *flaky) Put(ctx context.Context, _ string, _ []byte) error { return f.next(ctx) }
+func (f *flaky) Put(ctx context.Context, _ string, _ []byte, _ objectstore.Sum) error {
+	return f.next(ctx)
+}
 
 // policy tries three times; its delays are those of no jitter, and take no time.
 func policy(delays *[]time.Duration) retry.Policy {
@@ -86,7 +88,7 @@ func policy(delays *[]time.Duration) retry.Policy {
 }
 
 func list(ctx context.Context, s objectstore.Store) (keys []string, err error) {
-	for page, err := range s.List(ctx, "", "", "") {
+	for page, err := range s.List(ctx, "", "", objectstore.ListOptions{}) {
 		if err != nil {
 			return keys, err
 		}
@@ -135,7 +137,7 @@ var calls = map[string]func(context.Context, objectstore.Store) error{
 		_, _, err := s.GetRange(ctx, "k", 0, 1)
 		return err
 	},
-	"put": func(ctx context.Context, s objectstore.Store) error { return s.Put(ctx, "k", nil) },
+	"put": func(ctx context.Context, s objectstore.Store) error { return s.Put(ctx, "k", nil, objectstore.Sum{}) },
 }
 
 func TestEveryCall(t *testing.T) {
@@ -214,7 +216,7 @@ func TestTimeoutIsThePage(t *testing.T) {
 			}
 		}}
 		n := 0
-		for _, err := range retry.New(p, prometheus.NewRegistry()).Wrap(f).List(t.Context(), "", "", "") {
+		for _, err := range retry.New(p, prometheus.NewRegistry()).Wrap(f).List(t.Context(), "", "", objectstore.ListOptions{}) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -76,7 +76,7 @@ func BenchmarkList(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		listed := 0
-		for page, err := range store.List(b.Context(), "", "", "") {
+		for page, err := range store.List(b.Context(), "", "", objectstore.ListOptions{}) {
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -3,7 +3,6 @@ package s3store
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -27,7 +26,7 @@ type Bucket struct {
 var _ objectstore.Pager = (*Bucket)(nil)
 
 // List implements objectstore.Store.
-func (b *Bucket) List(ctx context.Context, prefix, after, _ string) iter.Seq2[[]objectstore.Listed, error] {
+func (b *Bucket) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		a := b.client.answers.Get().(*answer)
 		defer b.client.answers.Put(a)
@@ -128,11 +127,8 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, erro
 
 // Put implements objectstore.Store. The body is sent again from its start on a
 // retry; S3 keeps it whole or not at all.
-func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {
-	sum, ok := objectstore.SumOf(ctx)
-	if !ok {
-		sum = sha256.Sum256(body)
-	}
+func (b *Bucket) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
+	sum = sum.Of(body)
 	err := b.call(ctx, nil, func(opts ...func(*s3.Options)) error {
 		in := &s3.PutObjectInput{
 			Bucket: &b.name, Key: &key,

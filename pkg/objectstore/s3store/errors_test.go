@@ -50,7 +50,7 @@ func TestErrors(t *testing.T) {
 			_, errList := list(t, store, "", "")
 			_, errStat := store.Stat(t.Context(), "k")
 			_, errGet := store.Get(t.Context(), "k", 1<<20)
-			errPut := store.Put(t.Context(), "k", []byte("x"))
+			errPut := store.Put(t.Context(), "k", []byte("x"), objectstore.Sum{})
 			_, code, _ := strings.Cut(tc.answer, " ")
 			for call, err := range map[string]error{"list": errList, "page": errPage, "stat": errStat, "get": errGet, "put": errPut} {
 				switch {
@@ -77,7 +77,7 @@ func TestNobodyThere(t *testing.T) {
 	_, errList := list(t, store, "", "")
 	_, errStat := store.Stat(t.Context(), "k")
 	_, errGet := store.Get(t.Context(), "k", 1<<20)
-	errPut := store.Put(t.Context(), "k", []byte("x"))
+	errPut := store.Put(t.Context(), "k", []byte("x"), objectstore.Sum{})
 	for call, err := range map[string]error{"list": errList, "stat": errStat, "get": errGet, "put": errPut} {
 		text := fmt.Sprint(err)
 		if objectstore.Permanent(err) || !strings.Contains(text, "connection refused") || !strings.Contains(text, "s3://bucket/") ||
@@ -189,7 +189,7 @@ func TestLongErrors(t *testing.T) {
 
 func TestErrorWithoutRequestID(t *testing.T) {
 	_, store := start(t, nil)
-	if err := store.Put(t.Context(), "k", nil); err == nil || !strings.HasSuffix(err.Error(), " (status 418): "+objectstore.ErrRefused.Error()) {
+	if err := store.Put(t.Context(), "k", nil, objectstore.Sum{}); err == nil || !strings.HasSuffix(err.Error(), " (status 418): "+objectstore.ErrRefused.Error()) {
 		t.Errorf("put: %v", err)
 	}
 }

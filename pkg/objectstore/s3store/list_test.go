@@ -149,7 +149,7 @@ func TestEchoes(t *testing.T) {
 func TestPagesStayApart(t *testing.T) {
 	_, store := start(t, nil, result(true, "", "a1", "a2"), result(false, "", "b1", "b2"), result(false, "", "a3"), result(false, "", "c1"))
 	var got []string
-	for page, err := range store.List(t.Context(), "", "", "") {
+	for page, err := range store.List(t.Context(), "", "", objectstore.ListOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +194,7 @@ func TestListAsks(t *testing.T) {
 func TestListedObject(t *testing.T) {
 	_, store := start(t, nil, result(false, "", "k"), result(false, "", "k"))
 	want := objectstore.Object{Key: "k", ETag: "e", Size: 7, ModTime: time.Date(2024, 5, 6, 7, 8, 9, 123e6, time.UTC)}
-	for page, err := range store.List(t.Context(), "", "", "") {
+	for page, err := range store.List(t.Context(), "", "", objectstore.ListOptions{}) {
 		if err != nil || len(page) != 1 || page[0].Object() != want {
 			t.Errorf("listed %+v, %v, want %+v", page, err, want)
 		}

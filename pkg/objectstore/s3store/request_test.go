@@ -30,7 +30,7 @@ func everyCall(ctx context.Context, t *testing.T, s objectstore.Store) map[strin
 	_, _, errRange := s.GetRange(ctx, "k", 0, 10)
 	return map[string]error{
 		"list": errList, "page": errPage, "stat": errStat, "get": errGet, "range": errRange,
-		"put": s.Put(ctx, "k", []byte("body")),
+		"put": s.Put(ctx, "k", []byte("body"), objectstore.Sum{}),
 	}
 }
 
@@ -121,8 +121,8 @@ func TestPutChecksums(t *testing.T) {
 		}
 	})
 	store := serve(t, demands, nil)
-	expect.NoError(t, store.Put(t.Context(), "k", []byte(body)))
-	expect.NoError(t, store.Put(objectstore.WithSum(t.Context(), sum), "k", []byte(body)))
+	expect.NoError(t, store.Put(t.Context(), "k", []byte(body), objectstore.Sum{}))
+	expect.NoError(t, store.Put(t.Context(), "k", []byte(body), sum))
 
 	refuses := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Amz-Checksum-Sha256") != "" {
@@ -130,10 +130,10 @@ func TestPutChecksums(t *testing.T) {
 			fmt.Fprint(w, "<Error><Code>NotImplemented</Code><Message>A header implies what is not there.</Message></Error>")
 		}
 	})
-	if err := serve(t, refuses, nil).Put(t.Context(), "k", []byte(body)); !errors.Is(err, objectstore.ErrRefused) || !strings.Contains(err.Error(), "s3.put_checksums") {
+	if err := serve(t, refuses, nil).Put(t.Context(), "k", []byte(body), objectstore.Sum{}); !errors.Is(err, objectstore.ErrRefused) || !strings.Contains(err.Error(), "s3.put_checksums") {
 		t.Errorf("%v, want ErrRefused that names the setting", err)
 	}
-	expect.NoError(t, serve(t, refuses, func(c *s3store.Config) { c.NoPutChecksums = true }).Put(t.Context(), "k", []byte(body)))
+	expect.NoError(t, serve(t, refuses, func(c *s3store.Config) { c.NoPutChecksums = true }).Put(t.Context(), "k", []byte(body), objectstore.Sum{}))
 }
 
 // late answers 504 to whoever asks for more keys than it can list in time. The report is

@@ -60,7 +60,7 @@ func TestABucketInAnotherRegionOfAWS(t *testing.T) {
 	b := at(t, a)
 	for range 2 {
 		var keys []string
-		for page, err := range b.List(t.Context(), "", "", "") {
+		for page, err := range b.List(t.Context(), "", "", objectstore.ListOptions{}) {
 			expect.NoError(t, err)
 			for _, o := range page {
 				keys = append(keys, string(o.Key))
@@ -70,7 +70,7 @@ func TestABucketInAnotherRegionOfAWS(t *testing.T) {
 			t.Errorf("listed %q", keys)
 		}
 	}
-	expect.NoError(t, b.Put(t.Context(), "k", []byte("body")))
+	expect.NoError(t, b.Put(t.Context(), "k", []byte("body"), objectstore.Sum{}))
 	_, err := b.Get(t.Context(), "k", 1000)
 	expect.NoError(t, err)
 	if want := []string{here, there, there, there, there}; !slices.Equal(a.asked, want) {

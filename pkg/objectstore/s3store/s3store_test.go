@@ -77,7 +77,7 @@ func start(t *testing.T, change func(*s3store.Config), pages ...string) (*faulty
 
 func list(t *testing.T, s objectstore.Store, prefix, after string) (keys []string, err error) {
 	t.Helper()
-	for page, err := range s.List(t.Context(), prefix, after, "") {
+	for page, err := range s.List(t.Context(), prefix, after, objectstore.ListOptions{}) {
 		if err != nil {
 			return keys, err
 		}
@@ -102,7 +102,7 @@ func TestPutIsPlain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Put(t.Context(), "a b/+%", []byte("12345")); err != nil {
+	if err := store.Put(t.Context(), "a b/+%", []byte("12345"), objectstore.Sum{}); err != nil {
 		t.Fatal(err)
 	}
 	if got.ContentLength != 5 || got.TransferEncoding != nil || got.Header.Get("X-Amz-Trailer") != "" ||
@@ -110,7 +110,7 @@ func TestPutIsPlain(t *testing.T) {
 		t.Errorf("sent %s with length %d and headers %v", got.URL, got.ContentLength, got.Header)
 	}
 	sum := [sha256.Size]byte{1: 2}
-	if err := store.Put(objectstore.WithSum(t.Context(), sum), "k", []byte("12345")); err != nil {
+	if err := store.Put(t.Context(), "k", []byte("12345"), sum); err != nil {
 		t.Fatal(err)
 	}
 	if signed := got.Header.Get("X-Amz-Content-Sha256"); signed != hex.EncodeToString(sum[:]) {

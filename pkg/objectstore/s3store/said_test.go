@@ -106,7 +106,7 @@ func TestMarkersWithoutFacts(t *testing.T) {
 		}), nil)
 		var got []objectstore.Object
 		var err error
-		for page, failed := range store.List(t.Context(), "d/", "", "") {
+		for page, failed := range store.List(t.Context(), "d/", "", objectstore.ListOptions{}) {
 			err = failed
 			for _, o := range page {
 				got = append(got, o.Object())

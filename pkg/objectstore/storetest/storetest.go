@@ -166,7 +166,7 @@ func testStop(t *testing.T, h Harness) {
 	t.Helper()
 	keys := awkward(h)
 	fill(t, h.Store, keys)
-	for page, err := range h.Store.List(t.Context(), h.Base, "", "") {
+	for page, err := range h.Store.List(t.Context(), h.Base, "", objectstore.ListOptions{}) {
 		if err != nil || string(page[0].Key) != keys[0] {
 			t.Fatalf("first page %+v, %v, want it to start at %q", page, err, keys[0])
 		}
@@ -184,7 +184,7 @@ func testRoundTrip(t *testing.T, h Harness) {
 		for i := range body {
 			body[i] = byte(rng.Uint32())
 		}
-		if err := h.Store.Put(ctx, key, body); err != nil {
+		if err := h.Store.Put(ctx, key, body, objectstore.Sum{}); err != nil {
 			t.Fatalf("Put of %d bytes: %v", size, err)
 		}
 		got, err := h.Store.Get(ctx, key, 8<<20)
@@ -205,7 +205,7 @@ func testParts(t *testing.T, h Harness) {
 	ctx, key, empty := t.Context(), h.Base+"parts/x", h.Base+"parts/empty"
 	body := []byte(strings.Repeat("0123456789", 1000))
 	for key, body := range map[string][]byte{key: body, empty: nil} {
-		if err := h.Store.Put(ctx, key, body); err != nil {
+		if err := h.Store.Put(ctx, key, body, objectstore.Sum{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -236,7 +236,7 @@ func testLimit(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, key := t.Context(), h.Base+"limited/x"
 	body := []byte(strings.Repeat("x", 1000))
-	if err := h.Store.Put(ctx, key, body); err != nil {
+	if err := h.Store.Put(ctx, key, body, objectstore.Sum{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := h.Store.Get(ctx, key, 1000); err != nil || !bytes.Equal(got, body) {
@@ -280,7 +280,7 @@ func testCancelled(t *testing.T, h Harness) {
 	_, errGet := h.Store.Get(ctx, key, 8<<20)
 	_, _, errRange := h.Store.GetRange(ctx, key, 0, 1)
 	for call, err := range map[string]error{
-		"List": errList, "Stat": errStat, "Get": errGet, "GetRange": errRange, "Put": h.Store.Put(ctx, key, []byte("other")),
+		"List": errList, "Stat": errStat, "Get": errGet, "GetRange": errRange, "Put": h.Store.Put(ctx, key, []byte("other"), objectstore.Sum{}),
 	} {
 		if !errors.Is(err, context.Canceled) || objectstore.Permanent(err) {
 			t.Errorf("%s with a cancelled context: %v, want context.Canceled and nothing else", call, err)
@@ -300,7 +300,7 @@ func fill(t *testing.T, s objectstore.Store, keys []string) {
 	g, ctx := errgroup.WithContext(t.Context())
 	g.SetLimit(16)
 	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(len(keys)) {
-		g.Go(func() error { return s.Put(ctx, keys[i], content(keys[i])) })
+		g.Go(func() error { return s.Put(ctx, keys[i], content(keys[i]), objectstore.Sum{}) })
 	}
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
@@ -310,7 +310,7 @@ func fill(t *testing.T, s objectstore.Store, keys []string) {
 // list returns what a listing hands over, in the order in which it does.
 func list(ctx context.Context, s objectstore.Store, prefix, after string) ([]objectstore.Object, error) {
 	var all []objectstore.Object
-	for page, err := range s.List(ctx, prefix, after, "") {
+	for page, err := range s.List(ctx, prefix, after, objectstore.ListOptions{}) {
 		if err != nil {
 			return all, err
 		}
