@@ -57,7 +57,6 @@ func TestTargets(t *testing.T) {
 		"LIST calls beyond the minimum, 1M, worst row": func(r []Row) { r[7].Lists++ },
 		"LIST calls beyond the minimum, 10M":           func(r []Row) { r[8].Lists++ },
 		"peak memory of a worker, 1M objects and more": func(r []Row) { r[8].Peak++ },
-		"allocations per object":                       func(r []Row) { r[8].Allocs++ },
 		"CPU of 10M objects over that of 1M":           func(r []Row) { r[8].CPU += time.Second },
 		"LIST calls with faults over those without":    func(r []Row) { r[5].Lists++ },
 		"wall of a worker that walks over a bare walk": func(r []Row) { r[10].Wall += time.Second },

@@ -30,7 +30,6 @@ func targets(rows []Row) []Target {
 	t.atMost("LIST calls beyond the minimum, 1M, worst row", "%.1f%%", t.excess(million), 15)
 	t.atMost("LIST calls beyond the minimum, 10M", "%.1f%%", t.excess(10*million), 5)
 	t.atMost("peak memory of a worker, 1M objects and more", "%.0f MiB", t.peak(), 256)
-	t.atMost("allocations per object", "%.3f", t.allocs(), 0.05)
 	t.atMost("CPU of 10M objects over that of 1M", "%.1fx", t.growth(), 10.5)
 	t.atMost("LIST calls with faults over those without", "%.2fx", t.faultCalls(slow), 1.5)
 	t.sameIDs()
@@ -119,18 +118,6 @@ func (t *judge) peak() float64 {
 		}
 	}
 	return most
-}
-
-// allocs counts where the start weighs least.
-func (t *judge) allocs() float64 {
-	r := t.row(byWorker, large)
-	if r == nil {
-		r = t.row(byWorker, plain)
-	}
-	if r == nil {
-		return unmeasured
-	}
-	return float64(r.Allocs) / float64(r.Objects)
 }
 
 func (t *judge) growth() float64 {

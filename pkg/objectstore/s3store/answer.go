@@ -35,14 +35,13 @@ const firstBody = 256 << 10
 // and reads errors, but its decoder takes longer for a page than all else that
 // is done with it.
 type answer struct {
-	body           []byte
-	about          about         // what the head of the answer says
-	usual          *atomic.Int64 // bytes of a body, as all answers have it
-	page           listxml.Page
-	direct         *direct      // nil if all goes through the SDK
-	way            *way         // that the SDK took, if it is one to go without it
-	signer         sigv4.Signer // of pages that are asked for without the SDK
-	query, request []byte       // scratch of them
+	body   []byte
+	about  about         // what the head of the answer says
+	usual  *atomic.Int64 // bytes of a body, as all answers have it
+	page   listxml.Page
+	route  *route       // of the SDK's request, if pages can be requested by it without the SDK
+	signer sigv4.Signer // of pages that are requested directly
+	query  []byte       // scratch of those
 }
 
 var _ middleware.DeserializeMiddleware = (*answer)(nil)
@@ -68,7 +67,7 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 		return out, metadata, err
 	}
 	if sent, ok := in.Request.(*smithyhttp.Request); ok {
-		a.way = a.direct.wayOf(sent.Request, response.Response)
+		a.route = routeOf(sent.Request)
 	}
 	err = a.read(response.Response)
 	_ = response.Body.Close()
@@ -83,7 +82,7 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 }
 
 // reset forgets what was read before.
-func (a *answer) reset() { a.page, a.way = listxml.Page{Objects: a.page.Objects[:0]}, nil }
+func (a *answer) reset() { a.page, a.route = listxml.Page{Objects: a.page.Objects[:0]}, nil }
 
 // about is what the head of an answer says of its body and of the store.
 type about struct{ contentType, contentEncoding, server, requestID string }

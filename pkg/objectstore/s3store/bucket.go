@@ -20,7 +20,7 @@ type Bucket struct {
 	client *Client
 	name   string
 	facts  *facts
-	way    atomic.Pointer[way] // to ask for pages directly, once it is known
+	route  atomic.Pointer[route] // by which pages are requested directly; nil until it is known
 }
 
 var _ objectstore.Pager = (*Bucket)(nil)
@@ -75,9 +75,9 @@ func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
 // onePage is page with one try, without the SDK where that can be.
 func (b *Bucket) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
-	if w := b.way.Load(); w != nil {
+	if r := b.route.Load(); r != nil {
 		q := b.sized(q)
-		switch err := b.fetchDirect(ctx, a, w, q); {
+		switch err := b.fetchDirect(ctx, a, r, q); {
 		case err == nil:
 			return b.examine(ctx, a, q, once)
 		case !errors.Is(err, errAskSDK):
@@ -85,8 +85,8 @@ func (b *Bucket) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.L
 		}
 	}
 	objects, err := b.page(ctx, a, q, once)
-	if err == nil && a.way != nil {
-		b.way.Store(a.way)
+	if err == nil && a.route != nil && b.client.direct != nil {
+		b.route.Store(a.route)
 	}
 	return objects, err
 }

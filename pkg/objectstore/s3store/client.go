@@ -64,7 +64,9 @@ const (
 	defaultRegion         = "us-east-1"
 	defaultAttempts       = 3
 	defaultAttemptTimeout = 3 * time.Minute
-	idleConnections       = 128 // kept for the next calls; the SDK's 10 would close most of a worker's
+	idleConnections       = 128      // kept for the next calls; the SDK's 10 would close most of a worker's
+	maxHeaderBytes        = 1 << 20  // of a response
+	readBuffer            = 32 << 10 // of a connection: stores send a page in many small chunks
 )
 
 // directoryBucketSuffix ends the names of S3 directory buckets.
@@ -111,7 +113,9 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		o.UsePathStyle = cfg.ForcePathStyle
 		o.APIOptions = append(o.APIOptions, plainRequests)
 		if client, ok := awsCfg.HTTPClient.(*awshttp.BuildableClient); ok {
-			o.HTTPClient = unfollowed(client)
+			plain := unfollowed(client)
+			o.HTTPClient = plain
+			c.direct = &direct{transport: plain.Transport, credentials: awsCfg.Credentials}
 		}
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
@@ -119,8 +123,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	})
 	endpoint := c.s3.Options().BaseEndpoint
 	c.aws, c.roams = isAWS(endpoint), aws.ToString(endpoint) == ""
-	c.direct = newDirect(awsCfg)
-	c.answers.New = func() any { return &answer{usual: &c.pageBytes, direct: c.direct} }
+	c.answers.New = func() any { return &answer{usual: &c.pageBytes} }
 	return c, nil
 }
 
@@ -152,6 +155,7 @@ func loadOptions(cfg Config) []func(*config.LoadOptions) error {
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns, t.MaxIdleConnsPerHost = idleConnections, idleConnections
 			t.DisableCompression = true // else it asks for what the SDK's signature does not cover
+			t.MaxResponseHeaderBytes, t.ReadBufferSize = maxHeaderBytes, readBuffer
 		})
 	opts := []func(*config.LoadOptions) error{
 		config.WithLogger(sdkLogger(cfg.Log)),

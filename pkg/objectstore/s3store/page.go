@@ -66,8 +66,8 @@ func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.O
 }
 
 // fetchDirect is fetch with one try, without the SDK.
-func (b *Bucket) fetchDirect(ctx context.Context, a *answer, w *way, q ask) error {
-	err := b.client.direct.fetch(ctx, a, w, q)
+func (b *Bucket) fetchDirect(ctx context.Context, a *answer, r *route, q ask) error {
+	err := b.client.direct.fetch(ctx, a, r, q)
 	switch {
 	case errors.Is(err, errAskSDK):
 		return err

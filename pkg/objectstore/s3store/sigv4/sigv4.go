@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// emptyHash is the SHA-256 of no bytes: the value of the header
-// x-amz-content-sha256 of a request without a body.
-const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+// EmptyHash is the SHA-256 of no bytes: the value of the header
+// X-Amz-Content-Sha256, which a request that is signed here must have.
+const EmptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // timeFormat is that of the header x-amz-date.
 const timeFormat = "20060102T150405Z"
@@ -47,26 +47,22 @@ type Signer struct {
 	buf, date   []byte
 }
 
-// AppendHeaders appends the headers that make a request a signed one to dst, each
-// with a line end after it: x-amz-content-sha256, x-amz-date, authorization, and
-// x-amz-security-token if the credentials have a token.
-func (s *Signer) AppendHeaders(dst []byte, r Request, c Credentials, scope Scope) []byte {
+// Sign returns the values of the headers X-Amz-Date and Authorization of a request,
+// which live until the next call. The signature covers these and the headers Host,
+// X-Amz-Content-Sha256 and, if the credentials have a token, X-Amz-Security-Token.
+func (s *Signer) Sign(r Request, c Credentials, scope Scope) (date, authorization []byte) {
 	s.date = r.Time.UTC().AppendFormat(s.date[:0], timeFormat)
 	if day := s.date[:len("20060102")]; s.key == nil || s.credentials != c || s.scope != scope || s.day != string(day) {
 		s.rekey(c, scope, string(day))
 	}
-	dst = append(append(dst, "X-Amz-Content-Sha256: "+emptyHash+"\r\nX-Amz-Date: "...), s.date...)
-	if c.Token != "" {
-		dst = append(append(dst, "\r\nX-Amz-Security-Token: "...), c.Token...)
-	}
-	dst = append(append(dst, "\r\nAuthorization: AWS4-HMAC-SHA256 Credential="...), c.ID...)
-	dst = s.appendScope(append(dst, '/'))
-	dst = append(append(dst, ", SignedHeaders="...), signedHeaders(c)...)
-	dst = append(dst, ", Signature="...)
 	s.key.Reset()
 	s.key.Write(s.toSign(r, c))
-	s.buf = s.key.Sum(s.buf[:0])
-	return append(hex.AppendEncode(dst, s.buf), "\r\n"...)
+	s.key.Sum(s.hashed[:0])
+	b := append(append(s.buf[:0], "AWS4-HMAC-SHA256 Credential="...), c.ID...)
+	b = s.appendScope(append(b, '/'))
+	b = append(append(b, ", SignedHeaders="...), signedHeaders(c)...)
+	s.buf = hex.AppendEncode(append(b, ", Signature="...), s.hashed[:])
+	return s.date, s.buf
 }
 
 // rekey derives the key of a day.
@@ -98,12 +94,12 @@ func signedHeaders(c Credentials) string {
 func (s *Signer) toSign(r Request, c Credentials) []byte {
 	b := append(append(s.buf[:0], "GET\n"...), r.Path...)
 	b = append(append(append(b, '\n'), r.Query...), "\nhost:"...)
-	b = append(append(b, r.Host...), "\nx-amz-content-sha256:"+emptyHash+"\nx-amz-date:"...)
+	b = append(append(b, r.Host...), "\nx-amz-content-sha256:"+EmptyHash+"\nx-amz-date:"...)
 	b = append(append(b, s.date...), '\n')
 	if c.Token != "" {
 		b = append(append(append(b, "x-amz-security-token:"...), c.Token...), '\n')
 	}
-	b = append(append(append(b, '\n'), signedHeaders(c)...), "\n"+emptyHash...)
+	b = append(append(append(b, '\n'), signedHeaders(c)...), "\n"+EmptyHash...)
 	s.sum.Reset()
 	s.sum.Write(b)
 	s.sum.Sum(s.hashed[:0])
