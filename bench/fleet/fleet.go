@@ -44,7 +44,8 @@ const leastKept = 1 << 20
 // Config is the shape of a fleet.
 type Config struct {
 	Dir          string // that of the programs; data and logs go there, too
-	Coordinators int
+	Alone        bool   // one coordinator with NATS and workers in its process, all with default settings
+	Coordinators int    // this and what follows is of a fleet that is not alone
 	Workers      int
 	Slots        int      // of a worker
 	MaxLists     int      // LIST calls in flight of a worker; 0 is the default
@@ -77,18 +78,21 @@ func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
 	if f.data, err = os.MkdirTemp(cfg.Dir, "data-"); err != nil {
 		return f, err
 	}
-	nats, err := f.startNATS(ctx)
-	if err != nil {
-		return f, err
-	}
 	if err := f.startS3(ctx); err != nil {
 		return f, err
 	}
 	if err := f.Control(ctx, http.MethodPut, "faults", cfg.Faults, nil); err != nil {
 		return f, err
 	}
+	if cfg.Alone {
+		return f, f.startCoordinator(ctx, "RANGEFLEET_NATS_STORE_DIR="+filepath.Join(f.data, "nats"))
+	}
+	nats, err := f.startNATS(ctx)
+	if err != nil {
+		return f, err
+	}
 	for range cfg.Coordinators {
-		if err := f.startCoordinator(ctx, nats); err != nil {
+		if err := f.startCoordinator(ctx, "RANGEFLEET_NATS_URL="+nats, "RANGEFLEET_WORKERS=0"); err != nil {
 			return f, err
 		}
 	}
@@ -135,22 +139,22 @@ func (f *Fleet) startS3(ctx context.Context) error {
 	return f.S3.Ready(ctx, "/_synths3/counters")
 }
 
-func (f *Fleet) env(nats string, own ...string) []string {
+func (f *Fleet) env(own ...string) []string {
 	env := append([]string{
-		"RANGEFLEET_NATS_URL=" + nats, "RANGEFLEET_LOG_LEVEL=info", "RANGEFLEET_LOG_FORMAT=text",
+		"RANGEFLEET_LOG_LEVEL=info", "RANGEFLEET_LOG_FORMAT=text",
 		"RANGEFLEET_S3_ENDPOINT=" + f.S3.URL, "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=parallel",
 		"RANGEFLEET_S3_ACCESS_KEY_ID=bench", "RANGEFLEET_S3_SECRET_ACCESS_KEY=bench",
 	}, own...)
 	return append(env, f.cfg.Env...)
 }
 
-func (f *Fleet) startCoordinator(ctx context.Context, nats string) error {
+func (f *Fleet) startCoordinator(ctx context.Context, own ...string) error {
 	address, err := process.FreeAddress()
 	if err != nil {
 		return err
 	}
-	p, err := Launch(ctx, f.cfg.Dir, "coordinator", f.env(nats, "RANGEFLEET_WORKERS=0", "RANGEFLEET_LISTEN="+address,
-		"RANGEFLEET_AUTH_ACCESS_KEY_ID="+accessKey, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secretKey), nil)
+	p, err := Launch(ctx, f.cfg.Dir, "coordinator", f.env(append(own, "RANGEFLEET_LISTEN="+address,
+		"RANGEFLEET_AUTH_ACCESS_KEY_ID="+accessKey, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secretKey)...), nil)
 	if err != nil {
 		return err
 	}
@@ -169,11 +173,13 @@ func (f *Fleet) startWorker(ctx context.Context, nats string) error {
 	if err != nil {
 		return err
 	}
-	own := []string{fmt.Sprintf("RANGEFLEET_WORKERS=%d", f.cfg.Slots), "RANGEFLEET_METRICS_LISTEN=" + address}
+	own := []string{
+		"RANGEFLEET_NATS_URL=" + nats, fmt.Sprintf("RANGEFLEET_WORKERS=%d", f.cfg.Slots), "RANGEFLEET_METRICS_LISTEN=" + address,
+	}
 	if f.cfg.MaxLists > 0 {
 		own = append(own, fmt.Sprintf("RANGEFLEET_S3_MAX_LISTS=%d", f.cfg.MaxLists))
 	}
-	p, err := Launch(ctx, f.cfg.Dir, "worker", f.env(nats, own...), nil)
+	p, err := Launch(ctx, f.cfg.Dir, "worker", f.env(own...), nil)
 	if err != nil {
 		return err
 	}
@@ -190,6 +196,14 @@ func (f *Fleet) Processes() (all []*Process) {
 		}
 	}
 	return all
+}
+
+// Listers returns the processes that list.
+func (f *Fleet) Listers() []*Process {
+	if f.cfg.Alone {
+		return f.Coordinators
+	}
+	return f.Workers
 }
 
 // Close ends all processes and removes their data; their logs stay.
@@ -220,8 +234,12 @@ func (f *Fleet) Control(ctx context.Context, method, what string, send, receive 
 	return json.NewDecoder(resp.Body).Decode(receive)
 }
 
-// Messages returns how many messages NATS has got from clients, and sent to them.
+// Messages returns how many messages NATS has got from clients, and sent to them: 0 of
+// a server that is in the process of a coordinator.
 func (f *Fleet) Messages(ctx context.Context) (in, out int64, err error) {
+	if f.NATS == nil {
+		return 0, 0, nil
+	}
 	resp, err := get(ctx, f.NATS.URL+"/varz")
 	if err != nil {
 		return 0, 0, fmt.Errorf("ask NATS for its counters: %w", err)

@@ -32,6 +32,7 @@ type options struct {
 	large   string // of the one by 8 that shows what they gain
 	size    string // objects of those of skew and workerkill
 	ragged  int    // mean distance of anchors in those of scale and skew
+	alone   string // objects of the import by one process
 	huge    string // objects of the huge import
 	workers int    // of the huge import
 	latency time.Duration
@@ -55,6 +56,7 @@ var scenarios = []scenario{
 	{"workerkill", "kill -9 of one of 8 workers", false, (*bench).workerKill},
 	{"branches", "many imports at once, each to a branch of its own", false, (*bench).branches},
 	{"branch", "many imports at once, all to one branch", false, (*bench).branch},
+	{"alone", "an import of -alone objects by one process with default settings, without latency", false, (*bench).alone},
 	{"huge", "an import of -huge objects, without latency", true, (*bench).huge},
 }
 
@@ -76,6 +78,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.large, "large", "40m", "`objects` of its import by 8 workers alone")
 	flags.StringVar(&o.size, "size", "4m", "`objects` of the imports of skew and workerkill")
 	flags.IntVar(&o.ragged, "raggedness", 2500, "mean `distance` of anchors in those of scale and skew, as if they were so many times larger")
+	flags.StringVar(&o.alone, "alone", "10m", "`objects` of the import by one process")
 	flags.StringVar(&o.huge, "huge", "100m", "`objects` of the huge import")
 	flags.IntVar(&o.workers, "workers", 4, "worker processes of the huge import")
 	flags.DurationVar(&o.latency, "latency", 100*time.Millisecond, "of a LIST call, where there is any")

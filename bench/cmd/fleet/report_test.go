@@ -40,7 +40,7 @@ func TestReport(t *testing.T) {
 
 func TestScenariosAreChosenByName(t *testing.T) {
 	for only, want := range map[string]string{
-		"":              "scale skew failover workerkill branches branch",
+		"":              "scale skew failover workerkill branches branch alone",
 		"huge":          "huge",
 		"skew,failover": "skew failover",
 	} {

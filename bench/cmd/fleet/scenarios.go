@@ -99,7 +99,7 @@ func (b *bench) row(ctx context.Context, f *fleet.Fleet, name string, objects in
 // that were, since the fleet started.
 func busiest(ctx context.Context, f *fleet.Fleet) (float64, error) {
 	var most, all float64
-	for _, w := range f.Workers {
+	for _, w := range f.Listers() {
 		n, err := w.Metric(ctx, "rangefleet_worker_objects_covered_total")
 		if err != nil {
 			continue // it was killed
@@ -114,7 +114,7 @@ func busiest(ctx context.Context, f *fleet.Fleet) (float64, error) {
 
 // handOvers returns how many partitions were cut off others since the fleet started.
 func handOvers(ctx context.Context, f *fleet.Fleet) (all int) {
-	for _, w := range f.Workers {
+	for _, w := range f.Listers() {
 		if n, err := w.Metric(ctx, "rangefleet_worker_hand_overs_total"); err == nil { // else it was killed
 			all += int(n)
 		}
@@ -362,6 +362,23 @@ func (b *bench) huge(ctx context.Context) error {
 	b.want(fmt.Sprintf("%s objects, %d workers", b.options.huge, b.workers), "finishes", fmt.Sprintf("%.0f s", row.Wall.Seconds()), true)
 	b.want("memory of the coordinator at it", "<= 256 MiB", fmt.Sprintf("%.0f MiB", row.Peak.Coordinator), row.Peak.Coordinator <= 256)
 	return b.messages(ctx, f, row)
+}
+
+// alone measures one process that is a whole fleet.
+func (b *bench) alone(ctx context.Context) error {
+	f, err := b.start(ctx, fleet.Config{Alone: true}, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	bucket := "hive-" + b.options.alone
+	row, err := b.whole(ctx, f, bucket+" by one process", bucket)
+	if err != nil {
+		return err
+	}
+	b.want(fmt.Sprintf("memory of one process with default settings, %s objects", b.options.alone), "<= 256 MiB",
+		fmt.Sprintf("%.0f MiB", row.Peak.Coordinator), row.Peak.Coordinator <= 256)
+	return nil
 }
 
 // count returns how many objects a generated bucket has.
