@@ -25,19 +25,19 @@ import (
 // encoded as three, is half of it.
 const maxBody = 8 << 20
 
-// firstBody is what the first page is given at first, in bytes. Those after it are
-// given what pages usually take, and an eighth.
+// firstBody is the size of the buffer, in bytes, for the body of the first page. Later
+// pages get the usual size of a body and an eighth more.
 const firstBody = 256 << 10
 
-// answer is where the pages of one listing are read into, one after another. As
-// middleware of the SDK's call it takes the body of a page before the SDK comes
-// to it: the SDK finds credentials and the endpoint, signs, sends, tries again
-// and reads errors, but its decoder takes longer for a page than all else that
-// is done with it.
+// answer reads and decodes the pages of one listing, one after another, into the same
+// memory. As middleware of an SDK call it takes the body of a page away from the SDK,
+// whose decoder takes longer for a page than everything else that is done with it.
+// The SDK still finds credentials and the endpoint, signs, sends, retries and reads
+// errors.
 type answer struct {
 	body   []byte
-	about  about         // what the head of the answer says
-	usual  *atomic.Int64 // bytes of a body, as all answers have it
+	about  about         // the header of the response
+	usual  *atomic.Int64 // bytes of a body; all answers of a client share it
 	page   listxml.Page
 	route  *route       // of the SDK's request, if pages can be requested by it without the SDK
 	signer sigv4.Signer // of pages that are requested directly
@@ -54,9 +54,9 @@ func (a *answer) register(stack *middleware.Stack) error {
 // ID implements middleware.DeserializeMiddleware.
 func (*answer) ID() string { return "DecodePage" }
 
-// HandleDeserialize implements middleware.DeserializeMiddleware. For each try of
-// the call it decodes the page of a good response, and leaves the SDK an empty
-// body.
+// HandleDeserialize implements middleware.DeserializeMiddleware. It is called once
+// for each attempt. It decodes the page of a successful response and leaves the SDK
+// an empty body.
 func (a *answer) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
 ) {
@@ -84,7 +84,7 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 // reset forgets what was read before.
 func (a *answer) reset() { a.page, a.route = listxml.Page{Objects: a.page.Objects[:0]}, nil }
 
-// about is what the head of an answer says of its body and of the store.
+// about is what the header of a response says about its body and the store.
 type about struct{ contentType, contentEncoding, server, requestID string }
 
 func aboutOf(r *http.Response) about {
@@ -98,7 +98,7 @@ func (a *answer) read(r *http.Response) error {
 	if err := a.readBody(r.Body); err != nil {
 		return err
 	}
-	a.usual.Store(max(int64(len(a.body)), a.usual.Load()*7/8)) // the last page of a listing may be short
+	a.usual.Store(max(int64(len(a.body)), a.usual.Load()*7/8)) // slowly down: the last page of a listing may be short
 	if !bytes.HasPrefix(a.body, gzipMagic) {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (a *answer) read(r *http.Response) error {
 	return err
 }
 
-// readError reads the body of an answer that is an error as far as it is looked at.
+// readError reads the first maxErrorBody bytes of the body of an error response.
 func (a *answer) readError(r *http.Response) error {
 	a.about = aboutOf(r)
 	return a.readBody(io.LimitReader(r.Body, maxErrorBody))
@@ -138,8 +138,8 @@ func (a *answer) readBody(body io.Reader) error {
 // gzipMagic begins what is compressed by gzip, and no XML.
 var gzipMagic = []byte{0x1f, 0x8b}
 
-// gunzip reads a body that is compressed. Nobody asks for that, but proxies are known
-// that do it.
+// gunzip decompresses a body. No request asks for compression, but some proxies
+// compress anyway.
 func (a *answer) gunzip(compressed []byte) error {
 	from, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err == nil {
@@ -152,13 +152,13 @@ func (a *answer) gunzip(compressed []byte) error {
 	return nil
 }
 
-// odd returns the error of a body that is no page because of the cause.
+// odd returns the error for a body that cannot be decoded because of the cause.
 func (a *answer) odd(body []byte, cause error) error {
 	return newOddAnswer(a.about.contentType, a.about.contentEncoding, body, cause)
 }
 
-// grow makes room for more of a body, but not for much more: there are as many
-// bodies as calls in flight.
+// grow makes room for more of a body, but not for much more: every call in flight has
+// a body of its own.
 func (a *answer) grow() {
 	room := int(a.usual.Load()) * 9 / 8
 	if room == 0 {
@@ -192,15 +192,15 @@ func (a *answer) isXML() bool {
 	return bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<")) && a.about.contentEncoding == ""
 }
 
-// unspeakable reports whether err is that of a page with bytes that XML forbids.
-// A page that was cut short is another matter: the next try may get it whole.
+// unspeakable reports whether err is about a page with bytes that XML forbids. It is
+// false for a page that was cut short: the next attempt may get all of it.
 func unspeakable(err error) bool {
 	var syntax *xml.SyntaxError
 	return errors.As(err, &syntax) &&
 		(strings.HasPrefix(syntax.Msg, "invalid UTF-8") || strings.HasPrefix(syntax.Msg, "illegal character"))
 }
 
-// damaged is an error of an answer that another try may get whole.
+// damaged is an error about an answer that another attempt may get undamaged.
 type damaged struct{ error }
 
 func (d damaged) Unwrap() error { return d.error }

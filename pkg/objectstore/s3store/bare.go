@@ -16,8 +16,8 @@ import (
 // maxHeads bounds the HEAD calls of a page in flight.
 const maxHeads = 8
 
-// complete asks for what a page does not tell of its objects. Stores are known that
-// list markers of directories without size, time and ETag, and tell them when asked.
+// complete fetches by HEAD the fields that a page lacks. Some stores list the markers
+// of directories without size, time and ETag.
 func (b *Bucket) complete(ctx context.Context, page *listxml.Page, opts ...func(*s3.Options)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxHeads)
@@ -25,8 +25,8 @@ func (b *Bucket) complete(ctx context.Context, page *listxml.Page, opts ...func(
 		g.Go(func() error {
 			o := &page.Objects[i]
 			err := b.head(ctx, o, opts...)
-			if isNotFound(err) { // it was listed
-				err = fmt.Errorf("it is not there when it is asked for: %w", objectstore.ErrBadListing)
+			if isNotFound(err) { // though it was listed
+				err = fmt.Errorf("a HEAD does not find it: %w", objectstore.ErrBadListing)
 			}
 			if err != nil {
 				return fmt.Errorf("key %q is listed without its size or time: %w", o.Key, err)
@@ -37,7 +37,8 @@ func (b *Bucket) complete(ctx context.Context, page *listxml.Page, opts ...func(
 	return g.Wait()
 }
 
-// head fills in what a HEAD tells of an object, or returns objectstore.ErrNotFound.
+// head sets the size, time and ETag of an object by a HEAD call. The error for a missing
+// object is objectstore.ErrNotFound.
 func (b *Bucket) head(ctx context.Context, o *objectstore.Listed, opts ...func(*s3.Options)) error {
 	var out *s3.HeadObjectOutput
 	err := b.call(ctx, opts, func(opts ...func(*s3.Options)) (err error) {
@@ -48,7 +49,7 @@ func (b *Bucket) head(ctx context.Context, o *objectstore.Listed, opts ...func(*
 	case err != nil:
 		return err
 	case out.ContentLength == nil || out.LastModified == nil || !objectstore.TimeFits(*out.LastModified):
-		return fmt.Errorf("nor does a HEAD tell them: %w", objectstore.ErrBadKey)
+		return fmt.Errorf("a HEAD response lacks them, too: %w", objectstore.ErrBadKey)
 	}
 	o.Size, o.ModTime = *out.ContentLength, out.LastModified.UnixNano()
 	if len(o.ETag) == 0 {

@@ -70,10 +70,10 @@ func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([
 	return more, nil
 }
 
-// once has the SDK make a call without trying it again.
+// once makes an SDK call a single attempt.
 func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
-// onePage is page with one try, without the SDK where that can be.
+// onePage is page with a single attempt. It does without the SDK where it can.
 func (b *Bucket) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
 	if r := b.route.Load(); r != nil {
 		q := b.sized(q)
@@ -100,11 +100,11 @@ func (b *Bucket) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Op
 	return b.examine(ctx, a, q, opts...)
 }
 
-// Stat implements objectstore.Store. It asks with a LIST call, whose answer is
-// an object's ModTime as listings have it (HEAD rounds it to seconds), and, on
-// errors, S3's own words (HEAD has no body). The key itself is the first of all
-// keys that start with it. What a store that is not AWS does not list is asked for by
-// HEAD: some hide keys from small pages.
+// Stat implements objectstore.Store. It makes a LIST call: the ModTime is then that of
+// listings, which HEAD rounds to seconds, and an error has S3's own message, while the
+// response to a HEAD has no body. The key is the first of all keys that start with it.
+// A store that is not AWS and does not list the key is asked again by HEAD, as some
+// stores hide keys from small pages.
 func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
@@ -125,8 +125,8 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, erro
 	return o.Object(), nil
 }
 
-// Put implements objectstore.Store. The body is sent again from its start on a
-// retry; S3 keeps it whole or not at all.
+// Put implements objectstore.Store. A retry sends the body again from its start. S3
+// stores an object completely or not at all.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
 	sum = sum.Of(body)
 	err := b.call(ctx, nil, func(opts ...func(*s3.Options)) error {

@@ -1,9 +1,9 @@
-// Package s3store is the objectstore.Store of a bucket in S3, or in a store that
-// speaks its protocol.
+// Package s3store implements objectstore.Store for a bucket in S3 or in a store that
+// is compatible with S3.
 //
-// Stores that speak the protocol differ in how well they keep it. So a bucket can be
-// listed in two ways: after any key, or by continuation tokens (see WalkPage). Either
-// way a page that is not strictly in order, or that contradicts its request, is
+// Compatible stores differ in how well they keep to the protocol. So a bucket can be
+// listed in two ways: after any key, or by continuation tokens (see WalkPage). In both,
+// a page that is not strictly in order, or that contradicts its request, is
 // objectstore.ErrBadListing.
 package s3store
 
@@ -38,28 +38,28 @@ type Config struct {
 	AccessKeyID     string // "" with an empty SecretAccessKey: the SDK's default chain
 	SecretAccessKey string // never logged
 
-	// PageKeys is how many keys are asked for in one LIST call: 1 to MaxPageKeys, which
-	// is what 0 stands for. Pages that do not come in time are asked for again with less.
+	// PageKeys is how many keys one LIST call requests: 1 to MaxPageKeys; 0 is
+	// MaxPageKeys. A page that does not arrive in time is requested again with fewer keys.
 	PageKeys int
-	// Unordered says that the store does not list in bytewise order of keys: it is
-	// refused to list it.
+	// Unordered says that the store does not list in bytewise order of keys. Listing it
+	// is refused.
 	Unordered bool
-	// NoPutChecksums leaves the header x-amz-checksum-sha256 out, which buckets with
-	// Object Lock need and some stores refuse.
+	// NoPutChecksums omits the header x-amz-checksum-sha256, which buckets with Object
+	// Lock require and some stores refuse.
 	NoPutChecksums bool
 
-	Attempts       int           // tries of one call before its error is returned; 0 is 3
-	AttemptTimeout time.Duration // deadline of one try, its body included; 0 is 3 minutes
+	Attempts       int           // attempts of one SDK call before its error is returned; 0 is 3
+	AttemptTimeout time.Duration // deadline of one attempt, its body included; 0 is 3 minutes
 
-	Log *slog.Logger     // takes what the SDK has to say; nil is slog.Default()
+	Log *slog.Logger     // receives the SDK's messages; nil is slog.Default()
 	Now func() time.Time // nil is the real clock
-	// Resized is told, concurrently, that a bucket's pages are asked for with half as
-	// many keys from now on, or with twice as many. It may be nil.
+	// Resized is called, concurrently, when the requests for a bucket's pages begin to
+	// ask for half as many keys, or for twice as many. It may be nil.
 	Resized func(larger bool)
 }
 
-// Defaults of Config. A LIST over millions of delete markers has been seen to
-// take two minutes, so the deadline of a try lies beyond that.
+// Defaults of Config, and constants of all connections. A LIST over millions of delete
+// markers has been seen to take two minutes, so the deadline of an attempt is longer.
 const (
 	defaultRegion         = "us-east-1"
 	defaultAttempts       = 3
@@ -89,8 +89,8 @@ type Client struct {
 	pageBytes atomic.Int64 // what a page usually takes
 }
 
-// New returns a client, having found credentials once: without any, the error is
-// objectstore.ErrRefused. It sends nothing to S3.
+// New returns a client. It looks for credentials, and returns objectstore.ErrRefused
+// if there are none. It sends nothing to S3.
 func New(ctx context.Context, cfg Config) (*Client, error) {
 	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
 		return nil, fmt.Errorf("S3 credentials need both an access key ID and a secret access key: %w", objectstore.ErrRefused)
@@ -130,7 +130,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 // loadConfig returns the SDK's configuration, with credentials.
 func loadConfig(ctx context.Context, cfg Config) (aws.Config, error) {
 	awsCfg, err := config.LoadDefaultConfig(ctx, loadOptions(cfg)...)
-	if err != nil && ctx.Err() == nil { // it reads files, and asks nobody
+	if err != nil && ctx.Err() == nil { // it reads only files
 		err = fmt.Errorf("%w: %w", objectstore.ErrSettings, err)
 	}
 	if err != nil {
@@ -187,8 +187,8 @@ func newRetryer(attempts int) aws.Retryer {
 	})
 }
 
-// Bucket returns the store of a bucket, whether or not the bucket exists.
-// Directory buckets are objectstore.ErrRefused: they do not list in key order.
+// Bucket returns the store of a bucket, whether or not the bucket exists. The error for
+// a directory bucket is objectstore.ErrRefused: it does not list in key order.
 func (c *Client) Bucket(name string) (*Bucket, error) {
 	if strings.HasSuffix(name, directoryBucketSuffix) {
 		return nil, fmt.Errorf("bucket %q is an S3 directory bucket, which lists its keys in no order: %w",
@@ -199,7 +199,7 @@ func (c *Client) Bucket(name string) (*Bucket, error) {
 
 func (c *Client) newFacts() *facts {
 	f := &facts{size: pageSize{most: c.pageKeys}}
-	if c.aws { // it keeps to what it documents
+	if c.aws { // it does what it documents
 		f.said.narrow(listxml.Query)
 		f.unsaid.narrow(listxml.Literal)
 	}

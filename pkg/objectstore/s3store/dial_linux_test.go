@@ -9,9 +9,9 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 )
 
-// A connection whose other end is gone is found dead after half a minute, whether or
-// not something is on its way.
-func TestDeadConnectionsAreNoticed(t *testing.T) {
+// A connection whose other end is gone is dead after half a minute, whether or not it
+// has unacknowledged data.
+func TestDeadConnectionsAreDetected(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
@@ -29,13 +29,13 @@ func TestDeadConnectionsAreNoticed(t *testing.T) {
 		return n
 	}
 	if get(syscall.SOL_SOCKET, syscall.SO_KEEPALIVE) == 0 {
-		t.Error("nothing is probed")
+		t.Error("there are no keep-alive probes")
 	}
 	idle, every, count := get(syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE), get(syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL), get(syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT)
-	if took := time.Duration(idle+every*count) * time.Second; took != silence {
-		t.Errorf("an idle connection is found dead after %v, want %v", took, silence)
+	if took := time.Duration(idle+every*count) * time.Second; took != deadAfter {
+		t.Errorf("an idle connection is dead after %v, want %v", took, deadAfter)
 	}
-	if ms := get(syscall.IPPROTO_TCP, tcpUserTimeout); time.Duration(ms)*time.Millisecond != silence {
-		t.Errorf("what is unconfirmed is given up after %d ms", ms)
+	if ms := get(syscall.IPPROTO_TCP, tcpUserTimeout); time.Duration(ms)*time.Millisecond != deadAfter {
+		t.Errorf("unacknowledged data is given up after %d ms, want %v", ms, deadAfter)
 	}
 }

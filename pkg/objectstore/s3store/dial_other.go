@@ -4,4 +4,4 @@ package s3store
 
 import "syscall"
 
-func boundSilence(string, string, syscall.RawConn) error { return nil }
+func setUserTimeout(string, string, syscall.RawConn) error { return nil }

@@ -53,7 +53,7 @@ func (d *direct) fetch(ctx context.Context, a *answer, r *route, page ask) error
 	case err == nil:
 		err = errors.New("the answer is a page, and its status says that it is an error")
 	}
-	return answered(err, status, id)
+	return responseError(err, status, id)
 }
 
 // send sends a request and reads the body of the response into a. The status is 0

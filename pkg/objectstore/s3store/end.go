@@ -24,9 +24,9 @@ func isAWS(endpoint *string) bool {
 	return err == nil && (strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn"))
 }
 
-// more reports whether keys follow the objects of the page in a. Where it does not say,
-// the store is asked. Whether an end that it does say is believed is up to who
-// has seen the other pages.
+// more reports whether keys follow the objects of the page in a. If the page does not
+// say, more asks the store. A page that says that it is the last is passed on as that:
+// only a caller that has seen the other pages can check it.
 func (b *Bucket) more(ctx context.Context, a *answer, prefix string, objects []objectstore.Listed, opts ...func(*s3.Options)) (bool, error) {
 	if a.page.Truncated || len(objects) == 0 || !a.page.Unsaid {
 		return a.page.Truncated, nil
@@ -34,8 +34,8 @@ func (b *Bucket) more(ctx context.Context, a *answer, prefix string, objects []o
 	return b.follow(ctx, prefix, string(objects[len(objects)-1].Key), opts...)
 }
 
-// follow reports whether keys follow one. The store is asked for the next two: one of
-// them may be the key again, of a store that starts a listing at its start.
+// follow reports whether any key follows the given one. It requests two keys, since
+// some stores start a listing with the key that it is to start after.
 func (b *Bucket) follow(ctx context.Context, prefix, key string, opts ...func(*s3.Options)) (bool, error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)

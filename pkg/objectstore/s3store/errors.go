@@ -19,10 +19,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// transientCodes are error codes that a later try may not meet although their
-// HTTP status, below 500, says that the request is at fault: the store gave up
-// waiting, the body was damaged on its way, the caller's clock is off, for which the
-// SDK makes up from its next call on, or the caller is too fast.
+// transientCodes are error codes of transient errors whose HTTP status, below 500, says
+// that the request is at fault: the store gave up waiting, the body was damaged on its
+// way, the caller's clock is wrong, which the SDK corrects for its next call, or the
+// caller sends too many requests.
 var transientCodes = []string{
 	"BadDigest", "IncompleteBody", "OperationAborted", "RequestTimeout", "RequestTimeoutException",
 	"RequestTimeTooSkewed", "XAmzContentSHA256Mismatch", "SlowDown", "Throttling", "ThrottlingException", "ThrottledException",
@@ -30,48 +30,49 @@ var transientCodes = []string{
 	"BandwidthLimitExceeded",
 }
 
-// missingCodes are the error codes of what does not exist. The SDK makes the last of them
-// of an answer without a code, such as that to a HEAD. All others that come with status
-// 404 speak of something else: a user who does not exist, say.
+// missingCodes are the error codes for a bucket or key that does not exist. The SDK uses
+// the last one for a response without a code, such as that to a HEAD. Other codes with
+// status 404 are about something else, such as a user that does not exist.
 var missingCodes = []string{"NoSuchBucket", "NoSuchKey", "", "NotFound"}
 
-// wrongKeyCodes are the error codes of credentials that the store does not take.
+// wrongKeyCodes are the error codes for credentials that the store does not accept.
 var wrongKeyCodes = []string{"InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
-// errLate is the error of a page that did not come in time.
+// errLate is the error for a page that did not arrive in time.
 var errLate = errors.New("no answer in time")
 
-// classify tells of an SDK error what objectstore's callers need to know, in the
-// words of S3: its code, its message and the request's ID.
+// classify turns an error of the SDK into one of objectstore, with S3's code and message
+// and the ID of the request.
 func (b *Bucket) classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	if objectstore.Permanent(err) {
-		return err // of what is in a page
+		return err // about the content of a page
 	}
 	var unsent *smithyhttp.RequestSendError
 	if errors.As(err, &unsent) {
-		return b.unreachable(unsent.Err) // with the URL, without a status and IDs that nothing sent
+		return b.unreachable(unsent.Err) // with the URL, and without the status and the IDs: there was no response
 	}
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) {
-		return err // nothing came back: transient
+		return err // no response: transient
 	}
-	told, status := tellingOf(response), response.HTTPStatusCode()
-	if elsewhere := elsewhere(response, told); elsewhere != "" {
+	details, status := errorDetails(response), response.HTTPStatusCode()
+	if elsewhere := elsewhere(response, details); elsewhere != "" {
 		return fmt.Errorf("%s: %s: %w", wordsOf(err, status, response.ServiceRequestID()), elsewhere, objectstore.ErrSettings)
 	}
-	return answered(err, status, response.ServiceRequestID())
+	return responseError(err, status, response.ServiceRequestID())
 }
 
-// answered tells the same of the error that an answer with a status is.
-func answered(err error, status int, requestID string) error {
+// responseError returns objectstore's error for a response with a status that is no page
+// because of err.
+func responseError(err error, status int, requestID string) error {
 	var odd *oddAnswer
 	switch {
 	case errors.As(err, &odd) && status == http.StatusOK:
 		return fmt.Errorf("%w (%s)", odd, placeOf(status, requestID))
-	case odd != nil: // of an error without words of the store the status is enough
+	case odd != nil: // the status says enough about an error without a message of the store
 		err = errors.New(http.StatusText(status))
 	}
 	words, code := wordsOf(err, status, requestID), ""
@@ -88,16 +89,16 @@ func answered(err error, status int, requestID string) error {
 	return errors.New(words)
 }
 
-// maxWords bounds the bytes of a store's words that an error repeats.
+// maxWords is how many bytes of a store's message an error repeats.
 const maxWords = 1 << 10
 
-// wordsOf returns the store's words: code and message if it gave some.
+// wordsOf returns the store's code and message, or else err's text, and the status.
 func wordsOf(err error, status int, requestID string) string {
 	words := err.Error()
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		words = api.ErrorCode()
-		if m := api.ErrorMessage(); m != "" { // of a HEAD there is none
+		if m := api.ErrorMessage(); m != "" { // the response to a HEAD has none
 			words += ": " + m
 		}
 	}
@@ -105,13 +106,13 @@ func wordsOf(err error, status int, requestID string) string {
 }
 
 func placeOf(status int, requestID string) string {
-	if requestID == "" { // not all stores give one
+	if requestID == "" { // some stores send none
 		return fmt.Sprintf("status %d", status)
 	}
 	return fmt.Sprintf("status %d, request ID %s", status, shortened(requestID))
 }
 
-// shortened returns a text of at most maxWords bytes and a sign that there is more.
+// shortened returns text, cut to maxWords bytes and marked with "..." if it is longer.
 func shortened(text string) string {
 	if len(text) <= maxWords {
 		return text
@@ -123,12 +124,11 @@ func shortened(text string) string {
 	return text[:n] + "..."
 }
 
-// throttleCodes are those of the transientCodes by which a store asks for fewer
-// calls.
+// throttleCodes are the transientCodes with which a store asks for fewer calls.
 var throttleCodes = transientCodes[slices.Index(transientCodes, "SlowDown"):]
 
-// kindOf returns objectstore's error for a response, or nil if it is transient
-// and no more is known.
+// kindOf returns objectstore's error for a response, or nil if it is transient for an
+// unknown reason.
 func kindOf(status int, code string) error {
 	switch {
 	case slices.Contains(throttleCodes, code), status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
@@ -146,17 +146,17 @@ func kindOf(status int, code string) error {
 	}
 }
 
-// isLate reports whether err is that of a page that did not come in time.
+// isLate reports whether err is about a page that did not arrive in time.
 func isLate(err error) bool {
 	var network net.Error
 	var op *net.OpError
 	switch {
 	case errors.Is(err, context.Canceled):
-		return false // the caller wanted it no more; a connection that is cut for that reports a timeout
+		return false // by the caller; the connection, which is cut for that, may report a timeout
 	case errors.Is(err, errLate), errors.Is(err, context.DeadlineExceeded):
 		return true
 	case errors.As(err, &op) && op.Op == "dial":
-		return false // of a page nothing was asked
+		return false // the page was not requested
 	default:
 		return errors.As(err, &network) && network.Timeout()
 	}
@@ -164,12 +164,12 @@ func isLate(err error) bool {
 
 func isNotFound(err error) bool { return errors.Is(err, objectstore.ErrNotFound) }
 
-// elsewhere returns where an answer says that the bucket is, in words that say what to set;
-// "" if it does not say so.
-func elsewhere(r *awshttp.ResponseError, told told) string {
-	region, status := regionOf(r, told), r.HTTPStatusCode()
+// elsewhere returns a sentence that says where a response locates the bucket, and which
+// setting to change; "" if the response does not say that the bucket is elsewhere.
+func elsewhere(r *awshttp.ResponseError, details errorBodyDetails) string {
+	region, status := regionOf(r, details), r.HTTPStatusCode()
 	if status < 300 || status > 399 {
-		if told.Code != "AuthorizationHeaderMalformed" || region == "" {
+		if details.Code != "AuthorizationHeaderMalformed" || region == "" {
 			return ""
 		}
 		return fmt.Sprintf("the bucket is in region %q: set s3.region", region)
@@ -178,48 +178,50 @@ func elsewhere(r *awshttp.ResponseError, told told) string {
 	if region != "" {
 		places, set = append(places, fmt.Sprintf("in region %q", region)), append(set, "s3.region")
 	}
-	if endpoint := told.Endpoint; endpoint != "" {
+	if endpoint := details.Endpoint; endpoint != "" {
 		places, set = append(places, fmt.Sprintf("at endpoint %q", shortened(endpoint))), append(set, "s3.endpoint")
 	} else if location := r.Response.Header.Get("Location"); location != "" {
 		places, set = append(places, fmt.Sprintf("at %q", shortened(location))), append(set, "s3.endpoint")
 	}
 	if len(places) == 0 {
-		return "the store redirects the request, and does not say where to: set s3.endpoint and s3.region"
+		return "the store redirects the request and does not say where to: set s3.endpoint and s3.region"
 	}
 	return fmt.Sprintf("redirects are not followed, as they would not be signed; the bucket is %s: set %s",
 		strings.Join(places, " "), strings.Join(set, " or "))
 }
 
-// regionOf returns the region that an answer says the bucket is in, or "".
-func regionOf(r *awshttp.ResponseError, told told) string {
+// regionOf returns the region in which a response locates the bucket, or "".
+func regionOf(r *awshttp.ResponseError, details errorBodyDetails) string {
 	if region := r.Response.Header.Get("X-Amz-Bucket-Region"); region != "" {
 		return region
 	}
-	return told.Region
+	return details.Region
 }
 
-// movedTo returns the region in which AWS says that the bucket is, if that is not the one
-// in which the call was made, and "" otherwise. Only at AWS's own hosts it is known which
-// host is the region's, and that it may be given a signature.
+// movedTo returns the region in which AWS locates the bucket, if that is not the region in
+// which the call was made, and "" otherwise. It is always "" for other stores: only AWS's
+// hosts are known by region, and may be trusted with a signature.
 func (b *Bucket) movedTo(err error) string {
 	var response *awshttp.ResponseError
 	if !b.client.roams || b.facts.region.Load() != nil || !errors.As(err, &response) {
 		return ""
 	}
-	told := tellingOf(response)
-	region := regionOf(response, told)
-	if elsewhere(response, told) == "" || region == b.client.s3.Options().Region || !isRegion(region) {
+	details := errorDetails(response)
+	region := regionOf(response, details)
+	if elsewhere(response, details) == "" || region == b.client.s3.Options().Region || !isRegion(region) {
 		return ""
 	}
 	return region
 }
 
-// isRegion reports whether text may be a region's name, which becomes part of a host's.
+// isRegion reports whether text may be the name of a region, which becomes part of a host
+// name.
 func isRegion(text string) bool {
 	return text != "" && len(text) <= 63 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
-// unreachable tells of an error of a connection that no later try mends what to set.
+// unreachable adds advice to the error of a connection that a retry cannot mend, and makes
+// it objectstore.ErrSettings. It returns other errors unchanged.
 func (b *Bucket) unreachable(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError

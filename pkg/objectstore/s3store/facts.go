@@ -7,18 +7,18 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
 
-// facts are what a process has found out about a bucket, for all listings of it. They
-// are safe for concurrent use.
+// facts are what a process has learned about a bucket. All listings of the bucket share
+// them. They are safe for concurrent use.
 type facts struct {
-	said   readings // how keys are read of pages that are said to be URL-encoded
-	unsaid readings // and of others
+	said   readings // of the keys in pages that say that they are URL-encoded
+	unsaid readings // of the keys in other pages
 	size   pageSize
 	odd    streak
-	region atomic.Pointer[string] // where AWS says that the bucket is; nil if it is where it was looked for
+	region atomic.Pointer[string] // that AWS has redirected to; nil if it has not
 }
 
-// readings returns how keys are read of pages that say, or do not say, that they are
-// URL-encoded.
+// readings returns the possible readings of keys in pages that say that they are
+// URL-encoded, or in other pages.
 func (f *facts) readings(encoded bool) *readings {
 	if encoded {
 		return &f.said
@@ -26,7 +26,7 @@ func (f *facts) readings(encoded bool) *readings {
 	return &f.unsaid
 }
 
-// readings are the ways to read keys that are still possible: all of them at first.
+// readings is the set of ways to read keys that are still possible: all of them at first.
 type readings struct{ excluded atomic.Uint32 }
 
 func (r *readings) possible() listxml.Readings {
@@ -36,7 +36,7 @@ func (r *readings) possible() listxml.Readings {
 // narrow excludes all readings but those of the set.
 func (r *readings) narrow(to listxml.Readings) { r.excluded.Or(uint32(listxml.AnyReading &^ to)) }
 
-// maxKnown bounds of how many buckets a process keeps facts.
+// maxKnown is how many buckets a process keeps facts about.
 const maxKnown = 4096
 
 // known are the facts of all buckets that a client has opened.
@@ -45,8 +45,8 @@ type known struct {
 	buckets map[string]*facts
 }
 
-// of returns the facts of a bucket; fresh makes those of a new one. When there are too
-// many, all are forgotten: they can be found out again.
+// of returns the facts about a bucket; fresh makes those of a new one. When there are too
+// many buckets it forgets all of them: facts can be learned again.
 func (k *known) of(bucket string, fresh func() *facts) *facts {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// trusted is what a store is believed to be about to send, in bytes: memory for
-// more is taken as the bytes come.
+// trusted is the largest Content-Length, in bytes, for which memory is allocated at once.
+// A longer body gets its memory as it arrives.
 const trusted = 64 << 20
 
 // Get implements objectstore.Store.
@@ -41,8 +41,8 @@ func (b *Bucket) Get(ctx context.Context, key string, limit int64) ([]byte, erro
 	return body, nil
 }
 
-// GetRange implements objectstore.Store. A store that does not know ranges, and
-// answers with the whole object, is read as far as needed.
+// GetRange implements objectstore.Store. If the store does not support ranges and sends
+// the whole object, GetRange reads it as far as it has to.
 func (b *Bucket) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
 	wanted := fmt.Sprintf("bytes=%d-%d", offset, offset+n-1)
 	out, sdk, err := b.getObject(ctx, &s3.GetObjectInput{Key: &key, Range: &wanted})
@@ -59,8 +59,8 @@ func (b *Bucket) GetRange(ctx context.Context, key string, offset, n int64) (par
 	return part, size, nil
 }
 
-// getObject makes a GetObject call for an object of the bucket. Its error is told in
-// two forms: the SDK's, and objectstore's.
+// getObject makes a GetObject call for an object of the bucket. It returns an error in two
+// forms: the SDK's, and objectstore's.
 func (b *Bucket) getObject(ctx context.Context, in *s3.GetObjectInput) (out *s3.GetObjectOutput, sdk, err error) {
 	in.Bucket = &b.name
 	err = b.call(ctx, nil, func(opts ...func(*s3.Options)) error {
@@ -75,8 +75,9 @@ func (b *Bucket) getObject(ctx context.Context, in *s3.GetObjectInput) (out *s3.
 	return out, sdk, err
 }
 
-// isCompressed reports whether a body is not the object's own. Chunks that are signed are
-// no encoding of the object, though some stores keep the word.
+// isCompressed reports whether a Content-Encoding says that a body is not the object's
+// own. aws-chunked does not: it is about the transfer of an upload, though some stores keep
+// it.
 func isCompressed(encoding *string) bool {
 	switch strings.ToLower(strings.TrimSpace(aws.ToString(encoding))) {
 	case "", "identity", "aws-chunked":
@@ -87,14 +88,14 @@ func isCompressed(encoding *string) bool {
 }
 
 // isInvalidRange reports whether a store says that an object has no byte of the
-// range asked for.
+// requested range.
 func isInvalidRange(err error) bool {
 	var response *awshttp.ResponseError
 	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable
 }
 
-// readRange reads the n bytes from an offset on, or as many as the object has,
-// from an answer, and tells the object's size.
+// readRange reads the n bytes from an offset on, or as many as the object has, from a
+// response. It also returns the object's size.
 func readRange(out *s3.GetObjectOutput, offset, n int64) (part []byte, size int64, err error) {
 	length := aws.ToInt64(out.ContentLength)
 	if header := aws.ToString(out.ContentRange); header != "" {

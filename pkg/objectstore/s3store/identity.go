@@ -15,13 +15,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Identity tells which store the service is, in words, and whether it is one that
-// is known to answer a LIST after any key with the keys that follow. Of one that is
-// not known the words are its endpoint. Unless the endpoint is one of AWS, it sends
-// a HEAD request for the bucket; whether the bucket exists, or may be read, does not
-// matter.
+// Identity returns the name of the store, and whether the store is known to answer a LIST
+// after any key with the keys that follow. The name of an unknown store is its endpoint.
+// Unless the endpoint is one of AWS, Identity sends a HEAD request for the bucket. Whether
+// the bucket exists, or may be read, does not matter.
 //
-// A store behind a proxy that hides what the store says of itself is not known.
+// A store behind a proxy that hides its headers is unknown.
 func (c *Client) Identity(ctx context.Context, bucket string) (name string, known bool, err error) {
 	endpoint := c.s3.Options().BaseEndpoint
 	if isAWS(endpoint) {
@@ -38,7 +37,7 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 	case errors.As(err, &refused) && isRefusal(refused.HTTPStatusCode()):
 		answer = refused.Response.Response
 	default:
-		return "", false, fmt.Errorf("ask who serves %s: %w", aws.ToString(endpoint), (&Bucket{client: c, name: bucket}).classify(ctx, err))
+		return "", false, fmt.Errorf("identify the store at %s: %w", aws.ToString(endpoint), (&Bucket{client: c, name: bucket}).classify(ctx, err))
 	}
 	if answer != nil && aboutOf(answer).isCeph() {
 		return "Ceph", true, nil
@@ -46,17 +45,17 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 	return aws.ToString(endpoint), false, nil
 }
 
-// isRefusal reports whether a status is one of a store that answered for good: 0 is
-// that of a call without an answer.
+// isRefusal reports whether a status is a final response of a store. A call without a
+// response has status 0.
 func isRefusal(status int) bool { return status > 0 && status < http.StatusInternalServerError }
 
-// cephRequest is the form of the request IDs that radosgw makes: a number, the time,
-// the gateway's instance and its zone (RGWRados's trans_id_suffix). Of OpenStack
-// Swift's, which are alike, the last two are missing.
+// cephRequest matches the request IDs of radosgw: a number, the time, the gateway's
+// instance and its zone (RGWRados's trans_id_suffix). Those of OpenStack Swift are similar,
+// but lack the last two parts.
 var cephRequest = regexp.MustCompile(`^tx[0-9a-f]{21}-[0-9a-f]{10,16}-[0-9a-f]+-.+$`)
 
-// isCeph reports whether an answer is one of Ceph's gateway. Only newer releases than
-// Pacific send a Server header.
+// isCeph reports whether a response is from Ceph's gateway. Only releases after Pacific
+// send a Server header.
 func (a about) isCeph() bool {
 	return strings.HasPrefix(a.server, "Ceph Object Gateway") || cephRequest.MatchString(a.requestID)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// sdkLogger passes on what the SDK says of its own accord, which it would write to
-// stderr. It does not say what it sends, which would show session tokens and
-// signatures: nothing here sets an aws.ClientLogMode.
+// sdkLogger returns a logger for the SDK's messages, which would otherwise go to stderr.
+// They do not contain requests, which would reveal session tokens and signatures: nothing
+// here sets an aws.ClientLogMode.
 func sdkLogger(log *slog.Logger) logging.Logger {
 	if log == nil {
 		log = slog.Default()

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// shownBody is how many bytes of an answer that is no page an error shows.
+// shownBody is how many bytes of an odd answer its error shows.
 const shownBody = 100
 
-// oddAnswer is an answer that says that all is well, and is no page of a listing.
+// oddAnswer is the error for a response with status 200 that is not a page of a listing.
 type oddAnswer struct {
-	kind    string // what it is; equal for answers that are alike
+	kind    string // what it is; equal for similar answers
 	begins  []byte // the first bytes of its body
-	passing bool   // it may be what a proxy answers while the store is away, or was cut short
+	passing bool   // it may be transient: a proxy's answer while the store is away, or cut short
 	cause   error
 }
 
@@ -30,10 +30,10 @@ func (o *oddAnswer) Error() string {
 	return fmt.Sprintf("%s; it begins with %q", o.kind, o.begins)
 }
 
-// Unwrap returns why it is no page.
+// Unwrap returns why it is not a page.
 func (o *oddAnswer) Unwrap() error { return o.cause }
 
-// newOddAnswer returns the oddAnswer of a body that cannot be decoded because of the cause.
+// newOddAnswer returns the error for a body that cannot be decoded because of cause.
 func newOddAnswer(contentType, contentEncoding string, body []byte, cause error) *oddAnswer {
 	o := &oddAnswer{cause: cause, begins: bytes.Clone(body[:min(len(body), shownBody)])}
 	kind := fmt.Sprintf("the answer is no page of a listing (Content-Type: %s", orNone(contentType))
@@ -58,20 +58,20 @@ func isHTML(contentType string, body []byte) bool {
 		strings.HasPrefix(begins, "<!doctype html") || strings.HasPrefix(begins, "<html")
 }
 
-// cutShort reports whether err is that of XML that lacks its end.
+// cutShort reports whether err is about XML that lacks its end.
 func cutShort(err error) bool {
 	var syntax *xml.SyntaxError
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF")
 }
 
-// How long odd answers of one kind are taken for something that passes: it takes that
-// long, and that many of them, with no good answer between. A call is tried for longer.
+// When odd answers of one kind are no longer taken for transient: after this time and this
+// many of them, with no good answer between. A call is retried for longer than that.
 const (
 	oddFor   = 10 * time.Second
 	oddLeast = 4
 )
 
-// streak is the odd answers of a bucket since its last good one. It is safe for
+// streak counts the odd answers of a bucket since its last good one. It is safe for
 // concurrent use.
 type streak struct {
 	mu    sync.Mutex
@@ -80,8 +80,8 @@ type streak struct {
 	since time.Time // of the first of that kind
 }
 
-// add notes an odd answer, and reports whether it is not taken for one that passes any
-// more.
+// add counts an odd answer, and reports whether answers of its kind are no longer taken
+// for transient.
 func (s *streak) add(kind string, now time.Time) (lasting bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *streak) add(kind string, now time.Time) (lasting bool) {
 	return s.count >= oddLeast && now.Sub(s.since) >= oddFor
 }
 
-// end notes a good answer.
+// end ends the streak with a good answer.
 func (s *streak) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,19 +15,19 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
 
-// ask says which page of a prefix is asked for: the one after a key, or the one
-// that a continuation token stands for. At most one of the two is set.
+// ask names a page of a prefix: the one after a key, or the one that a continuation token
+// leads to. At most one of the two is set.
 type ask struct {
 	prefix string
 	after  string
 	token  string
-	walk   bool // the page is one of a chain of tokens, the first one too
-	keys   int  // at most so many; 0: as many as the bucket's pages have now
+	walk   bool // the page is part of a chain of tokens; also set for the first one
+	keys   int  // at most; 0 is the current page size of the bucket
 }
 
-// startAfter returns what to ask a store to start after, "" for the first key.
-// Every key with the prefix lies after whatever sorts before the prefix; some
-// stores stumble over such a start.
+// startAfter returns the parameter start-after, or "" for none. A key that sorts before
+// the prefix is left out: every key with the prefix lies after it, and some stores fail
+// on such a start.
 func (q ask) startAfter() string {
 	if q.after >= q.prefix {
 		return q.after
@@ -35,7 +35,7 @@ func (q ask) startAfter() string {
 	return ""
 }
 
-// sized returns q with a number of keys.
+// sized returns q with its number of keys set.
 func (b *Bucket) sized(q ask) ask {
 	if q.keys == 0 {
 		q.keys = b.facts.size.now()
@@ -43,7 +43,7 @@ func (b *Bucket) sized(q ask) ask {
 	return q
 }
 
-// fetch lists one page into a, not yet examined.
+// fetch requests one page into a, without examining it.
 func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) error {
 	in := &s3.ListObjectsV2Input{
 		Bucket: &b.name, Prefix: &q.prefix, MaxKeys: aws.Int32(int32(q.keys)),
@@ -59,13 +59,13 @@ func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.O
 		return err
 	}
 	opts = append(opts[:len(opts):len(opts)], func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })
-	return b.noted(q, b.call(ctx, opts, func(opts ...func(*s3.Options)) error {
+	return b.record(q, b.call(ctx, opts, func(opts ...func(*s3.Options)) error {
 		_, err := b.client.s3.ListObjectsV2(ctx, in, opts...)
 		return err
 	}))
 }
 
-// fetchDirect is fetch with one try, without the SDK.
+// fetchDirect is fetch with a single attempt, without the SDK.
 func (b *Bucket) fetchDirect(ctx context.Context, a *answer, r *route, q ask) error {
 	err := b.client.direct.fetch(ctx, a, r, q)
 	switch {
@@ -74,12 +74,12 @@ func (b *Bucket) fetchDirect(ctx context.Context, a *answer, r *route, q ask) er
 	case err != nil && ctx.Err() == nil:
 		err = b.unreachable(err)
 	}
-	return b.noted(q, err)
+	return b.record(q, err)
 }
 
-// noted notes how a page came, and returns its error: answers that are odd in the same
-// way, again and again, are not tried for ever.
-func (b *Bucket) noted(q ask, err error) error {
+// record records whether a page arrived, and in time, and returns its error. An answer that
+// is odd in the same way again and again becomes a permanent error.
+func (b *Bucket) record(q ask, err error) error {
 	if err == nil {
 		b.facts.odd.end()
 		if b.facts.size.inTime(q.keys) {
@@ -94,12 +94,12 @@ func (b *Bucket) noted(q ask, err error) error {
 			b.client.resized(false)
 		}
 	case errors.As(err, &odd) && !odd.passing && b.facts.odd.add(odd.kind, b.client.now()):
-		return fmt.Errorf("%w, and so were all answers of late: %w", err, objectstore.ErrBadListing)
+		return fmt.Errorf("%w, as all recent answers were: %w", err, objectstore.ErrBadListing)
 	}
 	return err
 }
 
-// listable returns an error if the bucket cannot be listed for what the settings say.
+// listable returns an error if the settings rule out that the bucket is listed.
 func (b *Bucket) listable() error {
 	if b.client.unordered {
 		return fmt.Errorf("s3.order is none: a store that does not list in bytewise order of keys cannot be listed yet: %w", objectstore.ErrSettings)
@@ -108,7 +108,7 @@ func (b *Bucket) listable() error {
 }
 
 // examine returns the objects of the page in a that lie after q.after, or an error if
-// it is not the answer to q.
+// the page is not a valid response to q.
 func (b *Bucket) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
 	if err := b.contradiction(&a.page, q); err != nil {
 		return nil, err
@@ -124,14 +124,13 @@ func (b *Bucket) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3
 	return check(&a.page, q)
 }
 
-// check returns the objects of a page that lie after q.after, or an error if the
-// page is not what a store that keeps S3's promises answers: keys of valid UTF-8
-// with the prefix, strictly increasing, none before q.after, and, if there are
-// more to come, at least one new key or the token that leads to them.
+// check returns the objects of a page that lie after q.after, or an error if the page
+// breaks a rule of S3: keys are valid UTF-8, have the prefix, strictly increase, and do not
+// lie before q.after. If more keys follow, the page has a new key or a token.
 //
-// The key q.after itself is forgiven and dropped: stores are known that start at
-// it. A key before it is not: a store that ignores the start would be listed for
-// ever, and one that does not sort would lose keys.
+// The key q.after itself is tolerated and dropped, since some stores start with it. A
+// key before it is not: a store that ignores the start would be listed for ever, and
+// one that does not sort would lose keys.
 func check(page *listxml.Page, q ask) ([]objectstore.Listed, error) {
 	prefix, after, objects := q.prefix, q.after, page.Objects
 	for i := 0; i < len(objects) && !page.ASCII; i++ {
@@ -166,13 +165,13 @@ func check(page *listxml.Page, q ask) ([]objectstore.Listed, error) {
 }
 
 // isMarkerAgain reports whether b repeats a, the marker of the directory that is listed.
-// Stores are known that list it as an object, and once more for the directory.
+// Some stores list it twice: as an object, and for the directory.
 func isMarkerAgain(a, b objectstore.Listed, prefix string) bool {
 	return string(a.Key) == prefix && string(b.Key) == prefix && string(a.ETag) == string(b.ETag) && a.Size == b.Size && a.ModTime == b.ModTime
 }
 
-// checkText returns an error if the bytes of a key are no key's; encoded says
-// that the store wrote it URL-encoded.
+// checkText returns an error if a key is not valid UTF-8, or may have been replaced by the
+// store; encoded says that the store sent it URL-encoded.
 func checkText(key []byte, encoded bool) error {
 	if !utf8.Valid(key) {
 		return fmt.Errorf("key %q is not valid UTF-8: %w", key, objectstore.ErrBadKey)

@@ -5,23 +5,23 @@ import "sync"
 // MaxPageKeys is the largest page that S3 lists.
 const MaxPageKeys = 1000
 
-// pageSize is how many keys the pages of a bucket are asked for. Where pages do not
-// come in time it halves, and after a run of good pages it doubles again. It is safe
-// for concurrent use.
+// pageSize decides how many keys a request for a page of a bucket asks for. The number
+// halves when pages do not arrive in time, and doubles again after a run of good pages.
+// It is safe for concurrent use.
 type pageSize struct {
 	mu    sync.Mutex
 	most  int  // set before its first use
-	keys  int  // at most most; 0 is most
-	late  int  // pages of this size in a row that did not come in time
-	good  int  // pages of this size that came since it was reached
-	after int  // good pages before it doubles
-	grown bool // it was doubled, and is on trial
+	keys  int  // the current size, at most most; 0 is most
+	late  int  // pages of this size in a row that did not arrive in time
+	good  int  // pages of this size that arrived since the size changed
+	after int  // good pages before the size doubles
+	grown bool // the size was doubled, and is on trial
 }
 
-// The patience of a pageSize. Whatever is too large once more after it was doubled is
+// When a pageSize changes. A size that proves too large again after it was doubled is
 // tried again much later.
 const (
-	lateToShrink  = 2 // pages in a row of the size that is asked for first; one may be a hiccup
+	lateToShrink  = 2 // pages in a row of the first size; a single one may be a hiccup
 	goodToGrow    = 64
 	maxGoodToGrow = 1 << 14
 )
@@ -40,8 +40,8 @@ func (s *pageSize) current() int {
 	return s.keys
 }
 
-// tooLate notes that a page of so many keys did not come in time, and reports whether
-// pages are smaller from now on. What was asked for at another size says nothing.
+// tooLate records that a page of so many keys did not arrive in time, and reports whether
+// the size is smaller from now on. It ignores pages of another size than the current one.
 func (s *pageSize) tooLate(keys int) (smaller bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,8 +61,8 @@ func (s *pageSize) tooLate(keys int) (smaller bool) {
 	return true
 }
 
-// inTime notes that a page of so many keys came, and reports whether pages are larger
-// from now on.
+// inTime records that a page of so many keys arrived, and reports whether the size is
+// larger from now on.
 func (s *pageSize) inTime(keys int) (larger bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

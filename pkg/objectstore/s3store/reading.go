@@ -12,30 +12,30 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
 
-// Stores differ in how they write keys: URL-encoded as AWS does, with + for a space;
-// otherwise encoded; as they are, though they say that they encode them; and encoded,
-// though they do not say so. A key that is read in a wrong way is one that does not
-// exist. So the store is asked, by a key of which the ways to read it make different
-// keys, before any such key is believed. What it answers holds for the bucket.
+// Stores differ in how they encode keys in a page: URL-encoded as AWS does, with + for a
+// space; URL-encoded with %20; not encoded, though they say that they are; and encoded,
+// though they do not say so. A reading is a way to decode a key. A wrong reading yields a
+// key that does not exist. So before a key is believed whose readings differ, the store is
+// asked for the keys that it may be. The answer holds for the whole bucket.
 const (
-	maxAsked = 3  // keys of a page about which it is asked: one may be deleted meanwhile
-	askKeys  = 10 // of the answers; a key comes before all others that begin with it
+	maxAsked = 3  // keys of a page about which the store is asked: one may be deleted meanwhile
+	askKeys  = 10 // of such a page; a key comes before all others that begin with it
 )
 
-// readKeys makes keys of the texts of a's page.
+// readKeys decodes the keys of a's page.
 func (b *Bucket) readKeys(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) error {
 	page := &a.page
 	known := b.facts.readings(page.Encoded)
 	set := known.possible()
 	if !page.Agree(set) {
-		feasible, err := b.settle(ctx, a, set, q.prefix, opts...)
+		feasible, err := b.findReading(ctx, a, set, q.prefix, opts...)
 		if err != nil {
 			return err
 		}
 		known.narrow(feasible)
 		set &= feasible
 	}
-	// The readings that are left agree, so the one that has least to look for will do.
+	// The remaining readings agree, so the cheapest one will do.
 	for _, r := range []listxml.Readings{listxml.Escaped, listxml.Query} {
 		if set&r != 0 {
 			return page.Read(r)
@@ -44,17 +44,17 @@ func (b *Bucket) readKeys(ctx context.Context, a *answer, q ask, opts ...func(*s
 	return page.Read(listxml.Literal)
 }
 
-// settle returns those readings of the set by which the store wrote a's page; they
-// read it in the same way. Ceph is not asked: it encodes all keys where it says so, and
-// leaves no +.
-func (b *Bucket) settle(ctx context.Context, a *answer, set listxml.Readings, prefix string, opts ...func(*s3.Options)) (listxml.Readings, error) {
+// findReading returns the readings of the set that the page in a and the store allow. They
+// decode the page to the same keys. Ceph is not asked: if it says that it encodes keys, it
+// encodes all of them, and every + in them.
+func (b *Bucket) findReading(ctx context.Context, a *answer, set listxml.Readings, prefix string, opts ...func(*s3.Options)) (listxml.Readings, error) {
 	page := &a.page
 	first, _ := page.Doubtful(set, 0)
 	if page.Encoded && a.about.isCeph() {
 		set &^= listxml.Literal
 	}
 	if set &= page.Feasible(prefix); set == 0 {
-		return 0, fmt.Errorf("key %q is written in another way than the bucket's other keys, or does not start with %q: %w",
+		return 0, fmt.Errorf("key %q is encoded in another way than the bucket's other keys, or does not start with %q: %w",
 			first, prefix, objectstore.ErrBadListing)
 	}
 	for undecided := 0; undecided < maxAsked && !page.Agree(set); {
@@ -62,9 +62,9 @@ func (b *Bucket) settle(ctx context.Context, a *answer, set listxml.Readings, pr
 		if !ok {
 			break
 		}
-		found, err := b.meant(ctx, text, set, opts...)
+		found, err := b.readingsOf(ctx, text, set, opts...)
 		if err != nil {
-			return 0, fmt.Errorf("find out how key %q is meant: %w", text, err)
+			return 0, fmt.Errorf("find out how key %q is encoded: %w", text, err)
 		}
 		if found == 0 {
 			undecided++
@@ -75,13 +75,13 @@ func (b *Bucket) settle(ctx context.Context, a *answer, set listxml.Readings, pr
 	if page.Agree(set) {
 		return set, nil
 	}
-	return 0, fmt.Errorf("key %q may be URL-encoded or not, and the store does not tell which when it is asked for it: %w",
+	return 0, fmt.Errorf("key %q may be URL-encoded or not, and the answers of the store do not show which: %w",
 		first, objectstore.ErrBadListing)
 }
 
-// meant asks for the keys that a text may stand for, and returns the readings that
-// make of it the only one which the store has under that text; 0 if that is undecided.
-func (b *Bucket) meant(ctx context.Context, text []byte, set listxml.Readings, opts ...func(*s3.Options)) (listxml.Readings, error) {
+// readingsOf asks the store for the keys that a text may be, and returns the readings that
+// yield the only one that the store lists under that text; 0 if that is undecided.
+func (b *Bucket) readingsOf(ctx context.Context, text []byte, set listxml.Readings, opts ...func(*s3.Options)) (listxml.Readings, error) {
 	var found, unasked listxml.Readings
 	under := "" // the key of what was found
 	asked := make(map[string]bool)
@@ -90,7 +90,7 @@ func (b *Bucket) meant(ctx context.Context, text []byte, set listxml.Readings, o
 		switch {
 		case !ok || set&r == 0 || asked[key]:
 			continue
-		case !utf8.ValidString(key): // stores refuse to be asked for such a key, and it cannot be imported
+		case !utf8.ValidString(key): // stores refuse requests for such a key, and it cannot be imported
 			unasked |= r
 			continue
 		}
@@ -103,7 +103,7 @@ func (b *Bucket) meant(ctx context.Context, text []byte, set listxml.Readings, o
 		case !there:
 		case found == 0:
 			found, under = set&sameKey(text, key), key
-		case !strings.HasPrefix(under, key): // else that is why it is there
+		case !strings.HasPrefix(under, key): // else it is listed because it is a prefix of the other
 			return 0, nil
 		}
 	}
@@ -113,7 +113,7 @@ func (b *Bucket) meant(ctx context.Context, text []byte, set listxml.Readings, o
 	return found, nil
 }
 
-// sameKey returns the readings that make the key of a text.
+// sameKey returns the readings by which a text is the key.
 func sameKey(text []byte, key string) (set listxml.Readings) {
 	for _, r := range []listxml.Readings{listxml.Literal, listxml.Escaped, listxml.Query} {
 		if listxml.Reads(text, r, key) {
@@ -123,8 +123,8 @@ func sameKey(text []byte, key string) (set listxml.Readings) {
 	return set
 }
 
-// listsAs reports whether the store lists something under a text where it is asked for
-// the keys that begin with the key.
+// listsAs reports whether the store lists an object as text when it is asked for the keys
+// that begin with key.
 func (b *Bucket) listsAs(ctx context.Context, key string, text []byte, opts ...func(*s3.Options)) (bool, error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)

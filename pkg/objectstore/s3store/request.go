@@ -19,8 +19,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// unfollowed returns an HTTP client like the SDK's own that follows no redirect: to
-// another host that would be without the signature, which is of one host.
+// unfollowed returns an HTTP client like the SDK's own that follows no redirect: a
+// signature is valid for one host only.
 func unfollowed(client *awshttp.BuildableClient) *http.Client {
 	return &http.Client{
 		Transport:     client.GetTransport(),
@@ -29,8 +29,9 @@ func unfollowed(client *awshttp.BuildableClient) *http.Client {
 	}
 }
 
-// plainRequests has the SDK sign no Accept-Encoding, which front ends of some stores
-// rewrite, and keeps the bodies of errors. The transport sends no such header either.
+// plainRequests stops the SDK from signing Accept-Encoding, which the front ends of some
+// stores rewrite, and keeps the bodies of errors. The transport does not send the header
+// either.
 func plainRequests(stack *middleware.Stack) error {
 	if _, err := stack.Finalize.Remove("DisableAcceptEncodingGzip"); err != nil {
 		return err
@@ -38,10 +39,10 @@ func plainRequests(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("KeepErrorBody", keepErrorBody), middleware.After)
 }
 
-// maxErrorBody bounds what is read of an error's body.
+// maxErrorBody is how many bytes of an error's body are read.
 const maxErrorBody = 64 << 10
 
-// errorBody is the body of an error, which can be read by the SDK and looked at later.
+// errorBody is the body of an error, which stays readable after the SDK has read it.
 type errorBody struct {
 	bytes.Reader
 	text []byte
@@ -57,7 +58,7 @@ func keepErrorBody(ctx context.Context, in middleware.DeserializeInput, next mid
 	if err != nil || !ok || response.StatusCode >= 200 && response.StatusCode < 300 {
 		return out, metadata, err
 	}
-	text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // what of it came tells enough
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // a part of it is enough
 	_ = response.Body.Close()
 	body := &errorBody{text: text}
 	body.Reset(text)
@@ -65,21 +66,22 @@ func keepErrorBody(ctx context.Context, in middleware.DeserializeInput, next mid
 	return out, metadata, nil
 }
 
-// told is what the body of an error says.
-type told struct {
+// errorBodyDetails are the fields of an error's body.
+type errorBodyDetails struct {
 	Code, Message    string
 	Endpoint, Region string
 }
 
-// tellingOf returns what the body of a response says that the SDK took for an error.
-func tellingOf(r *awshttp.ResponseError) (t told) {
+// errorDetails returns the fields of the body of an error response. They are empty if it
+// is not XML.
+func errorDetails(r *awshttp.ResponseError) (d errorBodyDetails) {
 	if body, ok := r.Response.Body.(*errorBody); ok {
-		_ = xml.Unmarshal(body.text, &t) // of what is not XML the status tells enough
+		_ = xml.Unmarshal(body.text, &d) // without them the status says enough
 	}
-	return t
+	return d
 }
 
-// options are those of all calls of the SDK for the bucket.
+// options returns opts and the options that all SDK calls for the bucket have.
 func (b *Bucket) options(opts []func(*s3.Options)) []func(*s3.Options) {
 	region := b.facts.region.Load()
 	if region == nil {
@@ -88,8 +90,8 @@ func (b *Bucket) options(opts []func(*s3.Options)) []func(*s3.Options) {
 	return append(opts[:len(opts):len(opts)], func(o *s3.Options) { o.Region = *region })
 }
 
-// call makes a call of the SDK. If AWS says that the bucket is in another region, it is
-// made there, as all calls after it are. The errors are objectstore's.
+// call makes an SDK call. If AWS says that the bucket is in another region, it makes the
+// call again in that region, and so are all later calls. The errors are objectstore's.
 func (b *Bucket) call(ctx context.Context, opts []func(*s3.Options), do func(opts ...func(*s3.Options)) error) error {
 	err := do(b.options(opts)...)
 	if region := b.movedTo(err); region != "" {
@@ -102,9 +104,9 @@ func (b *Bucket) call(ctx context.Context, opts []func(*s3.Options), do func(opt
 	return nil
 }
 
-// withSums has the SDK sign the SHA-256 sum of the body that is put, and send it as the
-// object's checksum if that is wanted. Otherwise the SDK computes a sum, unless there is
-// TLS.
+// withSums makes the SDK sign the given SHA-256 sum of the body, and send it as the
+// object's checksum if checksum is set. Without this the SDK would compute the sum, unless
+// there is TLS.
 func withSums(in *s3.PutObjectInput, sum [sha256.Size]byte, checksum bool) func(*s3.Options) {
 	if checksum {
 		in.ChecksumSHA256 = aws.String(base64.StdEncoding.EncodeToString(sum[:]))
@@ -117,8 +119,8 @@ func withSums(in *s3.PutObjectInput, sum [sha256.Size]byte, checksum bool) func(
 	return s3.WithAPIOptions(func(stack *middleware.Stack) error { return stack.Initialize.Add(signed, middleware.After) })
 }
 
-// blamesChecksum reports whether a store that refuses to put an object may do so for its
-// checksum.
+// blamesChecksum reports whether a store may have refused an object because of the
+// checksum header.
 func blamesChecksum(err error) bool {
 	words := strings.ToLower(err.Error())
 	return strings.Contains(words, "checksum") || strings.Contains(words, "notimplemented")

@@ -10,14 +10,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
 
-// contradiction returns an error if a page is the answer to another question than q,
-// or does not hold the keys that it says it does. Such a page may lack keys.
+// contradiction returns an error if a page says that it answers another request than q,
+// or does not hold the keys that it says it holds. Such a page may lack keys.
 //
-// What a store leaves out or writes in a way that cannot be read contradicts nothing:
-// many stores repeat little of what they were asked for, Ceph does not encode what it
-// repeats, and XML cannot carry all of it. Neither does a page that is shorter than
-// it may be, nor a MaxKeys of the store's own, nor a KeyCount below what is there: no
-// key is missing.
+// A field that is missing or unreadable contradicts nothing: many stores repeat little of
+// the request, Ceph does not encode what it repeats, and XML cannot carry all of it. A
+// page that is shorter than it may be contradicts nothing either, nor does another
+// MaxKeys, nor a KeyCount that is too low: no key is missing.
 func (b *Bucket) contradiction(page *listxml.Page, q ask) error {
 	said := &page.Said
 	var what string
@@ -42,8 +41,8 @@ func (b *Bucket) contradiction(page *listxml.Page, q ask) error {
 	return fmt.Errorf("%s: %w", what, objectstore.ErrBadListing)
 }
 
-// isName reports whether a store may call the bucket so. AWS tells the bucket's own
-// name where it is reached by an access point's, and Ceph leaves the tenant out.
+// isName reports whether a store may call the bucket by this name. AWS sends the bucket's
+// own name also if the request names an access point, and Ceph omits the tenant.
 func (b *Bucket) isName(name []byte) bool {
 	if len(name) == 0 || b.client.aws || string(name) == b.name {
 		return true
@@ -52,15 +51,15 @@ func (b *Bucket) isName(name []byte) bool {
 	return ok && (string(name) == bucket || string(name) == tenant+"/"+bucket)
 }
 
-// repeats reports whether a text may be the repetition of what was asked for.
+// repeats reports whether a text may repeat a parameter of the request.
 func repeats(text []byte, asked string) bool {
 	return len(text) == 0 || string(text) == asked ||
 		listxml.Reads(text, listxml.Query, asked) || listxml.Reads(text, listxml.Escaped, asked) ||
 		unreadable(text) || unreadable([]byte(asked))
 }
 
-// unreadable reports whether a text holds what XML cannot carry, or what stores put in
-// its place.
+// unreadable reports whether a text holds characters that XML cannot carry, or what
+// stores send instead of them.
 func unreadable(text []byte) bool {
 	return !utf8.Valid(text) || bytes.ContainsRune(text, utf8.RuneError) || bytes.ContainsAny(text, "\uffff\ufffe") ||
 		bytes.IndexFunc(text, func(r rune) bool { return r < ' ' }) >= 0 || bytes.Contains(text, []byte("&#"))

@@ -10,8 +10,8 @@ import (
 
 var _ trial.Pages = (*Bucket)(nil)
 
-// ListAfter implements trial.Pages: it is ListPage with a number of keys, and
-// believes the end that the store tells.
+// ListAfter implements trial.Pages. It is ListPage with a number of keys, and it does not
+// check the end that the store reports.
 func (b *Bucket) ListAfter(ctx context.Context, prefix, after string, keys int, take func([]objectstore.Listed)) (more bool, err error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
@@ -25,8 +25,8 @@ func (b *Bucket) ListAfter(ctx context.Context, prefix, after string, keys int, 
 	return a.page.Truncated || a.page.Unsaid, nil
 }
 
-// Encodes reports whether the store says that it writes keys URL-encoded, as it is
-// asked to.
+// Encodes reports whether the store says that it sends keys URL-encoded, as it is asked
+// to.
 func (b *Bucket) Encodes(ctx context.Context, prefix string) (bool, error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)

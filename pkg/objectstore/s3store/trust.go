@@ -8,13 +8,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// trustVariables name files with the certificates of authorities: of the SDK, which takes
-// them in place of the system's, and of Go.
+// trustVariables are the environment variables that name files with certificates of
+// authorities: the SDK's, which replaces the system's certificates, and Go's.
 var trustVariables = []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE"}
 
-// CheckTrust returns an error, which is objectstore.ErrSettings, if the environment names
-// a file of certificates that cannot be used. Otherwise every server would be taken for
-// one that nobody vouches for.
+// CheckTrust returns objectstore.ErrSettings if the environment names a file of
+// certificates that cannot be used. Without this check, the certificate of every server
+// would seem to be of an unknown authority.
 func CheckTrust(getenv func(string) string) error {
 	for _, name := range trustVariables {
 		path := getenv(name)

@@ -9,12 +9,12 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// WalkPage implements objectstore.Pager. The end that the store tells is passed on: who
-// has seen all pages may look behind it. A store that does not tell whether there is more, and
-// gives no token, is asked what follows: there must be nothing.
+// WalkPage implements objectstore.Pager. It passes on the end that the store reports: a
+// caller that has seen all pages may look behind it. If a page neither says whether more
+// keys follow nor has a token, WalkPage makes sure that no key follows.
 //
-// A token that leads to the page which it came with leads nowhere. From there on the
-// pages are asked for by the last key before them, as there is no other way.
+// If a token leads back to its own page, the pages from there on are requested by the
+// last key before them, as there is no other way.
 func (b *Bucket) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
 	a := b.client.answers.Get().(*answer)
 	defer b.client.answers.Put(a)
@@ -43,11 +43,11 @@ func (b *Bucket) walkFrom(ctx context.Context, a *answer, prefix string, at plac
 	if err == nil {
 		more, err = b.more(ctx, a, prefix, objects, once)
 	}
-	if err == nil && !more && !q.walk && len(objects) > 0 { // its end is that of a store which is not to be relied upon
+	if err == nil && !more && !q.walk && len(objects) > 0 { // the end is that of a store that is not reliable
 		more, err = b.follow(ctx, prefix, string(objects[len(objects)-1].Key), once)
 	}
 	if err == nil && more && q.walk && len(a.page.Next) == 0 {
-		err = fmt.Errorf("the store says that more keys follow and gives no continuation token: %w", objectstore.ErrBadListing)
+		err = fmt.Errorf("the store says that more keys follow and sends no continuation token: %w", objectstore.ErrBadListing)
 	}
 	if err != nil {
 		return place{}, err
@@ -66,13 +66,13 @@ func (b *Bucket) walkFrom(ctx context.Context, a *answer, prefix string, at plac
 	return next, nil
 }
 
-// brings reports whether there are objects with keys after one.
+// brings reports whether any of the objects has a key after the given one.
 func brings(objects []objectstore.Listed, after string) bool {
 	return len(objects) > 0 && string(objects[len(objects)-1].Key) > after
 }
 
-// place is where a page of a walk begins, as callers have it for a token: with what the
-// store's token stands for, or, without one, after a key. The zero place is the start, and
+// place is where a page of a walk begins: where the store's token leads to or, without a
+// token, after a key. Callers have it as their token. The zero place is both the start and
 // the end.
 type place struct {
 	token string
