@@ -2,8 +2,8 @@ package entry
 
 import "encoding/binary"
 
-// ASCII reports whether all text of the batch is ASCII, and so valid UTF-8. It
-// reads each column as a whole, which costs a fraction of looking at each text.
+// ASCII reports whether all text of the batch is ASCII, and so valid UTF-8. It reads each
+// column as a whole, which costs a fraction of reading text by text.
 func (b Batch) ASCII() bool {
 	if b.Len() == 0 {
 		return true

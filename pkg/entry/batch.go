@@ -10,17 +10,17 @@ import (
 // Batch is a record batch of Schema without nulls. Within a batch keys are
 // strictly increasing. A batch is immutable and may be read concurrently.
 //
-// A batch is a reference to its buffers, which other batches may share. Slices
-// that its methods return point into them, and live until the last reference is
-// released: then the memory is used for another batch. A copy of a Batch is the
-// same reference, and each is released once. The zero Batch is empty and needs
-// no release.
+// A batch is a counted reference to its buffers, which other batches may share. Slices
+// that its methods return point into the buffers, and are valid until the last reference
+// is released: then another batch uses the memory. A copy of a Batch is the same
+// reference. Each reference is released once. The zero Batch is empty and needs no
+// release.
 type Batch struct {
 	block   *block
 	from, n int // the entries of the block that are the batch's
 }
 
-// Record returns the batch as an Arrow record over the same buffers, with a
+// Record returns the batch as an Arrow record over the same buffers. The record is a
 // reference of its own, which the caller releases.
 func (b Batch) Record() arrow.Record {
 	if b.block == nil {
@@ -51,7 +51,7 @@ func (b Batch) Size(i int) int64 { return b.block.size[b.from+i] }
 // Unix epoch.
 func (b Batch) ModTime(i int) int64 { return int64(b.block.modTime[b.from+i]) }
 
-// Entry returns entry i as a value of its own that outlives the batch.
+// Entry returns a copy of entry i, which outlives the batch.
 func (b Batch) Entry(i int) Entry {
 	return Entry{
 		Key:     string(b.Key(i)),
@@ -74,7 +74,7 @@ func (b Batch) Slice(i, j int) Batch {
 	return Batch{block: b.block, from: b.from + i, n: j - i}
 }
 
-// Release gives up the reference that the batch is.
+// Release releases the reference.
 func (b Batch) Release() {
 	if b.block != nil {
 		b.block.release()

@@ -9,9 +9,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
-// block is the buffers of a record batch, as Arrow lays them out. Records are
-// made over them where one is asked for: an import makes a batch for a thousand
-// keys, and looks at no record.
+// block has the buffers of a record batch in Arrow's layout. A record is made over them
+// only on demand: an import makes a batch for every thousand keys, and no record.
 type block struct {
 	key, address, etag texts
 	size               []int64
@@ -20,8 +19,8 @@ type block struct {
 	refs atomic.Int64
 }
 
-// blocks keeps the buffers of batches that were released. Without it, clearing
-// new memory costs more than writing entries to it.
+// blocks keeps the buffers of released batches. Without it, clearing new memory would
+// cost more than writing entries to it.
 var blocks = sync.Pool{New: func() any { return new(block) }}
 
 // newBlock returns an empty block with one reference.
@@ -76,12 +75,12 @@ func (b *block) record() arrow.Record {
 	return rec
 }
 
-// lender is what Arrow gives a buffer of a block back to.
+// lender is the allocator to which Arrow returns a buffer of a block.
 type lender struct{ *block }
 
 var _ memory.Allocator = lender{}
 
-// Free gives up the reference of one buffer.
+// Free releases the reference of one buffer.
 func (l lender) Free([]byte) { l.release() }
 
 // Allocate is never called: the buffers are immutable.

@@ -12,13 +12,13 @@ type Builder struct {
 // NewBuilder returns an empty builder. It needs no release.
 func NewBuilder() *Builder { return &Builder{block: newBlock()} }
 
-// Prepend sets what the keys and the addresses that are appended from now on
-// start with: the caller appends only the rest of each.
+// Prepend sets the prefixes of all keys and addresses that are appended from now on: the
+// caller appends only the rest of each.
 func (b *Builder) Prepend(key, address string) { b.keyHead, b.addressHead = key, address }
 
 // Append adds one entry; it copies its arguments. modTime counts nanoseconds
-// since the Unix epoch. The caller keeps keys strictly increasing, and each
-// column of a batch below 2 GiB.
+// since the Unix epoch. Keys must strictly increase, and each column of a batch must
+// stay below 2 GiB.
 func (b *Builder) Append(key, address, etag []byte, size, modTime int64) {
 	b.block.key.append(b.keyHead, key)
 	b.block.address.append(b.addressHead, address)
@@ -30,7 +30,7 @@ func (b *Builder) Append(key, address, etag []byte, size, modTime int64) {
 // Len returns the number of entries appended since the last Batch.
 func (b *Builder) Len() int { return len(b.block.size) }
 
-// Batch returns what was appended since the last call, and empties the builder.
+// Batch returns the entries appended since the last call, and empties the builder.
 func (b *Builder) Batch() Batch {
 	full := b.block
 	b.block = newBlock()

@@ -1,8 +1,8 @@
-// Package entry is the unit that flows from every source to the range writer:
-// an Arrow record batch of entries, sorted by key.
+// Package entry defines entries and Arrow record batches of them, sorted by key. Batches
+// are the unit that flows from a source to the range writer.
 //
 // An entry is the metadata of one object under its destination key. Keys are
-// opaque, valid UTF-8, never empty, and ordered bytewise.
+// opaque, valid UTF-8, not empty, and ordered bytewise.
 package entry
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Entry is one object's metadata, in the form that is convenient for tests and
-// for code that is not on the hot path.
+// Entry is one object's metadata in a convenient form, for tests and for code that is not
+// on the hot path.
 type Entry struct {
 	Key     string    // destination key
 	Address string    // physical address, a full URI such as s3://bucket/key

@@ -11,26 +11,26 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// Changes is how the keys of one tree differ from those of the tree before it. Added,
-// Replaced and Unchanged are together the keys of the tree; Removed, Replaced and
-// Unchanged those of the tree before.
+// Changes counts how the keys of one tree differ from those of the tree before it. Added,
+// Replaced and Unchanged together are the keys of the tree; Removed, Replaced and
+// Unchanged together are those of the tree before.
 type Changes struct {
 	Added     int64 `json:"added"`     // only in the tree
-	Replaced  int64 `json:"replaced"`  // in both, with records that differ in anything
+	Replaced  int64 `json:"replaced"`  // in both, with different records
 	Removed   int64 `json:"removed"`   // only in the tree before
 	Unchanged int64 `json:"unchanged"` // in both, with the same record
 }
 
-// Compare yields the ranges of after, as it is, and counts meanwhile into changes how
-// its keys differ from those of before. The count is complete once the sequence has
-// ended without an error.
+// Compare yields the ranges of after unchanged, and meanwhile counts in changes how its
+// keys differ from those of before. The count is complete once the sequence has ended
+// without an error.
 //
-// A range that both trees have is not read, nor is one whose keys lie between those of
-// the other tree's ranges: the work is in proportion to the ranges that differ. At most
-// one file of each tree is in memory.
+// A range that both trees have is not read, nor is a range whose keys lie between those of
+// the other tree's ranges: the work is proportional to the ranges that differ. At most one
+// file of each tree is in memory.
 //
-// Files of before are counted without verifying their IDs. What of them is damaged or
-// missing counts as removed.
+// Files of before are read without verifying their IDs. Keys in their damaged or missing
+// parts count as removed.
 func Compare(ctx context.Context, files Files, before, after Ranges, changes *Changes) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		old, err := newInput(files, before, nil)
@@ -59,11 +59,11 @@ func Compare(ctx context.Context, files Files, before, after Ranges, changes *Ch
 type comparison struct {
 	files   Files
 	before  *input
-	left    int64 // keys of before's open range from the one at hand on
+	left    int64 // keys of before's open range from the current one on
 	changes *Changes
 }
 
-// take compares the next range of the tree with what the tree before has up to its end.
+// take compares the next range of the tree with the tree before, up to the range's end.
 func (c *comparison) take(ctx context.Context, r partition.RangeMetadata) error {
 	if err := c.remove(ctx, []byte(r.MinKey)); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (c *comparison) read(ctx context.Context, r partition.RangeMetadata) error 
 	return nil
 }
 
-// record compares a record of the tree with what the tree before has up to its key.
+// record compares a record of the tree with the tree before, up to the record's key.
 func (c *comparison) record(ctx context.Context, key, value []byte) error {
 	in := c.before
 	for {
@@ -123,7 +123,7 @@ func (c *comparison) record(ctx context.Context, key, value []byte) error {
 	return c.advance(ctx)
 }
 
-// remove counts what the tree before has before the key as removed.
+// remove counts the remaining keys of the tree before that lie before key as removed.
 func (c *comparison) remove(ctx context.Context, key []byte) (err error) {
 	for in := c.before; err == nil && !in.done() && bytes.Compare(in.key, key) < 0; {
 		switch {
@@ -140,7 +140,7 @@ func (c *comparison) remove(ctx context.Context, key []byte) (err error) {
 	return err
 }
 
-// rest counts what the tree before has after the last range of the tree as removed.
+// rest counts all remaining keys of the tree before as removed.
 func (c *comparison) rest(ctx context.Context) (err error) {
 	for in := c.before; err == nil && !in.done(); {
 		if in.isOpen() {
@@ -166,8 +166,8 @@ func (c *comparison) advance(ctx context.Context) error {
 	return c.passDamage(c.before.advance(ctx))
 }
 
-// passDamage takes an error of the range at hand of the tree before. One that is damaged
-// or missing must not keep an import from replacing it: what was not read of it counts
+// passDamage handles an error of the current range of the tree before. A range that is
+// damaged or missing must not keep an import from replacing it: its remaining keys count
 // as removed.
 func (c *comparison) passDamage(err error) error {
 	if !errors.Is(err, table.ErrCorrupt) && !errors.Is(err, objectstore.ErrNotFound) {

@@ -9,25 +9,25 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// input is one of the two sequences that a merge reads: ranges, of which the
-// first may be open.
+// input is a sequence of ranges that a merge or a comparison reads. The first range may be
+// open.
 type input struct {
 	files Files
 	gone  removal // keys that are left out
 
-	// load reads a range's file: loadRange, or readRange where records are counted and
-	// go nowhere.
+	// load reads a range's file: loadRange, or readRange where the records are only
+	// counted.
 	load func(context.Context, Files, partition.RangeMetadata) (*table.Reader, error)
 
-	// The ranges that are left; none of them is gone whole.
+	// The remaining ranges. None of them lies wholly in gone.
 	pull   func() (partition.RangeMetadata, error, bool)
 	end    func()
 	first  partition.RangeMetadata // valid if left > 0
 	second partition.RangeMetadata // valid if left > 1
-	left   int                     // ranges at hand: 0 to 2; below 2 there are no more
+	left   int                     // 0 to 2; below 2 there are no more ranges
 
-	// key is not greater than any key that is left: the next record's if a
-	// range is open, else the next range's first, which may be gone.
+	// key is a lower bound of the remaining keys: the key of the next record if a range
+	// is open, else the first key of the next range, which may be gone.
 	key []byte
 
 	opened string // ID of the range that was opened last
@@ -41,8 +41,8 @@ func newInput(files Files, ranges Ranges, gone removal) (*input, error) {
 	return in, in.fill()
 }
 
-// fill takes ranges until two are at hand, if there are as many, and goes to the
-// head of the first.
+// fill pulls ranges until there are two, if there are as many, and sets key to the first
+// key of the first.
 func (in *input) fill() error {
 	for in.left < 2 {
 		r, err, ok := in.pull()
@@ -81,20 +81,20 @@ func (in *input) open(ctx context.Context) error {
 	if in.records, err = records.Cursor(ctx, ""); err != nil {
 		return fmt.Errorf("read range %s: %w", in.first.ID, err)
 	}
-	return in.settle(ctx)
+	return in.skipGone(ctx)
 }
 
-// advance goes to the next record of the open range that is not gone, or closes
+// advance goes to the next record of the open range that is not gone, or drops
 // the range if there is none.
 func (in *input) advance(ctx context.Context) error {
 	if err := in.records.Next(ctx); err != nil {
 		return fmt.Errorf("read range %s: %w", in.first.ID, err)
 	}
-	return in.settle(ctx)
+	return in.skipGone(ctx)
 }
 
-// settle is advance, unless the record at hand is not gone.
-func (in *input) settle(ctx context.Context) error {
+// skipGone is advance if the current record is gone, and else stays at it.
+func (in *input) skipGone(ctx context.Context) error {
 	for !in.records.Done() {
 		if !in.gone.takes(in.records.Key) {
 			in.key = in.records.Key
@@ -107,7 +107,7 @@ func (in *input) settle(ctx context.Context) error {
 	return in.drop()
 }
 
-// drop takes the first range away, whether it is open or not.
+// drop removes the first range, whether it is open or not.
 func (in *input) drop() error {
 	in.records = nil
 	in.first = in.second
@@ -115,24 +115,24 @@ func (in *input) drop() error {
 	return in.fill()
 }
 
-// close gives up what is left.
+// close gives up the remaining ranges.
 func (in *input) close() { in.end() }
 
-// loadRange reads a range's file whole. It is verified, and what the metarange says
-// of it.
+// loadRange reads a range's whole file. It verifies the file, and what the metarange says
+// about it.
 func loadRange(ctx context.Context, files Files, r partition.RangeMetadata) (*table.Reader, error) {
 	data, err := table.Load(ctx, r.ID, func(ctx context.Context) ([]byte, error) { return files.Get(ctx, r.ID) })
 	return parseRange(data, err, r)
 }
 
-// readRange reads a range's file whole without verifying it, which takes three times as
-// long. Damage that the checksums of its blocks show is an error all the same.
+// readRange reads a range's whole file without verifying its ID, which would take three
+// times as long. The checksums of its blocks are still checked.
 func readRange(ctx context.Context, files Files, r partition.RangeMetadata) (*table.Reader, error) {
 	data, err := files.Get(ctx, r.ID)
 	return parseRange(data, err, r)
 }
 
-// parseRange opens a range's file, unless it could not be read.
+// parseRange opens a range's file. It passes on err, the error of reading the file.
 func parseRange(data []byte, err error, r partition.RangeMetadata) (*table.Reader, error) {
 	var records *table.Reader
 	if err == nil {
@@ -147,7 +147,7 @@ func parseRange(data []byte, err error, r partition.RangeMetadata) (*table.Reade
 	return records, nil
 }
 
-// checkRange makes sure that a table is a range, and what its metarange says of it.
+// checkRange makes sure that a table is a range, and the one that its metarange describes.
 func checkRange(records *table.Reader, r partition.RangeMetadata) error {
 	if err := checkKind(records, table.Ranges); err != nil {
 		return err

@@ -9,21 +9,21 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// ConflictError says that two trees changed a key, and not alike.
+// ConflictError says that two trees changed a key in different ways.
 type ConflictError struct{ Key string }
 
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("both sides have changed the key %q", e.Key)
 }
 
-// Merge yields the ranges of the tree that has of each key what ours has, if theirs has
-// what base has, and else what theirs has, if ours has what base has. A key that both
-// changed must be the same in both: else the error is a ConflictError. A key that is
-// missing is one of these states, too.
+// Merge yields the ranges of a three-way merge. If theirs has the same entry of a key as
+// base, the result has that of ours; if ours has the same entry as base, the result has
+// that of theirs. If both changed a key, they must have the same entry: else the error is
+// a ConflictError. A missing key counts as an entry of its own.
 //
 // The result is canonical as that of Replace is, under the same conditions, and files
 // are stored likewise. Ranges that base shares with either side are not read, nor are
-// those whose keys no other tree has: the work is in proportion to the ranges in which
+// ranges whose keys no other tree has: the work is proportional to the ranges in which
 // both sides differ. At most one file of each tree and one that is being written are in
 // memory. An error is yielded last.
 func Merge(ctx context.Context, files Files, breaks partition.Breaks, base, ours, theirs Ranges) Ranges {
@@ -93,8 +93,8 @@ func (m *threeWay) run(ctx context.Context) error {
 	return nil
 }
 
-// moveRange passes over ranges unread, or keeps one, where that can be told by their
-// metadata: keys that two trees have in common are what the third one has.
+// moveRange skips ranges, or keeps one, without reading them, where their metadata allows
+// it: of the keys that two trees share, the result has what the third tree has.
 func (m *threeWay) moveRange() (moved bool, err error) {
 	for _, side := range []*input{m.ours, m.theirs} {
 		if same(m.base, side) {
@@ -124,7 +124,8 @@ func same(a, b *input) bool {
 	return !a.done() && !b.done() && !a.isOpen() && !b.isOpen() && a.first.ID == b.first.ID
 }
 
-// alone reports whether no other input has a key within the next range of in.
+// alone reports whether no other input has a remaining key up to the end of the next range
+// of in.
 func (m *threeWay) alone(in *input) bool {
 	for _, other := range m.all() {
 		if other != in && !other.done() && string(other.key) <= in.first.MaxKey {
@@ -135,7 +136,7 @@ func (m *threeWay) alone(in *input) bool {
 }
 
 // ends reports whether the next range of in, which is alone, begins and ends where a
-// canonical one does.
+// canonical range does.
 func (m *threeWay) ends(in *input) bool {
 	last := in.last()
 	for _, other := range m.all() {
@@ -145,7 +146,7 @@ func (m *threeWay) ends(in *input) bool {
 		(last || m.breaks.EndsAfter([]byte(in.first.MaxKey), in.first.EstimatedSize))
 }
 
-// least returns the least key that any input has next; nil if none has any.
+// least returns the least next key of all inputs; nil if all are done.
 func (m *threeWay) least() (key []byte) {
 	for _, in := range m.all() {
 		if !in.done() && (key == nil || bytes.Compare(in.key, key) < 0) {
@@ -155,7 +156,7 @@ func (m *threeWay) least() (key []byte) {
 	return key
 }
 
-// moveKey merges the key, which is the least.
+// moveKey merges the least key.
 func (m *threeWay) moveKey(ctx context.Context, key []byte) error {
 	var at [3]*table.Record // of base, ours and theirs; nil where the key is missing
 	for i, in := range m.all() {
@@ -182,7 +183,7 @@ func (m *threeWay) moveKey(ctx context.Context, key []byte) error {
 	return err
 }
 
-// mergeRecord returns what becomes of a key; nil is that it is missing.
+// mergeRecord returns the merged record of a key. A nil record is a missing key.
 func mergeRecord(base, ours, theirs *table.Record) (*table.Record, error) {
 	switch {
 	case alike(base, theirs), alike(ours, theirs):

@@ -1,6 +1,6 @@
-// Package metarange is trees of entries: a metarange is a stored table of the
-// metadata of consecutive ranges, and names a whole tree by a hash of its
-// content. The package writes and reads metaranges, reads entries through them,
+// Package metarange writes, reads, compares and merges metaranges. A metarange is a
+// stored table of the metadata of consecutive ranges. Its ID, a hash of its content,
+// names a whole tree of entries. The package also reads entries by way of a metarange,
 // and replaces a part of a tree by the ranges of an import.
 package metarange
 
@@ -16,7 +16,7 @@ import (
 )
 
 // Files are stored by content ID and never change. Both methods may be called
-// concurrently; both try again by themselves what is worth another try.
+// concurrently, and both retry transient errors themselves.
 type Files interface {
 	Get(ctx context.Context, id string) ([]byte, error)
 	// Put stores data, of which sum is the SHA-256. It is safe to repeat, and does not keep data.
@@ -43,12 +43,11 @@ func Write(ctx context.Context, files Files, ranges []partition.RangeMetadata) (
 	return WriteAll(ctx, files, List(ranges), len(ranges))
 }
 
-// sampled is after how many ranges the size of a metarange is foreseen.
+// sampled is the number of ranges after which the size of a metarange is estimated.
 const sampled = 1000
 
-// WriteAll is Write for ranges that are not in memory all at once, of which
-// there are about so many: the file is, and needs to be only once if that is
-// near the truth.
+// WriteAll is Write for a sequence of about so many ranges, which need not be in memory
+// all at once. The file is in memory; it is not copied while it grows if about is right.
 func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (string, error) {
 	w := table.NewWriter(table.Metaranges)
 	defer w.Abort()
@@ -73,9 +72,9 @@ func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (strin
 	return t.Meta.ID, nil
 }
 
-// Read returns the ranges of a tree in key order. The empty ID is the tree of a
-// repository's first commit, which holds nothing. A metarange that is missing is
-// the error of files; every error names the ID.
+// Read returns the ranges of a tree in key order. The empty ID is the empty tree of a
+// repository's first commit. The error for a missing metarange is that of files. Every
+// error names the ID.
 func Read(ctx context.Context, files Parts, id string) ([]partition.RangeMetadata, error) {
 	all, count, err := Stream(ctx, files, id)
 	if err != nil {
@@ -91,15 +90,15 @@ func Read(ctx context.Context, files Parts, id string) ([]partition.RangeMetadat
 	return ranges, nil
 }
 
-// Stream is Read for trees whose ranges need not be in memory all at once; a few
-// MiB of the file are. There are about count of them. They can be yielded more
-// than once, and are certain only once they were yielded without an error.
+// Stream is Read without all ranges in memory at once: it holds a few MiB of the file.
+// There are about count ranges. The sequence can be iterated more than once. The ranges
+// are verified only once it has ended without an error.
 func Stream(ctx context.Context, files Parts, id string) (ranges Ranges, count int, err error) {
 	if id == "" {
 		return List(nil), 0, nil
 	}
 	r, err := openTable(ctx, Windows(files), id, table.Metaranges)
-	if err == nil && r.Size() <= windowSize { // it is in memory: what is wrong shows before anything is made of it
+	if err == nil && r.Size() <= windowSize { // it is in memory, so verify it before anybody uses it
 		err = r.Verify(ctx, id)
 	}
 	if err != nil {
@@ -118,13 +117,13 @@ func Stream(ctx context.Context, files Parts, id string) (ranges Ranges, count i
 	return all, int(min(r.Properties().Count, r.Size()/minRangeSize)), nil
 }
 
-// minRangeSize is about the least that a range takes in the file of a metarange, in
-// bytes: the digits of its ID, which hardly compress. It bounds what is believed of
-// how many ranges a file holds.
+// minRangeSize is about the least size of a range in the file of a metarange, in bytes:
+// the digits of its ID hardly compress. It bounds the number of ranges that a file is
+// believed to hold.
 const minRangeSize = 64
 
-// decodedRanges yields the ranges that consecutive records of a metarange hold, as
-// long as they are what a tree may hold. An error is yielded last.
+// decodedRanges yields the ranges in consecutive records of a metarange, as long as they
+// are valid in a tree. An error is yielded last.
 func decodedRanges(records iter.Seq2[table.Record, error]) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		i, before := 0, partition.RangeMetadata{}
@@ -177,9 +176,9 @@ func checkKind(r *table.Reader, kind table.Kind) error {
 	return nil
 }
 
-// Check says what keeps ranges from being a tree: each needs an ID of 64 hex
-// digits, at least one entry and a first key that is not after its last, and
-// must begin after the one before it has ended.
+// Check returns an error unless the ranges are a tree: each has an ID of 64 hex digits, at
+// least one entry and a first key that is not after its last, and each begins after the
+// one before it ends.
 func Check(ranges []partition.RangeMetadata) error {
 	for _, err := range checked(List(ranges)) {
 		if err != nil {
@@ -205,7 +204,7 @@ func checked(ranges Ranges) Ranges {
 	}
 }
 
-// check checks a range, the i-th, and that it follows the one before it.
+// check checks the i-th range, and that it follows the one before it.
 func check(i int, r, before partition.RangeMetadata) error {
 	switch {
 	case len(r.ID) != 64 || strings.Trim(r.ID, "0123456789abcdef") != "":

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Removed says which keys of a tree an import replaces. The zero value says
-// none.
+// Removed is the set of keys of a tree that an import replaces. The zero value is the
+// empty set.
 type Removed struct {
-	Prefixes []string // directories, each "" (every key) or ending in '/'
+	Prefixes []string // directories, each "" (every key) or with a '/' at its end
 	Keys     []string // exactly these keys
 }
 
@@ -20,8 +20,8 @@ type interval struct{ from, to string }
 // removal is a set of keys as sorted intervals, no two of which overlap.
 type removal []interval
 
-// removal turns the keys into intervals. It refuses a prefix that is no
-// directory: "data" would take data2/x away with it.
+// removal returns the keys as intervals. A prefix that is not a directory is an error:
+// "data" would remove data2/x, too.
 func (r Removed) removal() (removal, error) {
 	var all removal
 	for _, p := range r.Prefixes {
@@ -54,8 +54,8 @@ func (m removal) from(key string) removal {
 	return m[sort.Search(len(m), func(i int) bool { return !m[i].endsBefore(key) }):]
 }
 
-// takes reports whether key is removed, and drops the intervals that lie wholly
-// before it: it is for keys in order.
+// takes reports whether key is removed. It drops the intervals that lie wholly before the
+// key, so keys must not decrease from call to call.
 func (m *removal) takes(key []byte) bool {
 	for len(*m) > 0 && (*m)[0].to != "" && (*m)[0].to <= string(key) {
 		*m = (*m)[1:]

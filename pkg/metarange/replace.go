@@ -10,21 +10,20 @@ import (
 )
 
 // Replace yields the ranges of the tree base without its removed keys, plus the
-// imported ranges, and stores those of them that are new. Where base and import
-// hold the same key, the import's entry stays.
+// imported ranges, and stores the new ones among them. If base and the import hold the
+// same key, the import's entry stays.
 //
-// The result is canonical: the ranges that one gets by writing all its entries
-// from the first on with the same breaks. For this base and imported must have
-// been written with these breaks, and breaks.MinSize must be 0; otherwise the
-// result is a right tree, but where its ranges end depends on where they ended
-// before.
+// The result is canonical: it has the ranges that a writer makes that writes all its
+// entries from the first on with the same breaks. This requires that base and imported
+// were written with these breaks, and that breaks.MinSize is 0; otherwise the result is a
+// valid tree, but where its ranges end depends on where they ended before.
 //
-// Both sequences must pass Check, and their files must be stored. Ranges that
-// stay as they are, or go away whole, are not read: the work is in proportion to
-// the ranges at the seams between what stays and what comes. Records that are
-// written again keep their bytes. At most one file of each, one that is being
-// written and a few ranges are in memory. An error is yielded last; some new
-// ranges may be stored by then, and no tree refers to them.
+// Both sequences must pass Check, and their files must be stored. Ranges that stay
+// unchanged, or are wholly removed, are not read: the work is proportional to the ranges
+// at the seams between kept and imported ones. Records that are written again keep their
+// bytes. At most one file of each sequence, one that is being written and a few ranges
+// are in memory. An error is yielded last. New ranges that were stored before it are
+// in no tree.
 func Replace(ctx context.Context, files Files, breaks partition.Breaks, base, imported Ranges, removed Removed) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		m, err := newMerge(files, breaks, base, imported, removed)
@@ -53,8 +52,8 @@ func newMerge(files Files, breaks partition.Breaks, base, imported Ranges, remov
 		return nil, err
 	}
 	m := &merge{breaks: breaks, out: output{files: files, breaks: breaks}}
-	// Such a range ends with the last record of one that was read, and that
-	// was the last of its input.
+	// A range that was stored before and is written again ends with the last record of a
+	// range that was read, which is the one that was opened last.
 	m.out.stored = func(id string) bool { return id == m.base.opened || id == m.imported.opened }
 	if m.base, err = newInput(files, base, gone); err != nil {
 		m.base.close()
@@ -89,7 +88,7 @@ func (m *merge) run(ctx context.Context) error {
 			m.out.expect(in.first.EstimatedSize)
 			err = in.open(ctx)
 		default:
-			if !bytes.Equal(in.key, m.out.last) { // else the import's is there already
+			if !bytes.Equal(in.key, m.out.last) { // else the import's entry of the key is there already
 				err = m.out.add(ctx, in.records.Record)
 			}
 			if err == nil {
@@ -103,8 +102,8 @@ func (m *merge) run(ctx context.Context) error {
 	return nil
 }
 
-// next returns the input whose next key is the lower one, and the other. Of
-// equal keys the import's is first.
+// next returns the input with the lower next key, and the other one. Of equal keys the
+// import's comes first.
 func (m *merge) next() (in, other *input) {
 	if m.imported.done() || !m.base.done() && bytes.Compare(m.base.key, m.imported.key) < 0 {
 		return m.base, m.imported
@@ -112,10 +111,10 @@ func (m *merge) next() (in, other *input) {
 	return m.imported, m.base
 }
 
-// passes reports whether the next range of in can stay as it is. It starts with
-// an empty writer, as every range did, when the output is at a boundary; so it
-// is canonical if nothing is to be taken out of it or put into it, and if it
-// ends where a range must, or where everything ends.
+// passes reports whether the next range of in can stay unchanged. If the output is at a
+// boundary, the range starts with an empty writer, as every range did. Then it is canonical
+// if no key is to be removed from it or added to it, and if it ends where a range must, or
+// at the end of the tree.
 func (m *merge) passes(in, other *input) bool {
 	if in.isOpen() || !m.out.atBoundary() {
 		return false
@@ -128,13 +127,13 @@ func (m *merge) passes(in, other *input) bool {
 	return alone && (last || m.breaks.EndsAfter([]byte(r.MaxKey), r.EstimatedSize))
 }
 
-// output is the resulting ranges: kept ones and, between them, ranges that are
-// written record by record.
+// output yields the resulting ranges: kept ones and, between them, ranges that it writes
+// record by record.
 type output struct {
 	files   Files
 	breaks  partition.Breaks
 	yield   func(partition.RangeMetadata) bool
-	stopped bool          // yield wants no more
+	stopped bool          // yield has returned false
 	last    []byte        // the last key
 	w       *table.Writer // nil until the first record
 
@@ -143,7 +142,7 @@ type output struct {
 	stored func(id string) bool
 }
 
-// atBoundary reports whether no range is begun.
+// atBoundary reports whether no range is open.
 func (o *output) atBoundary() bool { return o.w == nil || o.w.Len() == 0 }
 
 // keep appends a stored range; the output must be at a boundary.
@@ -152,8 +151,8 @@ func (o *output) keep(r partition.RangeMetadata) {
 	o.last = append(o.last[:0], r.MaxKey...)
 }
 
-// expect makes room for the records of a range of so many bytes: a file that is
-// copied while it grows takes half as long again to be written.
+// expect makes room for the records of a range of size bytes: copying a file while it
+// grows makes writing it take half as long again.
 func (o *output) expect(size uint64) {
 	size = min(size, o.breaks.MaxSize)
 	o.writer().Grow(int(o.w.EstimatedSize() + size + size/8))
@@ -166,7 +165,7 @@ func (o *output) writer() *table.Writer {
 	return o.w
 }
 
-// add writes a record and ends the range if it ends after it.
+// add writes a record, and ends the range if it must end after that.
 func (o *output) add(ctx context.Context, rec table.Record) error {
 	if err := o.writer().Add(rec.Key, rec.Value); err != nil {
 		return err
@@ -178,7 +177,7 @@ func (o *output) add(ctx context.Context, rec table.Record) error {
 	return nil
 }
 
-// flush ends the range that is begun, if one is, and stores it if it is new.
+// flush ends the open range, if there is one, and stores it if it is new.
 func (o *output) flush(ctx context.Context) error {
 	if o.atBoundary() {
 		return nil

@@ -13,12 +13,12 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// ErrNotFound is Stat's answer to a key that the tree does not hold. It is a
-// fault.NotFound; a range file that is missing is another error.
+// ErrNotFound is Stat's error for a key that the tree does not hold. It is a
+// fault.NotFound. A missing range file is another error.
 var ErrNotFound = fault.Missing("object")
 
-// Tree reads the entries of one tree. It reads those sections of files that it
-// needs. It may be used concurrently.
+// Tree reads the entries of one tree. It reads only the sections of files that it needs.
+// It may be used concurrently.
 type Tree struct {
 	files  Opener
 	id     string
@@ -29,7 +29,7 @@ type Tree struct {
 	records *table.Reader           // of that range
 }
 
-// Open returns the tree of the metarange of an ID; see Read. Errors name the ID.
+// Open returns the tree of the metarange with an ID; see Read. Errors name the ID.
 func Open(ctx context.Context, files Opener, id string) (*Tree, error) {
 	t := &Tree{files: files, id: id}
 	if id == "" {
@@ -68,19 +68,18 @@ func (t *Tree) Stat(ctx context.Context, key string) (entry.Entry, error) {
 	return entry.Entry{}, ErrNotFound
 }
 
-// Item is a line of a listing: an entry, or what entries have in common.
+// Item is one item of a listing: an entry, or the common prefix of several entries.
 type Item struct {
 	Entry        entry.Entry // the zero Entry if CommonPrefix is set
-	CommonPrefix string      // prefix of the keys that stand behind the item, ending in the delimiter
+	CommonPrefix string      // ends with the delimiter
 }
 
 // List returns the first items with the prefix, at most amount (at least 1) of
-// them, and whether there are more. Keys in which the delimiter follows the
-// prefix are one item for each part up to and including the delimiter; an empty
-// delimiter stands for none. Only keys greater than after count, and the item
-// after itself never does, so that the last item of one page is the after of
-// the next. The cost is in proportion to the items: keys behind a common prefix
-// are skipped unseen.
+// them, and whether there are more. Keys that contain the delimiter behind the prefix are
+// grouped: all keys with the same text up to and including the first such delimiter are
+// one item. An empty delimiter groups no keys. Only items after the key, or the common
+// prefix, after are returned, so that the last item of one page is the after of the next.
+// The cost is proportional to the items: keys with a common prefix are not read.
 func (t *Tree) List(ctx context.Context, prefix, after, delimiter string, amount int) (items []Item, more bool, err error) {
 	if amount < 1 {
 		return nil, false, fmt.Errorf("list %d items: want at least 1", amount)
@@ -110,8 +109,8 @@ func (t *Tree) List(ctx context.Context, prefix, after, delimiter string, amount
 	return items, false, nil
 }
 
-// start returns where a listing looks for its first key, or that no key can be
-// in it.
+// start returns where a listing looks for its first key; ok is false if it cannot have
+// any key.
 func start(prefix, after, delimiter string) (from string, ok bool) {
 	if after == "" {
 		return prefix, true
@@ -123,8 +122,8 @@ func start(prefix, after, delimiter string) (from string, ok bool) {
 	return max(prefix, after+"\x00"), true
 }
 
-// commonPrefix returns key through the first delimiter after the prefix, or ""
-// if the key does not have both.
+// commonPrefix returns the part of key that ends with the first delimiter after the
+// prefix, or "" if the key does not have both.
 func commonPrefix(key, prefix, delimiter string) string {
 	rest, ok := strings.CutPrefix(key, prefix)
 	if !ok || delimiter == "" {
@@ -179,8 +178,8 @@ func (t *Tree) rangesFrom(ctx context.Context, first string) Ranges {
 	}
 }
 
-// usedAt returns the range used last if the key lies within it: a listing of common
-// prefixes goes from one to the next in it.
+// usedAt returns the range used last if the key lies within it, as it mostly does when a
+// listing goes from one common prefix to the next.
 func (t *Tree) usedAt(key string) (partition.RangeMetadata, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -230,7 +229,7 @@ func (t *Tree) open(ctx context.Context, r partition.RangeMetadata) (*table.Read
 	if ok {
 		return records, nil
 	}
-	// Not under the lock: it would have every other reader wait for the store.
+	// Not under the lock: every other reader would wait for the store.
 	records, err := openTable(ctx, t.files, r.ID, table.Ranges)
 	if err == nil {
 		err = checkRange(records, r)

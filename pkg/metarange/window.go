@@ -8,23 +8,24 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// Opener opens files that are read here and there, without being in memory whole.
+// Opener opens files for random access.
 type Opener interface {
 	Open(ctx context.Context, id string) (table.File, error)
 }
 
-// Parts are files that are read by parts: the n bytes from an offset on, or as
-// many as there are, and the size of the file. GetRange may be called concurrently.
+// Parts are files that are read in parts.
 type Parts interface {
+	// GetRange returns the n bytes from an offset on, or as many as there are, and the
+	// size of the file. It may be called concurrently.
 	GetRange(ctx context.Context, id string, offset, n int64) (part []byte, size int64, err error)
 }
 
-// windowSize is how many bytes of a file are read at a time where it is read from
-// front to back.
+// windowSize is how many bytes of a file are read at a time when it is read from front to
+// back.
 const windowSize = 4 << 20
 
-// Windows returns an Opener of files that are read from front to back: of each open
-// one two parts of 4 MiB are kept, of its records and of its index.
+// Windows returns an Opener of files that are read from front to back. It keeps two parts
+// of 4 MiB of each open file: one with records, and one with the index.
 func Windows(files Parts) Opener { return windows{files} }
 
 type windows struct{ files Parts }
@@ -38,7 +39,7 @@ func (w windows) Open(ctx context.Context, id string) (table.File, error) {
 	return &windowed{files: w.files, id: id, size: size, used: window{data: part}}, nil
 }
 
-// windowed is a file of which two parts are kept.
+// windowed is a file with two parts in memory.
 type windowed struct {
 	files Parts
 	id    string
@@ -55,8 +56,8 @@ type window struct {
 	data   []byte // never changed
 }
 
-// section returns the n bytes from an offset of the file on; nil if they do not all
-// lie in the window.
+// section returns the n bytes from an offset of the file on, or nil if the window does not
+// contain all of them.
 func (w window) section(offset, n int64) []byte {
 	at := offset - w.offset
 	if at < 0 || at+n > int64(len(w.data)) {
@@ -78,9 +79,9 @@ func (f *windowed) Section(ctx context.Context, offset, n int64) ([]byte, error)
 		}
 		f.used, f.other = f.other, f.used
 	}
-	f.other = f.used // and what was used before that goes
+	f.other = f.used // the part used before that is dropped
 	f.used = window{}
-	from := min(offset, max(0, f.size-windowSize)) // the end is read at once, though from its end on
+	from := min(offset, max(0, f.size-windowSize)) // the end of the file is read as one window
 	part, size, err := f.files.GetRange(ctx, f.id, from, max(windowSize, offset+n-from))
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func NewLogger(s settings.Log, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, opts))
 }
 
-// readable has durations written as people write them: JSON would have nanoseconds.
+// readable formats durations for people: JSON would have nanoseconds.
 func readable(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())

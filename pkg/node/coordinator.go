@@ -22,14 +22,14 @@ import (
 
 const (
 	scrapes    = 4                // of the metrics at a time
-	drainLimit = 10 * time.Second // for requests that run when the process is told to stop
-	natsCheck  = 2 * time.Second  // looks whether the embedded server can store
-	natsWait   = 12 * time.Second // of a request: two tries in vain, while a cluster elects a leader, and one more
+	drainLimit = 10 * time.Second // for running requests when the process is told to stop
+	natsCheck  = 2 * time.Second  // between two health checks of the embedded server
+	natsWait   = 12 * time.Second // of a request for NATS: two attempts that fail while a cluster elects a leader, and a third
 )
 
-// Coordinator runs a coordinator until ctx ends. It is an error if it ends before
-// because only a new start helps: the embedded server cannot store anything any more,
-// as on a full disk, or the connection to NATS is not restored.
+// Coordinator runs a coordinator until ctx ends. It returns an error if only a restart
+// helps: if the embedded server can no longer store anything, as on a full disk, or if the
+// connection to NATS is not restored.
 func Coordinator(ctx context.Context, env Env) error {
 	limitMemory(memoryCoordinator, env.Settings.Workers)
 	embedded, err := startNATS(env)
@@ -79,8 +79,8 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	// Nothing that a person can get wrong comes after this: new keys are shown
-	// at this start or never.
+	// After this no wrong setting can end the start: new keys are shown at this start or
+	// never.
 	pair, secret, err := b.keys(ctx)
 	if err != nil {
 		return endedBy(ctx, err)
@@ -105,18 +105,18 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	return endedBy(ctx, b.serve(ctx, service, listener, impatient(handler), info))
 }
 
-// sweep removes what calls that were cut off left in the catalog, in which nobody sees it.
+// sweep removes what interrupted calls left in the catalog, where it is unreachable.
 func (b *base) sweep(ctx context.Context, cat *catalog.Catalog) {
 	if err := cat.Sweep(ctx); err != nil && ctx.Err() == nil {
 		b.Log.Warn("clear up the catalog; the next start tries again", "err", err)
 	}
 }
 
-// guard calls stop once the server has not been well for two looks in a row.
+// guard calls stop once two health checks of the server in a row have failed.
 func guard(ctx context.Context, server *natsd.Server, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(natsCheck)
 	defer tick.Stop()
-	for ill := 0; ; {
+	for failures := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -124,8 +124,8 @@ func guard(ctx context.Context, server *natsd.Server, stop context.CancelCauseFu
 		}
 		err := server.Err()
 		if err == nil {
-			ill = 0
-		} else if ill++; ill == 2 {
+			failures = 0
+		} else if failures++; failures == 2 {
 			stop(fmt.Errorf("%w: make room and start again", err))
 			return
 		}
@@ -145,7 +145,7 @@ func startNATS(env Env) (*natsd.Server, error) {
 	return natsd.Start(natsd.Config{StoreDir: s.StoreDir, Listen: s.Listen, Access: access, Log: env.Log})
 }
 
-// keys returns the pair that the API takes, and its secret if it was made now.
+// keys returns the pair of keys for the API, and the secret if the pair is new.
 func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
 	if a := b.Settings.Auth; a.AccessKeyID != "" {
 		return auth.NewPair(a.AccessKeyID, a.SecretAccessKey.Reveal()), "", nil
@@ -153,15 +153,14 @@ func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
 	return auth.Open(ctx, b.queue.KV(queue.BucketAuth))
 }
 
-// impatient serves requests that wait no longer for NATS than natsWait, each time
-// that they do.
+// impatient bounds each wait of a request for NATS by natsWait.
 func impatient(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(queue.Within(r.Context(), natsWait)))
 	})
 }
 
-// announce tells a person where things are.
+// announce prints the addresses, the directory and the keys.
 func (b *base) announce(info Info, embedded bool) {
 	say := func(format string, args ...any) { fmt.Fprintf(b.Notices, format+"\n", args...) }
 	say("API         %s/api/v1", info.API)
@@ -183,9 +182,9 @@ func (b *base) announce(info Info, embedded bool) {
 	}
 }
 
-// serve works until ctx ends or the API cannot be served, then stops in order:
-// no new requests and no new work, then the service that requests use, then
-// whatever all of those used.
+// serve runs the API, the service and the workers until ctx ends or the API cannot be
+// served. It stops them in order: first requests and workers, then the service that
+// requests use.
 func (b *base) serve(ctx context.Context, service *coordinator.Service, listener net.Listener, handler http.Handler, info Info) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithCancel(ctx)
@@ -200,8 +199,8 @@ func (b *base) serve(ctx context.Context, service *coordinator.Service, listener
 	return serveHTTP(ctx, server.NewHTTPServer(handler, b.registry, b.Log), listener, func() { b.Started(info) })
 }
 
-// serveHTTP serves until ctx ends, then lets requests finish for drainLimit. It
-// returns nil after that, or why it could not serve.
+// serveHTTP serves until ctx ends, and then gives running requests drainLimit to finish. It
+// returns nil after that, or the error that kept it from serving.
 func serveHTTP(ctx context.Context, api *server.HTTPServer, listener net.Listener, started func()) error {
 	failed := make(chan error, 1)
 	go func() { failed <- api.Serve(listener) }()

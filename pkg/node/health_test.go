@@ -24,7 +24,7 @@ func TestWhatAWorkerTellsOfItself(t *testing.T) {
 		{errors.New("NATS is out of reach"), http.StatusServiceUnavailable, "NATS is out of reach\n"},
 	} {
 		answer := httptest.NewRecorder()
-		told(func() error { return tc.err })(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", http.NoBody))
+		healthCheck(func() error { return tc.err })(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", http.NoBody))
 		if answer.Code != tc.code || answer.Body.String() != tc.text {
 			t.Errorf("%v is told as %d %q, want %d %q", tc.err, answer.Code, answer.Body.String(), tc.code, tc.text)
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/buildinfo"
 )
 
-// stopSignals returns the signals that end a process in order. A hangup is one of
-// them unless the process was started to ignore it, as nohup does.
+// stopSignals returns the signals that stop a process gracefully. A hangup is one of
+// them unless the process was started to ignore it, as by nohup.
 func stopSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -20,19 +20,19 @@ func stopSignals() []os.Signal {
 	return signals
 }
 
-// logged runs a process and logs its start, the moment it is told to stop, and its
-// end, each with the version.
+// logged runs a process. It logs its start, when it is told to stop, and its end, each
+// with the version.
 func logged(ctx context.Context, log *slog.Logger, process string, run func(context.Context) error) error {
 	log = log.With("process", process, "version", buildinfo.Version())
 	log.Info("starting")
-	told := make(chan struct{})
-	untold := context.AfterFunc(ctx, func() {
+	stopping := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
 		log.Info("stopping", "cause", context.Cause(ctx))
-		close(told)
+		close(stopping)
 	})
 	err := run(ctx)
-	if !untold() {
-		<-told
+	if !cancel() {
+		<-stopping
 	}
 	if err != nil {
 		log.Error("stopped", "err", err)

@@ -1,5 +1,5 @@
-// Package node assembles the processes of a fleet from their settings: the
-// coordinator, with NATS and workers within it or apart, and the worker.
+// Package node assembles the processes of a fleet from their settings: the coordinator,
+// with or without an embedded NATS server and workers, and the worker.
 package node
 
 import (
@@ -24,23 +24,23 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
-// Env is what a process shares with whoever runs it. All fields are required.
+// Env is the environment of a process. All fields are required.
 type Env struct {
 	Settings settings.Settings
 	Log      *slog.Logger
-	Notices  io.Writer  // what a person must see once: addresses, directories, new keys
-	Started  func(Info) // called once the process does its work
+	Notices  io.Writer  // for what a person must see: addresses, directories, new keys
+	Started  func(Info) // called once the process is ready
 }
 
-// Info tells how a process that has started can be reached.
+// Info says how to reach a process that has started.
 type Info struct {
 	API             string // URL of the API, without /api/v1; a coordinator's
 	NATS            string // URL of the embedded NATS server, if it listens
 	AccessKeyID     string
-	SecretAccessKey string // "" unless the keys were made at this start
+	SecretAccessKey string // "" unless the keys were generated at this start
 }
 
-// base is what both kinds of process are made of.
+// base is what coordinators and workers have in common.
 type base struct {
 	Env
 	registry *prometheus.Registry
@@ -49,7 +49,7 @@ type base struct {
 	stores   *stores.Stores
 }
 
-// newBase connects to NATS, whose streams it makes if ensure is set.
+// newBase connects to NATS, and creates its streams if ensure is set.
 func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*base, error) {
 	b := &base{Env: env, registry: prometheus.NewRegistry()}
 	b.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -102,8 +102,8 @@ func (b *base) watch(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-// endedBy joins err with the reason for which ctx was ended, unless the process was
-// just told to stop. That a wait, as that for NATS, ended with ctx is no error.
+// endedBy joins err with the reason why ctx ended, unless the process was just told to
+// stop. If err only says that a wait ended with ctx, it is dropped.
 func endedBy(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
@@ -114,7 +114,7 @@ func endedBy(ctx context.Context, err error) error {
 	return err
 }
 
-// keepPace lists no faster than the fleet should, until ctx ends.
+// keepPace keeps the process to its share of the fleet's LIST calls until ctx ends.
 func (b *base) keepPace(ctx context.Context) {
 	s := b.Settings.S3
 	err := pace.Run(ctx, pace.Config{

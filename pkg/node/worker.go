@@ -33,9 +33,9 @@ func limitMemory(base, slots int) {
 	}
 }
 
-// Worker runs a worker until ctx ends and it has handed back its partitions. Its
-// health is served to the last: it is alive while it stops. It is an error if it ends
-// before because the connection to NATS is not restored.
+// Worker runs a worker until ctx ends and it has handed back its partitions. It serves
+// its health until then, and is alive while it stops. It returns an error if the
+// connection to NATS is not restored.
 func Worker(ctx context.Context, env Env) error {
 	limitMemory(memoryWorker, env.Settings.Workers)
 	b, err := newBase(ctx, env, nil, false)
@@ -65,7 +65,7 @@ func Worker(ctx context.Context, env Env) error {
 	defer end()
 	served := make(chan error, 1)
 	go func() {
-		defer stop(nil) // nobody can look after it any more
+		defer stop(nil) // without its health the worker cannot be supervised
 		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), b.registry, env.Log), listener, func() {
 			env.Started(Info{API: "http://" + listener.Addr().String()})
 		})
@@ -75,18 +75,18 @@ func Worker(ctx context.Context, env Env) error {
 	return endedBy(ctx, <-served)
 }
 
-// health serves what a worker has to tell its surroundings. That NATS is away is
-// no reason to kill it.
+// health serves the metrics and the health of a worker. It is alive without NATS: a
+// restart would not help.
 func (b *base) health(w *worker.Worker) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}))
-	mux.HandleFunc("GET /healthz", told(w.Live))
-	mux.HandleFunc("GET /readyz", told(w.Ready))
+	mux.HandleFunc("GET /healthz", healthCheck(w.Live))
+	mux.HandleFunc("GET /readyz", healthCheck(w.Ready))
 	return mux
 }
 
-// told answers 200, or 503 with what the check tells.
-func told(check func() error) http.HandlerFunc {
+// healthCheck answers 200, or 503 with the error of the check.
+func healthCheck(check func() error) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if err := check(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)

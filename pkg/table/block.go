@@ -5,9 +5,8 @@ import (
 	"math/bits"
 )
 
-// Sizes of blocks before compression, in bytes: pebble's defaults. A block that
-// is larger than blockEnough ends where the next record would take it beyond
-// blockSize.
+// Sizes of blocks before compression, in bytes: pebble's defaults. A block larger than
+// blockEnough ends before a record that would make it larger than blockSize.
 const (
 	blockSize   = 4096
 	blockEnough = (blockSize*90 + 99) / 100 // 90 %, rounded up
@@ -20,8 +19,8 @@ const (
 	onlyFirstRecord = 1 << 30 // in properties, which are read as a whole
 )
 
-// block collects the records of one block, in key order. Its every is set once;
-// otherwise the zero value is an empty block.
+// block collects the records of one block, in key order. Apart from every, which is set
+// once, the zero value is an empty block.
 type block struct {
 	every    int      // records from one restart point to the next
 	buf      []byte   // the records
@@ -30,7 +29,7 @@ type block struct {
 	next     int      // the count at which the next restart point is due
 }
 
-// add appends a record. The first shared bytes of its key are those of the key
+// add appends a record. The first shared bytes of its key are equal to those of the key
 // before it.
 func (b *block) add(key []byte, shared int, value []byte) {
 	if b.count == b.next {
@@ -45,7 +44,7 @@ func (b *block) add(key []byte, shared int, value []byte) {
 	b.buf = append(append(buf, key[shared:]...), value...)
 }
 
-// size returns the size of the block if it ended now, without compression.
+// size returns the size that the block would have if it ended now, without compression.
 func (b *block) size() int { return len(b.buf) + 4*len(b.restarts) + 4 }
 
 // full reports whether the block ends before a record with a key and a value of
@@ -62,8 +61,7 @@ func (b *block) full(key, value int) bool {
 	return size > blockSize
 }
 
-// finish returns the content of the block, which lives until the next add, and
-// empties it.
+// finish empties the block and returns its content, which lives until the next add.
 func (b *block) finish() []byte {
 	if b.count == 0 {
 		b.restarts = append(b.restarts, 0) // the format wants one
@@ -107,8 +105,8 @@ func sharedPrefix(a, b []byte) int {
 	return i
 }
 
-// appendUvarint is binary.AppendUvarint, but inlined for the small numbers that
-// most are.
+// appendUvarint is binary.AppendUvarint, inlined for small numbers, which are the most
+// frequent ones.
 func appendUvarint(dst []byte, n uint64) []byte {
 	if n < 0x80 {
 		return append(dst, byte(n))

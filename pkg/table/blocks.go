@@ -19,27 +19,27 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// handle says where a block is in the file, without its trailer.
+// handle is the place of a block in the file, without its trailer.
 type handle struct{ offset, length int }
 
-// maxHandle is what full takes for the length of a handle: two varints of 64
-// bits.
+// maxHandle is the greatest length of a handle, two varints of 64 bits, which block.full
+// reckons with.
 const maxHandle = 2 * binary.MaxVarintLen64
 
 func (h handle) append(dst []byte) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(dst, uint64(h.offset)), uint64(h.length))
 }
 
-// blocks is finished blocks, each with its trailer.
+// blocks are finished blocks, each with its trailer.
 type blocks []byte
 
-// compress appends a block, with Snappy if that saves more than an eighth. How
-// well golang/snappy compresses is part of the format, because it decides where
-// ranges end.
+// compress appends a block, compressed with Snappy if that saves more than an eighth. The
+// output of golang/snappy is part of the format, because its size decides where ranges
+// end.
 func (b *blocks) compress(content []byte) handle {
 	at, room := len(*b), snappy.MaxEncodedLen(len(content))
 	if cap(*b)-at < room+blockTrailerSize {
-		*b = slices.Grow(*b, max(room+blockTrailerSize, at)) // twice as large, not by a quarter
+		*b = slices.Grow(*b, max(room+blockTrailerSize, at)) // doubles; append would add a quarter
 	}
 	n := len(snappy.Encode((*b)[at:at+room], content))
 	if n >= len(content)-len(content)/8 {
@@ -49,7 +49,7 @@ func (b *blocks) compress(content []byte) handle {
 	return b.seal(at, blockSnappy)
 }
 
-// write appends a block as it is.
+// write appends a block without compression.
 func (b *blocks) write(content []byte) handle {
 	at := len(*b)
 	*b = append(*b, content...)
@@ -64,8 +64,8 @@ func (b *blocks) seal(at int, kind byte) handle {
 	return h
 }
 
-// blockSum returns the checksum of a block and its type: CRC-32C, masked, so that
-// blocks that hold sums themselves keep good ones.
+// blockSum returns the checksum of a block and its type: CRC-32C, masked because the
+// checksum of data that holds checksums is a weak one.
 func blockSum(b []byte) uint32 {
 	sum := crc32.Checksum(b, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8

@@ -9,15 +9,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// check compares all records of a table with its ID, and with what the table says
-// that it holds.
+// check compares all records of a table with its ID and its properties.
 type check struct {
 	id    string
 	meta  partition.RangeMetadata
-	props map[string]string // that go into the ID
+	props map[string]string // that the ID covers
 
 	sum         hash.Hash
-	wait        []byte // records that wait to be hashed
+	wait        []byte // records that are not hashed yet
 	count       int64
 	first, last []byte // keys
 }
@@ -40,7 +39,7 @@ func (c *check) add(key, value []byte) {
 	}
 }
 
-// finish says what is wrong with the records once all were added.
+// finish returns what is wrong with the records, once all of them were added.
 func (c *check) finish() error {
 	c.sum.Write(ident.AppendStringMap(c.wait, c.props))
 	if id := hex.EncodeToString(c.sum.Sum(nil)); id != c.id {

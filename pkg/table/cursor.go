@@ -6,9 +6,8 @@ import (
 	"fmt"
 )
 
-// Cursor stands at a record of a table. It is an iteration for those who take
-// records from several tables by turns. It is for one goroutine; nothing has to
-// be given back.
+// Cursor is at a record of a table. It is an iterator for callers that take records
+// from several tables by turns. It is for one goroutine, and needs no Close.
 type Cursor struct {
 	Record // its slices live until Next; zero if Done
 
@@ -16,8 +15,8 @@ type Cursor struct {
 	index indexCursor
 	data  entries
 	buf   []byte // memory of data's block
-	left  bool   // whether a block was left,
-	over  []byte // and the key under which the index has it: those of the next are greater
+	left  bool   // whether a block lies before this one,
+	over  []byte // and the key under which the index lists it: the keys of this one are greater
 	check *check // of all records; nil if not all are read
 }
 
@@ -42,18 +41,18 @@ func (c *Cursor) seek(ctx context.Context, key []byte) (bool, error) {
 	if ok || err != nil {
 		return ok, err
 	}
-	return c.following(ctx) // key lies between the last of the block and what the index has for it
+	return c.nextBlock(ctx) // key lies between the last key of the block and the one that the index lists it under
 }
 
-// Whole returns a cursor at the first record of all. Next at the last record is
-// an error if the records, from the first on, are not those of the table's ID.
+// Whole returns a cursor at the first record. Next at the last record returns an error if
+// all records together are not those of the table's ID.
 func (r *Reader) Whole(ctx context.Context, id string) (*Cursor, error) {
 	c, err := r.newCursor()
 	if err != nil {
 		return nil, err
 	}
 	c.check = newCheck(id, r.meta, r.props)
-	ok, err := c.following(ctx)
+	ok, err := c.nextBlock(ctx)
 	return c, c.stand(ok, err)
 }
 
@@ -65,19 +64,19 @@ func (r *Reader) newCursor() (*Cursor, error) {
 	return &Cursor{r: r, index: index, data: entries{trailer: trailerSize}}, nil
 }
 
-// Done reports whether there is no record any more. Next must not be called then.
+// Done reports whether the cursor is behind the last record. Next must not be called then.
 func (c *Cursor) Done() bool { return c.Key == nil }
 
 // Next goes to the next record. After an error the cursor is done.
 func (c *Cursor) Next(ctx context.Context) error {
 	ok, err := c.data.next()
 	if !ok && err == nil {
-		ok, err = c.following(ctx)
+		ok, err = c.nextBlock(ctx)
 	}
 	return c.stand(ok, err)
 }
 
-// stand makes the record at hand the cursor's own, or ends it.
+// stand sets the cursor's Record to the current record of data, or makes the cursor done.
 func (c *Cursor) stand(ok bool, err error) error {
 	c.Record = Record{}
 	if ok && err == nil {
@@ -101,9 +100,9 @@ func (c *Cursor) stand(ok bool, err error) error {
 	return nil
 }
 
-// following goes to the first record of the next block, and reports whether there
+// nextBlock goes to the first record of the next block, and reports whether there
 // is one.
-func (c *Cursor) following(ctx context.Context) (bool, error) {
+func (c *Cursor) nextBlock(ctx context.Context) (bool, error) {
 	if err := c.leave(); err != nil {
 		return false, err
 	}
@@ -121,12 +120,12 @@ func (c *Cursor) following(ctx context.Context) (bool, error) {
 	case !ok && c.r.meta.Count > 0:
 		return false, corrupt("a data block is empty")
 	case ok && c.left && bytes.Compare(c.data.user(), c.over) <= 0:
-		return false, corrupt("key %q is not above %q, under which the index has the block before", c.data.user(), c.over)
+		return false, corrupt("key %q is not above %q, under which the index lists the block before", c.data.user(), c.over)
 	}
 	return ok, nil
 }
 
-// load reads the data block at which the index stands.
+// load reads the data block at which the index cursor is.
 func (c *Cursor) load(ctx context.Context) error {
 	content, err := readBlock(ctx, c.r.file, c.index.at, c.buf)
 	if err != nil {
@@ -136,15 +135,15 @@ func (c *Cursor) load(ctx context.Context) error {
 	return c.data.load(content)
 }
 
-// leave makes sure that the block whose last record is at hand belongs where the
-// index has it.
+// leave makes sure that the last key of the block is not above the key under which the
+// index lists the block.
 func (c *Cursor) leave() error {
 	if !c.data.begun {
 		return nil
 	}
 	c.left, c.over = true, append(c.over[:0], c.index.key()...)
 	if bytes.Compare(c.data.user(), c.over) > 0 {
-		return corrupt("key %q is above %q, under which the index has its block", c.data.user(), c.over)
+		return corrupt("key %q is above %q, under which the index lists its block", c.data.user(), c.over)
 	}
 	return nil
 }

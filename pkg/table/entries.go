@@ -6,25 +6,25 @@ import (
 	"sort"
 )
 
-// entries walks through the records of blocks, in key order. The bytes of a block
-// may be anything: every length and offset is checked where it is used, keys must
-// increase, and restart points must be where records begin.
+// entries iterates over the records of blocks, in key order. It trusts no byte of a
+// block: it checks every length and offset where it uses it, that keys increase, and that
+// restart points are where records begin.
 type entries struct {
 	trailer int // bytes at the end of each key that do not count for the order
 
-	records  []byte // of the block, one behind the other
+	records  []byte // of the block, one after another
 	restarts []byte // offsets of its restart points in records, 4 bytes each
-	at       int    // offset of the record that follows the one at hand
-	restart  int    // the restart points before at
+	at       int    // offset of the record after the current one
+	restart  int    // number of restart points before at
 
-	key    []byte // of the record at hand, with its trailer; lives until the next step
-	value  []byte // of the record at hand; a part of records
+	key    []byte // of the current record, with its trailer; lives until the next step
+	value  []byte // of the current record; a part of records
 	before []byte // key of the record before
-	begun  bool   // whether there is a record at hand
+	begun  bool   // whether there is a current record
 }
 
-// load goes before the first record of a block. The key at hand stays: keys of
-// the block must be greater.
+// load goes before the first record of a block. It keeps the current key: the keys of the
+// block must be greater.
 func (e *entries) load(block []byte) error {
 	const word = 4
 	if len(block) < word {
@@ -44,7 +44,7 @@ func (e *entries) load(block []byte) error {
 	return nil
 }
 
-// rewind forgets the key at hand.
+// rewind forgets the current key.
 func (e *entries) rewind() { e.key, e.before, e.begun = e.key[:0], e.before[:0], false }
 
 // empty reports whether the block has no records.
@@ -54,7 +54,7 @@ func (e *entries) restartCount() int { return len(e.restarts) / 4 }
 
 func (e *entries) restartAt(i int) uint32 { return binary.LittleEndian.Uint32(e.restarts[4*i:]) }
 
-// user returns the key at hand without its trailer.
+// user returns the current key without its trailer.
 func (e *entries) user() []byte { return e.key[:len(e.key)-e.trailer] }
 
 // next goes to the next record of the block, and reports whether there is one.
@@ -81,7 +81,7 @@ func (e *entries) next() (bool, error) {
 	return true, e.take(rec)
 }
 
-// take makes a record that is cut off the one at hand.
+// take makes a record that was cut off the current one.
 func (e *entries) take(rec cutOff) error {
 	if n := rec.shared + len(rec.suffix) - e.trailer; n < 0 || n > maxKey {
 		return corrupt("record at %d has a key of %d bytes", e.at, n)
@@ -102,7 +102,7 @@ func (e *entries) take(rec cutOff) error {
 }
 
 // seek goes to the first record of the block whose key is not less than key, and
-// reports whether there is one. It forgets the key at hand.
+// reports whether there is one. It forgets the current key.
 func (e *entries) seek(key []byte) (bool, error) {
 	e.rewind()
 	if e.empty() {
@@ -147,9 +147,9 @@ func (e *entries) keyAt(i int) ([]byte, error) {
 
 // cutOff is an encoded record. Its slices are parts of the block.
 type cutOff struct {
-	shared        int    // first bytes that its key has in common with the key before
+	shared        int    // number of first bytes that its key has in common with the key before
 	suffix, value []byte // the rest of the key; the value
-	size          int    // of all
+	size          int    // of the whole record
 }
 
 // cutRecord cuts off the record with which b begins.

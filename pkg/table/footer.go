@@ -9,8 +9,8 @@ const (
 	magic          = "\xf7\xcf\xf4\x85\xb7\x41\xe2\x88" // the end of every table of RocksDB's format
 )
 
-// parseFooter returns where the blocks are with which reading begins. All blocks
-// lie in the first end bytes of the file.
+// parseFooter returns the handles of the blocks that are read first. All blocks lie in the
+// first end bytes of the file.
 func parseFooter(b []byte, end int64) (metaindex, index handle, err error) {
 	if got := string(b[footerSize-len(magic):]); got != magic {
 		return handle{}, handle{}, corrupt("the file ends with %x, want %x", got, magic)

@@ -8,16 +8,16 @@ const (
 	keyMade     = "\x11\xff\xff\xff\xff\xff\xff\xff" // kind separator, highest number: of a key that only an index holds
 )
 
-// index lists data blocks, each under a key that is not less than its keys and
-// less than those of the next one. Where it outgrows one block, it is cut into
-// parts, which an index of their own lists.
+// index lists data blocks, each under a key that is not less than its keys and less than
+// those of the next block. An index that outgrows one block is cut into parts, which
+// another index lists.
 type index struct {
 	open block  // the last part
 	last []byte // the last key of open
 
-	// The parts before open, whose keys may take more memory than all data:
+	// The parts before open. Their keys may take more memory than all data.
 	parts  []part
-	lasts  []byte // their last keys, one behind the other
+	lasts  []byte // their last keys, one after another
 	blocks blocks // their blocks, as they go into the file
 }
 
@@ -53,19 +53,19 @@ func (x *index) reset() {
 	x.parts, x.lasts, x.blocks = x.parts[:0], x.lasts[:0], x.blocks[:0]
 }
 
-// appendSeparator appends the key under which an index lists the block that
-// ends with the key last, where next is the key after it: the shortest that is
-// easily made. last and the result have trailers, next has none.
+// appendSeparator appends the key under which an index lists the block that ends with
+// the key last: a short key that is not less than last and less than next, the first key
+// of the next block. last and the result have trailers, next has none.
 func appendSeparator(dst, last, next []byte) []byte {
 	user := last[:len(last)-trailerSize]
 	i := sharedPrefix(user, next)
 	switch {
 	case i == len(user):
-		return append(dst, last...) // next continues it
+		return append(dst, last...) // it is a prefix of next
 	case i < len(next)-1 || user[i]+1 < next[i]:
 		return appendIncremented(dst, user[:i+1], i)
 	}
-	// One more than user[i] is next itself: go on behind it.
+	// An incremented user[i] would make next itself: increment a later byte.
 	return appendAbove(dst, last, i+1)
 }
 
@@ -73,8 +73,8 @@ func appendSeparator(dst, last, next []byte) []byte {
 // which ends with the key last. Both have trailers.
 func appendSuccessor(dst, last []byte) []byte { return appendAbove(dst, last, 0) }
 
-// appendAbove appends a key greater than last that differs from it first at
-// from or later, or last if there is none.
+// appendAbove appends a key that is greater than last and equal to it before from, or
+// last if there is none.
 func appendAbove(dst, last []byte, from int) []byte {
 	user := last[:len(last)-trailerSize]
 	for i := from; i < len(user); i++ {
@@ -85,7 +85,7 @@ func appendAbove(dst, last []byte, from int) []byte {
 	return append(dst, last...)
 }
 
-// appendIncremented appends key with one more at its last place, i.
+// appendIncremented appends key with its last byte, at i, incremented.
 func appendIncremented(dst, key []byte, i int) []byte {
 	dst = append(append(dst, key[:i]...), key[i]+1)
 	return append(dst, keyMade...)

@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// indexCursor walks through the index of a table, of one level or two.
+// indexCursor iterates over the index of a table, which has one level or two.
 type indexCursor struct {
 	r   *Reader
 	top entries // lists the parts of the index; unused if there is one level
 	low entries // lists data blocks: the whole index, or a part
 	buf []byte  // memory of low's block if it is a part
-	at  handle  // of the data block at which the cursor stands
+	at  handle  // of the data block at which the cursor is
 }
 
 // newIndexCursor returns a cursor before the first data block.
@@ -27,7 +27,7 @@ func newIndexCursor(r *Reader) (indexCursor, error) {
 	return x, nil
 }
 
-// key returns the key under which the data block is listed: none of the block is
+// key returns the key under which the data block is listed: no key of the block is
 // greater.
 func (x *indexCursor) key() []byte { return x.low.user() }
 
@@ -62,7 +62,7 @@ func (x *indexCursor) next(ctx context.Context) (ok bool, err error) {
 	return x.stand(ok, err)
 }
 
-// loadPart reads the part of the index at which top stands.
+// loadPart reads the part of the index at which top is.
 func (x *indexCursor) loadPart(ctx context.Context) error {
 	h, err := parseHandle(x.top.value, x.r.end)
 	if err != nil {
@@ -74,7 +74,7 @@ func (x *indexCursor) loadPart(ctx context.Context) error {
 	return x.low.load(x.buf)
 }
 
-// stand takes over the handle of the data block.
+// stand stores the handle of the data block.
 func (x *indexCursor) stand(ok bool, err error) (bool, error) {
 	if ok && err == nil {
 		x.at, err = parseHandle(x.low.value, x.r.end)

@@ -7,18 +7,18 @@ import (
 	"fmt"
 )
 
-// reads is how often something is read that turns out to be damaged: bytes may go
-// wrong on their way. What comes damaged in the same way twice is stored so.
+// reads is how often damaged bytes are read: they may have been damaged on their way.
+// Bytes that are damaged in the same way twice are stored like that.
 const reads = 3
 
-// damagedOnTheWay returns the error of what came damaged in another way each time:
-// it may come right later, so it is not ErrCorrupt.
+// damagedOnTheWay returns the error for bytes that were damaged differently each time.
+// A later read may succeed, so it is not ErrCorrupt.
 func damagedOnTheWay(err error) error {
 	return fmt.Errorf("read %d times, damaged differently each time: %v", reads, err) //nolint:errorlint // see above
 }
 
-// Load gets the file of the table of an ID whole, and verifies it. Errors of get
-// are passed on.
+// Load gets the whole file of the table with an ID and verifies it. It passes on errors
+// of get.
 func Load(ctx context.Context, id string, get func(context.Context) ([]byte, error)) ([]byte, error) {
 	var before []byte
 	for try := 1; ; try++ {
@@ -40,7 +40,7 @@ func Load(ctx context.Context, id string, get func(context.Context) ([]byte, err
 	}
 }
 
-// Verify makes sure that data is the file of the table of that ID.
+// Verify makes sure that data is the file of the table with that ID.
 func Verify(ctx context.Context, id string, data []byte) error {
 	r, err := NewReader(data)
 	if err != nil {
@@ -49,7 +49,7 @@ func Verify(ctx context.Context, id string, data []byte) error {
 	return r.Verify(ctx, id)
 }
 
-// Verify reads all records and makes sure that they are those of the table of that
+// Verify reads all records and makes sure that they are those of the table with that
 // ID.
 func (r *Reader) Verify(ctx context.Context, id string) error {
 	for _, err := range r.All(ctx, id) {

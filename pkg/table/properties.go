@@ -8,14 +8,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Names and values of properties with which every table is described, and by
-// which it is read.
+// Names and values of properties that a reader checks.
 const (
 	propIndexType  = "rocksdb.block.based.table.index.type"
 	indexOneLevel  = "\x00\x00\x00\x00"
 	indexTwoLevels = "\x02\x00\x00\x00"
 
-	propComparator = "rocksdb.comparator" // says how keys are ordered
+	propComparator = "rocksdb.comparator" // the order of keys
 	comparator     = "leveldb.BytewiseComparator"
 )
 
@@ -28,14 +27,14 @@ type description struct {
 	meta partition.RangeMetadata // the ID is not stored
 }
 
-// sizes are those of a finished file, in bytes before compression if nothing
-// else is said.
+// sizes are those of a finished file, in bytes before compression unless stated
+// otherwise.
 type sizes struct {
 	data       int // of the data blocks, as compressed, with trailers
-	dataBlocks int // how many
-	index      int // of the whole index, with a trailer for its last block alone
-	topIndex   int // of the index of parts, 0 if there are none
-	parts      int // how many
+	dataBlocks int // number of data blocks
+	index      int // of the whole index, with the trailer of its last block only
+	topIndex   int // of the index of parts, 0 if there is none
+	parts      int // number of parts of the index
 }
 
 // property is one record of the properties block.
@@ -45,7 +44,7 @@ type property struct {
 }
 
 // properties returns the properties of the file, sorted by name: those of this
-// format and those with which pebble describes every table.
+// format and those that pebble writes into every table.
 func (s *sst) properties(d description, z sizes) []property {
 	indexType := indexOneLevel
 	if z.parts > 0 {

@@ -9,26 +9,23 @@ import (
 	"github.com/golang/snappy"
 )
 
-// maxBlock bounds what one block may take, in bytes, before and after it is
-// decompressed. Blocks of 4 KiB are usual; those that hold one large record, and
-// the index of the parts of an index, are larger.
+// maxBlock is the largest size of a block in bytes, compressed or not. Blocks have about
+// 4 KiB; those of one large record, and the index of the parts of an index, are larger.
 const maxBlock = 16 << 20
 
-// maxValue bounds the length of a value in bytes, so that a block holds its
-// record.
+// maxValue is the greatest length of a value in bytes, so that its record fits in a block.
 const maxValue = maxBlock - 4*maxKey
 
-// maxRatio bounds how many bytes Snappy makes of one: a copy of up to 64 bytes
-// takes 3, or 2 for up to 11.
+// maxRatio is the greatest ratio of Snappy: a copy of up to 64 bytes takes 3 bytes, and
+// one of up to 11 bytes takes 2.
 const maxRatio = 22
 
-// maxKey bounds the length of a key in bytes. A record may say in four bytes that
-// its key is nearly that of the one before: the bound keeps small blocks from
-// taking long.
+// maxKey is the greatest length of a key in bytes. A record of four bytes may repeat
+// nearly all of the key before it: the bound limits how long a small block takes to read.
 const maxKey = 8 << 10
 
-// readBlock returns the content of a block, decompressed. It is in the memory of
-// dst, or in more if that is too small.
+// readBlock returns the decompressed content of a block, in the memory of dst if that is
+// large enough.
 func readBlock(ctx context.Context, f File, h handle, dst []byte) ([]byte, error) {
 	offset, n := int64(h.offset), int64(h.length+blockTrailerSize)
 	var before []byte
@@ -71,8 +68,7 @@ func unseal(sealed, dst []byte) ([]byte, error) {
 	}
 }
 
-// decompress decompresses a block into dst, or into more memory if that is too
-// small.
+// decompress decompresses a block into dst if that is large enough.
 func decompress(b, dst []byte) ([]byte, error) {
 	n, err := snappy.DecodedLen(b)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// corrupt returns an error that wraps ErrCorrupt, unless one of args, which its
-// text includes, does so already.
+// corrupt returns an error that wraps ErrCorrupt, once: args may include an error that
+// wraps it already.
 func corrupt(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	if errors.Is(err, ErrCorrupt) {
@@ -22,27 +22,27 @@ func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
-// Reader reads a table. It trusts nothing that the file says: what it returns is
-// right, or an error that wraps ErrCorrupt. It takes memory for what the file
-// holds, never for what it claims to hold. Errors of the File are passed on; all
-// others wrap ErrCorrupt. A Reader is immutable and may be used concurrently.
+// Reader reads a table. It trusts nothing in the file: it returns what is consistent, or
+// an error that wraps ErrCorrupt. It allocates memory for what the file holds, never for
+// what it claims to hold. Errors of the File are passed on; all others wrap ErrCorrupt. A
+// Reader is immutable and may be used concurrently.
 type Reader struct {
 	file  File
-	end   int64  // blocks lie in the first so many bytes of the file
+	end   int64  // blocks lie before this offset
 	index []byte // content of the block at which the index begins
 	parts bool   // index lists parts of the index, which list data blocks
 
 	kind  Kind
 	meta  partition.RangeMetadata
-	props map[string]string // that go into the ID
+	props map[string]string // that the ID covers
 }
 
 // NewReader returns a reader of the table that data holds; the reader keeps
 // data, which must not change.
 func NewReader(data []byte) (*Reader, error) { return Open(context.Background(), Bytes(data)) }
 
-// Open returns a reader of the table in a file, having read where its blocks are
-// and what it says that it holds.
+// Open returns a reader of the table in a file. It reads the footer, the properties and
+// the first block of the index.
 func Open(ctx context.Context, f File) (*Reader, error) {
 	end := f.Size() - footerSize
 	if end < 0 {
@@ -59,7 +59,7 @@ func Open(ctx context.Context, f File) (*Reader, error) {
 			return r, nil
 		}
 		err = fmt.Errorf("open table: %w", err)
-		// A footer has no checksum: what it leads to tells that it is damaged.
+		// A footer has no checksum: only what it points to shows that it is damaged.
 		if !errors.Is(err, ErrCorrupt) || bytes.Equal(foot, before) || !f.Renew(end, footerSize) {
 			return nil, err
 		}
@@ -90,7 +90,7 @@ func openAt(ctx context.Context, f File, foot []byte) (*Reader, error) {
 func (r *Reader) Kind() Kind { return r.kind }
 
 // Properties returns what the table says that it holds. The ID is empty: a
-// table does not hold its own.
+// table does not contain its own.
 func (r *Reader) Properties() partition.RangeMetadata { return r.meta }
 
 // Size returns the size of the table's file in bytes.
@@ -113,8 +113,8 @@ func (r *Reader) describe(ctx context.Context, metaindex handle) error {
 	return r.takeProperties(props)
 }
 
-// maxProperties bounds the records of a block that is read as a whole. There are
-// about 40.
+// maxProperties is the most records of a block that is read as a whole. There are about
+// 40.
 const maxProperties = 1000
 
 // pairs returns the keys and values of a small block.
@@ -138,11 +138,11 @@ func (r *Reader) pairs(ctx context.Context, h handle) (map[string]string, error)
 	return nil, corrupt("more than %d records", maxProperties)
 }
 
-// minRecord is the least that a record takes in a block: three lengths and one
+// minRecord is the size in bytes of the smallest record of a block: three lengths and one
 // byte of a key.
 const minRecord = 4
 
-// takeProperties checks and takes over what the table says that it holds.
+// takeProperties checks and stores what the table says that it holds.
 func (r *Reader) takeProperties(props map[string]string) error {
 	if got := props[propComparator]; got != "" && got != comparator {
 		return corrupt("property %s is %q, want %q", propComparator, got, comparator)
@@ -171,8 +171,8 @@ func (r *Reader) takeProperties(props map[string]string) error {
 	return nil
 }
 
-// hashedProperties returns the properties that go into a table's ID: those of
-// who wrote it, less those that describe the table.
+// hashedProperties returns the properties that a table's ID covers: those that its writer
+// added, less those that describe the table.
 func hashedProperties(props map[string]string) map[string]string {
 	hashed := make(map[string]string)
 	for name, value := range props {
@@ -194,8 +194,8 @@ func (r *Reader) From(ctx context.Context, key string) iter.Seq2[Record, error] 
 }
 
 // All yields all records like From, and then makes sure that they are those of
-// the table's ID. An error is yielded last, with a zero Record: unless the
-// sequence ends without one, nothing of it is certain.
+// the table's ID. An error is yielded last, with a zero Record. The records are verified
+// only once the sequence has ended without an error.
 func (r *Reader) All(ctx context.Context, id string) iter.Seq2[Record, error] {
 	return records(ctx, func() (*Cursor, error) { return r.Whole(ctx, id) })
 }

@@ -6,11 +6,11 @@ import "encoding/binary"
 // and padding, a version and a magic number.
 const footerSize = 1 + 2*maxHandle + 4 + 8
 
-// sst builds an SSTable in memory: byte for byte what pebble's writer makes of
-// the same records with Snappy and its other defaults. Of the features of that
-// writer it has those that ranges and metaranges use.
+// sst builds an SSTable in memory, byte for byte the one that pebble's writer makes of
+// the same records with Snappy and its other defaults. It has only the features that
+// ranges and metaranges use.
 type sst struct {
-	buf   blocks // those that are finished, later the whole file
+	buf   blocks // the finished blocks, in the end the whole file
 	data  block  // the open data block
 	index index
 	last  []byte // key of the last record, with its trailer
@@ -20,8 +20,8 @@ type sst struct {
 	rawKeySize, rawValueSize int // sums over the records; keys with trailers
 }
 
-// reset starts an empty file in the memory of buf, or in more if that is too
-// small.
+// reset starts an empty file in the memory of buf, which it replaces if the file
+// outgrows it.
 func (s *sst) reset(buf []byte) {
 	s.data.reset()
 	s.data.every = everySixteenth
@@ -35,7 +35,7 @@ func (s *sst) lastKey() []byte { return s.last[:len(s.last)-trailerSize] }
 // add appends a record and reports whether its key is greater than all before.
 // If it is not, nothing is added.
 func (s *sst) add(key, value []byte) bool {
-	shared := sharedPrefix(s.last, key) // maybe also part of the trailer: as pebble has it
+	shared := sharedPrefix(s.last, key) // may include a part of the trailer, as in pebble
 	if s.count > 0 && !follows(key, s.lastKey(), shared) {
 		return false
 	}
@@ -51,8 +51,8 @@ func (s *sst) add(key, value []byte) bool {
 	return true
 }
 
-// follows reports whether key is greater than last, if their first shared bytes
-// are the same and the next ones, where both have one, are not.
+// follows reports whether key is greater than last, where shared is the length of what
+// they have in common at the start.
 func follows(key, last []byte, shared int) bool {
 	if shared >= len(last) {
 		return len(key) > len(last)
@@ -65,9 +65,9 @@ func (s *sst) endDataBlock() {
 	s.index.add(s.sep, s.buf.compress(s.data.finish()))
 }
 
-// estimatedSize is the size that the file had if it ended now, in pebble's
-// estimate: without the index parts that are finished, properties and footer,
-// and without compression of what is open.
+// estimatedSize is pebble's estimate of the size that the file would have if it ended
+// now: without finished parts of the index, properties and footer, and with open blocks
+// uncompressed.
 func (s *sst) estimatedSize() int {
 	return len(s.buf) + s.data.size() + s.index.open.size()
 }
@@ -92,8 +92,7 @@ func (s *sst) finish(props description) []byte {
 	return s.buf
 }
 
-// writeIndex writes the index, tells its sizes, and returns where to begin to
-// read it.
+// writeIndex writes the index, sets its sizes, and returns the handle of its root.
 func (s *sst) writeIndex(sizes *sizes) handle {
 	x := &s.index
 	if len(x.parts) == 0 {

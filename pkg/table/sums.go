@@ -7,19 +7,19 @@ import (
 	"github.com/rangefleet/rangefleet/internal/sha256x2"
 )
 
-// chunk is how many bytes of records are hashed at once: starting a goroutine
-// costs as much as hashing a few thousand.
+// chunk is how many bytes of records are hashed at once. To start a goroutine costs as
+// much as to hash a few thousand bytes.
 const chunk = 512 << 10
 
-// sums are the two hashes of a table: that of its records, which is its ID, and
-// that of its file, which stores want to know. Nothing needs them before the
-// table ends, so they are computed in the background and side by side, for each
-// chunk of records and what was added to the file meanwhile.
+// sums computes the two hashes of a table: that of its records, which is its ID, and
+// that of its file, which requests to stores contain. Nothing needs them before the table
+// ends, so they are computed in the background, both at a time: for each chunk of records
+// and what the file has gained meanwhile.
 type sums struct {
 	pair    sha256x2.Pair
-	records []byte // that wait to be hashed
-	chunk   []byte // of records that are being hashed
-	hashed  int    // bytes of the file that were taken on
+	records []byte // that are not hashed yet, as they are hashed
+	chunk   []byte // records that are being hashed
+	hashed  int    // bytes of the file that are hashed, or being hashed
 	busy    sync.WaitGroup
 }
 
@@ -30,7 +30,7 @@ func (s *sums) reset() {
 	s.records, s.hashed = s.records[:0], 0
 }
 
-// wait waits until the memory of the file is not read any more.
+// wait waits until nothing reads the memory of the file any more.
 func (s *sums) wait() { s.busy.Wait() }
 
 // add adds a record; file is the file so far, whose bytes stay as they are.
@@ -46,21 +46,21 @@ func (s *sums) add(key, value, file []byte) {
 	s.busy.Go(func() { s.pair.Write(s.chunk, fresh) })
 }
 
-// finish returns the sums of the records, with their properties after them, and
-// of the file.
+// finish returns the hash of the records and the properties after them, and that of the
+// file.
 func (s *sums) finish(properties, file []byte) (records, whole [sha256x2.Size]byte) {
 	s.wait()
 	s.pair.Write(append(s.records, properties...), file[s.hashed:])
 	return s.pair.Sums()
 }
 
-// appendHashInput appends what b, a key or a value, adds to the hash of an ID.
+// appendHashInput appends a key or a value in the form in which an ID is the hash of it.
 func appendHashInput(dst, b []byte) []byte {
 	return append(append(appendLength(dst, len(b)), b...), '|')
 }
 
-// appendLength is strconv.AppendInt, but made in place for lengths of up to three
-// digits, which nearly all have.
+// appendLength is strconv.AppendInt, inlined for lengths of up to three digits, which
+// nearly all have.
 func appendLength(dst []byte, n int) []byte {
 	a, b, c := byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10)
 	switch {

@@ -1,5 +1,5 @@
-// Package table is the file format of ranges and metaranges: an immutable
-// SSTable of records sorted by key, named by a hash of its content.
+// Package table writes and reads the files of ranges and metaranges: immutable
+// SSTables of records sorted by key, named by a hash of their content.
 //
 // A range holds one record per entry, under its destination key. A metarange
 // holds one record per range, under the range's last key. docs/format.md draws
@@ -13,8 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Kind says what a table's records are. It is stored in the table and is part
-// of its ID.
+// Kind says what a table's records are. It is stored in the table, and its ID covers it.
 type Kind string
 
 // The kinds of tables.
@@ -32,9 +31,9 @@ const (
 	propEstimatedSize = "estimated_size_bytes" // before closing, decimal
 )
 
-// ErrCorrupt is wrapped by errors about bytes that are not a table, or not a
-// value, of this format, or not the table of an ID. Reading them again does not
-// help: that was tried where bytes can have been damaged on their way.
+// ErrCorrupt is wrapped by errors about bytes that are not a table or a value of this
+// format, or not the table of an ID. Reading them again does not help: that was tried
+// where bytes may have been damaged on their way.
 var ErrCorrupt = errors.New("corrupt table")
 
 // Table is a finished table.

@@ -41,12 +41,12 @@ const (
 	rangeCount         = 4 // int64
 )
 
-// Identity is the hash of what tells an object from others under its key: its
-// size and its ETag.
+// Identity is the hash of the size and the ETag of an object. It tells the versions of a
+// key apart.
 type Identity [sha256.Size]byte
 
-// Identities appends the identities of all entries of b to dst. It computes two
-// at a time, in less than half of the time of one after the other.
+// Identities appends the identities of all entries of b to dst. It computes two at a
+// time, which takes less than half of the time.
 func Identities(dst []Identity, b entry.Batch) []Identity {
 	var items, other [128]byte // longer ones are moved to the heap
 	for i := 0; i < b.Len(); i += 2 {
@@ -60,8 +60,8 @@ func Identities(dst []Identity, b entry.Batch) []Identity {
 	return dst
 }
 
-// appendIdentityItems appends what the identity of entry i is the hash of. It has
-// no metadata.
+// appendIdentityItems appends the bytes that the identity of entry i is the hash of. They
+// end with an empty map of metadata.
 func appendIdentityItems(dst []byte, b entry.Batch, i int) []byte {
 	return ident.AppendStringMap(ident.AppendString(ident.AppendInt64(dst, b.Size(i)), b.ETag(i)), nil)
 }
@@ -101,11 +101,11 @@ func AppendRangeValue(dst []byte, r partition.RangeMetadata) []byte {
 	return appendVarintField(dst, rangeCount, uint64(r.Count))
 }
 
-// DecodeEntry returns the entry that a range's record holds. Object metadata
-// and the content type, which only objects written through lakeFS have, are
-// skipped: who moves records between tables moves their bytes. An address that
-// is relative to a storage namespace wraps errors.ErrUnsupported, an undecodable
-// value wraps ErrCorrupt.
+// DecodeEntry returns the entry that a range's record holds. It skips object metadata
+// and the content type, which only objects written through lakeFS have: code that moves
+// records between tables moves their bytes. The error wraps errors.ErrUnsupported for an
+// address that is relative to a storage namespace, and ErrCorrupt for a value that cannot
+// be decoded.
 func DecodeEntry(key, value []byte) (entry.Entry, error) {
 	e := entry.Entry{Key: string(key), ModTime: time.Unix(0, 0).UTC()}
 	var addressType uint64
@@ -163,8 +163,8 @@ func DecodeRange(value []byte) (partition.RangeMetadata, error) {
 	return r, nil
 }
 
-// splitValue returns the two parts of a record value. What follows them is
-// ignored, as lakeFS does.
+// splitValue returns the two parts of a record value. It ignores what follows them, as
+// lakeFS does.
 func splitValue(value []byte) (identity, data []byte, err error) {
 	identity, rest, err := cutPart(value)
 	if err != nil {
@@ -177,7 +177,7 @@ func splitValue(value []byte) (identity, data []byte, err error) {
 	return identity, data, nil
 }
 
-// cutPart cuts off one part and the signed varint before it that is its length.
+// cutPart cuts off one part, which follows its length as a signed varint.
 func cutPart(b []byte) (part, rest []byte, err error) {
 	n, w := binary.Varint(b)
 	if w <= 0 {
@@ -189,8 +189,8 @@ func cutPart(b []byte) (part, rest []byte, err error) {
 	return b[:n], b[n:], nil
 }
 
-// Fields of value zero are not written: proto3's canonical form, and so the one
-// that IDs are made of. Their numbers are below 16, so that a tag is one byte.
+// Fields with the value zero are omitted: IDs are hashes of proto3's canonical form. Field
+// numbers are below 16, so that a tag is one byte.
 
 func appendBytesField[S string | []byte](dst []byte, num protowire.Number, s S) []byte {
 	if len(s) == 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Writer makes one table at a time, in memory. It is for one goroutine, though
-// it hashes in others, and holds nothing that has to be given back.
+// Writer makes one table at a time, in memory. It is for one goroutine, though it hashes
+// in others. It needs no Close.
 type Writer struct {
 	kind  Kind
 	file  sst
@@ -25,9 +25,8 @@ func NewWriter(kind Kind) *Writer {
 	return w
 }
 
-// Reset drops what the writer holds and starts an empty table of the same kind,
-// whose file is built in the memory of buf, or in more if that is too small. The
-// writer owns buf from then on.
+// Reset drops what the writer holds and starts an empty table of the same kind. Its file
+// is built in the memory of buf, until it outgrows that. The writer owns buf from then on.
 func (w *Writer) Reset(buf []byte) {
 	w.file.reset(buf)
 	w.sums.reset()
@@ -53,21 +52,20 @@ func (w *Writer) Add(key, value []byte) error {
 // Len returns the number of records added.
 func (w *Writer) Len() int64 { return int64(w.file.count) }
 
-// EstimatedSize returns the size in bytes that the file would have if it were
-// closed now, as estimated after every record: it decides where ranges end, so
-// it is part of the format.
+// EstimatedSize returns an estimate of the size in bytes that the file would have if it
+// were closed now. It decides where ranges end, so the estimate is part of the format.
 func (w *Writer) EstimatedSize() uint64 { return uint64(w.file.estimatedSize()) }
 
-// Grow makes room for a file of so many bytes, so that its memory is not copied
-// as it grows to that.
+// Grow makes room for a file of size bytes, so that it is not copied while it grows to
+// that size.
 func (w *Writer) Grow(size int) {
 	if more := size - len(w.file.buf); more > 0 {
 		w.file.buf = slices.Grow(w.file.buf, more)
 	}
 }
 
-// Abort drops the table that is open and returns its memory for other use; nil
-// if none is open. The writer can then only be Reset.
+// Abort drops the open table and returns its memory for other use, or nil if no table is
+// open. Afterwards only Reset may be called.
 func (w *Writer) Abort() []byte {
 	w.sums.wait()
 	buf := w.file.buf
@@ -75,8 +73,8 @@ func (w *Writer) Abort() []byte {
 	return buf
 }
 
-// Close finishes the table and hands its file over to the caller. The writer
-// can then only be Reset.
+// Close finishes the table and gives its file to the caller. Afterwards only Reset may be
+// called.
 func (w *Writer) Close() Table {
 	meta := partition.RangeMetadata{
 		MinKey:        string(w.first),

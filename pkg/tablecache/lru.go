@@ -5,17 +5,16 @@ import (
 	"sync"
 )
 
-// perChunk is about what is taken for a chunk beside its bytes.
+// perChunk is about how many bytes of memory a chunk takes besides its data.
 const perChunk = 512
 
-// lru keeps chunks, those used last, of so many bytes together. It may be used
-// concurrently.
+// lru keeps the chunks used last, within a number of bytes. It may be used concurrently.
 type lru struct {
 	limit int64
 
 	mu    sync.Mutex
-	bytes int64      // of all that are kept
-	order *list.List // of *kept; the one used last is in front
+	bytes int64      // of all chunks
+	order *list.List // of *kept; the one used last is at the front
 	byKey map[key]*list.Element
 }
 
@@ -30,7 +29,7 @@ func newLRU(limit int64) *lru {
 	return &lru{limit: limit, order: list.New(), byKey: make(map[key]*list.Element)}
 }
 
-// get returns a chunk that is kept.
+// get returns a chunk, if it is cached.
 func (l *lru) get(k key) (chunk, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,8 +41,8 @@ func (l *lru) get(k key) (chunk, bool) {
 	return e.Value.(*kept).chunk, true
 }
 
-// put keeps a chunk, drops those that were not used for longest, and returns the
-// bytes that are kept.
+// put adds a chunk, drops those that were unused for longest, and returns the bytes of all
+// chunks.
 func (l *lru) put(k key, c chunk) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +56,7 @@ func (l *lru) put(k key, c chunk) int64 {
 	return l.bytes
 }
 
-// drop forgets a chunk.
+// drop removes a chunk.
 func (l *lru) drop(k key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,12 +1,11 @@
-// Package tablecache keeps chunks of the files of tables in memory, so that a
-// lookup in a large metarange or range reads the few blocks that it needs, and the
-// next one hardly any.
+// Package tablecache is an LRU cache of chunks of ranges and metaranges. A lookup in a
+// large file reads the few blocks that it needs, and the next lookup hardly any.
 //
-//	metarange ─▶ table.Reader ─▶ Section ─▶ chunk ─▶ kept, or one GetRange for all who wait
+//	metarange ─▶ table.Reader ─▶ Section ─▶ chunk ─▶ cached, or one GetRange for all callers
 //
-// Files are named by their content and never change, so what is kept stays right. A
-// file of one chunk is compared with its ID when it comes in. Of a larger one, of
-// which parts are read alone, blocks have their checksums, and the reader its checks.
+// Files are named by their content and never change, so a cached chunk stays valid. A file
+// of one chunk is compared with its ID when it is read. A larger file is read in parts:
+// its blocks have checksums, and table.Reader makes further checks.
 package tablecache
 
 import (
@@ -27,27 +26,26 @@ import (
 // holds about 5,000 ranges: 2 * 10^8 objects.
 const chunkSize = 512 << 10
 
-// maxLoads bounds the chunks that are read at a time, and so the memory for them
-// beside the limit.
+// maxLoads is how many chunks are read at a time. Their memory is not part of the limit.
 const maxLoads = 16
 
-// loadTimeout bounds how long a chunk is read: also when nobody waits for it any
-// more.
+// loadTimeout is the deadline for reading a chunk, which goes on when no caller waits for
+// it any more.
 const loadTimeout = time.Minute
 
-// Source is the files of one place.
+// Source reads the files of one place.
 type Source interface {
 	// GetRange returns the n bytes of a file from an offset on, or as many as
 	// there are, and the size of the file.
 	GetRange(ctx context.Context, id string, offset, n int64) (part []byte, size int64, err error)
 }
 
-// Cache keeps chunks of files of many places, those used last, within a number of
-// bytes. It may be used concurrently.
+// Cache keeps the chunks used last, of files of many places, within a number of bytes. It
+// may be used concurrently.
 type Cache struct {
 	kept    *lru
 	loads   singleflight.Group
-	slots   chan struct{} // of loads at a time
+	slots   chan struct{} // a token for each chunk that is being read
 	metrics *metrics
 }
 
@@ -56,20 +54,20 @@ func New(limit int64, reg prometheus.Registerer) *Cache {
 	return &Cache{kept: newLRU(limit), slots: make(chan struct{}, maxLoads), metrics: newMetrics(reg)}
 }
 
-// Files are the files of one place, by way of a cache.
+// Files are the files of one place, read through a cache.
 type Files struct {
 	cache  *Cache
 	place  string
 	source Source
 }
 
-// In returns the files of a place by way of the cache. The place tells them from
-// files of the same ID elsewhere, which are not trusted to be the same.
+// In returns the files of a place, read through the cache. A file with the same ID in
+// another place is not trusted to be the same.
 func (c *Cache) In(place string, source Source) *Files {
 	return &Files{cache: c, place: place, source: source}
 }
 
-// Open returns a file. It reads the first chunk.
+// Open returns a file, whose first chunk it reads.
 func (f *Files) Open(ctx context.Context, id string) (table.File, error) {
 	first, err := f.chunk(ctx, id, 0)
 	if err != nil {
@@ -87,7 +85,7 @@ func (f *Files) chunk(ctx context.Context, id string, i int64) (chunk, error) {
 	}
 	c.metrics.reads.WithLabelValues(outcomeMiss).Inc()
 	loaded := c.loads.DoChan(k.String(), func() (any, error) {
-		// Whoever asked first may give up while others wait.
+		// The first caller may give up while others wait.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 		defer cancel()
 		return f.load(ctx, k)
@@ -103,7 +101,7 @@ func (f *Files) chunk(ctx context.Context, id string, i int64) (chunk, error) {
 	}
 }
 
-// load reads a chunk and keeps it.
+// load reads a chunk and caches it.
 func (f *Files) load(ctx context.Context, k key) (chunk, error) {
 	c := f.cache
 	select {
@@ -147,7 +145,7 @@ func (f *Files) read(ctx context.Context, k key) (got chunk, err error) {
 	return got, err
 }
 
-// file is a table.File that is read by chunks.
+// file is a table.File that is read in chunks.
 type file struct {
 	files *Files
 	id    string
@@ -182,7 +180,7 @@ func (f *file) Section(ctx context.Context, offset, n int64) ([]byte, error) {
 	return section, nil
 }
 
-// chunk returns the bytes of a chunk, which is as long as the size of the file says.
+// chunk returns the bytes of a chunk. Its length follows from the size of the file.
 func (f *file) chunk(ctx context.Context, i int64) ([]byte, error) {
 	got, err := f.files.chunk(ctx, f.id, i)
 	if err == nil && got.size != f.size {

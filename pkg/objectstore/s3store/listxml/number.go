@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Years of which every nanosecond has a number.
+// Years whose times fit in an int64 of nanoseconds.
 const minYear, maxYear = 1678, 2261
 
-// parseSize parses the number of bytes that text starts with, if it has its
-// usual form, and returns how long that is: 0 if it has another.
+// parseSize parses the decimal number at the start of text. It returns the number and
+// its length, which is 0 if text does not start with a digit.
 func parseSize(text []byte) (size int64, n int) {
 	const longest = 18
 	for n < min(len(text), longest) && text[n]-'0' <= 9 {
@@ -19,10 +19,10 @@ func parseSize(text []byte) (size int64, n int) {
 	return size, n
 }
 
-// parseTime parses the time that text starts with, if it has its usual form,
-// 2006-01-02T15:04:05Z or with a fraction of up to nine digits. It returns the
-// nanoseconds since the Unix epoch and how long the time is: 0 if it has another
-// form.
+// parseTime parses the time at the start of text, which has the form
+// 2006-01-02T15:04:05Z, or the same with a fraction of up to nine digits. It returns the
+// nanoseconds since the Unix epoch and the length of the time, which is 0 if text has
+// another form.
 func parseTime(text []byte) (ns int64, n int) {
 	const whole = "2006-01-02T15:04:05"
 	if len(text) <= len(whole) {
@@ -45,8 +45,8 @@ func parseTime(text []byte) (ns int64, n int) {
 	return seconds*int64(time.Second) + ns, n + 1
 }
 
-// form is what eight bytes of text must look like: a digit where its example has
-// a 0, and the example's own bytes elsewhere.
+// form is a pattern of eight bytes: any digit where the example has a 0, and the
+// example's byte elsewhere.
 type form struct{ example, limit uint64 }
 
 // The forms of parts of a time.
@@ -55,7 +55,7 @@ var dateForm, hoursForm, clockForm = newForm("0000-00-"), newForm("00T00:00"), n
 func newForm(example string) (f form) {
 	f.example = binary.LittleEndian.Uint64([]byte(example))
 	for i := range 8 {
-		limit := uint64(0x80 - 1) // what takes the least byte that is too large to 0x80
+		limit := uint64(0x80 - 1) // added to the least byte that is too large, it makes 0x80
 		if example[i] == '0' {
 			limit = 0x80 - 10
 		}
@@ -64,21 +64,21 @@ func newForm(example string) (f form) {
 	return f
 }
 
-// read returns the first eight bytes of text, digits as their values, and whether
-// they have the form.
+// read reports whether the first eight bytes of text match the form. It also returns
+// these bytes, with digits replaced by their values.
 func (f form) read(text []byte) (bytes uint64, ok bool) {
 	const tops = 0x8080808080808080
 	bytes = binary.LittleEndian.Uint64(text) ^ f.example
 	return bytes, (bytes|(bytes&^tops+f.limit))&tops == 0
 }
 
-// pair returns the number that the digits at i and after it make.
+// pair returns the number that the digits at i and i+1 make.
 func pair(bytes uint64, i int) int64 {
 	return int64(bytes>>(8*i)&0xff)*10 + int64(bytes>>(8*i+8)&0xff)
 }
 
-// fraction returns the nanoseconds of a fraction of a second that text starts
-// with, with its dot, and how long it is.
+// fraction parses the fraction of a second, with its dot, at the start of text. It returns
+// nanoseconds and the length of the fraction.
 func fraction(text []byte) (ns int64, n int) {
 	if text[0] != '.' {
 		return 0, 0
@@ -89,7 +89,7 @@ func fraction(text []byte) (ns int64, n int) {
 		ns += unit * int64(text[n]-'0')
 	}
 	if n == 1 {
-		return 0, 0 // a dot alone: what follows is no Z
+		return 0, 0 // only a dot
 	}
 	return ns, n
 }
@@ -107,8 +107,8 @@ func daysIn(year, month int64) int64 {
 	return 31
 }
 
-// daysSinceEpoch counts the days from 1970-01-01, in years that start in March,
-// so that a leap day is the last of its year.
+// daysSinceEpoch returns the number of days since 1970-01-01. It counts in years that
+// start in March, so that a leap day is the last day of its year.
 func daysSinceEpoch(year, month, day int64) int64 {
 	const daysToEpoch = 719468 // from 0000-03-01
 	if month < 3 {

@@ -9,22 +9,22 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Readings is a set of ways to read the texts of keys. Stores differ in how they
-// write keys, and not all of them write keys as they say they do.
+// Readings is a set of ways to decode the texts of keys. Stores differ in how they
+// encode keys, and some encode them differently than they say.
 type Readings byte
 
-// The ways to read a text.
+// The ways to decode a text.
 const (
-	Literal    Readings = 1 << iota // it is the key
-	Escaped                         // %XX stands for a byte
-	Query                           // likewise, and + for a space; this is how AWS writes keys
+	Literal    Readings = 1 << iota // the text is the key
+	Escaped                         // %XX is a byte
+	Query                           // %XX is a byte and + is a space; this is how AWS encodes keys
 	AnyReading = Literal | Escaped | Query
 )
 
-// One reports whether r is a single way to read texts.
+// One reports whether r is a single reading.
 func (r Readings) One() bool { return r == Literal || r == Escaped || r == Query }
 
-// Agree reports whether all readings of the set read the page in the same way.
+// Agree reports whether all readings of the set decode the page to the same keys.
 func (p *Page) Agree(set Readings) bool {
 	if set.One() {
 		return true
@@ -37,17 +37,16 @@ func (p *Page) Agree(set Readings) bool {
 	return true
 }
 
-// differ reports whether readings of the set read a text in different ways. It is
+// differ reports whether readings of the set decode a text to different keys. It is
 // called for each key of a page.
 func (r Readings) differ(text []byte) bool {
 	return r&Query != 0 && r != Query && bytes.IndexByte(text, '+') >= 0 ||
 		r&Literal != 0 && r != Literal && bytes.IndexByte(text, '%') >= 0
 }
 
-// Feasible returns the readings by which the page can have been written: all its
-// keys are well-formed and begin with the prefix that was asked for. Bytes that no
-// encoder of queries leaves as they are show that a page without any escapes is not the
-// work of one.
+// Feasible returns the readings by which all keys of the page are well-formed and begin
+// with the requested prefix. A page without escapes that has bytes which every query
+// encoder escapes was not encoded: Feasible excludes Query.
 func (p *Page) Feasible(prefix string) Readings {
 	set := AnyReading
 	var in marks
@@ -69,8 +68,8 @@ func (p *Page) Feasible(prefix string) Readings {
 	return set
 }
 
-// Doubtful returns the text of a key, the n-th such key of the page, that the
-// readings of the set read in different ways; ok is false if there is none.
+// Doubtful returns the n-th text of the page, from 0, that the readings of the set decode
+// to different keys; ok is false if there is none.
 func (p *Page) Doubtful(set Readings, n int) (text []byte, ok bool) {
 	for i := range p.Objects {
 		if !set.differ(p.Objects[i].Key) {
@@ -83,8 +82,8 @@ func (p *Page) Doubtful(set Readings, n int) (text []byte, ok bool) {
 	return nil, false
 }
 
-// Read makes keys of the page's texts, in place. An error is
-// objectstore.ErrBadListing and names the text.
+// Read decodes the keys of the page, in place. An error is objectstore.ErrBadListing and
+// names the text.
 func (p *Page) Read(r Readings) error {
 	if r == Literal {
 		return nil
@@ -101,7 +100,7 @@ func (p *Page) Read(r Readings) error {
 	return nil
 }
 
-// ReadText returns the key that a text stands for by a reading, or false if none.
+// ReadText decodes a text by a reading; ok is false if the text is malformed.
 func ReadText(text []byte, r Readings) (key string, ok bool) {
 	if r == Literal {
 		return string(text), true
@@ -113,17 +112,17 @@ func ReadText(text []byte, r Readings) (key string, ok bool) {
 	return string(copied), true
 }
 
-// Reads reports whether a text stands for the key by a reading.
+// Reads reports whether a reading decodes a text to the key.
 func Reads(text []byte, r Readings, key string) bool {
 	rest, ok := cut(text, r, key)
 	return ok && len(rest) == 0
 }
 
-// marks are what texts hold that shows how they were written.
+// marks are the signs in texts of how they were encoded.
 type marks struct {
 	escapes bool // %XX
 	broken  bool // a % that begins no escape
-	bare    bool // a byte that no encoder of queries leaves
+	bare    bool // a byte that every query encoder escapes
 }
 
 func (m *marks) add(text []byte) {
@@ -131,7 +130,7 @@ func (m *marks) add(text []byte) {
 		switch {
 		case c == '+': // a space or itself
 		case c != '%':
-			m.bare = m.bare || !left[c]
+			m.bare = m.bare || !unescaped[c]
 		case isEscape(text[i:]):
 			m.escapes = true
 		default:
@@ -140,18 +139,17 @@ func (m *marks) add(text []byte) {
 	}
 }
 
-// left are the bytes that one encoder or another of those that turn a space into + or %20
-// leaves as they are: AWS's only the first few of those that are no letters, Ceph's the
-// others too.
-var left = func() (l [256]bool) {
+// unescaped are the bytes that some query encoder does not escape: letters, digits, and a
+// few others, of which AWS's encoder leaves only the first ones and Ceph's all.
+var unescaped = func() (l [256]bool) {
 	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*/~!'()|$" {
 		l[c] = true
 	}
 	return l
 }()
 
-// cut returns what follows the prefix in a text, or false if the key that it stands
-// for does not begin with the prefix. It makes no copy.
+// cut returns what follows the prefix in a text; ok is false if the decoded key does not
+// begin with the prefix. It makes no copy.
 func cut(text []byte, r Readings, prefix string) (rest []byte, ok bool) {
 	for i := range len(prefix) {
 		if len(text) == 0 {
@@ -179,8 +177,8 @@ func isEscape(text []byte) bool {
 	return len(text) > 2 && text[0] == '%' && digits[text[1]]|digits[text[2]] <= 15
 }
 
-// unescape decodes a text in place, and returns the bits of all bytes that were
-// encoded. An error names it as far as it was decoded, and the rest as it is.
+// unescape decodes a text in place, and returns the bitwise or of all bytes that were
+// escaped. An error shows the part that was decoded, and the rest of the text.
 func unescape(key *[]byte, r Readings) (all byte, err error) {
 	text := *key
 	if r == Query {
@@ -215,7 +213,7 @@ func unescape(key *[]byte, r Readings) (all byte, err error) {
 	return all, nil
 }
 
-// digits is the value of each hexadecimal digit; more than 15 is none.
+// digits is the value of each hexadecimal digit, and more than 15 for other bytes.
 var digits = func() (d [256]byte) {
 	for c := range d {
 		d[c] = 0xff

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// note notes what an element of the usual form says; content is what lies between
-// its tags.
+// note stores the value of an element without attributes; content is what lies between its
+// tags.
 func (s *Said) note(name string, content []byte) {
 	switch name {
 	case "Name":
@@ -28,7 +28,7 @@ func (s *Said) note(name string, content []byte) {
 	}
 }
 
-// count notes the number of keys; what is no number says nothing.
+// count stores the number of keys, or -1 if text is not a number.
 func (s *Said) count(text []byte) {
 	s.KeyCount = -1
 	if n, err := strconv.Atoi(string(bytes.TrimSpace(text))); err == nil && n >= 0 {
@@ -36,8 +36,8 @@ func (s *Said) count(text []byte) {
 	}
 }
 
-// resolved returns a text with its references resolved, or as it is if it has some
-// that are not understood. It leaves its argument alone.
+// resolved returns a text with its references resolved, or unchanged if it has unknown
+// ones. It does not change its argument.
 func resolved(text []byte) []byte {
 	if bytes.IndexByte(text, '&') < 0 || !referencesAllowed(text) {
 		return text

@@ -7,22 +7,20 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// scanner reads XML of the usual form. Each method moves on past what it is
-// named for, or returns false: there is something else, and the page must be
-// read by encoding/xml, which tells what is valid. So it never changes the
-// bytes.
+// scanner scans XML of the usual form. Each method moves past what its name says, or
+// returns false: then the page has another form, and encoding/xml must decode it. So the
+// scanner does not change the bytes.
 type scanner struct {
 	b          []byte
 	at         int              // of the next byte in b
-	references bool             // there are some to resolve in keys or ETags
-	wide       bool             // there are runes of several bytes in keys or ETags
-	steps      [fields + 1]step // by the field they start from
+	references bool             // keys or ETags have references
+	wide       bool             // keys or ETags have runes of several bytes
+	steps      [fields + 1]step // by the field that they start from
 }
 
-// A page repeats itself: what lies between two texts of one object mostly lies
-// between those of the next one, too. A step is what was last seen to lead from
-// the end of one needed text to the start of another; where the same bytes come
-// again, there is no need to look at them.
+// step is the markup that last led from the end of one needed text of an object to the
+// start of another. The markup of consecutive objects is mostly the same: where the same
+// bytes follow again, they need not be scanned.
 type step struct {
 	markup []byte
 	to     field
@@ -45,14 +43,14 @@ var fieldNames = [...]string{keyField: "Key", timeField: "LastModified", etagFie
 // maxDepth of elements within an element that is not needed.
 const maxDepth = 8
 
-// scan reads a page of the usual form.
+// scan decodes a page of the usual form.
 func (p *Page) scan(body []byte) bool {
 	p.reset()
 	s := scanner{b: body}
 	if !s.declaration() || !s.root() {
 		return false
 	}
-	known := false // whether there is more
+	known := false // there is an IsTruncated
 	for !s.take("</ListBucketResult>") {
 		var ok bool
 		switch {
@@ -88,10 +86,10 @@ func (p *Page) scan(body []byte) bool {
 	return true
 }
 
-// token reads the rest of the element of a continuation token.
+// token scans the rest of the element of a continuation token.
 func (s *scanner) token() (token []byte, ok bool) {
 	n := bytes.IndexByte(s.b[s.at:], '<')
-	if n < 0 || !s.speakable(s.b[s.at:s.at+n]) {
+	if n < 0 || !s.valid(s.b[s.at:s.at+n]) {
 		return nil, false
 	}
 	token = s.b[s.at : s.at+n]
@@ -108,7 +106,7 @@ func (p *Page) resolve() {
 	p.Next = resolve(p.Next)
 }
 
-// object reads an object, the last one of p, after the tag that starts it.
+// object scans an object, the last one of p, after its start tag.
 func (s *scanner) object(p *Page, o *objectstore.Listed) bool {
 	const all = 1<<timeField | 1<<sizeField
 	for at, found := border, 0; ; {
@@ -132,7 +130,7 @@ func (s *scanner) object(p *Page, o *objectstore.Listed) bool {
 		default:
 			n = s.text(o, to, rest)
 		}
-		if n < 0 || n == 0 && to != etagField { // an empty key is left to encoding/xml, too
+		if n < 0 || n == 0 && to != etagField { // an empty key is for encoding/xml, too
 			return false
 		}
 		s.at += n
@@ -141,8 +139,8 @@ func (s *scanner) object(p *Page, o *objectstore.Listed) bool {
 	}
 }
 
-// text takes the text of a key or an ETag that rest starts with, and returns its
-// length; -1 if there is something else.
+// text scans the text of a key or an ETag at the start of rest, and returns its length, or
+// -1 if it has another form.
 func (s *scanner) text(o *objectstore.Listed, to field, rest []byte) int {
 	n := bytes.IndexByte(rest, '<')
 	if n < 0 {
@@ -155,14 +153,14 @@ func (s *scanner) text(o *objectstore.Listed, to field, rest []byte) int {
 		text = trimQuotes(text)
 		o.ETag = text
 	}
-	if !s.speakable(text) {
+	if !s.valid(text) {
 		return -1
 	}
 	return n
 }
 
-// step reads on from the end of one needed text of an object to the start of the
-// next one, or to the object's end.
+// step goes from the end of one needed text of an object to the start of the next one, or
+// to the end of the object.
 func (s *scanner) step(from field) (field, bool) {
 	known := &s.steps[from]
 	if n := len(known.markup); n > 0 && len(s.b)-s.at >= n && string(s.b[s.at:s.at+n]) == string(known.markup) {
@@ -175,7 +173,7 @@ func (s *scanner) step(from field) (field, bool) {
 	return to, ok
 }
 
-// walk is step, one element after the other.
+// walk is step, one element after another.
 func (s *scanner) walk(from field) (field, bool) {
 	if from != border && !s.end(fieldNames[from]) {
 		return border, false
@@ -200,7 +198,7 @@ func (s *scanner) walk(from field) (field, bool) {
 	}
 }
 
-// declaration reads an XML declaration, if there is one, that says nothing new.
+// declaration scans an XML declaration of the usual form, if there is one.
 func (s *scanner) declaration() bool {
 	if s.take("<?xml ") {
 		n := bytes.IndexByte(s.b[s.at:], '>')
@@ -218,7 +216,7 @@ func (s *scanner) declaration() bool {
 	return true
 }
 
-// root reads the tag that starts the page; it may say which namespace is meant.
+// root scans the start tag of the page, which may name a namespace.
 func (s *scanner) root() bool {
 	if !s.take("<ListBucketResult") {
 		return false
@@ -237,12 +235,11 @@ func (s *scanner) root() bool {
 	return true
 }
 
-// other reads an element of the page that is not needed to read it, and notes what
-// it says.
+// other scans an element of the page that decoding does not need, and stores it in said.
 func (s *scanner) other(said *Said) bool {
 	name, empty, ok := s.start()
 	if !ok || empty {
-		// An empty element may be one that is needed, and says something else.
+		// An empty element that is needed is for encoding/xml.
 		return ok && !neededElements[string(name)]
 	}
 	begin := s.at
@@ -253,10 +250,10 @@ func (s *scanner) other(said *Said) bool {
 	return true
 }
 
-// neededElements are the elements of a page, beside what Said holds, that are read.
+// neededElements are the elements of a page that decoding needs.
 var neededElements = map[string]bool{"Contents": true, "IsTruncated": true, "EncodingType": true, "NextContinuationToken": true}
 
-// skip reads the rest of an element that is not needed, whatever its text.
+// skip scans the rest of an element that is not needed, whatever its text.
 func (s *scanner) skip(name []byte, depth int) bool {
 	for children := false; ; children = true {
 		n := bytes.IndexByte(s.b[s.at:], '<')
@@ -279,8 +276,7 @@ func (s *scanner) skip(name []byte, depth int) bool {
 	}
 }
 
-// start reads a tag without attributes that starts an element; empty says that
-// it ends the element as well.
+// start scans a start tag without attributes; empty says that it ends the element, too.
 func (s *scanner) start() (name []byte, empty, ok bool) {
 	if s.at >= len(s.b) || s.b[s.at] != '<' {
 		return nil, false, false
@@ -303,10 +299,10 @@ func (s *scanner) start() (name []byte, empty, ok bool) {
 	return nil, false, false
 }
 
-// end reads the tag that ends an element.
+// end scans the end tag of an element.
 func (s *scanner) end(name string) bool { return s.take("</") && s.take(name) && s.take(">") }
 
-// take reads exactly what.
+// take scans exactly what.
 func (s *scanner) take(what string) bool {
 	if len(s.b)-s.at < len(what) || string(s.b[s.at:s.at+len(what)]) != what {
 		return false
@@ -315,7 +311,7 @@ func (s *scanner) take(what string) bool {
 	return true
 }
 
-// space reads white space, if there is any.
+// space scans white space, if there is any.
 func (s *scanner) space() {
 	for s.at < len(s.b) {
 		switch s.b[s.at] {

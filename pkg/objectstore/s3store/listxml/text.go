@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// What a byte means to a text in XML.
+// The kinds of bytes that need attention in a text of XML.
 const (
-	control   = 1 << iota // forbidden, or replaced by another
+	control   = 1 << iota // forbidden, or replaced by another byte
 	ampersand             // starts a reference
-	bracket               // may end a CDATA section that was never started
+	bracket               // may end a CDATA section that has no start
 	wide                  // part of a rune of several bytes
 )
 
-// kinds is what each byte means.
+// kinds is the kind of each byte, 0 for the others.
 var kinds = func() (k [256]byte) {
 	for c := range k {
 		switch {
@@ -29,7 +29,7 @@ var kinds = func() (k [256]byte) {
 	return k
 }()
 
-// letters are what names of the elements of pages are made of.
+// letters are the bytes in the names of elements of a page.
 var letters = func() (l [256]bool) {
 	for c := range 26 {
 		l['a'+c], l['A'+c] = true, true
@@ -37,7 +37,7 @@ var letters = func() (l [256]bool) {
 	return l
 }()
 
-// kindsOf returns what there is in a text.
+// kindsOf returns all kinds of bytes in a text.
 func kindsOf(text []byte) (k byte) {
 	for ; len(text) >= 8; text = text[8:] {
 		if ordinary(binary.LittleEndian.Uint64(text)) {
@@ -53,21 +53,21 @@ func kindsOf(text []byte) (k byte) {
 	return k
 }
 
-// ordinary reports whether none of eight bytes is of any kind. It looks at all
-// of them at once: taking 1 from the bytes of a word sets the top bit of the
-// first one that is 0, and of no byte before it.
+// ordinary reports whether none of eight bytes is of any kind. It tests all of them at
+// once: subtracting 1 from each byte of a word sets the top bit of the first byte that
+// is 0, and of no byte before it.
 func ordinary(word uint64) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	amp, gt := word^ones*'&', word^ones*'>'
 	return (word|(word-ones*' ')|(amp-ones)&^amp|(gt-ones)&^gt)&tops == 0
 }
 
-// plain reports whether a text stands for itself, in ASCII.
+// plain reports whether a text is ASCII without markup and references.
 func plain(text []byte) bool { return kindsOf(text) == 0 && bytes.IndexByte(text, '<') < 0 }
 
-// speakable reports whether XML allows the text, and takes note of references and
-// wide runes in it. Text with line ends is left to encoding/xml, which replaces some.
-func (s *scanner) speakable(text []byte) bool {
+// valid reports whether XML allows the text, and records references and wide runes in it.
+// It is false for text with line ends, some of which encoding/xml replaces.
+func (s *scanner) valid(text []byte) bool {
 	k := kindsOf(text)
 	if k == 0 {
 		return true
@@ -112,12 +112,11 @@ func referencesAllowed(text []byte) bool {
 	}
 }
 
-// maxReference is the length of the longest reference that is understood:
-// "&#x10ffff;".
+// maxReference is the length of the longest known reference: "&#x10ffff;".
 const maxReference = 10
 
-// reference returns the rune that the reference at the start of text stands for,
-// and the reference's length: 0 if it is none that is understood.
+// reference returns the rune of the reference at the start of text, and the length of the
+// reference, which is 0 if it is unknown.
 func reference(text []byte) (r rune, n int) {
 	end := bytes.IndexByte(text[:min(len(text), maxReference)], ';')
 	if end < 0 {
@@ -158,8 +157,8 @@ func numbered(name string) rune {
 	return rune(r)
 }
 
-// resolve replaces, in place, all references in a text that has none but such as
-// are understood. What a reference stands for is never longer than itself.
+// resolve replaces, in place, all references in a text. It has no unknown ones. A
+// reference is never shorter than its rune.
 func resolve(text []byte) []byte {
 	at := bytes.IndexByte(text, '&')
 	if at < 0 {
@@ -179,8 +178,8 @@ func resolve(text []byte) []byte {
 	return out
 }
 
-// trimQuotes returns a text without the quotes around it, in the ways that
-// stores are known to write them.
+// trimQuotes returns a text without the quotes around it, in all encodings that stores are
+// known to use.
 func trimQuotes(text []byte) []byte {
 	const byName, byNumber = "&quot;", "&#34;"
 	for {

@@ -34,7 +34,7 @@ type contents struct {
 	Key, LastModified, ETag, Size string
 }
 
-// unmarshal reads any page; it leaves body as it is.
+// unmarshal decodes a page of any form. It does not change body.
 func (p *Page) unmarshal(body []byte) error {
 	p.reset()
 	var doc document
@@ -71,9 +71,9 @@ func (p *Page) unmarshal(body []byte) error {
 	return nil
 }
 
-// isPage reports whether a document is a page. Stores are known that name it
-// otherwise, and SDKs do not look at the name; but listings of versions, parts and
-// uploads have IsTruncated too.
+// isPage reports whether a document is a page. Some stores give its root another name,
+// which SDKs do not look at. But listings of versions, parts and uploads have IsTruncated,
+// too.
 func (doc *document) isPage() bool {
 	return doc.XMLName.Local == "ListBucketResult" ||
 		doc.IsTruncated != "" && (len(doc.Contents) > 0 || doc.KeyCount != "")
@@ -92,7 +92,7 @@ func (doc *document) said() Said {
 	return s
 }
 
-// read decodes a document that is the only one in body.
+// read decodes the document in body, which must hold no other.
 func (doc *document) read(body []byte) error {
 	d := xml.NewDecoder(bytes.NewReader(body))
 	if err := d.Decode(doc); err != nil {
@@ -115,7 +115,7 @@ func (doc *document) read(body []byte) error {
 	}
 }
 
-// object returns an object; whole is false if its size or its time is not told.
+// object returns the object; whole is false if it has no size or time.
 func (c *contents) object(encoded bool) (o objectstore.Listed, whole bool, err error) {
 	o = objectstore.Listed{Key: []byte(c.Key), ETag: bytes.Trim([]byte(c.ETag), `"`)}
 	if c.Size == "" || c.LastModified == "" {
@@ -132,7 +132,7 @@ func (c *contents) object(encoded bool) (o objectstore.Listed, whole bool, err e
 	return o, true, nil
 }
 
-// name returns the key as people know it.
+// name returns the key for an error, without URL encoding.
 func (c *contents) name(encoded bool) string {
 	if key, ok := ReadText([]byte(c.Key), Query); ok && encoded {
 		return key
@@ -140,8 +140,8 @@ func (c *contents) name(encoded bool) string {
 	return c.Key
 }
 
-// anyTime parses a time of any form that stores are known to write. One without
-// a zone is in UTC.
+// anyTime parses a time of any form that stores are known to send. A time without a zone is
+// in UTC.
 func anyTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package sigv4 signs GET requests with AWS Signature Version 4, without an
-// allocation. The SDK's signer, which its tests compare it with, makes a hundred
-// for each.
+// allocation. The SDK's signer, with which its tests compare it, makes a hundred
+// for each request.
 //
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 package sigv4
@@ -20,11 +20,11 @@ const EmptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 // timeFormat is that of the header x-amz-date.
 const timeFormat = "20060102T150405Z"
 
-// Credentials are what a request is signed with. Token is empty for those that
-// do not expire.
+// Credentials are what a request is signed with. Token is empty for credentials that do
+// not expire.
 type Credentials struct{ ID, Secret, Token string }
 
-// Scope is what a signature is good for, beside its day.
+// Scope is what a signature is valid for, besides its day.
 type Scope struct{ Region, Service string }
 
 // Request is a GET request.
@@ -35,13 +35,13 @@ type Request struct {
 	Time  time.Time
 }
 
-// Signer signs requests. The zero value is ready for use. It keeps the key of
-// the last day and credentials. It is for one goroutine.
+// Signer signs requests. It caches the signing key of the last day and credentials. The
+// zero value is ready for use. It is for one goroutine.
 type Signer struct {
 	credentials Credentials
 	scope       Scope
 	day         string
-	key         hash.Hash // HMAC with the key of the above
+	key         hash.Hash // HMAC with the signing key of the above
 	sum         hash.Hash
 	hashed      [sha256.Size]byte // scratch, as are:
 	buf, date   []byte
@@ -65,7 +65,7 @@ func (s *Signer) Sign(r Request, c Credentials, scope Scope) (date, authorizatio
 	return s.date, s.buf
 }
 
-// rekey derives the key of a day.
+// rekey derives the signing key of a day.
 func (s *Signer) rekey(c Credentials, scope Scope, day string) {
 	key := []byte("AWS4" + c.Secret)
 	for _, part := range []string{day, scope.Region, scope.Service, "aws4_request"} {
@@ -109,7 +109,7 @@ func (s *Signer) toSign(r Request, c Credentials) []byte {
 	return s.buf
 }
 
-// AppendEscaped appends text as names and values of queries are escaped.
+// AppendEscaped appends text, escaped as a name or value of a query.
 func AppendEscaped(dst []byte, text string) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := range len(text) {
