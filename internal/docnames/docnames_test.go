@@ -1,0 +1,51 @@
+package docnames
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+)
+
+const root = "../.."
+
+// guides are documents about the code.
+func guides(t *testing.T) []string {
+	t.Helper()
+	files := []string{"ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md", "README.md"}
+	docs, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	expect.NoError(t, err)
+	for _, file := range docs {
+		files = append(files, "docs/"+filepath.Base(file))
+	}
+	return files
+}
+
+func TestDocumentsNameWhatExists(t *testing.T) {
+	all, err := readTree(root)
+	expect.NoError(t, err)
+	for _, file := range guides(t) {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		expect.NoError(t, err)
+		for _, name := range all.missing(string(text)) {
+			t.Errorf("%s: nothing is called %s", file, name)
+		}
+	}
+}
+
+func TestMissing(t *testing.T) {
+	all, err := readTree(root)
+	expect.NoError(t, err)
+	text := "`docnames/tree_test.go` `internal/docnames` `docnames.readTree` `docnames.tree.missing` `tree.missing` `readTree()` `hasPath` `ProtoName` " +
+		"`time.Sleep` `ranges.raggedness` `bench.json` `data/a.csv` `word` `a sentence of words`\n" +
+		"```\n`docnames/gone.go` message ProtoName\n```\n" +
+		"`docnames/gone.go` `internal/gone` `docnames.Gone` `docnames.tree.gone` `tree.gone` `Gone.read` `gone.read` `hasGone` `goneFor()` `hasGone`"
+	want := []string{
+		"docnames/gone.go", "internal/gone", "docnames.Gone", "docnames.tree.gone", "tree.gone", "Gone.read", "gone.read", "hasGone", "goneFor()",
+	}
+	if got := all.missing(text); !slices.Equal(got, want) {
+		t.Errorf("missing are %q, want %q", got, want)
+	}
+}
