@@ -1,5 +1,6 @@
-// Package auth knows the pair of keys that the API takes. Of a secret only its
-// digest is kept: in memory, and in the bucket that coordinators share.
+// Package auth authenticates clients of the API by an access key and its secret, slows down
+// clients that guess secrets, and encrypts tokens that clients carry. Of a secret only the
+// digest is kept, in memory and in the bucket that coordinators share.
 package auth
 
 import (
@@ -18,8 +19,8 @@ import (
 // Pair authenticates the holder of one pair of keys. It is immutable.
 type Pair struct {
 	AccessKeyID string `json:"access_key_id"`
-	// SecretDigest is the SHA-256 of the secret. A secret that is made here has
-	// 160 random bits, so that a digest without salt gives nothing away.
+	// SecretDigest is the SHA-256 of the secret. Generated secrets have 160 random bits,
+	// so that a digest without salt reveals nothing.
 	SecretDigest [sha256.Size]byte `json:"secret_sha256"`
 }
 
@@ -28,9 +29,8 @@ func NewPair(accessKeyID, secret string) Pair {
 	return Pair{AccessKeyID: accessKeyID, SecretDigest: sha256.Sum256([]byte(secret))}
 }
 
-// Authenticate returns the user whose ID it is, which is named after it, "" if it is not
-// the pair's; ok is false unless the secret is the pair's, too. The check takes the same
-// time whatever the keys have in common with the pair's.
+// Authenticate returns the user of an access key, who is named like the key, "" if it is not
+// the pair's. ok says whether the secret is the pair's, too. The check takes constant time.
 func (p Pair) Authenticate(_ context.Context, accessKeyID, secret string) (user string, ok bool, err error) {
 	id, want := sha256.Sum256([]byte(accessKeyID)), sha256.Sum256([]byte(p.AccessKeyID))
 	digest := sha256.Sum256([]byte(secret))
@@ -42,14 +42,14 @@ func (p Pair) Authenticate(_ context.Context, accessKeyID, secret string) (user 
 	return p.AccessKeyID, equal == 1, nil
 }
 
-// key is where the pair is stored in its bucket.
+// key is the key of the pair in its bucket.
 const key = "pair"
 
-// Open returns the pair that is stored in the bucket. If there is none it makes
-// one, stores it, and returns its secret, which can never be had again; else
-// secret is empty.
+// Open returns the pair that is stored in the bucket. If there is none, it generates one,
+// stores it, and returns its secret, which cannot be retrieved again. Otherwise secret is
+// empty.
 func Open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
-	err = queue.Contend(ctx, func() error { // in conflict another coordinator made one just now
+	err = queue.Contend(ctx, func() error { // in conflict with a coordinator that has just created one
 		p, secret, err = open(ctx, kv)
 		return err
 	})

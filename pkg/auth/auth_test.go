@@ -29,14 +29,14 @@ func TestPair(t *testing.T) {
 	}
 }
 
-func TestOpenShowsTheSecretOnce(t *testing.T) {
+func TestOpenReturnsTheSecretOnce(t *testing.T) {
 	kv := new(queuetest.MemoryKV)
 	made, secret, err := auth.Open(t.Context(), kv)
 	if err != nil || len(secret) < 30 {
 		t.Fatalf("first Open: secret of %d characters, %v", len(secret), err)
 	}
 	if _, ok, _ := made.Authenticate(t.Context(), made.AccessKeyID, secret); !ok {
-		t.Error("the pair does not take its own keys")
+		t.Error("the pair does not accept its own keys")
 	}
 	again, none, err := auth.Open(t.Context(), kv)
 	if err != nil || none != "" || again != made {

@@ -12,17 +12,17 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// Sealer seals text that clients bring back. It is immutable.
+// Sealer encrypts text that clients carry, such as continuation tokens. It is immutable.
 type Sealer struct{ aead cipher.AEAD }
 
 // sealKeySize is the length of a key in bytes: AES-256.
 const sealKeySize = 32
 
-// ErrToken says that a token was not sealed with the sealer's key, or for something
-// else.
+// ErrToken says that a token was not sealed with the sealer's key, or was sealed for another
+// purpose.
 var ErrToken = errors.New("not a token for this")
 
-// NewSealer returns a sealer with a key of its own, whose tokens nobody else opens.
+// NewSealer returns a sealer with a random key, whose tokens no other sealer opens.
 func NewSealer() *Sealer {
 	key := make([]byte, sealKeySize)
 	_, _ = rand.Read(key) // it never fails
@@ -45,14 +45,13 @@ func newSealer(key []byte) (*Sealer, error) {
 	return &Sealer{aead}, err
 }
 
-// Seal returns a token for URLs and JSON that Open opens only with the same purpose,
-// element by element.
+// Seal returns a token, safe in URLs and JSON, that Open opens only for the same purpose.
 func (s *Sealer) Seal(text string, purpose ...string) string {
 	sealed := s.aead.Seal(nil, nil, []byte(text), fmt.Appendf(nil, "%q", purpose)) //nolint:gosec // the nonce is random, made by aead
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
-// Open returns what was sealed, or ErrToken.
+// Open returns the text of a token, or ErrToken.
 func (s *Sealer) Open(token string, purpose ...string) (string, error) {
 	sealed, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
@@ -65,13 +64,13 @@ func (s *Sealer) Open(token string, purpose ...string) (string, error) {
 	return string(text), nil
 }
 
-// sealKey is where the key of the sealer is stored in its bucket.
+// sealKey is the key, in its bucket, of the sealer's encryption key.
 const sealKey = "seal"
 
-// OpenSealer returns the sealer whose key is stored in the bucket, so that all
-// coordinators open each other's tokens. If there is no key it makes one.
+// OpenSealer returns the sealer whose encryption key is stored in the bucket, so that all
+// coordinators open each other's tokens. If there is no key, it generates one.
 func OpenSealer(ctx context.Context, kv queue.KV) (s *Sealer, err error) {
-	err = queue.Contend(ctx, func() error { // in conflict another coordinator made one just now
+	err = queue.Contend(ctx, func() error { // in conflict with a coordinator that has just created one
 		s, err = openSealer(ctx, kv)
 		return err
 	})

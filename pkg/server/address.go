@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Proxies are the addresses whose X-Forwarded-For is believed.
+// Proxies are the networks of the proxies whose X-Forwarded-For header is trusted.
 type Proxies []netip.Prefix
 
 func (p Proxies) trust(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(a) })
 }
 
-// client returns the address that a request comes from: that of its connection or, if
-// that is a proxy's, the last in X-Forwarded-For that is none. What stands before it
-// there may be made up by the client. It is the zero Addr if it cannot be told.
+// client returns the address that a request comes from: that of its connection or, if that
+// is a proxy, the last address in X-Forwarded-For that is not a proxy. Addresses before
+// that one may be forged by the client. It returns the zero Addr if there is no address.
 func (p Proxies) client(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -37,15 +37,15 @@ func (p Proxies) client(r *http.Request) netip.Addr {
 	return at
 }
 
-// site returns the addresses among which whoever has one may choose: of IPv6 that is
-// a network.
-func site(a netip.Addr) string {
+// network returns the addresses that the holder of one can choose from: an IPv4 address, or
+// an IPv6 network.
+func network(a netip.Addr) string {
 	if !a.Is6() {
 		return a.String()
 	}
-	network, err := a.Prefix(64)
+	prefix, err := a.Prefix(64)
 	if err != nil {
 		return a.String()
 	}
-	return network.Masked().Addr().String()
+	return prefix.Masked().Addr().String()
 }

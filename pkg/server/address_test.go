@@ -16,10 +16,10 @@ func TestAddressOfTheClient(t *testing.T) {
 		want      string
 	}{
 		{"no proxy", "192.0.2.1:1", nil, "192.0.2.1"},
-		{"no proxy, made up", "192.0.2.1:1", []string{"198.51.100.7"}, "192.0.2.1"},
+		{"no proxy, forged", "192.0.2.1:1", []string{"198.51.100.7"}, "192.0.2.1"},
 		{"a proxy itself", "10.0.0.1:1", nil, "10.0.0.1"},
 		{"by a proxy", "10.0.0.1:1", []string{"198.51.100.7"}, "198.51.100.7"},
-		{"by a proxy, partly made up", "10.0.0.1:1", []string{"203.0.113.9, 198.51.100.7"}, "198.51.100.7"},
+		{"by a proxy, partly forged", "10.0.0.1:1", []string{"203.0.113.9, 198.51.100.7"}, "198.51.100.7"},
 		{"by two proxies", "10.0.0.1:1", []string{"203.0.113.9, 198.51.100.7,10.0.0.2"}, "198.51.100.7"},
 		{"by two proxies, each in a header of its own", "10.0.0.1:1", []string{"198.51.100.7", "10.0.0.2"}, "198.51.100.7"},
 		{"proxies alone", "10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
@@ -36,12 +36,12 @@ func TestAddressOfTheClient(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = x.peer
 		r.Header["X-Forwarded-For"] = x.forwarded
-		if got := site(proxies.client(r)); got != x.want {
+		if got := network(proxies.client(r)); got != x.want {
 			t.Errorf("%s: %s, want %s", x.name, got, x.want)
 		}
 		r.Header = http.Header{"X-Forwarded-For": {"198.51.100.7"}}
-		if got, want := site(Proxies(nil).client(r)), site(Proxies(nil).client(&http.Request{RemoteAddr: x.peer})); got != want {
-			t.Errorf("%s: without proxies a header makes %s of %s", x.name, got, want)
+		if got, want := network(Proxies(nil).client(r)), network(Proxies(nil).client(&http.Request{RemoteAddr: x.peer})); got != want {
+			t.Errorf("%s: without trusted proxies a header changes the address to %s, want %s", x.name, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -12,32 +13,33 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// retryAfter is how long clients wait after an error of the service, in
-// seconds. Clients of lakeFS give up after about five tries.
+// retryAfter is how many seconds clients are told to wait after an error of the service.
+// Clients of lakeFS give up after about five tries.
 const retryAfter = "3"
 
 // answer writes v as JSON.
 func answer(w http.ResponseWriter, code int, v any) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // the answer is never HTML: keys stay readable
+	enc.SetEscapeHTML(false) // answers are never HTML, and keys stay readable
 	if err := enc.Encode(v); err != nil {
-		panic(err) // a type of package api that is no JSON is a bug
+		panic(err) // every type of package api can be encoded
 	}
 	w.Header().Set("Content-Type", "application/json") // exactly: clients compare the whole value
 	w.WriteHeader(code)
-	_, _ = w.Write(buf.Bytes()) // a client that has gone needs no answer
+	_, _ = w.Write(buf.Bytes()) // an error means that the client has gone
 }
 
-// refuse answers why a request is not served.
+// refuse answers a request with an error message.
 func refuse(w http.ResponseWriter, code int, message string) {
 	answer(w, code, api.Error{Message: message})
 }
 
-// tooMany answers that a request is not served, because there are too many, and
-// after how long it is worth another try.
+// tooMany answers a request that is not served because there are too many, with the time
+// after which to try again.
 func tooMany(w http.ResponseWriter, after time.Duration, message string) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
 	refuse(w, http.StatusTooManyRequests, message)
@@ -53,15 +55,21 @@ var codes = map[fault.Kind]int{
 	fault.Broken:   http.StatusInternalServerError,
 }
 
-// fail answers an error. A fault is told to the caller; of any other error the
-// caller learns only that it may try again, whether anything can be served at all,
-// and under which ID it was logged.
-func (h *handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
-	h.failBecause(w, r, err, "service unavailable")
+// errorWriter answers requests with errors. It is immutable.
+type errorWriter struct {
+	ready func(ctx context.Context) error
+	log   *slog.Logger
 }
 
-// failBecause is fail with words for an error that is no fault.
-func (h *handlers) failBecause(w http.ResponseWriter, r *http.Request, err error, why string) {
+// answer answers a request with an error. The client is shown a fault. Of any other error
+// it is told only that it may try again, whether the service is ready, and the ID under
+// which the error is logged.
+func (e errorWriter) answer(w http.ResponseWriter, r *http.Request, err error) {
+	e.answerAs(w, r, err, "service unavailable")
+}
+
+// answerAs is answer with a message for an error that is not a fault.
+func (e errorWriter) answerAs(w http.ResponseWriter, r *http.Request, err error, message string) {
 	var f *fault.Fault
 	if errors.As(err, &f) && codes[f.Kind] != 0 {
 		if f.Kind == fault.Later || f.Kind == fault.Busy {
@@ -74,13 +82,24 @@ func (h *handlers) failBecause(w http.ResponseWriter, r *http.Request, err error
 	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
 		level = slog.LevelInfo // the client has gone, or was too slow
 	}
-	h.log.Log(r.Context(), level, "request ended by an error",
+	e.log.Log(r.Context(), level, "request ended by an error",
 		"request_id", requestID(r), "route", route(r), "err", err)
 	w.Header().Set("Retry-After", retryAfter)
-	if out := h.ready(r.Context()); out != nil {
-		why = out.Error()
-	} else if errors.Is(err, queue.ErrSilent) { // of one stream, or just now
-		why = queue.ErrSilent.Error()
+	if notReady := e.ready(r.Context()); notReady != nil {
+		message = notReady.Error()
+	} else if errors.Is(err, queue.ErrSilent) { // one stream is silent, or all were until now
+		message = queue.ErrSilent.Error()
 	}
-	refuse(w, http.StatusServiceUnavailable, why+", try again (request "+requestID(r)+")")
+	refuse(w, http.StatusServiceUnavailable, message+", try again (request "+requestID(r)+")")
+}
+
+// answerUnreadable answers that a tree cannot be read, with the store's own message: the
+// client, whose namespace it is, may be able to repair it.
+func (e errorWriter) answerUnreadable(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, table.ErrCorrupt) { // trying again does not help
+		e.log.ErrorContext(r.Context(), "tree has a file that is corrupt", "request_id", requestID(r), "route", route(r), "err", err)
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	e.answerAs(w, r, err, err.Error())
 }

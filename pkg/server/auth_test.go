@@ -13,7 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth"
 )
 
-// login sends a request from an address and tells how long the answer took.
+// login sends a request from an address, and returns how long the answer took.
 func (f *fixture) login(address, secret string, header http.Header) (code int, retryAfter string, took time.Duration) {
 	h := http.Header{"Authorization": {basic(testKey, secret)}}
 	for k, v := range header {
@@ -24,13 +24,13 @@ func (f *fixture) login(address, secret string, header http.Header) (code int, r
 	return w.Code, w.Header().Get("Retry-After"), time.Since(begun)
 }
 
-// A thousand wrong logins from one address: few of them are looked at, all are answered
-// 401 or 429, and nobody else waits.
+// Of a thousand wrong logins from one address few are checked. All are answered 401 or 429,
+// and other addresses do not wait.
 func TestAFloodOfLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const bad, good = "192.0.2.1:1", "192.0.2.2:1"
 		f := newFixture(t, func(c *Config) { c.Now = time.Now })
-		for range 10 { // until they wait
+		for range 10 { // until answers are delayed
 			if code, _, _ := f.login(bad, "wrong", nil); code != http.StatusUnauthorized {
 				t.Fatalf("a wrong login: %d", code)
 			}
@@ -39,7 +39,7 @@ func TestAFloodOfLogins(t *testing.T) {
 		for i := range 1000 {
 			go func() {
 				code, retry, _ := f.login(bad, fmt.Sprint("guess", i), nil)
-				if (retry == fmt.Sprint(auth.SlowDownFor.Seconds())) != (code == http.StatusTooManyRequests) {
+				if (retry == fmt.Sprint(auth.LoginRetryAfter.Seconds())) != (code == http.StatusTooManyRequests) {
 					t.Errorf("%d with Retry-After %q", code, retry)
 				}
 				answers <- code
@@ -67,7 +67,7 @@ func TestAFloodOfLogins(t *testing.T) {
 	})
 }
 
-// X-Forwarded-For counts behind a proxy alone.
+// X-Forwarded-For is only trusted behind a proxy.
 func TestLoginsBehindAProxy(t *testing.T) {
 	for _, trusted := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestLoginsBehindAProxy(t *testing.T) {
 	}
 }
 
-// The log says who failed, and never what was shown.
+// The log names the client and the key of a failed login, and never contains the secret.
 func TestFailedLoginsAreLogged(t *testing.T) {
 	f := newFixture(t)
 	f.do("GET", "/api/v1/repositories", "", http.Header{"Authorization": {basic(testKey, "hunter2")}})
@@ -102,6 +102,6 @@ func TestFailedLoginsAreLogged(t *testing.T) {
 	before := len(log)
 	f.do("GET", "/api/v1/repositories", "", nil)
 	if strings.Contains(f.log.String()[before:], "login failed") {
-		t.Error("a login that did not fail is logged")
+		t.Error("a login that succeeded is logged as failed")
 	}
 }

@@ -10,21 +10,21 @@ import (
 
 // HardResetBranch moves a branch to a commit.
 func (h *handlers) HardResetBranch(w http.ResponseWriter, r *http.Request, repository, branch string, params api.HardResetBranchParams) {
-	user, ok := h.admit(w, r, 0, nil)
+	user, ok := h.requests.authenticate(w, r)
 	if !ok {
 		return
 	}
 	if err := h.service.ResetBranch(r.Context(), user, repository, branch, params.Ref); err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// RevertBranch takes back what a commit changed.
+// RevertBranch undoes the changes of a commit.
 func (h *handlers) RevertBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
 	var body api.RevertCreation
-	user, ok := h.admit(w, r, limits.Body, into(&body))
+	user, ok := h.requests.authenticateAndRead(w, r, limits.Body, into(&body))
 	if !ok {
 		return
 	}
@@ -33,7 +33,7 @@ func (h *handlers) RevertBranch(w http.ResponseWriter, r *http.Request, reposito
 		Committer: user, Message: body.CommitOverrides.Message, Metadata: body.CommitOverrides.Metadata,
 	})
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -11,16 +11,16 @@ import (
 // errBusy says that the memory for requests is in use.
 var errBusy = errors.New("the server is busy with large requests, try again")
 
-// budget is the memory that requests hold together, in bytes. What a request needs is
-// reckoned before its body is read, and taken at once, so that none waits with a part of
-// what it needs. Its methods may be called concurrently.
+// budget is the memory, in bytes, that all requests may use together. What a request needs
+// is estimated before its body is read, and reserved at once: no request holds a part of
+// what it needs while it waits for the rest. Methods may be called concurrently.
 //
-// Requests are given what they need in turn. So that small ones need not wait behind a
-// large one, large ones wait for each other before they stand in that line, and leave a
-// part of all to small ones.
+// Reservations are granted in order. Large requests first wait for each other, in a line of
+// their own that leaves a part of the budget to small ones, so that small requests need not
+// wait behind a large one.
 type budget struct {
-	small int64 // a request of more is large
-	most  int64 // that large ones hold together
+	small int64 // a request that needs more is large
+	most  int64 // that large ones may use together
 	large *semaphore.Weighted
 	free  *semaphore.Weighted
 }
@@ -30,24 +30,24 @@ func newBudget(all int64) *budget {
 	return &budget{small: all / 8, most: most, large: semaphore.NewWeighted(most), free: semaphore.NewWeighted(all)}
 }
 
-// take waits for n bytes, for as long as patience, and is errBusy after that. More than
-// large requests may hold together is taken as that.
-func (b *budget) take(ctx context.Context, n int64) (give func(), err error) {
-	waiting, cancel := context.WithTimeout(ctx, patience)
+// take reserves n bytes, waiting for at most maxWait, after which it returns errBusy. More
+// than large requests may use together is reduced to that.
+func (b *budget) take(ctx context.Context, n int64) (release func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	giveLarge := func() {}
+	releaseLarge := func() {}
 	if n > b.small {
 		n = min(n, b.most)
 		if b.large.Acquire(waiting, n) != nil {
 			return nil, busyUnless(ctx)
 		}
-		giveLarge = func() { b.large.Release(n) }
+		releaseLarge = func() { b.large.Release(n) }
 	}
 	if b.free.Acquire(waiting, n) != nil {
-		giveLarge()
+		releaseLarge()
 		return nil, busyUnless(ctx)
 	}
-	return func() { b.free.Release(n); giveLarge() }, nil
+	return func() { b.free.Release(n); releaseLarge() }, nil
 }
 
 // busyUnless returns errBusy unless ctx has ended.
@@ -58,29 +58,29 @@ func busyUnless(ctx context.Context) error {
 	return errBusy
 }
 
-// account is what one request has taken of the budget. It is for its goroutine.
-type account struct{ give func() }
+// account is what one request has reserved. It is used by its goroutine only.
+type account struct{ release func() }
 
 type accountKey struct{}
 
-// account gives each request an account, and back to the budget what it took once it
-// is answered.
+// account gives each request an account, and releases what was reserved once the request is
+// answered.
 func (b *budget) account(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := &account{give: func() {}}
-		defer func() { a.give() }()
+		a := &account{release: func() {}}
+		defer func() { a.release() }()
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accountKey{}, a)))
 	})
 }
 
-// charge takes n bytes for a request.
+// charge reserves n bytes for a request.
 func (b *budget) charge(r *http.Request, n int64) error {
-	give, err := b.take(r.Context(), n)
+	release, err := b.take(r.Context(), n)
 	if err != nil {
 		return err
 	}
 	if a, ok := r.Context().Value(accountKey{}).(*account); ok {
-		a.give = give
+		a.release = release
 	}
 	return nil
 }

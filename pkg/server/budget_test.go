@@ -16,7 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// slowBody is a body of which the rest comes once it is let.
+// slowBody is a body that does not arrive before let is closed.
 type slowBody struct {
 	io.Reader
 	asked chan<- struct{}
@@ -29,8 +29,8 @@ func (b slowBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// While a body that may become large is read, small requests are answered, large ones
-// wait, and are told to come back if it takes too long.
+// While a body that may become large is read, small requests are answered. Large ones wait,
+// and are refused with Retry-After if that takes too long.
 func TestLargeBodiesTakeTurns(t *testing.T) {
 	const path = "/api/v1/repositories/lake/branches/metaranges"
 	for name, tc := range map[string]struct {
@@ -51,7 +51,7 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					r.ContentLength = -1 // nobody knows how long it is
+					r.ContentLength = -1 // its length is unknown
 					r.SetBasicAuth(testKey, testSecret)
 					f.ServeHTTP(newUnread(), r)
 				})
@@ -65,7 +65,7 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 				}
 				large := `{"x":"` + strings.Repeat("x", limits.RangesBody/2) + `","ranges":[]}`
 				w := f.do("POST", path, large, nil)
-				if took := time.Since(begun); w.Code != tc.code || took != min(tc.wait, patience) {
+				if took := time.Since(begun); w.Code != tc.code || took != min(tc.wait, maxWait) {
 					t.Errorf("a large one: %d %s after %v, want %d", w.Code, w.Body, took, tc.code)
 				}
 				if (w.Header().Get("Retry-After") == "1") != (w.Code == http.StatusTooManyRequests) {
@@ -78,17 +78,17 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 	}
 }
 
-// A large request that waits for others to end does not have small ones wait behind it, of
-// which there would be no end while large ones come.
+// Small requests do not wait behind a large one that waits for others. Else a steady flow of
+// large requests would hold up all small ones.
 func TestSmallRequestsPassLargeOnesThatWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(limits.RequestMemory)
 		for range 2 {
-			give, err := b.take(t.Context(), forRange)
+			release, err := b.take(t.Context(), forRange)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer give()
+			defer release()
 		}
 		var waiting sync.WaitGroup
 		waiting.Go(func() {
@@ -99,45 +99,45 @@ func TestSmallRequestsPassLargeOnesThatWait(t *testing.T) {
 		synctest.Wait()
 		begun := time.Now()
 		for _, n := range []int64{0, limits.Results * perResult} {
-			give, err := b.take(t.Context(), n)
+			release, err := b.take(t.Context(), n)
 			if took := time.Since(begun); err != nil || took > 0 {
 				t.Fatalf("one of %d bytes: %v after %v", n, err, took)
 			}
-			give()
+			release()
 		}
 		waiting.Wait()
 	})
 }
 
-// What was taken is given back, whatever became of the request.
-func TestTheBudgetIsGivenBack(t *testing.T) {
+// Reservations are released, however requests end.
+func TestReservationsAreReleased(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Service = panicking{} })
 	for range 3 * limits.RequestMemory / (limits.Results * perResult) {
 		f.do("GET", "/api/v1/repositories/lake/refs/main/objects/ls?amount=1000", "", nil)
 		f.do("POST", importPath, "{", nil)
 		f.do("POST", "/api/v1/repositories/lake/branches/metaranges", `{"ranges":[{}]}`, nil)
 	}
-	// All of it is there for one who needs it all.
+	// The whole budget is free for a request that needs it all.
 	f.service.err = nil
 	w := f.do("POST", "/api/v1/repositories/pond/branches/ranges", bodies["ingestRange"], nil)
 	if w.Code == http.StatusTooManyRequests {
-		t.Errorf("something was kept: %d %s", w.Code, w.Body)
+		t.Errorf("something is still reserved: %d %s", w.Code, w.Body)
 	}
 	h := newBudget(10)
-	give, err := h.take(t.Context(), 1000)
+	release, err := h.take(t.Context(), 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	give()
-	if give, err = h.take(t.Context(), 10); err != nil {
-		t.Fatalf("more than all was given back as less: %v", err)
+	release()
+	if release, err = h.take(t.Context(), 10); err != nil {
+		t.Fatalf("a reservation of more than everything was not released in full: %v", err)
 	}
-	give()
+	release()
 }
 
-// What bodies become takes no more memory than is reckoned with for them. Garbage that
-// is made on the way counts for nothing: it is collected before the limit is met.
-func TestWhatBodiesBecome(t *testing.T) {
+// Decoded bodies take no more memory than was estimated for them. Garbage that decoding
+// makes does not count: it is collected before the limit is reached.
+func TestDecodedBodiesStayWithinTheEstimate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body    func() []byte
 		perByte int64
@@ -156,7 +156,7 @@ func TestWhatBodiesBecome(t *testing.T) {
 		}
 		t.Logf("%s: %d bytes become %d", name, len(body), became)
 		if became < int64(len(body))/4 || became > tc.perByte*int64(len(body)) {
-			t.Errorf("%s: %d bytes become %d, want %d times as much at most", name, len(body), became, tc.perByte)
+			t.Errorf("%s: %d bytes become %d, want at most %d times as much", name, len(body), became, tc.perByte)
 		}
 		runtime.KeepAlive(body)
 		runtime.KeepAlive(v)
@@ -166,7 +166,7 @@ func TestWhatBodiesBecome(t *testing.T) {
 // live returns the bytes of memory that are in use.
 func live() int64 {
 	var m runtime.MemStats
-	for range 2 { // pools are emptied by the second one
+	for range 2 { // the second one empties pools
 		runtime.GC()
 	}
 	runtime.ReadMemStats(&m)

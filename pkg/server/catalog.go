@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -9,29 +8,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// defaultAmount is the amount of results of a page.
-const defaultAmount = 100
-
-// admitPage admits a request for a page of results and returns how many it may
-// hold.
-func (h *handlers) admitPage(w http.ResponseWriter, r *http.Request, asked int) (amount int, ok bool) {
-	return h.admitPageOf(w, r, asked, perResult)
-}
-
-// admitPageOf is admitPage for results that take so many bytes each.
-func (h *handlers) admitPageOf(w http.ResponseWriter, r *http.Request, asked int, each int64) (amount int, ok bool) {
-	if asked > limits.Results {
-		refuse(w, http.StatusBadRequest, parameterError("amount", fmt.Sprintf("at most %d", limits.Results)))
-		return 0, false
-	}
-	if asked <= 0 {
-		asked = defaultAmount
-	}
-	_, ok = h.admitNeeding(w, r, need{beside: int64(asked) * each}, nil)
-	return asked, ok
-}
-
-// page shows results and where they stand; name is what the next page is after.
+// page returns results as the API shows them, and the position of the page. name returns
+// the name after which the next page starts.
 func page[T, R any](results []T, more bool, name func(T) string, show func(T) R) (api.Pagination, []R) {
 	shown := make([]R, len(results))
 	for i, v := range results {
@@ -49,7 +27,7 @@ func repositoryOf(r catalog.Repository) api.Repository {
 		ID:               r.ID,
 		StorageNamespace: r.StorageNamespace,
 		DefaultBranch:    r.DefaultBranch,
-		CreationDate:     max(0, r.Created.Unix()), // of one with a problem none is known
+		CreationDate:     max(0, r.Created.Unix()), // it is unknown if there is a problem
 		Problem:          r.Problem,
 	}
 }
@@ -58,13 +36,13 @@ func branchOf(b catalog.Branch) api.Ref { return api.Ref{ID: b.Name, CommitID: b
 
 // ListRepositories answers a page of repositories.
 func (h *handlers) ListRepositories(w http.ResponseWriter, r *http.Request, params api.ListRepositoriesParams) {
-	amount, ok := h.admitPage(w, r, params.Amount)
+	amount, ok := h.requests.authenticatePage(w, r, params.Amount, perResult)
 	if !ok {
 		return
 	}
 	got, more, err := h.catalog.Repositories(r.Context(), params.Prefix, params.After, amount)
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	var resp api.RepositoryList
@@ -75,7 +53,7 @@ func (h *handlers) ListRepositories(w http.ResponseWriter, r *http.Request, para
 // CreateRepository makes a repository with its default branch.
 func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
 	var body api.RepositoryCreation
-	if _, ok := h.admit(w, r, limits.Body, into(&body)); !ok {
+	if _, ok := h.requests.authenticateAndRead(w, r, limits.Body, into(&body)); !ok {
 		return
 	}
 	if body.DefaultBranch == "" {
@@ -83,14 +61,14 @@ func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
 	}
 	repository := catalog.Repository{ID: body.Name, StorageNamespace: body.StorageNamespace, DefaultBranch: body.DefaultBranch}
 	err := h.catalog.CheckRepository(r.Context(), repository)
-	if err == nil { // not before, as this leaves a file there
+	if err == nil { // only after the cheap checks: this stores a file there
 		err = h.service.CheckNamespace(r.Context(), repository.StorageNamespace)
 	}
 	if err == nil {
 		repository, err = h.catalog.CreateRepository(r.Context(), repository)
 	}
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	answer(w, http.StatusCreated, repositoryOf(repository))
@@ -98,12 +76,12 @@ func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
 
 // GetRepository answers a repository.
 func (h *handlers) GetRepository(w http.ResponseWriter, r *http.Request, repository string) {
-	if _, ok := h.admit(w, r, 0, nil); !ok {
+	if _, ok := h.requests.authenticate(w, r); !ok {
 		return
 	}
 	got, err := h.catalog.Repository(r.Context(), repository)
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	answer(w, http.StatusOK, repositoryOf(got))
@@ -111,11 +89,11 @@ func (h *handlers) GetRepository(w http.ResponseWriter, r *http.Request, reposit
 
 // DeleteRepository deletes a repository.
 func (h *handlers) DeleteRepository(w http.ResponseWriter, r *http.Request, repository string) {
-	if _, ok := h.admit(w, r, 0, nil); !ok {
+	if _, ok := h.requests.authenticate(w, r); !ok {
 		return
 	}
 	if err := h.service.DeleteRepository(r.Context(), repository); err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -123,13 +101,13 @@ func (h *handlers) DeleteRepository(w http.ResponseWriter, r *http.Request, repo
 
 // ListBranches answers a page of branches.
 func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, repository string, params api.ListBranchesParams) {
-	amount, ok := h.admitPage(w, r, params.Amount)
+	amount, ok := h.requests.authenticatePage(w, r, params.Amount, perResult)
 	if !ok {
 		return
 	}
 	got, more, err := h.catalog.Branches(r.Context(), repository, params.Prefix, params.After, amount)
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	var resp api.RefList
@@ -140,12 +118,12 @@ func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, reposito
 // CreateBranch makes a branch and answers the commit that it points at.
 func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.BranchCreation
-	if _, ok := h.admit(w, r, limits.Body, into(&body)); !ok {
+	if _, ok := h.requests.authenticateAndRead(w, r, limits.Body, into(&body)); !ok {
 		return
 	}
 	got, err := h.catalog.CreateBranch(r.Context(), repository, body.Name, body.Source)
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	answer(w, http.StatusCreated, got.CommitID)
@@ -153,12 +131,12 @@ func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, reposito
 
 // GetBranch answers a branch.
 func (h *handlers) GetBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
-	if _, ok := h.admit(w, r, 0, nil); !ok {
+	if _, ok := h.requests.authenticate(w, r); !ok {
 		return
 	}
 	got, err := h.catalog.Branch(r.Context(), repository, branch)
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	answer(w, http.StatusOK, branchOf(got))
@@ -166,13 +144,13 @@ func (h *handlers) GetBranch(w http.ResponseWriter, r *http.Request, repository,
 
 // LogCommits answers a page of a ref's commits, newest first.
 func (h *handlers) LogCommits(w http.ResponseWriter, r *http.Request, repository, ref string, params api.LogCommitsParams) {
-	amount, ok := h.admitPageOf(w, r, params.Amount, perCommit)
+	amount, ok := h.requests.authenticatePage(w, r, params.Amount, perCommit)
 	if !ok {
 		return
 	}
 	got, more, err := h.catalog.Log(r.Context(), repository, ref, params.After, amount)
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	var resp api.CommitList

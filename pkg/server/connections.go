@@ -10,34 +10,34 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// connections bounds the open connections of a server. A connection is served while a
-// handler runs for it, and waits else: for a request, for the rest of its header, or
-// for a client that does not read. When one more comes than may be open, the one
-// that has waited longest is closed. So no number of clients that are slow or idle
-// keeps another one out.
+// connections bounds the open connections of a server. A connection is active while a
+// handler runs for it. Otherwise it is idle: it waits for a request, for the rest of a
+// header, or for the client to read an answer. When there are too many connections, the one
+// that has been idle longest is closed. So slow and idle clients, however many, cannot lock
+// out others.
 type connections struct {
 	most    int
-	evicted prometheus.Counter // that gave way, or found no room
+	evicted prometheus.Counter // connections closed as there were too many
 
-	mu      sync.Mutex
-	open    int
-	waiting list.List // of *connection; the one that has waited longest is in front
+	mu   sync.Mutex
+	open int
+	idle list.List // of *connection; the one that has been idle longest is in front
 }
 
-// connection is one of them.
+// connection is an open connection.
 type connection struct {
 	net.Conn
-	of     *connections
-	closed bool
-	place  *list.Element // in waiting; nil while it is served or closed
+	all     *connections
+	closed  bool
+	element *list.Element // of all.idle; nil while the connection is active or closed
 }
 
-// listen returns a listener whose connections count.
-func (c *connections) listen(l net.Listener) net.Listener { return &listener{Listener: l, of: c} }
+// listen returns a listener whose connections are bounded.
+func (c *connections) listen(l net.Listener) net.Listener { return &listener{Listener: l, all: c} }
 
 type listener struct {
 	net.Listener
-	of *connections
+	all *connections
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -46,30 +46,30 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if conn := l.of.add(nc); conn != nil {
+		if conn := l.all.add(nc); conn != nil {
 			return conn, nil
 		}
-		l.of.evicted.Inc()
-		_ = nc.Close() // all that are open are served
+		l.all.evicted.Inc()
+		_ = nc.Close() // all open connections are active
 	}
 }
 
-// add takes a connection in, or returns nil if there is no room and none to make.
+// add adds a connection, or returns nil if there are too many and all are active.
 func (c *connections) add(nc net.Conn) *connection {
 	c.mu.Lock()
 	var oldest *connection
 	if c.open == c.most {
-		e := c.waiting.Front()
+		e := c.idle.Front()
 		if e == nil {
 			c.mu.Unlock()
 			return nil
 		}
 		oldest = e.Value.(*connection)
-		oldest.leave()
+		oldest.remove()
 	}
 	c.open++
-	conn := &connection{Conn: nc, of: c}
-	conn.place = c.waiting.PushBack(conn)
+	conn := &connection{Conn: nc, all: c}
+	conn.element = c.idle.PushBack(conn)
 	c.mu.Unlock()
 	if oldest != nil {
 		c.evicted.Inc()
@@ -78,51 +78,51 @@ func (c *connections) add(nc net.Conn) *connection {
 	return conn
 }
 
-// Close closes the connection, which counts no more.
+// Close closes the connection and removes it.
 func (conn *connection) Close() error {
-	conn.of.mu.Lock()
-	conn.leave()
-	conn.of.mu.Unlock()
+	conn.all.mu.Lock()
+	conn.remove()
+	conn.all.mu.Unlock()
 	return conn.Conn.Close()
 }
 
-// leave is called with the lock held, once or more.
-func (conn *connection) leave() {
+// remove removes the connection, unless it is removed already. The lock must be held.
+func (conn *connection) remove() {
 	if conn.closed {
 		return
 	}
 	conn.closed = true
-	conn.of.open--
-	conn.rest(false)
+	conn.all.open--
+	conn.setIdle(false)
 }
 
-// rest notes, with the lock held, whether the connection waits.
-func (conn *connection) rest(waits bool) {
-	switch waiting := &conn.of.waiting; {
-	case waits && conn.place == nil && !conn.closed:
-		conn.place = waiting.PushBack(conn)
-	case !waits && conn.place != nil:
-		waiting.Remove(conn.place)
-		conn.place = nil
+// setIdle notes whether the connection is idle. The lock must be held.
+func (conn *connection) setIdle(is bool) {
+	switch idle := &conn.all.idle; {
+	case is && conn.element == nil && !conn.closed:
+		conn.element = idle.PushBack(conn)
+	case !is && conn.element != nil:
+		idle.Remove(conn.element)
+		conn.element = nil
 	}
 }
 
-// turn is rest, with the lock taken.
-func (conn *connection) turn(waits bool) {
-	conn.of.mu.Lock()
-	defer conn.of.mu.Unlock()
-	conn.rest(waits)
+// turn is setIdle for callers that do not hold the lock.
+func (conn *connection) turn(idle bool) {
+	conn.all.mu.Lock()
+	defer conn.all.mu.Unlock()
+	conn.setIdle(idle)
 }
 
 type connectionKey struct{}
 
-// keep tells handlers, by the context of a request, which connection it came over.
-func (c *connections) keep(ctx context.Context, nc net.Conn) context.Context {
+// withConnection stores the connection of a request in the request's context.
+func (c *connections) withConnection(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, nc)
 }
 
-// serve notes which connections are served.
-func (c *connections) serve(next http.Handler) http.Handler {
+// markActive marks the connection of a request as active while next serves it.
+func (c *connections) markActive(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, ok := r.Context().Value(connectionKey{}).(*connection); ok {
 			conn.turn(false)

@@ -21,7 +21,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 )
 
-// listening serves a handler with at most so many connections, and returns its address.
+// listening serves a handler with at most a number of connections, and returns its address.
 func listening(t *testing.T, h http.Handler, reg prometheus.Registerer, most int) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,7 +46,7 @@ func dial(t *testing.T, address string) net.Conn {
 	return c
 }
 
-// ask sends a request over a connection of its own, and returns the code of the answer.
+// ask sends a request over a new connection, and returns the status code of the answer.
 func ask(t *testing.T, address, target string) (int, error) {
 	t.Helper()
 	c := dial(t, address)
@@ -61,9 +61,8 @@ func ask(t *testing.T, address, target string) (int, error) {
 	return answer.StatusCode, nil
 }
 
-// Clients that connect and say nothing, or half of a header, or go on with no second
-// request, keep nobody out.
-func TestSlowClientsKeepNobodyOut(t *testing.T) {
+// Clients that send nothing, half of a header, or no second request do not lock out others.
+func TestSlowClientsDoNotLockOutOthers(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	address := listening(t, newFixture(t), reg, 8)
 	for i := range 100 {
@@ -74,17 +73,17 @@ func TestSlowClientsKeepNobodyOut(t *testing.T) {
 		}
 		if i%9 == 0 {
 			if code, err := ask(t, address, "/_health"); code != 200 || err != nil {
-				t.Fatalf("health beside %d slow clients: %d, %v", i+1, code, err)
+				t.Fatalf("health with %d slow clients: %d, %v", i+1, code, err)
 			}
 		}
 	}
-	// Those who asked for health closed theirs, some perhaps before they had to.
+	// The clients that asked for health closed their connections, some perhaps before the server did.
 	if n := measured.Sum(t, reg, "rangefleet_http_connections_evicted_total"); n < 100-8 {
-		t.Errorf("%v connections gave way, want 92 at least", n)
+		t.Errorf("%v connections were evicted, want at least 92", n)
 	}
 }
 
-// stuck is a service that answers once it is let.
+// stuck is a service that does not answer before let is closed.
 type stuck struct {
 	Service
 	asked chan struct{}
@@ -97,12 +96,12 @@ func (s stuck) Status(context.Context, string, string) (coordinator.Status, erro
 	return coordinator.Status{}, errNoImport
 }
 
-// While as many requests are served as may be, more are told to come back, and health,
-// readiness and metrics are answered.
-func TestACrowdOfRequests(t *testing.T) {
+// While all slots for requests are taken, further requests are refused with Retry-After, but
+// health, readiness and metrics are answered.
+func TestRequestsAreBounded(t *testing.T) {
 	service := stuck{asked: make(chan struct{}), let: make(chan struct{})}
 	f := newFixture(t, func(c *Config) { c.Service = service })
-	h := admitUpTo(3, f.Handler)
+	h := limitConcurrency(3, f.Handler)
 	address := listening(t, h, prometheus.NewRegistry(), 10)
 	var served sync.WaitGroup
 	request := func() *http.Request {
@@ -135,17 +134,17 @@ func TestACrowdOfRequests(t *testing.T) {
 	}
 	for _, target := range []string{"/_health", "/_ready", "/metrics"} {
 		if code, err := ask(t, address, target); code != 200 || err != nil {
-			t.Errorf("%s in the crowd: %d, %v", target, code, err)
+			t.Errorf("%s while all slots are taken: %d, %v", target, code, err)
 		}
 	}
 	close(service.let)
 	served.Wait()
 	if code, err := ask(t, address, "/api/v1/none"); code != 404 || err != nil {
-		t.Errorf("after the crowd: %d, %v", code, err)
+		t.Errorf("after slots were released: %d, %v", code, err)
 	}
 }
 
-// silent is a body that never comes.
+// silent is a body that does not arrive before over is closed.
 type silent struct {
 	asked chan struct{}
 	over  chan struct{}
@@ -157,9 +156,8 @@ func (s silent) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// Bodies of callers without credentials that never come keep others neither from being
-// told so, nor from being served.
-func TestSlowBodiesOfNobody(t *testing.T) {
+// Slow bodies of clients without credentials do not keep the server from answering others.
+func TestSlowBodiesWithoutCredentials(t *testing.T) {
 	f := newFixture(t)
 	body := silent{asked: make(chan struct{}), over: make(chan struct{})}
 	var slow sync.WaitGroup
@@ -171,14 +169,14 @@ func TestSlowBodiesOfNobody(t *testing.T) {
 		})
 		<-body.asked
 	}
-	exchange{"nobody", "POST", importPath, "{", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`}.run(t, f)
-	exchange{"somebody", "POST", importPath, "{", nil, 400, `{"message":"request body has an error: malformed JSON at byte 1: unexpected end of JSON input"}`}.run(t, f)
+	exchange{"no credentials", "POST", importPath, "{", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`}.run(t, f)
+	exchange{"credentials", "POST", importPath, "{", nil, 400, `{"message":"request body has an error: malformed JSON at byte 1: unexpected end of JSON input"}`}.run(t, f)
 	close(body.over)
 	slow.Wait()
-	exchange{"nobody, later", "POST", importPath, "{", http.Header{"Authorization": nil}, 400, `{"message":"request body has an error: malformed JSON at byte 1: unexpected end of JSON input"}`}.run(t, f)
+	exchange{"no credentials, later", "POST", importPath, "{", http.Header{"Authorization": nil}, 400, `{"message":"request body has an error: malformed JSON at byte 1: unexpected end of JSON input"}`}.run(t, f)
 }
 
-// unread is an answer that nobody looks at.
+// unread is an answer that is not read.
 type unread struct{ header http.Header }
 
 func newUnread() unread                         { return unread{http.Header{}} }
@@ -186,13 +184,13 @@ func (d unread) Header() http.Header            { return d.header }
 func (d unread) Write(text []byte) (int, error) { return len(text), nil }
 func (d unread) WriteHeader(int)                {}
 
-// Whatever connections do in whatever order, no more are open than may be, those that
-// are served are never closed for others, and of those that wait the oldest is.
+// Whatever connections do, no more are open than allowed, active ones are never closed for
+// others, and of the idle ones the one that has been idle longest is closed.
 func TestConnectionsAreBounded(t *testing.T) {
 	rnd := seeded.Rand(t)
 	const most = 5
 	c := connections{most: most, evicted: prometheus.NewCounter(prometheus.CounterOpts{})}
-	var open, waiting []*connection // the twin; waiting is in order
+	var open, idle []*connection // the naive twin; idle is in order
 	drop := func(s []*connection, x *connection) []*connection {
 		return slices.DeleteFunc(s, func(y *connection) bool { return x == y })
 	}
@@ -202,37 +200,37 @@ func TestConnectionsAreBounded(t *testing.T) {
 			here, there := net.Pipe()
 			_ = there.Close()
 			conn := c.add(here)
-			if len(open) == most && len(waiting) == 0 {
+			if len(open) == most && len(idle) == 0 {
 				if conn != nil {
-					t.Fatal("one came in although all are served")
+					t.Fatal("a connection was accepted although all are active")
 				}
 				continue
 			}
 			if len(open) == most {
-				open, waiting = drop(open, waiting[0]), waiting[1:]
+				open, idle = drop(open, idle[0]), idle[1:]
 			}
-			open, waiting = append(open, conn), append(waiting, conn)
+			open, idle = append(open, conn), append(idle, conn)
 		case op == 1:
 			conn := open[rnd.IntN(len(open))]
-			open, waiting = drop(open, conn), drop(waiting, conn)
+			open, idle = drop(open, conn), drop(idle, conn)
 			_ = conn.Close()
 			_ = conn.Close() // as net/http may
 		case op == 2:
 			conn := open[rnd.IntN(len(open))]
-			waiting = drop(waiting, conn)
+			idle = drop(idle, conn)
 			conn.turn(false)
 		case op == 3:
-			if conn := open[rnd.IntN(len(open))]; !slices.Contains(waiting, conn) {
-				waiting = append(waiting, conn)
+			if conn := open[rnd.IntN(len(open))]; !slices.Contains(idle, conn) {
+				idle = append(idle, conn)
 				conn.turn(true)
 			}
 		}
 		var got []*connection
-		for e := c.waiting.Front(); e != nil; e = e.Next() {
+		for e := c.idle.Front(); e != nil; e = e.Next() {
 			got = append(got, e.Value.(*connection))
 		}
-		if c.open != len(open) || !slices.Equal(got, waiting) {
-			t.Fatalf("%d are open and %d wait, want %d and %d, in their order", c.open, len(got), len(open), len(waiting))
+		if c.open != len(open) || !slices.Equal(got, idle) {
+			t.Fatalf("%d are open and %d idle, want %d and %d, in order", c.open, len(got), len(open), len(idle))
 		}
 	}
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
-// decode reads one JSON value as a T, a type of package api. Beyond what
-// encoding/json checks it demands every field that the contract requires, under
-// its exact name, and text that encoding/json would alter is refused. Fields
-// that T does not know are ignored. Every error is a fault that names the field.
+// decode reads one JSON value as a T, a type of package api. Unlike encoding/json, it
+// demands every required field, under its exact name, and refuses text that encoding/json
+// would change. Fields that T does not have are ignored. Every error is a fault that names
+// the field.
 func decode[T any](data []byte) (T, error) {
 	var v T
 	if err := checkText(data); err != nil {
@@ -32,8 +32,8 @@ func decode[T any](data []byte) (T, error) {
 	return v, nil
 }
 
-// checkText refuses what is no JSON, and strings that are no Unicode: keys are
-// exact, and encoding/json would replace their faulty parts silently.
+// checkText refuses what is not JSON, and strings that are not valid Unicode, whose invalid
+// parts encoding/json would silently replace.
 func checkText(data []byte) error {
 	if !utf8.Valid(data) {
 		return fault.BadField("", "not valid UTF-8")
@@ -78,8 +78,8 @@ func loneSurrogate(data []byte) bool {
 	}
 }
 
-// escape reads the escape that data starts with: its code unit if it is a \u
-// escape, and its length, 0 if there is none.
+// escape reads the escape sequence that data starts with. It returns its code unit, if it is
+// a \u escape, and its length, 0 if there is none.
 func escape(data []byte) (unit rune, n int) {
 	if len(data) < 2 || data[0] != '\\' {
 		return 0, 0
@@ -94,8 +94,8 @@ func escape(data []byte) (unit rune, n int) {
 	return rune(u), 6
 }
 
-// check compares a JSON value with the type that it is to be read as. path
-// names the value within the body.
+// check compares a JSON value with the type that it will be read as. path names the value
+// within the body.
 func check(raw json.RawMessage, t reflect.Type, path string) error {
 	raw = bytes.TrimSpace(raw)
 	switch t.Kind() {
@@ -161,7 +161,7 @@ func checkArray(raw json.RawMessage, elem reflect.Type, path string) error {
 	return nil
 }
 
-// checkString also asks a generated enumeration for its values.
+// checkString also checks the values of generated enumerations.
 func checkString(raw json.RawMessage, t reflect.Type, path string) error {
 	v := reflect.New(t)
 	if raw[0] != '"' || json.Unmarshal(raw, v.Interface()) != nil {

@@ -31,8 +31,8 @@ func TestLoneSurrogate(t *testing.T) {
 	}
 }
 
-// FuzzReadImport: a body is either refused by a fault of the request, or read
-// into what another decoder of JSON makes of it.
+// FuzzReadImport checks that a body is either refused with a fault, or read as another JSON
+// decoder reads it.
 func FuzzReadImport(f *testing.F) {
 	for _, body := range append([]string{
 		`{"paths":[{"type":"object","path":"s3://b/\ud83d\ude00","destination":""}],"commit":{"message":"m","metadata":{"k":"v"},"date":1}}`,
@@ -85,8 +85,7 @@ func occurs(t *testing.T, data, text []byte) bool {
 	}
 }
 
-// TestRequired: every field that the contract requires is demanded, of every
-// body.
+// TestRequired checks that every required field of every body must be present.
 func TestRequired(t *testing.T) {
 	for name, c := range map[string]struct {
 		decode func([]byte) error

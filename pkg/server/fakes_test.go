@@ -31,7 +31,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// fakeService answers what a test put into it.
+// fakeService returns what a test put into it.
 type fakeService struct {
 	started  coordinator.Start
 	startErr error
@@ -138,7 +138,7 @@ func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, e
 	return f.tree, f.err
 }
 
-// fakeCatalog knows one repository with one branch.
+// fakeCatalog has one repository with one branch.
 type fakeCatalog struct{ Catalog }
 
 var (
@@ -213,7 +213,7 @@ func (c fakeCatalog) Log(ctx context.Context, repository, ref, after string, amo
 	return log[:min(amount, len(log))], amount < len(log), nil
 }
 
-// oneUser knows one pair of keys.
+// oneUser authenticates one pair of keys.
 type oneUser struct{ err error }
 
 func (u oneUser) Authenticate(_ context.Context, id, secret string) (string, bool, error) {

@@ -13,18 +13,18 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// importRequest is what both generations of the request ask for.
+// importRequest is what the two versions of the request have in common.
 type importRequest struct {
 	paths      []imports.Path
 	message    string
 	metadata   map[string]string
 	allowEmpty bool
 	dryRun     bool
-	flat       bool // asked for by api.ImportCreation
+	flat       bool // the body is an api.ImportCreation
 }
 
-// readImport reads a body of either generation. They are told apart by the
-// fields that only lakeFS 1.x knows.
+// readImport reads a body of either version. They are told apart by the fields that only
+// lakeFS 1.x has.
 func readImport(data []byte) (importRequest, error) {
 	var probe struct{ Paths, Commit json.RawMessage }
 	if json.Unmarshal(data, &probe) == nil && (probe.Paths != nil || probe.Commit != nil) {
@@ -69,7 +69,8 @@ func readFlat(data []byte) (importRequest, error) {
 	}, nil
 }
 
-// oneOf returns the value of a field that has two names.
+// oneOf returns the value of a field that has two names. At most one may be set, or both to
+// the same value.
 func oneOf(name, value, alias, other string) (string, error) {
 	switch {
 	case value != "" && other != "" && value != other:
@@ -82,8 +83,8 @@ func oneOf(name, value, alias, other string) (string, error) {
 	return "", fault.BadField(name, missing)
 }
 
-// flatNames is how api.ImportCreation names fields that are the service's by
-// the names of lakeFS 1.x.
+// flatNames maps the field names of lakeFS 1.x, which the service uses, to those of
+// api.ImportCreation.
 var flatNames = map[string]string{
 	"paths[0].path":        "source_uri",
 	"paths[0].destination": "prepend",
@@ -91,7 +92,7 @@ var flatNames = map[string]string{
 	"commit.metadata":      "metadata",
 }
 
-// flatFault names the field of a fault as the caller does.
+// flatFault renames the field of a fault to what the client calls it.
 func flatFault(err error) error {
 	var f *fault.Fault
 	if !errors.As(err, &f) || flatNames[f.Field] == "" {
@@ -103,7 +104,7 @@ func flatFault(err error) error {
 // ImportStart stores an import and answers its ID.
 func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repository, branch string) {
 	var req importRequest
-	user, ok := h.admit(w, r, limits.Body, func(data []byte) (err error) {
+	user, ok := h.requests.authenticateAndRead(w, r, limits.Body, func(data []byte) (err error) {
 		req, err = readImport(data)
 		return err
 	})
@@ -119,9 +120,9 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 	})
 	switch {
 	case err != nil && req.flat:
-		h.fail(w, r, flatFault(err))
+		h.errors.answer(w, r, flatFault(err))
 	case err != nil:
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 	case req.flat:
 		answer(w, http.StatusCreated, api.ImportCreationResponse{ID: id})
 	default:
@@ -131,29 +132,29 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 
 // ImportStatus answers how far an import is.
 func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportStatusParams) {
-	if st, ok := h.admitImport(w, r, repository, branch, params.ID); ok {
+	if st, ok := h.importOf(w, r, repository, branch, params.ID); ok {
 		answer(w, http.StatusOK, statusOf(st))
 	}
 }
 
 // ImportCancel cancels an import.
 func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportCancelParams) {
-	st, ok := h.admitImport(w, r, repository, branch, params.ID)
+	st, ok := h.importOf(w, r, repository, branch, params.ID)
 	if !ok {
 		return
 	}
 	if err := h.service.Cancel(r.Context(), repository, st.ID); err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// admitImport admits a request about an import, whose ID is in the body or the
-// query, and looks it up.
-func (h *handlers) admitImport(w http.ResponseWriter, r *http.Request, repository, branch, id string) (st coordinator.Status, ok bool) {
+// importOf authenticates a request about an import, whose ID is in the body or the query,
+// and finds the import.
+func (h *handlers) importOf(w http.ResponseWriter, r *http.Request, repository, branch, id string) (st coordinator.Status, ok bool) {
 	var body api.ImportStatus
-	_, ok = h.admit(w, r, limits.Body, optional(into(&body)))
+	_, ok = h.requests.authenticateAndRead(w, r, limits.Body, optional(into(&body)))
 	if !ok {
 		return st, false
 	}
@@ -167,24 +168,24 @@ func (h *handlers) admitImport(w http.ResponseWriter, r *http.Request, repositor
 	case id == "":
 		id = body.ImportID
 	}
-	st, err := h.lookUp(r.Context(), repository, branch, id)
+	st, err := findImport(r.Context(), h.service, h.catalog, repository, branch, id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return st, false
 	}
 	return st, true
 }
 
-// errNoImport is the text that clients of lakeFS know.
+// errNoImport has the message that clients of lakeFS know.
 var errNoImport = &fault.Fault{Kind: fault.NotFound, Text: "not found"}
 
-// lookUp finds an import under its own repository and branch only: permissions
+// findImport finds an import only under its own repository and branch, since permissions
 // are granted on those.
-func (h *handlers) lookUp(ctx context.Context, repository, branch, id string) (coordinator.Status, error) {
-	st, err := h.service.Status(ctx, repository, id)
+func findImport(ctx context.Context, service Service, repositories Catalog, repository, branch, id string) (coordinator.Status, error) {
+	st, err := service.Status(ctx, repository, id)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		if _, err := h.catalog.Repository(ctx, repository); err != nil {
+		if _, err := repositories.Repository(ctx, repository); err != nil {
 			return st, err
 		}
 		return st, errNoImport

@@ -125,9 +125,9 @@ func TestStartRefused(t *testing.T) {
 		{"large", "POST", importPath, `{"prepend":"` + strings.Repeat("x", limits.Body) + `"}`, nil, 413, body("more than 1048576 bytes")},
 		{"no branch", "POST", "/api/v1/repositories/lake/branches/dev/import", ok, nil, 404, `{"message":"branch not found"}`},
 		{"no repository", "POST", "/api/v1/repositories/pond/branches/main/import", ok, nil, 404, `{"message":"repository not found"}`},
-		{"nobody, malformed", "POST", importPath, `{`, http.Header{"Authorization": nil}, 400, body("malformed JSON at byte 1: unexpected end of JSON input")},
-		{"nobody, large", "POST", importPath, `{"prepend":"` + strings.Repeat("x", limits.AnonymousBody), http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
-		{"nobody, no repository", "POST", "/api/v1/repositories/pond/branches/main/import", ok, http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
+		{"no credentials, malformed", "POST", importPath, `{`, http.Header{"Authorization": nil}, 400, body("malformed JSON at byte 1: unexpected end of JSON input")},
+		{"no credentials, large", "POST", importPath, `{"prepend":"` + strings.Repeat("x", limits.AnonymousBody), http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
+		{"no credentials, no repository", "POST", "/api/v1/repositories/pond/branches/main/import", ok, http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			f := newFixture(t)
@@ -213,14 +213,13 @@ func TestStatus(t *testing.T) {
 		{"two ids", "GET", importPath + "?id=a&id=b", "", nil, 400, `{"message":"parameter \"id\" in query has an error: multiple values for single value parameter 'id'"}`},
 		{"ids differ", "GET", importPath + "?id=running", `{"import_id":"failed"}`, nil, 400, `{"message":"parameter \"id\" in query has an error: differs from import_id of the body"}`},
 		{"malformed", "GET", importPath, `{"import_id":7}`, nil, 400, `{"message":"request body has an error: import_id: must be a string"}`},
-		{"nobody", "GET", importPath + "?id=running", "", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
+		{"no credentials", "GET", importPath + "?id=running", "", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 	} {
 		t.Run(x.name, func(t *testing.T) { x.run(t, newImports(t)) })
 	}
 }
 
-// TestStatusNeedsCommit: a client takes completed for success and dereferences
-// the commit.
+// A client that reads completed uses the commit without checking that there is one.
 func TestStatusNeedsCommit(t *testing.T) {
 	st := statusIn(imports.Completed)
 	st.Commit = nil
@@ -239,7 +238,7 @@ func TestCancel(t *testing.T) {
 		{"unknown", "DELETE", importPath + "?id=nothing", "", nil, 404, `{"message":"not found"}`},
 		{"of another branch", "DELETE", importPath + "?id=other", "", nil, 404, `{"message":"not found"}`},
 		{"no id", "DELETE", importPath, "", nil, 400, `{"message":"parameter \"id\" in query has an error: value is required but missing"}`},
-		{"nobody", "DELETE", importPath + "?id=running", "", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
+		{"no credentials", "DELETE", importPath + "?id=running", "", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			f := newImports(t)
@@ -260,7 +259,7 @@ func TestIngestRange(t *testing.T) {
 		{"by the document's name", "POST", path, `{"from_source_uri":"s3://b/p/","after":"p/a","prepend":"c/"}`, nil, 201, done},
 		{"no source", "POST", path, `{"after":"","prepend":""}`, nil, 400, `{"message":"request body has an error: fromSourceURI: value is required but missing"}`},
 		{"no after", "POST", path, `{"fromSourceURI":"s3://b/","prepend":""}`, nil, 400, `{"message":"request body has an error: after: value is required but missing"}`},
-		{"nobody", "POST", path, `{"fromSourceURI":"s3://b/","after":"","prepend":""}`, http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
+		{"no credentials", "POST", path, `{"fromSourceURI":"s3://b/","after":"","prepend":""}`, http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			f := newFixture(t)
@@ -283,7 +282,7 @@ func TestIngestRange(t *testing.T) {
 	})
 }
 
-// A token goes on where its answer ended, for the request that it was given to alone.
+// A token continues where its answer ended, and is only good for the same request.
 func TestContinuationTokens(t *testing.T) {
 	const path = "/api/v1/repositories/lake/branches/ranges"
 	body := func(uri, prepend, token string) string {
@@ -328,7 +327,7 @@ func TestContinuationTokens(t *testing.T) {
 	}
 }
 
-// namedUser is whoever presents any keys.
+// namedUser authenticates any keys.
 type namedUser string
 
 func (u namedUser) Authenticate(context.Context, string, string) (string, bool, error) {
@@ -345,7 +344,7 @@ func TestCreateMetaRange(t *testing.T) {
 		{"no id", "POST", path, `{"ranges":[` + one + `,{"min_key":"a"}]}`, nil, 400, body("ranges[1].count: value is required but missing")},
 		{"count", "POST", path, `{"ranges":[` + strings.Replace(one, `"count":1`, `"count":"1"`, 1) + `]}`, nil, 400, body("ranges[0].count: must be a whole number in the range of int64")},
 		{"size", "POST", path, `{"ranges":[` + strings.Replace(one, `size":1`, `size":-1`, 1) + `]}`, nil, 400, body("ranges[0].estimated_size: must be a whole number in the range of uint64")},
-		{"nobody", "POST", path, `{"ranges":[]}`, http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
+		{"no credentials", "POST", path, `{"ranges":[]}`, http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			f := newFixture(t)

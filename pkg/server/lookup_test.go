@@ -39,7 +39,7 @@ func TestCatalog(t *testing.T) {
 		{"create again", "POST", base, `{"name":"lake","storage_namespace":"local:///p"}`, nil, 409, `{"message":"repository already exists"}`},
 		{"create again where nothing can be stored", "POST", base, `{"name":"lake","storage_namespace":"local:///etc"}`, nil, 409, `{"message":"repository already exists"}`},
 		{"create where nothing can be stored", "POST", base, `{"name":"pond","storage_namespace":"local:///etc"}`, nil, 400, `{"message":"storage_namespace: /etc lies outside of the allowed directories"}`},
-		{"create where nobody answers", "POST", base, `{"name":"pond","storage_namespace":"s3://away"}`, nil, 503, `{"message":"storage_namespace: the store does not answer"}`},
+		{"create where the store does not answer", "POST", base, `{"name":"pond","storage_namespace":"s3://away"}`, nil, 503, `{"message":"storage_namespace: the store does not answer"}`},
 		{"create, no namespace", "POST", base, `{"name":"pond"}`, nil, 400, `{"message":"request body has an error: storage_namespace: value is required but missing"}`},
 		{"get", "GET", base + "/lake", "", nil, 200, repo},
 		{"get, none", "GET", base + "/pond", "", nil, 404, `{"message":"repository not found"}`},
@@ -55,7 +55,7 @@ func TestCatalog(t *testing.T) {
 		{"reset, no ref", "PUT", base + "/lake/branches/main/hard_reset", "", nil, 400, `{"message":"parameter \"ref\" in query has an error: value is required but missing"}`},
 		{"reset, no branch", "PUT", base + "/lake/branches/dev/hard_reset?ref=c1", "", nil, 404, `{"message":"branch not found"}`},
 		{"reset, moved meanwhile", "PUT", base + "/lake/branches/main/hard_reset?ref=lost", "", nil, 409, `{"message":"branch was moved by somebody else"}`},
-		{"reset, nobody", "PUT", base + "/lake/branches/main/hard_reset?ref=c1", "", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
+		{"reset, no credentials", "PUT", base + "/lake/branches/main/hard_reset?ref=c1", "", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 		{"reset, wrong method", "POST", base + "/lake/branches/main/hard_reset?ref=c1", "", nil, 405, `{"message":"method not allowed"}`},
 		{"revert", "POST", base + "/lake/branches/main/revert", `{"ref":"c2","parent_number":0}`, nil, 204, ""},
 		{"revert, no ref", "POST", base + "/lake/branches/main/revert", `{"parent_number":0}`, nil, 400, `{"message":"request body has an error: ref: value is required but missing"}`},
@@ -76,8 +76,7 @@ var awkward = []string{
 	"é,ü", "\"<>&'\\", "\x01\n\t", "日本", "\U0001F600/x", strings.Repeat("k", 1000),
 }
 
-// TestAwkwardKeys: what goes in by a parameter or comes out in a body is the
-// key, byte for byte.
+// TestAwkwardKeys checks that parameters and bodies carry keys byte for byte.
 func TestAwkwardKeys(t *testing.T) {
 	keys := slices.Clone(awkward)
 	slices.Sort(keys)
@@ -154,7 +153,7 @@ func TestPathNotUTF8(t *testing.T) {
 	exchange{"", "GET", "/api/v1/repositories/%ff", "", http.Header{}, 400, `{"message":"path has an error: not valid UTF-8"}`}.run(t, newFixture(t))
 }
 
-// TestBranchesMoveAsAsked looks at what the service is told.
+// TestBranchesMoveAsAsked checks what the service is called with.
 func TestBranchesMoveAsAsked(t *testing.T) {
 	f := newFixture(t)
 	const branch = "/api/v1/repositories/lake/branches/main"

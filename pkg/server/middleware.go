@@ -41,7 +41,7 @@ func identify(newID func() string, next http.Handler) http.Handler {
 	})
 }
 
-// validRequestID keeps out of the log what could pass for something else.
+// validRequestID reports whether an ID is safe to log.
 func validRequestID(id string) bool {
 	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:"
 	return id != "" && len(id) <= 128 && strings.Trim(id, allowed) == ""
@@ -89,9 +89,9 @@ func newObserver(reg prometheus.Registerer, log *slog.Logger, now func() time.Ti
 	}
 }
 
-// observe hands its request on as it is: the mux writes the pattern that it matched
-// into the very request that it is given. A panic becomes an answer here, so
-// that it is measured and logged like any other.
+// observe passes on its request, not a copy: the mux stores the pattern that it matched in
+// the request that it is given. A panic becomes an answer here, so that it is measured
+// and logged like any other.
 func (o *observer) observe(mux http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := o.now()
@@ -117,7 +117,7 @@ func (o *observer) recover(w *statusWriter, r *http.Request) {
 	o.log.ErrorContext(r.Context(), "panic while serving a request", "request_id", requestID(r),
 		"route", route(r), "panic", v, "stack", string(debug.Stack()))
 	if w.code != 0 {
-		panic(http.ErrAbortHandler) // half an answer is cut off, not completed
+		panic(http.ErrAbortHandler) // an answer was begun: cut it off
 	}
 	refuse(w, http.StatusInternalServerError, "internal server error (request "+requestID(r)+")")
 }
@@ -126,13 +126,13 @@ func (o *observer) record(r *http.Request, code int, took time.Duration) {
 	o.duration.WithLabelValues(method(r), route(r), strconv.Itoa(code)).Observe(took.Seconds())
 	level := slog.LevelInfo
 	if quiet := r.Method == http.MethodGet && code < http.StatusBadRequest; quiet || strings.HasPrefix(route(r), "/_") {
-		level = slog.LevelDebug // asked every second by who watches an import or a process
+		level = slog.LevelDebug // clients that watch an import or a process send one every second
 	}
 	o.log.Log(r.Context(), level, "request", "request_id", requestID(r),
 		"method", method(r), "route", route(r), "code", code, "duration", took)
 }
 
-// method bounds the values of a label that clients choose.
+// method returns the method of a request, as a label with few values.
 func method(r *http.Request) string {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
@@ -142,7 +142,7 @@ func method(r *http.Request) string {
 	return "other"
 }
 
-// route is the path of the pattern that a request matched.
+// route returns the path of the pattern that a request matched.
 func route(r *http.Request) string {
 	_, path, ok := strings.Cut(r.Pattern, " ")
 	if !ok {
@@ -154,7 +154,7 @@ func route(r *http.Request) string {
 	return path
 }
 
-// wellFormed refuses paths and queries that net/url would alter or drop.
+// wellFormed refuses paths and queries that net/url would change or drop.
 func wellFormed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !utf8.ValidString(r.URL.Path) {
@@ -182,7 +182,7 @@ func wellFormed(next http.Handler) http.Handler {
 	})
 }
 
-// shorten cuts a name that a client chose to what an error shows of it.
+// shorten cuts a name that a client chose, for error messages.
 func shorten(name string) string {
 	const most = 64
 	if len(name) <= most {
@@ -191,7 +191,7 @@ func shorten(name string) string {
 	return strings.ToValidUTF8(name[:most], "") + "..."
 }
 
-// deadline ends the work for a request that takes too long.
+// deadline cancels the context of requests that take too long.
 func deadline(d time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), d)
@@ -200,9 +200,9 @@ func deadline(d time.Duration, next http.Handler) http.Handler {
 	})
 }
 
-// brief is deadline for all operations but those that make a file of a store's listing,
-// of as many ranges as a body holds, or of trees.
-func brief(next http.Handler) http.Handler {
+// shortDeadline is deadline for all operations except those that write a range, a metarange
+// or a tree.
+func shortDeadline(next http.Handler) http.Handler {
 	short := deadline(api.AnswerWithin, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch strings.TrimPrefix(r.Pattern, "POST "+api.BaseURL+"/repositories/{repository}/branches/") {

@@ -1,29 +1,27 @@
 package server
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
-	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
 // ListObjects answers a page of the tree at a ref.
 func (h *handlers) ListObjects(w http.ResponseWriter, r *http.Request, repository, ref string, params api.ListObjectsParams) {
-	amount, ok := h.admitPage(w, r, params.Amount)
+	amount, ok := h.requests.authenticatePage(w, r, params.Amount, perResult)
 	if !ok {
 		return
 	}
 	tree, err := h.service.Tree(r.Context(), repository, ref)
 	if err != nil {
-		h.failUnread(w, r, err)
+		h.errors.answerUnreadable(w, r, err)
 		return
 	}
 	got, more, err := tree.List(r.Context(), params.Prefix, params.After, params.Delimiter, amount)
 	if err != nil {
-		h.failUnread(w, r, err)
+		h.errors.answerUnreadable(w, r, err)
 		return
 	}
 	var resp api.ObjectStatsList
@@ -33,31 +31,20 @@ func (h *handlers) ListObjects(w http.ResponseWriter, r *http.Request, repositor
 
 // StatObject answers one object of the tree at a ref.
 func (h *handlers) StatObject(w http.ResponseWriter, r *http.Request, repository, ref string, params api.StatObjectParams) {
-	if _, ok := h.admit(w, r, 0, nil); !ok {
+	if _, ok := h.requests.authenticate(w, r); !ok {
 		return
 	}
 	tree, err := h.service.Tree(r.Context(), repository, ref)
 	if err != nil {
-		h.failUnread(w, r, err)
+		h.errors.answerUnreadable(w, r, err)
 		return
 	}
 	got, err := tree.Stat(r.Context(), params.Path)
 	if err != nil {
-		h.failUnread(w, r, err)
+		h.errors.answerUnreadable(w, r, err)
 		return
 	}
 	answer(w, http.StatusOK, objectOf(got))
-}
-
-// failUnread answers that a tree cannot be read, in the store's words: the caller,
-// whose namespace it is, may be the one who can mend it.
-func (h *handlers) failUnread(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, table.ErrCorrupt) { // trying again does not help
-		h.log.ErrorContext(r.Context(), "tree has a file that is corrupt", "request_id", requestID(r), "route", route(r), "err", err)
-		refuse(w, http.StatusInternalServerError, err.Error())
-		return
-	}
-	h.failBecause(w, r, err, err.Error())
 }
 
 func objectOf(e entry.Entry) api.ObjectStats {

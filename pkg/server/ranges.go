@@ -15,7 +15,7 @@ import (
 func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.StageRangeCreation
 	var uri string
-	user, ok := h.admitNeeding(w, r, need{limits.Body, perByte, forRange}, whole(func(data []byte) (err error) {
+	user, ok := h.requests.receive(w, r, need{limits.Body, perByte, forRange}, whole(func(data []byte) (err error) {
 		if err = into(&body)(data); err == nil {
 			uri, err = oneOf("fromSourceURI", body.FromSourceURI, "from_source_uri", body.FromSourceURIAlias)
 		}
@@ -29,7 +29,7 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 	if body.ContinuationToken != "" {
 		var err error
 		if after, err = h.sealer.Open(body.ContinuationToken, purpose...); err != nil {
-			h.fail(w, r, fault.BadField("continuation_token", "not of an answer to this user, for this repository, source and prepend"))
+			h.errors.answer(w, r, fault.BadField("continuation_token", "not of an answer to this user, for this repository, source and prepend"))
 			return
 		}
 	}
@@ -37,7 +37,7 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 		FromSourceURI: uri, After: after, Prepend: body.Prepend,
 	})
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	resp := api.IngestRangeCreationResponse{Pagination: api.ImportPagination{HasMore: got.HasMore, LastKey: got.LastKey}}
@@ -56,7 +56,7 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 // CreateMetaRange writes a metarange of ranges that were written before.
 func (h *handlers) CreateMetaRange(w http.ResponseWriter, r *http.Request, repository string) {
 	var ranges []partition.RangeMetadata
-	_, ok := h.admitNeeding(w, r, need{body: limits.RangesBody, perByte: perRangeByte}, func(body io.Reader) (err error) {
+	_, ok := h.requests.receive(w, r, need{body: limits.RangesBody, perByte: perRangeByte}, func(body io.Reader) (err error) {
 		ranges, err = readRanges(body)
 		return err
 	})
@@ -65,7 +65,7 @@ func (h *handlers) CreateMetaRange(w http.ResponseWriter, r *http.Request, repos
 	}
 	id, err := h.service.CreateMetarange(r.Context(), repository, ranges)
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	answer(w, http.StatusCreated, api.MetaRangeCreationResponse{ID: id})

@@ -15,8 +15,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// readRanges is decode of an api.MetaRangeCreation, one range after the other: the body,
-// which is the largest of all, is not in memory besides what becomes of it.
+// readRanges is decode for an api.MetaRangeCreation. It reads one range at a time, so that
+// the body, which may be larger than any other, is never in memory as a whole.
 func readRanges(body io.Reader) (ranges []partition.RangeMetadata, err error) {
 	dec := json.NewDecoder(body)
 	if err := delimiter(dec, '{', "", "an object"); err != nil {
@@ -28,7 +28,7 @@ func readRanges(body io.Reader) (ranges []partition.RangeMetadata, err error) {
 		if err != nil {
 			return nil, garbled(dec, err)
 		}
-		if name == "ranges" { // of two, the last one counts
+		if name == "ranges" { // the last one counts, as in encoding/json
 			ranges, err = readList(dec)
 			given = ranges != nil
 		} else {
@@ -53,7 +53,7 @@ func readRanges(body io.Reader) (ranges []partition.RangeMetadata, err error) {
 	return ranges, nil
 }
 
-// readList reads the array of ranges; nil if it is null.
+// readList reads the array of ranges. It returns nil if there is null instead.
 func readList(dec *json.Decoder) ([]partition.RangeMetadata, error) {
 	if err := delimiter(dec, '[', "ranges", "an array"); err != nil {
 		if errors.Is(err, errNull) {
@@ -91,7 +91,7 @@ func readList(dec *json.Decoder) ([]partition.RangeMetadata, error) {
 // errNull says that a value is null.
 var errNull = errors.New("null")
 
-// delimiter reads what an object or an array begins with.
+// delimiter reads the delimiter that an object or an array begins with.
 func delimiter(dec *json.Decoder, want json.Delim, field, kind string) error {
 	switch got, err := dec.Token(); {
 	case errors.Is(err, io.EOF) && field == "":
@@ -106,7 +106,7 @@ func delimiter(dec *json.Decoder, want json.Delim, field, kind string) error {
 	return nil
 }
 
-// nextValue reads a value into raw, and refuses text that encoding/json would alter.
+// nextValue reads a value into raw, and refuses text that encoding/json would change.
 func nextValue(dec *json.Decoder, raw json.RawMessage) (json.RawMessage, error) {
 	if err := dec.Decode(&raw); err != nil {
 		return nil, garbled(dec, err)
@@ -120,7 +120,7 @@ func nextValue(dec *json.Decoder, raw json.RawMessage) (json.RawMessage, error) 
 	return raw, nil
 }
 
-// garbled is the fault of a body that is no JSON.
+// garbled returns the fault of a body that is not JSON.
 func garbled(dec *json.Decoder, err error) error {
 	switch tooLarge := (*http.MaxBytesError)(nil); {
 	case errors.As(err, &tooLarge):

@@ -41,7 +41,7 @@ func compareWithTwin(t *testing.T, body []byte) {
 		if wantErr == nil {
 			t.Fatal("the twin takes what is no text")
 		}
-		return // in names that are ignored readRanges does not look at it
+		return // readRanges does not check the names of unknown fields
 	}
 	if (err == nil) != (wantErr == nil) || !slices.Equal(got, want) {
 		t.Errorf("%s\nreads as %+v, %v\nwant     %+v, %v", body, got, err, want, wantErr)

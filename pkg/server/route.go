@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// noEndpoint is the text of a path that no operation has.
+// noEndpoint is the message for a path that no operation has.
 const noEndpoint = "invalid API endpoint"
 
-// unrouted answers what no pattern matches: 405 if the path exists for another
-// method, else 404. A ServeMux would answer the first itself, but as text.
+// unrouted answers requests that match no pattern: 405 if the path exists with another
+// method, else 404. A ServeMux would answer the first itself, but not in JSON.
 func unrouted(mux *http.ServeMux) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		allowed := allowedMethods(mux, r)
@@ -36,10 +36,9 @@ func allowedMethods(mux *http.ServeMux, r *http.Request) (allowed []string) {
 	return allowed
 }
 
-// straight answers 404 to paths that are not in their shortest form. A ServeMux would
-// redirect to that form, which may name something else, or take an escaped ".." for a
-// name.
-func straight(next http.Handler) http.Handler {
+// cleanPath answers 404 to paths that are not clean. A ServeMux would redirect to the clean
+// path, which may name something else, or take an escaped ".." for a name.
+func cleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		escaped := r.URL.EscapedPath()
 		dots := slices.ContainsFunc(strings.Split(r.URL.Path, "/"), func(s string) bool { return s == "." || s == ".." })

@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// Paths that are not in their shortest form name nothing, however they are escaped,
-// and nobody is sent elsewhere.
-func TestCrookedPaths(t *testing.T) {
+// Paths that are not clean are not found, however they are escaped, and are not redirected.
+func TestUncleanPaths(t *testing.T) {
 	f := newFixture(t)
 	for _, target := range []string{
 		"/api/v1/../v1/repositories", "/api/v1/./repositories", "/api/v1/repositories/..", "/..", "/../api/v1/repositories",
@@ -32,8 +31,8 @@ func TestCrookedPaths(t *testing.T) {
 	}
 }
 
-// Every path of the contract allows the methods that the contract has for it, and HEAD
-// where it has GET.
+// Every path of the API allows the methods that api/openapi.yaml has for it, and HEAD where
+// that has GET.
 func TestAllow(t *testing.T) {
 	f := newFixture(t)
 	want := map[string][]string{"/_health": {"GET", "HEAD"}, "/_ready": {"GET", "HEAD"}, "/metrics": {"GET", "HEAD"}}
@@ -65,7 +64,8 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-// Programs learn how to authenticate; a browser with a cookie shows no dialog of its own.
+// Programs are told how to authenticate. A browser with a cookie is not, so that it shows no
+// dialog.
 func TestUnauthorizedSaysHow(t *testing.T) {
 	f := newFixture(t)
 	for _, x := range []struct {
@@ -83,6 +83,6 @@ func TestUnauthorizedSaysHow(t *testing.T) {
 		})
 	}
 	if w := f.do("GET", "/api/v1/repositories", "", nil); w.Header().Get("WWW-Authenticate") != "" {
-		t.Error("who is authenticated is told how to authenticate")
+		t.Error("an authenticated client is told how to authenticate")
 	}
 }

@@ -1,6 +1,6 @@
-// Package server is the HTTP API: it reads requests of api/openapi.yaml, asks
-// the import service and the catalog, and answers as clients of lakeFS expect.
-// It decides nothing about imports and holds no state.
+// Package server implements the HTTP API of api/openapi.yaml. It authenticates and reads
+// requests, calls the import service and the catalog, and answers as clients of lakeFS
+// expect. It makes no decisions about imports and has no state that outlives a request.
 package server
 
 import (
@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/xid"
 
-	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -22,31 +21,31 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Service is what the server needs of the import service. Its methods may be
-// called concurrently. Errors that are no faults are taken as passing.
+// Service is what the server needs of the import service. Its methods may be called
+// concurrently. Errors that are not faults are taken to be temporary.
 type Service interface {
-	// Start stores an import durably before it answers its ID. A repository or
-	// branch that does not exist is fault.NotFound.
+	// Start stores an import durably before it returns its ID. It returns fault.NotFound
+	// if the repository or branch does not exist.
 	Start(ctx context.Context, s coordinator.Start) (id string, err error)
-	// Status tells how far an import of the repository is, or fault.NotFound.
+	// Status returns the progress of an import of the repository, or fault.NotFound.
 	Status(ctx context.Context, repository, id string) (coordinator.Status, error)
-	// Cancel ends an import; fault.Conflict once it is completed or is being
-	// committed, nil if it failed or was canceled.
+	// Cancel ends an import. It returns fault.Conflict if the import is completed or is
+	// being committed, nil if it failed or was canceled before.
 	Cancel(ctx context.Context, repository, id string) error
 	IngestRange(ctx context.Context, repository string, r coordinator.Ingest) (coordinator.Ingested, error)
 	CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error)
-	// CheckNamespace refuses a storage namespace that nothing can be stored in, and
-	// tells by fault.Later that this cannot be found out now.
+	// CheckNamespace returns an error if nothing can be stored in a storage namespace, and
+	// fault.Later if that cannot be found out now.
 	CheckNamespace(ctx context.Context, namespace string) error
-	// DeleteRepository is a fault.Conflict while imports into the repository run.
+	// DeleteRepository returns fault.Conflict while imports into the repository are running.
 	DeleteRepository(ctx context.Context, id string) error
-	// TrySource tries how a source is listed; seed 0 is any. It is fault.Busy while
-	// others are tried.
+	// TrySource tests how a source is listed; seed 0 means a random one. It returns
+	// fault.Busy if too many sources are being tested.
 	TrySource(ctx context.Context, source string, seed uint64) (coordinator.Tried, error)
 	// ResetBranch makes the commit that ref points at the head of a branch.
 	ResetBranch(ctx context.Context, user, repository, branch, ref string) error
-	// Revert commits to a branch what takes back the changes of a commit; fault.Conflict
-	// if they were changed since.
+	// Revert adds a commit to a branch that undoes the changes of another commit. It
+	// returns fault.Conflict if later commits changed the same keys.
 	Revert(ctx context.Context, r coordinator.Revert) (catalog.Commit, error)
 	// Tree opens the tree that ref, a branch or a commit's ID, stands for.
 	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
@@ -64,12 +63,12 @@ type Catalog interface {
 	Log(ctx context.Context, repository, ref, after string, amount int) (page []catalog.Commit, more bool, err error)
 }
 
-// Config is what a server is made of. Every field without a default is needed.
+// Config is what a server is made of. Every field without a default is required.
 type Config struct {
 	Service      Service
 	Catalog      Catalog
 	Auth         Authenticator
-	Ready        func(ctx context.Context) error // nil error: requests can be served
+	Ready        func(ctx context.Context) error // returns nil if requests can be served
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
 	Log          *slog.Logger
@@ -79,22 +78,17 @@ type Config struct {
 	Now          func() time.Time // default time.Now
 }
 
-// requestTimeout bounds the work for one request. The longest is a range of a
-// slow store; see brief for what is none.
+// requestTimeout bounds the work for one request. Writing a range of a slow store takes
+// longest; most operations have the shorter timeout of shortDeadline.
 const requestTimeout = 5 * time.Minute
 
+// handlers implements the operations of the API, one method each.
 type handlers struct {
-	ready   func(ctx context.Context) error
-	service Service
-	catalog Catalog
-	auth    Authenticator
-	brake   *auth.Brake
-	sealer  *auth.Sealer
-	logins  *prometheus.CounterVec // that failed
-	proxies Proxies
-	budget  *budget
-	nobody  crowd // whose bodies are read, though they show no credentials
-	log     *slog.Logger
+	requests *receiver
+	errors   errorWriter
+	service  Service
+	catalog  Catalog
+	sealer   *auth.Sealer
 }
 
 var _ api.ServerInterface = (*handlers)(nil)
@@ -112,12 +106,13 @@ func New(c Config) http.Handler {
 		c.Sealer = auth.NewSealer()
 	}
 	mux := http.NewServeMux()
-	h := newHandlers(c)
+	e := errorWriter{ready: c.Ready, log: c.Log}
+	requests := newReceiver(c, e)
 	api.HandlerWithOptions(
-		h,
+		&handlers{requests: requests, errors: e, service: c.Service, catalog: c.Catalog, sealer: c.Sealer},
 		api.StdHTTPServerOptions{
 			BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
-			Middlewares: []api.MiddlewareFunc{brief, h.budget.account},
+			Middlewares: []api.MiddlewareFunc{shortDeadline, requests.budget.account},
 		},
 	)
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
@@ -128,17 +123,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("/", unrouted(mux))
 
 	o := newObserver(c.Registerer, c.Log, c.Now)
-	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(straight(wellFormed(admitUpTo(limits.Requests, mux))))))
-}
-
-func newHandlers(c Config) *handlers {
-	return &handlers{
-		ready: c.Ready, service: c.Service, catalog: c.Catalog, log: c.Log,
-		auth: c.Auth, brake: auth.NewBrake(c.Now), sealer: c.Sealer, proxies: c.Proxies, nobody: make(crowd, limits.AnonymousRequests), budget: newBudget(limits.RequestMemory),
-		logins: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
-			"Logins that failed: wrong ones, and those refused unseen as too many of one key and address waited for their answer.",
-			metric.By("outcome")),
-	}
+	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, mux))))))
 }
 
 func readiness(ready func(context.Context) error) http.HandlerFunc {

@@ -34,7 +34,7 @@ var bodies = map[string]string{
 	"revertBranch":     `{"ref":"c2","parent_number":0}`,
 }
 
-// operations calls f for every operation of the contract.
+// operations calls f for every operation of api/openapi.yaml.
 func operations(t *testing.T, f func(id, method, target, body string)) {
 	t.Helper()
 	text, err := os.ReadFile("../../api/openapi.yaml")
@@ -61,8 +61,7 @@ func operations(t *testing.T, f func(id, method, target, body string)) {
 	}
 }
 
-// TestEveryOperationAuthenticates: a handler that forgets to ask would be open
-// to everybody.
+// A handler that forgot to authenticate its requests would be open to everybody.
 func TestEveryOperationAuthenticates(t *testing.T) {
 	f := newFixture(t)
 	n := 0
@@ -91,7 +90,7 @@ func TestEveryOperationAuthenticates(t *testing.T) {
 	}
 }
 
-// TestErrorsOfTheService: no operation tells the caller more than to try again.
+// No operation tells the client more about an error of the service than to try again.
 func TestErrorsOfTheService(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Auth = oneUser{err: errors.New("secret detail")} })
 	operations(t, func(id, method, target, body string) {
@@ -101,7 +100,7 @@ func TestErrorsOfTheService(t *testing.T) {
 		}
 	})
 	if !strings.Contains(f.log.String(), "secret detail") {
-		t.Error("the log does not tell the error")
+		t.Error("the log does not contain the error")
 	}
 }
 
@@ -151,13 +150,13 @@ func TestNotReady(t *testing.T) {
 	exchange{"", "GET", "/_ready", "", nil, 503, `{"message":"no connection to NATS"}`}.run(t, f)
 }
 
-// A short interruption is ridden out; of a longer one each operation tells.
-func TestNothingCanBeServed(t *testing.T) {
+// Requests wait for a short outage to end. During a longer one every operation reports it.
+func TestRequestsWaitForTheServiceToBeReady(t *testing.T) {
 	for name, c := range map[string]struct {
 		away, took time.Duration
 	}{
 		"a moment":   {3 * time.Second, 3 * time.Second},
-		"for longer": {time.Hour, patience},
+		"for longer": {time.Hour, maxWait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -179,7 +178,7 @@ func TestNothingCanBeServed(t *testing.T) {
 					}
 					const want = `{"message":"NATS is out of reach, try again (request fresh-id)"}`
 					told := w.Code == 503 && w.Header().Get("Retry-After") != "" && strings.TrimSpace(w.Body.String()) == want
-					if told != (c.away > patience) {
+					if told != (c.away > maxWait) {
 						t.Errorf("%s: %d %v %s", id, w.Code, w.Header(), w.Body)
 					}
 				})
@@ -188,8 +187,8 @@ func TestNothingCanBeServed(t *testing.T) {
 	}
 }
 
-// What begins to fail while a request is served is told too.
-func TestNothingCanBeServedAnyMore(t *testing.T) {
+// An outage that begins while a request is served is reported, too.
+func TestAnOutageWhileServing(t *testing.T) {
 	var out error
 	f := newFixture(t, func(c *Config) {
 		c.Ready = func(context.Context) error { return out }
@@ -256,7 +255,7 @@ func TestObserved(t *testing.T) {
 	f.do("GET", "/_ready", "", nil)
 	f.do("GET", "/api/v1/repositories/pond", "", nil)
 	if log := f.log.String()[before:]; strings.Count(log, `"level":"DEBUG"`) != 2 || strings.Count(log, `"level":"INFO"`) != 1 {
-		t.Errorf("of two answers and a refusal the refusal alone should show: %s", log)
+		t.Errorf("two successful requests and one that failed should be logged at debug and info: %s", log)
 	}
 	if strings.Contains(f.log.String()+w.Body.String(), "secret-name") {
 		t.Error("log or metrics hold a name that a client chose")
@@ -277,7 +276,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// watched is a service that shows the deadline of a call.
+// watched is a service that reports the deadlines of calls.
 type watched struct {
 	Service
 	left chan time.Duration
@@ -327,6 +326,6 @@ func TestDeadline(t *testing.T) {
 	})
 	f := newFixture(t)
 	if srv := &NewHTTPServer(f, f.metrics, slog.New(slog.DiscardHandler)).http; srv.ReadHeaderTimeout == 0 || srv.ReadTimeout == 0 || srv.IdleTimeout == 0 || srv.WriteTimeout <= requestTimeout {
-		t.Error("the server waits for ever, or cuts off answers that it still owes")
+		t.Error("the server has no timeout, or cuts off answers that time out")
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
 
-// commitVersion is lakeFS's number of the way commits name their parents.
+// commitVersion is lakeFS's version of commits: how they refer to their parents.
 const commitVersion = 1
 
-// statusOf shows an import to its client. Clients take completed for success
-// and then read the commit, so neither is shown without the other.
+// statusOf returns an import as the API shows it. Clients that read completed go on to read
+// the commit, so neither is shown without the other.
 func statusOf(st coordinator.Status) api.ImportStatusResp {
 	resp := api.ImportStatusResp{
 		Phase:           api.ImportStatusRespPhase(st.Record.State),
@@ -48,7 +48,7 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 	return resp
 }
 
-// changesOf shows what an import that has ended well changed, or would change.
+// changesOf returns what a completed import changed, or what a previewed one would change.
 func changesOf(r imports.Record) api.Changes {
 	if r.Changes == nil {
 		return api.Changes{}
@@ -58,7 +58,7 @@ func changesOf(r imports.Record) api.Changes {
 	}
 }
 
-// commitOf shows a commit. Lists and maps are never null.
+// commitOf returns a commit as the API shows it. Lists and maps are never null.
 func commitOf(c catalog.Commit) api.Commit {
 	resp := api.Commit{
 		ID:           c.ID,

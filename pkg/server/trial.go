@@ -10,10 +10,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
 
-// TrySource tries how a source is listed.
+// TrySource tests how a source is listed.
 func (h *handlers) TrySource(w http.ResponseWriter, r *http.Request) {
 	var body api.SourceTrialCreation
-	if _, ok := h.admit(w, r, limits.Body, func(data []byte) error {
+	if _, ok := h.requests.authenticateAndRead(w, r, limits.Body, func(data []byte) error {
 		if err := into(&body)(data); err != nil {
 			return err
 		}
@@ -26,7 +26,7 @@ func (h *handlers) TrySource(w http.ResponseWriter, r *http.Request) {
 	}
 	tried, err := h.service.TrySource(r.Context(), body.Source, uint64(body.Seed))
 	if err != nil {
-		h.fail(w, r, err)
+		h.errors.answer(w, r, err)
 		return
 	}
 	answer(w, http.StatusOK, sourceTrial(tried))

@@ -15,57 +15,57 @@ var (
 	mine       = Login{AccessKeyID: "key", Address: "192.0.2.1"}
 )
 
-// attempt tries a login and tells how long the answer took.
-func attempt(t *testing.T, b *Brake, l Login, right bool) (ok bool, took time.Duration, err error) {
+// attempt tries a login, and returns how long the answer took.
+func attempt(t *testing.T, l *LoginLimiter, login Login, right bool) (ok bool, took time.Duration, err error) {
 	t.Helper()
 	begun := time.Now()
-	ok, err = b.Try(t.Context(), l, func() (bool, error) { return right, nil })
+	ok, err = l.Try(t.Context(), login, func() (bool, error) { return right, nil })
 	return ok, time.Since(begun), err
 }
 
 // fail is an attempt with a wrong secret.
-func fail(t *testing.T, b *Brake, l Login) {
+func fail(t *testing.T, l *LoginLimiter, login Login) {
 	t.Helper()
-	if ok, _, err := attempt(t, b, l, false); ok || err != nil {
+	if ok, _, err := attempt(t, l, login, false); ok || err != nil {
 		t.Fatalf("a wrong secret: %t, %v", ok, err)
 	}
 }
 
-func TestFailuresAreAnsweredLaterAndLater(t *testing.T) {
+func TestAnswersToFailuresAreDelayedMoreAndMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBrake(time.Now)
+		l := NewLoginLimiter(time.Now)
 		want := []time.Duration{0, 0, 0, 0, 0, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, maxPause, maxPause}
 		for i, want := range want {
-			if ok, took, err := attempt(t, b, mine, false); ok || took != want || err != nil {
+			if ok, took, err := attempt(t, l, mine, false); ok || took != want || err != nil {
 				t.Errorf("failure %d: %t after %v, %v, want %v", i+1, ok, took, err, want)
 			}
-			if ok, took, err := attempt(t, b, mine, true); !ok || took != 0 || err != nil {
+			if ok, took, err := attempt(t, l, mine, true); !ok || took != 0 || err != nil {
 				t.Errorf("the right secret after %d failures: %t after %v, %v", i+1, ok, took, err)
 			}
 			for _, other := range []Login{{"key", "192.0.2.2"}, {"other", mine.Address}} {
-				if ok, took, err := attempt(t, b, other, true); !ok || took != 0 || err != nil {
+				if ok, took, err := attempt(t, l, other, true); !ok || took != 0 || err != nil {
 					t.Errorf("%+v after %d failures of another: %t after %v, %v", other, i+1, ok, took, err)
 				}
 			}
 		}
-		<-time.After(forgetAfter - maxPause - time.Nanosecond) // the last one was counted before its pause
-		if _, took, _ := attempt(t, b, mine, false); took != maxPause {
+		<-time.After(forgetAfter - maxPause - time.Nanosecond) // it was counted before its pause
+		if _, took, _ := attempt(t, l, mine, false); took != maxPause {
 			t.Errorf("just before it is forgotten a failure takes %v", took)
 		}
 		<-time.After(forgetAfter)
-		if _, took, _ := attempt(t, b, mine, false); took != 0 {
+		if _, took, _ := attempt(t, l, mine, false); took != 0 {
 			t.Errorf("after it was forgotten a failure takes %v", took)
 		}
 	})
 }
 
-// A flood of guesses gets few answers, and keeps out nobody but the address that it
-// comes from, and that only while it goes on.
+// A flood of guesses gets few answers. It locks out only the address that it comes from,
+// and only as long as it lasts.
 func TestAFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBrake(time.Now)
+		l := NewLoginLimiter(time.Now)
 		for range freeFailures {
-			fail(t, b, mine)
+			fail(t, l, mine)
 		}
 		checked, refused := 0, 0
 		var mu sync.Mutex
@@ -73,7 +73,7 @@ func TestAFlood(t *testing.T) {
 		begun := time.Now()
 		for range 1000 {
 			flood.Go(func() {
-				_, err := b.Try(t.Context(), mine, func() (bool, error) {
+				_, err := l.Try(t.Context(), mine, func() (bool, error) {
 					mu.Lock()
 					defer mu.Unlock()
 					checked++
@@ -81,7 +81,7 @@ func TestAFlood(t *testing.T) {
 				})
 				mu.Lock()
 				defer mu.Unlock()
-				if errors.Is(err, ErrSlowDown) {
+				if errors.Is(err, ErrTooManyLogins) {
 					refused++
 				}
 			})
@@ -90,67 +90,66 @@ func TestAFlood(t *testing.T) {
 		if checked != maxWaiting || refused != 1000-maxWaiting {
 			t.Errorf("of 1000 guesses %d were checked and %d refused, want %d and %d", checked, refused, maxWaiting, 1000-maxWaiting)
 		}
-		if _, _, err := attempt(t, b, mine, true); !errors.Is(err, ErrSlowDown) {
+		if _, _, err := attempt(t, l, mine, true); !errors.Is(err, ErrTooManyLogins) {
 			t.Errorf("the right secret in the midst of the flood: %v", err)
 		}
-		if ok, took, err := attempt(t, b, Login{"key", "2001:db8::"}, true); !ok || took != 0 || err != nil {
+		if ok, took, err := attempt(t, l, Login{"key", "2001:db8::"}, true); !ok || took != 0 || err != nil {
 			t.Errorf("from elsewhere: %t after %v, %v", ok, took, err)
 		}
 		flood.Wait()
 		if took := time.Since(begun); took != 4*time.Second {
 			t.Errorf("the guesses took %v", took)
 		}
-		if ok, took, err := attempt(t, b, mine, true); !ok || took != 0 || err != nil {
+		if ok, took, err := attempt(t, l, mine, true); !ok || took != 0 || err != nil {
 			t.Errorf("the right secret after the flood: %t after %v, %v", ok, took, err)
 		}
 	})
 }
 
-func TestWhoDoesNotWaitLeaves(t *testing.T) {
-	b := NewBrake(time.Now)
+func TestCanceledAttemptsDoNotWait(t *testing.T) {
+	l := NewLoginLimiter(time.Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 3 * maxWaiting {
-		ok, err := b.Try(ctx, mine, func() (bool, error) { return false, nil })
+		ok, err := l.Try(ctx, mine, func() (bool, error) { return false, nil })
 		if ok || !errors.Is(err, context.Canceled) {
 			t.Errorf("failure %d: %t, %v", i+1, ok, err)
 		}
 	}
 }
 
-// What cannot be found out is no failure.
-func TestErrorsAreNoFailures(t *testing.T) {
-	b := NewBrake(time.Now)
+func TestErrorsAreNotCountedAsFailures(t *testing.T) {
+	l := NewLoginLimiter(time.Now)
 	for range 10 * freeFailures {
-		if ok, err := b.Try(t.Context(), mine, func() (bool, error) { return false, errUnknown }); ok || !errors.Is(err, errUnknown) {
+		if ok, err := l.Try(t.Context(), mine, func() (bool, error) { return false, errUnknown }); ok || !errors.Is(err, errUnknown) {
 			t.Fatalf("%t, %v", ok, err)
 		}
 	}
-	if len(b.of) != 0 {
+	if len(l.byLogin) != 0 {
 		t.Error("errors are remembered as failures")
 	}
 }
 
-// However many logins fail, those that failed last are remembered, and no more of them
-// than there is room for.
+// However many logins fail, only the latest to fail are remembered, as many as there is
+// room for.
 func TestTheTableIsBounded(t *testing.T) {
-	b := NewBrake(time.Now)
+	l := NewLoginLimiter(time.Now)
 	of := func(i int) Login { return Login{AccessKeyID: fmt.Sprint(i), Address: "192.0.2.1"} }
 	for i := range maxLogins + 100 {
-		fail(t, b, of(i))
+		fail(t, l, of(i))
 		if i%5000 == 0 {
-			fail(t, b, of(0))
+			fail(t, l, of(0))
 		}
 	}
-	if len(b.of) != maxLogins || b.recent.Len() != maxLogins {
-		t.Errorf("%d logins are remembered, in a list of %d, want %d", len(b.of), b.recent.Len(), maxLogins)
+	if len(l.byLogin) != maxLogins || l.recent.Len() != maxLogins {
+		t.Errorf("%d logins are remembered, in a list of %d, want %d", len(l.byLogin), l.recent.Len(), maxLogins)
 	}
 	remembered := func(i int) bool {
-		n := len(b.of)
-		if ok, _, err := attempt(t, b, of(i), true); !ok || err != nil || len(b.of) != n { // it is not remembered
-			t.Errorf("the right secret: %t, %v, of %d logins %d are remembered", ok, err, n, len(b.of))
+		n := len(l.byLogin)
+		if ok, _, err := attempt(t, l, of(i), true); !ok || err != nil || len(l.byLogin) != n { // it is not remembered
+			t.Errorf("the right secret: %t, %v, of %d logins %d are remembered", ok, err, n, len(l.byLogin))
 		}
-		for _, e := range b.of {
+		for _, e := range l.byLogin {
 			if f := e.Value.(*failures); f.login == of(i).hash() {
 				return true
 			}
@@ -158,6 +157,6 @@ func TestTheTableIsBounded(t *testing.T) {
 		return false
 	}
 	if remembered(1) || !remembered(0) || !remembered(maxLogins+99) {
-		t.Error("what failed last was forgotten before what failed first")
+		t.Error("a login that failed later was forgotten before one that failed earlier")
 	}
 }

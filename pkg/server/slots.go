@@ -1,0 +1,44 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// slots bounds how many goroutines do something at a time: its capacity. Methods may be
+// called concurrently.
+type slots chan struct{}
+
+// tryAcquire reports whether a slot was free. The caller then has to release it.
+func (s slots) tryAcquire() bool {
+	select {
+	case s <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s slots) release() { <-s }
+
+// busyRetryAfter is when a request is worth trying again that found all slots taken.
+const busyRetryAfter = time.Second
+
+// limitConcurrency serves at most a number of requests at a time. Health checks and
+// metrics are always served.
+func limitConcurrency(most int, next http.Handler) http.Handler {
+	served := make(slots, most)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_") || r.URL.Path == "/metrics" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !served.tryAcquire() {
+			tooMany(w, busyRetryAfter, "too many requests at a time, try again")
+			return
+		}
+		defer served.release()
+		next.ServeHTTP(w, r)
+	})
+}
