@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -13,67 +14,127 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-func (a *app) branchReset() *cobra.Command {
+func branchCommand(a *app) *cobra.Command {
+	return group("branch", "Create, show and move branches", branchCreate(a), branchList(a), branchGet(a), branchReset(a), branchRevert(a))
+}
+
+func branchCreate(a *app) *cobra.Command {
+	var source string
+	cmd := &cobra.Command{
+		Use:     "create lakefs://repository/branch --source REF",
+		Short:   "Create a branch from another branch or a commit",
+		Example: `  rangectl branch create lakefs://demo/nightly --source main`,
+		Args:    cobra.ExactArgs(1),
+		RunE: get(a, atRef, func(ctx context.Context, c *client.Client, p place) (api.Ref, error) {
+			commit, err := c.CreateBranch(ctx, p.repository, p.ref, source)
+			if err != nil {
+				return api.Ref{}, fmt.Errorf("creating the branch: %w", err)
+			}
+			return api.Ref{ID: p.ref, CommitID: commit}, nil
+		}, branchLine),
+	}
+	cmd.Flags().StringVarP(&source, "source", "s", "", "`ref` to start from: a branch, or a commit's ID")
+	_ = cmd.MarkFlagRequired("source")
+	return cmd
+}
+
+func branchList(a *app) *cobra.Command {
+	var page client.Page
+	return lists(a, &cobra.Command{
+		Use:   "list lakefs://repository",
+		Short: "List branches: name, commit",
+		Args:  cobra.ExactArgs(1),
+	}, &page, repositoryName, func(ctx context.Context, c *client.Client, name string) iter.Seq2[api.Ref, error] {
+		return c.Branches(ctx, name, page)
+	}, branchLine)
+}
+
+func branchGet(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "get lakefs://repository/branch",
+		Short: "Show one branch",
+		Args:  cobra.ExactArgs(1),
+		RunE: get(a, atRef, func(ctx context.Context, c *client.Client, p place) (api.Ref, error) {
+			return c.Branch(ctx, p.repository, p.ref)
+		}, branchLine),
+	}
+}
+
+func branchLine(w io.Writer, b api.Ref) error {
+	_, err := fmt.Fprintf(w, "%-24s  %s\n", printable(b.ID), printable(b.CommitID))
+	return err
+}
+
+func branchReset(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "reset lakefs://repository/branch REF",
 		Aliases: []string{"move-to-commit"},
-		Short:   "Move a branch to a commit, also back to an earlier one",
-		Long: `Makes the commit REF the head of the branch. REF is a commit's ID, or a branch that has it as
-its head. The branch loses the commits after it, but they are not deleted: the command that is
-printed brings them back. An import that is still running lands on the new head.`,
+		Short:   "Move a branch to a commit, such as an earlier one",
+		Long: `Makes the commit REF the head of the branch. REF is a commit's ID, or the name of a branch,
+which stands for its head. Later commits are taken off the branch, but not deleted: the
+command that is printed brings them back. An import that is still running commits to the
+new head.`,
 		Example: `  rangectl log lakefs://demo/main
   rangectl branch reset lakefs://demo/main 5b3fe2c1...`,
 		Args: cobra.ExactArgs(2),
 		RunE: run(func(ctx context.Context, args []string) error {
-			return a.moved(ctx, args[0], "resetting the branch", func(ctx context.Context, c *client.Client, p place) error {
+			return moveBranch(ctx, a, args[0], "resetting the branch", func(ctx context.Context, c *client.Client, p place) error {
 				return c.ResetBranch(ctx, p.repository, p.ref, args[1])
 			})
 		}),
 	}
 }
 
-// revertWithin is how long a revert may take: it reads what both sides have changed.
-const revertWithin = 6 * time.Minute
+// moveTimeout is how long a reset or revert may take. A revert reads the changes of both
+// sides.
+const moveTimeout = 6 * time.Minute
 
-func (a *app) branchRevert() *cobra.Command {
-	var what api.RevertCreation
+func branchRevert(a *app) *cobra.Command {
+	var revert api.RevertCreation
 	cmd := &cobra.Command{
 		Use:   "revert lakefs://repository/branch REF...",
-		Short: "Take back what commits changed, by new commits",
-		Long: `Makes a commit that takes back what the commit REF changed. REF is a commit's ID, or a branch
-that has it as its head. What other commits changed since stays. A key that both changed is a
-conflict, and the branch stays as it is. Several REFs are reverted one after another, a commit
-each; the first conflict stops that, and the commits made before it stay.`,
+		Short: "Undo the changes of commits, by new commits",
+		Long: `Makes a commit that undoes the changes of the commit REF. REF is a commit's ID, or the name
+of a branch, which stands for its head. Changes of later commits are kept. If a later commit
+changed one of the keys again, that is a conflict, and the branch stays as it is. Several
+REFs are reverted in the given order, with a commit for each. The first conflict ends the
+command; the commits made before it stay.`,
 		Example: `  rangectl branch revert lakefs://demo/main 5b3fe2c1...`,
 		Args:    cobra.MinimumNArgs(2),
 		RunE: run(func(ctx context.Context, args []string) error {
-			return a.moved(ctx, args[0], "reverting", func(ctx context.Context, c *client.Client, p place) error {
-				for i, ref := range args[1:] {
-					what.Ref = ref
-					err := c.RevertBranch(ctx, p.repository, p.ref, what)
-					if err != nil && i > 0 {
-						return fmt.Errorf("%s (%s was reverted): %w", ref, strings.Join(args[1:i+1], ", "), err)
-					}
-					if err != nil {
-						return fmt.Errorf("%s: %w", ref, err)
-					}
-				}
-				return nil
+			return moveBranch(ctx, a, args[0], "reverting", func(ctx context.Context, c *client.Client, p place) error {
+				return revertAll(ctx, c, p, args[1:], revert)
 			})
 		}),
 	}
-	cmd.Flags().IntVarP(&what.ParentNumber, "parent-number", "m", 0, "`number` of the parent to go back to, from 1 on, of a commit with several")
-	cmd.Flags().BoolVar(&what.AllowEmpty, "allow-empty", false, "make a commit also if it changes nothing")
+	cmd.Flags().IntVarP(&revert.ParentNumber, "parent-number", "m", 0, "`number`, from 1, of the parent to go back to, for a commit with several")
+	cmd.Flags().BoolVar(&revert.AllowEmpty, "allow-empty", false, "make a commit even if it changes nothing")
 	return cmd
 }
 
-// moved moves a branch, and shows where it was and where it is.
-func (a *app) moved(ctx context.Context, uri, doing string, move func(context.Context, *client.Client, place) error) error {
+// revertAll reverts commits in turn. The error names the commit that could not be
+// reverted, and those that were.
+func revertAll(ctx context.Context, c *client.Client, p place, refs []string, revert api.RevertCreation) error {
+	for i, ref := range refs {
+		revert.Ref = ref
+		err := c.RevertBranch(ctx, p.repository, p.ref, revert)
+		if err != nil && i > 0 {
+			return fmt.Errorf("%s (%s was reverted): %w", ref, strings.Join(refs[:i], ", "), err)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", ref, err)
+		}
+	}
+	return nil
+}
+
+// moveBranch moves a branch, and shows where it was and where it is.
+func moveBranch(ctx context.Context, a *app, uri, doing string, move func(context.Context, *client.Client, place) error) error {
 	p, err := atRef(uri)
 	if err != nil {
 		return err
 	}
-	c, err := a.client(client.Config{Timeout: revertWithin})
+	c, err := a.client(client.Config{Timeout: moveTimeout})
 	if err != nil {
 		return err
 	}
@@ -82,25 +143,25 @@ func (a *app) moved(ctx context.Context, uri, doing string, move func(context.Co
 		return missingAt(uri, err)
 	}
 	err = move(ctx, c, p)
-	if client.Transient(err) && ctx.Err() == nil {
-		return &failure{Unknown, fmt.Errorf("%s, which was at %s: %w", doing, was.CommitID, err)}
+	if client.Transient(err) {
+		doing += ", which was at " + was.CommitID
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return changing(ctx, doing, err)
 	}
 	now, err := c.Branch(ctx, p.repository, p.ref)
 	if err != nil {
-		return fmt.Errorf("it is done, and the branch was at %s: %w", was.CommitID, err)
+		return fmt.Errorf("the branch, which was at %s, was moved; reading where it is: %w", was.CommitID, err)
 	}
-	back := fmt.Sprintf("rangectl branch reset %s %s", p, was.CommitID)
+	undo := fmt.Sprintf("rangectl branch reset %s %s", p, was.CommitID)
 	if a.endpoint != "" {
-		back += " --endpoint " + a.endpoint
+		undo += " --endpoint " + a.endpoint
 	}
-	fmt.Fprintf(a.Err, "to undo it:  %s\n", printable(back))
-	return a.show(movedBranch{now, was.CommitID}, func(w io.Writer) error { return branchLine(w, now) })
+	fmt.Fprintf(a.sys.Err, "to undo it:  %s\n", printable(undo))
+	return show(a, movedBranch{now, was.CommitID}, func(w io.Writer, b movedBranch) error { return branchLine(w, b.Ref) })
 }
 
-// movedBranch is a branch with the head that it had.
+// movedBranch is a branch, and the head that it had before.
 type movedBranch struct {
 	api.Ref
 	Was string `json:"was"`

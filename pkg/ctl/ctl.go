@@ -1,5 +1,6 @@
-// Package ctl is the commands of rangectl. They use the machine only through
-// System, so that another program, or a test, can run them inside itself.
+// Package ctl implements the commands of the rangectl command line. They use the
+// machine only through System, so that another program or a test can run them
+// in its own process.
 package ctl
 
 import (
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"os"
 	"time"
@@ -26,18 +28,18 @@ const (
 	Failed      = 1   // what was asked for failed
 	Usage       = 2   // the command line, the environment or the file is wrong
 	Canceled    = 3   // the import was canceled
-	Unknown     = 4   // contact was lost; what was asked for may go on
-	Interrupted = 130 // the user interrupted; an import that was started goes on
+	Unknown     = 4   // the coordinator stopped answering; what was asked for may go on
+	Interrupted = 130 // the user interrupted the command; an import that was started goes on
 )
 
-// System is what the commands use of the machine. Every field is needed.
+// System is what the commands use of the machine. Every field is required.
 type System struct {
 	In       io.Reader
-	Out, Err io.Writer // results, and what is said meanwhile
+	Out, Err io.Writer // results; progress and messages
 	Getenv   func(string) string
-	// Width is the number of columns of the terminal behind Err; 0: it is none.
+	// Width returns the number of columns of the terminal that Err writes to, 0 if it is none.
 	Width func() int
-	// ReadSecret reads a line of In, from a terminal without showing it.
+	// ReadSecret reads a line of In, without echo if that is a terminal.
 	ReadSecret func() (string, error)
 	Now        func() time.Time
 	Sleep      func(context.Context, time.Duration) error // not longer than the context
@@ -58,7 +60,7 @@ func terminalWidth() int {
 	if err != nil {
 		return 0
 	}
-	return cmp.Or(width, 80) // a terminal that was never told its size says 0
+	return cmp.Or(width, 80) // a terminal whose size was never set reports 0
 }
 
 func readSecret() (string, error) {
@@ -70,7 +72,7 @@ func readSecret() (string, error) {
 }
 
 // Run runs one command line (without the program's name) and returns the exit
-// code. The end of ctx is the user's interrupt.
+// code. The user interrupts it by canceling ctx.
 func Run(ctx context.Context, sys System, args []string) int {
 	root := newRoot(sys)
 	root.SetArgs(args)
@@ -80,7 +82,7 @@ func Run(ctx context.Context, sys System, args []string) int {
 	}
 	var f *failure
 	if !errors.As(err, &f) {
-		f = &failure{Usage, err} // what cobra itself finds is wrong with a command line
+		f = &failure{Usage, err} // cobra's own errors are about the command line
 	}
 	if f.err != nil {
 		fmt.Fprintf(sys.Err, "rangectl: %s\n", printable(f.err.Error()))
@@ -91,7 +93,7 @@ func Run(ctx context.Context, sys System, args []string) int {
 	return f.code
 }
 
-// failure is an error with its exit code. Without err all was said.
+// failure is an error with its exit code. With a nil err the user was already told.
 type failure struct {
 	code int
 	err  error
@@ -106,32 +108,32 @@ func usage(format string, args ...any) error {
 
 // app is what all commands share: the machine and the flags of the root.
 type app struct {
-	System
+	sys      System
 	endpoint string
 	output   string
 }
 
-// newRoot returns the command of rangectl, to be run once. Run says what its
-// errors mean.
+// newRoot returns the rangectl command, to be run once. Run turns its errors into
+// exit codes.
 func newRoot(sys System) *cobra.Command {
-	a := &app{System: sys}
+	a := &app{sys: sys}
 	root := &cobra.Command{
 		Use:   "rangectl",
-		Short: "Import the metadata of object stores into branches, and look at them",
-		Long: `rangectl tells a Rangefleet coordinator what to import, and shows what came of it.
+		Short: "Import the metadata of object stores into branches, and inspect branches",
+		Long: `rangectl tells a Rangefleet coordinator what to import, and shows the result.
 
-Where the coordinator is, and who asks, comes from
+The address of the coordinator and the keys of the user come from
   --endpoint, or RANGECTL_ENDPOINT         (default ` + defaultEndpoint + `)
   RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY
 or from the file that "rangectl login" writes: RANGECTL_CONFIG, or rangectl.yaml in
-$XDG_CONFIG_HOME or ~/.config. Its credentials go to no other endpoint than its own.
+$XDG_CONFIG_HOME or ~/.config. Keys in that file are only sent to the endpoint in it.
 
 Exit codes:
     0  done
     1  failed
-    2  wrong command line, environment or file
+    2  the command line, the environment or the file is wrong
     3  the import was canceled
-    4  contact was lost; what was asked for may go on
+    4  the coordinator stopped answering; what was asked for may go on
   130  interrupted; an import that was started goes on`,
 		Version:       buildinfo.Version(),
 		SilenceErrors: true,
@@ -151,16 +153,19 @@ Exit codes:
 	root.PersistentFlags().StringVar(&a.endpoint, "endpoint", "", "`URL` of the coordinator")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`format` of results: text, or json (one object a line)")
 	root.AddCommand(
-		a.importCommand(), a.statusCommand(), a.cancelCommand(),
-		a.lsCommand(), a.statCommand(), a.logCommand(),
-		a.repoCommand(), a.branchCommand(), a.doctorCommand(), a.loginCommand(),
+		importCommand(a), statusCommand(a), cancelCommand(a),
+		lsCommand(a), statCommand(a), logCommand(a),
+		repoCommand(a), branchCommand(a), doctorCommand(a), loginCommand(a),
 	)
 	return root
 }
 
-// run is the RunE of a command: it gives every error its exit code, and the
-// user's interrupt its own.
-func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+// runE is the function that cobra runs for a command.
+type runE = func(*cobra.Command, []string) error
+
+// run makes the runE of a command: it gives every error its exit code, and one code of
+// its own to the user's interrupt.
+func run(f func(ctx context.Context, args []string) error) runE {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd.Context(), args)
 		var known *failure
@@ -175,11 +180,15 @@ func run(f func(ctx context.Context, args []string) error) func(*cobra.Command, 
 	}
 }
 
-// about makes the RunE of a command whose first argument says what it is about, and that
-// asks a coordinator.
-func about[T any](a *app, parse func(arg string) (T, error), f func(context.Context, *client.Client, T) error) func(*cobra.Command, []string) error {
+// call makes the runE of a command that calls a coordinator about what its first
+// argument names; parse is given "" if the command takes no arguments.
+func call[T any](a *app, parse func(arg string) (T, error), f func(context.Context, *client.Client, T) error) runE {
 	return run(func(ctx context.Context, args []string) error {
-		what, err := parse(args[0])
+		var arg string
+		if len(args) > 0 {
+			arg = args[0]
+		}
+		what, err := parse(arg)
 		if err != nil {
 			return err
 		}
@@ -187,17 +196,52 @@ func about[T any](a *app, parse func(arg string) (T, error), f func(context.Cont
 		if err != nil {
 			return err
 		}
-		return missingAt(args[0], f(ctx, c, what))
+		return missingAt(arg, f(ctx, c, what))
 	})
 }
 
-// missingAt adds to the answer that something is not there where it was looked for.
+// nothing is the parser of a command without arguments.
+func nothing(string) (struct{}, error) { return struct{}{}, nil }
+
+// get is call for a command that shows one result.
+func get[T, R any](a *app, parse func(arg string) (T, error), ask func(context.Context, *client.Client, T) (R, error), text func(io.Writer, R) error) runE {
+	return call(a, parse, func(ctx context.Context, c *client.Client, what T) error {
+		result, err := ask(ctx, c, what)
+		if err != nil {
+			return err
+		}
+		return show(a, result, text)
+	})
+}
+
+// lists adds to a command what makes it list results, one by one as they come: its runE,
+// and the flags of every list, which set page.
+func lists[T, R any](a *app, cmd *cobra.Command, page *client.Page, parse func(arg string) (T, error), ask func(context.Context, *client.Client, T) iter.Seq2[R, error], text func(io.Writer, R) error) *cobra.Command {
+	cmd.RunE = call(a, parse, func(ctx context.Context, c *client.Client, what T) error {
+		return showAll(a, ask(ctx, c, what), text)
+	})
+	cmd.Flags().StringVar(&page.After, "after", "", "show only what follows this `name`")
+	cmd.Flags().IntVar(&page.Amount, "amount", 0, "show at most this `number`; 0: all")
+	return cmd
+}
+
+// missingAt adds to a "not found" where the thing was looked for.
 func missingAt(where string, err error) error {
 	var answer *client.Error
 	if errors.As(err, &answer) && answer.Status == http.StatusNotFound {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return err
+}
+
+// changing is the error of a call that was to change something. If the service did not
+// answer, nobody can tell whether the change was made.
+func changing(ctx context.Context, doing string, err error) error {
+	said := fmt.Errorf("%s: %w", doing, err)
+	if client.Transient(err) && ctx.Err() == nil {
+		return &failure{Unknown, said}
+	}
+	return said
 }
 
 // hinted adds what the user can do about an error.
@@ -209,7 +253,7 @@ func hinted(err error) error {
 	return err
 }
 
-// group is a command that only holds others.
+// group returns a command that only holds others.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short,

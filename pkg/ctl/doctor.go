@@ -12,34 +12,34 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-func (a *app) doctorCommand() *cobra.Command {
+func doctorCommand(a *app) *cobra.Command {
 	var seed int64
 	cmd := &cobra.Command{
 		Use:   "doctor s3://bucket[/prefix]",
-		Short: "Try how a bucket is listed, and say which mode is safe there",
-		Long: `Tries whether it is safe to list a bucket in parallel, with LISTs that start after any
-key. Some stores answer such LISTs with fewer keys than follow.
+		Short: "Test how a bucket is listed, and say which listing mode is safe",
+		Long: `Tests whether it is safe to list a bucket in parallel, that is, with LIST calls that
+start after arbitrary keys. Some stores leave out keys in the answers to such calls.
 
-The coordinator walks the first 50,000 keys by continuation tokens. Then it asks for
-what follows some keys, directories and made-up strings, and compares. It only reads, and
-takes 300 LISTs and 45 seconds at most. A fault means that parallel is not safe for this
-bucket. No fault is no proof: only some starts among the first keys were tried.
+The coordinator walks the first 50,000 keys by continuation tokens. Then it lists what
+follows some keys, directories and made-up strings, and compares. It only reads, and makes
+at most 300 LIST calls in 45 seconds. A fault means that parallel is not safe for this
+bucket. No fault proves nothing: only some starts among the first keys were tried.
 
-The exit code is 1 if a fault was found in the mode that imports would use now.`,
+The exit code is 1 if there is a fault in the mode that imports would use now.`,
 		Example: `  rangectl doctor s3://lake/raw/`,
 		Args:    cobra.ExactArgs(1),
-		RunE: about(a, sourceURI, func(ctx context.Context, c *client.Client, source string) error {
+		RunE: call(a, sourceURI, func(ctx context.Context, c *client.Client, source string) error {
 			trial, err := c.TrySource(ctx, api.SourceTrialCreation{Source: source, Seed: seed})
 			if err != nil {
-				return err // of the server, which names the source
+				return err // the server's error names the source
 			}
-			if err := a.show(trial, func(w io.Writer) error { return trialSheet(w, trial) }); err != nil {
+			if err := show(a, trial, trialSheet); err != nil {
 				return err
 			}
 			return diagnosis(trial)
 		}),
 	}
-	cmd.Flags().Int64Var(&seed, "seed", 0, "try the same starts as the trial that showed this `number`; 0: new ones")
+	cmd.Flags().Int64Var(&seed, "seed", 0, "try the same starts as the trial that printed this `number`; 0: new ones")
 	return cmd
 }
 
@@ -51,8 +51,8 @@ func sourceURI(uri string) (string, error) {
 	return uri, nil
 }
 
-// diagnosis returns an error if imports as they are set now would rely on what the
-// trial found at fault.
+// diagnosis returns an error if imports, as they are configured now, would rely on the
+// mode that the trial found a fault in.
 func diagnosis(t api.SourceTrial) error {
 	switch parallel := t.Listing.Mode == api.Parallel; {
 	case t.Walk.Fault != "":

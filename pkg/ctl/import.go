@@ -27,39 +27,39 @@ type importFlags struct {
 	progress string
 }
 
-func (a *app) importCommand() *cobra.Command {
+func importCommand(a *app) *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
 		Use:   "import --from URI [--from URI]... --to lakefs://repository/branch[/path]",
 		Short: "Import objects into a branch, without copying them",
-		Long: `Imports what is under --from into --to and commits it. The keys under the
-destination are replaced by those of the sources; where sources bring equal keys,
-the later one wins. A source without a '/' at its end also takes what its last part
-only begins: s3://lake/raw takes raw/a and raw2/b. If there is nothing under a source,
-the import fails and the branch stays as it was, unless --allow-empty is given. A bucket
-or a local directory that does not exist always fails the import.
+		Long: `Imports the objects under --from into --to and commits them. They replace all keys
+under the destination. If several sources have an object for the same key, the last
+source wins. A source is a prefix: s3://lake/raw matches raw/a and also raw2/b, and
+s3://lake/raw/ only the first. If there is nothing under a source, the import fails and
+the branch stays as it was, unless --allow-empty is given. A bucket or a local directory
+that does not exist always fails the import.
 
-With --dry-run it tells how many keys of the branch the import would add, replace,
-remove and leave as they are. It takes as long as the import, and makes no commit.
+With --dry-run it shows how many keys of the branch the import would add, replace,
+remove and leave unchanged. That takes as long as the import, and makes no commit.
 
-Ctrl-C detaches: the import goes on, and what is printed says how to come back.
-The same command again while the import runs joins it.`,
+Ctrl-C detaches: the import goes on, and the command prints how to watch it again. The
+same command, run again while the import is running, joins it.`,
 		Example: `  rangectl import --from s3://lake/raw/ --to lakefs://demo/main/raw/
   rangectl import --from local:///data/ --to lakefs://demo/main --message "nightly" --metadata job=17
   rangectl import --type object --from s3://lake/a.csv --to lakefs://demo/main/tables/`,
 		Args: cobra.NoArgs,
-		RunE: run(func(ctx context.Context, _ []string) error { return a.importRun(ctx, f) }),
+		RunE: run(func(ctx context.Context, _ []string) error { return importRun(ctx, a, f) }),
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.from, "from", nil, "`URI` of a source: s3://bucket/prefix or local:///directory/; may be repeated")
 	flags.StringVar(&f.to, "to", "", "`URI` of the destination: lakefs://repository/branch, or with a path after it")
 	flags.StringVar(&f.kind, "type", string(api.ImportLocationTypeCommonPrefix),
-		"`type` of the sources: common_prefix, or object (imported as the destination; under it, if that ends in '/')")
-	flags.StringVarP(&f.message, "message", "m", "Import objects", "`text` of the commit")
-	flags.StringArrayVar(&f.metadata, "metadata", nil, "`key=value` of the commit; may be repeated")
-	flags.BoolVar(&f.empty, "allow-empty", false, "import also if there is nothing under a source, which removes what is under the destination")
-	flags.BoolVar(&f.dry, "dry-run", false, "tell what the import would change in the branch, without a commit")
-	flags.BoolVar(&f.detach, "detach", false, "do not wait: print the import's ID and leave")
+		"`type` of the sources: common_prefix, or object (imported as the destination, or under it if that ends in '/')")
+	flags.StringVarP(&f.message, "message", "m", "Import objects", "commit `message`")
+	flags.StringArrayVar(&f.metadata, "metadata", nil, "`key=value` of the commit's metadata; may be repeated")
+	flags.BoolVar(&f.empty, "allow-empty", false, "import even if there is nothing under a source; this can remove everything under the destination")
+	flags.BoolVar(&f.dry, "dry-run", false, "show what the import would change in the branch, without a commit")
+	flags.BoolVar(&f.detach, "detach", false, "do not wait for the import: print its ID and exit")
 	addProgress(cmd, &f.progress)
 	_ = cmd.MarkFlagRequired("from")
 	_ = cmd.MarkFlagRequired("to")
@@ -67,10 +67,10 @@ The same command again while the import runs joins it.`,
 }
 
 func addProgress(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVar(to, "progress", "auto", "`how` progress is shown: tty, plain, none, or auto (tty on a terminal, else plain)")
+	cmd.Flags().StringVar(to, "progress", "auto", "`style` of progress: tty, plain, none, or auto (tty on a terminal, else plain)")
 }
 
-func (a *app) importRun(ctx context.Context, f importFlags) error {
+func importRun(ctx context.Context, a *app, f importFlags) error {
 	to, err := at(f.to)
 	if err != nil {
 		return err
@@ -87,27 +87,27 @@ func (a *app) importRun(ctx context.Context, f importFlags) error {
 	if err != nil {
 		return err
 	}
-	start := a.Now()
+	start := a.sys.Now()
 	id, err := c.StartImport(ctx, to.repository, to.ref, request)
 	if err != nil {
-		return a.notStarted(ctx, missingAt(f.to, err))
+		return startFailure(ctx, missingAt(f.to, err))
 	}
 	what := imported{to, id}
 	if f.detach {
-		a.sayComeBack("import started", what)
-		return a.show(summary{ID: id}, func(w io.Writer) error { _, err := fmt.Fprintln(w, id); return err })
+		a.sayHowToReturn("import started", what)
+		return show(a, summary{ID: id}, func(w io.Writer, _ summary) error { _, err := fmt.Fprintln(w, id); return err })
 	}
-	fmt.Fprintf(a.Err, "import %s into %s\n", printable(id), printable(to.String()))
-	s, err := a.follow(ctx, what, mode, start)
+	fmt.Fprintf(a.sys.Err, "import %s into %s\n", printable(id), printable(to.String()))
+	s, err := follow(ctx, a, what, mode, start)
 	if err != nil {
 		return err
 	}
-	return a.conclude(what, s, a.Now().Sub(start))
+	return conclude(a, what, s, a.sys.Now().Sub(start))
 }
 
-// notStarted is the failure of a start. Without an answer nobody knows whether
-// there is an import now.
-func (a *app) notStarted(ctx context.Context, err error) error {
+// startFailure is the failure of a start. Without an answer nobody knows whether the
+// import was started.
+func startFailure(ctx context.Context, err error) error {
 	const again = "whether the import was started is unknown; the same command again joins it"
 	switch {
 	case ctx.Err() != nil:
@@ -152,8 +152,8 @@ func (f importFlags) request(destination string) (api.ImportPathsCreation, error
 	return request, nil
 }
 
-// object is the key that an object is imported as: the destination, or in it if
-// that is a directory. The object may be one whose key ends in '/'.
+// object returns the key that an object is imported as: the destination or, if that ends
+// in '/', the object's name under it. The object's own key may end in '/'.
 func (f importFlags) object(from objectstore.URI, destination string) (string, error) {
 	name := from.Key[strings.LastIndexByte(strings.TrimSuffix(from.Key, "/"), '/')+1:]
 	switch {
@@ -168,7 +168,7 @@ func (f importFlags) object(from objectstore.URI, destination string) (string, e
 	}
 }
 
-// summary is how an import stands, as a result.
+// summary is the state of an import, as a result.
 type summary struct {
 	ID          string       `json:"id"`
 	Phase       string       `json:"phase,omitempty"`
@@ -183,7 +183,7 @@ type summary struct {
 	Error       string       `json:"error,omitempty"`
 	Problem     string       `json:"problem,omitempty"`
 	Walk        string       `json:"walk,omitempty"`
-	Seconds     float64      `json:"elapsed_seconds,omitempty"`    // only of an import watched from its start
+	Seconds     float64      `json:"elapsed_seconds,omitempty"`    // only of an import that was watched from its start
 	Rate        int64        `json:"objects_per_second,omitempty"` // likewise
 }
 
@@ -209,11 +209,11 @@ func summarize(id string, s api.ImportStatusResp, elapsed time.Duration) summary
 	return sum
 }
 
-// conclude shows how a watched import ended, and makes its exit code. Without
-// elapsed it was not watched from its start.
-func (a *app) conclude(what imported, s api.ImportStatusResp, elapsed time.Duration) error {
+// conclude shows how a watched import ended, and returns its exit code as a failure.
+// elapsed is 0 if the import was not watched from its start.
+func conclude(a *app, what imported, s api.ImportStatusResp, elapsed time.Duration) error {
 	sum := summarize(what.id, s, elapsed)
-	if err := a.show(sum, func(w io.Writer) error { return sum.write(w, what) }); err != nil {
+	if err := show(a, sum, what.sheet); err != nil {
 		return err
 	}
 	switch {
@@ -226,8 +226,8 @@ func (a *app) conclude(what imported, s api.ImportStatusResp, elapsed time.Durat
 	}
 }
 
-func (sum summary) write(w io.Writer, what imported) error {
-	title := "Import " + sum.ID + " into " + what.String()
+// sheet writes the state of the import as text.
+func (what imported) sheet(w io.Writer, sum summary) error {
 	rows := []row{
 		{"Phase", sum.Phase},
 		{"Error", sum.Error},
@@ -242,7 +242,7 @@ func (sum summary) write(w io.Writer, what imported) error {
 	if sum.Skipped > 0 {
 		rows = append(rows, row{"Skipped", counted(sum.Skipped, "folder marker") + ", whose key would be empty"})
 	}
-	if sum.Ranges > 0 { // it is not kept of an import that has failed
+	if sum.Ranges > 0 { // the number is not kept for a failed import
 		rows = append(rows, row{"Ranges", grouped(int64(sum.Ranges))})
 	}
 	if sum.Partitions > 0 {
@@ -259,5 +259,5 @@ func (sum summary) write(w io.Writer, what imported) error {
 		elapsed := time.Duration(sum.Seconds * float64(time.Second))
 		rows = append(rows, row{"Elapsed", lasting(elapsed) + ", " + grouped(sum.Rate) + " objects/s"})
 	}
-	return sheet(w, title, rows...)
+	return sheet(w, "Import "+sum.ID+" into "+what.place.String(), rows...)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -12,25 +13,38 @@ import (
 )
 
 // show writes one result: as a line of JSON, or as text does.
-func (a *app) show(result any, text func(io.Writer) error) error {
+func show[R any](a *app, result R, text func(io.Writer, R) error) error {
+	var err error
 	if a.output == "json" {
-		encoder := json.NewEncoder(a.Out)
+		encoder := json.NewEncoder(a.sys.Out)
 		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(result); err != nil {
-			return fmt.Errorf("writing the result: %w", err)
-		}
-		return nil
+		err = encoder.Encode(result)
+	} else {
+		err = text(a.sys.Out, result)
 	}
-	if err := text(a.Out); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
 }
 
-// row is a line of a sheet: a label and what it says.
+// showAll shows results one by one, as they come.
+func showAll[R any](a *app, results iter.Seq2[R, error], text func(io.Writer, R) error) error {
+	for result, err := range results {
+		if err != nil {
+			return err
+		}
+		if err := show(a, result, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row is a line of a sheet: a label and its text.
 type row struct{ label, text string }
 
-// sheet writes a title and rows with their texts in one column. Rows without a
+// sheet writes a title, and rows with their texts in one column. Rows without a
 // text are left out.
 func sheet(w io.Writer, title string, rows ...row) error {
 	var b strings.Builder
@@ -48,9 +62,8 @@ func sheet(w io.Writer, title string, rows ...row) error {
 	return err
 }
 
-// printable is s with everything escaped that could move the cursor of a
-// terminal or pass for something else: keys, messages and errors are other
-// people's texts.
+// printable returns s with everything escaped that could move the cursor of a terminal or
+// pass for something else: keys, messages and errors are not ours to trust.
 func printable(s string) string {
 	if !strings.ContainsFunc(s, hostile) && utf8.ValidString(s) {
 		return s
@@ -69,8 +82,8 @@ func printable(s string) string {
 	return b.String()
 }
 
-// hostile reports whether a rune must not reach a terminal. Newlines are kept
-// by those who split texts into lines before.
+// hostile reports whether a rune must not reach a terminal. A caller that wants to keep
+// newlines splits its text into lines first.
 func hostile(r rune) bool { return !unicode.IsPrint(r) }
 
 // grouped writes n with commas between thousands.
@@ -88,7 +101,7 @@ func grouped(n int64) string {
 	return sign + b.String()
 }
 
-// counted is "1 range", "2 ranges".
+// counted returns a number with its noun: "1 range", "2 ranges".
 func counted(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -96,7 +109,7 @@ func counted(n int64, noun string) string {
 	return grouped(n) + " " + noun + "s"
 }
 
-// lasting writes a duration as an eye reads it: tenths only below ten seconds.
+// lasting writes a duration for people: with tenths of a second only below ten seconds.
 func lasting(d time.Duration) string {
 	if d < 10*time.Second {
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
@@ -104,5 +117,5 @@ func lasting(d time.Duration) string {
 	return d.Truncate(time.Second).String()
 }
 
-// instant writes seconds since the epoch, in UTC so that it is the same for all.
+// instant writes seconds since the Unix epoch, in UTC so that it is the same everywhere.
 func instant(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.RFC3339) }

@@ -9,17 +9,17 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
-// window is how far back the shown rate looks.
+// window is the time over which the shown rate is measured.
 const window = 10 * time.Second
 
-// progress is what is known of a running import, and its picture. It knows no
-// clock: every moment is given.
+// progress is what is known of a running import, and how it is shown. It has no clock:
+// callers pass the time.
 type progress struct {
 	start   time.Time
 	samples []sample // of the last window, oldest first
 	last    api.ImportStatusResp
-	lost    error // why the last poll failed; nil if it did not
-	since   time.Time
+	lost    error     // why the last poll failed; nil if it succeeded
+	since   time.Time // of the first poll that failed, while lost is set
 }
 
 type sample struct {
@@ -27,17 +27,17 @@ type sample struct {
 	objects int64
 }
 
-// observe takes an answer that came at now.
+// observe adds an answer that came at now.
 func (p *progress) observe(now time.Time, s api.ImportStatusResp) {
 	p.last, p.lost = s, nil
 	p.samples = append(p.samples, sample{now, s.IngestedObjects})
-	// One sample from before the window stays: the rate spans all of it.
+	// One sample from before the window is kept, so that the rate spans all of it.
 	for len(p.samples) > 2 && now.Sub(p.samples[1].at) >= window {
 		p.samples = p.samples[1:]
 	}
 }
 
-// miss takes a poll that failed at now.
+// miss adds a poll that failed at now.
 func (p *progress) miss(now time.Time, err error) {
 	if p.lost == nil {
 		p.since = now
@@ -48,7 +48,7 @@ func (p *progress) miss(now time.Time, err error) {
 // met reports whether a poll ever succeeded.
 func (p *progress) met() bool { return len(p.samples) > 0 }
 
-// lostFor is for how long no poll has succeeded.
+// lostFor returns for how long polls have failed, 0 if the last one succeeded.
 func (p *progress) lostFor(now time.Time) time.Duration {
 	if p.lost == nil {
 		return 0
@@ -56,7 +56,7 @@ func (p *progress) lostFor(now time.Time) time.Duration {
 	return now.Sub(p.since)
 }
 
-// rate is objects per second over the window; not ok if too little was seen.
+// rate returns objects per second over the window; ok is false if there are too few samples.
 func (p *progress) rate() (perSecond int64, ok bool) {
 	if len(p.samples) < 2 {
 		return 0, false
@@ -69,7 +69,7 @@ func (p *progress) rate() (perSecond int64, ok bool) {
 	return int64(float64(last.objects-first.objects) / seconds), true
 }
 
-// line says in one line how things are at now.
+// line describes the progress at now in one line.
 func (p *progress) line(now time.Time) string {
 	objects := counted(p.last.IngestedObjects, "object")
 	elapsed := now.Sub(p.start).Truncate(time.Second).String()
@@ -90,7 +90,7 @@ func (p *progress) line(now time.Time) string {
 		counted(int64(p.last.Partitions), "partition") + " open, " + elapsed
 }
 
-// cause is the last part of an error: why, without the call that failed.
+// cause returns the last part of an error, without the call that failed.
 func cause(err error) string {
 	var call *url.Error
 	if errors.As(err, &call) {
@@ -112,8 +112,8 @@ const (
 
 var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
-// redraw is what a terminal of that width needs to show the line in place of
-// the one before. It never reaches the last column, where terminals wrap.
+// redraw returns what a terminal of that width must be sent to show the line in place of
+// the previous one. It never reaches the last column, where terminals wrap.
 func (p *progress) redraw(now time.Time, frame, width int, color bool) string {
 	head := string(spinner[frame%len(spinner)])
 	line := []rune(p.line(now))

@@ -12,14 +12,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-func (a *app) statusCommand() *cobra.Command {
+func statusCommand(a *app) *cobra.Command {
 	var watch bool
 	var progress string
 	cmd := &cobra.Command{
 		Use:   "status lakefs://repository/branch ID",
-		Short: "Show how far an import is, or how it ended",
-		Long: `Shows how far an import is, or how it ended. With --watch it waits for the end, and
-the exit code is that of the import; without, it is 0 whatever became of the import.`,
+		Short: "Show the progress of an import, or how it ended",
+		Long: `Shows the progress of an import, or how it ended. With --watch it waits for the end,
+and the exit code is that of the import. Without, the exit code is 0 however it ended.`,
 		Args: cobra.ExactArgs(2),
 		RunE: run(func(ctx context.Context, args []string) error {
 			what, err := named(args)
@@ -27,9 +27,9 @@ the exit code is that of the import; without, it is 0 whatever became of the imp
 				return err
 			}
 			if watch {
-				return a.rejoin(ctx, what, progress)
+				return watchAgain(ctx, a, what, progress)
 			}
-			return a.status(ctx, what)
+			return status(ctx, a, what)
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "wait until the import ends")
@@ -46,41 +46,41 @@ func named(args []string) (imported, error) {
 	return imported{p, args[1]}, err
 }
 
-// unknown adds to an error what it means that there is no such import.
+// unknown adds to a "not found" why there may be no such import.
 func unknown(what imported, err error) error {
 	var answer *client.Error
 	if !errors.As(err, &answer) || answer.Status != http.StatusNotFound {
 		return err
 	}
-	return fmt.Errorf("import %s is not known at %s: %w; imports are forgotten a day after they end", what.id, what.root(), err)
+	return fmt.Errorf("import %s is not known at %s: %w; imports are forgotten a day after they end", what.id, what.place.root(), err)
 }
 
-func (a *app) status(ctx context.Context, what imported) error {
+func status(ctx context.Context, a *app, what imported) error {
 	c, err := a.client(client.Config{})
 	if err != nil {
 		return err
 	}
-	s, err := c.ImportStatus(ctx, what.repository, what.ref, what.id)
+	s, err := c.ImportStatus(ctx, what.place.repository, what.place.ref, what.id)
 	if err != nil {
 		return unknown(what, err)
 	}
-	sum := summarize(what.id, s, 0)
-	return a.show(sum, func(w io.Writer) error { return sum.write(w, what) })
+	return show(a, summarize(what.id, s, 0), what.sheet)
 }
 
-func (a *app) rejoin(ctx context.Context, what imported, progress string) error {
+// watchAgain watches an import that was started earlier.
+func watchAgain(ctx context.Context, a *app, what imported, progress string) error {
 	mode, err := a.progressMode(progress)
 	if err != nil {
 		return err
 	}
-	s, err := a.follow(ctx, what, mode, a.Now())
+	s, err := follow(ctx, a, what, mode, a.sys.Now())
 	if err != nil {
 		return err
 	}
-	return a.conclude(what, s, 0)
+	return conclude(a, what, s, 0)
 }
 
-func (a *app) cancelCommand() *cobra.Command {
+func cancelCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel lakefs://repository/branch ID",
 		Short: "Cancel an import; the branch stays as it was",
@@ -94,14 +94,10 @@ func (a *app) cancelCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = c.CancelImport(ctx, what.repository, what.ref, what.id)
-			if client.Transient(err) && ctx.Err() == nil {
-				return &failure{Unknown, fmt.Errorf("canceling: %w", err)}
+			if err = c.CancelImport(ctx, what.place.repository, what.place.ref, what.id); err != nil {
+				return changing(ctx, "canceling", unknown(what, err))
 			}
-			if err != nil {
-				return fmt.Errorf("canceling: %w", unknown(what, err))
-			}
-			return a.show(map[string]any{"id": what.id, "canceled": true}, func(w io.Writer) error {
+			return show(a, map[string]any{"id": what.id, "canceled": true}, func(w io.Writer, _ map[string]any) error {
 				_, err := fmt.Fprintf(w, "import %s canceled\n", printable(what.id))
 				return err
 			})

@@ -17,7 +17,7 @@ func times(n int, answer string) []string {
 	return answers
 }
 
-// How an import can go on and end, as a user sees it.
+// TestImportEndings shows how an import proceeds and ends, as a user sees it.
 func TestImportEndings(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -53,7 +53,7 @@ func TestImportEndings(t *testing.T) {
 	}
 }
 
-func TestLostContactIsGivenUpAfterMinutes(t *testing.T) {
+func TestGivesUpAfterMinutesWithoutAnAnswer(t *testing.T) {
 	s := script()
 	s[statusURI] = []string{cutOff}
 	co := newCoordinator(t, s)
@@ -62,8 +62,8 @@ func TestLostContactIsGivenUpAfterMinutes(t *testing.T) {
 	if code := Run(context.Background(), m.system(), importArgs); code != Unknown {
 		t.Errorf("exit %d, want %d", code, Unknown)
 	}
-	if waited := m.now.Sub(start); waited < patience || waited > patience+10*time.Second {
-		t.Errorf("gave up after %v, want %v", waited, patience)
+	if waited := m.now.Sub(start); waited < giveUpAfter || waited > giveUpAfter+10*time.Second {
+		t.Errorf("gave up after %v, want %v", waited, giveUpAfter)
 	}
 }
 
@@ -80,8 +80,8 @@ func TestStartWithoutAnAnswerIsUnknown(t *testing.T) {
 	}
 }
 
-// An interrupt detaches wherever it comes; only once the import has an ID is
-// there a way back to print.
+// An interrupt detaches at any time. How to watch the import again is printed once it has
+// an ID.
 func TestInterrupt(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -124,8 +124,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// The way back holds what the user would have to know again.
-func TestComeBackNamesTheEndpoint(t *testing.T) {
+// The printed commands contain everything that the user would have to type again.
+func TestHowToReturnNamesTheEndpoint(t *testing.T) {
 	co := newCoordinator(t, script())
 	m := newMachine(t, co)
 	delete(m.env, "RANGECTL_ENDPOINT")
