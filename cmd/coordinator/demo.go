@@ -19,18 +19,18 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
-// enough is how many files a tree should have to be worth the name.
+// enough is the least number of files that makes an instructive demo.
 const enough = 20_000
 
 func demoCommand() *cobra.Command {
 	var keep bool
 	cmd := &cobra.Command{
 		Use:   "demo [directory]...",
-		Short: "Import directory trees into a branch and look at it, in this process alone",
-		Long: `Runs a coordinator on a free port with settings of its own, imports the
-directories into a branch with rangectl's commands, and shows the commit and a
-listing. Without a directory it takes the Go distribution and Go's module cache.
-Nothing in the directories is changed.`,
+		Short: "Import directory trees into a branch and show it, all in this process",
+		Long: `Runs a coordinator on a free port with its own settings, imports the directories
+into a branch with rangectl commands, and shows the commit and a listing. Without a
+directory it imports the Go distribution and Go's module cache. Nothing in the
+directories is changed.`,
 		RunE: func(cmd *cobra.Command, dirs []string) error {
 			if err := refuseSettings(cmd.InheritedFlags()); err != nil {
 				return err
@@ -38,17 +38,17 @@ Nothing in the directories is changed.`,
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), dirs, keep)
 		},
 	}
-	cmd.Flags().BoolVar(&keep, "keep", false, "leave what was stored in its temporary directory")
-	// The settings of the coordinator have no meaning here.
+	cmd.Flags().BoolVar(&keep, "keep", false, "keep what was stored in its temporary directory")
+	// The coordinator's settings do not apply.
 	cmd.SetUsageTemplate("Usage:\n  {{.UseLine}}\n\nFlags:\n{{.LocalNonPersistentFlags.FlagUsages}}")
 	return cmd
 }
 
-// refuseSettings refuses the coordinator's flags, of which the demo has its own.
+// refuseSettings refuses the coordinator's flags: the demo chooses its own settings.
 func refuseSettings(inherited *pflag.FlagSet) (err error) {
 	inherited.VisitAll(func(f *pflag.Flag) {
 		if f.Changed {
-			err = errors.Join(err, fmt.Errorf("the demo runs with settings of its own: --%s means nothing to it", f.Name))
+			err = errors.Join(err, fmt.Errorf("the demo runs with its own settings and cannot use --%s", f.Name))
 		}
 	})
 	return err
@@ -64,7 +64,7 @@ func runDemo(ctx context.Context, out io.Writer, dirs []string, keep bool) (err 
 	}
 	fmt.Fprintf(out, "%d files of %d MB in %s\n", files, bytes/1_000_000, strings.Join(dirs, " and "))
 	if files < enough {
-		fmt.Fprintf(out, "That is little to show anything by: name a directory of %d files or more.\n", enough)
+		fmt.Fprintf(out, "That is too little to show much: name a directory with at least %d files.\n", enough)
 	}
 	fmt.Fprintln(out)
 	data, remove, err := demo.Data()

@@ -1,6 +1,5 @@
-// Command coordinator serves the import API, plans imports and commits them.
-// Without settings it is a whole fleet in one process: NATS JetStream and the
-// workers run within it.
+// Command coordinator serves the import API, plans imports and commits them. Without
+// settings it is a whole fleet in one process, with embedded NATS JetStream and workers.
 package main
 
 import (

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal is the command's to answer; a second one ends the process.
+	// The first signal interrupts the command; a second one ends the process.
 	context.AfterFunc(ctx, stop)
 	code := ctl.Run(ctx, ctl.OS(), os.Args[1:])
 	stop()

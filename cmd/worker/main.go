@@ -1,5 +1,5 @@
-// Command worker takes partitions of imports from NATS, lists them, and writes
-// their ranges. Run as many as there is work for.
+// Command worker takes partitions of imports from NATS, lists them, and writes their
+// ranges. Run as many as the work needs.
 package main
 
 import (

@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// Branch returns a branch, or a NotFound fault. While NATS elects a leader, its
-// head may be what it was a while ago.
+// Branch returns a branch, or a NotFound fault. While NATS elects a leader, its head may be
+// out of date.
 func (c *Catalog) Branch(ctx context.Context, repository, name string) (Branch, error) {
 	return c.existing(ctx, c.kv.Get, repository, name)
 }
@@ -36,10 +36,10 @@ func (c *Catalog) existing(ctx context.Context, get getter, repository, name str
 	return b, nil
 }
 
-// errNoCommit says that the value of a branch is none.
+// errNoCommit says that the value of a branch is not the ID of a commit.
 var errNoCommit = errors.New("it is not the ID of a commit")
 
-// branch answers queue.ErrNotFound for a name that no branch has.
+// branch returns a branch, or queue.ErrNotFound.
 func (c *Catalog) branch(ctx context.Context, get getter, r Repository, name string) (Branch, error) {
 	if checkBranchName("", name) != nil {
 		return Branch{}, queue.ErrNotFound
@@ -70,7 +70,7 @@ func (c *Catalog) Branches(ctx context.Context, repository, prefix, after string
 	return page, more, nil
 }
 
-// CreateBranch makes a branch at what source, a ref, points at. Faults are
+// CreateBranch creates a branch that points at the commit of source, a ref. Faults are
 // Invalid (name), NotFound and Conflict.
 func (c *Catalog) CreateBranch(ctx context.Context, repository, name, source string) (Branch, error) {
 	if err := checkBranchName("name", name); err != nil {
@@ -94,9 +94,9 @@ func (c *Catalog) CreateBranch(ctx context.Context, repository, name, source str
 	return Branch{Name: name, CommitID: commit.ID, Incarnation: r.Incarnation, Revision: rev}, nil
 }
 
-// MoveBranch makes a stored commit the head of a branch, provided that nobody
-// moved it since it was read as from, nor deleted its repository; else it is a
-// Conflict fault, and the branch is as it was.
+// MoveBranch makes a stored commit the head of a branch. If the branch was moved, or its
+// repository deleted, since the branch was read as from, it returns a Conflict fault and
+// changes nothing.
 func (c *Catalog) MoveBranch(ctx context.Context, repository string, from Branch, commitID string) error {
 	if _, err := c.Commit(ctx, repository, commitID); err != nil {
 		return err

@@ -1,19 +1,19 @@
-// Package catalog keeps repositories, branches and commits in a bucket: the
-// standalone catalog.
+// Package catalog stores repositories, branches and commits in a key-value bucket: a
+// version-control catalog in the manner of lakeFS.
 //
-// Commits are content-addressed and never change. A branch is the ID of a
-// commit, and moves by compare-and-swap alone. Nothing is ever half done to a
-// reader: what a record refers to is stored before it.
+// Commits are content-addressed and immutable. A branch is the ID of a commit, and is moved
+// by compare-and-swap only. Readers never see a partial change: what a record refers to is
+// stored before the record. The keys are
 //
-//	r.<repository>      its record
-//	b.<root>.<branch>   the commit ID at its head
+//	r.<repository>      the record of a repository
+//	b.<root>.<branch>   the commit ID at the head of a branch
 //	c.<root>.<id>       a commit
-//	d.<root>.<branch>   the heads that resets took from it
+//	d.<root>.<branch>   the heads that resets dropped from a branch
 //
-// The root of a repository is its ID and its incarnation, so that one that was deleted
-// leaves nothing to the next one of its ID: see Repository.root.
+// The root of a repository is made of its ID and its incarnation, so that a repository
+// inherits nothing from a deleted one with the same ID: see Repository.root.
 //
-// Errors that the caller can mend are faults.
+// Errors that the caller can correct are faults.
 package catalog
 
 import (
@@ -35,18 +35,18 @@ type Repository struct {
 	DefaultBranch    string            `json:"default_branch"`
 	Created          time.Time         `json:"created"` // whole seconds, UTC
 	Metadata         map[string]string `json:"metadata,omitempty"`
-	Problem          string            `json:"-"`                     // why nothing but the ID is known, in lists: the record cannot be decoded; else ""
-	Incarnation      string            `json:"incarnation,omitempty"` // of all repositories that ever had the ID; "" only of one made before there were incarnations
+	Problem          string            `json:"-"`                     // in lists: why the record, of which only the ID is known, cannot be decoded; else ""
+	Incarnation      string            `json:"incarnation,omitempty"` // unique among all repositories that ever had the ID; "" for one created before there were incarnations
 }
 
-// root leads the names of what the repository holds.
+// root starts the keys of all that belongs to the repository.
 func (r Repository) root() string { return root(r.ID, r.Incarnation) }
 
 func root(id, incarnation string) string {
 	if incarnation == "" {
 		return id
 	}
-	return id + "=" + incarnation // of which no ID is a prefix: none has a '='
+	return id + "=" + incarnation // IDs contain no '=', so none is a root
 }
 
 // Branch is a name for a commit.
@@ -76,7 +76,7 @@ type Catalog struct {
 	now func() time.Time
 }
 
-// New returns the catalog in the bucket, which holds nothing else.
+// New returns the catalog in the bucket, which must hold nothing else.
 func New(kv queue.KV) *Catalog { return &Catalog{kv: kv, now: time.Now} }
 
 func repositoryKey(id string) string      { return "r." + id }
@@ -90,21 +90,21 @@ var (
 	validCommit     = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// maxBranchName is the length of the longest branch name: names are part of
-// subjects, which NATS bounds.
+// maxBranchName is the length of the longest branch name. Names are part of subjects, whose
+// length NATS bounds.
 const maxBranchName = 255
 
 func checkBranchName(field, name string) error {
 	if len(name) > maxBranchName || !validBranch.MatchString(name) {
-		return fault.BadField(field, "%q is no valid branch name: want up to %d letters, digits, '_' and '-', not starting with '-'", name, maxBranchName)
+		return fault.BadField(field, "%q is not a valid branch name: want up to %d letters, digits, '_' and '-', not starting with '-'", name, maxBranchName)
 	}
 	return nil
 }
 
-// getter is one of the two ways to read a bucket, queue.KV's Get and Latest.
+// getter is one of the two methods to read a bucket, queue.KV's Get and Latest.
 type getter func(ctx context.Context, key string) (value []byte, revision uint64, err error)
 
-// read decodes the value of a key, or answers queue.ErrNotFound, or a fault.Broken with the
+// read returns the decoded value of a key, queue.ErrNotFound, or a fault.Broken with the
 // revision.
 func read[T any](ctx context.Context, get getter, key string) (v T, rev uint64, err error) {
 	data, rev, err := get(ctx, key)
@@ -117,10 +117,9 @@ func read[T any](ctx context.Context, get getter, key string) (v T, rev uint64, 
 	return v, rev, nil
 }
 
-// list returns the first `amount` of what get makes of the keys that start with
-// base+prefix and lie after base+after, and whether there is more. get may say
-// that there is nothing under a key, by queue.ErrNotFound, or nothing that can be decoded,
-// by fault.Broken.
+// list calls get for the keys that start with base+prefix and follow base+after, in order.
+// It returns the first `amount` results, and whether there are more. Keys for which get
+// returns queue.ErrNotFound or fault.Broken are left out.
 func list[T any](ctx context.Context, kv queue.KV, base, prefix, after string, amount int, get func(name string) (T, error)) (page []T, more bool, err error) {
 	if amount < 1 {
 		return nil, false, fault.BadField("amount", "%d is below 1", amount)

@@ -14,8 +14,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// Identity returns the commit's ID, 64 hex digits: the hash that lakeFS gives a
-// commit. It leaves out ID and Generation.
+// Identity returns the commit's ID, 64 hex digits: the hash that lakeFS computes for a
+// commit, of all fields except ID and Generation.
 func (c Commit) Identity() string {
 	var parents, w ident.Writer
 	parents.StringSlice(c.Parents)
@@ -38,9 +38,9 @@ func (c Commit) textSize() int {
 	return size
 }
 
-// AddCommit stores a commit under its identity and returns it with its ID and
-// with Created cut to whole seconds. Adding it again is harmless. The caller
-// answers for its parents and its generation.
+// AddCommit stores a commit under its identity, and returns it with its ID and with Created
+// truncated to seconds. Adding it again is harmless. The caller is responsible for the
+// parents and the generation.
 func (c *Catalog) AddCommit(ctx context.Context, repository string, commit Commit) (Commit, error) {
 	r, err := c.Repository(ctx, repository)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *Catalog) existingCommit(ctx context.Context, r Repository, id string) (
 	return commit, nil
 }
 
-// commit answers queue.ErrNotFound for an ID that no commit has.
+// commit returns a commit, or queue.ErrNotFound.
 func (c *Catalog) commit(ctx context.Context, r Repository, id string) (Commit, error) {
 	if !validCommit.MatchString(id) {
 		return Commit{}, queue.ErrNotFound
@@ -92,8 +92,8 @@ func (c *Catalog) commit(ctx context.Context, r Repository, id string) (Commit, 
 	return commit, err
 }
 
-// Resolve returns the commit that a ref, a commit's ID or a branch's name, points
-// at, or a NotFound fault. A commit comes first.
+// Resolve returns the commit that a ref, a commit's ID or a branch's name, points at, or a
+// NotFound fault. A commit takes precedence over a branch.
 func (c *Catalog) Resolve(ctx context.Context, repository, ref string) (Commit, error) {
 	r, err := c.Repository(ctx, repository)
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *Catalog) Resolve(ctx context.Context, repository, ref string) (Commit, 
 }
 
 func (c *Catalog) resolve(ctx context.Context, r Repository, ref string) (Commit, error) {
-	commit, err := c.commit(ctx, r, ref) // of which no name of a branch costs a look
+	commit, err := c.commit(ctx, r, ref) // reads nothing unless ref has the form of an ID
 	if errors.Is(err, queue.ErrNotFound) {
 		var b Branch
 		if b, err = c.branch(ctx, c.kv.Get, r, ref); err == nil {
@@ -119,10 +119,10 @@ func (c *Catalog) resolve(ctx context.Context, r Repository, ref string) (Commit
 	return commit, nil
 }
 
-// Log returns up to amount, at least 1, commits from what ref points at
-// backwards, each the first parent of the one before it, and whether there are
-// more. The page also ends with the commit by which messages and metadata reach
-// limits.LogPage. With `after`, the ID of a commit, it starts with that one's parent.
+// Log returns up to amount, at least 1, commits, from the one that ref points at backwards
+// along first parents, and whether there are more. The page also ends with the commit by
+// which messages and metadata reach limits.LogPage. With `after`, the ID of a commit, it
+// starts with that commit's parent.
 func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount int) (page []Commit, more bool, err error) {
 	if amount < 1 {
 		return nil, false, fault.BadField("amount", "%d is below 1", amount)

@@ -9,18 +9,18 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// DeleteRepository deletes a repository with its branches and commits, or is a NotFound
-// fault. One write does it: from then on the ID and the namespace are free. What the
-// repository held is removed after that; if it cannot be now, the next call of
-// CreateRepository for the ID removes it, or Sweep. Nothing in the store is touched. Of
-// one whose record cannot be decoded, that alone is removed.
+// DeleteRepository deletes a repository with its branches and commits, or returns a NotFound
+// fault. One write deletes it: from then on the ID and the namespace are free. Afterwards
+// its branches and commits are removed. If that fails, Sweep or the next CreateRepository
+// with the ID removes them. Nothing in the object store is touched. If the record of the
+// repository cannot be decoded, only the record is removed.
 func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {
 	var dead repositoryRecord
 	var rev uint64
 	err := queue.Contend(ctx, func() error {
 		r, old, err := c.ready(ctx, id)
 		if fault.Is(err, fault.Broken) {
-			return c.kv.Delete(ctx, repositoryKey(id), old) // nobody can tell what it held
+			return c.kv.Delete(ctx, repositoryKey(id), old) // its root is unknown
 		}
 		if err != nil {
 			return err
@@ -36,13 +36,13 @@ func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {
 		return fmt.Errorf("delete repository %q: %w", id, err)
 	}
 	if rev > 0 {
-		_ = c.remove(ctx, dead, rev) // see above: it is deleted
+		_ = c.remove(ctx, dead, rev) // it is deleted already; Sweep tries again
 	}
 	return nil
 }
 
-// Sweep removes what is left of repositories that were deleted, or whose creation was
-// given up, by processes that ended on the way.
+// Sweep removes what is left of repositories whose deletion or creation was not finished,
+// since the process died.
 func (c *Catalog) Sweep(ctx context.Context) error {
 	keys, err := c.kv.Keys(ctx, repositoryKey(""))
 	if err != nil {
@@ -58,19 +58,19 @@ func (c *Catalog) Sweep(ctx context.Context) error {
 		case err == nil && abandoned:
 			err = c.remove(ctx, r, rev)
 		}
-		if err != nil && !errors.Is(err, queue.ErrConflict) { // with a new one of its ID
+		if err != nil && !errors.Is(err, queue.ErrConflict) { // a conflict: a new repository took the ID
 			errs = append(errs, fmt.Errorf("remove what is left under %q: %w", key, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// tombstone is the record of a dead repository.
+// tombstone returns the record of a dead repository.
 func tombstone(r Repository) repositoryRecord {
 	return repositoryRecord{Repository: Repository{ID: r.ID, Incarnation: r.Incarnation}}
 }
 
-// bury makes a record that has the revision a tombstone.
+// bury replaces a record, which has the revision, by a tombstone.
 func (c *Catalog) bury(ctx context.Context, r repositoryRecord, rev uint64) (uint64, error) {
 	if r.dead() {
 		return rev, nil
@@ -78,7 +78,7 @@ func (c *Catalog) bury(ctx context.Context, r repositoryRecord, rev uint64) (uin
 	return c.store(ctx, tombstone(r.Repository), rev)
 }
 
-// clear removes what a dead repository holds.
+// clear removes the branches and commits of a dead repository.
 func (c *Catalog) clear(ctx context.Context, r Repository) error {
 	return errors.Join(
 		c.kv.Purge(ctx, branchKey(r.root(), "")),
@@ -87,7 +87,8 @@ func (c *Catalog) clear(ctx context.Context, r Repository) error {
 	)
 }
 
-// remove removes a repository that nobody sees, its record, which has the revision, last.
+// remove removes a repository that is not visible. Its record, which has the revision, is
+// removed last.
 func (c *Catalog) remove(ctx context.Context, r repositoryRecord, rev uint64) error {
 	rev, err := c.bury(ctx, r, rev)
 	if err != nil {

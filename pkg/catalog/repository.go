@@ -16,10 +16,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// repositoryRecord is a repository as it is stored. Readers see one that is ready.
-// Before, it is a reservation of its ID and its namespace. One without a namespace is
-// dead: it was deleted or given up, reserves nothing, and never becomes ready. It only
-// says under which root there may be something to remove.
+// repositoryRecord is a repository as it is stored. It is visible to readers once it is
+// ready. Before that, it is a reservation of its ID and its namespace. A record without a
+// namespace is dead: the repository was deleted or given up. A dead record reserves
+// nothing and never becomes ready; it names the root under which there may be something to
+// remove.
 type repositoryRecord struct {
 	Repository
 	Ready bool `json:"ready"`
@@ -27,8 +28,8 @@ type repositoryRecord struct {
 
 func (r repositoryRecord) dead() bool { return r.StorageNamespace == "" }
 
-// reservation is how long one that makes no progress keeps its namespace. Its
-// ID can be taken over at once.
+// reservation is how long a record that is not ready keeps its namespace. Its ID can be
+// taken over at once.
 const reservation = time.Minute
 
 // firstMessage is the message of the commit that a default branch starts with.
@@ -52,7 +53,7 @@ func (c *Catalog) ready(ctx context.Context, id string) (Repository, uint64, err
 		return Repository{}, 0, queue.ErrNotFound
 	}
 	r, rev, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
-	if err == nil && !r.Ready { // by now it may be
+	if err == nil && !r.Ready { // it may be ready by now
 		r, rev, err = read[repositoryRecord](ctx, c.kv.Latest, repositoryKey(id))
 	}
 	if err == nil && !r.Ready {
@@ -61,9 +62,9 @@ func (c *Catalog) ready(ctx context.Context, id string) (Repository, uint64, err
 	return r.Repository, rev, err
 }
 
-// Repositories returns up to amount, at least 1, repositories whose IDs have the
-// prefix and lie after `after`, ordered by ID, and whether there are more. One whose
-// record cannot be decoded has a Problem.
+// Repositories returns up to amount, at least 1, repositories whose IDs have the prefix and
+// follow `after`, ordered by ID, and whether there are more. A repository whose record
+// cannot be decoded has a Problem.
 func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount int) (page []Repository, more bool, err error) {
 	page, more, err = list(ctx, c.kv, repositoryKey(""), prefix, after, amount, func(id string) (Repository, error) {
 		r, _, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
@@ -105,8 +106,8 @@ func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[strin
 	return nil
 }
 
-// CheckRepository refuses what CreateRepository would refuse now. It reserves nothing:
-// by the time that the repository is created, another one may be in the way.
+// CheckRepository returns the fault that CreateRepository would return now. It reserves
+// nothing, so CreateRepository may still return another one.
 func (c *Catalog) CheckRepository(ctx context.Context, r Repository) error {
 	namespace, err := checkFields(r)
 	if err != nil {
@@ -118,11 +119,9 @@ func (c *Catalog) CheckRepository(ctx context.Context, r Repository) error {
 	return creating(r.ID, err)
 }
 
-// CreateRepository makes a repository with its default branch. It sets Created and
-// Incarnation.
-// What an earlier call left half done, because its process ended, is no
-// hindrance. Faults are Invalid (name, storage_namespace, default_branch) and
-// Conflict.
+// CreateRepository creates a repository with its default branch. It sets Created and
+// Incarnation. An earlier call that was not finished, since its process died, does not
+// prevent it. Faults are Invalid (name, storage_namespace, default_branch) and Conflict.
 func (c *Catalog) CreateRepository(ctx context.Context, r Repository) (Repository, error) {
 	namespace, err := checkFields(r)
 	if err != nil {
@@ -136,10 +135,10 @@ func (c *Catalog) CreateRepository(ctx context.Context, r Repository) (Repositor
 	return r, nil
 }
 
-// checkFields refuses what no repository can be, and reads its namespace.
+// checkFields checks the fields of a new repository, and returns its namespace.
 func checkFields(r Repository) (namespace objectstore.URI, err error) {
 	if !validRepository.MatchString(r.ID) {
-		return namespace, fault.BadField("name", "%q is no valid repository ID: want 3 to 63 of a-z, 0-9 and '-', not starting with '-'", r.ID)
+		return namespace, fault.BadField("name", "%q is not a valid repository ID: want 3 to 63 of a-z, 0-9 and '-', not starting with '-'", r.ID)
 	}
 	if err := checkBranchName("default_branch", r.DefaultBranch); err != nil {
 		return namespace, err
@@ -150,7 +149,7 @@ func checkFields(r Repository) (namespace objectstore.URI, err error) {
 	return namespace, nil
 }
 
-// creating says what failed, unless it is a fault.
+// creating adds to an error what failed, unless it is a fault.
 func creating(id string, err error) error {
 	var f *fault.Fault
 	if err == nil || errors.As(err, &f) {
@@ -159,17 +158,17 @@ func creating(id string, err error) error {
 	return fmt.Errorf("create repository %q: %w", id, err)
 }
 
-// create reserves the ID and the namespace, stores what the repository starts
-// with, and makes it visible. Two that reserve namespaces that overlap see each
-// other, whoever comes first, because each looks after it has reserved. What is stored
-// in between lies under an incarnation of this call's own.
+// create reserves the ID and the namespace, stores the default branch, and makes the
+// repository visible. Of two calls that reserve overlapping namespaces at least one sees
+// the other, since each checks after it has reserved. Until the repository is visible, all
+// is stored under an incarnation that only this call uses.
 func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstore.URI) error {
 	rev, err := c.reserve(ctx, r)
 	if err != nil {
 		return err
 	}
 	if err := c.checkOverlaps(ctx, r.ID, namespace); err != nil {
-		_ = c.remove(ctx, repositoryRecord{Repository: r}, rev) // else the reservation ends by itself
+		_ = c.remove(ctx, repositoryRecord{Repository: r}, rev) // if that fails, the reservation expires
 		return err
 	}
 	if err := c.createDefaultBranch(ctx, r); err != nil {
@@ -177,15 +176,15 @@ func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstor
 	}
 	_, err = c.store(ctx, repositoryRecord{r, true}, rev)
 	if errors.Is(err, queue.ErrConflict) {
-		return c.outrun(ctx, r)
+		return c.resolveConflict(ctx, r)
 	}
 	return err
 }
 
-// outrun tells how a call ended whose reservation is not as it left it. Somebody took it
-// over; or the last write took place, its answer was lost, and the record was changed
-// since.
-func (c *Catalog) outrun(ctx context.Context, r Repository) error {
+// resolveConflict returns how a call ended whose last write was in conflict. Either another
+// call took over the reservation; or the write was done, its answer was lost, and the
+// record was changed since.
+func (c *Catalog) resolveConflict(ctx context.Context, r Repository) error {
 	now, _, err := read[repositoryRecord](ctx, c.kv.Latest, repositoryKey(r.ID))
 	switch {
 	case err != nil && !errors.Is(err, queue.ErrNotFound):
@@ -193,12 +192,12 @@ func (c *Catalog) outrun(ctx context.Context, r Repository) error {
 	case err == nil && now.Ready && now.Incarnation == r.Incarnation:
 		return nil
 	}
-	_ = c.clear(ctx, r) // which was done before this call was
+	_ = c.clear(ctx, r) // the other call may have cleared before this one stored
 	return fault.Conflicting("repository %q is being created by somebody else", r.ID)
 }
 
-// reservable returns the record of an ID that no repository has, and its revision, 0
-// if there is none.
+// reservable checks that no repository has an ID. It returns the record that a deleted or
+// unfinished one left, and its revision, 0 if there is none.
 func (c *Catalog) reservable(ctx context.Context, id string) (old repositoryRecord, rev uint64, err error) {
 	old, rev, err = read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
 	switch {
@@ -210,8 +209,7 @@ func (c *Catalog) reservable(ctx context.Context, id string) (old repositoryReco
 	return old, rev, err
 }
 
-// reserve stores the reservation in place of what there is of the ID, which is removed
-// first.
+// reserve stores a reservation, after removing what a deleted or unfinished repository left.
 func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err error) {
 	old, rev, err := c.reservable(ctx, r.ID)
 	if err == nil && rev != 0 {
@@ -228,10 +226,10 @@ func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err er
 	return rev, err
 }
 
-// checkOverlaps refuses a namespace that shares a directory with another one's. While
-// NATS elects a leader it may miss one that was reserved a moment ago, as it reads what a
-// server knew. Neither repository loses anything by that: a file has the hash of its
-// content for a name, and none is ever deleted. So it takes no write to make sure.
+// checkOverlaps refuses a namespace that overlaps that of another repository. While NATS
+// elects a leader it may miss one that was reserved a moment ago, since its reads may be
+// out of date. That harms neither repository: files are named by the hash of their content
+// and never deleted. So a linearizable read, which takes a write, is not worth its cost.
 func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace objectstore.URI) error {
 	keys, err := c.kv.Keys(ctx, repositoryKey(""))
 	if err != nil {
@@ -243,7 +241,7 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 			continue
 		}
 		if fault.Is(err, fault.Broken) {
-			continue // it keeps nobody from creating others; Repositories names it
+			continue // Repositories reports it
 		}
 		if err != nil {
 			return err
@@ -256,7 +254,7 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 			continue
 		}
 		if !other.Ready && c.now().Sub(other.Created) > reservation {
-			// Its process has died, or will meet a conflict at its last step.
+			// Its process has died, or its last write will be in conflict.
 			if _, err = c.bury(ctx, other, rev); err == nil {
 				continue
 			}
@@ -269,7 +267,7 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 	return nil
 }
 
-// createDefaultBranch stores the first commit, and the branch that points at it.
+// createDefaultBranch stores the first commit, and a branch that points at it.
 func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository) error {
 	first, err := c.addCommit(ctx, r, Commit{Message: firstMessage, Created: r.Created, Generation: 1})
 	if err != nil {
@@ -279,7 +277,7 @@ func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository) error {
 	return err
 }
 
-// store writes a record at the revision, 0 for none.
+// store writes a record. It replaces the revision, or nothing if that is 0.
 func (c *Catalog) store(ctx context.Context, r repositoryRecord, rev uint64) (uint64, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -291,14 +289,14 @@ func (c *Catalog) store(ctx context.Context, r repositoryRecord, rev uint64) (ui
 	return c.kv.Update(ctx, repositoryKey(r.ID), data, rev)
 }
 
-// normalNamespace reads a namespace such that equal directories are equal.
+// normalNamespace parses a namespace, so that equal directories have equal URIs.
 func normalNamespace(s string) (objectstore.URI, error) {
 	uri, err := objectstore.ParseURI(s)
 	uri.Key = strings.Trim(uri.Key, "/") // as package namespace reads it
 	return uri, err
 }
 
-// overlap reports whether one of two directories is, or holds, the other.
+// overlap reports whether one of two directories is, or contains, the other.
 func overlap(a, b objectstore.URI) bool {
 	for _, u := range []*objectstore.URI{&a, &b} {
 		if u.Key != "" {

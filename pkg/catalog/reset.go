@@ -12,55 +12,54 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// Dropped is a head that a reset took from a branch, or was about to take.
+// Dropped is a head that a reset dropped from a branch, or was about to drop.
 type Dropped struct {
 	CommitID string    `json:"commit_id"`
 	Revision uint64    `json:"revision"` // of the branch with that head
 	At       time.Time `json:"at"`
 }
 
-// How many heads that resets took from a branch are remembered, and how long. Whoever
-// asks for them knows the outcome of its own move within minutes.
+// How many dropped heads of a branch are recorded, and for how long. A coordinator that reads
+// them needs those of the last minutes.
 const (
 	maxDropped  = 1000
 	keepDropped = 7 * 24 * time.Hour
 )
 
-// ResetBranch makes any stored commit the head of a branch, provided that nobody moved
-// it since it was read as from, nor deleted its repository; else it is a Conflict fault,
-// and the branch is as it was.
+// ResetBranch makes any stored commit the head of a branch. If the branch was moved, or its
+// repository deleted, since the branch was read as from, it returns a Conflict fault and
+// changes nothing.
 //
-// The commits that it takes from the branch had been on it all the same: so the head is
-// remembered before it goes, and DroppedHeads tells of it.
+// The commits that it drops from the branch had been on it. So the head is recorded before
+// the branch moves, for DroppedHeads.
 func (c *Catalog) ResetBranch(ctx context.Context, repository string, from Branch, commitID string) error {
 	if _, err := c.Commit(ctx, repository, commitID); err != nil {
 		return err
 	}
-	err := queue.Contend(ctx, func() error { return c.remember(ctx, repository, from) })
+	err := queue.Contend(ctx, func() error { return c.recordDropped(ctx, repository, from) })
 	var f *fault.Fault
 	if errors.As(err, &f) {
 		return err
 	}
 	if err != nil {
-		return fmt.Errorf("remember the head of branch %q of repository %q: %w", from.Name, repository, err)
+		return fmt.Errorf("record the head of branch %q of repository %q: %w", from.Name, repository, err)
 	}
 	return c.MoveBranch(ctx, repository, from, commitID)
 }
 
-// DroppedHeads returns the heads that resets took from a branch in the last week: all of
-// which a reset before this call is the cause. It takes a write.
+// DroppedHeads returns the heads that resets dropped from a branch in the last week, those
+// of all resets that ended before this call. The read is linearizable, which takes a write.
 func (c *Catalog) DroppedHeads(ctx context.Context, repository string, b Branch) ([]Dropped, error) {
 	dropped, _, err := read[[]Dropped](ctx, c.kv.Latest, droppedKey(root(repository, b.Incarnation), b.Name))
 	if err != nil && !errors.Is(err, queue.ErrNotFound) {
-		return nil, fmt.Errorf("read the heads that branch %q of repository %q had: %w", b.Name, repository, err)
+		return nil, fmt.Errorf("read the dropped heads of branch %q of repository %q: %w", b.Name, repository, err)
 	}
 	return dropped, nil
 }
 
-// remember adds the head of a branch to those that resets took from it. It is
-// queue.ErrConflict if somebody else does so at the same time, and a Conflict fault if
-// there are too many.
-func (c *Catalog) remember(ctx context.Context, repository string, b Branch) error {
+// recordDropped adds the head of a branch to the dropped ones. It returns queue.ErrConflict
+// if another process does so at the same time, and a Conflict fault if there are too many.
+func (c *Catalog) recordDropped(ctx context.Context, repository string, b Branch) error {
 	key, now := droppedKey(root(repository, b.Incarnation), b.Name), c.now().UTC()
 	dropped, rev, err := read[[]Dropped](ctx, c.kv.Get, key)
 	if err != nil && !errors.Is(err, queue.ErrNotFound) {

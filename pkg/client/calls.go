@@ -11,8 +11,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
-// StartImport starts an import into a branch and returns its ID. An identical
-// import that still runs is answered with its ID.
+// StartImport starts an import into a branch and returns its ID. If an identical import is
+// still running, it returns the ID of that one.
 func (c *Client) StartImport(ctx context.Context, repository, branch string, what api.ImportPathsCreation) (string, error) {
 	var answer api.ImportCreationResponse
 	err := c.do(ctx, call{
@@ -21,7 +21,7 @@ func (c *Client) StartImport(ctx context.Context, repository, branch string, wha
 	return answer.ID, err
 }
 
-// ImportStatus tells how far an import is.
+// ImportStatus returns the progress of an import.
 func (c *Client) ImportStatus(ctx context.Context, repository, branch, id string) (api.ImportStatusResp, error) {
 	var answer api.ImportStatusResp
 	err := c.do(ctx, call{
@@ -30,15 +30,15 @@ func (c *Client) ImportStatus(ctx context.Context, repository, branch, id string
 	return answer, err
 }
 
-// CancelImport cancels an import. One that failed or was canceled already is
-// no error; one that completed is, with status 409.
+// CancelImport cancels an import. It returns nil if the import has failed or is canceled
+// already, and an Error with status 409 if it is completed.
 func (c *Client) CancelImport(ctx context.Context, repository, branch, id string) error {
 	return c.do(ctx, call{
 		method: http.MethodDelete, path: importPath(repository, branch), query: url.Values{"id": {id}},
 	})
 }
 
-// TrySource tries how a source is listed. It takes up to a minute.
+// TrySource tests how a source is listed. It takes up to a minute.
 func (c *Client) TrySource(ctx context.Context, what api.SourceTrialCreation) (api.SourceTrial, error) {
 	var answer api.SourceTrial
 	err := c.do(ctx, call{method: http.MethodPost, path: []string{"sources", "trials"}, body: what, answer: &answer})
@@ -58,15 +58,15 @@ func (c *Client) CreateRepository(ctx context.Context, what api.RepositoryCreati
 	return answer, err
 }
 
-// Repository describes a repository.
+// Repository returns a repository.
 func (c *Client) Repository(ctx context.Context, name string) (api.Repository, error) {
 	var answer api.Repository
 	err := c.do(ctx, call{method: http.MethodGet, path: []string{"repositories", name}, answer: &answer})
 	return answer, err
 }
 
-// DeleteRepository deletes a repository, and nothing in the store. While imports into it
-// run it is an error with status 409.
+// DeleteRepository deletes a repository, but nothing in the object store. It returns an Error
+// with status 409 while imports into the repository are running.
 func (c *Client) DeleteRepository(ctx context.Context, name string) error {
 	return c.do(ctx, call{method: http.MethodDelete, path: []string{"repositories", name}, once: true})
 }
@@ -78,8 +78,8 @@ func (c *Client) Repositories(ctx context.Context, page Page) iter.Seq2[api.Repo
 	})
 }
 
-// CreateBranch makes a branch that points at the commit of source (a branch, or
-// a commit's ID), and returns that commit's ID.
+// CreateBranch creates a branch that points at the commit of source, a branch or a commit's
+// ID, and returns that commit's ID.
 func (c *Client) CreateBranch(ctx context.Context, repository, name, source string) (string, error) {
 	var answer string
 	err := c.do(ctx, call{
@@ -89,7 +89,7 @@ func (c *Client) CreateBranch(ctx context.Context, repository, name, source stri
 	return answer, err
 }
 
-// Branch describes a branch.
+// Branch returns a branch.
 func (c *Client) Branch(ctx context.Context, repository, name string) (api.Ref, error) {
 	var answer api.Ref
 	err := c.do(ctx, call{
@@ -106,7 +106,7 @@ func (c *Client) ResetBranch(ctx context.Context, repository, name, ref string) 
 	})
 }
 
-// RevertBranch commits to a branch what takes back the changes of a commit.
+// RevertBranch adds a commit to a branch that undoes the changes of another commit.
 func (c *Client) RevertBranch(ctx context.Context, repository, name string, what api.RevertCreation) error {
 	return c.do(ctx, call{
 		method: http.MethodPost, path: []string{"repositories", repository, "branches", name, "revert"},
@@ -128,15 +128,15 @@ func (c *Client) Log(ctx context.Context, repository, ref string, page Page) ite
 	})
 }
 
-// Objects lists the objects at ref in bytewise order of their paths; with
-// page.Delimiter, objects that share a prefix up to it as one common prefix.
+// Objects lists the objects at ref in bytewise order of their paths. With page.Delimiter,
+// objects that share a prefix up to it are listed as one common prefix.
 func (c *Client) Objects(ctx context.Context, repository, ref string, page Page) iter.Seq2[api.ObjectStats, error] {
 	return pages(ctx, c, page, refPath(repository, ref, "objects", "ls"), func(l api.ObjectStatsList) ([]api.ObjectStats, api.Pagination) {
 		return l.Results, l.Pagination
 	})
 }
 
-// Object describes one object at ref.
+// Object returns one object at ref.
 func (c *Client) Object(ctx context.Context, repository, ref, path string) (api.ObjectStats, error) {
 	var answer api.ObjectStats
 	err := c.do(ctx, call{
@@ -150,18 +150,19 @@ func refPath(repository, ref string, rest ...string) []string {
 	return append([]string{"repositories", repository, "refs", ref}, rest...)
 }
 
-// Page says which part of a list is wanted.
+// Page selects a part of a list.
 type Page struct {
 	Prefix    string // only names that start with it
-	After     string // only names after it
-	Amount    int    // at most so many; 0: all
-	Delimiter string // of objects only
+	After     string // only names that follow it
+	Amount    int    // the most results; 0: all
+	Delimiter string // for objects only
 }
 
-// pageSize is the most that the API answers at once.
+// pageSize is the most results on a page of the API.
 const pageSize = 1000
 
-// query asks for the next page after `after`, of which at most left are wanted.
+// query returns the query of the next page, which follows `after`; at most left results of
+// it are wanted.
 func (p Page) query(after string, left int) url.Values {
 	q := url.Values{"amount": {strconv.Itoa(min(left, pageSize))}}
 	for name, text := range map[string]string{"prefix": p.Prefix, "after": after, "delimiter": p.Delimiter} {
@@ -172,8 +173,8 @@ func (p Page) query(after string, left int) url.Values {
 	return q
 }
 
-// pages walks a list page by page. The sequence ends after the last result or
-// after an error.
+// pages yields the results of a list, which it requests page by page. The sequence ends after
+// the last result or the first error.
 func pages[L, R any](ctx context.Context, c *Client, page Page, path []string, open func(L) ([]R, api.Pagination)) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		after, left := page.After, page.Amount
@@ -197,8 +198,8 @@ func pages[L, R any](ctx context.Context, c *Client, page Page, path []string, o
 				return
 			}
 			if where.NextOffset == after {
-				// Asked for again it would come again, for ever.
-				yield(*new(R), fmt.Errorf("%w: a page that leads nowhere, after %q", errGarbled, after))
+				// The same page would be requested forever.
+				yield(*new(R), fmt.Errorf("%w: a page that does not advance, after %q", errGarbled, after))
 				return
 			}
 			after = where.NextOffset

@@ -1,7 +1,7 @@
-// Package client calls the HTTP API. Calls are tried again, a bounded number of
-// times, where that is safe: all but the creation of repositories and branches, and the
-// move of a branch, once it was sent, for a second import_start with the same body answers the
-// same import.
+// Package client is a client of the HTTP API. Failed calls are retried a bounded number of
+// times if that is safe. A call that creates or deletes a repository, or creates or moves a
+// branch, is only retried if the service cannot have received it. Starting an import can be
+// retried: a second request with the same body returns the same import.
 package client
 
 import (
@@ -24,24 +24,24 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
-// maxAnswer bounds the memory that one answer takes: a page of 1,000 objects
-// with keys and addresses of 1,024 bytes, each byte escaped, is less.
+// maxAnswer bounds the size of an answer in bytes. A page of 1,000 objects with keys and
+// addresses of 1,024 bytes, each byte escaped, is smaller.
 const maxAnswer = 32 << 20
 
-// Config says how to reach a coordinator. What is zero has its default.
+// Config says how to reach a coordinator. Zero fields have their defaults.
 type Config struct {
-	Endpoint        string // http://host:port, also with a path before /api/v1
+	Endpoint        string // http://host:port, optionally with a path before /api/v1
 	AccessKeyID     string
 	SecretAccessKey string
 
-	Attempts int           // tries of a call; default 5
-	Timeout  time.Duration // of one try; default a little more than api.AnswerWithin
+	Attempts int           // of each call; default 5
+	Timeout  time.Duration // of one attempt; default a little more than api.AnswerWithin
 
-	// Retry, if not nil, is told why a try failed before there is another one.
+	// Retry, if not nil, is called before each retry with the error of the attempt before.
 	Retry func(err error)
 
 	Transport http.RoundTripper // default http.DefaultTransport
-	// Sleep waits, but not longer than ctx. Default: a timer.
+	// Sleep waits for d or until ctx ends. Default: a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Random returns a number in [0, 1) for the jitter. Default: math/rand/v2.
 	Random func() float64
@@ -54,14 +54,14 @@ type Client struct {
 	http   http.Client
 }
 
-// New checks the configuration. It does not connect.
+// New checks the configuration and returns a client. It does not connect.
 func New(config Config) (*Client, error) {
 	u, err := url.Parse(config.Endpoint)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, fmt.Errorf("endpoint %q: want http://host:port or https://host:port", config.Endpoint)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("endpoint %q: want no more than http://host:port/path", u.Redacted())
+		return nil, fmt.Errorf("endpoint %q: want only http://host:port/path", u.Redacted())
 	}
 	config.Attempts = cmp.Or(config.Attempts, 5)
 	config.Timeout = cmp.Or(config.Timeout, api.AnswerWithin+10*time.Second)
@@ -73,7 +73,7 @@ func New(config Config) (*Client, error) {
 	}
 	base := strings.TrimSuffix(strings.TrimSuffix(config.Endpoint, "/"), api.BaseURL)
 	c := &Client{config: config, base: base + api.BaseURL}
-	// A redirect would take the request, and maybe the credentials, elsewhere.
+	// A redirect could send the request and its credentials elsewhere.
 	c.http = http.Client{
 		Transport:     config.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -81,10 +81,10 @@ func New(config Config) (*Client, error) {
 	return c, nil
 }
 
-// Error is an answer that is not what was asked for.
+// Error is an answer that is not a success.
 type Error struct {
 	Status  int    // HTTP status
-	Message string // the service's own words, or the status in words
+	Message string // of the service, or else the text of the status
 
 	retryAfter time.Duration
 }
@@ -92,11 +92,11 @@ type Error struct {
 // Error returns the message and the status.
 func (e *Error) Error() string { return fmt.Sprintf("%s (HTTP %d)", e.Message, e.Status) }
 
-// errGarbled says that an answer cannot come from our API.
+// errGarbled says that an answer does not come from this API.
 var errGarbled = errors.New("the answer is not that of a coordinator")
 
-// Transient reports whether the same call may succeed later: the service could
-// not be reached, or answered that it cannot answer now.
+// Transient reports whether the same call may succeed later: the service could not be
+// reached, or answered that it is unavailable or busy.
 func Transient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
@@ -115,10 +115,10 @@ type call struct {
 	query  url.Values // may be nil
 	body   any        // sent as JSON unless nil
 	answer any        // a pointer that the JSON of a 2xx answer is read into, unless nil
-	once   bool       // a second try could do harm, if the first was sent
+	once   bool       // must not be retried once it was sent
 }
 
-// do tries a call until it succeeds, fails for good, or was tried often enough.
+// do attempts a call until it succeeds, fails permanently, or has used up its attempts.
 func (c *Client) do(ctx context.Context, what call) error {
 	var body []byte
 	if what.body != nil {
@@ -141,8 +141,8 @@ func (c *Client) do(ctx context.Context, what call) error {
 	}
 }
 
-// undone reports whether a call failed before anything can have come of it: there was
-// no connection to send it over, or it was answered that there are too many.
+// undone reports whether a failed call certainly had no effect: there was no connection to
+// send it over, or the service refused it as one too many.
 func undone(err error) bool {
 	var answer *Error
 	if errors.As(err, &answer) {
@@ -152,8 +152,9 @@ func undone(err error) bool {
 	return errors.As(err, &connecting) && connecting.Op == "dial"
 }
 
-// pause doubles from attempt to attempt, less up to half of it by chance, so
-// that many clients do not come back together. The service may ask for more.
+// pause returns how long to wait after an attempt. It doubles with each attempt, and is
+// reduced by a random part of up to half, so that many clients do not retry together. The
+// service may ask for a longer pause.
 func (c *Client) pause(attempt int, err error) time.Duration {
 	const first, most, mostAsked = 200 * time.Millisecond, 5 * time.Second, time.Minute
 	d := pause.Bound(first, most, attempt)
@@ -181,7 +182,7 @@ func (c *Client) try(ctx context.Context, what call, body []byte) error {
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return err // names the method, the URL and what happened
+		return err // it names the method and the URL
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
@@ -200,8 +201,8 @@ func (c *Client) try(ctx context.Context, what call, body []byte) error {
 	return nil
 }
 
-// url escapes each element of the path by itself: a ref or a repository can
-// hold a '%' or a '/', and must come out as it went in.
+// url returns the URL of a call. Each element of the path is escaped, since a ref or a
+// repository can contain '%' or '/'.
 func (c *Client) url(what call) string {
 	var b strings.Builder
 	b.WriteString(c.base)
@@ -216,8 +217,8 @@ func (c *Client) url(what call) string {
 	return b.String()
 }
 
-// failure reads an answer that is no success. A body that is not ours (a
-// proxy's page) is of no help to the user and left out.
+// failure returns the error of an answer that is not a success. A body that is not this
+// API's, such as a proxy's page, is ignored.
 func failure(response *http.Response, content []byte) error {
 	e := &Error{Status: response.StatusCode, Message: http.StatusText(response.StatusCode)}
 	var said api.Error

@@ -314,12 +314,12 @@ func TestPages(t *testing.T) {
 			"gone (HTTP 404)",
 		},
 		{
-			"a page that leads nowhere",
+			"a page that does not advance",
 			Page{},
 			[]answer{page(true, "a", "a"), page(true, "a", "a")},
 			[]string{"amount=1000", "after=a&amount=1000"},
 			[]string{"a", "a"},
-			`the answer is not that of a coordinator: a page that leads nowhere, after "a"`,
+			`the answer is not that of a coordinator: a page that does not advance, after "a"`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package demo shows the whole way from a directory tree to a commit: a
-// coordinator in this process, and rangectl's commands run against it.
+// Package demo runs a demonstration: a coordinator in this process, and rangectl commands
+// that import directory trees into a branch and show the result.
 package demo
 
 import (
@@ -20,18 +20,18 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
-// Demo is one demonstration. All fields are required but Keep.
+// Demo is one demonstration. All fields but Keep are required.
 type Demo struct {
-	Dirs []string // trees to import, absolute paths; all of them into the root of one branch
+	Dirs []string // absolute paths of trees to import, all into the root of one branch
 	Data string   // an empty directory for everything that is stored
-	Keep bool     // what is stored stays: say how to use it
-	// System is the machine as rangectl sees it. Its environment is not asked:
-	// rangectl is told about this coordinator and no other.
+	Keep bool     // the caller does not remove what is stored: say how to use it
+	// System is the machine as rangectl sees it. Of its environment only the terminal's
+	// variables are used: rangectl is given the address of this coordinator.
 	System ctl.System
 	Log    *slog.Logger
 }
 
-// Where the demo imports to, and how much of it is listed.
+// Where the demo imports to, and how many objects it lists.
 const (
 	repository = "lakefs://demo"
 	branch     = repository + "/main"
@@ -41,8 +41,8 @@ const (
 // ErrInterrupted says that ctx ended before the demo did.
 var ErrInterrupted = errors.New("interrupted")
 
-// Run runs the demo. When it returns, the coordinator has ended; what is stored
-// is the caller's to remove.
+// Run runs the demo. When it returns, the coordinator has ended. The caller may then remove
+// what is stored.
 func (d Demo) Run(ctx context.Context) error {
 	config, err := d.settings()
 	if err != nil {
@@ -71,8 +71,8 @@ func (d Demo) Run(ctx context.Context) error {
 	return nil
 }
 
-// settings are those of a coordinator that nothing outside of Data and Dirs is
-// touched by, whatever the environment says.
+// settings returns the settings of a coordinator that uses nothing outside Data and Dirs,
+// whatever the environment.
 func (d Demo) settings() (settings.Settings, error) {
 	flags := pflag.NewFlagSet("demo", pflag.ContinueOnError)
 	settings.AddFlags(flags, settings.Coordinator)
@@ -84,8 +84,8 @@ func (d Demo) settings() (settings.Settings, error) {
 	return s, err
 }
 
-// commands runs what a user would: it makes a repository, imports the trees and
-// looks at the result.
+// commands runs commands as a user would: it creates a repository, imports the trees and
+// shows the result.
 func (d Demo) commands(ctx context.Context, info node.Info) error {
 	sys := d.system(ctx, info)
 	load := []string{"import", "--to", branch, "--message", "Import " + strings.Join(d.Dirs, " and ")}
@@ -111,8 +111,8 @@ func (d Demo) commands(ctx context.Context, info node.Info) error {
 	return nil
 }
 
-// system is rangectl's machine, which knows this coordinator alone. Once ctx
-// has ended it says nothing more: that an import goes on would not be true.
+// system returns the machine that rangectl is run on. Once ctx has ended it drops messages:
+// rangectl would say that the import goes on, which is not true here.
 func (d Demo) system(ctx context.Context, info node.Info) ctl.System {
 	env := map[string]string{
 		"RANGECTL_ENDPOINT":          info.API,
@@ -127,7 +127,7 @@ func (d Demo) system(ctx context.Context, info node.Info) ctl.System {
 	return sys
 }
 
-// farewell says what becomes of what was stored, and what to do next.
+// farewell says what happens to what was stored, and what to do next.
 func (d Demo) farewell() {
 	say := func(format string, args ...any) { fmt.Fprintf(d.System.Out, format+"\n", args...) }
 	say("")
@@ -144,7 +144,7 @@ func (d Demo) farewell() {
 	say("  go run ./cmd/rangectl log %s", branch)
 }
 
-// commandLine is how a shell would be given the arguments.
+// commandLine returns the arguments as they are typed in a shell.
 func commandLine(args []string) string {
 	words := make([]string, len(args))
 	for i, arg := range args {
@@ -160,12 +160,12 @@ func quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// special reports whether a shell might not take a rune for itself.
+// special reports whether a rune may have a meaning in a shell.
 func special(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./:@%+=,", r)
 }
 
-// indented writes lines two columns to the right. Each Write is whole lines.
+// indented indents lines by two columns. Each Write must be of whole lines.
 type indented struct{ w io.Writer }
 
 func (i indented) Write(p []byte) (int, error) {
@@ -177,7 +177,7 @@ func (i indented) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// until writes until ctx ends, and nothing after.
+// until writes until ctx ends, and then drops everything.
 type until struct {
 	ctx context.Context
 	w   io.Writer
@@ -192,10 +192,10 @@ func (u until) Write(p []byte) (int, error) {
 	}
 }
 
-// Data makes a directory for a demo and returns how to remove it.
+// Data creates a directory for a demo, and returns a function that removes it.
 func Data() (dir string, remove func() error, err error) {
 	if dir, err = os.MkdirTemp("", "rangefleet-demo-"); err != nil {
-		return "", nil, fmt.Errorf("make a directory for the demo: %w", err)
+		return "", nil, fmt.Errorf("create a directory for the demo: %w", err)
 	}
 	return dir, func() error { return os.RemoveAll(dir) }, nil
 }

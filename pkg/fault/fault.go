@@ -1,5 +1,5 @@
-// Package fault is the errors that are the caller's to mend, or to understand.
-// Whatever is not a fault is an error of the service: a caller can only try again.
+// Package fault defines errors that are caused by a request, and that its sender can act on.
+// Any other error is internal to the service: the sender can only try again.
 package fault
 
 import (
@@ -12,22 +12,22 @@ type Kind int
 
 // The kinds of faults.
 const (
-	Invalid  Kind = iota + 1 // mend the request: Field names what is wrong
+	Invalid  Kind = iota + 1 // correct the request: Field names what is wrong
 	NotFound                 // name something that exists
-	Conflict                 // look at the present state and decide anew
-	Later                    // try again: what Field names does not answer now
-	Busy                     // try again: as much of this is being done as may be at a time
-	Broken                   // have an operator mend the record that Text names: it cannot be read
+	Conflict                 // read the current state and decide again
+	Later                    // try again: what Field names is not available now
+	Busy                     // try again: too much of this is being done at the moment
+	Broken                   // have an operator repair the record that Text names: it cannot be decoded
 )
 
-// Fault is an error that the caller can mend.
+// Fault is an error that the sender of a request can act on.
 type Fault struct {
 	Kind  Kind
-	Field string // the field of the request, as the API names it; "" if no single one
+	Field string // of the request, as the API names it; "" if the fault is not about one field
 	Text  string // one sentence without the field's name
 }
 
-// Error returns the text, led by the field if there is one.
+// Error returns the text, preceded by the field if there is one.
 func (f *Fault) Error() string {
 	if f.Field == "" {
 		return f.Text
@@ -60,8 +60,8 @@ func TooMany(format string, args ...any) error {
 	return &Fault{Kind: Busy, Text: fmt.Sprintf(format, args...)}
 }
 
-// Unreadable returns a Broken fault of a record that cannot be decoded, by its bucket and
-// key.
+// Unreadable returns a Broken fault of a record, named by its bucket and key, that cannot be
+// decoded.
 func Unreadable(bucket, key string, err error) error {
 	return &Fault{Kind: Broken, Text: fmt.Sprintf("the record %s of the bucket %s cannot be decoded: %v", key, bucket, err)}
 }

@@ -1,5 +1,5 @@
-// Package ident makes content identities: SHA-256 over typed items, in the
-// encoding that lakeFS hashes entries, commits and table properties in.
+// Package ident computes content identities: the SHA-256 of typed items, in the encoding in
+// which lakeFS hashes entries, commits and table properties.
 //
 // Every item starts with one type byte, so that no two sequences of items have
 // the same encoding:
@@ -29,9 +29,8 @@ const (
 	typeIdentity    = 5
 )
 
-// Writer collects items and hashes them. The zero value holds none and is ready
-// for use. Its methods return the writer itself, for chaining. It is for one
-// goroutine.
+// Writer collects items and hashes them. The zero value has no items and is ready to use.
+// Methods return the writer itself, for chaining. It must not be used concurrently.
 type Writer struct{ items []byte }
 
 // Bytes adds b as a bytes item.
@@ -74,7 +73,7 @@ func (w *Writer) Identity(sum []byte) *Writer {
 	return w.Bytes(sum)
 }
 
-// Sum returns the SHA-256 of the items added so far, 32 bytes.
+// Sum returns the SHA-256 of all items so far, 32 bytes.
 func (w *Writer) Sum() []byte {
 	sum := sha256.Sum256(w.items)
 	return sum[:]
@@ -95,7 +94,7 @@ func AppendString[S string | []byte](dst []byte, s S) []byte {
 func AppendStringMap(dst []byte, m map[string]string) []byte {
 	dst = appendLength(append(dst, typeStringMap), len(m))
 	if len(m) == 0 {
-		return dst // the entries of an import have no metadata: do not allocate for each
+		return dst // entries of imports have no metadata: avoid an allocation for each
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		dst = AppendString(AppendString(dst, k), m[k])

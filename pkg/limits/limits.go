@@ -1,29 +1,30 @@
-// Package limits is the one place of what a request may say, and of how much the
-// process does for requests at a time. Whatever is above a limit is refused at the
-// door, before anything is stored or listed, with an error that names the field and
-// the limit.
+// Package limits defines the limits of requests to the API: the sizes of fields, pages and
+// bodies, and how much a process does for requests at a time. What exceeds a limit is
+// refused before anything is stored or listed, with an error that names the field and the
+// limit.
 package limits
 
 import "github.com/rangefleet/rangefleet/pkg/fault"
 
-// Limits of what a request says.
+// Limits of the fields of a request.
 const (
-	// Key is the longest key of a branch in bytes, and so the longest destination,
-	// parameter of a query and key in S3. S3 and lakeFS have the same limit.
+	// Key is the length in bytes of the longest key on a branch and in S3, destination, and
+	// query parameter. S3 and lakeFS have the same limit.
 	Key = 1024
-	// URI is the longest URI of a source in bytes: local paths may be longer than keys.
+	// URI is the length in bytes of the longest URI of a source. Local paths may be longer
+	// than keys.
 	URI = 4096
-	// Namespace is the longest storage namespace in bytes: the names of ranges and
-	// metaranges are appended to it, and together they are a key.
+	// Namespace is the length in bytes of the longest storage namespace. With the name of a
+	// range or metarange appended, it must be a valid key.
 	Namespace = 900
-	// Message is the longest message of a commit in bytes.
+	// Message is the length in bytes of the longest commit message.
 	Message = 16 << 10
 	// Metadata is the size in bytes of all names and values of a commit's metadata.
 	Metadata = 64 << 10
-	// Paths is the number of paths of an import: each is listed by every worker.
+	// Paths is the number of paths of an import. Each worker lists all of them.
 	Paths = 1000
-	// OpenPaths is the number of paths of an import whose destinations overlap at
-	// one key: a worker has so many pages in memory at a time.
+	// OpenPaths is the number of paths of an import whose destinations overlap at one key.
+	// A worker has a page of each in memory at the same time.
 	OpenPaths = 64
 	// Ranges is the number of ranges of a request to create a metarange.
 	Ranges = 100_000
@@ -32,10 +33,10 @@ const (
 // Limits of trials of sources.
 const (
 	Trials     = 2       // at a time in a process
-	TrialLists = 300     // LIST calls of one
-	TrialKeys  = 50_000  // that one walks
-	TrialBytes = 8 << 20 // of these keys
-	TrialTime  = 45      // seconds that one takes
+	TrialLists = 300     // LIST calls of a trial
+	TrialKeys  = 50_000  // that a trial walks
+	TrialBytes = 8 << 20 // of these keys together
+	TrialTime  = 45      // seconds
 )
 
 // Limits of pages.
@@ -49,29 +50,29 @@ const (
 
 // Limits of bodies in bytes.
 const (
-	AnonymousBody = 64 << 10 // of a caller who shows no credentials
+	AnonymousBody = 64 << 10 // of a request without valid credentials
 	Body          = 1 << 20
 	RangesBody    = 16 << 20 // of a request to create a metarange
 )
 
-// TableCache is what is kept in memory of ranges and metaranges for lookups in
-// trees, in bytes.
+// TableCache is the size in bytes of the cache of ranges and metaranges, for lookups in
+// trees.
 const TableCache = 32 << 20
 
 // Limits of what a process does at a time.
 const (
-	// Connections is the number of open connections of a server. Of more, those
-	// that wait longest are closed.
+	// Connections is the number of open connections of a server. If there are more, those
+	// that have been idle longest are closed.
 	Connections = 1024
-	// Requests is the number of requests that are served at a time, less than
-	// Connections so that there are always some that wait. Health is asked beyond it.
+	// Requests is the number of requests that are served at a time. It is less than
+	// Connections, so that some connections are always idle. Health checks do not count.
 	Requests = 256
-	// AnonymousRequests is the number of bodies that are read at a time of callers
-	// who show no credentials: those of more are not looked at.
+	// AnonymousRequests is the number of bodies of requests without valid credentials that
+	// are read at a time. Further ones are not read.
 	AnonymousRequests = 64
 )
 
-// RequestMemory is what all requests together may hold in bytes, as it is reckoned
+// RequestMemory is the memory in bytes that all requests together may use, as estimated
 // before their bodies are read.
 const RequestMemory = 64 << 20
 
@@ -80,42 +81,42 @@ type Limit struct {
 	Of   string
 	Most int
 	Unit string
-	Then string // what happens above it
+	Then string // what happens if it is exceeded
 }
 
 // All returns every limit in the order in which they are documented.
 func All() []Limit {
 	const invalid = "400"
 	return []Limit{
-		{"key of a branch, destination, `prepend`, parameter of a query", Key, "bytes", invalid},
-		{"key that an import makes of a destination and a source's key", Key, "bytes", "the import fails and names the key"},
-		{"key of an S3 source", Key, "bytes", invalid},
+		{"key on a branch, destination, `prepend`, query parameter", Key, "bytes", invalid},
+		{"key made of a destination and a key of the source", Key, "bytes", "the import fails, with an error that names the key"},
+		{"key in the URI of an S3 source", Key, "bytes", invalid},
 		{"URI of a source, `after` of a range", URI, "bytes", invalid},
 		{"storage namespace", Namespace, "bytes", invalid},
 		{"message of a commit", Message, "bytes", invalid},
-		{"metadata of a commit: all names and values", Metadata, "bytes", invalid},
+		{"metadata of a commit: all names and values together", Metadata, "bytes", invalid},
 		{"paths of an import", Paths, "", invalid},
 		{"paths of an import whose destinations overlap at one key", OpenPaths, "", invalid},
-		{"ranges of a metarange that a request creates", Ranges, "", invalid},
-		{"`amount` of results of a page", Results, "", invalid},
+		{"ranges in a request to create a metarange", Ranges, "", invalid},
+		{"`amount` of results on a page", Results, "", invalid},
 		{"page of commits: messages and metadata", LogPage, "bytes", "the page ends, with `has_more`"},
 		{"trials of sources at a time", Trials, "", "429"},
-		{"LIST calls of a trial", TrialLists, "", "it ends, and says so"},
-		{"keys that a trial walks", TrialKeys, "", "it tries these"},
-		{"keys that a trial walks, together", TrialBytes, "bytes", "it tries these"},
-		{"time of a trial", TrialTime, "seconds", "it ends, and says so"},
-		{"body without credentials", AnonymousBody, "bytes", "401"},
+		{"LIST calls of a trial", TrialLists, "", "the trial ends, and its result says so"},
+		{"keys that a trial walks", TrialKeys, "", "the trial uses these"},
+		{"keys that a trial walks, together", TrialBytes, "bytes", "the trial uses these"},
+		{"time of a trial", TrialTime, "seconds", "the trial ends, and its result says so"},
+		{"body of a request without valid credentials", AnonymousBody, "bytes", "401"},
 		{"body", Body, "bytes", "413"},
-		{"memory of all requests together", RequestMemory, "bytes", "the request waits five seconds, then 429 with Retry-After"},
-		{"open connections of a process", Connections, "", "the one that has waited longest for a request is closed"},
+		{"memory of all requests together", RequestMemory, "bytes", "the request waits up to five seconds, then 429 with Retry-After"},
+		{"open connections of a process", Connections, "", "the one that has been idle longest is closed"},
 		{"requests at a time", Requests, "", "429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
-		{"requests at a time without credentials", AnonymousRequests, "", "401, also to those that are malformed"},
+		{"requests at a time without valid credentials", AnonymousRequests, "", "401, even if they are malformed"},
 		{"body that creates a metarange", RangesBody, "bytes", "413"},
-		{"memory for what lookups read of ranges and metaranges", TableCache, "bytes", "what was not used for longest is read again"},
+		{"cache of ranges and metaranges for lookups", TableCache, "bytes", "the least recently used part is dropped"},
 	}
 }
 
-// Bytes refuses a field whose text is longer than most bytes.
+// Bytes returns a fault if the text of a field is longer than most bytes.
 func Bytes(field, text string, most int) error {
 	if len(text) > most {
 		return fault.BadField(field, "%d bytes, at most %d are allowed", len(text), most)
@@ -123,7 +124,7 @@ func Bytes(field, text string, most int) error {
 	return nil
 }
 
-// Count refuses a field with more than most elements.
+// Count returns a fault if a field has more than most elements.
 func Count(field string, n, most int) error {
 	if n > most {
 		return fault.BadField(field, "%d elements, at most %d are allowed", n, most)

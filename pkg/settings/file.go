@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// yaml sets what a file says. Sections may be nested or dotted: nats: {url: x}
-// and nats.url: x are the same.
+// yaml applies a file. Sections may be nested or dotted: nats: {url: x} and nats.url: x are
+// the same.
 func (l *loader) yaml(path string, content []byte) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var document yaml.Node
@@ -25,13 +25,13 @@ func (l *loader) yaml(path string, content []byte) {
 		l.fault("%s: want one YAML document", path)
 		return
 	}
-	r := fileReader{loader: l, path: path, seen: make(map[string]int)}
+	r := fileReader{to: l, path: path, seen: make(map[string]int)}
 	r.section("", document.Content[0])
 }
 
 // fileReader walks the nodes of one file.
 type fileReader struct {
-	*loader
+	to   *loader
 	path string
 	seen map[string]int // by key: the line that sets it
 }
@@ -42,7 +42,7 @@ func (r fileReader) section(prefix string, n *yaml.Node) {
 		return // a section whose keys are all commented out
 	}
 	if n.Kind != yaml.MappingNode {
-		r.fault("%s: %q: want a mapping of keys", r.at(n), prefix)
+		r.to.fault("%s: %q: want a mapping of keys", r.at(n), prefix)
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -54,26 +54,26 @@ func (r fileReader) section(prefix string, n *yaml.Node) {
 		case isSection(name):
 			r.section(name+".", child)
 		default:
-			r.fault("%s: %s: unknown key%s", r.at(n.Content[i]), name, didYouMean(name, names()))
+			r.to.fault("%s: %s: unknown key%s", r.at(n.Content[i]), name, didYouMean(name, names()))
 		}
 	}
 }
 
 func (r fileReader) key(k key, line int, n *yaml.Node) {
 	if before, ok := r.seen[k.name]; ok {
-		r.fault("%s: %s: line %d sets it already", r.at(n), k.name, before)
+		r.to.fault("%s: %s: line %d sets it already", r.at(n), k.name, before)
 		return
 	}
 	r.seen[k.name] = line
 	origin := fmt.Sprintf("file %s:%d", r.path, line)
-	l, isList := k.of(&r.into).(list)
+	l, isList := k.value(&r.to.into).(list)
 	switch {
 	case n.Tag == "!!null":
-		// As good as not there.
+		// It counts as not set.
 	case n.Kind == yaml.ScalarNode:
-		r.setText(k, origin, n.Value)
+		r.to.setText(k, origin, n.Value)
 	case n.Kind == yaml.SequenceNode && isList:
-		r.set(k, origin, "", func(value) error {
+		r.to.set(k, origin, "", func(value) error {
 			items, err := scalars(n)
 			if err == nil {
 				l.setItems(items)
@@ -81,7 +81,7 @@ func (r fileReader) key(k key, line int, n *yaml.Node) {
 			return err
 		})
 	default:
-		r.fault("%s (%s): want a single value", k.name, origin)
+		r.to.fault("%s (%s): want a single value", k.name, origin)
 	}
 }
 
@@ -91,7 +91,7 @@ func scalars(n *yaml.Node) ([]string, error) {
 	items := make([]string, 0, len(n.Content))
 	for _, item := range n.Content {
 		if item.Kind != yaml.ScalarNode {
-			return nil, fmt.Errorf("line %d: want a text", item.Line)
+			return nil, fmt.Errorf("line %d: want a string", item.Line)
 		}
 		items = append(items, item.Value)
 	}

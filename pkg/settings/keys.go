@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// envPrefix starts the names of our environment variables, and configEnv is the
-// one that is no key: the path of the file.
+// envPrefix starts the names of the environment variables. configEnv and configFlag name
+// the file.
 const (
 	envPrefix  = "RANGEFLEET_"
 	configEnv  = "RANGEFLEET_CONFIG"
@@ -19,12 +19,12 @@ const (
 
 // A key is one line of the table.
 type key struct {
-	name   string // as files and flags write it
-	heeded Process
+	name   string // in files and flags
+	usedBy Process
 	usage  string
-	// computed describes a default that depends on the machine; "" if it does not.
+	// computed describes a default that depends on the machine, or is "".
 	computed string
-	of       func(*Settings) value
+	value    func(*Settings) value
 }
 
 // env is the name of the key's environment variable.
@@ -41,15 +41,15 @@ var keys = []key{
 		func(s *Settings) value { return address(&s.Listen) },
 	},
 	{
-		"nats.url", everywhere, "NATS server or cluster; empty: a server embedded in the coordinator", "",
+		"nats.url", everywhere, "NATS server or cluster; empty: the server that is embedded in the coordinator", "",
 		func(s *Settings) value { return server(&s.NATS.URL) },
 	},
 	{
-		"nats.listen", Coordinator, "address at which the embedded NATS server also accepts the workers of other machines; empty: none", "",
+		"nats.listen", Coordinator, "address at which the embedded NATS server accepts workers on other machines; empty: none", "",
 		func(s *Settings) value { return address(&s.NATS.Listen) },
 	},
 	{
-		"nats.user", everywhere, "user at the NATS server; the embedded one demands it at nats.listen", "",
+		"nats.user", everywhere, "user name for the NATS server; the embedded server demands it at nats.listen", "",
 		func(s *Settings) value { return text(&s.NATS.User) },
 	},
 	{
@@ -57,31 +57,31 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.NATS.Password) },
 	},
 	{
-		"nats.nkey_seed_file", everywhere, "file of an nkey's seed, in place of a user; the embedded server lets that nkey in", "",
+		"nats.nkey_seed_file", everywhere, "file with the seed of an nkey, instead of a user; the embedded server accepts that nkey", "",
 		func(s *Settings) value { return text(&s.NATS.NKeySeedFile) },
 	},
 	{
-		"nats.nkeys", Coordinator, "public nkeys that the embedded NATS server lets in at nats.listen", "",
+		"nats.nkeys", Coordinator, "public nkeys that the embedded NATS server accepts at nats.listen", "",
 		func(s *Settings) value { return list{&s.NATS.NKeys} },
 	},
 	{
-		"nats.creds_file", everywhere, "credentials file of a user at a NATS server with operators and accounts, in place of a user", "",
+		"nats.creds_file", everywhere, "credentials file for a NATS server with operators and accounts, instead of a user", "",
 		func(s *Settings) value { return text(&s.NATS.CredsFile) },
 	},
 	{
-		"nats.ca_file", everywhere, "PEM file of a CA. With nats.url: TLS is demanded, and the CA must have signed the server's certificate. With nats.listen: the CA must have signed the certificate of each client", "",
+		"nats.ca_file", everywhere, "PEM file of a CA. With nats.url: TLS is required, and the CA must have signed the server's certificate. With nats.listen: the CA must have signed each client's certificate", "",
 		func(s *Settings) value { return text(&s.NATS.CAFile) },
 	},
 	{
-		"nats.cert_file", everywhere, "PEM file of the certificate of this process: as a client with nats.url, as a server with nats.listen", "",
+		"nats.cert_file", everywhere, "PEM file of this process's certificate: as a client with nats.url, as a server with nats.listen", "",
 		func(s *Settings) value { return text(&s.NATS.CertFile) },
 	},
 	{
-		"nats.key_file", everywhere, "PEM file of the key of that certificate", "",
+		"nats.key_file", everywhere, "PEM file of that certificate's key", "",
 		func(s *Settings) value { return text(&s.NATS.KeyFile) },
 	},
 	{
-		"nats.insecure", Coordinator, "let whoever reaches nats.listen in, without credentials", "",
+		"nats.insecure", Coordinator, "accept all clients at nats.listen, without credentials", "",
 		func(s *Settings) value { return boolean(&s.NATS.Insecure) },
 	},
 	{
@@ -89,19 +89,19 @@ var keys = []key{
 		func(s *Settings) value { return text(&s.NATS.StoreDir) },
 	},
 	{
-		"nats.replicas", Coordinator, "copies that a NATS cluster keeps of all state, 1 to 5", "",
+		"nats.replicas", Coordinator, "number of copies that a NATS cluster keeps of all state, 1 to 5", "",
 		func(s *Settings) value { return number(&s.NATS.Replicas) },
 	},
 	{
-		"nats.ack_wait", everywhere, "after so long without a sign of life from its worker a partition is given to another", "",
+		"nats.ack_wait", everywhere, "time without a heartbeat of its worker after which a partition is given to another worker", "",
 		func(s *Settings) value { return duration(&s.NATS.AckWait) },
 	},
 	{
-		"nats.lease_ttl", Coordinator, "after so long without a sign of life from a coordinator others take its imports over", "",
+		"nats.lease_ttl", Coordinator, "time without a heartbeat of a coordinator after which other coordinators take over its imports", "",
 		func(s *Settings) value { return duration(&s.NATS.LeaseTTL) },
 	},
 	{
-		"workers", everywhere, "partitions that this process works on at a time; 0: a coordinator that leaves them to worker processes", "twice GOMAXPROCS, at most 8",
+		"workers", everywhere, "number of partitions that this process works on at a time; 0: none, only worker processes do", "twice GOMAXPROCS, at most 8",
 		func(s *Settings) value { return number(&s.Workers) },
 	},
 	{
@@ -113,43 +113,43 @@ var keys = []key{
 		func(s *Settings) value { return text(&s.S3.Region) },
 	},
 	{
-		"s3.force_path_style", everywhere, "name the bucket in the path of a URL, not in its host", "",
+		"s3.force_path_style", everywhere, "put the bucket into the path of URLs, not into the host", "",
 		func(s *Settings) value { return boolean(&s.S3.ForcePathStyle) },
 	},
 	{
-		"s3.access_key_id", everywhere, "key for S3; empty: the AWS SDK's default chain", "",
+		"s3.access_key_id", everywhere, "access key for S3; empty: the AWS SDK's default credential chain", "",
 		func(s *Settings) value { return text(&s.S3.AccessKeyID) },
 	},
 	{
-		"s3.secret_access_key", everywhere, "secret of that key", "",
+		"s3.secret_access_key", everywhere, "secret of that access key", "",
 		func(s *Settings) value { return secret(&s.S3.SecretAccessKey) },
 	},
 	{
-		"s3.listing", Coordinator, "how buckets are listed: parallel (many LIST calls at a time, each after some key), walk (one page after the other, by continuation tokens), or auto (parallel for stores that are known to be safe for it, AWS and Ceph; else walk)", "",
+		"s3.listing", Coordinator, "how buckets are listed: parallel (many LIST calls at a time, each starting after some key), walk (one page after the other, by continuation tokens), or auto (parallel for stores where that is known to be safe, AWS and Ceph; else walk)", "",
 		func(s *Settings) value { return choice(&s.S3.Listing, "auto", "parallel", "walk") },
 	},
 	{
-		"s3.order", everywhere, "order in which the store lists keys: sorted (by their bytes), or none (imports from its buckets are refused, as only sorted listings can be imported yet)", "",
+		"s3.order", everywhere, "order in which the store lists keys: sorted (bytewise), or none (imports from it are refused, since only sorted listings can be imported yet)", "",
 		func(s *Settings) value { return choice(&s.S3.Order, "sorted", "none") },
 	},
 	{
-		"s3.page_keys", everywhere, "keys that a LIST call asks for, 1 to 1000; a page that does not come in time is asked for with fewer", "",
+		"s3.page_keys", everywhere, "number of keys that a LIST call asks for, 1 to 1000; a page that times out is requested again with fewer", "",
 		func(s *Settings) value { return number(&s.S3.PageKeys) },
 	},
 	{
-		"s3.put_checksums", everywhere, "send x-amz-checksum-sha256 with each object that is stored: buckets with Object Lock need it; false for stores that refuse it", "",
+		"s3.put_checksums", everywhere, "send x-amz-checksum-sha256 with each object that is stored; buckets with Object Lock require it, some stores refuse it", "",
 		func(s *Settings) value { return boolean(&s.S3.PutChecksums) },
 	},
 	{
-		"s3.max_lists", everywhere, "LIST calls that this process has in flight at most; below that it adapts to the store", "",
+		"s3.max_lists", everywhere, "most LIST calls that this process has in flight; below that it adapts to the store", "",
 		func(s *Settings) value { return number(&s.S3.MaxLists) },
 	},
 	{
-		"s3.fleet_lists", everywhere, "LIST calls that all processes together have in flight at most, at least one each; 0: no bound", "",
+		"s3.fleet_lists", everywhere, "most LIST calls that all processes together have in flight, at least one each; 0: no bound", "",
 		func(s *Settings) value { return number(&s.S3.FleetLists) },
 	},
 	{
-		"local.allowed", everywhere, "directories that local:// may read and write; empty: none", "",
+		"local.allowed", everywhere, "directories that local:// URIs may read and write; empty: none", "",
 		func(s *Settings) value { return list{&s.Local.Allowed} },
 	},
 	{
@@ -157,39 +157,39 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.Sources.Allow} },
 	},
 	{
-		"namespaces.allow", Coordinator, "prefixes of the URIs that may be storage namespaces; empty: any that shares no objects with sources.allow. A place within an allowed source must be named here", "",
+		"namespaces.allow", Coordinator, "prefixes of the URIs that may be storage namespaces; empty: any that do not overlap sources.allow. A namespace within an allowed source must be listed here", "",
 		func(s *Settings) value { return list{&s.Namespaces.Allow} },
 	},
 	{
-		"imports.markers", Coordinator, "what an import does with an object whose key would be empty (the marker of a folder that is imported to the root): skip (leave it out and count it), or fail", "",
+		"imports.markers", Coordinator, "what an import does with an object whose key would be empty (the marker of a folder that is imported to the root): skip (leave out and count it), or fail", "",
 		func(s *Settings) value { return choice(&s.Imports.Markers, "skip", "fail") },
 	},
 	{
-		"ranges.min_size_bytes", Coordinator, "a range is not ended below this size; above 0, ranges depend on how an import was cut", "",
+		"ranges.min_size_bytes", Coordinator, "size below which no range ends; above 0, ranges depend on where partitions were cut", "",
 		func(s *Settings) value { return size(&s.Ranges.MinSize) },
 	},
 	{
-		"ranges.max_size_bytes", Coordinator, "a range is ended at this size", "",
+		"ranges.max_size_bytes", Coordinator, "size at which a range ends", "",
 		func(s *Settings) value { return size(&s.Ranges.MaxSize) },
 	},
 	{
-		"ranges.raggedness", Coordinator, "mean number of keys from one possible end of a range to the next", "",
+		"ranges.raggedness", Coordinator, "average number of keys between possible ends of ranges", "",
 		func(s *Settings) value { return count(&s.Ranges.Raggedness) },
 	},
 	{
-		"auth.access_key_id", Coordinator, "key that the API takes; empty: a pair is made and shown once at the first start", "",
+		"auth.access_key_id", Coordinator, "access key that the API accepts; empty: a pair is generated and shown once, at the first start", "",
 		func(s *Settings) value { return text(&s.Auth.AccessKeyID) },
 	},
 	{
-		"auth.secret_access_key", Coordinator, "secret of that key", "",
+		"auth.secret_access_key", Coordinator, "secret of that access key", "",
 		func(s *Settings) value { return secret(&s.Auth.SecretAccessKey) },
 	},
 	{
-		"auth.trusted_proxies", Coordinator, "addresses and networks of proxies whose X-Forwarded-For is believed, to tell clients with failed logins apart; empty: none", "",
+		"auth.trusted_proxies", Coordinator, "addresses and networks of proxies whose X-Forwarded-For header is trusted, to tell clients with failed logins apart; empty: none", "",
 		func(s *Settings) value { return list{&s.Auth.TrustedProxies} },
 	},
 	{
-		"log.level", everywhere, "least level that is logged: debug, info, warn or error", "",
+		"log.level", everywhere, "lowest level that is logged: debug, info, warn or error", "",
 		func(s *Settings) value { return level(&s.Log.Level) },
 	},
 	{
@@ -202,8 +202,8 @@ var keys = []key{
 	},
 }
 
-// defaults returns the settings of a machine with that environment and that
-// many processors.
+// defaults returns the default settings in an environment, on a machine with a number of
+// processors.
 func defaults(env map[string]string, procs int) Settings {
 	return Settings{
 		Listen:  "127.0.0.1:8000",
@@ -216,8 +216,8 @@ func defaults(env map[string]string, procs int) Settings {
 	}
 }
 
-// storeDir follows the XDG base directories; a relative $XDG_DATA_HOME is to be
-// ignored, they say. Without a home there is no default, and Validate asks.
+// storeDir follows the XDG base directory specification, by which a relative
+// $XDG_DATA_HOME is ignored. Without a home there is no default, and Validate reports that.
 func storeDir(env map[string]string) string {
 	if d := env["XDG_DATA_HOME"]; filepath.IsAbs(d) {
 		return filepath.Join(d, "rangefleet", "nats")
@@ -238,8 +238,8 @@ func lookup(name string) (key, bool) {
 	return key{}, false
 }
 
-// nearest returns of names the one that takes the fewest edits to make of
-// name, or "" if none is near enough to be what was meant.
+// nearest returns the one of names with the fewest edits to name, or "" if none is near
+// enough.
 func nearest(name string, names []string) string {
 	best, least := "", min(len(name)/2, 3)+1
 	for _, n := range names {
@@ -250,7 +250,7 @@ func nearest(name string, names []string) string {
 	return best
 }
 
-// edits is the number of bytes to insert, delete or change between a and b.
+// edits returns the number of bytes to insert, delete or change to make b of a.
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

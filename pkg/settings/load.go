@@ -12,15 +12,15 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// AddFlags adds --config and a flag for every key that the process heeds.
+// AddFlags adds --config and a flag for every key that the process uses.
 func AddFlags(flags *pflag.FlagSet, p Process) {
 	flags.String(configFlag, "", "YAML `file` of settings (environment "+configEnv+")")
 	shown := defaults(nil, 0)
 	for _, k := range keys {
-		if k.heeded&p == 0 {
+		if k.usedBy&p == 0 {
 			continue
 		}
-		v := k.of(&shown)
+		v := k.value(&shown)
 		f := &flagText{word: v.Type(), text: v.String()}
 		usage := k.usage
 		if k.computed != "" {
@@ -28,7 +28,7 @@ func AddFlags(flags *pflag.FlagSet, p Process) {
 			usage += " (default " + strings.ReplaceAll(k.computed, "`", "") + ")"
 		}
 		if f.word == "secret" {
-			usage += "; other users of the machine can see flags: better set " + k.env()
+			usage += "; other users of the machine can see flags: prefer " + k.env()
 		}
 		added := flags.VarPF(f, k.name, "", usage)
 		if f.word == "bool" {
@@ -37,8 +37,8 @@ func AddFlags(flags *pflag.FlagSet, p Process) {
 	}
 }
 
-// flagText keeps what was given on the command line until Load reads it: all
-// wrong values are to be told at once, with those of the file.
+// flagText stores the text of a flag until Load parses it, so that wrong values are
+// reported together with those of the file.
 type flagText struct {
 	word, text string
 	given      bool
@@ -54,10 +54,10 @@ func (f *flagText) Set(text string) error {
 func (f *flagText) String() string { return f.text }
 func (f *flagText) Type() string   { return f.word }
 
-// Load returns the settings of a process from its parsed flags (see AddFlags),
-// its environment (as os.Environ returns it) and the file that one of those
-// names. The error lists all faults: unknown keys, values that cannot be read,
-// and what Validate finds of the rest. With an error the settings mean nothing.
+// Load returns the settings of a process from its parsed flags (see AddFlags), its
+// environment (as os.Environ returns it) and the file that one of those names. The error
+// lists everything that is wrong: unknown keys, values that cannot be parsed, and what
+// Validate returns. With an error the settings are invalid.
 func Load(p Process, flags *pflag.FlagSet, environ []string) (Settings, error) {
 	env := environment(environ)
 	l := loader{into: defaults(env, runtime.GOMAXPROCS(0))}
@@ -71,13 +71,13 @@ func Load(p Process, flags *pflag.FlagSet, environ []string) (Settings, error) {
 	}
 	l.environment(env)
 	l.flags(flags)
-	if !l.unread { // else nobody knows what is set
+	if !l.unread { // else it is unknown what is set
 		l.faults = append(l.faults, l.into.Validate(p))
 	}
 	return l.into, errors.Join(l.faults...)
 }
 
-// loader sets one source of settings after another, and collects the faults.
+// loader applies one source of settings after another, and collects the faults.
 type loader struct {
 	into   Settings
 	faults []error
@@ -88,10 +88,10 @@ func (l *loader) fault(format string, args ...any) {
 	l.faults = append(l.faults, fmt.Errorf(format, args...))
 }
 
-// set sets a key by a function of its value. The fault quotes the text, but
-// never that of a secret.
+// set sets a key by calling set with its value. The fault quotes the text, except that of a
+// secret.
 func (l *loader) set(k key, origin, text string, set func(value) error) {
-	v := k.of(&l.into)
+	v := k.value(&l.into)
 	err := set(v)
 	switch {
 	case err == nil:
@@ -117,8 +117,8 @@ func (l *loader) file(path string) {
 	l.yaml(path, content)
 }
 
-// environment sets what the variables say. An empty variable is as good as
-// none: that is how a compose file passes on what its user left out.
+// environment applies the variables. An empty variable counts as not set: that is how a
+// compose file passes on a variable that its user did not set.
 func (l *loader) environment(env map[string]string) {
 	names := make([]string, 0, len(keys)+1)
 	for _, k := range keys {
@@ -148,7 +148,7 @@ func (l *loader) flags(flags *pflag.FlagSet) {
 	})
 }
 
-// environment returns the variables by name; of equal names the last one.
+// environment returns the variables by name. Of several with the same name the last counts.
 func environment(environ []string) map[string]string {
 	env := make(map[string]string, len(environ))
 	for _, e := range environ {
@@ -158,8 +158,8 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
-// links are the variables by which Kubernetes tells every pod of the services
-// beside it. A service called rangefleet gives them our prefix.
+// links are the variables that Kubernetes sets in every pod for the services of its
+// namespace. For a service called rangefleet they have our prefix.
 var links = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 func serviceLink(name string, env map[string]string) bool {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// given is one way to start a process.
+// given is what a process is started with.
 type given struct {
 	process Process // 0: the coordinator
 	flags   []string
@@ -20,8 +20,8 @@ type given struct {
 	file    string // "": none; its path is $CONFIG in flags and env
 }
 
-// load loads as a process would that is started so. $CONFIG in texts stands
-// for the path of the file.
+// load loads the settings of a process that is started so. $CONFIG in texts stands for the
+// path of the file.
 func (g given) load(t *testing.T) (Settings, string, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "rangefleet.yaml")
@@ -159,7 +159,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// Every key can be set in each of the three ways, and prints as it was set.
+// Every key can be set by flag, variable and file, and is printed as it was set.
 func TestEveryKeyEveryWay(t *testing.T) {
 	texts := map[string]string{
 		"listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
@@ -181,7 +181,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 			t.Fatalf("this test has no text for %s", k.name)
 		}
 		process := Coordinator
-		if k.heeded&Coordinator == 0 {
+		if k.usedBy&Coordinator == 0 {
 			process = Worker
 		}
 		for _, g := range []given{
@@ -190,7 +190,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 			{file: k.name + ": '" + set + "'\n"},
 			{file: nested(k.name) + " '" + set + "'\n"},
 		} {
-			// Faults of other keys (one half of a pair) are not the point here.
+			// Faults of other keys, such as the other half of a pair, do not matter here.
 			env := environment(append([]string{"HOME=/home/op"}, g.env...))
 			l := loader{into: defaults(env, 1)}
 			l.into.origins = make(map[string]string)
@@ -205,7 +205,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 			if l.faults != nil {
 				t.Fatalf("%s by %+v: %v", k.name, g, l.faults)
 			}
-			v, want := k.of(&l.into), set
+			v, want := k.value(&l.into), set
 			if v.Type() == "secret" {
 				want = hidden
 			}
@@ -279,12 +279,12 @@ func TestFaults(t *testing.T) {
 			`ranges.raggedness (file $CONFIG:7): "-1": want a whole number that is not negative`,
 			`nats.ack_wait (environment RANGEFLEET_NATS_ACK_WAIT): "30": want a duration such as 30s or 2m`,
 			`workers (flag --workers): "many": want a whole number`,
-			`nats.replicas (file $CONFIG:8): "7": want 1 without nats.url: the embedded NATS server is a single one`,
+			`nats.replicas (file $CONFIG:8): "7": want 1 without nats.url: the embedded NATS server is a single server`,
 		}},
 		{"what a file may not be", given{file: "nats: x\nlisten: [a]\nlocal.allowed: [{}]\nworkers: 1\nworkers : 2\n"}, []string{
 			`$CONFIG:1: "nats.": want a mapping of keys`,
 			`listen (file $CONFIG:2): want a single value`,
-			`local.allowed (file $CONFIG:3): "": line 3: want a text`,
+			`local.allowed (file $CONFIG:3): "": line 3: want a string`,
 			`$CONFIG:5: workers: line 4 sets it already`,
 		}},
 		{"two documents", given{file: "workers: 1\n---\nworkers: 2\n"}, []string{"$CONFIG: want one YAML document"}},
@@ -293,7 +293,7 @@ func TestFaults(t *testing.T) {
 		}},
 		{"no YAML", given{process: Worker, file: "a: [b"}, []string{"$CONFIG: yaml: line 1: did not find expected ',' or ']'"}},
 		{"a hidden secret copied", given{file: "s3.secret_access_key: '******'\n"}, []string{
-			"s3.secret_access_key (file $CONFIG:1): this is how a hidden secret prints, not a secret",
+			"s3.secret_access_key (file $CONFIG:1): this is what is printed for a secret, not a secret",
 		}},
 		{"valid texts, impossible settings", given{file: `
 workers: 0
@@ -304,7 +304,7 @@ sources: {allow: ["gs://x/"]}
 ranges: {min_size_bytes: 2, max_size_bytes: 0, raggedness: 0}
 auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 `}, []string{
-			`nats.replicas (file $CONFIG:3): "9": want 1 without nats.url: the embedded NATS server is a single one`,
+			`nats.replicas (file $CONFIG:3): "9": want 1 without nats.url: the embedded NATS server is a single server`,
 			`nats.ack_wait (file $CONFIG:3): "1ms": want at least 1s`,
 			`s3.secret_access_key: "": not set, but s3.access_key_id is: set both or neither`,
 			`s3.endpoint (file $CONFIG:4): "ftp://******@x": want http://host:port or https://host:port`,
@@ -320,8 +320,8 @@ auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 			`auth.access_key_id: "": not set, but auth.secret_access_key is: set both or neither`,
 			`auth.trusted_proxies (file $CONFIG:8): "proxy.example": want an address such as 192.0.2.1 or a network such as 192.0.2.0/24`,
 		}},
-		{"whoever reaches it", given{file: "nats: {listen: ':4222'}"}, []string{
-			`nats.listen (file $CONFIG:1): ":4222": whoever reaches it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file; nats.insecure: true lets everybody in`,
+		{"no credentials demanded", given{file: "nats: {listen: ':4222'}"}, []string{
+			`nats.listen (file $CONFIG:1): ":4222": anyone who can reach it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file; nats.insecure: true accepts all clients`,
 		}},
 		{"halves of a login", given{file: "nats: {url: 'nats://n', user: u, key_file: k}"}, []string{
 			`nats.password: "": not set, but nats.user is: set both or neither`,
@@ -333,11 +333,11 @@ auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 		}},
 		{"two logins", given{file: "nats: {url: 'nats://x:hunter2@n', user: u, password: p, creds_file: c}"}, []string{
 			`nats.creds_file (file $CONFIG:1): "c": want one login, but nats.creds_file and nats.user are set`,
-			`nats.url (file $CONFIG:1): "nats://******@n": want no login in it beside nats.creds_file and nats.user`,
+			`nats.url (file $CONFIG:1): "nats://******@n": want no login in the URL besides nats.creds_file and nats.user`,
 		}},
 		{"what the embedded server does not know", given{file: "nats: {listen: ':4222', creds_file: c, ca_file: c, nkeys: [SUABC]}"}, []string{
 			`nats.nkeys (file $CONFIG:1): "SUABC": want public nkeys of users, which begin with U`,
-			`nats.creds_file (file $CONFIG:1): "c": the embedded NATS server takes none: set nats.user or nats.nkeys`,
+			`nats.creds_file (file $CONFIG:1): "c": the embedded NATS server does not support it: set nats.user or nats.nkeys`,
 			`nats.cert_file: "": not set, but nats.ca_file is: to demand certificates of clients, the embedded NATS server needs its own`,
 		}},
 		{"a worker alone", given{process: Worker, env: []string{"RANGEFLEET_WORKERS=0"}}, []string{
@@ -358,7 +358,7 @@ auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 	}
 }
 
-// What the embedded server demands of whoever reaches it, each is enough.
+// Each kind of credentials that the embedded server can demand is enough.
 func TestLoginsThatAreEnough(t *testing.T) {
 	for _, nats := range []string{
 		"listen: ':4222', user: u, password: p",
@@ -390,7 +390,7 @@ func TestKubernetesServiceLinksAreNoSettings(t *testing.T) {
 	}
 }
 
-// Print's output is a file that loads to the same settings.
+// Print writes a file that loads to the same settings.
 func TestPrintLoadsBack(t *testing.T) {
 	first, _, err := given{env: []string{
 		"RANGEFLEET_LOCAL_ALLOWED=/a b,/c#d", "RANGEFLEET_S3_REGION=true", "RANGEFLEET_LOG_LEVEL=error",
@@ -408,7 +408,7 @@ func TestPrintLoadsBack(t *testing.T) {
 		t.Fatalf("loading %s: %v", printed.String(), err)
 	}
 	for _, k := range keys {
-		if a, b := k.of(&first).String(), k.of(&second).String(); a != b {
+		if a, b := k.value(&first).String(), k.value(&second).String(); a != b {
 			t.Errorf("%s: %q printed and loaded is %q", k.name, a, b)
 		}
 	}

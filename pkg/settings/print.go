@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Print writes the settings as a YAML file that Load would read back, each
-// value with its origin. Secrets are hidden.
+// Print writes the settings as a YAML file that Load can read, with the origin of each value
+// in a comment. Secrets are hidden.
 func (s Settings) Print(w io.Writer) error {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	sections := make(map[string]*yaml.Node)
@@ -21,7 +21,7 @@ func (s Settings) Print(w io.Writer) error {
 			}
 			parent, name = sections[section], rest
 		}
-		v := node(k.of(&s))
+		v := node(k.value(&s))
 		v.LineComment = s.Origin(k.name)
 		add(parent, name, v)
 	}
@@ -43,7 +43,7 @@ func node(v value) *yaml.Node {
 	if !ok {
 		n := &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}
 		if t := v.Type(); t != "int" && t != "bool" && t != "size" {
-			n.Tag = "!!str" // quotes what would else read as another type
+			n.Tag = "!!str" // quoted if it would read as another type
 		}
 		return n
 	}

@@ -6,11 +6,11 @@ import (
 	"log/slog"
 )
 
-// hidden is how every secret prints.
+// hidden is printed for every secret.
 const hidden = "******"
 
-// Secret is a text that does not print: not by fmt with any verb, not by slog,
-// not by an encoder. Only Reveal gives it away.
+// Secret is a text that is not printed: not by fmt with any verb, nor by slog, nor by an
+// encoder. Only Reveal returns it.
 type Secret struct{ text string }
 
 // NewSecret returns text as a secret.
@@ -27,8 +27,8 @@ func (s Secret) String() string {
 	return hidden
 }
 
-// Format prints String for every verb: fmt would else print the field itself
-// for verbs that do not suit a string.
+// Format prints String for every verb. Without it fmt would print the field itself for
+// verbs that do not suit a string.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue is what slog prints.

@@ -1,9 +1,9 @@
-// Package settings is what an operator can set. Every key stands once, in the
-// table of keys.go, and from there become flags, environment variables, the
-// YAML file, the printed configuration and docs/settings.md.
+// Package settings reads the configuration of a process from flags, environment variables
+// and a YAML file. Every key is declared once, in the table of keys.go; its flag, its
+// variable, its place in the file and in the printed configuration, and its documentation
+// in docs/settings.md are derived from that.
 //
-// A flag overrides the environment, which overrides the file, which overrides
-// the default.
+// A flag overrides the environment, which overrides the file, which overrides the default.
 package settings
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Process says whose settings are meant. All processes read the same file and
-// environment; each has flags for the keys that it heeds.
+// Process says whose settings are meant. All processes read the same file and environment;
+// each uses some of the keys, and has flags for those.
 type Process int
 
 // The processes that have settings.
@@ -25,8 +25,8 @@ const (
 	Worker
 )
 
-// Settings are the settings of one process. Load returns them valid; they do
-// not change after.
+// Settings are the settings of one process. Load returns valid ones; they do not change
+// afterwards.
 type Settings struct {
 	Listen     string // host:port of the API
 	NATS       NATS
@@ -41,30 +41,30 @@ type Settings struct {
 	Log        Log
 	Metrics    Metrics
 
-	origins map[string]string // by key: where its value was set, if anywhere
+	origins map[string]string // by key: where its value was set; keys with default values are missing
 }
 
 // NATS says which NATS server holds the state of the fleet.
 type NATS struct {
 	URL      string        // of a server or cluster; "": one embedded in the coordinator
-	Listen   string        // host:port at which the embedded server takes other machines' workers; "": none
+	Listen   string        // host:port at which the embedded server accepts workers on other machines; "": none
 	StoreDir string        // absolute path of the embedded server's data
 	Replicas int           // of each stream and bucket
-	AckWait  time.Duration // a partition without a sign of life for so long is given to another worker
-	LeaseTTL time.Duration // an import without a sign of life for so long is taken over by another coordinator
+	AckWait  time.Duration // without a heartbeat of its worker, before a partition is given to another worker
+	LeaseTTL time.Duration // without a heartbeat of its coordinator, before an import is taken over by another one
 
-	// By these a process shows the server at URL who it is; the embedded server demands
-	// them of whoever connects to Listen.
+	// The credentials of a process at the server at URL. The embedded server demands them
+	// of clients that connect to Listen.
 	User         string
 	Password     Secret
 	NKeySeedFile string   // path of an nkey's seed
-	NKeys        []string // public nkeys that the embedded server lets in too
-	CredsFile    string   // path of a JWT with its seed; for a server at URL
+	NKeys        []string // further public nkeys that the embedded server accepts
+	CredsFile    string   // path of a JWT with its seed, for the server at URL
 
-	// Paths of PEM files: to a server at URL those of a client, of the embedded server its own.
+	// Paths of PEM files: of a client of the server at URL, or of the embedded server.
 	CAFile, CertFile, KeyFile string
 
-	Insecure bool // the embedded server demands nothing
+	Insecure bool // the embedded server demands no credentials
 }
 
 // ShownURL is the URL without the user and password, or token, that it may hold.
@@ -100,12 +100,12 @@ type Namespaces struct {
 	Allow []string // prefixes of URIs; empty: where no source may be
 }
 
-// Imports says how imports are made.
+// Imports says how objects are imported.
 type Imports struct {
 	Markers string // "skip" or "fail": see package imports
 }
 
-// Auth is the pair of keys that the API takes.
+// Auth is the pair of keys that the API accepts.
 type Auth struct {
 	AccessKeyID     string // "": a pair is made at the first start
 	SecretAccessKey Secret
@@ -132,7 +132,7 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 	}
 	n, err := netip.ParsePrefix(text)
 	if err != nil {
-		return n, fmt.Errorf("%q is no address and no network", text)
+		return n, fmt.Errorf("%q is neither an address nor a network", text)
 	}
 	return n.Masked(), nil
 }
@@ -149,7 +149,7 @@ type Metrics struct {
 	Listen string // host:port; "": nowhere
 }
 
-// Origin tells where the value of a key comes from: "default", "flag --a.b",
+// Origin returns where the value of a key comes from: "default", "flag --a.b",
 // "environment RANGEFLEET_A_B", or "file PATH:LINE".
 func (s Settings) Origin(key string) string {
 	if o, ok := s.origins[key]; ok {

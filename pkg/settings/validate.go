@@ -14,7 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Validate lists all faults that keep the process from running with s.
+// Validate returns everything that is wrong with the settings of a process, joined.
 func (s Settings) Validate(p Process) error {
 	c := check{origins: s.origins}
 	s.validateNATS(&c)
@@ -40,10 +40,10 @@ func (s Settings) Validate(p Process) error {
 
 func (s Settings) validateNATS(c *check) {
 	n := s.NATS
-	c.want(n.URL == "" || n.Listen == "", "nats.listen", n.Listen, "no NATS server is embedded where nats.url is set: set one of them")
+	c.want(n.URL == "" || n.Listen == "", "nats.listen", n.Listen, "no NATS server is embedded if nats.url is set: set one of them")
 	n.validateLogin(c)
 	if n.URL == "" {
-		c.want(n.Replicas == 1, "nats.replicas", n.Replicas, "want 1 without nats.url: the embedded NATS server is a single one")
+		c.want(n.Replicas == 1, "nats.replicas", n.Replicas, "want 1 without nats.url: the embedded NATS server is a single server")
 	} else {
 		c.want(n.Replicas >= 1 && n.Replicas <= 5, "nats.replicas", n.Replicas, "want 1 to 5")
 	}
@@ -51,8 +51,8 @@ func (s Settings) validateNATS(c *check) {
 	c.want(n.LeaseTTL >= time.Second, "nats.lease_ttl", n.LeaseTTL, "want at least 1s")
 }
 
-// validateLogin wants one login at most, and that the embedded server demands one,
-// unless told otherwise.
+// validateLogin checks that there is at most one login, and that the embedded server demands
+// one unless nats.insecure is set.
 func (n NATS) validateLogin(c *check) {
 	c.both("nats.user", n.User != "", "nats.password", n.Password.Reveal() != "")
 	c.both("nats.cert_file", n.CertFile != "", "nats.key_file", n.KeyFile != "")
@@ -62,7 +62,7 @@ func (n NATS) validateLogin(c *check) {
 	if n.URL != "" && len(logins) > 0 {
 		shown := strings.Join(logins, " and ")
 		c.want(len(logins) == 1, logins[0], given[logins[0]], "want one login, but "+shown+" are set")
-		c.want(n.ShownURL() == n.URL, "nats.url", n.ShownURL(), "want no login in it beside "+shown)
+		c.want(n.ShownURL() == n.URL, "nats.url", n.ShownURL(), "want no login in the URL besides "+shown)
 	}
 	for _, key := range n.NKeys {
 		c.want(publicNKey.MatchString(key), "nats.nkeys", key, "want public nkeys of users, which begin with U")
@@ -70,13 +70,13 @@ func (n NATS) validateLogin(c *check) {
 	if n.Listen == "" || n.URL != "" {
 		return
 	}
-	c.want(n.CredsFile == "", "nats.creds_file", n.CredsFile, "the embedded NATS server takes none: set nats.user or nats.nkeys")
+	c.want(n.CredsFile == "", "nats.creds_file", n.CredsFile, "the embedded NATS server does not support it: set nats.user or nats.nkeys")
 	c.want(n.CAFile == "" || n.CertFile != "", "nats.cert_file", n.CertFile, "not set, but nats.ca_file is: to demand certificates of clients, the embedded NATS server needs its own")
 	demanded := n.User != "" || n.NKeySeedFile != "" || len(n.NKeys) > 0 || n.CAFile != ""
-	c.want(demanded || n.Insecure, "nats.listen", n.Listen, "whoever reaches it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file; nats.insecure: true lets everybody in")
+	c.want(demanded || n.Insecure, "nats.listen", n.Listen, "anyone who can reach it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file; nats.insecure: true accepts all clients")
 }
 
-// publicNKey is the form of a user's public nkey.
+// publicNKey matches a user's public nkey.
 var publicNKey = regexp.MustCompile(`^U[A-Z2-7]{55}$`)
 
 func (s Settings) validateStores(c *check) {
@@ -104,7 +104,7 @@ func (s Settings) validateRanges(c *check) {
 	c.want(r.Raggedness >= 1, "ranges.raggedness", r.Raggedness, "want at least 1")
 }
 
-// check collects faults, and names where the values come from.
+// check collects faults, with the origins of the values.
 type check struct {
 	origins map[string]string // by key
 	faults  []error
@@ -116,13 +116,13 @@ func (c *check) want(ok bool, key string, value any, why string) {
 	}
 }
 
-// both wants two keys set, or neither.
+// both checks that two keys are set, or neither.
 func (c *check) both(first string, firstSet bool, second string, secondSet bool) {
 	c.want(firstSet || !secondSet, first, "", "not set, but "+second+" is: set both or neither")
 	c.want(secondSet || !firstSet, second, "", "not set, but "+first+" is: set both or neither")
 }
 
-// uris wants prefixes of URIs; what is wrong with one names it.
+// uris checks prefixes of URIs.
 func (c *check) uris(key string, prefixes []string) {
 	for _, prefix := range prefixes {
 		if _, err := objectstore.ParseURI(prefix); err != nil {
@@ -131,7 +131,7 @@ func (c *check) uris(key string, prefixes []string) {
 	}
 }
 
-// named returns the key, and where it was set, if anywhere.
+// named returns the key, with its origin if it was set.
 func (c *check) named(key string) string {
 	if origin := c.origins[key]; origin != "" {
 		return fmt.Sprintf("%s (%s)", key, origin)

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// A value is one field of Settings, read from text and shown as text. What
-// String returns, Set reads back; a secret's is the exception.
+// A value is one field of Settings, which is parsed from text and printed as text. Set can
+// parse what String returns, unless it is a secret's.
 type value interface {
 	Set(text string) error
 	String() string
 	Type() string // a word for help and docs
 }
 
-// field is the value of any field that a pair of functions reads and shows.
+// field is the value of a field with functions to parse and to print it.
 type field[T any] struct {
 	at    *T
 	word  string
 	parse func(string) (T, error)
-	show  func(T) string
+	print func(T) string
 }
 
 func (f field[T]) Set(text string) error {
@@ -37,11 +37,11 @@ func (f field[T]) Set(text string) error {
 	return nil
 }
 
-func (f field[T]) String() string { return f.show(*f.at) }
+func (f field[T]) String() string { return f.print(*f.at) }
 func (f field[T]) Type() string   { return f.word }
 
-// parsing is a parser that answers every error with what it wants instead: an
-// operator is helped by "want true or false", not by "strconv.ParseBool".
+// parsing returns a parser whose errors say what is wanted: "want true or false" helps an
+// operator, "strconv.ParseBool: parsing ..." does not.
 func parsing[T any](parse func(string) (T, error), want string) func(string) (T, error) {
 	return func(s string) (T, error) {
 		v, err := parse(s)
@@ -58,8 +58,8 @@ func text(at *string) value {
 	return field[string]{at, "string", func(s string) (string, error) { return s, nil }, same}
 }
 
-// server is one URL or several with commas between, whose user and password,
-// or token, do not show.
+// server is one URL or several, separated by commas, whose user and password, or token, are
+// not printed.
 func server(at *string) value {
 	return field[string]{at, "url", func(s string) (string, error) { return s, nil }, hideUser}
 }
@@ -89,7 +89,7 @@ func count(at *uint64) value {
 	return field[uint64]{at, "int", parsing(parse, "a whole number that is not negative"), show}
 }
 
-// size is a number of bytes, written plainly or with a binary unit.
+// size is a number of bytes, with or without a binary unit.
 func size(at *uint64) value {
 	return field[uint64]{at, "size", parsing(parseSize, "a number of bytes such as 1048576 or 1MiB"), showSize}
 }
@@ -158,15 +158,15 @@ func address(at *string) value {
 func secret(at *Secret) value {
 	parse := func(s string) (Secret, error) {
 		if s == hidden {
-			return Secret{}, errors.New("this is how a hidden secret prints, not a secret")
+			return Secret{}, errors.New("this is what is printed for a secret, not a secret")
 		}
 		return NewSecret(s), nil
 	}
 	return field[Secret]{at, "secret", parse, Secret.String}
 }
 
-// list is texts: separated by commas in a flag or in the environment, items of
-// a sequence in a file.
+// list is a list of strings: separated by commas in a flag or in the environment, a sequence
+// in a file.
 type list struct{ at *[]string }
 
 func (l list) Set(text string) error {
