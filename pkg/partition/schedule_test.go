@@ -79,6 +79,12 @@ func (s *schedule) deliver(p partition.Partition) (done bool) {
 				if owned.EndsWith([]byte(k)) {
 					return true
 				}
+				if s.rnd.IntN(50) == 0 { // it gives way to others
+					if rest, left := owned.Rest(k); left {
+						s.queue = append(s.queue, rest)
+					}
+					return true
+				}
 			}
 		}
 		if end {

@@ -3,8 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync/atomic"
+	"log/slog"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
@@ -16,7 +15,7 @@ import (
 // Ways in which a delivery ends that are no faults of a store.
 var (
 	errOver    = errors.New("the import has ended")
-	errLost    = errors.New("no heartbeat was confirmed: somebody else has the partition by now")
+	errLost    = errors.New("no heartbeat was confirmed: another worker has the partition by now")
 	errLeaving = errors.New("the worker is told to stop")
 	errYielded = errors.New("the rest waits behind the partitions of other imports")
 	errStuck   = errors.New("the listing got no further, and did not say why")
@@ -24,58 +23,61 @@ var (
 	errFatal   = errors.New("no worker came back from it")
 )
 
-// delivery is one delivery of a partition. It is for one goroutine.
+// delivery is one delivery of a partition to a slot:
+//
+//	take ─▶ resume ─▶ list ─▶ write ─▶ cover ─▶ finish
+//
+// The slot takes the partition (admission). The delivery resumes after the partition's
+// last cover, and lists what is left (lister). The range writer stores ranges, each of
+// which is covered (coverWriter). In the end the queue is told what is to become of
+// the partition (finish.go). The slot's goroutine does all this, but covers are
+// published by the range writer's. Meanwhile a guard sends heartbeats, in a goroutine of
+// its own, and stores are waited for (waits) in others.
 type delivery struct {
-	*Worker
-	slot  *slot
-	task  *queue.Task
-	hold  *hold
-	leave context.Context // ends when the worker is told to stop
-	load  uint64          // that was heard last when it began; whoever waited then was given something since, this partition perhaps
-	tries int             // deliveries in a row, with this one, that began where this one did
+	worker *Worker
+	slot   *slot
+	task   *queue.Task
+	leave  context.Context // ends when the worker is told to stop
+	load   uint64          // that was heard last when the delivery began; all that waited then were given something since
+	log    *slog.Logger
 
+	ownership *ownership
+	publisher *publisher
+	covers    *coverWriter
+	attempts  *attempts
 	waits     *waits
-	suspicion suspicion
-	walks     atomic.Bool // whoever is given the partition next begins with the first key
-	passed    clock       // when a page was passed over
-
-	refused []string // the workers of those deliveries to which a store refused the keys, one a time
-	cut     string   // where the partition ends since it was cut, as far as that was noted; "" if it was not
-
-	begunAt string // where the last cover ended when the delivery began, "" before the first one
-	at      string // where it ends now
+	stall     *stallWatch
 }
 
 func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *delivery {
-	limit := task.AckWait * holdsTenths / 10
-	return &delivery{
-		Worker: w, slot: s, task: task, leave: leave, tries: 1,
-		hold:  &hold{now: w.now, limit: limit, confirmed: task.Received},
-		waits: newWaits(w.now, w.answered),
+	p := task.Partition
+	d := &delivery{worker: w, slot: s, task: task, leave: leave}
+	d.log = w.cfg.Log.With("import_id", p.ImportID, "partition", p.ID)
+	d.ownership = &ownership{now: w.now, limit: task.AckWait * ownedTenths / 10, confirmed: task.Received}
+	d.publisher = &publisher{queue: w.cfg.Queue, partition: p, ownership: d.ownership, log: d.log}
+	d.covers = &coverWriter{publisher: d.publisher, covered: d.covered}
+	d.attempts = &attempts{publisher: d.publisher, covers: d.covers, worker: w.name, read: task.Deliveries == 1, count: 1}
+	d.waits = newWaits(w.now, w.stalls.answered)
+	d.stall = &stallWatch{
+		slot: s, slots: w.slots, load: w.load, stores: w.stalls, waits: d.waits, suspicion: &d.attempts.suspicion,
+		problem: d.publisher.problem, chance: w.chance, now: w.now,
 	}
+	return d
 }
 
-// hear notes what is known of the fleet as the delivery begins. If others were waiting
-// beside this one, they are to be looked at again once there may be something to give.
-func (d *delivery) hear() {
-	var load queue.Load
-	if load, d.load = d.outlook.Latest(); load.Waiting > 1 {
-		d.outlook.Prompt()
-	}
-}
-
-// work does whatever the partition's last cover left to do. It ends early when
-// the import ends, when the queue may have delivered the partition to somebody
-// else, when the worker is told to stop, and to give way to others.
+// work does what the partition's last cover left to do. It ends early when the import
+// ends, when the queue may have delivered the partition to another worker, when
+// the worker is told to stop, and to give way to others.
 func (d *delivery) work(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	d.noteLoad()
 	// Before the record is read, so that no change of it is missed.
-	changed, err := d.cfg.Imports.Watch(ctx, d.task.Partition.ImportID)
+	changed, err := d.worker.cfg.Imports.Watch(ctx, d.task.Partition.ImportID)
 	if err != nil {
 		return err
 	}
-	record, err := d.cfg.Imports.Get(ctx, d.task.Partition.ImportID)
+	record, err := d.worker.cfg.Imports.Get(ctx, d.task.Partition.ImportID)
 	if over(record, err) {
 		return errOver
 	}
@@ -88,7 +90,7 @@ func (d *delivery) work(ctx context.Context) error {
 	guarded := make(chan struct{})
 	go func() {
 		defer close(guarded)
-		d.guard(ctx, changed, stop)
+		d.guard(stop).run(ctx, changed)
 	}()
 	err = d.list(ctx, record.Job)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
@@ -99,135 +101,84 @@ func (d *delivery) work(ctx context.Context) error {
 	return err
 }
 
-// list lists the partition and writes its ranges.
-func (d *delivery) list(ctx context.Context, job imports.Job) error {
-	p := d.task.Partition
-	last, found, err := d.cfg.Queue.LastCover(ctx, p.ImportID, p.ID)
+// noteLoad notes how the bulk lane stands as the delivery begins. If other slots wait
+// besides this one, the lane is looked at again once there may be something to give.
+func (d *delivery) noteLoad() {
+	var load queue.Load
+	if load, d.load = d.worker.load.Latest(); load.Waiting > 1 {
+		d.worker.load.Prompt()
+	}
+}
+
+// guard returns the guard of the delivery, which stops it by stop.
+func (d *delivery) guard(stop context.CancelCauseFunc) *guard {
+	return &guard{
+		task: d.task, imports: d.worker.cfg.Imports, ownership: d.ownership, stall: d.stall,
+		stuck: d.worker.stuck, now: d.worker.now, log: d.log, stop: stop,
+	}
+}
+
+// resume reads what earlier deliveries left behind, and returns what is left of the
+// partition after its last cover, and whether anything is.
+func (d *delivery) resume(ctx context.Context, breaks partition.Breaks) (rest partition.Partition, left bool, err error) {
+	rest, left = d.task.Partition, true
+	last, covered, err := d.worker.cfg.Queue.LastCover(ctx, rest.ImportID, rest.ID)
 	if err != nil {
-		return err
+		return rest, false, err
 	}
-	d.at, d.begunAt = last.Upto, last.Upto
-	if err := d.countTries(ctx); err != nil {
-		return err
-	}
-	if d.cut != "" && (last.Cut == "" || d.cut < last.Cut) { // cuts only ever take away
-		last.Cut = d.cut
-	}
-	if found {
-		var left bool
-		if p, left = p.Resume(last, job.Breaks); !left {
-			return nil
+	d.covers.resume(last)
+	if d.task.Deliveries > 1 {
+		cut, err := d.attempts.readNote(ctx)
+		if err != nil {
+			return rest, false, err
 		}
-	} else if last.Cut != "" {
-		p = p.Cut(last.Cut)
+		if cut != "" && (last.Cut == "" || cut < last.Cut) { // cuts only ever take away
+			last.Cut = cut
+		}
 	}
-	if err := d.postponed(); err != nil {
+	if covered {
+		rest, left = rest.Resume(last, breaks)
+	} else if last.Cut != "" {
+		rest = rest.Cut(last.Cut)
+	}
+	d.publisher.owned = rest.Owned(breaks)
+	if d.task.Deliveries > 1 {
+		err = d.attempts.note(ctx)
+	}
+	return rest, left, err
+}
+
+// list lists what is left of the partition and writes its ranges.
+func (d *delivery) list(ctx context.Context, job imports.Job) error {
+	rest, left, err := d.resume(ctx, job.Breaks)
+	if err != nil || !left {
 		return err
 	}
-	stores := waitingStores{d.cfg.Stores, d.waits}
+	if err := d.stall.postponed(); err != nil {
+		return err
+	}
+	stores := waitingStores{d.worker.cfg.Stores, d.waits}
 	src, err := source.Open(ctx, stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return err
 	}
-	d.walks.Store(src.Walks())
 	src.Markers = job.Markers
+	d.stall.walks.Store(src.Walks())
 	files, err := namespace.Open(ctx, stores, job.Namespace)
 	if err != nil {
 		return err
 	}
-	return newLister(d, p, job, src, files, last.Cut).run(ctx)
+	return newLister(d, rest, job.Breaks, src).run(ctx, files)
 }
 
-// pass notes that the listing has passed over a page: a sign of life, and one that it walks, if
-// it did not from the start.
-func (d *delivery) pass() {
-	d.walks.Store(true)
-	d.passed.set(d.now())
-	d.slot.moved.set(d.now())
-}
-
-// countTries notes that a partition which was delivered before is tried once
-// more. Of tries only those in a row count that got no further, and none that a
-// worker handed back because it was told to stop. The first try notes nothing,
-// and is counted by the second.
-func (d *delivery) countTries(ctx context.Context) error {
-	if d.task.Deliveries == 1 {
-		return nil
+// covered notes that a cover was stored. It is called by one goroutine at a time.
+func (d *delivery) covered(c partition.Cover, first bool) {
+	if first && d.attempts.count > 1 {
+		d.publisher.problem("")
 	}
-	p := d.task.Partition
-	noted, found, err := d.cfg.Queue.Tries(ctx, p.ImportID, p.ID)
-	if err != nil {
-		return err
-	}
-	d.cut = noted.Cut
-	switch {
-	case !found && d.at == "":
-		d.tries = 2
-	case found && noted.At == d.at:
-		d.tries, d.refused = noted.Count+1, noted.Refused
-		d.suspicion.set(noted.Waited, noted.For)
-	}
-	if d.tries > maxDeaths {
-		return fmt.Errorf("after %d tries in a row: %w", d.tries-1, errFatal)
-	}
-	return d.note(ctx, d.counted())
-}
-
-// counted is what is to be known of a delivery before it has got further.
-func (d *delivery) counted() queue.Tries {
-	waited, store := d.suspicion.get()
-	return queue.Tries{Count: d.tries, At: d.begunAt, Refused: d.refused, Waited: waited, For: store}
-}
-
-// note notes what is known of the partition's tries, and where it was cut.
-func (d *delivery) note(ctx context.Context, t queue.Tries) error {
-	p := d.task.Partition
-	t.Cut = d.cut
-	return d.cfg.Queue.NoteTries(ctx, p.ImportID, p.ID, t)
-}
-
-// noteCut notes where the partition ends from now on. Covers tell it too, but the next
-// one may be a minute away: without the note, whoever resumes the partition would
-// list once more all that others were given.
-func (d *delivery) noteCut(ctx context.Context, cut string) {
-	if d.hold.check() != nil {
-		return // the guard says so
-	}
-	d.cut = cut
-	if err := d.note(ctx, d.counted()); err != nil {
-		d.cfg.Log.Debug("note a cut", "import_id", d.task.Partition.ImportID, "err", err)
-	}
-}
-
-// cover publishes a cover of the partition, as long as it is this worker's.
-func (d *delivery) cover(ctx context.Context, c partition.Cover) error {
-	if err := d.hold.check(); err != nil {
-		return err
-	}
-	if err := d.cfg.Queue.PublishCover(ctx, d.task.Partition.ImportID, d.task.Partition.ID, c); err != nil {
-		return err
-	}
-	if d.at == d.begunAt && d.tries > 1 {
-		d.tellTrouble(nil)
-	}
-	d.at = c.Upto
-	d.slot.moved.set(d.now())
+	d.slot.progress.set(d.worker.now())
 	if c.Range != nil {
-		d.metrics.ranges.Inc()
-		d.metrics.objects.Add(float64(c.Range.Count))
+		d.worker.metrics.ranges.Inc()
+		d.worker.metrics.objects.Add(float64(c.Range.Count))
 	}
-	return nil
-}
-
-// publish queues what this partition gives away, as long as it is this worker's,
-// and reports whether it did. That it could not is no reason to stop listing.
-func (d *delivery) publish(ctx context.Context, p partition.Partition) bool {
-	if d.hold.check() != nil {
-		return false // the guard says so
-	}
-	if err := d.cfg.Queue.Publish(ctx, p); err != nil {
-		d.cfg.Log.Debug("give a part of a partition away", "import_id", p.ImportID, "err", err)
-		return false
-	}
-	return true
 }

@@ -3,7 +3,6 @@ package worker_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -26,45 +25,59 @@ func TestASmallImportDoesNotWaitForABigOne(t *testing.T) {
 	expect.Received(t, "the listing of the big one", waiting)
 	f.publish(partition.Plan("other", []string{"dir/000500"})...) // behind it; never begun
 	expect.NoError(t, f.queue.PublishTo(t.Context(), queue.Express, whole("small")))
-	if got, _ := f.covers("small"); !slices.Equal(slices.Collect(got.All()), want) {
-		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
-	}
+	f.covered("small", want)
 	f.idle("small")
 	if left, err := f.queue.OutstandingCount(t.Context(), "big"); err != nil || left != 1 {
 		t.Errorf("%d partitions of the big one are left, %v, want the one that is blocked", left, err)
 	}
 }
 
-// TestABigPartitionGivesWay runs two imports on one slot. The rest of the one that
-// came first is held back until the other one has ended.
-func TestABigPartitionGivesWay(t *testing.T) {
-	source, want := numbered(t, 2000, small)
+// rivals starts a fleet for two imports, "first" and "second", that want the only slot
+// of a worker. Slices of time are next to nothing. source is the bucket of the first
+// import, and want its ranges. awaitSecond is to be called with each call to source: it
+// waits at a late key until all workers hear that the second import is in line.
+func rivals(t *testing.T) (f *fleet, source *memstore.Store, want []partition.RangeMetadata, awaitSecond func(memstore.Call)) {
+	t.Helper()
+	source, want = numbered(t, 2000, small)
 	source.PageSize = page
-	f := start(t, source)
+	f = start(t, source)
 	f.slice = time.Nanosecond
+	f.buckets["other"], _ = numbered(t, 300, small)
 	inLine := f.heard(func(l queue.Load) bool { return l.Next == "second" })
-	ended := make(chan struct{})
-	source.Hook = func(_ context.Context, c memstore.Call) error {
-		switch {
-		case c.Op == "list" && c.After != "":
-			expect.Received(t, "the end of the second import", ended)
-		case c.Op == "page" && c.Key > "dir/000600":
+	return f, source, want, func(c memstore.Call) {
+		if c.Op == "page" && c.Key > "dir/000600" {
 			expect.Received(t, "all hear that another import is in line", inLine)
 		}
-		return nil
 	}
+}
+
+// compete queues the two imports of rivals, and runs a worker until the second one has
+// ended.
+func (f *fleet) compete() {
+	f.t.Helper()
 	f.record("first", small)
-	f.buckets["other"], _ = numbered(t, 300, small)
 	f.recordOf("second", "other", small)
 	f.publish(whole("first"), whole("second"))
 	f.run(1)
 	f.covers("second")
-	close(ended)
-	got, covers := f.covers("first")
-	f.idle("first")
-	if !slices.Equal(slices.Collect(got.All()), want) {
-		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+}
+
+// TestABigPartitionGivesWay runs two imports on one slot. The rest of the first one is
+// held back until the second one has ended.
+func TestABigPartitionGivesWay(t *testing.T) {
+	f, source, want, awaitSecond := rivals(t)
+	ended := make(chan struct{})
+	source.Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "list" && c.After != "" {
+			expect.Received(t, "the end of the second import", ended)
+		}
+		awaitSecond(c)
+		return nil
 	}
+	f.compete()
+	close(ended)
+	covers := f.covered("first", want)
+	f.idle("first")
 	if len(covers) != len(want)+1 {
 		t.Errorf("%d covers of %d ranges: giving way must not repeat work", len(covers), len(want))
 	}
@@ -73,19 +86,15 @@ func TestABigPartitionGivesWay(t *testing.T) {
 	}
 }
 
-// TestGivingWayHidesNoError refuses a range of a partition that gives way: it is
-// delivered again, as nobody is there who would find the gap.
+// TestGivingWayHidesNoError refuses a range of a partition that gives way. The
+// partition is delivered again: here is no coordinator that would find the gap.
 func TestGivingWayHidesNoError(t *testing.T) {
-	source, want := numbered(t, 2000, small)
-	source.PageSize = page
-	f := start(t, source)
-	f.slice = time.Nanosecond
-	inLine := f.heard(func(l queue.Load) bool { return l.Next == "second" })
+	f, source, want, awaitSecond := rivals(t)
 	var refuse sync.Once
 	refused := make(chan struct{})
 	source.Hook = func(_ context.Context, c memstore.Call) error {
+		awaitSecond(c)
 		if c.Op == "page" && c.Key > "dir/000600" {
-			expect.Received(t, "all hear that another import is in line", inLine)
 			refuse.Do(func() { close(refused) })
 		}
 		return nil
@@ -101,21 +110,14 @@ func TestGivingWayHidesNoError(t *testing.T) {
 		}
 		return err
 	}
-	f.record("first", small)
-	f.buckets["other"], _ = numbered(t, 300, small)
-	f.recordOf("second", "other", small)
-	f.publish(whole("first"), whole("second"))
-	f.run(1)
-	f.covers("second")
-	if got, _ := f.covers("first"); !slices.Equal(slices.Collect(got.All()), want) {
-		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
-	}
+	f.compete()
+	f.covered("first", want)
 	if f.outcome("retried") != 1 || f.outcome("yielded") == 0 {
 		t.Errorf("%v deliveries were retried, %v gave way", f.outcome("retried"), f.outcome("yielded"))
 	}
 }
 
-// TestNobodyGivesWayToItself keeps the slots of an import that is alone.
+// TestNobodyGivesWayToItself has a partition go on while one of its own import waits.
 func TestNobodyGivesWayToItself(t *testing.T) {
 	source, _ := numbered(t, 2000, small)
 	source.PageSize = page
@@ -156,17 +158,15 @@ func TestAFullQueueStopsNoListing(t *testing.T) {
 	f.record("second", small)
 	f.publish(whole("first"), whole("second"))
 	f.run(1)
-	if got, _ := f.covers("first"); !slices.Equal(slices.Collect(got.All()), want) {
-		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
-	}
+	f.covered("first", want)
 	f.covers("second")
 	if f.outcome("yielded") != 0 || f.outcome("retried") != 0 {
 		t.Errorf("%v deliveries yielded, %v were retried: there was no room for the rest", f.outcome("yielded"), f.outcome("retried"))
 	}
 }
 
-// TestARestThatIsQueuedTwice is a worker that died after it queued the rest of its
-// partition behind others, and before it acknowledged it.
+// TestARestThatIsQueuedTwice has a worker die after it queued the rest of its partition
+// behind others, and before it acknowledged the partition.
 func TestARestThatIsQueuedTwice(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	f := start(t, source)
@@ -179,9 +179,6 @@ func TestARestThatIsQueuedTwice(t *testing.T) {
 	}
 	f.publish(p, partition.New("id", partition.Span{After: after}, true, false))
 	f.run(2)
-	got, _ := f.covers("id")
+	f.covered("id", want)
 	f.idle("id")
-	if !slices.Equal(slices.Collect(got.All()), want) {
-		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
-	}
 }

@@ -2,104 +2,132 @@ package worker
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// giving is how far a listing is with giving what is left to others.
-type giving struct {
-	forecast *partition.Forecast // of what is left
-	total    uint64              // keys that were listed
-	listed   uint64              // keys since the partition was last cut
-	asked    uint64              // the load to which it answered last
-	offer    offer               // that it made last
-	offered  time.Time           // when, if it has still to be kept
+// handOver cuts a partition that is being listed, and queues pieces of what is left for
+// others, when they wait for work and it is worth it.
+type handOver struct {
+	walks     bool // nothing is handed over: a walk of a piece would begin with the first key, too
+	owned     *partition.Owned
+	breaks    partition.Breaks
+	forecast  *partition.Forecast // of what is left
+	pace      *pace
+	lastRate  *atomic.Int64 // keys a second of the partition that the worker listed last
+	load      *queue.Outlook
+	offers    *offers
+	chance    chance
+	publisher *publisher
+	attempts  *attempts
+	pieces    prometheus.Counter // that were handed over
+
+	listed   uint64    // keys since the partition was last cut
+	answered uint64    // the load to which it answered last
+	offer    offer     // that it made last
+	offered  time.Time // when, while the offers of others are gathered; else zero
 }
 
-// handOver cuts the partition after the batch, and queues pieces of what is left,
-// if others wait for work and it is worth it.
-//
-// The pieces are queued before the partition is cut, which is noted, and its covers
-// carry the cut from then on. Whatever is lost in between, keys are listed twice or are a gap
-// like any other.
-func (l *lister) handOver(ctx context.Context, batch entry.Batch) error {
-	if l.src.Walks() {
-		return nil // whoever got a piece would begin with the first key, too
+func newHandOver(d *delivery, breaks partition.Breaks, pace *pace) *handOver {
+	w := d.worker
+	return &handOver{
+		owned: d.publisher.owned, breaks: breaks, pace: pace, lastRate: &w.lastRate,
+		forecast: partition.NewForecast(d.slot.keyModel(d.task.Partition.ImportID)),
+		load:     w.load, offers: w.offers, chance: w.chance, publisher: d.publisher, attempts: d.attempts,
+		pieces: w.metrics.handOvers, answered: d.load, walks: d.stall.walks.Load(),
 	}
-	l.forecast.Note(batch.Len(), batch.Key)
-	n := l.share()
+}
+
+// after takes in a batch that was listed, and hands over what follows it if others wait.
+//
+// When a worker hears that others wait, it offers what it has left, and a moment later
+// has heard the offers of all.
+func (h *handOver) after(ctx context.Context, batch entry.Batch) error {
+	h.listed += uint64(batch.Len())
+	if h.walks {
+		return nil
+	}
+	h.forecast.Note(batch.Len(), batch.Key)
+	load, seq := h.load.Latest()
+	switch {
+	case !h.offered.IsZero():
+		if h.pace.now().Sub(h.offered) < gather {
+			return nil
+		}
+		h.offered, h.answered = time.Time{}, seq
+		if !load.Hungry() {
+			return nil // any more
+		}
+	case h.listed*cutPart < h.breaks.Raggedness || seq == h.answered:
+		return nil
+	default:
+		h.answered = seq
+		if !load.Hungry() || !h.chance.elects(mostOffers, load.Running) || !h.makeOffer() {
+			return nil
+		}
+		if load.Running > 1 {
+			h.offers.broadcast(h.offer) // if it is lost, the others have a larger share
+			h.offered = h.pace.now()
+			return nil
+		}
+	}
+	n := min(h.offers.share(h.offer, load.Waiting), h.worth(h.left())) // what is left by now
 	if n < 1 {
 		return nil
 	}
-	cuts := l.forecast.Cuts(l.owned.Upto(), n)
-	if len(cuts) == 0 {
-		return nil
+	if load.Running > 1 {
+		h.offers.broadcast(offer{Partition: h.offer.Partition}) // it is taken
 	}
-	pieces := l.owned.Pieces(cuts)
+	return h.cut(ctx, n)
+}
+
+// makeOffer makes an offer of what is left, and reports whether that is worth it.
+func (h *handOver) makeOffer() bool {
+	left := h.left()
+	h.offer = offer{Partition: h.publisher.partition.ID, Left: int64(min(left, mostLeft))}
+	return h.worth(left) > 0
+}
+
+func (h *handOver) left() float64 { return h.forecast.Left(h.owned.Upto()) }
+
+// worth returns the most pieces that are worth being cut off. A listing is slow at
+// first, and is expected to get as fast as the one before it.
+func (h *handOver) worth(left float64) int {
+	return h.breaks.Gives(left, max(h.pace.speed(), float64(h.lastRate.Load())))
+}
+
+// cut queues up to n pieces of what is left, and cuts the partition before the first
+// piece that was queued.
+//
+// The pieces are queued before the partition is cut. The cut is noted, and covers carry it
+// from then on. If anything is lost in between, keys are listed twice or are a gap like
+// any other.
+func (h *handOver) cut(ctx context.Context, n int) error {
+	cuts := h.forecast.Cuts(h.owned.Upto(), n)
+	pieces := h.owned.Pieces(cuts)
 	given := len(pieces)
-	for given > 0 && l.publish(ctx, pieces[given-1]) { // from the end: what is queued is all that follows a cut
+	for given > 0 && h.publisher.give(ctx, pieces[given-1]) { // from the end: what is queued is all that follows a cut
 		given--
-		l.metrics.handOvers.Inc()
+		h.pieces.Inc()
 	}
 	if given == len(pieces) {
 		return ctx.Err()
 	}
-	l.owned.Cut(cuts[given])
-	l.upto.Store(&cuts[given])
-	l.trail.cutAt(cuts[given])
-	l.noteCut(ctx, cuts[given])
-	l.listed = 0
+	h.owned.Cut(cuts[given])
+	h.listed = 0
+	// The next cover may be a minute away. Without the note, a delivery that resumes the
+	// partition until then would list once more what others were given.
+	if err := h.attempts.note(ctx); err != nil {
+		h.publisher.log.Debug("note a cut", "err", err)
+	}
 	return nil
 }
-
-// share returns how many pieces to give now. Who hears that others wait offers what
-// it has left, and a moment later has heard the offers of all.
-func (l *lister) share() int {
-	load, heard := l.outlook.Latest()
-	switch {
-	case !l.offered.IsZero():
-		if l.now().Sub(l.offered) < gather {
-			return 0
-		}
-		l.offered, l.asked = time.Time{}, heard
-		if !load.Hungry() {
-			return 0 // any more
-		}
-	case l.listed*cutPart < l.job.Breaks.Raggedness || heard == l.asked:
-		return 0
-	default:
-		l.asked = heard
-		if !load.Hungry() || !l.elected(mostOffers, load.Running) {
-			return 0
-		}
-		left := l.forecast.Left(l.owned.Upto())
-		if l.gives(left) < 1 {
-			return 0
-		}
-		l.offer = offer{Partition: l.p.ID, Left: int64(min(left, mostLeft))}
-		if load.Running > 1 {
-			l.say(topicLeft, l.offer) // if it is lost, the others have a larger share
-			l.offered = l.now()
-			return 0
-		}
-	}
-	n := min(l.offers.share(l.offer, load.Waiting), l.gives(l.forecast.Left(l.owned.Upto()))) // by now
-	if n > 0 && load.Running > 1 {
-		l.say(topicLeft, offer{Partition: l.p.ID})
-	}
-	return n
-}
-
-// gives returns the most pieces that are worth being cut off. A listing is slow at
-// first, and is expected to get as fast as the one before it.
-func (l *lister) gives(left float64) int {
-	return l.job.Breaks.Gives(left, max(l.speed(), float64(l.rate.Load())))
-}
-
-// speed returns how many keys a second were listed.
-func (l *lister) speed() float64 { return float64(l.total) / l.now().Sub(l.begun).Seconds() }
 
 // mostLeft bounds what is offered, in keys.
 const mostLeft = 1e15

@@ -11,34 +11,45 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
-	breaks := partition.Breaks{MaxSize: small.MaxSize, Raggedness: 25}
-	source, want := numbered(t, 4000, breaks)
+// besideIdleWorkers has one worker list an import while three others wait, and returns
+// the covers and how many deliveries came to their end. hook is called with each call to
+// the bucket, which is listed in the mode.
+func besideIdleWorkers(t *testing.T, mode objectstore.Mode, hook func(memstore.Call)) (f *fleet, covers []partition.Cover, done float64) {
+	t.Helper()
+	source, want := numbered(t, 4000, small)
 	source.PageSize = page
-	f := start(t, source)
-	hungry := f.heard(func(l queue.Load) bool { return l.Hungry() && l.Waiting == 3 })
+	f = start(t, source)
+	f.listing.Mode = mode
+	starved := f.heard(func(l queue.Load) bool { return l.Hungry() && l.Waiting == 3 })
 	source.Hook = func(_ context.Context, c memstore.Call) error {
+		hook(c)
 		if c.Op == "page" && c.Key > "dir/000200" { // much is listed, and more is left
-			expect.Received(t, "all hear that somebody waits", hungry)
+			expect.Received(t, "all hear that workers wait", starved)
 		}
 		return nil
 	}
-	f.record("id", breaks)
+	f.record("id", small)
 	f.publish(whole("id"))
 	var workers []*prometheus.Registry
 	for range 4 {
 		f.run(1)
 		workers = append(workers, f.metrics)
 	}
-	got, covers := f.covers("id")
+	covers = f.covered("id", want)
 	f.idle("id")
-	if !slices.Equal(slices.Collect(got.All()), want) {
-		t.Errorf("ranges %v, want %v", slices.Collect(got.All()), want)
+	for _, f.metrics = range workers {
+		done += f.outcome("done")
 	}
+	return f, covers, done
+}
+
+func TestPiecesAreHandedToIdleWorkers(t *testing.T) {
+	f, covers, done := besideIdleWorkers(t, objectstore.Parallel, func(memstore.Call) {})
 	if !slices.ContainsFunc(covers, func(c partition.Cover) bool { return c.Cut != "" }) {
 		t.Error("no cover tells of a cut")
 	}
@@ -50,23 +61,18 @@ func TestPartsAreHandedToWhoeverIsIdle(t *testing.T) {
 	if noted.Cut == "" || noted.Cut != last.Cut {
 		t.Errorf("the cut %q is noted, the last cover tells of %q", noted.Cut, last.Cut)
 	}
-	done := 0.0
-	for _, f.metrics = range workers {
-		done += f.outcome("done")
-	}
 	if done < 4 {
 		t.Errorf("%v deliveries: the partition was not split for all that waited", done)
 	}
 }
 
-// TestOwnSlotsDoNotWait has a worker that lists one partition with all the calls that
-// it may have in flight: nobody is to cut anything for its other slots, until it has
-// calls to spare.
+// TestOwnSlotsDoNotWait has a worker list one partition with all the calls that it may
+// have in flight: nothing is cut for its other slots until it has calls to spare.
 func TestOwnSlotsDoNotWait(t *testing.T) {
 	f, busy := busyWorker(t)
-	hungry := f.heard(queue.Load.Hungry)
+	starved := f.heard(queue.Load.Hungry)
 	busy.Store(false)
-	expect.Received(t, "that a slot waits", hungry)
+	expect.Received(t, "that a slot waits", starved)
 }
 
 func TestOwnSlotsTakeOtherImports(t *testing.T) {
@@ -74,7 +80,7 @@ func TestOwnSlotsTakeOtherImports(t *testing.T) {
 	f.buckets["other"], _ = numbered(t, 300, small)
 	f.recordOf("second", "other", small)
 	f.publish(whole("second"))
-	f.covers("second") // all of them
+	f.covers("second")
 }
 
 // busyWorker starts a worker of four slots with a partition that its store keeps
@@ -95,8 +101,8 @@ func busyWorker(t *testing.T) (f *fleet, busy *atomic.Bool) {
 	return f, busy
 }
 
-// TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut twice more: the
-// last cover before tells of the cut, or a note, as no range was stored since.
+// TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut two more times. The
+// last cover before tells of the cut, or a note if no range was stored since.
 func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
 	const cut = "dir/001000"
 	tell := map[string]func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error{

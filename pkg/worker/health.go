@@ -3,26 +3,25 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// stuck is for how long a slot may seem to do nothing: a pull that does not come
-// round, a partition that gets no further. The longest that either does at work
-// is less by far: a store that does not answer is an error after some minutes.
+// stuck is for how long a slot may make no progress: a pull that does not return, or
+// a partition that gets no further. Both take far less at work, since a store that
+// does not answer is an error after some minutes.
 const stuck = 10 * time.Minute
 
-// health is what a worker knows of itself. It is safe for concurrent use.
+// health is what a worker knows of its own state. It is safe for concurrent use.
 type health struct {
 	mu      sync.Mutex
 	running bool
 	refused error // why the fleet's queue cannot be used
 }
 
-func (h *health) run() {
+func (h *health) start() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.running = true
@@ -34,20 +33,25 @@ func (h *health) stop() {
 	h.running = false
 }
 
-// agree notes whether this worker and the fleet speak one version.
-func (h *health) agree(err error) {
+// refuse notes that this worker and the fleet do not speak the same version; nil is
+// that they do.
+func (h *health) refuse(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.refused = err
 }
 
+func (h *health) get() (running bool, refused error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.running, h.refused
+}
+
 // Ready returns nil while the worker takes partitions: it runs, NATS is reached and
-// answers, and the queue is there and of the same version. Otherwise it tells why it does
-// not.
+// answers, and the queue is there and of the same version. Otherwise it returns why the
+// worker does not.
 func (w *Worker) Ready() error {
-	w.health.mu.Lock()
-	running, refused := w.health.running, w.health.refused
-	w.health.mu.Unlock()
+	running, refused := w.health.get()
 	unusable := w.cfg.Queue.Err()
 	switch {
 	case !running:
@@ -56,24 +60,21 @@ func (w *Worker) Ready() error {
 		return unusable
 	case refused != nil:
 		return refused
-	}
-	for _, lane := range []queue.Lane{queue.Bulk, queue.Express} {
-		if !slices.ContainsFunc(w.slots, func(s *slot) bool { return s.lane == lane && (s.busy() || s.puller.Bound()) }) {
-			return errors.New("the queue of partitions was not reached yet: a coordinator makes it")
-		}
+	case !w.slots.reached(queue.Bulk) || !w.slots.reached(queue.Express):
+		return errors.New("the queue of partitions was not reached yet: a coordinator makes it")
 	}
 	return nil
 }
 
-// Live returns nil while every slot comes round, with or without NATS. Otherwise
+// Live returns nil while every slot makes progress, with or without NATS. Otherwise
 // only a restart helps.
 func (w *Worker) Live() error {
 	for i, s := range w.slots {
-		idle, what := s.moved.since(w.now()), "does not ask for partitions any more"
+		idle, what := s.progress.since(w.now()), "does not ask for partitions any more"
 		switch {
 		case s.busy():
 			what = "has a partition that gets no further"
-		case s.asks.Load():
+		case s.pulling.Load():
 			idle = s.puller.Turned()
 		}
 		if idle > w.stuck {

@@ -99,7 +99,7 @@ func TestLive(t *testing.T) {
 		at = at.Add(d)
 		for _, other := range w.slots {
 			if other != s {
-				other.moved.set(at)
+				other.progress.set(at)
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func TestLive(t *testing.T) {
 	expect.NoError(t, w.Live())
 	pass(time.Second)
 	wants(t, w.Live(), "slot 1 has a partition that gets no further since 10m1s")
-	s.moved.set(at)
+	s.progress.set(at)
 	expect.NoError(t, w.Live())
 	at = at.Add(stuck + 1)
 	wants(t, w.Live(), "slot 0 does not ask for partitions any more")

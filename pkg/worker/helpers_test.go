@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -37,10 +38,10 @@ type fleet struct {
 	imports *imports.Store
 	buckets memstore.Buckets
 	metrics *prometheus.Registry // of the worker that run started last
-	worker  *worker.Worker       // that started last
+	worker  *worker.Worker       // that was started last
 	grace   time.Duration        // of workers to come
 	busy    func() bool          // of workers to come
-	slice   time.Duration        // of workers to come; that of production is too long for most
+	slice   time.Duration        // of workers to come; the default is too long for most tests
 	listing objectstore.Listing  // of imports to come
 	stall   time.Duration        // likewise
 }
@@ -65,7 +66,8 @@ func (f *fleet) recordOf(id, bucket string, breaks partition.Breaks) {
 	f.plan(id)
 }
 
-// recordUnplanned is recordOf before it is chosen how the bucket is listed.
+// recordUnplanned is recordOf for an import that was not planned yet: nobody has chosen
+// how its bucket is listed.
 func (f *fleet) recordUnplanned(id, bucket string, breaks partition.Breaks) {
 	f.t.Helper()
 	expect.NoError(f.t, f.imports.Create(f.t.Context(), imports.New(imports.Job{
@@ -138,6 +140,17 @@ func (f *fleet) covers(id string) (partition.Fold, []partition.Cover) {
 	return fold, covers
 }
 
+// covered waits until the covers of an import chain, checks that their ranges are
+// those wanted, and returns the covers.
+func (f *fleet) covered(id string, want []partition.RangeMetadata) []partition.Cover {
+	f.t.Helper()
+	fold, covers := f.covers(id)
+	if got := slices.Collect(fold.All()); !slices.Equal(got, want) {
+		f.t.Errorf("%s: ranges %v, want %v", id, got, want)
+	}
+	return covers
+}
+
 // idle waits until no partition of the import is queued or running.
 func (f *fleet) idle(id string) {
 	f.t.Helper()
@@ -148,7 +161,7 @@ func (f *fleet) idle(id string) {
 	})
 }
 
-// outcome returns how many deliveries ended in the way.
+// outcome returns how many deliveries had the outcome.
 func (f *fleet) outcome(name string) float64 {
 	f.t.Helper()
 	return measured.Sum(f.t, f.metrics, "rangefleet_worker_deliveries_total", name)
@@ -182,8 +195,8 @@ func start(t *testing.T, source *memstore.Store) *fleet {
 	return newFleet(t, queuetest.Start(t), source)
 }
 
-// heard returns a channel that is closed once all workers were told of a load
-// that is such.
+// heard returns a channel that is closed once all workers have heard of a load that
+// is such.
 func (f *fleet) heard(such func(queue.Load) bool) <-chan struct{} {
 	f.t.Helper()
 	heard := make(chan struct{})

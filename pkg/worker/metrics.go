@@ -6,7 +6,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/metric"
 )
 
-// outcomes of a delivery; each is counted from the start, so that zero shows.
+// outcomes of a delivery. Each is counted from the start, so that zero shows.
 var outcomes = []string{"done", "over", "lost", "handed_back", "yielded", "stalled", "failed", "retried", "refused"}
 
 type metrics struct {

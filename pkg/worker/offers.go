@@ -10,13 +10,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Those that list hear that others wait all at the same time. Each tells what it
-// has left, and a moment later all know whose is most.
+// All workers that list hear at the same time that others wait. Each broadcasts how much
+// it has left, and a moment later all know who has most.
 const (
 	topicLeft  = "left"
-	gather     = 100 * time.Millisecond // from one's own offer until those of others are taken to be heard
+	gather     = 100 * time.Millisecond // from an offer until those of others are taken to be heard
 	fresh      = 500 * time.Millisecond // an offer counts for so long
-	mostOffers = 64                     // about so many offer, elected, if more list
+	mostOffers = 64                     // about so many workers offer, elected, if more list
 )
 
 // offer says how much the worker of a partition thinks is left of it.
@@ -25,9 +25,10 @@ type offer struct {
 	Left      int64  `json:"left"` // keys; 0 takes an earlier offer back
 }
 
-// offers are those that were heard lately. They are safe for concurrent use.
+// offers are the offers that were heard lately. They are safe for concurrent use.
 type offers struct {
-	now func() time.Time
+	now    func() time.Time
+	gossip gossip
 
 	mu    sync.Mutex
 	heard map[string]heardOffer // by partition
@@ -38,22 +39,24 @@ type heardOffer struct {
 	at   time.Time
 }
 
-func (o *offers) hear(data []byte) {
-	var told offer
-	if json.Unmarshal(data, &told) != nil {
-		return // of another version, perhaps
+func (o *offers) broadcast(own offer) { o.gossip.broadcast(topicLeft, own) }
+
+func (o *offers) receive(data []byte) {
+	var m offer
+	if json.Unmarshal(data, &m) != nil {
+		return // perhaps of another version
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.forget()
-	if told.Left <= 0 {
-		delete(o.heard, told.Partition)
+	if m.Left <= 0 {
+		delete(o.heard, m.Partition)
 		return
 	}
 	if o.heard == nil {
 		o.heard = make(map[string]heardOffer)
 	}
-	o.heard[told.Partition] = heardOffer{told.Left, o.now()}
+	o.heard[m.Partition] = heardOffer{m.Left, o.now()}
 }
 
 // forget drops offers that are not fresh. The caller holds the lock.
@@ -62,8 +65,8 @@ func (o *offers) forget() {
 	maps.DeleteFunc(o.heard, func(_ string, h heardOffer) bool { return now.Sub(h.at) > fresh })
 }
 
-// share returns how many pieces the one who made an offer is to give to so many
-// that wait. All that have heard the same offers reckon the same.
+// share returns how many pieces the worker that made an offer gives to so many that
+// wait. All that have heard the same offers compute the same shares.
 func (o *offers) share(own offer, waiting int) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -5,34 +5,41 @@ import (
 	"time"
 )
 
-// topicRefused is where a worker tells that a store refused it a partition, which
-// others are to take.
+// topicRefused is where a worker broadcasts that a store refused it the keys of a
+// partition, which others are to take.
 const topicRefused = "refused"
 
-// refusal says that a worker was refused a partition, and until when it leaves those
-// that are delivered to others.
+// refusal says that a store refused a worker the keys of a partition, and for how long
+// the worker leaves to others what is delivered.
 type refusal struct {
 	Worker string        `json:"worker"`
 	For    time.Duration `json:"for"` // nanoseconds
 }
 
-// refusals are until when this worker leaves partitions to others, and until when it
-// asks for those that another one was refused, though it has no room. The zero
-// refusals are of a fleet without any.
-type refusals struct{ shy, help clock }
+// refusals say until when this worker avoids partitions, after a store refused it the
+// keys of one, and until when it takes those that were refused to others, although it
+// has no room. It is safe for concurrent use.
+type refusals struct {
+	worker string // this one
+	now    func() time.Time
+	gossip gossip
 
-func (r *refusals) shies(now time.Time) bool { return r.shy.since(now) < 0 }
-func (r *refusals) helps(now time.Time) bool { return r.help.since(now) < 0 }
-
-func (w *Worker) tellRefusal(d time.Duration) {
-	w.refusals.shy.set(w.now().Add(d)) // even if it hears nothing
-	w.say(topicRefused, refusal{w.name, d})
+	avoid, take clock // until when
 }
 
-func (w *Worker) hearRefusal(data []byte) {
-	var r refusal
-	if json.Unmarshal(data, &r) != nil || r.Worker == w.name {
+func (r *refusals) avoids() bool       { return r.avoid.since(r.now()) < 0 }
+func (r *refusals) takesRefused() bool { return r.take.since(r.now()) < 0 }
+
+// refused has this worker avoid partitions for a while, and others take them.
+func (r *refusals) refused(d time.Duration) {
+	r.avoid.set(r.now().Add(d)) // even if no message arrives
+	r.gossip.broadcast(topicRefused, refusal{r.worker, d})
+}
+
+func (r *refusals) receive(data []byte) {
+	var m refusal
+	if json.Unmarshal(data, &m) != nil || m.Worker == r.worker {
 		return
 	}
-	w.refusals.help.set(w.now().Add(r.For))
+	r.take.set(r.now().Add(m.For))
 }

@@ -10,7 +10,7 @@ func TestRefusalsThatAreHeard(t *testing.T) {
 	for _, tc := range []struct {
 		name, data string
 		after      time.Duration
-		helps      bool
+		takes      bool
 	}{
 		{"none", "", 0, false},
 		{"of another worker", `{"worker":"other","for":2000000000}`, 0, true},
@@ -19,12 +19,13 @@ func TestRefusalsThatAreHeard(t *testing.T) {
 		{"its own", `{"worker":"me","for":2000000000}`, 0, false},
 		{"of another version", `["other"]`, 0, false},
 	} {
-		w := &Worker{name: "me", now: func() time.Time { return now }}
-		w.hearRefusal([]byte(tc.data))
-		if got := w.refusals.helps(now.Add(tc.after)); got != tc.helps {
-			t.Errorf("%s: helps is %v, want %v", tc.name, got, tc.helps)
+		r := &refusals{worker: "me", now: func() time.Time { return now }}
+		r.receive([]byte(tc.data))
+		now = now.Add(tc.after)
+		if got := r.takesRefused(); got != tc.takes {
+			t.Errorf("%s: it takes what was refused to others: %v, want %v", tc.name, got, tc.takes)
 		}
-		if w.refusals.shies(now.Add(tc.after)) {
+		if r.avoids() {
 			t.Errorf("%s: it leaves partitions to others, though it was refused none", tc.name)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/seeded"
-	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -24,20 +23,20 @@ func newStalling(t *testing.T) *stage {
 	t.Helper()
 	s := newStage(t)
 	var err error
-	s.outlook, err = s.q.Outlook(t.Context(), func() bool { return false })
+	s.w.load, err = s.q.Outlook(t.Context(), func() bool { return false })
 	expect.NoError(t, err)
-	s.chance = func() float64 { return 0 } // all are elected, and nothing is spread
+	s.w.chance = func() float64 { return 0 } // all are elected, and nothing is spread
 	return s
 }
 
 // hears has the worker hear of a load.
 func (s *stage) hears(t *testing.T, l queue.Load) {
 	t.Helper()
-	_, before := s.outlook.Latest()
+	_, before := s.w.load.Latest()
 	data, err := json.Marshal(l)
 	expect.NoError(t, err)
 	expect.NoError(t, s.q.Tell("load", data))
-	expect.Eventually(t, "the load is heard", func() bool { _, seq := s.outlook.Latest(); return seq > before })
+	expect.Eventually(t, "the load is heard", func() bool { _, seq := s.w.load.Latest(); return seq > before })
 }
 
 var crowd = queue.Load{Running: 1, Pending: 1, Next: "other"}
@@ -45,93 +44,89 @@ var crowd = queue.Load{Running: 1, Pending: 1, Next: "other"}
 // begun is a delivery that is at work, and waits for the store.
 func (s *stage) begun(t *testing.T, store string) *delivery {
 	t.Helper()
-	d := s.deliver(t)
+	d := s.resumed(t)
 	d.slot.lane = queue.Bulk
 	d.slot.take(d.task, s.at)
-	d.open(t)
 	d.waits.begin(store, "a page of "+store+"/")
 	return d
 }
 
-// judge is a look of the guard, after the clock has moved on.
-func (s *stage) judge(d *delivery, v *vigil, after time.Duration) (stopped error) {
+// check is a look of the guard, after the clock has moved on.
+func (s *stage) check(d *delivery, after time.Duration) (stopped error) {
 	s.at = s.at.Add(after)
-	d.hold.confirm(s.at)
-	d.beat(func(err error) { stopped = err })
-	d.watch(v, func(err error) { stopped = err })
+	d.ownership.confirm(s.at)
+	stopped = d.heartbeat()
+	if err := d.stall.check(); err != nil {
+		return err
+	}
 	return stopped
 }
 
 func TestAPartitionWithoutProgressGivesWayToOthers(t *testing.T) {
 	s := newStalling(t)
-	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	s.publish(t, "id")
 	d := s.begun(t, "s3://hangs")
-	var v vigil
-	if err := s.judge(d, &v, time.Minute); err != nil {
+	if err := s.check(d, time.Minute); err != nil {
 		t.Errorf("while nobody waits: %v", err)
 	}
 	s.hears(t, crowd)
 	var gaveWay *stalled
-	if err := s.judge(d, &v, time.Second); !errors.As(err, &gaveWay) || gaveWay.wait.store != "s3://hangs" {
+	if err := s.check(d, time.Second); !errors.As(err, &gaveWay) || gaveWay.wait.store != "s3://hangs" {
 		t.Fatalf("while others wait: %v", err)
 	}
-	if err := s.judge(d, &v, time.Second); err != nil {
+	if err := s.check(d, time.Second); err != nil {
 		t.Errorf("decided again by the same load: %v", err)
 	}
-	d.slot.moved.set(s.at)
+	d.slot.progress.set(s.at)
 	s.hears(t, crowd)
-	if err := s.judge(d, &v, s.cfg.Stall); err != nil {
+	if err := s.check(d, s.w.cfg.Stall); err != nil {
 		t.Errorf("within its patience: %v", err)
 	}
-	if err := s.judge(d, &v, 1); !errors.As(err, &gaveWay) {
+	if err := s.check(d, 1); !errors.As(err, &gaveWay) {
 		t.Errorf("after its patience: %v", err)
 	}
 	s.hears(t, crowd)
-	d.waits = newWaits(d.now, d.answered)
-	if err := s.judge(d, &v, time.Minute); err != nil {
-		t.Errorf("where no store keeps it: %v", err)
+	d.stall.waits = newWaits(s.w.now, s.w.stalls.answered)
+	if err := s.check(d, time.Minute); err != nil {
+		t.Errorf("while it waits for no store: %v", err)
 	}
 }
 
 // TestAWalkWaitsForAsLongAsItHasWalked has a store hang for longer than the patience, after
-// a walk has passed over keys for hours: were it to give way, it would begin anew, meet the
-// next such wait on its way, and never come to its end.
+// a walk has passed over keys for hours. If the walk gave way, it would begin anew, meet
+// the next such wait, and never come to its end.
 func TestAWalkWaitsForAsLongAsItHasWalked(t *testing.T) {
 	s := newStalling(t)
-	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	s.publish(t, "id")
 	d := s.begun(t, "s3://slow")
-	d.walks.Store(true)
-	var v vigil
+	d.stall.walks.Store(true)
 	s.hears(t, crowd)
 	const walked = 2 * maxPatience
 	s.at = s.at.Add(walked)
-	d.slot.moved.set(s.at)
-	if err := s.judge(d, &v, walked); err != nil {
-		t.Errorf("after it has walked for as long as it waits: %v", err)
+	d.slot.progress.set(s.at)
+	if err := s.check(d, walked); err != nil {
+		t.Errorf("after it has waited for as long as it has walked: %v", err)
 	}
 	var gaveWay *stalled
-	if err := s.judge(d, &v, 1); !errors.As(err, &gaveWay) {
+	if err := s.check(d, 1); !errors.As(err, &gaveWay) {
 		t.Errorf("after it has waited for longer than it has walked: %v", err)
 	}
 }
 
-// TestAListingThatPassesOverWhatItHadGoesOnForAsLong has a listing that had begun at its
-// start end in a walk, which comes to where it was after an hour.
-func TestAListingThatPassesOverWhatItHadGoesOnForAsLong(t *testing.T) {
+// TestAListingThatPassesOverKeysGoesOnForAsLong has a listing, which began at its start,
+// end in a walk, which comes to the same key after an hour.
+func TestAListingThatPassesOverKeysGoesOnForAsLong(t *testing.T) {
 	s := newStalling(t)
-	p := partition.Plan("id", nil)[0]
-	expect.NoError(t, s.q.Publish(t.Context(), p))
-	d := s.begun(t, "s3://contradicts")
-	l := newLister(d, p, imports.Job{}, nil, nil, "")
-	l.ctx, l.reached = t.Context(), s.at.Add(time.Second)
+	p := s.publish(t, "id")
+	l := newLister(s.begun(t, "s3://contradicts"), p, partition.DefaultBreaks, nil)
+	l.pace.reached = s.at.Add(time.Second)
 	s.at = s.at.Add(time.Hour)
-	d.pass()
+	l.passOver()
 	for after, want := range map[time.Duration]bool{time.Minute: false, 2 * time.Hour: true} {
 		s.hears(t, crowd)
 		begun := s.at
 		s.at = s.at.Add(after)
-		d.hold.confirm(s.at)
-		if got := l.yields(); got != want {
+		if got := l.yielding.due(); got != want {
 			t.Errorf("%v after it came there it gives way: %t", after, got)
 		}
 		s.at = begun
@@ -139,28 +134,27 @@ func TestAListingThatPassesOverWhatItHadGoesOnForAsLong(t *testing.T) {
 }
 
 // TestGivingWayIsNoFailedTry has a partition give way until the time that it waited in all
-// counts as one try, as it would at one go, and no sooner.
+// counts as one try, as it would in one delivery, and no sooner.
 func TestGivingWayIsNoFailedTry(t *testing.T) {
 	s := newStalling(t)
-	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	p := s.publish(t, "id")
 	const step = 4 * time.Second
 	var waited time.Duration
 	for round := 0; ; round++ {
 		d := s.begun(t, "s3://hangs")
-		s.at = s.at.Add(2 * maxPatience) // it is nobody's turn any more
+		s.at = s.at.Add(2 * maxPatience) // no suspect has the turn any more
 		d.slot.take(d.task, s.at)
-		if d.tries != 1 {
-			t.Errorf("round %d, after %v: %d tries", round, waited, d.tries)
+		if d.attempts.count != 1 {
+			t.Errorf("round %d, after %v: %d tries", round, waited, d.attempts.count)
 		}
 		s.hears(t, crowd)
-		var v vigil
 		var stopped error
 		for stopped == nil {
-			if stopped = s.judge(d, &v, step); stopped == nil {
+			if stopped = s.check(d, step); stopped == nil {
 				s.hears(t, crowd)
 			}
 		}
-		waited += d.slot.moved.since(s.at)
+		waited += d.slot.progress.since(s.at)
 		if errors.Is(stopped, errStuck) {
 			if waited <= stuck || waited > stuck+2*step {
 				t.Errorf("a try failed after %v, want %v", waited, stuck)
@@ -168,116 +162,112 @@ func TestGivingWayIsNoFailedTry(t *testing.T) {
 			if round < 4 || round > 12 {
 				t.Errorf("it gave way %d times before", round)
 			}
-			d.settle(t.Context(), stopped)
+			d.finish(t.Context(), stopped)
 			break
 		}
 		var gaveWay *stalled
-		if !errors.As(stopped, &gaveWay) || gaveWay.pause < s.cfg.Stall || gaveWay.pause > maxPatience {
+		if !errors.As(stopped, &gaveWay) || gaveWay.pause < s.w.cfg.Stall || gaveWay.pause > maxPatience {
 			t.Fatalf("round %d: %v", round, stopped)
 		}
 		gaveWay.pause = 0 // the test does not wait for it
-		d.settle(t.Context(), gaveWay)
+		d.finish(t.Context(), gaveWay)
 	}
-	noted, _, err := s.q.Tries(t.Context(), "id", partition.Plan("id", nil)[0].ID)
+	noted, _, err := s.q.Tries(t.Context(), "id", p.ID)
 	if err != nil || noted.Waited != 0 || noted.Count != 1 {
 		t.Errorf("noted after the try that failed: %+v, %v", noted, err)
 	}
 }
 
-// TestOneSuspectOfAStoreIsTried lets a fleet of two workers meet suspects of two stores.
+// TestOneSuspectOfAStoreIsTried has a fleet of two workers meet suspects of two stores.
 func TestOneSuspectOfAStoreIsTried(t *testing.T) {
 	s := newStalling(t)
 	s.hears(t, crowd)
-	suspect := func(store string) *delivery {
-		d := &delivery{Worker: s.Worker, slot: &slot{lane: queue.Bulk}, task: new(queue.Task)}
-		d.suspicion.set(time.Second, store)
-		return d
+	suspect := func(store string, waited time.Duration) *stallWatch {
+		d := newDelivery(t.Context(), s.w, &slot{lane: queue.Bulk}, new(queue.Task))
+		d.attempts.suspicion.set(waited, store)
+		return d.stall
 	}
-	first, second := suspect("s3://a"), suspect("s3://a")
+	first, second := suspect("s3://a", time.Second), suspect("s3://a", time.Second)
 	if err := first.postponed(); err != nil {
 		t.Errorf("the first suspect: %v", err)
 	}
 	var later *stalled
-	if err := second.postponed(); !errors.As(err, &later) || later.pause < s.cfg.Stall || later.held != 0 {
+	if err := second.postponed(); !errors.As(err, &later) || later.pause < s.w.cfg.Stall || later.held != 0 {
 		t.Errorf("the second suspect: %v", err)
 	}
-	if err := suspect("s3://b").postponed(); err != nil {
+	if err := suspect("s3://b", time.Second).postponed(); err != nil {
 		t.Errorf("a suspect of another store: %v", err)
 	}
-	if err := (&delivery{Worker: s.Worker, slot: &slot{lane: queue.Bulk}}).postponed(); err != nil {
-		t.Errorf("who is no suspect: %v", err)
+	if err := suspect("", 0).postponed(); err != nil {
+		t.Errorf("a partition that is no suspect: %v", err)
 	}
 	s.hears(t, queue.Load{Running: 1})
 	if err := second.postponed(); err != nil {
 		t.Errorf("while nobody waits: %v", err)
 	}
 	s.hears(t, crowd)
-	first.recover(new(vigil))
+	first.recovered()
 	if err := second.postponed(); err != nil {
 		t.Errorf("after the first got further: %v", err)
 	}
-	s.hearStall([]byte(fmt.Sprintf(`{"store":"s3://b","for":%d}`, time.Hour))) // of another worker, whatever it says
-	if err := suspect("s3://b").postponed(); !errors.As(err, &later) || later.pause > 3*maxPatience {
+	s.w.stalls.receive([]byte(fmt.Sprintf(`{"store":"s3://b","for":%d}`, time.Hour))) // of another worker, whatever it says
+	if err := suspect("s3://b", time.Second).postponed(); !errors.As(err, &later) || later.pause > 3*maxPatience {
 		t.Errorf("while another worker tries: %v", err)
 	}
 }
 
-// TestPatience wants a partition of a slow store to get its page in the end, whatever
-// that takes, up to what a try of a store may take.
+// TestPatience checks that a partition of a slow store gets its page in the end, however
+// long that takes, up to what one try of a store may take.
 func TestPatience(t *testing.T) {
 	random := seeded.Rand(t)
 	s := newStage(t)
+	stalls, limit := s.w.stalls, s.w.cfg.Stall
 	for range 1000 {
 		store := fmt.Sprint("s3://", random.IntN(5))
 		took := time.Duration(random.Int64N(int64(3 * time.Minute)))
 		var waited time.Duration
-		for tries := 1; s.patience(store, waited) < took; tries++ {
+		for tries := 1; stalls.patience(store, waited) < took; tries++ {
 			if tries > 8 {
 				t.Fatalf("after %d tries and %v a page that takes %v is not waited for", tries, waited, took)
 			}
-			waited += s.patience(store, waited)
+			waited += stalls.patience(store, waited)
 		}
-		s.answered(store, took)
-		if next := s.patience(store, 0); next < min(2*took, maxPatience) && took > s.cfg.Stall || next < s.cfg.Stall || next > maxPatience {
+		stalls.answered(store, took)
+		if next := stalls.patience(store, 0); next < min(2*took, maxPatience) && took > limit || next < limit || next > maxPatience {
 			t.Fatalf("after an answer that took %v the patience is %v", took, next)
 		}
-		if s.at = s.at.Add(time.Duration(random.Int64N(int64(keepStall)))); len(s.stalls.stores) > 5 {
-			t.Fatalf("%d stores are kept", len(s.stalls.stores))
+		if s.at = s.at.Add(time.Duration(random.Int64N(int64(keepStall)))); len(stalls.stores) > 5 {
+			t.Fatalf("%d stores are kept", len(stalls.stores))
 		}
 	}
 	s.at = s.at.Add(keepStall + 1)
-	s.stalls.hold("s3://new", s.at, 0)
-	if len(s.stalls.stores) != 1 {
-		t.Errorf("%d stores are kept of long ago", len(s.stalls.stores)-1)
+	stalls.block("s3://new", 0)
+	if len(stalls.stores) != 1 {
+		t.Errorf("%d stores are kept of long ago", len(stalls.stores)-1)
 	}
 }
 
-// TestWaitsAreTold has the import told what a partition waits for, not too often, and
-// that it gets on.
-func TestWaitsAreTold(t *testing.T) {
+// TestWaitsAreReported has the import told what a partition waits for, not too often, and
+// that it gets further.
+func TestWaitsAreReported(t *testing.T) {
 	s := newStalling(t)
-	told := make(chan queue.Trouble, 100)
-	expect.NoError(t, s.q.HearTrouble(t.Context(), func(t queue.Trouble) { told <- t }))
-	expect.NoError(t, s.q.Publish(t.Context(), partition.Plan("id", nil)[0]))
+	problems := make(chan queue.Trouble, 100)
+	expect.NoError(t, s.q.HearTrouble(t.Context(), func(t queue.Trouble) { problems <- t }))
+	s.publish(t, "id")
 	d := s.begun(t, "s3://hangs")
-	var v vigil
 	for range int(2 * time.Minute / time.Second) {
-		if err := s.judge(d, &v, time.Second); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, s.check(d, time.Second))
 	}
 	for range 2 {
-		if got := expect.Received(t, "a wait", told); got.ImportID != "id" || !strings.Contains(got.Text, "wait for a page of s3://hangs/ since") {
-			t.Errorf("told %+v", got)
+		if got := expect.Received(t, "a wait", problems); got.ImportID != "id" || !strings.Contains(got.Text, "wait for a page of s3://hangs/ since") {
+			t.Errorf("reported %+v", got)
 		}
 	}
 	s.at = s.at.Add(time.Second)
-	d.slot.moved.set(s.at)
-	if err := s.judge(d, &v, 1); err != nil {
-		t.Error(err)
-	}
-	if got := expect.Received(t, "that it gets on", told); got.Text != "" {
-		t.Errorf("told %+v", got)
+	d.slot.progress.set(s.at)
+	expect.NoError(t, s.check(d, 1))
+	if got := expect.Received(t, "that it gets further", problems); got.Text != "" {
+		t.Errorf("reported %+v", got)
 	}
 }
 

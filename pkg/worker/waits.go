@@ -13,12 +13,12 @@ import (
 // wait is a call to a store that is not answered yet.
 type wait struct {
 	store string // scheme and bucket
-	what  string // that is waited for, with the store's name
+	what  string // is waited for, with the store's name
 	since time.Time
 }
 
-// waits are the calls to stores that a delivery waits for. They are safe for
-// concurrent use.
+// waits are the calls to stores that a delivery waits for. It is safe for concurrent
+// use.
 type waits struct {
 	now      func() time.Time
 	answered func(store string, after time.Duration)
@@ -49,7 +49,7 @@ func (w *waits) end(c *wait, err error) {
 	}
 }
 
-// longest returns what is waited for since the longest time; ok is false if nothing is.
+// longest returns the wait that began first; ok is false if there is none.
 func (w *waits) longest() (longest wait, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -95,7 +95,7 @@ func (s *waitingStore) List(ctx context.Context, prefix, after string, opts obje
 	return s.pages(prefix, s.Store.List(ctx, prefix, after, opts))
 }
 
-// pages passes pages on, and waits from when one is asked for until it is there.
+// pages passes pages on. A wait lasts from when a page is asked for until it arrives.
 func (s *waitingStore) pages(prefix string, pages iter.Seq2[[]objectstore.Listed, error]) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		what := fmt.Sprintf("a page of %s/%s", s.name, prefix)
@@ -124,7 +124,7 @@ func (s waitingWalker) Walk(ctx context.Context, prefix string, opts objectstore
 
 // Stat implements objectstore.Store.
 func (s *waitingStore) Stat(ctx context.Context, key string) (objectstore.Object, error) {
-	c := s.waits.begin(s.name, fmt.Sprintf("what %s tells of %q", s.name, key))
+	c := s.waits.begin(s.name, fmt.Sprintf("what %s says of %q", s.name, key))
 	o, err := s.Store.Stat(ctx, key)
 	s.waits.end(c, err)
 	return o, err

@@ -1,13 +1,13 @@
-// Package worker turns partitions into ranges: it takes a partition from the
-// work queue, lists its span, writes the ranges that the partition owns, and
-// publishes a cover after each range that is safely stored.
+// Package worker is the worker of a fleet: it pulls partitions from the work queue,
+// lists their keys, writes the ranges that they own, and publishes a cover after each
+// range that is safely stored.
 //
 //	queue ──partition──▶ list ──batches──▶ range writer ──files──▶ namespace
 //	  ▲                                         │
 //	  └──────────────── covers ─────────────────┘
 //
-// A worker keeps nothing of its own. Whatever it had not covered when it died,
-// somebody lists again; what it does twice, it does with the same result.
+// A worker keeps no state of its own. What it had not covered when it died, another
+// one lists again; what is done twice has the same result.
 package worker
 
 import (
@@ -30,7 +30,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
 
-// Config is what a worker works with. All fields without a default are required.
+// Config is what a worker is made of. All fields without a default are required.
 type Config struct {
 	Queue      *queue.Queue
 	Imports    *imports.Store
@@ -39,50 +39,53 @@ type Config struct {
 	Slots      int           // partitions at a time that may take long, at least 1
 	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default DefaultGrace
 	Slice      time.Duration // after so long a partition gives way to waiting ones of other imports; default DefaultSlice
-	Stall      time.Duration // after so long in which a store lets it get no further a partition gives way to waiting ones; default DefaultSlice
+	Stall      time.Duration // after so long without an answer of a store a partition gives way to waiting ones; default DefaultSlice
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
 
-// Defaults of Config. Grace and what a worker may take to hand back its
-// partitions after it are 9 s together.
+// Defaults of Config. The grace and the time to hand partitions back after it are 9 s
+// together.
 const (
 	DefaultGrace = 6 * time.Second
 	DefaultSlice = 5 * time.Second
 )
 
-// Limits of a worker. They bound its memory and how long it holds on.
+// Limits of a worker. They bound its memory and how often it tries.
 const (
-	expressSlots = 4                // of partitions of about one page, besides the others
+	expressSlots = 4                // for partitions of about one page, besides the others
 	cutPart      = 2                // half of the mean distance of anchors is listed between two cuts
-	uploads      = 2                // ranges in flight a partition
+	uploads      = 2                // ranges of a partition that are on their way to the store
 	maxTries     = 20               // deliveries in a row that got no further; then the import fails with the last error
-	maxDeaths    = 40               // the same where none of them could say why; workers die for other reasons too
-	maxRefusals  = 6                // of a store to one worker in a row, 1, 2, 4, 8 and 16 s apart; then nobody else is there
+	maxDeaths    = 40               // the same if none of them could say why; workers die for other reasons, too
+	maxRefusals  = 6                // of a store to one worker in a row, 1, 2, 4, 8 and 16 s apart; then no other worker is there
 	maxBackoff   = 30 * time.Second // between two deliveries of a partition that met a fault
 	goodbye      = 3 * time.Second  // for the last calls about a partition
-	pullAgain    = time.Second      // after an error of the queue, which tries again by itself what can pass
+	pullAgain    = time.Second      // after an error of the queue, which repeats by itself what may pass
 	refusedPause = 5 * time.Second  // before a fleet of another version is looked at again
 )
 
-// Worker works on partitions. See Run. Its methods may be called concurrently.
+// Worker lists partitions and writes their ranges. See Run. Its methods may be called
+// concurrently.
 type Worker struct {
 	cfg      Config
 	name     string // among all workers
 	metrics  *metrics
-	buffers  rangewriter.Buffers // of all partitions
-	outlook  *queue.Outlook      // nil before Run
-	offers   offers              // of all processes
-	slots    []*slot
-	refusals refusals
-	stalls   stalls
-	turn     chan struct{} // held by the slot of bulk that asks for a partition
-	busy     atomic.Int64  // slots that have a partition
-	rate     atomic.Int64  // keys a second of the partition that was listed last
-	health   health
+	gossip   gossip
+	load     *queue.Outlook // nil before Run
 	now      func() time.Time
-	chance   func() float64 // in [0, 1)
-	stuck    time.Duration  // see stuck
+	chance   chance
+	health   health
+	slots    slots
+	occupied atomic.Int64  // slots that have a partition
+	stuck    time.Duration // see the constant
+
+	// What its deliveries share:
+	buffers  rangewriter.Buffers
+	offers   *offers
+	refusals *refusals
+	stalls   *storeStalls
+	lastRate atomic.Int64 // keys a second of the partition that was listed last
 }
 
 // New returns a worker.
@@ -94,15 +97,18 @@ func New(cfg Config) *Worker {
 		cfg.Busy = func() bool { return false }
 	}
 	w := &Worker{
-		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), now: time.Now, chance: rand.Float64, stuck: stuck,
-		turn: make(chan struct{}, 1),
+		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), gossip: gossip{cfg.Queue, cfg.Log},
+		now: time.Now, chance: rand.Float64, stuck: stuck,
 	}
-	w.offers.now = func() time.Time { return w.now() }
+	now := func() time.Time { return w.now() } // tests replace it
+	w.offers = &offers{now: now, gossip: w.gossip}
+	w.refusals = &refusals{worker: w.name, now: now, gossip: w.gossip}
+	w.stalls = &storeStalls{limit: cfg.Stall, now: now, gossip: w.gossip}
 	for range cfg.Slots {
-		w.addSlot(queue.Bulk)
+		w.slots = append(w.slots, newSlot(cfg.Queue.Puller(queue.Bulk), queue.Bulk, w.now()))
 	}
 	for range expressSlots {
-		w.addSlot(queue.Express)
+		w.slots = append(w.slots, newSlot(cfg.Queue.Puller(queue.Express), queue.Express, w.now()))
 	}
 	return w
 }
@@ -111,66 +117,72 @@ func New(cfg Config) *Worker {
 // Grace to the next end of a range of each that it has, gives what is left of
 // them to others and returns. It is called once.
 func (w *Worker) Run(ctx context.Context) {
-	w.health.run()
+	w.health.start()
 	defer w.health.stop()
 	work, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	var err error
-	if w.outlook, err = w.cfg.Queue.Outlook(work, func() bool { return w.busy.Load() > 0 }); err != nil {
-		w.cfg.Log.Error("hear of the fleet", "err", err) // the connection is closed
+	if err := w.listen(work); err != nil {
+		w.cfg.Log.Error("listen to the fleet", "err", err) // the connection is closed
 		return
-	}
-	for topic, hear := range map[string]func([]byte){topicLeft: w.offers.hear, topicRefused: w.hearRefusal, topicStalled: w.hearStall} {
-		if err := w.cfg.Queue.Hear(work, topic, hear); err != nil {
-			w.cfg.Log.Error("hear of the fleet", "err", err)
-			return
-		}
 	}
 	context.AfterFunc(ctx, func() {
 		w.health.stop()
 		_ = pause.For(work, w.cfg.Grace)
 		end(errLeaving)
 	})
+	admission := &admission{
+		slots: w.slots, busy: w.cfg.Busy, load: w.load, refusals: w.refusals, now: w.now, turn: make(chan struct{}, 1),
+	}
 	var slots sync.WaitGroup
 	for _, s := range w.slots {
-		slots.Go(func() { w.run(ctx, work, s) })
+		slots.Go(func() { w.runSlot(ctx, work, s, admission) })
 	}
 	slots.Wait()
 }
 
-// run works with one slot until leave ends, on each partition until work does.
-func (w *Worker) run(leave, work context.Context, s *slot) {
+// listen keeps what the worker knows of the fleet up to date until ctx ends.
+func (w *Worker) listen(ctx context.Context) (err error) {
+	if w.load, err = w.cfg.Queue.Outlook(ctx, func() bool { return w.occupied.Load() > 0 }); err != nil {
+		return err
+	}
+	return w.gossip.listen(ctx, map[string]func([]byte){
+		topicLeft: w.offers.receive, topicRefused: w.refusals.receive, topicStalled: w.stalls.receive,
+	})
+}
+
+// runSlot takes partitions for one slot until leave ends, and works on each until
+// work ends.
+func (w *Worker) runSlot(leave, work context.Context, s *slot, admission *admission) {
 	for leave.Err() == nil {
-		task, err := w.ask(leave, s)
+		task, err := admission.wait(leave, s)
 		if err != nil {
-			w.complain(leave, err)
+			w.pauseAfter(leave, err)
 			continue
 		}
 		w.metrics.running.Inc()
-		w.busy.Add(1)
+		w.occupied.Add(1)
 		d := newDelivery(leave, w, s, task)
-		d.hear()
 		outcome := d.work(work)
-		d.settle(work, outcome)
+		d.finish(work, outcome)
 		s.free(w.now())
-		w.busy.Add(-1)
+		w.occupied.Add(-1)
 		w.metrics.running.Dec()
 		if errors.Is(outcome, queue.ErrProtocol) {
-			w.complain(leave, outcome)
+			w.pauseAfter(leave, outcome)
 		}
 	}
 }
 
-// complain notes that no partition can be pulled, and waits.
-func (w *Worker) complain(leave context.Context, err error) {
+// pauseAfter logs why no partition can be pulled, and waits before the next pull.
+func (w *Worker) pauseAfter(leave context.Context, err error) {
 	if leave.Err() != nil {
 		return
 	}
 	if errors.Is(err, queue.ErrProtocol) {
-		w.health.agree(err)
+		w.health.refuse(err)
 		w.cfg.Log.Error("no partitions are taken", "err", err)
 		_ = pause.For(leave, refusedPause)
-		w.health.agree(nil) // until it is refused again
+		w.health.refuse(nil) // until it is refused again
 		return
 	}
 	w.cfg.Log.Warn("pull a partition", "err", err)

@@ -18,9 +18,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// TestSettle tells how a delivery ended and looks at what became of the
-// partition and of the import.
-func TestSettle(t *testing.T) {
+// TestFinish ends deliveries and checks what becomes of the partition and of the
+// import.
+func TestFinish(t *testing.T) {
 	q := queuetest.Start(t)
 	store := imports.NewStore(q.KV(queue.BucketImports))
 	w := New(Config{Queue: q, Imports: store, Slots: 1, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
@@ -30,9 +30,9 @@ func TestSettle(t *testing.T) {
 		name       string
 		outcome    error
 		tries      int      // 1 if 0
-		refused    []string // the workers to which the same was refused before
+		refused    []string // the workers to which a store refused the same before
 		progressed bool     // the delivery got further than it began
-		frozen     bool     // for longer than the partition is held
+		frozen     bool     // for longer than the partition is owned
 		committing bool
 		queued     bool // the partition stays in the queue
 		state      imports.State
@@ -73,18 +73,18 @@ func TestSettle(t *testing.T) {
 			task, err := q.Puller(queue.Bulk).Pull(t.Context())
 			expect.NoError(t, err)
 			d := newDelivery(t.Context(), w, &slot{}, task)
-			d.tries, d.refused = max(tc.tries, 1), tc.refused
+			d.attempts.count, d.attempts.refused = max(tc.tries, 1), tc.refused
 			if tc.progressed {
-				d.at = "further"
+				d.covers.at = "further"
 			}
 			if tc.frozen {
-				d.hold.confirmed = d.hold.confirmed.Add(-task.AckWait)
+				d.ownership.confirm(task.Received.Add(-task.AckWait))
 			}
-			w.refusals = refusals{}
-			d.settle(t.Context(), tc.outcome)
-			shy := errors.Is(tc.outcome, objectstore.ErrRefused) && tc.queued && !tc.frozen
-			if got := w.refusals.shies(time.Now()); got != shy {
-				t.Errorf("the worker leaves partitions to others: %v, want %v", got, shy)
+			w.refusals.avoid.set(time.Time{})
+			d.finish(t.Context(), tc.outcome)
+			avoids := errors.Is(tc.outcome, objectstore.ErrRefused) && tc.queued && !tc.frozen
+			if got := w.refusals.avoids(); got != avoids {
+				t.Errorf("the worker leaves partitions to others: %v, want %v", got, avoids)
 			}
 			left, err := q.OutstandingCount(t.Context(), id)
 			expect.NoError(t, err)

@@ -1,0 +1,110 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// How a slot of bulk finds out whether it is to pull a partition. It looks for room
+// often, since LIST calls come and go, and pulls for a while what it has heard of.
+const (
+	getReady    = time.Second // a listing begins with one LIST, and learns where to make more
+	lookForRoom = 25 * time.Millisecond
+	roomFor     = 2               // looks in a row
+	pullFor     = 5 * time.Second // NATS takes no request that ends before its second heartbeat
+	turnEvery   = 5 * time.Second // to show that the slot is alive, while another slot has the turn
+)
+
+// admission decides when a slot of a worker pulls a partition.
+//
+// A slot that pulls from bulk counts as idle, and other partitions are cut for it.
+// So one slot of bulk pulls at a time, and none pulls that could not make the import
+// any faster: while most of the LIST calls that the process may have in flight are,
+// a second partition would take them from the first. Then a slot pulls only to be
+// fair, for a partition of another import.
+type admission struct {
+	slots    slots
+	busy     func() bool // whether most LIST calls are in flight
+	load     *queue.Outlook
+	refusals *refusals
+	now      func() time.Time
+	turn     chan struct{} // held by the slot of bulk that may pull
+}
+
+// wait waits for a partition for the slot until ctx ends.
+func (a *admission) wait(ctx context.Context, s *slot) (*queue.Task, error) {
+	if s.lane == queue.Express {
+		return a.pull(ctx, s)
+	}
+	tick := time.NewTicker(turnEvery)
+	defer tick.Stop()
+	for {
+		s.progress.set(a.now())
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for room: %w", ctx.Err())
+		case <-tick.C:
+		case a.turn <- struct{}{}:
+			defer func() { <-a.turn }()
+			return a.waitInTurn(ctx, s)
+		}
+	}
+}
+
+func (a *admission) waitInTurn(ctx context.Context, s *slot) (*queue.Task, error) {
+	for room := 0; ctx.Err() == nil; _ = pause.For(ctx, lookForRoom) {
+		s.progress.set(a.now())
+		if room++; !a.hasRoom() {
+			room = 0
+		}
+		switch load, _ := a.load.Latest(); {
+		case a.refusals.avoids():
+		case room >= roomFor || !a.slots.workOn(""):
+			a.load.Prompt()
+			return a.pull(ctx, s)
+		case a.isFair(load), a.refusals.takesRefused():
+			task, err := a.pullBriefly(ctx, s)
+			if task != nil || err != nil {
+				return task, err
+			}
+		}
+	}
+	return nil, fmt.Errorf("wait for room: %w", ctx.Err())
+}
+
+// pull waits for a partition and takes it.
+func (a *admission) pull(ctx context.Context, s *slot) (*queue.Task, error) {
+	s.pulling.Store(true)
+	defer s.pulling.Store(false)
+	task, err := s.puller.Pull(ctx)
+	if task != nil {
+		s.take(task, a.now()) // before another slot has its turn
+	}
+	return task, err
+}
+
+// pullBriefly is pull for pullFor. It returns nil if there was nothing.
+func (a *admission) pullBriefly(ctx context.Context, s *slot) (*queue.Task, error) {
+	brief, cancel := context.WithTimeout(ctx, pullFor)
+	defer cancel()
+	task, err := a.pull(brief, s)
+	if err != nil && brief.Err() != nil && ctx.Err() == nil {
+		return nil, nil
+	}
+	return task, err
+}
+
+// hasRoom reports whether the process could list another partition besides those of
+// bulk that it has.
+func (a *admission) hasRoom() bool { return !a.busy() && !a.slots.starting(a.now()) }
+
+// isFair reports whether to take a pending partition although there is no room: one
+// of another import. If more partitions are pending than running, not all of them
+// are of this import.
+func (a *admission) isFair(l queue.Load) bool {
+	return l.Next != "" && (!a.slots.workOn(l.Next) || l.Pending > l.Running)
+}

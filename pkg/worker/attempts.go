@@ -1,0 +1,121 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// attempts counts the deliveries of a partition in a row that got no further, this
+// one included, and notes them for the next delivery. The first delivery notes
+// nothing; the second one counts it. A delivery that was handed back is not counted.
+// attempts is for one goroutine, but for the suspicion.
+type attempts struct {
+	publisher *publisher
+	covers    *coverWriter // tells whether this delivery got further
+	worker    string       // that this delivery is on
+
+	read      bool     // what earlier deliveries noted is known
+	count     int      // at least 1
+	refused   []string // the workers among them to which a store refused the keys, one for each time
+	suspicion suspicion
+}
+
+// readNote takes over what earlier deliveries noted, and returns where they cut the
+// partition, "" if they did not. It returns errFatal if too many deliveries in a row
+// got no further and could not even say why.
+func (a *attempts) readNote(ctx context.Context) (cut string, err error) {
+	p := a.publisher.partition
+	noted, found, err := a.publisher.queue.Tries(ctx, p.ImportID, p.ID)
+	if err != nil {
+		return "", err
+	}
+	a.read = true
+	switch {
+	case !found && a.covers.begunAt == "":
+		a.count = 2
+	case found && noted.At == a.covers.begunAt:
+		a.count, a.refused = noted.Count+1, noted.Refused
+		a.suspicion.set(noted.Waited, noted.For)
+	}
+	if a.count > maxDeaths {
+		return noted.Cut, fmt.Errorf("after %d tries in a row: %w", a.count-1, errFatal)
+	}
+	return noted.Cut, nil
+}
+
+// note notes this delivery as one that got no further, as long as nothing else is noted.
+func (a *attempts) note(ctx context.Context) error { return a.publisher.note(ctx, a.current()) }
+
+// current is what is to be noted of a delivery before it gets further.
+func (a *attempts) current() queue.Tries {
+	waited, store := a.suspicion.get()
+	return queue.Tries{Count: a.count, At: a.covers.begunAt, Refused: a.refused, Waited: waited, For: store}
+}
+
+// noteHandedBack notes that this delivery does not count.
+func (a *attempts) noteHandedBack(ctx context.Context) error {
+	if !a.read || a.covers.advanced() {
+		return nil
+	}
+	t := a.current()
+	t.Count--
+	return a.publisher.note(ctx, t)
+}
+
+// noteFailed forgets for how long the partition waited in earlier deliveries: this
+// delivery, which failed, counts for it.
+func (a *attempts) noteFailed(ctx context.Context) error {
+	if waited, _ := a.suspicion.get(); waited == 0 || a.covers.advanced() {
+		return nil
+	}
+	a.suspicion.set(0, "")
+	return a.note(ctx)
+}
+
+// noteStalled notes that the partition gave way after it waited in vain for a store.
+// This delivery does not count as one that got no further, but its time does.
+func (a *attempts) noteStalled(ctx context.Context, waited time.Duration, store string) error {
+	t := queue.Tries{At: a.covers.at, Waited: waited, For: store}
+	if !a.covers.advanced() {
+		t.Count, t.Refused = a.count-1, a.refused
+	}
+	return a.publisher.note(ctx, t)
+}
+
+// noteRefused notes that a store refused the keys to this worker.
+func (a *attempts) noteRefused(ctx context.Context) error {
+	t := queue.Tries{At: a.covers.at, Refused: a.refusedTo()}
+	if !a.covers.advanced() {
+		t.Count = a.count
+	}
+	return a.publisher.note(ctx, t)
+}
+
+// fruitless returns how many deliveries in a row, with this one, got no further.
+func (a *attempts) fruitless() int {
+	if a.covers.advanced() {
+		return 1
+	}
+	return a.count
+}
+
+// refusedTo returns the workers in a row to which a store refused what it refused to this
+// delivery. The last one is this worker.
+func (a *attempts) refusedTo() []string {
+	if a.covers.advanced() { // the others were refused earlier keys
+		return []string{a.worker}
+	}
+	return append(slices.Clone(a.refused), a.worker)
+}
+
+// refusalConfirmed reports whether a store refuses the keys not just to this worker,
+// whose credentials or place may be wrong: it refused them to another one, too, or
+// no other worker has taken the partition for half a minute.
+func (a *attempts) refusalConfirmed() bool {
+	to := a.refusedTo()
+	return to[0] != a.worker || len(to) == maxRefusals
+}

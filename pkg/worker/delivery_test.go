@@ -1,0 +1,231 @@
+package worker
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// stage is a worker whose clock the test sets, and its queue.
+type stage struct {
+	w  *Worker
+	q  *queue.Queue
+	at time.Time
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	q := queuetest.Start(t)
+	s := &stage{q: q, at: time.Now()}
+	s.w = New(Config{
+		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Slots: 1,
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+	})
+	s.w.now = func() time.Time { return s.at }
+	return s
+}
+
+// publish queues the only partition of an import.
+func (s *stage) publish(t *testing.T, importID string) partition.Partition {
+	t.Helper()
+	p := partition.Plan(importID, nil)[0]
+	expect.NoError(t, s.q.Publish(t.Context(), p))
+	return p
+}
+
+// deliver pulls a partition, as if it was delivered just now.
+func (s *stage) deliver(t *testing.T) *delivery {
+	t.Helper()
+	task, err := s.q.Puller(queue.Bulk).Pull(t.Context())
+	expect.NoError(t, err)
+	task.Received = s.at
+	return newDelivery(t.Context(), s.w, &slot{}, task)
+}
+
+// resumed is deliver, and what a delivery does before it lists.
+func (s *stage) resumed(t *testing.T) *delivery {
+	t.Helper()
+	d := s.deliver(t)
+	_, _, err := d.resume(t.Context(), partition.DefaultBreaks)
+	expect.NoError(t, err)
+	return d
+}
+
+// heartbeat has the guard send a heartbeat, and returns why it stopped the delivery.
+func (d *delivery) heartbeat() (stopped error) {
+	d.guard(func(err error) { stopped = err }).heartbeat()
+	return stopped
+}
+
+// TestAFrozenWorkerPublishesNothing moves the clock as it moves for a process that
+// is stopped and continued.
+func TestAFrozenWorkerPublishesNothing(t *testing.T) {
+	s := newStage(t)
+	p := s.publish(t, "id")
+	d := s.resumed(t)
+	cover := partition.Cover{Span: partition.Span{Upto: "a"}}
+	expect.NoError(t, d.covers.publish(t.Context(), cover))
+
+	s.at = s.at.Add(d.task.AckWait)
+	cover.After, cover.Upto = "a", "b"
+	if err := d.covers.publish(t.Context(), cover); !errors.Is(err, errLost) {
+		t.Errorf("cover after the freeze: %v, want %v", err, errLost)
+	}
+	if d.publisher.give(t.Context(), partition.New("id", partition.Span{After: "b"}, true, false)) {
+		t.Error("a part was given away after the freeze")
+	}
+	if stopped := d.heartbeat(); !errors.Is(stopped, errLost) { // NATS would confirm it
+		t.Errorf("the heartbeat after the freeze: %v, want %v", stopped, errLost)
+	}
+	if err := d.ownership.check(); !errors.Is(err, errLost) {
+		t.Errorf("%v after a heartbeat, want it lost for good", err)
+	}
+	d.finish(t.Context(), nil)
+	left := queuetest.Outstanding(t, s.q, "id")
+	n, err := s.q.CoverCount(t.Context(), "id")
+	expect.NoError(t, err)
+	if n != 1 || len(left) != 1 || left[0] != p {
+		t.Errorf("%d covers and the partitions %v, want what there was before the freeze", n, left)
+	}
+}
+
+func TestHeartbeatsKeepOwnership(t *testing.T) {
+	s := newStage(t)
+	s.publish(t, "id")
+	d := s.deliver(t)
+	d.slot.progress.set(s.at)
+	for range 10 {
+		s.at = s.at.Add(d.task.AckWait / 2)
+		expect.NoError(t, d.heartbeat())
+		expect.NoError(t, d.ownership.check())
+	}
+	s.q.Close()
+	s.at = s.at.Add(d.task.AckWait / 2)
+	if stopped := d.heartbeat(); stopped != nil {
+		t.Fatalf("stopped by one heartbeat that failed: %v", stopped)
+	}
+	s.at = s.at.Add(d.task.AckWait / 4)
+	if stopped := d.heartbeat(); !errors.Is(stopped, errLost) {
+		t.Errorf("stopped: %v, want %v", stopped, errLost)
+	}
+}
+
+func TestAListingThatGetsNoFurtherIsGivenUp(t *testing.T) {
+	s := newStage(t)
+	s.publish(t, "id")
+	d := s.deliver(t)
+	d.slot.progress.set(s.at)
+	s.at = s.at.Add(stuck + 1)
+	d.ownership.confirm(s.at)
+	if stopped := d.heartbeat(); !errors.Is(stopped, errStuck) {
+		t.Errorf("stopped: %v, want %v", stopped, errStuck)
+	}
+}
+
+// TestTriesCountDeliveriesThatGotNoFurther tells stories of deliveries of a partition:
+// each ends by a fault (f), a death that nobody hears of (d), or by being handed back
+// (b), perhaps before the notes of earlier deliveries were read (e), and in capitals
+// after a cover was published.
+func TestTriesCountDeliveriesThatGotNoFurther(t *testing.T) {
+	s := newStage(t)
+	for _, tc := range []struct {
+		story string
+		want  int // tries of the delivery that follows
+	}{
+		{"", 1},
+		{"f", 2},
+		{"ffff", 5},
+		{"dd", 3},
+		{"b", 1},
+		{"bbbb", 1},
+		{"fb", 2},
+		{"bf", 2},
+		{"fbdbf", 4},
+		{"e", 1},
+		{"be", 1},
+		{"ffe", 3},
+		{"F", 1},
+		{"B", 1},
+		{"Ff", 2},
+		{"Fb", 1},
+		{"ffFf", 2},
+		{"ffB", 1},
+		{"ffDd", 2},
+		{"bBb", 1},
+	} {
+		s.publish(t, "id-"+tc.story)
+		for i, end := range tc.story {
+			if err := s.tell(t, end); err != nil {
+				t.Fatalf("%q at %d: %v", tc.story, i, err)
+			}
+		}
+		d := s.resumed(t)
+		if d.attempts.count != tc.want {
+			t.Errorf("%q: %d tries, want %d", tc.story, d.attempts.count, tc.want)
+		}
+		expect.NoError(t, d.task.Ack(t.Context()))
+	}
+}
+
+// tell tells one delivery of a story.
+func (s *stage) tell(t *testing.T, end rune) error {
+	if end == 'e' {
+		return s.deliver(t).handBack(t.Context(), 0)
+	}
+	d := s.resumed(t)
+	if end < 'a' {
+		at := d.covers.at
+		expect.NoError(t, d.covers.publish(t.Context(), partition.Cover{Span: partition.Span{After: at, Upto: at + "x"}}))
+		end += 'a' - 'A'
+	}
+	if end == 'b' {
+		return d.handBack(t.Context(), 0)
+	}
+	return d.task.Nak(t.Context(), 0) // after a fault or a death, the partition comes again
+}
+
+// TestNotesKeepTheCut notes a cut, and other things after it.
+func TestNotesKeepTheCut(t *testing.T) {
+	s := newStage(t)
+	p := s.publish(t, "id")
+	d := s.resumed(t)
+	d.publisher.owned.Cut("cut")
+	expect.NoError(t, d.attempts.note(t.Context()))
+	expect.NoError(t, d.task.Nak(t.Context(), 0))
+	for name, end := range map[string]func(d *delivery) error{
+		"handed back": func(d *delivery) error { return d.handBack(t.Context(), 0) },
+		"refused": func(d *delivery) error {
+			return errors.Join(d.attempts.noteRefused(t.Context()), d.task.Nak(t.Context(), 0))
+		},
+		"failed": func(d *delivery) error { return d.task.Nak(t.Context(), 0) },
+	} {
+		expect.NoError(t, end(s.resumed(t)))
+		if noted, _, err := s.q.Tries(t.Context(), "id", p.ID); err != nil || noted.Cut != "cut" {
+			t.Errorf("%s: %+v, %v", name, noted, err)
+		}
+	}
+	early := s.deliver(t)
+	expect.NoError(t, early.handBack(t.Context(), 0))
+	if noted, _, err := s.q.Tries(t.Context(), "id", p.ID); err != nil || noted.Cut != "cut" {
+		t.Errorf("handed back before the note was read: %+v, %v", noted, err)
+	}
+}
+
+func TestAPartitionThatKillsWorkersFailsItsImport(t *testing.T) {
+	s := newStage(t)
+	p := s.publish(t, "id")
+	expect.NoError(t, s.q.NoteTries(t.Context(), "id", p.ID, queue.Tries{Count: maxDeaths}))
+	expect.NoError(t, s.deliver(t).task.Nak(t.Context(), 0))
+	if _, _, err := s.deliver(t).resume(t.Context(), partition.DefaultBreaks); !errors.Is(err, errFatal) {
+		t.Errorf("%v, want %v", err, errFatal)
+	}
+}

@@ -1,0 +1,44 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// gossip is how workers tell each other what they know. No message is stored, and any
+// may be lost.
+type gossip struct {
+	queue *queue.Queue
+	log   *slog.Logger
+}
+
+// broadcast sends a message to all workers, this one included.
+func (g gossip) broadcast(topic string, message any) {
+	data, err := json.Marshal(message)
+	if err == nil {
+		err = g.queue.Tell(topic, data)
+	}
+	if err != nil {
+		g.log.Debug("broadcast to workers", "topic", topic, "err", err)
+	}
+}
+
+// listen calls the receivers with the messages of their topics until ctx ends.
+func (g gossip) listen(ctx context.Context, receivers map[string]func(data []byte)) error {
+	for topic, receive := range receivers {
+		if err := g.queue.Hear(ctx, topic, receive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chance draws a random number in [0, 1).
+type chance func() float64
+
+// elects reports whether this process is one of those that act, where n of the workers
+// of the running partitions should act and all of them decide at the same time.
+func (c chance) elects(n, running int) bool { return c()*float64(running) < float64(n) }

@@ -1,0 +1,73 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// publisher sends what a delivery says about its partition: covers, notes for the
+// next delivery, partitions cut off it, and problems. All but problems are sent only
+// while the delivery owns the partition. Covers and notes say where the partition was
+// cut.
+type publisher struct {
+	queue     *queue.Queue
+	partition partition.Partition // as it was queued
+	ownership *ownership
+	owned     *partition.Owned // nil before the delivery is resumed
+	log       *slog.Logger
+}
+
+// cut returns where the partition was cut since it was queued, or "": a cut lies
+// before the end that the partition was queued with.
+func (p *publisher) cut() string {
+	if p.owned == nil || p.owned.Upto() == p.partition.Upto {
+		return ""
+	}
+	return p.owned.Upto()
+}
+
+func (p *publisher) cover(ctx context.Context, c partition.Cover) error {
+	if err := p.ownership.check(); err != nil {
+		return err
+	}
+	c.Cut = p.cut()
+	return p.queue.PublishCover(ctx, p.partition.ImportID, p.partition.ID, c)
+}
+
+// note stores what the next delivery of the partition is to know of those before.
+func (p *publisher) note(ctx context.Context, t queue.Tries) error {
+	if err := p.ownership.check(); err != nil {
+		return err
+	}
+	t.Cut = p.cut()
+	return p.queue.NoteTries(ctx, p.partition.ImportID, p.partition.ID, t)
+}
+
+// give queues a part of the partition for others, and reports whether it did. A
+// part that cannot be queued is no reason to stop listing.
+func (p *publisher) give(ctx context.Context, part partition.Partition) bool {
+	if p.ownership.check() != nil {
+		return false // the guard stops the delivery
+	}
+	if err := p.queue.Publish(ctx, part); err != nil {
+		p.log.Debug("queue a part of a partition", "err", err)
+		return false
+	}
+	return true
+}
+
+// problem tells coordinators, for the import's status, what keeps the keys of the
+// partition; "" says that it gets further again.
+func (p *publisher) problem(text string) {
+	t := queue.Trouble{ImportID: p.partition.ImportID, PartitionID: p.partition.ID}
+	if text != "" {
+		t.Text = fmt.Sprintf("the keys %v%s", p.partition.Span, text)
+	}
+	if err := p.queue.TellTrouble(t); err != nil {
+		p.log.Debug("report a problem", "err", err)
+	}
+}
