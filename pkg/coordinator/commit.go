@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
@@ -33,11 +34,11 @@ func (d *driver) land(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	line, err := d.queueUp(ctx, record.Request)
+	turn, err := d.waitForBranch(ctx, record.Request)
 	if err != nil {
 		return err
 	}
-	defer d.leave(ctx, line)
+	defer turn.Release(ctx)
 	done, err := d.turn(ctx, stepCommit, d.commits, storeOf(record.Job.Namespace))
 	if err != nil {
 		return err
@@ -47,20 +48,16 @@ func (d *driver) land(ctx context.Context) error {
 	if err != nil || record.State.Ended() {
 		return err
 	}
-	return d.landNow(ctx, line, record)
+	return d.landNow(ctx, turn, record)
 }
 
-// queueUp waits for a turn on a branch, here and among the coordinators.
-func (d *driver) queueUp(ctx context.Context, r imports.Request) (*line, error) {
+// waitForBranch waits for a turn on a branch, in this process and among coordinators.
+func (d *driver) waitForBranch(ctx context.Context, r imports.Request) (*branchqueue.Turn, error) {
 	waiting := d.metrics.steps.WithLabelValues(stepCommit, phaseWaiting)
 	waiting.Inc()
 	defer waiting.Dec()
 	objects, _ := d.progress.covered()
-	line, err := d.lines.take(ctx, r.Repository+"."+r.Branch, objects)
-	if err == nil {
-		d.claim(ctx, line, d.lines.crowded(line))
-	}
-	return line, err
+	return d.branches.Wait(ctx, r.Repository+"."+r.Branch, objects)
 }
 
 // landNow records an attempt and moves the branch if that is still at the attempt's
@@ -71,7 +68,7 @@ func (d *driver) queueUp(ctx context.Context, r imports.Request) (*line, error) 
 //
 // The attempt is recorded before the branch moves, so that whoever comes after a
 // crash can tell whether it had landed.
-func (d *driver) landNow(ctx context.Context, line *line, record imports.Record) error {
+func (d *driver) landNow(ctx context.Context, turn *branchqueue.Turn, record imports.Record) error {
 	repository := record.Request.Repository
 	d.dead = nil
 	read, outrun := d.cfg.Catalog.Branch, false // outrun by whoever moved the branch meanwhile
@@ -96,7 +93,7 @@ func (d *driver) landNow(ctx context.Context, line *line, record imports.Record)
 		if record.Attempt == nil || record.Attempt.Revision != head.Revision {
 			if record.Attempt != nil && !outrun { // by the head of a while ago an attempt that lives looks dead
 				read, outrun = d.cfg.Catalog.LatestBranch, true
-				d.claim(ctx, line, true)
+				turn.Claim(ctx)
 				continue
 			}
 			d.dead = record.Attempt

@@ -100,7 +100,7 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, moves: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
 	l.mine.session = l.other.session         // both take themselves for the import's driver
-	l.mine.patience, l.other.patience = 0, 0 // for one that stands still in the midst of a step
+	impatient(l.mine, l.other) // a coordinator may stand still in the middle of a step
 	t.Cleanup(l.mine.close)
 	t.Cleanup(l.other.close)
 	l.id = l.start(l.other, request("", ""))
@@ -117,6 +117,13 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	})
 	expect.NoError(t, err)
 	return l
+}
+
+// impatient makes services that do not wait for a branch that another one has claimed.
+func impatient(services ...*Service) {
+	for _, s := range services {
+		s.branches = s.branchQueues(0)
+	}
 }
 
 // fleetOf returns the same fleet, with its state seen through other buckets.
@@ -230,7 +237,8 @@ func TestAHeadOfAWhileAgoKillsNoAttempt(t *testing.T) {
 		expect.NoError(t, err)
 		l.commit()
 		s := fleetOf(l.fleet, l.state, &oldLeader{KV: l.history, value: value, rev: rev, left: times}).service()
-		s.session, s.patience = l.other.session, 0
+		s.session = l.other.session
+		impatient(s)
 		t.Cleanup(s.close)
 		_, err = l.driver(s).step(t.Context())
 		expect.NoError(t, err)

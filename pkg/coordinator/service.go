@@ -24,6 +24,7 @@ import (
 	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -75,11 +76,10 @@ type Service struct {
 	tables         *tablecache.Cache // of lookups in trees
 	plans, commits *limiter
 	suspects       *limiter // of steps that a process may not have survived
-	lines          *lines
+	branches       *branchqueue.Queues
 	trials         chan struct{}            // one for each that is under way
 	slow           map[string]time.Duration // see slowSteps
 	alive          atomic.Int64             // coordinators, as of the last scan; 0 before the first
-	patience       time.Duration            // see claimPatience
 
 	survey  atomic.Pointer[survey] // the last one; nil at first
 	surveys atomic.Uint64          // that were begun
@@ -108,15 +108,25 @@ type end struct {
 // New returns a service. It does nothing by itself before Run.
 func New(cfg Config) *Service {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Service{
+	s := &Service{
 		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
 		tables: tablecache.New(limits.TableCache, cfg.Registerer),
 		plans:  newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach), suspects: newLimiter(1, 1),
-		lines: &lines{of: make(map[string]*line)}, patience: claimPatience, slow: slowSteps(),
+		slow: slowSteps(),
 		trials: make(chan struct{}, limits.Trials),
 		ctx:    ctx, stop: stop,
 		progress: make(map[string]*progress), driving: make(map[string]bool), ended: make(map[string]end),
 	}
+	s.branches = s.branchQueues(branchqueue.DefaultPatience)
+	return s
+}
+
+// branchQueues returns queues that wait so long for a branch that a peer has claimed.
+func (s *Service) branchQueues(patience time.Duration) *branchqueue.Queues {
+	return branchqueue.New(branchqueue.Config{
+		Queue: s.cfg.Queue, Holder: s.cfg.Holder, Alone: func() bool { return s.alive.Load() == 1 }, Patience: patience,
+		Now: s.cfg.Now, Log: s.cfg.Log,
+	})
 }
 
 // Run drives imports until ctx ends, and returns once nothing runs any more. It
