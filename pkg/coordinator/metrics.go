@@ -37,7 +37,6 @@ type metrics struct {
 // for the moment at which it looked.
 type fleetMetrics struct {
 	imports      *prometheus.GaugeVec // by state
-	coordinators prometheus.Gauge
 	partitions   *prometheus.GaugeVec // by state
 	redelivered  prometheus.Gauge
 	waiting      prometheus.Gauge
@@ -74,7 +73,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		foldTime: f.Histogram("fold_duration_seconds", "Time to fold the covers of one import.", prometheus.ExponentialBuckets(0.0001, 10, 6)),
 		fleet: fleetMetrics{
 			imports:      f.GaugeVec("fleet_imports", "Imports that are kept, by state.", metric.By("state", allStates()...)),
-			coordinators: f.Gauge("fleet_coordinators", "Coordinators that are alive."),
 			partitions: f.GaugeVec("fleet_partitions", "Partitions in the work queue: queued ones, and running ones, which a worker has.",
 				metric.By("state", "queued", "running")),
 			redelivered: f.Gauge("fleet_partitions_redelivered", "Running partitions that were delivered before."),

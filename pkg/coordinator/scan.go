@@ -38,11 +38,10 @@ func (s *Service) scan(ctx context.Context) error {
 	}
 	s.noteBroken(queue.BucketImports, broken)
 	// After the records: who drove one then, and is not here now, is gone.
-	alive, err := s.members(ctx)
+	alive, err := s.peers.Alive(ctx)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	s.alive.Store(int64(len(alive)))
 	for _, record := range running {
 		if !slices.Contains(alive, record.Driver) {
 			record, err = s.takeOver(ctx, record)
@@ -53,7 +52,7 @@ func (s *Service) scan(ctx context.Context) error {
 		}
 	}
 	s.forget(ids)
-	s.showImports(running, len(alive))
+	s.showImports(running)
 	return errors.Join(append(errs, s.sweep(ctx, seen, ids))...)
 }
 
@@ -200,9 +199,8 @@ func (s *Service) sweep(ctx context.Context, seen *survey, ids []string) error {
 	return err
 }
 
-// showImports sets the metrics that tell how many imports and coordinators
-// there are. Imports that this one drives are counted as of its last step.
-func (s *Service) showImports(running []imports.Record, coordinators int) {
+// showImports sets the metric that tells how many imports there are. Imports that this one drives are counted as of its last step.
+func (s *Service) showImports(running []imports.Record) {
 	counts := make(map[imports.State]int)
 	s.mu.Lock()
 	for _, record := range running {
@@ -224,5 +222,4 @@ func (s *Service) showImports(running []imports.Record, coordinators int) {
 	for _, state := range states {
 		s.metrics.fleet.imports.WithLabelValues(string(state)).Set(float64(counts[state]))
 	}
-	s.metrics.fleet.coordinators.Set(float64(coordinators))
 }

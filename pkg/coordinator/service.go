@@ -25,6 +25,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/peers"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -76,10 +77,10 @@ type Service struct {
 	tables         *tablecache.Cache // of lookups in trees
 	plans, commits *limiter
 	suspects       *limiter // of steps that a process may not have survived
+	peers          *peers.Registry
 	branches       *branchqueue.Queues
 	trials         chan struct{}            // one for each that is under way
 	slow           map[string]time.Duration // see slowSteps
-	alive          atomic.Int64             // coordinators, as of the last scan; 0 before the first
 
 	survey  atomic.Pointer[survey] // the last one; nil at first
 	surveys atomic.Uint64          // that were begun
@@ -117,6 +118,7 @@ func New(cfg Config) *Service {
 		ctx:    ctx, stop: stop,
 		progress: make(map[string]*progress), driving: make(map[string]bool), ended: make(map[string]end),
 	}
+	s.peers = peers.New(peers.Config{Queue: cfg.Queue, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
 	s.branches = s.branchQueues(branchqueue.DefaultPatience)
 	return s
 }
@@ -124,7 +126,7 @@ func New(cfg Config) *Service {
 // branchQueues returns queues that wait so long for a branch that a peer has claimed.
 func (s *Service) branchQueues(patience time.Duration) *branchqueue.Queues {
 	return branchqueue.New(branchqueue.Config{
-		Queue: s.cfg.Queue, Holder: s.cfg.Holder, Alone: func() bool { return s.alive.Load() == 1 }, Patience: patience,
+		Queue: s.cfg.Queue, Holder: s.cfg.Holder, Alone: s.peers.Alone, Patience: patience,
 		Now: s.cfg.Now, Log: s.cfg.Log,
 	})
 }
@@ -133,12 +135,12 @@ func (s *Service) branchQueues(patience time.Duration) *branchqueue.Queues {
 // is called once.
 func (s *Service) Run(ctx context.Context) {
 	s.running.Store(true)
-	membership, resign := context.WithCancel(context.WithoutCancel(ctx))
+	registered, deregister := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
-	background.Go(func() { s.enlist(membership) })
+	background.Go(func() { s.peers.Run(registered) })
 	background.Go(func() { s.keepSurveying(ctx) })
 	defer background.Wait()
-	defer resign() // once nothing is driven any more
+	defer deregister() // after the last driver has stopped
 	defer s.work.Wait()
 	defer s.close()
 	ticks := time.NewTicker(scanEvery)

@@ -288,6 +288,12 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 	id := f.start(old, request("", ""))
 	f.planned(id)
 	heir := f.service()
+	stopHeir := f.run(heir.peers.Run) // without a lease it would be taken for dead
+	expect.Eventually(t, "the heir is registered", func() bool {
+		alive, err := heir.peers.Alive(t.Context())
+		expect.NoError(t, err)
+		return len(alive) == 2
+	})
 	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
 		return r.Drive(old.session, heir.session)
 	})
@@ -297,11 +303,8 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 		defer s.mu.Unlock()
 		return s.driving[id]
 	}
-	// Without a lease the heir would be taken for dead.
-	lease, err := f.queue.Acquire(t.Context(), memberPrefix+heir.session, "heir")
-	expect.NoError(t, err)
 	expect.Eventually(t, "the driver stops", func() bool { return !driving(old) })
-	expect.NoError(t, lease.Release(t.Context()))
+	stopHeir()
 	expect.Eventually(t, "it drives again once the other is gone", func() bool { return driving(old) })
 	open()
 	f.work(2)
