@@ -31,3 +31,17 @@ func Bound(first, most time.Duration, failures int) time.Duration {
 	}
 	return min(bound, most)
 }
+
+const (
+	maxRest  = 3 * time.Second  // longest rest after work that took less
+	longRest = 10 * time.Second // longest rest at all
+)
+
+// After returns how long to rest from work that is done again and again and took so long
+// just now: at least the given time, and so long that the work takes a tenth of the time.
+//
+// Work that took very long may have met a server or a process that was stopped, which
+// says nothing of the next time. After that it may take half of the time, or more.
+func After(took, least time.Duration) time.Duration {
+	return max(least, min(10*took, max(took, maxRest), longRest))
+}

@@ -52,3 +52,20 @@ func TestBound(t *testing.T) {
 		}
 	}
 }
+
+// Work that took long once, because of a fault, must not rest for many times as long.
+func TestAfter(t *testing.T) {
+	for _, c := range []struct{ took, least, want time.Duration }{
+		{0, time.Second, time.Second},
+		{50 * time.Millisecond, time.Second, time.Second},
+		{50 * time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond},
+		{200 * time.Millisecond, time.Second, 2 * time.Second},
+		{time.Second, time.Second, 3 * time.Second},
+		{8 * time.Second, time.Second, 8 * time.Second},
+		{30 * time.Second, time.Second, 10 * time.Second},
+	} {
+		if got := pause.After(c.took, c.least); got != c.want {
+			t.Errorf("After(%v, %v) = %v, want %v", c.took, c.least, got, c.want)
+		}
+	}
+}

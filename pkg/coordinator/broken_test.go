@@ -50,7 +50,7 @@ func TestRecordsThatCannotBeDecodedBlockNothing(t *testing.T) {
 }
 
 func TestEachBrokenRecordIsToldOnce(t *testing.T) {
-	var b broken
+	var b brokenRecords
 	for i, tc := range []struct {
 		bucket string
 		now    map[string]string
@@ -63,7 +63,7 @@ func TestEachBrokenRecordIsToldOnce(t *testing.T) {
 		{"a", nil, 0},
 		{"a", map[string]string{"1": "y"}, 1},
 	} {
-		if news := b.set(tc.bucket, tc.now); len(news) != tc.news {
+		if news := b.replace(tc.bucket, tc.now); len(news) != tc.news {
 			t.Errorf("look %d: told %v, want %d", i, news, tc.news)
 		}
 	}

@@ -59,11 +59,7 @@ func TestCancel(t *testing.T) {
 	if r, err := f.imports.Get(t.Context(), done.Job.ImportID); err != nil || r.State != imports.Completed {
 		t.Errorf("a completed import that was canceled is %s, %v", r.State, err)
 	}
-	expect.Eventually(t, "no import is followed after all have ended", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.progress) == 0
-	})
+	expect.Eventually(t, "no import is followed after all have ended", func() bool { return len(s.followers.IDs()) == 0 })
 }
 
 // TestCancelAndCommitNeverBoth cancels at every step of a commit.

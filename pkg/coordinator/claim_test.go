@@ -29,7 +29,7 @@ func (f *fleet) claims() []string {
 func TestAnImportWaitsWhileAnotherCoordinatorHasTheBranch(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
-	l.mine.branches = l.mine.branchQueues(time.Hour)
+	l.mine.branches = newBranchQueues(l.config, l.mine.peers, time.Hour)
 	lease, err := l.queue.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
 	d, done := l.driver(l.mine), make(chan error)
@@ -58,7 +58,7 @@ func TestAClaimThatStaysHoldsNoImportUp(t *testing.T) {
 	l := newLanding(t, queuetest.Start(t))
 	_, err := l.queue.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
-	l.mine.branches = l.mine.branchQueues(time.Hour)
+	l.mine.branches = newBranchQueues(l.config, l.mine.peers, time.Hour)
 	d, done := l.driver(l.mine), make(chan error, 1)
 	go func() {
 		_, err := d.step(t.Context())
@@ -77,7 +77,7 @@ func TestAClaimThatStaysHoldsNoImportUp(t *testing.T) {
 func TestAnImportWhoseBranchMovedClaimsIt(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
-	l.mine.branches = l.mine.branchQueues(time.Hour)
+	l.mine.branches = newBranchQueues(l.config, l.mine.peers, time.Hour)
 	seen, moved := 0, false
 	l.steps.after = func(int) error {
 		if r, err := l.imports.Get(t.Context(), l.id); err == nil && r.Attempt != nil && !moved {

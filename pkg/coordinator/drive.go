@@ -7,69 +7,82 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// maxFailures bounds how often a step of an import is tried that has not touched the
-// branch yet.
-const maxFailures = 20
+const (
+	retryAfter = time.Second      // first pause after an error; it doubles
+	maxRetry   = 30 * time.Second // longest pause after errors
+
+	// maxFailures bounds how often a step of an import is tried that has not touched
+	// the branch yet.
+	maxFailures = 20
+)
 
 // driver drives one import. It is for one goroutine.
 type driver struct {
-	*Service
-	id        string
-	progress  *progress
-	listings  map[string]int                 // how often a gap was published, by its After
-	parts     map[string]partition.Partition // that were queued or running, by ID
-	surveyed  uint64                         // the queue was changed after this survey began
-	settledBy uint64                         // number of covers by which the end was settled last; 0 if it never was
-	quiet     quiet                          // since the last cover came
-	failures  int                            // errors in a row
-	survived  bool                           // a step that it began: what the record says of those is over
-	problem   string                         // what the record has for them
-	dead      *imports.Attempt               // an attempt that never lands; see landNow
-	over      bool                           // the last step ended the import, which the next one takes note of
+	id       string
+	session  string // of this coordinator
+	record   recordStore
+	progress *follow.Progress
+	planner  *planner
+	gaps     *gapCloser
+	lander   *lander
+
+	queue   *queue.Queue
+	watch   *fleetWatch
+	cleanup *cleanup
+	drivers *drivers
+	metrics *metrics
+	now     func() time.Time
+	log     *slog.Logger
+
+	failures int    // errors in a row
+	problem  string // that the record shows
+	over     bool   // the last step ended the import, which the next one takes note of
 }
 
-// newDriver returns a driver of the import; nil if it has ended, or the service
-// has stopped.
-func (s *Service) newDriver(id string) *driver {
-	p := s.follow(id)
-	if p == nil {
-		return nil
-	}
-	return &driver{
-		Service: s, id: id, progress: p, surveyed: s.surveys.Load(),
-		listings: make(map[string]int), parts: make(map[string]partition.Partition),
-	}
+// recordStore reads and changes the record of one import.
+type recordStore struct {
+	store *imports.Store
+	id    string
 }
 
-// drive drives an import until it has ended, somebody else drives it, or ctx
-// ends. Errors on the way are tried again, up to maxFailures times in a row.
-func (s *Service) drive(ctx context.Context, id string) error {
-	s.metrics.driving.Inc()
-	defer s.metrics.driving.Dec()
-	d := s.newDriver(id)
-	if d == nil {
-		return nil
+func (s recordStore) get(ctx context.Context) (imports.Record, error) { return s.store.Get(ctx, s.id) }
+
+func (s recordStore) apply(ctx context.Context, transition func(imports.Record) (imports.Record, error)) (imports.Record, error) {
+	return s.store.Apply(ctx, s.id, transition)
+}
+
+// report shows in the import's status why it does not get on; "" is that it does.
+func (s recordStore) report(ctx context.Context, log *slog.Logger, problem string) (imports.Record, error) {
+	record, err := s.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Report(problem) })
+	if err != nil {
+		log.Debug("report the problem of an import", "import_id", s.id, "err", err)
 	}
+	return record, err
+}
+
+// run drives the import until it has ended, another coordinator drives it, or ctx ends.
+// Errors on the way are tried again, up to maxFailures times in a row.
+func (d *driver) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		ended, err := d.step(ctx)
 		if ended {
 			return err
 		}
-		rest := d.progress.rest()
+		rest := d.progress.Rest()
 		if err != nil {
 			rest = d.noteError(ctx, err)
 		} else {
 			d.failures = 0
-			if waits := d.waits(); waits != d.problem {
-				d.tell(ctx, waits)
+			if problem := d.watch.problem(d.id); problem != d.problem {
+				d.report(ctx, problem)
 			}
 		}
 		if d.over {
@@ -87,79 +100,62 @@ func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 	if ctx.Err() != nil {
 		return after
 	}
-	if d.cfg.Queue.Err() == nil { // while NATS is away nothing can be decided
-		if !outside(err) {
+	if d.queue.Err() == nil { // while NATS is away nothing can be decided
+		if !external(err) {
 			d.failures++
 		}
-		d.tell(ctx, err.Error())
+		d.report(ctx, err.Error())
 	}
 	d.metrics.retries.Inc()
-	d.cfg.Log.Warn("import meets an error", "import_id", d.id, "failures", d.failures, "retry_after", after, "err", err)
+	d.log.Warn("import meets an error", "import_id", d.id, "failures", d.failures, "retry_after", after, "err", err)
 	return after
 }
 
-// outside reports whether an error does not count against the import: a full queue
-// empties as others get their work done, and what another version wrote can be read
-// once all processes are of one.
-func outside(err error) bool {
+// external reports whether an error does not count against the import. A full queue
+// empties as other imports get on. What a process of another version wrote can be read
+// once all processes are of one version.
+func external(err error) bool {
 	return errors.Is(err, queue.ErrFull) || errors.Is(err, queue.ErrProtocol)
 }
 
-// tell shows in the import's status why it does not get on.
-func (d *driver) tell(ctx context.Context, problem string) {
-	record, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) { return r.Report(problem) })
-	if err != nil {
-		d.cfg.Log.Debug("tell of an import's problem", "import_id", d.id, "err", err)
-		return
+func (d *driver) report(ctx context.Context, problem string) {
+	if record, err := d.record.report(ctx, d.log, problem); err == nil {
+		d.problem = record.Problem
 	}
-	d.problem = record.Problem
 }
 
-// waits returns what keeps the import from getting on though no step of it erred;
-// "" is nothing.
-func (d *driver) waits() string {
-	seen, now := d.survey.Load(), d.cfg.Now()
-	switch {
-	case seen == nil:
-		return ""
-	case len(seen.Partitions[d.id]) > 0 && d.attendance.missed(now):
-		return unattended
-	}
-	return d.progress.hindered(seen.Partitions[d.id], now)
-}
-
-// rest waits for so long at least, then for news of the import.
+// rest waits at least for the given time, and then for new covers of the import.
 func (d *driver) rest(ctx context.Context, least time.Duration) {
 	_ = pause.For(ctx, least) // whose end shows below
 	timer := time.NewTimer(checkEvery)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-d.progress.changed:
+	case <-d.progress.Changed():
 	case <-timer.C:
 	}
 }
 
-// step brings the import as far as it gets now. It has ended, for this driver,
-// also when somebody else drives it.
+// step brings the import as far as it gets now. It reports that the import has ended for
+// this driver, also when another coordinator drives it.
 func (d *driver) step(ctx context.Context) (ended bool, err error) {
-	record, err := d.cfg.Imports.Get(ctx, d.id)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) { // which scan tells of
+	record, err := d.record.get(ctx)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) { // the supervisor reports a broken one
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	d.problem = record.Problem
-	d.progress.reach(record.State)
+	d.drivers.note(d.id, record.State)
 	switch {
 	case record.State.Ended():
 		return true, d.end(ctx, record)
 	case record.Driver != d.session:
-		d.cfg.Log.Info("import is driven by another coordinator", "import_id", d.id, "driver", record.Driver)
+		d.log.Info("import is driven by another coordinator", "import_id", d.id, "driver", record.Driver)
 		return true, nil
 	case record.State == imports.Running && record.Partitions == nil:
-		err = d.plan(ctx, record)
+		err = d.planner.plan(ctx, record)
 	default:
 		err = d.advance(ctx, record)
 	}
@@ -169,33 +165,33 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	return false, err
 }
 
-// advance folds the covers, commits once they chain, and queues the gaps that
-// nobody works on.
-func (d *driver) advance(ctx context.Context, record imports.Record) error {
-	fold, covers := d.progress.fold()
-	if record.State == imports.Committing {
-		return d.land(ctx)
-	}
-	if fold.Complete() {
-		settled, err := d.settled(ctx, record, fold, covers)
-		if err != nil || !settled {
-			return err
+// advance folds the covers, commits once they chain, and queues gaps that no partition
+// will cover.
+func (d *driver) advance(ctx context.Context, record imports.Record) (err error) {
+	fold, covers := d.progress.Fold()
+	switch {
+	case record.State == imports.Committing:
+		d.over, err = d.lander.land(ctx)
+		return err
+	case !fold.Complete():
+		if err := d.progress.Err(); err != nil {
+			return err // covers that are missing may be stored
 		}
-		if err := vanished(record, fold.Objects); err != nil {
-			return err
-		}
-		if record.Request.DryRun {
-			return d.preview(ctx, record, fold)
-		}
-		return d.land(ctx)
+		return d.gaps.close(ctx, record)
 	}
-	if err := d.progress.following(); err != nil {
-		return err // what is missing may be there
-	}
-	if err := d.closeGaps(ctx, record); err != nil {
+	final, err := d.gaps.endIsFinal(ctx, record, fold, covers)
+	if err != nil || !final {
 		return err
 	}
-	return d.freeIfQuiet(ctx)
+	if err := vanished(record, fold.Objects); err != nil {
+		return err
+	}
+	if record.Request.DryRun {
+		d.over, err = d.lander.preview(ctx, record, fold)
+	} else {
+		d.over, err = d.lander.land(ctx)
+	}
+	return err
 }
 
 // hopeless reports whether trying again cannot help.
@@ -206,14 +202,14 @@ func hopeless(err error) bool {
 		errors.Is(err, table.ErrCorrupt) || errors.Is(err, imports.ErrDeadly)
 }
 
-// end clears up after an import.
+// end takes note of the end of the import, and clears up after it.
 func (d *driver) end(ctx context.Context, record imports.Record) error {
-	d.metrics.ended(record, d.cfg.Now())
+	d.metrics.ended(record, d.now())
 	d.logEnd(ctx, record)
-	return errors.Join(d.cfg.Queue.Discard(ctx, d.id), d.count(ctx, record), d.retire(ctx, record))
+	return errors.Join(d.queue.Discard(ctx, d.id), d.count(ctx, record), d.cleanup.retire(ctx, record))
 }
 
-// logEnd logs how an import ended: as an error if it failed.
+// logEnd logs how the import ended: at the level of an error if it failed.
 func (d *driver) logEnd(ctx context.Context, record imports.Record) {
 	level, attrs := slog.LevelInfo, []any{
 		"import_id", d.id, "state", record.State, "objects", record.Objects,
@@ -228,27 +224,27 @@ func (d *driver) logEnd(ctx context.Context, record imports.Record) {
 	if record.Error != "" {
 		attrs = append(attrs, "err", record.Error)
 	}
-	d.cfg.Log.Log(ctx, level, "import ended", attrs...)
+	d.log.Log(ctx, level, "import ended", attrs...)
 }
 
-// count makes what the record tells of an import that was ended by somebody
-// else, a worker or another coordinator, no less than its status told before.
+// count makes the record of an import that a worker or another coordinator has ended
+// show no fewer objects than its status did.
 func (d *driver) count(ctx context.Context, record imports.Record) error {
-	objects, _ := d.progress.covered()
+	objects, _ := d.progress.Covered()
 	if objects <= record.Objects || record.State == imports.Completed {
 		return nil
 	}
-	_, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) { return r.Count(objects) })
+	_, err := d.record.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Count(objects) })
 	return err
 }
 
-// fail ends the import because of the cause. One that is committing fails only if
-// the attempt in its record is dead: else that may have landed, which only
+// fail ends the import because of the cause. An import that is committing fails only if
+// the attempt in its record is dead. Otherwise the attempt may have landed, which only
 // another try can tell.
 func (d *driver) fail(ctx context.Context, cause error) error {
-	objects, _ := d.progress.covered()
-	_, err := d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Abandon(d.cfg.Now().UTC(), d.dead, cause.Error(), objects)
+	objects, _ := d.progress.Covered()
+	_, err := d.record.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Abandon(d.now().UTC(), d.lander.dead, cause.Error(), objects)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return cause

@@ -41,11 +41,11 @@ func TestAnEarlyEndIsRefutedByWhatIsListedBeyond(t *testing.T) {
 		if p == nil {
 			return true // the import has ended
 		}
-		fold, _ := p.fold()
+		fold, _ := p.Fold()
 		return fold.Complete() && fold.Beyond == "dir/001500"
 	})
-	begun := s.surveys.Load()
-	expect.Eventually(t, "surveys after it", func() bool { seen := s.survey.Load(); return seen != nil && seen.number > begun+1 })
+	begun := s.watch.begun.Load()
+	expect.Eventually(t, "surveys after it", func() bool { seen := s.watch.last.Load(); return seen != nil && seen.number > begun+1 })
 	r, err := f.imports.Get(t.Context(), id)
 	if expect.NoError(t, err); r.State != imports.Running {
 		t.Errorf("while keys beyond the end are still to be listed the import is %s", r.State)
@@ -91,12 +91,12 @@ func TestASettledEndStaysSettled(t *testing.T) {
 	expect.Eventually(t, "the end is settled", func() bool {
 		record, err := f.imports.Get(t.Context(), id)
 		expect.NoError(t, err)
-		expect.NoError(t, s.takeSurvey(t.Context()))
-		fold, covers := d.progress.fold()
+		expect.NoError(t, s.watch.survey(t.Context()))
+		fold, covers := d.progress.Fold()
 		if !fold.Complete() {
 			return false
 		}
-		settled, err := d.settled(t.Context(), record, fold, covers)
+		settled, err := d.gaps.endIsFinal(t.Context(), record, fold, covers)
 		expect.NoError(t, err)
 		return settled
 	})
@@ -137,7 +137,7 @@ func TestTheLastKeysAreRemovedWhileTheyAreListed(t *testing.T) {
 	last := len(entries) - 1
 	expect.Eventually(t, "the end is listed", func() bool {
 		p := s.follow(id)
-		return p != nil && p.count() >= 2
+		return p != nil && p.Count() >= 2
 	})
 	source.Remove(entries[anchor].Key, entries[last].Key)
 	close(first)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -88,13 +89,11 @@ func TestAnImportThatWasForgottenIsFollowedNoMore(t *testing.T) {
 	record, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Cancel(time.Now(), 0) })
 	expect.NoError(t, err)
 	expect.NoError(t, f.imports.Delete(t.Context(), record))
-	expect.NoError(t, s.scan(t.Context()))
-	select {
-	case <-p.stopped:
-	default:
+	expect.NoError(t, s.supervisor.scan(t.Context()))
+	if p.Await(t.Context(), math.MaxUint64) {
 		t.Error("its covers are followed for ever")
 	}
-	if s.progress[id] != nil {
+	if len(s.followers.IDs()) > 0 {
 		t.Error("its memory is not freed")
 	}
 }
@@ -112,12 +111,12 @@ func TestAnImportIsNotForgottenAsSoonAsItHasEnded(t *testing.T) {
 	})
 	expect.NoError(t, err)
 	for range 2 {
-		expect.NoError(t, s.scan(t.Context()))
+		expect.NoError(t, s.supervisor.scan(t.Context()))
 		_, err := f.imports.Get(t.Context(), id)
 		expect.NoError(t, err)
 	}
 	f.clock.Store(int64(keepSeen))
-	expect.NoError(t, s.scan(t.Context()))
+	expect.NoError(t, s.supervisor.scan(t.Context()))
 	if r, err := f.imports.Get(t.Context(), id); !fault.Is(err, fault.NotFound) {
 		t.Errorf("after %s: %+v, %v, want it forgotten", keepSeen, r, err)
 	}
@@ -147,12 +146,7 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	if _, err := f.imports.Get(t.Context(), young.Job.ImportID); err != nil {
 		t.Errorf("the other import: %v", err)
 	}
-	expect.Eventually(t, "its memory is freed", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		_, known := s.ended[id]
-		return !known
-	})
+	expect.Eventually(t, "its memory is freed", func() bool { return !s.cleanup.hasEnded(id) })
 	f.cleared(young.Job.ImportID) // which is not waited for when an import ends
 	// Nothing of it is left in any bucket or stream, no mark of a deleted key either.
 	keys, err := f.queue.KV(queue.BucketImports).Keys(t.Context(), "")
@@ -230,8 +224,8 @@ func TestWhatBelongsToARunningImportStays(t *testing.T) {
 	expect.NoError(t, f.imports.Create(ctx, record))
 	expect.NoError(t, q.PublishCover(ctx, "young", "p", partition.Cover{Span: partition.Span{Upto: "x"}}))
 	s := f.service()
-	expect.NoError(t, s.takeSurvey(ctx))
-	expect.NoError(t, s.scan(ctx))
+	expect.NoError(t, s.watch.survey(ctx))
+	expect.NoError(t, s.supervisor.scan(ctx))
 	if n, err := q.CoverCount(ctx, "young"); n != 1 || err != nil {
 		t.Errorf("%d covers are left of an import that is not listed: %v", n, err)
 	}
@@ -254,24 +248,24 @@ func TestASurveyIsSweptOnce(t *testing.T) {
 		return n
 	}
 	late()
-	expect.NoError(t, s.takeSurvey(ctx))
-	expect.NoError(t, s.scan(ctx))
+	expect.NoError(t, s.watch.survey(ctx))
+	expect.NoError(t, s.supervisor.scan(ctx))
 	if n := left(); n != 0 {
 		t.Fatalf("%d covers are left that the survey saw", n)
 	}
 	late()
-	expect.NoError(t, s.scan(ctx))
+	expect.NoError(t, s.supervisor.scan(ctx))
 	if left() != 1 {
 		t.Error("a scan has discarded what no survey saw")
 	}
-	expect.NoError(t, s.takeSurvey(ctx))
-	expect.NoError(t, s.scan(ctx))
+	expect.NoError(t, s.watch.survey(ctx))
+	expect.NoError(t, s.supervisor.scan(ctx))
 	if n := left(); n != 0 {
 		t.Errorf("%d covers are left that the second survey saw", n)
 	}
 	expect.NoError(t, f.queue.NoteTries(ctx, "gone", "p", queue.Tries{Count: 1}))
-	expect.NoError(t, s.takeSurvey(ctx))
-	expect.NoError(t, s.scan(ctx))
+	expect.NoError(t, s.watch.survey(ctx))
+	expect.NoError(t, s.supervisor.scan(ctx))
 	if _, found, err := f.queue.Tries(ctx, "gone", "p"); found || err != nil {
 		t.Errorf("a late note of tries is left: %t, %v", found, err)
 	}

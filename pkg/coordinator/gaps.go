@@ -3,53 +3,114 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// maxListings bounds how often a stretch of keys is listed again because its covers
-// do not chain.
-const maxListings = 10
+const (
+	// maxListings bounds how often the same keys are listed again because their covers do
+	// not chain.
+	maxListings = 10
 
-// closeGaps queues each gap that no partition, queued or running, will cover.
-// This one rule repairs whatever was lost between two steps of anybody.
+	// publishers bounds how many partitions of an import are published at a time.
+	publishers = 16
+)
+
+// gapCloser queues partitions of one import, and queues again what was lost of them. It
+// is for one goroutine.
+type gapCloser struct {
+	id        string
+	queue     *queue.Queue
+	watch     *fleetWatch
+	progress  *follow.Progress
+	now       func() time.Time
+	log       *slog.Logger
+	closed    prometheus.Counter
+	listings  map[string]int                 // how often a gap was queued, by its After
+	parts     map[string]partition.Partition // that were queued or running, by ID
+	surveyed  uint64                         // only surveys of a higher number are used
+	finalAt   uint64                         // number of covers at which the end was final; 0 if it never was
+	sinceLast stallTimer
+}
+
+func newGapCloser(id string, cfg Config, watch *fleetWatch, progress *follow.Progress, closed prometheus.Counter) *gapCloser {
+	return &gapCloser{
+		id: id, queue: cfg.Queue, watch: watch, progress: progress, now: cfg.Now, log: cfg.Log, closed: closed,
+		listings: make(map[string]int), parts: make(map[string]partition.Partition), surveyed: watch.begun.Load(),
+	}
+}
+
+// publish queues partitions. Only a survey that begins after it can show that they are
+// not in the queue.
+func (g *gapCloser) publish(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error {
+	defer func() { g.surveyed = g.watch.begun.Load() }()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(publishers)
+	for i, p := range parts {
+		g.parts[p.ID] = p
+		put := func() error { return g.queue.PublishTo(ctx, lane, p) }
+		if i > 0 {
+			group.Go(put)
+		} else if err := put(); err != nil { // the first keys are listed first
+			return err
+		}
+	}
+	return group.Wait()
+}
+
+// close queues each gap that no partition, queued or running, will cover. This one rule
+// repairs all that is lost between two steps of any process.
 //
-// A partition leaves the queue after its last cover is stored. A survey looks at
-// the queue first, and the covers that it counts then include those of every
-// partition that it did not see there.
-func (d *driver) closeGaps(ctx context.Context, record imports.Record) error {
-	fold, covers := d.progress.fold()
-	outstanding, known, err := d.surveyedAfter(ctx, record, covers)
+// A partition leaves the queue after its last cover is stored. A survey looks at the
+// queue first, and at the covers then. So it counts all covers of the partitions that it
+// does not see in the queue.
+func (g *gapCloser) close(ctx context.Context, record imports.Record) error {
+	if err := g.queueGaps(ctx, record); err != nil {
+		return err
+	}
+	return g.resetIfStalled(ctx)
+}
+
+func (g *gapCloser) queueGaps(ctx context.Context, record imports.Record) error {
+	fold, covers := g.progress.Fold()
+	outstanding, known, err := g.surveyedSince(ctx, record, covers)
 	if err != nil || !known {
 		return err
 	}
-	for _, p := range partition.Uncovered(d.id, fold.Gaps, outstanding) {
-		if d.listings[p.After] == maxListings {
+	for _, p := range partition.Uncovered(g.id, fold.Gaps, outstanding) {
+		if g.listings[p.After] == maxListings {
 			return inconsistent{p.Span}
 		}
-		if err := d.publish(ctx, queue.Bulk, p); err != nil {
+		if err := g.publish(ctx, queue.Bulk, p); err != nil {
 			return err
 		}
-		d.listings[p.After]++
-		d.cfg.Log.Info("gap queued again", "import_id", d.id, "span", p.Span.String(), "times", d.listings[p.After])
-		d.metrics.gapsClosed.Inc()
+		g.listings[p.After]++
+		g.log.Info("gap queued again", "import_id", g.id, "span", p.Span.String(), "times", g.listings[p.After])
+		g.closed.Inc()
 	}
 	return nil
 }
 
-// settled reports whether nobody can refute the end of a fold. Where it was told by a
-// partition that does not own all keys up to the open end, whoever lists what lies
-// beyond must have ended: his covers come in before his partition leaves the queue.
-// What is settled stays so until another cover comes in.
-func (d *driver) settled(ctx context.Context, record imports.Record, fold partition.Fold, covers uint64) (bool, error) {
-	if fold.Beyond == "" || covers == d.settledBy {
+// endIsFinal reports whether no cover that is still to come can contradict the end of a
+// fold. A partition that does not own all keys up to the open end may claim that the
+// listing ends. Then the partitions that list the keys beyond must have ended: their
+// covers come in before they leave the queue. The end stays final until another cover
+// comes in.
+func (g *gapCloser) endIsFinal(ctx context.Context, record imports.Record, fold partition.Fold, covers uint64) (bool, error) {
+	if fold.Beyond == "" || covers == g.finalAt {
 		return true, nil
 	}
-	outstanding, known, err := d.surveyedAfter(ctx, record, covers)
+	outstanding, known, err := g.surveyedSince(ctx, record, covers)
 	if err != nil || !known {
 		return false, err
 	}
@@ -57,51 +118,50 @@ func (d *driver) settled(ctx context.Context, record imports.Record, fold partit
 	if slices.ContainsFunc(outstanding, func(p partition.Partition) bool { return p.Overlaps(beyond) }) {
 		return false, nil
 	}
-	d.settledBy = covers
+	g.finalAt = covers
 	return true, nil
 }
 
-// surveyedAfter returns the partitions that the last survey saw, queued or running.
-// They are known once it began after the driver last changed the queue, no earlier
-// call has used it, and all covers that it counted are among so many.
-func (d *driver) surveyedAfter(ctx context.Context, record imports.Record, covers uint64) (parts []partition.Partition, known bool, err error) {
-	seen := d.survey.Load()
-	if seen == nil || seen.number <= d.surveyed || covers < seen.Covers[d.id] {
+// surveyedSince returns the partitions that the last survey saw, queued or running. They
+// are known if the survey began after the last change to the queue and no earlier call
+// has used it, and if all covers that it counted are among the given number.
+func (g *gapCloser) surveyedSince(ctx context.Context, record imports.Record, covers uint64) (parts []partition.Partition, known bool, err error) {
+	seen := g.watch.last.Load()
+	if seen == nil || seen.number <= g.surveyed || covers < seen.Covers[g.id] {
 		return nil, false, nil
 	}
-	d.surveyed = seen.number
-	return d.outstanding(ctx, record, seen.Partitions[d.id])
+	g.surveyed = seen.number
+	return g.outstanding(ctx, record, seen.Partitions[g.id])
 }
 
-// outstanding returns the partitions of the IDs, which a survey saw, and whether
-// none of them has left the queue before it could be read: its covers may not be
-// in the count of that survey. Read partitions are kept, since they never change.
-func (d *driver) outstanding(ctx context.Context, record imports.Record, ids []string) (parts []partition.Partition, all bool, err error) {
+// outstanding returns the partitions of the IDs, which a survey saw. It reports whether
+// all of them could be read: of one that has left the queue since, the survey may not
+// count all covers. Partitions that were read are kept, since they never change.
+func (g *gapCloser) outstanding(ctx context.Context, record imports.Record, ids []string) (parts []partition.Partition, all bool, err error) {
 	for _, p := range record.Partitions {
-		d.parts[p.ID] = p
+		g.parts[p.ID] = p
 	}
 	known := make(map[string]partition.Partition, len(ids))
 	var unknown []string
 	for _, id := range ids {
-		if p, ok := d.parts[id]; ok {
+		if p, ok := g.parts[id]; ok {
 			known[id] = p
 		} else {
 			unknown = append(unknown, id)
 		}
 	}
-	read, err := d.cfg.Queue.Partitions(ctx, d.id, unknown)
+	read, err := g.queue.Partitions(ctx, g.id, unknown)
 	if err != nil {
 		return nil, false, err
 	}
 	for _, p := range read {
 		known[p.ID] = p
 	}
-	d.parts = known
+	g.parts = known
 	return slices.Collect(maps.Values(known)), len(read) == len(unknown), nil
 }
 
-// inconsistent says that the covers of a span do not chain, however often it is
-// listed.
+// inconsistent says that the covers of a span do not chain, however often it is listed.
 type inconsistent struct{ span partition.Span }
 
 func (e inconsistent) Error() string {

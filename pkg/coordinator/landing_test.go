@@ -99,8 +99,8 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, moves: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
-	l.mine.session = l.other.session         // both take themselves for the import's driver
-	impatient(l.mine, l.other) // a coordinator may stand still in the middle of a step
+	l.mine.session = l.other.session // both take themselves for the import's driver
+	impatient(l.mine, l.other)       // a coordinator may stand still in the middle of a step
 	t.Cleanup(l.mine.close)
 	t.Cleanup(l.other.close)
 	l.id = l.start(l.other, request("", ""))
@@ -122,7 +122,7 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 // impatient makes services that do not wait for a branch that another one has claimed.
 func impatient(services ...*Service) {
 	for _, s := range services {
-		s.branches = s.branchQueues(0)
+		s.branches = newBranchQueues(s.cfg, s.peers, 0)
 	}
 }
 
@@ -140,7 +140,7 @@ func (l *landing) driver(s *Service) *driver {
 	if d == nil {
 		l.t.Fatal("the import is not followed")
 	}
-	d.progress.await(l.t.Context(), 2)
+	d.progress.Await(l.t.Context(), 2)
 	return d
 }
 

@@ -25,33 +25,25 @@ type metrics struct {
 
 	steps    *prometheus.GaugeVec     // by step and phase
 	stepTime *prometheus.HistogramVec // by step
-	folded   prometheus.Counter
-	foldTime prometheus.Histogram
 
-	broken *prometheus.GaugeVec // by bucket
-
-	fleet fleetMetrics
+	broken  *prometheus.GaugeVec // by bucket
+	imports *prometheus.GaugeVec // of the whole fleet, by state
 }
 
-// fleetMetrics are about the whole fleet: every coordinator tells the same, but
-// for the moment at which it looked.
-type fleetMetrics struct {
-	imports      *prometheus.GaugeVec // by state
-	partitions   *prometheus.GaugeVec // by state
-	redelivered  prometheus.Gauge
-	waiting      prometheus.Gauge
-	covers       prometheus.Gauge
-	lag          prometheus.Gauge
-	foldBytes    prometheus.Gauge
-}
-
+// states are all states of an import.
 var states = []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled, imports.Previewed}
 
 func newMetrics(reg prometheus.Registerer) *metrics {
+	var all, ended []string
+	for _, state := range states {
+		if all = append(all, string(state)); state.Ended() {
+			ended = append(ended, string(state))
+		}
+	}
 	f := metric.With(reg)
 	return &metrics{
 		started:    f.Counter("imports_started_total", "Imports that were accepted."),
-		finished:   f.CounterVec("imports_finished_total", "Imports that ended while this process drove them, by how.", metric.By("outcome", endStates()...)),
+		finished:   f.CounterVec("imports_finished_total", "Imports that ended while this process drove them, by how.", metric.By("outcome", ended...)),
 		driving:    f.Gauge("imports_driving", "Imports that this process drives now."),
 		objects:    f.Counter("import_objects_total", "Objects of imports that completed."),
 		planned:    f.Counter("partitions_planned_total", "Partitions that imports were planned with: one each."),
@@ -67,39 +59,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			metric.By("step", stepPlan, stepCommit), metric.By("phase", phaseWaiting, phaseRunning)),
 		stepTime: f.HistogramVec("import_step_duration_seconds", "Time that planning an import, or bringing it onto its branch, took, without waiting for its turn.",
 			prometheus.ExponentialBuckets(0.01, 3, 10), metric.By("step", stepPlan, stepCommit)),
-		folded: f.Counter("covers_folded_total", "Covers that this process took in."),
 		broken: f.GaugeVec("records_broken", "Records that cannot be decoded and are left out, by bucket, as of the last look.",
 			metric.By("bucket", queue.BucketImports, queue.BucketCatalog)),
-		foldTime: f.Histogram("fold_duration_seconds", "Time to fold the covers of one import.", prometheus.ExponentialBuckets(0.0001, 10, 6)),
-		fleet: fleetMetrics{
-			imports:      f.GaugeVec("fleet_imports", "Imports that are kept, by state.", metric.By("state", allStates()...)),
-			partitions: f.GaugeVec("fleet_partitions", "Partitions in the work queue: queued ones, and running ones, which a worker has.",
-				metric.By("state", "queued", "running")),
-			redelivered: f.Gauge("fleet_partitions_redelivered", "Running partitions that were delivered before."),
-			waiting:     f.Gauge("fleet_workers_waiting", "Workers that wait for a partition."),
-			covers:      f.Gauge("fleet_covers", "Covers that are stored."),
-			lag:         f.Gauge("fold_lag_covers", "Covers that are stored, of imports that this process drives, and that it has not taken in yet."),
-			foldBytes:   f.Gauge("fold_bytes", "Memory of the covers that this process has taken in."),
-		},
+		imports: f.GaugeVec("fleet_imports", "Imports that are kept, by state.", metric.By("state", all...)),
 	}
-}
-
-// allStates returns the names of the states of an import, and endStates those of the
-// states in which it has ended.
-func allStates() (names []string) {
-	for _, state := range states {
-		names = append(names, string(state))
-	}
-	return names
-}
-
-func endStates() (names []string) {
-	for _, state := range states {
-		if state.Ended() {
-			names = append(names, string(state))
-		}
-	}
-	return names
 }
 
 // ended counts an import that ended at time now.

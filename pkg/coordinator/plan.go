@@ -2,37 +2,48 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
-// publishers is how many partitions of an import are on their way to the queue.
-const publishers = 16
+// planner plans one import. It is for one goroutine.
+type planner struct {
+	record  recordStore
+	stores  objectstore.Chooser
+	steps   *stepRunner
+	publish func(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error
+	metrics *metrics
+	now     func() time.Time
+	log     *slog.Logger
+}
 
-// plan records one partition of all keys, and queues it: where keys lie shows only
-// while they are listed, and workers cut it then. If a crash keeps it from the
-// queue, its keys are a gap like any other.
-func (d *driver) plan(ctx context.Context, record imports.Record) error {
-	listing, err := d.chooseListing(ctx, record.Job)
+// plan records one partition of all keys, and queues it. Where keys lie shows only while
+// they are listed, and workers cut it then. If a crash keeps it from the queue, its keys
+// are a gap like any other.
+func (p *planner) plan(ctx context.Context, record imports.Record) error {
+	listing, err := chooseListing(ctx, p.stores, record.Job)
 	if err != nil {
 		return err
 	}
 	record.Job.Listing = listing
-	found, err := d.probe(ctx, record)
+	found, err := p.probe(ctx, record)
 	if err != nil {
 		return err
 	}
-	record, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(d.cfg.Now().UTC(), partition.Plan(d.id, nil), listing, found.Skipped)
+	id := record.Job.ImportID
+	record, err = p.record.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Plan(p.now().UTC(), partition.Plan(id, nil), listing, found.Skipped)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile
@@ -40,33 +51,64 @@ func (d *driver) plan(ctx context.Context, record imports.Record) error {
 	if err != nil {
 		return err
 	}
-	d.metrics.planned.Add(float64(len(record.Partitions)))
-	d.cfg.Log.Info("import planned", "import_id", d.id, "small", found.Small, "skipped", found.Skipped,
+	p.metrics.planned.Add(float64(len(record.Partitions)))
+	p.log.Info("import planned", "import_id", id, "small", found.Small, "skipped", found.Skipped,
 		"listing", listing.Mode, "why", listing.Why)
 	lane := queue.Bulk
 	if found.Small {
 		lane = queue.Express
 	}
-	return d.publish(ctx, lane, record.Partitions...)
+	return p.publish(ctx, lane, record.Partitions...)
 }
 
-// chooseListing chooses how the import's buckets are listed. All of them are
-// reached in one way, so the first one stands for all.
-func (d *driver) chooseListing(ctx context.Context, job imports.Job) (objectstore.Listing, error) {
+// chooseListing chooses how the import's buckets are listed. All of them are reached in
+// one way, so the first one stands for all.
+func chooseListing(ctx context.Context, stores objectstore.Chooser, job imports.Job) (objectstore.Listing, error) {
 	for _, p := range job.Paths {
 		uri, err := objectstore.ParseURI(p.URI)
 		if err != nil {
 			return objectstore.Listing{}, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
 		}
 		if uri.Scheme == objectstore.SchemeS3 {
-			return d.cfg.Stores.Listing(ctx, uri)
+			return stores.Listing(ctx, uri)
 		}
 	}
 	return objectstore.Listing{Mode: objectstore.Parallel}, nil
 }
 
-// sourcesOf names the stores of an import's paths: what makes planning slow.
-func sourcesOf(job imports.Job) string {
+// probe looks at the first keys of each path of an import. A path without keys is an
+// emptyPaths error, unless the request allows it: a mistyped prefix would remove all that
+// is under its destination.
+func (p *planner) probe(ctx context.Context, record imports.Record) (source.Probe, error) {
+	done, err := p.steps.begin(ctx, stepPlan, storesOf(record.Job))
+	if err != nil {
+		return source.Probe{}, err
+	}
+	defer done()
+	src, err := source.Open(ctx, p.stores, record.Job.Paths, record.Job.Listing.Mode)
+	if err != nil {
+		return source.Probe{}, fmt.Errorf("list the first page: %w", err)
+	}
+	src.Markers = record.Job.Markers
+	var found source.Probe
+	err = p.steps.survive(ctx, func() (err error) {
+		found, err = src.Probe(ctx)
+		return err
+	})
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return source.Probe{}, fmt.Errorf("list the first page: %w. Nothing was changed: check the paths of the import", err)
+	}
+	if err != nil {
+		return source.Probe{}, fmt.Errorf("list the first page: %w", err)
+	}
+	if len(found.Empty) > 0 && !record.Request.AllowEmpty {
+		return source.Probe{}, emptyPaths(found.Empty)
+	}
+	return found, nil
+}
+
+// storesOf names the stores of an import's paths, on which the time of planning depends.
+func storesOf(job imports.Job) string {
 	var names []string
 	for _, p := range job.Paths {
 		names = append(names, storeOf(p.URI))
@@ -75,20 +117,31 @@ func sourcesOf(job imports.Job) string {
 	return strings.Join(slices.Compact(names), " ")
 }
 
-// publish queues partitions. Only a survey that begins after that may tell that
-// they are not there.
-func (d *driver) publish(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error {
-	defer func() { d.surveyed = d.surveys.Load() }()
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(publishers)
-	for i, p := range parts {
-		d.parts[p.ID] = p
-		put := func() error { return d.cfg.Queue.PublishTo(ctx, lane, p) }
-		if i > 0 {
-			g.Go(put)
-		} else if err := put(); err != nil { // the first keys are listed first
-			return err
-		}
+// vanished returns an emptyPaths error for an import whose paths held keys when it was
+// planned, and no key when they were listed.
+func vanished(record imports.Record, objects int64) error {
+	if objects > 0 || len(record.Job.Paths) == 0 || record.Request.AllowEmpty {
+		return nil
 	}
-	return g.Wait()
+	uris := make(emptyPaths, len(record.Job.Paths))
+	for i, p := range record.Job.Paths {
+		uris[i] = p.URI
+	}
+	return uris
+}
+
+// emptyPaths are the URIs of paths of an import that hold no key. Trying again does not
+// help.
+type emptyPaths []string
+
+// namedPaths bounds how many paths an error names.
+const namedPaths = 5
+
+func (e emptyPaths) Error() string {
+	shown := strings.Join(e[:min(namedPaths, len(e))], ", ")
+	if more := len(e) - namedPaths; more > 0 {
+		shown += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("there is nothing under %s, so nothing was changed; to import it all the same, which removes "+
+		"what is under its destination, set allow_empty (rangectl import --allow-empty)", shown)
 }

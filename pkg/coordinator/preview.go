@@ -11,48 +11,44 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// preview ends a dry run: it makes the tree that the import would commit now, counts
-// how that differs from the branch, and drops it. Ranges at the seams between what
-// stays and what comes are stored all the same, and no tree refers to them.
-func (d *driver) preview(ctx context.Context, record imports.Record, fold partition.Fold) error {
-	done, err := d.turn(ctx, stepCommit, d.commits, storeOf(record.Job.Namespace))
+// preview ends a dry run: it makes the tree that the import would commit now, counts how
+// the tree differs from that of the branch, and drops it. Ranges at the seams between old
+// and new keys are stored all the same, and no tree refers to them. It reports whether
+// the import has ended.
+func (l *lander) preview(ctx context.Context, record imports.Record, fold partition.Fold) (ended bool, err error) {
+	done, err := l.steps.begin(ctx, stepCommit, storeOf(record.Job.Namespace))
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer done()
-	repository := record.Request.Repository
-	head, err := d.cfg.Catalog.Branch(ctx, repository, record.Request.Branch)
-	if err == nil && head.Incarnation != record.Job.Incarnation {
-		err = fault.Missing("repository") // but another one that has its ID
-	}
+	head, err := l.head(ctx, record, l.catalog.Branch)
 	if err != nil {
-		return err
+		return false, err
 	}
-	parent, err := d.cfg.Catalog.Commit(ctx, repository, head.CommitID)
+	parent, err := l.catalog.Commit(ctx, record.Request.Repository, head.CommitID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var changes metarange.Changes
-	err = d.survive(ctx, func() (err error) {
-		changes, err = d.changes(ctx, record.Job, parent, fold)
+	err = l.steps.survive(ctx, func() (err error) {
+		changes, err = l.changes(ctx, record.Job, parent, fold)
 		return err
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = d.cfg.Imports.Apply(ctx, d.id, func(r imports.Record) (imports.Record, error) {
-		return r.Preview(d.cfg.Now().UTC(), changes, fold.Objects)
+	_, err = l.record.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Preview(l.now().UTC(), changes, fold.Objects)
 	})
 	if fault.Is(err, fault.Conflict) {
-		return nil // it was canceled meanwhile
+		return false, nil // it was canceled meanwhile
 	}
-	d.over = err == nil
-	return err
+	return err == nil, err
 }
 
-// changes makes the tree that the import makes of parent's, and tells how they differ.
-func (d *driver) changes(ctx context.Context, job imports.Job, parent catalog.Commit, fold partition.Fold) (metarange.Changes, error) {
-	t, err := d.tree(ctx, job, parent, fold)
+// changes makes the tree that the import makes of parent's, and counts how they differ.
+func (l *lander) changes(ctx context.Context, job imports.Job, parent catalog.Commit, fold partition.Fold) (metarange.Changes, error) {
+	t, err := newTree(ctx, l.stores, job, parent, fold)
 	if err != nil {
 		return metarange.Changes{}, err
 	}

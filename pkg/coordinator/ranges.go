@@ -9,20 +9,21 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
-// IngestRange lists a source from where it is told and writes one range of it,
-// without the queue: for clients that drive an import themselves.
+// IngestRange lists a source after a key, and writes one range of it, without the queue:
+// for clients that drive an import themselves.
 func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest) (Ingested, error) {
 	r, err := s.cfg.Catalog.Repository(ctx, repository)
 	if err != nil {
 		return Ingested{}, err
 	}
-	repositories, err := s.repositories(ctx)
+	repositories, err := s.validate.repositories(ctx)
 	if err != nil {
 		return Ingested{}, err
 	}
@@ -30,7 +31,7 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 		return Ingested{}, err
 	}
 	path := imports.Path{Type: imports.CommonPrefix, URI: in.FromSourceURI, Destination: in.Prepend}
-	if err := s.checkSource(ctx, "fromSourceURI", path.URI, path.Type, repositories); err != nil {
+	if err := s.validate.source(ctx, "fromSourceURI", path.URI, path.Type, repositories); err != nil {
 		return Ingested{}, err
 	}
 	if err := checkDestination("prepend", in.Prepend); err != nil {
@@ -44,11 +45,11 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 	if err != nil || !left {
 		return Ingested{}, err
 	}
-	src, err := s.openPath(ctx, path)
+	src, err := openPath(ctx, s.cfg.Stores, path, s.cfg.Markers)
 	if err != nil {
 		return Ingested{}, storeFault("fromSourceURI", err)
 	}
-	files, err := s.files(ctx, r.StorageNamespace)
+	files, err := namespace.Open(ctx, s.cfg.Stores, r.StorageNamespace)
 	if err != nil {
 		return Ingested{}, err
 	}
@@ -56,26 +57,26 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 	return out, storeFault("fromSourceURI", err)
 }
 
-// openPath opens a path to list it in the mode that its store is trusted with.
-func (s *Service) openPath(ctx context.Context, p imports.Path) (*source.Source, error) {
+// openPath opens a path to list it in the mode in which its store is listed.
+func openPath(ctx context.Context, stores objectstore.Chooser, p imports.Path, markers imports.Markers) (*source.Source, error) {
 	uri, err := objectstore.ParseURI(p.URI)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
 	}
-	listing, err := s.cfg.Stores.Listing(ctx, uri)
+	listing, err := stores.Listing(ctx, uri)
 	if err != nil {
 		return nil, err
 	}
-	src, err := source.Open(ctx, s.cfg.Stores, []imports.Path{p}, listing.Mode)
+	src, err := source.Open(ctx, stores, []imports.Path{p}, listing.Mode)
 	if err != nil {
 		return nil, err
 	}
-	src.Markers = s.cfg.Markers
+	src.Markers = markers
 	return src, nil
 }
 
-// ingestAfter maps the source key after which to list to the destination after
-// which to list. Nothing is left if the key lies behind the prefix.
+// ingestAfter maps the source key after which to list to a destination key. Nothing is
+// left if the source key lies behind the prefix.
 func ingestAfter(m source.Mapping, in Ingest) (after string, left bool, err error) {
 	uri, err := objectstore.ParseURI(in.FromSourceURI)
 	if err != nil {
@@ -91,8 +92,8 @@ func ingestAfter(m source.Mapping, in Ingest) (after string, left bool, err erro
 	}
 }
 
-// writeOne writes the first range of what the source lists after a key. Host is
-// what the addresses of the source's keys start with.
+// writeOne writes the first range of what the source lists after a key. The addresses of
+// the source's objects are host followed by their keys.
 func writeOne(ctx context.Context, src *source.Source, after string, files rangewriter.Files, breaks partition.Breaks, host string) (out Ingested, err error) {
 	w := rangewriter.New(ctx, files, breaks, rangewriter.Options{
 		Uploads: 1,
@@ -128,16 +129,8 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 	return out, nil
 }
 
-// storeFault turns what a store refuses for good into a fault of the field that
-// named it.
-func storeFault(field string, err error) error {
-	if err != nil && objectstore.Permanent(err) {
-		return fault.BadField(field, "%v", err)
-	}
-	return err
-}
-
-// checkRanges refuses ranges that are too many, too long, or no tree.
+// checkRanges refuses ranges that are too many, whose keys are too long, or that do not
+// make a tree.
 func checkRanges(ranges []partition.RangeMetadata) error {
 	if err := limits.Count("ranges", len(ranges), limits.Ranges); err != nil {
 		return err
@@ -153,8 +146,8 @@ func checkRanges(ranges []partition.RangeMetadata) error {
 	return nil
 }
 
-// CreateMetarange stores the metarange of ranges that are stored already; it
-// does not look for their files.
+// CreateMetarange stores the metarange of ranges that are stored already. It does not
+// check that their files exist.
 func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error) {
 	r, err := s.cfg.Catalog.Repository(ctx, repository)
 	if err != nil {
@@ -163,7 +156,7 @@ func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges
 	if err := checkRanges(ranges); err != nil {
 		return "", err
 	}
-	files, err := s.files(ctx, r.StorageNamespace)
+	files, err := namespace.Open(ctx, s.cfg.Stores, r.StorageNamespace)
 	if err != nil {
 		return "", err
 	}

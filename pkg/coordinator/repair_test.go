@@ -125,10 +125,10 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	})
 	expect.NoError(t, err)
 	d := s.newDriver(id)
-	d.progress.await(t.Context(), 3)
+	d.progress.Await(t.Context(), 3)
 	gap := partition.New(id, partition.Span{After: "dir/k", Upto: "dir/m"}, true, true)
 	for n := 1; ; n++ {
-		expect.NoError(t, s.takeSurvey(t.Context()))
+		expect.NoError(t, s.watch.survey(t.Context()))
 		if ended, err := d.step(t.Context()); err != nil || ended {
 			t.Fatalf("step %d: %t, %v", n, ended, err)
 		}
@@ -144,7 +144,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 			t.Fatalf("the gap was queued %d times", n)
 		}
 		for range 2 { // while it is queued, or somebody works on it, it is no gap
-			expect.NoError(t, s.takeSurvey(t.Context()))
+			expect.NoError(t, s.watch.survey(t.Context()))
 			expect.NoError(t, d.advance(t.Context(), r))
 		}
 		if parts := queuetest.Outstanding(t, f.queue, id); !slices.Equal(parts, []partition.Partition{gap}) {
@@ -199,7 +199,7 @@ func TestAFleetWhoseQueueIsLost(t *testing.T) {
 	f.work(2)
 	expect.Eventually(t, "covers are followed", func() bool {
 		p := s.follow(id)
-		return p != nil && p.count() > 10
+		return p != nil && p.Count() > 10
 	})
 	queuetest.Lose(t, server, "WORK", "COVERS")
 	open()

@@ -1,14 +1,12 @@
 package coordinator
 
-import (
-	"context"
-)
+import "context"
 
-// ResetBranch makes the commit that ref, a branch or a commit's ID, points at the head
-// of a branch. It is a Conflict if somebody else moves the branch at the same time.
+// ResetBranch makes the commit of ref, a branch or the ID of a commit, the head of a
+// branch. It is a Conflict if another process moves the branch at the same time.
 //
-// An import into the branch that is about to land lands on the new head; one that has
-// landed was made before the reset, which then takes its commit away.
+// An import that is about to land on the branch lands on the new head. The commit of an
+// import that has landed is taken away, and not made again.
 func (s *Service) ResetBranch(ctx context.Context, user, repository, branch, ref string) error {
 	head, err := s.cfg.Catalog.LatestBranch(ctx, repository, branch)
 	if err != nil {

@@ -10,25 +10,28 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Revert asks to take back what a commit changed.
+// Revert is a request to undo the changes of a commit.
 type Revert struct {
 	Repository, Branch string
 	Ref                string // the commit: a branch, or a commit's ID
-	Parent             int    // number of the parent, from 1 on, to go back to; 0: the only one
-	AllowEmpty         bool   // make a commit also if that changes nothing
+	Parent             int    // number of the parent to go back to, from 1 on; 0: the only one
+	AllowEmpty         bool   // commit even if nothing changes
 	Committer          string
-	Message            string // empty: one that names the commit
+	Message            string // empty: names the commit
 	Metadata           map[string]string
 }
 
-// maxReverts bounds how often a revert is made anew because the branch has moved.
+// maxReverts bounds how often a revert is repeated because the branch has moved.
 const maxReverts = 5
 
-// Revert commits to a branch what takes back the changes of a commit, and returns the
-// new commit. What others changed since stays; a key that they changed too is a
-// Conflict. It is an Invalid fault of ref if nothing would change.
+// Revert commits to a branch the inverse of a commit's changes, and returns the new
+// commit. Later changes of other keys stay. A later change of the same key is a Conflict.
+// It is an Invalid fault of ref if nothing would change.
 func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, err error) {
 	if err := checkCommit("commit_overrides", r.Message, r.Metadata); err != nil {
 		return catalog.Commit{}, err
@@ -37,17 +40,17 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	undone, parent, err := s.undo(ctx, r)
-	if err != nil {
+	rv := reverter{catalog: s.cfg.Catalog, stores: s.cfg.Stores, breaks: s.cfg.Breaks, now: s.cfg.Now, repository: repository}
+	if rv.undone, rv.parent, err = rv.find(ctx, r); err != nil {
 		return catalog.Commit{}, err
 	}
-	leave, err := s.commits.take(ctx, storeOf(repository.StorageNamespace))
+	leave, err := s.limits.of[stepCommit].take(ctx, storeOf(repository.StorageNamespace))
 	if err != nil {
 		return catalog.Commit{}, err
 	}
 	defer leave()
 	for range maxReverts {
-		commit, err = s.revertOnce(ctx, repository, r, undone, parent)
+		commit, err = rv.once(ctx, r)
 		var f *fault.Fault
 		if !errors.As(err, &f) || f.Kind != fault.Conflict || f.Field != "" {
 			break
@@ -56,13 +59,24 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	s.cfg.Log.Info("commit reverted", "repository", r.Repository, "branch", r.Branch, "commit", undone.ID, "by", commit.ID, "user", r.Committer)
+	s.cfg.Log.Info("commit reverted", "repository", r.Repository, "branch", r.Branch, "commit", rv.undone.ID, "by", commit.ID, "user", r.Committer)
 	return commit, nil
 }
 
-// undo returns the commit that is to be taken back, and its parent to go back to.
-func (s *Service) undo(ctx context.Context, r Revert) (undone, parent catalog.Commit, err error) {
-	if undone, err = s.cfg.Catalog.Resolve(ctx, r.Repository, r.Ref); err != nil {
+// reverter undoes one commit of a repository.
+type reverter struct {
+	catalog    *catalog.Catalog
+	stores     objectstore.Chooser
+	breaks     partition.Breaks
+	now        func() time.Time
+	repository catalog.Repository
+	undone     catalog.Commit // the commit that is undone
+	parent     catalog.Commit // its parent to go back to
+}
+
+// find returns the commit that is to be undone, and its parent to go back to.
+func (rv *reverter) find(ctx context.Context, r Revert) (undone, parent catalog.Commit, err error) {
+	if undone, err = rv.catalog.Resolve(ctx, r.Repository, r.Ref); err != nil {
 		return undone, parent, err
 	}
 	n := cmp.Or(r.Parent, 1)
@@ -74,33 +88,33 @@ func (s *Service) undo(ctx context.Context, r Revert) (undone, parent catalog.Co
 	case n < 0 || n > len(undone.Parents):
 		return undone, parent, fault.BadField("parent_number", "%d: want 1 to %d, the parents of commit %s", r.Parent, len(undone.Parents), undone.ID)
 	}
-	parent, err = s.cfg.Catalog.Commit(ctx, r.Repository, undone.Parents[n-1])
+	parent, err = rv.catalog.Commit(ctx, r.Repository, undone.Parents[n-1])
 	return undone, parent, err
 }
 
-// revertOnce makes the commit on the latest head, and moves the branch to it. A Conflict
-// fault without a field says that the branch was moved meanwhile.
-func (s *Service) revertOnce(ctx context.Context, repository catalog.Repository, r Revert, undone, parent catalog.Commit) (catalog.Commit, error) {
-	branch, err := s.cfg.Catalog.LatestBranch(ctx, repository.ID, r.Branch)
+// once makes the commit on the latest head, and moves the branch to it. It is a
+// Conflict without a field if the branch has moved meanwhile.
+func (rv *reverter) once(ctx context.Context, r Revert) (catalog.Commit, error) {
+	branch, err := rv.catalog.LatestBranch(ctx, rv.repository.ID, r.Branch)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	head, err := s.cfg.Catalog.Commit(ctx, repository.ID, branch.CommitID)
+	head, err := rv.catalog.Commit(ctx, rv.repository.ID, branch.CommitID)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	id, err := s.revertedTree(ctx, repository.StorageNamespace, head, undone, parent)
+	id, err := rv.tree(ctx, head)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
 	if id == head.MetarangeID && !r.AllowEmpty {
-		return catalog.Commit{}, fault.BadField("ref", "no changes: what commit %s changed is not on branch %q any more", undone.ID, r.Branch)
+		return catalog.Commit{}, fault.BadField("ref", "no changes: what commit %s changed is not on branch %q any more", rv.undone.ID, r.Branch)
 	}
-	commit, err := s.cfg.Catalog.AddCommit(ctx, repository.ID, catalog.Commit{
+	commit, err := rv.catalog.AddCommit(ctx, rv.repository.ID, catalog.Commit{
 		Committer:   r.Committer,
-		Message:     cmp.Or(r.Message, "Revert "+undone.ID),
+		Message:     cmp.Or(r.Message, "Revert "+rv.undone.ID),
 		MetarangeID: id,
-		Created:     s.cfg.Now().UTC().Truncate(time.Second),
+		Created:     rv.now().UTC().Truncate(time.Second),
 		Metadata:    r.Metadata,
 		Parents:     []string{head.ID},
 		Generation:  head.Generation + 1,
@@ -108,26 +122,26 @@ func (s *Service) revertOnce(ctx context.Context, repository catalog.Repository,
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	return commit, s.cfg.Catalog.MoveBranch(ctx, repository.ID, branch, commit.ID)
+	return commit, rv.catalog.MoveBranch(ctx, rv.repository.ID, branch, commit.ID)
 }
 
-// revertedTree stores the tree of head with what undone changed of parent taken back: by
-// merging the way from undone to parent into head.
-func (s *Service) revertedTree(ctx context.Context, namespace string, head, undone, parent catalog.Commit) (id string, err error) {
-	files, err := s.files(ctx, namespace)
+// tree stores the tree of head without the changes from parent to undone: it
+// merges the changes from undone to parent into head.
+func (rv *reverter) tree(ctx context.Context, head catalog.Commit) (id string, err error) {
+	files, err := namespace.Open(ctx, rv.stores, rv.repository.StorageNamespace)
 	if err != nil {
 		return "", err
 	}
 	var trees [3]metarange.Ranges
 	most := 0
-	for i, c := range []catalog.Commit{undone, head, parent} {
+	for i, c := range []catalog.Commit{rv.undone, head, rv.parent} {
 		var count int
 		if trees[i], count, err = metarange.Stream(ctx, files, c.MetarangeID); err != nil {
 			return "", err
 		}
 		most = max(most, count)
 	}
-	result := metarange.Merge(ctx, files, s.cfg.Breaks, trees[0], trees[1], trees[2])
+	result := metarange.Merge(ctx, files, rv.breaks, trees[0], trees[1], trees[2])
 	id, err = metarange.WriteAll(ctx, files, result, most)
 	var both *metarange.ConflictError
 	if errors.As(err, &both) {

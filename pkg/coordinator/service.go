@@ -1,21 +1,32 @@
-// Package coordinator is the import service: it takes requests to import, cuts
-// the key space into partitions, folds the workers' covers, and lands the
-// result on a branch.
+// Package coordinator is the import service: it accepts requests to import, plans each
+// import as a partition of the key space, folds the covers that workers publish, and
+// commits the result to a branch.
 //
 //	Start ─▶ record ─▶ plan ─▶ partitions ═▶ workers ═▶ covers ─▶ fold ─▶ commit
 //	                    ▲                                          │
 //	                    └────────────── gaps ──────────────────────┘
 //
-// Any number of coordinators may run, and any of them answers any request. Each
-// import is driven by the one that its record names. A coordinator holds a lease
-// that tells that it is alive; once it has expired, others take the imports
-// over. This saves work and protects nothing: every step is a compare-and-swap
-// or can be done twice.
+// Any number of coordinators may run, and any of them answers any request. Each import
+// has one driver, the coordinator that its record names. A coordinator that is alive
+// holds a lease. When the lease expires, its peers take over its imports. This saves
+// work and protects nothing: every step is a compare-and-swap, or harmless twice.
+//
+// The parts, each with its own state:
+//
+//   - Service answers requests; validator refuses those that cannot be served.
+//   - supervisor starts drivers, and takes over imports whose driver is gone.
+//   - driver takes one import from its plan (planner) over its gaps (gapCloser) to its
+//     commit (lander); stepRunner bounds its costly steps.
+//   - fleetWatch surveys the work queue, and listens to workers.
+//   - cleanup removes what imports leave behind.
+//   - peers, follow and branchqueue are packages of their own: which coordinators are
+//     alive, what is covered, and whose turn it is on a branch.
 package coordinator
 
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +36,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/peers"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -43,8 +55,8 @@ type Config struct {
 	Stores     objectstore.Chooser
 	Trials     Trials            // of the same buckets; for TrySource alone
 	Breaks     partition.Breaks  // of the imports that this service starts
-	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any
-	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: any that holds no source
+	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any source may
+	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: anywhere that holds no source
 	Markers    imports.Markers   // of the imports that this service starts; empty: FailMarkers
 	Holder     string            // names this process to people who look at leases
 	Now        func() time.Time
@@ -52,135 +64,144 @@ type Config struct {
 	Registerer prometheus.Registerer
 }
 
-// How the service keeps time.
-const (
-	scanEvery  = time.Second            // looks for imports that nobody drives
-	foldEvery  = 100 * time.Millisecond // folds new covers at most so often
-	checkEvery = time.Second            // looks at the queue, and at the import's state
-	maxRest    = 3 * time.Second        // rests so long from one of these, if it did not take longer
-	longRest   = 10 * time.Second       // rests so long at most, however long it took
-	retryAfter = time.Second            // first pause after an error; it doubles
-	maxRetry   = 30 * time.Second       // longest pause after errors
-	catchUp    = 2 * time.Second        // longest wait of a status for covers that are stored
-	keepEnded  = 24 * time.Hour         // then the record of an import is forgotten
-	keepSeen   = time.Hour              // after this process saw that it has ended, it stays, whatever clocks say
-)
+// checkEvery is how often the work queue, and the record of a driven import, are looked
+// at.
+const checkEvery = time.Second
 
 // Service is the import service. Its methods may be called concurrently.
 type Service struct {
 	cfg     Config
 	session string // names this run of the process in leases and records
 	metrics *metrics
-	running atomic.Bool    // Run was called
-	work    sync.WaitGroup // followers and drivers
+	running atomic.Bool // Run was called
 
-	tables         *tablecache.Cache // of lookups in trees
-	plans, commits *limiter
-	suspects       *limiter // of steps that a process may not have survived
-	peers          *peers.Registry
-	branches       *branchqueue.Queues
-	trials         chan struct{}            // one for each that is under way
-	slow           map[string]time.Duration // see slowSteps
+	validate *validator
+	tables   *tablecache.Cache        // of the trees that are looked up
+	trials   chan struct{}            // holds a value for each trial that runs
+	limits   stepLimits               // of all drivers
+	slow     map[string]time.Duration // see slowSteps
 
-	survey  atomic.Pointer[survey] // the last one; nil at first
-	surveys atomic.Uint64          // that were begun
-	swept   uint64                 // number of the survey that was swept last; for scan
-
-	attendance attendance
-	broken     broken
-
-	// ctx is that of followers and drivers: it lasts as long as Run.
-	ctx  context.Context
-	stop context.CancelFunc
-
-	mu       sync.Mutex
-	progress map[string]*progress // of imports that run
-	driving  map[string]bool
-	ended    map[string]end // imports that ended, to forget them
+	watch      *fleetWatch
+	peers      *peers.Registry
+	branches   *branchqueue.Queues
+	followers  *follow.Followers
+	drivers    *drivers
+	cleanup    *cleanup
+	supervisor *supervisor
 }
 
-// end is how and when an import ended.
-type end struct {
-	at    time.Time // by the clock of who ended it
-	seen  time.Time // by this one's
-	state imports.State
-}
-
-// New returns a service. It does nothing by itself before Run.
+// New returns a service. It answers requests, and does nothing by itself before Run.
 func New(cfg Config) *Service {
-	ctx, stop := context.WithCancel(context.Background())
 	s := &Service{
 		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
-		tables: tablecache.New(limits.TableCache, cfg.Registerer),
-		plans:  newLimiter(plansAll, plansEach), commits: newLimiter(commitsAll, commitsEach), suspects: newLimiter(1, 1),
-		slow: slowSteps(),
-		trials: make(chan struct{}, limits.Trials),
-		ctx:    ctx, stop: stop,
-		progress: make(map[string]*progress), driving: make(map[string]bool), ended: make(map[string]end),
+		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials),
+		limits: newStepLimits(), slow: slowSteps(),
+		drivers: newDrivers(),
+	}
+	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log}
+	s.validate = &validator{
+		imports: cfg.Imports, catalog: cfg.Catalog, stores: cfg.Stores,
+		allowed: cfg.Allowed, namespaces: cfg.Namespaces, broken: broken,
 	}
 	s.peers = peers.New(peers.Config{Queue: cfg.Queue, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
-	s.branches = s.branchQueues(branchqueue.DefaultPatience)
+	s.branches = newBranchQueues(cfg, s.peers, branchqueue.DefaultPatience)
+	s.followers = follow.New(follow.Config{Queue: cfg.Queue, Log: cfg.Log, Registerer: cfg.Registerer})
+	s.watch = newFleetWatch(cfg, func(seen queue.Survey) { showLag(s.followers, s.drivers, seen) })
+	s.cleanup = newCleanup(cfg, s.followers, s.metrics.forgotten)
+	s.supervisor = &supervisor{
+		imports: cfg.Imports, session: s.session, watch: s.watch, peers: s.peers, followers: s.followers,
+		drivers: s.drivers, cleanup: s.cleanup, broken: broken, start: s.startDriver, metrics: s.metrics, now: cfg.Now, log: cfg.Log,
+	}
 	return s
 }
 
-// branchQueues returns queues that wait so long for a branch that a peer has claimed.
-func (s *Service) branchQueues(patience time.Duration) *branchqueue.Queues {
+// newBranchQueues returns queues that wait so long for a branch that a peer has claimed.
+func newBranchQueues(cfg Config, peers *peers.Registry, patience time.Duration) *branchqueue.Queues {
 	return branchqueue.New(branchqueue.Config{
-		Queue: s.cfg.Queue, Holder: s.cfg.Holder, Alone: s.peers.Alone, Patience: patience,
-		Now: s.cfg.Now, Log: s.cfg.Log,
+		Queue: cfg.Queue, Holder: cfg.Holder, Alone: peers.Alone, Patience: patience, Now: cfg.Now, Log: cfg.Log,
 	})
 }
 
-// Run drives imports until ctx ends, and returns once nothing runs any more. It
-// is called once.
+// Run drives imports until ctx ends, and returns once nothing runs any more. It is
+// called once.
 func (s *Service) Run(ctx context.Context) {
 	s.running.Store(true)
 	registered, deregister := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	background.Go(func() { s.peers.Run(registered) })
-	background.Go(func() { s.keepSurveying(ctx) })
-	defer background.Wait()
-	defer deregister() // after the last driver has stopped
-	defer s.work.Wait()
-	defer s.close()
-	ticks := time.NewTicker(scanEvery)
-	defer ticks.Stop()
-	for {
-		if err := s.scan(ctx); err != nil && ctx.Err() == nil {
-			s.cfg.Log.Warn("look for imports", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks.C:
-		}
-	}
+	background.Go(func() { s.watch.run(ctx) })
+	s.supervisor.run(ctx)
+	s.close()
+	deregister() // after the last driver has stopped
+	background.Wait()
 }
 
-// close ends followers and drivers. Under the lock, so that none is started
-// after it.
+// close stops drivers and followers, and waits for them.
 func (s *Service) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stop()
+	s.drivers.close()
+	s.followers.Close()
 }
 
-// startDriver drives the import in the background, unless that is done already.
-func (s *Service) startDriver(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.driving[id] || s.ctx.Err() != nil {
-		return
+// follow returns the progress of an import, and starts to follow its covers if that is
+// not done yet. It is nil if the import has ended or the service has stopped.
+//
+// cleanup notes that an import has ended before it is unfollowed. So an import that ends
+// meanwhile is unfollowed either there or here.
+func (s *Service) follow(id string) *follow.Progress {
+	p := s.followers.Follow(id)
+	if p != nil && s.cleanup.hasEnded(id) {
+		s.followers.Unfollow(id)
+		return nil
 	}
-	s.driving[id] = true
-	s.work.Go(func() {
-		defer func() {
-			s.mu.Lock()
-			delete(s.driving, id)
-			s.mu.Unlock()
-		}()
-		if err := s.drive(s.ctx, id); err != nil && s.ctx.Err() == nil {
+	return p
+}
+
+// startDriver drives the import in the background, unless it is driven already.
+func (s *Service) startDriver(id string) {
+	s.drivers.start(id, func(ctx context.Context) {
+		s.metrics.driving.Inc()
+		defer s.metrics.driving.Dec()
+		if err := s.drive(ctx, id); err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("drive an import", "import_id", id, "err", err)
 		}
 	})
+}
+
+// drive drives an import until it has ended, another coordinator drives it, or ctx ends.
+func (s *Service) drive(ctx context.Context, id string) error {
+	if d := s.newDriver(id); d != nil {
+		return d.run(ctx)
+	}
+	return nil
+}
+
+// newDriver returns a driver of the import. It is nil if the import has ended or the
+// service has stopped.
+func (s *Service) newDriver(id string) *driver {
+	progress := s.follow(id)
+	if progress == nil {
+		return nil
+	}
+	record := recordStore{s.cfg.Imports, id}
+	steps := &stepRunner{record: record, limits: s.limits, slow: s.slow, metrics: s.metrics, log: s.cfg.Log}
+	gaps := newGapCloser(id, s.cfg, s.watch, progress, s.metrics.gapsClosed)
+	return &driver{
+		id: id, session: s.session, record: record, progress: progress,
+		planner: &planner{record: record, stores: s.cfg.Stores, steps: steps, publish: gaps.publish, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log},
+		gaps:    gaps,
+		lander: &lander{
+			record: record, catalog: s.cfg.Catalog, stores: s.cfg.Stores, queue: s.cfg.Queue, progress: progress,
+			branches: s.branches, steps: steps, metrics: s.metrics, now: s.cfg.Now,
+		},
+		queue: s.cfg.Queue, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
+		metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log,
+	}
+}
+
+// showLag shows how far the covers of the imports that are driven here have come in.
+func showLag(followers *follow.Followers, drivers *drivers, seen queue.Survey) {
+	stored := maps.Clone(seen.Covers)
+	driven := drivers.all()
+	maps.DeleteFunc(stored, func(id string, _ uint64) bool { _, ok := driven[id]; return !ok })
+	followers.ShowLag(stored)
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
 )
 
 // get returns the record of an import of the repository, or a NotFound fault.
@@ -18,14 +20,13 @@ func (s *Service) get(ctx context.Context, repository, id string) (imports.Recor
 	return record, err
 }
 
-// errStopped is what is answered when a service has stopped and only one that
-// runs can tell.
+// errStopped is the error of a request that only a service that runs can answer.
 var errStopped = errors.New("the service has stopped")
 
-// look returns the record of an import of the repository and, unless it has
-// ended, its progress, which knows all covers that were stored by now. A service
-// that has just started may need longer than a caller can wait.
-func (s *Service) look(ctx context.Context, repository, id string) (imports.Record, *progress, error) {
+// look returns the record of an import of the repository and, unless the import has
+// ended, its progress. All covers that are stored by now have come in, except in a service
+// that has just started and may need longer than a caller can wait.
+func (s *Service) look(ctx context.Context, repository, id string) (imports.Record, *follow.Progress, error) {
 	record, err := s.get(ctx, repository, id)
 	if err != nil || record.State.Ended() {
 		return record, nil, err
@@ -35,7 +36,7 @@ func (s *Service) look(ctx context.Context, repository, id string) (imports.Reco
 		if err != nil {
 			return record, nil, err
 		}
-		if p.await(ctx, stored) {
+		if p.Await(ctx, stored) {
 			return record, p, nil
 		}
 	}
@@ -46,7 +47,7 @@ func (s *Service) look(ctx context.Context, repository, id string) (imports.Reco
 	return record, nil, err
 }
 
-// Status tells how far an import of the repository is, or NotFound.
+// Status returns how far an import of the repository is. It is NotFound if there is none.
 func (s *Service) Status(ctx context.Context, repository, id string) (Status, error) {
 	record, p, err := s.look(ctx, repository, id)
 	if err != nil {
@@ -56,7 +57,7 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 	switch {
 	case p != nil:
 		status.Updated = s.cfg.Now().UTC()
-		status.Objects, status.Ranges = p.covered()
+		status.Objects, status.Ranges = p.Covered()
 		if status.Partitions, err = s.cfg.Queue.OutstandingCount(ctx, id); err != nil {
 			return Status{}, err
 		}
@@ -70,8 +71,8 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 	return status, nil
 }
 
-// Cancel ends a running import. It is a Conflict once the import is completed,
-// or its commit is being made.
+// Cancel ends a running import. It is a Conflict once the import commits, or is
+// completed.
 func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 	_, p, err := s.look(ctx, repository, id)
 	if err != nil {
@@ -79,7 +80,7 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 	}
 	var objects int64
 	if p != nil {
-		objects, _ = p.covered()
+		objects, _ = p.Covered()
 	}
 	record, err := s.cfg.Imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
 		return r.Cancel(s.cfg.Now().UTC(), objects)
@@ -88,13 +89,13 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 		return err
 	}
 	if err := s.cfg.Queue.Discard(ctx, id); err != nil {
-		// It is canceled all the same: workers look at the record.
+		// It is canceled all the same, since workers look at the record.
 		s.cfg.Log.Warn("discard the partitions of a canceled import", "import_id", id, "err", err)
 	}
-	return s.retire(ctx, record)
+	return s.cleanup.retire(ctx, record)
 }
 
-// Tree opens the tree that ref, a branch or a commit's ID, stands for.
+// Tree opens the tree of ref, a branch or the ID of a commit.
 func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error) {
 	r, err := s.cfg.Catalog.Repository(ctx, repository)
 	if err != nil {
@@ -104,7 +105,7 @@ func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.
 	if err != nil {
 		return nil, err
 	}
-	files, err := s.files(ctx, r.StorageNamespace)
+	files, err := namespace.Open(ctx, s.cfg.Stores, r.StorageNamespace)
 	if err != nil {
 		return nil, err
 	}

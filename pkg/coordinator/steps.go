@@ -2,12 +2,15 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Steps of an import of which only so many run at a time, and their phases.
+// Costly steps of an import, and their phases.
 const (
 	stepPlan     = "plan"
 	stepCommit   = "commit"
@@ -24,32 +27,121 @@ const (
 	commitsEach = 8
 )
 
-// turn waits for a turn of a step. The caller calls done after it.
-func (d *driver) turn(ctx context.Context, step string, limit *limiter, key string) (done func(), err error) {
-	waiting := d.metrics.steps.WithLabelValues(step, phaseWaiting)
+// stepLimits bound how many costly steps run in this process at a time.
+type stepLimits struct {
+	of       map[string]*limiter // by step
+	suspects *limiter            // of steps within which a coordinator has ended: one at a time
+}
+
+func newStepLimits() stepLimits {
+	return stepLimits{
+		of:       map[string]*limiter{stepPlan: newLimiter(plansAll, plansEach), stepCommit: newLimiter(commitsAll, commitsEach)},
+		suspects: newLimiter(1, 1),
+	}
+}
+
+// slowSteps returns after how long an import reports that it waits for a step, or within
+// it. The first page of a source takes a moment, and the commit of a large import longer.
+func slowSteps() map[string]time.Duration {
+	return map[string]time.Duration{stepPlan: 10 * time.Second, stepCommit: 2 * time.Minute}
+}
+
+// noteWait bounds how long a driver tries to note that a step is over.
+const noteWait = 5 * time.Second
+
+// stepRunner runs the costly steps of one import. It is for one goroutine.
+type stepRunner struct {
+	record   recordStore
+	limits   stepLimits
+	slow     map[string]time.Duration
+	metrics  *metrics
+	log      *slog.Logger
+	survived bool // this process has survived all steps that the record has as begun
+}
+
+// begin waits until the step may run, by the limits of its kind and of the store that it
+// depends on. The caller calls done after it.
+func (s *stepRunner) begin(ctx context.Context, step, store string) (done func(), err error) {
+	waiting := s.metrics.steps.WithLabelValues(step, phaseWaiting)
 	waiting.Inc()
-	tellNot := d.tellSlow(ctx, step, key)
-	leave, err := limit.take(ctx, key)
+	inTime := s.reportIfSlow(ctx, step, store)
+	leave, err := s.limits.of[step].take(ctx, store)
 	waiting.Dec()
 	if err != nil {
-		tellNot()
+		inTime()
 		return nil, err
 	}
-	running, begun := d.metrics.steps.WithLabelValues(step, phaseRunning), time.Now()
+	running, begun := s.metrics.steps.WithLabelValues(step, phaseRunning), time.Now()
 	running.Inc()
 	return func() {
-		tellNot()
+		inTime()
 		leave()
 		running.Dec()
-		d.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())
+		s.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())
 	}, nil
 }
 
-// storeOf returns the store that a URI lives in: its scheme and bucket.
+// reportIfSlow reports in the import's status that a step takes long, unless stop is
+// called in time. The report goes once the import gets on.
+func (s *stepRunner) reportIfSlow(ctx context.Context, step, store string) (stop func() bool) {
+	problem := fmt.Sprintf("the commit takes long: files in %s are read and stored", store)
+	if step == stepPlan {
+		problem = fmt.Sprintf("the first page of %s is waited for", store)
+	}
+	record, log := s.record, s.log
+	return time.AfterFunc(s.slow[step], func() { _, _ = record.report(ctx, log, problem) }).Stop
+}
+
+// survive runs a step that may take more memory than there is. Before the step, the
+// record notes that it is begun. The result of the step, recorded or an error, takes the
+// note back. A process that ends within the step leaves the note behind. After
+// imports.MaxBegun notes the import fails, instead of ending the next process too.
+//
+// Steps of several imports run at the same time, and a process that ends leaves notes of
+// them all. Such steps run one at a time from then on, so that only the one that ended
+// the process does so again.
+func (s *stepRunner) survive(ctx context.Context, step func() error) error {
+	record, err := s.record.get(ctx)
+	if err != nil {
+		return err
+	}
+	begin := imports.Record.Begin
+	if s.survived { // but could not take the note back
+		begin = imports.Record.BeginAgain
+	} else if record.Begun > 0 {
+		done, err := s.limits.suspects.take(ctx, "")
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
+	if _, err := s.record.apply(ctx, begin); err != nil {
+		return err
+	}
+	err = step()
+	s.survived = true
+	if err != nil {
+		s.noteSurvived(ctx)
+		return err
+	}
+	return nil
+}
+
+// noteSurvived takes back the note of a step that has no result, also if the process is
+// told to end.
+func (s *stepRunner) noteSurvived(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWait)
+	defer cancel()
+	if _, err := s.record.apply(ctx, imports.Record.Survive); err != nil {
+		s.log.Debug("note that a step is over", "import_id", s.record.id, "err", err)
+	}
+}
+
+// storeOf returns the store of a URI: its scheme and bucket.
 func storeOf(uri string) string {
 	u, err := objectstore.ParseURI(uri)
 	if err != nil {
-		return uri // whoever opens it says what is wrong
+		return uri // whoever opens it reports the error
 	}
 	return u.Scheme + "://" + u.Bucket
 }

@@ -170,7 +170,7 @@ func TestStepsThatAProcessDidNotSurviveAreTakenInTurn(t *testing.T) {
 	var group sync.WaitGroup
 	for _, d := range drivers {
 		group.Go(func() {
-			expect.NoError(t, d.survive(t.Context(), func() error {
+			expect.NoError(t, d.lander.steps.survive(t.Context(), func() error {
 				entered <- d.id
 				<-leave
 				return nil
@@ -179,9 +179,9 @@ func TestStepsThatAProcessDidNotSurviveAreTakenInTurn(t *testing.T) {
 	}
 	first := <-entered
 	expect.Eventually(t, "the other step waits for its turn", func() bool {
-		s.suspects.mu.Lock()
-		defer s.suspects.mu.Unlock()
-		return s.suspects.keys[""].users == 2
+		s.limits.suspects.mu.Lock()
+		defer s.limits.suspects.mu.Unlock()
+		return s.limits.suspects.keys[""].users == 2
 	})
 	for _, d := range drivers {
 		record, err := f.imports.Get(t.Context(), d.id)
@@ -208,7 +208,7 @@ func TestStepsOfWhichNothingIsRecordedAreNoDeaths(t *testing.T) {
 	t.Cleanup(s.close)
 	d := s.newDriver(f.start(s, request("", "")))
 	for range imports.MaxBegun + 1 {
-		expect.NoError(t, d.survive(t.Context(), func() error { return nil }))
+		expect.NoError(t, d.lander.steps.survive(t.Context(), func() error { return nil }))
 	}
 	record, err := f.imports.Get(t.Context(), d.id)
 	if expect.NoError(t, err); record.Begun != 1 {

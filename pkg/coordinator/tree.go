@@ -8,23 +8,24 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
-// tree is what an import makes of a branch. Its ranges are made, and stored, as they
-// are yielded.
+// tree is what an import makes of the tree of a branch. Its ranges are made and stored as
+// they are yielded.
 type tree struct {
 	files   *namespace.Files
 	ranges  metarange.Ranges
-	about   int               // number of ranges
-	changes metarange.Changes // known once the ranges were yielded
+	about   int               // estimated number of ranges
+	changes metarange.Changes // complete once all ranges were yielded
 }
 
-// tree returns parent's tree minus the import's destination plus its ranges. None of
-// these trees is in memory as a list.
-func (d *driver) tree(ctx context.Context, job imports.Job, parent catalog.Commit, fold partition.Fold) (*tree, error) {
-	files, err := d.files(ctx, job.Namespace)
+// newTree returns parent's tree without the import's destination and with its ranges. No
+// tree is held in memory as a list.
+func newTree(ctx context.Context, stores objectstore.Chooser, job imports.Job, parent catalog.Commit, fold partition.Fold) (*tree, error) {
+	files, err := namespace.Open(ctx, stores, job.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -32,12 +33,13 @@ func (d *driver) tree(ctx context.Context, job imports.Job, parent catalog.Commi
 	if err != nil {
 		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
 	}
-	removed, err := d.removed(ctx, job)
+	src, err := source.Open(ctx, stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return nil, err
 	}
+	prefixes, keys := src.Removed()
 	t := &tree{files: files, about: count + fold.Ranges}
-	result := metarange.Replace(ctx, files, job.Breaks, base, rangesOf(fold), removed)
+	result := metarange.Replace(ctx, files, job.Breaks, base, rangesOf(fold), metarange.Removed{Prefixes: prefixes, Keys: keys})
 	t.ranges = metarange.Compare(ctx, files, base, result, &t.changes)
 	return t, nil
 }
@@ -51,14 +53,4 @@ func rangesOf(fold partition.Fold) metarange.Ranges {
 			}
 		}
 	}
-}
-
-// removed returns which keys the import takes the place of.
-func (d *driver) removed(ctx context.Context, job imports.Job) (metarange.Removed, error) {
-	src, err := source.Open(ctx, d.cfg.Stores, job.Paths, job.Listing.Mode)
-	if err != nil {
-		return metarange.Removed{}, err
-	}
-	prefixes, keys := src.Removed()
-	return metarange.Removed{Prefixes: prefixes, Keys: keys}, nil
 }

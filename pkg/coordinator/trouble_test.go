@@ -51,15 +51,15 @@ func TestWhatWorkersMeetIsShownUntilItPasses(t *testing.T) {
 
 func TestHindrances(t *testing.T) {
 	now := time.Now()
-	var p progress
+	var p problemReports
 	want := func(text string, outstanding ...string) {
 		t.Helper()
-		if got := p.hindered(outstanding, now); got != text {
-			t.Errorf("hindered by %q, want %q", got, text)
+		if got := p.current("import", outstanding, now); got != text {
+			t.Errorf("the problem is %q, want %q", got, text)
 		}
 	}
 	tell := func(partition, text string) {
-		p.hinder(queue.Trouble{PartitionID: partition, Text: text}, now)
+		p.note(queue.Trouble{ImportID: "import", PartitionID: partition, Text: text}, now)
 	}
 	want("", "a", "b")
 	tell("a", "first")
@@ -75,10 +75,16 @@ func TestHindrances(t *testing.T) {
 	want("", "a", "b")
 	tell("b", "other")
 	want("other", "a", "b")
-	now = now.Add(hinderedFor)
+	now = now.Add(reportedFor)
 	want("", "a", "b") // it was long ago
 	tell("a", "third")
 	want("third", "a", "b")
+	p.note(queue.Trouble{ImportID: "other", PartitionID: "a", Text: "elsewhere"}, now)
+	want("third", "a", "b")
+	now = now.Add(reportedFor)
+	if tell("c", "fourth"); len(p.byImport) != 1 {
+		t.Errorf("%d reports are kept, want those of a while ago forgotten", len(p.byImport))
+	}
 }
 
 // errRefusal is what a store answers that will never answer otherwise.
@@ -146,8 +152,8 @@ func (l *landing) recordAttempt(d *driver) {
 	expect.NoError(l.t, err)
 	head, err := l.catalog.Branch(l.t.Context(), "repo", "main")
 	expect.NoError(l.t, err)
-	fold, _ := d.progress.fold()
-	record, err = d.attempt(l.t.Context(), record, head, fold)
+	fold, _ := d.progress.Fold()
+	record, err = d.lander.attempt(l.t.Context(), record, head, fold)
 	expect.NoError(l.t, err)
 	if record.State != imports.Committing {
 		l.t.Fatalf("import is %s", record.State)
@@ -290,7 +296,7 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 	heir := f.service()
 	stopHeir := f.run(heir.peers.Run) // without a lease it would be taken for dead
 	expect.Eventually(t, "the heir is registered", func() bool {
-		alive, err := heir.peers.Alive(t.Context())
+		alive, err := old.peers.Alive(t.Context())
 		expect.NoError(t, err)
 		return len(alive) == 2
 	})
@@ -298,14 +304,9 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 		return r.Drive(old.session, heir.session)
 	})
 	expect.NoError(t, err)
-	driving := func(s *Service) bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.driving[id]
-	}
-	expect.Eventually(t, "the driver stops", func() bool { return !driving(old) })
+	expect.Eventually(t, "the driver stops", func() bool { return !old.drivers.drives(id) })
 	stopHeir()
-	expect.Eventually(t, "it drives again once the other is gone", func() bool { return driving(old) })
+	expect.Eventually(t, "it drives again once the other is gone", func() bool { return old.drivers.drives(id) })
 	open()
 	f.work(2)
 	f.completed(id)
@@ -321,10 +322,9 @@ func TestSilenceDoesNotCount(t *testing.T) {
 		q, err := queue.Connect(t.Context(), queue.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)})
 		expect.NoError(t, err)
 		defer q.Close()
-		d := &driver{id: "import", Service: &Service{
-			cfg:     Config{Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Log: slog.New(slog.DiscardHandler)},
-			metrics: newMetrics(prometheus.NewRegistry()),
-		}}
+		log := slog.New(slog.DiscardHandler)
+		record := recordStore{imports.NewStore(q.KV(queue.BucketImports)), "import"}
+		d := &driver{id: "import", record: record, queue: q, metrics: newMetrics(prometheus.NewRegistry()), log: log}
 		for range 3 { // the first one is met before anything shows, and told in vain
 			d.noteError(t.Context(), errors.New("no answer"))
 		}

@@ -57,9 +57,8 @@ var controls = []control{
 		"gaps", "stretches of keys that nobody works on are not queued again",
 		[]string{"has not ended"},
 		[]overlay.Body{{
-			Func: overlay.Func{Dir: "pkg/coordinator", Recv: "driver", Name: "closeGaps"},
+			Func: overlay.Func{Dir: "pkg/coordinator", Recv: "gapCloser", Name: "queueGaps"},
 			Code: `
-	_ = queue.Bulk // what the file imports is used
 	return nil
 `,
 		}},

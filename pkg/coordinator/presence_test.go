@@ -17,13 +17,13 @@ func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
 	source, _ := numbered(500)
 	f := newFleet(t, source)
 	s := f.service()
-	expect.NoError(t, s.attendance.listen(t.Context(), f.queue))
+	expect.NoError(t, s.watch.workers.listen(t.Context(), f.queue))
 	id := f.start(s, request("", ""))
 	f.run(func(ctx context.Context) { _ = s.drive(ctx, id) })
 	f.planned(id)
 	problem := func(after time.Duration) string {
 		f.clock.Add(int64(after))
-		expect.NoError(t, s.takeSurvey(t.Context()))
+		expect.NoError(t, s.watch.survey(t.Context()))
 		r, err := f.imports.Get(t.Context(), id)
 		expect.NoError(t, err)
 		return r.Problem
@@ -31,7 +31,7 @@ func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
 	if got := problem(0); got != "" {
 		t.Errorf("at first there is a problem: %s", got)
 	}
-	expect.Eventually(t, "the import tells that nobody works on it", func() bool { return problem(unlooked/2) == unattended })
+	expect.Eventually(t, "the import tells that nobody works on it", func() bool { return problem(surveysWithin/2) == noWorkers })
 	f.work(1)
 	expect.Eventually(t, "the import ends", func() bool {
 		_ = problem(0)
@@ -45,36 +45,36 @@ func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
 
 func TestWorkersAreMissedOnceNoneWasHeardForLong(t *testing.T) {
 	q := queuetest.Start(t)
-	var a attendance
+	var w workerPresence
 	now := time.Now()
 	look := func(after time.Duration, waiting int, missed bool) {
 		t.Helper()
 		now = now.Add(after)
-		if a.note(queue.Survey{Waiting: waiting}, now); a.missed(now) != missed {
+		if w.note(queue.Survey{Waiting: waiting}, now); w.missing(now) != missed {
 			t.Errorf("missed: %t, want %t", !missed, missed)
 		}
 	}
-	const half = missedAfter / 2
+	const half = missingAfter / 2
 	for range 5 {
 		look(half, 0, false) // nothing could be heard
 	}
-	expect.NoError(t, a.listen(t.Context(), q))
-	look(unlooked, 0, false)
+	expect.NoError(t, w.listen(t.Context(), q))
+	look(surveysWithin, 0, false)
 	look(half, 0, false)
 	look(half, 0, true)
 	look(half, 1, false) // one waits for a partition
 	look(half, 0, false)
 	look(half, 0, true)
-	look(unlooked, 0, false) // while nobody looked it may have been there
+	look(surveysWithin, 0, false) // while nobody looked it may have been there
 	look(half, 0, false)
 	look(half, 0, true)
-	if a.missed(now.Add(unlooked)) {
+	if w.missing(now.Add(surveysWithin)) {
 		t.Error("workers are missed though nobody looks")
 	}
 	// A worker asks how the bulk lane stands, and tells all.
 	_, err := q.Outlook(t.Context(), func() bool { return true })
 	expect.NoError(t, err)
-	_, before := a.outlook.Latest()
-	expect.Eventually(t, "a worker is heard", func() bool { _, seq := a.outlook.Latest(); return seq > before })
+	_, before := w.load.Latest()
+	expect.Eventually(t, "a worker is heard", func() bool { _, seq := w.load.Latest(); return seq > before })
 	look(half, 0, false)
 }

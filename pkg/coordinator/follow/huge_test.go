@@ -1,4 +1,4 @@
-package coordinator
+package follow
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// sink takes files and keeps none.
+// sink takes files and keeps nothing but the size of the last one.
 type sink struct{ bytes int }
 
 func (s *sink) Put(_ context.Context, _ string, data []byte, _ objectstore.Sum) error {
@@ -25,32 +25,40 @@ func (s *sink) Put(_ context.Context, _ string, data []byte, _ objectstore.Sum) 
 
 func (s *sink) Get(context.Context, string) ([]byte, error) { return nil, os.ErrNotExist }
 
-// BenchmarkMillionRanges folds the covers of an import of about 5 * 10^10 objects
-// and makes its metarange, as a coordinator does, within the memory that one is held
-// to. Run it alone: it tells the peak of the process.
+// BenchmarkMillionRanges folds the covers of an import of about 5 * 10^10 objects and
+// makes its metarange, as a coordinator does, within the memory that a coordinator is
+// held to. Run it alone, since it reports the peak of the process.
 func BenchmarkMillionRanges(b *testing.B) {
 	const n, workers = 1_000_000, 100
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(224 << 20))
 	for range b.N {
-		p := &progress{metrics: newMetrics(nil), stale: true, changed: make(chan struct{}, 1)}
+		p := newProgress(newMetrics(nil), nil, nil)
 		for i := range n / workers {
 			for w := range workers {
 				p.add(millionth(w*(n/workers)+i, n))
 			}
 			if i%100 == 0 {
-				p.fold()
+				p.Fold()
 			}
 		}
-		fold, _ := p.fold()
+		fold, _ := p.Fold()
 		if !fold.Complete() || fold.Ranges != n {
 			b.Fatalf("%d ranges, gaps %v", fold.Ranges, fold.Gaps)
 		}
+		ranges := func(yield func(partition.RangeMetadata, error) bool) {
+			for r := range fold.All() {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
 		files := &sink{}
-		tree := metarange.Replace(b.Context(), files, partition.DefaultBreaks, metarange.List(nil), rangesOf(fold), metarange.Removed{Prefixes: []string{""}})
+		tree := metarange.Replace(b.Context(), files, partition.DefaultBreaks, metarange.List(nil), ranges, metarange.Removed{Prefixes: []string{""}})
 		if _, err := metarange.WriteAll(b.Context(), files, tree, fold.Ranges); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(p.bytes())/(1<<20), "MiB/covers")
+		_, size := p.size()
+		b.ReportMetric(float64(size)/(1<<20), "MiB/covers")
 		b.ReportMetric(float64(files.bytes)/(1<<20), "MiB/metarange")
 		runtime.KeepAlive(p)
 	}
@@ -75,7 +83,7 @@ func millionth(i, n int) partition.Cover {
 	return c
 }
 
-// peakMiB is the most memory that this process has had resident.
+// peakMiB returns the peak of the resident memory of this process, in MiB.
 func peakMiB(b *testing.B) float64 {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -31,8 +31,8 @@ func TestPartitionsThatAClockKeepsAreFreed(t *testing.T) {
 	}
 	f.work(1)
 	expect.Eventually(t, "the import ends", func() bool {
-		f.clock.Add(int64(quietFor / 2))
-		expect.NoError(t, s.takeSurvey(t.Context()))
+		f.clock.Add(int64(stalledFor / 2))
+		expect.NoError(t, s.watch.survey(t.Context()))
 		r, err := f.imports.Get(t.Context(), id)
 		return err == nil && r.State.Ended()
 	})

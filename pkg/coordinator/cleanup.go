@@ -1,0 +1,199 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// How long the record of an import that has ended is kept: for both times.
+const (
+	keepEnded = 24 * time.Hour // after it ended
+	keepSeen  = time.Hour      // after this process saw that it has ended, whatever clocks say
+)
+
+// cleanup removes what imports that have ended leave behind: messages in the queue,
+// covers in memory, and, after keepEnded, their records. Its methods may be called
+// concurrently, but for sweep.
+type cleanup struct {
+	imports   *imports.Store
+	queue     *queue.Queue
+	followers *follow.Followers
+	forgotten prometheus.Counter
+	now       func() time.Time
+	log       *slog.Logger
+
+	mu    sync.Mutex
+	ended map[string]end // the imports that are known to have ended
+
+	swept uint64 // number of the survey that was swept last; for sweep alone
+}
+
+// end is how and when an import ended.
+type end struct {
+	at    time.Time // by the clock of the process that ended it
+	seen  time.Time // by the clock of this process
+	state imports.State
+}
+
+// lately reports whether the import ended so lately that its record is kept.
+func (e end) lately(now time.Time) bool {
+	return now.Sub(e.at) < keepEnded || now.Sub(e.seen) < keepSeen
+}
+
+func newCleanup(cfg Config, followers *follow.Followers, forgotten prometheus.Counter) *cleanup {
+	return &cleanup{
+		imports: cfg.Imports, queue: cfg.Queue, followers: followers, forgotten: forgotten, now: cfg.Now, log: cfg.Log,
+		ended: make(map[string]end),
+	}
+}
+
+// hasEnded reports whether the import is known to have ended.
+func (c *cleanup) hasEnded(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ended := c.ended[id]
+	return ended
+}
+
+// endedLately reports whether the import is known to have ended, and its record is to be
+// kept for now.
+func (c *cleanup) endedLately(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ended := c.ended[id]
+	return ended && e.lately(c.now())
+}
+
+// counts returns how many imports are known to have ended, by state.
+func (c *cleanup) counts() map[imports.State]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := make(map[imports.State]int)
+	for _, e := range c.ended {
+		n[e.state]++
+	}
+	return n
+}
+
+// read reads the record of an import, and retires the import if it has ended. An import
+// that has no record any more has ended.
+func (c *cleanup) read(ctx context.Context, id string) (imports.Record, error) {
+	record, err := c.imports.Get(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		c.followers.Unfollow(id)
+		return imports.Record{State: imports.Canceled}, nil
+	}
+	if err == nil && record.State.Ended() {
+		err = c.retire(ctx, record)
+	}
+	return record, err
+}
+
+// retire takes note that an import has ended, stops following it, and deletes its record
+// once that is due.
+func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
+	id, now := r.Job.ImportID, c.now()
+	e := c.note(id, end{r.Updated, now, r.State})
+	c.followers.Unfollow(id) // after the note; see Service.follow
+	if e.lately(now) {
+		return nil
+	}
+	if err := c.queue.Discard(ctx, id); err != nil {
+		return err
+	}
+	if err := c.imports.Delete(ctx, r); err != nil {
+		return err
+	}
+	c.forgotten.Inc()
+	c.forget(id)
+	return nil
+}
+
+// note takes note of the end of an import, and returns the one that was noted first.
+func (c *cleanup) note(id string, e end) end {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if first, ok := c.ended[id]; ok {
+		return first
+	}
+	c.ended[id] = e
+	return e
+}
+
+func (c *cleanup) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.ended, id)
+}
+
+// keep forgets all imports but those of the IDs: a peer has deleted their records. An
+// import that ended since the IDs were read is noted again.
+func (c *cleanup) keep(ids []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ended := make(map[string]end, len(c.ended))
+	for _, id := range ids {
+		if e, ok := c.ended[id]; ok {
+			ended[id] = e
+		}
+	}
+	c.ended = ended
+}
+
+// sweep discards messages of imports that have ended, or have no record. They are left by
+// a coordinator that died between its last two steps, or stored later by a process that
+// was cut off for a while.
+//
+// A record is stored before the first message of its import. But ids may be as of a while
+// ago, so the record of an import that is not among them is read. Each survey is swept
+// once, since it does not tell what is in the queue later.
+func (c *cleanup) sweep(ctx context.Context, seen *survey, ids []string) error {
+	if seen == nil || seen.number == c.swept {
+		return nil
+	}
+	var errs []error
+	for id := range c.orphans(seen, ids) {
+		record, err := c.read(ctx, id)
+		if fault.Is(err, fault.Broken) {
+			continue // the supervisor reports it
+		}
+		if errs = append(errs, err); err != nil || !record.State.Ended() {
+			continue
+		}
+		c.log.Debug("discard the messages of an import that has ended", "import_id", id)
+		errs = append(errs, c.queue.Discard(ctx, id))
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		c.swept = seen.number
+	}
+	return err
+}
+
+// orphans returns the imports of which a survey saw messages, less those of the IDs that
+// are not known to have ended.
+func (c *cleanup) orphans(seen *survey, ids []string) map[string]bool {
+	orphans := make(map[string]bool)
+	for id := range seen.Partitions {
+		orphans[id] = true
+	}
+	for id := range seen.Covers {
+		orphans[id] = true
+	}
+	for _, id := range ids {
+		if !c.hasEnded(id) {
+			delete(orphans, id)
+		}
+	}
+	return orphans
+}

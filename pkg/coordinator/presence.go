@@ -1,0 +1,67 @@
+package coordinator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+const (
+	// missingAfter is after how long without a sign of a worker imports report it: longer
+	// than it takes to replace a worker, or to elect leaders of NATS.
+	missingAfter = 30 * time.Second
+
+	// surveysWithin is longer than a survey of a NATS that answers takes, with the rest
+	// after it.
+	surveysWithin = 20 * time.Second
+
+	// noWorkers is the problem of an import whose partitions nobody takes.
+	noWorkers = "no worker is heard of: start workers, or check that they reach NATS and are of this version"
+)
+
+// workerPresence knows when there was a sign of a worker last. Workers that wait for
+// partitions ask NATS, and those that work tell each other the load at least every two
+// seconds. Its methods may be called concurrently. The zero value does not listen yet.
+type workerPresence struct {
+	mu   sync.Mutex
+	load *queue.Outlook // nil before listen
+	seq  uint64         // of load, at the last survey
+	at   time.Time      // of the last survey; zero before the first
+	sign time.Time      // when there was a sign of a worker, or no survey for long
+}
+
+// listen listens to workers until ctx ends.
+func (w *workerPresence) listen(ctx context.Context, q *queue.Queue) error {
+	load, err := q.Outlook(ctx, func() bool { return false }) // which never asks by itself
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.load = load
+	return nil
+}
+
+// note takes note of whether there was a sign of a worker up to a survey.
+func (w *workerPresence) note(seen queue.Survey, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sign := seen.Waiting > 0 || now.Sub(w.at) >= surveysWithin // then there may have been one
+	if w.load != nil {
+		_, seq := w.load.Latest()
+		sign, w.seq = sign || seq != w.seq, seq
+	}
+	if w.at = now; sign {
+		w.sign = now
+	}
+}
+
+// missing reports whether there was no sign of a worker for long, though surveys were
+// taken all the time.
+func (w *workerPresence) missing(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.load != nil && now.Sub(w.at) < surveysWithin && now.Sub(w.sign) >= missingAfter
+}

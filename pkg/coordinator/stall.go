@@ -1,0 +1,46 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// stalledFor is how long, at least, no cover of an import comes before NATS is told
+	// to count the time to acknowledge its partitions anew.
+	stalledFor = 30 * time.Second
+
+	// maxResets bounds for how many partitions that is done at a time.
+	maxResets = 256
+)
+
+// stallTimer knows since when an import has its present number of covers, by the clock of
+// this process. The zero value has not started.
+type stallTimer struct {
+	covers uint64
+	since  time.Time
+}
+
+// observe returns for how long the number of covers has not changed.
+func (t *stallTimer) observe(covers uint64, now time.Time) time.Duration {
+	if covers != t.covers || t.since.IsZero() {
+		*t = stallTimer{covers, now}
+	}
+	return now.Sub(t.since)
+}
+
+// resetIfStalled has NATS count anew for how long partitions belong to the workers that
+// they were delivered to, if no cover came for long although a worker waits for a
+// partition. A NATS server whose clock was ahead may keep partitions for workers that are
+// gone; see queue.Recount.
+func (g *gapCloser) resetIfStalled(ctx context.Context) error {
+	now := g.now()
+	stalled := g.sinceLast.observe(g.progress.Count(), now)
+	seen := g.watch.last.Load()
+	if seen == nil || seen.Waiting == 0 || stalled < max(stalledFor, 2*g.queue.AckWait()) {
+		return nil
+	}
+	g.sinceLast.since = now
+	ids := seen.Partitions[g.id] // in random order, so that each one has its turn in time
+	return g.queue.Recount(ctx, g.id, ids[:min(len(ids), maxResets)])
+}

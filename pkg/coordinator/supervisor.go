@@ -1,0 +1,139 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/peers"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/queue"
+)
+
+// scanEvery is how often a coordinator looks for imports to drive.
+const scanEvery = time.Second
+
+// supervisor makes sure that each import has a driver, and takes over imports whose
+// driver is gone. It is for one goroutine.
+type supervisor struct {
+	imports   *imports.Store
+	session   string // of this coordinator
+	watch     *fleetWatch
+	peers     *peers.Registry
+	followers *follow.Followers
+	drivers   *drivers
+	cleanup   *cleanup
+	broken    *brokenRecords
+	start     func(id string) // drives an import in the background
+	metrics   *metrics
+	now       func() time.Time
+	log       *slog.Logger
+}
+
+// run scans the imports until ctx ends.
+func (s *supervisor) run(ctx context.Context) {
+	ticks := time.NewTicker(scanEvery)
+	defer ticks.Stop()
+	for {
+		if err := s.scan(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("scan the imports", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+	}
+}
+
+// scan starts a driver for every import that is this coordinator's, takes over imports
+// whose coordinator is gone, and clears up after those that have ended. An error of one
+// import does not keep it from the others.
+func (s *supervisor) scan(ctx context.Context) error {
+	seen := s.watch.last.Load() // before the IDs: messages in it of no ID below are orphans
+	ids, err := s.imports.IDs(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	var running []imports.Record
+	broken := make(map[string]string)
+	for _, id := range slices.Concat(ids, s.unlisted(ids)) {
+		if s.drivers.drives(id) || s.cleanup.endedLately(id) || ctx.Err() != nil {
+			continue
+		}
+		record, err := s.cleanup.read(ctx, id)
+		if fault.Is(err, fault.Broken) {
+			broken[id] = err.Error()
+			continue
+		}
+		if errs = append(errs, err); err == nil && !record.State.Ended() {
+			running = append(running, record)
+		}
+	}
+	s.broken.note(queue.BucketImports, broken)
+	// After the records: a driver that a record names, and that is not alive now, is gone.
+	alive, err := s.peers.Alive(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, record := range running {
+		if !slices.Contains(alive, record.Driver) {
+			record, err = s.takeOver(ctx, record)
+			errs = append(errs, err)
+		}
+		if record.Driver == s.session {
+			s.start(record.Job.ImportID)
+		}
+	}
+	s.cleanup.keep(ids)
+	s.show(running)
+	return errors.Join(append(errs, s.cleanup.sweep(ctx, seen, ids))...)
+}
+
+// takeOver makes this coordinator the driver of an import, unless a peer is faster.
+func (s *supervisor) takeOver(ctx context.Context, record imports.Record) (imports.Record, error) {
+	from, id := record.Driver, record.Job.ImportID
+	record, err := s.imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
+		return r.Drive(from, s.session)
+	})
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
+		return record, nil
+	}
+	if err == nil && from != "" {
+		s.metrics.takeovers.Inc()
+		s.log.Info("import taken over", "import_id", id, "from", from)
+	}
+	return record, err
+}
+
+// unlisted returns the imports that are followed here and not among the sorted IDs. Their
+// records were deleted by a peer before this coordinator has seen them end.
+func (s *supervisor) unlisted(ids []string) []string {
+	return slices.DeleteFunc(s.followers.IDs(), func(id string) bool {
+		_, listed := slices.BinarySearch(ids, id)
+		return listed
+	})
+}
+
+// show sets the metric of the number of imports. An import that is driven here counts as
+// in the state that its driver saw last.
+func (s *supervisor) show(running []imports.Record) {
+	driven := s.drivers.all()
+	counts := s.cleanup.counts()
+	for _, record := range running {
+		if _, ok := driven[record.Job.ImportID]; !ok {
+			counts[record.State]++
+		}
+	}
+	for _, state := range driven {
+		counts[state]++
+	}
+	for _, state := range states {
+		s.metrics.imports.WithLabelValues(string(state)).Set(float64(counts[state]))
+	}
+}
