@@ -6,11 +6,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// Breaks says where ranges end. lakeFS closes a range after key k once the
-// table's estimated size is at least MaxSize, or at least MinSize and k is an
-// anchor.
+// Breaks says where ranges end, as lakeFS does: after key k, if the table's estimated
+// size is at least MaxSize, or if it is at least MinSize and k is an anchor.
 type Breaks struct {
-	MinSize    uint64 `json:"min_size_bytes"` // bytes; with anything but 0 ranges depend on the partitions
+	MinSize    uint64 `json:"min_size_bytes"` // bytes; unless it is 0, ranges depend on how an import is partitioned
 	MaxSize    uint64 `json:"max_size_bytes"` // bytes; at least 1
 	Raggedness uint64 `json:"raggedness"`     // mean number of keys between anchors; at least 1
 }
@@ -23,9 +22,9 @@ var DefaultBreaks = Breaks{MinSize: 0, MaxSize: 20 << 20, Raggedness: 50_000}
 func (b Breaks) Anchor(key []byte) bool { return fnv1a(fnvOffset, key)%b.Raggedness == 0 }
 
 // Anchors appends to dst, for each of n keys, whether it is an anchor. It takes
-// a third of the time of Anchor, or less if the keys are in order: then what the
-// first and the last one start with is hashed once for all. And a hash is one long
-// chain of multiplications, of which four fit side by side.
+// a third of the time of Anchor, or less if the keys are in order: then the prefix that
+// the first and the last key share is hashed once. A hash is one long chain of
+// multiplications, and a processor computes four chains side by side.
 func (b Breaks) Anchors(dst []bool, n int, key func(int) []byte) []bool {
 	if n == 0 {
 		return dst
@@ -58,7 +57,7 @@ func (b Breaks) Anchors(dst []bool, n int, key func(int) []byte) []bool {
 // size is size bytes.
 func (b Breaks) EndsAfter(key []byte, size uint64) bool { return b.Ends(b.Anchor(key), size) }
 
-// Ends is EndsAfter a key of which is known whether it is an anchor.
+// Ends is EndsAfter for a key that is known to be an anchor or not.
 func (b Breaks) Ends(anchor bool, size uint64) bool {
 	return size >= b.MinSize && (anchor || size >= b.MaxSize)
 }

@@ -7,27 +7,26 @@ import (
 	"strings"
 )
 
-// Chain folds the covers of one import. Covers may come in any order, more than
-// once, and, where the source changed between two listings, contradict each
-// other: any chain of covers from open end to open end is a right listing.
-// The zero Chain is empty. It is for one goroutine.
+// Chain folds the covers of one import. Covers may come in any order and more than
+// once, and may contradict each other if the source changed between two listings. Any
+// chain of covers from open end to open end is a right listing. The zero Chain is
+// empty. A Chain is for one goroutine.
 //
-// A claim of the end is believed only as long as no cover lies behind it: a listing
-// that ended early, whatever the reason, must not win over keys that another one
-// has seen.
+// A claim of the end is believed only while no cover lies behind it: a listing that
+// ended early, for whatever reason, must not win over keys that another one has seen.
 //
-// Its memory is about that of the ranges' IDs and of what their keys do not share
-// with their neighbours', besides what contradicts.
+// A chain takes about as much memory as the ranges' IDs and the parts of their keys that
+// they do not share with their neighbours, and more for covers that contradict.
 type Chain struct {
 	runs  []*run              // in key order and disjoint
-	loose []Cover             // those that overlap a run and are not in it, in the order of arrival
-	known map[digest]struct{} // those in loose
+	loose []Cover             // covers that overlap a run and are not in it, in the order of arrival
+	known map[digest]struct{} // the digests of loose
 
-	ends map[string]string // claims of the end: by the boundary that they start at, their Beyond
+	ends map[string]string // Beyond of each claim of the end, by the boundary that the claim starts at
 	top  string            // the greatest boundary at which a cover ends; no claim before it is believed
 }
 
-// digest tells covers apart.
+// digest identifies a cover.
 type digest struct {
 	Span
 	id string // of the range, "" if there is none
@@ -40,21 +39,21 @@ func (c Cover) digest() digest {
 	return digest{c.Span, c.Range.ID}
 }
 
-// Fold is what a Chain amounts to. It does not change when covers are added.
+// Fold is the result of folding a Chain. It does not change when covers are added.
 type Fold struct {
 	Objects int64  // entries in the ranges
 	Ranges  int    // number of ranges
 	Gaps    []Span // spans that no chosen cover covers, in key order; see Chain.Fold
-	Beyond  string // of a complete fold: that of the claim of its end, see Cover
+	Beyond  string // of the claim of the end of a complete fold; see Cover
 
 	chain []link
 }
 
-// link is one element of a fold's chain: covers in a row.
+// link is one element of a fold's chain: a run, or one cover if that is empty.
 type link struct {
 	Span
-	run   run   // if it is not empty
-	cover Cover // else
+	run   run
+	cover Cover
 }
 
 // Complete reports whether the covers chain from open end to open end.
@@ -108,8 +107,8 @@ func (c *Chain) Add(cover Cover) {
 	c.runs = slices.Insert(c.runs, i+1, newRun(cover))
 }
 
-// addEnd takes in a claim of the end. Of several at one boundary that of a partition
-// that owned all keys up to the open end counts.
+// addEnd takes in a claim of the end. If there are several at one boundary, the claim of a
+// partition that owns all keys up to the open end counts.
 func (c *Chain) addEnd(cover Cover) {
 	if c.ends == nil {
 		c.ends = make(map[string]string)
@@ -135,7 +134,7 @@ func (c *Chain) addLoose(cover Cover) {
 	c.loose = append(c.loose, cover)
 }
 
-// Bytes is about what the chain takes.
+// Bytes is about how much memory the chain takes.
 func (c *Chain) Bytes() int {
 	n := (len(c.loose) + len(c.ends)) * 400
 	for _, r := range c.runs {
@@ -144,9 +143,9 @@ func (c *Chain) Bytes() int {
 	return n
 }
 
-// Fold chains the covers, and names the gaps between. They are maximal, except that one
-// which begins with a claim of the end that is not believed ends with the last key of all
-// covers, for that is what refutes the claim.
+// Fold chains the covers, and names the gaps between them. Gaps are maximal, with one
+// exception: a gap that begins with a claim of the end that is not believed ends with the
+// last key of all covers, which refutes the claim.
 func (c *Chain) Fold() Fold {
 	links := c.links()
 	next := choose(links)
@@ -161,7 +160,7 @@ func (c *Chain) Fold() Fold {
 		if i == len(links) {
 			beyond, ends := c.ends[at]
 			if ends && at < c.top {
-				// Whoever lists that gap asks for the key at its end: it is gone, or refutes the claim.
+				// A worker that lists that gap asks for the key at its end, which is gone or refutes the claim.
 				f.Gaps = append(f.Gaps, Span{After: at, Upto: c.top})
 				at = c.top
 				continue
@@ -188,7 +187,7 @@ func (f *Fold) take(l link) {
 	f.Ranges += t.ranges
 }
 
-// links returns what a chain can be made of, by where it starts. Runs are split
+// links returns what a chain can be made of, ordered by where it starts. Runs are split
 // where a chain could leave them for a loose cover, or go on in them after one.
 func (c *Chain) links() []link {
 	for _, cover := range c.loose {
@@ -206,8 +205,8 @@ func (c *Chain) links() []link {
 	return links
 }
 
-// splitAt splits the run that key lies within, if one is, at its first boundary
-// from there on.
+// splitAt splits the run that key lies within, if there is one, at its first boundary
+// from key on.
 func (c *Chain) splitAt(key string) {
 	i := c.search(key) - 1
 	if i < 0 || c.runs[i].After == key || c.runs[i].Upto <= key {
@@ -218,8 +217,8 @@ func (c *Chain) splitAt(key string) {
 	}
 }
 
-// choose picks, of the links that start at the same key, the one from which the
-// chain gets furthest, and of equals the last.
+// choose picks among the links that start at the same key the one from which the
+// chain gets furthest, and the last of several such.
 func choose(links []link) map[string]*link {
 	next := make(map[string]*link, len(links))
 	reach := make(map[string]string, len(links)) // end of the chain that starts here

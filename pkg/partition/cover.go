@@ -10,17 +10,16 @@ type RangeMetadata struct {
 }
 
 // Cover is a durable record: the keys of Span are exactly those of Range, a
-// canonical range that is safely stored. A nil Range says that the span holds
-// no keys; if its end is open, the cover is a claim of the end: a listing came to an
-// end there. A cover with a Range ends with its last key, Upto == Range.MaxKey.
+// canonical range that is safely stored. A cover with a Range ends at its last key:
+// Upto == Range.MaxKey. A nil Range says that the span holds no keys. If its end is open,
+// too, the cover claims the end: a listing found no key after After.
 type Cover struct {
 	Span
 	Range *RangeMetadata `json:"range,omitempty"`
-	// Cut is set once the partition that made the cover handed its keys after
-	// Cut to another one: whoever resumes it stops there.
+	// Cut is set once the partition of the cover has handed its keys after A(Cut)
+	// over to others. A worker that resumes the partition stops there.
 	Cut string `json:"cut,omitempty"`
-	// Beyond is set on a claim of the end by a partition that does not own all
-	// keys up to the open end: those after Beyond are others' to list, who may
-	// know better.
+	// Beyond is set if a partition that does not own all keys up to the open end
+	// claims the end. Other partitions list the keys after Beyond, and may find some.
 	Beyond string `json:"beyond,omitempty"`
 }

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// New returns the partition of an import's span whose ID says just that, so
-// that making it twice gives one message.
+// New returns the partition of a span of an import. Its ID is a hash of all that it
+// says, so that a partition that is made twice is one message.
 func New(importID string, span Span, aligned, uptoAligned bool) Partition {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %t %t", span.After, span.Upto, aligned, uptoAligned))
 	return Partition{
@@ -19,8 +19,8 @@ func New(importID string, span Span, aligned, uptoAligned bool) Partition {
 	}
 }
 
-// Plan returns the first partitions of an import: the key space cut at cuts,
-// which increase strictly.
+// Plan returns the first partitions of an import: all keys, cut at cuts, which
+// increase strictly.
 func Plan(importID string, cuts []string) []Partition {
 	parts := make([]Partition, 0, len(cuts)+1)
 	after := ""
@@ -31,31 +31,30 @@ func Plan(importID string, cuts []string) []Partition {
 	return append(parts, New(importID, Span{After: after}, false, false))
 }
 
-// Uncovered returns the partitions that would cover the gaps of a fold, less
-// the gaps that a partition in outstanding, queued or running, will cover. Both
-// ends of a gap are range boundaries or open.
+// Uncovered returns the partitions that would cover the gaps of a fold, without
+// the gaps that an outstanding partition, queued or running, will cover. Both ends of
+// a gap are range boundaries or open.
 func Uncovered(importID string, gaps []Span, outstanding []Partition) []Partition {
-	held := make([]bool, len(gaps))
+	taken := make([]bool, len(gaps))
 	for _, p := range outstanding {
 		for i, gap := range gaps {
-			held[i] = held[i] || p.Overlaps(gap)
+			taken[i] = taken[i] || p.Overlaps(gap)
 		}
 		if i := p.overrun(gaps); i >= 0 {
-			held[i] = true
+			taken[i] = true
 		}
 	}
 	var parts []Partition
 	for i, gap := range gaps {
-		if !held[i] {
+		if !taken[i] {
 			parts = append(parts, New(importID, gap, true, true))
 		}
 	}
 	return parts
 }
 
-// overrun returns the index of the gap into which p writes on past its Upto,
-// through the next anchor: the first that reaches beyond Upto. It is -1 if
-// there is none.
+// overrun returns the index of the gap into which p writes past its Upto, through the
+// next anchor: the first gap that reaches beyond Upto. It returns -1 if there is none.
 func (p Partition) overrun(gaps []Span) int {
 	if p.UptoAligned || p.Upto == "" {
 		return -1
@@ -63,14 +62,13 @@ func (p Partition) overrun(gaps []Span) int {
 	return slices.IndexFunc(gaps, func(g Span) bool { return g.Upto == "" || g.Upto > p.Upto })
 }
 
-// Cut returns p without the keys after A(upto), which somebody else has.
+// Cut returns p without the keys after A(upto), which were handed over to others.
 func (p Partition) Cut(upto string) Partition {
 	p.Upto, p.UptoAligned = upto, false
 	return p
 }
 
-// Resume returns what is left of p after its last cover, and whether anything
-// is.
+// Resume returns what is left of p after its last cover, and whether any keys are.
 func (p Partition) Resume(last Cover, breaks Breaks) (rest Partition, left bool) {
 	if last.Cut != "" {
 		p = p.Cut(last.Cut)
@@ -79,7 +77,7 @@ func (p Partition) Resume(last Cover, breaks Breaks) (rest Partition, left bool)
 	return p, last.Upto != "" && !p.EndsAt(last.Upto, breaks)
 }
 
-// EndsAt reports whether the range boundary is where p ends.
+// EndsAt reports whether p ends at the range boundary.
 func (p Partition) EndsAt(boundary string, breaks Breaks) bool {
 	switch {
 	case p.Upto == "":

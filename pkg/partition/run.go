@@ -9,13 +9,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// run is covers that chain, packed, none of which claims the end: of 5 * 10^10 keys there are about a
-// million, and a coordinator holds those of many imports. It is never empty. A copy is a
-// snapshot: what is appended to the original later does not show in it.
+// run is a chain of covers, packed: an import of 5 * 10^10 keys has about a million covers,
+// and a coordinator holds those of many imports. None of them claims the end. A run is
+// never empty. A copy is a snapshot: covers that are appended to the original later are not
+// in it.
 //
-// Each key is stored as what it does not share with the key before it, covers in
-// key order and in each MinKey before Upto: neighbours in a sorted key space
-// share most. A record is
+// Covers are stored in key order, and in each MinKey before Upto. Of each key only what
+// it does not share with the key before is stored, since neighbours share most. A record
+// is
 //
 //	kind: one byte, see below
 //	MinKey, but for coverEmpty:  uvarint shared with After, uvarint length, the rest
@@ -38,7 +39,7 @@ type block struct {
 	data  []byte
 }
 
-// tally is how many ranges there are, and how many objects in them.
+// tally is a number of ranges, and of the objects in them.
 type tally struct {
 	objects int64
 	ranges  int
@@ -56,7 +57,7 @@ func (c Cover) tally() tally {
 	return tally{c.Range.Count, 1}
 }
 
-// blockSize is the size at which a block is full: finding a cover decodes one.
+// blockSize is the size at which a block is full. To find a cover, one block is decoded.
 const blockSize = 4 << 10
 
 // Kinds of records, as bits.
@@ -112,7 +113,7 @@ func (r *run) startingAt(after string) (found Cover, ok bool) {
 	return found, ok
 }
 
-// block returns a block, of which the open one is the last.
+// block returns the i-th block. The open one is the last.
 func (r *run) block(i int) block {
 	if i == len(r.sealed) {
 		return r.open
@@ -172,7 +173,7 @@ func (r *run) retally() {
 	}
 }
 
-// bytes is about what the run takes.
+// bytes is about how much memory the run takes.
 func (r *run) bytes() int {
 	n := 160 + len(r.After) + len(r.Upto) + cap(r.open.data) + cap(r.sealed)*56
 	for _, b := range r.sealed {
@@ -181,7 +182,7 @@ func (r *run) bytes() int {
 	return n
 }
 
-// each yields the covers of the block, and reports whether all were wanted.
+// each yields the covers of the block, and reports whether the caller wanted all.
 func (b block) each(yield func(Cover) bool) bool {
 	at := b.after
 	for data := b.data; len(data) > 0; {
@@ -229,8 +230,8 @@ func appendKey(dst []byte, before, key string) []byte {
 	return append(dst, key[shared:]...)
 }
 
-// takeCover decodes the first cover of data, which starts at after. What is
-// packed was never outside of this process, so it is not checked.
+// takeCover decodes the first cover of data, which starts at after. It checks nothing:
+// packed covers never leave the process.
 func takeCover(after string, data []byte) (c Cover, rest []byte) {
 	kind := data[0]
 	data = data[1:]

@@ -1,8 +1,8 @@
-// Package partition decides who lists which keys of an import and whether every
-// key has been listed: spans, anchors, the first partitions, cutting a running span,
-// and folding covers into a chain with its gaps.
+// Package partition splits the keys of an import into partitions that workers list in
+// parallel, and decides whether every key has been listed: spans, anchors, what a
+// partition owns and how it is cut, and covers folded into a chain with its gaps.
 //
-// It is pure: no clock, goroutine, network or queue.
+// It is pure: it knows no clock, goroutine, network or queue.
 package partition
 
 import "fmt"
@@ -36,12 +36,12 @@ func (s Span) String() string {
 	return "(" + after + ", " + upto
 }
 
-// Partition is a span of one import as one message of the work queue.
+// Partition is a span of one import, one message of the work queue.
 //
 // It owns the keys in (A(After), A(Upto)], where A(x) is the first anchor after
-// x and A of an open end is that end. If Aligned, After is known to be a range
-// boundary and stands for itself: A(After) = After. If UptoAligned, Upto is one
-// and the partition ends with the first range that reaches it.
+// x, and A of an open end is that end. If Aligned is set, After is known to be a range
+// boundary, and A(After) = After. If UptoAligned is set, Upto is known to be one, and
+// the partition ends with the first range that reaches Upto.
 type Partition struct {
 	ID       string `json:"id"`
 	ImportID string `json:"import_id"`

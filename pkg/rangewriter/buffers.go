@@ -2,18 +2,17 @@ package rangewriter
 
 import "sync"
 
-// maxKept is how many bytes of memory Buffers keeps that nobody uses: enough for
-// the ranges that one partition has on their way.
+// maxKept is how many bytes of unused memory Buffers keeps: enough for the ranges of
+// one partition that are in flight.
 const maxKept = 64 << 20
 
-// Buffers keeps the memory of range files that are stored for the next ones: a
-// buffer that has grown to the size of a range costs nothing, a new one as much
-// as writing a fifth of the range. Writers may share it. The zero value is ready
-// for use.
+// Buffers keeps the memory of stored range files for the next ones. A buffer that has
+// grown to the size of a range costs nothing; a new one costs as much as writing a fifth
+// of the range. Writers may share Buffers. The zero value is ready for use.
 type Buffers struct {
 	mu   sync.Mutex
 	free [][]byte
-	kept int // capacity of all that are free
+	kept int // total capacity of free
 }
 
 // get returns a buffer, or nil if there is none.
@@ -29,7 +28,7 @@ func (b *Buffers) get() []byte {
 	return buf
 }
 
-// put takes over a buffer that nobody uses any more.
+// put takes over a buffer that is no longer used.
 func (b *Buffers) put(buf []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// queue stores ranges concurrently and reports them in the order in which they
-// were put. put and wait are for one goroutine.
+// queue stores ranges concurrently and reports them in the order in which they were
+// put. put and wait are for one goroutine.
 type queue struct {
 	ctx    context.Context
 	fail   context.CancelCauseFunc // of ctx
@@ -18,13 +18,13 @@ type queue struct {
 	stored func(partition.RangeMetadata) error
 	free   *Buffers
 
-	slots chan struct{} // one for every range that may be taken on now
-	order chan *upload  // to be reported in this order; it has room for a range of every slot
-	last  *upload       // put last, or nil
+	slots chan struct{} // one for every range that may be put now
+	order chan *upload  // to be reported in this order; it has room for one range per slot
+	last  *upload       // that was put, or nil
 	tasks sync.WaitGroup
 }
 
-// upload is a range on its way.
+// upload is a range in flight.
 type upload struct {
 	table.Table
 	stored   chan struct{} // closed once it is stored
@@ -52,7 +52,7 @@ func newQueue(ctx context.Context, fail context.CancelCauseFunc, files Files, op
 	return q
 }
 
-// put takes a range on, its file included. While all slots are taken it waits.
+// put takes over a range and its file. It waits while all slots are taken.
 func (q *queue) put(t table.Table) error {
 	select {
 	case <-q.ctx.Done():
@@ -66,7 +66,7 @@ func (q *queue) put(t table.Table) error {
 	}
 }
 
-// wait waits until every range that was put is reported.
+// wait waits until every range that was put has been reported.
 func (q *queue) wait() error {
 	if q.last == nil {
 		return nil
@@ -79,7 +79,7 @@ func (q *queue) wait() error {
 	}
 }
 
-// join waits, once ctx ended, for all goroutines.
+// join waits for all goroutines, once ctx has ended.
 func (q *queue) join() { q.tasks.Wait() }
 
 func (q *queue) store(u *upload) {
@@ -107,8 +107,7 @@ func (q *queue) report() {
 	}
 }
 
-// next waits for the next range in order to be stored; false if ctx ends
-// before.
+// next waits until the next range in order is stored. ok is false if ctx ends first.
 func (q *queue) next() (u *upload, ok bool) {
 	select {
 	case <-q.ctx.Done():

@@ -1,9 +1,9 @@
-// Package rangewriter turns batches of entries into stored ranges: the hot path
-// of an import.
+// Package rangewriter writes batches of entries into range files and stores them: the
+// hot path of an import.
 //
-// Entries go into one open table. When partition.Breaks ends it, its file is
-// uploaded in the background and the next table begins, so that what a range
-// holds depends on the keys alone, never on how they were cut into batches.
+// Entries go into one open table. Where partition.Breaks ends the range, the file is
+// uploaded in the background and the next table begins. So what a range holds depends
+// on the keys alone, never on how they are split into batches.
 package rangewriter
 
 import (
@@ -21,7 +21,7 @@ import (
 
 var errClosed = errors.New("range writer is closed")
 
-// Files is where ranges are stored.
+// Files stores range files.
 type Files interface {
 	// Put stores data, of which sum is the SHA-256, under a content ID. It returns once
 	// data is safely stored or, soon after ctx ends, with an error. It must not keep
@@ -29,11 +29,11 @@ type Files interface {
 	Put(ctx context.Context, id string, data []byte, sum objectstore.Sum) error
 }
 
-// Options are how a Writer works, not what it writes.
+// Options say how a Writer works, not what it writes.
 type Options struct {
-	// Uploads is how many ranges may be on their way, being stored or waiting
-	// for their turn to be reported; below 1 is 1. While there are as many,
-	// Write waits. A writer holds at most Uploads+1 range files in memory.
+	// Uploads is how many closed ranges may be in flight: being stored, or waiting
+	// for their turn to be reported. Values below 1 mean 1. Write waits while so
+	// many are. A writer holds at most Uploads+1 range files in memory.
 	Uploads int
 
 	// Stored, if not nil, is called with each range once it is safely stored,
@@ -41,21 +41,19 @@ type Options struct {
 	// writer. An error stops the writer.
 	Stored func(partition.RangeMetadata) error
 
-	// Buffers, if not nil, is where the writer gets the memory of files from and
-	// gives it back to.
+	// Buffers, if not nil, provides the memory for files, and takes it back.
 	Buffers *Buffers
 }
 
-// Writer writes ranges. Its methods are for one goroutine. It stops at the
-// first error, its own, of an upload or of Stored, and when its context ends:
-// every call then returns that error at once, and nothing more is stored or
-// reported.
+// Writer writes ranges. Its methods are for one goroutine. It stops when its context
+// ends, and at the first error: its own, of an upload, or of Stored. Every call then
+// returns that error at once, and nothing more is stored or reported.
 type Writer struct {
-	ctx    context.Context // of the uploads; its cause is what stopped the writer
+	ctx    context.Context // of the uploads; its cause says what stopped the writer
 	stop   context.CancelCauseFunc
 	breaks partition.Breaks
 	table  *table.Writer
-	full   int    // bytes that the largest file takes, about
+	full   int    // about how many bytes the largest file takes
 	last   []byte // the last key written
 	queue  *queue
 	free   *Buffers
@@ -71,10 +69,10 @@ type Writer struct {
 // 50,000 entries about one in a thousand.
 const prepared = 128
 
-// smallFile is how many bytes of a file are written into memory that grows with
-// it. A larger file is given all that it may need: memory that is not written to
-// takes none, while twice as much each time is mostly more than the file needs, and
-// stays that large for the ranges after it.
+// smallFile is the size in bytes up to which a file's memory grows with it. A larger
+// file gets all that it may need at once: memory that is never written to costs
+// nothing, while memory that doubles is mostly larger than needed, and is kept for the
+// files that follow.
 const smallFile = 4 << 20
 
 // New returns a writer without an open range. Uploads run under ctx. The caller
@@ -89,7 +87,7 @@ func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options
 		stop:   stop,
 		breaks: breaks,
 		table:  table.NewWriter(table.Ranges),
-		full:   int(min(breaks.MaxSize, partition.DefaultBreaks.MaxSize) * 17 / 16), // what comes after the estimate included
+		full:   int(min(breaks.MaxSize, partition.DefaultBreaks.MaxSize) * 17 / 16), // with what is written after the last estimate
 		queue:  newQueue(ctx, stop, files, opts),
 		free:   opts.Buffers,
 	}
@@ -161,12 +159,11 @@ func (w *Writer) add(b entry.Batch) (n int, ended bool, err error) {
 	return n, ended, err
 }
 
-// AtBoundary reports whether no range is open: all entries written so far are
-// in closed ranges.
+// AtBoundary reports whether no range is open: all entries written so far are in
+// closed ranges.
 func (w *Writer) AtBoundary() bool { return w.table.Len() == 0 }
 
-// Flush closes the open range, if there is one, as at the end of a listing, and
-// waits like Wait.
+// Flush closes the open range, if there is one, and waits like Wait.
 func (w *Writer) Flush() error {
 	if err := w.err(); err != nil {
 		return err
@@ -188,8 +185,8 @@ func (w *Writer) Wait() error {
 	return w.queue.wait()
 }
 
-// Close stops the writer, drops an open range, gives up uploads in flight and
-// returns once nothing runs in the background any more. It may be called again.
+// Close stops the writer, drops an open range, cancels uploads in flight, and returns
+// once nothing runs in the background any more. It may be called more than once.
 func (w *Writer) Close() {
 	w.stop(errClosed)
 	w.queue.join()
@@ -199,15 +196,15 @@ func (w *Writer) Close() {
 // err returns what stopped the writer, or nil.
 func (w *Writer) err() error { return context.Cause(w.ctx) }
 
-// fail stops the writer because of err, unless it is already stopped, and
-// returns what stopped it first.
+// fail stops the writer with err, unless it is stopped already, and returns the error that
+// stopped it first.
 func (w *Writer) fail(err error) error {
 	w.stop(err)
 	return w.err()
 }
 
 // check returns an error if no range may hold entry i of b after the key prev.
-// Text of an ascii batch is not looked at.
+// The text of an ASCII batch need not be checked.
 func check(b entry.Batch, i int, prev []byte, ascii bool) error {
 	key := b.Key(i)
 	switch {
@@ -227,8 +224,8 @@ func check(b entry.Batch, i int, prev []byte, ascii bool) error {
 	return nil
 }
 
-// endRange closes the open range, hands it over to be stored, and makes the
-// table ready for the next one.
+// endRange closes the open range, has it stored in the background, and prepares the
+// table for the next one.
 func (w *Writer) endRange() error {
 	done := w.table.Close()
 	if err := w.queue.put(done); err != nil {
