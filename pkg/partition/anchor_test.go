@@ -11,8 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Anchors are the keys that the standard library's FNV-1a makes anchors, however
-// many keys are asked for and however long each is.
+// Anchors agrees with the standard library's FNV-1a for any number of keys of any length.
 func TestAnchorsAreThoseOfTheTwin(t *testing.T) {
 	rnd := seeded.Rand(t)
 	found := 0
@@ -53,8 +52,7 @@ func TestAnchorsAreThoseOfTheTwin(t *testing.T) {
 	}
 }
 
-// BenchmarkAnchors tells the anchors among 1,000 keys of 80 bytes; ns/op are per
-// key.
+// BenchmarkAnchors finds the anchors among 1,000 keys of 80 bytes. ns/op are per key.
 func BenchmarkAnchors(b *testing.B) {
 	keys := make([][]byte, 1000)
 	for i := range keys {

@@ -12,8 +12,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// naive folds covers as plainly as can be: it keeps all of them, and looks for
-// the chain that gets furthest from each boundary.
+// naive folds covers in the plainest way: it keeps all of them, and searches for the
+// chain that gets furthest from each boundary.
 type naive struct{ covers []partition.Cover }
 
 func (n *naive) add(c partition.Cover) {
@@ -65,8 +65,8 @@ func (n *naive) gaps() (gaps []partition.Span) {
 	}
 }
 
-// listing returns the covers that a listing of some of the keys gives: ranges of
-// random lengths, now and then an empty span, one at the open end.
+// listing returns the covers of a listing of the keys: ranges of random lengths, and a
+// claim of the end.
 func listing(rnd *rand.Rand, keys []string, round int) (covers []partition.Cover) {
 	after := ""
 	for i := 0; i < len(keys); {
@@ -83,8 +83,8 @@ func listing(rnd *rand.Rand, keys []string, round int) (covers []partition.Cover
 	return append(covers, partition.Cover{Span: partition.Span{After: after}})
 }
 
-// TestChainAgainstNaive gives covers of several listings of a source that
-// changes, in parts, again and in any order, to a chain and to its naive twin.
+// TestChainAgainstNaive lists a source that changes several times. It adds parts of the
+// covers, some of them twice and in any order, to a chain and to its naive twin.
 func TestChainAgainstNaive(t *testing.T) {
 	rnd := seeded.Rand(t)
 	for round := range 1500 {
@@ -130,8 +130,7 @@ func TestChainAgainstNaive(t *testing.T) {
 	}
 }
 
-// checkChain wants the ranges of a fold to be some that came in, disjoint, and in
-// no gap.
+// checkChain checks that the ranges of a fold were added, are disjoint, and lie in no gap.
 func checkChain(t *testing.T, fold partition.Fold, covers []partition.Cover) {
 	t.Helper()
 	var objects int64
@@ -163,8 +162,8 @@ func text(covers []partition.Cover) string {
 	return b.String()
 }
 
-// TestNoEndWinsOverALaterKey lists keys in parts, some of which end early, and wants
-// no fold to be complete that has fewer ranges than are there.
+// TestNoEndWinsOverALaterKey adds covers of listings some of which end early, and checks
+// that no fold is complete while it lacks ranges.
 func TestNoEndWinsOverALaterKey(t *testing.T) {
 	rnd := seeded.Rand(t)
 	complete := 0
@@ -172,7 +171,7 @@ func TestNoEndWinsOverALaterKey(t *testing.T) {
 		keys := randomKeys(rnd, 30)
 		covers := listing(rnd, keys, 0)
 		want := len(covers) - 1
-		for range rnd.IntN(4) { // listings that end early, of partitions that end somewhere or nowhere
+		for range rnd.IntN(4) { // listings that end early, of partitions with or without an open end
 			claim := partition.Cover{Span: partition.Span{After: covers[rnd.IntN(len(covers))].After}}
 			if rnd.IntN(2) == 0 {
 				claim.Beyond = claim.After + "x"
@@ -222,8 +221,8 @@ func TestAnEndThatAnotherPartitionMayKnowBetter(t *testing.T) {
 	}
 }
 
-// synthetic yields the covers of an import of n ranges as so many workers send
-// them: each in key order, all at the same time.
+// synthetic yields the covers of an import of n ranges as they arrive from so many
+// workers at the same time, each in key order.
 func synthetic(n, workers int, yield func(partition.Cover)) {
 	key := func(i int) string {
 		return fmt.Sprintf("warehouse/events/year=2026/month=%02d/day=%02d/part-%09d.snappy.parquet", 1+i*12/n, 1+i*336/n%28, i)
@@ -255,8 +254,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// TestChainIsSmall bounds the memory of a cover, which decides what a coordinator
-// takes: 5 * 10^10 keys make about 10^6.
+// TestChainIsSmall bounds the memory of a cover, which determines that of a coordinator:
+// 5 * 10^10 keys make about 10^6 covers.
 func TestChainIsSmall(t *testing.T) {
 	const n, bound = 200_000, 110
 	before := heap()
@@ -267,12 +266,12 @@ func TestChainIsSmall(t *testing.T) {
 	if !fold.Complete() || fold.Ranges != n {
 		t.Fatalf("%d ranges, gaps %v", fold.Ranges, fold.Gaps)
 	}
-	t.Logf("%d bytes a cover, the chain says %d", took/n, chain.Bytes()/n)
+	t.Logf("%d bytes a cover; Bytes returns %d", took/n, chain.Bytes()/n)
 	if took/n > bound {
 		t.Errorf("%d bytes a cover, want at most %d", took/n, bound)
 	}
 	if told := uint64(chain.Bytes()); told < took*8/10 || told > took*12/10 {
-		t.Errorf("the chain tells of %d bytes and takes %d", told, took)
+		t.Errorf("Bytes returns %d, and the chain takes %d", told, took)
 	}
 	runtime.KeepAlive(&chain)
 }

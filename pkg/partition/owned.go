@@ -57,7 +57,7 @@ func (o *Owned) EndsWith(last []byte) bool {
 // the listing has come to, and whether any are left.
 func (o *Owned) Rest(boundary string) (rest Partition, left bool) {
 	rest = New(o.importID, Span{After: boundary, Upto: o.Upto()}, true, o.aligned)
-	return rest, !rest.EndsAt(boundary, o.breaks)
+	return rest, !rest.endsAt(boundary, o.breaks)
 }
 
 // Pieces returns the partitions that would take the keys after A(cuts[0]), each

@@ -74,11 +74,11 @@ func (p Partition) Resume(last Cover, breaks Breaks) (rest Partition, left bool)
 		p = p.Cut(last.Cut)
 	}
 	p.After, p.Aligned = last.Upto, true
-	return p, last.Upto != "" && !p.EndsAt(last.Upto, breaks)
+	return p, last.Upto != "" && !p.endsAt(last.Upto, breaks)
 }
 
-// EndsAt reports whether p ends at the range boundary.
-func (p Partition) EndsAt(boundary string, breaks Breaks) bool {
+// endsAt reports whether p ends at the range boundary.
+func (p Partition) endsAt(boundary string, breaks Breaks) bool {
 	switch {
 	case p.Upto == "":
 		return false

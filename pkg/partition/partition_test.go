@@ -49,7 +49,7 @@ func canonical(keys []string, breaks partition.Breaks) []partition.RangeMetadata
 }
 
 // work does what a worker does with one partition of keys, page by page, and
-// returns its covers. It gives up after `limit` covers, as if it had died.
+// returns its covers. It stops after `limit` covers, as if it had died.
 func work(p partition.Partition, keys []string, page int, breaks partition.Breaks, limit int) (covers []partition.Cover) {
 	i, found := slices.BinarySearch(keys, p.After)
 	if found {
@@ -74,7 +74,7 @@ func work(p partition.Partition, keys []string, page int, breaks partition.Break
 			open = append(open, k)
 			if breaks.EndsAfter([]byte(k), uint64(len(open))) {
 				closeRange()
-				if len(covers) == limit || p.UptoAligned && p.EndsAt(k, breaks) {
+				if len(covers) == limit || owned.EndsWith([]byte(k)) {
 					return covers
 				}
 			}
@@ -118,8 +118,8 @@ func TestAnyCutsGiveTheCanonicalRanges(t *testing.T) {
 	}
 }
 
-// A fleet in which every delivery may die after any cover, be delivered twice,
-// or be lost: the gaps are published again until the chain is complete.
+// Every delivery may die after any cover, come twice, or be lost. Gaps are queued again
+// until the chain is complete.
 func TestCrashesAndLossesAreRepaired(t *testing.T) {
 	rnd := seeded.Rand(t)
 	for round := range 1000 {
@@ -222,9 +222,9 @@ func TestChangedSourceStillChains(t *testing.T) {
 	}
 }
 
-func TestUncoveredLeavesOutWhatIsHeld(t *testing.T) {
+func TestUncoveredLeavesOutWhatIsOutstanding(t *testing.T) {
 	gaps := []partition.Span{{After: "", Upto: "c"}, {After: "g", Upto: "k"}, {After: "p"}}
-	held := func(span partition.Span, uptoAligned bool) string {
+	uncovered := func(span partition.Span, uptoAligned bool) string {
 		parts := partition.Uncovered("i", gaps, []partition.Partition{partition.New("i", span, true, uptoAligned)})
 		var spans []string
 		for _, p := range parts {
@@ -246,13 +246,13 @@ func TestUncoveredLeavesOutWhatIsHeld(t *testing.T) {
 		{partition.Span{After: "b", Upto: "h"}, true, `("p", +inf]`},
 		{partition.Span{After: "x"}, false, `(-inf, "c"] ("g", "k"]`},
 	} {
-		if got := held(tc.span, tc.uptoAligned); got != tc.want {
+		if got := uncovered(tc.span, tc.uptoAligned); got != tc.want {
 			t.Errorf("with %v running (aligned end %t) published %s, want %s", tc.span, tc.uptoAligned, got, tc.want)
 		}
 	}
 }
 
-// contains is what a span is.
+// contains is the definition of a span.
 func contains(s partition.Span, key string) bool {
 	return key > s.After && (s.Upto == "" || key <= s.Upto)
 }

@@ -12,9 +12,9 @@ import (
 
 var schedules = flag.Int("schedules", 6, "schedules of each shape")
 
-// schedule is a fleet that shares keys in any order: each delivery may hand over
-// after any page, at keys that a forecast proposes or at any others, die between
-// any two steps, be lost, or come twice.
+// schedule is a fleet that lists keys in any order. Each delivery may hand over keys
+// after any page, at keys that a forecast proposes or at any others, give way, die
+// between any two steps, be lost, or come twice.
 type schedule struct {
 	rnd     *rand.Rand
 	keys    []string
@@ -105,7 +105,7 @@ func (s *schedule) deliver(p partition.Partition) (done bool) {
 	if len(open) > 0 && closeRange() {
 		return false
 	}
-	if start, known := owned.Start(); known { // perhaps before any key: what was left may be nothing
+	if start, known := owned.Start(); known { // perhaps before any key, if nothing was left
 		return !cover(partition.Cover{Span: partition.Span{After: max(at, start)}})
 	}
 	return true
@@ -162,7 +162,7 @@ func (s *schedule) run(t *testing.T) {
 		switch s.rnd.IntN(12) {
 		case 0: // lost
 			s.queue = slices.Delete(s.queue, i, i+1)
-		case 1: // delivered while somebody else is at it
+		case 1: // delivered twice at a time
 			s.deliver(p)
 		default:
 			s.queue = slices.Delete(s.queue, i, i+1)

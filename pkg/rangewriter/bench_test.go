@@ -12,8 +12,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
 
-// BenchmarkWriter turns batches of 1,000 entries into ranges that are not
-// stored; ns/op and allocs/op are per entry.
+// BenchmarkWriter writes batches of 1,000 entries into ranges that are not stored.
+// ns/op and allocs/op are per entry.
 func BenchmarkWriter(b *testing.B) {
 	shapes := map[string]func(i int) string{
 		"hive": func(i int) string {

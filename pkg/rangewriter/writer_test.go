@@ -21,8 +21,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
 
-// Ranges of both listings are those that a lakeFS server made, however the
-// entries come in.
+// Ranges of both listings are those that a lakeFS server made, however the entries are
+// batched.
 func TestGoldenRanges(t *testing.T) {
 	listings, err := golden.Load()
 	if err != nil {
@@ -268,7 +268,7 @@ func TestFirstErrorSticks(t *testing.T) {
 			reported = nil
 			w := rangewriter.New(t.Context(), test.files, oneEach, rangewriter.Options{Uploads: 2, Stored: test.stored})
 			defer w.Close()
-			err := w.Write(entrytest.Batch(entries...)) // longer than what can be on its way: the error shows
+			err := w.Write(entrytest.Batch(entries...)) // more ranges than can be in flight: the error shows
 			if !errors.Is(err, boom) || !strings.Contains(err.Error(), fifth.ID) {
 				t.Fatalf("Write returned %v, want an error that wraps boom and names range %s", err, fifth.ID)
 			}
@@ -287,8 +287,8 @@ func TestFirstErrorSticks(t *testing.T) {
 	}
 }
 
-// No more uploads run at once than allowed, and the end of the context ends
-// even a wait for uploads that hang.
+// No more uploads run at once than allowed. The end of the context ends even a wait for
+// uploads that hang.
 func TestUploadsAreBoundedAndCancelled(t *testing.T) {
 	const uploads = 3
 	started := make(chan struct{}, 100)
@@ -321,7 +321,7 @@ func TestUploadsAreBoundedAndCancelled(t *testing.T) {
 				t.Errorf("more than %d uploads run at once", uploads)
 			case err := <-returned:
 				t.Errorf("returned %v while uploads hang", err)
-			case <-time.After(20 * time.Millisecond): // long enough to catch a writer without bounds
+			case <-time.After(20 * time.Millisecond): // long enough to catch an unbounded writer
 			}
 			cancel()
 			if err := <-returned; !errors.Is(err, context.Canceled) {
@@ -357,8 +357,7 @@ func TestReportedInKeyOrder(t *testing.T) {
 	}
 }
 
-// Close drops what is open or on its way, may be called again, and fails later
-// calls.
+// Close drops open and unfinished ranges, may be called again, and has later calls fail.
 func TestClose(t *testing.T) {
 	running := make(chan struct{})
 	files := putFunc(func(ctx context.Context, _ string, _ []byte) error {
@@ -376,7 +375,7 @@ func TestClose(t *testing.T) {
 	w.Close()
 	w.Close()
 	if w.Write(entrytest.Batch(entries[1])) == nil || w.Flush() == nil || w.Wait() == nil {
-		t.Error("a closed writer takes calls")
+		t.Error("calls of a closed writer succeed")
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// TestMessagesOfARange counts what a server gets and sends for an import of many
-// ranges, with a worker that lists it and a coordinator's follower of its covers.
+// TestMessagesOfARange counts the messages that a NATS server receives and sends for an
+// import of many ranges, while one worker lists it and one coordinator follows its covers.
 func TestMessagesOfARange(t *testing.T) {
 	breaks := partition.Breaks{MaxSize: 1 << 20, Raggedness: 5}
 	source, want := numbered(t, 10_000, breaks)
@@ -60,10 +60,10 @@ func counted(t *testing.T, metrics *prometheus.Registry, what string) int64 {
 	return int64(measured.Sum(t, metrics, "rangefleet_queue_messages_"+what+"_total"))
 }
 
-// TestWorkRedoneAfterAKill kills a worker in the middle of an import, by its
+// TestWorkRedoneAfterAKill kills a worker in the middle of an import by closing its
 // connection, and counts the ranges that are stored twice.
 func TestWorkRedoneAfterAKill(t *testing.T) {
-	const uploads = 2 // on their way, of one partition
+	const uploads = 2 // of a partition, in flight
 	breaks := partition.Breaks{MaxSize: 1 << 20, Raggedness: 50}
 	source, want := numbered(t, 4000, breaks)
 	source.PageSize = page
@@ -102,8 +102,8 @@ func TestWorkRedoneAfterAKill(t *testing.T) {
 	for _, n := range stored {
 		again += n - 1
 	}
-	t.Logf("%d of %d ranges were stored again, of %d partitions that the dead worker held", again, len(want), len(parts))
+	t.Logf("%d of %d ranges were stored again, of %d partitions that the dead worker had", again, len(want), len(parts))
 	if again > uploads*len(parts) {
-		t.Errorf("%d ranges were stored again, want at most those on their way: %d of each of %d partitions", again, uploads, len(parts))
+		t.Errorf("%d ranges were stored again, want at most those in flight: %d of each of %d partitions", again, uploads, len(parts))
 	}
 }

@@ -83,8 +83,8 @@ func TestOwnSlotsTakeOtherImports(t *testing.T) {
 	f.covers("second")
 }
 
-// busyWorker starts a worker of four slots with a partition that its store keeps
-// waiting.
+// busyWorker starts a worker of four slots, one of which has a partition whose store does
+// not answer. Its LIST calls are all in flight as long as busy is true.
 func busyWorker(t *testing.T) (f *fleet, busy *atomic.Bool) {
 	source, _ := numbered(t, 1000, small)
 	source.PageSize = page
@@ -126,7 +126,7 @@ func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
 func redelivered(t *testing.T, cut string, tell func(*fleet, partition.Partition, *partition.RangeMetadata) error) {
 	source, want := numbered(t, 2000, small)
 	source.PageSize = page
-	end := "" // the first anchor after it
+	end := "" // the first anchor after the cut
 	for _, r := range want {
 		if end == "" && r.MaxKey > cut && small.Anchor([]byte(r.MaxKey)) {
 			end = r.MaxKey

@@ -66,7 +66,7 @@ func TestReady(t *testing.T) {
 	expect.Eventually(t, "another one is ready", func() bool { return w.Ready() == nil })
 	expect.NoError(t, server.Shutdown())
 	expect.Eventually(t, "it is not ready without NATS", func() bool {
-		err := w.Ready() // for a moment what it says is that it does not reach the queue
+		err := w.Ready() // at first it says that the queue was not reached
 		return err != nil && strings.Contains(err.Error(), "NATS is out of reach")
 	})
 	expect.NoError(t, w.Live())
@@ -81,7 +81,7 @@ func TestReadyWithoutAQuorum(t *testing.T) {
 		w := newTestWorker(q)
 		stop := w.start(t)
 		synctest.Wait()
-		wants(t, w.Ready(), "a coordinator makes it") // it asks, and may still be answered
+		wants(t, w.Ready(), "a coordinator makes it") // it has asked, and may still be answered
 		expect.Eventually(t, "it says why", func() bool { return strings.Contains(w.Ready().Error(), "no quorum") })
 		expect.NoError(t, w.Live())
 		stop()
@@ -113,8 +113,8 @@ func TestLive(t *testing.T) {
 	wants(t, w.Live(), "slot 0 does not ask for partitions any more")
 }
 
-// TestAFleetOfAnotherVersionIsRefused has a worker join a fleet whose queue, and
-// one whose partitions, are of a version to come.
+// TestAFleetOfAnotherVersionIsRefused has a worker join a fleet whose queue is of a later
+// version.
 func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	queuetest.Connect(t, queue.Config{InProcess: server, Protocol: queue.Protocol + 1})
@@ -129,8 +129,8 @@ func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
 	expect.NoError(t, w.Live())
 }
 
-// TestAPartitionOfAnotherVersionIsLeft has a worker meet a partition of a version to
-// come, and then ones of its own.
+// TestAPartitionOfAnotherVersionIsLeft has a worker pull a partition of a later version, and
+// then one of its own version.
 func TestAPartitionOfAnotherVersionIsLeft(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, queue.Config{InProcess: server})
@@ -146,7 +146,7 @@ func TestAPartitionOfAnotherVersionIsLeft(t *testing.T) {
 	if n, err := q.OutstandingCount(t.Context(), "newer"); err != nil || n != 1 {
 		t.Errorf("%d partitions are left, %v, want the one that was refused", n, err)
 	}
-	expect.NoError(t, q.Publish(t.Context(), partition.Plan("own", nil)[0])) // of no import: it is dropped
+	expect.NoError(t, q.Publish(t.Context(), partition.Plan("own", nil)[0])) // its import does not exist: it is dropped
 	expect.Eventually(t, "it goes on with its own", func() bool {
 		n, err := q.OutstandingCount(t.Context(), "own")
 		return err == nil && n == 0

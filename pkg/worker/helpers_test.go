@@ -27,11 +27,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
-// small are breaks such that some hundred entries make ranges that end in
-// either way.
+// small has ranges of some hundred entries end both at anchors and by their size.
 var small = partition.Breaks{MaxSize: 5000, Raggedness: 25}
 
-// fleet is what workers share, and workers.
+// fleet is some workers and what they share.
 type fleet struct {
 	t       *testing.T
 	queue   *queue.Queue
@@ -42,8 +41,8 @@ type fleet struct {
 	grace   time.Duration        // of workers to come
 	busy    func() bool          // of workers to come
 	slice   time.Duration        // of workers to come; the default is too long for most tests
+	stall   time.Duration        // of workers to come
 	listing objectstore.Listing  // of imports to come
-	stall   time.Duration        // likewise
 }
 
 func newFleet(t *testing.T, q *queue.Queue, source *memstore.Store) *fleet {
@@ -53,7 +52,7 @@ func newFleet(t *testing.T, q *queue.Queue, source *memstore.Store) *fleet {
 	}
 }
 
-// record stores the record of an import of the bucket to the root of a branch.
+// record stores the record of an import of "bucket".
 func (f *fleet) record(id string, breaks partition.Breaks) {
 	f.t.Helper()
 	f.recordOf(id, "bucket", breaks)
@@ -97,8 +96,7 @@ func (f *fleet) cancel(id string) {
 	expect.NoError(f.t, err)
 }
 
-// run runs a worker until the function that it returns is called, or the test
-// ends.
+// run runs a worker until stop is called or the test ends.
 func (f *fleet) run(slots int) (stop func()) {
 	f.metrics = prometheus.NewRegistry()
 	return f.runOn(f.queue, slots, f.metrics)
@@ -176,8 +174,8 @@ func sample(t *testing.T, rng *rand.Rand, n int, breaks partition.Breaks) ([]ent
 	return entries, ranges
 }
 
-// numbered returns a store of n objects with keys in sequence, and the ranges
-// that they must become.
+// numbered returns a store of n objects with numbered keys, and the ranges that they
+// must become.
 func numbered(t *testing.T, n int, breaks partition.Breaks) (*memstore.Store, []partition.RangeMetadata) {
 	t.Helper()
 	var entries []entry.Entry

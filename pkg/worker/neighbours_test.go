@@ -19,9 +19,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// TestAStoreThatHangsStopsNoOther has twelve imports of a bucket that hangs hold all slots
-// of four workers. One of another bucket, which comes last, is listed all the same. Once
-// the bucket answers, the twelve are listed too, and no delivery of theirs has failed.
+// TestAStoreThatHangsStopsNoOther has twelve imports of a bucket that hangs occupy all
+// slots of four workers. An import of another bucket, which comes last, is listed all the
+// same. Once the first bucket answers, the twelve are listed, too, and none of their
+// deliveries has failed.
 func TestAStoreThatHangsStopsNoOther(t *testing.T) {
 	for _, slots := range []int{1, 2} {
 		t.Run(fmt.Sprint(slots, " slots"), func(t *testing.T) {

@@ -21,7 +21,7 @@ func TestOffers(t *testing.T) {
 	shares := func(own string, left int64, waiting, want int) {
 		t.Helper()
 		if got := o.share(offer{own, left}, waiting); got != want {
-			t.Errorf("%s, with %d left, gives %d to %d that wait, want %d", own, left, got, waiting, want)
+			t.Errorf("partition %s with %d keys left gives %d pieces to %d that wait, want %d", own, left, got, waiting, want)
 		}
 	}
 	shares("b", 1000, 3, 3) // nobody else has offered anything
@@ -30,7 +30,7 @@ func TestOffers(t *testing.T) {
 	receive("c", 1000)
 	o.receive([]byte("of another version"))
 	shares("a", 100, 2, 0)
-	shares("b", 1000, 1, 1) // of equals the first
+	shares("b", 1000, 1, 1) // the first of two equal ones
 	shares("c", 1000, 1, 0)
 	shares("c", 1000, 2, 1)
 	receive("b", 400) // again, later
@@ -41,9 +41,9 @@ func TestOffers(t *testing.T) {
 	at = at.Add(fresh)
 	shares("b", 400, 2, 0)
 	at = at.Add(1)
-	shares("b", 400, 2, 2) // what was heard is too old
+	shares("b", 400, 2, 2) // the offers of others are too old
 	if len(o.heard) != 0 {
-		t.Errorf("%d offers are kept that count no more", len(o.heard))
+		t.Errorf("%d offers are kept that no longer count", len(o.heard))
 	}
 }
 

@@ -25,8 +25,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// cuts returns keys at which to cut: keys that exist, anchors among them, and
-// keys in between.
+// cuts returns keys at which to cut: anchors, other keys that exist, and keys in between.
 func cuts(rng *rand.Rand, entries []entry.Entry, breaks partition.Breaks) []string {
 	var all []string
 	for range rng.IntN(9) {
@@ -50,9 +49,8 @@ func cuts(rng *rand.Rand, entries []entry.Entry, breaks partition.Breaks) []stri
 	return slices.Compact(all)
 }
 
-// TestPartitionsAtAnyKeysGiveTheSameRanges runs partitions of random cuts, by
-// workers that stop or die at random moments, and delivers some of the work
-// twice.
+// TestPartitionsAtAnyKeysGiveTheSameRanges cuts imports at random keys. Workers stop or
+// die at random moments, and some of the work is delivered twice.
 func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 	rng := seeded.Rand(t)
 	server := queuetest.StartServer(t, natsd.Config{})
@@ -72,7 +70,7 @@ func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 		source := memstore.Of(entries)
 		source.PageSize = 1 + rng.IntN(60)
 		f := newFleet(t, q, source)
-		if rng.IntN(3) == 0 { // a store that no listing may start in
+		if rng.IntN(3) == 0 { // a store that ends every listing that does not start at the first key
 			source.EndsAfter = func(after string) bool { return after != "" }
 			source.PageSize = 0
 			f.listing.Mode = objectstore.Walk
@@ -80,12 +78,12 @@ func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 		id := fmt.Sprintf("import-%d", round)
 		f.record(id, breaks)
 		parts := partition.Plan(id, cuts(rng, entries, breaks))
-		if rng.IntN(2) == 0 { // the same keys twice, cut otherwise
+		if rng.IntN(2) == 0 { // the same keys twice, with other cuts
 			parts = append(parts, partition.Plan(id, cuts(rng, entries, breaks))...)
 		}
 		rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 		done := make(chan struct{})
-		died := f.troubled(config, done, rng.IntN(3), rng.IntN(2) == 0, func() int64 { return rng.Int64N(int64(2 + len(want)/2)) })
+		died := f.shortLived(config, done, rng.IntN(3), rng.IntN(2) == 0, func() int64 { return rng.Int64N(int64(2 + len(want)/2)) })
 		f.publish(parts...)
 		stop := f.run(2)
 		got, covers := f.covers(id)
@@ -110,10 +108,10 @@ func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 	}
 }
 
-// troubled runs workers that end after some ranges, each followed by the next,
-// until done is closed: killed, their connection first, so that the queue hears
-// nothing more of them, or stopped.
-func (f *fleet) troubled(config queue.Config, done <-chan struct{}, workers int, kill bool, lifetime func() int64) (died chan struct{}) {
+// shortLived runs workers one after the other until done is closed. Each ends after some
+// ranges: it is stopped, or killed by closing its connection first, so that the queue
+// hears nothing more of it.
+func (f *fleet) shortLived(config queue.Config, done <-chan struct{}, workers int, kill bool, lifetime func() int64) (died chan struct{}) {
 	var left atomic.Int64
 	end := make(chan struct{}, 1)
 	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
@@ -170,8 +168,8 @@ func writeMetarange(t *testing.T, ranges []partition.RangeMetadata) string {
 	return id
 }
 
-// TestGapsAreFilledExactly takes covers away from a listing and lists the gaps:
-// partitions whose ends are both range boundaries.
+// TestGapsAreFilledExactly takes covers away from a listing and lists the gaps. Both ends
+// of their partitions are range boundaries.
 func TestGapsAreFilledExactly(t *testing.T) {
 	rng := seeded.Rand(t)
 	entries, want := sample(t, rng, 500, small)

@@ -14,9 +14,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// TestAPoisonPartitionFailsItsImportAlone has a store that refuses the keys of one
-// region for good: its import fails with the span, the place, the store's words
-// and what to do, and the others of the same worker go on.
+// TestAPoisonPartitionFailsItsImportAlone has a store refuse some keys for good. Their
+// import fails; its error names the span, the place, the store's words, and what to do.
+// Other imports of the same worker go on.
 func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answer error
@@ -61,13 +61,13 @@ func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 			f.publish(poisoned...)
 			f.publish(whole("other"))
 			f.run(1)
-			f.run(1) // for one may be wrong
+			f.run(1) // a refusal to one worker may be the worker's fault
 			f.idle("poisoned")
 			r, err := f.imports.Get(t.Context(), "poisoned")
 			expect.NoError(t, err)
 			for _, words := range append(tc.want, poisoned[1].Span.String(), `after key "dir/000`, "Nothing was committed", "start the import again") {
 				if r.State != imports.Failed || !strings.Contains(r.Error, words) {
-					t.Errorf("import is %s: %q\nwant failed, and it to say %q", r.State, r.Error, words)
+					t.Errorf("import is %s: %q\nwant failed, and %q in its error", r.State, r.Error, words)
 				}
 			}
 			got, _ := f.covers("other")
@@ -79,8 +79,8 @@ func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 	}
 }
 
-// TestAWorkerWithoutCredentialsFailsNoImport has one worker whose credentials are
-// refused: another one does the work.
+// TestAWorkerWithoutCredentialsFailsNoImport has a store refuse the credentials of one
+// worker. Another worker does the work.
 func TestAWorkerWithoutCredentialsFailsNoImport(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	f := start(t, source)

@@ -12,7 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// liar is a store that ends, wrongly, every page that starts within some keys, as
+// liar is a store that wrongly ends every page that starts within some keys, as
 // MinIO does within some directories.
 func liar(source *memstore.Store) *memstore.Store {
 	source.PageSize = page
@@ -36,8 +36,8 @@ func (f *fleet) failed(id string) string {
 	return r.Error
 }
 
-// A partition that is resumed within keys after which the store shows nothing is not
-// taken to be at its end.
+// A resumed partition does not count as ended because the store shows nothing after its
+// last cover.
 func TestAResumedPartitionChecksItsStart(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	f := start(t, liar(source))
@@ -57,8 +57,8 @@ func TestAResumedPartitionChecksItsStart(t *testing.T) {
 	}
 }
 
-// A gap ends at a key that was there. A listing that ends before it is refuted by the
-// key itself; if that is gone, nothing is left in the gap.
+// A gap ends at a key that the store had. If a listing ends before that key, the key
+// contradicts it; if the key is gone, nothing is left in the gap.
 func TestAPartitionThatEndsAtABoundaryChecksItsEnd(t *testing.T) {
 	for name, gone := range map[string]bool{"a store that lies": false, "keys that were removed": true} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +92,8 @@ func TestAPartitionThatEndsAtABoundaryChecksItsEnd(t *testing.T) {
 	}
 }
 
-// A partition whose keys after a cut are another's tells so when its listing ends.
+// If a listing ends early in a partition that does not reach the open end, its claim of the
+// end says which keys others list.
 func TestACutPartitionClaimsNoMoreThanItLists(t *testing.T) {
 	source, want := numbered(t, 100, partition.Breaks{MaxSize: small.MaxSize, Raggedness: 1 << 40})
 	source.PageSize = page
@@ -103,13 +104,13 @@ func TestACutPartitionClaimsNoMoreThanItLists(t *testing.T) {
 	f.run(1)
 	fold, _ := f.covers("id")
 	if fold.Beyond != "dir/000050" || !slices.Equal(slices.Collect(fold.All()), want) {
-		t.Errorf("the end is told by a partition of the keys beyond %q; ranges %v, want %v", fold.Beyond, slices.Collect(fold.All()), want)
+		t.Errorf("a partition claims the end, and leaves to others the keys beyond %q; ranges %v, want %v", fold.Beyond, slices.Collect(fold.All()), want)
 	}
 }
 
-// A key at a seam that is removed, and written again while the store is asked for it,
-// refutes no listing.
-func TestAKeyThatComesBackAtASeamRefutesNothing(t *testing.T) {
+// A key at a seam may be removed, and written again while the store is asked for it. Then
+// it contradicts no listing.
+func TestAKeyThatComesBackAtASeamContradictsNothing(t *testing.T) {
 	for _, at := range []string{"start", "end"} {
 		t.Run(at, func(t *testing.T) {
 			source, want := numbered(t, 1000, small)

@@ -12,9 +12,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// TestAWorkerThatStopsEndsItsRange holds the store back until the worker was told
-// to stop, in the middle of a range: it must go on to the end of that one, and
-// whoever comes next repeats nothing.
+// TestAWorkerThatStopsEndsItsRange tells a worker to stop while it waits for the store in
+// the middle of a range. It must go on to the end of that range, and the next worker
+// repeats nothing.
 func TestAWorkerThatStopsEndsItsRange(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	source.PageSize = page
@@ -67,8 +67,8 @@ func TestAWorkerThatStopsEndsItsRange(t *testing.T) {
 	}
 }
 
-// TestAWorkerThatStopsDoesNotWaitForAStore has a partition of which nothing is
-// open while the store does not answer.
+// TestAWorkerThatStopsDoesNotWaitForAStore tells a worker to stop while no range is open and
+// the store does not answer.
 func TestAWorkerThatStopsDoesNotWaitForAStore(t *testing.T) {
 	source, _ := numbered(t, 10, small)
 	waiting, _ := blocked(source, "")
@@ -85,7 +85,7 @@ func TestAWorkerThatStopsDoesNotWaitForAStore(t *testing.T) {
 	}
 }
 
-// TestHandingBackIsNoFailure stops more workers on one partition than may fail.
+// TestHandingBackIsNoFailure stops more workers on one partition than tries may fail.
 func TestHandingBackIsNoFailure(t *testing.T) {
 	source, want := numbered(t, 100, small)
 	f := start(t, source)

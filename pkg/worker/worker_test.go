@@ -23,7 +23,7 @@ import (
 
 func whole(id string) partition.Partition { return partition.Plan(id, nil)[0] }
 
-// page is the size of pages that a source hands over as they are, one by one.
+// page is a page size at which a source makes a batch of each page.
 const page = 256
 
 // calls records calls to a store.
@@ -64,7 +64,7 @@ func TestARedeliveryResumesAfterTheLastCover(t *testing.T) {
 	covers := f.covered("id", want)
 	f.idle("id")
 	if lists := listed.of("list"); len(lists) != 2 || lists[0].After != after[:len(after)-1] || lists[1].After != after {
-		t.Errorf("listed %v, want once for a look at %q, and once after it", lists, after)
+		t.Errorf("listed %v, want once to check the start %q, and once after it", lists, after)
 	}
 	covered := 0
 	for _, c := range listed.of("page") {
@@ -72,8 +72,8 @@ func TestARedeliveryResumesAfterTheLastCover(t *testing.T) {
 			covered++
 		}
 	}
-	if covered > 1 { // in the look at the start
-		t.Errorf("%d pages were listed of what is covered", covered)
+	if covered > 1 { // one to check the start
+		t.Errorf("%d pages of covered keys were listed", covered)
 	}
 	if n := len(stored.of("put")); n != len(want)-len(want)/2 || len(covers) != len(want)+1 {
 		t.Errorf("%d ranges stored and %d covers in all, want half of %d and one more", n, len(covers), len(want))
@@ -114,7 +114,7 @@ func TestPartitionsOfImportsThatAreOverAreDropped(t *testing.T) {
 	}
 }
 
-func TestErrorsForGoodFailTheImport(t *testing.T) {
+func TestPermanentErrorsFailTheImport(t *testing.T) {
 	denied := fmt.Errorf("AccessDenied: you shall not pass: %w", objectstore.ErrRefused)
 	for name, hook := range map[string]func(*fleet){
 		"listing":   func(f *fleet) { f.buckets["bucket"].Hook = failing("page", denied) },
@@ -131,7 +131,7 @@ func TestErrorsForGoodFailTheImport(t *testing.T) {
 			f.publish(whole("id"))
 			f.run(1)
 			first := f.metrics
-			f.run(1) // which is asked before what is refused ends an import
+			f.run(1) // a refusal counts once another worker met it, too
 			f.idle("id")
 			r, err := f.imports.Get(t.Context(), "id")
 			expect.NoError(t, err)
@@ -164,7 +164,7 @@ func failing(op string, err error) func(context.Context, memstore.Call) error {
 	}
 }
 
-func TestErrorsThatMayPassAreTriedAgain(t *testing.T) {
+func TestTransientErrorsAreTriedAgain(t *testing.T) {
 	source, want := numbered(t, 200, small)
 	source.PageSize = 50
 	var failures atomic.Int64
@@ -185,8 +185,8 @@ func TestErrorsThatMayPassAreTriedAgain(t *testing.T) {
 	}
 }
 
-// blocked makes the store wait in the listing until the call's context ends, and
-// returns a signal for when it waits and one for when its context has ended.
+// blocked has one call for a page from a key on wait until its context ends. It signals
+// that the call waits, and that its context has ended.
 func blocked(source *memstore.Store, from string) (waiting, released chan struct{}) {
 	waiting, released = make(chan struct{}, 1), make(chan struct{})
 	var once sync.Once
@@ -206,8 +206,7 @@ func blocked(source *memstore.Store, from string) (waiting, released chan struct
 	return waiting, released
 }
 
-// TestACanceledImportStopsAtOnce has heartbeats, which look whether the import is
-// over too, come later than the test waits.
+// TestACanceledImportStopsAtOnce sends no heartbeat, which would check the import, too.
 func TestACanceledImportStopsAtOnce(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	source.PageSize = page
@@ -272,8 +271,8 @@ func TestHeartbeatsKeepAPartition(t *testing.T) {
 	expect.Received(t, "the listing", listing)
 	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
-	if task, err := q.Puller(queue.Bulk).Pull(ctx); err == nil { // for two and a half times the ack wait
-		t.Errorf("the partition was delivered again, for the %d. time", task.Deliveries)
+	if task, err := q.Puller(queue.Bulk).Pull(ctx); err == nil { // within two and a half times the ack wait
+		t.Errorf("the partition was delivered again, delivery %d", task.Deliveries)
 	}
 	close(release)
 	f.covers("id")
@@ -287,7 +286,7 @@ func TestAWorkerThatStopsHandsItsPartitionBack(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	source.PageSize = page
 	waiting, _ := blocked(source, "dir/000500")
-	q := connect(t, queue.Config{InProcess: startServer(t), AckWait: 10 * expect.Patience}) // nobody could wait for that
+	q := connect(t, queue.Config{InProcess: startServer(t), AckWait: 10 * expect.Patience}) // longer than the test waits
 	f := newFleet(t, q, source)
 	f.record("id", small)
 	f.publish(whole("id"))
@@ -311,7 +310,7 @@ func TestStartAndStopUnderLoad(t *testing.T) {
 		var stops sync.WaitGroup
 		for range 3 {
 			stop := f.run(2)
-			for range 2 { // stopping is for everybody
+			for range 2 { // several may stop it
 				stops.Go(stop)
 			}
 		}
