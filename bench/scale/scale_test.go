@@ -58,7 +58,7 @@ func TestConstantsAreCurrent(t *testing.T) {
 	for path, want := range map[string]string{
 		"pkg/coordinator/plan.go":            map[int]string{1: `partition\.Plan\(d\.id, nil\)`}[m.FirstCut],
 		"pkg/partition/share.go":             fmt.Sprintf(`mostPieces = %d\b`, m.Pieces),
-		"pkg/queue/load.go":                  `hungryEvery = 500 \* time\.Millisecond\n`,
+		"pkg/queue/loadwatch.go":             `starvedEvery = 500 \* time\.Millisecond\n`,
 		"docs/settings.md":                   fmt.Sprintf("`s3.max_lists` \\| int \\| `%d`", m.InFlight),
 		"deploy/kubernetes/coordinator.yaml": fmt.Sprintf(`GOMEMLIMIT, value: %.0fMiB`, m.CoordinatorMax/(1<<20)),
 	} {

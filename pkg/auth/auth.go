@@ -13,7 +13,7 @@ import (
 	"fmt"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // Pair authenticates the holder of one pair of keys. It is immutable.
@@ -48,9 +48,9 @@ const key = "pair"
 // Open returns the pair that is stored in the bucket. If there is none, it generates one,
 // stores it, and returns its secret, which cannot be retrieved again. Otherwise secret is
 // empty.
-func Open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
-	err = queue.Contend(ctx, func() error { // in conflict with a coordinator that has just created one
-		p, secret, err = open(ctx, kv)
+func Open(ctx context.Context, bucket kv.Bucket) (p Pair, secret string, err error) {
+	err = kv.RetryConflicts(ctx, func() error { // in conflict with a coordinator that has just created one
+		p, secret, err = open(ctx, bucket)
 		return err
 	})
 	if err != nil {
@@ -59,16 +59,16 @@ func Open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
 	return p, secret, nil
 }
 
-func open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
-	value, _, err := kv.Get(ctx, key)
+func open(ctx context.Context, bucket kv.Bucket) (p Pair, secret string, err error) {
+	value, _, err := bucket.Get(ctx, key)
 	if err == nil {
 		if err = json.Unmarshal(value, &p); err != nil {
 			err = fmt.Errorf("%w: set auth.access_key_id and auth.secret_access_key, which are used instead, or delete the record and start again, to get new keys",
-				fault.Unreadable(queue.BucketAuth, key, err))
+				fault.Unreadable(kv.BucketAuth, key, err))
 		}
 		return p, "", err
 	}
-	if !errors.Is(err, queue.ErrNotFound) {
+	if !errors.Is(err, kv.ErrNotFound) {
 		return Pair{}, "", fmt.Errorf("read them: %w", err)
 	}
 	secret = rand.Text() + rand.Text()[:6]
@@ -76,6 +76,6 @@ func open(ctx context.Context, kv queue.KV) (p Pair, secret string, err error) {
 	if value, err = json.Marshal(p); err != nil {
 		return Pair{}, "", fmt.Errorf("encode them: %w", err)
 	}
-	_, err = kv.Create(ctx, key, value)
+	_, err = bucket.Create(ctx, key, value)
 	return p, secret, err
 }

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // Sealer encrypts text that clients carry, such as continuation tokens. It is immutable.
@@ -69,9 +69,9 @@ const sealKey = "seal"
 
 // OpenSealer returns the sealer whose encryption key is stored in the bucket, so that all
 // coordinators open each other's tokens. If there is no key, it generates one.
-func OpenSealer(ctx context.Context, kv queue.KV) (s *Sealer, err error) {
-	err = queue.Contend(ctx, func() error { // in conflict with a coordinator that has just created one
-		s, err = openSealer(ctx, kv)
+func OpenSealer(ctx context.Context, bucket kv.Bucket) (s *Sealer, err error) {
+	err = kv.RetryConflicts(ctx, func() error { // in conflict with a coordinator that has just created one
+		s, err = openSealer(ctx, bucket)
 		return err
 	})
 	if err != nil {
@@ -80,12 +80,12 @@ func OpenSealer(ctx context.Context, kv queue.KV) (s *Sealer, err error) {
 	return s, nil
 }
 
-func openSealer(ctx context.Context, kv queue.KV) (*Sealer, error) {
-	key, _, err := kv.Get(ctx, sealKey)
-	if errors.Is(err, queue.ErrNotFound) {
+func openSealer(ctx context.Context, bucket kv.Bucket) (*Sealer, error) {
+	key, _, err := bucket.Get(ctx, sealKey)
+	if errors.Is(err, kv.ErrNotFound) {
 		key = make([]byte, sealKeySize)
 		_, _ = rand.Read(key) // it never fails
-		_, err = kv.Create(ctx, sealKey, key)
+		_, err = bucket.Create(ctx, sealKey, key)
 	}
 	if err != nil {
 		return nil, err

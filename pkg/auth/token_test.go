@@ -7,7 +7,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/auth"
-	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
 
 func TestTokensOpenForTheirPurposeAlone(t *testing.T) {
@@ -61,19 +61,19 @@ func TestChangedTokensDoNotOpen(t *testing.T) {
 }
 
 func TestCoordinatorsOpenEachOthersTokens(t *testing.T) {
-	kv := new(queuetest.MemoryKV)
-	first, err := auth.OpenSealer(t.Context(), kv)
+	bucket := new(kvtest.Memory)
+	first, err := auth.OpenSealer(t.Context(), bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := auth.OpenSealer(t.Context(), kv)
+	second, err := auth.OpenSealer(t.Context(), bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if text, err := second.Open(first.Seal("k", "p"), "p"); text != "k" || err != nil {
 		t.Errorf("Open = %q, %v", text, err)
 	}
-	broken := new(queuetest.MemoryKV)
+	broken := new(kvtest.Memory)
 	if _, err := broken.Create(t.Context(), "seal", []byte("short")); err != nil {
 		t.Fatal(err)
 	}

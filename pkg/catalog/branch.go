@@ -6,19 +6,19 @@ import (
 	"fmt"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // Branch returns a branch, or a NotFound fault. While NATS elects a leader, its head may be
 // out of date.
 func (c *Catalog) Branch(ctx context.Context, repository, name string) (Branch, error) {
-	return c.existing(ctx, c.kv.Get, repository, name)
+	return c.existing(ctx, c.bucket.Get, repository, name)
 }
 
 // LatestBranch is Branch, as it was at some moment since the call: for whoever
 // decides by its head what no compare-and-swap decides. It takes a write.
 func (c *Catalog) LatestBranch(ctx context.Context, repository, name string) (Branch, error) {
-	return c.existing(ctx, c.kv.Latest, repository, name)
+	return c.existing(ctx, c.bucket.GetLinearized, repository, name)
 }
 
 func (c *Catalog) existing(ctx context.Context, get getter, repository, name string) (Branch, error) {
@@ -27,7 +27,7 @@ func (c *Catalog) existing(ctx context.Context, get getter, repository, name str
 		return Branch{}, err
 	}
 	b, err := c.branch(ctx, get, r, name)
-	if errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, kv.ErrNotFound) {
 		return Branch{}, fault.Missing("branch")
 	}
 	if err != nil {
@@ -39,17 +39,17 @@ func (c *Catalog) existing(ctx context.Context, get getter, repository, name str
 // errNoCommit says that the value of a branch is not the ID of a commit.
 var errNoCommit = errors.New("it is not the ID of a commit")
 
-// branch returns a branch, or queue.ErrNotFound.
+// branch returns a branch, or kv.ErrNotFound.
 func (c *Catalog) branch(ctx context.Context, get getter, r Repository, name string) (Branch, error) {
 	if checkBranchName("", name) != nil {
-		return Branch{}, queue.ErrNotFound
+		return Branch{}, kv.ErrNotFound
 	}
 	commit, rev, err := get(ctx, branchKey(r.root(), name))
 	if err != nil {
 		return Branch{}, err
 	}
 	if !validCommit.Match(commit) {
-		return Branch{}, fault.Unreadable(queue.BucketCatalog, branchKey(r.root(), name), errNoCommit)
+		return Branch{}, fault.Unreadable(kv.BucketCatalog, branchKey(r.root(), name), errNoCommit)
 	}
 	return Branch{Name: name, CommitID: string(commit), Incarnation: r.Incarnation, Revision: rev}, nil
 }
@@ -61,8 +61,8 @@ func (c *Catalog) Branches(ctx context.Context, repository, prefix, after string
 	if err != nil {
 		return nil, false, err
 	}
-	page, more, err = list(ctx, c.kv, branchKey(r.root(), ""), prefix, after, amount, func(name string) (Branch, error) {
-		return c.branch(ctx, c.kv.Get, r, name)
+	page, more, err = list(ctx, c.bucket, branchKey(r.root(), ""), prefix, after, amount, func(name string) (Branch, error) {
+		return c.branch(ctx, c.bucket.Get, r, name)
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("list branches of repository %q: %w", repository, err)
@@ -84,8 +84,8 @@ func (c *Catalog) CreateBranch(ctx context.Context, repository, name, source str
 	if err != nil {
 		return Branch{}, err
 	}
-	rev, err := c.kv.Create(ctx, branchKey(r.root(), name), []byte(commit.ID))
-	if errors.Is(err, queue.ErrConflict) {
+	rev, err := c.bucket.Create(ctx, branchKey(r.root(), name), []byte(commit.ID))
+	if errors.Is(err, kv.ErrConflict) {
 		return Branch{}, fault.Conflicting("branch %q exists already", name)
 	}
 	if err != nil {
@@ -101,8 +101,8 @@ func (c *Catalog) MoveBranch(ctx context.Context, repository string, from Branch
 	if _, err := c.Commit(ctx, repository, commitID); err != nil {
 		return err
 	}
-	_, err := c.kv.Update(ctx, branchKey(root(repository, from.Incarnation), from.Name), []byte(commitID), from.Revision)
-	if errors.Is(err, queue.ErrConflict) {
+	_, err := c.bucket.Update(ctx, branchKey(root(repository, from.Incarnation), from.Name), []byte(commitID), from.Revision)
+	if errors.Is(err, kv.ErrConflict) {
 		return fault.Conflicting("branch %q was moved by somebody else meanwhile: try again", from.Name)
 	}
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // Repository is a tree of objects with its history.
@@ -72,12 +72,12 @@ type Commit struct {
 // Catalog reads and writes a bucket. Its methods may be called concurrently, by
 // any number of processes.
 type Catalog struct {
-	kv  queue.KV
-	now func() time.Time
+	bucket kv.Bucket
+	now    func() time.Time
 }
 
 // New returns the catalog in the bucket, which must hold nothing else.
-func New(kv queue.KV) *Catalog { return &Catalog{kv: kv, now: time.Now} }
+func New(bucket kv.Bucket) *Catalog { return &Catalog{bucket: bucket, now: time.Now} }
 
 func repositoryKey(id string) string      { return "r." + id }
 func branchKey(root, name string) string  { return "b." + root + "." + name }
@@ -101,10 +101,10 @@ func checkBranchName(field, name string) error {
 	return nil
 }
 
-// getter is one of the two methods to read a bucket, queue.KV's Get and Latest.
+// getter is one of the two methods to read a bucket, kv.Bucket's Get and GetLinearized.
 type getter func(ctx context.Context, key string) (value []byte, revision uint64, err error)
 
-// read returns the decoded value of a key, queue.ErrNotFound, or a fault.Broken with the
+// read returns the decoded value of a key, kv.ErrNotFound, or a fault.Broken with the
 // revision.
 func read[T any](ctx context.Context, get getter, key string) (v T, rev uint64, err error) {
 	data, rev, err := get(ctx, key)
@@ -112,19 +112,19 @@ func read[T any](ctx context.Context, get getter, key string) (v T, rev uint64, 
 		return v, 0, err
 	}
 	if err := json.Unmarshal(data, &v); err != nil {
-		return *new(T), rev, fault.Unreadable(queue.BucketCatalog, key, err)
+		return *new(T), rev, fault.Unreadable(kv.BucketCatalog, key, err)
 	}
 	return v, rev, nil
 }
 
 // list calls get for the keys that start with base+prefix and follow base+after, in order.
 // It returns the first `amount` results, and whether there are more. Keys for which get
-// returns queue.ErrNotFound or fault.Broken are left out.
-func list[T any](ctx context.Context, kv queue.KV, base, prefix, after string, amount int, get func(name string) (T, error)) (page []T, more bool, err error) {
+// returns kv.ErrNotFound or fault.Broken are left out.
+func list[T any](ctx context.Context, bucket kv.Bucket, base, prefix, after string, amount int, get func(name string) (T, error)) (page []T, more bool, err error) {
 	if amount < 1 {
 		return nil, false, fault.BadField("amount", "%d is below 1", amount)
 	}
-	keys, err := kv.Keys(ctx, base+prefix)
+	keys, err := bucket.Keys(ctx, base+prefix)
 	if err != nil {
 		return nil, false, err
 	}
@@ -135,7 +135,7 @@ func list[T any](ctx context.Context, kv queue.KV, base, prefix, after string, a
 		}
 		v, err := get(name)
 		switch {
-		case errors.Is(err, queue.ErrNotFound) || fault.Is(err, fault.Broken):
+		case errors.Is(err, kv.ErrNotFound) || fault.Is(err, fault.Broken):
 			continue
 		case err != nil:
 			return nil, false, err

@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -14,8 +15,8 @@ import (
 // empty one.
 func onEach(t *testing.T, test func(t *testing.T, c *Catalog)) {
 	t.Helper()
-	t.Run("memory", func(t *testing.T) { test(t, New(&queuetest.MemoryKV{})) })
-	t.Run("jetstream", func(t *testing.T) { test(t, New(queuetest.Start(t).KV(queue.BucketCatalog))) })
+	t.Run("memory", func(t *testing.T) { test(t, New(&kvtest.Memory{})) })
+	t.Run("jetstream", func(t *testing.T) { test(t, New(queuetest.Start(t).Bucket(kv.BucketCatalog))) })
 }
 
 func create(t *testing.T, c *Catalog, id string) Repository {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/ident"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/limits"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // Identity returns the commit's ID, 64 hex digits: the hash that lakeFS computes for a
@@ -56,8 +56,8 @@ func (c *Catalog) addCommit(ctx context.Context, r Repository, commit Commit) (C
 	if err != nil {
 		return Commit{}, fmt.Errorf("encode commit %s: %w", commit.ID, err)
 	}
-	_, err = c.kv.Create(ctx, commitKey(r.root(), commit.ID), data)
-	if err != nil && !errors.Is(err, queue.ErrConflict) {
+	_, err = c.bucket.Create(ctx, commitKey(r.root(), commit.ID), data)
+	if err != nil && !errors.Is(err, kv.ErrConflict) {
 		return Commit{}, fmt.Errorf("store commit %s of repository %q: %w", commit.ID, r.ID, err)
 	}
 	return commit, nil
@@ -74,7 +74,7 @@ func (c *Catalog) Commit(ctx context.Context, repository, id string) (Commit, er
 
 func (c *Catalog) existingCommit(ctx context.Context, r Repository, id string) (Commit, error) {
 	commit, err := c.commit(ctx, r, id)
-	if errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, kv.ErrNotFound) {
 		return Commit{}, fault.Missing("commit")
 	}
 	if err != nil {
@@ -83,12 +83,12 @@ func (c *Catalog) existingCommit(ctx context.Context, r Repository, id string) (
 	return commit, nil
 }
 
-// commit returns a commit, or queue.ErrNotFound.
+// commit returns a commit, or kv.ErrNotFound.
 func (c *Catalog) commit(ctx context.Context, r Repository, id string) (Commit, error) {
 	if !validCommit.MatchString(id) {
-		return Commit{}, queue.ErrNotFound
+		return Commit{}, kv.ErrNotFound
 	}
-	commit, _, err := read[Commit](ctx, c.kv.Get, commitKey(r.root(), id))
+	commit, _, err := read[Commit](ctx, c.bucket.Get, commitKey(r.root(), id))
 	return commit, err
 }
 
@@ -104,13 +104,13 @@ func (c *Catalog) Resolve(ctx context.Context, repository, ref string) (Commit, 
 
 func (c *Catalog) resolve(ctx context.Context, r Repository, ref string) (Commit, error) {
 	commit, err := c.commit(ctx, r, ref) // reads nothing unless ref has the form of an ID
-	if errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, kv.ErrNotFound) {
 		var b Branch
-		if b, err = c.branch(ctx, c.kv.Get, r, ref); err == nil {
+		if b, err = c.branch(ctx, c.bucket.Get, r, ref); err == nil {
 			return c.existingCommit(ctx, r, b.CommitID)
 		}
 	}
-	if errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, kv.ErrNotFound) {
 		return Commit{}, fault.Missing(fmt.Sprintf("ref %q", ref))
 	}
 	if err != nil {

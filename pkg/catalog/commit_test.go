@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/limits"
-	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func commitOn(t *testing.T, c *Catalog, branch, message string) Commit {
@@ -65,7 +65,7 @@ func TestLogWalksFirstParents(t *testing.T) {
 // A thousand large messages are read page by page: no page takes much more than its
 // limit, and none is missing.
 func TestLogPagesAreBoundedInBytes(t *testing.T) {
-	c := New(&queuetest.MemoryKV{})
+	c := New(&kvtest.Memory{})
 	create(t, c, "repo")
 	for i := range 100 {
 		commitOn(t, c, "main", fmt.Sprint(i, strings.Repeat("m", limits.Message-3)))

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // DeleteRepository deletes a repository with its branches and commits, or returns a NotFound
@@ -17,10 +17,10 @@ import (
 func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {
 	var dead repositoryRecord
 	var rev uint64
-	err := queue.Contend(ctx, func() error {
+	err := kv.RetryConflicts(ctx, func() error {
 		r, old, err := c.ready(ctx, id)
 		if fault.Is(err, fault.Broken) {
-			return c.kv.Delete(ctx, repositoryKey(id), old) // its root is unknown
+			return c.bucket.Delete(ctx, repositoryKey(id), old) // its root is unknown
 		}
 		if err != nil {
 			return err
@@ -29,7 +29,7 @@ func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {
 		rev, err = c.bury(ctx, repositoryRecord{r, true}, old)
 		return err
 	})
-	if errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, kv.ErrNotFound) {
 		return fault.Missing("repository")
 	}
 	if err != nil {
@@ -44,21 +44,21 @@ func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {
 // Sweep removes what is left of repositories whose deletion or creation was not finished,
 // since the process died.
 func (c *Catalog) Sweep(ctx context.Context) error {
-	keys, err := c.kv.Keys(ctx, repositoryKey(""))
+	keys, err := c.bucket.Keys(ctx, repositoryKey(""))
 	if err != nil {
 		return fmt.Errorf("look for remains of repositories: %w", err)
 	}
 	var errs []error
 	for _, key := range keys {
-		r, rev, err := read[repositoryRecord](ctx, c.kv.Get, key)
+		r, rev, err := read[repositoryRecord](ctx, c.bucket.Get, key)
 		abandoned := !r.Ready && (r.dead() || c.now().Sub(r.Created) > reservation)
 		switch {
-		case errors.Is(err, queue.ErrNotFound):
+		case errors.Is(err, kv.ErrNotFound):
 			continue
 		case err == nil && abandoned:
 			err = c.remove(ctx, r, rev)
 		}
-		if err != nil && !errors.Is(err, queue.ErrConflict) { // a conflict: a new repository took the ID
+		if err != nil && !errors.Is(err, kv.ErrConflict) { // a conflict: a new repository took the ID
 			errs = append(errs, fmt.Errorf("remove what is left under %q: %w", key, err))
 		}
 	}
@@ -81,9 +81,9 @@ func (c *Catalog) bury(ctx context.Context, r repositoryRecord, rev uint64) (uin
 // clear removes the branches and commits of a dead repository.
 func (c *Catalog) clear(ctx context.Context, r Repository) error {
 	return errors.Join(
-		c.kv.Purge(ctx, branchKey(r.root(), "")),
-		c.kv.Purge(ctx, commitKey(r.root(), "")),
-		c.kv.Purge(ctx, droppedKey(r.root(), "")),
+		c.bucket.Purge(ctx, branchKey(r.root(), "")),
+		c.bucket.Purge(ctx, commitKey(r.root(), "")),
+		c.bucket.Purge(ctx, droppedKey(r.root(), "")),
 	)
 }
 
@@ -97,5 +97,5 @@ func (c *Catalog) remove(ctx context.Context, r repositoryRecord, rev uint64) er
 	if err := c.clear(ctx, r.Repository); err != nil {
 		return err
 	}
-	return c.kv.Delete(ctx, repositoryKey(r.ID), rev)
+	return c.bucket.Delete(ctx, repositoryKey(r.ID), rev)
 }

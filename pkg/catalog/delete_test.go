@@ -11,13 +11,13 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
-	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
 
-func keysOf(t *testing.T, kv queue.KV) []string {
+func keysOf(t *testing.T, bucket kv.Bucket) []string {
 	t.Helper()
-	keys, err := kv.Keys(t.Context(), "")
+	keys, err := bucket.Keys(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestADeletedRepositoryLeavesNothing(t *testing.T) {
 		if err := c.DeleteRepository(ctx, "repo"); err != nil {
 			t.Fatal(err)
 		}
-		if rest := keysOf(t, c.kv); len(rest) != 3 || slices.ContainsFunc(rest, func(k string) bool { return !strings.Contains(k, "repo-2") }) {
+		if rest := keysOf(t, c.bucket); len(rest) != 3 || slices.ContainsFunc(rest, func(k string) bool { return !strings.Contains(k, "repo-2") }) {
 			t.Errorf("after the deletion there are %q", rest)
 		}
 		_, err := c.Repository(ctx, "repo")
@@ -106,7 +106,7 @@ func TestARepositoryWithoutIncarnationIsDeleted(t *testing.T) {
 		if err := c.DeleteRepository(ctx, "repo"); err != nil {
 			t.Fatal(err)
 		}
-		if rest := keysOf(t, c.kv); len(rest) > 0 {
+		if rest := keysOf(t, c.bucket); len(rest) > 0 {
 			t.Errorf("after the deletion there are %q", rest)
 		}
 		create(t, c, "repo")
@@ -120,7 +120,7 @@ func TestAHalfDoneDeletionIsDoneOrNot(t *testing.T) {
 		for steps := 0; ; steps++ {
 			create(t, c, "repo")
 			commitOn(t, c, "main", "old")
-			f := &failing{KV: c.kv, left: steps}
+			f := &failing{Bucket: c.bucket, left: steps}
 			err := New(f).DeleteRepository(ctx, "repo")
 			if gone := err == nil; gone != (steps > 0) {
 				t.Errorf("step %d: %v", steps, err)
@@ -146,7 +146,7 @@ func TestAHalfDoneDeletionIsDoneOrNot(t *testing.T) {
 			} else if err := c.Sweep(ctx); err != nil {
 				t.Error(err)
 			}
-			if rest := keysOf(t, c.kv); len(rest) > 0 {
+			if rest := keysOf(t, c.bucket); len(rest) > 0 {
 				t.Errorf("step %d: there are %q", steps, rest)
 			}
 			if f.left >= 0 {
@@ -161,21 +161,21 @@ func TestSweepLeavesWhatLives(t *testing.T) {
 		ctx, now := t.Context(), time.Now()
 		c.now = func() time.Time { return now }
 		create(t, c, "repo")
-		dying := New(&failing{KV: c.kv, left: 2})
+		dying := New(&failing{Bucket: c.bucket, left: 2})
 		dying.now = c.now
 		_, err := dying.CreateRepository(ctx, Repository{ID: "half", StorageNamespace: "s3://bucket/half", DefaultBranch: "main"})
 		if !errors.Is(err, errDied) {
 			t.Fatal(err)
 		}
-		before := keysOf(t, c.kv)
-		if err := c.Sweep(ctx); err != nil || !slices.Equal(before, keysOf(t, c.kv)) {
-			t.Errorf("swept at once: %v, of %q are left %q", err, before, keysOf(t, c.kv))
+		before := keysOf(t, c.bucket)
+		if err := c.Sweep(ctx); err != nil || !slices.Equal(before, keysOf(t, c.bucket)) {
+			t.Errorf("swept at once: %v, of %q are left %q", err, before, keysOf(t, c.bucket))
 		}
 		now = now.Add(reservation + 2*time.Second)
 		if err := c.Sweep(ctx); err != nil {
 			t.Error(err)
 		}
-		if rest := keysOf(t, c.kv); len(rest) != 3 {
+		if rest := keysOf(t, c.bucket); len(rest) != 3 {
 			t.Errorf("swept later: there are %q", rest)
 		}
 		wantFresh(t, "swept", c, "repo")
@@ -184,7 +184,7 @@ func TestSweepLeavesWhatLives(t *testing.T) {
 
 // standing runs a function before its nth write.
 type standing struct {
-	queue.KV
+	kv.Bucket
 	left int
 	then func()
 }
@@ -197,22 +197,22 @@ func (s *standing) write() {
 
 func (s *standing) Create(ctx context.Context, key string, value []byte) (uint64, error) {
 	s.write()
-	return s.KV.Create(ctx, key, value)
+	return s.Bucket.Create(ctx, key, value)
 }
 
 func (s *standing) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	s.write()
-	return s.KV.Update(ctx, key, value, revision)
+	return s.Bucket.Update(ctx, key, value, revision)
 }
 
 func (s *standing) Delete(ctx context.Context, key string, revision uint64) error {
 	s.write()
-	return s.KV.Delete(ctx, key, revision)
+	return s.Bucket.Delete(ctx, key, revision)
 }
 
 func (s *standing) Purge(ctx context.Context, prefix string) error {
 	s.write()
-	return s.KV.Purge(ctx, prefix)
+	return s.Bucket.Purge(ctx, prefix)
 }
 
 // TestWhatIsSlowMeetsNoOtherIncarnation lets each operation stand still before each of
@@ -245,14 +245,14 @@ func TestWhatIsSlowMeetsNoOtherIncarnation(t *testing.T) {
 // meets has an operation stand still before a step, and reports whether it has as many.
 func meets(t *testing.T, name string, operation func(context.Context, *Catalog, Branch) error, step int) (stood bool) {
 	t.Helper()
-	kv := new(queuetest.MemoryKV)
-	c := New(kv)
+	bucket := new(kvtest.Memory)
+	c := New(bucket)
 	create(t, c, "repo")
 	head, err := c.Branch(t.Context(), "repo", "main")
 	if err != nil {
 		t.Fatal(err)
 	}
-	slow := New(&standing{kv, step, func() {
+	slow := New(&standing{bucket, step, func() {
 		stood = true
 		if err := c.DeleteRepository(t.Context(), "repo"); err != nil && !fault.Is(err, fault.NotFound) {
 			t.Fatal(err)
@@ -280,11 +280,11 @@ func meets(t *testing.T, name string, operation func(context.Context, *Catalog, 
 // at all.
 func TestCatalogIsWhatItsTwinIs(t *testing.T) {
 	random := seeded.Rand(t)
-	kv, now := new(queuetest.MemoryKV), time.Now()
+	bucket, now := new(kvtest.Memory), time.Now()
 	twin := map[string]bool{}
 	for range 2000 {
 		now = now.Add(2 * reservation) // no reservation is in the way for long
-		c := New(&failing{KV: kv, left: random.IntN(8)})
+		c := New(&failing{Bucket: bucket, left: random.IntN(8)})
 		c.now = func() time.Time { return now }
 		id := fmt.Sprint("repo", random.IntN(3))
 		var err error
@@ -312,8 +312,8 @@ func TestCatalogIsWhatItsTwinIs(t *testing.T) {
 		}
 		for id, there := range twin {
 			if there {
-				wantFresh(t, id, New(kv), id)
-			} else if _, err := New(kv).Repository(t.Context(), id); !fault.Is(err, fault.NotFound) {
+				wantFresh(t, id, New(bucket), id)
+			} else if _, err := New(bucket).Repository(t.Context(), id); !fault.Is(err, fault.NotFound) {
 				t.Errorf("%s: %v, want NotFound", id, err)
 			}
 		}

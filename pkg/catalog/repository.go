@@ -12,8 +12,8 @@ import (
 	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // repositoryRecord is a repository as it is stored. It is visible to readers once it is
@@ -38,7 +38,7 @@ const firstMessage = "Repository created"
 // Repository returns a repository, or a NotFound fault.
 func (c *Catalog) Repository(ctx context.Context, id string) (Repository, error) {
 	r, _, err := c.ready(ctx, id)
-	if errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, kv.ErrNotFound) {
 		return Repository{}, fault.Missing("repository")
 	}
 	if err != nil {
@@ -47,17 +47,17 @@ func (c *Catalog) Repository(ctx context.Context, id string) (Repository, error)
 	return r, nil
 }
 
-// ready returns a repository that is visible, or queue.ErrNotFound.
+// ready returns a repository that is visible, or kv.ErrNotFound.
 func (c *Catalog) ready(ctx context.Context, id string) (Repository, uint64, error) {
 	if !validRepository.MatchString(id) {
-		return Repository{}, 0, queue.ErrNotFound
+		return Repository{}, 0, kv.ErrNotFound
 	}
-	r, rev, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
+	r, rev, err := read[repositoryRecord](ctx, c.bucket.Get, repositoryKey(id))
 	if err == nil && !r.Ready { // it may be ready by now
-		r, rev, err = read[repositoryRecord](ctx, c.kv.Latest, repositoryKey(id))
+		r, rev, err = read[repositoryRecord](ctx, c.bucket.GetLinearized, repositoryKey(id))
 	}
 	if err == nil && !r.Ready {
-		err = queue.ErrNotFound
+		err = kv.ErrNotFound
 	}
 	return r.Repository, rev, err
 }
@@ -66,13 +66,13 @@ func (c *Catalog) ready(ctx context.Context, id string) (Repository, uint64, err
 // follow `after`, ordered by ID, and whether there are more. A repository whose record
 // cannot be decoded has a Problem.
 func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount int) (page []Repository, more bool, err error) {
-	page, more, err = list(ctx, c.kv, repositoryKey(""), prefix, after, amount, func(id string) (Repository, error) {
-		r, _, err := read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
+	page, more, err = list(ctx, c.bucket, repositoryKey(""), prefix, after, amount, func(id string) (Repository, error) {
+		r, _, err := read[repositoryRecord](ctx, c.bucket.Get, repositoryKey(id))
 		switch {
 		case fault.Is(err, fault.Broken):
 			return Repository{ID: id, Problem: err.Error()}, nil
 		case err == nil && !r.Ready:
-			err = queue.ErrNotFound
+			err = kv.ErrNotFound
 		}
 		return r.Repository, err
 	})
@@ -85,7 +85,7 @@ func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount
 // SetMetadata adds to the metadata of a repository, replacing values of equal
 // names.
 func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[string]string) error {
-	err := queue.Contend(ctx, func() error {
+	err := kv.RetryConflicts(ctx, func() error {
 		r, rev, err := c.ready(ctx, id)
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[strin
 		_, err = c.store(ctx, repositoryRecord{r, true}, rev)
 		return err
 	})
-	if errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, kv.ErrNotFound) {
 		return fault.Missing("repository")
 	}
 	if err != nil {
@@ -175,7 +175,7 @@ func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstor
 		return err
 	}
 	_, err = c.store(ctx, repositoryRecord{r, true}, rev)
-	if errors.Is(err, queue.ErrConflict) {
+	if errors.Is(err, kv.ErrConflict) {
 		return c.resolveConflict(ctx, r)
 	}
 	return err
@@ -185,9 +185,9 @@ func (c *Catalog) create(ctx context.Context, r Repository, namespace objectstor
 // call took over the reservation; or the write was done, its answer was lost, and the
 // record was changed since.
 func (c *Catalog) resolveConflict(ctx context.Context, r Repository) error {
-	now, _, err := read[repositoryRecord](ctx, c.kv.Latest, repositoryKey(r.ID))
+	now, _, err := read[repositoryRecord](ctx, c.bucket.GetLinearized, repositoryKey(r.ID))
 	switch {
-	case err != nil && !errors.Is(err, queue.ErrNotFound):
+	case err != nil && !errors.Is(err, kv.ErrNotFound):
 		return err
 	case err == nil && now.Ready && now.Incarnation == r.Incarnation:
 		return nil
@@ -199,9 +199,9 @@ func (c *Catalog) resolveConflict(ctx context.Context, r Repository) error {
 // reservable checks that no repository has an ID. It returns the record that a deleted or
 // unfinished one left, and its revision, 0 if there is none.
 func (c *Catalog) reservable(ctx context.Context, id string) (old repositoryRecord, rev uint64, err error) {
-	old, rev, err = read[repositoryRecord](ctx, c.kv.Get, repositoryKey(id))
+	old, rev, err = read[repositoryRecord](ctx, c.bucket.Get, repositoryKey(id))
 	switch {
-	case errors.Is(err, queue.ErrNotFound):
+	case errors.Is(err, kv.ErrNotFound):
 		return repositoryRecord{}, 0, nil
 	case err == nil && old.Ready:
 		return old, 0, fault.Conflicting("repository %q exists already", id)
@@ -220,7 +220,7 @@ func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err er
 	if err == nil {
 		rev, err = c.store(ctx, repositoryRecord{Repository: r}, rev)
 	}
-	if errors.Is(err, queue.ErrConflict) {
+	if errors.Is(err, kv.ErrConflict) {
 		err = fault.Conflicting("repository %q is being created by somebody else", r.ID)
 	}
 	return rev, err
@@ -231,13 +231,13 @@ func (c *Catalog) reserve(ctx context.Context, r Repository) (rev uint64, err er
 // out of date. That harms neither repository: files are named by the hash of their content
 // and never deleted. So a linearizable read, which takes a write, is not worth its cost.
 func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace objectstore.URI) error {
-	keys, err := c.kv.Keys(ctx, repositoryKey(""))
+	keys, err := c.bucket.Keys(ctx, repositoryKey(""))
 	if err != nil {
 		return err
 	}
 	for _, key := range keys {
-		other, rev, err := read[repositoryRecord](ctx, c.kv.Get, key)
-		if errors.Is(err, queue.ErrNotFound) || err == nil && (other.ID == id || other.dead()) {
+		other, rev, err := read[repositoryRecord](ctx, c.bucket.Get, key)
+		if errors.Is(err, kv.ErrNotFound) || err == nil && (other.ID == id || other.dead()) {
 			continue
 		}
 		if fault.Is(err, fault.Broken) {
@@ -258,7 +258,7 @@ func (c *Catalog) checkOverlaps(ctx context.Context, id string, namespace object
 			if _, err = c.bury(ctx, other, rev); err == nil {
 				continue
 			}
-			if !errors.Is(err, queue.ErrConflict) {
+			if !errors.Is(err, kv.ErrConflict) {
 				return err
 			}
 		}
@@ -273,7 +273,7 @@ func (c *Catalog) createDefaultBranch(ctx context.Context, r Repository) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.kv.Create(ctx, branchKey(r.root(), r.DefaultBranch), []byte(first.ID))
+	_, err = c.bucket.Create(ctx, branchKey(r.root(), r.DefaultBranch), []byte(first.ID))
 	return err
 }
 
@@ -284,9 +284,9 @@ func (c *Catalog) store(ctx context.Context, r repositoryRecord, rev uint64) (ui
 		return 0, fmt.Errorf("encode repository %q: %w", r.ID, err)
 	}
 	if rev == 0 {
-		return c.kv.Create(ctx, repositoryKey(r.ID), data)
+		return c.bucket.Create(ctx, repositoryKey(r.ID), data)
 	}
-	return c.kv.Update(ctx, repositoryKey(r.ID), data, rev)
+	return c.bucket.Update(ctx, repositoryKey(r.ID), data, rev)
 }
 
 // normalNamespace parses a namespace, so that equal directories have equal URIs.

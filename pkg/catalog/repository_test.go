@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
-	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
 
 func TestRepositoryStartsWithOneCommit(t *testing.T) {
@@ -70,7 +70,7 @@ func TestRepositoryIsChecked(t *testing.T) {
 		if err := c.CheckRepository(t.Context(), good); err != nil {
 			t.Errorf("look at a good one: %v", err)
 		}
-		if keys, err := c.kv.Keys(t.Context(), ""); err != nil || len(keys) > 0 {
+		if keys, err := c.bucket.Keys(t.Context(), ""); err != nil || len(keys) > 0 {
 			t.Errorf("before anything was created there are %q, %v", keys, err)
 		}
 		if page, _, err := c.Repositories(t.Context(), "", "", 10); err != nil || len(page) != 0 {
@@ -143,7 +143,7 @@ func TestOfRepositoriesMadeAtOnceNoTwoOverlap(t *testing.T) {
 // failing lets a number of writes through and refuses the rest, as a process
 // that ends between two of them does.
 type failing struct {
-	queue.KV
+	kv.Bucket
 	left int
 }
 
@@ -160,28 +160,28 @@ func (f *failing) Create(ctx context.Context, key string, value []byte) (uint64,
 	if err := f.write(); err != nil {
 		return 0, err
 	}
-	return f.KV.Create(ctx, key, value)
+	return f.Bucket.Create(ctx, key, value)
 }
 
 func (f *failing) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	if err := f.write(); err != nil {
 		return 0, err
 	}
-	return f.KV.Update(ctx, key, value, revision)
+	return f.Bucket.Update(ctx, key, value, revision)
 }
 
 func (f *failing) Purge(ctx context.Context, prefix string) error {
 	if err := f.write(); err != nil {
 		return err
 	}
-	return f.KV.Purge(ctx, prefix)
+	return f.Bucket.Purge(ctx, prefix)
 }
 
 func (f *failing) Delete(ctx context.Context, key string, revision uint64) error {
 	if err := f.write(); err != nil {
 		return err
 	}
-	return f.KV.Delete(ctx, key, revision)
+	return f.Bucket.Delete(ctx, key, revision)
 }
 
 func TestHalfCreatedRepositoryCanBeCreatedAgain(t *testing.T) {
@@ -192,7 +192,7 @@ func TestHalfCreatedRepositoryCanBeCreatedAgain(t *testing.T) {
 		steps := 0
 		for {
 			id, namespace := fmt.Sprint("repo", steps), fmt.Sprint("s3://bucket/n", steps)
-			dying := New(&failing{KV: c.kv, left: steps})
+			dying := New(&failing{Bucket: c.bucket, left: steps})
 			dying.now = c.now
 			_, err := dying.CreateRepository(ctx, Repository{ID: id, StorageNamespace: namespace, DefaultBranch: "first"})
 			if err == nil {
@@ -260,7 +260,7 @@ func TestSetMetadataAddsAndReplaces(t *testing.T) {
 
 // pausing stands still before its nth call for a branch.
 type pausing struct {
-	queue.KV
+	kv.Bucket
 	left  int
 	pause func()
 }
@@ -275,27 +275,27 @@ func (p *pausing) step(key string) {
 
 func (p *pausing) Keys(ctx context.Context, prefix string) ([]string, error) {
 	p.step(prefix)
-	return p.KV.Keys(ctx, prefix)
+	return p.Bucket.Keys(ctx, prefix)
 }
 
 func (p *pausing) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	p.step(key)
-	return p.KV.Get(ctx, key)
+	return p.Bucket.Get(ctx, key)
 }
 
 func (p *pausing) Create(ctx context.Context, key string, value []byte) (uint64, error) {
 	p.step(key)
-	return p.KV.Create(ctx, key, value)
+	return p.Bucket.Create(ctx, key, value)
 }
 
 func (p *pausing) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	p.step(key)
-	return p.KV.Update(ctx, key, value, revision)
+	return p.Bucket.Update(ctx, key, value, revision)
 }
 
 func (p *pausing) Delete(ctx context.Context, key string, revision uint64) error {
 	p.step(key)
-	return p.KV.Delete(ctx, key, revision)
+	return p.Bucket.Delete(ctx, key, revision)
 }
 
 // TestASlowCreateLeavesTheBranchAlone lets one call, of the same default branch or
@@ -316,16 +316,16 @@ func TestASlowCreateLeavesTheBranchAlone(t *testing.T) {
 func outrun(t *testing.T, left, wanted string, step int) (paused bool) {
 	t.Helper()
 	what := fmt.Sprintf("left %q, wanted %q, step %d", left, wanted, step)
-	kv, ctx := new(queuetest.MemoryKV), t.Context()
+	bucket, ctx := new(kvtest.Memory), t.Context()
 	repository := Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"}
-	fast := New(kv)
+	fast := New(bucket)
 	if left != "" {
-		if _, err := kv.Create(ctx, branchKey("repo", left), []byte("old")); err != nil {
+		if _, err := bucket.Create(ctx, branchKey("repo", left), []byte("old")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var committed Commit
-	slow := New(&pausing{kv, step, func() {
+	slow := New(&pausing{bucket, step, func() {
 		paused = true
 		if _, err := fast.CreateRepository(ctx, repository); err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -348,41 +348,41 @@ func outrun(t *testing.T, left, wanted string, step int) (paused bool) {
 
 // lateConflict is a bucket that stores a repository that is ready, and answers that
 // somebody else was faster, as where the answer was lost and the record changed since.
-type lateConflict struct{ queue.KV }
+type lateConflict struct{ kv.Bucket }
 
 func (l lateConflict) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	rev, err := l.KV.Update(ctx, key, value, revision)
+	rev, err := l.Bucket.Update(ctx, key, value, revision)
 	if err == nil && bytes.Contains(value, []byte(`"ready":true`)) {
-		return 0, queue.ErrConflict
+		return 0, kv.ErrConflict
 	}
 	return rev, err
 }
 
 func TestARepositoryThatIsReadyAfterAllIsCreated(t *testing.T) {
-	kv, ctx := new(queuetest.MemoryKV), t.Context()
-	_, err := New(lateConflict{kv}).CreateRepository(ctx, Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"})
+	bucket, ctx := new(kvtest.Memory), t.Context()
+	_, err := New(lateConflict{bucket}).CreateRepository(ctx, Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"})
 	if err != nil {
 		t.Error(err)
 	}
-	if _, err := New(kv).Branch(ctx, "repo", "main"); err != nil {
+	if _, err := New(bucket).Branch(ctx, "repo", "main"); err != nil {
 		t.Error(err)
 	}
 }
 
 // unready is a bucket whose server knows of a repository only that it is being made.
-type unready struct{ queue.KV }
+type unready struct{ kv.Bucket }
 
 func (u unready) Get(ctx context.Context, key string) ([]byte, uint64, error) {
-	value, rev, err := u.KV.Get(ctx, key)
+	value, rev, err := u.Bucket.Get(ctx, key)
 	return bytes.Replace(value, []byte(`"ready":true`), []byte(`"ready":false`), 1), rev, err
 }
 
 func TestARepositoryThatIsReadyIsFound(t *testing.T) {
-	kv, ctx := new(queuetest.MemoryKV), t.Context()
-	if _, err := New(kv).CreateRepository(ctx, Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"}); err != nil {
+	bucket, ctx := new(kvtest.Memory), t.Context()
+	if _, err := New(bucket).CreateRepository(ctx, Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(unready{kv}).Branch(ctx, "repo", "main"); err != nil {
+	if _, err := New(unready{bucket}).Branch(ctx, "repo", "main"); err != nil {
 		t.Error(err)
 	}
 }

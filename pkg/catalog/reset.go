@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // Dropped is a head that a reset dropped from a branch, or was about to drop.
@@ -36,7 +36,7 @@ func (c *Catalog) ResetBranch(ctx context.Context, repository string, from Branc
 	if _, err := c.Commit(ctx, repository, commitID); err != nil {
 		return err
 	}
-	err := queue.Contend(ctx, func() error { return c.recordDropped(ctx, repository, from) })
+	err := kv.RetryConflicts(ctx, func() error { return c.recordDropped(ctx, repository, from) })
 	var f *fault.Fault
 	if errors.As(err, &f) {
 		return err
@@ -50,19 +50,19 @@ func (c *Catalog) ResetBranch(ctx context.Context, repository string, from Branc
 // DroppedHeads returns the heads that resets dropped from a branch in the last week, those
 // of all resets that ended before this call. The read is linearizable, which takes a write.
 func (c *Catalog) DroppedHeads(ctx context.Context, repository string, b Branch) ([]Dropped, error) {
-	dropped, _, err := read[[]Dropped](ctx, c.kv.Latest, droppedKey(root(repository, b.Incarnation), b.Name))
-	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+	dropped, _, err := read[[]Dropped](ctx, c.bucket.GetLinearized, droppedKey(root(repository, b.Incarnation), b.Name))
+	if err != nil && !errors.Is(err, kv.ErrNotFound) {
 		return nil, fmt.Errorf("read the dropped heads of branch %q of repository %q: %w", b.Name, repository, err)
 	}
 	return dropped, nil
 }
 
-// recordDropped adds the head of a branch to the dropped ones. It returns queue.ErrConflict
+// recordDropped adds the head of a branch to the dropped ones. It returns kv.ErrConflict
 // if another process does so at the same time, and a Conflict fault if there are too many.
 func (c *Catalog) recordDropped(ctx context.Context, repository string, b Branch) error {
 	key, now := droppedKey(root(repository, b.Incarnation), b.Name), c.now().UTC()
-	dropped, rev, err := read[[]Dropped](ctx, c.kv.Get, key)
-	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+	dropped, rev, err := read[[]Dropped](ctx, c.bucket.Get, key)
+	if err != nil && !errors.Is(err, kv.ErrNotFound) {
 		return err
 	}
 	dropped = slices.DeleteFunc(dropped, func(d Dropped) bool { return d.Revision == b.Revision || now.Sub(d.At) > keepDropped })
@@ -74,9 +74,9 @@ func (c *Catalog) recordDropped(ctx context.Context, repository string, b Branch
 		return fmt.Errorf("encode %s: %w", key, err)
 	}
 	if rev == 0 {
-		_, err = c.kv.Create(ctx, key, data)
+		_, err = c.bucket.Create(ctx, key, data)
 	} else {
-		_, err = c.kv.Update(ctx, key, data, rev)
+		_, err = c.bucket.Update(ctx, key, data, rev)
 	}
 	return err
 }

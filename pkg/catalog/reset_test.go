@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
 
 func TestResetBranch(t *testing.T) {
@@ -37,7 +37,7 @@ func TestResetBranch(t *testing.T) {
 // TestAResetTellsBeforeItMoves stops a reset after its first step: what it tells of the
 // branch is true all the same.
 func TestAResetTellsBeforeItMoves(t *testing.T) {
-	c := New(&queuetest.MemoryKV{})
+	c := New(&kvtest.Memory{})
 	create(t, c, "repo")
 	one := commitOn(t, c, "main", "one")
 	old := headOf(t, c)
@@ -47,7 +47,7 @@ func TestAResetTellsBeforeItMoves(t *testing.T) {
 }
 
 func TestDroppedHeadsAreBounded(t *testing.T) {
-	c := New(&queuetest.MemoryKV{})
+	c := New(&kvtest.Memory{})
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	c.now = func() time.Time { return now }
 	create(t, c, "repo")
@@ -80,7 +80,7 @@ func TestADeletedRepositoryLeavesNoDroppedHeads(t *testing.T) {
 		if err := c.DeleteRepository(t.Context(), "repo"); err != nil {
 			t.Fatal(err)
 		}
-		if rest := keysOf(t, c.kv); len(rest) > 0 {
+		if rest := keysOf(t, c.bucket); len(rest) > 0 {
 			t.Errorf("after the deletion there are %q", rest)
 		}
 	})

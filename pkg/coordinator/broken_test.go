@@ -8,7 +8,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // TestRecordsThatCannotBeDecodedBlockNothing spoils a repository and an import that runs.
@@ -18,11 +18,11 @@ func TestRecordsThatCannotBeDecodedBlockNothing(t *testing.T) {
 	source, _ := numbered(10)
 	f := newFleet(t, source)
 	f.repository("spoiled", "s3://repo/spoiled")
-	spoil := func(bucket, key string) {
-		kv := f.queue.KV(bucket)
-		_, rev, err := kv.Get(t.Context(), key)
+	spoil := func(name, key string) {
+		bucket := f.backend.Bucket(name)
+		_, rev, err := bucket.Get(t.Context(), key)
 		expect.NoError(t, err)
-		_, err = kv.Update(t.Context(), key, []byte("{"), rev)
+		_, err = bucket.Update(t.Context(), key, []byte("{"), rev)
 		expect.NoError(t, err)
 	}
 	registry := prometheus.NewRegistry()
@@ -30,15 +30,15 @@ func TestRecordsThatCannotBeDecodedBlockNothing(t *testing.T) {
 	c.Registerer = registry
 	s := New(c)
 	bad := f.start(s, request("", "bad/"))
-	spoil(queue.BucketImports, "i."+bad)
-	spoil(queue.BucketCatalog, "r.spoiled")
+	spoil(kv.BucketImports, "i."+bad)
+	spoil(kv.BucketCatalog, "r.spoiled")
 	f.run(s.Run)
 	f.work(2)
 	f.completed(f.start(s, request("", "good/")))
 	if _, err := s.Status(t.Context(), "repo", bad); !fault.Is(err, fault.Broken) {
 		t.Errorf("status of the spoiled one: %v", err)
 	}
-	for _, bucket := range []string{queue.BucketImports, queue.BucketCatalog} {
+	for _, bucket := range []string{kv.BucketImports, kv.BucketCatalog} {
 		expect.Eventually(t, "the metric shows it", func() bool {
 			return measured.Sum(t, registry, "rangefleet_records_broken", bucket) == 1
 		})

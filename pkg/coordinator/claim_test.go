@@ -19,7 +19,7 @@ const claimOfMain = "branch.repo.main"
 // claims returns the leases on the branch main: one at most.
 func (f *fleet) claims() []string {
 	f.t.Helper()
-	names, err := f.queue.Leases(f.t.Context(), claimOfMain)
+	names, err := f.backend.Leases.Held(f.t.Context(), claimOfMain)
 	expect.NoError(f.t, err)
 	return names
 }
@@ -30,7 +30,7 @@ func TestAnImportWaitsWhileAnotherCoordinatorHasTheBranch(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
 	l.mine.branches = newBranchQueues(l.config, l.mine.peers, time.Hour)
-	lease, err := l.queue.Acquire(t.Context(), claimOfMain, "another")
+	lease, err := l.backend.Leases.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
 	d, done := l.driver(l.mine), make(chan error)
 	go func() {
@@ -56,7 +56,7 @@ func TestAnImportWaitsWhileAnotherCoordinatorHasTheBranch(t *testing.T) {
 func TestAClaimThatStaysHoldsNoImportUp(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
-	_, err := l.queue.Acquire(t.Context(), claimOfMain, "another")
+	_, err := l.backend.Leases.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
 	l.mine.branches = newBranchQueues(l.config, l.mine.peers, time.Hour)
 	d, done := l.driver(l.mine), make(chan error, 1)

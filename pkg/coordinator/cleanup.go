@@ -9,10 +9,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // How long the record of an import that has ended is kept: for both times.
@@ -26,7 +26,7 @@ const (
 // concurrently, but for sweep.
 type cleanup struct {
 	imports   *imports.Store
-	queue     *queue.Queue
+	backend   *backend.Backend
 	followers *follow.Followers
 	forgotten prometheus.Counter
 	now       func() time.Time
@@ -52,7 +52,7 @@ func (e end) lately(now time.Time) bool {
 
 func newCleanup(cfg Config, followers *follow.Followers, forgotten prometheus.Counter) *cleanup {
 	return &cleanup{
-		imports: cfg.Imports, queue: cfg.Queue, followers: followers, forgotten: forgotten, now: cfg.Now, log: cfg.Log,
+		imports: cfg.Imports, backend: cfg.Backend, followers: followers, forgotten: forgotten, now: cfg.Now, log: cfg.Log,
 		ended: make(map[string]end),
 	}
 }
@@ -108,7 +108,7 @@ func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
 	if e.lately(now) {
 		return nil
 	}
-	if err := c.queue.Discard(ctx, id); err != nil {
+	if err := c.backend.Discard(ctx, id); err != nil {
 		return err
 	}
 	if err := c.imports.Delete(ctx, r); err != nil {
@@ -171,7 +171,7 @@ func (c *cleanup) sweep(ctx context.Context, seen *survey, ids []string) error {
 			continue
 		}
 		c.log.Debug("discard the messages of an import that has ended", "import_id", id)
-		errs = append(errs, c.queue.Discard(ctx, id))
+		errs = append(errs, c.backend.Discard(ctx, id))
 	}
 	err := errors.Join(errs...)
 	if err == nil {

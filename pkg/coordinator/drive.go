@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -34,7 +36,7 @@ type driver struct {
 	gaps     *gapCloser
 	lander   *lander
 
-	queue   *queue.Queue
+	backend *backend.Backend
 	watch   *fleetWatch
 	cleanup *cleanup
 	drivers *drivers
@@ -100,7 +102,7 @@ func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 	if ctx.Err() != nil {
 		return after
 	}
-	if d.queue.Err() == nil { // while NATS is away nothing can be decided
+	if d.backend.Conn.Err() == nil { // while NATS is away nothing can be decided
 		if !external(err) {
 			d.failures++
 		}
@@ -115,7 +117,7 @@ func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 // empties as other imports get on. What a process of another version wrote can be read
 // once all processes are of one version.
 func external(err error) bool {
-	return errors.Is(err, queue.ErrFull) || errors.Is(err, queue.ErrProtocol)
+	return errors.Is(err, queue.ErrFull) || errors.Is(err, natsconn.ErrProtocol)
 }
 
 func (d *driver) report(ctx context.Context, problem string) {
@@ -206,7 +208,7 @@ func hopeless(err error) bool {
 func (d *driver) end(ctx context.Context, record imports.Record) error {
 	d.metrics.ended(record, d.now())
 	d.logEnd(ctx, record)
-	return errors.Join(d.queue.Discard(ctx, d.id), d.count(ctx, record), d.cleanup.retire(ctx, record))
+	return errors.Join(d.backend.Discard(ctx, d.id), d.count(ctx, record), d.cleanup.retire(ctx, record))
 }
 
 // logEnd logs how the import ended: at the level of an error if it failed.

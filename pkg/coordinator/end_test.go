@@ -13,12 +13,14 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -131,7 +133,7 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	f.work(1)
 	old := f.do(s, request("", "old"))
 	id := old.Job.ImportID
-	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{}))
+	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{}))
 	f.clock.Store(int64(keepEnded - time.Minute))
 	young := f.do(s, request("", "young"))
 	if r, err := f.imports.Get(t.Context(), id); err != nil {
@@ -149,17 +151,17 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	expect.Eventually(t, "its memory is freed", func() bool { return !s.cleanup.hasEnded(id) })
 	f.cleared(young.Job.ImportID) // which is not waited for when an import ends
 	// Nothing of it is left in any bucket or stream, no mark of a deleted key either.
-	keys, err := f.queue.KV(queue.BucketImports).Keys(t.Context(), "")
+	keys, err := f.backend.Bucket(kv.BucketImports).Keys(t.Context(), "")
 	expect.NoError(t, err)
 	if len(keys) != 2 || keys[0] != "i."+young.Job.ImportID || !strings.HasPrefix(keys[1], "r.") {
 		t.Errorf("the bucket of imports holds %q, want the record and the request of %s", keys, young.Job.ImportID)
 	}
-	seen, err := f.queue.Survey(t.Context())
+	seen, err := f.backend.Survey(t.Context())
 	expect.NoError(t, err)
 	if len(seen.Partitions)+len(seen.Covers) > 0 {
 		t.Errorf("the streams hold %v and %v", seen.Partitions, seen.Covers)
 	}
-	leases, err := f.queue.Leases(t.Context(), "")
+	leases, err := f.backend.Leases.Held(t.Context(), "")
 	expect.NoError(t, err)
 	if len(leases) != 2 {
 		t.Errorf("leases %q, want those of two coordinators", leases)
@@ -205,28 +207,28 @@ func TestWhatIsLeftOfAnEndedImportIsDiscarded(t *testing.T) {
 	f.serve()
 	span := partition.Span{Upto: "x"}
 	for range 2 { // before the coordinator knows that it has ended, and after
-		expect.NoError(t, f.queue.Publish(t.Context(), partition.New("ended", span, true, true)))
-		expect.NoError(t, f.queue.PublishCover(t.Context(), "ended", "p", partition.Cover{Span: span}))
+		expect.NoError(t, f.backend.Queue.Publish(t.Context(), partition.New("ended", span, true, true)))
+		expect.NoError(t, f.backend.Covers.Publish(t.Context(), "ended", "p", partition.Cover{Span: span}))
 		f.cleared("ended")
 	}
 }
 
 // lateKV is a bucket whose keys are told by a server that does not know them yet.
-type lateKV struct{ queue.KV }
+type lateKV struct{ kv.Bucket }
 
 func (lateKV) Keys(context.Context, string) ([]string, error) { return nil, nil }
 
 func TestWhatBelongsToARunningImportStays(t *testing.T) {
 	q := queuetest.Start(t)
-	state, ctx := new(queuetest.MemoryKV), t.Context()
-	f := fleetOn(t, q, lateKV{state}, new(queuetest.MemoryKV), memstore.Of(nil))
+	state, ctx := new(kvtest.Memory), t.Context()
+	f := fleetOn(t, q, lateKV{state}, new(kvtest.Memory), memstore.Of(nil))
 	record := imports.New(imports.Job{ImportID: "young", Namespace: "s3://repo/ns"}, request("", "").Request, time.Now().UTC())
 	expect.NoError(t, f.imports.Create(ctx, record))
-	expect.NoError(t, q.PublishCover(ctx, "young", "p", partition.Cover{Span: partition.Span{Upto: "x"}}))
+	expect.NoError(t, q.Covers.Publish(ctx, "young", "p", partition.Cover{Span: partition.Span{Upto: "x"}}))
 	s := f.service()
 	expect.NoError(t, s.watch.survey(ctx))
 	expect.NoError(t, s.supervisor.scan(ctx))
-	if n, err := q.CoverCount(ctx, "young"); n != 1 || err != nil {
+	if n, err := q.Covers.Count(ctx, "young"); n != 1 || err != nil {
 		t.Errorf("%d covers are left of an import that is not listed: %v", n, err)
 	}
 }
@@ -239,11 +241,11 @@ func TestASurveyIsSweptOnce(t *testing.T) {
 	ctx := t.Context()
 	late := func() {
 		t.Helper()
-		expect.NoError(t, f.queue.PublishCover(ctx, "gone", "p", partition.Cover{Span: partition.Span{Upto: "x"}}))
+		expect.NoError(t, f.backend.Covers.Publish(ctx, "gone", "p", partition.Cover{Span: partition.Span{Upto: "x"}}))
 	}
 	left := func() uint64 {
 		t.Helper()
-		n, err := f.queue.CoverCount(ctx, "gone")
+		n, err := f.backend.Covers.Count(ctx, "gone")
 		expect.NoError(t, err)
 		return n
 	}
@@ -263,10 +265,10 @@ func TestASurveyIsSweptOnce(t *testing.T) {
 	if n := left(); n != 0 {
 		t.Errorf("%d covers are left that the second survey saw", n)
 	}
-	expect.NoError(t, f.queue.NoteTries(ctx, "gone", "p", queue.Tries{Count: 1}))
+	expect.NoError(t, f.backend.Covers.NoteTries(ctx, "gone", "p", covers.Tries{Count: 1}))
 	expect.NoError(t, s.watch.survey(ctx))
 	expect.NoError(t, s.supervisor.scan(ctx))
-	if _, found, err := f.queue.Tries(ctx, "gone", "p"); found || err != nil {
+	if _, found, err := f.backend.Covers.Tries(ctx, "gone", "p"); found || err != nil {
 		t.Errorf("a late note of tries is left: %t, %v", found, err)
 	}
 }

@@ -45,7 +45,7 @@ type gapCloser struct {
 
 func newGapCloser(id string, cfg Config, watch *fleetWatch, progress *follow.Progress, closed prometheus.Counter) *gapCloser {
 	return &gapCloser{
-		id: id, queue: cfg.Queue, watch: watch, progress: progress, now: cfg.Now, log: cfg.Log, closed: closed,
+		id: id, queue: cfg.Backend.Queue, watch: watch, progress: progress, now: cfg.Now, log: cfg.Log, closed: closed,
 		listings: make(map[string]int), parts: make(map[string]partition.Partition), surveyed: watch.begun.Load(),
 	}
 }

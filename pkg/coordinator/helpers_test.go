@@ -16,9 +16,11 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -35,7 +37,7 @@ var small = partition.Breaks{MaxSize: 5000, Raggedness: 20}
 // fleet is a repository, what coordinators and workers share, and those.
 type fleet struct {
 	t       *testing.T
-	queue   *queue.Queue
+	backend *backend.Backend
 	imports *imports.Store
 	catalog *catalog.Catalog
 	buckets memstore.Buckets
@@ -48,18 +50,18 @@ type fleet struct {
 func newFleet(t *testing.T, source *memstore.Store) *fleet {
 	t.Helper()
 	q := queuetest.Start(t)
-	return fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+	return fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), source)
 }
 
 // fleetOn returns a fleet that keeps its state in the buckets.
-func fleetOn(t *testing.T, q *queue.Queue, state, history queue.KV, source *memstore.Store) *fleet {
+func fleetOn(t *testing.T, q *backend.Backend, state, history kv.Bucket, source *memstore.Store) *fleet {
 	t.Helper()
 	f := &fleet{
-		t: t, queue: q, imports: imports.NewStore(state), catalog: catalog.New(history),
+		t: t, backend: q, imports: imports.NewStore(state), catalog: catalog.New(history),
 		buckets: memstore.Buckets{"bucket": source, "repo": {}},
 	}
 	f.config = Config{
-		Queue: q, Imports: f.imports, Catalog: f.catalog, Stores: f.buckets, Breaks: small, Holder: "test",
+		Backend: q, Imports: f.imports, Catalog: f.catalog, Stores: f.buckets, Breaks: small, Holder: "test",
 		Now: func() time.Time { return time.Now().Add(time.Duration(f.clock.Load())) },
 		Log: slog.New(slog.DiscardHandler),
 	}
@@ -89,7 +91,7 @@ func (f *fleet) serve() (s *Service, stop func()) {
 
 func (f *fleet) work(slots int) (stop func()) {
 	return f.run(worker.New(worker.Config{
-		Queue: f.queue, Imports: f.imports, Stores: f.config.Stores, Slots: slots,
+		Backend: f.backend, Imports: f.imports, Stores: f.config.Stores, Slots: slots,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	}).Run)
 }
@@ -135,7 +137,7 @@ func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...s
 	})
 	expect.NoError(f.t, err)
 	for _, p := range parts {
-		expect.NoError(f.t, f.queue.PublishTo(f.t.Context(), queue.Bulk, p))
+		expect.NoError(f.t, f.backend.Queue.PublishTo(f.t.Context(), queue.Bulk, p))
 	}
 	return id
 }
@@ -277,7 +279,7 @@ func (f *fleet) planned(id string) []partition.Partition {
 	expect.Eventually(f.t, "the import is planned", func() bool {
 		r, err := f.imports.Get(f.t.Context(), id)
 		expect.NoError(f.t, err)
-		parts = queuetest.Outstanding(f.t, f.queue, id)
+		parts = queuetest.Outstanding(f.t, f.backend, id)
 		return r.Partitions != nil && len(parts) == len(r.Partitions)
 	})
 	return parts
@@ -287,9 +289,9 @@ func (f *fleet) planned(id string) []partition.Partition {
 func (f *fleet) cleared(id string) {
 	f.t.Helper()
 	expect.Eventually(f.t, "the import's messages are gone", func() bool {
-		parts, err := f.queue.OutstandingCount(f.t.Context(), id)
+		parts, err := f.backend.Queue.OutstandingCount(f.t.Context(), id)
 		expect.NoError(f.t, err)
-		covers, err := f.queue.CoverCount(f.t.Context(), id)
+		covers, err := f.backend.Covers.Count(f.t.Context(), id)
 		expect.NoError(f.t, err)
 		return parts == 0 && covers == 0
 	})

@@ -57,7 +57,7 @@ func TestAnImportLands(t *testing.T) {
 	if again.Attempt.MetarangeID != r.Attempt.MetarangeID || again.Job.ImportID == r.Job.ImportID || len(f.log()) != 3 {
 		t.Errorf("the same import again gives metarange %s, want %s", again.Attempt.MetarangeID, r.Attempt.MetarangeID)
 	}
-	if left, err := f.queue.OutstandingCount(t.Context(), r.Job.ImportID); err != nil || left > 0 {
+	if left, err := f.backend.Queue.OutstandingCount(t.Context(), r.Job.ImportID); err != nil || left > 0 {
 		t.Errorf("after its end %d partitions of the import are queued, %v", left, err)
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
+	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // Metadata that lakeFS keeps of an import.
@@ -34,7 +34,7 @@ type lander struct {
 	record   recordStore
 	catalog  *catalog.Catalog
 	stores   objectstore.Chooser
-	queue    *queue.Queue
+	covers   *covers.Log
 	progress *follow.Progress
 	branches *branchqueue.Queues
 	steps    *stepRunner
@@ -185,7 +185,7 @@ func (l *lander) incomplete(ctx context.Context, followed uint64) error {
 	if err := l.progress.Err(); err != nil {
 		return err // covers that are missing may be stored
 	}
-	stored, err := l.queue.CoverCount(ctx, l.record.id)
+	stored, err := l.covers.Count(ctx, l.record.id)
 	if err != nil || followed < stored {
 		return err
 	}

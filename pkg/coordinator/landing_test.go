@@ -14,12 +14,14 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
@@ -57,27 +59,27 @@ func (s *steps) around(call func() error) error {
 
 // stepKV is a bucket whose calls are steps.
 type stepKV struct {
-	queue.KV
+	kv.Bucket
 	steps *steps
 }
 
 func (k stepKV) Get(ctx context.Context, key string) (value []byte, rev uint64, err error) {
-	err = k.steps.around(func() error { value, rev, err = k.KV.Get(ctx, key); return err })
+	err = k.steps.around(func() error { value, rev, err = k.Bucket.Get(ctx, key); return err })
 	return value, rev, err
 }
 
-func (k stepKV) Latest(ctx context.Context, key string) (value []byte, rev uint64, err error) {
-	err = k.steps.around(func() error { value, rev, err = k.KV.Latest(ctx, key); return err })
+func (k stepKV) GetLinearized(ctx context.Context, key string) (value []byte, rev uint64, err error) {
+	err = k.steps.around(func() error { value, rev, err = k.Bucket.GetLinearized(ctx, key); return err })
 	return value, rev, err
 }
 
 func (k stepKV) Create(ctx context.Context, key string, value []byte) (rev uint64, err error) {
-	err = k.steps.around(func() error { rev, err = k.KV.Create(ctx, key, value); return err })
+	err = k.steps.around(func() error { rev, err = k.Bucket.Create(ctx, key, value); return err })
 	return rev, err
 }
 
 func (k stepKV) Update(ctx context.Context, key string, value []byte, old uint64) (rev uint64, err error) {
-	err = k.steps.around(func() error { rev, err = k.KV.Update(ctx, key, value, old); return err })
+	err = k.steps.around(func() error { rev, err = k.Bucket.Update(ctx, key, value, old); return err })
 	return rev, err
 }
 
@@ -86,16 +88,16 @@ func (k stepKV) Update(ctx context.Context, key string, value []byte, old uint64
 type landing struct {
 	*fleet
 	id             string
-	state, history queue.KV
+	state, history kv.Bucket
 	moves          *moves // of history
 	steps          *steps
 	mine           *Service // makes steps
 	other          *Service // does not
 }
 
-func newLanding(t *testing.T, q *queue.Queue) *landing {
+func newLanding(t *testing.T, q *backend.Backend) *landing {
 	t.Helper()
-	state, history := new(queuetest.MemoryKV), &moves{KV: new(queuetest.MemoryKV)}
+	state, history := new(kvtest.Memory), &moves{Bucket: new(kvtest.Memory)}
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, moves: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
@@ -110,8 +112,8 @@ func newLanding(t *testing.T, q *queue.Queue) *landing {
 	defer w.Close()
 	expect.NoError(t, w.Write(entrytest.Batch(e)))
 	expect.NoError(t, w.Flush())
-	expect.NoError(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
-	expect.NoError(t, q.PublishCover(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
+	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
+	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
 	_, err = l.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(time.Now(), partition.Plan(l.id, nil), objectstore.Listing{}, 0)
 	})
@@ -127,8 +129,8 @@ func impatient(services ...*Service) {
 }
 
 // fleetOf returns the same fleet, with its state seen through other buckets.
-func fleetOf(f *fleet, state, history queue.KV) *fleet {
-	other := &fleet{t: f.t, queue: f.queue, buckets: f.buckets, config: f.config}
+func fleetOf(f *fleet, state, history kv.Bucket) *fleet {
+	other := &fleet{t: f.t, backend: f.backend, buckets: f.buckets, config: f.config}
 	other.config.Imports = imports.NewStore(state)
 	other.config.Catalog = catalog.New(history)
 	return other
@@ -203,7 +205,7 @@ func everyStep(t *testing.T, test func(l *landing, n int)) {
 // oldLeader is a bucket whose branches are told, so many times after one of them was
 // moved through it, as they were before that and longer ago.
 type oldLeader struct {
-	queue.KV
+	kv.Bucket
 	value []byte
 	rev   uint64
 	left  int
@@ -215,11 +217,11 @@ func (k *oldLeader) Get(ctx context.Context, key string) ([]byte, uint64, error)
 		k.left--
 		return k.value, k.rev, nil
 	}
-	return k.KV.Get(ctx, key)
+	return k.Bucket.Get(ctx, key)
 }
 
 func (k *oldLeader) Update(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
-	rev, err := k.KV.Update(ctx, key, value, old)
+	rev, err := k.Bucket.Update(ctx, key, value, old)
 	k.moved = k.moved || strings.HasPrefix(key, "b.") && err == nil
 	return rev, err
 }
@@ -236,7 +238,7 @@ func TestAHeadOfAWhileAgoKillsNoAttempt(t *testing.T) {
 		value, rev, err := l.history.Get(t.Context(), branches[0])
 		expect.NoError(t, err)
 		l.commit()
-		s := fleetOf(l.fleet, l.state, &oldLeader{KV: l.history, value: value, rev: rev, left: times}).service()
+		s := fleetOf(l.fleet, l.state, &oldLeader{Bucket: l.history, value: value, rev: rev, left: times}).service()
 		s.session = l.other.session
 		impatient(s)
 		t.Cleanup(s.close)
@@ -253,7 +255,7 @@ func TestLostCoversFailAnImportThatHasToBeCommittedAgain(t *testing.T) {
 	l := newLanding(t, queuetest.Start(t))
 	l.recordAttempt(l.driver(l.other))
 	l.commit() // somebody else is first
-	expect.NoError(t, l.queue.Discard(t.Context(), l.id))
+	expect.NoError(t, l.backend.Discard(t.Context(), l.id))
 	d := l.mine.newDriver(l.id)
 	for range maxFailures {
 		if ended, err := d.step(t.Context()); ended || err == nil {

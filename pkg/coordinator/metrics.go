@@ -7,7 +7,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 type metrics struct {
@@ -60,7 +60,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		stepTime: f.HistogramVec("import_step_duration_seconds", "Time that planning an import, or bringing it onto its branch, took, without waiting for its turn.",
 			prometheus.ExponentialBuckets(0.01, 3, 10), metric.By("step", stepPlan, stepCommit)),
 		broken: f.GaugeVec("records_broken", "Records that cannot be decoded and are left out, by bucket, as of the last look.",
-			metric.By("bucket", queue.BucketImports, queue.BucketCatalog)),
+			metric.By("bucket", kv.BucketImports, kv.BucketCatalog)),
 		imports: f.GaugeVec("fleet_imports", "Imports that are kept, by state.", metric.By("state", all...)),
 	}
 }

@@ -42,7 +42,7 @@ func TestMetricsOfTheFleet(t *testing.T) {
 	shows("two coordinators", 2, "rangefleet_fleet_coordinators", "")
 	shows("queued partitions", float64(len(parts)), "rangefleet_fleet_partitions", "queued")
 	shows("an import that runs", 1, "rangefleet_fleet_imports", string(imports.Running))
-	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "a"}}))
+	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "a"}}))
 	shows("a cover", 1, "rangefleet_fleet_covers", "")
 	f.work(2)
 	f.completed(id)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -26,15 +27,15 @@ const (
 // seconds. Its methods may be called concurrently. The zero value does not listen yet.
 type workerPresence struct {
 	mu   sync.Mutex
-	load *queue.Outlook // nil before listen
-	seq  uint64         // of load, at the last survey
-	at   time.Time      // of the last survey; zero before the first
-	sign time.Time      // when there was a sign of a worker, or no survey for long
+	load *queue.LoadWatch // nil before listen
+	seq  uint64           // of load, at the last survey
+	at   time.Time        // of the last survey; zero before the first
+	sign time.Time        // when there was a sign of a worker, or no survey for long
 }
 
 // listen listens to workers until ctx ends.
-func (w *workerPresence) listen(ctx context.Context, q *queue.Queue) error {
-	load, err := q.Outlook(ctx, func() bool { return false }) // which never asks by itself
+func (w *workerPresence) listen(ctx context.Context, b *backend.Backend) error {
+	load, err := b.Queue.WatchLoad(ctx, b.Gossip, func() bool { return false }) // which never asks by itself
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (w *workerPresence) note(seen queue.Survey, now time.Time) {
 	defer w.mu.Unlock()
 	sign := seen.Waiting > 0 || now.Sub(w.at) >= surveysWithin // then there may have been one
 	if w.load != nil {
-		_, seq := w.load.Latest()
+		_, seq := w.load.Last()
 		sign, w.seq = sign || seq != w.seq, seq
 	}
 	if w.at = now; sign {

@@ -17,7 +17,7 @@ func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
 	source, _ := numbered(500)
 	f := newFleet(t, source)
 	s := f.service()
-	expect.NoError(t, s.watch.workers.listen(t.Context(), f.queue))
+	expect.NoError(t, s.watch.workers.listen(t.Context(), f.backend))
 	id := f.start(s, request("", ""))
 	f.run(func(ctx context.Context) { _ = s.drive(ctx, id) })
 	f.planned(id)
@@ -72,9 +72,9 @@ func TestWorkersAreMissedOnceNoneWasHeardForLong(t *testing.T) {
 		t.Error("workers are missed though nobody looks")
 	}
 	// A worker asks how the bulk lane stands, and tells all.
-	_, err := q.Outlook(t.Context(), func() bool { return true })
+	_, err := q.Queue.WatchLoad(t.Context(), q.Gossip, func() bool { return true })
 	expect.NoError(t, err)
-	_, before := w.load.Latest()
-	expect.Eventually(t, "a worker is heard", func() bool { _, seq := w.load.Latest(); return seq > before })
+	_, before := w.load.Last()
+	expect.Eventually(t, "a worker is heard", func() bool { _, seq := w.load.Last(); return seq > before })
 	look(half, 0, false)
 }

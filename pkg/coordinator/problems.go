@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 )
 
 // reportedFor is how long a worker's report of a problem counts: longer than it usually
@@ -21,14 +21,14 @@ type problemReports struct {
 }
 
 type problemReport struct {
-	queue.Trouble
+	gossip.Problem
 	at time.Time
 }
 
 // note takes note of a worker's report. The first partition of an import with a problem
 // counts until its problem is over, so that the import's problem does not change with
 // each report on one of many partitions.
-func (p *problemReports) note(report queue.Trouble, now time.Time) {
+func (p *problemReports) note(report gossip.Problem, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.byImport, func(_ string, r problemReport) bool { return now.Sub(r.at) >= reportedFor })

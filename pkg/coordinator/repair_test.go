@@ -12,6 +12,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -28,7 +30,7 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 	stop := f.run(s.Run)
 	for range 2 { // two are taken from the queue by somebody who does nothing
 		ctx, cancel := context.WithTimeout(t.Context(), expect.Patience)
-		task, err := f.queue.Puller(queue.Bulk).Pull(ctx)
+		task, err := f.backend.Queue.Puller(queue.Bulk).Pull(ctx)
 		cancel()
 		expect.NoError(t, err)
 		expect.NoError(t, task.Ack(t.Context()))
@@ -117,9 +119,9 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	s := f.service()
 	t.Cleanup(s.close)
 	id := f.start(s, request("", ""))
-	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "dir/k"}}))
-	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m", Upto: "dir/o"}}))
-	expect.NoError(t, f.queue.PublishCover(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/o"}}))
+	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "dir/k"}}))
+	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m", Upto: "dir/o"}}))
+	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/o"}}))
 	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(time.Now(), partition.Plan(id, nil), objectstore.Listing{}, 0)
 	})
@@ -147,10 +149,10 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 			expect.NoError(t, s.watch.survey(t.Context()))
 			expect.NoError(t, d.advance(t.Context(), r))
 		}
-		if parts := queuetest.Outstanding(t, f.queue, id); !slices.Equal(parts, []partition.Partition{gap}) {
+		if parts := queuetest.Outstanding(t, f.backend, id); !slices.Equal(parts, []partition.Partition{gap}) {
 			t.Fatalf("queued %v, want the gap %v", parts, gap)
 		}
-		task, err := f.queue.Puller(queue.Bulk).Pull(t.Context())
+		task, err := f.backend.Queue.Puller(queue.Bulk).Pull(t.Context())
 		expect.NoError(t, err)
 		expect.NoError(t, task.Ack(t.Context())) // by somebody who found nothing that joins
 	}
@@ -179,7 +181,7 @@ func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
-	_, err := f.queue.KV("imports").Create(t.Context(), "i.0", []byte("{"))
+	_, err := f.backend.Bucket("imports").Create(t.Context(), "i.0", []byte("{"))
 	expect.NoError(t, err)
 	s, _ := f.serve()
 	f.work(1)
@@ -192,8 +194,8 @@ func TestAFleetWhoseQueueIsLost(t *testing.T) {
 	source, entries := numbered(5000)
 	open := newGate(source, "dir/001", 3)
 	server := queuetest.StartServer(t, natsd.Config{})
-	q := queuetest.Connect(t, queue.Config{InProcess: server, Timeout: time.Second})
-	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server, Timeout: time.Second})
+	f := fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), source)
 	s, _ := f.serve()
 	id := f.start(s, request("", ""))
 	f.work(2)

@@ -9,9 +9,10 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -167,11 +168,11 @@ func TestAnImportOfADeletedRepositoryEnds(t *testing.T) {
 func TestImportsOfAnotherVersionHinderNoRepository(t *testing.T) {
 	t.Parallel()
 	server := queuetest.StartServer(t, natsd.Config{})
-	old := queuetest.Connect(t, queue.Config{InProcess: server, Protocol: queue.Protocol - 1})
+	old := queuetest.Connect(t, natsconn.Config{InProcess: server, Protocol: natsconn.Protocol - 1})
 	job := imports.Job{ImportID: "old", Paths: request("raw/", "").Paths}
-	expect.NoError(t, imports.NewStore(old.KV(queue.BucketImports)).Create(t.Context(), imports.New(job, request("raw/", "").Request, time.Now())))
-	q := queuetest.Connect(t, queue.Config{InProcess: server})
-	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), &memstore.Store{})
+	expect.NoError(t, imports.NewStore(old.Bucket(kv.BucketImports)).Create(t.Context(), imports.New(job, request("raw/", "").Request, time.Now())))
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
+	f := fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), &memstore.Store{})
 	s := f.service()
 	t.Cleanup(s.close)
 	expect.NoError(t, s.CheckNamespace(t.Context(), "s3://bucket/raw/x"))

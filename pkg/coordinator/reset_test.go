@@ -12,13 +12,13 @@ import (
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 // moves is a bucket that keeps what each branch ever pointed at, in order.
 type moves struct {
-	queue.KV
+	kv.Bucket
 	mu    sync.Mutex
 	heads []string
 }
@@ -26,7 +26,7 @@ type moves struct {
 func (m *moves) Update(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	rev, err := m.KV.Update(ctx, key, value, old)
+	rev, err := m.Bucket.Update(ctx, key, value, old)
 	if err == nil && strings.HasPrefix(key, "b.") {
 		m.heads = append(m.heads, string(value))
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/limits"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -125,7 +126,7 @@ func TestRevertRefuses(t *testing.T) {
 
 // movingKV has somebody else move the branch before each of the first moves.
 type movingKV struct {
-	queue.KV
+	kv.Bucket
 	move func()
 	left atomic.Int64
 }
@@ -134,7 +135,7 @@ func (k *movingKV) Update(ctx context.Context, key string, value []byte, old uin
 	if strings.HasPrefix(key, "b.") && k.left.Add(-1) >= 0 {
 		k.move()
 	}
-	return k.KV.Update(ctx, key, value, old)
+	return k.Bucket.Update(ctx, key, value, old)
 }
 
 // TestRevertFollowsTheBranch has the branch move while a revert is made.
@@ -142,17 +143,17 @@ func TestRevertFollowsTheBranch(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
 	for moves := range int64(maxReverts + 1) {
-		history := new(queuetest.MemoryKV)
-		f := fleetOn(t, q, new(queuetest.MemoryKV), history, &memstore.Store{})
+		history := new(kvtest.Memory)
+		f := fleetOn(t, q, new(kvtest.Memory), history, &memstore.Store{})
 		f.commit(entry.Entry{Key: "k", Address: "s3://old/x"}, entry.Entry{Key: "stays", Address: "s3://old/x"})
 		two := f.commit(entry.Entry{Key: "stays", Address: "s3://old/x"})
 		n := 0
-		kv := &movingKV{KV: history, move: func() {
+		bucket := &movingKV{Bucket: history, move: func() {
 			n++
 			f.commit(entry.Entry{Key: fmt.Sprintf("other%d", n), Address: "s3://old/x"}, entry.Entry{Key: "stays", Address: "s3://old/x"})
 		}}
-		kv.left.Store(moves)
-		s := fleetOf(f, new(queuetest.MemoryKV), kv).service()
+		bucket.left.Store(moves)
+		s := fleetOf(f, new(kvtest.Memory), bucket).service()
 		_, err := s.Revert(t.Context(), revert(two.ID))
 		if moves < maxReverts {
 			expect.NoError(t, err)

@@ -34,6 +34,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/xid"
 
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
@@ -42,14 +43,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
 )
 
 // Config is what a service works with. All fields are required but Allowed, Namespaces and
 // Markers.
 type Config struct {
-	Queue      *queue.Queue
+	Backend    *backend.Backend
 	Imports    *imports.Store
 	Catalog    *catalog.Catalog
 	Stores     objectstore.Chooser
@@ -103,10 +103,10 @@ func New(cfg Config) *Service {
 		imports: cfg.Imports, catalog: cfg.Catalog, stores: cfg.Stores,
 		allowed: cfg.Allowed, namespaces: cfg.Namespaces, broken: broken,
 	}
-	s.peers = peers.New(peers.Config{Queue: cfg.Queue, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
+	s.peers = peers.New(peers.Config{Leases: cfg.Backend.Leases, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
 	s.branches = newBranchQueues(cfg, s.peers, branchqueue.DefaultPatience)
-	s.followers = follow.New(follow.Config{Queue: cfg.Queue, Log: cfg.Log, Registerer: cfg.Registerer})
-	s.watch = newFleetWatch(cfg, func(seen queue.Survey) { showLag(s.followers, s.drivers, seen) })
+	s.followers = follow.New(follow.Config{Covers: cfg.Backend.Covers, Log: cfg.Log, Registerer: cfg.Registerer})
+	s.watch = newFleetWatch(cfg, func(seen backend.Survey) { showLag(s.followers, s.drivers, seen) })
 	s.cleanup = newCleanup(cfg, s.followers, s.metrics.forgotten)
 	s.supervisor = &supervisor{
 		imports: cfg.Imports, session: s.session, watch: s.watch, peers: s.peers, followers: s.followers,
@@ -118,7 +118,7 @@ func New(cfg Config) *Service {
 // newBranchQueues returns queues that wait so long for a branch that a peer has claimed.
 func newBranchQueues(cfg Config, peers *peers.Registry, patience time.Duration) *branchqueue.Queues {
 	return branchqueue.New(branchqueue.Config{
-		Queue: cfg.Queue, Holder: cfg.Holder, Alone: peers.Alone, Patience: patience, Now: cfg.Now, Log: cfg.Log,
+		Leases: cfg.Backend.Leases, Holder: cfg.Holder, Alone: peers.Alone, Patience: patience, Now: cfg.Now, Log: cfg.Log,
 	})
 }
 
@@ -190,16 +190,16 @@ func (s *Service) newDriver(id string) *driver {
 		planner: &planner{record: record, stores: s.cfg.Stores, steps: steps, publish: gaps.publish, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log},
 		gaps:    gaps,
 		lander: &lander{
-			record: record, catalog: s.cfg.Catalog, stores: s.cfg.Stores, queue: s.cfg.Queue, progress: progress,
+			record: record, catalog: s.cfg.Catalog, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress,
 			branches: s.branches, steps: steps, metrics: s.metrics, now: s.cfg.Now,
 		},
-		queue: s.cfg.Queue, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
+		backend: s.cfg.Backend, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
 		metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log,
 	}
 }
 
 // showLag shows how far the covers of the imports that are driven here have come in.
-func showLag(followers *follow.Followers, drivers *drivers, seen queue.Survey) {
+func showLag(followers *follow.Followers, drivers *drivers, seen backend.Survey) {
 	stored := maps.Clone(seen.Covers)
 	driven := drivers.all()
 	maps.DeleteFunc(stored, func(id string, _ uint64) bool { _, ok := driven[id]; return !ok })

@@ -32,7 +32,7 @@ func (t *stallTimer) observe(covers uint64, now time.Time) time.Duration {
 // resetIfStalled has NATS count anew for how long partitions belong to the workers that
 // they were delivered to, if no cover came for long although a worker waits for a
 // partition. A NATS server whose clock was ahead may keep partitions for workers that are
-// gone; see queue.Recount.
+// gone; see Queue.ResetAckWait.
 func (g *gapCloser) resetIfStalled(ctx context.Context) error {
 	now := g.now()
 	stalled := g.sinceLast.observe(g.progress.Count(), now)
@@ -42,5 +42,5 @@ func (g *gapCloser) resetIfStalled(ctx context.Context) error {
 	}
 	g.sinceLast.since = now
 	ids := seen.Partitions[g.id] // in random order, so that each one has its turn in time
-	return g.queue.Recount(ctx, g.id, ids[:min(len(ids), maxResets)])
+	return g.queue.ResetAckWait(ctx, g.id, ids[:min(len(ids), maxResets)])
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -16,12 +19,12 @@ import (
 func TestPartitionsThatAClockKeepsAreFreed(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(1000)
-	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: 500 * time.Millisecond})
-	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: 500 * time.Millisecond}})
+	f := fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), source)
 	s := f.service()
 	id := f.startCut(s, request("", ""), "dir/000300", "dir/000600")
 	f.run(func(ctx context.Context) { _ = s.drive(ctx, id) })
-	taker := q.Puller(queue.Bulk)
+	taker := q.Queue.Puller(queue.Bulk)
 	for range f.planned(id) {
 		ctx, cancel := context.WithTimeout(t.Context(), expect.Patience)
 		task, err := taker.Pull(ctx)

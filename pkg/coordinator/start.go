@@ -9,7 +9,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // defaultMessage is the message of a commit for which the request has none.
@@ -33,8 +33,8 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	record := imports.New(job, start.Request, s.cfg.Now().UTC())
 	record.Driver = s.session
 	id, err = s.cfg.Imports.Claim(ctx, record)
-	if errors.Is(err, queue.ErrTooLarge) {
-		return "", fault.BadField("paths", "together they are %v", queue.ErrTooLarge)
+	if errors.Is(err, kv.ErrTooLarge) {
+		return "", fault.BadField("paths", "together they are %v", kv.ErrTooLarge)
 	}
 	if err != nil {
 		return "", err

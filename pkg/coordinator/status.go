@@ -32,7 +32,7 @@ func (s *Service) look(ctx context.Context, repository, id string) (imports.Reco
 		return record, nil, err
 	}
 	if p := s.follow(id); p != nil {
-		stored, err := s.cfg.Queue.CoverCount(ctx, id)
+		stored, err := s.cfg.Backend.Covers.Count(ctx, id)
 		if err != nil {
 			return record, nil, err
 		}
@@ -58,7 +58,7 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 	case p != nil:
 		status.Updated = s.cfg.Now().UTC()
 		status.Objects, status.Ranges = p.Covered()
-		if status.Partitions, err = s.cfg.Queue.OutstandingCount(ctx, id); err != nil {
+		if status.Partitions, err = s.cfg.Backend.Queue.OutstandingCount(ctx, id); err != nil {
 			return Status{}, err
 		}
 	case record.State == imports.Completed:
@@ -88,7 +88,7 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.Queue.Discard(ctx, id); err != nil {
+	if err := s.cfg.Backend.Discard(ctx, id); err != nil {
 		// It is canceled all the same, since workers look at the record.
 		s.cfg.Log.Warn("discard the partitions of a canceled import", "import_id", id, "err", err)
 	}

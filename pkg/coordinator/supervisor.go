@@ -11,7 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator/peers"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // scanEvery is how often a coordinator looks for imports to drive.
@@ -75,7 +75,7 @@ func (s *supervisor) scan(ctx context.Context) error {
 			running = append(running, record)
 		}
 	}
-	s.broken.note(queue.BucketImports, broken)
+	s.broken.note(kv.BucketImports, broken)
 	// After the records: a driver that a record names, and that is not alive now, is gone.
 	alive, err := s.peers.Alive(ctx)
 	if err != nil {

@@ -15,12 +15,15 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -59,7 +62,7 @@ func TestHindrances(t *testing.T) {
 		}
 	}
 	tell := func(partition, text string) {
-		p.note(queue.Trouble{ImportID: "import", PartitionID: partition, Text: text}, now)
+		p.note(gossip.Problem{ImportID: "import", PartitionID: partition, Text: text}, now)
 	}
 	want("", "a", "b")
 	tell("a", "first")
@@ -79,7 +82,7 @@ func TestHindrances(t *testing.T) {
 	want("", "a", "b") // it was long ago
 	tell("a", "third")
 	want("third", "a", "b")
-	p.note(queue.Trouble{ImportID: "other", PartitionID: "a", Text: "elsewhere"}, now)
+	p.note(gossip.Problem{ImportID: "other", PartitionID: "a", Text: "elsewhere"}, now)
 	want("third", "a", "b")
 	now = now.Add(reportedFor)
 	if tell("c", "fourth"); len(p.byImport) != 1 {
@@ -191,15 +194,15 @@ func TestAProblemIsShownUntilItPasses(t *testing.T) {
 func TestACoverOfAnotherVersionIsAProblem(t *testing.T) {
 	t.Parallel()
 	server := queuetest.StartServer(t, natsd.Config{})
-	q := queuetest.Connect(t, queue.Config{InProcess: server})
-	newer, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Protocol: queue.Protocol + 1})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
+	newer, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Protocol: natsconn.Protocol + 1}, backend.Options{})
 	expect.NoError(t, err)
 	t.Cleanup(newer.Close)
 	source, entries := numbered(10)
-	f := fleetOn(t, q, q.KV(queue.BucketImports), q.KV(queue.BucketCatalog), source)
+	f := fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), source)
 	s, _ := f.serve()
 	id := f.start(s, request("", ""))
-	expect.NoError(t, newer.PublishCover(t.Context(), id, "stray", partition.Cover{Span: partition.Span{Upto: "x"}}))
+	expect.NoError(t, newer.Covers.Publish(t.Context(), id, "stray", partition.Cover{Span: partition.Span{Upto: "x"}}))
 	expect.Eventually(t, "the problem is shown", func() bool {
 		st, err := s.Status(t.Context(), "repo", id)
 		expect.NoError(t, err)
@@ -319,12 +322,12 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 // then counts against an import.
 func TestSilenceDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q, err := queue.Connect(t.Context(), queue.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)})
+		q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 		expect.NoError(t, err)
 		defer q.Close()
 		log := slog.New(slog.DiscardHandler)
-		record := recordStore{imports.NewStore(q.KV(queue.BucketImports)), "import"}
-		d := &driver{id: "import", record: record, queue: q, metrics: newMetrics(prometheus.NewRegistry()), log: log}
+		record := recordStore{imports.NewStore(q.Bucket(kv.BucketImports)), "import"}
+		d := &driver{id: "import", record: record, backend: q, metrics: newMetrics(prometheus.NewRegistry()), log: log}
 		for range 3 { // the first one is met before anything shows, and told in vain
 			d.noteError(t.Context(), errors.New("no answer"))
 		}

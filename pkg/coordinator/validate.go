@@ -10,11 +10,12 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
@@ -79,7 +80,7 @@ func (v *validator) repositories(ctx context.Context) (all []catalog.Repository,
 			}
 		}
 	}
-	v.broken.note(queue.BucketCatalog, broken)
+	v.broken.note(kv.BucketCatalog, broken)
 	return all, nil
 }
 
@@ -204,7 +205,7 @@ func eachImport(ctx context.Context, store *imports.Store, f func(imports.Record
 	}
 	for _, id := range ids {
 		r, err := store.Get(ctx, id)
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) || errors.Is(err, queue.ErrProtocol) {
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) || errors.Is(err, natsconn.ErrProtocol) {
 			continue
 		}
 		if err == nil {

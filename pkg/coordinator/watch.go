@@ -11,24 +11,26 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
 // survey is what the work queue held of all imports, with the number of the survey. A
 // change to the queue shows in the surveys that began after it, which have higher numbers
 // than the one that had begun last.
 type survey struct {
-	queue.Survey
+	backend.Survey
 	number uint64
 }
 
 // fleetWatch watches the work queue by surveys, and listens to workers. Its methods and
 // fields may be used concurrently.
 type fleetWatch struct {
-	queue    *queue.Queue
+	backend  *backend.Backend
 	now      func() time.Time
 	log      *slog.Logger
-	surveyed func(queue.Survey) // called after each survey
+	surveyed func(backend.Survey) // called after each survey
 	metrics  watchMetrics
 
 	last     atomic.Pointer[survey] // nil before the first
@@ -44,9 +46,9 @@ type watchMetrics struct {
 	covers      prometheus.Gauge
 }
 
-func newFleetWatch(cfg Config, surveyed func(queue.Survey)) *fleetWatch {
+func newFleetWatch(cfg Config, surveyed func(backend.Survey)) *fleetWatch {
 	f := metric.With(cfg.Registerer).In("fleet")
-	return &fleetWatch{queue: cfg.Queue, now: cfg.Now, log: cfg.Log, surveyed: surveyed, metrics: watchMetrics{
+	return &fleetWatch{backend: cfg.Backend, now: cfg.Now, log: cfg.Log, surveyed: surveyed, metrics: watchMetrics{
 		partitions: f.GaugeVec("partitions", "Partitions in the work queue: queued ones, and running ones, which a worker has.",
 			metric.By("state", "queued", "running")),
 		redelivered: f.Gauge("partitions_redelivered", "Running partitions that were delivered before."),
@@ -57,7 +59,7 @@ func newFleetWatch(cfg Config, surveyed func(queue.Survey)) *fleetWatch {
 
 // run listens to workers and takes surveys until ctx ends.
 func (w *fleetWatch) run(ctx context.Context) {
-	if err := errors.Join(w.workers.listen(ctx, w.queue), w.queue.HearTrouble(ctx, w.noteProblem)); err != nil && ctx.Err() == nil {
+	if err := errors.Join(w.workers.listen(ctx, w.backend), w.backend.Gossip.ListenProblems(ctx, w.noteProblem)); err != nil && ctx.Err() == nil {
 		w.log.Warn("listen to workers", "err", err)
 	}
 	for ctx.Err() == nil {
@@ -75,12 +77,12 @@ func (w *fleetWatch) run(ctx context.Context) {
 // survey takes one survey.
 func (w *fleetWatch) survey(ctx context.Context) error {
 	number := w.begun.Add(1)
-	seen, err := w.queue.Survey(ctx)
+	seen, err := w.backend.Survey(ctx)
 	if err != nil {
 		return err
 	}
 	w.last.Store(&survey{seen, number})
-	w.workers.note(seen, w.now())
+	w.workers.note(seen.Survey, w.now())
 	w.show(seen)
 	w.surveyed(seen)
 	return nil
@@ -89,17 +91,17 @@ func (w *fleetWatch) survey(ctx context.Context) error {
 // restore makes streams anew that a survey has missed. The partitions and covers that
 // were in them become gaps.
 func (w *fleetWatch) restore(ctx context.Context, missed error) {
-	if !errors.Is(missed, queue.ErrMissing) {
+	if !errors.Is(missed, natsconn.ErrMissing) {
 		return
 	}
-	if err := w.queue.Restore(ctx); err != nil {
+	if err := w.backend.Restore(ctx); err != nil {
 		w.log.Warn("restore the queue", "err", err)
 		return
 	}
 	w.log.Warn("the queue was restored")
 }
 
-func (w *fleetWatch) show(seen queue.Survey) {
+func (w *fleetWatch) show(seen backend.Survey) {
 	m := &w.metrics
 	m.partitions.WithLabelValues("queued").Set(float64(seen.Queued))
 	m.partitions.WithLabelValues("running").Set(float64(seen.Running))
@@ -125,4 +127,4 @@ func (w *fleetWatch) problem(id string) string {
 	return w.problems.current(id, seen.Partitions[id], now)
 }
 
-func (w *fleetWatch) noteProblem(p queue.Trouble) { w.problems.note(p, w.now()) }
+func (w *fleetWatch) noteProblem(p gossip.Problem) { w.problems.note(p, w.now()) }

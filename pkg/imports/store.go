@@ -10,15 +10,15 @@ import (
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // Store keeps the records in the state bucket. Its methods may be called
 // concurrently, by any number of processes.
-type Store struct{ kv queue.KV }
+type Store struct{ bucket kv.Bucket }
 
 // NewStore returns the store on the state bucket.
-func NewStore(kv queue.KV) *Store { return &Store{kv: kv} }
+func NewStore(bucket kv.Bucket) *Store { return &Store{bucket: bucket} }
 
 // Keys of the bucket: a record, and the import that a request last started.
 func recordKey(id string) string { return "i." + id }
@@ -34,30 +34,30 @@ func (s *Store) Create(ctx context.Context, r Record) error {
 	if err != nil {
 		return fmt.Errorf("encode import %s: %w", r.Job.ImportID, err)
 	}
-	if _, err := s.kv.Create(ctx, recordKey(r.Job.ImportID), value); err != nil && !errors.Is(err, queue.ErrConflict) {
+	if _, err := s.bucket.Create(ctx, recordKey(r.Job.ImportID), value); err != nil && !errors.Is(err, kv.ErrConflict) {
 		return fmt.Errorf("store import %s: %w", r.Job.ImportID, err)
 	}
 	return nil
 }
 
 // Get returns the record of an import, or a NotFound fault, or a Broken one if it cannot
-// be decoded. It may have changed already; see queue.KV.
+// be decoded. It may have changed already; see kv.Bucket.
 func (s *Store) Get(ctx context.Context, id string) (Record, error) {
 	r, _, err := s.get(ctx, id)
 	return r, err
 }
 
 func (s *Store) get(ctx context.Context, id string) (Record, uint64, error) {
-	return s.read(ctx, id, s.kv.Get)
+	return s.read(ctx, id, s.bucket.Get)
 }
 
 // read is get by one of the two ways to read a bucket.
 func (s *Store) read(ctx context.Context, id string, get func(context.Context, string) ([]byte, uint64, error)) (Record, uint64, error) {
-	if queue.CheckKey(recordKey(id)) != nil { // IDs come from requests too
+	if kv.CheckKey(recordKey(id)) != nil { // IDs come from requests too
 		return Record{}, 0, fault.Missing(fmt.Sprintf("import %q", id))
 	}
 	value, rev, err := get(ctx, recordKey(id))
-	if errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, kv.ErrNotFound) {
 		return Record{}, 0, fault.Missing("import " + id)
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Store) read(ctx context.Context, id string, get func(context.Context, s
 	}
 	var r Record
 	if err := json.Unmarshal(value, &r); err != nil {
-		return Record{}, 0, fault.Unreadable(queue.BucketImports, recordKey(id), err)
+		return Record{}, 0, fault.Unreadable(kv.BucketImports, recordKey(id), err)
 	}
 	return r, rev, nil
 }
@@ -73,7 +73,7 @@ func (s *Store) read(ctx context.Context, id string, get func(context.Context, s
 // Apply makes one transition by compare-and-swap and returns the record after
 // it. An error of the transition ends it unchanged.
 func (s *Store) Apply(ctx context.Context, id string, transition func(Record) (Record, error)) (r Record, err error) {
-	err = queue.Contend(ctx, func() error {
+	err = kv.RetryConflicts(ctx, func() error {
 		r, err = s.apply(ctx, id, transition)
 		return err
 	})
@@ -93,7 +93,7 @@ func (s *Store) apply(ctx context.Context, id string, transition func(Record) (R
 	if err != nil {
 		return old, fmt.Errorf("encode import %s: %w", id, err)
 	}
-	if _, err = s.kv.Update(ctx, recordKey(id), value, rev); err != nil {
+	if _, err = s.bucket.Update(ctx, recordKey(id), value, rev); err != nil {
 		return old, fmt.Errorf("store import %s: %w", id, err)
 	}
 	return next, nil
@@ -103,7 +103,7 @@ func (s *Store) apply(ctx context.Context, id string, transition func(Record) (R
 // running already; it returns the ID of the one that is. The same request made
 // twice, at once or after a lost answer, is one import.
 func (s *Store) Claim(ctx context.Context, r Record) (id string, err error) {
-	err = queue.Contend(ctx, func() error {
+	err = kv.RetryConflicts(ctx, func() error {
 		id, err = s.claim(ctx, r)
 		return err
 	})
@@ -115,22 +115,22 @@ func (s *Store) Claim(ctx context.Context, r Record) (id string, err error) {
 
 func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 	key, id := requestKey(r), r.Job.ImportID
-	value, rev, err := s.kv.Get(ctx, key)
+	value, rev, err := s.bucket.Get(ctx, key)
 	switch {
-	case errors.Is(err, queue.ErrNotFound):
-		rev, err = s.kv.Create(ctx, key, []byte(id))
+	case errors.Is(err, kv.ErrNotFound):
+		rev, err = s.bucket.Create(ctx, key, []byte(id))
 	case err == nil:
 		var running bool
 		if running, err = s.adopt(ctx, string(value), rev, r); running || err != nil {
 			return string(value), err
 		}
-		rev, err = s.kv.Update(ctx, key, []byte(id), rev)
+		rev, err = s.bucket.Update(ctx, key, []byte(id), rev)
 	}
 	if err != nil {
 		return "", err
 	}
-	if err = s.Create(ctx, r); errors.Is(err, queue.ErrTooLarge) {
-		_ = s.kv.Delete(ctx, key, rev) // whose import can never be; what is left here stays for ever
+	if err = s.Create(ctx, r); errors.Is(err, kv.ErrTooLarge) {
+		_ = s.bucket.Delete(ctx, key, rev) // whose import can never be; what is left here stays for ever
 	}
 	return id, err
 }
@@ -138,16 +138,16 @@ func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 // adopt reports whether the import runs that the request's key named at rev. Where a
 // process named it there and died before it stored the record, it is stored now: it
 // may have been a moment from doing so, and two imports must not come of it. The key is
-// written again first: it would be queue.ErrConflict if the import was forgotten
+// written again first: it would be kv.ErrConflict if the import was forgotten
 // since the key was read. An import whose record cannot be decoded does not run, nor does
 // what is no ID.
 func (s *Store) adopt(ctx context.Context, id string, rev uint64, r Record) (running bool, err error) {
-	if named := queue.CheckKey(recordKey(id)) == nil; !named {
+	if named := kv.CheckKey(recordKey(id)) == nil; !named {
 		return false, nil
 	}
-	old, _, err := s.read(ctx, id, s.kv.Latest) // who asks again after the end is to get a new one
+	old, _, err := s.read(ctx, id, s.bucket.GetLinearized) // who asks again after the end is to get a new one
 	if fault.Is(err, fault.NotFound) {
-		if _, err := s.kv.Update(ctx, requestKey(r), []byte(id), rev); err != nil {
+		if _, err := s.bucket.Update(ctx, requestKey(r), []byte(id), rev); err != nil {
 			return false, err
 		}
 		r.Job.ImportID = id
@@ -161,7 +161,7 @@ func (s *Store) adopt(ctx context.Context, id string, rev uint64, r Record) (run
 
 // IDs returns the IDs of all imports that are kept.
 func (s *Store) IDs(ctx context.Context) ([]string, error) {
-	keys, err := s.kv.Keys(ctx, recordKey(""))
+	keys, err := s.bucket.Keys(ctx, recordKey(""))
 	if err != nil {
 		return nil, fmt.Errorf("list imports: %w", err)
 	}
@@ -176,8 +176,8 @@ func (s *Store) IDs(ctx context.Context) ([]string, error) {
 // record writes that key, so it is not deleted from under them.
 func (s *Store) Delete(ctx context.Context, r Record) error {
 	id, key := r.Job.ImportID, requestKey(r)
-	named, keyRev, err := s.kv.Get(ctx, key)
-	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+	named, keyRev, err := s.bucket.Get(ctx, key)
+	if err != nil && !errors.Is(err, kv.ErrNotFound) {
 		return fmt.Errorf("read the request of import %s: %w", id, err)
 	}
 	last, rev, err := s.get(ctx, id)
@@ -188,12 +188,12 @@ func (s *Store) Delete(ctx context.Context, r Record) error {
 		return err
 	}
 	if string(named) == id {
-		err = s.kv.Delete(ctx, key, keyRev)
-		if err != nil && !errors.Is(err, queue.ErrConflict) { // with a new import of the request, which stays
+		err = s.bucket.Delete(ctx, key, keyRev)
+		if err != nil && !errors.Is(err, kv.ErrConflict) { // with a new import of the request, which stays
 			return fmt.Errorf("delete the request of import %s: %w", id, err)
 		}
 	}
-	if err := s.kv.Delete(ctx, recordKey(id), rev); err != nil {
+	if err := s.bucket.Delete(ctx, recordKey(id), rev); err != nil {
 		return fmt.Errorf("delete import %s: %w", id, err)
 	}
 	return nil
@@ -202,5 +202,5 @@ func (s *Store) Delete(ctx context.Context, r Record) error {
 // Watch returns a channel that ticks after the record of an import may have
 // changed, until ctx ends. It is a hint: read the record again now and then.
 func (s *Store) Watch(ctx context.Context, id string) (<-chan struct{}, error) {
-	return s.kv.Watch(ctx, recordKey(id))
+	return s.bucket.Watch(ctx, recordKey(id))
 }

@@ -13,15 +13,16 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 // buckets are the state buckets that every test of the store runs on.
-func buckets(t *testing.T, test func(*testing.T, queue.KV)) {
-	t.Run("memory", func(t *testing.T) { test(t, new(queuetest.MemoryKV)) })
-	t.Run("nats", func(t *testing.T) { test(t, queuetest.Start(t).KV(queue.BucketImports)) })
+func buckets(t *testing.T, test func(*testing.T, kv.Bucket)) {
+	t.Run("memory", func(t *testing.T) { test(t, new(kvtest.Memory)) })
+	t.Run("nats", func(t *testing.T) { test(t, queuetest.Start(t).Bucket(kv.BucketImports)) })
 }
 
 func get(t *testing.T, s *imports.Store, id string) imports.Record {
@@ -61,8 +62,8 @@ func end(t *testing.T, s *imports.Store, id string) imports.Record {
 }
 
 func TestApplyLosesNoTransition(t *testing.T) {
-	buckets(t, func(t *testing.T, kv queue.KV) {
-		s := imports.NewStore(kv)
+	buckets(t, func(t *testing.T, bucket kv.Bucket) {
+		s := imports.NewStore(bucket)
 		if err := s.Create(t.Context(), newRecord("id")); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,7 @@ func TestApplyLosesNoTransition(t *testing.T) {
 
 // hooks is a bucket that calls hooks before it answers.
 type hooks struct {
-	queue.KV
+	kv.Bucket
 	create func(key string) error
 	update func(key string) error
 	writes int
@@ -101,7 +102,7 @@ func (h *hooks) Create(ctx context.Context, key string, value []byte) (uint64, e
 			return 0, err
 		}
 	}
-	return h.KV.Create(ctx, key, value)
+	return h.Bucket.Create(ctx, key, value)
 }
 
 func (h *hooks) Update(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
@@ -111,17 +112,17 @@ func (h *hooks) Update(ctx context.Context, key string, value []byte, rev uint64
 			return 0, err
 		}
 	}
-	return h.KV.Update(ctx, key, value, rev)
+	return h.Bucket.Update(ctx, key, value, rev)
 }
 
 func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
-	kv := &hooks{KV: new(queuetest.MemoryKV)}
-	s, rival := imports.NewStore(kv), imports.NewStore(kv.KV)
+	bucket := &hooks{Bucket: new(kvtest.Memory)}
+	s, rival := imports.NewStore(bucket), imports.NewStore(bucket.Bucket)
 	if err := s.Create(t.Context(), newRecord("id")); err != nil {
 		t.Fatal(err)
 	}
-	kv.update = func(string) error { // a cancel slips in between the read and the write
-		kv.update = nil
+	bucket.update = func(string) error { // a cancel slips in between the read and the write
+		bucket.update = nil
 		_, err := rival.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 3) })
 		return err
 	}
@@ -135,15 +136,15 @@ func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
 // writes that build on it are refused: that passes within a second.
 func TestApplyOutlastsReadsOfThePast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kv := &hooks{KV: new(queuetest.MemoryKV)}
-		s := imports.NewStore(kv)
+		bucket := &hooks{Bucket: new(kvtest.Memory)}
+		s := imports.NewStore(bucket)
 		if err := s.Create(t.Context(), newRecord("id")); err != nil {
 			t.Fatal(err)
 		}
 		elected := time.Now().Add(300 * time.Millisecond)
-		kv.update = func(string) error {
+		bucket.update = func(string) error {
 			if time.Now().Before(elected) {
-				return queue.ErrConflict
+				return kv.ErrConflict
 			}
 			return nil
 		}
@@ -155,8 +156,8 @@ func TestApplyOutlastsReadsOfThePast(t *testing.T) {
 }
 
 func TestApply(t *testing.T) {
-	kv := &hooks{KV: new(queuetest.MemoryKV)}
-	s := imports.NewStore(kv)
+	bucket := &hooks{Bucket: new(kvtest.Memory)}
+	s := imports.NewStore(bucket)
 	same := func(r imports.Record) (imports.Record, error) { return r, nil }
 	if _, err := s.Apply(t.Context(), "id", same); !fault.Is(err, fault.NotFound) {
 		t.Errorf("Apply to nothing: %v", err)
@@ -164,15 +165,15 @@ func TestApply(t *testing.T) {
 	if err := s.Create(t.Context(), newRecord("id")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Apply(t.Context(), "id", same); err != nil || kv.writes != 0 {
-		t.Errorf("a transition that changes nothing made %d writes, %v", kv.writes, err)
+	if _, err := s.Apply(t.Context(), "id", same); err != nil || bucket.writes != 0 {
+		t.Errorf("a transition that changes nothing made %d writes, %v", bucket.writes, err)
 	}
-	kv.update = func(string) error { return queue.ErrConflict }
+	bucket.update = func(string) error { return kv.ErrConflict }
 	plan := func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, objectstore.Listing{}, 0) }
 	if _, err := s.Apply(t.Context(), "id", plan); err == nil || !strings.Contains(err.Error(), "lost 50 rounds") {
-		t.Errorf("endless conflicts: %v after %d writes", err, kv.writes)
+		t.Errorf("endless conflicts: %v after %d writes", err, bucket.writes)
 	}
-	kv.update = func(string) error { return errors.New("disk full") }
+	bucket.update = func(string) error { return errors.New("disk full") }
 	if _, err := s.Apply(t.Context(), "id", plan); err == nil || !strings.Contains(err.Error(), "store import id: disk full") {
 		t.Errorf("error of the bucket: %v", err)
 	}
@@ -182,7 +183,7 @@ func TestApply(t *testing.T) {
 }
 
 func TestCreateKeepsWhatIsThere(t *testing.T) {
-	s := imports.NewStore(new(queuetest.MemoryKV))
+	s := imports.NewStore(new(kvtest.Memory))
 	if err := s.Create(t.Context(), newRecord("id")); err != nil {
 		t.Fatal(err)
 	}
@@ -196,8 +197,8 @@ func TestCreateKeepsWhatIsThere(t *testing.T) {
 }
 
 func TestClaimTheSameRequestAtOnce(t *testing.T) {
-	buckets(t, func(t *testing.T, kv queue.KV) {
-		s := imports.NewStore(kv)
+	buckets(t, func(t *testing.T, bucket kv.Bucket) {
+		s := imports.NewStore(bucket)
 		for round := range 3 { // the first finds no key, the others that of an import that has ended
 			const callers = 12
 			var wg sync.WaitGroup
@@ -222,8 +223,8 @@ func TestClaimTheSameRequestAtOnce(t *testing.T) {
 }
 
 func TestClaimAfterACrashBetweenKeyAndRecord(t *testing.T) {
-	buckets(t, func(t *testing.T, kv queue.KV) {
-		dead := &hooks{KV: kv, create: func(key string) error {
+	buckets(t, func(t *testing.T, bucket kv.Bucket) {
+		dead := &hooks{Bucket: bucket, create: func(key string) error {
 			if strings.HasPrefix(key, "i.") {
 				return errors.New("killed")
 			}
@@ -232,7 +233,7 @@ func TestClaimAfterACrashBetweenKeyAndRecord(t *testing.T) {
 		if id, err := imports.NewStore(dead).Claim(t.Context(), newRecord("first")); err == nil {
 			t.Fatalf("Claim by a process that dies = %s", id)
 		}
-		s := imports.NewStore(kv)
+		s := imports.NewStore(bucket)
 		if id := claim(t, s, "second"); id != "first" {
 			t.Errorf("the same request became %s: the first process may be about to store its own", id)
 		}
@@ -251,23 +252,23 @@ func TestClaimAfterACrashBetweenKeyAndRecord(t *testing.T) {
 }
 
 func TestClaimOfWhatIsTooLargeLeavesNothing(t *testing.T) {
-	kv := new(queuetest.MemoryKV)
-	s := imports.NewStore(&hooks{KV: kv, create: func(key string) error {
+	bucket := new(kvtest.Memory)
+	s := imports.NewStore(&hooks{Bucket: bucket, create: func(key string) error {
 		if strings.HasPrefix(key, "i.") {
-			return queue.ErrTooLarge
+			return kv.ErrTooLarge
 		}
 		return nil
 	}})
-	if id, err := s.Claim(t.Context(), newRecord("id")); !errors.Is(err, queue.ErrTooLarge) {
+	if id, err := s.Claim(t.Context(), newRecord("id")); !errors.Is(err, kv.ErrTooLarge) {
 		t.Errorf("Claim = %s, %v", id, err)
 	}
-	if keys, err := kv.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+	if keys, err := bucket.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
 		t.Errorf("the bucket holds %q, %v", keys, err)
 	}
 }
 
 func TestClaim(t *testing.T) {
-	s := imports.NewStore(new(queuetest.MemoryKV))
+	s := imports.NewStore(new(kvtest.Memory))
 	if id := claim(t, s, "a"); id != "a" {
 		t.Fatalf("first Claim = %s", id)
 	}
@@ -307,8 +308,8 @@ func TestClaim(t *testing.T) {
 }
 
 func TestDelete(t *testing.T) {
-	buckets(t, func(t *testing.T, kv queue.KV) {
-		s := imports.NewStore(kv)
+	buckets(t, func(t *testing.T, bucket kv.Bucket) {
+		s := imports.NewStore(bucket)
 		claim(t, s, "old")
 		old := end(t, s, "old")
 		claim(t, s, "new") // takes over the key of the request
@@ -331,15 +332,15 @@ func TestDelete(t *testing.T) {
 		if err := s.Delete(t.Context(), get(t, s, "new")); err != nil {
 			t.Fatal(err)
 		}
-		if keys, err := kv.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
+		if keys, err := bucket.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
 			t.Errorf("the bucket holds %q, %v", keys, err)
 		}
 	})
 }
 
 func TestGetTellsWhatIsWrong(t *testing.T) {
-	kv := new(queuetest.MemoryKV)
-	s := imports.NewStore(kv)
+	bucket := new(kvtest.Memory)
+	s := imports.NewStore(bucket)
 	if _, err := s.Get(t.Context(), "id"); !fault.Is(err, fault.NotFound) || err.Error() != "import id not found" {
 		t.Errorf("Get of nothing: %v", err)
 	}
@@ -348,7 +349,7 @@ func TestGetTellsWhatIsWrong(t *testing.T) {
 			t.Errorf("Get(%q): %v, want NotFound: no import has that ID", id, err)
 		}
 	}
-	if _, err := kv.Create(t.Context(), "i.id", []byte("{")); err != nil {
+	if _, err := bucket.Create(t.Context(), "i.id", []byte("{")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Get(t.Context(), "id"); err == nil || !strings.Contains(err.Error(), "i.id of the bucket imports cannot be decoded") {
@@ -357,8 +358,8 @@ func TestGetTellsWhatIsWrong(t *testing.T) {
 }
 
 func TestWatchTicks(t *testing.T) {
-	buckets(t, func(t *testing.T, kv queue.KV) {
-		s := imports.NewStore(kv)
+	buckets(t, func(t *testing.T, bucket kv.Bucket) {
+		s := imports.NewStore(bucket)
 		claim(t, s, "id")
 		ticks, err := s.Watch(t.Context(), "id")
 		if err != nil {
@@ -371,7 +372,7 @@ func TestWatchTicks(t *testing.T) {
 
 // busyKV starts something right before a key of a request is deleted.
 type busyKV struct {
-	queue.KV
+	kv.Bucket
 	before func()
 }
 
@@ -379,12 +380,12 @@ func (k busyKV) Delete(ctx context.Context, key string, revision uint64) error {
 	if strings.HasPrefix(key, "r.") {
 		k.before()
 	}
-	return k.KV.Delete(ctx, key, revision)
+	return k.Bucket.Delete(ctx, key, revision)
 }
 
 func TestForgettingAnImportLeavesTheNextOneOfItsRequest(t *testing.T) {
-	kv, ctx := new(queuetest.MemoryKV), t.Context()
-	s := imports.NewStore(kv)
+	bucket, ctx := new(kvtest.Memory), t.Context()
+	s := imports.NewStore(bucket)
 	claim := func(id string) string {
 		t.Helper()
 		got, err := s.Claim(ctx, imports.New(imports.Job{ImportID: id}, imports.Request{Repository: "repo", Branch: "main"}, time.Now()))
@@ -398,7 +399,7 @@ func TestForgettingAnImportLeavesTheNextOneOfItsRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := imports.NewStore(busyKV{kv, func() { claim("new") }}).Delete(ctx, old); err != nil {
+	if err := imports.NewStore(busyKV{bucket, func() { claim("new") }}).Delete(ctx, old); err != nil {
 		t.Fatal(err)
 	}
 	if got := claim("again"); got != "new" {
@@ -411,24 +412,24 @@ func TestForgettingAnImportLeavesTheNextOneOfItsRequest(t *testing.T) {
 
 // forgetfulKV starts something right before it is made sure what a key holds.
 type forgetfulKV struct {
-	queue.KV
+	kv.Bucket
 	before func()
 }
 
-func (k forgetfulKV) Latest(ctx context.Context, key string) ([]byte, uint64, error) {
+func (k forgetfulKV) GetLinearized(ctx context.Context, key string) ([]byte, uint64, error) {
 	k.before()
-	return k.KV.Latest(ctx, key)
+	return k.Bucket.GetLinearized(ctx, key)
 }
 
 // An import that is forgotten while its request is made again is none that a process
 // left without a record.
 func TestARequestOfAnImportThatIsBeingForgotten(t *testing.T) {
-	buckets(t, func(t *testing.T, kv queue.KV) {
-		s := imports.NewStore(kv)
+	buckets(t, func(t *testing.T, bucket kv.Bucket) {
+		s := imports.NewStore(bucket)
 		claim(t, s, "old")
 		old := end(t, s, "old")
 		forgotten := false
-		late := imports.NewStore(forgetfulKV{kv, func() {
+		late := imports.NewStore(forgetfulKV{bucket, func() {
 			if err := s.Delete(t.Context(), old); err != nil {
 				t.Error(err)
 			}
@@ -445,25 +446,25 @@ func TestARequestOfAnImportThatIsBeingForgotten(t *testing.T) {
 }
 
 // spoil has a key hold what cannot be decoded.
-func spoil(t *testing.T, kv queue.KV, key, value string) {
+func spoil(t *testing.T, bucket kv.Bucket, key, value string) {
 	t.Helper()
-	_, rev, err := kv.Get(t.Context(), key)
+	_, rev, err := bucket.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kv.Update(t.Context(), key, []byte(value), rev); err != nil {
+	if _, err := bucket.Update(t.Context(), key, []byte(value), rev); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestARecordThatCannotBeDecodedBlocksNoRequest(t *testing.T) {
-	buckets(t, func(t *testing.T, kv queue.KV) {
-		s := imports.NewStore(kv)
+	buckets(t, func(t *testing.T, bucket kv.Bucket) {
+		s := imports.NewStore(bucket)
 		claim(t, s, "one")
 		if err := s.Create(t.Context(), newRecord("other")); err != nil {
 			t.Fatal(err)
 		}
-		spoil(t, kv, "i.one", "no record")
+		spoil(t, bucket, "i.one", "no record")
 		if _, err := s.Get(t.Context(), "one"); !fault.Is(err, fault.Broken) || !strings.Contains(err.Error(), "i.one of the bucket imports") {
 			t.Errorf("Get: %v", err)
 		}
@@ -477,11 +478,11 @@ func TestARecordThatCannotBeDecodedBlocksNoRequest(t *testing.T) {
 		if got := claim(t, s, "two"); got != "two" {
 			t.Errorf("the request of the import that cannot be read became %s, want a new one", got)
 		}
-		keys, err := kv.Keys(t.Context(), "r.")
+		keys, err := bucket.Keys(t.Context(), "r.")
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("requests %q, %v", keys, err)
 		}
-		spoil(t, kv, keys[0], "no ID at all\x00")
+		spoil(t, bucket, keys[0], "no ID at all\x00")
 		if got := claim(t, s, "three"); got != "three" {
 			t.Errorf("a request that names no import became %s, want a new one", got)
 		}

@@ -15,8 +15,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/server"
 )
 
@@ -50,7 +51,7 @@ func Coordinator(ctx context.Context, env Env) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	defer b.queue.Close()
+	defer b.backend.Close()
 	go b.watch(ctx, stop)
 	return b.coordinate(ctx, embedded)
 }
@@ -75,7 +76,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer listener.Close() //nolint:errcheck // closed by the HTTP server already, if all went well
-	sealer, err := auth.OpenSealer(ctx, b.queue.KV(queue.BucketAuth))
+	sealer, err := auth.OpenSealer(ctx, b.backend.Bucket(kv.BucketAuth))
 	if err != nil {
 		return endedBy(ctx, err)
 	}
@@ -85,15 +86,15 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	cat := catalog.New(b.queue.KV(queue.BucketCatalog))
+	cat := catalog.New(b.backend.Bucket(kv.BucketCatalog))
 	service := coordinator.New(coordinator.Config{
-		Queue: b.queue, Imports: b.imports, Catalog: cat, Stores: b.stores, Trials: b.stores,
+		Backend: b.backend, Imports: b.imports, Catalog: cat, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers),
 		Holder:  holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
-		Service: service, Catalog: cat, Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.queue.Err() },
+		Service: service, Catalog: cat, Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 	})
 	go b.sweep(ctx, cat)
@@ -150,13 +151,13 @@ func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
 	if a := b.Settings.Auth; a.AccessKeyID != "" {
 		return auth.NewPair(a.AccessKeyID, a.SecretAccessKey.Reveal()), "", nil
 	}
-	return auth.Open(ctx, b.queue.KV(queue.BucketAuth))
+	return auth.Open(ctx, b.backend.Bucket(kv.BucketAuth))
 }
 
 // impatient bounds each wait of a request for NATS by natsWait.
 func impatient(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(queue.Within(r.Context(), natsWait)))
+		h.ServeHTTP(w, r.WithContext(natsconn.Within(r.Context(), natsWait)))
 	})
 }
 

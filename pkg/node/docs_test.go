@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/generated"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
@@ -42,17 +44,19 @@ func metricsTable(t *testing.T) string {
 			coordinator.New(coordinator.Config{Registerer: reg})
 			server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
 		}},
-		{"worker", func(reg prometheus.Registerer) { worker.New(worker.Config{Queue: &queue.Queue{}, Registerer: reg}) }},
+		{"worker", func(reg prometheus.Registerer) {
+			worker.New(worker.Config{Backend: &backend.Backend{Queue: new(queue.Queue)}, Registerer: reg})
+		}},
 		{"both", func(reg prometheus.Registerer) {
 			server.NewHTTPServer(http.NotFoundHandler(), reg, slog.New(slog.DiscardHandler))
 			if _, err := stores.New(stores.Config{}, reg, slog.New(slog.DiscardHandler)); err != nil {
 				t.Fatal(err)
 			}
-			q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg})
+			q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg})
 			ended, end := context.WithCancel(t.Context())
 			end()
 			limiter := readahead.NewLimiter(readahead.Limits{})
-			if err := pace.Run(ended, pace.Config{Talk: q, Limiter: limiter, Registerer: reg}); err != nil {
+			if err := pace.Run(ended, pace.Config{Gossip: q.Gossip, Limiter: limiter, Registerer: reg}); err != nil {
 				t.Fatal(err)
 			}
 		}},

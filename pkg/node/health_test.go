@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -34,10 +36,12 @@ func TestWhatAWorkerTellsOfItself(t *testing.T) {
 // A request is told in time that NATS does not answer.
 func TestRequestsAreImpatient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q, err := queue.Connect(t.Context(), queue.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)})
+		q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 		expect.NoError(t, err)
 		defer q.Close()
-		h := impatient(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, err = q.KV(queue.BucketCatalog).Keys(r.Context(), "") }))
+		h := impatient(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, err = q.Bucket(kv.BucketCatalog).Keys(r.Context(), "")
+		}))
 		begun := time.Now()
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 		if took := time.Since(begun); err == nil || took != natsWait {

@@ -13,7 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
@@ -44,7 +47,7 @@ type Info struct {
 type base struct {
 	Env
 	registry *prometheus.Registry
-	queue    *queue.Queue
+	backend  *backend.Backend
 	imports  *imports.Store
 	stores   *stores.Stores
 }
@@ -68,36 +71,34 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 	}, b.registry, env.Log); err != nil {
 		return nil, err
 	}
-	cfg := queue.Config{
-		URL: s.NATS.URL, Replicas: s.NATS.Replicas, AckWait: s.NATS.AckWait, LeaseTTL: s.NATS.LeaseTTL,
-		Name: holder(), Log: env.Log, Registerer: b.registry,
-	}
+	cfg := natsconn.Config{URL: s.NATS.URL, Replicas: s.NATS.Replicas, Name: holder(), Log: env.Log, Registerer: b.registry}
 	if server != nil {
 		cfg.InProcess = server
 		cfg.Login.User, cfg.Login.Password = server.Login()
 	} else {
-		cfg.Login = queue.Login{
+		cfg.Login = natsconn.Login{
 			User: s.NATS.User, Password: s.NATS.Password.Reveal(), SeedFile: s.NATS.NKeySeedFile, CredsFile: s.NATS.CredsFile,
 			CAFile: s.NATS.CAFile, CertFile: s.NATS.CertFile, KeyFile: s.NATS.KeyFile,
 		}
 	}
-	if b.queue, err = queue.Connect(ctx, cfg); err != nil {
+	opts := backend.Options{Queue: queue.Config{AckWait: s.NATS.AckWait}, LeaseTTL: s.NATS.LeaseTTL}
+	if b.backend, err = backend.Connect(ctx, cfg, opts); err != nil {
 		return nil, err
 	}
 	if ensure {
-		if err := b.queue.Ensure(ctx); err != nil {
-			b.queue.Close()
+		if err := b.backend.Ensure(ctx); err != nil {
+			b.backend.Close()
 			return nil, err
 		}
 	}
 	go b.keepPace(ctx)
-	b.imports = imports.NewStore(b.queue.KV(queue.BucketImports))
+	b.imports = imports.NewStore(b.backend.Bucket(kv.BucketImports))
 	return b, nil
 }
 
 // watch calls stop with the reason once the connection to NATS has ended for good.
 func (b *base) watch(ctx context.Context, stop context.CancelCauseFunc) {
-	if err := b.queue.Wait(ctx); err != nil {
+	if err := b.backend.Conn.Wait(ctx); err != nil {
 		stop(err)
 	}
 }
@@ -118,7 +119,7 @@ func endedBy(ctx context.Context, err error) error {
 func (b *base) keepPace(ctx context.Context) {
 	s := b.Settings.S3
 	err := pace.Run(ctx, pace.Config{
-		Talk: b.queue, Limiter: b.stores.Lists(), Store: s.Endpoint + " " + s.Region,
+		Gossip: b.backend.Gossip, Limiter: b.stores.Lists(), Store: s.Endpoint + " " + s.Region,
 		Fleet: s.FleetLists, Log: b.Log, Registerer: b.registry,
 	})
 	if err != nil { // the connection is closed
@@ -128,7 +129,7 @@ func (b *base) keepPace(ctx context.Context) {
 
 func (b *base) newWorker() *worker.Worker {
 	return worker.New(worker.Config{
-		Queue: b.queue, Imports: b.imports, Stores: b.stores, Busy: b.stores.Lists().Busy,
+		Backend: b.backend, Imports: b.imports, Stores: b.stores, Busy: b.stores.Lists().Busy,
 		Slots: b.Settings.Workers, Log: b.Log, Registerer: b.registry,
 	})
 }

@@ -17,10 +17,12 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/fulldisk"
 	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
@@ -359,11 +361,11 @@ func TestAFullDiskEndsACoordinator(t *testing.T) {
 	s.NATS.Listen = "127.0.0.1:0"
 	p := start(t, node.Coordinator, s)
 	end := fulldisk.Begin(t)
-	q, err := queue.Connect(t.Context(), queue.Config{URL: p.info.NATS})
+	q, err := backend.Connect(t.Context(), natsconn.Config{URL: p.info.NATS}, backend.Options{})
 	expect.NoError(t, err)
 	t.Cleanup(q.Close)
 	go func() { // it is not answered
-		_, _ = q.KV(queue.BucketCatalog).Create(t.Context(), "large", make([]byte, 2*fulldisk.Size))
+		_, _ = q.Bucket(kv.BucketCatalog).Create(t.Context(), "large", make([]byte, 2*fulldisk.Size))
 	}()
 	err = expect.Received(t, "the end", p.ended)
 	end()

@@ -42,7 +42,7 @@ func Worker(ctx context.Context, env Env) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	defer b.queue.Close()
+	defer b.backend.Close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go b.watch(ctx, stop)

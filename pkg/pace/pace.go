@@ -34,16 +34,16 @@ type Limiter interface {
 	SetMost(n int) // bounds the limit
 }
 
-// Talk is how processes reach each other: what one tells, all hear that are there,
-// itself included, or not.
-type Talk interface {
-	Tell(topic string, data []byte) error
-	Hear(ctx context.Context, topic string, f func(data []byte)) error
+// Gossip is how processes reach each other: what one broadcasts, all that listen
+// receive, itself included, unless it is lost.
+type Gossip interface {
+	Broadcast(topic string, data []byte) error
+	Listen(ctx context.Context, topic string, f func(data []byte)) error
 }
 
 // Config is what Run works with. All fields are required.
 type Config struct {
-	Talk       Talk
+	Gossip     Gossip
 	Limiter    Limiter
 	Store      string // names the store; only a hash of it is told
 	Fleet      int    // LIST calls that all processes have in flight together at most; 0: no bound
@@ -59,7 +59,7 @@ const lookEvery = 100 * time.Millisecond
 func Run(ctx context.Context, cfg Config) error {
 	p := &process{cfg: cfg, metrics: newMetrics(cfg.Registerer), state: newState(rand.Text(), cfg.Fleet, cfg.Limiter.Most())}
 	topic := fmt.Sprintf("store.%x", sha256.Sum256([]byte(cfg.Store)))
-	if err := cfg.Talk.Hear(ctx, topic, p.hear); err != nil {
+	if err := cfg.Gossip.Listen(ctx, topic, p.hear); err != nil {
 		return fmt.Errorf("keep pace: %w", err)
 	}
 	tick := time.NewTicker(lookEvery)
@@ -112,7 +112,7 @@ func (p *process) look() (word, bool) {
 func (p *process) tell(topic string, w word) {
 	data, err := json.Marshal(w)
 	if err == nil {
-		err = p.cfg.Talk.Tell(topic, data)
+		err = p.cfg.Gossip.Broadcast(topic, data)
 	}
 	if err != nil {
 		p.cfg.Log.Debug("tell others of a store", "err", err)

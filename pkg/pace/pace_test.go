@@ -9,9 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/pace"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -42,10 +42,10 @@ func TestProcessesKeepPaceOverNATS(t *testing.T) {
 	for _, store := range []string{"one", "one", "one", "two"} {
 		l := &limiter{most: 96, active: true}
 		all = append(all, l)
-		q := queuetest.Connect(t, queue.Config{InProcess: server})
+		q := queuetest.Connect(t, natsconn.Config{InProcess: server})
 		running.Go(func() {
 			err := pace.Run(ctx, pace.Config{
-				Talk: q, Limiter: l, Store: store, Fleet: 30,
+				Gossip: q.Gossip, Limiter: l, Store: store, Fleet: 30,
 				Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 			})
 			if err != nil {

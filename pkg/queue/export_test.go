@@ -2,5 +2,5 @@ package queue
 
 import "context"
 
-// LoadNow is the load that an Outlook learns when it asks.
-func (q *Queue) LoadNow(ctx context.Context) (Load, error) { return q.load(ctx) }
+// LoadNow is the load that a LoadWatch learns when it asks.
+func (q *Queue) LoadNow(ctx context.Context) (LaneLoad, error) { return q.laneLoad(ctx) }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -18,11 +20,11 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	bulk, express := part("imp", "a"), part("imp", "b")
 	publish(t, q, part("other", "x"), bulk)
 	for range 2 {
-		if err := q.PublishTo(ctx, queue.Express, express); err != nil {
+		if err := q.Queue.PublishTo(ctx, queue.Express, express); err != nil {
 			t.Fatal(err)
 		}
 	}
-	task, err := q.Puller(queue.Express).Pull(ctx)
+	task, err := q.Queue.Puller(queue.Express).Pull(ctx)
 	if err != nil || task.Partition != express {
 		t.Fatalf("pulled %+v, %v", task, err)
 	}
@@ -32,11 +34,11 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	if s, err := q.Survey(ctx); err != nil || s.Queued != 2 || s.Running != 1 || len(s.Partitions["imp"]) != 2 {
 		t.Errorf("Survey = %+v, %v", s, err)
 	}
-	if l, err := q.LoadNow(ctx); err != nil || l != (queue.Load{Pending: 2, Next: "other"}) {
+	if l, err := q.Queue.LoadNow(ctx); err != nil || l != (queue.LaneLoad{Pending: 2, Next: "other"}) {
 		t.Errorf("Load = %+v, %v", l, err)
 	}
 	pull(t, q)
-	if l, err := q.LoadNow(ctx); err != nil || l != (queue.Load{Pending: 1, Running: 1, Next: "imp"}) {
+	if l, err := q.Queue.LoadNow(ctx); err != nil || l != (queue.LaneLoad{Pending: 1, Running: 1, Next: "imp"}) {
 		t.Errorf("Load = %+v, %v", l, err)
 	}
 	if err := q.Discard(ctx, "imp"); err != nil {
@@ -48,10 +50,10 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 }
 
 func TestAFullQueueForgetsNothing(t *testing.T) {
-	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), MaxQueued: 2})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{MaxQueued: 2}})
 	a, b, c := part("imp", "a"), part("imp", "b"), part("imp", "c")
 	publish(t, q, a, b)
-	if err := q.Publish(t.Context(), c); !errors.Is(err, queue.ErrFull) {
+	if err := q.Queue.Publish(t.Context(), c); !errors.Is(err, queue.ErrFull) {
 		t.Fatalf("Publish: %v, want %v", err, queue.ErrFull)
 	}
 	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{a, b}) {
@@ -63,28 +65,21 @@ func TestAFullQueueForgetsNothing(t *testing.T) {
 	publish(t, q, c)
 }
 
-// TestAnOutlookIsSharedByAllProcesses has ten processes that need an outlook
-// and one that does not, and only hears what they tell.
-func TestAnOutlookIsSharedByAllProcesses(t *testing.T) {
+// TestALoadWatchIsSharedByAllProcesses has ten processes that need the load, and one that
+// does not and only receives what they broadcast.
+func TestALoadWatchIsSharedByAllProcesses(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
-	q := queuetest.Connect(t, queue.Config{InProcess: server})
-	publish(t, q, part("imp", "a"))
-	needed := func() bool { return true }
-	var outlooks []*queue.Outlook
-	for range 10 {
-		o, err := queuetest.Connect(t, queue.Config{InProcess: server}).Outlook(t.Context(), needed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		outlooks = append(outlooks, o)
+	publish(t, queuetest.Connect(t, natsconn.Config{InProcess: server}), part("imp", "a"))
+	var watches []*queue.LoadWatch
+	for i := range 11 {
+		b := queuetest.Connect(t, natsconn.Config{InProcess: server})
+		w, err := b.Queue.WatchLoad(t.Context(), b.Gossip, func() bool { return i > 0 })
+		expect.NoError(t, err)
+		watches = append(watches, w)
 	}
-	silent, err := queuetest.Connect(t, queue.Config{InProcess: server}).Outlook(t.Context(), func() bool { return false })
-	if err != nil {
-		t.Fatal(err)
-	}
-	expect.Eventually(t, "everybody has heard, he too who does not ask", func() bool {
-		for _, o := range append(outlooks, silent) {
-			if l, seq := o.Latest(); seq == 0 || l != (queue.Load{Pending: 1, Next: "imp"}) {
+	expect.Eventually(t, "all processes know the load", func() bool {
+		for _, w := range watches {
+			if l, seq := w.Last(); seq == 0 || l != (queue.LaneLoad{Pending: 1, Next: "imp"}) {
 				return false
 			}
 		}

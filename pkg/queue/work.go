@@ -11,20 +11,21 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // readers is how many partitions are read at a time.
 const readers = 16
 
-// Lane is one of the lines in which partitions wait. Each is first in, first out,
-// except that what is delivered again comes first.
+// Lane is one of the lines in which partitions wait. Each is first in, first out, except
+// that redeliveries come first.
 type Lane string
 
 // The lanes.
 const (
-	Bulk    Lane = "bulk"    // whatever may take long
-	Express Lane = "express" // what takes a moment, and must not wait behind what takes long
+	Bulk    Lane = "bulk"    // for partitions that may take long
+	Express Lane = "express" // for partitions that take a moment, and must not wait behind the others
 )
 
 // consumer is the name of the lane's consumer.
@@ -39,14 +40,14 @@ func (l Lane) subject(importID, partitionID string) string {
 	return workPrefix + string(l) + "." + importID + "." + partitionID
 }
 
-// partitionOf tells which partition a subject is of, in whatever lane.
+// partitionOf returns the partition of a subject, in whatever lane.
 func partitionOf(subject string) (importID, partitionID string) {
 	tokens := strings.Split(subject, ".")
 	return tokens[len(tokens)-2], tokens[len(tokens)-1]
 }
 
-// ErrFull says that the queue holds as many partitions as it takes. Some time
-// later it takes more.
+// ErrFull says that the queue holds as many partitions as it takes. It takes more once
+// some are acknowledged.
 var ErrFull = errors.New("the queue of partitions is full")
 
 // Publish queues a partition at the end of Bulk; see PublishTo.
@@ -54,28 +55,27 @@ func (q *Queue) Publish(ctx context.Context, p partition.Partition) error {
 	return q.PublishTo(ctx, Bulk, p)
 }
 
-// PublishTo queues a partition at the end of a lane. Publishing one whose ID is
-// queued there or running already does nothing. If the queue does not take any
-// more, it is ErrFull at once.
+// PublishTo queues a partition at the end of a lane. It does nothing if the ID is queued
+// there or running already. It is ErrFull at once if the queue is full.
 func (q *Queue) PublishTo(ctx context.Context, lane Lane, p partition.Partition) error {
-	if err := checkTokens(p.ImportID, p.ID); err != nil {
+	if err := natsconn.CheckTokens(p.ImportID, p.ID); err != nil {
 		return fmt.Errorf("publish a partition: %w", err)
 	}
 	data, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("encode partition %s: %w", p.ID, err)
 	}
-	err = q.retry(ctx, "publish", func(ctx context.Context) error {
-		_, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: lane.subject(p.ImportID, p.ID), Header: q.header(), Data: data})
+	err = q.conn.Retry(ctx, "publish", func(ctx context.Context) error {
+		_, err := q.conn.JetStream().PublishMsg(ctx, &nats.Msg{Subject: lane.subject(p.ImportID, p.ID), Header: q.conn.Header(), Data: data})
 		switch {
 		case err == nil:
-			q.metrics.published.WithLabelValues("partition").Inc()
+			q.conn.CountPublished("partition")
 		case notStored(err, "maximum messages per subject"):
 			q.metrics.queued.Inc()
 			return nil
 		case notStored(err, "maximum messages exceeded"):
 			q.metrics.full.Inc()
-			return ErrFull
+			return natsconn.Final(ErrFull)
 		}
 		return err
 	})
@@ -85,8 +85,8 @@ func (q *Queue) PublishTo(ctx context.Context, lane Lane, p partition.Partition)
 	return nil
 }
 
-// notStored tells refusals by their text: their code is that of every error of
-// storing a message, a full disk among them.
+// notStored recognizes a refusal by its text: its code is that of every error of storing
+// a message, such as a full disk.
 func notStored(err error, why string) bool {
 	const storeFailed = 10077
 	var api *jetstream.APIError
@@ -98,7 +98,7 @@ func notStored(err error, why string) bool {
 type Task struct {
 	Partition  partition.Partition
 	Deliveries int           // 1 at the first delivery
-	AckWait    time.Duration // without Extend for so long it is delivered to somebody else
+	AckWait    time.Duration // without Extend for so long it is delivered to another worker
 	Received   time.Time     // when it was delivered
 
 	q   *Queue
@@ -122,24 +122,24 @@ func (t *Task) Nak(ctx context.Context, delay time.Duration) error {
 	return nil
 }
 
-// answer sends what is to become of the message until NATS confirms it.
+// answer sends an acknowledgement of the message until NATS confirms it.
 func (t *Task) answer(ctx context.Context, body string) error {
-	return t.q.retry(ctx, "ack", func(ctx context.Context) error {
-		_, err := t.q.nc.RequestWithContext(ctx, t.msg.Reply(), []byte(body))
+	return t.q.conn.Retry(ctx, "ack", func(ctx context.Context) error {
+		_, err := t.q.conn.NATS().RequestWithContext(ctx, t.msg.Reply(), []byte(body))
 		return err
 	})
 }
 
-// Heartbeat is how often to Extend a task: five times in AckWait, which leaves room
-// for a NATS cluster that elects a leader.
+// Heartbeat is how often to Extend a task: five times in AckWait, which leaves room for
+// a NATS cluster to elect a leader.
 func (t *Task) Heartbeat() time.Duration { return t.AckWait / 5 }
 
-// Extend starts AckWait anew, and returns once NATS has confirmed it. It tries
-// once, for Heartbeat: a caller that calls it as often has tries enough. Success does
-// not show that nobody else works on the partition.
+// Extend restarts AckWait, and returns once NATS has confirmed it. It tries once, for
+// Heartbeat: a caller that calls it as often needs no more. Success does not prove that
+// no other worker has the partition.
 func (t *Task) Extend() error {
-	err := t.q.attempt(context.Background(), min(attemptTimeout, t.Heartbeat()), func(ctx context.Context) error {
-		_, err := t.q.nc.RequestWithContext(ctx, t.msg.Reply(), []byte("+WPI"))
+	err := t.q.conn.Attempt(context.Background(), min(natsconn.AttemptTimeout, t.Heartbeat()), func(ctx context.Context) error {
+		_, err := t.q.conn.NATS().RequestWithContext(ctx, t.msg.Reply(), []byte("+WPI"))
 		return err
 	})
 	if err != nil {
@@ -148,27 +148,14 @@ func (t *Task) Extend() error {
 	return nil
 }
 
-// Discard removes all partitions and covers of an import, running ones too. It
-// is for imports that have ended.
+// Discard removes all partitions of an import, running ones too. It is for imports that
+// have ended.
 func (q *Queue) Discard(ctx context.Context, importID string) error {
-	if err := checkTokens(importID); err != nil {
+	if err := natsconn.CheckTokens(importID); err != nil {
 		return fmt.Errorf("discard an import's messages: %w", err)
 	}
-	for _, s := range []struct{ stream, subjects string }{
-		{workStream, workPrefix + "*." + importID + ".*"},
-		{coversStream, coversPrefix + importID + ".*"},
-		{coversStream, triesPrefix + importID + ".*"},
-	} {
-		err := q.retry(ctx, "discard", func(ctx context.Context) error {
-			stream, err := q.stream(ctx, s.stream)
-			if err != nil {
-				return err
-			}
-			return stream.Purge(ctx, jetstream.WithPurgeSubject(s.subjects))
-		})
-		if err != nil {
-			return fmt.Errorf("discard messages of import %s in %s: %w", importID, s.stream, err)
-		}
+	if err := q.stream.Purge(ctx, "discard", jetstream.WithPurgeSubject(workPrefix+"*."+importID+".*")); err != nil {
+		return fmt.Errorf("discard messages of import %s in %s: %w", importID, streamName, err)
 	}
 	return nil
 }

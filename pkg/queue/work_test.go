@@ -14,6 +14,8 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -51,15 +53,13 @@ func TestPartitionWithoutHeartbeatIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	const ackWait = time.Second
 	reg := prometheus.NewRegistry()
-	q := queuetest.Connect(t, queue.Config{
-		InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: ackWait, Registerer: reg,
-	})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg}, backend.Options{Queue: queue.Config{AckWait: ackWait}})
 	publish(t, q, part("imp", "a"))
 	first := pull(t, q)
 
 	again := make(chan *queue.Task, 1)
 	go func() {
-		task, err := q.Puller(queue.Bulk).Pull(t.Context())
+		task, err := q.Queue.Puller(queue.Bulk).Pull(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
@@ -113,8 +113,8 @@ func TestNakDeliversAfterDelay(t *testing.T) {
 func TestTwoConsumersShareTheQueue(t *testing.T) {
 	const n = 40
 	server := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0"})
-	q := queuetest.Connect(t, queue.Config{InProcess: server})
-	other := queuetest.Connect(t, queue.Config{URL: server.ClientURL(), Name: "worker @ 2"})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
+	other := queuetest.Connect(t, natsconn.Config{URL: server.ClientURL(), Name: "worker @ 2"})
 	for i := range n {
 		publish(t, q, part("imp", fmt.Sprint(i)))
 	}
@@ -125,11 +125,11 @@ func TestTwoConsumersShareTheQueue(t *testing.T) {
 	)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for _, worker := range []*queue.Queue{q, other} {
+	for _, worker := range []*backend.Backend{q, other} {
 		for range 2 {
 			wg.Go(func() {
 				for {
-					task, err := worker.Puller(queue.Bulk).Pull(ctx)
+					task, err := worker.Queue.Puller(queue.Bulk).Pull(ctx)
 					if err != nil {
 						return
 					}
@@ -161,7 +161,7 @@ func TestPullEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := q.Puller(queue.Bulk).Pull(ctx)
+		_, err := q.Queue.Puller(queue.Bulk).Pull(ctx)
 		ended <- err
 	}()
 	cancel()
@@ -172,20 +172,20 @@ func TestPullEndsWithContext(t *testing.T) {
 
 func TestPullWaitsForCoordinator(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
-	worker, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)})
+	worker, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer worker.Close()
 	got := make(chan *queue.Task, 1)
 	go func() {
-		task, err := worker.Puller(queue.Bulk).Pull(t.Context())
+		task, err := worker.Queue.Puller(queue.Bulk).Pull(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
 		got <- task
 	}()
-	q := queuetest.Connect(t, queue.Config{InProcess: server})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
 	publish(t, q, part("imp", "a"))
 	if task := expect.Received(t, "a partition", got); task.Partition.ID != "a" {
 		t.Errorf("pulled %+v", task)

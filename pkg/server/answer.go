@@ -12,7 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
@@ -87,8 +87,8 @@ func (e errorWriter) answerAs(w http.ResponseWriter, r *http.Request, err error,
 	w.Header().Set("Retry-After", retryAfter)
 	if notReady := e.ready(r.Context()); notReady != nil {
 		message = notReady.Error()
-	} else if errors.Is(err, queue.ErrSilent) { // one stream is silent, or all were until now
-		message = queue.ErrSilent.Error()
+	} else if errors.Is(err, natsconn.ErrUnresponsive) { // one stream is silent, or all were until now
+		message = natsconn.ErrUnresponsive.Error()
 	}
 	refuse(w, http.StatusServiceUnavailable, message+", try again (request "+requestID(r)+")")
 }

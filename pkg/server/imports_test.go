@@ -17,8 +17,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/limits"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 const importPath = "/api/v1/repositories/lake/branches/main/import"
@@ -151,7 +151,7 @@ func TestStartFaults(t *testing.T) {
 		{exchange{"source, flat", "POST", importPath, flat, nil, 400, `{"message":"source_uri: invalid import source: inside a storage namespace"}`}, namespace},
 		{exchange{"conflict", "POST", importPath, flat, nil, 409, `{"message":"another import writes the branch"}`}, fault.Conflicting("another import writes the branch")},
 		{exchange{"service", "POST", importPath, flat, nil, 503, `{"message":"service unavailable, try again (request fresh-id)"}`}, errors.New("a secret")},
-		{exchange{"silent NATS", "POST", importPath, flat, nil, 503, `{"message":"NATS is reached, but has no quorum, or JetStream there does not answer: nothing is lost, try again (request fresh-id)"}`}, fmt.Errorf("a secret: %w", queue.ErrSilent)},
+		{exchange{"silent NATS", "POST", importPath, flat, nil, 503, `{"message":"NATS is reached, but has no quorum, or JetStream there does not answer: nothing is lost, try again (request fresh-id)"}`}, fmt.Errorf("a secret: %w", natsconn.ErrUnresponsive)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t)

@@ -29,7 +29,7 @@ const (
 type admission struct {
 	slots    slots
 	busy     func() bool // whether most LIST calls are in flight
-	load     *queue.Outlook
+	load     *queue.LoadWatch
 	refusals *refusals
 	now      func() time.Time
 	turn     chan struct{} // held by the slot of bulk that may pull
@@ -61,7 +61,7 @@ func (a *admission) waitInTurn(ctx context.Context, s *slot) (*queue.Task, error
 		if room++; !a.hasRoom() {
 			room = 0
 		}
-		switch load, _ := a.load.Latest(); {
+		switch load, _ := a.load.Last(); {
 		case a.refusals.avoids():
 		case room >= roomFor || !a.slots.workOn(""):
 			a.load.Prompt()
@@ -105,6 +105,6 @@ func (a *admission) hasRoom() bool { return !a.busy() && !a.slots.starting(a.now
 // isFair reports whether to take a pending partition although there is no room: one
 // of another import. If more partitions are pending than running, not all of them
 // are of this import.
-func (a *admission) isFair(l queue.Load) bool {
+func (a *admission) isFair(l queue.LaneLoad) bool {
 	return l.Next != "" && (!a.slots.workOn(l.Next) || l.Pending > l.Running)
 }

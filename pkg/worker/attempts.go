@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/covers"
 )
 
 // attempts counts the deliveries of a partition in a row that got no further, this
@@ -29,7 +29,7 @@ type attempts struct {
 // got no further and could not even say why.
 func (a *attempts) readNote(ctx context.Context) (cut string, err error) {
 	p := a.publisher.partition
-	noted, found, err := a.publisher.queue.Tries(ctx, p.ImportID, p.ID)
+	noted, found, err := a.publisher.backend.Covers.Tries(ctx, p.ImportID, p.ID)
 	if err != nil {
 		return "", err
 	}
@@ -51,9 +51,9 @@ func (a *attempts) readNote(ctx context.Context) (cut string, err error) {
 func (a *attempts) note(ctx context.Context) error { return a.publisher.note(ctx, a.current()) }
 
 // current is what is to be noted of a delivery before it gets further.
-func (a *attempts) current() queue.Tries {
+func (a *attempts) current() covers.Tries {
 	waited, store := a.suspicion.get()
-	return queue.Tries{Count: a.count, At: a.covers.begunAt, Refused: a.refused, Waited: waited, For: store}
+	return covers.Tries{Count: a.count, At: a.covers.begunAt, Refused: a.refused, Waited: waited, For: store}
 }
 
 // noteHandedBack notes that this delivery does not count.
@@ -79,7 +79,7 @@ func (a *attempts) noteFailed(ctx context.Context) error {
 // noteStalled notes that the partition gave way after it waited in vain for a store.
 // This delivery does not count as one that got no further, but its time does.
 func (a *attempts) noteStalled(ctx context.Context, waited time.Duration, store string) error {
-	t := queue.Tries{At: a.covers.at, Waited: waited, For: store}
+	t := covers.Tries{At: a.covers.at, Waited: waited, For: store}
 	if !a.covers.advanced() {
 		t.Count, t.Refused = a.count-1, a.refused
 	}
@@ -88,7 +88,7 @@ func (a *attempts) noteStalled(ctx context.Context, waited time.Duration, store 
 
 // noteRefused notes that a store refused the keys to this worker.
 func (a *attempts) noteRefused(ctx context.Context) error {
-	t := queue.Tries{At: a.covers.at, Refused: a.refusedTo()}
+	t := covers.Tries{At: a.covers.at, Refused: a.refusedTo()}
 	if !a.covers.advanced() {
 		t.Count = a.count
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -22,10 +24,10 @@ func TestMessagesOfARange(t *testing.T) {
 	breaks := partition.Breaks{MaxSize: 1 << 20, Raggedness: 5}
 	source, want := numbered(t, 10_000, breaks)
 	server := startServer(t)
-	f := newFleet(t, connect(t, queue.Config{InProcess: server}), source)
+	f := newFleet(t, connect(t, natsconn.Config{InProcess: server}), source)
 	f.record("id", breaks)
 	metrics := prometheus.NewRegistry()
-	f.runOn(connect(t, queue.Config{InProcess: server, Registerer: metrics}), 1, prometheus.NewRegistry())
+	f.runOn(connect(t, natsconn.Config{InProcess: server, Registerer: metrics}), 1, prometheus.NewRegistry())
 	expect.Eventually(t, "the worker waits", func() bool { return f.worker.Ready() == nil })
 	in, out, err := server.Messages()
 	expect.NoError(t, err)
@@ -68,8 +70,8 @@ func TestWorkRedoneAfterAKill(t *testing.T) {
 	source, want := numbered(t, 4000, breaks)
 	source.PageSize = page
 	server := startServer(t)
-	config := queue.Config{InProcess: server, AckWait: time.Second}
-	f := newFleet(t, connect(t, config), source)
+	config, opts := natsconn.Config{InProcess: server}, backend.Options{Queue: queue.Config{AckWait: time.Second}}
+	f := newFleet(t, connect(t, config, opts), source)
 	parts := partition.Plan("id", []string{"dir/001000", "dir/002000", "dir/003000"})
 	var mu sync.Mutex
 	stored := map[string]int{}
@@ -88,13 +90,13 @@ func TestWorkRedoneAfterAKill(t *testing.T) {
 		return nil
 	}
 	f.record("id", breaks)
-	dying := connect(t, config)
+	dying := connect(t, config, opts)
 	f.runOn(dying, len(parts), prometheus.NewRegistry())
 	f.publish(parts...)
 	expect.Received(t, "half of the ranges", victim)
 	dying.Close()
 	for range 3 {
-		f.runOn(connect(t, config), 1, prometheus.NewRegistry())
+		f.runOn(connect(t, config, opts), 1, prometheus.NewRegistry())
 	}
 	f.covered("id", want)
 	f.idle("id")

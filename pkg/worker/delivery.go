@@ -54,7 +54,7 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	d := &delivery{worker: w, slot: s, task: task, leave: leave}
 	d.log = w.cfg.Log.With("import_id", p.ImportID, "partition", p.ID)
 	d.ownership = &ownership{now: w.now, limit: task.AckWait * ownedTenths / 10, confirmed: task.Received}
-	d.publisher = &publisher{queue: w.cfg.Queue, partition: p, ownership: d.ownership, log: d.log}
+	d.publisher = &publisher{backend: w.cfg.Backend, partition: p, ownership: d.ownership, log: d.log}
 	d.covers = &coverWriter{publisher: d.publisher, covered: d.covered}
 	d.attempts = &attempts{publisher: d.publisher, covers: d.covers, worker: w.name, read: task.Deliveries == 1, count: 1}
 	d.waits = newWaits(w.now, w.stalls.answered)
@@ -104,8 +104,8 @@ func (d *delivery) work(ctx context.Context) error {
 // noteLoad notes how the bulk lane stands as the delivery begins. If other slots wait
 // besides this one, the lane is looked at again once there may be something to give.
 func (d *delivery) noteLoad() {
-	var load queue.Load
-	if load, d.load = d.worker.load.Latest(); load.Waiting > 1 {
+	var load queue.LaneLoad
+	if load, d.load = d.worker.load.Last(); load.Waiting > 1 {
 		d.worker.load.Prompt()
 	}
 }
@@ -122,7 +122,7 @@ func (d *delivery) guard(stop context.CancelCauseFunc) *guard {
 // partition after its last cover, and whether anything is.
 func (d *delivery) resume(ctx context.Context, breaks partition.Breaks) (rest partition.Partition, left bool, err error) {
 	rest, left = d.task.Partition, true
-	last, covered, err := d.worker.cfg.Queue.LastCover(ctx, rest.ImportID, rest.ID)
+	last, covered, err := d.worker.cfg.Backend.Covers.Last(ctx, rest.ImportID, rest.ID)
 	if err != nil {
 		return rest, false, err
 	}

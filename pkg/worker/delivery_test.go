@@ -9,7 +9,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -18,7 +21,7 @@ import (
 // stage is a worker whose clock the test sets, and its queue.
 type stage struct {
 	w  *Worker
-	q  *queue.Queue
+	q  *backend.Backend
 	at time.Time
 }
 
@@ -27,7 +30,7 @@ func newStage(t *testing.T) *stage {
 	q := queuetest.Start(t)
 	s := &stage{q: q, at: time.Now()}
 	s.w = New(Config{
-		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Slots: 1,
+		Backend: q, Imports: imports.NewStore(q.Bucket(kv.BucketImports)), Slots: 1,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 	s.w.now = func() time.Time { return s.at }
@@ -38,14 +41,14 @@ func newStage(t *testing.T) *stage {
 func (s *stage) publish(t *testing.T, importID string) partition.Partition {
 	t.Helper()
 	p := partition.Plan(importID, nil)[0]
-	expect.NoError(t, s.q.Publish(t.Context(), p))
+	expect.NoError(t, s.q.Queue.Publish(t.Context(), p))
 	return p
 }
 
 // deliver pulls a partition, as if it was delivered just now.
 func (s *stage) deliver(t *testing.T) *delivery {
 	t.Helper()
-	task, err := s.q.Puller(queue.Bulk).Pull(t.Context())
+	task, err := s.q.Queue.Puller(queue.Bulk).Pull(t.Context())
 	expect.NoError(t, err)
 	task.Received = s.at
 	return newDelivery(t.Context(), s.w, &slot{}, task)
@@ -91,7 +94,7 @@ func TestAFrozenWorkerPublishesNothing(t *testing.T) {
 	}
 	d.finish(t.Context(), nil)
 	left := queuetest.Outstanding(t, s.q, "id")
-	n, err := s.q.CoverCount(t.Context(), "id")
+	n, err := s.q.Covers.Count(t.Context(), "id")
 	expect.NoError(t, err)
 	if n != 1 || len(left) != 1 || left[0] != p {
 		t.Errorf("%d covers and the partitions %v, want what there was before the freeze", n, left)
@@ -209,13 +212,13 @@ func TestNotesKeepTheCut(t *testing.T) {
 		"failed": func(d *delivery) error { return d.task.Nak(t.Context(), 0) },
 	} {
 		expect.NoError(t, end(s.resumed(t)))
-		if noted, _, err := s.q.Tries(t.Context(), "id", p.ID); err != nil || noted.Cut != "cut" {
+		if noted, _, err := s.q.Covers.Tries(t.Context(), "id", p.ID); err != nil || noted.Cut != "cut" {
 			t.Errorf("%s: %+v, %v", name, noted, err)
 		}
 	}
 	early := s.deliver(t)
 	expect.NoError(t, early.handBack(t.Context(), 0))
-	if noted, _, err := s.q.Tries(t.Context(), "id", p.ID); err != nil || noted.Cut != "cut" {
+	if noted, _, err := s.q.Covers.Tries(t.Context(), "id", p.ID); err != nil || noted.Cut != "cut" {
 		t.Errorf("handed back before the note was read: %+v, %v", noted, err)
 	}
 }
@@ -223,7 +226,7 @@ func TestNotesKeepTheCut(t *testing.T) {
 func TestAPartitionThatKillsWorkersFailsItsImport(t *testing.T) {
 	s := newStage(t)
 	p := s.publish(t, "id")
-	expect.NoError(t, s.q.NoteTries(t.Context(), "id", p.ID, queue.Tries{Count: maxDeaths}))
+	expect.NoError(t, s.q.Covers.NoteTries(t.Context(), "id", p.ID, covers.Tries{Count: maxDeaths}))
 	expect.NoError(t, s.deliver(t).task.Nak(t.Context(), 0))
 	if _, _, err := s.deliver(t).resume(t.Context(), partition.DefaultBreaks); !errors.Is(err, errFatal) {
 		t.Errorf("%v, want %v", err, errFatal)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -24,10 +26,10 @@ func TestASmallImportDoesNotWaitForABigOne(t *testing.T) {
 	f.run(1)
 	expect.Received(t, "the listing of the big one", waiting)
 	f.publish(partition.Plan("other", []string{"dir/000500"})...) // behind it; never begun
-	expect.NoError(t, f.queue.PublishTo(t.Context(), queue.Express, whole("small")))
+	expect.NoError(t, f.backend.Queue.PublishTo(t.Context(), queue.Express, whole("small")))
 	f.covered("small", want)
 	f.idle("small")
-	if left, err := f.queue.OutstandingCount(t.Context(), "big"); err != nil || left != 1 {
+	if left, err := f.backend.Queue.OutstandingCount(t.Context(), "big"); err != nil || left != 1 {
 		t.Errorf("%d partitions of the big one are left, %v, want the one that is blocked", left, err)
 	}
 }
@@ -43,7 +45,7 @@ func rivals(t *testing.T) (f *fleet, source *memstore.Store, want []partition.Ra
 	f = start(t, source)
 	f.slice = time.Nanosecond
 	f.buckets["other"], _ = numbered(t, 300, small)
-	inLine := f.heard(func(l queue.Load) bool { return l.Next == "second" })
+	inLine := f.heard(func(l queue.LaneLoad) bool { return l.Next == "second" })
 	return f, source, want, func(c memstore.Call) {
 		if c.Op == "page" && c.Key > "dir/000600" {
 			expect.Received(t, "all hear that another import is in line", inLine)
@@ -123,7 +125,7 @@ func TestNobodyGivesWayToItself(t *testing.T) {
 	source.PageSize = page
 	f := start(t, source)
 	f.slice = time.Nanosecond
-	inLine := f.heard(func(l queue.Load) bool { return l.Pending > 0 && l.Next == "id" })
+	inLine := f.heard(func(l queue.LaneLoad) bool { return l.Pending > 0 && l.Next == "id" })
 	source.Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "page" && c.Key > "dir/000600" {
 			expect.Received(t, "all hear that a partition is in line", inLine)
@@ -144,10 +146,10 @@ func TestAFullQueueStopsNoListing(t *testing.T) {
 	source, want := numbered(t, 2000, small)
 	source.PageSize = page
 	server := startServer(t)
-	q := connect(t, queue.Config{InProcess: server, MaxQueued: 2})
+	q := connect(t, natsconn.Config{InProcess: server}, backend.Options{Queue: queue.Config{MaxQueued: 2}})
 	f := newFleet(t, q, source)
 	f.slice = time.Nanosecond
-	inLine := f.heard(func(l queue.Load) bool { return l.Next == "second" })
+	inLine := f.heard(func(l queue.LaneLoad) bool { return l.Next == "second" })
 	source.Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "page" && c.Key > "dir/000600" {
 			expect.Received(t, "all hear that another import is in line", inLine)
@@ -174,7 +176,7 @@ func TestARestThatIsQueuedTwice(t *testing.T) {
 	p, half := whole("id"), want[:len(want)/2]
 	after := ""
 	for _, r := range half {
-		expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
+		expect.NoError(t, f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
 		after = r.MaxKey
 	}
 	f.publish(p, partition.New("id", partition.Span{After: after}, true, false))

@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // finish reports how the delivery ended to the queue, and to the import if that cannot
@@ -51,7 +51,7 @@ func (d *delivery) report(ctx context.Context, outcome error) error {
 	case errors.Is(outcome, errLeaving):
 		done("handed_back")
 		return d.handBack(ctx, 0)
-	case errors.Is(outcome, queue.ErrProtocol):
+	case errors.Is(outcome, natsconn.ErrProtocol):
 		done("refused")
 		d.log.Error("partition is left to a worker of another version", "err", outcome)
 		return d.handBack(ctx, refusedPause)

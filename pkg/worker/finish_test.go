@@ -12,6 +12,8 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -22,8 +24,8 @@ import (
 // import.
 func TestFinish(t *testing.T) {
 	q := queuetest.Start(t)
-	store := imports.NewStore(q.KV(queue.BucketImports))
-	w := New(Config{Queue: q, Imports: store, Slots: 1, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	store := imports.NewStore(q.Bucket(kv.BucketImports))
+	w := New(Config{Backend: q, Imports: store, Slots: 1, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	passing := errors.New("SlowDown")
 	attempt := imports.Attempt{CommitID: "a"}
 	for _, tc := range []struct {
@@ -59,7 +61,7 @@ func TestFinish(t *testing.T) {
 		{name: "refused too late", outcome: objectstore.ErrRefused, frozen: true, queued: true, state: imports.Running},
 		{name: "leaving", outcome: errLeaving, queued: true, state: imports.Running},
 		{name: "leaving at last", outcome: errLeaving, tries: maxTries, queued: true, state: imports.Running},
-		{name: "another version", outcome: queue.ErrProtocol, queued: true, state: imports.Running},
+		{name: "another version", outcome: natsconn.ErrProtocol, queued: true, state: imports.Running},
 		{name: "refused while committing", outcome: objectstore.ErrRefused, refused: []string{"another"}, committing: true, state: imports.Committing},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -69,8 +71,8 @@ func TestFinish(t *testing.T) {
 				r, _ = r.Commit(time.Now(), nil, attempt)
 			}
 			expect.NoError(t, store.Create(t.Context(), r))
-			expect.NoError(t, q.Publish(t.Context(), partition.Plan(id, nil)[0]))
-			task, err := q.Puller(queue.Bulk).Pull(t.Context())
+			expect.NoError(t, q.Queue.Publish(t.Context(), partition.Plan(id, nil)[0]))
+			task, err := q.Queue.Puller(queue.Bulk).Pull(t.Context())
 			expect.NoError(t, err)
 			d := newDelivery(t.Context(), w, &slot{}, task)
 			d.attempts.count, d.attempts.refused = max(tc.tries, 1), tc.refused
@@ -86,7 +88,7 @@ func TestFinish(t *testing.T) {
 			if got := w.refusals.avoids(); got != avoids {
 				t.Errorf("the worker leaves partitions to others: %v, want %v", got, avoids)
 			}
-			left, err := q.OutstandingCount(t.Context(), id)
+			left, err := q.Queue.OutstandingCount(t.Context(), id)
 			expect.NoError(t, err)
 			if (left > 0) != tc.queued {
 				t.Errorf("%d partitions are queued, want any: %t", left, tc.queued)

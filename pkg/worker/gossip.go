@@ -5,21 +5,21 @@ import (
 	"encoding/json"
 	"log/slog"
 
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 )
 
-// gossip is how workers tell each other what they know. No message is stored, and any
+// workerGossip is how workers tell each other what they know. No message is stored, and any
 // may be lost.
-type gossip struct {
-	queue *queue.Queue
-	log   *slog.Logger
+type workerGossip struct {
+	gossip *gossip.Gossip
+	log    *slog.Logger
 }
 
 // broadcast sends a message to all workers, this one included.
-func (g gossip) broadcast(topic string, message any) {
+func (g workerGossip) broadcast(topic string, message any) {
 	data, err := json.Marshal(message)
 	if err == nil {
-		err = g.queue.Tell(topic, data)
+		err = g.gossip.Broadcast(topic, data)
 	}
 	if err != nil {
 		g.log.Debug("broadcast to workers", "topic", topic, "err", err)
@@ -27,9 +27,9 @@ func (g gossip) broadcast(topic string, message any) {
 }
 
 // listen calls the receivers with the messages of their topics until ctx ends.
-func (g gossip) listen(ctx context.Context, receivers map[string]func(data []byte)) error {
+func (g workerGossip) listen(ctx context.Context, receivers map[string]func(data []byte)) error {
 	for topic, receive := range receivers {
-		if err := g.queue.Hear(ctx, topic, receive); err != nil {
+		if err := g.gossip.Listen(ctx, topic, receive); err != nil {
 			return err
 		}
 	}

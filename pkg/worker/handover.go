@@ -21,7 +21,7 @@ type handOver struct {
 	forecast  *partition.Forecast // of what is left
 	pace      *pace
 	lastRate  *atomic.Int64 // keys a second of the partition that the worker listed last
-	load      *queue.Outlook
+	load      *queue.LoadWatch
 	offers    *offers
 	chance    chance
 	publisher *publisher
@@ -54,21 +54,21 @@ func (h *handOver) after(ctx context.Context, batch entry.Batch) error {
 		return nil
 	}
 	h.forecast.Note(batch.Len(), batch.Key)
-	load, seq := h.load.Latest()
+	load, seq := h.load.Last()
 	switch {
 	case !h.offered.IsZero():
 		if h.pace.now().Sub(h.offered) < gather {
 			return nil
 		}
 		h.offered, h.answered = time.Time{}, seq
-		if !load.Hungry() {
+		if !load.Starved() {
 			return nil // any more
 		}
 	case h.listed*cutPart < h.breaks.Raggedness || seq == h.answered:
 		return nil
 	default:
 		h.answered = seq
-		if !load.Hungry() || !h.chance.elects(mostOffers, load.Running) || !h.makeOffer() {
+		if !load.Starved() || !h.chance.elects(mostOffers, load.Running) || !h.makeOffer() {
 			return nil
 		}
 		if load.Running > 1 {

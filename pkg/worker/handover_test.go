@@ -11,6 +11,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -25,7 +26,7 @@ func besideIdleWorkers(t *testing.T, mode objectstore.Mode, hook func(memstore.C
 	source.PageSize = page
 	f = start(t, source)
 	f.listing.Mode = mode
-	starved := f.heard(func(l queue.Load) bool { return l.Hungry() && l.Waiting == 3 })
+	starved := f.heard(func(l queue.LaneLoad) bool { return l.Starved() && l.Waiting == 3 })
 	source.Hook = func(_ context.Context, c memstore.Call) error {
 		hook(c)
 		if c.Op == "page" && c.Key > "dir/000200" { // much is listed, and more is left
@@ -54,9 +55,9 @@ func TestPiecesAreHandedToIdleWorkers(t *testing.T) {
 		t.Error("no cover tells of a cut")
 	}
 	first := whole("id")
-	noted, _, err := f.queue.Tries(t.Context(), "id", first.ID)
+	noted, _, err := f.backend.Covers.Tries(t.Context(), "id", first.ID)
 	expect.NoError(t, err)
-	last, _, err := f.queue.LastCover(t.Context(), "id", first.ID)
+	last, _, err := f.backend.Covers.Last(t.Context(), "id", first.ID)
 	expect.NoError(t, err)
 	if noted.Cut == "" || noted.Cut != last.Cut {
 		t.Errorf("the cut %q is noted, the last cover tells of %q", noted.Cut, last.Cut)
@@ -70,7 +71,7 @@ func TestPiecesAreHandedToIdleWorkers(t *testing.T) {
 // have in flight: nothing is cut for its other slots until it has calls to spare.
 func TestOwnSlotsDoNotWait(t *testing.T) {
 	f, busy := busyWorker(t)
-	starved := f.heard(queue.Load.Hungry)
+	starved := f.heard(queue.LaneLoad.Starved)
 	busy.Store(false)
 	expect.Received(t, "that a slot waits", starved)
 }
@@ -94,7 +95,7 @@ func busyWorker(t *testing.T) (f *fleet, busy *atomic.Bool) {
 	f.busy = busy.Load
 	f.record("id", small)
 	f.publish(whole("id"))
-	alone := f.heard(func(l queue.Load) bool { return l.Running == 1 && l.Waiting == 0 })
+	alone := f.heard(func(l queue.LaneLoad) bool { return l.Running == 1 && l.Waiting == 0 })
 	f.run(4)
 	expect.Received(t, "the listing", waiting)
 	expect.Received(t, "that one partition runs and nobody waits", alone)
@@ -107,15 +108,15 @@ func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
 	const cut = "dir/001000"
 	tell := map[string]func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error{
 		"a cover": func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error {
-			return f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: first.MaxKey}, Range: first, Cut: cut})
+			return f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: first.MaxKey}, Range: first, Cut: cut})
 		},
 		"a note": func(f *fleet, p partition.Partition, _ *partition.RangeMetadata) error {
-			return f.queue.NoteTries(t.Context(), "id", p.ID, queue.Tries{Count: 1, Cut: cut})
+			return f.backend.Covers.NoteTries(t.Context(), "id", p.ID, covers.Tries{Count: 1, Cut: cut})
 		},
 		"a note of the last of two cuts": func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error {
 			before := partition.Cover{Span: partition.Span{Upto: first.MaxKey}, Range: first, Cut: "dir/001900"}
-			return errors.Join(f.queue.PublishCover(t.Context(), "id", p.ID, before),
-				f.queue.NoteTries(t.Context(), "id", p.ID, queue.Tries{Count: 1, Cut: cut}))
+			return errors.Join(f.backend.Covers.Publish(t.Context(), "id", p.ID, before),
+				f.backend.Covers.NoteTries(t.Context(), "id", p.ID, covers.Tries{Count: 1, Cut: cut}))
 		},
 	}
 	for name, tell := range tell {
@@ -138,13 +139,13 @@ func redelivered(t *testing.T, cut string, tell func(*fleet, partition.Partition
 	p := whole("id")
 	expect.NoError(t, tell(f, p, &want[0]))
 	f.publish(p)
-	task, err := f.queue.Puller(queue.Bulk).Pull(t.Context())
+	task, err := f.backend.Queue.Puller(queue.Bulk).Pull(t.Context())
 	expect.NoError(t, err)
 	expect.NoError(t, task.Nak(t.Context(), 0))
 	stop := f.run(1)
 	expect.Received(t, "the listing", waiting)
 	stop()
-	last, _, err := f.queue.LastCover(t.Context(), "id", p.ID)
+	last, _, err := f.backend.Covers.Last(t.Context(), "id", p.ID)
 	expect.NoError(t, err)
 	if last.Cut != cut || last.Upto == want[0].MaxKey {
 		t.Fatalf("the first redelivery's last cover is %+v, want one that tells of the cut", last)
@@ -153,7 +154,7 @@ func redelivered(t *testing.T, cut string, tell func(*fleet, partition.Partition
 	source.Hook = listed.hook
 	f.run(1)
 	f.idle("id")
-	if last, _, err = f.queue.LastCover(t.Context(), "id", p.ID); err != nil || last.Upto != end {
+	if last, _, err = f.backend.Covers.Last(t.Context(), "id", p.ID); err != nil || last.Upto != end {
 		t.Errorf("the partition ended at %q, %v, want the first anchor after the cut: %q", last.Upto, err, end)
 	}
 	for _, c := range listed.of("page") {

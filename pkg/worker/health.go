@@ -52,7 +52,7 @@ func (h *health) get() (running bool, refused error) {
 // worker does not.
 func (w *Worker) Ready() error {
 	running, refused := w.health.get()
-	unusable := w.cfg.Queue.Err()
+	unusable := w.cfg.Backend.Conn.Err()
 	switch {
 	case !running:
 		return errors.New("no partitions are taken: the worker does not run, or is told to stop")
@@ -75,7 +75,7 @@ func (w *Worker) Live() error {
 		case s.busy():
 			what = "has a partition that gets no further"
 		case s.pulling.Load():
-			idle = s.puller.Turned()
+			idle = s.puller.SinceTry()
 		}
 		if idle > w.stuck {
 			return fmt.Errorf("slot %d %s since %v", i, what, idle.Round(time.Second))

@@ -14,16 +14,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-func newTestWorker(q *queue.Queue) *Worker {
+func newTestWorker(q *backend.Backend) *Worker {
 	return New(Config{
-		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Slots: 2,
+		Backend: q, Imports: imports.NewStore(q.Bucket(kv.BucketImports)), Slots: 2,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 }
@@ -47,7 +50,7 @@ func wants(t *testing.T, err error, text string) {
 
 func TestReady(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
-	q, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)})
+	q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 	expect.NoError(t, err)
 	defer q.Close()
 	w := newTestWorker(q)
@@ -75,7 +78,7 @@ func TestReady(t *testing.T) {
 // A worker whose NATS stores nothing takes no partitions either.
 func TestReadyWithoutAQuorum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q, err := queue.Connect(t.Context(), queue.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)})
+		q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 		expect.NoError(t, err)
 		defer q.Close()
 		w := newTestWorker(q)
@@ -117,15 +120,15 @@ func TestLive(t *testing.T) {
 // version.
 func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
-	queuetest.Connect(t, queue.Config{InProcess: server, Protocol: queue.Protocol + 1})
-	q, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)})
+	queuetest.Connect(t, natsconn.Config{InProcess: server, Protocol: natsconn.Protocol + 1})
+	q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 	expect.NoError(t, err)
 	defer q.Close()
 	w := newTestWorker(q)
 	w.start(t)
-	expect.Eventually(t, "the worker sees the version", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
+	expect.Eventually(t, "the worker sees the version", func() bool { return errors.Is(w.Ready(), natsconn.ErrProtocol) })
 	wants(t, w.Ready(), fmt.Sprintf("version %d and this process speaks %d; this process is the older one: upgrade it",
-		queue.Protocol+1, queue.Protocol))
+		natsconn.Protocol+1, natsconn.Protocol))
 	expect.NoError(t, w.Live())
 }
 
@@ -133,22 +136,22 @@ func TestAFleetOfAnotherVersionIsRefused(t *testing.T) {
 // then one of its own version.
 func TestAPartitionOfAnotherVersionIsLeft(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
-	q := queuetest.Connect(t, queue.Config{InProcess: server})
-	newer, err := queue.Connect(t.Context(), queue.Config{InProcess: server, Protocol: queue.Protocol + 1, Log: slog.New(slog.DiscardHandler)})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
+	newer, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Protocol: natsconn.Protocol + 1, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 	expect.NoError(t, err)
 	defer newer.Close()
 	w := newTestWorker(q)
 	w.start(t)
 	expect.Eventually(t, "the worker is ready", func() bool { return w.Ready() == nil })
-	expect.NoError(t, newer.Publish(t.Context(), partition.Plan("newer", nil)[0]))
-	expect.Eventually(t, "it refuses the partition", func() bool { return errors.Is(w.Ready(), queue.ErrProtocol) })
+	expect.NoError(t, newer.Queue.Publish(t.Context(), partition.Plan("newer", nil)[0]))
+	expect.Eventually(t, "it refuses the partition", func() bool { return errors.Is(w.Ready(), natsconn.ErrProtocol) })
 	expect.NoError(t, w.Live())
-	if n, err := q.OutstandingCount(t.Context(), "newer"); err != nil || n != 1 {
+	if n, err := q.Queue.OutstandingCount(t.Context(), "newer"); err != nil || n != 1 {
 		t.Errorf("%d partitions are left, %v, want the one that was refused", n, err)
 	}
-	expect.NoError(t, q.Publish(t.Context(), partition.Plan("own", nil)[0])) // its import does not exist: it is dropped
+	expect.NoError(t, q.Queue.Publish(t.Context(), partition.Plan("own", nil)[0])) // its import does not exist: it is dropped
 	expect.Eventually(t, "it goes on with its own", func() bool {
-		n, err := q.OutstandingCount(t.Context(), "own")
+		n, err := q.Queue.OutstandingCount(t.Context(), "own")
 		return err == nil && n == 0
 	})
 }

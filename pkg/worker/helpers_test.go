@@ -17,8 +17,11 @@ import (
 	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -33,7 +36,7 @@ var small = partition.Breaks{MaxSize: 5000, Raggedness: 25}
 // fleet is some workers and what they share.
 type fleet struct {
 	t       *testing.T
-	queue   *queue.Queue
+	backend *backend.Backend
 	imports *imports.Store
 	buckets memstore.Buckets
 	metrics *prometheus.Registry // of the worker that run started last
@@ -45,9 +48,9 @@ type fleet struct {
 	listing objectstore.Listing  // of imports to come
 }
 
-func newFleet(t *testing.T, q *queue.Queue, source *memstore.Store) *fleet {
+func newFleet(t *testing.T, q *backend.Backend, source *memstore.Store) *fleet {
 	return &fleet{
-		t: t, queue: q, imports: imports.NewStore(q.KV(queue.BucketImports)),
+		t: t, backend: q, imports: imports.NewStore(q.Bucket(kv.BucketImports)),
 		buckets: memstore.Buckets{"bucket": source, "repo": {}}, grace: 100 * time.Millisecond,
 	}
 }
@@ -86,7 +89,7 @@ func (f *fleet) plan(id string) {
 func (f *fleet) publish(parts ...partition.Partition) {
 	f.t.Helper()
 	for _, p := range parts {
-		expect.NoError(f.t, f.queue.Publish(f.t.Context(), p))
+		expect.NoError(f.t, f.backend.Queue.Publish(f.t.Context(), p))
 	}
 }
 
@@ -99,12 +102,12 @@ func (f *fleet) cancel(id string) {
 // run runs a worker until stop is called or the test ends.
 func (f *fleet) run(slots int) (stop func()) {
 	f.metrics = prometheus.NewRegistry()
-	return f.runOn(f.queue, slots, f.metrics)
+	return f.runOn(f.backend, slots, f.metrics)
 }
 
-func (f *fleet) runOn(q *queue.Queue, slots int, metrics *prometheus.Registry) (stop func()) {
+func (f *fleet) runOn(q *backend.Backend, slots int, metrics *prometheus.Registry) (stop func()) {
 	w := worker.New(worker.Config{
-		Queue: q, Imports: imports.NewStore(q.KV(queue.BucketImports)), Stores: f.buckets, Slots: slots,
+		Backend: q, Imports: imports.NewStore(q.Bucket(kv.BucketImports)), Stores: f.buckets, Slots: slots,
 		Grace: f.grace, Slice: f.slice, Stall: f.stall, Busy: f.busy,
 		Log: slog.New(slog.DiscardHandler), Registerer: metrics,
 	})
@@ -125,7 +128,7 @@ func (f *fleet) covers(id string) (partition.Fold, []partition.Cover) {
 	var chain partition.Chain
 	var fold partition.Fold
 	var covers []partition.Cover
-	err := f.queue.FollowCovers(ctx, id, func(c partition.Cover) {
+	err := f.backend.Covers.Follow(ctx, id, func(c partition.Cover) {
 		chain.Add(c)
 		covers = append(covers, c)
 		if fold = chain.Fold(); fold.Complete() {
@@ -153,7 +156,7 @@ func (f *fleet) covered(id string, want []partition.RangeMetadata) []partition.C
 func (f *fleet) idle(id string) {
 	f.t.Helper()
 	expect.Eventually(f.t, "the queue is empty", func() bool {
-		left, err := f.queue.OutstandingCount(f.t.Context(), id)
+		left, err := f.backend.Queue.OutstandingCount(f.t.Context(), id)
 		expect.NoError(f.t, err)
 		return left == 0
 	})
@@ -195,16 +198,16 @@ func start(t *testing.T, source *memstore.Store) *fleet {
 
 // heard returns a channel that is closed once all workers have heard of a load that
 // is such.
-func (f *fleet) heard(such func(queue.Load) bool) <-chan struct{} {
+func (f *fleet) heard(such func(queue.LaneLoad) bool) <-chan struct{} {
 	f.t.Helper()
 	heard := make(chan struct{})
-	outlook, err := f.queue.Outlook(f.t.Context(), func() bool { return false })
+	outlook, err := f.backend.Queue.WatchLoad(f.t.Context(), f.backend.Gossip, func() bool { return false })
 	expect.NoError(f.t, err)
 	go func() {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for f.t.Context().Err() == nil {
-			if load, seq := outlook.Latest(); seq > 0 && such(load) {
+			if load, seq := outlook.Last(); seq > 0 && such(load) {
 				close(heard)
 				return
 			}
@@ -216,4 +219,6 @@ func (f *fleet) heard(such func(queue.Load) bool) <-chan struct{} {
 
 func startServer(t *testing.T) *natsd.Server { return queuetest.StartServer(t, natsd.Config{}) }
 
-func connect(t *testing.T, cfg queue.Config) *queue.Queue { return queuetest.Connect(t, cfg) }
+func connect(t *testing.T, cfg natsconn.Config, opts ...backend.Options) *backend.Backend {
+	return queuetest.Connect(t, cfg, opts...)
+}

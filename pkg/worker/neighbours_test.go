@@ -14,6 +14,9 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -48,11 +51,11 @@ func hangs(t *testing.T, slots int) {
 			return ctx.Err()
 		}
 	}
-	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: time.Second})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
 	f := newFleet(t, q, hanging)
 	f.stall = 50 * time.Millisecond
 	var texts sync.Map
-	expect.NoError(t, q.HearTrouble(t.Context(), func(t queue.Trouble) { texts.Store(t.ImportID+" "+t.Text, true) }))
+	expect.NoError(t, q.Gossip.ListenProblems(t.Context(), func(t gossip.Problem) { texts.Store(t.ImportID+" "+t.Text, true) }))
 	var ids []string
 	for i := range neighbours {
 		ids = append(ids, fmt.Sprint("hangs", i))

@@ -28,7 +28,7 @@ type offer struct {
 // offers are the offers that were heard lately. They are safe for concurrent use.
 type offers struct {
 	now    func() time.Time
-	gossip gossip
+	gossip workerGossip
 
 	mu    sync.Mutex
 	heard map[string]heardOffer // by partition

@@ -16,8 +16,10 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -54,8 +56,10 @@ func cuts(rng *rand.Rand, entries []entry.Entry, breaks partition.Breaks) []stri
 func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 	rng := seeded.Rand(t)
 	server := queuetest.StartServer(t, natsd.Config{})
-	config := queue.Config{InProcess: server, AckWait: 2 * time.Second}
-	q := queuetest.Connect(t, config)
+	connect := func() *backend.Backend {
+		return queuetest.Connect(t, natsconn.Config{InProcess: server}, backend.Options{Queue: queue.Config{AckWait: 2 * time.Second}})
+	}
+	q := connect()
 	anchored, sized := 0, 0
 	for round := range 8 {
 		breaks := partition.Breaks{MaxSize: 1 + rng.Uint64N(9000), Raggedness: 1 + rng.Uint64N(60)}
@@ -83,7 +87,7 @@ func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 		}
 		rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 		done := make(chan struct{})
-		died := f.shortLived(config, done, rng.IntN(3), rng.IntN(2) == 0, func() int64 { return rng.Int64N(int64(2 + len(want)/2)) })
+		died := f.shortLived(connect, done, rng.IntN(3), rng.IntN(2) == 0, func() int64 { return rng.Int64N(int64(2 + len(want)/2)) })
 		f.publish(parts...)
 		stop := f.run(2)
 		got, covers := f.covers(id)
@@ -111,7 +115,7 @@ func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 // shortLived runs workers one after the other until done is closed. Each ends after some
 // ranges: it is stopped, or killed by closing its connection first, so that the queue
 // hears nothing more of it.
-func (f *fleet) shortLived(config queue.Config, done <-chan struct{}, workers int, kill bool, lifetime func() int64) (died chan struct{}) {
+func (f *fleet) shortLived(connect func() *backend.Backend, done <-chan struct{}, workers int, kill bool, lifetime func() int64) (died chan struct{}) {
 	var left atomic.Int64
 	end := make(chan struct{}, 1)
 	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
@@ -124,9 +128,9 @@ func (f *fleet) shortLived(config queue.Config, done <-chan struct{}, workers in
 		return nil
 	}
 	died = make(chan struct{})
-	queues, lifetimes := make([]*queue.Queue, workers), make([]int64, workers)
+	queues, lifetimes := make([]*backend.Backend, workers), make([]int64, workers)
 	for i := range workers {
-		queues[i], lifetimes[i] = queuetest.Connect(f.t, config), 1+lifetime()
+		queues[i], lifetimes[i] = connect(), 1+lifetime()
 	}
 	go func() {
 		defer close(died)
@@ -187,7 +191,7 @@ func TestGapsAreFilledExactly(t *testing.T) {
 			c := partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}
 			if after = r.MaxKey; rng.IntN(3) > 0 {
 				chain.Add(c)
-				expect.NoError(t, f.queue.PublishCover(t.Context(), id, "lost", c))
+				expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "lost", c))
 			} else {
 				gone[r.ID] = true
 			}
@@ -204,7 +208,7 @@ func TestGapsAreFilledExactly(t *testing.T) {
 				listed++
 			}
 		}
-		if n, err := f.queue.CoverCount(t.Context(), id); err != nil || listed != len(gone) || int(n) > len(want)+1 {
+		if n, err := f.backend.Covers.Count(t.Context(), id); err != nil || listed != len(gone) || int(n) > len(want)+1 {
 			t.Errorf("%d of %d ranges were listed, %d covers are stored for %d ranges, %v", listed, len(gone), n, len(want), err)
 		}
 	}

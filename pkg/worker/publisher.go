@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/covers"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // publisher sends what a delivery says about its partition: covers, notes for the
@@ -14,7 +16,7 @@ import (
 // while the delivery owns the partition. Covers and notes say where the partition was
 // cut.
 type publisher struct {
-	queue     *queue.Queue
+	backend   *backend.Backend
 	partition partition.Partition // as it was queued
 	ownership *ownership
 	owned     *partition.Owned // nil before the delivery is resumed
@@ -35,16 +37,16 @@ func (p *publisher) cover(ctx context.Context, c partition.Cover) error {
 		return err
 	}
 	c.Cut = p.cut()
-	return p.queue.PublishCover(ctx, p.partition.ImportID, p.partition.ID, c)
+	return p.backend.Covers.Publish(ctx, p.partition.ImportID, p.partition.ID, c)
 }
 
 // note stores what the next delivery of the partition is to know of those before.
-func (p *publisher) note(ctx context.Context, t queue.Tries) error {
+func (p *publisher) note(ctx context.Context, t covers.Tries) error {
 	if err := p.ownership.check(); err != nil {
 		return err
 	}
 	t.Cut = p.cut()
-	return p.queue.NoteTries(ctx, p.partition.ImportID, p.partition.ID, t)
+	return p.backend.Covers.NoteTries(ctx, p.partition.ImportID, p.partition.ID, t)
 }
 
 // give queues a part of the partition for others, and reports whether it did. A
@@ -53,7 +55,7 @@ func (p *publisher) give(ctx context.Context, part partition.Partition) bool {
 	if p.ownership.check() != nil {
 		return false // the guard stops the delivery
 	}
-	if err := p.queue.Publish(ctx, part); err != nil {
+	if err := p.backend.Queue.Publish(ctx, part); err != nil {
 		p.log.Debug("queue a part of a partition", "err", err)
 		return false
 	}
@@ -63,11 +65,11 @@ func (p *publisher) give(ctx context.Context, part partition.Partition) bool {
 // problem tells coordinators, for the import's status, what keeps the keys of the
 // partition; "" says that it gets further again.
 func (p *publisher) problem(text string) {
-	t := queue.Trouble{ImportID: p.partition.ImportID, PartitionID: p.partition.ID}
+	t := gossip.Problem{ImportID: p.partition.ImportID, PartitionID: p.partition.ID}
 	if text != "" {
 		t.Text = fmt.Sprintf("the keys %v%s", p.partition.Span, text)
 	}
-	if err := p.queue.TellTrouble(t); err != nil {
+	if err := p.backend.Gossip.BroadcastProblem(t); err != nil {
 		p.log.Debug("report a problem", "err", err)
 	}
 }

@@ -22,7 +22,7 @@ type refusal struct {
 type refusals struct {
 	worker string // this one
 	now    func() time.Time
-	gossip gossip
+	gossip workerGossip
 
 	avoid, take clock // until when
 }

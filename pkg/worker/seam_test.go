@@ -45,7 +45,7 @@ func TestAResumedPartitionChecksItsStart(t *testing.T) {
 	p := whole("id")
 	after := ""
 	for _, r := range want {
-		expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
+		expect.NoError(t, f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
 		if after = r.MaxKey; after > "dir/000450" {
 			break
 		}
@@ -84,7 +84,7 @@ func TestAPartitionThatEndsAtABoundaryChecksItsEnd(t *testing.T) {
 				return
 			}
 			f.idle("id")
-			last, found, err := f.queue.LastCover(t.Context(), "id", p.ID)
+			last, found, err := f.backend.Covers.Last(t.Context(), "id", p.ID)
 			if expect.NoError(t, err); !found || last.Upto != gap.Upto || last.Range != nil {
 				t.Errorf("the last cover is %+v, want one that holds nothing up to %q", last, gap.Upto)
 			}
@@ -140,7 +140,7 @@ func TestAKeyThatComesBackAtASeamContradictsNothing(t *testing.T) {
 			if expect.NoError(t, err); r.State != imports.Running {
 				t.Fatalf("the import is %s: %s", r.State, r.Error)
 			}
-			last, found, err := f.queue.LastCover(t.Context(), "id", p.ID)
+			last, found, err := f.backend.Covers.Last(t.Context(), "id", p.ID)
 			if expect.NoError(t, err); !found || last.Upto != gap.Upto {
 				t.Errorf("the last cover is %+v, want one up to %q", last, gap.Upto)
 			}

@@ -63,7 +63,7 @@ func (s *suspicion) get() (waited time.Duration, store string) {
 type stallWatch struct {
 	slot      *slot
 	slots     slots // all of the worker
-	load      *queue.Outlook
+	load      *queue.LoadWatch
 	stores    *storeStalls
 	waits     *waits
 	suspicion *suspicion
@@ -161,14 +161,14 @@ func (s *stallWatch) othersWait() bool {
 	if s.slot.lane == queue.Express {
 		return !s.slots.idle(queue.Express)
 	}
-	load, _ := s.load.Latest()
+	load, _ := s.load.Last()
 	return load.Next != ""
 }
 
 // chosen reports whether this delivery is one of those that give way: as many do as
 // partitions wait. It decides once for each load that is heard.
 func (s *stallWatch) chosen() bool {
-	load, seq := s.load.Latest()
+	load, seq := s.load.Last()
 	if seq == s.decided {
 		return false
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -23,23 +24,23 @@ func newStalling(t *testing.T) *stage {
 	t.Helper()
 	s := newStage(t)
 	var err error
-	s.w.load, err = s.q.Outlook(t.Context(), func() bool { return false })
+	s.w.load, err = s.q.Queue.WatchLoad(t.Context(), s.q.Gossip, func() bool { return false })
 	expect.NoError(t, err)
 	s.w.chance = func() float64 { return 0 } // all are elected, and nothing is spread
 	return s
 }
 
 // hears has the worker hear of a load.
-func (s *stage) hears(t *testing.T, l queue.Load) {
+func (s *stage) hears(t *testing.T, l queue.LaneLoad) {
 	t.Helper()
-	_, before := s.w.load.Latest()
+	_, before := s.w.load.Last()
 	data, err := json.Marshal(l)
 	expect.NoError(t, err)
-	expect.NoError(t, s.q.Tell("load", data))
-	expect.Eventually(t, "the load is heard", func() bool { _, seq := s.w.load.Latest(); return seq > before })
+	expect.NoError(t, s.q.Gossip.Broadcast("load", data))
+	expect.Eventually(t, "the load is heard", func() bool { _, seq := s.w.load.Last(); return seq > before })
 }
 
-var crowd = queue.Load{Running: 1, Pending: 1, Next: "other"}
+var crowd = queue.LaneLoad{Running: 1, Pending: 1, Next: "other"}
 
 // begun is a delivery that is at work, and waits for the store.
 func (s *stage) begun(t *testing.T, store string) *delivery {
@@ -172,7 +173,7 @@ func TestGivingWayIsNoFailedTry(t *testing.T) {
 		gaveWay.pause = 0 // the test does not wait for it
 		d.finish(t.Context(), gaveWay)
 	}
-	noted, _, err := s.q.Tries(t.Context(), "id", p.ID)
+	noted, _, err := s.q.Covers.Tries(t.Context(), "id", p.ID)
 	if err != nil || noted.Waited != 0 || noted.Count != 1 {
 		t.Errorf("noted after the try that failed: %+v, %v", noted, err)
 	}
@@ -201,7 +202,7 @@ func TestOneSuspectOfAStoreIsTried(t *testing.T) {
 	if err := suspect("", 0).postponed(); err != nil {
 		t.Errorf("a partition that is no suspect: %v", err)
 	}
-	s.hears(t, queue.Load{Running: 1})
+	s.hears(t, queue.LaneLoad{Running: 1})
 	if err := second.postponed(); err != nil {
 		t.Errorf("while nobody waits: %v", err)
 	}
@@ -251,8 +252,8 @@ func TestPatience(t *testing.T) {
 // that it gets further.
 func TestWaitsAreReported(t *testing.T) {
 	s := newStalling(t)
-	problems := make(chan queue.Trouble, 100)
-	expect.NoError(t, s.q.HearTrouble(t.Context(), func(t queue.Trouble) { problems <- t }))
+	problems := make(chan gossip.Problem, 100)
+	expect.NoError(t, s.q.Gossip.ListenProblems(t.Context(), func(t gossip.Problem) { problems <- t }))
 	s.publish(t, "id")
 	d := s.begun(t, "s3://hangs")
 	for range int(2 * time.Minute / time.Second) {

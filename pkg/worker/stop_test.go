@@ -43,7 +43,7 @@ func TestAWorkerThatStopsEndsItsRange(t *testing.T) {
 	stop := f.run(1)
 	expect.Received(t, "the range", inRange)
 	expect.Eventually(t, "what came before is covered", func() bool {
-		n, err := f.queue.CoverCount(t.Context(), "id")
+		n, err := f.backend.Covers.Count(t.Context(), "id")
 		return err == nil && int(n) >= end
 	})
 	stopped := make(chan struct{})
@@ -55,7 +55,7 @@ func TestAWorkerThatStopsEndsItsRange(t *testing.T) {
 	if f.outcome("handed_back") != 1 {
 		t.Errorf("%v deliveries were handed back, want 1", f.outcome("handed_back"))
 	}
-	n, err := f.queue.CoverCount(t.Context(), "id")
+	n, err := f.backend.Covers.Count(t.Context(), "id")
 	expect.NoError(t, err)
 	if int(n) <= end || int(n) == len(want)+1 {
 		t.Errorf("%d covers of %d when it stopped in range %d: it must end that one and not all", n, len(want), end)

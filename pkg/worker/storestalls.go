@@ -27,7 +27,7 @@ type stallMessage struct {
 type storeStalls struct {
 	limit  time.Duration // an answer that takes longer is late
 	now    func() time.Time
-	gossip gossip
+	gossip workerGossip
 
 	mu     sync.Mutex
 	stores map[string]storeStall

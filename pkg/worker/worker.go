@@ -24,7 +24,9 @@ import (
 	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
@@ -32,7 +34,7 @@ import (
 
 // Config is what a worker is made of. All fields without a default are required.
 type Config struct {
-	Queue      *queue.Queue
+	Backend    *backend.Backend
 	Imports    *imports.Store
 	Stores     objectstore.Opener
 	Busy       func() bool   // whether most of the LIST calls that may be in flight are; default never
@@ -71,8 +73,8 @@ type Worker struct {
 	cfg      Config
 	name     string // among all workers
 	metrics  *metrics
-	gossip   gossip
-	load     *queue.Outlook // nil before Run
+	gossip   workerGossip
+	load     *queue.LoadWatch // nil before Run
 	now      func() time.Time
 	chance   chance
 	health   health
@@ -97,7 +99,7 @@ func New(cfg Config) *Worker {
 		cfg.Busy = func() bool { return false }
 	}
 	w := &Worker{
-		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), gossip: gossip{cfg.Queue, cfg.Log},
+		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), gossip: workerGossip{cfg.Backend.Gossip, cfg.Log},
 		now: time.Now, chance: rand.Float64, stuck: stuck,
 	}
 	now := func() time.Time { return w.now() } // tests replace it
@@ -105,10 +107,10 @@ func New(cfg Config) *Worker {
 	w.refusals = &refusals{worker: w.name, now: now, gossip: w.gossip}
 	w.stalls = &storeStalls{limit: cfg.Stall, now: now, gossip: w.gossip}
 	for range cfg.Slots {
-		w.slots = append(w.slots, newSlot(cfg.Queue.Puller(queue.Bulk), queue.Bulk, w.now()))
+		w.slots = append(w.slots, newSlot(cfg.Backend.Queue.Puller(queue.Bulk), queue.Bulk, w.now()))
 	}
 	for range expressSlots {
-		w.slots = append(w.slots, newSlot(cfg.Queue.Puller(queue.Express), queue.Express, w.now()))
+		w.slots = append(w.slots, newSlot(cfg.Backend.Queue.Puller(queue.Express), queue.Express, w.now()))
 	}
 	return w
 }
@@ -142,7 +144,7 @@ func (w *Worker) Run(ctx context.Context) {
 
 // listen keeps what the worker knows of the fleet up to date until ctx ends.
 func (w *Worker) listen(ctx context.Context) (err error) {
-	if w.load, err = w.cfg.Queue.Outlook(ctx, func() bool { return w.occupied.Load() > 0 }); err != nil {
+	if w.load, err = w.cfg.Backend.Queue.WatchLoad(ctx, w.cfg.Backend.Gossip, func() bool { return w.occupied.Load() > 0 }); err != nil {
 		return err
 	}
 	return w.gossip.listen(ctx, map[string]func([]byte){
@@ -167,7 +169,7 @@ func (w *Worker) runSlot(leave, work context.Context, s *slot, admission *admiss
 		s.free(w.now())
 		w.occupied.Add(-1)
 		w.metrics.running.Dec()
-		if errors.Is(outcome, queue.ErrProtocol) {
+		if errors.Is(outcome, natsconn.ErrProtocol) {
 			w.pauseAfter(leave, outcome)
 		}
 	}
@@ -178,7 +180,7 @@ func (w *Worker) pauseAfter(leave context.Context, err error) {
 	if leave.Err() != nil {
 		return
 	}
-	if errors.Is(err, queue.ErrProtocol) {
+	if errors.Is(err, natsconn.ErrProtocol) {
 		w.health.refuse(err)
 		w.cfg.Log.Error("no partitions are taken", "err", err)
 		_ = pause.For(leave, refusedPause)

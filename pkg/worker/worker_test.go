@@ -13,7 +13,9 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -56,7 +58,7 @@ func TestARedeliveryResumesAfterTheLastCover(t *testing.T) {
 	p := whole("id")
 	after := ""
 	for _, r := range want[:len(want)/2] {
-		expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
+		expect.NoError(t, f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
 		after = r.MaxKey
 	}
 	f.publish(p)
@@ -87,8 +89,8 @@ func TestAPartitionThatIsDoneIsOnlyAcknowledged(t *testing.T) {
 	f := start(t, source)
 	f.record("id", partition.DefaultBreaks)
 	p := whole("id")
-	expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0]}))
-	expect.NoError(t, f.queue.PublishCover(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: want[0].MaxKey}}))
+	expect.NoError(t, f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: want[0].MaxKey}, Range: &want[0]}))
+	expect.NoError(t, f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: want[0].MaxKey}}))
 	f.publish(p)
 	f.run(1)
 	f.idle("id")
@@ -211,7 +213,7 @@ func TestACanceledImportStopsAtOnce(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	source.PageSize = page
 	waiting, released := blocked(source, "dir/000500")
-	f := newFleet(t, queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: time.Hour}), source)
+	f := newFleet(t, queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: time.Hour}}), source)
 	var stored calls
 	f.buckets["repo"].Hook = stored.hook
 	f.record("id", small)
@@ -220,7 +222,7 @@ func TestACanceledImportStopsAtOnce(t *testing.T) {
 	expect.Received(t, "the listing", waiting)
 	before := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey >= "dir/000512" })
 	expect.Eventually(t, "what was listed is covered", func() bool {
-		n, err := f.queue.CoverCount(t.Context(), "id")
+		n, err := f.backend.Covers.Count(t.Context(), "id")
 		return err == nil && int(n) == before
 	})
 	f.cancel("id")
@@ -229,7 +231,7 @@ func TestACanceledImportStopsAtOnce(t *testing.T) {
 	if f.outcome("over") != 1 {
 		t.Errorf("%v deliveries are over, want 1", f.outcome("over"))
 	}
-	if n, err := f.queue.CoverCount(t.Context(), "id"); err != nil || int(n) != before || len(stored.of("put")) != before {
+	if n, err := f.backend.Covers.Count(t.Context(), "id"); err != nil || int(n) != before || len(stored.of("put")) != before {
 		t.Errorf("%d ranges are stored and %d covers, %v, want those from before the cancel: %d", len(stored.of("put")), n, err, before)
 	}
 	if r, err := f.imports.Get(t.Context(), "id"); err != nil || r.State != imports.Canceled {
@@ -239,7 +241,7 @@ func TestACanceledImportStopsAtOnce(t *testing.T) {
 
 func TestLostHeartbeatsStopTheWork(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
-	q := queuetest.Connect(t, queue.Config{InProcess: server, AckWait: time.Second, Timeout: 500 * time.Millisecond})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server, Timeout: 500 * time.Millisecond}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
 	source, _ := numbered(t, 100, small)
 	waiting, released := blocked(source, "")
 	f := newFleet(t, q, source)
@@ -253,7 +255,7 @@ func TestLostHeartbeatsStopTheWork(t *testing.T) {
 }
 
 func TestHeartbeatsKeepAPartition(t *testing.T) {
-	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), AckWait: time.Second})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
 	source, _ := numbered(t, 10, small)
 	listing, release := make(chan struct{}), make(chan struct{})
 	var lists atomic.Int64
@@ -271,7 +273,7 @@ func TestHeartbeatsKeepAPartition(t *testing.T) {
 	expect.Received(t, "the listing", listing)
 	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
-	if task, err := q.Puller(queue.Bulk).Pull(ctx); err == nil { // within two and a half times the ack wait
+	if task, err := q.Queue.Puller(queue.Bulk).Pull(ctx); err == nil { // within two and a half times the ack wait
 		t.Errorf("the partition was delivered again, delivery %d", task.Deliveries)
 	}
 	close(release)
@@ -286,7 +288,7 @@ func TestAWorkerThatStopsHandsItsPartitionBack(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	source.PageSize = page
 	waiting, _ := blocked(source, "dir/000500")
-	q := connect(t, queue.Config{InProcess: startServer(t), AckWait: 10 * expect.Patience}) // longer than the test waits
+	q := connect(t, natsconn.Config{InProcess: startServer(t)}, backend.Options{Queue: queue.Config{AckWait: 10 * expect.Patience}}) // longer than the test waits
 	f := newFleet(t, q, source)
 	f.record("id", small)
 	f.publish(whole("id"))

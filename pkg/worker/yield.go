@@ -13,7 +13,7 @@ import (
 type yielding struct {
 	importID string
 	slice    time.Duration
-	load     *queue.Outlook
+	load     *queue.LoadWatch
 	chance   chance
 	pace     *pace
 	decided  uint64 // the load by which it was decided last
@@ -25,7 +25,7 @@ func (y *yielding) due() bool {
 	if total < y.slice || fresh < total-fresh {
 		return false
 	}
-	load, seq := y.load.Latest()
+	load, seq := y.load.Last()
 	if seq == y.decided || load.Next == "" || load.Next == y.importID {
 		return false
 	}

@@ -74,7 +74,7 @@ var controls = []control{
 		"swap", "what is stored is replaced without comparing",
 		[]string{"times on the branch"},
 		[]overlay.Body{{
-			Func: overlay.Func{Dir: "pkg/queue", Name: "expect"},
+			Func: overlay.Func{Dir: "pkg/kv", Name: "expect"},
 			Code: `
 	return jetstream.WithRetryAttempts(2) // as it is anyway
 `,

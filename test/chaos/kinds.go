@@ -172,15 +172,15 @@ func disks2all(p plan, _ string) []string { return disks(p, "all") }
 // is where something becomes durable or visible, or is about to.
 var points = []overlay.Func{
 	{Dir: "pkg/queue", Recv: "Queue", Name: "PublishTo"},
-	{Dir: "pkg/queue", Recv: "Queue", Name: "PublishCover"},
+	{Dir: "pkg/covers", Recv: "Log", Name: "Publish"},
 	{Dir: "pkg/queue", Recv: "Puller", Name: "Pull"},
-	{Dir: "pkg/queue", Recv: "Queue", Name: "Acquire"},
+	{Dir: "pkg/kv", Recv: "Leases", Name: "Acquire"},
 	{Dir: "pkg/queue", Recv: "Queue", Name: "Discard"},
 	{Dir: "pkg/queue", Recv: "Task", Name: "Ack"},
 	{Dir: "pkg/queue", Recv: "Task", Name: "Nak"},
 	{Dir: "pkg/queue", Recv: "Task", Name: "Extend"},
-	{Dir: "pkg/queue", Recv: "bucket", Name: "write"},
-	{Dir: "pkg/queue", Recv: "bucket", Name: "Delete"},
+	{Dir: "pkg/kv", Recv: "bucket", Name: "write"},
+	{Dir: "pkg/kv", Recv: "bucket", Name: "Delete"},
 	{Dir: "pkg/namespace", Recv: "Files", Name: "Put"},
 	{Dir: "pkg/imports", Recv: "Store", Name: "Create"},
 	{Dir: "pkg/imports", Recv: "Store", Name: "Apply"},
@@ -191,9 +191,9 @@ var points = []overlay.Func{
 
 // Points that a worker passes, and those that a coordinator does.
 var (
-	workerPoints      = []string{"queue.Queue.PublishTo", "queue.Queue.PublishCover", "queue.Puller.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
+	workerPoints      = []string{"queue.Queue.PublishTo", "covers.Log.Publish", "queue.Puller.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
 	coordinatorPoints = []string{
-		"queue.Queue.PublishTo", "queue.Queue.Acquire", "queue.Queue.Discard", "queue.bucket.write", "queue.bucket.Delete", "namespace.Files.Put",
+		"queue.Queue.PublishTo", "kv.Leases.Acquire", "queue.Queue.Discard", "kv.bucket.write", "kv.bucket.Delete", "namespace.Files.Put",
 		"imports.Store.Create", "imports.Store.Apply", "catalog.Catalog.AddCommit", "catalog.Catalog.MoveBranch", "catalog.Catalog.SetMetadata",
 	}
 )
@@ -224,7 +224,7 @@ func (f fault) point() string {
 // left of it.
 func often(point string) uint64 {
 	switch point {
-	case "queue.Queue.PublishCover", "namespace.Files.Put", "queue.bucket.write":
+	case "covers.Log.Publish", "namespace.Files.Put", "kv.bucket.write":
 		return 40
 	case "queue.Task.Ack", "queue.Puller.Pull", "queue.Queue.PublishTo", "queue.Task.Extend", "imports.Store.Apply":
 		return 8

@@ -14,13 +14,15 @@ import (
 	"github.com/rangefleet/rangefleet/bench/measure"
 	"github.com/rangefleet/rangefleet/bench/stage"
 	"github.com/rangefleet/rangefleet/internal/process"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // fleet is all of a fleet but its worker, in this process: NATS, and what of a
@@ -28,7 +30,7 @@ import (
 // the worker's process does a worker's work, all of it and nothing else.
 type fleet struct {
 	nats    *natsd.Server
-	queue   *queue.Queue
+	backend *backend.Backend
 	imports *imports.Store
 	files   *namespace.Files
 }
@@ -40,13 +42,13 @@ func newFleet(ctx context.Context, dir, endpoint string) (*fleet, error) {
 		return nil, err
 	}
 	f := &fleet{nats: nats}
-	if f.queue, err = queue.Connect(ctx, queue.Config{InProcess: nats, Log: log}); err != nil {
+	if f.backend, err = backend.Connect(ctx, natsconn.Config{InProcess: nats, Log: log}, backend.Options{}); err != nil {
 		f.close()
 		return nil, err
 	}
-	f.imports = imports.NewStore(f.queue.KV(queue.BucketImports))
+	f.imports = imports.NewStore(f.backend.Bucket(kv.BucketImports))
 	f.files, err = stage.Files(ctx, endpoint)
-	if err = errors.Join(err, f.queue.Ensure(ctx)); err != nil {
+	if err = errors.Join(err, f.backend.Ensure(ctx)); err != nil {
 		f.close()
 		return nil, err
 	}
@@ -54,8 +56,8 @@ func newFleet(ctx context.Context, dir, endpoint string) (*fleet, error) {
 }
 
 func (f *fleet) close() {
-	if f.queue != nil {
-		f.queue.Close()
+	if f.backend != nil {
+		f.backend.Close()
 	}
 	_ = f.nats.Shutdown() // its directory goes next
 }
@@ -72,7 +74,7 @@ func (f *fleet) give(ctx context.Context, id, bucket string, mode objectstore.Mo
 		return err
 	}
 	for _, p := range parts {
-		if err := f.queue.Publish(ctx, p); err != nil {
+		if err := f.backend.Queue.Publish(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -87,7 +89,7 @@ func (f *fleet) take(ctx context.Context, id string) ([]partition.RangeMetadata,
 	var chain partition.Chain
 	var fold partition.Fold
 	done := errors.New("complete")
-	err := f.queue.FollowCovers(ctx, id, func(c partition.Cover) {
+	err := f.backend.Covers.Follow(ctx, id, func(c partition.Cover) {
 		chain.Add(c)
 		if fold = chain.Fold(); fold.Complete() {
 			cancel(done)

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // DefaultPatience is longer than a lease outlives its holder.
@@ -22,7 +22,7 @@ const DefaultPatience = 15 * time.Second
 
 // Config is what the queues work with. All fields are required.
 type Config struct {
-	Queue    *queue.Queue  // has the leases
+	Leases   *kv.Leases
 	Holder   string        // names this process to people who look at leases
 	Alone    func() bool   // reports whether no other coordinator is alive
 	Patience time.Duration // how long to wait for a branch that another coordinator has claimed

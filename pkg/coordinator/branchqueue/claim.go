@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // leasePrefix leads the names of the leases by which coordinators claim branches.
@@ -23,7 +23,7 @@ const (
 
 // claim is a coordinator's exclusive use of a branch, by a lease.
 type claim struct {
-	lease  *queue.Lease // nil: the branch is not claimed
+	lease  *kv.Lease // nil: the branch is not claimed
 	since  time.Time
 	next   time.Time // do not claim the branch again before, so that others can
 	gaveUp bool      // the branch stayed claimed by another coordinator for Config.Patience
@@ -45,13 +45,13 @@ func (t *Turn) claimIf(ctx context.Context, contended bool) {
 	begun := cfg.Now()
 	_ = pause.For(ctx, c.next.Sub(begun)) // the loop looks at ctx
 	for ctx.Err() == nil {
-		lease, err := cfg.Queue.Acquire(ctx, leasePrefix+t.branch.name, cfg.Holder)
+		lease, err := cfg.Leases.Acquire(ctx, leasePrefix+t.branch.name, cfg.Holder)
 		now := cfg.Now()
 		switch {
 		case err == nil:
 			*c = claim{lease: lease, since: now}
 			return
-		case !errors.Is(err, queue.ErrHeld):
+		case !errors.Is(err, kv.ErrHeld):
 			t.warn(ctx, err)
 			return
 		case now.Sub(begun) >= cfg.Patience:
@@ -65,7 +65,7 @@ func (t *Turn) claimIf(ctx context.Context, contended bool) {
 // claimedByAny reports whether a coordinator has claimed the branch.
 func (t *Turn) claimedByAny(ctx context.Context) bool {
 	name := leasePrefix + t.branch.name
-	names, err := t.queues.cfg.Queue.Leases(ctx, name)
+	names, err := t.queues.cfg.Leases.Held(ctx, name)
 	if err != nil {
 		t.warn(ctx, err)
 	}

@@ -10,23 +10,23 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/transcript"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 // among returns the queues of one of several coordinators, which waits for a claimed
 // branch for the given time.
-func among(q *queue.Queue, patience time.Duration) *Queues {
+func among(q *backend.Backend, patience time.Duration) *Queues {
 	return New(Config{
-		Queue: q, Holder: "test", Alone: func() bool { return false }, Patience: patience, Now: time.Now,
+		Leases: q.Leases, Holder: "test", Alone: func() bool { return false }, Patience: patience, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler),
 	})
 }
 
 // claims returns the names of the branches that are claimed.
-func claims(t *testing.T, q *queue.Queue) []string {
+func claims(t *testing.T, q *backend.Backend) []string {
 	t.Helper()
-	names, err := q.Leases(t.Context(), leasePrefix)
+	names, err := q.Leases.Held(t.Context(), leasePrefix)
 	expect.NoError(t, err)
 	return names
 }
@@ -130,7 +130,7 @@ func TestAClaimIsWaitedForInVainOnce(t *testing.T) {
 	t.Parallel()
 	nats := queuetest.Start(t)
 	q := among(nats, 0)
-	_, err := nats.Acquire(t.Context(), leasePrefix+"main", "another")
+	_, err := nats.Leases.Acquire(t.Context(), leasePrefix+"main", "another")
 	expect.NoError(t, err)
 	first := take(t, q)
 	first.Claim(t.Context())

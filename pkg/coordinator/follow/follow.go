@@ -13,7 +13,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/covers"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 
 // Config is what followers work with. All fields are required.
 type Config struct {
-	Queue      *queue.Queue // has the covers
+	Covers     *covers.Log
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -135,7 +135,7 @@ func (f *Followers) follow(ctx context.Context, id string, p *Progress) {
 		begun := time.Now()
 		// A call that has gone on for so long has read all covers, or waits for NATS.
 		well := time.AfterFunc(healthy, func() { p.setErr(nil) })
-		err := f.cfg.Queue.FollowCovers(ctx, id, p.add)
+		err := f.cfg.Covers.Follow(ctx, id, p.add)
 		well.Stop()
 		if ctx.Err() != nil {
 			return

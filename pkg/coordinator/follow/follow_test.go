@@ -12,27 +12,27 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-func newFollowers(t *testing.T, q *queue.Queue) (*Followers, *prometheus.Registry) {
+func newFollowers(t *testing.T, q *backend.Backend) (*Followers, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	f := New(Config{Queue: q, Log: slog.New(slog.DiscardHandler), Registerer: reg})
+	f := New(Config{Covers: q.Covers, Log: slog.New(slog.DiscardHandler), Registerer: reg})
 	t.Cleanup(f.Close)
 	return f, reg
 }
 
 // publish stores the cover of a range of so many objects.
-func publish(t *testing.T, q *queue.Queue, id, after, upto string, objects int64) {
+func publish(t *testing.T, q *backend.Backend, id, after, upto string, objects int64) {
 	t.Helper()
 	c := partition.Cover{Span: partition.Span{After: after, Upto: upto}}
 	if objects > 0 {
 		c.Range = &partition.RangeMetadata{ID: fmt.Sprintf("%064x", objects), MinKey: upto, MaxKey: upto, Count: objects, EstimatedSize: 100}
 	}
-	expect.NoError(t, q.PublishCover(t.Context(), id, "p", c))
+	expect.NoError(t, q.Covers.Publish(t.Context(), id, "p", c))
 }
 
 func TestCoversAreFoldedAsTheyCome(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
-	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
 // leasePrefix leads the names of the leases of coordinators.
@@ -27,9 +27,9 @@ const (
 
 // Config is what a registry works with. All fields are required.
 type Config struct {
-	Queue      *queue.Queue // has the leases
-	ID         string       // names this coordinator in its lease, and in the records of imports
-	Holder     string       // names this process to people who look at leases
+	Leases     *kv.Leases
+	ID         string // names this coordinator in its lease, and in the records of imports
+	Holder     string // names this process to people who look at leases
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -54,9 +54,9 @@ func New(cfg Config) *Registry {
 // import, until one of them sees in the record that it is not the driver.
 func (r *Registry) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		lease, err := r.cfg.Queue.Acquire(ctx, leasePrefix+r.cfg.ID, r.cfg.Holder)
+		lease, err := r.cfg.Leases.Acquire(ctx, leasePrefix+r.cfg.ID, r.cfg.Holder)
 		if err != nil {
-			if ctx.Err() == nil && !errors.Is(err, queue.ErrHeld) {
+			if ctx.Err() == nil && !errors.Is(err, kv.ErrHeld) {
 				r.cfg.Log.Warn("register as a coordinator", "err", err)
 			}
 			_ = pause.For(ctx, retryEvery) // the loop looks at ctx
@@ -70,7 +70,7 @@ func (r *Registry) Run(ctx context.Context) {
 	}
 }
 
-func (r *Registry) deregister(ctx context.Context, lease *queue.Lease) {
+func (r *Registry) deregister(ctx context.Context, lease *kv.Lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 	defer cancel()
 	if err := lease.Release(ctx); err != nil {
@@ -81,7 +81,7 @@ func (r *Registry) deregister(ctx context.Context, lease *queue.Lease) {
 // Alive returns the IDs of the coordinators that are alive. This one is among them, with
 // or without its lease.
 func (r *Registry) Alive(ctx context.Context) ([]string, error) {
-	ids, err := r.cfg.Queue.Leases(ctx, leasePrefix)
+	ids, err := r.cfg.Leases.Held(ctx, leasePrefix)
 	if err != nil {
 		return nil, err
 	}

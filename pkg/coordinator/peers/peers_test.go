@@ -13,13 +13,14 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-func registry(q *queue.Queue, id string) *Registry {
-	return New(Config{Queue: q, ID: id, Holder: "test", Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+func registry(q *backend.Backend, id string) *Registry {
+	return New(Config{Leases: q.Leases, ID: id, Holder: "test", Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 }
 
 // run runs r until the function that it returns is called.
@@ -61,21 +62,21 @@ func TestPeersSeeEachOther(t *testing.T) {
 // TestALostLeaseIsTakenAgain removes the lease of a coordinator that runs.
 func TestALostLeaseIsTakenAgain(t *testing.T) {
 	t.Parallel()
-	q := queuetest.Connect(t, queue.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), LeaseTTL: time.Second})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{LeaseTTL: time.Second})
 	r := registry(q, "a")
 	stop := run(r)
 	defer stop()
 	held := func() bool {
-		names, err := q.Leases(t.Context(), leasePrefix)
+		names, err := q.Leases.Held(t.Context(), leasePrefix)
 		expect.NoError(t, err)
 		return len(names) == 1
 	}
 	expect.Eventually(t, "the lease is held", held)
-	kv := q.KV("leases")
+	bucket := q.Bucket("leases")
 	expect.Eventually(t, "the lease is removed", func() bool { // unless it is renewed at the same moment
-		_, rev, err := kv.Get(t.Context(), leasePrefix+"a")
+		_, rev, err := bucket.Get(t.Context(), leasePrefix+"a")
 		expect.NoError(t, err)
-		return kv.Delete(t.Context(), leasePrefix+"a", rev) == nil
+		return bucket.Delete(t.Context(), leasePrefix+"a", rev) == nil
 	})
 	expect.Eventually(t, "the lease is held again", held)
 }

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// greeting is what a server of this name says first.
+// greeting is what a server of this name sends first.
 const greeting = `INFO {"server_id":"%s","version":"2.15.1","headers":true,"max_payload":1048576}` + "\r\n"
 
-// Door is a server that says enough of NATS to be connected to, or refuses
-// everybody. Its methods may be called concurrently.
+// Door is a server that speaks enough of NATS to be connected to, or refuses all
+// clients. Its methods may be called concurrently.
 type Door struct {
 	URL     string
 	refusal atomic.Value // string; "" while it is open
@@ -42,14 +42,14 @@ func OpenDoor(t testing.TB) *Door {
 	return d
 }
 
-// Open lets everybody in.
+// Open accepts clients.
 func (d *Door) Open() { d.refusal.Store("") }
 
-// Shut refuses everybody with an error of the protocol: who comes, and who is
-// connected at the next word.
+// Shut refuses clients with an error of the protocol: new ones at once, and connected
+// ones when they send something.
 func (d *Door) Shut(refusal string) { d.refusal.Store(refusal) }
 
-// Refused returns how often somebody was.
+// Refused returns how often a client was refused.
 func (d *Door) Refused() int64 { return d.refused.Load() }
 
 func (d *Door) serve(conn net.Conn) {

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Mute is a server that is reached and answers nothing but that it is there, as one of
-// a cluster of which most servers are away. It is the InProcess of a queue, and works
-// on the clock of package synctest too.
+// Mute is a server that answers pings and nothing else, as one does that has lost the
+// majority of its cluster. It is an InProcess of natsconn.Config, and works on the clock
+// of package synctest too.
 type Mute struct{}
 
-// InProcessConn returns a connection, which ends once it is closed.
+// InProcessConn returns a connection, which ends when the client closes it.
 func (Mute) InProcessConn() (net.Conn, error) {
 	client, server := net.Pipe()
 	go func() {

@@ -1,4 +1,4 @@
-// Package queuetest runs queues for tests, and keeps a bucket in memory.
+// Package queuetest runs NATS servers and backends for tests.
 package queuetest
 
 import (
@@ -12,16 +12,17 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// Start returns a queue, ready to use, on a NATS server of the test's own. Both
-// end with the test.
-func Start(t testing.TB) *queue.Queue {
+// Start returns a backend, ready to use, on a NATS server of the test's own. Both end
+// with the test.
+func Start(t testing.TB) *backend.Backend {
 	t.Helper()
-	return Connect(t, queue.Config{InProcess: StartServer(t, natsd.Config{})})
+	return Connect(t, natsconn.Config{InProcess: StartServer(t, natsd.Config{})})
 }
 
 // StartServer runs a NATS server that ends with the test. It may be shut down
@@ -42,10 +43,10 @@ func StartServer(t testing.TB, cfg natsd.Config) *natsd.Server {
 	return s
 }
 
-// Connect returns a queue whose streams and buckets exist. It is closed with
-// the test. A Timeout bounds the test's own calls, not those that make the streams:
-// these take as long as the disk is busy.
-func Connect(t testing.TB, cfg queue.Config) *queue.Queue {
+// Connect returns a backend whose streams and buckets exist, of at most one set of
+// options. It is closed with the test. A Timeout bounds the test's own calls, not those
+// that create the streams, which take as long as the disk is busy.
+func Connect(t testing.TB, cfg natsconn.Config, opts ...backend.Options) *backend.Backend {
 	t.Helper()
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -53,32 +54,32 @@ func Connect(t testing.TB, cfg queue.Config) *queue.Queue {
 	if cfg.Timeout > 0 {
 		patient := cfg
 		patient.Timeout, patient.Registerer = 0, nil
-		Connect(t, patient).Close()
+		Connect(t, patient, opts...).Close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	q, err := queue.Connect(ctx, cfg)
+	b, err := backend.Connect(ctx, cfg, append(opts, backend.Options{})[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(q.Close)
+	t.Cleanup(b.Close)
 	if cfg.Timeout == 0 {
-		if err := q.Ensure(ctx); err != nil {
+		if err := b.Ensure(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return q
+	return b
 }
 
 // Outstanding returns the partitions of an import that are queued or running,
 // ordered by ID.
-func Outstanding(t testing.TB, q *queue.Queue, importID string) []partition.Partition {
+func Outstanding(t testing.TB, b *backend.Backend, importID string) []partition.Partition {
 	t.Helper()
-	seen, err := q.Survey(t.Context())
+	seen, err := b.Queue.Survey(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := q.Partitions(t.Context(), importID, seen.Partitions[importID])
+	parts, err := b.Queue.Partitions(t.Context(), importID, seen.Partitions[importID])
 	if err != nil {
 		t.Fatal(err)
 	}

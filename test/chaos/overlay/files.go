@@ -3,7 +3,7 @@ package overlay
 // pointFile is what a package with points gains. CHAOS_POINT says at which pass of
 // which point, 0 for each, the process dies or waits:
 //
-//	CHAOS_POINT=queue.Queue.PublishCover/after/3/kill
+//	CHAOS_POINT=covers.Log.Publish/after/3/kill
 //	CHAOS_POINT=queue.Task.Ack/before/1/5s
 const pointFile = `package PACKAGE
 

@@ -1,0 +1,178 @@
+package covers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+func TestFollowCoversInOrderAcrossServerRestarts(t *testing.T) {
+	t.Parallel()
+	const n, restarts = 60, 2
+	dir := t.TempDir()
+	server := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+	url := server.ClientURL()
+	reader := queuetest.Connect(t, natsconn.Config{URL: url})
+	writer := queuetest.Connect(t, natsconn.Config{URL: url})
+
+	got := make(chan partition.Cover, 2*n)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- reader.Covers.Follow(ctx, "imp", func(c partition.Cover) { got <- c }) }()
+
+	written := make(chan int, n)
+	go func() {
+		defer close(written)
+		for i := range n {
+			if err := writer.Covers.Publish(ctx, "imp", fmt.Sprint("p", i%3), cover(i)); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := writer.Covers.Publish(ctx, "noise", "p", cover(i)); err != nil {
+				t.Error(err)
+				return
+			}
+			written <- i
+		}
+	}()
+	next := 0
+	take := func(upto int) {
+		for next < upto {
+			c := expect.Received(t, "a cover", got)
+			// A cover whose answer was lost is stored twice, one after the other.
+			if next > 0 && same(c, cover(next-1)) {
+				continue
+			}
+			if !same(c, cover(next)) {
+				t.Fatalf("cover %d: got %+v %+v", next, c, c.Range)
+			}
+			next++
+		}
+	}
+	for r := range restarts {
+		for i := range written {
+			if i == (r+1)*n/(restarts+1) {
+				break
+			}
+		}
+		if err := server.Shutdown(); err != nil {
+			t.Fatal(err)
+		}
+		server = queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
+	}
+	take(n)
+	for range written { // the writer is done
+	}
+
+	last, ok, err := reader.Covers.Last(ctx, "imp", fmt.Sprint("p", (n-1)%3))
+	if err != nil || !ok || !same(last, cover(n-1)) {
+		t.Errorf("LastCover = %+v, %v, %v", last, ok, err)
+	}
+	if _, ok, err := reader.Covers.Last(ctx, "imp", "none"); err != nil || ok {
+		t.Errorf("LastCover of an unknown partition = %v, %v", ok, err)
+	}
+	if count, err := reader.Covers.Count(ctx, "imp"); err != nil || count < n {
+		t.Errorf("CoverCount = %d, %v, want at least %d", count, err, n)
+	}
+	cancel()
+	if err := expect.Received(t, "the end of FollowCovers", ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("FollowCovers: %v, want context.Canceled", err)
+	}
+}
+
+// TestFollowersReadManyAtATime wants far fewer requests than covers.
+func TestFollowersReadManyAtATime(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
+	const n = 1500
+	for i := range n {
+		c := partition.Cover{Span: partition.Span{After: fmt.Sprint(i), Upto: strings.Repeat("x", 900)}}
+		if err := q.Covers.Publish(t.Context(), "imp", fmt.Sprint("p", i%7), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reg := prometheus.NewRegistry()
+	reader := queuetest.Connect(t, natsconn.Config{InProcess: server, Name: "reader", Registerer: reg})
+	const messages = "rangefleet_queue_messages_sent_total"
+	before := measured.Sum(t, reg, messages)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	next := 0
+	err := reader.Covers.Follow(ctx, "imp", func(c partition.Cover) {
+		if c.After != fmt.Sprint(next) {
+			t.Errorf("cover %s, want %d", c.After, next)
+		}
+		if next++; next == n {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || next != n {
+		t.Fatalf("followed %d covers: %v", next, err)
+	}
+	if sent := measured.Sum(t, reg, messages) - before; sent > 20 {
+		t.Errorf("%v messages were sent to read %d covers", sent, n)
+	}
+}
+
+// A server that lost power may have lost what it had acknowledged, and gives the same
+// numbers to what comes then.
+func TestFollowersNoticeThatCoversAreLost(t *testing.T) {
+	t.Parallel()
+	server := queuetest.StartServer(t, natsd.Config{})
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
+	survey := func() {
+		_, err := q.Survey(t.Context())
+		expect.NoError(t, err)
+	}
+	write := func(from, to int) {
+		for i := from; i < to; i++ {
+			expect.NoError(t, q.Covers.Publish(t.Context(), "imp", "p", cover(i)))
+		}
+	}
+	got, ended := make(chan partition.Cover, 20), make(chan error, 1)
+	follow := func() {
+		ended <- q.Covers.Follow(t.Context(), "imp", func(c partition.Cover) { got <- c })
+	}
+	write(0, 10)
+	survey()
+	go follow()
+	read := func(from, to int) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			select {
+			case c := <-got:
+				if !same(c, cover(i)) {
+					t.Fatalf("followed %+v, want cover %d", c, i)
+				}
+			case err := <-ended:
+				t.Fatalf("%v, after %d covers", err, i)
+			}
+		}
+	}
+	read(0, 10)
+	survey()
+	write(10, 11)
+	read(10, 11) // none is lost, though the survey is older than the last one
+
+	queuetest.Lose(t, server, "COVERS")
+	expect.NoError(t, q.Restore(t.Context()))
+	write(11, 13)
+	survey()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "has lost covers") {
+		t.Fatalf("followers of a stream that was made anew: %v", err)
+	}
+	go follow()
+	read(11, 13)
+}

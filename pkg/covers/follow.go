@@ -1,0 +1,191 @@
+package covers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// How covers are followed.
+const (
+	followPoll  = time.Second            // waits so long without a hint
+	followEvery = 100 * time.Millisecond // asks for new covers at most so often
+	followBatch = 256                    // covers of one answer, at most
+	followBytes = 1 << 20                // of one answer, about
+	logEvery    = 10 * time.Second       // logs at most so often that reading failed
+)
+
+// Follow calls f with each cover of an import, from the first one, in the order in
+// which they were stored, and exactly once each; then with new ones as they arrive,
+// until ctx ends. It survives restarts of NATS, and always returns an error: that of
+// ctx, or why it cannot go on, such as natsconn.ErrProtocol, or that NATS has lost covers
+// that f was called with, as far as Counts of this Log shows it. The caller may then
+// follow them from the first one again. f is called by one goroutine at a time, and
+// covers wait while it runs.
+func (l *Log) Follow(ctx context.Context, importID string, f func(partition.Cover)) error {
+	if err := natsconn.CheckTokens(importID); err != nil {
+		return fmt.Errorf("follow covers: %w", err)
+	}
+	err := l.follow(ctx, coverPrefix+importID+".*", f)
+	return fmt.Errorf("follow covers of import %s: %w", importID, err)
+}
+
+// follower reads batches of messages of the log from a sequence number on. That number
+// is its only state: whatever happens to a server or the connection, no cover is lost
+// or reordered. Any replica may answer, since what one has is always a prefix of what
+// the leader has.
+type follower struct {
+	log     *Log
+	subject string
+	answers *nats.Subscription // to inbox.*, where the last token counts requests
+	inbox   string
+	asked   uint64
+	next    uint64    // sequence number of the first message to read
+	reached time.Time // when next was set
+	f       func(partition.Cover)
+}
+
+// extent is how far the log went at a moment.
+type extent struct {
+	last  uint64    // sequence number of its newest message
+	asked time.Time // before that was read
+}
+
+// errUndecodable says that a message is no cover; reading it again does not help.
+var errUndecodable = errors.New("message cannot be read")
+
+// errRewound says that new covers get the numbers of old ones, and would not be seen.
+var errRewound = errors.New("NATS has lost covers that it had acknowledged")
+
+// follow calls f with every cover of the subject until ctx ends or it cannot go on.
+func (l *Log) follow(ctx context.Context, subject string, f func(partition.Cover)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ticks, err := l.conn.Hints(ctx, subject)
+	if err != nil {
+		return err
+	}
+	nc := l.conn.NATS()
+	inbox := nc.NewInbox()
+	answers, err := nc.SubscribeSync(inbox + ".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answers.Unsubscribe() }() // an error says that the connection is closed
+	w := &follower{log: l, subject: subject, answers: answers, inbox: inbox, next: 1, f: f}
+	poll := time.NewTicker(followPoll)
+	defer poll.Stop()
+	var logged time.Time
+	for {
+		begun := time.Now()
+		more, err := w.batch(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && (nc.IsClosed() || errors.Is(err, errUndecodable) || errors.Is(err, natsconn.ErrProtocol)):
+			return err
+		case err != nil:
+			l.conn.CountRetry("follow")
+			if begun.Sub(logged) >= logEvery {
+				logged = begun
+				l.conn.Log().Warn("following covers tried again", "err", err)
+			}
+		case more:
+			continue
+		case w.rewound():
+			return errRewound
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticks:
+		case <-poll.C:
+		}
+		// After a hint the next batch is read soon, and holds many covers.
+		if err := pause.For(ctx, followEvery-time.Since(begun)); err != nil {
+			return err
+		}
+	}
+}
+
+// rewound reports whether the log was seen to end before what had been read of it: its
+// stream was created anew, or the server lost power before it had written all to disk.
+func (w *follower) rewound() bool {
+	seen := w.log.extent.Load()
+	return seen != nil && seen.asked.After(w.reached) && seen.last+1 < w.next
+}
+
+// batch sends one request and takes the covers as they arrive. It reports whether more
+// are stored already.
+func (w *follower) batch(ctx context.Context) (more bool, err error) {
+	request, err := json.Marshal(map[string]any{
+		"seq": w.next, "next_by_subj": w.subject, "batch": followBatch, "max_bytes": followBytes,
+	})
+	if err != nil {
+		return false, err
+	}
+	err = w.log.conn.Attempt(ctx, natsconn.AttemptTimeout, func(ctx context.Context) error {
+		w.asked++
+		reply := w.inbox + "." + strconv.FormatUint(w.asked, 10)
+		if err := w.log.conn.NATS().PublishRequest("$JS.API.DIRECT.GET."+streamName, reply, request); err != nil {
+			return err
+		}
+		last := "0" // sequence number of the message before, within this answer
+		for end := false; !end; {
+			msg, err := w.answers.NextMsgWithContext(ctx)
+			if err != nil {
+				return err
+			}
+			if msg.Subject != reply {
+				continue // the rest of an answer to an earlier request
+			}
+			if last, more, end, err = w.take(msg, last); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return more, err
+}
+
+// take takes one message of an answer. Each message names the one before it, so that a
+// missing one is noticed.
+func (w *follower) take(msg *nats.Msg, before string) (last string, more, end bool, err error) {
+	switch status := msg.Header.Get("Status"); status {
+	case "":
+	case "204": // the end of the batch
+		return before, msg.Header.Get("Nats-Num-Pending") != "0", true, nil
+	case "404":
+		return before, false, true, nil
+	default:
+		return "", false, false, fmt.Errorf("read covers from %d on: NATS answered %s %s", w.next, status, msg.Header.Get("Description"))
+	}
+	if got := msg.Header.Get("Nats-Last-Sequence"); got != before {
+		return "", false, false, fmt.Errorf("read covers from %d on: a message after %s is followed by one after %s", w.next, before, got)
+	}
+	last = msg.Header.Get(jetstream.SequenceHeader)
+	seq, err := strconv.ParseUint(last, 10, 64)
+	if err != nil || seq < w.next {
+		return "", false, false, fmt.Errorf("read covers from %d on: NATS answered with message %q", w.next, last)
+	}
+	if err := w.log.conn.CheckMessage(fmt.Sprintf("cover %d", seq), msg.Header); err != nil {
+		return "", false, false, err
+	}
+	var c partition.Cover
+	if err := json.Unmarshal(msg.Data, &c); err != nil {
+		return "", false, false, fmt.Errorf("decode cover %d: %w: %w", seq, errUndecodable, err)
+	}
+	w.next, w.reached = seq+1, time.Now()
+	w.f(c)
+	return last, false, false, nil
+}

@@ -1,0 +1,8 @@
+package covers_test
+
+import "github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+
+var (
+	cover = queuetest.Cover
+	same  = queuetest.SameCover
+)

@@ -1,0 +1,58 @@
+package covers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+)
+
+// Tries is the note of a partition that was delivered more than once, or cut.
+type Tries struct {
+	Count int    `json:"count"` // deliveries in a row that got no further than At
+	At    string `json:"at"`    // where its last cover ended then, "" before the first one
+
+	Refused []string `json:"refused,omitempty"` // the workers to which a store refused the keys that follow At, one at a time
+
+	Waited time.Duration `json:"waited,omitempty"` // nanoseconds for which deliveries in a row waited in vain after At, and gave way to others
+	For    string        `json:"for,omitempty"`    // the store that the last of them waited for
+
+	Cut string `json:"cut,omitempty"` // where the partition ends since it was cut, as Cover.Cut, which may be stored later
+}
+
+// Tries returns the last note of a partition, and whether there is any.
+func (l *Log) Tries(ctx context.Context, importID, partitionID string) (t Tries, found bool, err error) {
+	if err := natsconn.CheckTokens(importID, partitionID); err != nil {
+		return Tries{}, false, fmt.Errorf("read the tries of a partition: %w", err)
+	}
+	t, err = natsconn.ReadLast[Tries](ctx, l.stream, triesPrefix+importID+"."+partitionID)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Tries{}, false, nil
+	}
+	if err != nil {
+		return Tries{}, false, fmt.Errorf("read the tries of partition %s: %w", partitionID, err)
+	}
+	return t, true, nil
+}
+
+// NoteTries stores a note of a partition, which replaces the one before.
+func (l *Log) NoteTries(ctx context.Context, importID, partitionID string, t Tries) error {
+	if err := natsconn.CheckTokens(importID, partitionID); err != nil {
+		return fmt.Errorf("note the tries of a partition: %w", err)
+	}
+	data, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encode the tries of partition %s: %w", partitionID, err)
+	}
+	err = l.store(ctx, "write", triesPrefix+importID+"."+partitionID, data)
+	if err != nil {
+		return fmt.Errorf("note the tries of partition %s: %w", partitionID, err)
+	}
+	l.conn.CountPublished("note")
+	return nil
+}

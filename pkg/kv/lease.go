@@ -1,0 +1,201 @@
+package kv
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+)
+
+// bucketLeases expires values that are not renewed, which no other bucket may do.
+const bucketLeases = "leases"
+
+// DefaultLeaseTTL is the default time to live of leases.
+const DefaultLeaseTTL = 6 * time.Second
+
+// forgetLeases is after how many times to live a lease that was not observed counts as
+// new.
+const forgetLeases = 10
+
+// ErrHeld says that somebody else holds the lease.
+var ErrHeld = errors.New("lease is held")
+
+// Leases are those of a fleet. Its methods may be called concurrently.
+type Leases struct {
+	b       *bucket
+	ttl     time.Duration
+	ages    *leaseAges
+	metrics *leaseMetrics
+}
+
+type leaseMetrics struct{ acquired, lost prometheus.Counter }
+
+// NewLeases returns the leases of a fleet. One that is not renewed for ttl is free; 0 is
+// DefaultLeaseTTL. All processes should have the same.
+func NewLeases(conn *natsconn.Conn, ttl time.Duration) *Leases {
+	f := metric.With(conn.Registerer()).In("queue")
+	return &Leases{
+		b: open(conn, bucketLeases), ttl: cmp.Or(ttl, DefaultLeaseTTL), ages: new(leaseAges),
+		metrics: &leaseMetrics{
+			acquired: f.Counter("leases_acquired_total", "Leases that this process took."),
+			lost:     f.Counter("leases_lost_total", "Leases that were lost rather than released."),
+		},
+	}
+}
+
+// Stream is the configuration of the stream that holds the leases.
+func (l *Leases) Stream() jetstream.StreamConfig { return Stream(bucketLeases, l.ttl) }
+
+// Acquire takes the lease of the name, a key of a Bucket, for the holder, a name that
+// is only shown to people. It tries once: while somebody holds the lease it is ErrHeld.
+func (l *Leases) Acquire(ctx context.Context, name, holder string) (*Lease, error) {
+	sent := time.Now()
+	rev, err := l.b.Create(ctx, name, []byte(holder))
+	if errors.Is(err, ErrConflict) {
+		rev, err = l.takeExpired(ctx, name, holder)
+	}
+	if errors.Is(err, ErrConflict) {
+		return nil, fmt.Errorf("acquire lease %s: %w", name, ErrHeld)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("acquire lease %s: %w", name, err)
+	}
+	l.metrics.acquired.Inc()
+	renew, stop := context.WithCancel(context.Background())
+	lease := &Lease{b: l.b, name: name, holder: holder, lost: make(chan struct{}), rev: rev, stop: stop, done: make(chan struct{})}
+	go lease.renew(renew, l.ttl, sent.Add(l.ttl), l.metrics.lost)
+	return lease, nil
+}
+
+// takeExpired takes a lease that its holder has not renewed for its time to live, or is
+// ErrConflict.
+func (l *Leases) takeExpired(ctx context.Context, name, holder string) (revision uint64, err error) {
+	rev, free, err := l.look(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	if rev == 0 || !free {
+		return 0, ErrConflict
+	}
+	return l.b.Update(ctx, name, []byte(holder), rev)
+}
+
+// look returns the revision of a lease, 0 if there is none, and whether it was not
+// renewed for its time to live.
+func (l *Leases) look(ctx context.Context, name string) (revision uint64, free bool, err error) {
+	msg, err := l.b.last(ctx, name)
+	if errors.Is(err, ErrNotFound) || err == nil && isTombstone(msg) {
+		return 0, true, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	return msg.Sequence, l.ages.observe(name, msg.Sequence, time.Now(), forgetLeases*l.ttl) >= l.ttl, nil
+}
+
+// Held returns the names of the leases with the prefix that are held, in bytewise
+// order. The lease of a dead holder may be among them until this process has observed
+// it for its time to live; then it is removed.
+func (l *Leases) Held(ctx context.Context, prefix string) ([]string, error) {
+	names, err := l.b.Keys(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	held := make([]string, 0, len(names))
+	for _, name := range names {
+		rev, free, err := l.look(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("look at lease %s: %w", name, err)
+		}
+		if !free {
+			held = append(held, name)
+		} else if rev > 0 { // else NATS keeps it for as long as a clock was ahead
+			_ = l.b.Delete(ctx, name, rev) // the next call tries again
+		}
+	}
+	return held, nil
+}
+
+// Lease is held until Release, or until it is lost. Its methods may be called
+// concurrently.
+//
+// NATS frees a lease that was not renewed for its time to live, and so does a process
+// that wants it and has observed it unchanged for as long. The holder renews it three
+// times in that time and measures by its own clock from before each renewal, so that it
+// gives up no later than they do. Clocks may still differ, and a process that is frozen
+// notices nothing: that is why a lease alone protects nothing.
+type Lease struct {
+	b      *bucket
+	name   string
+	holder string
+	lost   chan struct{}
+
+	mu  sync.Mutex
+	rev uint64 // the revision that this holder wrote last
+
+	stop context.CancelFunc
+	done chan struct{} // closed once renewing has ended
+}
+
+// Lost is closed when the lease is lost. It stays open after a Release.
+func (l *Lease) Lost() <-chan struct{} { return l.lost }
+
+// Release frees the lease at once, unless it is lost already.
+func (l *Lease) Release(ctx context.Context) error {
+	l.stop()
+	<-l.done
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.b.Delete(ctx, l.name, l.rev)
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return fmt.Errorf("release lease %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// renew keeps the lease until ctx ends or it is lost. NATS does not free it before
+// deadline.
+func (l *Lease) renew(ctx context.Context, ttl time.Duration, deadline time.Time, lost prometheus.Counter) {
+	defer close(l.done)
+	tick := time.NewTicker(ttl / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		sent := time.Now()
+		err := l.renewOnce(ctx, deadline)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			lost.Inc()
+			l.b.conn.Log().Warn("lease lost", "lease", l.name, "err", err)
+			close(l.lost)
+			return
+		}
+		deadline = sent.Add(ttl)
+	}
+}
+
+func (l *Lease) renewOnce(ctx context.Context, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rev, err := l.b.Update(ctx, l.name, []byte(l.holder), l.rev)
+	if err == nil {
+		l.rev = rev
+	}
+	return err
+}

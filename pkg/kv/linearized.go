@@ -1,0 +1,113 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+)
+
+// A server that lost its leadership without knowing (it was stopped, or cut off)
+// answers reads with what it knew. A stale answer is detected by a write barrier, a
+// message that takes a majority to store.
+
+// barrierKey holds no value. It is written to learn how far a bucket is.
+const barrierKey = "_"
+
+func (b *bucket) GetLinearized(ctx context.Context, key string) ([]byte, uint64, error) {
+	if err := CheckKey(key); err != nil {
+		return nil, 0, err
+	}
+	msg, err := b.linearized(ctx, key)
+	return b.value(key, msg, err)
+}
+
+// linearized returns the message that was the newest of the key at some moment since
+// the call, or ErrNotFound if there was none, or a tombstone, which it then removes:
+// the process that wrote it may have died before it could.
+func (b *bucket) linearized(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
+	msg, err := b.newest(ctx, key)
+	if err == nil && isTombstone(msg) {
+		if err := b.purgeUpTo(ctx, key, msg.Sequence); err != nil {
+			return nil, err
+		}
+		return nil, ErrNotFound
+	}
+	return msg, err
+}
+
+// newest is linearized, but returns tombstones.
+func (b *bucket) newest(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
+	for round := range maxRounds {
+		if err := beforeRound(ctx, round); err != nil {
+			return nil, err
+		}
+		msg, err := b.last(ctx, key)
+		if errors.Is(err, ErrNotFound) {
+			msg, err = b.confirmAbsent(ctx, key)
+		}
+		if err == nil {
+			_, err = b.barrier(ctx, jetstream.WithExpectLastSequenceForSubject(msg.Sequence, b.subject(key)))
+		}
+		if errors.Is(err, ErrConflict) {
+			continue // it has changed, or somebody is about to change it
+		}
+		return msg, err
+	}
+	return nil, fmt.Errorf("it changed %d times", maxRounds)
+}
+
+// confirmAbsent looks again for a message of a key that a read has not found. It is
+// ErrNotFound only if there was none at some moment since the call: it believes only a
+// server that has a barrier which is written now.
+//
+// It does not expect the key's revision, as newest does, for that would refuse a
+// concurrent Create of the key.
+func (b *bucket) confirmAbsent(ctx context.Context, key string) (msg *jetstream.RawStreamMsg, err error) {
+	barrier, err := b.barrier(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = b.retry(ctx, "read", func(ctx context.Context) error {
+		found, err := b.stream.Contents(ctx, b.subject(key))
+		switch {
+		case err != nil:
+			return err
+		case found.Last < barrier:
+			return natsconn.ErrBehind
+		case len(found.Subjects) == 0:
+			return ErrNotFound
+		}
+		msg, err = b.stream.Message(ctx, b.subject(key))
+		if errors.Is(err, jetstream.ErrMsgNotFound) { // deleted in between, or another server's answer
+			return natsconn.ErrBehind
+		}
+		return err
+	})
+	return msg, err
+}
+
+// barrier writes the barrier and returns its revision: a server that has it has all
+// that was stored before the call. With an expectation it may be ErrConflict.
+func (b *bucket) barrier(ctx context.Context, expected ...jetstream.PublishOpt) (revision uint64, err error) {
+	err = b.retry(ctx, "write", func(ctx context.Context) error {
+		ack, err := b.conn.JetStream().PublishMsg(ctx, &nats.Msg{Subject: b.subject(barrierKey), Header: b.conn.Header()}, expected...)
+		if err == nil {
+			revision = ack.Sequence
+		} else if isConflict(err) {
+			return ErrConflict
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("write %s/%s: %w", b.name, barrierKey, err)
+	}
+	return revision, nil
+}
+
+// isTombstone reports whether a message says that its key was deleted.
+func isTombstone(msg *jetstream.RawStreamMsg) bool { return msg.Header.Get(headerOperation) != "" }

@@ -1,0 +1,207 @@
+package kv_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// behind is a server that, as one does which lost its lead without hearing of it,
+// answers so many reads with what a stream was before: nothing, or what is stored
+// under another key.
+type behind struct {
+	nats.InProcessConnProvider
+	messages atomic.Int64 // reads of a message that are still to be answered so
+	infos    atomic.Int64 // and of what a stream holds
+	looks    atomic.Int64 // writes that it refuses, as a leader of replicas does while the key is looked at
+}
+
+func (s *behind) InProcessConn() (net.Conn, error) {
+	conn, err := s.InProcessConnProvider.InProcessConn()
+	return &behindConn{conn, s}, err
+}
+
+type behindConn struct {
+	net.Conn
+	s *behind
+}
+
+var (
+	getRequest = regexp.MustCompile(`"last_by_subj":"[^"]*"`)
+	lastSeq    = regexp.MustCompile(`"last_seq":\d+`)
+	expected   = regexp.MustCompile(`Nats-Expected-Last-Subject-Sequence: \d+`)
+)
+
+// Codes of a write that is refused as the key is not at the revision, and as that
+// shows only in a moment.
+var atOther, underWay = []byte(`"err_code":10071`), []byte(`"err_code":10164`)
+
+// Write asks for the last message of another subject instead, whose last letter is
+// an x. A write that is to be refused expects another revision.
+func (c *behindConn) Write(b []byte) (int, error) {
+	if at := expected.FindIndex(b); at != nil && c.s.looks.Load() > 0 {
+		b = bytes.Clone(b)
+		b[at[1]-1] = '0' + (b[at[1]-1]-'0'+5)%10
+	}
+	if at := getRequest.FindIndex(b); at != nil && c.s.messages.Add(-1) >= 0 {
+		b = bytes.Clone(b)
+		b[at[1]-2] = 'x'
+	}
+	return c.Conn.Write(b)
+}
+
+// Read takes from what a server tells of a stream all that is stored.
+func (c *behindConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if at := bytes.Index(b[:n], atOther); at >= 0 && c.s.looks.Add(-1) >= 0 {
+		copy(b[at:], underWay)
+	}
+	if at := lastSeq.FindIndex(b[:n]); at != nil && c.s.infos.Add(-1) >= 0 {
+		digits := b[at[0]+len(`"last_seq":`) : at[1]]
+		for i := range digits {
+			digits[i] = ' '
+		}
+		digits[len(digits)-1] = '0'
+		copy(b[:n], bytes.ReplaceAll(b[:n], []byte(`"subjects":{`), []byte(`"others__":{`)))
+	}
+	return n, err
+}
+
+// startBehind returns a bucket on such a server, whose stream was looked up.
+func startBehind(t *testing.T) (*behind, kv.Bucket) {
+	server := &behind{InProcessConnProvider: queuetest.StartServer(t, natsd.Config{})}
+	bucket := queuetest.Connect(t, natsconn.Config{InProcess: server}).Bucket(kv.BucketImports)
+	if _, _, err := bucket.Get(t.Context(), "none"); !errors.Is(err, kv.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return server, bucket
+}
+
+func create(t *testing.T, bucket kv.Bucket, key, value string) uint64 {
+	t.Helper()
+	rev, err := bucket.Create(t.Context(), key, []byte(value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rev
+}
+
+func TestWhatAServerDoesNotKnowYetIsNotAbsent(t *testing.T) {
+	for name, late := range map[string]struct{ messages, infos int64 }{
+		"none":               {0, 0},
+		"the message":        {1, 0},
+		"twice":              {2, 0},
+		"all":                {1, 1},
+		"all, several times": {2, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, bucket := startBehind(t)
+			ctx := t.Context()
+			create(t, bucket, "key", "value")
+			for _, read := range []func(context.Context, string) ([]byte, uint64, error){bucket.Get, bucket.GetLinearized} {
+				server.messages.Store(late.messages)
+				server.infos.Store(late.infos)
+				if got, _, err := read(ctx, "key"); err != nil || string(got) != "value" {
+					t.Errorf("read %q, %v", got, err)
+				}
+				if left := max(server.messages.Load(), server.infos.Load()); left > 0 {
+					t.Errorf("%d reads were never made", left)
+				}
+				server.infos.Store(late.infos)
+				if _, _, err := read(ctx, "none"); !errors.Is(err, kv.ErrNotFound) {
+					t.Errorf("read of a missing key: %v, want ErrNotFound", err)
+				}
+			}
+			if keys, err := bucket.Keys(ctx, ""); err != nil || len(keys) != 1 {
+				t.Errorf("Keys = %q, %v", keys, err)
+			}
+		})
+	}
+}
+
+func TestGetLinearizedIsNotWhatAServerKnewBefore(t *testing.T) {
+	server, bucket := startBehind(t)
+	create(t, bucket, "kex", "before")
+	want := create(t, bucket, "key", "after")
+	for times := range int64(15) {
+		server.messages.Store(times)
+		if got, rev, err := bucket.GetLinearized(t.Context(), "key"); err != nil || string(got) != "after" || rev != want {
+			t.Errorf("GetLinearized = %q, %d, %v, want the value at %d after %d that are older", got, rev, err, want, times)
+		}
+	}
+	server.messages.Store(1)
+	if got, _, err := bucket.Get(t.Context(), "key"); err != nil || string(got) != "before" {
+		t.Errorf("Get = %q, %v: the server is not behind", got, err)
+	}
+}
+
+// A leader of replicas refuses a write while somebody makes sure of the key's value, or
+// while an earlier try of the same write is not stored yet: neither is a conflict.
+func TestAWriteOutlastsALookAtItsKey(t *testing.T) {
+	server, bucket := startBehind(t)
+	ctx := t.Context()
+	for looks := range int64(3) {
+		key := fmt.Sprint("key", looks)
+		server.looks.Store(looks)
+		first := create(t, bucket, key, "1")
+		server.looks.Store(looks)
+		rev, err := bucket.Update(ctx, key, []byte("2"), first)
+		if err != nil {
+			t.Fatalf("Update during %d looks: %v", looks, err)
+		}
+		server.looks.Store(looks)
+		if _, err := bucket.Update(ctx, key, []byte("3"), first); !errors.Is(err, kv.ErrConflict) {
+			t.Errorf("Update at an old revision during %d looks: %v, want ErrConflict", looks, err)
+		}
+		server.looks.Store(looks)
+		if err := bucket.Delete(ctx, key, rev); err != nil {
+			t.Errorf("Delete during %d looks: %v", looks, err)
+		}
+		if left := server.looks.Load(); left > 0 {
+			t.Errorf("%d looks met no write", left)
+		}
+	}
+}
+
+// A process may die between the two steps of a deletion. Whoever reads the key then
+// ends it, unless it is the past that is read.
+func TestAnUnfinishedDeletion(t *testing.T) {
+	server, bucket := startBehind(t)
+	ctx := t.Context()
+	create(t, bucket, "key", "value")
+	nc, err := nats.Connect("", nats.InProcessServer(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	mark := nats.NewMsg("$KV." + kv.BucketImports + ".kex")
+	mark.Header.Set("KV-Operation", "DEL")
+	if _, err := nc.RequestMsgWithContext(ctx, mark); err != nil {
+		t.Fatal(err)
+	}
+	server.messages.Store(1)
+	if got, _, err := bucket.Get(ctx, "key"); err != nil || string(got) != "value" {
+		t.Errorf("Get of a key that was made anew = %q, %v", got, err)
+	}
+	if keys, err := bucket.Keys(ctx, "kex"); err != nil || len(keys) != 1 {
+		t.Fatalf("Keys = %q, %v, want the one that is being deleted", keys, err)
+	}
+	if _, _, err := bucket.Get(ctx, "kex"); !errors.Is(err, kv.ErrNotFound) {
+		t.Errorf("Get of a key that is being deleted: %v", err)
+	}
+	if keys, err := bucket.Keys(ctx, "kex"); err != nil || len(keys) != 0 {
+		t.Errorf("Keys = %q, %v after somebody has read the key", keys, err)
+	}
+}

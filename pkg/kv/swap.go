@@ -1,0 +1,133 @@
+package kv
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+)
+
+// errPending says that a stream with replicas is about to store something under the
+// key: a value, which may be that of an earlier attempt of the same write, or somebody's
+// barrier, which changes nothing. A moment later it shows which.
+var errPending = errors.New("the key is being written or looked at")
+
+func expect(revision uint64) jetstream.PublishOpt {
+	return jetstream.WithExpectLastSequencePerSubject(revision)
+}
+
+// write stores one message under the key, at the expected revision; 0 is none.
+//
+// An attempt may be stored although its answer is lost, and the next one then meets a
+// conflict with itself. Hence the nonce: of all attempts of one write at most one can
+// be stored, and a conflict after a lost answer is none if what is stored bears the
+// nonce. If somebody changed the value since, the conflict stands, although the write
+// took place: to the caller it is as if it came second.
+func (b *bucket) write(ctx context.Context, key string, value []byte, header nats.Header, expected uint64) (uint64, error) {
+	if err := CheckKey(key); err != nil {
+		return 0, err
+	}
+	nonce := rand.Text()
+	var (
+		revision  uint64
+		ambiguous bool
+	)
+	err := b.retry(ctx, "write", func(ctx context.Context) error {
+		msg := &nats.Msg{Subject: b.subject(key), Header: b.conn.Header(), Data: value}
+		msg.Header.Set(headerNonce, nonce)
+		for k, v := range header {
+			msg.Header[k] = v
+		}
+		ack, err := b.conn.JetStream().PublishMsg(ctx, msg, expect(expected))
+		if err == nil {
+			revision = ack.Sequence
+			return nil
+		}
+		if errors.Is(err, nats.ErrMaxPayload) {
+			return ErrTooLarge
+		}
+		if isPending(err) {
+			return errPending
+		}
+		if !isConflict(err) {
+			ambiguous = true
+			return err
+		}
+		if !ambiguous {
+			return ErrConflict
+		}
+		revision, err = b.ownWrite(ctx, key, nonce)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("write %s/%s: %w", b.name, key, err)
+	}
+	return revision, nil
+}
+
+// ownWrite returns the revision of the key if it bears the nonce, or ErrConflict. It
+// confirms a conflict by a linearized read, since the caller will assume that nothing
+// was written.
+func (b *bucket) ownWrite(ctx context.Context, key, nonce string) (uint64, error) {
+	for _, read := range []func(context.Context, string) (*jetstream.RawStreamMsg, error){b.last, b.newest} {
+		msg, err := read(ctx, key)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return 0, err
+		}
+		if err == nil && msg.Header.Get(headerNonce) == nonce {
+			return msg.Sequence, nil
+		}
+	}
+	return 0, ErrConflict
+}
+
+func isPending(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// isConflict reports whether a key is not at the revision, or may not be in a moment.
+func isConflict(err error) bool {
+	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence) || isPending(err)
+}
+
+func hasCode(err error, code jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == code
+}
+
+// maxRounds bounds how often a compare-and-swap is tried: each lost round means that
+// somebody else has changed the key.
+const maxRounds = 50
+
+// RetryConflicts calls f, which reads a key and writes it at the revision that it had,
+// until its error is not ErrConflict, and returns that error. It returns why ctx ended,
+// or that f lost too many rounds, with ErrConflict.
+func RetryConflicts(ctx context.Context, f func() error) (err error) {
+	for round := range maxRounds {
+		if err := beforeRound(ctx, round); err != nil {
+			return err
+		}
+		if err = f(); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("lost %d rounds of compare-and-swap: %w", maxRounds, err)
+}
+
+// beforeRound waits before a round of a compare-and-swap, the first of which is 0. The
+// first rounds follow at once, as the faster process is done. Later ones wait up to a
+// tenth of a second: while NATS elects a leader, the old one may answer reads with what
+// it knew. It returns why ctx ended.
+func beforeRound(ctx context.Context, round int) error {
+	const atOnce, atMost = 10, 100 * time.Millisecond
+	if round < atOnce {
+		return ctx.Err()
+	}
+	return natsconn.Jitter(ctx, atMost)
+}

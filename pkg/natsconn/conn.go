@@ -1,0 +1,165 @@
+// Package natsconn is a connection to NATS JetStream that outlives outages: it logs in,
+// reconnects, retries calls within a bounded time, detects that NATS does not respond,
+// keeps processes of different protocol versions apart, and creates streams.
+//
+// The work queue, the covers, the buckets and the gossip of a fleet are packages of
+// their own on top of it.
+package natsconn
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// DefaultTimeout is the default of Config.Timeout.
+const DefaultTimeout = 30 * time.Second
+
+// AttemptTimeout bounds one attempt of a call. A cluster elects a new leader within
+// 4 to 9 seconds, and answers nothing until then.
+const AttemptTimeout = 5 * time.Second
+
+// Config says where NATS is and how calls to it behave.
+type Config struct {
+	URL        string // of the NATS servers, comma-separated; unused if InProcess is set
+	Login      Login
+	InProcess  nats.InProcessConnProvider // a server in this process, such as *natsd.Server
+	Name       string                     // names the connection; default "rangefleet"
+	Replicas   int                        // copies of each stream in a NATS cluster: 1, 3 or 5; default 1. Ensure never lowers it
+	Timeout    time.Duration              // bounds a call with all its attempts; default DefaultTimeout
+	Protocol   int                        // default Protocol; any other is for tests of version mismatches
+	Log        *slog.Logger               // default slog.Default()
+	Registerer prometheus.Registerer      // takes the metrics of one Conn; nil keeps none
+}
+
+// Conn is a connection to NATS; see Connect. Its methods may be called concurrently.
+type Conn struct {
+	cfg      Config
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	observer *observer
+	streams  *sync.Map // stream name -> jetstream.Stream; see Stream.handle
+}
+
+// Connect connects to NATS and waits until it is reached or ctx ends. From then on
+// the connection is restored however long NATS is away, except in the cases that
+// Wait reports. The caller closes the connection.
+func Connect(ctx context.Context, cfg Config) (*Conn, error) {
+	cfg = cfg.withDefaults()
+	o := &observer{log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink(), ended: make(chan struct{})}
+	c := &Conn{cfg: cfg, observer: o, streams: new(sync.Map)}
+	login, err := cfg.Login.options()
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	connected := make(chan struct{})
+	c.nc, err = nats.Connect(cfg.URL, append(append(cfg.options(o), login...), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))...)
+	var unreadable *url.Error
+	if errors.As(err, &unreadable) { // its text is the URL, any part of which may be a password
+		err = errors.New("the URL of a server cannot be parsed; it is not shown, as it may hold a password")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	countMessages(cfg.Registerer, c.nc)
+	if c.js, err = jetstream.New(c.nc); err != nil {
+		c.nc.Close()
+		return nil, fmt.Errorf("set up JetStream: %w", err)
+	}
+	remind := time.NewTicker(logEvery)
+	defer remind.Stop()
+	for {
+		select {
+		case <-connected:
+			return c, nil
+		case <-remind.C: // before the first connection the client reports only that it was refused
+			o.unreached(o.link.why())
+		case <-o.ended:
+			return nil, fmt.Errorf("connect to NATS: %w", c.nc.LastError())
+		case <-ctx.Done():
+			c.nc.Close()
+			return nil, fmt.Errorf("connect to NATS: %w", errors.Join(ctx.Err(), o.link.why()))
+		}
+	}
+}
+
+// Close ends the connection. Calls in progress end with an error.
+func (c *Conn) Close() { c.nc.Close() }
+
+// Wait waits until ctx ends, and returns nil; or until the connection has ended for
+// good, because it was closed or a server refused it with an error that the client
+// does not know. Then it returns the reason, and only a new connection helps.
+func (c *Conn) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-c.observer.ended:
+		return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(c.nc.LastError(), nats.ErrConnectionClosed))
+	}
+}
+
+// Err returns why NATS cannot be used right now: it is not reached, or, as
+// ErrUnresponsive, calls have failed for a while. It is nil otherwise.
+func (c *Conn) Err() error {
+	switch {
+	case !c.nc.IsConnected():
+		return errUnreached
+	case c.observer.link.unresponsive(time.Now()):
+		return ErrUnresponsive
+	}
+	return nil
+}
+
+// NATS returns the client's connection.
+func (c *Conn) NATS() *nats.Conn { return c.nc }
+
+// JetStream returns the client of JetStream.
+func (c *Conn) JetStream() jetstream.JetStream { return c.js }
+
+// Log returns Config.Log.
+func (c *Conn) Log() *slog.Logger { return c.cfg.Log }
+
+// Registerer returns Config.Registerer.
+func (c *Conn) Registerer() prometheus.Registerer { return c.cfg.Registerer }
+
+// Hints returns a channel that gets a tick some time after JetStream has stored a
+// message of the subject, until ctx ends. Ticks merge, and some may be missing: the
+// subscription is outside of JetStream, so it survives restarts and costs the server
+// nothing, but guarantees nothing either. The stream republishes to StoredPrefix.
+func (c *Conn) Hints(ctx context.Context, subject string) (<-chan struct{}, error) {
+	ticks := make(chan struct{}, 1)
+	sub, err := c.nc.Subscribe(StoredPrefix+subject, func(*nats.Msg) {
+		select {
+		case ticks <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() })
+	return ticks, nil
+}
+
+// StoredPrefix leads the subjects to which streams republish what they have stored.
+const StoredPrefix = "stored."
+
+func (c Config) withDefaults() Config {
+	c.Name = cmp.Or(c.Name, "rangefleet")
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.Protocol = cmp.Or(c.Protocol, Protocol)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}

@@ -1,0 +1,191 @@
+package natsconn_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+
+	"github.com/rangefleet/rangefleet/internal/certs"
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// newSeed returns the file of a new nkey's seed, and its public key.
+func newSeed(t *testing.T) (file, public string) {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	expect.NoError(t, err)
+	seed, err := pair.Seed()
+	expect.NoError(t, err)
+	public, err = pair.PublicKey()
+	expect.NoError(t, err)
+	return writeFile(t, append(seed, '\n')), public
+}
+
+func writeFile(t *testing.T, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	expect.NoError(t, os.WriteFile(path, data, 0o600))
+	return path
+}
+
+// works reports whether a queue can be made and used with the login. A refused client
+// tries again until its context ends, so works ends that at the first refusal.
+func works(t *testing.T, cfg natsconn.Config) (err error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	refused := &firstWarning{then: cancel}
+	cfg.Log = slog.New(slog.NewTextHandler(refused, nil))
+	q, err := backend.Connect(ctx, cfg, backend.Options{})
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	ctx, cancel = context.WithTimeout(t.Context(), expect.Patience)
+	defer cancel()
+	return q.Ensure(ctx)
+}
+
+// firstWarning calls a function once something is logged.
+type firstWarning struct{ then func() }
+
+func (f *firstWarning) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("level=WARN")) {
+		f.then()
+	}
+	return len(p), nil
+}
+
+func TestTheEmbeddedServerDemandsWhatItIsTold(t *testing.T) {
+	ours, theirs := certs.New(t), certs.New(t)
+	cert, key := ours.Issue("server")
+	clientCert, clientKey := ours.Issue("client")
+	otherCert, otherKey := theirs.Issue("stranger")
+	seed, public := newSeed(t)
+	otherSeed, _ := newSeed(t)
+	user := natsd.Access{User: "fleet", Password: "p@ss/word"}
+	tls := natsd.Access{User: "fleet", Password: "p@ss/word", CertFile: cert, KeyFile: key}
+	mutual := natsd.Access{CertFile: cert, KeyFile: key, CAFile: ours.File}
+	both := natsd.Access{User: "fleet", Password: "p@ss/word", CertFile: cert, KeyFile: key, CAFile: ours.File}
+	login := natsconn.Login{User: "fleet", Password: "p@ss/word"}
+	trusting := natsconn.Login{User: "fleet", Password: "p@ss/word", CAFile: ours.File}
+	certified := natsconn.Login{CAFile: ours.File, CertFile: clientCert, KeyFile: clientKey}
+	for _, tc := range []struct {
+		name   string
+		access natsd.Access
+		login  natsconn.Login
+		ok     bool
+	}{
+		{"nothing is demanded", natsd.Access{}, natsconn.Login{}, true},
+		{"nothing is shown", user, natsconn.Login{}, false},
+		{"a password", user, login, true},
+		{"a wrong password", user, natsconn.Login{User: "fleet", Password: "p@ss"}, false},
+		{"a wrong user", user, natsconn.Login{User: "other", Password: "p@ss/word"}, false},
+		{"the user inside", user, natsconn.Login{User: "rangefleet-inside", Password: ""}, false},
+		{"an nkey", natsd.Access{NKeys: []string{public}}, natsconn.Login{SeedFile: seed}, true},
+		{"the nkey of the server's own file", natsd.Access{SeedFile: seed}, natsconn.Login{SeedFile: seed}, true},
+		{"another nkey", natsd.Access{NKeys: []string{public}}, natsconn.Login{SeedFile: otherSeed}, false},
+		{"a password for an nkey", natsd.Access{NKeys: []string{public}}, login, false},
+		{"either", natsd.Access{User: "fleet", Password: "p@ss/word", NKeys: []string{public}}, natsconn.Login{SeedFile: seed}, true},
+		{"TLS, and its CA is known", tls, trusting, true},
+		{"TLS, and its CA is not known", tls, login, false},
+		{"TLS, of another CA", tls, natsconn.Login{User: "fleet", Password: "p@ss/word", CAFile: theirs.File}, false},
+		{"TLS is wanted and not there", user, trusting, false},
+		{"TLS, and nothing is shown", tls, natsconn.Login{CAFile: ours.File}, false},
+		{"a certificate", mutual, certified, true},
+		{"no certificate", mutual, natsconn.Login{CAFile: ours.File}, false},
+		{"a stranger's certificate", mutual, natsconn.Login{CAFile: ours.File, CertFile: otherCert, KeyFile: otherKey}, false},
+		{"a certificate without the password", both, certified, false},
+		{"a password without the certificate", both, trusting, false},
+		{"both", both, natsconn.Login{User: "fleet", Password: "p@ss/word", CAFile: ours.File, CertFile: clientCert, KeyFile: clientKey}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0", Access: tc.access})
+			if err := works(t, natsconn.Config{URL: s.ClientURL(), Login: tc.login}); (err == nil) != tc.ok {
+				t.Errorf("%v, want it to be let in: %v", err, tc.ok)
+			}
+			var inside natsconn.Login
+			inside.User, inside.Password = s.Login()
+			if err := works(t, natsconn.Config{InProcess: s, Login: inside}); err != nil {
+				t.Errorf("within the process: %v", err)
+			}
+		})
+	}
+}
+
+// TestAServerOfOperatorsTakesCredentials runs a server as operators do, with accounts and
+// users by JWT.
+func TestAServerOfOperatorsTakesCredentials(t *testing.T) {
+	pair := func(create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, string) {
+		p, err := create()
+		expect.NoError(t, err)
+		public, err := p.PublicKey()
+		expect.NoError(t, err)
+		return p, public
+	}
+	operator, operatorKey := pair(nkeys.CreateOperator)
+	account, accountKey := pair(nkeys.CreateAccount)
+	user, userKey := pair(nkeys.CreateUser)
+	_, systemKey := pair(nkeys.CreateAccount)
+	claims := jwt.NewAccountClaims(accountKey)
+	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
+	accountJWT, err := claims.Encode(operator)
+	expect.NoError(t, err)
+	systemJWT, err := jwt.NewAccountClaims(systemKey).Encode(operator)
+	expect.NoError(t, err)
+	userJWT, err := jwt.NewUserClaims(userKey).Encode(account)
+	expect.NoError(t, err)
+	seed, err := user.Seed()
+	expect.NoError(t, err)
+	creds, err := jwt.FormatUserConfig(userJWT, seed)
+	expect.NoError(t, err)
+	resolver := &server.MemAccResolver{}
+	expect.NoError(t, resolver.Store(accountKey, accountJWT))
+	expect.NoError(t, resolver.Store(systemKey, systemJWT))
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
+		TrustedKeys: []string{operatorKey}, AccountResolver: resolver, SystemAccount: systemKey,
+	})
+	expect.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(expect.Patience) {
+		t.Fatal("the server does not get ready")
+	}
+	if err := works(t, natsconn.Config{URL: s.ClientURL(), Login: natsconn.Login{CredsFile: writeFile(t, creds)}}); err != nil {
+		t.Errorf("with credentials: %v", err)
+	}
+	if err := works(t, natsconn.Config{URL: s.ClientURL()}); err == nil {
+		t.Error("let in without credentials")
+	}
+}
+
+func TestFilesThatCannotBeReadAreToldAtOnce(t *testing.T) {
+	bad := writeFile(t, []byte("SECRET and no PEM\n"))
+	for name, login := range map[string]natsconn.Login{
+		"seed": {SeedFile: bad}, "no seed": {SeedFile: "/absent/seed"}, "no creds": {CredsFile: "/absent/creds"},
+		"CA": {CAFile: bad}, "no CA": {CAFile: "/absent/ca"},
+		"certificate": {CertFile: bad, KeyFile: bad}, "no certificate": {CertFile: "/absent/cert", KeyFile: "/absent/key"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		_, err := backend.Connect(ctx, natsconn.Config{URL: "nats://127.0.0.1:1", Login: login, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
+		if ctx.Err() != nil || err == nil || strings.Contains(err.Error(), "SECRET") || !strings.Contains(err.Error(), "nats.") || !strings.Contains(err.Error(), bad) && !strings.Contains(err.Error(), "/absent/") {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+}

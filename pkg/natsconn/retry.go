@@ -1,0 +1,168 @@
+package natsconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
+)
+
+// Waits between attempts grow from FirstWait to LastWait, with full jitter.
+const (
+	FirstWait = 50 * time.Millisecond
+	LastWait  = 2 * time.Second
+)
+
+// ErrBehind says that a server answered that does not have the last messages of a
+// stream: it led it until a moment ago, or has just begun to. A later attempt sees them.
+var ErrBehind = errors.New("a server answers that does not know the latest yet")
+
+// ErrMissing says that a stream or a consumer does not exist, although the fleet has
+// created it: NATS has lost it. What it held is gone; it can be created anew.
+var ErrMissing = errors.New("NATS has lost a part of the queue")
+
+// Missing adds ErrMissing to an error of a stream or consumer that does not exist.
+func Missing(err error) error {
+	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	return err
+}
+
+// finalError is an error that another attempt would get again.
+type finalError struct{ err error }
+
+func (e finalError) Error() string { return e.err.Error() }
+func (e finalError) Unwrap() error { return e.err }
+
+// Final marks an error that another attempt would get again: Retry returns it at once,
+// as it was before.
+func Final(err error) error { return finalError{err} }
+
+// Retry calls f, which must be safe to do twice, until it succeeds, its error is
+// permanent, or the time for a call is over. Then the error is ErrUnresponsive if NATS
+// is reached and does not respond. Each attempt has a deadline of its own.
+// Retries are counted under op, the operation.
+func (c *Conn) Retry(ctx context.Context, op string, f func(context.Context) error) error {
+	call, cancel := context.WithTimeout(ctx, c.cfg.timeout(ctx))
+	defer cancel()
+	for wait := FirstWait; ; wait = min(2*wait, LastWait) {
+		err := c.Try(call, op, f)
+		var final finalError
+		if errors.As(err, &final) {
+			return final.err
+		}
+		if err == nil || permanent(err) {
+			return err
+		}
+		if call.Err() == nil {
+			c.CountRetry(op)
+		}
+		cause := Jitter(call, wait)
+		if cause == nil {
+			continue
+		}
+		if ctx.Err() == nil && c.observer.link.up().Err() == nil && !answered(err) {
+			cause = ErrUnresponsive
+		}
+		if errors.Is(err, cause) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+}
+
+// CountRetry counts a retry of an operation by the caller's own loop.
+func (c *Conn) CountRetry(op string) { c.observer.metrics.retries.WithLabelValues(op).Inc() }
+
+// CountPublished counts a message of a kind that was stored.
+func (c *Conn) CountPublished(kind string) { c.observer.metrics.published.WithLabelValues(kind).Inc() }
+
+// Try calls f once, with the deadline of an attempt, and lets the outage detector
+// know how it ended.
+func (c *Conn) Try(ctx context.Context, op string, f func(context.Context) error) error {
+	begun := time.Now()
+	err := c.Attempt(ctx, AttemptTimeout, f)
+	if c.observer.link.attempted(begun, time.Now(), err, slices.Contains(proofs, op)) {
+		c.cfg.Log.Warn("nats does not answer", "op", op, "err", err)
+	}
+	return err
+}
+
+// proofs are the operations whose success proves that NATS responds: they take most
+// servers of a cluster. So does the lookup of a consumer, which a worker without work
+// does only after its pull request was not answered.
+var proofs = []string{"publish", "cover", "write", "pull"}
+
+// Attempt calls f once, with a deadline. It gives up as soon as the connection is
+// lost: whatever answer was on its way will not come.
+func (c *Conn) Attempt(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {
+	attempt, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer context.AfterFunc(c.observer.link.up(), cancel)()
+	err := f(attempt)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return nats.ErrDisconnected
+	}
+	return err
+}
+
+// Timed returns f with a stopwatch: it adds to took how long a successful call took.
+func Timed(took *time.Duration, f func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		begun := time.Now()
+		err := f(ctx)
+		if err == nil {
+			*took += time.Since(begun)
+		}
+		return err
+	}
+}
+
+// Jitter waits up to d, at random, or returns why ctx ended.
+func Jitter(ctx context.Context, d time.Duration) error { return pause.For(ctx, rand.N(d)+1) }
+
+// permanent reports whether the same call will get the same error, as far as can be
+// told. A missing stream or consumer is not permanent: a coordinator creates it. Nor
+// is a cluster that lacks servers.
+func permanent(err error) bool {
+	var final finalError
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
+		return false
+	case errors.As(err, &final), errors.Is(err, ErrProtocol), errors.Is(err, jetstream.ErrMsgNotFound):
+		return true
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload):
+		return true
+	}
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500 && api.ErrorCode != noPeers
+}
+
+// noPeers is the answer of a cluster in which too few servers are up yet.
+const noPeers = 10005
+
+// patienceKey is that of Within in a context.
+type patienceKey struct{}
+
+// Within returns a context with which a call takes at most d with all its attempts, if
+// that is less than Config.Timeout. It bounds each call that waits for NATS, not what is
+// done between them.
+func Within(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, patienceKey{}, d)
+}
+
+// timeout is how long a call with ctx may take.
+func (c Config) timeout(ctx context.Context) time.Duration {
+	if d, ok := ctx.Value(patienceKey{}).(time.Duration); ok {
+		return min(d, c.Timeout)
+	}
+	return c.Timeout
+}
