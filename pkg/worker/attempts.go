@@ -12,7 +12,7 @@ import (
 // attempts counts the deliveries of a partition in a row that got no further, this
 // one included, and notes them for the next delivery. The first delivery notes
 // nothing; the second one counts it. A delivery that was handed back is not counted.
-// attempts is for one goroutine, but for the suspicion.
+// attempts is for one goroutine; only the suspicion is shared.
 type attempts struct {
 	publisher *publisher
 	covers    *coverWriter // tells whether this delivery got further

@@ -19,7 +19,7 @@ var (
 	errLeaving = errors.New("the worker is told to stop")
 	errYielded = errors.New("the rest waits behind the partitions of other imports")
 	errStuck   = errors.New("the listing got no further, and did not say why")
-	errEarly   = errors.New("the record that was read is of before the import was planned")
+	errEarly   = errors.New("the record was read as it was before the import was planned")
 	errFatal   = errors.New("no worker came back from it")
 )
 
@@ -30,16 +30,19 @@ var (
 // The slot takes the partition (admission). The delivery resumes after the partition's
 // last cover, and lists what is left (lister). The range writer stores ranges, each of
 // which is covered (coverWriter). In the end the queue is told what is to become of
-// the partition (finish.go). The slot's goroutine does all this, but covers are
-// published by the range writer's. Meanwhile a guard sends heartbeats, in a goroutine of
-// its own, and stores are waited for (waits) in others.
+// the partition (finish.go). The slot's goroutine does all this, except that the range
+// writer's goroutine publishes covers. Meanwhile a guard sends heartbeats in a goroutine
+// of its own. Calls to stores, which may be made in any goroutine, are noted (waits).
 type delivery struct {
 	worker *Worker
 	slot   *slot
 	task   *queue.Task
 	leave  context.Context // ends when the worker is told to stop
-	load   uint64          // that was heard last when the delivery began; all that waited then were given something since
 	log    *slog.Logger
+
+	// loadSeq is the number of the load that was heard last when the delivery began.
+	// Nothing is handed over because of it: the slot that waited may be this one.
+	loadSeq uint64
 
 	ownership *ownership
 	publisher *publisher
@@ -105,7 +108,7 @@ func (d *delivery) work(ctx context.Context) error {
 // besides this one, the lane is looked at again once there may be something to give.
 func (d *delivery) noteLoad() {
 	var load queue.LaneLoad
-	if load, d.load = d.worker.load.Last(); load.Waiting > 1 {
+	if load, d.loadSeq = d.worker.load.Last(); load.Waiting > 1 {
 		d.worker.load.Prompt()
 	}
 }

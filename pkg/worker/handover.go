@@ -40,7 +40,7 @@ func newHandOver(d *delivery, breaks partition.Breaks, pace *pace) *handOver {
 		owned: d.publisher.owned, breaks: breaks, pace: pace, lastRate: &w.lastRate,
 		forecast: partition.NewForecast(d.slot.keyModel(d.task.Partition.ImportID)),
 		load:     w.load, offers: w.offers, chance: w.chance, publisher: d.publisher, attempts: d.attempts,
-		pieces: w.metrics.handOvers, answered: d.load, walks: d.stall.walks.Load(),
+		pieces: w.metrics.handOvers, answered: d.loadSeq, walks: d.stall.walks.Load(),
 	}
 }
 
@@ -62,7 +62,7 @@ func (h *handOver) after(ctx context.Context, batch entry.Batch) error {
 		}
 		h.offered, h.answered = time.Time{}, seq
 		if !load.Starved() {
-			return nil // any more
+			return nil // no slot waits any more
 		}
 	case h.listed*cutPart < h.breaks.Raggedness || seq == h.answered:
 		return nil

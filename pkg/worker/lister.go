@@ -14,7 +14,8 @@ import (
 )
 
 // lister lists what is left of one partition, writes its ranges, and ends at the
-// partition's end or where it gives way. It is for one goroutine, but for passOver.
+// partition's end or where it gives way. It is for one goroutine; only passOver may be
+// called concurrently.
 type lister struct {
 	leave     context.Context // ends when the worker is told to stop
 	slot      *slot
@@ -81,7 +82,7 @@ func (l *lister) run(ctx context.Context, files rangewriter.Files) error {
 		return l.endListing(ctx, ranges)
 	}
 	if err := ranges.Flush(); err != nil {
-		return err // it hides the pause: of the rest, which is queued already, nothing is missing
+		return err // not l.paused: the ranges before the pause are listed again
 	}
 	return l.paused
 }
@@ -102,7 +103,7 @@ func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer)
 		if ended, err := l.write(ctx, ranges, batch); ended || err != nil {
 			return ended, err // no further page is listed while the last ranges are stored
 		}
-		if l.leave.Err() != nil && ranges.AtBoundary() {
+		if l.leaving() && ranges.AtBoundary() {
 			return false, errors.Join(ranges.Wait(), errLeaving)
 		}
 		if err := l.handOver.after(ctx, batch); err != nil {
@@ -129,41 +130,36 @@ func (l *lister) write(ctx context.Context, ranges *rangewriter.Writer, batch en
 	l.pace.keys += uint64(batch.Len())
 	l.start()
 	for from < to {
-		rest := batch.Slice(from, to)
-		n, atBoundary, err := ranges.WriteRange(rest)
-		rest.Release()
+		left := batch.Slice(from, to)
+		n, atBoundary, err := ranges.WriteRange(left)
+		left.Release()
 		if err != nil {
 			return false, err
 		}
 		from += n
-		if atBoundary && l.stopAt(ctx, batch.Key(from-1)) {
-			return true, nil
-		}
 		l.open.Store(!atBoundary)
+		if !atBoundary {
+			continue
+		}
+		boundary := batch.Key(from - 1)
+		switch {
+		case l.owned.EndsWith(boundary):
+			return true, nil
+		case l.leaving():
+			l.paused = errLeaving
+			return true, nil
+		case l.yielding.due():
+			if rest, left := l.owned.Rest(string(boundary)); left && l.publisher.give(ctx, rest) {
+				l.paused = errYielded // the rest waits behind the partitions of others
+				return true, nil
+			}
+		}
 	}
 	return ended, nil
 }
 
-// stopAt stops the listing after the range that ends with the key, at the end of
-// the partition or to pause it there, and reports whether it did.
-func (l *lister) stopAt(ctx context.Context, last []byte) bool {
-	switch {
-	case l.owned.EndsWith(last):
-		return true
-	case l.leave.Err() != nil:
-		l.paused = errLeaving
-	case l.yielding.due() && l.queueRest(ctx, string(last)):
-		l.paused = errYielded
-	}
-	return l.paused != nil
-}
-
-// queueRest queues what is left of the partition after a boundary behind the
-// partitions of others, and reports whether it did.
-func (l *lister) queueRest(ctx context.Context, boundary string) bool {
-	rest, left := l.owned.Rest(boundary)
-	return left && l.publisher.give(ctx, rest)
-}
+// leaving reports whether the worker is told to stop.
+func (l *lister) leaving() bool { return l.leave.Err() != nil }
 
 // start tells the cover writer where the owned keys start, once that is known and
 // before the first of them is written.

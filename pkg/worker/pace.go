@@ -3,7 +3,7 @@ package worker
 import "time"
 
 // pace is how fast a partition is listed, and for how long. It is for the goroutine that
-// lists, but for passed.
+// lists; only passed is set by others.
 type pace struct {
 	now     func() time.Time
 	begun   time.Time
