@@ -1,5 +1,5 @@
 // Package fleetsim simulates how a fleet of workers shares the keys of one
-// import: with the partitions, forecasts and hand-overs of pkg/partition, but
+// import: with the partitions and hand-overs of pkg/partition and the forecasts of pkg/forecast, but
 // without stores, queues or clocks, so that a thousand workers and 10^9 keys take
 // seconds.
 //
@@ -18,6 +18,7 @@ import (
 	"sort"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/forecast"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -76,9 +77,9 @@ type fleet struct {
 	rnd     *rand.Rand
 	anchors []int64 // ranks, increasing
 	now     float64
-	look    float64            // when the next one is
-	looked  float64            // when the last one was
-	idle    []*partition.Known // what the workers that wait know, those first that have waited longest
+	look    float64              // when the next one is
+	looked  float64              // when the last one was
+	idle    []*forecast.KeyModel // what the workers that wait know, those first that have waited longest
 	running []*listing
 	pending []*listing
 	owned   [][2]int64
@@ -91,9 +92,9 @@ type listing struct {
 	from, end   int64  // ranks of the first key that is listed, and past the last one
 	owns        bool   // anything
 	begun       float64
-	known       *partition.Known // by its worker
-	shown, cut  int64            // ranks up to which the forecast was shown keys, and where it was cut last
-	forecast    *partition.Forecast
+	known       *forecast.KeyModel // by its worker
+	shown, cut  int64              // ranks up to which the forecast was shown keys, and where it was cut last
+	forecast    *forecast.Forecast
 }
 
 // Run simulates an import. The error says that a key was listed by nobody or by
@@ -105,7 +106,7 @@ func Run(cfg Config) (Result, error) {
 		f.anchors = append(f.anchors, at)
 	}
 	for range cfg.Workers {
-		f.idle = append(f.idle, new(partition.Known))
+		f.idle = append(f.idle, new(forecast.KeyModel))
 	}
 	f.result.Least = (n + cfg.Page - 1) / cfg.Page
 	f.result.Ideal = float64(n) / cfg.Rate / float64(cfg.Workers)
@@ -178,7 +179,7 @@ func (f *fleet) deliver() {
 		f.pending, f.running = f.pending[1:], append(f.running, l)
 		l.begun = f.now
 		l.known, f.idle = f.idle[0], f.idle[1:]
-		l.forecast = partition.NewForecast(l.known)
+		l.forecast = forecast.New(l.known)
 		if len(f.idle) > 0 {
 			f.prompt()
 		}

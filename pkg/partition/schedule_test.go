@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/forecast"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -22,7 +23,7 @@ type schedule struct {
 	queue   []partition.Partition
 	last    map[string]partition.Cover // by partition
 	chain   partition.Chain
-	known   partition.Known
+	known   forecast.KeyModel
 	handed  int
 	crashes int
 }
@@ -46,7 +47,7 @@ func (s *schedule) deliver(p partition.Partition) (done bool) {
 		}
 		cut = last.Cut
 	}
-	owned, forecast := p.Owned(s.breaks), partition.NewForecast(&s.known)
+	owned, ahead := p.Owned(s.breaks), forecast.New(&s.known)
 	at, open := "", []string(nil)
 	cover := func(c partition.Cover) (dead bool) {
 		c.Cut = cut
@@ -90,9 +91,9 @@ func (s *schedule) deliver(p partition.Partition) (done bool) {
 		if end {
 			return len(open) == 0 || !closeRange()
 		}
-		forecast.See(len(keys), func(i int) string { return keys[i] })
+		ahead.Note(len(keys), func(i int) []byte { return []byte(keys[i]) })
 		if s.rnd.IntN(8) == 0 {
-			given, dead := s.handOver(p, owned, forecast, keys[len(keys)-1])
+			given, dead := s.handOver(p, owned, ahead, keys[len(keys)-1])
 			if dead {
 				return false
 			}
@@ -112,9 +113,9 @@ func (s *schedule) deliver(p partition.Partition) (done bool) {
 }
 
 // handOver queues pieces of what follows the last key listed.
-func (s *schedule) handOver(p partition.Partition, owned *partition.Owned, forecast *partition.Forecast, last string) (cut string, dead bool) {
+func (s *schedule) handOver(p partition.Partition, owned *partition.Owned, ahead *forecast.Forecast, last string) (cut string, dead bool) {
 	upto, n := owned.Upto(), 1+s.rnd.IntN(4)
-	cuts := forecast.Cuts(upto, n)
+	cuts := ahead.Cuts(upto, n)
 	if s.rnd.IntN(2) == 0 { // any keys of the set are as good
 		cuts = nil
 		for range n {

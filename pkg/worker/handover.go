@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/forecast"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -18,7 +19,7 @@ type handOver struct {
 	walks     bool // nothing is handed over: a walk of a piece would begin with the first key, too
 	owned     *partition.Owned
 	breaks    partition.Breaks
-	forecast  *partition.Forecast // of what is left
+	forecast  *forecast.Forecast // of what is left
 	pace      *pace
 	lastRate  *atomic.Int64 // keys a second of the partition that the worker listed last
 	load      *queue.LoadWatch
@@ -38,7 +39,7 @@ func newHandOver(d *delivery, breaks partition.Breaks, pace *pace) *handOver {
 	w := d.worker
 	return &handOver{
 		owned: d.publisher.owned, breaks: breaks, pace: pace, lastRate: &w.lastRate,
-		forecast: partition.NewForecast(d.slot.keyModel(d.task.Partition.ImportID)),
+		forecast: forecast.New(d.slot.keyModel(d.task.Partition.ImportID)),
 		load:     w.load, offers: w.offers, chance: w.chance, publisher: d.publisher, attempts: d.attempts,
 		pieces: w.metrics.handOvers, answered: d.loadSeq, walks: d.stall.walks.Load(),
 	}

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/forecast"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -20,8 +20,8 @@ type slot struct {
 	listed   atomic.Bool            // its partition is listed to the end
 	progress clock                  // when its partition got further, or the slot last looked for room
 
-	model   *partition.Known // of the keys of the import that it worked on last
-	modelOf string           // that import
+	model   *forecast.KeyModel // of the keys of the import that it worked on last
+	modelOf string             // that import
 }
 
 func newSlot(puller *queue.Puller, lane queue.Lane, now time.Time) *slot {
@@ -46,9 +46,9 @@ func (s *slot) free(now time.Time) {
 
 // keyModel returns what the slot has learned of the keys of an import. It is for the
 // goroutine that lists the slot's partition.
-func (s *slot) keyModel(importID string) *partition.Known {
+func (s *slot) keyModel(importID string) *forecast.KeyModel {
 	if s.model == nil || s.modelOf != importID {
-		s.model, s.modelOf = new(partition.Known), importID
+		s.model, s.modelOf = new(forecast.KeyModel), importID
 	}
 	return s.model
 }

@@ -1,4 +1,4 @@
-package partition_test
+package forecast_test
 
 import (
 	events "container/heap"
@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
-	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/forecast"
 )
 
 // sim lists a set with listers that each list one range of it at a time, page by
@@ -30,7 +30,7 @@ type sim struct {
 	ranges []*simRange // not done
 	flying simFlights
 	kept   [][2]int64 // ranks
-	known  partition.Known
+	known  forecast.KeyModel
 }
 
 // simRange is a range (after, upto] in the hands of a lister.
@@ -38,7 +38,7 @@ type simRange struct {
 	after, upto string
 	next        int64 // rank of the first key after
 	begun       bool  // its first page has arrived
-	forecast    *partition.Forecast
+	forecast    *forecast.Forecast
 	left        float64 // keys, if reckoned
 	reckoned    bool
 }
@@ -61,7 +61,7 @@ func (s *sim) fly(r *simRange) {
 }
 
 func (s *sim) begin(after, upto string) {
-	r := &simRange{after: after, upto: upto, next: s.set.Rank(after), forecast: partition.NewForecast(&s.known)}
+	r := &simRange{after: after, upto: upto, next: s.set.Rank(after), forecast: forecast.New(&s.known)}
 	s.ranges = append(s.ranges, r)
 	s.idle--
 	s.fly(r)

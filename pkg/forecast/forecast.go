@@ -1,10 +1,9 @@
-package partition
+package forecast
 
 import (
 	"iter"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -18,7 +17,7 @@ import (
 //
 // A Forecast is for one goroutine. It copies what it keeps.
 type Forecast struct {
-	known  *Known
+	keys   *KeyModel
 	listed int64 // keys
 	since  int64 // keys listed since it was made or last cut
 	born   float64
@@ -28,9 +27,9 @@ type Forecast struct {
 	mood   mood
 }
 
-// Known is what the listings of one import have learned of its keys together.
-// The zero Known knows nothing. It is for one goroutine.
-type Known struct {
+// KeyModel is what the listings of one import have learned of its keys together.
+// The zero KeyModel knows nothing. It is for one goroutine.
+type KeyModel struct {
 	hull   keyspace.Hull
 	script keyspace.Script
 }
@@ -50,8 +49,8 @@ const (
 	baffled       // and more than of all digits that they could use
 )
 
-// NewForecast returns the forecast of a listing of which nothing was seen yet.
-func NewForecast(known *Known) *Forecast { return &Forecast{known: known} }
+// New returns the forecast of a listing of which nothing was seen yet.
+func New(keys *KeyModel) *Forecast { return &Forecast{keys: keys} }
 
 // samples is how many keys of a page are looked at, and mostNoted how many pages
 // are noted until they are.
@@ -60,23 +59,9 @@ const (
 	mostNoted = 256
 )
 
-// See takes the next page of the listing: n keys, of which key(i) is the i-th.
-func (o *Forecast) See(n int, key func(int) string) {
-	if n == 0 {
-		return
-	}
-	o.look()
-	marks := make([]mark, min(samples, n))
-	for i := range marks {
-		at := i * (n - 1) / max(1, len(marks)-1)
-		marks[i] = mark{strings.Clone(key(at)), o.listed + int64(at)}
-	}
-	o.enter(marks)
-	o.Skip(n)
-}
-
-// Note is See at a fraction of the cost: all pages that were noted since estimates
-// were asked for count as one, of which at most the last key of each is looked at.
+// Note takes the next page of the listing: n keys, of which key(i) is the i-th. It costs
+// little: all pages that were noted since estimates were asked for count as one, of which
+// at most the last key of each is looked at.
 func (o *Forecast) Note(n int, key func(int) []byte) {
 	if n == 0 {
 		return
@@ -84,11 +69,17 @@ func (o *Forecast) Note(n int, key func(int) []byte) {
 	if len(o.page)+len(o.noted) == 0 {
 		o.noted = append(o.noted, mark{string(key(0)), o.listed})
 	}
-	o.Skip(n)
+	o.skip(n)
 	o.noted = append(o.noted, mark{string(key(n - 1)), o.listed - 1})
 	if len(o.noted) >= mostNoted {
 		o.look()
 	}
+}
+
+// skip counts n keys of the listing.
+func (o *Forecast) skip(n int) {
+	o.listed += int64(n)
+	o.since += int64(n)
 }
 
 // look looks at the pages that were noted.
@@ -116,18 +107,11 @@ func (o *Forecast) enter(marks []mark) {
 	}
 	for _, m := range marks {
 		keys = append(keys, m.key)
-		o.known.script.Add(m.key)
+		o.keys.script.Add(m.key)
 		o.trie.enter(m)
 	}
 	o.page = marks
-	o.known.hull.Add(keys)
-}
-
-// Skip counts n keys of the listing that nobody looks at. What was skipped is
-// estimated once the next page is seen.
-func (o *Forecast) Skip(n int) {
-	o.listed += int64(n)
-	o.since += int64(n)
+	o.keys.hull.Add(keys)
 }
 
 // Left estimates how many keys of the listing lie between the last one seen and
@@ -174,8 +158,8 @@ func (o *Forecast) reckon(upto string, seen bool) float64 {
 	t.look(o.page[0], o.listed, upto)
 	t.alphabet.Reset(min(t.base, t.deepest), keys...)
 	if seen {
-		o.known.hull.Narrow(&t.alphabet)
-		o.known.script.Narrow(&t.alphabet, t.last)
+		o.keys.hull.Narrow(&t.alphabet)
+		o.keys.script.Narrow(&t.alphabet, t.last)
 	}
 	return t.reckon(o.listed, upto)
 }

@@ -1,4 +1,4 @@
-package partition_test
+package forecast_test
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/forecast"
 	"github.com/rangefleet/rangefleet/pkg/limits"
-	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // show lists keys [from, to) of a set page by page.
-func show(o *partition.Forecast, set keyset.Set, from, to, page int64) {
+func show(o *forecast.Forecast, set keyset.Set, from, to, page int64) {
 	for ; from < to; from += page {
 		o.See(int(min(page, to-from)), func(i int) string { return set.Key(from + int64(i)) })
 	}
@@ -30,12 +30,12 @@ func TestLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var known partition.Known
+		var known forecast.KeyModel
 		var off []float64
 		for range 60 {
 			n := int64(2000 * math.Pow(100, rnd.Float64()))
 			from := rnd.Int64N(set.Len() - n)
-			o := partition.NewForecast(&known)
+			o := forecast.New(&known)
 			show(o, set, from, from+n/10, 100)
 			off = append(off, math.Abs(math.Log(o.Left(set.Key(from+n-1))/float64(n-n/10))))
 		}
@@ -57,10 +57,10 @@ func TestCutsOfAnyShape(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var known partition.Known
+		var known forecast.KeyModel
 		found := 0
 		for range 200 {
-			o := partition.NewForecast(&known)
+			o := forecast.New(&known)
 			from := rnd.Int64N(set.Len() - 5000)
 			to := from + 1 + rnd.Int64N(1000)
 			show(o, set, from, to, 1+rnd.Int64N(300))
@@ -90,7 +90,7 @@ func TestCutsOfAnyShape(t *testing.T) {
 func TestCutsOfSmallListings(t *testing.T) {
 	for _, keys := range [][]string{{"a"}, {"a", "a\x00"}, {"\U0010ffff"}, {"a", "b"}, {"é", "é😀", "😀"}} {
 		for _, upto := range []string{"", keys[len(keys)-1] + "\x00", keys[len(keys)-1] + "é", "\U0010ffff\U0010ffff"} {
-			o := partition.NewForecast(new(partition.Known))
+			o := forecast.New(new(forecast.KeyModel))
 			if left, cuts := o.Left(upto), o.Cuts(upto, 5); left != 0 || cuts != nil {
 				t.Errorf("of nothing listed %g are left, cut at %q", left, cuts)
 			}
@@ -114,7 +114,7 @@ func TestCutsOfTheLongestKeys(t *testing.T) {
 	const digits = 6
 	for name, stem := range map[string]string{"run": "z", "path": "ab/cd", "two bytes a rune": "é"} {
 		stem = strings.Repeat(stem, (limits.Key-digits)/len(stem))
-		o := partition.NewForecast(new(partition.Known))
+		o := forecast.New(new(forecast.KeyModel))
 		o.See(1000, func(i int) string { return fmt.Sprintf("%s%0*d", stem, digits, i) })
 		for _, upto := range []string{"", stem + "x", stem + "\U0010ffff"} {
 			for _, cut := range o.Cuts(upto, 64) {
@@ -127,7 +127,7 @@ func TestCutsOfTheLongestKeys(t *testing.T) {
 }
 
 func TestNothingIsLeftAtTheEnd(t *testing.T) {
-	o := partition.NewForecast(new(partition.Known))
+	o := forecast.New(new(forecast.KeyModel))
 	o.See(2, func(i int) string { return []string{"a", "b"}[i] })
 	if left := o.Left("b"); left != 0 {
 		t.Errorf("%g are left", left)
@@ -135,7 +135,7 @@ func TestNothingIsLeftAtTheEnd(t *testing.T) {
 }
 
 func ExampleForecast() {
-	o := partition.NewForecast(new(partition.Known))
+	o := forecast.New(new(forecast.KeyModel))
 	o.See(100, func(i int) string { return fmt.Sprintf("img-%04d", i) })
 	fmt.Printf("%.0f left\n", o.Left("img-5000"))
 	fmt.Println(o.Cuts("img-5000", 1))
@@ -153,12 +153,12 @@ func TestNoted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var seeing, noting partition.Known
+		var seeing, noting forecast.KeyModel
 		var off []float64
 		for range 8 {
 			n := int64(20_000 * math.Pow(10, rnd.Float64()))
 			from := rnd.Int64N(set.Len() - n)
-			saw, noted := partition.NewForecast(&seeing), partition.NewForecast(&noting)
+			saw, noted := forecast.New(&seeing), forecast.New(&noting)
 			upto := set.Key(from + n - 1)
 			for at := from; at < from+n/2; {
 				for range 1 + rnd.IntN(4) {
@@ -193,7 +193,7 @@ func TestPaddedNumbersAreNoRuns(t *testing.T) {
 		if name < 0 {
 			continue
 		}
-		o := partition.NewForecast(new(partition.Known))
+		o := forecast.New(new(forecast.KeyModel))
 		show(o, set, 0, to, 1000)
 		for _, cut := range o.Cuts("", n) {
 			if cuts++; strings.HasPrefix(cut, last[:name]) {
