@@ -1,4 +1,5 @@
-// Package rangetest tells tests what ranges entries come out as.
+// Package rangetest gives tests the ranges that an import of some entries must result in,
+// and partitions of an import.
 package rangetest
 
 import (
@@ -24,6 +25,17 @@ func Ranges(entries []entry.Entry, breaks partition.Breaks) ([]partition.RangeMe
 	}
 	w.Abort()
 	return ranges, nil
+}
+
+// Plan returns partitions of all keys of an import, cut at cuts, which increase strictly.
+func Plan(importID string, cuts []string) []partition.Partition {
+	parts := make([]partition.Partition, 0, len(cuts)+1)
+	after := ""
+	for _, cut := range cuts {
+		parts = append(parts, partition.New(importID, partition.Span{After: after, Upto: cut}, false, false))
+		after = cut
+	}
+	return append(parts, partition.New(importID, partition.Span{After: after}, false, false))
 }
 
 // Value returns the value of an entry's record.

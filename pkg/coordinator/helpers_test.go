@@ -131,7 +131,7 @@ func (f *fleet) startCut(s *Service, r Start, cuts ...string) (id string) {
 func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...string) (id string) {
 	f.t.Helper()
 	id = f.start(s, r)
-	parts := partition.Plan(id, cuts)
+	parts := rangetest.Plan(id, cuts)
 	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{Mode: mode}, 0)
 	})

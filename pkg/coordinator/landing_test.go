@@ -115,7 +115,7 @@ func newLanding(t *testing.T, q *backend.Backend) *landing {
 	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
 	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
 	_, err = l.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), partition.Plan(l.id, nil), objectstore.Listing{}, 0)
+		return r.Plan(time.Now(), []partition.Partition{partition.Whole(l.id)}, objectstore.Listing{}, 0)
 	})
 	expect.NoError(t, err)
 	return l

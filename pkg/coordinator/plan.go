@@ -43,7 +43,7 @@ func (p *planner) plan(ctx context.Context, record imports.Record) error {
 	}
 	id := record.Job.ImportID
 	record, err = p.record.apply(ctx, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(p.now().UTC(), partition.Plan(id, nil), listing, found.Skipped)
+		return r.Plan(p.now().UTC(), []partition.Partition{partition.Whole(id)}, listing, found.Skipped)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
@@ -62,7 +63,7 @@ func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
 			stop()
 		case "before the partitions":
 			_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
-				return r.Plan(time.Now(), partition.Plan(id, []string{"dir/001"}), objectstore.Listing{}, 0)
+				return r.Plan(time.Now(), rangetest.Plan(id, []string{"dir/001"}), objectstore.Listing{}, 0)
 			})
 			expect.NoError(t, err)
 		}
@@ -123,7 +124,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m", Upto: "dir/o"}}))
 	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/o"}}))
 	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), partition.Plan(id, nil), objectstore.Listing{}, 0)
+		return r.Plan(time.Now(), []partition.Partition{partition.Whole(id)}, objectstore.Listing{}, 0)
 	})
 	expect.NoError(t, err)
 	d := s.newDriver(id)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
@@ -67,7 +68,7 @@ func in(t *testing.T, s imports.State) imports.Record {
 }
 
 var (
-	parts = partition.Plan("id", []string{"m"})
+	parts = rangetest.Plan("id", []string{"m"})
 	// changes are those of an import that ended well.
 	changes = metarange.Changes{Added: 4, Replaced: 3, Removed: 2, Unchanged: 1}
 	walk    = objectstore.Listing{Mode: objectstore.Walk, Why: "nobody knows the store"}
@@ -227,7 +228,7 @@ func TestOnlyADeadAttemptIsReplaced(t *testing.T) {
 func TestRecordsSurviveJSON(t *testing.T) {
 	for _, s := range []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled, imports.Previewed} {
 		r := in(t, s)
-		r.Partitions = partition.Plan("id", []string{"\x01\"<", "é\u2028", "\U0010ffff"})
+		r.Partitions = rangetest.Plan("id", []string{"\x01\"<", "é\u2028", "\U0010ffff"})
 		data, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)

@@ -19,17 +19,8 @@ func New(importID string, span Span, aligned, uptoAligned bool) Partition {
 	}
 }
 
-// Plan returns the first partitions of an import: all keys, cut at cuts, which
-// increase strictly.
-func Plan(importID string, cuts []string) []Partition {
-	parts := make([]Partition, 0, len(cuts)+1)
-	after := ""
-	for _, cut := range cuts {
-		parts = append(parts, New(importID, Span{After: after, Upto: cut}, false, false))
-		after = cut
-	}
-	return append(parts, New(importID, Span{After: after}, false, false))
-}
+// Whole returns the first partition of an import, which holds all keys.
+func Whole(importID string) Partition { return New(importID, Span{}, false, false) }
 
 // Uncovered returns the partitions that would cover the gaps of a fold, without
 // the gaps that an outstanding partition, queued or running, will cover. Both ends of

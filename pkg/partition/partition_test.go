@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -103,7 +104,7 @@ func TestAnyCutsGiveTheCanonicalRanges(t *testing.T) {
 		breaks := partition.Breaks{MaxSize: 1 + uint64(rnd.IntN(12)), Raggedness: 1 + uint64(rnd.IntN(12))}
 		cuts := randomKeys(rnd, rnd.IntN(6)) // some exist as keys, some are anchors, some both
 		var chain partition.Chain
-		for _, p := range partition.Plan("i", cuts) {
+		for _, p := range rangetest.Plan("i", cuts) {
 			for _, c := range work(p, keys, 1+rnd.IntN(9), breaks, -1) {
 				chain.Add(c)
 			}
@@ -127,7 +128,7 @@ func TestCrashesAndLossesAreRepaired(t *testing.T) {
 		breaks := partition.Breaks{MaxSize: 1 + uint64(rnd.IntN(12)), Raggedness: 1 + uint64(rnd.IntN(12))}
 		var chain partition.Chain
 		var delivered []partition.Cover
-		queue := partition.Plan("i", randomKeys(rnd, rnd.IntN(6)))
+		queue := rangetest.Plan("i", randomKeys(rnd, rnd.IntN(6)))
 		for deliveries := 0; ; deliveries++ {
 			if deliveries > 10_000 {
 				t.Fatalf("round %d does not end", round)
@@ -175,7 +176,7 @@ func TestHandOver(t *testing.T) {
 		keys := randomKeys(rnd, 100)
 		breaks := partition.Breaks{MaxSize: 5, Raggedness: 4}
 		cut := keys[rnd.IntN(len(keys))] + "a"
-		whole := partition.Plan("i", nil)[0]
+		whole := partition.Whole("i")
 		lower, upper := whole, partition.New("i", partition.Span{After: cut}, false, false)
 		lower.Upto = cut
 		var chain partition.Chain
@@ -196,7 +197,7 @@ func TestChangedSourceStillChains(t *testing.T) {
 		breaks := partition.Breaks{MaxSize: 4, Raggedness: 3}
 		keys := randomKeys(rnd, 150)
 		var chain partition.Chain
-		queue := partition.Plan("i", randomKeys(rnd, 5))
+		queue := rangetest.Plan("i", randomKeys(rnd, 5))
 		for tries := 0; len(queue) > 0; tries++ {
 			if tries > 1000 {
 				t.Fatalf("round %d does not end", round)
@@ -273,12 +274,14 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-func ExamplePlan() {
-	for _, p := range partition.Plan("import", []string{"k", "t"}) {
+func ExampleWhole() {
+	whole := partition.Whole("import")
+	fmt.Println(whole.Span)
+	for _, p := range whole.Owned(partition.DefaultBreaks).Pieces([]string{"k", "t"}) {
 		fmt.Println(p.Span)
 	}
 	// Output:
-	// (-inf, "k"]
+	// (-inf, +inf]
 	// ("k", "t"]
 	// ("t", +inf]
 }

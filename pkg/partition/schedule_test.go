@@ -145,7 +145,7 @@ func (s *schedule) handOver(p partition.Partition, owned *partition.Owned, ahead
 // run delivers until the covers chain.
 func (s *schedule) run(t *testing.T) {
 	s.last = make(map[string]partition.Cover)
-	s.queue = partition.Plan("i", nil)
+	s.queue = []partition.Partition{partition.Whole("i")}
 	for deliveries := 0; ; deliveries++ {
 		if deliveries > 20_000 {
 			t.Fatal("the schedule does not end")

@@ -12,6 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -72,7 +73,7 @@ func TestWorkRedoneAfterAKill(t *testing.T) {
 	server := startServer(t)
 	config, opts := natsconn.Config{InProcess: server}, backend.Options{Queue: queue.Config{AckWait: time.Second}}
 	f := newFleet(t, connect(t, config, opts), source)
-	parts := partition.Plan("id", []string{"dir/001000", "dir/002000", "dir/003000"})
+	parts := rangetest.Plan("id", []string{"dir/001000", "dir/002000", "dir/003000"})
 	var mu sync.Mutex
 	stored := map[string]int{}
 	var puts atomic.Int64

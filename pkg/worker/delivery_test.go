@@ -40,7 +40,7 @@ func newStage(t *testing.T) *stage {
 // publish queues the only partition of an import.
 func (s *stage) publish(t *testing.T, importID string) partition.Partition {
 	t.Helper()
-	p := partition.Plan(importID, nil)[0]
+	p := partition.Whole(importID)
 	expect.NoError(t, s.q.Queue.Publish(t.Context(), p))
 	return p
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -25,7 +26,7 @@ func TestASmallImportDoesNotWaitForABigOne(t *testing.T) {
 	f.publish(whole("big"))
 	f.run(1)
 	expect.Received(t, "the listing of the big one", waiting)
-	f.publish(partition.Plan("other", []string{"dir/000500"})...) // behind it; never begun
+	f.publish(rangetest.Plan("other", []string{"dir/000500"})...) // behind it; never begun
 	expect.NoError(t, f.backend.Queue.PublishTo(t.Context(), queue.Express, whole("small")))
 	f.covered("small", want)
 	f.idle("small")
@@ -133,7 +134,7 @@ func TestNobodyGivesWayToItself(t *testing.T) {
 		return nil
 	}
 	f.record("id", small)
-	f.publish(partition.Plan("id", []string{"dir/001000"})...)
+	f.publish(rangetest.Plan("id", []string{"dir/001000"})...)
 	f.run(1)
 	f.covers("id")
 	f.idle("id")

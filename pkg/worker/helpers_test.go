@@ -81,7 +81,7 @@ func (f *fleet) recordUnplanned(id, bucket string, breaks partition.Breaks) {
 func (f *fleet) plan(id string) {
 	f.t.Helper()
 	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), partition.Plan(id, nil), f.listing, 0)
+		return r.Plan(time.Now(), []partition.Partition{partition.Whole(id)}, f.listing, 0)
 	})
 	expect.NoError(f.t, err)
 }

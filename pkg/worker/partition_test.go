@@ -15,6 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -81,9 +82,9 @@ func TestPartitionsAtAnyKeysGiveTheSameRanges(t *testing.T) {
 		}
 		id := fmt.Sprintf("import-%d", round)
 		f.record(id, breaks)
-		parts := partition.Plan(id, cuts(rng, entries, breaks))
+		parts := rangetest.Plan(id, cuts(rng, entries, breaks))
 		if rng.IntN(2) == 0 { // the same keys twice, with other cuts
-			parts = append(parts, partition.Plan(id, cuts(rng, entries, breaks))...)
+			parts = append(parts, rangetest.Plan(id, cuts(rng, entries, breaks))...)
 		}
 		rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 		done := make(chan struct{})

@@ -9,9 +9,9 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // TestAPoisonPartitionFailsItsImportAlone has a store refuse some keys for good. Their
@@ -57,7 +57,7 @@ func TestAPoisonPartitionFailsItsImportAlone(t *testing.T) {
 			f.buckets["healthy"] = healthy
 			f.record("poisoned", small)
 			f.recordOf("other", "healthy", small)
-			poisoned := partition.Plan("poisoned", []string{"dir/000600"})
+			poisoned := rangetest.Plan("poisoned", []string{"dir/000600"})
 			f.publish(poisoned...)
 			f.publish(whole("other"))
 			f.run(1)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -99,7 +100,7 @@ func TestACutPartitionClaimsNoMoreThanItLists(t *testing.T) {
 	source.PageSize = page
 	f := start(t, source)
 	f.record("id", partition.Breaks{MaxSize: small.MaxSize, Raggedness: 1 << 40})
-	parts := partition.Plan("id", []string{"dir/000050"})
+	parts := rangetest.Plan("id", []string{"dir/000050"})
 	f.publish(parts...)
 	f.run(1)
 	fold, _ := f.covers("id")

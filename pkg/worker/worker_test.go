@@ -13,6 +13,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
@@ -23,7 +24,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-func whole(id string) partition.Partition { return partition.Plan(id, nil)[0] }
+func whole(id string) partition.Partition { return partition.Whole(id) }
 
 // page is a page size at which a source makes a batch of each page.
 const page = 256
@@ -307,7 +308,7 @@ func TestStartAndStopUnderLoad(t *testing.T) {
 	source.PageSize = 20
 	f := start(t, source)
 	f.record("id", small)
-	f.publish(partition.Plan("id", []string{"dir/000100", "dir/000200"})...)
+	f.publish(rangetest.Plan("id", []string{"dir/000100", "dir/000200"})...)
 	for range 15 {
 		var stops sync.WaitGroup
 		for range 3 {

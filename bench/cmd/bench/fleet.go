@@ -69,7 +69,7 @@ func (f *fleet) give(ctx context.Context, id, bucket string, mode objectstore.Mo
 		Paths:   []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
 		Listing: objectstore.Listing{Mode: cmp.Or(mode, objectstore.Parallel)},
 	}
-	now, parts := time.Now().UTC(), partition.Plan(id, nil)
+	now, parts := time.Now().UTC(), []partition.Partition{partition.Whole(id)}
 	if err := f.imports.Create(ctx, imports.Record{Job: job, State: imports.Running, Created: now, Updated: now, Partitions: parts}); err != nil {
 		return err
 	}
