@@ -1,16 +1,37 @@
 package keyspace
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
 
 // Common returns the length of the longest common prefix of a and b, in bytes.
 func Common[K string | []byte](a, b K) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
+	return common([]byte(a), []byte(b)) // without a copy, for common changes neither
+}
+
+func common(a, b []byte) int {
+	n, i := min(len(a), len(b)), 0
+	for ; i+32 <= n; i += 32 {
+		x, y := a[i:i+32], b[i:i+32]
+		diff := binary.LittleEndian.Uint64(x) ^ binary.LittleEndian.Uint64(y)
+		diff |= binary.LittleEndian.Uint64(x[8:]) ^ binary.LittleEndian.Uint64(y[8:])
+		diff |= binary.LittleEndian.Uint64(x[16:]) ^ binary.LittleEndian.Uint64(y[16:])
+		diff |= binary.LittleEndian.Uint64(x[24:]) ^ binary.LittleEndian.Uint64(y[24:])
+		if diff != 0 {
+			break
 		}
 	}
-	return n
+	for ; i+8 <= n; i += 8 {
+		if diff := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); diff != 0 {
+			return i + bits.TrailingZeros64(diff)/8
+		}
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 // Valid returns b as valid UTF-8: a character that is cut off is completed

@@ -230,6 +230,55 @@ func TestCommon(t *testing.T) {
 	}
 }
 
+// The naive twin compares byte by byte. Keys agree up to any offset, and differ behind it by
+// chance.
+func TestCommonAgainstNaive(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 0))
+	text := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(rnd.IntN(2))
+		}
+		return b
+	}
+	for range 20_000 {
+		same := text(rnd.IntN(100))
+		a, b := append(slices.Clone(same), text(rnd.IntN(50))...), append(slices.Clone(same), text(rnd.IntN(50))...)
+		want := 0
+		for want < min(len(a), len(b)) && a[want] == b[want] {
+			want++
+		}
+		if got, text := keyspace.Common(a, b), keyspace.Common(string(a), string(b)); got != want || text != want {
+			t.Fatalf("Common(%q, %q) = %d, of strings %d, want %d", a, b, got, text, want)
+		}
+	}
+}
+
+func TestCommonCopiesNothing(t *testing.T) {
+	a, b := strings.Repeat("a", 1000), strings.Repeat("a", 999)+"b"
+	if allocs := testing.AllocsPerRun(100, func() { keyspace.Common(a, b) }); allocs > 0 {
+		t.Errorf("%v allocations for two strings", allocs)
+	}
+}
+
+func BenchmarkCommon(b *testing.B) {
+	b.ReportAllocs()
+	key, next := "logs/dt=2025-04-19/hour=03/host=web-012/part-000000000-075946fd.gz", "logs/dt=2025-04-19/hour=03/host=web-012/part-000000001-14a3f7f6.gz"
+	b.Run("string", func(b *testing.B) {
+		for b.Loop() {
+			keyspace.Common(key, next)
+		}
+	})
+	short := []byte(key[30:])
+	for name, pair := range map[string][2][]byte{"bytes": {[]byte(key), []byte(next)}, "short": {short, []byte(next[30:])}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				keyspace.Common(pair[0], pair[1])
+			}
+		})
+	}
+}
+
 func ExampleAlphabet() {
 	var a keyspace.Alphabet
 	a.Reset(len("img-"), "img-0000", "img-0100")

@@ -81,30 +81,6 @@ func (b *block) reset() {
 	*b = block{every: b.every, buf: b.buf[:0], restarts: b.restarts[:0]}
 }
 
-// sharedPrefix returns how many first bytes of a and b are the same.
-func sharedPrefix(a, b []byte) int {
-	n, i := min(len(a), len(b)), 0
-	for ; i+32 <= n; i += 32 {
-		x, y := a[i:i+32], b[i:i+32]
-		diff := binary.LittleEndian.Uint64(x) ^ binary.LittleEndian.Uint64(y)
-		diff |= binary.LittleEndian.Uint64(x[8:]) ^ binary.LittleEndian.Uint64(y[8:])
-		diff |= binary.LittleEndian.Uint64(x[16:]) ^ binary.LittleEndian.Uint64(y[16:])
-		diff |= binary.LittleEndian.Uint64(x[24:]) ^ binary.LittleEndian.Uint64(y[24:])
-		if diff != 0 {
-			break
-		}
-	}
-	for ; i+8 <= n; i += 8 {
-		if diff := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); diff != 0 {
-			return i + bits.TrailingZeros64(diff)/8
-		}
-	}
-	for i < n && a[i] == b[i] {
-		i++
-	}
-	return i
-}
-
 // appendUvarint is binary.AppendUvarint, inlined for small numbers, which are the most
 // frequent ones.
 func appendUvarint(dst []byte, n uint64) []byte {

@@ -1,5 +1,7 @@
 package table
 
+import "github.com/rangefleet/rangefleet/pkg/keyspace"
+
 // Trailers end the keys of data and index blocks: a kind and a sequence number.
 const (
 	trailerSize = 8
@@ -58,7 +60,7 @@ func (x *index) reset() {
 // of the next block. last and the result have trailers, next has none.
 func appendSeparator(dst, last, next []byte) []byte {
 	user := last[:len(last)-trailerSize]
-	i := sharedPrefix(user, next)
+	i := keyspace.Common(user, next)
 	switch {
 	case i == len(user):
 		return append(dst, last...) // it is a prefix of next

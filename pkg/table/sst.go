@@ -1,6 +1,10 @@
 package table
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/rangefleet/rangefleet/pkg/keyspace"
+)
 
 // footerSize is the size of the footer: one byte, two handles of up to 20 bytes
 // and padding, a version and a magic number.
@@ -35,7 +39,7 @@ func (s *sst) lastKey() []byte { return s.last[:len(s.last)-trailerSize] }
 // add appends a record and reports whether its key is greater than all before.
 // If it is not, nothing is added.
 func (s *sst) add(key, value []byte) bool {
-	shared := sharedPrefix(s.last, key) // may include a part of the trailer, as in pebble
+	shared := keyspace.Common(s.last, key) // may include a part of the trailer, as in pebble
 	if s.count > 0 && !follows(key, s.lastKey(), shared) {
 		return false
 	}
@@ -83,7 +87,7 @@ func (s *sst) finish(props description) []byte {
 	meta.every = onlyFirstRecord
 	var last string
 	for _, p := range s.properties(props, sizes) {
-		meta.add([]byte(p.name), sharedPrefix([]byte(last), []byte(p.name)), p.value)
+		meta.add([]byte(p.name), keyspace.Common([]byte(last), []byte(p.name)), p.value)
 		last = p.name
 	}
 	at := s.buf.write(meta.finish())
