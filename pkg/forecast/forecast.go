@@ -9,22 +9,21 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// Forecast estimates how many keys are left of a span that is being listed, and
-// where to cut it, from the keys that were listed so far; trie.go tells how. The
-// estimates are guesses: a wrong one costs time, never a key.
+// Forecast estimates how many keys are left of a span that is being listed, and where to
+// cut it, from the keys that were listed so far.
 //
 // Time and memory grow with the length of keys, which limits.Key bounds.
 //
 // A Forecast is for one goroutine. It copies what it keeps.
 type Forecast struct {
-	keys   *KeyModel
-	listed int64 // keys
-	since  int64 // keys listed since it was made or last cut
-	born   float64
-	page   []mark // samples of the last page
-	noted  []mark // last keys of the pages since
-	trie   trie
-	mood   mood
+	keys       *KeyModel
+	listed     int64   // keys
+	since      int64   // keys listed since it was made or last cut
+	born       float64 // keys left at first, or after the last cut
+	page       []mark  // samples of the last page, or of the pages that count as one
+	noted      []mark  // last keys of the pages since
+	trie       trie
+	confidence confidence
 }
 
 // KeyModel is what the listings of one import have learned of its keys together.
@@ -40,128 +39,121 @@ type mark struct {
 	rank int64
 }
 
-// mood is how far the trie can be believed.
-type mood int
+// confidence is how far the trie can be believed.
+type confidence int
 
 const (
-	trusting mood = iota
-	outlived      // there is more than was expected of the digits that keys are known to use
-	baffled       // and more than of all digits that they could use
+	trusted  confidence = iota
+	outlived            // there is more than was expected of the digits that keys are known to use
+	baffled             // and more than of all digits that they could use
 )
 
 // New returns the forecast of a listing of which nothing was seen yet.
 func New(keys *KeyModel) *Forecast { return &Forecast{keys: keys} }
 
-// samples is how many keys of a page are looked at, and mostNoted how many pages
-// are noted until they are.
-const (
-	samples   = 16
-	mostNoted = 256
-)
-
 // Note takes the next page of the listing: n keys, of which key(i) is the i-th. It costs
 // little: all pages that were noted since estimates were asked for count as one, of which
 // at most the last key of each is looked at.
-func (o *Forecast) Note(n int, key func(int) []byte) {
+func (f *Forecast) Note(n int, key func(int) []byte) {
 	if n == 0 {
 		return
 	}
-	if len(o.page)+len(o.noted) == 0 {
-		o.noted = append(o.noted, mark{string(key(0)), o.listed})
+	if len(f.page)+len(f.noted) == 0 {
+		f.noted = append(f.noted, mark{string(key(0)), f.listed})
 	}
-	o.skip(n)
-	o.noted = append(o.noted, mark{string(key(n - 1)), o.listed - 1})
-	if len(o.noted) >= mostNoted {
-		o.look()
+	f.skip(n)
+	f.noted = append(f.noted, mark{string(key(n - 1)), f.listed - 1})
+	if len(f.noted) >= mostNoted {
+		f.digest()
 	}
 }
 
 // skip counts n keys of the listing.
-func (o *Forecast) skip(n int) {
-	o.listed += int64(n)
-	o.since += int64(n)
+func (f *Forecast) skip(n int) {
+	f.listed += int64(n)
+	f.since += int64(n)
 }
 
-// look looks at the pages that were noted.
-func (o *Forecast) look() {
-	n := len(o.noted)
+// digest learns from the pages that were noted.
+func (f *Forecast) digest() {
+	n := len(f.noted)
 	if n == 0 {
 		return
 	}
-	marks := make([]mark, 0, samples+1)
-	if len(o.page) > 0 {
-		marks = append(marks, o.page[len(o.page)-1])
+	marks := make([]mark, 0, Samples+1)
+	if len(f.page) > 0 {
+		marks = append(marks, f.page[len(f.page)-1])
 	}
-	for i := range min(samples, n) {
-		marks = append(marks, o.noted[i*(n-1)/max(1, min(samples, n)-1)])
+	for i := range min(Samples, n) {
+		marks = append(marks, f.noted[i*(n-1)/max(1, min(Samples, n)-1)])
 	}
-	o.noted = o.noted[:0]
-	o.enter(marks)
+	f.noted = f.noted[:0]
+	f.learn(marks)
 }
 
-// enter makes marks the last page.
-func (o *Forecast) enter(marks []mark) {
+// learn makes marks the last page.
+func (f *Forecast) learn(marks []mark) {
 	keys := make([]string, 0, len(marks)+1)
-	if len(o.page) > 0 && o.trie.last < marks[0].key {
-		keys = append(keys, o.trie.last)
+	if len(f.page) > 0 && f.trie.last < marks[0].key {
+		keys = append(keys, f.trie.last)
 	}
 	for _, m := range marks {
 		keys = append(keys, m.key)
-		o.keys.script.Add(m.key)
-		o.trie.enter(m)
+		f.keys.script.Add(m.key)
+		f.trie.advance(m)
 	}
-	o.page = marks
-	o.keys.hull.Add(keys)
+	f.page = marks
+	f.keys.hull.Add(keys)
 }
 
-// Left estimates how many keys of the listing lie between the last one seen and
-// upto; an upto of "" is the end of all keys, of which nothing is known: whatever
-// could be is taken to be left. A listing that has outlived what
-// was expected is not about to end: it is taken to be somewhere in its middle.
-func (o *Forecast) Left(upto string) float64 {
-	o.look()
-	if len(o.page) == 0 || upto != "" && upto <= o.trie.last {
+// Left estimates how many keys of the listing lie between the last one seen and upto. An
+// upto of "" is the end of all keys, of which nothing is known: all keys that there could
+// be are taken to be left. A listing that has gone on for longer than was expected is not
+// about to end: it is taken to be somewhere in its middle.
+func (f *Forecast) Left(upto string) float64 {
+	f.digest()
+	if len(f.page) == 0 || upto != "" && upto <= f.trie.last {
 		return 0
 	}
-	page, half := o.pageKeys(), float64(o.since)/2
-	left := o.reckon(upto, true)
-	if float64(o.since) <= page {
-		o.born = left
+	page, half := f.pageKeys(), float64(f.since)/2
+	left := f.reckon(upto, true)
+	if float64(f.since) <= page {
+		f.born = left
 	}
-	o.mood = trusting
-	if left >= half || float64(o.since) <= 2*(o.born+page) {
+	f.confidence = trusted
+	if left >= half || float64(f.since) <= overdue*(f.born+page) {
 		return left
 	}
-	o.mood = outlived
-	left = o.reckon(upto, false)
+	f.confidence = outlived
+	left = f.reckon(upto, false)
 	if left >= half {
-		return min(left, 20*half)
+		return min(left, mostOutlived*half)
 	}
-	o.mood = baffled
-	return 4 * half
+	f.confidence = baffled
+	return baffledLeft * half
 }
 
 // pageKeys is how many keys the last page had.
-func (o *Forecast) pageKeys() float64 { return float64(o.listed - o.page[0].rank) }
+func (f *Forecast) pageKeys() float64 { return float64(f.listed - f.page[0].rank) }
 
 // reckon works out what is left with the alphabet that the last page shows;
 // seen says to leave out of it what was never seen anywhere.
-func (o *Forecast) reckon(upto string, seen bool) float64 {
-	keys := make([]string, 0, samples+1)
-	for _, m := range o.page {
+func (f *Forecast) reckon(upto string, seen bool) float64 {
+	keys := make([]string, 0, Samples+1)
+	for _, m := range f.page {
 		keys = append(keys, m.key)
 	}
 	if upto != "" {
 		keys = append(keys, upto)
 	}
-	t := &o.trie
-	t.look(o.page[0], o.listed, upto)
+	t := &f.trie
+	t.aim(f.page[0], f.listed, upto)
 	t.alphabet.Reset(min(t.base, t.deepest), keys...)
 	if seen {
-		o.keys.hull.Narrow(&t.alphabet)
-		o.keys.script.Narrow(&t.alphabet, t.last)
+		f.keys.hull.Narrow(&t.alphabet)
+		f.keys.script.Narrow(&t.alphabet, t.last)
 	}
-	return t.reckon(o.listed, upto)
+	return t.reckon(f.listed, upto)
 }
 
 // Cuts returns up to n keys, in increasing order, at which to cut what is left up
@@ -169,61 +161,58 @@ func (o *Forecast) reckon(upto string, seen bool) float64 {
 // where little was listed yet of much that is expected, or the end is open, some
 // of the pieces grow geometrically instead. The keys lie between the last one seen
 // and upto, are valid UTF-8, no longer than limits.Key, and need not exist.
-func (o *Forecast) Cuts(upto string, n int) []string {
-	left := o.Left(upto)
+func (f *Forecast) Cuts(upto string, n int) []string {
+	left := f.Left(upto)
 	if left <= 0 || n < 1 {
 		return nil
 	}
 	var cuts []string
-	for k := range o.proposals(upto, left, n) {
+	for k := range f.proposals(upto, left, n) {
 		if len(cuts) == n {
 			break
 		}
-		if len(k) <= limits.Key && k > o.trie.last && (upto == "" || k < upto) {
+		if len(k) <= limits.Key && k > f.trie.last && (upto == "" || k < upto) {
 			cuts = append(cuts, k)
 		}
 	}
 	if len(cuts) > 0 {
-		o.since = 0
+		f.since = 0
 	}
 	slices.Sort(cuts)
 	return slices.Compact(cuts)
 }
 
-// wide is how many keys an open end is taken to have at most when it is cut.
-const wide = 1e11
-
 // proposals yields about n keys, the most important ones first.
-func (o *Forecast) proposals(upto string, left float64, n int) iter.Seq[string] {
+func (f *Forecast) proposals(upto string, left float64, n int) iter.Seq[string] {
 	even, far := n, left // pieces of the same size; how far there may be keys
 	switch {
-	case o.mood == outlived:
-		even, far = 0, o.trie.reach()
-	case o.mood == baffled:
-		even, far = n/2, o.trie.reach()
+	case f.confidence == outlived:
+		even, far = 0, f.trie.reach()
+	case f.confidence == baffled:
+		even, far = n/2, f.trie.reach()
 		left = far
 	case upto == "":
-		even, far = n/4, min(far, wide)
-	case left > 8*float64(o.since) && n > 1:
+		even, far = n/4, min(far, mostOpen)
+	case left > unseen*float64(f.since) && n > 1:
 		even = n / 2
 	}
 	return func(yield func(string) bool) {
-		if o.mood == baffled || upto == "" {
-			for _, k := range o.trie.beyond(upto, n) {
+		if f.confidence == baffled || upto == "" {
+			for _, k := range f.trie.guesses(upto, n) {
 				if !yield(k) {
 					return
 				}
 			}
 		}
-		x := 2 * o.pageKeys()
+		x := 2 * f.pageKeys()
 		growth := math.Pow(max(far, x)/x, 1/float64(n-even+1))
 		for range n - even {
-			if x *= growth; !yield(o.trie.at(x)) {
+			if x *= growth; !yield(f.trie.at(x)) {
 				return
 			}
 		}
 		for i := range even {
-			if !yield(o.trie.at(left * float64(i+1) / float64(even+1))) {
+			if !yield(f.trie.at(left * float64(i+1) / float64(even+1))) {
 				return
 			}
 		}

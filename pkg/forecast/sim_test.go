@@ -193,7 +193,7 @@ type bound struct {
 
 var (
 	usual   = []bound{{64, 1.2, 1.1}, {256, 1.5, 1.1}}
-	hardest = []bound{{64, 4, 1.5}, {256, 14, 1.5}} // of zruns, see trie.beyond
+	hardest = []bound{{64, 4, 1.5}, {256, 14, 1.5}} // of zruns, see trie.guesses
 )
 
 func TestShapesAreSharedEvenly(t *testing.T) {

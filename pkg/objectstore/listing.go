@@ -5,21 +5,21 @@ import (
 	"iter"
 )
 
-// Mode is how the listings of a store are asked for.
+// Mode is how a store is listed.
 type Mode string
 
 // The modes of a listing. The zero Mode is Parallel.
 const (
-	// Parallel starts LISTs after any key, which need not exist: many are in
-	// flight, and a listing can be divided. It needs a store that answers each
-	// of them with the keys that follow, and no fewer.
+	// Parallel starts LISTs after any string, which need not be a key: many are in
+	// flight, and a listing can be divided. It needs a store that answers each of
+	// them with all keys that follow.
 	Parallel Mode = "parallel"
 	// Walk follows one chain of continuation tokens from the first key of the
-	// prefix. It needs only what every client of S3 relies on.
+	// prefix. It needs of a store only what every S3 client needs.
 	Walk Mode = "walk"
 )
 
-// Listing is a mode and, in words for people, why it was chosen.
+// Listing is a mode and why it was chosen, in words for people.
 type Listing struct {
 	Mode Mode   `json:"mode"`
 	Why  string `json:"why,omitempty"`
@@ -28,13 +28,12 @@ type Listing struct {
 // Walks reports whether l is a walk.
 func (l Listing) Walks() bool { return l.Mode == Walk }
 
-// Chooser is an Opener that knows how far the listings of its stores can be
-// trusted.
+// Chooser is an Opener that knows in which mode its stores can be listed safely.
 type Chooser interface {
 	Opener
-	// Listing chooses how the store that u lives in is listed. Listings of one
-	// import are all of one mode, so it is chosen once, and kept with the import.
-	// It may ask the store; the errors are those of the store's calls.
+	// Listing chooses how the store that u lives in is listed. All listings of one import
+	// have one mode, so it is chosen once and kept with the import. Listing may ask the
+	// store; the errors are those of the store's calls.
 	Listing(ctx context.Context, u URI) (Listing, error)
 }
 

@@ -1,6 +1,5 @@
-// Package objectstore is the one interface to the stores that hold objects: S3
-// and its kin, and directories of this machine. Concerns that cut across stores
-// (retries, metrics) are decorators of it.
+// Package objectstore is the interface to object stores: S3, what is compatible with it, and
+// directories of this machine. Retries, metrics and reading ahead are decorators of it.
 package objectstore
 
 import (
@@ -12,8 +11,8 @@ import (
 	"time"
 )
 
-// Errors that callers tell apart. Any other error is transient: the same call
-// may succeed later.
+// Errors that callers distinguish. Any other error is transient: the same call may
+// succeed later.
 var (
 	// ErrNotFound says that the object, bucket or directory does not exist.
 	ErrNotFound = errors.New("not found")
@@ -21,42 +20,42 @@ var (
 	// denied, a bad request, a path outside of what is allowed. Its text holds
 	// the store's own words.
 	ErrRefused = errors.New("refused")
-	// ErrBadListing says that what the store listed cannot be relied upon: keys out
-	// of order, or an answer to another question. Its text names the keys, or what
-	// is wrong.
+	// ErrBadListing says that what the store listed cannot be relied upon: keys are out
+	// of order, or the answer belongs to another request. Its text names the keys, or
+	// what is wrong.
 	ErrBadListing = errors.New("bad listing")
-	// ErrTooLarge says that an object is larger than who asked for it takes.
+	// ErrTooLarge says that an object is larger than the caller's limit.
 	ErrTooLarge = errors.New("too large")
 	// ErrThrottled says that the store wants fewer calls. It is transient.
 	ErrThrottled = errors.New("throttled")
 )
 
-// Errors that are errors of the above, of a kind that people mend in another way.
+// Special cases of the errors above, with a remedy of their own.
 var (
-	// ErrSettings is an ErrRefused that a change of the settings or of the
-	// environment mends. Its text names what to change.
-	ErrSettings error = &kind{"the settings do not fit the store", ErrRefused}
-	// ErrBadKey is an ErrBadListing of single objects: the key is not valid UTF-8,
-	// say. Its text names them.
-	ErrBadKey error = &kind{"bad key", ErrBadListing}
+	// ErrSettings is an ErrRefused that a change of the settings or of the environment
+	// resolves. Its text names what to change.
+	ErrSettings error = &special{"the settings do not fit the store", ErrRefused}
+	// ErrBadKey is an ErrBadListing that concerns single objects: a key is not valid
+	// UTF-8, for example. Its text names them.
+	ErrBadKey error = &special{"bad key", ErrBadListing}
 )
 
-// kind is an error that is another one, too.
-type kind struct {
+// special is a special case of another error.
+type special struct {
 	text string
 	of   error
 }
 
-func (k *kind) Error() string { return k.text }
-func (k *kind) Unwrap() error { return k.of }
+func (s *special) Error() string { return s.text }
+func (s *special) Unwrap() error { return s.of }
 
-// Permanent reports whether err will come back however often the call is tried.
+// Permanent reports whether err will come back however often the call is repeated.
 func Permanent(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrRefused) || errors.Is(err, ErrBadListing) ||
 		errors.Is(err, ErrTooLarge)
 }
 
-// TooLarge returns the ErrTooLarge of an object of at least so many bytes.
+// TooLarge returns ErrTooLarge for an object of at least size bytes.
 func TooLarge(size, limit int64) error {
 	return fmt.Errorf("%w: it has %d bytes or more, want at most %d", ErrTooLarge, size, limit)
 }
@@ -69,12 +68,11 @@ type Object struct {
 	ModTime time.Time // TimeFits it
 }
 
-// TimeFits reports whether t can be told in nanoseconds since the Unix epoch, as
-// Listed does: it lies between the years 1677 and 2262.
+// TimeFits reports whether t can be represented in nanoseconds since the Unix epoch, as
+// in Listed: it lies between the years 1677 and 2262.
 func TimeFits(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
 
-// Listed is an Object in the form that pages of listings have, made to be looked
-// at and passed on: the bytes are the page's.
+// Listed is an Object as a page of a listing holds it: the bytes belong to the page.
 type Listed struct {
 	Key     []byte // as in Object
 	ETag    []byte // as in Object
@@ -94,8 +92,8 @@ func (o Object) Listed() Listed {
 
 // Store is one flat key space: an S3 bucket, or the file system of this machine
 // with the absolute paths of regular files, less the first '/', as keys.
-// All methods may be called concurrently. Their errors name what they were called for,
-// and so need no address from the caller.
+// All methods may be called concurrently. Their errors name the object or prefix, so that
+// callers need not add it.
 type Store interface {
 	// List lists the objects whose keys have the prefix and lie after `after`
 	// (exclusive), in bytewise key order, in pages of at least one object, to the
@@ -110,9 +108,9 @@ type Store interface {
 	// Get returns an object's content, or ErrNotFound. An object of more than
 	// limit bytes is ErrTooLarge, and is not read.
 	Get(ctx context.Context, key string, limit int64) ([]byte, error)
-	// GetRange returns the n bytes, at least 1, of an object from an offset on, or
-	// as many as there are, and the size of the object; or ErrNotFound. An offset at
-	// or behind the end is ErrRefused, but 0, even of an empty object, is not.
+	// GetRange returns n bytes of an object, n at least 1, from an offset on, or as many as
+	// there are, and the size of the object; or ErrNotFound. An offset at or behind the
+	// end is ErrRefused, except for offset 0 of an empty object.
 	GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error)
 	// Put stores an object whole or not at all, and has it durable on return. It does
 	// not keep body. Sum spares a store that sends a checksum a pass over the body; a
@@ -140,15 +138,15 @@ type Opener interface {
 // at once.
 type Pager interface {
 	Store
-	// ListPage calls take with the first page that List would list, unless there
-	// is none, and tells whether more may follow it. The page belongs to take
-	// during the call. It tries once.
+	// ListPage calls take with the first page that List would yield, unless there is
+	// none, and reports whether more may follow it. The page belongs to take during the
+	// call. ListPage does not retry.
 	ListPage(ctx context.Context, prefix, after string, take func([]Listed)) (more bool, err error)
 	// WalkPage calls take with the page that a continuation token stands for, or
 	// with the first page of the prefix if the token is empty, unless the page
-	// holds no objects. It returns the token of the page after it, "" if the store
+	// holds no objects. It returns the token of the page after it, or "" if the store
 	// says that there is none. Within the page the keys are in order; they may
 	// repeat keys of the page before. The page belongs to take during the call.
-	// It tries once.
+	// WalkPage does not retry.
 	WalkPage(ctx context.Context, prefix, token string, take func([]Listed)) (next string, err error)
 }

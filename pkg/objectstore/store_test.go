@@ -26,11 +26,11 @@ func TestTimeFits(t *testing.T) {
 	}
 }
 
-// What is an error of a kind is one of what the kind belongs to, and permanent.
-func TestKinds(t *testing.T) {
-	for kind, of := range map[error]error{objectstore.ErrSettings: objectstore.ErrRefused, objectstore.ErrBadKey: objectstore.ErrBadListing} {
-		if !errors.Is(kind, of) || errors.Is(of, kind) || !objectstore.Permanent(kind) {
-			t.Errorf("%v is %v: %v", kind, of, errors.Is(kind, of))
+// A special case of an error is that error, too, and permanent if that is.
+func TestSpecialCases(t *testing.T) {
+	for special, of := range map[error]error{objectstore.ErrSettings: objectstore.ErrRefused, objectstore.ErrBadKey: objectstore.ErrBadListing} {
+		if !errors.Is(special, of) || errors.Is(of, special) || !objectstore.Permanent(special) {
+			t.Errorf("%v is %v: %v", special, of, errors.Is(special, of))
 		}
 	}
 }

@@ -1,12 +1,12 @@
-// Package pace keeps the processes of a fleet to a common pace in one store. What
-// a store throttles in one process slows the others down too, before they are
-// told the same; and a bound on the LIST calls of the whole fleet is shared by
-// those that list.
+// Package pace limits the LIST calls that the processes of a fleet have in flight in one
+// store. What the store throttles in one process slows the others down, too, before they
+// are throttled themselves; and a bound on the calls of the whole fleet is shared by the
+// processes that list.
 //
-// Processes talk, and nothing is stored: each that lists says so now and then, and
-// at once when it starts, stops, or is throttled. What is lost is said again. For
-// as long as it takes to hear of each other they may be too fast together, and
-// one that died counts for a while.
+// It works by gossip, and stores nothing: a process that lists broadcasts so every few
+// seconds, and at once when it starts, stops, or is throttled. A lost message is made up for
+// by the next one. Until the processes have received each other's messages they may be
+// too fast together, and one that died counts for a while.
 package pace
 
 import (
@@ -27,15 +27,16 @@ import (
 // Limiter is what a process's LIST calls to the store go through. Its methods may
 // be called concurrently.
 type Limiter interface {
-	Active() bool  // whether anything is listed
-	Cuts() int     // how often the store throttled this process so that it cut its limit
-	Cut()          // cuts the limit because the store throttled somebody else
-	Most() int     // the bound of the limit
-	SetMost(n int) // bounds the limit
+	Active() bool   // whether anything is listed
+	Throttles() int // how often the limit was cut because the store throttled this process
+	Cut()           // cuts the limit because the store throttled another process
+	Most() int      // the bound of the limit
+	SetMost(n int)  // bounds the limit
 }
 
-// Gossip is how processes reach each other: what one broadcasts, all that listen
-// receive, itself included, unless it is lost.
+// Gossip carries messages between processes, without a promise that any arrives. What one
+// process broadcasts on a topic reaches all that listen to it then; whether it reaches the
+// process itself is left open.
 type Gossip interface {
 	Broadcast(topic string, data []byte) error
 	Listen(ctx context.Context, topic string, f func(data []byte)) error
@@ -45,7 +46,7 @@ type Gossip interface {
 type Config struct {
 	Gossip     Gossip
 	Limiter    Limiter
-	Store      string // names the store; only a hash of it is told
+	Store      string // names the store; messages bear a hash of it
 	Fleet      int    // LIST calls that all processes have in flight together at most; 0: no bound
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -59,7 +60,7 @@ const lookEvery = 100 * time.Millisecond
 func Run(ctx context.Context, cfg Config) error {
 	p := &process{cfg: cfg, metrics: newMetrics(cfg.Registerer), state: newState(rand.Text(), cfg.Fleet, cfg.Limiter.Most())}
 	topic := fmt.Sprintf("store.%x", sha256.Sum256([]byte(cfg.Store)))
-	if err := cfg.Gossip.Listen(ctx, topic, p.hear); err != nil {
+	if err := cfg.Gossip.Listen(ctx, topic, p.receive); err != nil {
 		return fmt.Errorf("keep pace: %w", err)
 	}
 	tick := time.NewTicker(lookEvery)
@@ -69,8 +70,8 @@ func Run(ctx context.Context, cfg Config) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if word, ok := p.look(); ok {
-				p.tell(topic, word)
+			if m, ok := p.look(); ok {
+				p.broadcast(topic, m)
 			}
 		}
 	}
@@ -85,52 +86,54 @@ type process struct {
 	state *state
 }
 
-func (p *process) hear(data []byte) {
-	var w word
-	if json.Unmarshal(data, &w) != nil {
+func (p *process) receive(data []byte) {
+	var m message
+	if json.Unmarshal(data, &m) != nil {
 		return // of another version, perhaps
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.state.hear(time.Now(), w) {
-		p.metrics.heard.Inc()
+	if p.state.receive(time.Now(), m) {
+		p.metrics.received.Inc()
 		p.cfg.Limiter.Cut()
 	}
 }
 
-func (p *process) look() (word, bool) {
+// look brings the state and the limiter up to date, and returns a message if there is one
+// to broadcast.
+func (p *process) look() (message, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	w, ok := p.state.look(now, p.cfg.Limiter.Active(), p.cfg.Limiter.Cuts())
+	m, ok := p.state.look(now, p.cfg.Limiter.Active(), p.cfg.Limiter.Throttles())
 	share := p.state.share(now)
 	p.cfg.Limiter.SetMost(share)
 	p.metrics.share.Set(float64(share))
-	return w, ok
+	return m, ok
 }
 
-func (p *process) tell(topic string, w word) {
-	data, err := json.Marshal(w)
+func (p *process) broadcast(topic string, m message) {
+	data, err := json.Marshal(m)
 	if err == nil {
 		err = p.cfg.Gossip.Broadcast(topic, data)
 	}
 	if err != nil {
-		p.cfg.Log.Debug("tell others of a store", "err", err)
-	} else if w.Throttled {
-		p.metrics.told.Inc()
+		p.cfg.Log.Debug("broadcast the pace in a store", "err", err)
+	} else if m.Throttled {
+		p.metrics.broadcast.Inc()
 	}
 }
 
 type metrics struct {
-	told, heard prometheus.Counter
-	share       prometheus.Gauge
+	broadcast, received prometheus.Counter
+	share               prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := metric.With(reg).In("pace")
 	return &metrics{
-		told:  f.Counter("throttles_told_total", "Times that this process told the others that the store throttled it."),
-		heard: f.Counter("throttles_heard_total", "Times that this process heard from another one that the store throttled it."),
-		share: f.Gauge("lists_most", "LIST calls that this process may have in flight, as its share of the fleet's bound."),
+		broadcast: f.Counter("throttles_broadcast_total", "Messages of this process to the others that the store has throttled it."),
+		received:  f.Counter("throttles_received_total", "Messages from other processes that the store has throttled them, while this process listed."),
+		share:     f.Gauge("lists_most", "LIST calls that this process may have in flight, as its share of the fleet's bound."),
 	}
 }

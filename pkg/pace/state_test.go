@@ -9,19 +9,19 @@ import (
 	"github.com/rangefleet/rangefleet/internal/seeded"
 )
 
-// fleet is processes that hear each other, some words lost, under one clock.
+// fleet is processes that broadcast to each other, with some messages lost, under one clock.
 type fleet struct {
-	rng   *rand.Rand
-	now   time.Time
-	loss  float64
-	all   []*member
-	words int
+	rng      *rand.Rand
+	now      time.Time
+	loss     float64
+	all      []*member
+	messages int
 }
 
 type member struct {
 	*state
 	lists, dead bool
-	cuts        int // as its limiter counts
+	throttles   int // as its limiter counts
 	slowed      int // times that it was asked to slow down
 }
 
@@ -40,13 +40,13 @@ func (f *fleet) run(d time.Duration) {
 			if m.dead {
 				continue
 			}
-			w, say := m.look(f.now, m.lists, m.cuts)
-			if !say {
+			msg, send := m.look(f.now, m.lists, m.throttles)
+			if !send {
 				continue
 			}
-			f.words++
+			f.messages++
 			for _, o := range f.all {
-				if !o.dead && f.rng.Float64() >= f.loss && o.hear(f.now, w) {
+				if !o.dead && f.rng.Float64() >= f.loss && o.receive(f.now, msg) {
 					o.slowed++
 				}
 			}
@@ -69,7 +69,7 @@ func TestTheFleetKeepsToItsBound(t *testing.T) {
 	for _, n := range []int{1, 2, 7, 40, 200} {
 		f := newFleet(rng, n, 300, 96)
 		f.loss = 0.05
-		f.run(time.Second) // all have started and said so; hardly all words were lost
+		f.run(time.Second) // all have started and broadcast it; hardly all messages were lost
 		if n == 1 && f.total() != 96 {
 			t.Errorf("one process may have %d, want its own bound", f.total())
 		}
@@ -81,7 +81,7 @@ func TestTheFleetKeepsToItsBound(t *testing.T) {
 			}
 			f.all[rng.IntN(n)].dead = false
 			f.all[rng.IntN(n)].dead = n > 1
-			f.run(silences * f.all[0].interval() * 3)
+			f.run(missing * f.all[0].interval() * 3)
 			listing := 0
 			for _, m := range f.all {
 				if m.lists && !m.dead {
@@ -96,21 +96,21 @@ func TestTheFleetKeepsToItsBound(t *testing.T) {
 	}
 }
 
-func TestManyProcessesTalkLittle(t *testing.T) {
+func TestManyProcessesBroadcastLittle(t *testing.T) {
 	f := newFleet(seeded.Rand(t), 1000, 3000, 96)
 	f.run(10 * time.Second)
-	f.words = 0
+	f.messages = 0
 	f.run(10 * time.Second)
-	if f.words > 400 {
-		t.Errorf("1,000 processes say %d words in 10 s", f.words)
+	if f.messages > 400 {
+		t.Errorf("1,000 processes broadcast %d messages in 10 s", f.messages)
 	}
 }
 
-func TestAThrottleIsToldOnceAndHeardByThoseThatList(t *testing.T) {
+func TestThrottleSlowsDownOthersThatListOnce(t *testing.T) {
 	f := newFleet(seeded.Rand(t), 4, 0, 96)
 	f.all[3].lists = false
 	f.run(time.Second)
-	f.all[0].cuts++
+	f.all[0].throttles++
 	f.run(10 * time.Second)
 	for i, want := range []int{0, 1, 1, 0} {
 		if f.all[i].slowed != want {
@@ -125,17 +125,17 @@ func TestAThrottleIsToldOnceAndHeardByThoseThatList(t *testing.T) {
 func TestManyShortListingsAreOne(t *testing.T) {
 	f := newFleet(seeded.Rand(t), 2, 0, 96)
 	f.run(time.Second)
-	f.words = 0
+	f.messages = 0
 	for range 50 {
 		f.all[0].lists = !f.all[0].lists
 		f.run(2 * lookEvery)
 	}
-	if f.words > 12 { // of two processes in 10 s
-		t.Errorf("%d words were said", f.words)
+	if f.messages > 12 { // of two processes in 10 s
+		t.Errorf("%d messages were broadcast", f.messages)
 	}
 	f.all[0].lists = false
-	f.run(2 * sayEvery)
+	f.run(2 * broadcastEvery)
 	if len(f.all[1].others) != 0 {
-		t.Error("one that has stopped is thought to list")
+		t.Error("a process that has stopped is thought to list")
 	}
 }

@@ -45,11 +45,11 @@ func New(reg prometheus.Registerer) *Meter {
 }
 
 // Wrap returns s with metrics.
-func (m *Meter) Wrap(s objectstore.Store) objectstore.Store { return &store{m, s} }
+func (m *Meter) Wrap(s objectstore.Store) objectstore.Store { return &store{meter: m, next: s} }
 
 type store struct {
-	*Meter
-	next objectstore.Store
+	meter *Meter
+	next  objectstore.Store
 }
 
 var _ objectstore.Store = (*store)(nil)
@@ -65,16 +65,16 @@ type pager struct {
 // ListPage implements objectstore.Pager.
 func (p *pager) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
 	start := time.Now()
-	more, err = p.pages.ListPage(ctx, prefix, after, p.counting(take))
-	p.observe("list", start, err)
+	more, err = p.pages.ListPage(ctx, prefix, after, p.meter.counting(take))
+	p.meter.observe("list", start, err)
 	return more, err
 }
 
 // WalkPage implements objectstore.Pager.
 func (p *pager) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
 	start := time.Now()
-	next, err = p.pages.WalkPage(ctx, prefix, token, p.counting(take))
-	p.observe("list", start, err)
+	next, err = p.pages.WalkPage(ctx, prefix, token, p.meter.counting(take))
+	p.meter.observe("list", start, err)
 	return next, err
 }
 
@@ -92,15 +92,15 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 		start, empty := time.Now(), true
 		for page, err := range s.next.List(ctx, prefix, after, opts) {
 			empty = false
-			s.observe("list", start, err)
-			s.listed.Add(float64(len(page)))
+			s.meter.observe("list", start, err)
+			s.meter.listed.Add(float64(len(page)))
 			if !yield(page, err) {
 				return
 			}
 			start = time.Now()
 		}
 		if empty {
-			s.observe("list", start, nil)
+			s.meter.observe("list", start, nil)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 func (s *store) Stat(ctx context.Context, key string) (objectstore.Object, error) {
 	start := time.Now()
 	o, err := s.next.Stat(ctx, key)
-	s.observe("stat", start, err)
+	s.meter.observe("stat", start, err)
 	return o, err
 }
 
@@ -117,7 +117,7 @@ func (s *store) Stat(ctx context.Context, key string) (objectstore.Object, error
 func (s *store) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
 	start := time.Now()
 	body, err := s.next.Get(ctx, key, limit)
-	s.observe("get", start, err)
+	s.meter.observe("get", start, err)
 	return body, err
 }
 
@@ -125,7 +125,7 @@ func (s *store) Get(ctx context.Context, key string, limit int64) ([]byte, error
 func (s *store) GetRange(ctx context.Context, key string, offset, n int64) ([]byte, int64, error) {
 	start := time.Now()
 	part, size, err := s.next.GetRange(ctx, key, offset, n)
-	s.observe("get", start, err)
+	s.meter.observe("get", start, err)
 	return part, size, err
 }
 
@@ -133,9 +133,9 @@ func (s *store) GetRange(ctx context.Context, key string, offset, n int64) ([]by
 func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
 	start := time.Now()
 	err := s.next.Put(ctx, key, body, sum)
-	s.observe("put", start, err)
+	s.meter.observe("put", start, err)
 	if err == nil {
-		s.put.Add(float64(len(body)))
+		s.meter.put.Add(float64(len(body)))
 	}
 	return err
 }

@@ -20,12 +20,11 @@ type Config struct {
 	Max      time.Duration // upper bound of all delays; 0 is 10 s
 	Timeout  time.Duration // deadline of one try; 0 is 4 minutes, for a page has been seen to take two
 
-	// ConfirmEnds has the end of a listing that the store tells be confirmed by
-	// another LIST. Stores are known that tell one where keys follow.
+	// ConfirmEnds has another LIST confirm each end of a listing. Some stores report an
+	// end though keys follow.
 	ConfirmEnds bool
 
-	// Throttled reports whether an error says that the store is asked too much.
-	// Nil is never.
+	// Throttled reports whether an error says that the store throttles. Nil is never.
 	Throttled func(error) bool
 	// Sleep waits for d or until ctx ends, and then returns its error. Nil is
 	// the real clock.
@@ -69,14 +68,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return &Metrics{
 		inFlight: f.Gauge("lists_in_flight", "LIST calls in flight."),
 		held:     f.Gauge("held_bytes", "Bytes of pages listed ahead of their consumers."),
-		retries:  f.Counter("retries_total", "Pages that were asked for again after a transient error."),
-		throttle: f.Counter("throttled_total", "LIST calls that a store refused because there were too many."),
-		restarts: f.Counter("restarts_total", "Listings begun again because their pages contradicted each other."),
+		retries:  f.Counter("retries_total", "LIST calls that were retried after a transient error."),
+		throttle: f.Counter("throttled_total", "LIST calls that a store throttled."),
+		restarts: f.Counter("restarts_total", "Listings that started again because their pages contradicted each other."),
 	}
 }
 
-// delay returns how long to wait after so many failures, with full jitter:
-// calls that failed together must not come back together.
+// delay returns how long to wait after so many failures, with full jitter: calls that
+// failed together must not be retried together.
 func (c Config) delay(failures int) time.Duration {
 	return rand.N(pause.Bound(c.Base, c.Max, failures)) + 1
 }

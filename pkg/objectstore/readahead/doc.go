@@ -1,4 +1,4 @@
-// Package readahead lists a store in key order with many LIST calls in flight.
+// Package readahead lists an object store in key order with many LIST calls in flight.
 //
 // A listing by pages is a chain: each call starts after the last key of the page
 // before. To have more than one call in flight, the keys ahead of the consumer
@@ -8,11 +8,12 @@
 //	         └─ segment 1 (lo,hi] ─┴─ segment 2 ────┴─ segment 3 ──────┘
 //
 // Segments tile the key space, so where they are cut is a matter of cost alone: a
-// cut that hits nothing wastes a LIST, and no key is lost or listed twice. The
-// plan guesses from the keys that it has seen how much each segment still holds
-// and where to cut it, so that pages arrive about in the order in which they are
-// needed, within a budget of bytes.
+// cut that hits nothing wastes a LIST, and no key is lost or listed twice. The plan
+// decides what to list next and what to cut, so that pages arrive about in the order in
+// which they are needed, within a budget of bytes. How much each segment still holds, and
+// at which keys to cut it, package forecast estimates from the keys that were listed.
 //
-// Three parts: plan (what to list next; pure), Limiter (how many calls a store is
-// given at once; pure but for its lock), lister (goroutines, retries, order).
+// There are four parts: the plan (pure), the Limiter, which finds out how many LISTs the
+// store bears at once, the lister with its goroutines and retries, and the walk, which needs
+// no cuts and lists what cannot be cut safely.
 package readahead

@@ -28,26 +28,29 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Limiter finds out how many LISTs a store bears at once: one more with each answer, which
-// is twice as many after a round trip, and from the first complaint on one more each round
-// trip, as long as its latency holds; less by three tenths when it throttles. Listings share
-// it, and each gets an equal part. It is safe for concurrent use.
+// Limiter finds out how many LISTs a store bears at once, as TCP finds its window: one more
+// with each answer, which is twice as many after a round trip. Once the store has
+// throttled or slowed down, it adds one in each round trip, as long as the latency holds,
+// and takes three tenths away each time that the store throttles. Listings share it,
+// and each gets an equal part. It is safe for concurrent use.
 type Limiter struct {
 	limits Limits
 	jitter func() float64 // in [0, 1)
 
-	mu       sync.Mutex
-	limit    float64
-	steady   bool // the store has complained or slowed down
-	epoch    int  // of cuts: what was called before one does not cause another
-	quiet    int  // calls of this round trip that were answered
-	round    int  // calls that are a round trip: the limit as it began
-	latency  time.Duration
-	fastest  time.Duration // mean latency of the fastest round trip
-	active   int           // listings
-	inFlight int           // calls
-	cuts     int           // by this process's own calls
-	since    int           // calls that were answered since the last cut
+	mu        sync.Mutex
+	limit     float64
+	steady    bool // the store has throttled or slowed down
+	cuts      int  // of the limit; a try is of the epoch that their number names
+	throttles int  // cuts that this process's own calls caused
+	since     int  // tries that succeeded since the last cut
+
+	round     int // tries that make a round trip: the limit as it began
+	succeeded int // tries of this round trip that did
+	latency   time.Duration
+	fastest   time.Duration // mean latency of the fastest round trip
+
+	active   int // listings
+	inFlight int // calls, with those that wait for their next try
 }
 
 // NewLimiter returns the Limiter of one store.
@@ -69,6 +72,19 @@ func (l *Limiter) leave() {
 	l.active--
 }
 
+// begin counts a call, until end.
+func (l *Limiter) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight++
+}
+
+func (l *Limiter) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight--
+}
+
 // share returns the part of one listing: LISTs in flight and bytes to hold.
 func (l *Limiter) share() (calls, buffer int) {
 	l.mu.Lock()
@@ -77,61 +93,62 @@ func (l *Limiter) share() (calls, buffer int) {
 	return max(1, int(l.limit)/n), l.limits.Buffer / n
 }
 
-// called returns the epoch to end a call with.
-func (l *Limiter) called() (epoch int) {
+// epoch returns the epoch of a try that begins now. Each cut begins another one, so that
+// tries that began before a cut do not cause a second one.
+func (l *Limiter) epoch() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.epoch
+	return l.cuts
 }
 
-// quietly notes a call that the store answered after a time.
-func (l *Limiter) quietly(latency time.Duration) {
+// success notes a try that the store answered after a time.
+func (l *Limiter) success(latency time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.quiet++
+	l.succeeded++
 	l.since++
 	l.latency += latency
 	if !l.steady {
 		l.grow()
 	}
-	if l.quiet < l.round {
+	if l.succeeded < l.round {
 		return
 	}
-	mean := l.latency / time.Duration(l.quiet)
+	mean := l.latency / time.Duration(l.succeeded)
 	if l.fastest == 0 || mean < l.fastest {
 		l.fastest = mean
 	}
 	switch {
-	case mean > 2*l.fastest: // more calls only wait longer
+	case mean > slower*l.fastest: // more calls only wait longer
 		l.steady = true
 	case l.steady:
 		l.grow()
 	}
-	l.begin()
+	l.nextRound()
+}
+
+// throttled notes a try of an epoch that the store refused for now.
+func (l *Limiter) throttled(epoch int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if epoch == l.cuts {
+		l.throttles++
+		l.cut()
+	}
 }
 
 // grow raises the limit by one. The caller holds the lock.
 func (l *Limiter) grow() { l.limit = min(l.limit+1, float64(l.limits.Most)) }
 
-// begin begins a round trip. The caller holds the lock.
-func (l *Limiter) begin() { l.quiet, l.latency, l.round = 0, 0, int(l.limit) }
-
-// throttled notes a call of an epoch that the store refused for now.
-func (l *Limiter) throttled(epoch int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if epoch == l.epoch {
-		l.cuts++
-		l.cut()
-	}
-}
+// nextRound begins a round trip. The caller holds the lock.
+func (l *Limiter) nextRound() { l.succeeded, l.latency, l.round = 0, 0, int(l.limit) }
 
 // cut lowers the limit. The caller holds the lock.
 func (l *Limiter) cut() {
-	// Jitter, for many workers are told at the same time.
-	l.limit = max(1, l.limit*(0.65+0.1*l.jitter()))
+	// Jitter, for many workers are throttled at the same time.
+	l.limit = max(1, l.limit*(leftByCut+cutJitter*l.jitter()))
 	l.steady = true
-	l.epoch++
+	l.cuts++
 	l.since = 0
-	l.begin()
+	l.nextRound()
 }

@@ -14,14 +14,14 @@ import (
 
 // pager lists one page of a store at a time. It is called concurrently.
 type pager[P paged[P]] interface {
-	// ListPage returns the first entries, in bytewise key order, whose keys have
-	// the prefix and lie after `after`, and whether the store has more. A page
-	// with none has no more. A store that is seen to break this is
-	// objectstore.ErrBadListing. The caller owns the page.
+	// ListPage returns the first entries, in bytewise key order, whose keys have the
+	// prefix and lie after `after`, and whether the store has more. After an empty page
+	// there are no more. A store that breaks this is objectstore.ErrBadListing. The
+	// caller owns the page.
 	ListPage(ctx context.Context, prefix, after string) (page P, more bool, err error)
-	// WalkPage returns the page that a continuation token stands for, the first one
-	// for an empty token, and the token of the page after it; "" is that there is
-	// none. The keys within a page are in order. The caller owns the page.
+	// WalkPage returns the page of a continuation token, which is the first one if the token
+	// is empty, and the token of the page after it, or "" if there is none. The keys
+	// within a page are in order. The caller owns the page.
 	WalkPage(ctx context.Context, prefix, token string) (page P, next string, err error)
 }
 
@@ -41,18 +41,17 @@ func newLister[P paged[P]](pager pager[P], cfg Config, m *Metrics) *lister[P] {
 // bytewise key order, in pages of at least one entry that the caller owns. A
 // sequence that ends without an error is complete; after an error it ends.
 //
-// The caller may stop anywhere. If it will soon after opts.Upto, that saves listing
-// ahead there.
+// The caller may stop anywhere. Beyond opts.Upto little is listed ahead.
 //
-// The errors are those of the pager. Transient ones are met with further tries of
-// the same page; pages that contradict each other with listing again from the
-// last key that was handed over, in the end by a walk, which starts nowhere.
+// The errors are those of the pager. A page is retried after a transient error. If pages
+// contradict each other, the listing starts again after the last key that was handed
+// over, and in the end as a walk, which needs no start.
 func (l *lister[P]) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		opts := opts.WithDefaults()
 		l.cfg.Limiter.enter()
 		defer l.cfg.Limiter.leave()
-		at, before := []byte(after), after // the last key that was handed over, and a start that it follows
+		at, before := []byte(after), after // the last key that was handed over, and the start of its page
 		deliver := func(page P) bool {
 			if page = l.after(page, string(at)); page.Len() == 0 {
 				release(page)
@@ -66,8 +65,8 @@ func (l *lister[P]) List(ctx context.Context, prefix, after string, opts objects
 		for contradictions := 0; ; contradictions++ {
 			var err error
 			if contradictions < parallelTries {
-				// The last page is asked for again: what the store told of what follows it
-				// may have been wrong, or not be so any more.
+				// The last page is listed again: what the store said of the keys behind it
+				// may have been wrong, or may have changed.
 				err = l.run(ctx, prefix, before, opts.Upto, string(at) > before, deliver)
 			} else {
 				err = l.walkTo(ctx, prefix, opts, deliver)
@@ -81,7 +80,7 @@ func (l *lister[P]) List(ctx context.Context, prefix, after string, opts objects
 				return
 			case errors.Is(err, errTorn), errors.Is(err, objectstore.ErrBadListing):
 				if errors.Is(err, objectstore.ErrBadListing) {
-					contradictions = parallelTries - 1 // such a store does not get better
+					contradictions = parallelTries - 1 // such a store does not improve
 				}
 				l.metrics.restarts.Inc()
 			default:
@@ -93,7 +92,7 @@ func (l *lister[P]) List(ctx context.Context, prefix, after string, opts objects
 	}
 }
 
-// walkTo delivers what a walk shows until the end, an error, or until deliver answers
+// walkTo delivers the pages of a walk until the end, an error, or until deliver returns
 // false.
 func (l *lister[P]) walkTo(ctx context.Context, prefix string, opts objectstore.ListOptions, deliver func(P) bool) error {
 	for page, err := range l.walk(ctx, prefix, opts) {
@@ -116,15 +115,14 @@ func (l *lister[P]) after(page P, after string) P {
 	}))
 }
 
-// parallelTries is how often a listing may contradict itself before it is walked.
-// A store that changes while it is listed does so now and then.
+// parallelTries is how often a listing may contradict itself before it is walked. A listing
+// of a store that changes meanwhile does so now and then.
 const parallelTries = 3
 
 var errTorn = errors.New("pages of the listing contradict each other")
 
-// run lists with one plan until the end, an error, or until deliver answers
-// false. promised says that keys are known to follow `after`. When run returns, all its
-// calls have ended.
+// run lists with one plan until the end, an error, or until deliver returns false. promised
+// says that keys are known to follow `after`. When run returns, all its calls have ended.
 func (l *lister[P]) run(ctx context.Context, prefix, after string, upto func() string, promised bool, deliver func(P) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	_, buffer := l.cfg.Limiter.share()
@@ -161,7 +159,7 @@ func (l *lister[P]) run(ctx context.Context, prefix, after string, upto func() s
 
 // run is one plan in progress.
 type run[P paged[P]] struct {
-	*lister[P]
+	lister *lister[P]
 	prefix string
 	upto   func() string // how far the consumer is sure to read now
 	calls  sync.WaitGroup
@@ -180,15 +178,15 @@ func (r *run[P]) done() bool {
 	return r.ended
 }
 
-// took notes how long the consumer took for a page.
+// took records how long the consumer took for a page.
 func (r *run[P]) took(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pace.take.add(d)
 }
 
-// take returns the next page if it has arrived, and starts the calls that there
-// is room for.
+// take returns the next page if it has arrived, and starts as many calls as there is room
+// for.
 func (r *run[P]) take(ctx context.Context) (page P, ok bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -201,8 +199,8 @@ func (r *run[P]) take(ctx context.Context) (page P, ok bool, err error) {
 	page, ok, r.ended = r.plan.take()
 	switch {
 	case ok:
-		r.metrics.held.Sub(float64(page.Bytes()))
-	case r.err != nil: // pages before the one that it concerns are good
+		r.lister.metrics.held.Sub(float64(page.Bytes()))
+	case r.err != nil: // the pages before it are good
 		return page, false, r.err
 	}
 	if !r.ended && r.err == nil {
@@ -220,14 +218,14 @@ func (r *run[P]) fill(ctx context.Context) {
 
 // next returns a call that there is room for, if there is one; r.mu is held.
 func (r *run[P]) next() (call[P], bool) {
-	limit, buffer := r.cfg.Limiter.share()
+	limit, buffer := r.lister.cfg.Limiter.share()
 	r.plan.budget = buffer
 	r.plan.narrow(r.upto())
 	return r.plan.next(r.pace.limit(limit), r.pace.rate())
 }
 
-// start starts a goroutine that makes a call, and as long as there is room another
-// one after it: a new goroutine would have to grow its stack again.
+// start starts a goroutine that makes a call, and further calls as long as there is room
+// for them: a new goroutine would have to grow its stack again.
 func (r *run[P]) start(ctx context.Context, c call[P]) {
 	r.calls.Go(func() {
 		for ok := true; ok; {
@@ -238,8 +236,8 @@ func (r *run[P]) start(ctx context.Context, c call[P]) {
 	})
 }
 
-// arrived ends a call. It returns the one that its goroutine is to make next, if
-// there is room for any, and starts the others.
+// arrived ends a call. It returns the call that its goroutine is to make next, if there is
+// room for one, and starts others.
 func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err error, took time.Duration) (next call[P], ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -249,7 +247,7 @@ func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err 
 		}
 	}
 	if err != nil {
-		r.plan.failed(c)
+		r.plan.returned(c)
 		if r.err == nil {
 			r.err = err
 		}
@@ -257,7 +255,7 @@ func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err 
 		r.pace.list.add(took)
 		held := r.plan.held
 		r.plan.arrived(c, page, more)
-		r.metrics.held.Add(float64(r.plan.held - held))
+		r.lister.metrics.held.Add(float64(r.plan.held - held))
 		if ctx.Err() == nil && r.err == nil && !r.plan.torn {
 			next, ok = r.next()
 			r.fill(ctx)
@@ -270,7 +268,7 @@ func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err 
 	return next, ok
 }
 
-// misplaced returns an error if a page is not what follows a key; r.mu is held.
+// misplaced returns an error if a page does not hold what follows a key; r.mu is held.
 func (r *run[P]) misplaced(page P, more bool, after string) error {
 	if page.Len() == 0 {
 		if more {
@@ -284,22 +282,22 @@ func (r *run[P]) misplaced(page P, more bool, after string) error {
 	return nil
 }
 
-// fetch gets one page, trying again after transient errors. The start of a page
-// does not change, so that tries are harmless.
+// fetch gets one page, and retries after transient errors. That is harmless, for the start of
+// a page does not change.
 func (r *run[P]) fetch(ctx context.Context, after string) (page P, more bool, err error) {
-	err = r.persist(ctx, func(ctx context.Context) (err error) {
-		page, more, err = r.pager.ListPage(ctx, r.prefix, after)
+	err = r.lister.persist(ctx, func(ctx context.Context) (err error) {
+		page, more, err = r.lister.pager.ListPage(ctx, r.prefix, after)
 		return err
 	})
 	return page, more, err
 }
 
-// persist makes a call for a page, and makes it again after transient errors.
+// persist makes a call for a page, and retries it after transient errors.
 func (l *lister[P]) persist(ctx context.Context, call func(context.Context) error) error {
-	l.cfg.Limiter.call()
-	defer l.cfg.Limiter.answered()
+	l.cfg.Limiter.begin()
+	defer l.cfg.Limiter.end()
 	for failures := 1; ; failures++ {
-		epoch := l.cfg.Limiter.called()
+		epoch := l.cfg.Limiter.epoch()
 		err := l.try(ctx, call)
 		switch {
 		case err == nil:
@@ -331,7 +329,7 @@ func (l *lister[P]) try(ctx context.Context, call func(context.Context) error) e
 	begin := time.Now()
 	err := call(ctx)
 	if err == nil {
-		l.cfg.Limiter.quietly(time.Since(begin))
+		l.cfg.Limiter.success(time.Since(begin))
 	}
 	return err
 }

@@ -5,28 +5,17 @@ import (
 	"time"
 )
 
-// pace compares how long a consumer takes for a page with how long a LIST takes.
-// It bounds how many LISTs are worth having in flight: no more than the pages
-// that the consumer takes meanwhile, and some to spare. Where LISTs take no time,
-// that is a handful, and hardly any of them is wasted.
+// pace compares how long a consumer takes for a page with how long a LIST takes. From that it
+// derives how many LISTs are worth having in flight: as many as the consumer takes
+// pages meanwhile, and some to spare. If LISTs take no time, that is a handful, and
+// hardly any of them is wasted.
 type pace struct {
 	take mean
 	list low
 }
 
-// spare is how many LISTs more than needed are in flight, for they do not all take
-// as long; few is how many are even if one would do.
-const (
-	spare = 1.5
-	few   = 3
-)
-
-// typical is how long a LIST takes, over the fastest ones. Their mean would do if it
-// did not grow with the calls in flight where the processor is what they wait for.
-const typical = 1.25
-
-// rate returns how many pages the consumer takes while a LIST lasts; as long as
-// that is not known, any number.
+// rate returns how many pages the consumer takes while a LIST lasts, +Inf as long as that is
+// not known.
 func (p *pace) rate() float64 {
 	if p.take.n == 0 || p.list == 0 || p.take.value <= 0 {
 		return math.Inf(1)
@@ -34,7 +23,7 @@ func (p *pace) rate() float64 {
 	return typical * float64(p.list) / p.take.value
 }
 
-// limit returns how many of the LISTs allowed are worth having in flight.
+// limit returns how many of the allowed LISTs are worth having in flight.
 func (p *pace) limit(allowed int) int {
 	if worth := few + spare*p.rate(); worth < float64(allowed) {
 		return int(worth)
@@ -53,7 +42,7 @@ func (m *mean) add(d time.Duration) {
 	m.value += (d.Seconds() - m.value) / float64(m.n)
 }
 
-// low follows the shortest durations, in seconds: down at once, up slowly.
+// low follows the shortest durations, in seconds: it falls at once and rises slowly.
 type low float64
 
 func (l *low) add(d time.Duration) {

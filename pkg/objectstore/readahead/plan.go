@@ -3,55 +3,51 @@ package readahead
 import (
 	"slices"
 	"sort"
-	"strings"
 
-	"github.com/rangefleet/rangefleet/pkg/keyspace"
+	"github.com/rangefleet/rangefleet/pkg/forecast"
 )
 
-// paged is one page of a listing: entries in strictly increasing order of keys.
-// P is the type itself. If it has a method Release, that is called for pages
-// that are never handed over.
+// paged is one page of a listing: entries in strictly increasing order of keys. P is the
+// page type itself. If it has a method Release, that is called for pages that are never
+// handed over.
 type paged[P any] interface {
 	Len() int
 	AppendKey(dst []byte, i int) []byte // of entry i
 	ModTime(i int) int64                // of entry i, in nanoseconds since the Unix epoch
-	Bytes() int                         // of memory that the page holds
+	Bytes() int                         // memory that the page holds
 	Head(n int) P                       // the first n entries, 0 < n <= Len; the page itself is given up
 	Tail(n int) P                       // the entries from n on, 0 <= n <= Len; the page itself is given up
 }
 
-// segment is the keys (lo, hi] of a listing, of which those up to pos are
-// listed. At most one LIST is in flight for it.
+// segment is the keys (lo, hi] of a listing: pages that are listed, and the rest. At most
+// one LIST is in flight for it.
 type segment[P paged[P]] struct {
-	pos, hi  string // hi "" is the end of all keys
-	done     bool   // pos has reached hi
+	pages    []P           // listed, not yet taken
+	rest     forecast.Rest // not yet listed
+	done     bool          // nothing is left of rest
 	inFlight bool
-	pages    []P  // listed, not yet taken
-	listed   int  // LISTs since the segment was made or cut
-	total    int  // LISTs since it was made
-	promised bool // keys follow pos, as the store said or has shown
-	guess    bool // nothing of it was listed since it was cut off
-	whole    bool // not to be cut before its next page: what it holds is a guess until then
-	estimate
+	lists    int  // LISTs that arrived since it was made
+	promised bool // keys follow rest.Pos, as the store said or has shown
+	guess    bool // nothing of it was listed yet, and it was cut off where keys were expected
+	whole    bool // not to be cut before its next page, which shows what it holds
 
 	begins   string // first key that its first LIST showed, at hi or beyond it too
-	expected bool   // the segment before has shown what begins must be
+	expected bool   // the segment before has shown that begins must be expect
 	expect   string
 }
 
-func (s *segment[P]) begun() bool { return s.inFlight || s.total > 0 }
+func (s *segment[P]) begun() bool { return s.inFlight || s.lists > 0 }
 
 // plan tiles what is ahead of a consumer with segments, and decides which of
 // them to list next and where to cut them. It knows no clock, goroutine or
-// network: LISTs are calls that next returns and arrived or failed end.
+// network: LISTs are calls that next returns and arrived or returned end.
 //
 // The segments tile (what was taken, the end of all keys]: each starts where
 // the one before ends. So a bad cut costs a LIST, never a key.
 type plan[P paged[P]] struct {
-	prefix   string
-	upto     string // the consumer may stop soon after it; "" is never
+	upto     string // the consumer may stop soon after it; "" is the end of all keys
 	budget   int    // bytes that pages may hold
-	confirm  bool   // an end is believed only of a page without keys
+	confirm  bool   // only a page without keys shows an end
 	segments []*segment[P]
 	inFlight int
 	held     int // bytes of pages not yet taken
@@ -66,16 +62,9 @@ type plan[P paged[P]] struct {
 	ended    bool    // the store said that nothing follows endAt, and segments behind it were not listed
 	endAt    string
 
-	climb climb   // where hi is a run
-	doubt float64 // by what part of themselves estimates were wrong, a moving average
-	trust float64 // how many segments may be cut off and not be listed
-
-	hull     keyspace.Hull
-	pairs    keyspace.Pairs
-	code     keyspace.Code
-	alphabet keyspace.Alphabet
-	sample   []string // scratch, like text
-	text     []byte
+	trust    float64 // how many segments may be cut off ahead of their first LISTs
+	forecast *forecast.Pages
+	text     []byte // scratch
 }
 
 // call is one LIST to be made: the page after a key.
@@ -85,19 +74,19 @@ type call[P paged[P]] struct {
 }
 
 func newPlan[P paged[P]](prefix, after, upto string, budget int) *plan[P] {
-	p := &plan[P]{prefix: prefix, upto: upto, budget: budget, trust: firstTrust, doubt: firstDoubt}
-	first := &segment[P]{pos: after, estimate: estimate{rest: 1}}
+	p := &plan[P]{upto: upto, budget: budget, trust: firstTrust, forecast: forecast.NewPages(prefix)}
+	first := &segment[P]{rest: forecast.Rest{Pos: after, Pages: 1}}
 	p.segments = append(p.segments, first)
 	if upto != "" && upto > max(after, prefix) {
-		first.hi = upto
-		p.segments = append(p.segments, &segment[P]{pos: upto, estimate: estimate{rest: 1}})
+		first.rest.Hi = upto
+		p.segments = append(p.segments, &segment[P]{rest: forecast.Rest{Pos: upto, Pages: 1}})
 	}
 	return p
 }
 
-// next returns the next LIST to make, of at most limit in flight, or false if
-// there is none until a page arrives or is taken. rate is how many pages the
-// consumer takes while a LIST lasts.
+// next returns the next LIST to make, with at most limit in flight, or false if there is
+// none until a page arrives or is taken. rate is how many pages the consumer takes while a
+// LIST lasts.
 func (p *plan[P]) next(limit int, rate float64) (call[P], bool) {
 	if p.inFlight >= limit {
 		return call[P]{}, false
@@ -111,12 +100,12 @@ func (p *plan[P]) next(limit int, rate float64) (call[P], bool) {
 	if p.isPast(s) {
 		p.past++
 	}
-	return call[P]{s, s.pos}, true
+	return call[P]{s, s.rest.Pos}, true
 }
 
-func (p *plan[P]) isPast(s *segment[P]) bool { return p.upto != "" && s.pos >= p.upto }
+func (p *plan[P]) isPast(s *segment[P]) bool { return p.upto != "" && s.rest.Pos >= p.upto }
 
-// narrow brings upto nearer. What is listed past it already stays.
+// narrow brings upto nearer. Pages past it that are listed already stay.
 func (p *plan[P]) narrow(upto string) {
 	if upto == "" || p.upto != "" && upto >= p.upto {
 		return
@@ -134,8 +123,8 @@ func (p *plan[P]) narrow(upto string) {
 	}
 }
 
-// failed ends a call without a page; it will be made again.
-func (p *plan[P]) failed(c call[P]) {
+// returned takes back a call that ended. One that brought no page will be made again.
+func (p *plan[P]) returned(c call[P]) {
 	c.segment.inFlight = false
 	p.inFlight--
 	if p.isPast(c.segment) {
@@ -143,35 +132,35 @@ func (p *plan[P]) failed(c call[P]) {
 	}
 }
 
-// arrived ends a call with the page that it returned, whose keys lie after the
-// call's, and whether the store has more after them. The page is clipped at the
-// segment's end, which may have moved since.
+// arrived ends a call with the page that it returned, whose keys lie after the call's start;
+// more is whether the store has more after them. The page is clipped at the segment's end,
+// which may have moved since.
 func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	s, n, said := c.segment, page.Len(), more
 	if n > 0 && p.confirm {
-		more = true // as far as can be told: a page without keys shows the end
+		more = true // until a page without keys shows the end
 	}
-	p.failed(c)
+	p.returned(c)
 	p.calls++
-	last, news := s.pos, false
+	last := s.rest.Pos
 	var keys []string
 	if n > 0 {
 		keys = p.sampleOf(page)
 		last = keys[len(keys)-1]
-		news = p.observe(s, page, keys)
+		p.measure(page)
+		p.forecast.See(&s.rest, keys)
 	}
-	expected, hi := s.rest, s.hi
+	expected, hi := s.rest.Pages, s.rest.Hi
 	i := slices.Index(p.segments, s)
 	p.compare(s, page)
 	p.contradict(s, n, last, said)
 	p.absorb(i, last, more)
 	kept := n
-	if s.hi != "" && last > s.hi {
-		kept = sort.Search(n, func(i int) bool { return p.keyOf(page, i) > s.hi })
+	if s.rest.Hi != "" && last > s.rest.Hi {
+		kept = sort.Search(n, func(i int) bool { return p.keyOf(page, i) > s.rest.Hi })
 	}
-	s.done = kept < n || !more || s.hi != "" && last >= s.hi
-	s.listed++
-	s.total++
+	s.done = kept < n || !more || s.rest.Hi != "" && last >= s.rest.Hi
+	s.lists++
 	s.whole = false
 	if s.guess {
 		s.guess = false
@@ -180,18 +169,56 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	if s.done {
 		p.adjoin(i, page, kept, said)
 	}
-	p.keep(c, page, keys, kept)
+	p.keep(s, page, keys, kept)
 	if !more {
 		p.end(i, last)
 	}
 	s.promised = said
-	p.reckon(s, news)
-	if hi == s.hi && hi != "" {
-		p.revise(expected, s.rest+float64(kept)/float64(max(1, p.pageLen)))
+	if s.done {
+		s.rest.Pages = 0
+	} else {
+		p.forecast.Reckon(&s.rest)
+	}
+	if hi == s.rest.Hi && hi != "" {
+		p.forecast.Revise(expected, s.rest.Pages+float64(kept)/float64(max(1, p.pageLen)))
 	}
 }
 
-// contradict notes whether a LIST of n entries contradicts what the store said before.
+// measure learns how large pages are.
+func (p *plan[P]) measure(page P) {
+	p.pageLen = max(p.pageLen, page.Len())
+	size := float64(page.Bytes()) / float64(page.Len()) * float64(p.pageLen)
+	if p.pageSize == 0 {
+		p.pageSize = size
+	}
+	p.pageSize += (size - p.pageSize) / 16
+}
+
+// sampleOf returns keys of a page, the first and the last among them.
+func (p *plan[P]) sampleOf(page P) []string {
+	n := page.Len()
+	keys := make([]string, min(forecast.Samples, n))
+	text, ends := p.text[:0], [forecast.Samples]int{}
+	for i := range keys {
+		text = page.AppendKey(text, i*(n-1)/max(1, len(keys)-1))
+		ends[i] = len(text)
+	}
+	p.text = text
+	all, start := string(text), 0 // one allocation
+	for i := range keys {
+		keys[i] = all[start:ends[i]]
+		start = ends[i]
+	}
+	return keys
+}
+
+// keyOf returns key i of a page.
+func (p *plan[P]) keyOf(page P, i int) string {
+	p.text = page.AppendKey(p.text[:0], i)
+	return string(p.text)
+}
+
+// contradict checks a LIST of n entries against what the store said before.
 func (p *plan[P]) contradict(s *segment[P], n int, last string, more bool) {
 	switch {
 	case n == 0 && !more && s.promised:
@@ -201,9 +228,9 @@ func (p *plan[P]) contradict(s *segment[P], n int, last string, more bool) {
 	}
 }
 
-// end notes that the store has nothing after last, which segment i has shown. What
-// lies before it in other segments they have to show themselves, and those that were
-// not begun need not be listed, unless another one has shown a later key.
+// end records that segment i has shown that the store has nothing after last. Segments that
+// start behind it and were not begun need not be listed, unless another one has shown a
+// later key. Other segments have yet to show the keys before last that lie in them.
 func (p *plan[P]) end(i int, last string) {
 	if i+1 < len(p.segments) && (!p.ended || last < p.endAt) {
 		p.ended, p.endAt = true, last
@@ -212,8 +239,8 @@ func (p *plan[P]) end(i int, last string) {
 		switch {
 		case s.begun():
 			p.torn = p.torn || s.begins > last
-		case s.pos >= last:
-			s.done, s.rest = true, 0
+		case s.rest.Pos >= last:
+			s.done, s.rest.Pages = true, 0
 		}
 	}
 }
@@ -235,9 +262,9 @@ func release(page any) {
 	}
 }
 
-// keep holds the first entries of a call's page, of which keys is a sample, for the
+// keep holds the first entries of a page of s, of which keys is a sample, for the
 // consumer.
-func (p *plan[P]) keep(c call[P], page P, keys []string, kept int) {
+func (p *plan[P]) keep(s *segment[P], page P, keys []string, kept int) {
 	if kept == 0 {
 		release(page)
 		return
@@ -246,16 +273,9 @@ func (p *plan[P]) keep(c call[P], page P, keys []string, kept int) {
 		page = page.Head(kept)
 		keys = p.sampleOf(page)
 	}
-	s := c.segment
-	s.pos = keys[len(keys)-1]
-	start, full := keys[0], float64(kept)/float64(p.pageLen)
+	full := float64(kept) / float64(p.pageLen)
 	p.useful += full
-	pages := full
-	if s.total > 1 && s.known() && strings.HasPrefix(s.start, directory(keys[0], s.pos)) {
-		start, pages = s.start, s.density.pages+full
-	}
-	s.density = &density{start: start, pages: pages, first: keys[0], last: s.pos, sample: keys, full: full}
-	p.climb.add(s.estimate, c.after, s.hi, s.done)
+	p.forecast.Advance(&s.rest, keys, full, s.done)
 	s.pages = append(s.pages, page)
 	p.held += page.Bytes()
 	if p.upto != "" && keys[0] > p.upto {
@@ -263,25 +283,24 @@ func (p *plan[P]) keep(c call[P], page P, keys []string, kept int) {
 	}
 }
 
-// absorb gives the segments that follow segment i to it as far as they were not
-// begun and the page reaches into them: what it lists beyond its segment need
-// not be listed again.
+// absorb merges into segment i the segments behind it that were not begun and into which its
+// page reaches, so that what the page shows of them need not be listed again.
 func (p *plan[P]) absorb(i int, last string, more bool) {
 	s := p.segments[i]
-	for i+1 < len(p.segments) && s.hi != "" && (last > s.hi || !more) {
+	for i+1 < len(p.segments) && s.rest.Hi != "" && (last > s.rest.Hi || !more) {
 		next := p.segments[i+1]
 		if next.begun() || next.done {
 			return
 		}
-		s.hi, s.rest = next.hi, s.rest+next.rest
+		s.rest.Hi, s.rest.Pages = next.rest.Hi, s.rest.Pages+next.rest.Pages
 		p.segments = slices.Delete(p.segments, i+1, i+2)
 	}
 }
 
-// compare checks what the first LIST of a segment shows first with what the
-// segment before it has shown already.
+// compare checks the first key of a segment's first LIST against what the segment before
+// has shown.
 func (p *plan[P]) compare(s *segment[P], page P) {
-	if s.total > 0 {
+	if s.lists > 0 {
 		return
 	}
 	if page.Len() > 0 {
@@ -292,18 +311,18 @@ func (p *plan[P]) compare(s *segment[P], page P) {
 	}
 }
 
-// adjoin checks the key that segment i's last page shows after its end, that there is
-// none, or that there is some, with what the next segment's first LIST shows. They differ
-// only if the store changes just there, or does not keep to the start that it is
-// given: some are known to skip a key where the start names none.
+// adjoin checks what segment i's last page shows behind its end (a key, none, or that there
+// is some key) against the first LIST of the next segment. They differ only if the
+// store changes just there, or does not keep to the start of a LIST: some stores skip a
+// key if the start is no key.
 func (p *plan[P]) adjoin(i int, page P, kept int, more bool) {
 	if i+1 == len(p.segments) {
 		return
 	}
 	if kept == page.Len() && more {
 		next := p.segments[i+1]
-		next.promised = next.total == 0
-		p.torn = p.torn || next.total > 0 && next.begins == ""
+		next.promised = next.lists == 0
+		p.torn = p.torn || next.lists > 0 && next.begins == ""
 		return
 	}
 	key := ""
@@ -311,15 +330,15 @@ func (p *plan[P]) adjoin(i int, page P, kept int, more bool) {
 		key = p.keyOf(page, kept)
 	}
 	switch next := p.segments[i+1]; {
-	case next.total > 0:
+	case next.lists > 0:
 		p.torn = p.torn || next.begins != key
 	default:
 		next.expected, next.expect = true, key
 	}
 }
 
-// take returns the next page in key order; ok is false if it has not arrived,
-// done is true if there is none.
+// take returns the next page in key order. ok is false if it has not arrived, done is true
+// if there are no more.
 func (p *plan[P]) take() (page P, ok, done bool) {
 	for len(p.segments) > 0 {
 		s := p.segments[0]

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/keyset"
+	"github.com/rangefleet/rangefleet/pkg/forecast"
 )
 
 // A page may show the end of the store and be clipped long before: what lies
@@ -12,9 +13,9 @@ import (
 func TestWhatAPageShowsOfOthersIsListedAgain(t *testing.T) {
 	set := keyset.Of("a", "b", "c")
 	p := newPlan[slice]("", "", "", 1<<20)
-	made := []*segment[slice]{{hi: "a"}, {pos: "a", hi: "b"}, {pos: "b"}}
+	made := []*segment[slice]{{rest: forecast.Rest{Hi: "a"}}, {rest: forecast.Rest{Pos: "a", Hi: "b"}}, {rest: forecast.Rest{Pos: "b"}}}
 	for _, s := range made {
-		s.rest = 1
+		s.rest.Pages = 1
 	}
 	p.segments = append([]*segment[slice](nil), made...)
 	for _, s := range made[:2] {
@@ -22,7 +23,7 @@ func TestWhatAPageShowsOfOthersIsListedAgain(t *testing.T) {
 		p.inFlight++
 	}
 	for i, s := range made[:2] {
-		p.arrived(call[slice]{s, s.pos}, slice{&set, int64(i), 3}, false)
+		p.arrived(call[slice]{s, s.rest.Pos}, slice{&set, int64(i), 3}, false)
 	}
 	for c, ok := p.next(1, 1); ok; c, ok = p.next(1, 1) {
 		p.arrived(c, slice{&set, set.Rank(c.after), 3}, false)
@@ -102,13 +103,13 @@ func TestLag(t *testing.T) {
 		100:  100 * given / limit,
 		4000: pages * lagging / limit,
 	} {
-		p.segments[0].rest = left
-		p.segments[1].rest = 1e6 // behind the end
+		p.segments[0].rest.Pages = left
+		p.segments[1].rest.Pages = 1e6 // behind the end
 		if got := p.lag(limit, fast); math.Abs(got-want) > 1e-6 {
 			t.Errorf("%v pages left: %v LISTs, want %v", left, got, want)
 		}
 	}
-	p.upto, p.segments[0].rest = "", 8
+	p.upto, p.segments[0].rest.Pages = "", 8
 	if got, want := p.lag(limit, fast), pages*lagging/float64(limit); math.Abs(got-want) > 1e-6 {
 		t.Errorf("open end: %v LISTs, want %v", got, want)
 	}
@@ -136,8 +137,8 @@ func TestDoubtTellsShapesApart(t *testing.T) {
 			hi := min(lo+1000, set.Len())
 			p.arrived(calls[0], slice{&set, lo, hi}, hi < set.Len())
 		}
-		if p.doubt < want[0] || p.doubt > want[1] {
-			t.Errorf("%s: a doubt of %.2f, want %v", shape, p.doubt, want)
+		if d := p.forecast.Doubt; d < want[0] || d > want[1] {
+			t.Errorf("%s: a doubt of %.2f, want %v", shape, d, want)
 		}
 	}
 }

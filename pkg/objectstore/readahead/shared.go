@@ -7,9 +7,9 @@ func (l *Limiter) Active() bool {
 	return l.active > 0
 }
 
-// Busy reports whether more than half of the calls that may be in flight are, those
-// included that are to be made again: another listing would take them from those
-// that there are.
+// Busy reports whether more than half of the calls that may be in flight are, including
+// those that wait for their next try. Another listing would take calls from those that
+// there are.
 func (l *Limiter) Busy() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -17,28 +17,16 @@ func (l *Limiter) Busy() bool {
 	return 2*l.inFlight > n*max(1, int(l.limit)/n)
 }
 
-// call counts a call, until answered.
-func (l *Limiter) call() {
+// Throttles returns how often the limit was cut because the store throttled a call of this
+// process.
+func (l *Limiter) Throttles() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inFlight++
+	return l.throttles
 }
 
-func (l *Limiter) answered() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.inFlight--
-}
-
-// Cuts returns how often the store throttled calls so that the limit was cut.
-func (l *Limiter) Cuts() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.cuts
-}
-
-// Cut cuts the limit because the store throttled another process. If it was cut
-// not a round trip ago, this is the same complaint, and nothing happens.
+// Cut cuts the limit because the store throttled another process. It does nothing within a
+// round trip after the last cut, which had the same cause.
 func (l *Limiter) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

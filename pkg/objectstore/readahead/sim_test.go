@@ -117,7 +117,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 		if s.trace != nil && int(e.at) > int(now) {
 			s.trace("== %d: taken %d held %d in flight %d segments %d calls %d useful %.0f", int(e.at), next/s.page, p.held/max(1, int(p.pageSize)), p.inFlight, len(p.segments), p.calls, p.useful)
 			for i, g := range p.segments[:min(4, len(p.segments))] {
-				s.trace("   -- %d pages %d rest %.1f inside %.1f listed %d inflight %v whole %v guess %v done %v trust %.1f: %s %s end %s", i, len(g.pages), g.rest, g.inside, g.listed, g.inFlight, g.whole, g.guess, g.done, p.trust, short(g.pos), short(g.hi), short(g.end))
+				s.trace("   -- %d pages %d rest %.1f lists %d inflight %v whole %v guess %v done %v trust %.1f: %s %s", i, len(g.pages), g.rest.Pages, g.lists, g.inFlight, g.whole, g.guess, g.done, p.trust, short(g.rest.Pos), short(g.rest.Hi))
 			}
 		}
 		now = e.at
@@ -127,7 +127,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 			continue
 		}
 		s.pace.list.add(seconds(e.takes))
-		limiter.quietly(seconds(e.takes))
+		limiter.success(seconds(e.takes))
 		lo := s.set.Rank(e.call.after)
 		hi := min(lo+s.page, s.set.Len())
 		if s.trace != nil {
@@ -154,11 +154,11 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 func (s sim) tell(now float64, c call[slice], lo, hi, next int64, p *plan[slice]) {
 	seg, kept := c.segment, hi
-	if seg.hi != "" {
-		kept = min(hi, max(lo, s.set.Rank(seg.hi)))
+	if seg.rest.Hi != "" {
+		kept = min(hi, max(lo, s.set.Rank(seg.rest.Hi)))
 	}
 	s.trace("%6.2f taken %d rank %d keep %d of %d rest %.1f (is %.1f) segments %d in flight %d held %d of %.0f after %s hi %s", now, next/s.page, lo, kept-lo, hi-lo,
-		seg.rest, float64(s.set.Rank(seg.hi+"\xff")-lo)/float64(s.page), len(p.segments), p.inFlight, p.held/max(1, int(p.pageSize)), p.window(), short(c.after), short(seg.hi))
+		seg.rest.Pages, float64(s.set.Rank(seg.rest.Hi+"\xff")-lo)/float64(s.page), len(p.segments), p.inFlight, p.held/max(1, int(p.pageSize)), p.window(), short(c.after), short(seg.rest.Hi))
 }
 
 func short(key string) string {

@@ -12,8 +12,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Wrap returns s with a List that reads ahead by pages of the pager, a view of
-// the same store that neither waits nor tries again by itself.
+// Wrap returns s with a List that reads ahead. It gets pages from the pager, which is the
+// same store without waiting or retries of its own.
 func Wrap(s objectstore.Store, pager objectstore.Pager, cfg Config, m *Metrics) objectstore.Walker {
 	cfg.Throttled = func(err error) bool { return errors.Is(err, objectstore.ErrThrottled) }
 	free := &sync.Pool{}
@@ -54,16 +54,16 @@ func unpack(pages iter.Seq2[*page, error]) iter.Seq2[[]objectstore.Listed, error
 	}
 }
 
-// page is a page of objects with memory of its own: that of the store's answer
-// is several times larger, and pages are held until their turn comes. What all
-// keys of it start with it has once. It has no pointers to objects, for the
-// garbage collector would follow them all.
+// page is a page of objects with memory of its own: pages are held until their turn comes,
+// and the memory of a store's answer is several times larger. The common prefix of all
+// keys is stored once. There are no pointers to objects, for the garbage collector would
+// follow them all.
 type page struct {
 	prefix  []byte // of all keys
 	objects []object
 	start   uint32     // where the text of the first object starts
 	text    []byte     // of each object the rest of the key, then the ETag
-	free    *sync.Pool // where it goes to
+	free    *sync.Pool // to which the page is released
 }
 
 // object is an object of a page. Its text starts where that of the one before
@@ -110,7 +110,7 @@ func (p *page) rest(i int) []byte {
 	return p.text[start:end:end]
 }
 
-// unpacked is where a page is unpacked to when its turn has come.
+// unpacked holds a page whose turn has come.
 type unpacked struct {
 	objects []objectstore.Listed
 	keys    []byte
@@ -150,12 +150,12 @@ func (p *page) Head(n int) *page {
 func (p *page) Tail(n int) *page {
 	if n > 0 {
 		p.start = p.objects[n-1].end
-		p.objects = append(p.objects[:0], p.objects[n:]...) // in place, so that all of the memory stays in use
+		p.objects = append(p.objects[:0], p.objects[n:]...) // in place: the whole capacity stays in use
 	}
 	return p
 }
 
-// Release gives the page's memory to pages to come.
+// Release gives the page's memory to later pages.
 func (p *page) Release() { p.free.Put(p) }
 
 // pages is a pager of a store.

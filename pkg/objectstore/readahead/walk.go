@@ -15,16 +15,16 @@ import (
 // Limits of a walk.
 const (
 	walkAhead = 8   // pages that are fetched before the consumer takes them
-	maxBarren = 100 // pages in a row that bring no new key; a store that has more goes round in circles
+	maxBarren = 100 // pages in a row that bring no new key; a store that sends more goes round in circles
 )
 
-// Walk lists all entries with the prefix by one chain of continuation tokens, in
-// pages of at least one entry that the caller owns. One LIST is in flight at a
-// time, and pages are fetched ahead of the consumer. A sequence that ends without
-// an error is complete: the store said that nothing follows, and showed nothing there
-// when it was looked behind the end. After an error it ends.
+// Walk lists all entries with the prefix by one chain of continuation tokens, in pages of at
+// least one entry that the caller owns. One LIST is in flight at a time, and pages are
+// fetched ahead of the consumer. A sequence that ends without an error is complete: the
+// store said that nothing follows, and LISTs behind the end showed nothing (Config.ConfirmEnds).
+// After an error it ends.
 //
-// The errors are those of the pager, tried again as List does.
+// The errors are those of the pager, with retries as in List.
 func (l *lister[P]) Walk(ctx context.Context, prefix string, opts objectstore.ListOptions) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		l.cfg.Limiter.enter()
@@ -37,7 +37,7 @@ func (l *lister[P]) Walk(ctx context.Context, prefix string, opts objectstore.Li
 	}
 }
 
-// walk is Walk of a listing that the limiter has counted.
+// walk is Walk for a listing that the limiter has counted.
 func (l *lister[P]) walk(ctx context.Context, prefix string, opts objectstore.ListOptions) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -73,7 +73,7 @@ func (l *lister[P]) walk(ctx context.Context, prefix string, opts objectstore.Li
 type walk[P paged[P]] struct {
 	lister     *lister[P]
 	prefix     string
-	passedOver func()       // of the options
+	passedOver func()       // the caller's ListOptions.PassedOver
 	pages      chan P       // closed by the goroutine when it ends
 	err        error        // why it ended before the last page; set before pages is closed
 	held       atomic.Int64 // bytes of pages in the channel
@@ -82,7 +82,7 @@ type walk[P paged[P]] struct {
 	news       chan struct{} // a tick after it took one
 }
 
-// hold counts a page that goes into the channel, and take one that has left it.
+// hold counts a page that goes into the channel, and take a page that has left it.
 func (w *walk[P]) hold(page P) {
 	n := page.Bytes()
 	w.held.Add(int64(n))
@@ -100,8 +100,8 @@ func (w *walk[P]) take(page P) {
 	}
 }
 
-// once fetches the pages from the first to the last one, and hands over what lies after
-// a key. It returns the last key, "" if there is none, and how many pages there were.
+// once fetches all pages, from the first to the last, and hands over the entries behind a
+// key. It returns the last key, "" if there is none, and the number of pages.
 func (w *walk[P]) once(ctx context.Context, after string) (last string, pages int, err error) {
 	var c chain[P]
 	for token := ""; ; {
@@ -125,8 +125,8 @@ func (w *walk[P]) once(ctx context.Context, after string) (last string, pages in
 	}
 }
 
-// room waits until another page may be held: no more than the consumer has taken,
-// for many look at the first page only, and no more bytes than its share.
+// room waits until another page may be held: no more pages than the consumer has taken, since
+// many consumers look at the first page only, and no more bytes than the listing's share.
 func (w *walk[P]) room(ctx context.Context) error {
 	for {
 		held, waiting := int(w.held.Load()), int64(len(w.pages))
@@ -159,8 +159,8 @@ func (w *walk[P]) put(ctx context.Context, page P) error {
 	}
 }
 
-// fetch gets one page, trying again after transient errors. A token stands for the
-// same page however often it is asked for.
+// fetch gets one page, and retries after transient errors. A token stands for the same page
+// however often it is used.
 func (w *walk[P]) fetch(ctx context.Context, token string) (page P, next string, err error) {
 	err = w.lister.persist(ctx, func(ctx context.Context) (err error) {
 		page, next, err = w.lister.pager.WalkPage(ctx, w.prefix, token)
@@ -177,9 +177,8 @@ type chain[P paged[P]] struct {
 	ends   []int  // where each of them ends in text
 }
 
-// join returns the entries of the next page that the page before did not hold
-// already: tokens of some stores repeat its last keys. A page that goes back
-// further is out of order.
+// join returns the entries of the next page that the page before did not hold: some stores
+// repeat its last keys. A page that goes back further is out of order.
 func (c *chain[P]) join(page P, token, next string) (P, error) {
 	fresh, err := c.fresh(page)
 	if err != nil {
@@ -200,7 +199,8 @@ func (c *chain[P]) join(page P, token, next string) (P, error) {
 	return page.Tail(fresh), nil
 }
 
-// fresh returns how many entries of a page the page before held already.
+// fresh returns how many entries of a page were in the page before: the index of the first
+// new one.
 func (c *chain[P]) fresh(page P) (n int, err error) {
 	last := c.last()
 	var key []byte
@@ -231,8 +231,8 @@ func (c *chain[P]) key(i int) []byte {
 	return c.text[start:c.ends[i]]
 }
 
-// remember keeps the keys of a page for the next one. A page of repeated keys alone
-// ends before the page that it repeats does, which is kept.
+// remember keeps the keys of a page to compare with the next one. A page that only repeats
+// keys ends before the page that it repeats, which is kept.
 func (c *chain[P]) remember(page P) {
 	if end := page.AppendKey(nil, page.Len()-1); bytes.Compare(end, c.last()) < 0 {
 		return

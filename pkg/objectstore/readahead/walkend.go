@@ -9,22 +9,22 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// A continuation token may stand for a listing that a store holds in memory. MinIO, once it
-// has lost that, as after a restart, answers the token like a start after the last key,
-// and may tell an early end. So the end of a walk of several pages is looked behind, on
-// stores that are not simply believed. What lies there can only refute the end.
+// A continuation token may stand for a listing that a store holds in memory. If MinIO has lost
+// it, as after a restart, it answers the token like a start after the last key, and may
+// report an end too early. So on stores whose ends are to be confirmed, LISTs look behind
+// the end of a walk of several pages. They can refute the end, but not prove it.
 
-// maxWalks bounds how often a prefix is walked because the end of the walk before was
-// refuted. A store that restarts is walked twice.
+// maxWalks bounds how often a prefix is walked because each walk's end was refuted. A store
+// that restarts is walked twice.
 const maxWalks = 3
 
 // probe is a LIST that may show a key behind the end of a walk.
 type probe struct{ prefix, after string }
 
-// probesBehind returns LISTs that show, together, any key with the prefix behind the last
-// one of a walk: in its directory, then behind each directory that it lies in, from the
-// deepest on. A directory D/ ends before D0, as '0' follows '/'. No LIST but the first
-// starts within a directory of the key.
+// probesBehind returns LISTs that together show any key with the prefix behind the last one
+// of a walk: in its directory, then behind each directory that it lies in, from the
+// deepest on. A directory D/ ends before D0, since '0' follows '/'. Only the first LIST
+// starts within a directory of the key: MinIO answers such starts wrongly.
 func probesBehind(prefix, last string) []probe {
 	dir := func(key string) string { return key[:strings.LastIndexByte(key, '/')+1] }
 	probes := []probe{{max(prefix, dir(last)), last}}
@@ -35,8 +35,8 @@ func probesBehind(prefix, last string) []probe {
 	return probes
 }
 
-// behind returns a key with the walk's prefix that lies behind its last one and was there
-// before the walk began, or "": keys that are added while a bucket is walked may be missed.
+// behind returns a key with the walk's prefix that lies behind its last one and is older than
+// the walk, or "". A walk may miss keys that are added while it runs.
 func (w *walk[P]) behind(ctx context.Context, last string) (string, error) {
 	for _, p := range probesBehind(w.prefix, last) {
 		var page P
@@ -45,7 +45,7 @@ func (w *walk[P]) behind(ctx context.Context, last string) (string, error) {
 			return err
 		})
 		if objectstore.Permanent(err) {
-			continue // such a start is not answered: it refutes nothing
+			continue // the store does not answer such a start, so that it refutes nothing
 		}
 		if err != nil {
 			return "", fmt.Errorf("look behind key %q, where the walk ended: %w", last, err)
@@ -59,8 +59,8 @@ func (w *walk[P]) behind(ctx context.Context, last string) (string, error) {
 	return "", nil
 }
 
-// older returns the first key of a page that lies behind the last one of the walk and is
-// older than the walk.
+// older returns the first key of a page that lies behind the walk's last one and is older
+// than the walk.
 func (w *walk[P]) older(page P, last string) string {
 	var key []byte
 	for i := range page.Len() {
@@ -73,7 +73,7 @@ func (w *walk[P]) older(page P, last string) string {
 }
 
 // run walks the prefix to its end, an error, or the end of ctx. If the end is refuted, it
-// walks the prefix again, and passes over what it had.
+// walks the prefix again, and passes over the keys that it had.
 func (w *walk[P]) run(ctx context.Context) error {
 	w.begun = time.Now()
 	last := ""

@@ -63,11 +63,11 @@ func New(p Policy, reg prometheus.Registerer) *Retrier {
 }
 
 // Wrap returns s with retries.
-func (r *Retrier) Wrap(s objectstore.Store) objectstore.Store { return &store{r, s} }
+func (r *Retrier) Wrap(s objectstore.Store) objectstore.Store { return &store{retrier: r, next: s} }
 
 type store struct {
-	*Retrier
-	next objectstore.Store
+	retrier *Retrier
+	next    objectstore.Store
 }
 
 var _ objectstore.Store = (*store)(nil)
@@ -93,7 +93,7 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 				return
 			}
 			failures++
-			if err := s.pause(ctx, opList, failures, failure); err != nil {
+			if err := s.retrier.pause(ctx, opList, failures, failure); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -104,20 +104,20 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 // listOnce is the decorated List with the policy's deadline for each page. The
 // time that the consumer takes for a page does not count.
 func (s *store) listOnce(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
-	if s.policy.Timeout <= 0 {
+	if s.retrier.policy.Timeout <= 0 {
 		return s.next.List(ctx, prefix, after, opts)
 	}
 	return func(yield func([]objectstore.Listed, error) bool) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		late := time.AfterFunc(s.policy.Timeout, func() { cancel(context.DeadlineExceeded) })
+		late := time.AfterFunc(s.retrier.policy.Timeout, func() { cancel(context.DeadlineExceeded) })
 		defer late.Stop()
 		for page, err := range s.next.List(ctx, prefix, after, opts) {
 			late.Stop()
 			if !yield(page, err) {
 				return
 			}
-			late.Reset(s.policy.Timeout)
+			late.Reset(s.retrier.policy.Timeout)
 		}
 	}
 }
@@ -160,17 +160,17 @@ func (s *store) repeat(ctx context.Context, op string, call func(context.Context
 		if err == nil {
 			return nil
 		}
-		if err := s.pause(ctx, op, failures, err); err != nil {
+		if err := s.retrier.pause(ctx, op, failures, err); err != nil {
 			return err
 		}
 	}
 }
 
 func (s *store) try(ctx context.Context, call func(context.Context) error) error {
-	if s.policy.Timeout <= 0 {
+	if s.retrier.policy.Timeout <= 0 {
 		return call(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.policy.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.retrier.policy.Timeout)
 	defer cancel()
 	return call(ctx)
 }
