@@ -9,11 +9,11 @@ import (
 // spoil has a key hold what cannot be decoded.
 func spoil(t *testing.T, c *Catalog, key string) {
 	t.Helper()
-	_, rev, err := c.bucket.Get(t.Context(), key)
+	_, rev, err := c.records.bucket.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.bucket.Update(t.Context(), key, []byte("{\"id\":\x00"), rev); err != nil {
+	if _, err := c.records.bucket.Update(t.Context(), key, []byte("{\"id\":\x00"), rev); err != nil {
 		t.Fatal(err)
 	}
 }

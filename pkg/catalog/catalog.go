@@ -59,7 +59,7 @@ type Branch struct {
 
 // Commit is a tree with a place in history.
 type Commit struct {
-	ID          string            `json:"id"` // see Identity
+	ID          string            `json:"id"` // see Commit.identity
 	Committer   string            `json:"committer"`
 	Message     string            `json:"message"`
 	MetarangeID string            `json:"metarange_id"` // "" is the empty tree
@@ -72,12 +72,17 @@ type Commit struct {
 // Catalog reads and writes a bucket. Its methods may be called concurrently, by
 // any number of processes.
 type Catalog struct {
-	bucket kv.Bucket
-	now    func() time.Time
+	records records
 }
 
 // New returns the catalog in the bucket, which must hold nothing else.
-func New(bucket kv.Bucket) *Catalog { return &Catalog{bucket: bucket, now: time.Now} }
+func New(bucket kv.Bucket) *Catalog { return &Catalog{records{bucket: bucket, now: time.Now}} }
+
+// open returns what a repository holds, or a NotFound fault.
+func (c *Catalog) open(ctx context.Context, repository string) (history, error) {
+	r, err := c.Repository(ctx, repository)
+	return history{c.records.bucket, r}, err
+}
 
 func repositoryKey(id string) string      { return "r." + id }
 func branchKey(root, name string) string  { return "b." + root + "." + name }

@@ -3,20 +3,15 @@ package catalog
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/ident"
-	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// Identity returns the commit's ID, 64 hex digits: the hash that lakeFS computes for a
+// identity returns the commit's ID, 64 hex digits: the hash that lakeFS computes for a
 // commit, of all fields except ID and Generation.
-func (c Commit) Identity() string {
+func (c Commit) identity() string {
 	var parents, w ident.Writer
 	parents.StringSlice(c.Parents)
 	w.String("commit:v1")
@@ -42,81 +37,30 @@ func (c Commit) textSize() int {
 // truncated to seconds. Adding it again is harmless. The caller is responsible for the
 // parents and the generation.
 func (c *Catalog) AddCommit(ctx context.Context, repository string, commit Commit) (Commit, error) {
-	r, err := c.Repository(ctx, repository)
+	h, err := c.open(ctx, repository)
 	if err != nil {
 		return Commit{}, err
 	}
-	return c.addCommit(ctx, r, commit)
-}
-
-func (c *Catalog) addCommit(ctx context.Context, r Repository, commit Commit) (Commit, error) {
-	commit.Created = commit.Created.UTC().Truncate(time.Second)
-	commit.ID = commit.Identity()
-	data, err := json.Marshal(commit)
-	if err != nil {
-		return Commit{}, fmt.Errorf("encode commit %s: %w", commit.ID, err)
-	}
-	_, err = c.bucket.Create(ctx, commitKey(r.root(), commit.ID), data)
-	if err != nil && !errors.Is(err, kv.ErrConflict) {
-		return Commit{}, fmt.Errorf("store commit %s of repository %q: %w", commit.ID, r.ID, err)
-	}
-	return commit, nil
+	return h.addCommit(ctx, commit)
 }
 
 // Commit returns the commit with the ID, or a NotFound fault.
 func (c *Catalog) Commit(ctx context.Context, repository, id string) (Commit, error) {
-	r, err := c.Repository(ctx, repository)
+	h, err := c.open(ctx, repository)
 	if err != nil {
 		return Commit{}, err
 	}
-	return c.existingCommit(ctx, r, id)
-}
-
-func (c *Catalog) existingCommit(ctx context.Context, r Repository, id string) (Commit, error) {
-	commit, err := c.commit(ctx, r, id)
-	if errors.Is(err, kv.ErrNotFound) {
-		return Commit{}, fault.Missing("commit")
-	}
-	if err != nil {
-		return Commit{}, fmt.Errorf("read commit %s of repository %q: %w", id, r.ID, err)
-	}
-	return commit, nil
-}
-
-// commit returns a commit, or kv.ErrNotFound.
-func (c *Catalog) commit(ctx context.Context, r Repository, id string) (Commit, error) {
-	if !validCommit.MatchString(id) {
-		return Commit{}, kv.ErrNotFound
-	}
-	commit, _, err := read[Commit](ctx, c.bucket.Get, commitKey(r.root(), id))
-	return commit, err
+	return h.existingCommit(ctx, id)
 }
 
 // Resolve returns the commit that a ref, a commit's ID or a branch's name, points at, or a
 // NotFound fault. A commit takes precedence over a branch.
 func (c *Catalog) Resolve(ctx context.Context, repository, ref string) (Commit, error) {
-	r, err := c.Repository(ctx, repository)
+	h, err := c.open(ctx, repository)
 	if err != nil {
 		return Commit{}, err
 	}
-	return c.resolve(ctx, r, ref)
-}
-
-func (c *Catalog) resolve(ctx context.Context, r Repository, ref string) (Commit, error) {
-	commit, err := c.commit(ctx, r, ref) // reads nothing unless ref has the form of an ID
-	if errors.Is(err, kv.ErrNotFound) {
-		var b Branch
-		if b, err = c.branch(ctx, c.bucket.Get, r, ref); err == nil {
-			return c.existingCommit(ctx, r, b.CommitID)
-		}
-	}
-	if errors.Is(err, kv.ErrNotFound) {
-		return Commit{}, fault.Missing(fmt.Sprintf("ref %q", ref))
-	}
-	if err != nil {
-		return Commit{}, fmt.Errorf("resolve ref %q of repository %q: %w", ref, r.ID, err)
-	}
-	return commit, nil
+	return h.resolve(ctx, ref)
 }
 
 // Log returns up to amount, at least 1, commits, from the one that ref points at backwards
@@ -127,22 +71,22 @@ func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount
 	if amount < 1 {
 		return nil, false, fault.BadField("amount", "%d is below 1", amount)
 	}
-	r, err := c.Repository(ctx, repository)
+	h, err := c.open(ctx, repository)
 	if err != nil {
 		return nil, false, err
 	}
-	next, err := c.resolve(ctx, r, ref)
+	next, err := h.resolve(ctx, ref)
 	if err != nil {
 		return nil, false, err
 	}
 	if after != "" {
-		if next, err = c.existingCommit(ctx, r, after); err != nil {
+		if next, err = h.existingCommit(ctx, after); err != nil {
 			return nil, false, err
 		}
 		if len(next.Parents) == 0 {
 			return nil, false, nil
 		}
-		if next, err = c.existingCommit(ctx, r, next.Parents[0]); err != nil {
+		if next, err = h.existingCommit(ctx, next.Parents[0]); err != nil {
 			return nil, false, err
 		}
 	}
@@ -155,7 +99,7 @@ func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount
 		if len(page) == amount || size >= limits.LogPage {
 			return page, true, nil
 		}
-		if next, err = c.existingCommit(ctx, r, next.Parents[0]); err != nil {
+		if next, err = h.existingCommit(ctx, next.Parents[0]); err != nil {
 			return nil, false, err
 		}
 	}

@@ -106,7 +106,7 @@ func TestAddCommitIsIdempotent(t *testing.T) {
 			t.Errorf("again: %+v, %v", second, err)
 		}
 		got, err := c.Commit(ctx, "repo", first.ID)
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(first) || got.Identity() != got.ID {
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(first) || got.identity() != got.ID {
 			t.Errorf("Commit = %+v, %v, want %+v", got, err, first)
 		}
 	})
@@ -123,7 +123,7 @@ func TestIdentityIsThatOfLakeFS(t *testing.T) {
 			Metadata: map[string]string{"b": "2", "": "", "a": "1"}, Parents: []string{"p1", "p2"}, Generation: 7,
 		},
 	} {
-		if got := c.Identity(); got != want {
+		if got := c.identity(); got != want {
 			t.Errorf("identity of %+v = %s, want %s", c, got, want)
 		}
 	}

@@ -49,7 +49,7 @@ func TestADeletedRepositoryLeavesNothing(t *testing.T) {
 		if err := c.DeleteRepository(ctx, "repo"); err != nil {
 			t.Fatal(err)
 		}
-		if rest := keysOf(t, c.bucket); len(rest) != 3 || slices.ContainsFunc(rest, func(k string) bool { return !strings.Contains(k, "repo-2") }) {
+		if rest := keysOf(t, c.records.bucket); len(rest) != 3 || slices.ContainsFunc(rest, func(k string) bool { return !strings.Contains(k, "repo-2") }) {
 			t.Errorf("after the deletion there are %q", rest)
 		}
 		_, err := c.Repository(ctx, "repo")
@@ -96,17 +96,17 @@ func TestARepositoryWithoutIncarnationIsDeleted(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
 		r := Repository{ID: "repo", StorageNamespace: "s3://bucket/repo", DefaultBranch: "main"}
-		if err := c.createDefaultBranch(ctx, r); err != nil {
+		if err := (history{c.records.bucket, r}).createDefaultBranch(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.store(ctx, repositoryRecord{r, true}, 0); err != nil {
+		if _, err := c.records.store(ctx, repositoryRecord{r, true}, 0); err != nil {
 			t.Fatal(err)
 		}
 		commitOn(t, c, "main", "old")
 		if err := c.DeleteRepository(ctx, "repo"); err != nil {
 			t.Fatal(err)
 		}
-		if rest := keysOf(t, c.bucket); len(rest) > 0 {
+		if rest := keysOf(t, c.records.bucket); len(rest) > 0 {
 			t.Errorf("after the deletion there are %q", rest)
 		}
 		create(t, c, "repo")
@@ -120,7 +120,7 @@ func TestAHalfDoneDeletionIsDoneOrNot(t *testing.T) {
 		for steps := 0; ; steps++ {
 			create(t, c, "repo")
 			commitOn(t, c, "main", "old")
-			f := &failing{Bucket: c.bucket, left: steps}
+			f := &failing{Bucket: c.records.bucket, left: steps}
 			err := New(f).DeleteRepository(ctx, "repo")
 			if gone := err == nil; gone != (steps > 0) {
 				t.Errorf("step %d: %v", steps, err)
@@ -146,7 +146,7 @@ func TestAHalfDoneDeletionIsDoneOrNot(t *testing.T) {
 			} else if err := c.Sweep(ctx); err != nil {
 				t.Error(err)
 			}
-			if rest := keysOf(t, c.bucket); len(rest) > 0 {
+			if rest := keysOf(t, c.records.bucket); len(rest) > 0 {
 				t.Errorf("step %d: there are %q", steps, rest)
 			}
 			if f.left >= 0 {
@@ -159,23 +159,23 @@ func TestAHalfDoneDeletionIsDoneOrNot(t *testing.T) {
 func TestSweepLeavesWhatLives(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx, now := t.Context(), time.Now()
-		c.now = func() time.Time { return now }
+		c.records.now = func() time.Time { return now }
 		create(t, c, "repo")
-		dying := New(&failing{Bucket: c.bucket, left: 2})
-		dying.now = c.now
+		dying := New(&failing{Bucket: c.records.bucket, left: 2})
+		dying.records.now = c.records.now
 		_, err := dying.CreateRepository(ctx, Repository{ID: "half", StorageNamespace: "s3://bucket/half", DefaultBranch: "main"})
 		if !errors.Is(err, errDied) {
 			t.Fatal(err)
 		}
-		before := keysOf(t, c.bucket)
-		if err := c.Sweep(ctx); err != nil || !slices.Equal(before, keysOf(t, c.bucket)) {
-			t.Errorf("swept at once: %v, of %q are left %q", err, before, keysOf(t, c.bucket))
+		before := keysOf(t, c.records.bucket)
+		if err := c.Sweep(ctx); err != nil || !slices.Equal(before, keysOf(t, c.records.bucket)) {
+			t.Errorf("swept at once: %v, of %q are left %q", err, before, keysOf(t, c.records.bucket))
 		}
 		now = now.Add(reservation + 2*time.Second)
 		if err := c.Sweep(ctx); err != nil {
 			t.Error(err)
 		}
-		if rest := keysOf(t, c.bucket); len(rest) != 3 {
+		if rest := keysOf(t, c.records.bucket); len(rest) != 3 {
 			t.Errorf("swept later: there are %q", rest)
 		}
 		wantFresh(t, "swept", c, "repo")
@@ -285,7 +285,7 @@ func TestCatalogIsWhatItsTwinIs(t *testing.T) {
 	for range 2000 {
 		now = now.Add(2 * reservation) // no reservation is in the way for long
 		c := New(&failing{Bucket: bucket, left: random.IntN(8)})
-		c.now = func() time.Time { return now }
+		c.records.now = func() time.Time { return now }
 		id := fmt.Sprint("repo", random.IntN(3))
 		var err error
 		switch random.IntN(3) {

@@ -18,7 +18,7 @@ import (
 func TestRepositoryStartsWithOneCommit(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
-		c.now = func() time.Time { return time.Unix(1700000000, 5) }
+		c.records.now = func() time.Time { return time.Unix(1700000000, 5) }
 		r := create(t, c, "repo")
 		if r.StorageNamespace != "s3://bucket/repo" || !r.Created.Equal(time.Unix(1700000000, 0)) {
 			t.Errorf("created %+v", r)
@@ -70,7 +70,7 @@ func TestRepositoryIsChecked(t *testing.T) {
 		if err := c.CheckRepository(t.Context(), good); err != nil {
 			t.Errorf("look at a good one: %v", err)
 		}
-		if keys, err := c.bucket.Keys(t.Context(), ""); err != nil || len(keys) > 0 {
+		if keys, err := c.records.bucket.Keys(t.Context(), ""); err != nil || len(keys) > 0 {
 			t.Errorf("before anything was created there are %q, %v", keys, err)
 		}
 		if page, _, err := c.Repositories(t.Context(), "", "", 10); err != nil || len(page) != 0 {
@@ -188,12 +188,12 @@ func TestHalfCreatedRepositoryCanBeCreatedAgain(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
 		now := time.Now()
-		c.now = func() time.Time { return now }
+		c.records.now = func() time.Time { return now }
 		steps := 0
 		for {
 			id, namespace := fmt.Sprint("repo", steps), fmt.Sprint("s3://bucket/n", steps)
-			dying := New(&failing{Bucket: c.bucket, left: steps})
-			dying.now = c.now
+			dying := New(&failing{Bucket: c.records.bucket, left: steps})
+			dying.records.now = c.records.now
 			_, err := dying.CreateRepository(ctx, Repository{ID: id, StorageNamespace: namespace, DefaultBranch: "first"})
 			if err == nil {
 				break

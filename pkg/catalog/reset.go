@@ -36,7 +36,7 @@ func (c *Catalog) ResetBranch(ctx context.Context, repository string, from Branc
 	if _, err := c.Commit(ctx, repository, commitID); err != nil {
 		return err
 	}
-	err := kv.RetryConflicts(ctx, func() error { return c.recordDropped(ctx, repository, from) })
+	err := kv.RetryConflicts(ctx, func() error { return c.records.recordDropped(ctx, repository, from) })
 	var f *fault.Fault
 	if errors.As(err, &f) {
 		return err
@@ -50,7 +50,7 @@ func (c *Catalog) ResetBranch(ctx context.Context, repository string, from Branc
 // DroppedHeads returns the heads that resets dropped from a branch in the last week, those
 // of all resets that ended before this call. The read is linearizable, which takes a write.
 func (c *Catalog) DroppedHeads(ctx context.Context, repository string, b Branch) ([]Dropped, error) {
-	dropped, _, err := read[[]Dropped](ctx, c.bucket.GetLinearized, droppedKey(root(repository, b.Incarnation), b.Name))
+	dropped, _, err := read[[]Dropped](ctx, c.records.bucket.GetLinearized, droppedKey(root(repository, b.Incarnation), b.Name))
 	if err != nil && !errors.Is(err, kv.ErrNotFound) {
 		return nil, fmt.Errorf("read the dropped heads of branch %q of repository %q: %w", b.Name, repository, err)
 	}
@@ -59,9 +59,9 @@ func (c *Catalog) DroppedHeads(ctx context.Context, repository string, b Branch)
 
 // recordDropped adds the head of a branch to the dropped ones. It returns kv.ErrConflict
 // if another process does so at the same time, and a Conflict fault if there are too many.
-func (c *Catalog) recordDropped(ctx context.Context, repository string, b Branch) error {
-	key, now := droppedKey(root(repository, b.Incarnation), b.Name), c.now().UTC()
-	dropped, rev, err := read[[]Dropped](ctx, c.bucket.Get, key)
+func (s records) recordDropped(ctx context.Context, repository string, b Branch) error {
+	key, now := droppedKey(root(repository, b.Incarnation), b.Name), s.now().UTC()
+	dropped, rev, err := read[[]Dropped](ctx, s.bucket.Get, key)
 	if err != nil && !errors.Is(err, kv.ErrNotFound) {
 		return err
 	}
@@ -74,9 +74,9 @@ func (c *Catalog) recordDropped(ctx context.Context, repository string, b Branch
 		return fmt.Errorf("encode %s: %w", key, err)
 	}
 	if rev == 0 {
-		_, err = c.bucket.Create(ctx, key, data)
+		_, err = s.bucket.Create(ctx, key, data)
 	} else {
-		_, err = c.bucket.Update(ctx, key, data, rev)
+		_, err = s.bucket.Update(ctx, key, data, rev)
 	}
 	return err
 }

@@ -49,7 +49,7 @@ func TestAResetTellsBeforeItMoves(t *testing.T) {
 func TestDroppedHeadsAreBounded(t *testing.T) {
 	c := New(&kvtest.Memory{})
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	c.now = func() time.Time { return now }
+	c.records.now = func() time.Time { return now }
 	create(t, c, "repo")
 	one := commitOn(t, c, "main", "one")
 	ids := []string{one.ID, one.Parents[0]}
@@ -80,7 +80,7 @@ func TestADeletedRepositoryLeavesNoDroppedHeads(t *testing.T) {
 		if err := c.DeleteRepository(t.Context(), "repo"); err != nil {
 			t.Fatal(err)
 		}
-		if rest := keysOf(t, c.bucket); len(rest) > 0 {
+		if rest := keysOf(t, c.records.bucket); len(rest) > 0 {
 			t.Errorf("after the deletion there are %q", rest)
 		}
 	})

@@ -1,0 +1,112 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+)
+
+// history is the branches and commits of a repository, which was visible when it was read.
+type history struct {
+	bucket     kv.Bucket
+	repository Repository
+}
+
+// existingBranch returns a branch, or a NotFound fault.
+func (h history) existingBranch(ctx context.Context, get getter, name string) (Branch, error) {
+	b, err := h.branch(ctx, get, name)
+	if errors.Is(err, kv.ErrNotFound) {
+		return Branch{}, fault.Missing("branch")
+	}
+	if err != nil {
+		return Branch{}, fmt.Errorf("read branch %q of repository %q: %w", name, h.repository.ID, err)
+	}
+	return b, nil
+}
+
+// errNoCommit says that the value of a branch is not the ID of a commit.
+var errNoCommit = errors.New("it is not the ID of a commit")
+
+// branch returns a branch, or kv.ErrNotFound.
+func (h history) branch(ctx context.Context, get getter, name string) (Branch, error) {
+	if checkBranchName("", name) != nil {
+		return Branch{}, kv.ErrNotFound
+	}
+	commit, rev, err := get(ctx, branchKey(h.repository.root(), name))
+	if err != nil {
+		return Branch{}, err
+	}
+	if !validCommit.Match(commit) {
+		return Branch{}, fault.Unreadable(kv.BucketCatalog, branchKey(h.repository.root(), name), errNoCommit)
+	}
+	return Branch{Name: name, CommitID: string(commit), Incarnation: h.repository.Incarnation, Revision: rev}, nil
+}
+
+// existingCommit returns a commit, or a NotFound fault.
+func (h history) existingCommit(ctx context.Context, id string) (Commit, error) {
+	commit, err := h.commit(ctx, id)
+	if errors.Is(err, kv.ErrNotFound) {
+		return Commit{}, fault.Missing("commit")
+	}
+	if err != nil {
+		return Commit{}, fmt.Errorf("read commit %s of repository %q: %w", id, h.repository.ID, err)
+	}
+	return commit, nil
+}
+
+// commit returns a commit, or kv.ErrNotFound.
+func (h history) commit(ctx context.Context, id string) (Commit, error) {
+	if !validCommit.MatchString(id) {
+		return Commit{}, kv.ErrNotFound
+	}
+	commit, _, err := read[Commit](ctx, h.bucket.Get, commitKey(h.repository.root(), id))
+	return commit, err
+}
+
+// resolve returns the commit of a ref, or a NotFound fault.
+func (h history) resolve(ctx context.Context, ref string) (Commit, error) {
+	commit, err := h.commit(ctx, ref) // reads nothing unless ref has the form of an ID
+	if errors.Is(err, kv.ErrNotFound) {
+		var b Branch
+		if b, err = h.branch(ctx, h.bucket.Get, ref); err == nil {
+			return h.existingCommit(ctx, b.CommitID)
+		}
+	}
+	if errors.Is(err, kv.ErrNotFound) {
+		return Commit{}, fault.Missing(fmt.Sprintf("ref %q", ref))
+	}
+	if err != nil {
+		return Commit{}, fmt.Errorf("resolve ref %q of repository %q: %w", ref, h.repository.ID, err)
+	}
+	return commit, nil
+}
+
+// addCommit stores a commit, and returns it with its ID.
+func (h history) addCommit(ctx context.Context, commit Commit) (Commit, error) {
+	commit.Created = commit.Created.UTC().Truncate(time.Second)
+	commit.ID = commit.identity()
+	data, err := json.Marshal(commit)
+	if err != nil {
+		return Commit{}, fmt.Errorf("encode commit %s: %w", commit.ID, err)
+	}
+	_, err = h.bucket.Create(ctx, commitKey(h.repository.root(), commit.ID), data)
+	if err != nil && !errors.Is(err, kv.ErrConflict) {
+		return Commit{}, fmt.Errorf("store commit %s of repository %q: %w", commit.ID, h.repository.ID, err)
+	}
+	return commit, nil
+}
+
+// createDefaultBranch stores the first commit, and a branch that points at it.
+func (h history) createDefaultBranch(ctx context.Context) error {
+	first, err := h.addCommit(ctx, Commit{Message: firstMessage, Created: h.repository.Created, Generation: 1})
+	if err != nil {
+		return err
+	}
+	_, err = h.bucket.Create(ctx, branchKey(h.repository.root(), h.repository.DefaultBranch), []byte(first.ID))
+	return err
+}
