@@ -4,7 +4,7 @@ BIN := bin
 
 # Reference implementations that only tests may depend on live in modules of
 # their own; see CONTRIBUTING.md.
-TEST_MODULES := $(sort $(patsubst %/go.mod,%,$(wildcard test/*/go.mod bench/go.mod)))
+TEST_MODULES := $(sort $(patsubst %/go.mod,%,$(wildcard test/*/go.mod bench/go.mod tools/house/go.mod)))
 LINT_MODULES := $(TEST_MODULES) bench/baseline
 
 .DEFAULT_GOAL := help
@@ -29,7 +29,7 @@ test-unit: ## Run the tests that need nothing but Go
 	$(GO) test ./...
 
 .PHONY: test-modules
-test-modules: ## Run the tests in test/ and bench/: lakeFS's packages, S3 servers, whole fleets
+test-modules: ## Run the tests in test/, bench/ and tools/house: lakeFS's packages, S3 servers, whole fleets
 	test/ceph/with.sh $(MAKE) --no-print-directory $(addprefix test-in/,$(TEST_MODULES))
 
 # Servers are no files, so that nothing tells Go's cache that they have changed.
@@ -69,6 +69,10 @@ lint: $(LINTER) ## Check formats, layers and habits: .golangci.yml
 		echo "== $$module"; \
 		(cd $$module && $(CURDIR)/$(LINTER) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; \
 	done
+
+.PHONY: house
+house: ## Check methods of types and uses of exported names: tools/house
+	cd tools/house && $(GO) run . -root ../.. -exceptions exceptions.txt
 
 .PHONY: format
 format: $(LINTER) ## Format all code

@@ -1,0 +1,7 @@
+package rig
+
+import "testing"
+
+type bench struct{ testing.TB }
+
+func TestRig(*testing.T) { _, _, _ = Crowded{}, Named{}, bench{} }

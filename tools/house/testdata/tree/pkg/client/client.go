@@ -1,0 +1,5 @@
+// Package client is exempt.
+package client
+
+// Call is not used.
+func Call() {}

@@ -1,0 +1,5 @@
+// Package shelftest is made for tests.
+package shelftest
+
+// Fake is used by a test, which counts.
+func Fake() {}
