@@ -16,5 +16,5 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	code := ctl.Run(ctx, ctl.OS(), os.Args[1:])
 	stop()
-	os.Exit(code)
+	os.Exit(int(code))
 }

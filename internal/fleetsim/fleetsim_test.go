@@ -1,22 +1,21 @@
-package fleetsim_test
+package fleetsim
 
 import (
 	"flag"
 	"testing"
 
-	"github.com/rangefleet/rangefleet/internal/fleetsim"
 	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
 var all = flag.Bool("fleets.all", false, "print what many fleets take for many shapes")
 
-func run(t *testing.T, shape string, keys int64, workers int) fleetsim.Result {
+func run(t *testing.T, shape string, keys int64, workers int) result {
 	t.Helper()
 	set, err := keyset.New(shape, keys, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := fleetsim.Run(fleetsim.Default(set, workers))
+	r, err := simulate(defaultConfig(set, workers))
 	if err != nil {
 		t.Fatalf("%d keys of %s, %d workers: %v", keys, shape, workers, err)
 	}

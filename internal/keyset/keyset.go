@@ -16,9 +16,9 @@ import (
 	"strings"
 )
 
-// MaxLen bounds the number of keys in a set: beyond it the fractions that keys
+// maxLen bounds the number of keys in a set: beyond it the fractions that keys
 // are made of would no longer be distinct.
-const MaxLen = 1 << 36
+const maxLen = 1 << 36
 
 // Set is a sorted set of distinct keys, each valid UTF-8 of 1 to 1024 bytes. It
 // is immutable and may be used concurrently.
@@ -33,8 +33,8 @@ type keyFunc func(dst []byte, i int64) []byte
 
 // New returns n keys of a shape. The same arguments always give the same keys.
 func New(shape string, n int64, seed uint64) (Set, error) {
-	if n < 0 || n > MaxLen {
-		return Set{}, fmt.Errorf("a set of %d keys: want 0 to %d", n, int64(MaxLen))
+	if n < 0 || n > maxLen {
+		return Set{}, fmt.Errorf("a set of %d keys: want 0 to %d", n, int64(maxLen))
 	}
 	for _, s := range shapes {
 		if s.Name == shape {
@@ -74,7 +74,7 @@ func parseCount(s string) (int64, error) {
 		}
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n > MaxLen/unit {
+	if err != nil || n > maxLen/unit {
 		return 0, fmt.Errorf("%q is no number of keys", s)
 	}
 	return n * unit, nil

@@ -16,7 +16,7 @@ func mix(seed, x uint64) uint64 {
 
 // fraction returns a point of [0, 1), in units of 2^-64, for index i of n: a
 // pseudo-random one within the i-th of n equal parts. Points increase with i,
-// and lie at least an eighth of a part from each other: at MaxLen keys still
+// and lie at least an eighth of a part from each other: at maxLen keys still
 // 2^-39, so that 39 bits of the digits are enough to tell keys apart.
 func fraction(seed uint64, i, n int64) uint64 {
 	width := ^uint64(0) / uint64(n)

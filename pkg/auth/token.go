@@ -18,9 +18,9 @@ type Sealer struct{ aead cipher.AEAD }
 // sealKeySize is the length of a key in bytes: AES-256.
 const sealKeySize = 32
 
-// ErrToken says that a token was not sealed with the sealer's key, or was sealed for another
+// errToken says that a token was not sealed with the sealer's key, or was sealed for another
 // purpose.
-var ErrToken = errors.New("not a token for this")
+var errToken = errors.New("not a token for this")
 
 // NewSealer returns a sealer with a random key, whose tokens no other sealer opens.
 func NewSealer() *Sealer {
@@ -51,15 +51,15 @@ func (s *Sealer) Seal(text string, purpose ...string) string {
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
-// Open returns the text of a token, or ErrToken.
+// Open returns the text of a token, or errToken.
 func (s *Sealer) Open(token string, purpose ...string) (string, error) {
 	sealed, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
-		return "", ErrToken
+		return "", errToken
 	}
 	text, err := s.aead.Open(nil, nil, sealed, fmt.Appendf(nil, "%q", purpose))
 	if err != nil {
-		return "", ErrToken
+		return "", errToken
 	}
 	return string(text), nil
 }

@@ -76,7 +76,7 @@ func TestCommands(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		args []string
-		code int
+		code ExitCode
 	}{
 		{"import", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main/raw", "-m", "nightly", "--metadata", "job=17", "--metadata", "by=a,b"}, OK},
 		{"import-detach", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/main", "--detach"}, OK},

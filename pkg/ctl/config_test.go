@@ -16,7 +16,7 @@ func TestAccess(t *testing.T) {
 		mode os.FileMode
 		env  map[string]string // over none; $URL likewise
 		args string
-		code int
+		code ExitCode
 		as   string // the request, or what is said
 	}{
 		{name: "file alone", file: "endpoint: $URL\n" + pair, code: OK, as: "FK:FS"},
@@ -108,7 +108,7 @@ func TestLogin(t *testing.T) {
 	})
 	for name, c := range map[string]struct {
 		in   string
-		code int
+		code ExitCode
 	}{
 		"wrong keys are not stored": {"FK\nFS\n", Failed},
 		"no answer":                 {"", Usage},

@@ -22,14 +22,17 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-// The exit codes. Scripts rely on them.
+// ExitCode is the exit code of a command. Scripts rely on the values.
+type ExitCode int
+
+// The exit codes.
 const (
-	OK          = 0
-	Failed      = 1   // what was asked for failed
-	Usage       = 2   // the command line, the environment or the file is wrong
-	Canceled    = 3   // the import was canceled
-	Unknown     = 4   // the coordinator stopped answering; what was asked for may go on
-	Interrupted = 130 // the user interrupted the command; an import that was started goes on
+	OK          ExitCode = 0
+	Failed      ExitCode = 1   // what was asked for failed
+	Usage       ExitCode = 2   // the command line, the environment or the file is wrong
+	Canceled    ExitCode = 3   // the import was canceled
+	Unknown     ExitCode = 4   // the coordinator stopped answering; what was asked for may go on
+	Interrupted ExitCode = 130 // the user interrupted the command; an import that was started goes on
 )
 
 // System is what the commands use of the machine. Every field is required.
@@ -73,7 +76,7 @@ func readSecret() (string, error) {
 
 // Run runs one command line (without the program's name) and returns the exit
 // code. The user interrupts it by canceling ctx.
-func Run(ctx context.Context, sys System, args []string) int {
+func Run(ctx context.Context, sys System, args []string) ExitCode {
 	root := newRoot(sys)
 	root.SetArgs(args)
 	ran, err := root.ExecuteContextC(ctx)
@@ -95,7 +98,7 @@ func Run(ctx context.Context, sys System, args []string) int {
 
 // failure is an error with its exit code. With a nil err the user was already told.
 type failure struct {
-	code int
+	code ExitCode
 	err  error
 }
 

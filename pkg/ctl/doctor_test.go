@@ -16,7 +16,7 @@ func TestDoctor(t *testing.T) {
 	)
 	for _, c := range []struct {
 		name, answer string
-		code         int
+		code         ExitCode
 	}{
 		{"fault-of-starts", minio + all + ended, OK},
 		{"fault-of-starts-trusted", trusted + all + ended, Failed},

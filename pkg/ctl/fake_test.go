@@ -123,7 +123,7 @@ func (m *machine) system() System {
 }
 
 // transcript is all that a run showed and did, less what differs between runs.
-func (m *machine) transcript(c *coordinator, code int, args ...string) string {
+func (m *machine) transcript(c *coordinator, code ExitCode, args ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "$ rangectl %s\n%s", strings.Join(args, " "), m.out.String())
 	if m.err.Len() > 0 {

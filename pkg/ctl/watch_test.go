@@ -24,7 +24,7 @@ func TestImportEndings(t *testing.T) {
 		status []string
 		args   []string
 		width  int
-		code   int
+		code   ExitCode
 	}{
 		{"ends-completed-on-a-terminal", []string{runningJSON, committingJSON, completedJSON}, nil, 60, OK},
 		{"ends-completed-silent", []string{runningJSON, completedJSON}, []string{"--progress", "none"}, 60, OK},

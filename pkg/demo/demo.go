@@ -38,8 +38,8 @@ const (
 	listed     = "12"
 )
 
-// ErrInterrupted says that ctx ended before the demo did.
-var ErrInterrupted = errors.New("interrupted")
+// errInterrupted says that ctx ended before the demo did.
+var errInterrupted = errors.New("interrupted")
 
 // Run runs the demo. When it returns, the coordinator has ended. The caller may then remove
 // what is stored.
@@ -102,7 +102,7 @@ func (d Demo) commands(ctx context.Context, info node.Info) error {
 		fmt.Fprintf(d.System.Out, "\n$ rangectl %s\n", commandLine(args))
 		code := ctl.Run(ctx, sys, args)
 		if ctx.Err() != nil {
-			return ErrInterrupted
+			return errInterrupted
 		}
 		if code != ctl.OK {
 			return fmt.Errorf("rangectl %s ended with exit code %d", args[0], code)

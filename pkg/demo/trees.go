@@ -31,7 +31,7 @@ func Size(ctx context.Context, dirs []string) (files, bytes int64, err error) {
 	for _, dir := range dirs {
 		err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 			if ctx.Err() != nil {
-				return ErrInterrupted
+				return errInterrupted
 			}
 			if err != nil || !e.Type().IsRegular() {
 				return nil //nolint:nilerr // the import reports what it cannot read

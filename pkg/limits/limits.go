@@ -76,46 +76,6 @@ const (
 // before their bodies are read.
 const RequestMemory = 64 << 20
 
-// Limit is one line of the documentation.
-type Limit struct {
-	Of   string
-	Most int
-	Unit string
-	Then string // what happens if it is exceeded
-}
-
-// All returns every limit in the order in which they are documented.
-func All() []Limit {
-	const invalid = "400"
-	return []Limit{
-		{"key on a branch, destination, `prepend`, query parameter", Key, "bytes", invalid},
-		{"key made of a destination and a key of the source", Key, "bytes", "the import fails, with an error that names the key"},
-		{"key in the URI of an S3 source", Key, "bytes", invalid},
-		{"URI of a source, `after` of a range", URI, "bytes", invalid},
-		{"storage namespace", Namespace, "bytes", invalid},
-		{"message of a commit", Message, "bytes", invalid},
-		{"metadata of a commit: all names and values together", Metadata, "bytes", invalid},
-		{"paths of an import", Paths, "", invalid},
-		{"paths of an import whose destinations overlap at one key", OpenPaths, "", invalid},
-		{"ranges in a request to create a metarange", Ranges, "", invalid},
-		{"`amount` of results on a page", Results, "", invalid},
-		{"page of commits: messages and metadata", LogPage, "bytes", "the page ends, with `has_more`"},
-		{"trials of sources at a time", Trials, "", "429"},
-		{"LIST calls of a trial", TrialLists, "", "the trial ends, and its result says so"},
-		{"keys that a trial walks", TrialKeys, "", "the trial uses these"},
-		{"keys that a trial walks, together", TrialBytes, "bytes", "the trial uses these"},
-		{"time of a trial", TrialTime, "seconds", "the trial ends, and its result says so"},
-		{"body of a request without valid credentials", AnonymousBody, "bytes", "401"},
-		{"body", Body, "bytes", "413"},
-		{"memory of all requests together", RequestMemory, "bytes", "the request waits up to five seconds, then 429 with Retry-After"},
-		{"open connections of a process", Connections, "", "the one that has been idle longest is closed"},
-		{"requests at a time", Requests, "", "429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
-		{"requests at a time without valid credentials", AnonymousRequests, "", "401, even if they are malformed"},
-		{"body that creates a metarange", RangesBody, "bytes", "413"},
-		{"cache of ranges and metaranges for lookups", TableCache, "bytes", "the least recently used part is dropped"},
-	}
-}
-
 // Bytes returns a fault if the text of a field is longer than most bytes.
 func Bytes(field, text string, most int) error {
 	if len(text) > most {

@@ -217,7 +217,7 @@ func defaults(env map[string]string, procs int) Settings {
 }
 
 // storeDir follows the XDG base directory specification, by which a relative
-// $XDG_DATA_HOME is ignored. Without a home there is no default, and Validate reports that.
+// $XDG_DATA_HOME is ignored. Without a home there is no default, and validate reports that.
 func storeDir(env map[string]string) string {
 	if d := env["XDG_DATA_HOME"]; filepath.IsAbs(d) {
 		return filepath.Join(d, "rangefleet", "nats")

@@ -57,7 +57,7 @@ func (f *flagText) Type() string   { return f.word }
 // Load returns the settings of a process from its parsed flags (see AddFlags), its
 // environment (as os.Environ returns it) and the file that one of those names. The error
 // lists everything that is wrong: unknown keys, values that cannot be parsed, and what
-// Validate returns. With an error the settings are invalid.
+// validate returns. With an error the settings are invalid.
 func Load(p Process, flags *pflag.FlagSet, environ []string) (Settings, error) {
 	env := environment(environ)
 	l := loader{into: defaults(env, runtime.GOMAXPROCS(0))}
@@ -72,7 +72,7 @@ func Load(p Process, flags *pflag.FlagSet, environ []string) (Settings, error) {
 	l.environment(env)
 	l.flags(flags)
 	if !l.unread { // else it is unknown what is set
-		l.faults = append(l.faults, l.into.Validate(p))
+		l.faults = append(l.faults, l.into.validate(p))
 	}
 	return l.into, errors.Join(l.faults...)
 }

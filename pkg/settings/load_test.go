@@ -152,8 +152,8 @@ func TestPrecedence(t *testing.T) {
 			if s.NATS.URL != c.want {
 				t.Errorf("nats.url = %q, want %q", s.NATS.URL, c.want)
 			}
-			if want := strings.ReplaceAll(c.origin, "$CONFIG", path); s.Origin("nats.url") != want {
-				t.Errorf("origin = %q, want %q", s.Origin("nats.url"), want)
+			if want := strings.ReplaceAll(c.origin, "$CONFIG", path); s.origin("nats.url") != want {
+				t.Errorf("origin = %q, want %q", s.origin("nats.url"), want)
 			}
 		})
 	}
@@ -212,7 +212,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 			if v.String() != want {
 				t.Errorf("%s by %+v = %q, want %q", k.name, g, v.String(), want)
 			}
-			if l.into.Origin(k.name) == "default" {
+			if l.into.origin(k.name) == "default" {
 				t.Errorf("%s by %+v has no origin", k.name, g)
 			}
 		}
@@ -419,7 +419,7 @@ func TestNetworks(t *testing.T) {
 		"192.0.2.1": "192.0.2.1/32", "10.1.2.3/8": "10.0.0.0/8", "fd00::1": "fd00::1/128", "::ffff:192.0.2.1": "192.0.2.1/32",
 		"": "", "proxy": "", "10.0.0.0/33": "", "fe80::1%eth0": "", "10.0.0.1:80": "",
 	} {
-		n, err := ParseNetwork(text)
+		n, err := parseNetwork(text)
 		if (err == nil) != (want != "") || err == nil && n.String() != want {
 			t.Errorf("%q is %v, %v, want %q", text, n, err, want)
 		}

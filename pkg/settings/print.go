@@ -22,7 +22,7 @@ func (s Settings) Print(w io.Writer) error {
 			parent, name = sections[section], rest
 		}
 		v := node(k.value(&s))
-		v.LineComment = s.Origin(k.name)
+		v.LineComment = s.origin(k.name)
 		add(parent, name, v)
 	}
 	encoder := yaml.NewEncoder(w)

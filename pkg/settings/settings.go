@@ -109,14 +109,14 @@ type Imports struct {
 type Auth struct {
 	AccessKeyID     string // "": a pair is made at the first start
 	SecretAccessKey Secret
-	TrustedProxies  []string // addresses and networks, as ParseNetwork reads them
+	TrustedProxies  []string // addresses and networks, as parseNetwork reads them
 }
 
 // Networks returns the trusted proxies.
 func (a Auth) Networks() ([]netip.Prefix, error) {
 	networks := make([]netip.Prefix, 0, len(a.TrustedProxies))
 	for _, text := range a.TrustedProxies {
-		n, err := ParseNetwork(text)
+		n, err := parseNetwork(text)
 		if err != nil {
 			return nil, fmt.Errorf("auth.trusted_proxies: %w", err)
 		}
@@ -125,8 +125,8 @@ func (a Auth) Networks() ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-// ParseNetwork reads an address, or a network such as 10.0.0.0/8.
-func ParseNetwork(text string) (netip.Prefix, error) {
+// parseNetwork reads an address, or a network such as 10.0.0.0/8.
+func parseNetwork(text string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
 		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
 	}
@@ -149,9 +149,9 @@ type Metrics struct {
 	Listen string // host:port; "": nowhere
 }
 
-// Origin returns where the value of a key comes from: "default", "flag --a.b",
+// origin returns where the value of a key comes from: "default", "flag --a.b",
 // "environment RANGEFLEET_A_B", or "file PATH:LINE".
-func (s Settings) Origin(key string) string {
+func (s Settings) origin(key string) string {
 	if o, ok := s.origins[key]; ok {
 		return o
 	}

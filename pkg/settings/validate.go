@@ -14,8 +14,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Validate returns everything that is wrong with the settings of a process, joined.
-func (s Settings) Validate(p Process) error {
+// validate returns everything that is wrong with the settings of a process, joined.
+func (s Settings) validate(p Process) error {
 	c := check{origins: s.origins}
 	s.validateNATS(&c)
 	s.validateStores(&c)
@@ -32,7 +32,7 @@ func (s Settings) Validate(p Process) error {
 	c.want(s.NATS.URL != "" || filepath.IsAbs(s.NATS.StoreDir), "nats.store_dir", s.NATS.StoreDir, "want an absolute path")
 	c.both("auth.access_key_id", s.Auth.AccessKeyID != "", "auth.secret_access_key", s.Auth.SecretAccessKey.Reveal() != "")
 	for _, text := range s.Auth.TrustedProxies {
-		_, err := ParseNetwork(text)
+		_, err := parseNetwork(text)
 		c.want(err == nil, "auth.trusted_proxies", text, "want an address such as 192.0.2.1 or a network such as 192.0.2.0/24")
 	}
 	return errors.Join(c.faults...)

@@ -106,7 +106,7 @@ func serve(t *testing.T, h http.Handler) (endpoint string) {
 }
 
 // ctl runs a command of rangectl.
-func (p *product) ctl(args ...string) (code int, out, errs string) {
+func (p *product) ctl(args ...string) (code ctl.ExitCode, out, errs string) {
 	p.t.Helper()
 	var stdout, stderr bytes.Buffer
 	env := map[string]string{

@@ -1,5 +1,6 @@
-// Package fleetsim simulates how a fleet of workers shares the keys of one
-// import: with the partitions and hand-overs of pkg/partition and the forecasts of pkg/forecast, but
+// Package fleetsim tests how fleets divide work. It simulates workers that share the keys of
+// one import, with the partitions and hand-overs of pkg/partition and the forecasts of
+// pkg/forecast, but
 // without stores, queues or clocks, so that a thousand workers and 10^9 keys take
 // seconds.
 //
@@ -22,8 +23,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Config is a fleet and its import.
-type Config struct {
+// config is a fleet and its import.
+type config struct {
 	Keys    keyset.Set
 	Breaks  partition.Breaks // ranges are taken to end at anchors alone
 	Workers int              // that list one partition at a time, at least 1
@@ -38,17 +39,17 @@ type Config struct {
 	Seed   uint64  // of anchors
 }
 
-// Default is a fleet such as one meets: a worker that may have 40 LISTs of 100 ms
+// defaultConfig is a fleet such as one meets: a worker that may have 40 LISTs of 100 ms
 // in flight, and the worker's and the queue's constants.
-func Default(keys keyset.Set, workers int) Config {
-	return Config{
+func defaultConfig(keys keyset.Set, workers int) config {
+	return config{
 		Keys: keys, Breaks: partition.DefaultBreaks, Workers: workers,
 		Rate: 400_000, Start: 0.3, Look: 0.5, Prompt: 0.2, Gather: 0.1, Page: 1000, Ahead: 4000, Seed: 1,
 	}
 }
 
-// Result is what an import took.
-type Result struct {
+// result is what an import took.
+type result struct {
 	Seconds    float64
 	Ideal      float64 // seconds, were all workers listing from the first moment to the last, and no key twice
 	Lists      int64   // LIST calls
@@ -59,10 +60,10 @@ type Result struct {
 }
 
 // Time returns Seconds over Ideal.
-func (r Result) Time() float64 { return r.Seconds / r.Ideal }
+func (r result) Time() float64 { return r.Seconds / r.Ideal }
 
 // Waste returns Lists over Least.
-func (r Result) Waste() float64 { return float64(r.Lists) / float64(r.Least) }
+func (r result) Waste() float64 { return float64(r.Lists) / float64(r.Least) }
 
 // cutPart is the worker's, settleIn the queue's, in seconds.
 const (
@@ -73,7 +74,7 @@ const (
 // fleet is a simulation that runs. Places of keys are ranks: the number of keys
 // before.
 type fleet struct {
-	Config
+	config
 	rnd     *rand.Rand
 	anchors []int64 // ranks, increasing
 	now     float64
@@ -83,7 +84,7 @@ type fleet struct {
 	running []*listing
 	pending []*listing
 	owned   [][2]int64
-	result  Result
+	result  result
 }
 
 // listing is a partition and how far it got.
@@ -97,10 +98,10 @@ type listing struct {
 	forecast    *forecast.Forecast
 }
 
-// Run simulates an import. The error says that a key was listed by nobody or by
+// simulate simulates an import. The error says that a key was listed by nobody or by
 // two, which is a fault of the simulation.
-func Run(cfg Config) (Result, error) {
-	f := &fleet{Config: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 1))}
+func simulate(cfg config) (result, error) {
+	f := &fleet{config: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 1))}
 	n := cfg.Keys.Len()
 	for at := f.gap(); at < n; at += f.gap() {
 		f.anchors = append(f.anchors, at)

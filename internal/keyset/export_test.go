@@ -1,0 +1,4 @@
+package keyset
+
+// MaxLen is the most keys of a set.
+const MaxLen = maxLen
