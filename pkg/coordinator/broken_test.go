@@ -11,14 +11,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
-// TestRecordsThatCannotBeDecodedBlockNothing spoils a repository and an import that runs.
-// They are named, and other imports are accepted, run and end.
-func TestRecordsThatCannotBeDecodedBlockNothing(t *testing.T) {
+// TestBrokenRecordsBlockNothing breaks the records of a repository and of a running import.
+// They are counted, and other imports are accepted, run and end.
+func TestBrokenRecordsBlockNothing(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
-	f.repository("spoiled", "s3://repo/spoiled")
-	spoil := func(name, key string) {
+	f.repository("broken", "s3://repo/broken")
+	breakRecord := func(name, key string) {
 		bucket := f.backend.Bucket(name)
 		_, rev, err := bucket.Get(t.Context(), key)
 		expect.NoError(t, err)
@@ -30,31 +30,31 @@ func TestRecordsThatCannotBeDecodedBlockNothing(t *testing.T) {
 	c.Registerer = registry
 	s := New(c)
 	bad := f.start(s, request("", "bad/"))
-	spoil(kv.BucketImports, "i."+bad)
-	spoil(kv.BucketCatalog, "r.spoiled")
+	breakRecord(kv.BucketImports, "i."+bad)
+	breakRecord(kv.BucketCatalog, "r.broken")
 	f.run(s.Run)
 	f.work(2)
 	f.completed(f.start(s, request("", "good/")))
 	if _, err := s.Status(t.Context(), "repo", bad); !fault.Is(err, fault.Broken) {
-		t.Errorf("status of the spoiled one: %v", err)
+		t.Errorf("status of the broken import: %v", err)
 	}
 	for _, bucket := range []string{kv.BucketImports, kv.BucketCatalog} {
-		expect.Eventually(t, "the metric shows it", func() bool {
+		expect.Eventually(t, "the metric counts it", func() bool {
 			return measured.Sum(t, registry, "rangefleet_records_broken", bucket) == 1
 		})
 	}
 	if err := s.CheckNamespace(t.Context(), "s3://repo/another"); err != nil {
-		t.Errorf("a namespace beside: %v", err)
+		t.Errorf("another namespace: %v", err)
 	}
-	expect.NoError(t, s.DeleteRepository(t.Context(), "spoiled"))
+	expect.NoError(t, s.DeleteRepository(t.Context(), "broken"))
 }
 
-func TestEachBrokenRecordIsToldOnce(t *testing.T) {
+func TestEachBrokenRecordIsNewOnce(t *testing.T) {
 	var b brokenRecords
 	for i, tc := range []struct {
 		bucket string
 		now    map[string]string
-		news   int
+		added  int
 	}{
 		{"a", map[string]string{"1": "x"}, 1},
 		{"a", map[string]string{"1": "x", "2": "x"}, 1},
@@ -63,8 +63,8 @@ func TestEachBrokenRecordIsToldOnce(t *testing.T) {
 		{"a", nil, 0},
 		{"a", map[string]string{"1": "y"}, 1},
 	} {
-		if news := b.replace(tc.bucket, tc.now); len(news) != tc.news {
-			t.Errorf("look %d: told %v, want %d", i, news, tc.news)
+		if added := b.replace(tc.bucket, tc.now); len(added) != tc.added {
+			t.Errorf("look %d: %v are new, want %d", i, added, tc.added)
 		}
 	}
 }

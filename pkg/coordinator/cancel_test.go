@@ -18,7 +18,7 @@ import (
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(2000)
-	open := newGate(source, "dir/000300", 2) // the first page is the plan's
+	open := newGate(source, "dir/000300", 2) // the planner lists the first page
 	f := newFleet(t, source)
 	s, _ := f.serve()
 	f.work(1)
@@ -35,7 +35,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("cancel under another repository: %v", err)
 	}
 	if err := s.Cancel(t.Context(), "repo", "unknown"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("cancel of nothing: %v", err)
+		t.Errorf("cancel of an unknown import: %v", err)
 	}
 	for range 2 { // again is harmless
 		expect.NoError(t, s.Cancel(t.Context(), "repo", id))
@@ -62,8 +62,8 @@ func TestCancel(t *testing.T) {
 	expect.Eventually(t, "no import is followed after all have ended", func() bool { return len(s.followers.IDs()) == 0 })
 }
 
-// TestCancelAndCommitNeverBoth cancels at every step of a commit.
-func TestCancelAndCommitNeverBoth(t *testing.T) {
+// TestAnImportIsCanceledOrCommitted cancels an import at every step of its commit.
+func TestAnImportIsCanceledOrCommitted(t *testing.T) {
 	t.Parallel()
 	canceled, completed := 0, 0
 	everyStep(t, func(l *landing, n int) {
@@ -80,7 +80,7 @@ func TestCancelAndCommitNeverBoth(t *testing.T) {
 		if _, err := d.step(t.Context()); err != nil && !fault.Is(err, fault.Conflict) {
 			t.Errorf("step %d: %v", n, err)
 		}
-		r := l.settle()
+		r := l.driveToEnd()
 		l.verify(fmt.Sprintf("canceled at step %d", n), r, 0)
 		if r.State == imports.Canceled {
 			canceled++
@@ -89,13 +89,13 @@ func TestCancelAndCommitNeverBoth(t *testing.T) {
 		}
 	})
 	if canceled == 0 || completed == 0 {
-		t.Errorf("%d were canceled and %d completed: the steps lie on one side of the decision", canceled, completed)
+		t.Errorf("%d were canceled and %d completed: no step was on the other side of the decision", canceled, completed)
 	}
 }
 
-// TestCancelAndCommitRaced does the same with two goroutines, which meet at a
-// random step of the commit and then run on.
-func TestCancelAndCommitRaced(t *testing.T) {
+// TestCancelRacesWithCommit does the same with two goroutines, which wait for each other
+// at a random step of the commit and then run freely.
+func TestCancelRacesWithCommit(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
 	rng := seeded.Rand(t)
@@ -107,7 +107,7 @@ func TestCancelAndCommitRaced(t *testing.T) {
 		met, both := 1+rng.IntN(16), make(chan struct{}, 2)
 		l.steps.n = 0
 		l.steps.before = meeting(met, both)
-		theirs := &steps{before: meeting(2, both)} // about to decide
+		theirs := &steps{before: meeting(2, both)} // the canceler is about to write the record
 		canceler := fleetOf(l.fleet, stepKV{l.state, theirs}, stepKV{l.history, theirs}).service()
 		var running sync.WaitGroup
 		var stepped, refused error
@@ -120,10 +120,10 @@ func TestCancelAndCommitRaced(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r := l.settle()
+		r := l.driveToEnd()
 		l.verify(fmt.Sprintf("round %d", round), r, 0)
 		if (refused == nil) != (r.State == imports.Canceled) {
-			t.Fatalf("round %d: cancel was answered %v and the import is %s", round, refused, r.State)
+			t.Fatalf("round %d: Cancel returned %v, and the import is %s", round, refused, r.State)
 		}
 		if refused == nil {
 			canceled++
@@ -134,7 +134,7 @@ func TestCancelAndCommitRaced(t *testing.T) {
 	}
 }
 
-// meeting makes the n-th step wait for the other goroutine that meets.
+// meeting makes the n-th step wait for the other goroutine.
 func meeting(n int, both chan struct{}) func(int) error {
 	return func(at int) error {
 		if at != n {
@@ -145,7 +145,7 @@ func meeting(n int, both chan struct{}) func(int) error {
 		for len(both) < 2 {
 			select {
 			case <-deadline:
-				return errors.New("the other goroutine did not come")
+				return errors.New("the other goroutine did not reach its step")
 			default:
 				runtime.Gosched()
 			}

@@ -16,21 +16,21 @@ import (
 // claimOfMain is the name of the lease by which a coordinator claims the branch main.
 const claimOfMain = "branch.repo.main"
 
-// claims returns the leases on the branch main: one at most.
-func (f *fleet) claims() []string {
+// claims returns the leases on the branch main, of which there is one at most.
+func claims(f *fleet) []string {
 	f.t.Helper()
 	names, err := f.backend.Leases.Held(f.t.Context(), claimOfMain)
 	expect.NoError(f.t, err)
 	return names
 }
 
-// TestAnImportWaitsWhileAnotherCoordinatorHasTheBranch lands an import on a branch
-// that is claimed.
-func TestAnImportWaitsWhileAnotherCoordinatorHasTheBranch(t *testing.T) {
+// TestAnImportWaitsForABranchThatIsClaimed lands an import on a branch that another
+// coordinator has claimed for a while.
+func TestAnImportWaitsForABranchThatIsClaimed(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
-	l.mine.branches = newBranchQueues(l.config, l.mine.peers, time.Hour)
-	lease, err := l.backend.Leases.Acquire(t.Context(), claimOfMain, "another")
+	l.mine.branches = newBranchQueues(l.fleet.config, l.mine.peers, time.Hour)
+	lease, err := l.fleet.backend.Leases.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
 	d, done := l.driver(l.mine), make(chan error)
 	go func() {
@@ -40,65 +40,66 @@ func TestAnImportWaitsWhileAnotherCoordinatorHasTheBranch(t *testing.T) {
 	expect.Eventually(t, "the import waits for the branch", func() bool {
 		return measured.Sum(t, l.mine.cfg.Registerer.(*prometheus.Registry), "rangefleet_import_steps", stepCommit, phaseWaiting) == 1
 	})
-	before, err := l.imports.Get(t.Context(), l.id)
+	before, err := l.fleet.imports.Get(t.Context(), l.id)
 	expect.NoError(t, err)
 	expect.NoError(t, lease.Release(t.Context()))
 	expect.NoError(t, <-done)
-	if after := l.settle(); before.State != imports.Running || after.State != imports.Completed {
+	if after := l.driveToEnd(); before.State != imports.Running || after.State != imports.Completed {
 		t.Errorf("the import was %s while the branch was claimed, and is %s", before.State, after.State)
 	}
-	if left := l.claims(); len(left) != 0 {
+	if left := claims(l.fleet); len(left) != 0 {
 		t.Errorf("claims are left: %v", left)
 	}
 }
 
-// TestAClaimThatStaysHoldsNoImportUp has somebody hold the branch for ever.
-func TestAClaimThatStaysHoldsNoImportUp(t *testing.T) {
+// TestAnImportLandsThoughTheBranchStaysClaimed has another coordinator keep the claim of
+// the branch for ever.
+func TestAnImportLandsThoughTheBranchStaysClaimed(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
-	_, err := l.backend.Leases.Acquire(t.Context(), claimOfMain, "another")
+	_, err := l.fleet.backend.Leases.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
-	l.mine.branches = newBranchQueues(l.config, l.mine.peers, time.Hour)
+	l.mine.branches = newBranchQueues(l.fleet.config, l.mine.peers, time.Hour)
 	d, done := l.driver(l.mine), make(chan error, 1)
 	go func() {
 		_, err := d.step(t.Context())
 		done <- err
 	}()
-	expect.Eventually(t, "it is waited for in vain", func() bool {
-		l.clock.Add(int64(time.Hour))
+	expect.Eventually(t, "the import gives up waiting", func() bool {
+		l.fleet.clock.Add(int64(time.Hour))
 		return len(done) > 0
 	})
 	expect.NoError(t, <-done)
-	l.verify("claimed", l.settle(), 0)
+	l.verify("claimed", l.driveToEnd(), 0)
 }
 
-// TestAnImportWhoseBranchMovedClaimsIt has another process move the branch under an import
-// that no other one contends with. The import claims the branch then, and not before.
+// TestAnImportWhoseBranchMovedClaimsIt has another process move the branch while an import
+// lands that contends with no other one. The import claims the branch then, and not before.
 func TestAnImportWhoseBranchMovedClaimsIt(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
-	l.mine.branches = newBranchQueues(l.config, l.mine.peers, time.Hour)
+	l.mine.branches = newBranchQueues(l.fleet.config, l.mine.peers, time.Hour)
 	seen, moved := 0, false
 	l.steps.after = func(int) error {
-		if r, err := l.imports.Get(t.Context(), l.id); err == nil && r.Attempt != nil && !moved {
+		if r, err := l.fleet.imports.Get(t.Context(), l.id); err == nil && r.Attempt != nil && !moved {
 			moved = true
-			if len(l.claims()) > 0 {
-				t.Error("the branch is claimed, though nobody else wants it")
+			if len(claims(l.fleet)) > 0 {
+				t.Error("the branch is claimed, though no other import contends for it")
 			}
-			l.commit()
+			l.fleet.commit()
 		}
-		seen = max(seen, len(l.claims()))
+		seen = max(seen, len(claims(l.fleet)))
 		return nil
 	}
 	_, err := l.driver(l.mine).step(t.Context())
 	expect.NoError(t, err)
-	l.verify("outrun", l.settle(), 1)
-	if seen != 1 || len(l.claims()) > 0 {
-		t.Errorf("%d claims were there once the branch had moved, %d are left", seen, len(l.claims()))
+	l.verify("outrun", l.driveToEnd(), 1)
+	if seen != 1 || len(claims(l.fleet)) > 0 {
+		t.Errorf("there were %d claims after the branch had moved, and %d are left", seen, len(claims(l.fleet)))
 	}
 }
 
-// TestCoordinatorsTakeTurnsOnABranch has two of them land many imports on one.
+// TestCoordinatorsTakeTurnsOnABranch has two coordinators land many imports on one branch.
 func TestCoordinatorsTakeTurnsOnABranch(t *testing.T) {
 	t.Parallel()
 	const imports = 30
@@ -121,5 +122,5 @@ func TestCoordinatorsTakeTurnsOnABranch(t *testing.T) {
 	if len(tree) != imports*50 {
 		t.Errorf("the branch has %d objects, want %d", len(tree), imports*50)
 	}
-	expect.Eventually(t, "no branch is claimed", func() bool { return len(f.claims()) == 0 })
+	expect.Eventually(t, "no branch is claimed", func() bool { return len(claims(f)) == 0 })
 }

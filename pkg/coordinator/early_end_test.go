@@ -12,10 +12,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
 
-// A listing comes to an end too early while the partition beyond it is still to be
-// listed. The import does not land before that one has told what it knows, and the keys
-// between are listed again.
-func TestAnEarlyEndIsRefutedByWhatIsListedBeyond(t *testing.T) {
+// A listing ends too early while the partition beyond it is still to be listed. The import
+// does not land before that partition has ended, and the keys in between are listed again.
+func TestAnEarlyEndIsContradictedByKeysBeyond(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(3000)
 	var lies atomic.Bool
@@ -36,7 +35,7 @@ func TestAnEarlyEndIsRefutedByWhatIsListedBeyond(t *testing.T) {
 	id := f.startCut(s, request("", ""), "dir/001500")
 	f.run(s.Run)
 	f.work(2)
-	expect.Eventually(t, "the early end", func() bool {
+	expect.Eventually(t, "a listing ends early", func() bool {
 		p := s.follow(id)
 		if p == nil {
 			return true // the import has ended
@@ -45,22 +44,22 @@ func TestAnEarlyEndIsRefutedByWhatIsListedBeyond(t *testing.T) {
 		return fold.Complete() && fold.Beyond == "dir/001500"
 	})
 	begun := s.watch.begun.Load()
-	expect.Eventually(t, "surveys after it", func() bool { seen := s.watch.last.Load(); return seen != nil && seen.number > begun+1 })
+	expect.Eventually(t, "two surveys begin and end", func() bool { seen := s.watch.last.Load(); return seen != nil && seen.number > begun+1 })
 	r, err := f.imports.Get(t.Context(), id)
 	if expect.NoError(t, err); r.State != imports.Running {
-		t.Errorf("while keys beyond the end are still to be listed the import is %s", r.State)
+		t.Errorf("while keys beyond the end are still to be listed, the import is %s", r.State)
 	}
 	lies.Store(false)
 	close(beyond)
 	f.completed(id)
 	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) {
-		t.Errorf("metarange %s is not that of one reader", got)
+		t.Errorf("metarange %s is not that of a single reader", got)
 	}
 }
 
-// With no anchor after a cut, the partition beyond it owns nothing, and the end that the one
-// before it tells counts once that one has ended.
-func TestAnEndBeyondACutCountsOnceNobodyListsThere(t *testing.T) {
+// If no anchor follows a cut, the partition beyond the cut owns nothing. The end that the
+// partition before it claims counts once the partition beyond has ended.
+func TestAnEndBeyondACutCountsOnceAllHaveEnded(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(300)
 	f := newFleet(t, source)
@@ -71,14 +70,14 @@ func TestAnEndBeyondACutCountsOnceNobodyListsThere(t *testing.T) {
 	f.work(2)
 	f.completed(id)
 	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, f.config.Breaks) {
-		t.Errorf("metarange %s is not that of one reader", got)
+		t.Errorf("metarange %s is not that of a single reader", got)
 	}
 }
 
-// An import whose end is settled meets an error each time that it is to land. None of its
-// steps waits for another survey in between, as that would pass for a step that went well:
-// errors would never be enough in a row for the import to fail.
-func TestASettledEndStaysSettled(t *testing.T) {
+// An import whose end is final meets an error each time it is about to land. No step in
+// between waits for another survey. Such a step would count as a success, and there would
+// never be enough errors in a row for the import to fail.
+func TestAFinalEndStaysFinal(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(300)
 	f := newFleet(t, source)
@@ -88,7 +87,7 @@ func TestASettledEndStaysSettled(t *testing.T) {
 	id := f.startCut(s, request("", ""), "dir/000150")
 	f.work(2)
 	d := s.newDriver(id)
-	expect.Eventually(t, "the end is settled", func() bool {
+	expect.Eventually(t, "the end is final", func() bool {
 		record, err := f.imports.Get(t.Context(), id)
 		expect.NoError(t, err)
 		expect.NoError(t, s.watch.survey(t.Context()))
@@ -96,9 +95,9 @@ func TestASettledEndStaysSettled(t *testing.T) {
 		if !fold.Complete() {
 			return false
 		}
-		settled, err := d.gaps.endIsFinal(t.Context(), record, fold, covers)
+		final, err := d.gaps.endIsFinal(t.Context(), record, fold, covers)
 		expect.NoError(t, err)
-		return settled
+		return final
 	})
 	away := errors.New("the store is away")
 	f.buckets["repo"].Hook = func(context.Context, memstore.Call) error { return away }
@@ -110,7 +109,7 @@ func TestASettledEndStaysSettled(t *testing.T) {
 }
 
 // A partition lists the last keys. Then some of them are removed, among them the anchor
-// at which the partition before was to meet it. So that partition claims an end which lies
+// up to which the partition before it owns the keys. So that partition claims an end
 // before a key that was listed. Only the store can tell that the key is gone.
 func TestTheLastKeysAreRemovedWhileTheyAreListed(t *testing.T) {
 	t.Parallel()
@@ -135,7 +134,7 @@ func TestTheLastKeysAreRemovedWhileTheyAreListed(t *testing.T) {
 	f.run(s.Run)
 	f.work(2)
 	last := len(entries) - 1
-	expect.Eventually(t, "the end is listed", func() bool {
+	expect.Eventually(t, "the last keys are listed", func() bool {
 		p := s.follow(id)
 		return p != nil && p.Count() >= 2
 	})
@@ -144,6 +143,6 @@ func TestTheLastKeysAreRemovedWhileTheyAreListed(t *testing.T) {
 	f.completed(id)
 	left := slices.Delete(slices.Clone(entries[:last]), anchor, anchor+1)
 	if got := f.log()[0].MetarangeID; got != metarangeOf(t, left, small) {
-		t.Errorf("metarange %s is not that of one reader", got)
+		t.Errorf("metarange %s is not that of a single reader", got)
 	}
 }

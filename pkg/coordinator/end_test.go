@@ -33,7 +33,7 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 	s, _ := f.serve()
 	before := f.log()
 	denied := fmt.Errorf("AccessDenied: not yours: %w", objectstore.ErrRefused)
-	for name, op := range map[string]string{"by the coordinator": "list", "by a worker": "put", "while merging": "get"} {
+	for name, op := range map[string]string{"in the coordinator": "list", "in a worker": "put", "while merging": "get"} {
 		f.buckets["bucket"].Hook, f.buckets["repo"].Hook = nil, nil
 		hook := func(_ context.Context, c memstore.Call) error {
 			if c.Op == op {
@@ -50,7 +50,7 @@ func TestAFailedImportLeavesTheBranch(t *testing.T) {
 			before = f.log()
 			f.buckets["repo"].Hook = hook
 		}
-		stop, stopOther := f.work(2), f.work(2) // what is refused to one worker, another is asked for
+		stop, stopOther := f.work(2), f.work(2) // a refusal counts once two workers agree
 		r := request("", "")
 		r.Request.Message = name
 		got := f.ended(f.start(s, r))
@@ -76,9 +76,9 @@ func logged(log string, texts ...string) bool {
 	return false
 }
 
-// Another coordinator may have forgotten an import before this one has seen it end: after a
-// day without NATS, say.
-func TestAnImportThatWasForgottenIsFollowedNoMore(t *testing.T) {
+// A peer may delete the record of an import before this coordinator sees the import end,
+// for instance after a day without NATS.
+func TestAnImportWithoutRecordIsUnfollowed(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
@@ -93,14 +93,14 @@ func TestAnImportThatWasForgottenIsFollowedNoMore(t *testing.T) {
 	expect.NoError(t, f.imports.Delete(t.Context(), record))
 	expect.NoError(t, s.supervisor.scan(t.Context()))
 	if p.Await(t.Context(), math.MaxUint64) {
-		t.Error("its covers are followed for ever")
+		t.Error("its covers are still followed")
 	}
 	if len(s.followers.IDs()) > 0 {
 		t.Error("its memory is not freed")
 	}
 }
 
-// The clock of who ended an import may be days behind, or that of who looks days ahead.
+// The clock of the process that ended an import may be days behind the clock of this one.
 func TestAnImportIsNotForgottenAsSoonAsItHasEnded(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
@@ -139,7 +139,7 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	if r, err := f.imports.Get(t.Context(), id); err != nil {
 		t.Errorf("forgotten early: %+v, %v", r, err)
 	}
-	f.clock.Store(int64(keepEnded + keepSeen)) // who drove it may have seen its end after the clock was put forward
+	f.clock.Store(int64(keepEnded + keepSeen)) // the driver may have seen the end after the clock was put forward
 	expect.Eventually(t, "the import is forgotten", func() bool {
 		_, err := f.imports.Get(t.Context(), id)
 		return fault.Is(err, fault.NotFound)
@@ -149,8 +149,8 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 		t.Errorf("the other import: %v", err)
 	}
 	expect.Eventually(t, "its memory is freed", func() bool { return !s.cleanup.hasEnded(id) })
-	f.cleared(young.Job.ImportID) // which is not waited for when an import ends
-	// Nothing of it is left in any bucket or stream, no mark of a deleted key either.
+	f.cleared(young.Job.ImportID) // an import ends before its messages are gone
+	// No bucket or stream holds anything of it, not even the marker of a deleted key.
 	keys, err := f.backend.Bucket(kv.BucketImports).Keys(t.Context(), "")
 	expect.NoError(t, err)
 	if len(keys) != 2 || keys[0] != "i."+young.Job.ImportID || !strings.HasPrefix(keys[1], "r.") {
@@ -171,9 +171,8 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	}
 }
 
-// TestEndIsLoggedOnceAndPlain wants no error in what is told of an import that
-// went well.
-func TestEndIsLoggedOnceAndPlain(t *testing.T) {
+// TestTheEndIsLoggedOnce also checks that no error is logged for an import that completed.
+func TestTheEndIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
@@ -197,9 +196,9 @@ func TestEndIsLoggedOnceAndPlain(t *testing.T) {
 	}
 }
 
-// What is left of an import that has ended, because its coordinator died before it
-// could clear up or because somebody was late, is discarded by any coordinator.
-func TestWhatIsLeftOfAnEndedImportIsDiscarded(t *testing.T) {
+// Any coordinator discards messages of an import that has ended: its driver may have died
+// before it discarded them, or they were stored late.
+func TestMessagesOfEndedImportsAreDiscarded(t *testing.T) {
 	f := newFleet(t, memstore.Of(nil))
 	record := imports.New(imports.Job{ImportID: "ended", Namespace: "s3://repo/ns"}, request("", "").Request, time.Now().UTC())
 	record.State = imports.Failed
@@ -213,12 +212,12 @@ func TestWhatIsLeftOfAnEndedImportIsDiscarded(t *testing.T) {
 	}
 }
 
-// lateKV is a bucket whose keys are told by a server that does not know them yet.
+// lateKV is a bucket that lists no keys, as a server does that has not received them yet.
 type lateKV struct{ kv.Bucket }
 
 func (lateKV) Keys(context.Context, string) ([]string, error) { return nil, nil }
 
-func TestWhatBelongsToARunningImportStays(t *testing.T) {
+func TestMessagesOfRunningImportsAreKept(t *testing.T) {
 	q := queuetest.Start(t)
 	state, ctx := new(kvtest.Memory), t.Context()
 	f := fleetOn(t, q, lateKV{state}, new(kvtest.Memory), memstore.Of(nil))
@@ -233,8 +232,8 @@ func TestWhatBelongsToARunningImportStays(t *testing.T) {
 	}
 }
 
-// What a survey saw of an import that is over is discarded once, not again and
-// again until the next survey: a late message stays until that sees it.
+// The messages of an ended import that a survey saw are discarded once. A message that is
+// stored later stays until the next survey sees it.
 func TestASurveyIsSweptOnce(t *testing.T) {
 	f := newFleet(t, memstore.Of(nil))
 	s := f.service()
@@ -258,7 +257,7 @@ func TestASurveyIsSweptOnce(t *testing.T) {
 	late()
 	expect.NoError(t, s.supervisor.scan(ctx))
 	if left() != 1 {
-		t.Error("a scan has discarded what no survey saw")
+		t.Error("a scan has discarded a message that no survey saw")
 	}
 	expect.NoError(t, s.watch.survey(ctx))
 	expect.NoError(t, s.supervisor.scan(ctx))

@@ -18,8 +18,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// TestASmallImportAmongManyBigOnes submits 200 imports at once, of which the last
-// one is of one page: it must end while most of the others run.
+// TestASmallImportAmongManyBigOnes starts 199 imports, and then one of a single page, which
+// must end while most of the others run.
 func TestASmallImportAmongManyBigOnes(t *testing.T) {
 	const bigs = 199
 	source := &memstore.Store{PageSize: 100}
@@ -69,7 +69,7 @@ func TestASmallImportAmongManyBigOnes(t *testing.T) {
 	t.Logf("all took %v", time.Since(begun))
 }
 
-// TestAFullQueueFailsNoImport has room for one partition and five imports at once.
+// TestAFullQueueFailsNoImport runs five imports with a queue that takes one partition.
 func TestAFullQueueFailsNoImport(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(2000)

@@ -31,22 +31,23 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
-// small are breaks such that a few entries make several ranges.
+// small are breaks by which a few entries make several ranges.
 var small = partition.Breaks{MaxSize: 5000, Raggedness: 20}
 
-// fleet is a repository, what coordinators and workers share, and those.
+// fleet is a repository, the state that coordinators and workers share, and their
+// processes.
 type fleet struct {
 	t       *testing.T
 	backend *backend.Backend
 	imports *imports.Store
 	catalog *catalog.Catalog
 	buckets memstore.Buckets
-	config  Config       // of the services that serve starts
+	config  Config       // of the services
 	clock   atomic.Int64 // added to the time of the services
 }
 
-// newFleet returns a fleet whose repository "repo" keeps its files in
-// s3://repo/ns.
+// newFleet returns a fleet with a repository "repo" whose storage namespace is
+// s3://repo/ns, and a bucket "bucket" to import from.
 func newFleet(t *testing.T, source *memstore.Store) *fleet {
 	t.Helper()
 	q := queuetest.Start(t)
@@ -82,13 +83,13 @@ func (f *fleet) service() *Service {
 	return New(c)
 }
 
-// serve runs a service until the function that it returns is called, or the
-// test ends.
+// serve runs a service until stop is called or the test ends.
 func (f *fleet) serve() (s *Service, stop func()) {
 	s = f.service()
 	return s, f.run(s.Run)
 }
 
+// work runs a worker until stop is called or the test ends.
 func (f *fleet) work(slots int) (stop func()) {
 	return f.run(worker.New(worker.Config{
 		Backend: f.backend, Imports: f.imports, Stores: f.config.Stores, Slots: slots,
@@ -120,14 +121,14 @@ func (f *fleet) start(s *Service, r Start) string {
 	return id
 }
 
-// startCut starts an import that is planned already: cut at keys, with its partitions
-// queued. Service s drives it once it runs.
+// startCut starts an import, cuts it at keys, and queues its partitions. Service s drives
+// it once it runs.
 func (f *fleet) startCut(s *Service, r Start, cuts ...string) (id string) {
 	f.t.Helper()
 	return f.startCutIn(s, r, objectstore.Parallel, cuts...)
 }
 
-// startCutIn is startCut of a source that is listed in a mode.
+// startCutIn is startCut of a source that is listed in the mode.
 func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...string) (id string) {
 	f.t.Helper()
 	id = f.start(s, r)
@@ -155,7 +156,7 @@ func (f *fleet) ended(id string) imports.Record {
 	return r
 }
 
-// completed waits until the import has ended well.
+// completed waits until the import is completed.
 func (f *fleet) completed(id string) imports.Record {
 	f.t.Helper()
 	r := f.ended(id)
@@ -183,7 +184,7 @@ func (f *fleet) files() *namespace.Files {
 	return namespace.New(f.buckets["repo"], objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "repo", Key: "ns"})
 }
 
-// entries returns what is on main.
+// entries returns the entries on main.
 func (f *fleet) entries() []entry.Entry {
 	f.t.Helper()
 	tree, err := metarange.Open(f.t.Context(), metarange.Windows(f.files()), f.log()[0].MetarangeID)
@@ -196,6 +197,7 @@ func (f *fleet) entries() []entry.Entry {
 	return all
 }
 
+// keys returns the keys on main.
 func (f *fleet) keys() []string {
 	f.t.Helper()
 	var keys []string
@@ -205,7 +207,7 @@ func (f *fleet) keys() []string {
 	return keys
 }
 
-// metarangeOf returns the metarange of exactly these entries.
+// metarangeOf returns the ID of the metarange of the entries, made by one writer.
 func metarangeOf(t *testing.T, entries []entry.Entry, breaks partition.Breaks) string {
 	t.Helper()
 	ranges, err := rangetest.Ranges(entries, breaks)
@@ -216,8 +218,8 @@ func metarangeOf(t *testing.T, entries []entry.Entry, breaks partition.Breaks) s
 	return id
 }
 
-// commit moves main to a commit that others make: its tree, with the ranges of
-// entries, sorted, in place of all.
+// commit commits a tree of the entries, which are sorted, to main, as another process
+// would.
 func (f *fleet) commit(entries ...entry.Entry) catalog.Commit {
 	f.t.Helper()
 	var ranges []partition.RangeMetadata
@@ -242,6 +244,7 @@ func (f *fleet) commit(entries ...entry.Entry) catalog.Commit {
 	return c
 }
 
+// numbered returns a store of n objects, dir/000000 and so on, and their entries.
 func numbered(n int) (*memstore.Store, []entry.Entry) {
 	var entries []entry.Entry
 	for i := range n {
@@ -253,8 +256,8 @@ func numbered(n int) (*memstore.Store, []entry.Entry) {
 	return s, entries
 }
 
-// newGate makes the pages of a store wait, from a key on and but for the first
-// few of those, until open is called.
+// newGate blocks the pages of a store from a key on, except the first few of them, until
+// open is called.
 func newGate(s *memstore.Store, from string, few int64) (open func()) {
 	opened := make(chan struct{})
 	var passed atomic.Int64
@@ -272,7 +275,7 @@ func newGate(s *memstore.Store, from string, few int64) (open func()) {
 	return func() { close(opened) }
 }
 
-// planned waits until the import's partitions are queued.
+// planned waits until the partitions of the import are queued, and returns them.
 func (f *fleet) planned(id string) []partition.Partition {
 	f.t.Helper()
 	var parts []partition.Partition
@@ -285,7 +288,7 @@ func (f *fleet) planned(id string) []partition.Partition {
 	return parts
 }
 
-// cleared waits until nothing of the import is in the streams.
+// cleared waits until the streams hold no message of the import.
 func (f *fleet) cleared(id string) {
 	f.t.Helper()
 	expect.Eventually(f.t, "the import's messages are gone", func() bool {

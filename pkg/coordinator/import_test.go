@@ -28,24 +28,12 @@ func TestAnImportLands(t *testing.T) {
 	s, _ := f.serve()
 	f.work(3)
 	r := f.do(s, request("", ""))
-	log := f.log()
-	head := log[0]
-	if want := metarangeOf(t, entries, small); head.MetarangeID != want || r.Attempt.MetarangeID != want {
-		t.Errorf("metarange %s, want that of one reader: %s", head.MetarangeID, want)
-	}
-	if got := f.entries(); !slices.Equal(got, entries) {
-		t.Errorf("%d entries are on the branch, and not the %d of the source", len(got), len(entries))
-	}
-	if r.Objects != int64(len(entries)) || head.Committer != "me" || head.Message != "m" || len(log) != 2 || head.Generation != log[1].Generation+1 {
-		t.Errorf("record %+v, commit %+v", r, head)
-	}
-	if want := map[string]string{"k": "v", ".lakefs.merge.strategy": "source-wins"}; !maps.Equal(head.Metadata, want) {
-		t.Errorf("metadata %v, want %v", head.Metadata, want)
-	}
+	checkLanded(t, f, r, entries)
+	head := f.log()[0]
 	repo, err := f.catalog.Repository(t.Context(), "repo")
 	expect.NoError(t, err)
 	if got, want := repo.Metadata[".lakefs.last.import.timestamp"], strconv.FormatInt(head.Created.Unix(), 10); got != want {
-		t.Errorf("the repository's last import is of %s, want %s", got, want)
+		t.Errorf("the last import of the repository was at %s, want %s", got, want)
 	}
 	st, err := s.Status(t.Context(), "repo", r.Job.ImportID)
 	expect.NoError(t, err)
@@ -55,10 +43,29 @@ func TestAnImportLands(t *testing.T) {
 
 	again := f.do(s, request("", ""))
 	if again.Attempt.MetarangeID != r.Attempt.MetarangeID || again.Job.ImportID == r.Job.ImportID || len(f.log()) != 3 {
-		t.Errorf("the same import again gives metarange %s, want %s", again.Attempt.MetarangeID, r.Attempt.MetarangeID)
+		t.Errorf("the same import again has metarange %s, want %s", again.Attempt.MetarangeID, r.Attempt.MetarangeID)
 	}
 	if left, err := f.backend.Queue.OutstandingCount(t.Context(), r.Job.ImportID); err != nil || left > 0 {
-		t.Errorf("after its end %d partitions of the import are queued, %v", left, err)
+		t.Errorf("after the import ended %d of its partitions are queued, %v", left, err)
+	}
+}
+
+// checkLanded checks that an import of the entries, with the record r, is on main.
+func checkLanded(t *testing.T, f *fleet, r imports.Record, entries []entry.Entry) {
+	t.Helper()
+	log := f.log()
+	head := log[0]
+	if want := metarangeOf(t, entries, small); head.MetarangeID != want || r.Attempt.MetarangeID != want {
+		t.Errorf("metarange %s, want %s, that of a single reader", head.MetarangeID, want)
+	}
+	if got := f.entries(); !slices.Equal(got, entries) {
+		t.Errorf("the branch has %d entries, and not the %d of the source", len(got), len(entries))
+	}
+	if r.Objects != int64(len(entries)) || head.Committer != "me" || head.Message != "m" || len(log) != 2 || head.Generation != log[1].Generation+1 {
+		t.Errorf("record %+v, commit %+v", r, head)
+	}
+	if want := map[string]string{"k": "v", ".lakefs.merge.strategy": "source-wins"}; !maps.Equal(head.Metadata, want) {
+		t.Errorf("metadata %v, want %v", head.Metadata, want)
 	}
 }
 
@@ -147,10 +154,11 @@ func TestAnImportReplacesItsDestination(t *testing.T) {
 	}
 }
 
+// TestRangesByHandGiveTheSameMetarange makes the ranges of an import one by one, and then
+// their metarange.
 func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 	t.Parallel()
 	rng := seeded.Rand(t)
-	var entries []entry.Entry
 	source := &memstore.Store{}
 	for _, e := range entrytest.Random(rng, 300) {
 		source.Add("src/" + e.Key)
@@ -160,10 +168,9 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 	s, _ := f.serve()
 	f.work(2)
 	r := f.do(s, request("src/", "to/here"))
-	entries = f.entries()
 	var ranges []partition.RangeMetadata
 	in := Ingest{FromSourceURI: "s3://bucket/src/", Prepend: "to/here"}
-	for {
+	for more := true; more; {
 		out, err := s.IngestRange(t.Context(), "repo", in)
 		expect.NoError(t, err)
 		if out.Range != nil {
@@ -172,10 +179,7 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 				t.Fatalf("last key %q of the range %+v, want %q", out.LastKey, out.Range, want)
 			}
 		}
-		if !out.HasMore {
-			break
-		}
-		in.After = out.LastKey
+		more, in.After = out.HasMore, out.LastKey
 	}
 	id, err := s.CreateMetarange(t.Context(), "repo", ranges)
 	expect.NoError(t, err)
@@ -185,55 +189,62 @@ func TestRangesByHandGiveTheSameMetarange(t *testing.T) {
 	if data, err := f.files().Get(t.Context(), id); err != nil || len(data) == 0 {
 		t.Errorf("stored metarange: %d bytes, %v", len(data), err)
 	}
-	for _, after := range []string{"src/" + strings.Repeat("\U0010ffff", 8), "src0"} { // behind all keys, and all that start so
+	for _, after := range []string{"src/" + strings.Repeat("\U0010ffff", 8), "src0"} { // behind all keys, and behind the prefix
 		in.After = after
 		if out, err := s.IngestRange(t.Context(), "repo", in); err != nil || out.Range != nil || out.HasMore {
 			t.Errorf("after %q: %+v, %v", after, out, err)
 		}
 	}
+	entries := f.entries()
 	if len(entries) != 300 {
 		t.Errorf("%d entries", len(entries))
-	}
-	for name, in := range map[string]Ingest{
-		"fromSourceURI: no scheme":   {FromSourceURI: "x"},
-		"fromSourceURI: namespace":   {FromSourceURI: "s3://repo/"},
-		"prepend: leaves the branch": {FromSourceURI: "s3://bucket/", Prepend: "../x"},
-		"prepend: too long":          {FromSourceURI: "s3://bucket/", Prepend: strings.Repeat("p", limits.Key+1)},
-		"after: too long":            {FromSourceURI: "s3://bucket/", After: strings.Repeat("a", limits.URI+1)},
-	} {
-		if _, err := s.IngestRange(t.Context(), "repo", in); err == nil || !strings.HasPrefix(err.Error(), name[:strings.Index(name, ":")+1]) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	swapped := []partition.RangeMetadata{{ID: fmt.Sprintf("%064d", 1), MinKey: "b", MaxKey: "c", Count: 1}, {ID: fmt.Sprintf("%064d", 2), MinKey: "a", MaxKey: "a", Count: 1}}
-	if _, err := s.CreateMetarange(t.Context(), "repo", swapped); err == nil || err.Error()[:7] != "ranges:" {
-		t.Errorf("ranges out of order: %v", err)
-	}
-	one := partition.RangeMetadata{ID: fmt.Sprintf("%064d", 1), MinKey: "a", MaxKey: strings.Repeat("k", limits.Key), Count: 1}
-	_, err = s.CreateMetarange(t.Context(), "repo", []partition.RangeMetadata{one})
-	expect.NoError(t, err)
-	one.MaxKey += "k"
-	for want, ranges := range map[string][]partition.RangeMetadata{
-		"ranges[0]: a key of more than 1024 bytes":            {one},
-		"ranges: 100001 elements, at most 100000 are allowed": make([]partition.RangeMetadata, limits.Ranges+1),
-	} {
-		if _, err := s.CreateMetarange(t.Context(), "repo", ranges); err == nil || err.Error() != want {
-			t.Errorf("%v, want %s", err, want)
-		}
-	}
-	for _, err := range []error{
-		func() error { _, err := s.IngestRange(t.Context(), "unknown", Ingest{}); return err }(),
-		func() error { _, err := s.CreateMetarange(t.Context(), "unknown", nil); return err }(),
-		func() error { _, err := s.Tree(t.Context(), "unknown", "main"); return err }(),
-		func() error { _, err := s.Tree(t.Context(), "repo", "unknown"); return err }(),
-	} {
-		if err == nil {
-			t.Error("what is unknown is answered")
-		}
 	}
 	tree, err := s.Tree(t.Context(), "repo", "main")
 	expect.NoError(t, err)
 	if e, err := tree.Stat(t.Context(), entries[17].Key); err != nil || e != entries[17] {
 		t.Errorf("Stat = %+v, %v", e, err)
+	}
+}
+
+func TestRangesByHandAreRefused(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, &memstore.Store{})
+	s := f.service()
+	t.Cleanup(s.close)
+	for want, in := range map[string]Ingest{
+		`fromSourceURI: "x" has no scheme`:     {FromSourceURI: "x"},
+		"fromSourceURI: invalid import source": {FromSourceURI: "s3://repo/"},
+		`prepend: "../x" leaves the branch`:    {FromSourceURI: "s3://bucket/", Prepend: "../x"},
+		"prepend: 1025 bytes, at most 1024":    {FromSourceURI: "s3://bucket/", Prepend: strings.Repeat("p", limits.Key+1)},
+		"after: 4097 bytes, at most 4096":      {FromSourceURI: "s3://bucket/", After: strings.Repeat("a", limits.URI+1)},
+	} {
+		if _, err := s.IngestRange(t.Context(), "repo", in); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	one := partition.RangeMetadata{ID: fmt.Sprintf("%064d", 1), MinKey: "a", MaxKey: strings.Repeat("k", limits.Key), Count: 1}
+	_, err := s.CreateMetarange(t.Context(), "repo", []partition.RangeMetadata{one})
+	expect.NoError(t, err)
+	long := one
+	long.MaxKey += "k"
+	before := partition.RangeMetadata{ID: fmt.Sprintf("%064d", 2), MinKey: "A", MaxKey: "B", Count: 1}
+	for want, ranges := range map[string][]partition.RangeMetadata{
+		"ranges: ": {one, before}, // out of order
+		"ranges[0]: a key of more than 1024 bytes":            {long},
+		"ranges: 100001 elements, at most 100000 are allowed": make([]partition.RangeMetadata, limits.Ranges+1),
+	} {
+		if _, err := s.CreateMetarange(t.Context(), "repo", ranges); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	for name, err := range map[string]error{
+		"IngestRange into an unknown repository":   func() error { _, err := s.IngestRange(t.Context(), "unknown", Ingest{}); return err }(),
+		"CreateMetarange in an unknown repository": func() error { _, err := s.CreateMetarange(t.Context(), "unknown", nil); return err }(),
+		"Tree of an unknown repository":            func() error { _, err := s.Tree(t.Context(), "unknown", "main"); return err }(),
+		"Tree of an unknown branch":                func() error { _, err := s.Tree(t.Context(), "repo", "unknown"); return err }(),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
 }

@@ -35,13 +35,13 @@ func TestACrashAtAnyStepLeavesOneCommit(t *testing.T) {
 				if killed := l.steps.n >= n; killed != errors.Is(err, errKilled) {
 					t.Fatalf("step %d of %d: %v", n, l.steps.n, err)
 				}
-				l.verify(fmt.Sprintf("killed at step %d", n), l.settle(), 0)
+				l.verify(fmt.Sprintf("killed at step %d", n), l.driveToEnd(), 0)
 			})
 		})
 	}
 }
 
-// TestACommitAtAnyStepIsKept lets another commit land at every step.
+// TestACommitAtAnyStepIsKept makes another commit at every step.
 func TestACommitAtAnyStepIsKept(t *testing.T) {
 	t.Parallel()
 	everyStep(t, func(l *landing, n int) {
@@ -51,22 +51,22 @@ func TestACommitAtAnyStepIsKept(t *testing.T) {
 		l.steps.before = func(at int) error {
 			if at == n {
 				others++
-				l.commit()
+				l.fleet.commit()
 			}
 			return nil
 		}
 		_, err := d.step(t.Context())
 		expect.NoError(t, err)
-		l.verify(fmt.Sprintf("another commit at step %d", n), l.settle(), others)
+		l.verify(fmt.Sprintf("another commit at step %d", n), l.driveToEnd(), others)
 	})
 }
 
-// TestTwoCoordinatorsCommitOnce lets another coordinator, which believes that it
-// has the lease, drive the import at every step.
+// TestTwoCoordinatorsCommitOnce has another coordinator drive the import at every step,
+// as it would after it took the first one for dead.
 func TestTwoCoordinatorsCommitOnce(t *testing.T) {
 	t.Parallel()
 	for _, moved := range []bool{false, true} {
-		t.Run(fmt.Sprintf("the head moves between %t", moved), func(t *testing.T) {
+		t.Run(fmt.Sprintf("the head moves in between: %t", moved), func(t *testing.T) {
 			everyStep(t, func(l *landing, n int) {
 				d := l.driver(l.mine)
 				l.steps.n = 0
@@ -75,7 +75,7 @@ func TestTwoCoordinatorsCommitOnce(t *testing.T) {
 					if at == n {
 						if moved {
 							others++
-							l.commit()
+							l.fleet.commit()
 						}
 						_, err := l.driver(l.other).step(t.Context())
 						expect.NoError(t, err)
@@ -85,14 +85,14 @@ func TestTwoCoordinatorsCommitOnce(t *testing.T) {
 				if _, err := d.step(t.Context()); err != nil && !fault.Is(err, fault.Conflict) {
 					t.Fatalf("step %d: %v", n, err)
 				}
-				l.verify(fmt.Sprintf("another coordinator at step %d", n), l.settle(), others)
+				l.verify(fmt.Sprintf("another coordinator at step %d", n), l.driveToEnd(), others)
 			})
 		})
 	}
 }
 
-// TestTwoCoordinatorsInterleaved runs two coordinators, and a third party that
-// moves the head, in every order of their calls that chance finds.
+// TestTwoCoordinatorsInterleaved runs two coordinators, and another process that moves
+// the head, and interleaves their calls at random.
 func TestTwoCoordinatorsInterleaved(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
@@ -122,16 +122,16 @@ func TestTwoCoordinatorsInterleaved(t *testing.T) {
 				for n := range pauses + 1 {
 					_ = turns.of(2)(n)
 				}
-				l.commit()
+				l.fleet.commit()
 			})
 		}
 		running.Wait()
 		second.close()
-		l.verify(fmt.Sprintf("round %d", round), l.settle(), moves)
+		l.verify(fmt.Sprintf("round %d", round), l.driveToEnd(), moves)
 	}
 }
 
-// turns lets one of several goroutines take a step at a time, by chance.
+// turns lets one of several goroutines at a time take a step, chosen at random.
 type turns struct {
 	mu      sync.Mutex
 	rng     *rand.Rand
@@ -139,7 +139,7 @@ type turns struct {
 	waiting map[int]chan struct{}
 }
 
-// of is the steps of one goroutine.
+// of returns the hook by which one goroutine waits before each of its steps.
 func (s *turns) of(who int) func(int) error {
 	return func(int) error {
 		turn := make(chan struct{})
@@ -162,7 +162,7 @@ func (s *turns) end() {
 	s.next()
 }
 
-// next gives somebody the turn once everybody waits for it.
+// next gives a goroutine the turn once all of them wait for it.
 func (s *turns) next() {
 	if s.live == 0 || len(s.waiting) < s.live {
 		return

@@ -28,16 +28,16 @@ import (
 
 var errKilled = errors.New("killed")
 
-// steps counts the calls to the buckets that it wraps and can do something
-// before and after any one of them.
+// steps numbers the calls to the buckets that it wraps, and can run functions before and
+// after each of them.
 type steps struct {
 	mu     sync.Mutex
 	n      int
-	before func(n int) error // the call is not made
-	after  func(n int) error // its answer is lost
+	before func(n int) error // its error is returned in place of the call
+	after  func(n int) error // its error is returned in place of the answer
 }
 
-// around makes the call, which is the n-th.
+// around makes a call.
 func (s *steps) around(call func() error) error {
 	s.mu.Lock()
 	s.n++
@@ -83,16 +83,16 @@ func (k stepKV) Update(ctx context.Context, key string, value []byte, old uint64
 	return rev, err
 }
 
-// landing is an import that is covered, and a coordinator about to land it whose
-// calls can be met.
+// landing is an import whose keys are all covered, and a coordinator that is about to
+// land it.
 type landing struct {
-	*fleet
+	fleet          *fleet
 	id             string
 	state, history kv.Bucket
 	moves          *moves // of history
 	steps          *steps
-	mine           *Service // makes steps
-	other          *Service // does not
+	mine           *Service // its calls to the buckets are steps
+	other          *Service // its calls are not
 }
 
 func newLanding(t *testing.T, q *backend.Backend) *landing {
@@ -100,28 +100,28 @@ func newLanding(t *testing.T, q *backend.Backend) *landing {
 	state, history := new(kvtest.Memory), &moves{Bucket: new(kvtest.Memory)}
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, moves: history, steps: &steps{}}
-	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.service()
-	l.mine.session = l.other.session // both take themselves for the import's driver
-	impatient(l.mine, l.other)       // a coordinator may stand still in the middle of a step
+	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.fleet.service()
+	l.mine.session = l.other.session // both believe that they drive the import
+	impatient(l.mine, l.other)       // a coordinator may be stopped in the middle of a step
 	t.Cleanup(l.mine.close)
 	t.Cleanup(l.other.close)
-	l.id = l.start(l.other, request("", ""))
+	l.id = l.fleet.start(l.other, request("", ""))
 	ranges, err := rangetest.Ranges([]entry.Entry{e}, small)
 	expect.NoError(t, err)
-	w := rangewriter.New(t.Context(), l.files(), small, rangewriter.Options{})
+	w := rangewriter.New(t.Context(), l.fleet.files(), small, rangewriter.Options{})
 	defer w.Close()
 	expect.NoError(t, w.Write(entrytest.Batch(e)))
 	expect.NoError(t, w.Flush())
 	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
 	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
-	_, err = l.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
+	_, err = l.fleet.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(time.Now(), []partition.Partition{partition.Whole(l.id)}, objectstore.Listing{}, 0)
 	})
 	expect.NoError(t, err)
 	return l
 }
 
-// impatient makes services that do not wait for a branch that another one has claimed.
+// impatient makes services not wait for a branch that another one has claimed.
 func impatient(services ...*Service) {
 	for _, s := range services {
 		s.branches = newBranchQueues(s.cfg, s.peers, 0)
@@ -136,37 +136,37 @@ func fleetOf(f *fleet, state, history kv.Bucket) *fleet {
 	return other
 }
 
-// driver returns a new driver of the import that has seen all covers.
+// driver returns a new driver of the import, to which all covers have come.
 func (l *landing) driver(s *Service) *driver {
 	d := s.newDriver(l.id)
 	if d == nil {
-		l.t.Fatal("the import is not followed")
+		l.fleet.t.Fatal("the import is not followed")
 	}
-	d.progress.Await(l.t.Context(), 2)
+	d.progress.Await(l.fleet.t.Context(), 2)
 	return d
 }
 
-// settle drives the import to its end as a coordinator does that starts now.
-func (l *landing) settle() imports.Record {
-	l.t.Helper()
+// driveToEnd drives the import to its end by drivers that start now.
+func (l *landing) driveToEnd() imports.Record {
+	l.fleet.t.Helper()
 	for range 10 {
-		r, err := l.imports.Get(l.t.Context(), l.id)
-		expect.NoError(l.t, err)
+		r, err := l.fleet.imports.Get(l.fleet.t.Context(), l.id)
+		expect.NoError(l.fleet.t, err)
 		if r.State.Ended() {
 			return r
 		}
-		_, err = l.driver(l.other).step(l.t.Context())
-		expect.NoError(l.t, err)
+		_, err = l.driver(l.other).step(l.fleet.t.Context())
+		expect.NoError(l.fleet.t, err)
 	}
-	l.t.Fatal("the import does not end")
+	l.fleet.t.Fatal("the import does not end")
 	return imports.Record{}
 }
 
-// verify wants the import on the branch once, or not at all if it was canceled,
-// among so many commits of others.
+// verify checks that the import is on the branch once, or not at all if it was canceled,
+// beside so many other commits.
 func (l *landing) verify(name string, r imports.Record, others int) {
-	l.t.Helper()
-	log := l.log()
+	l.fleet.t.Helper()
+	log := l.fleet.log()
 	mine := 0
 	for _, c := range log {
 		if c.Committer == "me" {
@@ -176,17 +176,17 @@ func (l *landing) verify(name string, r imports.Record, others int) {
 	switch {
 	case r.State == imports.Canceled && mine == 0 && len(log) == 1+others:
 	case r.State == imports.Completed && mine == 1 && len(log) == 2+others:
-		c, err := l.catalog.Commit(l.t.Context(), "repo", r.Attempt.CommitID)
+		c, err := l.fleet.catalog.Commit(l.fleet.t.Context(), "repo", r.Attempt.CommitID)
 		if err != nil || c.MetarangeID != r.Attempt.MetarangeID || r.Objects != 1 {
-			l.t.Errorf("%s: attempt %+v, %d objects, commit %+v, %v", name, r.Attempt, r.Objects, c, err)
+			l.fleet.t.Errorf("%s: attempt %+v, %d objects, commit %+v, %v", name, r.Attempt, r.Objects, c, err)
 		}
 	default:
-		l.t.Errorf("%s: import is %s: %q, with %d of %d commits", name, r.State, r.Error, mine, len(log))
+		l.fleet.t.Errorf("%s: import is %s: %q, with %d of %d commits", name, r.State, r.Error, mine, len(log))
 	}
 }
 
-// everyStep runs land once for every step of it, and calls test with the number
-// of the step. It ends when land has fewer steps.
+// everyStep calls test with a new landing for each number of a step, from 1 on, until
+// landing has fewer steps.
 func everyStep(t *testing.T, test func(l *landing, n int)) {
 	t.Helper()
 	q := queuetest.Start(t)
@@ -195,15 +195,15 @@ func everyStep(t *testing.T, test func(l *landing, n int)) {
 		test(l, n)
 		if l.steps.n < n {
 			if n < 10 {
-				t.Errorf("landing has %d steps only", n)
+				t.Errorf("landing has only %d steps", n)
 			}
 			return
 		}
 	}
 }
 
-// oldLeader is a bucket whose branches are told, so many times after one of them was
-// moved through it, as they were before that and longer ago.
+// oldLeader is a bucket that, after a branch was moved through it, answers the next reads
+// of branches with an old value.
 type oldLeader struct {
 	kv.Bucket
 	value []byte
@@ -226,9 +226,9 @@ func (k *oldLeader) Update(ctx context.Context, key string, value []byte, old ui
 	return rev, err
 }
 
-// TestAHeadOfAWhileAgoKillsNoAttempt lands an import on what somebody else committed,
-// and then reads the branch of before both.
-func TestAHeadOfAWhileAgoKillsNoAttempt(t *testing.T) {
+// TestAStaleHeadDoesNotMakeAnAttemptDead lands an import on another commit, and then
+// reads the branch as it was before both.
+func TestAStaleHeadDoesNotMakeAnAttemptDead(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
 	for times := range 5 {
@@ -237,35 +237,35 @@ func TestAHeadOfAWhileAgoKillsNoAttempt(t *testing.T) {
 		expect.NoError(t, err)
 		value, rev, err := l.history.Get(t.Context(), branches[0])
 		expect.NoError(t, err)
-		l.commit()
+		l.fleet.commit()
 		s := fleetOf(l.fleet, l.state, &oldLeader{Bucket: l.history, value: value, rev: rev, left: times}).service()
 		s.session = l.other.session
 		impatient(s)
 		t.Cleanup(s.close)
 		_, err = l.driver(s).step(t.Context())
 		expect.NoError(t, err)
-		l.verify(fmt.Sprintf("%d reads of the past", times), l.settle(), 1)
+		l.verify(fmt.Sprintf("%d stale reads", times), l.driveToEnd(), 1)
 	}
 }
 
-// TestLostCoversFailAnImportThatHasToBeCommittedAgain has NATS lose them while the
-// attempt is dead and its driver gone.
+// TestLostCoversFailAnImportThatHasToBeCommittedAgain loses the covers after the driver
+// that recorded an attempt has ended and the attempt is dead.
 func TestLostCoversFailAnImportThatHasToBeCommittedAgain(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
 	l.recordAttempt(l.driver(l.other))
-	l.commit() // somebody else is first
-	expect.NoError(t, l.backend.Discard(t.Context(), l.id))
+	l.fleet.commit() // another commit is faster
+	expect.NoError(t, l.fleet.backend.Discard(t.Context(), l.id))
 	d := l.mine.newDriver(l.id)
 	for range maxFailures {
 		if ended, err := d.step(t.Context()); ended || err == nil {
-			t.Fatalf("step: %t, %v, want it to tell what is missing", ended, err)
+			t.Fatalf("step: %t, %v, want an error about what is missing", ended, err)
 		}
 		d.failures++
 	}
 	_, err := d.step(t.Context())
 	expect.NoError(t, err)
-	if r := l.settle(); r.State != imports.Failed || !strings.Contains(r.Error, "covers") {
+	if r := l.driveToEnd(); r.State != imports.Failed || !strings.Contains(r.Error, "covers") {
 		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
 }

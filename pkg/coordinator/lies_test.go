@@ -19,7 +19,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 )
 
-// lying opens a bucket that lies, as workers see buckets, beside those of a fleet.
+// lying opens the buckets of a fleet, and one named "liar" whose listings lie.
 type lying struct {
 	memstore.Buckets
 	bucket objectstore.Store
@@ -37,7 +37,7 @@ func (l lying) Listing(context.Context, objectstore.URI) (objectstore.Listing, e
 	return objectstore.Listing{Mode: l.mode}, nil
 }
 
-// siblings returns n keys of directories and of what sorts before and after their slash.
+// siblings returns keys of directories, and keys that sort just before and after them.
 func siblings(r *rand.Rand, n int) []string {
 	var keys []string
 	for range n {
@@ -48,10 +48,10 @@ func siblings(r *rand.Rand, n int) []string {
 	return slices.Compact(keys)
 }
 
-// TestNoLieLosesKeysInSilence imports buckets that lie about starts within some keys, in
-// partitions that were cut anywhere. A walk has all keys. A parallel listing that is told
-// lies has all keys, too, or the import fails and says why.
-func TestNoLieLosesKeysInSilence(t *testing.T) {
+// TestNoLieLosesKeysSilently imports buckets that lie about starts within a span of keys,
+// in partitions that are cut anywhere. A walk has all keys. A parallel listing has all
+// keys too, or the import fails with an error that says why.
+func TestNoLieLosesKeysSilently(t *testing.T) {
 	t.Parallel()
 	r := seeded.Rand(t)
 	f := newFleet(t, &memstore.Store{})
@@ -76,7 +76,7 @@ func TestNoLieLosesKeysInSilence(t *testing.T) {
 			cuts = append(cuts, s.Keys[r.IntN(len(s.Keys))]+[]string{"", "0", "~"}[r.IntN(3)])
 		}
 		slices.Sort(cuts)
-		outcome := f.importLies(mode, slices.Compact(cuts))
+		outcome := importLies(f, mode, slices.Compact(cuts))
 		what := fmt.Sprintf("round %d, %s listing of %d keys in pages of %d, %s within (%q, %q], cut at %q", round, mode, len(s.Keys), s.PageSize, s.Lie, s.From, s.To, cuts)
 		switch {
 		case outcome.State == imports.Completed:
@@ -96,8 +96,8 @@ func TestNoLieLosesKeysInSilence(t *testing.T) {
 	}
 }
 
-// importLies imports the bucket that lies, cut at keys, and returns how that ended.
-func (f *fleet) importLies(mode objectstore.Mode, cuts []string) imports.Record {
+// importLies imports the bucket "liar", cut at keys, and returns the record of its end.
+func importLies(f *fleet, mode objectstore.Mode, cuts []string) imports.Record {
 	s := f.service()
 	request := Start{
 		Request: imports.Request{Repository: "repo", Branch: "main", Committer: "me", Message: "m"},

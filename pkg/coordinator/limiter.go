@@ -5,32 +5,30 @@ import (
 	"sync"
 )
 
-// limiter bounds how many do a thing at the same time: all together, and those of
-// one key, such that what is slow under one key holds up no other. Who waits for
-// a key is served in the order of arrival. Its methods may be called
-// concurrently.
+// limiter is a semaphore with a bound for all users and one for the users of each key, so
+// that what is slow under one key does not delay other keys. The users of a key are served
+// in the order of arrival. Its methods may be called concurrently.
 type limiter struct {
 	all  chan struct{}
 	each int
 
 	mu   sync.Mutex
-	keys map[string]*perKey // that somebody has or waits for
+	keys map[string]*perKey // those with users
 }
 
-// perKey is what those share that want the same key.
 type perKey struct {
-	slots chan struct{}
-	users int
+	slots chan struct{} // holds a value for each user that has its turn, or waits for one of all
+	users int           // that have or wait for a turn
 }
 
-// newLimiter returns a limiter to `all` at a time, and `each` of one key; both are at
-// least 1.
+// newLimiter returns a limiter to the given number of users at a time, of all keys and of
+// each key. Both are at least 1.
 func newLimiter(all, each int) *limiter {
 	return &limiter{all: make(chan struct{}, all), each: each, keys: make(map[string]*perKey)}
 }
 
-// take waits for a turn, to be given back by calling done once, or for the end
-// of ctx.
+// take waits for a turn, or until ctx ends. The caller gives the turn back by one call of
+// done.
 func (l *limiter) take(ctx context.Context, key string) (done func(), err error) {
 	mine := l.join(key)
 	select {

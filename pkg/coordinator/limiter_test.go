@@ -12,8 +12,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/seeded"
 )
 
-// TestLimiter has many take turns under few keys, and wants the bounds kept,
-// everybody served and nothing remembered.
+// TestLimiter has many users take turns under a few keys, some of which stop waiting. The
+// bounds hold, all others get a turn, and no key is left.
 func TestLimiter(t *testing.T) {
 	t.Parallel()
 	const all, each, keys, users = 5, 2, 4, 400
@@ -41,7 +41,7 @@ func TestLimiter(t *testing.T) {
 			mu.Lock()
 			now, served, of[key] = now+1, served+1, of[key]+1
 			if now > all || of[key] > each {
-				t.Errorf("%d at a time, %d of them of key %s", now, of[key], key)
+				t.Errorf("%d users at a time, %d of them of key %s", now, of[key], key)
 			}
 			mu.Unlock()
 			for range rand.IntN(100) {
@@ -55,12 +55,12 @@ func TestLimiter(t *testing.T) {
 	}
 	running.Wait()
 	if served < users/2 || len(l.keys) != 0 || len(l.all) != 0 {
-		t.Errorf("%d of %d served, %d keys and %d turns left", served, users, len(l.keys), len(l.all))
+		t.Errorf("%d of %d users got a turn, %d keys and %d turns are left", served, users, len(l.keys), len(l.all))
 	}
 }
 
-// TestASlowKeyHoldsUpNoOther fills one key.
-func TestASlowKeyHoldsUpNoOther(t *testing.T) {
+// TestASlowKeyDoesNotDelayOthers takes all turns of one key.
+func TestASlowKeyDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(3, 2)
 	for range 2 {

@@ -10,9 +10,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// TestAnImportThatNobodyWorksOnTellsSo looks at a fleet without workers for long, and
-// then gives it one.
-func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
+// TestAnImportReportsThatThereAreNoWorkers runs a fleet without workers for long, and then
+// adds one.
+func TestAnImportReportsThatThereAreNoWorkers(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(500)
 	f := newFleet(t, source)
@@ -31,7 +31,7 @@ func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
 	if got := problem(0); got != "" {
 		t.Errorf("at first there is a problem: %s", got)
 	}
-	expect.Eventually(t, "the import tells that nobody works on it", func() bool { return problem(surveysWithin/2) == noWorkers })
+	expect.Eventually(t, "the import reports that there are no workers", func() bool { return problem(surveysWithin/2) == noWorkers })
 	f.work(1)
 	expect.Eventually(t, "the import ends", func() bool {
 		_ = problem(0)
@@ -43,38 +43,38 @@ func TestAnImportThatNobodyWorksOnTellsSo(t *testing.T) {
 	}
 }
 
-func TestWorkersAreMissedOnceNoneWasHeardForLong(t *testing.T) {
+func TestWorkersAreMissingAfterAWhile(t *testing.T) {
 	q := queuetest.Start(t)
 	var w workerPresence
 	now := time.Now()
-	look := func(after time.Duration, waiting int, missed bool) {
+	survey := func(after time.Duration, waiting int, missing bool) {
 		t.Helper()
 		now = now.Add(after)
-		if w.note(queue.Survey{Waiting: waiting}, now); w.missing(now) != missed {
-			t.Errorf("missed: %t, want %t", !missed, missed)
+		if w.note(queue.Survey{Waiting: waiting}, now); w.missing(now) != missing {
+			t.Errorf("missing: %t, want %t", !missing, missing)
 		}
 	}
 	const half = missingAfter / 2
 	for range 5 {
-		look(half, 0, false) // nothing could be heard
+		survey(half, 0, false) // the workers are not listened to
 	}
 	expect.NoError(t, w.listen(t.Context(), q))
-	look(surveysWithin, 0, false)
-	look(half, 0, false)
-	look(half, 0, true)
-	look(half, 1, false) // one waits for a partition
-	look(half, 0, false)
-	look(half, 0, true)
-	look(surveysWithin, 0, false) // while nobody looked it may have been there
-	look(half, 0, false)
-	look(half, 0, true)
+	survey(surveysWithin, 0, false)
+	survey(half, 0, false)
+	survey(half, 0, true)
+	survey(half, 1, false) // a worker waits for a partition
+	survey(half, 0, false)
+	survey(half, 0, true)
+	survey(surveysWithin, 0, false) // there may have been a worker while no survey was taken
+	survey(half, 0, false)
+	survey(half, 0, true)
 	if w.missing(now.Add(surveysWithin)) {
-		t.Error("workers are missed though nobody looks")
+		t.Error("workers are missing though no survey was taken")
 	}
-	// A worker asks how the bulk lane stands, and tells all.
+	// A worker reads the load of the bulk lane, and broadcasts it.
 	_, err := q.Queue.WatchLoad(t.Context(), q.Gossip, func() bool { return true })
 	expect.NoError(t, err)
 	_, before := w.load.Last()
-	expect.Eventually(t, "a worker is heard", func() bool { _, seq := w.load.Last(); return seq > before })
-	look(half, 0, false)
+	expect.Eventually(t, "the load is heard", func() bool { _, seq := w.load.Last(); return seq > before })
+	survey(half, 0, false)
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 )
 
-// TestImportsTellWhatTheyChange makes dry runs and the imports themselves, and wants of
-// both the counts that the branch before and after shows.
-func TestImportsTellWhatTheyChange(t *testing.T) {
+// TestImportsCountTheirChanges compares the counts of dry runs, and of the imports
+// themselves, with the entries on the branch before and after.
+func TestImportsCountTheirChanges(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(3000)
 	source.Add("more/a", "more/b")
@@ -35,8 +35,8 @@ func TestImportsTellWhatTheyChange(t *testing.T) {
 		{"into an empty branch", request("dir/", "d"), nil},
 		{"again", request("dir/", "d"), nil},
 		{"elsewhere", request("more/", "more"), nil},
-		{"over what others made", request("dir/", "d"), func() { f.commit(changed...) }},
-		{"in place of all", request("more/", ""), nil},
+		{"over another commit", request("dir/", "d"), func() { f.commit(changed...) }},
+		{"in place of all keys", request("more/", ""), nil},
 		{"with fewer keys", request("dir/", "d"), func() { source.Remove("dir/000100", "dir/002999"); source.Add("dir/000101x") }},
 	} {
 		if tc.before != nil {
@@ -56,14 +56,14 @@ func TestImportsTellWhatTheyChange(t *testing.T) {
 		done := f.do(s, tc.start)
 		want := changesBetween(before, f.entries())
 		if *done.Changes != want || *preview.Changes != want || preview.Objects != done.Objects {
-			t.Errorf("%s: the import tells %+v, its dry run %+v, want %+v; %d and %d objects",
+			t.Errorf("%s: the import counts %+v, its dry run %+v, want %+v; %d and %d objects",
 				tc.name, *done.Changes, *preview.Changes, want, done.Objects, preview.Objects)
 		}
 		f.cleared(preview.Job.ImportID)
 	}
 }
 
-// changesBetween counts by entries.
+// changesBetween counts how entries differ.
 func changesBetween(before, after []entry.Entry) (c metarange.Changes) {
 	had := make(map[string]entry.Entry)
 	for _, e := range before {
@@ -85,8 +85,7 @@ func changesBetween(before, after []entry.Entry) (c metarange.Changes) {
 	return c
 }
 
-// TestChangesAreThoseOfTheCommitThatLanded has somebody else commit between an attempt
-// and its landing.
+// TestChangesAreThoseOfTheCommitThatLanded makes another commit at every step of landing.
 func TestChangesAreThoseOfTheCommitThatLanded(t *testing.T) {
 	t.Parallel()
 	everyStep(t, func(l *landing, n int) {
@@ -94,15 +93,15 @@ func TestChangesAreThoseOfTheCommitThatLanded(t *testing.T) {
 		l.steps.n = 0
 		l.steps.before = func(at int) error {
 			if at == n {
-				l.commit(entry.Entry{Key: "other", Address: "s3://old/x"}) // which the import removes
+				l.fleet.commit(entry.Entry{Key: "other", Address: "s3://old/x"}) // which the import removes
 			}
 			return nil
 		}
 		_, err := d.step(t.Context())
 		expect.NoError(t, err)
-		r := l.settle()
+		r := l.driveToEnd()
 		want := metarange.Changes{Added: 1}
-		if log := l.log(); log[0].ID == r.Attempt.CommitID && len(log) == 3 {
+		if log := l.fleet.log(); log[0].ID == r.Attempt.CommitID && len(log) == 3 {
 			want.Removed = 1
 		}
 		if r.Changes == nil || *r.Changes != want {
@@ -118,11 +117,11 @@ func TestADryRunOfNothingFails(t *testing.T) {
 	r := request("typo/", "")
 	r.Request.DryRun = true
 	if got := f.ended(f.start(s, r)); got.State != imports.Failed {
-		t.Errorf("it is %s", got.State)
+		t.Errorf("the import is %s", got.State)
 	}
 }
 
-func TestAPreviewedImportIsOver(t *testing.T) {
+func TestAPreviewedImportHasEnded(t *testing.T) {
 	t.Parallel()
 	source := &memstore.Store{}
 	source.Add("dir/a")
@@ -141,6 +140,6 @@ func TestAPreviewedImportIsOver(t *testing.T) {
 		t.Errorf("cancel: %v, want a conflict", err)
 	}
 	if again := f.start(s, r); again == done.Job.ImportID {
-		t.Error("the same dry run again is not run again")
+		t.Error("the same dry run does not start again")
 	}
 }

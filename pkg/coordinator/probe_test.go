@@ -13,7 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
 
-// paths is a request of several prefixes of the bucket, all to one destination.
+// paths is an import of several prefixes of the bucket to one destination.
 func paths(destination string, prefixes ...string) Start {
 	r := request("", destination)
 	r.Paths = nil
@@ -23,7 +23,7 @@ func paths(destination string, prefixes ...string) Start {
 	return r
 }
 
-// TestAnEmptyPathFailsTheImport has mistyped prefixes, beside those of many pages.
+// TestAnEmptyPathFailsTheImport imports mistyped prefixes, alone and beside others.
 func TestAnEmptyPathFailsTheImport(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(2000)
@@ -52,7 +52,7 @@ func TestAnEmptyPathFailsTheImport(t *testing.T) {
 	}
 }
 
-func TestAnEmptyPathIsImportedIfThatIsAllowed(t *testing.T) {
+func TestAnEmptyPathIsImportedIfAllowed(t *testing.T) {
 	t.Parallel()
 	source := &memstore.Store{}
 	source.Add("small/a", "other/b")
@@ -67,10 +67,10 @@ func TestAnEmptyPathIsImportedIfThatIsAllowed(t *testing.T) {
 	if got := f.keys(); !slices.Equal(got, []string{"keep/a"}) {
 		t.Errorf("the branch holds %q, want keep/a", got)
 	}
-	f.do(s, paths("")) // a request without paths asks for nothing
+	f.do(s, paths("")) // a request without paths has no empty path
 }
 
-// TestASourceThatVanishesFailsTheImport empties the source after it was planned.
+// TestASourceThatVanishesFailsTheImport empties the source after the import was planned.
 func TestASourceThatVanishesFailsTheImport(t *testing.T) {
 	t.Parallel()
 	source := &memstore.Store{}
@@ -86,7 +86,7 @@ func TestASourceThatVanishesFailsTheImport(t *testing.T) {
 	}
 }
 
-// TestAStoreThatDoesNotAnswerIsNotEmpty fails the first looks at the source.
+// TestAStoreThatDoesNotAnswerIsNotEmpty fails the first calls to the source.
 func TestAStoreThatDoesNotAnswerIsNotEmpty(t *testing.T) {
 	t.Parallel()
 	source := &memstore.Store{}
@@ -107,8 +107,8 @@ func TestAStoreThatDoesNotAnswerIsNotEmpty(t *testing.T) {
 	}
 }
 
-// TestAFolderMarkerIsLeftOut imports a folder with its marker to the root, cut into
-// many partitions, some of which are worked on twice.
+// TestAFolderMarkerIsLeftOut imports a folder with its marker to the root, in several
+// partitions.
 func TestAFolderMarkerIsLeftOut(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(2000)
@@ -127,7 +127,7 @@ func TestAFolderMarkerIsLeftOut(t *testing.T) {
 	status, err := s.Status(t.Context(), "repo", r.Job.ImportID)
 	expect.NoError(t, err)
 	if status.Record.Skipped != 1 || status.Objects != int64(len(entries)) {
-		t.Errorf("status tells of %d objects and %d skipped", status.Objects, status.Record.Skipped)
+		t.Errorf("status has %d objects and %d skipped", status.Objects, status.Record.Skipped)
 	}
 	r = f.do(s, request("dir/", "below"))
 	if r.Skipped != 0 || !slices.Contains(f.keys(), "below/") {
@@ -135,7 +135,7 @@ func TestAFolderMarkerIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestAFolderMarkerFailsTheImportIfThatIsAsked(t *testing.T) {
+func TestAFolderMarkerFailsTheImportIfAsked(t *testing.T) {
 	t.Parallel()
 	source := &memstore.Store{}
 	source.Add("dir/", "dir/a")

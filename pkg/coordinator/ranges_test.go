@@ -12,9 +12,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Ranges by hand hold exactly the keys after any text that a client begins with: that of
-// an object or of none, of the folder itself, before, within or behind the prefix.
-func TestRangesBeginAfterAnyKey(t *testing.T) {
+// IngestRange returns exactly the keys after any text: the key of an object or of none, of
+// the folder itself, before, within or behind the prefix.
+func TestIngestRangeStartsAfterAnyKey(t *testing.T) {
 	t.Parallel()
 	rnd := seeded.Rand(t)
 	keys := []string{
@@ -40,7 +40,7 @@ func TestRangesBeginAfterAnyKey(t *testing.T) {
 						want = append(want, "to/"+strings.TrimPrefix(k, base))
 					}
 				}
-				if got := f.ingestAll(s, Ingest{FromSourceURI: "s3://bucket/" + prefix, Prepend: prepend, After: after}); !slices.Equal(got, want) {
+				if got := ingestAll(f, s, Ingest{FromSourceURI: "s3://bucket/" + prefix, Prepend: prepend, After: after}); !slices.Equal(got, want) {
 					t.Errorf("of %q to %q after %q: %q, want %q", prefix, prepend, after, got, want)
 				}
 			}
@@ -49,7 +49,7 @@ func TestRangesBeginAfterAnyKey(t *testing.T) {
 }
 
 // ingestAll returns the keys of all ranges from in on.
-func (f *fleet) ingestAll(s *Service, in Ingest) (keys []string) {
+func ingestAll(f *fleet, s *Service, in Ingest) (keys []string) {
 	f.t.Helper()
 	var ranges []partition.RangeMetadata
 	for more := true; more; {

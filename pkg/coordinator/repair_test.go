@@ -29,7 +29,7 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 	s := f.service()
 	id := f.startCut(s, request("", ""), "dir/000500", "dir/001000", "dir/002000")
 	stop := f.run(s.Run)
-	for range 2 { // two are taken from the queue by somebody who does nothing
+	for range 2 { // two are taken from the queue and not worked on
 		ctx, cancel := context.WithTimeout(t.Context(), expect.Patience)
 		task, err := f.backend.Queue.Puller(queue.Bulk).Pull(ctx)
 		cancel()
@@ -41,11 +41,11 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 	f.work(2)
 	f.completed(id)
 	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) {
-		t.Errorf("metarange %s is not that of one reader", got)
+		t.Errorf("metarange %s is not that of a single reader", got)
 	}
 }
 
-func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
+func TestAnImportIsTakenOverAfterACrash(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(2000)
 	f := newFleet(t, source)
@@ -78,8 +78,8 @@ func TestAnUnfinishedImportIsPickedUp(t *testing.T) {
 	}
 }
 
-// TestASourceThatChangesBetweenListings removes and adds objects after one part
-// was listed and before its neighbour is.
+// TestASourceThatChangesBetweenListings removes and adds objects after some partitions
+// were listed and before others are.
 func TestASourceThatChangesBetweenListings(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(2500)
@@ -106,7 +106,7 @@ func TestASourceThatChangesBetweenListings(t *testing.T) {
 	if !slices.IsSorted(keys) || int64(len(keys)) != r.Objects || len(slices.Compact(slices.Clone(keys))) != len(keys) {
 		t.Errorf("%d keys for %d objects", len(keys), r.Objects)
 	}
-	for i, e := range entries { // what was there all the time is there
+	for i, e := range entries { // objects that were not removed are imported
 		if _, ok := slices.BinarySearch(keys, e.Key); i%3 != 0 && !ok {
 			t.Fatalf("%q is lost", e.Key)
 		}
@@ -146,7 +146,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 		if n > maxListings {
 			t.Fatalf("the gap was queued %d times", n)
 		}
-		for range 2 { // while it is queued, or somebody works on it, it is no gap
+		for range 2 { // while its partition is queued or running, it is no gap
 			expect.NoError(t, s.watch.survey(t.Context()))
 			expect.NoError(t, d.advance(t.Context(), r))
 		}
@@ -155,11 +155,11 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 		}
 		task, err := f.backend.Queue.Puller(queue.Bulk).Pull(t.Context())
 		expect.NoError(t, err)
-		expect.NoError(t, task.Ack(t.Context())) // by somebody who found nothing that joins
+		expect.NoError(t, task.Ack(t.Context())) // as a worker does that found no ranges
 	}
 }
 
-func TestErrorsThatPassDoNotFailTheImport(t *testing.T) {
+func TestATransientErrorDoesNotFailTheImport(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(100)
 	var calls atomic.Int64
@@ -177,8 +177,8 @@ func TestErrorsThatPassDoNotFailTheImport(t *testing.T) {
 	}
 }
 
-// TestARecordThatCannotBeReadStopsNoOther puts garbage among the records.
-func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
+// TestABrokenRecordStopsNoOtherImport puts garbage among the records.
+func TestABrokenRecordStopsNoOtherImport(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
@@ -189,7 +189,7 @@ func TestARecordThatCannotBeReadStopsNoOther(t *testing.T) {
 	f.do(s, request("", ""))
 }
 
-// NATS may lose whole streams, without a power failure even.
+// NATS may lose whole streams, even without a power failure.
 func TestAFleetWhoseQueueIsLost(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(5000)

@@ -26,7 +26,7 @@ func uris(t *testing.T, texts ...string) (all []objectstore.URI) {
 	return all
 }
 
-func TestNamespacesThatTakeNoSourceAway(t *testing.T) {
+func TestNamespacesMayNotTouchAllowedSources(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	f.buckets["lake"], f.buckets["meta"] = &memstore.Store{}, &memstore.Store{}
@@ -53,7 +53,7 @@ func TestNamespacesThatTakeNoSourceAway(t *testing.T) {
 		{nil, []string{"s3://meta/a/"}, "s3://meta/ab", "namespaces.allow"},
 		{nil, []string{"s3://meta/a/"}, "s3://meta", "namespaces.allow"},
 		{nil, []string{"s3://meta/"}, "s3://lake/demo", "namespaces.allow"},
-		// A place within a source is for namespaces if it is named, and so narrower.
+		// A place within a source is for namespaces if a narrower setting names it.
 		{[]string{"s3://lake/"}, []string{"s3://lake/_meta/"}, "s3://lake/_meta/demo", ""},
 		{[]string{"s3://lake/"}, []string{"s3://lake/_meta/"}, "s3://lake/_meta", ""},
 		{[]string{"s3://lake/"}, []string{"s3://lake/"}, "s3://lake/_meta", "sources.allow"},
@@ -71,8 +71,8 @@ func TestNamespacesThatTakeNoSourceAway(t *testing.T) {
 	}
 }
 
-// Where any source is allowed, what is imported is no place for a namespace.
-func TestNamespacesInWhatIsImported(t *testing.T) {
+// If any source is allowed, no namespace may lie in a source that is imported.
+func TestNamespacesMayNotTouchImportedSources(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	s := f.service()
@@ -92,7 +92,7 @@ func TestNamespacesInWhatIsImported(t *testing.T) {
 			}
 		}
 		if err := at("s3://bucket/rawer"); err != nil {
-			t.Errorf("beside it: %v", err)
+			t.Errorf("beside the source: %v", err)
 		}
 	}
 }
@@ -117,45 +117,45 @@ func TestARepositoryInUseIsNotDeleted(t *testing.T) {
 		t.Errorf("again: %v", err)
 	}
 	if now := len(f.buckets["repo"].Keys("")); now != files || now == 0 {
-		t.Errorf("of %d files are left %d", files, now)
+		t.Errorf("%d of %d files are left", now, files)
 	}
 	if _, err := s.Start(t.Context(), request("", "")); !fault.Is(err, fault.NotFound) {
-		t.Errorf("an import into what is deleted: %v", err)
+		t.Errorf("an import into a deleted repository: %v", err)
 	}
 	f.repository("repo", "s3://repo/ns")
 	if got := f.completed(f.start(s, request("", ""))); got.Job.ImportID == id {
-		t.Error("the import of before the deletion was answered")
+		t.Error("the import of the deleted repository was returned")
 	}
 	if log := f.log(); len(log) != 2 {
 		t.Errorf("the log is %+v", log)
 	}
 }
 
-// TestAnImportOfADeletedRepositoryEnds deletes the repository of an import that is about
-// to land, at each of its steps, and makes another one of the ID or not: as where the
-// import was accepted while the repository was deleted. It touches no other.
+// TestAnImportOfADeletedRepositoryEnds deletes the repository of an import at each step of
+// landing, and creates another one with the same ID or not. This happens if the import is
+// accepted while the repository is deleted. The other repository is not touched.
 func TestAnImportOfADeletedRepositoryEnds(t *testing.T) {
 	t.Parallel()
 	for _, anew := range []bool{false, true} {
 		everyStep(t, func(l *landing, n int) {
 			l.steps.before = func(step int) error {
 				if step == n {
-					expect.NoError(t, l.catalog.DeleteRepository(t.Context(), "repo"))
+					expect.NoError(t, l.fleet.catalog.DeleteRepository(t.Context(), "repo"))
 					if anew {
-						l.repository("repo", "s3://repo/other")
+						l.fleet.repository("repo", "s3://repo/other")
 					}
 				}
 				return nil
 			}
-			_, _ = l.driver(l.mine).step(t.Context()) // whatever it says, it ends
-			record := l.settle()
+			_, _ = l.driver(l.mine).step(t.Context()) // with or without an error, the import ends
+			record := l.driveToEnd()
 			if record.State == imports.Failed && !strings.Contains(record.Error, "not found") {
-				t.Errorf("step %d, made anew: %v: %q", n, anew, record.Error)
+				t.Errorf("step %d, created again: %v: %q", n, anew, record.Error)
 			}
 			if !anew || l.steps.n < n {
 				return
 			}
-			log, _, err := l.catalog.Log(t.Context(), "repo", "main", "", 9)
+			log, _, err := l.fleet.catalog.Log(t.Context(), "repo", "main", "", 9)
 			if err != nil || len(log) != 1 {
 				t.Errorf("step %d: the new repository has %+v, %v", n, log, err)
 			}
@@ -163,9 +163,9 @@ func TestAnImportOfADeletedRepositoryEnds(t *testing.T) {
 	}
 }
 
-// Records of imports that another version left keep nobody from making and deleting
-// repositories.
-func TestImportsOfAnotherVersionHinderNoRepository(t *testing.T) {
+// Records of imports of another version do not keep repositories from being created and
+// deleted.
+func TestImportsOfAnotherVersionBlockNoRepository(t *testing.T) {
 	t.Parallel()
 	server := queuetest.StartServer(t, natsd.Config{})
 	old := queuetest.Connect(t, natsconn.Config{InProcess: server, Protocol: natsconn.Protocol - 1})

@@ -16,7 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// moves is a bucket that keeps what each branch ever pointed at, in order.
+// moves is a bucket that records all heads to which branches are moved, in order.
 type moves struct {
 	kv.Bucket
 	mu    sync.Mutex
@@ -35,13 +35,13 @@ func (m *moves) Update(ctx context.Context, key string, value []byte, old uint64
 
 // landings returns how often the branch was moved to a commit of the import.
 func (l *landing) landings() int {
-	l.t.Helper()
+	l.fleet.t.Helper()
 	l.moves.mu.Lock()
 	defer l.moves.mu.Unlock()
 	n := 0
 	for _, id := range l.moves.heads {
-		c, err := l.catalog.Commit(l.t.Context(), "repo", id)
-		expect.NoError(l.t, err)
+		c, err := l.fleet.catalog.Commit(l.fleet.t.Context(), "repo", id)
+		expect.NoError(l.fleet.t, err)
 		if c.Committer == "me" {
 			n++
 		}
@@ -51,41 +51,41 @@ func (l *landing) landings() int {
 
 // reset moves main back to its first commit, as a user does.
 func (l *landing) reset() {
-	l.t.Helper()
-	log := l.log()
+	l.fleet.t.Helper()
+	log := l.fleet.log()
 	first := log[len(log)-1].ID
-	err := l.other.ResetBranch(l.t.Context(), "admin", "repo", "main", first)
+	err := l.other.ResetBranch(l.fleet.t.Context(), "admin", "repo", "main", first)
 	for fault.Is(err, fault.Conflict) {
-		err = l.other.ResetBranch(l.t.Context(), "admin", "repo", "main", first)
+		err = l.other.ResetBranch(l.fleet.t.Context(), "admin", "repo", "main", first)
 	}
-	expect.NoError(l.t, err)
+	expect.NoError(l.fleet.t, err)
 }
 
-// landedOnce wants the import completed by one move of the branch. Its commit is on the
-// branch unless it had landed before the last reset.
+// landedOnce checks that the import is completed by one move of the branch. Its commit is
+// on the branch unless the import had landed before the last reset.
 func (l *landing) landedOnce(name string, before bool) {
-	l.t.Helper()
-	r := l.settle()
+	l.fleet.t.Helper()
+	r := l.driveToEnd()
 	mine := 0
-	for _, c := range l.log() {
+	for _, c := range l.fleet.log() {
 		if c.Committer == "me" {
 			mine++
 		}
 	}
 	if r.State != imports.Completed || l.landings() != 1 || before != (mine == 0) {
-		l.t.Errorf("%s: import is %s: %q; it landed %d times, %v before the reset, and %d of its commits are on the branch",
+		l.fleet.t.Errorf("%s: import is %s: %q; it landed %d times, %v before the reset, and %d of its commits are on the branch",
 			name, r.State, r.Error, l.landings(), before, mine)
 	}
 }
 
-// TestAResetAtAnyStep resets the branch at every step of landing: to the very commit
-// that was the head when the import was attempted, with or without others' commits in
-// between, while its driver goes on or dies.
+// TestAResetAtAnyStep resets the branch at every step of landing, to the commit that was
+// the head when the attempt was made, with or without other commits in between, while the
+// driver goes on or dies.
 func TestAResetAtAnyStep(t *testing.T) {
 	t.Parallel()
 	for _, commits := range []int{0, 1} {
 		for _, dies := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d commits between, the driver dies %t", commits, dies), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%d commits between, the driver dies: %t", commits, dies), func(t *testing.T) {
 				everyStep(t, func(l *landing, n int) {
 					d := l.driver(l.mine)
 					l.steps.n = 0
@@ -96,7 +96,7 @@ func TestAResetAtAnyStep(t *testing.T) {
 						}
 						if at == n {
 							for range commits {
-								l.commit()
+								l.fleet.commit()
 							}
 							before = l.landings() > 0
 							l.reset()
@@ -116,9 +116,9 @@ func TestAResetAtAnyStep(t *testing.T) {
 	}
 }
 
-// TestADeadAttemptStaysDead has somebody else commit, another coordinator land the
-// import on that, and a user reset the branch to where the first coordinator saw it, at
-// every step of that one.
+// TestADeadAttemptStaysDead makes another commit, has another coordinator land the import
+// on it, and resets the branch to the head that the first coordinator saw, all at every
+// step of the first coordinator.
 func TestADeadAttemptStaysDead(t *testing.T) {
 	t.Parallel()
 	everyStep(t, func(l *landing, n int) {
@@ -126,8 +126,8 @@ func TestADeadAttemptStaysDead(t *testing.T) {
 		l.steps.n = 0
 		l.steps.before = func(at int) error {
 			if at == n {
-				l.commit()
-				l.settle()
+				l.fleet.commit()
+				l.driveToEnd()
 				l.reset()
 			}
 			return nil
@@ -135,12 +135,12 @@ func TestADeadAttemptStaysDead(t *testing.T) {
 		if _, err := d.step(t.Context()); err != nil && !fault.Is(err, fault.Conflict) {
 			t.Fatalf("step %d: %v", n, err)
 		}
-		l.landedOnce(fmt.Sprintf("another one landed it before step %d", n), l.steps.n >= n)
+		l.landedOnce(fmt.Sprintf("landed by another coordinator before step %d", n), l.steps.n >= n)
 	})
 }
 
-// TestAFailedImportStaysFailed gives an import up whose attempt is dead, and resets the
-// branch to the attempt's parent while another driver still holds it.
+// TestAFailedImportStaysFailed fails an import whose attempt is dead, and resets the branch
+// to the parent of the attempt while another driver still tries to land it.
 func TestAFailedImportStaysFailed(t *testing.T) {
 	t.Parallel()
 	everyStep(t, func(l *landing, n int) {
@@ -151,12 +151,12 @@ func TestAFailedImportStaysFailed(t *testing.T) {
 			if at != n {
 				return nil
 			}
-			l.commit()
-			r, err := l.imports.Get(t.Context(), l.id)
+			l.fleet.commit()
+			r, err := l.fleet.imports.Get(t.Context(), l.id)
 			expect.NoError(t, err)
 			if r.Attempt != nil && l.landings() == 0 {
-				_, err := l.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
-					return r.Abandon(l.config.Now(), r.Attempt, "given up", 0)
+				_, err := l.fleet.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
+					return r.Abandon(l.fleet.config.Now(), r.Attempt, "given up", 0)
 				})
 				expect.NoError(t, err)
 				failed = true
@@ -167,15 +167,15 @@ func TestAFailedImportStaysFailed(t *testing.T) {
 		if _, err := d.step(t.Context()); err != nil && !fault.Is(err, fault.Conflict) {
 			t.Fatalf("step %d: %v", n, err)
 		}
-		r := l.settle()
+		r := l.driveToEnd()
 		if failed && (r.State != imports.Failed || l.landings() != 0) {
-			t.Errorf("step %d: an import that was given up is %s and landed %d times", n, r.State, l.landings())
+			t.Errorf("step %d: an import that failed is %s and landed %d times", n, r.State, l.landings())
 		}
 	})
 }
 
-// TestResetsInterleaved runs two coordinators, somebody who commits, and somebody who
-// resets the branch, in every order of their calls that chance finds.
+// TestResetsInterleaved runs two coordinators, a process that commits, and one that resets
+// the branch, and interleaves their calls at random.
 func TestResetsInterleaved(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
@@ -186,7 +186,7 @@ func TestResetsInterleaved(t *testing.T) {
 		second := fleetOf(l.fleet, stepKV{l.state, theirs}, stepKV{l.history, theirs}).service()
 		user := fleetOf(l.fleet, stepKV{l.state, users}, stepKV{l.history, users}).service()
 		impatient(second)
-		first := l.log()[0].ID
+		first := l.fleet.log()[0].ID
 		turns := &turns{rng: rng, live: 4}
 		l.steps.before, theirs.before, users.before = turns.of(0), turns.of(1), turns.of(2)
 		var running sync.WaitGroup
@@ -212,12 +212,12 @@ func TestResetsInterleaved(t *testing.T) {
 			for n := range pauses + 1 {
 				_ = turns.of(3)(n)
 			}
-			l.commit()
+			l.fleet.commit()
 		})
 		running.Wait()
 		second.close()
 		user.close()
-		if r := l.settle(); r.State != imports.Completed || l.landings() != 1 {
+		if r := l.driveToEnd(); r.State != imports.Completed || l.landings() != 1 {
 			t.Errorf("round %d: import is %s: %q, and landed %d times", round, r.State, r.Error, l.landings())
 		}
 	}

@@ -23,8 +23,8 @@ func revert(ref string) Revert {
 	return Revert{Repository: "repo", Branch: "main", Ref: ref, Committer: "admin"}
 }
 
-// TestRevertTakesBackOneImport imports three sources, and takes them back in turn.
-func TestRevertTakesBackOneImport(t *testing.T) {
+// TestRevertUndoesOneImport imports three sources, and reverts the imports in turn.
+func TestRevertUndoesOneImport(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(2000)
 	source.Add("other/a", "other/b", "third/c")
@@ -56,7 +56,7 @@ func TestRevertTakesBackOneImport(t *testing.T) {
 	_, err = s.Revert(t.Context(), again)
 	expect.NoError(t, err)
 	if head := f.log()[0]; head.MetarangeID != last.MetarangeID || head.Message != "back" || head.Metadata["k"] != "v" {
-		t.Errorf("what was taken back twice is %+v", head)
+		t.Errorf("after two reverts the head is %+v", head)
 	}
 	_, err = s.Revert(t.Context(), revert(small.ID))
 	expect.NoError(t, err)
@@ -75,7 +75,7 @@ func TestRevertRefuses(t *testing.T) {
 	first := f.log()[0]
 	f.do(s, request("a/", "a"))
 	added := f.log()[0]
-	f.commit(entry.Entry{Key: "a/x", Address: "s3://others/x"}) // changes one, removes the other
+	f.commit(entry.Entry{Key: "a/x", Address: "s3://others/x"}) // changes one key, and removes the other
 	changed := f.log()[0]
 	merge, err := f.catalog.AddCommit(t.Context(), "repo", catalog.Commit{Message: "merge", Parents: []string{added.ID, first.ID}, Generation: 3})
 	expect.NoError(t, err)
@@ -93,7 +93,7 @@ func TestRevertRefuses(t *testing.T) {
 		{"a key that was changed since", revert(added.ID), fault.Conflict, `"a/x"`},
 		{"the first commit", revert(first.ID), fault.Invalid, "first commit"},
 		{"no commit", revert(strings.Repeat("0", 64)), fault.NotFound, "ref"},
-		{"a message without end", wordy, fault.Invalid, "commit_overrides.message"},
+		{"a long message", wordy, fault.Invalid, "commit_overrides.message"},
 		{"no branch", elsewhere, fault.NotFound, "branch"},
 		{"a merge without a parent", revert(merge.ID), fault.Invalid, "parent_number"},
 		{"a parent that is not there", parent(added.ID, 2), fault.Invalid, "parent_number"},
@@ -114,17 +114,17 @@ func TestRevertRefuses(t *testing.T) {
 		}
 	}
 	if !fault.Is(err, fault.Invalid) || !strings.Contains(fmt.Sprint(err), "no changes") {
-		t.Errorf("what is taken back already: %v", err)
+		t.Errorf("a commit that is reverted already: %v", err)
 	}
 	empty := parent(changed.ID, 1)
 	empty.AllowEmpty = true
 	head := f.log()[0]
 	if _, err := s.Revert(t.Context(), empty); err != nil || f.log()[0].MetarangeID != head.MetarangeID || f.log()[0].ID == head.ID {
-		t.Errorf("an empty commit that is allowed: %v", err)
+		t.Errorf("an allowed empty commit: %v", err)
 	}
 }
 
-// movingKV has somebody else move the branch before each of the first moves.
+// movingKV moves the branch before each of the first moves through it.
 type movingKV struct {
 	kv.Bucket
 	move func()
@@ -138,8 +138,8 @@ func (k *movingKV) Update(ctx context.Context, key string, value []byte, old uin
 	return k.Bucket.Update(ctx, key, value, old)
 }
 
-// TestRevertFollowsTheBranch has the branch move while a revert is made.
-func TestRevertFollowsTheBranch(t *testing.T) {
+// TestRevertIsRepeatedIfTheBranchMoves moves the branch while a revert is made.
+func TestRevertIsRepeatedIfTheBranchMoves(t *testing.T) {
 	t.Parallel()
 	q := queuetest.Start(t)
 	for moves := range int64(maxReverts + 1) {

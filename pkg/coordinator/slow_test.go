@@ -8,8 +8,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 )
 
-// TestAStoreThatDoesNotAnswerIsNamed has the first page of a source wait.
-func TestAStoreThatDoesNotAnswerIsNamed(t *testing.T) {
+// TestASlowStepIsReported blocks the first page of a source.
+func TestASlowStepIsReported(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(1000)
 	open := newGate(source, "", 0)
@@ -24,10 +24,10 @@ func TestAStoreThatDoesNotAnswerIsNamed(t *testing.T) {
 		expect.NoError(t, err)
 		return r.Problem
 	}
-	expect.Eventually(t, "the import tells what it waits for", func() bool { return strings.Contains(problem(), "the first page of s3://bucket") })
+	expect.Eventually(t, "the import reports what it waits for", func() bool { return strings.Contains(problem(), "the first page of s3://bucket") })
 	open()
 	f.completed(id)
 	if p := problem(); p != "" {
-		t.Errorf("after it completed the problem is %q", p)
+		t.Errorf("after the import completed, its problem is %q", p)
 	}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// Partitions that are given back for an hour stand in NATS as those do that were
-// delivered, to workers that died, by a server whose clock was an hour ahead.
-func TestPartitionsThatAClockKeepsAreFreed(t *testing.T) {
+// Partitions that are given back with a delay of an hour are in the same state as those
+// that a NATS server whose clock was an hour ahead has delivered to workers that died.
+func TestPartitionsOfAClockThatWasAheadAreFreed(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(1000)
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: 500 * time.Millisecond}})
@@ -41,6 +41,6 @@ func TestPartitionsThatAClockKeepsAreFreed(t *testing.T) {
 	})
 	f.completed(id)
 	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) {
-		t.Errorf("metarange %s is not that of one reader", got)
+		t.Errorf("metarange %s is not that of a single reader", got)
 	}
 }

@@ -77,7 +77,7 @@ func TestStartRefusesByField(t *testing.T) {
 		r := request("", "")
 		r.Paths = []imports.Path{tc.path}
 		expectFault(t, s, tc.name, r, tc.field, tc.text)
-		if tc.field != "" { // it is the second path that is wrong
+		if tc.field != "" { // once more as the second path
 			r.Paths = append(request("", "").Paths, tc.path)
 			expectFault(t, s, tc.name+" as second", r, strings.Replace(tc.field, "[0]", "[1]", 1), tc.text)
 		}
@@ -138,7 +138,7 @@ func expectFault(t *testing.T, s *Service, name string, r Start, field, text str
 	}
 }
 
-func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
+func TestNamespacesMustTakeFiles(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	refuse := func(bucket, op string, err error) {
@@ -162,7 +162,7 @@ func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
 	}}
 	s := f.service()
 	t.Cleanup(s.close)
-	for namespace, want := range map[string]fault.Fault{ // the text is a part of it
+	for namespace, want := range map[string]fault.Fault{ // Text is a part of its text
 		"s3://bucket/ns": {}, "s3://bucket": {}, "s3://unlisted/ns/": {},
 		"gs://bucket": {}, // which the catalog refuses
 		"s3://bucket/" + strings.Repeat("n", limits.Namespace): {Kind: fault.Invalid, Text: "912 bytes, at most 900"},
@@ -173,27 +173,36 @@ func TestNamespacesThatNothingCanBeStoredIn(t *testing.T) {
 		"s3://unreadable/ns": {Kind: fault.Invalid, Text: "AccessDenied: no"},
 		"s3://away/ns":       {Kind: fault.Later, Text: "connection refused"},
 	} {
-		err := s.CheckNamespace(t.Context(), namespace)
-		var f *fault.Fault
-		if !errors.As(err, &f) {
-			f = &fault.Fault{}
-		}
-		if err != nil && len(namespace) <= limits.Namespace && strings.Count(f.Text, namespace) != 1 {
-			t.Errorf("%s: %v, want the namespace once", namespace, err)
-		}
-		if (err == nil) != (want.Kind == 0) || f.Kind != want.Kind || !strings.Contains(f.Text, want.Text) || err != nil && f.Field != "storage_namespace" {
-			t.Errorf("%s: %v, want %+v", namespace, err, want)
-		}
+		expectNamespaceFault(t, s, namespace, want)
 	}
 	if again := s.CheckNamespace(t.Context(), "s3://bucket/ns"); again != nil {
 		t.Errorf("a second time: %v", again)
 	}
 	if keys := f.buckets["bucket"].Keys("ns/"); len(keys) != 1 || !strings.HasPrefix(keys[0], "ns/_lakefs/") {
-		t.Errorf("left %q, want one file", keys)
+		t.Errorf("%q are stored, want one file", keys)
 	}
 }
 
-func TestSourcesThatAreAllowed(t *testing.T) {
+// expectNamespaceFault checks that the namespace is refused as want says, or not at all if
+// want has no kind.
+func expectNamespaceFault(t *testing.T, s *Service, namespace string, want fault.Fault) {
+	t.Helper()
+	err := s.CheckNamespace(t.Context(), namespace)
+	if want.Kind == 0 {
+		expect.NoError(t, err)
+		return
+	}
+	var f *fault.Fault
+	if !errors.As(err, &f) || f.Kind != want.Kind || f.Field != "storage_namespace" || !strings.Contains(f.Text, want.Text) {
+		t.Errorf("%s: %v, want %+v", namespace, err, want)
+		return
+	}
+	if len(namespace) <= limits.Namespace && strings.Count(f.Text, namespace) != 1 {
+		t.Errorf("%s: %v, want the text to name the namespace once", namespace, err)
+	}
+}
+
+func TestOnlyAllowedSourcesAreImported(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	f.buckets["second"] = &memstore.Store{}
@@ -222,7 +231,7 @@ func TestSourcesThatAreAllowed(t *testing.T) {
 	}
 }
 
-func TestTheSameRequestIsOneImportWhileItRuns(t *testing.T) {
+func TestARepeatedRequestIsOneImport(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
@@ -231,10 +240,10 @@ func TestTheSameRequestIsOneImportWhileItRuns(t *testing.T) {
 	other := f.service()
 	t.Cleanup(other.close)
 	if again := f.start(other, request("", "")); again != id {
-		t.Errorf("the same request became %s, want %s", again, id)
+		t.Errorf("the same request started %s, want %s", again, id)
 	}
 	if third := f.start(s, request("", "elsewhere")); third == id {
-		t.Error("another request became the same import")
+		t.Error("another request started the same import")
 	}
 	record, err := f.imports.Get(t.Context(), id)
 	expect.NoError(t, err)
@@ -245,13 +254,13 @@ func TestTheSameRequestIsOneImportWhileItRuns(t *testing.T) {
 	f.work(2)
 	f.completed(id)
 	if again := f.start(s, request("", "")); again == id {
-		t.Error("the same request after its import ended is still that import")
+		t.Error("after its import has ended, the same request starts no other import")
 	} else {
 		f.completed(again)
 	}
 }
 
-func TestAnImportWithoutAMessageGetsOne(t *testing.T) {
+func TestAnImportWithoutAMessageGetsTheDefault(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	s := f.service()

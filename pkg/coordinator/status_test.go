@@ -34,11 +34,11 @@ func TestStatusNeverFalls(t *testing.T) {
 	if st := look(s); st.Partitions != 1 || st.Ranges < 2 || st.Record.State != imports.Running || st.Commit != nil {
 		t.Errorf("status of a running import: %+v", st)
 	}
-	stop() // a new coordinator has to follow all covers first
+	stop() // a new coordinator follows all covers before it answers
 	stopWork()
 	s, stop = f.serve()
 	look(s)
-	other := f.service() // one that does not drive the import
+	other := f.service() // a coordinator that does not drive the import
 	look(other)
 	other.close()
 	stop()
@@ -56,26 +56,26 @@ func TestStatusNeverFalls(t *testing.T) {
 	}
 }
 
-func TestNothingIsFollowedAfterItsEnd(t *testing.T) {
+func TestEndedImportsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, &memstore.Store{})
 	s := f.service()
 	id := f.start(s, request("", ""))
 	if s.follow(id) == nil {
-		t.Fatal("an import that runs is not followed")
+		t.Fatal("a running import is not followed")
 	}
 	expect.NoError(t, s.Cancel(t.Context(), "repo", id))
 	if s.follow(id) != nil {
-		t.Error("an import that was canceled is followed")
+		t.Error("a canceled import is followed")
 	}
 	s.close()
 	if s.follow("another") != nil {
-		t.Error("a service that has stopped follows")
+		t.Error("a stopped service follows an import")
 	}
-	second := f.service() // it has heard of nothing
+	second := f.service() // it follows nothing
 	second.close()
 	running := f.start(s, request("", "elsewhere"))
 	if _, err := second.Status(t.Context(), "repo", running); !errors.Is(err, errStopped) {
-		t.Errorf("status of a service that has stopped: %v", err)
+		t.Errorf("status of a stopped service: %v", err)
 	}
 }

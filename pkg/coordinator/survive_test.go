@@ -18,9 +18,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// An import that ended as many coordinators as may be fails before it ends the next
-// one, planned or not; with one less it goes on, and the count starts anew.
-func TestAnImportThatEndsItsCoordinatorsFails(t *testing.T) {
+// An import within which imports.MaxBegun coordinators have died fails before it kills the
+// next one, planned or not. After one death less it goes on, and the count starts anew.
+func TestAnImportThatKillsCoordinatorsFails(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(100)
 	f := newFleet(t, source)
@@ -43,24 +43,24 @@ func TestAnImportThatEndsItsCoordinatorsFails(t *testing.T) {
 	for _, id := range []string{deadly, cut} {
 		got := f.ended(id)
 		if got.State != imports.Failed || !strings.Contains(got.Error, fmt.Sprintf("%d coordinators in a row", imports.MaxBegun)) || !strings.Contains(got.Error, id) {
-			t.Errorf("the import is %s: %q, want failed by its coordinators' ends", got.State, got.Error)
+			t.Errorf("the import is %s: %q, want it failed by the deaths of its coordinators", got.State, got.Error)
 		}
 	}
 	if got := f.completed(other); got.Begun != 0 {
 		t.Errorf("%d steps are noted as begun of an import that is completed", got.Begun)
 	}
 	if n := len(f.log()); n != 2 {
-		t.Errorf("%d commits, want the first and that of one import", n)
+		t.Errorf("%d commits, want the first one and that of one import", n)
 	}
 }
 
-// Before a step that the process may not survive, the record says that it is begun;
-// an error, which it survived, takes that back.
-func TestStepsAreNotedBeforeTheyAreTaken(t *testing.T) {
+// The record notes a step that may kill the process before the step begins. An error of
+// the step takes the note back.
+func TestCostlyStepsAreNotedBeforeTheyBegin(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(100)
 	f := newFleet(t, source)
-	f.commit(entry.Entry{Key: "a", Address: "s3://old/a"}) // merged with the import, so it is read
+	f.commit(entry.Entry{Key: "a", Address: "s3://old/a"}) // is merged with the import, and so read
 	var mu sync.Mutex
 	var id string
 	noted := map[string][]int{} // by the step's first call to a store
@@ -108,9 +108,9 @@ func TestStepsAreNotedBeforeTheyAreTaken(t *testing.T) {
 	}
 }
 
-// A tampered file fails the import that reads it and the listing of its tree, at once
-// and by its name; the coordinator and the imports of other repositories go on.
-func TestATamperedFileFailsWhatReadsIt(t *testing.T) {
+// A tampered file fails the import that reads it, and the listing of its tree, with an
+// error that names the file. The coordinator and imports of other repositories go on.
+func TestATamperedFileFailsItsReaders(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(100)
 	f := newFleet(t, source)
@@ -151,9 +151,9 @@ func TestATamperedFileFailsWhatReadsIt(t *testing.T) {
 	f.do(s, request("", "z"))
 }
 
-// Steps that were begun when a process ended are taken one after the other: one of
-// them ends the next process, perhaps, and the others did not.
-func TestStepsThatAProcessDidNotSurviveAreTakenInTurn(t *testing.T) {
+// Steps that had begun when a process died run one at a time. One of them may have killed
+// it, and would kill the next process alone.
+func TestSuspectStepsRunOneAtATime(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)
@@ -178,7 +178,7 @@ func TestStepsThatAProcessDidNotSurviveAreTakenInTurn(t *testing.T) {
 		})
 	}
 	first := <-entered
-	expect.Eventually(t, "the other step waits for its turn", func() bool {
+	expect.Eventually(t, "the other step waits", func() bool {
 		s.limits.suspects.mu.Lock()
 		defer s.limits.suspects.mu.Unlock()
 		return s.limits.suspects.keys[""].users == 2
@@ -192,15 +192,15 @@ func TestStepsThatAProcessDidNotSurviveAreTakenInTurn(t *testing.T) {
 	}
 	leave <- struct{}{}
 	if second := <-entered; second == first {
-		t.Error("one step was taken twice")
+		t.Error("one step has run twice")
 	}
 	leave <- struct{}{}
 	group.Wait()
 }
 
-// Steps that a process survived do not count against the import, though it could not
-// record what came of them.
-func TestStepsOfWhichNothingIsRecordedAreNoDeaths(t *testing.T) {
+// Steps that a process has survived do not count as deaths, even if their results are not
+// recorded.
+func TestSurvivedStepsDoNotCountAsDeaths(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
 	f := newFleet(t, source)

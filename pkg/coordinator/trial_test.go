@@ -14,7 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
 
-// tried opens buckets of one store to be tried, whose calls can be made to fail.
+// tried opens the buckets of one store for trials. A hook can make that fail.
 type tried struct {
 	store *memstore.Store
 	hook  func(context.Context) error
@@ -52,29 +52,40 @@ func (s *tried) WalkPage(_ context.Context, prefix, _ string, take func([]object
 	return "", nil
 }
 
-func TestTrySource(t *testing.T) {
-	t.Parallel()
-	source, _ := numbered(500)
+// newTrials returns a service that tries the source, with dir/ of "bucket" and all of
+// "repo" allowed, and what it opens.
+func newTrials(t *testing.T, source *memstore.Store) (*Service, *tried) {
+	t.Helper()
 	f := newFleet(t, source)
 	trials := &tried{store: source}
 	f.config.Trials, f.config.Stores = trials, untrusted{f.buckets}
 	f.config.Allowed = []objectstore.URI{{Scheme: objectstore.SchemeS3, Bucket: "bucket", Key: "dir/"}, {Scheme: objectstore.SchemeS3, Bucket: "repo"}}
 	s := f.service()
 	t.Cleanup(s.close)
+	return s, trials
+}
 
+func TestTrySource(t *testing.T) {
+	t.Parallel()
+	source, _ := numbered(500)
+	s, _ := newTrials(t, source)
 	got, err := s.TrySource(t.Context(), "s3://bucket/dir/", 0)
 	if err != nil || got.Report.Fault != nil || got.Report.Tried < 100 || len(got.Report.Walk.Keys) != 500 || got.Seed == 0 {
-		t.Errorf("a store that makes no mistake: %+v, %v", got, err)
+		t.Errorf("a correct store: %+v, %v", got, err)
 	}
 	if got.Store != "http://store" || !got.Encodes || got.Known || !got.Listing.Walks() || got.Source.String() != "s3://bucket/dir/" {
-		t.Errorf("it is described as %+v", got)
+		t.Errorf("the store is described as %+v", got)
 	}
 	source.EndsAfter = func(after string) bool { return after > "dir/000100" }
 	got, err = s.TrySource(t.Context(), "s3://bucket/dir/", 7)
 	if err != nil || got.Report.Fault == nil || got.Report.Fault.Contradiction.Want == "" || got.Seed != 7 {
 		t.Errorf("a store that ends early: %+v, %v", got, err)
 	}
+}
 
+func TestTrySourceRefuses(t *testing.T) {
+	t.Parallel()
+	s, trials := newTrials(t, &memstore.Store{})
 	for name, c := range map[string]struct {
 		source string
 		err    error // of the store
@@ -97,7 +108,7 @@ func TestTrySource(t *testing.T) {
 	}
 }
 
-// TestTrialsAreBounded checks that no more than two go on at a time.
+// TestTrialsAreBounded checks that at most two trials run at a time.
 func TestTrialsAreBounded(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(10)
@@ -120,7 +131,7 @@ func TestTrialsAreBounded(t *testing.T) {
 		<-entered
 	}
 	if _, err := s.TrySource(t.Context(), "s3://bucket/", 0); !fault.Is(err, fault.Busy) {
-		t.Errorf("a third one: %v, want fault.Busy", err)
+		t.Errorf("a third trial: %v, want fault.Busy", err)
 	}
 	close(leave)
 	for range 2 {
@@ -130,6 +141,6 @@ func TestTrialsAreBounded(t *testing.T) {
 	}
 	go func() { <-entered }()
 	if _, err := s.TrySource(t.Context(), "s3://bucket/", 0); err != nil {
-		t.Errorf("after these: %v", err)
+		t.Errorf("after the other trials: %v", err)
 	}
 }

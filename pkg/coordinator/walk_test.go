@@ -8,15 +8,15 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// untrusted are buckets that are to be walked.
+// untrusted are buckets that are listed by walks.
 type untrusted struct{ memstore.Buckets }
 
 func (untrusted) Listing(context.Context, objectstore.URI) (objectstore.Listing, error) {
 	return objectstore.Listing{Mode: objectstore.Walk, Why: "nobody knows the store"}, nil
 }
 
-// A store that ends every listing at once that starts after a key, as MinIO does with
-// some, is imported whole: by an import, and by ranges one at a time.
+// A store that answers every LIST after a key with no keys, as MinIO does after some keys,
+// is imported whole, by an import and by single ranges.
 func TestAStoreThatAnswersNoStartIsImportedWhole(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(3000)
@@ -28,10 +28,10 @@ func TestAStoreThatAnswersNoStartIsImportedWhole(t *testing.T) {
 	id := f.start(s, request("", ""))
 	record := f.completed(id)
 	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) || record.Objects != 3000 {
-		t.Errorf("%d objects, metarange %s is not that of one reader", record.Objects, got)
+		t.Errorf("%d objects, metarange %s is not that of a single reader", record.Objects, got)
 	}
 	if l := record.Job.Listing; !l.Walks() || l.Why != "nobody knows the store" {
-		t.Errorf("the record says of the listing %+v", l)
+		t.Errorf("the record has the listing %+v", l)
 	}
 	var objects int64
 	for in := (Ingest{FromSourceURI: "s3://bucket/"}); ; {
@@ -47,6 +47,6 @@ func TestAStoreThatAnswersNoStartIsImportedWhole(t *testing.T) {
 		}
 	}
 	if objects != 3000 {
-		t.Errorf("ranges one at a time hold %d of 3000 objects", objects)
+		t.Errorf("single ranges hold %d of 3000 objects", objects)
 	}
 }

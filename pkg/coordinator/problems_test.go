@@ -27,14 +27,15 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// TestWhatWorkersMeetIsShownUntilItPasses lets no worker store a range for a while.
-func TestWhatWorkersMeetIsShownUntilItPasses(t *testing.T) {
+// TestAProblemOfWorkersIsShownUntilItPasses makes all workers fail to store ranges for a
+// while.
+func TestAProblemOfWorkersIsShownUntilItPasses(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(100)
 	f := newFleet(t, source)
-	var mended atomic.Bool
+	var repaired atomic.Bool
 	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
-		if c.Op == "put" && !mended.Load() {
+		if c.Op == "put" && !repaired.Load() {
 			return errors.New("connection refused")
 		}
 		return nil
@@ -46,13 +47,13 @@ func TestWhatWorkersMeetIsShownUntilItPasses(t *testing.T) {
 		status, err := s.Status(t.Context(), "repo", id)
 		return err == nil && strings.HasPrefix(status.Record.Problem, "the keys (") && strings.HasSuffix(status.Record.Problem, "connection refused")
 	})
-	mended.Store(true)
+	repaired.Store(true)
 	if r := f.completed(id); r.Problem != "" || r.Objects != int64(len(entries)) {
 		t.Errorf("completed with %d objects and the problem %q", r.Objects, r.Problem)
 	}
 }
 
-func TestHindrances(t *testing.T) {
+func TestReportsOfProblems(t *testing.T) {
 	now := time.Now()
 	var p problemReports
 	want := func(text string, outstanding ...string) {
@@ -61,47 +62,47 @@ func TestHindrances(t *testing.T) {
 			t.Errorf("the problem is %q, want %q", got, text)
 		}
 	}
-	tell := func(partition, text string) {
+	report := func(partition, text string) {
 		p.note(gossip.Problem{ImportID: "import", PartitionID: partition, Text: text}, now)
 	}
 	want("", "a", "b")
-	tell("a", "first")
+	report("a", "first")
 	want("first", "a", "b")
-	want("", "b") // that one is done
-	tell("b", "other")
+	want("", "b") // that partition is done
+	report("b", "other")
 	want("first", "a", "b")
-	tell("a", "second")
+	report("a", "second")
 	want("second", "a", "b")
-	tell("b", "")
+	report("b", "")
 	want("second", "a", "b")
-	tell("a", "")
+	report("a", "")
 	want("", "a", "b")
-	tell("b", "other")
+	report("b", "other")
 	want("other", "a", "b")
 	now = now.Add(reportedFor)
-	want("", "a", "b") // it was long ago
-	tell("a", "third")
+	want("", "a", "b") // too long ago
+	report("a", "third")
 	want("third", "a", "b")
 	p.note(gossip.Problem{ImportID: "other", PartitionID: "a", Text: "elsewhere"}, now)
 	want("third", "a", "b")
 	now = now.Add(reportedFor)
-	if tell("c", "fourth"); len(p.byImport) != 1 {
-		t.Errorf("%d reports are kept, want those of a while ago forgotten", len(p.byImport))
+	if report("c", "fourth"); len(p.byImport) != 1 {
+		t.Errorf("%d reports are kept, want old ones dropped", len(p.byImport))
 	}
 }
 
-// errRefusal is what a store answers that will never answer otherwise.
+// errRefusal is a permanent error of a store.
 var errRefusal = fmt.Errorf("AccessDenied: the bucket is locked: %w", objectstore.ErrRefused)
 
-// TestADeadAttemptFailsTheImport lets the branch move away under a recorded
-// attempt, and then refuses the files of the next one for good.
+// TestADeadAttemptFailsTheImport moves the branch after an attempt was recorded, and then
+// refuses the files of the next attempt for good.
 func TestADeadAttemptFailsTheImport(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
 	d := l.driver(l.other)
 	l.recordAttempt(d)
-	moved := l.commit(entry.Entry{Key: "others", Address: "s3://old/x"})
-	l.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
+	moved := l.fleet.commit(entry.Entry{Key: "others", Address: "s3://old/x"})
+	l.fleet.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
 		if c.Op == "put" {
 			return errRefusal
 		}
@@ -109,19 +110,19 @@ func TestADeadAttemptFailsTheImport(t *testing.T) {
 	}
 	_, err := d.step(t.Context())
 	expect.NoError(t, err)
-	r, err := l.imports.Get(t.Context(), l.id)
+	r, err := l.fleet.imports.Get(t.Context(), l.id)
 	expect.NoError(t, err)
 	if r.State != imports.Failed || !strings.Contains(r.Error, "AccessDenied: the bucket is locked") || r.Problem != "" {
 		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
-	if head := l.log()[0]; head.ID != moved.ID {
+	if head := l.fleet.log()[0]; head.ID != moved.ID {
 		t.Errorf("the branch is at %+v", head)
 	}
 }
 
-// TestALivingAttemptIsTriedOn refuses the move of the branch, over and over: the
+// TestAnAttemptThatCanLandIsTriedAgain refuses to move the branch, again and again. The
 // attempt may land at any moment, so the import does not fail.
-func TestALivingAttemptIsTriedOn(t *testing.T) {
+func TestAnAttemptThatCanLandIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
 	l.recordAttempt(l.driver(l.other))
@@ -142,34 +143,33 @@ func TestALivingAttemptIsTriedOn(t *testing.T) {
 	l.steps.before = nil
 	_, err := d.step(t.Context())
 	expect.NoError(t, err)
-	if r := l.settle(); r.State != imports.Completed {
+	if r := l.driveToEnd(); r.State != imports.Completed {
 		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
 }
 
-// recordAttempt makes the import committing, with an attempt that has not moved
-// the branch.
+// recordAttempt records an attempt, and does not move the branch.
 func (l *landing) recordAttempt(d *driver) {
-	l.t.Helper()
-	record, err := l.imports.Get(l.t.Context(), l.id)
-	expect.NoError(l.t, err)
-	head, err := l.catalog.Branch(l.t.Context(), "repo", "main")
-	expect.NoError(l.t, err)
+	l.fleet.t.Helper()
+	record, err := l.fleet.imports.Get(l.fleet.t.Context(), l.id)
+	expect.NoError(l.fleet.t, err)
+	head, err := l.fleet.catalog.Branch(l.fleet.t.Context(), "repo", "main")
+	expect.NoError(l.fleet.t, err)
 	fold, _ := d.progress.Fold()
-	record, err = d.lander.attempt(l.t.Context(), record, head, fold)
-	expect.NoError(l.t, err)
+	record, err = d.lander.attempt(l.fleet.t.Context(), record, head, fold)
+	expect.NoError(l.fleet.t, err)
 	if record.State != imports.Committing {
-		l.t.Fatalf("import is %s", record.State)
+		l.fleet.t.Fatalf("import is %s", record.State)
 	}
 }
 
-// TestAProblemIsShownUntilItPasses lets the first listing fail for a while.
+// TestAProblemIsShownUntilItPasses makes the first listing fail for a while.
 func TestAProblemIsShownUntilItPasses(t *testing.T) {
 	t.Parallel()
 	source, entries := numbered(10)
-	var mended atomic.Bool
+	var repaired atomic.Bool
 	source.Hook = func(_ context.Context, c memstore.Call) error {
-		if c.Op == "list" && !mended.Load() {
+		if c.Op == "list" && !repaired.Load() {
 			return errors.New("SlowDown: reduce your request rate")
 		}
 		return nil
@@ -183,14 +183,14 @@ func TestAProblemIsShownUntilItPasses(t *testing.T) {
 		expect.NoError(t, err)
 		return strings.Contains(st.Record.Problem, "SlowDown: reduce your request rate")
 	})
-	mended.Store(true)
+	repaired.Store(true)
 	if r := f.completed(id); r.Objects != int64(len(entries)) || r.Problem != "" {
 		t.Errorf("%d objects, problem %q", r.Objects, r.Problem)
 	}
 }
 
-// TestACoverOfAnotherVersionIsAProblem has somebody of another version store a
-// cover: it is left as it is, and the import waits and says so until it is gone.
+// TestACoverOfAnotherVersionIsAProblem has a process of another version store a cover.
+// The cover is left alone. The import waits until it is gone, and reports that.
 func TestACoverOfAnotherVersionIsAProblem(t *testing.T) {
 	t.Parallel()
 	server := queuetest.StartServer(t, natsd.Config{})
@@ -215,9 +215,9 @@ func TestACoverOfAnotherVersionIsAProblem(t *testing.T) {
 	}
 }
 
-// TestASlowStoreHoldsUpNoOther lets the first listing of as many imports as may
-// be planned at a time wait, and wants imports of another store to get done.
-func TestASlowStoreHoldsUpNoOther(t *testing.T) {
+// TestASlowStoreDoesNotDelayOthers blocks the first listing of as many imports as may be
+// planned at a time. Imports of another store end all the same.
+func TestASlowStoreDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	slow, _ := numbered(10)
 	open := newGate(slow, "", 0)
@@ -245,8 +245,8 @@ func TestASlowStoreHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-// TestManyImportsAtOnce gives two coordinators 200 imports, to one branch and to
-// one branch each, and wants each to land once.
+// TestManyImportsAtOnce gives two coordinators 200 imports, into one branch and into one
+// branch each. Each import lands once.
 func TestManyImportsAtOnce(t *testing.T) {
 	t.Parallel()
 	const many = 200
@@ -286,9 +286,9 @@ func TestManyImportsAtOnce(t *testing.T) {
 	}
 }
 
-// TestADriverStopsWhenAnotherHasItsPlace takes an import over from a coordinator
-// that is alive, as one may that has lost sight of it.
-func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
+// TestADriverStopsWhenItsImportIsTakenOver has a coordinator take over an import whose
+// driver is alive, as it would if the driver had lost its lease.
+func TestADriverStopsWhenItsImportIsTakenOver(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(2000)
 	open := newGate(source, "dir/000300", 3)
@@ -309,7 +309,7 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 	expect.NoError(t, err)
 	expect.Eventually(t, "the driver stops", func() bool { return !old.drivers.drives(id) })
 	stopHeir()
-	expect.Eventually(t, "it drives again once the other is gone", func() bool { return old.drivers.drives(id) })
+	expect.Eventually(t, "the first coordinator takes the import back", func() bool { return old.drivers.drives(id) })
 	open()
 	f.work(2)
 	f.completed(id)
@@ -318,9 +318,9 @@ func TestADriverStopsWhenAnotherHasItsPlace(t *testing.T) {
 	}
 }
 
-// Without NATS, or without its quorum, nothing can be decided, so nothing that fails
-// then counts against an import.
-func TestSilenceDoesNotCount(t *testing.T) {
+// Without NATS, or without its quorum, nothing can be decided. So no error counts against
+// an import while NATS does not answer.
+func TestErrorsDoNotCountWhileNATSDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 		expect.NoError(t, err)
@@ -328,7 +328,7 @@ func TestSilenceDoesNotCount(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		record := recordStore{imports.NewStore(q.Bucket(kv.BucketImports)), "import"}
 		d := &driver{id: "import", record: record, backend: q, metrics: newMetrics(prometheus.NewRegistry()), log: log}
-		for range 3 { // the first one is met before anything shows, and told in vain
+		for range 3 { // the first one comes before the outage is noticed, and cannot be reported
 			d.noteError(t.Context(), errors.New("no answer"))
 		}
 		if d.failures != 1 {
