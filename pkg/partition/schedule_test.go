@@ -39,81 +39,105 @@ func (s *schedule) dies() bool {
 // deliver works on a partition as a worker does, and reports whether it came to
 // its end.
 func (s *schedule) deliver(p partition.Partition) (done bool) {
-	id, cut := p.ID, ""
-	if last, ok := s.last[id]; ok {
+	d := scheduled{s: s, id: p.ID}
+	if last, ok := s.last[p.ID]; ok {
 		var left bool
 		if p, left = p.Resume(last, s.breaks); !left {
 			return true
 		}
-		cut = last.Cut
+		d.cut = last.Cut
 	}
-	owned, ahead := p.Owned(s.breaks), forecast.New(&s.known)
-	at, open := "", []string(nil)
-	cover := func(c partition.Cover) (dead bool) {
-		c.Cut = cut
-		s.last[id] = c
-		s.chain.Add(c)
-		return s.dies()
-	}
-	closeRange := func() (dead bool) {
-		r := toyRange(open)
-		c := partition.Cover{Span: partition.Span{After: at, Upto: r.MaxKey}, Range: r}
-		at, open = r.MaxKey, nil
-		return cover(c)
-	}
+	d.owned = p.Owned(s.breaks)
+	ahead := forecast.New(&s.known)
 	i, found := slices.BinarySearch(s.keys, p.After)
 	if found {
 		i++
 	}
 	for page := 1 + s.rnd.IntN(30); i < len(s.keys); i += page {
 		keys := s.keys[i:min(i+page, len(s.keys))]
-		from, to, end := owned.Take(len(keys), func(i int) []byte { return []byte(keys[i]) })
-		if start, known := owned.Start(); known {
-			at = max(at, start)
-		}
-		for _, k := range keys[from:to] {
-			open = append(open, k)
-			if s.breaks.EndsAfter([]byte(k), uint64(len(open))) {
-				if closeRange() {
-					return false
-				}
-				if owned.EndsWith([]byte(k)) {
-					return true
-				}
-				if s.rnd.IntN(50) == 0 { // it gives way to others
-					if rest, left := owned.Rest(k); left {
-						s.queue = append(s.queue, rest)
-					}
-					return true
-				}
-			}
-		}
-		if end {
-			return len(open) == 0 || !closeRange()
+		if ended := d.list(keys); ended || d.dead {
+			return !d.dead
 		}
 		ahead.Note(len(keys), func(i int) []byte { return []byte(keys[i]) })
-		if s.rnd.IntN(8) == 0 {
-			given, dead := s.handOver(p, owned, ahead, keys[len(keys)-1])
-			if dead {
-				return false
-			}
-			if given != "" {
-				owned.Cut(given)
-				cut = given
-			}
+		if s.rnd.IntN(8) > 0 {
+			continue
+		}
+		given, dead := s.handOver(d.owned, ahead, keys[len(keys)-1])
+		if dead {
+			return false
+		}
+		if given != "" {
+			d.owned.Cut(given)
+			d.cut = given
 		}
 	}
-	if len(open) > 0 && closeRange() {
-		return false
+	d.closeRange()
+	if start, known := d.owned.Start(); known && !d.dead { // perhaps before any key, if nothing was left
+		d.cover(partition.Cover{Span: partition.Span{After: max(d.at, start)}})
 	}
-	if start, known := owned.Start(); known { // perhaps before any key, if nothing was left
-		return !cover(partition.Cover{Span: partition.Span{After: max(at, start)}})
+	return !d.dead
+}
+
+// scheduled is one delivery of a schedule.
+type scheduled struct {
+	s     *schedule
+	id    string // of the partition
+	owned *partition.Owned
+	cut   string   // where the partition was cut
+	at    string   // where the last cover ended
+	open  []string // keys of the open range
+	dead  bool
+}
+
+// list takes in a page, and reports whether the partition ends in it.
+func (d *scheduled) list(keys []string) (ended bool) {
+	from, to, end := d.owned.Take(len(keys), func(i int) []byte { return []byte(keys[i]) })
+	if start, known := d.owned.Start(); known {
+		d.at = max(d.at, start)
 	}
-	return true
+	for _, k := range keys[from:to] {
+		d.open = append(d.open, k)
+		if !d.s.breaks.EndsAfter([]byte(k), uint64(len(d.open))) {
+			continue
+		}
+		d.closeRange()
+		if d.dead || d.owned.EndsWith([]byte(k)) {
+			return true
+		}
+		if d.s.rnd.IntN(50) == 0 { // it gives way to others
+			if rest, left := d.owned.Rest(k); left {
+				d.s.queue = append(d.s.queue, rest)
+			}
+			return true
+		}
+	}
+	if end {
+		d.closeRange()
+	}
+	return end
+}
+
+// closeRange covers the open range, if there is one.
+func (d *scheduled) closeRange() {
+	if len(d.open) == 0 {
+		return
+	}
+	r := toyRange(d.open)
+	d.open = nil
+	d.cover(partition.Cover{Span: partition.Span{After: d.at, Upto: r.MaxKey}, Range: r})
+	d.at = r.MaxKey
+}
+
+// cover publishes a cover, after which the worker may die.
+func (d *scheduled) cover(c partition.Cover) {
+	c.Cut = d.cut
+	d.s.last[d.id] = c
+	d.s.chain.Add(c)
+	d.dead = d.s.dies()
 }
 
 // handOver queues pieces of what follows the last key listed.
-func (s *schedule) handOver(p partition.Partition, owned *partition.Owned, ahead *forecast.Forecast, last string) (cut string, dead bool) {
+func (s *schedule) handOver(owned *partition.Owned, ahead *forecast.Forecast, last string) (cut string, dead bool) {
 	upto, n := owned.Upto(), 1+s.rnd.IntN(4)
 	cuts := ahead.Cuts(upto, n)
 	if s.rnd.IntN(2) == 0 { // any keys of the set are as good

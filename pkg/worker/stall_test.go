@@ -134,6 +134,16 @@ func TestAListingThatPassesOverKeysGoesOnForAsLong(t *testing.T) {
 	}
 }
 
+// checkUntilStopped has the guard look after each step, while others wait.
+func (s *stage) checkUntilStopped(t *testing.T, d *delivery, step time.Duration) (stopped error) {
+	t.Helper()
+	for stopped == nil {
+		s.hears(t, crowd)
+		stopped = s.check(d, step)
+	}
+	return stopped
+}
+
 // TestGivingWayIsNoFailedTry has a partition give way until the time that it waited in all
 // counts as one try, as it would in one delivery, and no sooner.
 func TestGivingWayIsNoFailedTry(t *testing.T) {
@@ -148,13 +158,7 @@ func TestGivingWayIsNoFailedTry(t *testing.T) {
 		if d.attempts.count != 1 {
 			t.Errorf("round %d, after %v: %d tries", round, waited, d.attempts.count)
 		}
-		s.hears(t, crowd)
-		var stopped error
-		for stopped == nil {
-			if stopped = s.check(d, step); stopped == nil {
-				s.hears(t, crowd)
-			}
-		}
+		stopped := s.checkUntilStopped(t, d, step)
 		waited += d.slot.progress.since(s.at)
 		if errors.Is(stopped, errStuck) {
 			if waited <= stuck || waited > stuck+2*step {

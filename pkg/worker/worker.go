@@ -39,9 +39,9 @@ type Config struct {
 	Stores     objectstore.Opener
 	Busy       func() bool   // whether most of the LIST calls that may be in flight are; default never
 	Slots      int           // partitions at a time that may take long, at least 1
-	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default DefaultGrace
-	Slice      time.Duration // after so long a partition gives way to waiting ones of other imports; default DefaultSlice
-	Stall      time.Duration // after so long without an answer of a store a partition gives way to waiting ones; default DefaultSlice
+	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default 6 s
+	Slice      time.Duration // after so long a partition gives way to waiting ones of other imports; default 5 s
+	Stall      time.Duration // after so long without an answer of a store a partition gives way to waiting ones; default 5 s
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -49,8 +49,8 @@ type Config struct {
 // Defaults of Config. The grace and the time to hand partitions back after it are 9 s
 // together.
 const (
-	DefaultGrace = 6 * time.Second
-	DefaultSlice = 5 * time.Second
+	defaultGrace = 6 * time.Second
+	defaultSlice = 5 * time.Second
 )
 
 // Limits of a worker. They bound its memory and how often it tries.
@@ -92,9 +92,9 @@ type Worker struct {
 
 // New returns a worker.
 func New(cfg Config) *Worker {
-	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
-	cfg.Slice = cmp.Or(cfg.Slice, DefaultSlice)
-	cfg.Stall = cmp.Or(cfg.Stall, DefaultSlice)
+	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
+	cfg.Slice = cmp.Or(cfg.Slice, defaultSlice)
+	cfg.Stall = cmp.Or(cfg.Stall, defaultSlice)
 	if cfg.Busy == nil {
 		cfg.Busy = func() bool { return false }
 	}
