@@ -19,7 +19,7 @@ import (
 // of the process that called Ensure last are in force.
 type Options struct {
 	Queue    queue.Config
-	LeaseTTL time.Duration // a lease that is not renewed for so long is free; default kv.DefaultLeaseTTL
+	LeaseTTL time.Duration // a lease that is not renewed for so long is free; default 6 s
 }
 
 // Backend is what the processes of a fleet share. Its methods may be called concurrently.

@@ -23,9 +23,7 @@ import (
 func TestCallsAreBounded(t *testing.T) {
 	embedded := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, natsconn.Config{InProcess: embedded, Timeout: 200 * time.Millisecond})
-	if err := embedded.Shutdown(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, embedded.Shutdown())
 	err := q.Queue.Publish(t.Context(), part("imp", "a"))
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "publish partition a of import imp") {
 		t.Errorf("Publish without a server: %v", err)
@@ -79,14 +77,10 @@ func TestDiscardRemovesOneImport(t *testing.T) {
 	ctx := t.Context()
 	for _, imp := range []string{"imp", "other"} {
 		publish(t, q, part(imp, "a"), part(imp, "b"))
-		if err := q.Covers.Publish(ctx, imp, "a", cover(1)); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, q.Covers.Publish(ctx, imp, "a", cover(1)))
 	}
 	running := pull(t, q)
-	if err := q.Discard(ctx, "imp"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, q.Discard(ctx, "imp"))
 	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 0 {
 		t.Errorf("Outstanding after Discard = %+v", got)
 	}
@@ -114,15 +108,11 @@ func TestQueueSurvivesServerRestart(t *testing.T) {
 	q := queuetest.Connect(t, natsconn.Config{URL: url})
 	publish(t, q, part("imp", "a"), part("imp", "b"))
 	running := pull(t, q)
-	if err := server.Shutdown(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, server.Shutdown())
 	acked := make(chan error, 1)
 	go func() { acked <- running.Ack(t.Context()) }() // starts while there is no server
 	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
-	if err := expect.Received(t, "the answer of Ack", acked); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Received(t, "the answer of Ack", acked))
 	task := pull(t, q)
 	if task.Partition.ID != "b" {
 		t.Errorf("pulled %+v, want b", task.Partition)
@@ -136,22 +126,14 @@ func TestSurvey(t *testing.T) {
 	ctx := t.Context()
 	publish(t, q, part("a", "1"), part("a", "2"), part("b", "3"))
 	for range 3 {
-		if err := q.Covers.Publish(ctx, "a", "1", partition.Cover{}); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, q.Covers.Publish(ctx, "a", "1", partition.Cover{}))
 	}
-	if err := q.Covers.Publish(ctx, "c", "9", partition.Cover{}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, q.Covers.Publish(ctx, "c", "9", partition.Cover{}))
 	task := pull(t, q)
-	if err := task.Nak(ctx, 0); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, task.Nak(ctx, 0))
 	task = pull(t, q)
 	s, err := q.Survey(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if s.Queued+s.Running != 3 || s.Running < 1 || len(s.Partitions["a"]) != 2 || !slices.Equal(s.Partitions["b"], []string{"3"}) {
 		t.Errorf("Survey = %+v", s)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
@@ -23,9 +24,7 @@ import (
 func other(t *testing.T, server *natsd.Server, protocol int) *backend.Backend {
 	t.Helper()
 	q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Protocol: protocol, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}, backend.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(q.Close)
 	return q
 }
@@ -56,9 +55,7 @@ func TestWhatAnotherVersionMadeIsRefusedAndKept(t *testing.T) {
 		t.Errorf("%v are left of the partition that was refused", got)
 	}
 
-	if err := newer.Covers.Publish(ctx, "imp", "a", cover(1)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, newer.Covers.Publish(ctx, "imp", "a", cover(1)))
 	refused(t, "following newer covers", q.Covers.Follow(ctx, "imp", func(c partition.Cover) { t.Errorf("followed %v", c) }), "cover 1")
 	_, _, err = q.Covers.Last(ctx, "imp", "a")
 	refused(t, "the last cover", err, "c.imp.a")
@@ -79,9 +76,7 @@ func TestWhatAnotherVersionMadeIsRefusedAndKept(t *testing.T) {
 func outstandingIDs(t *testing.T, q *backend.Backend) []string {
 	t.Helper()
 	s, err := q.Survey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return s.Partitions["imp"]
 }
 
@@ -100,16 +95,10 @@ func TestTheQueueIsOfOneVersion(t *testing.T) {
 	publish(t, second, part("imp", "a"))
 	refused(t, "a newer coordinator while work is queued", third.Ensure(ctx), "newer one")
 	task := pull(t, second)
-	if err := second.Covers.Publish(ctx, "imp", "a", cover(1)); err != nil {
-		t.Fatal(err)
-	}
-	if err := task.Ack(ctx); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, second.Covers.Publish(ctx, "imp", "a", cover(1)))
+	expect.NoError(t, task.Ack(ctx))
 	refused(t, "a newer coordinator while an import runs", third.Ensure(ctx), "newer one")
-	if err := second.Discard(ctx, "imp"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, second.Discard(ctx, "imp"))
 	if err := third.Ensure(ctx); err != nil {
 		t.Errorf("a newer coordinator when nothing runs: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -32,63 +33,76 @@ func TestFollowCoversInOrderAcrossServerRestarts(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- reader.Covers.Follow(ctx, "imp", func(c partition.Cover) { got <- c }) }()
 
-	written := make(chan int, n)
-	go func() {
-		defer close(written)
-		for i := range n {
-			if err := writer.Covers.Publish(ctx, "imp", fmt.Sprint("p", i%3), cover(i)); err != nil {
-				t.Error(err)
-				return
-			}
-			if err := writer.Covers.Publish(ctx, "noise", "p", cover(i)); err != nil {
-				t.Error(err)
-				return
-			}
-			written <- i
-		}
-	}()
-	next := 0
-	take := func(upto int) {
-		for next < upto {
-			c := expect.Received(t, "a cover", got)
-			// A cover whose answer was lost is stored twice, one after the other.
-			if next > 0 && same(c, cover(next-1)) {
-				continue
-			}
-			if !same(c, cover(next)) {
-				t.Fatalf("cover %d: got %+v %+v", next, c, c.Range)
-			}
-			next++
-		}
-	}
+	written := publishAll(ctx, t, writer.Covers, n)
 	for r := range restarts {
 		for i := range written {
 			if i == (r+1)*n/(restarts+1) {
 				break
 			}
 		}
-		if err := server.Shutdown(); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, server.Shutdown())
 		server = queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
 	}
-	take(n)
+	takeInOrder(t, got, n)
 	for range written { // the writer is done
 	}
-
-	last, ok, err := reader.Covers.Last(ctx, "imp", fmt.Sprint("p", (n-1)%3))
-	if err != nil || !ok || !same(last, cover(n-1)) {
-		t.Errorf("LastCover = %+v, %v, %v", last, ok, err)
-	}
-	if _, ok, err := reader.Covers.Last(ctx, "imp", "none"); err != nil || ok {
-		t.Errorf("LastCover of an unknown partition = %v, %v", ok, err)
-	}
 	if count, err := reader.Covers.Count(ctx, "imp"); err != nil || count < n {
-		t.Errorf("CoverCount = %d, %v, want at least %d", count, err, n)
+		t.Errorf("Count = %d, %v, want at least %d", count, err, n)
 	}
 	cancel()
-	if err := expect.Received(t, "the end of FollowCovers", ended); !errors.Is(err, context.Canceled) {
-		t.Errorf("FollowCovers: %v, want context.Canceled", err)
+	if err := expect.Received(t, "the end of Follow", ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("Follow: %v, want context.Canceled", err)
+	}
+}
+
+// publishAll publishes n covers of import "imp", and as many of another one. The channel
+// receives the number of each, and is closed at the end.
+func publishAll(ctx context.Context, t *testing.T, log *covers.Log, n int) <-chan int {
+	written := make(chan int, n)
+	go func() {
+		defer close(written)
+		for i := range n {
+			err := errors.Join(
+				log.Publish(ctx, "imp", fmt.Sprint("p", i%3), cover(i)),
+				log.Publish(ctx, "noise", "p", cover(i)),
+			)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			written <- i
+		}
+	}()
+	return written
+}
+
+// takeInOrder receives the first n covers. One whose answer was lost is stored twice, one
+// after the other.
+func takeInOrder(t *testing.T, got <-chan partition.Cover, n int) {
+	t.Helper()
+	for next := 0; next < n; {
+		c := expect.Received(t, "a cover", got)
+		if next > 0 && same(c, cover(next-1)) {
+			continue
+		}
+		if !same(c, cover(next)) {
+			t.Fatalf("cover %d: got %+v %+v", next, c, c.Range)
+		}
+		next++
+	}
+}
+
+func TestLastIsTheNewestCoverOfAPartition(t *testing.T) {
+	log, ctx := queuetest.Start(t).Covers, t.Context()
+	for i := range 6 {
+		expect.NoError(t, log.Publish(ctx, "imp", fmt.Sprint("p", i%3), cover(i)))
+	}
+	last, ok, err := log.Last(ctx, "imp", "p1")
+	if err != nil || !ok || !same(last, cover(4)) {
+		t.Errorf("Last = %+v, %v, %v", last, ok, err)
+	}
+	if _, ok, err := log.Last(ctx, "imp", "none"); err != nil || ok {
+		t.Errorf("Last of an unknown partition = %v, %v", ok, err)
 	}
 }
 
@@ -99,9 +113,7 @@ func TestFollowersReadManyAtATime(t *testing.T) {
 	const n = 1500
 	for i := range n {
 		c := partition.Cover{Span: partition.Span{After: fmt.Sprint(i), Upto: strings.Repeat("x", 900)}}
-		if err := q.Covers.Publish(t.Context(), "imp", fmt.Sprint("p", i%7), c); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, q.Covers.Publish(t.Context(), "imp", fmt.Sprint("p", i%7), c))
 	}
 	reg := prometheus.NewRegistry()
 	reader := queuetest.Connect(t, natsconn.Config{InProcess: server, Name: "reader", Registerer: reg})

@@ -52,6 +52,7 @@ type follower struct {
 	asked   uint64
 	next    uint64    // sequence number of the first message to read
 	reached time.Time // when next was set
+	logged  time.Time // when a failed batch was logged last
 	f       func(partition.Cover)
 }
 
@@ -85,25 +86,14 @@ func (l *Log) follow(ctx context.Context, subject string, f func(partition.Cover
 	w := &follower{log: l, subject: subject, answers: answers, inbox: inbox, next: 1, f: f}
 	poll := time.NewTicker(followPoll)
 	defer poll.Stop()
-	var logged time.Time
 	for {
 		begun := time.Now()
 		more, err := w.batch(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil && (nc.IsClosed() || errors.Is(err, errUndecodable) || errors.Is(err, natsconn.ErrProtocol)):
-			return err
-		case err != nil:
-			l.conn.CountRetry("follow")
-			if begun.Sub(logged) >= logEvery {
-				logged = begun
-				l.conn.Log().Warn("following covers tried again", "err", err)
-			}
-		case more:
+		if reason := w.giveUp(ctx, err); reason != nil {
+			return reason
+		}
+		if more {
 			continue
-		case w.rewound():
-			return errRewound
 		}
 		select {
 		case <-ctx.Done():
@@ -116,6 +106,28 @@ func (l *Log) follow(ctx context.Context, subject string, f func(partition.Cover
 			return err
 		}
 	}
+}
+
+// giveUp returns why to stop following after a batch that ended with err, or nil: then it
+// logs err at times.
+func (w *follower) giveUp(ctx context.Context, err error) error {
+	conn := w.log.conn
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil && w.rewound():
+		return errRewound
+	case err == nil:
+		return nil
+	case conn.NATS().IsClosed() || errors.Is(err, errUndecodable) || errors.Is(err, natsconn.ErrProtocol):
+		return err
+	}
+	conn.CountRetry("follow")
+	if now := time.Now(); now.Sub(w.logged) >= logEvery {
+		w.logged = now
+		conn.Log().Warn("following covers tried again", "err", err)
+	}
+	return nil
 }
 
 // rewound reports whether the log was seen to end before what had been read of it: its
@@ -155,7 +167,7 @@ func (w *follower) batch(ctx context.Context) (more bool, err error) {
 		}
 		return nil
 	})
-	return more, err
+	return more && err == nil, err
 }
 
 // take takes one message of an answer. Each message names the one before it, so that a

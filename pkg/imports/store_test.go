@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
@@ -28,45 +29,35 @@ func buckets(t *testing.T, test func(*testing.T, kv.Bucket)) {
 func get(t *testing.T, s *imports.Store, id string) imports.Record {
 	t.Helper()
 	r, err := s.Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return r
 }
 
 func claim(t *testing.T, s *imports.Store, id string) string {
 	t.Helper()
 	got, err := s.Claim(t.Context(), newRecord(id))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return got
 }
 
 func ids(t *testing.T, s *imports.Store) []string {
 	t.Helper()
 	got, err := s.IDs(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return got
 }
 
 func end(t *testing.T, s *imports.Store, id string) imports.Record {
 	t.Helper()
 	r, err := s.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Fail(later, "broken", 0) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return r
 }
 
 func TestApplyLosesNoTransition(t *testing.T) {
 	buckets(t, func(t *testing.T, bucket kv.Bucket) {
 		s := imports.NewStore(bucket)
-		if err := s.Create(t.Context(), newRecord("id")); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, s.Create(t.Context(), newRecord("id")))
 		const contenders = 12
 		var wg sync.WaitGroup
 		errs := make([]error, contenders)
@@ -79,9 +70,7 @@ func TestApplyLosesNoTransition(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if err := errors.Join(errs...); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, errors.Join(errs...))
 		if r := get(t, s, "id"); r.Objects != contenders {
 			t.Errorf("%d of %d transitions are in the record", r.Objects, contenders)
 		}
@@ -118,9 +107,7 @@ func (h *hooks) Update(ctx context.Context, key string, value []byte, rev uint64
 func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
 	bucket := &hooks{Bucket: new(kvtest.Memory)}
 	s, rival := imports.NewStore(bucket), imports.NewStore(bucket.Bucket)
-	if err := s.Create(t.Context(), newRecord("id")); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, s.Create(t.Context(), newRecord("id")))
 	bucket.update = func(string) error { // a cancel slips in between the read and the write
 		bucket.update = nil
 		_, err := rival.Apply(t.Context(), "id", func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 3) })
@@ -138,9 +125,7 @@ func TestApplyOutlastsReadsOfThePast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := &hooks{Bucket: new(kvtest.Memory)}
 		s := imports.NewStore(bucket)
-		if err := s.Create(t.Context(), newRecord("id")); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, s.Create(t.Context(), newRecord("id")))
 		elected := time.Now().Add(300 * time.Millisecond)
 		bucket.update = func(string) error {
 			if time.Now().Before(elected) {
@@ -162,9 +147,7 @@ func TestApply(t *testing.T) {
 	if _, err := s.Apply(t.Context(), "id", same); !fault.Is(err, fault.NotFound) {
 		t.Errorf("Apply to nothing: %v", err)
 	}
-	if err := s.Create(t.Context(), newRecord("id")); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, s.Create(t.Context(), newRecord("id")))
 	if _, err := s.Apply(t.Context(), "id", same); err != nil || bucket.writes != 0 {
 		t.Errorf("a transition that changes nothing made %d writes, %v", bucket.writes, err)
 	}
@@ -184,13 +167,9 @@ func TestApply(t *testing.T) {
 
 func TestCreateKeepsWhatIsThere(t *testing.T) {
 	s := imports.NewStore(new(kvtest.Memory))
-	if err := s.Create(t.Context(), newRecord("id")); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, s.Create(t.Context(), newRecord("id")))
 	end(t, s, "id")
-	if err := s.Create(t.Context(), newRecord("id")); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, s.Create(t.Context(), newRecord("id")))
 	if got := get(t, s, "id"); got.State != imports.Failed {
 		t.Errorf("Create made a %s record out of a failed one", got.State)
 	}
@@ -209,9 +188,7 @@ func TestClaimTheSameRequestAtOnce(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if err := errors.Join(errs...); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, errors.Join(errs...))
 			if one := slices.Compact(got); len(one) != 1 || len(ids(t, s)) != round+1 {
 				t.Fatalf("round %d: one request became %q, and %q are stored", round, got, ids(t, s))
 			}
@@ -314,9 +291,7 @@ func TestDelete(t *testing.T) {
 		old := end(t, s, "old")
 		claim(t, s, "new") // takes over the key of the request
 		for range 2 {      // deleting again is harmless
-			if err := s.Delete(t.Context(), old); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, s.Delete(t.Context(), old))
 		}
 		if _, err := s.Get(t.Context(), "old"); !fault.Is(err, fault.NotFound) {
 			t.Errorf("Get of what was deleted: %v", err)
@@ -329,9 +304,7 @@ func TestDelete(t *testing.T) {
 			t.Errorf("an import that runs was deleted, %v", err)
 		}
 		end(t, s, "new")
-		if err := s.Delete(t.Context(), get(t, s, "new")); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, s.Delete(t.Context(), get(t, s, "new")))
 		if keys, err := bucket.Keys(t.Context(), ""); err != nil || len(keys) != 0 {
 			t.Errorf("the bucket holds %q, %v", keys, err)
 		}
@@ -362,9 +335,7 @@ func TestWatchTicks(t *testing.T) {
 		s := imports.NewStore(bucket)
 		claim(t, s, "id")
 		ticks, err := s.Watch(t.Context(), "id")
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		end(t, s, "id")
 		<-ticks // the test's deadline bounds it
 	})
@@ -389,19 +360,13 @@ func TestForgettingAnImportLeavesTheNextOneOfItsRequest(t *testing.T) {
 	claim := func(id string) string {
 		t.Helper()
 		got, err := s.Claim(ctx, imports.New(imports.Job{ImportID: id}, imports.Request{Repository: "repo", Branch: "main"}, time.Now()))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		return got
 	}
 	claim("old")
 	old, err := s.Apply(ctx, "old", func(r imports.Record) (imports.Record, error) { return r.Cancel(time.Now(), 0) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := imports.NewStore(busyKV{bucket, func() { claim("new") }}).Delete(ctx, old); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
+	expect.NoError(t, imports.NewStore(busyKV{bucket, func() { claim("new") }}).Delete(ctx, old))
 	if got := claim("again"); got != "new" {
 		t.Errorf("the request, made twice, is the imports new and %s", got)
 	}
@@ -449,9 +414,7 @@ func TestARequestOfAnImportThatIsBeingForgotten(t *testing.T) {
 func spoil(t *testing.T, bucket kv.Bucket, key, value string) {
 	t.Helper()
 	_, rev, err := bucket.Get(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if _, err := bucket.Update(t.Context(), key, []byte(value), rev); err != nil {
 		t.Fatal(err)
 	}
@@ -461,9 +424,7 @@ func TestARecordThatCannotBeDecodedBlocksNoRequest(t *testing.T) {
 	buckets(t, func(t *testing.T, bucket kv.Bucket) {
 		s := imports.NewStore(bucket)
 		claim(t, s, "one")
-		if err := s.Create(t.Context(), newRecord("other")); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, s.Create(t.Context(), newRecord("other")))
 		spoil(t, bucket, "i.one", "no record")
 		if _, err := s.Get(t.Context(), "one"); !fault.Is(err, fault.Broken) || !strings.Contains(err.Error(), "i.one of the bucket imports") {
 			t.Errorf("Get: %v", err)

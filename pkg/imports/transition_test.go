@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -193,6 +194,9 @@ func TestWhatTransitionsRecord(t *testing.T) {
 	if *done.Changes != changes || done.Objects != 7 || done.Error != "" || done.Attempt.CommitID != "a" {
 		t.Errorf("Complete gives %+v, want the attempt's objects", done)
 	}
+}
+
+func TestWhatEndsRecord(t *testing.T) {
 	failed := in(t, imports.Failed)
 	if failed.Objects != 5 || failed.Error != "broken" {
 		t.Errorf("Fail gives %+v", failed)
@@ -230,13 +234,9 @@ func TestRecordsSurviveJSON(t *testing.T) {
 		r := in(t, s)
 		r.Partitions = rangetest.Plan("id", []string{"\x01\"<", "é\u2028", "\U0010ffff"})
 		data, err := json.Marshal(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		var got imports.Record
-		if err := json.Unmarshal(data, &got); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, json.Unmarshal(data, &got))
 		if !reflect.DeepEqual(got, r) {
 			t.Errorf("%s:\n got %+v\nwant %+v", s, got, r)
 		}

@@ -47,9 +47,7 @@ func TestARecordCanGrow(t *testing.T) {
 		t.Errorf("Create of a record that cannot grow: %v", err)
 	}
 	rev, err := bucket.Create(t.Context(), "large", make([]byte, most-most/8))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if _, err := bucket.Update(t.Context(), "large", make([]byte, most-1000), rev); err != nil {
 		t.Errorf("a record that grew: %v", err)
 	}
@@ -63,9 +61,7 @@ func testValues(t *testing.T, bucket kv.Bucket) {
 	for i, value := range [][]byte{[]byte("a"), {}, {0, 0xff, '\n'}} {
 		key := fmt.Sprint("v/", i)
 		rev, err := bucket.Create(ctx, key, value)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		value = slices.Clone(value)
 		got, gotRev, err := bucket.Get(ctx, key)
 		if err != nil || string(got) != string(value) || gotRev != rev {
@@ -80,9 +76,7 @@ func testValues(t *testing.T, bucket kv.Bucket) {
 func testCompareAndSwap(t *testing.T, bucket kv.Bucket) {
 	ctx := t.Context()
 	first, err := bucket.Create(ctx, "cas/key", []byte("1"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if _, err := bucket.Create(ctx, "cas/key", []byte("x")); !errors.Is(err, kv.ErrConflict) {
 		t.Errorf("second Create: %v, want ErrConflict", err)
 	}
@@ -122,9 +116,7 @@ func testDelete(t *testing.T, bucket kv.Bucket) {
 		if err := bucket.Delete(ctx, "del/key", rev+1); !errors.Is(err, kv.ErrConflict) {
 			t.Errorf("Delete at another revision: %v, want ErrConflict", err)
 		}
-		if err := bucket.Delete(ctx, "del/key", rev); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, bucket.Delete(ctx, "del/key", rev))
 		if _, _, err := bucket.Get(ctx, "del/key"); !errors.Is(err, kv.ErrNotFound) {
 			t.Errorf("Get of a deleted key: %v, want ErrNotFound", err)
 		}
@@ -202,9 +194,7 @@ func testBadKeys(t *testing.T, bucket kv.Bucket) {
 func testWatch(t *testing.T, bucket kv.Bucket) {
 	ctx := t.Context()
 	ticks, err := bucket.Watch(ctx, "watch/key")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if _, err := bucket.Create(ctx, "watch/other", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -218,9 +208,7 @@ func testWatch(t *testing.T, bucket kv.Bucket) {
 		func() (err error) { rev, err = bucket.Create(ctx, "watch/key", []byte("x")); return err },
 		func() error { return bucket.Delete(ctx, "watch/key", rev) },
 	} {
-		if err := change(); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, change())
 		expect.Received(t, "a tick", ticks)
 	}
 }

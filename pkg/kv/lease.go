@@ -18,8 +18,8 @@ import (
 // bucketLeases expires values that are not renewed, which no other bucket may do.
 const bucketLeases = "leases"
 
-// DefaultLeaseTTL is the default time to live of leases.
-const DefaultLeaseTTL = 6 * time.Second
+// defaultLeaseTTL is the default time to live of leases.
+const defaultLeaseTTL = 6 * time.Second
 
 // forgetLeases is after how many times to live a lease that was not observed counts as
 // new.
@@ -38,12 +38,12 @@ type Leases struct {
 
 type leaseMetrics struct{ acquired, lost prometheus.Counter }
 
-// NewLeases returns the leases of a fleet. One that is not renewed for ttl is free; 0 is
-// DefaultLeaseTTL. All processes should have the same.
+// NewLeases returns the leases of a fleet. One that is not renewed for ttl is free; 0 is 6 s.
+// All processes should have the same.
 func NewLeases(conn *natsconn.Conn, ttl time.Duration) *Leases {
 	f := metric.With(conn.Registerer()).In("queue")
 	return &Leases{
-		b: open(conn, bucketLeases), ttl: cmp.Or(ttl, DefaultLeaseTTL), ages: new(leaseAges),
+		b: open(conn, bucketLeases), ttl: cmp.Or(ttl, defaultLeaseTTL), ages: new(leaseAges),
 		metrics: &leaseMetrics{
 			acquired: f.Counter("leases_acquired_total", "Leases that this process took."),
 			lost:     f.Counter("leases_lost_total", "Leases that were lost rather than released."),

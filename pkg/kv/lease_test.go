@@ -20,9 +20,7 @@ func TestLeaseExcludesRenewsAndReleases(t *testing.T) {
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{LeaseTTL: ttl})
 	ctx := t.Context()
 	lease, err := q.Leases.Acquire(ctx, "import/x", "one")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	beat := time.NewTicker(50 * time.Millisecond)
 	defer beat.Stop()
 	for start := time.Now(); time.Since(start) < ttl*3/2; { // without renewal it would have expired
@@ -41,9 +39,7 @@ func TestLeaseExcludesRenewsAndReleases(t *testing.T) {
 		t.Fatal("lost although it was renewed")
 	default:
 	}
-	if err := lease.Release(ctx); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, lease.Release(ctx))
 	second, err := q.Leases.Acquire(ctx, "import/x", "two")
 	if err != nil {
 		t.Fatalf("Acquire after Release: %v", err)
@@ -66,12 +62,8 @@ func TestLeaseIsLostWithoutNATSAndExpires(t *testing.T) {
 	url := server.ClientURL()
 	q := queuetest.Connect(t, natsconn.Config{URL: url}, backend.Options{LeaseTTL: 300 * time.Millisecond})
 	lease, err := q.Leases.Acquire(t.Context(), "x", "one")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Shutdown(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
+	expect.NoError(t, server.Shutdown())
 	expect.Received(t, "the loss of the lease", lease.Lost())
 	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
 	expect.Eventually(t, "the lease is free", func() bool {

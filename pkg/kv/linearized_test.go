@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
@@ -92,9 +93,7 @@ func startBehind(t *testing.T) (*behind, kv.Bucket) {
 func create(t *testing.T, bucket kv.Bucket, key, value string) uint64 {
 	t.Helper()
 	rev, err := bucket.Create(t.Context(), key, []byte(value))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return rev
 }
 
@@ -182,9 +181,7 @@ func TestAnUnfinishedDeletion(t *testing.T) {
 	ctx := t.Context()
 	create(t, bucket, "key", "value")
 	nc, err := nats.Connect("", nats.InProcessServer(server))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer nc.Close()
 	mark := nats.NewMsg("$KV." + kv.BucketImports + ".kex")
 	mark.Header.Set("KV-Operation", "DEL")

@@ -21,8 +21,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// DefaultTimeout is the default of Config.Timeout.
-const DefaultTimeout = 30 * time.Second
+// defaultTimeout is the default of Config.Timeout.
+const defaultTimeout = 30 * time.Second
 
 // AttemptTimeout bounds one attempt of a call. A cluster elects a new leader within
 // 4 to 9 seconds, and answers nothing until then.
@@ -35,7 +35,7 @@ type Config struct {
 	InProcess  nats.InProcessConnProvider // a server in this process, such as *natsd.Server
 	Name       string                     // names the connection; default "rangefleet"
 	Replicas   int                        // copies of each stream in a NATS cluster: 1, 3 or 5; default 1. Ensure never lowers it
-	Timeout    time.Duration              // bounds a call with all its attempts; default DefaultTimeout
+	Timeout    time.Duration              // bounds a call with all its attempts; default 30 s
 	Protocol   int                        // default Protocol; any other is for tests of version mismatches
 	Log        *slog.Logger               // default slog.Default()
 	Registerer prometheus.Registerer      // takes the metrics of one Conn; nil keeps none
@@ -156,7 +156,7 @@ const StoredPrefix = "stored."
 func (c Config) withDefaults() Config {
 	c.Name = cmp.Or(c.Name, "rangefleet")
 	c.Replicas = cmp.Or(c.Replicas, 1)
-	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.Protocol = cmp.Or(c.Protocol, Protocol)
 	if c.Log == nil {
 		c.Log = slog.Default()

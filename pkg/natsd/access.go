@@ -13,10 +13,10 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// Access says who may connect to a server that listens, and how: the user with the
-// password, or whoever has one of the nkeys; if neither is set, anybody. Where CAFile is
-// set, a client certificate is demanded as well. The zero Access lets everybody in, in
-// clear.
+// Access says which clients may connect to a server that listens: the user with the
+// password, and holders of one of the nkeys; any client if neither is set. If CAFile is
+// set, a client certificate is required as well. The zero Access accepts all clients,
+// without TLS.
 type Access struct {
 	User, Password string
 	NKeys          []string // public keys of users, which begin with "U"
@@ -26,14 +26,14 @@ type Access struct {
 	CAFile         string // PEM: clients need a certificate that this CA has signed; "": none
 }
 
-// named reports whether clients have to name a user.
+// named reports whether clients must name a user.
 func (a Access) named() bool { return a.User != "" || len(a.NKeys) > 0 || a.SeedFile != "" }
 
 // inside is the user that the process itself connects as.
 const inside = "rangefleet-inside"
 
-// apply puts the access into the options. It returns the password of the user inside,
-// "" if none is needed.
+// apply sets the options. It returns the password of the user inside, "" if none is
+// needed.
 func (a Access) apply(opts *server.Options) (password string, err error) {
 	if a.CertFile != "" {
 		if err := a.encrypt(opts); err != nil {
@@ -52,7 +52,7 @@ func (a Access) apply(opts *server.Options) (password string, err error) {
 		users[a.User] = a.Password
 	}
 	for name, text := range users {
-		hash, err := bcrypt.GenerateFromPassword([]byte(text), bcrypt.MinCost) // it is in memory alone
+		hash, err := bcrypt.GenerateFromPassword([]byte(text), bcrypt.MinCost) // it is kept only in memory
 		if err != nil {
 			return "", fmt.Errorf("the password of the NATS user %q: %w", name, err)
 		}
@@ -61,7 +61,7 @@ func (a Access) apply(opts *server.Options) (password string, err error) {
 	return password, nil
 }
 
-// encrypt demands TLS.
+// encrypt requires TLS.
 func (a Access) encrypt(opts *server.Options) (err error) {
 	opts.TLS, opts.TLSVerify, opts.TLSTimeout = true, a.CAFile != "", tlsTimeout
 	opts.TLSConfig, err = server.GenTLSConfig(&server.TLSConfigOpts{
@@ -95,7 +95,7 @@ func (a Access) nkeys() ([]*server.NkeyUser, error) {
 	return users, nil
 }
 
-// publicKey returns that of a seed in a file.
+// publicKey returns the public key of a seed in a file.
 func publicKey(path string) (string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -113,7 +113,7 @@ func publicKey(path string) (string, error) {
 	return key, err
 }
 
-// Login returns the user and password that connections of this process show, if any.
+// Login returns the user and password of connections of this process, if they need any.
 func (s *Server) Login() (user, password string) {
 	if s.password == "" {
 		return "", ""
@@ -121,7 +121,7 @@ func (s *Server) Login() (user, password string) {
 	return inside, s.password
 }
 
-// warn tells what others could do who reach the address.
+// warn logs if clients of other machines could connect without authentication or TLS.
 func (c Config) warn(host string) {
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return

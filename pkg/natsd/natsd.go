@@ -1,8 +1,8 @@
-// Package natsd runs a NATS server with JetStream inside the process.
+// Package natsd embeds a NATS server with JetStream in the process.
 //
-// What it acknowledges is on disk: every write is synced before it is
-// answered. NATS itself does not notice two servers on one store directory (an
-// acknowledged message can then vanish), so a lock file keeps a second one out.
+// What it acknowledges is on disk: it syncs every write before it answers. NATS does not
+// notice two servers on one store directory, by which an acknowledged message can vanish,
+// so a lock file keeps a second one out.
 package natsd
 
 import (
@@ -21,32 +21,26 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Defaults of Config.
 const (
-	DefaultName         = "rangefleet"
-	DefaultMaxStore     = 1 << 40
-	DefaultReadyTimeout = 30 * time.Second
+	serverName   = "rangefleet"
+	maxStore     = 1 << 40          // bytes that JetStream may take on disk
+	maxMemory    = 64 << 20         // bytes that memory streams may take; there are none
+	readyTimeout = 30 * time.Second // for Start to recover stored streams
+
+	// maxPayload is the most bytes of a message. The largest is the record of an import:
+	// it holds most of the request, of up to 1 MiB, some bytes of which JSON writes as six.
+	maxPayload = 8 << 20
 )
 
-// Bytes of memory that memory streams may take; there are none.
-const maxMemory = 64 << 20
-
-// Bytes of the largest message, the record of an import: it holds most of the
-// request, of up to 1 MiB, of which JSON writes some bytes as six.
-const maxPayload = 8 << 20
-
-// ErrLocked says that another process runs a server on the store directory.
-var ErrLocked = errors.New("the directory is in use by another process")
+// errLocked says that another process runs a server on the store directory.
+var errLocked = errors.New("the directory is in use by another process")
 
 // Config says how to run a server.
 type Config struct {
-	StoreDir     string        // where JetStream keeps its files; made if absent
-	Listen       string        // host:port, port 0 picks a free one; "" takes connections of this process only
-	Access       Access        // of who connects to Listen
-	Name         string        // server name, the same at each start; default DefaultName
-	MaxStore     int64         // bytes that JetStream may take on disk; default DefaultMaxStore
-	ReadyTimeout time.Duration // how long Start waits for stored streams to be recovered; default DefaultReadyTimeout
-	Log          *slog.Logger  // default slog.Default()
+	StoreDir string       // where JetStream keeps its files; created if absent
+	Listen   string       // host:port, port 0 picks a free one; "" accepts connections of this process only
+	Access   Access       // who may connect to Listen
+	Log      *slog.Logger // default slog.Default()
 }
 
 // Server is a running server. Its methods may be called concurrently.
@@ -56,8 +50,8 @@ type Server struct {
 	password string // of the user inside; "" if none is needed
 }
 
-// Start runs a server and returns once it takes connections. A store directory
-// that another process holds is ErrLocked. On an error nothing is left running.
+// Start runs a server and returns once it accepts connections. It is an error if another
+// process runs a server on the store directory. After an error nothing is left running.
 func Start(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	opts, err := cfg.options()
@@ -81,8 +75,8 @@ func Start(cfg Config) (*Server, error) {
 	return &Server{srv: srv, lock: lock, password: password}, nil
 }
 
-// InProcessConn returns a connection to the server that needs no port. It makes
-// a Server a nats.InProcessConnProvider.
+// InProcessConn returns a connection to the server that needs no port. It makes a Server a
+// nats.InProcessConnProvider.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.srv.InProcessConn() }
 
 // ClientURL returns where the server listens, or "" if it does not.
@@ -93,8 +87,8 @@ func (s *Server) ClientURL() string {
 	return s.srv.ClientURL()
 }
 
-// Messages returns how many messages clients have sent to the server and were
-// sent by it since it started.
+// Messages returns how many messages the server has received from clients and sent to
+// them since it started.
 func (s *Server) Messages() (received, sent int64, err error) {
 	v, err := s.srv.Varz(nil)
 	if err != nil {
@@ -103,9 +97,9 @@ func (s *Server) Messages() (received, sent int64, err error) {
 	return v.InMsgs, v.OutMsgs, nil
 }
 
-// Err returns why the server does not store anything any more, if it does not: a
-// write that failed once, as to a full disk, ends its stream until the server is
-// started again. It is for a server that has not been shut down.
+// Err returns why the server no longer stores anything, or nil if it does. A failed write,
+// as to a full disk, stops its stream until the server is started again. It is for a
+// server that has not been shut down.
 func (s *Server) Err() error {
 	if h := s.srv.Healthz(nil); h.Error != "" {
 		return fmt.Errorf("the NATS server in %s: %s", filepath.Dir(s.lock.Path()), h.Error)
@@ -113,8 +107,8 @@ func (s *Server) Err() error {
 	return nil
 }
 
-// Shutdown stops the server, waits until it has, and gives the directory free.
-// It may be called more than once.
+// Shutdown stops the server, waits until it has stopped, and unlocks the directory. It
+// may be called more than once.
 func (s *Server) Shutdown() error {
 	s.srv.Shutdown()
 	s.srv.WaitForShutdown()
@@ -125,15 +119,6 @@ func (s *Server) Shutdown() error {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Name == "" {
-		c.Name = DefaultName
-	}
-	if c.MaxStore == 0 {
-		c.MaxStore = DefaultMaxStore
-	}
-	if c.ReadyTimeout == 0 {
-		c.ReadyTimeout = DefaultReadyTimeout
-	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -145,11 +130,11 @@ func (c Config) options() (*server.Options, error) {
 		return nil, errors.New("the NATS server needs a store directory")
 	}
 	opts := &server.Options{
-		ServerName:         c.Name,
+		ServerName:         serverName,
 		DontListen:         c.Listen == "",
 		JetStream:          true,
 		StoreDir:           c.StoreDir,
-		JetStreamMaxStore:  c.MaxStore,
+		JetStreamMaxStore:  maxStore,
 		JetStreamMaxMemory: maxMemory,
 		SyncAlways:         true, // the default syncs every two minutes
 		MaxPayload:         maxPayload,
@@ -175,8 +160,8 @@ func (c Config) options() (*server.Options, error) {
 	return opts, nil
 }
 
-// lockDir makes the directory and takes the lock that one process can hold. The
-// system gives it free when the process ends in whatever way.
+// lockDir creates the directory and takes the lock that one process can hold. The system
+// releases it when the process ends, in whatever way.
 func lockDir(dir string) (*flock.Flock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the NATS store directory: %w", err)
@@ -187,7 +172,7 @@ func lockDir(dir string) (*flock.Flock, error) {
 		return nil, fmt.Errorf("lock the NATS store directory %s: %w", dir, err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("NATS store directory %s: %w", dir, ErrLocked)
+		return nil, fmt.Errorf("NATS store directory %s: %w", dir, errLocked)
 	}
 	return lock, nil
 }
@@ -198,20 +183,20 @@ func run(opts *server.Options, cfg Config) (*server.Server, error) {
 		return nil, err
 	}
 	fatal := make(chan string, 1)
-	log := logger{log: cfg.Log.With("component", "nats"), fatal: fatal, refusals: &pacer{now: time.Now}}
+	log := logger{log: cfg.Log.With("component", "nats"), fatal: fatal, refusals: &logLimiter{now: time.Now}}
 	srv.SetLoggerV2(log, false, false, false)
 	ready, done := make(chan bool, 1), make(chan struct{})
 	defer close(done)
 	go func() {
 		srv.Start()
-		ready <- isReady(srv, cfg.ReadyTimeout, done)
+		ready <- isReady(srv, readyTimeout, done)
 	}()
 	select {
 	case ok := <-ready:
 		if ok {
 			return srv, nil
 		}
-		err = fmt.Errorf("not ready after %s", cfg.ReadyTimeout)
+		err = fmt.Errorf("not ready after %s", readyTimeout)
 	case text := <-fatal:
 		err = errors.New(text)
 	}
@@ -220,7 +205,7 @@ func run(opts *server.Options, cfg Config) (*server.Server, error) {
 	return nil, err
 }
 
-// isReady waits until the server takes connections, or done is closed.
+// isReady waits until the server accepts connections, or done is closed.
 func isReady(srv *server.Server, timeout time.Duration, done <-chan struct{}) bool {
 	const slice = 100 * time.Millisecond // the server's own wait cannot be ended
 	for end := time.Now().Add(timeout); time.Now().Before(end); {
@@ -236,13 +221,13 @@ func isReady(srv *server.Server, timeout time.Duration, done <-chan struct{}) bo
 	return false
 }
 
-// logger passes the server's log on. Its notices tell of each step of a start,
-// which is detail here.
+// logger forwards the server's log. Its notices are about each step of a start, and are
+// logged at the level of debugging.
 type logger struct {
 	log   *slog.Logger
-	fatal chan<- string // takes the first one; the server does not return it as an error
+	fatal chan<- string // takes the first fatal error, which the server does not return
 
-	refusals *pacer // of clients: each tries again four times a second
+	refusals *logLimiter // of refused clients: each tries again four times a second
 }
 
 func (l logger) Noticef(format string, v ...any) { l.print(slog.LevelDebug, format, v) }

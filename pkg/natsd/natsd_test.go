@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/fulldisk"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -22,12 +23,10 @@ func TestInProcessServerHasNoPort(t *testing.T) {
 		t.Errorf("ClientURL() = %q of a server that does not listen", got)
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(s))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer nc.Close()
-	if got := nc.ConnectedServerName(); got != natsd.DefaultName {
-		t.Errorf("server name = %q, want %q", got, natsd.DefaultName)
+	if got, want := nc.ConnectedServerName(), "rangefleet"; got != want {
+		t.Errorf("server name = %q, want %q", got, want)
 	}
 }
 
@@ -38,9 +37,7 @@ func TestSecondServerOnDirectoryIsRefused(t *testing.T) {
 	if !errors.Is(err, natsd.ErrLocked) || !strings.Contains(err.Error(), dir) {
 		t.Fatalf("second server: %v, want ErrLocked naming %s", err, dir)
 	}
-	if err := first.Shutdown(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, first.Shutdown())
 	queuetest.StartServer(t, natsd.Config{StoreDir: dir})
 }
 
@@ -48,14 +45,10 @@ func TestAcknowledgedMessageSurvivesRestartOnSamePort(t *testing.T) {
 	dir := t.TempDir()
 	first := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
 	nc, err := nats.Connect(first.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer nc.Close()
 	js, err := nc.JetStream()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if _, err := js.AddStream(&nats.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +58,7 @@ func TestAcknowledgedMessageSurvivesRestartOnSamePort(t *testing.T) {
 	listen := strings.TrimPrefix(first.ClientURL(), "nats://")
 	reconnected := make(chan struct{})
 	nc.SetReconnectHandler(func(*nats.Conn) { close(reconnected) })
-	if err := first.Shutdown(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, first.Shutdown())
 	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: listen})
 	select {
 	case <-reconnected:
@@ -82,9 +73,7 @@ func TestAcknowledgedMessageSurvivesRestartOnSamePort(t *testing.T) {
 
 func TestStartNamesWhatIsWrong(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer func() { _ = busy.Close() }()
 	for name, tc := range map[string]struct {
 		cfg  natsd.Config
@@ -109,7 +98,7 @@ func TestStartNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestOpenListenAddressIsWarnedOf(t *testing.T) {
+func TestAnOpenListenAddressIsLogged(t *testing.T) {
 	for listen, warned := range map[string]bool{"127.0.0.1:0": false, "localhost:0": false, "0.0.0.0:0": true, ":0": true} {
 		var out bytes.Buffer
 		queuetest.StartServer(t, natsd.Config{StoreDir: t.TempDir(), Listen: listen, Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))})
@@ -119,44 +108,36 @@ func TestOpenListenAddressIsWarnedOf(t *testing.T) {
 	}
 }
 
-// A server that met a full disk says so, also when there is room again, and stores
-// again once it is started again.
-func TestAFullDiskIsToldOfUntilTheNextStart(t *testing.T) {
+// A server that met a full disk reports it, even when there is room again, until it is
+// restarted; then it stores again.
+func TestErrReportsAFullDiskUntilTheNextStart(t *testing.T) {
 	dir := t.TempDir()
 	first := queuetest.StartServer(t, natsd.Config{StoreDir: dir})
 	js := stream(t, first)
-	if err := first.Err(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, first.Err())
 	end := fulldisk.Begin(t)
 	if _, err := js.Publish("s", make([]byte, fulldisk.Size), nats.AckWait(100*time.Millisecond)); err == nil {
-		t.Error("what could not be written is acknowledged")
+		t.Error("a failed write is acknowledged")
 	}
 	end()
 	if err := first.Err(); err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "write error") {
 		t.Errorf("after a write that failed: %v", err)
 	}
-	if err := first.Shutdown(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, first.Shutdown())
 	second := queuetest.StartServer(t, natsd.Config{StoreDir: dir})
 	if _, err := stream(t, second).Publish("s", []byte("kept")); err != nil || second.Err() != nil {
 		t.Errorf("after the next start: %v, %v", err, second.Err())
 	}
 }
 
-// stream returns a client of the server, which has a stream of the subject "s".
+// stream creates a stream of the subject "s" and returns a client.
 func stream(t *testing.T, s *natsd.Server) nats.JetStreamContext {
 	t.Helper()
 	nc, err := nats.Connect("", nats.InProcessServer(s))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(nc.Close)
 	js, err := nc.JetStream()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if _, err := js.AddStream(&nats.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
 		t.Fatal(err)
 	}

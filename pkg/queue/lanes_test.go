@@ -20,9 +20,7 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	bulk, express := part("imp", "a"), part("imp", "b")
 	publish(t, q, part("other", "x"), bulk)
 	for range 2 {
-		if err := q.Queue.PublishTo(ctx, queue.Express, express); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, q.Queue.PublishTo(ctx, queue.Express, express))
 	}
 	task, err := q.Queue.Puller(queue.Express).Pull(ctx)
 	if err != nil || task.Partition != express {
@@ -41,9 +39,7 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	if l, err := q.Queue.LoadNow(ctx); err != nil || l != (queue.LaneLoad{Pending: 1, Running: 1, Next: "imp"}) {
 		t.Errorf("Load = %+v, %v", l, err)
 	}
-	if err := q.Discard(ctx, "imp"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, q.Discard(ctx, "imp"))
 	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 0 {
 		t.Errorf("Outstanding = %+v after Discard", got)
 	}
@@ -59,9 +55,7 @@ func TestAFullQueueForgetsNothing(t *testing.T) {
 	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{a, b}) {
 		t.Errorf("Outstanding = %+v", got)
 	}
-	if err := pull(t, q).Ack(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, pull(t, q).Ack(t.Context()))
 	publish(t, q, c)
 }
 

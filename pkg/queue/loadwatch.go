@@ -62,9 +62,9 @@ const (
 	promptEvery = 200 * time.Millisecond
 )
 
-// Broadcaster is how processes share the load: what one broadcasts, all that listen
+// broadcaster is how processes share the load: what one broadcasts, all that listen
 // receive, itself included, unless it is lost.
-type Broadcaster interface {
+type broadcaster interface {
 	Broadcast(topic string, data []byte) error
 	Listen(ctx context.Context, topic string, f func(data []byte)) error
 }
@@ -127,7 +127,7 @@ func (w *LoadWatch) due(now time.Time, needed bool, stretch float64) bool {
 
 // WatchLoad returns a LoadWatch that is kept up to date until ctx ends. It receives what
 // other processes broadcast, and asks only while needed returns true, or when prompted.
-func (q *Queue) WatchLoad(ctx context.Context, gossip Broadcaster, needed func() bool) (*LoadWatch, error) {
+func (q *Queue) WatchLoad(ctx context.Context, gossip broadcaster, needed func() bool) (*LoadWatch, error) {
 	w := &LoadWatch{}
 	if err := gossip.Listen(ctx, topicLoad, w.receive); err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (q *Queue) WatchLoad(ctx context.Context, gossip Broadcaster, needed func()
 	return w, nil
 }
 
-func (q *Queue) watchLoad(ctx context.Context, w *LoadWatch, gossip Broadcaster, needed func() bool) {
+func (q *Queue) watchLoad(ctx context.Context, w *LoadWatch, gossip broadcaster, needed func() bool) {
 	tick := time.NewTicker(settleIn)
 	defer tick.Stop()
 	for stretch := 1.0; ; {
@@ -158,7 +158,7 @@ func (q *Queue) watchLoad(ctx context.Context, w *LoadWatch, gossip Broadcaster,
 }
 
 // broadcastLoad asks for the load and sends it to all processes, this one included.
-func (q *Queue) broadcastLoad(ctx context.Context, gossip Broadcaster) error {
+func (q *Queue) broadcastLoad(ctx context.Context, gossip broadcaster) error {
 	return q.conn.Attempt(ctx, natsconn.AttemptTimeout, func(ctx context.Context) error {
 		l, err := q.laneLoad(ctx)
 		if err != nil {

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -15,9 +16,7 @@ func TestPartitionWhoseAnswersAreLostIsQueuedAndAckedOnce(t *testing.T) {
 	}
 	task := pull(t, q)
 	loseAnswerTo("+ACK")
-	if err := task.Ack(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, task.Ack(t.Context()))
 	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 0 {
 		t.Errorf("Outstanding after Ack = %+v", got)
 	}

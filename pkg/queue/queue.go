@@ -29,15 +29,15 @@ const (
 
 // Defaults of Config.
 const (
-	DefaultAckWait   = 15 * time.Second
-	DefaultMaxQueued = 1 << 20
+	defaultAckWait   = 15 * time.Second
+	defaultMaxQueued = 1 << 20
 )
 
 // Config says how the queue behaves. All processes of a fleet should have the same; that
 // of the process that called EnsureConsumers last is in force.
 type Config struct {
-	AckWait   time.Duration // a partition without a heartbeat for so long is delivered again; default DefaultAckWait
-	MaxQueued int64         // partitions that the queue takes, of all imports; default DefaultMaxQueued
+	AckWait   time.Duration // a partition without a heartbeat for so long is delivered again; default 15 s
+	MaxQueued int64         // partitions that the queue takes, of all imports; default 1<<20
 }
 
 // Queue is the work queue. Its methods may be called concurrently.
@@ -51,8 +51,8 @@ type Queue struct {
 
 // New returns the queue, whose stream need not exist yet.
 func New(conn *natsconn.Conn, cfg Config) *Queue {
-	cfg.AckWait = cmp.Or(cfg.AckWait, DefaultAckWait)
-	cfg.MaxQueued = cmp.Or(cfg.MaxQueued, DefaultMaxQueued)
+	cfg.AckWait = cmp.Or(cfg.AckWait, defaultAckWait)
+	cfg.MaxQueued = cmp.Or(cfg.MaxQueued, defaultMaxQueued)
 	return &Queue{conn: conn, stream: conn.Stream(streamName), cfg: cfg, metrics: newMetrics(conn.Registerer()), begun: time.Now()}
 }
 

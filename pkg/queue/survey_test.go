@@ -12,9 +12,7 @@ func TestHungry(t *testing.T) {
 	q := queuetest.Start(t)
 	hungry := func() bool {
 		l, err := q.Queue.LoadNow(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		return l.Starved()
 	}
 	if hungry() {

@@ -30,16 +30,14 @@ func TestPublishIsIdempotentWhileQueuedAndRunning(t *testing.T) {
 		t.Fatalf("Outstanding = %+v", got)
 	}
 	task := pull(t, q)
-	if task.Partition != a || task.Deliveries != 1 || task.AckWait != queue.DefaultAckWait {
+	if task.Partition != a || task.Deliveries != 1 || task.AckWait != 15*time.Second {
 		t.Fatalf("pulled %+v", task)
 	}
 	publish(t, q, a) // running
 	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 2 {
 		t.Fatalf("Outstanding = %+v while one runs", got)
 	}
-	if err := task.Ack(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, task.Ack(t.Context()))
 	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{b}) {
 		t.Fatalf("Outstanding after Ack = %+v", got)
 	}
@@ -70,9 +68,7 @@ func TestPartitionWithoutHeartbeatIsDeliveredAgain(t *testing.T) {
 	var longest time.Duration // without a heartbeat
 	for start, last := time.Now(), time.Now(); time.Since(start) < 2*ackWait; last = time.Now() {
 		<-beat.C
-		if err := first.Extend(); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, first.Extend())
 		longest = max(longest, time.Since(last))
 	}
 	var second *queue.Task
@@ -87,9 +83,7 @@ func TestPartitionWithoutHeartbeatIsDeliveredAgain(t *testing.T) {
 	if second.Deliveries != 2 || second.Partition != first.Partition {
 		t.Fatalf("second delivery: %+v", second)
 	}
-	if err := second.Ack(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, second.Ack(t.Context()))
 	if err := first.Ack(t.Context()); err != nil {
 		t.Errorf("late Ack: %v, want it harmless", err)
 	}
@@ -102,9 +96,7 @@ func TestNakDeliversAfterDelay(t *testing.T) {
 	q := queuetest.Start(t) // AckWait is far longer than this test
 	publish(t, q, part("imp", "a"))
 	start := time.Now()
-	if err := pull(t, q).Nak(t.Context(), 200*time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, pull(t, q).Nak(t.Context(), 200*time.Millisecond))
 	if task := pull(t, q); task.Deliveries != 2 || time.Since(start) < 200*time.Millisecond {
 		t.Errorf("delivery %d after %s", task.Deliveries, time.Since(start))
 	}
@@ -173,9 +165,7 @@ func TestPullEndsWithContext(t *testing.T) {
 func TestPullWaitsForCoordinator(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	worker, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer worker.Close()
 	got := make(chan *queue.Task, 1)
 	go func() {
