@@ -26,7 +26,7 @@ func (u *uploads) Create(context.Context, string, string) (pyramid.StoredFile, e
 	if err != nil {
 		return nil, err
 	}
-	return stored{f, u}, nil
+	return stored{f, f.Name(), u}, nil
 }
 
 var errUnread = errors.New("the baseline reads no files back")
@@ -45,13 +45,14 @@ func (u *uploads) Close() error { return nil }
 
 // stored is a file that gets its name when it is stored.
 type stored struct {
-	*os.File
-	to *uploads
+	pyramid.File
+	path string
+	to   *uploads
 }
 
 func (s stored) Store(ctx context.Context, name string) error {
 	_ = s.Close() // the table's writer mostly closed it before
-	f, err := os.Open(s.Name())
+	f, err := os.Open(s.path)
 	if err != nil {
 		return err
 	}
@@ -60,12 +61,12 @@ func (s stored) Store(ctx context.Context, name string) error {
 	if _, err := s.to.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.to.bucket, Key: &key, Body: f}); err != nil {
 		return fmt.Errorf("store %s: %w", name, err)
 	}
-	return os.Remove(s.Name())
+	return os.Remove(s.path)
 }
 
 func (s stored) Abort(context.Context) error {
 	_ = s.Close()
-	if err := os.Remove(s.Name()); !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

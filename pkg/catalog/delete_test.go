@@ -275,10 +275,9 @@ func meets(t *testing.T, name string, operation func(context.Context, *Catalog, 
 	return true
 }
 
-// TestCatalogIsWhatItsTwinIs makes and deletes repositories, by processes that die before
-// any of their writes, and compares with a map: each call takes effect as a whole or not
-// at all.
-func TestCatalogIsWhatItsTwinIs(t *testing.T) {
+// TestCatalogAgainstATwin creates and deletes repositories, by processes that die before any
+// of their writes, and compares with a map: each call takes effect as a whole or not at all.
+func TestCatalogAgainstATwin(t *testing.T) {
 	random := seeded.Rand(t)
 	bucket, now := new(kvtest.Memory), time.Now()
 	twin := map[string]bool{}
@@ -287,28 +286,17 @@ func TestCatalogIsWhatItsTwinIs(t *testing.T) {
 		c := New(&failing{Bucket: bucket, left: random.IntN(8)})
 		c.records.now = func() time.Time { return now }
 		id := fmt.Sprint("repo", random.IntN(3))
-		var err error
 		switch random.IntN(3) {
 		case 0:
-			_, err = c.CreateRepository(t.Context(), Repository{ID: id, StorageNamespace: "s3://bucket/" + id, DefaultBranch: "main"})
-			if twin[id] {
-				wantFault(t, "create "+id, err, fault.Conflict, "exists already")
-			} else if !errors.Is(err, errDied) && err != nil {
-				t.Errorf("create %s: %v", id, err)
-			}
+			_, err := c.CreateRepository(t.Context(), Repository{ID: id, StorageNamespace: "s3://bucket/" + id, DefaultBranch: "main"})
+			wantOutcome(t, "create "+id, err, twin[id], fault.Conflict, "exists already")
 			twin[id] = twin[id] || err == nil
 		case 1:
-			err = c.DeleteRepository(t.Context(), id)
-			if !twin[id] {
-				wantFault(t, "delete "+id, err, fault.NotFound, "not found")
-			} else if !errors.Is(err, errDied) && err != nil {
-				t.Errorf("delete %s: %v", id, err)
-			}
+			err := c.DeleteRepository(t.Context(), id)
+			wantOutcome(t, "delete "+id, err, !twin[id], fault.NotFound, "not found")
 			twin[id] = twin[id] && err != nil
 		case 2:
-			if err = c.Sweep(t.Context()); err != nil && !errors.Is(err, errDied) {
-				t.Errorf("sweep: %v", err)
-			}
+			wantOutcome(t, "sweep", c.Sweep(t.Context()), false, 0, "")
 		}
 		for id, there := range twin {
 			if there {
@@ -317,5 +305,17 @@ func TestCatalogIsWhatItsTwinIs(t *testing.T) {
 				t.Errorf("%s: %v, want NotFound", id, err)
 			}
 		}
+	}
+}
+
+// wantOutcome checks the error of a call by a process that may have died: a fault if it was
+// to be refused.
+func wantOutcome(t *testing.T, call string, err error, refused bool, kind fault.Kind, text string) {
+	t.Helper()
+	switch {
+	case refused:
+		wantFault(t, call, err, kind, text)
+	case err != nil && !errors.Is(err, errDied):
+		t.Errorf("%s: %v", call, err)
 	}
 }

@@ -23,50 +23,53 @@ import (
 // breaks are where ranges end.
 var breaks = partition.Breaks{MaxSize: maxSize, Raggedness: raggedness}
 
+// checker compares what a run left with what there has to be.
+type checker struct{ world *world }
+
 // check compares what is there at the end with what has to be.
-func (w *world) check(ctx context.Context, outcomes []outcome) error {
-	for _, p := range w.procs {
+func (k checker) check(ctx context.Context, outcomes []outcome) error {
+	for _, p := range k.world.procs {
 		p.mu.Lock()
-		w.faults = append(w.faults, p.faults...)
+		k.world.faults = append(k.world.faults, p.faults...)
 		p.mu.Unlock()
 		if line := p.panicked(); line != "" {
-			w.violate("%s: %s", p.name, line)
+			k.world.violate("%s: %s", p.name, line)
 		}
 	}
 	for _, o := range outcomes {
-		w.checkStatus(o)
+		k.checkStatus(o)
 	}
-	if err := w.checkQueue(ctx); err != nil {
+	if err := k.checkQueue(ctx); err != nil {
 		return err
 	}
-	return w.checkTrees(ctx, outcomes)
+	return k.checkTrees(ctx, outcomes)
 }
 
 // checkStatus looks at what the API tells of an import.
-func (w *world) checkStatus(o outcome) {
+func (k checker) checkStatus(o outcome) {
 	switch {
 	case o.id == "": // told already
 	case o.job.poison:
 		if o.status.Completed || o.status.Error.Message == "" {
-			w.violate("the import of keys that cannot be listed: %+v", o.status)
+			k.world.violate("the import of keys that cannot be listed: %+v", o.status)
 		}
 	case !o.status.Completed:
-		w.violate("import %s of %s: phase %s, error %q", o.id, o.job.bucket, o.status.Phase, o.status.Error.Message)
+		k.world.violate("import %s of %s: phase %s, error %q", o.id, o.job.bucket, o.status.Phase, o.status.Error.Message)
 	case o.job.keys > 0 && o.status.IngestedObjects != o.job.keys:
-		w.violate("import %s of %s tells of %d objects, there are %d", o.id, o.job.bucket, o.status.IngestedObjects, o.job.keys)
+		k.world.violate("import %s of %s tells of %d objects, there are %d", o.id, o.job.bucket, o.status.IngestedObjects, o.job.keys)
 	}
 }
 
 // checkQueue waits until nothing is queued and no lease is held.
-func (w *world) checkQueue(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.plan.form.patience)
+func (k checker) checkQueue(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, k.world.plan.form.patience)
 	defer cancel()
 	for {
 		var left []string
 		var failed error
 		alive := 0
 		for _, s := range []struct{ name, filter string }{{"WORK", ">"}, {"KV_leases", ">"}, {"COVERS", ">"}} {
-			subjects, err := w.left(ctx, s.name, s.filter)
+			subjects, err := subjects(ctx, k.world.js, s.name, s.filter)
 			if err != nil {
 				failed = err
 			}
@@ -82,8 +85,8 @@ func (w *world) checkQueue(ctx context.Context) error {
 			left = append(left, fmt.Sprintf("KV_leases: those of %d coordinators", alive))
 		}
 		if failed == nil && len(left) == 0 {
-			w.note("nothing is queued")
-			w.settled = time.Since(w.calm)
+			k.world.note("nothing is queued")
+			k.world.settled = time.Since(k.world.calm)
 			return nil
 		}
 		if !pause(ctx, 3*tenth) {
@@ -91,40 +94,40 @@ func (w *world) checkQueue(ctx context.Context) error {
 				return failed
 			}
 			slices.Sort(left)
-			w.violate("%d subjects are left: %s", len(left), strings.Join(left[:min(len(left), 5)], ", "))
+			k.world.violate("%d subjects are left: %s", len(left), strings.Join(left[:min(len(left), 5)], ", "))
 			return nil
 		}
 	}
 }
 
 // checkTrees looks at the branch's log, each of its trees, and every file.
-func (w *world) checkTrees(ctx context.Context, outcomes []outcome) error {
-	store, err := w.s3.open(ctx, namespaceBucket)
+func (k checker) checkTrees(ctx context.Context, outcomes []outcome) error {
+	store, err := k.world.s3.open(ctx, namespaceBucket)
 	if err != nil {
 		return err
 	}
 	files := namespace.New(store, objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: namespaceBucket, Key: "repo"})
-	whole, err := w.checkFiles(ctx, store)
+	whole, err := k.checkFiles(ctx, store)
 	if err != nil {
 		return err
 	}
-	log, err := w.log(ctx)
+	log, err := k.log(ctx)
 	if err != nil {
 		return err
 	}
-	records, err := w.records(ctx)
+	records, err := records(ctx, k.world.js)
 	if err != nil {
 		return err
 	}
-	w.note("%d files are whole", len(whole))
-	w.checkLog(log, records, outcomes)
+	k.world.note("%d files are whole", len(whole))
+	k.checkLog(log, records, outcomes)
 	var tree []entry.Entry
 	for _, c := range log[1:] { // the first one is the repository's, and empty
-		if !w.checkRanges(ctx, files, whole, c) {
+		if !k.checkRanges(ctx, files, whole, c) {
 			continue
 		}
-		if tree, err = w.after(ctx, files, tree, c, records); err != nil {
-			w.violate("commit %q: %v", c.Message, err)
+		if tree, err = k.after(ctx, files, tree, c, records); err != nil {
+			k.world.violate("commit %q: %v", c.Message, err)
 			continue
 		}
 		want, err := treeOf(ctx, tree)
@@ -132,7 +135,7 @@ func (w *world) checkTrees(ctx context.Context, outcomes []outcome) error {
 			return err
 		}
 		if c.MetaRangeID != want {
-			w.violate("commit %q has metarange %s, %d entries make %s", c.Message, c.MetaRangeID, len(tree), want)
+			k.world.violate("commit %q has metarange %s, %d entries make %s", c.Message, c.MetaRangeID, len(tree), want)
 		}
 	}
 	return nil
@@ -140,7 +143,7 @@ func (w *world) checkTrees(ctx context.Context, outcomes []outcome) error {
 
 // checkFiles reads every file of the namespace and returns the IDs of those that
 // are what their names say; all have to be.
-func (w *world) checkFiles(ctx context.Context, store objectstore.Store) (map[string]bool, error) {
+func (k checker) checkFiles(ctx context.Context, store objectstore.Store) (map[string]bool, error) {
 	whole := make(map[string]bool)
 	for page, err := range store.List(ctx, "", "", objectstore.ListOptions{}) {
 		if err != nil {
@@ -157,7 +160,7 @@ func (w *world) checkFiles(ctx context.Context, store objectstore.Store) (map[st
 			}
 			id := key[strings.LastIndexByte(key, '/')+1:]
 			if err := isFile(id, data); err != nil {
-				w.violate("file %s: %v", key, err)
+				k.world.violate("file %s: %v", key, err)
 				continue
 			}
 			whole[id] = true
@@ -191,8 +194,8 @@ func isFile(id string, data []byte) error {
 }
 
 // log returns the branch's commits, the oldest first.
-func (w *world) log(ctx context.Context) (log []api.Commit, err error) {
-	err = w.ask(ctx, func(ctx context.Context, c *client.Client) error {
+func (k checker) log(ctx context.Context) (log []api.Commit, err error) {
+	err = users{k.world}.ask(ctx, func(ctx context.Context, c *client.Client) error {
 		log = nil
 		for commit, err := range c.Log(ctx, repository, branch, client.Page{}) {
 			if err != nil {
@@ -208,7 +211,7 @@ func (w *world) log(ctx context.Context) (log []api.Commit, err error) {
 
 // checkLog compares the log with the records of the imports: each one that
 // completed has exactly one commit, and no other commit is there.
-func (w *world) checkLog(log []api.Commit, records []imports.Record, outcomes []outcome) {
+func (k checker) checkLog(log []api.Commit, records []imports.Record, outcomes []outcome) {
 	commits := make(map[string]int)
 	for _, c := range log {
 		commits[c.ID]++
@@ -217,30 +220,30 @@ func (w *world) checkLog(log []api.Commit, records []imports.Record, outcomes []
 	for _, r := range records {
 		if r.State != imports.Completed {
 			if !r.State.Ended() {
-				w.violate("import %s is %s", r.Job.ImportID, r.State)
+				k.world.violate("import %s is %s", r.Job.ImportID, r.State)
 			}
 			continue
 		}
 		made++
 		if n := commits[r.Attempt.CommitID]; n != 1 {
-			w.violate("import %s is completed, and its commit %s is %d times on the branch", r.Job.ImportID, r.Attempt.CommitID, n)
+			k.world.violate("import %s is completed, and its commit %s is %d times on the branch", r.Job.ImportID, r.Attempt.CommitID, n)
 		}
 	}
 	if len(log) != made+1 {
-		w.violate("%d imports are completed, and the branch has %d commits beside its first", made, len(log)-1)
+		k.world.violate("%d imports are completed, and the branch has %d commits beside its first", made, len(log)-1)
 	}
 	// One more than asked for only if its answer was lost and it ended before it
 	// was asked for again.
-	if made < len(outcomes)-w.poisoned() {
-		w.violate("%d imports were asked for, %d are completed", len(outcomes), made)
+	if made < len(outcomes)-k.poisoned() {
+		k.world.violate("%d imports were asked for, %d are completed", len(outcomes), made)
 	}
-	if made != len(outcomes)-w.poisoned()+1 { // the base is one
-		w.note("%d imports were asked for, and %d are completed", len(outcomes)+1, made)
+	if made != len(outcomes)-k.poisoned()+1 { // the base is one
+		k.world.note("%d imports were asked for, and %d are completed", len(outcomes)+1, made)
 	}
 }
 
-func (w *world) poisoned() (n int) {
-	for _, j := range w.plan.imports {
+func (k checker) poisoned() (n int) {
+	for _, j := range k.world.plan.imports {
 		if j.poison {
 			n++
 		}
@@ -250,14 +253,14 @@ func (w *world) poisoned() (n int) {
 
 // checkRanges reports whether every range of a commit's tree is a whole file that
 // holds what the metarange says.
-func (w *world) checkRanges(ctx context.Context, files *namespace.Files, whole map[string]bool, c api.Commit) bool {
+func (k checker) checkRanges(ctx context.Context, files *namespace.Files, whole map[string]bool, c api.Commit) bool {
 	ranges, err := metarange.Read(ctx, files, c.MetaRangeID)
 	if err != nil {
-		w.violate("commit %q: %v", c.Message, err)
+		k.world.violate("commit %q: %v", c.Message, err)
 		return false
 	}
 	if err := metarange.Check(ranges); err != nil {
-		w.violate("commit %q: %v", c.Message, err)
+		k.world.violate("commit %q: %v", c.Message, err)
 		return false
 	}
 	missing := 0
@@ -267,13 +270,13 @@ func (w *world) checkRanges(ctx context.Context, files *namespace.Files, whole m
 		}
 	}
 	if missing > 0 {
-		w.violate("commit %q names %d ranges of %d that are not in the namespace", c.Message, missing, len(ranges))
+		k.world.violate("commit %q names %d ranges of %d that are not in the namespace", c.Message, missing, len(ranges))
 	}
 	return missing == 0
 }
 
 // after returns the entries that a commit has to have, given those of its parent.
-func (w *world) after(ctx context.Context, files *namespace.Files, tree []entry.Entry, c api.Commit, records []imports.Record) ([]entry.Entry, error) {
+func (k checker) after(ctx context.Context, files *namespace.Files, tree []entry.Entry, c api.Commit, records []imports.Record) ([]entry.Entry, error) {
 	i := slices.IndexFunc(records, func(r imports.Record) bool { return r.Attempt != nil && r.Attempt.CommitID == c.ID })
 	if i < 0 {
 		return tree, fmt.Errorf("no import made it")
@@ -284,7 +287,7 @@ func (w *world) after(ctx context.Context, files *namespace.Files, tree []entry.
 		var entries []entry.Entry
 		var err error
 		if j.bucket == liveBucket {
-			entries, err = w.live(ctx, files, c, j)
+			entries, err = k.live(ctx, files, c, j)
 		} else {
 			entries, err = j.entries()
 		}
@@ -299,7 +302,7 @@ func (w *world) after(ctx context.Context, files *namespace.Files, tree []entry.
 
 // live returns what an import of the live bucket gave: exactly its stable objects,
 // and some of the others.
-func (w *world) live(ctx context.Context, files *namespace.Files, c api.Commit, j job) ([]entry.Entry, error) {
+func (k checker) live(ctx context.Context, files *namespace.Files, c api.Commit, j job) ([]entry.Entry, error) {
 	tree, err := metarange.Open(ctx, metarange.Windows(files), c.MetaRangeID)
 	if err != nil {
 		return nil, err

@@ -112,11 +112,11 @@ func s3LostAnswer(ctx context.Context, w *world, f fault) error {
 // spoil gives S3 faults of its own for a while.
 func (w *world) spoil(ctx context.Context, f fault, s synths3.Faults) error {
 	s.Seed = f.detail
-	if err := w.s3.SetFaults(s); err != nil {
+	if err := w.s3.objects.SetFaults(s); err != nil {
 		return err
 	}
 	pause(ctx, f.dur)
-	return w.s3.SetFaults(synths3.Faults{})
+	return w.s3.objects.SetFaults(synths3.Faults{})
 }
 
 func s3Errors(ctx context.Context, w *world, f fault) error {

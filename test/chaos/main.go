@@ -330,14 +330,15 @@ func (o options) live(ctx context.Context, name, programs string, p plan, out io
 // life is a run from the first import to the last check.
 func (w *world) life(ctx context.Context) error {
 	w.s3.fillLive()
-	if err := w.prepare(ctx); err != nil {
+	u := users{w}
+	if err := u.prepare(ctx); err != nil {
 		return err
 	}
 	w.note("the fleet is ready")
-	outcomes := w.perform(ctx)
+	outcomes := u.perform(ctx)
 	w.note("looking at what came of it")
 	if err := w.ready(ctx, w.apis...); err != nil {
 		return err
 	}
-	return w.check(ctx, outcomes)
+	return checker{w}.check(ctx, outcomes)
 }

@@ -141,11 +141,11 @@ func stepdown(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// left returns how many messages each stream holds.
-func (w *world) left(ctx context.Context, name, filter string) (map[string]uint64, error) {
+// subjects returns how many messages a stream holds of each subject that matches the filter.
+func subjects(ctx context.Context, js jetstream.JetStream, name, filter string) (map[string]uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	s, err := w.js.Stream(ctx, name)
+	s, err := js.Stream(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("look at stream %s: %w", name, err)
 	}
@@ -157,17 +157,17 @@ func (w *world) left(ctx context.Context, name, filter string) (map[string]uint6
 }
 
 // records returns the records of all imports into the repository.
-func (w *world) records(ctx context.Context) ([]imports.Record, error) {
-	subjects, err := w.left(ctx, "KV_imports", "$KV.imports.i.>")
+func records(ctx context.Context, js jetstream.JetStream) ([]imports.Record, error) {
+	counts, err := subjects(ctx, js, "KV_imports", "$KV.imports.i.>")
 	if err != nil {
 		return nil, err
 	}
-	s, err := w.js.Stream(ctx, "KV_imports")
+	s, err := js.Stream(ctx, "KV_imports")
 	if err != nil {
 		return nil, fmt.Errorf("read imports: %w", err)
 	}
 	var all []imports.Record
-	for subject := range subjects {
+	for subject := range counts {
 		m, err := s.GetLastMsgForSubject(ctx, subject)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", subject, err)

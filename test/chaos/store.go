@@ -39,9 +39,9 @@ const poisonFrom, poisonTo, poisonKeys = 9_000, 9_100, 20_000
 // come no faster than a pace, whoever makes them; pages of the past; keys that can
 // not be listed. Its methods may be called concurrently.
 type store struct {
-	*synths3.Server
-	server *http.Server
-	addr   string
+	objects *synths3.Server
+	server  *http.Server
+	addr    string
 
 	stale  atomic.Uint64 // share of the pages of liveBucket that are of the past, in thousandths
 	flip   atomic.Uint64 // share of the answers with an object's content of which a bit is wrong, in thousandths
@@ -60,7 +60,7 @@ func newStore(seed uint64) (*store, error) {
 		return nil, err
 	}
 	s := &store{poison: poison, rnd: rand.New(rand.NewPCG(seed, 99))}
-	s.Server = synths3.New(synths3.Config{
+	s.objects = synths3.New(synths3.Config{
 		Buckets: []string{namespaceBucket, liveBucket, pastBucket}, Sets: map[string]keyset.Set{poisonBucket: poison},
 		KeepBytes: 4 << 30, Now: s.now,
 	})
@@ -160,7 +160,7 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else if r.Method == http.MethodGet && s.drawn(&s.flip) {
 		w = &flipped{ResponseWriter: w, at: rand.Uint64()}
 	}
-	s.Server.ServeHTTP(w, r)
+	s.objects.ServeHTTP(w, r)
 }
 
 // poisoned reports whether the page that is asked for holds keys that cannot be
@@ -191,7 +191,7 @@ func (s *store) putOnce(method, bucket, key, content string) (done bool) {
 	r := httptest.NewRequestWithContext(context.Background(), method, "/", strings.NewReader(content))
 	r.URL.Path = "/" + bucket + "/" + key
 	answer := httptest.NewRecorder()
-	s.Server.ServeHTTP(answer, r)
+	s.objects.ServeHTTP(answer, r)
 	return answer.Code < http.StatusMultipleChoices
 }
 

@@ -21,7 +21,7 @@ import (
 // victim is a repository of its own, in which a stored file is tampered with. Its
 // namespace is a directory of namespaceBucket with its name.
 type victim struct {
-	*world
+	world *world
 	name  string
 	store objectstore.Store // namespaceBucket, as the harness itself reads it
 }
@@ -61,13 +61,13 @@ func (v victim) spoil(ctx context.Context, rnd *rand.Rand, file storedFile) erro
 	for table.Verify(ctx, file.id, spoiled) == nil {
 		spoiled = parts.Mutated(rnd)
 	}
-	v.note("%s of %s is tampered with", file.id, v.name)
-	v.s3.put(http.MethodPut, namespaceBucket, file.key, string(spoiled))
+	v.world.note("%s of %s is tampered with", file.id, v.name)
+	v.world.s3.put(http.MethodPut, namespaceBucket, file.key, string(spoiled))
 	// Its keys lie behind the first one of the file, so that a range is read.
-	inside := job{bucket: fmt.Sprintf("uuid-500-%d", v.plan.seed), dest: file.first + "!/"}
+	inside := job{bucket: fmt.Sprintf("uuid-500-%d", v.world.plan.seed), dest: file.first + "!/"}
 	v.isUnlisted(ctx, file.id)
 	err := v.imports(ctx, inside, file.id)
-	v.s3.put(http.MethodPut, namespaceBucket, file.key, string(file.whole))
+	v.world.s3.put(http.MethodPut, namespaceBucket, file.key, string(file.whole))
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (v victim) spoil(ctx context.Context, rnd *rand.Rand, file storedFile) erro
 
 // create makes the repository.
 func (v victim) create(ctx context.Context) error {
-	return v.ask(ctx, func(ctx context.Context, c *client.Client) error {
+	return users{v.world}.ask(ctx, func(ctx context.Context, c *client.Client) error {
 		if _, err := c.Repository(ctx, v.name); err == nil {
 			return nil // a try whose answer was lost has made it
 		}
@@ -90,7 +90,7 @@ func (v victim) create(ctx context.Context) error {
 func (v victim) imports(ctx context.Context, j job, id string) error {
 	var started string
 	var status api.ImportStatusResp
-	err := v.ask(ctx, func(ctx context.Context, c *client.Client) (err error) {
+	err := users{v.world}.ask(ctx, func(ctx context.Context, c *client.Client) (err error) {
 		started, err = c.StartImport(ctx, v.name, branch, request("import of "+j.bucket, j))
 		return err
 	})
@@ -98,7 +98,7 @@ func (v victim) imports(ctx context.Context, j job, id string) error {
 		if !pause(ctx, 200*time.Millisecond) {
 			return fmt.Errorf("import %s of %s has not ended: phase %s %s", started, j.bucket, status.Phase, status.Problem)
 		}
-		err = v.ask(ctx, func(ctx context.Context, c *client.Client) (err error) {
+		err = users{v.world}.ask(ctx, func(ctx context.Context, c *client.Client) (err error) {
 			status, err = c.ImportStatus(ctx, v.name, branch, started)
 			return err
 		})
@@ -109,9 +109,9 @@ func (v victim) imports(ctx context.Context, j job, id string) error {
 	failed := status.Error.Message
 	switch {
 	case id == "" && !status.Completed:
-		v.violate("import %s of %s into whole files: %q", started, j.bucket, failed)
+		v.world.violate("import %s of %s into whole files: %q", started, j.bucket, failed)
 	case id != "" && (status.Completed || !strings.Contains(failed, id) || !strings.Contains(failed, table.ErrCorrupt.Error())):
-		v.violate("import %s of %s, which reads tampered file %s: completed %t, %q", started, j.bucket, id, status.Completed, failed)
+		v.world.violate("import %s of %s, which reads tampered file %s: completed %t, %q", started, j.bucket, id, status.Completed, failed)
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (v victim) imports(ctx context.Context, j job, id string) error {
 // the ID.
 func (v victim) isUnlisted(ctx context.Context, id string) {
 	var failed *client.Error
-	err := v.ask(ctx, func(ctx context.Context, c *client.Client) error {
+	err := users{v.world}.ask(ctx, func(ctx context.Context, c *client.Client) error {
 		for _, err := range c.Objects(ctx, v.name, branch, client.Page{}) {
 			if errors.As(err, &failed) && strings.Contains(failed.Message, id) {
 				return nil
@@ -133,7 +133,7 @@ func (v victim) isUnlisted(ctx context.Context, id string) {
 		return nil
 	})
 	if err != nil || failed == nil {
-		v.violate("listing a tree with the tampered file %s: listed, or %v", id, err)
+		v.world.violate("listing a tree with the tampered file %s: listed, or %v", id, err)
 	}
 }
 
@@ -147,7 +147,7 @@ type storedFile struct {
 // pick returns the metarange of the branch's head, or one of its ranges.
 func (v victim) pick(ctx context.Context, rnd *rand.Rand, kind table.Kind) (storedFile, error) {
 	var id string
-	err := v.ask(ctx, func(ctx context.Context, c *client.Client) error {
+	err := users{v.world}.ask(ctx, func(ctx context.Context, c *client.Client) error {
 		for commit, err := range c.Log(ctx, v.name, branch, client.Page{}) {
 			id = commit.MetaRangeID
 			return err

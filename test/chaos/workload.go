@@ -45,17 +45,20 @@ func request(message string, jobs ...job) api.ImportPathsCreation {
 	return api.ImportPathsCreation{Paths: paths, Commit: api.CommitCreation{Message: message}}
 }
 
+// users are those who import: they call the API of a world's coordinators.
+type users struct{ world *world }
+
 // ask makes a call of the API, of one coordinator after the other until one answers.
-func (w *world) ask(ctx context.Context, call func(context.Context, *client.Client) error) error {
-	return w.askFrom(ctx, rand.IntN(len(w.apis)), call)
+func (u users) ask(ctx context.Context, call func(context.Context, *client.Client) error) error {
+	return u.askFrom(ctx, rand.IntN(len(u.world.apis)), call)
 }
 
 // askFrom is ask, which begins with the coordinator first, modulo how many there
 // are.
-func (w *world) askFrom(ctx context.Context, first int, call func(context.Context, *client.Client) error) error {
+func (u users) askFrom(ctx context.Context, first int, call func(context.Context, *client.Client) error) error {
 	for i := first; ; i++ {
 		c, err := client.New(client.Config{
-			Endpoint: w.apis[i%len(w.apis)], AccessKeyID: accessKey, SecretAccessKey: secretKey,
+			Endpoint: u.world.apis[i%len(u.world.apis)], AccessKeyID: accessKey, SecretAccessKey: secretKey,
 			Attempts: 1, Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
 		})
 		if err != nil {
@@ -72,8 +75,8 @@ func (w *world) askFrom(ctx context.Context, first int, call func(context.Contex
 
 // start asks for an import until it is accepted, first the coordinator of the
 // number.
-func (w *world) start(ctx context.Context, first int, what api.ImportPathsCreation) (id string, err error) {
-	err = w.askFrom(ctx, first, func(ctx context.Context, c *client.Client) error {
+func (u users) start(ctx context.Context, first int, what api.ImportPathsCreation) (id string, err error) {
+	err = u.askFrom(ctx, first, func(ctx context.Context, c *client.Client) error {
 		id, err = c.StartImport(ctx, repository, branch, what)
 		return err
 	})
@@ -81,9 +84,9 @@ func (w *world) start(ctx context.Context, first int, what api.ImportPathsCreati
 }
 
 // finish waits until an import has ended.
-func (w *world) finish(ctx context.Context, id string) (status api.ImportStatusResp, err error) {
+func (u users) finish(ctx context.Context, id string) (status api.ImportStatusResp, err error) {
 	for told := time.Now(); ; {
-		err = w.ask(ctx, func(ctx context.Context, c *client.Client) error {
+		err = u.ask(ctx, func(ctx context.Context, c *client.Client) error {
 			status, err = c.ImportStatus(ctx, repository, branch, id)
 			return err
 		})
@@ -92,7 +95,7 @@ func (w *world) finish(ctx context.Context, id string) (status api.ImportStatusR
 		}
 		if time.Since(told) > 3*second {
 			told = time.Now()
-			w.note("import %s: %d objects in %d ranges, %d partitions %s", id, status.IngestedObjects, status.Ranges, status.Partitions, status.Problem)
+			u.world.note("import %s: %d objects in %d ranges, %d partitions %s", id, status.IngestedObjects, status.Ranges, status.Partitions, status.Problem)
 		}
 		if !pause(ctx, 200*time.Millisecond) {
 			return status, fmt.Errorf("import %s has not ended: phase %s, %d objects, %d partitions", id, status.Phase, status.IngestedObjects, status.Partitions)
@@ -101,10 +104,10 @@ func (w *world) finish(ctx context.Context, id string) (status api.ImportStatusR
 }
 
 // prepare makes the repository and what is on its branch before.
-func (w *world) prepare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.plan.form.patience)
+func (u users) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, u.world.plan.form.patience)
 	defer cancel()
-	err := w.ask(ctx, func(ctx context.Context, c *client.Client) error {
+	err := u.ask(ctx, func(ctx context.Context, c *client.Client) error {
 		if _, err := c.Repository(ctx, repository); err == nil {
 			return nil // a try whose answer was lost has made it
 		}
@@ -114,11 +117,11 @@ func (w *world) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("create the repository: %w", err)
 	}
-	id, err := w.start(ctx, 0, request("base", baseJobs(w.plan.seed)...))
+	id, err := u.start(ctx, 0, request("base", baseJobs(u.world.plan.seed)...))
 	if err != nil {
 		return fmt.Errorf("start the first import: %w", err)
 	}
-	status, err := w.finish(ctx, id)
+	status, err := u.finish(ctx, id)
 	if err == nil && !status.Completed {
 		err = fmt.Errorf("it failed: %s", status.Error.Message)
 	}
@@ -138,47 +141,47 @@ func (p plan) pages() (n float64) {
 
 // perform has the imports and the faults of the plan run at the same time, then
 // lets everything end well.
-func (w *world) perform(ctx context.Context) []outcome {
+func (u users) perform(ctx context.Context) []outcome {
 	// So slow that the faults of the plan meet imports that run.
-	w.s3.setPace(w.plan.pages() / w.plan.form.window.Seconds())
-	ctx, cancel := context.WithTimeout(ctx, 3*w.plan.form.window+w.plan.form.patience)
+	u.world.s3.setPace(u.world.plan.pages() / u.world.plan.form.window.Seconds())
+	ctx, cancel := context.WithTimeout(ctx, 3*u.world.plan.form.window+u.world.plan.form.patience)
 	defer cancel()
-	outcomes := make([]outcome, len(w.plan.imports))
+	outcomes := make([]outcome, len(u.world.plan.imports))
 	var all sync.WaitGroup
 	begun := time.Now()
-	for i, j := range w.plan.imports {
+	for i, j := range u.world.plan.imports {
 		all.Go(func() {
 			outcomes[i] = outcome{job: j}
 			if !pause(ctx, j.at-time.Since(begun)) {
 				return
 			}
-			outcomes[i] = w.follow(ctx, i, j)
+			outcomes[i] = u.follow(ctx, i, j)
 		})
 	}
-	w.injectAll(ctx)
-	w.note("no faults are left")
-	w.calm = time.Now()
-	w.s3.setPace(0)
-	late := time.AfterFunc(w.plan.form.patience, cancel)
+	u.world.injectAll(ctx)
+	u.world.note("no faults are left")
+	u.world.calm = time.Now()
+	u.world.s3.setPace(0)
+	late := time.AfterFunc(u.world.plan.form.patience, cancel)
 	defer late.Stop()
 	all.Wait()
 	return outcomes
 }
 
 // follow asks for import i and waits for its end.
-func (w *world) follow(ctx context.Context, i int, j job) outcome {
+func (u users) follow(ctx context.Context, i int, j job) outcome {
 	o := outcome{job: j}
 	var err error
-	if o.id, err = w.start(ctx, i, request("import of "+j.bucket, j)); err != nil {
-		w.violate("the import of %s was not accepted: %v", j.bucket, err)
+	if o.id, err = u.start(ctx, i, request("import of "+j.bucket, j)); err != nil {
+		u.world.violate("the import of %s was not accepted: %v", j.bucket, err)
 		return o
 	}
-	w.note("import %s of %s is accepted", o.id, j.bucket)
-	if o.status, err = w.finish(ctx, o.id); err != nil {
-		w.violate("import %s of %s: %v", o.id, j.bucket, err)
+	u.world.note("import %s of %s is accepted", o.id, j.bucket)
+	if o.status, err = u.finish(ctx, o.id); err != nil {
+		u.world.violate("import %s of %s: %v", o.id, j.bucket, err)
 		return o
 	}
-	w.note("import %s of %s ended: phase %s, %d objects %s", o.id, j.bucket, o.status.Phase, o.status.IngestedObjects, o.status.Error.Message)
+	u.world.note("import %s of %s ended: phase %s, %d objects %s", o.id, j.bucket, o.status.Phase, o.status.IngestedObjects, o.status.Error.Message)
 	return o
 }
 

@@ -74,8 +74,17 @@ func (m *manifests) podFaults(name string, w workload, say sayFunc) {
 	if grace := *spec.TerminationGracePeriodSeconds; grace <= pause+drainSeconds {
 		say("terminationGracePeriodSeconds of %s is %d, it may take %d", name, grace, pause+drainSeconds)
 	}
+	envFaults(name, c.Env, say)
+	if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
+		say("%s does not say what it needs", name)
+	}
+	m.volumeFaults(name, w, say)
+}
+
+// envFaults checks the environment of a container.
+func envFaults(name string, env []corev1.EnvVar, say sayFunc) {
 	var known []string
-	for _, e := range c.Env {
+	for _, e := range env {
 		for _, v := range variable.FindAllStringSubmatch(e.Value, -1) {
 			if !slices.Contains(known, v[1]) {
 				say("%s of %s uses %s, which is not set before it", e.Name, name, v[1])
@@ -86,10 +95,6 @@ func (m *manifests) podFaults(name string, w workload, say sayFunc) {
 			say("%s of %s is from the secret %s", e.Name, name, e.ValueFrom.SecretKeyRef.Name)
 		}
 	}
-	if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
-		say("%s does not say what it needs", name)
-	}
-	m.volumeFaults(name, w, say)
 }
 
 // secretName is the one secret, which a person makes.

@@ -42,7 +42,7 @@ func TestKills(t *testing.T) {
 	root := f.log("repo", "main")[0].ID
 	for i := range crashImports {
 		branch := "crash-" + strconv.Itoa(i)
-		if _, err := f.CreateBranch(t.Context(), "repo", branch, "main"); err != nil {
+		if _, err := f.client.CreateBranch(t.Context(), "repo", branch, "main"); err != nil {
 			t.Fatal(err)
 		}
 		id := f.begin("repo", branch, awkwardSource, destination)

@@ -59,7 +59,7 @@ type fleet struct {
 	coordinator *process.Process
 	workers     []*process.Process
 	api         string
-	*client.Client
+	client      *client.Client
 }
 
 // shape is the processes of a fleet.
@@ -113,7 +113,7 @@ func newFleet(t *testing.T, b breaks, s shape, settings ...string) *fleet {
 	for range s.workers {
 		f.workers = append(f.workers, start(t, "worker", append([]string{"RANGEFLEET_WORKERS=2", "RANGEFLEET_NATS_URL=" + url}, f.env...)))
 	}
-	f.Client = newClient(t, f.api)
+	f.client = newClient(t, f.api)
 	f.ready()
 	return f
 }
@@ -134,7 +134,7 @@ func (f *fleet) join() *fleet {
 	other := *f
 	other.api = freeAddress(f.t)
 	other.coordinator = start(f.t, "coordinator", append(slices.Clone(f.own), "RANGEFLEET_LISTEN="+other.api))
-	other.Client = newClient(f.t, other.api)
+	other.client = newClient(f.t, other.api)
 	other.ready()
 	return &other
 }
@@ -171,7 +171,7 @@ const patience = 2 * time.Minute
 // repository creates a repository with a namespace of its own in the bucket.
 func (f *fleet) repository(name, bucket string) {
 	f.t.Helper()
-	_, err := f.CreateRepository(f.t.Context(), api.RepositoryCreation{
+	_, err := f.client.CreateRepository(f.t.Context(), api.RepositoryCreation{
 		Name: name, StorageNamespace: fmt.Sprintf("s3://%s/ns-%s-%d", bucket, name, time.Now().UnixNano()),
 	})
 	if err != nil {
@@ -182,7 +182,7 @@ func (f *fleet) repository(name, bucket string) {
 // begin starts an import of a prefix into a branch.
 func (f *fleet) begin(repository, branch, source, destination string) (id string) {
 	f.t.Helper()
-	id, err := f.StartImport(f.t.Context(), repository, branch, api.ImportPathsCreation{
+	id, err := f.client.StartImport(f.t.Context(), repository, branch, api.ImportPathsCreation{
 		Paths:  []api.ImportLocation{{Type: "common_prefix", Path: source, Destination: destination}},
 		Commit: api.CommitCreation{Message: "import " + source},
 	})
@@ -196,7 +196,7 @@ func (f *fleet) begin(repository, branch, source, destination string) (id string
 // again.
 func (f *fleet) status(repository, branch, id string) api.ImportStatusResp {
 	f.t.Helper()
-	status, err := f.ImportStatus(f.t.Context(), repository, branch, id)
+	status, err := f.client.ImportStatus(f.t.Context(), repository, branch, id)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func TestAnyFleetGivesOneMetarange(t *testing.T) {
 func (f *fleet) compareListing(objects []object) {
 	f.t.Helper()
 	i := 0
-	for got, err := range f.Objects(f.t.Context(), "repo", "main", client.Page{}) {
+	for got, err := range f.client.Objects(f.t.Context(), "repo", "main", client.Page{}) {
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -81,13 +81,13 @@ func TestCancelLeavesTheBranchAsItWas(t *testing.T) {
 	awkwardObjects(t)
 	f := newFleet(t, breaks{maxSize: 2 << 10, raggedness: 50}, shape{nats: 1, workers: 1})
 	f.repository("repo", awkwardBucket)
-	before, err := f.Branch(t.Context(), "repo", "main")
+	before, err := f.client.Branch(t.Context(), "repo", "main")
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := f.begin("repo", "main", awkwardSource, destination)
 	for range 2 { // again is no error
-		if err := f.CancelImport(t.Context(), "repo", "main", id); err != nil {
+		if err := f.client.CancelImport(t.Context(), "repo", "main", id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,7 +102,7 @@ func TestCancelLeavesTheBranchAsItWas(t *testing.T) {
 	if got := f.log("repo", "main"); len(got) != 2 || got[0].ID != done.Commit.ID || got[1].ID != before.CommitID {
 		t.Errorf("log of main: %+v", got)
 	}
-	if err := f.CancelImport(t.Context(), "repo", "main", finished); statusOf(err) != http.StatusConflict {
+	if err := f.client.CancelImport(t.Context(), "repo", "main", finished); statusOf(err) != http.StatusConflict {
 		t.Errorf("cancel of a completed import: %v, want status 409", err)
 	}
 }
@@ -111,7 +111,7 @@ func TestCancelLeavesTheBranchAsItWas(t *testing.T) {
 func (f *fleet) log(repository, branch string) []api.Commit {
 	f.t.Helper()
 	var commits []api.Commit
-	for c, err := range f.Log(f.t.Context(), repository, branch, client.Page{}) {
+	for c, err := range f.client.Log(f.t.Context(), repository, branch, client.Page{}) {
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 			dir := t.TempDir()
 			f := newFleet(t, smallBreaks, shape{}, append(tc.settings, "RANGEFLEET_LOCAL_ALLOWED="+dir)...)
 			create := func(name, namespace string) error {
-				_, err := f.CreateRepository(t.Context(), api.RepositoryCreation{Name: name, StorageNamespace: namespace})
+				_, err := f.client.CreateRepository(t.Context(), api.RepositoryCreation{Name: name, StorageNamespace: namespace})
 				return err
 			}
 			if err := create("away", "s3://no-such-bucket-anywhere/ns"); statusOf(err) != http.StatusBadRequest || !strings.Contains(err.Error(), tc.words) {
@@ -184,7 +184,7 @@ func TestBadRequests(t *testing.T) {
 	awkwardObjects(t)
 	f := newFleet(t, smallBreaks, shape{})
 	f.repository("repo", awkwardBucket)
-	repo, err := f.Repository(t.Context(), "repo")
+	repo, err := f.client.Repository(t.Context(), "repo")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestBadRequests(t *testing.T) {
 		{"leaves the branch", "repo", "main", prefix(awkwardSource, "a/../../b"), 400, "paths[0].destination"},
 		{"another repository", "repo", "main", prefix(awkwardSource, "lakefs://other/main/"), 400, "paths[0].destination"},
 	} {
-		_, err := f.StartImport(t.Context(), tc.repository, tc.branch, api.ImportPathsCreation{
+		_, err := f.client.StartImport(t.Context(), tc.repository, tc.branch, api.ImportPathsCreation{
 			Paths: []api.ImportLocation{tc.path}, Commit: api.CommitCreation{Message: "m"},
 		})
 		if statusOf(err) != tc.status || !strings.Contains(err.Error(), tc.words) {

@@ -51,7 +51,7 @@ func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) (bucket 
 	f.repository(set.Name, namespaces)
 	f.finish(set.Name, "main", f.begin(set.Name, "main", "s3://"+bucket+"/", ""))
 	var got []objectstore.Object
-	for o, err := range f.Objects(ctx, set.Name, "main", client.Page{}) {
+	for o, err := range f.client.Objects(ctx, set.Name, "main", client.Page{}) {
 		expect.NoError(f.t, err)
 		got = append(got, objectstore.Object{Key: o.Path, ETag: o.Checksum, Size: o.SizeBytes})
 	}
@@ -71,7 +71,7 @@ func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) (bucket 
 // lose keys or not to.
 func (f *fleet) tryBucket(kind s3test.Kind, bucket string, keys int) {
 	f.t.Helper()
-	got, err := f.TrySource(f.t.Context(), api.SourceTrialCreation{Source: "s3://" + bucket + "/"})
+	got, err := f.client.TrySource(f.t.Context(), api.SourceTrialCreation{Source: "s3://" + bucket + "/"})
 	expect.NoError(f.t, err)
 	if fault := got.Starts.Fault; (fault.What != "") != kind.LosesKeys || got.Starts.Tried == 0 {
 		f.t.Errorf("a trial shows the fault %+v in %d starts, want one: %t", fault, got.Starts.Tried, kind.LosesKeys)

@@ -22,7 +22,7 @@ func (d dirFS) Create(context.Context, string, string) (pyramid.StoredFile, erro
 	if err != nil {
 		return nil, err
 	}
-	return stored{f, d}, nil
+	return stored{f, f.Name(), d}, nil
 }
 
 func (d dirFS) Open(_ context.Context, _, _, name string) (pyramid.File, error) {
@@ -43,18 +43,19 @@ func (d dirFS) Close() error { return nil }
 
 // stored is a file that gets its name when it is stored.
 type stored struct {
-	*os.File
-	dir dirFS
+	pyramid.File
+	path string
+	dir  dirFS
 }
 
 func (s stored) Store(_ context.Context, name string) error {
 	_ = s.Close() // the table's writer mostly closed it before
-	return os.Rename(s.Name(), s.dir.path(name))
+	return os.Rename(s.path, s.dir.path(name))
 }
 
 func (s stored) Abort(context.Context) error {
 	_ = s.Close()
-	if err := os.Remove(s.Name()); !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

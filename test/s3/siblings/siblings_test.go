@@ -29,22 +29,30 @@ func check(t *testing.T, set siblings.Set, rules siblings.Rules, fewest, most in
 	if n := len(set.Keys); n < fewest || n > most {
 		t.Errorf("%s: %d keys, want %d to %d", set.Name, n, fewest, most)
 	}
-	directories := map[string]bool{}
 	for i, key := range set.Keys {
 		if i > 0 && key <= set.Keys[i-1] || key == "" || !utf8.ValidString(key) {
 			t.Fatalf("%s: key %q follows %q", set.Name, key, set.Keys[max(i, 1)-1])
 		}
+	}
+	directories := directoriesOf(set.Keys)
+	for _, key := range set.Keys {
+		if directories[key] && !rules.ObjectAndDirectory || strings.HasSuffix(key, "/") && !rules.Markers {
+			t.Errorf("%s: key %q, which a server with %+v cannot hold", set.Name, key, rules)
+		}
+	}
+}
+
+// directoriesOf returns all directories that keys are in, without the slash at the end.
+func directoriesOf(keys []string) map[string]bool {
+	directories := map[string]bool{}
+	for _, key := range keys {
 		for at := range key {
 			if key[at] == '/' && at < len(key)-1 {
 				directories[key[:at]] = true
 			}
 		}
 	}
-	for _, key := range set.Keys {
-		if directories[key] && !rules.ObjectAndDirectory || strings.HasSuffix(key, "/") && !rules.Markers {
-			t.Errorf("%s: key %q, which a server with %+v cannot hold", set.Name, key, rules)
-		}
-	}
+	return directories
 }
 
 // TestEveryByteNearTheSlash checks that small sets have siblings that begin with
