@@ -182,19 +182,17 @@ func (s *Service) newDriver(id string) *driver {
 	if progress == nil {
 		return nil
 	}
-	record := recordStore{s.cfg.Imports, id}
-	steps := &stepRunner{record: record, limits: s.limits, slow: s.slow, metrics: s.metrics, log: s.cfg.Log}
-	gaps := newGapCloser(id, s.cfg, s.watch, progress, s.metrics.gapsClosed)
+	imp := &importHandle{id: id, store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
+	steps := &stepRunner{imp: imp, limits: s.limits, slow: s.slow}
+	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress)
 	return &driver{
-		id: id, session: s.session, record: record, progress: progress,
-		planner: &planner{record: record, stores: s.cfg.Stores, steps: steps, publish: gaps.publish, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log},
-		gaps:    gaps,
+		imp: imp, session: s.session, progress: progress, gaps: gaps,
+		planner: &planner{imp: imp, stores: s.cfg.Stores, steps: steps, publish: gaps.publish},
 		lander: &lander{
-			record: record, catalog: s.cfg.Catalog, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress,
-			branches: s.branches, steps: steps, metrics: s.metrics, now: s.cfg.Now,
+			imp: imp, catalog: s.cfg.Catalog, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress,
+			branches: s.branches, steps: steps,
 		},
 		backend: s.cfg.Backend, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
-		metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log,
 	}
 }
 
