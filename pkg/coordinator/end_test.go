@@ -114,7 +114,8 @@ func TestAnImportIsNotForgottenAsSoonAsItHasEnded(t *testing.T) {
 	expect.NoError(t, err)
 	for range 2 {
 		expect.NoError(t, s.supervisor.scan(t.Context()))
-		_ = f.record(id)
+		_, err := f.imports.Get(t.Context(), id)
+		expect.NoError(t, err)
 	}
 	f.clock.Store(int64(keepSeen))
 	expect.NoError(t, s.supervisor.scan(t.Context()))

@@ -53,7 +53,8 @@ func TestASmallImportAmongManyBigOnes(t *testing.T) {
 	took := time.Since(begun)
 	running := 0
 	for _, id := range ids {
-		big := f.record(id)
+		big, err := f.imports.Get(t.Context(), id)
+		expect.NoError(t, err)
 		if big.State == imports.Running {
 			running++
 		}

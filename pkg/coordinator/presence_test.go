@@ -24,7 +24,8 @@ func TestAnImportReportsThatThereAreNoWorkers(t *testing.T) {
 	problem := func(after time.Duration) string {
 		f.clock.Add(int64(after))
 		expect.NoError(t, s.watch.survey(t.Context()))
-		r := f.record(id)
+		r, err := f.imports.Get(t.Context(), id)
+		expect.NoError(t, err)
 		return r.Problem
 	}
 	if got := problem(0); got != "" {

@@ -40,5 +40,7 @@ func TestPartitionsOfAClockThatWasAheadAreFreed(t *testing.T) {
 		return err == nil && r.State.Ended()
 	})
 	f.completed(id)
-	f.expectTree(entries)
+	if got := f.log()[0].MetarangeID; got != metarangeOf(t, entries, small) {
+		t.Errorf("metarange %s is not that of a single reader", got)
+	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 	"github.com/rangefleet/rangefleet/pkg/pace"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
@@ -50,11 +51,12 @@ type base struct {
 	backend  *backend.Backend
 	imports  *imports.Store
 	stores   *stores.Stores
+	buffers  *rangewriter.Buffers
 }
 
 // newBase connects to NATS, and creates its streams if ensure is set.
 func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*base, error) {
-	b := &base{Env: env, registry: prometheus.NewRegistry()}
+	b := &base{Env: env, registry: prometheus.NewRegistry(), buffers: &rangewriter.Buffers{Limit: memoryFiles}}
 	b.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := env.Settings
 	if err := s3store.CheckTrust(os.Getenv); err != nil {
@@ -130,7 +132,7 @@ func (b *base) keepPace(ctx context.Context) {
 func (b *base) newWorker() *worker.Worker {
 	return worker.New(worker.Config{
 		Backend: b.backend, Imports: b.imports, Stores: b.stores, Busy: b.stores.Lists().Busy,
-		Slots: b.Settings.Workers, Log: b.Log, Registerer: b.registry,
+		Slots: b.Settings.Workers, Buffers: b.buffers, Log: b.Log, Registerer: b.registry,
 	})
 }
 

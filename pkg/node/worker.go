@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -14,30 +12,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
-// What the memory of a process is held to, unless GOMEMLIMIT says otherwise. A
-// worker needs it for pages that are read ahead and, a slot, for the range files
-// of a partition; a coordinator for the covers and the metarange of an import: of
-// 10^6 ranges, which 5 * 10^10 objects make, 160 MiB. The collector works harder
-// rather than let garbage come on top of it.
-const (
-	memoryWorker      = 128 << 20
-	memorySlot        = 64 << 20
-	memoryCoordinator = 224 << 20
-)
-
-// limitMemory makes the collector keep to what a kind of process and so many
-// slots need.
-func limitMemory(base, slots int) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(base + slots*memorySlot))
-	}
-}
-
 // Worker runs a worker until ctx ends and it has handed back its partitions. It serves
 // its health until then, and is alive while it stops. It returns an error if the
 // connection to NATS is not restored.
 func Worker(ctx context.Context, env Env) error {
-	limitMemory(memoryWorker, env.Settings.Workers)
+	limitMemory(memoryWorker)
 	b, err := newBase(ctx, env, nil, false)
 	if err != nil {
 		return endedBy(ctx, err)

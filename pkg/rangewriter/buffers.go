@@ -1,39 +1,165 @@
 package rangewriter
 
-import "sync"
+import (
+	"context"
+	"slices"
+	"sync"
+)
 
-// maxKept is how many bytes of unused memory Buffers keeps: enough for the ranges of
-// one partition that are in flight.
-const maxKept = 64 << 20
+// Sizes in bytes. A file begins in a buffer that is enough for most files, and moves to a
+// larger one when it has filled its own.
+const (
+	firstBuffer = 8 << 20
+	bufferRoom  = 512 << 10 // a file with less room moves before more entries are added
 
-// Buffers keeps the memory of stored range files for the next ones. A buffer that has
-// grown to the size of a range costs nothing; a new one costs as much as writing a fifth
-// of the range. Writers may share Buffers. The zero value is ready for use.
+	defaultLimit = 72 << 20
+	maxKept      = 32 << 20 // of buffers that no file uses
+)
+
+// Buffers is the memory of a process for range files, which all of its writers share: open
+// files, those on their way to the store, and free buffers for the next ones. A buffer is
+// used again, as new memory takes as long to make as a fifth of a range to write. The zero
+// value is ready for use. It is safe for concurrent use.
 type Buffers struct {
-	mu   sync.Mutex
-	free [][]byte
-	kept int // total capacity of free
+	// Limit is how many bytes files may use; 0 is 72 MiB. Beyond it, a writer that
+	// begins a file waits until others are stored. One file at a time is exempt, so that
+	// no number of files that stay open can block all others. An open file grows without
+	// waiting, and may exceed the limit for a while.
+	Limit int
+
+	mu     sync.Mutex
+	free   [][]byte      // smallest first
+	kept   int           // capacity of the free ones
+	used   int           // what files and others use
+	exempt bool          // there is a file that is exempt
+	freed  chan struct{} // closed when memory is freed; nil if nobody waits
 }
 
-// get returns a buffer, or nil if there is none.
-func (b *Buffers) get() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := len(b.free)
-	if n == 0 {
-		return nil
-	}
-	buf := b.free[n-1]
-	b.free, b.kept = b.free[:n-1], b.kept-cap(buf)
-	return buf
+// memory is what a file uses of Buffers. The zero memory is that of no file.
+type memory struct {
+	size   int // of the buffer as it was taken
+	exempt bool
 }
 
-// put takes over a buffer that is no longer used.
-func (b *Buffers) put(buf []byte) {
+// begin returns a buffer for a new file. It waits for memory until ctx ends.
+func (b *Buffers) begin(ctx context.Context) ([]byte, memory, error) {
+	for {
+		buf, m, freed := b.tryBegin()
+		if freed == nil {
+			return buf, m, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, memory{}, context.Cause(ctx)
+		case <-freed:
+		}
+	}
+}
+
+// tryBegin returns a buffer for a new file, or a channel that is closed when memory is
+// freed.
+func (b *Buffers) tryBegin() ([]byte, memory, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if buf == nil || b.kept+cap(buf) > maxKept {
-		return
+	exempt := b.used+firstBuffer > b.limit()
+	if exempt && b.exempt {
+		if b.freed == nil {
+			b.freed = make(chan struct{})
+		}
+		return nil, memory{}, b.freed
 	}
-	b.free, b.kept = append(b.free, buf), b.kept+cap(buf)
+	b.exempt = b.exempt || exempt
+	buf, m := b.take(firstBuffer, exempt)
+	return buf, m, nil
+}
+
+// grow returns a larger buffer for a file, of size bytes, and what the file uses with it.
+// The file's old buffer is to be recycled.
+func (b *Buffers) grow(size int, m memory) ([]byte, memory) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= m.size
+	return b.take(size, m.exempt)
+}
+
+// take returns a free buffer of size bytes, or a new one. The caller holds the lock.
+func (b *Buffers) take(size int, exempt bool) ([]byte, memory) {
+	var buf []byte
+	i := slices.IndexFunc(b.free, func(f []byte) bool { return cap(f) >= size })
+	if i >= 0 && cap(b.free[i]) < 2*size {
+		buf = b.free[i]
+		b.free = slices.Delete(b.free, i, i+1)
+		b.kept -= cap(buf)
+	} else {
+		buf = make([]byte, 0, size)
+	}
+	m := memory{cap(buf), exempt}
+	b.used += m.size
+	b.trim()
+	return buf, m
+}
+
+// end takes back the buffer of a file that is stored or dropped.
+func (b *Buffers) end(buf []byte, m memory) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= m.size
+	b.exempt = b.exempt && !m.exempt
+	b.keep(buf)
+	b.wake()
+}
+
+// recycle takes back a buffer that a file has left.
+func (b *Buffers) recycle(buf []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.keep(buf)
+}
+
+// keep adds a free buffer. The caller holds the lock.
+func (b *Buffers) keep(buf []byte) {
+	if cap(buf) > 0 {
+		i, _ := slices.BinarySearchFunc(b.free, cap(buf), func(f []byte, n int) int { return cap(f) - n })
+		b.free = slices.Insert(b.free, i, buf)
+		b.kept += cap(buf)
+	}
+	b.trim()
+}
+
+// trim drops free buffers, the largest first, beyond what may be kept. The caller holds
+// the lock.
+func (b *Buffers) trim() {
+	most := min(maxKept, max(0, b.limit()-b.used))
+	for n := len(b.free); n > 0 && b.kept > most; n-- {
+		b.kept -= cap(b.free[n-1])
+		b.free[n-1] = nil
+		b.free = b.free[:n-1]
+	}
+}
+
+// Hold counts n bytes that something else than range files uses against the limit, or
+// returns them if n is negative. It never waits.
+func (b *Buffers) Hold(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used += n
+	b.trim()
+	if n < 0 {
+		b.wake()
+	}
+}
+
+// wake lets writers that wait for memory look again. The caller holds the lock.
+func (b *Buffers) wake() {
+	if b.freed != nil {
+		close(b.freed)
+		b.freed = nil
+	}
+}
+
+func (b *Buffers) limit() int {
+	if b.Limit == 0 {
+		return defaultLimit
+	}
+	return b.Limit
 }

@@ -27,6 +27,7 @@ type queue struct {
 // upload is a range in flight.
 type upload struct {
 	table.Table
+	memory   memory        // of its file
 	stored   chan struct{} // closed once it is stored
 	reported chan struct{} // closed once it is reported
 }
@@ -52,13 +53,14 @@ func newQueue(ctx context.Context, fail context.CancelCauseFunc, files Files, op
 	return q
 }
 
-// put takes over a range and its file. It waits while all slots are taken.
-func (q *queue) put(t table.Table) error {
+// put takes over a range and the memory of its file. While all slots are taken it waits.
+func (q *queue) put(t table.Table, m memory) error {
 	select {
 	case <-q.ctx.Done():
+		q.free.end(t.Data, m)
 		return context.Cause(q.ctx)
 	case <-q.slots:
-		u := &upload{Table: t, stored: make(chan struct{}), reported: make(chan struct{})}
+		u := &upload{Table: t, memory: m, stored: make(chan struct{}), reported: make(chan struct{})}
 		q.last = u
 		q.order <- u
 		q.tasks.Go(func() { q.store(u) })
@@ -83,6 +85,7 @@ func (q *queue) wait() error {
 func (q *queue) join() { q.tasks.Wait() }
 
 func (q *queue) store(u *upload) {
+	defer func() { q.free.end(u.Data, u.memory) }()
 	if err := q.files.Put(q.ctx, u.Meta.ID, u.Data, u.Sum); err != nil {
 		q.fail(fmt.Errorf("store range %s of keys %q to %q: %w", u.Meta.ID, u.Meta.MinKey, u.Meta.MaxKey, err))
 		return
@@ -102,7 +105,6 @@ func (q *queue) report() {
 			return
 		}
 		close(u.reported)
-		q.free.put(u.Data)
 		q.slots <- struct{}{}
 	}
 }

@@ -54,6 +54,7 @@ type Writer struct {
 	breaks partition.Breaks
 	table  *table.Writer
 	full   int    // about how many bytes the largest file takes
+	memory memory // of the open file
 	last   []byte // the last key written
 	queue  *queue
 	free   *Buffers
@@ -69,12 +70,6 @@ type Writer struct {
 // 50,000 entries about one in a thousand.
 const prepared = 128
 
-// smallFile is the size in bytes up to which a file's memory grows with it. A larger
-// file gets all that it may need at once: memory that is never written to costs
-// nothing, while memory that doubles is mostly larger than needed, and is kept for the
-// files that follow.
-const smallFile = 4 << 20
-
 // New returns a writer without an open range. Uploads run under ctx. The caller
 // must Close the writer.
 func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options) *Writer {
@@ -82,7 +77,7 @@ func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options
 	if opts.Buffers == nil {
 		opts.Buffers = new(Buffers)
 	}
-	w := &Writer{
+	return &Writer{
 		ctx:    ctx,
 		stop:   stop,
 		breaks: breaks,
@@ -91,8 +86,6 @@ func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options
 		queue:  newQueue(ctx, stop, files, opts),
 		free:   opts.Buffers,
 	}
-	w.table.Reset(w.free.get())
-	return w
 }
 
 // Write appends the entries of b. Keys must be greater than all before, not
@@ -118,10 +111,10 @@ func (w *Writer) WriteRange(b entry.Batch) (n int, ended bool, err error) {
 	if err := w.err(); err != nil {
 		return 0, false, err
 	}
-	if w.table.EstimatedSize() > smallFile {
-		w.table.Grow(w.full)
-	}
 	for n < b.Len() && !ended {
+		if err := w.makeRoom(); err != nil {
+			return n, false, w.fail(err)
+		}
 		part := b.Slice(n, min(n+prepared, b.Len()))
 		var added int
 		added, ended, err = w.add(part)
@@ -132,6 +125,25 @@ func (w *Writer) WriteRange(b entry.Batch) (n int, ended bool, err error) {
 		}
 	}
 	return n, ended, nil
+}
+
+// makeRoom gives a file that begins a buffer, and one that has filled its buffer a larger
+// one. A file beyond the usual size is left to grow by itself.
+func (w *Writer) makeRoom() error {
+	if w.memory == (memory{}) {
+		buf, m, err := w.free.begin(w.ctx)
+		if err != nil {
+			return err
+		}
+		w.memory = m
+		w.table.Reset(buf)
+	}
+	if size := w.memory.size; w.table.Room() < bufferRoom && size < w.full {
+		var buf []byte
+		buf, w.memory = w.free.grow(min(2*size, w.full), w.memory)
+		w.free.recycle(w.table.Move(buf))
+	}
+	return nil
 }
 
 // add appends the entries of b up to the end of a range.
@@ -190,7 +202,8 @@ func (w *Writer) Wait() error {
 func (w *Writer) Close() {
 	w.stop(errClosed)
 	w.queue.join()
-	w.free.put(w.table.Abort())
+	w.free.end(w.table.Abort(), w.memory)
+	w.memory = memory{}
 }
 
 // err returns what stopped the writer, or nil.
@@ -224,13 +237,10 @@ func check(b entry.Batch, i int, prev []byte, ascii bool) error {
 	return nil
 }
 
-// endRange closes the open range, has it stored in the background, and prepares the
-// table for the next one.
+// endRange closes the open range and hands it over to be stored.
 func (w *Writer) endRange() error {
-	done := w.table.Close()
-	if err := w.queue.put(done); err != nil {
-		return err
-	}
-	w.table.Reset(w.free.get())
-	return nil
+	done, m := w.table.Close(), w.memory
+	w.table.Reset(nil)
+	w.memory = memory{}
+	return w.queue.put(done, m)
 }

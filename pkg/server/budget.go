@@ -23,11 +23,13 @@ type budget struct {
 	most  int64 // that large ones may use together
 	large *semaphore.Weighted
 	free  *semaphore.Weighted
+
+	reserved func(bytes int) // see Config
 }
 
-func newBudget(all int64) *budget {
+func newBudget(all int64, reserved func(bytes int)) *budget {
 	most := all - all/4
-	return &budget{small: all / 8, most: most, large: semaphore.NewWeighted(most), free: semaphore.NewWeighted(all)}
+	return &budget{small: all / 8, most: most, large: semaphore.NewWeighted(most), free: semaphore.NewWeighted(all), reserved: reserved}
 }
 
 // take reserves n bytes, waiting for at most maxWait, after which it returns errBusy. More
@@ -47,7 +49,8 @@ func (b *budget) take(ctx context.Context, n int64) (release func(), err error) 
 		releaseLarge()
 		return nil, busyUnless(ctx)
 	}
-	return func() { b.free.Release(n); releaseLarge() }, nil
+	b.reserved(int(n))
+	return func() { b.free.Release(n); releaseLarge(); b.reserved(-int(n)) }, nil
 }
 
 // busyUnless returns errBusy unless ctx has ended.

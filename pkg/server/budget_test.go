@@ -82,7 +82,7 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 // large requests would hold up all small ones.
 func TestSmallRequestsPassLargeOnesThatWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(limits.RequestMemory)
+		b := newBudget(limits.RequestMemory, func(int) {})
 		for range 2 {
 			release, err := b.take(t.Context(), forRange)
 			if err != nil {
@@ -123,7 +123,7 @@ func TestReservationsAreReleased(t *testing.T) {
 	if w.Code == http.StatusTooManyRequests {
 		t.Errorf("something is still reserved: %d %s", w.Code, w.Body)
 	}
-	h := newBudget(10)
+	h := newBudget(10, func(int) {})
 	release, err := h.take(t.Context(), 1000)
 	if err != nil {
 		t.Fatal(err)

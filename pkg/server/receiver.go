@@ -45,7 +45,7 @@ type receiver struct {
 
 func newReceiver(c Config, e errorWriter) *receiver {
 	return &receiver{
-		auth: c.Auth, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies, budget: newBudget(limits.RequestMemory),
+		auth: c.Auth, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies, budget: newBudget(limits.RequestMemory, c.Reserved),
 		anonymous: make(slots, limits.AnonymousRequests), ready: c.Ready, errors: e, log: c.Log,
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",

@@ -74,6 +74,7 @@ type Config struct {
 	Log          *slog.Logger
 	Sealer       *auth.Sealer     // of continuation tokens; default one of its own
 	Proxies      Proxies          // default none
+	Reserved     func(bytes int)  // is told what a request reserves in memory, and as a negative number what it releases; default nothing
 	NewRequestID func() string    // unique; default xid
 	Now          func() time.Time // default time.Now
 }
@@ -98,6 +99,9 @@ var _ api.ServerInterface = (*handlers)(nil)
 func New(c Config) http.Handler {
 	if c.NewRequestID == nil {
 		c.NewRequestID = func() string { return xid.New().String() }
+	}
+	if c.Reserved == nil {
+		c.Reserved = func(int) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

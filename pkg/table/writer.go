@@ -64,6 +64,18 @@ func (w *Writer) Grow(size int) {
 	}
 }
 
+// Room returns how many bytes the file can grow without being moved.
+func (w *Writer) Room() int { return cap(w.file.buf) - len(w.file.buf) }
+
+// Move moves the file into the memory of buf, which must be large enough, and returns the
+// memory that it leaves. The writer owns buf from then on.
+func (w *Writer) Move(buf []byte) []byte {
+	w.sums.wait() // they read the memory that it leaves
+	left := w.file.buf
+	w.file.buf = append(buf[:0], left...)
+	return left
+}
+
 // Abort drops the open table and returns its memory for other use, or nil if no table is
 // open. Afterwards only Reset may be called.
 func (w *Writer) Abort() []byte {

@@ -44,7 +44,7 @@ func newLister(d *delivery, rest partition.Partition, breaks partition.Breaks, s
 	w, pace := d.worker, newPace(d.worker.now)
 	return &lister{
 		leave: d.leave, slot: d.slot, stall: d.stall, src: src, rest: rest, owned: d.publisher.owned, breaks: breaks,
-		buffers: &w.buffers, publisher: d.publisher, covers: d.covers, repeated: d.attempts.count > 1, lastRate: &w.lastRate,
+		buffers: w.cfg.Buffers, publisher: d.publisher, covers: d.covers, repeated: d.attempts.count > 1, lastRate: &w.lastRate,
 		pace:     pace,
 		handOver: newHandOver(d, breaks, pace),
 		yielding: &yielding{importID: rest.ImportID, slice: w.cfg.Slice, load: w.load, chance: w.chance, pace: pace},
@@ -161,7 +161,7 @@ func (l *lister) write(ctx context.Context, ranges *rangewriter.Writer, batch en
 // leaving reports whether the worker is told to stop.
 func (l *lister) leaving() bool { return l.leave.Err() != nil }
 
-// start sets where the first cover starts, once that is known and
+// start tells the cover writer where the owned keys start, once that is known and
 // before the first of them is written.
 func (l *lister) start() {
 	if start, known := l.owned.Start(); known && !l.started {

@@ -37,11 +37,12 @@ type Config struct {
 	Backend    *backend.Backend
 	Imports    *imports.Store
 	Stores     objectstore.Opener
-	Busy       func() bool   // whether most of the LIST calls that may be in flight are; default never
-	Slots      int           // partitions at a time that may take long, at least 1
-	Grace      time.Duration // for how long a worker that is told to stop goes on to the ends of its ranges; default 6 s
-	Slice      time.Duration // after so long a partition gives way to waiting ones of other imports; default 5 s
-	Stall      time.Duration // after so long without an answer of a store a partition gives way to waiting ones; default 5 s
+	Busy       func() bool          // whether most of the LIST calls that may be in flight are; default never
+	Slots      int                  // partitions at a time that may take long, at least 1
+	Buffers    *rangewriter.Buffers // memory for range files; default one of its own
+	Grace      time.Duration        // for how long a worker that is told to stop goes on to the ends of its ranges; default 6 s
+	Slice      time.Duration        // after so long a partition gives way to waiting ones of other imports; default 5 s
+	Stall      time.Duration        // after so long without an answer of a store a partition gives way to waiting ones; default 5 s
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -83,7 +84,6 @@ type Worker struct {
 	stuck    time.Duration // see the constant
 
 	// What its deliveries share:
-	buffers  rangewriter.Buffers
 	offers   *offers
 	refusals *refusals
 	stalls   *storeStalls
@@ -97,6 +97,9 @@ func New(cfg Config) *Worker {
 	cfg.Stall = cmp.Or(cfg.Stall, defaultSlice)
 	if cfg.Busy == nil {
 		cfg.Busy = func() bool { return false }
+	}
+	if cfg.Buffers == nil {
+		cfg.Buffers = new(rangewriter.Buffers)
 	}
 	w := &Worker{
 		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), gossip: workerGossip{cfg.Backend.Gossip, cfg.Log},

@@ -22,11 +22,10 @@ import (
 
 const (
 	workers = 1
-	// What docs/operating.md says that a coordinator with so many workers keeps to, one
-	// without any, and a worker.
-	limit       = (224 + workers*64) << 20
-	limitAlone  = 224 << 20
-	limitWorker = (128 + workers*64) << 20
+	// What docs/operating.md says that a coordinator keeps to, with or without workers, and
+	// a worker.
+	limit       = 208 << 20
+	limitWorker = 192 << 20
 	// program is the program itself and what the runtime maps beside its limit.
 	program = 64 << 20
 	// data is where the system refuses more memory, which ends the process.
@@ -254,7 +253,7 @@ func TestAWorkerWithAllPathsOpen(t *testing.T) {
 	p.must(201, http.MethodPost, "/api/v1/repositories", `{"name":"repo","storage_namespace":"local://`+dir+`/ns"}`)
 	p.completed(p.openPaths("local://"+source+"/", 64))
 	w.keptTo(limitWorker)
-	p.keptTo(limitAlone)
+	p.keptTo(limit)
 }
 
 // files makes a directory of files in dir.

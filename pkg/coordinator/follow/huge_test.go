@@ -30,7 +30,7 @@ func (s *sink) Get(context.Context, string) ([]byte, error) { return nil, os.Err
 // held to. Run it alone, since it reports the peak of the process.
 func BenchmarkMillionRanges(b *testing.B) {
 	const n, workers = 1_000_000, 100
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(224 << 20))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(208 << 20))
 	for range b.N {
 		p := newProgress(newMetrics(nil), nil, nil)
 		for i := range n / workers {

@@ -1,4 +1,5 @@
-// Package localstore is an objectstore.Store of local files, confined to some directories.
+// Package localstore is the objectstore.Store of this machine's file system,
+// confined to the directories that it is given.
 //
 // The objects are the regular files; their keys are their absolute paths less
 // the first '/'. Symbolic links and other special files are no objects and are
@@ -54,8 +55,9 @@ func New(allowed []string, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-// Check returns objectstore.ErrRefused if the key can be neither an object of the store nor a
-// directory in it. The key need not exist.
+// Check returns objectstore.ErrRefused if neither what lies beside the key nor
+// what lies below it, were it a directory, can be in the store. It need not
+// exist.
 func (s *Store) Check(key string) error {
 	dir, name := split(key)
 	d, err := s.open(dir)
@@ -68,7 +70,8 @@ func (s *Store) Check(key string) error {
 	return d.root.Close()
 }
 
-// List implements objectstore.Store. A file that is gone by the time it is read is left out.
+// List implements objectstore.Store. A file that is gone by the time it is read
+// is left out, like one that was deleted before.
 func (s *Store) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		w := &walk{after: after, yield: yield}
@@ -144,7 +147,7 @@ func (s *Store) GetRange(ctx context.Context, key string, offset, n int64) (part
 	return part, size, nil
 }
 
-// readPart reads n bytes. It fails if the file has become shorter.
+// readPart reads n bytes. A file that is cut meanwhile has fewer.
 func readPart(r io.Reader, n int64) ([]byte, error) {
 	part := make([]byte, n)
 	if _, err := io.ReadFull(r, part); err != nil && n > 0 {
@@ -175,8 +178,8 @@ func (s *Store) read(ctx context.Context, key string, f func(*os.File, int64) er
 	return f(file, info.Size())
 }
 
-// Only the owner and group of files and directories have access, since metadata shows what a
-// store holds. The umask may take more away.
+// Files and directories are made for their owner and group alone: metadata tells what lies
+// in a store. The umask may take more away.
 const (
 	fileMode      = 0o640
 	directoryMode = 0o750
@@ -259,7 +262,7 @@ func within(root *os.Root, name string) string {
 	return filepath.Join(root.Name(), name)
 }
 
-// whole returns an error of a call to root with whole paths in it.
+// whole has an error of a call to root name whole paths.
 func whole(root *os.Root, err error) error {
 	switch e := err.(type) { //nolint:errorlint // what is wrapped further in was named there
 	case *fs.PathError:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestPaceBoundsListsByTheConsumer(t *testing.T) {
+func TestPaceAsksForWhatTheConsumerNeeds(t *testing.T) {
 	for name, c := range map[string]struct {
 		take, list time.Duration
 		least      int
