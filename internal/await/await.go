@@ -1,5 +1,5 @@
-// Package await asks until something is so. It is for tests and benchmarks, which
-// look at other goroutines, processes and machines from outside.
+// Package await polls until a condition holds, for tests and benchmarks that observe other
+// goroutines, processes and machines from outside.
 package await
 
 import (
@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// every is the pause between two questions.
+// every is the pause between two polls.
 const every = 10 * time.Millisecond
 
-// Until asks until the answer is yes, and returns nil; or until asking fails, ctx
-// ends or so much time has passed, and returns why. The context of a question ends
-// with that time.
+// Until polls until ask returns true, and then returns nil. It returns an error if ask does,
+// if ctx ends, or if the time is over, which also ends the context that ask is given.
 func Until(ctx context.Context, within time.Duration, ask func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -32,8 +31,8 @@ func Until(ctx context.Context, within time.Duration, ask func(context.Context) 
 	}
 }
 
-// Serving asks whether a URL answers a GET with 200. Who does not answer at all may
-// yet.
+// Serving returns a condition for Until: that a URL answers a GET with 200. It is no error if
+// there is no answer.
 func Serving(url string) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

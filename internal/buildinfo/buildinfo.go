@@ -1,11 +1,10 @@
-// Package buildinfo tells which build a program is.
+// Package buildinfo returns the version that a program was built from.
 package buildinfo
 
 import "runtime/debug"
 
-// Version returns the version of the module that the program was built from:
-// a release, a pseudo-version of a commit, or "(devel)"; "unknown" if the build
-// left it out.
+// Version returns the version of the program's main module: a release, a pseudo-version of a
+// commit, or "(devel)". It returns "unknown" if the build does not record it.
 func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -18,9 +18,9 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 )
 
-// Authority is a CA of a test's own.
+// Authority is a certificate authority for a test.
 type Authority struct {
-	File string // PEM, of its certificate
+	File string // path of its certificate in PEM
 
 	t    testing.TB
 	dir  string
@@ -28,7 +28,7 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// New returns a CA whose files go with the test.
+// New returns an authority whose files are removed at the end of the test.
 func New(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, dir: t.TempDir()}
@@ -39,7 +39,7 @@ func New(t testing.TB) *Authority {
 	return a
 }
 
-// Issue returns files of a certificate for 127.0.0.1, localhost and the name, good for
+// Issue returns the paths of a certificate for 127.0.0.1, localhost and the name, valid for
 // servers and clients, and of its key.
 func (a *Authority) Issue(name string) (certFile, keyFile string) {
 	a.t.Helper()

@@ -12,7 +12,7 @@ func Batch(entries ...entry.Entry) entry.Batch {
 	return b.Batch()
 }
 
-// Append adds e to what b builds.
+// Append appends an entry to a builder.
 func Append(b *entry.Builder, e entry.Entry) {
 	b.Append([]byte(e.Key), []byte(e.Address), []byte(e.ETag), e.Size, e.ModTime.UnixNano())
 }

@@ -12,15 +12,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 )
 
-// pieces are what awkward keys are made of. Keys built of them are often
-// prefixes of one another and differ in bytes around '/'.
+// pieces are what awkward keys are made of. Such keys are often prefixes of one another, or
+// differ in bytes around '/'.
 var pieces = []string{
 	"/", "/", "a", "b", "data/", "year=2024/", "0", "!", " ", "+", "%3A", "&<>\"'", "..", "//", "\\",
 	"\x00", "\x01", "\x7f", "é", "ключ", "\U0001F600", "\U0010FFFF", "\uFFFD", strings.Repeat("long", 60),
 }
 
-// Random returns n entries with awkward keys, strictly increasing, of up to
-// 1,000 bytes.
+// Random returns n entries with strictly increasing, awkward keys of up to 1,000 bytes.
 func Random(rng *rand.Rand, n int) []entry.Entry {
 	keys := map[string]bool{}
 	for len(keys) < n {
@@ -49,7 +48,7 @@ func key(rng *rand.Rand) string {
 	return b.String()
 }
 
-// etag returns the ETag of an upload in one part or in many, or none.
+// etag returns the ETag of an upload in one part or in many, or "".
 func etag(rng *rand.Rand) string {
 	switch hash := fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64()); rng.IntN(8) {
 	case 0:
@@ -61,8 +60,8 @@ func etag(rng *rand.Rand) string {
 	}
 }
 
-// modTime returns a time in whole seconds, milliseconds or nanoseconds around
-// now, sometimes the epoch or one before it.
+// modTime returns a time in seconds, milliseconds or nanoseconds around now, sometimes the
+// Unix epoch or a time before it.
 func modTime(rng *rand.Rand) time.Time {
 	ns := 1_500_000_000_000_000_000 + rng.Int64N(300_000_000_000_000_000)
 	switch rng.IntN(8) {

@@ -10,8 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 )
 
-// line is an entry as one line of JSON, which is how programs of the tests hand
-// entries to each other.
+// line is an entry as one line of JSON, in which test programs exchange entries.
 type line struct {
 	Key     string    `json:"key"`
 	Address string    `json:"address"`

@@ -1,4 +1,4 @@
-// Package expect ends a test that does not get what it needs to go on.
+// Package expect ends a test if a condition that it depends on does not hold.
 package expect
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/await"
 )
 
-// Patience is how long a test waits for something that must happen: so long that
-// only a test that fails waits that long, on however busy a machine.
+// Patience is how long a test waits for something that must happen: so long that only failing
+// tests wait that long, even on a busy machine.
 const Patience = time.Minute
 
 // NoError ends the test if there is an error.
@@ -21,14 +21,14 @@ func NoError(t testing.TB, err error) {
 	}
 }
 
-// Eventually waits until ok holds. What names it.
+// Eventually waits until ok returns true. The failure is described by what.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	Within(t, Patience, what, func(context.Context) (bool, error) { return ok(), nil })
 }
 
-// Within waits until the answer is yes, for as long as it may take, and ends the
-// test if asking fails. What names it.
+// Within waits until ask returns true, for as long as patience. It ends the test if ask
+// returns an error. The failure is described by what.
 func Within(t testing.TB, patience time.Duration, what string, ask func(context.Context) (bool, error)) {
 	t.Helper()
 	if err := await.Until(t.Context(), patience, ask); err != nil {
@@ -36,7 +36,8 @@ func Within(t testing.TB, patience time.Duration, what string, ask func(context.
 	}
 }
 
-// Received waits for a value of the channel, or for its end. What names it.
+// Received waits for a value of the channel, or until it is closed. The failure is described
+// by what.
 func Received[T any](t testing.TB, what string, values <-chan T) (v T) {
 	t.Helper()
 	select {

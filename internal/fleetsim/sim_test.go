@@ -4,10 +4,10 @@
 // without stores, queues or clocks, so that a thousand workers and 10^9 keys take
 // seconds.
 //
-// What is simulated: an import begins as one partition. Each slot of a worker
-// lists one partition at a time at a steady rate, after a pause in which it starts.
-// At each look all that list hear how many wait, tell what they have left, and those
-// who have most give. Both sides of a cut list the keys up to the next anchor.
+// An import begins as one partition. Each slot of a worker lists one partition at a time, at a
+// steady rate, after a pause in which it starts. At each look all slots that list learn how
+// many wait, and broadcast how much they have left; those with most hand over a part. Both
+// sides of a cut list the keys up to the next anchor.
 package fleetsim
 
 import (
@@ -30,17 +30,17 @@ type config struct {
 	Workers int              // that list one partition at a time, at least 1
 
 	Rate   float64 // keys a second that one lists
-	Start  float64 // seconds from a partition's being queued to its first key
-	Look   float64 // seconds between two looks at who waits, as long as somebody does
-	Prompt float64 // seconds between two looks at least, if somebody begins to wait, or to list while others wait
-	Gather float64 // seconds from a look until all have told what they have left
+	Start  float64 // seconds until the first key of a partition that is queued
+	Look   float64 // seconds between looks at how many wait, while some do
+	Prompt float64 // least seconds between looks, if a worker begins to wait, or to list while others wait
+	Gather float64 // seconds from a look until all have broadcast what they have left
 	Page   int64   // keys that a LIST returns
-	Ahead  int64   // keys that are listed in vain past the end of a partition
+	Ahead  int64   // keys that are listed unnecessarily, past the end of a partition
 	Seed   uint64  // of anchors
 }
 
-// defaultConfig is a fleet such as one meets: a worker that may have 40 LISTs of 100 ms
-// in flight, and the worker's and the queue's constants.
+// defaultConfig returns a typical fleet: workers with 40 LISTs of 100 ms in flight, and the
+// constants of the worker and the queue.
 func defaultConfig(keys keyset.Set, workers int) config {
 	return config{
 		Keys: keys, Breaks: partition.DefaultBreaks, Workers: workers,
@@ -51,12 +51,12 @@ func defaultConfig(keys keyset.Set, workers int) config {
 // result is what an import took.
 type result struct {
 	Seconds    float64
-	Ideal      float64 // seconds, were all workers listing from the first moment to the last, and no key twice
+	Ideal      float64 // seconds, if all workers listed all the time, and no key twice
 	Lists      int64   // LIST calls
 	Least      int64   // LIST calls that one listing of all keys takes
 	Partitions int
 	Messages   int     // to the queue: partitions, their acknowledgements and covers
-	Busy       float64 // seconds until half of the workers had something to list for the first time; Seconds if never
+	Busy       float64 // seconds until half of the workers were listing for the first time; Seconds if never
 }
 
 // Time returns Seconds over Ideal.
@@ -71,8 +71,7 @@ const (
 	settleIn = 0.05
 )
 
-// fleet is a simulation that runs. Places of keys are ranks: the number of keys
-// before.
+// fleet is a running simulation. Positions of keys are ranks: the number of keys before.
 type fleet struct {
 	config
 	rnd     *rand.Rand
@@ -80,7 +79,7 @@ type fleet struct {
 	now     float64
 	look    float64              // when the next one is
 	looked  float64              // when the last one was
-	idle    []*forecast.KeyModel // what the workers that wait know, those first that have waited longest
+	idle    []*forecast.KeyModel // key models of the workers that wait, in order of waiting
 	running []*listing
 	pending []*listing
 	owned   [][2]int64
@@ -93,13 +92,13 @@ type listing struct {
 	from, end   int64  // ranks of the first key that is listed, and past the last one
 	owns        bool   // anything
 	begun       float64
-	known       *forecast.KeyModel // by its worker
+	known       *forecast.KeyModel // of its worker
 	shown, cut  int64              // ranks up to which the forecast was shown keys, and where it was cut last
 	forecast    *forecast.Forecast
 }
 
-// simulate simulates an import. The error says that a key was listed by nobody or by
-// two, which is a fault of the simulation.
+// simulate simulates an import. It returns an error if a key had no owner or two, which is a
+// bug of the simulation.
 func simulate(cfg config) (result, error) {
 	f := &fleet{config: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 1))}
 	n := cfg.Keys.Len()
@@ -194,7 +193,7 @@ func (f *fleet) ends(l *listing) float64 {
 	return l.begun + f.Start + float64(l.end-l.from)/f.Rate
 }
 
-// until lets time pass, up to a moment that may come nearer meanwhile.
+// until advances the time to *now, which may become earlier meanwhile.
 func (f *fleet) until(now *float64) {
 	for len(f.running) > 0 {
 		i := 0
@@ -233,10 +232,10 @@ func (f *fleet) finish(l *listing) {
 	f.deliver()
 }
 
-// prompt has a look made soon.
+// prompt schedules a look soon.
 func (f *fleet) prompt() { f.look = min(f.look, max(f.now+settleIn, f.looked+f.Prompt)) }
 
-// offers returns who could give to those that wait, and how many pieces each.
+// offers returns the listings that could hand over to workers that wait, and how many pieces each.
 func (f *fleet) offers() (from []*listing, pieces []int) {
 	var lefts []float64
 	for _, l := range f.running {
@@ -256,8 +255,8 @@ func (f *fleet) offers() (from []*listing, pieces []int) {
 	return from, pieces
 }
 
-// ready returns when the first of those that had listed too little to offer any of it at the
-// last look has listed enough: then it answers that look.
+// ready returns when the first listing that had listed too little to offer a part at the last
+// look has listed enough: then it answers that look.
 func (f *fleet) ready() float64 {
 	first := math.Inf(1)
 	for _, l := range f.running {
@@ -269,7 +268,7 @@ func (f *fleet) ready() float64 {
 	return first
 }
 
-// share lets those that have not ended since give.
+// share makes listings that have not ended since hand over.
 func (f *fleet) share(from []*listing, pieces []int) {
 	for i, l := range from {
 		if pieces[i] > 0 && slices.Contains(f.running, l) {
@@ -280,12 +279,12 @@ func (f *fleet) share(from []*listing, pieces []int) {
 	}
 }
 
-// at returns how far a listing is.
+// at returns the rank that a listing has reached.
 func (f *fleet) at(l *listing) int64 {
 	return min(l.end, l.from+int64(max(0, f.now-l.begun-f.Start)*f.Rate))
 }
 
-// show notes the pages that were listed since.
+// show adds the pages listed since the last call to the forecast.
 func (f *fleet) show(l *listing, at int64) {
 	for ; l.shown < at; l.shown = min(at, l.shown+f.Page) {
 		n := min(f.Page, at-l.shown)
@@ -293,7 +292,7 @@ func (f *fleet) show(l *listing, at int64) {
 	}
 }
 
-// give cuts a listing into pieces for others.
+// give cuts pieces of a listing off, for other workers.
 func (f *fleet) give(l *listing, at int64, n int) {
 	upto := l.upto
 	cuts := l.forecast.Cuts(upto, n)
@@ -312,7 +311,7 @@ func (f *fleet) give(l *listing, at int64, n int) {
 	}
 }
 
-// check sees that every key has one owner.
+// check checks that every key has exactly one owner.
 func (f *fleet) check() error {
 	slices.SortFunc(f.owned, func(a, b [2]int64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
 	at := int64(0)

@@ -1,6 +1,6 @@
 //go:build unix
 
-// Package fulldisk has writes of a test fail as they do on a full disk.
+// Package fulldisk makes the writes of a test fail as on a full disk.
 package fulldisk
 
 import (
@@ -10,16 +10,15 @@ import (
 	"testing"
 )
 
-// Size is that of the largest file of the disk, in bytes. The files of the test
-// itself are smaller.
+// Size is the size of the largest file that can be written, in bytes. A test's own files
+// must be smaller.
 const Size = 1 << 20
 
-// Begin has every write of this process fail that makes a file larger than Size,
-// until the function that it returns is called, or the test ends. No other test may
-// run meanwhile.
+// Begin makes every write of this process fail that would make a file larger than Size, until
+// end is called or the test ends. No other test may run at the same time.
 func Begin(t testing.TB) (end func()) {
 	t.Helper()
-	signal.Ignore(syscall.SIGXFSZ) // which would end the process
+	signal.Ignore(syscall.SIGXFSZ) // it would end the process
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
 		t.Fatal(err)

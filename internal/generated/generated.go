@@ -1,5 +1,5 @@
-// Package generated holds generated documents against what generates them, for tests;
-// with the flag -update it writes them instead.
+// Package generated compares generated documents with what they are generated from, for
+// tests. With the flag -update it writes them instead.
 package generated
 
 import (
@@ -11,7 +11,7 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files instead of comparing them")
 
-// File wants a file to be that text.
+// File checks that the content of a file is the text.
 func File(t testing.TB, path, want string) {
 	t.Helper()
 	if *update {
@@ -25,17 +25,17 @@ func File(t testing.TB, path, want string) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not what it is generated from; run the test with -update to write:\n%s", path, want)
+		t.Errorf("%s is not current; run the test with -update to write:\n%s", path, want)
 	}
 }
 
-// Lines around what is generated of a file that somebody else writes.
+// The lines before and after the generated part of a file that is otherwise written by people.
 const (
 	begin = "<!-- Generated from "
 	end   = "<!-- End of what is generated. -->\n"
 )
 
-// Part wants the generated part of a file to be that text: what lies between the lines
+// Part checks that the generated part of a file is the text: the lines between
 // "<!-- Generated from ... -->" and "<!-- End of what is generated. -->".
 func Part(t testing.TB, path, want string) {
 	t.Helper()
@@ -47,7 +47,7 @@ func Part(t testing.TB, path, want string) {
 	from, rest, named := strings.Cut(rest, "\n")
 	_, tail, ends := strings.Cut(rest, end)
 	if !begins || !named || !ends {
-		t.Fatalf("%s has no place for what is generated", path)
+		t.Fatalf("%s has no generated part", path)
 	}
 	File(t, path, head+begin+from+"\n"+want+end+tail)
 }

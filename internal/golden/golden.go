@@ -1,6 +1,5 @@
-// Package golden holds listings together with the files that a lakeFS server
-// made when it imported them to an empty branch. Tests of the format compare
-// with them.
+// Package golden has listings, and the range and metarange files that a lakeFS server wrote
+// when it imported them into an empty branch, for tests of the format.
 package golden
 
 import (
@@ -21,13 +20,13 @@ import (
 //go:embed all:hive all:unicode
 var files embed.FS
 
-// Listing is a listing and what a lakeFS server made of it.
+// Listing is a listing, and what a lakeFS server made of it.
 type Listing struct {
 	Name        string
 	Entries     []entry.Entry     // as the import maps them, in key order
-	Breaks      partition.Breaks  // that the server was set to
+	Breaks      partition.Breaks  // the settings of the server
 	MetarangeID string            // of the branch after the import
-	Files       map[string][]byte // the ranges and the metarange, by ID
+	Files       map[string][]byte // ranges and metarange, by ID
 }
 
 // Load returns all listings.

@@ -1,10 +1,10 @@
-// Package keyset generates sorted sets of keys that are not stored: the i-th key
-// is a function of i, so that a set of 10^9 keys needs no memory and a listing
-// can start anywhere.
+// Package keyset generates large sorted sets of keys for tests and benchmarks. The i-th key
+// is computed from i, so that a set of 10^9 keys needs no memory and a listing can start
+// anywhere.
 //
-// The shapes are those that break the usual ways to split a key space: flat and
-// deep, even and skewed, with long common prefixes, with characters of one to
-// four bytes, with a first page that tells nothing about the rest.
+// Keys have shapes that break common ways to split a key space: flat and deep, even and
+// skewed, with long common prefixes, with characters of one to four bytes, with a first
+// page that is unlike the rest.
 package keyset
 
 import (
@@ -16,8 +16,8 @@ import (
 	"strings"
 )
 
-// maxLen bounds the number of keys in a set: beyond it the fractions that keys
-// are made of would no longer be distinct.
+// maxLen bounds the number of keys in a set: with more, the fractions that keys are made of
+// would not be distinct.
 const maxLen = 1 << 36
 
 // Set is a sorted set of distinct keys, each valid UTF-8 of 1 to 1024 bytes. It
@@ -28,7 +28,7 @@ type Set struct {
 	key  keyFunc
 }
 
-// keyFunc appends key i of a set; keys increase strictly with i.
+// keyFunc appends key i of a set. Keys strictly increase with i.
 type keyFunc func(dst []byte, i int64) []byte
 
 // New returns n keys of a shape. The same arguments always give the same keys.
@@ -41,12 +41,12 @@ func New(shape string, n int64, seed uint64) (Set, error) {
 			return Set{n: n, seed: seed, key: s.make(n, seed)}, nil
 		}
 	}
-	return Set{}, fmt.Errorf("no shape is called %q: want one of %s", shape, strings.Join(Names(), ", "))
+	return Set{}, fmt.Errorf("unknown shape %q: want one of %s", shape, strings.Join(Names(), ", "))
 }
 
-// Parse returns the set that a name of the form shape-count or shape-count-seed
-// stands for, such as hive-1000000 or md5-10m-7; k, m and g stand for thousands,
-// millions and thousands of millions. It reports false if name has another form.
+// Parse returns the set with a name of the form shape-count or shape-count-seed, such as
+// hive-1000000 or md5-10m-7; k, m and g stand for 10^3, 10^6 and 10^9. It reports false if
+// name has another form.
 func Parse(name string) (Set, bool) {
 	parts := strings.Split(name, "-")
 	if len(parts) < 2 || len(parts) > 3 {
@@ -75,12 +75,12 @@ func parseCount(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n > maxLen/unit {
-		return 0, fmt.Errorf("%q is no number of keys", s)
+		return 0, fmt.Errorf("%q is not a number of keys", s)
 	}
 	return n * unit, nil
 }
 
-// Of returns the set of the given keys, in any order, duplicates dropped.
+// Of returns the set of the given keys, which may be in any order and repeated.
 func Of(keys ...string) Set {
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	return Set{n: int64(len(keys)), key: func(dst []byte, i int64) []byte { return append(dst, keys[i]...) }}
@@ -95,8 +95,8 @@ func (s Set) AppendKey(dst []byte, i int64) []byte { return s.key(dst, i) }
 // Key returns key i, 0 <= i < Len.
 func (s Set) Key(i int64) string { return string(s.key(nil, i)) }
 
-// Rank returns the number of keys that are at most key, which need not be one of
-// the set: it is the index of the first key of a listing that starts after key.
+// Rank returns the number of keys that are at most key, which need not be in the set. That is
+// the index of the first key of a listing that starts after key.
 func (s Set) Rank(key string) int64 {
 	return s.search(func(k []byte) bool { return string(k) > key })
 }
@@ -112,15 +112,15 @@ func (s Set) search(found func([]byte) bool) int64 {
 	return int64(sort.Search(int(s.n), func(i int) bool { return found(s.key(buf[:0], int64(i))) }))
 }
 
-// Object is what a store tells about the object of a key.
+// Object is the attributes of the object of a key.
 type Object struct {
 	Size    int64     // bytes
 	ModTime int64     // milliseconds since the Unix epoch
 	Hash    [2]uint64 // for the ETag
 }
 
-// Object returns the attributes of the object of key i. They depend on i, on
-// the set's seed and on nothing else.
+// Object returns the attributes of the object of key i. They depend only on i and the seed of
+// the set.
 func (s Set) Object(i int64) Object {
 	const year = 365 * 24 * 3600 * 1000
 	h := mix(s.seed, uint64(i))

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// mix is a hash of (seed, x): the finalizer of splitmix64.
+// mix returns a hash of seed and x: the finalizer of splitmix64.
 func mix(seed, x uint64) uint64 {
 	z := seed + (x+1)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
@@ -14,9 +14,9 @@ func mix(seed, x uint64) uint64 {
 	return z ^ z>>31
 }
 
-// fraction returns a point of [0, 1), in units of 2^-64, for index i of n: a
-// pseudo-random one within the i-th of n equal parts. Points increase with i,
-// and lie at least an eighth of a part from each other: at maxLen keys still
+// fraction returns a point of [0, 1), in units of 2^-64, for index i of n: a pseudo-random
+// point within the i-th of n equal parts. Points increase with i, and are at least an eighth
+// of a part apart: at maxLen keys still
 // 2^-39, so that 39 bits of the digits are enough to tell keys apart.
 func fraction(seed uint64, i, n int64) uint64 {
 	width := ^uint64(0) / uint64(n)
@@ -33,8 +33,8 @@ const (
 	noZ     = "abcdefghijklmnopqrstuvwxy"
 )
 
-// appendDigits appends the first digits of a fraction, and returns what is left
-// of it.
+// appendDigits appends the first digits of a fraction, and returns the rest of the
+// fraction.
 func appendDigits(dst []byte, f uint64, alphabet string, digits int) ([]byte, uint64) {
 	var digit uint64
 	for range digits {
@@ -54,8 +54,8 @@ func appendRunes(dst []byte, f uint64, alphabet []string, digits int) ([]byte, u
 	return dst, f
 }
 
-// appendNoise appends characters that hash h decides. Behind digits of a fixed
-// number they do not change the order of keys. digits is at most 10.
+// appendNoise appends at most 10 characters that hash h determines. After a fixed number of
+// digits they do not change the order of keys.
 func appendNoise(dst []byte, h uint64, alphabet string, digits int) []byte {
 	dst, _ = appendDigits(dst, h, alphabet, digits)
 	return dst
@@ -72,26 +72,24 @@ func appendPadded(dst []byte, v int64, width int) []byte {
 	return dst
 }
 
-// level is one level of directories: how the n keys below a node are shared out
-// among its children, which are in order of their names.
+// level is one level of directories: how the n keys below a node are divided among its
+// children, which are ordered by name.
 type level struct {
 	children int
-	// name appends the name of child c, the separator included. No name may be
-	// the start of another, and they increase with c.
+	// name appends the name of child c, with its separator. Names increase with c, and none
+	// is a prefix of another.
 	name func(dst []byte, c int) []byte
-	// share returns how many of the n keys belong to the children before c:
-	// 0 for 0, n for children, never falling in between. node is a hash of the
-	// way to the node.
+	// share returns how many of the n keys belong to children before c: 0 for 0, n for
+	// children, and non-decreasing in between. node is a hash of the path to the node.
 	share func(node uint64, n int64, c int) int64
 }
 
-// leaf appends what follows the directories in key i of the n that a directory
-// holds.
+// leaf appends what follows the directories in key i of the n in a directory.
 type leaf func(dst []byte, node uint64, i, n int64) []byte
 
 // tree returns the keys of a tree of directories.
 func tree(n int64, seed uint64, root string, levels []level, leaf leaf) keyFunc {
-	// The first level is the largest one, and every key passes through it.
+	// The first level is the largest, and every key needs it: it is computed once.
 	first := make([]int64, levels[0].children+1)
 	for c := range first {
 		first[c] = levels[0].share(seed, n, c)
@@ -114,8 +112,8 @@ func tree(n int64, seed uint64, root string, levels []level, leaf leaf) keyFunc 
 	}
 }
 
-// evenly shares keys out about evenly: a child gets up to twice the mean. There
-// may be up to 1024 children.
+// evenly divides keys about evenly: a child gets up to twice the mean. There may be up to
+// 1024 children.
 func evenly(children int) func(uint64, int64, int) int64 {
 	const unit = 1 << 10
 	return func(node uint64, n int64, c int) int64 {
@@ -130,7 +128,7 @@ func evenly(children int) func(uint64, int64, int) int64 {
 	}
 }
 
-// along shares keys out along a curve from f(0) = 0 to f(1) = 1 that never falls.
+// along divides keys along a non-decreasing curve from f(0) = 0 to f(1) = 1.
 func along(children int, f func(float64) float64) func(uint64, int64, int) int64 {
 	before := make([]float64, children)
 	for c := range before {
@@ -144,19 +142,19 @@ func along(children int, f func(float64) float64) func(uint64, int64, int) int64
 	}
 }
 
-// numbered names children prefix, number, suffix.
+// numbered returns names made of prefix, number and suffix.
 func numbered(prefix string, width int, suffix string) func([]byte, int) []byte {
 	return func(dst []byte, c int) []byte {
 		return append(appendPadded(append(dst, prefix...), int64(c), width), suffix...)
 	}
 }
 
-// from names children by a table.
+// from returns names from a table.
 func from(names []string) func([]byte, int) []byte {
 	return func(dst []byte, c int) []byte { return append(dst, names[c]...) }
 }
 
-// flat returns keys that are root, digits of a fraction and noise.
+// flat returns keys made of root, digits of a fraction, and noise.
 func flat(n int64, seed uint64, root, alphabet string, digits, noise int) keyFunc {
 	return func(dst []byte, i int64) []byte {
 		dst = append(dst, root...)
@@ -165,5 +163,5 @@ func flat(n int64, seed uint64, root, alphabet string, digits, noise int) keyFun
 	}
 }
 
-// repeated returns s repeated and cut to n bytes.
+// repeated returns n bytes of s, repeated.
 func repeated(s string, n int) string { return strings.Repeat(s, n/len(s)+1)[:n] }

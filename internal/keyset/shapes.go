@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Shape is a way in which keys are distributed.
+// Shape is a distribution of keys.
 type Shape struct {
 	Name  string // lower-case letters and digits
 	About string
 	make  func(n int64, seed uint64) keyFunc
 }
 
-// shapes are all of them. The first 18 are those of which listing times are
-// compared; the last one is for correctness.
+// shapes has all shapes. Listing times are compared for the first 18; the last one is for
+// correctness.
 var shapes = []Shape{
 	{"md5", "hashes, flat", md5},
 	{"uuid", "UUIDs under one prefix", uuid},
@@ -79,7 +79,7 @@ func hive(n int64, seed uint64) keyFunc {
 	for d := range days {
 		days[d] = time.UnixMilli(epoch).UTC().AddDate(0, 0, d).Format("dt=2006-01-02/")
 	}
-	// The hours of the day have most of the traffic.
+	// Most traffic is in the middle of the day.
 	daily := func(x float64) float64 { return x - 0.12*math.Sin(2*math.Pi*x) }
 	levels := []level{
 		{len(days), from(days), evenly(len(days))},
@@ -99,16 +99,15 @@ func padded(int64, uint64) keyFunc {
 	}
 }
 
-// unpadded is 1 to n in the order of their decimal digits.
+// unpadded has the numbers 1 to n in the order of their decimal digits.
 func unpadded(n int64, _ uint64) keyFunc {
 	return func(dst []byte, i int64) []byte {
 		return append(strconv.AppendInt(append(dst, "order-"...), nthDecimal(n, i), 10), ".json"...)
 	}
 }
 
-// nthDecimal returns number i, from 0 on, of 1 to n in the order of their
-// decimal digits. It walks down the tree in which the children of p are 10p to
-// 10p+9.
+// nthDecimal returns the i-th, from 0, of the numbers 1 to n in the order of their decimal
+// digits. It walks down the tree in which the children of p are 10p to 10p+9.
 func nthDecimal(n, i int64) int64 {
 	power, full := int64(1), int64(1) // 10^r, and the size of a subtree of r+1 levels
 	for power <= n/10 {
@@ -146,7 +145,7 @@ func oneDir(n int64, seed uint64) keyFunc {
 	return tree(n, seed, "", []level{{dirs, numbered("dir-", 2, "/"), share}}, sequence("img-", ".jpg"))
 }
 
-// sequence returns leaves that are numbered from 0.
+// sequence returns leaves numbered from 0.
 func sequence(prefix, suffix string) leaf {
 	return func(dst []byte, _ uint64, i, _ int64) []byte {
 		return append(appendPadded(append(dst, prefix...), i, 11), suffix...)
@@ -247,8 +246,8 @@ func rising(n int64, seed uint64) keyFunc {
 	return tree(n, seed, "points/", levels, hashes(""))
 }
 
-// fractal puts seven tenths of the keys of each half of the key space into one
-// of its halves, and so on.
+// fractal puts seven tenths of the keys into one half of the key space, and divides each half
+// in the same way.
 func fractal(n int64, seed uint64) keyFunc {
 	const digits = 6 // hexadecimal, four halvings each
 	rest := hashes("-")
@@ -299,7 +298,7 @@ func zRuns(n int64, seed uint64) keyFunc {
 	const longest = 800
 	runs := repeated("z", longest)
 	name := func(dst []byte, c int) []byte { return append(dst, runs[:c]...) }
-	// A run is the start of the longer ones, but what follows it is never a z.
+	// A run is a prefix of longer runs, but is never followed by a z.
 	return tree(n, seed, "", []level{{longest, name, evenly(longest)}}, func(dst []byte, node uint64, i, n int64) []byte {
 		dst, _ = appendDigits(dst, fraction(node, i, n), noZ, 10)
 		return dst

@@ -1,8 +1,8 @@
-// Command maketree reads entries, sorted by key, as JSON lines of key, address,
-// etag, size and mod_time (RFC 3339) on its standard input, stores their ranges
-// and metarange in a directory, each file named by its ID, and prints the ID of
-// the metarange. Tests against lakeFS's packages, which cannot be linked into
-// one program with Rangefleet's, read what it stores.
+// Command maketree writes the ranges and the metarange of entries to a directory, in files
+// named by their IDs, and prints the ID of the metarange. It reads the entries from standard
+// input, sorted by key, as JSON lines of key, address, etag, size and mod_time (RFC 3339).
+// Tests compare the files with what lakeFS's packages write, which cannot be linked into
+// one program with Rangefleet's.
 package main
 
 import (
@@ -63,7 +63,7 @@ func run(ctx context.Context, r io.Reader, to files, breaks partition.Breaks) (s
 	return metarange.Write(ctx, to, ranges)
 }
 
-// files is a directory of files that are named by their IDs.
+// files is a directory of files named by their IDs.
 type files string
 
 func (f files) Put(_ context.Context, id string, data []byte, _ objectstore.Sum) error {

@@ -1,4 +1,4 @@
-// Package measured reads metrics, for tests.
+// Package measured reads Prometheus metrics in tests.
 package measured
 
 import (
@@ -8,8 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Sum returns the sum of the series of a metric that have all these values of labels; of
-// a histogram, of how often it has observed. It ends the test if there is no such series.
+// Sum returns the sum of those series of a metric that have all of the label values. A
+// histogram counts with its number of observations. Sum ends the test if there is no such
+// series.
 func Sum(t testing.TB, metrics prometheus.Gatherer, name string, labels ...string) (sum float64) {
 	t.Helper()
 	families, err := metrics.Gather()

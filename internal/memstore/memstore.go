@@ -1,5 +1,5 @@
-// Package memstore is an objectstore.Store in memory whose calls can be made to
-// fail, wait or count, for tests.
+// Package memstore implements an objectstore.Store in memory, for tests. A hook can make its
+// calls fail or wait, and count them.
 package memstore
 
 import (
@@ -26,17 +26,16 @@ type Call struct {
 	After string // of a list
 }
 
-// Store is one key space. Its methods may be called concurrently; its fields are
-// set before.
+// Store is one key space. Methods may be called concurrently; fields are set before.
 type Store struct {
 	PageSize int // objects a page; default 1000
 
-	// EndsAfter, if not nil, reports whether a page that starts after a key is
-	// answered, wrongly, as if no keys followed. Walks show all keys.
+	// EndsAfter, if not nil, reports whether a listing that reaches a key wrongly ends there.
+	// Walks return all keys.
 	EndsAfter func(after string) bool
 
-	// Hook, if not nil, is called before each call does anything, and may change
-	// the store. An error is the answer of the call.
+	// Hook, if not nil, is called at the start of each call, and may change the store. If it
+	// returns an error, so does the call.
 	Hook func(ctx context.Context, c Call) error
 
 	mu      sync.Mutex
@@ -51,8 +50,8 @@ type object struct {
 
 var _ objectstore.Walker = (*Store)(nil)
 
-// Of returns a store that lists the entries' keys with what the entries say of
-// them. They have no content.
+// Of returns a store with objects that have the keys and attributes of entries, and no
+// content.
 func Of(entries []entry.Entry) *Store {
 	s := &Store{}
 	for _, e := range entries {
@@ -93,7 +92,7 @@ func (s *Store) Keys(prefix string) []string {
 	return keys
 }
 
-// List implements objectstore.Store. Each page is read as the store is then.
+// List implements objectstore.Store. Each page shows the store at the time it is read.
 func (s *Store) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	ends := s.EndsAfter
 	if ends == nil {
@@ -236,7 +235,7 @@ func (b Buckets) Open(_ context.Context, u objectstore.URI) (objectstore.Store, 
 	return nil, fmt.Errorf("open %s: no such bucket: %w", u, objectstore.ErrRefused)
 }
 
-// Listing answers objectstore.Parallel: these stores answer every start.
+// Listing returns objectstore.Parallel: listings may start after any key.
 func (Buckets) Listing(context.Context, objectstore.URI) (objectstore.Listing, error) {
 	return objectstore.Listing{Mode: objectstore.Parallel}, nil
 }

@@ -1,4 +1,4 @@
-// Package pause waits for time to pass, unless there is no reason to any more.
+// Package pause waits for a time or until a context ends, and computes backoff.
 package pause
 
 import (
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// For waits for d, and not at all if that is not above 0. It returns the error of ctx
-// once that has ended, which it does not outlast.
+// For waits for d, or until ctx ends. It returns the error of ctx. It does not wait if d is
+// not positive.
 func For(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -18,9 +18,9 @@ func For(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// Bound returns how long to wait at most after so many failures in a row, at least 1:
-// first, and twice as long with each one more, up to most. Who may have failed
-// together with others waits for a random part of it.
+// Bound returns the longest time to wait after a number of failures in a row, at least 1:
+// first, doubled with each further failure, up to most. A caller that may have failed
+// together with others should wait for a random part of it.
 func Bound(first, most time.Duration, failures int) time.Duration {
 	bound := first
 	for range failures - 1 {

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// DieWithParent has the system kill the program when this one ends, however it does.
+// DieWithParent makes the system kill the program when this process ends, however it ends.
 func DieWithParent(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)

@@ -4,6 +4,6 @@ package process
 
 import "os/exec"
 
-// DieWithParent does nothing where a system cannot do that: a program whose parent
-// was killed goes on.
+// DieWithParent does nothing on systems that do not support it: the program outlives a parent
+// that is killed.
 func DieWithParent(*exec.Cmd) {}

@@ -1,5 +1,5 @@
-// Package process runs programs for tests and benchmarks, and kills them with
-// whoever started them.
+// Package process runs programs for tests and benchmarks, and kills them when the test
+// process dies.
 package process
 
 import (
@@ -13,17 +13,17 @@ import (
 	"github.com/rangefleet/rangefleet/internal/transcript"
 )
 
-// Process is a program that runs, once or again and again. Its methods are for one
-// goroutine at a time, but for Output.
+// Process is a running program, which can be restarted. Methods other than Output must not be
+// called concurrently.
 type Process struct {
 	Cmd  *exec.Cmd     // the latest run
-	Done chan struct{} // closed once that has ended; Cmd.ProcessState is there then
+	Done chan struct{} // closed when that has ended and Cmd.ProcessState is set
 
 	command func() *exec.Cmd
 	output  transcript.Buffer
 }
 
-// Start runs the command that the function makes.
+// Start runs the command that a function returns, which is called for each run.
 func Start(command func() *exec.Cmd) (*Process, error) {
 	p := &Process{command: command}
 	return p, p.start()
@@ -38,30 +38,29 @@ func (p *Process) start() error {
 	}
 	p.Cmd, p.Done = cmd, done
 	go func() {
-		_ = cmd.Wait() // how it ended shows in its output, and in ProcessState
+		_ = cmd.Wait() // the result is in its output and ProcessState
 		close(done)
 	}()
 	return nil
 }
 
-// Kill ends the program as kill -9 does, and returns when it is gone. One that has
-// ended stays so.
+// Kill kills the program as kill -9 does, and returns when it is gone. It does nothing if the
+// program has ended.
 func (p *Process) Kill() {
 	_ = p.Cmd.Process.Kill() // it may have ended
 	<-p.Done
 }
 
-// Restart kills the program and runs another command that the function makes.
+// Restart kills the program and runs a new one.
 func (p *Process) Restart() error {
 	p.Kill()
 	return p.start()
 }
 
-// Output returns all that the runs have written. It may be called by any goroutine.
+// Output returns everything that all runs have written. It may be called concurrently.
 func (p *Process) Output() string { return p.output.String() }
 
-// Env is an environment of no more than that directory as home, the path of this
-// program, and what is added.
+// Env returns an environment with only a home directory, the PATH of this process, and more.
 func Env(home string, more ...string) []string {
 	return append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, more...)
 }
@@ -72,13 +71,11 @@ func Tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// Ports of FreeAddress: lowPort to highPort-1, which lie below those that systems
-// give to whoever asks for any.
+// The ports of FreeAddress: lowPort to highPort-1, below those that systems assign.
 const lowPort, highPort = 20000, 32000
 
-// FreeAddress returns an address of this machine that nobody listens on, for a
-// program that is told where to listen. Servers and connections that take any port
-// do not get it before the program does.
+// FreeAddress returns a local address on which nothing listens, for a program that is told
+// where to listen. The system does not assign it to others in the meantime.
 func FreeAddress() (string, error) {
 	var err error
 	for range 100 {

@@ -35,9 +35,9 @@ func TestRunsAndRestarts(t *testing.T) {
 	}
 }
 
-func TestWhatCannotRun(t *testing.T) {
+func TestStartReportsAMissingProgram(t *testing.T) {
 	if _, err := process.Start(func() *exec.Cmd { return exec.CommandContext(t.Context(), "/no/such/program") }); err == nil || !strings.Contains(err.Error(), "start /no/such/program: ") {
-		t.Errorf("started what is not there: %v", err)
+		t.Errorf("started a missing program: %v", err)
 	}
 }
 

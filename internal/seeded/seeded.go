@@ -1,4 +1,4 @@
-// Package seeded gives tests randomness that can be had again.
+// Package seeded provides random numbers for tests, from a seed that a failing test prints.
 package seeded
 
 import (
@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// variable is the environment variable that gives all tests of a run a seed.
+// variable is the environment variable that sets the seed of all tests.
 const variable = "TEST_SEED"
 
-// Rand returns a source of randomness for one goroutine, and logs its seed, which a
-// test that fails shows. Each call takes another seed; where TEST_SEED is
-// set, all take that one, so that the test can fail again.
+// Rand returns a source of random numbers, and logs its seed, which go test prints if the
+// test fails. Each call uses another seed, unless TEST_SEED sets it, so that a failure can be
+// reproduced. The source must not be used concurrently.
 func Rand(t testing.TB) *rand.Rand {
 	t.Helper()
 	seed := rand.Uint64()

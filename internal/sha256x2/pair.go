@@ -1,7 +1,6 @@
-// Package sha256x2 computes two SHA-256 sums in 1.3 times the time of one:
-// each round of a hash waits for the round before, and a processor with
-// instructions for them has time for another hash meanwhile. Without such
-// instructions it is crypto/sha256.
+// Package sha256x2 computes two SHA-256 sums at once, in 1.3 times the time of one. Each
+// round of a hash depends on the round before, so that a processor with SHA instructions can
+// interleave two hashes. Without such instructions it uses crypto/sha256.
 //
 // See FIPS 180-4, and for the instructions
 // https://www.intel.com/content/www/us/en/developer/articles/technical/intel-sha-extensions.html.
@@ -25,8 +24,8 @@ type state [8]uint32
 // initial is the state of a hash of nothing.
 var initial = state{0x9b05688c, 0x510e527f, 0xbb67ae85, 0x6a09e667, 0x5be0cd19, 0x1f83d9ab, 0xa54ff53a, 0x3c6ef372}
 
-// Pair is the hashes of two messages that come in parts. It must be Reset before
-// it is used. It is for one goroutine.
+// Pair hashes two messages that are written in parts. It must be Reset before use, and must
+// not be used concurrently.
 type Pair struct{ a, b lane }
 
 // Reset starts new messages.
@@ -35,8 +34,8 @@ func (p *Pair) Reset() {
 	p.b.reset()
 }
 
-// Write adds a part to each of the messages. Parts of the same length take the
-// least time.
+// Write adds a part to each of the messages. It is fastest if the parts have the same
+// length.
 func (p *Pair) Write(a, b []byte) {
 	if !fast {
 		p.a.without.Write(a)
@@ -48,7 +47,7 @@ func (p *Pair) Write(a, b []byte) {
 	p.b.keep(b)
 }
 
-// Sums returns the sums of the messages so far. Nothing can be added after it.
+// Sums returns the sums of the messages. Nothing can be written afterwards.
 func (p *Pair) Sums() (a, b [Size]byte) {
 	if !fast {
 		return [Size]byte(p.a.without.Sum(nil)), [Size]byte(p.b.without.Sum(nil))
@@ -57,7 +56,7 @@ func (p *Pair) Sums() (a, b [Size]byte) {
 	return p.a.state.sum(), p.b.state.sum()
 }
 
-// Sums returns the sums of two messages. It is made for short ones.
+// Sums returns the sums of two messages. It is optimized for short ones.
 func Sums(a, b []byte) (sumA, sumB [Size]byte) {
 	n := paddedLen(len(a))
 	if !fast || n > maxShort || n != paddedLen(len(b)) {
@@ -71,15 +70,14 @@ func Sums(a, b []byte) (sumA, sumB [Size]byte) {
 	return stateA.sum(), stateB.sum()
 }
 
-// maxShort is how long a message is at most, with its padding, of which Sums
-// makes blocks of its own.
+// maxShort is the length of the longest padded message that Sums hashes without a Pair.
 const maxShort = 2 * blockSize
 
 // paddedLen returns the length of a message of n bytes with its padding.
 func paddedLen(n int) int { return (n + 9 + blockSize - 1) / blockSize * blockSize }
 
-// pad completes the end of a message of n bytes, of which end holds the last ones,
-// up to at, and zeros.
+// pad completes the end of a message of n bytes. end holds the last bytes of the message, up
+// to at, followed by zeros.
 func pad(end []byte, at, n int) {
 	end[at] = 0x80
 	binary.BigEndian.PutUint64(end[len(end)-8:], 8*uint64(n))
@@ -99,7 +97,7 @@ type lane struct {
 	state   state
 	length  uint64              // of the message so far, in bytes
 	tail    [2 * blockSize]byte // what does not fill a block, or the padded end
-	without hash.Hash           // hashes, if there are no instructions
+	without hash.Hash           // used if there are no instructions
 }
 
 func (l *lane) reset() {

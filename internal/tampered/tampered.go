@@ -1,7 +1,6 @@
-// Package tampered changes the files of tables as no disk does: blocks are changed
-// as they are before compression, or after it, and checksums and handles are made
-// anew. Only a reader that checks each number, and the ID, notices. It is for
-// tests, and takes the files to be right at first.
+// Package tampered corrupts table files under valid checksums, for tests. It changes blocks
+// before or after compression, and recomputes checksums and handles, so that only a reader
+// that checks each number and the ID of the file detects it. Files must be valid at first.
 package tampered
 
 import (
@@ -24,7 +23,7 @@ const (
 // record is a record of a block.
 type record struct{ key, value []byte }
 
-// File is the file of a table, taken apart.
+// File is a table file, taken apart.
 type File struct {
 	data   [][]byte   // contents of the data blocks
 	parts  [][][]byte // of the index: the keys under which each lists data blocks
@@ -33,7 +32,7 @@ type File struct {
 	footer []byte
 }
 
-// TakeApart takes the file of a table apart.
+// TakeApart takes a table file apart.
 func TakeApart(file []byte) *File {
 	f := &File{footer: file[len(file)-footerSize:]}
 	metaindex, rest := handleOf(file, f.footer[1:])
@@ -74,7 +73,7 @@ func (f *File) property(name string) []byte {
 	panic(fmt.Sprintf("the file has no property %s", name))
 }
 
-// SetProperty changes what the table says of itself.
+// SetProperty changes a property of the table.
 func (f *File) SetProperty(name, value string) {
 	copied := slices.Clone(f.props)
 	for i, rec := range copied {
@@ -94,11 +93,10 @@ func (f *File) SetData(i int, content []byte) {
 	f.data[i] = content
 }
 
-// Bytes puts the file together again.
+// Bytes returns the file, put together again.
 func (f *File) Bytes() []byte { return f.assemble(func(b []byte) []byte { return b }) }
 
-// Mutated returns the file with up to three blocks changed at random, or
-// the footer.
+// Mutated returns the file with up to three random changes, to blocks or the footer.
 func (f *File) Mutated(rng *rand.Rand) []byte {
 	chosen := map[int]bool{}
 	for range 1 + rng.IntN(3) {
@@ -113,8 +111,8 @@ func (f *File) Mutated(rng *rand.Rand) []byte {
 	})
 }
 
-// Overwritten returns the file with bytes written over one of its blocks, as it is
-// before compression or as it is stored, or over the footer.
+// Overwritten returns the file with a part of a block overwritten, before or after
+// compression, or a part of the footer.
 func (f *File) Overwritten(block, at int, with []byte) []byte {
 	block %= f.steps()
 	step := -1
@@ -128,7 +126,7 @@ func (f *File) Overwritten(block, at int, with []byte) []byte {
 	})
 }
 
-// steps returns how often assemble calls its argument.
+// steps returns how many times assemble calls its argument.
 func (f *File) steps() int {
 	blocks := len(f.data) + len(f.parts) + 2 // properties and metaindex
 	if len(f.keys) > 0 {
@@ -137,8 +135,8 @@ func (f *File) steps() int {
 	return 2*blocks + 1
 }
 
-// assemble puts the file together. It hands each block to change, once as it is
-// before compression and once as it is stored, and last the footer.
+// assemble puts the file together. It passes each block to change, before and after
+// compression, and finally the footer.
 func (f *File) assemble(change func([]byte) []byte) []byte {
 	w := &assembly{change: change}
 	next := 0
@@ -230,8 +228,7 @@ func random(rng *rand.Rand, n int) []byte {
 	return b
 }
 
-// encode returns the content of a block whose restart points are every so many
-// records apart.
+// encode returns the content of a block with a restart point after every number of records.
 func encode(all []record, every int) []byte {
 	var out, restarts []byte
 	n := 0
@@ -264,8 +261,7 @@ func records(block []byte) (all []record) {
 	return all
 }
 
-// handleOf returns the content of the block whose handle b begins with, and what
-// follows the handle.
+// handleOf returns the content of the block whose handle b begins with, and the rest of b.
 func handleOf(file, b []byte) (content, rest []byte) {
 	offset, n := binary.Uvarint(b)
 	length, m := binary.Uvarint(b[n:])

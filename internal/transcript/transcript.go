@@ -1,4 +1,4 @@
-// Package transcript keeps what others write, for tests that read it meanwhile.
+// Package transcript provides a buffer that can be read while others write to it, for tests.
 package transcript
 
 import (
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Buffer keeps all that is written to it. The zero value is empty; its methods may be
+// Buffer stores everything that is written to it. The zero value is empty. Methods may be
 // called concurrently.
 type Buffer struct {
 	mu   sync.Mutex

@@ -6,7 +6,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
-// spoil has a key hold what cannot be decoded.
+// spoil stores a value that cannot be decoded.
 func spoil(t *testing.T, c *Catalog, key string) {
 	t.Helper()
 	_, rev, err := c.records.bucket.Get(t.Context(), key)

@@ -11,8 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// onEach runs a test on every implementation of the bucket, each time on an
-// empty one.
+// onEach runs a test on an empty bucket of every implementation.
 func onEach(t *testing.T, test func(t *testing.T, c *Catalog)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) { test(t, New(&kvtest.Memory{})) })

@@ -62,8 +62,8 @@ func TestLogWalksFirstParents(t *testing.T) {
 	})
 }
 
-// A thousand large messages are read page by page: no page takes much more than its
-// limit, and none is missing.
+// A thousand large messages are read page by page. No page is much larger than the limit, and
+// no commit is missing.
 func TestLogPagesAreBoundedInBytes(t *testing.T) {
 	c := New(&kvtest.Memory{})
 	create(t, c, "repo")

@@ -24,7 +24,7 @@ func keysOf(t *testing.T, bucket kv.Bucket) []string {
 	return keys
 }
 
-// wantFresh checks that a repository holds no more than it starts with.
+// wantFresh checks that a repository has only what it is created with.
 func wantFresh(t *testing.T, what string, c *Catalog, id string) {
 	t.Helper()
 	branches, _, err := c.Branches(t.Context(), id, "", "", 10)
@@ -91,7 +91,7 @@ func TestADeletedRepositoryCanBeMadeAnew(t *testing.T) {
 	})
 }
 
-// A repository made before there were incarnations has its ID for a root.
+// The root of a repository created before there were incarnations is its ID.
 func TestARepositoryWithoutIncarnationIsDeleted(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
@@ -182,7 +182,7 @@ func TestSweepLeavesWhatLives(t *testing.T) {
 	})
 }
 
-// standing runs a function before its nth write.
+// standing calls a function before its nth write.
 type standing struct {
 	kv.Bucket
 	left int
@@ -215,9 +215,9 @@ func (s *standing) Purge(ctx context.Context, prefix string) error {
 	return s.Bucket.Purge(ctx, prefix)
 }
 
-// TestWhatIsSlowMeetsNoOtherIncarnation lets each operation stand still before each of
-// its writes while its repository is deleted and made anew.
-func TestWhatIsSlowMeetsNoOtherIncarnation(t *testing.T) {
+// TestSlowWritesDoNotReachANewIncarnation pauses each operation before each of its writes,
+// while its repository is deleted and created again.
+func TestSlowWritesDoNotReachANewIncarnation(t *testing.T) {
 	for name, operation := range map[string]func(ctx context.Context, c *Catalog, head Branch) error{
 		"CreateBranch": func(ctx context.Context, c *Catalog, _ Branch) error {
 			_, err := c.CreateBranch(ctx, "repo", "side", "main")
@@ -242,7 +242,7 @@ func TestWhatIsSlowMeetsNoOtherIncarnation(t *testing.T) {
 	}
 }
 
-// meets has an operation stand still before a step, and reports whether it has as many.
+// meets pauses an operation before a step, and reports whether the operation has that many steps.
 func meets(t *testing.T, name string, operation func(context.Context, *Catalog, Branch) error, step int) (stood bool) {
 	t.Helper()
 	bucket := new(kvtest.Memory)

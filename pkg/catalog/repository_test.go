@@ -140,8 +140,8 @@ func TestOfRepositoriesMadeAtOnceNoTwoOverlap(t *testing.T) {
 	})
 }
 
-// failing lets a number of writes through and refuses the rest, as a process
-// that ends between two of them does.
+// failing lets a number of writes through and fails the rest, as if the process died between
+// two of them.
 type failing struct {
 	kv.Bucket
 	left int
@@ -258,7 +258,7 @@ func TestSetMetadataAddsAndReplaces(t *testing.T) {
 	})
 }
 
-// pausing stands still before its nth call for a branch.
+// pausing pauses before its nth call for a branch.
 type pausing struct {
 	kv.Bucket
 	left  int
@@ -298,10 +298,9 @@ func (p *pausing) Delete(ctx context.Context, key string, revision uint64) error
 	return p.Bucket.Delete(ctx, key, revision)
 }
 
-// TestASlowCreateLeavesTheBranchAlone lets one call, of the same default branch or
-// another, stand still at each of its steps for a branch while another one makes the
-// repository, and something is committed. Of an even older call a branch is left, of
-// either name.
+// TestASlowCreateLeavesTheBranchAlone pauses one call, with the same default branch or
+// another, at each of its steps for a branch, while a second call creates the repository and
+// something is committed. A third call, which died earlier, left a branch of either name.
 func TestASlowCreateLeavesTheBranchAlone(t *testing.T) {
 	for _, left := range []string{"", "main", "other"} {
 		for _, wanted := range []string{"main", "other"} {
@@ -311,8 +310,8 @@ func TestASlowCreateLeavesTheBranchAlone(t *testing.T) {
 	}
 }
 
-// outrun has a call with the default branch that is wanted stand still before a step,
-// and reports whether it has as many.
+// outrun pauses a call with the wanted default branch before a step, and reports whether the
+// call has that many steps.
 func outrun(t *testing.T, left, wanted string, step int) (paused bool) {
 	t.Helper()
 	what := fmt.Sprintf("left %q, wanted %q, step %d", left, wanted, step)
@@ -346,8 +345,8 @@ func outrun(t *testing.T, left, wanted string, step int) (paused bool) {
 	return true
 }
 
-// lateConflict is a bucket that stores a repository that is ready, and answers that
-// somebody else was faster, as where the answer was lost and the record changed since.
+// lateConflict is a bucket that stores a repository as ready, and returns a conflict, as if
+// the answer was lost and the record changed since.
 type lateConflict struct{ kv.Bucket }
 
 func (l lateConflict) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
@@ -369,7 +368,7 @@ func TestARepositoryThatIsReadyAfterAllIsCreated(t *testing.T) {
 	}
 }
 
-// unready is a bucket whose server knows of a repository only that it is being made.
+// unready is a bucket whose server has only seen the reservation of a repository.
 type unready struct{ kv.Bucket }
 
 func (u unready) Get(ctx context.Context, key string) ([]byte, uint64, error) {

@@ -34,9 +34,9 @@ func TestResetBranch(t *testing.T) {
 	})
 }
 
-// TestAResetTellsBeforeItMoves stops a reset after its first step: what it tells of the
-// branch is true all the same.
-func TestAResetTellsBeforeItMoves(t *testing.T) {
+// TestAResetRecordsTheHeadBeforeItMoves stops a reset after its first step: the recorded head
+// is correct all the same.
+func TestAResetRecordsTheHeadBeforeItMoves(t *testing.T) {
 	c := New(&kvtest.Memory{})
 	create(t, c, "repo")
 	one := commitOn(t, c, "main", "one")

@@ -17,15 +17,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
-// answer is what the fake service says to one request. Status 0 breaks the
-// connection instead.
+// answer is an answer of the fake service. Status 0 closes the connection instead.
 type answer struct {
 	status     int
 	body       string
 	retryAfter string
 }
 
-// service answers one request after another and notes them.
+// service is a fake that gives its answers in order, and records the requests.
 type service struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -243,7 +242,7 @@ func TestRetriesAreTold(t *testing.T) {
 	}
 }
 
-// Who gives up first never learns why it had to wait.
+// A client must not time out before the service reports why the request had to wait.
 func TestATryOutlastsTheServer(t *testing.T) {
 	c, err := New(Config{Endpoint: "http://h"})
 	if err != nil || c.config.Timeout <= api.AnswerWithin {

@@ -69,7 +69,7 @@ func (s *Service) TrySource(ctx context.Context, source string, seed uint64) (Tr
 		if objectstore.Permanent(err) || ctx.Err() != nil {
 			return none, storeFault(field, err)
 		}
-		return none, fault.ComeBack(field, "the store does not answer, try again: %v", err)
+		return none, fault.Unavailable(field, "the store does not answer, try again: %v", err)
 	}
 	return tried, nil
 }

@@ -162,7 +162,7 @@ func (v *validator) namespace(ctx context.Context, field, text string) error {
 	if err == nil || objectstore.Permanent(err) {
 		return storeFault(field, err)
 	}
-	return fault.ComeBack(field, "the store does not answer, try again: %v", err)
+	return fault.Unavailable(field, "the store does not answer, try again: %v", err)
 }
 
 // place refuses a storage namespace that would take a source away from imports, since no

@@ -50,8 +50,8 @@ func Conflicting(format string, args ...any) error {
 	return &Fault{Kind: Conflict, Text: fmt.Sprintf(format, args...)}
 }
 
-// ComeBack returns a Later fault of the field.
-func ComeBack(field, format string, args ...any) error {
+// Unavailable returns a Later fault of the field.
+func Unavailable(field, format string, args ...any) error {
 	return &Fault{Kind: Later, Field: field, Text: fmt.Sprintf(format, args...)}
 }
 

@@ -18,7 +18,7 @@ func TestFaults(t *testing.T) {
 		{fault.BadField("paths[0].path", "%q has no scheme", "x"), fault.Invalid, `paths[0].path: "x" has no scheme`},
 		{fault.Missing("branch"), fault.NotFound, "branch not found"},
 		{fault.Conflicting("import %s is over", "i"), fault.Conflict, "import i is over"},
-		{fault.ComeBack("ns", "%s is away", "s3"), fault.Later, "ns: s3 is away"},
+		{fault.Unavailable("ns", "%s is away", "s3"), fault.Later, "ns: s3 is away"},
 		{fault.TooMany("%d are under way", 2), fault.Busy, "2 are under way"},
 	} {
 		if tc.err.Error() != tc.text {

@@ -8,8 +8,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/ident"
 )
 
-// Every kind of item, byte by byte. That the bytes are lakeFS's own is shown in
-// test/lakefs.
+// Every kind of item, byte by byte. test/lakefs checks that lakeFS encodes them in the same
+// way.
 func TestItems(t *testing.T) {
 	tests := []struct {
 		name  string

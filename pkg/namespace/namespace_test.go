@@ -14,7 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// memory is a store in memory; err, if set, is the answer to every call.
+// memory is a store in memory. Every call returns err, if it is set.
 type memory struct {
 	objects map[string][]byte
 	err     error
@@ -103,7 +103,7 @@ func TestErrorsOfTheStoreAreLeftAsTheyAre(t *testing.T) {
 	}
 }
 
-// What nobody can open is refused before a store is asked for.
+// An invalid namespace is refused before a store is opened.
 func TestOpen(t *testing.T) {
 	buckets := memstore.Buckets{"bucket": &memstore.Store{}}
 	files, err := namespace.Open(t.Context(), buckets, "s3://bucket/repo")

@@ -92,7 +92,7 @@ func (f *fakeService) CheckNamespace(_ context.Context, namespace string) error 
 		return fault.BadField("storage_namespace", "/etc lies outside of the allowed directories")
 	}
 	if namespace == "s3://away" {
-		return fault.ComeBack("storage_namespace", "the store does not answer")
+		return fault.Unavailable("storage_namespace", "the store does not answer")
 	}
 	return f.err
 }
