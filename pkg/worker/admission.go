@@ -100,7 +100,11 @@ func (a *admission) pullBriefly(ctx context.Context, s *slot) (*queue.Task, erro
 
 // hasRoom reports whether the process could list another partition besides those of
 // bulk that it has.
-func (a *admission) hasRoom() bool { return !a.busy() && !a.slots.starting(a.now()) }
+func (a *admission) hasRoom() bool {
+	return !a.busy() && !a.slots.any(queue.Bulk, func(s *slot) bool {
+		return s.busy() && !s.listed.Load() && s.taken.since(a.now()) < getReady
+	})
+}
 
 // isFair reports whether to take a pending partition although there is no room: one
 // of another import. If more partitions are pending than running, not all of them

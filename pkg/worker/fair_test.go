@@ -174,12 +174,8 @@ func TestARestThatIsQueuedTwice(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	f := start(t, source)
 	f.record("id", small)
-	p, half := whole("id"), want[:len(want)/2]
-	after := ""
-	for _, r := range half {
-		expect.NoError(t, f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
-		after = r.MaxKey
-	}
+	p := whole("id")
+	after := f.cover(p, want[:len(want)/2])
 	f.publish(p, partition.New("id", partition.Span{After: after}, true, false))
 	f.run(2)
 	f.covered("id", want)

@@ -60,7 +60,7 @@ func (w *Worker) Ready() error {
 		return unusable
 	case refused != nil:
 		return refused
-	case !w.slots.reached(queue.Bulk) || !w.slots.reached(queue.Express):
+	case !w.slots.any(queue.Bulk, (*slot).reached) || !w.slots.any(queue.Express, (*slot).reached):
 		return errors.New("the queue of partitions was not reached yet: a coordinator makes it")
 	}
 	return nil

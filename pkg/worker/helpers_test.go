@@ -120,6 +120,18 @@ func (f *fleet) runOn(q *backend.Backend, slots int, metrics *prometheus.Registr
 	return stop
 }
 
+// cover publishes covers of a partition's first ranges, and returns where the last one
+// ends.
+func (f *fleet) cover(p partition.Partition, ranges []partition.RangeMetadata) (after string) {
+	f.t.Helper()
+	for _, r := range ranges {
+		c := partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}
+		expect.NoError(f.t, f.backend.Covers.Publish(f.t.Context(), p.ImportID, p.ID, c))
+		after = r.MaxKey
+	}
+	return after
+}
+
 // covers follows the covers of an import until they chain.
 func (f *fleet) covers(id string) (partition.Fold, []partition.Cover) {
 	f.t.Helper()

@@ -44,13 +44,8 @@ func TestAResumedPartitionChecksItsStart(t *testing.T) {
 	f := start(t, liar(source))
 	f.record("id", small)
 	p := whole("id")
-	after := ""
-	for _, r := range want {
-		expect.NoError(t, f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
-		if after = r.MaxKey; after > "dir/000450" {
-			break
-		}
-	}
+	within := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey > "dir/000450" })
+	after := f.cover(p, want[:within+1])
 	f.publish(p)
 	f.run(1)
 	if why := f.failed("id"); !strings.Contains(why, after) || !strings.Contains(why, "s3.listing: walk") {
@@ -58,26 +53,38 @@ func TestAResumedPartitionChecksItsStart(t *testing.T) {
 	}
 }
 
+// startGap starts a fleet for an import with a gap of four ranges.
+func startGap(t *testing.T) (f *fleet, source *memstore.Store, gap partition.Span) {
+	t.Helper()
+	source, want := numbered(t, 1000, small)
+	source.PageSize = page
+	i := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey > "dir/000300" })
+	return start(t, source), source, partition.Span{After: want[i-1].MaxKey, Upto: want[i+3].MaxKey}
+}
+
+// runGap has a worker list a gap, and returns its partition.
+func (f *fleet) runGap(gap partition.Span) partition.Partition {
+	f.t.Helper()
+	f.record("id", small)
+	p := partition.New("id", gap, true, true)
+	f.publish(p)
+	f.run(1)
+	return p
+}
+
 // A gap ends at a key that the store had. If a listing ends before that key, the key
 // contradicts it; if the key is gone, nothing is left in the gap.
 func TestAPartitionThatEndsAtABoundaryChecksItsEnd(t *testing.T) {
 	for name, gone := range map[string]bool{"a store that lies": false, "keys that were removed": true} {
 		t.Run(name, func(t *testing.T) {
-			source, want := numbered(t, 1000, small)
-			source.PageSize = page
-			f := start(t, source)
-			i := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey > "dir/000300" })
-			gap := partition.Span{After: want[i-1].MaxKey, Upto: want[i+3].MaxKey}
+			f, source, gap := startGap(t)
 			if gone {
 				all := source.Keys("")
 				source.Remove(all[slices.Index(all, gap.After)+1:]...)
 			} else {
 				source.EndsAfter = func(after string) bool { return after >= gap.After && after < gap.Upto }
 			}
-			f.record("id", small)
-			p := partition.New("id", gap, true, true)
-			f.publish(p)
-			f.run(1)
+			p := f.runGap(gap)
 			if !gone {
 				if why := f.failed("id"); !strings.Contains(why, gap.Upto) || !strings.Contains(why, "s3.listing: walk") {
 					t.Errorf("the import failed with %q, want the key %q and the setting", why, gap.Upto)
@@ -114,11 +121,7 @@ func TestACutPartitionClaimsNoMoreThanItLists(t *testing.T) {
 func TestAKeyThatComesBackAtASeamContradictsNothing(t *testing.T) {
 	for _, at := range []string{"start", "end"} {
 		t.Run(at, func(t *testing.T) {
-			source, want := numbered(t, 1000, small)
-			source.PageSize = page
-			f := start(t, source)
-			i := slices.IndexFunc(want, func(r partition.RangeMetadata) bool { return r.MaxKey > "dir/000300" })
-			gap := partition.Span{After: want[i-1].MaxKey, Upto: want[i+3].MaxKey}
+			f, source, gap := startGap(t)
 			key := gap.After
 			if at == "end" {
 				key = gap.Upto
@@ -132,10 +135,7 @@ func TestAKeyThatComesBackAtASeamContradictsNothing(t *testing.T) {
 				}
 				return nil
 			}
-			f.record("id", small)
-			p := partition.New("id", gap, true, true)
-			f.publish(p)
-			f.run(1)
+			p := f.runGap(gap)
 			f.idle("id")
 			r, err := f.imports.Get(t.Context(), "id")
 			if expect.NoError(t, err); r.State != imports.Running {

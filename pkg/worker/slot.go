@@ -54,33 +54,25 @@ func (s *slot) keyModel(importID string) *forecast.KeyModel {
 }
 
 func (s *slot) busy() bool { return s.importID.Load() != nil }
+func (s *slot) idle() bool { return !s.busy() }
+
+// reached reports whether the work queue has answered the slot.
+func (s *slot) reached() bool { return s.busy() || s.puller.Bound() }
 
 // slots are all slots of a worker.
 type slots []*slot
 
-// idle reports whether a slot of the lane has no partition.
-func (s slots) idle(lane queue.Lane) bool {
-	return slices.ContainsFunc(s, func(s *slot) bool { return s.lane == lane && !s.busy() })
-}
-
-// reached reports whether a slot of the lane has been answered by the work queue.
-func (s slots) reached(lane queue.Lane) bool {
-	return slices.ContainsFunc(s, func(s *slot) bool { return s.lane == lane && (s.busy() || s.puller.Bound()) })
-}
-
-// starting reports whether a listing of bulk has begun less than a moment ago.
-func (s slots) starting(now time.Time) bool {
-	return slices.ContainsFunc(s, func(s *slot) bool {
-		return s.lane == queue.Bulk && s.busy() && !s.listed.Load() && s.taken.since(now) < getReady
-	})
+// any reports whether a slot of the lane is such.
+func (s slots) any(lane queue.Lane, such func(*slot) bool) bool {
+	return slices.ContainsFunc(s, func(s *slot) bool { return s.lane == lane && such(s) })
 }
 
 // workOn reports whether a slot of bulk has a partition of the import, or of any
 // import if importID is empty.
 func (s slots) workOn(importID string) bool {
-	return slices.ContainsFunc(s, func(s *slot) bool {
+	return s.any(queue.Bulk, func(s *slot) bool {
 		id := s.importID.Load()
-		return s.lane == queue.Bulk && id != nil && (importID == "" || *id == importID)
+		return id != nil && (importID == "" || *id == importID)
 	})
 }
 

@@ -159,7 +159,7 @@ func (s *stallWatch) toRepeat(now time.Time) time.Duration {
 // is pending in the express lane; but while another slot of it is idle, nothing is.
 func (s *stallWatch) othersWait() bool {
 	if s.slot.lane == queue.Express {
-		return !s.slots.idle(queue.Express)
+		return !s.slots.any(queue.Express, (*slot).idle)
 	}
 	load, _ := s.load.Last()
 	return load.Next != ""

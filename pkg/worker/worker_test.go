@@ -57,11 +57,7 @@ func TestARedeliveryResumesAfterTheLastCover(t *testing.T) {
 	f.buckets["repo"].Hook = stored.hook
 	f.record("id", small)
 	p := whole("id")
-	after := ""
-	for _, r := range want[:len(want)/2] {
-		expect.NoError(t, f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r}))
-		after = r.MaxKey
-	}
+	after := f.cover(p, want[:len(want)/2])
 	f.publish(p)
 	f.run(1)
 	covers := f.covered("id", want)
