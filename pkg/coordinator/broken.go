@@ -19,7 +19,7 @@ type brokenRecords struct {
 	of map[string]map[string]string // bucket -> ID -> problem
 }
 
-// note takes note of all broken records of a bucket, by ID, and logs the new ones.
+// note records all broken records of a bucket, by ID, and logs the new ones.
 func (b *brokenRecords) note(bucket string, now map[string]string) {
 	for id, problem := range b.replace(bucket, now) {
 		b.log.Error("record cannot be decoded, and is left out", "bucket", bucket, "id", id, "err", problem)

@@ -99,12 +99,12 @@ func (c *cleanup) read(ctx context.Context, id string) (imports.Record, error) {
 	return record, err
 }
 
-// retire takes note that an import has ended, stops following it, and deletes its record
+// retire records that an import has ended, stops following it, and deletes its record
 // once that is due.
 func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
 	id, now := r.Job.ImportID, c.now()
 	e := c.note(id, end{r.Updated, now, r.State})
-	c.followers.Unfollow(id) // after the note; see Service.follow
+	c.followers.Unfollow(id) // after it is recorded; see Service.follow
 	if e.lately(now) {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
 	return nil
 }
 
-// note takes note of the end of an import, and returns the one that was noted first.
+// note records the end of an import, and returns the one that was recorded first.
 func (c *cleanup) note(id string, e end) end {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,7 +137,7 @@ func (c *cleanup) forget(id string) {
 }
 
 // keep forgets all imports but those of the IDs: a peer has deleted their records. An
-// import that ended since the IDs were read is noted again.
+// import that ended since the IDs were read is recorded again.
 func (c *cleanup) keep(ids []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

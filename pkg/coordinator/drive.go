@@ -46,7 +46,7 @@ type driver struct {
 
 	failures int    // errors in a row
 	problem  string // that the record shows
-	over     bool   // the last step ended the import, which the next one takes note of
+	over     bool   // the last step has ended the import: the next one clears up
 }
 
 // recordStore reads and changes the record of one import.
@@ -96,7 +96,7 @@ func (d *driver) run(ctx context.Context) error {
 	return nil
 }
 
-// noteError takes note of an error, and returns after how long to try again.
+// noteError counts and reports an error, and returns after how long to try again.
 func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 	after := pause.Bound(retryAfter, maxRetry, d.failures+1)
 	if ctx.Err() != nil {
@@ -204,7 +204,7 @@ func hopeless(err error) bool {
 		errors.Is(err, table.ErrCorrupt) || errors.Is(err, imports.ErrDeadly)
 }
 
-// end takes note of the end of the import, and clears up after it.
+// end counts and logs the end of the import, and clears up after it.
 func (d *driver) end(ctx context.Context, record imports.Record) error {
 	d.metrics.ended(record, d.now())
 	d.logEnd(ctx, record)

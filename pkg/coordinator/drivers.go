@@ -45,7 +45,7 @@ func (d *drivers) remove(id string) {
 	delete(d.states, id)
 }
 
-// note takes note of the state of an import, if it is driven.
+// note records the state of an import, if it is driven.
 func (d *drivers) note(id string, state imports.State) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -121,6 +122,26 @@ func TestAnImportIsNotForgottenAsSoonAsItHasEnded(t *testing.T) {
 	expect.NoError(t, s.supervisor.scan(t.Context()))
 	if r, err := f.imports.Get(t.Context(), id); !fault.Is(err, fault.NotFound) {
 		t.Errorf("after %s: %+v, %v, want it forgotten", keepSeen, r, err)
+	}
+}
+
+func TestTheFirstEndOfAnImportCounts(t *testing.T) {
+	c := newCleanup(Config{Backend: &backend.Backend{}, Now: time.Now}, nil, nil)
+	first := end{at: time.Now(), seen: time.Now(), state: imports.Failed}
+	for _, id := range []string{"a", "b"} {
+		c.note(id, first)
+	}
+	if got := c.note("a", end{state: imports.Completed}); got != first {
+		t.Errorf("a second end replaces the first: %+v", got)
+	}
+	if n := c.counts(); n[imports.Failed] != 2 || len(n) != 1 {
+		t.Errorf("the counts are %v", n)
+	}
+	if c.keep([]string{"b", "c"}); c.hasEnded("a") || !c.endedLately("b") || c.hasEnded("c") {
+		t.Errorf("after only b and c are kept, the ends are %v", c.ended)
+	}
+	if long := (end{at: time.Now().Add(-keepEnded), seen: time.Now().Add(-keepSeen)}); long.lately(time.Now()) || !first.lately(time.Now()) {
+		t.Error("an end of a day ago is lately, or one of just now is not")
 	}
 }
 

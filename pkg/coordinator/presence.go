@@ -10,19 +10,18 @@ import (
 )
 
 const (
-	// missingAfter is after how long without a sign of a worker imports report it: longer
-	// than it takes to replace a worker, or to elect leaders of NATS.
+	// missingAfter is the time without a sign of a worker after which imports report it:
+	// longer than it takes to replace a worker, or to elect leaders of NATS.
 	missingAfter = 30 * time.Second
 
-	// surveysWithin is longer than a survey of a NATS that answers takes, with the rest
-	// after it.
+	// surveysWithin is more than the longest time between two surveys while NATS answers.
 	surveysWithin = 20 * time.Second
 
-	// noWorkers is the problem of an import whose partitions nobody takes.
+	// noWorkers is the problem of an import whose partitions no worker takes.
 	noWorkers = "no worker is heard of: start workers, or check that they reach NATS and are of this version"
 )
 
-// workerPresence knows when there was a sign of a worker last. Workers that wait for
+// workerPresence knows when there was the last sign of a worker. Workers that wait for
 // partitions ask NATS, and those that work tell each other the load at least every two
 // seconds. Its methods may be called concurrently. The zero value does not listen yet.
 type workerPresence struct {
@@ -45,7 +44,7 @@ func (w *workerPresence) listen(ctx context.Context, b *backend.Backend) error {
 	return nil
 }
 
-// note takes note of whether there was a sign of a worker up to a survey.
+// note records whether there was a sign of a worker since the survey before.
 func (w *workerPresence) note(seen queue.Survey, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 // takes until the next worker has tried the partition, and reports again.
 const reportedFor = 3 * time.Minute
 
-// problemReports are what workers report of partitions that do not get on: at most one
-// report for each import. Its methods may be called concurrently. The zero value has none.
+// problemReports are the reports of workers about partitions that make no progress: at most
+// one for each import. Its methods may be called concurrently. The zero value has none.
 type problemReports struct {
 	mu       sync.Mutex
 	byImport map[string]problemReport
@@ -25,7 +25,7 @@ type problemReport struct {
 	at time.Time
 }
 
-// note takes note of a worker's report. The first partition of an import with a problem
+// note records a worker's report. The first partition of an import with a problem
 // counts until its problem is over, so that the import's problem does not change with
 // each report on one of many partitions.
 func (p *problemReports) note(report gossip.Problem, now time.Time) {

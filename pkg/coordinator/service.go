@@ -145,7 +145,7 @@ func (s *Service) close() {
 // follow returns the progress of an import, and starts to follow its covers if that is
 // not done yet. It is nil if the import has ended or the service has stopped.
 //
-// cleanup notes that an import has ended before it is unfollowed. So an import that ends
+// cleanup records that an import has ended before it unfollows it. So an import that ends
 // meanwhile is unfollowed either there or here.
 func (s *Service) follow(id string) *follow.Progress {
 	p := s.followers.Follow(id)

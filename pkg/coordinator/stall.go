@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// stalledFor is how long, at least, no cover of an import comes before NATS is told
-	// to count the time to acknowledge its partitions anew.
+	// stalledFor is the time without a new cover of an import, at least, after which the
+	// time to acknowledge its partitions is counted anew.
 	stalledFor = 30 * time.Second
 
-	// maxResets bounds for how many partitions that is done at a time.
+	// maxResets bounds the number of partitions for which it is counted anew at a time.
 	maxResets = 256
 )
 
@@ -29,10 +29,9 @@ func (t *stallTimer) observe(covers uint64, now time.Time) time.Duration {
 	return now.Sub(t.since)
 }
 
-// resetIfStalled has NATS count anew for how long partitions belong to the workers that
-// they were delivered to, if no cover came for long although a worker waits for a
-// partition. A NATS server whose clock was ahead may keep partitions for workers that are
-// gone; see Queue.ResetAckWait.
+// resetIfStalled has NATS count anew how long partitions belong to the workers that they
+// were delivered to. It does so if no cover came for long although a worker waits for a
+// partition: a NATS server whose clock was ahead may keep partitions for dead workers; see Queue.ResetAckWait.
 func (g *gapCloser) resetIfStalled(ctx context.Context) error {
 	now := g.now()
 	stalled := g.sinceLast.observe(g.progress.Count(), now)

@@ -37,10 +37,9 @@ var trialLimits = trial.Limits{
 // leaves, less some that are repeated.
 const trialStarts = 200
 
-// TrySource tries how a source is listed, which must be in a bucket, and allowed to be
-// imported. A trial with a seed other than 0 repeats the one that reported that seed, as
-// far as the bucket is the same. It is fault.Busy while too many others run in this
-// process.
+// TrySource tries how a source is listed. The source must be in a bucket, and allowed. A
+// trial with a seed other than 0 repeats the one that reported that seed, as far as the
+// bucket is the same. It is fault.Busy while too many other trials run in this process.
 func (s *Service) TrySource(ctx context.Context, source string, seed uint64) (Tried, error) {
 	const field = "source"
 	var none Tried

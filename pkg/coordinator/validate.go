@@ -124,16 +124,16 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 	return nil
 }
 
-// checkNamespaceWithin bounds how long a store may take to show that it takes files.
+// checkNamespaceWithin bounds the time that CheckNamespace waits for a store.
 const checkNamespaceWithin = 10 * time.Second
 
-// CheckNamespace refuses, as a fault of storage_namespace, what no repository may have as
-// its namespace, and what no metadata can be stored in: it stores the empty tree there,
-// and reads it. No other call tells as much. What imports need is the permission for
-// these two, and not the one to list.
+// CheckNamespace checks that a storage namespace is allowed, that it shares no objects with
+// a source, and that files can be stored in it: it stores the empty tree, and reads it
+// back. It does not list, since imports need no permission for that. What it refuses is a
+// fault of the field storage_namespace.
 //
-// A store that does not answer is a fault too, of the kind Later: the namespace of a
-// repository cannot be changed, and is of no use while its store is away.
+// A store that does not answer is a fault of the kind Later: the namespace of a repository
+// cannot be changed, and is of no use while its store is away.
 func (s *Service) CheckNamespace(ctx context.Context, namespace string) error {
 	return s.validate.namespace(ctx, "storage_namespace", namespace)
 }

@@ -1,0 +1,73 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+)
+
+func TestAnImportHasOneDriver(t *testing.T) {
+	d := newDrivers()
+	leave := make(chan struct{})
+	for range 2 {
+		d.start("a", func(context.Context) { <-leave }) // a second one would not end
+	}
+	d.note("a", imports.Committing)
+	d.note("unknown", imports.Running)
+	if got := d.all(); !maps.Equal(got, map[string]imports.State{"a": imports.Committing}) || !d.drives("a") {
+		t.Errorf("driven are %v, want a", got)
+	}
+	leave <- struct{}{}
+	expect.Eventually(t, "the driver ends", func() bool { return !d.drives("a") })
+	d.close()
+}
+
+// TestDriversStop starts drivers in many goroutines while they are closed. None runs
+// after that.
+func TestDriversStop(t *testing.T) {
+	for range 50 {
+		d := newDrivers()
+		var running atomic.Int64
+		var users sync.WaitGroup
+		for user := range 10 {
+			users.Go(func() {
+				for i := range 20 {
+					d.start(fmt.Sprint(user, "-", i%5), func(ctx context.Context) {
+						running.Add(1)
+						defer running.Add(-1)
+						<-ctx.Done()
+					})
+				}
+			})
+		}
+		d.close()
+		if n := running.Load(); n != 0 {
+			t.Fatalf("%d drivers run after close", n)
+		}
+		users.Wait()
+		if n := len(d.all()); n != 0 {
+			t.Fatalf("%d imports are driven after close", n)
+		}
+	}
+}
+
+func TestStallTimer(t *testing.T) {
+	var timer stallTimer
+	begun := time.Now()
+	for i, tc := range []struct {
+		covers  uint64
+		seconds time.Duration
+		want    time.Duration
+	}{{0, 0, 0}, {0, 5, 5}, {1, 6, 0}, {1, 9, 3}, {0, 10, 0}, {0, 12, 2}} { // covers are lost, and followed anew
+		if got := timer.observe(tc.covers, begun.Add(tc.seconds*time.Second)); got != tc.want*time.Second {
+			t.Errorf("observation %d: %v, want %v seconds", i, got, tc.want)
+		}
+	}
+}
