@@ -30,7 +30,7 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 }
 
-func TestWithoutJetStreamThereIsNoQueue(t *testing.T) {
+func TestEnsureWithoutJetStream(t *testing.T) {
 	t.Parallel()
 	plain, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true})
 	expect.NoError(t, err)
@@ -47,7 +47,7 @@ func TestWithoutJetStreamThereIsNoQueue(t *testing.T) {
 	}
 }
 
-func TestMoreCopiesThanServersAreRefused(t *testing.T) {
+func TestEnsureRefusesMoreCopiesThanServers(t *testing.T) {
 	t.Parallel()
 	q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Replicas: 3, Log: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second}, backend.Options{})
 	expect.NoError(t, err)
@@ -171,6 +171,6 @@ func TestRestore(t *testing.T) {
 	queuetest.Lose(t, server, "KV_catalog")
 	expect.NoError(t, q.Restore(t.Context()))
 	if _, err := q.Bucket(kv.BucketCatalog).Create(t.Context(), "key", nil); err == nil {
-		t.Error("a lost catalog was made anew, empty")
+		t.Error("a lost catalog was created again, empty")
 	}
 }

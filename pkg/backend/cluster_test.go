@@ -54,8 +54,8 @@ func startCluster(t *testing.T) string {
 	return servers[0].ClientURL()
 }
 
-// A coordinator that is started with too few copies, or with the default, leaves a
-// fleet all that it has.
+// A coordinator whose setting is lower than the copies that a fleet has, or the default,
+// keeps the copies.
 func TestCopiesAreKept(t *testing.T) {
 	t.Parallel()
 	cluster := startCluster(t)

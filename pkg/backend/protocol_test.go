@@ -19,8 +19,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// other returns a connection of a process of another version, which has not made
-// the queue its own.
+// other returns the backend of a process of another version, which has not called Ensure.
 func other(t *testing.T, server *natsd.Server, protocol int) *backend.Backend {
 	t.Helper()
 	q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Protocol: protocol, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}, backend.Options{})
@@ -41,7 +40,7 @@ func refused(t *testing.T, what string, err error, words ...string) {
 	}
 }
 
-func TestWhatAnotherVersionMadeIsRefusedAndKept(t *testing.T) {
+func TestMessagesOfAnotherVersionAreRefusedAndKept(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
 	newer := other(t, server, natsconn.Protocol+1)
@@ -80,7 +79,7 @@ func outstandingIDs(t *testing.T, q *backend.Backend) []string {
 	return s.Partitions["imp"]
 }
 
-// TestTheQueueIsOfOneVersion lets processes of three versions have a queue.
+// TestTheQueueIsOfOneVersion has processes of three versions use a queue.
 func TestTheQueueIsOfOneVersion(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	second := queuetest.Connect(t, natsconn.Config{InProcess: server, Protocol: 2})

@@ -106,7 +106,7 @@ func TestLastIsTheNewestCoverOfAPartition(t *testing.T) {
 	}
 }
 
-// TestFollowersReadManyAtATime wants far fewer requests than covers.
+// TestFollowersReadManyAtATime expects far fewer requests than covers.
 func TestFollowersReadManyAtATime(t *testing.T) {
 	server := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
@@ -138,8 +138,8 @@ func TestFollowersReadManyAtATime(t *testing.T) {
 	}
 }
 
-// A server that lost power may have lost what it had acknowledged, and gives the same
-// numbers to what comes then.
+// A server that lost power may have lost messages that it had acknowledged, and gives their
+// numbers to new ones.
 func TestFollowersNoticeThatCoversAreLost(t *testing.T) {
 	t.Parallel()
 	server := queuetest.StartServer(t, natsd.Config{})

@@ -14,9 +14,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// TestTheLastNoteCounts notes several things of partitions, and counts the notes
-// among what is stored.
-func TestTheLastNoteCounts(t *testing.T) {
+// TestTriesReturnsTheLastNote also checks that notes are counted as messages stored.
+func TestTriesReturnsTheLastNote(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg})

@@ -1,6 +1,6 @@
-// Package imports is the durable state of one import: what was asked for, how
-// far it is, and how it ended. Its transitions are pure functions of a record;
-// a compare-and-swap in the state bucket makes each of them happen once.
+// Package imports is the durable state machine of an import: what was requested, how far
+// it is, and how it ended. Transitions are pure functions of a record; a compare-and-swap
+// in the state bucket makes each of them happen once.
 //
 //	running ──▶ committing ──▶ completed
 //	 │ │ │          │
@@ -8,9 +8,9 @@
 //	 │ └──────▶ canceled
 //	 └────────▶ previewed
 //
-// An import that is committing cannot be canceled, since its commit may be on
-// the branch already, and fails only once it is certain that the commit is not
-// and never will be; one that ended otherwise never commits.
+// An import that is committing cannot be canceled, since its commit may be on the branch
+// already. It fails only once it is certain that the commit is not on the branch and never
+// will be. An import that ended without a commit never commits.
 package imports
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// State is where an import is.
+// State is how far an import is.
 type State string
 
 // The states of an import.
@@ -39,7 +39,7 @@ func (s State) Ended() bool {
 	return s == Completed || s == Failed || s == Canceled || s == Previewed
 }
 
-// PathType says how the path of a source is read.
+// PathType says which objects a path stands for.
 type PathType string
 
 // The types of a path, as the API names them.
@@ -55,45 +55,45 @@ type Path struct {
 	Destination string   `json:"destination"` // "" is the root of the branch
 }
 
-// Markers says what becomes of an object whose key would be empty: the marker of
-// the very folder that a path imports to the root of the branch.
+// Markers says how to treat an object whose key would be empty: the marker of the folder
+// that a path imports to the root of the branch.
 type Markers string
 
-// What may become of such an object. An unknown value is FailMarkers.
+// How to treat such an object. An unknown value is FailMarkers.
 const (
 	SkipMarkers Markers = "skip" // it is left out and counted
 	FailMarkers Markers = "fail" // the import fails
 )
 
-// Job is what a worker needs to know of an import. It does not change once the import
+// Job is what a worker needs to know about an import. It does not change once the import
 // is planned.
 type Job struct {
 	ImportID    string           `json:"import_id"`
 	Namespace   string           `json:"namespace"`             // the repository's storage namespace, a URI
-	Incarnation string           `json:"incarnation,omitempty"` // of the repository: the import lands in no other that has its ID
-	Paths       []Path           `json:"paths"`                 // of equal keys, the later path's wins
+	Incarnation string           `json:"incarnation,omitempty"` // of the repository: the import does not land in another one of the same ID
+	Paths       []Path           `json:"paths"`                 // of equal keys, that of the later path wins
 	Breaks      partition.Breaks `json:"breaks"`
 	Markers     Markers          `json:"markers,omitempty"`
 
-	// Listing is how the paths' buckets are listed. It is chosen when the import is
+	// Listing is how the buckets of the paths are listed. It is chosen when the import is
 	// planned, before anything is listed.
 	Listing objectstore.Listing `json:"listing"`
 }
 
-// Request is what a caller asked for, less the paths. It never changes.
+// Request is what a caller requested, except the paths. It never changes.
 type Request struct {
 	Repository string            `json:"repository"`
 	Branch     string            `json:"branch"`
 	Committer  string            `json:"committer"`
 	Message    string            `json:"message"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
-	AllowEmpty bool              `json:"allow_empty,omitempty"` // a path under which there is nothing is no error
+	AllowEmpty bool              `json:"allow_empty,omitempty"` // a path without objects is no error
 	DryRun     bool              `json:"dry_run,omitempty"`     // it ends Previewed, and makes no commit
 }
 
-// Attempt is one try to land an import: the commit that is to become the head
-// of the branch, provided that the branch is still at Revision. That never comes again,
-// whereas Parent does if the branch is reset to it.
+// Attempt is an attempt to land an import: the commit becomes the head of the branch if
+// the branch is still at Revision. A revision never returns, but Parent does if the branch
+// is reset to it.
 type Attempt struct {
 	CommitID    string    `json:"commit_id"`
 	MetarangeID string    `json:"metarange_id"`
@@ -115,28 +115,27 @@ type Record struct {
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"` // of the last transition
 
-	// Partitions is the first cut; nil until it was made.
+	// Partitions is the initial plan; nil before it.
 	Partitions []partition.Partition `json:"partitions,omitempty"`
 
-	// Begun is how many steps in a row were begun, each by a process that ended
-	// before the step did. A step of Begin adds one before it does anything, and
-	// whatever comes of it, an error too, makes it 0.
+	// Begun is how many steps in a row were begun by processes that ended before the
+	// step did. Begin adds one before a step, and any outcome of the step, an error too,
+	// resets it to 0.
 	Begun int `json:"begun,omitempty"`
 
-	// Skipped is the number of objects that the listing leaves out, by Job.Markers;
+	// Skipped is the number of objects that are left out because of Job.Markers; it is
 	// known once Partitions is set.
 	Skipped int64 `json:"skipped,omitempty"`
 
-	// Driver is the coordinator that drives the import, by the name of its
-	// lease; "" if none has yet. Who finds that it is gone takes its place.
+	// Driver is the coordinator that drives the import, by the name of its lease; "" if
+	// none has yet. A coordinator that finds that it is gone takes its place.
 	Driver string `json:"driver,omitempty"`
-	// Problem is why the import does not get on: the error of a step that is
-	// tried again, or that no worker is there. It is "" once that is over, or the
-	// import ended.
+	// Problem is why the import makes no progress: the error of a step that is retried,
+	// or the lack of workers. It is "" once that is over, or the import has ended.
 	Problem string `json:"problem,omitempty"`
 
 	Attempt *Attempt `json:"attempt,omitempty"` // set from Committing on
-	// Changes is how the branch differs, or would, from what it was; set exactly in
+	// Changes is how the branch differs, or would differ, from before; set exactly in
 	// Completed and Previewed.
 	Changes *metarange.Changes `json:"changes,omitempty"`
 	Objects int64              `json:"objects"`         // distinct keys covered when it ended

@@ -13,14 +13,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
-// Store keeps the records in the state bucket. Its methods may be called
-// concurrently, by any number of processes.
+// Store stores records in the state bucket. Its methods may be called concurrently, by any
+// number of processes.
 type Store struct{ bucket kv.Bucket }
 
-// NewStore returns the store on the state bucket.
+// NewStore returns the store of the state bucket.
 func NewStore(bucket kv.Bucket) *Store { return &Store{bucket: bucket} }
 
-// Keys of the bucket: a record, and the import that a request last started.
+// Keys of the bucket: of a record, and of the import that a request last started.
 func recordKey(id string) string { return "i." + id }
 
 func requestKey(r Record) string {
@@ -28,7 +28,7 @@ func requestKey(r Record) string {
 	return fmt.Sprintf("r.%x", sha256.Sum256(text))
 }
 
-// Create stores a new record; one with its ID that is there already stays.
+// Create stores a new record. If there is one of its ID already, that one stays.
 func (s *Store) Create(ctx context.Context, r Record) error {
 	value, err := json.Marshal(r)
 	if err != nil {
@@ -40,8 +40,8 @@ func (s *Store) Create(ctx context.Context, r Record) error {
 	return nil
 }
 
-// Get returns the record of an import, or a NotFound fault, or a Broken one if it cannot
-// be decoded. It may have changed already; see kv.Bucket.
+// Get returns the record of an import. It is a NotFound fault if there is none, and a Broken
+// fault if it cannot be decoded. The record may have changed already; see kv.Bucket.
 func (s *Store) Get(ctx context.Context, id string) (Record, error) {
 	r, _, err := s.get(ctx, id)
 	return r, err
@@ -51,7 +51,7 @@ func (s *Store) get(ctx context.Context, id string) (Record, uint64, error) {
 	return s.read(ctx, id, s.bucket.Get)
 }
 
-// read is get by one of the two ways to read a bucket.
+// read is get by one of the two read methods of a bucket.
 func (s *Store) read(ctx context.Context, id string, get func(context.Context, string) ([]byte, uint64, error)) (Record, uint64, error) {
 	if kv.CheckKey(recordKey(id)) != nil { // IDs come from requests too
 		return Record{}, 0, fault.Missing(fmt.Sprintf("import %q", id))
@@ -70,8 +70,8 @@ func (s *Store) read(ctx context.Context, id string, get func(context.Context, s
 	return r, rev, nil
 }
 
-// Apply makes one transition by compare-and-swap and returns the record after
-// it. An error of the transition ends it unchanged.
+// Apply makes a transition by compare-and-swap and returns the record after it. It returns
+// an error of the transition unchanged, and then stores nothing.
 func (s *Store) Apply(ctx context.Context, id string, transition func(Record) (Record, error)) (r Record, err error) {
 	err = kv.RetryConflicts(ctx, func() error {
 		r, err = s.apply(ctx, id, transition)
@@ -99,9 +99,9 @@ func (s *Store) apply(ctx context.Context, id string, transition func(Record) (R
 	return next, nil
 }
 
-// Claim stores r as the import that its request has running, unless one is
-// running already; it returns the ID of the one that is. The same request made
-// twice, at once or after a lost answer, is one import.
+// Claim stores r as the running import of its request, unless one is running already, and
+// returns the ID of the one that runs. So the same request made twice, at the same time or
+// after a lost answer, is one import.
 func (s *Store) Claim(ctx context.Context, r Record) (id string, err error) {
 	err = kv.RetryConflicts(ctx, func() error {
 		id, err = s.claim(ctx, r)
@@ -130,22 +130,22 @@ func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 		return "", err
 	}
 	if err = s.Create(ctx, r); errors.Is(err, kv.ErrTooLarge) {
-		_ = s.bucket.Delete(ctx, key, rev) // whose import can never be; what is left here stays for ever
+		_ = s.bucket.Delete(ctx, key, rev) // its import can never exist; a key that is left stays for ever
 	}
 	return id, err
 }
 
-// adopt reports whether the import runs that the request's key named at rev. Where a
-// process named it there and died before it stored the record, it is stored now: it
-// may have been a moment from doing so, and two imports must not come of it. The key is
-// written again first: it would be kv.ErrConflict if the import was forgotten
-// since the key was read. An import whose record cannot be decoded does not run, nor does
-// what is no ID.
+// adopt reports whether the import runs that the request's key named at rev. If the import
+// has no record, the process that wrote the key may have died before it stored the record,
+// or be about to store it. Then adopt stores it, so that the request does not become two
+// imports. It writes the key again first, which is kv.ErrConflict if the import was
+// forgotten since the key was read. An import whose record cannot be decoded does not run,
+// and neither does one whose ID is invalid.
 func (s *Store) adopt(ctx context.Context, id string, rev uint64, r Record) (running bool, err error) {
 	if named := kv.CheckKey(recordKey(id)) == nil; !named {
 		return false, nil
 	}
-	old, _, err := s.read(ctx, id, s.bucket.GetLinearized) // who asks again after the end is to get a new one
+	old, _, err := s.read(ctx, id, s.bucket.GetLinearized) // linearized: the same request after the end must get a new import
 	if fault.Is(err, fault.NotFound) {
 		if _, err := s.bucket.Update(ctx, requestKey(r), []byte(id), rev); err != nil {
 			return false, err
@@ -171,9 +171,9 @@ func (s *Store) IDs(ctx context.Context) ([]string, error) {
 	return keys, nil
 }
 
-// Delete forgets an import that has ended; one that has not stays. Its record goes
-// last, and is read after the key of its request: whoever adopts an import without a
-// record writes that key, so it is not deleted from under them.
+// Delete forgets an import, if it has ended. It deletes the record last, and reads it after
+// the key of its request: adopt writes that key before it stores a record, so that Delete
+// then meets a conflict.
 func (s *Store) Delete(ctx context.Context, r Record) error {
 	id, key := r.Job.ImportID, requestKey(r)
 	named, keyRev, err := s.bucket.Get(ctx, key)
@@ -189,7 +189,7 @@ func (s *Store) Delete(ctx context.Context, r Record) error {
 	}
 	if string(named) == id {
 		err = s.bucket.Delete(ctx, key, keyRev)
-		if err != nil && !errors.Is(err, kv.ErrConflict) { // with a new import of the request, which stays
+		if err != nil && !errors.Is(err, kv.ErrConflict) { // the conflict is with a new import of the request, which stays
 			return fmt.Errorf("delete the request of import %s: %w", id, err)
 		}
 	}
@@ -199,8 +199,8 @@ func (s *Store) Delete(ctx context.Context, r Record) error {
 	return nil
 }
 
-// Watch returns a channel that ticks after the record of an import may have
-// changed, until ctx ends. It is a hint: read the record again now and then.
+// Watch returns a channel that gets a tick after the record of an import may have changed,
+// until ctx ends. Ticks are hints: read the record from time to time as well.
 func (s *Store) Watch(ctx context.Context, id string) (<-chan struct{}, error) {
 	return s.bucket.Watch(ctx, recordKey(id))
 }

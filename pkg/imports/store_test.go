@@ -20,7 +20,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// buckets are the state buckets that every test of the store runs on.
+// buckets runs a test on each implementation of a bucket.
 func buckets(t *testing.T, test func(*testing.T, kv.Bucket)) {
 	t.Run("memory", func(t *testing.T) { test(t, new(kvtest.Memory)) })
 	t.Run("nats", func(t *testing.T) { test(t, queuetest.Start(t).Bucket(kv.BucketImports)) })
@@ -77,7 +77,7 @@ func TestApplyLosesNoTransition(t *testing.T) {
 	})
 }
 
-// hooks is a bucket that calls hooks before it answers.
+// hooks is a bucket that calls hooks before it writes.
 type hooks struct {
 	kv.Bucket
 	create func(key string) error
@@ -104,7 +104,7 @@ func (h *hooks) Update(ctx context.Context, key string, value []byte, rev uint64
 	return h.Bucket.Update(ctx, key, value, rev)
 }
 
-func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
+func TestApplyRepeatsTheTransitionAfterAConflict(t *testing.T) {
 	bucket := &hooks{Bucket: new(kvtest.Memory)}
 	s, rival := imports.NewStore(bucket), imports.NewStore(bucket.Bucket)
 	expect.NoError(t, s.Create(t.Context(), newRecord("id")))
@@ -119,9 +119,9 @@ func TestApplyDecidesAnewAfterAConflict(t *testing.T) {
 	}
 }
 
-// While NATS elects a leader, reads may be answered with what was there before, and
-// writes that build on it are refused: that passes within a second.
-func TestApplyOutlastsReadsOfThePast(t *testing.T) {
+// While NATS elects a leader, reads may be stale, and writes at stale revisions are refused.
+// That lasts less than a second.
+func TestApplySurvivesStaleReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := &hooks{Bucket: new(kvtest.Memory)}
 		s := imports.NewStore(bucket)
@@ -145,7 +145,7 @@ func TestApply(t *testing.T) {
 	s := imports.NewStore(bucket)
 	same := func(r imports.Record) (imports.Record, error) { return r, nil }
 	if _, err := s.Apply(t.Context(), "id", same); !fault.Is(err, fault.NotFound) {
-		t.Errorf("Apply to nothing: %v", err)
+		t.Errorf("Apply without a record: %v", err)
 	}
 	expect.NoError(t, s.Create(t.Context(), newRecord("id")))
 	if _, err := s.Apply(t.Context(), "id", same); err != nil || bucket.writes != 0 {
@@ -161,11 +161,11 @@ func TestApply(t *testing.T) {
 		t.Errorf("error of the bucket: %v", err)
 	}
 	if r := get(t, s, "id"); r.Partitions != nil {
-		t.Error("a write that was refused is in the record")
+		t.Error("a refused write is in the record")
 	}
 }
 
-func TestCreateKeepsWhatIsThere(t *testing.T) {
+func TestCreateKeepsAnExistingRecord(t *testing.T) {
 	s := imports.NewStore(new(kvtest.Memory))
 	expect.NoError(t, s.Create(t.Context(), newRecord("id")))
 	end(t, s, "id")
@@ -228,7 +228,7 @@ func TestClaimAfterACrashBetweenKeyAndRecord(t *testing.T) {
 	})
 }
 
-func TestClaimOfWhatIsTooLargeLeavesNothing(t *testing.T) {
+func TestClaimOfATooLargeRecordLeavesNothing(t *testing.T) {
 	bucket := new(kvtest.Memory)
 	s := imports.NewStore(&hooks{Bucket: bucket, create: func(key string) error {
 		if strings.HasPrefix(key, "i.") {
@@ -294,7 +294,7 @@ func TestDelete(t *testing.T) {
 			expect.NoError(t, s.Delete(t.Context(), old))
 		}
 		if _, err := s.Get(t.Context(), "old"); !fault.Is(err, fault.NotFound) {
-			t.Errorf("Get of what was deleted: %v", err)
+			t.Errorf("Get of a deleted import: %v", err)
 		}
 		if id := claim(t, s, "x"); id != "new" {
 			t.Errorf("deleting an old import let the running one's request start %s", id)
@@ -311,11 +311,11 @@ func TestDelete(t *testing.T) {
 	})
 }
 
-func TestGetTellsWhatIsWrong(t *testing.T) {
+func TestGetErrors(t *testing.T) {
 	bucket := new(kvtest.Memory)
 	s := imports.NewStore(bucket)
 	if _, err := s.Get(t.Context(), "id"); !fault.Is(err, fault.NotFound) || err.Error() != "import id not found" {
-		t.Errorf("Get of nothing: %v", err)
+		t.Errorf("Get without a record: %v", err)
 	}
 	for _, id := range []string{"", ".", "a..b", "no such", "*", ">", "é", "\x00"} {
 		if _, err := s.Get(t.Context(), id); !fault.Is(err, fault.NotFound) {
@@ -341,7 +341,7 @@ func TestWatchTicks(t *testing.T) {
 	})
 }
 
-// busyKV starts something right before a key of a request is deleted.
+// busyKV calls before right before the key of a request is deleted.
 type busyKV struct {
 	kv.Bucket
 	before func()
@@ -375,7 +375,7 @@ func TestForgettingAnImportLeavesTheNextOneOfItsRequest(t *testing.T) {
 	}
 }
 
-// forgetfulKV starts something right before it is made sure what a key holds.
+// forgetfulKV calls before right before a linearized read.
 type forgetfulKV struct {
 	kv.Bucket
 	before func()
@@ -386,8 +386,8 @@ func (k forgetfulKV) GetLinearized(ctx context.Context, key string) ([]byte, uin
 	return k.Bucket.GetLinearized(ctx, key)
 }
 
-// An import that is forgotten while its request is made again is none that a process
-// left without a record.
+// An import that is deleted while its request is made again has no record for a moment. It
+// must not be taken for one whose record was never stored.
 func TestARequestOfAnImportThatIsBeingForgotten(t *testing.T) {
 	buckets(t, func(t *testing.T, bucket kv.Bucket) {
 		s := imports.NewStore(bucket)
@@ -410,7 +410,7 @@ func TestARequestOfAnImportThatIsBeingForgotten(t *testing.T) {
 	})
 }
 
-// spoil has a key hold what cannot be decoded.
+// spoil stores a value under a key that cannot be decoded.
 func spoil(t *testing.T, bucket kv.Bucket, key, value string) {
 	t.Helper()
 	_, rev, err := bucket.Get(t.Context(), key)

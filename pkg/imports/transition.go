@@ -16,8 +16,8 @@ func New(job Job, req Request, now time.Time) Record {
 	return Record{Job: job, Request: req, State: Running, Created: now, Updated: now}
 }
 
-// Drive records that to drives the import, in place of from. It is a Conflict if
-// from does not, or the import has ended.
+// Drive records that to drives the import, instead of from. It is a Conflict if from does
+// not drive it, or the import has ended.
 func (r Record) Drive(from, to string) (Record, error) {
 	if r.State.Ended() || r.Driver != from {
 		return r, fault.Conflicting("import %s is %s and driven by %q", r.Job.ImportID, r.State, r.Driver)
@@ -26,12 +26,12 @@ func (r Record) Drive(from, to string) (Record, error) {
 	return r, nil
 }
 
-// MaxBegun is how many processes may end, one after the other, within a step of one
-// import: that import ends them, most likely, by the memory that it takes.
+// MaxBegun is how many processes in a row may end within a step of one import: then the
+// import is the likely cause, by the memory that it takes.
 const MaxBegun = 5
 
-// Begin records that a step is begun which the process may not survive. It is
-// ErrDeadly if MaxBegun did not, and a Conflict if the import has ended.
+// Begin records the begin of a step that the process may not survive. It is ErrDeadly if
+// MaxBegun processes did not, and a Conflict if the import has ended.
 func (r Record) Begin() (Record, error) {
 	if r.State.Ended() {
 		return r, r.refuse("go on with")
@@ -44,7 +44,7 @@ func (r Record) Begin() (Record, error) {
 	return r, nil
 }
 
-// BeginAgain is Begin of a process that survived all steps which are begun.
+// BeginAgain is Begin by a process that has survived all steps that were begun.
 func (r Record) BeginAgain() (Record, error) {
 	r.Begun = 0
 	return r.Begin()
@@ -53,13 +53,13 @@ func (r Record) BeginAgain() (Record, error) {
 // ErrDeadly says that an import ends the processes that drive it.
 var ErrDeadly = errors.New("the import ends its coordinators")
 
-// Survive records that the step of Begin is over, and the process is still there.
+// Survive records that the process has survived the step that Begin recorded.
 func (r Record) Survive() (Record, error) {
 	r.Begun = 0
 	return r, nil
 }
 
-// Report records a problem: why the import does not get on, or with "" that it does.
+// Report records a problem: why the import makes no progress, or "" if it does.
 func (r Record) Report(problem string) (Record, error) {
 	if !r.State.Ended() {
 		r.Problem = problem
@@ -67,8 +67,8 @@ func (r Record) Report(problem string) (Record, error) {
 	return r, nil
 }
 
-// Plan records the first cut, how buckets are listed, and how many objects the listing
-// leaves out. What is there already stays.
+// Plan records the initial partitions, how buckets are listed, and how many objects are
+// skipped. A plan that is recorded already stays.
 func (r Record) Plan(now time.Time, parts []partition.Partition, listing objectstore.Listing, skipped int64) (Record, error) {
 	if r.State != Running {
 		return r, r.refuse("plan")
@@ -79,10 +79,10 @@ func (r Record) Plan(now time.Time, parts []partition.Partition, listing objects
 	return r, nil
 }
 
-// Commit records the attempt that is about to move the branch. From here on the
-// import cannot be canceled. It replaces only dead, an attempt that the caller
-// has seen to have missed the branch for good, or nil: another one, which
-// somebody else recorded meanwhile, stays, for it may land at any moment.
+// Commit records the attempt that is about to move the branch. From then on the import
+// cannot be canceled. It replaces only dead: nil, or an attempt that the caller knows can
+// never land. Another attempt, which another coordinator has recorded meanwhile, stays, as
+// it may land at any moment.
 func (r Record) Commit(now time.Time, dead *Attempt, a Attempt) (Record, error) {
 	if r.State != Running && r.State != Committing || r.Request.DryRun {
 		return r, r.refuse("commit")
@@ -94,8 +94,8 @@ func (r Record) Commit(now time.Time, dead *Attempt, a Attempt) (Record, error) 
 	return r, nil
 }
 
-// same reports whether two are one attempt, or none. The same commit can be attempted
-// again, at another revision of the branch.
+// same reports whether two attempts are equal, or both nil. The same commit may be
+// attempted again, at another revision of the branch.
 func (a *Attempt) same(b *Attempt) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -103,7 +103,7 @@ func (a *Attempt) same(b *Attempt) bool {
 	return a.CommitID == b.CommitID && a.Revision == b.Revision
 }
 
-// Complete records that the attempt is on the branch. It repeats harmlessly.
+// Complete records that the attempt is on the branch. It is idempotent.
 func (r Record) Complete(now time.Time) (Record, error) {
 	if r.State == Completed {
 		return r, nil
@@ -116,7 +116,7 @@ func (r Record) Complete(now time.Time) (Record, error) {
 	return r, nil
 }
 
-// Preview records what a dry run would change, which ends it. It repeats harmlessly.
+// Preview ends a dry run with what it would change. It is idempotent.
 func (r Record) Preview(now time.Time, changes metarange.Changes, objects int64) (Record, error) {
 	if r.State == Previewed {
 		return r, nil
@@ -128,9 +128,9 @@ func (r Record) Preview(now time.Time, changes metarange.Changes, objects int64)
 	return r, nil
 }
 
-// Fail records the error that ended a running import. An import that has ended
-// stays as it ended. It is a Conflict once the import is committing: the commit
-// may be on the branch by now.
+// Fail records the error that ended a running import. An import that has ended stays as
+// it is. It is a Conflict once the import is committing, as the commit may be on the branch
+// by now.
 func (r Record) Fail(now time.Time, text string, objects int64) (Record, error) {
 	if r.State == Committing {
 		return r, r.refuse("fail")
@@ -138,9 +138,9 @@ func (r Record) Fail(now time.Time, text string, objects int64) (Record, error) 
 	return r.end(now, Failed, text, objects), nil
 }
 
-// Abandon records the error that ended an import whose attempt is dead: the
-// caller has seen it miss the branch for good. It is a Conflict if another
-// attempt was recorded meanwhile, which may land at any moment.
+// Abandon records the error that ended an import whose attempt is dead: the caller knows
+// that it can never land. It is a Conflict if another attempt was recorded meanwhile, which
+// may land at any moment.
 func (r Record) Abandon(now time.Time, dead *Attempt, text string, objects int64) (Record, error) {
 	if r.State == Committing && !r.Attempt.same(dead) {
 		return r, r.refuse("fail")
@@ -151,8 +151,8 @@ func (r Record) Abandon(now time.Time, dead *Attempt, text string, objects int64
 // CanceledText is the error of an import that was canceled.
 const CanceledText = "Canceled"
 
-// Cancel ends a running import. It repeats harmlessly, and is a Conflict once
-// the import is committing, or has ended well.
+// Cancel ends a running import. It is idempotent, and a Conflict once the import is
+// committing, or has ended successfully.
 func (r Record) Cancel(now time.Time, objects int64) (Record, error) {
 	if r.State == Committing || r.State == Completed || r.State == Previewed {
 		return r, r.refuse("cancel")
@@ -169,8 +169,8 @@ func (r Record) end(now time.Time, s State, text string, objects int64) Record {
 	return r
 }
 
-// Count raises the number of keys covered of an import that has ended: who
-// ended it may have known of fewer.
+// Count raises the number of covered keys of an import that failed or was canceled: the
+// coordinator that ended it may have known of fewer.
 func (r Record) Count(objects int64) (Record, error) {
 	if r.State == Failed || r.State == Canceled {
 		r.Objects = max(r.Objects, objects)

@@ -70,12 +70,12 @@ func in(t *testing.T, s imports.State) imports.Record {
 
 var (
 	parts = rangetest.Plan("id", []string{"m"})
-	// changes are those of an import that ended well.
+	// changes are those of an import that ended successfully.
 	changes = metarange.Changes{Added: 4, Replaced: 3, Removed: 2, Unchanged: 1}
-	walk    = objectstore.Listing{Mode: objectstore.Walk, Why: "nobody knows the store"}
+	walk    = objectstore.Listing{Mode: objectstore.Walk, Why: "the store is unknown"}
 )
 
-// transitions are all transitions, made late and with new arguments.
+// transitions are all transitions, at a later time and with other arguments.
 var transitions = map[string]func(imports.Record) (imports.Record, error){
 	"plan":   func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, walk, 0) },
 	"commit": func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("b")) },
@@ -88,8 +88,8 @@ var transitions = map[string]func(imports.Record) (imports.Record, error){
 	"fail":     func(r imports.Record) (imports.Record, error) { return r.Fail(later, "too bad", 9) },
 	"cancel":   func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 9) },
 	"count":    func(r imports.Record) (imports.Record, error) { return r.Count(9) },
-	"drive":    func(r imports.Record) (imports.Record, error) { return r.Drive("", "somebody") },
-	"oust":     func(r imports.Record) (imports.Record, error) { return r.Drive("somebody", "me") },
+	"drive":    func(r imports.Record) (imports.Record, error) { return r.Drive("", "other") },
+	"oust":     func(r imports.Record) (imports.Record, error) { return r.Drive("other", "me") },
 	"report":   func(r imports.Record) (imports.Record, error) { return r.Report("it is slow") },
 	"abandon": func(r imports.Record) (imports.Record, error) {
 		a := attempt("a")
@@ -253,9 +253,9 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// A step that is begun counts until something comes of it, and one more than may be
-// is refused.
-func TestStepsThatNobodySurvives(t *testing.T) {
+// A step counts from its begin to its outcome, and the step after MaxBegun of them is
+// refused.
+func TestStepsThatNoProcessSurvives(t *testing.T) {
 	begin := func(r imports.Record, n int) imports.Record {
 		t.Helper()
 		for range n {

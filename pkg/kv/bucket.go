@@ -1,7 +1,7 @@
 // Package kv is a key-value store with compare-and-swap on NATS JetStream, and leases.
 //
-//   - A bucket is decided by compare-and-swap alone: whoever acts on a value that it
-//     has read writes it back at the revision that it has read. Reads may be stale,
+//   - A bucket is decided by compare-and-swap alone: a process that acts on a
+//     value writes the key at the revision that it has read. Reads may be stale,
 //     except those of GetLinearized, and watches are hints.
 //   - A lease tells who should act. It does not exclude others by itself: what its
 //     holder does must be guarded by a compare-and-swap, or be idempotent.
@@ -28,7 +28,7 @@ const (
 	BucketAuth    = "auth"
 )
 
-// Errors that callers of a Bucket tell apart.
+// Errors of a Bucket that callers distinguish.
 var (
 	// ErrNotFound says that the key has no value.
 	ErrNotFound = errors.New("key not found")
@@ -78,7 +78,7 @@ type Bucket interface {
 
 // Headers of messages in a bucket.
 const (
-	headerNonce     = "Rangefleet-Nonce" // tells one's own write from others'
+	headerNonce     = "Rangefleet-Nonce" // distinguishes a write from others of the same value
 	headerOperation = "KV-Operation"     // set in a tombstone, as in all JetStream buckets
 	operationDelete = "DEL"
 )

@@ -14,8 +14,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// One suite for every implementation of KV.
-func TestKV(t *testing.T) {
+// TestBucket is one suite for every implementation of Bucket.
+func TestBucket(t *testing.T) {
 	shared := queuetest.Start(t).Bucket(kv.BucketCatalog)
 	for name, bucket := range map[string]kv.Bucket{"memory": &kvtest.Memory{}, "jetstream": shared} {
 		t.Run(name, func(t *testing.T) {
@@ -32,14 +32,14 @@ func TestKV(t *testing.T) {
 	}
 }
 
-func TestWhatIsTooLargeIsSaid(t *testing.T) {
+func TestCreateOfATooLargeValue(t *testing.T) {
 	bucket := queuetest.Start(t).Bucket(kv.BucketCatalog)
 	if _, err := bucket.Create(t.Context(), "large", make([]byte, 9<<20)); !errors.Is(err, kv.ErrTooLarge) {
 		t.Errorf("Create of 9 MiB: %v", err)
 	}
 }
 
-// The record of an import grows: by its partitions, its commit, and how it ended.
+// The record of an import grows by its partitions, its commit, and how it ended.
 func TestARecordCanGrow(t *testing.T) {
 	const most = 8 << 20 // that the server takes
 	bucket := queuetest.Start(t).Bucket(kv.BucketImports)

@@ -25,7 +25,7 @@ const defaultLeaseTTL = 6 * time.Second
 // new.
 const forgetLeases = 10
 
-// ErrHeld says that somebody else holds the lease.
+// ErrHeld says that another holder has the lease.
 var ErrHeld = errors.New("lease is held")
 
 // Leases are those of a fleet. Its methods may be called concurrently.
@@ -55,7 +55,7 @@ func NewLeases(conn *natsconn.Conn, ttl time.Duration) *Leases {
 func (l *Leases) Stream() jetstream.StreamConfig { return Stream(bucketLeases, l.ttl) }
 
 // Acquire takes the lease of the name, a key of a Bucket, for the holder, a name that
-// is only shown to people. It tries once: while somebody holds the lease it is ErrHeld.
+// is only shown to people. It tries once, and is ErrHeld while the lease is held.
 func (l *Leases) Acquire(ctx context.Context, name, holder string) (*Lease, error) {
 	sent := time.Now()
 	rev, err := l.b.Create(ctx, name, []byte(holder))

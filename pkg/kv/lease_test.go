@@ -16,7 +16,7 @@ import (
 
 func TestLeaseExcludesRenewsAndReleases(t *testing.T) {
 	t.Parallel()
-	const ttl = 4 * time.Second // a third of which a busy machine may well lose
+	const ttl = 4 * time.Second // a busy machine may well lose a third of it
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{LeaseTTL: ttl})
 	ctx := t.Context()
 	lease, err := q.Leases.Acquire(ctx, "import/x", "one")
@@ -78,13 +78,13 @@ func TestLeaseIsLostWithoutNATSAndExpires(t *testing.T) {
 	})
 }
 
-// TestALeaseThatNATSDoesNotFree has NATS keep leases for an hour, as it does with those
-// that a server stamped whose clock was ahead.
+// TestALeaseThatNATSDoesNotFree has NATS keep leases for an hour, as it does if a server
+// whose clock was ahead stamped them.
 func TestALeaseThatNATSDoesNotFree(t *testing.T) {
 	t.Parallel()
 	server := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, natsconn.Config{InProcess: server}, backend.Options{LeaseTTL: time.Second})
-	gone := queuetest.Connect(t, natsconn.Config{InProcess: server}, backend.Options{LeaseTTL: time.Hour}) // who renews nothing before long
+	gone := queuetest.Connect(t, natsconn.Config{InProcess: server}, backend.Options{LeaseTTL: time.Hour}) // renews nothing during the test
 	ctx := t.Context()
 	for _, name := range []string{"a", "b"} {
 		if _, err := gone.Leases.Acquire(ctx, name, "gone"); err != nil {
@@ -108,8 +108,8 @@ func TestALeaseThatNATSDoesNotFree(t *testing.T) {
 		lease, err = q.Leases.Acquire(ctx, "a", "next")
 		return err == nil
 	})
-	expect.Eventually(t, "nobody holds the other one", func() bool { return len(held(q)) == 1 })
-	other := queuetest.Connect(t, natsconn.Config{InProcess: server}, backend.Options{LeaseTTL: time.Hour}) // who has seen nothing yet
+	expect.Eventually(t, "the other lease is free", func() bool { return len(held(q)) == 1 })
+	other := queuetest.Connect(t, natsconn.Config{InProcess: server}, backend.Options{LeaseTTL: time.Hour}) // has observed no lease yet
 	if got := held(other); len(got) != 1 || got[0] != "a" {
 		t.Errorf("there are %q, want the one that was taken", got)
 	}

@@ -54,7 +54,7 @@ func (b *bucket) newest(ctx context.Context, key string) (*jetstream.RawStreamMs
 			_, err = b.barrier(ctx, jetstream.WithExpectLastSequenceForSubject(msg.Sequence, b.subject(key)))
 		}
 		if errors.Is(err, ErrConflict) {
-			continue // it has changed, or somebody is about to change it
+			continue // it has changed, or is about to change
 		}
 		return msg, err
 	}

@@ -19,14 +19,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// behind is a server that, as one does which lost its lead without hearing of it,
-// answers so many reads with what a stream was before: nothing, or what is stored
-// under another key.
+// behind is a server that gives stale answers to a number of reads, like one that lost its
+// leadership without knowing: that there is nothing, or what is stored under another key.
 type behind struct {
 	nats.InProcessConnProvider
-	messages atomic.Int64 // reads of a message that are still to be answered so
-	infos    atomic.Int64 // and of what a stream holds
-	looks    atomic.Int64 // writes that it refuses, as a leader of replicas does while the key is looked at
+	messages atomic.Int64 // stale answers to give to reads of a message
+	infos    atomic.Int64 // stale answers to give to reads of a stream's contents
+	looks    atomic.Int64 // writes to refuse, as a leader of replicas does during a linearized read of the key
 }
 
 func (s *behind) InProcessConn() (net.Conn, error) {
@@ -45,12 +44,12 @@ var (
 	expected   = regexp.MustCompile(`Nats-Expected-Last-Subject-Sequence: \d+`)
 )
 
-// Codes of a write that is refused as the key is not at the revision, and as that
-// shows only in a moment.
+// Codes of a write that is refused because the key is not at the revision, and because that
+// is not known yet.
 var atOther, underWay = []byte(`"err_code":10071`), []byte(`"err_code":10164`)
 
-// Write asks for the last message of another subject instead, whose last letter is
-// an x. A write that is to be refused expects another revision.
+// Write makes a read ask for another subject, whose last letter is an x, and a write that is
+// to be refused expect another revision.
 func (c *behindConn) Write(b []byte) (int, error) {
 	if at := expected.FindIndex(b); at != nil && c.s.looks.Load() > 0 {
 		b = bytes.Clone(b)
@@ -63,7 +62,7 @@ func (c *behindConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// Read takes from what a server tells of a stream all that is stored.
+// Read empties a stream's contents.
 func (c *behindConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if at := bytes.Index(b[:n], atOther); at >= 0 && c.s.looks.Add(-1) >= 0 {
@@ -80,7 +79,7 @@ func (c *behindConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// startBehind returns a bucket on such a server, whose stream was looked up.
+// startBehind returns a bucket on such a server.
 func startBehind(t *testing.T) (*behind, kv.Bucket) {
 	server := &behind{InProcessConnProvider: queuetest.StartServer(t, natsd.Config{})}
 	bucket := queuetest.Connect(t, natsconn.Config{InProcess: server}).Bucket(kv.BucketImports)
@@ -97,7 +96,7 @@ func create(t *testing.T, bucket kv.Bucket, key, value string) uint64 {
 	return rev
 }
 
-func TestWhatAServerDoesNotKnowYetIsNotAbsent(t *testing.T) {
+func TestAStaleServerDoesNotMakeAKeyAbsent(t *testing.T) {
 	for name, late := range map[string]struct{ messages, infos int64 }{
 		"none":               {0, 0},
 		"the message":        {1, 0},
@@ -130,7 +129,7 @@ func TestWhatAServerDoesNotKnowYetIsNotAbsent(t *testing.T) {
 	}
 }
 
-func TestGetLinearizedIsNotWhatAServerKnewBefore(t *testing.T) {
+func TestGetLinearizedIsNotStale(t *testing.T) {
 	server, bucket := startBehind(t)
 	create(t, bucket, "kex", "before")
 	want := create(t, bucket, "key", "after")
@@ -146,9 +145,9 @@ func TestGetLinearizedIsNotWhatAServerKnewBefore(t *testing.T) {
 	}
 }
 
-// A leader of replicas refuses a write while somebody makes sure of the key's value, or
-// while an earlier try of the same write is not stored yet: neither is a conflict.
-func TestAWriteOutlastsALookAtItsKey(t *testing.T) {
+// A leader of replicas refuses a write during a linearized read of the key, and while an
+// earlier attempt of the same write is not stored yet. Neither is a conflict.
+func TestAWriteSurvivesLinearizedReads(t *testing.T) {
 	server, bucket := startBehind(t)
 	ctx := t.Context()
 	for looks := range int64(3) {
@@ -174,8 +173,8 @@ func TestAWriteOutlastsALookAtItsKey(t *testing.T) {
 	}
 }
 
-// A process may die between the two steps of a deletion. Whoever reads the key then
-// ends it, unless it is the past that is read.
+// A process may die between the two steps of a deletion. A read of the key then finishes
+// it, unless the read is stale.
 func TestAnUnfinishedDeletion(t *testing.T) {
 	server, bucket := startBehind(t)
 	ctx := t.Context()
@@ -199,6 +198,6 @@ func TestAnUnfinishedDeletion(t *testing.T) {
 		t.Errorf("Get of a key that is being deleted: %v", err)
 	}
 	if keys, err := bucket.Keys(ctx, "kex"); err != nil || len(keys) != 0 {
-		t.Errorf("Keys = %q, %v after somebody has read the key", keys, err)
+		t.Errorf("Keys = %q, %v after a read of the key", keys, err)
 	}
 }

@@ -33,7 +33,7 @@ func TestWriteWhoseAnswerIsLostIsNoConflict(t *testing.T) {
 	}
 }
 
-// The server that answers then may be one that does not know of the write yet.
+// The server that answers the next attempt may not have the write yet.
 func TestWriteWhoseAnswerIsLostIsNoConflictToAServerThatIsBehind(t *testing.T) {
 	past := &behind{InProcessConnProvider: queuetest.StartServer(t, natsd.Config{})}
 	server := &queuetest.Lossy{InProcessConnProvider: past}

@@ -14,8 +14,8 @@ import (
 )
 
 // errPending says that a stream with replicas is about to store something under the
-// key: a value, which may be that of an earlier attempt of the same write, or somebody's
-// barrier, which changes nothing. A moment later it shows which.
+// key: a value, which may be that of an earlier attempt of the same write, or the barrier
+// of another process, which changes nothing. A moment later it shows which.
 var errPending = errors.New("the key is being written or looked at")
 
 func expect(revision uint64) jetstream.PublishOpt {
@@ -27,7 +27,7 @@ func expect(revision uint64) jetstream.PublishOpt {
 // An attempt may be stored although its answer is lost, and the next one then meets a
 // conflict with itself. Hence the nonce: of all attempts of one write at most one can
 // be stored, and a conflict after a lost answer is none if what is stored bears the
-// nonce. If somebody changed the value since, the conflict stands, although the write
+// nonce. If another process changed the value since, the conflict stands, although the write
 // took place: to the caller it is as if it came second.
 func (b *bucket) write(ctx context.Context, key string, value []byte, header nats.Header, expected uint64) (uint64, error) {
 	if err := CheckKey(key); err != nil {
@@ -102,7 +102,7 @@ func hasCode(err error, code jetstream.ErrorCode) bool {
 }
 
 // maxRounds bounds how often a compare-and-swap is tried: each lost round means that
-// somebody else has changed the key.
+// another process has changed the key.
 const maxRounds = 50
 
 // RetryConflicts calls f, which reads a key and writes it at the revision that it had,
@@ -120,10 +120,10 @@ func RetryConflicts(ctx context.Context, f func() error) (err error) {
 	return fmt.Errorf("lost %d rounds of compare-and-swap: %w", maxRounds, err)
 }
 
-// beforeRound waits before a round of a compare-and-swap, the first of which is 0. The
-// first rounds follow at once, as the faster process is done. Later ones wait up to a
-// tenth of a second: while NATS elects a leader, the old one may answer reads with what
-// it knew. It returns why ctx ended.
+// beforeRound waits before a round of a compare-and-swap; rounds count from 0. The first
+// rounds follow at once, as the faster process is done. Later ones wait up to a tenth of a
+// second: while NATS elects a leader, reads by the old one may be stale. It returns why ctx
+// ended.
 func beforeRound(ctx context.Context, round int) error {
 	const atOnce, atMost = 10, 100 * time.Millisecond
 	if round < atOnce {

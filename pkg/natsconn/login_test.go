@@ -41,8 +41,8 @@ func writeFile(t *testing.T, data []byte) string {
 	return path
 }
 
-// works reports whether a queue can be made and used with the login. A refused client
-// tries again until its context ends, so works ends that at the first refusal.
+// works returns why a backend cannot be created with the login, or nil. A refused client
+// retries until its context ends, so works ends that at the first refusal.
 func works(t *testing.T, cfg natsconn.Config) (err error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -69,7 +69,7 @@ func (f *firstWarning) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestTheEmbeddedServerDemandsWhatItIsTold(t *testing.T) {
+func TestLoginToTheEmbeddedServer(t *testing.T) {
 	ours, theirs := certs.New(t), certs.New(t)
 	cert, key := ours.Issue("server")
 	clientCert, clientKey := ours.Issue("client")
@@ -89,25 +89,25 @@ func TestTheEmbeddedServerDemandsWhatItIsTold(t *testing.T) {
 		login  natsconn.Login
 		ok     bool
 	}{
-		{"nothing is demanded", natsd.Access{}, natsconn.Login{}, true},
-		{"nothing is shown", user, natsconn.Login{}, false},
+		{"no access control", natsd.Access{}, natsconn.Login{}, true},
+		{"no login", user, natsconn.Login{}, false},
 		{"a password", user, login, true},
 		{"a wrong password", user, natsconn.Login{User: "fleet", Password: "p@ss"}, false},
 		{"a wrong user", user, natsconn.Login{User: "other", Password: "p@ss/word"}, false},
-		{"the user inside", user, natsconn.Login{User: "rangefleet-inside", Password: ""}, false},
+		{"the internal user", user, natsconn.Login{User: "rangefleet-inside", Password: ""}, false},
 		{"an nkey", natsd.Access{NKeys: []string{public}}, natsconn.Login{SeedFile: seed}, true},
 		{"the nkey of the server's own file", natsd.Access{SeedFile: seed}, natsconn.Login{SeedFile: seed}, true},
 		{"another nkey", natsd.Access{NKeys: []string{public}}, natsconn.Login{SeedFile: otherSeed}, false},
 		{"a password for an nkey", natsd.Access{NKeys: []string{public}}, login, false},
 		{"either", natsd.Access{User: "fleet", Password: "p@ss/word", NKeys: []string{public}}, natsconn.Login{SeedFile: seed}, true},
-		{"TLS, and its CA is known", tls, trusting, true},
-		{"TLS, and its CA is not known", tls, login, false},
-		{"TLS, of another CA", tls, natsconn.Login{User: "fleet", Password: "p@ss/word", CAFile: theirs.File}, false},
-		{"TLS is wanted and not there", user, trusting, false},
-		{"TLS, and nothing is shown", tls, natsconn.Login{CAFile: ours.File}, false},
+		{"TLS of a trusted CA", tls, trusting, true},
+		{"TLS of a CA that is not trusted", tls, login, false},
+		{"TLS of another CA", tls, natsconn.Login{User: "fleet", Password: "p@ss/word", CAFile: theirs.File}, false},
+		{"a server without TLS", user, trusting, false},
+		{"TLS without a password", tls, natsconn.Login{CAFile: ours.File}, false},
 		{"a certificate", mutual, certified, true},
 		{"no certificate", mutual, natsconn.Login{CAFile: ours.File}, false},
-		{"a stranger's certificate", mutual, natsconn.Login{CAFile: ours.File, CertFile: otherCert, KeyFile: otherKey}, false},
+		{"a certificate of another CA", mutual, natsconn.Login{CAFile: ours.File, CertFile: otherCert, KeyFile: otherKey}, false},
 		{"a certificate without the password", both, certified, false},
 		{"a password without the certificate", both, trusting, false},
 		{"both", both, natsconn.Login{User: "fleet", Password: "p@ss/word", CAFile: ours.File, CertFile: clientCert, KeyFile: clientKey}, true},
@@ -116,7 +116,7 @@ func TestTheEmbeddedServerDemandsWhatItIsTold(t *testing.T) {
 			t.Parallel()
 			s := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0", Access: tc.access})
 			if err := works(t, natsconn.Config{URL: s.ClientURL(), Login: tc.login}); (err == nil) != tc.ok {
-				t.Errorf("%v, want it to be let in: %v", err, tc.ok)
+				t.Errorf("%v, want it accepted: %v", err, tc.ok)
 			}
 			var inside natsconn.Login
 			inside.User, inside.Password = s.Login()
@@ -127,9 +127,8 @@ func TestTheEmbeddedServerDemandsWhatItIsTold(t *testing.T) {
 	}
 }
 
-// TestAServerOfOperatorsTakesCredentials runs a server as operators do, with accounts and
-// users by JWT.
-func TestAServerOfOperatorsTakesCredentials(t *testing.T) {
+// TestLoginByCredentials runs a server with an operator, accounts and users by JWT.
+func TestLoginByCredentials(t *testing.T) {
 	pair := func(create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, string) {
 		p, err := create()
 		expect.NoError(t, err)
@@ -170,11 +169,11 @@ func TestAServerOfOperatorsTakesCredentials(t *testing.T) {
 		t.Errorf("with credentials: %v", err)
 	}
 	if err := works(t, natsconn.Config{URL: s.ClientURL()}); err == nil {
-		t.Error("let in without credentials")
+		t.Error("accepted without credentials")
 	}
 }
 
-func TestFilesThatCannotBeReadAreToldAtOnce(t *testing.T) {
+func TestConnectReportsUnreadableFiles(t *testing.T) {
 	bad := writeFile(t, []byte("SECRET and no PEM\n"))
 	for name, login := range map[string]natsconn.Login{
 		"seed": {SeedFile: bad}, "no seed": {SeedFile: "/absent/seed"}, "no creds": {CredsFile: "/absent/creds"},

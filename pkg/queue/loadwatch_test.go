@@ -16,18 +16,18 @@ func TestLoadWatchIsDue(t *testing.T) {
 		stretch       float64
 		want          bool
 	}{
-		{"nobody needs it", fed, time.Minute, never, false, 1, false},
-		{"heard lately", fed, lookEvery - 1, never, true, 1, false},
-		{"heard long ago", fed, lookEvery, never, true, 1, true},
-		{"others may look", fed, lookEvery, never, true, 1.5, false},
-		{"somebody waits still", starved, starvedEvery, never, true, 1, true},
-		{"others may look at them", starved, starvedEvery, never, true, 1.5, false},
-		{"somebody has just begun to wait", fed, time.Minute, settleIn, false, 1, false},
-		{"somebody waits", fed, time.Minute, settleIn + 1, false, 1, true},
-		{"it was looked at a moment ago", fed, promptEvery - 1, promptEvery - 1, false, 1, false},
-		{"and is again", fed, promptEvery, promptEvery - 1, false, 1, true},
-		{"a look may not have seen it", fed, promptEvery, promptEvery + settleIn - 1, false, 1, true},
-		{"a look has seen it", fed, promptEvery, promptEvery + settleIn, false, 1, false},
+		{"not needed", fed, time.Minute, never, false, 1, false},
+		{"received lately", fed, lookEvery - 1, never, true, 1, false},
+		{"received long ago", fed, lookEvery, never, true, 1, true},
+		{"another process may look first", fed, lookEvery, never, true, 1.5, false},
+		{"a worker is starved", starved, starvedEvery, never, true, 1, true},
+		{"another process may look first while a worker is starved", starved, starvedEvery, never, true, 1.5, false},
+		{"a worker has just begun to wait", fed, time.Minute, settleIn, false, 1, false},
+		{"a worker waits", fed, time.Minute, settleIn + 1, false, 1, true},
+		{"prompted right after a look", fed, promptEvery - 1, promptEvery - 1, false, 1, false},
+		{"prompted a while after a look", fed, promptEvery, promptEvery - 1, false, 1, true},
+		{"the look may have been too early", fed, promptEvery, promptEvery + settleIn - 1, false, 1, true},
+		{"the look was late enough", fed, promptEvery, promptEvery + settleIn, false, 1, false},
 	} {
 		now := time.Now()
 		o := &LoadWatch{load: tc.load, at: now.Add(-tc.age)}

@@ -8,20 +8,20 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-func TestHungry(t *testing.T) {
+func TestStarved(t *testing.T) {
 	q := queuetest.Start(t)
-	hungry := func() bool {
+	starved := func() bool {
 		l, err := q.Queue.LoadNow(t.Context())
 		expect.NoError(t, err)
 		return l.Starved()
 	}
-	if hungry() {
-		t.Error("hungry while nobody waits")
+	if starved() {
+		t.Error("starved while no worker waits")
 	}
 	publish(t, q, part("imp", "a"))
 	running := pull(t, q)
-	if hungry() {
-		t.Error("hungry while nobody waits and one runs")
+	if starved() {
+		t.Error("starved while no worker waits and one runs")
 	}
 	got := make(chan *queue.Task, 1)
 	go func() {
@@ -31,9 +31,9 @@ func TestHungry(t *testing.T) {
 		}
 		got <- task
 	}()
-	expect.Eventually(t, "hungry while one waits", hungry)
+	expect.Eventually(t, "starved while one waits", starved)
 	publish(t, q, part("imp", "b"))
 	expect.Received(t, "a partition", got)
-	expect.Eventually(t, "sated once it was served", func() bool { return !hungry() })
+	expect.Eventually(t, "not starved once it got a partition", func() bool { return !starved() })
 	_ = running
 }

@@ -41,7 +41,7 @@ func TestPublishIsIdempotentWhileQueuedAndRunning(t *testing.T) {
 	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{b}) {
 		t.Fatalf("Outstanding after Ack = %+v", got)
 	}
-	publish(t, q, a) // once it is done it may be queued anew
+	publish(t, q, a) // once it is acknowledged it may be queued again
 	if got := queuetest.Outstanding(t, q, "imp"); len(got) != 2 {
 		t.Fatalf("Outstanding = %+v after publishing anew", got)
 	}
