@@ -1,5 +1,5 @@
-// Package liar is a bucket in memory that answers some LISTs wrongly, in ways in
-// which real stores do, for tests of what comes of it.
+// Package liar is a fake bucket in memory that answers some LISTs wrongly, as some real
+// stores do.
 package liar
 
 import (
@@ -16,23 +16,23 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Lie is what a store does wrong when it is asked for what follows a key.
+// Lie is what a store does wrong if a LIST starts after a key.
 type Lie string
 
-// The lies. Walks are told none of them, but for RepeatsKeys, which only walks are told.
+// The lies. Only RepeatsKeys affects walks, and it affects nothing else.
 const (
-	EndsEarly    Lie = "ends early"       // no keys, and no more
-	DeniesMore   Lie = "denies more"      // the right keys, and no more
-	SkipsKey     Lie = "skips a key"      // one too few, where the start names none
+	EndsEarly    Lie = "ends early"       // no keys, with a claim that no more follow
+	DeniesMore   Lie = "denies more"      // the right keys, with a claim that no more follow
+	SkipsKey     Lie = "skips a key"      // one key too few, if the start is no key
 	IgnoresStart Lie = "ignores starts"   // the first keys of all
-	Includes     Lie = "includes a start" // the start itself, too
+	Includes     Lie = "includes a start" // the start itself, if it is a key
 	RepeatsKeys  Lie = "repeats keys"     // the last key of the page before, again
 )
 
-// Lies are all of them.
+// Lies holds all lies.
 var Lies = []Lie{EndsEarly, DeniesMore, SkipsKey, IgnoresStart, Includes, RepeatsKeys}
 
-// Store lies about starts within (From, To]. Its methods may be called concurrently.
+// Store lies if a LIST starts within (From, To]. Its methods may be called concurrently.
 type Store struct {
 	Keys     []string // sorted
 	PageSize int
@@ -111,7 +111,7 @@ func show(keys []string, take func([]objectstore.Listed)) {
 	take(page)
 }
 
-// Object returns what the store tells of a key.
+// Object returns the object with the key.
 func Object(key string) objectstore.Object {
 	return objectstore.Object{Key: key, ETag: "e", Size: int64(len(key)), ModTime: time.Unix(1_700_000_000, 0).UTC()}
 }
@@ -134,7 +134,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, _ objectstore.Li
 	}
 }
 
-// Stat implements objectstore.Store, and tells the truth.
+// Stat implements objectstore.Store, without lies.
 func (s *Store) Stat(_ context.Context, key string) (objectstore.Object, error) {
 	if _, ok := slices.BinarySearch(s.Keys, key); !ok {
 		return objectstore.Object{}, fmt.Errorf("stat %q: %w", key, objectstore.ErrNotFound)
@@ -142,15 +142,15 @@ func (s *Store) Stat(_ context.Context, key string) (objectstore.Object, error) 
 	return Object(key), nil
 }
 
-// Get implements objectstore.Store: nothing is stored here.
+// Get implements objectstore.Store. Objects have no content.
 func (*Store) Get(context.Context, string, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
 
-// GetRange implements objectstore.Store: nothing is stored here.
+// GetRange implements objectstore.Store. Objects have no content.
 func (*Store) GetRange(context.Context, string, int64, int64) ([]byte, int64, error) {
 	return nil, 0, errors.ErrUnsupported
 }
 
-// Put implements objectstore.Store: nothing is stored here.
+// Put implements objectstore.Store. Objects have no content.
 func (*Store) Put(context.Context, string, []byte, objectstore.Sum) error {
 	return errors.ErrUnsupported
 }

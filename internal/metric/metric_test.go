@@ -1,6 +1,7 @@
 package metric_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestMetricsAreRegisteredWithTheirKnownSeries(t *testing.T) {
 	q.HistogramVec("call_seconds", "Time.", []float64{1}, metric.By("op", "get"))
 	q.CounterVec("codes_total", "Codes.", metric.By("code")) // no values are known
 	answer := httptest.NewRecorder()
-	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if got := answer.Body.String(); got != `# HELP rangefleet_calls_total Calls.
 # TYPE rangefleet_calls_total counter
 rangefleet_calls_total{op="get",outcome="error"} 0

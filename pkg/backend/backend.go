@@ -50,6 +50,12 @@ func (b *Backend) Close() { b.Conn.Close() }
 // Bucket returns the bucket of the name, one of those that Ensure creates.
 func (b *Backend) Bucket(name string) kv.Bucket { return kv.Open(b.Conn, name) }
 
+// Within returns the same backend with a shorter patience: a call takes at most d with all
+// its attempts, or the Timeout of the connection if that is less.
+func (b *Backend) Within(d time.Duration) *Backend {
+	return &Backend{Conn: b.Conn.Within(d), Queue: b.Queue.Within(d), Covers: b.Covers.Within(d), Leases: b.Leases.Within(d), Gossip: b.Gossip}
+}
+
 // Ensure creates the streams, the consumers and the buckets, or updates them to their
 // configuration. It is idempotent. Coordinators call it; workers wait for what it
 // creates. It is natsconn.ErrProtocol where a fleet of another version is at work.

@@ -40,8 +40,7 @@ func TestAnImportWaitsForABranchThatIsClaimed(t *testing.T) {
 	expect.Eventually(t, "the import waits for the branch", func() bool {
 		return measured.Sum(t, l.mine.cfg.Registerer.(*prometheus.Registry), "rangefleet_import_steps", stepCommit, phaseWaiting) == 1
 	})
-	before, err := l.fleet.imports.Get(t.Context(), l.id)
-	expect.NoError(t, err)
+	before := l.fleet.record(l.id)
 	expect.NoError(t, lease.Release(t.Context()))
 	expect.NoError(t, <-done)
 	if after := l.driveToEnd(); before.State != imports.Running || after.State != imports.Completed {

@@ -28,9 +28,8 @@ const (
 
 // driver drives one import. It is for one goroutine.
 type driver struct {
-	id       string
+	imp      *importHandle
 	session  string // of this coordinator
-	record   recordStore
 	progress *follow.Progress
 	planner  *planner
 	gaps     *gapCloser
@@ -40,32 +39,36 @@ type driver struct {
 	watch   *fleetWatch
 	cleanup *cleanup
 	drivers *drivers
-	metrics *metrics
-	now     func() time.Time
-	log     *slog.Logger
 
 	failures int    // errors in a row
 	problem  string // that the record shows
 	over     bool   // the last step has ended the import: the next one clears up
 }
 
-// recordStore reads and changes the record of one import.
-type recordStore struct {
-	store *imports.Store
-	id    string
+// importHandle is one import, as all parts of its driver see it. Its fields do not change.
+type importHandle struct {
+	id      string
+	store   *imports.Store
+	metrics *metrics
+	now     func() time.Time
+	log     *slog.Logger // has the ID
 }
 
-func (s recordStore) get(ctx context.Context) (imports.Record, error) { return s.store.Get(ctx, s.id) }
+// record reads the import's record.
+func (h *importHandle) record(ctx context.Context) (imports.Record, error) {
+	return h.store.Get(ctx, h.id)
+}
 
-func (s recordStore) apply(ctx context.Context, transition func(imports.Record) (imports.Record, error)) (imports.Record, error) {
-	return s.store.Apply(ctx, s.id, transition)
+// apply changes the import's record.
+func (h *importHandle) apply(ctx context.Context, transition func(imports.Record) (imports.Record, error)) (imports.Record, error) {
+	return h.store.Apply(ctx, h.id, transition)
 }
 
 // report shows in the import's status why it does not get on; "" is that it does.
-func (s recordStore) report(ctx context.Context, log *slog.Logger, problem string) (imports.Record, error) {
-	record, err := s.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Report(problem) })
+func (h *importHandle) report(ctx context.Context, problem string) (imports.Record, error) {
+	record, err := h.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Report(problem) })
 	if err != nil {
-		log.Debug("report the problem of an import", "import_id", s.id, "err", err)
+		h.log.Debug("report the problem of an import", "err", err)
 	}
 	return record, err
 }
@@ -83,7 +86,7 @@ func (d *driver) run(ctx context.Context) error {
 			rest = d.noteError(ctx, err)
 		} else {
 			d.failures = 0
-			if problem := d.watch.problem(d.id); problem != d.problem {
+			if problem := d.watch.problem(d.imp.id); problem != d.problem {
 				d.report(ctx, problem)
 			}
 		}
@@ -108,8 +111,8 @@ func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 		}
 		d.report(ctx, err.Error())
 	}
-	d.metrics.retries.Inc()
-	d.log.Warn("import meets an error", "import_id", d.id, "failures", d.failures, "retry_after", after, "err", err)
+	d.imp.metrics.retries.Inc()
+	d.imp.log.Warn("import meets an error", "failures", d.failures, "retry_after", after, "err", err)
 	return after
 }
 
@@ -121,7 +124,7 @@ func external(err error) bool {
 }
 
 func (d *driver) report(ctx context.Context, problem string) {
-	if record, err := d.record.report(ctx, d.log, problem); err == nil {
+	if record, err := d.imp.report(ctx, problem); err == nil {
 		d.problem = record.Problem
 	}
 }
@@ -141,7 +144,7 @@ func (d *driver) rest(ctx context.Context, least time.Duration) {
 // step brings the import as far as it gets now. It reports that the import has ended for
 // this driver, also when another coordinator drives it.
 func (d *driver) step(ctx context.Context) (ended bool, err error) {
-	record, err := d.record.get(ctx)
+	record, err := d.imp.record(ctx)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) { // the supervisor reports a broken one
 		return true, nil
 	}
@@ -149,12 +152,12 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 		return false, err
 	}
 	d.problem = record.Problem
-	d.drivers.note(d.id, record.State)
+	d.drivers.note(d.imp.id, record.State)
 	switch {
 	case record.State.Ended():
 		return true, d.end(ctx, record)
 	case record.Driver != d.session:
-		d.log.Info("import is driven by another coordinator", "import_id", d.id, "driver", record.Driver)
+		d.imp.log.Info("import is driven by another coordinator", "driver", record.Driver)
 		return true, nil
 	case record.State == imports.Running && record.Partitions == nil:
 		err = d.planner.plan(ctx, record)
@@ -206,15 +209,15 @@ func hopeless(err error) bool {
 
 // end counts and logs the end of the import, and clears up after it.
 func (d *driver) end(ctx context.Context, record imports.Record) error {
-	d.metrics.ended(record, d.now())
+	d.imp.metrics.ended(record, d.imp.now())
 	d.logEnd(ctx, record)
-	return errors.Join(d.backend.Discard(ctx, d.id), d.count(ctx, record), d.cleanup.retire(ctx, record))
+	return errors.Join(d.backend.Discard(ctx, d.imp.id), d.count(ctx, record), d.cleanup.retire(ctx, record))
 }
 
 // logEnd logs how the import ended: at the level of an error if it failed.
 func (d *driver) logEnd(ctx context.Context, record imports.Record) {
 	level, attrs := slog.LevelInfo, []any{
-		"import_id", d.id, "state", record.State, "objects", record.Objects,
+		"state", record.State, "objects", record.Objects,
 		"duration_seconds", record.Updated.Sub(record.Created).Seconds(),
 	}
 	if c := record.Changes; c != nil {
@@ -226,7 +229,7 @@ func (d *driver) logEnd(ctx context.Context, record imports.Record) {
 	if record.Error != "" {
 		attrs = append(attrs, "err", record.Error)
 	}
-	d.log.Log(ctx, level, "import ended", attrs...)
+	d.imp.log.Log(ctx, level, "import ended", attrs...)
 }
 
 // count makes the record of an import that a worker or another coordinator has ended
@@ -236,7 +239,7 @@ func (d *driver) count(ctx context.Context, record imports.Record) error {
 	if objects <= record.Objects || record.State == imports.Completed {
 		return nil
 	}
-	_, err := d.record.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Count(objects) })
+	_, err := d.imp.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Count(objects) })
 	return err
 }
 
@@ -245,8 +248,8 @@ func (d *driver) count(ctx context.Context, record imports.Record) error {
 // another try can tell.
 func (d *driver) fail(ctx context.Context, cause error) error {
 	objects, _ := d.progress.Covered()
-	_, err := d.record.apply(ctx, func(r imports.Record) (imports.Record, error) {
-		return r.Abandon(d.now().UTC(), d.lander.dead, cause.Error(), objects)
+	_, err := d.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Abandon(d.imp.now().UTC(), d.lander.dead, cause.Error(), objects)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return cause

@@ -53,8 +53,7 @@ func TestASmallImportAmongManyBigOnes(t *testing.T) {
 	took := time.Since(begun)
 	running := 0
 	for _, id := range ids {
-		big, err := f.imports.Get(t.Context(), id)
-		expect.NoError(t, err)
+		big := f.record(id)
 		if big.State == imports.Running {
 			running++
 		}

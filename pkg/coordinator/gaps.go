@@ -3,12 +3,9 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
@@ -29,13 +26,10 @@ const (
 // gapCloser queues partitions of one import, and queues again what was lost of them. It
 // is for one goroutine.
 type gapCloser struct {
-	id        string
+	imp       *importHandle
 	queue     *queue.Queue
 	watch     *fleetWatch
 	progress  *follow.Progress
-	now       func() time.Time
-	log       *slog.Logger
-	closed    prometheus.Counter
 	listings  map[string]int                 // how often a gap was queued, by its After
 	parts     map[string]partition.Partition // that were queued or running, by ID
 	surveyed  uint64                         // only surveys of a higher number are used
@@ -43,9 +37,9 @@ type gapCloser struct {
 	sinceLast stallTimer
 }
 
-func newGapCloser(id string, cfg Config, watch *fleetWatch, progress *follow.Progress, closed prometheus.Counter) *gapCloser {
+func newGapCloser(imp *importHandle, queue *queue.Queue, watch *fleetWatch, progress *follow.Progress) *gapCloser {
 	return &gapCloser{
-		id: id, queue: cfg.Backend.Queue, watch: watch, progress: progress, now: cfg.Now, log: cfg.Log, closed: closed,
+		imp: imp, queue: queue, watch: watch, progress: progress,
 		listings: make(map[string]int), parts: make(map[string]partition.Partition), surveyed: watch.begun.Load(),
 	}
 }
@@ -87,7 +81,7 @@ func (g *gapCloser) queueGaps(ctx context.Context, record imports.Record) error 
 	if err != nil || !known {
 		return err
 	}
-	for _, p := range partition.Uncovered(g.id, fold.Gaps, outstanding) {
+	for _, p := range partition.Uncovered(g.imp.id, fold.Gaps, outstanding) {
 		if g.listings[p.After] == maxListings {
 			return inconsistent{p.Span}
 		}
@@ -95,8 +89,8 @@ func (g *gapCloser) queueGaps(ctx context.Context, record imports.Record) error 
 			return err
 		}
 		g.listings[p.After]++
-		g.log.Info("gap queued again", "import_id", g.id, "span", p.Span.String(), "times", g.listings[p.After])
-		g.closed.Inc()
+		g.imp.log.Info("gap queued again", "span", p.Span.String(), "times", g.listings[p.After])
+		g.imp.metrics.gapsClosed.Inc()
 	}
 	return nil
 }
@@ -127,11 +121,11 @@ func (g *gapCloser) endIsFinal(ctx context.Context, record imports.Record, fold 
 // has used it, and if all covers that it counted are among the given number.
 func (g *gapCloser) surveyedSince(ctx context.Context, record imports.Record, covers uint64) (parts []partition.Partition, known bool, err error) {
 	seen := g.watch.last.Load()
-	if seen == nil || seen.number <= g.surveyed || covers < seen.Covers[g.id] {
+	if seen == nil || seen.number <= g.surveyed || covers < seen.Covers[g.imp.id] {
 		return nil, false, nil
 	}
 	g.surveyed = seen.number
-	return g.outstanding(ctx, record, seen.Partitions[g.id])
+	return g.outstanding(ctx, record, seen.Partitions[g.imp.id])
 }
 
 // outstanding returns the partitions of the IDs, which a survey saw. It reports whether
@@ -150,7 +144,7 @@ func (g *gapCloser) outstanding(ctx context.Context, record imports.Record, ids 
 			unknown = append(unknown, id)
 		}
 	}
-	read, err := g.queue.Partitions(ctx, g.id, unknown)
+	read, err := g.queue.Partitions(ctx, g.imp.id, unknown)
 	if err != nil {
 		return nil, false, err
 	}

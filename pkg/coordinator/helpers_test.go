@@ -143,14 +143,20 @@ func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...s
 	return id
 }
 
+// record returns the record of an import.
+func (f *fleet) record(id string) imports.Record {
+	f.t.Helper()
+	r, err := f.imports.Get(f.t.Context(), id)
+	expect.NoError(f.t, err)
+	return r
+}
+
 // ended waits until the import has ended.
 func (f *fleet) ended(id string) imports.Record {
 	f.t.Helper()
 	var r imports.Record
 	expect.Eventually(f.t, "import "+id+" ends", func() bool {
-		var err error
-		r, err = f.imports.Get(f.t.Context(), id)
-		expect.NoError(f.t, err)
+		r = f.record(id)
 		return r.State.Ended()
 	})
 	return r
@@ -218,6 +224,14 @@ func metarangeOf(t *testing.T, entries []entry.Entry, breaks partition.Breaks) s
 	return id
 }
 
+// expectTree checks that main has the metarange that one writer makes of the entries.
+func (f *fleet) expectTree(entries []entry.Entry) {
+	f.t.Helper()
+	if got, want := f.log()[0].MetarangeID, metarangeOf(f.t, entries, f.config.Breaks); got != want {
+		f.t.Errorf("metarange %s, want %s, that of a single writer", got, want)
+	}
+}
+
 // commit commits a tree of the entries, which are sorted, to main, as another process
 // would.
 func (f *fleet) commit(entries ...entry.Entry) catalog.Commit {
@@ -280,8 +294,7 @@ func (f *fleet) planned(id string) []partition.Partition {
 	f.t.Helper()
 	var parts []partition.Partition
 	expect.Eventually(f.t, "the import is planned", func() bool {
-		r, err := f.imports.Get(f.t.Context(), id)
-		expect.NoError(f.t, err)
+		r := f.record(id)
 		parts = queuetest.Outstanding(f.t, f.backend, id)
 		return r.Partitions != nil && len(parts) == len(r.Partitions)
 	})

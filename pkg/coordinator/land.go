@@ -31,15 +31,13 @@ const maxRounds = 200
 
 // lander commits the covered keys of one import to its branch. It is for one goroutine.
 type lander struct {
-	record   recordStore
+	imp      *importHandle
 	catalog  *catalog.Catalog
 	stores   objectstore.Chooser
 	covers   *covers.Log
 	progress *follow.Progress
 	branches *branchqueue.Queues
 	steps    *stepRunner
-	metrics  *metrics
-	now      func() time.Time
 
 	// dead is the attempt of the record if the last call of land saw that it can never
 	// land. See landNow.
@@ -50,7 +48,7 @@ type lander struct {
 // since each is merged with the tree that the one before has left. It reports whether
 // that has ended the import.
 func (l *lander) land(ctx context.Context) (ended bool, err error) {
-	record, err := l.record.get(ctx)
+	record, err := l.imp.record(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -64,7 +62,7 @@ func (l *lander) land(ctx context.Context) (ended bool, err error) {
 		return false, err
 	}
 	defer done()
-	record, err = l.record.get(ctx) // it may have been canceled while it waited
+	record, err = l.imp.record(ctx) // it may have been canceled while it waited
 	if err != nil || record.State.Ended() {
 		return false, err
 	}
@@ -73,7 +71,7 @@ func (l *lander) land(ctx context.Context) (ended bool, err error) {
 
 // waitForBranch waits for a turn on a branch, in this process and among coordinators.
 func (l *lander) waitForBranch(ctx context.Context, r imports.Request) (*branchqueue.Turn, error) {
-	waiting := l.metrics.steps.WithLabelValues(stepCommit, phaseWaiting)
+	waiting := l.imp.metrics.steps.WithLabelValues(stepCommit, phaseWaiting)
 	waiting.Inc()
 	defer waiting.Dec()
 	objects, _ := l.progress.Covered()
@@ -149,10 +147,10 @@ func (l *lander) moveBranch(ctx context.Context, record imports.Record, head cat
 	err := l.catalog.MoveBranch(ctx, record.Request.Repository, head, record.Attempt.CommitID)
 	switch {
 	case fault.Is(err, fault.Conflict):
-		l.metrics.attempts.WithLabelValues("moved").Inc()
+		l.imp.metrics.attempts.WithLabelValues("moved").Inc()
 		return nil
 	case err == nil:
-		l.metrics.attempts.WithLabelValues("landed").Inc()
+		l.imp.metrics.attempts.WithLabelValues("landed").Inc()
 	}
 	return err
 }
@@ -167,8 +165,8 @@ func (l *lander) attempt(ctx context.Context, record imports.Record, head catalo
 		if err != nil {
 			return err
 		}
-		next, err = l.record.apply(ctx, func(r imports.Record) (imports.Record, error) {
-			return r.Commit(l.now().UTC(), record.Attempt, imports.Attempt{
+		next, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
+			return r.Commit(l.imp.now().UTC(), record.Attempt, imports.Attempt{
 				CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Revision: head.Revision,
 				Created: commit.Created, Objects: fold.Objects, Ranges: fold.Ranges, Changes: changes,
 			})
@@ -185,7 +183,7 @@ func (l *lander) incomplete(ctx context.Context, followed uint64) error {
 	if err := l.progress.Err(); err != nil {
 		return err // covers that are missing may be stored
 	}
-	stored, err := l.covers.Count(ctx, l.record.id)
+	stored, err := l.covers.Count(ctx, l.imp.id)
 	if err != nil || followed < stored {
 		return err
 	}
@@ -213,7 +211,7 @@ func (l *lander) commit(ctx context.Context, record imports.Record, head catalog
 		Committer:   record.Request.Committer,
 		Message:     record.Request.Message,
 		MetarangeID: id,
-		Created:     l.now().UTC().Truncate(time.Second),
+		Created:     l.imp.now().UTC().Truncate(time.Second),
 		Metadata:    metadata,
 		Parents:     []string{head.CommitID},
 		Generation:  parent.Generation + 1,
@@ -276,6 +274,6 @@ func (l *lander) complete(ctx context.Context, record imports.Record) (ended boo
 	if err := l.catalog.SetMetadata(ctx, record.Request.Repository, map[string]string{lastImport: created}); err != nil {
 		return false, err
 	}
-	_, err = l.record.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Complete(l.now().UTC()) })
+	_, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Complete(l.imp.now().UTC()) })
 	return err == nil, err
 }

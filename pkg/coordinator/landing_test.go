@@ -150,12 +150,11 @@ func (l *landing) driver(s *Service) *driver {
 func (l *landing) driveToEnd() imports.Record {
 	l.fleet.t.Helper()
 	for range 10 {
-		r, err := l.fleet.imports.Get(l.fleet.t.Context(), l.id)
-		expect.NoError(l.fleet.t, err)
+		r := l.fleet.record(l.id)
 		if r.State.Ended() {
 			return r
 		}
-		_, err = l.driver(l.other).step(l.fleet.t.Context())
+		_, err := l.driver(l.other).step(l.fleet.t.Context())
 		expect.NoError(l.fleet.t, err)
 	}
 	l.fleet.t.Fatal("the import does not end")

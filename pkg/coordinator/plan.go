@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -19,13 +17,10 @@ import (
 
 // planner plans one import. It is for one goroutine.
 type planner struct {
-	record  recordStore
+	imp     *importHandle
 	stores  objectstore.Chooser
 	steps   *stepRunner
 	publish func(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error
-	metrics *metrics
-	now     func() time.Time
-	log     *slog.Logger
 }
 
 // plan records one partition of all keys, and queues it. Where keys lie shows only while
@@ -42,8 +37,8 @@ func (p *planner) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	id := record.Job.ImportID
-	record, err = p.record.apply(ctx, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(p.now().UTC(), []partition.Partition{partition.Whole(id)}, listing, found.Skipped)
+	record, err = p.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Plan(p.imp.now().UTC(), []partition.Partition{partition.Whole(id)}, listing, found.Skipped)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile
@@ -51,8 +46,8 @@ func (p *planner) plan(ctx context.Context, record imports.Record) error {
 	if err != nil {
 		return err
 	}
-	p.metrics.planned.Add(float64(len(record.Partitions)))
-	p.log.Info("import planned", "import_id", id, "small", found.Small, "skipped", found.Skipped,
+	p.imp.metrics.planned.Add(float64(len(record.Partitions)))
+	p.imp.log.Info("import planned", "small", found.Small, "skipped", found.Skipped,
 		"listing", listing.Mode, "why", listing.Why)
 	lane := queue.Bulk
 	if found.Small {

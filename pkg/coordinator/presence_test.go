@@ -24,8 +24,7 @@ func TestAnImportReportsThatThereAreNoWorkers(t *testing.T) {
 	problem := func(after time.Duration) string {
 		f.clock.Add(int64(after))
 		expect.NoError(t, s.watch.survey(t.Context()))
-		r, err := f.imports.Get(t.Context(), id)
-		expect.NoError(t, err)
+		r := f.record(id)
 		return r.Problem
 	}
 	if got := problem(0); got != "" {

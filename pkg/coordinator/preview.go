@@ -37,8 +37,8 @@ func (l *lander) preview(ctx context.Context, record imports.Record, fold partit
 	if err != nil {
 		return false, err
 	}
-	_, err = l.record.apply(ctx, func(r imports.Record) (imports.Record, error) {
-		return r.Preview(l.now().UTC(), changes, fold.Objects)
+	_, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Preview(l.imp.now().UTC(), changes, fold.Objects)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return false, nil // it was canceled meanwhile

@@ -110,8 +110,7 @@ func TestADeadAttemptFailsTheImport(t *testing.T) {
 	}
 	_, err := d.step(t.Context())
 	expect.NoError(t, err)
-	r, err := l.fleet.imports.Get(t.Context(), l.id)
-	expect.NoError(t, err)
+	r := l.fleet.record(l.id)
 	if r.State != imports.Failed || !strings.Contains(r.Error, "AccessDenied: the bucket is locked") || r.Problem != "" {
 		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
@@ -151,8 +150,7 @@ func TestAnAttemptThatCanLandIsTriedAgain(t *testing.T) {
 // recordAttempt records an attempt, and does not move the branch.
 func (l *landing) recordAttempt(d *driver) {
 	l.fleet.t.Helper()
-	record, err := l.fleet.imports.Get(l.fleet.t.Context(), l.id)
-	expect.NoError(l.fleet.t, err)
+	record := l.fleet.record(l.id)
 	head, err := l.fleet.catalog.Branch(l.fleet.t.Context(), "repo", "main")
 	expect.NoError(l.fleet.t, err)
 	fold, _ := d.progress.Fold()
@@ -325,9 +323,9 @@ func TestErrorsDoNotCountWhileNATSDoesNotAnswer(t *testing.T) {
 		q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 		expect.NoError(t, err)
 		defer q.Close()
-		log := slog.New(slog.DiscardHandler)
-		record := recordStore{imports.NewStore(q.Bucket(kv.BucketImports)), "import"}
-		d := &driver{id: "import", record: record, backend: q, metrics: newMetrics(prometheus.NewRegistry()), log: log}
+		d := &driver{backend: q, imp: &importHandle{
+			id: "import", store: imports.NewStore(q.Bucket(kv.BucketImports)), metrics: newMetrics(prometheus.NewRegistry()), log: slog.New(slog.DiscardHandler),
+		}}
 		for range 3 { // the first one comes before the outage is noticed, and cannot be reported
 			d.noteError(t.Context(), errors.New("no answer"))
 		}

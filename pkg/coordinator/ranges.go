@@ -19,7 +19,7 @@ import (
 // IngestRange lists a source after a key, and writes one range of it, without the queue:
 // for clients that drive an import themselves.
 func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest) (Ingested, error) {
-	r, err := s.cfg.Catalog.Repository(ctx, repository)
+	r, err := s.state.Catalog.Repository(ctx, repository)
 	if err != nil {
 		return Ingested{}, err
 	}
@@ -149,7 +149,7 @@ func checkRanges(ranges []partition.RangeMetadata) error {
 // CreateMetarange stores the metarange of ranges that are stored already. It does not
 // check that their files exist.
 func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error) {
-	r, err := s.cfg.Catalog.Repository(ctx, repository)
+	r, err := s.state.Catalog.Repository(ctx, repository)
 	if err != nil {
 		return "", err
 	}

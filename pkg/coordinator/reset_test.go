@@ -152,8 +152,7 @@ func TestAFailedImportStaysFailed(t *testing.T) {
 				return nil
 			}
 			l.fleet.commit()
-			r, err := l.fleet.imports.Get(t.Context(), l.id)
-			expect.NoError(t, err)
+			r := l.fleet.record(l.id)
 			if r.Attempt != nil && l.landings() == 0 {
 				_, err := l.fleet.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
 					return r.Abandon(l.fleet.config.Now(), r.Attempt, "given up", 0)

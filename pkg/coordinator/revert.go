@@ -36,11 +36,11 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 	if err := checkCommit("commit_overrides", r.Message, r.Metadata); err != nil {
 		return catalog.Commit{}, err
 	}
-	repository, err := s.cfg.Catalog.Repository(ctx, r.Repository)
+	repository, err := s.state.Catalog.Repository(ctx, r.Repository)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	rv := reverter{catalog: s.cfg.Catalog, stores: s.cfg.Stores, breaks: s.cfg.Breaks, now: s.cfg.Now, repository: repository}
+	rv := reverter{catalog: s.state.Catalog, stores: s.cfg.Stores, breaks: s.cfg.Breaks, now: s.cfg.Now, repository: repository}
 	if rv.undone, rv.parent, err = rv.find(ctx, r); err != nil {
 		return catalog.Commit{}, err
 	}

@@ -58,10 +58,18 @@ type Config struct {
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any source may
 	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: anywhere that holds no source
 	Markers    imports.Markers   // of the imports that this service starts; empty: FailMarkers
+	Requests   State             // the same state, for the calls of users' requests, which wait less for NATS; zero: Backend, Imports and Catalog
 	Holder     string            // names this process to people who look at leases
 	Now        func() time.Time
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
+}
+
+// State is how the service reaches what is stored.
+type State struct {
+	Backend *backend.Backend
+	Imports *imports.Store
+	Catalog *catalog.Catalog
 }
 
 // checkEvery is how often the work queue, and the record of a driven import, are looked
@@ -71,6 +79,7 @@ const checkEvery = time.Second
 // Service is the import service. Its methods may be called concurrently.
 type Service struct {
 	cfg     Config
+	state   State  // for the calls of requests
 	session string // names this run of the process in leases and records
 	metrics *metrics
 	running atomic.Bool // Run was called
@@ -92,15 +101,19 @@ type Service struct {
 
 // New returns a service. It answers requests, and does nothing by itself before Run.
 func New(cfg Config) *Service {
+	state := cfg.Requests
+	if state == (State{}) {
+		state = State{cfg.Backend, cfg.Imports, cfg.Catalog}
+	}
 	s := &Service{
-		cfg: cfg, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
+		cfg: cfg, state: state, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
 		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials),
 		limits: newStepLimits(), slow: slowSteps(),
 		drivers: newDrivers(),
 	}
 	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log}
 	s.validate = &validator{
-		imports: cfg.Imports, catalog: cfg.Catalog, stores: cfg.Stores,
+		imports: state.Imports, catalog: state.Catalog, stores: cfg.Stores,
 		allowed: cfg.Allowed, namespaces: cfg.Namespaces, broken: broken,
 	}
 	s.peers = peers.New(peers.Config{Leases: cfg.Backend.Leases, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
@@ -182,19 +195,17 @@ func (s *Service) newDriver(id string) *driver {
 	if progress == nil {
 		return nil
 	}
-	record := recordStore{s.cfg.Imports, id}
-	steps := &stepRunner{record: record, limits: s.limits, slow: s.slow, metrics: s.metrics, log: s.cfg.Log}
-	gaps := newGapCloser(id, s.cfg, s.watch, progress, s.metrics.gapsClosed)
+	imp := &importHandle{id: id, store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
+	steps := &stepRunner{imp: imp, limits: s.limits, slow: s.slow}
+	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress)
 	return &driver{
-		id: id, session: s.session, record: record, progress: progress,
-		planner: &planner{record: record, stores: s.cfg.Stores, steps: steps, publish: gaps.publish, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log},
-		gaps:    gaps,
+		imp: imp, session: s.session, progress: progress, gaps: gaps,
+		planner: &planner{imp: imp, stores: s.cfg.Stores, steps: steps, publish: gaps.publish},
 		lander: &lander{
-			record: record, catalog: s.cfg.Catalog, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress,
-			branches: s.branches, steps: steps, metrics: s.metrics, now: s.cfg.Now,
+			imp: imp, catalog: s.cfg.Catalog, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress,
+			branches: s.branches, steps: steps,
 		},
 		backend: s.cfg.Backend, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
-		metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log,
 	}
 }
 

@@ -20,8 +20,7 @@ func TestASlowStepIsReported(t *testing.T) {
 	f.work(1)
 	id := f.start(s, request("", ""))
 	problem := func() string {
-		r, err := f.imports.Get(t.Context(), id)
-		expect.NoError(t, err)
+		r := f.record(id)
 		return r.Problem
 	}
 	expect.Eventually(t, "the import reports what it waits for", func() bool { return strings.Contains(problem(), "the first page of s3://bucket") })

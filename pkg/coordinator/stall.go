@@ -33,13 +33,13 @@ func (t *stallTimer) observe(covers uint64, now time.Time) time.Duration {
 // were delivered to. It does so if no cover came for long although a worker waits for a
 // partition: a NATS server whose clock was ahead may keep partitions for dead workers; see Queue.ResetAckWait.
 func (g *gapCloser) resetIfStalled(ctx context.Context) error {
-	now := g.now()
+	now := g.imp.now()
 	stalled := g.sinceLast.observe(g.progress.Count(), now)
 	seen := g.watch.last.Load()
 	if seen == nil || seen.Waiting == 0 || stalled < max(stalledFor, 2*g.queue.AckWait()) {
 		return nil
 	}
 	g.sinceLast.since = now
-	ids := seen.Partitions[g.id] // in random order, so that each one has its turn in time
-	return g.queue.ResetAckWait(ctx, g.id, ids[:min(len(ids), maxResets)])
+	ids := seen.Partitions[g.imp.id] // in random order, so that each one has its turn in time
+	return g.queue.ResetAckWait(ctx, g.imp.id, ids[:min(len(ids), maxResets)])
 }

@@ -32,7 +32,7 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	}
 	record := imports.New(job, start.Request, s.cfg.Now().UTC())
 	record.Driver = s.session
-	id, err = s.cfg.Imports.Claim(ctx, record)
+	id, err = s.state.Imports.Claim(ctx, record)
 	if errors.Is(err, kv.ErrTooLarge) {
 		return "", fault.BadField("paths", "together they are %v", kv.ErrTooLarge)
 	}

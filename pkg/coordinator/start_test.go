@@ -245,8 +245,7 @@ func TestARepeatedRequestIsOneImport(t *testing.T) {
 	if third := f.start(s, request("", "elsewhere")); third == id {
 		t.Error("another request started the same import")
 	}
-	record, err := f.imports.Get(t.Context(), id)
-	expect.NoError(t, err)
+	record := f.record(id)
 	if record.State != imports.Running || !slices.Equal(record.Job.Paths, request("", "").Paths) || record.Job.Namespace != "s3://repo/ns" || record.Job.Breaks != small {
 		t.Errorf("stored %+v", record)
 	}

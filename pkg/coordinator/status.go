@@ -13,7 +13,7 @@ import (
 
 // get returns the record of an import of the repository, or a NotFound fault.
 func (s *Service) get(ctx context.Context, repository, id string) (imports.Record, error) {
-	record, err := s.cfg.Imports.Get(ctx, id)
+	record, err := s.state.Imports.Get(ctx, id)
 	if err == nil && record.Request.Repository != repository {
 		err = fault.Missing("import " + id)
 	}
@@ -32,7 +32,7 @@ func (s *Service) look(ctx context.Context, repository, id string) (imports.Reco
 		return record, nil, err
 	}
 	if p := s.follow(id); p != nil {
-		stored, err := s.cfg.Backend.Covers.Count(ctx, id)
+		stored, err := s.state.Backend.Covers.Count(ctx, id)
 		if err != nil {
 			return record, nil, err
 		}
@@ -58,11 +58,11 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 	case p != nil:
 		status.Updated = s.cfg.Now().UTC()
 		status.Objects, status.Ranges = p.Covered()
-		if status.Partitions, err = s.cfg.Backend.Queue.OutstandingCount(ctx, id); err != nil {
+		if status.Partitions, err = s.state.Backend.Queue.OutstandingCount(ctx, id); err != nil {
 			return Status{}, err
 		}
 	case record.State == imports.Completed:
-		commit, err := s.cfg.Catalog.Commit(ctx, repository, record.Attempt.CommitID)
+		commit, err := s.state.Catalog.Commit(ctx, repository, record.Attempt.CommitID)
 		if err != nil {
 			return Status{}, err
 		}
@@ -82,13 +82,13 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 	if p != nil {
 		objects, _ = p.Covered()
 	}
-	record, err := s.cfg.Imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
+	record, err := s.state.Imports.Apply(ctx, id, func(r imports.Record) (imports.Record, error) {
 		return r.Cancel(s.cfg.Now().UTC(), objects)
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.Backend.Discard(ctx, id); err != nil {
+	if err := s.state.Backend.Discard(ctx, id); err != nil {
 		// It is canceled all the same, since workers look at the record.
 		s.cfg.Log.Warn("discard the partitions of a canceled import", "import_id", id, "err", err)
 	}
@@ -97,11 +97,11 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 
 // Tree opens the tree of ref, a branch or the ID of a commit.
 func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error) {
-	r, err := s.cfg.Catalog.Repository(ctx, repository)
+	r, err := s.state.Catalog.Repository(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
-	commit, err := s.cfg.Catalog.Resolve(ctx, repository, ref)
+	commit, err := s.state.Catalog.Resolve(ctx, repository, ref)
 	if err != nil {
 		return nil, err
 	}

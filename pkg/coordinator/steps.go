@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -51,18 +50,16 @@ const noteWait = 5 * time.Second
 
 // stepRunner runs the costly steps of one import. It is for one goroutine.
 type stepRunner struct {
-	record   recordStore
+	imp      *importHandle
 	limits   stepLimits
 	slow     map[string]time.Duration
-	metrics  *metrics
-	log      *slog.Logger
 	survived bool // this process has survived all steps that the record has as begun
 }
 
 // begin waits until the step may run, by the limits of its kind and of the store that it
 // depends on. The caller calls done after it.
 func (s *stepRunner) begin(ctx context.Context, step, store string) (done func(), err error) {
-	waiting := s.metrics.steps.WithLabelValues(step, phaseWaiting)
+	waiting := s.imp.metrics.steps.WithLabelValues(step, phaseWaiting)
 	waiting.Inc()
 	inTime := s.reportIfSlow(ctx, step, store)
 	leave, err := s.limits.of[step].take(ctx, store)
@@ -71,13 +68,13 @@ func (s *stepRunner) begin(ctx context.Context, step, store string) (done func()
 		inTime()
 		return nil, err
 	}
-	running, begun := s.metrics.steps.WithLabelValues(step, phaseRunning), time.Now()
+	running, begun := s.imp.metrics.steps.WithLabelValues(step, phaseRunning), time.Now()
 	running.Inc()
 	return func() {
 		inTime()
 		leave()
 		running.Dec()
-		s.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())
+		s.imp.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())
 	}, nil
 }
 
@@ -88,8 +85,7 @@ func (s *stepRunner) reportIfSlow(ctx context.Context, step, store string) (stop
 	if step == stepPlan {
 		problem = fmt.Sprintf("the first page of %s is waited for", store)
 	}
-	record, log := s.record, s.log
-	return time.AfterFunc(s.slow[step], func() { _, _ = record.report(ctx, log, problem) }).Stop
+	return time.AfterFunc(s.slow[step], func() { _, _ = s.imp.report(ctx, problem) }).Stop
 }
 
 // survive runs a step that may take more memory than there is. Before the step, the
@@ -101,7 +97,7 @@ func (s *stepRunner) reportIfSlow(ctx context.Context, step, store string) (stop
 // them all. Such steps run one at a time from then on, so that only the one that ended
 // the process does so again.
 func (s *stepRunner) survive(ctx context.Context, step func() error) error {
-	record, err := s.record.get(ctx)
+	record, err := s.imp.record(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,7 +111,7 @@ func (s *stepRunner) survive(ctx context.Context, step func() error) error {
 		}
 		defer done()
 	}
-	if _, err := s.record.apply(ctx, begin); err != nil {
+	if _, err := s.imp.apply(ctx, begin); err != nil {
 		return err
 	}
 	err = step()
@@ -132,8 +128,8 @@ func (s *stepRunner) survive(ctx context.Context, step func() error) error {
 func (s *stepRunner) noteSurvived(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWait)
 	defer cancel()
-	if _, err := s.record.apply(ctx, imports.Record.Survive); err != nil {
-		s.log.Debug("note that a step is over", "import_id", s.record.id, "err", err)
+	if _, err := s.imp.apply(ctx, imports.Record.Survive); err != nil {
+		s.imp.log.Debug("note that a step is over", "err", err)
 	}
 }
 

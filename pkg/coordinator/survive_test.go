@@ -88,8 +88,7 @@ func TestCostlyStepsAreNotedBeforeTheyBegin(t *testing.T) {
 	absent.close()
 	f.serve()
 	expect.Eventually(t, "the import is planned", func() bool {
-		r, err := f.imports.Get(t.Context(), id)
-		expect.NoError(t, err)
+		r := f.record(id)
 		return r.Partitions != nil && r.Begun == 0
 	})
 	mu.Lock()
@@ -171,7 +170,7 @@ func TestSuspectStepsRunOneAtATime(t *testing.T) {
 	for _, d := range drivers {
 		group.Go(func() {
 			expect.NoError(t, d.lander.steps.survive(t.Context(), func() error {
-				entered <- d.id
+				entered <- d.imp.id
 				<-leave
 				return nil
 			}))
@@ -184,9 +183,8 @@ func TestSuspectStepsRunOneAtATime(t *testing.T) {
 		return s.limits.suspects.keys[""].users == 2
 	})
 	for _, d := range drivers {
-		record, err := f.imports.Get(t.Context(), d.id)
-		expect.NoError(t, err)
-		if want := 1 + map[bool]int{true: 1}[d.id == first]; record.Begun != want {
+		record := f.record(d.imp.id)
+		if want := 1 + map[bool]int{true: 1}[d.imp.id == first]; record.Begun != want {
 			t.Errorf("%d steps are begun, want %d", record.Begun, want)
 		}
 	}
@@ -210,7 +208,7 @@ func TestSurvivedStepsDoNotCountAsDeaths(t *testing.T) {
 	for range imports.MaxBegun + 1 {
 		expect.NoError(t, d.lander.steps.survive(t.Context(), func() error { return nil }))
 	}
-	record, err := f.imports.Get(t.Context(), d.id)
+	record, err := f.imports.Get(t.Context(), d.imp.id)
 	if expect.NoError(t, err); record.Begun != 1 {
 		t.Errorf("%d steps are noted as begun, want the last one", record.Begun)
 	}

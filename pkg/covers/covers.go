@@ -57,6 +57,14 @@ func (l *Log) Stream() jetstream.StreamConfig {
 	}
 }
 
+// Within returns the same log with a shorter patience; see natsconn.Conn.Within.
+func (l *Log) Within(d time.Duration) *Log {
+	impatient := *l
+	impatient.conn = l.conn.Within(d)
+	impatient.stream = impatient.conn.Stream(streamName)
+	return &impatient
+}
+
 // Publish stores a cover that a worker of the partition found. It returns once the
 // cover is durable, and may store it twice.
 func (l *Log) Publish(ctx context.Context, importID, partitionID string, c partition.Cover) error {

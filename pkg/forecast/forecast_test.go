@@ -21,8 +21,8 @@ func show(o *forecast.Forecast, set keyset.Set, from, to, page int64) {
 	}
 }
 
-// How far estimates are off, as a factor, after a tenth of the span was listed:
-// what the median of many spans reaches on each shape.
+// TestLeft checks by which factor estimates are off after a tenth of a span was listed: the
+// median of many spans, for each shape.
 func TestLeft(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(11, 0))
 	for _, shape := range keyset.Names()[:18] {
@@ -48,8 +48,8 @@ func TestLeft(t *testing.T) {
 	}
 }
 
-// Whatever was listed of whatever shape, cuts increase, lie where they may and
-// are valid UTF-8; and there are some.
+// Whatever was listed, and of any shape, there are cuts, and they increase, lie within the span
+// and are valid UTF-8.
 func TestCutsOfAnyShape(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(12, 0))
 	for _, shape := range keyset.Names() {
@@ -108,8 +108,7 @@ func TestCutsOfSmallListings(t *testing.T) {
 	}
 }
 
-// Keys of the greatest length have neighbours of that length at most, as no other key
-// can be.
+// Cuts are no longer than keys may be, even between the longest keys.
 func TestCutsOfTheLongestKeys(t *testing.T) {
 	const digits = 6
 	for name, stem := range map[string]string{"run": "z", "path": "ab/cd", "two bytes a rune": "é"} {
@@ -144,8 +143,8 @@ func ExampleForecast() {
 	// [img-254]
 }
 
-// TestNoted asks after every few pages of a listing: estimates are hardly worse where of
-// each page no more is looked at than its last key.
+// TestNoted asks for estimates after every few pages of a listing. They are hardly worse if only
+// the last key of each page is looked at.
 func TestNoted(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(13, 0))
 	for _, shape := range keyset.Names()[:18] {
@@ -178,8 +177,8 @@ func TestNoted(t *testing.T) {
 	}
 }
 
-// TestPaddedNumbersAreNoRuns is about an open end after a key with many zeros: hardly a
-// cut is to lie in numbers with more of them.
+// TestPaddedNumbersAreNoRuns cuts an open end after a key with many zeros. Hardly any cut may
+// lie in numbers with more zeros.
 func TestPaddedNumbersAreNoRuns(t *testing.T) {
 	set, err := keyset.New("hive", 1_000_000, 1)
 	if err != nil {

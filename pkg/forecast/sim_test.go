@@ -13,9 +13,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/forecast"
 )
 
-// sim lists a set with listers that each list one range of it at a time, page by
-// page, as an import's partitions are. Whoever has nothing to list is given a
-// piece of the range that is thought to have most left.
+// sim lists a set with listers that each list one range of it at a time, page by page, as
+// workers list the partitions of an import. A lister that has nothing to list is given a piece
+// of the range that is thought to have most left.
 type sim struct {
 	set     keyset.Set
 	page    int

@@ -8,9 +8,9 @@ import (
 // precision is how many digits of a sum are kept below its first.
 const precision = 3
 
-// Add returns the key that lies the distance, a natural logarithm, above k, to a
-// few digits, or false if the alphabet has no room for it. The key is valid UTF-8
-// if k is; rounding may leave it at or below k.
+// Add returns the key at a distance above k, to a few digits, or false if the alphabet has no
+// room for it. The distance is a natural logarithm, as that of Distance. The key is valid
+// UTF-8 if k is; rounding may leave it at or below k.
 func (a *Alphabet) Add(k string, distance float64) (string, bool) {
 	first := 0
 	for first < len(a.weights) && a.weights[first] > distance {
@@ -32,8 +32,8 @@ func (a *Alphabet) Add(k string, distance float64) (string, bool) {
 	return Valid(b), true
 }
 
-// sum adds the distance, whose first digit is given, to the digits of k. Of those it
-// returns all from the base to a few below that; any may be too large for its offset.
+// sum adds the distance, whose first digit is given, to the digits of k. It returns the
+// digits from the base to a few below the first one; any may be too large for its offset.
 func (a *Alphabet) sum(k string, distance float64, first int) []int {
 	last := min(first+precision, len(a.weights)-1)
 	sum := make([]int, last+1)
@@ -53,8 +53,8 @@ func (a *Alphabet) sum(k string, distance float64, first int) []int {
 	return sum
 }
 
-// carry makes the digits of a sum fit their offsets. It returns the first that
-// the addition changed, or false if there is no room for it.
+// carry makes the digits of a sum fit their offsets. It returns the first one that the
+// addition changed, or false if the sum has no room.
 func (a *Alphabet) carry(sum []int, first int) (top int, ok bool) {
 	top = first
 	for i := len(sum) - 1; i >= 0; i-- {
@@ -72,9 +72,8 @@ func (a *Alphabet) carry(sum []int, first int) (top int, ok bool) {
 	return top, true
 }
 
-// Tops returns guesses at where the keys end that begin like k: each has twice
-// as many greatest bytes as the one before, is greater than k, and
-// valid UTF-8 if k is.
+// Tops returns guesses at the end of the keys that begin like k. Each has four times as many
+// greatest bytes at its end as the one before, is greater than k, and is valid UTF-8 if k is.
 func (a *Alphabet) Tops(k string) (keys []string) {
 	run := a.base
 	for run < len(k) && run-a.base < len(a.sets) && a.digit(k, run) == a.sets[run-a.base].size()-1 {

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Alphabet holds what keys are thought to use at each offset, from a base on.
-// Further on than the longest key that it was shown it knows none: keys differ no
-// further for it. The zero Alphabet knows nothing. It is for one goroutine, and
-// refers to no key that it was shown.
+// Alphabet holds the bytes that keys are thought to use at each offset, from a base up to the
+// end of the longest key that it was shown. It sees no difference between keys that differ
+// only elsewhere. The zero Alphabet knows nothing. It is for one goroutine, and keeps no
+// key that it was shown.
 type Alphabet struct {
 	base    int
 	sets    []byteSet
@@ -18,9 +18,9 @@ type Alphabet struct {
 	varied  []bool    // the keys that are shown have too many bytes at the offset for names
 }
 
-// Reset makes it the alphabet that the keys show, for offsets from base on. Each
-// offset has all of the classes of the words that lie over it, so that what was
-// not seen yet is expected all the same; separators are only what was seen.
+// Reset makes a the alphabet that the keys show, for offsets from base on. Each offset has all
+// bytes of the classes of the words that lie over it, so that bytes that were not seen yet
+// are expected, too. Of separators it has only those that were seen.
 func (a *Alphabet) Reset(base int, keys ...string) {
 	a.base = base
 	length := 0
@@ -52,8 +52,8 @@ func (a *Alphabet) Reset(base int, keys ...string) {
 	a.weigh()
 }
 
-// spread gives all offsets of words with digits and letters of both cases the signs of
-// URL-safe base64 that one of them has: there they are like letters.
+// spread makes the signs of URL-safe base64 letters: if a word with digits and letters of both
+// cases has one, all offsets of such words get it.
 func (a *Alphabet) spread() {
 	var signs byteSet
 	for i, c := range a.classes {
@@ -76,7 +76,7 @@ var base64Signs = byteSet{1 << '-', 1 << ('_' - 64)}
 // show adds what one key shows.
 func (a *Alphabet) show(k string) {
 	n, i := len(a.varied), min(a.base, len(k))
-	for i > 0 && classOf(k[i-1]) != 0 { // words that end before the base say nothing
+	for i > 0 && classOf(k[i-1]) != 0 { // go back to the start of the word that the base is in
 		i--
 	}
 	for i < len(k) {
@@ -104,9 +104,9 @@ func (a *Alphabet) show(k string) {
 	}
 }
 
-// addHigh adds a byte beyond ASCII with its like: leading bytes, and what follows
-// that of a character of four bytes, from a little less than the least seen to a
-// little more than the greatest; other continuation bytes are all.
+// addHigh adds a byte beyond ASCII and its neighbours. For a leading byte, and for the byte
+// behind that of a four-byte character, these are the next few in both directions; for
+// any other continuation byte, all of them.
 func (a *Alphabet) addHigh(k string, i int) {
 	switch c := k[i]; {
 	case c < utf8.RuneSelf:
@@ -130,9 +130,9 @@ func (a *Alphabet) weigh() {
 	}
 }
 
-// Distance returns the natural logarithm of how far hi lies above lo, as a part of
-// all that the alphabet can write; a hi of "" is the end of all keys. Where hi
-// does not lie above lo as far as the alphabet knows it is -Inf.
+// Distance returns the natural logarithm of the distance from lo up to hi, as a fraction of
+// all keys that the alphabet can write; a hi of "" is the end of all keys. It is -Inf if hi
+// does not lie above lo as far as the alphabet knows.
 func (a *Alphabet) Distance(lo, hi string) float64 {
 	sum, unit, started := 0.0, 0.0, false
 	for i := range a.sets {

@@ -8,11 +8,11 @@ func (a *Alphabet) Size(at int) int {
 	return a.sets[at-a.base].size()
 }
 
-// fine is how small a part of a digit is not looked at.
+// fine is the part of a digit below which Place and Key do not look.
 const fine = 1e-4
 
-// Place returns where key k lies within the space of the keys that agree with it
-// before an offset: its digit there, and what follows as a part of one.
+// Place returns where key k lies among the keys that agree with it before an offset: its
+// digit there, and what follows as a fraction of a digit.
 func (a *Alphabet) Place(k string, at int) float64 {
 	place, unit := 0.0, 1.0
 	for at = max(at, a.base); at < len(k) && at < a.base+len(a.sets); at++ {
@@ -27,9 +27,9 @@ func (a *Alphabet) Place(k string, at int) float64 {
 	return place
 }
 
-// Key returns the first key at a place among the keys that begin like the first
-// `at` bytes of k, to a few digits; it is the inverse of Place. It is valid UTF-8
-// if k is. There is none if the alphabet does not reach so far.
+// Key returns the first key at a place among the keys that begin with the first `at` bytes of
+// k, to a few digits. It is the inverse of Place, and valid UTF-8 if k is. There is none if
+// the alphabet does not reach so far.
 func (a *Alphabet) Key(k string, at int, place float64) (string, bool) {
 	if at < a.base || at > len(k) || place < 0 || place >= float64(a.Size(at)) {
 		return "", false

@@ -34,8 +34,8 @@ func common(a, b []byte) int {
 	return i
 }
 
-// Valid returns b as valid UTF-8: a character that is cut off is completed
-// with its least continuation, bytes that are no character end the key.
+// Valid returns b as valid UTF-8: a character that is cut off at the end is completed with its
+// least continuation, and the key ends before any other invalid byte.
 func Valid(b []byte) string {
 	for i := 0; i < len(b); {
 		r, n := utf8.DecodeRune(b[i:])

@@ -1,8 +1,8 @@
 package keyspace
 
-// Pairs is which bytes were seen to follow which, at each offset: after a 2 the
-// hours of a day go to 3 only. The zero Pairs has seen nothing. It is for one
-// goroutine, and refers to no key that it was shown.
+// Pairs is the greatest byte that was seen to follow each byte, at each offset: after a 2 the
+// hours of a day go up to 3 only. The zero Pairs has seen nothing. It is for one
+// goroutine, and keeps no key that it was shown.
 type Pairs struct {
 	at []*[256]follow // by offset, and then by the byte before; nil where nothing was seen
 }
@@ -12,12 +12,12 @@ type follow struct {
 	max  byte
 }
 
-// sure is how often a byte must be seen before it is known what follows it, and
-// maxPaired is the offset from which on nothing is remembered.
+// sure is how often a byte must be seen before it is known what follows it, and maxPaired is
+// the offset from which on nothing is remembered. Both are chosen.
 const sure, maxPaired = 4, 1 << 10
 
-// Add learns from keys of one page, in increasing order. What follows a byte has
-// been seen to its end where the next key begins otherwise.
+// Add learns from keys of one page, in increasing order. All that follows a byte has been seen
+// once the next key differs before it.
 func (p *Pairs) Add(keys []string) {
 	for j, k := range keys[:len(keys)-1] {
 		end := Common(k, keys[j+1])
@@ -38,9 +38,9 @@ func (p *Pairs) Add(keys []string) {
 	}
 }
 
-// Clip returns key, cut off behind the first of the two bytes from an offset on
-// that is greater than all that were seen often enough to follow the one before;
-// that byte becomes the greatest of them.
+// Clip returns key with a byte that was never seen to follow the one before replaced by the
+// greatest that was, and cut off behind it. It looks at two bytes, from an offset on, and
+// only where enough was seen.
 func (p *Pairs) Clip(key string, from int) string {
 	for i := max(1, from); i < min(from+2, len(key), len(p.at)); i++ {
 		if p.at[i] == nil {

@@ -2,10 +2,10 @@ package keyspace
 
 import "unicode/utf8"
 
-// Script is the characters beyond ASCII that keys were seen to use, wherever they
-// stand in them. The zero Script has seen none. It is for one goroutine.
+// Script is the characters beyond ASCII that keys were seen to use, at any offset. The zero
+// Script has seen none. It is for one goroutine.
 type Script struct {
-	next map[string]*byteSet // by what a character begins with, the bytes that follow
+	next map[string]*byteSet // the bytes that follow each beginning of a character
 }
 
 // Add learns the characters of a key.
@@ -31,8 +31,8 @@ func (s *Script) Add(k string) {
 	}
 }
 
-// Narrow takes from the alphabet what no character continues with that begins
-// like that of key k at the same offset.
+// Narrow removes from the alphabet the bytes that continue no character of the script. The
+// character at an offset is taken to begin as that of key k does.
 func (s *Script) Narrow(a *Alphabet, k string) {
 	if len(s.next) == 0 {
 		return

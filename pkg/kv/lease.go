@@ -54,6 +54,13 @@ func NewLeases(conn *natsconn.Conn, ttl time.Duration) *Leases {
 // Stream is the configuration of the stream that holds the leases.
 func (l *Leases) Stream() jetstream.StreamConfig { return Stream(bucketLeases, l.ttl) }
 
+// Within returns the same leases with a shorter patience; see natsconn.Conn.Within.
+func (l *Leases) Within(d time.Duration) *Leases {
+	impatient := *l
+	impatient.b = open(l.b.conn.Within(d), bucketLeases)
+	return &impatient
+}
+
 // Acquire takes the lease of the name, a key of a Bucket, for the holder, a name that
 // is only shown to people. It tries once, and is ErrHeld while the lease is held.
 func (l *Leases) Acquire(ctx context.Context, name, holder string) (*Lease, error) {

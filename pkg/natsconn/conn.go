@@ -92,6 +92,14 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	}
 }
 
+// Within returns the same connection with a shorter patience: a call takes at most d
+// with all its attempts, or Config.Timeout if that is less.
+func (c *Conn) Within(d time.Duration) *Conn {
+	impatient := *c
+	impatient.cfg.Timeout = min(d, c.cfg.Timeout)
+	return &impatient
+}
+
 // Close ends the connection. Calls in progress end with an error.
 func (c *Conn) Close() { c.nc.Close() }
 

@@ -51,7 +51,7 @@ func Final(err error) error { return finalError{err} }
 // is reached and does not respond. Each attempt has a deadline of its own.
 // Retries are counted under op, the operation.
 func (c *Conn) Retry(ctx context.Context, op string, f func(context.Context) error) error {
-	call, cancel := context.WithTimeout(ctx, c.cfg.timeout(ctx))
+	call, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	for wait := FirstWait; ; wait = min(2*wait, LastWait) {
 		err := c.Try(call, op, f)
@@ -148,21 +148,3 @@ func permanent(err error) bool {
 
 // noPeers is the answer of a cluster in which too few servers are up yet.
 const noPeers = 10005
-
-// patienceKey is that of Within in a context.
-type patienceKey struct{}
-
-// Within returns a context with which a call takes at most d with all its attempts, if
-// that is less than Config.Timeout. It bounds each call that waits for NATS, not what is
-// done between them.
-func Within(ctx context.Context, d time.Duration) context.Context {
-	return context.WithValue(ctx, patienceKey{}, d)
-}
-
-// timeout is how long a call with ctx may take.
-func (c Config) timeout(ctx context.Context) time.Duration {
-	if d, ok := ctx.Value(patienceKey{}).(time.Duration); ok {
-		return min(d, c.Timeout)
-	}
-	return c.Timeout
-}

@@ -15,8 +15,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// While NATS is silent, who is impatient is told so sooner than others.
-func TestSilentNATS(t *testing.T) {
+// While NATS does not respond, calls with less patience end sooner.
+func TestUnresponsiveNATS(t *testing.T) {
 	for name, tc := range map[string]struct {
 		patience, want time.Duration
 		call           func(context.Context, kv.Bucket) error
@@ -41,12 +41,12 @@ func TestSilentNATS(t *testing.T) {
 				defer q.Close()
 				expect.NoError(t, q.Conn.Err())
 				begun := time.Now()
-				err = tc.call(natsconn.Within(t.Context(), tc.patience), q.Bucket(kv.BucketCatalog))
+				err = tc.call(t.Context(), q.Within(tc.patience).Bucket(kv.BucketCatalog))
 				if took := time.Since(begun); !errors.Is(err, natsconn.ErrUnresponsive) || took != tc.want {
-					t.Errorf("%v after %v, want ErrSilent after %v", err, took, tc.want)
+					t.Errorf("%v after %v, want ErrUnresponsive after %v", err, took, tc.want)
 				}
 				if err := q.Conn.Err(); !errors.Is(err, natsconn.ErrUnresponsive) {
-					t.Errorf("the queue is %v", err)
+					t.Errorf("Err: %v, want ErrUnresponsive", err)
 				}
 			})
 		})

@@ -12,11 +12,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
-	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/server"
 )
@@ -25,7 +25,7 @@ const (
 	scrapes    = 4                // of the metrics at a time
 	drainLimit = 10 * time.Second // for running requests when the process is told to stop
 	natsCheck  = 2 * time.Second  // between two health checks of the embedded server
-	natsWait   = 12 * time.Second // of a request for NATS: two attempts that fail while a cluster elects a leader, and a third
+	natsWait   = 12 * time.Second // of a call that a request makes: two attempts that fail while a cluster elects a leader, and a third
 )
 
 // Coordinator runs a coordinator until ctx ends. It returns an error if only a restart
@@ -86,15 +86,15 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	cat := catalog.New(b.backend.Bucket(kv.BucketCatalog))
+	cat, requests := catalog.New(b.backend.Bucket(kv.BucketCatalog)), requestState(b.backend)
 	service := coordinator.New(coordinator.Config{
-		Backend: b.backend, Imports: b.imports, Catalog: cat, Stores: b.stores, Trials: b.stores,
+		Backend: b.backend, Imports: b.imports, Catalog: cat, Requests: requests, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers),
 		Holder:  holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
-		Service: service, Catalog: cat, Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Service: service, Catalog: requests.Catalog, Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Reserved: b.buffers.Hold,
 	})
@@ -104,7 +104,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		info.NATS = embedded.ClientURL()
 	}
 	b.announce(info, embedded != nil)
-	return endedBy(ctx, b.serve(ctx, service, listener, impatient(handler), info))
+	return endedBy(ctx, b.serve(ctx, service, listener, handler, info))
 }
 
 // sweep removes what interrupted calls left in the catalog, where it is unreachable.
@@ -155,11 +155,12 @@ func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
 	return auth.Open(ctx, b.backend.Bucket(kv.BucketAuth))
 }
 
-// impatient bounds each wait of a request for NATS by natsWait.
-func impatient(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(natsconn.Within(r.Context(), natsWait)))
-	})
+// requestState reaches what is stored with calls that take at most natsWait each.
+func requestState(b *backend.Backend) coordinator.State {
+	b = b.Within(natsWait)
+	return coordinator.State{
+		Backend: b, Imports: imports.NewStore(b.Bucket(kv.BucketImports)), Catalog: catalog.New(b.Bucket(kv.BucketCatalog)),
+	}
 }
 
 // announce prints the addresses, the directory and the keys.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/backend"
-	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
@@ -33,17 +32,14 @@ func TestWhatAWorkerTellsOfItself(t *testing.T) {
 	}
 }
 
-// A request is told in time that NATS does not answer.
-func TestRequestsAreImpatient(t *testing.T) {
+// A request learns in time that NATS does not respond.
+func TestRequestsWaitLessForNATS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, err := backend.Connect(t.Context(), natsconn.Config{InProcess: queuetest.Mute{}, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 		expect.NoError(t, err)
 		defer q.Close()
-		h := impatient(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, err = q.Bucket(kv.BucketCatalog).Keys(r.Context(), "")
-		}))
 		begun := time.Now()
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+		_, err = requestState(q).Imports.IDs(t.Context())
 		if took := time.Since(begun); err == nil || took != natsWait {
 			t.Errorf("%v after %v, want an error after %v", err, took, natsWait)
 		}

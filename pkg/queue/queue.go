@@ -104,6 +104,14 @@ func (q *Queue) consumerConfig(lane Lane) jetstream.ConsumerConfig {
 	}
 }
 
+// Within returns the same queue with a shorter patience; see natsconn.Conn.Within.
+func (q *Queue) Within(d time.Duration) *Queue {
+	impatient := *q
+	impatient.conn = q.conn.Within(d)
+	impatient.stream = impatient.conn.Stream(streamName)
+	return &impatient
+}
+
 type metrics struct {
 	queued       prometheus.Counter
 	full         prometheus.Counter

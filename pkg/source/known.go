@@ -11,7 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Has reports whether an object of the source goes to the key.
+// Has reports whether an object of the source has the destination key.
 func (s *Source) Has(ctx context.Context, key string) (bool, error) {
 	for _, p := range s.paths {
 		from, ok := p.from(key)
@@ -29,9 +29,9 @@ func (s *Source) Has(ctx context.Context, key string) (bool, error) {
 	return false, nil
 }
 
-// Shows reports whether a listing that starts just before the key shows what goes
-// there, as far as one page can tell; it is true if nothing does. Directories, whose
-// listings depend on no start, are not asked.
+// Shows reports whether a listing that starts just before the destination key shows the
+// object of that key, as far as one page can tell. It is true if there is no such object.
+// Directories are not listed, for their listings do not depend on a start.
 func (s *Source) Shows(ctx context.Context, key string) (bool, error) {
 	for _, p := range s.paths {
 		from, ok := p.from(key)
@@ -47,15 +47,15 @@ func (s *Source) Shows(ctx context.Context, key string) (bool, error) {
 		}
 		_, err = p.store.Stat(ctx, from)
 		if errors.Is(err, objectstore.ErrNotFound) {
-			continue // it is gone, or of another path
+			continue // it is gone, or another path has it
 		}
 		return false, err
 	}
 	return true, nil
 }
 
-// shows reports whether a listing after all but the last rune of the key shows the
-// key in its first page. It is true, too, if more than a page lies before the key.
+// shows reports whether a listing that starts after the key without its last rune shows the
+// key in its first page. It is also true if more than a page lies before the key.
 func (p path) shows(ctx context.Context, key string) (bool, error) {
 	_, size := utf8.DecodeLastRuneInString(key)
 	pages := 0

@@ -13,7 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
-// strict is a bucket, or a directory, that refuses keys which no object of it has.
+// strict is a bucket or a directory that refuses keys that no object of it can have.
 type strict struct {
 	*bucket
 	directory bool
@@ -51,9 +51,9 @@ func (s stricts) Open(_ context.Context, u objectstore.URI) (objectstore.Store, 
 	return s[u.Bucket], nil
 }
 
-// Paths whose destinations overlap are asked for a known key only where it can come from:
-// the others would refuse the question, and that would fail the import.
-func TestNoPathIsAskedForAKeyThatItCannotHold(t *testing.T) {
+// If the destinations of paths overlap, a known key is looked up only in those that can hold it:
+// the stores of the others would refuse the call, which would fail the import.
+func TestKeysAreLookedUpOnlyWhereTheyCanBe(t *testing.T) {
 	long := strings.Repeat("k", 600)
 	of := stricts{
 		"":     {bucket: &bucket{pageSize: 1000}, directory: true},

@@ -11,21 +11,20 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Mapping says where the keys of one path go. It keeps their order. It is
+// Mapping maps the keys of one path to destination keys, and keeps their order. It is
 // immutable.
 //
 //	s3://b/a/pre to data:  base a/  prefix a/pre  root data/
 //	                       a/pre1/x  becomes  data/pre1/x
 type Mapping struct {
 	uri    objectstore.URI
-	host   string // what turns a key into an address: the URI of the empty key
+	host   string // before a key, makes it an address: the URI of the empty key
 	object bool   // the path is one object, and root is its destination
-	base   string // of a prefix: what its keys lose, empty or ending in '/'
-	root   string // what takes base's place, empty or ending in '/'
+	base   string // of a prefix: what is removed from its keys; empty or ending in '/'
+	root   string // what replaces base; empty or ending in '/'
 }
 
-// NewMapping returns the mapping of a path. What cannot be a path of any import
-// is an error.
+// NewMapping returns the mapping of a path. An invalid path is an error.
 func NewMapping(p imports.Path) (Mapping, error) {
 	uri, err := objectstore.ParseURI(p.URI)
 	if err != nil {
@@ -52,9 +51,9 @@ func NewMapping(p imports.Path) (Mapping, error) {
 	return m, nil
 }
 
-// Destination returns the key that the object goes to. For a prefix, the object
-// is one whose key starts with it; its destination may be empty, which is no
-// valid key.
+// Destination returns the destination key of an object. The key of the object must be that
+// of the path, or start with it if the path is a prefix. The destination may be empty, which
+// is no valid key.
 func (m Mapping) Destination(key string) string {
 	if m.object {
 		return m.root
@@ -62,16 +61,16 @@ func (m Mapping) Destination(key string) string {
 	return m.root + key[len(m.base):]
 }
 
-// becomesEmpty reports whether the object's key is empty at its destination: it is
-// the marker of the folder that the path names, and goes to the root.
+// becomesEmpty reports whether the destination key of the object is empty: the object is the
+// marker of the folder that the path names, and would become the root.
 func (m Mapping) becomesEmpty(key []byte) bool {
 	return !m.object && m.root == "" && len(key) == len(m.base)
 }
 
-// Address returns the physical address of the object: its URI.
+// Address returns the physical address of an object, which is its URI.
 func (m Mapping) Address(key string) string { return m.host + key }
 
-// appendTo appends objects to b, as the entries that they become.
+// appendTo appends the entries of objects to b.
 func (m Mapping) appendTo(b *entry.Builder, objects ...objectstore.Listed) error {
 	b.Prepend(m.root, m.host)
 	for i := range objects {
@@ -93,8 +92,8 @@ func (m Mapping) appendTo(b *entry.Builder, objects ...objectstore.Listed) error
 	return nil
 }
 
-// parent returns what the path is read from: a prefix may end inside of a name,
-// and then takes in what lies beside that name.
+// parent returns the URI of the directory that holds the path: a prefix may end within a
+// name, and then includes other names that start so.
 func (m Mapping) parent() objectstore.URI {
 	uri := m.uri
 	uri.Key = uri.Key[:strings.LastIndexByte(uri.Key, '/')+1]
@@ -104,12 +103,12 @@ func (m Mapping) parent() objectstore.URI {
 // first returns a lower bound (inclusive) of all destinations.
 func (m Mapping) first() string { return m.Destination(m.uri.Key) }
 
-// Nowhere is before all keys: a listing that is sure to be read up to it is sure
-// to be read for one page only.
+// Nowhere lies before all keys: a caller that is sure to read up to it is sure to read one
+// page only.
 const Nowhere = "\x00"
 
-// upto returns up to where the source is sure to be read if its destinations are
-// up to the key upto. Empty is the end.
+// upto returns up to which key the path is sure to be read if destinations are read up to
+// upto. Empty is the end.
 func (m Mapping) upto(upto string) string {
 	if upto == "" {
 		return ""
@@ -124,7 +123,7 @@ func (m Mapping) upto(upto string) string {
 	}
 }
 
-// After returns what to list the source after to get exactly the objects whose
+// After returns the start of a listing of the path that shows exactly the objects whose
 // destinations lie after `after`; ok is false if there can be none.
 func (m Mapping) After(after string) (start string, ok bool) {
 	switch {

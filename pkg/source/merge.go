@@ -9,10 +9,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 )
 
-// Sizes of what is handed over, in entries.
+// Sizes of batches, in entries.
 const (
-	sliceEntries = 256  // a run of at least so many of one stream is not copied
-	batchEntries = 1000 // shorter runs are gathered up to so many
+	sliceEntries = 256  // a run of at least this length of one stream is not copied
+	batchEntries = 1000 // shorter runs are gathered into batches of this length
 )
 
 // merger merges streams by key.
@@ -20,12 +20,12 @@ type merger struct {
 	streams streamHeap
 	yield   func(entry.Batch, error) bool
 	out     *entry.Builder // short runs, not yet handed over
-	last    []byte         // the last key that was taken; no key is empty
+	last    []byte         // the last key that was taken; empty before the first
 }
 
 func (m *merger) add(s *stream) { m.streams = append(m.streams, s) }
 
-// run hands everything over, and an error last.
+// run yields all batches, and an error last.
 func (m *merger) run(ctx context.Context) {
 	m.out = entry.NewBuilder()
 	defer func() {
@@ -49,9 +49,8 @@ func (m *merger) run(ctx context.Context) {
 	m.flush()
 }
 
-// step opens the first stream, passes over its head if that was taken from
-// another stream, or takes what it has before any other. It returns false when
-// the consumer wants no more.
+// step opens the first stream, skips its head if that key was taken from another stream, or
+// takes the entries that it has before any other. It returns false when the consumer stops.
 func (m *merger) step(ctx context.Context) (bool, error) {
 	s, n := m.streams[0], 0
 	switch {

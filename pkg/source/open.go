@@ -6,9 +6,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
 
-// OpenAtOnce returns how many listings of the paths are open at the same time at
-// most: a listing holds pages from the first key of its destination to the last. What
-// cannot be a path of any import is an error.
+// OpenAtOnce returns how many listings of the paths are open at the same time at most: a
+// listing holds pages from the first key of its destination to the last. An invalid path is
+// an error.
 func OpenAtOnce(paths []imports.Path) (most int, err error) {
 	s := &Source{paths: make([]path, len(paths))}
 	for i, p := range paths {

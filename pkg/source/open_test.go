@@ -40,6 +40,6 @@ func TestOpenAtOnce(t *testing.T) {
 		}
 	}
 	if _, err := source.OpenAtOnce([]imports.Path{prefix("nowhere", "")}); err == nil {
-		t.Error("a path that is none is counted")
+		t.Error("an invalid path is counted")
 	}
 }

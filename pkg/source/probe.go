@@ -11,19 +11,19 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Probe is what the first page of each path tells.
+// Probe is what the first page of each path shows.
 type Probe struct {
-	Empty   []string // URIs of the prefix paths without a single key to import, in the order of the request
-	Skipped int64    // distinct objects that List leaves out
-	Small   bool     // the paths hold no more than a page of keys in all
+	Empty   []string // URIs of the prefix paths without any key to import, in the order of the request
+	Skipped int64    // distinct objects that List skips
+	Small   bool     // the paths hold no more than a page of keys in total
 }
 
-// probes is how many paths are looked at at a time.
+// probes is how many paths are probed in parallel.
 const probes = 16
 
-// Probe lists the first page of each prefix path, and looks for a second one. A path
-// is empty only if its store lists it to the end without an error. Object paths are
-// not looked at: one without its object fails the listing.
+// Probe lists the first page of each prefix path, and looks for a second one. A path is
+// empty only if its store lists it to the end without an error. Object paths are not
+// probed: the listing fails if the object does not exist.
 func (s *Source) Probe(ctx context.Context) (Probe, error) {
 	looks := make([]look, len(s.paths))
 	g, ctx := errgroup.WithContext(ctx)
@@ -44,7 +44,7 @@ func (s *Source) Probe(ctx context.Context) (Probe, error) {
 	return s.sum(looks), nil
 }
 
-// sum adds up what was seen of the paths.
+// sum adds up what the paths have shown.
 func (s *Source) sum(looks []look) Probe {
 	found := Probe{Small: true}
 	keys, marked := 0, make(map[string]bool)
@@ -63,14 +63,14 @@ func (s *Source) sum(looks []look) Probe {
 	return found
 }
 
-// look is what the first page of a path tells. Keys are 0 only if it has ended.
+// look is what the first page of a path shows. Without keys, the path has ended.
 type look struct {
 	keys   int  // to import, in the first page that has any
-	marker bool // List leaves an object out
+	marker bool // List skips an object
 	ended  bool // nothing follows these keys
 }
 
-// look lists the path up to its first page of keys, and whether there is another.
+// look lists the path up to its first page with keys, and finds out whether another follows.
 func (p path) look(ctx context.Context, markers imports.Markers) (l look, err error) {
 	for page, err := range p.pages(ctx) {
 		if err != nil {

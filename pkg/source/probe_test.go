@@ -30,12 +30,12 @@ func TestProbe(t *testing.T) {
 		{"one page", []imports.Path{prefix("s3://b/p/", "")}, source.Probe{Small: true}, source.Probe{Small: true}},
 		{"two pages", []imports.Path{prefix("s3://b/q/", "")}, source.Probe{}, source.Probe{}},
 		{
-			"each path is asked",
+			"each path is probed",
 			[]imports.Path{prefix("s3://b/p/", "d"), prefix("s3://b/typo/", "d"), prefix("s3://e/", "d"), prefix("s3://e/", "f")},
 			source.Probe{Empty: []string{"s3://b/typo/", "s3://e/"}, Small: true},
 			source.Probe{Empty: []string{"s3://b/typo/", "s3://e/"}, Small: true},
 		},
-		{"an object is not asked", []imports.Path{object("s3://b/gone", "d")}, source.Probe{Small: true}, source.Probe{Small: true}},
+		{"an object is not probed", []imports.Path{object("s3://b/gone", "d")}, source.Probe{Small: true}, source.Probe{Small: true}},
 		{"marker", []imports.Path{prefix("s3://b/dir/", "")}, source.Probe{Skipped: 1, Small: true}, source.Probe{Small: true}},
 		{"marker below a directory", []imports.Path{prefix("s3://b/dir/", "d")}, source.Probe{Small: true}, source.Probe{Small: true}},
 		{"marker of a part of a name", []imports.Path{prefix("s3://b/di", "")}, source.Probe{Small: true}, source.Probe{Small: true}},
@@ -69,7 +69,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestProbeOfManyKeysIsNotSmall probes paths of a page each.
+// TestProbeOfManyKeysIsNotSmall probes paths with a page of keys each.
 func TestProbeOfManyKeysIsNotSmall(t *testing.T) {
 	bs, paths := buckets{}, []imports.Path(nil)
 	for i := range 3 {
@@ -111,7 +111,7 @@ func (b *broken) List(ctx context.Context, prefix, after string, opts objectstor
 
 func (b *broken) Open(context.Context, objectstore.URI) (objectstore.Store, error) { return b, nil }
 
-func TestProbeTakesNoErrorForEmptiness(t *testing.T) {
+func TestProbeDoesNotTakeAnErrorForAnEmptyPath(t *testing.T) {
 	for pages := range 2 {
 		s, err := source.Open(t.Context(), &broken{bucket{name: "b", pageSize: 1, keys: []string{"dir/", "dir/x"}}, pages},
 			[]imports.Path{prefix("s3://b/dir/", "")}, objectstore.Parallel)
@@ -125,8 +125,8 @@ func TestProbeTakesNoErrorForEmptiness(t *testing.T) {
 	}
 }
 
-// TestListSkipsExactlyTheMarker lists random paths, and folders with a marker to the
-// root. Its naive twin has no key that is empty.
+// TestListSkipsExactlyTheMarker lists random paths and, with the root as destination, folders
+// that have a marker. Its naive twin has no key that is empty.
 func TestListSkipsExactlyTheMarker(t *testing.T) {
 	for seed := range uint64(100) {
 		g := generator{rand.New(rand.NewPCG(seed, 2))}

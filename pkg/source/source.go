@@ -1,9 +1,9 @@
-// Package source lists what an import imports: the objects of all its paths
-// under their destination keys, as one sequence of Arrow batches in key order.
+// Package source lists the objects of all paths of an import, under their destination keys,
+// as one sequence of Arrow batches in key order.
 //
-// Each path maps its keys into the destination without changing their order, so
-// the paths' listings merge by key. Paths may overlap in the destination; of
-// equal keys the later path's object is taken.
+// Each path maps its keys into the destination without changing their order, so that the
+// paths' listings can be merged by key. Paths may overlap in the destination; if they
+// have a key in common, the object of the later path is taken.
 package source
 
 import (
@@ -23,8 +23,8 @@ import (
 type Source struct {
 	paths []path // in the order of the request
 
-	// Markers says what becomes of an object whose key would be empty. It is set
-	// before the source is used; the zero value refuses it.
+	// Markers says what to do with an object whose destination key would be empty. It is
+	// set before the source is used; the zero value refuses the object.
 	Markers imports.Markers
 }
 
@@ -32,12 +32,11 @@ type Source struct {
 type path struct {
 	Mapping
 	store objectstore.Store
-	walk  objectstore.Walker // that store, where it is to be walked; else nil
+	walk  objectstore.Walker // the same store, if it is to be walked; else nil
 }
 
-// Open opens the stores of the paths, whose buckets are listed in the mode. A path
-// that can be no path of an import, or whose store cannot be opened for good, is
-// objectstore.ErrRefused.
+// Open opens the stores of the paths. Buckets are listed in the mode; directories have only
+// one. An invalid path is objectstore.ErrRefused; other errors are those of the opener.
 func Open(ctx context.Context, opener objectstore.Opener, paths []imports.Path, mode objectstore.Mode) (*Source, error) {
 	s := &Source{paths: make([]path, len(paths))}
 	for i, p := range paths {
@@ -61,8 +60,8 @@ func Open(ctx context.Context, opener objectstore.Opener, paths []imports.Path, 
 	return s, nil
 }
 
-// Walks reports whether a listing begins with the first key of a path wherever it
-// is told to start, and passes over what lies before.
+// Walks reports whether a listing begins with the first key of a path wherever it is to
+// start, and passes over the keys before.
 func (s *Source) Walks() bool {
 	return slices.ContainsFunc(s.paths, func(p path) bool { return p.walk != nil && !p.object })
 }
@@ -74,12 +73,12 @@ func (s *Source) Walks() bool {
 // entries; Nowhere says that the caller takes only the first batch. When the loop over
 // the sequence ends, all that it started has ended.
 //
-// A path is read, a page or more ahead of the caller, only once the listing comes
-// to its destination.
+// A path is read, a page or more ahead of the caller, only once the listing comes to its
+// destination.
 //
-// Errors are the stores' own. A key that would become empty, unless Markers has it left
-// out, or longer than limits.Key, is objectstore.ErrBadListing, an object path without
-// its object ErrNotFound.
+// Errors are those of the stores. A destination key that is longer than limits.Key, or that is
+// empty and that Markers does not skip, is objectstore.ErrBadListing. An object path
+// whose object does not exist is ErrNotFound.
 func (s *Source) List(ctx context.Context, after string, opts objectstore.ListOptions) iter.Seq2[entry.Batch, error] {
 	opts = opts.WithDefaults()
 	return func(yield func(entry.Batch, error) bool) {
@@ -95,7 +94,7 @@ func (s *Source) List(ctx context.Context, after string, opts objectstore.ListOp
 	}
 }
 
-// streams returns what there is to list after `after`.
+// streams returns the streams that may have keys after `after`.
 func (s *Source) streams(after string, opts objectstore.ListOptions, readers *sync.WaitGroup) []*stream {
 	var streams []*stream
 	var objects []ranked
@@ -124,8 +123,8 @@ func (s *Source) streams(after string, opts objectstore.ListOptions, readers *sy
 	return streams
 }
 
-// Removed returns what the import takes the place of: everything under the
-// prefixes, which are empty (everything) or end in '/', and the keys.
+// Removed returns what the import replaces: everything under the prefixes, each of which
+// is empty (everything) or ends in '/', and the keys.
 func (s *Source) Removed() (prefixes, keys []string) {
 	for _, p := range s.paths {
 		if p.object {

@@ -57,8 +57,8 @@ func TestListEqualsNaive(t *testing.T) {
 	}
 }
 
-// TestWalksShowThatTheyGetOn passes over pages before the start, a sign of life each.
-func TestWalksShowThatTheyGetOn(t *testing.T) {
+// TestWalksReportPagesPassedOver has a walk pass over the pages before its start.
+func TestWalksReportPagesPassedOver(t *testing.T) {
 	bs := buckets{"b": {name: "b", pageSize: 10, keys: manyKeys()}}
 	s, err := source.Open(t.Context(), bs, []imports.Path{prefix("s3://b/", "")}, objectstore.Walk)
 	if err != nil {
@@ -83,7 +83,7 @@ func (notWalkable) Open(context.Context, objectstore.URI) (objectstore.Store, er
 	return struct{ objectstore.Store }{}, nil
 }
 
-func TestNoBucketIsListedInAnotherModeThanItsOwn(t *testing.T) {
+func TestBucketsAreListedInTheModeGiven(t *testing.T) {
 	if _, err := source.Open(t.Context(), notWalkable{}, []imports.Path{prefix("s3://b/", "")}, objectstore.Walk); !errors.Is(err, objectstore.ErrRefused) {
 		t.Errorf("a bucket that cannot be walked: %v, want ErrRefused", err)
 	}
@@ -109,7 +109,7 @@ func TestLaterPathWins(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got[0].Key != "c" || got[len(got)-1].ETag != winner || len(got) != min(n, 2) {
-			t.Errorf("of the first %d paths came %+v, want c, and the last from %s", n, got, winner)
+			t.Errorf("the first %d paths gave %+v, want c, and the last key from %s", n, got, winner)
 		}
 	}
 }
@@ -241,8 +241,8 @@ func TestRemoved(t *testing.T) {
 	}
 }
 
-// TestListReadsNoMoreThanItMust checks that paths beyond the consumer are left
-// alone, and that a path is listed from where the listing starts.
+// TestListReadsNoMoreThanItMust checks that paths behind the consumer are not read, and that
+// a path is listed from where the listing starts.
 func TestListReadsNoMoreThanItMust(t *testing.T) {
 	bs := buckets{}
 	for _, name := range []string{"a", "b", "c"} {
@@ -281,7 +281,7 @@ func TestListReadsNoMoreThanItMust(t *testing.T) {
 	}
 }
 
-// TestListStops runs in bubbles, each of which fails if a goroutine is left.
+// TestListStops runs in synctest bubbles, which fail if a goroutine is left.
 func TestListStops(t *testing.T) {
 	paths := []imports.Path{prefix("s3://b/", ""), prefix("s3://c/", "")}
 	t.Run("consumer breaks", func(t *testing.T) {

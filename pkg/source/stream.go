@@ -16,8 +16,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// options returns the options of a listing of the path, with keys of its store, from
-// those of the source's, with keys of entries.
+// options translates the options of a listing of the source, with keys of entries, into those
+// of a listing of the path, with keys of its store.
 func (p path) options(opts objectstore.ListOptions) objectstore.ListOptions {
 	upto := opts.Upto
 	opts.Upto = func() string { return p.upto(upto()) }
@@ -61,8 +61,8 @@ func (p path) batches(pages iter.Seq2[[]objectstore.Listed, error], markers impo
 	}
 }
 
-// unmarked returns a page without the object that is to be left out, and whether
-// there was one. It can only be the first: every key of the path starts with its key.
+// unmarked returns a page without the marker that is to be skipped, and whether there was one.
+// It can only be the first object, since every key of the path starts with its key.
 func (p path) unmarked(page []objectstore.Listed, markers imports.Markers) (rest []objectstore.Listed, marker bool) {
 	if markers == imports.SkipMarkers && len(page) > 0 && p.becomesEmpty(page[0].Key) {
 		return page[1:], true
@@ -70,14 +70,14 @@ func (p path) unmarked(page []objectstore.Listed, markers imports.Markers) (rest
 	return page, false
 }
 
-// ranked is an object path and its place in the request.
+// ranked is an object path and its index in the request.
 type ranked struct {
 	path
 	rank int
 }
 
-// layer is object paths that stand between the same two prefix paths of the
-// request, so that one rank fits them all; sorted, one for a destination.
+// layer is the object paths between two prefix paths of the request, so that one rank fits
+// them all. They are sorted, with one path for each destination.
 type layer []ranked
 
 // layers puts object paths, in the order of the request, into layers.
@@ -98,7 +98,7 @@ func layers(objects []ranked) []layer {
 	return out
 }
 
-// Objects are looked up many at a time, for each is a call of its own.
+// Objects are looked up in parallel, for each takes a call of its own.
 const (
 	statBatch    = 64
 	statParallel = 16
@@ -125,9 +125,8 @@ func (l layer) stream(readers *sync.WaitGroup) *stream {
 	}
 }
 
-// statAll appends the objects up to the first one that cannot be had, and
-// returns its error. What comes after it does not matter, so that the listing
-// is the same however the calls were timed.
+// statAll appends the objects up to the first one whose call failed, and returns that error.
+// Later objects are left out, so that the listing does not depend on the timing of the calls.
 func statAll(ctx context.Context, b *entry.Builder, l layer) error {
 	objects, errs := make([]objectstore.Object, len(l)), make([]error, len(l))
 	var g errgroup.Group
@@ -150,14 +149,14 @@ func statAll(ctx context.Context, b *entry.Builder, l layer) error {
 	return nil
 }
 
-// stream is one ordered listing among those that are merged. Its reader
-// goroutine starts when the merge comes to it and ends with its context.
+// stream is one of the ordered listings that are merged. Its reader goroutine starts when
+// the merge comes to it, and ends with its context.
 type stream struct {
-	rank    int // of equal keys, that of the highest rank is taken
+	rank    int // if streams have a key in common, that with the highest rank wins
 	list    func(context.Context) iter.Seq2[entry.Batch, error]
 	readers *sync.WaitGroup
 
-	head    []byte      // the key at hand; until opened, a lower bound of all keys
+	head    []byte      // the current key; until opened, a lower bound of all keys
 	pages   chan result // nil until opened
 	batch   entry.Batch
 	pos     int // of head in batch
@@ -171,8 +170,8 @@ type result struct {
 
 func (s *stream) opened() bool { return s.pages != nil }
 
-// open starts the reader. The channel has no buffer: the reader holds the one
-// page that it is ahead.
+// open starts the reader. The channel has no buffer: the reader is one page ahead, which it
+// holds itself.
 func (s *stream) open(ctx context.Context) {
 	s.pages, s.reading = make(chan result), ctx
 	s.readers.Go(func() {
@@ -188,8 +187,8 @@ func (s *stream) open(ctx context.Context) {
 	})
 }
 
-// skip moves n entries on, within the batch at hand or to the next one; more is
-// false at the end.
+// skip advances by n entries, within the current batch or to the next one; more is false at
+// the end.
 func (s *stream) skip(n int) (more bool, err error) {
 	if s.pos += n; s.pos < s.batch.Len() {
 		s.head = s.batch.Key(s.pos)
@@ -198,7 +197,7 @@ func (s *stream) skip(n int) (more bool, err error) {
 	s.batch.Release()
 	s.batch, s.pos = entry.Batch{}, 0
 	r, ok := <-s.pages
-	if !ok { // the end, unless the reader was made to stop
+	if !ok { // the end, unless the reader was stopped
 		return false, s.reading.Err()
 	}
 	if r.err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// How a slot of bulk finds out whether it is to pull a partition. It looks for room
-// often, since LIST calls come and go, and pulls for a while what it has heard of.
+// Timing of the slots of bulk. A slot looks for room often, since LIST calls begin and
+// end all the time. A brief pull lasts long enough to get a partition that was pending.
 const (
 	getReady    = time.Second // a listing begins with one LIST, and learns where to make more
 	lookForRoom = 25 * time.Millisecond

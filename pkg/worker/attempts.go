@@ -15,7 +15,7 @@ import (
 // attempts is for one goroutine; only the suspicion is shared.
 type attempts struct {
 	publisher *publisher
-	covers    *coverWriter // tells whether this delivery got further
+	covers    *coverWriter // knows whether this delivery got further
 	worker    string       // that this delivery is on
 
 	read      bool     // what earlier deliveries noted is known

@@ -29,8 +29,8 @@ var (
 //
 // The slot takes the partition (admission). The delivery resumes after the partition's
 // last cover, and lists what is left (lister). The range writer stores ranges, each of
-// which is covered (coverWriter). In the end the queue is told what is to become of
-// the partition (finish.go). The slot's goroutine does all this, except that the range
+// which is covered (coverWriter). In the end the delivery is acknowledged, or handed back
+// to the queue (finish.go). The slot's goroutine does all this, except that the range
 // writer's goroutine publishes covers. Meanwhile a guard sends heartbeats in a goroutine
 // of its own. Calls to stores, which may be made in any goroutine, are noted (waits).
 type delivery struct {
@@ -40,7 +40,7 @@ type delivery struct {
 	leave  context.Context // ends when the worker is told to stop
 	log    *slog.Logger
 
-	// loadSeq is the number of the load that was heard last when the delivery began.
+	// loadSeq is the number of the load that was received last when the delivery began.
 	// Nothing is handed over because of it: the slot that waited may be this one.
 	loadSeq uint64
 
@@ -88,7 +88,7 @@ func (d *delivery) work(ctx context.Context) error {
 		return err
 	}
 	if record.Partitions == nil {
-		return errEarly // it is old, and does not tell how buckets are listed
+		return errEarly // an old record does not say how buckets are listed
 	}
 	guarded := make(chan struct{})
 	go func() {

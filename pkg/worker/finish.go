@@ -79,11 +79,11 @@ func (d *delivery) handBack(ctx context.Context, delay time.Duration) error {
 
 // giveWay gives back a partition that was stalled.
 func (d *delivery) giveWay(ctx context.Context, s *stalled) error {
-	waited := s.held
+	waited := s.waited
 	if before, _ := d.attempts.suspicion.get(); !d.stall.progressed(d.worker.now()) {
 		waited += before
 	}
-	if s.held > 0 {
+	if s.waited > 0 {
 		d.worker.stalls.postpone(s.wait.store, s.pause)
 	}
 	d.log.Info("partition lets others go first", "delay", s.pause, "waited", waited, "err", s)

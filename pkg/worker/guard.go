@@ -24,8 +24,8 @@ type guard struct {
 	stop      context.CancelCauseFunc // stops the delivery
 }
 
-// run guards the delivery until ctx ends. changed tells that the import's record has
-// changed.
+// run guards the delivery until ctx ends. changed signals that the import's record
+// has changed.
 func (g *guard) run(ctx context.Context, changed <-chan struct{}) {
 	tick := time.NewTicker(g.task.Heartbeat())
 	defer tick.Stop()

@@ -47,8 +47,8 @@ func newHandOver(d *delivery, breaks partition.Breaks, pace *pace) *handOver {
 
 // after takes in a batch that was listed, and hands over what follows it if others wait.
 //
-// When a worker hears that others wait, it offers what it has left, and a moment later
-// has heard the offers of all.
+// When a worker receives a load in which others wait, it offers what it has left, and a
+// moment later has received the offers of all.
 func (h *handOver) after(ctx context.Context, batch entry.Batch) error {
 	h.listed += uint64(batch.Len())
 	if h.walks {

@@ -161,7 +161,7 @@ func (l *lister) write(ctx context.Context, ranges *rangewriter.Writer, batch en
 // leaving reports whether the worker is told to stop.
 func (l *lister) leaving() bool { return l.leave.Err() != nil }
 
-// start tells the cover writer where the owned keys start, once that is known and
+// start sets where the first cover starts, once that is known and
 // before the first of them is written.
 func (l *lister) start() {
 	if start, known := l.owned.Start(); known && !l.started {

@@ -10,11 +10,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// All workers that list hear at the same time that others wait. Each broadcasts how much
-// it has left, and a moment later all know who has most.
+// All workers that list receive a load at the same time. If others wait, each broadcasts
+// how much it has left, and a moment later all know which partition has most.
 const (
 	topicLeft  = "left"
-	gather     = 100 * time.Millisecond // from an offer until those of others are taken to be heard
+	gather     = 100 * time.Millisecond // from an offer until those of others have arrived
 	fresh      = 500 * time.Millisecond // an offer counts for so long
 	mostOffers = 64                     // about so many workers offer, elected, if more list
 )
@@ -25,16 +25,16 @@ type offer struct {
 	Left      int64  `json:"left"` // keys; 0 takes an earlier offer back
 }
 
-// offers are the offers that were heard lately. They are safe for concurrent use.
+// offers are the offers that were received lately. It is safe for concurrent use.
 type offers struct {
 	now    func() time.Time
 	gossip workerGossip
 
-	mu    sync.Mutex
-	heard map[string]heardOffer // by partition
+	mu       sync.Mutex
+	received map[string]receivedOffer // by partition
 }
 
-type heardOffer struct {
+type receivedOffer struct {
 	left int64
 	at   time.Time
 }
@@ -50,33 +50,33 @@ func (o *offers) receive(data []byte) {
 	defer o.mu.Unlock()
 	o.forget()
 	if m.Left <= 0 {
-		delete(o.heard, m.Partition)
+		delete(o.received, m.Partition)
 		return
 	}
-	if o.heard == nil {
-		o.heard = make(map[string]heardOffer)
+	if o.received == nil {
+		o.received = make(map[string]receivedOffer)
 	}
-	o.heard[m.Partition] = heardOffer{m.Left, o.now()}
+	o.received[m.Partition] = receivedOffer{m.Left, o.now()}
 }
 
 // forget drops offers that are not fresh. The caller holds the lock.
 func (o *offers) forget() {
 	now := o.now()
-	maps.DeleteFunc(o.heard, func(_ string, h heardOffer) bool { return now.Sub(h.at) > fresh })
+	maps.DeleteFunc(o.received, func(_ string, h receivedOffer) bool { return now.Sub(h.at) > fresh })
 }
 
 // share returns how many pieces the worker that made an offer gives to so many that
-// wait. All that have heard the same offers compute the same shares.
+// wait. All workers that have received the same offers compute the same shares.
 func (o *offers) share(own offer, waiting int) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.forget()
-	ids := append(slices.Collect(maps.Keys(o.heard)), own.Partition)
+	ids := append(slices.Collect(maps.Keys(o.received)), own.Partition)
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	lefts := make([]float64, len(ids))
 	for i, id := range ids {
-		lefts[i] = float64(o.heard[id].left)
+		lefts[i] = float64(o.received[id].left)
 		if id == own.Partition {
 			lefts[i] = float64(own.Left)
 		}

@@ -42,8 +42,8 @@ func TestOffers(t *testing.T) {
 	shares("b", 400, 2, 0)
 	at = at.Add(1)
 	shares("b", 400, 2, 2) // the offers of others are too old
-	if len(o.heard) != 0 {
-		t.Errorf("%d offers are kept that no longer count", len(o.heard))
+	if len(o.received) != 0 {
+		t.Errorf("%d offers are kept that no longer count", len(o.received))
 	}
 }
 

@@ -25,7 +25,7 @@ type ownership struct {
 }
 
 // check returns errLost once no heartbeat was confirmed for too long, and from then
-// on: a heartbeat that is confirmed later does not tell who owns the partition.
+// on: a heartbeat that is confirmed later does not prove ownership.
 func (o *ownership) check() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

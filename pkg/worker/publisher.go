@@ -62,8 +62,8 @@ func (p *publisher) give(ctx context.Context, part partition.Partition) bool {
 	return true
 }
 
-// problem tells coordinators, for the import's status, what keeps the keys of the
-// partition; "" says that it gets further again.
+// problem reports to coordinators, for the import's status, why the partition does not
+// get further; "" reports that it does again.
 func (p *publisher) problem(text string) {
 	t := gossip.Problem{ImportID: p.partition.ImportID, PartitionID: p.partition.ID}
 	if text != "" {

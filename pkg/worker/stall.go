@@ -9,11 +9,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// A partition that waits for a store in vain holds a slot that others could use. While
+// A partition that waits for a store in vain occupies a slot that others could use. While
 // others wait, it gives way once its patience is over, and is tried again after a
 // pause. From then on it is a suspect until it gets further. The fleet tries one suspect
-// of a store at a time, so that a store that hangs holds one slot of the fleet,
-// for half of the time at most. Giving way does not count as a failed try. The time
+// of a store at a time, so that a store that hangs occupies one slot of the
+// fleet, for half of the time at most. Giving way does not count as a failed try. The time
 // that a partition waited in vain adds up over its deliveries, and counts as the same
 // time in one delivery would.
 const (
@@ -25,16 +25,16 @@ const (
 // stalled is how a delivery ends that gives way because a store did not answer, or
 // that is not begun because of that.
 type stalled struct {
-	wait  wait
-	held  time.Duration // for how long it waited; 0 if it was not begun
-	pause time.Duration // until it is to be tried again
+	wait   wait
+	waited time.Duration // in vain; 0 if the listing was not begun
+	pause  time.Duration // until it is to be tried again
 }
 
 func (s *stalled) Error() string {
-	if s.held == 0 {
+	if s.waited == 0 {
 		return fmt.Sprintf("they wait for %s, which did not answer, and are tried again in %v", s.wait.what, s.pause.Round(time.Second))
 	}
-	return fmt.Sprintf("they waited for %s for %v in vain, and let others go first for %v", s.wait.what, s.held.Round(time.Second), s.pause.Round(time.Second))
+	return fmt.Sprintf("they waited for %s for %v in vain, and let others go first for %v", s.wait.what, s.waited.Round(time.Second), s.pause.Round(time.Second))
 }
 
 // suspicion is for how long a partition waited in vain, in the deliveries that gave way
@@ -96,7 +96,7 @@ func (s *stallWatch) check() error {
 	}
 	waited, _ := s.suspicion.get()
 	if idle > max(s.stores.patience(longest.store, waited), s.toRepeat(now)) && s.othersWait() && s.chosen() {
-		return &stalled{wait: longest, held: idle, pause: min(max(idle, s.stores.limit), maxPatience)}
+		return &stalled{wait: longest, waited: idle, pause: min(max(idle, s.stores.limit), maxPatience)}
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (s *stallWatch) waitedInVain() time.Duration {
 }
 
 // toRepeat returns how long the next delivery would take to come to where this one is.
-// A walk begins anew, so it waits for as long as it has walked: otherwise a walk
+// A walk starts over, so it waits for as long as it has walked: otherwise a walk
 // that takes hours would never end while a store hangs for a moment every few minutes.
 func (s *stallWatch) toRepeat(now time.Time) time.Duration {
 	if !s.walks.Load() {
@@ -155,8 +155,8 @@ func (s *stallWatch) toRepeat(now time.Time) time.Duration {
 	return s.slot.taken.since(now) - s.slot.progress.since(now)
 }
 
-// othersWait reports whether another partition could use the slot. Nobody knows what
-// is pending in the express lane; but while another slot of it is idle, nothing is.
+// othersWait reports whether another partition could use the slot. How many partitions are
+// pending in the express lane is not known; while another slot of it is idle, none are.
 func (s *stallWatch) othersWait() bool {
 	if s.slot.lane == queue.Express {
 		return !s.slots.any(queue.Express, (*slot).idle)
@@ -166,7 +166,7 @@ func (s *stallWatch) othersWait() bool {
 }
 
 // chosen reports whether this delivery is one of those that give way: as many do as
-// partitions wait. It decides once for each load that is heard.
+// partitions wait. It decides once for each load that is received.
 func (s *stallWatch) chosen() bool {
 	load, seq := s.load.Last()
 	if seq == s.decided {

@@ -197,7 +197,7 @@ func TestOneSuspectOfAStoreIsTried(t *testing.T) {
 		t.Errorf("the first suspect: %v", err)
 	}
 	var later *stalled
-	if err := second.postponed(); !errors.As(err, &later) || later.pause < s.w.cfg.Stall || later.held != 0 {
+	if err := second.postponed(); !errors.As(err, &later) || later.pause < s.w.cfg.Stall || later.waited != 0 {
 		t.Errorf("the second suspect: %v", err)
 	}
 	if err := suspect("s3://b", time.Second).postponed(); err != nil {

@@ -40,7 +40,7 @@ type storeStall struct {
 	noted   time.Time     // when any of this was noted
 }
 
-// update changes what is known of a store, and forgets what was noted long ago.
+// update changes what is known of a store, and drops what was noted long ago.
 func (s *storeStalls) update(store string, f func(now time.Time, of *storeStall)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,8 +66,8 @@ func (s *storeStalls) block(store string, d time.Duration) {
 	s.update(store, func(now time.Time, of *storeStall) { of.until = now.Add(d) })
 }
 
-// claim claims the turn to try a suspect of the store for so long, and tells all
-// workers. If another suspect has the turn, it returns for how long.
+// claim claims the turn to try a suspect of the store for so long, and broadcasts that. If
+// another suspect has the turn, it returns for how long.
 func (s *storeStalls) claim(store string, d time.Duration) (others time.Duration) {
 	s.update(store, func(now time.Time, of *storeStall) {
 		if others = of.until.Sub(now); others <= 0 {

@@ -8,8 +8,8 @@ import (
 
 // yielding decides when a partition gives way to those of other imports: once it has
 // been at work for a slice of time, if a partition of another import is the next in
-// line. A walk that gives way begins anew, so it goes on for as long as it took to
-// come to its start: giving way takes half of its time at most.
+// line. A walk that gives way starts over, so it goes on for as long as it took to
+// come to its first new key: repeated keys take half of its time at most.
 type yielding struct {
 	importID string
 	slice    time.Duration

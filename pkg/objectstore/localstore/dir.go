@@ -25,8 +25,8 @@ type directory struct {
 	missing []string
 }
 
-// open goes to a directory, given as a key, from the allowed directory that
-// holds it, one name at a time and through no symbolic link.
+// open opens a directory, given as a key, from the allowed directory that holds it, one name
+// at a time and through no symbolic link.
 func (s *Store) open(dir string) (directory, error) {
 	names, err := pathOf(dir)
 	if err != nil {
@@ -113,7 +113,7 @@ func enter(root *os.Root, name string) (*os.Root, error) {
 	return next, nil
 }
 
-// make creates what is missing, durably, and goes there. It takes over d.
+// make creates the missing directories, durably, and opens the last one. It takes over d.
 func (d directory) make() (directory, error) {
 	for _, name := range d.missing {
 		err := d.root.Mkdir(name, directoryMode)

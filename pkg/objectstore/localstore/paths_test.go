@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// What is stored is for its owner and group, even where the umask takes nothing away.
-func TestFilesAreForOwnerAndGroupAlone(t *testing.T) {
+// Only owner and group have access to what is stored, even if the umask takes nothing away.
+func TestOnlyOwnerAndGroupHaveAccess(t *testing.T) {
 	tr := newTree(t)
 	defer syscall.Umask(syscall.Umask(0))
 	tr.must(tr.store.Put(t.Context(), tr.key("ns/_lakefs/id"), []byte("x"), objectstore.Sum{}))
@@ -23,7 +23,7 @@ func TestFilesAreForOwnerAndGroupAlone(t *testing.T) {
 	}
 }
 
-// An error names the whole path of what it is about, wherever in a tree that lies.
+// An error names the whole path of its file, wherever in a tree the file lies.
 func TestErrorsNameWholePaths(t *testing.T) {
 	tr := newTree(t, "a/file", "a/dir/file")
 	tr.must(os.Symlink("dir", tr.path("a/link")))

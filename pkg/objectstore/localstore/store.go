@@ -1,5 +1,4 @@
-// Package localstore is the objectstore.Store of this machine's file system,
-// confined to the directories that it is given.
+// Package localstore is an objectstore.Store of local files, confined to some directories.
 //
 // The objects are the regular files; their keys are their absolute paths less
 // the first '/'. Symbolic links and other special files are no objects and are
@@ -55,9 +54,8 @@ func New(allowed []string, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-// Check returns objectstore.ErrRefused if neither what lies beside the key nor
-// what lies below it, were it a directory, can be in the store. It need not
-// exist.
+// Check returns objectstore.ErrRefused if the key can be neither an object of the store nor a
+// directory in it. The key need not exist.
 func (s *Store) Check(key string) error {
 	dir, name := split(key)
 	d, err := s.open(dir)
@@ -70,8 +68,7 @@ func (s *Store) Check(key string) error {
 	return d.root.Close()
 }
 
-// List implements objectstore.Store. A file that is gone by the time it is read
-// is left out, like one that was deleted before.
+// List implements objectstore.Store. A file that is gone by the time it is read is left out.
 func (s *Store) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		w := &walk{after: after, yield: yield}
@@ -147,7 +144,7 @@ func (s *Store) GetRange(ctx context.Context, key string, offset, n int64) (part
 	return part, size, nil
 }
 
-// readPart reads n bytes. A file that is cut meanwhile has fewer.
+// readPart reads n bytes. It fails if the file has become shorter.
 func readPart(r io.Reader, n int64) ([]byte, error) {
 	part := make([]byte, n)
 	if _, err := io.ReadFull(r, part); err != nil && n > 0 {
@@ -178,8 +175,8 @@ func (s *Store) read(ctx context.Context, key string, f func(*os.File, int64) er
 	return f(file, info.Size())
 }
 
-// Files and directories are made for their owner and group alone: metadata tells what lies
-// in a store. The umask may take more away.
+// Only the owner and group of files and directories have access, since metadata shows what a
+// store holds. The umask may take more away.
 const (
 	fileMode      = 0o640
 	directoryMode = 0o750
@@ -262,7 +259,7 @@ func within(root *os.Root, name string) string {
 	return filepath.Join(root.Name(), name)
 }
 
-// whole has an error of a call to root name whole paths.
+// whole returns an error of a call to root with whole paths in it.
 func whole(root *os.Root, err error) error {
 	switch e := err.(type) { //nolint:errorlint // what is wrapped further in was named there
 	case *fs.PathError:

@@ -198,9 +198,8 @@ func TestConfined(t *testing.T) {
 	}
 }
 
-// TestAllowedBehindLink reaches the allowed directory itself through a link.
-// A time that no listing can hold is refused by name: it was taken for one of centuries
-// before.
+// A time that no listing can represent is refused by name. It was once taken for one of
+// centuries before.
 func TestTimesThatDoNotFit(t *testing.T) {
 	tr := newTree(t, "a", "b")
 	at := time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -221,6 +220,7 @@ func TestTimesThatDoNotFit(t *testing.T) {
 	}
 }
 
+// TestAllowedBehindLink reaches the allowed directory itself through a link.
 func TestAllowedBehindLink(t *testing.T) {
 	outer := newTree(t, "real/dir/x")
 	outer.must(os.Symlink("real", outer.path("alias")))
@@ -233,7 +233,7 @@ func TestAllowedBehindLink(t *testing.T) {
 	}
 }
 
-// TestAfterSkipsSubtrees puts a name that fails a listing where none should look.
+// TestAfterSkipsSubtrees has a name that fails a listing in a subtree that is to be skipped.
 func TestAfterSkipsSubtrees(t *testing.T) {
 	tr := newTree(t, "a/\xff", "b/x/\xff", "b/y", "c", "d/\xff")
 	tr.expectError(objectstore.ErrBadListing, "", "")
@@ -246,7 +246,7 @@ func TestAfterSkipsSubtrees(t *testing.T) {
 	}
 }
 
-// TestVanishing deletes, while a listing runs, what it has yet to come to.
+// TestVanishing deletes files that a running listing has yet to come to.
 func TestVanishing(t *testing.T) {
 	var files []string
 	for i := range 1500 {
@@ -272,7 +272,7 @@ func TestVanishing(t *testing.T) {
 	}
 }
 
-// A file that others replace all the time, as whoever writes safely does, is always there.
+// A file that others replace all the time, by renaming, always exists.
 func TestReplacedFilesAreThere(t *testing.T) {
 	tr := newTree(t, "often", "next")
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -319,7 +319,7 @@ func TestUnfinishedFilesAreNoObjects(t *testing.T) {
 	}
 }
 
-// TestPutLeavesNothingBehind fails puts in every way that root can be failed.
+// TestPutLeavesNothingBehind has Put fail in every way that works for root.
 func TestPutLeavesNothingBehind(t *testing.T) {
 	tr := newTree(t, "file", "dir/x")
 	for name, want := range map[string]error{

@@ -26,11 +26,11 @@ const (
 	pageBytes   = 256 << 20
 )
 
-// errStopped says that the consumer of a listing wants no more.
+// errStopped says that the consumer of a listing has stopped.
 var errStopped = errors.New("stopped")
 
-// walk lists a tree in the order of its keys, with the names of only those
-// directories in memory that it is in.
+// walk lists a tree in the order of its keys. It holds in memory the names of only those
+// directories that it is in.
 type walk struct {
 	after   string
 	yield   func([]objectstore.Listed, error) bool
@@ -45,8 +45,7 @@ type name string
 
 func (n name) isDir() bool { return n[len(n)-1] == '/' }
 
-// dir lists what in the directory root, whose key is dir, has a name that
-// begins with prefix.
+// dir lists the names in the directory root that begin with prefix. The key of root is dir.
 func (w *walk) dir(ctx context.Context, root *os.Root, dir, prefix string) error {
 	names, err := w.read(ctx, root, dir, prefix)
 	if err != nil {
@@ -162,8 +161,8 @@ func (w *walk) flush() error {
 	return nil
 }
 
-// replaced bounds how often a file is opened anew that was replaced by another of its
-// name between two looks at it.
+// replaced bounds how often a file is opened again because another one took its name
+// meanwhile.
 const replaced = 100
 
 // openRegular opens a file for reading; ok is false if it is none, is no
@@ -178,7 +177,7 @@ func openRegular(root *os.Root, name string) (f *os.File, info fs.FileInfo, ok b
 			return nil, nil, false, nil
 		}
 		if err == nil {
-			// Without O_NONBLOCK a pipe that has taken the name would hold us up.
+			// Without O_NONBLOCK, opening a pipe that has taken the name would block.
 			f, err = root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		}
 		if errors.Is(err, fs.ErrNotExist) {

@@ -1,5 +1,5 @@
-// Package metered decorates an objectstore.Store with metrics. Beneath retries
-// it sees every try.
+// Package metered decorates an objectstore.Store with Prometheus metrics. Wrapped by retries, it
+// measures every try.
 package metered
 
 import (

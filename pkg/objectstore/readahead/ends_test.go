@@ -12,7 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 )
 
-// hashed returns n keys that say little of where the others lie.
+// hashed returns n keys of which one says little about where the others lie.
 func hashed(r *rand.Rand, n int) []string {
 	keys := make([]string, n)
 	for i := range keys {
@@ -22,11 +22,11 @@ func hashed(r *rand.Rand, n int) []string {
 	return slices.Compact(keys)
 }
 
-// TestNoEarlyEndWins lists stores that tell, of some pages, that nothing follows. Pages
-// are cut short, or empty though the one before said that more follows.
-func TestNoEarlyEndWins(t *testing.T) {
+// TestEarlyEndsLoseNoKey lists stores that claim, for some pages, that nothing follows. The page
+// is complete, or empty though the page before said that more follows.
+func TestEarlyEndsLoseNoKey(t *testing.T) {
 	r := seeded.Rand(t)
-	told := 0
+	lied := 0
 	for round := range 150 {
 		synctest.Test(t, func(t *testing.T) {
 			s := &store{keys: hashed(r, 200+r.IntN(6000)), size: 1 + r.IntN(60), latency: milliseconds(r, 1, 100)}
@@ -36,14 +36,14 @@ func TestNoEarlyEndWins(t *testing.T) {
 			s.ends = func(after string) (int, bool) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				lies := after > from && after <= to // of the first page nobody has been told anything
+				lies := after > from && after <= to // not about the first page
 				if lies {
-					told++
+					lied++
 				}
-				if empties { // wherever it starts in there, as MinIO
+				if empties { // for any such start, as in MinIO
 					return 0, lies
 				}
-				return s.size, lies // truncation is lied about, and the keys are right
+				return s.size, lies // the keys are right, and the end is not
 			}
 			cfg := readahead.Config{ConfirmEnds: true}
 			got, err := list(t.Context(), lister(s, readahead.Limits{Start: 1 + r.IntN(20)}, cfg), "", "", "")
@@ -52,12 +52,12 @@ func TestNoEarlyEndWins(t *testing.T) {
 			}
 		})
 	}
-	if told == 0 {
-		t.Error("no store told a lie")
+	if lied == 0 {
+		t.Error("no store lied")
 	}
 }
 
-// TestEndsCostOneList counts what it takes to make sure of an end.
+// TestEndsCostOneList counts the LISTs that confirm an end.
 func TestEndsCostOneList(t *testing.T) {
 	for _, n := range []int{0, 1, 999, 1000, 1001, 20_000} {
 		synctest.Test(t, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestEndsCostOneList(t *testing.T) {
 				calls[i] = s.calls
 			}
 			want := calls[0] + 1
-			if n == 0 { // nothing was listed that could be followed
+			if n == 0 { // the first page is empty, and so confirms itself
 				want = calls[0]
 			}
 			if calls[1] > want {

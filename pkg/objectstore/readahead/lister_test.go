@@ -175,7 +175,7 @@ func milliseconds(r *rand.Rand, lo, hi int) func() time.Duration {
 	}
 }
 
-func TestAMillionKeysAreListedInTwoSeconds(t *testing.T) {
+func TestMillionKeysAreListedInTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		begin := time.Now()
@@ -194,7 +194,7 @@ func TestAMillionKeysAreListedInTwoSeconds(t *testing.T) {
 	})
 }
 
-func TestEveryKeyOnceInOrderWhateverHappens(t *testing.T) {
+func TestEveryKeyIsListedOnceInOrder(t *testing.T) {
 	r := seeded.Rand(t)
 	for range 60 {
 		synctest.Test(t, func(t *testing.T) {
@@ -264,7 +264,7 @@ func TestSmallListingsCostLittle(t *testing.T) {
 	}
 }
 
-func TestAConsumerThatStopsAtUptoIsNotOverrunByMuch(t *testing.T) {
+func TestLittleIsListedBeyondUpto(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{keys: numbered(1_000_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		const upto = "data/00200000"
@@ -282,7 +282,7 @@ func TestAConsumerThatStopsAtUptoIsNotOverrunByMuch(t *testing.T) {
 	})
 }
 
-func TestStoresThatBreakTheStart(t *testing.T) {
+func TestStoresThatIgnoreTheStart(t *testing.T) {
 	keys := numbered(60_000)
 	cases := map[string]struct {
 		spoil func(s *store, prefix, after string, honest int) int
@@ -337,7 +337,7 @@ func TestThrottlingSlowsDown(t *testing.T) {
 	})
 }
 
-func TestCancelIsAtOnceAndLeavesNothing(t *testing.T) {
+func TestCancelStopsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
 		ctx, cancel := context.WithCancel(t.Context())
 		s := &store{keys: numbered(300_000), size: 1000, latency: milliseconds(seeded.Rand(t), 30, 70)}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestPaceAsksForWhatTheConsumerNeeds(t *testing.T) {
+func TestPaceBoundsListsByTheConsumer(t *testing.T) {
 	for name, c := range map[string]struct {
 		take, list time.Duration
 		least      int

@@ -8,9 +8,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/forecast"
 )
 
-// A page may show the end of the store and be clipped long before: what lies
-// between belongs to other segments, asked for or not.
-func TestWhatAPageShowsOfOthersIsListedAgain(t *testing.T) {
+// A page may show the end of the store, and be clipped at the end of its segment. The keys
+// behind that belong to other segments, whether these were begun or not.
+func TestKeysBehindAClippedPageAreListedAgain(t *testing.T) {
 	set := keyset.Of("a", "b", "c")
 	p := newPlan[slice]("", "", "", 1<<20)
 	made := []*segment[slice]{{rest: forecast.Rest{Hi: "a"}}, {rest: forecast.Rest{Pos: "a", Hi: "b"}}, {rest: forecast.Rest{Pos: "b"}}}
@@ -46,8 +46,8 @@ func TestWhatAPageShowsOfOthersIsListedAgain(t *testing.T) {
 	}
 }
 
-// A consumer that reads less far than it said has nothing listed for it beyond
-// but a few pages, wherever what is in flight and held lies.
+// Once a consumer reads less far than it said, only a few pages beyond its new end are listed,
+// wherever the pages in flight and those held lie.
 func TestNarrow(t *testing.T) {
 	const page, limit = 1000, 16
 	set, err := keyset.New("md5", 1_000_000, 1)
@@ -79,7 +79,7 @@ func TestNarrow(t *testing.T) {
 			p.arrived(c, slice{&set, lo, min(lo+page, set.Len())}, lo+page < set.Len())
 			calls++
 		}
-		if most := pastUpto + 1; beyond > most || p.past < 0 { // one may show nothing that counts
+		if most := pastUpto + 1; beyond > most || p.past < 0 { // one more, whose page may hold no key that counts
 			t.Errorf("%d LISTs beyond the end after %d, want at most %d", beyond, listed, most)
 		}
 		for at := int64(0); at < 200_000; {
@@ -92,8 +92,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// What is listed at once by few LISTs is a part of the buffer, and of what is left
-// before an end that is known: the rest may be given away.
+// Few LISTs list only a part of the buffer at once, and of what is left before a known end, the
+// rest of which may be given away.
 func TestLag(t *testing.T) {
 	const pages, limit, fast = 600, 4, 1e9
 	p := newPlan[slice]("", "a", "m", pages)
@@ -104,7 +104,7 @@ func TestLag(t *testing.T) {
 		4000: pages * lagging / limit,
 	} {
 		p.segments[0].rest.Pages = left
-		p.segments[1].rest.Pages = 1e6 // behind the end
+		p.segments[1].rest.Pages = 1e6 // behind the end of the partition
 		if got := p.lag(limit, fast); math.Abs(got-want) > 1e-6 {
 			t.Errorf("%v pages left: %v LISTs, want %v", left, got, want)
 		}
@@ -118,8 +118,8 @@ func TestLag(t *testing.T) {
 	}
 }
 
-// What estimates are worth shows in how far the next page moves them.
-func TestDoubtTellsShapesApart(t *testing.T) {
+// Doubt is how far the next page moves estimates: little for hashes, much for logs.
+func TestDoubtDistinguishesShapes(t *testing.T) {
 	for shape, want := range map[string][2]float64{"md5": {0, 0.1}, "prefix200": {0, 0.1}, "hive": {0.3, 1}, "fractal": {0.3, 1}} {
 		set, err := keyset.New(shape, 300_000, 1)
 		if err != nil {

@@ -20,7 +20,7 @@ type slice struct {
 	lo, hi int64
 }
 
-// entryBytes is the memory that an entry takes besides what is its own of its key.
+// entryBytes is the memory that an entry takes, without its key.
 const entryBytes = 60
 
 func (s slice) Len() int                           { return int(s.hi - s.lo) }
@@ -51,7 +51,7 @@ func (e events) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
 func (e *events) Push(x any)        { *e = append(*e, x.(event)) }
 func (e *events) Pop() any          { o := *e; x := o[len(o)-1]; *e = o[:len(o)-1]; return x }
 
-// sim is a listing in simulated time, whose unit is how long a LIST takes on average.
+// sim is a listing in simulated time. The unit is the mean duration of a LIST.
 type sim struct {
 	set     keyset.Set
 	page    int64                            // keys
@@ -68,7 +68,7 @@ type outcome struct {
 	calls int
 	empty int     // calls of which nothing was kept
 	ends  int     // calls of which a part was kept
-	parts float64 // pages' worth of what was listed twice otherwise
+	parts float64 // pages that were listed in vain, in total
 	peak  int     // bytes held
 }
 
@@ -172,7 +172,7 @@ func short(key string) string {
 	return fmt.Sprintf("%d*%q %q", run, key[:1], key[max(run, len(key)-60):])
 }
 
-// The simulation by default is that of a million objects. Ten millions:
+// The default is a simulation of a million objects. For ten million:
 //
 //	go test -run Shapes -v -sim.keys 10000000
 var (
@@ -190,8 +190,8 @@ var (
 // bound is what a shape may cost: round trips, and LISTs over the minimum.
 type bound struct{ trips, calls float64 }
 
-// usual is what most shapes keep to, of a million keys with the default flags, and
-// hard what is reached on the others.
+// usual is the bound of most shapes, for a million keys with the default flags, and hard that
+// of the others.
 var (
 	usual = bound{39, 1.08}
 	hard  = map[string]bound{
@@ -216,8 +216,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestLongListings is about shapes on which a listing that goes on for longer was once
-// much slower, or wasted much more.
+// TestLongListings lists shapes on which longer listings were once much slower, or wasted
+// many more LISTs.
 func TestLongListings(t *testing.T) {
 	for shape, want := range map[string]bound{
 		"cjk": {270, 1.04}, "hive": {340, 1.085}, "ulid": {240, 1.03}, "zruns": {300, 1.055},
@@ -228,8 +228,8 @@ func TestLongListings(t *testing.T) {
 	}
 }
 
-// TestWithoutLatency is about a store that answers almost as fast as the consumer
-// asks: there is nothing to hide, and so nothing to waste.
+// TestWithoutLatency lists a store that answers almost as fast as the consumer asks: there is
+// no latency to hide, and so no LIST to waste.
 func TestWithoutLatency(t *testing.T) {
 	for _, shape := range []string{"hive", "md5"} {
 		if got := simulate(t, shape, 1_000_000, 0.5, *simLimit); got.trips > 540 || got.calls > 1.08 {
@@ -241,8 +241,8 @@ func TestWithoutLatency(t *testing.T) {
 	}
 }
 
-// TestFewLists is about a listing that may have few LISTs in flight, for which its
-// consumer has to wait anyhow: it is fastest if none of them is wasted.
+// TestFewLists has few LISTs in flight, so that the consumer has to wait for them anyhow: the
+// listing is fastest if none of them is wasted.
 func TestFewLists(t *testing.T) {
 	for limit, want := range map[int]float64{4: 1.075, 16: 1.15} {
 		for _, shape := range []string{"hive", "md5", "fractal"} {

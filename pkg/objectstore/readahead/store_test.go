@@ -19,7 +19,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 )
 
-// bucket is a Pager of a sorted set of keys, whose pages are gone after take.
+// bucket is a Pager of a sorted set of keys. It clears its pages after take.
 type bucket struct {
 	objectstore.Store
 	store
@@ -43,7 +43,7 @@ func (b *bucket) WalkPage(ctx context.Context, prefix, token string, take func([
 	return next, err
 }
 
-// show calls take with the objects of the keys, whose memory is gone after.
+// show calls take with the objects of the keys, and clears their memory afterwards.
 func show(keys []string, take func([]objectstore.Listed)) {
 	if len(keys) == 0 {
 		return
@@ -78,7 +78,7 @@ func wrap(b *bucket) wrapped {
 	return wrapped{readahead.Wrap(b, b, cfg, readahead.NewMetrics(reg)), reg}
 }
 
-// keys lists up to so many keys and checks what is told of each.
+// keys lists up to `most` keys and checks the object of each.
 func (w wrapped) keys(t *testing.T, most int) (keys []string, err error) {
 	t.Helper()
 	for page, err := range w.List(t.Context(), "", "", objectstore.ListOptions{}) {
@@ -86,7 +86,7 @@ func (w wrapped) keys(t *testing.T, most int) (keys []string, err error) {
 			return keys, err
 		}
 		if len(page) == 0 {
-			t.Error("a page of no objects")
+			t.Error("a page without objects")
 		}
 		for _, o := range page {
 			key := string(o.Key)
@@ -141,7 +141,7 @@ func TestWrapStopsInTheMiddle(t *testing.T) {
 	})
 }
 
-func TestWrapTellsErrorsAfterThePagesBefore(t *testing.T) {
+func TestWrapYieldsErrorsAfterThePagesBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bucket{store: store{keys: numbered(50_000), size: 100, latency: milliseconds(seeded.Rand(t), 30, 70)}}
 		b.fault = func(call int) error {
@@ -177,8 +177,8 @@ func TestWrapListsPageByPageWhereTheStoreNeedsIt(t *testing.T) {
 	})
 }
 
-// TestWrapOfAStoreThatChanges lists while keys come and go. What was there all the
-// time is listed once, and everything in order.
+// TestWrapOfAStoreThatChanges lists while keys come and go. Keys that exist all the time are
+// listed once, and all keys in order.
 func TestWrapOfAStoreThatChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := seeded.Rand(t)

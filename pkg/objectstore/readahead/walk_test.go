@@ -48,8 +48,8 @@ func TestWalkListsByTokensAlone(t *testing.T) {
 	}
 }
 
-// The tokens of some stores repeat keys (S3Proxy), and some answer an empty page
-// that has a token.
+// The tokens of some stores repeat keys (S3Proxy), and some stores return empty pages that
+// have a token.
 func TestWalkOfOddChains(t *testing.T) {
 	keys := numbered(100)
 	from := func(s *store, prefix, token string, back int) (page, string, error) {
@@ -162,8 +162,8 @@ func TestWalkEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// A store that loses the listings that its tokens stand for, as MinIO does when it
-// restarts, tells an early end. It is walked again, and each key is handed over once.
+// A store that loses the listings that its tokens stand for, as MinIO does when it restarts,
+// claims an early end. It is walked again, and each key is handed over once.
 func TestAWalkThatEndsEarlyIsWalkedAgain(t *testing.T) {
 	r := seeded.Rand(t)
 	for round := range 60 {
@@ -185,10 +185,10 @@ func TestAWalkThatEndsEarlyIsWalkedAgain(t *testing.T) {
 				had = n/s.size - 1
 			}
 			opts := objectstore.ListOptions{PassedOver: func() { passed++ }}
-			told := lies
+			lied := lies
 			got, err := collect(lister(s, readahead.Limits{}, readahead.Config{ConfirmEnds: true}).Walk(t.Context(), "", opts))
-			if err == nil && lost != fmt.Sprint(len(s.keys)) && passed < told*had {
-				t.Errorf("round %d: %d pages told that a walk of %d pages, which began again %d times, gets on", round, passed, had, told)
+			if err == nil && lost != fmt.Sprint(len(s.keys)) && passed < lied*had {
+				t.Errorf("round %d: %d pages reported as passed over by a walk of %d pages that began again %d times", round, passed, had, lied)
 			}
 			switch whole := slices.Equal(got, s.keys); {
 			case lies > 1<<20 && lost != fmt.Sprint(len(s.keys)) && !whole:
@@ -217,8 +217,8 @@ func paths(r *rand.Rand, n int) []string {
 	return slices.Compact(keys)
 }
 
-// A key that was added while the bucket was walked refutes no end.
-func TestKeysThatAreAddedRefuteNoEnd(t *testing.T) {
+// A key that was added while the bucket was walked does not refute the end of the walk.
+func TestAddedKeysDoNotRefuteTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bucket{store: store{keys: numbered(500), size: 100}}
 		walked := 0
@@ -246,9 +246,9 @@ func TestKeysThatAreAddedRefuteNoEnd(t *testing.T) {
 	})
 }
 
-// A store that ends a listing early wherever it begins within a directory, as
-// MinIO does, shows all keys to a walk, and List falls back on one.
-func TestListWalksWhereStartsAreAnsweredWrongly(t *testing.T) {
+// Some stores, as MinIO, end a listing early if it starts within a directory, and show all keys
+// to a walk. List falls back on a walk.
+func TestListFallsBackOnAWalk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{keys: numbered(20_000), size: 100, latency: milliseconds(seeded.Rand(t), 30, 70)}
 		s.spoil = func(s *store, _, after string, honest int) int {
@@ -264,7 +264,7 @@ func TestListWalksWhereStartsAreAnsweredWrongly(t *testing.T) {
 			t.Errorf("%d of %d keys, %v", len(got), len(s.keys)-124, err)
 		}
 		if passed == 0 {
-			t.Error("while the walk came to where the listing was, no page told that it gets on")
+			t.Error("until the walk came to where the listing was, it reported no page as passed over")
 		}
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/seeded"
 )
 
-// TestProbesShowWhateverLiesBehind has any key after another one be shown by a probe.
-func TestProbesShowWhateverLiesBehind(t *testing.T) {
+// TestProbesShowAnyKeyBehind checks that any key behind another one is shown by a probe.
+func TestProbesShowAnyKeyBehind(t *testing.T) {
 	r := seeded.Rand(t)
 	key := func() string {
 		text := ""

@@ -1,6 +1,5 @@
-// Package retry decorates an objectstore.Store so that errors that may pass are
-// tried again: a listing goes on after the last key that it handed over, any
-// other call is repeated.
+// Package retry decorates an objectstore.Store with retries of transient errors: a listing
+// goes on after the last key that it handed over, any other call is repeated.
 package retry
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Policy says how often and how fast errors are met with another try.
+// Policy says how often and how fast calls are retried.
 type Policy struct {
 	Attempts int           // tries of one call, or of one page of a listing; at least 1
 	Base     time.Duration // upper bound of the first delay; it doubles with each further one
@@ -32,7 +31,7 @@ type Policy struct {
 	Jitter func(d time.Duration) time.Duration
 }
 
-// DefaultPolicy gives a store half a minute to come back, about.
+// DefaultPolicy retries for about half a minute.
 var DefaultPolicy = Policy{Attempts: 10, Base: 500 * time.Millisecond, Max: 10 * time.Second}
 
 // Retrier decorates stores. It is safe for concurrent use.
@@ -72,8 +71,8 @@ type store struct {
 
 var _ objectstore.Store = (*store)(nil)
 
-// List implements objectstore.Store. A page that was handed over is never
-// handed over again, and refills the tries.
+// List implements objectstore.Store. A page that was handed over is never handed over again,
+// and after it a page has all its tries.
 func (s *store) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		after := after
@@ -193,8 +192,8 @@ func (r *Retrier) pause(ctx context.Context, op string, failures int, cause erro
 	return nil
 }
 
-// delay returns how long to wait after so many failures: full jitter, so that
-// workers that failed together do not come back together.
+// delay returns how long to wait after so many failures, with full jitter: calls that failed
+// together must not be retried together.
 func (p Policy) delay(failures int) time.Duration {
 	return p.Jitter(max(1, pause.Bound(p.Base, p.Max, failures)))
 }

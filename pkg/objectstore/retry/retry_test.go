@@ -21,8 +21,8 @@ import (
 
 var errDown = errors.New("the store is down")
 
-// flaky holds one object a page. Before each call, and before each page, it
-// takes the next of errs.
+// flaky holds one object a page. Each call, and each page, fails with the next of errs unless
+// that is nil.
 type flaky struct {
 	keys   []string
 	errs   []error
@@ -78,7 +78,7 @@ func (f *flaky) Put(ctx context.Context, _ string, _ []byte, _ objectstore.Sum) 
 	return f.next(ctx)
 }
 
-// policy tries three times; its delays are those of no jitter, and take no time.
+// policy tries three times. Its delays have no jitter, and take no time.
 func policy(delays *[]time.Duration) retry.Policy {
 	return retry.Policy{
 		Attempts: 3, Base: time.Second, Max: 3 * time.Second,
@@ -128,7 +128,7 @@ rangefleet_objectstore_retries_total{operation="stat"} 0
 	}
 }
 
-// calls are the store's methods as calls that only fail or not.
+// calls are the store's methods, of which only the error counts.
 var calls = map[string]func(context.Context, objectstore.Store) error{
 	"list": func(ctx context.Context, s objectstore.Store) error { _, err := list(ctx, s); return err },
 	"stat": func(ctx context.Context, s objectstore.Store) error { _, err := s.Stat(ctx, "k"); return err },
@@ -203,8 +203,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// TestTimeoutIsThePage checks that a slow consumer does not run into it.
-func TestTimeoutIsThePage(t *testing.T) {
+// TestTimeoutIsOfOnePage checks that a slow consumer does not exceed it.
+func TestTimeoutIsOfOnePage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := retry.Policy{Attempts: 1, Timeout: time.Minute}
 		f := &flaky{keys: []string{"a", "b", "c"}, hang: func(ctx context.Context) error {

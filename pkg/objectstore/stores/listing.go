@@ -7,10 +7,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Listing implements objectstore.Chooser. Directories have one way to be listed,
-// and buckets that of the setting, if it names one. Otherwise a store must be known
-// to answer each LIST with the keys that follow its start: trying it out would show
-// only that it did so for some starts.
+// Listing implements objectstore.Chooser. Directories have one mode, and buckets that of the
+// setting, if it names one. Otherwise they are listed in parallel only if the store is known
+// to answer each LIST with the keys that follow its start: a trial would show that for
+// some starts only.
 func (s *Stores) Listing(ctx context.Context, u objectstore.URI) (objectstore.Listing, error) {
 	if u.Scheme != objectstore.SchemeS3 {
 		return objectstore.Listing{Mode: objectstore.Parallel}, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 )
 
-// TestListing chooses how buckets of stores are listed that tell this of themselves.
+// TestListing chooses the mode of buckets by how their stores identify themselves.
 func TestListing(t *testing.T) {
 	const pacific = "tx000006ae9798560ae26ff-006b0cb5d1-1018-default" // Ceph 16.2.15 sends no Server header
 	for name, c := range map[string]struct {
@@ -62,7 +62,7 @@ func TestListing(t *testing.T) {
 	}
 }
 
-func TestListingOfDirectoriesAndAWSAsksNobody(t *testing.T) {
+func TestListingOfDirectoriesAndAWSMakesNoCall(t *testing.T) {
 	s, err := stores.New(stores.Config{
 		S3: s3store.Config{Region: "us-east-1", AccessKeyID: "id", SecretAccessKey: "secret"}, Listing: "",
 	}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
@@ -76,8 +76,8 @@ func TestListingOfDirectoriesAndAWSAsksNobody(t *testing.T) {
 	}
 }
 
-// A store that cannot be reached is not one that nobody knows: what it is shows later.
-func TestListingOfAStoreOutOfReach(t *testing.T) {
+// A store that cannot be reached is not taken for an unknown one: the error is transient.
+func TestListingOfAnUnreachableStore(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	s, err := stores.New(stores.Config{
@@ -88,6 +88,6 @@ func TestListingOfAStoreOutOfReach(t *testing.T) {
 	}
 	got, err := s.Listing(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "bucket"})
 	if err == nil || objectstore.Permanent(err) {
-		t.Errorf("Listing = %+v, %v, want an error that passes", got, err)
+		t.Errorf("Listing = %+v, %v, want a transient error", got, err)
 	}
 }

@@ -26,12 +26,12 @@ type Config struct {
 	LocalAllowed []string // directories that local:// may read and write; they must exist
 	MaxLists     int      // LIST calls in flight at most, of all stores together; 0 is readahead's default
 
-	// Listing is how buckets are listed; "" is as far as a store is known to be
-	// trustworthy.
+	// Listing is how buckets are listed; "" is in parallel if the store is known to be safe
+	// for that, and else by walks.
 	Listing objectstore.Mode
 }
 
-// Stores opens stores. One a process is enough: it keeps the connections to S3.
+// Stores opens stores. A process has one, which keeps the connections to S3.
 // It is safe for concurrent use.
 type Stores struct {
 	s3Config  s3store.Config
@@ -76,8 +76,8 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 
 var _ objectstore.Chooser = (*Stores)(nil)
 
-// countResizes returns what counts how often the pages of buckets are made smaller and
-// larger.
+// countResizes returns a function that counts how often the pages of buckets are made smaller
+// and larger.
 func countResizes(reg prometheus.Registerer) func(larger bool) {
 	changes := metric.With(reg).CounterVec("objectstore_page_resizes_total",
 		"Times that a bucket's pages were asked for with half as many keys, as they did not come in time, or with twice as many again.",
@@ -92,13 +92,12 @@ func countResizes(reg prometheus.Registerer) func(larger bool) {
 	}
 }
 
-// Lists returns what bounds the LIST calls to all buckets together.
+// Lists returns the limiter of the LIST calls to all buckets together.
 func (s *Stores) Lists() *readahead.Limiter { return s.limiter }
 
-// Open returns the store that u lives in. Errors are objectstore.ErrRefused for
-// a local URI outside of the allowed directories, for a kind of bucket that
-// cannot be listed, and where there are no credentials for S3. Whether a bucket
-// exists is not asked.
+// Open returns the store that u lives in. It is objectstore.ErrRefused if a local URI lies
+// outside the allowed directories, if the kind of bucket cannot be listed, and if there are
+// no credentials for S3. Open does not check whether a bucket exists.
 func (s *Stores) Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error) {
 	switch u.Scheme {
 	case objectstore.SchemeLocal:
@@ -121,8 +120,8 @@ func (s *Stores) Open(ctx context.Context, u objectstore.URI) (objectstore.Store
 	}
 }
 
-// s3Client makes the client at its first use, for a machine that imports no
-// buckets has no credentials for them.
+// s3Client makes the client at its first use, since a machine that imports no buckets may
+// have no credentials for them.
 func (s *Stores) s3Client(ctx context.Context) (*s3store.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

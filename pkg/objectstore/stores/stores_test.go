@@ -60,7 +60,7 @@ func TestOpenLocal(t *testing.T) {
 	}
 }
 
-func TestNewWantsItsDirectories(t *testing.T) {
+func TestNewNeedsItsDirectories(t *testing.T) {
 	for _, dir := range []string{filepath.Join(t.TempDir(), "none"), "/dev/null"} {
 		if _, err := stores.New(stores.Config{LocalAllowed: []string{dir}}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("New took %s as an allowed directory", dir)
@@ -68,8 +68,8 @@ func TestNewWantsItsDirectories(t *testing.T) {
 	}
 }
 
-// TestOpenS3 checks that buckets get the decorators: the second of two answers
-// is the good one, and both show in the metrics.
+// TestOpenS3 checks that buckets are decorated: the first call fails, the second one succeeds,
+// and both show in the metrics.
 func TestOpenS3(t *testing.T) {
 	n := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

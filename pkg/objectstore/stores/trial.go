@@ -8,8 +8,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
 
-// Trial returns the bucket that u lives in, to be tried under the key of u. It asks
-// the store who it is. Errors are those of Open, objectstore.ErrRefused for what is no
+// Trial returns the bucket that u lives in, to be tried under the key of u. It asks the store
+// to identify itself. Errors are those of Open, objectstore.ErrRefused if u is no URI of a
 // bucket, and those of the calls.
 func (s *Stores) Trial(ctx context.Context, u objectstore.URI) (trial.Bucket, error) {
 	var none trial.Bucket

@@ -1,4 +1,4 @@
-// Package storetest is the one test that every objectstore.Store must pass.
+// Package storetest is the conformance test suite of objectstore.Store.
 package storetest
 
 import (
@@ -57,8 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
-// awkward returns keys that stores, encodings and comparisons have been seen to
-// stumble over.
+// awkward returns keys that have shown faults of stores, encodings and comparisons.
 func awkward(h Harness) []string {
 	keys := []string{
 		"a!", "a/b", "a0", "a b", "a+b", "a%3Ab", "a%", "a%25", "a:b", "a&b", "a<b", "a>b", `a"b`, "a'b", "a&amp;b",
@@ -291,7 +290,7 @@ func testCancelled(t *testing.T, h Harness) {
 	}
 }
 
-// content is what the object with a key holds.
+// content returns the content of the object with a key.
 func content(key string) []byte { return []byte("content of " + key) }
 
 // fill puts objects, several at a time and not in order.
@@ -307,7 +306,7 @@ func fill(t *testing.T, s objectstore.Store, keys []string) {
 	}
 }
 
-// list returns what a listing hands over, in the order in which it does.
+// list returns the objects of a listing, in its order.
 func list(ctx context.Context, s objectstore.Store, prefix, after string) ([]objectstore.Object, error) {
 	var all []objectstore.Object
 	for page, err := range s.List(ctx, prefix, after, objectstore.ListOptions{}) {

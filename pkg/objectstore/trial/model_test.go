@@ -90,7 +90,7 @@ func (m *model) WalkPage(ctx context.Context, prefix, token string, take func([]
 	return strconv.Itoa(end), nil
 }
 
-// truly is the answer of a store that makes no mistake.
+// truly is the answer of a correct store.
 func truly(size int, _ string, following []string) ([]string, bool) {
 	n := min(size, len(following))
 	return following[:n], n < len(following)

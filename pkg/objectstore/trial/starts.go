@@ -15,18 +15,18 @@ type Start struct {
 	Keys  int    // of the page that is asked for: SmallPage, or 0 for a full one
 }
 
-// SmallPage is the number of keys of small pages. Some stores err first in these.
+// SmallPage is the number of keys of small pages, in which some faults show first.
 const SmallPage = 2
 
 // maxStart is the length of the longest start in bytes, which is that of a key.
 const maxStart = 1024
 
-// sizes are those of pages, in turn.
+// sizes are those of pages, which take turns.
 var sizes = []int{SmallPage, 0}
 
-// Starts returns at most n places of which the walk tells what follows, without
-// repetition. Half of them lie in directories X/ that have many siblings: keys that
-// begin with X and sort before X/. The others lie at and around any keys.
+// Starts returns at most n distinct starts for which the walk shows what follows. Half of them
+// lie in directories X/ that have many siblings: keys that begin with X and sort before X/.
+// The others lie at and around any keys.
 func (w *Walk) Starts(r *rand.Rand, n int) []Start {
 	if len(w.Keys) == 0 {
 		return nil
@@ -55,7 +55,7 @@ func (w *Walk) Starts(r *rand.Rand, n int) []Start {
 	return starts
 }
 
-// directory is a name that keys have in common up to a '/'.
+// directory is a common beginning of keys up to a '/'.
 type directory struct {
 	name     string // without the '/'
 	siblings int    // keys that begin with name and sort before name + "/"
@@ -64,7 +64,7 @@ type directory struct {
 // mostCrowded is how many directories are tried for their siblings.
 const mostCrowded = 16
 
-// crowded returns the directories with siblings, those with most of them first.
+// crowded returns the directories with siblings, those with the most siblings first.
 func (w *Walk) crowded(r *rand.Rand) []directory {
 	var all []directory
 	last := ""
@@ -84,7 +84,7 @@ func (w *Walk) crowded(r *rand.Rand) []directory {
 	return all[:min(len(all), mostCrowded)]
 }
 
-// The places inside of a crowded directory, in words.
+// The starts inside a crowded directory, in words.
 const (
 	insideKey    = "a key in a directory whose siblings sort before it"
 	insideMadeUp = "a made-up name in a directory whose siblings sort before it"
@@ -106,7 +106,7 @@ func (w *Walk) inside(r *rand.Rand, d directory, what string) Start {
 	return Start{After: path, What: what}
 }
 
-// The places near a key, in words.
+// The starts near a key, in words.
 const (
 	nearKey       = "a key"
 	nearAfter     = "a made-up string just after a key"
@@ -143,8 +143,7 @@ func (w *Walk) near(r *rand.Rand, what string) Start {
 	return s
 }
 
-// ancestor returns one of the directories of a key with its '/', of those that end
-// at or after an offset, or "".
+// ancestor returns a directory of a key, with its '/', that ends at or after an offset, or "".
 func ancestor(r *rand.Rand, key string, from int) string {
 	var ends []int
 	for p := from; p < len(key); p++ {
@@ -168,7 +167,7 @@ func justBefore(key string) string {
 	return head + string(last-1) + "~"
 }
 
-// madeUp returns what keys may go on with: characters around '/', digits, letters,
+// madeUp returns a text with which keys may go on: characters around '/', digits, letters,
 // and one beyond ASCII.
 func madeUp(r *rand.Rand) string {
 	characters := []rune(" !%+-.0159AZ_az~é")

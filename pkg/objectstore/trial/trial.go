@@ -1,7 +1,6 @@
-// Package trial tries how a bucket is listed: whether it answers LISTs that start
-// after any string with the keys that follow, as a walk by continuation tokens
-// shows them. A trial can find a fault. That it finds none is no proof that there
-// is none.
+// Package trial tests whether a bucket can be listed in parallel: whether it answers LISTs
+// that start after any string with the keys that follow, as a walk by continuation tokens
+// shows them. A trial can find a fault; it cannot prove that there is none.
 package trial
 
 import (
@@ -15,12 +14,12 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Pages lists pages of a bucket. It tries each once.
+// Pages lists pages of a bucket. It does not retry.
 type Pages interface {
-	// ListAfter calls take with the page of at most so many keys (0: as many as
-	// imports ask for) that follows a start, unless it is empty, and tells whether
-	// the store says that more follow. Nobody else is asked whether that is true. The
-	// page belongs to take during the call.
+	// ListAfter calls take with the page that follows a start, unless it is empty, and
+	// reports whether the store says that more keys follow, without confirming that. The
+	// page has at most `keys` keys; 0 is as many as imports ask for. It belongs to take
+	// during the call.
 	ListAfter(ctx context.Context, prefix, after string, keys int, take func([]objectstore.Listed)) (more bool, err error)
 	// WalkPage is that of objectstore.Pager.
 	WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error)
@@ -28,7 +27,7 @@ type Pages interface {
 
 // Bucket is a bucket to be tried.
 type Bucket struct {
-	Store   string // who the store says it is, in words
+	Store   string // what the store says that it is, in words
 	Known   bool   // as one that answers LISTs after any start
 	Encodes bool   // the store writes keys URL-encoded, as it is asked to
 	Pages   Pages
@@ -52,13 +51,13 @@ type Config struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// Report is what came of a trial.
+// Report is the result of a trial.
 type Report struct {
 	Walk      Walk
-	WalkFault string // why nobody can walk the bucket, in words; "": nothing was found
+	WalkFault string // why the bucket cannot be walked, in words; "": no fault was found
 	Tried     int    // starts
-	Fault     *Fault // the first that was found, by the last start that was tried
-	Changed   int    // starts whose answers say that the bucket changed meanwhile
+	Fault     *Fault // the first that was found, with the last start that was tried
+	Changed   int    // starts whose answers show that the bucket changed meanwhile
 	Lists     int    // LIST calls that were made
 	CutShort  string // why not all starts were tried, in words; "": they were
 }
@@ -76,9 +75,9 @@ var errSpent = errors.New("as many LISTs were made as a trial may make")
 // errLate is the cause of a trial's own deadline.
 var errLate = errors.New("the time of a trial is over")
 
-// Run tries a bucket under a prefix. It reads only. Its errors are those of the
-// pages; one that may pass is returned once it came three times in a row. A trial that
-// comes to its limits is no error, unless not even one page was walked.
+// Run tries a bucket under a prefix. It only reads. Its errors are those of the pages; a
+// transient one is returned after three tries. That a trial reaches its limits is no
+// error, unless not a single page was walked.
 func Run(ctx context.Context, pages Pages, prefix string, cfg Config) (Report, error) {
 	if cfg.Sleep == nil {
 		cfg.Sleep = pause.For
@@ -108,7 +107,7 @@ type trial struct {
 	report Report
 }
 
-// walk walks until the end, or as far as limits allow.
+// walk walks to the end, or as far as the limits allow.
 func (t *trial) walk(ctx context.Context) error {
 	half, cancel := context.WithTimeout(ctx, t.cfg.Limits.Within/2)
 	defer cancel()
@@ -147,7 +146,7 @@ func (l Limits) reached(w *Walk) bool {
 	return w.Pages >= max(1, l.Lists/3) || len(w.Keys) >= l.Keys || w.Bytes >= l.Bytes
 }
 
-// starts tries one start after the other, until one shows a fault.
+// starts tries one start after another until one shows a fault.
 func (t *trial) starts(ctx context.Context) error {
 	for _, s := range t.report.Walk.Starts(rand.New(rand.NewPCG(t.cfg.Seed, 0)), t.cfg.Starts) {
 		fault, err := t.try(ctx, s)
@@ -171,7 +170,7 @@ func (t *trial) starts(ctx context.Context) error {
 	return nil
 }
 
-// try asks for the page after a start, and judges it.
+// try lists the page after a start, and judges it.
 func (t *trial) try(ctx context.Context, s Start) (*Fault, error) {
 	var got Answer
 	err := t.call(ctx, func(ctx context.Context) (err error) {
@@ -191,9 +190,9 @@ func (t *trial) try(ctx context.Context, s Start) (*Fault, error) {
 	return nil, nil
 }
 
-// confirm reports whether a fault is not one of a bucket that changed since it was
-// walked. A key that was lost is still there then; one that came, and was not walked,
-// is not; and whatever else is wrong with an answer is wrong again.
+// confirm reports whether a fault is the store's, and not due to a change of the bucket since
+// the walk. If it is the store's, a lost key still exists, an added key does not, and anything
+// else that is wrong with an answer is wrong again.
 func (t *trial) confirm(ctx context.Context, f Fault) (bool, error) {
 	c := f.Contradiction
 	if c.Loses() {
@@ -217,8 +216,7 @@ func collect(keys *[]string) func([]objectstore.Listed) {
 	}
 }
 
-// exists reports whether a walk shows a key. It is the first of all keys that start
-// with it.
+// exists reports whether a walk shows a key, as the first of the keys that start with it.
 func (t *trial) exists(ctx context.Context, key string) (bool, error) {
 	var page []string
 	err := t.call(ctx, func(ctx context.Context) (err error) {
@@ -229,14 +227,14 @@ func (t *trial) exists(ctx context.Context, key string) (bool, error) {
 	return len(page) > 0 && page[0] == key, err
 }
 
-// How a call is tried again.
+// How a call is retried.
 const (
 	attempts   = 3
 	firstPause = 500 * time.Millisecond
 	maxPause   = 5 * time.Second
 )
 
-// call makes a LIST, and again after an error that may pass.
+// call makes a LIST, and retries it after transient errors.
 func (t *trial) call(ctx context.Context, list func(context.Context) error) error {
 	for failures := 0; ; {
 		if t.report.Lists >= t.cfg.Limits.Lists {

@@ -36,7 +36,7 @@ func run(t *testing.T, m *model, prefix string, cfg trial.Config) trial.Report {
 	return report
 }
 
-// TestNoFaultOfHonestStores checks that what stores may do is held against none.
+// TestNoFaultOfHonestStores checks that what stores may do is not taken for a fault.
 func TestNoFaultOfHonestStores(t *testing.T) {
 	r := seeded.Rand(t)
 	for name, change := range map[string]func(*model){
@@ -79,8 +79,8 @@ func TestNoFaultOfHonestStores(t *testing.T) {
 	}
 }
 
-// TestFaults checks that each way to be wrong is found, whatever the seed, and that
-// the report names what the store did.
+// TestFaults checks that each kind of fault is found, whatever the seed, and that the report
+// names what the store did.
 func TestFaults(t *testing.T) {
 	r := seeded.Rand(t)
 	for name, answer := range map[string]func(size int, after string, following []string) ([]string, bool){
@@ -135,8 +135,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestAChangingBucketIsNotAtFault changes the keys once the walk is done.
-func TestAChangingBucketIsNotAtFault(t *testing.T) {
+// TestChangesAreNoFault changes the keys once the walk is done.
+func TestChangesAreNoFault(t *testing.T) {
 	for name, change := range map[string]func(keys []string) []string{
 		"deleted": func(keys []string) []string { return slices.Delete(slices.Clone(keys), 10, 300) },
 		"written": func(keys []string) []string {
@@ -186,7 +186,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestTime checks that a trial of a slow store ends in time: half of it for the walk.
+// TestTime checks that a trial of a slow store ends in time, and that half of it is for the walk.
 func TestTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		call         time.Duration // that one LIST takes
@@ -270,7 +270,7 @@ func TestWalksThatAreWrong(t *testing.T) {
 	}
 }
 
-// TestSeed checks that a seed makes a trial that can be had again.
+// TestSeed checks that a trial can be repeated with its seed.
 func TestSeed(t *testing.T) {
 	starts := func(seed uint64) []trial.Start {
 		m := newModel(100, tree(100)...)

@@ -13,14 +13,13 @@ type Walk struct {
 	Prefix   string
 	Keys     []string // the first keys with the prefix, strictly increasing
 	Complete bool     // no key follows the last one
-	Pages    int      // that were asked for
-	Repeated int      // keys that a page repeated of the pages before
+	Pages    int      // that were listed
+	Repeated int      // keys of a page that were in the pages before
 	Bytes    int      // of Keys
 }
 
-// add appends the keys of the next page. Those that were listed before are
-// dropped, as some stores repeat them; others that lie before the last key are
-// objectstore.ErrBadListing.
+// add appends the keys of the next page. Keys that were listed before are dropped, since some
+// stores repeat them; other keys before the last one are objectstore.ErrBadListing.
 func (w *Walk) add(page []string) error {
 	for _, key := range page {
 		if n := len(w.Keys); n > 0 && key <= w.Keys[n-1] {
@@ -42,7 +41,7 @@ func (w *Walk) following(after string) []string {
 	return w.Keys[i:]
 }
 
-// tells reports whether the walk shows what a LIST after a start must answer.
+// tells reports whether the walk shows what the answer to a LIST after a start must be.
 func (w *Walk) tells(after string) bool {
 	return w.Complete || len(w.Keys) > 0 && after < w.Keys[len(w.Keys)-1]
 }
@@ -53,20 +52,19 @@ type Answer struct {
 	More bool     // the store says that keys follow the page
 }
 
-// Contradiction is the first key by which an answer and the walk differ. At least
-// one of the two is set, but where the answer is empty and says that keys follow.
+// Contradiction is the first key in which an answer and the walk differ. At least one of the
+// two fields is set, unless the answer is empty and says that keys follow.
 type Contradiction struct {
 	Want string // the walked key that comes next; "": the walk has none
 	Got  string // the key that came; "": the answer ended
 }
 
-// Loses reports whether the answer passed over the key that comes next.
+// Loses reports whether the answer skips the key that comes next.
 func (c Contradiction) Loses() bool { return c.Want != "" && (c.Got == "" || c.Got > c.Want) }
 
-// Judge compares the answer to a LIST after a start with the walk. A page may be
-// short, and say that keys follow where none do; it may not pass over a key, hold
-// others, or be the last one where keys follow. Keys behind those that were walked
-// are not judged.
+// Judge compares the answer to a LIST after a start with the walk. A page may be short, and
+// may say that keys follow though none do. It must not skip a key, hold other keys, or be
+// the last one though keys follow. Keys behind those that were walked are not judged.
 func (w *Walk) Judge(after string, got Answer) (c Contradiction, contradicts bool) {
 	want := w.following(after)
 	for i, key := range got.Keys {
