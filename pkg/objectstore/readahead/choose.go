@@ -18,8 +18,8 @@ func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
 // cuts into pieces of `long` pages, if there are enough for all idle LISTs.
 func (p *plan[P]) scan(limit int, rate, lag, long float64) *segment[P] {
 	ahead, unlisted, guesses := 0.0, 0.0, 0
-	thrift, end := p.thrift(), reach*p.window()
-	blocked := long == 0 && float64(p.held) >= ready*rate*p.pageSize
+	thrift, end := p.waste.thrift(p.buffer.window()), reach*p.buffer.window()
+	blocked := long == 0 && float64(p.buffer.held) >= ready*rate*p.buffer.pageSize
 	for i := 0; i < len(p.segments) && ahead <= end; i++ {
 		s := p.segments[i]
 		if s.guess {
@@ -35,7 +35,7 @@ func (p *plan[P]) scan(limit int, rate, lag, long float64) *segment[P] {
 			idle := limit - p.inFlight
 			first := max(patience, min(long, s.rest.Pages/float64(idle+1)))
 			growth := thrift * hurry * max(1/rate, 1/float64(limit))
-			p.cutSegment(i, min(p.allowance(guesses), idle), forecast.Tiling{First: first, Growth: growth, End: end - ahead})
+			p.cutSegment(i, min(p.waste.allowance(guesses), idle), forecast.Tiling{First: first, Growth: growth, End: end - ahead})
 		}
 		if !s.done && !s.inFlight && p.admits(i, ahead) {
 			return s
@@ -57,7 +57,7 @@ func (p *plan[P]) scan(limit int, rate, lag, long float64) *segment[P] {
 // Pages far ahead may be given away, and are then listed in vain. So only the first part of
 // what is left before upto is listed.
 func (p *plan[P]) lag(limit int, rate float64) float64 {
-	pages := lagging * p.window()
+	pages := lagging * p.buffer.window()
 	if p.upto != "" {
 		pages = min(pages, given*p.left())
 	}
@@ -75,13 +75,6 @@ func (p *plan[P]) left() (pages float64) {
 	return pages
 }
 
-// window returns how many pages the budget holds, and free how many more now.
-func (p *plan[P]) window() float64 { return float64(p.budget) / max(1, p.pageSize) }
-
-func (p *plan[P]) free() float64 {
-	return p.window() - float64(p.held)/max(1, p.pageSize) - float64(p.inFlight)
-}
-
 // admits reports whether a page of segment i may be listed, with `ahead` pages before it. The
 // first segment is always admitted, or nothing would ever be taken. The nearer a segment
 // is, the more of the budget it may use; else segments far ahead that turn out longer
@@ -91,11 +84,11 @@ func (p *plan[P]) admits(i int, ahead float64) bool {
 	switch {
 	case i == 0:
 		return true
-	case p.useful == 0:
+	case p.waste.useful == 0:
 		return false
 	case p.isPast(s) && p.past >= pastUpto+p.passed:
 		return false
 	default:
-		return p.free() >= 1+reserve*min(ahead, p.window())
+		return p.buffer.free(p.inFlight) >= 1+reserve*min(ahead, p.buffer.window())
 	}
 }

@@ -1,7 +1,6 @@
 package readahead
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 
@@ -15,10 +14,7 @@ import (
 type Config struct {
 	Limiter *Limiter // of the store, shared by its listers; required
 
-	Attempts int           // tries of one page; 0 is 8
-	Base     time.Duration // upper bound of the first delay, which doubles; 0 is 200 ms
-	Max      time.Duration // upper bound of all delays; 0 is 10 s
-	Timeout  time.Duration // deadline of one try; 0 is 4 minutes, for a page has been seen to take two
+	Attempts int // tries of one page; 0 is 8
 
 	// ConfirmEnds has another LIST confirm each end of a listing. Some stores report an
 	// end though keys follow.
@@ -26,29 +22,21 @@ type Config struct {
 
 	// Throttled reports whether an error says that the store throttles. Nil is never.
 	Throttled func(error) bool
-	// Sleep waits for d or until ctx ends, and then returns its error. Nil is
-	// the real clock.
-	Sleep func(ctx context.Context, d time.Duration) error
 }
+
+// How a page is tried.
+const (
+	firstDelay = 200 * time.Millisecond // upper bound of the first delay, which doubles
+	maxDelay   = 10 * time.Second       // upper bound of all delays
+	timeout    = 4 * time.Minute        // deadline of one try: a page has been seen to take two minutes
+)
 
 func (c Config) withDefaults() Config {
 	if c.Attempts <= 0 {
 		c.Attempts = 8
 	}
-	if c.Base <= 0 {
-		c.Base = 200 * time.Millisecond
-	}
-	if c.Max <= 0 {
-		c.Max = 10 * time.Second
-	}
-	if c.Timeout <= 0 {
-		c.Timeout = 4 * time.Minute
-	}
 	if c.Throttled == nil {
 		c.Throttled = func(error) bool { return false }
-	}
-	if c.Sleep == nil {
-		c.Sleep = pause.For
 	}
 	return c
 }
@@ -76,6 +64,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // delay returns how long to wait after so many failures, with full jitter: calls that
 // failed together must not be retried together.
-func (c Config) delay(failures int) time.Duration {
-	return rand.N(pause.Bound(c.Base, c.Max, failures)) + 1
+func delay(failures int) time.Duration {
+	return rand.N(pause.Bound(firstDelay, maxDelay, failures)) + 1
 }

@@ -16,37 +16,6 @@ func (p *plan[P]) mayCut(s *segment[P]) bool {
 	return (!s.whole || p.forecast.Doubt < sound) && !s.done && s.rest.Known() && (!p.isPast(s) || p.passed > 0)
 }
 
-// wasted is how many LISTs were made beyond the pages that they brought.
-func (p *plan[P]) wasted() float64 { return float64(p.calls) - p.useful }
-
-// thrift is how many times more patient to be for what was wasted.
-func (p *plan[P]) thrift() float64 {
-	bound := float64(stingy)
-	if p.useful > settledAfter*p.window() {
-		bound = settled
-	}
-	return min(bound, max(1, p.wasted()/(thriftyFirst+thriftyShare*p.useful)))
-}
-
-// allowance is how many segments may be cut off now, beside guesses: nearer ones of which
-// nothing is listed yet. As long as most of them turn out to hold keys there may be more
-// at once; as soon as they do not, few.
-func (p *plan[P]) allowance(guesses int) int {
-	if p.wasted() > wastefulFirst+wastefulShare*p.useful {
-		return max(1, int(p.trust/4)) - guesses
-	}
-	return int(p.trust) - guesses
-}
-
-// guessed learns from the first LIST of a segment that was cut off whether it holds a key.
-func (p *plan[P]) guessed(right bool) {
-	if right {
-		p.trust++
-	} else {
-		p.trust = max(leastTrust, p.trust*lessTrust)
-	}
-}
-
 // cutSegment cuts segment i at up to n keys.
 func (p *plan[P]) cutSegment(i, n int, t forecast.Tiling) {
 	s := p.segments[i]

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
@@ -131,7 +132,7 @@ func (l *lister[P]) run(ctx context.Context, prefix, after string, upto func() s
 	defer func() {
 		cancel()
 		r.calls.Wait()
-		l.metrics.held.Sub(float64(r.plan.held))
+		l.metrics.held.Sub(float64(r.plan.buffer.held))
 		r.plan.drop()
 	}()
 	for {
@@ -193,7 +194,7 @@ func (r *run[P]) take(ctx context.Context) (page P, ok bool, err error) {
 	switch {
 	case ctx.Err() != nil:
 		return page, false, ctx.Err()
-	case r.plan.torn:
+	case r.plan.seams.torn:
 		return page, false, errTorn
 	}
 	page, ok, r.ended = r.plan.take()
@@ -219,7 +220,7 @@ func (r *run[P]) fill(ctx context.Context) {
 // next returns a call that there is room for, if there is one; r.mu is held.
 func (r *run[P]) next() (call[P], bool) {
 	limit, buffer := r.lister.cfg.Limiter.share()
-	r.plan.budget = buffer
+	r.plan.buffer.budget = buffer
 	r.plan.narrow(r.upto())
 	return r.plan.next(r.pace.limit(limit), r.pace.rate())
 }
@@ -253,10 +254,10 @@ func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err 
 		}
 	} else {
 		r.pace.list.add(took)
-		held := r.plan.held
+		held := r.plan.buffer.held
 		r.plan.arrived(c, page, more)
-		r.lister.metrics.held.Add(float64(r.plan.held - held))
-		if ctx.Err() == nil && r.err == nil && !r.plan.torn {
+		r.lister.metrics.held.Add(float64(r.plan.buffer.held - held))
+		if ctx.Err() == nil && r.err == nil && !r.plan.seams.torn {
 			next, ok = r.next()
 			r.fill(ctx)
 		}
@@ -276,7 +277,7 @@ func (r *run[P]) misplaced(page P, more bool, after string) error {
 		}
 		return nil
 	}
-	if first := r.plan.keyOf(page, 0); first <= after {
+	if first := r.plan.keys.at(page, 0); first <= after {
 		return fmt.Errorf("key %q is listed after %q, out of order: %w", first, after, objectstore.ErrBadListing)
 	}
 	return nil
@@ -314,7 +315,7 @@ func (l *lister[P]) persist(ctx context.Context, call func(context.Context) erro
 			return fmt.Errorf("after %d tries: %w", failures, err)
 		}
 		l.metrics.retries.Inc()
-		if slept := l.cfg.Sleep(ctx, l.cfg.delay(failures)); slept != nil {
+		if slept := pause.For(ctx, delay(failures)); slept != nil {
 			return fmt.Errorf("%w: %w", slept, err)
 		}
 	}
@@ -324,7 +325,7 @@ func (l *lister[P]) persist(ctx context.Context, call func(context.Context) erro
 func (l *lister[P]) try(ctx context.Context, call func(context.Context) error) error {
 	l.metrics.inFlight.Inc()
 	defer l.metrics.inFlight.Dec()
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	begin := time.Now()
 	err := call(ctx)

@@ -46,25 +46,17 @@ func (s *segment[P]) begun() bool { return s.inFlight || s.lists > 0 }
 // the one before ends. So a bad cut costs a LIST, never a key.
 type plan[P paged[P]] struct {
 	upto     string // the consumer may stop soon after it; "" is the end of all keys
-	budget   int    // bytes that pages may hold
 	confirm  bool   // only a page without keys shows an end
 	segments []*segment[P]
 	inFlight int
-	held     int // bytes of pages not yet taken
+	past     int // pages past upto that are held or asked for
+	passed   int // pages past upto that were taken
 
-	pageLen  int     // entries of the longest page
-	pageSize float64 // bytes of a full page, a moving average
-	calls    int     // LISTs that arrived
-	useful   float64 // full pages' worth of entries that arrived
-	past     int     // pages past upto that are held or asked for
-	passed   int     // pages past upto that were taken
-	torn     bool    // two LISTs contradict each other
-	ended    bool    // the store said that nothing follows endAt, and segments behind it were not listed
-	endAt    string
-
-	trust    float64 // how many segments may be cut off ahead of their first LISTs
+	buffer   buffer
+	waste    waste
+	seams    seams[P]
 	forecast *forecast.Pages
-	text     []byte // scratch
+	keys     keyReader[P]
 }
 
 // call is one LIST to be made: the page after a key.
@@ -74,7 +66,10 @@ type call[P paged[P]] struct {
 }
 
 func newPlan[P paged[P]](prefix, after, upto string, budget int) *plan[P] {
-	p := &plan[P]{upto: upto, budget: budget, trust: firstTrust, forecast: forecast.NewPages(prefix)}
+	p := &plan[P]{
+		upto: upto, buffer: buffer{budget: budget}, waste: waste{trust: firstTrust},
+		forecast: forecast.NewPages(prefix),
+	}
 	first := &segment[P]{rest: forecast.Rest{Pos: after, Pages: 1}}
 	p.segments = append(p.segments, first)
 	if upto != "" && upto > max(after, prefix) {
@@ -113,7 +108,7 @@ func (p *plan[P]) narrow(upto string) {
 	p.upto, p.past, p.passed = upto, 0, 0
 	for _, s := range p.segments {
 		for _, page := range s.pages {
-			if p.keyOf(page, 0) > upto {
+			if p.keys.at(page, 0) > upto {
 				p.past++
 			}
 		}
@@ -141,33 +136,39 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 		more = true // until a page without keys shows the end
 	}
 	p.returned(c)
-	p.calls++
+	p.waste.lists++
 	last := s.rest.Pos
 	var keys []string
 	if n > 0 {
-		keys = p.sampleOf(page)
+		keys = p.keys.sample(page)
 		last = keys[len(keys)-1]
-		p.measure(page)
+		p.buffer.measure(n, page.Bytes())
 		p.forecast.See(&s.rest, keys)
 	}
 	expected, hi := s.rest.Pages, s.rest.Hi
 	i := slices.Index(p.segments, s)
-	p.compare(s, page)
-	p.contradict(s, n, last, said)
+	if s.lists == 0 && n > 0 {
+		s.begins = p.keys.at(page, 0)
+	}
+	p.seams.check(s, n, last, said)
 	p.absorb(i, last, more)
 	kept := n
 	if s.rest.Hi != "" && last > s.rest.Hi {
-		kept = sort.Search(n, func(i int) bool { return p.keyOf(page, i) > s.rest.Hi })
+		kept = sort.Search(n, func(i int) bool { return p.keys.at(page, i) > s.rest.Hi })
 	}
 	s.done = kept < n || !more || s.rest.Hi != "" && last >= s.rest.Hi
 	s.lists++
 	s.whole = false
 	if s.guess {
 		s.guess = false
-		p.guessed(kept > 0)
+		p.waste.guessed(kept > 0)
 	}
-	if s.done {
-		p.adjoin(i, page, kept, said)
+	if s.done && i+1 < len(p.segments) {
+		behind := ""
+		if kept < n {
+			behind = p.keys.at(page, kept)
+		}
+		p.seams.adjoin(p.segments[i+1], behind, said)
 	}
 	p.keep(s, page, keys, kept)
 	if !more {
@@ -180,51 +181,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 		p.forecast.Reckon(&s.rest)
 	}
 	if hi == s.rest.Hi && hi != "" {
-		p.forecast.Revise(expected, s.rest.Pages+float64(kept)/float64(max(1, p.pageLen)))
-	}
-}
-
-// measure learns how large pages are.
-func (p *plan[P]) measure(page P) {
-	p.pageLen = max(p.pageLen, page.Len())
-	size := float64(page.Bytes()) / float64(page.Len()) * float64(p.pageLen)
-	if p.pageSize == 0 {
-		p.pageSize = size
-	}
-	p.pageSize += (size - p.pageSize) / 16
-}
-
-// sampleOf returns keys of a page, the first and the last among them.
-func (p *plan[P]) sampleOf(page P) []string {
-	n := page.Len()
-	keys := make([]string, min(forecast.Samples, n))
-	text, ends := p.text[:0], [forecast.Samples]int{}
-	for i := range keys {
-		text = page.AppendKey(text, i*(n-1)/max(1, len(keys)-1))
-		ends[i] = len(text)
-	}
-	p.text = text
-	all, start := string(text), 0 // one allocation
-	for i := range keys {
-		keys[i] = all[start:ends[i]]
-		start = ends[i]
-	}
-	return keys
-}
-
-// keyOf returns key i of a page.
-func (p *plan[P]) keyOf(page P, i int) string {
-	p.text = page.AppendKey(p.text[:0], i)
-	return string(p.text)
-}
-
-// contradict checks a LIST of n entries against what the store said before.
-func (p *plan[P]) contradict(s *segment[P], n int, last string, more bool) {
-	switch {
-	case n == 0 && !more && s.promised:
-		p.torn = true
-	case n > 0 && p.ended && last > p.endAt:
-		p.torn = true
+		p.forecast.Revise(expected, s.rest.Pages+float64(kept)/float64(max(1, p.buffer.pageLen)))
 	}
 }
 
@@ -232,13 +189,13 @@ func (p *plan[P]) contradict(s *segment[P], n int, last string, more bool) {
 // start behind it and were not begun need not be listed, unless another one has shown a
 // later key. Other segments have yet to show the keys before last that lie in them.
 func (p *plan[P]) end(i int, last string) {
-	if i+1 < len(p.segments) && (!p.ended || last < p.endAt) {
-		p.ended, p.endAt = true, last
+	if i+1 < len(p.segments) {
+		p.seams.end(last)
 	}
 	for _, s := range p.segments[i+1:] {
 		switch {
 		case s.begun():
-			p.torn = p.torn || s.begins > last
+			p.seams.torn = p.seams.torn || s.begins > last
 		case s.rest.Pos >= last:
 			s.done, s.rest.Pages = true, 0
 		}
@@ -253,7 +210,7 @@ func (p *plan[P]) drop() {
 		}
 		s.pages = nil
 	}
-	p.held = 0
+	p.buffer.held = 0
 }
 
 func release(page any) {
@@ -271,13 +228,13 @@ func (p *plan[P]) keep(s *segment[P], page P, keys []string, kept int) {
 	}
 	if kept < page.Len() {
 		page = page.Head(kept)
-		keys = p.sampleOf(page)
+		keys = p.keys.sample(page)
 	}
-	full := float64(kept) / float64(p.pageLen)
-	p.useful += full
+	full := float64(kept) / float64(p.buffer.pageLen)
+	p.waste.useful += full
 	p.forecast.Advance(&s.rest, keys, full, s.done)
 	s.pages = append(s.pages, page)
-	p.held += page.Bytes()
+	p.buffer.held += page.Bytes()
 	if p.upto != "" && keys[0] > p.upto {
 		p.past++
 	}
@@ -297,46 +254,6 @@ func (p *plan[P]) absorb(i int, last string, more bool) {
 	}
 }
 
-// compare checks the first key of a segment's first LIST against what the segment before
-// has shown.
-func (p *plan[P]) compare(s *segment[P], page P) {
-	if s.lists > 0 {
-		return
-	}
-	if page.Len() > 0 {
-		s.begins = p.keyOf(page, 0)
-	}
-	if s.expected && s.begins != s.expect {
-		p.torn = true
-	}
-}
-
-// adjoin checks what segment i's last page shows behind its end (a key, none, or that there
-// is some key) against the first LIST of the next segment. They differ only if the
-// store changes just there, or does not keep to the start of a LIST: some stores skip a
-// key if the start is no key.
-func (p *plan[P]) adjoin(i int, page P, kept int, more bool) {
-	if i+1 == len(p.segments) {
-		return
-	}
-	if kept == page.Len() && more {
-		next := p.segments[i+1]
-		next.promised = next.lists == 0
-		p.torn = p.torn || next.lists > 0 && next.begins == ""
-		return
-	}
-	key := ""
-	if kept < page.Len() {
-		key = p.keyOf(page, kept)
-	}
-	switch next := p.segments[i+1]; {
-	case next.lists > 0:
-		p.torn = p.torn || next.begins != key
-	default:
-		next.expected, next.expect = true, key
-	}
-}
-
 // take returns the next page in key order. ok is false if it has not arrived, done is true
 // if there are no more.
 func (p *plan[P]) take() (page P, ok, done bool) {
@@ -344,8 +261,8 @@ func (p *plan[P]) take() (page P, ok, done bool) {
 		s := p.segments[0]
 		if len(s.pages) > 0 {
 			page, s.pages = s.pages[0], s.pages[1:]
-			p.held -= page.Bytes()
-			if p.upto != "" && p.keyOf(page, 0) > p.upto {
+			p.buffer.held -= page.Bytes()
+			if p.upto != "" && p.keys.at(page, 0) > p.upto {
 				p.past--
 				p.passed++
 			}

@@ -41,8 +41,8 @@ func TestKeysBehindAClippedPageAreListedAgain(t *testing.T) {
 			keys = append(keys, page.key(i))
 		}
 	}
-	if len(keys) != 3 || p.torn {
-		t.Errorf("keys %q, torn: %v", keys, p.torn)
+	if len(keys) != 3 || p.seams.torn {
+		t.Errorf("keys %q, torn: %v", keys, p.seams.torn)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestNarrow(t *testing.T) {
 func TestLag(t *testing.T) {
 	const pages, limit, fast = 600, 4, 1e9
 	p := newPlan[slice]("", "a", "m", pages)
-	p.pageSize = 1
+	p.buffer.pageSize = 1
 	for left, want := range map[float64]float64{
 		8:    8 * given / limit,
 		100:  100 * given / limit,

@@ -115,9 +115,9 @@ func (s sim) run(seed uint64) (outcome, error) {
 		}
 		e := heap.Pop(&q).(event)
 		if s.trace != nil && int(e.at) > int(now) {
-			s.trace("== %d: taken %d held %d in flight %d segments %d calls %d useful %.0f", int(e.at), next/s.page, p.held/max(1, int(p.pageSize)), p.inFlight, len(p.segments), p.calls, p.useful)
+			s.trace("== %d: taken %d held %d in flight %d segments %d calls %d useful %.0f", int(e.at), next/s.page, p.buffer.held/max(1, int(p.buffer.pageSize)), p.inFlight, len(p.segments), p.waste.lists, p.waste.useful)
 			for i, g := range p.segments[:min(4, len(p.segments))] {
-				s.trace("   -- %d pages %d rest %.1f lists %d inflight %v whole %v guess %v done %v trust %.1f: %s %s", i, len(g.pages), g.rest.Pages, g.lists, g.inFlight, g.whole, g.guess, g.done, p.trust, short(g.rest.Pos), short(g.rest.Hi))
+				s.trace("   -- %d pages %d rest %.1f lists %d inflight %v whole %v guess %v done %v trust %.1f: %s %s", i, len(g.pages), g.rest.Pages, g.lists, g.inFlight, g.whole, g.guess, g.done, p.waste.trust, short(g.rest.Pos), short(g.rest.Hi))
 			}
 		}
 		now = e.at
@@ -133,19 +133,19 @@ func (s sim) run(seed uint64) (outcome, error) {
 		if s.trace != nil {
 			s.tell(now, e.call, lo, hi, next, p)
 		}
-		before := p.useful
+		before := p.waste.useful
 		p.arrived(e.call, slice{&s.set, lo, hi}, hi < s.set.Len())
-		if p.torn {
+		if p.seams.torn {
 			return out, errTorn
 		}
-		out.peak = max(out.peak, p.held)
-		if p.useful == before {
+		out.peak = max(out.peak, p.buffer.held)
+		if p.waste.useful == before {
 			out.empty++
 		} else {
-			if p.useful < before+1 {
+			if p.waste.useful < before+1 {
 				out.ends++
 			}
-			out.parts += 1 - (p.useful - before)
+			out.parts += 1 - (p.waste.useful - before)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func (s sim) tell(now float64, c call[slice], lo, hi, next int64, p *plan[slice]
 		kept = min(hi, max(lo, s.set.Rank(seg.rest.Hi)))
 	}
 	s.trace("%6.2f taken %d rank %d keep %d of %d rest %.1f (is %.1f) segments %d in flight %d held %d of %.0f after %s hi %s", now, next/s.page, lo, kept-lo, hi-lo,
-		seg.rest.Pages, float64(s.set.Rank(seg.rest.Hi+"\xff")-lo)/float64(s.page), len(p.segments), p.inFlight, p.held/max(1, int(p.pageSize)), p.window(), short(c.after), short(seg.rest.Hi))
+		seg.rest.Pages, float64(s.set.Rank(seg.rest.Hi+"\xff")-lo)/float64(s.page), len(p.segments), p.inFlight, p.buffer.held/max(1, int(p.buffer.pageSize)), p.buffer.window(), short(c.after), short(seg.rest.Hi))
 }
 
 func short(key string) string {
