@@ -75,7 +75,7 @@ var base64Signs = byteSet{1 << '-', 1 << ('_' - 64)}
 
 // show adds what one key shows.
 func (a *Alphabet) show(k string) {
-	n, i := len(a.varied), min(a.base, len(k))
+	i := min(a.base, len(k))
 	for i > 0 && classOf(k[i-1]) != 0 { // go back to the start of the word that the base is in
 		i--
 	}
@@ -85,16 +85,7 @@ func (a *Alphabet) show(k string) {
 			all |= classOf(k[end])
 			end++
 		}
-		name := all&(digits|high) == 0 && (all&(lower|lowerHex) == 0 || all&(upper|upperHex) == 0) &&
-			!slices.Contains(a.varied[min(max(0, i-a.base), n):min(max(0, end-a.base), n)], true)
-		for j := max(i, a.base); j < end; j++ {
-			if name && (j > i || end < len(k) && k[end] == '=' || end == len(k) && i > 0 && k[i-1] == '.') {
-				a.sets[j-a.base].add(k[j])
-				continue
-			}
-			a.classes[j-a.base] |= all
-			a.addHigh(k, j)
-		}
+		a.showWord(k, i, end, all)
 		if i = end; i < len(k) {
 			if i >= a.base {
 				a.sets[i-a.base].add(k[i])
@@ -102,6 +93,31 @@ func (a *Alphabet) show(k string) {
 			i++
 		}
 	}
+}
+
+// showWord adds the word k[start:end], whose bytes are of the classes all. Of a name only the
+// first letter may be another one, and none before a = or in an extension.
+func (a *Alphabet) showWord(k string, start, end int, all class) {
+	name := a.isName(start, end, all)
+	fixed := end < len(k) && k[end] == '=' || end == len(k) && start > 0 && k[start-1] == '.'
+	for i := max(start, a.base); i < end; i++ {
+		if name && (i > start || fixed) {
+			a.sets[i-a.base].add(k[i])
+			continue
+		}
+		a.classes[i-a.base] |= all
+		a.addHigh(k, i)
+	}
+}
+
+// isName reports whether a word with bytes of the classes all is taken for a name: it has
+// letters of one case only, and keys do not vary at its offsets.
+func (a *Alphabet) isName(start, end int, all class) bool {
+	if all&(digits|high) != 0 || all&(lower|lowerHex) != 0 && all&(upper|upperHex) != 0 {
+		return false
+	}
+	n := len(a.varied)
+	return !slices.Contains(a.varied[min(max(0, start-a.base), n):min(max(0, end-a.base), n)], true)
 }
 
 // addHigh adds a byte beyond ASCII and its neighbours. For a leading byte, and for the byte

@@ -176,13 +176,13 @@ func naive(bs buckets, paths []imports.Path, after string) []entry.Entry {
 	return all
 }
 
-type generator struct{ *rand.Rand }
+type generator struct{ rnd *rand.Rand }
 
 // key makes keys that are often equal, or begin with each other.
 func (g generator) key() string {
-	key := string(rune('a' + g.IntN(3)))
-	for range g.IntN(6) {
-		key += []string{"a", "b", "/", "!", "0", "é"}[g.IntN(6)]
+	key := string(rune('a' + g.rnd.IntN(3)))
+	for range g.rnd.IntN(6) {
+		key += []string{"a", "b", "/", "!", "0", "é"}[g.rnd.IntN(6)]
 	}
 	return key
 }
@@ -192,13 +192,13 @@ func (g generator) key() string {
 func (g generator) world() (buckets, []imports.Path) {
 	bs := buckets{}
 	for i, name := range []string{"one", "two"} {
-		b := &bucket{name: name, pageSize: 1 + g.IntN(5)}
-		for range g.IntN(60) {
+		b := &bucket{name: name, pageSize: 1 + g.rnd.IntN(5)}
+		for range g.rnd.IntN(60) {
 			b.keys = append(b.keys, g.key())
 		}
-		if i == 0 && g.IntN(4) == 0 {
+		if i == 0 && g.rnd.IntN(4) == 0 {
 			b.pageSize = 1000
-			for j := range 1 + g.IntN(3000) {
+			for j := range 1 + g.rnd.IntN(3000) {
 				b.keys = append(b.keys, fmt.Sprintf("a/%06d", j))
 			}
 		}
@@ -208,18 +208,18 @@ func (g generator) world() (buckets, []imports.Path) {
 		bs[name] = b
 	}
 	var paths []imports.Path
-	for range 1 + g.IntN(8) {
-		name := []string{"one", "two"}[g.IntN(2)]
+	for range 1 + g.rnd.IntN(8) {
+		name := []string{"one", "two"}[g.rnd.IntN(2)]
 		keys := bs[name].keys
-		key := keys[g.IntN(len(keys))]
-		if g.IntN(3) == 0 {
-			paths = append(paths, object("s3://"+name+"/"+key, []string{"a", "b", "c/a", "b!", g.key()}[g.IntN(5)]))
+		key := keys[g.rnd.IntN(len(keys))]
+		if g.rnd.IntN(3) == 0 {
+			paths = append(paths, object("s3://"+name+"/"+key, []string{"a", "b", "c/a", "b!", g.key()}[g.rnd.IntN(5)]))
 			continue
 		}
 		// The last rune stays off, so that no key becomes empty.
 		runes := []rune(key)
-		from := "s3://" + name + "/" + string(runes[:g.IntN(len(runes))])
-		paths = append(paths, prefix(from, []string{"x", "a", "a/", "b", "c/d"}[g.IntN(5)]))
+		from := "s3://" + name + "/" + string(runes[:g.rnd.IntN(len(runes))])
+		paths = append(paths, prefix(from, []string{"x", "a", "a/", "b", "c/d"}[g.rnd.IntN(5)]))
 	}
 	return bs, paths
 }

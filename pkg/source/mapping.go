@@ -113,7 +113,7 @@ func (m Mapping) upto(upto string) string {
 	if upto == "" {
 		return ""
 	}
-	switch start, ok := m.After(upto); {
+	switch start, ok := m.after(upto); {
 	case !ok:
 		return ""
 	case start == "":
@@ -123,9 +123,9 @@ func (m Mapping) upto(upto string) string {
 	}
 }
 
-// After returns the start of a listing of the path that shows exactly the objects whose
+// after returns the start of a listing of the path that shows exactly the objects whose
 // destinations lie after `after`; ok is false if there can be none.
-func (m Mapping) After(after string) (start string, ok bool) {
+func (m Mapping) after(after string) (start string, ok bool) {
 	switch {
 	case m.object:
 		return "", after < m.root

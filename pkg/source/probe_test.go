@@ -133,7 +133,7 @@ func TestListSkipsExactlyTheMarker(t *testing.T) {
 		bs, paths := g.world()
 		one := bs["one"]
 		one.keys = slices.Compact(slices.Sorted(slices.Values(append(one.keys, "a/", "a/b/"))))
-		paths = slices.Insert(paths, g.IntN(len(paths)+1), prefix("s3://one/a/", ""), prefix("s3://one/a/b/", ""))
+		paths = slices.Insert(paths, g.rnd.IntN(len(paths)+1), prefix("s3://one/a/", ""), prefix("s3://one/a/b/", ""))
 		s, err := source.Open(t.Context(), bs, paths, objectstore.Parallel)
 		if err != nil {
 			t.Fatal(err)

@@ -99,7 +99,7 @@ func (s *Source) streams(after string, opts objectstore.ListOptions, readers *sy
 	var streams []*stream
 	var objects []ranked
 	for i, p := range s.paths {
-		start, ok := p.After(after)
+		start, ok := p.after(after)
 		if !ok {
 			continue
 		}

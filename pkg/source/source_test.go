@@ -41,7 +41,7 @@ func TestListEqualsNaive(t *testing.T) {
 			afters := []string{"", "a", "zzz", g.key()}
 			for range 5 {
 				if len(all) > 0 {
-					afters = append(afters, all[g.IntN(len(all))].Key)
+					afters = append(afters, all[g.rnd.IntN(len(all))].Key)
 				}
 			}
 			for _, after := range afters {

@@ -20,7 +20,7 @@ import (
 
 // tree is a directory with files in it, and a store of it.
 type tree struct {
-	*testing.T
+	t     *testing.T
 	dir   string
 	store *localstore.Store
 }
@@ -32,7 +32,7 @@ func newTree(t *testing.T, files ...string) tree {
 
 func treeIn(t *testing.T, dir string, files ...string) tree {
 	t.Helper()
-	tr := tree{T: t, dir: dir}
+	tr := tree{t: t, dir: dir}
 	for _, file := range files {
 		tr.write(file)
 	}
@@ -48,25 +48,25 @@ func (tr tree) path(name string) string { return tr.dir + "/" + name }
 func (tr tree) key(name string) string  { return tr.path(name)[1:] }
 
 func (tr tree) write(name string) {
-	tr.Helper()
+	tr.t.Helper()
 	tr.must(os.MkdirAll(filepath.Dir(tr.path(name)), 0o755))
 	tr.must(os.WriteFile(tr.path(name), []byte(name), 0o644))
 }
 
 func (tr tree) must(err error) {
-	tr.Helper()
+	tr.t.Helper()
 	if err != nil {
-		tr.Fatal(err)
+		tr.t.Fatal(err)
 	}
 }
 
 // list returns the listed keys, less the tree's directory.
 func (tr tree) list(prefix, after string) (names []string, err error) {
-	tr.Helper()
+	tr.t.Helper()
 	if after != "" {
 		after = tr.key(after)
 	}
-	for page, err := range tr.store.List(tr.Context(), tr.key(prefix), after, objectstore.ListOptions{}) {
+	for page, err := range tr.store.List(tr.t.Context(), tr.key(prefix), after, objectstore.ListOptions{}) {
 		if err != nil {
 			return names, err
 		}
@@ -78,16 +78,16 @@ func (tr tree) list(prefix, after string) (names []string, err error) {
 }
 
 func (tr tree) expect(prefix, after string, want ...string) {
-	tr.Helper()
+	tr.t.Helper()
 	if got, err := tr.list(prefix, after); err != nil || !slices.Equal(got, want) {
-		tr.Errorf("List(%q, after %q) = %q, %v, want %q", prefix, after, got, err, want)
+		tr.t.Errorf("List(%q, after %q) = %q, %v, want %q", prefix, after, got, err, want)
 	}
 }
 
 func (tr tree) expectError(want error, prefix, after string) {
-	tr.Helper()
+	tr.t.Helper()
 	if got, err := tr.list(prefix, after); !errors.Is(err, want) {
-		tr.Errorf("List(%q, after %q) = %q, %v, want %v", prefix, after, got, err, want)
+		tr.t.Errorf("List(%q, after %q) = %q, %v, want %v", prefix, after, got, err, want)
 	}
 }
 

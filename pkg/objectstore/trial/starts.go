@@ -12,22 +12,22 @@ import (
 type Start struct {
 	After string // valid UTF-8, not before the prefix
 	What  string // what After is, in words
-	Keys  int    // of the page that is asked for: SmallPage, or 0 for a full one
+	Keys  int    // of the page that is asked for: smallPage, or 0 for a full one
 }
 
-// SmallPage is the number of keys of small pages, in which some faults show first.
-const SmallPage = 2
+// smallPage is the number of keys of small pages, in which some faults show first.
+const smallPage = 2
 
 // maxStart is the length of the longest start in bytes, which is that of a key.
 const maxStart = 1024
 
 // sizes are those of pages, which take turns.
-var sizes = []int{SmallPage, 0}
+var sizes = []int{smallPage, 0}
 
-// Starts returns at most n distinct starts for which the walk shows what follows. Half of them
+// starts returns at most n distinct starts for which the walk shows what follows. Half of them
 // lie in directories X/ that have many siblings: keys that begin with X and sort before X/.
 // The others lie at and around any keys.
-func (w *Walk) Starts(r *rand.Rand, n int) []Start {
+func (w *Walk) starts(r *rand.Rand, n int) []Start {
 	if len(w.Keys) == 0 {
 		return nil
 	}

@@ -143,12 +143,12 @@ func (t *trial) walk(ctx context.Context) error {
 
 // reached reports whether a walk is as long as it may be.
 func (l Limits) reached(w *Walk) bool {
-	return w.Pages >= max(1, l.Lists/3) || len(w.Keys) >= l.Keys || w.Bytes >= l.Bytes
+	return w.Pages >= max(1, l.Lists/3) || len(w.Keys) >= l.Keys || w.bytes >= l.Bytes
 }
 
 // starts tries one start after another until one shows a fault.
 func (t *trial) starts(ctx context.Context) error {
-	for _, s := range t.report.Walk.Starts(rand.New(rand.NewPCG(t.cfg.Seed, 0)), t.cfg.Starts) {
+	for _, s := range t.report.Walk.starts(rand.New(rand.NewPCG(t.cfg.Seed, 0)), t.cfg.Starts) {
 		fault, err := t.try(ctx, s)
 		if err != nil {
 			return err
@@ -172,7 +172,7 @@ func (t *trial) starts(ctx context.Context) error {
 
 // try lists the page after a start, and judges it.
 func (t *trial) try(ctx context.Context, s Start) (*Fault, error) {
-	var got Answer
+	var got answer
 	err := t.call(ctx, func(ctx context.Context) (err error) {
 		got.Keys = nil
 		got.More, err = t.pages.ListAfter(ctx, t.report.Walk.Prefix, s.After, s.Keys, collect(&got.Keys))
@@ -184,7 +184,7 @@ func (t *trial) try(ctx context.Context, s Start) (*Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c, contradicts := t.report.Walk.Judge(s.After, got); contradicts {
+	if c, contradicts := t.report.Walk.judge(s.After, got); contradicts {
 		return &Fault{Start: s, Contradiction: c}, nil
 	}
 	return nil, nil
@@ -195,7 +195,7 @@ func (t *trial) try(ctx context.Context, s Start) (*Fault, error) {
 // else that is wrong with an answer is wrong again.
 func (t *trial) confirm(ctx context.Context, f Fault) (bool, error) {
 	c := f.Contradiction
-	if c.Loses() {
+	if c.loses() {
 		return t.exists(ctx, c.Want)
 	}
 	if c.Got > f.Start.After {

@@ -15,7 +15,7 @@ type Walk struct {
 	Complete bool     // no key follows the last one
 	Pages    int      // that were listed
 	Repeated int      // keys of a page that were in the pages before
-	Bytes    int      // of Keys
+	bytes    int      // of Keys
 }
 
 // add appends the keys of the next page. Keys that were listed before are dropped, since some
@@ -30,7 +30,7 @@ func (w *Walk) add(page []string) error {
 			continue
 		}
 		w.Keys = append(w.Keys, key)
-		w.Bytes += len(key)
+		w.bytes += len(key)
 	}
 	return nil
 }
@@ -46,8 +46,8 @@ func (w *Walk) tells(after string) bool {
 	return w.Complete || len(w.Keys) > 0 && after < w.Keys[len(w.Keys)-1]
 }
 
-// Answer is what a store answered a LIST.
-type Answer struct {
+// answer is what a store answered a LIST.
+type answer struct {
 	Keys []string // of the page, in its order
 	More bool     // the store says that keys follow the page
 }
@@ -59,13 +59,13 @@ type Contradiction struct {
 	Got  string // the key that came; "": the answer ended
 }
 
-// Loses reports whether the answer skips the key that comes next.
-func (c Contradiction) Loses() bool { return c.Want != "" && (c.Got == "" || c.Got > c.Want) }
+// loses reports whether the answer skips the key that comes next.
+func (c Contradiction) loses() bool { return c.Want != "" && (c.Got == "" || c.Got > c.Want) }
 
-// Judge compares the answer to a LIST after a start with the walk. A page may be short, and
+// judge compares the answer to a LIST after a start with the walk. A page may be short, and
 // may say that keys follow though none do. It must not skip a key, hold other keys, or be
 // the last one though keys follow. Keys behind those that were walked are not judged.
-func (w *Walk) Judge(after string, got Answer) (c Contradiction, contradicts bool) {
+func (w *Walk) judge(after string, got answer) (c Contradiction, contradicts bool) {
 	want := w.following(after)
 	for i, key := range got.Keys {
 		switch {
