@@ -298,37 +298,43 @@ func TestKeyIsTheInverseOfPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 50 {
-			from := rnd.Int64N(set.Len() - 100)
-			page := make([]string, 100)
-			for i := range page {
-				page[i] = set.Key(from + int64(i))
-			}
-			at := keyspace.Common(page[0], page[99])
-			var a keyspace.Alphabet
-			a.Reset(at, page...)
-			if size := a.Size(at); size < 2 || a.Size(at-1) != 0 && at > 0 || a.Size(2000) != 0 {
-				t.Fatalf("%s: %d digits at the offset where %q and %q differ", shape, size, page[0], page[99])
-			}
-			before := -1.0
-			for _, k := range page {
-				place := a.Place(k, at)
-				if place < before || place >= float64(a.Size(at)) {
-					t.Fatalf("%s: the place of %q is %g, that of the key before %g", shape, k, place, before)
-				}
-				before = place
-			}
-			want := rnd.Float64() * float64(a.Size(at))
-			k, ok := a.Key(page[0], at, want)
-			if !ok || !utf8.ValidString(k) {
-				t.Fatalf("%s: key %q at place %g of %q, %t", shape, k, want, page[0], ok)
-			}
-			if got := a.Place(k, at); isASCII(strings.Join(page, "")) && math.Abs(got-want) > 0.1 {
-				t.Fatalf("%s: %q is at place %g, want %g", shape, k, got, want)
-			}
-			if k, ok := a.Key(page[0], at, float64(a.Size(at))); ok {
-				t.Fatalf("%s: %q lies beyond all digits", shape, k)
-			}
+			checkPlaces(t, rnd, shape, set)
 		}
+	}
+}
+
+// checkPlaces checks the places of the keys of a page of the set, and a key at a place.
+func checkPlaces(t *testing.T, rnd *rand.Rand, shape string, set keyset.Set) {
+	t.Helper()
+	from := rnd.Int64N(set.Len() - 100)
+	page := make([]string, 100)
+	for i := range page {
+		page[i] = set.Key(from + int64(i))
+	}
+	at := keyspace.Common(page[0], page[99])
+	var a keyspace.Alphabet
+	a.Reset(at, page...)
+	if size := a.Size(at); size < 2 || a.Size(at-1) != 0 && at > 0 || a.Size(2000) != 0 {
+		t.Fatalf("%s: %d digits at the offset where %q and %q differ", shape, size, page[0], page[99])
+	}
+	before := -1.0
+	for _, k := range page {
+		place := a.Place(k, at)
+		if place < before || place >= float64(a.Size(at)) {
+			t.Fatalf("%s: the place of %q is %g, that of the key before %g", shape, k, place, before)
+		}
+		before = place
+	}
+	want := rnd.Float64() * float64(a.Size(at))
+	k, ok := a.Key(page[0], at, want)
+	if !ok || !utf8.ValidString(k) {
+		t.Fatalf("%s: key %q at place %g of %q, %t", shape, k, want, page[0], ok)
+	}
+	if got := a.Place(k, at); isASCII(strings.Join(page, "")) && math.Abs(got-want) > 0.1 {
+		t.Fatalf("%s: %q is at place %g, want %g", shape, k, got, want)
+	}
+	if k, ok := a.Key(page[0], at, float64(a.Size(at))); ok {
+		t.Fatalf("%s: %q lies beyond all digits", shape, k)
 	}
 }
 

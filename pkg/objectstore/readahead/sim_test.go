@@ -115,10 +115,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 		}
 		e := heap.Pop(&q).(event)
 		if s.trace != nil && int(e.at) > int(now) {
-			s.trace("== %d: taken %d held %d in flight %d segments %d calls %d useful %.0f", int(e.at), next/s.page, p.buffer.held/max(1, int(p.buffer.pageSize)), p.inFlight, len(p.segments), p.waste.lists, p.waste.useful)
-			for i, g := range p.segments[:min(4, len(p.segments))] {
-				s.trace("   -- %d pages %d rest %.1f lists %d inflight %v whole %v guess %v done %v trust %.1f: %s %s", i, len(g.pages), g.rest.Pages, g.lists, g.inFlight, g.whole, g.guess, g.done, p.waste.trust, short(g.rest.Pos), short(g.rest.Hi))
-			}
+			s.tellPlan(int(e.at), next, p)
 		}
 		now = e.at
 		if e.take {
@@ -138,15 +135,29 @@ func (s sim) run(seed uint64) (outcome, error) {
 		if p.seams.torn {
 			return out, errTorn
 		}
-		out.peak = max(out.peak, p.buffer.held)
-		if p.waste.useful == before {
-			out.empty++
-		} else {
-			if p.waste.useful < before+1 {
-				out.ends++
-			}
-			out.parts += 1 - (p.waste.useful - before)
-		}
+		out.count(before, p.waste.useful, p.buffer.held)
+	}
+}
+
+// count counts a call by how many pages were kept before it and after, and the bytes that are
+// held after it.
+func (o *outcome) count(before, after float64, held int) {
+	o.peak = max(o.peak, held)
+	if after == before {
+		o.empty++
+		return
+	}
+	if after < before+1 {
+		o.ends++
+	}
+	o.parts += 1 - (after - before)
+}
+
+// tellPlan traces the plan at a time, with its first segments.
+func (s sim) tellPlan(at int, next int64, p *plan[slice]) {
+	s.trace("== %d: taken %d held %d in flight %d segments %d calls %d useful %.0f", at, next/s.page, p.buffer.held/max(1, int(p.buffer.pageSize)), p.inFlight, len(p.segments), p.waste.lists, p.waste.useful)
+	for i, g := range p.segments[:min(4, len(p.segments))] {
+		s.trace("   -- %d pages %d rest %.1f lists %d inflight %v whole %v guess %v done %v trust %.1f: %s %s", i, len(g.pages), g.rest.Pages, g.lists, g.inFlight, g.whole, g.guess, g.done, p.waste.trust, short(g.rest.Pos), short(g.rest.Hi))
 	}
 }
 

@@ -16,8 +16,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 )
 
-// TestTrial opens a bucket to be tried, and checks that its pages are measured.
-func TestTrial(t *testing.T) {
+// cephStores returns stores of a server that says that it is Ceph.
+func cephStores(t *testing.T, reg prometheus.Registerer) *stores.Stores {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", "Ceph Object Gateway (reef)")
 		if r.Method == http.MethodGet {
@@ -25,14 +26,20 @@ func TestTrial(t *testing.T) {
 				`<LastModified>2024-05-06T07:08:09.123Z</LastModified><ETag>e</ETag><Size>7</Size></Contents></ListBucketResult>`)
 		}
 	}))
-	defer server.Close()
-	reg := prometheus.NewRegistry()
+	t.Cleanup(server.Close)
 	s, err := stores.New(stores.Config{
 		S3: s3store.Config{Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "secret"},
 	}, reg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// TestTrial opens a bucket to be tried, and checks that its pages are measured.
+func TestTrial(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	s := cephStores(t, reg)
 	bucket, err := s.Trial(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "bucket"})
 	if err != nil || bucket.Store != "Ceph" || !bucket.Known || !bucket.Encodes {
 		t.Fatalf("Trial = %+v, %v, want Ceph", bucket, err)

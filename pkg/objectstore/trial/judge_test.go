@@ -97,19 +97,7 @@ func TestStarts(t *testing.T) {
 		if len(starts) < 40 || len(starts) > 200 {
 			t.Fatalf("%d starts for %d keys, want up to 200", len(starts), len(w.Keys))
 		}
-		seen := map[trial.Start]bool{}
-		inside := map[int]int{}
-		for _, s := range starts {
-			id := trial.Start{After: s.After, Keys: s.Keys}
-			if seen[id] || s.After < w.Prefix || !utf8.ValidString(s.After) || s.What == "" ||
-				!w.Complete && s.After >= w.Keys[len(w.Keys)-1] {
-				t.Errorf("start %+v with prefix %q", s, w.Prefix)
-			}
-			seen[id] = true
-			if strings.HasPrefix(s.After, "events/") {
-				inside[s.Keys]++
-			}
-		}
+		inside := checkStarts(t, w, starts)
 		if inside[trial.SmallPage] < 3 || inside[0] < 3 {
 			t.Errorf("%v starts inside of the directory with siblings, want several, for small pages and for full ones", inside)
 		}
@@ -117,4 +105,24 @@ func TestStarts(t *testing.T) {
 	if starts := (&trial.Walk{Complete: true}).Starts(r, 10); len(starts) > 0 {
 		t.Errorf("starts %+v of no keys", starts)
 	}
+}
+
+// checkStarts checks each start, and returns how many lie inside of the directory with
+// siblings, by the keys of their pages.
+func checkStarts(t *testing.T, w *trial.Walk, starts []trial.Start) (inside map[int]int) {
+	t.Helper()
+	seen := map[trial.Start]bool{}
+	inside = map[int]int{}
+	for _, s := range starts {
+		id := trial.Start{After: s.After, Keys: s.Keys}
+		if seen[id] || s.After < w.Prefix || !utf8.ValidString(s.After) || s.What == "" ||
+			!w.Complete && s.After >= w.Keys[len(w.Keys)-1] {
+			t.Errorf("start %+v with prefix %q", s, w.Prefix)
+		}
+		seen[id] = true
+		if strings.HasPrefix(s.After, "events/") {
+			inside[s.Keys]++
+		}
+	}
+	return inside
 }
