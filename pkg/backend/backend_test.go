@@ -121,6 +121,7 @@ func TestQueueSurvivesServerRestart(t *testing.T) {
 		t.Errorf("Outstanding = %+v", got)
 	}
 }
+
 func TestSurvey(t *testing.T) {
 	q := queuetest.Start(t)
 	ctx := t.Context()

@@ -15,7 +15,7 @@ import (
 // nothing of replicas. It is idempotent. It is ErrProtocol where a fleet of another
 // version is at work in one of them.
 func (c *Conn) Ensure(ctx context.Context, streams ...jetstream.StreamConfig) error {
-	copies, err := c.takeOver(ctx, streams)
+	copies, err := takeOver(ctx, c, streams)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return fmt.Errorf("make the queue: NATS does not answer for JetStream, which has to be switched on there, and in a cluster by most of its servers: %w", err)
 	} else if err != nil {
@@ -24,12 +24,12 @@ func (c *Conn) Ensure(ctx context.Context, streams ...jetstream.StreamConfig) er
 	g, making := errgroup.WithContext(ctx) // at the same time: a cluster may take an election, of seconds, for each
 	for _, cfg := range streams {
 		cfg.Replicas = copies
-		g.Go(func() error { return c.ensureStream(making, cfg) })
+		g.Go(func() error { return ensureStream(making, c, cfg) })
 	}
 	return g.Wait()
 }
 
-func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) error {
+func ensureStream(ctx context.Context, c *Conn, cfg jetstream.StreamConfig) error {
 	err := c.Retry(ctx, "ensure", func(ctx context.Context) error {
 		_, err := c.js.CreateOrUpdateStream(ctx, cfg)
 		return err
@@ -52,13 +52,13 @@ func lacksServers(err error) bool {
 // takeOver returns how many copies of each stream there are to be: never fewer than
 // there are. It is ErrProtocol if this process must not take the streams over: they
 // have a newer version, or an older one and hold messages.
-func (c *Conn) takeOver(ctx context.Context, streams []jetstream.StreamConfig) (copies int, err error) {
+func takeOver(ctx context.Context, c *Conn, streams []jetstream.StreamConfig) (copies int, err error) {
 	copies = c.cfg.Replicas
 	for _, cfg := range streams {
 		if cfg.Metadata[metadataProtocol] == "" {
 			continue // what it holds outlives the protocol
 		}
-		info, err := c.existing(ctx, cfg.Name)
+		info, err := existing(ctx, c, cfg.Name)
 		if err != nil {
 			return 0, fmt.Errorf("look at stream %s: %w", cfg.Name, err)
 		}
@@ -81,7 +81,7 @@ func (c *Conn) takeOver(ctx context.Context, streams []jetstream.StreamConfig) (
 }
 
 // existing returns the state of a stream, or nil if it does not exist.
-func (c *Conn) existing(ctx context.Context, name string) (info *jetstream.StreamInfo, err error) {
+func existing(ctx context.Context, c *Conn, name string) (info *jetstream.StreamInfo, err error) {
 	err = c.Retry(ctx, "ensure", func(ctx context.Context) error {
 		stream, err := c.js.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {

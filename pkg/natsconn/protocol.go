@@ -40,28 +40,28 @@ func (c *Conn) Metadata() map[string]string {
 // CheckMessage returns ErrProtocol unless a message has this process's version. One
 // without a version predates them. What names the message in the error.
 func (c *Conn) CheckMessage(what string, header nats.Header) error {
-	return c.checkVersion(what, header.Get(headerProtocol))
+	return c.observer.metrics.countRefusal(checkVersion(what, header.Get(headerProtocol), c.cfg.Protocol))
 }
 
 // CheckStream returns ErrProtocol if the fleet has another version.
 func (c *Conn) CheckStream(info *jetstream.StreamInfo) error {
-	return c.checkVersion("the fleet's queue", info.Config.Metadata[metadataProtocol])
+	return c.observer.metrics.countRefusal(checkVersion("the fleet's queue", info.Config.Metadata[metadataProtocol], c.cfg.Protocol))
 }
 
-func (c *Conn) checkVersion(what, version string) error {
+// checkVersion returns ErrProtocol unless the version of something is ours.
+func checkVersion(what, version string, ours int) error {
 	theirs, err := strconv.Atoi(version)
 	if err != nil && version != "" {
 		return fmt.Errorf("%s: version %q: %w", what, version, ErrProtocol)
 	}
-	if theirs == c.cfg.Protocol {
+	if theirs == ours {
 		return nil
 	}
-	c.observer.metrics.refused.Inc()
 	advice := "this process is the older one: upgrade it"
-	if theirs < c.cfg.Protocol {
+	if theirs < ours {
 		advice = "this process is the newer one: let what runs end, and stop what is older, before it starts"
 	}
-	return fmt.Errorf("%s: %w: it is of version %d and this process speaks %d; %s", what, ErrProtocol, theirs, c.cfg.Protocol, advice)
+	return fmt.Errorf("%s: %w: it is of version %d and this process speaks %d; %s", what, ErrProtocol, theirs, ours, advice)
 }
 
 // validToken is what the IDs of imports and partitions match, as parts of subjects.

@@ -22,6 +22,7 @@ type Lossy struct {
 	broke atomic.Int64
 }
 
+// InProcessConn returns a connection that may break.
 func (l *Lossy) InProcessConn() (net.Conn, error) {
 	conn, err := l.InProcessConnProvider.InProcessConn()
 	return &lossyConn{Conn: conn, l: l}, err
