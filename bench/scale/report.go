@@ -62,7 +62,7 @@ func (m *Measured) fixed() {
 	m.FirstCut = 1                   // one partition of all keys, by coordinator.plan
 	m.Pieces = 64                    // partition.mostPieces
 	m.InFlight = 96                  // s3.max_lists
-	m.Tail = [2]float64{1.2, 1.5}    // the bounds of pkg/partition's simulation at 64 and at 256 workers
+	m.Tail = [2]float64{1.2, 1.5}    // the bounds of pkg/forecast's simulation at 64 and at 256 workers
 	m.CoordinatorMax = 450 << 20     // its GOMEMLIMIT in deploy/kubernetes
 	m.PrefixLists = 5500             // as AWS documents it
 }

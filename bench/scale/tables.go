@@ -42,7 +42,7 @@ func inputs(b *strings.Builder, m Measured, a Assumed) {
 	row("to fold the covers of a million ranges and write their metarange", wall(m.Landing), results)
 	row("messages that one NATS server stores, each synced", count(m.Stored)+"/s", results)
 	row("messages to NATS for each range", fmt.Sprint(m.Messages), "the bound that `bench/cmd/fleet` holds a fleet to")
-	row("wall time over that of workers that are always busy", fmt.Sprintf("%g, beyond 64 workers %g", m.Tail[0], m.Tail[1]), "the bounds of the simulation in `pkg/partition` at 64 and 256 workers")
+	row("wall time over that of workers that are always busy", fmt.Sprintf("%g, beyond 64 workers %g", m.Tail[0], m.Tail[1]), "the bounds of the simulation in `pkg/forecast` at 64 and 256 workers")
 	row("LIST calls of a worker in flight", fmt.Sprint(m.InFlight), "`s3.max_lists`")
 	row("partitions at first, most that a worker hands over at once, and time between two looks for idle workers",
 		fmt.Sprintf("%d, %d, %s", m.FirstCut, m.Pieces, wall(m.Split)), constant)
