@@ -56,7 +56,7 @@ func TestSizesAreCurrent(t *testing.T) {
 func TestConstantsAreCurrent(t *testing.T) {
 	m := load(t)
 	for path, want := range map[string]string{
-		"pkg/coordinator/plan.go":            map[int]string{1: `partition\.Plan\(d\.id, nil\)`}[m.FirstCut],
+		"pkg/coordinator/plan.go":            map[int]string{1: `\[\]partition\.Partition\{partition\.Whole\(id\)\}`}[m.FirstCut],
 		"pkg/partition/share.go":             fmt.Sprintf(`mostPieces = %d\b`, m.Pieces),
 		"pkg/queue/loadwatch.go":             `starvedEvery = 500 \* time\.Millisecond\n`,
 		"docs/settings.md":                   fmt.Sprintf("`s3.max_lists` \\| int \\| `%d`", m.InFlight),
