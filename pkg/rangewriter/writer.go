@@ -62,7 +62,6 @@ type Writer struct {
 	// Scratch, of the entries that are prepared together:
 	anchors    []bool           // which keys are anchors
 	identities []table.Identity // their hashes
-	value      []byte           // the record value of one of them
 }
 
 // prepared is how many entries are hashed together before they are appended. Those
@@ -156,8 +155,7 @@ func (w *Writer) add(b entry.Batch) (n int, ended bool, err error) {
 		if err := check(b, n, prev, ascii); err != nil {
 			return n, false, fmt.Errorf("%w: %w", objectstore.ErrBadListing, err)
 		}
-		w.value = table.AppendEntryValue(w.value[:0], b, n, w.identities[n])
-		if err := w.table.Add(key, w.value); err != nil {
+		if err := w.table.AddEntry(b, n, w.identities[n]); err != nil {
 			return n, false, err
 		}
 		ended = w.breaks.Ends(w.anchors[n], w.table.EstimatedSize())

@@ -33,9 +33,25 @@ func (s *sums) reset() {
 // wait waits until nothing reads the memory of the file any more.
 func (s *sums) wait() { s.busy.Wait() }
 
-// add adds a record; file is the file so far, whose bytes stay as they are.
-func (s *sums) add(key, value, file []byte) {
-	s.records = appendHashInput(appendHashInput(s.records, key), value)
+// place is where a record is in records.
+type place struct{ record, value int }
+
+// begin appends the key of a record and the length of its value, which the caller
+// appends to records.
+func (s *sums) begin(key []byte, value int) place {
+	at := place{record: len(s.records)}
+	s.records = appendLength(appendHashInput(s.records, key), value)
+	at.value = len(s.records)
+	return at
+}
+
+// drop takes back a record that was begun.
+func (s *sums) drop(at place) { s.records = s.records[:at.record] }
+
+// end ends a record that was begun; file is the file so far, whose bytes stay as
+// they are.
+func (s *sums) end(file []byte) {
+	s.records = append(s.records, '|')
 	if len(s.records) < chunk {
 		return
 	}

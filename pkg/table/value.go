@@ -70,20 +70,46 @@ func appendIdentityItems(dst []byte, b entry.Batch, i int) []byte {
 // object of that identity with its full address, without metadata or content
 // type. It allocates only to grow dst.
 func AppendEntryValue(dst []byte, b entry.Batch, i int, identity Identity) []byte {
-	address, etag, size := b.Address(i), b.ETag(i), b.Size(i)
-	var buf [maxTimestamp]byte
-	modTime := appendTimestamp(buf[:0], b.ModTime(i))
+	v := newEntryValue(b, i)
+	return v.append(dst, identity)
+}
 
-	n := sizeBytesField(len(address)) + 2 + len(modTime) + sizeVarintField(uint64(size)) +
-		sizeBytesField(len(etag)) + sizeVarintField(addressFull)
+// entryValue is the record value of an entry, to be encoded.
+type entryValue struct {
+	address, etag []byte
+	size          int64
+	seconds       int64 // since the epoch
+	nanos         int64 // after these
+	timestamp     int   // length of the message Timestamp
+	data          int   // length of the message Entry
+}
+
+func newEntryValue(b entry.Batch, i int) entryValue {
+	v := entryValue{address: b.Address(i), etag: b.ETag(i), size: b.Size(i)}
+	v.seconds, v.nanos = b.ModTime(i)/1e9, b.ModTime(i)%1e9
+	if v.nanos < 0 { // they count up from the second below, also before the epoch
+		v.seconds, v.nanos = v.seconds-1, v.nanos+1e9
+	}
+	v.timestamp = sizeVarintField(uint64(v.seconds)) + sizeVarintField(uint64(v.nanos))
+	v.data = sizeBytesField(len(v.address)) + 2 + v.timestamp + sizeVarintField(uint64(v.size)) +
+		sizeBytesField(len(v.etag)) + sizeVarintField(addressFull)
+	return v
+}
+
+// len returns how many bytes append appends.
+func (v *entryValue) len() int { return 1 + sha256.Size + uvarintLen(2*uint64(v.data)) + v.data }
+
+// append appends the value, with the identity of the entry.
+func (v *entryValue) append(dst []byte, identity Identity) []byte {
 	dst = append(dst, 2*sha256.Size) // lengths are signed: doubled
 	dst = append(dst, identity[:]...)
-	dst = appendUvarint(dst, 2*uint64(n))
-	dst = appendBytesField(dst, entryAddress, address)
-	dst = append(dst, entryLastModified<<3|byte(protowire.BytesType), byte(len(modTime))) // there even if it is empty: it is set, to the epoch
-	dst = append(dst, modTime...)
-	dst = appendVarintField(dst, entrySize, uint64(size))
-	dst = appendBytesField(dst, entryETag, etag)
+	dst = appendUvarint(dst, 2*uint64(v.data))
+	dst = appendBytesField(dst, entryAddress, v.address)
+	dst = append(dst, entryLastModified<<3|byte(protowire.BytesType), byte(v.timestamp)) // there even if it is empty: it is set, to the epoch
+	dst = appendVarintField(dst, timestampSeconds, uint64(v.seconds))
+	dst = appendVarintField(dst, timestampNanos, uint64(v.nanos))
+	dst = appendVarintField(dst, entrySize, uint64(v.size))
+	dst = appendBytesField(dst, entryETag, v.etag)
 	return appendVarintField(dst, entryAddressType, addressFull)
 }
 
@@ -221,20 +247,6 @@ func sizeVarintField(v uint64) int {
 		return 0
 	}
 	return 1 + uvarintLen(v)
-}
-
-// maxTimestamp is how long a Timestamp may be, with a negative number of
-// seconds.
-const maxTimestamp = 1 + binary.MaxVarintLen64 + 1 + 5
-
-// appendTimestamp appends a Timestamp of ns nanoseconds since the epoch.
-func appendTimestamp(dst []byte, ns int64) []byte {
-	sec, nano := ns/1e9, ns%1e9
-	if nano < 0 { // they count up from the second below, also before the epoch
-		sec, nano = sec-1, nano+1e9
-	}
-	dst = appendVarintField(dst, timestampSeconds, uint64(sec))
-	return appendVarintField(dst, timestampNanos, uint64(nano))
 }
 
 // field is one field of a message.

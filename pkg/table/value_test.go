@@ -1,6 +1,7 @@
 package table_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/golden"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/seeded"
@@ -189,4 +191,23 @@ func decodeMetarange(t *testing.T, data []byte) []partition.RangeMetadata {
 		all = append(all, m)
 	}
 	return all
+}
+
+// TestAddEntry makes the same table of entries as of records that hold their values.
+func TestAddEntry(t *testing.T) {
+	batch := hive(3000)
+	defer batch.Release()
+	identities := table.Identities(nil, batch)
+	entries, records := table.NewWriter(table.Ranges), table.NewWriter(table.Ranges)
+	for i := range batch.Len() {
+		expect.NoError(t, entries.AddEntry(batch, i, identities[i]))
+		expect.NoError(t, records.Add(batch.Key(i), table.AppendEntryValue(nil, batch, i, identities[i])))
+	}
+	if err := entries.AddEntry(batch, 0, identities[0]); err == nil {
+		t.Error("a key that is not greater was added")
+	}
+	got, want := entries.Close(), records.Close()
+	if got.Meta != want.Meta || !bytes.Equal(got.Data, want.Data) || got.Sum != want.Sum {
+		t.Errorf("the table of entries is %+v, that of records %+v", got.Meta, want.Meta)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -36,16 +37,37 @@ func (w *Writer) Reset(buf []byte) {
 // Add appends a record; it copies its arguments. The key must be greater than
 // the one before it, and at most 8 KiB long.
 func (w *Writer) Add(key, value []byte) error {
+	at := w.sums.begin(key, len(value))
+	w.sums.records = append(w.sums.records, value...)
+	return w.add(key, at)
+}
+
+// AddEntry appends the record of entry i of b, an imported object of that identity;
+// see AppendEntryValue. The key must be greater than the one before it, and at most
+// 8 KiB long.
+func (w *Writer) AddEntry(b entry.Batch, i int, identity Identity) error {
+	key := b.Key(i)
+	v := newEntryValue(b, i)
+	at := w.sums.begin(key, v.len())
+	w.sums.records = v.append(w.sums.records, identity)
+	return w.add(key, at)
+}
+
+// add appends a record whose value was encoded among those to be hashed.
+func (w *Writer) add(key []byte, at place) error {
+	value := w.sums.records[at.value:]
 	if len(key) > maxKey || len(value) > maxValue {
+		w.sums.drop(at)
 		return fmt.Errorf("add a key of %d bytes with a value of %d to a table: want at most %d and %d", len(key), len(value), maxKey, maxValue)
 	}
 	if !w.file.add(key, value) {
+		w.sums.drop(at)
 		return fmt.Errorf("add key %q to a table after key %q: keys must increase", key, w.file.lastKey())
 	}
 	if w.file.count == 1 {
 		w.first = append(w.first, key...)
 	}
-	w.sums.add(key, value, w.file.buf)
+	w.sums.end(w.file.buf)
 	return nil
 }
 
