@@ -62,12 +62,12 @@ func TestStallTimer(t *testing.T) {
 	var timer stallTimer
 	begun := time.Now()
 	for i, tc := range []struct {
-		covers  uint64
-		seconds time.Duration
-		want    time.Duration
-	}{{0, 0, 0}, {0, 5, 5}, {1, 6, 0}, {1, 9, 3}, {0, 10, 0}, {0, 12, 2}} { // covers are lost, and followed anew
-		if got := timer.observe(tc.covers, begun.Add(tc.seconds*time.Second)); got != tc.want*time.Second {
-			t.Errorf("observation %d: %v, want %v seconds", i, got, tc.want)
+		covers         uint64
+		seconds, since int
+	}{{0, 0, 0}, {0, 5, 5}, {1, 6, 0}, {1, 9, 3}, {0, 10, 0}, {0, 12, 2}} { // the covers are lost at 10
+		now := begun.Add(time.Duration(tc.seconds) * time.Second)
+		if got, want := timer.observe(tc.covers, now), time.Duration(tc.since)*time.Second; got != want {
+			t.Errorf("observation %d: %v, want %v", i, got, want)
 		}
 	}
 }
