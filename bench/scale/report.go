@@ -58,7 +58,7 @@ func Load(dir string) (m Measured, err error) {
 // fixed sets what the programs' constants, tests and manifests say.
 func (m *Measured) fixed() {
 	m.Messages = 2                   // the bound that bench/cmd/fleet holds a fleet to
-	m.Split = 500 * time.Millisecond // queue.hungryEvery
+	m.Split = 500 * time.Millisecond // queue.starvedEvery
 	m.FirstCut = 1                   // one partition of all keys, by coordinator.plan
 	m.Pieces = 64                    // partition.mostPieces
 	m.InFlight = 96                  // s3.max_lists

@@ -213,13 +213,13 @@ func start(t *testing.T, source *memstore.Store) *fleet {
 func (f *fleet) heard(such func(queue.LaneLoad) bool) <-chan struct{} {
 	f.t.Helper()
 	heard := make(chan struct{})
-	outlook, err := f.backend.Queue.WatchLoad(f.t.Context(), f.backend.Gossip, func() bool { return false })
+	watch, err := f.backend.Queue.WatchLoad(f.t.Context(), f.backend.Gossip, func() bool { return false })
 	expect.NoError(f.t, err)
 	go func() {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for f.t.Context().Err() == nil {
-			if load, seq := outlook.Last(); seq > 0 && such(load) {
+			if load, seq := watch.Last(); seq > 0 && such(load) {
 				close(heard)
 				return
 			}
