@@ -18,5 +18,5 @@ func (f *Forecast) See(n int, key func(int) string) {
 	f.skip(n)
 }
 
-// Skip counts n keys of the listing that nobody looks at.
+// Skip counts n keys of the listing without looking at them.
 func (f *Forecast) Skip(n int) { f.skip(n) }

@@ -48,12 +48,12 @@ const (
 	baffled             // and more than of all digits that they could use
 )
 
-// New returns the forecast of a listing of which nothing was seen yet.
+// New returns the forecast of a listing that has not begun.
 func New(keys *KeyModel) *Forecast { return &Forecast{keys: keys} }
 
-// Note takes the next page of the listing: n keys, of which key(i) is the i-th. It costs
-// little: all pages that were noted since estimates were asked for count as one, of which
-// at most the last key of each is looked at.
+// Note takes the next page of the listing: n keys, where key(i) is the i-th. It costs little:
+// all pages that were noted between two estimates count as one, whose samples are last keys of
+// these pages.
 func (f *Forecast) Note(n int, key func(int) []byte) {
 	if n == 0 {
 		return
@@ -107,8 +107,8 @@ func (f *Forecast) learn(marks []mark) {
 }
 
 // Left estimates how many keys of the listing lie between the last one seen and upto. An
-// upto of "" is the end of all keys, of which nothing is known: all keys that there could
-// be are taken to be left. A listing that has gone on for longer than was expected is not
+// upto of "" is the unknown end of all keys: all keys that there could be are taken to be
+// left. A listing that has gone on for longer than was expected is not
 // about to end: it is taken to be somewhere in its middle.
 func (f *Forecast) Left(upto string) float64 {
 	f.digest()

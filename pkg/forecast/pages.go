@@ -66,8 +66,7 @@ type Pages struct {
 	sample   []string          // scratch
 }
 
-// NewPages returns the estimates of a listing of keys with the prefix, of which nothing was
-// seen yet.
+// NewPages returns the estimates of a listing that has not begun, of keys with the prefix.
 func NewPages(prefix string) *Pages { return &Pages{prefix: prefix, Doubt: firstDoubt} }
 
 // Rest is the keys (Pos, Hi] that are left of a segment, and what is expected of them. The
@@ -100,8 +99,8 @@ type density struct {
 // Known reports whether anything is known of how close the keys of r lie.
 func (r *Rest) Known() bool { return r.density != nil && r.density.first < r.density.last }
 
-// See learns from a page of r, of which keys is a sample with its first and last key, and
-// from how it follows the one before.
+// See learns from a page of r, and from how it follows the one before. keys is a sample of the
+// page with its first and last key.
 func (m *Pages) See(r *Rest, keys []string) {
 	m.sample = m.sample[:0]
 	if r.begun {
@@ -116,8 +115,8 @@ func (m *Pages) See(r *Rest, keys []string) {
 	r.listed++
 }
 
-// Advance moves r behind the part of its page that lies in it, of which keys is a sample.
-// Full is the entries of that part over those of a full page; done says that r ends there.
+// Advance moves r behind the part of its page that lies in it. keys is a sample of that part
+// and full its entries over those of a full page; done says that r ends there.
 func (m *Pages) Advance(r *Rest, keys []string, full float64, done bool) {
 	first, last := keys[0], keys[len(keys)-1]
 	d := &density{start: first, pages: full, first: first, last: last, sample: keys, full: full}

@@ -30,8 +30,8 @@ const (
 	// size. Chosen: of more than that too little was seen.
 	unseen = 8
 	// mostOpen is how many keys an open end is taken to have at most when it is cut: as many
-	// as the largest buckets. Half of the pieces were spread over all keys that could be,
-	// most of which are not; see mostNoted for what both changes brought.
+	// as the largest buckets. Before, half of the pieces were spread over all keys that there
+	// could be, so that most held nothing; see mostNoted for what both changes brought.
 	mostOpen = 1e11
 	// mostKeys bounds estimates. Chosen to be out of the way.
 	mostKeys = 1e15

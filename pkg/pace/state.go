@@ -10,8 +10,8 @@ type message struct {
 }
 
 // How often a process that lists broadcasts: the more there are, the less often, so
-// that the messages that each receives stay few. A process of which so many messages in a
-// row are missing counts no longer.
+// that the messages that each receives stay few. A process no longer counts once so many of
+// its messages in a row are missing.
 const (
 	broadcastEvery = 2 * time.Second
 	crowd          = 32 // processes for which broadcastEvery holds; for twice as many it is twice that

@@ -2,7 +2,7 @@ package readahead
 
 import "github.com/rangefleet/rangefleet/pkg/forecast"
 
-// choose returns the nearest segment of which a page may be listed. On its way it cuts
+// choose returns the nearest segment whose next page may be listed. On its way it cuts
 // segments that would be late: those that take longer to be listed to their ends than the
 // consumer takes to get there.
 func (p *plan[P]) choose(limit int, rate float64) *segment[P] {

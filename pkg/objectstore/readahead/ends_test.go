@@ -12,7 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 )
 
-// hashed returns n keys of which one says little about where the others lie.
+// hashed returns n keys at places that say little about each other.
 func hashed(r *rand.Rand, n int) []string {
 	keys := make([]string, n)
 	for i := range keys {

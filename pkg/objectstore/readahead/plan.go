@@ -219,8 +219,7 @@ func release(page any) {
 	}
 }
 
-// keep holds the first entries of a page of s, of which keys is a sample, for the
-// consumer.
+// keep holds the first entries of a page of s for the consumer. keys is a sample of the page.
 func (p *plan[P]) keep(s *segment[P], page P, keys []string, kept int) {
 	if kept == 0 {
 		release(page)

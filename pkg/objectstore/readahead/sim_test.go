@@ -66,8 +66,8 @@ type sim struct {
 type outcome struct {
 	time  float64
 	calls int
-	empty int     // calls of which nothing was kept
-	ends  int     // calls of which a part was kept
+	empty int     // calls without a key that was kept
+	ends  int     // calls with a page that was kept in part
 	parts float64 // pages that were listed in vain, in total
 	peak  int     // bytes held
 }

@@ -163,7 +163,7 @@ func TestWrapListsPageByPageWhereTheStoreNeedsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bucket{store: store{keys: numbered(5000), size: 100, latency: milliseconds(seeded.Rand(t), 30, 70)}}
 		b.spoil = func(s *store, _, after string, honest int) int {
-			if !s.has(after) { // and so is out of order for all who did not start with a key
+			if !s.has(after) { // and so is out of order for LISTs that start after no key
 				return 0
 			}
 			return honest

@@ -63,10 +63,10 @@ const (
 	// used up by what lies behind them. 10M: zruns 708 -> 528 round trips, hive 514 -> 328.
 	settled, settledAfter = 1.2, 2
 	// Beyond wastefulFirst LISTs and wastefulShare of the pages, the plan cuts off only a quarter
-	// of what it would. Chosen, to bound the waste of shapes that nobody thought of.
+	// of what it would. Chosen, to bound the waste of unknown shapes.
 	wastefulFirst, wastefulShare = 100, 0.2
-	// firstTrust is how many segments may be cut off at first of which nothing is listed, and
-	// leastTrust how many always. With 4 always LISTs were idle where guesses are often
+	// firstTrust is how many segments without a page there may be at first, and leastTrust how
+	// many always. With 4 always LISTs were idle where guesses are often
 	// wrong: fractal 40.2 -> 37.3 round trips for as many LISTs.
 	firstTrust, leastTrust = 10, 8
 	// lessTrust is what a guess that was wrong leaves of trust; one that was right adds one.

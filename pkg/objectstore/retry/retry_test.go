@@ -128,7 +128,7 @@ rangefleet_objectstore_retries_total{operation="stat"} 0
 	}
 }
 
-// calls are the store's methods, of which only the error counts.
+// calls are the store's methods. Only their errors count.
 var calls = map[string]func(context.Context, objectstore.Store) error{
 	"list": func(ctx context.Context, s objectstore.Store) error { _, err := list(ctx, s); return err },
 	"stat": func(ctx context.Context, s objectstore.Store) error { _, err := s.Stat(ctx, "k"); return err },
