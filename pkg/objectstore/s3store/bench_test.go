@@ -13,8 +13,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// BenchmarkListPage lists one page of 1000 keys again and again. Its server is
-// in the same process, so that allocations are those of both.
+// BenchmarkListPage requests one page of 1000 keys again and again, directly and through
+// the SDK. Its server is in the same process, so that CPU and allocations are those of both.
 func BenchmarkListPage(b *testing.B) {
 	keys := make([]string, 1000)
 	for i := range keys {
@@ -39,12 +39,26 @@ func BenchmarkListPage(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := bucket.ListPage(b.Context(), "", strings.Repeat("a", 50), func([]objectstore.Listed) {}); err != nil {
-			b.Fatal(err)
+	after := strings.Repeat("a", 50)
+	b.Run("direct", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := bucket.ListPage(b.Context(), "", after, func([]objectstore.Listed) {}); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
+	b.Run("sdk", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, err := range bucket.List(b.Context(), "", after, objectstore.ListOptions{}) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				break // the page says that more follow
+			}
+		}
+	})
 }
 
 // BenchmarkList lists a page of 1000 keys: HTTP, the server's part included, and
