@@ -31,7 +31,8 @@ func (t *tree) missing(text string) (names []string) {
 	blocks := strings.Join(fence.FindAllString(text, -1), "")
 	for _, match := range span.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
 		name := match[1]
-		if !t.exists(name) && !(camel.MatchString(name) && strings.Contains(blocks, name)) && !slices.Contains(names, name) {
+		declared := camel.MatchString(name) && strings.Contains(blocks, name)
+		if !declared && !t.exists(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

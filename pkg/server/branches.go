@@ -5,7 +5,6 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
-	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // HardResetBranch moves a branch to a commit.
@@ -24,7 +23,7 @@ func (h *handlers) HardResetBranch(w http.ResponseWriter, r *http.Request, repos
 // RevertBranch undoes the changes of a commit.
 func (h *handlers) RevertBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
 	var body api.RevertCreation
-	user, ok := h.requests.authenticateAndRead(w, r, limits.Body, into(&body))
+	user, ok := h.requests.authenticateAndRead(w, r, into(&body))
 	if !ok {
 		return
 	}

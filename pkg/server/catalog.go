@@ -53,7 +53,7 @@ func (h *handlers) ListRepositories(w http.ResponseWriter, r *http.Request, para
 // CreateRepository makes a repository with its default branch.
 func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
 	var body api.RepositoryCreation
-	if _, ok := h.requests.authenticateAndRead(w, r, limits.Body, into(&body)); !ok {
+	if _, ok := h.requests.authenticateAndRead(w, r, into(&body)); !ok {
 		return
 	}
 	if body.DefaultBranch == "" {
@@ -118,7 +118,7 @@ func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, reposito
 // CreateBranch makes a branch and answers the commit that it points at.
 func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.BranchCreation
-	if _, ok := h.requests.authenticateAndRead(w, r, limits.Body, into(&body)); !ok {
+	if _, ok := h.requests.authenticateAndRead(w, r, into(&body)); !ok {
 		return
 	}
 	got, err := h.catalog.CreateBranch(r.Context(), repository, body.Name, body.Source)

@@ -10,7 +10,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // importRequest is what the two versions of the request have in common.
@@ -104,7 +103,7 @@ func flatFault(err error) error {
 // ImportStart stores an import and answers its ID.
 func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repository, branch string) {
 	var req importRequest
-	user, ok := h.requests.authenticateAndRead(w, r, limits.Body, func(data []byte) (err error) {
+	user, ok := h.requests.authenticateAndRead(w, r, func(data []byte) (err error) {
 		req, err = readImport(data)
 		return err
 	})
@@ -154,7 +153,7 @@ func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, reposito
 // and finds the import.
 func (h *handlers) importOf(w http.ResponseWriter, r *http.Request, repository, branch, id string) (st coordinator.Status, ok bool) {
 	var body api.ImportStatus
-	_, ok = h.requests.authenticateAndRead(w, r, limits.Body, optional(into(&body)))
+	_, ok = h.requests.authenticateAndRead(w, r, optional(into(&body)))
 	if !ok {
 		return st, false
 	}

@@ -58,10 +58,10 @@ func (c *receiver) authenticate(w http.ResponseWriter, r *http.Request) (user st
 	return c.receive(w, r, need{}, nil)
 }
 
-// authenticateAndRead is receive for a request with a body of at most limit bytes, which is
-// passed to read in one piece.
-func (c *receiver) authenticateAndRead(w http.ResponseWriter, r *http.Request, limit int64, read func([]byte) error) (user string, ok bool) {
-	return c.receive(w, r, need{body: limit, perByte: perByte}, whole(read))
+// authenticateAndRead is receive for a request with a body of at most limits.Body bytes, which
+// is passed to read in one piece.
+func (c *receiver) authenticateAndRead(w http.ResponseWriter, r *http.Request, read func([]byte) error) (user string, ok bool) {
+	return c.receive(w, r, need{body: limits.Body, perByte: perByte}, whole(read))
 }
 
 // defaultAmount is the number of results on a page for which a request names none.

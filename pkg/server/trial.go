@@ -6,14 +6,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
 
 // TrySource tests how a source is listed.
 func (h *handlers) TrySource(w http.ResponseWriter, r *http.Request) {
 	var body api.SourceTrialCreation
-	if _, ok := h.requests.authenticateAndRead(w, r, limits.Body, func(data []byte) error {
+	if _, ok := h.requests.authenticateAndRead(w, r, func(data []byte) error {
 		if err := into(&body)(data); err != nil {
 			return err
 		}

@@ -195,7 +195,7 @@ func isFile(id string, data []byte) error {
 
 // log returns the branch's commits, the oldest first.
 func (k checker) log(ctx context.Context) (log []api.Commit, err error) {
-	err = users{k.world}.ask(ctx, func(ctx context.Context, c *client.Client) error {
+	err = users(k).ask(ctx, func(ctx context.Context, c *client.Client) error {
 		log = nil
 		for commit, err := range c.Log(ctx, repository, branch, client.Page{}) {
 			if err != nil {
