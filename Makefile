@@ -63,7 +63,7 @@ $(LINTER): tools/golangci/go.mod tools/golangci/go.sum
 	cd tools/golangci && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: lint
-lint: $(LINTER) ## Check formats, layers and habits: .golangci.yml
+lint: $(LINTER) house ## Check formats, layers and habits: .golangci.yml; methods and exported names: tools/house
 	$(LINTER) run ./...
 	@for module in $(LINT_MODULES); do \
 		echo "== $$module"; \
