@@ -123,7 +123,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func (b *bench) all(ctx context.Context) error {
 	var errs []error
 	for _, s := range scenarios {
-		if ctx.Err() != nil || !b.chosen(s) {
+		if ctx.Err() != nil || !s.chosen(b.only) {
 			continue
 		}
 		fmt.Fprintf(b.log, "%s: %s\n", s.name, s.about)
@@ -146,12 +146,12 @@ func (o options) check() error {
 	return nil
 }
 
-// chosen reports whether the options ask for a scenario.
-func (o options) chosen(s scenario) bool {
-	if o.only == "" {
+// chosen reports whether the flag -only asks for the scenario.
+func (s scenario) chosen(only string) bool {
+	if only == "" {
 		return !s.onlyIf
 	}
-	return slices.Contains(strings.Split(o.only, ","), s.name)
+	return slices.Contains(strings.Split(only, ","), s.name)
 }
 
 func about() string {

@@ -38,8 +38,8 @@ type Config struct {
 	AccessKeyID     string // "" with an empty SecretAccessKey: the SDK's default chain
 	SecretAccessKey string // never logged
 
-	// PageKeys is how many keys one LIST call requests: 1 to MaxPageKeys; 0 is
-	// MaxPageKeys. A page that does not arrive in time is requested again with fewer keys.
+	// PageKeys is how many keys one LIST call requests: 1 to 1000; 0 is
+	// 1000. A page that does not arrive in time is requested again with fewer keys.
 	PageKeys int
 	// Unordered says that the store does not list in bytewise order of keys. Listing it
 	// is refused.
@@ -100,7 +100,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		unordered: cfg.Unordered, checksums: !cfg.NoPutChecksums, pageKeys: cmp.Or(cfg.PageKeys, MaxPageKeys),
+		unordered: cfg.Unordered, checksums: !cfg.NoPutChecksums, pageKeys: cmp.Or(cfg.PageKeys, maxPageKeys),
 		now: cfg.Now, resized: cfg.Resized,
 	}
 	if c.resized == nil {

@@ -2,8 +2,8 @@ package s3store
 
 import "sync"
 
-// MaxPageKeys is the largest page that S3 lists.
-const MaxPageKeys = 1000
+// maxPageKeys is the largest page that S3 lists.
+const maxPageKeys = 1000
 
 // pageSize decides how many keys a request for a page of a bucket asks for. The number
 // halves when pages do not arrive in time, and doubles again after a run of good pages.

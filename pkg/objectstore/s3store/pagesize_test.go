@@ -59,7 +59,7 @@ func TestPagesInFlightShrinkOnce(t *testing.T) {
 func TestPageSizeIsBounded(t *testing.T) {
 	rng := seeded.Rand(t)
 	for range 200 {
-		s := pageSize{most: 1 + rng.IntN(MaxPageKeys)}
+		s := pageSize{most: 1 + rng.IntN(maxPageKeys)}
 		for range 500 {
 			before := s.now()
 			switch rng.IntN(4) {
@@ -68,7 +68,7 @@ func TestPageSizeIsBounded(t *testing.T) {
 					t.Fatalf("smaller: %v, from %d to %d", smaller, before, s.now())
 				}
 			case 1:
-				s.tooLate(rng.IntN(MaxPageKeys))
+				s.tooLate(rng.IntN(maxPageKeys))
 			default:
 				for range rng.IntN(2 * goodToGrow) {
 					s.inTime(s.now())

@@ -21,12 +21,12 @@ const (
 	AnyReading = Literal | Escaped | Query
 )
 
-// One reports whether r is a single reading.
-func (r Readings) One() bool { return r == Literal || r == Escaped || r == Query }
+// one reports whether r is a single reading.
+func (r Readings) one() bool { return r == Literal || r == Escaped || r == Query }
 
 // Agree reports whether all readings of the set decode the page to the same keys.
 func (p *Page) Agree(set Readings) bool {
-	if set.One() {
+	if set.one() {
 		return true
 	}
 	for i := range p.Objects {
