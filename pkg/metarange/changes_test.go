@@ -60,7 +60,7 @@ func TestCompareCountsKeys(t *testing.T) {
 		before := r.records(300, "")
 		after := maps.Clone(before)
 		for key := range before { // few, many or no keys stay
-			switch r.IntN(1 + trial%40) {
+			switch r.rng.IntN(1 + trial%40) {
 			case 1:
 				delete(after, key)
 			case 2:
@@ -71,7 +71,7 @@ func TestCompareCountsKeys(t *testing.T) {
 		if trial%7 == 0 {
 			before, after = after, before
 		}
-		breaks := partition.Breaks{MaxSize: 200 + r.Uint64N(2000), Raggedness: 1 + r.Uint64N(40)}
+		breaks := partition.Breaks{MaxSize: 200 + r.rng.Uint64N(2000), Raggedness: 1 + r.rng.Uint64N(40)}
 		others := breaks
 		if trial%3 == 0 {
 			others.Raggedness++
@@ -165,10 +165,10 @@ func TestCompareOutlivesDamageOfTheTreeBefore(t *testing.T) {
 	for trial := range 200 {
 		files := newMemory()
 		before, after := tree.ranges(t, files, breaks), other.ranges(t, files, breaks)
-		bad := before[r.IntN(len(before))]
+		bad := before[r.rng.IntN(len(before))]
 		if data := bytes.Clone(files.data[bad.ID]); trial > 0 {
-			for range 1 + r.IntN(3) {
-				data[r.IntN(len(data))] ^= byte(1 + r.IntN(255))
+			for range 1 + r.rng.IntN(3) {
+				data[r.rng.IntN(len(data))] ^= byte(1 + r.rng.IntN(255))
 			}
 			files.data[bad.ID] = data
 		} else {

@@ -22,9 +22,9 @@ func TestTreeAgainstAListOfKeys(t *testing.T) {
 	for trial := range 150 {
 		name := fmt.Sprintf("trial %d", trial)
 		want := map[string]entry.Entry{}
-		for range r.IntN(200) {
+		for range r.rng.IntN(200) {
 			k := r.key()
-			want[k] = entry.Entry{Key: k, Address: "s3://b/" + k, ETag: "e", Size: r.Int64N(99), ModTime: time.Unix(r.Int64N(1e9), 5).UTC()}
+			want[k] = entry.Entry{Key: k, Address: "s3://b/" + k, ETag: "e", Size: r.rng.Int64N(99), ModTime: time.Unix(r.rng.Int64N(1e9), 5).UTC()}
 		}
 		keys := slices.Sorted(maps.Keys(want))
 		tree := treeOf(t, newMemory(), want)
@@ -48,7 +48,7 @@ func TestTreeAgainstAListOfKeys(t *testing.T) {
 		}
 		for range 10 {
 			prefix, delimiter := r.pick("", "d", "data", "data/", "data0", "data/x0", "z", "nothing", r.key()), r.pick("", "/", "/", "/x", "-", "a")
-			after, amount := r.pick("", "", "data/", "data/x0/1", "data2", "zz", r.key()), 1+r.IntN(7)
+			after, amount := r.pick("", "", "data/", "data/x0/1", "data2", "zz", r.key()), 1+r.rng.IntN(7)
 			for {
 				items, more, err := tree.List(t.Context(), prefix, after, delimiter, amount)
 				wantItems, wantMore := naiveList(keys, prefix, after, delimiter, amount)

@@ -52,18 +52,18 @@ func merge(ctx context.Context, files *memory, breaks partition.Breaks, base, ou
 func (r random) edit(tree records, n int, conflicting bool) records {
 	edited := maps.Clone(tree)
 	keys := slices.Sorted(maps.Keys(tree))
-	for range r.IntN(n + 1) {
+	for range r.rng.IntN(n + 1) {
 		key := r.key()
-		if len(keys) > 0 && r.IntN(3) > 0 {
-			key = keys[r.IntN(len(keys))]
+		if len(keys) > 0 && r.rng.IntN(3) > 0 {
+			key = keys[r.rng.IntN(len(keys))]
 		}
 		switch {
-		case !conflicting && r.IntN(2) == 0:
+		case !conflicting && r.rng.IntN(2) == 0:
 			edited[key] = "agreed"
-		case r.IntN(3) == 0:
+		case r.rng.IntN(3) == 0:
 			delete(edited, key)
 		default:
-			edited[key] = fmt.Sprint(r.IntN(1000))
+			edited[key] = fmt.Sprint(r.rng.IntN(1000))
 		}
 	}
 	return edited
@@ -75,7 +75,7 @@ func TestMergeEqualsNaive(t *testing.T) {
 	conflicts, clean := 0, 0
 	for trial := range 600 {
 		files := newMemory()
-		breaks := partition.Breaks{MaxSize: 200 + r.Uint64N(2000), Raggedness: 1 + r.Uint64N(40)}
+		breaks := partition.Breaks{MaxSize: 200 + r.rng.Uint64N(2000), Raggedness: 1 + r.rng.Uint64N(40)}
 		base := r.records(300, "")
 		ours := r.edit(base, 1+trial%30, trial%5 == 0)
 		theirs := r.edit(base, 1+trial%20, trial%5 == 0)

@@ -25,25 +25,25 @@ var small = partition.Breaks{MaxSize: 600, Raggedness: 8}
 var byAnchor = partition.Breaks{MaxSize: 1 << 20, Raggedness: 16}
 
 // random makes trees and imports.
-type random struct{ *rand.Rand }
+type random struct{ rng *rand.Rand }
 
-func (r random) pick(of ...string) string { return of[r.IntN(len(of))] }
+func (r random) pick(of ...string) string { return of[r.rng.IntN(len(of))] }
 
 // key returns a key with siblings that share prefixes with directories; keys of
 // other writers need not be valid UTF-8.
 func (r random) key() string {
 	k := r.pick("a", "data", "data!", "data/", "data/\xff", "data0", "data2", "dat", "e\U0001F600", "z")
-	for range r.IntN(3) {
+	for range r.rng.IntN(3) {
 		k += r.pick("/", "/x", "/y/", "-") + r.pick("0", "1", "é", "/")
 	}
-	return k + fmt.Sprint(r.IntN(200))
+	return k + fmt.Sprint(r.rng.IntN(200))
 }
 
 // records returns up to n records, whose keys start with one of the prefixes.
 func (r random) records(n int, prefixes ...string) records {
 	all := records{}
-	for range r.IntN(n + 1) {
-		value := strings.Repeat(r.pick("v", "\x00\xff", "w"), r.IntN(60))
+	for range r.rng.IntN(n + 1) {
+		value := strings.Repeat(r.pick("v", "\x00\xff", "w"), r.rng.IntN(60))
 		all[r.pick(prefixes...)+r.key()] = value
 	}
 	return all
@@ -51,13 +51,13 @@ func (r random) records(n int, prefixes ...string) records {
 
 // destinations returns directories and keys of an import.
 func (r random) destinations() (dirs, keys []string) {
-	for range r.IntN(3) {
+	for range r.rng.IntN(3) {
 		dirs = append(dirs, r.pick("", "data/", "data/x0", "a/x1", "data2/", "none", "z-0", "e\U0001F600/")+"/")
 	}
 	for i, d := range dirs {
 		dirs[i] = strings.TrimPrefix(strings.ReplaceAll(d, "//", "/"), "/") // "/" stands for everything
 	}
-	for range r.IntN(3) {
+	for range r.rng.IntN(3) {
 		keys = append(keys, r.key())
 	}
 	return dirs, keys
@@ -71,7 +71,7 @@ func TestReplaceIsCanonical(t *testing.T) {
 	for trial := range 400 {
 		name := fmt.Sprintf("trial %d", trial)
 		files := newMemory()
-		breaks := partition.Breaks{MaxSize: 200 + r.Uint64N(2000), Raggedness: 1 + r.Uint64N(40)}
+		breaks := partition.Breaks{MaxSize: 200 + r.rng.Uint64N(2000), Raggedness: 1 + r.rng.Uint64N(40)}
 		dirs, keys := r.destinations()
 		tree := r.records(300, "")
 		comes := r.records(120, append(slices.Clone(dirs), r.pick("", "m/"))...)
