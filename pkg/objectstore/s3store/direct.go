@@ -63,7 +63,7 @@ func (d *direct) send(request *http.Request, a *answer) (status int, id string, 
 	if err != nil {
 		return 0, "", err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read as far as it is needed
+	defer response.Body.Close()
 	if response.StatusCode == http.StatusOK {
 		err = a.read(response)
 	} else {
