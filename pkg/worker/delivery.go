@@ -47,7 +47,7 @@ type delivery struct {
 	ownership *ownership
 	publisher *publisher
 	covers    *coverWriter
-	attempts  *attempts
+	tries     *tries
 	waits     *waits
 	stall     *stallWatch
 }
@@ -59,10 +59,10 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	d.ownership = &ownership{now: w.now, limit: task.AckWait * ownedTenths / 10, confirmed: task.Received}
 	d.publisher = &publisher{backend: w.cfg.Backend, partition: p, ownership: d.ownership, log: d.log}
 	d.covers = &coverWriter{publisher: d.publisher, covered: d.covered}
-	d.attempts = &attempts{publisher: d.publisher, covers: d.covers, worker: w.name, read: task.Deliveries == 1, count: 1}
+	d.tries = &tries{publisher: d.publisher, covers: d.covers, worker: w.name, read: task.Deliveries == 1, count: 1}
 	d.waits = newWaits(w.now, w.stalls.answered)
 	d.stall = &stallWatch{
-		slot: s, slots: w.slots, load: w.load, stores: w.stalls, waits: d.waits, suspicion: &d.attempts.suspicion,
+		slot: s, slots: w.slots, load: w.load, stores: w.stalls, waits: d.waits, suspicion: &d.tries.suspicion,
 		problem: d.publisher.problem, chance: w.chance, now: w.now,
 	}
 	return d
@@ -131,7 +131,7 @@ func (d *delivery) resume(ctx context.Context, breaks partition.Breaks) (rest pa
 	}
 	d.covers.resume(last)
 	if d.task.Deliveries > 1 {
-		cut, err := d.attempts.readNote(ctx)
+		cut, err := d.tries.readNote(ctx)
 		if err != nil {
 			return rest, false, err
 		}
@@ -146,7 +146,7 @@ func (d *delivery) resume(ctx context.Context, breaks partition.Breaks) (rest pa
 	}
 	d.publisher.owned = rest.Owned(breaks)
 	if d.task.Deliveries > 1 {
-		err = d.attempts.note(ctx)
+		err = d.tries.note(ctx)
 	}
 	return rest, left, err
 }
@@ -176,7 +176,7 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 
 // covered notes that a cover was stored. It is called by one goroutine at a time.
 func (d *delivery) covered(c partition.Cover, first bool) {
-	if first && d.attempts.count > 1 {
+	if first && d.tries.count > 1 {
 		d.publisher.problem("")
 	}
 	d.slot.progress.set(d.worker.now())

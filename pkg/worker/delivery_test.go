@@ -172,8 +172,8 @@ func TestTriesCountDeliveriesThatGotNoFurther(t *testing.T) {
 			}
 		}
 		d := s.resumed(t)
-		if d.attempts.count != tc.want {
-			t.Errorf("%q: %d tries, want %d", tc.story, d.attempts.count, tc.want)
+		if d.tries.count != tc.want {
+			t.Errorf("%q: %d tries, want %d", tc.story, d.tries.count, tc.want)
 		}
 		expect.NoError(t, d.task.Ack(t.Context()))
 	}
@@ -202,12 +202,12 @@ func TestNotesKeepTheCut(t *testing.T) {
 	p := s.publish(t, "id")
 	d := s.resumed(t)
 	d.publisher.owned.Cut("cut")
-	expect.NoError(t, d.attempts.note(t.Context()))
+	expect.NoError(t, d.tries.note(t.Context()))
 	expect.NoError(t, d.task.Nak(t.Context(), 0))
 	for name, end := range map[string]func(d *delivery) error{
 		"handed back": func(d *delivery) error { return d.handBack(t.Context(), 0) },
 		"refused": func(d *delivery) error {
-			return errors.Join(d.attempts.noteRefused(t.Context()), d.task.Nak(t.Context(), 0))
+			return errors.Join(d.tries.noteRefused(t.Context()), d.task.Nak(t.Context(), 0))
 		},
 		"failed": func(d *delivery) error { return d.task.Nak(t.Context(), 0) },
 	} {

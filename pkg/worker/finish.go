@@ -33,7 +33,7 @@ func (d *delivery) finish(ctx context.Context, outcome error) {
 
 // report is finish of a partition that this worker owns.
 func (d *delivery) report(ctx context.Context, outcome error) error {
-	done, fruitless := d.worker.metrics.done, d.attempts.fruitless()
+	done, fruitless := d.worker.metrics.done, d.tries.fruitless()
 	var gaveWay *stalled
 	switch {
 	case outcome == nil:
@@ -55,7 +55,7 @@ func (d *delivery) report(ctx context.Context, outcome error) error {
 		done("refused")
 		d.log.Error("partition is left to a worker of another version", "err", outcome)
 		return d.handBack(ctx, refusedPause)
-	case errors.Is(outcome, objectstore.ErrRefused) && !d.attempts.refusalConfirmed():
+	case errors.Is(outcome, objectstore.ErrRefused) && !d.tries.refusalConfirmed():
 		done("retried")
 		return d.leaveToAnother(ctx, outcome)
 	case objectstore.Permanent(outcome) || errors.Is(outcome, errFatal) || fruitless >= maxTries:
@@ -67,20 +67,20 @@ func (d *delivery) report(ctx context.Context, outcome error) error {
 		delay := pause.Bound(time.Second, maxBackoff, fruitless)
 		d.log.Warn("partition is tried again", "delay", delay, "tries", fruitless, "err", outcome)
 		d.reportRetry(outcome)
-		return errors.Join(d.attempts.noteFailed(ctx), d.task.Nak(ctx, delay))
+		return errors.Join(d.tries.noteFailed(ctx), d.task.Nak(ctx, delay))
 	}
 }
 
 // handBack gives the partition to the next slot that asks after the delay. This
 // delivery does not count as one that got no further.
 func (d *delivery) handBack(ctx context.Context, delay time.Duration) error {
-	return errors.Join(d.attempts.noteHandedBack(ctx), d.task.Nak(ctx, delay))
+	return errors.Join(d.tries.noteHandedBack(ctx), d.task.Nak(ctx, delay))
 }
 
 // giveWay gives back a partition that was stalled.
 func (d *delivery) giveWay(ctx context.Context, s *stalled) error {
 	waited := s.waited
-	if before, _ := d.attempts.suspicion.get(); !d.stall.progressed(d.worker.now()) {
+	if before, _ := d.tries.suspicion.get(); !d.stall.progressed(d.worker.now()) {
 		waited += before
 	}
 	if s.waited > 0 {
@@ -88,18 +88,18 @@ func (d *delivery) giveWay(ctx context.Context, s *stalled) error {
 	}
 	d.log.Info("partition lets others go first", "delay", s.pause, "waited", waited, "err", s)
 	d.publisher.problem(": " + s.Error())
-	return errors.Join(d.attempts.noteStalled(ctx, waited, s.wait.store), d.task.Nak(ctx, s.pause))
+	return errors.Join(d.tries.noteStalled(ctx, waited, s.wait.store), d.task.Nak(ctx, s.pause))
 }
 
 // leaveToAnother gives back a partition whose keys a store refused to this worker, and
 // notes that. This worker asks for nothing until the partition is delivered again, and
 // others do.
 func (d *delivery) leaveToAnother(ctx context.Context, cause error) error {
-	delay := time.Second << (len(d.attempts.refusedTo()) - 1)
+	delay := time.Second << (len(d.tries.refusedTo()) - 1)
 	d.log.Warn("partition is left to another worker, as a store refuses it to this one", "delay", delay, "err", cause)
 	d.worker.refusals.refused(delay + time.Second)
 	d.reportRetry(cause)
-	return errors.Join(d.attempts.noteRefused(ctx), d.task.Nak(ctx, delay))
+	return errors.Join(d.tries.noteRefused(ctx), d.task.Nak(ctx, delay))
 }
 
 // reportRetry reports why a delivery that got no further is repeated. If it got
@@ -142,7 +142,7 @@ func (d *delivery) explain(cause error) string {
 	case errors.Is(cause, errFatal):
 		advice = "look at the logs of the workers that ended"
 	default:
-		cause = fmt.Errorf("%d tries in a row got no further: %w", d.attempts.fruitless(), cause)
+		cause = fmt.Errorf("%d tries in a row got no further: %w", d.tries.fruitless(), cause)
 		advice = "look at the store and at the workers' logs"
 	}
 	return fmt.Sprintf("the keys %v: %v. Nothing was committed; %s, and start the import again.", d.task.Partition.Span, cause, advice)

@@ -75,7 +75,7 @@ func TestFinish(t *testing.T) {
 			task, err := q.Queue.Puller(queue.Bulk).Pull(t.Context())
 			expect.NoError(t, err)
 			d := newDelivery(t.Context(), w, &slot{}, task)
-			d.attempts.count, d.attempts.refused = max(tc.tries, 1), tc.refused
+			d.tries.count, d.tries.refused = max(tc.tries, 1), tc.refused
 			if tc.progressed {
 				d.covers.at = "further"
 			}

@@ -26,7 +26,7 @@ type handOver struct {
 	offers    *offers
 	chance    chance
 	publisher *publisher
-	attempts  *attempts
+	tries     *tries
 	pieces    prometheus.Counter // that were handed over
 
 	listed   uint64    // keys since the partition was last cut
@@ -40,7 +40,7 @@ func newHandOver(d *delivery, breaks partition.Breaks, pace *pace) *handOver {
 	return &handOver{
 		owned: d.publisher.owned, breaks: breaks, pace: pace, lastRate: &w.lastRate,
 		forecast: forecast.New(d.slot.keyModel(d.task.Partition.ImportID)),
-		load:     w.load, offers: w.offers, chance: w.chance, publisher: d.publisher, attempts: d.attempts,
+		load:     w.load, offers: w.offers, chance: w.chance, publisher: d.publisher, tries: d.tries,
 		pieces: w.metrics.handOvers, answered: d.loadSeq, walks: d.stall.walks.Load(),
 	}
 }
@@ -124,7 +124,7 @@ func (h *handOver) cut(ctx context.Context, n int) error {
 	h.listed = 0
 	// The next cover may be a minute away. Without the note, a delivery that resumes the
 	// partition until then would list once more what others were given.
-	if err := h.attempts.note(ctx); err != nil {
+	if err := h.tries.note(ctx); err != nil {
 		h.publisher.log.Debug("note a cut", "err", err)
 	}
 	return nil

@@ -44,7 +44,7 @@ func newLister(d *delivery, rest partition.Partition, breaks partition.Breaks, s
 	w, pace := d.worker, newPace(d.worker.now)
 	return &lister{
 		leave: d.leave, slot: d.slot, stall: d.stall, src: src, rest: rest, owned: d.publisher.owned, breaks: breaks,
-		buffers: w.cfg.Buffers, publisher: d.publisher, covers: d.covers, repeated: d.attempts.count > 1, lastRate: &w.lastRate,
+		buffers: w.cfg.Buffers, publisher: d.publisher, covers: d.covers, repeated: d.tries.count > 1, lastRate: &w.lastRate,
 		pace:     pace,
 		handOver: newHandOver(d, breaks, pace),
 		yielding: &yielding{importID: rest.ImportID, slice: w.cfg.Slice, load: w.load, chance: w.chance, pace: pace},

@@ -155,8 +155,8 @@ func TestGivingWayIsNoFailedTry(t *testing.T) {
 		d := s.begun(t, "s3://hangs")
 		s.at = s.at.Add(2 * maxPatience) // no suspect has the turn any more
 		d.slot.take(d.task, s.at)
-		if d.attempts.count != 1 {
-			t.Errorf("round %d, after %v: %d tries", round, waited, d.attempts.count)
+		if d.tries.count != 1 {
+			t.Errorf("round %d, after %v: %d tries", round, waited, d.tries.count)
 		}
 		stopped := s.checkUntilStopped(t, d, step)
 		waited += d.slot.progress.since(s.at)
@@ -189,7 +189,7 @@ func TestOneSuspectOfAStoreIsTried(t *testing.T) {
 	s.hears(t, crowd)
 	suspect := func(store string, waited time.Duration) *stallWatch {
 		d := newDelivery(t.Context(), s.w, &slot{lane: queue.Bulk}, new(queue.Task))
-		d.attempts.suspicion.set(waited, store)
+		d.tries.suspicion.set(waited, store)
 		return d.stall
 	}
 	first, second := suspect("s3://a", time.Second), suspect("s3://a", time.Second)

@@ -9,11 +9,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/covers"
 )
 
-// attempts counts the deliveries of a partition in a row that got no further, this
+// tries counts the deliveries of a partition in a row that got no further, this
 // one included, and notes them for the next delivery. The first delivery notes
 // nothing; the second one counts it. A delivery that was handed back is not counted.
-// attempts is for one goroutine; only the suspicion is shared.
-type attempts struct {
+// tries is for one goroutine; only the suspicion is shared.
+type tries struct {
 	publisher *publisher
 	covers    *coverWriter // knows whether this delivery got further
 	worker    string       // that this delivery is on
@@ -27,7 +27,7 @@ type attempts struct {
 // readNote takes over what earlier deliveries noted, and returns where they cut the
 // partition, "" if they did not. It returns errFatal if too many deliveries in a row
 // got no further and could not even say why.
-func (a *attempts) readNote(ctx context.Context) (cut string, err error) {
+func (a *tries) readNote(ctx context.Context) (cut string, err error) {
 	p := a.publisher.partition
 	noted, found, err := a.publisher.backend.Covers.Tries(ctx, p.ImportID, p.ID)
 	if err != nil {
@@ -48,16 +48,16 @@ func (a *attempts) readNote(ctx context.Context) (cut string, err error) {
 }
 
 // note notes this delivery as one that got no further, as long as nothing else is noted.
-func (a *attempts) note(ctx context.Context) error { return a.publisher.note(ctx, a.current()) }
+func (a *tries) note(ctx context.Context) error { return a.publisher.note(ctx, a.current()) }
 
 // current is what is to be noted of a delivery before it gets further.
-func (a *attempts) current() covers.Tries {
+func (a *tries) current() covers.Tries {
 	waited, store := a.suspicion.get()
 	return covers.Tries{Count: a.count, At: a.covers.begunAt, Refused: a.refused, Waited: waited, For: store}
 }
 
 // noteHandedBack notes that this delivery does not count.
-func (a *attempts) noteHandedBack(ctx context.Context) error {
+func (a *tries) noteHandedBack(ctx context.Context) error {
 	if !a.read || a.covers.advanced() {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (a *attempts) noteHandedBack(ctx context.Context) error {
 
 // noteFailed forgets for how long the partition waited in earlier deliveries: this
 // delivery, which failed, counts for it.
-func (a *attempts) noteFailed(ctx context.Context) error {
+func (a *tries) noteFailed(ctx context.Context) error {
 	if waited, _ := a.suspicion.get(); waited == 0 || a.covers.advanced() {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (a *attempts) noteFailed(ctx context.Context) error {
 
 // noteStalled notes that the partition gave way after it waited in vain for a store.
 // This delivery does not count as one that got no further, but its time does.
-func (a *attempts) noteStalled(ctx context.Context, waited time.Duration, store string) error {
+func (a *tries) noteStalled(ctx context.Context, waited time.Duration, store string) error {
 	t := covers.Tries{At: a.covers.at, Waited: waited, For: store}
 	if !a.covers.advanced() {
 		t.Count, t.Refused = a.count-1, a.refused
@@ -87,7 +87,7 @@ func (a *attempts) noteStalled(ctx context.Context, waited time.Duration, store 
 }
 
 // noteRefused notes that a store refused the keys to this worker.
-func (a *attempts) noteRefused(ctx context.Context) error {
+func (a *tries) noteRefused(ctx context.Context) error {
 	t := covers.Tries{At: a.covers.at, Refused: a.refusedTo()}
 	if !a.covers.advanced() {
 		t.Count = a.count
@@ -96,7 +96,7 @@ func (a *attempts) noteRefused(ctx context.Context) error {
 }
 
 // fruitless returns how many deliveries in a row, with this one, got no further.
-func (a *attempts) fruitless() int {
+func (a *tries) fruitless() int {
 	if a.covers.advanced() {
 		return 1
 	}
@@ -105,7 +105,7 @@ func (a *attempts) fruitless() int {
 
 // refusedTo returns the workers in a row to which a store refused what it refused to this
 // delivery. The last one is this worker.
-func (a *attempts) refusedTo() []string {
+func (a *tries) refusedTo() []string {
 	if a.covers.advanced() { // the others were refused earlier keys
 		return []string{a.worker}
 	}
@@ -115,7 +115,7 @@ func (a *attempts) refusedTo() []string {
 // refusalConfirmed reports whether a store refuses the keys not just to this worker,
 // whose credentials or place may be wrong: it refused them to another one, too, or
 // no other worker has taken the partition for half a minute.
-func (a *attempts) refusalConfirmed() bool {
+func (a *tries) refusalConfirmed() bool {
 	to := a.refusedTo()
 	return to[0] != a.worker || len(to) == maxRefusals
 }
