@@ -1,4 +1,5 @@
-// Package measure says what a process has used: its own, and that of others.
+// Package measure reads the CPU time and memory that processes have used: its own, and
+// others'.
 package measure
 
 import (

@@ -1,5 +1,5 @@
-// Package api is the HTTP contract as Go: the types of requests and answers and
-// the interface of a server, generated from api/openapi.yaml.
+// Package api holds the Go types of the HTTP API, generated from api/openapi.yaml:
+// requests and answers, and the interface of a server.
 //
 // A field that the contract requires has no omitempty in its JSON tag; one that
 // may be left out has.

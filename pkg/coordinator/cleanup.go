@@ -154,9 +154,9 @@ func (c *cleanup) keep(ids []string) {
 // a coordinator that died between its last two steps, or stored later by a process that
 // was cut off for a while.
 //
-// A record is stored before the first message of its import. But ids may be as of a while
-// ago, so the record of an import that is not among them is read. Each survey is swept
-// once, since it does not tell what is in the queue later.
+// A record is stored before the first message of its import. But ids may be outdated, so
+// for an import that is not among them the record is read. Each survey is swept once,
+// since it does not tell what is in the queue later.
 func (c *cleanup) sweep(ctx context.Context, seen *survey, ids []string) error {
 	if seen == nil || seen.number == c.swept {
 		return nil
@@ -180,8 +180,8 @@ func (c *cleanup) sweep(ctx context.Context, seen *survey, ids []string) error {
 	return err
 }
 
-// orphans returns the imports of which a survey saw messages, less those of the IDs that
-// are not known to have ended.
+// orphans returns the imports that have messages in the survey and are not in ids, or are
+// known to have ended.
 func (c *cleanup) orphans(seen *survey, ids []string) map[string]bool {
 	orphans := make(map[string]bool)
 	for id := range seen.Partitions {

@@ -8,8 +8,9 @@
 //
 // Any number of coordinators may run, and any of them answers any request. Each import
 // has one driver, the coordinator that its record names. A coordinator that is alive
-// holds a lease. When the lease expires, its peers take over its imports. This saves
-// work and protects nothing: every step is a compare-and-swap, or harmless twice.
+// holds a lease. No leader is elected: when a lease expires, the peers of its holder take
+// over its imports. The lease only avoids double work. Correctness does not depend on it:
+// every step is a compare-and-swap, or harmless twice.
 //
 // The parts, each with its own state:
 //

@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// stalledFor is the time without a new cover of an import, at least, after which the
-	// time to acknowledge its partitions is counted anew.
+	// stalledFor is the shortest time without a new cover of an import after which
+	// AckWait of its partitions is restarted.
 	stalledFor = 30 * time.Second
 
-	// maxResets bounds the number of partitions for which it is counted anew at a time.
+	// maxResets bounds how many partitions are restarted at a time.
 	maxResets = 256
 )
 
@@ -29,9 +29,9 @@ func (t *stallTimer) observe(covers uint64, now time.Time) time.Duration {
 	return now.Sub(t.since)
 }
 
-// resetIfStalled has NATS count anew how long partitions belong to the workers that they
-// were delivered to. It does so if no cover came for long although a worker waits for a
-// partition: a NATS server whose clock was ahead may keep partitions for dead workers; see Queue.ResetAckWait.
+// resetIfStalled restarts AckWait (Queue.ResetAckWait) if no cover came for long although
+// a worker waits: a NATS server whose clock was ahead may keep partitions for dead
+// workers.
 func (g *gapCloser) resetIfStalled(ctx context.Context) error {
 	now := g.imp.now()
 	stalled := g.sinceLast.observe(g.progress.Count(), now)

@@ -29,7 +29,7 @@ const (
 // stepLimits bound how many costly steps run in this process at a time.
 type stepLimits struct {
 	of       map[string]*limiter // by step
-	suspects *limiter            // of steps within which a coordinator has ended: one at a time
+	suspects *limiter            // for steps that ended a coordinator before: one at a time
 }
 
 func newStepLimits() stepLimits {
@@ -39,8 +39,9 @@ func newStepLimits() stepLimits {
 	}
 }
 
-// slowSteps returns after how long an import reports that it waits for a step, or within
-// it. The first page of a source takes a moment, and the commit of a large import longer.
+// slowSteps returns how long an import may wait for a step and be in it, together, before
+// its status says so. The first page of a source takes a moment, and the commit of a
+// large import longer.
 func slowSteps() map[string]time.Duration {
 	return map[string]time.Duration{stepPlan: 10 * time.Second, stepCommit: 2 * time.Minute}
 }
@@ -53,7 +54,7 @@ type stepRunner struct {
 	imp      *importHandle
 	limits   stepLimits
 	slow     map[string]time.Duration
-	survived bool // this process has survived all steps that the record has as begun
+	survived bool // this process got through every step that the record notes as begun
 }
 
 // begin waits until the step may run, by the limits of its kind and of the store that it
@@ -91,11 +92,12 @@ func (s *stepRunner) reportIfSlow(ctx context.Context, step, store string) (stop
 // survive runs a step that may take more memory than there is. Before the step, the
 // record notes that it is begun. The result of the step, recorded or an error, takes the
 // note back. A process that ends within the step leaves the note behind. After
-// imports.MaxBegun notes the import fails, instead of ending the next process too.
+// imports.MaxBegun such notes the import fails, so that it does not end further
+// processes.
 //
-// Steps of several imports run at the same time, and a process that ends leaves notes of
-// them all. Such steps run one at a time from then on, so that only the one that ended
-// the process does so again.
+// A process that ends leaves a note for every import in a step, also for those that did
+// no harm. From then on these steps run one at a time, so that only the import at fault
+// gets another note.
 func (s *stepRunner) survive(ctx context.Context, step func() error) error {
 	record, err := s.imp.record(ctx)
 	if err != nil {

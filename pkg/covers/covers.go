@@ -1,5 +1,6 @@
-// Package covers is the log of covers on NATS JetStream: which ranges hold the keys of
-// which spans. Workers append to it and coordinators follow it.
+// Package covers is the log of covers on NATS JetStream, the checkpoints of an import:
+// which ranges hold the keys of which spans. Workers append to it and coordinators follow
+// it.
 //
 // A cover that was published is stored, and delivered to each follower in the order of
 // the log, at least once. It may be stored twice. The log also holds a note of each

@@ -17,12 +17,12 @@ type Tries struct {
 	Count int    `json:"count"` // deliveries in a row that got no further than At
 	At    string `json:"at"`    // where its last cover ended then, "" before the first one
 
-	Refused []string `json:"refused,omitempty"` // the workers to which a store refused the keys that follow At, one at a time
+	Refused []string `json:"refused,omitempty"` // workers that a store refused the keys after At to, one entry per refusal
 
 	Waited time.Duration `json:"waited,omitempty"` // nanoseconds for which deliveries in a row waited in vain after At, and gave way to others
 	For    string        `json:"for,omitempty"`    // the store that the last of them waited for
 
-	Cut string `json:"cut,omitempty"` // where the partition ends since it was cut, as Cover.Cut, which may be stored later
+	Cut string `json:"cut,omitempty"` // where the partition was cut, "" if it was not. Covers carry it too (Cover.Cut), but may be stored later
 }
 
 // Tries returns the last note of a partition, and whether there is any.

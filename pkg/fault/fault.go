@@ -1,5 +1,6 @@
-// Package fault defines errors that are caused by a request, and that its sender can act on.
-// Any other error is internal to the service: the sender can only try again.
+// Package fault defines errors that are caused by a request, and that its sender can act
+// on. Any other error is internal to the service: the sender can only try again. Its
+// kinds become HTTP status codes in pkg/server.
 package fault
 
 import (

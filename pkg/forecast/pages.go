@@ -7,10 +7,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// The constants of Pages. What they were measured by is the simulation of pkg/objectstore/readahead,
-// a million keys of each shape of internal/keyset unless 10M are named: round trips, and LISTs
-// over the minimum. Several constants were often chosen together; the figures are then
-// those of all of them.
+// The constants of Pages. They were measured by the simulation of
+// pkg/objectstore/readahead, with a million keys of each shape of internal/keyset unless
+// 10M are named: round trips, and LISTs over the minimum. Several constants were often
+// chosen together; the figures are then those of all of them.
 const (
 	// mostPages bounds estimates. Chosen to be out of the way: 10^12 keys.
 	mostPages = 1e9
@@ -20,10 +20,10 @@ const (
 	// leastDirectory is how many pages a directory has at least for which a cut at its end
 	// is worth a LIST. Chosen together with beyond.
 	leastDirectory = 6
-	// contradicted is an estimate, in pages, so far below the page that came that
-	// the alphabet must be to blame, and not a density that varies. With 0.8 a listing
-	// forgot what it knew of hours and days; 0.3, tight cuts near the consumer and
-	// siblings: hive 42.5 and 1.161 -> 37.5 and 1.155, 10M 334 -> 321.
+	// contradicted: if fewer pages than this were expected and one more came, the
+	// alphabet was wrong, not just the density. With 0.8 a listing forgot what it knew of
+	// hours and days; 0.3, tight cuts near the consumer and siblings: hive 42.5 and 1.161
+	// -> 37.5 and 1.155, 10M 334 -> 321.
 	contradicted = 0.3
 	// gap is by how much, as a logarithm, keys may have been closer or farther apart before the
 	// last page; a larger difference was mostly a gap. 10M of ulid 310 and 1.054
@@ -37,8 +37,8 @@ const (
 	blind = 0.6
 	// recent is over how many pages doubt is averaged. Chosen.
 	recent = 32
-	// bears is how many cuts one density may be the reason of. Chosen: a page that is not
-	// like others must not decide about all that lies ahead.
+	// bears is how many cuts may be based on one density. Chosen: a page that is not like
+	// others must not decide about all that lies ahead.
 	bears = 16
 	// shortest is how many pages there are after the end of a directory if it is worth a cut, and
 	// siblings at how many directories after it, at growing distances, cuts are made if

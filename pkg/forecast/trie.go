@@ -7,8 +7,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// The constants of Forecast. What they were measured by is internal/fleetsim (seconds over
-// those of a fleet that is busy all the time, and LISTs over the minimum) and
+// The constants of Forecast. They were measured by internal/fleetsim (seconds
+// over those of a fleet that is busy all the time, and LISTs over the minimum) and
 // TestShapesAreSharedEvenly of this package; a constant that is said to be chosen has no
 // measurement of its own, but these hold all of them together.
 const (
@@ -22,16 +22,16 @@ const (
 	// overdue is how many times as many keys as were expected are listed before a
 	// forecast is doubted. Chosen: digits of equal weight seldom differ by more.
 	overdue = 2
-	// mostOutlived bounds what is expected of a listing that has outlived its forecast, and
-	// baffledLeft is what is expected where nothing that is known explains it, both in halves of what
-	// was listed. Chosen: such a listing is taken to be somewhere in its middle.
+	// A listing that outlived its forecast is taken to be in its middle. What is left, in
+	// halves of what was listed: at most mostOutlived, or baffledLeft if no known digits
+	// explain it. Chosen.
 	mostOutlived, baffledLeft = 20, 4
-	// unseen is how many times what was listed may be left for all pieces to be of the same
-	// size. Chosen: of more than that too little was seen.
+	// unseen: if more than this many times what was listed is left, pieces are not all of
+	// one size. Chosen: too little was seen.
 	unseen = 8
-	// mostOpen is how many keys an open end is taken to have at most when it is cut: as many
-	// as the largest buckets. Before, half of the pieces were spread over all keys that there
-	// could be, so that most held nothing; see mostNoted for what both changes brought.
+	// mostOpen is the most keys that an open end is assumed to hold when it is cut: as
+	// many as the largest buckets. Without it, half of the pieces were spread over keys
+	// that mostly do not exist; see mostNoted for the gain of both.
 	mostOpen = 1e11
 	// mostKeys bounds estimates. Chosen to be out of the way.
 	mostKeys = 1e15

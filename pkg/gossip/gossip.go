@@ -1,5 +1,6 @@
-// Package gossip broadcasts messages between the processes of a fleet, over NATS without
-// JetStream: nothing is stored, and any message may be lost.
+// Package gossip broadcasts messages (fire-and-forget publish/subscribe) between the
+// processes of a fleet, over NATS without JetStream: nothing is stored, and any message
+// may be lost.
 package gossip
 
 import (

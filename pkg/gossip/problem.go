@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// topicProblems is where workers broadcast problems.
+// topicProblems is where workers broadcast problems. On the wire it is "trouble".
 const topicProblems = "trouble"
 
 // maxProblem is how many bytes of a text are broadcast.

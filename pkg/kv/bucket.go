@@ -44,10 +44,10 @@ var (
 // "-_/=."; it neither starts nor ends with '.', nor holds two in a row, nor is it "_".
 // All methods may be called concurrently.
 //
-// Revisions belong to a key and grow with each change; 0 is none. A value that was
-// read may have changed already, so decisions are made by Create, Update and Delete.
-// While NATS elects a leader, Get and Keys may even return what was there a while ago.
-// That a key has no value is certain, from Get.
+// Revisions belong to a key and grow with each change; 0 is none. A value that was read
+// may have changed already, so decisions are made by Create, Update and Delete. While
+// NATS elects a leader, Get and Keys may even return what was there a while ago. If Get
+// returns ErrNotFound, the key certainly had no value at some moment since the call.
 type Bucket interface {
 	// Get returns the value of a key and its revision, or ErrNotFound if it had none
 	// at some moment since the call. In BucketImports it is ErrProtocol if another
@@ -56,9 +56,10 @@ type Bucket interface {
 	// GetLinearized is Get of the value that the key had at some moment since the call.
 	// It costs a write, during which an Update of the key by others waits.
 	GetLinearized(ctx context.Context, key string) (value []byte, revision uint64, err error)
-	// Create stores a value under a key that has none, or is ErrConflict. Like Update
-	// it is ErrTooLarge for a value that does not fit; in BucketImports also for one
-	// that leaves less than an eighth of what NATS takes for a later Update.
+	// Create stores a value under a key that has none, or is ErrConflict. Like Update it
+	// is ErrTooLarge for a value that does not fit. In BucketImports, Create also refuses
+	// values over seven eighths of the limit of NATS, so that later Updates have room to
+	// grow.
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	// Update replaces the value at the revision, or is ErrConflict.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)

@@ -21,8 +21,8 @@ const bucketLeases = "leases"
 // defaultLeaseTTL is the default time to live of leases.
 const defaultLeaseTTL = 6 * time.Second
 
-// forgetLeases is after how many times to live a lease that was not observed counts as
-// new.
+// A lease that this process has not observed for forgetLeases times its time to live
+// counts as new.
 const forgetLeases = 10
 
 // ErrHeld says that another holder has the lease.

@@ -61,9 +61,9 @@ func (b *bucket) newest(ctx context.Context, key string) (*jetstream.RawStreamMs
 	return nil, fmt.Errorf("it changed %d times", maxRounds)
 }
 
-// confirmAbsent looks again for a message of a key that a read has not found. It is
-// ErrNotFound only if there was none at some moment since the call: it believes only a
-// server that has a barrier which is written now.
+// confirmAbsent looks again for a message of a key that a read has not found. It first
+// writes a barrier, and believes only a server that has the barrier. So with ErrNotFound
+// there was no message at some moment since the call.
 //
 // It does not expect the key's revision, as newest does, for that would refuse a
 // concurrent Create of the key.

@@ -24,11 +24,9 @@ func expect(revision uint64) jetstream.PublishOpt {
 
 // write stores one message under the key, at the expected revision; 0 is none.
 //
-// An attempt may be stored although its answer is lost, and the next one then meets a
-// conflict with itself. Hence the nonce: of all attempts of one write at most one can
-// be stored, and a conflict after a lost answer is none if what is stored bears the
-// nonce. If another process changed the value since, the conflict stands, although the write
-// took place: to the caller it is as if it came second.
+// An attempt may be stored although its answer is lost; the next attempt then conflicts
+// with it. The nonce tells: if the stored message has it, the write succeeded. If another
+// process has changed the value since, it is a conflict, as if this write came second.
 func (b *bucket) write(ctx context.Context, key string, value []byte, header nats.Header, expected uint64) (uint64, error) {
 	if err := CheckKey(key); err != nil {
 		return 0, err

@@ -52,7 +52,7 @@ func (c Config) options(o *observer) []nats.Option {
 
 // unreached records why NATS was not reached.
 func (o *observer) unreached(err error) {
-	if err == nil || errors.Is(err, nats.ErrNoServers) { // which says that there were errors, but not which
+	if err == nil || errors.Is(err, nats.ErrNoServers) { // ErrNoServers does not say which errors occurred
 		return
 	}
 	var authority x509.UnknownAuthorityError

@@ -15,9 +15,10 @@ var ErrUnresponsive = errors.New("NATS is reached, but has no quorum, or JetStre
 
 var errUnreached = errors.New("NATS is out of reach")
 
-// NATS counts as unresponsive once attempts have failed for outageAfter, which is
-// longer than most elections, and no longer than outageFor after the last failed
-// attempt, which is longer than an attempt and the wait for the next one.
+// An outage begins once attempts have failed for outageAfter, longer than most elections
+// take. It ends with a success that proves that NATS responds, and at the latest
+// outageFor after the last failed attempt: longer than an attempt and the wait for the
+// next one.
 const (
 	outageAfter = AttemptTimeout
 	outageFor   = 2 * AttemptTimeout
@@ -54,9 +55,8 @@ func (d *outageDetector) detected(now time.Time) bool {
 	return d.last.Sub(d.since) >= outageAfter && now.Sub(d.last) <= outageFor
 }
 
-// answered reports whether the error of an attempt says nothing against NATS: it
-// answered, if only that it has no room, or the caller or the lost connection ended
-// the attempt.
+// answered reports whether an attempt is no evidence of an outage: NATS answered, be it
+// with an error, or the caller or a lost connection ended the attempt.
 func answered(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {

@@ -36,14 +36,14 @@ func Missing(err error) error {
 	return err
 }
 
-// finalError is an error that another attempt would get again.
+// finalError is an error that would occur again in every attempt.
 type finalError struct{ err error }
 
 func (e finalError) Error() string { return e.err.Error() }
 func (e finalError) Unwrap() error { return e.err }
 
-// Final marks an error that another attempt would get again: Retry returns it at once,
-// as it was before.
+// Final marks an error that would occur again in every attempt: Retry returns it at once,
+// unwrapped.
 func Final(err error) error { return finalError{err} }
 
 // Retry calls f, which must be safe to do twice, until it succeeds, its error is

@@ -1,5 +1,6 @@
-// Package node assembles the processes of a fleet from their settings: the coordinator,
-// with or without an embedded NATS server and workers, and the worker.
+// Package node assembles, starts and gracefully stops the processes of a fleet, with
+// their health checks and memory limits: the coordinator, with or without an embedded
+// NATS server and workers, and the worker.
 package node
 
 import (

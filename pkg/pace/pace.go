@@ -1,5 +1,6 @@
-// Package pace limits the LIST calls that the processes of a fleet have in flight in one
-// store. What the store throttles in one process slows the others down, too, before they
+// Package pace is the rate limit of a fleet towards a store: it limits the LIST calls
+// that all processes together have in flight, and slows all down when the store throttles
+// one. What the store throttles in one process slows the others down, too, before they
 // are throttled themselves; and a bound on the calls of the whole fleet is shared by the
 // processes that list.
 //

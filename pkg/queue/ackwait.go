@@ -16,11 +16,11 @@ import (
 // AckWait is for how long a partition stays with its worker without a heartbeat.
 func (q *Queue) AckWait() time.Duration { return q.cfg.AckWait }
 
-// ResetAckWait restarts AckWait of partitions that were delivered, from now. NATS
-// measures it from when its leader delivered one, or got a heartbeat or a Nak, by the
-// leader's clock: if that was an hour ahead, no other worker would get the partition for
-// an hour. A worker that has a partition keeps it, and one that was not delivered yet
-// stays as it is. So calls do no harm that are more than AckWait apart. A reset may be
+// ResetAckWait restarts AckWait of delivered partitions. NATS counts it by the clock of
+// its leader, from the last delivery, heartbeat or Nak. If that clock was an hour ahead,
+// a dead worker would keep its partition for an hour. A partition that a live worker has
+// stays with it, and one that was not delivered stays as it is. Calls must be more than
+// AckWait apart, or a dead worker's partition is never delivered again. A reset may be
 // lost.
 func (q *Queue) ResetAckWait(ctx context.Context, importID string, ids []string) error {
 	if err := natsconn.CheckTokens(append(ids[:len(ids):len(ids)], importID)...); err != nil {

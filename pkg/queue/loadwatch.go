@@ -45,9 +45,9 @@ func (q *Queue) laneLoad(ctx context.Context) (LaneLoad, error) {
 	return l, nil
 }
 
-// A process asks for the load after lookEvery without news of it, and after starvedEvery
-// while a worker is starved. It waits longer than that by up to the share spread, at
-// random, for others to ask first.
+// A process asks for the load if it has heard none for lookEvery, or for starvedEvery
+// while the lane is starved. It waits up to half as long again (spread), at random, so
+// that another process may ask first.
 const (
 	lookEvery    = time.Second
 	starvedEvery = 500 * time.Millisecond
@@ -108,8 +108,8 @@ func (w *LoadWatch) receive(data []byte) {
 	w.seq++
 }
 
-// due reports whether to look now, by a process that waits stretch times as long as the
-// most eager one.
+// due reports whether to ask now. stretch, at least 1, is how many times as long as the
+// most eager process this one waits.
 func (w *LoadWatch) due(now time.Time, needed bool, stretch float64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

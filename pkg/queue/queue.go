@@ -1,4 +1,5 @@
-// Package queue is the work queue of partitions on NATS JetStream.
+// Package queue is the work queue of partitions on NATS JetStream: lanes, delivery at
+// least once, heartbeats, redelivery, and a bound (ErrFull, for backpressure).
 //
 // A partition that was published is delivered until it is acknowledged, at least once.
 // It waits in a lane; see Lane. Publishing it again while it is queued or running changes

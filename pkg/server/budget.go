@@ -32,8 +32,8 @@ func newBudget(all int64, reserved func(bytes int)) *budget {
 	return &budget{small: all / 8, most: most, large: semaphore.NewWeighted(most), free: semaphore.NewWeighted(all), reserved: reserved}
 }
 
-// take reserves n bytes, waiting for at most maxWait, after which it returns errBusy. More
-// than large requests may use together is reduced to that.
+// take reserves n bytes, or as many as large requests may use together if that is less.
+// It waits at most maxWait, then returns errBusy.
 func (b *budget) take(ctx context.Context, n int64) (release func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()

@@ -64,7 +64,7 @@ func (c *receiver) authenticateAndRead(w http.ResponseWriter, r *http.Request, r
 	return c.receive(w, r, need{body: limits.Body, perByte: perByte}, whole(read))
 }
 
-// defaultAmount is the number of results on a page for which a request names none.
+// defaultAmount is the number of results on a page if the request names none.
 const defaultAmount = 100
 
 // authenticatePage is authenticate for a request for a page of results, each of which takes

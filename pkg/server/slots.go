@@ -22,7 +22,7 @@ func (s slots) tryAcquire() bool {
 
 func (s slots) release() { <-s }
 
-// busyRetryAfter is when a request is worth trying again that found all slots taken.
+// busyRetryAfter is how long a client is told to wait when all slots are taken.
 const busyRetryAfter = time.Second
 
 // limitConcurrency serves at most a number of requests at a time. Health checks and

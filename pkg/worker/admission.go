@@ -12,20 +12,20 @@ import (
 // Timing of the slots of bulk. A slot looks for room often, since LIST calls begin and
 // end all the time. A brief pull lasts long enough to get a partition that was pending.
 const (
-	getReady    = time.Second // a listing begins with one LIST, and learns where to make more
+	getReady    = time.Second // how long after a slot got its partition its listing may still need few LISTs: it starts with one
 	lookForRoom = 25 * time.Millisecond
-	roomFor     = 2               // looks in a row
+	roomFor     = 2               // looks in a row that must find room
 	pullFor     = 5 * time.Second // NATS takes no request that ends before its second heartbeat
-	turnEvery   = 5 * time.Second // to show that the slot is alive, while another slot has the turn
+	turnEvery   = 5 * time.Second // how often a slot that waits for its turn shows that it is alive
 )
 
 // admission decides when a slot of a worker pulls a partition.
 //
-// A slot that pulls from bulk counts as idle, and other partitions are cut for it.
-// So one slot of bulk pulls at a time, and none pulls that could not make the import
-// any faster: while most of the LIST calls that the process may have in flight are,
-// a second partition would take them from the first. Then a slot pulls only to be
-// fair, for a partition of another import.
+// While a slot waits in a pull from bulk it counts as idle, and partitions are cut for
+// it. So only one slot of bulk pulls at a time. While the process has most of its LIST
+// calls in flight, no slot pulls: a second partition would only take calls from the
+// first. The exception is fairness: a slot then still pulls a partition of another
+// import.
 type admission struct {
 	slots    slots
 	busy     func() bool // whether most LIST calls are in flight

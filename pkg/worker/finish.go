@@ -20,7 +20,8 @@ func (d *delivery) finish(ctx context.Context, outcome error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
 	if errors.Is(outcome, errLost) || d.ownership.check() != nil {
-		// The queue would take any report for one of another worker's delivery.
+		// The queue would accept a report from here as one of the worker that has the
+		// partition now.
 		d.worker.metrics.done("lost")
 		d.log.Warn("partition is lost", "err", errLost)
 		return
@@ -92,8 +93,8 @@ func (d *delivery) giveWay(ctx context.Context, s *stalled) error {
 }
 
 // leaveToAnother gives back a partition whose keys a store refused to this worker, and
-// notes that. This worker asks for nothing until the partition is delivered again, and
-// others do.
+// notes that. Until it is delivered again this worker pulls nothing from bulk, so that
+// another worker gets it.
 func (d *delivery) leaveToAnother(ctx context.Context, cause error) error {
 	delay := time.Second << (len(d.tries.refusedTo()) - 1)
 	d.log.Warn("partition is left to another worker, as a store refuses it to this one", "delay", delay, "err", cause)

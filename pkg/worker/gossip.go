@@ -39,6 +39,6 @@ func (g workerGossip) listen(ctx context.Context, receivers map[string]func(data
 // chance draws a random number in [0, 1).
 type chance func() float64
 
-// elects reports whether this process is one of those that act, where n of the workers
-// of the running partitions should act and all of them decide at the same time.
+// elects reports, at random, whether this process acts: about n of the workers of the
+// running partitions do, and each decides for itself.
 func (c chance) elects(n, running int) bool { return c()*float64(running) < float64(n) }

@@ -30,7 +30,7 @@ type handOver struct {
 	pieces    prometheus.Counter // that were handed over
 
 	listed   uint64    // keys since the partition was last cut
-	answered uint64    // the load to which it answered last
+	answered uint64    // number of the load that it last answered
 	offer    offer     // that it made last
 	offered  time.Time // when, while the offers of others are gathered; else zero
 }
@@ -122,8 +122,8 @@ func (h *handOver) cut(ctx context.Context, n int) error {
 	}
 	h.owned.Cut(cuts[given])
 	h.listed = 0
-	// The next cover may be a minute away. Without the note, a delivery that resumes the
-	// partition until then would list once more what others were given.
+	// The next cover, which carries the cut, may be a minute away. Until then only this
+	// note tells the next delivery not to list again the keys that were handed over.
 	if err := h.tries.note(ctx); err != nil {
 		h.publisher.log.Debug("note a cut", "err", err)
 	}

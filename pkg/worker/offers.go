@@ -65,8 +65,9 @@ func (o *offers) forget() {
 	maps.DeleteFunc(o.received, func(_ string, h receivedOffer) bool { return now.Sub(h.at) > fresh })
 }
 
-// share returns how many pieces the worker that made an offer gives to so many that
-// wait. All workers that have received the same offers compute the same shares.
+// share returns how many pieces the worker that made the offer own gives away if so many
+// slots are waiting. All workers that have received the same offers compute the same
+// shares.
 func (o *offers) share(own offer, waiting int) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -62,7 +62,7 @@ func (s *slot) reached() bool { return s.busy() || s.puller.Bound() }
 // slots are all slots of a worker.
 type slots []*slot
 
-// any reports whether a slot of the lane is such.
+// any reports whether such holds for a slot of the lane.
 func (s slots) any(lane queue.Lane, such func(*slot) bool) bool {
 	return slices.ContainsFunc(s, func(s *slot) bool { return s.lane == lane && such(s) })
 }

@@ -74,7 +74,7 @@ type stallWatch struct {
 
 	// Of check:
 	reported time.Time // when a wait was reported last; zero if it is over
-	decided  uint64    // the load by which it was decided last whether to give way
+	decided  uint64    // number of the load for which it last decided whether to give way
 }
 
 // check reports what the delivery waits for, and returns a *stalled once it is to give

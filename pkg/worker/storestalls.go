@@ -55,13 +55,13 @@ func (s *storeStalls) update(store string, f func(now time.Time, of *storeStall)
 	s.stores[store] = of
 }
 
-// postpone has no worker try a suspect of the store for so long.
+// postpone keeps all workers from trying a suspect of the store for d.
 func (s *storeStalls) postpone(store string, d time.Duration) {
 	s.block(store, d) // even if no message arrives
 	s.gossip.broadcast(topicStalled, stallMessage{store, d})
 }
 
-// block has this worker try no suspect of the store for so long.
+// block keeps this worker from trying a suspect of the store for d.
 func (s *storeStalls) block(store string, d time.Duration) {
 	s.update(store, func(now time.Time, of *storeStall) { of.until = now.Add(d) })
 }

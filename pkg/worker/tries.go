@@ -20,7 +20,7 @@ type tries struct {
 
 	read      bool     // what earlier deliveries noted is known
 	count     int      // at least 1
-	refused   []string // the workers among them to which a store refused the keys, one for each time
+	refused   []string // in these deliveries, the workers that a store refused the keys to; one entry per refusal
 	suspicion suspicion
 }
 
@@ -47,7 +47,7 @@ func (a *tries) readNote(ctx context.Context) (cut string, err error) {
 	return noted.Cut, nil
 }
 
-// note notes this delivery as one that got no further, as long as nothing else is noted.
+// note stores that this delivery got no further. A later note replaces it.
 func (a *tries) note(ctx context.Context) error { return a.publisher.note(ctx, a.current()) }
 
 // current is what is to be noted of a delivery before it gets further.
@@ -66,8 +66,8 @@ func (a *tries) noteHandedBack(ctx context.Context) error {
 	return a.publisher.note(ctx, t)
 }
 
-// noteFailed forgets for how long the partition waited in earlier deliveries: this
-// delivery, which failed, counts for it.
+// noteFailed clears the time that the partition waited in earlier deliveries: this failed
+// delivery is counted instead.
 func (a *tries) noteFailed(ctx context.Context) error {
 	if waited, _ := a.suspicion.get(); waited == 0 || a.covers.advanced() {
 		return nil
@@ -103,8 +103,8 @@ func (a *tries) fruitless() int {
 	return a.count
 }
 
-// refusedTo returns the workers in a row to which a store refused what it refused to this
-// delivery. The last one is this worker.
+// refusedTo returns, in order, the workers that a store refused these keys to in a row.
+// The last one is this worker.
 func (a *tries) refusedTo() []string {
 	if a.covers.advanced() { // the others were refused earlier keys
 		return []string{a.worker}

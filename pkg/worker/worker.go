@@ -1,13 +1,14 @@
-// Package worker is the worker of a fleet: it pulls partitions from the work queue,
-// lists their keys, writes the ranges that they own, and publishes a cover after each
-// range that is safely stored.
+// Package worker runs the workers' side of imports: it pulls partitions from the work
+// queue, lists their keys, writes the ranges that they own, and publishes a cover after
+// each range that is safely stored.
 //
 //	queue ──partition──▶ list ──batches──▶ range writer ──files──▶ namespace
 //	  ▲                                         │
 //	  └──────────────── covers ─────────────────┘
 //
-// A worker keeps no state of its own. What it had not covered when it died, another
-// one lists again; what is done twice has the same result.
+// A worker keeps no state of its own. What it had not covered when it died, another one
+// lists again; what is done twice has the same result. Heartbeats, retries and graceful
+// stop are here too (guard.go, tries.go, finish.go).
 package worker
 
 import (

@@ -16,7 +16,7 @@ type yielding struct {
 	load     *queue.LoadWatch
 	chance   chance
 	pace     *pace
-	decided  uint64 // the load by which it was decided last
+	decided  uint64 // number of the load for which it last decided whether to give way
 }
 
 // due reports whether the partition gives way now. It decides once for each load.

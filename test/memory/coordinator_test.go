@@ -1,5 +1,6 @@
 // Package memory runs coordinators and workers as processes with little memory: a
-// coordinator that hostile clients come to, and a worker with all paths that it may have open.
+// coordinator that hostile clients attack, and a worker with all paths that it may have
+// open.
 package memory_test
 
 import (

@@ -1,4 +1,5 @@
-// Package follow folds the covers of running imports as workers publish them.
+// Package follow tracks the progress of running imports: it reads covers as workers
+// publish them, and folds them into a chain with its gaps.
 package follow
 
 import (

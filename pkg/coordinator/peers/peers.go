@@ -1,5 +1,5 @@
-// Package peers registers a coordinator as alive, by a lease, and tells which of its
-// peers are alive.
+// Package peers is the membership of coordinators: each registers as alive by a lease,
+// and sees which others are alive, to take over the imports of those that are not.
 package peers
 
 import (

@@ -14,8 +14,8 @@ func (p *plan[P]) choose(limit int, rate float64) *segment[P] {
 	return s
 }
 
-// scan is choose if the consumer may be kept waiting for lag LISTs more. What it cuts, it
-// cuts into pieces of `long` pages, if there are enough for all idle LISTs.
+// scan is choose with the consumer allowed to wait for lag more LISTs. It cuts pieces of
+// `long` pages if there are enough for all idle LISTs.
 func (p *plan[P]) scan(limit int, rate, lag, long float64) *segment[P] {
 	ahead, unlisted, guesses := 0.0, 0.0, 0
 	thrift, end := p.waste.thrift(p.buffer.window()), reach*p.buffer.window()
@@ -50,12 +50,11 @@ func (p *plan[P]) scan(limit int, rate, lag, long float64) *segment[P] {
 	return nil
 }
 
-// lag is for how many LISTs a consumer may be kept waiting because it catches up: a consumer
-// that is faster than its LISTs waits anyhow, and pages that are listed meanwhile are kept
-// in a part of the budget.
+// lag is for how many more LISTs the consumer may wait because it catches up later: it is
+// faster than its LISTs, and the pages listed meanwhile lie in a part of the budget.
 //
-// Pages far ahead may be given away, and are then listed in vain. So only the first part of
-// what is left before upto is listed.
+// Keys far ahead may be handed over to others, which wastes their pages. So only the
+// first part of what is left before upto is listed.
 func (p *plan[P]) lag(limit int, rate float64) float64 {
 	pages := lagging * p.buffer.window()
 	if p.upto != "" {

@@ -1,4 +1,6 @@
-// Package readahead lists an object store in key order with many LIST calls in flight.
+// Package readahead lists an object store in key order with many LIST calls in flight, as
+// many as the store bears (concurrency limit) and as fit into a budget of bytes
+// (backpressure).
 //
 // A listing by pages is a chain: each call starts after the last key of the page
 // before. To have more than one call in flight, the keys ahead of the consumer

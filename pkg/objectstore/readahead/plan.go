@@ -32,7 +32,7 @@ type segment[P paged[P]] struct {
 	whole    bool // not to be cut before its next page, which shows what it holds
 
 	begins   string // first key that its first LIST showed, at hi or beyond it too
-	expected bool   // the segment before has shown that begins must be expect
+	expected bool   // the segment before has shown that begins must equal expect
 	expect   string
 }
 

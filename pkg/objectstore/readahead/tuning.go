@@ -1,9 +1,10 @@
 package readahead
 
-// The constants of the plan and of its pace. What they were measured by is the simulation of
-// sim_test.go: round trips, and LISTs over the minimum, of a million keys of each shape
-// of internal/keyset unless 10M are named. Several constants were often chosen together; the
-// figures are then those of all of them. docs/listing.md tells what the plan costs as a whole.
+// The constants of the plan and of its pace. They were measured by the
+// simulation of sim_test.go: round trips, and LISTs over the minimum, of a million keys
+// of each shape of internal/keyset unless 10M are named. Several constants were often
+// chosen together; the figures are then those of all of them. docs/listing.md tells what
+// the plan costs as a whole.
 
 // How long segments may be.
 const (

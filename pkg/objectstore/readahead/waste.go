@@ -19,9 +19,9 @@ func (w *waste) thrift(window float64) float64 {
 	return min(bound, max(1, w.wasted()/(thriftyFirst+thriftyShare*w.useful)))
 }
 
-// allowance is how many segments may be cut off now, beside the nearer ones (guesses) that
-// have no page yet. As long as most of them turn out to hold keys there may be more at once;
-// as soon as they do not, few.
+// allowance is how many more segments may be cut off now on a guess that they hold keys;
+// guesses is how many are open. It grows while most guesses are right, and shrinks
+// quickly when they are wrong.
 func (w *waste) allowance(guesses int) int {
 	if w.wasted() > wastefulFirst+wastefulShare*w.useful {
 		return max(1, int(w.trust/4)) - guesses

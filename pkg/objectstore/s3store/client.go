@@ -78,7 +78,7 @@ type Client struct {
 	s3        *s3.Client
 	direct    *direct // nil if all goes through the SDK
 	aws       bool    // the service is AWS's own
-	roams     bool    // a bucket may be looked for in another region, as the endpoint is AWS's of the region
+	roams     bool    // the endpoint is AWS's own of a region, so a bucket may be looked for in another region
 	unordered bool
 	checksums bool // see Config.NoPutChecksums
 	pageKeys  int

@@ -64,8 +64,8 @@ func cutShort(err error) bool {
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF")
 }
 
-// When odd answers of one kind are no longer taken for transient: after this time and this
-// many of them, with no good answer between. A call is retried for longer than that.
+// After oddFor and oddLeast odd answers of one kind, without a good one between, they are
+// no longer transient. A call is retried for longer than that.
 const (
 	oddFor   = 10 * time.Second
 	oddLeast = 4

@@ -79,11 +79,12 @@ func (b *Bucket) findReading(ctx context.Context, a *answer, set listxml.Reading
 		first, objectstore.ErrBadListing)
 }
 
-// readingsOf asks the store for the keys that a text may be, and returns the readings that
-// yield the only one that the store lists under that text; 0 if that is undecided.
+// readingsOf asks the store which keys a text stands for. It returns the readings that
+// yield the key that the store has, or 0 if that is not clear. If the store has none, it
+// returns the readings whose keys cannot be asked for.
 func (b *Bucket) readingsOf(ctx context.Context, text []byte, set listxml.Readings, opts ...func(*s3.Options)) (listxml.Readings, error) {
 	var found, unasked listxml.Readings
-	under := "" // the key of what was found
+	under := "" // the key found so far
 	asked := make(map[string]bool)
 	for _, r := range []listxml.Readings{listxml.Literal, listxml.Escaped, listxml.Query} {
 		key, ok := listxml.ReadText(text, r)
@@ -113,7 +114,7 @@ func (b *Bucket) readingsOf(ctx context.Context, text []byte, set listxml.Readin
 	return found, nil
 }
 
-// sameKey returns the readings by which a text is the key.
+// sameKey returns the readings that decode text to key.
 func sameKey(text []byte, key string) (set listxml.Readings) {
 	for _, r := range []listxml.Readings{listxml.Literal, listxml.Escaped, listxml.Query} {
 		if listxml.Reads(text, r, key) {

@@ -1,7 +1,6 @@
-// Package overlay builds the programs with changes that no file of the repository
-// holds: points at which a process can be made to die or to dawdle, a wall clock
-// that jumps, and invariants switched off. It is what `go build -overlay` is for:
-// the code that ships knows nothing of it.
+// Package overlay builds the programs with fault injection: points at which a process can
+// be made to die or to dawdle, a wall clock that jumps, and invariants switched off. It
+// uses `go build -overlay`, so that the code that ships has none of it.
 package overlay
 
 import (

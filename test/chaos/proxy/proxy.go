@@ -1,5 +1,5 @@
-// Package proxy is TCP links that can be made to fail: held, slowed down, reset,
-// refused, each way by itself, while connections run.
+// Package proxy is a TCP proxy that injects network faults: connections that are held,
+// slowed down, reset or refused, each direction by itself.
 //
 // A link never loses or changes a byte of a connection that lives on: what TCP
 // promises holds, as it does on a bad network. What it loses, it loses by a reset.

@@ -1,5 +1,5 @@
-// Package oracle makes metaranges with lakeFS's own packages: what an import
-// must come out as.
+// Package oracle computes, with lakeFS's own packages, the metarange that an import must
+// produce.
 package oracle
 
 import (

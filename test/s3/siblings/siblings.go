@@ -1,8 +1,8 @@
-// Package siblings makes sets of keys that tell whether a store compares keys or
-// names of directories. Such a set has a directory X/ and siblings: keys that
-// begin with X and go on with a character that sorts near '/'. In bytewise order
-// most siblings lie between X and X/, where stores that keep a directory as a
-// name X, or list one directory at a time, have been seen to lose keys.
+// Package siblings makes sets of keys that show whether a store sorts by whole keys or by
+// directory names. Such a set has a directory X/ and siblings: keys that begin with X and
+// go on with a character that sorts near '/'. In bytewise order most siblings lie between
+// X and X/, where stores that keep a directory as a name X, or list one directory at a
+// time, have been seen to lose keys.
 package siblings
 
 import (
