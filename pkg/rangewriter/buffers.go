@@ -22,35 +22,35 @@ const (
 // value is ready for use. It is safe for concurrent use.
 type Buffers struct {
 	// Limit is how many bytes files may use; 0 is 72 MiB. Beyond it, a writer that
-	// begins a file waits until others are stored. One file at a time is exempt, so that
-	// no number of files that stay open can block all others. An open file grows without
+	// begins a file waits while any of its own files is on its way to the store. So
+	// each writer may have one file, and no writer waits for the store of another one:
+	// a store that hangs blocks only its own writers. An open file grows without
 	// waiting, and may exceed the limit for a while.
 	Limit int
 
-	mu     sync.Mutex
-	free   [][]byte      // smallest first
-	kept   int           // capacity of the free ones
-	used   int           // what files and others use
-	exempt bool          // there is a file that is exempt
-	freed  chan struct{} // closed when memory is freed; nil if nobody waits
+	mu    sync.Mutex
+	free  [][]byte      // smallest first
+	kept  int           // capacity of the free ones
+	used  int           // what files and others use
+	freed chan struct{} // closed when memory is freed; nil if nobody waits
 }
 
-// memory is what a file uses of Buffers. The zero memory is that of no file.
-type memory struct {
-	size   int // of the buffer as it was taken
-	exempt bool
-}
+// memory is what a file uses of Buffers: the bytes of its buffer as it was taken. It is 0
+// where there is no file.
+type memory int
 
-// begin returns a buffer for a new file. It waits for memory until ctx ends.
-func (b *Buffers) begin(ctx context.Context) ([]byte, memory, error) {
+// begin returns a buffer for a new file of a writer. It waits for memory until ctx ends, or
+// until alone reports that the writer has no other file. The caller frees memory after
+// alone has changed.
+func (b *Buffers) begin(ctx context.Context, alone func() bool) ([]byte, memory, error) {
 	for {
-		buf, m, freed := b.tryBegin()
+		buf, m, freed := b.tryBegin(alone)
 		if freed == nil {
 			return buf, m, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, memory{}, context.Cause(ctx)
+			return nil, 0, context.Cause(ctx)
 		case <-freed:
 		}
 	}
@@ -58,18 +58,16 @@ func (b *Buffers) begin(ctx context.Context) ([]byte, memory, error) {
 
 // tryBegin returns a buffer for a new file, or a channel that is closed when memory is
 // freed.
-func (b *Buffers) tryBegin() ([]byte, memory, <-chan struct{}) {
+func (b *Buffers) tryBegin(alone func() bool) ([]byte, memory, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	exempt := b.used+firstBuffer > b.limit()
-	if exempt && b.exempt {
+	if b.used+firstBuffer > b.limit() && !alone() {
 		if b.freed == nil {
 			b.freed = make(chan struct{})
 		}
-		return nil, memory{}, b.freed
+		return nil, 0, b.freed
 	}
-	b.exempt = b.exempt || exempt
-	buf, m := b.take(firstBuffer, exempt)
+	buf, m := b.take(firstBuffer)
 	return buf, m, nil
 }
 
@@ -78,12 +76,12 @@ func (b *Buffers) tryBegin() ([]byte, memory, <-chan struct{}) {
 func (b *Buffers) grow(size int, m memory) ([]byte, memory) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= m.size
-	return b.take(size, m.exempt)
+	b.used -= int(m)
+	return b.take(size)
 }
 
 // take returns a free buffer of size bytes, or a new one. The caller holds the lock.
-func (b *Buffers) take(size int, exempt bool) ([]byte, memory) {
+func (b *Buffers) take(size int) ([]byte, memory) {
 	var buf []byte
 	i := slices.IndexFunc(b.free, func(f []byte) bool { return cap(f) >= size })
 	if i >= 0 && cap(b.free[i]) < 2*size {
@@ -93,18 +91,16 @@ func (b *Buffers) take(size int, exempt bool) ([]byte, memory) {
 	} else {
 		buf = make([]byte, 0, size)
 	}
-	m := memory{cap(buf), exempt}
-	b.used += m.size
+	b.used += cap(buf)
 	b.trim()
-	return buf, m
+	return buf, memory(cap(buf))
 }
 
 // end takes back the buffer of a file that is stored or dropped.
 func (b *Buffers) end(buf []byte, m memory) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= m.size
-	b.exempt = b.exempt && !m.exempt
+	b.used -= int(m)
 	b.keep(buf)
 	b.wake()
 }

@@ -14,62 +14,66 @@ type begun struct {
 	memory
 }
 
-// tryBegin begins a file if it need not wait.
-func tryBegin(b *Buffers) (f begun, ok bool) {
-	buf, m, freed := b.tryBegin()
+// tryBegin begins a file, if it need not wait, of a writer with or without others.
+func tryBegin(b *Buffers, alone bool) (f begun, ok bool) {
+	buf, m, freed := b.tryBegin(func() bool { return alone })
 	return begun{buf, m}, freed == nil
 }
 
-// fill begins files until one would have to wait.
+// fill begins files, of writers that have others, until one would have to wait.
 func fill(b *Buffers) (files []begun) {
-	for f, ok := tryBegin(b); ok; f, ok = tryBegin(b) {
+	for f, ok := tryBegin(b, false); ok; f, ok = tryBegin(b, false) {
 		files = append(files, f)
 	}
 	return files
 }
 
-// Files begin up to the limit, and one beyond it.
+// Files begin up to the limit, and one for each writer beyond it.
 func TestBuffersKeepToTheLimit(t *testing.T) {
 	b := &Buffers{Limit: 4 * firstBuffer}
 	files := fill(b)
-	if len(files) != 5 || !files[4].exempt {
-		t.Fatalf("%d files, the last one is exempt: %t; want 4 and one that is", len(files), files[len(files)-1].exempt)
+	if len(files) != 4 {
+		t.Fatalf("%d files begin, want 4", len(files))
+	}
+	only, ok := tryBegin(b, true)
+	if !ok {
+		t.Fatal("a writer without a file waits")
 	}
 	b.end(files[0].buf, files[0].memory)
 	if more := fill(b); len(more) != 0 {
 		t.Errorf("%d files begin while as much as the limit is used", len(more))
 	}
-	b.end(files[4].buf, files[4].memory)
-	if more := fill(b); len(more) != 2 || !more[1].exempt {
-		t.Errorf("%d files begin once the exempt one is stored, too; want 1 and one that is exempt", len(more))
+	b.end(only.buf, only.memory)
+	if more := fill(b); len(more) != 1 {
+		t.Errorf("%d files begin once there is memory for one", len(more))
 	}
 }
 
 // An open file grows without waiting. What it uses keeps others from beginning.
 func TestOpenFilesGrow(t *testing.T) {
 	b := &Buffers{Limit: 4 * firstBuffer}
-	f, _ := tryBegin(b)
+	f, _ := tryBegin(b, false)
 	larger, m := b.grow(3*firstBuffer, f.memory)
 	b.recycle(f.buf)
 	if cap(larger) != 3*firstBuffer || b.used != 3*firstBuffer {
 		t.Errorf("a buffer of %d bytes, %d are used", cap(larger), b.used)
 	}
-	if others := fill(b); len(others) != 2 {
-		t.Errorf("%d files begin beside it, want 1 and the exempt one", len(others))
+	if others := fill(b); len(others) != 1 {
+		t.Errorf("%d files begin beside it, want 1", len(others))
 	}
 	b.end(larger, m)
-	if again, m := b.grow(3*firstBuffer, memory{}); b.used != 2*firstBuffer+m.size || cap(again) != 3*firstBuffer {
-		t.Errorf("%d bytes are used, want the two files and %d", b.used, m.size)
+	if again, m := b.grow(3*firstBuffer, 0); b.used != firstBuffer+int(m) || cap(again) != 3*firstBuffer {
+		t.Errorf("%d bytes are used, want the other file and %d", b.used, m)
 	}
 }
 
 // Free buffers are used again, and dropped where files need the memory.
 func TestFreeBuffers(t *testing.T) {
 	b := &Buffers{Limit: 4 * firstBuffer}
-	f, _ := tryBegin(b)
+	f, _ := tryBegin(b, false)
 	first := &f.buf[:1][0]
 	b.end(f.buf, f.memory)
-	if f, _ = tryBegin(b); &f.buf[:1][0] != first {
+	if f, _ = tryBegin(b, false); &f.buf[:1][0] != first {
 		t.Error("a free buffer was not used again")
 	}
 	b.end(f.buf, f.memory)
@@ -87,16 +91,15 @@ func TestFreeBuffers(t *testing.T) {
 func TestWaitForMemory(t *testing.T) {
 	b := &Buffers{Limit: firstBuffer}
 	b.Hold(firstBuffer)
-	f, _ := tryBegin(b)
+	never := func() bool { return false }
 	ctx, cancel := context.WithCancel(t.Context())
 	ended, began := make(chan error, 1), make(chan error, 1)
-	go func() { _, _, err := b.begin(ctx); ended <- err }()
+	go func() { _, _, err := b.begin(ctx, never); ended <- err }()
 	cancel()
 	if err := expect.Received(t, "the end of a wait", ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("a wait that was canceled: %v", err)
 	}
-	go func() { _, _, err := b.begin(t.Context()); began <- err }()
+	go func() { _, _, err := b.begin(t.Context(), never); began <- err }()
 	b.Hold(-firstBuffer)
-	b.end(f.buf, f.memory)
 	expect.NoError(t, expect.Received(t, "the start of a file", began))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -18,10 +19,11 @@ type queue struct {
 	stored func(partition.RangeMetadata) error
 	free   *Buffers
 
-	slots chan struct{} // one for every range that may be put now
-	order chan *upload  // to be reported in this order; it has room for one range per slot
-	last  *upload       // that was put, or nil
-	tasks sync.WaitGroup
+	slots   chan struct{} // one for every range that may be put now
+	order   chan *upload  // to be reported in this order; it has room for one range per slot
+	last    *upload       // that was put, or nil
+	storing atomic.Int64  // ranges whose memory is not freed
+	tasks   sync.WaitGroup
 }
 
 // upload is a range in flight.
@@ -62,6 +64,7 @@ func (q *queue) put(t table.Table, m memory) error {
 	case <-q.slots:
 		u := &upload{Table: t, memory: m, stored: make(chan struct{}), reported: make(chan struct{})}
 		q.last = u
+		q.storing.Add(1)
 		q.order <- u
 		q.tasks.Go(func() { q.store(u) })
 		return nil
@@ -81,11 +84,17 @@ func (q *queue) wait() error {
 	}
 }
 
+// idle reports whether no range is on its way to the store.
+func (q *queue) idle() bool { return q.storing.Load() == 0 }
+
 // join waits for all goroutines, once ctx has ended.
 func (q *queue) join() { q.tasks.Wait() }
 
 func (q *queue) store(u *upload) {
-	defer func() { q.free.end(u.Data, u.memory) }()
+	defer func() {
+		q.storing.Add(-1)
+		q.free.end(u.Data, u.memory)
+	}()
 	if err := q.files.Put(q.ctx, u.Meta.ID, u.Data, u.Sum); err != nil {
 		q.fail(fmt.Errorf("store range %s of keys %q to %q: %w", u.Meta.ID, u.Meta.MinKey, u.Meta.MaxKey, err))
 		return

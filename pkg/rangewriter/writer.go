@@ -129,15 +129,15 @@ func (w *Writer) WriteRange(b entry.Batch) (n int, ended bool, err error) {
 // makeRoom gives a file that begins a buffer, and one that has filled its buffer a larger
 // one. A file beyond the usual size is left to grow by itself.
 func (w *Writer) makeRoom() error {
-	if w.memory == (memory{}) {
-		buf, m, err := w.free.begin(w.ctx)
+	if w.memory == 0 {
+		buf, m, err := w.free.begin(w.ctx, w.queue.idle)
 		if err != nil {
 			return err
 		}
 		w.memory = m
 		w.table.Reset(buf)
 	}
-	if size := w.memory.size; w.table.Room() < bufferRoom && size < w.full {
+	if size := int(w.memory); w.table.Room() < bufferRoom && size < w.full {
 		var buf []byte
 		buf, w.memory = w.free.grow(min(2*size, w.full), w.memory)
 		w.free.recycle(w.table.Move(buf))
@@ -201,7 +201,7 @@ func (w *Writer) Close() {
 	w.stop(errClosed)
 	w.queue.join()
 	w.free.end(w.table.Abort(), w.memory)
-	w.memory = memory{}
+	w.memory = 0
 }
 
 // err returns what stopped the writer, or nil.
@@ -239,6 +239,6 @@ func check(b entry.Batch, i int, prev []byte, ascii bool) error {
 func (w *Writer) endRange() error {
 	done, m := w.table.Close(), w.memory
 	w.table.Reset(nil)
-	w.memory = memory{}
+	w.memory = 0
 	return w.queue.put(done, m)
 }

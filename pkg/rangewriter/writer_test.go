@@ -143,6 +143,44 @@ func TestMemoryOfFiles(t *testing.T) {
 	}
 }
 
+// A store that hangs may take all the memory for files, and keeps no writer waiting whose
+// own store answers.
+func TestAStoreThatHangsBlocksOnlyItsOwnWriters(t *testing.T) {
+	const writers = 3
+	buffers := &rangewriter.Buffers{Limit: 16 << 20} // two files
+	hanging := make(chan struct{}, 100)
+	hang := putFunc(func(ctx context.Context, _ string, _ []byte) error {
+		hanging <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	entries := entrytest.Batch(entrytest.Random(seeded.Rand(t), 50)...)
+	breaks := partition.Breaks{MaxSize: 1, Raggedness: 1}
+	ctx, cancel := context.WithCancel(t.Context())
+	var hung sync.WaitGroup
+	for range writers {
+		hung.Go(func() {
+			w := rangewriter.New(ctx, hang, breaks, rangewriter.Options{Uploads: 2, Buffers: buffers})
+			defer w.Close()
+			if err := w.Write(entries); !errors.Is(err, context.Canceled) {
+				t.Errorf("a writer whose store hangs: %v", err)
+			}
+		})
+	}
+	for range writers {
+		expect.Received(t, "a range of a writer whose store hangs", hanging)
+	}
+	stored := make(chan error, 1)
+	go func() {
+		w := rangewriter.New(t.Context(), &memory{}, breaks, rangewriter.Options{Uploads: 2, Buffers: buffers})
+		defer w.Close()
+		stored <- errors.Join(w.Write(entries), w.Flush())
+	}()
+	expect.NoError(t, expect.Received(t, "the end of a writer whose store answers", stored))
+	cancel()
+	hung.Wait()
+}
+
 // WriteRange returns at the end of each range.
 func TestWriteRangeStopsAfterARange(t *testing.T) {
 	entries := entrytest.Random(seeded.Rand(t), 500)
