@@ -17,10 +17,27 @@ import (
 // Bucket is the store of one bucket; see objectstore.Store. It is safe for
 // concurrent use.
 type Bucket struct {
+	calls  *calls
+	lister *lister
+}
+
+// calls makes the SDK's calls for a bucket, and tells their errors as objectstore's.
+type calls struct {
 	client *Client
 	name   string
 	facts  *facts
-	route  atomic.Pointer[route] // by which pages are requested directly; nil until it is known
+}
+
+// lister requests pages of a bucket's keys, and checks them.
+type lister struct {
+	calls *calls
+	route atomic.Pointer[route] // by which pages are requested directly; nil until it is known
+}
+
+func newBucket(c *Client, name string) *Bucket {
+	b := &Bucket{calls: &calls{client: c, name: name, facts: c.known.of(name, c.newFacts)}}
+	b.lister = &lister{calls: b.calls}
+	return b
 }
 
 var _ objectstore.Pager = (*Bucket)(nil)
@@ -28,16 +45,16 @@ var _ objectstore.Pager = (*Bucket)(nil)
 // List implements objectstore.Store.
 func (b *Bucket) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
-		a := b.client.answers.Get().(*answer)
-		defer b.client.answers.Put(a)
+		a := b.calls.client.answers.Get().(*answer)
+		defer b.calls.client.answers.Put(a)
 		for after := after; ; {
-			objects, err := b.page(ctx, a, ask{prefix: prefix, after: after})
+			objects, err := b.lister.page(ctx, a, ask{prefix: prefix, after: after})
 			more := false
 			if err == nil {
-				more, err = b.more(ctx, a, prefix, objects)
+				more, err = b.lister.more(ctx, a, prefix, objects)
 			}
 			if err != nil {
-				yield(nil, fmt.Errorf("list %s after %q: %w", b.uri(prefix), after, err))
+				yield(nil, fmt.Errorf("list %s after %q: %w", b.calls.uri(prefix), after, err))
 				return
 			}
 			if n := len(objects); n > 0 {
@@ -55,14 +72,14 @@ func (b *Bucket) List(ctx context.Context, prefix, after string, _ objectstore.L
 
 // ListPage implements objectstore.Pager.
 func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
-	a := b.client.answers.Get().(*answer)
-	defer b.client.answers.Put(a)
-	objects, err := b.onePage(ctx, a, ask{prefix: prefix, after: after})
+	a := b.calls.client.answers.Get().(*answer)
+	defer b.calls.client.answers.Put(a)
+	objects, err := b.lister.onePage(ctx, a, ask{prefix: prefix, after: after})
 	if err == nil {
-		more, err = b.more(ctx, a, prefix, objects, once)
+		more, err = b.lister.more(ctx, a, prefix, objects, once)
 	}
 	if err != nil {
-		return false, fmt.Errorf("list %s after %q: %w", b.uri(prefix), after, err)
+		return false, fmt.Errorf("list %s after %q: %w", b.calls.uri(prefix), after, err)
 	}
 	if len(objects) > 0 {
 		take(objects)
@@ -74,30 +91,30 @@ func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([
 func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
 // onePage is page with a single attempt. It does without the SDK where it can.
-func (b *Bucket) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
-	if r := b.route.Load(); r != nil {
-		q := b.sized(q)
-		switch err := b.fetchDirect(ctx, a, r, q); {
+func (l *lister) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
+	if r := l.route.Load(); r != nil {
+		q := l.sized(q)
+		switch err := l.fetchDirect(ctx, a, r, q); {
 		case err == nil:
-			return b.examine(ctx, a, q, once)
+			return l.examine(ctx, a, q, once)
 		case !errors.Is(err, errAskSDK):
 			return nil, err
 		}
 	}
-	objects, err := b.page(ctx, a, q, once)
-	if err == nil && a.route != nil && b.client.direct != nil {
-		b.route.Store(a.route)
+	objects, err := l.page(ctx, a, q, once)
+	if err == nil && a.route != nil && l.calls.client.direct != nil {
+		l.route.Store(a.route)
 	}
 	return objects, err
 }
 
 // page lists a page, and checks it.
-func (b *Bucket) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
-	q = b.sized(q)
-	if err := b.fetch(ctx, a, q, opts...); err != nil {
+func (l *lister) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
+	q = l.sized(q)
+	if err := l.fetch(ctx, a, q, opts...); err != nil {
 		return nil, err
 	}
-	return b.examine(ctx, a, q, opts...)
+	return l.examine(ctx, a, q, opts...)
 }
 
 // Stat implements objectstore.Store. It makes a LIST call: the ModTime is then that of
@@ -106,21 +123,21 @@ func (b *Bucket) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Op
 // A store that is not AWS and does not list the key is asked again by HEAD, as some
 // stores hide keys from small pages.
 func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, error) {
-	a := b.client.answers.Get().(*answer)
-	defer b.client.answers.Put(a)
-	objects, err := b.page(ctx, a, ask{prefix: key, keys: 1})
+	a := b.calls.client.answers.Get().(*answer)
+	defer b.calls.client.answers.Put(a)
+	objects, err := b.lister.page(ctx, a, ask{prefix: key, keys: 1})
 	if err != nil {
-		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), err)
+		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.calls.uri(key), err)
 	}
 	if len(objects) > 0 && string(objects[0].Key) == key {
 		return objects[0].Object(), nil
 	}
-	if b.client.aws {
-		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), objectstore.ErrNotFound)
+	if b.calls.client.aws {
+		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.calls.uri(key), objectstore.ErrNotFound)
 	}
 	o := objectstore.Listed{Key: []byte(key)}
-	if err := b.head(ctx, &o); err != nil {
-		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.uri(key), err)
+	if err := b.calls.head(ctx, &o); err != nil {
+		return objectstore.Object{}, fmt.Errorf("stat %s: %w", b.calls.uri(key), err)
 	}
 	return o.Object(), nil
 }
@@ -129,23 +146,23 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, erro
 // stores an object completely or not at all.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
 	sum = sum.Of(body)
-	err := b.call(ctx, nil, func(opts ...func(*s3.Options)) error {
+	err := b.calls.call(ctx, nil, func(opts ...func(*s3.Options)) error {
 		in := &s3.PutObjectInput{
-			Bucket: &b.name, Key: &key,
+			Bucket: &b.calls.name, Key: &key,
 			Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 		}
-		_, err := b.client.s3.PutObject(ctx, in, append(opts[:len(opts):len(opts)], withSums(in, sum, b.client.checksums))...)
+		_, err := b.calls.client.s3.PutObject(ctx, in, append(opts[:len(opts):len(opts)], withSums(in, sum, b.calls.client.checksums))...)
 		return err
 	})
-	if err != nil && b.client.checksums && errors.Is(err, objectstore.ErrRefused) && blamesChecksum(err) {
+	if err != nil && b.calls.client.checksums && errors.Is(err, objectstore.ErrRefused) && blamesChecksum(err) {
 		err = fmt.Errorf("%w; set s3.put_checksums to false if the store takes no x-amz-checksum-sha256", err)
 	}
 	if err != nil {
-		return fmt.Errorf("put %s: %w", b.uri(key), err)
+		return fmt.Errorf("put %s: %w", b.calls.uri(key), err)
 	}
 	return nil
 }
 
-func (b *Bucket) uri(key string) objectstore.URI {
-	return objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: b.name, Key: key}
+func (c *calls) uri(key string) objectstore.URI {
+	return objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: c.name, Key: key}
 }

@@ -194,7 +194,7 @@ func (c *Client) Bucket(name string) (*Bucket, error) {
 		return nil, fmt.Errorf("bucket %q is an S3 directory bucket, which lists its keys in no order: %w",
 			name, objectstore.ErrRefused)
 	}
-	return &Bucket{client: c, name: name, facts: c.known.of(name, c.newFacts)}, nil
+	return newBucket(c, name), nil
 }
 
 func (c *Client) newFacts() *facts {

@@ -43,7 +43,7 @@ var errLate = errors.New("no answer in time")
 
 // classify turns an error of the SDK into one of objectstore, with S3's code and message
 // and the ID of the request.
-func (b *Bucket) classify(ctx context.Context, err error) error {
+func (c *calls) classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
@@ -52,7 +52,7 @@ func (b *Bucket) classify(ctx context.Context, err error) error {
 	}
 	var unsent *smithyhttp.RequestSendError
 	if errors.As(err, &unsent) {
-		return b.unreachable(unsent.Err) // with the URL, and without the status and the IDs: there was no response
+		return c.unreachable(unsent.Err) // with the URL, and without the status and the IDs: there was no response
 	}
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) {
@@ -201,14 +201,14 @@ func regionOf(r *awshttp.ResponseError, details errorBodyDetails) string {
 // movedTo returns the region in which AWS locates the bucket, if that is not the region in
 // which the call was made, and "" otherwise. It is always "" for other stores: only AWS's
 // hosts are known by region, and may be trusted with a signature.
-func (b *Bucket) movedTo(err error) string {
+func (c *calls) movedTo(err error) string {
 	var response *awshttp.ResponseError
-	if !b.client.roams || b.facts.region.Load() != nil || !errors.As(err, &response) {
+	if !c.client.roams || c.facts.region.Load() != nil || !errors.As(err, &response) {
 		return ""
 	}
 	details := errorDetails(response)
 	region := regionOf(response, details)
-	if elsewhere(response, details) == "" || region == b.client.s3.Options().Region || !isRegion(region) {
+	if elsewhere(response, details) == "" || region == c.client.s3.Options().Region || !isRegion(region) {
 		return ""
 	}
 	return region
@@ -222,7 +222,7 @@ func isRegion(text string) bool {
 
 // unreachable adds advice to the error of a connection that a retry cannot mend, and makes
 // it objectstore.ErrSettings. It returns other errors unchanged.
-func (b *Bucket) unreachable(err error) error {
+func (c *calls) unreachable(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -238,7 +238,7 @@ func (b *Bucket) unreachable(err error) error {
 		advice = "check the server's certificate, and the clock of this machine"
 	case errors.As(err, &plain), errors.Is(err, http.ErrSchemeMismatch):
 		advice = "the server speaks no TLS: check whether s3.endpoint is to begin with http://"
-	case errors.As(err, &dns) && dns.IsNotFound && strings.HasPrefix(dns.Name, b.name+"."):
+	case errors.As(err, &dns) && dns.IsNotFound && strings.HasPrefix(dns.Name, c.name+"."):
 		advice = fmt.Sprintf("the host %q does not exist: set s3.force_path_style if the store names the bucket in the path of a URL, or check s3.endpoint and s3.region", dns.Name)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		advice = fmt.Sprintf("the host %q does not exist: check s3.endpoint and s3.region", dns.Name)

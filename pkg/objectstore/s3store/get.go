@@ -22,21 +22,21 @@ const trusted = 64 << 20
 
 // Get implements objectstore.Store.
 func (b *Bucket) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
-	out, _, err := b.getObject(ctx, &s3.GetObjectInput{Key: &key})
+	out, _, err := b.calls.getObject(ctx, &s3.GetObjectInput{Key: &key})
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", b.uri(key), err)
+		return nil, fmt.Errorf("get %s: %w", b.calls.uri(key), err)
 	}
 	defer out.Body.Close()
 	size := aws.ToInt64(out.ContentLength)
 	if size > limit {
-		return nil, fmt.Errorf("get %s: %w", b.uri(key), objectstore.TooLarge(size, limit))
+		return nil, fmt.Errorf("get %s: %w", b.calls.uri(key), objectstore.TooLarge(size, limit))
 	}
 	body, err := read(out.Body, size, limit+1)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", b.uri(key), b.classify(ctx, err))
+		return nil, fmt.Errorf("read %s: %w", b.calls.uri(key), b.calls.classify(ctx, err))
 	}
 	if got := int64(len(body)); got > limit {
-		return nil, fmt.Errorf("get %s: %w", b.uri(key), objectstore.TooLarge(got, limit))
+		return nil, fmt.Errorf("get %s: %w", b.calls.uri(key), objectstore.TooLarge(got, limit))
 	}
 	return body, nil
 }
@@ -45,26 +45,26 @@ func (b *Bucket) Get(ctx context.Context, key string, limit int64) ([]byte, erro
 // the whole object, GetRange reads it as far as it has to.
 func (b *Bucket) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
 	wanted := fmt.Sprintf("bytes=%d-%d", offset, offset+n-1)
-	out, sdk, err := b.getObject(ctx, &s3.GetObjectInput{Key: &key, Range: &wanted})
+	out, sdk, err := b.calls.getObject(ctx, &s3.GetObjectInput{Key: &key, Range: &wanted})
 	if offset == 0 && isInvalidRange(sdk) { // the object is empty
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("get %s of %s: %w", wanted, b.uri(key), err)
+		return nil, 0, fmt.Errorf("get %s of %s: %w", wanted, b.calls.uri(key), err)
 	}
 	defer out.Body.Close()
 	if part, size, err = readRange(out, offset, n); err != nil {
-		return nil, 0, fmt.Errorf("read %s of %s: %w", wanted, b.uri(key), b.classify(ctx, err))
+		return nil, 0, fmt.Errorf("read %s of %s: %w", wanted, b.calls.uri(key), b.calls.classify(ctx, err))
 	}
 	return part, size, nil
 }
 
 // getObject makes a GetObject call for an object of the bucket. It returns an error in two
 // forms: the SDK's, and objectstore's.
-func (b *Bucket) getObject(ctx context.Context, in *s3.GetObjectInput) (out *s3.GetObjectOutput, sdk, err error) {
-	in.Bucket = &b.name
-	err = b.call(ctx, nil, func(opts ...func(*s3.Options)) error {
-		out, sdk = b.client.s3.GetObject(ctx, in, opts...)
+func (c *calls) getObject(ctx context.Context, in *s3.GetObjectInput) (out *s3.GetObjectOutput, sdk, err error) {
+	in.Bucket = &c.name
+	err = c.call(ctx, nil, func(opts ...func(*s3.Options)) error {
+		out, sdk = c.client.s3.GetObject(ctx, in, opts...)
 		return sdk
 	})
 	if err == nil && isCompressed(out.ContentEncoding) {

@@ -37,7 +37,7 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 	case errors.As(err, &refused) && isRefusal(refused.HTTPStatusCode()):
 		answer = refused.Response.Response
 	default:
-		return "", false, fmt.Errorf("identify the store at %s: %w", aws.ToString(endpoint), (&Bucket{client: c, name: bucket}).classify(ctx, err))
+		return "", false, fmt.Errorf("identify the store at %s: %w", aws.ToString(endpoint), (&calls{client: c, name: bucket}).classify(ctx, err))
 	}
 	if answer != nil && aboutOf(answer).isCeph() {
 		return "Ceph", true, nil

@@ -36,17 +36,17 @@ func (q ask) startAfter() string {
 }
 
 // sized returns q with its number of keys set.
-func (b *Bucket) sized(q ask) ask {
+func (l *lister) sized(q ask) ask {
 	if q.keys == 0 {
-		q.keys = b.facts.size.now()
+		q.keys = l.calls.facts.size.now()
 	}
 	return q
 }
 
 // fetch requests one page into a, without examining it.
-func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) error {
+func (l *lister) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) error {
 	in := &s3.ListObjectsV2Input{
-		Bucket: &b.name, Prefix: &q.prefix, MaxKeys: aws.Int32(int32(q.keys)),
+		Bucket: &l.calls.name, Prefix: &q.prefix, MaxKeys: aws.Int32(int32(q.keys)),
 		EncodingType: types.EncodingTypeUrl, // XML cannot carry every key
 	}
 	if start := q.startAfter(); start != "" {
@@ -55,53 +55,53 @@ func (b *Bucket) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.O
 	if q.token != "" {
 		in.ContinuationToken = &q.token
 	}
-	if err := b.listable(); err != nil {
+	if err := l.listable(); err != nil {
 		return err
 	}
 	opts = append(opts[:len(opts):len(opts)], func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })
-	return b.record(q, b.call(ctx, opts, func(opts ...func(*s3.Options)) error {
-		_, err := b.client.s3.ListObjectsV2(ctx, in, opts...)
+	return l.record(q, l.calls.call(ctx, opts, func(opts ...func(*s3.Options)) error {
+		_, err := l.calls.client.s3.ListObjectsV2(ctx, in, opts...)
 		return err
 	}))
 }
 
 // fetchDirect is fetch with a single attempt, without the SDK.
-func (b *Bucket) fetchDirect(ctx context.Context, a *answer, r *route, q ask) error {
-	err := b.client.direct.fetch(ctx, a, r, q)
+func (l *lister) fetchDirect(ctx context.Context, a *answer, r *route, q ask) error {
+	err := l.calls.client.direct.fetch(ctx, a, r, q)
 	switch {
 	case errors.Is(err, errAskSDK):
 		return err
 	case err != nil && ctx.Err() == nil:
-		err = b.unreachable(err)
+		err = l.calls.unreachable(err)
 	}
-	return b.record(q, err)
+	return l.record(q, err)
 }
 
 // record records whether a page arrived, and in time, and returns its error. An answer that
 // is odd in the same way again and again becomes a permanent error.
-func (b *Bucket) record(q ask, err error) error {
+func (l *lister) record(q ask, err error) error {
 	if err == nil {
-		b.facts.odd.end()
-		if b.facts.size.inTime(q.keys) {
-			b.client.resized(true)
+		l.calls.facts.odd.end()
+		if l.calls.facts.size.inTime(q.keys) {
+			l.calls.client.resized(true)
 		}
 		return nil
 	}
 	var odd *oddAnswer
 	switch {
 	case isLate(err):
-		if b.facts.size.tooLate(q.keys) {
-			b.client.resized(false)
+		if l.calls.facts.size.tooLate(q.keys) {
+			l.calls.client.resized(false)
 		}
-	case errors.As(err, &odd) && !odd.passing && b.facts.odd.add(odd.kind, b.client.now()):
+	case errors.As(err, &odd) && !odd.passing && l.calls.facts.odd.add(odd.kind, l.calls.client.now()):
 		return fmt.Errorf("%w, as all recent answers were: %w", err, objectstore.ErrBadListing)
 	}
 	return err
 }
 
 // listable returns an error if the settings rule out that the bucket is listed.
-func (b *Bucket) listable() error {
-	if b.client.unordered {
+func (l *lister) listable() error {
+	if l.calls.client.unordered {
 		return fmt.Errorf("s3.order is none: a store that does not list in bytewise order of keys cannot be listed yet: %w", objectstore.ErrSettings)
 	}
 	return nil
@@ -109,15 +109,15 @@ func (b *Bucket) listable() error {
 
 // examine returns the objects of the page in a that lie after q.after, or an error if
 // the page is not a valid response to q.
-func (b *Bucket) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
-	if err := b.contradiction(&a.page, q); err != nil {
+func (l *lister) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
+	if err := l.contradiction(&a.page, q); err != nil {
 		return nil, err
 	}
-	if err := b.readKeys(ctx, a, q, opts...); err != nil {
+	if err := l.readKeys(ctx, a, q, opts...); err != nil {
 		return nil, err
 	}
 	if len(a.page.Bare) > 0 {
-		if err := b.complete(ctx, &a.page, opts...); err != nil {
+		if err := l.complete(ctx, &a.page, opts...); err != nil {
 			return nil, err
 		}
 	}
@@ -132,36 +132,45 @@ func (b *Bucket) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3
 // key before it is not: a store that ignores the start would be listed for ever, and
 // one that does not sort would lose keys.
 func check(page *listxml.Page, q ask) ([]objectstore.Listed, error) {
-	prefix, after, objects := q.prefix, q.after, page.Objects
+	objects := page.Objects
 	for i := 0; i < len(objects) && !page.ASCII; i++ {
 		if err := checkText(objects[i].Key, page.Encoded); err != nil {
 			return nil, err
 		}
 	}
-	for len(objects) > 1 && isMarkerAgain(objects[0], objects[1], prefix) {
+	for len(objects) > 1 && isMarkerAgain(objects[0], objects[1], q.prefix) {
 		objects = objects[1:]
 	}
-	if len(objects) > 0 && string(objects[0].Key) == after && after != "" {
+	if len(objects) > 0 && string(objects[0].Key) == q.after && q.after != "" {
 		objects = objects[1:]
 	}
+	if err := checkKeys(objects, q.prefix, q.after); err != nil {
+		return nil, err
+	}
+	if page.Truncated && len(objects) == 0 && !q.walk {
+		return nil, fmt.Errorf("the store says that keys follow %q but lists none: %w", q.after, objectstore.ErrBadListing)
+	}
+	return objects, nil
+}
+
+// checkKeys returns an error unless all keys have the prefix, and strictly increase from
+// after on.
+func checkKeys(objects []objectstore.Listed, prefix, after string) error {
 	for i := range objects {
 		key := objects[i].Key
 		if len(key) < len(prefix) || string(key[:len(prefix)]) != prefix {
-			return nil, fmt.Errorf("key %q does not start with %q: %w", key, prefix, objectstore.ErrBadListing)
+			return fmt.Errorf("key %q does not start with %q: %w", key, prefix, objectstore.ErrBadListing)
 		}
 		if i == 0 && string(key) <= after || i > 0 && bytes.Compare(key, objects[i-1].Key) <= 0 {
 			last := after
 			if i > 0 {
 				last = string(objects[i-1].Key)
 			}
-			return nil, fmt.Errorf("key %q is listed after %q, out of order: a store that does not list in bytewise order of keys (s3.order: none) cannot be imported yet: %w",
+			return fmt.Errorf("key %q is listed after %q, out of order: a store that does not list in bytewise order of keys (s3.order: none) cannot be imported yet: %w",
 				key, last, objectstore.ErrBadListing)
 		}
 	}
-	if page.Truncated && len(objects) == 0 && !q.walk {
-		return nil, fmt.Errorf("the store says that keys follow %q but lists none: %w", after, objectstore.ErrBadListing)
-	}
-	return objects, nil
+	return nil
 }
 
 // isMarkerAgain reports whether b repeats a, the marker of the directory that is listed.

@@ -82,8 +82,8 @@ func errorDetails(r *awshttp.ResponseError) (d errorBodyDetails) {
 }
 
 // options returns opts and the options that all SDK calls for the bucket have.
-func (b *Bucket) options(opts []func(*s3.Options)) []func(*s3.Options) {
-	region := b.facts.region.Load()
+func (c *calls) options(opts []func(*s3.Options)) []func(*s3.Options) {
+	region := c.facts.region.Load()
 	if region == nil {
 		return opts
 	}
@@ -92,14 +92,14 @@ func (b *Bucket) options(opts []func(*s3.Options)) []func(*s3.Options) {
 
 // call makes an SDK call. If AWS says that the bucket is in another region, it makes the
 // call again in that region, and so are all later calls. The errors are objectstore's.
-func (b *Bucket) call(ctx context.Context, opts []func(*s3.Options), do func(opts ...func(*s3.Options)) error) error {
-	err := do(b.options(opts)...)
-	if region := b.movedTo(err); region != "" {
-		b.facts.region.Store(&region)
-		err = do(b.options(opts)...)
+func (c *calls) call(ctx context.Context, opts []func(*s3.Options), do func(opts ...func(*s3.Options)) error) error {
+	err := do(c.options(opts)...)
+	if region := c.movedTo(err); region != "" {
+		c.facts.region.Store(&region)
+		err = do(c.options(opts)...)
 	}
 	if err != nil {
-		return b.classify(ctx, err)
+		return c.classify(ctx, err)
 	}
 	return nil
 }

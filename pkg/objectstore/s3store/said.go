@@ -17,7 +17,7 @@ import (
 // the request, Ceph does not encode what it repeats, and XML cannot carry all of it. A
 // page that is shorter than it may be contradicts nothing either, nor does another
 // MaxKeys, nor a KeyCount that is too low: no key is missing.
-func (b *Bucket) contradiction(page *listxml.Page, q ask) error {
+func (l *lister) contradiction(page *listxml.Page, q ask) error {
 	said := &page.Said
 	var what string
 	switch {
@@ -25,7 +25,7 @@ func (b *Bucket) contradiction(page *listxml.Page, q ask) error {
 		what = fmt.Sprintf("keys that begin with %q are left out, as the store lists them as a common prefix, and no delimiter was asked for", said.RolledUp)
 	case len(said.Delimiter) > 0:
 		what = fmt.Sprintf("the answer is to a request with the delimiter %q, and none was asked for", said.Delimiter)
-	case !b.isName(said.Bucket):
+	case !l.isName(said.Bucket):
 		what = fmt.Sprintf("the answer is of the bucket %q", said.Bucket)
 	case !repeats(said.Prefix, q.prefix):
 		what = fmt.Sprintf("the answer is to a request with the prefix %q", said.Prefix)
@@ -43,11 +43,11 @@ func (b *Bucket) contradiction(page *listxml.Page, q ask) error {
 
 // isName reports whether a store may call the bucket by this name. AWS sends the bucket's
 // own name also if the request names an access point, and Ceph omits the tenant.
-func (b *Bucket) isName(name []byte) bool {
-	if len(name) == 0 || b.client.aws || string(name) == b.name {
+func (l *lister) isName(name []byte) bool {
+	if len(name) == 0 || l.calls.client.aws || string(name) == l.calls.name {
 		return true
 	}
-	tenant, bucket, ok := strings.Cut(b.name, ":")
+	tenant, bucket, ok := strings.Cut(l.calls.name, ":")
 	return ok && (string(name) == bucket || string(name) == tenant+"/"+bucket)
 }
 

@@ -16,38 +16,32 @@ import (
 // If a token leads back to its own page, the pages from there on are requested by the
 // last key before them, as there is no other way.
 func (b *Bucket) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
-	a := b.client.answers.Get().(*answer)
-	defer b.client.answers.Put(a)
+	a := b.calls.client.answers.Get().(*answer)
+	defer b.calls.client.answers.Put(a)
 	at, err := parsePlace(token)
 	if err == nil {
-		at, err = b.walkFrom(ctx, a, prefix, at, take)
+		at, err = b.lister.walkFrom(ctx, a, prefix, at, take)
 	}
 	if err != nil {
-		return "", fmt.Errorf("walk %s: %w", b.uri(prefix), err)
+		return "", fmt.Errorf("walk %s: %w", b.calls.uri(prefix), err)
 	}
 	return at.String(), nil
 }
 
 // walkFrom calls take with the page at a place, and returns the place of the one after it.
-func (b *Bucket) walkFrom(ctx context.Context, a *answer, prefix string, at place, take func([]objectstore.Listed)) (next place, err error) {
+func (l *lister) walkFrom(ctx context.Context, a *answer, prefix string, at place, take func([]objectstore.Listed)) (next place, err error) {
 	q := ask{prefix: prefix, token: at.token, walk: at.token != "" || at.after == ""}
 	if at.token == "" {
 		q.after = at.after
 	}
-	objects, err := b.onePage(ctx, a, q)
+	objects, err := l.onePage(ctx, a, q)
 	if err == nil && at.token != "" && string(a.page.Next) == at.token && !brings(objects, at.after) {
 		q = ask{prefix: prefix, after: at.after}
-		objects, err = b.onePage(ctx, a, q)
+		objects, err = l.onePage(ctx, a, q)
 	}
 	more := false
 	if err == nil {
-		more, err = b.more(ctx, a, prefix, objects, once)
-	}
-	if err == nil && !more && !q.walk && len(objects) > 0 { // the end is that of a store that is not reliable
-		more, err = b.follow(ctx, prefix, string(objects[len(objects)-1].Key), once)
-	}
-	if err == nil && more && q.walk && len(a.page.Next) == 0 {
-		err = fmt.Errorf("the store says that more keys follow and sends no continuation token: %w", objectstore.ErrBadListing)
+		more, err = l.walksOn(ctx, a, q, objects)
 	}
 	if err != nil {
 		return place{}, err
@@ -64,6 +58,20 @@ func (b *Bucket) walkFrom(ctx context.Context, a *answer, prefix string, at plac
 		next.token = string(a.page.Next)
 	}
 	return next, nil
+}
+
+// walksOn reports whether keys follow the objects of the page in a, the answer to q.
+func (l *lister) walksOn(ctx context.Context, a *answer, q ask, objects []objectstore.Listed) (bool, error) {
+	more, err := l.more(ctx, a, q.prefix, objects, once)
+	switch {
+	case err != nil:
+		return false, err
+	case !more && !q.walk && len(objects) > 0: // the end is that of a store that is not reliable
+		return l.follow(ctx, q.prefix, string(objects[len(objects)-1].Key), once)
+	case more && q.walk && len(a.page.Next) == 0:
+		return false, fmt.Errorf("the store says that more keys follow and sends no continuation token: %w", objectstore.ErrBadListing)
+	}
+	return more, nil
 }
 
 // brings reports whether any of the objects has a key after the given one.
