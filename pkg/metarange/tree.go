@@ -13,9 +13,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// ErrNotFound is Stat's error for a key that the tree does not hold. It is a
+// errNotFound is Stat's error for a key that the tree does not hold. It is a
 // fault.NotFound. A missing range file is another error.
-var ErrNotFound = fault.Missing("object")
+var errNotFound = fault.Missing("object")
 
 // Tree reads the entries of one tree. It reads only the sections of files that it needs.
 // It may be used concurrently.
@@ -48,7 +48,7 @@ func (t *Tree) Entries(ctx context.Context, after string) iter.Seq2[entry.Entry,
 	return t.from(ctx, after+"\x00")
 }
 
-// Stat returns the entry of key, or ErrNotFound.
+// Stat returns the entry of key, or a fault.NotFound.
 func (t *Tree) Stat(ctx context.Context, key string) (entry.Entry, error) {
 	for r, err := range t.rangesFrom(ctx, key) {
 		if err != nil {
@@ -65,7 +65,7 @@ func (t *Tree) Stat(ctx context.Context, key string) (entry.Entry, error) {
 		}
 		break
 	}
-	return entry.Entry{}, ErrNotFound
+	return entry.Entry{}, errNotFound
 }
 
 // Item is one item of a listing: an entry, or the common prefix of several entries.

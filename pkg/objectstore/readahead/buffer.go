@@ -1,6 +1,10 @@
 package readahead
 
-import "github.com/rangefleet/rangefleet/pkg/forecast"
+import (
+	"sort"
+
+	"github.com/rangefleet/rangefleet/pkg/forecast"
+)
 
 // buffer is the memory of pages that are not taken yet, and how large pages are.
 type buffer struct {
@@ -37,6 +41,15 @@ type keyReader[P paged[P]] struct {
 func (r *keyReader[P]) at(page P, i int) string {
 	r.text = page.AppendKey(r.text[:0], i)
 	return string(r.text)
+}
+
+// through returns how many entries of a page lie at or before hi; "" is no bound. The last
+// key of the page is last.
+func (r *keyReader[P]) through(page P, last, hi string) int {
+	if hi == "" || last <= hi {
+		return page.Len()
+	}
+	return sort.Search(page.Len(), func(i int) bool { return r.at(page, i) > hi })
 }
 
 // sample returns keys of a page, the first and the last among them.

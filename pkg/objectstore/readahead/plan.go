@@ -2,7 +2,6 @@ package readahead
 
 import (
 	"slices"
-	"sort"
 
 	"github.com/rangefleet/rangefleet/pkg/forecast"
 )
@@ -152,10 +151,7 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	}
 	p.seams.check(s, n, last, said)
 	p.absorb(i, last, more)
-	kept := n
-	if s.rest.Hi != "" && last > s.rest.Hi {
-		kept = sort.Search(n, func(i int) bool { return p.keys.at(page, i) > s.rest.Hi })
-	}
+	kept := p.keys.through(page, last, s.rest.Hi)
 	s.done = kept < n || !more || s.rest.Hi != "" && last >= s.rest.Hi
 	s.lists++
 	s.whole = false
@@ -163,12 +159,8 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 		s.guess = false
 		p.waste.guessed(kept > 0)
 	}
-	if s.done && i+1 < len(p.segments) {
-		behind := ""
-		if kept < n {
-			behind = p.keys.at(page, kept)
-		}
-		p.seams.adjoin(p.segments[i+1], behind, said)
+	if s.done {
+		p.adjoin(i, page, kept, said)
 	}
 	p.keep(s, page, keys, kept)
 	if !more {
@@ -183,6 +175,19 @@ func (p *plan[P]) arrived(c call[P], page P, more bool) {
 	if hi == s.rest.Hi && hi != "" {
 		p.forecast.Revise(expected, s.rest.Pages+float64(kept)/float64(max(1, p.buffer.pageLen)))
 	}
+}
+
+// adjoin checks what the last page of segment i shows behind the entries that it keeps
+// against the next segment.
+func (p *plan[P]) adjoin(i int, page P, kept int, more bool) {
+	if i+1 == len(p.segments) {
+		return
+	}
+	behind := ""
+	if kept < page.Len() {
+		behind = p.keys.at(page, kept)
+	}
+	p.seams.adjoin(p.segments[i+1], behind, more)
 }
 
 // end records that segment i has shown that the store has nothing after last. Segments that

@@ -33,8 +33,7 @@ func parseTime(text []byte) (ns int64, n int) {
 	clock, ok3 := clockForm.read(text[11:])
 	year, month, day := 100*pair(date, 0)+pair(date, 2), pair(date, 5), pair(hours, 0)
 	hour, minute, second := pair(clock, 0), pair(clock, 3), pair(clock, 6)
-	if !ok1 || !ok2 || !ok3 || year < minYear || year > maxYear || month < 1 || month > 12 ||
-		day < 1 || day > 28 && day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
+	if !ok1 || !ok2 || !ok3 || !isDate(year, month, day) || hour > 23 || minute > 59 || second > 59 {
 		return 0, 0
 	}
 	ns, n = fraction(text[len(whole):])
@@ -43,6 +42,12 @@ func parseTime(text []byte) (ns int64, n int) {
 	}
 	seconds := ((daysSinceEpoch(year, month, day)*24+hour)*60+minute)*60 + second
 	return seconds*int64(time.Second) + ns, n + 1
+}
+
+// isDate reports whether there is such a day, and its times fit.
+func isDate(year, month, day int64) bool {
+	return year >= minYear && year <= maxYear && month >= 1 && month <= 12 &&
+		day >= 1 && (day <= 28 || day <= daysIn(year, month))
 }
 
 // form is a pattern of eight bytes: any digit where the example has a 0, and the
