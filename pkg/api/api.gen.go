@@ -285,7 +285,7 @@ type ImportStatusResp struct {
 	Partitions int                   `json:"partitions"`
 	Phase      ImportStatusRespPhase `json:"phase"`
 
-	// Problem why a running import does not get on: the error of a step that is tried again, that no worker is heard of, or the store that it waits for
+	// Problem why a running import does not get on: the error of a step that is tried again, that no worker sends a sign of life, or the store that it waits for
 	Problem string `json:"problem,omitempty,omitzero"`
 
 	// Ranges ranges stored so far

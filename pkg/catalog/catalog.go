@@ -35,7 +35,7 @@ type Repository struct {
 	DefaultBranch    string            `json:"default_branch"`
 	Created          time.Time         `json:"created"` // whole seconds, UTC
 	Metadata         map[string]string `json:"metadata,omitempty"`
-	Problem          string            `json:"-"`                     // in lists: why the record, of which only the ID is known, cannot be decoded; else ""
+	Problem          string            `json:"-"`                     // in lists: why the record cannot be decoded, so that only the ID is known; else ""
 	Incarnation      string            `json:"incarnation,omitempty"` // unique among all repositories that ever had the ID; "" for one created before there were incarnations
 }
 

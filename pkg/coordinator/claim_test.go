@@ -16,7 +16,7 @@ import (
 // claimOfMain is the name of the lease by which a coordinator claims the branch main.
 const claimOfMain = "branch.repo.main"
 
-// claims returns the leases on the branch main, of which there is one at most.
+// claims returns the leases on the branch main: one at most.
 func claims(f *fleet) []string {
 	f.t.Helper()
 	names, err := f.backend.Leases.Held(f.t.Context(), claimOfMain)

@@ -19,7 +19,7 @@ import (
 // concurrently, and both retry transient errors themselves.
 type Files interface {
 	Get(ctx context.Context, id string) ([]byte, error)
-	// Put stores data, of which sum is the SHA-256. It is safe to repeat, and does not keep data.
+	// Put stores data, whose SHA-256 is sum. It is safe to repeat, and does not keep data.
 	Put(ctx context.Context, id string, data []byte, sum objectstore.Sum) error
 }
 

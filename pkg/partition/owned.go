@@ -83,7 +83,7 @@ func (o *Owned) Cut(upto string) {
 	o.aligned = false
 }
 
-// Take takes the next n keys of the listing, of which key(i) is the i-th, and
+// Take takes the next n keys of the listing, where key(i) is the i-th, and
 // returns those that are owned as [from, to). If end is true, no later key is
 // owned: if a range is open after key to-1, it ends there. A partition that ends at
 // a known boundary ends with a range instead; see EndsWith.

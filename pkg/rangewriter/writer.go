@@ -23,7 +23,7 @@ var errClosed = errors.New("range writer is closed")
 
 // Files stores range files.
 type Files interface {
-	// Put stores data, of which sum is the SHA-256, under a content ID. It returns once
+	// Put stores data, whose SHA-256 is sum, under a content ID. It returns once
 	// data is safely stored or, soon after ctx ends, with an error. It must not keep
 	// data. It is called concurrently.
 	Put(ctx context.Context, id string, data []byte, sum objectstore.Sum) error

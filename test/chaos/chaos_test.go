@@ -156,7 +156,7 @@ func TestFilesAreChecked(t *testing.T) {
 	}
 }
 
-// A control that does not exist would be no run at all, of which all are well.
+// A control that does not exist would make no run, and so no run that fails.
 func TestOnlyControlsThatThereAre(t *testing.T) {
 	for _, c := range controls {
 		if o, err := parse([]string{"-control", c.name}); err != nil || o.only != c.name {

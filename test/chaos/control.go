@@ -11,7 +11,7 @@ import (
 type control struct {
 	name   string
 	about  string
-	signs  []string // of which one must be found in a run without the invariant
+	signs  []string // one of them must be found in a run without the invariant
 	bodies []overlay.Body
 	plan   func() plan
 }

@@ -44,7 +44,7 @@ type store struct {
 	addr    string
 
 	stale  atomic.Uint64 // share of the pages of liveBucket that are of the past, in thousandths
-	flip   atomic.Uint64 // share of the answers with an object's content of which a bit is wrong, in thousandths
+	flip   atomic.Uint64 // share of the answers to GET whose content has a wrong bit, in thousandths
 	frozen atomic.Int64  // if not 0, the time in milliseconds at which objects are put
 	poison keyset.Set
 

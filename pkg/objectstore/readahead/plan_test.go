@@ -92,8 +92,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// Few LISTs list only a part of the buffer at once, and of what is left before a known end, the
-// rest of which may be given away.
+// Few LISTs list only a part of the buffer at once. They list only a part of what is left
+// before a known end, too: the rest may be given away.
 func TestLag(t *testing.T) {
 	const pages, limit, fast = 600, 4, 1e9
 	p := newPlan[slice]("", "a", "m", pages)

@@ -133,7 +133,7 @@ func TestCephIsNotAsked(t *testing.T) {
 	}
 }
 
-// A key of which the store does not tell how it is meant fails the listing.
+// A key fails the listing if the store does not show how it is encoded.
 func TestUndecidedKey(t *testing.T) {
 	silent := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("prefix") == "" {

@@ -38,8 +38,7 @@ var (
 	manyKeys = []int{999, 1000, 1001, 1500, 2000}
 )
 
-// Reported returns a set of 3,100 keys of which imports from MinIO once held
-// 2,500: a directory, one sibling that is a directory of more than a page, and a
+// Reported returns a set of 3,100 keys. Imports of it from MinIO once held 2,500. It has a directory, one sibling that is a directory of more than a page, and a
 // directory that follows both.
 func Reported() Set {
 	var keys []string

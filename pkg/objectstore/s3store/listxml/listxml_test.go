@@ -130,7 +130,7 @@ func TestContinuationTokens(t *testing.T) {
 	}
 }
 
-// TestASCII tells of which pages it is known that their keys are ASCII.
+// TestASCII checks which pages are known to have ASCII keys alone.
 func TestASCII(t *testing.T) {
 	for body, want := range map[string]bool{
 		page(ended): true,
@@ -307,7 +307,7 @@ func usual(n int) []byte {
 	return []byte(b.String())
 }
 
-// TestBare tells the objects of which a page does not tell all.
+// TestBare checks which objects of a page lack their size or time.
 func TestBare(t *testing.T) {
 	const bare = "<Contents><Key>d/</Key></Contents>"
 	for _, body := range []string{

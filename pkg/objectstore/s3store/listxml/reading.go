@@ -140,7 +140,7 @@ func (m *marks) add(text []byte) {
 }
 
 // unescaped are the bytes that some query encoder does not escape: letters, digits, and a
-// few others, of which AWS's encoder leaves only the first ones and Ceph's all.
+// few others. Ceph's encoder escapes none of these few, AWS's most of them.
 var unescaped = func() (l [256]bool) {
 	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*/~!'()|$" {
 		l[c] = true
