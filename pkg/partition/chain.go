@@ -79,8 +79,12 @@ func (l *link) covers() iter.Seq[Cover] {
 	return l.run.covers()
 }
 
-// Add takes in one cover.
+// Add takes in one cover. It passes over a cover that contradicts itself: its keys are a
+// gap then, and are listed again. So each link of a fold ends behind its start.
 func (c *Chain) Add(cover Cover) {
+	if !cover.sound() {
+		return
+	}
 	if cover.Upto == "" && cover.Range == nil {
 		c.addEnd(cover)
 		return

@@ -254,6 +254,38 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
+// A cover that contradicts itself covers nothing. One whose range ended nowhere once had a
+// fold go round for ever.
+func TestCoversThatContradictThemselves(t *testing.T) {
+	good := partition.RangeMetadata{ID: "id", MinKey: "b", MaxKey: "c", Count: 2}
+	with := func(change func(*partition.Cover)) partition.Cover {
+		r := good
+		c := partition.Cover{Span: partition.Span{Upto: "c"}, Range: &r}
+		change(&c)
+		return c
+	}
+	for name, c := range map[string]partition.Cover{
+		"no end":                with(func(c *partition.Cover) { c.Upto = "" }),
+		"another end":           with(func(c *partition.Cover) { c.Upto = "d" }),
+		"a key before its span": with(func(c *partition.Cover) { c.After = "b" }),
+		"keys out of order":     with(func(c *partition.Cover) { c.Range.MinKey = "d" }),
+		"no keys":               with(func(c *partition.Cover) { c.Range.Count = 0 }),
+	} {
+		var chain partition.Chain
+		chain.Add(c)
+		chain.Add(partition.Cover{Span: partition.Span{After: "c"}})
+		if fold := chain.Fold(); fold.Ranges != 0 || len(fold.Gaps) == 0 || fold.Gaps[0].After != "" {
+			t.Errorf("%s: %d ranges, gaps %v", name, fold.Ranges, fold.Gaps)
+		}
+	}
+	var chain partition.Chain
+	chain.Add(with(func(*partition.Cover) {}))
+	chain.Add(partition.Cover{Span: partition.Span{After: "c"}})
+	if fold := chain.Fold(); !fold.Complete() || fold.Ranges != 1 {
+		t.Errorf("a sound cover: %d ranges, gaps %v", fold.Ranges, fold.Gaps)
+	}
+}
+
 // TestChainIsSmall bounds the memory of a cover, which determines that of a coordinator:
 // 5 * 10^10 keys make about 10^6 covers.
 func TestChainIsSmall(t *testing.T) {

@@ -23,3 +23,9 @@ type Cover struct {
 	// claims the end. Other partitions list the keys after Beyond, and may find some.
 	Beyond string `json:"beyond,omitempty"`
 }
+
+// sound reports whether the cover can be what it says.
+func (c Cover) sound() bool {
+	r := c.Range
+	return r == nil || c.Upto == r.MaxKey && c.After < r.MinKey && r.MinKey <= r.MaxKey && r.Count > 0
+}

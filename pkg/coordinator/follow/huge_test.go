@@ -25,44 +25,59 @@ func (s *sink) Put(_ context.Context, _ string, data []byte, _ objectstore.Sum) 
 
 func (s *sink) Get(context.Context, string) ([]byte, error) { return nil, os.ErrNotExist }
 
-// BenchmarkMillionRanges folds the covers of an import of about 5 * 10^10 objects and
-// makes its metarange, as a coordinator does, within the memory that a coordinator is
-// held to. Run it alone, since it reports the peak of the process.
+// TestMillionRanges folds the covers of an import of about 5 * 10^10 objects and makes its
+// metarange, as a coordinator does.
+func TestMillionRanges(t *testing.T) {
+	if covers, _ := millionRanges(t); covers > 96<<20 {
+		t.Errorf("the covers take %d bytes, want at most 96 MiB", covers)
+	}
+}
+
+// BenchmarkMillionRanges does so within the memory that a coordinator is held to. Run it
+// alone, since it reports the peak of the process.
 func BenchmarkMillionRanges(b *testing.B) {
-	const n, workers = 1_000_000, 100
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(208 << 20))
 	for range b.N {
-		p := newProgress(newMetrics(nil), nil, nil)
-		for i := range n / workers {
-			for w := range workers {
-				p.add(millionth(w*(n/workers)+i, n))
-			}
-			if i%100 == 0 {
-				p.Fold()
-			}
-		}
-		fold, _ := p.Fold()
-		if !fold.Complete() || fold.Ranges != n {
-			b.Fatalf("%d ranges, gaps %v", fold.Ranges, fold.Gaps)
-		}
-		ranges := func(yield func(partition.RangeMetadata, error) bool) {
-			for r := range fold.All() {
-				if !yield(r, nil) {
-					return
-				}
-			}
-		}
-		files := &sink{}
-		tree := metarange.Replace(b.Context(), files, partition.DefaultBreaks, metarange.List(nil), ranges, metarange.Removed{Prefixes: []string{""}})
-		if _, err := metarange.WriteAll(b.Context(), files, tree, fold.Ranges); err != nil {
-			b.Fatal(err)
-		}
-		_, size := p.size()
-		b.ReportMetric(float64(size)/(1<<20), "MiB/covers")
-		b.ReportMetric(float64(files.bytes)/(1<<20), "MiB/metarange")
-		runtime.KeepAlive(p)
+		covers, tree := millionRanges(b)
+		b.ReportMetric(float64(covers)/(1<<20), "MiB/covers")
+		b.ReportMetric(float64(tree)/(1<<20), "MiB/metarange")
 	}
 	b.ReportMetric(peakMiB(b), "MiB/peak")
+}
+
+// millionRanges returns how many bytes a million covers take, and the metarange of their
+// ranges.
+func millionRanges(t testing.TB) (covers, tree int) {
+	const n, workers = 1_000_000, 100
+	p := newProgress(newMetrics(nil), nil, nil)
+	for i := range n / workers {
+		for w := range workers {
+			p.add(millionth(w*(n/workers)+i, n))
+		}
+		if i%100 == 0 {
+			p.Fold()
+		}
+	}
+	p.add(partition.Cover{Span: partition.Span{After: millionth(n-1, n).Upto}})
+	fold, _ := p.Fold()
+	if !fold.Complete() || fold.Ranges != n {
+		t.Fatalf("%d ranges, gaps %v", fold.Ranges, fold.Gaps)
+	}
+	ranges := func(yield func(partition.RangeMetadata, error) bool) {
+		for r := range fold.All() {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+	files := &sink{}
+	merged := metarange.Replace(t.Context(), files, partition.DefaultBreaks, metarange.List(nil), ranges, metarange.Removed{Prefixes: []string{""}})
+	if _, err := metarange.WriteAll(t.Context(), files, merged, fold.Ranges); err != nil {
+		t.Fatal(err)
+	}
+	_, covers = p.size()
+	runtime.KeepAlive(p)
+	return covers, files.bytes
 }
 
 // millionth is the i-th of n covers.
@@ -76,9 +91,6 @@ func millionth(i, n int) partition.Cover {
 	}}
 	if i == 0 {
 		c.After = ""
-	}
-	if i == n-1 {
-		c.Upto = ""
 	}
 	return c
 }
