@@ -40,6 +40,10 @@ $(addprefix test-in/,$(TEST_MODULES)): test-in/%:
 bench: ## Measure a worker beside lakeFS's packages; BENCH=-quick takes a minute, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
+.PHONY: bench-once
+bench-once: ## Run each Go benchmark once, to see that it still works
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
 .PHONY: chaos
 chaos: ## Run fleets while everything around them fails; CHAOS='-seeds 100', see docs/chaos.md
 	cd test/chaos && $(GO) run . $(CHAOS)
