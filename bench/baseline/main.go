@@ -1,10 +1,9 @@
-// Command baseline lists a bucket and writes its ranges and metarange as a lakeFS
-// server's import does, with lakeFS's own packages: one reader that lists page
-// after page with the AWS SDK, and the writer of ranges behind it.
+// Command baseline imports a bucket with lakeFS's own packages, as a lakeFS server does:
+// one reader lists page after page with the AWS SDK, and one writer writes the ranges and
+// the metarange.
 //
-// It leaves out what a lakeFS server does besides: the local database of all
-// entries between reader and writer, and its status updates. So it is a little
-// faster than such a server.
+// Unlike a lakeFS server, it has no local database of all entries between reader and
+// writer, and writes no status updates. So it is a little faster than a server.
 package main
 
 import (
@@ -48,7 +47,7 @@ type answer struct {
 
 func main() {
 	endpoint := flag.String("endpoint", "", "`URL` of the S3 server")
-	source := flag.String("source", "s3://hive-100k/", "`URI` of what to import")
+	source := flag.String("source", "s3://hive-100k/", "`URI` of the prefix to import")
 	namespace := flag.String("namespace", "s3://ns/baseline", "`URI` of the storage namespace")
 	flag.Parse()
 	if err := run(context.Background(), *endpoint, *source, *namespace); err != nil {

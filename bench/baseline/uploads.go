@@ -11,8 +11,8 @@ import (
 	"github.com/treeverse/lakefs/pkg/pyramid"
 )
 
-// uploads is what lakeFS's tables are written to: files of this machine while
-// they are open, objects of a bucket when they are stored.
+// uploads stores lakeFS's tables. An open table is a local file, and a stored one is an
+// object of a bucket.
 type uploads struct {
 	client         *s3.Client
 	dir            string
@@ -51,7 +51,7 @@ type stored struct {
 }
 
 func (s stored) Store(ctx context.Context, name string) error {
-	_ = s.Close() // the table's writer mostly closed it before
+	_ = s.Close() // the table's writer has usually closed it already
 	f, err := os.Open(s.path)
 	if err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package changes measures what it costs to tell how an import changes a branch,
-// beside what the import itself costs: both of one process, on the same keys.
+// Package changes compares the cost of counting what an import changes in a branch with
+// the cost of the import itself. Both run in one process, on the same keys.
 package changes
 
 import (
@@ -18,26 +18,26 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
 
-// Breaks make about a hundred ranges of the keys that are measured.
+// Breaks divide the measured keys into about a hundred ranges.
 var Breaks = partition.Breaks{MaxSize: 20 << 20, Raggedness: 2000}
 
-// every says of how many ranges one differs.
+// every is the number of ranges in which one differs.
 const every = 10
 
-// Result is what importing some keys took, and comparing the tree with one of which
-// a tenth of the ranges differ.
+// Result is the cost of an import, and of comparing its tree with one in which a tenth of
+// the ranges differ.
 type Result struct {
 	Keys, Ranges, Differ int
 	Import, Compare      measure.Usage
 	Changes              metarange.Changes
 }
 
-// Ratio is the part of the import's processor time that comparing takes.
+// Ratio returns the CPU time of the comparison over that of the import.
 func (r Result) Ratio() float64 { return float64(r.Compare.CPU) / float64(r.Import.CPU) }
 
-// Measure imports so many pages of 1000 keys of a set into a tree, and compares it.
-// The import is the stages of a worker, which fetches pages from the synthetic S3 at the
-// endpoint and stores ranges there, and nothing of a coordinator.
+// Measure imports the given number of pages of 1000 keys of a set into a tree, and compares
+// it. The import runs the stages of a worker: it fetches pages from the synthetic S3 at the
+// endpoint and stores ranges there. It has no part of a coordinator.
 func Measure(ctx context.Context, bucket string, pages int, endpoint string) (Result, error) {
 	in, err := stage.NewInput(ctx, bucket, pages, endpoint)
 	if err != nil {
@@ -80,11 +80,11 @@ func Measure(ctx context.Context, bucket string, pages int, endpoint string) (Re
 	return r, err
 }
 
-// work does one stage of an import with all pages.
+// work runs one stage of an import on all pages.
 func work(ctx context.Context, in *stage.Input, name string, pages int) error {
 	s, ok := stage.ByName(name)
 	if !ok {
-		return fmt.Errorf("no stage is called %q", name)
+		return fmt.Errorf("unknown stage %q", name)
 	}
 	step, err := s.New(ctx, in)
 	for page := 0; page < pages && err == nil; page++ {
@@ -93,7 +93,7 @@ func work(ctx context.Context, in *stage.Input, name string, pages int) error {
 	return err
 }
 
-// write writes the ranges of batches, with another size of the keys that are touched.
+// write writes the ranges of batches. Objects whose keys are touched get another size.
 func write(ctx context.Context, to rangewriter.Files, batches []entry.Batch, touched map[string]bool) (ranges []partition.RangeMetadata, err error) {
 	w := rangewriter.New(ctx, to, Breaks, rangewriter.Options{
 		Uploads: 1,

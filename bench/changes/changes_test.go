@@ -19,7 +19,7 @@ func TestMeasure(t *testing.T) {
 	}
 	want := metarange.Changes{Replaced: int64(r.Differ), Unchanged: int64(pages*1000 - r.Differ)}
 	if r.Changes != want || r.Differ < 2 || r.Differ > r.Ranges/10+1 {
-		t.Errorf("of %d ranges %d differ: %+v, want %+v", r.Ranges, r.Differ, r.Changes, want)
+		t.Errorf("%d of %d ranges differ: %+v, want %+v", r.Differ, r.Ranges, r.Changes, want)
 	}
 	if r.Import.CPU <= 0 || r.Compare.CPU <= 0 {
 		t.Errorf("nothing was measured: %+v", r)

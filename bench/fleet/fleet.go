@@ -1,6 +1,5 @@
-// Package fleet runs fleets as processes, to be measured from outside: a NATS
-// server, coordinators, workers and the synthetic S3. It is Linux's, as what it
-// measures by is.
+// Package fleet runs a fleet as processes and measures them from outside: a NATS server,
+// coordinators, workers and the synthetic S3. It needs Linux, since it reads /proc.
 package fleet
 
 import (
@@ -22,7 +21,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-// Build builds the programs into dir, from the directory of this module.
+// Build builds the programs into dir. The working directory must be that of this module.
 func Build(ctx context.Context, dir string) error {
 	for _, p := range []struct{ module, pkg, name string }{
 		{"..", "./cmd/coordinator", "coordinator"},
@@ -37,29 +36,29 @@ func Build(ctx context.Context, dir string) error {
 	return nil
 }
 
-// leastKept is room for what is stored, and read, to try the namespace of a new
-// repository.
+// leastKept is enough for the file that a coordinator stores and reads back to try the
+// namespace of a new repository, in bytes.
 const leastKept = 1 << 20
 
 // Config is the shape of a fleet.
 type Config struct {
-	Dir          string // that of the programs; data and logs go there, too
+	Dir          string // holds the programs, and gets data and logs
 	Alone        bool   // one coordinator with NATS and workers in its process, all with default settings
-	Coordinators int    // this and what follows is of a fleet that is not alone
+	Coordinators int    // this field and those that follow apply unless Alone is set
 	Workers      int
-	Slots        int      // of a worker
-	MaxLists     int      // LIST calls in flight of a worker; 0 is the default
-	Keep         int64    // bytes of written files that the synthetic S3 keeps; leastKept at least
-	Env          []string // of all of our processes
+	Slots        int      // of each worker
+	MaxLists     int      // LIST calls in flight of each worker; 0 for the default
+	Keep         int64    // bytes of written files that the synthetic S3 keeps; at least leastKept
+	Env          []string // additional settings of coordinators and workers
 	Faults       synths3.Faults
 }
 
-// Fleet is the processes. Whoever started it closes it.
+// Fleet is a running fleet. The caller of Start must call Close.
 type Fleet struct {
 	S3, NATS     *Process
 	Coordinators []*Process
 	Workers      []*Process
-	Clients      []*client.Client // one a coordinator
+	Clients      []*client.Client // one for each coordinator
 
 	cfg  Config
 	data string
@@ -67,7 +66,7 @@ type Fleet struct {
 
 const accessKey, secretKey = "AKIABENCHBENCHBENCH0", "a secret of the benchmarks"
 
-// Start starts a fleet and waits until all of it works.
+// Start starts a fleet and waits until all processes are ready.
 func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
 	f = &Fleet{cfg: cfg}
 	defer func() {
@@ -188,7 +187,7 @@ func (f *Fleet) startWorker(ctx context.Context, nats string) error {
 	return p.Ready(ctx, "/readyz")
 }
 
-// Processes returns all of them.
+// Processes returns all processes.
 func (f *Fleet) Processes() (all []*Process) {
 	for _, p := range append([]*Process{f.S3, f.NATS}, append(f.Coordinators, f.Workers...)...) {
 		if p != nil {
@@ -198,7 +197,7 @@ func (f *Fleet) Processes() (all []*Process) {
 	return all
 }
 
-// Listers returns the processes that list.
+// Listers returns the processes that list sources.
 func (f *Fleet) Listers() []*Process {
 	if f.cfg.Alone {
 		return f.Coordinators
@@ -206,15 +205,15 @@ func (f *Fleet) Listers() []*Process {
 	return f.Workers
 }
 
-// Close ends all processes and removes their data; their logs stay.
+// Close kills all processes and removes their data. Their logs stay.
 func (f *Fleet) Close() {
 	for _, p := range f.Processes() {
 		p.Kill()
 	}
-	_ = os.RemoveAll(f.data) // the whole directory goes later
+	_ = os.RemoveAll(f.data) // the caller removes Config.Dir later
 }
 
-// Control talks to the synthetic S3 about faults and counters.
+// Control reads or changes the faults and counters of the synthetic S3.
 func (f *Fleet) Control(ctx context.Context, method, what string, send, receive any) error {
 	text, err := json.Marshal(send)
 	if err != nil {
@@ -234,8 +233,8 @@ func (f *Fleet) Control(ctx context.Context, method, what string, send, receive 
 	return json.NewDecoder(resp.Body).Decode(receive)
 }
 
-// Messages returns how many messages NATS has got from clients, and sent to them: 0 of
-// a server that is in the process of a coordinator.
+// Messages returns the numbers of messages that NATS has received from clients and sent to
+// them. Both are 0 if the NATS server is embedded in a coordinator.
 func (f *Fleet) Messages(ctx context.Context) (in, out int64, err error) {
 	if f.NATS == nil {
 		return 0, 0, nil
@@ -253,20 +252,20 @@ func (f *Fleet) Messages(ctx context.Context) (in, out int64, err error) {
 	return v.In, v.Out, err
 }
 
-// Repository makes a repository whose files go to a prefix of their own.
+// Repository creates a repository whose files are stored under a prefix of its own.
 func (f *Fleet) Repository(ctx context.Context, name string) error {
 	_, err := f.Clients[0].CreateRepository(ctx, api.RepositoryCreation{Name: name, StorageNamespace: "s3://ns/" + name})
 	return err
 }
 
-// Import is an import that was started.
+// Import is a started import.
 type Import struct {
 	Repository, Branch, ID string
 	Begun                  time.Time
 	client                 *client.Client
 }
 
-// Begin starts an import of a whole bucket by a coordinator.
+// Begin starts an import of a whole bucket through the coordinator of the given index.
 func (f *Fleet) Begin(ctx context.Context, coordinator int, repository, branch, bucket, destination string) (Import, error) {
 	i := Import{Repository: repository, Branch: branch, Begun: time.Now(), client: f.Clients[coordinator]}
 	var err error
@@ -277,21 +276,21 @@ func (f *Fleet) Begin(ctx context.Context, coordinator int, repository, branch, 
 	return i, err
 }
 
-// Ask lets another coordinator tell about the import.
+// Ask returns the import with another coordinator to ask about it.
 func (i Import) Ask(c *client.Client) Import {
 	i.client = c
 	return i
 }
 
-// Status asks how far the import is.
+// Status returns the status of the import.
 func (i Import) Status(ctx context.Context) (api.ImportStatusResp, error) {
 	return i.client.ImportStatus(ctx, i.Repository, i.Branch, i.ID)
 }
 
-// errFailed says that an import ended without a commit.
+// errFailed means that an import ended without a commit.
 var errFailed = errors.New("import failed")
 
-// Wait waits until ok likes the import's status, or the import has ended.
+// Wait waits until ok returns true for the import's status, or until the import has ended.
 func (i Import) Wait(ctx context.Context, within, every time.Duration, ok func(api.ImportStatusResp) bool) (st api.ImportStatusResp, err error) {
 	next := time.Now()
 	err = await.Until(ctx, within, func(ctx context.Context) (bool, error) {

@@ -19,17 +19,17 @@ import (
 	"github.com/rangefleet/rangefleet/internal/process"
 )
 
-// Process is a program that runs, and dies with this one.
+// Process is a running program, which dies with this process.
 type Process struct {
 	Name string
-	URL  string // where it serves metrics, and what else it serves; "" if nowhere
+	URL  string // where it serves metrics and its API; "" if it serves nothing
 	cmd  *exec.Cmd
 	log  string
-	gone measure.Usage // what it had used when it was last looked at
+	gone measure.Usage // the last usage that was read, for a process that has ended
 }
 
-// Launch starts the program of that name in dir, where its output goes to a file. It
-// ends with ctx.
+// Launch starts the program of the given name in dir, and writes its output to a file there.
+// The process is killed when ctx ends.
 func Launch(ctx context.Context, dir, name string, env, args []string) (*Process, error) {
 	log, err := os.CreateTemp(dir, name+"-*.log")
 	if err != nil {
@@ -46,18 +46,18 @@ func Launch(ctx context.Context, dir, name string, env, args []string) (*Process
 	return &Process{Name: name, cmd: cmd, log: log.Name()}, nil
 }
 
-// Pid is the number that the system knows the process by.
+// Pid returns the process ID.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Kill ends the process as kill -9 does, and waits until it is gone.
 func (p *Process) Kill() {
-	_, _ = p.Usage() // kept
+	_, _ = p.Usage() // for later calls of Usage
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // it ended by our signal
+	_ = p.cmd.Wait() // the signal ended it
 }
 
-// Usage returns what the process has used since it started: Wall and Allocs are
-// 0. Of one that is gone it is what it had used before.
+// Usage returns the usage of the process since it started. Wall and Allocs are 0. After the
+// end of the process it returns the last usage that was read.
 func (p *Process) Usage() (measure.Usage, error) {
 	if p.cmd.ProcessState != nil {
 		return p.gone, nil
@@ -74,7 +74,7 @@ func (p *Process) Usage() (measure.Usage, error) {
 	return p.gone, nil
 }
 
-// Metric returns the sum of all samples of a metric of the process.
+// Metric returns the sum of all series of a metric of the process.
 func (p *Process) Metric(ctx context.Context, name string) (sum float64, err error) {
 	resp, err := get(ctx, p.URL+"/metrics")
 	if err != nil {
@@ -96,7 +96,7 @@ func (p *Process) Metric(ctx context.Context, name string) (sum float64, err err
 	return sum, lines.Err()
 }
 
-// Tail returns the end of what the process said.
+// Tail returns the end of the process's output.
 func (p *Process) Tail() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
@@ -105,10 +105,10 @@ func (p *Process) Tail() string {
 	return string(text[max(0, len(text)-4000):])
 }
 
-// Ready waits until the process answers 200 at the path.
+// Ready waits until the process answers GETs of the path with 200.
 func (p *Process) Ready(ctx context.Context, path string) error {
 	if err := await.Until(ctx, time.Minute, await.Serving(p.URL+path)); err != nil {
-		return fmt.Errorf("wait for %s: %w; it said:\n%s", p.Name, err, p.Tail())
+		return fmt.Errorf("wait for %s: %w; its output:\n%s", p.Name, err, p.Tail())
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func do(ctx context.Context, method, url string, body io.Reader) (*http.Response
 	return http.DefaultClient.Do(req)
 }
 
-// Compile builds a program of the module in the directory into dir, for Launch.
+// Compile builds the package pkg of the module in the directory module into dir, for Launch.
 func Compile(ctx context.Context, dir, module, pkg, name string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-o", filepath.Join(dir, name), pkg)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,5 +1,4 @@
-// Package measure reads the CPU time and memory that processes have used: its own, and
-// others'.
+// Package measure reads the CPU time and the memory that this process and others have used.
 package measure
 
 import (
@@ -16,16 +15,16 @@ import (
 	"time"
 )
 
-// Usage is what some work took.
+// Usage is the cost of some work.
 type Usage struct {
 	Wall   time.Duration `json:"wall_ns"`
 	CPU    time.Duration `json:"cpu_ns"`     // user and system, of all threads
 	Allocs uint64        `json:"allocs"`     // objects on the Go heap
-	Peak   int64         `json:"peak_bytes"` // resident, of the process since it started
+	Peak   int64         `json:"peak_bytes"` // most resident memory of the process since it started
 }
 
-// Self measures work of this process. Whatever else the process does at the same
-// time counts too.
+// Self measures work done by this process. Other work that the process does at the same time
+// is counted, too.
 func Self(work func() error) (Usage, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -48,9 +47,9 @@ func Self(work func() error) (Usage, error) {
 	return u, err
 }
 
-// Child is the protocol between a benchmark and a process that does the work to
-// be measured: the process prepares, says "ready", waits for a line, works, and
-// writes one line of JSON.
+// Child implements the protocol between a benchmark and a process that it measures: the
+// process prepares, prints "ready", waits for a line, calls work, and prints the answer as
+// one line of JSON.
 func Child(in io.Reader, out io.Writer, work func() (answer any, err error)) error {
 	fmt.Fprintln(out, "ready")
 	if _, err := bufio.NewReader(in).ReadString('\n'); err != nil {
@@ -63,14 +62,13 @@ func Child(in io.Reader, out io.Writer, work func() (answer any, err error)) err
 	return json.NewEncoder(out).Encode(answer)
 }
 
-// CPU returns the processor time that a process has used, user and system. It
-// adds up the threads that the scheduler knows, exact to the nanosecond where
-// /proc/<pid>/stat counts ticks of ten milliseconds; threads that ended are left
-// out, of which a Go program has next to none.
+// CPU returns the CPU time that a process has used, user and system. It adds up the times of
+// the threads in /proc/<pid>/task, which count nanoseconds, while /proc/<pid>/stat counts
+// ticks of ten milliseconds. Threads that have ended are not counted; a Go program has few.
 func CPU(pid int) (time.Duration, error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(files) == 0 {
-		return 0, fmt.Errorf("process %d has no threads to be seen in /proc", pid)
+		return 0, fmt.Errorf("process %d has no visible threads in /proc", pid)
 	}
 	var sum time.Duration
 	for _, file := range files {
@@ -88,7 +86,7 @@ func CPU(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
-// Peak returns the most memory that a process has had resident, in bytes.
+// Peak returns the most resident memory that a process has had, in bytes.
 func Peak(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -100,5 +98,5 @@ func Peak(pid int) (int64, error) {
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("process %d does not tell its VmHWM", pid)
+	return 0, fmt.Errorf("the status of process %d has no VmHWM", pid)
 }

@@ -20,7 +20,7 @@ func TestSelf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A busy machine may give the thread little of that time, but not none.
+	// On a busy machine the thread may get little of that time, but it gets some.
 	if u.Wall < 50*time.Millisecond || u.CPU < time.Millisecond || u.Allocs < 1000 || u.Peak < 1<<20 {
 		t.Errorf("%+v for %d allocations", u, len(kept))
 	}
@@ -56,6 +56,6 @@ func TestChild(t *testing.T) {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 	if Child(strings.NewReader(""), &out, nil) == nil {
-		t.Error("worked without being told to")
+		t.Error("the work began without a line of input")
 	}
 }

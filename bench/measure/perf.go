@@ -9,24 +9,24 @@ import (
 	"strings"
 )
 
-// Perf counts instructions and cycles with perf(1), where the machine lets it.
+// Perf counts instructions and cycles with perf(1), if the machine supports it.
 type Perf struct{ available bool }
 
-// Counts are what perf counted; nil where the machine does not count.
+// Counts are the counts of perf. A count is nil if the machine does not support it.
 type Counts struct {
 	Instructions *uint64 `json:"instructions"`
 	Cycles       *uint64 `json:"cycles"`
 }
 
-// NewPerf finds out whether the machine counts: virtual ones often do not.
+// NewPerf finds out whether the machine supports counting. Virtual machines often do not.
 func NewPerf(ctx context.Context) Perf {
 	out, err := exec.CommandContext(ctx, "perf", "stat", "-x,", "-e", "instructions,cycles", "true").CombinedOutput()
 	c := parsePerf(string(out))
 	return Perf{available: err == nil && c.Instructions != nil}
 }
 
-// Attach starts to count what a process does. stop ends that and returns the
-// counts.
+// Attach starts counting the instructions and cycles of a process. The function stop stops
+// counting and returns the counts.
 func (p Perf) Attach(ctx context.Context, pid int) (stop func() Counts, err error) {
 	if !p.available {
 		return func() Counts { return Counts{} }, nil
@@ -38,8 +38,8 @@ func (p Perf) Attach(ctx context.Context, pid int) (stop func() Counts, err erro
 		return nil, fmt.Errorf("start perf: %w", err)
 	}
 	return func() Counts {
-		_ = cmd.Process.Signal(os.Interrupt) // it prints its counts on that
-		_ = cmd.Wait()                       // and ends as if by a signal
+		_ = cmd.Process.Signal(os.Interrupt) // perf then prints its counts
+		_ = cmd.Wait()                       // perf exits as if killed by the signal
 		return parsePerf(out.String())
 	}, nil
 }

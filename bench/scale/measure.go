@@ -28,22 +28,22 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Sizes are bytes that do not depend on the machine.
+// Sizes are numbers of bytes that do not depend on the machine.
 type Sizes struct {
 	PageKey   float64 `json:"page_bytes_per_key"`        // of a listing
 	Metarange float64 `json:"metarange_bytes_per_range"` // stored
 	Cover     float64 `json:"cover_bytes_per_range"`     // stored in NATS, with its subject
 }
 
-// Speeds are what a machine made of it.
+// Speeds are the measurements that depend on the machine.
 type Speeds struct {
-	Memory  float64       `json:"coordinator_bytes_per_range"` // of the heap, while it folds and writes the metarange
+	Memory  float64       `json:"coordinator_bytes_per_range"` // heap while it folds covers and writes the metarange
 	Landing time.Duration `json:"landing_ns_per_million_ranges"`
 	Stored  float64       `json:"nats_messages_per_second"`
 }
 
-// covers yields the covers of n ranges whose keys are those of hive-partitioned
-// logs, as a fleet that lists n*perRange keys would publish them.
+// covers yields the covers that a fleet would publish for n ranges of perRange keys each, of
+// hive-partitioned logs.
 func covers(n int, perRange int64) (iter.Seq[partition.Cover], error) {
 	set, err := keyset.New("hive", int64(n)*perRange, 1)
 	if err != nil {
@@ -73,14 +73,14 @@ func covers(n int, perRange int64) (iter.Seq[partition.Cover], error) {
 	}, nil
 }
 
-// MeasureSizes measures what does not depend on the machine.
+// MeasureSizes measures the sizes, for ranges of perRange keys.
 func MeasureSizes(ctx context.Context, perRange int64) (s Sizes, err error) {
 	const n = 2000
 	all, err := covers(n, perRange)
 	if err != nil {
 		return s, err
 	}
-	const envelope = 2*22 + 24 + 22 // subject with the IDs of import and partition, and a message's header on disk
+	const envelope = 2*22 + 24 + 22 // subject with the IDs of import and partition, and message header on disk
 	var ranges []partition.RangeMetadata
 	for c := range all {
 		text, err := json.Marshal(c)
@@ -99,7 +99,7 @@ func MeasureSizes(ctx context.Context, perRange int64) (s Sizes, err error) {
 	return s, err
 }
 
-// pageKey lists a page of the synthetic S3, whose pages are those of AWS.
+// pageKey returns the bytes per key of a page of the synthetic S3, which has AWS's format.
 func pageKey() (float64, error) {
 	server := httptest.NewServer(synths3.New(synths3.Config{}))
 	defer server.Close()
@@ -112,7 +112,7 @@ func pageKey() (float64, error) {
 	return math.Round(float64(n) / PageKeys), err
 }
 
-// files counts bytes, and keeps none.
+// files counts the bytes of the files that are put, and keeps none.
 type files int
 
 func (f *files) Get(context.Context, string) ([]byte, error) {
@@ -124,8 +124,8 @@ func (f *files) Put(_ context.Context, _ string, data []byte, _ objectstore.Sum)
 	return nil
 }
 
-// MeasureSpeeds measures what depends on the machine. Data of a NATS server goes
-// below dir.
+// MeasureSpeeds measures the speeds, for ranges of perRange keys. A NATS server stores its
+// data below dir.
 func MeasureSpeeds(ctx context.Context, dir string, perRange int64) (s Speeds, err error) {
 	const n = 200_000
 	all, err := covers(n, perRange)
@@ -139,7 +139,7 @@ func MeasureSpeeds(ctx context.Context, dir string, perRange int64) (s Speeds, e
 	}
 	fold := chain.Fold()
 	if !fold.Complete() || fold.Ranges != n {
-		return s, fmt.Errorf("the fold of %d covers has %d ranges and %d gaps", n, fold.Ranges, len(fold.Gaps))
+		return s, fmt.Errorf("the fold of %d covers has %d ranges and %d gaps, want as many ranges and no gap", n, fold.Ranges, len(fold.Gaps))
 	}
 	peak := peakFiles{}
 	if _, err := metarange.WriteAll(ctx, &peak, each(fold), fold.Ranges); err != nil {
@@ -152,7 +152,7 @@ func MeasureSpeeds(ctx context.Context, dir string, perRange int64) (s Speeds, e
 	return s, err
 }
 
-// each yields the ranges of a fold as the coordinator does.
+// each yields the ranges of a fold in the way of the coordinator.
 func each(fold partition.Fold) metarange.Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		for r := range fold.All() {
@@ -163,7 +163,7 @@ func each(fold partition.Fold) metarange.Ranges {
 	}
 }
 
-// peakFiles notes the heap while a file is stored, when all of it is in memory.
+// peakFiles records the size of the heap while a whole file is in memory and being stored.
 type peakFiles struct{ heap uint64 }
 
 func (f *peakFiles) Get(context.Context, string) ([]byte, error) {
@@ -182,8 +182,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// storedPerSecond has messages of the size of covers stored by one NATS server
-// that syncs each, as fast as 64 publishers at a time get them stored.
+// storedPerSecond returns the number of messages that one NATS server stores per second if it
+// syncs each of them. The messages have the size of covers and come from 64 publishers.
 func storedPerSecond(ctx context.Context, dir string) (float64, error) {
 	server, err := natsd.Start(natsd.Config{StoreDir: dir, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Results is bench/results/scale.json: what Measure measured.
+// Results is the content of bench/results/scale.json.
 type Results struct {
 	Date    time.Time `json:"date"`
 	Machine string    `json:"machine"`
-	Idle    float64   `json:"coordinator_idle_bytes"` // resident, before any import
+	Idle    float64   `json:"coordinator_idle_bytes"` // resident memory before any import
 	Sizes   Sizes     `json:"sizes"`
 	Speeds  Speeds    `json:"speeds"`
 }
 
-// worker is the row of bench.json that tells of a worker and many keys.
+// worker is the row of bench.json about a worker and many keys.
 type worker struct {
 	Name     string        `json:"name"`
 	Kind     string        `json:"kind"`
@@ -30,8 +30,7 @@ type worker struct {
 	Ranges   float64       `json:"ranges"`
 }
 
-// Load reads what was measured: bench.json of the benchmark of a worker, and
-// scale.json.
+// Load reads the measured results: bench.json, written by the bench command, and scale.json.
 func Load(dir string) (m Measured, err error) {
 	var bench struct{ Rows []worker }
 	var r Results
@@ -55,16 +54,16 @@ func Load(dir string) (m Measured, err error) {
 	return m, nil
 }
 
-// fixed sets what the programs' constants, tests and manifests say.
+// fixed sets the numbers that constants, tests and manifests determine.
 func (m *Measured) fixed() {
-	m.Messages = 2                   // the bound that bench/cmd/fleet holds a fleet to
+	m.Messages = 2                   // the target of bench/cmd/fleet
 	m.Split = 500 * time.Millisecond // queue.starvedEvery
 	m.FirstCut = 1                   // one partition of all keys, by coordinator.plan
 	m.Pieces = 64                    // partition.mostPieces
 	m.InFlight = 96                  // s3.max_lists
-	m.Tail = [2]float64{1.2, 1.5}    // the bounds of pkg/forecast's simulation at 64 and at 256 workers
-	m.CoordinatorMax = 450 << 20     // its GOMEMLIMIT in deploy/kubernetes
-	m.PrefixLists = 5500             // as AWS documents it
+	m.Tail = [2]float64{1.2, 1.5}    // the bounds of the simulation in internal/fleetsim with 64 and 256 workers
+	m.CoordinatorMax = 450 << 20     // the coordinator's GOMEMLIMIT in deploy/kubernetes
+	m.PrefixLists = 5500             // documented by AWS
 }
 
 func decode(path string, into any) error {
@@ -78,7 +77,7 @@ func decode(path string, into any) error {
 	return nil
 }
 
-// Place is AWS, as far as the tables are concerned.
+// Place holds the assumptions of the tables: AWS.
 var Place = Assumed{
 	Latency: 100 * time.Millisecond, Cores: 2, Network: 0.781e9 / 8, Machine: 0.10264, Others: 5,
 	ListCost: 0.005 / 1000, PutCost: 0.005 / 1000,

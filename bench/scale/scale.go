@@ -1,7 +1,6 @@
-// Package scale says what an import of any size takes: calls, messages, memory,
-// time and money, and which of its limits is reached first. It is arithmetic on
-// what was measured of one worker, one coordinator and one NATS server; nothing
-// is run.
+// Package scale computes the cost of an import of any size, in calls, messages, memory, time
+// and money, and which limit is reached first. It extrapolates from measurements of one
+// worker, one coordinator and one NATS server.
 package scale
 
 import (
@@ -10,44 +9,44 @@ import (
 	"time"
 )
 
-// PageKeys is how many keys a page of a listing holds.
+// PageKeys is the number of keys in a page of a listing.
 const PageKeys = 1000
 
-// Measured is what of the programs was measured.
+// Measured holds the measured numbers.
 type Measured struct {
-	CPU            time.Duration // of a worker, for a million keys
-	Slot           float64       // keys a second of a worker with one partition at a time, its store on the same machine
-	Lists          float64       // LIST calls for each that cannot be done without
-	Range          float64       // keys in a range
-	PageKey        float64       // bytes of a page for each key
-	Metarange      float64       // bytes of a metarange for each range
-	Cover          float64       // bytes that NATS stores for each range
-	Memory         float64       // bytes of a coordinator's memory for each range
-	Landing        time.Duration // of a coordinator to fold the covers of a million ranges and write their metarange
-	Stored         float64       // messages that a NATS server stores a second; heartbeats are not stored
-	Messages       float64       // to NATS for each range, without heartbeats
+	CPU            time.Duration // CPU time of a worker for a million keys
+	Slot           float64       // keys per second of a worker with one slot and its store on the same machine
+	Lists          float64       // LIST calls over the least number of them
+	Range          float64       // keys per range
+	PageKey        float64       // bytes of a page per key
+	Metarange      float64       // bytes of a metarange per range
+	Cover          float64       // bytes that NATS stores per range
+	Memory         float64       // bytes of a coordinator's memory per range
+	Landing        time.Duration // for a coordinator to fold the covers of a million ranges and write their metarange
+	Stored         float64       // messages that a NATS server stores per second; heartbeats are not stored
+	Messages       float64       // messages to NATS per range, without heartbeats
 	Idle           float64       // bytes of a coordinator's memory without imports
-	Split          time.Duration // from one look for idle workers to the next, after which those that work hand over
-	FirstCut       int           // partitions to begin with
-	Pieces         int           // that a worker hands over at once, at most
-	Tail           [2]float64    // wall time over that of workers that are always busy: up to 64 of them, and beyond
-	InFlight       int           // LIST calls of a worker at most
-	CoordinatorMax float64       // bytes that a coordinator is given
-	PrefixLists    float64       // LIST calls a second that the store takes for one part of its keys
+	Split          time.Duration // interval at which busy workers learn of idle ones and hand over
+	FirstCut       int           // partitions at the start
+	Pieces         int           // most pieces that a worker hands over at once
+	Tail           [2]float64    // wall time over that of workers that are always busy: up to 64 workers, and beyond
+	InFlight       int           // most LIST calls in flight of a worker
+	CoordinatorMax float64       // memory limit of a coordinator, in bytes
+	PrefixLists    float64       // LIST calls per second that the store accepts for one part of its keys
 }
 
-// Assumed is what differs from place to place.
+// Assumed holds assumptions about the place where a fleet runs.
 type Assumed struct {
 	Latency  time.Duration // of a LIST call
-	Cores    float64       // of a worker's machine
-	Network  float64       // bytes a second that it receives at all times
-	Machine  float64       // dollars an hour
-	Others   int           // machines that are no workers: coordinators, NATS servers
+	Cores    float64       // cores of a worker's machine
+	Network  float64       // bytes per second that such a machine can always receive
+	Machine  float64       // dollars per hour and machine
+	Others   int           // machines for coordinators and NATS servers
 	ListCost float64       // dollars for a LIST call
 	PutCost  float64       // dollars for a PUT call
 }
 
-// Work is what an import takes however many workers share it.
+// Work is the part of the cost of an import that does not depend on the number of workers.
 type Work struct {
 	Keys      float64
 	Lists     float64 // calls
@@ -59,7 +58,7 @@ type Work struct {
 	Calls     float64 // dollars for LIST and PUT
 }
 
-// Work returns what an import of so many keys takes.
+// Work returns the work of an import of the given number of keys.
 func (m Measured) Work(a Assumed, keys float64) Work {
 	ranges := math.Ceil(keys / m.Range)
 	w := Work{
@@ -70,20 +69,20 @@ func (m Measured) Work(a Assumed, keys float64) Work {
 	return w
 }
 
-// Limit is how many keys a second one thing permits.
+// Limit is an upper bound of the throughput, in keys per second.
 type Limit struct {
 	Name string
 	Keys float64
 }
 
-// Limits returns what bounds the listing of workers from a store whose keys lie
-// in so many parts, the lowest first.
+// Limits returns the limits of a number of workers that list a bucket, the lowest first. The
+// store limits LIST calls for each of the parts of the bucket.
 func (m Measured) Limits(a Assumed, workers, parts int) []Limit {
 	n := float64(workers)
-	perList := PageKeys / m.Lists // keys that a LIST call brings on
+	perList := PageKeys / m.Lists // new keys per LIST call
 	limits := []Limit{
 		{"CPU of workers", n * a.Cores / m.CPU.Seconds() * 1e6},
-		{"workers, as they are", n * m.Slot},
+		{"measured speed of a worker", n * m.Slot},
 		{"network of workers", n * a.Network / (m.PageKey * m.Lists)},
 		{"latency of LIST", n * float64(m.InFlight) / a.Latency.Seconds() * perList},
 		{"the store", float64(parts) * m.PrefixLists * perList},
@@ -93,18 +92,19 @@ func (m Measured) Limits(a Assumed, workers, parts int) []Limit {
 	return limits
 }
 
-// Run is an import by so many workers.
+// Run is an import by a number of workers.
 type Run struct {
 	Workers int
 	Parts   int
 	Wall    time.Duration
-	Keys    float64 // a second, while it lists
-	First   string  // the limit
-	Machine float64 // dollars for machines
+	Keys    float64 // keys per second while it lists
+	First   string  // the lowest limit
+	Machine float64 // cost of machines, in dollars
 }
 
-// Run returns how long an import takes: until each worker has a part, until all
-// is listed, and until the metarange is written.
+// Run returns the time and the cost of an import. The time is the sum of three parts: until
+// each worker has a partition, until everything is listed, and until the metarange is
+// written.
 func (m Measured) Run(a Assumed, keys float64, workers, parts int) Run {
 	w, limit := m.Work(a, keys), m.Limits(a, workers, parts)[0]
 	spread := m.looks(workers) * m.Split.Seconds()
@@ -118,7 +118,7 @@ func (m Measured) Run(a Assumed, keys float64, workers, parts int) Run {
 	return r
 }
 
-// looks is how often the fleet must look for idle workers until each has a part.
+// looks returns how many rounds of hand-overs it takes until each worker has a partition.
 func (m Measured) looks(workers int) (n float64) {
 	for busy := m.FirstCut; busy < workers; busy *= 1 + m.Pieces {
 		n++
@@ -126,7 +126,7 @@ func (m Measured) looks(workers int) (n float64) {
 	return n
 }
 
-// tail is what the end of an import costs, when there is not enough left for all.
+// tail returns the factor by which the end of an import, when workers run idle, prolongs it.
 func (m Measured) tail(workers int) float64 {
 	if workers <= 64 {
 		return m.Tail[0]

@@ -24,12 +24,12 @@ func load(t *testing.T) scale.Measured {
 	return m
 }
 
-// The tables of docs/scale.md are those of the measurements that lie in bench/results.
+// The tables of docs/scale.md are those of the measurements in bench/results.
 func TestDocsAreCurrent(t *testing.T) {
 	generated.Part(t, "../../docs/scale.md", scale.Tables(load(t), scale.Place)+"\n")
 }
 
-// The sizes that the tables are made of are still those of the code.
+// The sizes in the results are those of the current code.
 func TestSizesAreCurrent(t *testing.T) {
 	text, err := os.ReadFile(results + "/scale.json")
 	if err != nil {
@@ -47,12 +47,12 @@ func TestSizesAreCurrent(t *testing.T) {
 		"page": {got.PageKey, r.Sizes.PageKey}, "metarange": {got.Metarange, r.Sizes.Metarange}, "cover": {got.Cover, r.Sizes.Cover},
 	} {
 		if math.Abs(pair[0]-pair[1]) > 0.05*pair[1] {
-			t.Errorf("%s: %.0f bytes, the results say %.0f: measure again, go run ./cmd/scale -measure", name, pair[0], pair[1])
+			t.Errorf("%s: %.0f bytes, the results say %.0f: measure again with go run ./cmd/scale -measure", name, pair[0], pair[1])
 		}
 	}
 }
 
-// What is said to be of the code and the manifests still is.
+// The numbers that report.go repeats from code and manifests are current.
 func TestConstantsAreCurrent(t *testing.T) {
 	m := load(t)
 	for path, want := range map[string]string{
@@ -72,7 +72,7 @@ func TestConstantsAreCurrent(t *testing.T) {
 	}
 }
 
-// simple is a fleet whose numbers can be worked out by hand.
+// simple has numbers that are easy to compute by hand.
 var (
 	simple = scale.Measured{
 		CPU: time.Second, Slot: 1e9, Lists: 1, Range: 1000, PageKey: 100, Metarange: 10, Cover: 20, Memory: 30, Idle: 5,
@@ -116,7 +116,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// More workers never take longer, and a larger import is never cheaper.
+// More workers never take longer, and larger imports never cost less.
 func TestOrder(t *testing.T) {
 	m := load(t)
 	for _, parts := range []int{1, 10, 1000} {
@@ -124,7 +124,7 @@ func TestOrder(t *testing.T) {
 		for workers := 1; workers <= 16; workers++ {
 			r := m.Run(scale.Place, 1e9, workers, parts)
 			if r.Wall > last {
-				t.Errorf("%d workers take %v, one less takes %v", workers, r.Wall, last)
+				t.Errorf("%d workers take %v, one worker less takes %v", workers, r.Wall, last)
 			}
 			last = r.Wall
 		}

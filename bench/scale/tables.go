@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The sizes and fleets that the tables are of.
+// The sizes and fleets in the tables.
 var (
 	sizes  = []float64{1e6, 1e9, 1e11}
 	fleets = []int{1, 10, 100, 1000}
@@ -27,34 +27,34 @@ func Tables(m Measured, a Assumed) string {
 }
 
 func inputs(b *strings.Builder, m Measured, a Assumed) {
-	b.WriteString("\n### What went in\n\n| | | from |\n| --- | --- | --- |\n")
+	b.WriteString("\n### Inputs\n\n| | | from |\n| --- | --- | --- |\n")
 	row := func(what, value, from string) { fmt.Fprintf(b, "| %s | %s | %s |\n", what, value, from) }
-	const bench, results, constant = "`bench/results/bench.json`, worker, the row with most objects", "`bench/results/scale.json`", "constant of the code"
-	row("CPU of a worker for a million keys", fmt.Sprintf("%.2f s", m.CPU.Seconds()), bench)
-	row("keys a second of a worker, one partition at a time, beside its store on the same two cores", count(m.Slot), bench)
-	row("LIST calls beyond one for 1000 keys", fmt.Sprintf("%.0f %%", 100*(m.Lists-1)), bench)
-	row("keys of a range", count(m.Range), bench)
-	row("a page of a listing, for each key", bytes(m.PageKey), results)
-	row("a metarange, for each range", bytes(m.Metarange), results)
-	row("a cover in NATS", bytes(m.Cover), results)
-	row("memory of a coordinator, for each range of a running import", bytes(m.Memory), results)
+	const bench, results, constant = "`bench/results/bench.json`, the row of a worker with the most objects", "`bench/results/scale.json`", "constant in the code"
+	row("CPU time of a worker for a million keys", fmt.Sprintf("%.2f s", m.CPU.Seconds()), bench)
+	row("keys per second of a worker with one slot that shares two cores with its store", count(m.Slot), bench)
+	row("LIST calls beyond one per 1000 keys", fmt.Sprintf("%.0f %%", 100*(m.Lists-1)), bench)
+	row("keys per range", count(m.Range), bench)
+	row("size of a page of a listing, per key", bytes(m.PageKey), results)
+	row("size of a metarange, per range", bytes(m.Metarange), results)
+	row("size of a cover in NATS", bytes(m.Cover), results)
+	row("memory of a coordinator, per range of a running import", bytes(m.Memory), results)
 	row("memory of a coordinator without imports", bytes(m.Idle), results)
-	row("to fold the covers of a million ranges and write their metarange", wall(m.Landing), results)
-	row("messages that one NATS server stores, each synced", count(m.Stored)+"/s", results)
-	row("messages to NATS for each range", fmt.Sprint(m.Messages), "the bound that `bench/cmd/fleet` holds a fleet to")
-	row("wall time over that of workers that are always busy", fmt.Sprintf("%g, beyond 64 workers %g", m.Tail[0], m.Tail[1]), "the bounds of the simulation in `pkg/forecast` at 64 and 256 workers")
-	row("LIST calls of a worker in flight", fmt.Sprint(m.InFlight), "`s3.max_lists`")
-	row("partitions at first, most that a worker hands over at once, and time between two looks for idle workers",
+	row("time to fold the covers of a million ranges and write their metarange", wall(m.Landing), results)
+	row("messages that one NATS server stores and syncs", count(m.Stored)+"/s", results)
+	row("messages to NATS per range", fmt.Sprint(m.Messages), "the target of `bench/cmd/fleet`")
+	row("wall time over that of workers that are always busy", fmt.Sprintf("%g, beyond 64 workers %g", m.Tail[0], m.Tail[1]), "the bounds of the simulation in `internal/fleetsim` with 64 and 256 workers")
+	row("LIST calls in flight of a worker", fmt.Sprint(m.InFlight), "`s3.max_lists`")
+	row("partitions at the start, most pieces that a worker hands over at once, and time between two rounds of hand-overs",
 		fmt.Sprintf("%d, %d, %s", m.FirstCut, m.Pieces, wall(m.Split)), constant)
-	row("memory that a coordinator may use", bytes(m.CoordinatorMax), "`GOMEMLIMIT` in `deploy/kubernetes`")
-	row("LIST calls a second of one part of a bucket", count(m.PrefixLists), "AWS's documentation")
-	row("a LIST call takes", wall(a.Latency), "assumed")
-	row("machines", fmt.Sprintf("%g cores, %s/s received at all times, $%g an hour: c7a.large on demand", a.Cores, bytes(a.Network), a.Machine), "assumed; look up your own")
-	row("a LIST or PUT call", fmt.Sprintf("$%g a thousand", a.ListCost*1000), "S3 Standard's list price")
+	row("memory limit of a coordinator", bytes(m.CoordinatorMax), "`GOMEMLIMIT` in `deploy/kubernetes`")
+	row("LIST calls per second for one part of a bucket", count(m.PrefixLists), "AWS's documentation")
+	row("latency of a LIST call", wall(a.Latency), "assumed")
+	row("machines", fmt.Sprintf("%g cores, %s/s of sustained network bandwidth, $%g per hour: c7a.large on demand", a.Cores, bytes(a.Network), a.Machine), "assumed; look up your own")
+	row("price of a LIST or PUT call", fmt.Sprintf("$%g per thousand", a.ListCost*1000), "S3 Standard's list price")
 }
 
 func work(b *strings.Builder, m Measured, a Assumed) {
-	b.WriteString("\n### What an import takes, however many workers share it\n\n" +
+	b.WriteString("\n### Costs that do not depend on the number of workers\n\n" +
 		"| keys | LIST calls | ranges | messages | covers in NATS | metarange | coordinator | calls to S3 |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, keys := range sizes {
 		w := m.Work(a, keys)
@@ -65,7 +65,7 @@ func work(b *strings.Builder, m Measured, a Assumed) {
 		fmt.Fprintf(b, "| 10^%.0f | %s | %s | %s | %s | %s | %s | %s |\n", math.Log10(w.Keys), count(w.Lists), count(w.Ranges), count(w.Messages),
 			bytes(w.Covers), bytes(w.Metarange), memory, dollars(w.Calls))
 	}
-	fmt.Fprintf(b, "\n**Bold** is more than the %s that `deploy/kubernetes` lets a coordinator use.\n", bytes(m.CoordinatorMax))
+	fmt.Fprintf(b, "\n**Bold**: more than the limit of %s that `deploy/kubernetes` sets for a coordinator.\n", bytes(m.CoordinatorMax))
 }
 
 func runs(b *strings.Builder, m Measured, a Assumed, keys float64) {
@@ -80,13 +80,13 @@ func runs(b *strings.Builder, m Measured, a Assumed, keys float64) {
 }
 
 func limits(b *strings.Builder, m Measured, a Assumed) {
-	b.WriteString("\n### Where each limit lies\n\nWorkers that reach it, if nothing else limited them.\n\n| limit | keys/s | workers |\n| --- | --- | --- |\n")
+	b.WriteString("\n### Limits\n\nThe last column is the number of workers that reach a limit if nothing else limits them.\n\n| limit | keys/s | workers |\n| --- | --- | --- |\n")
 	one := map[string]float64{}
 	for _, l := range m.Limits(a, 1, 1) {
 		one[l.Name] = l.Keys
 	}
-	own := []string{"CPU of workers", "workers, as they are", "network of workers", "latency of LIST"}
-	busy := math.Inf(1) // of one worker
+	own := []string{"CPU of workers", "measured speed of a worker", "network of workers", "latency of LIST"}
+	busy := math.Inf(1) // keys per second of one worker
 	for _, name := range own {
 		busy = min(busy, one[name])
 	}
@@ -100,12 +100,11 @@ func limits(b *strings.Builder, m Measured, a Assumed) {
 	row("the store, keys in 100 parts", 100*one["the store"])
 	row("NATS, one server", one["NATS"])
 	perRange := m.Landing.Seconds() / 1e6
-	row("the coordinator, if folding and landing took half of the time", m.Range/perRange)
+	row("the coordinator, if it spends half of the time on folding and landing", m.Range/perRange)
 	fmt.Fprintf(b, "\nA coordinator of %s holds the covers and the metarange of an import of %s keys.\n", bytes(m.CoordinatorMax), count((m.CoordinatorMax-m.Idle)/m.Memory*m.Range))
 }
 
-// count writes a number with three digits that count, and k, M, G or T for the
-// powers of a thousand.
+// count formats a number with three significant digits and k, M, G or T for powers of 1000.
 func count(n float64) string { return scaled(n, 1000, []string{"", "k", "M", "G", "T"}, "") }
 
 func bytes(n float64) string { return scaled(n, 1024, []string{"B", "KiB", "MiB", "GiB", "TiB"}, " ") }
@@ -135,7 +134,7 @@ func dollars(n float64) string {
 	return fmt.Sprintf("$%.0f", n)
 }
 
-// wall writes a time as a person would.
+// wall formats a time in the largest fitting unit.
 func wall(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:

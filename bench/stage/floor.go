@@ -12,16 +12,15 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/ident"
 )
 
-// raw is what the entries of a page come to, in the forms that are hashed and
-// compressed.
+// raw holds the entries of a page in the forms that are hashed and compressed.
 type raw struct {
-	identities [][]byte // what each identity is the hash of
-	records    []byte   // what they add to what the ID of a range is the hash of
-	blocks     [][]byte // what is compressed of them
+	identities [][]byte // inputs of the identity hashes
+	records    []byte   // their part of the input of a range's ID
+	blocks     [][]byte // their blocks, before compression
 }
 
-// Blocks of tables: how large they are before compression, how many records share
-// what their keys start with, and what the keys end with.
+// Properties of the blocks of tables: size before compression, number of records between
+// restart points, and the trailer of each key.
 const (
 	blockSize  = 4096
 	restart    = 16
@@ -52,11 +51,10 @@ func newRaw(b entry.Batch, values [][]byte) raw {
 	return r
 }
 
-// floor does to every object what no program that writes these files can do
-// without, by the fastest means known here, on input that is ready: it looks at
-// each byte of the page once, and finds the tags; hashes the identities, two at a
-// time, and the records, those of two pages at a time, as if they were in two
-// ranges; and compresses the blocks.
+// floor does the work that every program that writes these files has to do, by the fastest
+// known means and on prepared input. It reads each byte of the page once and finds the tags.
+// It hashes the identities, two at a time. It hashes the records of two pages at a time, as
+// if they were in two ranges. It compresses the blocks.
 func floor(_ context.Context, in *Input) (Step, error) {
 	var ids sha256x2.Pair
 	ids.Reset()

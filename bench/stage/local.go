@@ -49,7 +49,7 @@ func decode(_ context.Context, in *Input) (Step, error) {
 	var p listxml.Page
 	var body []byte
 	return func(page int) error {
-		body = append(body[:0], in.XML[page]...) // it is decoded in place
+		body = append(body[:0], in.XML[page]...) // a copy, since decoding overwrites it
 		err := p.Decode(body)
 		if err == nil && len(p.Objects) != PageKeys {
 			err = fmt.Errorf("page %d has %d objects", page, len(p.Objects))
@@ -83,17 +83,17 @@ func encodeValues(_ context.Context, in *Input) (Step, error) {
 	}, nil
 }
 
-// nowhere is a storage namespace that keeps nothing.
-type nowhere struct{}
+// discardFiles is a storage namespace that discards files.
+type discardFiles struct{}
 
-func (nowhere) Put(context.Context, string, []byte, objectstore.Sum) error { return nil }
+func (discardFiles) Put(context.Context, string, []byte, objectstore.Sum) error { return nil }
 
 func writeRanges(ctx context.Context, in *Input) (Step, error) {
-	return rangeSteps(ctx, in, nowhere{}), nil
+	return rangeSteps(ctx, in, discardFiles{}), nil
 }
 
-// rangeSteps writes pages into ranges. Where the pages start again, so do the
-// ranges: their keys have to increase.
+// rangeSteps writes pages into ranges. It starts new ranges after the last page, since the
+// keys of a range must increase.
 func rangeSteps(ctx context.Context, in *Input, files rangewriter.Files) Step {
 	var w *rangewriter.Writer
 	var buffers rangewriter.Buffers

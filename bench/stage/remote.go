@@ -36,10 +36,10 @@ func fetch(ctx context.Context, in *Input) (Step, error) {
 	}, nil
 }
 
-// Namespace is where the storage namespace of all measurements is.
+// Namespace is the storage namespace of all measurements.
 const Namespace = "s3://ns/bench"
 
-// Files opens the storage namespace on a synthetic server, as a worker does.
+// Files opens the storage namespace on a synthetic server, in the way of a worker.
 func Files(ctx context.Context, endpoint string) (*namespace.Files, error) {
 	opener, err := stores.New(stores.Config{S3: s3store.Config{
 		Endpoint: endpoint, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "bench", SecretAccessKey: "bench",
@@ -50,8 +50,7 @@ func Files(ctx context.Context, endpoint string) (*namespace.Files, error) {
 	return namespace.Open(ctx, opener, Namespace)
 }
 
-// walk follows continuation tokens from the first page on, with nothing in flight
-// meanwhile.
+// walk follows continuation tokens from the first page on, one LIST at a time.
 func walk(ctx context.Context, in *Input) (Step, error) {
 	client, err := s3store.New(ctx, s3store.Config{
 		Endpoint: in.Endpoint, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "bench", SecretAccessKey: "bench",
@@ -77,7 +76,7 @@ func walk(ctx context.Context, in *Input) (Step, error) {
 	}, nil
 }
 
-// memory keeps ranges for the upload stage.
+// memory keeps ranges in memory for the upload stage.
 type memory struct {
 	mu   sync.Mutex
 	ids  []string
@@ -91,7 +90,7 @@ func (m *memory) Put(_ context.Context, id string, data []byte, _ objectstore.Su
 	return nil
 }
 
-// upload puts the ranges that the pages make, all of them with the last page.
+// upload uploads the ranges of all pages in the step of the last page.
 func upload(ctx context.Context, in *Input) (Step, error) {
 	ranges := &memory{}
 	write := rangeSteps(ctx, in, ranges)

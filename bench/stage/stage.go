@@ -1,7 +1,6 @@
-// Package stage runs the steps of the way from a LIST page to a stored range one
-// at a time, each on input that is ready in memory, so that what each takes can
-// be told apart: in Go benchmarks, and in processes of their own by the bench
-// command.
+// Package stage runs the stages between a LIST page and a stored range separately, each on
+// input that is prepared in memory, so that the cost of each can be measured. Go benchmarks
+// run them in one process, and the bench command in one process each.
 package stage
 
 import (
@@ -16,23 +15,23 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// Walk names the stage that a worker which walks is held against.
+// Walk is the name of the stage with which a worker that walks is compared.
 const Walk = "walk"
 
-// PageKeys is how many objects a page has.
+// PageKeys is the number of objects in a page.
 const PageKeys = 1000
 
-// Step works on one page. Pages come in order, again from 0 after the last one.
+// Step processes one page. Pages come in order, and start again at 0 after the last one.
 type Step func(page int) error
 
-// Stage is one step of the way, or the floor of some.
+// Stage is one stage, or the floor under all of them.
 type Stage struct {
 	Name  string
 	About string
 	make  func(context.Context, *Input) (Step, error)
 }
 
-// New returns what does the work of the stage on the input.
+// New returns a function that runs the stage on a page of the input.
 func (s Stage) New(ctx context.Context, in *Input) (Step, error) {
 	step, err := s.make(ctx, in)
 	if err != nil {
@@ -41,22 +40,22 @@ func (s Stage) New(ctx context.Context, in *Input) (Step, error) {
 	return step, nil
 }
 
-// All returns the stages in the order of the way.
+// All returns the stages in their order in a worker.
 func All() []Stage {
 	return []Stage{
-		{"fetch", "GET the pages and throw them away", fetch},
+		{"fetch", "GET the pages and discard them", fetch},
 		{"sdk", "decode pages with the AWS SDK", decodeSDK},
 		{"decode", "decode pages", decode},
 		{"entry", "build Arrow batches of entries", buildBatches},
 		{"value", "encode values, with their identity hashes", encodeValues},
 		{"table", "write ranges: values, hashes, blocks, compression", writeRanges},
 		{"upload", "PUT the ranges", upload},
-		{Walk, "ask for pages by tokens, one after the other, and decode them", walk},
-		{"floor", "hash, scan and compress, nothing else", floor},
+		{Walk, "request pages by tokens, one after another, and decode them", walk},
+		{"floor", "only hash, scan and compress", floor},
 	}
 }
 
-// ByName returns one of All.
+// ByName returns the stage with the given name, and whether there is one.
 func ByName(name string) (Stage, bool) {
 	for _, s := range All() {
 		if s.Name == name {
@@ -66,23 +65,22 @@ func ByName(name string) (Stage, bool) {
 	return Stage{}, false
 }
 
-// Input is some pages of a set in every form that a stage may start from.
+// Input holds the first pages of a set in every form that a stage may start from.
 type Input struct {
 	Set      keyset.Set
-	Bucket   string // a name of the set that a synthetic server knows
-	Endpoint string // of a synthetic S3 server, for the stages that talk to one
+	Bucket   string // name of the set, as a bucket of a synthetic server
+	Endpoint string // URL of a synthetic server, for the stages that need one
 
-	XML     [][]byte      // the pages as the server sends them
+	XML     [][]byte      // the pages in the form that the server sends
 	Batches []entry.Batch // the pages as entries
-	raw     []raw         // what is hashed and compressed of them
+	raw     []raw         // the pages in the forms that are hashed and compressed
 }
 
-// NewInput returns the first pages of a set; bucket is a name that keyset.Parse
-// understands.
+// NewInput returns the first pages of the set that keyset.Parse returns for bucket.
 func NewInput(ctx context.Context, bucket string, pages int, endpoint string) (*Input, error) {
 	set, ok := keyset.Parse(bucket)
 	if !ok || set.Len() < int64(pages)*PageKeys {
-		return nil, fmt.Errorf("%q is no set of at least %d keys", bucket, pages*PageKeys)
+		return nil, fmt.Errorf("%q is not a set of at least %d keys", bucket, pages*PageKeys)
 	}
 	in := &Input{Set: set, Bucket: bucket, Endpoint: endpoint}
 	server := synths3.New(synths3.Config{})

@@ -8,7 +8,7 @@ import (
 	"github.com/rangefleet/rangefleet/bench/synths3"
 )
 
-// Every stage works through its pages twice.
+// Every stage processes its pages twice without an error.
 func TestStages(t *testing.T) {
 	s := synths3.New(synths3.Config{Buckets: []string{"ns"}})
 	server := httptest.NewServer(s)
@@ -29,18 +29,18 @@ func TestStages(t *testing.T) {
 			}
 		}
 	}
-	// Fetch and walk list the pages twice. That the server encodes keys is asked for once.
+	// Fetch and walk list the pages twice. One more LIST asks whether the server encodes keys.
 	const lists, asked = 2 * 2 * pages, 3
 	if c := s.Counters(); c.Calls["put"] == 0 || c.Calls["list"] < lists || c.Calls["list"] > lists+asked {
 		t.Errorf("remote stages made calls %v", c.Calls)
 	}
 	if _, err := stage.NewInput(t.Context(), "hive-1000", pages, ""); err == nil {
-		t.Error("3 pages of a set of 1000 keys")
+		t.Error("3 pages of a set of 1000 keys were accepted")
 	}
 }
 
-// BenchmarkStages has a benchmark for every stage; one operation is a page of
-// 1000 objects. What the server takes for fetch and upload counts, too.
+// BenchmarkStages has a benchmark for every stage. One operation is a page of 1000 objects.
+// In fetch and upload, the cost of the server is included.
 func BenchmarkStages(b *testing.B) {
 	const pages = 100
 	server := httptest.NewServer(synths3.New(synths3.Config{Buckets: []string{"ns"}}))

@@ -33,7 +33,7 @@ func open(t *testing.T, endpoint, bucket string) *s3store.Bucket {
 	return b
 }
 
-// The SDK, and our store on it, read what the server says of keys of every shape.
+// The product's store reads the objects of keys of every shape.
 func TestStoreReadsEveryShape(t *testing.T) {
 	_, base := start(t, synths3.Config{})
 	for _, shape := range keyset.Names() {
@@ -57,7 +57,7 @@ func TestStoreReadsEveryShape(t *testing.T) {
 			}
 		}
 		if i != n {
-			t.Errorf("%s: %d objects of %d", shape, i, n)
+			t.Errorf("%s: %d objects, want %d", shape, i, n)
 		}
 	}
 }
@@ -79,8 +79,7 @@ func TestStoreKeepsObjects(t *testing.T) {
 	}
 }
 
-// The store under test tries again what the server lets fail, and the server
-// sees that.
+// The product's store retries calls that fail, and the server counts the retries.
 func TestStoreSurvivesFaults(t *testing.T) {
 	s, base := start(t, synths3.Config{})
 	f := synths3.Faults{Seed: 3, List: synths3.Call{SlowDown: 0.1, Reset: 0.05, Cut: 0.05}}
@@ -100,15 +99,15 @@ func TestStoreSurvivesFaults(t *testing.T) {
 	}
 }
 
-// Whatever a store does wrong, all keys of it are listed in order, or there is an error.
+// Whatever a store does wrong, a listing returns all keys in order, or an error.
 func TestNoQuirkLosesKeys(t *testing.T) {
 	const bucket = "awkward-20k"
 	set, ok := keyset.Parse(bucket)
 	if !ok {
-		t.Fatal("no such keys")
+		t.Fatal("the name of the set is invalid")
 	}
 	for _, quirk := range synths3.Quirks() {
-		for _, share := range []float64{0, 0.1} { // 0 is of all pages
+		for _, share := range []float64{0, 0.1} { // 0 means all pages
 			t.Run(fmt.Sprintf("%s of %v", quirk, share), func(t *testing.T) {
 				t.Parallel()
 				s, base := start(t, synths3.Config{})
@@ -122,14 +121,14 @@ func TestNoQuirkLosesKeys(t *testing.T) {
 					}
 				}
 				if err == nil && int64(len(keys)) != set.Len() {
-					t.Errorf("%d keys of %d, and no error", len(keys), set.Len())
+					t.Errorf("%d keys and no error, want %d keys", len(keys), set.Len())
 				}
 			})
 		}
 	}
 }
 
-// listAll lists a bucket as workers do.
+// listAll lists a bucket in the way of a worker.
 func listAll(t *testing.T, base, bucket string) (keys []string, err error) {
 	t.Helper()
 	all, err := stores.New(stores.Config{S3: s3store.Config{
@@ -153,14 +152,14 @@ func listAll(t *testing.T, base, bucket string) (keys []string, err error) {
 	return keys, nil
 }
 
-// nobody is an answer that nobody reads.
-type nobody struct{ header http.Header }
+// discard is a response writer that discards everything.
+type discard struct{ header http.Header }
 
-func (n nobody) Header() http.Header         { return n.header }
-func (n nobody) Write(b []byte) (int, error) { return len(b), nil }
-func (n nobody) WriteHeader(int)             {}
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
 
-// BenchmarkPage is what the server takes for a page of 1000 keys, without HTTP.
+// BenchmarkPage measures the server's work for a page of 1000 keys, without HTTP.
 func BenchmarkPage(b *testing.B) {
 	for _, shape := range keyset.Names() {
 		b.Run(shape, func(b *testing.B) {
@@ -168,7 +167,7 @@ func BenchmarkPage(b *testing.B) {
 			req := httptest.NewRequest(http.MethodGet, "/"+shape+"-1m?list-type=2&encoding-type=url&start-after=0", nil)
 			b.ReportAllocs()
 			for b.Loop() {
-				s.ServeHTTP(nobody{http.Header{}}, req)
+				s.ServeHTTP(discard{http.Header{}}, req)
 			}
 		})
 	}

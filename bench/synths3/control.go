@@ -7,34 +7,33 @@ import (
 	"sync/atomic"
 )
 
-// controlBucket is the first part of the paths under which a server is looked at
-// and changed. No bucket can have such a name.
+// controlBucket is the first segment of the paths of the control API. No bucket can have such
+// a name.
 const controlBucket = "_synths3"
 
-// Counters is what a server has done since it started, or since its counters
-// were last reset.
+// Counters count what a server has done since it started, or since the counters were reset.
 type Counters struct {
 	Calls       map[string]int64 `json:"calls"`         // by kind: list, get, head, put, delete, other
-	Retries     int64            `json:"retries"`       // calls that the SDK says are not its first try
-	Keys        int64            `json:"keys"`          // listed, common prefixes among them
+	Retries     int64            `json:"retries"`       // calls that the SDK marks as retries
+	Keys        int64            `json:"keys"`          // listed keys and common prefixes
 	SlowDowns   int64            `json:"slow_downs"`    // calls answered 503
 	Resets      int64            `json:"resets"`        // connections reset
 	Cuts        int64            `json:"cuts"`          // bodies cut short
-	Stalls      int64            `json:"stalls"`        // pages that took long
+	Stalls      int64            `json:"stalls"`        // stalled pages
 	QuirkyPages int64            `json:"quirky_pages"`  // pages with quirks
-	BytesIn     int64            `json:"bytes_in"`      // of objects put
-	BytesOut    int64            `json:"bytes_out"`     // of bodies sent
-	MaxInFlight int64            `json:"max_in_flight"` // LIST calls at the same time
+	BytesIn     int64            `json:"bytes_in"`      // bytes of objects put
+	BytesOut    int64            `json:"bytes_out"`     // bytes of bodies sent
+	MaxInFlight int64            `json:"max_in_flight"` // most LIST calls at the same time
 }
 
 type counters struct {
 	calls                                          [ops]atomic.Int64
-	inFlight, maxInFlight                          [2]atomic.Int64 // of LIST calls, and of all other ones
+	inFlight, maxInFlight                          [2]atomic.Int64 // for LIST calls, and for all other calls
 	retries, keys, slowDowns, resets, cuts, stalls atomic.Int64
 	quirky, bytesIn, bytesOut                      atomic.Int64
 }
 
-// begin counts a call and returns what is to be done at its end.
+// begin counts a call and returns a function that must be called at its end.
 func (c *counters) begin(op op, r *http.Request) (end func()) {
 	kind := 1
 	if op == opList {
@@ -51,7 +50,7 @@ func (c *counters) begin(op op, r *http.Request) (end func()) {
 	return func() { c.inFlight[kind].Add(-1) }
 }
 
-// Counters returns what the server has done.
+// Counters returns the counters.
 func (s *Server) Counters() Counters {
 	c := &s.counters
 	out := Counters{
@@ -65,7 +64,7 @@ func (s *Server) Counters() Counters {
 	return out
 }
 
-// ResetCounters starts counting anew. Calls in flight may be counted or not.
+// ResetCounters sets all counters to zero. Calls in flight may be counted or not.
 func (s *Server) ResetCounters() {
 	c := &s.counters
 	for op := range c.calls {
@@ -79,11 +78,11 @@ func (s *Server) ResetCounters() {
 	}
 }
 
-// control answers
+// control serves the control API:
 //
-//	GET    /_synths3/counters   Counters
-//	DELETE /_synths3/counters   starts counting anew
-//	GET    /_synths3/faults     Faults
+//	GET    /_synths3/counters   returns Counters
+//	DELETE /_synths3/counters   resets them
+//	GET    /_synths3/faults     returns Faults
 //	PUT    /_synths3/faults     replaces them
 func (s *Server) control(w http.ResponseWriter, r *http.Request, what string) {
 	switch r.Method + " " + what {

@@ -13,31 +13,31 @@ import (
 	"time"
 )
 
-// Faults is what goes wrong. The zero value is a store without faults.
+// Faults are the faults that a server injects. The zero value injects none.
 type Faults struct {
-	Seed    uint64 `json:"seed"`    // of what befalls which call
-	List    Call   `json:"list"`    // what befalls LIST calls
-	Objects Call   `json:"objects"` // what befalls all other calls
+	Seed    uint64 `json:"seed"`    // decides which calls meet which faults
+	List    Call   `json:"list"`    // for LIST calls
+	Objects Call   `json:"objects"` // for all other calls
 	Stall   Stall  `json:"stall"`
 
 	Quirks     []Quirk `json:"quirks,omitempty"`
-	QuirkShare float64 `json:"quirk_share,omitempty"` // of pages that have the quirks; 0 is all
+	QuirkShare float64 `json:"quirk_share,omitempty"` // share of pages that have the quirks; 0 means all
 }
 
-// Call is what befalls calls. Shares are between 0 and 1, each of all calls.
+// Call is the latency and the faults of calls. Shares are of all calls, between 0 and 1.
 type Call struct {
 	Latency  Latency `json:"latency"`
 	SlowDown float64 `json:"slow_down"` // share answered 503 SlowDown, at once
-	Reset    float64 `json:"reset"`     // share whose connection is reset: half before, half after the work is done
-	Cut      float64 `json:"cut"`       // share whose body ends in the middle; of those without a body, none
+	Reset    float64 `json:"reset"`     // share whose connection is reset: half of them before the work is done, half after
+	Cut      float64 `json:"cut"`       // share whose response body is cut short, if there is one
 
-	MaxInFlight int64   `json:"max_in_flight"` // calls beyond are answered 503 SlowDown; 0 is no limit
-	MaxRate     float64 `json:"max_rate"`      // calls per second, likewise; one second's worth may come at once
+	MaxInFlight int64   `json:"max_in_flight"` // further calls are answered 503 SlowDown; 0 means no limit
+	MaxRate     float64 `json:"max_rate"`      // calls per second, with bursts of one second's calls; further ones are answered 503
 }
 
-// Latency is how long a call waits before it is worked on: Base, evenly more or
-// less by up to Spread, and for a share of Tail of the calls longer, by TailMean
-// on average and now and then by many times that (exponentially distributed).
+// Latency is the time that a call waits before it is served. It is evenly distributed in
+// [Base-Spread, Base+Spread]. A share of Tail of the calls waits for an additional time, which
+// is exponentially distributed with mean TailMean.
 type Latency struct {
 	Base     Duration `json:"base"`
 	Spread   Duration `json:"spread"`
@@ -45,14 +45,14 @@ type Latency struct {
 	TailMean Duration `json:"tail_mean"`
 }
 
-// Stall makes every page that lists a certain key take long, as one does for
-// which a store must skip millions of delete markers.
+// Stall makes every page that lists a certain key take long. Real stores do so if they have
+// to skip millions of delete markers.
 type Stall struct {
 	Index int64    `json:"index"` // of the key
 	For   Duration `json:"for"`   // 0: no page stalls
 }
 
-// Duration is a time.Duration that is "1m30s" in JSON.
+// Duration is a time.Duration that is encoded like "1m30s".
 type Duration struct{ time.Duration }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -64,7 +64,7 @@ func (d *Duration) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Validate names everything in f that cannot be.
+// Validate returns an error that names all invalid fields.
 func (f Faults) Validate() error {
 	var errs []error
 	for name, share := range map[string]float64{
@@ -78,21 +78,21 @@ func (f Faults) Validate() error {
 	}
 	for _, q := range f.Quirks {
 		if !slices.Contains(Quirks(), q) {
-			errs = append(errs, fmt.Errorf("no quirk is called %q: want some of %v", q, Quirks()))
+			errs = append(errs, fmt.Errorf("unknown quirk %q, want some of %v", q, Quirks()))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// faults are Faults at work.
+// faults are Faults with their state.
 type faults struct {
 	Faults
 	quirks  quirks
 	drawn   atomic.Uint64
-	buckets [2]allowance // of LIST calls, and of all other ones
+	buckets [2]allowance // for LIST calls, and for all other calls
 }
 
-// SetFaults replaces what goes wrong, from the next call on.
+// SetFaults replaces the faults. They apply from the next call on.
 func (s *Server) SetFaults(f Faults) error {
 	if err := f.Validate(); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s *Server) SetFaults(f Faults) error {
 	return nil
 }
 
-// allowance counts the calls that a rate still allows.
+// allowance is a token bucket.
 type allowance struct {
 	mu   sync.Mutex
 	left float64
@@ -124,7 +124,7 @@ func (a *allowance) take(rate float64, now time.Time) bool {
 	return true
 }
 
-// random returns the source of what befalls one call.
+// random returns the random source for one call.
 func (f *faults) random() *rand.Rand { return rand.New(rand.NewPCG(f.Seed, f.drawn.Add(1))) }
 
 func (l Latency) draw(r *rand.Rand) time.Duration {
@@ -135,8 +135,8 @@ func (l Latency) draw(r *rand.Rand) time.Duration {
 	return d
 }
 
-// befall has serve answer the call, unless and until something goes wrong.
-func (s *Server) befall(w http.ResponseWriter, r *http.Request, op op, serve func(http.ResponseWriter, *faults)) {
+// inject serves the call with serve, and injects faults before, during or after it.
+func (s *Server) inject(w http.ResponseWriter, r *http.Request, op op, serve func(http.ResponseWriter, *faults)) {
 	f := s.faults.Load()
 	call, kind := f.Objects, 1
 	if op == opList {
@@ -160,7 +160,7 @@ func (s *Server) befall(w http.ResponseWriter, r *http.Request, op op, serve fun
 		return
 	}
 	if reset {
-		serve(nowhere{w.Header()}, f)
+		serve(discard{w.Header()}, f)
 		s.reset(w)
 		return
 	}
@@ -174,7 +174,7 @@ func (s *Server) befall(w http.ResponseWriter, r *http.Request, op op, serve fun
 	}
 }
 
-// reset ends the connection as a peer does that crashed.
+// reset closes the connection with a reset, as after a crash of the server.
 func (s *Server) reset(w http.ResponseWriter) {
 	s.counters.resets.Add(1)
 	conn, _, err := http.NewResponseController(w).Hijack()
@@ -182,19 +182,19 @@ func (s *Server) reset(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the connection ends the same, only politely
+		_ = tcp.SetLinger(0) // if this fails, the connection is closed without a reset
 	}
 	_ = conn.Close()
 }
 
-// nowhere swallows an answer.
-type nowhere struct{ header http.Header }
+// discard is a response writer that discards everything.
+type discard struct{ header http.Header }
 
-func (n nowhere) Header() http.Header         { return n.header }
-func (n nowhere) Write(b []byte) (int, error) { return len(b), nil }
-func (n nowhere) WriteHeader(int)             {}
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
 
-// writer counts an answer, and drops its second half if it is to be cut.
+// writer counts the bytes of an answer, and drops its second half if cut is set.
 type writer struct {
 	http.ResponseWriter
 	cut, cutOff bool
@@ -219,7 +219,7 @@ func (w *writer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// stalls reports whether the page is one that takes long.
+// stalls reports whether the page stalls.
 func (f *faults) stalls(p *page) bool {
 	if f.Stall.For.Duration == 0 || len(p.items) == 0 {
 		return false
@@ -228,7 +228,7 @@ func (f *faults) stalls(p *page) bool {
 	return first <= f.Stall.Index && f.Stall.Index <= last
 }
 
-// ParseQuirks returns the quirks of a list with commas.
+// ParseQuirks returns the quirks in a comma-separated list of names.
 func ParseQuirks(list string) []Quirk {
 	var out []Quirk
 	for name := range strings.SplitSeq(list, ",") {

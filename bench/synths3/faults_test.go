@@ -11,9 +11,9 @@ import (
 	"github.com/rangefleet/rangefleet/bench/synths3"
 )
 
-// Shares of faults come out about as asked for, are counted, and look to a
-// client like what they stand for.
-func TestFaultsBefallTheirShare(t *testing.T) {
+// Faults occur about as often as configured, are counted, and look to a client like the
+// faults of a real store.
+func TestFaultsOccurAtTheirRate(t *testing.T) {
 	const calls = 1000
 	for _, c := range []struct {
 		name    string
@@ -32,7 +32,7 @@ func TestFaultsBefallTheirShare(t *testing.T) {
 			}
 			var failed int64
 			for range calls {
-				// Go's client tries again by itself on a connection that it reused.
+				// Go's client retries by itself on a reused connection.
 				_, err := get(t, base+"/md5-10?list-type=2")
 				if err == nil {
 					continue
@@ -43,13 +43,13 @@ func TestFaultsBefallTheirShare(t *testing.T) {
 				}
 			}
 			if n := c.counted(s.Counters()); n < calls/7 || n > calls/3 || failed == 0 || failed > n {
-				t.Errorf("%d of %d calls counted, %d seen", n, calls, failed)
+				t.Errorf("%d of %d calls are counted, and %d failed", n, calls, failed)
 			}
 		})
 	}
 }
 
-// waits records how long calls wait instead of waiting.
+// waits records how long calls would wait.
 type waits struct{ ch chan time.Duration }
 
 func (w waits) wait(_ context.Context, d time.Duration) error {
@@ -79,7 +79,7 @@ func TestLatencyAndStalls(t *testing.T) {
 		}
 	}
 	if long < 20 || long > 100 {
-		t.Errorf("%d of 500 waited longer", long)
+		t.Errorf("%d of 500 calls waited longer", long)
 	}
 	if err := s.SetFaults(synths3.Faults{Stall: synths3.Stall{Index: 7, For: synths3.Duration{Duration: 2 * time.Minute}}}); err != nil {
 		t.Fatal(err)
@@ -119,8 +119,8 @@ func TestLimits(t *testing.T) {
 	for range 3 {
 		go func() { done <- try() }()
 	}
-	if err := <-done; err == nil { // only what was refused ends while the others are held
-		t.Error("three calls were let in")
+	if err := <-done; err == nil { // only a refused call ends while the others are held
+		t.Error("three calls were served at the same time")
 	}
 	close(held)
 	for range 2 {

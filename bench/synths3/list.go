@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// maxKeys is how many items a page has at most.
+// maxKeys is the most items in a page.
 const maxKeys = 1000
 
-// query is what a LIST call asks for.
+// query holds the parameters of a LIST call.
 type query struct {
 	bucket     string
 	prefix     string
@@ -22,7 +22,7 @@ type query struct {
 	startAfter string
 	token      string
 	maxKeys    int
-	encode     bool // keys as in a URL's query
+	encode     bool // encode keys like a URL's query
 }
 
 func parseQuery(bucket string, v url.Values) (query, error) {
@@ -33,30 +33,30 @@ func parseQuery(bucket string, v url.Values) (query, error) {
 	if v.Has("max-keys") {
 		n, err := strconv.Atoi(v.Get("max-keys"))
 		if err != nil || n < 0 {
-			return query{}, fmt.Errorf("max-keys is %q", v.Get("max-keys"))
+			return query{}, fmt.Errorf("invalid max-keys %q", v.Get("max-keys"))
 		}
 		q.maxKeys = min(n, maxKeys)
 	}
 	if v.Has("continuation-token") {
 		if _, _, err := openToken(q.token); err != nil {
-			return query{}, fmt.Errorf("the continuation token is not one of this server: %w", err)
+			return query{}, fmt.Errorf("invalid continuation token: %w", err)
 		}
 	}
 	return q, nil
 }
 
-// item is one of a page: the object of a key or a common prefix.
+// item is an item of a page: an object or a common prefix.
 type item struct {
 	index  int64  // of the key
-	prefix string // not empty: a common prefix, of which index is the first key
+	prefix string // if not empty, a common prefix, and index is its first key
 }
 
-// page is a part of a listing, pooled with the buffers that it is rendered in.
+// page is a page of a listing. Pages are pooled with their buffers.
 type page struct {
 	query
 	items     []item
 	truncated bool
-	after     string // the token of the next page; set if truncated
+	after     string // the token of the next page, set if truncated
 	buf, key  []byte
 }
 
@@ -95,7 +95,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, name string, f *fa
 	_, _ = w.Write(p.buf) // the client is gone if this fails
 }
 
-// make finds the items of the page and writes it into p.buf.
+// make finds the items of the page and renders it into p.buf.
 func (p *page) make(b bucket, quirks quirks, checksums bool) {
 	if st, ok := b.(*stored); ok {
 		st.mu.RLock()
@@ -129,7 +129,7 @@ func (p *page) fill(b bucket, quirks quirks) {
 		}
 	}
 	if n := len(p.items); n > 1 && quirks.has(Duplicates) {
-		if n == size { // the last item has to give way
+		if n == size { // drop the last item to keep the size
 			at = p.items[n-1].index
 			p.items = p.items[:n-1]
 		}
@@ -139,13 +139,13 @@ func (p *page) fill(b bucket, quirks quirks) {
 	if p.truncated {
 		p.after = p.next(b, at)
 	}
-	p.spoil(b, quirks)
+	p.applyQuirks(b, quirks)
 }
 
-// start returns the index of the first key that comes into question.
+// start returns the index of the first key that the page may list.
 func (p *page) start(b bucket, quirks quirks) int64 {
 	if p.token != "" {
-		key, whole, _ := openToken(p.token) // parseQuery has seen that it opens
+		key, whole, _ := openToken(p.token) // parseQuery has checked the token
 		at := b.Rank(key)
 		if whole {
 			at = b.Below(successor(key))
@@ -164,8 +164,8 @@ func (p *page) start(b bucket, quirks quirks) int64 {
 	return b.Rank(p.startAfter)
 }
 
-// item returns what key i is in the page. A common prefix is listed if a key
-// that comes into question lies under it, also if start-after does.
+// item returns the item of key i. A common prefix is listed if a key under it may be listed,
+// even if start-after lies under it, too.
 func (p *page) item(b bucket, i int64) item {
 	if p.delimiter == "" {
 		return item{index: i}
@@ -177,7 +177,7 @@ func (p *page) item(b bucket, i int64) item {
 	return item{index: i}
 }
 
-// next returns the token of the page that starts with key at.
+// next returns the token of the page that starts with the key of index at.
 func (p *page) next(b bucket, at int64) string {
 	if n := len(p.items); n > 0 && p.items[n-1].prefix != "" {
 		return newToken(p.items[n-1].prefix, true)
@@ -189,8 +189,8 @@ func (p *page) next(b bucket, at int64) string {
 	return newToken(string(p.key), false)
 }
 
-// A token tells after which key the next page starts or, if whole, after all
-// keys with which prefix.
+// A token holds the key after which the next page starts or, if whole is set, the prefix
+// after whose last key it starts.
 
 func newToken(key string, whole bool) string {
 	kind := "k"
@@ -203,7 +203,7 @@ func newToken(key string, whole bool) string {
 func openToken(token string) (key string, whole bool, err error) {
 	text, err := base64.StdEncoding.DecodeString(token)
 	if err == nil && (len(text) == 0 || !strings.Contains("kp", string(text[:1]))) {
-		err = fmt.Errorf("%q is none", token)
+		err = fmt.Errorf("%q is not a token of this server", token)
 	}
 	if err != nil {
 		return "", false, err
@@ -211,8 +211,8 @@ func openToken(token string) (key string, whole bool, err error) {
 	return string(text[1:]), text[0] == 'p', nil
 }
 
-// successor returns the least string that is greater than all with the prefix,
-// or "" if none is. It need not be valid UTF-8.
+// successor returns the least string that is greater than all strings with the prefix, or ""
+// if there is none. It need not be valid UTF-8.
 func successor(prefix string) string {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {

@@ -15,7 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
-// stored is a bucket of objects that were put, with their keys in order.
+// stored is a bucket of objects that were put, sorted by key.
 type stored struct {
 	mu      sync.RWMutex
 	objects []object
@@ -25,14 +25,14 @@ type object struct {
 	key string
 	keyset.Object
 	content []byte
-	kept    bool // content is what was put
+	kept    bool // content was kept
 }
 
 func (b *stored) find(key string) (int, bool) {
 	return slices.BinarySearchFunc(b.objects, key, func(o object, key string) int { return strings.Compare(o.key, key) })
 }
 
-// The methods of bucket are called under mu.
+// The caller of the methods of bucket holds mu.
 
 func (b *stored) Len() int64                           { return int64(len(b.objects)) }
 func (b *stored) AppendKey(dst []byte, i int64) []byte { return append(dst, b.objects[i].key...) }
@@ -112,12 +112,12 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request, b *stored, key stri
 	w.WriteHeader(http.StatusOK)
 }
 
-// table is that of a checksum that processors compute themselves: an ETag has to
-// tell contents apart and is opaque to clients, so it need not be an MD5.
+// table is that of a checksum that processors have instructions for. An ETag is opaque to
+// clients and has to differ for different contents, so it need not be an MD5.
 var table = crc32.MakeTable(crc32.Castagnoli)
 
-// receive reads the body of a PUT. What goes beyond KeepBytes is read and hashed
-// only.
+// receive reads and hashes the body of a PUT. It keeps the content unless that would exceed
+// KeepBytes.
 func (s *Server) receive(r *http.Request) (object, error) {
 	o := object{kept: r.ContentLength >= 0 && s.kept.Add(r.ContentLength) <= s.cfg.KeepBytes}
 	sum := crc32.New(table)
@@ -177,13 +177,13 @@ func (s *Server) remove(w http.ResponseWriter, b *stored, key string) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// refuse answers an error in S3's form.
+// refuse answers with an error in S3's format.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	body, err := xml.Marshal(struct {
 		XMLName                 xml.Name `xml:"Error"`
 		Code, Message, Resource string
 	}{Code: code, Message: message, Resource: r.URL.Path})
-	if err != nil { // a path that XML cannot carry
+	if err != nil { // XML cannot encode the path
 		body = []byte("<Error><Code>" + code + "</Code></Error>")
 	}
 	w.Header().Set("Content-Type", "application/xml")

@@ -2,7 +2,6 @@ package synths3_test
 
 import (
 	"encoding/xml"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,7 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
-// Each quirk does what it says, to keys a to f in pages of four.
+// Each quirk has its effect on pages of four of the keys a to f.
 func TestQuirks(t *testing.T) {
 	page := func(more string) func(q url.Values) url.Values {
 		return func(q url.Values) url.Values {
@@ -58,13 +57,13 @@ func TestQuirks(t *testing.T) {
 				t.Errorf("keys %q, page %+v", got, r)
 			}
 			if n := s.Counters().QuirkyPages; (n == 1) != (c.quirk != "") {
-				t.Errorf("%d pages counted", n)
+				t.Errorf("%d pages with quirks are counted", n)
 			}
 		})
 	}
 }
 
-// Quirks of how keys are written.
+// These quirks concern the encoding of keys.
 func TestQuirksOfText(t *testing.T) {
 	for _, c := range []struct {
 		quirks string
@@ -87,7 +86,7 @@ func TestQuirksOfText(t *testing.T) {
 		}
 		closed := strings.HasSuffix(string(body), "</ListBucketResult>")
 		if closed != (c.quirks != "unclosed") {
-			t.Errorf("%s: closed %v", c.quirks, closed)
+			t.Errorf("%s: the root element is closed: %v", c.quirks, closed)
 		}
 		if c.quirks == "unclosed" && xml.Unmarshal(body, new(result)) == nil {
 			t.Error("the page is well-formed")
@@ -95,7 +94,7 @@ func TestQuirksOfText(t *testing.T) {
 	}
 }
 
-// Over all pages, quirks that S3 allows lose and repeat nothing.
+// Quirks that S3 allows neither lose nor repeat keys.
 func TestHarmlessQuirks(t *testing.T) {
 	for _, quirk := range []synths3.Quirk{synths3.ShortPages, synths3.EmptyPages, synths3.SilentEncoding} {
 		s, base := start(t, synths3.Config{})
@@ -113,7 +112,7 @@ func TestHarmlessQuirks(t *testing.T) {
 	}
 }
 
-// A share of quirks befalls about that share of the pages.
+// About the configured share of pages has quirks.
 func TestQuirkShare(t *testing.T) {
 	s, base := start(t, synths3.Config{})
 	if err := s.SetFaults(synths3.Faults{Quirks: []synths3.Quirk{synths3.NoKeyCount}, QuirkShare: 0.3, Seed: 2}); err != nil {
@@ -123,6 +122,6 @@ func TestQuirkShare(t *testing.T) {
 		list(t, base+"/md5-1", url.Values{})
 	}
 	if n := s.Counters().QuirkyPages; n < 60 || n > 120 {
-		t.Error(fmt.Sprint(n, " of 300 pages"))
+		t.Errorf("%d of 300 pages have quirks", n)
 	}
 }

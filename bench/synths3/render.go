@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// render writes the page as XML into p.buf. The server often shares its cores
-// with what is measured, so this appends text, and knows no encoder.
+// render writes the page as XML into p.buf. It appends text instead of using an encoder, since
+// the server often shares its cores with the measured program.
 func (p *page) render(b bucket, quirks quirks, checksums bool) {
 	encode := encodeXML
 	switch {
@@ -57,7 +57,7 @@ const (
 		"<StorageClass>STANDARD</StorageClass></Contents>"
 )
 
-// head appends what AWS sends before the first object.
+// head appends the elements that AWS sends before the first object.
 func (p *page) head(buf []byte, encode func([]byte, []byte) []byte, quirks quirks) []byte {
 	element := func(name string, value []byte) {
 		buf = append(append(append(buf, '<'), name...), '>')
@@ -101,7 +101,7 @@ func appendHex(buf []byte, v uint64) []byte {
 	return buf
 }
 
-// hexPairs are the two digits of each byte, and decimalPairs those of 0 to 99.
+// hexPairs holds the two digits of each byte, and decimalPairs those of 0 to 99.
 var hexPairs, decimalPairs = pairs("0123456789abcdef"), pairs("0123456789")
 
 func pairs(digits string) string {
@@ -114,7 +114,7 @@ func pairs(digits string) string {
 	return string(all)
 }
 
-// literal are the bytes that AWS leaves as they are in a key it encodes.
+// literal are the bytes that AWS does not escape in an encoded key.
 var literal = func() (t [256]bool) {
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.*/") {
 		t[c] = true
@@ -122,8 +122,8 @@ var literal = func() (t [256]bool) {
 	return t
 }()
 
-// appendURL appends text as AWS does in a listing of encoding-type url: like a
-// form, so that a blank is '+', but with '/' left alone.
+// appendURL appends text in the encoding of AWS for encoding-type url. It is that of a form,
+// in which a space is '+', except that '/' is not escaped.
 func appendURL(buf, text []byte) []byte {
 	const upperHex = "0123456789ABCDEF"
 	for i := 0; i < len(text); {
@@ -131,7 +131,7 @@ func appendURL(buf, text []byte) []byte {
 		for i < len(text) && literal[text[i]] {
 			i++
 		}
-		buf = append(buf, text[start:i]...) // most keys are one such stretch
+		buf = append(buf, text[start:i]...) // most keys consist of one such run
 		for ; i < len(text) && !literal[text[i]]; i++ {
 			if c := text[i]; c == ' ' {
 				buf = append(buf, '+')
@@ -143,8 +143,8 @@ func appendURL(buf, text []byte) []byte {
 	return buf
 }
 
-// encodeXML appends text as AWS does in a listing without encoding: with
-// character references for what XML escapes, also for what it forbids.
+// encodeXML appends text in the encoding of AWS for a listing without encoding-type: with
+// character references, even for characters that XML forbids.
 func encodeXML(buf, text []byte) []byte {
 	return escape(buf, text, func(buf []byte, c byte) []byte {
 		buf = strconv.AppendInt(append(buf, "&#x"...), int64(c), 16)
@@ -152,17 +152,17 @@ func encodeXML(buf, text []byte) []byte {
 	})
 }
 
-// encodeReplaced loses what XML forbids.
+// encodeReplaced replaces characters that XML forbids.
 func encodeReplaced(buf, text []byte) []byte {
 	return escape(buf, text, func(buf []byte, _ byte) []byte { return utf8.AppendRune(buf, utf8.RuneError) })
 }
 
-// encodeRaw writes what XML forbids.
+// encodeRaw appends characters that XML forbids as they are.
 func encodeRaw(buf, text []byte) []byte {
 	return escape(buf, text, func(buf []byte, c byte) []byte { return append(buf, c) })
 }
 
-// unescaped are the bytes that escape leaves as they are.
+// unescaped are the bytes that escape does not escape.
 var unescaped = func() (t [256]bool) {
 	for c := ' '; c < 256; c++ {
 		t[c] = !strings.ContainsRune(`&<>"`, c)
@@ -170,7 +170,7 @@ var unescaped = func() (t [256]bool) {
 	return t
 }()
 
-// escape appends text for XML; control appends control characters.
+// escape appends text escaped for XML. It calls control to append a control character.
 func escape(buf, text []byte, control func([]byte, byte) []byte) []byte {
 	for i := 0; i < len(text); i++ {
 		start := i
@@ -198,8 +198,8 @@ func escape(buf, text []byte, control func([]byte, byte) []byte) []byte {
 	return buf
 }
 
-// appendTime appends a time in milliseconds since the Unix epoch, not before it,
-// in the form 2006-01-02T15:04:05.000Z.
+// appendTime appends a time in the form 2006-01-02T15:04:05.000Z. The time is in milliseconds
+// since the Unix epoch and not negative.
 func appendTime(buf []byte, ms int64) []byte {
 	const day = 24 * 3600 * 1000
 	year, month, dom := civil(ms / day)
@@ -219,10 +219,10 @@ func appendTime(buf []byte, ms int64) []byte {
 	return buf
 }
 
-// civil returns the date of a day counted from 1970-01-01. It counts from
-// 0000-03-01, so that a leap day is the last of its year.
+// civil returns the date of a day that is counted from 1970-01-01. Internally it counts years
+// from March 1, so that a leap day is the last day of its year.
 func civil(day int64) (year, month, dom int64) {
-	const era = 146_097 // days of 400 years
+	const era = 146_097 // days in 400 years
 	day += 719_468
 	doe := day % era
 	yoe := (doe - doe/1460 + doe/36_524 - doe/146_096) / 365

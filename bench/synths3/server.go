@@ -1,14 +1,14 @@
-// Package synths3 is an S3 server for tests and measurements at scale. Buckets of
-// any number of keys are generated as they are listed (see package keyset),
-// objects that are put are kept in memory, and faults and the habits of stores
-// that keep S3's promises badly can be switched on and off while it runs.
+// Package synths3 is a synthetic S3 server for tests and large measurements. It generates
+// buckets of any number of keys while they are listed (see package keyset), and keeps objects
+// that are put in memory. It can inject faults and the quirks of real stores, which can be
+// changed while it runs.
 //
-// It speaks as much of S3 as a listing worker needs, path-style and without
-// looking at signatures: ListObjectsV2, and PUT, GET, HEAD and DELETE of objects.
+// It implements the part of S3 that a worker needs, in path style and without checking
+// signatures: ListObjectsV2, and PUT, GET, HEAD and DELETE of objects.
 //
-// A bucket whose name keyset.Parse understands, such as hive-10m or uuid-1000000-7,
-// exists, holds just those keys and is read-only. All others hold what is put into
-// them.
+// A bucket whose name keyset.Parse accepts, such as hive-10m or uuid-1000000-7, always exists,
+// holds the keys of that set, and is read-only. Any other bucket holds the objects that are
+// put into it.
 package synths3
 
 import (
@@ -23,15 +23,15 @@ import (
 	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
-// Config is how a server works for good; see Faults for what may change. The
-// zero value is usable.
+// Config is the configuration of a server that does not change; Faults may change. The zero
+// value is usable.
 type Config struct {
-	Buckets   []string              // that exist from the start, empty; more are made by PUT
+	Buckets   []string              // empty buckets at the start; PUT creates more
 	Sets      map[string]keyset.Set // generated buckets with names of their own
-	KeepBytes int64                 // of objects put; what is put beyond has its size and ETag kept, not its content
-	Bare      bool                  // pages without the checksum elements that AWS sends
+	KeepBytes int64                 // bytes of contents to keep; of further objects only size and ETag are kept
+	Bare      bool                  // leave out the checksum elements that AWS lists
 
-	Now  func() time.Time                           // nil is time.Now
+	Now  func() time.Time                           // nil means time.Now
 	Wait func(context.Context, time.Duration) error // nil waits in real time
 }
 
@@ -40,7 +40,7 @@ type Server struct {
 	cfg      Config
 	faults   atomic.Pointer[faults]
 	counters counters
-	kept     atomic.Int64 // bytes of all objects' content
+	kept     atomic.Int64 // bytes of the contents of all objects
 	pages    sync.Pool    // of *page
 
 	mu      sync.Mutex
@@ -49,7 +49,7 @@ type Server struct {
 
 var _ http.Handler = (*Server)(nil)
 
-// bucket is what a listing needs to know of a bucket: its keys in order.
+// bucket is the view of a bucket that listings use: its sorted keys.
 type bucket interface {
 	Len() int64
 	AppendKey(dst []byte, i int64) []byte
@@ -73,7 +73,7 @@ func New(cfg Config) *Server {
 	for _, name := range cfg.Buckets {
 		s.buckets[name] = &stored{}
 	}
-	_ = s.SetFaults(Faults{}) // no fault is no error
+	_ = s.SetFaults(Faults{}) // the zero value is valid
 	return s
 }
 
@@ -87,7 +87,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	op := operation(r, object)
 	defer s.counters.begin(op, r)()
-	s.befall(w, r, op, func(w http.ResponseWriter, f *faults) {
+	s.inject(w, r, op, func(w http.ResponseWriter, f *faults) {
 		switch {
 		case op == opOther:
 			s.refuse(w, r, http.StatusNotImplemented, "NotImplemented", r.Method+" "+r.URL.RequestURI())
@@ -101,8 +101,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// bucket returns a bucket, generating it if its name says so; nil if it does
-// not exist.
+// bucket returns the bucket with the name, which may be generated, or nil if there is none.
 func (s *Server) bucket(name string) bucket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +116,7 @@ func (s *Server) bucket(name string) bucket {
 	return set
 }
 
-// create makes a bucket, if there is none of that name.
+// create creates a bucket, unless it exists.
 func (s *Server) create(w http.ResponseWriter, name string) {
 	if s.bucket(name) == nil {
 		s.mu.Lock()
@@ -139,13 +138,12 @@ const (
 	opPut
 	opDelete
 	opOther
-	ops // how many
+	ops // the number of kinds
 )
 
 var opNames = [ops]string{"list", "get", "head", "put", "delete", "other"}
 
-// operation returns what a request asks for. Listings and everything else about
-// a bucket are one kind.
+// operation returns the kind of a request about an object or about a bucket.
 func operation(r *http.Request, object bool) op {
 	q := r.URL.Query()
 	switch {

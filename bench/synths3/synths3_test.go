@@ -17,7 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
-// result is a page as a client reads it.
+// result is a decoded page.
 type result struct {
 	Name, Prefix, StartAfter, Delimiter, EncodingType string
 	IsTruncated                                       bool
@@ -31,7 +31,7 @@ type result struct {
 	CommonPrefixes []struct{ Prefix string }
 }
 
-// items returns keys and common prefixes, decoded, in order.
+// items returns the decoded keys and common prefixes in order.
 func (r result) items(t *testing.T) []string {
 	t.Helper()
 	var items []string
@@ -63,7 +63,7 @@ func start(t *testing.T, cfg synths3.Config) (*synths3.Server, string) {
 	return s, server.URL
 }
 
-// get returns the body of an answer 200, or how it failed.
+// get returns the body of a 200 answer, or an error.
 func get(t *testing.T, url string) ([]byte, error) {
 	t.Helper()
 	resp, err := http.Get(url)
@@ -100,12 +100,12 @@ func walk(t *testing.T, url string, query url.Values, tokens bool) []string {
 		r := list(t, url, query)
 		items := r.items(t)
 		if r.KeyCount == nil || *r.KeyCount != len(items) {
-			t.Fatalf("%d items, KeyCount %v", len(items), r.KeyCount)
+			t.Fatalf("the page has %d items and KeyCount %v", len(items), r.KeyCount)
 		}
 		all = append(all, items...)
 		if !r.IsTruncated {
 			if r.NextContinuationToken != "" {
-				t.Fatal("the last page names a token")
+				t.Fatal("the last page has a token")
 			}
 			return all
 		}
@@ -117,7 +117,7 @@ func walk(t *testing.T, url string, query url.Values, tokens bool) []string {
 	}
 }
 
-// naive is the twin: what a listing of sorted keys is to hold.
+// naive returns the items that a listing of sorted keys must hold.
 func naive(keys []string, prefix, delimiter, after string) []string {
 	var out []string
 	for _, key := range keys {
@@ -136,8 +136,7 @@ func naive(keys []string, prefix, delimiter, after string) []string {
 	return out
 }
 
-// Every shape, listed in pages with random parameters, is what a sorted list of
-// its keys would give.
+// Listings of every shape with random parameters equal listings of a sorted slice of its keys.
 func TestListingsEqualThoseOfASortedList(t *testing.T) {
 	const seed = 11
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -169,14 +168,14 @@ func TestListingsEqualThoseOfASortedList(t *testing.T) {
 				query.Set("prefix", prefix)
 				query.Set("delimiter", delimiter)
 				query.Set("start-after", after)
-				// By start-after, a common prefix would be listed again.
+				// A listing by start-after would list a common prefix twice.
 				got := walk(t, fmt.Sprintf("%s/%s-%d-3", base, shape, n), query, delimiter != "" || rnd.IntN(2) == 0)
 				if want := naive(keys, prefix, delimiter, after); !slices.Equal(got, want) {
 					at := 0
 					for at < min(len(got), len(want)) && got[at] == want[at] {
 						at++
 					}
-					t.Fatalf("seed %d round %d: prefix %q delimiter %q after %q: %d items, want %d, differing from item %d on",
+					t.Fatalf("seed %d round %d: prefix %q delimiter %q after %q: %d items, want %d; the first that differs is %d",
 						seed, round, prefix, delimiter, after, len(got), len(want), at)
 				}
 			}
@@ -184,7 +183,7 @@ func TestListingsEqualThoseOfASortedList(t *testing.T) {
 	}
 }
 
-func TestPageTellsAttributes(t *testing.T) {
+func TestPagesHoldAttributes(t *testing.T) {
 	set := keyset.Of("a b&c+\u00e9\x01", "x")
 	_, base := start(t, synths3.Config{Sets: map[string]keyset.Set{"odd": set}})
 	body, err := get(t, base+"/odd?list-type=2&encoding-type=url")

@@ -21,15 +21,15 @@ import (
 	"github.com/rangefleet/rangefleet/internal/process"
 )
 
-// Row is what was measured.
+// Row is the result of one measurement.
 type Row struct {
 	Plan
 	measure.Usage
 	measure.Counts
 	Lists       int64  `json:"lists,omitempty"`     // LIST calls
-	MinLists    int64  `json:"min_lists,omitempty"` // that could not be done without
-	Retries     int64  `json:"retries,omitempty"`   // calls of any kind that the SDK made again
-	InFlight    int64  `json:"in_flight,omitempty"` // most LIST calls at a time
+	MinLists    int64  `json:"min_lists,omitempty"` // LIST calls that any listing needs
+	Retries     int64  `json:"retries,omitempty"`   // retries of calls of any kind by the SDK
+	InFlight    int64  `json:"in_flight,omitempty"` // most LIST calls at the same time
 	Ranges      int    `json:"ranges,omitempty"`
 	MetarangeID string `json:"metarange_id,omitempty"`
 }
@@ -37,7 +37,7 @@ type Row struct {
 // CPUPerMillion returns CPU-seconds per million objects.
 func (r Row) CPUPerMillion() float64 { return r.CPU.Seconds() * 1e6 / float64(r.Objects) }
 
-// bench has the programs and the server that rows are measured with.
+// bench holds the programs and the server that measurements use.
 type bench struct {
 	options
 	dir      string
@@ -61,7 +61,7 @@ func newBench(ctx context.Context, o options, dir string) (*bench, error) {
 			return nil, err
 		}
 	}
-	// Nothing is kept of what workers write: it is never read.
+	// The server keeps little of what workers write, since nothing reads it.
 	b.server = b.command(ctx, "synths3", "-listen", "127.0.0.1:0", "-buckets", "ns", "-keep", "1048576")
 	out, err := b.server.StdoutPipe()
 	if err != nil {
@@ -82,7 +82,7 @@ func newBench(ctx context.Context, o options, dir string) (*bench, error) {
 	return b, nil
 }
 
-// command returns one of the programs, which dies with this process.
+// command returns a command that runs one of the programs and dies with this process.
 func (b *bench) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, name), args...)
 	process.DieWithParent(cmd)
@@ -95,7 +95,7 @@ func (b *bench) close() {
 		b.fleet.close()
 	}
 	_ = b.server.Process.Kill()
-	_ = b.server.Wait() // it ended by our signal
+	_ = b.server.Wait() // the signal ended it
 }
 
 // measure measures a row.
@@ -118,7 +118,7 @@ func (b *bench) measure(ctx context.Context, p Plan) (Row, error) {
 	default:
 		err = b.child(ctx, &row, "stage", "-stage", p.stage, "-bucket", p.Bucket, "-endpoint", b.endpoint,
 			"-pages", fmt.Sprint(p.Objects/stage.PageKeys))
-		row.Peak = 0 // that of the input
+		row.Peak = 0 // it is mostly the input
 	}
 	if err != nil {
 		return Row{}, err
@@ -134,7 +134,7 @@ func (b *bench) measure(ctx context.Context, p Plan) (Row, error) {
 	return row, nil
 }
 
-// control talks to the server about faults and counters.
+// control reads or changes the faults and counters of the server.
 func (b *bench) control(ctx context.Context, method, what string, send, receive any) error {
 	var body io.Reader
 	if send != nil {
@@ -166,7 +166,7 @@ func (b *bench) control(ctx context.Context, method, what string, send, receive 
 	return nil
 }
 
-// child measures a program that follows measure.Child.
+// child measures a program that follows the protocol of measure.Child.
 func (b *bench) child(ctx context.Context, row *Row, name string, args ...string) error {
 	objects := row.Objects
 	cmd := b.command(ctx, name, args...)
@@ -182,9 +182,9 @@ func (b *bench) child(ctx context.Context, row *Row, name string, args ...string
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	lines := bufio.NewReader(out)
-	_, err = lines.ReadString('\n') // it is ready
+	_, err = lines.ReadString('\n') // "ready"
 	if err != nil {
-		return errors.Join(fmt.Errorf("%s did not get ready: %w", name, err), cmd.Wait())
+		return errors.Join(fmt.Errorf("wait until %s is ready: %w", name, err), cmd.Wait())
 	}
 	stop, err := b.perf.Attach(ctx, cmd.Process.Pid)
 	if err != nil {
@@ -200,7 +200,7 @@ func (b *bench) child(ctx context.Context, row *Row, name string, args ...string
 		return fmt.Errorf("run %s: %w", name, err)
 	}
 	if row.Objects != objects {
-		return fmt.Errorf("%s found %d objects of %d", name, row.Objects, objects)
+		return fmt.Errorf("%s found %d objects, want %d", name, row.Objects, objects)
 	}
 	return nil
 }

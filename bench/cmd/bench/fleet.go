@@ -25,9 +25,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// fleet is all of a fleet but its worker, in this process: NATS, and what of a
-// coordinator it takes to give a worker one partition and take its covers. So
-// the worker's process does a worker's work, all of it and nothing else.
+// fleet is a fleet without its worker, in this process: NATS, and the parts of a coordinator
+// that queue one partition and read its covers. So the worker's process does all the work of
+// a worker, and nothing else.
 type fleet struct {
 	nats    *natsd.Server
 	backend *backend.Backend
@@ -59,11 +59,11 @@ func (f *fleet) close() {
 	if f.backend != nil {
 		f.backend.Close()
 	}
-	_ = f.nats.Shutdown() // its directory goes next
+	_ = f.nats.Shutdown() // its directory is removed next
 }
 
-// give gives the import of a bucket, as one partition, to whoever works.
-func (f *fleet) give(ctx context.Context, id, bucket string, mode objectstore.Mode) error {
+// queueImport queues the import of a bucket as one partition.
+func (f *fleet) queueImport(ctx context.Context, id, bucket string, mode objectstore.Mode) error {
 	job := imports.Job{
 		ImportID: id, Namespace: stage.Namespace, Breaks: partition.DefaultBreaks,
 		Paths:   []imports.Path{{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/"}},
@@ -81,11 +81,11 @@ func (f *fleet) give(ctx context.Context, id, bucket string, mode objectstore.Mo
 	return nil
 }
 
-// take waits until every key is covered, and returns the ranges.
-func (f *fleet) take(ctx context.Context, id string) ([]partition.RangeMetadata, error) {
+// awaitCovers waits until every key is covered, and returns the ranges.
+func (f *fleet) awaitCovers(ctx context.Context, id string) ([]partition.RangeMetadata, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go f.watch(ctx, id, cancel)
+	go f.cancelOnEnd(ctx, id, cancel)
 	var chain partition.Chain
 	var fold partition.Fold
 	done := errors.New("complete")
@@ -104,8 +104,8 @@ func (f *fleet) take(ctx context.Context, id string) ([]partition.RangeMetadata,
 	return slices.Collect(fold.All()), nil
 }
 
-// watch ends the wait for an import that a worker has let fail.
-func (f *fleet) watch(ctx context.Context, id string, cancel context.CancelCauseFunc) {
+// cancelOnEnd cancels the wait for an import that has failed.
+func (f *fleet) cancelOnEnd(ctx context.Context, id string, cancel context.CancelCauseFunc) {
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
 	for {
@@ -120,8 +120,8 @@ func (f *fleet) watch(ctx context.Context, id string, cancel context.CancelCause
 	}
 }
 
-// worker measures a worker process that lists a bucket as one partition, from
-// the moment at which it could get it to the one at which its last cover is in.
+// worker measures a worker process that lists a bucket as one partition. The measurement
+// begins when the partition is queued, and ends when the last cover has arrived.
 func (b *bench) worker(ctx context.Context, row *Row) error {
 	address, err := process.FreeAddress()
 	if err != nil {
@@ -140,12 +140,12 @@ func (b *bench) worker(ctx context.Context, row *Row) error {
 		return err
 	}
 	if err := b.work(ctx, row, p); err != nil {
-		return fmt.Errorf("%w; the worker said:\n%s", err, p.Tail())
+		return fmt.Errorf("%w; output of the worker:\n%s", err, p.Tail())
 	}
 	return nil
 }
 
-// work gives the worker the bucket and takes what it makes of it.
+// work queues the import of the bucket and waits for its covers.
 func (b *bench) work(ctx context.Context, row *Row, p *processes.Process) error {
 	before, err := used(ctx, p)
 	if err != nil {
@@ -157,10 +157,10 @@ func (b *bench) work(ctx context.Context, row *Row, p *processes.Process) error 
 	}
 	id := fmt.Sprintf("bench%d", time.Now().UnixNano())
 	begun := time.Now()
-	err = b.fleet.give(ctx, id, row.Bucket, row.mode)
+	err = b.fleet.queueImport(ctx, id, row.Bucket, row.mode)
 	var ranges []partition.RangeMetadata
 	if err == nil {
-		ranges, err = b.fleet.take(ctx, id)
+		ranges, err = b.fleet.awaitCovers(ctx, id)
 	}
 	wall := time.Since(begun)
 	row.Counts = stop()
@@ -178,17 +178,17 @@ func (b *bench) work(ctx context.Context, row *Row, p *processes.Process) error 
 		objects += r.Count
 	}
 	if objects != row.Objects {
-		return fmt.Errorf("the ranges hold %d objects of %d", objects, row.Objects)
+		return fmt.Errorf("the ranges hold %d objects, want %d", objects, row.Objects)
 	}
 	row.MetarangeID, err = metarange.Write(ctx, b.fleet.files, ranges)
 	return err
 }
 
-// used returns what a worker has used since it started.
+// used returns the usage of a worker since it started.
 func used(ctx context.Context, p *processes.Process) (measure.Usage, error) {
 	allocs, err := p.Metric(ctx, "go_memstats_mallocs_total")
 	if err == nil && allocs == 0 {
-		err = errors.New("the worker's metrics do not tell its allocations")
+		err = errors.New("the worker's metrics have no count of allocations")
 	}
 	if err != nil {
 		return measure.Usage{}, err

@@ -1,8 +1,8 @@
-// Command bench measures a worker: each stage alone, the whole, the floor under
-// it, and a reader made of lakeFS's packages beside it, all in one run and
-// against one synthetic S3. It prints a table and the targets that it meets and
-// misses, and writes both as JSON and as a picture. BENCHMARKS.md in the root of
-// the repository says how to read them.
+// Command bench measures, in one run and against one synthetic S3, each stage of a worker
+// alone, the whole worker, the floor (the least work that any program has to do), and an
+// import by lakeFS's packages. It prints a table of measurements and a table of targets that
+// were met or missed, and writes both as text and JSON, and a picture. BENCHMARKS.md in the
+// root of the repository explains them.
 //
 // Run it in the directory of its module.
 package main
@@ -24,19 +24,19 @@ import (
 	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
-// options are what a run measures.
+// options select what a run measures.
 type options struct {
-	objects string // count of most rows
-	large   string // count of the row that shows growth; "" is none
-	huge    string // count of the row that shows memory; "" is none
-	shape   string // of the rows that are not about shapes
+	objects string // number of objects in most rows
+	large   string // number in the row that shows growth; "" for no such row
+	huge    string // number in the row that shows memory; "" for no such row
+	shape   string // shape of keys in the rows that do not compare shapes
 	shapes  []string
 	latency time.Duration
 	lakefs  bool // run lakeFS's packages
-	verify  bool // run them on every shape
+	verify  bool // run lakeFS's packages on every shape
 	faults  bool
-	only    string        // part of the names of the rows to measure
-	timeout time.Duration // of one row
+	only    string        // substring of the names of the rows to measure
+	timeout time.Duration // for one row
 	out     string
 }
 
@@ -55,16 +55,16 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "a run of about a minute: 100k objects, few shapes, nothing large")
 	flags.StringVar(&o.objects, "objects", "1m", "`count` of objects in most rows")
-	flags.StringVar(&o.large, "large", "10m", "`count` of objects in the row that shows growth; empty for none")
-	flags.StringVar(&o.huge, "huge", "", "`count` of objects in the row that shows memory, such as 100m; empty for none")
-	flags.StringVar(&o.shape, "shape", "hive", "shape of the keys, where the row is not about shapes")
-	shapes := flags.String("shapes", "all", "`shapes` to compare, with commas; all, or empty for none")
-	flags.DurationVar(&o.latency, "latency", 50*time.Millisecond, "of a LIST call, in the rows that have any")
-	flags.BoolVar(&o.lakefs, "lakefs", true, "run lakeFS's packages beside")
-	flags.BoolVar(&o.verify, "verify", false, "run them on every shape, to compare metarange IDs")
-	flags.BoolVar(&o.faults, "faults", true, "run with faults, too")
-	flags.StringVar(&o.only, "only", "", "measure the rows whose `name` holds this")
-	flags.DurationVar(&o.timeout, "timeout", 30*time.Minute, "for one row")
+	flags.StringVar(&o.large, "large", "10m", "`count` of objects in the row that shows growth; empty for no such row")
+	flags.StringVar(&o.huge, "huge", "", "`count` of objects in the row that shows memory, such as 100m; empty for no such row")
+	flags.StringVar(&o.shape, "shape", "hive", "shape of the keys in the rows that do not compare shapes")
+	shapes := flags.String("shapes", "all", "comma-separated `shapes` to compare; all, or empty for none")
+	flags.DurationVar(&o.latency, "latency", 50*time.Millisecond, "latency of a LIST call, in the rows with latency")
+	flags.BoolVar(&o.lakefs, "lakefs", true, "measure lakeFS's packages, too")
+	flags.BoolVar(&o.verify, "verify", false, "run lakeFS's packages on every shape, to compare metarange IDs")
+	flags.BoolVar(&o.faults, "faults", true, "measure a worker on a store with faults, too")
+	flags.StringVar(&o.only, "only", "", "measure only the rows whose names contain this `text`")
+	flags.DurationVar(&o.timeout, "timeout", 30*time.Minute, "time limit for one row")
 	flags.StringVar(&o.out, "out", "results", "`directory` for bench.json, bench.txt and bench.svg")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -78,22 +78,22 @@ func parse(args []string) (options, error) {
 	switch *shapes {
 	case "":
 	case "all":
-		o.shapes = keyset.Names()[:18] // the last one is about characters, not about distribution
+		o.shapes = keyset.Names()[:18] // the last one tests characters, not distribution
 	default:
 		o.shapes = strings.Split(*shapes, ",")
 	}
 	return o, o.check()
 }
 
-// check refuses what would measure nothing, and only replace the results of others.
+// check refuses options that select no row: such a run would replace earlier results by none.
 func (o options) check() error {
 	for _, name := range append([]string{o.shape}, o.shapes...) {
 		if !slices.Contains(keyset.Names(), name) {
-			return fmt.Errorf("%q is no shape; want some of %s", name, strings.Join(keyset.Names(), ","))
+			return fmt.Errorf("unknown shape %q, want some of %s", name, strings.Join(keyset.Names(), ","))
 		}
 	}
 	if !slices.ContainsFunc(plan(o), func(p Plan) bool { return strings.Contains(p.Name, o.only) }) {
-		return fmt.Errorf("-only: no row is named like %q", o.only)
+		return fmt.Errorf("-only: no row has a name that contains %q", o.only)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	// Nobody here speaks TLS. Reading a bundle takes as much as 20,000 objects.
+	// Nothing here uses TLS, and reading a bundle of certificates takes as much CPU as
 	if err := os.Unsetenv("AWS_CA_BUNDLE"); err != nil {
 		return fmt.Errorf("drop the certificates of the AWS SDK: %w", err)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Measures of the picture, in pixels.
+// Dimensions of the picture, in pixels.
 const (
 	labelWidth = 400
 	barWidth   = 460
@@ -14,7 +14,7 @@ const (
 	width      = labelWidth + barWidth + 90
 )
 
-// colours tell who did the work.
+// colours are those of the bars, by what did the work.
 var colours = map[string]string{byStage: "#9ab0c4", byWorker: "#2b6cb0", byLakeFS: "#c05621"}
 
 // Picture returns the rows as bars, in SVG: CPU first, then wall times.

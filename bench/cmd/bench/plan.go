@@ -9,31 +9,31 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Who does the work of a row.
+// What does the work of a row.
 const (
 	byStage  = "stage"
 	byWorker = "worker"
 	byLakeFS = "lakefs"
 )
 
-// What a row is for, beside being looked at: which target it is held against.
+// Kinds of rows. The kind of a row tells which target judges it.
 const (
 	plain   = ""        // no latency
-	late    = "latency" // every LIST takes its time
+	late    = "latency" // with latency
 	shape   = "shape"   // one of the shapes, with latency
 	large   = "large"
 	huge    = "huge"
 	faulty  = "faults"
-	walked  = "walk"    // one LIST after the other
-	compare = "compare" // a shape by lakeFS's packages, for its ID
+	walked  = "walk"    // one LIST after another
+	compare = "compare" // a shape by lakeFS's packages, to compare metarange IDs
 )
 
-// Plan is a row to be measured.
+// Plan is a row to measure.
 type Plan struct {
 	Name    string        `json:"name"`
 	By      string        `json:"by"`
 	Kind    string        `json:"kind,omitempty"`
-	Bucket  string        `json:"bucket"` // whose name says shape and count
+	Bucket  string        `json:"bucket"` // its name tells shape and number of keys
 	Shape   string        `json:"shape"`
 	Objects int64         `json:"objects"`
 	Latency time.Duration `json:"latency_ns"`
@@ -48,7 +48,7 @@ func plan(o options) []Plan {
 	var rows []Plan
 	add := func(by, kind, name, shape, count string, f synths3.Faults) {
 		bucket := shape + "-" + count
-		set, _ := keyset.Parse(bucket) // a name that is none shows when it is listed
+		set, _ := keyset.Parse(bucket) // if the name is invalid, listing the bucket fails
 		rows = append(rows, Plan{
 			Name: name, By: by, Kind: kind, Bucket: bucket, Shape: shape, Objects: set.Len(),
 			Latency: f.List.Latency.Base.Duration, faults: f,

@@ -11,7 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
-// Report is a whole run.
+// Report is the result of a run.
 type Report struct {
 	Date    time.Time `json:"date"`
 	Machine Machine   `json:"machine"`
@@ -19,18 +19,18 @@ type Report struct {
 	Targets []Target  `json:"targets"`
 }
 
-// Machine is what a run ran on.
+// Machine describes the machine of a run.
 type Machine struct {
 	CPU    string `json:"cpu"`
 	Cores  int    `json:"cores"`
 	Kernel string `json:"kernel"`
 	Go     string `json:"go"`
-	Load   string `json:"load"` // averages of 1, 5 and 15 minutes when the run ended
+	Load   string `json:"load"` // averages of 1, 5 and 15 minutes at the end of the run
 }
 
 func machine() Machine {
 	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Load: measure.Load()}
-	info, _ := os.ReadFile("/proc/cpuinfo") // what cannot be read stays empty
+	info, _ := os.ReadFile("/proc/cpuinfo") // if this fails, CPU stays empty
 	for line := range strings.Lines(string(info)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
 			m.CPU = strings.TrimSpace(value)
@@ -58,7 +58,7 @@ func (r Report) Text() string {
 			row.CPUPerMillion(), row.perMillion(row.Instructions), row.perMillion(row.Cycles), row.perMillion(&row.Allocs),
 			or(row.Lists), row.excess(), or(row.InFlight), or(row.Peak>>20))
 	}
-	_ = w.Flush() // into memory
+	_ = w.Flush() // writing to memory does not fail
 	b.WriteByte('\n')
 	w = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "target\twanted\tmeasured\t")
@@ -69,7 +69,7 @@ func (r Report) Text() string {
 	return b.String()
 }
 
-// perMillion writes a count per million objects.
+// perMillion formats a count per million objects.
 func (r Row) perMillion(n *uint64) string {
 	if n == nil {
 		return "n/a"
@@ -77,7 +77,7 @@ func (r Row) perMillion(n *uint64) string {
 	return short(float64(*n) * 1e6 / float64(r.Objects))
 }
 
-// excess writes by how much the LIST calls are more than they need be.
+// excess formats the percentage of LIST calls beyond the minimum.
 func (r Row) excess() string {
 	if r.MinLists == 0 {
 		return ""
@@ -92,7 +92,7 @@ func or(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// short writes a number with three digits and a unit.
+// short formats a number with three digits and a unit.
 func short(v float64) string {
 	for _, unit := range []string{"", "k", "M", "G"} {
 		if v < 1000 || unit == "G" {

@@ -12,7 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
-// rows are a run that meets every target, if only just.
+// rows are those of a run that just meets every target.
 func rows() []Row {
 	row := func(by, kind, bucket string, objects int64, wall, cpu time.Duration, lists int64) Row {
 		return Row{
@@ -44,12 +44,12 @@ func rows() []Row {
 func TestTargets(t *testing.T) {
 	for _, target := range targets(rows()) {
 		if target.Verdict != "met" {
-			t.Errorf("just met: %+v", target)
+			t.Errorf("a target that is just met: %+v", target)
 		}
 	}
 	for name, spoil := range map[string]func([]Row){
 		"CPU-s per million objects, whole worker":      func(r []Row) { r[1].CPU += time.Second / 10 },
-		"the same over the floor of this run":          func(r []Row) { r[0].CPU -= time.Second / 10 },
+		"CPU of the worker over that of the floor":     func(r []Row) { r[0].CPU -= time.Second / 10 },
 		"CPU of lakeFS's packages over the worker's":   func(r []Row) { r[3].CPU -= time.Second },
 		"wall, 1M objects, latency per LIST":           func(r []Row) { r[2].Wall += time.Second },
 		"wall of lakeFS's packages over the worker's":  func(r []Row) { r[4].Wall -= time.Second },
@@ -71,12 +71,12 @@ func TestTargets(t *testing.T) {
 			}
 		}
 		if missed != 1 {
-			t.Errorf("%s: not missed", name)
+			t.Errorf("%s: met, want missed", name)
 		}
 	}
 	for _, target := range targets(nil) {
 		if target.Verdict != "not measured" || target.Measured != "-" {
-			t.Errorf("of nothing: %+v", target)
+			t.Errorf("a target without rows: %+v", target)
 		}
 	}
 }
@@ -86,7 +86,7 @@ func TestReport(t *testing.T) {
 	text := r.Text()
 	for _, want := range []string{"worker <latency>", "0.650", "15.0%", "n/a", "50k", "met"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q is not in\n%s", want, text)
+			t.Errorf("the text lacks %q:\n%s", want, text)
 		}
 	}
 	var back Report
@@ -107,7 +107,7 @@ func TestReport(t *testing.T) {
 			bars++
 		}
 	}
-	if bars != 1+len(r.Rows) { // and the background
+	if bars != 1+len(r.Rows) { // one is the background
 		t.Errorf("%d bars", bars)
 	}
 }
@@ -142,11 +142,11 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// A run of no row would replace the results of others by nothing.
-func TestRunsOfNothingAreRefused(t *testing.T) {
+// A run without rows would replace earlier results by none.
+func TestRunsWithoutRowsAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"-only", "no such row"}, {"-shapes", "md5,no such shape"}, {"-shape", "no such shape"}} {
 		if _, err := parse(args); err == nil {
-			t.Errorf("%q was taken", args)
+			t.Errorf("%q was accepted", args)
 		}
 	}
 }

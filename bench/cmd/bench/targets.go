@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Target is something that was wanted, and whether it was had.
+// Target is a goal of the project, with the result of a run.
 type Target struct {
 	Name     string `json:"name"`
 	Wanted   string `json:"wanted"`
@@ -15,12 +15,12 @@ type Target struct {
 
 const million = 1_000_000
 
-// targets holds the rows of a run against what a worker is to be.
+// targets judges the rows of a run.
 func targets(rows []Row) []Target {
 	t := judge{rows: rows}
 	worker, lakefs := t.row(byWorker, plain), t.row(byLakeFS, plain)
 	t.atMost("CPU-s per million objects, whole worker", "%.2f", t.cpu(worker), 0.65)
-	t.atMost("the same over the floor of this run", "%.2fx", ratio(t.cpu(worker), t.cpu(t.stage("floor"))), 1.3)
+	t.atMost("CPU of the worker over that of the floor", "%.2fx", ratio(t.cpu(worker), t.cpu(t.stage("floor"))), 1.3)
 	t.atLeast("CPU of lakeFS's packages over the worker's", "%.1fx", ratio(t.cpu(lakefs), t.cpu(worker)), 10)
 	slow := t.row(byWorker, late)
 	t.atMost("wall, 1M objects, latency per LIST", "%.1f s", t.wall(slow, million), 2)
@@ -36,7 +36,7 @@ func targets(rows []Row) []Target {
 	return t.out
 }
 
-// judge looks for rows, and judges. A number that was not measured is negative.
+// judge compares rows with targets. A number that was not measured is negative.
 type judge struct {
 	rows []Row
 	out  []Target
@@ -75,8 +75,8 @@ func (t *judge) cpu(r *Row) float64 {
 	return r.CPUPerMillion()
 }
 
-// wall returns a row's wall time in seconds, if it has so many objects; 0 is any
-// number.
+// wall returns a row's wall time in seconds, if it has the given number of objects; 0 means
+// any number.
 func (t *judge) wall(r *Row, objects int64) float64 {
 	if r == nil || objects > 0 && r.Objects != objects {
 		return unmeasured
@@ -84,7 +84,7 @@ func (t *judge) wall(r *Row, objects int64) float64 {
 	return r.Wall.Seconds()
 }
 
-// spread compares the wall times of the shapes.
+// spread returns the longest wall time of a shape over the shortest.
 func (t *judge) spread() float64 {
 	var walls []float64
 	for _, r := range t.rows {
@@ -98,8 +98,8 @@ func (t *judge) spread() float64 {
 	return slices.Max(walls) / slices.Min(walls)
 }
 
-// excess returns the most LIST calls beyond the minimum, in per cent, of all
-// rows of so many objects that have no faults.
+// excess returns the largest percentage of LIST calls beyond the minimum in the rows with the
+// given number of objects and without faults.
 func (t *judge) excess(objects int64) float64 {
 	worst := float64(unmeasured)
 	for _, r := range t.rows {
@@ -155,7 +155,7 @@ func (t *judge) add(name, wanted, format string, measured float64, met bool) {
 	t.out = append(t.out, target)
 }
 
-// sameIDs compares the metarange IDs of all rows about the same bucket.
+// sameIDs checks that all rows of one bucket have the same metarange ID.
 func (t *judge) sameIDs() {
 	ids, compared, differ := map[string]string{}, map[string]bool{}, map[string]bool{}
 	for _, r := range t.rows {

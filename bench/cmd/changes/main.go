@@ -1,6 +1,5 @@
-// Command changes prints what it costs to tell how an import changes a branch, beside
-// the import: measured side by side, where one range in ten differs. It is run in the
-// folder bench.
+// Command changes compares the cost of counting what an import changes in a branch with the
+// cost of the import. One range in ten differs. Run it in the directory of its module.
 package main
 
 import (
@@ -15,9 +14,9 @@ import (
 )
 
 func main() {
-	bucket := flag.String("bucket", "hive-1m", "whose keys to import")
-	pages := flag.Int("pages", 300, "how many pages of 1000 keys")
-	rounds := flag.Int("rounds", 5, "how often to measure")
+	bucket := flag.String("bucket", "hive-1m", "generated `bucket` to import")
+	pages := flag.Int("pages", 300, "`number` of pages of 1000 keys to import")
+	rounds := flag.Int("rounds", 5, "`number` of measurements")
 	flag.Parse()
 	ctx, stop := context.WithCancel(context.Background())
 	err := run(ctx, *bucket, *pages, *rounds)
@@ -49,7 +48,7 @@ func run(ctx context.Context, bucket string, pages, rounds int) error {
 	return nil
 }
 
-// serve runs a synthetic S3 in a process of its own.
+// serve starts a synthetic S3 in a process of its own.
 func serve(ctx context.Context, dir string) (endpoint string, err error) {
 	if err := fleet.Compile(ctx, dir, ".", "./cmd/synths3", "synths3"); err != nil {
 		return "", err

@@ -1,8 +1,8 @@
-// Command fleet measures fleets of processes, from one machine: how throughput
-// grows with workers, what a skewed key space costs, how long a fleet stands
-// still when its leading coordinator is killed, what many imports at once do,
-// and what a huge one takes. It prints rows and targets, and writes both as JSON.
-// BENCHMARKS.md in the root of the repository says how to read them.
+// Command fleet measures fleets of processes on one machine: how throughput grows with the
+// number of workers, what a skewed key space costs, how long imports stand still after the
+// coordinator that drives them is killed, how many imports share a fleet, and what a huge
+// import takes. It prints rows and targets, and writes both as text and JSON. BENCHMARKS.md
+// in the root of the repository explains them.
 //
 // Run it in the directory of its module.
 package main
@@ -25,23 +25,23 @@ import (
 	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
-// options are what a run measures.
+// options select what a run measures.
 type options struct {
-	only    string // scenarios, with commas; "" is all but those that are asked for
-	small   string // objects of the import by 1 and by 8 workers
-	large   string // of the one by 8 that shows what they gain
-	size    string // objects of those of skew and workerkill
-	ragged  int    // mean distance of anchors in those of scale and skew
-	alone   string // objects of the import by one process
-	huge    string // objects of the huge import
-	workers int    // of the huge import
+	only    string // comma-separated scenarios; "" for all but those that must be named
+	small   string // objects in scale's imports by 1 and by 8 workers
+	large   string // objects in scale's large import by 8 workers
+	size    string // objects in the imports of skew and workerkill
+	ragged  int    // mean distance of anchors in scale and skew
+	alone   string // objects in the import by one process
+	huge    string // objects in the huge import
+	workers int    // workers for the huge import
 	latency time.Duration
 	imports int
 	out     string
 	keep    bool
 }
 
-// scenario measures something. Those that take long run only if they are named.
+// scenario is a group of measurements. A long one runs only if -only names it.
 type scenario struct {
 	name   string
 	about  string
@@ -50,13 +50,13 @@ type scenario struct {
 }
 
 var scenarios = []scenario{
-	{"scale", "an import by 1 and by 8 workers that few LIST calls each keep waiting, and a large one by 8", false, (*bench).scale},
-	{"skew", "the same by 8 workers, of a shape with most keys in one prefix", false, (*bench).skew},
+	{"scale", "imports by 1 and by 8 workers that wait for few LIST calls each, and a large one by 8", false, (*bench).scale},
+	{"skew", "imports by 8 workers of a uniform shape, and of one with most keys in one prefix", false, (*bench).skew},
 	{"failover", "kill -9 of the coordinator that drives an import", false, (*bench).failover},
 	{"workerkill", "kill -9 of one of 8 workers", false, (*bench).workerKill},
 	{"branches", "many imports at once, each to a branch of its own", false, (*bench).branches},
 	{"branch", "many imports at once, all to one branch", false, (*bench).branch},
-	{"alone", "an import of -alone objects by one process with default settings, without latency", false, (*bench).alone},
+	{"alone", "an import of -alone objects without latency, by one process with default settings", false, (*bench).alone},
 	{"huge", "an import of -huge objects, without latency", true, (*bench).huge},
 }
 
@@ -73,17 +73,17 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	var o options
-	flags.StringVar(&o.only, "only", "", "`names` of scenarios, with commas: "+about())
-	flags.StringVar(&o.small, "small", "6m", "`objects` of the import by 1 and by 8 workers of scale")
-	flags.StringVar(&o.large, "large", "40m", "`objects` of its import by 8 workers alone")
-	flags.StringVar(&o.size, "size", "4m", "`objects` of the imports of skew and workerkill")
-	flags.IntVar(&o.ragged, "raggedness", 2500, "mean `distance` of anchors in those of scale and skew, as if they were so many times larger")
-	flags.StringVar(&o.alone, "alone", "10m", "`objects` of the import by one process")
-	flags.StringVar(&o.huge, "huge", "100m", "`objects` of the huge import")
-	flags.IntVar(&o.workers, "workers", 4, "worker processes of the huge import")
-	flags.DurationVar(&o.latency, "latency", 100*time.Millisecond, "of a LIST call, where there is any")
-	flags.IntVar(&o.imports, "imports", 200, "imports at once")
-	flags.StringVar(&o.out, "out", "results", "`directory` for fleet.txt and fleet.json; empty: none")
+	flags.StringVar(&o.only, "only", "", "comma-separated `names` of scenarios: "+about())
+	flags.StringVar(&o.small, "small", "6m", "`objects` in scale's imports by 1 and by 8 workers")
+	flags.StringVar(&o.large, "large", "40m", "`objects` in scale's large import by 8 workers")
+	flags.StringVar(&o.size, "size", "4m", "`objects` in the imports of skew and workerkill")
+	flags.IntVar(&o.ragged, "raggedness", 2500, "mean `distance` of anchors in scale and skew; a smaller one stands for a larger import")
+	flags.StringVar(&o.alone, "alone", "10m", "`objects` in the import by one process")
+	flags.StringVar(&o.huge, "huge", "100m", "`objects` in the huge import")
+	flags.IntVar(&o.workers, "workers", 4, "`number` of worker processes for the huge import")
+	flags.DurationVar(&o.latency, "latency", 100*time.Millisecond, "latency of a LIST call in scale, skew and workerkill")
+	flags.IntVar(&o.imports, "imports", 200, "`number` of imports to submit at once in branches and branch")
+	flags.StringVar(&o.out, "out", "results", "`directory` for fleet.txt and fleet.json; empty to write neither")
 	flags.BoolVar(&o.keep, "logs", false, "keep the logs of the processes")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -98,7 +98,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if o.keep {
 		fmt.Fprintln(out, "logs in", dir)
 	} else {
-		defer func() { _ = os.RemoveAll(dir) }() // what is left there does no harm
+		defer func() { _ = os.RemoveAll(dir) }() // leftovers do no harm
 	}
 	if err := fleet.Build(ctx, dir); err != nil {
 		return err
@@ -118,8 +118,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return runErr
 }
 
-// all runs the scenarios that were asked for. One that fails keeps no other from
-// being run.
+// all runs the chosen scenarios. If one fails, the others run all the same.
 func (b *bench) all(ctx context.Context) error {
 	var errs []error
 	for _, s := range scenarios {
@@ -135,18 +134,17 @@ func (b *bench) all(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// check refuses names of no scenario: without any, a run would only replace the
-// results of others.
+// check refuses unknown names: a run without scenarios would replace earlier results by none.
 func (o options) check() error {
 	for name := range strings.SplitSeq(o.only, ",") {
 		if o.only != "" && !slices.ContainsFunc(scenarios, func(s scenario) bool { return s.name == name }) {
-			return fmt.Errorf("-only: %q is none of %s", name, about())
+			return fmt.Errorf("-only: unknown scenario %q, want some of %s", name, about())
 		}
 	}
 	return nil
 }
 
-// chosen reports whether the flag -only asks for the scenario.
+// chosen reports whether the flag -only chooses the scenario.
 func (s scenario) chosen(only string) bool {
 	if only == "" {
 		return !s.onlyIf

@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// Report is a whole run.
+// Report is the result of a run.
 type Report struct {
 	Date    time.Time `json:"date"`
-	Load    string    `json:"load"` // averages of 1, 5 and 15 minutes at the end
+	Load    string    `json:"load"` // averages of 1, 5 and 15 minutes at the end of the run
 	Rows    []Row     `json:"rows"`
 	Targets []Target  `json:"targets"`
 }
 
-// Row is what an import, or many at once, took.
+// Row is the cost of an import, or of many at once.
 type Row struct {
 	Name    string        `json:"name"`
 	Objects int64         `json:"objects"`
 	Workers int           `json:"workers"`
-	Wall    time.Duration `json:"wall_ns"` // from the request until the commit is on the branch
+	Wall    time.Duration `json:"wall_ns"` // from the request to the commit
 	Lists   int64         `json:"lists"`
-	Flight  int64         `json:"in_flight"` // most LIST calls at a time
-	Busiest float64       `json:"busiest"`   // of all objects that were covered, the share of one worker, at most
-	Given   int           `json:"given"`     // partitions that were cut off others for idle workers
+	Flight  int64         `json:"in_flight"` // most LIST calls at the same time
+	Busiest float64       `json:"busiest"`   // largest share of the objects that one worker covered
+	Given   int           `json:"given"`     // partitions handed over to idle workers
 	Puts    int64         `json:"puts"`
 	Ranges  int           `json:"ranges"`
-	In      int64         `json:"messages_in"`  // that NATS got from clients
-	Out     int64         `json:"messages_out"` // that it sent to them
-	CPU     Parts         `json:"cpu_s"`        // seconds while it ran, of all processes of a kind
-	Peak    Parts         `json:"peak_mib"`     // resident since the start, of the largest process of a kind
+	In      int64         `json:"messages_in"`  // from clients to NATS
+	Out     int64         `json:"messages_out"` // from NATS to clients
+	CPU     Parts         `json:"cpu_s"`        // seconds of all processes of a kind, during the import
+	Peak    Parts         `json:"peak_mib"`     // most resident memory of a process of a kind, since its start
 
 	MetarangeID string `json:"metarange_id,omitempty"`
 }
 
-// Rate returns how many objects were imported a second.
+// Rate returns the number of objects imported per second.
 func (r Row) Rate() float64 { return float64(r.Objects) / r.Wall.Seconds() }
 
 // Parts is a number for each kind of process.
@@ -46,7 +46,7 @@ type Parts struct {
 	S3          float64 `json:"s3"`
 }
 
-// of returns the part of a kind of process.
+// of returns the number for a kind of process.
 func (p *Parts) of(name string) *float64 {
 	switch name {
 	case "coordinator":
@@ -60,10 +60,10 @@ func (p *Parts) of(name string) *float64 {
 	}
 }
 
-// Target is something that was wanted, and whether it was had.
+// Target is a goal of the project, with the result of a run.
 type Target struct {
 	Name     string `json:"name"`
-	Wanted   string `json:"wanted"` // empty: measured, and judged by nobody
+	Wanted   string `json:"wanted"` // empty if the number is shown but not judged
 	Measured string `json:"measured"`
 	Met      bool   `json:"met"`
 }

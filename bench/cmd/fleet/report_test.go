@@ -30,7 +30,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	if strings.HasSuffix(strings.TrimSpace(text), "met") {
-		t.Errorf("what nobody wanted is judged:\n%s", text)
+		t.Errorf("a number without a target is judged:\n%s", text)
 	}
 	var back Report
 	if err := json.Unmarshal(measure.JSON(r), &back); err != nil || back.Rows[0] != r.Rows[0] || back.Targets[1] != r.Targets[1] {
@@ -56,7 +56,7 @@ func TestScenariosAreChosenByName(t *testing.T) {
 	}
 }
 
-// A run of no scenario would replace the results of others by nothing.
+// A run without scenarios would replace earlier results by none.
 func TestUnknownScenariosAreRefused(t *testing.T) {
 	for only, ok := range map[string]bool{"": true, "huge": true, "skew,failover": true, "none": false, "skew,none": false, "skew,": false} {
 		if err := (options{only: only}).check(); (err == nil) != ok {

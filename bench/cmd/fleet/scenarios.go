@@ -15,23 +15,24 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
-// patience bounds the wait for anything.
+// patience bounds every wait.
 const patience = time.Hour
 
-// fewLists is how many LIST calls a worker has in flight where latency is what
-// bounds it: 8 workers then leave most of a small machine idle.
+// fewLists is the number of LIST calls in flight of a worker in the scenarios that are bound
+// by latency: 8 such workers leave most of a small machine idle.
 const fewLists = 4
 
 // bench collects rows and targets.
 type bench struct {
 	options
 	dir     string
-	log     io.Writer // what was measured, as it goes
+	log     io.Writer // shows results as they come
 	rows    []Row
 	targets []Target
 }
 
-func (b *bench) want(name, wanted, measured string, met bool) {
+// addTarget records a target with its result.
+func (b *bench) addTarget(name, wanted, measured string, met bool) {
 	b.targets = append(b.targets, Target{name, wanted, measured, met})
 	fmt.Fprintf(b.log, "    %s: wanted %s, measured %s\n", name, wanted, measured)
 }
@@ -43,7 +44,7 @@ func (b *bench) start(ctx context.Context, cfg fleet.Config, latency time.Durati
 	return fleet.Start(ctx, cfg)
 }
 
-// row measures what happens in f until work returns.
+// row measures the fleet while work runs.
 func (b *bench) row(ctx context.Context, f *fleet.Fleet, name string, objects int64, work func(*Row) error) error {
 	row := Row{Name: name, Objects: objects, Workers: len(f.Workers)}
 	if err := f.Control(ctx, http.MethodDelete, "counters", nil, nil); err != nil {
@@ -95,14 +96,14 @@ func (b *bench) row(ctx context.Context, f *fleet.Fleet, name string, objects in
 	return nil
 }
 
-// busiest returns the largest part of the objects that one worker covered of all
-// that were, since the fleet started.
+// busiest returns the largest share of all covered objects that one worker covered since the
+// fleet started.
 func busiest(ctx context.Context, f *fleet.Fleet) (float64, error) {
 	var most, all float64
 	for _, w := range f.Listers() {
 		n, err := w.Metric(ctx, "rangefleet_worker_objects_covered_total")
 		if err != nil {
-			continue // it was killed
+			continue // the worker was killed
 		}
 		most, all = max(most, n), all+n
 	}
@@ -112,18 +113,18 @@ func busiest(ctx context.Context, f *fleet.Fleet) (float64, error) {
 	return most / all, nil
 }
 
-// handOvers returns how many partitions were cut off others since the fleet started.
+// handOvers returns the number of partitions handed over since the fleet started.
 func handOvers(ctx context.Context, f *fleet.Fleet) (all int) {
 	for _, w := range f.Listers() {
-		if n, err := w.Metric(ctx, "rangefleet_worker_hand_overs_total"); err == nil { // else it was killed
+		if n, err := w.Metric(ctx, "rangefleet_worker_hand_overs_total"); err == nil { // else the worker was killed
 			all += int(n)
 		}
 	}
 	return all
 }
 
-// whole measures one import of a bucket to a new repository.
-func (b *bench) whole(ctx context.Context, f *fleet.Fleet, name, bucket string) (Row, error) {
+// importBucket measures one import of a whole bucket to a new repository.
+func (b *bench) importBucket(ctx context.Context, f *fleet.Fleet, name, bucket string) (Row, error) {
 	if err := f.Repository(ctx, "whole"); err != nil {
 		return Row{}, err
 	}
@@ -144,23 +145,23 @@ func (b *bench) whole(ctx context.Context, f *fleet.Fleet, name, bucket string) 
 	return b.rows[len(b.rows)-1], nil
 }
 
-// finish waits for the end of the one import of a row.
+// finish waits for the end of an import and stores its result in the row.
 func finish(ctx context.Context, i fleet.Import, row *Row, every time.Duration) error {
 	st, err := i.Wait(ctx, patience, every, nil)
 	if err != nil {
 		return err
 	}
-	row.Wall = st.UpdateTime.Sub(i.Begun) // asking often would be what is measured
+	row.Wall = st.UpdateTime.Sub(i.Begun) // exact even if the status is polled seldom
 	row.Ranges, row.MetarangeID = st.Ranges, st.MetarangeID
 	if st.IngestedObjects != row.Objects {
-		return fmt.Errorf("%d objects of %d were imported", st.IngestedObjects, row.Objects)
+		return fmt.Errorf("%d objects were imported, want %d", st.IngestedObjects, row.Objects)
 	}
 	return nil
 }
 
-// by measures an import of so many objects of a shape by so many workers, bound by
-// latency.
-func (b *bench) by(ctx context.Context, workers int, shape, size string) (Row, error) {
+// importByWorkers measures an import of a generated bucket by the given number of workers,
+// bound by latency.
+func (b *bench) importByWorkers(ctx context.Context, workers int, shape, size string) (Row, error) {
 	f, err := b.start(ctx, fleet.Config{
 		Coordinators: 1, Workers: workers, Slots: 2, MaxLists: fewLists,
 		Env: []string{fmt.Sprintf("RANGEFLEET_RANGES_RAGGEDNESS=%d", b.ragged)},
@@ -169,28 +170,28 @@ func (b *bench) by(ctx context.Context, workers int, shape, size string) (Row, e
 		return Row{}, err
 	}
 	defer f.Close()
-	return b.whole(ctx, f, fmt.Sprintf("%s by %d", shape, workers), shape+"-"+size)
+	return b.importBucket(ctx, f, fmt.Sprintf("%s by %d", shape, workers), shape+"-"+size)
 }
 
-// scale compares how many objects a second one worker imports and how many eight do. That
-// of one hardly depends on the size of the import, that of eight does: what it costs to
-// share an import is about the same for a small and a large one.
+// scale compares the throughput of one worker and of eight. That of one worker hardly depends
+// on the size of the import. That of eight does: sharing an import costs about the same time
+// for a small one and a large one.
 func (b *bench) scale(ctx context.Context) error {
-	one, err := b.by(ctx, 1, "hive", b.small)
+	one, err := b.importByWorkers(ctx, 1, "hive", b.small)
 	if err != nil {
 		return err
 	}
-	same, err := b.by(ctx, 8, "hive", b.small)
+	same, err := b.importByWorkers(ctx, 8, "hive", b.small)
 	if err != nil {
 		return err
 	}
-	large, err := b.by(ctx, 8, "hive", b.large)
+	large, err := b.importByWorkers(ctx, 8, "hive", b.large)
 	if err != nil {
 		return err
 	}
 	gain := large.Rate() / one.Rate()
-	b.want(fmt.Sprintf("1 -> 8 worker processes, objects/s, one at %s and eight at %s", b.small, b.large), ">= 7x", fmt.Sprintf("%.1fx", gain), gain >= 7)
-	b.want(fmt.Sprintf("both at %s", b.small), "", fmt.Sprintf("%.1fx", same.Rate()/one.Rate()), true)
+	b.addTarget(fmt.Sprintf("1 -> 8 worker processes, objects/s, one at %s and eight at %s", b.small, b.large), ">= 7x", fmt.Sprintf("%.1fx", gain), gain >= 7)
+	b.addTarget(fmt.Sprintf("both at %s", b.small), "", fmt.Sprintf("%.1fx", same.Rate()/one.Rate()), true)
 	if one.MetarangeID != same.MetarangeID {
 		return fmt.Errorf("1 worker made metarange %s, 8 made %s", one.MetarangeID, same.MetarangeID)
 	}
@@ -198,21 +199,21 @@ func (b *bench) scale(ctx context.Context) error {
 }
 
 func (b *bench) skew(ctx context.Context) error {
-	even, err := b.by(ctx, 8, "hive", b.size)
+	even, err := b.importByWorkers(ctx, 8, "hive", b.size)
 	if err != nil {
 		return err
 	}
-	skewed, err := b.by(ctx, 8, "onedir", b.size)
+	skewed, err := b.importByWorkers(ctx, 8, "onedir", b.size)
 	if err != nil {
 		return err
 	}
 	ratio := skewed.Wall.Seconds() / even.Wall.Seconds()
-	b.want("most keys in one prefix, 8 workers, over uniform", "<= 1.3x", fmt.Sprintf("%.2fx", ratio), ratio <= 1.3)
+	b.addTarget("most keys in one prefix, 8 workers, over uniform", "<= 1.3x", fmt.Sprintf("%.2fx", ratio), ratio <= 1.3)
 	return nil
 }
 
-// failover kills the coordinator that accepted an import, before it can have
-// planned it, and waits for what needs another one: objects that are covered.
+// failover kills the coordinator that accepted an import before it can have planned the
+// import, and waits for the first covered objects, which need another coordinator.
 func (b *bench) failover(ctx context.Context) error {
 	const rounds = 3
 	var worst time.Duration
@@ -224,7 +225,7 @@ func (b *bench) failover(ctx context.Context) error {
 		fmt.Fprintf(b.log, "    round %d: %.1f s\n", round+1, took.Seconds())
 		worst = max(worst, took)
 	}
-	b.want(fmt.Sprintf("kill -9 of the leading coordinator to progress, worst of %d", rounds), "<= 10 s",
+	b.addTarget(fmt.Sprintf("from kill -9 of the driving coordinator to progress, worst of %d", rounds), "<= 10 s",
 		fmt.Sprintf("%.1f s", worst.Seconds()), worst <= 10*time.Second)
 	return nil
 }
@@ -254,7 +255,7 @@ func (b *bench) failoverOnce(ctx context.Context) (took time.Duration, err error
 	return took, err
 }
 
-// workerKill kills a worker in the middle of an import, a few times.
+// workerKill kills a worker in the middle of an import, several times.
 func (b *bench) workerKill(ctx context.Context) error {
 	const rounds = 3
 	var measured []string
@@ -267,13 +268,13 @@ func (b *bench) workerKill(ctx context.Context) error {
 		measured = append(measured, fmt.Sprintf("%d for %d", redone, held))
 		met = met && redone <= held
 	}
-	b.want("ranges redone after a kill -9 of one of 8 workers, for partitions that it held", "<= 1 for each",
+	b.addTarget("ranges stored again after kill -9 of one of 8 workers, for the partitions that it held", "<= 1 for each",
 		strings.Join(measured, ", "), met)
 	return nil
 }
 
-// workerKillOnce kills the worker that has most partitions. It returns how many
-// files were stored more than once, and how many partitions it had.
+// workerKillOnce kills the worker with the most partitions. It returns the number of files
+// that were stored again, and the number of partitions that the worker held.
 func (b *bench) workerKillOnce(ctx context.Context, round int) (redone, held int64, err error) {
 	f, err := b.start(ctx, fleet.Config{
 		Coordinators: 1, Workers: 8, Slots: 2, MaxLists: fewLists, Env: []string{"RANGEFLEET_NATS_ACK_WAIT=10s"},
@@ -309,11 +310,11 @@ func (b *bench) workerKillOnce(ctx context.Context, round int) (redone, held int
 		return 0, 0, err
 	}
 	row := b.rows[len(b.rows)-1]
-	return row.Puts - int64(row.Ranges) - 1, held, nil // the metarange is one
+	return row.Puts - int64(row.Ranges) - 1, held, nil // 1 is the metarange
 }
 
-// killBusiest kills the worker that has most partitions, those included whose last
-// ranges are being stored, and returns how many it had.
+// killBusiest kills the worker with the most partitions and returns how many it held. These
+// include partitions whose last ranges are being stored.
 func killBusiest(ctx context.Context, f *fleet.Fleet) (held int64, err error) {
 	victim := f.Workers[0]
 	for _, w := range f.Workers {
@@ -329,8 +330,8 @@ func killBusiest(ctx context.Context, f *fleet.Fleet) (held int64, err error) {
 	return held, nil
 }
 
-// messages judges how many messages an import made, the only one of its fleet:
-// those that ranges and partitions cause, and those that time does.
+// messages judges the number of messages of an import, which must be the only one of its
+// fleet. It counts messages that ranges and partitions cause apart from periodic ones.
 func (b *bench) messages(ctx context.Context, f *fleet.Fleet, row Row) error {
 	var caused float64
 	for _, p := range append(f.Coordinators, f.Workers...) {
@@ -343,8 +344,8 @@ func (b *bench) messages(ctx context.Context, f *fleet.Fleet, row Row) error {
 		}
 	}
 	perRange, perSecond := caused/float64(row.Ranges), (float64(row.In)-caused)/row.Wall.Seconds()
-	b.want("NATS messages per range: covers, partitions, notes of them, and acknowledgements", "<= 2", fmt.Sprintf("%.2f", perRange), perRange <= 2)
-	b.want("heartbeats, questions and signs of life besides, a second and process", "",
+	b.addTarget("NATS messages per range: covers, partitions, their notes, and acknowledgements", "<= 2", fmt.Sprintf("%.2f", perRange), perRange <= 2)
+	b.addTarget("periodic NATS messages (heartbeats, polls, lease renewals) per second and process", "",
 		fmt.Sprintf("%.1f", perSecond/float64(len(f.Coordinators)+len(f.Workers))), true)
 	return nil
 }
@@ -355,16 +356,16 @@ func (b *bench) huge(ctx context.Context) error {
 		return err
 	}
 	defer f.Close()
-	row, err := b.whole(ctx, f, "hive-"+b.options.huge, "hive-"+b.options.huge)
+	row, err := b.importBucket(ctx, f, "hive-"+b.options.huge, "hive-"+b.options.huge)
 	if err != nil {
 		return err
 	}
-	b.want(fmt.Sprintf("%s objects, %d workers", b.options.huge, b.workers), "finishes", fmt.Sprintf("%.0f s", row.Wall.Seconds()), true)
-	b.want("memory of the coordinator at it", "<= 256 MiB", fmt.Sprintf("%.0f MiB", row.Peak.Coordinator), row.Peak.Coordinator <= 256)
+	b.addTarget(fmt.Sprintf("%s objects, %d workers", b.options.huge, b.workers), "finishes", fmt.Sprintf("%.0f s", row.Wall.Seconds()), true)
+	b.addTarget("memory of the coordinator during that import", "<= 256 MiB", fmt.Sprintf("%.0f MiB", row.Peak.Coordinator), row.Peak.Coordinator <= 256)
 	return b.messages(ctx, f, row)
 }
 
-// alone measures one process that is a whole fleet.
+// alone measures an import by one process that is a whole fleet.
 func (b *bench) alone(ctx context.Context) error {
 	f, err := b.start(ctx, fleet.Config{Alone: true}, 0)
 	if err != nil {
@@ -372,16 +373,16 @@ func (b *bench) alone(ctx context.Context) error {
 	}
 	defer f.Close()
 	bucket := "hive-" + b.options.alone
-	row, err := b.whole(ctx, f, bucket+" by one process", bucket)
+	row, err := b.importBucket(ctx, f, bucket+" by one process", bucket)
 	if err != nil {
 		return err
 	}
-	b.want(fmt.Sprintf("memory of one process with default settings, %s objects", b.options.alone), "<= 256 MiB",
+	b.addTarget(fmt.Sprintf("memory of one process with default settings, %s objects", b.options.alone), "<= 256 MiB",
 		fmt.Sprintf("%.0f MiB", row.Peak.Coordinator), row.Peak.Coordinator <= 256)
 	return nil
 }
 
-// count returns how many objects a generated bucket has.
+// count returns the number of objects in a generated bucket.
 func count(bucket string) (int64, error) {
 	set, ok := keyset.Parse(bucket)
 	if !ok {

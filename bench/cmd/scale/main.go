@@ -1,5 +1,5 @@
-// Command scale prints the tables of docs/scale.md. With -measure it measures
-// first what they are made of, and writes it to results/scale.json.
+// Command scale prints the tables of docs/scale.md. With -measure it first measures the
+// numbers that they are computed from, and writes them to results/scale.json.
 //
 // Run it in the directory of its module.
 package main
@@ -23,7 +23,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	measure := flag.Bool("measure", false, "measure a coordinator and a NATS server, which takes about a minute")
-	results := flag.String("results", "results", "`directory` of what was measured")
+	results := flag.String("results", "results", "`directory` of the measured results")
 	flag.Parse()
 	if err := run(ctx, *measure, *results); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
@@ -45,8 +45,8 @@ func run(ctx context.Context, measure bool, results string) error {
 	return err
 }
 
-// perRange is how many keys the ranges hold that are measured: it matters little,
-// since it only makes keys differ earlier or later.
+// perRange is the number of keys in a measured range. It matters little: it only determines
+// where the keys of two ranges begin to differ.
 const perRange = 50_000
 
 func write(ctx context.Context, path string) (err error) {
@@ -72,7 +72,7 @@ func write(ctx context.Context, path string) (err error) {
 	return os.WriteFile(path, append(text, '\n'), 0o600)
 }
 
-// idle returns the most memory of a coordinator that does nothing.
+// idle returns the peak memory of an idle coordinator.
 func idle(ctx context.Context, dir string) (float64, error) {
 	if err := fleet.Build(ctx, dir); err != nil {
 		return 0, err

@@ -1,5 +1,5 @@
-// Command stage works one stage of package stage through a number of objects,
-// and says what that took. The bench command runs it.
+// Command stage runs one stage of package stage on a number of objects, and reports the cost.
+// The bench command runs it.
 package main
 
 import (
@@ -13,10 +13,10 @@ import (
 )
 
 func main() {
-	name := flag.String("stage", "table", "which stage")
-	bucket := flag.String("bucket", "hive-1m", "whose pages to work on, again and again")
-	pages := flag.Int("pages", 1000, "how many pages of 1000 objects to work through")
-	distinct := flag.Int("distinct", 200, "how many pages to hold in memory")
+	name := flag.String("stage", "table", "`name` of the stage")
+	bucket := flag.String("bucket", "hive-1m", "generated `bucket` whose first pages are the input")
+	pages := flag.Int("pages", 1000, "`number` of pages of 1000 objects to process")
+	distinct := flag.Int("distinct", 200, "`number` of distinct pages to hold in memory and repeat")
 	endpoint := flag.String("endpoint", "", "`URL` of the synthetic S3, for stages that need one")
 	flag.Parse()
 	if err := run(*name, *bucket, *pages, min(*distinct, *pages), *endpoint); err != nil {
@@ -28,7 +28,7 @@ func main() {
 func run(name, bucket string, pages, distinct int, endpoint string) error {
 	s, ok := stage.ByName(name)
 	if !ok {
-		return fmt.Errorf("no stage is called %q", name)
+		return fmt.Errorf("unknown stage %q", name)
 	}
 	ctx := context.Background()
 	in, err := stage.NewInput(ctx, bucket, distinct, endpoint)

@@ -12,7 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/bench/synths3"
 )
 
-func TestServesUntilItIsTold(t *testing.T) {
+func TestServesUntilInterrupted(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	reader, writer := io.Pipe()
@@ -45,15 +45,15 @@ func TestServesUntilItIsTold(t *testing.T) {
 	}
 }
 
-func TestRefusesWhatCannotBe(t *testing.T) {
+func TestInvalidFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"-slowdown", "2"}, {"-quirks", "none"}, {"-listen", "nowhere:x"}, {"-nothing"}} {
 		if err := run(t.Context(), args, io.Discard); err == nil {
-			t.Errorf("%v is served", args)
+			t.Errorf("%v was accepted", args)
 		}
 	}
 }
 
-func TestTellsShapes(t *testing.T) {
+func TestPrintsShapes(t *testing.T) {
 	var out strings.Builder
 	if err := run(t.Context(), []string{"-shapes"}, &out); err != nil || strings.Count(out.String(), "\n") < 18 {
 		t.Errorf("%v, %s", err, out.String())
