@@ -13,45 +13,23 @@ import (
 // queue stores ranges concurrently and reports them in the order in which they were
 // put. put and wait are for one goroutine.
 type queue struct {
-	ctx    context.Context
-	fail   context.CancelCauseFunc // of ctx
-	files  Files
-	stored func(partition.RangeMetadata) error
-	free   *Buffers
+	ctx   context.Context
+	fail  context.CancelCauseFunc // of ctx
+	files Files
+	opts  Options
 
-	slots   chan struct{} // one for every range that may be put now
-	order   chan *upload  // to be reported in this order; it has room for one range per slot
-	last    *upload       // that was put, or nil
+	slots   chan struct{} // holds one for each range that was put and not reported
+	last    chan struct{} // closed once the range that was put last, if any, is reported
 	storing atomic.Int64  // ranges whose memory is not freed
 	tasks   sync.WaitGroup
 }
 
-// upload is a range in flight.
-type upload struct {
-	table.Table
-	memory   memory        // of its file
-	stored   chan struct{} // closed once it is stored
-	reported chan struct{} // closed once it is reported
-}
-
 func newQueue(ctx context.Context, fail context.CancelCauseFunc, files Files, opts Options) *queue {
-	opts.Uploads = max(opts.Uploads, 1)
-	if opts.Stored == nil {
-		opts.Stored = func(partition.RangeMetadata) error { return nil }
-	}
 	q := &queue{
-		ctx:    ctx,
-		fail:   fail,
-		files:  files,
-		stored: opts.Stored,
-		free:   opts.Buffers,
-		slots:  make(chan struct{}, opts.Uploads),
-		order:  make(chan *upload, opts.Uploads),
+		ctx: ctx, fail: fail, files: files, opts: opts,
+		slots: make(chan struct{}, max(opts.Uploads, 1)), last: make(chan struct{}),
 	}
-	for range opts.Uploads {
-		q.slots <- struct{}{}
-	}
-	q.tasks.Go(q.report)
+	close(q.last)
 	return q
 }
 
@@ -59,27 +37,34 @@ func newQueue(ctx context.Context, fail context.CancelCauseFunc, files Files, op
 func (q *queue) put(t table.Table, m memory) error {
 	select {
 	case <-q.ctx.Done():
-		q.free.end(t.Data, m)
+		q.opts.Buffers.end(t.Data, m)
 		return context.Cause(q.ctx)
-	case <-q.slots:
-		u := &upload{Table: t, memory: m, stored: make(chan struct{}), reported: make(chan struct{})}
-		q.last = u
-		q.storing.Add(1)
-		q.order <- u
-		q.tasks.Go(func() { q.store(u) })
-		return nil
+	case q.slots <- struct{}{}:
 	}
+	before, reported := q.last, make(chan struct{})
+	q.last = reported
+	q.storing.Add(1)
+	q.tasks.Go(func() {
+		err := q.store(t, m)
+		if err == nil {
+			err = q.report(t.Meta, before)
+		}
+		if err != nil {
+			q.fail(err)
+			return
+		}
+		close(reported)
+		<-q.slots
+	})
+	return nil
 }
 
 // wait waits until every range that was put has been reported.
 func (q *queue) wait() error {
-	if q.last == nil {
-		return nil
-	}
 	select {
 	case <-q.ctx.Done():
 		return context.Cause(q.ctx)
-	case <-q.last.reported:
+	case <-q.last:
 		return nil
 	}
 }
@@ -87,48 +72,31 @@ func (q *queue) wait() error {
 // idle reports whether no range is on its way to the store.
 func (q *queue) idle() bool { return q.storing.Load() == 0 }
 
-// join waits for all goroutines, once ctx has ended.
-func (q *queue) join() { q.tasks.Wait() }
-
-func (q *queue) store(u *upload) {
+func (q *queue) store(t table.Table, m memory) error {
 	defer func() {
 		q.storing.Add(-1)
-		q.free.end(u.Data, u.memory)
+		q.opts.Buffers.end(t.Data, m)
 	}()
-	if err := q.files.Put(q.ctx, u.Meta.ID, u.Data, u.Sum); err != nil {
-		q.fail(fmt.Errorf("store range %s of keys %q to %q: %w", u.Meta.ID, u.Meta.MinKey, u.Meta.MaxKey, err))
-		return
+	if err := q.files.Put(q.ctx, t.Meta.ID, t.Data, t.Sum); err != nil {
+		return fmt.Errorf("store range %s of keys %q to %q: %w", t.Meta.ID, t.Meta.MinKey, t.Meta.MaxKey, err)
 	}
-	close(u.stored)
+	return nil
 }
 
-// report reports stored ranges in order until ctx ends.
-func (q *queue) report() {
-	for {
-		u, ok := q.next()
-		if !ok {
-			return
-		}
-		if err := q.stored(u.Meta); err != nil {
-			q.fail(fmt.Errorf("report range %s of keys %q to %q: %w", u.Meta.ID, u.Meta.MinKey, u.Meta.MaxKey, err))
-			return
-		}
-		close(u.reported)
-		q.slots <- struct{}{}
-	}
-}
-
-// next waits until the next range in order is stored. ok is false if ctx ends first.
-func (q *queue) next() (u *upload, ok bool) {
+// report reports a stored range once the range before it is reported.
+func (q *queue) report(r partition.RangeMetadata, before <-chan struct{}) error {
 	select {
 	case <-q.ctx.Done():
-		return nil, false
-	case u = <-q.order:
+	case <-before:
 	}
-	select {
-	case <-q.ctx.Done():
-		return nil, false
-	case <-u.stored:
-		return u, q.ctx.Err() == nil // both may be ready
+	if q.ctx.Err() != nil { // both may be ready
+		return context.Cause(q.ctx)
 	}
+	if q.opts.Stored == nil {
+		return nil
+	}
+	if err := q.opts.Stored(r); err != nil {
+		return fmt.Errorf("report range %s of keys %q to %q: %w", r.ID, r.MinKey, r.MaxKey, err)
+	}
+	return nil
 }

@@ -36,9 +36,9 @@ type Options struct {
 	// many are. A writer holds at most Uploads+1 range files in memory.
 	Uploads int
 
-	// Stored, if not nil, is called with each range once it is safely stored,
-	// in key order, from one goroutine of the writer. It must not call the
-	// writer. An error stops the writer.
+	// Stored, if not nil, is called with each range once it is safely stored, in
+	// key order, by one goroutine at a time. It must not call the writer. An error
+	// stops the writer.
 	Stored func(partition.RangeMetadata) error
 
 	// Buffers, if not nil, provides the memory for files, and takes it back.
@@ -199,7 +199,7 @@ func (w *Writer) Wait() error {
 // once nothing runs in the background any more. It may be called more than once.
 func (w *Writer) Close() {
 	w.stop(errClosed)
-	w.queue.join()
+	w.queue.tasks.Wait()
 	w.free.end(w.table.Abort(), w.memory)
 	w.memory = 0
 }

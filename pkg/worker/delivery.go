@@ -30,9 +30,10 @@ var (
 // The slot takes the partition (admission). The delivery resumes after the partition's
 // last cover, and lists what is left (lister). The range writer stores ranges, each of
 // which is covered (coverWriter). In the end the delivery is acknowledged, or handed back
-// to the queue (finish.go). The slot's goroutine does all this, except that the range
-// writer's goroutine publishes covers. Meanwhile a guard sends heartbeats in a goroutine
-// of its own. Calls to stores, which may be made in any goroutine, are noted (waits).
+// to the queue (finish.go). The slot's goroutine does all this, except that goroutines of
+// the range writer publish covers, one after the other. Meanwhile a guard sends heartbeats
+// in a goroutine of its own. Calls to stores, which may be made in any goroutine, are noted
+// (waits).
 type delivery struct {
 	worker *Worker
 	slot   *slot
