@@ -110,7 +110,7 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 			break
 		}
 		var n int
-		if n, closed, err = w.WriteRange(batch); err != nil {
+		if n, closed, err = w.WriteRange(ctx, batch); err != nil {
 			return Ingested{}, err
 		}
 		out.LastKey = strings.TrimPrefix(string(batch.Address(n-1)), host)

@@ -39,21 +39,21 @@ type Buffers struct {
 // where there is no file.
 type memory int
 
-// begin returns a buffer for a new file of a writer. It waits for memory until ctx ends, or
-// until alone reports that the writer has no other file. The caller frees memory after
-// alone has changed.
+// begin returns a buffer for a new file of a writer, unless ctx has ended. It waits for
+// memory until ctx ends, or until alone reports that the writer has no other file. The
+// caller frees memory after alone has changed.
 func (b *Buffers) begin(ctx context.Context, alone func() bool) ([]byte, memory, error) {
-	for {
+	for ctx.Err() == nil {
 		buf, m, freed := b.tryBegin(alone)
 		if freed == nil {
 			return buf, m, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, 0, context.Cause(ctx)
 		case <-freed:
 		}
 	}
+	return nil, 0, context.Cause(ctx)
 }
 
 // tryBegin returns a buffer for a new file, or a channel that is closed when memory is

@@ -77,7 +77,7 @@ func writeInPieces(t *testing.T, entries []entry.Entry, breaks partition.Breaks,
 	for len(entries) > 0 {
 		w := rangewriter.New(t.Context(), &memory{}, breaks, rangewriter.Options{Uploads: 2, Stored: collect(&ranges)})
 		for again := true; again && len(entries) > 0; again = rng.IntN(3) > 0 {
-			n, _, err := w.WriteRange(entrytest.Batch(entries...))
+			n, _, err := w.WriteRange(t.Context(), entrytest.Batch(entries...))
 			expect.NoError(t, err)
 			entries = entries[n:]
 		}

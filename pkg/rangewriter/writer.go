@@ -93,7 +93,7 @@ func New(ctx context.Context, files Files, breaks partition.Breaks, opts Options
 func (w *Writer) Write(b entry.Batch) error {
 	for from := 0; from < b.Len(); {
 		rest := b.Slice(from, b.Len())
-		n, _, err := w.WriteRange(rest)
+		n, _, err := w.WriteRange(w.ctx, rest)
 		rest.Release()
 		if err != nil {
 			return err
@@ -105,14 +105,16 @@ func (w *Writer) Write(b entry.Batch) error {
 
 // WriteRange is Write up to the end of a range. It returns how many entries of b it
 // appended, and whether a range ended after the last of them: the writer is then
-// at a range boundary. If none ended, it appended all of b.
-func (w *Writer) WriteRange(b entry.Batch) (n int, ended bool, err error) {
+// at a range boundary. If none ended, it appended all of b. No range begins after ctx
+// has ended, even if it ends while the writer waits for memory: WriteRange then appends
+// nothing and returns the cause. This error does not stop the writer.
+func (w *Writer) WriteRange(ctx context.Context, b entry.Batch) (n int, ended bool, err error) {
 	if err := w.err(); err != nil {
 		return 0, false, err
 	}
 	for n < b.Len() && !ended {
-		if err := w.makeRoom(); err != nil {
-			return n, false, w.fail(err)
+		if err := w.makeRoom(ctx); err != nil {
+			return n, false, err
 		}
 		part := b.Slice(n, min(n+prepared, b.Len()))
 		var added int
@@ -128,9 +130,9 @@ func (w *Writer) WriteRange(b entry.Batch) (n int, ended bool, err error) {
 
 // makeRoom gives a file that begins a buffer, and one that has filled its buffer a larger
 // one. A file beyond the usual size is left to grow by itself.
-func (w *Writer) makeRoom() error {
+func (w *Writer) makeRoom(ctx context.Context) error {
 	if w.memory == 0 {
-		buf, m, err := w.free.begin(w.ctx, w.queue.idle)
+		buf, m, err := w.free.begin(ctx, w.queue.idle)
 		if err != nil {
 			return err
 		}

@@ -181,6 +181,52 @@ func TestAStoreThatHangsBlocksOnlyItsOwnWriters(t *testing.T) {
 	hung.Wait()
 }
 
+// A wait for memory ends with the context of the call. It does not stop the writer, which
+// keeps the range that is being stored.
+func TestWriteRangeWaitsForMemoryUntilItsContextEnds(t *testing.T) {
+	entries := entrytest.Random(seeded.Rand(t), 2)
+	release := make(chan struct{})
+	slow := putFunc(func(ctx context.Context, _ string, _ []byte) error {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	})
+	var got []partition.RangeMetadata
+	oneEach := partition.Breaks{MaxSize: 1, Raggedness: 1}
+	w := rangewriter.New(t.Context(), slow, oneEach, rangewriter.Options{
+		Uploads: 2, Stored: collect(&got), Buffers: &rangewriter.Buffers{Limit: 1},
+	})
+	defer w.Close()
+	expect.NoError(t, w.Write(entrytest.Batch(entries[0])))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	leaving := errors.New("leaving")
+	second := entrytest.Batch(entries[1])
+	ended := make(chan error, 1)
+	go func() {
+		n, _, err := w.WriteRange(ctx, second)
+		if n != 0 || !w.AtBoundary() {
+			t.Errorf("%d entries were appended without memory", n)
+		}
+		ended <- err
+	}()
+	cancel(leaving)
+	if err := expect.Received(t, "the end of the wait", ended); !errors.Is(err, leaving) {
+		t.Errorf("the wait ended with %v, want %v", err, leaving)
+	}
+	close(release)
+	expect.NoError(t, w.Wait())
+	if _, _, err := w.WriteRange(ctx, second); !errors.Is(err, leaving) {
+		t.Errorf("a range begins after the end of the context: %v", err)
+	}
+	expect.NoError(t, w.Write(second))
+	expect.NoError(t, w.Flush())
+	if want := naive(t, entries, oneEach); !slices.Equal(got, want) {
+		t.Errorf("stored %v, want %v", got, want)
+	}
+}
+
 // WriteRange returns at the end of each range.
 func TestWriteRangeStopsAfterARange(t *testing.T) {
 	entries := entrytest.Random(seeded.Rand(t), 500)
@@ -193,7 +239,7 @@ func TestWriteRangeStopsAfterARange(t *testing.T) {
 		t.Error("a new writer is not at a range boundary")
 	}
 	for _, r := range want[:3] {
-		n, ended, err := w.WriteRange(entrytest.Batch(entries...))
+		n, ended, err := w.WriteRange(t.Context(), entrytest.Batch(entries...))
 		if err != nil || !ended || entries[n-1].Key != r.MaxKey {
 			t.Fatalf("appended %d entries, a range ended: %v, error %v; want its end at key %q", n, ended, err, r.MaxKey)
 		}

@@ -27,6 +27,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
@@ -43,6 +44,7 @@ type fleet struct {
 	worker  *worker.Worker       // that was started last
 	grace   time.Duration        // of workers to come
 	busy    func() bool          // of workers to come
+	buffers *rangewriter.Buffers // of workers to come
 	slice   time.Duration        // of workers to come; the default is too long for most tests
 	stall   time.Duration        // of workers to come
 	listing objectstore.Listing  // of imports to come
@@ -108,7 +110,7 @@ func (f *fleet) run(slots int) (stop func()) {
 func (f *fleet) runOn(q *backend.Backend, slots int, metrics *prometheus.Registry) (stop func()) {
 	w := worker.New(worker.Config{
 		Backend: q, Imports: imports.NewStore(q.Bucket(kv.BucketImports)), Stores: f.buckets, Slots: slots,
-		Grace: f.grace, Slice: f.slice, Stall: f.stall, Busy: f.busy,
+		Grace: f.grace, Slice: f.slice, Stall: f.stall, Busy: f.busy, Buffers: f.buffers,
 		Log: slog.New(slog.DiscardHandler), Registerer: metrics,
 	})
 	f.worker = w

@@ -62,15 +62,19 @@ func (l *lister) run(ctx context.Context, files rangewriter.Files) error {
 		Stored:  func(r partition.RangeMetadata) error { return l.covers.write(ctx, r) },
 	})
 	defer ranges.Close()
-	// A worker that is told to stop while no range is open need not wait for the store.
-	listing, stop := context.WithCancel(ctx)
-	defer stop()
+	// A worker that is told to stop while no range is open waits neither for a page
+	// nor for memory.
+	listing, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	defer context.AfterFunc(l.leave, func() {
 		if !l.open.Load() {
-			stop()
+			stop(errLeaving)
 		}
 	})()
 	ended, err := l.pages(ctx, listing, ranges)
+	if err != nil && errors.Is(context.Cause(listing), errLeaving) {
+		return errors.Join(ranges.Wait(), errLeaving)
+	}
 	if err != nil {
 		return err
 	}
@@ -88,23 +92,22 @@ func (l *lister) run(ctx context.Context, files rangewriter.Files) error {
 }
 
 // pages takes page after page, and reports whether the partition ended in one.
-// listing may end before ctx, under which all that was listed is stored.
+// listing may end before ctx: then no page is listed and no range begins, but what was
+// listed is stored.
 func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer) (ended bool, err error) {
 	last := l.rest.After
 	opts := objectstore.ListOptions{Upto: l.owned.Upto, PassedOver: l.passOver}
 	for batch, err := range l.src.List(listing, l.rest.After, opts) {
 		l.pace.arrive()
-		if err != nil && listing.Err() != nil && ctx.Err() == nil {
-			return false, errors.Join(ranges.Wait(), errLeaving)
-		}
 		if err != nil {
 			return false, fmt.Errorf("list %s: %w", place(last), err)
 		}
-		if ended, err := l.write(ctx, ranges, batch); ended || err != nil {
+		if ended, err := l.write(ctx, listing, ranges, batch); ended || err != nil {
 			return ended, err // no further page is listed while the last ranges are stored
 		}
 		if l.leaving() && ranges.AtBoundary() {
-			return false, errors.Join(ranges.Wait(), errLeaving)
+			l.paused = errLeaving
+			return true, nil
 		}
 		if err := l.handOver.after(ctx, batch); err != nil {
 			return false, err
@@ -125,13 +128,13 @@ func place(last string) string {
 
 // write writes what the partition owns of a batch, and reports whether the listing
 // ends in it.
-func (l *lister) write(ctx context.Context, ranges *rangewriter.Writer, batch entry.Batch) (ended bool, err error) {
+func (l *lister) write(ctx, listing context.Context, ranges *rangewriter.Writer, batch entry.Batch) (ended bool, err error) {
 	from, to, ended := l.owned.Take(batch.Len(), batch.Key)
 	l.pace.keys += uint64(batch.Len())
 	l.start()
 	for from < to {
 		left := batch.Slice(from, to)
-		n, atBoundary, err := ranges.WriteRange(left)
+		n, atBoundary, err := ranges.WriteRange(listing, left)
 		left.Release()
 		if err != nil {
 			return false, err

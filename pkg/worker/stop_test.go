@@ -10,6 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
 
 // TestAWorkerThatStopsEndsItsRange tells a worker to stop while it waits for the store in
@@ -83,6 +84,47 @@ func TestAWorkerThatStopsDoesNotWaitForAStore(t *testing.T) {
 	if took := time.Since(begun); took > expect.Patience/2 || f.outcome("handed_back") != 1 {
 		t.Errorf("the worker stopped after %v with %v partitions handed back", took, f.outcome("handed_back"))
 	}
+}
+
+// TestAWorkerThatStopsDoesNotWaitForMemory tells a worker to stop while its first range is
+// being stored and the next one waits for memory. That one must not begin any more.
+func TestAWorkerThatStopsDoesNotWaitForMemory(t *testing.T) {
+	source, want := numbered(t, 1000, small)
+	source.PageSize = page
+	if want[2].MaxKey >= "dir/000256" {
+		t.Fatal("the first page does not hold three ranges")
+	}
+	listing, listingEnded := blocked(source, "dir/000256")
+	f := start(t, source)
+	f.grace = expect.Patience
+	f.buffers = &rangewriter.Buffers{Limit: 1} // room for one file
+	storing, release := make(chan struct{}, len(want)), make(chan struct{})
+	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
+		if c.Op == "put" {
+			storing <- struct{}{}
+			<-release
+		}
+		return nil
+	}
+	f.record("id", small)
+	f.publish(whole("id"))
+	stop := f.run(1)
+	goOn := sync.OnceFunc(func() { close(release) })
+	defer goOn()
+	expect.Received(t, "the next page", listing)
+	expect.Received(t, "the first range", storing)
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	expect.Received(t, "the end of the listing", listingEnded)
+	goOn()
+	expect.Received(t, "the worker's end", stopped)
+	n, err := f.backend.Covers.Count(t.Context(), "id")
+	expect.NoError(t, err)
+	if n != 1 || len(storing) != 0 || f.outcome("handed_back") != 1 {
+		t.Errorf("%d covers, %d ranges stored after the first, %v deliveries handed back; want 1, 0 and 1", n, len(storing), f.outcome("handed_back"))
+	}
+	f.run(1)
+	f.covered("id", want)
 }
 
 // TestHandingBackIsNoFailure stops more workers on one partition than tries may fail.
