@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -20,8 +21,12 @@ import (
 // Clients of lakeFS give up after about five tries.
 const retryAfter = "3"
 
-// answer writes v as JSON.
+// answer writes v as JSON, or no body if v is nil.
 func answer(w http.ResponseWriter, code int, v any) {
+	if v == nil {
+		w.WriteHeader(code)
+		return
+	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // answers are never HTML, and keys stay readable
@@ -61,15 +66,16 @@ type errorWriter struct {
 	log   *slog.Logger
 }
 
-// answer answers a request with an error. The client is shown a fault. Of any other error
+// unreadable is an error of a read of a tree. The client is told what it is, even if it is no
+// fault: the namespace is the client's, who may be able to repair it.
+type unreadable struct{ error }
+
+func (u unreadable) Unwrap() error { return u.error }
+
+// fail answers a request with an error. The client is shown a fault. Of any other error
 // it is told only that it may try again, whether the service is ready, and the ID under
 // which the error is logged.
-func (e errorWriter) answer(w http.ResponseWriter, r *http.Request, err error) {
-	e.answerAs(w, r, err, "service unavailable")
-}
-
-// answerAs is answer with a message for an error that is not a fault.
-func (e errorWriter) answerAs(w http.ResponseWriter, r *http.Request, err error, message string) {
+func (e errorWriter) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var f *fault.Fault
 	if errors.As(err, &f) && codes[f.Kind] != 0 {
 		if f.Kind == fault.Later || f.Kind == fault.Busy {
@@ -78,28 +84,49 @@ func (e errorWriter) answerAs(w http.ResponseWriter, r *http.Request, err error,
 		refuse(w, codes[f.Kind], f.Error())
 		return
 	}
+	message := "service unavailable"
+	if errors.As(err, new(unreadable)) {
+		message = err.Error()
+		if errors.Is(err, table.ErrCorrupt) { // trying again does not help
+			e.log.ErrorContext(r.Context(), "tree has a file that is corrupt", "request_id", requestID(w), "route", route(r), "err", err)
+			refuse(w, http.StatusInternalServerError, message)
+			return
+		}
+	}
 	level := slog.LevelError
 	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
 		level = slog.LevelInfo // the client has gone, or was too slow
 	}
 	e.log.Log(r.Context(), level, "request ended by an error",
-		"request_id", requestID(r), "route", route(r), "err", err)
+		"request_id", requestID(w), "route", route(r), "err", err)
 	w.Header().Set("Retry-After", retryAfter)
 	if notReady := e.ready(r.Context()); notReady != nil {
 		message = notReady.Error()
 	} else if errors.Is(err, natsconn.ErrUnresponsive) { // one stream is silent, or all were until now
 		message = natsconn.ErrUnresponsive.Error()
 	}
-	refuse(w, http.StatusServiceUnavailable, message+", try again (request "+requestID(r)+")")
+	refuse(w, http.StatusServiceUnavailable, message+", try again (request "+requestID(w)+")")
 }
 
-// answerUnreadable answers that a tree cannot be read, with the store's own message: the
-// client, whose namespace it is, may be able to repair it.
-func (e errorWriter) answerUnreadable(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, table.ErrCorrupt) { // trying again does not help
-		e.log.ErrorContext(r.Context(), "tree has a file that is corrupt", "request_id", requestID(r), "route", route(r), "err", err)
-		refuse(w, http.StatusInternalServerError, err.Error())
-		return
+func badBody(w http.ResponseWriter, code int, err error) {
+	refuse(w, code, "request body has an error: "+err.Error())
+}
+
+// missing says that a field or parameter is required.
+const missing = "value is required but missing"
+
+// parameterError returns the message for a wrong parameter.
+func parameterError(name, text string) string {
+	return fmt.Sprintf("parameter %q in query has an error: %s", name, text)
+}
+
+// badParameter answers a request with a parameter that is missing, repeated or of another type.
+func badParameter(w http.ResponseWriter, _ *http.Request, err error) {
+	message := err.Error()
+	if e, ok := errors.AsType[*api.RequiredParamError](err); ok {
+		message = parameterError(e.ParamName, missing)
+	} else if e, ok := errors.AsType[*api.InvalidParamFormatError](err); ok {
+		message = parameterError(e.ParamName, e.Err.Error())
 	}
-	e.answerAs(w, r, err, err.Error())
+	refuse(w, http.StatusBadRequest, message)
 }

@@ -1,39 +1,57 @@
 package server
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 )
 
+func branchOf(b catalog.Branch) api.Ref { return api.Ref{ID: b.Name, CommitID: b.CommitID} }
+
+// ListBranches answers a page of branches.
+func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, repository string, params api.ListBranchesParams) {
+	h.serveList(w, r, params.Amount, perResult, func(ctx context.Context, amount int) (any, error) {
+		got, more, err := h.catalog.Branches(ctx, repository, params.Prefix, params.After, amount)
+		name := func(b catalog.Branch) string { return b.Name }
+		return api.RefList{Pagination: pagination(got, more, name), Results: convertAll(got, branchOf)}, err
+	})
+}
+
+// CreateBranch makes a branch and answers the commit that it points at.
+func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, repository string) {
+	var body api.BranchCreation
+	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ string) (int, any, error) {
+		got, err := h.catalog.CreateBranch(ctx, repository, body.Name, body.Source)
+		return http.StatusCreated, got.CommitID, err
+	})
+}
+
+// GetBranch answers a branch.
+func (h *handlers) GetBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+		got, err := h.catalog.Branch(ctx, repository, branch)
+		return http.StatusOK, branchOf(got), err
+	})
+}
+
 // HardResetBranch moves a branch to a commit.
 func (h *handlers) HardResetBranch(w http.ResponseWriter, r *http.Request, repository, branch string, params api.HardResetBranchParams) {
-	user, ok := h.requests.authenticate(w, r)
-	if !ok {
-		return
-	}
-	if err := h.service.ResetBranch(r.Context(), user, repository, branch, params.Ref); err != nil {
-		h.errors.answer(w, r, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
+	h.serve(w, r, input{}, func(ctx context.Context, user string) (int, any, error) {
+		return http.StatusNoContent, nil, h.service.ResetBranch(ctx, user, repository, branch, params.Ref)
+	})
 }
 
 // RevertBranch undoes the changes of a commit.
 func (h *handlers) RevertBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
 	var body api.RevertCreation
-	user, ok := h.requests.authenticateAndRead(w, r, into(&body))
-	if !ok {
-		return
-	}
-	_, err := h.service.Revert(r.Context(), coordinator.Revert{
-		Repository: repository, Branch: branch, Ref: body.Ref, Parent: body.ParentNumber, AllowEmpty: body.AllowEmpty,
-		Committer: user, Message: body.CommitOverrides.Message, Metadata: body.CommitOverrides.Metadata,
+	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, user string) (int, any, error) {
+		_, err := h.service.Revert(ctx, coordinator.Revert{
+			Repository: repository, Branch: branch, Ref: body.Ref, Parent: body.ParentNumber, AllowEmpty: body.AllowEmpty,
+			Committer: user, Message: body.CommitOverrides.Message, Metadata: body.CommitOverrides.Metadata,
+		})
+		return http.StatusNoContent, nil, err
 	})
-	if err != nil {
-		h.errors.answer(w, r, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -59,31 +58,4 @@ func busyUnless(ctx context.Context) error {
 		return err
 	}
 	return errBusy
-}
-
-// account is what one request has reserved. It is used by its goroutine only.
-type account struct{ release func() }
-
-type accountKey struct{}
-
-// account gives each request an account, and releases what was reserved once the request is
-// answered.
-func (b *budget) account(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := &account{release: func() {}}
-		defer func() { a.release() }()
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accountKey{}, a)))
-	})
-}
-
-// charge reserves n bytes for a request.
-func (b *budget) charge(r *http.Request, n int64) error {
-	release, err := b.take(r.Context(), n)
-	if err != nil {
-		return err
-	}
-	if a, ok := r.Context().Value(accountKey{}).(*account); ok {
-		a.release = release
-	}
-	return nil
 }

@@ -116,7 +116,10 @@ func (conn *connection) turn(idle bool) {
 
 type connectionKey struct{}
 
-// withConnection stores the connection of a request in the request's context.
+// withConnection stores a connection in the context of its requests, as
+// http.Server.ConnContext. There is no other way from a request to its connection:
+// http.Server.ConnState is told of a request when its header begins, which a slow client may
+// never complete.
 func (c *connections) withConnection(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, nc)
 }

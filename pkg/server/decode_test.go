@@ -43,17 +43,17 @@ func FuzzReadImport(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		req, err := readImport(data)
+		start, flat, err := readImport(data)
 		if err != nil {
 			if !fault.Is(err, fault.Invalid) || err.Error() == "" {
 				t.Fatalf("%q: %v is no fault of the request", data, err)
 			}
 			return
 		}
-		if req.paths == nil || req.flat && (len(req.paths) != 1 || req.paths[0].URI == "") {
-			t.Fatalf("%q was read as %+v", data, req)
+		if start.Paths == nil || flat && (len(start.Paths) != 1 || start.Paths[0].URI == "") {
+			t.Fatalf("%q was read as %+v", data, start)
 		}
-		for _, p := range req.paths {
+		for _, p := range start.Paths {
 			if !api.ImportLocationType(p.Type).Valid() {
 				t.Fatalf("%q has a path of type %q", data, p.Type)
 			}

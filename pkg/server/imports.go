@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,60 +13,47 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
 
-// importRequest is what the two versions of the request have in common.
-type importRequest struct {
-	paths      []imports.Path
-	message    string
-	metadata   map[string]string
-	allowEmpty bool
-	dryRun     bool
-	flat       bool // the body is an api.ImportCreation
-}
-
-// readImport reads a body of either version. They are told apart by the fields that only
-// lakeFS 1.x has.
-func readImport(data []byte) (importRequest, error) {
+// readImport reads a body of either version, except what it does not hold: the branch and the
+// committer. The versions are told apart by the fields that only lakeFS 1.x has. flat says
+// that the body is an api.ImportCreation.
+func readImport(data []byte) (s coordinator.Start, flat bool, err error) {
 	var probe struct{ Paths, Commit json.RawMessage }
 	if json.Unmarshal(data, &probe) == nil && (probe.Paths != nil || probe.Commit != nil) {
-		return readPaths(data)
+		s, err = readPaths(data)
+		return s, false, err
 	}
-	return readFlat(data)
+	s, err = readFlat(data)
+	return s, true, err
 }
 
-func readPaths(data []byte) (importRequest, error) {
+func readPaths(data []byte) (s coordinator.Start, err error) {
 	body, err := decode[api.ImportPathsCreation](data)
 	if err != nil {
-		return importRequest{}, err
+		return s, err
 	}
-	req := importRequest{
-		message: body.Commit.Message, metadata: body.Commit.Metadata, allowEmpty: body.AllowEmpty,
-		dryRun: body.DryRun, paths: []imports.Path{},
+	s.Request = imports.Request{
+		Message: body.Commit.Message, Metadata: body.Commit.Metadata, AllowEmpty: body.AllowEmpty, DryRun: body.DryRun,
 	}
-	for _, p := range body.Paths {
-		req.paths = append(req.paths, imports.Path{
-			Type: imports.PathType(p.Type), URI: p.Path, Destination: p.Destination,
-		})
-	}
-	return req, nil
+	s.Paths = convertAll(body.Paths, func(p api.ImportLocation) imports.Path {
+		return imports.Path{Type: imports.PathType(p.Type), URI: p.Path, Destination: p.Destination}
+	})
+	return s, nil
 }
 
-func readFlat(data []byte) (importRequest, error) {
+func readFlat(data []byte) (s coordinator.Start, err error) {
 	body, err := decode[api.ImportCreation](data)
 	if err != nil {
-		return importRequest{}, err
+		return s, err
 	}
 	uri, err := oneOf("source_uri", body.SourceURI, "sourceURI", body.SourceURIAlias)
 	if err != nil {
-		return importRequest{}, err
+		return s, err
 	}
-	return importRequest{
-		paths:      []imports.Path{{Type: imports.CommonPrefix, URI: uri, Destination: body.Prepend}},
-		message:    body.CommitMessage,
-		metadata:   body.Metadata,
-		allowEmpty: body.AllowEmpty,
-		dryRun:     body.DryRun,
-		flat:       true,
-	}, nil
+	s.Request = imports.Request{
+		Message: body.CommitMessage, Metadata: body.Metadata, AllowEmpty: body.AllowEmpty, DryRun: body.DryRun,
+	}
+	s.Paths = []imports.Path{{Type: imports.CommonPrefix, URI: uri, Destination: body.Prepend}}
+	return s, nil
 }
 
 // oneOf returns the value of a field that has two names. At most one may be set, or both to
@@ -102,96 +90,65 @@ func flatFault(err error) error {
 
 // ImportStart stores an import and answers its ID.
 func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repository, branch string) {
-	var req importRequest
-	user, ok := h.requests.authenticateAndRead(w, r, func(data []byte) (err error) {
-		req, err = readImport(data)
+	var start coordinator.Start
+	var flat bool
+	read := func(data []byte) (err error) {
+		start, flat, err = readImport(data)
 		return err
-	})
-	if !ok {
-		return
 	}
-	id, err := h.service.Start(r.Context(), coordinator.Start{
-		Request: imports.Request{
-			Repository: repository, Branch: branch, Committer: user, Message: req.message, Metadata: req.metadata,
-			AllowEmpty: req.allowEmpty, DryRun: req.dryRun,
-		},
-		Paths: req.paths,
+	h.serve(w, r, jsonBody(read), func(ctx context.Context, user string) (int, any, error) {
+		start.Request.Repository, start.Request.Branch, start.Request.Committer = repository, branch, user
+		id, err := h.service.Start(ctx, start)
+		code := http.StatusAccepted
+		if flat {
+			code, err = http.StatusCreated, flatFault(err)
+		}
+		return code, api.ImportCreationResponse{ID: id}, err
 	})
-	switch {
-	case err != nil && req.flat:
-		h.errors.answer(w, r, flatFault(err))
-	case err != nil:
-		h.errors.answer(w, r, err)
-	case req.flat:
-		answer(w, http.StatusCreated, api.ImportCreationResponse{ID: id})
-	default:
-		answer(w, http.StatusAccepted, api.ImportCreationResponse{ID: id})
-	}
 }
 
 // ImportStatus answers how far an import is.
 func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportStatusParams) {
-	if st, ok := h.importOf(w, r, repository, branch, params.ID); ok {
-		answer(w, http.StatusOK, statusOf(st))
-	}
+	var body api.ImportStatus
+	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ string) (int, any, error) {
+		st, err := h.importOf(ctx, repository, branch, params.ID, body.ImportID)
+		return http.StatusOK, statusOf(st), err
+	})
 }
 
 // ImportCancel cancels an import.
 func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportCancelParams) {
-	st, ok := h.importOf(w, r, repository, branch, params.ID)
-	if !ok {
-		return
-	}
-	if err := h.service.Cancel(r.Context(), repository, st.ID); err != nil {
-		h.errors.answer(w, r, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// importOf authenticates a request about an import, whose ID is in the body or the query,
-// and finds the import.
-func (h *handlers) importOf(w http.ResponseWriter, r *http.Request, repository, branch, id string) (st coordinator.Status, ok bool) {
 	var body api.ImportStatus
-	_, ok = h.requests.authenticateAndRead(w, r, optional(into(&body)))
-	if !ok {
-		return st, false
-	}
-	switch {
-	case body.ImportID == "" && id == "":
-		refuse(w, http.StatusBadRequest, parameterError("id", missing))
-		return st, false
-	case body.ImportID != "" && id != "" && body.ImportID != id:
-		refuse(w, http.StatusBadRequest, parameterError("id", "differs from import_id of the body"))
-		return st, false
-	case id == "":
-		id = body.ImportID
-	}
-	st, err := findImport(r.Context(), h.service, h.catalog, repository, branch, id)
-	if err != nil {
-		h.errors.answer(w, r, err)
-		return st, false
-	}
-	return st, true
+	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ string) (int, any, error) {
+		st, err := h.importOf(ctx, repository, branch, params.ID, body.ImportID)
+		if err == nil {
+			err = h.service.Cancel(ctx, repository, st.ID)
+		}
+		return http.StatusNoContent, nil, err
+	})
 }
 
 // errNoImport has the message that clients of lakeFS know.
 var errNoImport = &fault.Fault{Kind: fault.NotFound, Text: "not found"}
 
-// findImport finds an import only under its own repository and branch, since permissions
-// are granted on those.
-func findImport(ctx context.Context, service Service, repositories Catalog, repository, branch, id string) (coordinator.Status, error) {
-	st, err := service.Status(ctx, repository, id)
+// importOf finds an import, whose ID is in the query or in the body, under its own repository
+// and branch only, since permissions are granted on those.
+func (h *handlers) importOf(ctx context.Context, repository, branch, id, inBody string) (coordinator.Status, error) {
+	switch {
+	case id == "" && inBody == "":
+		return coordinator.Status{}, fault.BadField("", "%s", parameterError("id", missing))
+	case id != "" && inBody != "" && id != inBody:
+		return coordinator.Status{}, fault.BadField("", "%s", parameterError("id", "differs from import_id of the body"))
+	}
+	st, err := h.service.Status(ctx, repository, cmp.Or(id, inBody))
 	switch {
 	case fault.Is(err, fault.NotFound):
-		if _, err := repositories.Repository(ctx, repository); err != nil {
+		if _, err := h.catalog.Repository(ctx, repository); err != nil {
 			return st, err
 		}
 		return st, errNoImport
-	case err != nil:
-		return st, err
-	case st.Record.Request.Repository != repository || st.Record.Request.Branch != branch:
+	case err == nil && (st.Record.Request.Repository != repository || st.Record.Request.Branch != branch):
 		return st, errNoImport
 	}
-	return st, nil
+	return st, err
 }

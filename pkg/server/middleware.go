@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -20,13 +21,8 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-type requestIDKey struct{}
-
-// requestID returns the ID that identify gave a request.
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestIDKey{}).(string)
-	return id
-}
+// requestID returns the ID that identify put into the header of an answer.
+func requestID(w http.ResponseWriter) string { return w.Header().Get(requestIDHeader) }
 
 // identify gives every request the ID that its client sent, or a new one.
 func identify(newID func() string, next http.Handler) http.Handler {
@@ -37,7 +33,7 @@ func identify(newID func() string, next http.Handler) http.Handler {
 		}
 		w.Header().Set(requestIDHeader, id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -47,23 +43,19 @@ func validRequestID(id string) bool {
 	return id != "" && len(id) <= 128 && strings.Trim(id, allowed) == ""
 }
 
-// statusWriter remembers the status code of an answer; 0 if none was written.
+// statusWriter remembers the status code of an answer, which is 0 until it is written.
 type statusWriter struct {
 	http.ResponseWriter
 	code int
 }
 
 func (w *statusWriter) WriteHeader(code int) {
-	if w.code == 0 {
-		w.code = code
-	}
+	w.code = cmp.Or(w.code, code)
 	w.ResponseWriter.WriteHeader(code)
 }
 
 func (w *statusWriter) Write(b []byte) (int, error) {
-	if w.code == 0 {
-		w.code = http.StatusOK
-	}
+	w.code = cmp.Or(w.code, http.StatusOK)
 	return w.ResponseWriter.Write(b)
 }
 
@@ -99,10 +91,7 @@ func (o *observer) observe(mux http.Handler) http.Handler {
 		sw := &statusWriter{ResponseWriter: w}
 		defer func() {
 			o.inFlight.Dec()
-			if sw.code == 0 {
-				sw.code = http.StatusOK // as net/http does
-			}
-			o.record(r, sw.code, o.now().Sub(start))
+			o.record(sw, r, o.now().Sub(start))
 		}()
 		defer o.recover(sw, r)
 		mux.ServeHTTP(sw, r)
@@ -114,21 +103,22 @@ func (o *observer) recover(w *statusWriter, r *http.Request) {
 	if v == nil {
 		return
 	}
-	o.log.ErrorContext(r.Context(), "panic while serving a request", "request_id", requestID(r),
+	o.log.ErrorContext(r.Context(), "panic while serving a request", "request_id", requestID(w),
 		"route", route(r), "panic", v, "stack", string(debug.Stack()))
 	if w.code != 0 {
 		panic(http.ErrAbortHandler) // an answer was begun: cut it off
 	}
-	refuse(w, http.StatusInternalServerError, "internal server error (request "+requestID(r)+")")
+	refuse(w, http.StatusInternalServerError, "internal server error (request "+requestID(w)+")")
 }
 
-func (o *observer) record(r *http.Request, code int, took time.Duration) {
+func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) {
+	code := cmp.Or(w.code, http.StatusOK) // as net/http does
 	o.duration.WithLabelValues(method(r), route(r), strconv.Itoa(code)).Observe(took.Seconds())
 	level := slog.LevelInfo
 	if quiet := r.Method == http.MethodGet && code < http.StatusBadRequest; quiet || strings.HasPrefix(route(r), "/_") {
 		level = slog.LevelDebug // clients that watch an import or a process send one every second
 	}
-	o.log.Log(r.Context(), level, "request", "request_id", requestID(r),
+	o.log.Log(r.Context(), level, "request", "request_id", requestID(w),
 		"method", method(r), "route", route(r), "code", code, "duration", took)
 }
 

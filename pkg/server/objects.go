@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -8,43 +9,37 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 )
 
+// readTree opens the tree at a ref and reads from it.
+func readTree[T any](ctx context.Context, s Service, repository, ref string, read func(*metarange.Tree) (T, error)) (got T, err error) {
+	tree, err := s.Tree(ctx, repository, ref)
+	if err == nil {
+		got, err = read(tree)
+	}
+	if err != nil {
+		err = unreadable{err}
+	}
+	return got, err
+}
+
 // ListObjects answers a page of the tree at a ref.
 func (h *handlers) ListObjects(w http.ResponseWriter, r *http.Request, repository, ref string, params api.ListObjectsParams) {
-	amount, ok := h.requests.authenticatePage(w, r, params.Amount, perResult)
-	if !ok {
-		return
-	}
-	tree, err := h.service.Tree(r.Context(), repository, ref)
-	if err != nil {
-		h.errors.answerUnreadable(w, r, err)
-		return
-	}
-	got, more, err := tree.List(r.Context(), params.Prefix, params.After, params.Delimiter, amount)
-	if err != nil {
-		h.errors.answerUnreadable(w, r, err)
-		return
-	}
-	var resp api.ObjectStatsList
-	resp.Pagination, resp.Results = page(got, more, itemName, itemOf)
-	answer(w, http.StatusOK, resp)
+	h.serveList(w, r, params.Amount, perResult, func(ctx context.Context, amount int) (any, error) {
+		return readTree(ctx, h.service, repository, ref, func(tree *metarange.Tree) (api.ObjectStatsList, error) {
+			got, more, err := tree.List(ctx, params.Prefix, params.After, params.Delimiter, amount)
+			name := func(it metarange.Item) string { return it.CommonPrefix + it.Entry.Key }
+			return api.ObjectStatsList{Pagination: pagination(got, more, name), Results: convertAll(got, itemOf)}, err
+		})
+	})
 }
 
 // StatObject answers one object of the tree at a ref.
 func (h *handlers) StatObject(w http.ResponseWriter, r *http.Request, repository, ref string, params api.StatObjectParams) {
-	if _, ok := h.requests.authenticate(w, r); !ok {
-		return
-	}
-	tree, err := h.service.Tree(r.Context(), repository, ref)
-	if err != nil {
-		h.errors.answerUnreadable(w, r, err)
-		return
-	}
-	got, err := tree.Stat(r.Context(), params.Path)
-	if err != nil {
-		h.errors.answerUnreadable(w, r, err)
-		return
-	}
-	answer(w, http.StatusOK, objectOf(got))
+	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+		got, err := readTree(ctx, h.service, repository, ref, func(tree *metarange.Tree) (entry.Entry, error) {
+			return tree.Stat(ctx, params.Path)
+		})
+		return http.StatusOK, objectOf(got), err
+	})
 }
 
 func objectOf(e entry.Entry) api.ObjectStats {
@@ -64,5 +59,3 @@ func itemOf(it metarange.Item) api.ObjectStats {
 	}
 	return api.ObjectStats{Path: it.CommonPrefix, PathType: api.ObjectStatsPathTypeCommonPrefix}
 }
-
-func itemName(it metarange.Item) string { return it.CommonPrefix + it.Entry.Key }

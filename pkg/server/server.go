@@ -83,13 +83,13 @@ type Config struct {
 // longest; most operations have the shorter timeout of shortDeadline.
 const requestTimeout = 5 * time.Minute
 
-// handlers implements the operations of the API, one method each.
+// handlers implements the operations of the API. Each is a method that passes what it does,
+// and what it reads, to serve or serveList.
 type handlers struct {
-	requests *receiver
-	errors   errorWriter
-	service  Service
-	catalog  Catalog
-	sealer   *auth.Sealer
+	*receiver
+	service Service
+	catalog Catalog
+	sealer  *auth.Sealer
 }
 
 var _ api.ServerInterface = (*handlers)(nil)
@@ -110,15 +110,9 @@ func New(c Config) http.Handler {
 		c.Sealer = auth.NewSealer()
 	}
 	mux := http.NewServeMux()
-	e := errorWriter{ready: c.Ready, log: c.Log}
-	requests := newReceiver(c, e)
-	api.HandlerWithOptions(
-		&handlers{requests: requests, errors: e, service: c.Service, catalog: c.Catalog, sealer: c.Sealer},
-		api.StdHTTPServerOptions{
-			BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
-			Middlewares: []api.MiddlewareFunc{shortDeadline, requests.budget.account},
-		},
-	)
+	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Sealer}, api.StdHTTPServerOptions{
+		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter, Middlewares: []api.MiddlewareFunc{shortDeadline},
+	})
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, struct{}{})
 	})

@@ -4,13 +4,9 @@ import (
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
-	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
-
-// commitVersion is lakeFS's version of commits: how they refer to their parents.
-const commitVersion = 1
 
 // statusOf returns an import as the API shows it. Clients that read completed go on to read
 // the commit, so neither is shown without the other.
@@ -56,23 +52,4 @@ func changesOf(r imports.Record) api.Changes {
 	return api.Changes{
 		Added: r.Changes.Added, Replaced: r.Changes.Replaced, Removed: r.Changes.Removed, Unchanged: r.Changes.Unchanged,
 	}
-}
-
-// commitOf returns a commit as the API shows it. Lists and maps are never null.
-func commitOf(c catalog.Commit) api.Commit {
-	resp := api.Commit{
-		ID:           c.ID,
-		Parents:      append([]string{}, c.Parents...),
-		Committer:    c.Committer,
-		Message:      c.Message,
-		CreationDate: c.Created.Unix(),
-		MetaRangeID:  c.MetarangeID,
-		Metadata:     api.UserMetadata{},
-		Generation:   int64(c.Generation),
-		Version:      commitVersion,
-	}
-	for k, v := range c.Metadata {
-		resp.Metadata[k] = v
-	}
-	return resp
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -12,23 +13,17 @@ import (
 // TrySource tests how a source is listed.
 func (h *handlers) TrySource(w http.ResponseWriter, r *http.Request) {
 	var body api.SourceTrialCreation
-	if _, ok := h.requests.authenticateAndRead(w, r, func(data []byte) error {
-		if err := into(&body)(data); err != nil {
-			return err
+	read := func(data []byte) error {
+		err := into(&body)(data)
+		if err == nil && body.Seed < 0 {
+			err = fault.BadField("seed", "%d is negative", body.Seed)
 		}
-		if body.Seed < 0 {
-			return fault.BadField("seed", "%d is negative", body.Seed)
-		}
-		return nil
-	}); !ok {
-		return
+		return err
 	}
-	tried, err := h.service.TrySource(r.Context(), body.Source, uint64(body.Seed))
-	if err != nil {
-		h.errors.answer(w, r, err)
-		return
-	}
-	answer(w, http.StatusOK, sourceTrial(tried))
+	h.serve(w, r, jsonBody(read), func(ctx context.Context, _ string) (int, any, error) {
+		tried, err := h.service.TrySource(ctx, body.Source, uint64(body.Seed))
+		return http.StatusOK, sourceTrial(tried), err
+	})
 }
 
 func sourceTrial(t coordinator.Tried) api.SourceTrial {

@@ -1,0 +1,105 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/rangefleet/rangefleet/pkg/limits"
+)
+
+// input is what an operation reads of a request, and the memory that this takes, in bytes.
+// The zero input ignores the body.
+type input struct {
+	limit   int64                 // of the body; 0: the body is ignored
+	perByte int64                 // memory for each byte of the body
+	fixed   int64                 // memory besides
+	read    func(io.Reader) error // reads the body
+}
+
+// The memory that requests need in bytes, as tests have measured it.
+const (
+	perByte      = 16       // of JSON with many small values
+	perRangeByte = 3        // of JSON of ranges: their metadata, and the metarange
+	perResult    = 6 << 10  // on a page: key and address, and the JSON of both
+	forRange     = 24 << 20 // that is written
+	perCommit    = 16 << 10 // on a page, which limits.LogPage bounds
+)
+
+// jsonBody returns the input of an operation that reads a body of JSON in one piece.
+func jsonBody(read func([]byte) error) input {
+	return input{limit: limits.Body, perByte: perByte, read: func(body io.Reader) error {
+		data, err := io.ReadAll(body)
+		if err != nil {
+			return err
+		}
+		return read(data)
+	}}
+}
+
+// into returns a function that reads a body as a T.
+func into[T any](v *T) func([]byte) error {
+	return func(data []byte) (err error) {
+		*v, err = decode[T](data)
+		return err
+	}
+}
+
+// optional returns read for bodies that may be absent.
+func optional(read func([]byte) error) func([]byte) error {
+	return func(data []byte) error {
+		if len(bytes.TrimSpace(data)) == 0 {
+			return nil
+		}
+		return read(data)
+	}
+}
+
+// memory estimates what a request will use. The length of its body is -1 if it is unknown.
+func (in input) memory(length int64) int64 {
+	if length < 0 || length > in.limit {
+		length = in.limit
+	}
+	return length*in.perByte + in.fixed
+}
+
+// readBody reads the body of a request. With an error, code is the status to answer.
+func (in input) readBody(w http.ResponseWriter, r *http.Request) (code int, err error) {
+	if in.limit == 0 {
+		return 0, nil
+	}
+	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, in.limit))
+	defer discard(body)
+	if _, err = body.Peek(1); err == nil {
+		err = checkMediaType(r.Header.Get("Content-Type"))
+	} else if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err == nil {
+		err = in.read(body)
+	}
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge, fmt.Errorf("more than %d bytes", in.limit)
+	}
+	return http.StatusBadRequest, err
+}
+
+// discard reads the rest of a body: a client that is still sending when the connection is
+// closed may miss the answer.
+func discard(body io.Reader) { _, _ = io.Copy(io.Discard, body) }
+
+// checkMediaType refuses the media types that a form of another web site can make a browser
+// send, together with credentials that the browser keeps.
+func checkMediaType(header string) error {
+	if header == "" {
+		return nil
+	}
+	if media, _, err := mime.ParseMediaType(header); err != nil || media != "application/json" {
+		return fmt.Errorf("header Content-Type is %q, want application/json", header)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/limits"
+)
+
+// operation does what a request asks for. It returns the status code and the body of the
+// answer, nil for none. An error is answered by errorWriter.
+type operation func(ctx context.Context, user string) (code int, body any, err error)
+
+// serve answers a request: it authenticates the client, reserves memory, reads the body,
+// waits until the service is ready, and calls do. The memory is reserved until the request is
+// answered. A malformed body is reported before missing credentials, since clients expect
+// that order.
+func (c *receiver) serve(w http.ResponseWriter, r *http.Request, in input, do operation) {
+	switch user, err := c.login(w, r); {
+	case errors.Is(err, auth.ErrTooManyLogins):
+		tooMany(w, auth.LoginRetryAfter, err.Error()+": try again later")
+	case err != nil:
+		c.fail(w, r, err)
+	case user == "":
+		c.serveAnonymous(w, r, in)
+	default:
+		c.serveUser(w, r, in, user, do)
+	}
+}
+
+func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, user string, do operation) {
+	release, err := c.budget.take(r.Context(), in.memory(r.ContentLength))
+	if errors.Is(err, errBusy) {
+		discard(http.MaxBytesReader(w, r.Body, in.limit))
+		tooMany(w, busyRetryAfter, err.Error())
+		return
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	defer release()
+	if code, err := in.readBody(w, r); err != nil {
+		badBody(w, code, err)
+		return
+	}
+	if err := c.waitReady(r.Context()); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	code, body, err := do(r.Context(), user)
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	answer(w, code, body)
+}
+
+// serveAnonymous answers a request without valid credentials: what is wrong with its
+// body, if that is small, or else that it is not authenticated.
+func (c *receiver) serveAnonymous(w http.ResponseWriter, r *http.Request, in input) {
+	if !c.anonymous.tryAcquire() {
+		unauthorized(w, r)
+		return
+	}
+	defer c.anonymous.release()
+	in.limit = min(in.limit, limits.AnonymousBody)
+	if code, err := in.readBody(w, r); err != nil && code != http.StatusRequestEntityTooLarge {
+		badBody(w, code, err)
+		return
+	}
+	unauthorized(w, r)
+}
+
+// defaultAmount is the number of results on a page if the request names none.
+const defaultAmount = 100
+
+// serveList is serve for a request for a page of at most `asked` results, each of which takes
+// some bytes of memory. It passes to list how many results the page may hold.
+func (c *receiver) serveList(w http.ResponseWriter, r *http.Request, asked int, each int64, list func(ctx context.Context, amount int) (body any, err error)) {
+	if asked > limits.Results {
+		refuse(w, http.StatusBadRequest, parameterError("amount", fmt.Sprintf("at most %d", limits.Results)))
+		return
+	}
+	if asked <= 0 {
+		asked = defaultAmount
+	}
+	c.serve(w, r, input{fixed: int64(asked) * each}, func(ctx context.Context, _ string) (int, any, error) {
+		body, err := list(ctx, asked)
+		return http.StatusOK, body, err
+	})
+}
+
+// pagination returns the position of a page. name returns the name after which the next page
+// starts.
+func pagination[T any](results []T, more bool, name func(T) string) api.Pagination {
+	p := api.Pagination{HasMore: more, MaxPerPage: limits.Results, Results: len(results)}
+	if more {
+		p.NextOffset = name(results[len(results)-1])
+	}
+	return p
+}
+
+// convertAll returns what convert returns for each of values. It is never nil: an empty list
+// is not null in JSON.
+func convertAll[T, R any](values []T, convert func(T) R) []R {
+	converted := make([]R, len(values))
+	for i, v := range values {
+		converted[i] = convert(v)
+	}
+	return converted
+}
+
+// How long a request waits until the service is ready or memory is free, and how often it
+// checks. NATS usually reconnects, or elects a leader, within two seconds. The wait is
+// shorter than clients' timeouts; their retries, with the pauses in between, outlast a
+// restart.
+const (
+	maxWait   = 5 * time.Second
+	pollEvery = 100 * time.Millisecond
+)
+
+// waitReady waits until requests can be served, and returns why they cannot after maxWait.
+func (c *receiver) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	for {
+		err := c.ready(ctx)
+		if err == nil || pause.For(ctx, pollEvery) != nil {
+			return err
+		}
+	}
+}
