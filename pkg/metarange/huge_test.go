@@ -55,89 +55,42 @@ func (d directory) GetRange(_ context.Context, id string, offset, n int64) ([]by
 // A tree of a million ranges, 5 * 10^10 objects, is read within 64 MiB: by a lookup, by a
 // listing, and from the first range to the last.
 func TestMillionRangesAreReadWithin64MiB(t *testing.T) {
-	const n, some, limit = 1_000_000, 700_000, 64 << 20
 	files := directory{t.TempDir(), new(int)}
-	stored := map[int]partition.RangeMetadata{}
-	for _, i := range []int{some, some + 1} { // a listing looks at the next one, too
-		stored[i] = storeRange(t, files, hugeKey(2*i+1), hugeKey(2*i+2))
-	}
-	id, err := metarange.WriteAll(t.Context(), files, func(yield func(partition.RangeMetadata, error) bool) {
-		for i := range n {
-			r, ok := stored[i]
-			if !ok {
-				r = hugeRange(i)
-			}
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}, n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, most, first := live(), uint64(0), 0
-	measure := func(what string) {
-		t.Helper()
-		now := live()
-		took := now - min(before, now)
-		if most = max(most, took); took > limit {
-			t.Errorf("%s: %d MiB are live, want at most %d", what, took>>20, limit>>20)
-		}
-	}
-
+	tree := newHugeTree(t, files)
+	m := meter{limit: 64 << 20, before: live()}
 	cache := tablecache.New(32<<20, nil).In("", files)
-	for range 3 {
-		tree, err := metarange.Open(t.Context(), cache, id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e, err := tree.Stat(t.Context(), hugeKey(2*some+1)); err != nil || e.Key != hugeKey(2*some+1) {
-			t.Errorf("Stat = %+v, %v", e, err)
-		}
-		if first == 0 {
-			first = *files.reads
-		}
-		for i := 0; i < n; i += n / 100 {
-			if _, err := tree.Stat(t.Context(), hugeKey(2*i)+"!"); !errors.Is(err, metarange.ErrNotFound) {
-				t.Errorf("Stat of what lies between two ranges = %v, want ErrNotFound", err)
-			}
-		}
-		measure("after lookups")
-		items, _, err := tree.List(t.Context(), "", hugeKey(2*some), "", 2)
-		if err != nil || len(items) != 2 || items[1].Entry.Key != hugeKey(2*some+2) {
-			t.Errorf("List = %+v, %v", items, err)
-		}
-		measure("after a listing")
-		runtime.KeepAlive(tree)
-	}
-
-	ranges, count, err := metarange.Stream(t.Context(), files, id)
-	if err != nil || count != n {
-		t.Fatalf("Stream of %d ranges, %v", count, err)
-	}
-	i := 0
-	for r, err := range ranges {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r != stored[i] && r != hugeRange(i) {
-			t.Fatalf("range %d is %+v", i, r)
-		}
-		if i++; i%(n/10) == 0 {
-			measure("while all are read")
-		}
-	}
-	if i != n {
-		t.Errorf("read %d ranges", i)
-	}
-	runtime.KeepAlive(cache)
-	info, err := os.Stat(files.path(id))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("at most %d MiB were live, of a metarange of %d MiB; the first lookup took %d reads", most>>20, info.Size()>>20, first)
+	tree.lookUp(t, cache)
+	first := *files.reads
+	m.measure(t, "after the first lookup")
 	if first > 6 {
 		t.Errorf("the first lookup took %d reads, want those of the metarange's begin, end, index and block, and of the range", first)
+	}
+	for range 3 {
+		opened := tree.lookUp(t, cache)
+		tree.missBetweenRanges(t, opened)
+		m.measure(t, "after lookups")
+		tree.list(t, opened)
+		m.measure(t, "after a listing")
+		runtime.KeepAlive(opened)
+	}
+	tree.stream(t, files, &m)
+	runtime.KeepAlive(cache)
+	info, err := os.Stat(files.path(tree.id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("at most %d MiB were live, of a metarange of %d MiB; the first lookup took %d reads", m.most>>20, info.Size()>>20, first)
+}
+
+// meter measures how many more bytes of memory are in use than before.
+type meter struct{ limit, before, most uint64 }
+
+func (m *meter) measure(t *testing.T, when string) {
+	t.Helper()
+	now := live()
+	took := now - min(m.before, now)
+	if m.most = max(m.most, took); took > m.limit {
+		t.Errorf("%s %d MiB are live, want at most %d", when, took>>20, m.limit>>20)
 	}
 }
 
@@ -147,6 +100,96 @@ func live() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// hugeTree is a stored tree of hugeRanges ranges. Only the files of two neighbours are stored.
+type hugeTree struct {
+	id     string
+	stored map[int]partition.RangeMetadata
+}
+
+// A listing that begins in the range storedRange looks at the next one, too.
+const hugeRanges, storedRange = 1_000_000, 700_000
+
+func newHugeTree(t *testing.T, files directory) hugeTree {
+	t.Helper()
+	tree := hugeTree{stored: map[int]partition.RangeMetadata{}}
+	for _, i := range []int{storedRange, storedRange + 1} {
+		tree.stored[i] = storeRange(t, files, hugeKey(2*i+1), hugeKey(2*i+2))
+	}
+	all := func(yield func(partition.RangeMetadata, error) bool) {
+		for i := range hugeRanges {
+			if !yield(tree.at(i), nil) {
+				return
+			}
+		}
+	}
+	var err error
+	if tree.id, err = metarange.WriteAll(t.Context(), files, all, hugeRanges); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// at returns the i-th range.
+func (h hugeTree) at(i int) partition.RangeMetadata {
+	if r, ok := h.stored[i]; ok {
+		return r
+	}
+	return hugeRange(i)
+}
+
+// lookUp opens the tree and looks up a key of a range that is stored.
+func (h hugeTree) lookUp(t *testing.T, files metarange.Opener) *metarange.Tree {
+	t.Helper()
+	tree, err := metarange.Open(t.Context(), files, h.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := tree.Stat(t.Context(), hugeKey(2*storedRange+1)); err != nil || e.Key != hugeKey(2*storedRange+1) {
+		t.Errorf("Stat = %+v, %v", e, err)
+	}
+	return tree
+}
+
+// missBetweenRanges looks up keys that lie between two ranges.
+func (hugeTree) missBetweenRanges(t *testing.T, tree *metarange.Tree) {
+	t.Helper()
+	for i := 0; i < hugeRanges; i += hugeRanges / 100 {
+		if _, err := tree.Stat(t.Context(), hugeKey(2*i)+"!"); !errors.Is(err, metarange.ErrNotFound) {
+			t.Errorf("Stat of a key between two ranges = %v, want ErrNotFound", err)
+		}
+	}
+}
+
+// list lists the keys of the first range that is stored.
+func (hugeTree) list(t *testing.T, tree *metarange.Tree) {
+	t.Helper()
+	items, _, err := tree.List(t.Context(), "", hugeKey(2*storedRange), "", 2)
+	if err != nil || len(items) != 2 || items[1].Entry.Key != hugeKey(2*storedRange+2) {
+		t.Errorf("List = %+v, %v", items, err)
+	}
+}
+
+// stream reads all ranges, and measures the memory meanwhile.
+func (h hugeTree) stream(t *testing.T, files directory, m *meter) {
+	t.Helper()
+	ranges, count, err := metarange.Stream(t.Context(), files, h.id)
+	if err != nil || count != hugeRanges {
+		t.Fatalf("Stream of %d ranges, %v", count, err)
+	}
+	i := 0
+	for r, err := range ranges {
+		if err != nil || r != h.at(i) {
+			t.Fatalf("range %d is %+v, %v", i, r, err)
+		}
+		if i++; i%(hugeRanges/10) == 0 {
+			m.measure(t, "while all are read")
+		}
+	}
+	if i != hugeRanges {
+		t.Errorf("read %d ranges", i)
+	}
 }
 
 // storeRange stores a range of the keys.

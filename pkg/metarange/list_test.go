@@ -15,65 +15,94 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// Entries, Stat and List against a sorted list of keys, for random trees.
+// Entries, Stat and List of random trees against a sorted list of keys.
 func TestTreeAgainstAListOfKeys(t *testing.T) {
 	r := random{seeded.Rand(t)}
-	var pages, prefixes int
-	for trial := range 150 {
-		name := fmt.Sprintf("trial %d", trial)
-		want := map[string]entry.Entry{}
-		for range r.rng.IntN(200) {
-			k := r.key()
-			want[k] = entry.Entry{Key: k, Address: "s3://b/" + k, ETag: "e", Size: r.rng.Int64N(99), ModTime: time.Unix(r.rng.Int64N(1e9), 5).UTC()}
-		}
-		keys := slices.Sorted(maps.Keys(want))
-		tree := treeOf(t, newMemory(), want)
-
-		after := r.pick("", "data", "data/", r.key(), "\xff")
-		var got []string
-		for e, err := range tree.Entries(t.Context(), after) {
-			if err != nil || e != want[e.Key] {
-				t.Fatalf("%s: entry %+v, %v, want %+v", name, e, err, want[e.Key])
-			}
-			got = append(got, e.Key)
-		}
-		if rest := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k <= after }); !slices.Equal(got, rest) {
-			t.Fatalf("%s: after %q: %q, want %q", name, after, got, rest)
-		}
-		for _, k := range append([]string{r.key(), "", "data/"}, keys...) {
-			e, err := tree.Stat(t.Context(), k)
-			if w, ok := want[k]; ok && (err != nil || e != w) || !ok && !errors.Is(err, metarange.ErrNotFound) {
-				t.Fatalf("%s: Stat %q = %+v, %v", name, k, e, err)
-			}
-		}
+	var further, prefixes int
+	for range 150 {
+		tree := newListedTree(t, r)
+		tree.compareEntries(t, r.pick("", "data", "data/", r.key(), "\xff"))
+		tree.compareStats(t, r.key(), "", "data/")
 		for range 10 {
 			prefix, delimiter := r.pick("", "d", "data", "data/", "data0", "data/x0", "z", "nothing", r.key()), r.pick("", "/", "/", "/x", "-", "a")
 			after, amount := r.pick("", "", "data/", "data/x0/1", "data2", "zz", r.key()), 1+r.rng.IntN(7)
 			for {
-				items, more, err := tree.List(t.Context(), prefix, after, delimiter, amount)
-				wantItems, wantMore := naiveList(keys, prefix, after, delimiter, amount)
-				if err != nil || more != wantMore || !slices.Equal(names(items), wantItems) {
-					t.Fatalf("%s: List prefix %q after %q delimiter %q amount %d = %q, %t, %v, want %q, %t\nkeys %q",
-						name, prefix, after, delimiter, amount, names(items), more, err, wantItems, wantMore, keys)
-				}
+				items, more := tree.compareList(t, prefix, after, delimiter, amount)
 				for _, it := range items {
-					if it.CommonPrefix != "" {
-						prefixes++
-					} else if it.Entry != want[it.Entry.Key] {
-						t.Fatalf("%s: listed %+v, want %+v", name, it.Entry, want[it.Entry.Key])
-					}
+					prefixes += min(1, len(it.CommonPrefix))
 				}
 				if !more {
 					break
 				}
-				pages++
-				after = wantItems[len(wantItems)-1]
+				further++
+				after = names(items)[len(items)-1]
 			}
 		}
 	}
-	if pages == 0 || prefixes == 0 {
-		t.Errorf("%d further pages, %d common prefixes", pages, prefixes)
+	if further == 0 || prefixes == 0 {
+		t.Errorf("%d further pages, %d common prefixes", further, prefixes)
 	}
+}
+
+// listedTree is a tree and the sorted list of its keys.
+type listedTree struct {
+	*metarange.Tree
+	keys    []string
+	entries map[string]entry.Entry
+}
+
+func newListedTree(t *testing.T, r random) listedTree {
+	t.Helper()
+	entries := map[string]entry.Entry{}
+	for range r.rng.IntN(200) {
+		k := r.key()
+		entries[k] = entry.Entry{Key: k, Address: "s3://b/" + k, ETag: "e", Size: r.rng.Int64N(99), ModTime: time.Unix(r.rng.Int64N(1e9), 5).UTC()}
+	}
+	return listedTree{treeOf(t, newMemory(), entries), slices.Sorted(maps.Keys(entries)), entries}
+}
+
+// compareEntries compares the entries after a key.
+func (l listedTree) compareEntries(t *testing.T, after string) {
+	t.Helper()
+	var got []string
+	for e, err := range l.Entries(t.Context(), after) {
+		if err != nil || e != l.entries[e.Key] {
+			t.Fatalf("entry %+v, %v, want %+v", e, err, l.entries[e.Key])
+		}
+		got = append(got, e.Key)
+	}
+	if rest := slices.DeleteFunc(slices.Clone(l.keys), func(k string) bool { return k <= after }); !slices.Equal(got, rest) {
+		t.Fatalf("after %q: %q, want %q", after, got, rest)
+	}
+}
+
+// compareStats looks up all keys, and others.
+func (l listedTree) compareStats(t *testing.T, others ...string) {
+	t.Helper()
+	for _, k := range append(others, l.keys...) {
+		e, err := l.Stat(t.Context(), k)
+		want, ok := l.entries[k]
+		if e != want || ok && err != nil || !ok && !errors.Is(err, metarange.ErrNotFound) {
+			t.Fatalf("Stat %q = %+v, %v, want %+v", k, e, err, want)
+		}
+	}
+}
+
+// compareList compares one page of a listing with that of its naive twin, and returns it.
+func (l listedTree) compareList(t *testing.T, prefix, after, delimiter string, amount int) (items []metarange.Item, more bool) {
+	t.Helper()
+	items, more, err := l.List(t.Context(), prefix, after, delimiter, amount)
+	wantItems, wantMore := naiveList(l.keys, prefix, after, delimiter, amount)
+	if err != nil || more != wantMore || !slices.Equal(names(items), wantItems) {
+		t.Fatalf("List prefix %q after %q delimiter %q amount %d = %q, %t, %v, want %q, %t\nkeys %q",
+			prefix, after, delimiter, amount, names(items), more, err, wantItems, wantMore, l.keys)
+	}
+	for _, it := range items {
+		if it.Entry != l.entries[it.Entry.Key] { // both are zero for a common prefix
+			t.Fatalf("listed %+v, want %+v", it.Entry, l.entries[it.Entry.Key])
+		}
+	}
+	return items, more
 }
 
 // naiveList is List over all keys, one by one.

@@ -1,7 +1,7 @@
 package metarange
 
 import (
-	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -11,65 +11,78 @@ import (
 
 // Intervals of removed keys against prefixes and keys tried one by one.
 func TestRemovalAgainstItsDefinition(t *testing.T) {
-	r := seeded.Rand(t)
-	word := func() string {
-		b := make([]byte, r.IntN(4))
-		for i := range b {
-			b[i] = "\x00/0a\xff"[r.IntN(5)]
-		}
-		return string(b)
-	}
-	var yes, no int
-	for trial := range 2000 {
-		var rem Removed
-		for range r.IntN(4) {
-			if dir := word() + "/"; r.IntN(40) > 0 {
-				rem.Prefixes = append(rem.Prefixes, dir)
-			} else {
-				rem.Prefixes = append(rem.Prefixes, "")
-			}
-			rem.Keys = append(rem.Keys, word())
-		}
-		has := func(key string) bool {
-			return slices.Contains(rem.Keys, key) ||
-				slices.ContainsFunc(rem.Prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
-		}
+	rng := seeded.Rand(t)
+	removed := map[bool]int{}
+	for range 2000 {
+		rem := randomRemoved(rng)
 		gone, err := rem.removal()
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := fmt.Sprintf("trial %d: %+q", trial, rem)
 		for range 50 {
-			key, last := word(), word()
-			rest := gone
-			for range 2 { // the first time may drop intervals
-				if rest.takes([]byte(key)) != has(key) {
-					t.Fatalf("%s: takes %q = %t", name, key, !has(key))
-				}
+			first, last := word(rng), word(rng)
+			removed[rem.has(first)]++
+			expectTakes(t, rem, gone, first)
+			if first > last {
+				first, last = last, first
 			}
-			if key > last {
-				key, last = last, key
-			}
-			if has(key) {
-				yes++
-				if !gone.touches(key, last) {
-					t.Fatalf("%s: does not touch [%q, %q]", name, key, last)
-				}
-			} else {
-				no++
-				if gone.covers(key, last) {
-					t.Fatalf("%s: covers [%q, %q]", name, key, last)
-				}
-			}
-			if between := word(); key <= between && between <= last {
-				if has(between) && !gone.touches(key, last) || !has(between) && gone.covers(key, last) {
-					t.Fatalf("%s: %q is in [%q, %q]", name, between, key, last)
+			for _, key := range []string{first, last, word(rng)} {
+				if first <= key && key <= last {
+					expectInterval(t, rem, gone, key, first, last)
 				}
 			}
 		}
 	}
-	if yes == 0 || no == 0 {
-		t.Errorf("%d keys were removed and %d not", yes, no)
+	if removed[true] == 0 || removed[false] == 0 {
+		t.Errorf("%d keys were removed and %d not", removed[true], removed[false])
+	}
+}
+
+// has is the naive twin of a removal.
+func (r Removed) has(key string) bool {
+	return slices.Contains(r.Keys, key) ||
+		slices.ContainsFunc(r.Prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
+}
+
+// word returns up to three bytes.
+func word(rng *rand.Rand) string {
+	b := make([]byte, rng.IntN(4))
+	for i := range b {
+		b[i] = "\x00/0a\xff"[rng.IntN(5)]
+	}
+	return string(b)
+}
+
+func randomRemoved(rng *rand.Rand) (rem Removed) {
+	for range rng.IntN(4) {
+		dir := word(rng) + "/"
+		if rng.IntN(40) == 0 {
+			dir = ""
+		}
+		rem.Prefixes = append(rem.Prefixes, dir)
+		rem.Keys = append(rem.Keys, word(rng))
+	}
+	return rem
+}
+
+// expectTakes asks twice whether a key is removed: the first time may drop intervals.
+func expectTakes(t *testing.T, rem Removed, gone removal, key string) {
+	t.Helper()
+	for range 2 {
+		if gone.takes([]byte(key)) != rem.has(key) {
+			t.Fatalf("%+q: takes %q = %t", rem, key, !rem.has(key))
+		}
+	}
+}
+
+// expectInterval checks what one key of [first, last] says about all of them.
+func expectInterval(t *testing.T, rem Removed, gone removal, key, first, last string) {
+	t.Helper()
+	if rem.has(key) && !gone.touches(first, last) {
+		t.Fatalf("%+q: does not touch [%q, %q], which has %q", rem, first, last, key)
+	}
+	if !rem.has(key) && gone.covers(first, last) {
+		t.Fatalf("%+q: covers [%q, %q], which has %q", rem, first, last, key)
 	}
 }
 

@@ -66,59 +66,90 @@ func (r random) destinations() (dirs, keys []string) {
 // TestReplaceIsCanonical compares Replace with writing everything again, for
 // random trees, imports, destinations and breaks.
 func TestReplaceIsCanonical(t *testing.T) {
-	var seen struct{ anchors, sizes, kept, cut, everything, overlaps int }
+	var seen seenCases
 	r := random{seeded.Rand(t)}
 	for trial := range 400 {
-		name := fmt.Sprintf("trial %d", trial)
-		files := newMemory()
-		breaks := partition.Breaks{MaxSize: 200 + r.rng.Uint64N(2000), Raggedness: 1 + r.rng.Uint64N(40)}
-		dirs, keys := r.destinations()
-		tree := r.records(300, "")
-		comes := r.records(120, append(slices.Clone(dirs), r.pick("", "m/"))...)
-		for _, k := range keys {
-			comes[k] = "an object"
-		}
-		base, imported := tree.ranges(t, files, breaks), comes.ranges(t, files, breaks)
-		all := tree.without(dirs, keys).plus(comes)
-		known := slices.Concat(ids(base), ids(imported))
-		removed := metarange.Removed{Prefixes: dirs, Keys: keys}
-
-		files.forget()
-		got, err := tryReplace(t.Context(), files, breaks, base, imported, removed)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		put := slices.Clone(files.put)
-		if want := all.ranges(t, newMemory(), breaks); !slices.Equal(got, want) {
-			t.Fatalf("%s: breaks %+v, removed %q:\n got %+v\nwant %+v", name, breaks, removed, got, want)
-		}
-		if both := slices.DeleteFunc(put, func(id string) bool { return !slices.Contains(known, id) }); len(both) > 0 {
-			t.Errorf("%s: stored %q, which were stored already", name, both)
-		}
-		checkStored(t, name, files, got, all)
-
-		for _, m := range got {
-			if breaks.Anchor([]byte(m.MaxKey)) {
-				seen.anchors++
-			} else if m.EstimatedSize >= breaks.MaxSize {
-				seen.sizes++
-			}
-			if !slices.Contains(known, m.ID) {
-				seen.cut++
-			} else if !slices.Contains(files.got, m.ID) {
-				seen.kept++
-			}
-		}
-		if slices.Contains(dirs, "") {
-			seen.everything++
-		}
-		if len(all) < len(tree.without(dirs, keys))+len(comes) {
-			seen.overlaps++
-		}
+		c := r.replaceCase(t)
+		got := c.compare(t, fmt.Sprintf("trial %d", trial))
+		seen.add(c, got)
 	}
 	t.Logf("%+v", seen)
 	if seen.anchors == 0 || seen.sizes == 0 || seen.kept == 0 || seen.cut == 0 || seen.everything == 0 || seen.overlaps == 0 {
 		t.Errorf("the trials do not cover every case: %+v", seen)
+	}
+}
+
+// replaceCase is a stored tree, and a stored import into it.
+type replaceCase struct {
+	files          *memory
+	breaks         partition.Breaks
+	removed        metarange.Removed
+	left, comes    records // of the tree without the removed keys; of the import
+	base, imported []partition.RangeMetadata
+}
+
+func (r random) replaceCase(t *testing.T) replaceCase {
+	t.Helper()
+	c := replaceCase{files: newMemory(), breaks: partition.Breaks{MaxSize: 200 + r.rng.Uint64N(2000), Raggedness: 1 + r.rng.Uint64N(40)}}
+	dirs, keys := r.destinations()
+	tree := r.records(300, "")
+	c.comes = r.records(120, append(slices.Clone(dirs), r.pick("", "m/"))...)
+	for _, k := range keys {
+		c.comes[k] = "an object"
+	}
+	c.removed = metarange.Removed{Prefixes: dirs, Keys: keys}
+	c.left = tree.without(dirs, keys)
+	c.base, c.imported = tree.ranges(t, c.files, c.breaks), c.comes.ranges(t, c.files, c.breaks)
+	c.files.forget()
+	return c
+}
+
+// known returns the IDs of the ranges that are stored before the import.
+func (c replaceCase) known() []string { return slices.Concat(ids(c.base), ids(c.imported)) }
+
+// compare replaces, compares with the naive twin, and returns the ranges.
+func (c replaceCase) compare(t *testing.T, name string) []partition.RangeMetadata {
+	t.Helper()
+	got, err := tryReplace(t.Context(), c.files, c.breaks, c.base, c.imported, c.removed)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	all := c.left.plus(c.comes)
+	if want := all.ranges(t, newMemory(), c.breaks); !slices.Equal(got, want) {
+		t.Fatalf("%s: breaks %+v, removed %q:\n got %+v\nwant %+v", name, c.breaks, c.removed, got, want)
+	}
+	for _, id := range c.files.put {
+		if slices.Contains(c.known(), id) {
+			t.Errorf("%s: stored %s, which was stored already", name, id)
+		}
+	}
+	checkStored(t, name, c.files, got, all)
+	return got
+}
+
+// seenCases counts what the cases of a test have in them.
+type seenCases struct{ anchors, sizes, kept, cut, everything, overlaps int }
+
+// add counts a case and the ranges that came of it.
+func (s *seenCases) add(c replaceCase, got []partition.RangeMetadata) {
+	known := c.known()
+	for _, r := range got {
+		if c.breaks.Anchor([]byte(r.MaxKey)) {
+			s.anchors++
+		} else if r.EstimatedSize >= c.breaks.MaxSize {
+			s.sizes++
+		}
+		if !slices.Contains(known, r.ID) {
+			s.cut++
+		} else if !slices.Contains(c.files.got, r.ID) {
+			s.kept++
+		}
+	}
+	if slices.Contains(c.removed.Prefixes, "") {
+		s.everything++
+	}
+	if len(c.left.plus(c.comes)) < len(c.left)+len(c.comes) {
+		s.overlaps++
 	}
 }
 

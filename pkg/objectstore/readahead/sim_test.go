@@ -61,6 +61,15 @@ type sim struct {
 	spread  float64                          // of how long LISTs take, evenly around 1
 	pace    pace                             // as measured
 	trace   func(format string, args ...any) // nil: none
+
+	rnd     *rand.Rand
+	plan    *plan[slice]
+	limiter *Limiter
+	events  events
+	now     float64
+	next    int64 // rank of the first key that was not taken
+	taking  bool  // the consumer is busy with a page
+	out     outcome
 }
 
 type outcome struct {
@@ -73,70 +82,82 @@ type outcome struct {
 }
 
 func (s sim) run(seed uint64) (outcome, error) {
-	r := rand.New(rand.NewPCG(seed, 2))
-	p := newPlan[slice]("", "", "", s.budget)
-	var q events
-	var out outcome
-	limiter := NewLimiter(Limits{Most: s.limit})
-	now, next, taking := 0.0, int64(0), false
+	s.rnd = rand.New(rand.NewPCG(seed, 2))
+	s.plan = newPlan[slice]("", "", "", s.budget)
+	s.limiter = NewLimiter(Limits{Most: s.limit})
 	for {
-		for {
-			c, ok := p.next(s.pace.limit(limiter.Limit()), s.pace.rate())
-			if !ok {
-				break
-			}
-			out.calls++
-			takes := 1 + s.spread*(r.Float64()-0.5)
-			heap.Push(&q, event{at: now + takes, takes: takes, call: c})
+		s.list()
+		if done, err := s.take(); done || err != nil {
+			s.out.time = s.now
+			return s.out, err
 		}
-		for !taking {
-			page, ok, done := p.take()
-			if done {
-				if next != s.set.Len() {
-					return out, fmt.Errorf("%d of %d keys", next, s.set.Len())
-				}
-				out.time = now
-				return out, nil
-			}
-			if !ok {
-				break
-			}
-			if page.lo != next {
-				return out, fmt.Errorf("page starts at %d, not %d", page.lo, next)
-			}
-			next = page.hi
-			if s.consume > 0 {
-				taking = true
-				heap.Push(&q, event{at: now + s.consume, take: true})
-			}
+		if s.events.Len() == 0 {
+			return s.out, fmt.Errorf("stuck after %d keys", s.next)
 		}
-		if q.Len() == 0 {
-			return out, fmt.Errorf("stuck after %d keys", next)
+		e := heap.Pop(&s.events).(event)
+		if s.trace != nil && int(e.at) > int(s.now) {
+			s.tellPlan(int(e.at))
 		}
-		e := heap.Pop(&q).(event)
-		if s.trace != nil && int(e.at) > int(now) {
-			s.tellPlan(int(e.at), next, p)
-		}
-		now = e.at
+		s.now = e.at
 		if e.take {
-			taking = false
+			s.taking = false
 			s.pace.take.add(seconds(s.consume))
 			continue
 		}
-		s.pace.list.add(seconds(e.takes))
-		limiter.success(seconds(e.takes))
-		lo := s.set.Rank(e.call.after)
-		hi := min(lo+s.page, s.set.Len())
-		if s.trace != nil {
-			s.tell(now, e.call, lo, hi, next, p)
+		s.arrive(e)
+		if s.plan.seams.torn {
+			return s.out, errTorn
 		}
-		before := p.waste.useful
-		p.arrived(e.call, slice{&s.set, lo, hi}, hi < s.set.Len())
-		if p.seams.torn {
-			return out, errTorn
-		}
-		out.count(before, p.waste.useful, p.buffer.held)
 	}
+}
+
+// list starts the LISTs that the plan asks for.
+func (s *sim) list() {
+	for {
+		c, ok := s.plan.next(s.pace.limit(s.limiter.Limit()), s.pace.rate())
+		if !ok {
+			return
+		}
+		s.out.calls++
+		takes := 1 + s.spread*(s.rnd.Float64()-0.5)
+		heap.Push(&s.events, event{at: s.now + takes, takes: takes, call: c})
+	}
+}
+
+// take hands pages to the consumer until it is busy or there is none, and reports whether all
+// were taken.
+func (s *sim) take() (done bool, err error) {
+	for !s.taking {
+		page, ok, done := s.plan.take()
+		switch {
+		case done && s.next != s.set.Len():
+			return false, fmt.Errorf("%d of %d keys", s.next, s.set.Len())
+		case done || !ok:
+			return done, nil
+		case page.lo != s.next:
+			return false, fmt.Errorf("page starts at %d, not %d", page.lo, s.next)
+		}
+		s.next = page.hi
+		if s.consume > 0 {
+			s.taking = true
+			heap.Push(&s.events, event{at: s.now + s.consume, take: true})
+		}
+	}
+	return false, nil
+}
+
+// arrive adds the page of a LIST to the plan.
+func (s *sim) arrive(e event) {
+	s.pace.list.add(seconds(e.takes))
+	s.limiter.success(seconds(e.takes))
+	lo := s.set.Rank(e.call.after)
+	hi := min(lo+s.page, s.set.Len())
+	if s.trace != nil {
+		s.tell(e.call, lo, hi)
+	}
+	before := s.plan.waste.useful
+	s.plan.arrived(e.call, slice{&s.set, lo, hi}, hi < s.set.Len())
+	s.out.count(before, s.plan.waste.useful, s.plan.buffer.held)
 }
 
 // count counts a call by how many pages were kept before it and after, and the bytes that are
@@ -154,8 +175,9 @@ func (o *outcome) count(before, after float64, held int) {
 }
 
 // tellPlan traces the plan at a time, with its first segments.
-func (s sim) tellPlan(at int, next int64, p *plan[slice]) {
-	s.trace("== %d: taken %d held %d in flight %d segments %d calls %d useful %.0f", at, next/s.page, p.buffer.held/max(1, int(p.buffer.pageSize)), p.inFlight, len(p.segments), p.waste.lists, p.waste.useful)
+func (s *sim) tellPlan(at int) {
+	p := s.plan
+	s.trace("== %d: taken %d held %d in flight %d segments %d calls %d useful %.0f", at, s.next/s.page, p.buffer.held/max(1, int(p.buffer.pageSize)), p.inFlight, len(p.segments), p.waste.lists, p.waste.useful)
 	for i, g := range p.segments[:min(4, len(p.segments))] {
 		s.trace("   -- %d pages %d rest %.1f lists %d inflight %v whole %v guess %v done %v trust %.1f: %s %s", i, len(g.pages), g.rest.Pages, g.lists, g.inFlight, g.whole, g.guess, g.done, p.waste.trust, short(g.rest.Pos), short(g.rest.Hi))
 	}
@@ -163,12 +185,12 @@ func (s sim) tellPlan(at int, next int64, p *plan[slice]) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-func (s sim) tell(now float64, c call[slice], lo, hi, next int64, p *plan[slice]) {
-	seg, kept := c.segment, hi
+func (s *sim) tell(c call[slice], lo, hi int64) {
+	p, seg, kept := s.plan, c.segment, hi
 	if seg.rest.Hi != "" {
 		kept = min(hi, max(lo, s.set.Rank(seg.rest.Hi)))
 	}
-	s.trace("%6.2f taken %d rank %d keep %d of %d rest %.1f (is %.1f) segments %d in flight %d held %d of %.0f after %s hi %s", now, next/s.page, lo, kept-lo, hi-lo,
+	s.trace("%6.2f taken %d rank %d keep %d of %d rest %.1f (is %.1f) segments %d in flight %d held %d of %.0f after %s hi %s", s.now, s.next/s.page, lo, kept-lo, hi-lo,
 		seg.rest.Pages, float64(s.set.Rank(seg.rest.Hi+"\xff")-lo)/float64(s.page), len(p.segments), p.inFlight, p.buffer.held/max(1, int(p.buffer.pageSize)), p.buffer.window(), short(c.after), short(seg.rest.Hi))
 }
 

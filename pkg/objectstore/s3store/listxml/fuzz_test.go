@@ -80,22 +80,26 @@ func FuzzScan(f *testing.F) {
 		if err := want.unmarshal(twin); err != nil {
 			t.Fatalf("the scanner reads what encoding/xml does not: %v\n%q", err, before)
 		}
-		if got.Unsaid != want.Unsaid || !slices.Equal(got.Bare, want.Bare) || string(got.Next) != string(want.Next) {
-			t.Fatalf("scanned %+v, want %+v", got, want)
-		}
-		if got.Truncated != want.Truncated || got.Encoded != want.Encoded || len(got.Objects) != len(want.Objects) {
-			t.Fatalf("scanned %+v, want %+v", got, want)
-		}
-		for i, o := range got.Objects {
-			if got.ASCII && !ascii(string(o.Key)) {
-				t.Fatalf("key %q is taken for ASCII", o.Key)
-			}
-			w := want.Objects[i]
-			if !bytes.Equal(o.Key, w.Key) || !bytes.Equal(o.ETag, w.ETag) || o.Size != w.Size || o.ModTime != w.ModTime {
-				t.Fatalf("object %d: scanned %+v, want %+v", i, o.Object(), w.Object())
-			}
-		}
+		expectScanned(t, &got, &want)
 	})
+}
+
+// expectScanned compares a page of the scanner with that of encoding/xml.
+func expectScanned(t *testing.T, got, want *Page) {
+	t.Helper()
+	if got.Unsaid != want.Unsaid || !slices.Equal(got.Bare, want.Bare) || string(got.Next) != string(want.Next) ||
+		got.Truncated != want.Truncated || got.Encoded != want.Encoded || len(got.Objects) != len(want.Objects) {
+		t.Fatalf("scanned %+v, want %+v", got, want)
+	}
+	for i, o := range got.Objects {
+		if got.ASCII && !ascii(string(o.Key)) {
+			t.Fatalf("key %q is taken for ASCII", o.Key)
+		}
+		w := want.Objects[i]
+		if !bytes.Equal(o.Key, w.Key) || !bytes.Equal(o.ETag, w.ETag) || o.Size != w.Size || o.ModTime != w.ModTime {
+			t.Fatalf("object %d: scanned %+v, want %+v", i, o.Object(), w.Object())
+		}
+	}
 }
 
 // FuzzText holds keys and ETags of any text, escaped as encoding/xml does it or
