@@ -77,7 +77,7 @@ func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
 	if f.data, err = os.MkdirTemp(cfg.Dir, "data-"); err != nil {
 		return f, err
 	}
-	if err := f.startS3(ctx); err != nil {
+	if f.S3, err = LaunchS3(ctx, cfg.Dir, "-keep", fmt.Sprint(max(cfg.Keep, leastKept))); err != nil {
 		return f, err
 	}
 	if err := f.Control(ctx, http.MethodPut, "faults", cfg.Faults, nil); err != nil {
@@ -125,17 +125,19 @@ func (f *Fleet) startNATS(ctx context.Context) (url string, err error) {
 	return "nats://" + address, f.NATS.Ready(ctx, "/healthz")
 }
 
-func (f *Fleet) startS3(ctx context.Context) error {
+// LaunchS3 starts the program synths3 in dir, with the writable bucket ns, and waits until it
+// is ready.
+func LaunchS3(ctx context.Context, dir string, args ...string) (*Process, error) {
 	address, err := process.FreeAddress()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f.S3, err = Launch(ctx, f.cfg.Dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns", "-keep", fmt.Sprint(max(f.cfg.Keep, leastKept))})
+	p, err := Launch(ctx, dir, "synths3", nil, append([]string{"-listen", address, "-buckets", "ns"}, args...))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f.S3.URL = "http://" + address
-	return f.S3.Ready(ctx, "/_synths3/counters")
+	p.URL = "http://" + address
+	return p, p.Ready(ctx, "/_synths3/counters")
 }
 
 func (f *Fleet) env(own ...string) []string {

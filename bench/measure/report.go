@@ -2,7 +2,9 @@ package measure
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -22,4 +24,17 @@ func JSON(report any) []byte {
 		panic(err)
 	}
 	return append(text, '\n')
+}
+
+// WriteResults writes files, by name, into the directory, and creates it if it is missing.
+func WriteResults(dir string, files map[string][]byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of results: %w", err)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return fmt.Errorf("write a result: %w", err)
+		}
+	}
+	return nil
 }

@@ -39,11 +39,15 @@ func fetch(ctx context.Context, in *Input) (Step, error) {
 // Namespace is the storage namespace of all measurements.
 const Namespace = "s3://ns/bench"
 
+func s3Config(endpoint string) s3store.Config {
+	return s3store.Config{
+		Endpoint: endpoint, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "bench", SecretAccessKey: "bench",
+	}
+}
+
 // Files opens the storage namespace on a synthetic server, in the way of a worker.
 func Files(ctx context.Context, endpoint string) (*namespace.Files, error) {
-	opener, err := stores.New(stores.Config{S3: s3store.Config{
-		Endpoint: endpoint, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "bench", SecretAccessKey: "bench",
-	}}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	opener, err := stores.New(stores.Config{S3: s3Config(endpoint)}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, fmt.Errorf("open stores: %w", err)
 	}
@@ -52,9 +56,7 @@ func Files(ctx context.Context, endpoint string) (*namespace.Files, error) {
 
 // walk follows continuation tokens from the first page on, one LIST at a time.
 func walk(ctx context.Context, in *Input) (Step, error) {
-	client, err := s3store.New(ctx, s3store.Config{
-		Endpoint: in.Endpoint, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "bench", SecretAccessKey: "bench",
-	})
+	client, err := s3store.New(ctx, s3Config(in.Endpoint))
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/rangefleet/rangefleet/bench/changes"
 	"github.com/rangefleet/rangefleet/bench/fleet"
-	"github.com/rangefleet/rangefleet/internal/process"
 )
 
 func main() {
@@ -53,14 +52,9 @@ func serve(ctx context.Context, dir string) (endpoint string, err error) {
 	if err := fleet.Compile(ctx, dir, ".", "./cmd/synths3", "synths3"); err != nil {
 		return "", err
 	}
-	address, err := process.FreeAddress()
+	p, err := fleet.LaunchS3(ctx, dir)
 	if err != nil {
 		return "", err
 	}
-	p, err := fleet.Launch(ctx, dir, "synths3", nil, []string{"-listen", address, "-buckets", "ns"})
-	if err != nil {
-		return "", err
-	}
-	p.URL = "http://" + address
-	return p.URL, p.Ready(ctx, "/_synths3/counters")
+	return p.URL, nil
 }

@@ -15,7 +15,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -109,11 +108,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	text := report.Text()
 	fmt.Fprint(out, "\n", text)
 	if o.out != "" {
-		for name, data := range map[string][]byte{"fleet.txt": []byte(text), "fleet.json": measure.JSON(report)} {
-			if err := os.WriteFile(filepath.Join(o.out, name), data, 0o600); err != nil {
-				return errors.Join(runErr, err)
-			}
-		}
+		results := map[string][]byte{"fleet.txt": []byte(text), "fleet.json": measure.JSON(report)}
+		return errors.Join(runErr, measure.WriteResults(o.out, results))
 	}
 	return runErr
 }
