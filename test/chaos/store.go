@@ -20,6 +20,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/keyset"
 	wait "github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/retry"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
@@ -203,7 +204,11 @@ func (s *store) open(ctx context.Context, bucket string) (objectstore.Store, err
 	if err != nil {
 		return nil, err
 	}
-	return c.Bucket(bucket)
+	b, err := c.Bucket(bucket)
+	if err != nil {
+		return nil, err
+	}
+	return retry.New(retry.DefaultPolicy, nil).Wrap(b), nil
 }
 
 // pause waits, and reports whether it did so before ctx ended.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/retry"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/storetest"
@@ -147,7 +148,7 @@ func open(t *testing.T, cfg s3store.Config, bucket string) objectstore.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store
+	return retry.New(retry.DefaultPolicy, nil).Wrap(store)
 }
 
 var buckets atomic.Int64

@@ -32,8 +32,7 @@ const firstBody = 256 << 10
 // answer reads and decodes the pages of one listing, one after another, into the same
 // memory. As middleware of an SDK call it takes the body of a page away from the SDK,
 // whose decoder takes longer for a page than everything else that is done with it.
-// The SDK still finds credentials and the endpoint, signs, sends, retries and reads
-// errors.
+// The SDK still finds credentials and the endpoint, signs, sends and reads errors.
 type answer struct {
 	body   []byte
 	about  about         // the header of the response
@@ -54,9 +53,8 @@ func (a *answer) register(stack *middleware.Stack) error {
 // ID implements middleware.DeserializeMiddleware.
 func (*answer) ID() string { return "DecodePage" }
 
-// HandleDeserialize implements middleware.DeserializeMiddleware. It is called once
-// for each attempt. It decodes the page of a successful response and leaves the SDK
-// an empty body.
+// HandleDeserialize implements middleware.DeserializeMiddleware. It decodes
+// the page of a successful response and leaves the SDK an empty body.
 func (a *answer) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
 ) {
@@ -74,9 +72,6 @@ func (a *answer) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 	response.Body = http.NoBody
 	if err == nil {
 		err = a.decode()
-	}
-	if err != nil && ctx.Err() == nil && !objectstore.Permanent(err) {
-		err = damaged{err}
 	}
 	return out, metadata, err
 }
@@ -193,17 +188,9 @@ func (a *answer) isXML() bool {
 }
 
 // unspeakable reports whether err is about a page with bytes that XML forbids. It is
-// false for a page that was cut short: the next attempt may get all of it.
+// false for a page that was cut short: the next call may get all of it.
 func unspeakable(err error) bool {
 	var syntax *xml.SyntaxError
 	return errors.As(err, &syntax) &&
 		(strings.HasPrefix(syntax.Msg, "invalid UTF-8") || strings.HasPrefix(syntax.Msg, "illegal character"))
 }
-
-// damaged is an error about an answer that another attempt may get undamaged.
-type damaged struct{ error }
-
-func (d damaged) Unwrap() error { return d.error }
-
-// RetryableError tells the SDK to try again.
-func (damaged) RetryableError() bool { return true }

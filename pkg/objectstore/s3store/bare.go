@@ -18,13 +18,13 @@ const maxHeads = 8
 
 // complete fetches by HEAD the fields that a page lacks. Some stores list the markers
 // of directories without size, time and ETag.
-func (l *lister) complete(ctx context.Context, page *listxml.Page, opts ...func(*s3.Options)) error {
+func (l *lister) complete(ctx context.Context, page *listxml.Page) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxHeads)
 	for _, i := range page.Bare {
 		g.Go(func() error {
 			o := &page.Objects[i]
-			err := l.calls.head(ctx, o, opts...)
+			err := l.calls.head(ctx, o)
 			if isNotFound(err) { // though it was listed
 				err = fmt.Errorf("a HEAD does not find it: %w", objectstore.ErrBadListing)
 			}
@@ -39,10 +39,10 @@ func (l *lister) complete(ctx context.Context, page *listxml.Page, opts ...func(
 
 // head sets the size, time and ETag of an object by a HEAD call. The error for a missing
 // object is objectstore.ErrNotFound.
-func (c *calls) head(ctx context.Context, o *objectstore.Listed, opts ...func(*s3.Options)) error {
+func (c *calls) head(ctx context.Context, o *objectstore.Listed) error {
 	var out *s3.HeadObjectOutput
-	err := c.call(ctx, opts, func(opts ...func(*s3.Options)) (err error) {
-		out, err = c.client.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.name, Key: aws.String(string(o.Key))}, opts...)
+	err := c.call(ctx, func() (err error) {
+		out, err = c.client.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.name, Key: aws.String(string(o.Key))}, c.inRegion)
 		return err
 	})
 	switch {

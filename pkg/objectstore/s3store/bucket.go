@@ -45,26 +45,15 @@ var _ objectstore.Pager = (*Bucket)(nil)
 // List implements objectstore.Store.
 func (b *Bucket) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
-		a := b.calls.client.answers.Get().(*answer)
-		defer b.calls.client.answers.Put(a)
-		for after := after; ; {
-			objects, err := b.lister.page(ctx, a, ask{prefix: prefix, after: after})
-			more := false
-			if err == nil {
-				more, err = b.lister.more(ctx, a, prefix, objects)
-			}
+		after, stopped := after, false
+		for more := true; more && !stopped; {
+			var err error
+			more, err = b.ListPage(ctx, prefix, after, func(page []objectstore.Listed) {
+				after = string(page[len(page)-1].Key)
+				stopped = !yield(page, nil)
+			})
 			if err != nil {
-				yield(nil, fmt.Errorf("list %s after %q: %w", b.calls.uri(prefix), after, err))
-				return
-			}
-			if n := len(objects); n > 0 {
-				after = string(objects[n-1].Key)
-				if !yield(objects, nil) {
-					return
-				}
-			}
-			if !more {
-				return
+				yield(nil, err)
 			}
 		}
 	}
@@ -74,9 +63,9 @@ func (b *Bucket) List(ctx context.Context, prefix, after string, _ objectstore.L
 func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
 	a := b.calls.client.answers.Get().(*answer)
 	defer b.calls.client.answers.Put(a)
-	objects, err := b.lister.onePage(ctx, a, ask{prefix: prefix, after: after})
+	objects, err := b.lister.page(ctx, a, ask{prefix: prefix, after: after})
 	if err == nil {
-		more, err = b.lister.more(ctx, a, prefix, objects, once)
+		more, err = b.lister.more(ctx, a, prefix, objects)
 	}
 	if err != nil {
 		return false, fmt.Errorf("list %s after %q: %w", b.calls.uri(prefix), after, err)
@@ -87,34 +76,26 @@ func (b *Bucket) ListPage(ctx context.Context, prefix, after string, take func([
 	return more, nil
 }
 
-// once makes an SDK call a single attempt.
-func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
-
-// onePage is page with a single attempt. It does without the SDK where it can.
-func (l *lister) onePage(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
-	if r := l.route.Load(); r != nil {
-		q := l.sized(q)
-		switch err := l.fetchDirect(ctx, a, r, q); {
-		case err == nil:
-			return l.examine(ctx, a, q, once)
-		case !errors.Is(err, errAskSDK):
-			return nil, err
-		}
+// page lists a page, and checks it. It does without the SDK where it can.
+func (l *lister) page(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
+	if q.keys == 0 {
+		q.keys = l.calls.facts.size.now()
 	}
-	objects, err := l.page(ctx, a, q, once)
+	err := errAskSDK
+	if r := l.route.Load(); r != nil {
+		err = l.fetchDirect(ctx, a, r, q)
+	}
+	if errors.Is(err, errAskSDK) {
+		err = l.fetch(ctx, a, q)
+	}
+	if err != nil {
+		return nil, err
+	}
+	objects, err := l.examine(ctx, a, q)
 	if err == nil && a.route != nil && l.calls.client.direct != nil {
 		l.route.Store(a.route)
 	}
 	return objects, err
-}
-
-// page lists a page, and checks it.
-func (l *lister) page(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
-	q = l.sized(q)
-	if err := l.fetch(ctx, a, q, opts...); err != nil {
-		return nil, err
-	}
-	return l.examine(ctx, a, q, opts...)
 }
 
 // Stat implements objectstore.Store. It makes a LIST call: the ModTime is then that of
@@ -146,12 +127,12 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, erro
 // stores an object completely or not at all.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
 	sum = sum.Of(body)
-	err := b.calls.call(ctx, nil, func(opts ...func(*s3.Options)) error {
+	err := b.calls.call(ctx, func() error {
 		in := &s3.PutObjectInput{
 			Bucket: &b.calls.name, Key: &key,
 			Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 		}
-		_, err := b.calls.client.s3.PutObject(ctx, in, append(opts[:len(opts):len(opts)], withSums(in, sum, b.calls.client.checksums))...)
+		_, err := b.calls.client.s3.PutObject(ctx, in, b.calls.inRegion, withSums(in, sum, b.calls.client.checksums))
 		return err
 	})
 	if err != nil && b.calls.client.checksums && errors.Is(err, objectstore.ErrRefused) && blamesChecksum(err) {

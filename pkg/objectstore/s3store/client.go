@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -48,8 +47,7 @@ type Config struct {
 	// Lock require and some stores refuse.
 	NoPutChecksums bool
 
-	Attempts       int           // attempts of one SDK call before its error is returned; 0 is 3
-	AttemptTimeout time.Duration // deadline of one attempt, its body included; 0 is 3 minutes
+	Timeout time.Duration // deadline of one call, the body of its answer included; 0 is 3 minutes
 
 	Log *slog.Logger     // receives the SDK's messages; nil is slog.Default()
 	Now func() time.Time // nil is the real clock
@@ -59,21 +57,20 @@ type Config struct {
 }
 
 // Defaults of Config, and constants of all connections. A LIST over millions of delete
-// markers has been seen to take two minutes, so the deadline of an attempt is longer.
+// markers has been seen to take two minutes, so the deadline of a call is longer.
 const (
-	defaultRegion         = "us-east-1"
-	defaultAttempts       = 3
-	defaultAttemptTimeout = 3 * time.Minute
-	idleConnections       = 128      // kept for the next calls; the SDK's 10 would close most of a worker's
-	maxHeaderBytes        = 1 << 20  // of a response
-	readBuffer            = 32 << 10 // of a connection: stores send a page in many small chunks
+	defaultRegion   = "us-east-1"
+	defaultTimeout  = 3 * time.Minute
+	idleConnections = 128      // kept for the next calls; the SDK's 10 would close most of a worker's
+	maxHeaderBytes  = 1 << 20  // of a response
+	readBuffer      = 32 << 10 // of a connection: stores send a page in many small chunks
 )
 
 // directoryBucketSuffix ends the names of S3 directory buckets.
 const directoryBucketSuffix = "--x-s3"
 
-// Client is the connection to one S3 service. It is safe for concurrent use and
-// keeps a pool of connections, so one a process is enough.
+// Client is the connection to one S3 service. It does not retry: decorators do, and count.
+// It is safe for concurrent use and keeps a pool of connections, so one a process is enough.
 type Client struct {
 	s3        *s3.Client
 	direct    *direct // nil if all goes through the SDK
@@ -150,7 +147,7 @@ func loadOptions(cfg Config) []func(*config.LoadOptions) error {
 	// Only a buildable client lets the SDK add the CA bundle that its
 	// environment may name.
 	client := awshttp.NewBuildableClient().
-		WithTimeout(cmp.Or(cfg.AttemptTimeout, defaultAttemptTimeout)).
+		WithTimeout(cmp.Or(cfg.Timeout, defaultTimeout)).
 		WithDialerOptions(dialer).
 		WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns, t.MaxIdleConnsPerHost = idleConnections, idleConnections
@@ -160,7 +157,7 @@ func loadOptions(cfg Config) []func(*config.LoadOptions) error {
 	opts := []func(*config.LoadOptions) error{
 		config.WithLogger(sdkLogger(cfg.Log)),
 		config.WithHTTPClient(client),
-		config.WithRetryer(func() aws.Retryer { return newRetryer(cmp.Or(cfg.Attempts, defaultAttempts)) }),
+		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 		// Trailing checksums are refused by many stores that are not AWS.
 		// Bodies are still covered by the SHA-256 of the signature.
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -174,17 +171,6 @@ func loadOptions(cfg Config) []func(*config.LoadOptions) error {
 			credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, "")))
 	}
 	return opts
-}
-
-// newRetryer returns the SDK's standard retryer, whose delays have full jitter
-// and whose token bucket stops a fleet's retries from feeding an overload.
-func newRetryer(attempts int) aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = attempts
-		o.Retryables = append(o.Retryables, retry.RetryableHTTPStatusCode{
-			Codes: map[int]struct{}{http.StatusTooManyRequests: {}},
-		})
-	})
 }
 
 // Bucket returns the store of a bucket, whether or not the bucket exists. The error for

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -27,19 +26,19 @@ func isAWS(endpoint *string) bool {
 // more reports whether keys follow the objects of the page in a. If the page does not
 // say, more asks the store. A page that says that it is the last is passed on as that:
 // only a caller that has seen the other pages can check it.
-func (l *lister) more(ctx context.Context, a *answer, prefix string, objects []objectstore.Listed, opts ...func(*s3.Options)) (bool, error) {
+func (l *lister) more(ctx context.Context, a *answer, prefix string, objects []objectstore.Listed) (bool, error) {
 	if a.page.Truncated || len(objects) == 0 || !a.page.Unsaid {
 		return a.page.Truncated, nil
 	}
-	return l.follow(ctx, prefix, string(objects[len(objects)-1].Key), opts...)
+	return l.follow(ctx, prefix, string(objects[len(objects)-1].Key))
 }
 
 // follow reports whether any key follows the given one. It requests two keys, since
 // some stores start a listing with the key that it is to start after.
-func (l *lister) follow(ctx context.Context, prefix, key string, opts ...func(*s3.Options)) (bool, error) {
+func (l *lister) follow(ctx context.Context, prefix, key string) (bool, error) {
 	a := l.calls.client.answers.Get().(*answer)
 	defer l.calls.client.answers.Put(a)
-	next, err := l.page(ctx, a, ask{prefix: prefix, after: key, keys: 2}, opts...)
+	next, err := l.page(ctx, a, ask{prefix: prefix, after: key, keys: 2})
 	if err != nil {
 		return false, fmt.Errorf("make sure that nothing follows: %w", err)
 	}

@@ -102,7 +102,7 @@ func TestBrokenAnswersAreTransient(t *testing.T) {
 
 // cutShort answers with a part of a page: of more that its head announces, or of
 // chunks without the last. Then it answers with all of it.
-func cutShort(t *testing.T, chunked bool, attempts int) (store objectstore.Store, calls *atomic.Int32) {
+func cutShort(t *testing.T, chunked bool) (store objectstore.Store, calls *atomic.Int32) {
 	t.Helper()
 	whole := result(false, "", "a", "b")
 	calls = new(atomic.Int32)
@@ -119,27 +119,17 @@ func cutShort(t *testing.T, chunked bool, attempts int) (store objectstore.Store
 		panic(http.ErrAbortHandler)
 	}))
 	t.Cleanup(server.Close)
-	client, err := s3store.New(t.Context(), s3store.Config{
-		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s", Attempts: attempts,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if store, err = client.Bucket("bucket"); err != nil {
-		t.Fatal(err)
-	}
-	return store, calls
+	return open(t, server.URL, "bucket", nil), calls
 }
 
-// TestCutShort checks that a body that ends early is tried again, and never
+// TestCutShort checks that a body that ends early is a transient error, and never
 // passes for a shorter listing.
 func TestCutShort(t *testing.T) {
 	for _, chunked := range []bool{false, true} {
-		store, _ := cutShort(t, chunked, 1)
+		store, calls := cutShort(t, chunked)
 		if keys, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) || len(keys) > 0 {
 			t.Errorf("chunked %t: listed %q, %v, want a transient error", chunked, keys, err)
 		}
-		store, calls := cutShort(t, chunked, 2)
 		if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a", "b"}) || calls.Load() != 2 {
 			t.Errorf("chunked %t: listed %q, %v after %d calls, want all after 2", chunked, keys, err, calls.Load())
 		}
@@ -202,10 +192,6 @@ func TestErrorSaidLate(t *testing.T) {
 		!strings.Contains(err.Error(), "InternalError: the store's own words") || !strings.Contains(err.Error(), "REQ1") {
 		t.Errorf("listed %q, %v, want a transient error in the store's words", keys, err)
 	}
-	_, store = start(t, func(c *s3store.Config) { c.Attempts = 2 }, late, result(false, "", "a"))
-	if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a"}) {
-		t.Errorf("listed %q, %v after another try", keys, err)
-	}
 }
 
 // TestEndlessPage checks that memory is bounded.
@@ -216,40 +202,25 @@ func TestEndlessPage(t *testing.T) {
 	}
 }
 
-// TestAttempts checks that the SDK tries again, as often as it is told.
-func TestAttempts(t *testing.T) {
-	attempts := func(n int) func(*s3store.Config) { return func(c *s3store.Config) { c.Attempts = n } }
-	_, store := start(t, attempts(2), "429 SlowDown", result(false, "", "a"))
-	if keys, err := list(t, store, "", ""); err != nil || !slices.Equal(keys, []string{"a"}) {
-		t.Errorf("listed %q, %v", keys, err)
-	}
-	f, store := start(t, attempts(2), "503 SlowDown", "503 SlowDown", "503 SlowDown")
-	if _, err := list(t, store, "", ""); err == nil || len(f.queries) != 2 {
-		t.Errorf("%v after %d calls, want an error after 2", err, len(f.queries))
-	}
-	f, store = start(t, attempts(3), "403 AccessDenied", "403 AccessDenied")
-	if _, err := list(t, store, "", ""); err == nil || len(f.queries) != 1 {
-		t.Errorf("%v after %d calls, want an error after 1", err, len(f.queries))
+// TestNoRetries checks that the SDK does not try again, whatever its environment says: the
+// retries of a decorator are counted, and each try is measured.
+func TestNoRetries(t *testing.T) {
+	t.Setenv("AWS_MAX_ATTEMPTS", "3")
+	for _, answer := range []string{"429 SlowDown", "503 SlowDown", "500 InternalError", "403 AccessDenied"} {
+		f, store := start(t, nil, answer, answer)
+		if _, err := list(t, store, "", ""); err == nil || len(f.queries) != 1 {
+			t.Errorf("%s: %v after %d calls, want an error after 1", answer, err, len(f.queries))
+		}
 	}
 }
 
-// TestAttemptTimeout hangs up on a store that does not answer.
-func TestAttemptTimeout(t *testing.T) {
+// TestTimeout hangs up on a store that does not answer.
+func TestTimeout(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer server.Close()
 	defer close(release)
-	client, err := s3store.New(t.Context(), s3store.Config{
-		Endpoint: server.URL, ForcePathStyle: true, AccessKeyID: "id", SecretAccessKey: "s",
-		Attempts: 1, AttemptTimeout: 50 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := client.Bucket("bucket")
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := open(t, server.URL, "bucket", func(c *s3store.Config) { c.Timeout = 50 * time.Millisecond })
 	if _, err := list(t, store, "", ""); err == nil || objectstore.Permanent(err) {
 		t.Errorf("error %v, want a transient one", err)
 	}

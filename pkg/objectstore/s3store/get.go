@@ -63,8 +63,8 @@ func (b *Bucket) GetRange(ctx context.Context, key string, offset, n int64) (par
 // forms: the SDK's, and objectstore's.
 func (c *calls) getObject(ctx context.Context, in *s3.GetObjectInput) (out *s3.GetObjectOutput, sdk, err error) {
 	in.Bucket = &c.name
-	err = c.call(ctx, nil, func(opts ...func(*s3.Options)) error {
-		out, sdk = c.client.s3.GetObject(ctx, in, opts...)
+	err = c.call(ctx, func() error {
+		out, sdk = c.client.s3.GetObject(ctx, in, c.inRegion)
 		return sdk
 	})
 	if err == nil && isCompressed(out.ContentEncoding) {

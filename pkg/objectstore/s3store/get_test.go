@@ -18,7 +18,7 @@ func answering(t *testing.T, answer http.HandlerFunc) objectstore.Store {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	_, store := start(t, func(c *s3store.Config) { c.Endpoint, c.Attempts = server.URL, 1 })
+	_, store := start(t, func(c *s3store.Config) { c.Endpoint = server.URL })
 	return store
 }
 

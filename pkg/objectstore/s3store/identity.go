@@ -26,7 +26,7 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 	if isAWS(endpoint) {
 		return "Amazon S3", true, nil
 	}
-	out, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket}, once)
+	out, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})
 	var answer *http.Response
 	var refused *awshttp.ResponseError
 	switch {

@@ -35,16 +35,8 @@ func (q ask) startAfter() string {
 	return ""
 }
 
-// sized returns q with its number of keys set.
-func (l *lister) sized(q ask) ask {
-	if q.keys == 0 {
-		q.keys = l.calls.facts.size.now()
-	}
-	return q
-}
-
 // fetch requests one page into a, without examining it.
-func (l *lister) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) error {
+func (l *lister) fetch(ctx context.Context, a *answer, q ask) error {
 	in := &s3.ListObjectsV2Input{
 		Bucket: &l.calls.name, Prefix: &q.prefix, MaxKeys: aws.Int32(int32(q.keys)),
 		EncodingType: types.EncodingTypeUrl, // XML cannot carry every key
@@ -58,9 +50,8 @@ func (l *lister) fetch(ctx context.Context, a *answer, q ask, opts ...func(*s3.O
 	if err := l.listable(); err != nil {
 		return err
 	}
-	opts = append(opts[:len(opts):len(opts)], func(o *s3.Options) { o.APIOptions = append(o.APIOptions, a.register) })
-	return l.record(q, l.calls.call(ctx, opts, func(opts ...func(*s3.Options)) error {
-		_, err := l.calls.client.s3.ListObjectsV2(ctx, in, opts...)
+	return l.record(q, l.calls.call(ctx, func() error {
+		_, err := l.calls.client.s3.ListObjectsV2(ctx, in, l.calls.inRegion, s3.WithAPIOptions(a.register))
 		return err
 	}))
 }
@@ -109,15 +100,15 @@ func (l *lister) listable() error {
 
 // examine returns the objects of the page in a that lie after q.after, or an error if
 // the page is not a valid response to q.
-func (l *lister) examine(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) ([]objectstore.Listed, error) {
+func (l *lister) examine(ctx context.Context, a *answer, q ask) ([]objectstore.Listed, error) {
 	if err := l.contradiction(&a.page, q); err != nil {
 		return nil, err
 	}
-	if err := l.readKeys(ctx, a, q, opts...); err != nil {
+	if err := l.readKeys(ctx, a, q); err != nil {
 		return nil, err
 	}
 	if len(a.page.Bare) > 0 {
-		if err := l.complete(ctx, &a.page, opts...); err != nil {
+		if err := l.complete(ctx, &a.page); err != nil {
 			return nil, err
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
@@ -23,12 +21,12 @@ const (
 )
 
 // readKeys decodes the keys of a's page.
-func (l *lister) readKeys(ctx context.Context, a *answer, q ask, opts ...func(*s3.Options)) error {
+func (l *lister) readKeys(ctx context.Context, a *answer, q ask) error {
 	page := &a.page
 	known := l.calls.facts.readings(page.Encoded)
 	set := known.possible()
 	if !page.Agree(set) {
-		feasible, err := l.findReading(ctx, a, set, q.prefix, opts...)
+		feasible, err := l.findReading(ctx, a, set, q.prefix)
 		if err != nil {
 			return err
 		}
@@ -47,7 +45,7 @@ func (l *lister) readKeys(ctx context.Context, a *answer, q ask, opts ...func(*s
 // findReading returns the readings of the set that the page in a and the store allow. They
 // decode the page to the same keys. Ceph is not asked: if it says that it encodes keys, it
 // encodes all of them, and every + in them.
-func (l *lister) findReading(ctx context.Context, a *answer, set listxml.Readings, prefix string, opts ...func(*s3.Options)) (listxml.Readings, error) {
+func (l *lister) findReading(ctx context.Context, a *answer, set listxml.Readings, prefix string) (listxml.Readings, error) {
 	page := &a.page
 	first, _ := page.Doubtful(set, 0)
 	if page.Encoded && a.about.isCeph() {
@@ -62,7 +60,7 @@ func (l *lister) findReading(ctx context.Context, a *answer, set listxml.Reading
 		if !ok {
 			break
 		}
-		found, err := l.readingsOf(ctx, text, set, opts...)
+		found, err := l.readingsOf(ctx, text, set)
 		if err != nil {
 			return 0, fmt.Errorf("find out how key %q is encoded: %w", text, err)
 		}
@@ -82,7 +80,7 @@ func (l *lister) findReading(ctx context.Context, a *answer, set listxml.Reading
 // readingsOf asks the store which keys a text stands for. It returns the readings that
 // yield the key that the store has, or 0 if that is not clear. If the store has none, it
 // returns the readings whose keys cannot be asked for.
-func (l *lister) readingsOf(ctx context.Context, text []byte, set listxml.Readings, opts ...func(*s3.Options)) (listxml.Readings, error) {
+func (l *lister) readingsOf(ctx context.Context, text []byte, set listxml.Readings) (listxml.Readings, error) {
 	var found, unasked listxml.Readings
 	under := "" // the key found so far
 	asked := make(map[string]bool)
@@ -96,7 +94,7 @@ func (l *lister) readingsOf(ctx context.Context, text []byte, set listxml.Readin
 			continue
 		}
 		asked[key] = true
-		there, err := l.listsAs(ctx, key, text, opts...)
+		there, err := l.listsAs(ctx, key, text)
 		if err != nil {
 			return 0, err
 		}
@@ -126,10 +124,10 @@ func sameKey(text []byte, key string) (set listxml.Readings) {
 
 // listsAs reports whether the store lists an object as text when it is asked for the keys
 // that begin with key.
-func (l *lister) listsAs(ctx context.Context, key string, text []byte, opts ...func(*s3.Options)) (bool, error) {
+func (l *lister) listsAs(ctx context.Context, key string, text []byte) (bool, error) {
 	a := l.calls.client.answers.Get().(*answer)
 	defer l.calls.client.answers.Put(a)
-	if err := l.fetch(ctx, a, ask{prefix: key, keys: askKeys}, opts...); err != nil {
+	if err := l.fetch(ctx, a, ask{prefix: key, keys: askKeys}); err != nil {
 		return false, err
 	}
 	for _, o := range a.page.Objects {

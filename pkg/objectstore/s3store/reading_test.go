@@ -167,12 +167,12 @@ func open(t *testing.T, endpoint, bucket string, change func(*s3store.Config)) o
 	return store
 }
 
-// connect returns a client of the server at an endpoint, which tries once.
+// connect returns a client of the server at an endpoint.
 func connect(t *testing.T, endpoint string, change func(*s3store.Config)) *s3store.Client {
 	t.Helper()
 	cfg := s3store.Config{
 		Endpoint: endpoint, Region: "us-east-1", ForcePathStyle: true,
-		AccessKeyID: "id", SecretAccessKey: "the-secret", Attempts: 1,
+		AccessKeyID: "id", SecretAccessKey: "the-secret",
 	}
 	if change != nil {
 		change(&cfg)

@@ -81,22 +81,20 @@ func errorDetails(r *awshttp.ResponseError) (d errorBodyDetails) {
 	return d
 }
 
-// options returns opts and the options that all SDK calls for the bucket have.
-func (c *calls) options(opts []func(*s3.Options)) []func(*s3.Options) {
-	region := c.facts.region.Load()
-	if region == nil {
-		return opts
+// inRegion is an option of all SDK calls for the bucket.
+func (c *calls) inRegion(o *s3.Options) {
+	if region := c.facts.region.Load(); region != nil {
+		o.Region = *region
 	}
-	return append(opts[:len(opts):len(opts)], func(o *s3.Options) { o.Region = *region })
 }
 
 // call makes an SDK call. If AWS says that the bucket is in another region, it makes the
 // call again in that region, and so are all later calls. The errors are objectstore's.
-func (c *calls) call(ctx context.Context, opts []func(*s3.Options), do func(opts ...func(*s3.Options)) error) error {
-	err := do(c.options(opts)...)
+func (c *calls) call(ctx context.Context, do func() error) error {
+	err := do()
 	if region := c.movedTo(err); region != "" {
 		c.facts.region.Store(&region)
-		err = do(c.options(opts)...)
+		err = do()
 	}
 	if err != nil {
 		return c.classify(ctx, err)

@@ -42,7 +42,7 @@ func (a *amazon) Do(r *http.Request) (*http.Response, error) {
 // at returns a bucket at AWS, which is looked for in us-east-1.
 func at(t *testing.T, a *amazon) *Bucket {
 	t.Helper()
-	c, err := New(t.Context(), Config{Region: "us-east-1", AccessKeyID: "id", SecretAccessKey: "s", Attempts: 1})
+	c, err := New(t.Context(), Config{Region: "us-east-1", AccessKeyID: "id", SecretAccessKey: "s"})
 	expect.NoError(t, err)
 	c.s3 = s3.New(c.s3.Options(), func(o *s3.Options) { o.HTTPClient = a })
 	c.direct = nil

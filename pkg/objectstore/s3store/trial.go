@@ -15,7 +15,7 @@ var _ trial.Pages = (*Bucket)(nil)
 func (b *Bucket) ListAfter(ctx context.Context, prefix, after string, keys int, take func([]objectstore.Listed)) (more bool, err error) {
 	a := b.calls.client.answers.Get().(*answer)
 	defer b.calls.client.answers.Put(a)
-	objects, err := b.lister.onePage(ctx, a, ask{prefix: prefix, after: after, keys: keys})
+	objects, err := b.lister.page(ctx, a, ask{prefix: prefix, after: after, keys: keys})
 	if err != nil {
 		return false, fmt.Errorf("list %s after %q: %w", b.calls.uri(prefix), after, err)
 	}
@@ -30,7 +30,7 @@ func (b *Bucket) ListAfter(ctx context.Context, prefix, after string, keys int, 
 func (b *Bucket) Encodes(ctx context.Context, prefix string) (bool, error) {
 	a := b.calls.client.answers.Get().(*answer)
 	defer b.calls.client.answers.Put(a)
-	if err := b.lister.fetch(ctx, a, ask{prefix: prefix, keys: 1}, once); err != nil {
+	if err := b.lister.fetch(ctx, a, ask{prefix: prefix, keys: 1}); err != nil {
 		return false, fmt.Errorf("list %s: %w", b.calls.uri(prefix), err)
 	}
 	return a.page.Encoded, nil

@@ -34,10 +34,10 @@ func (l *lister) walkFrom(ctx context.Context, a *answer, prefix string, at plac
 	if at.token == "" {
 		q.after = at.after
 	}
-	objects, err := l.onePage(ctx, a, q)
+	objects, err := l.page(ctx, a, q)
 	if err == nil && at.token != "" && string(a.page.Next) == at.token && !brings(objects, at.after) {
 		q = ask{prefix: prefix, after: at.after}
-		objects, err = l.onePage(ctx, a, q)
+		objects, err = l.page(ctx, a, q)
 	}
 	more := false
 	if err == nil {
@@ -62,12 +62,12 @@ func (l *lister) walkFrom(ctx context.Context, a *answer, prefix string, at plac
 
 // walksOn reports whether keys follow the objects of the page in a, the answer to q.
 func (l *lister) walksOn(ctx context.Context, a *answer, q ask, objects []objectstore.Listed) (bool, error) {
-	more, err := l.more(ctx, a, q.prefix, objects, once)
+	more, err := l.more(ctx, a, q.prefix, objects)
 	switch {
 	case err != nil:
 		return false, err
 	case !more && !q.walk && len(objects) > 0: // the end is that of a store that is not reliable
-		return l.follow(ctx, q.prefix, string(objects[len(objects)-1].Key), once)
+		return l.follow(ctx, q.prefix, string(objects[len(objects)-1].Key))
 	case more && q.walk && len(a.page.Next) == 0:
 		return false, fmt.Errorf("the store says that more keys follow and sends no continuation token: %w", objectstore.ErrBadListing)
 	}

@@ -56,7 +56,6 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 		return nil, err
 	}
 	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
-	cfg.S3.Attempts = 1 // what is tried again is counted, and each try is measured
 	cfg.S3.Log = log
 	cfg.S3.Resized = countResizes(reg)
 	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
