@@ -19,17 +19,23 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/time/rate"
 )
 
 const (
 	serverName   = "rangefleet"
 	maxStore     = 1 << 40          // bytes that JetStream may take on disk
 	maxMemory    = 64 << 20         // bytes that memory streams may take; there are none
-	readyTimeout = 30 * time.Second // for Start to recover stored streams
+	readyTimeout = 30 * time.Second // for the server to accept connections
+	logEvery     = 10 * time.Second // logs at most so often that a client was refused
 
 	// maxPayload is the most bytes of a message. The largest is the record of an import:
 	// it holds most of the request, of up to 1 MiB, some bytes of which JSON writes as six.
 	maxPayload = 8 << 20
+
+	// clientMark is part of every error that the server reports for a client's connection,
+	// such as a wrong password or a failed TLS handshake.
+	clientMark = " - cid:"
 )
 
 // errLocked says that another process runs a server on the store directory.
@@ -177,72 +183,54 @@ func lockDir(dir string) (*flock.Flock, error) {
 	return lock, nil
 }
 
+// run starts the server and returns once it accepts connections.
 func run(opts *server.Options, cfg Config) (*server.Server, error) {
 	srv, err := server.NewServer(opts)
 	if err != nil {
 		return nil, err
 	}
-	fatal := make(chan string, 1)
-	log := logger{log: cfg.Log.With("component", "nats"), fatal: fatal, refusals: &logLimiter{now: time.Now}}
+	log := newLogger(cfg.Log.With("component", "nats"))
 	srv.SetLoggerV2(log, false, false, false)
-	ready, done := make(chan bool, 1), make(chan struct{})
-	defer close(done)
-	go func() {
-		srv.Start()
-		ready <- isReady(srv, readyTimeout, done)
-	}()
+	srv.Start()
 	select {
-	case ok := <-ready:
-		if ok {
+	case text := <-log.fatal:
+		err = errors.New(text)
+	default:
+		if srv.ReadyForConnections(readyTimeout) {
 			return srv, nil
 		}
 		err = fmt.Errorf("not ready after %s", readyTimeout)
-	case text := <-fatal:
-		err = errors.New(text)
 	}
 	srv.Shutdown()
 	srv.WaitForShutdown()
 	return nil, err
 }
 
-// isReady waits until the server accepts connections, or done is closed.
-func isReady(srv *server.Server, timeout time.Duration, done <-chan struct{}) bool {
-	const slice = 100 * time.Millisecond // the server's own wait cannot be ended
-	for end := time.Now().Add(timeout); time.Now().Before(end); {
-		select {
-		case <-done:
-			return false
-		default:
-		}
-		if srv.ReadyForConnections(slice) {
-			return true
-		}
-	}
-	return false
-}
-
 // logger forwards the server's log. Its notices are about each step of a start, and are
 // logged at the level of debugging.
 type logger struct {
-	log   *slog.Logger
-	fatal chan<- string // takes the first fatal error, which the server does not return
+	log      *slog.Logger
+	fatal    chan string     // takes the first fatal error, which the server does not return
+	refusals *rate.Sometimes // of clients, each of which tries again four times a second
+}
 
-	refusals *logLimiter // of refused clients: each tries again four times a second
+func newLogger(log *slog.Logger) logger {
+	return logger{log: log, fatal: make(chan string, 1), refusals: &rate.Sometimes{Interval: logEvery}}
 }
 
 func (l logger) Noticef(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
 func (l logger) Warnf(format string, v ...any)   { l.print(slog.LevelWarn, format, v) }
+func (l logger) Debugf(format string, v ...any)  { l.print(slog.LevelDebug, format, v) }
+func (l logger) Tracef(format string, v ...any)  { l.print(slog.LevelDebug, format, v) }
 
 func (l logger) Errorf(format string, v ...any) {
 	level := slog.LevelError
-	if strings.Contains(fmt.Sprintf(format, v...), clientMark) && !l.refusals.due() {
+	if strings.Contains(fmt.Sprintf(format, v...), clientMark) {
 		level = slog.LevelDebug
+		l.refusals.Do(func() { level = slog.LevelError })
 	}
 	l.print(level, format, v)
 }
-
-func (l logger) Debugf(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
-func (l logger) Tracef(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
 
 func (l logger) Fatalf(format string, v ...any) {
 	l.print(slog.LevelError, format, v)
