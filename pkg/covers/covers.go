@@ -87,7 +87,7 @@ func (l *Log) Publish(ctx context.Context, importID, partitionID string, c parti
 // store appends a message; retries are counted under op.
 func (l *Log) store(ctx context.Context, op, subject string, data []byte) error {
 	return l.conn.Retry(ctx, op, func(ctx context.Context) error {
-		_, err := l.conn.JetStream().PublishMsg(ctx, &nats.Msg{Subject: subject, Header: l.conn.Header(), Data: data})
+		_, err := l.conn.JetStream.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: l.conn.Header(), Data: data})
 		return err
 	})
 }

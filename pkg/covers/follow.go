@@ -76,7 +76,7 @@ func (l *Log) follow(ctx context.Context, subject string, f func(partition.Cover
 	if err != nil {
 		return err
 	}
-	nc := l.conn.NATS()
+	nc := l.conn.NATS
 	inbox := nc.NewInbox()
 	answers, err := nc.SubscribeSync(inbox + ".*")
 	if err != nil {
@@ -119,7 +119,7 @@ func (w *follower) giveUp(ctx context.Context, err error) error {
 		return errRewound
 	case err == nil:
 		return nil
-	case conn.NATS().IsClosed() || errors.Is(err, errUndecodable) || errors.Is(err, natsconn.ErrProtocol):
+	case conn.NATS.IsClosed() || errors.Is(err, errUndecodable) || errors.Is(err, natsconn.ErrProtocol):
 		return err
 	}
 	conn.CountRetry("follow")
@@ -149,7 +149,7 @@ func (w *follower) batch(ctx context.Context) (more bool, err error) {
 	err = w.log.conn.Attempt(ctx, natsconn.AttemptTimeout, func(ctx context.Context) error {
 		w.asked++
 		reply := w.inbox + "." + strconv.FormatUint(w.asked, 10)
-		if err := w.log.conn.NATS().PublishRequest("$JS.API.DIRECT.GET."+streamName, reply, request); err != nil {
+		if err := w.log.conn.NATS.PublishRequest("$JS.API.DIRECT.GET."+streamName, reply, request); err != nil {
 			return err
 		}
 		last := "0" // sequence number of the message before, within this answer

@@ -24,7 +24,7 @@ func New(conn *natsconn.Conn) *Gossip { return &Gossip{conn} }
 // Broadcast sends data to all processes that listen to the topic, a subject of its own,
 // right now. It may be lost.
 func (g *Gossip) Broadcast(topic string, data []byte) error {
-	if err := g.conn.NATS().Publish(subjectPrefix+topic, data); err != nil {
+	if err := g.conn.NATS.Publish(subjectPrefix+topic, data); err != nil {
 		return fmt.Errorf("broadcast %s: %w", topic, err)
 	}
 	return nil
@@ -33,7 +33,7 @@ func (g *Gossip) Broadcast(topic string, data []byte) error {
 // Listen calls f with what is broadcast on the topic, by this process too, until ctx
 // ends. f is called by one goroutine at a time, and must not keep data.
 func (g *Gossip) Listen(ctx context.Context, topic string, f func(data []byte)) error {
-	sub, err := g.conn.NATS().Subscribe(subjectPrefix+topic, func(m *nats.Msg) { f(m.Data) })
+	sub, err := g.conn.NATS.Subscribe(subjectPrefix+topic, func(m *nats.Msg) { f(m.Data) })
 	if err != nil {
 		return fmt.Errorf("listen to %s: %w", topic, err)
 	}

@@ -134,21 +134,25 @@ var _ Bucket = (*bucket)(nil)
 func (b *bucket) subject(key string) string { return subjectPrefix + b.name + "." + key }
 
 func (b *bucket) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	return b.read(ctx, key, func(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
+		msg, err := b.found(ctx, key)
+		if err == nil && isTombstone(msg) {
+			return b.linearized(ctx, key)
+		}
+		return msg, err
+	})
+}
+
+func (b *bucket) GetLinearized(ctx context.Context, key string) ([]byte, uint64, error) {
+	return b.read(ctx, key, b.linearized)
+}
+
+// read returns the value of a key, in the message that find returns.
+func (b *bucket) read(ctx context.Context, key string, find func(context.Context, string) (*jetstream.RawStreamMsg, error)) ([]byte, uint64, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, 0, err
 	}
-	msg, err := b.last(ctx, key)
-	if errors.Is(err, ErrNotFound) {
-		msg, err = b.confirmAbsent(ctx, key)
-	}
-	if err == nil && isTombstone(msg) {
-		msg, err = b.linearized(ctx, key)
-	}
-	return b.value(key, msg, err)
-}
-
-// value is what a read of the key returns that has found the message.
-func (b *bucket) value(key string, msg *jetstream.RawStreamMsg, err error) ([]byte, uint64, error) {
+	msg, err := find(ctx, key)
 	if err == nil && b.name == BucketImports { // other buckets outlive the protocol
 		err = b.conn.CheckMessage("the value", msg.Header)
 	}
@@ -159,7 +163,7 @@ func (b *bucket) value(key string, msg *jetstream.RawStreamMsg, err error) ([]by
 }
 
 func (b *bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
-	if most := b.conn.NATS().MaxPayload(); b.name == BucketImports && int64(len(value)) > most-most/8 {
+	if most := b.conn.NATS.MaxPayload(); b.name == BucketImports && int64(len(value)) > most-most/8 {
 		return 0, fmt.Errorf("write %s/%s: %w", b.name, key, ErrTooLarge) // else the end of the import might not fit
 	}
 	rev, err := b.write(ctx, key, value, nil, 0)
@@ -195,12 +199,12 @@ func (b *bucket) Delete(ctx context.Context, key string, revision uint64) error 
 	if err != nil {
 		return err
 	}
-	return b.purgeUpTo(ctx, key, rev)
+	return b.removeTombstone(ctx, key, rev)
 }
 
-// purgeUpTo removes what the key had up to the revision, inclusive: a new value may
-// have been created since.
-func (b *bucket) purgeUpTo(ctx context.Context, key string, revision uint64) error {
+// removeTombstone removes what the key had up to the revision of its tombstone: a new
+// value may have been created since.
+func (b *bucket) removeTombstone(ctx context.Context, key string, revision uint64) error {
 	return b.purge(ctx, key, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(revision+1))
 }
 
@@ -259,17 +263,6 @@ func (b *bucket) last(ctx context.Context, key string) (*jetstream.RawStreamMsg,
 		return nil, ErrNotFound
 	}
 	return msg, err
-}
-
-// retry is Conn.Retry, which gives up at once on the errors of a Bucket.
-func (b *bucket) retry(ctx context.Context, op string, f func(context.Context) error) error {
-	return b.conn.Retry(ctx, op, func(ctx context.Context) error {
-		err := f(ctx)
-		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || errors.Is(err, ErrTooLarge) {
-			return natsconn.Final(err)
-		}
-		return err
-	})
 }
 
 // CheckKey returns an error unless a Bucket takes the key.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -30,24 +31,20 @@ var ErrHeld = errors.New("lease is held")
 
 // Leases are those of a fleet. Its methods may be called concurrently.
 type Leases struct {
-	b       *bucket
-	ttl     time.Duration
-	ages    *leaseAges
-	metrics *leaseMetrics
+	b              *bucket
+	ttl            time.Duration
+	ages           *leaseAges
+	acquired, lost prometheus.Counter
 }
-
-type leaseMetrics struct{ acquired, lost prometheus.Counter }
 
 // NewLeases returns the leases of a fleet. One that is not renewed for ttl is free; 0 is 6 s.
 // All processes should have the same.
 func NewLeases(conn *natsconn.Conn, ttl time.Duration) *Leases {
 	f := metric.With(conn.Registerer()).In("queue")
 	return &Leases{
-		b: open(conn, bucketLeases), ttl: cmp.Or(ttl, defaultLeaseTTL), ages: new(leaseAges),
-		metrics: &leaseMetrics{
-			acquired: f.Counter("leases_acquired_total", "Leases that this process took."),
-			lost:     f.Counter("leases_lost_total", "Leases that were lost rather than released."),
-		},
+		b: open(conn, bucketLeases), ttl: cmp.Or(ttl, defaultLeaseTTL), ages: &leaseAges{of: make(map[string]leaseAge)},
+		acquired: f.Counter("leases_acquired_total", "Leases that this process took."),
+		lost:     f.Counter("leases_lost_total", "Leases that were lost rather than released."),
 	}
 }
 
@@ -75,10 +72,10 @@ func (l *Leases) Acquire(ctx context.Context, name, holder string) (*Lease, erro
 	if err != nil {
 		return nil, fmt.Errorf("acquire lease %s: %w", name, err)
 	}
-	l.metrics.acquired.Inc()
+	l.acquired.Inc()
 	renew, stop := context.WithCancel(context.Background())
-	lease := &Lease{b: l.b, name: name, holder: holder, lost: make(chan struct{}), rev: rev, stop: stop, done: make(chan struct{})}
-	go lease.renew(renew, l.ttl, sent.Add(l.ttl), l.metrics.lost)
+	lease := &Lease{leases: l, name: name, holder: holder, lost: make(chan struct{}), rev: rev, stop: stop, done: make(chan struct{})}
+	go lease.renew(renew, sent.Add(l.ttl))
 	return lease, nil
 }
 
@@ -140,16 +137,13 @@ func (l *Leases) Held(ctx context.Context, prefix string) ([]string, error) {
 // gives up no later than they do. Clocks may still differ, and a process that is frozen
 // notices nothing: that is why a lease alone protects nothing.
 type Lease struct {
-	b      *bucket
+	leases *Leases
 	name   string
 	holder string
 	lost   chan struct{}
-
-	mu  sync.Mutex
-	rev uint64 // the revision that this holder wrote last
-
-	stop context.CancelFunc
-	done chan struct{} // closed once renewing has ended
+	stop   context.CancelFunc
+	done   chan struct{} // closed once renewing has ended
+	rev    uint64        // that this holder wrote last; renew's until done is closed
 }
 
 // Lost is closed when the lease is lost. It stays open after a Release.
@@ -159,9 +153,7 @@ func (l *Lease) Lost() <-chan struct{} { return l.lost }
 func (l *Lease) Release(ctx context.Context) error {
 	l.stop()
 	<-l.done
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.b.Delete(ctx, l.name, l.rev)
+	err := l.leases.b.Delete(ctx, l.name, l.rev)
 	if err != nil && !errors.Is(err, ErrConflict) {
 		return fmt.Errorf("release lease %s: %w", l.name, err)
 	}
@@ -170,9 +162,9 @@ func (l *Lease) Release(ctx context.Context) error {
 
 // renew keeps the lease until ctx ends or it is lost. NATS does not free it before
 // deadline.
-func (l *Lease) renew(ctx context.Context, ttl time.Duration, deadline time.Time, lost prometheus.Counter) {
+func (l *Lease) renew(ctx context.Context, deadline time.Time) {
 	defer close(l.done)
-	tick := time.NewTicker(ttl / 3)
+	tick := time.NewTicker(l.leases.ttl / 3)
 	defer tick.Stop()
 	for {
 		select {
@@ -181,28 +173,47 @@ func (l *Lease) renew(ctx context.Context, ttl time.Duration, deadline time.Time
 		case <-tick.C:
 		}
 		sent := time.Now()
-		err := l.renewOnce(ctx, deadline)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			lost.Inc()
-			l.b.conn.Log().Warn("lease lost", "lease", l.name, "err", err)
+		inTime, cancel := context.WithDeadline(ctx, deadline)
+		rev, err := l.leases.b.Update(inTime, l.name, []byte(l.holder), l.rev)
+		cancel()
+		switch {
+		case err == nil:
+			l.rev, deadline = rev, sent.Add(l.leases.ttl)
+		case ctx.Err() == nil:
+			l.leases.lost.Inc()
+			l.leases.b.conn.Log().Warn("lease lost", "lease", l.name, "err", err)
 			close(l.lost)
 			return
 		}
-		deadline = sent.Add(ttl)
 	}
 }
 
-func (l *Lease) renewOnce(ctx context.Context, deadline time.Time) error {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	rev, err := l.b.Update(ctx, l.name, []byte(l.holder), l.rev)
-	if err == nil {
-		l.rev = rev
+// leaseAges measures by this process's own clock for how long leases were not renewed.
+// NATS stamps a lease with the clock of the server that leads, and expires it by that.
+// A server whose clock was an hour ahead leaves leases behind that stay for an hour,
+// and keep later ones from expiring.
+type leaseAges struct {
+	mu sync.Mutex
+	of map[string]leaseAge
+}
+
+// leaseAge is when a lease was observed at a revision.
+type leaseAge struct {
+	revision    uint64
+	first, last time.Time
+}
+
+// observe records that a lease is at a revision, and returns for how long it has been.
+// A lease that was not observed for longer than forget counts as new.
+func (a *leaseAges) observe(name string, revision uint64, now time.Time, forget time.Duration) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.of, func(_ string, age leaseAge) bool { return now.Sub(age.last) > forget })
+	age, ok := a.of[name]
+	if !ok || age.revision != revision {
+		age = leaseAge{revision: revision, first: now}
 	}
-	return err
+	age.last = now
+	a.of[name] = age
+	return now.Sub(age.first)
 }

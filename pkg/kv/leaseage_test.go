@@ -8,7 +8,7 @@ import (
 func TestLeaseAges(t *testing.T) {
 	const forget = 10 * time.Second
 	begun := time.Now()
-	var ages leaseAges
+	ages := leaseAges{of: make(map[string]leaseAge)}
 	for _, step := range []struct {
 		at       time.Duration
 		name     string

@@ -18,21 +18,13 @@ import (
 // barrierKey holds no value. It is written to learn how far a bucket is.
 const barrierKey = "_"
 
-func (b *bucket) GetLinearized(ctx context.Context, key string) ([]byte, uint64, error) {
-	if err := CheckKey(key); err != nil {
-		return nil, 0, err
-	}
-	msg, err := b.linearized(ctx, key)
-	return b.value(key, msg, err)
-}
-
 // linearized returns the message that was the newest of the key at some moment since
 // the call, or ErrNotFound if there was none, or a tombstone, which it then removes:
 // the process that wrote it may have died before it could.
 func (b *bucket) linearized(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
 	msg, err := b.newest(ctx, key)
 	if err == nil && isTombstone(msg) {
-		if err := b.purgeUpTo(ctx, key, msg.Sequence); err != nil {
+		if err := b.removeTombstone(ctx, key, msg.Sequence); err != nil {
 			return nil, err
 		}
 		return nil, ErrNotFound
@@ -46,10 +38,7 @@ func (b *bucket) newest(ctx context.Context, key string) (*jetstream.RawStreamMs
 		if err := beforeRound(ctx, round); err != nil {
 			return nil, err
 		}
-		msg, err := b.last(ctx, key)
-		if errors.Is(err, ErrNotFound) {
-			msg, err = b.confirmAbsent(ctx, key)
-		}
+		msg, err := b.found(ctx, key)
 		if err == nil {
 			_, err = b.barrier(ctx, jetstream.WithExpectLastSequenceForSubject(msg.Sequence, b.subject(key)))
 		}
@@ -61,26 +50,29 @@ func (b *bucket) newest(ctx context.Context, key string) (*jetstream.RawStreamMs
 	return nil, fmt.Errorf("it changed %d times", maxRounds)
 }
 
-// confirmAbsent looks again for a message of a key that a read has not found. It first
-// writes a barrier, and believes only a server that has the barrier. So with ErrNotFound
-// there was no message at some moment since the call.
+// found is last, except that with ErrNotFound there was no message at some moment since the
+// call: to confirm it, found writes a barrier, and believes only a server that has the
+// barrier.
 //
-// It does not expect the key's revision, as newest does, for that would refuse a
-// concurrent Create of the key.
-func (b *bucket) confirmAbsent(ctx context.Context, key string) (msg *jetstream.RawStreamMsg, err error) {
+// The barrier does not expect the key's revision, as that of newest does, for that would
+// refuse a concurrent Create of the key.
+func (b *bucket) found(ctx context.Context, key string) (msg *jetstream.RawStreamMsg, err error) {
+	if msg, err = b.last(ctx, key); !errors.Is(err, ErrNotFound) {
+		return msg, err
+	}
 	barrier, err := b.barrier(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = b.retry(ctx, "read", func(ctx context.Context) error {
-		found, err := b.stream.Contents(ctx, b.subject(key))
+	err = b.conn.Retry(ctx, "read", func(ctx context.Context) error {
+		found, _, err := b.stream.Contents(ctx, b.subject(key), 0)
 		switch {
 		case err != nil:
 			return err
 		case found.Last < barrier:
 			return natsconn.ErrBehind
 		case len(found.Subjects) == 0:
-			return ErrNotFound
+			return natsconn.Final(ErrNotFound)
 		}
 		msg, err = b.stream.Message(ctx, b.subject(key))
 		if errors.Is(err, jetstream.ErrMsgNotFound) { // deleted in between, or another server's answer
@@ -94,12 +86,12 @@ func (b *bucket) confirmAbsent(ctx context.Context, key string) (msg *jetstream.
 // barrier writes the barrier and returns its revision: a server that has it has all
 // that was stored before the call. With an expectation it may be ErrConflict.
 func (b *bucket) barrier(ctx context.Context, expected ...jetstream.PublishOpt) (revision uint64, err error) {
-	err = b.retry(ctx, "write", func(ctx context.Context) error {
-		ack, err := b.conn.JetStream().PublishMsg(ctx, &nats.Msg{Subject: b.subject(barrierKey), Header: b.conn.Header()}, expected...)
+	err = b.conn.Retry(ctx, "write", func(ctx context.Context) error {
+		ack, err := b.conn.JetStream.PublishMsg(ctx, &nats.Msg{Subject: b.subject(barrierKey), Header: b.conn.Header()}, expected...)
 		if err == nil {
 			revision = ack.Sequence
-		} else if isConflict(err) {
-			return ErrConflict
+		} else if errors.Is(err, errOtherRevision) || errors.Is(err, errUnderWay) {
+			return natsconn.Final(ErrConflict)
 		}
 		return err
 	})

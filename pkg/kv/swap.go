@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,14 +14,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
-// errPending says that a stream with replicas is about to store something under the
-// key: a value, which may be that of an earlier attempt of the same write, or the barrier
-// of another process, which changes nothing. A moment later it shows which.
-var errPending = errors.New("the key is being written or looked at")
-
-func expect(revision uint64) jetstream.PublishOpt {
-	return jetstream.WithExpectLastSequencePerSubject(revision)
-}
+// Answers to a write that expects another revision of its key. With errUnderWay, a stream
+// with replicas is about to store something under the key: a value, which may be that of an
+// earlier attempt of the same write, or the barrier of another process, which changes
+// nothing. A moment later it shows which.
+var (
+	errOtherRevision = &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence}
+	errUnderWay      = &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequenceConstant}
+)
 
 // write stores one message under the key, at the expected revision; 0 is none.
 //
@@ -36,31 +37,25 @@ func (b *bucket) write(ctx context.Context, key string, value []byte, header nat
 		revision  uint64
 		ambiguous bool
 	)
-	err := b.retry(ctx, "write", func(ctx context.Context) error {
+	err := b.conn.Retry(ctx, "write", func(ctx context.Context) error {
 		msg := &nats.Msg{Subject: b.subject(key), Header: b.conn.Header(), Data: value}
 		msg.Header.Set(headerNonce, nonce)
-		for k, v := range header {
-			msg.Header[k] = v
-		}
-		ack, err := b.conn.JetStream().PublishMsg(ctx, msg, expect(expected))
-		if err == nil {
+		maps.Copy(msg.Header, header)
+		ack, err := b.conn.JetStream.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(expected))
+		switch {
+		case err == nil:
 			revision = ack.Sequence
-			return nil
-		}
-		if errors.Is(err, nats.ErrMaxPayload) {
-			return ErrTooLarge
-		}
-		if isPending(err) {
-			return errPending
-		}
-		if !isConflict(err) {
+		case errors.Is(err, nats.ErrMaxPayload):
+			return natsconn.Final(ErrTooLarge)
+		case errors.Is(err, errUnderWay):
+			return errors.New("the key is being written or looked at") // to be tried again, other than err
+		case !errors.Is(err, errOtherRevision):
 			ambiguous = true
-			return err
+		case !ambiguous:
+			return natsconn.Final(ErrConflict)
+		default:
+			revision, err = b.ownWrite(ctx, key, nonce)
 		}
-		if !ambiguous {
-			return ErrConflict
-		}
-		revision, err = b.ownWrite(ctx, key, nonce)
 		return err
 	})
 	if err != nil {
@@ -82,21 +77,7 @@ func (b *bucket) ownWrite(ctx context.Context, key, nonce string) (uint64, error
 			return msg.Sequence, nil
 		}
 	}
-	return 0, ErrConflict
-}
-
-func isPending(err error) bool {
-	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}
-
-// isConflict reports whether a key is not at the revision, or may not be in a moment.
-func isConflict(err error) bool {
-	return hasCode(err, jetstream.JSErrCodeStreamWrongLastSequence) || isPending(err)
-}
-
-func hasCode(err error, code jetstream.ErrorCode) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == code
+	return 0, natsconn.Final(ErrConflict)
 }
 
 // maxRounds bounds how often a compare-and-swap is tried: each lost round means that

@@ -43,11 +43,13 @@ type Config struct {
 
 // Conn is a connection to NATS; see Connect. Its methods may be called concurrently.
 type Conn struct {
-	cfg      Config
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	observer *observer
-	streams  *sync.Map // stream name -> jetstream.Stream; see Stream.handle
+	NATS      *nats.Conn          // the client's connection
+	JetStream jetstream.JetStream // its client of JetStream
+
+	cfg     Config
+	metrics *metrics
+	link    *link
+	streams *sync.Map // stream name -> jetstream.Stream; see Stream.handle
 }
 
 // Connect connects to NATS and waits until it is reached or ctx ends. From then on
@@ -55,14 +57,14 @@ type Conn struct {
 // Wait reports. The caller closes the connection.
 func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg = cfg.withDefaults()
-	o := &observer{log: cfg.Log, metrics: newMetrics(cfg.Registerer), link: newLink(), ended: make(chan struct{})}
-	c := &Conn{cfg: cfg, observer: o, streams: new(sync.Map)}
+	c := newConn(cfg)
 	login, err := cfg.Login.options()
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	connected := make(chan struct{})
-	c.nc, err = nats.Connect(cfg.URL, append(append(cfg.options(o), login...), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))...)
+	options := append(append(cfg.options(c.link), login...), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))
+	c.NATS, err = nats.Connect(cfg.URL, options...)
 	var unreadable *url.Error
 	if errors.As(err, &unreadable) { // its text is the URL, any part of which may be a password
 		err = errors.New("the URL of a server cannot be parsed; it is not shown, as it may hold a password")
@@ -70,9 +72,9 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	countMessages(cfg.Registerer, c.nc)
-	if c.js, err = jetstream.New(c.nc); err != nil {
-		c.nc.Close()
+	countMessages(cfg.Registerer, c.NATS)
+	if c.JetStream, err = jetstream.New(c.NATS); err != nil {
+		c.NATS.Close()
 		return nil, fmt.Errorf("set up JetStream: %w", err)
 	}
 	remind := time.NewTicker(logEvery)
@@ -82,14 +84,19 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 		case <-connected:
 			return c, nil
 		case <-remind.C: // before the first connection the client reports only that it was refused
-			o.unreached(o.link.why())
-		case <-o.ended:
-			return nil, fmt.Errorf("connect to NATS: %w", c.nc.LastError())
+			c.link.remind()
+		case <-c.link.ended:
+			return nil, fmt.Errorf("connect to NATS: %w", c.NATS.LastError())
 		case <-ctx.Done():
-			c.nc.Close()
-			return nil, fmt.Errorf("connect to NATS: %w", errors.Join(ctx.Err(), o.link.why()))
+			c.NATS.Close()
+			return nil, fmt.Errorf("connect to NATS: %w", errors.Join(ctx.Err(), c.link.why()))
 		}
 	}
+}
+
+func newConn(cfg Config) *Conn {
+	m := newMetrics(cfg.Registerer)
+	return &Conn{cfg: cfg, metrics: m, link: newLink(cfg.Log, m), streams: new(sync.Map)}
 }
 
 // Within returns the same connection with a shorter patience: a call takes at most d
@@ -101,7 +108,7 @@ func (c *Conn) Within(d time.Duration) *Conn {
 }
 
 // Close ends the connection. Calls in progress end with an error.
-func (c *Conn) Close() { c.nc.Close() }
+func (c *Conn) Close() { c.NATS.Close() }
 
 // Wait waits until ctx ends, and returns nil; or until the connection has ended for
 // good, because it was closed or a server refused it with an error that the client
@@ -110,8 +117,8 @@ func (c *Conn) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-c.observer.ended:
-		return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(c.nc.LastError(), nats.ErrConnectionClosed))
+	case <-c.link.ended:
+		return fmt.Errorf("the connection to NATS has ended: %w", cmp.Or(c.NATS.LastError(), nats.ErrConnectionClosed))
 	}
 }
 
@@ -119,19 +126,13 @@ func (c *Conn) Wait(ctx context.Context) error {
 // ErrUnresponsive, calls have failed for a while. It is nil otherwise.
 func (c *Conn) Err() error {
 	switch {
-	case !c.nc.IsConnected():
-		return errUnreached
-	case c.observer.link.unresponsive(time.Now()):
+	case !c.NATS.IsConnected():
+		return errors.New("NATS is out of reach")
+	case c.link.unresponsive(time.Now()):
 		return ErrUnresponsive
 	}
 	return nil
 }
-
-// NATS returns the client's connection.
-func (c *Conn) NATS() *nats.Conn { return c.nc }
-
-// JetStream returns the client of JetStream.
-func (c *Conn) JetStream() jetstream.JetStream { return c.js }
 
 // Log returns Config.Log.
 func (c *Conn) Log() *slog.Logger { return c.cfg.Log }
@@ -145,7 +146,7 @@ func (c *Conn) Registerer() prometheus.Registerer { return c.cfg.Registerer }
 // nothing, but guarantees nothing either. The stream republishes to StoredPrefix.
 func (c *Conn) Hints(ctx context.Context, subject string) (<-chan struct{}, error) {
 	ticks := make(chan struct{}, 1)
-	sub, err := c.nc.Subscribe(StoredPrefix+subject, func(*nats.Msg) {
+	sub, err := c.NATS.Subscribe(StoredPrefix+subject, func(*nats.Msg) {
 		select {
 		case ticks <- struct{}{}:
 		default:

@@ -31,7 +31,7 @@ func (c *Conn) Ensure(ctx context.Context, streams ...jetstream.StreamConfig) er
 
 func ensureStream(ctx context.Context, c *Conn, cfg jetstream.StreamConfig) error {
 	err := c.Retry(ctx, "ensure", func(ctx context.Context) error {
-		_, err := c.js.CreateOrUpdateStream(ctx, cfg)
+		_, err := c.JetStream.CreateOrUpdateStream(ctx, cfg)
 		return err
 	})
 	if lacksServers(err) {
@@ -44,7 +44,6 @@ func ensureStream(ctx context.Context, c *Conn, cfg jetstream.StreamConfig) erro
 
 // lacksServers reports whether a stream is to have more copies than there are servers.
 func lacksServers(err error) bool {
-	const notClustered = 10074
 	var api *jetstream.APIError
 	return errors.As(err, &api) && (api.ErrorCode == noPeers || api.ErrorCode == notClustered)
 }
@@ -83,7 +82,7 @@ func takeOver(ctx context.Context, c *Conn, streams []jetstream.StreamConfig) (c
 // existing returns the state of a stream, or nil if it does not exist.
 func existing(ctx context.Context, c *Conn, name string) (info *jetstream.StreamInfo, err error) {
 	err = c.Retry(ctx, "ensure", func(ctx context.Context) error {
-		stream, err := c.js.Stream(ctx, name)
+		stream, err := c.JetStream.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil
 		}

@@ -2,26 +2,135 @@ package natsconn
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
 )
 
-// link is whether NATS is reached and responds. The zero value is not usable; see
-// newLink. Its methods may be called concurrently.
+// logEvery is how often the log repeats, at most, that NATS is not reached or does not
+// respond.
+const logEvery = 10 * time.Second
+
+// link watches whether NATS is reached and responds, by the events that the client
+// reports outside of calls and by how calls end. Its methods may be called concurrently.
 type link struct {
+	log      *slog.Logger
+	metrics  *metrics
+	warnings rate.Sometimes // that NATS cannot be used
+	ended    chan struct{}  // closed once the connection is not restored any more
+
 	mu     sync.Mutex
 	ctx    context.Context // ends when the connection is lost
 	cancel context.CancelFunc
-	err    error     // why the last attempt to connect failed
-	logged time.Time // when a problem of the link was logged last
-
+	err    error          // why NATS was not reached, the last time
 	outage outageDetector // of the connection that there is
 }
 
-func newLink() *link {
-	l := &link{}
+func newLink(log *slog.Logger, m *metrics) *link {
+	l := &link{log: log, metrics: m, warnings: rate.Sometimes{Interval: logEvery}, ended: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
+}
+
+var notToken = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+// options returns those of the client, whose events go to l.
+func (c Config) options(l *link) []nats.Option {
+	opts := []nats.Option{
+		nats.Name(c.Name),
+		// An inbox of its own lets a server's permissions tell processes apart.
+		nats.CustomInboxPrefix("_INBOX_" + notToken.ReplaceAllString(c.Name, "-")),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),      // the default gives up for good after two minutes
+		nats.IgnoreAuthErrorAbort(), // the default gives up when it is refused twice, as while passwords are changed
+		nats.ReconnectWait(250 * time.Millisecond),
+		nats.PingInterval(5 * time.Second), // the default notices a dead server after four minutes
+		// While disconnected the default buffers what is sent and reports success,
+		// or a timeout for what it stores later all the same.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(l.disconnected),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.unreached(err) }),
+		nats.ClosedHandler(func(*nats.Conn) { close(l.ended) }),
+		nats.ReconnectHandler(l.reconnected),
+		nats.ErrorHandler(l.reported),
+	}
+	if c.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(c.InProcess))
+	}
+	return opts
+}
+
+// unreached records and logs why NATS was not reached.
+func (l *link) unreached(err error) {
+	if err == nil || errors.Is(err, nats.ErrNoServers) { // ErrNoServers does not say which errors occurred
+		return
+	}
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
+		err = fmt.Errorf("%w: check nats.user and nats.password, or what is set in their place", err)
+	case errors.As(err, &authority):
+		err = fmt.Errorf("%w: set nats.ca_file to the CA that signed the server's certificate", err)
+	}
+	l.mu.Lock()
+	l.err = err
+	l.mu.Unlock()
+	l.remind()
+}
+
+// remind logs why NATS was not reached, if that is known.
+func (l *link) remind() {
+	if err := l.why(); err != nil {
+		l.warnings.Do(func() { l.log.Warn("nats is not reached", "err", err) })
+	}
+}
+
+// why returns why NATS was not reached, the last time.
+func (l *link) why() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+func (l *link) disconnected(nc *nats.Conn, err error) {
+	l.mu.Lock()
+	l.cancel()
+	l.mu.Unlock()
+	if nc.IsClosed() {
+		return // by Close
+	}
+	l.metrics.disconnects.Inc()
+	l.log.Warn("nats connection lost", "err", err)
+}
+
+func (l *link) reconnected(nc *nats.Conn) {
+	l.mu.Lock()
+	l.cancel()
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.outage = outageDetector{}
+	l.mu.Unlock()
+	l.log.Info("nats connection restored", "url", nc.ConnectedUrlRedacted())
+}
+
+// reported handles an error that no call returns, such as a violated permission.
+func (l *link) reported(_ *nats.Conn, sub *nats.Subscription, err error) {
+	l.metrics.asyncErrors.Inc()
+	if errors.Is(err, nats.ErrAuthorization) {
+		l.unreached(err) // four times a second
+		return
+	}
+	subject := ""
+	if sub != nil {
+		subject = sub.Subject
+	}
+	l.log.Error("nats reported an error", "subject", subject, "err", err)
 }
 
 // up returns a context that ends when the present connection is lost.
@@ -31,30 +140,17 @@ func (l *link) up() context.Context {
 	return l.ctx
 }
 
-func (l *link) lost() {
+// attempted records how an attempt of a call ended, and logs that NATS does not respond.
+func (l *link) attempted(op string, begun, now time.Time, err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cancel()
-}
-
-func (l *link) restored() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cancel()
-	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.outage = outageDetector{}
-}
-
-// attempted records how an attempt of a call ended, and reports whether to log that
-// NATS does not respond.
-func (l *link) attempted(begun, now time.Time, err error, proof bool) (log bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ctx.Err() != nil {
-		return false // it is not even reached
+	reached := l.ctx.Err() == nil
+	if reached {
+		l.outage.attempted(begun, now, err, provesResponse(op))
 	}
-	l.outage.attempted(begun, now, err, proof)
-	return err != nil && l.outage.detected(now) && l.due(now)
+	l.mu.Unlock()
+	if err != nil && reached && l.unresponsive(now) {
+		l.warnings.Do(func() { l.log.Warn("nats does not answer", "op", op, "err", err) })
+	}
 }
 
 // unresponsive reports whether NATS is reached and does not respond.
@@ -62,27 +158,4 @@ func (l *link) unresponsive(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.outage.detected(now)
-}
-
-// failed records why NATS was not reached, and reports whether to log it.
-func (l *link) failed(err error, now time.Time) (log bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = err
-	return l.due(now)
-}
-
-// due reports whether to log a problem now, and assumes that the caller does.
-func (l *link) due(now time.Time) bool {
-	if !l.logged.IsZero() && now.Sub(l.logged) < logEvery {
-		return false
-	}
-	l.logged = now
-	return true
-}
-
-func (l *link) why() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
 }

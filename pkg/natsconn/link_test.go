@@ -27,13 +27,13 @@ func TestARefusedConnectionIsRetried(t *testing.T) {
 	d := queuetest.OpenDoor(t)
 	c := connect(t, d)
 	d.Shut("Authorization Violation")
-	expect.NoError(t, c.NATS().Publish("anything", nil))
+	expect.NoError(t, c.NATS.Publish("anything", nil))
 	expect.Eventually(t, "refused five times", func() bool { return d.Refused() >= 5 })
-	if c.NATS().IsConnected() {
+	if c.NATS.IsConnected() {
 		t.Error("connected to a server that refuses it")
 	}
 	d.Open()
-	expect.Eventually(t, "connected again", c.NATS().IsConnected)
+	expect.Eventually(t, "connected again", c.NATS.IsConnected)
 }
 
 // An error that the client does not know ends the connection, and Wait returns it.
@@ -43,7 +43,7 @@ func TestWaitReturnsTheErrorThatEndedTheConnection(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait(context.WithoutCancel(t.Context())) }()
 	d.Shut("No Such Word")
-	expect.NoError(t, c.NATS().Publish("anything", nil))
+	expect.NoError(t, c.NATS.Publish("anything", nil))
 	err := expect.Received(t, "the end of the connection", ended)
 	if err == nil || !strings.Contains(err.Error(), "No Such Word") {
 		t.Errorf("the connection ended with %v", err)

@@ -21,40 +21,32 @@ type Login struct {
 }
 
 // options reads the files, so that Connect reports one that cannot be read.
-func (l Login) options() ([]nats.Option, error) {
-	var opts []nats.Option
+func (l Login) options() (opts []nats.Option, err error) {
+	add := func(setting, path string, opt nats.Option, failed error) {
+		if failed == nil {
+			failed = opt(new(nats.Options))
+		}
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s %q: %w", setting, path, failed))
+		}
+		opts = append(opts, opt)
+	}
 	if l.User != "" {
 		opts = append(opts, nats.UserInfo(l.User, l.Password))
 	}
-	var errs []error
 	if l.SeedFile != "" {
 		opt, err := nats.NkeyOptionFromSeed(l.SeedFile)
-		if err != nil {
-			err = fmt.Errorf("nats.nkey_seed_file %q: %w", l.SeedFile, err)
-		}
-		opts, errs = append(opts, opt), append(errs, err)
+		add("nats.nkey_seed_file", l.SeedFile, opt, err)
 	}
 	if l.CredsFile != "" {
 		_, err := os.ReadFile(l.CredsFile)
-		if err != nil {
-			err = fmt.Errorf("nats.creds_file: %w", err) // which names the path
-		}
-		opts, errs = append(opts, nats.UserCredentials(l.CredsFile)), append(errs, err)
+		add("nats.creds_file", l.CredsFile, nats.UserCredentials(l.CredsFile), err)
 	}
 	if l.CAFile != "" {
-		opts, errs = append(opts, nats.RootCAs(l.CAFile)), append(errs, apply(nats.RootCAs(l.CAFile), "nats.ca_file", l.CAFile))
+		add("nats.ca_file", l.CAFile, nats.RootCAs(l.CAFile), nil)
 	}
 	if l.CertFile != "" {
-		cert := nats.ClientCert(l.CertFile, l.KeyFile)
-		opts, errs = append(opts, cert), append(errs, apply(cert, "nats.cert_file", l.CertFile))
+		add("nats.cert_file", l.CertFile, nats.ClientCert(l.CertFile, l.KeyFile), nil)
 	}
-	return opts, errors.Join(errs...)
-}
-
-// apply returns the error of an option that reads the file of a setting.
-func apply(opt nats.Option, key, path string) error {
-	if err := opt(&nats.Options{}); err != nil {
-		return fmt.Errorf("%s %q: %w", key, path, err)
-	}
-	return nil
+	return opts, err
 }

@@ -28,15 +28,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 }
 
-// countRefusal counts err, which says that something of another version was refused, and
-// returns it.
-func (m *metrics) countRefusal(err error) error {
-	if err != nil {
-		m.refused.Inc()
-	}
-	return err
-}
-
 // countMessages counts what a connection sends and receives: what the process costs
 // NATS.
 func countMessages(reg prometheus.Registerer, nc *nats.Conn) {

@@ -3,6 +3,7 @@ package natsconn
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,8 +13,6 @@ import (
 // ErrUnresponsive says that NATS is reached and yet answered no attempt of a call. It
 // may answer other calls: each stream has a leader of its own.
 var ErrUnresponsive = errors.New("NATS is reached, but has no quorum, or JetStream there does not answer: nothing is lost")
-
-var errUnreached = errors.New("NATS is out of reach")
 
 // An outage begins once attempts have failed for outageAfter, longer than most elections
 // take. It ends with a success that proves that NATS responds, and at the latest
@@ -65,5 +64,16 @@ func answered(err error) bool {
 	return err == nil || permanent(err) || errors.Is(err, context.Canceled) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, ErrBehind)
 }
 
-// notAvailable is the answer of a cluster that has no leader.
-const notAvailable = 10008
+// Codes of answers that the client does not name.
+const (
+	noPeers      = 10005 // of a cluster in which too few servers are up yet
+	notAvailable = 10008 // of a cluster that has no leader
+	notClustered = 10074 // of a server that is alone
+)
+
+// provesResponse reports whether success of the operation proves that NATS responds: it
+// takes most servers of a cluster. So does the lookup of a consumer, which a worker
+// without work does only after its pull request was not answered.
+func provesResponse(op string) bool {
+	return slices.Contains([]string{"publish", "cover", "write", "pull"}, op)
+}

@@ -1,14 +1,21 @@
 package natsconn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
 // attempt is when an attempt began and ended, how, and whether its success is a proof.
@@ -97,20 +104,49 @@ func TestAnswered(t *testing.T) {
 
 // An outage ends with the connection in which it was detected.
 func TestOutageEndsWithItsConnection(t *testing.T) {
-	l, start := newLink(), time.Now()
-	failed := func(after time.Duration) bool {
-		return l.attempted(start, start.Add(after), context.DeadlineExceeded, true)
+	l, start := newLink(slog.New(slog.DiscardHandler), newMetrics(nil)), time.Now()
+	detected := func(after time.Duration) bool {
+		l.attempted("write", start, start.Add(after), context.DeadlineExceeded)
+		return l.unresponsive(start.Add(after))
 	}
-	if at := outageAfter; !failed(at) || failed(at+1) || !l.unresponsive(start.Add(at)) {
-		t.Error("an outage is not logged once")
+	if !detected(outageAfter) {
+		t.Error("an outage is not detected")
 	}
-	l.lost()
-	l.restored()
+	l.disconnected(new(nats.Conn), nil)
+	l.reconnected(new(nats.Conn))
 	if l.unresponsive(start.Add(outageAfter + 1)) {
 		t.Error("an outage outlasts its connection")
 	}
-	l.lost()
-	if failed(2*outageAfter) || l.unresponsive(start.Add(2*outageAfter)) {
+	l.disconnected(new(nats.Conn), nil)
+	if detected(2 * outageAfter) {
 		t.Error("an outage is detected without a connection")
+	}
+}
+
+// A problem that lasts is logged every ten seconds.
+func TestProblemsAreLoggedRarely(t *testing.T) {
+	for name, problem := range map[string]func(*link){
+		"does not answer": func(l *link) {
+			l.attempted("read", time.Now().Add(-outageAfter), time.Now(), context.DeadlineExceeded)
+		},
+		"is not reached": func(l *link) {
+			l.unreached(nats.ErrAuthorization)
+			l.remind()
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var said bytes.Buffer
+			l := newLink(slog.New(slog.NewTextHandler(&said, nil)), newMetrics(nil))
+			for range 100 {
+				problem(l)
+				expect.NoError(t, pause.For(t.Context(), logEvery/20))
+			}
+			if got := strings.Count(said.String(), name); got != 5 {
+				t.Errorf("%q was logged %d times in 50 s, want 5: %s", name, got, &said)
+			}
+			if strings.Count(said.String(), "check nats.user") > 5 {
+				t.Errorf("the advice is repeated: %s", &said)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package natsconn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -40,22 +41,24 @@ func (c *Conn) Metadata() map[string]string {
 // CheckMessage returns ErrProtocol unless a message has this process's version. One
 // without a version predates them. What names the message in the error.
 func (c *Conn) CheckMessage(what string, header nats.Header) error {
-	return c.observer.metrics.countRefusal(checkVersion(what, header.Get(headerProtocol), c.cfg.Protocol))
+	return c.checkVersion(what, header.Get(headerProtocol))
 }
 
 // CheckStream returns ErrProtocol if the fleet has another version.
 func (c *Conn) CheckStream(info *jetstream.StreamInfo) error {
-	return c.observer.metrics.countRefusal(checkVersion("the fleet's queue", info.Config.Metadata[metadataProtocol], c.cfg.Protocol))
+	return c.checkVersion("the fleet's queue", info.Config.Metadata[metadataProtocol])
 }
 
-// checkVersion returns ErrProtocol unless the version of something is ours.
-func checkVersion(what, version string, ours int) error {
-	theirs, err := strconv.Atoi(version)
-	if err != nil && version != "" {
-		return fmt.Errorf("%s: version %q: %w", what, version, ErrProtocol)
-	}
-	if theirs == ours {
+// checkVersion returns ErrProtocol unless the version of something is this process's.
+func (c *Conn) checkVersion(what, version string) error {
+	ours := c.cfg.Protocol
+	theirs, err := strconv.Atoi(cmp.Or(version, "0"))
+	if err == nil && theirs == ours {
 		return nil
+	}
+	c.metrics.refused.Inc()
+	if err != nil {
+		return fmt.Errorf("%s: version %q: %w", what, version, ErrProtocol)
 	}
 	advice := "this process is the older one: upgrade it"
 	if theirs < ours {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,7 +53,7 @@ func (c *Conn) Retry(ctx context.Context, op string, f func(context.Context) err
 	call, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	for wait := FirstWait; ; wait = min(2*wait, LastWait) {
-		err := c.Try(call, op, f)
+		err := c.ObservedAttempt(call, op, f)
 		var final finalError
 		if errors.As(err, &final) {
 			return final.err
@@ -69,7 +68,7 @@ func (c *Conn) Retry(ctx context.Context, op string, f func(context.Context) err
 		if cause == nil {
 			continue
 		}
-		if ctx.Err() == nil && c.observer.link.up().Err() == nil && !answered(err) {
+		if ctx.Err() == nil && c.link.up().Err() == nil && !answered(err) {
 			cause = ErrUnresponsive
 		}
 		if errors.Is(err, cause) {
@@ -80,33 +79,25 @@ func (c *Conn) Retry(ctx context.Context, op string, f func(context.Context) err
 }
 
 // CountRetry counts a retry of an operation by the caller's own loop.
-func (c *Conn) CountRetry(op string) { c.observer.metrics.retries.WithLabelValues(op).Inc() }
+func (c *Conn) CountRetry(op string) { c.metrics.retries.WithLabelValues(op).Inc() }
 
 // CountPublished counts a message of a kind that was stored.
-func (c *Conn) CountPublished(kind string) { c.observer.metrics.published.WithLabelValues(kind).Inc() }
+func (c *Conn) CountPublished(kind string) { c.metrics.published.WithLabelValues(kind).Inc() }
 
-// Try calls f once, with the deadline of an attempt, and lets the outage detector
-// know how it ended.
-func (c *Conn) Try(ctx context.Context, op string, f func(context.Context) error) error {
+// ObservedAttempt is Attempt with AttemptTimeout, whose outcome the outage detector observes.
+func (c *Conn) ObservedAttempt(ctx context.Context, op string, f func(context.Context) error) error {
 	begun := time.Now()
 	err := c.Attempt(ctx, AttemptTimeout, f)
-	if c.observer.link.attempted(begun, time.Now(), err, slices.Contains(proofs, op)) {
-		c.cfg.Log.Warn("nats does not answer", "op", op, "err", err)
-	}
+	c.link.attempted(op, begun, time.Now(), err)
 	return err
 }
-
-// proofs are the operations whose success proves that NATS responds: they take most
-// servers of a cluster. So does the lookup of a consumer, which a worker without work
-// does only after its pull request was not answered.
-var proofs = []string{"publish", "cover", "write", "pull"}
 
 // Attempt calls f once, with a deadline. It gives up as soon as the connection is
 // lost: whatever answer was on its way will not come.
 func (c *Conn) Attempt(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {
 	attempt, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	defer context.AfterFunc(c.observer.link.up(), cancel)()
+	defer context.AfterFunc(c.link.up(), cancel)()
 	err := f(attempt)
 	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
 		return nats.ErrDisconnected
@@ -145,6 +136,3 @@ func permanent(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500 && api.ErrorCode != noPeers
 }
-
-// noPeers is the answer of a cluster in which too few servers are up yet.
-const noPeers = 10005

@@ -16,7 +16,7 @@ import (
 // A failed attempt is not measured.
 func TestTimedMeasuresSuccesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Conn{cfg: Config{Timeout: time.Minute}, observer: &observer{link: newLink(), metrics: newMetrics(nil)}}
+		c := newConn(Config{Timeout: time.Minute})
 		const failing, answered = 3 * time.Second, time.Second
 		var took time.Duration
 		attempts := 0
@@ -44,7 +44,7 @@ func TestPermanent(t *testing.T) {
 	}{
 		{"bad request", refused(400, jetstream.JSErrCodeBadRequest), true},
 		{"a cluster that has not come together", refused(400, noPeers), false},
-		{"unavailable", refused(503, 10008), false},
+		{"unavailable", refused(503, notAvailable), false},
 		{"a stream that is not made yet", jetstream.ErrStreamNotFound, false},
 		{"too late", context.DeadlineExceeded, false},
 		{"final", Final(errors.New("a conflict")), true},

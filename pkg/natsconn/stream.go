@@ -69,7 +69,7 @@ func (s Stream) Subjects(ctx context.Context, filter string, took *time.Duration
 	err := s.conn.Retry(ctx, "read", Timed(took, func(ctx context.Context) error {
 		clear(all.Subjects)
 		for {
-			part, total, err := s.contents(ctx, filter, len(all.Subjects))
+			part, total, err := s.Contents(ctx, filter, len(all.Subjects))
 			if err != nil {
 				return err
 			}
@@ -89,21 +89,14 @@ type Contents struct {
 	Subjects map[string]uint64 `json:"subjects"` // how many messages each subject has
 }
 
-// Contents asks once for the first subjects that match the filter; an answer has up
-// to 100,000.
-func (s Stream) Contents(ctx context.Context, filter string) (Contents, error) {
-	c, _, err := s.contents(ctx, filter, 0)
-	return c, err
-}
-
-// contents asks once for the subjects after the first offset ones, and returns how
-// many match in total.
-func (s Stream) contents(ctx context.Context, filter string, offset int) (c Contents, total int, err error) {
+// Contents asks once for the subjects that match the filter, after the first offset ones;
+// an answer has up to 100,000. It also returns how many match in total.
+func (s Stream) Contents(ctx context.Context, filter string, offset int) (c Contents, total int, err error) {
 	request, err := json.Marshal(map[string]any{"subjects_filter": filter, "offset": offset})
 	if err != nil {
 		return c, 0, err
 	}
-	msg, err := s.conn.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.INFO."+s.name, request)
+	msg, err := s.conn.NATS.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.INFO."+s.name, request)
 	if err != nil {
 		return c, 0, err
 	}
@@ -127,7 +120,7 @@ func (s Stream) handle(ctx context.Context) (jetstream.Stream, error) {
 	if h, ok := s.conn.streams.Load(s.name); ok {
 		return h.(jetstream.Stream), nil
 	}
-	h, err := s.conn.js.Stream(ctx, s.name)
+	h, err := s.conn.JetStream.Stream(ctx, s.name)
 	if err != nil {
 		return nil, err
 	}

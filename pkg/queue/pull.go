@@ -37,26 +37,23 @@ type Puller struct {
 	consumer jetstream.Consumer // nil before it is looked up, and after an error
 	idle     int                // empty pull requests in a row through consumer
 
-	bound atomic.Bool
-	tried atomic.Int64 // when Pull tried last, in nanoseconds since Queue.begun
+	answered atomic.Bool
+	tried    atomic.Pointer[time.Time] // when Pull tried last
 }
 
 // Puller returns a puller of the lane.
 func (q *Queue) Puller(lane Lane) *Puller {
 	p := &Puller{q: q, lane: lane}
-	p.tried.Store(int64(time.Since(q.begun)))
+	p.tried.Store(new(time.Now()))
 	return p
 }
 
-// Bound reports whether the queue answered when it was last asked for a
-// partition.
-func (p *Puller) Bound() bool { return p.bound.Load() }
+// Answered reports whether the queue answered when it was last asked for a partition.
+func (p *Puller) Answered() bool { return p.answered.Load() }
 
 // SinceTry returns how long ago Pull tried last to get a partition. While Pull runs
 // that is less than half a minute, with and without NATS.
-func (p *Puller) SinceTry() time.Duration {
-	return time.Since(p.q.begun) - time.Duration(p.tried.Load())
-}
+func (p *Puller) SinceTry() time.Duration { return time.Since(*p.tried.Load()) }
 
 // Pull waits for a partition until ctx ends. It survives restarts of NATS, and waits for
 // a queue that does not exist yet. A partition that arrives as ctx ends may be returned,
@@ -64,7 +61,7 @@ func (p *Puller) SinceTry() time.Duration {
 // version, and for a partition of another version, which is given back.
 func (p *Puller) Pull(ctx context.Context) (*Task, error) {
 	for wait := natsconn.FirstWait; ; wait = min(2*wait, natsconn.LastWait) {
-		p.tried.Store(int64(time.Since(p.q.begun)))
+		p.tried.Store(new(time.Now()))
 		task, err := p.tryOnce(ctx)
 		if task != nil {
 			return task, nil
@@ -77,8 +74,8 @@ func (p *Puller) Pull(ctx context.Context) (*Task, error) {
 			continue
 		}
 		p.consumer = nil
-		p.bound.Store(false)
-		if p.q.conn.NATS().IsClosed() || errors.Is(err, natsconn.ErrProtocol) {
+		p.answered.Store(false)
+		if p.q.conn.NATS.IsClosed() || errors.Is(err, natsconn.ErrProtocol) {
 			return nil, fmt.Errorf("pull a partition: %w", err)
 		}
 		p.q.conn.CountRetry("pull")
@@ -90,7 +87,7 @@ func (p *Puller) Pull(ctx context.Context) (*Task, error) {
 // tryOnce asks for a partition once. It returns nil if there is none.
 func (p *Puller) tryOnce(ctx context.Context) (task *Task, err error) {
 	if p.consumer == nil {
-		if err := p.q.conn.Try(ctx, "pull", p.bind); err != nil {
+		if err := p.q.conn.ObservedAttempt(ctx, "pull", p.bind); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +107,7 @@ func (p *Puller) tryOnce(ctx context.Context) (task *Task, err error) {
 
 // bind looks up the consumer of the lane.
 func (p *Puller) bind(ctx context.Context) error {
-	stream, err := p.q.conn.JetStream().Stream(ctx, streamName)
+	stream, err := p.q.conn.JetStream.Stream(ctx, streamName)
 	if err != nil {
 		return err
 	}
@@ -121,7 +118,7 @@ func (p *Puller) bind(ctx context.Context) error {
 		return err
 	}
 	p.idle = 0
-	p.bound.Store(true)
+	p.answered.Store(true)
 	return nil
 }
 

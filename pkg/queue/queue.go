@@ -20,18 +20,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
-// The stream, its subjects and its consumers.
+// The stream, and the begin of its subjects.
 const (
-	streamName      = "WORK"
-	workPrefix      = "w."
-	bulkConsumer    = "workers"
-	expressConsumer = "express"
-)
-
-// Defaults of Config.
-const (
-	defaultAckWait   = 15 * time.Second
-	defaultMaxQueued = 1 << 20
+	streamName = "WORK"
+	workPrefix = "w."
 )
 
 // Config says how the queue behaves. All processes of a fleet should have the same; that
@@ -47,14 +39,13 @@ type Queue struct {
 	stream  natsconn.Stream
 	cfg     Config
 	metrics *metrics
-	begun   time.Time
 }
 
 // New returns the queue, whose stream need not exist yet.
 func New(conn *natsconn.Conn, cfg Config) *Queue {
-	cfg.AckWait = cmp.Or(cfg.AckWait, defaultAckWait)
-	cfg.MaxQueued = cmp.Or(cfg.MaxQueued, defaultMaxQueued)
-	return &Queue{conn: conn, stream: conn.Stream(streamName), cfg: cfg, metrics: newMetrics(conn.Registerer()), begun: time.Now()}
+	cfg.AckWait = cmp.Or(cfg.AckWait, 15*time.Second)
+	cfg.MaxQueued = cmp.Or(cfg.MaxQueued, 1<<20)
+	return &Queue{conn: conn, stream: conn.Stream(streamName), cfg: cfg, metrics: newMetrics(conn.Registerer())}
 }
 
 // Stream is the configuration of the stream that holds the queue. It takes one message
@@ -81,7 +72,7 @@ func (q *Queue) Stream() jetstream.StreamConfig {
 func (q *Queue) EnsureConsumers(ctx context.Context) error {
 	for _, lane := range []Lane{Bulk, Express} {
 		err := q.conn.Retry(ctx, "ensure", func(ctx context.Context) error {
-			_, err := q.conn.JetStream().CreateOrUpdateConsumer(ctx, streamName, q.consumerConfig(lane))
+			_, err := q.conn.JetStream.CreateOrUpdateConsumer(ctx, streamName, q.consumerConfig(lane))
 			return err
 		})
 		if err != nil {

@@ -14,6 +14,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
+// readers is how many partitions are read at a time.
+const readers = 16
+
 // Survey is what the queue held of all imports at about one moment. It costs a few
 // requests, however many imports there are.
 type Survey struct {
@@ -59,7 +62,7 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 
 func (q *Queue) consumerInfo(ctx context.Context, lane Lane, took *time.Duration) (info *jetstream.ConsumerInfo, err error) {
 	err = q.conn.Retry(ctx, "read", natsconn.Timed(took, func(ctx context.Context) error {
-		cons, err := q.conn.JetStream().Consumer(ctx, streamName, lane.consumer())
+		cons, err := q.conn.JetStream.Consumer(ctx, streamName, lane.consumer())
 		if err == nil {
 			info = cons.CachedInfo()
 		}
@@ -71,38 +74,47 @@ func (q *Queue) consumerInfo(ctx context.Context, lane Lane, took *time.Duration
 // Partitions reads partitions of an import that are queued or running, in any order.
 // Those that are no longer are left out.
 func (q *Queue) Partitions(ctx context.Context, importID string, ids []string) ([]partition.Partition, error) {
-	if err := natsconn.CheckTokens(append(ids[:len(ids):len(ids)], importID)...); err != nil {
-		return nil, fmt.Errorf("read partitions: %w", err)
-	}
 	var (
 		mu  sync.Mutex
 		out []partition.Partition
 	)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	for _, id := range ids {
-		g.Go(func() error {
-			p, err := natsconn.ReadLast[partition.Partition](ctx, q.stream, workPrefix+"*."+importID+"."+id)
-			if errors.Is(err, jetstream.ErrMsgNotFound) {
-				return nil // acknowledged since
-			}
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			out = append(out, p)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	err := q.each(ctx, importID, ids, func(ctx context.Context, subject string) error {
+		p, err := natsconn.ReadLast[partition.Partition](ctx, q.stream, subject)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		out = append(out, p)
+		return nil
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read outstanding partitions of import %s: %w", importID, err)
 	}
 	return out, nil
 }
 
-// OutstandingCount returns how many partitions of an import are queued or
-// running.
+// each calls f with the subject of each partition, in whatever lane. f reads its message;
+// jetstream.ErrMsgNotFound is no error.
+func (q *Queue) each(ctx context.Context, importID string, ids []string, f func(ctx context.Context, subject string) error) error {
+	if err := natsconn.CheckTokens(append(ids[:len(ids):len(ids)], importID)...); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for _, id := range ids {
+		g.Go(func() error {
+			err := f(ctx, workPrefix+"*."+importID+"."+id)
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				return nil // acknowledged since
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// OutstandingCount returns how many partitions of an import are queued or running.
 func (q *Queue) OutstandingCount(ctx context.Context, importID string) (int, error) {
 	if err := natsconn.CheckTokens(importID); err != nil {
 		return 0, fmt.Errorf("count outstanding partitions: %w", err)

@@ -15,9 +15,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// readers is how many partitions are read at a time.
-const readers = 16
-
 // Lane is one of the lines in which partitions wait. Each is first in, first out, except
 // that redeliveries come first.
 type Lane string
@@ -30,10 +27,10 @@ const (
 
 // consumer is the name of the lane's consumer.
 func (l Lane) consumer() string {
-	if l == Express {
-		return expressConsumer
+	if l == Bulk {
+		return "workers"
 	}
-	return bulkConsumer
+	return string(l)
 }
 
 func (l Lane) subject(importID, partitionID string) string {
@@ -66,7 +63,7 @@ func (q *Queue) PublishTo(ctx context.Context, lane Lane, p partition.Partition)
 		return fmt.Errorf("encode partition %s: %w", p.ID, err)
 	}
 	err = q.conn.Retry(ctx, "publish", func(ctx context.Context) error {
-		_, err := q.conn.JetStream().PublishMsg(ctx, &nats.Msg{Subject: lane.subject(p.ImportID, p.ID), Header: q.conn.Header(), Data: data})
+		_, err := q.conn.JetStream.PublishMsg(ctx, &nats.Msg{Subject: lane.subject(p.ImportID, p.ID), Header: q.conn.Header(), Data: data})
 		switch {
 		case err == nil:
 			q.conn.CountPublished("partition")
@@ -125,7 +122,7 @@ func (t *Task) Nak(ctx context.Context, delay time.Duration) error {
 // answer sends an acknowledgement of the message until NATS confirms it.
 func (t *Task) answer(ctx context.Context, body string) error {
 	return t.q.conn.Retry(ctx, "ack", func(ctx context.Context) error {
-		_, err := t.q.conn.NATS().RequestWithContext(ctx, t.msg.Reply(), []byte(body))
+		_, err := t.q.conn.NATS.RequestWithContext(ctx, t.msg.Reply(), []byte(body))
 		return err
 	})
 }
@@ -139,11 +136,39 @@ func (t *Task) Heartbeat() time.Duration { return t.AckWait / 5 }
 // no other worker has the partition.
 func (t *Task) Extend() error {
 	err := t.q.conn.Attempt(context.Background(), min(natsconn.AttemptTimeout, t.Heartbeat()), func(ctx context.Context) error {
-		_, err := t.q.conn.NATS().RequestWithContext(ctx, t.msg.Reply(), []byte("+WPI"))
+		_, err := t.q.conn.NATS.RequestWithContext(ctx, t.msg.Reply(), []byte("+WPI"))
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("extend partition %s: %w", t.Partition.ID, err)
+	}
+	return nil
+}
+
+// AckWait is for how long a partition stays with its worker without a heartbeat.
+func (q *Queue) AckWait() time.Duration { return q.cfg.AckWait }
+
+// ResetAckWait restarts AckWait of delivered partitions. NATS counts it by the clock of
+// its leader, from the last delivery, heartbeat or Nak. If that clock was an hour ahead,
+// a dead worker would keep its partition for an hour. A partition that a live worker has
+// stays with it, and one that was not delivered stays as it is. Calls must be more than
+// AckWait apart, or a dead worker's partition is never delivered again. A reset may be
+// lost.
+func (q *Queue) ResetAckWait(ctx context.Context, importID string, ids []string) error {
+	err := q.each(ctx, importID, ids, func(ctx context.Context, subject string) error {
+		msg, err := q.stream.Last(ctx, subject)
+		if err != nil {
+			return err
+		}
+		lane, _, _ := strings.Cut(strings.TrimPrefix(msg.Subject, workPrefix), ".")
+		// A worker's heartbeat, to the subject that a delivery of the message has for answers:
+		// $JS.ACK.<stream>.<consumer>.<deliveries>.<message>.<delivery>.<time>.<pending>.
+		// Of these numbers a heartbeat uses only that of the message: see processAck and
+		// progressUpdate in nats-server's consumer.go, 2.15.1.
+		return q.conn.NATS.Publish(fmt.Sprintf("$JS.ACK.%s.%s.1.%d.1.0.0", streamName, Lane(lane).consumer(), msg.Sequence), []byte("+WPI"))
+	})
+	if err != nil {
+		return fmt.Errorf("reset AckWait of partitions of import %s: %w", importID, err)
 	}
 	return nil
 }

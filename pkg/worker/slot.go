@@ -57,7 +57,7 @@ func (s *slot) busy() bool { return s.importID.Load() != nil }
 func (s *slot) idle() bool { return !s.busy() }
 
 // reached reports whether the work queue has answered the slot.
-func (s *slot) reached() bool { return s.busy() || s.puller.Bound() }
+func (s *slot) reached() bool { return s.busy() || s.puller.Answered() }
 
 // slots are all slots of a worker.
 type slots []*slot
