@@ -16,17 +16,17 @@ func (c *Catalog) Branch(ctx context.Context, repository, name string) (Branch, 
 	if err != nil {
 		return Branch{}, err
 	}
-	return h.existingBranch(ctx, h.bucket.Get, name)
+	return h.branch(ctx, h.bucket.Get, name)
 }
 
-// LatestBranch is Branch, as it was at some moment since the call: for whoever
-// decides by its head what no compare-and-swap decides. It takes a write.
+// LatestBranch is Branch, but as it was at some moment since the call. Decisions by a head
+// that no compare-and-swap confirms need that. It takes a write.
 func (c *Catalog) LatestBranch(ctx context.Context, repository, name string) (Branch, error) {
 	h, err := c.open(ctx, repository)
 	if err != nil {
 		return Branch{}, err
 	}
-	return h.existingBranch(ctx, h.bucket.GetLinearized, name)
+	return h.branch(ctx, h.bucket.GetLinearized, name)
 }
 
 // Branches returns up to amount, at least 1, branches whose names have the

@@ -20,6 +20,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -122,9 +123,21 @@ func read[T any](ctx context.Context, get getter, key string) (v T, rev uint64, 
 	return v, rev, nil
 }
 
+// put stores the JSON of a value. It replaces the revision of the key, or nothing if that is 0.
+func put(ctx context.Context, bucket kv.Bucket, key string, v any, rev uint64) (uint64, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return 0, fmt.Errorf("encode %s: %w", key, err)
+	}
+	if rev == 0 {
+		return bucket.Create(ctx, key, data)
+	}
+	return bucket.Update(ctx, key, data, rev)
+}
+
 // list calls get for the keys that start with base+prefix and follow base+after, in order.
 // It returns the first `amount` results, and whether there are more. Keys for which get
-// returns kv.ErrNotFound or fault.Broken are left out.
+// returns kv.ErrNotFound, or a NotFound or Broken fault, are left out.
 func list[T any](ctx context.Context, bucket kv.Bucket, base, prefix, after string, amount int, get func(name string) (T, error)) (page []T, more bool, err error) {
 	if amount < 1 {
 		return nil, false, fault.BadField("amount", "%d is below 1", amount)
@@ -140,7 +153,7 @@ func list[T any](ctx context.Context, bucket kv.Bucket, base, prefix, after stri
 		}
 		v, err := get(name)
 		switch {
-		case errors.Is(err, kv.ErrNotFound) || fault.Is(err, fault.Broken):
+		case errors.Is(err, kv.ErrNotFound), fault.Is(err, fault.NotFound), fault.Is(err, fault.Broken):
 			continue
 		case err != nil:
 			return nil, false, err

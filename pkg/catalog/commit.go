@@ -50,7 +50,7 @@ func (c *Catalog) Commit(ctx context.Context, repository, id string) (Commit, er
 	if err != nil {
 		return Commit{}, err
 	}
-	return h.existingCommit(ctx, id)
+	return h.commit(ctx, id)
 }
 
 // Resolve returns the commit that a ref, a commit's ID or a branch's name, points at, or a
@@ -80,13 +80,13 @@ func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount
 		return nil, false, err
 	}
 	if after != "" {
-		if next, err = h.existingCommit(ctx, after); err != nil {
+		if next, err = h.commit(ctx, after); err != nil {
 			return nil, false, err
 		}
 		if len(next.Parents) == 0 {
 			return nil, false, nil
 		}
-		if next, err = h.existingCommit(ctx, next.Parents[0]); err != nil {
+		if next, err = h.commit(ctx, next.Parents[0]); err != nil {
 			return nil, false, err
 		}
 	}
@@ -99,7 +99,7 @@ func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount
 		if len(page) == amount || size >= limits.LogPage {
 			return page, true, nil
 		}
-		if next, err = h.existingCommit(ctx, next.Parents[0]); err != nil {
+		if next, err = h.commit(ctx, next.Parents[0]); err != nil {
 			return nil, false, err
 		}
 	}

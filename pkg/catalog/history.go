@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -17,39 +16,33 @@ type history struct {
 	repository Repository
 }
 
-// existingBranch returns a branch, or a NotFound fault.
-func (h history) existingBranch(ctx context.Context, get getter, name string) (Branch, error) {
-	b, err := h.branch(ctx, get, name)
-	if errors.Is(err, kv.ErrNotFound) {
-		return Branch{}, fault.Missing("branch")
-	}
-	if err != nil {
-		return Branch{}, fmt.Errorf("read branch %q of repository %q: %w", name, h.repository.ID, err)
-	}
-	return b, nil
-}
-
 // errNoCommit says that the value of a branch is not the ID of a commit.
 var errNoCommit = errors.New("it is not the ID of a commit")
 
-// branch returns a branch, or kv.ErrNotFound.
+// branch returns a branch, or a NotFound fault.
 func (h history) branch(ctx context.Context, get getter, name string) (Branch, error) {
 	if checkBranchName("", name) != nil {
-		return Branch{}, kv.ErrNotFound
+		return Branch{}, fault.Missing("branch")
 	}
-	commit, rev, err := get(ctx, branchKey(h.repository.root(), name))
-	if err != nil {
-		return Branch{}, err
-	}
-	if !validCommit.Match(commit) {
-		return Branch{}, fault.Unreadable(kv.BucketCatalog, branchKey(h.repository.root(), name), errNoCommit)
+	key := branchKey(h.repository.root(), name)
+	commit, rev, err := get(ctx, key)
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return Branch{}, fault.Missing("branch")
+	case err != nil:
+		return Branch{}, fmt.Errorf("read branch %q of repository %q: %w", name, h.repository.ID, err)
+	case !validCommit.Match(commit):
+		return Branch{}, fault.Unreadable(kv.BucketCatalog, key, errNoCommit)
 	}
 	return Branch{Name: name, CommitID: string(commit), Incarnation: h.repository.Incarnation, Revision: rev}, nil
 }
 
-// existingCommit returns a commit, or a NotFound fault.
-func (h history) existingCommit(ctx context.Context, id string) (Commit, error) {
-	commit, err := h.commit(ctx, id)
+// commit returns a commit, or a NotFound fault.
+func (h history) commit(ctx context.Context, id string) (Commit, error) {
+	if !validCommit.MatchString(id) {
+		return Commit{}, fault.Missing("commit")
+	}
+	commit, _, err := read[Commit](ctx, h.bucket.Get, commitKey(h.repository.root(), id))
 	if errors.Is(err, kv.ErrNotFound) {
 		return Commit{}, fault.Missing("commit")
 	}
@@ -59,42 +52,27 @@ func (h history) existingCommit(ctx context.Context, id string) (Commit, error) 
 	return commit, nil
 }
 
-// commit returns a commit, or kv.ErrNotFound.
-func (h history) commit(ctx context.Context, id string) (Commit, error) {
-	if !validCommit.MatchString(id) {
-		return Commit{}, kv.ErrNotFound
-	}
-	commit, _, err := read[Commit](ctx, h.bucket.Get, commitKey(h.repository.root(), id))
-	return commit, err
-}
-
 // resolve returns the commit of a ref, or a NotFound fault.
 func (h history) resolve(ctx context.Context, ref string) (Commit, error) {
 	commit, err := h.commit(ctx, ref) // reads nothing unless ref has the form of an ID
-	if errors.Is(err, kv.ErrNotFound) {
-		var b Branch
-		if b, err = h.branch(ctx, h.bucket.Get, ref); err == nil {
-			return h.existingCommit(ctx, b.CommitID)
-		}
+	if !fault.Is(err, fault.NotFound) {
+		return commit, err
 	}
-	if errors.Is(err, kv.ErrNotFound) {
+	b, err := h.branch(ctx, h.bucket.Get, ref)
+	if fault.Is(err, fault.NotFound) {
 		return Commit{}, fault.Missing(fmt.Sprintf("ref %q", ref))
 	}
 	if err != nil {
-		return Commit{}, fmt.Errorf("resolve ref %q of repository %q: %w", ref, h.repository.ID, err)
+		return Commit{}, err
 	}
-	return commit, nil
+	return h.commit(ctx, b.CommitID)
 }
 
 // addCommit stores a commit, and returns it with its ID.
 func (h history) addCommit(ctx context.Context, commit Commit) (Commit, error) {
 	commit.Created = commit.Created.UTC().Truncate(time.Second)
 	commit.ID = commit.identity()
-	data, err := json.Marshal(commit)
-	if err != nil {
-		return Commit{}, fmt.Errorf("encode commit %s: %w", commit.ID, err)
-	}
-	_, err = h.bucket.Create(ctx, commitKey(h.repository.root(), commit.ID), data)
+	_, err := put(ctx, h.bucket, commitKey(h.repository.root(), commit.ID), commit, 0)
 	if err != nil && !errors.Is(err, kv.ErrConflict) {
 		return Commit{}, fmt.Errorf("store commit %s of repository %q: %w", commit.ID, h.repository.ID, err)
 	}

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -159,16 +158,9 @@ func (s records) checkOverlaps(ctx context.Context, id string, namespace objects
 	return nil
 }
 
-// store writes a record. It replaces the revision, or nothing if that is 0.
+// store writes a record as put does.
 func (s records) store(ctx context.Context, r repositoryRecord, rev uint64) (uint64, error) {
-	data, err := json.Marshal(r)
-	if err != nil {
-		return 0, fmt.Errorf("encode repository %q: %w", r.ID, err)
-	}
-	if rev == 0 {
-		return s.bucket.Create(ctx, repositoryKey(r.ID), data)
-	}
-	return s.bucket.Update(ctx, repositoryKey(r.ID), data, rev)
+	return put(ctx, s.bucket, repositoryKey(r.ID), r, rev)
 }
 
 // tombstone returns the record of a dead repository.

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -69,14 +68,6 @@ func (s records) recordDropped(ctx context.Context, repository string, b Branch)
 	if len(dropped) >= maxDropped {
 		return fault.Conflicting("branch %q was reset %d times within a week: make another branch", b.Name, maxDropped)
 	}
-	data, err := json.Marshal(append(dropped, Dropped{CommitID: b.CommitID, Revision: b.Revision, At: now}))
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", key, err)
-	}
-	if rev == 0 {
-		_, err = s.bucket.Create(ctx, key, data)
-	} else {
-		_, err = s.bucket.Update(ctx, key, data, rev)
-	}
+	_, err = put(ctx, s.bucket, key, append(dropped, Dropped{CommitID: b.CommitID, Revision: b.Revision, At: now}), rev)
 	return err
 }
