@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -14,55 +15,44 @@ import (
 // StartImport starts an import into a branch and returns its ID. If an identical import is
 // still running, it returns the ID of that one.
 func (c *Client) StartImport(ctx context.Context, repository, branch string, what api.ImportPathsCreation) (string, error) {
-	var answer api.ImportCreationResponse
-	err := c.do(ctx, call{
-		method: http.MethodPost, path: importPath(repository, branch), body: what, answer: &answer,
+	answer, err := ask[api.ImportCreationResponse](ctx, c, call{
+		method: http.MethodPost, path: branchPath(repository, branch, "import"), body: what,
 	})
 	return answer.ID, err
 }
 
 // ImportStatus returns the progress of an import.
 func (c *Client) ImportStatus(ctx context.Context, repository, branch, id string) (api.ImportStatusResp, error) {
-	var answer api.ImportStatusResp
-	err := c.do(ctx, call{
-		method: http.MethodGet, path: importPath(repository, branch), query: url.Values{"id": {id}}, answer: &answer,
+	return ask[api.ImportStatusResp](ctx, c, call{
+		method: http.MethodGet, path: branchPath(repository, branch, "import"), query: url.Values{"id": {id}},
 	})
-	return answer, err
 }
 
 // CancelImport cancels an import. It returns nil if the import has failed or is canceled
 // already, and an Error with status 409 if it is completed.
 func (c *Client) CancelImport(ctx context.Context, repository, branch, id string) error {
 	return c.do(ctx, call{
-		method: http.MethodDelete, path: importPath(repository, branch), query: url.Values{"id": {id}},
+		method: http.MethodDelete, path: branchPath(repository, branch, "import"), query: url.Values{"id": {id}},
 	})
 }
 
 // TrySource tests how a source is listed. It takes up to a minute.
 func (c *Client) TrySource(ctx context.Context, what api.SourceTrialCreation) (api.SourceTrial, error) {
-	var answer api.SourceTrial
-	err := c.do(ctx, call{method: http.MethodPost, path: []string{"sources", "trials"}, body: what, answer: &answer})
-	return answer, err
+	return ask[api.SourceTrial](ctx, c, call{method: http.MethodPost, path: []string{"sources", "trials"}, body: what})
 }
 
-func importPath(repository, branch string) []string {
-	return []string{"repositories", repository, "branches", branch, "import"}
+func branchPath(repository, branch string, rest ...string) []string {
+	return append([]string{"repositories", repository, "branches", branch}, rest...)
 }
 
 // CreateRepository creates a repository and its default branch.
 func (c *Client) CreateRepository(ctx context.Context, what api.RepositoryCreation) (api.Repository, error) {
-	var answer api.Repository
-	err := c.do(ctx, call{
-		method: http.MethodPost, path: []string{"repositories"}, body: what, answer: &answer, once: true,
-	})
-	return answer, err
+	return ask[api.Repository](ctx, c, call{method: http.MethodPost, path: []string{"repositories"}, body: what, once: true})
 }
 
 // Repository returns a repository.
 func (c *Client) Repository(ctx context.Context, name string) (api.Repository, error) {
-	var answer api.Repository
-	err := c.do(ctx, call{method: http.MethodGet, path: []string{"repositories", name}, answer: &answer})
-	return answer, err
+	return ask[api.Repository](ctx, c, call{method: http.MethodGet, path: []string{"repositories", name}})
 }
 
 // DeleteRepository deletes a repository, but nothing in the object store. It returns an Error
@@ -73,35 +63,27 @@ func (c *Client) DeleteRepository(ctx context.Context, name string) error {
 
 // Repositories lists repositories by name.
 func (c *Client) Repositories(ctx context.Context, page Page) iter.Seq2[api.Repository, error] {
-	return pages(ctx, c, page, []string{"repositories"}, func(l api.RepositoryList) ([]api.Repository, api.Pagination) {
-		return l.Results, l.Pagination
-	})
+	return pages[api.Repository](ctx, c, page, []string{"repositories"})
 }
 
 // CreateBranch creates a branch that points at the commit of source, a branch or a commit's
 // ID, and returns that commit's ID.
 func (c *Client) CreateBranch(ctx context.Context, repository, name, source string) (string, error) {
-	var answer string
-	err := c.do(ctx, call{
+	return ask[string](ctx, c, call{
 		method: http.MethodPost, path: []string{"repositories", repository, "branches"},
-		body: api.BranchCreation{Name: name, Source: source}, answer: &answer, once: true,
+		body: api.BranchCreation{Name: name, Source: source}, once: true,
 	})
-	return answer, err
 }
 
 // Branch returns a branch.
 func (c *Client) Branch(ctx context.Context, repository, name string) (api.Ref, error) {
-	var answer api.Ref
-	err := c.do(ctx, call{
-		method: http.MethodGet, path: []string{"repositories", repository, "branches", name}, answer: &answer,
-	})
-	return answer, err
+	return ask[api.Ref](ctx, c, call{method: http.MethodGet, path: branchPath(repository, name)})
 }
 
 // ResetBranch makes the commit of ref, a branch or a commit's ID, the head of a branch.
 func (c *Client) ResetBranch(ctx context.Context, repository, name, ref string) error {
 	return c.do(ctx, call{
-		method: http.MethodPut, path: []string{"repositories", repository, "branches", name, "hard_reset"},
+		method: http.MethodPut, path: branchPath(repository, name, "hard_reset"),
 		query: url.Values{"ref": {ref}}, once: true,
 	})
 }
@@ -109,41 +91,32 @@ func (c *Client) ResetBranch(ctx context.Context, repository, name, ref string) 
 // RevertBranch adds a commit to a branch that undoes the changes of another commit.
 func (c *Client) RevertBranch(ctx context.Context, repository, name string, what api.RevertCreation) error {
 	return c.do(ctx, call{
-		method: http.MethodPost, path: []string{"repositories", repository, "branches", name, "revert"},
+		method: http.MethodPost, path: branchPath(repository, name, "revert"),
 		body: what, once: true,
 	})
 }
 
 // Branches lists the branches of a repository by name.
 func (c *Client) Branches(ctx context.Context, repository string, page Page) iter.Seq2[api.Ref, error] {
-	return pages(ctx, c, page, []string{"repositories", repository, "branches"}, func(l api.RefList) ([]api.Ref, api.Pagination) {
-		return l.Results, l.Pagination
-	})
+	return pages[api.Ref](ctx, c, page, []string{"repositories", repository, "branches"})
 }
 
 // Log lists the commits of ref, newest first.
 func (c *Client) Log(ctx context.Context, repository, ref string, page Page) iter.Seq2[api.Commit, error] {
-	return pages(ctx, c, page, refPath(repository, ref, "commits"), func(l api.CommitList) ([]api.Commit, api.Pagination) {
-		return l.Results, l.Pagination
-	})
+	return pages[api.Commit](ctx, c, page, refPath(repository, ref, "commits"))
 }
 
 // Objects lists the objects at ref in bytewise order of their paths. With page.Delimiter,
 // objects that share a prefix up to it are listed as one common prefix.
 func (c *Client) Objects(ctx context.Context, repository, ref string, page Page) iter.Seq2[api.ObjectStats, error] {
-	return pages(ctx, c, page, refPath(repository, ref, "objects", "ls"), func(l api.ObjectStatsList) ([]api.ObjectStats, api.Pagination) {
-		return l.Results, l.Pagination
-	})
+	return pages[api.ObjectStats](ctx, c, page, refPath(repository, ref, "objects", "ls"))
 }
 
 // Object returns one object at ref.
 func (c *Client) Object(ctx context.Context, repository, ref, path string) (api.ObjectStats, error) {
-	var answer api.ObjectStats
-	err := c.do(ctx, call{
-		method: http.MethodGet, path: refPath(repository, ref, "objects", "stat"),
-		query: url.Values{"path": {path}}, answer: &answer,
+	return ask[api.ObjectStats](ctx, c, call{
+		method: http.MethodGet, path: refPath(repository, ref, "objects", "stat"), query: url.Values{"path": {path}},
 	})
-	return answer, err
 }
 
 func refPath(repository, ref string, rest ...string) []string {
@@ -173,36 +146,40 @@ func (p Page) query(after string, left int) url.Values {
 	return q
 }
 
+// list is a page of results. All lists of the API have this form.
+type list[R any] struct {
+	Pagination api.Pagination `json:"pagination"`
+	Results    []R            `json:"results"`
+}
+
 // pages yields the results of a list, which it requests page by page. The sequence ends after
 // the last result or the first error.
-func pages[L, R any](ctx context.Context, c *Client, page Page, path []string, open func(L) ([]R, api.Pagination)) iter.Seq2[R, error] {
+func pages[R any](ctx context.Context, c *Client, page Page, path []string) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		after, left := page.After, page.Amount
 		if left <= 0 {
-			left = int(^uint(0) >> 1)
+			left = math.MaxInt
 		}
 		for {
-			var list L
-			err := c.do(ctx, call{method: http.MethodGet, path: path, query: page.query(after, left), answer: &list})
+			got, err := ask[list[R]](ctx, c, call{method: http.MethodGet, path: path, query: page.query(after, left)})
 			if err != nil {
 				yield(*new(R), err)
 				return
 			}
-			results, where := open(list)
-			for _, r := range results {
+			for _, r := range got.Results {
 				if left--; left < 0 || !yield(r, nil) {
 					return
 				}
 			}
-			if !where.HasMore || left <= 0 {
+			if !got.Pagination.HasMore || left <= 0 {
 				return
 			}
-			if where.NextOffset == after {
+			if got.Pagination.NextOffset == after {
 				// The same page would be requested forever.
 				yield(*new(R), fmt.Errorf("%w: a page that does not advance, after %q", errGarbled, after))
 				return
 			}
-			after = where.NextOffset
+			after = got.Pagination.NextOffset
 		}
 	}
 }

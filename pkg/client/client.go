@@ -141,6 +141,13 @@ func (c *Client) do(ctx context.Context, what call) error {
 	}
 }
 
+// ask is do for a call with an answer, which it returns.
+func ask[T any](ctx context.Context, c *Client, what call) (answer T, err error) {
+	what.answer = &answer
+	err = c.do(ctx, what)
+	return answer, err
+}
+
 // undone reports whether a failed call certainly had no effect: there was no connection to
 // send it over, or the service refused it as one too many.
 func undone(err error) bool {

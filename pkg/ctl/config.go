@@ -1,7 +1,6 @@
 package ctl
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -35,8 +34,7 @@ type access struct {
 // client returns a client with the address and keys of flags, environment and file. A
 // zero field of tuning means the client's default.
 func (a *app) client(tuning client.Config) (*client.Client, error) {
-	path := a.configPath()
-	file, err := readAccess(path)
+	file, err := readAccess(a.configPath())
 	if err != nil {
 		return nil, &failure{Usage, err}
 	}
@@ -120,24 +118,28 @@ func readAccess(path string) (access, error) {
 
 // writeAccess replaces the file atomically, readable by its owner only.
 func writeAccess(path string, file access) error {
-	var content bytes.Buffer
-	if err := yaml.NewEncoder(&content).Encode(file); err != nil {
-		return fmt.Errorf("encoding the configuration: %w", err)
+	content, err := yaml.Marshal(file)
+	if err == nil {
+		err = replaceFile(path, content)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("making the directory of the configuration: %w", err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	defer os.Remove(f.Name()) // gone already if all goes well
-	_, err = f.Write(content.Bytes())
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing the configuration: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("writing the configuration: %w", err)
-	}
 	return nil
+}
+
+func replaceFile(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // gone already if all goes well
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }

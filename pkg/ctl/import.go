@@ -95,7 +95,7 @@ func importRun(ctx context.Context, a *app, f importFlags) error {
 	what := imported{to, id}
 	if f.detach {
 		a.sayHowToReturn("import started", what)
-		return show(a, summary{ID: id}, func(w io.Writer, _ summary) error { _, err := fmt.Fprintln(w, id); return err })
+		return showLine(a, summary{ID: id}, "%s", id)
 	}
 	fmt.Fprintf(a.sys.Err, "import %s into %s\n", printable(id), printable(to.String()))
 	s, err := follow(ctx, a, what, mode, start)

@@ -28,6 +28,14 @@ func show[R any](a *app, result R, text func(io.Writer, R) error) error {
 	return nil
 }
 
+// showLine is show for a result whose text is one line.
+func showLine(a *app, result any, format string, args ...any) error {
+	return show(a, result, func(w io.Writer, _ any) error {
+		_, err := fmt.Fprintf(w, format+"\n", args...)
+		return err
+	})
+}
+
 // showAll shows results one by one, as they come.
 func showAll[R any](a *app, results iter.Seq2[R, error], text func(io.Writer, R) error) error {
 	for result, err := range results {

@@ -90,10 +90,7 @@ cannot be deleted while an import into it is running.`,
 			if err := c.DeleteRepository(ctx, name); err != nil {
 				return changing(ctx, "deleting the repository", err)
 			}
-			return show(a, map[string]any{"id": name, "deleted": true}, func(w io.Writer, _ map[string]any) error {
-				_, err := fmt.Fprintf(w, "repository %s deleted\n", printable(name))
-				return err
-			})
+			return showLine(a, map[string]any{"id": name, "deleted": true}, "repository %s deleted", printable(name))
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "confirm the deletion")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -97,10 +96,7 @@ func cancelCommand(a *app) *cobra.Command {
 			if err = c.CancelImport(ctx, what.place.repository, what.place.ref, what.id); err != nil {
 				return changing(ctx, "canceling", unknown(what, err))
 			}
-			return show(a, map[string]any{"id": what.id, "canceled": true}, func(w io.Writer, _ map[string]any) error {
-				_, err := fmt.Fprintf(w, "import %s canceled\n", printable(what.id))
-				return err
-			})
+			return showLine(a, map[string]any{"id": what.id, "canceled": true}, "import %s canceled", printable(what.id))
 		}),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/backend"
@@ -47,11 +48,14 @@ func Coordinator(ctx context.Context, env Env) error {
 		}()
 		go guard(ctx, embedded, stop)
 	}
-	b, err := newBase(ctx, env, embedded, true)
+	b, err := newBase(ctx, env, embedded)
 	if err != nil {
 		return endedBy(ctx, err)
 	}
 	defer b.backend.Close()
+	if err := b.backend.Ensure(ctx); err != nil {
+		return endedBy(ctx, err)
+	}
 	go b.watch(ctx, stop)
 	return b.coordinate(ctx, embedded)
 }
@@ -96,7 +100,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
-		Reserved: b.buffers.Hold,
+		Reserved: b.buffers.Hold, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
 	go b.sweep(ctx, cat)
 	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}

@@ -55,8 +55,8 @@ type base struct {
 	buffers  *rangewriter.Buffers
 }
 
-// newBase connects to NATS, and creates its streams if ensure is set.
-func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*base, error) {
+// newBase connects to NATS: to the embedded server, if that is not nil.
+func newBase(ctx context.Context, env Env, embedded *natsd.Server) (*base, error) {
 	b := &base{Env: env, registry: prometheus.NewRegistry(), buffers: &rangewriter.Buffers{Limit: memoryFiles}}
 	b.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := env.Settings
@@ -75,9 +75,9 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 		return nil, err
 	}
 	cfg := natsconn.Config{URL: s.NATS.URL, Replicas: s.NATS.Replicas, Name: holder(), Log: env.Log, Registerer: b.registry}
-	if server != nil {
-		cfg.InProcess = server
-		cfg.Login.User, cfg.Login.Password = server.Login()
+	if embedded != nil {
+		cfg.InProcess = embedded
+		cfg.Login.User, cfg.Login.Password = embedded.Login()
 	} else {
 		cfg.Login = natsconn.Login{
 			User: s.NATS.User, Password: s.NATS.Password.Reveal(), SeedFile: s.NATS.NKeySeedFile, CredsFile: s.NATS.CredsFile,
@@ -87,12 +87,6 @@ func newBase(ctx context.Context, env Env, server *natsd.Server, ensure bool) (*
 	opts := backend.Options{Queue: queue.Config{AckWait: s.NATS.AckWait}, LeaseTTL: s.NATS.LeaseTTL}
 	if b.backend, err = backend.Connect(ctx, cfg, opts); err != nil {
 		return nil, err
-	}
-	if ensure {
-		if err := b.backend.Ensure(ctx); err != nil {
-			b.backend.Close()
-			return nil, err
-		}
 	}
 	go b.keepPace(ctx)
 	b.imports = imports.NewStore(b.backend.Bucket(kv.BucketImports))
@@ -156,14 +150,12 @@ func holder() string {
 
 // parseURIs parses the values of a setting.
 func parseURIs(setting string, texts []string) ([]objectstore.URI, error) {
-	var uris []objectstore.URI
-	var errs []error
-	for _, text := range texts {
-		uri, err := objectstore.ParseURI(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", setting, err))
+	uris := make([]objectstore.URI, len(texts))
+	for i, text := range texts {
+		var err error
+		if uris[i], err = objectstore.ParseURI(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", setting, err)
 		}
-		uris = append(uris, uri)
 	}
-	return uris, errors.Join(errs...)
+	return uris, nil
 }

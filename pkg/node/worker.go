@@ -17,7 +17,7 @@ import (
 // connection to NATS is not restored.
 func Worker(ctx context.Context, env Env) error {
 	limitMemory(memoryWorker)
-	b, err := newBase(ctx, env, nil, false)
+	b, err := newBase(ctx, env, nil)
 	if err != nil {
 		return endedBy(ctx, err)
 	}

@@ -12,13 +12,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// input is what an operation reads of a request, and the memory that this takes, in bytes.
-// The zero input ignores the body.
+// input is what an operation reads of a request, and what it needs: memory, in bytes, and
+// time. The zero input ignores the body.
 type input struct {
 	limit   int64                 // of the body; 0: the body is ignored
 	perByte int64                 // memory for each byte of the body
 	fixed   int64                 // memory besides
 	read    func(io.Reader) error // reads the body
+	slow    bool                  // writes a range, a metarange or a tree: it may take requestTimeout
 }
 
 // The memory that requests need in bytes, as tests have measured it.

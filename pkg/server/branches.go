@@ -47,7 +47,9 @@ func (h *handlers) HardResetBranch(w http.ResponseWriter, r *http.Request, repos
 // RevertBranch undoes the changes of a commit.
 func (h *handlers) RevertBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
 	var body api.RevertCreation
-	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, user string) (int, any, error) {
+	in := jsonBody(into(&body))
+	in.slow = true
+	h.serve(w, r, in, func(ctx context.Context, user string) (int, any, error) {
 		_, err := h.service.Revert(ctx, coordinator.Revert{
 			Repository: repository, Branch: branch, Ref: body.Ref, Parent: body.ParentNumber, AllowEmpty: body.AllowEmpty,
 			Committer: user, Message: body.CommitOverrides.Message, Metadata: body.CommitOverrides.Metadata,

@@ -20,6 +20,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -299,6 +300,8 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),
 		Registerer:   f.metrics,
 		Log:          slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Sealer:       auth.NewSealer(),
+		Reserved:     func(int) {},
 		NewRequestID: func() string { return "fresh-id" },
 		Now:          func() time.Time { return created },
 	}

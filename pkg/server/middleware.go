@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/metric"
-	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -181,25 +180,12 @@ func shorten(name string) string {
 	return strings.ToValidUTF8(name[:most], "") + "..."
 }
 
-// deadline cancels the context of requests that take too long.
+// deadline cancels the context of requests that take too long. Most operations have the
+// shorter deadline of serve.
 func deadline(d time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), d)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
-	})
-}
-
-// shortDeadline is deadline for all operations except those that write a range, a metarange
-// or a tree.
-func shortDeadline(next http.Handler) http.Handler {
-	short := deadline(api.AnswerWithin, next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch strings.TrimPrefix(r.Pattern, "POST "+api.BaseURL+"/repositories/{repository}/branches/") {
-		case "ranges", "metaranges", "{branch}/revert":
-			next.ServeHTTP(w, r)
-		default:
-			short.ServeHTTP(w, r)
-		}
 	})
 }

@@ -22,6 +22,11 @@ type operation func(ctx context.Context, user string) (code int, body any, err e
 // answered. A malformed body is reported before missing credentials, since clients expect
 // that order.
 func (c *receiver) serve(w http.ResponseWriter, r *http.Request, in input, do operation) {
+	if !in.slow {
+		ctx, cancel := context.WithTimeout(r.Context(), api.AnswerWithin)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	switch user, err := c.login(w, r); {
 	case errors.Is(err, auth.ErrTooManyLogins):
 		tooMany(w, auth.LoginRetryAfter, err.Error()+": try again later")

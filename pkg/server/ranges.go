@@ -22,7 +22,7 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 		}
 		return err
 	})
-	in.fixed = forRange
+	in.fixed, in.slow = forRange, true
 	h.serve(w, r, in, func(ctx context.Context, user string) (int, any, error) {
 		purpose := []string{"ingest range", user, repository, uri, body.Prepend}
 		after := body.After
@@ -50,7 +50,7 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 // CreateMetaRange writes a metarange of ranges that were written before.
 func (h *handlers) CreateMetaRange(w http.ResponseWriter, r *http.Request, repository string) {
 	var ranges []partition.RangeMetadata
-	in := input{limit: limits.RangesBody, perByte: perRangeByte, read: func(body io.Reader) (err error) {
+	in := input{limit: limits.RangesBody, perByte: perRangeByte, slow: true, read: func(body io.Reader) (err error) {
 		ranges, err = readRanges(body)
 		return err
 	}}

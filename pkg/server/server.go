@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
@@ -63,7 +62,7 @@ type Catalog interface {
 	Log(ctx context.Context, repository, ref, after string, amount int) (page []catalog.Commit, more bool, err error)
 }
 
-// Config is what a server is made of. Every field without a default is required.
+// Config is what a server is made of. Every field but Proxies is required.
 type Config struct {
 	Service      Service
 	Catalog      Catalog
@@ -72,15 +71,15 @@ type Config struct {
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
 	Log          *slog.Logger
-	Sealer       *auth.Sealer     // of continuation tokens; default one of its own
-	Proxies      Proxies          // default none
-	Reserved     func(bytes int)  // is told what a request reserves in memory, and as a negative number what it releases; default nothing
-	NewRequestID func() string    // unique; default xid
-	Now          func() time.Time // default time.Now
+	Sealer       *auth.Sealer    // of continuation tokens
+	Proxies      Proxies         // default none
+	Reserved     func(bytes int) // is told what a request reserves in memory, and as a negative number what it releases
+	NewRequestID func() string   // unique
+	Now          func() time.Time
 }
 
 // requestTimeout bounds the work for one request. Writing a range of a slow store takes
-// longest; most operations have the shorter timeout of shortDeadline.
+// longest; operations that are not slow have api.AnswerWithin.
 const requestTimeout = 5 * time.Minute
 
 // handlers implements the operations of the API. Each is a method that passes what it does,
@@ -97,21 +96,9 @@ var _ api.ServerInterface = (*handlers)(nil)
 // New returns the handler of the API, of /_health, /_ready and /metrics. It
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
-	if c.NewRequestID == nil {
-		c.NewRequestID = func() string { return xid.New().String() }
-	}
-	if c.Reserved == nil {
-		c.Reserved = func(int) {}
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.Sealer == nil {
-		c.Sealer = auth.NewSealer()
-	}
 	mux := http.NewServeMux()
 	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Sealer}, api.StdHTTPServerOptions{
-		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter, Middlewares: []api.MiddlewareFunc{shortDeadline},
+		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, struct{}{})

@@ -3,6 +3,7 @@ package settings
 import (
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -238,45 +239,7 @@ func lookup(name string) (key, bool) {
 	return key{}, false
 }
 
-// nearest returns the one of names with the fewest edits to name, or "" if none is near
-// enough.
-func nearest(name string, names []string) string {
-	best, least := "", min(len(name)/2, 3)+1
-	for _, n := range names {
-		if d := edits(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// edits returns the number of bytes to insert, delete or change to make b of a.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
 // isSection reports whether keys start with name and a dot.
 func isSection(name string) bool {
-	for _, k := range keys {
-		if strings.HasPrefix(k.name, name+".") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(keys, func(k key) bool { return strings.HasPrefix(k.name, name+".") })
 }

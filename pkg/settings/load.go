@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"runtime"
@@ -120,23 +121,17 @@ func (l *loader) file(path string) {
 // environment applies the variables. An empty variable counts as not set: that is how a
 // compose file passes on a variable that its user did not set.
 func (l *loader) environment(env map[string]string) {
-	names := make([]string, 0, len(keys)+1)
+	names := []string{configEnv}
 	for _, k := range keys {
 		names = append(names, k.env())
 		if text := env[k.env()]; text != "" {
 			l.setText(k, "environment "+k.env(), text)
 		}
 	}
-	names = append(names, configEnv)
-	var unknown []string
-	for name := range env {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
 		if strings.HasPrefix(name, envPrefix) && !slices.Contains(names, name) && !serviceLink(name, env) {
-			unknown = append(unknown, name)
+			l.fault("environment %s: unknown variable%s", name, didYouMean(name, names))
 		}
-	}
-	slices.Sort(unknown)
-	for _, name := range unknown {
-		l.fault("environment %s: unknown variable%s", name, didYouMean(name, names))
 	}
 }
 
@@ -166,9 +161,35 @@ func serviceLink(name string, env map[string]string) bool {
 	return env["KUBERNETES_SERVICE_HOST"] != "" && links.MatchString(name)
 }
 
+// didYouMean asks whether the one of names with the fewest edits to name was meant. It is ""
+// if none is near enough.
 func didYouMean(name string, names []string) string {
-	if n := nearest(name, names); n != "" {
-		return "; did you mean " + n + "?"
+	best, least := "", min(len(name)/2, 3)+1
+	for _, n := range names {
+		if d := edits(name, n); d < least {
+			best, least = "; did you mean "+n+"?", d
+		}
 	}
-	return ""
+	return best
+}
+
+// edits returns the number of bytes to insert, delete or change to make b of a.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }

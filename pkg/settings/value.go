@@ -52,17 +52,14 @@ func parsing[T any](parse func(string) (T, error), want string) func(string) (T,
 	}
 }
 
-func same(s string) string { return s }
+func same(s string) string              { return s }
+func verbatim(s string) (string, error) { return s, nil }
 
-func text(at *string) value {
-	return field[string]{at, "string", func(s string) (string, error) { return s, nil }, same}
-}
+func text(at *string) value { return field[string]{at, "string", verbatim, same} }
 
 // server is one URL or several, separated by commas, whose user and password, or token, are
 // not printed.
-func server(at *string) value {
-	return field[string]{at, "url", func(s string) (string, error) { return s, nil }, hideUser}
-}
+func server(at *string) value { return field[string]{at, "url", verbatim, hideUser} }
 
 var userinfo = regexp.MustCompile(`(^|,|//)[^/,]*@`) // NATS takes URLs without a scheme too
 
