@@ -1,11 +1,11 @@
 #!/bin/bash
-# down.sh DIR: stops the cluster that up.sh started with DIR, and removes DIR.
+# down.sh DIR: stop the cluster that up.sh started in DIR, and remove DIR.
 set -euo pipefail
 
 dir=$(realpath -m "${1:?usage: down.sh DIR}")
 [ -e "$dir/ceph.conf" ] || exit 0
 
-# The gateway first: it would wait long for a cluster that is gone.
+# Stop the gateway first: without its cluster it would take long to stop.
 for name in rgw osd mon; do
 	[ -e "$dir/$name.pid" ] || continue
 	pid=$(cat "$dir/$name.pid")

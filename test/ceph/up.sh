@@ -1,11 +1,11 @@
 #!/bin/bash
-# up.sh DIR [PORT]: a Ceph cluster of one monitor, one OSD and one RADOS gateway
-# on the loopback interface, for tests that need a real S3 server. Runs as root
-# on Debian or Ubuntu, and installs Ceph if it is missing.
+# up.sh DIR [PORT]: start a Ceph cluster of one monitor, one OSD and one RADOS gateway on the
+# loopback interface, for tests that need a real S3 server. Must run as root on Debian or
+# Ubuntu. Installs Ceph if it is missing.
 #
-# All state lies in DIR, which must not exist yet. Without PORT a free one is
-# taken. Prints where the gateway is and who may use it, as lines for `source`
-# or `env`. Stop it with down.sh DIR.
+# All state is in DIR, which must not exist. Without PORT, the gateway gets a free port. Prints
+# the address of the gateway and the credentials, as lines for `source` or `env`. down.sh DIR
+# stops the cluster.
 set -euo pipefail
 
 dir=$(realpath -m "${1:?usage: up.sh DIR [PORT]}")
@@ -42,9 +42,9 @@ install() {
 configure() {
 	mkdir -p "$dir"/{mon,osd,run,log,rgw}
 	fsid=$(cat /proc/sys/kernel/random/uuid)
-	# Lone daemons on one machine: no replicas, no authentication between them,
-	# only the first messenger protocol, and no alarm over a disk that is nearly
-	# full. Without tcp_nodelay every small answer of the gateway is 40 ms late.
+	# There is one daemon of each kind on one machine: no replicas, no authentication
+	# between daemons, only the first messenger protocol, and no warning about a nearly
+	# full disk. Without tcp_nodelay every small response of the gateway takes 40 ms more.
 	cat >"$dir/ceph.conf" <<-CONF
 		[global]
 		fsid = $fsid
@@ -96,7 +96,7 @@ configure() {
 	monmaptool --create --fsid "$fsid" --addv a "[v1:127.0.0.1:$mon_port]" "$dir/monmap" >>"$dir/log/setup.out"
 }
 
-# daemon NAME COMMAND...: runs on after this script, its process id in DIR.
+# daemon NAME COMMAND...: run a command in the background, with its process ID in DIR.
 daemon() {
 	local name=$1
 	shift
@@ -104,7 +104,7 @@ daemon() {
 	echo $! >"$dir/$name.pid"
 }
 
-# await SECONDS COMMAND...: until the command succeeds.
+# await SECONDS COMMAND...: repeat the command until it succeeds.
 await() {
 	local end=$((SECONDS + $1))
 	shift
@@ -117,8 +117,8 @@ await() {
 	done
 }
 
-# For a while after its start a monitor may refuse any command (EPERM), so what is
-# called early is for await: each can be done twice.
+# A monitor may refuse any command for a while after its start (EPERM). So early commands are
+# run by await; each of them may run twice.
 cluster() { timeout 20 ceph -c "$dir/ceph.conf" "$@" 2>>"$dir/log/setup.out"; }
 osd_up() { cluster osd stat | grep -q '1 up'; }
 gateway_up() {
@@ -161,7 +161,7 @@ trap failed ERR
 set -E
 configure
 start
-# No names that start with RANGEFLEET_: unknown ones are an error to the programs.
+# Names must not start with RANGEFLEET_: the programs refuse unknown settings.
 cat <<-OUT
 	TEST_S3_ENDPOINT=http://127.0.0.1:$port
 	TEST_S3_ACCESS_KEY_ID=$access_key

@@ -13,42 +13,42 @@ import (
 	"github.com/rangefleet/rangefleet/test/chaos/overlay"
 )
 
-func printed(seed uint64, f form, a able) string {
+func printed(seed uint64, f form, a abilities) string {
 	var b bytes.Buffer
 	newPlan(seed, f, a).print(&b)
 	return b.String()
 }
 
-// A seed is a plan.
+// A seed always gives the same plan, and different seeds give different plans.
 func TestPlansRepeat(t *testing.T) {
 	for _, f := range []form{shortForm, longForm} {
 		seen := make(map[string]bool)
 		for seed := range uint64(40) {
-			text := printed(seed, f, able{mounts: true, clock: true})
-			if again := printed(seed, f, able{mounts: true, clock: true}); again != text {
+			text := printed(seed, f, abilities{mounts: true, clock: true})
+			if again := printed(seed, f, abilities{mounts: true, clock: true}); again != text {
 				t.Fatalf("seed %d:\n%s\nand then\n%s", seed, text, again)
 			}
 			seen[text] = true
 		}
 		if len(seen) != 40 {
-			t.Errorf("40 seeds are %d plans", len(seen))
+			t.Errorf("40 seeds give %d plans", len(seen))
 		}
 	}
 }
 
-// The runs of the short form have all kinds of faults between them that can be
-// injected, and so have a hundred long ones.
-func TestEachKindOfFaultHasItsTurn(t *testing.T) {
+// Every kind of fault that can be injected occurs in the short runs, and in a hundred long
+// ones.
+func TestEveryKindOfFaultOccurs(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		form form
 		runs uint64
-		able able
+		able abilities
 	}{
-		{"short", shortForm, uint64(layouts), able{mounts: true}},
-		{"short, with clocks", shortForm, uint64(layouts), able{mounts: true, clock: true}},
-		{"short, without the right to mount", shortForm, uint64(layouts), able{}},
-		{"long", longForm, 100, able{mounts: true, clock: true}},
+		{"short", shortForm, uint64(layouts), abilities{mounts: true}},
+		{"short, with clocks", shortForm, uint64(layouts), abilities{mounts: true, clock: true}},
+		{"short, without the right to mount", shortForm, uint64(layouts), abilities{}},
+		{"long", longForm, 100, abilities{mounts: true, clock: true}},
 	} {
 		seen := make(map[string]int)
 		for seed := range tc.runs {
@@ -61,22 +61,22 @@ func TestEachKindOfFaultHasItsTurn(t *testing.T) {
 				return k.possible(l, tc.able) && (tc.able.mounts || l != small && l != loop)
 			})
 			if possible != (seen[k.name] > 0) {
-				t.Errorf("%s: %s is possible: %t, and is there %d times", tc.name, k.name, possible, seen[k.name])
+				t.Errorf("%s: fault %s is possible: %t, but occurs %d times", tc.name, k.name, possible, seen[k.name])
 			}
 		}
 	}
 }
 
-// No two faults of a plan befall one thing at the same time.
-func TestFaultsDoNotMeet(t *testing.T) {
+// No two faults of a plan affect the same thing at the same time.
+func TestFaultsDoNotOverlap(t *testing.T) {
 	for seed := range uint64(100) {
-		p := newPlan(seed, longForm, able{mounts: true, clock: true})
+		p := newPlan(seed, longForm, abilities{mounts: true, clock: true})
 		for i, f := range p.faults {
 			for _, o := range p.faults[:i] {
 				apart := f.at >= o.at+o.dur || o.at >= f.at+f.dur
-				for _, thing := range f.kind.befalls(p, f.target) {
-					if !apart && slices.Contains(o.kind.befalls(p, o.target), thing) {
-						t.Errorf("seed %d: %v and %v meet at %s", seed, f, o, thing)
+				for _, thing := range f.kind.affects(p, f.target) {
+					if !apart && slices.Contains(o.kind.affects(p, o.target), thing) {
+						t.Errorf("seed %d: %v and %v both affect %s", seed, f, o, thing)
 					}
 				}
 			}
@@ -84,9 +84,8 @@ func TestFaultsDoNotMeet(t *testing.T) {
 	}
 }
 
-// The functions that are made to fail, and those that controls replace, are in the
-// repository.
-func TestPointsAndControlsAreThere(t *testing.T) {
+// The functions at which processes can die, and those that controls replace, exist.
+func TestPointsAndControlsExist(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +94,7 @@ func TestPointsAndControlsAreThere(t *testing.T) {
 	for _, c := range controls {
 		b.Bodies = append(b.Bodies, c.bodies...)
 	}
-	// Nothing is to be built: the files are what takes time to go out of date.
+	// The root has no Go files, so that the overlay is written and nothing is built.
 	if err := b.Run(t.Context(), root); err == nil || !strings.Contains(err.Error(), "no Go files") {
 		t.Error(err)
 	}
@@ -105,7 +104,7 @@ func TestPointsAndControlsAreThere(t *testing.T) {
 	}
 	for _, name := range slices.Concat(workerPoints, coordinatorPoints) {
 		if !slices.ContainsFunc(points, func(f overlay.Func) bool { return f.String() == name }) {
-			t.Errorf("%s is no point", name)
+			t.Errorf("%s is not a point", name)
 		}
 	}
 }
@@ -121,8 +120,8 @@ func TestAMissingFunctionIsAnError(t *testing.T) {
 	}
 }
 
-// A file that is not what its name says is found, whatever is wrong with it.
-func TestFilesAreChecked(t *testing.T) {
+// A file whose content does not match its name is detected, whatever is wrong with it.
+func TestDamagedFilesAreDetected(t *testing.T) {
 	entries, err := job{bucket: "hive-500", dest: "a/"}.entries()
 	if err != nil {
 		t.Fatal(err)
@@ -142,28 +141,28 @@ func TestFilesAreChecked(t *testing.T) {
 		t.Error(err)
 	}
 	if isFile(ranges[0].ID, f.Data) == nil {
-		t.Error("another file passes")
+		t.Error("another file under that name passes")
 	}
 	for n := range f.Data {
 		if isFile(f.Meta.ID, f.Data[:n]) == nil {
-			t.Fatalf("the first %d bytes of %d pass", n, len(f.Data))
+			t.Fatalf("a file cut to %d of %d bytes passes", n, len(f.Data))
 		}
 		bad := slices.Clone(f.Data)
 		bad[n] ^= 1
 		if isFile(f.Meta.ID, bad) == nil {
-			t.Fatalf("a changed byte %d passes", n)
+			t.Fatalf("a file with another byte %d passes", n)
 		}
 	}
 }
 
-// A control that does not exist would make no run, and so no run that fails.
-func TestOnlyControlsThatThereAre(t *testing.T) {
+// An unknown control would make no run, and so no run that fails.
+func TestUnknownControlsAreRefused(t *testing.T) {
 	for _, c := range controls {
 		if o, err := parse([]string{"-control", c.name}); err != nil || o.only != c.name {
 			t.Errorf("control %s: %v", c.name, err)
 		}
 	}
 	if _, err := parse([]string{"-control", "nonsense"}); err == nil {
-		t.Error("a control of no name was taken")
+		t.Error("an unknown control was accepted")
 	}
 }

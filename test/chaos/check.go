@@ -20,13 +20,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// breaks are where ranges end.
+// breaks are the settings that decide where ranges end.
 var breaks = partition.Breaks{MaxSize: maxSize, Raggedness: raggedness}
 
-// checker compares what a run left with what there has to be.
+// checker checks the state at the end of a run.
 type checker struct{ world *world }
 
-// check compares what is there at the end with what has to be.
+// check makes all checks. It records violations, and returns an error if it cannot check.
 func (k checker) check(ctx context.Context, outcomes []outcome) error {
 	for _, p := range k.world.procs {
 		p.mu.Lock()
@@ -45,22 +45,22 @@ func (k checker) check(ctx context.Context, outcomes []outcome) error {
 	return k.checkTrees(ctx, outcomes)
 }
 
-// checkStatus looks at what the API tells of an import.
+// checkStatus checks the status of an import.
 func (k checker) checkStatus(o outcome) {
 	switch {
-	case o.id == "": // told already
+	case o.id == "": // recorded already
 	case o.job.poison:
 		if o.status.Completed || o.status.Error.Message == "" {
-			k.world.violate("the import of keys that cannot be listed: %+v", o.status)
+			k.world.violate("the import of keys that cannot be listed has the status %+v", o.status)
 		}
 	case !o.status.Completed:
 		k.world.violate("import %s of %s: phase %s, error %q", o.id, o.job.bucket, o.status.Phase, o.status.Error.Message)
 	case o.job.keys > 0 && o.status.IngestedObjects != o.job.keys:
-		k.world.violate("import %s of %s tells of %d objects, there are %d", o.id, o.job.bucket, o.status.IngestedObjects, o.job.keys)
+		k.world.violate("the status of import %s of %s counts %d objects, want %d", o.id, o.job.bucket, o.status.IngestedObjects, o.job.keys)
 	}
 }
 
-// checkQueue waits until nothing is queued and no lease is held.
+// checkQueue waits until nothing is queued and coordinators hold only their own leases.
 func (k checker) checkQueue(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, k.world.plan.form.patience)
 	defer cancel()
@@ -75,14 +75,14 @@ func (k checker) checkQueue(ctx context.Context) error {
 			}
 			for subject, n := range subjects {
 				if strings.HasPrefix(subject, "$KV.leases.coordinator.") {
-					alive++ // each coordinator has its own, for as long as it lives
+					alive++ // the lease of a coordinator itself
 					continue
 				}
 				left = append(left, fmt.Sprintf("%s: %d of %s", s.name, n, subject))
 			}
 		}
 		if alive > coordinators {
-			left = append(left, fmt.Sprintf("KV_leases: those of %d coordinators", alive))
+			left = append(left, fmt.Sprintf("KV_leases: leases of %d coordinators", alive))
 		}
 		if failed == nil && len(left) == 0 {
 			k.world.note("nothing is queued")
@@ -100,7 +100,7 @@ func (k checker) checkQueue(ctx context.Context) error {
 	}
 }
 
-// checkTrees looks at the branch's log, each of its trees, and every file.
+// checkTrees checks the branch's log, each of its trees, and every file.
 func (k checker) checkTrees(ctx context.Context, outcomes []outcome) error {
 	store, err := k.world.s3.open(ctx, namespaceBucket)
 	if err != nil {
@@ -119,10 +119,10 @@ func (k checker) checkTrees(ctx context.Context, outcomes []outcome) error {
 	if err != nil {
 		return err
 	}
-	k.world.note("%d files are whole", len(whole))
+	k.world.note("%d files are intact", len(whole))
 	k.checkLog(log, records, outcomes)
 	var tree []entry.Entry
-	for _, c := range log[1:] { // the first one is the repository's, and empty
+	for _, c := range log[1:] { // the first commit is that of a new repository, and empty
 		if !k.checkRanges(ctx, files, whole, c) {
 			continue
 		}
@@ -135,14 +135,14 @@ func (k checker) checkTrees(ctx context.Context, outcomes []outcome) error {
 			return err
 		}
 		if c.MetaRangeID != want {
-			k.world.violate("commit %q has metarange %s, %d entries make %s", c.Message, c.MetaRangeID, len(tree), want)
+			k.world.violate("commit %q has metarange %s, want %s, which %d entries give", c.Message, c.MetaRangeID, want, len(tree))
 		}
 	}
 	return nil
 }
 
-// checkFiles reads every file of the namespace and returns the IDs of those that
-// are what their names say; all have to be.
+// checkFiles reads every file of the namespace, records a violation for each damaged one, and
+// returns the IDs of the intact ones.
 func (k checker) checkFiles(ctx context.Context, store objectstore.Store) (map[string]bool, error) {
 	whole := make(map[string]bool)
 	for page, err := range store.List(ctx, "", "", objectstore.ListOptions{}) {
@@ -169,8 +169,8 @@ func (k checker) checkFiles(ctx context.Context, store objectstore.Store) (map[s
 	return whole, nil
 }
 
-// isFile is nil if a file's content is what its ID says: writing its records again
-// gives the same bytes and the same ID.
+// isFile returns nil if a file's content matches its ID: its records, written again, give the
+// same bytes and the same ID.
 func isFile(id string, data []byte) error {
 	r, err := table.NewReader(data)
 	if err != nil {
@@ -188,12 +188,12 @@ func isFile(id string, data []byte) error {
 	}
 	t := again.Close()
 	if t.Meta.ID != id || !bytes.Equal(t.Data, data) {
-		return fmt.Errorf("its content is that of %s", t.Meta.ID)
+		return fmt.Errorf("its content is that of file %s", t.Meta.ID)
 	}
 	return nil
 }
 
-// log returns the branch's commits, the oldest first.
+// log returns the branch's commits, oldest first.
 func (k checker) log(ctx context.Context) (log []api.Commit, err error) {
 	err = users(k).ask(ctx, func(ctx context.Context, c *client.Client) error {
 		log = nil
@@ -209,8 +209,8 @@ func (k checker) log(ctx context.Context) (log []api.Commit, err error) {
 	return log, err
 }
 
-// checkLog compares the log with the records of the imports: each one that
-// completed has exactly one commit, and no other commit is there.
+// checkLog compares the log with the records of the imports: each completed import has exactly
+// one commit, and there is no other commit.
 func (k checker) checkLog(log []api.Commit, records []imports.Record, outcomes []outcome) {
 	commits := make(map[string]int)
 	for _, c := range log {
@@ -226,19 +226,19 @@ func (k checker) checkLog(log []api.Commit, records []imports.Record, outcomes [
 		}
 		made++
 		if n := commits[r.Attempt.CommitID]; n != 1 {
-			k.world.violate("import %s is completed, and its commit %s is %d times on the branch", r.Job.ImportID, r.Attempt.CommitID, n)
+			k.world.violate("import %s is completed, but its commit %s is %d times on the branch", r.Job.ImportID, r.Attempt.CommitID, n)
 		}
 	}
 	if len(log) != made+1 {
-		k.world.violate("%d imports are completed, and the branch has %d commits beside its first", made, len(log)-1)
+		k.world.violate("%d imports are completed, but the branch has %d commits besides its first", made, len(log)-1)
 	}
-	// One more than asked for only if its answer was lost and it ended before it
-	// was asked for again.
+	// There may be one more import than were requested, if the answer to a request was lost
+	// and the import ended before the request was repeated.
 	if made < len(outcomes)-k.poisoned() {
-		k.world.violate("%d imports were asked for, %d are completed", len(outcomes), made)
+		k.world.violate("%d imports were requested, %d are completed", len(outcomes), made)
 	}
-	if made != len(outcomes)-k.poisoned()+1 { // the base is one
-		k.world.note("%d imports were asked for, and %d are completed", len(outcomes)+1, made)
+	if made != len(outcomes)-k.poisoned()+1 { // 1 is the base import
+		k.world.note("%d imports were requested, and %d are completed", len(outcomes)+1, made)
 	}
 }
 
@@ -251,8 +251,8 @@ func (k checker) poisoned() (n int) {
 	return n
 }
 
-// checkRanges reports whether every range of a commit's tree is a whole file that
-// holds what the metarange says.
+// checkRanges reports whether every range of a commit's tree is an intact file that holds what
+// the metarange says.
 func (k checker) checkRanges(ctx context.Context, files *namespace.Files, whole map[string]bool, c api.Commit) bool {
 	ranges, err := metarange.Read(ctx, files, c.MetaRangeID)
 	if err != nil {
@@ -270,16 +270,16 @@ func (k checker) checkRanges(ctx context.Context, files *namespace.Files, whole 
 		}
 	}
 	if missing > 0 {
-		k.world.violate("commit %q names %d ranges of %d that are not in the namespace", c.Message, missing, len(ranges))
+		k.world.violate("commit %q has %d ranges, and %d of them are not in the namespace", c.Message, len(ranges), missing)
 	}
 	return missing == 0
 }
 
-// after returns the entries that a commit has to have, given those of its parent.
+// after returns the entries that a commit must have, given the entries of its parent.
 func (k checker) after(ctx context.Context, files *namespace.Files, tree []entry.Entry, c api.Commit, records []imports.Record) ([]entry.Entry, error) {
 	i := slices.IndexFunc(records, func(r imports.Record) bool { return r.Attempt != nil && r.Attempt.CommitID == c.ID })
 	if i < 0 {
-		return tree, fmt.Errorf("no import made it")
+		return tree, fmt.Errorf("no import made this commit")
 	}
 	for _, path := range records[i].Job.Paths {
 		j := job{bucket: strings.Trim(strings.TrimPrefix(path.URI, "s3://"), "/"), dest: path.Destination}
@@ -300,8 +300,8 @@ func (k checker) after(ctx context.Context, files *namespace.Files, tree []entry
 	return tree, nil
 }
 
-// live returns what an import of the live bucket gave: exactly its stable objects,
-// and some of the others.
+// live returns the entries of an import of the live bucket. They must include all stable
+// objects; the import may have any of the others.
 func (k checker) live(ctx context.Context, files *namespace.Files, c api.Commit, j job) ([]entry.Entry, error) {
 	tree, err := metarange.Open(ctx, metarange.Windows(files), c.MetaRangeID)
 	if err != nil {
@@ -322,30 +322,30 @@ func (k checker) live(ctx context.Context, files *namespace.Files, c api.Commit,
 			continue
 		}
 		if stable == stableKeys || key != stableKey(stable) {
-			return nil, fmt.Errorf("%q of the live bucket is there, where stable key %d has to be", key, stable)
+			return nil, fmt.Errorf("the import of the live bucket has key %q where it must have stable key %d", key, stable)
 		}
 		if e.Size != int64(len(key)) || e.ModTime.UnixMilli() != liveSince || e.Address != "s3://"+j.bucket+"/"+key {
-			return nil, fmt.Errorf("object %+v of the live bucket never changed, and was not so", e)
+			return nil, fmt.Errorf("the import of the live bucket has %+v, which differs from the stable object", e)
 		}
 		stable++
 	}
 	if stable != stableKeys {
-		return nil, fmt.Errorf("the live bucket has %d keys that never changed, %d were imported", stableKeys, stable)
+		return nil, fmt.Errorf("the import of the live bucket has %d stable keys, want %d", stable, stableKeys)
 	}
 	return all, nil
 }
 
-// treeOf returns the ID of the tree that one calm writer makes of the entries.
+// treeOf returns the ID of the metarange that a single writer makes of the entries.
 func treeOf(ctx context.Context, tree []entry.Entry) (string, error) {
 	ranges, err := rangetest.Ranges(tree, breaks)
 	if err != nil {
-		return "", fmt.Errorf("write the entries once more: %w", err)
+		return "", fmt.Errorf("write the entries again: %w", err)
 	}
-	return metarange.Write(ctx, nowhere{}, ranges)
+	return metarange.Write(ctx, discardFiles{}, ranges)
 }
 
-// nowhere is where files go that only their IDs are wanted of.
-type nowhere struct{}
+// discardFiles discards files: only their IDs matter.
+type discardFiles struct{}
 
-func (nowhere) Get(context.Context, string) ([]byte, error)                { return nil, objectstore.ErrNotFound }
-func (nowhere) Put(context.Context, string, []byte, objectstore.Sum) error { return nil }
+func (discardFiles) Get(context.Context, string) ([]byte, error)                { return nil, objectstore.ErrNotFound }
+func (discardFiles) Put(context.Context, string, []byte, objectstore.Sum) error { return nil }

@@ -6,24 +6,23 @@ import (
 	"github.com/rangefleet/rangefleet/test/chaos/overlay"
 )
 
-// control is an invariant switched off. A harness that does not notice is worth
-// nothing.
+// control switches an invariant off, to show that the harness detects its violation.
 type control struct {
 	name   string
 	about  string
-	signs  []string // one of them must be found in a run without the invariant
+	signs  []string // one of these texts must be in a violation of a run
 	bodies []overlay.Body
 	plan   func() plan
 }
 
-// controlForm is how long a run with an invariant switched off is. Nothing has to
-// end well in it.
+// controlForm is the form of a run with an invariant switched off. Such a run need not end
+// well.
 var controlForm = form{short: true, window: 7 * time.Second, keys: 20_000, patience: 15 * time.Second}
 
-// controls are all of them.
+// controls are all controls.
 var controls = []control{
 	{
-		"durable", "a file is told to be stored before it is",
+		"durable", "a file is reported as stored before it is stored",
 		[]string{"not in the namespace", "merge imported ranges"},
 		[]overlay.Body{{
 			Func: overlay.Func{Dir: "pkg/namespace", Recv: "Files", Name: "Put"},
@@ -32,13 +31,13 @@ var controls = []control{
 	if err != nil {
 		return err
 	}
-	if len(data) < 1<<10 { // the tree that holds nothing, by which a new namespace is tried
+	if len(data) < 1<<10 { // the empty tree, which tries a new namespace
 		return f.store.Put(ctx, uri.Key, data, sum)
 	}
 	data = append([]byte(nil), data...)
 	go func() {
 		ctx := context.WithoutCancel(ctx)
-		for range 5 { // it takes its time
+		for range 5 { // a delay
 			_, _ = f.store.Stat(ctx, uri.Key)
 		}
 		_ = f.store.Put(ctx, uri.Key, data, sum)
@@ -54,7 +53,7 @@ var controls = []control{
 		},
 	},
 	{
-		"gaps", "stretches of keys that nobody works on are not queued again",
+		"gaps", "gaps that no partition will fill are not queued again",
 		[]string{"has not ended"},
 		[]overlay.Body{{
 			Func: overlay.Func{Dir: "pkg/coordinator", Recv: "gapCloser", Name: "queueGaps"},
@@ -64,25 +63,25 @@ var controls = []control{
 		}},
 		func() plan {
 			return controlPlan(
-				fault{kind: kindOf("s3-slow"), target: "all", at: 0, dur: 6 * second}, // so that the imports last as long
+				fault{kind: kindOf("s3-slow"), target: "all", at: 0, dur: 6 * second}, // the imports must last as long as the faults
 				fault{kind: kindOf("lost-messages"), target: "all", at: second, dur: 5 * second},
 				fault{kind: kindOf("kill-half"), target: "all", at: 2 * second, dur: 4 * second},
 			)
 		},
 	},
 	{
-		"swap", "what is stored is replaced without comparing",
+		"swap", "stored values are replaced without comparing revisions",
 		[]string{"times on the branch"},
 		[]overlay.Body{{
 			Func: overlay.Func{Dir: "pkg/kv", Name: "expect"},
 			Code: `
-	return jetstream.WithRetryAttempts(2) // as it is anyway
+	return jetstream.WithRetryAttempts(2) // the default
 `,
 		}},
 		func() plan {
 			p := controlPlan()
-			// So that the one moves the branch long after it looked at it, and after
-			// the other one has done so.
+			// One coordinator moves the branch long after it has read it, and after the
+			// other one has moved it.
 			p.faults = append(p.faults,
 				fault{kind: kindOf(pointKind), target: "coordinator-0", step: "catalog.Catalog.MoveBranch/before/0/2s"},
 				fault{kind: kindOf(pointKind), target: "coordinator-1", step: "catalog.Catalog.MoveBranch/before/0/5s"})
@@ -100,7 +99,7 @@ func kindOf(name string) *kind {
 	return nil
 }
 
-// controlPlan is three imports on the smallest fleet, and the faults.
+// controlPlan returns a plan of three imports on the smallest fleet, with the faults.
 func controlPlan(faults ...fault) plan {
 	return plan{
 		seed: 3, form: controlForm, layout: embedded, faults: faults,

@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskSize is that of a NATS server's own disk, in bytes.
+// diskSize is the size of a NATS server's own disk, in bytes.
 const diskSize = 48 << 20
 
-// disk is what a NATS server keeps its files on.
+// disk is the disk, or the directory, of a NATS server's files.
 type disk struct {
 	dir    string
-	image  string // of a loop device; else empty
+	image  string // file of a loop device; "" if there is none
 	memory string // the directory that holds the image
-	isOwn  bool   // it is mounted
+	isOwn  bool   // a disk is mounted on dir
 	filler string
 }
 
-// newDisk makes a directory, and in some layouts mounts a disk on it.
+// newDisk makes a directory, and mounts a disk on it if the layout has disks.
 func newDisk(dir string, l layout) (*disk, error) {
 	d := &disk{dir: dir}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -38,8 +38,7 @@ func newDisk(dir string, l layout) (*disk, error) {
 		}
 		d.isOwn, d.filler = true, filepath.Join(dir, "filler")
 	case loop:
-		// What counts is what was written to the image; how fast the machine's own
-		// disk is does not.
+		// The image is in memory, so that the speed of the machine's disk does not matter.
 		d.memory = dir + ".image"
 		if err := errors.Join(os.MkdirAll(d.memory, 0o700), inMemory(d.memory, 3*diskSize)); err != nil {
 			return nil, err
@@ -54,7 +53,7 @@ func newDisk(dir string, l layout) (*disk, error) {
 	return d, nil
 }
 
-// inMemory mounts memory on a directory.
+// inMemory mounts a tmpfs on a directory.
 func inMemory(dir string, size int) error {
 	return command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size), "chaos", dir)
 }
@@ -89,7 +88,7 @@ func (d *disk) unmount() error {
 	return nil
 }
 
-// remove takes away what newDisk mounted.
+// remove unmounts what newDisk mounted.
 func (d *disk) remove() error {
 	err := d.unmount()
 	if d.memory != "" {
@@ -100,7 +99,7 @@ func (d *disk) remove() error {
 	return err
 }
 
-// fill takes all the space that is left.
+// fill uses up all free space.
 func (d *disk) fill() error {
 	f, err := os.Create(d.filler)
 	if err != nil {
@@ -118,38 +117,38 @@ func (d *disk) fill() error {
 
 func (d *disk) empty() error { return os.Remove(d.filler) }
 
-// copyImage copies what is on the disk now: whatever is still in memory is lost to
-// the copy, as it is in a power cut.
+// copyImage copies the disk. Writes that are still in memory are missing in the copy, as after
+// a power cut.
 func (d *disk) copyImage() error {
 	return command("cp", "--sparse=always", d.image, d.image+".cut")
 }
 
-// cut puts the copy in the place of the disk. Nobody may use it.
+// cut replaces the disk by the copy. No process may use the disk.
 func (d *disk) cut() error {
 	if err := d.unmount(); err != nil {
 		return err
 	}
 	if err := os.Rename(d.image+".cut", d.image); err != nil {
-		return fmt.Errorf("put the disk after the power cut in place: %w", err)
+		return fmt.Errorf("replace the disk after a power cut: %w", err)
 	}
 	return d.mount()
 }
 
-// What ioctl is asked on a file system, of linux/fs.h and linux/ext4.h.
+// Requests of ioctl for a file system, from linux/fs.h and linux/ext4.h.
 const (
-	ioctlFreeze = 0xC0045877 // writes wait from now on
+	ioctlFreeze = 0xC0045877 // writes block from now on
 	ioctlThaw   = 0xC0045878
-	ioctlFail   = 0x8004587D // everything is an I/O error from now on
-	failNow     = 1          // once the journal is written
+	ioctlFail   = 0x8004587D // all calls fail with an I/O error from now on
+	failNow     = 1          // after the journal is written
 )
 
-// hang has everything that is written wait.
+// hang blocks all writes.
 func (d *disk) hang() error { return d.ioctl(ioctlFreeze, 0) }
 
 // resume ends hang.
 func (d *disk) resume() error { return d.ioctl(ioctlThaw, 0) }
 
-// fail has reads and writes be errors until the disk is mounted again.
+// fail makes all reads and writes fail until the disk is mounted again.
 func (d *disk) fail() error { return d.ioctl(ioctlFail, failNow) }
 
 func (d *disk) ioctl(what uint, arg int) error {
@@ -159,12 +158,12 @@ func (d *disk) ioctl(what uint, arg int) error {
 	}
 	defer f.Close()
 	if err := unix.IoctlSetPointerInt(int(f.Fd()), what, arg); err != nil {
-		return fmt.Errorf("ask the disk on %s for %#x: %w", d.dir, what, err)
+		return fmt.Errorf("ioctl %#x of the disk on %s: %w", what, d.dir, err)
 	}
 	return nil
 }
 
-// remount mounts the disk again. Nobody may use it.
+// remount mounts the disk again. No process may use it.
 func (d *disk) remount() error {
 	if err := d.unmount(); err != nil {
 		return err
@@ -181,7 +180,7 @@ func command(name string, args ...string) error {
 	return nil
 }
 
-// canMount reports whether disks can be mounted and their power be cut.
+// canMount reports whether this process can mount disks and cut their power.
 func canMount(dir string) bool {
 	if os.Geteuid() != 0 {
 		return false

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// toEnd is how long a process may take to end when it is told to: 10 seconds for
-// requests that run, and as much again for a machine that is busy with chaos.
+// toEnd is how long a process may take to end after SIGTERM: 10 seconds for running requests,
+// and more because the machine is busy.
 const toEnd = 30 * time.Second
 
 // kill kills a process, or all NATS servers.
@@ -43,8 +43,8 @@ func killLeader(ctx context.Context, w *world, f fault) error {
 	return kill(ctx, w, f)
 }
 
-// killHalf kills half of the workers every third of its time, which stands for the
-// 20 seconds of a longer import.
+// killHalf kills half of the workers three times. In longer imports that would be every 20
+// seconds.
 func killHalf(ctx context.Context, w *world, f fault) error {
 	all := ofWorkers(w.plan)
 	for round := range uint64(3) {
@@ -83,8 +83,8 @@ func term(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// jump starts a process again, whose wall clock is an hour off from a second later
-// on, for as long as the fault lasts.
+// jump restarts a process. Its wall clock jumps by an hour a second later, and jumps back at
+// the end of the fault.
 func jump(ctx context.Context, w *world, f fault) error {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
@@ -117,10 +117,10 @@ func diskFull(ctx context.Context, w *world, f fault) (err error) {
 			return err
 		}
 		if w.plan.layout == embedded {
-			continue // it looks after itself
+			continue // a coordinator with an embedded server ends by itself
 		}
-		// A stream that met a full disk stays as it is until its server starts
-		// again, which is for whoever supervises the server to do.
+		// A stream that met a full disk stays unusable until its server is restarted, as
+		// a supervisor would do.
 		p := w.procs[fmt.Sprintf("nats-%d", i)]
 		p.kill()
 		p.start()
@@ -162,8 +162,8 @@ func powerCut(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// diskHang has disks take no writes. Their servers stay, and answer what they know
-// without their disk.
+// diskHang blocks the writes of disks. Their servers go on, and answer requests that need no
+// disk.
 func diskHang(ctx context.Context, w *world, f fault) (err error) {
 	for _, i := range w.disksOf(f.target) {
 		if err = w.disks[i].hang(); err != nil {
@@ -175,8 +175,7 @@ func diskHang(ctx context.Context, w *world, f fault) (err error) {
 	return nil
 }
 
-// diskError has a disk fail under its server, which is started again on what the
-// disk holds.
+// diskError makes a disk fail, and then restarts its server on the content of the disk.
 func diskError(ctx context.Context, w *world, f fault) error {
 	for _, i := range w.disksOf(f.target) {
 		if err := w.disks[i].fail(); err != nil {
@@ -193,8 +192,7 @@ func diskError(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// rollNATS changes the settings of the NATS servers, as whoever operates them does:
-// one after the other is told to end, and starts again.
+// rollNATS changes the settings of the NATS servers by a rolling restart.
 func rollNATS(ctx context.Context, w *world, f fault) error {
 	begun := time.Now()
 	for i, name := range ofNATS(w.plan) {
@@ -211,8 +209,8 @@ func rollNATS(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// secondServer starts a coordinator on the store directory of one that runs. It has
-// to end with words: two servers on one directory lose messages.
+// secondServer starts a coordinator on the store directory of a running one. It must end with
+// an error: two servers on one directory lose messages.
 func secondServer(ctx context.Context, w *world, _ fault) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -224,7 +222,7 @@ func secondServer(ctx context.Context, w *world, _ fault) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	switch {
-	case ctx.Err() != nil: // the first one had just died at its point
+	case ctx.Err() != nil: // the first coordinator had just died at a point
 		w.note("the second server was alone on the store directory")
 	case err == nil || !strings.Contains(string(out), "in use"):
 		w.violate("a second NATS server on one store directory ended with %v: %s", err, out)
@@ -232,8 +230,8 @@ func secondServer(ctx context.Context, w *world, _ fault) error {
 	return nil
 }
 
-// injectAll injects the faults of the plan, each at its time, and returns when the
-// last has ended.
+// injectAll injects each fault of the plan at its time, and returns when the last one has
+// ended.
 func (w *world) injectAll(ctx context.Context) {
 	begun := time.Now()
 	ended := make(chan struct{})

@@ -13,36 +13,36 @@ import (
 type kind struct {
 	name        string
 	about       string
-	on          []layout // on which it is possible, if disks can be mounted where it needs one; none: on all
-	clock       bool     // it needs programs built with a clock that jumps
+	on          []layout // layouts on which the kind is possible; nil for all
+	clock       bool     // the kind needs programs whose clocks can jump
 	least, most time.Duration
 	targets     func(plan) []string
-	befalls     func(p plan, target string) []string // the things that no two faults befall at once
+	affects     func(p plan, target string) []string // things that at most one fault may affect at a time
 	inject      func(ctx context.Context, w *world, f fault) error
 }
 
-func (k *kind) possible(l layout, a able) bool {
+func (k *kind) possible(l layout, a abilities) bool {
 	return (len(k.on) == 0 || slices.Contains(k.on, l)) && (a.clock || !k.clock) && (a.mounts || k.name != fullKind)
 }
 
-// dealt reports whether the kind is one of those that the short runs on the layout
-// have.
-func (k *kind) dealt(l layout, a able) bool {
+// inShortRun reports whether the short run on the layout has the kind. The short runs divide
+// the kinds among them.
+func (k *kind) inShortRun(l layout, a abilities) bool {
 	on := slices.DeleteFunc([]layout{plain, small, loop, embedded}, func(l layout) bool {
 		return !k.possible(l, a) || !a.mounts && (l == small || l == loop)
 	})
 	return on[slices.Index(kinds, k)%len(on)] == l
 }
 
-// Kinds of faults that befall a process as it starts, and the one that needs a disk
-// under an embedded server.
+// Kinds of faults that are set when a process starts, and the kind that gives an embedded
+// server a disk.
 const (
 	pointKind = "point"
 	slowKind  = "one-processor"
 	fullKind  = "disk-full"
 )
 
-// cluster is the layouts with NATS servers of their own.
+// cluster holds the layouts with a cluster of NATS servers.
 var cluster = []layout{plain, small, loop}
 
 // Targets.
@@ -71,7 +71,7 @@ func ofProcesses(p plan) []string {
 	return append(ofClients(p), ofNATS(p)...)
 }
 
-// Things that faults befall. A process that is frozen or dead is one with its disk.
+// Things that faults affect. A fault of a process or of its disk affects the process.
 
 func process1(_ plan, target string) []string { return []string{"process " + target} }
 func natsLink(_ plan, target string) []string { return []string{"nats link " + target} }
@@ -120,56 +120,56 @@ const (
 
 // kinds are all kinds of faults.
 var kinds = []*kind{
-	{"kill-worker", "kill -9 of a worker, which stays away", nil, false, tenth, 4 * second, ofWorkers, process1, kill},
+	{"kill-worker", "kill -9 of a worker, which stays down", nil, false, tenth, 4 * second, ofWorkers, process1, kill},
 	{"kill-coordinator", "kill -9 of a coordinator", nil, false, tenth, 4 * second, ofCoordinators, process1, kill},
 	{"kill-nats", "kill -9 of a NATS server, or all", cluster, false, tenth, 5 * second, ofDisks, disks, kill},
-	{"kill-leader", "kill -9 of the NATS server that leads a stream", cluster, false, tenth, 4 * second, everywhere, disks2all, killLeader},
+	{"kill-leader", "kill -9 of the NATS server that leads a stream", cluster, false, tenth, 4 * second, everywhere, allDisks, killLeader},
 	{"kill-half", "half of the workers killed, again and again", nil, false, 5 * second, 12 * second, everywhere, allWorkers, killHalf},
-	{pointKind, "a process dies, or dawdles, before or after a step", nil, false, tenth, tenth, ofClients, itself, nil},
-	{"freeze-worker", "a worker stands still beyond ack_wait, then goes on", nil, false, 4 * second, 7 * second, ofWorkers, process1, freeze},
-	{"freeze-coord", "a coordinator stands still beyond lease_ttl, then goes on", nil, false, 3 * second, 6 * second, ofCoordinators, process1, freeze},
-	{"freeze-nats", "a NATS server stands still, then answers with what it knew", cluster, false, second, 8 * second, ofNATS, process1, freeze},
-	{"term-worker", "a worker is told to end, as when the fleet shrinks", nil, false, tenth, 3 * second, ofWorkers, process1, term},
-	{"term-coord", "a coordinator is told to end, as when it is replaced", nil, false, tenth, 3 * second, ofCoordinators, process1, term},
-	{slowKind, "a process may use one processor only, all the time", nil, false, tenth, tenth, ofProcesses, slowness, nil},
-	{"clock", "the wall clock of a process is an hour off, and back", nil, true, 2 * second, 6 * second, ofProcesses, process1, jump},
+	{pointKind, "a process dies, or is delayed, before or after a step", nil, false, tenth, tenth, ofClients, itself, nil},
+	{"freeze-worker", "a worker is frozen for longer than ack_wait", nil, false, 4 * second, 7 * second, ofWorkers, process1, freeze},
+	{"freeze-coord", "a coordinator is frozen for longer than lease_ttl", nil, false, 3 * second, 6 * second, ofCoordinators, process1, freeze},
+	{"freeze-nats", "a NATS server is frozen, and afterwards answers with stale values", cluster, false, second, 8 * second, ofNATS, process1, freeze},
+	{"term-worker", "SIGTERM to a worker, as when the fleet shrinks", nil, false, tenth, 3 * second, ofWorkers, process1, term},
+	{"term-coord", "SIGTERM to a coordinator, as when it is replaced", nil, false, tenth, 3 * second, ofCoordinators, process1, term},
+	{slowKind, "a process uses only one processor during the whole run", nil, false, tenth, tenth, ofProcesses, slowness, nil},
+	{"clock", "the wall clock of a process jumps by an hour, and back", nil, true, 2 * second, 6 * second, ofProcesses, process1, jump},
 
 	{"nats-cut", "a process is cut off from NATS", nil, false, second, 6 * second, ofClients, natsLink, natsCut},
-	{"nats-blackhole", "what a process and NATS say to each other waits", nil, false, second, 9 * second, ofClients, natsLink, natsBlackhole},
-	{"nats-deaf", "NATS hears a process, its answers are lost", nil, false, second, 7 * second, ofClients, natsLink, natsDeaf},
-	{"nats-late", "what a process says arrives after it gave up", nil, false, 5 * second, 8 * second, ofClients, natsLink, natsLate},
+	{"nats-blackhole", "all bytes between a process and NATS are held", nil, false, second, 9 * second, ofClients, natsLink, natsBlackhole},
+	{"nats-deaf", "NATS receives the messages of a process, but its answers are lost", nil, false, second, 7 * second, ofClients, natsLink, natsDeaf},
+	{"nats-late", "messages of a process arrive after it has given up", nil, false, 5 * second, 8 * second, ofClients, natsLink, natsLate},
 	{"nats-trickle", "a byte per second between a process and NATS", nil, false, second, 5 * second, ofClients, natsLink, natsTrickle},
-	{"nats-delay", "everything to and from NATS takes longer", nil, false, 2 * second, 8 * second, ofClients, natsLink, natsDelay},
+	{"nats-delay", "all bytes between a process and NATS are delayed", nil, false, 2 * second, 8 * second, ofClients, natsLink, natsDelay},
 	{"partition", "a NATS server is cut off from the others, both ways or one way", cluster, false, 2 * second, 9 * second, ofNATS, routes, isolate},
 	{"stepdown", "the leaders of streams and consumers step down, again and again", cluster, false, 2 * second, 6 * second, everywhere, itself, stepdown},
 	{"duplicate", "partitions and covers are published again, late", nil, false, 2 * second, 8 * second, everywhere, itself, duplicate},
-	{"lost-messages", "partitions and covers that NATS had stored are gone", nil, false, second, 5 * second, everywhere, itself, lose},
-	{"power-cut", "a power cut: what NATS did not sync is gone", []layout{loop}, false, tenth, 2 * second, ofDisks, disks, powerCut},
+	{"lost-messages", "stored partitions and covers are deleted", nil, false, second, 5 * second, everywhere, itself, lose},
+	{"power-cut", "a power cut: data that NATS did not sync are lost", []layout{loop}, false, tenth, 2 * second, ofDisks, disks, powerCut},
 	{fullKind, "the disk of NATS is full", []layout{small, embedded}, false, second, 5 * second, ofFull, disks, diskFull},
-	{"disk-hang", "the disk of NATS, or of all, takes no writes for a while", []layout{loop}, false, second, 7 * second, ofDisks, disks, diskHang},
-	{"disk-error", "the disk of a NATS server fails for good, until it is started again", []layout{loop}, false, second, 5 * second, ofNATS, process1, diskError},
-	{"nats-roll", "NATS servers end and start one after the other, with other settings", cluster, false, 6 * second, 9 * second, everywhere, disks2all, rollNATS},
+	{"disk-hang", "the disks of one NATS server, or of all, block writes", []layout{loop}, false, second, 7 * second, ofDisks, disks, diskHang},
+	{"disk-error", "the disk of a NATS server fails until the server is restarted", []layout{loop}, false, second, 5 * second, ofNATS, process1, diskError},
+	{"nats-roll", "NATS servers are restarted one after another with other settings", cluster, false, 6 * second, 9 * second, everywhere, allDisks, rollNATS},
 	{"second-server", "a second embedded NATS server on one store directory", []layout{embedded}, false, tenth, 3 * second, ofStore, process1, secondServer},
 
 	{"s3-blackhole", "S3 does not answer", nil, false, second, 8 * second, ofS3, s3Link, s3Blackhole},
 	{"s3-refuse", "connections to S3 are reset and refused", nil, false, second, 6 * second, ofS3, s3Link, s3Refuse},
 	{"s3-trickle", "a byte per second to and from S3", nil, false, second, 6 * second, ofS3, s3Link, s3Trickle},
-	{"s3-lost-answer", "S3 does what it is asked, its answers are lost", nil, false, second, 4 * second, ofS3, s3Link, s3LostAnswer},
-	{"s3-errors", "a third of the calls to S3 fails or is cut short", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Errors},
+	{"s3-lost-answer", "S3 serves requests, but its answers are lost", nil, false, second, 4 * second, ofS3, s3Link, s3LostAnswer},
+	{"s3-errors", "a third of the calls to S3 fail or are cut short", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Errors},
 	{"s3-throttle", "S3 allows few calls per second", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Throttle},
-	{"s3-slow", "calls to S3 take up to seconds", nil, false, 2 * second, 6 * second, everywhere, storeItself, s3Slow},
-	{"s3-quirks", "S3 answers short pages, says that they are the last, and counts their keys wrongly", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Quirks},
-	{"s3-flip", "S3 answers files with a wrong bit", nil, false, 2 * second, 8 * second, everywhere, storeBits, s3Flip},
-	{"s3-stale", "S3 answers pages of before keys changed", nil, false, 2 * second, 8 * second, everywhere, live, s3Stale},
+	{"s3-slow", "calls to S3 take several seconds", nil, false, 2 * second, 6 * second, everywhere, storeItself, s3Slow},
+	{"s3-quirks", "S3 answers short pages, claims that they are the last, and counts their keys wrongly", nil, false, 2 * second, 8 * second, everywhere, storeItself, s3Quirks},
+	{"s3-flip", "S3 returns files with a flipped bit", nil, false, 2 * second, 8 * second, everywhere, storeBits, s3Flip},
+	{"s3-stale", "S3 returns stale pages", nil, false, 2 * second, 8 * second, everywhere, live, s3Stale},
 	{"churn", "a source gains and loses keys while it is imported", nil, false, 4 * second, 8 * second, everywhere, live, churn},
-	{"tamper", "a stored file is changed, with right checksums: what reads it fails by its name", nil, false, tenth, tenth, everywhere, storeFiles, tamper},
-	{"poison", "S3 refuses to list some keys for good: that import fails, others go on", nil, false, tenth, tenth, everywhere, itself, nil},
+	{"tamper", "a stored file is changed and its checksums are adjusted: its readers fail and name it", nil, false, tenth, tenth, everywhere, storeFiles, tamper},
+	{"poison", "S3 always refuses to list some keys: that import fails, others go on", nil, false, tenth, tenth, everywhere, itself, nil},
 }
 
-func disks2all(p plan, _ string) []string { return disks(p, "all") }
+func allDisks(p plan, _ string) []string { return disks(p, "all") }
 
-// points are the steps before and after which a process can be made to die: each
-// is where something becomes durable or visible, or is about to.
+// points are the functions before and after which a process can die. Each makes something
+// durable or visible.
 var points = []overlay.Func{
 	{Dir: "pkg/queue", Recv: "Queue", Name: "PublishTo"},
 	{Dir: "pkg/covers", Recv: "Log", Name: "Publish"},
@@ -189,7 +189,7 @@ var points = []overlay.Func{
 	{Dir: "pkg/catalog", Recv: "Catalog", Name: "SetMetadata"},
 }
 
-// Points that a worker passes, and those that a coordinator does.
+// The points of workers, and those of coordinators.
 var (
 	workerPoints      = []string{"queue.Queue.PublishTo", "covers.Log.Publish", "queue.Puller.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
 	coordinatorPoints = []string{
@@ -198,7 +198,7 @@ var (
 	}
 )
 
-// point returns the value of CHAOS_POINT of a fault of that kind.
+// point returns the value of CHAOS_POINT for a fault of kind pointKind.
 func (f fault) point() string {
 	if f.step != "" {
 		return f.step
@@ -214,14 +214,14 @@ func (f fault) point() string {
 	}
 	what := "kill"
 	if d>>20%4 == 0 {
-		what = "5s" // beyond ack_wait and lease_ttl
+		what = "5s" // longer than ack_wait and lease_ttl
 	}
 	pass := 1 + d>>32%often(name)
 	return fmt.Sprintf("%s/%s/%d/%s", name, when, pass, what)
 }
 
-// often returns about how often a process passes a point in a run, or in what is
-// left of it.
+// often returns about how many times a process passes a point in a run, or in the rest of a
+// run.
 func often(point string) uint64 {
 	switch point {
 	case "covers.Log.Publish", "namespace.Files.Put", "kv.bucket.write":

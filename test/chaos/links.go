@@ -8,8 +8,8 @@ import (
 	"github.com/rangefleet/rangefleet/test/chaos/proxy"
 )
 
-// hold gives links a state for a while, and passes everything on again after it.
-// What was held arrives late, or is lost with its connection.
+// hold sets the state of links for the time of the fault. Afterwards they pass everything on.
+// Held bytes then arrive late, or are lost with their connections if lost is set.
 func hold(ctx context.Context, f fault, links []*proxy.Link, s proxy.State, lost bool) error {
 	for _, l := range links {
 		l.Set(s)
@@ -53,8 +53,7 @@ func natsDelay(ctx context.Context, w *world, f fault) error {
 	return hold(ctx, f, w.links[f.target], proxy.State{Delay: 200 * time.Millisecond}, false)
 }
 
-// isolate cuts a NATS server off from the others: both ways, or so that it hears
-// them and is not heard, or the other way round.
+// isolate cuts a NATS server off from the others, in both directions or in one.
 func isolate(ctx context.Context, w *world, f fault) error {
 	var from, to []*proxy.Link
 	for i := range natsServers {
@@ -68,7 +67,7 @@ func isolate(ctx context.Context, w *world, f fault) error {
 			}
 		}
 	}
-	in, out := f.detail%3 != 1, f.detail%3 != 2 // what it says, what it hears
+	in, out := f.detail%3 != 1, f.detail%3 != 2 // directions from the server, and to it
 	for _, l := range to {
 		l.Set(proxy.State{HoldIn: out, HoldOut: in})
 	}
@@ -109,7 +108,7 @@ func s3LostAnswer(ctx context.Context, w *world, f fault) error {
 	return hold(ctx, f, w.s3Of(f.target), proxy.State{HoldOut: true}, true)
 }
 
-// spoil gives S3 faults of its own for a while.
+// spoil lets S3 inject faults for the time of the fault.
 func (w *world) spoil(ctx context.Context, f fault, s synths3.Faults) error {
 	s.Seed = f.detail
 	if err := w.s3.objects.SetFaults(s); err != nil {
@@ -141,7 +140,7 @@ func s3Quirks(ctx context.Context, w *world, f fault) error {
 	})
 }
 
-// s3Flip has S3 answer whole files with a wrong bit in them.
+// s3Flip makes S3 return complete files with a flipped bit.
 func s3Flip(ctx context.Context, w *world, f fault) error {
 	w.s3.flip.Store(300)
 	defer w.s3.flip.Store(0)
@@ -149,7 +148,7 @@ func s3Flip(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// s3Stale answers pages of before keys changed, while they do.
+// s3Stale makes S3 return pages of the past bucket while the live bucket changes.
 func s3Stale(ctx context.Context, w *world, f fault) error {
 	w.s3.stale.Store(400)
 	defer w.s3.stale.Store(0)

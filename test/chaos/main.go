@@ -1,5 +1,5 @@
-// Command chaos runs whole fleets while everything around them fails, and checks
-// that nothing comes of it: docs/chaos.md tells what fails and what is checked.
+// Command chaos runs whole fleets, injects faults into everything around them, and checks that
+// all imports are right. docs/chaos.md describes the faults and the checks.
 //
 //	chaos -short          one run of each layout, and the controls; minutes
 //	chaos -seeds 100      a hundred long runs
@@ -40,11 +40,11 @@ func main() {
 	}
 }
 
-// mountsVariable is set in a process whose mounts are its own.
+// mountsVariable is set in a process that has a mount namespace of its own.
 const mountsVariable = "CHAOS_OWN_MOUNTS"
 
-// ownMounts runs this program again in a mount namespace of its own, so that no
-// disk that it mounts outlives it. Without the right to do so it does not.
+// ownMounts runs this program again in a mount namespace of its own, so that its mounts end
+// with it. It does nothing if this process may not do that.
 func ownMounts() (ran bool, code int) {
 	if os.Getenv(mountsVariable) != "" || os.Geteuid() != 0 {
 		return false, 0
@@ -53,7 +53,7 @@ func ownMounts() (ran bool, code int) {
 	cmd.Env = append(os.Environ(), mountsVariable+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGTERM}
-	runtime.LockOSThread() // the death of a thread is that of a parent to its child
+	runtime.LockOSThread() // the child dies with the thread that started it
 	if err := cmd.Start(); err != nil {
 		return false, 0
 	}
@@ -64,17 +64,17 @@ func ownMounts() (ran bool, code int) {
 			_ = cmd.Process.Signal(s) // it may have ended
 		}
 	}()
-	_ = cmd.Wait() // its exit code tells
+	_ = cmd.Wait() // the exit code is returned
 	return true, cmd.ProcessState.ExitCode()
 }
 
-// options are what the command line says.
+// options are the options of the command line.
 type options struct {
 	form     form
 	seed     uint64
 	seeds    int
 	controls bool
-	only     string // the name of a control, or all of them
+	only     string // the name of a control, or "all"
 	clock    bool
 	root     string
 	dir      string
@@ -85,15 +85,15 @@ type options struct {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	short := flags.Bool("short", false, "short runs, that together have each kind of fault, and the controls")
+	short := flags.Bool("short", false, "make short runs, which together have every kind of fault, and run the controls")
 	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the first run")
-	flags.IntVar(&o.seeds, "seeds", 0, "`number` of runs; default 10, or 4 short ones, or the one of -seed")
-	flags.StringVar(&o.only, "control", "", "run the control of the `name` alone, or all of them: one is well if it is found to be ill")
-	flags.BoolVar(&o.clock, "clock", true, "build programs whose wall clock can jump, which takes minutes the first time; short runs only do if told to")
+	flags.IntVar(&o.seeds, "seeds", 0, "`number` of runs; default 10, or 4 with -short, or 1 with -seed")
+	flags.StringVar(&o.only, "control", "", "run only the control of that `name`, or all: a control succeeds if a violation is found")
+	flags.BoolVar(&o.clock, "clock", true, "build programs whose wall clock can jump, which takes minutes the first time; default false with -short")
 	flags.StringVar(&o.root, "root", "../..", "`directory` of the repository")
-	flags.StringVar(&o.dir, "dir", "", "`directory` for programs and logs; default a new one, kept if a run fails")
-	flags.BoolVar(&o.verbose, "v", false, "tell what happens while it does, not only after a failure")
-	flags.BoolVar(&o.printed, "plan", false, "print the plans and quit")
+	flags.StringVar(&o.dir, "dir", "", "`directory` for programs and logs; default a new directory, which is kept if a run fails")
+	flags.BoolVar(&o.verbose, "v", false, "print events as they happen, not only after a failure")
+	flags.BoolVar(&o.printed, "plan", false, "print the plans and exit")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -116,7 +116,7 @@ func parse(args []string) (options, error) {
 	o.controls = o.only != "" || *short && !given["seed"]
 	known := func(c control) bool { return c.name == o.only }
 	if o.only != "" && o.only != "all" && !slices.ContainsFunc(controls, known) {
-		return o, fmt.Errorf("-control: %q is none", o.only)
+		return o, fmt.Errorf("-control: unknown control %q", o.only)
 	}
 	return o, nil
 }
@@ -131,7 +131,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	if os.Getenv(mountsVariable) != "" {
 		if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-			return fmt.Errorf("keep mounts to itself: %w", err)
+			return fmt.Errorf("make mounts private: %w", err)
 		}
 	}
 	if o.dir == "" {
@@ -140,13 +140,13 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		}
 		defer func() {
 			if err == nil {
-				_ = os.RemoveAll(o.dir) // it is in the way of nobody
+				_ = os.RemoveAll(o.dir) // leftovers do no harm
 			}
 		}()
 	}
-	a := able{mounts: canMount(o.dir), clock: o.clock}
+	a := abilities{mounts: canMount(o.dir), clock: o.clock}
 	if !a.mounts {
-		fmt.Fprintln(out, "disks cannot be mounted here: no full disks, no power cuts")
+		fmt.Fprintln(out, "cannot mount disks: faults of disks are left out")
 	}
 	if o.printed {
 		for i := range o.seeds {
@@ -157,8 +157,8 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	return o.all(ctx, a, out)
 }
 
-// all runs all that the command line asks for.
-func (o options) all(ctx context.Context, a able, out io.Writer) error {
+// all makes the runs and the controls that the options select.
+func (o options) all(ctx context.Context, a abilities, out io.Writer) error {
 	begun := time.Now()
 	var failed []string
 	if o.only == "" {
@@ -179,13 +179,13 @@ func (o options) all(ctx context.Context, a able, out io.Writer) error {
 		failed = append(failed, blind...)
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("failed: %v; logs are in %s", failed, o.dir)
+		return fmt.Errorf("%v failed; logs are in %s", failed, o.dir)
 	}
-	fmt.Fprintf(out, "all is well after %.0f s\n", time.Since(begun).Seconds())
+	fmt.Fprintf(out, "all passed after %.0f s\n", time.Since(begun).Seconds())
 	return nil
 }
 
-// build builds the programs of fleets, and returns their directory.
+// build builds the programs of a fleet, and returns their directory.
 func (o options) build(ctx context.Context) (programs string, err error) {
 	programs = filepath.Join(o.dir, "bin")
 	b := overlay.Build{Root: o.root, Out: programs, Points: points, Clock: o.clock}
@@ -203,7 +203,7 @@ func (o options) build(ctx context.Context) (programs string, err error) {
 }
 
 // runs makes the runs of all seeds, and returns those that failed.
-func (o options) runs(ctx context.Context, programs string, a able, out io.Writer) (failed []string, err error) {
+func (o options) runs(ctx context.Context, programs string, a abilities, out io.Writer) (failed []string, err error) {
 	var slowest verdict
 	for i := range o.seeds {
 		p := newPlan(o.seed+uint64(i), o.form, a)
@@ -218,13 +218,12 @@ func (o options) runs(ctx context.Context, programs string, a able, out io.Write
 			slowest = v
 		}
 	}
-	fmt.Fprintf(out, "%d of %d seeds are well; the slowest, %d, had settled %.0f s after its last fault\n",
+	fmt.Fprintf(out, "%d of %d seeds passed; the slowest, %d, settled %.0f s after its last fault\n",
 		o.seeds-len(failed), o.seeds, slowest.seed, slowest.settled.Seconds())
 	return failed, nil
 }
 
-// runControls runs the controls that are asked for, and returns those that were not
-// noticed.
+// runControls runs the selected controls, and returns those without the expected violation.
 func (o options) runControls(ctx context.Context, out io.Writer) (failed []string, err error) {
 	for _, c := range controls {
 		if o.only != "" && o.only != "all" && o.only != c.name {
@@ -241,41 +240,41 @@ func (o options) runControls(ctx context.Context, out io.Writer) (failed []strin
 	return failed, nil
 }
 
-// verdict is what came of a run.
+// verdict is the result of a run.
 type verdict struct {
 	seed    uint64
-	faults  []string      // what was seen that may not be
-	journal string        // the file that tells what happened
-	settled time.Duration // from its last fault until nothing was left to do
+	faults  []string      // violations
+	journal string        // file of the run's events
+	settled time.Duration // from the last fault until all imports had ended and nothing was queued
 }
 
-// one is one run, which is to be without violations.
+// one makes one run and prints its result.
 func (o options) one(ctx context.Context, name, programs string, p plan, out io.Writer) verdict {
 	begun := time.Now()
 	v := o.live(ctx, name, programs, p, out)
 	if len(v.faults) == 0 {
-		fmt.Fprintf(out, "seed %-4d %-24s %2d faults, %d imports: ok after %.0f s, the last %.0f s without faults\n", p.seed, p.layout.String()+",",
+		fmt.Fprintf(out, "seed %-4d %-24s %2d faults, %d imports: ok after %.0f s, settled %.0f s after the last fault\n", p.seed, p.layout.String()+",",
 			len(p.faults), len(p.imports), time.Since(begun).Seconds(), v.settled.Seconds())
 		return v
 	}
 	p.print(out)
 	if !o.verbose {
-		text, _ := os.ReadFile(v.journal) // it is told if there is any
+		text, _ := os.ReadFile(v.journal) // there may be none
 		fmt.Fprintf(out, "%s", text)
 	}
-	fmt.Fprintf(out, "seed %d FAILED; again with: make chaos CHAOS='-seed %d%s'\n", p.seed, p.seed, map[bool]string{true: " -short"}[p.form.short])
+	fmt.Fprintf(out, "seed %d FAILED; to repeat: make chaos CHAOS='-seed %d%s'\n", p.seed, p.seed, map[bool]string{true: " -short"}[p.form.short])
 	for _, text := range v.faults {
 		fmt.Fprintln(out, "  "+text)
 	}
 	return v
 }
 
-// controlRuns is in how many runs, at most, the lack of an invariant must show:
-// whether the faults of one strike where it matters is up to chance.
+// controlRuns is the most runs of a control. Whether the faults of a run violate the invariant
+// depends on chance.
 const controlRuns = 3
 
-// control is runs with an invariant switched off, one of which is to have
-// violations.
+// control repeats runs with an invariant switched off, and reports whether one of them had the
+// expected violation.
 func (o options) control(ctx context.Context, c control, out io.Writer) (bool, error) {
 	begun := time.Now()
 	b := overlay.Build{Root: o.root, Out: filepath.Join(o.dir, "bin-"+c.name), Points: points, Bodies: c.bodies}
@@ -289,16 +288,16 @@ func (o options) control(ctx context.Context, c control, out io.Writer) (bool, e
 			return slices.ContainsFunc(c.signs, func(sign string) bool { return strings.Contains(text, sign) })
 		})
 		if i >= 0 {
-			fmt.Fprintf(out, "control %-8s noticed after %.0f s that %s: %.140s\n", c.name, time.Since(begun).Seconds(), c.about, faults[i])
+			fmt.Fprintf(out, "control %-8s passed after %.0f s: %s, and this was found: %.140s\n", c.name, time.Since(begun).Seconds(), c.about, faults[i])
 			return true, nil
 		}
 	}
-	fmt.Fprintf(out, "control %s FAILED: although %s, nothing was found to be %q in %d runs, only %q\n",
+	fmt.Fprintf(out, "control %s FAILED: although %s, no violation has any of the texts %q in %d runs; the last run has %q\n",
 		c.name, c.about, c.signs, controlRuns, faults)
 	return false, nil
 }
 
-// live runs one world.
+// live sets up a world, runs it, and removes it.
 func (o options) live(ctx context.Context, name, programs string, p plan, out io.Writer) verdict {
 	dir := filepath.Join(o.dir, name)
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
@@ -322,12 +321,12 @@ func (o options) live(ctx context.Context, name, programs string, p plan, out io
 		err = w.life(ctx)
 	}
 	if err != nil {
-		w.violate("the run could not be ended: %v", err)
+		w.violate("the run could not be completed: %v", err)
 	}
 	return verdict{seed: p.seed, faults: w.faults, journal: file.Name(), settled: w.settled}
 }
 
-// life is a run from the first import to the last check.
+// life makes the imports, the faults and the checks of a run.
 func (w *world) life(ctx context.Context) error {
 	w.s3.fillLive()
 	u := users{w}
@@ -336,7 +335,7 @@ func (w *world) life(ctx context.Context) error {
 	}
 	w.note("the fleet is ready")
 	outcomes := u.perform(ctx)
-	w.note("looking at what came of it")
+	w.note("checking the result")
 	if err := w.ready(ctx, w.apis...); err != nil {
 		return err
 	}

@@ -14,8 +14,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// nodeConfig is a NATS server of the cluster. It is handed to the harness's own
-// program, which runs the server, as JSON in the variable of the name nodeVariable.
+// nodeConfig is the configuration of a NATS server of the cluster. The harness runs its own
+// program as the server, and passes the configuration as JSON in the environment variable
+// nodeVariable.
 type nodeConfig struct {
 	Name   string   `json:"name"`
 	Store  string   `json:"store"`
@@ -23,13 +24,13 @@ type nodeConfig struct {
 	Port   int      `json:"port"`   // for clients
 	Routes int      `json:"routes"` // port for the other servers
 	Peers  []string `json:"peers"`  // addresses of links to them
-	Other  bool     `json:"other"`  // it has other settings than at first
+	Other  bool     `json:"other"`  // use other settings than at the first start
 }
 
 const nodeVariable = "CHAOS_NATS"
 
-// runNode is a NATS server until SIGTERM. Neither clients nor servers are told of
-// other addresses than those of the links that they were given.
+// runNode runs a NATS server until SIGTERM. The server announces no addresses, so that clients
+// and servers use only the links in their configurations.
 func runNode(text string) error {
 	var cfg nodeConfig
 	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
@@ -40,7 +41,7 @@ func runNode(text string) error {
 		JetStream: true, StoreDir: cfg.Store, SyncAlways: true, JetStreamMaxStore: 1 << 40, JetStreamMaxMemory: 64 << 20,
 		MaxPayload: 8 << 20, NoSigs: true, Logtime: true,
 		Cluster: server.ClusterOpts{
-			Name: "chaos", Host: cfg.Host, Port: cfg.Routes, NoAdvertise: true, Advertise: "127.0.0.1:1", // where nobody listens
+			Name: "chaos", Host: cfg.Host, Port: cfg.Routes, NoAdvertise: true, Advertise: "127.0.0.1:1", // nothing listens there
 		},
 	}
 	if cfg.Other {
@@ -66,7 +67,7 @@ func runNode(text string) error {
 	return nil
 }
 
-// nodeMain runs a NATS server if the environment says that this process is one.
+// nodeMain runs a NATS server if the environment configures one.
 func nodeMain() (ran bool) {
 	text := os.Getenv(nodeVariable)
 	if text == "" {

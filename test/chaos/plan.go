@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// plan is all that a run decides by its seed: the same seed and form always give
-// the same plan. What the processes make of it is up to the machine.
+// plan holds everything that the seed of a run determines. The same seed and form always give
+// the same plan, but how the processes react depends on the machine.
 type plan struct {
 	seed    uint64
 	form    form
@@ -19,13 +19,13 @@ type plan struct {
 	faults  []fault
 }
 
-// form is how long a run is.
+// form is the size of a run.
 type form struct {
 	short    bool
 	window   time.Duration // in which faults begin
-	faults   int           // of a long run; a short one has its share of all kinds
-	keys     int64         // of an import, at least half and at most all of them
-	patience time.Duration // for everything to end well once no fault is left
+	faults   int           // number of faults in a long run; a short one has its share of all kinds
+	keys     int64         // most keys of an import, which has at least half as many
+	patience time.Duration // from the end of the last fault to the end of all imports
 }
 
 var (
@@ -33,8 +33,8 @@ var (
 	longForm  = form{window: 24 * time.Second, faults: 24, keys: 60_000, patience: 150 * time.Second}
 )
 
-// listing is the setting s3.listing of a run: every fourth long one walks. A walk is
-// never cut, so that most kinds of faults have less to meet there.
+// listing returns the setting s3.listing of a run. Every fourth long run walks. The others list
+// in parallel, since partitions of walks are never cut, so that most faults have less effect.
 func (p plan) listing() string {
 	if !p.form.short && p.seed/uint64(layouts)%4 == 1 {
 		return "walk"
@@ -42,13 +42,13 @@ func (p plan) listing() string {
 	return "parallel"
 }
 
-// layout is what a run's fleet stands on.
+// layout is the kind of NATS servers of a run, and their disks.
 type layout int
 
 const (
-	plain    layout = iota // three NATS servers, their files on the machine's disk
-	small                  // three NATS servers, each with a disk of its own that can be full
-	loop                   // three NATS servers, each with a disk of its own whose power can be cut
+	plain    layout = iota // three NATS servers with their files on the machine's disk
+	small                  // three NATS servers, each with a disk of its own that can fill up
+	loop                   // three NATS servers, each with a disk of its own that can lose power
 	embedded               // one NATS server, embedded in a coordinator
 	layouts
 )
@@ -57,7 +57,7 @@ func (l layout) String() string {
 	return [...]string{"cluster", "cluster on small disks", "cluster on loop disks", "embedded NATS"}[l]
 }
 
-// Fleets of all layouts.
+// Numbers of processes, for all layouts.
 const (
 	natsServers  = 3
 	coordinators = 2
@@ -76,18 +76,18 @@ func names(kind string, n int) []string {
 type job struct {
 	bucket string
 	dest   string
-	at     time.Duration // when it is asked for
-	keys   int64         // 0: whatever the bucket holds
-	poison bool          // it has to fail
+	at     time.Duration // time of the request
+	keys   int64         // number of keys in the bucket; 0 if that changes
+	poison bool          // the import must fail
 }
 
-// fault is one thing that goes wrong.
+// fault is one fault of a run.
 type fault struct {
 	kind    *kind
 	target  string
 	at, dur time.Duration
-	detail  uint64 // whatever else there is to decide
-	step    string // of a point, where a control decides it: the value of CHAOS_POINT
+	detail  uint64 // random bits for further decisions
+	step    string // the value of CHAOS_POINT, if a control sets it
 }
 
 func (f fault) String() string {
@@ -101,14 +101,14 @@ func (f fault) what() string {
 	return f.point()
 }
 
-// able is what this machine and these programs can inject.
-type able struct {
+// abilities tell which faults this machine and these programs support.
+type abilities struct {
 	mounts bool // tmpfs and loop devices can be mounted
 	clock  bool // the programs were built with a clock that jumps
 }
 
 // newPlan makes the plan of a seed.
-func newPlan(seed uint64, f form, a able) plan {
+func newPlan(seed uint64, f form, a abilities) plan {
 	rnd := rand.New(rand.NewPCG(seed, 0xc4a05))
 	p := plan{seed: seed, form: f, layout: layout(seed % uint64(layouts))}
 	if (p.layout == small || p.layout == loop) && !a.mounts {
@@ -126,11 +126,11 @@ func newPlan(seed uint64, f form, a able) plan {
 	return p
 }
 
-// processPoints is how many of a long run's faults are at points at least.
+// processPoints is the least number of faults of kind pointKind in a long run.
 const processPoints = 6
 
-// pick returns the kinds of faults of the run, some of them more than once.
-func (p plan) pick(rnd *rand.Rand, a able) []*kind {
+// pick returns the kinds of the run's faults. A kind may occur more than once.
+func (p plan) pick(rnd *rand.Rand, a abilities) []*kind {
 	var all []*kind
 	for _, k := range kinds {
 		if k.possible(p.layout, a) {
@@ -138,9 +138,8 @@ func (p plan) pick(rnd *rand.Rand, a able) []*kind {
 		}
 	}
 	if p.form.short {
-		// Runs of consecutive seeds share the kinds among them: each kind is in one
-		// of those layouts that it is possible in.
-		picked := slices.DeleteFunc(all, func(k *kind) bool { return !k.dealt(p.layout, a) })
+		// Each kind is in the run of one of the layouts on which it is possible.
+		picked := slices.DeleteFunc(all, func(k *kind) bool { return !k.inShortRun(p.layout, a) })
 		return append(picked, kindOf(pointKind), kindOf(pointKind))
 	}
 	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -148,17 +147,17 @@ func (p plan) pick(rnd *rand.Rand, a able) []*kind {
 	for len(picked) < p.form.faults-processPoints {
 		picked = append(picked, all[rnd.IntN(len(all))])
 	}
-	for range processPoints { // of which there are hundreds
+	for range processPoints { // this kind has hundreds of variants
 		picked = append(picked, kindOf(pointKind))
 	}
 	return picked
 }
 
-// newImports decides what is imported.
+// newImports returns the imports of the run.
 func (p plan) newImports(rnd *rand.Rand, picked []*kind) []job {
 	shapes := []string{"awkward", "hive", "zruns", "md5", "cjk", "zipf", "deep", "firstlies", "uuid", "fractal", "onedir"}
 	rnd.Shuffle(len(shapes), func(i, j int) { shapes[i], shapes[j] = shapes[j], shapes[i] })
-	dests := []string{"a/", "b/", "old/sub/"} // the first and the last hold something before
+	dests := []string{"a/", "b/", "old/sub/"} // the branch has objects under the first and the last
 	var all []job
 	for i, dest := range dests[:1+rnd.IntN(len(dests))] {
 		n := p.form.keys/2 + rnd.Int64N(p.form.keys/2)
@@ -179,8 +178,8 @@ func (p plan) newImports(rnd *rand.Rand, picked []*kind) []job {
 	return all
 }
 
-// place finds a target and a time for a fault at which no other one of the run
-// befalls the same thing.
+// place returns a fault of the kind, with a target and a time at which no other fault affects
+// the same things.
 func (k *kind) place(rnd *rand.Rand, p plan, busy map[string][]fault) (fault, bool) {
 	for range 50 {
 		f := fault{kind: k, at: time.Duration(rnd.Int64N(int64(p.form.window))), detail: rnd.Uint64()}
@@ -191,7 +190,7 @@ func (k *kind) place(rnd *rand.Rand, p plan, busy map[string][]fault) (fault, bo
 		f.dur = least + time.Duration(rnd.Int64N(int64(most-least)+1))
 		targets := k.targets(p)
 		f.target = targets[rnd.IntN(len(targets))]
-		if things := k.befalls(p, f.target); free(busy, things, f) {
+		if things := k.affects(p, f.target); free(busy, things, f) {
 			for _, thing := range things {
 				busy[thing] = append(busy[thing], f)
 			}
@@ -201,8 +200,8 @@ func (k *kind) place(rnd *rand.Rand, p plan, busy map[string][]fault) (fault, bo
 	return fault{}, false
 }
 
-// free reports whether nothing else befalls the things meanwhile, or a moment
-// before or after.
+// free reports whether no other fault affects the things during the fault, or shortly before
+// or after.
 func free(busy map[string][]fault, things []string, f fault) bool {
 	const moment = 500 * time.Millisecond
 	for _, thing := range things {
@@ -215,7 +214,7 @@ func free(busy map[string][]fault, things []string, f fault) bool {
 	return true
 }
 
-// print tells the plan.
+// print prints the plan.
 func (p plan) print(w io.Writer) {
 	fmt.Fprintf(w, "seed %d: %v, %s\n", p.seed, p.layout, p.listing())
 	for _, j := range p.imports {

@@ -12,32 +12,32 @@ import (
 	"time"
 )
 
-// respawn is how long a program that ended by itself stays down: what supervises
-// it where it runs in earnest starts it again, and so does the harness.
+// respawn is how long a program that ended by itself stays down. The harness then restarts it,
+// as a supervisor would.
 const respawn = 300 * time.Millisecond
 
-// process is a program that is started again whenever it ends, unless it is to be
-// down. Its methods may be called concurrently.
+// process is a supervised program: it is restarted whenever it ends, unless it is to be down.
+// Methods may be called concurrently.
 type process struct {
 	name string
 	path string
 	args []string
 	env  func(run int) []string // of run 0, 1, ...
-	log  string                 // file that takes the output of all runs
+	log  string                 // file for the output of all runs
 	note func(format string, args ...any)
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
-	up      bool          // it is to run
+	up      bool          // the program is to run
 	ended   chan struct{} // closed when the present run has ended
-	wake    chan struct{} // a tick after up changed
+	wake    chan struct{} // receives a value after up changed
 	runs    int
-	faults  []string // ways of ending that no fault explains
+	faults  []string // ends that no fault explains
 	frozen  bool
 	stopped chan struct{} // supervise has returned
 }
 
-// supervise runs the process, at first down, until ctx ends.
+// supervise supervises the process, which is down at first, until ctx ends.
 func (p *process) supervise(ctx context.Context) {
 	p.wake = make(chan struct{}, 1)
 	p.stopped = make(chan struct{})
@@ -66,11 +66,11 @@ func (p *process) wanted() bool {
 	return p.up
 }
 
-// run is one run of the program, killed when ctx ends.
+// run runs the program once. It kills the program when ctx ends.
 func (p *process) run(ctx context.Context) {
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		p.fault("its log cannot be opened: %v", err)
+		p.fault("cannot open its log: %v", err)
 		return
 	}
 	defer out.Close()
@@ -92,15 +92,15 @@ func (p *process) run(ctx context.Context) {
 	p.mu.Unlock()
 	defer close(ended)
 	if err != nil {
-		p.fault("it cannot be started: %v", err)
+		p.fault("cannot start: %v", err)
 		return
 	}
 	err = cmd.Wait()
 	p.judge(ctx, cmd, err)
 }
 
-// judge records a way of ending that no process may have: a panic, or a fatal error
-// of the runtime. Who is killed, or gives up with words, is started again.
+// judge records an end that no process may have: a panic, or a fatal error of the runtime. A
+// process may be killed, or exit with an error.
 func (p *process) judge(ctx context.Context, cmd *exec.Cmd, err error) {
 	if ctx.Err() != nil {
 		return
@@ -109,16 +109,16 @@ func (p *process) judge(ctx context.Context, cmd *exec.Cmd, err error) {
 	switch {
 	case ok && status.Signaled() && status.Signal() == syscall.SIGKILL:
 		if p.wanted() {
-			p.note("%s died at its point", p.name)
+			p.note("%s died at a point", p.name)
 		}
 	case err == nil:
 		if p.wanted() {
-			p.fault("it ended without being told to")
+			p.fault("ended without a signal")
 		}
 	case cmd.ProcessState.ExitCode() == 1:
-		p.note("%s gave up with exit code 1", p.name)
+		p.note("%s ended with exit code 1", p.name)
 	default:
-		p.fault("it ended with %v", err)
+		p.fault("ended with %v", err)
 	}
 }
 
@@ -130,7 +130,7 @@ func (p *process) fault(format string, args ...any) {
 	p.faults = append(p.faults, text)
 }
 
-// start has the program run from now on.
+// start starts the program, and keeps it running.
 func (p *process) start() { p.want(true) }
 
 func (p *process) want(up bool) {
@@ -143,8 +143,8 @@ func (p *process) want(up bool) {
 	}
 }
 
-// stop ends the program with a signal and keeps it down. It returns when it is
-// gone, or after the limit, after which it is killed and false is returned.
+// stop ends the program with a signal and keeps it down. If the program has not ended within
+// the limit, stop kills it and returns false.
 func (p *process) stop(sig syscall.Signal, limit time.Duration) bool {
 	p.want(false)
 	p.mu.Lock()
@@ -164,10 +164,10 @@ func (p *process) stop(sig syscall.Signal, limit time.Duration) bool {
 	}
 }
 
-// kill ends the program as kill -9 does and keeps it down.
+// kill kills the program and keeps it down.
 func (p *process) kill() { p.stop(syscall.SIGKILL, time.Minute) }
 
-// signal sends a signal to the present run, if there is one.
+// signal sends a signal to the program, if it is running.
 func (p *process) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,7 +176,7 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// panicked returns what the logs hold that no log may.
+// panicked returns the first line of the log that tells of a panic or a data race, or "".
 func (p *process) panicked() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 )
 
-// maxHeard bounds how many messages are kept to be published again.
+// maxHeard is the most messages that are kept for publishing them again.
 const maxHeard = 20_000
 
-// connect returns a connection to NATS by no link, and hears what is published.
+// connect returns a direct connection to NATS, and subscribes to partitions and covers.
 func (w *world) connect() (*nats.Conn, error) {
 	nc, err := nats.Connect("nats://"+strings.Join(w.nats, ",nats://"),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(tenth), nats.PingInterval(2*time.Second))
@@ -59,8 +59,8 @@ func (w *world) hear(m *nats.Msg) {
 	}
 }
 
-// duplicate publishes again what was published before, at random, as a client does
-// whose first try arrives late.
+// duplicate publishes random earlier messages again, like a client whose first try arrives
+// late.
 func duplicate(ctx context.Context, w *world, f fault) error {
 	rnd := rand.New(rand.NewPCG(f.detail, 0))
 	ctx, cancel := context.WithTimeout(ctx, f.dur)
@@ -84,8 +84,8 @@ func duplicate(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// lose removes partitions, queued and running, and covers, at random: what NATS
-// lost although it had acknowledged it.
+// lose deletes random partitions, queued and running, and covers: NATS loses messages that it
+// has acknowledged.
 func lose(ctx context.Context, w *world, f fault) error {
 	rnd := rand.New(rand.NewPCG(f.detail, 2))
 	ctx, cancel := context.WithTimeout(ctx, f.dur)
@@ -94,14 +94,14 @@ func lose(ctx context.Context, w *world, f fault) error {
 		name := []string{"WORK", "COVERS"}[rnd.IntN(2)]
 		s, err := w.js.Stream(ctx, name)
 		if err != nil {
-			continue // nobody leads it right now
+			continue // the stream has no leader
 		}
 		state := s.CachedInfo().State
 		if state.Msgs == 0 {
 			continue
 		}
 		for range 1 + state.Msgs/4 {
-			_ = s.DeleteMsg(ctx, state.FirstSeq+rnd.Uint64N(1+state.LastSeq-state.FirstSeq)) // it may be gone
+			_ = s.DeleteMsg(ctx, state.FirstSeq+rnd.Uint64N(1+state.LastSeq-state.FirstSeq)) // there may be no such message
 		}
 	}
 	return nil
@@ -121,18 +121,17 @@ func (w *world) leader(ctx context.Context, stream string) (string, error) {
 	return "", fmt.Errorf("stream %s has no leader", stream)
 }
 
-// stepdown asks the leaders of all streams and of the work's consumers to step
-// down.
+// stepdown asks the leaders of all streams, and of the consumers of WORK, to step down.
 func stepdown(ctx context.Context, w *world, f fault) error {
 	ctx, cancel := context.WithTimeout(ctx, f.dur)
 	defer cancel()
 	for pause(ctx, 700*time.Millisecond) {
 		for name := range w.js.StreamNames(ctx).Name() {
-			_ = w.nc.Publish("$JS.API.STREAM.LEADER.STEPDOWN."+name, nil) // it may have no leader right now
+			_ = w.nc.Publish("$JS.API.STREAM.LEADER.STEPDOWN."+name, nil) // the stream may have no leader
 		}
 		work, err := w.js.Stream(ctx, "WORK")
 		if err != nil {
-			continue // who leads it is being found out
+			continue // a leader is being elected
 		}
 		for name := range work.ConsumerNames(ctx).Name() {
 			_ = w.nc.Publish("$JS.API.CONSUMER.LEADER.STEPDOWN.WORK."+name, nil)
@@ -141,7 +140,7 @@ func stepdown(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// subjects returns how many messages a stream holds of each subject that matches the filter.
+// subjects returns the number of messages of each subject of a stream that matches the filter.
 func subjects(ctx context.Context, js jetstream.JetStream, name, filter string) (map[string]uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -156,7 +155,7 @@ func subjects(ctx context.Context, js jetstream.JetStream, name, filter string) 
 	return info.State.Subjects, nil
 }
 
-// records returns the records of all imports into the repository.
+// records returns the records of all imports to the repository.
 func records(ctx context.Context, js jetstream.JetStream) ([]imports.Record, error) {
 	counts, err := subjects(ctx, js, "KV_imports", "$KV.imports.i.>")
 	if err != nil {

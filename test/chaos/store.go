@@ -24,34 +24,33 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// Buckets of the synthetic S3, beside the generated ones.
+// Buckets of the synthetic S3, besides the generated ones.
 const (
 	namespaceBucket = "ns"
-	liveBucket      = "live"   // its keys come and go
-	pastBucket      = "past"   // what liveBucket was before they did
-	poisonBucket    = "poison" // refuses to list some of its keys
+	liveBucket      = "live"   // objects are put and removed
+	pastBucket      = "past"   // the first state of liveBucket
+	poisonBucket    = "poison" // some keys cannot be listed
 )
 
-// Calls that a poisoned listing refuses are those whose page would hold any of
-// these keys, by index.
+// LISTs of the poison bucket are refused if their pages would hold any of the keys with these
+// indexes.
 const poisonFrom, poisonTo, poisonKeys = 9_000, 9_100, 20_000
 
-// store is the synthetic S3 with what only this harness asks of it: LIST calls that
-// come no faster than a pace, whoever makes them; pages of the past; keys that can
-// not be listed. Its methods may be called concurrently.
+// store is the synthetic S3 with further faults: a limit of the rate of all LIST calls, stale
+// pages, and keys that cannot be listed. Methods may be called concurrently.
 type store struct {
 	objects *synths3.Server
 	server  *http.Server
 	addr    string
 
-	stale  atomic.Uint64 // share of the pages of liveBucket that are of the past, in thousandths
-	flip   atomic.Uint64 // share of the answers to GET whose content has a wrong bit, in thousandths
-	frozen atomic.Int64  // if not 0, the time in milliseconds at which objects are put
+	stale  atomic.Uint64 // share of the pages of liveBucket that are stale, in thousandths
+	flip   atomic.Uint64 // share of the answers to GET with a flipped bit, in thousandths
+	frozen atomic.Int64  // if not 0, the modification time of new objects, in milliseconds
 	poison keyset.Set
 
 	mu   sync.Mutex
-	rate float64   // LIST calls per second; 0 is no bound
-	next time.Time // when the next LIST call may be worked on
+	rate float64   // LIST calls per second; 0 for no limit
+	next time.Time // when the next LIST call may be served
 	rnd  *rand.Rand
 }
 
@@ -71,7 +70,7 @@ func newStore(seed uint64) (*store, error) {
 	}
 	s.addr = l.Addr().String()
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
-	go func() { _ = s.server.Serve(l) }() // until it is closed
+	go func() { _ = s.server.Serve(l) }() // until the server is closed
 	return s, nil
 }
 
@@ -82,14 +81,14 @@ func (s *store) now() time.Time {
 	return time.Now()
 }
 
-// setPace bounds LIST calls per second; 0 is no bound.
-func (s *store) setPace(rate float64) {
+// setListRate limits LIST calls per second; 0 means no limit.
+func (s *store) setListRate(rate float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rate, s.next = rate, time.Now()
 }
 
-// turn returns how long a LIST call has to wait.
+// turn returns how long a LIST call must wait.
 func (s *store) turn() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,14 +104,14 @@ func (s *store) turn() time.Duration {
 	return wait
 }
 
-// drawn is true for a share of its calls, in thousandths.
+// drawn returns true for a share of its calls, in thousandths.
 func (s *store) drawn(share *atomic.Uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rnd.Uint64N(1000) < share.Load()
 }
 
-// flipped is an answer with a wrong bit somewhere in what is written first.
+// flipped is a response writer that flips a bit of the first write.
 type flipped struct {
 	http.ResponseWriter
 	at   uint64
@@ -130,8 +129,8 @@ func (f *flipped) Write(b []byte) (int, error) {
 	return f.ResponseWriter.Write(b)
 }
 
-// renamed is an answer of the past bucket that says to be one of the live bucket. Both
-// names are of one length, so that Content-Length stays right.
+// renamed is a response writer that replaces the name of the past bucket by that of the live
+// bucket. Both names have the same length, so that Content-Length stays right.
 type renamed struct{ http.ResponseWriter }
 
 func (n renamed) Unwrap() http.ResponseWriter { return n.ResponseWriter }
@@ -164,8 +163,7 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.objects.ServeHTTP(w, r)
 }
 
-// poisoned reports whether the page that is asked for holds keys that cannot be
-// listed.
+// poisoned reports whether the requested page holds keys that cannot be listed.
 func (s *store) poisoned(r *http.Request) bool {
 	q := r.URL.Query()
 	after := q.Get("start-after")
@@ -176,7 +174,7 @@ func (s *store) poisoned(r *http.Request) bool {
 	return first < poisonTo && first+1000 > poisonFrom
 }
 
-// put stores or removes an object without the network, whatever befalls others.
+// put stores or removes an object directly, and repeats that until no fault prevents it.
 func (s *store) put(method, bucket, key, content string) {
 	for !s.putOnce(method, bucket, key, content) {
 		runtime.Gosched()
@@ -185,7 +183,7 @@ func (s *store) put(method, bucket, key, content string) {
 
 func (s *store) putOnce(method, bucket, key, content string) (done bool) {
 	defer func() {
-		if aborted := recover(); aborted != nil && aborted != http.ErrAbortHandler { //nolint:errorlint // that very value
+		if aborted := recover(); aborted != nil && aborted != http.ErrAbortHandler { //nolint:errorlint // recover returns this value itself
 			panic(aborted)
 		}
 	}()
@@ -196,7 +194,7 @@ func (s *store) putOnce(method, bucket, key, content string) (done bool) {
 	return answer.Code < http.StatusMultipleChoices
 }
 
-// open returns a bucket as the harness itself reads it: by no link.
+// open returns a bucket for the harness, which uses no link.
 func (s *store) open(ctx context.Context, bucket string) (objectstore.Store, error) {
 	c, err := s3store.New(ctx, s3store.Config{
 		Endpoint: "http://" + s.addr, Region: "us-east-1", ForcePathStyle: true, AccessKeyID: "key", SecretAccessKey: "secret",

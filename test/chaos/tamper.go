@@ -18,17 +18,17 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// victim is a repository of its own, in which a stored file is tampered with. Its
-// namespace is a directory of namespaceBucket with its name.
+// victim is a repository in which a stored file is tampered with. Its namespace is the
+// directory of namespaceBucket that has its name.
 type victim struct {
 	world *world
 	name  string
-	store objectstore.Store // namespaceBucket, as the harness itself reads it
+	store objectstore.Store // namespaceBucket, read directly
 }
 
-// tamper changes a stored range, and then a metarange, such that its checksums are
-// right. What reads it has to fail by its name: a listing, and an import. Everything
-// else of the run goes on meanwhile. Then the file is as it was, and imports succeed.
+// tamper changes a stored range, and then a metarange, and adjusts its checksums. A listing and
+// an import that read the file must fail and name it, while the rest of the run goes on. After
+// the file is restored, imports succeed.
 func tamper(ctx context.Context, w *world, f fault) error {
 	rnd := rand.New(rand.NewPCG(f.detail, 2))
 	store, err := w.s3.open(ctx, namespaceBucket)
@@ -54,7 +54,7 @@ func tamper(ctx context.Context, w *world, f fault) error {
 	return nil
 }
 
-// spoil has a file be another one for a while.
+// spoil changes a file, checks that its readers fail, and restores the file.
 func (v victim) spoil(ctx context.Context, rnd *rand.Rand, file storedFile) error {
 	parts := tampered.TakeApart(file.whole)
 	spoiled := parts.Mutated(rnd)
@@ -63,7 +63,7 @@ func (v victim) spoil(ctx context.Context, rnd *rand.Rand, file storedFile) erro
 	}
 	v.world.note("%s of %s is tampered with", file.id, v.name)
 	v.world.s3.put(http.MethodPut, namespaceBucket, file.key, string(spoiled))
-	// Its keys lie behind the first one of the file, so that a range is read.
+	// The keys follow the first key of the file, so that the import reads a range.
 	inside := job{bucket: fmt.Sprintf("uuid-500-%d", v.world.plan.seed), dest: file.first + "!/"}
 	v.isUnlisted(ctx, file.id)
 	err := v.imports(ctx, inside, file.id)
@@ -74,19 +74,19 @@ func (v victim) spoil(ctx context.Context, rnd *rand.Rand, file storedFile) erro
 	return v.imports(ctx, inside, "")
 }
 
-// create makes the repository.
+// create creates the repository.
 func (v victim) create(ctx context.Context) error {
 	return users{v.world}.ask(ctx, func(ctx context.Context, c *client.Client) error {
 		if _, err := c.Repository(ctx, v.name); err == nil {
-			return nil // a try whose answer was lost has made it
+			return nil // an earlier try, whose answer was lost, created it
 		}
 		_, err := c.CreateRepository(ctx, api.RepositoryCreation{Name: v.name, StorageNamespace: "s3://" + namespaceBucket + "/" + v.name})
 		return err
 	})
 }
 
-// imports imports into the repository. The import has to be completed, or, if
-// an ID is given, to fail because of the file of that ID.
+// imports imports to the repository. The import must be completed or, if id is not empty, must
+// fail because of the file with that ID.
 func (v victim) imports(ctx context.Context, j job, id string) error {
 	var started string
 	var status api.ImportStatusResp
@@ -109,15 +109,14 @@ func (v victim) imports(ctx context.Context, j job, id string) error {
 	failed := status.Error.Message
 	switch {
 	case id == "" && !status.Completed:
-		v.world.violate("import %s of %s into whole files: %q", started, j.bucket, failed)
+		v.world.violate("import %s of %s, which reads only intact files, failed: %q", started, j.bucket, failed)
 	case id != "" && (status.Completed || !strings.Contains(failed, id) || !strings.Contains(failed, table.ErrCorrupt.Error())):
-		v.world.violate("import %s of %s, which reads tampered file %s: completed %t, %q", started, j.bucket, id, status.Completed, failed)
+		v.world.violate("import %s of %s, which reads the tampered file %s: completed %t, error %q", started, j.bucket, id, status.Completed, failed)
 	}
 	return nil
 }
 
-// isUnlisted makes sure that the repository cannot be listed, because of the file of
-// the ID.
+// isUnlisted checks that a listing of the repository fails because of the file with the ID.
 func (v victim) isUnlisted(ctx context.Context, id string) {
 	var failed *client.Error
 	err := users{v.world}.ask(ctx, func(ctx context.Context, c *client.Client) error {
@@ -133,11 +132,11 @@ func (v victim) isUnlisted(ctx context.Context, id string) {
 		return nil
 	})
 	if err != nil || failed == nil {
-		v.world.violate("listing a tree with the tampered file %s: listed, or %v", id, err)
+		v.world.violate("a listing of a tree with the tampered file %s ended with error %v", id, err)
 	}
 }
 
-// storedFile is a file of the head's tree.
+// storedFile is a file of the tree of the branch's head.
 type storedFile struct {
 	key, id string
 	whole   []byte

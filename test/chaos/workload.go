@@ -20,8 +20,7 @@ const (
 	branch     = "main"
 )
 
-// baseJobs are what is on the branch before anything goes wrong: one import of two
-// paths.
+// baseJobs are the paths of the first import, which is completed before the first fault.
 func baseJobs(seed uint64) []job {
 	return []job{
 		{bucket: fmt.Sprintf("uuid-3000-%d", seed), dest: "a/", keys: 3000},
@@ -29,14 +28,14 @@ func baseJobs(seed uint64) []job {
 	}
 }
 
-// outcome is what became of one import that was asked for.
+// outcome is the result of a requested import.
 type outcome struct {
 	job    job
 	id     string
 	status api.ImportStatusResp
 }
 
-// request returns the body that asks for an import of the jobs.
+// request returns the body of a request for an import of the jobs.
 func request(message string, jobs ...job) api.ImportPathsCreation {
 	var paths []api.ImportLocation
 	for _, j := range jobs {
@@ -45,16 +44,15 @@ func request(message string, jobs ...job) api.ImportPathsCreation {
 	return api.ImportPathsCreation{Paths: paths, Commit: api.CommitCreation{Message: message}}
 }
 
-// users are those who import: they call the API of a world's coordinators.
+// users call the API of a world's coordinators.
 type users struct{ world *world }
 
-// ask makes a call of the API, of one coordinator after the other until one answers.
+// ask makes a call to one coordinator after another until one answers.
 func (u users) ask(ctx context.Context, call func(context.Context, *client.Client) error) error {
 	return u.askFrom(ctx, rand.IntN(len(u.world.apis)), call)
 }
 
-// askFrom is ask, which begins with the coordinator first, modulo how many there
-// are.
+// askFrom is like ask, and begins with the coordinator of index first, modulo their number.
 func (u users) askFrom(ctx context.Context, first int, call func(context.Context, *client.Client) error) error {
 	for i := first; ; i++ {
 		c, err := client.New(client.Config{
@@ -73,8 +71,8 @@ func (u users) askFrom(ctx context.Context, first int, call func(context.Context
 	}
 }
 
-// start asks for an import until it is accepted, first the coordinator of the
-// number.
+// start requests an import until a coordinator accepts it, and begins with the coordinator of
+// index first.
 func (u users) start(ctx context.Context, first int, what api.ImportPathsCreation) (id string, err error) {
 	err = u.askFrom(ctx, first, func(ctx context.Context, c *client.Client) error {
 		id, err = c.StartImport(ctx, repository, branch, what)
@@ -103,13 +101,13 @@ func (u users) finish(ctx context.Context, id string) (status api.ImportStatusRe
 	}
 }
 
-// prepare makes the repository and what is on its branch before.
+// prepare creates the repository and makes the first import.
 func (u users) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, u.world.plan.form.patience)
 	defer cancel()
 	err := u.ask(ctx, func(ctx context.Context, c *client.Client) error {
 		if _, err := c.Repository(ctx, repository); err == nil {
-			return nil // a try whose answer was lost has made it
+			return nil // an earlier try, whose answer was lost, created it
 		}
 		_, err := c.CreateRepository(ctx, api.RepositoryCreation{Name: repository, StorageNamespace: "s3://" + namespaceBucket + "/repo"})
 		return err
@@ -123,15 +121,15 @@ func (u users) prepare(ctx context.Context) error {
 	}
 	status, err := u.finish(ctx, id)
 	if err == nil && !status.Completed {
-		err = fmt.Errorf("it failed: %s", status.Error.Message)
+		err = fmt.Errorf("import failed: %s", status.Error.Message)
 	}
 	if err != nil {
-		return fmt.Errorf("the first import: %w", err)
+		return fmt.Errorf("make the first import: %w", err)
 	}
 	return nil
 }
 
-// pages is about how many LIST calls the imports of the plan take.
+// pages returns about how many LIST calls the imports of the plan take.
 func (p plan) pages() (n float64) {
 	for _, j := range p.imports {
 		n += 8 + float64(max(j.keys, stableKeys))/1000
@@ -139,11 +137,11 @@ func (p plan) pages() (n float64) {
 	return n
 }
 
-// perform has the imports and the faults of the plan run at the same time, then
-// lets everything end well.
+// perform makes the imports and injects the faults of the plan at the same time, and then waits
+// for the end of the imports.
 func (u users) perform(ctx context.Context) []outcome {
-	// So slow that the faults of the plan meet imports that run.
-	u.world.s3.setPace(u.world.plan.pages() / u.world.plan.form.window.Seconds())
+	// LISTs are so slow that imports are running while the faults last.
+	u.world.s3.setListRate(u.world.plan.pages() / u.world.plan.form.window.Seconds())
 	ctx, cancel := context.WithTimeout(ctx, 3*u.world.plan.form.window+u.world.plan.form.patience)
 	defer cancel()
 	outcomes := make([]outcome, len(u.world.plan.imports))
@@ -161,14 +159,14 @@ func (u users) perform(ctx context.Context) []outcome {
 	u.world.injectAll(ctx)
 	u.world.note("no faults are left")
 	u.world.calm = time.Now()
-	u.world.s3.setPace(0)
+	u.world.s3.setListRate(0)
 	late := time.AfterFunc(u.world.plan.form.patience, cancel)
 	defer late.Stop()
 	all.Wait()
 	return outcomes
 }
 
-// follow asks for import i and waits for its end.
+// follow requests import i and waits for its end.
 func (u users) follow(ctx context.Context, i int, j job) outcome {
 	o := outcome{job: j}
 	var err error
@@ -185,11 +183,11 @@ func (u users) follow(ctx context.Context, i int, j job) outcome {
 	return o
 }
 
-// entries returns what an import of a generated bucket has to give.
+// entries returns the entries that an import of a generated bucket must have.
 func (j job) entries() ([]entry.Entry, error) {
 	set, ok := keyset.Parse(j.bucket)
 	if !ok {
-		return nil, fmt.Errorf("bucket %s is not generated", j.bucket)
+		return nil, fmt.Errorf("bucket %s is not a generated one", j.bucket)
 	}
 	all := make([]entry.Entry, set.Len())
 	for i := range all {
@@ -202,19 +200,19 @@ func (j job) entries() ([]entry.Entry, error) {
 	return all, nil
 }
 
-// The live bucket: stable keys, and between them those that come and go.
+// The live bucket has stable keys, and volatile ones between them.
 const (
 	stableKeys   = 8_000
 	volatileKeys = 800
 	liveDest     = "live/"
-	liveSince    = 1_750_000_000_000 // milliseconds: when its stable objects were put
+	liveSince    = 1_750_000_000_000 // modification time of stable objects, in milliseconds
 )
 
 func stableKey(i int) string   { return fmt.Sprintf("dir-%02d/%06d", i/1000, i) }
 func volatile(key string) bool { return strings.Contains(key, "-x") }
 
-// volatileKey returns a key that comes and goes. A range ends with every fourth of
-// them, so that where ranges end changes too.
+// volatileKey returns a key that is put and removed. Every fourth one is an anchor, so that the
+// ends of ranges change, too.
 func volatileKey(i int) string {
 	key := stableKey(i*stableKeys/volatileKeys) + "-x"
 	for n := 0; i%4 == 0; n++ {
@@ -225,7 +223,7 @@ func volatileKey(i int) string {
 	return key
 }
 
-// fillLive fills the live bucket, and the one of its past, which stays.
+// fillLive fills the live bucket and the past bucket with the same objects.
 func (s *store) fillLive() {
 	s.frozen.Store(liveSince)
 	defer s.frozen.Store(0)

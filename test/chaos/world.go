@@ -22,14 +22,14 @@ import (
 	"github.com/rangefleet/rangefleet/test/chaos/proxy"
 )
 
-// Settings of every fleet: short, so that a run sees in half a minute what
-// otherwise takes hours.
+// Settings of every fleet. Times are short, so that a run of half a minute has events that
+// otherwise occur within hours.
 const (
 	ackWait  = "3s"
 	leaseTTL = "2s"
 )
 
-// breaks are where ranges end: often, so that a small import has hundreds of them.
+// breaks make ranges small, so that a small import has hundreds of them.
 const (
 	maxSize    = 16 << 10
 	raggedness = 400
@@ -40,9 +40,9 @@ const (
 	secretKey = "a secret of the chaos harness"
 )
 
-// world is one run's fleet and what it stands on.
+// world holds the fleet of a run with its NATS servers, disks, links and store.
 type world struct {
-	dir      string // of the run's files
+	dir      string // directory of the run's files
 	programs string // directory of the programs
 	plan     plan
 	s3       *store
@@ -50,22 +50,22 @@ type world struct {
 	procs    map[string]*process    // by name
 	apis     []string               // URLs of the coordinators
 	s3Links  map[string]*proxy.Link // of each client
-	nats     []string               // addresses of the NATS servers themselves
+	nats     []string               // addresses of the NATS servers, without links
 	links    map[string][]*proxy.Link
 	routes   [natsServers][natsServers]*proxy.Link // from, to
 
-	nc      *nats.Conn // by no link
+	nc      *nats.Conn // a connection without links
 	js      jetstream.JetStream
 	begun   time.Time
-	calm    time.Time     // since then no faults are left
-	settled time.Duration // from then on until all imports had ended and nothing was queued
+	calm    time.Time     // the end of the last fault
+	settled time.Duration // from calm until all imports had ended and nothing was queued
 	out     io.Writer
 
 	mu     sync.Mutex
-	faults []string          // what was seen that may not be
-	jumps  map[string]string // by process: how its clock jumps
-	other  map[string]bool   // NATS servers that have other settings from their next start on
-	heard  []*nats.Msg       // partitions and covers that were published
+	faults []string          // violations
+	jumps  map[string]string // jumps of clocks, by process
+	other  map[string]bool   // NATS servers that get other settings at their next start
+	heard  []*nats.Msg       // published partitions and covers
 }
 
 func newWorld(ctx context.Context, dir, programs string, p plan, out io.Writer) (*world, error) {
@@ -105,13 +105,13 @@ func newWorld(ctx context.Context, dir, programs string, p plan, out io.Writer) 
 	return w, w.ready(ctx, w.apis...)
 }
 
-// close ends everything.
+// close ends all processes and unmounts the disks.
 func (w *world) close() {
 	if w.nc != nil {
 		w.nc.Close()
 	}
 	for _, p := range w.procs {
-		p.signal(18) // SIGCONT, for what is frozen
+		p.signal(18) // SIGCONT, for a frozen process
 		p.kill()
 	}
 	for _, l := range w.s3Links {
@@ -135,18 +135,18 @@ func (w *world) close() {
 		}
 	}
 	if w.s3 != nil {
-		_ = w.s3.server.Close() // nobody asks it any more
+		_ = w.s3.server.Close() // its clients have ended
 	}
 }
 
-// note tells what happens, and when.
+// note writes an event to the journal, with its time.
 func (w *world) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fmt.Fprintf(w.out, "%7.2fs  %s\n", time.Since(w.begun).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// violate records something that may not be.
+// violate records a violation.
 func (w *world) violate(format string, args ...any) {
 	w.note("VIOLATION: "+format, args...)
 	w.mu.Lock()
@@ -154,20 +154,20 @@ func (w *world) violate(format string, args ...any) {
 	w.faults = append(w.faults, fmt.Sprintf(format, args...))
 }
 
-// ownHost is the address of this machine that servers of this process listen on,
-// and those of no other harness: one that is down for a while finds its port free.
+// ownHost returns a loopback address that only the servers of this process listen on, so that
+// the ports of a server stay free while it is down.
 func ownHost() string {
 	pid := os.Getpid()
 	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>16, pid>>8&255, pid&255)
 }
 
-// freeAddress returns an address of this machine that nobody listens on, and that
-// no connection is given as its own: those ports are higher.
+// freeAddress returns a local address on which nothing listens. The system does not assign its
+// port to outgoing connections, which get higher ports.
 func freeAddress() string {
 	for {
 		address := fmt.Sprintf("%s:%d", ownHost(), 10_000+rand.N(20_000))
 		if l, err := net.Listen("tcp", address); err == nil {
-			_ = l.Close() // for whoever is to listen there
+			_ = l.Close() // the caller listens there
 			return address
 		}
 	}
@@ -175,11 +175,11 @@ func freeAddress() string {
 
 func port(address string) (n int) {
 	_, text, _ := strings.Cut(address, ":")
-	_, _ = fmt.Sscan(text, &n) // it is one of ours
+	_, _ = fmt.Sscan(text, &n) // freeAddress made it
 	return n
 }
 
-// startNATS starts the NATS servers, whose routes are links.
+// startNATS starts the NATS servers, with links as routes.
 func (w *world) startNATS(ctx context.Context) error {
 	clusterAddr := make([]string, natsServers)
 	for i := range natsServers {
@@ -191,7 +191,7 @@ func (w *world) startNATS(ctx context.Context) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	if program := filepath.Join(w.programs, "chaos"); w.plan.clocked() {
-		self = program // one whose clock can jump
+		self = program // its clock can jump
 	}
 	for i := range natsServers {
 		name := fmt.Sprintf("nats-%d", i)
@@ -212,14 +212,14 @@ func (w *world) startNATS(ctx context.Context) error {
 		}
 		w.run(ctx, name, self, func(int) []string {
 			cfg.Other = w.hasOther(name)
-			text, _ := json.Marshal(cfg) // texts and numbers always encode
+			text, _ := json.Marshal(cfg) // strings and numbers can always be encoded
 			return []string{nodeVariable + "=" + string(text)}
 		})
 	}
 	return nil
 }
 
-// startClient starts a coordinator or a worker, whose way to S3 and NATS are links.
+// startClient starts a coordinator or a worker, which reaches S3 and NATS through links.
 func (w *world) startClient(ctx context.Context, name string) error {
 	s3, err := proxy.Listen(w.s3.addr)
 	if err != nil {
@@ -270,7 +270,7 @@ func (w *world) startClient(ctx context.Context, name string) error {
 
 func (w *world) embeddedStore() string { return filepath.Join(w.dir, "embedded-nats") }
 
-// embeddedDisk gives the embedded server a disk of its own if that is to be full.
+// embeddedDisk gives the embedded server a disk of its own if a fault fills that disk.
 func (w *world) embeddedDisk() error {
 	for _, f := range w.plan.faults {
 		if f.kind.name == fullKind {
@@ -284,7 +284,7 @@ func (w *world) embeddedDisk() error {
 	return nil
 }
 
-// points returns at which steps the first runs of a process fail.
+// points returns the values of CHAOS_POINT for the first runs of a process.
 func (p plan) points(name string) (all []string) {
 	for _, f := range p.faults {
 		if f.kind.name == pointKind && f.target == name {
@@ -294,7 +294,7 @@ func (p plan) points(name string) (all []string) {
 	return all
 }
 
-// processors returns how many processors a process uses, if it is not all of them.
+// processors returns the environment that limits the number of processors of a process.
 func (p plan) processors(name string) []string {
 	for _, f := range p.faults {
 		if f.kind.name == slowKind && f.target == name {
@@ -304,7 +304,7 @@ func (p plan) processors(name string) []string {
 	return nil
 }
 
-// clocked reports whether some clock jumps.
+// clocked reports whether a clock jumps in the run.
 func (p plan) clocked() bool {
 	for _, f := range p.faults {
 		if f.kind.clock {
@@ -324,14 +324,14 @@ func (w *world) run(ctx context.Context, name, program string, env func(run int)
 	p.start()
 }
 
-// hasOther reports whether a NATS server has other settings by now.
+// hasOther reports whether a NATS server must start with other settings.
 func (w *world) hasOther(name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.other[name]
 }
 
-// clock returns how the clock of a process jumps in its next run.
+// clock returns the environment that makes the clock of a process jump in its next run.
 func (w *world) clock(name string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,7 +1,7 @@
 package overlay
 
-// pointFile is what a package with points gains. CHAOS_POINT says at which pass of
-// which point, 0 for each, the process dies or waits:
+// pointFile is added to a package with points. CHAOS_POINT holds the point, before or after,
+// the number of the pass (0 for every pass), and "kill" or the time to wait:
 //
 //	CHAOS_POINT=covers.Log.Publish/after/3/kill
 //	CHAOS_POINT=queue.Task.Ack/before/1/5s
@@ -36,13 +36,11 @@ func chaosPoint(name string, after bool) {
 }
 `
 
-// clockFile is what package time gains. CHAOS_CLOCK says when the wall clock jumps
-// by how much, in milliseconds since the machine's monotonic clock began, and for
-// how long:
+// clockFile is added to package time. CHAOS_CLOCK holds the start of a jump of the wall clock,
+// in milliseconds of the machine's monotonic clock, its duration in milliseconds, and the
+// distance in seconds. For instance, this sets the clock back by an hour for four seconds:
 //
 //	CHAOS_CLOCK=81000:4000:-3600
-//
-// is an hour back for four seconds.
 const clockFile = `package time
 
 import "syscall"

@@ -1,6 +1,6 @@
-// Package overlay builds the programs with fault injection: points at which a process can
-// be made to die or to dawdle, a wall clock that jumps, and invariants switched off. It
-// uses `go build -overlay`, so that the code that ships has none of it.
+// Package overlay builds programs with fault injection: points at which a process can die or
+// be delayed, a wall clock that can jump, and functions with other bodies. It uses
+// `go build -overlay`, so that the repository's code has no hooks.
 package overlay
 
 import (
@@ -25,7 +25,7 @@ type Func struct {
 	Name string
 }
 
-// String returns the name as Go writes it.
+// String returns the name in Go's notation.
 func (f Func) String() string {
 	name := filepath.Base(f.Dir) + "."
 	if f.Recv != "" {
@@ -34,24 +34,24 @@ func (f Func) String() string {
 	return name + f.Name
 }
 
-// Body is a function with another body than the repository's.
+// Body replaces the body of a function.
 type Body struct {
 	Func
 	Code string // statements
 }
 
-// Build says what to build. The zero value of its last three fields builds what
-// the repository holds.
+// Build describes a build. If the last three fields are zero, it builds the repository's code
+// unchanged.
 type Build struct {
 	Root   string // of the repository
-	Out    string // directory of the programs
-	Points []Func // functions that can be made to fail before and after their work
-	Bodies []Body // functions that work otherwise
-	Clock  bool   // whether the wall clock can be made to jump
+	Out    string // directory for the programs
+	Points []Func // functions before and after which a process can die or wait
+	Bodies []Body // functions with other bodies
+	Clock  bool   // whether the wall clock can jump
 }
 
-// Run builds the programs of the packages, which are paths as `go build` takes
-// them in the directory dir. A function that is not there is an error.
+// Run builds the programs of the packages, which are arguments of `go build` in the directory
+// dir. It returns an error if a function does not exist.
 func (b Build) Run(ctx context.Context, dir string, packages ...string) error {
 	if err := os.MkdirAll(b.Out, 0o755); err != nil {
 		return fmt.Errorf("make the directory of the programs: %w", err)
@@ -77,10 +77,10 @@ func (b Build) Run(ctx context.Context, dir string, packages ...string) error {
 	return nil
 }
 
-// replace writes the changed files and returns where they are, by the path of the
-// file that each replaces.
+// replace writes the changed files and returns their paths, by the paths of the files that
+// they replace.
 func (b Build) replace(ctx context.Context) (map[string]string, error) {
-	files := make(map[string][]byte) // by the path that they replace
+	files := make(map[string][]byte) // contents by the path of the replaced file
 	for _, body := range b.Bodies {
 		if err := b.edit(files, body.Func, func(fn *ast.FuncDecl, at func(token.Pos) int, text []byte) []byte {
 			return slices.Concat(text[:at(fn.Body.Lbrace)+1], []byte(body.Code), text[at(fn.Body.Rbrace):])
@@ -125,7 +125,7 @@ func (b Build) write(files map[string][]byte) (map[string]string, error) {
 	return replaced, nil
 }
 
-// edit changes the file that holds the function.
+// edit changes the file that declares the function.
 func (b Build) edit(files map[string][]byte, f Func, change func(*ast.FuncDecl, func(token.Pos) int, []byte) []byte) error {
 	names, err := filepath.Glob(filepath.Join(b.Root, f.Dir, "*.go"))
 	if err != nil {
@@ -151,10 +151,10 @@ func (b Build) edit(files map[string][]byte, f Func, change func(*ast.FuncDecl, 
 			return nil
 		}
 	}
-	return fmt.Errorf("the repository has no function %v in %s: name what took its place", f, f.Dir)
+	return fmt.Errorf("%s has no function %v: name the function that took its place", f.Dir, f)
 }
 
-// in returns the function's declaration in the file, or nil.
+// in returns the declaration of the function in the file, or nil.
 func (f Func) in(file *ast.File) *ast.FuncDecl {
 	for _, d := range file.Decls {
 		fn, ok := d.(*ast.FuncDecl)
@@ -198,9 +198,9 @@ func packageName(dir string) (string, error) {
 	return "", fmt.Errorf("no Go files in %s", dir)
 }
 
-// addClock changes package time so that Now is off by what the environment says;
-// monotonic time, and with it every timer and every duration between two instants
-// of one process, stays right, as when somebody sets the clock of a machine.
+// addClock changes package time so that Now is shifted by the value in the environment.
+// Monotonic time stays right, and so do timers and durations between two times of a process,
+// as after setting the clock of a machine.
 func addClock(ctx context.Context, files map[string][]byte) error {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -215,7 +215,7 @@ func addClock(ctx context.Context, files map[string][]byte) error {
 			return fmt.Errorf("read package time: %w", err)
 		}
 		if i := bytes.Index(text, []byte("func Now() Time {\n\t"+call)); i < 0 {
-			return fmt.Errorf("package time of this Go reads the clock in another way than %q", call)
+			return fmt.Errorf("package time of this version of Go does not read the clock by %q", call)
 		}
 		files[path] = bytes.ReplaceAll(text, []byte(call), []byte(call+"; sec += chaosShift(mono)"))
 	}

@@ -1,8 +1,8 @@
-// Package proxy is a TCP proxy that injects network faults: connections that are held,
-// slowed down, reset or refused, each direction by itself.
+// Package proxy is a TCP proxy that injects network faults. It can hold and slow down each
+// direction of a connection, and reset and refuse connections.
 //
-// A link never loses or changes a byte of a connection that lives on: what TCP
-// promises holds, as it does on a bad network. What it loses, it loses by a reset.
+// A link keeps TCP's promises, as a bad network does: it never loses or changes a byte of a
+// connection, unless it resets the connection.
 package proxy
 
 import (
@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// State is how a link behaves. The zero value passes everything on.
+// State is the state of a link. The zero value passes everything on.
 type State struct {
 	Refuse  bool          // new connections are reset at once
-	HoldIn  bool          // bytes to the target wait
-	HoldOut bool          // bytes from the target wait
-	Rate    int           // bytes per second and direction; 0: no limit
+	HoldIn  bool          // bytes to the target are held
+	HoldOut bool          // bytes from the target are held
+	Rate    int           // bytes per second and direction; 0 for no limit
 	Delay   time.Duration // of every chunk of bytes
 }
 
-// Link listens on an address of this machine and passes connections on to its
-// target. Its methods may be called concurrently.
+// Link listens on a local address and passes connections on to its target. Methods may be
+// called concurrently.
 type Link struct {
 	listener net.Listener
 	target   string
@@ -38,8 +38,8 @@ type Link struct {
 	conns   map[net.Conn]struct{} // both ends of each connection
 }
 
-// Listen returns a link to the target, which need not be there yet. The caller
-// closes it.
+// Listen returns a link to the target, which need not listen yet. The caller must close the
+// link.
 func Listen(target string) (*Link, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -51,10 +51,10 @@ func Listen(target string) (*Link, error) {
 	return l, nil
 }
 
-// Addr returns where the link listens.
+// Addr returns the address on which the link listens.
 func (l *Link) Addr() string { return l.listener.Addr().String() }
 
-// Set makes the link behave so from now on.
+// Set sets the state of the link. It applies to open connections, too.
 func (l *Link) Set(s State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *Link) Set(s State) {
 	l.changed = make(chan struct{})
 }
 
-// Reset resets the connections that there are.
+// Reset resets all open connections.
 func (l *Link) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,15 +78,15 @@ func (l *Link) Close() {
 	l.closed = true
 	l.mu.Unlock()
 	l.stop()
-	_ = l.listener.Close() // nobody is left to care
+	_ = l.listener.Close() // an error would not matter any more
 	l.Reset()
 	l.work.Wait()
 }
 
-// reset ends a connection as a peer does that crashed.
+// reset closes a connection with a reset, as after a crash of the peer.
 func reset(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the connection ends the same, only politely
+		_ = tcp.SetLinger(0) // if this fails, the connection is closed without a reset
 	}
 	_ = c.Close()
 }
@@ -105,7 +105,7 @@ func (l *Link) accept() {
 	}
 }
 
-// look returns the state, and what is closed when it changes.
+// look returns the state, and a channel that is closed when the state changes.
 func (l *Link) look() (State, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +129,7 @@ func (l *Link) pass(near net.Conn) {
 	var in sync.WaitGroup
 	in.Go(func() { l.pump(far, near, true, done) })
 	l.pump(near, far, false, done)
-	close(done) // the target has nothing more to say: what it is told does not matter
+	close(done) // the target sends nothing more, so further bytes to it do not matter
 	_ = near.Close()
 	_ = far.Close()
 	in.Wait()
@@ -152,7 +152,7 @@ func (l *Link) untrack(conns ...net.Conn) {
 	}
 }
 
-// pump passes on one direction of a connection, up to its end or done.
+// pump passes on one direction of a connection until it ends or done is closed.
 func (l *Link) pump(to, from net.Conn, in bool, done <-chan struct{}) {
 	buf := make([]byte, 32<<10)
 	for {
@@ -163,14 +163,14 @@ func (l *Link) pump(to, from net.Conn, in bool, done <-chan struct{}) {
 		}
 		if err != nil {
 			if tcp, ok := to.(*net.TCPConn); ok {
-				_ = tcp.CloseWrite() // the other direction may go on
+				_ = tcp.CloseWrite() // the other direction goes on
 			}
 			return
 		}
 	}
 }
 
-// deliver writes b as the state of the link allows.
+// deliver writes b when the state of the link allows it.
 func (l *Link) deliver(to net.Conn, b []byte, in bool, done <-chan struct{}) bool {
 	for len(b) > 0 {
 		state, changed := l.look()

@@ -11,8 +11,8 @@ import (
 	"github.com/rangefleet/rangefleet/test/chaos/proxy"
 )
 
-// echo serves connections that say back each line that they are told, and sends
-// what it is told on a channel.
+// echo starts a server that echoes each line, and returns its address and a channel of the
+// lines that it has received.
 func echo(t *testing.T) (address string, told <-chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -45,7 +45,7 @@ func echo(t *testing.T) (address string, told <-chan string) {
 	return l.Addr().String(), lines
 }
 
-// dial connects to a link to an echo.
+// dial returns a link to an echo server, and a connection to the link.
 func dial(t *testing.T) (l *proxy.Link, told <-chan string, c net.Conn, said <-chan string) {
 	t.Helper()
 	address, told := echo(t)
@@ -85,10 +85,10 @@ func want(t *testing.T, lines <-chan string, line string) {
 	select {
 	case got := <-lines:
 		if got != line+"\n" {
-			t.Fatalf("heard %.20q, want %.20q", got, line)
+			t.Fatalf("received %.20q, want %.20q", got, line)
 		}
 	case <-time.After(time.Minute):
-		t.Fatalf("never heard %.20q", line)
+		t.Fatalf("did not receive %.20q", line)
 	}
 }
 
@@ -102,8 +102,8 @@ func TestALinkPassesOn(t *testing.T) {
 	}
 }
 
-// Held bytes arrive once they are let go, in order, and those of the other
-// direction meanwhile.
+// Held bytes arrive in order after they are released. Meanwhile, bytes of the other direction
+// arrive.
 func TestHolding(t *testing.T) {
 	l, told, c, said := dial(t)
 	l.Set(proxy.State{HoldOut: true})
@@ -114,7 +114,7 @@ func TestHolding(t *testing.T) {
 	say(t, c, "two")
 	say(t, c, "three")
 	if len(told) != 0 {
-		t.Fatal("the target was told what was held")
+		t.Fatal("held bytes reached the target")
 	}
 	l.Set(proxy.State{})
 	want(t, told, "two")
@@ -122,8 +122,8 @@ func TestHolding(t *testing.T) {
 	want(t, told, "three")
 }
 
-// A rate of one byte a second stops being one when the link changes.
-func TestSlowLinksCanBeHurried(t *testing.T) {
+// A chunk that is being sent slowly is sent at once when the rate is lifted.
+func TestRateLimitsCanBeLifted(t *testing.T) {
 	l, _, c, said := dial(t)
 	l.Set(proxy.State{Rate: 1})
 	say(t, c, strings.Repeat("x", 10_000))
@@ -139,7 +139,7 @@ func TestResetAndRefuse(t *testing.T) {
 	l.Set(proxy.State{Refuse: true})
 	l.Reset()
 	if line, open := <-said; open {
-		t.Fatalf("heard %q on a connection that was reset", line)
+		t.Fatalf("received %q on a connection that was reset", line)
 	}
 	again, err := net.Dial("tcp", l.Addr())
 	if err == nil {
