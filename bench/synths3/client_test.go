@@ -31,7 +31,7 @@ func open(t *testing.T, endpoint, bucket string) objectstore.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return retry.New(retry.DefaultPolicy, nil).Wrap(b)
+	return retry.New(nil).Wrap(b)
 }
 
 // The product's store reads the objects of keys of every shape.

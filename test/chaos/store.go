@@ -206,7 +206,7 @@ func (s *store) open(ctx context.Context, bucket string) (objectstore.Store, err
 	if err != nil {
 		return nil, err
 	}
-	return retry.New(retry.DefaultPolicy, nil).Wrap(b), nil
+	return retry.New(nil).Wrap(b), nil
 }
 
 // pause waits, and reports whether it did so before ctx ended.

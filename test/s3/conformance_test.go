@@ -148,7 +148,7 @@ func open(t *testing.T, cfg s3store.Config, bucket string) objectstore.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return retry.New(retry.DefaultPolicy, nil).Wrap(store)
+	return retry.New(nil).Wrap(store)
 }
 
 var buckets atomic.Int64

@@ -16,29 +16,15 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Policy says how often and how fast calls are retried.
-type Policy struct {
-	Attempts int           // tries of one call, or of one page of a listing; at least 1
-	Base     time.Duration // upper bound of the first delay; it doubles with each further one
-	Max      time.Duration // upper bound of all delays
-	Timeout  time.Duration // deadline of one try, or of one page of a listing; 0: none
-
-	// Sleep waits for d or until ctx ends, and then returns its error. Nil is
-	// the real clock.
-	Sleep func(ctx context.Context, d time.Duration) error
-	// Jitter returns a random duration in [0, d). Nil is a random source of the
-	// process. d is at least 1.
-	Jitter func(d time.Duration) time.Duration
-}
-
-// DefaultPolicy retries for about half a minute.
-var DefaultPolicy = Policy{Attempts: 10, Base: 500 * time.Millisecond, Max: 10 * time.Second}
+// A call, or a page of a listing, is retried for about half a minute.
+const (
+	tries      = 10                     // of one call or page
+	firstDelay = 500 * time.Millisecond // upper bound of the first delay, which doubles
+	maxDelay   = 10 * time.Second       // upper bound of all delays
+)
 
 // Retrier decorates stores. It is safe for concurrent use.
-type Retrier struct {
-	policy  Policy
-	retries *prometheus.CounterVec
-}
+type Retrier struct{ retries *prometheus.CounterVec }
 
 // Operations, as the metric's label has them.
 const (
@@ -50,14 +36,8 @@ const (
 
 // New returns a Retrier that counts its retries in
 // rangefleet_objectstore_retries_total.
-func New(p Policy, reg prometheus.Registerer) *Retrier {
-	if p.Sleep == nil {
-		p.Sleep = pause.For
-	}
-	if p.Jitter == nil {
-		p.Jitter = rand.N[time.Duration]
-	}
-	return &Retrier{policy: p, retries: metric.With(reg).CounterVec("objectstore_retries_total",
+func New(reg prometheus.Registerer) *Retrier {
+	return &Retrier{metric.With(reg).CounterVec("objectstore_retries_total",
 		"Calls to object stores that were tried again after a transient error.", metric.By("operation", opList, opStat, opGet, opPut))}
 }
 
@@ -78,7 +58,7 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 		after := after
 		for failures := 0; ; {
 			var failure error
-			for page, err := range s.listOnce(ctx, prefix, after, opts) {
+			for page, err := range s.next.List(ctx, prefix, after, opts) {
 				if err != nil {
 					failure = err
 					break
@@ -100,30 +80,9 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 	}
 }
 
-// listOnce is the decorated List with the policy's deadline for each page. The
-// time that the consumer takes for a page does not count.
-func (s *store) listOnce(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
-	if s.retrier.policy.Timeout <= 0 {
-		return s.next.List(ctx, prefix, after, opts)
-	}
-	return func(yield func([]objectstore.Listed, error) bool) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		late := time.AfterFunc(s.retrier.policy.Timeout, func() { cancel(context.DeadlineExceeded) })
-		defer late.Stop()
-		for page, err := range s.next.List(ctx, prefix, after, opts) {
-			late.Stop()
-			if !yield(page, err) {
-				return
-			}
-			late.Reset(s.retrier.policy.Timeout)
-		}
-	}
-}
-
 // Stat implements objectstore.Store.
 func (s *store) Stat(ctx context.Context, key string) (o objectstore.Object, err error) {
-	err = s.repeat(ctx, opStat, func(ctx context.Context) error {
+	err = s.repeat(ctx, opStat, func() error {
 		o, err = s.next.Stat(ctx, key)
 		return err
 	})
@@ -132,7 +91,7 @@ func (s *store) Stat(ctx context.Context, key string) (o objectstore.Object, err
 
 // Get implements objectstore.Store.
 func (s *store) Get(ctx context.Context, key string, limit int64) (body []byte, err error) {
-	err = s.repeat(ctx, opGet, func(ctx context.Context) error {
+	err = s.repeat(ctx, opGet, func() error {
 		body, err = s.next.Get(ctx, key, limit)
 		return err
 	})
@@ -141,7 +100,7 @@ func (s *store) Get(ctx context.Context, key string, limit int64) (body []byte, 
 
 // GetRange implements objectstore.Store.
 func (s *store) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
-	err = s.repeat(ctx, opGet, func(ctx context.Context) error {
+	err = s.repeat(ctx, opGet, func() error {
 		part, size, err = s.next.GetRange(ctx, key, offset, n)
 		return err
 	})
@@ -150,12 +109,12 @@ func (s *store) GetRange(ctx context.Context, key string, offset, n int64) (part
 
 // Put implements objectstore.Store.
 func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
-	return s.repeat(ctx, opPut, func(ctx context.Context) error { return s.next.Put(ctx, key, body, sum) })
+	return s.repeat(ctx, opPut, func() error { return s.next.Put(ctx, key, body, sum) })
 }
 
-func (s *store) repeat(ctx context.Context, op string, call func(context.Context) error) error {
+func (s *store) repeat(ctx context.Context, op string, call func() error) error {
 	for failures := 1; ; failures++ {
-		err := s.try(ctx, call)
+		err := call()
 		if err == nil {
 			return nil
 		}
@@ -163,15 +122,6 @@ func (s *store) repeat(ctx context.Context, op string, call func(context.Context
 			return err
 		}
 	}
-}
-
-func (s *store) try(ctx context.Context, call func(context.Context) error) error {
-	if s.retrier.policy.Timeout <= 0 {
-		return call(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.retrier.policy.Timeout)
-	defer cancel()
-	return call(ctx)
 }
 
 // pause waits before the next try, or returns the error to end with: the cause
@@ -182,18 +132,13 @@ func (r *Retrier) pause(ctx context.Context, op string, failures int, cause erro
 		return cause
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
-	case failures >= r.policy.Attempts:
+	case failures >= tries:
 		return fmt.Errorf("after %d tries: %w", failures, cause)
 	}
 	r.retries.WithLabelValues(op).Inc()
-	if err := r.policy.Sleep(ctx, r.policy.delay(failures)); err != nil {
+	// With full jitter: calls that failed together must not be retried together.
+	if err := pause.For(ctx, rand.N(pause.Bound(firstDelay, maxDelay, failures))); err != nil {
 		return fmt.Errorf("%w: %w", err, cause)
 	}
 	return nil
-}
-
-// delay returns how long to wait after so many failures, with full jitter: calls that failed
-// together must not be retried together.
-func (p Policy) delay(failures int) time.Duration {
-	return p.Jitter(max(1, pause.Bound(p.Base, p.Max, failures)))
 }

@@ -26,15 +26,15 @@ var errDown = errors.New("the store is down")
 type flaky struct {
 	keys   []string
 	errs   []error
-	calls  int
-	afters []string                        // of each List
-	hang   func(ctx context.Context) error // taken instead of errs if set
+	afters []string    // of each List
+	called func()      // at each call; may be nil
+	at     []time.Time // of each call
 }
 
-func (f *flaky) next(ctx context.Context) error {
-	f.calls++
-	if f.hang != nil {
-		return f.hang(ctx)
+func (f *flaky) next() error {
+	f.at = append(f.at, time.Now())
+	if f.called != nil {
+		f.called()
 	}
 	if len(f.errs) == 0 {
 		return nil
@@ -44,14 +44,14 @@ func (f *flaky) next(ctx context.Context) error {
 	return err
 }
 
-func (f *flaky) List(ctx context.Context, _, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
+func (f *flaky) List(_ context.Context, _, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	f.afters = append(f.afters, after)
 	return func(yield func([]objectstore.Listed, error) bool) {
 		for _, key := range f.keys {
 			if key <= after {
 				continue
 			}
-			if err := f.next(ctx); err != nil {
+			if err := f.next(); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -62,28 +62,32 @@ func (f *flaky) List(ctx context.Context, _, after string, _ objectstore.ListOpt
 	}
 }
 
-func (f *flaky) Stat(ctx context.Context, key string) (objectstore.Object, error) {
-	return objectstore.Object{Key: key}, f.next(ctx)
+func (f *flaky) Stat(_ context.Context, key string) (objectstore.Object, error) {
+	return objectstore.Object{Key: key}, f.next()
 }
 
-func (f *flaky) Get(ctx context.Context, key string, _ int64) ([]byte, error) {
-	return []byte(key), f.next(ctx)
+func (f *flaky) Get(_ context.Context, key string, _ int64) ([]byte, error) {
+	return []byte(key), f.next()
 }
 
-func (f *flaky) GetRange(ctx context.Context, key string, _, _ int64) ([]byte, int64, error) {
-	return []byte(key), int64(len(key)), f.next(ctx)
+func (f *flaky) GetRange(_ context.Context, key string, _, _ int64) ([]byte, int64, error) {
+	return []byte(key), int64(len(key)), f.next()
 }
 
-func (f *flaky) Put(ctx context.Context, _ string, _ []byte, _ objectstore.Sum) error {
-	return f.next(ctx)
+func (f *flaky) Put(_ context.Context, _ string, _ []byte, _ objectstore.Sum) error {
+	return f.next()
 }
 
-// policy tries three times. Its delays have no jitter, and take no time.
-func policy(delays *[]time.Duration) retry.Policy {
-	return retry.Policy{
-		Attempts: 3, Base: time.Second, Max: 3 * time.Second,
-		Sleep:  func(ctx context.Context, d time.Duration) error { *delays = append(*delays, d); return ctx.Err() },
-		Jitter: func(d time.Duration) time.Duration { return d },
+// expectDelays checks that the delays between the calls are at most these.
+func (f *flaky) expectDelays(t *testing.T, bounds ...time.Duration) {
+	t.Helper()
+	if len(f.at) != len(bounds)+1 {
+		t.Fatalf("%d calls, want %d", len(f.at), len(bounds)+1)
+	}
+	for i, bound := range bounds {
+		if d := f.at[i+1].Sub(f.at[i]); d < 0 || d > bound {
+			t.Errorf("call %d came after %v, want at most %v", i+1, d, bound)
+		}
 	}
 }
 
@@ -100,10 +104,13 @@ func list(ctx context.Context, s objectstore.Store) (keys []string, err error) {
 }
 
 func TestListGoesOn(t *testing.T) {
-	var delays []time.Duration
+	synctest.Test(t, testListGoesOn)
+}
+
+func testListGoesOn(t *testing.T) {
 	f := &flaky{keys: []string{"a", "b", "c"}, errs: []error{errDown, nil, errDown, errDown, nil, errDown, errDown}}
 	reg := prometheus.NewRegistry()
-	keys, err := list(t.Context(), retry.New(policy(&delays), reg).Wrap(f))
+	keys, err := list(t.Context(), retry.New(reg).Wrap(f))
 	if err != nil || !slices.Equal(keys, []string{"a", "b", "c"}) {
 		t.Errorf("listed %q, %v, want each key once", keys, err)
 	}
@@ -111,9 +118,8 @@ func TestListGoesOn(t *testing.T) {
 		t.Errorf("listed after %q, want %q", f.afters, want)
 	}
 	// A page starts the tries, and the delays, afresh.
-	if want := []time.Duration{1e9, 1e9, 2e9, 1e9, 2e9}; !slices.Equal(delays, want) {
-		t.Errorf("waited %v, want %v", delays, want)
-	}
+	const first, second = 500 * time.Millisecond, time.Second
+	f.expectDelays(t, first, 0, first, second, 0, first, second)
 	want := `# HELP rangefleet_objectstore_retries_total Calls to object stores that were tried again after a transient error.
 # TYPE rangefleet_objectstore_retries_total counter
 rangefleet_objectstore_retries_total{operation="get"} 0
@@ -150,20 +156,27 @@ func TestEveryCall(t *testing.T) {
 			want  error
 		}{
 			{"works", nil, 1, nil},
-			{"works at the last try", down(2), 3, nil},
-			{"bounded", down(9), 3, errDown},
+			{"works at the last try", down(9), 10, nil},
+			{"bounded", down(99), 10, errDown},
 			{"not found is for good", []error{objectstore.ErrNotFound}, 1, objectstore.ErrNotFound},
 			{"refused is for good", []error{errDown, fmt.Errorf("no: %w", objectstore.ErrRefused)}, 2, objectstore.ErrRefused},
 			{"too large is for good", []error{objectstore.TooLarge(2, 1)}, 1, objectstore.ErrTooLarge},
 			{"bad listing is for good", []error{objectstore.ErrBadListing}, 1, objectstore.ErrBadListing},
 		} {
 			t.Run(name+" "+tc.name, func(t *testing.T) {
-				var delays []time.Duration
-				f := &flaky{keys: []string{"k"}, errs: tc.errs}
-				err := call(t.Context(), retry.New(policy(&delays), prometheus.NewRegistry()).Wrap(f))
-				if !errors.Is(err, tc.want) || f.calls != tc.calls || len(delays) != tc.calls-1 {
-					t.Errorf("%v after %d calls and %d delays, want %v after %d", err, f.calls, len(delays), tc.want, tc.calls)
-				}
+				synctest.Test(t, func(t *testing.T) {
+					f := &flaky{keys: []string{"k"}, errs: tc.errs}
+					err := call(t.Context(), retry.New(prometheus.NewRegistry()).Wrap(f))
+					if !errors.Is(err, tc.want) || len(f.at) != tc.calls {
+						t.Fatalf("%v after %d calls, want %v after %d", err, len(f.at), tc.want, tc.calls)
+					}
+					bounds := slices.Repeat([]time.Duration{10 * time.Second}, 9)
+					copy(bounds, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second})
+					f.expectDelays(t, bounds[:tc.calls-1]...)
+					if took := f.at[tc.calls-1].Sub(f.at[0]); tc.calls == 10 && took == 0 {
+						t.Error("no call was delayed")
+					}
+				})
 			})
 		}
 	}
@@ -173,69 +186,11 @@ func TestCancelledStopsAtOnce(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			var delays []time.Duration
-			f := &flaky{keys: []string{"k"}, hang: func(context.Context) error { cancel(); return errDown }}
-			err := call(ctx, retry.New(policy(&delays), prometheus.NewRegistry()).Wrap(f))
-			if !errors.Is(err, context.Canceled) || !errors.Is(err, errDown) || f.calls != 1 || len(delays) != 0 {
-				t.Errorf("%v after %d calls and %d delays, want context.Canceled after 1 and 0", err, f.calls, len(delays))
+			f := &flaky{keys: []string{"k"}, errs: []error{errDown}, called: cancel}
+			err := call(ctx, retry.New(prometheus.NewRegistry()).Wrap(f))
+			if !errors.Is(err, context.Canceled) || !errors.Is(err, errDown) || len(f.at) != 1 {
+				t.Errorf("%v after %d calls, want context.Canceled after 1", err, len(f.at))
 			}
 		})
 	}
-}
-
-// TestTimeout meets a store that hangs, on a fake clock.
-func TestTimeout(t *testing.T) {
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := retry.Policy{
-					Attempts: 3, Base: time.Second, Max: time.Second, Timeout: time.Minute,
-					Jitter: func(d time.Duration) time.Duration { return d },
-				}
-				f := &flaky{keys: []string{"k"}, hang: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-				start := time.Now()
-				err := call(t.Context(), retry.New(p, prometheus.NewRegistry()).Wrap(f))
-				if took := time.Since(start); err == nil || f.calls != 3 || took != 3*time.Minute+2*time.Second {
-					t.Errorf("%v after %d calls and %v, want an error after 3 tries of a minute", err, f.calls, took)
-				}
-			})
-		})
-	}
-}
-
-// TestTimeoutIsOfOnePage checks that a slow consumer does not exceed it.
-func TestTimeoutIsOfOnePage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := retry.Policy{Attempts: 1, Timeout: time.Minute}
-		f := &flaky{keys: []string{"a", "b", "c"}, hang: func(ctx context.Context) error {
-			select {
-			case <-time.After(50 * time.Second):
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}}
-		n := 0
-		for _, err := range retry.New(p, prometheus.NewRegistry()).Wrap(f).List(t.Context(), "", "", objectstore.ListOptions{}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			n++
-			<-time.After(time.Hour)
-		}
-		if n != 3 {
-			t.Errorf("listed %d pages, want 3", n)
-		}
-	})
-}
-
-func TestDefaultPolicyWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &flaky{errs: slices.Repeat([]error{errDown}, 99)}
-		start := time.Now()
-		_, err := retry.New(retry.DefaultPolicy, prometheus.NewRegistry()).Wrap(f).Stat(t.Context(), "k")
-		if took := time.Since(start); !errors.Is(err, errDown) || f.calls != 10 || took <= 0 || took > time.Minute {
-			t.Errorf("%v after %d calls and %v, want 10 within a minute", err, f.calls, took)
-		}
-	})
 }

@@ -55,7 +55,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	if err != nil {
 		return nil, err
 	}
-	meter, retrier := metered.New(reg), retry.New(retry.DefaultPolicy, reg)
+	meter, retrier := metered.New(reg), retry.New(reg)
 	cfg.S3.Log = log
 	cfg.S3.Resized = countResizes(reg)
 	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
