@@ -12,6 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
 
 // Meter decorates stores; all of them share its metrics. It is safe for
@@ -64,18 +65,34 @@ type pager struct {
 
 // ListPage implements objectstore.Pager.
 func (p *pager) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
-	start := time.Now()
-	more, err = p.pages.ListPage(ctx, prefix, after, p.meter.counting(take))
-	p.meter.observe("list", start, err)
-	return more, err
+	defer p.meter.observe("list", time.Now(), &err)
+	return p.pages.ListPage(ctx, prefix, after, p.meter.counting(take))
 }
 
 // WalkPage implements objectstore.Pager.
 func (p *pager) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
-	start := time.Now()
-	next, err = p.pages.WalkPage(ctx, prefix, token, p.meter.counting(take))
-	p.meter.observe("list", start, err)
-	return next, err
+	defer p.meter.observe("list", time.Now(), &err)
+	return p.pages.WalkPage(ctx, prefix, token, p.meter.counting(take))
+}
+
+// WrapTrial returns p with metrics: its pages are those of listings.
+func (m *Meter) WrapTrial(p trial.Pages) trial.Pages { return &trialPages{m, p} }
+
+type trialPages struct {
+	meter *Meter
+	next  trial.Pages
+}
+
+// ListAfter implements trial.Pages.
+func (p *trialPages) ListAfter(ctx context.Context, prefix, after string, keys int, take func([]objectstore.Listed)) (more bool, err error) {
+	defer p.meter.observe("list", time.Now(), &err)
+	return p.next.ListAfter(ctx, prefix, after, keys, p.meter.counting(take))
+}
+
+// WalkPage implements trial.Pages.
+func (p *trialPages) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
+	defer p.meter.observe("list", time.Now(), &err)
+	return p.next.WalkPage(ctx, prefix, token, p.meter.counting(take))
 }
 
 // counting returns take, which counts the objects of its pages.
@@ -92,7 +109,7 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 		start, empty := time.Now(), true
 		for page, err := range s.next.List(ctx, prefix, after, opts) {
 			empty = false
-			s.meter.observe("list", start, err)
+			s.meter.observe("list", start, &err)
 			s.meter.listed.Add(float64(len(page)))
 			if !yield(page, err) {
 				return
@@ -100,48 +117,42 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 			start = time.Now()
 		}
 		if empty {
-			s.meter.observe("list", start, nil)
+			var none error
+			s.meter.observe("list", start, &none)
 		}
 	}
 }
 
 // Stat implements objectstore.Store.
-func (s *store) Stat(ctx context.Context, key string) (objectstore.Object, error) {
-	start := time.Now()
-	o, err := s.next.Stat(ctx, key)
-	s.meter.observe("stat", start, err)
-	return o, err
+func (s *store) Stat(ctx context.Context, key string) (o objectstore.Object, err error) {
+	defer s.meter.observe("stat", time.Now(), &err)
+	return s.next.Stat(ctx, key)
 }
 
 // Get implements objectstore.Store.
-func (s *store) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
-	start := time.Now()
-	body, err := s.next.Get(ctx, key, limit)
-	s.meter.observe("get", start, err)
-	return body, err
+func (s *store) Get(ctx context.Context, key string, limit int64) (body []byte, err error) {
+	defer s.meter.observe("get", time.Now(), &err)
+	return s.next.Get(ctx, key, limit)
 }
 
 // GetRange implements objectstore.Store.
-func (s *store) GetRange(ctx context.Context, key string, offset, n int64) ([]byte, int64, error) {
-	start := time.Now()
-	part, size, err := s.next.GetRange(ctx, key, offset, n)
-	s.meter.observe("get", start, err)
-	return part, size, err
+func (s *store) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
+	defer s.meter.observe("get", time.Now(), &err)
+	return s.next.GetRange(ctx, key, offset, n)
 }
 
 // Put implements objectstore.Store.
-func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
-	start := time.Now()
-	err := s.next.Put(ctx, key, body, sum)
-	s.meter.observe("put", start, err)
-	if err == nil {
+func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) (err error) {
+	defer s.meter.observe("put", time.Now(), &err)
+	if err = s.next.Put(ctx, key, body, sum); err == nil {
 		s.meter.put.Add(float64(len(body)))
 	}
 	return err
 }
 
-func (m *Meter) observe(op string, start time.Time, err error) {
-	m.seconds.WithLabelValues(op, outcome(err)).Observe(time.Since(start).Seconds())
+// observe measures a call that ends now with *err.
+func (m *Meter) observe(op string, start time.Time, err *error) {
+	m.seconds.WithLabelValues(op, outcome(*err)).Observe(time.Since(start).Seconds())
 }
 
 func outcome(err error) string {
