@@ -69,7 +69,7 @@ func TestNoLieLosesKeysSilently(t *testing.T) {
 		if round%4 == 3 {
 			mode = objectstore.Walk
 		}
-		cfg := readahead.Config{ConfirmEnds: true, Limiter: readahead.NewLimiter(readahead.Limits{Start: 4})}
+		cfg := readahead.Config{ConfirmEnds: true, Limiter: readahead.NewLimiter(readahead.Limits{Most: 4})}
 		f.config.Stores = lying{f.buckets, readahead.Wrap(s, s, cfg, readahead.NewMetrics(prometheus.NewRegistry())), mode}
 		var cuts []string
 		for range r.IntN(4) {

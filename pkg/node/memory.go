@@ -10,7 +10,7 @@ import (
 //
 //   - 72 MiB are for range files, of all slots, and for requests: while requests hold
 //     memory, fewer files begin (rangewriter.Buffers);
-//   - 48 MiB are for pages that are read ahead, of all slots (package stores);
+//   - 48 MiB are for pages that are read ahead, of all slots (readahead.Limits);
 //   - 32 MiB are for the cache of ranges and metaranges (limits.TableCache);
 //   - the rest is for the program, the embedded NATS server, and covers. The covers and the
 //     metarange of an import of 10^6 ranges, which 5 * 10^10 objects make, take 160 MiB:
@@ -21,6 +21,7 @@ const (
 	memoryCoordinator = 208 << 20 // with workers in its process or without
 	memoryWorker      = 192 << 20
 	memoryFiles       = 72 << 20
+	memoryPages       = 48 << 20
 )
 
 // limitMemory makes the garbage collector keep the process to a budget, unless GOMEMLIMIT

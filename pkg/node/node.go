@@ -20,6 +20,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
 	"github.com/rangefleet/rangefleet/pkg/pace"
@@ -70,7 +71,7 @@ func newBase(ctx context.Context, env Env, embedded *natsd.Server) (*base, error
 			AccessKeyID: s.S3.AccessKeyID, SecretAccessKey: s.S3.SecretAccessKey.Reveal(),
 			PageKeys: s.S3.PageKeys, Unordered: s.S3.Order == "none", NoPutChecksums: !s.S3.PutChecksums,
 		},
-		LocalAllowed: s.Local.Allowed, MaxLists: s.S3.MaxLists, Listing: listingMode(s.S3.Listing),
+		LocalAllowed: s.Local.Allowed, Ahead: readahead.Limits{Most: s.S3.MaxLists, Buffer: memoryPages}, Listing: listingMode(s.S3.Listing),
 	}, b.registry, env.Log); err != nil {
 		return nil, err
 	}

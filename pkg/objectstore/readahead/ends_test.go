@@ -46,7 +46,7 @@ func TestEarlyEndsLoseNoKey(t *testing.T) {
 				return s.size, lies // the keys are right, and the end is not
 			}
 			cfg := readahead.Config{ConfirmEnds: true}
-			got, err := list(t.Context(), lister(s, readahead.Limits{Start: 1 + r.IntN(20)}, cfg), "", "", "")
+			got, err := list(t.Context(), lister(s, readahead.Limits{Most: 1 + r.IntN(20)}, cfg), "", "", "")
 			if err != nil || !slices.Equal(got, s.keys) {
 				t.Errorf("round %d, lies after (%q, %q]: %d of %d keys, %v", round, from, to, len(got), len(s.keys), err)
 			}
@@ -64,7 +64,7 @@ func TestEndsCostOneList(t *testing.T) {
 			calls := [2]int{}
 			for i, confirm := range []bool{false, true} {
 				s := &store{keys: numbered(n), size: 1000}
-				got, err := list(context.Background(), lister(s, readahead.Limits{Start: 1, Most: 1}, readahead.Config{ConfirmEnds: confirm}), "", "", "")
+				got, err := list(context.Background(), lister(s, readahead.Limits{Most: 1}, readahead.Config{ConfirmEnds: confirm}), "", "", "")
 				if err != nil || len(got) != n {
 					t.Fatalf("%d of %d keys, %v", len(got), n, err)
 				}

@@ -5,7 +5,7 @@ type Lister[P paged[P]] = lister[P]
 
 // NewLister returns a lister of what pages lists.
 func NewLister[P paged[P]](pages pager[P], cfg Config, m *Metrics) *Lister[P] {
-	return newLister(pages, cfg, m)
+	return &lister[P]{pages, cfg, m}
 }
 
 // Limit returns how many LISTs may be in flight now, at least 1.

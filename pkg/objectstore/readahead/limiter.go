@@ -3,28 +3,24 @@ package readahead
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Limits bounds what reading ahead of one store takes, by all listings of the
 // process together. Zero fields have defaults.
 type Limits struct {
-	Start  int // LISTs in flight at first; 0 is 16
 	Most   int // LISTs in flight, ever; 0 is 96
-	Buffer int // bytes of pages that no consumer has taken yet; 0 is 96 MiB
+	Buffer int // bytes of pages that no consumer has taken yet; 0 is 48 MiB
 }
 
 func (l Limits) withDefaults() Limits {
-	if l.Start <= 0 {
-		l.Start = 16
-	}
 	if l.Most <= 0 {
 		l.Most = 96
 	}
 	if l.Buffer <= 0 {
-		l.Buffer = 96 << 20
+		l.Buffer = 48 << 20
 	}
-	l.Start = min(l.Start, l.Most)
 	return l
 }
 
@@ -49,47 +45,69 @@ type Limiter struct {
 	latency   time.Duration
 	fastest   time.Duration // mean latency of the fastest round trip
 
-	active   int // listings
-	inFlight int // calls, with those that wait for their next try
+	active   atomic.Int64 // listings
+	inFlight atomic.Int64 // calls, with those that wait for their next try
 }
+
+// start is how many LISTs may be in flight at first.
+const start = 16
 
 // NewLimiter returns the Limiter of one store.
 func NewLimiter(l Limits) *Limiter {
 	l = l.withDefaults()
-	return &Limiter{limits: l, limit: float64(l.Start), round: l.Start, jitter: rand.Float64}
+	begin := min(start, l.Most)
+	return &Limiter{limits: l, limit: float64(begin), round: begin, jitter: rand.Float64}
 }
 
-// enter counts a listing, until leave.
-func (l *Limiter) enter() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.active++
+// Active reports whether anything is listed now.
+func (l *Limiter) Active() bool { return l.active.Load() > 0 }
+
+// Busy reports whether more than half of the calls that may be in flight are, including
+// those that wait for their next try. Another listing would take calls from those that
+// there are.
+func (l *Limiter) Busy() bool {
+	calls, _ := l.share()
+	return 2*l.inFlight.Load() > max(1, l.active.Load())*int64(calls)
 }
 
-func (l *Limiter) leave() {
+// Throttles returns how often the limit was cut because the store throttled a call of this
+// process.
+func (l *Limiter) Throttles() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.active--
+	return l.throttles
 }
 
-// begin counts a call, until end.
-func (l *Limiter) begin() {
+// Cut cuts the limit because the store throttled another process. It does nothing within a
+// round trip after the last cut, which had the same cause.
+func (l *Limiter) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inFlight++
+	if l.since >= int(l.limit) {
+		l.cut()
+	}
 }
 
-func (l *Limiter) end() {
+// Most returns the bound of the limit.
+func (l *Limiter) Most() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inFlight--
+	return l.limits.Most
+}
+
+// SetMost bounds the limit to n, at least 1, from now on.
+func (l *Limiter) SetMost(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limits.Most = max(1, n)
+	l.limit = min(l.limit, float64(l.limits.Most))
 }
 
 // share returns the part of one listing: LISTs in flight and bytes to hold.
 func (l *Limiter) share() (calls, buffer int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := max(1, l.active)
+	n := max(1, int(l.active.Load()))
 	return max(1, int(l.limit)/n), l.limits.Buffer / n
 }
 

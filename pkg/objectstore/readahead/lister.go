@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"sort"
 	"sync"
 	"time"
@@ -33,11 +34,6 @@ type lister[P paged[P]] struct {
 	metrics *Metrics
 }
 
-// newLister returns a lister of what pager lists.
-func newLister[P paged[P]](pager pager[P], cfg Config, m *Metrics) *lister[P] {
-	return &lister[P]{pager: pager, cfg: cfg.withDefaults(), metrics: m}
-}
-
 // List lists the entries whose keys have the prefix and lie after `after`, in
 // bytewise key order, in pages of at least one entry that the caller owns. A
 // sequence that ends without an error is complete; after an error it ends.
@@ -50,8 +46,8 @@ func newLister[P paged[P]](pager pager[P], cfg Config, m *Metrics) *lister[P] {
 func (l *lister[P]) List(ctx context.Context, prefix, after string, opts objectstore.ListOptions) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		opts := opts.WithDefaults()
-		l.cfg.Limiter.enter()
-		defer l.cfg.Limiter.leave()
+		l.cfg.Limiter.active.Add(1)
+		defer l.cfg.Limiter.active.Add(-1)
 		at, before := []byte(after), after // the last key that was handed over, and the start of its page
 		deliver := func(page P) bool {
 			if page = l.after(page, string(at)); page.Len() == 0 {
@@ -295,8 +291,8 @@ func (r *run[P]) fetch(ctx context.Context, after string) (page P, more bool, er
 
 // persist makes a call for a page, and retries it after transient errors.
 func (l *lister[P]) persist(ctx context.Context, call func(context.Context) error) error {
-	l.cfg.Limiter.begin()
-	defer l.cfg.Limiter.end()
+	l.cfg.Limiter.inFlight.Add(1)
+	defer l.cfg.Limiter.inFlight.Add(-1)
 	for failures := 1; ; failures++ {
 		epoch := l.cfg.Limiter.epoch()
 		err := l.try(ctx, call)
@@ -307,15 +303,16 @@ func (l *lister[P]) persist(ctx context.Context, call func(context.Context) erro
 			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		case objectstore.Permanent(err):
 			return err
-		case l.cfg.Throttled(err):
+		case errors.Is(err, objectstore.ErrThrottled):
 			l.metrics.throttle.Inc()
 			l.cfg.Limiter.throttled(epoch)
 		}
-		if failures >= l.cfg.Attempts {
+		if failures >= tries {
 			return fmt.Errorf("after %d tries: %w", failures, err)
 		}
 		l.metrics.retries.Inc()
-		if slept := pause.For(ctx, delay(failures)); slept != nil {
+		// With full jitter: calls that failed together must not be retried together.
+		if slept := pause.For(ctx, rand.N(pause.Bound(firstDelay, maxDelay, failures))); slept != nil {
 			return fmt.Errorf("%w: %w", slept, err)
 		}
 	}

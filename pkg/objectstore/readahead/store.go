@@ -2,7 +2,6 @@ package readahead
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"slices"
 	"sync"
@@ -15,10 +14,9 @@ import (
 // Wrap returns s with a List that reads ahead. It gets pages from the pager, which is the
 // same store without waiting or retries of its own.
 func Wrap(s objectstore.Store, pager objectstore.Pager, cfg Config, m *Metrics) objectstore.Walker {
-	cfg.Throttled = func(err error) bool { return errors.Is(err, objectstore.ErrThrottled) }
 	free := &sync.Pool{}
 	free.New = func() any { return &page{free: free} }
-	return &store{Store: s, lister: newLister(pages{pager, free}, cfg, m)}
+	return &store{Store: s, lister: &lister[*page]{pages{pager, free}, cfg, m}}
 }
 
 type store struct {

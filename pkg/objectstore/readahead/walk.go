@@ -27,8 +27,8 @@ const (
 // The errors are those of the pager, with retries as in List.
 func (l *lister[P]) Walk(ctx context.Context, prefix string, opts objectstore.ListOptions) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
-		l.cfg.Limiter.enter()
-		defer l.cfg.Limiter.leave()
+		l.cfg.Limiter.active.Add(1)
+		defer l.cfg.Limiter.active.Add(-1)
 		for page, err := range l.walk(ctx, prefix, opts.WithDefaults()) {
 			if !yield(page, err) {
 				return

@@ -23,8 +23,8 @@ import (
 // Config says which stores can be opened and how.
 type Config struct {
 	S3           s3store.Config
-	LocalAllowed []string // directories that local:// may read and write; they must exist
-	MaxLists     int      // LIST calls in flight at most, of all stores together; 0 is readahead's default
+	LocalAllowed []string         // directories that local:// may read and write; they must exist
+	Ahead        readahead.Limits // of all buckets together
 
 	// Listing is how buckets are listed; "" is in parallel if the store is known to be safe
 	// for that, and else by walks.
@@ -46,9 +46,6 @@ type Stores struct {
 	s3 *s3store.Client // nil until the first s3:// URI
 }
 
-// readAhead is how many bytes of pages are held ahead of all listings together.
-const readAhead = 48 << 20
-
 // New returns Stores, or an error if an allowed directory does not exist.
 func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, error) {
 	local, err := localstore.New(cfg.LocalAllowed, log)
@@ -58,7 +55,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	meter, retrier := metered.New(reg), retry.New(reg)
 	cfg.S3.Log = log
 	cfg.S3.Resized = countResizes(reg)
-	limiter, ahead := readahead.NewLimiter(readahead.Limits{Buffer: readAhead, Most: cfg.MaxLists}), readahead.NewMetrics(reg)
+	limiter, ahead := readahead.NewLimiter(cfg.Ahead), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,
 		limiter:   limiter,

@@ -3,7 +3,8 @@ package readahead
 import "testing"
 
 func TestCutTakesEffectOnceARoundTrip(t *testing.T) {
-	l := NewLimiter(Limits{Start: 40, Most: 40})
+	l := NewLimiter(Limits{Most: 40})
+	l.limit, l.round = 40, 40
 	l.jitter = func() float64 { return 0.5 }
 	answer := func(n int) {
 		for range n {
@@ -33,26 +34,26 @@ func TestCutTakesEffectOnceARoundTrip(t *testing.T) {
 	if l.Active() {
 		t.Error("active without a listing")
 	}
-	l.enter()
+	l.active.Add(1)
 	if !l.Active() {
 		t.Error("not active in a listing")
 	}
 }
 
 func TestBusy(t *testing.T) {
-	l := NewLimiter(Limits{Start: 4, Most: 4})
+	l := NewLimiter(Limits{Most: 4})
 	for _, step := range []struct {
 		what string
 		do   func()
 		want bool
 	}{
 		{"nothing is listed", func() {}, false},
-		{"two calls of one listing", func() { l.enter(); l.begin(); l.begin() }, false},
-		{"three", l.begin, true},
+		{"two calls of one listing", func() { l.active.Add(1); l.inFlight.Add(2) }, false},
+		{"three", func() { l.inFlight.Add(1) }, true},
 		{"the limit sinks below the calls in flight", func() { l.SetMost(2) }, true},
-		{"a call ends, and the limit is four again", func() { l.SetMost(4); l.limit = 4; l.end() }, false},
-		{"three listings, whose share is one call each", func() { l.enter(); l.enter() }, true},
-		{"two of them ended", func() { l.leave(); l.leave() }, false},
+		{"a call ends, and the limit is four again", func() { l.SetMost(4); l.limit = 4; l.inFlight.Add(-1) }, false},
+		{"three listings, whose share is one call each", func() { l.active.Add(2) }, true},
+		{"two of them ended", func() { l.active.Add(-2) }, false},
 	} {
 		if step.do(); l.Busy() != step.want {
 			t.Errorf("%s: busy is %v", step.what, !step.want)
