@@ -33,11 +33,10 @@ type Changes struct {
 // parts count as removed.
 func Compare(ctx context.Context, files Files, before, after Ranges, changes *Changes) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
-		old, err := newInput(files, before, nil)
-		defer old.close()
-		old.load = readRange
-		c := comparison{files: files, before: old, changes: changes}
-		if err != nil {
+		c := comparison{files: files, before: newInput(files, before, nil), changes: changes}
+		c.before.trust = true
+		defer c.before.stop()
+		if err := c.before.fill(); err != nil {
 			yield(partition.RangeMetadata{}, fmt.Errorf("compare with the tree before: %w", err))
 			return
 		}
@@ -49,7 +48,7 @@ func Compare(ctx context.Context, files Files, before, after Ranges, changes *Ch
 				return
 			}
 		}
-		if err := c.rest(ctx); err != nil {
+		if err := c.remove(ctx, nil); err != nil {
 			yield(partition.RangeMetadata{}, err)
 		}
 	}
@@ -82,7 +81,7 @@ func (c *comparison) take(ctx context.Context, r partition.RangeMetadata) error 
 
 // read compares a range record by record.
 func (c *comparison) read(ctx context.Context, r partition.RangeMetadata) error {
-	records, err := loadRange(ctx, c.files, r)
+	records, err := loadRange(ctx, c.files, r, false)
 	if err != nil {
 		return err
 	}
@@ -123,33 +122,20 @@ func (c *comparison) record(ctx context.Context, key, value []byte) error {
 	return c.advance(ctx)
 }
 
-// remove counts the remaining keys of the tree before that lie before key as removed.
+// remove counts the remaining keys of the tree before that lie before key as removed, or all
+// of them if key is nil.
 func (c *comparison) remove(ctx context.Context, key []byte) (err error) {
-	for in := c.before; err == nil && !in.done() && bytes.Compare(in.key, key) < 0; {
+	for in := c.before; err == nil && !in.done() && (key == nil || bytes.Compare(in.key, key) < 0); {
 		switch {
 		case in.isOpen():
 			c.changes.Removed++
 			err = c.advance(ctx)
-		case in.first.MaxKey < string(key):
+		case key == nil || in.first.MaxKey < string(key):
 			c.changes.Removed += in.first.Count
 			err = in.drop()
 		default:
 			err = c.open(ctx)
 		}
-	}
-	return err
-}
-
-// rest counts all remaining keys of the tree before as removed.
-func (c *comparison) rest(ctx context.Context) (err error) {
-	for in := c.before; err == nil && !in.done(); {
-		if in.isOpen() {
-			c.changes.Removed++
-			err = c.advance(ctx)
-			continue
-		}
-		c.changes.Removed += in.first.Count
-		err = in.drop()
 	}
 	return err
 }

@@ -10,18 +10,15 @@ import (
 )
 
 // input is a sequence of ranges that a merge or a comparison reads. The first range may be
-// open.
+// open. After newInput, fill must be called once, and stop at the end.
 type input struct {
 	files Files
 	gone  removal // keys that are left out
-
-	// load reads a range's file: loadRange, or readRange where the records are only
-	// counted.
-	load func(context.Context, Files, partition.RangeMetadata) (*table.Reader, error)
+	trust bool    // that a file has its ID, where records are only counted
 
 	// The remaining ranges. None of them lies wholly in gone.
 	pull   func() (partition.RangeMetadata, error, bool)
-	end    func()
+	stop   func()
 	first  partition.RangeMetadata // valid if left > 0
 	second partition.RangeMetadata // valid if left > 1
 	left   int                     // 0 to 2; below 2 there are no more ranges
@@ -35,10 +32,10 @@ type input struct {
 	records *table.Cursor // of the open range, at the record of the key above; nil if none is open
 }
 
-func newInput(files Files, ranges Ranges, gone removal) (*input, error) {
-	in := &input{files: files, gone: gone, load: loadRange}
-	in.pull, in.end = iter.Pull2(checked(ranges))
-	return in, in.fill()
+func newInput(files Files, ranges Ranges, gone removal) *input {
+	in := &input{files: files, gone: gone}
+	in.pull, in.stop = iter.Pull2(checked(ranges))
+	return in
 }
 
 // fill pulls ranges until there are two, if there are as many, and sets key to the first
@@ -71,40 +68,35 @@ func (in *input) done() bool   { return in.left == 0 }
 func (in *input) last() bool   { return in.left == 1 }
 func (in *input) isOpen() bool { return in.records != nil }
 
-// open reads the next range's file and goes to its first record.
+// open reads the next range's file and goes to its first record that is not gone.
 func (in *input) open(ctx context.Context) error {
-	records, err := in.load(ctx, in.files, in.first)
+	records, err := loadRange(ctx, in.files, in.first, in.trust)
 	if err != nil {
 		return err
 	}
 	in.opened = in.first.ID
-	if in.records, err = records.Cursor(ctx, ""); err != nil {
-		return fmt.Errorf("read range %s: %w", in.first.ID, err)
-	}
-	return in.skipGone(ctx)
+	in.records, err = records.Cursor(ctx, "")
+	return in.skipGone(ctx, err)
 }
 
-// advance goes to the next record of the open range that is not gone, or drops
-// the range if there is none.
+// advance goes to the next record of the open range that is not gone.
 func (in *input) advance(ctx context.Context) error {
-	if err := in.records.Next(ctx); err != nil {
-		return fmt.Errorf("read range %s: %w", in.first.ID, err)
-	}
-	return in.skipGone(ctx)
+	return in.skipGone(ctx, in.records.Next(ctx))
 }
 
-// skipGone is advance if the current record is gone, and else stays at it.
-func (in *input) skipGone(ctx context.Context) error {
-	for !in.records.Done() {
+// skipGone goes to the first record that is not gone, from the current one on, or drops the
+// open range if there is none. err is that of getting to the current record.
+func (in *input) skipGone(ctx context.Context, err error) error {
+	for ; err == nil; err = in.records.Next(ctx) {
+		if in.records.Done() {
+			return in.drop()
+		}
 		if !in.gone.takes(in.records.Key) {
 			in.key = in.records.Key
 			return nil
 		}
-		if err := in.records.Next(ctx); err != nil {
-			return fmt.Errorf("read range %s: %w", in.first.ID, err)
-		}
 	}
-	return in.drop()
+	return fmt.Errorf("read range %s: %w", in.first.ID, err)
 }
 
 // drop removes the first range, whether it is open or not.
@@ -115,25 +107,18 @@ func (in *input) drop() error {
 	return in.fill()
 }
 
-// close gives up the remaining ranges.
-func (in *input) close() { in.end() }
-
-// loadRange reads a range's whole file. It verifies the file, and what the metarange says
-// about it.
-func loadRange(ctx context.Context, files Files, r partition.RangeMetadata) (*table.Reader, error) {
-	data, err := table.Load(ctx, r.ID, func(ctx context.Context) ([]byte, error) { return files.Get(ctx, r.ID) })
-	return parseRange(data, err, r)
-}
-
-// readRange reads a range's whole file without verifying its ID, which would take three
-// times as long. The checksums of its blocks are still checked.
-func readRange(ctx context.Context, files Files, r partition.RangeMetadata) (*table.Reader, error) {
-	data, err := files.Get(ctx, r.ID)
-	return parseRange(data, err, r)
-}
-
-// parseRange opens a range's file. It passes on err, the error of reading the file.
-func parseRange(data []byte, err error, r partition.RangeMetadata) (*table.Reader, error) {
+// loadRange reads a range's whole file, and verifies what the metarange says about it. Unless
+// the file is trusted, it verifies the ID, too, which takes twice as long again. The checksums
+// of blocks are checked in any case.
+func loadRange(ctx context.Context, files Files, r partition.RangeMetadata, trust bool) (*table.Reader, error) {
+	get := func(ctx context.Context) ([]byte, error) { return files.Get(ctx, r.ID) }
+	var data []byte
+	var err error
+	if trust {
+		data, err = get(ctx)
+	} else {
+		data, err = table.Load(ctx, r.ID, get)
+	}
 	var records *table.Reader
 	if err == nil {
 		records, err = table.NewReader(data)

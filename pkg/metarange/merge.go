@@ -28,69 +28,53 @@ func (e *ConflictError) Error() string {
 // memory. An error is yielded last.
 func Merge(ctx context.Context, files Files, breaks partition.Breaks, base, ours, theirs Ranges) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
-		m := threeWay{breaks: breaks, out: output{files: files, breaks: breaks}}
-		m.out.yield = func(r partition.RangeMetadata) bool { return yield(r, nil) }
-		m.out.stored = func(id string) bool { return id == m.ours.opened || id == m.theirs.opened }
-		defer m.out.close()
-		err := m.init(files, base, ours, theirs)
-		defer m.close()
-		if err == nil {
-			err = m.run(ctx)
-		}
-		if err != nil && !m.out.stopped {
-			yield(partition.RangeMetadata{}, fmt.Errorf("merge trees: %w", err))
-		}
+		m := threeWay{base: newInput(files, base, nil), ours: newInput(files, ours, nil), theirs: newInput(files, theirs, nil)}
+		m.run(ctx, files, breaks, "merge trees", yield)
 	}
 }
 
-// threeWay is the state of one Merge.
+// threeWay is the state of one Merge or Replace.
 type threeWay struct {
-	breaks             partition.Breaks
 	base, ours, theirs *input
+	oursWin            bool // of a key that both sides have changed; else that is a conflict
 	out                output
-}
-
-func (m *threeWay) init(files Files, base, ours, theirs Ranges) (err error) {
-	for _, in := range []struct {
-		to   **input
-		from Ranges
-	}{{&m.base, base}, {&m.ours, ours}, {&m.theirs, theirs}} {
-		if *in.to, err = newInput(files, in.from, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (m *threeWay) all() [3]*input { return [3]*input{m.base, m.ours, m.theirs} }
 
-func (m *threeWay) close() {
+// run yields the merged ranges.
+func (m *threeWay) run(ctx context.Context, files Files, breaks partition.Breaks, what string, yield func(partition.RangeMetadata, error) bool) {
+	m.out = output{files: files, breaks: breaks}
+	m.out.yield = func(r partition.RangeMetadata) bool { return yield(r, nil) }
+	// A range that was stored before and is written again ends with the last record of a
+	// range that was read, which is the one that was opened last.
+	m.out.stored = func(id string) bool { return id == m.ours.opened || id == m.theirs.opened }
+	defer m.out.close()
+	var err error
 	for _, in := range m.all() {
-		if in != nil {
-			in.close()
+		defer in.stop()
+		if err == nil {
+			err = in.fill()
 		}
+	}
+	for more := true; more && err == nil && !m.out.stopped; {
+		more, err = m.step(ctx)
+	}
+	if err != nil && !m.out.stopped {
+		yield(partition.RangeMetadata{}, fmt.Errorf("%s: %w", what, err))
 	}
 }
 
-// run moves range after range, or key after key, to the output.
-func (m *threeWay) run(ctx context.Context) error {
-	for !m.out.stopped {
-		moved, err := m.moveRange()
-		if err != nil {
-			return err
-		}
-		if moved {
-			continue
-		}
-		key := m.least()
-		if key == nil {
-			return m.out.flush(ctx)
-		}
-		if err := m.moveKey(ctx, key); err != nil {
-			return err
-		}
+// step moves a range or a key to the output, and reports whether more may be left.
+func (m *threeWay) step(ctx context.Context) (more bool, err error) {
+	if moved, err := m.moveRange(); moved || err != nil {
+		return true, err
 	}
-	return nil
+	key := m.least()
+	if key == nil {
+		return false, m.out.flush(ctx)
+	}
+	return true, m.moveKey(ctx, key)
 }
 
 // moveRange skips ranges, or keeps one, without reading them, where their metadata allows
@@ -111,7 +95,7 @@ func (m *threeWay) moveRange() (moved bool, err error) {
 		if in == m.base { // both sides have removed its keys
 			return true, in.drop()
 		}
-		if m.ends(in) {
+		if m.passes(in) {
 			m.out.keep(in.first)
 			return true, in.drop()
 		}
@@ -135,15 +119,20 @@ func (m *threeWay) alone(in *input) bool {
 	return true
 }
 
-// ends reports whether the next range of in, which is alone, begins and ends where a
-// canonical range does.
-func (m *threeWay) ends(in *input) bool {
+// passes reports whether the next range of in, which is alone, can stay unchanged. If the
+// output is at a boundary, the range starts with an empty writer, as every range did. Then it
+// is canonical if no key is to be removed from it, and if it ends where a range must, or at
+// the end of the tree.
+func (m *threeWay) passes(in *input) bool {
+	r := in.first
+	if !m.out.atBoundary() || in.gone.touches(r.MinKey, r.MaxKey) {
+		return false
+	}
 	last := in.last()
 	for _, other := range m.all() {
 		last = last && (other == in || other.done())
 	}
-	return m.out.atBoundary() && in.first.MinKey > string(m.out.last) &&
-		(last || m.breaks.EndsAfter([]byte(in.first.MaxKey), in.first.EstimatedSize))
+	return last || m.out.breaks.EndsAfter([]byte(r.MaxKey), r.EstimatedSize)
 }
 
 // least returns the least next key of all inputs; nil if all are done.
@@ -156,7 +145,7 @@ func (m *threeWay) least() (key []byte) {
 	return key
 }
 
-// moveKey merges the least key.
+// moveKey merges the least key, or opens a range that may begin with it.
 func (m *threeWay) moveKey(ctx context.Context, key []byte) error {
 	var at [3]*table.Record // of base, ours and theirs; nil where the key is missing
 	for i, in := range m.all() {
@@ -165,38 +154,39 @@ func (m *threeWay) moveKey(ctx context.Context, key []byte) error {
 		}
 		if !in.isOpen() {
 			m.out.expect(in.first.EstimatedSize)
-			if err := in.open(ctx); err != nil {
-				return err
-			}
+			return in.open(ctx)
 		}
 		at[i] = &in.records.Record
 	}
-	merged, err := mergeRecord(at[0], at[1], at[2])
-	if err == nil && merged != nil {
-		err = m.out.add(ctx, *merged)
+	merged, ok := m.choose(at[0], at[1], at[2])
+	if !ok {
+		return &ConflictError{Key: string(key)}
+	}
+	if merged != nil {
+		if err := m.out.add(ctx, *merged); err != nil {
+			return err
+		}
 	}
 	for i, in := range m.all() {
-		if err == nil && at[i] != nil {
-			err = in.advance(ctx)
+		if at[i] != nil {
+			if err := in.advance(ctx); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	return nil
 }
 
-// mergeRecord returns the merged record of a key. A nil record is a missing key.
-func mergeRecord(base, ours, theirs *table.Record) (*table.Record, error) {
+// choose returns the merged record of a key; ok is false if there is a conflict. A nil record
+// is a missing key.
+func (m *threeWay) choose(base, ours, theirs *table.Record) (merged *table.Record, ok bool) {
 	switch {
 	case alike(base, theirs), alike(ours, theirs):
-		return ours, nil
+		return ours, true
 	case alike(base, ours):
-		return theirs, nil
+		return theirs, true
 	}
-	for _, r := range []*table.Record{base, ours, theirs} {
-		if r != nil {
-			return nil, &ConflictError{Key: string(r.Key)}
-		}
-	}
-	return nil, nil // not reached: three that are missing are alike
+	return ours, m.oursWin
 }
 
 func alike(a, b *table.Record) bool {

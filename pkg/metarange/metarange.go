@@ -104,17 +104,7 @@ func Stream(ctx context.Context, files Parts, id string) (ranges Ranges, count i
 	if err != nil {
 		return nil, 0, fmt.Errorf("read metarange %s: %w", id, err)
 	}
-	all := func(yield func(partition.RangeMetadata, error) bool) {
-		for m, err := range decodedRanges(r.All(ctx, id)) {
-			if err != nil {
-				err = fmt.Errorf("read metarange %s: %w", id, err)
-			}
-			if !yield(m, err) {
-				return
-			}
-		}
-	}
-	return all, int(min(r.Properties().Count, r.Size()/minRangeSize)), nil
+	return decodedRanges(id, r.All(ctx, id)), int(min(r.Properties().Count, r.Size()/minRangeSize)), nil
 }
 
 // minRangeSize is about the least size of a range in the file of a metarange, in bytes:
@@ -122,9 +112,9 @@ func Stream(ctx context.Context, files Parts, id string) (ranges Ranges, count i
 // believed to hold.
 const minRangeSize = 64
 
-// decodedRanges yields the ranges in consecutive records of a metarange, as long as they
-// are valid in a tree. An error is yielded last.
-func decodedRanges(records iter.Seq2[table.Record, error]) Ranges {
+// decodedRanges yields the ranges in consecutive records of the metarange with an ID, as long
+// as they are valid in a tree. An error is yielded last.
+func decodedRanges(id string, records iter.Seq2[table.Record, error]) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		i, before := 0, partition.RangeMetadata{}
 		for rec, err := range records {
@@ -132,7 +122,11 @@ func decodedRanges(records iter.Seq2[table.Record, error]) Ranges {
 			if err == nil {
 				m, err = decodeRange(rec, i, before)
 			}
-			if !yield(m, err) || err != nil {
+			if err != nil {
+				yield(m, fmt.Errorf("read metarange %s: %w", id, err))
+				return
+			}
+			if !yield(m, nil) {
 				return
 			}
 			i, before = i+1, m

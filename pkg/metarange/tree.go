@@ -167,14 +167,7 @@ func (t *Tree) rangesFrom(ctx context.Context, first string) Ranges {
 			}
 			first = r.MaxKey + "\x00"
 		}
-		for r, err := range decodedRanges(t.ranges.From(ctx, first)) {
-			if err != nil {
-				err = fmt.Errorf("read metarange %s: %w", t.id, err)
-			}
-			if !yield(r, err) {
-				return
-			}
-		}
+		decodedRanges(t.id, t.ranges.From(ctx, first))(yield)
 	}
 }
 
