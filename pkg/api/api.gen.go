@@ -99,8 +99,8 @@ func (e SourceListingMode) Valid() bool {
 	}
 }
 
-// AllowEmpty whether a prefix under which there is nothing is imported, which removes what is
-// under its destination; without it, such a prefix fails the import
+// AllowEmpty import a prefix even if there is nothing under it, which removes everything under
+// its destination; otherwise such a prefix fails the import
 type AllowEmpty = bool
 
 // BranchCreation defines model for BranchCreation.
@@ -111,13 +111,13 @@ type BranchCreation struct {
 	Source string `json:"source"`
 }
 
-// Changes What an import that is completed changed in its branch, or one that is previewed
-// would change, in keys of the whole branch.
+// Changes How many keys of the whole branch a completed import changed, or a previewed one
+// would change.
 type Changes struct {
 	Added   int64 `json:"added"`
 	Removed int64 `json:"removed"`
 
-	// Replaced there before with another size, ETag, time or address
+	// Replaced keys that were there with another size, ETag, time or address
 	Replaced  int64 `json:"replaced"`
 	Unchanged int64 `json:"unchanged"`
 }
@@ -129,7 +129,7 @@ type Commit struct {
 	// CreationDate seconds since the Unix epoch
 	CreationDate int64 `json:"creation_date"`
 
-	// Generation one more than the parents' highest
+	// Generation one more than the highest generation of the parents
 	Generation int64  `json:"generation"`
 	ID         string `json:"id"`
 	Message    string `json:"message"`
@@ -137,15 +137,15 @@ type Commit struct {
 	// MetaRangeID empty is the empty tree
 	MetaRangeID string `json:"meta_range_id"`
 
-	// Metadata Free text by name, of an import 65,536 bytes in all.
+	// Metadata Text by name. An import may have 65,536 bytes of names and texts.
 	Metadata UserMetadata `json:"metadata"`
 	Parents  []string     `json:"parents"`
 	Version  int          `json:"version"`
 }
 
-// CommitCreation What the commit of an import says.
+// CommitCreation The message and the metadata of the commit of an import.
 type CommitCreation struct {
-	// AllowEmpty accepted, without effect; that of the import is beside `paths`
+	// AllowEmpty accepted, without effect; the field that counts is next to `paths`
 	AllowEmpty bool `json:"allow_empty,omitempty,omitzero"`
 
 	// Date accepted, without effect
@@ -155,49 +155,49 @@ type CommitCreation struct {
 	Force   bool   `json:"force,omitempty,omitzero"`
 	Message string `json:"message"`
 
-	// Metadata Free text by name, of an import 65,536 bytes in all.
+	// Metadata Text by name. An import may have 65,536 bytes of names and texts.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
 }
 
 // CommitList defines model for CommitList.
 type CommitList struct {
-	// Pagination Where a page of results stands.
+	// Pagination The position of a page of results.
 	Pagination Pagination `json:"pagination"`
 	Results    []Commit   `json:"results"`
 }
 
-// CommitOverrides What the commit says instead of what it would say by itself.
+// CommitOverrides The message and the metadata of the new commit, instead of the default ones.
 type CommitOverrides struct {
 	Message string `json:"message,omitempty,omitzero"`
 
-	// Metadata Free text by name, of an import 65,536 bytes in all.
+	// Metadata Text by name. An import may have 65,536 bytes of names and texts.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
 }
 
-// DryRun whether to tell what the import would change in the branch, and make no commit: it
-// lists and stores the ranges as any import, and ends in the phase previewed
+// DryRun show what the import would change in the branch, without a commit: the import lists
+// and stores ranges as any other, and ends in the phase previewed
 type DryRun = bool
 
-// Error What is wrong with a request, or with an import.
+// Error Why a request or an import failed.
 type Error struct {
 	Message string `json:"message"`
 }
 
-// ImportCreation An import of one prefix. The source is given under one of its two names.
+// ImportCreation An import of one prefix. Its source is in source_uri or in sourceURI.
 type ImportCreation struct {
-	// AllowEmpty whether a prefix under which there is nothing is imported, which removes what is
-	// under its destination; without it, such a prefix fails the import
+	// AllowEmpty import a prefix even if there is nothing under it, which removes everything under
+	// its destination; otherwise such a prefix fails the import
 	AllowEmpty    AllowEmpty `json:"allow_empty,omitempty,omitzero"`
 	CommitMessage string     `json:"commit_message,omitempty,omitzero"`
 
-	// DryRun whether to tell what the import would change in the branch, and make no commit: it
-	// lists and stores the ranges as any import, and ends in the phase previewed
+	// DryRun show what the import would change in the branch, without a commit: the import lists
+	// and stores ranges as any other, and ends in the phase previewed
 	DryRun DryRun `json:"dry_run,omitempty,omitzero"`
 
-	// Metadata Free text by name, of an import 65,536 bytes in all.
+	// Metadata Text by name. An import may have 65,536 bytes of names and texts.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
 
-	// Prepend the destination, taken as a directory; empty is the whole branch
+	// Prepend the destination, read as a directory; empty is the whole branch
 	//
 	// Example: collections/
 	Prepend string `json:"prepend"`
@@ -241,17 +241,17 @@ type ImportPagination struct {
 	LastKey string `json:"last_key"`
 }
 
-// ImportPathsCreation An import of several paths. Of equal keys the later path's wins.
+// ImportPathsCreation An import of several paths. If several have the same key, the last one wins.
 type ImportPathsCreation struct {
-	// AllowEmpty whether a prefix under which there is nothing is imported, which removes what is
-	// under its destination; without it, such a prefix fails the import
+	// AllowEmpty import a prefix even if there is nothing under it, which removes everything under
+	// its destination; otherwise such a prefix fails the import
 	AllowEmpty AllowEmpty `json:"allow_empty,omitempty,omitzero"`
 
-	// Commit What the commit of an import says.
+	// Commit The message and the metadata of the commit of an import.
 	Commit CommitCreation `json:"commit"`
 
-	// DryRun whether to tell what the import would change in the branch, and make no commit: it
-	// lists and stores the ranges as any import, and ends in the phase previewed
+	// DryRun show what the import would change in the branch, without a commit: the import lists
+	// and stores ranges as any other, and ends in the phase previewed
 	DryRun DryRun `json:"dry_run,omitempty,omitzero"`
 
 	// Force accepted, without effect
@@ -259,22 +259,22 @@ type ImportPathsCreation struct {
 	Paths []ImportLocation `json:"paths"`
 }
 
-// ImportStatus Which import is meant.
+// ImportStatus Names an import.
 type ImportStatus struct {
 	ImportID string `json:"import_id"`
 }
 
 // ImportStatusResp How far an import is, or how it ended.
 type ImportStatusResp struct {
-	// Changes What an import that is completed changed in its branch, or one that is previewed
-	// would change, in keys of the whole branch.
+	// Changes How many keys of the whole branch a completed import changed, or a previewed one
+	// would change.
 	Changes Changes `json:"changes,omitempty,omitzero"`
 	Commit  Commit  `json:"commit,omitempty,omitzero"`
 
 	// Completed the commit is on the branch; then metarange_id and commit are set
 	Completed bool `json:"completed"`
 
-	// Error What is wrong with a request, or with an import.
+	// Error Why a request or an import failed.
 	Error Error `json:"error,omitempty,omitzero"`
 
 	// IngestedObjects distinct keys so far; never falls
@@ -285,20 +285,20 @@ type ImportStatusResp struct {
 	Partitions int                   `json:"partitions"`
 	Phase      ImportStatusRespPhase `json:"phase"`
 
-	// Problem why a running import does not get on: the error of a step that is tried again, that no worker sends a sign of life, or the store that it waits for
+	// Problem what keeps a running import from making progress: a step that failed and is tried again, no worker that answers, or a store that does not answer
 	Problem string `json:"problem,omitempty,omitzero"`
 
 	// Ranges ranges stored so far
 	Ranges int `json:"ranges"`
 
-	// Skipped objects that are left out, as their keys would be empty: markers of folders that
-	// are imported to the root
+	// Skipped objects that the import leaves out, since their keys would be empty: markers of
+	// folders that are imported to the root
 	Skipped int64 `json:"skipped,omitempty,omitzero"`
 
-	// UpdateTime now while the import runs, else when it ended
+	// UpdateTime now while the import runs; later when it ended
 	UpdateTime time.Time `json:"update_time"`
 
-	// Walk why the source's buckets are walked, one page after the other, and which setting ends that; absent where they are not
+	// Walk why the buckets of the source are listed one page after the other, and which setting changes that; absent if they are listed in parallel
 	Walk string `json:"walk,omitempty,omitzero"`
 }
 
@@ -309,7 +309,7 @@ type ImportStatusRespPhase string
 type IngestRangeCreationResponse struct {
 	Pagination ImportPagination `json:"pagination"`
 
-	// Range An immutable table of consecutive entries. The answer to ingestRange leaves it out if no key was left.
+	// Range An immutable table of consecutive entries. It is absent from the answer to ingestRange if no key was left.
 	Range RangeMetadata `json:"range,omitempty,omitzero"`
 }
 
@@ -323,7 +323,7 @@ type MetaRangeCreationResponse struct {
 	ID string `json:"id"`
 }
 
-// ObjectStats One object, or what a common prefix stands for.
+// ObjectStats An object, or a common prefix of several.
 type ObjectStats struct {
 	// Checksum the object's ETag, without quotes
 	Checksum string `json:"checksum"`
@@ -343,12 +343,12 @@ type ObjectStatsPathType string
 
 // ObjectStatsList defines model for ObjectStatsList.
 type ObjectStatsList struct {
-	// Pagination Where a page of results stands.
+	// Pagination The position of a page of results.
 	Pagination Pagination    `json:"pagination"`
 	Results    []ObjectStats `json:"results"`
 }
 
-// Pagination Where a page of results stands.
+// Pagination The position of a page of results.
 type Pagination struct {
 	HasMore    bool `json:"has_more"`
 	MaxPerPage int  `json:"max_per_page"`
@@ -358,7 +358,7 @@ type Pagination struct {
 	Results    int    `json:"results"`
 }
 
-// RangeMetadata An immutable table of consecutive entries. The answer to ingestRange leaves it out if no key was left.
+// RangeMetadata An immutable table of consecutive entries. It is absent from the answer to ingestRange if no key was left.
 type RangeMetadata struct {
 	Count int64 `json:"count"`
 
@@ -385,7 +385,7 @@ type Ref struct {
 
 // RefList defines model for RefList.
 type RefList struct {
-	// Pagination Where a page of results stands.
+	// Pagination The position of a page of results.
 	Pagination Pagination `json:"pagination"`
 	Results    []Ref      `json:"results"`
 }
@@ -397,18 +397,18 @@ type Repository struct {
 	DefaultBranch string `json:"default_branch"`
 	ID            string `json:"id"`
 
-	// Problem why nothing but the id is known: the service cannot decode its record; absent else
+	// Problem why only the id is known: the record of the repository cannot be decoded; otherwise absent
 	Problem          string `json:"problem,omitempty,omitzero"`
 	StorageNamespace string `json:"storage_namespace"`
 }
 
 // RepositoryCreation defines model for RepositoryCreation.
 type RepositoryCreation struct {
-	// DefaultBranch made with the repository; main if left out
+	// DefaultBranch the name of the first branch; default main
 	DefaultBranch string `json:"default_branch,omitempty,omitzero"`
 	Name          string `json:"name"`
 
-	// StorageNamespace where ranges and metaranges are stored; empty of other repositories
+	// StorageNamespace where ranges and metaranges are stored; it must not overlap that of another repository
 	//
 	// Example: s3://example-bucket/namespace
 	StorageNamespace string `json:"storage_namespace"`
@@ -416,44 +416,44 @@ type RepositoryCreation struct {
 
 // RepositoryList defines model for RepositoryList.
 type RepositoryList struct {
-	// Pagination Where a page of results stands.
+	// Pagination The position of a page of results.
 	Pagination Pagination   `json:"pagination"`
 	Results    []Repository `json:"results"`
 }
 
-// RevertCreation Which commit is taken back.
+// RevertCreation The commit to revert.
 type RevertCreation struct {
-	// AllowEmpty make a commit also if it changes nothing
+	// AllowEmpty make a commit even if it changes nothing
 	AllowEmpty bool `json:"allow_empty,omitempty,omitzero"`
 
-	// CommitOverrides What the commit says instead of what it would say by itself.
+	// CommitOverrides The message and the metadata of the new commit, instead of the default ones.
 	CommitOverrides CommitOverrides `json:"commit_overrides,omitempty,omitzero"`
 
 	// Force accepted, without effect
 	Force bool `json:"force,omitempty,omitzero"`
 
-	// ParentNumber of a commit with several parents the one to go back to, from 1 on; else 0
+	// ParentNumber which parent to go back to, from 1, if the commit has several; otherwise 0
 	ParentNumber int `json:"parent_number"`
 
 	// Ref the commit: a branch, or a commit's id
 	Ref string `json:"ref"`
 }
 
-// SourceFault The first answer that is wrong. An import that relied on it would lose keys, or fail.
+// SourceFault The first wrong answer. An import that relies on it would lose keys, or fail.
 type SourceFault struct {
 	// After the start
 	After string `json:"after"`
 
-	// Got the key that came instead; if there is none, the answer ended
+	// Got the key that followed; empty if the answer ended
 	Got string `json:"got,omitempty,omitzero"`
 
-	// Message what is wrong with the answer by itself
+	// Message what is wrong with the answer, if the comparison does not show it
 	Message string `json:"message,omitempty,omitzero"`
 
-	// PageKeys how many keys were asked for, if not for a full page
+	// PageKeys how many keys the LIST asked for, if less than a full page
 	PageKeys int `json:"page_keys,omitempty,omitzero"`
 
-	// Want the key that should have come
+	// Want the key that should have followed
 	Want string `json:"want,omitempty,omitzero"`
 
 	// What what the start is, in words
@@ -469,12 +469,12 @@ type SourceListing struct {
 // SourceListingMode defines model for SourceListing.Mode.
 type SourceListingMode string
 
-// SourceStarts LISTs that start after a key or another string, among the walked keys.
+// SourceStarts LISTs that started after a key or another string, among the walked keys.
 type SourceStarts struct {
-	// Changed of those, how many were not judged, as the source had changed
+	// Changed how many of them were not judged, since the source had changed
 	Changed int `json:"changed"`
 
-	// Fault The first answer that is wrong. An import that relied on it would lose keys, or fail.
+	// Fault The first wrong answer. An import that relies on it would lose keys, or fail.
 	Fault SourceFault `json:"fault,omitempty,omitzero"`
 	Tried int         `json:"tried"`
 }
@@ -484,7 +484,7 @@ type SourceTrial struct {
 	// CutShort why not all starts were tried
 	CutShort string `json:"cut_short,omitempty,omitzero"`
 
-	// Encodes the store says that it writes keys URL-encoded, as it is asked to
+	// Encodes the store says that its keys are URL-encoded, as requested
 	Encodes bool `json:"encodes"`
 
 	// Known the store is one that is known to answer LISTs after any key
@@ -496,14 +496,14 @@ type SourceTrial struct {
 	// Lists LIST calls that were made
 	Lists int `json:"lists"`
 
-	// Seed of the choice of starts
+	// Seed seed of the choice of starts
 	Seed   int64  `json:"seed"`
 	Source string `json:"source"`
 
-	// Starts LISTs that start after a key or another string, among the walked keys.
+	// Starts LISTs that started after a key or another string, among the walked keys.
 	Starts SourceStarts `json:"starts"`
 
-	// Store who the store says it is, or its endpoint
+	// Store how the store names itself, or else its endpoint
 	Store string `json:"store"`
 
 	// Walk The first keys of the source, by continuation tokens.
@@ -512,7 +512,7 @@ type SourceTrial struct {
 
 // SourceTrialCreation defines model for SourceTrialCreation.
 type SourceTrialCreation struct {
-	// Seed of the choice of starts, to try the same again; by default a random one
+	// Seed seed of the choice of starts, to repeat a trial; default a random one
 	Seed int64 `json:"seed,omitempty,omitzero"`
 
 	// Source a bucket, or a prefix of its keys, that may be imported
@@ -535,15 +535,15 @@ type SourceWalk struct {
 	Repeated int `json:"repeated"`
 }
 
-// StageRangeCreation The source is given under one of its two names.
+// StageRangeCreation The source is in fromSourceURI or in from_source_uri.
 type StageRangeCreation struct {
 	// After only keys of the source after this one, which need not exist
 	//
 	// Example: production/collections/some/file.parquet
 	After string `json:"after"`
 
-	// ContinuationToken of the answer before; overrides after. It is good for the same user,
-	// repository, source and prepend alone.
+	// ContinuationToken the token of the answer before, which overrides after. It is valid only for the
+	// same user, repository, source and prepend.
 	ContinuationToken string `json:"continuation_token,omitempty,omitzero"`
 
 	// FromSourceURI Example: s3://my-bucket/production/collections/
@@ -552,7 +552,7 @@ type StageRangeCreation struct {
 	// FromSourceURIAlias another name of fromSourceURI
 	FromSourceURIAlias string `json:"from_source_uri,omitempty,omitzero"`
 
-	// Prepend the destination, taken as a directory; empty is the root
+	// Prepend the destination, read as a directory; empty is the root
 	//
 	// Example: collections/
 	Prepend string `json:"prepend"`
@@ -561,7 +561,7 @@ type StageRangeCreation struct {
 	StagingToken string `json:"staging_token,omitempty,omitzero"`
 }
 
-// UserMetadata Free text by name, of an import 65,536 bytes in all.
+// UserMetadata Text by name. An import may have 65,536 bytes of names and texts.
 type UserMetadata map[string]string
 
 // After defines model for After.
@@ -585,31 +585,31 @@ type RefName = string
 // RepositoryName defines model for RepositoryName.
 type RepositoryName = string
 
-// Conflict What is wrong with a request, or with an import.
+// Conflict Why a request or an import failed.
 type Conflict = Error
 
-// Forbidden What is wrong with a request, or with an import.
+// Forbidden Why a request or an import failed.
 type Forbidden = Error
 
-// NotFound What is wrong with a request, or with an import.
+// NotFound Why a request or an import failed.
 type NotFound = Error
 
-// ServerError What is wrong with a request, or with an import.
+// ServerError Why a request or an import failed.
 type ServerError = Error
 
-// TooLarge What is wrong with a request, or with an import.
+// TooLarge Why a request or an import failed.
 type TooLarge = Error
 
-// TooMany What is wrong with a request, or with an import.
+// TooMany Why a request or an import failed.
 type TooMany = Error
 
-// Unauthorized What is wrong with a request, or with an import.
+// Unauthorized Why a request or an import failed.
 type Unauthorized = Error
 
-// ValidationError What is wrong with a request, or with an import.
+// ValidationError Why a request or an import failed.
 type ValidationError = Error
 
-// WhichImport Which import is meant.
+// WhichImport Names an import.
 type WhichImport = ImportStatus
 
 // ListRepositoriesParams defines parameters for ListRepositories.
@@ -617,10 +617,10 @@ type ListRepositoriesParams struct {
 	// Prefix answer only names that start with this
 	Prefix Prefix `form:"prefix,omitempty" json:"prefix,omitempty,omitzero"`
 
-	// After answer only what follows this; the `next_offset` of the page before
+	// After answer only what follows this: the `next_offset` of the page before
 	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
 
-	// Amount how many results at most; 0 and less mean the default
+	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
 }
 
@@ -629,10 +629,10 @@ type ListBranchesParams struct {
 	// Prefix answer only names that start with this
 	Prefix Prefix `form:"prefix,omitempty" json:"prefix,omitempty,omitzero"`
 
-	// After answer only what follows this; the `next_offset` of the page before
+	// After answer only what follows this: the `next_offset` of the page before
 	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
 
-	// Amount how many results at most; 0 and less mean the default
+	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
 }
 
@@ -647,13 +647,13 @@ type HardResetBranchParams struct {
 
 // ImportCancelParams defines parameters for ImportCancel.
 type ImportCancelParams struct {
-	// ID the import's id; required unless the body holds it
+	// ID the import's id; required unless it is in the body
 	ID ImportID `form:"id,omitempty" json:"id,omitempty,omitzero"`
 }
 
 // ImportStatusParams defines parameters for ImportStatus.
 type ImportStatusParams struct {
-	// ID the import's id; required unless the body holds it
+	// ID the import's id; required unless it is in the body
 	ID ImportID `form:"id,omitempty" json:"id,omitempty,omitzero"`
 }
 
@@ -664,10 +664,10 @@ type ImportStartJSONBody struct {
 
 // LogCommitsParams defines parameters for LogCommits.
 type LogCommitsParams struct {
-	// After answer only what follows this; the `next_offset` of the page before
+	// After answer only what follows this: the `next_offset` of the page before
 	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
 
-	// Amount how many results at most; 0 and less mean the default
+	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
 }
 
@@ -676,13 +676,13 @@ type ListObjectsParams struct {
 	// Prefix answer only names that start with this
 	Prefix Prefix `form:"prefix,omitempty" json:"prefix,omitempty,omitzero"`
 
-	// After answer only what follows this; the `next_offset` of the page before
+	// After answer only what follows this: the `next_offset` of the page before
 	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
 
-	// Amount how many results at most; 0 and less mean the default
+	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
 
-	// Delimiter keys that share a prefix up to it are answered as one common prefix
+	// Delimiter keys that share a prefix up to this are answered as one common prefix
 	Delimiter string `form:"delimiter,omitempty" json:"delimiter,omitempty,omitzero"`
 }
 
@@ -834,7 +834,7 @@ type ServerInterface interface {
 	// StatObject get object metadata
 	// (GET /repositories/{repository}/refs/{ref}/objects/stat)
 	StatObject(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params StatObjectParams)
-	// TrySource try how a source is listed
+	// TrySource test how a source is listed
 	// (POST /sources/trials)
 	TrySource(w http.ResponseWriter, r *http.Request)
 }
