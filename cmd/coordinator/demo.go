@@ -67,12 +67,12 @@ func runDemo(ctx context.Context, out io.Writer, dirs []string, keep bool) (err 
 		fmt.Fprintf(out, "That is too little to show much: name a directory with at least %d files.\n", enough)
 	}
 	fmt.Fprintln(out)
-	data, remove, err := demo.Data()
+	data, err := os.MkdirTemp("", "rangefleet-demo-")
 	if err != nil {
-		return err
+		return fmt.Errorf("create a directory for the demo: %w", err)
 	}
 	if !keep {
-		defer func() { err = errors.Join(err, remove()) }()
+		defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
 	}
 	return demo.Demo{
 		Dirs: dirs, Data: data, Keep: keep, System: ctl.OS(),

@@ -22,17 +22,6 @@ const sealKeySize = 32
 // purpose.
 var errToken = errors.New("not a token for this")
 
-// NewSealer returns a sealer with a random key, whose tokens no other sealer opens.
-func NewSealer() *Sealer {
-	key := make([]byte, sealKeySize)
-	_, _ = rand.Read(key) // it never fails
-	s, err := newSealer(key)
-	if err != nil {
-		panic(err) // the key has the right length
-	}
-	return s
-}
-
 func newSealer(key []byte) (*Sealer, error) {
 	if len(key) != sealKeySize {
 		return nil, fmt.Errorf("a key of %d bytes, want %d", len(key), sealKeySize)

@@ -7,11 +7,27 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
 
+// newSealer returns a sealer with a key of its own.
+func newSealer(t *testing.T) *auth.Sealer {
+	t.Helper()
+	return openSealer(t, new(kvtest.Memory))
+}
+
+func openSealer(t *testing.T, bucket kv.Bucket) *auth.Sealer {
+	t.Helper()
+	s, err := auth.OpenSealer(t.Context(), bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestTokensOpenForTheirPurposeAlone(t *testing.T) {
-	s := auth.NewSealer()
+	s := newSealer(t)
 	token := s.Seal("dir/é", "user", "repo", "s3://b/", "x/")
 	if text, err := s.Open(token, "user", "repo", "s3://b/", "x/"); text != "dir/é" || err != nil {
 		t.Errorf("Open = %q, %v", text, err)
@@ -37,14 +53,14 @@ func TestTokensOpenForTheirPurposeAlone(t *testing.T) {
 			t.Errorf("Open for %q = %q, %v", purpose, text, err)
 		}
 	}
-	if _, err := auth.NewSealer().Open(token, "user", "repo", "s3://b/", "x/"); !errors.Is(err, auth.ErrToken) {
+	if _, err := newSealer(t).Open(token, "user", "repo", "s3://b/", "x/"); !errors.Is(err, auth.ErrToken) {
 		t.Errorf("another key opens it: %v", err)
 	}
 }
 
 func TestChangedTokensDoNotOpen(t *testing.T) {
 	rnd := seeded.Rand(t)
-	s := auth.NewSealer()
+	s := newSealer(t)
 	token := s.Seal("dir/file", "user")
 	for _, text := range []string{"", "dir/file", "!", token + "A", token[1:], token[:len(token)-1], token + "=", strings.Repeat("A", 1<<20)} {
 		if _, err := s.Open(text, "user"); !errors.Is(err, auth.ErrToken) {
@@ -62,14 +78,7 @@ func TestChangedTokensDoNotOpen(t *testing.T) {
 
 func TestCoordinatorsOpenEachOthersTokens(t *testing.T) {
 	bucket := new(kvtest.Memory)
-	first, err := auth.OpenSealer(t.Context(), bucket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := auth.OpenSealer(t.Context(), bucket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	first, second := openSealer(t, bucket), openSealer(t, bucket)
 	if text, err := second.Open(first.Seal("k", "p"), "p"); text != "k" || err != nil {
 		t.Errorf("Open = %q, %v", text, err)
 	}

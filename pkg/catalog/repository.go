@@ -119,8 +119,7 @@ func checkFields(r Repository) (namespace objectstore.URI, err error) {
 
 // creating adds to an error what failed, unless it is a fault.
 func creating(id string, err error) error {
-	var f *fault.Fault
-	if err == nil || errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok || err == nil {
 		return err
 	}
 	return fmt.Errorf("create repository %q: %w", id, err)

@@ -36,8 +36,7 @@ func (c *Catalog) ResetBranch(ctx context.Context, repository string, from Branc
 		return err
 	}
 	err := kv.RetryConflicts(ctx, func() error { return c.records.recordDropped(ctx, repository, from) })
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
 	if err != nil {

@@ -101,8 +101,7 @@ func Transient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
-	var answer *Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*Error](err); ok {
 		return answer.Status == http.StatusTooManyRequests || answer.Status >= 500
 	}
 	return !errors.Is(err, errGarbled)
@@ -151,12 +150,11 @@ func ask[T any](ctx context.Context, c *Client, what call) (answer T, err error)
 // undone reports whether a failed call certainly had no effect: there was no connection to
 // send it over, or the service refused it as one too many.
 func undone(err error) bool {
-	var answer *Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*Error](err); ok {
 		return answer.Status == http.StatusTooManyRequests
 	}
-	var connecting *net.OpError
-	return errors.As(err, &connecting) && connecting.Op == "dial"
+	connecting, ok := errors.AsType[*net.OpError](err)
+	return ok && connecting.Op == "dial"
 }
 
 // pause returns how long to wait after an attempt. It doubles with each attempt, and is
@@ -166,8 +164,7 @@ func (c *Client) pause(attempt int, err error) time.Duration {
 	const first, most, mostAsked = 200 * time.Millisecond, 5 * time.Second, time.Minute
 	d := pause.Bound(first, most, attempt)
 	d -= time.Duration(c.config.Random() * float64(d) / 2)
-	var answer *Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*Error](err); ok {
 		d = max(d, min(answer.retryAfter, mostAsked))
 	}
 	return d

@@ -83,8 +83,8 @@ func Run(ctx context.Context, sys System, args []string) ExitCode {
 	if err == nil {
 		return OK
 	}
-	var f *failure
-	if !errors.As(err, &f) {
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
 		f = &failure{Usage, err} // cobra's own errors are about the command line
 	}
 	if f.err != nil {
@@ -171,15 +171,13 @@ type runE = func(*cobra.Command, []string) error
 func run(f func(ctx context.Context, args []string) error) runE {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd.Context(), args)
-		var known *failure
-		switch {
-		case err == nil || errors.As(err, &known):
+		if _, ok := errors.AsType[*failure](err); ok || err == nil {
 			return err
-		case cmd.Context().Err() != nil:
-			return &failure{code: Interrupted}
-		default:
-			return &failure{Failed, hinted(err)}
 		}
+		if cmd.Context().Err() != nil {
+			return &failure{code: Interrupted}
+		}
+		return &failure{Failed, hinted(err)}
 	}
 }
 
@@ -228,10 +226,15 @@ func lists[T, R any](a *app, cmd *cobra.Command, page *client.Page, parse func(a
 	return cmd
 }
 
+// answered reports whether an error is an answer of the service with that status.
+func answered(err error, status int) bool {
+	answer, ok := errors.AsType[*client.Error](err)
+	return ok && answer.Status == status
+}
+
 // missingAt adds to a "not found" where the thing was looked for.
 func missingAt(where string, err error) error {
-	var answer *client.Error
-	if errors.As(err, &answer) && answer.Status == http.StatusNotFound {
+	if answered(err, http.StatusNotFound) {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return err
@@ -249,8 +252,7 @@ func changing(ctx context.Context, doing string, err error) error {
 
 // hinted adds what the user can do about an error.
 func hinted(err error) error {
-	var answer *client.Error
-	if errors.As(err, &answer) && answer.Status == http.StatusUnauthorized {
+	if answered(err, http.StatusUnauthorized) {
 		return fmt.Errorf("%w; set RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY, or run rangectl login", err)
 	}
 	return err

@@ -97,16 +97,10 @@ func hostile(r rune) bool { return !unicode.IsPrint(r) }
 // grouped writes n with commas between thousands.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
-	digits := strings.TrimPrefix(s, "-")
-	sign := s[:len(s)-len(digits)]
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
 	}
-	return sign + b.String()
+	return s
 }
 
 // counted returns a number with its noun: "1 range", "2 ranges".

@@ -92,8 +92,7 @@ func (p *progress) line(now time.Time) string {
 
 // cause returns the last part of an error, without the call that failed.
 func cause(err error) string {
-	var call *url.Error
-	if errors.As(err, &call) {
+	if call, ok := errors.AsType[*url.Error](err); ok {
 		err = call.Err
 	}
 	text := err.Error()

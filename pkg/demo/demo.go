@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -190,12 +189,4 @@ func (u until) Write(p []byte) (int, error) {
 	default:
 		return u.w.Write(p)
 	}
-}
-
-// Data creates a directory for a demo, and returns a function that removes it.
-func Data() (dir string, remove func() error, err error) {
-	if dir, err = os.MkdirTemp("", "rangefleet-demo-"); err != nil {
-		return "", nil, fmt.Errorf("create a directory for the demo: %w", err)
-	}
-	return dir, func() error { return os.RemoveAll(dir) }, nil
 }

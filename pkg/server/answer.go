@@ -76,8 +76,7 @@ func (u unreadable) Unwrap() error { return u.error }
 // it is told only that it may try again, whether the service is ready, and the ID under
 // which the error is logged.
 func (e errorWriter) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var f *fault.Fault
-	if errors.As(err, &f) && codes[f.Kind] != 0 {
+	if f, ok := errors.AsType[*fault.Fault](err); ok && codes[f.Kind] != 0 {
 		if f.Kind == fault.Later || f.Kind == fault.Busy {
 			w.Header().Set("Retry-After", retryAfter)
 		}

@@ -83,7 +83,7 @@ func (in input) readBody(w http.ResponseWriter, r *http.Request) (code int, err 
 	if err == nil {
 		err = in.read(body)
 	}
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return http.StatusRequestEntityTooLarge, fmt.Errorf("more than %d bytes", in.limit)
 	}
 	return http.StatusBadRequest, err

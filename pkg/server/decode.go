@@ -51,8 +51,7 @@ func checkText(data []byte) error {
 }
 
 func malformed(err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fault.BadField("", "malformed JSON at byte %d: %v", syntax.Offset, err)
 	}
 	return fault.BadField("", "malformed JSON: %v", err)

@@ -26,6 +26,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -300,7 +301,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),
 		Registerer:   f.metrics,
 		Log:          slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Sealer:       auth.NewSealer(),
+		Sealer:       newSealer(t),
 		Reserved:     func(int) {},
 		NewRequestID: func() string { return "fresh-id" },
 		Now:          func() time.Time { return created },
@@ -310,6 +311,16 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	}
 	f.Handler = New(c)
 	return f
+}
+
+// newSealer returns a sealer with a key of its own.
+func newSealer(t *testing.T) *auth.Sealer {
+	t.Helper()
+	s, err := auth.OpenSealer(t.Context(), new(kvtest.Memory))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // basic is the header of credentials.

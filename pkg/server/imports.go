@@ -81,11 +81,10 @@ var flatNames = map[string]string{
 
 // flatFault renames the field of a fault to what the client calls it.
 func flatFault(err error) error {
-	var f *fault.Fault
-	if !errors.As(err, &f) || flatNames[f.Field] == "" {
-		return err
+	if f, ok := errors.AsType[*fault.Fault](err); ok && flatNames[f.Field] != "" {
+		return &fault.Fault{Kind: f.Kind, Field: flatNames[f.Field], Text: f.Text}
 	}
-	return &fault.Fault{Kind: f.Kind, Field: flatNames[f.Field], Text: f.Text}
+	return err
 }
 
 // ImportStart stores an import and answers its ID.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
-	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -316,7 +315,7 @@ func TestContinuationTokens(t *testing.T) {
 	f.service.ingested.HasMore = true
 	other := newFixture(t, func(c *Config) { c.Auth = namedUser("somebody else") })
 	exchange{"another server's", "POST", path, body("s3://b/p/", "c/", token), nil, 400, refused}.run(t, other)
-	shared := auth.NewSealer()
+	shared := newSealer(t)
 	mine := newFixture(t, func(c *Config) { c.Sealer = shared })
 	theirs := newFixture(t, func(c *Config) { c.Sealer, c.Auth = shared, namedUser("somebody else") })
 	sealed := shared.Seal("p/z", "ingest range", "admin", "lake", "s3://b/p/", "c/")

@@ -122,10 +122,10 @@ func nextValue(dec *json.Decoder, raw json.RawMessage) (json.RawMessage, error) 
 
 // garbled returns the fault of a body that is not JSON.
 func garbled(dec *json.Decoder, err error) error {
-	switch tooLarge := (*http.MaxBytesError)(nil); {
-	case errors.As(err, &tooLarge):
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("unexpected end of JSON input")
 	}
 	return fault.BadField("", "malformed JSON at byte %d: %v", dec.InputOffset(), err)

@@ -134,7 +134,7 @@ func TestPrecedence(t *testing.T) {
 		want   string
 		origin string
 	}{
-		{"default", given{}, "", "default"},
+		{"default", given{}, "", ""},
 		{"file", given{file: file}, "nats://file:4222", "file $CONFIG:2"},
 		{"environment over file", given{file: file, env: []string{env}}, "nats://env:4222", "environment RANGEFLEET_NATS_URL"},
 		{"flag over environment and file", given{file: file, env: []string{env}, flags: []string{flag}}, "nats://flag:4222", "flag --nats.url"},
@@ -152,8 +152,8 @@ func TestPrecedence(t *testing.T) {
 			if s.NATS.URL != c.want {
 				t.Errorf("nats.url = %q, want %q", s.NATS.URL, c.want)
 			}
-			if want := strings.ReplaceAll(c.origin, "$CONFIG", path); s.origin("nats.url") != want {
-				t.Errorf("origin = %q, want %q", s.origin("nats.url"), want)
+			if want := strings.ReplaceAll(c.origin, "$CONFIG", path); s.origins["nats.url"] != want {
+				t.Errorf("origin = %q, want %q", s.origins["nats.url"], want)
 			}
 		})
 	}
@@ -212,7 +212,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 			if v.String() != want {
 				t.Errorf("%s by %+v = %q, want %q", k.name, g, v.String(), want)
 			}
-			if l.into.origin(k.name) == "default" {
+			if l.into.origins[k.name] == "" {
 				t.Errorf("%s by %+v has no origin", k.name, g)
 			}
 		}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -22,7 +23,7 @@ func (s Settings) Print(w io.Writer) error {
 			parent, name = sections[section], rest
 		}
 		v := node(k.value(&s))
-		v.LineComment = s.origin(k.name)
+		v.LineComment = cmp.Or(s.origins[k.name], "default")
 		add(parent, name, v)
 	}
 	encoder := yaml.NewEncoder(w)

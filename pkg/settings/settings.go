@@ -41,7 +41,9 @@ type Settings struct {
 	Log        Log
 	Metrics    Metrics
 
-	origins map[string]string // by key: where its value was set; keys with default values are missing
+	// origins says, by key, where a value was set: "flag --a.b", "environment RANGEFLEET_A_B",
+	// or "file PATH:LINE". Keys with default values are missing.
+	origins map[string]string
 }
 
 // NATS says which NATS server holds the state of the fleet.
@@ -147,13 +149,4 @@ type Log struct {
 // of its API.
 type Metrics struct {
 	Listen string // host:port; "": nowhere
-}
-
-// origin returns where the value of a key comes from: "default", "flag --a.b",
-// "environment RANGEFLEET_A_B", or "file PATH:LINE".
-func (s Settings) origin(key string) string {
-	if o, ok := s.origins[key]; ok {
-		return o
-	}
-	return "default"
 }
