@@ -1,0 +1,61 @@
+package lakefstest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/rangefleet/rangefleet/internal/installed"
+)
+
+// Version is the version of lakeFS that the tests run. What they say of lakeFS is true of it.
+const Version = "v1.83.0"
+
+// lakeFS is its module. This module does not require it: its programs are built in its own
+// directory of the module cache, and so with the versions and replacements of its own go.mod,
+// which requirements of Rangefleet would change.
+const lakeFS = "github.com/treeverse/lakefs"
+
+// Programs returns a directory that has the programs lakefs, lakectl and esti.test, which are
+// lakeFS's own system tests, and esti, the directory that those are run in. The first call
+// builds them, which takes minutes; later calls, of any test, find them in the user's cache.
+func Programs(ctx context.Context) (dir string, err error) {
+	return installed.Dir("lakefs@"+Version, func(dir string) error {
+		source, err := download(ctx)
+		if err != nil {
+			return err
+		}
+		// A program with a version takes itself for a released one, as users have it.
+		flags := fmt.Sprintf("-ldflags=-s -w -X %s/pkg/version.Version=%s", lakeFS, Version[1:])
+		for _, args := range [][]string{
+			{"build", flags, "-o", dir, "./cmd/lakefs", "./cmd/lakectl"},
+			{"test", flags, "-c", "-o", filepath.Join(dir, "esti.test"), "./esti"},
+		} {
+			build := exec.CommandContext(ctx, "go", args...) //nolint:gosec // named here
+			build.Dir = source
+			build.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off")
+			if err := installed.Run(build); err != nil {
+				return err
+			}
+		}
+		return os.CopyFS(filepath.Join(dir, "esti"), os.DirFS(filepath.Join(source, "esti")))
+	})
+}
+
+// download returns the directory of lakeFS's module.
+func download(ctx context.Context) (dir string, err error) {
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", lakeFS+"@"+Version)
+	cmd.Dir = os.TempDir() // in no module, whose requirements could matter
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal(out, &module); err != nil {
+		return "", fmt.Errorf("%s: %w", cmd, err)
+	}
+	return module.Dir, nil
+}
