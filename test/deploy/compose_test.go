@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// compose reads the compose file as `docker compose` does: it must hold to
+// compose reads the Compose file with the code of `docker compose`, which checks it against
 // Compose's schema.
 func compose(env ...string) (*types.Project, error) {
 	options, err := cli.NewProjectOptions([]string{filepath.Join(deployed, "compose.yaml")}, cli.WithEnv(env), cli.WithResolvedPaths(true))
@@ -28,7 +28,7 @@ func compose(env ...string) (*types.Project, error) {
 
 func TestCompose(t *testing.T) {
 	if _, err := compose(); err == nil || !strings.Contains(err.Error(), "ACCESS_KEY_ID") {
-		t.Errorf("without keys of the API: %v", err)
+		t.Errorf("without the keys of the API: error %v", err)
 	}
 	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t", "S3_ENDPOINT=http://minio:9000", "S3_FORCE_PATH_STYLE=true")
 	if err != nil {
@@ -36,12 +36,12 @@ func TestCompose(t *testing.T) {
 	}
 	worker := project.Services["worker"]
 	if workers := worker.GetScale(); workers < 2 {
-		t.Errorf("%d workers are no fleet", workers)
+		t.Errorf("%d workers, want several", workers)
 	}
 	i := builtImage(t)
 	for name, s := range project.Services {
 		if _, tag, ok := strings.Cut(s.Image, ":"); s.Build == nil && (!ok || tag == "latest") {
-			t.Errorf("%s is of no certain version: %s", name, s.Image)
+			t.Errorf("the image of %s has no fixed version: %s", name, s.Image)
 		}
 		for _, c := range s.Configs {
 			if _, err := filepath.EvalSymlinks(project.Configs[c.Source].File); err != nil {
@@ -50,7 +50,7 @@ func TestCompose(t *testing.T) {
 		}
 		for _, p := range s.Ports {
 			if p.HostIP != "127.0.0.1" {
-				t.Errorf("%s shows port %d to other machines", name, p.Target)
+				t.Errorf("%s publishes port %d to other machines", name, p.Target)
 			}
 		}
 		if s.Build != nil {
@@ -59,8 +59,8 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// runsWith tries the environment of a service on its program, to which a
-// variable that it does not know is an error.
+// runsWith runs the program of a service with the service's environment. The program refuses
+// unknown variables.
 func runsWith(t *testing.T, i *image, name string, s types.ServiceConfig) {
 	t.Helper()
 	if s.Build.Dockerfile != filepath.Join(mustAbs(t, deployed), "Dockerfile") && s.Build.Dockerfile != "deploy/Dockerfile" {
@@ -74,7 +74,7 @@ func runsWith(t *testing.T, i *image, name string, s types.ServiceConfig) {
 		t.Errorf("%s: %v\n%s", name, err, text)
 	}
 	if g := s.StopGracePeriod; g == nil || int(*g)/1e9 <= drainSeconds {
-		t.Errorf("%s has %v to end", name, g)
+		t.Errorf("%s has a grace period of %v", name, g)
 	}
 }
 
@@ -87,7 +87,7 @@ func mustAbs(t *testing.T, p string) string {
 	return abs
 }
 
-// What the services' configurations say of each other holds.
+// The configurations of the services refer to each other correctly.
 func TestComposeFitsTogether(t *testing.T) {
 	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t")
 	if err != nil {
@@ -97,7 +97,7 @@ func TestComposeFitsTogether(t *testing.T) {
 	for _, s := range scrapes(t) {
 		variable := ports[s.name]
 		if env := project.Services[s.name].Environment[variable]; env == nil || *env != fmt.Sprintf(":%d", s.port) {
-			t.Errorf("Prometheus asks %s at port %d, which is not its %s", s.name, s.port, variable)
+			t.Errorf("Prometheus scrapes %s at port %d, which is not its %s", s.name, s.port, variable)
 		}
 	}
 	var source struct{ Datasources []struct{ URL string } }
@@ -109,7 +109,7 @@ func TestComposeFitsTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s, ok := project.Services[prometheus.Hostname()]; !ok || fmt.Sprint(s.Ports[0].Target) != prometheus.Port() {
-		t.Errorf("Grafana asks %s, which is none of the services", prometheus)
+		t.Errorf("Grafana queries %s, which is not a service", prometheus)
 	}
 	var providers struct {
 		Providers []struct{ Options struct{ Path string } }
@@ -121,11 +121,11 @@ func TestComposeFitsTogether(t *testing.T) {
 	if !slices.ContainsFunc(project.Services["grafana"].Configs, func(c types.ServiceConfigObjConfig) bool {
 		return c.Source == "dashboard" && c.Target == *dashboard && path.Dir(c.Target) == providers.Providers[0].Options.Path
 	}) {
-		t.Error("Grafana does not get the dashboard where it looks for it")
+		t.Error("the dashboard is not mounted where Grafana looks for it")
 	}
 }
 
-// The NATS server itself reads its configurations.
+// The NATS server accepts its configurations.
 func TestNATSConfigurations(t *testing.T) {
 	for _, file := range []string{"nats/nats.conf", "kubernetes/nats.conf"} {
 		cmd := exec.CommandContext(t.Context(), natsServer(t), "-t", "-c", filepath.Join(deployed, file))

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// docs/deploying.md tells of every key of the secret and every variable of the
-// compose file, and of no file that is not there.
+// docs/deploying.md names every key of the secret and every variable of the Compose file, and
+// links only to existing files.
 func TestDocsAreComplete(t *testing.T) {
 	text, err := os.ReadFile("../../docs/deploying.md")
 	if err != nil {
@@ -29,13 +29,13 @@ func TestDocsAreComplete(t *testing.T) {
 				t.Errorf("it does not name the secret's key %s", key)
 			}
 			if made := strings.Contains(docs, "--from-literal="+key+"="); made != (optional == nil) {
-				t.Errorf("that its command makes the secret's key %s is %t", key, made)
+				t.Errorf("its command creates the secret's key %s: %t", key, made)
 			}
 		}
 	}
 	for _, v := range regexp.MustCompile(`\$\{(\w+)`).FindAllStringSubmatch(string(read(t, "compose.yaml")), -1) {
 		if !strings.Contains(docs, "`"+v[1]+"`") {
-			t.Errorf("it does not name the variable %s of the compose file", v[1])
+			t.Errorf("it does not name the variable %s of the Compose file", v[1])
 		}
 	}
 	for _, l := range regexp.MustCompile(`\]\((\.\./[\w./-]+|[\w-]+\.md)`).FindAllStringSubmatch(docs, -1) {

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// fits fails for each pod that has taken more memory than it is given.
-func (c *cluster) fits() {
+// checkMemory checks that no pod has used more memory than its limit.
+func (c *cluster) checkMemory() {
 	for name, pods := range c.pods {
 		for i, p := range pods {
 			limit := p.container.Resources.Limits.Memory().Value()
 			peak, err := p.peak()
 			if err != nil || peak > limit {
-				c.t.Errorf("%s %d took %d MiB, its limit is %d MiB: %v", name, i, peak>>20, limit>>20, err)
+				c.t.Errorf("%s %d used %d MiB, its limit is %d MiB: %v", name, i, peak>>20, limit>>20, err)
 			}
 		}
 	}
@@ -26,7 +26,7 @@ func (c *cluster) fits() {
 
 var peakLine = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// peak is the most memory that the process has had.
+// peak returns the most resident memory that the process has had, in bytes.
 func (p *pod) peak() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
@@ -40,14 +40,14 @@ func (p *pod) peak() (int64, error) {
 	return n << 10, err
 }
 
-// end ends pods as Kubernetes does: by what is to be done before, then SIGTERM.
-// One that stops later than it may would be killed.
+// end ends one pod of each workload in the way of Kubernetes: it runs the preStop hook and then
+// sends SIGTERM. The pod must end within its grace period.
 func (c *cluster) end() {
 	for _, p := range []*pod{c.pods["worker"][0], c.pods["coordinator"][0], c.pods["nats"][0]} {
 		name := p.container.Name
 		pause, err := c.beforeStop(p)
 		if err != nil {
-			c.t.Errorf("before the end of %s: %v", name, err)
+			c.t.Errorf("run the preStop hook of %s: %v", name, err)
 		}
 		if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			c.t.Errorf("end %s: %v", name, err)
@@ -62,8 +62,8 @@ func (c *cluster) end() {
 	}
 }
 
-// beforeStop does what a pod does before SIGTERM, and returns how long a pause is
-// that is only waiting.
+// beforeStop runs the preStop hook of a pod. If the hook only sleeps, beforeStop returns the
+// time instead.
 func (c *cluster) beforeStop(p *pod) (time.Duration, error) {
 	l := p.container.Lifecycle
 	switch {
@@ -85,7 +85,7 @@ func (c *cluster) beforeStop(p *pod) (time.Duration, error) {
 	return 0, nil
 }
 
-// place is where a path of the container lies.
+// place returns the path on this machine of a path in the container.
 func (p *pod) place(text string) string {
 	for _, mount := range p.container.VolumeMounts {
 		text = strings.ReplaceAll(text, mount.MountPath+"/", p.dir+mount.MountPath+"/")

@@ -18,14 +18,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-// The secret that the manifests refer to.
+// secret is the content of the secret that the manifests refer to.
 var secret = map[string]string{
 	"nats_password": "pa55word", "access_key_id": "AKIATESTTESTTESTTEST", "secret_access_key": "a-secret-of-the-tests",
 	"s3_access_key_id": "synthetic", "s3_secret_access_key": "synthetic",
 }
 
-// build compiles a program of this or another module into the directory of the
-// tests.
+// compile returns a function that compiles a program of a module once and returns its path.
 func compile(module, pkg string) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
 		dir, err := os.MkdirTemp("", "rangefleet-deploy-")
@@ -55,13 +54,13 @@ func natsServer(t *testing.T) string {
 	return program
 }
 
-// pod is a container of a workload that runs as a process of this machine: with
-// its arguments, environment and files, but with addresses of its own.
+// pod is a container of a workload that runs as a local process, with its arguments,
+// environment and files, but other addresses.
 type pod struct {
 	*process.Process
 	container corev1.Container
-	addresses map[int32]string // by the port of the container
-	dir       string           // that holds its volumes
+	addresses map[int32]string // by port of the container
+	dir       string           // directory of its volumes
 }
 
 // cluster runs pods.
@@ -71,8 +70,8 @@ type cluster struct {
 	pods      map[string][]*pod
 }
 
-// create makes pods of a workload; start runs them. The last of the addresses
-// that others know them by stay the same.
+// create creates n pods of a workload, with addresses that do not change when they restart.
+// run runs them.
 func (c *cluster) create(name string, n int) []*pod {
 	c.t.Helper()
 	w, ok := c.manifests.workloads[name]
@@ -89,8 +88,9 @@ func (c *cluster) create(name string, n int) []*pod {
 	return c.pods[name]
 }
 
-// run starts a pod with a program. What is replaced are names and places that
-// only a cluster has; more is set after the environment of the manifest.
+// run runs a program as a pod. replace holds pairs of names and paths that exist only in a
+// cluster and their replacements. The variables in more override the environment of the
+// manifest.
 func (c *cluster) run(name string, ordinal int, program string, replace []string, more ...string) {
 	c.t.Helper()
 	p, w := c.pods[name][ordinal], c.manifests.workloads[name]
@@ -116,14 +116,14 @@ func (c *cluster) run(name string, ordinal int, program string, replace []string
 	p.Process = start(c.t, func() *exec.Cmd {
 		cmd := exec.Command(program, args...)
 		if filepath.Base(program) == p.container.Args[0] {
-			cmd.Args = cmd.Args[1:] // the image's programs are named by the first argument
+			cmd.Args = cmd.Args[1:] // the first argument is the name of the image's program
 		}
 		cmd.Env = append(env, more...)
 		return cmd
 	})
 }
 
-// mount makes the directory of a volume, with the files of a config map.
+// mount creates the directory of a volume, with the files of a config map.
 func (c *cluster) mount(w workload, mount corev1.VolumeMount, dir string, replacer *strings.Replacer) {
 	c.t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -141,7 +141,7 @@ func (c *cluster) mount(w workload, mount corev1.VolumeMount, dir string, replac
 	}
 }
 
-// environment is that of the container, as Kubernetes would set it.
+// environment returns the environment of the container that Kubernetes would set.
 func (c *cluster) environment(p *pod, name string) (env []string) {
 	c.t.Helper()
 	values := map[string]string{}
@@ -181,8 +181,8 @@ func (c *cluster) ready(name string) {
 	}
 }
 
-// startCluster runs what the manifests say, three workers of it, against a
-// synthetic S3 that now and then refuses a call.
+// startCluster runs the workloads of the manifests with three workers, against a synthetic S3
+// that sometimes refuses calls.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	i := builtImage(t)
@@ -220,7 +220,7 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-// client is that of one of the coordinators.
+// client returns a client of one of the coordinators.
 func (c *cluster) client(ordinal int) *client.Client {
 	c.t.Helper()
 	cl, err := client.New(client.Config{
@@ -233,7 +233,7 @@ func (c *cluster) client(ordinal int) *client.Client {
 	return cl
 }
 
-// tick takes from queries those that had a value above zero at any moment.
+// tick removes the queries that have had a value above zero at any time.
 func (p *prometheus) tick(t *testing.T, queries map[string]string) {
 	t.Helper()
 	for name, query := range queries {
@@ -247,8 +247,8 @@ func (p *prometheus) tick(t *testing.T, queries map[string]string) {
 	}
 }
 
-// Every query of the dashboard returns data, and more than zeros, of a fleet in
-// which all happens that it shows.
+// Every query of the dashboard returns data other than zeros for a fleet in which everything
+// happens that the dashboard shows.
 func TestDashboardShowsAFleet(t *testing.T) {
 	c := startCluster(t)
 	p := startPrometheus(t, func(name string, port int32) (addresses []string) {
@@ -287,9 +287,9 @@ func TestDashboardShowsAFleet(t *testing.T) {
 	for name, query := range waiting {
 		t.Errorf("%s has no data: %s", name, query)
 	}
-	forbidden(t, c)
+	checkLabels(t, c)
 	stop()
 	life.Wait()
-	c.fits()
+	c.checkMemory()
 	c.end()
 }

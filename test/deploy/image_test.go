@@ -20,21 +20,21 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
-// image is what the Dockerfile makes, without Docker: its steps are few and
-// simple enough to do them here.
+// image is the image that the Dockerfile describes, built without Docker: the tests follow its
+// few, simple steps.
 type image struct {
-	source   string // directory that is the context of its build
-	root     string // directory that is its file system
+	source   string // directory of the build context
+	root     string // directory of its file system
 	env      []string
 	user     uint32
 	command  []string
 	exposed  []string
-	warnings []string // of Docker's own linter
+	warnings []string // of Docker's linter
 }
 
 var programs = []string{"coordinator", "rangectl", "worker"}
 
-// theImage is built once for all tests, in directories that outlive them.
+// theImage builds the image once for all tests, in a directory that TestMain removes.
 var theImage = sync.OnceValues(func() (*image, error) {
 	dir, err := os.MkdirTemp("", "rangefleet-image-")
 	if err != nil {
@@ -65,11 +65,10 @@ func builtImage(t *testing.T) *image {
 	return i
 }
 
-// program is the path of a program of the image.
+// program returns the path of a program of the image.
 func (i *image) program(name string) string { return filepath.Join(i.root, "usr/local/bin", name) }
 
-// buildImage does what the Dockerfile says, below dir. What fill puts into a
-// directory is the context of the build.
+// buildImage follows the Dockerfile, below dir. fill fills the directory of the build context.
 func buildImage(dir string, fill func(to string) error) (*image, error) {
 	i := &image{source: filepath.Join(dir, "src"), root: filepath.Join(dir, "root")}
 	stages, err := i.parse()
@@ -100,7 +99,7 @@ func buildImage(dir string, fill func(to string) error) (*image, error) {
 	return i, i.assemble(stages[1], out)
 }
 
-// parse reads the Dockerfile.
+// parse parses the Dockerfile.
 func (i *image) parse() ([]instructions.Stage, error) {
 	text, err := os.ReadFile(filepath.Join(deployed, "Dockerfile"))
 	if err != nil {
@@ -123,7 +122,7 @@ func (i *image) parse() ([]instructions.Stage, error) {
 	return stages, err
 }
 
-// assemble follows the commands of the last stage.
+// assemble runs the commands of the last stage.
 func (i *image) assemble(stage instructions.Stage, out string) error {
 	for _, c := range stage.Commands {
 		switch c := c.(type) {
@@ -147,13 +146,13 @@ func (i *image) assemble(stage instructions.Stage, out string) error {
 			i.exposed = c.Ports
 		case *instructions.VolumeCommand:
 		default:
-			return fmt.Errorf("the test does not know how to do %s", c.Name())
+			return fmt.Errorf("the test does not support the command %s", c.Name())
 		}
 	}
 	return nil
 }
 
-// parseUser reads user:group, both the same number: there is no /etc/passwd.
+// parseUser parses user:group. Both must be the same number, since there is no /etc/passwd.
 func parseUser(text string) (uint32, error) {
 	user, group, _ := strings.Cut(text, ":")
 	n, err := strconv.ParseUint(user, 10, 32)
@@ -163,7 +162,7 @@ func parseUser(text string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// copy copies from the build stage: what it made, or what its system has.
+// copy copies files that the build stage made, or files of its system.
 func (i *image) copy(c *instructions.CopyCommand, out string) error {
 	for _, from := range c.SourcePaths {
 		if made, ok := strings.CutPrefix(from, "/out"); ok {
@@ -190,8 +189,8 @@ func (i *image) copy(c *instructions.CopyCommand, out string) error {
 	return nil
 }
 
-// repositoryTo copies the context of a build: what git tracks, or would, or all of
-// what is a copy of that.
+// repositoryTo copies the repository as a build context: the files that git tracks or would
+// track. In a copy without git, it copies all files.
 func repositoryTo(to string) error {
 	cmd := exec.Command("sh", "-ec", `cd ../..
 		if [ -e .git ]; then git ls-files -z --cached --others --exclude-standard; else find . -type f -print0; fi |
@@ -202,7 +201,7 @@ func repositoryTo(to string) error {
 	return nil
 }
 
-// The image holds the programs and what they need, and no more.
+// The image holds the programs and the files that they need, and no others.
 func TestImage(t *testing.T) {
 	i := builtImage(t)
 	for _, w := range i.warnings {
@@ -217,7 +216,7 @@ func TestImage(t *testing.T) {
 	})
 	want := []string{"/etc/ssl/certs/ca-certificates.crt", "/usr/local/bin/coordinator", "/usr/local/bin/rangectl", "/usr/local/bin/worker"}
 	if err != nil || !slices.Equal(files, want) {
-		t.Errorf("%v, the image has %q, want %q", err, files, want)
+		t.Errorf("the image has %q, %v; want %q", files, err, want)
 	}
 	for _, name := range programs {
 		f, err := elf.Open(i.program(name))
@@ -225,7 +224,7 @@ func TestImage(t *testing.T) {
 			t.Fatal(err)
 		}
 		if libraries, err := f.ImportedLibraries(); err != nil || len(libraries) > 0 || f.Section(".interp") != nil {
-			t.Errorf("%s is not static: %v, %q", name, err, libraries)
+			t.Errorf("%s is not statically linked: %v, libraries %q", name, err, libraries)
 		}
 		_ = f.Close()
 	}
@@ -234,7 +233,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// Two builds in different places give the same programs.
+// Two builds in different directories give the same programs.
 func TestImageIsReproducible(t *testing.T) {
 	first := builtImage(t)
 	again, err := buildImage(t.TempDir(), func(to string) error { return os.CopyFS(to, os.DirFS(first.source)) })
@@ -250,7 +249,7 @@ func TestImageIsReproducible(t *testing.T) {
 	}
 }
 
-// The programs run with nothing but the image, without rights.
+// The programs run in the image without privileges.
 func TestImageRuns(t *testing.T) {
 	i := builtImage(t)
 	for _, args := range [][]string{{"worker", "config", "print"}, {"coordinator", "config", "print"}, {"rangectl", "--version"}} {
@@ -264,12 +263,12 @@ func TestImageRuns(t *testing.T) {
 	for _, variable := range []string{"RANGEFLEET_LISTEN", "RANGEFLEET_METRICS_LISTEN"} {
 		at := slices.IndexFunc(i.env, func(e string) bool { return strings.HasPrefix(e, variable+"=:") })
 		if at < 0 || !slices.Contains(i.exposed, strings.TrimPrefix(i.env[at], variable+"=:")) {
-			t.Errorf("%s of %q is none of the ports %q", variable, i.env, i.exposed)
+			t.Errorf("%s in %q is not one of the ports %q", variable, i.env, i.exposed)
 		}
 	}
 }
 
-// run is a command in the image.
+// run returns a command that runs in the image.
 func (i *image) run(args []string, env ...string) *exec.Cmd {
 	return &exec.Cmd{
 		Path: "/usr/local/bin/" + args[0], Args: args, Dir: "/", Env: append(slices.Clone(i.env), env...),

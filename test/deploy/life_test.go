@@ -17,13 +17,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-// What the tests import; none of it may show in a metric.
+// Names in the imports of the tests. They must not show in metrics.
 const (
 	repository = "repo-that-is-no-label"
 	bucket     = "hive-150k"
 )
 
-// live makes all happen that a fleet can meet, again and again until ctx ends.
+// live makes imports and injects faults until ctx ends.
 func (c *cluster) live(ctx context.Context) {
 	cl := c.client(0)
 	_, err := cl.CreateRepository(ctx, api.RepositoryCreation{Name: repository, StorageNamespace: "s3://ns/" + repository})
@@ -31,12 +31,11 @@ func (c *cluster) live(ctx context.Context) {
 		err = c.round(ctx, cl, fmt.Sprintf("branch-%d", round), round)
 	}
 	if ctx.Err() == nil {
-		c.t.Errorf("the fleet's life: %v", err)
+		c.t.Errorf("run imports: %v", err)
 	}
 }
 
-// round is an import to which harm is done, one that fails, and one that is
-// canceled.
+// round makes an import during which a fault occurs, one that fails, and one that is canceled.
 func (c *cluster) round(ctx context.Context, cl *client.Client, branch string, n int) error {
 	if _, err := cl.CreateBranch(ctx, repository, branch, "main"); err != nil {
 		return err
@@ -48,7 +47,7 @@ func (c *cluster) round(ctx context.Context, cl *client.Client, branch string, n
 	if err := c.await(ctx, cl, branch, id, 30_000); err != nil {
 		return err
 	}
-	if err := c.harm(ctx, n); err != nil {
+	if err := c.injectFault(ctx, n); err != nil {
 		return err
 	}
 	if err := c.await(ctx, cl, branch, id, -1); err != nil {
@@ -67,9 +66,9 @@ func (c *cluster) round(ctx context.Context, cl *client.Client, branch string, n
 	return cl.CancelImport(ctx, repository, "main", canceled)
 }
 
-// harm kills a worker, has NATS lose its partitions, or kills one of its servers
-// or the coordinators. What is killed starts again.
-func (c *cluster) harm(ctx context.Context, n int) error {
+// injectFault kills a worker, deletes all partitions in NATS, or kills a NATS server or the
+// coordinators. Killed processes are restarted.
+func (c *cluster) injectFault(ctx context.Context, n int) error {
 	var victims []*pod
 	switch n % 4 {
 	case 0:
@@ -96,7 +95,7 @@ func (c *cluster) begin(ctx context.Context, cl *client.Client, branch, source s
 	})
 }
 
-// await waits until an import has that many objects, or, below 0, has completed.
+// await waits until an import has that many objects or, if objects < 0, until it has completed.
 func (c *cluster) await(ctx context.Context, cl *client.Client, branch, id string, objects int64) error {
 	err := await.Until(ctx, patience, func(ctx context.Context) (bool, error) {
 		status, err := cl.ImportStatus(ctx, repository, branch, id)
@@ -111,7 +110,7 @@ func (c *cluster) await(ctx context.Context, cl *client.Client, branch, id strin
 	return nil
 }
 
-// losePartitions removes all partitions from the queue, as no NATS server should.
+// losePartitions deletes all partitions from the queue.
 func (c *cluster) losePartitions(ctx context.Context) error {
 	conn, err := nats.Connect("nats://"+c.pods["nats"][1].addresses[4222], nats.UserInfo("rangefleet", secret["nats_password"]))
 	if err != nil {
@@ -129,8 +128,8 @@ func (c *cluster) losePartitions(ctx context.Context) error {
 	return work.Purge(ctx)
 }
 
-// forbidden fails if a metric tells of one import.
-func forbidden(t *testing.T, c *cluster) {
+// checkLabels checks that no metric shows the repository, a bucket, a branch or a key.
+func checkLabels(t *testing.T, c *cluster) {
 	t.Helper()
 	for name, port := range map[string]int32{"coordinator": 8000, "worker": 8080} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+c.pods[name][0].addresses[port]+"/metrics", nil)
@@ -148,7 +147,7 @@ func forbidden(t *testing.T, c *cluster) {
 		}
 		for _, word := range []string{repository, bucket, "branch-0", "AKIA"} {
 			if strings.Contains(string(text), word) {
-				t.Errorf("%q shows in the metrics of %s", word, name)
+				t.Errorf("the metrics of %s contain %q", name, word)
 			}
 		}
 	}

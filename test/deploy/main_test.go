@@ -1,7 +1,7 @@
-// Package deploy tests what lies in deploy/: the manifests against the schemas of
-// Kubernetes, the compose file against that of Compose, the image by doing what
-// its Dockerfile says, and the dashboard by running a fleet as the manifests say
-// and asking a real Prometheus.
+// Package deploy tests the files in deploy/. It checks the manifests against the schemas of
+// Kubernetes and the Compose file against that of Compose. It builds the image by following
+// the Dockerfile. It checks the dashboard by running a fleet with the manifests' settings and
+// querying a real Prometheus.
 package deploy_test
 
 import (
@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// deployed is the directory that is tested.
+// deployed is the tested directory.
 const deployed = "../../deploy"
 
 // read returns a file of deploy/.

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// manifests is what `kubectl apply -k deploy/kubernetes` would send, by kind.
+// manifests are the objects that `kubectl apply -k deploy/kubernetes` would send, by kind.
 type manifests struct {
 	raw       []map[string]any
 	workloads map[string]workload // by name
@@ -37,13 +37,13 @@ type workload struct {
 	replicas int32
 	pod      corev1.PodTemplateSpec
 	claims   []corev1.PersistentVolumeClaim
-	service  string // that names the pods of a StatefulSet
+	service  string // the service that gives the pods of a StatefulSet their names
 }
 
-// container is the only one of the workload.
+// container returns the only container of the workload.
 func (w workload) container() corev1.Container { return w.pod.Spec.Containers[0] }
 
-// build renders the manifests as kustomize does.
+// build renders the manifests with kustomize.
 func build(t *testing.T) []byte {
 	t.Helper()
 	options := krusty.MakeDefaultOptions()
@@ -58,8 +58,7 @@ func build(t *testing.T) []byte {
 	return text
 }
 
-// parse reads rendered manifests. A field that a kind does not have, or has
-// twice, is an error.
+// parse parses rendered manifests. It returns an error for unknown and repeated fields.
 func parse(text []byte) (*manifests, error) {
 	m := &manifests{
 		workloads: map[string]workload{}, configs: map[string]corev1.ConfigMap{},
@@ -121,8 +120,8 @@ func decode[T any](document []byte) (object T, err error) {
 	return object, yaml.UnmarshalStrict(document, &object)
 }
 
-// The manifests hold to the schemas of Kubernetes, fit together, and run under
-// the strictest of its standards.
+// The manifests satisfy the schemas of Kubernetes and the restricted Pod Security Standard,
+// and refer to each other correctly.
 func TestManifests(t *testing.T) {
 	m, err := parse(build(t))
 	if err != nil {
@@ -150,7 +149,7 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// insecure returns how pods break the restricted Pod Security Standard.
+// insecure returns the violations of the restricted Pod Security Standard.
 func (m *manifests) insecure(t *testing.T) (faults []string) {
 	t.Helper()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
@@ -161,7 +160,7 @@ func (m *manifests) insecure(t *testing.T) (faults []string) {
 	for name, w := range m.workloads {
 		for _, r := range evaluator.EvaluatePod(restricted, &w.pod.ObjectMeta, &w.pod.Spec) {
 			if !r.Allowed {
-				faults = append(faults, fmt.Sprintf("%s is not restricted: %s: %s", name, r.ForbiddenReason, r.ForbiddenDetail))
+				faults = append(faults, fmt.Sprintf("%s violates the restricted standard: %s: %s", name, r.ForbiddenReason, r.ForbiddenDetail))
 			}
 		}
 		if c := w.container().SecurityContext; c == nil || c.ReadOnlyRootFilesystem == nil || !*c.ReadOnlyRootFilesystem {
@@ -171,8 +170,8 @@ func (m *manifests) insecure(t *testing.T) (faults []string) {
 	return faults
 }
 
-// What a person may get wrong in a manifest is noticed.
-func TestManifestFaultsAreNoticed(t *testing.T) {
+// The checks of the manifests detect typical mistakes.
+func TestManifestFaultsAreDetected(t *testing.T) {
 	text := string(build(t))
 	s := kubernetesSchemas(t)
 	for _, tc := range []struct{ name, from, to, words string }{
@@ -188,7 +187,7 @@ func TestManifestFaultsAreNoticed(t *testing.T) {
 		{"variable", "value: nats://nats:4222", "value: nats://$(NATS_HOST):4222", "NATS_HOST"},
 		{"root", "runAsNonRoot: true", "runAsNonRoot: false", "restricted"},
 		{"root file system", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "root file system"},
-		{"little time to end", "terminationGracePeriodSeconds: 30", "terminationGracePeriodSeconds: 10", "terminationGracePeriodSeconds"},
+		{"short grace period", "terminationGracePeriodSeconds: 30", "terminationGracePeriodSeconds: 10", "terminationGracePeriodSeconds"},
 		{"policy's port", "- port: 4222\n    to", "- port: 4223\n    to", "4223"},
 	} {
 		changed := strings.Replace(text, tc.from, tc.to, 1)

@@ -10,11 +10,11 @@ import (
 	"github.com/rangefleet/rangefleet/internal/process"
 )
 
-// patience bounds every wait for something that must happen.
+// patience bounds every wait.
 const patience = 3 * time.Minute
 
-// start runs the command that the function makes, and at each restart another. It is
-// killed with its test.
+// start runs the command that the function returns. Each restart runs a new one. The process
+// is killed at the end of the test.
 func start(t *testing.T, command func() *exec.Cmd) *process.Process {
 	t.Helper()
 	p, err := process.Start(command)
@@ -22,19 +22,19 @@ func start(t *testing.T, command func() *exec.Cmd) *process.Process {
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() {
-			t.Logf("output of %s, the last of it:\n%s", p.Cmd.Path, process.Tail(p.Output(), 30))
+			t.Logf("the end of the output of %s:\n%s", p.Cmd.Path, process.Tail(p.Output(), 30))
 		}
 	})
 	return p
 }
 
-// serves waits until a URL answers 200.
+// serves waits until a URL answers with 200.
 func serves(t *testing.T, what, url string) {
 	t.Helper()
 	expect.Within(t, patience, what, await.Serving(url))
 }
 
-// freeAddress returns an address of this machine that nobody listens on.
+// freeAddress returns a local address on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	address, err := process.FreeAddress()

@@ -18,14 +18,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// scrape is one job of the scrape configuration: all addresses of a name.
+// scrape is a job of the scrape configuration, which scrapes all addresses of a name.
 type scrape struct {
 	job  string
 	name string
 	port int32
 }
 
-// scrapes reads the scrape configuration.
+// scrapes returns the jobs of the scrape configuration.
 func scrapes(t *testing.T) (found []scrape) {
 	t.Helper()
 	var config struct {
@@ -46,13 +46,13 @@ func scrapes(t *testing.T) (found []scrape) {
 		}
 	}
 	if len(found) != 2 {
-		t.Fatalf("%d jobs, want those of coordinators and workers", len(found))
+		t.Fatalf("%d jobs, want one for coordinators and one for workers", len(found))
 	}
 	return found
 }
 
-// prometheusProgram is the path of prometheus or promtool, which are installed
-// if need be, on Debian or Ubuntu and by root.
+// prometheusProgram returns the path of prometheus or promtool. It installs both if they are
+// missing, which needs root on Debian or Ubuntu.
 func prometheusProgram(t *testing.T, name string) string {
 	t.Helper()
 	program, err := exec.LookPath(name)
@@ -62,7 +62,7 @@ func prometheusProgram(t *testing.T, name string) string {
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", "apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus")
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("install Prometheus, which is not there: %v\n%s", err, text)
+		t.Fatalf("install Prometheus: %v\n%s", err, text)
 	}
 	if program, err = exec.LookPath(name); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestScrapeConfiguration(t *testing.T) {
 	}
 }
 
-// Each alert fires when it should and not before, and names a paragraph of the docs.
+// Each alert fires when it should, and not before, and names a paragraph of the documentation.
 func TestAlerts(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), prometheusProgram(t, "promtool"), "test", "rules", "testdata/alerts.yml")
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -114,8 +114,8 @@ func TestAlerts(t *testing.T) {
 // prometheus is a server that scrapes a fleet each second.
 type prometheus struct{ url string }
 
-// startPrometheus starts one with the scrape configuration of deploy/, except
-// that names are replaced by the addresses that resolve gives for them.
+// startPrometheus starts a Prometheus with the scrape configuration of deploy/. resolve returns
+// the addresses that replace a name.
 func startPrometheus(t *testing.T, resolve func(name string, port int32) []string) *prometheus {
 	t.Helper()
 	var config map[string]any
@@ -147,8 +147,8 @@ func startPrometheus(t *testing.T, resolve func(name string, port int32) []strin
 	return p
 }
 
-// greatest returns the greatest value that a query ever had, 0 if it had none. A
-// value that is no number, such as the quantile of nothing, is none.
+// greatest returns the greatest value that a query has had, or 0 if there was none. It ignores
+// NaN, such as a quantile without observations.
 func (p *prometheus) greatest(ctx context.Context, query string) (greatest float64, err error) {
 	query = "max_over_time((" + query + ")[1h:1s])"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/api/v1/query?"+url.Values{"query": {query}}.Encode(), nil)
@@ -181,7 +181,7 @@ func (p *prometheus) greatest(ctx context.Context, query string) (greatest float
 	return greatest, nil
 }
 
-// panel is one graph of the dashboard.
+// panel is a graph of the dashboard.
 type panel struct {
 	ID          int
 	Type        string
@@ -193,7 +193,7 @@ type panel struct {
 	Targets     []struct{ RefID, LegendFormat, Expr string }
 }
 
-// panels reads the dashboard.
+// panels returns the graphs of the dashboard.
 func panels(t *testing.T) []panel {
 	t.Helper()
 	var board struct{ Panels []panel }
@@ -203,18 +203,18 @@ func panels(t *testing.T) []panel {
 	return board.Panels
 }
 
-// Panels have IDs of their own and do not overlap.
+// The IDs of panels are distinct, and panels do not overlap.
 func TestPanelsDoNotOverlap(t *testing.T) {
 	ids, cells := map[int]bool{}, map[[2]int]string{}
 	for _, p := range panels(t) {
 		if ids[p.ID] {
-			t.Errorf("%s: the ID %d is used twice", p.Title, p.ID)
+			t.Errorf("%s: another panel has the ID %d, too", p.Title, p.ID)
 		}
 		ids[p.ID] = true
 		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
 			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
 				if other := cells[[2]int{x, y}]; other != "" || x >= 24 {
-					t.Fatalf("%s overlaps %s, or is outside", p.Title, other)
+					t.Fatalf("%s overlaps %s, or is outside of the grid", p.Title, other)
 				}
 				cells[[2]int{x, y}] = p.Title
 			}
@@ -222,7 +222,7 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 	}
 }
 
-// Each graph says what it shows, and queries the chosen jobs.
+// Each graph has a description and a unit, and queries only the chosen jobs.
 func TestGraphsAreWellFormed(t *testing.T) {
 	for _, p := range panels(t) {
 		if p.Type == "row" {

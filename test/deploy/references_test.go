@@ -11,11 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Seconds that a process may take to end once it is told to (ARCHITECTURE.md,
-// "stopping"), besides any pause before.
+// drainSeconds is how long a process may take to end after SIGTERM (ARCHITECTURE.md,
+// "Stopping"). It does not include the preStop hook.
 const drainSeconds = 10
 
-// faults returns what does not fit together: names that refer to nothing.
+// faults returns the names that refer to nothing, and other inconsistencies.
 func (m *manifests) faults() (faults []string) {
 	say := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	for name, w := range m.workloads {
@@ -38,14 +38,14 @@ func (m *manifests) faults() (faults []string) {
 	}
 	for _, b := range m.budgets {
 		if len(m.selected(b.Spec.Selector)) != 1 {
-			say("the budget %s is of %d workloads", b.Name, len(m.selected(b.Spec.Selector)))
+			say("the budget %s selects %d workloads", b.Name, len(m.selected(b.Spec.Selector)))
 		}
 	}
 	m.policyFaults(say)
 	return faults
 }
 
-// hasService reports whether a service is there that gives each pod a name.
+// hasService reports whether there is a headless service of that name.
 func (m *manifests) hasService(name string) bool {
 	return name == "" || slices.ContainsFunc(m.services, func(s corev1.Service) bool {
 		return s.Name == name && s.Spec.ClusterIP == corev1.ClusterIPNone
@@ -56,7 +56,7 @@ type sayFunc func(format string, args ...any)
 
 var variable = regexp.MustCompile(`\$\((\w+)\)`)
 
-// podFaults looks into the pods of a workload.
+// podFaults checks the pods of a workload.
 func (m *manifests) podFaults(name string, w workload, say sayFunc) {
 	spec, c := w.pod.Spec, w.container()
 	if !m.accounts[spec.ServiceAccountName] {
@@ -64,7 +64,7 @@ func (m *manifests) podFaults(name string, w workload, say sayFunc) {
 	}
 	for _, p := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
 		if p == nil || p.HTTPGet == nil || !hasPort(w, p.HTTPGet.Port) {
-			say("a probe of %s asks no port of it", name)
+			say("a probe of %s uses a port that the container does not have", name)
 		}
 	}
 	pause := int64(0)
@@ -72,11 +72,11 @@ func (m *manifests) podFaults(name string, w workload, say sayFunc) {
 		pause = l.PreStop.Sleep.Seconds
 	}
 	if grace := *spec.TerminationGracePeriodSeconds; grace <= pause+drainSeconds {
-		say("terminationGracePeriodSeconds of %s is %d, it may take %d", name, grace, pause+drainSeconds)
+		say("terminationGracePeriodSeconds of %s is %d, but it may take %d to end", name, grace, pause+drainSeconds)
 	}
 	envFaults(name, c.Env, say)
 	if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
-		say("%s does not say what it needs", name)
+		say("%s has no resource requests or limits", name)
 	}
 	m.volumeFaults(name, w, say)
 }
@@ -92,12 +92,12 @@ func envFaults(name string, env []corev1.EnvVar, say sayFunc) {
 		}
 		known = append(known, e.Name)
 		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil && e.ValueFrom.SecretKeyRef.Name != secretName {
-			say("%s of %s is from the secret %s", e.Name, name, e.ValueFrom.SecretKeyRef.Name)
+			say("%s of %s uses the secret %s", e.Name, name, e.ValueFrom.SecretKeyRef.Name)
 		}
 	}
 }
 
-// secretName is the one secret, which a person makes.
+// secretName is the only secret, which the operator creates.
 const secretName = "rangefleet"
 
 func (m *manifests) volumeFaults(name string, w workload, say sayFunc) {
@@ -108,7 +108,7 @@ func (m *manifests) volumeFaults(name string, w workload, say sayFunc) {
 			continue
 		}
 		if _, ok := m.configs[v.ConfigMap.Name]; !ok {
-			say("%s mounts the config map %s, which is not there", name, v.ConfigMap.Name)
+			say("%s mounts the config map %s, which does not exist", name, v.ConfigMap.Name)
 		}
 	}
 	for _, claim := range w.claims {
@@ -116,7 +116,7 @@ func (m *manifests) volumeFaults(name string, w workload, say sayFunc) {
 	}
 	for _, mount := range w.container().VolumeMounts {
 		if !slices.Contains(volumes, mount.Name) {
-			say("%s mounts %s, which is no volume", name, mount.Name)
+			say("%s mounts %s, which is not a volume", name, mount.Name)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (m *manifests) policyFaults(say sayFunc) {
 	for _, p := range m.policies {
 		own := m.selected(&p.Spec.PodSelector)
 		if len(own) != 1 {
-			say("the network policy %s is of %d workloads", p.Name, len(own))
+			say("the network policy %s selects %d workloads", p.Name, len(own))
 		}
 		for _, rule := range p.Spec.Ingress {
 			for _, port := range rule.Ports {
@@ -133,7 +133,7 @@ func (m *manifests) policyFaults(say sayFunc) {
 			}
 			for _, from := range rule.From {
 				if len(m.selected(from.PodSelector)) == 0 {
-					say("the network policy %s lets nobody in", p.Name)
+					say("the network policy %s admits no peers", p.Name)
 				}
 			}
 		}
@@ -147,14 +147,14 @@ func (m *manifests) policyFaults(say sayFunc) {
 	}
 }
 
-// portFaults says if one of the workloads has no such port.
+// portFaults checks that all of the workloads have the port.
 func (m *manifests) portFaults(who string, of []workload, port intstr.IntOrString, say sayFunc) {
 	if len(of) == 0 {
-		say("%s is of no workload", who)
+		say("%s selects no workload", who)
 	}
 	for _, w := range of {
 		if !hasPort(w, port) {
-			say("%s: the port %s is none of %s", who, port.String(), w.container().Name)
+			say("%s: %s has no port %s", who, w.container().Name, port.String())
 		}
 	}
 }

@@ -12,19 +12,19 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// kubernetes is the version whose schemas the manifests are checked against. Its
-// module is only looked into: no code of it is compiled.
+// kubernetes is the version of Kubernetes whose schemas are used. The tests read files of the
+// module and compile none of its code.
 const kubernetes = "k8s.io/kubernetes@v1.37.2"
 
-// schemas finds the schema of a kind, by "apps/v1 Deployment".
+// schemas holds the schemas of kinds, by names such as "apps/v1 Deployment".
 type schemas struct {
 	compiler *jsonschema.Compiler
-	names    map[string]string // definition by kind
+	names    map[string]string // name of the definition by kind
 }
 
 var loadSchemas = sync.OnceValues(func() (*schemas, error) {
 	cmd := exec.Command("go", "mod", "download", "-json", kubernetes)
-	cmd.Dir = os.TempDir() // of no module
+	cmd.Dir = os.TempDir() // outside of any module
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("download %s: %w: %s", kubernetes, err, out)
@@ -50,7 +50,7 @@ var loadSchemas = sync.OnceValues(func() (*schemas, error) {
 	return s, s.compiler.AddResource("file:///swagger.json", doc)
 })
 
-// add makes a definition strict, so that a field that is not there is a fault.
+// add adds a definition and makes it strict, so that unknown fields are errors.
 func (s *schemas) add(name string, definition map[string]any) {
 	if _, open := definition["additionalProperties"]; !open && definition["properties"] != nil {
 		definition["additionalProperties"] = false
@@ -69,12 +69,12 @@ func (s *schemas) add(name string, definition map[string]any) {
 	}
 }
 
-// validate returns what is wrong with an object, given as decoded JSON.
+// validate validates an object, which is decoded JSON.
 func (s *schemas) validate(object map[string]any) error {
 	kind := fmt.Sprintf("%s %s", object["apiVersion"], object["kind"])
 	name, ok := s.names[kind]
 	if !ok {
-		return fmt.Errorf("%s: no such kind in %s", kind, kubernetes)
+		return fmt.Errorf("%s has no kind %s", kubernetes, kind)
 	}
 	schema, err := s.compiler.Compile("file:///swagger.json#/definitions/" + name)
 	if err != nil {

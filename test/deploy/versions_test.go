@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// required returns the version that go.mod names behind a word.
+// required returns the version that follows a word in go.mod.
 func required(t *testing.T, word string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(word) + ` v?(\S+)`).FindSubmatch(read(t, "../go.mod"))
@@ -16,8 +16,8 @@ func required(t *testing.T, word string) string {
 	return string(found[1])
 }
 
-// What others made is of one version, and that is the one that was tested: of NATS the
-// one that is embedded, wherever it is named.
+// Images of other projects have fixed versions. NATS has the version that is embedded and
+// tested, wherever it is named.
 func TestVersions(t *testing.T) {
 	images := map[string]string{}
 	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t")
@@ -37,11 +37,11 @@ func TestVersions(t *testing.T) {
 	nats, exact := required(t, "github.com/nats-io/nats-server/v2"), regexp.MustCompile(`:v?\d+\.\d+\.\d+$`)
 	for of, image := range images {
 		switch name, version, _ := strings.Cut(image, ":"); {
-		case strings.HasSuffix(name, "rangefleet"): // made here
+		case strings.HasSuffix(name, "rangefleet"): // built from this repository
 		case name == "nats" && version != nats:
 			t.Errorf("%s has NATS %s; %s is embedded and tested", of, version, nats)
 		case !exact.MatchString(image):
-			t.Errorf("%s has the image %s, whatever that is", of, image)
+			t.Errorf("%s has the image %s, want one with a fixed version", of, image)
 		}
 	}
 	for _, at := range regexp.MustCompile(`nats-server/v2@v(\S+)`).FindAllSubmatch(read(t, "../README.md"), -1) {
@@ -51,6 +51,6 @@ func TestVersions(t *testing.T) {
 	}
 	minor := strings.Join(strings.Split(required(t, "go"), ".")[:2], ".")
 	if !regexp.MustCompile(`(?m)^ARG GO_VERSION=` + regexp.QuoteMeta(minor) + `\.\d+$`).Match(read(t, "Dockerfile")) {
-		t.Errorf("the Dockerfile does not build with a Go %s", minor)
+		t.Errorf("the Dockerfile does not build with Go %s", minor)
 	}
 }
