@@ -29,8 +29,8 @@ func NewPair(accessKeyID, secret string) Pair {
 	return Pair{AccessKeyID: accessKeyID, SecretDigest: sha256.Sum256([]byte(secret))}
 }
 
-// Authenticate returns the user of an access key, who is named like the key, "" if it is not
-// the pair's. ok says whether the secret is the pair's, too. The check takes constant time.
+// Authenticate returns the user of an access key: the key itself, or "" if it is not that of
+// the pair. ok says whether the secret is right, too. The check takes constant time.
 func (p Pair) Authenticate(_ context.Context, accessKeyID, secret string) (user string, ok bool, err error) {
 	id, want := sha256.Sum256([]byte(accessKeyID)), sha256.Sum256([]byte(p.AccessKeyID))
 	digest := sha256.Sum256([]byte(secret))
@@ -69,12 +69,12 @@ func open(ctx context.Context, bucket kv.Bucket) (p Pair, secret string, err err
 		return p, "", err
 	}
 	if !errors.Is(err, kv.ErrNotFound) {
-		return Pair{}, "", fmt.Errorf("read them: %w", err)
+		return Pair{}, "", err
 	}
 	secret = rand.Text() + rand.Text()[:6]
 	p = NewPair("RF"+rand.Text()[:18], secret)
 	if value, err = json.Marshal(p); err != nil {
-		return Pair{}, "", fmt.Errorf("encode them: %w", err)
+		return Pair{}, "", err
 	}
 	_, err = bucket.Create(ctx, key, value)
 	return p, secret, err

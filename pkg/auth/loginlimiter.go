@@ -21,7 +21,7 @@ const (
 	maxLogins    = 10_000 // that are remembered, about 2 MB
 )
 
-// LoginRetryAfter is when it is worth trying a login again that was ErrTooManyLogins.
+// LoginRetryAfter is how long a client should wait after ErrTooManyLogins.
 const LoginRetryAfter = 5 * time.Second
 
 // ErrTooManyLogins says that too many wrong secrets of the same login are waiting for

@@ -26,7 +26,7 @@ func openSealer(t *testing.T, bucket kv.Bucket) *auth.Sealer {
 	return s
 }
 
-func TestTokensOpenForTheirPurposeAlone(t *testing.T) {
+func TestTokensOpenOnlyForTheirPurpose(t *testing.T) {
 	s := newSealer(t)
 	token := s.Seal("dir/é", "user", "repo", "s3://b/", "x/")
 	if text, err := s.Open(token, "user", "repo", "s3://b/", "x/"); text != "dir/é" || err != nil {
@@ -87,6 +87,6 @@ func TestCoordinatorsOpenEachOthersTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := auth.OpenSealer(t.Context(), broken); err == nil || !strings.Contains(err.Error(), "a key of 5 bytes, want 32") {
-		t.Errorf("a key that is none: %v", err)
+		t.Errorf("an invalid key: %v", err)
 	}
 }

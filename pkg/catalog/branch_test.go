@@ -9,7 +9,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
-func TestBranchesMoveAlone(t *testing.T) {
+func TestABranchMovesWithoutTheOthers(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
 		create(t, c, "repo")
@@ -32,7 +32,7 @@ func TestBranchesMoveAlone(t *testing.T) {
 	})
 }
 
-func TestBranchIsMovedByOneOnly(t *testing.T) {
+func TestOneOfConcurrentMovesSucceeds(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
 		create(t, c, "repo")
@@ -59,7 +59,7 @@ func TestBranchIsMovedByOneOnly(t *testing.T) {
 		}
 		wg.Wait()
 		if len(won) != 1 {
-			t.Fatalf("%d moved the branch", len(won))
+			t.Fatalf("%d moves succeeded, want 1", len(won))
 		}
 		if now, err := c.Branch(ctx, "repo", "main"); err != nil || now.CommitID != <-won {
 			t.Errorf("head %+v, %v", now, err)

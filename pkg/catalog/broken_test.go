@@ -18,7 +18,7 @@ func spoil(t *testing.T, c *Catalog, key string) {
 	}
 }
 
-func TestARecordThatCannotBeDecodedBlocksNoOther(t *testing.T) {
+func TestAnUnreadableRecordHidesNoOther(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
 		for _, id := range []string{"before", "repo", "behind"} {
@@ -44,7 +44,7 @@ func TestARecordThatCannotBeDecodedBlocksNoOther(t *testing.T) {
 	})
 }
 
-func TestABranchThatIsNoneBlocksNoOther(t *testing.T) {
+func TestAnUnreadableBranchHidesNoOther(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
 		r := create(t, c, "repo")

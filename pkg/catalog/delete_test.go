@@ -60,13 +60,13 @@ func TestADeletedRepositoryLeavesNothing(t *testing.T) {
 		wantFault(t, "bad ID", c.DeleteRepository(ctx, "a.b"), fault.NotFound, "repository not found")
 		other := Repository{ID: "other", StorageNamespace: "s3://bucket/repo/x", DefaultBranch: "main"}
 		if _, err := c.CreateRepository(ctx, other); err != nil {
-			t.Errorf("another in its namespace: %v", err)
+			t.Errorf("another repository in its namespace: %v", err)
 		}
 		wantFresh(t, "its neighbour", c, "repo-2")
 	})
 }
 
-func TestADeletedRepositoryCanBeMadeAnew(t *testing.T) {
+func TestADeletedRepositoryCanBeCreatedAgain(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
 		create(t, c, "repo")
@@ -114,7 +114,7 @@ func TestARepositoryWithoutIncarnationIsDeleted(t *testing.T) {
 	})
 }
 
-func TestAHalfDoneDeletionIsDoneOrNot(t *testing.T) {
+func TestAnInterruptedDeletionIsCompleteOrHasNoEffect(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx := t.Context()
 		for steps := 0; ; steps++ {
@@ -156,7 +156,7 @@ func TestAHalfDoneDeletionIsDoneOrNot(t *testing.T) {
 	})
 }
 
-func TestSweepLeavesWhatLives(t *testing.T) {
+func TestSweepKeepsExistingRepositories(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		ctx, now := t.Context(), time.Now()
 		c.records.now = func() time.Time { return now }
@@ -308,8 +308,8 @@ func TestCatalogAgainstATwin(t *testing.T) {
 	}
 }
 
-// wantOutcome checks the error of a call by a process that may have died: a fault if it was
-// to be refused.
+// wantOutcome checks the error of a call by a process that may have died: a fault if the
+// call had to be refused.
 func wantOutcome(t *testing.T, call string, err error, refused bool, kind fault.Kind, text string) {
 	t.Helper()
 	switch {

@@ -72,9 +72,9 @@ func (s records) create(ctx context.Context, r Repository, namespace objectstore
 	return err
 }
 
-// resolveConflict returns how a call ended whose last write was in conflict. Either another
-// call took over the reservation; or the write was done, its answer was lost, and the
-// record was changed since.
+// resolveConflict returns whether a call succeeded although its last write was in conflict.
+// Either another call took over the reservation, or the write was done, its answer was lost,
+// and the record has changed since.
 func (s records) resolveConflict(ctx context.Context, r Repository) error {
 	now, _, err := read[repositoryRecord](ctx, s.bucket.GetLinearized, repositoryKey(r.ID))
 	switch {

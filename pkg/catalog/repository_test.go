@@ -68,7 +68,7 @@ func TestRepositoryIsChecked(t *testing.T) {
 			wantFault(t, fmt.Sprintf("look at %+v", r), c.CheckRepository(t.Context(), r), fault.Invalid, tc.field)
 		}
 		if err := c.CheckRepository(t.Context(), good); err != nil {
-			t.Errorf("look at a good one: %v", err)
+			t.Errorf("a valid repository is refused: %v", err)
 		}
 		if keys, err := c.records.bucket.Keys(t.Context(), ""); err != nil || len(keys) > 0 {
 			t.Errorf("before anything was created there are %q, %v", keys, err)
@@ -121,7 +121,7 @@ func TestNamespacesMayNotOverlap(t *testing.T) {
 	})
 }
 
-func TestOfRepositoriesMadeAtOnceNoTwoOverlap(t *testing.T) {
+func TestConcurrentCreatesNeverOverlap(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		var wg sync.WaitGroup
 		for i := range 8 {
@@ -357,7 +357,7 @@ func (l lateConflict) Update(ctx context.Context, key string, value []byte, revi
 	return rev, err
 }
 
-func TestARepositoryThatIsReadyAfterAllIsCreated(t *testing.T) {
+func TestCreateSucceedsIfItsLastWriteDid(t *testing.T) {
 	bucket, ctx := new(kvtest.Memory), t.Context()
 	_, err := New(lateConflict{bucket}).CreateRepository(ctx, Repository{ID: "repo", StorageNamespace: "s3://bucket/n", DefaultBranch: "main"})
 	if err != nil {

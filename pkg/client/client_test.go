@@ -232,7 +232,7 @@ func TestOnlyWhatWasNotSentIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestRetriesAreTold(t *testing.T) {
+func TestRetriesAreReported(t *testing.T) {
 	_, c := serve(t, answer{status: 503, body: `{"message":"no leader"}`}, answer{status: 429}, answer{status: 404})
 	var told []string
 	c.config.Retry = func(err error) { told = append(told, err.Error()) }
@@ -250,7 +250,7 @@ func TestATryOutlastsTheServer(t *testing.T) {
 	}
 }
 
-func TestGarbledIsForGood(t *testing.T) {
+func TestGarbledAnswersAreNotRetried(t *testing.T) {
 	s, c := serve(t, answer{status: 200, body: "<html>"})
 	_, err := c.Repository(context.Background(), "r")
 	if !errors.Is(err, errGarbled) || Transient(err) || len(s.seen) != 1 {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Where endpoint and keys come from, seen by whom the coordinator is asked.
+// TestAccess checks which endpoint is called, and with which keys.
 func TestAccess(t *testing.T) {
 	const pair = "access_key_id: FK\nsecret_access_key: FS\n"
 	for _, c := range []struct {

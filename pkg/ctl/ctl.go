@@ -96,7 +96,7 @@ func Run(ctx context.Context, sys System, args []string) ExitCode {
 	return f.code
 }
 
-// failure is an error with its exit code. With a nil err the user was already told.
+// failure is an error with its exit code. If err is nil, its message was already shown.
 type failure struct {
 	code ExitCode
 	err  error
@@ -240,8 +240,8 @@ func missingAt(where string, err error) error {
 	return err
 }
 
-// changing is the error of a call that was to change something. If the service did not
-// answer, nobody can tell whether the change was made.
+// changing returns the error of a call that should have changed something. If the service did
+// not answer, it is unknown whether the change was made.
 func changing(ctx context.Context, doing string, err error) error {
 	said := fmt.Errorf("%s: %w", doing, err)
 	if client.Transient(err) && ctx.Err() == nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/generated"
 )
 
-// cutOff is the answer of a coordinator that is away.
+// cutOff is the answer of a coordinator that cannot be reached.
 const cutOff = "cut off"
 
 // coordinator is a fake: it answers "METHOD URI" with the next of its scripted

@@ -17,7 +17,8 @@ func statusCommand(a *app) *cobra.Command {
 		Use:   "status lakefs://repository/branch ID",
 		Short: "Show the progress of an import, or how it ended",
 		Long: `Shows the progress of an import, or how it ended. With --watch it waits for the end,
-and the exit code is that of the import. Without, the exit code is 0 however it ended.`,
+and the exit code is that of the import. Without it, the exit code is 0 however the
+import ended.`,
 		Args: cobra.ExactArgs(2),
 		RunE: callImport(a, func(ctx context.Context, c *client.Client, what imported) error {
 			if watch {

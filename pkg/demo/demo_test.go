@@ -64,7 +64,7 @@ func TestRun(t *testing.T) {
 	}
 	files, err := filepath.Glob(filepath.Join(d.Data, "metadata", "_lakefs", "*"))
 	if err != nil || len(files) < 3 {
-		t.Errorf("the namespace holds %d files, want a range and a metarange, and that of nothing: %v", len(files), err)
+		t.Errorf("the namespace holds %d files, want a range, its metarange and the empty metarange: %v", len(files), err)
 	}
 	if t.Failed() {
 		t.Log(said)
@@ -87,7 +87,7 @@ func TestRunInterrupted(t *testing.T) {
 	}
 }
 
-func TestRunTellsWhyItCannotStart(t *testing.T) {
+func TestRunReportsWhyItCannotStart(t *testing.T) {
 	d, said := newDemo(t, filepath.Join(t.TempDir(), "absent"))
 	if err := d.Run(t.Context()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error is %v, want one about the directory\n%s", err, said)

@@ -33,7 +33,7 @@ func TestAFleetSpeaksTLSWithAPassword(t *testing.T) {
 	first.end()
 	for _, p := range []*process{first, w} {
 		if text := p.log.String() + p.notices.String(); strings.Contains(text, password) || strings.Contains(text, "level=WARN") {
-			t.Errorf("the password is told, or something is warned of:\n%s", text)
+			t.Errorf("the password is shown, or a warning is logged:\n%s", text)
 		}
 	}
 }

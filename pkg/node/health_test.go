@@ -15,7 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-func TestWhatAWorkerTellsOfItself(t *testing.T) {
+func TestHealthOfAWorker(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
 		code int
@@ -27,7 +27,7 @@ func TestWhatAWorkerTellsOfItself(t *testing.T) {
 		answer := httptest.NewRecorder()
 		healthCheck(func() error { return tc.err })(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", http.NoBody))
 		if answer.Code != tc.code || answer.Body.String() != tc.text {
-			t.Errorf("%v is told as %d %q, want %d %q", tc.err, answer.Code, answer.Body.String(), tc.code, tc.text)
+			t.Errorf("%v is answered with %d %q, want %d %q", tc.err, answer.Code, answer.Body.String(), tc.code, tc.text)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestAnIgnoredHangupStaysIgnored(t *testing.T) {
 	}
 }
 
-func TestAProcessLogsItsLife(t *testing.T) {
+func TestAProcessLogsItsStartAndEnd(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
 		want []string // of the lines, in order

@@ -135,7 +135,7 @@ func (b *base) newWorker() *worker.Worker {
 // listingMode parses the setting s3.listing.
 func listingMode(text string) objectstore.Mode {
 	if text == "auto" {
-		return "" // the store tells
+		return "" // the store decides
 	}
 	return objectstore.Mode(text)
 }

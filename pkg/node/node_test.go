@@ -192,7 +192,7 @@ func TestAFleetStartsAndStops(t *testing.T) {
 	s.NATS.Listen, s.Workers = "127.0.0.1:0", 0
 	first := start(t, node.Coordinator, s)
 	if !strings.Contains(first.notices.String(), first.info.NATS) || !strings.HasPrefix(first.info.NATS, "nats://127.0.0.1:") {
-		t.Errorf("the first coordinator tells of NATS at %q:\n%s", first.info.NATS, first.notices.String())
+		t.Errorf("the first coordinator shows NATS at %q:\n%s", first.info.NATS, first.notices.String())
 	}
 
 	s = config("")
@@ -255,7 +255,7 @@ func TestADirectoryIsForOneCoordinator(t *testing.T) {
 	start(t, node.Coordinator, s).end()
 }
 
-func TestWhatCannotRunSaysWhy(t *testing.T) {
+func TestStartErrorsSayWhy(t *testing.T) {
 	noLeaks(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -291,7 +291,7 @@ func TestWhatCannotRunSaysWhy(t *testing.T) {
 				t.Errorf("it shows\n%s", p.notices.String())
 			}
 			if again := start(t, node.Coordinator, config(dir)); again.info.SecretAccessKey == "" {
-				t.Error("keys were made, and their secret never shown")
+				t.Error("keys were generated, but their secret was not shown")
 			} else {
 				again.end()
 			}
@@ -339,8 +339,8 @@ func TestAWaitForNATSCanBeEnded(t *testing.T) {
 	}
 }
 
-// A process whose connection is ended for good ends, whoever looks after it.
-func TestAConnectionThatIsOverEndsAWorker(t *testing.T) {
+// A process ends once its connection to NATS is closed for good.
+func TestALostConnectionEndsAWorker(t *testing.T) {
 	door := queuetest.OpenDoor(t)
 	s := config("")
 	s.NATS.URL = door.URL
@@ -352,8 +352,8 @@ func TestAConnectionThatIsOverEndsAWorker(t *testing.T) {
 	}
 }
 
-// A coordinator whose embedded server met a full disk ends, for only another start
-// helps, which then works.
+// A coordinator ends when the disk of its embedded server is full. Once there is room, it can
+// be started again.
 func TestAFullDiskEndsACoordinator(t *testing.T) {
 	s := config(t.TempDir())
 	s.NATS.Listen = "127.0.0.1:0"

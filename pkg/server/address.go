@@ -37,8 +37,8 @@ func (p Proxies) client(r *http.Request) netip.Addr {
 	return at
 }
 
-// network returns the addresses that the holder of one can choose from: an IPv4 address, or
-// an IPv6 network.
+// network returns the name under which logins from an address are counted: an IPv4 address,
+// or the /64 network of an IPv6 address, since a client can choose its address in that.
 func network(a netip.Addr) string {
 	if !a.Is6() {
 		return a.String()

@@ -66,15 +66,15 @@ type errorWriter struct {
 	log   *slog.Logger
 }
 
-// unreadable is an error of a read of a tree. The client is told what it is, even if it is no
-// fault: the namespace is the client's, who may be able to repair it.
+// unreadable is an error of reading a tree. The answer has its message even if it is no
+// fault: the client owns the namespace, and may be able to repair it.
 type unreadable struct{ error }
 
 func (u unreadable) Unwrap() error { return u.error }
 
-// fail answers a request with an error. The client is shown a fault. Of any other error
-// it is told only that it may try again, whether the service is ready, and the ID under
-// which the error is logged.
+// fail answers a request with an error. The answer shows a fault or an unreadable tree. Of
+// any other error it says only that the client may try again, whether the service is ready,
+// and the ID under which the error is logged.
 func (e errorWriter) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f, ok := errors.AsType[*fault.Fault](err); ok && codes[f.Kind] != 0 {
 		if f.Kind == fault.Later || f.Kind == fault.Busy {

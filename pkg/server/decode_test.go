@@ -46,7 +46,7 @@ func FuzzReadImport(f *testing.F) {
 		start, flat, err := readImport(data)
 		if err != nil {
 			if !fault.Is(err, fault.Invalid) || err.Error() == "" {
-				t.Fatalf("%q: %v is no fault of the request", data, err)
+				t.Fatalf("%q: %v is not a fault of the request", data, err)
 			}
 			return
 		}

@@ -153,8 +153,8 @@ func TestPathNotUTF8(t *testing.T) {
 	exchange{"", "GET", "/api/v1/repositories/%ff", "", http.Header{}, 400, `{"message":"path has an error: not valid UTF-8"}`}.run(t, newFixture(t))
 }
 
-// TestBranchesMoveAsAsked checks what the service is called with.
-func TestBranchesMoveAsAsked(t *testing.T) {
+// TestBranchesAreMoved checks what the service is called with.
+func TestBranchesAreMoved(t *testing.T) {
 	f := newFixture(t)
 	const branch = "/api/v1/repositories/lake/branches/main"
 	f.do("PUT", branch+"/hard_reset?ref=c1&force=true", "", nil)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -114,7 +113,7 @@ func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) 
 	code := cmp.Or(w.code, http.StatusOK) // as net/http does
 	o.duration.WithLabelValues(method(r), route(r), strconv.Itoa(code)).Observe(took.Seconds())
 	level := slog.LevelInfo
-	if quiet := r.Method == http.MethodGet && code < http.StatusBadRequest; quiet || strings.HasPrefix(route(r), "/_") {
+	if r.Method == http.MethodGet && code < http.StatusBadRequest || strings.HasPrefix(route(r), "/_") {
 		level = slog.LevelDebug // clients that watch an import or a process send one every second
 	}
 	o.log.Log(r.Context(), level, "request", "request_id", requestID(w),
@@ -178,14 +177,4 @@ func shorten(name string) string {
 		return name
 	}
 	return strings.ToValidUTF8(name[:most], "") + "..."
-}
-
-// deadline cancels the context of requests that take too long. Most operations have the
-// shorter deadline of serve.
-func deadline(d time.Duration, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), d)
-		defer cancel()
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
 }

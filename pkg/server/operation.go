@@ -14,19 +14,21 @@ import (
 )
 
 // operation does what a request asks for. It returns the status code and the body of the
-// answer, nil for none. An error is answered by errorWriter.
+// answer, which is nil if there is none. errorWriter answers an error.
 type operation func(ctx context.Context, user string) (code int, body any, err error)
 
-// serve answers a request: it authenticates the client, reserves memory, reads the body,
+// serve answers a request before its deadline: it authenticates the client, reserves memory, reads the body,
 // waits until the service is ready, and calls do. The memory is reserved until the request is
 // answered. A malformed body is reported before missing credentials, since clients expect
 // that order.
 func (c *receiver) serve(w http.ResponseWriter, r *http.Request, in input, do operation) {
-	if !in.slow {
-		ctx, cancel := context.WithTimeout(r.Context(), api.AnswerWithin)
-		defer cancel()
-		r = r.WithContext(ctx)
+	within := api.AnswerWithin
+	if in.slow {
+		within = requestTimeout
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), within)
+	defer cancel()
+	r = r.WithContext(ctx)
 	switch user, err := c.login(w, r); {
 	case errors.Is(err, auth.ErrTooManyLogins):
 		tooMany(w, auth.LoginRetryAfter, err.Error()+": try again later")
@@ -86,8 +88,8 @@ func (c *receiver) serveAnonymous(w http.ResponseWriter, r *http.Request, in inp
 // defaultAmount is the number of results on a page if the request names none.
 const defaultAmount = 100
 
-// serveList is serve for a request for a page of at most `asked` results, each of which takes
-// some bytes of memory. It passes to list how many results the page may hold.
+// serveList is serve for a request for a page of at most `asked` results. A result takes
+// `each` bytes of memory. The amount that it passes to list is the most results of the page.
 func (c *receiver) serveList(w http.ResponseWriter, r *http.Request, asked int, each int64, list func(ctx context.Context, amount int) (body any, err error)) {
 	if asked > limits.Results {
 		refuse(w, http.StatusBadRequest, parameterError("amount", fmt.Sprintf("at most %d", limits.Results)))

@@ -39,7 +39,7 @@ func compareWithTwin(t *testing.T, body []byte) {
 	want, wantErr := decodedRanges(body)
 	if !utf8.Valid(body) || json.Valid(body) && loneSurrogate(body) {
 		if wantErr == nil {
-			t.Fatal("the twin takes what is no text")
+			t.Fatal("the twin accepts invalid text")
 		}
 		return // readRanges does not check the names of unknown fields
 	}

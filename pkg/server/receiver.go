@@ -16,7 +16,7 @@ import (
 // keeps the secret.
 type Authenticator interface {
 	// Authenticate returns the user of an access key, "" if there is no such key, and
-	// whether the secret is that of the key. With an error neither could be found out.
+	// whether the secret is that of the key. An error says that they could not be checked.
 	Authenticate(ctx context.Context, accessKeyID, secret string) (user string, ok bool, err error)
 }
 

@@ -66,7 +66,7 @@ func TestAllow(t *testing.T) {
 
 // Programs are told how to authenticate. A browser with a cookie is not, so that it shows no
 // dialog.
-func TestUnauthorizedSaysHow(t *testing.T) {
+func TestUnauthorizedSaysHowToAuthenticate(t *testing.T) {
 	f := newFixture(t)
 	for _, x := range []struct {
 		header http.Header

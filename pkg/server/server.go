@@ -34,7 +34,7 @@ type Service interface {
 	IngestRange(ctx context.Context, repository string, r coordinator.Ingest) (coordinator.Ingested, error)
 	CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error)
 	// CheckNamespace returns an error if nothing can be stored in a storage namespace, and
-	// fault.Later if that cannot be found out now.
+	// fault.Later if that cannot be checked now.
 	CheckNamespace(ctx context.Context, namespace string) error
 	// DeleteRepository returns fault.Conflict while imports into the repository are running.
 	DeleteRepository(ctx context.Context, id string) error
@@ -78,8 +78,8 @@ type Config struct {
 	Now          func() time.Time
 }
 
-// requestTimeout bounds the work for one request. Writing a range of a slow store takes
-// longest; operations that are not slow have api.AnswerWithin.
+// requestTimeout is how long a slow operation may take: writing a range of a slow store takes
+// longest. Other operations have api.AnswerWithin.
 const requestTimeout = 5 * time.Minute
 
 // handlers implements the operations of the API. Each is a method that passes what it does,
@@ -108,7 +108,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("/", unrouted(mux))
 
 	o := newObserver(c.Registerer, c.Log, c.Now)
-	return identify(c.NewRequestID, deadline(requestTimeout, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, mux))))))
+	return identify(c.NewRequestID, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, mux)))))
 }
 
 func readiness(ready func(context.Context) error) http.HandlerFunc {

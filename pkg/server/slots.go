@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// slots bounds how many goroutines do something at a time: its capacity. Methods may be
-// called concurrently.
+// slots is a semaphore: its capacity is the number of goroutines that may do something at a
+// time. Methods may be called concurrently.
 type slots chan struct{}
 
 // tryAcquire reports whether a slot was free. The caller then has to release it.

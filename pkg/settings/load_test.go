@@ -359,7 +359,7 @@ auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 }
 
 // Each kind of credentials that the embedded server can demand is enough.
-func TestLoginsThatAreEnough(t *testing.T) {
+func TestEachKindOfCredentialsIsEnough(t *testing.T) {
 	for _, nats := range []string{
 		"listen: ':4222', user: u, password: p",
 		"listen: ':4222', nkey_seed_file: s",
