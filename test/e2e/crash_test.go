@@ -18,12 +18,12 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-// crashImports is how many imports TestKills makes.
+// crashImports is the number of imports that TestKills makes.
 const crashImports = 20
 
-// TestKills kills a worker and the coordinator with -9 at random moments of an
-// import, 20 times, and starts them again at once. A moment is a number of
-// objects that the import has covered. RANGEFLEET_TEST_SEED repeats a run.
+// TestKills kills a worker and the coordinator with kill -9 at random points of each import,
+// and restarts them at once. A point is a number of covered objects. RANGEFLEET_TEST_SEED
+// repeats a run.
 func TestKills(t *testing.T) {
 	objects := awkwardObjects(t)
 	seed := uint64(time.Now().UnixNano())
@@ -59,10 +59,10 @@ func TestKills(t *testing.T) {
 		}
 		f.ready()
 		if got := f.finish("repo", branch, id); got.MetarangeID != want || got.IngestedObjects != awkwardCount {
-			t.Errorf("import %d gave %d objects in metarange %s, want %d in %s", i, got.IngestedObjects, got.MetarangeID, awkwardCount, want)
+			t.Errorf("import %d has %d objects and metarange %s, want %d and %s", i, got.IngestedObjects, got.MetarangeID, awkwardCount, want)
 		}
 		if log := f.log("repo", branch); len(log) != 2 || log[1].ID != root {
-			t.Errorf("import %d: the log has %d commits, want one on the root: %+v", i, len(log), log)
+			t.Errorf("import %d: the log has %d commits, want one after the root: %+v", i, len(log), log)
 		}
 	}
 }
@@ -77,9 +77,8 @@ func (f *fleet) waitFor(branch, id string, objects int64) (status api.ImportStat
 	return status
 }
 
-// A NATS server may be killed in the middle of an import and start again: a
-// process of its own, the coordinator that it is embedded in, or one of a
-// cluster.
+// A NATS server can be killed and restarted in the middle of an import. It may be a process of
+// its own, embedded in a coordinator, or part of a cluster.
 func TestNATSRestarts(t *testing.T) {
 	objects := awkwardObjects(t)
 	b := breaks{maxSize: 8 << 10, raggedness: 200}
@@ -87,7 +86,7 @@ func TestNATSRestarts(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		shape   shape
-		victims func(*fleet) []*process.Process // killed and started again, one after the other
+		victims func(*fleet) []*process.Process // killed and restarted one after another
 	}{
 		{"own process", shape{nats: 1, workers: 2}, func(f *fleet) []*process.Process { return f.nats }},
 		{"embedded", shape{}, func(f *fleet) []*process.Process { return []*process.Process{f.coordinator} }},
@@ -110,8 +109,8 @@ func TestNATSRestarts(t *testing.T) {
 	}
 }
 
-// Most servers of a cluster may be away. Who asks is told so, before it stops to
-// listen, and then they come back.
+// While most servers of a cluster are down, requests are answered with an error within their
+// time limits. After the servers are back, imports work again.
 func TestNATSWithoutAQuorum(t *testing.T) {
 	want := metarangeOf(t, lines(t, awkwardObjects(t), awkwardPrefix, destination), smallBreaks)
 	f := newFleet(t, smallBreaks, shape{nats: 3, workers: 1})
@@ -121,7 +120,7 @@ func TestNATSWithoutAQuorum(t *testing.T) {
 	}
 	once, err := client.New(client.Config{Endpoint: "http://" + f.api, AccessKeyID: accessKey, SecretAccessKey: secretKey, Attempts: 1})
 	expect.NoError(t, err)
-	for _, ask := range []func() error{ // a write first: the server that is left may answer reads for a while
+	for _, ask := range []func() error{ // a write first: the remaining server may answer reads for a while
 		func() error { _, err := once.CreateBranch(t.Context(), "repo", "other", "main"); return err },
 		func() error { _, err := once.Repository(t.Context(), "repo"); return err },
 	} {

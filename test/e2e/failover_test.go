@@ -9,14 +9,14 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 )
 
-// TestFailover kills with -9 the coordinator that drives an import, at its first
-// moment and in its midst, and wants another one to take it over and to bring it
-// to its end. How long that takes is told, and bounded only as every wait is.
+// TestFailover kills the coordinator that drives an import with kill -9, at the start and in
+// the middle of the import. Another coordinator must take over and complete the import. The
+// test logs the time that this takes, and bounds it only by patience.
 func TestFailover(t *testing.T) {
 	objects := awkwardObjects(t)
 	b := breaks{maxSize: 8 << 10, raggedness: 200}
 	want := metarangeOf(t, lines(t, objects, awkwardPrefix, destination), b)
-	for name, at := range map[string]int64{"just accepted": 0, "in its midst": awkwardCount / 3} {
+	for name, at := range map[string]int64{"just accepted": 0, "a third covered": awkwardCount / 3} {
 		t.Run(name, func(t *testing.T) {
 			leader := newFleet(t, b, shape{nats: 1, workers: 2}, "RANGEFLEET_NATS_LEASE_TTL=6s")
 			heir := leader.join()
@@ -38,10 +38,10 @@ func TestFailover(t *testing.T) {
 			t.Logf("%.1f s from the kill to the takeover at %d objects, %.1f s to the commit",
 				took.Seconds(), before.IngestedObjects, time.Since(killed).Seconds())
 			if got.MetarangeID != want || got.IngestedObjects != awkwardCount {
-				t.Errorf("%d objects in metarange %s, want %d in %s", got.IngestedObjects, got.MetarangeID, awkwardCount, want)
+				t.Errorf("%d objects and metarange %s, want %d and %s", got.IngestedObjects, got.MetarangeID, awkwardCount, want)
 			}
 			if log := heir.log("repo", "main"); len(log) != 2 || log[0].ID != got.Commit.ID {
-				t.Errorf("the log is %+v, want one commit on the root", log)
+				t.Errorf("the log is %+v, want one commit after the root", log)
 			}
 		})
 	}

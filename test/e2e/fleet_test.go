@@ -18,7 +18,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-// start runs one of the programs. It is killed with its test.
+// start runs one of the programs, which is killed at the end of the test.
 func start(t *testing.T, name string, env []string, args ...string) *process.Process {
 	t.Helper()
 	p, err := process.Start(func() *exec.Cmd {
@@ -31,13 +31,13 @@ func start(t *testing.T, name string, env []string, args ...string) *process.Pro
 		p.Kill()
 		if t.Failed() {
 			requests := regexp.MustCompile(`(?m)^.*"msg":"request".*\n`)
-			t.Logf("output of %s, the last of it:\n%s", name, process.Tail(requests.ReplaceAllString(p.Output(), ""), 60))
+			t.Logf("the end of the output of %s:\n%s", name, process.Tail(requests.ReplaceAllString(p.Output(), ""), 60))
 		}
 	})
 	return p
 }
 
-// freeAddress returns an address of this machine that nobody listens on.
+// freeAddress returns a local address on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	address, err := process.FreeAddress()
@@ -45,7 +45,7 @@ func freeAddress(t *testing.T) string {
 	return address
 }
 
-// breaks are where ranges end, small enough that even small imports have many.
+// breaks are settings of ranges, small enough that even small imports have many ranges.
 type breaks struct{ maxSize, raggedness int }
 
 var smallBreaks = breaks{maxSize: 16 << 10, raggedness: 300}
@@ -54,18 +54,18 @@ var smallBreaks = breaks{maxSize: 16 << 10, raggedness: 300}
 type fleet struct {
 	t           *testing.T
 	env         []string
-	own         []string           // of coordinators
-	nats        []*process.Process // none: embedded
+	own         []string           // settings of coordinators
+	nats        []*process.Process // empty if the server is embedded
 	coordinator *process.Process
 	workers     []*process.Process
 	api         string
 	client      *client.Client
 }
 
-// shape is the processes of a fleet.
+// shape is the numbers of processes of a fleet.
 type shape struct {
-	nats    int // NATS servers; none: embedded in the coordinator
-	workers int // worker processes; none: in the coordinator
+	nats    int // NATS servers; 0 for one that is embedded in the coordinator
+	workers int // worker processes; 0 for workers in the coordinator
 }
 
 const (
@@ -127,8 +127,8 @@ func newClient(t *testing.T, address string) *client.Client {
 	return c
 }
 
-// join starts another coordinator of the fleet, which has a NATS server of its
-// own, and returns a fleet that is seen through that one.
+// join starts another coordinator of the fleet, whose NATS server must not be embedded, and
+// returns a fleet whose API is that coordinator.
 func (f *fleet) join() *fleet {
 	f.t.Helper()
 	other := *f
@@ -139,8 +139,7 @@ func (f *fleet) join() *fleet {
 	return &other
 }
 
-// startNATS starts NATS servers, as a cluster if there are several, and returns
-// their URLs.
+// startNATS starts n NATS servers, which form a cluster if n > 1, and returns their URLs.
 func (f *fleet) startNATS(dir string, n int) (urls string) {
 	f.t.Helper()
 	clients, routes := make([]string, n), make([]string, n)
@@ -165,7 +164,7 @@ func (f *fleet) ready() {
 	expect.Within(f.t, patience, "coordinator ready", await.Serving("http://"+f.api+"/_ready"))
 }
 
-// patience bounds every wait for something that must happen.
+// patience bounds every wait.
 const patience = 2 * time.Minute
 
 // repository creates a repository with a namespace of its own in the bucket.
@@ -192,8 +191,7 @@ func (f *fleet) begin(repository, branch, source, destination string) (id string
 	return id
 }
 
-// status returns the status of an import; an unreachable coordinator is asked
-// again.
+// status returns the status of an import. It retries while the coordinator is unreachable.
 func (f *fleet) status(repository, branch, id string) api.ImportStatusResp {
 	f.t.Helper()
 	status, err := f.client.ImportStatus(f.t.Context(), repository, branch, id)

@@ -18,8 +18,7 @@ const (
 	destination   = "imported/"
 )
 
-// Any fleet gives the one metarange that lakeFS's packages make of the same
-// objects.
+// Every fleet gives the same metarange as lakeFS's packages.
 func TestAnyFleetGivesOneMetarange(t *testing.T) {
 	objects := awkwardObjects(t)
 	want := metarangeOf(t, lines(t, objects, awkwardPrefix, destination), smallBreaks)
@@ -40,7 +39,7 @@ func TestAnyFleetGivesOneMetarange(t *testing.T) {
 			id := f.begin("repo", "main", awkwardSource, destination)
 			status := f.finish("repo", "main", id)
 			if status.MetarangeID != want {
-				t.Errorf("metarange %s, lakeFS's packages make %s", status.MetarangeID, want)
+				t.Errorf("metarange %s, want %s, which lakeFS's packages give", status.MetarangeID, want)
 			}
 			if status.IngestedObjects != awkwardCount {
 				t.Errorf("%d objects ingested, want %d", status.IngestedObjects, awkwardCount)
@@ -48,7 +47,7 @@ func TestAnyFleetGivesOneMetarange(t *testing.T) {
 			f.compareListing(objects)
 			again := f.finish("repo", "main", f.begin("repo", "main", awkwardSource, destination))
 			if again.MetarangeID != want {
-				t.Errorf("imported twice, the metarange is %s", again.MetarangeID)
+				t.Errorf("the second import gave metarange %s, want %s", again.MetarangeID, want)
 			}
 		})
 	}
@@ -63,7 +62,7 @@ func (f *fleet) compareListing(objects []object) {
 			f.t.Fatal(err)
 		}
 		if i == len(objects) {
-			f.t.Fatalf("main has %q, and no more than %d objects are in the bucket", got.Path, i)
+			f.t.Fatalf("main has %q after all %d objects of the bucket", got.Path, i)
 		}
 		want := objects[i]
 		if got.Path != destination+strings.TrimPrefix(want.Key, awkwardPrefix) || got.PhysicalAddress != want.Address ||
@@ -95,8 +94,8 @@ func TestCancelLeavesTheBranchAsItWas(t *testing.T) {
 	if status.Completed || !strings.Contains(status.Error.Message, "Canceled") {
 		t.Errorf("status after the cancel: %+v", status)
 	}
-	// An import that runs to its end on the same branch shows that the canceled
-	// one does not come after it.
+	// A later import to the same branch completes, and shows that the canceled import does
+	// not land after it.
 	finished := f.begin("repo", "main", awkwardSource+"a", "other/")
 	done := f.finish("repo", "main", finished)
 	if got := f.log("repo", "main"); len(got) != 2 || got[0].ID != done.Commit.ID || got[1].ID != before.CommitID {
@@ -129,8 +128,8 @@ func statusOf(err error) int {
 	return 0
 }
 
-// What S3 refuses for good ends the import with S3's own words, and commits
-// nothing; a repository that its credentials cannot write to is not made.
+// If S3 refuses requests for good, the import fails with S3's message and commits nothing. A
+// repository is not created if its namespace cannot be written.
 func TestRefusalsOfS3EndTheImport(t *testing.T) {
 	awkwardObjects(t)
 	for _, tc := range []struct {
@@ -148,7 +147,7 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 				return err
 			}
 			if err := create("away", "s3://no-such-bucket-anywhere/ns"); statusOf(err) != http.StatusBadRequest || !strings.Contains(err.Error(), tc.words) {
-				t.Errorf("repository in a bucket that is refused: %v, want status 400 and the words %q", err, tc.words)
+				t.Errorf("create a repository in such a bucket: %v, want status 400 and the words %q", err, tc.words)
 			}
 			if err := create("repo", "local://"+dir); err != nil {
 				t.Fatal(err)
@@ -158,7 +157,7 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 	}
 }
 
-// refused waits until an import from the source has failed with the words.
+// refused waits until an import of the source has failed with an error that contains words.
 func (f *fleet) refused(repository, source, words string) {
 	f.t.Helper()
 	id := f.begin(repository, "main", source, destination)

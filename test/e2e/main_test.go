@@ -1,5 +1,5 @@
-// Package e2e tests the programs as processes: coordinators and workers, a NATS
-// server of its own, and a real S3 server.
+// Package e2e tests the programs as processes: coordinators and workers, with separate NATS
+// servers and a real S3 server.
 package e2e_test
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/rangefleet/rangefleet/test/s3/s3test"
 )
 
-// What TestMain builds and starts once for all tests.
+// TestMain builds and starts these once for all tests.
 var (
 	programs string        // directory of the programs
-	ceph     s3test.Server // S3
+	ceph     s3test.Server // the S3 server
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -56,8 +56,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// metarangeOf returns the ID of the metarange that lakeFS's packages make of
-// entries, given as JSON lines sorted by key.
+// metarangeOf returns the ID of the metarange that lakeFS's packages make of entries, which are
+// JSON lines sorted by key.
 func metarangeOf(t *testing.T, lines []byte, b breaks) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, "oracle"),

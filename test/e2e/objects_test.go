@@ -17,12 +17,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// awkward is a bucket of 20,000 objects with keys that break naive programs. It
-// is filled once for all tests, which do not write to it.
+// awkward is a bucket of 20,000 objects with keys that break naive programs. It is filled once
+// for all tests, which only read it.
 var awkward struct {
 	sync.Once
 	err     error
-	listing []object // in bytewise key order, as S3 tells it
+	listing []object // from a LIST, in bytewise key order
 }
 
 const (
@@ -63,7 +63,7 @@ func awkwardObjects(t *testing.T) []object {
 	return awkward.listing
 }
 
-// awkwardKeys returns awkwardCount distinct keys, always the same ones.
+// awkwardKeys returns awkwardCount distinct keys. They are the same in each run.
 func awkwardKeys() []string {
 	rnd := rand.New(rand.NewPCG(20, 26))
 	words := []string{
@@ -111,8 +111,8 @@ func awkwardKeys() []string {
 	return all
 }
 
-// fill creates the bucket with an object for each key, and some beside the
-// prefix that must not be imported.
+// fill creates the bucket with an object for each key, and some objects outside of the prefix,
+// which must not be imported.
 func fill(bucket string, keys []string) error {
 	client := s3Client()
 	if err := ceph.CreateBucket(context.Background(), bucket); err != nil {
@@ -129,7 +129,7 @@ func fill(bucket string, keys []string) error {
 	return puts.Wait()
 }
 
-// list lists a bucket the plain way, with the SDK's paginator.
+// list lists a bucket with the SDK's paginator.
 func list(bucket, prefix string) ([]object, error) {
 	var all []object
 	pages := s3.NewListObjectsV2Paginator(s3Client(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
@@ -151,8 +151,8 @@ func list(bucket, prefix string) ([]object, error) {
 	return all, nil
 }
 
-// lines returns objects, moved from a prefix to a destination, as the oracle
-// reads them.
+// lines returns objects, moved from a prefix to a destination, in the format that the oracle
+// reads.
 func lines(t *testing.T, objects []object, prefix, destination string) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The published Python client of lakeFS runs the documented examples of all
-// five import operations against a coordinator.
+// The published Python client of lakeFS runs the documented examples of all five import
+// operations against a coordinator.
 func TestPublishedPythonClient(t *testing.T) {
 	awkwardObjects(t)
 	f := newFleet(t, smallBreaks, shape{nats: 1, workers: 1})

@@ -14,8 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/test/s3/siblings"
 )
 
-// From whichever server, an import holds what a walk by continuation tokens shows
-// of its source.
+// An import from any server holds the objects that a walk by continuation tokens shows.
 func TestImportsHoldWhatAWalkShows(t *testing.T) {
 	for _, kind := range s3test.Kinds(ceph) {
 		t.Run(kind.Name, func(t *testing.T) {
@@ -36,8 +35,8 @@ func TestImportsHoldWhatAWalkShows(t *testing.T) {
 	}
 }
 
-// compareWithWalk loads a set into a bucket, imports that, and compares the branch
-// with a walk.
+// compareWithWalk loads a set into a bucket, imports the bucket, and compares the branch with a
+// walk.
 func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) (bucket string) {
 	f.t.Helper()
 	ctx := f.t.Context()
@@ -56,9 +55,9 @@ func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) (bucket 
 		got = append(got, objectstore.Object{Key: o.Path, ETag: o.Checksum, Size: o.SizeBytes})
 	}
 	for i := range min(len(got), len(walk)) {
-		walk[i].ModTime = time.Time{} // has no more than seconds in the API
+		walk[i].ModTime = time.Time{} // the API has only seconds
 		if got[i] != walk[i] {
-			f.t.Fatalf("%s: object %d is %+v, and in a walk %+v", set.Name, i, got[i], walk[i])
+			f.t.Fatalf("%s: object %d is %+v, a walk shows %+v", set.Name, i, got[i], walk[i])
 		}
 	}
 	if len(got) != len(walk) {
@@ -67,14 +66,14 @@ func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) (bucket 
 	return bucket
 }
 
-// tryBucket has a coordinator try a bucket of some keys, of a server that is known to
-// lose keys or not to.
+// tryBucket lets a coordinator try a bucket with the given number of keys, and checks whether
+// the trial finds that the kind of server loses keys.
 func (f *fleet) tryBucket(kind s3test.Kind, bucket string, keys int) {
 	f.t.Helper()
 	got, err := f.client.TrySource(f.t.Context(), api.SourceTrialCreation{Source: "s3://" + bucket + "/"})
 	expect.NoError(f.t, err)
 	if fault := got.Starts.Fault; (fault.What != "") != kind.LosesKeys || got.Starts.Tried == 0 {
-		f.t.Errorf("a trial shows the fault %+v in %d starts, want one: %t", fault, got.Starts.Tried, kind.LosesKeys)
+		f.t.Errorf("a trial of %d starts shows the fault %+v, want a fault: %t", got.Starts.Tried, fault, kind.LosesKeys)
 	}
 	if got.Walk.Keys != keys || !got.Walk.Complete || got.Walk.Fault != "" || objectstore.Mode(got.Listing.Mode) != kind.Mode {
 		f.t.Errorf("a trial shows the walk %+v and the listing %+v, want %d keys, %s", got.Walk, got.Listing, keys, kind.Mode)

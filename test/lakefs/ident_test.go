@@ -11,7 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/ident"
 )
 
-// Any sequence of items has the same identity in both.
+// Rangefleet and lakeFS compute the same identity for any sequence of items.
 func TestIdentities(t *testing.T) {
 	rng := seeded.Rand(t)
 	for range 500 {

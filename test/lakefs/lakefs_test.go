@@ -1,5 +1,5 @@
-// Package lakefs_test holds Rangefleet's files against lakeFS's own packages:
-// they read what Rangefleet writes, and make the same of the same entries.
+// Package lakefs_test compares Rangefleet's files with those of lakeFS's own packages. lakeFS
+// must read Rangefleet's files, and write the same files of the same entries.
 package lakefs_test
 
 import (
@@ -32,7 +32,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
 	maketree = filepath.Join(dir, "maketree")
 	build := exec.Command("go", "build", "-o", maketree, "./internal/maketree")
 	build.Dir = "../.."
@@ -42,8 +42,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// lakeFS makes of the listings what a lakeFS server made of them, and reads
-// Rangefleet's files of them.
+// lakeFS's packages make the same metaranges of the listings as a lakeFS server did, and read
+// Rangefleet's files.
 func TestGoldenListings(t *testing.T) {
 	listings, err := golden.Load()
 	if err != nil {
@@ -58,8 +58,8 @@ func TestGoldenListings(t *testing.T) {
 	}
 }
 
-// Of generated entries, cut by any settings, Rangefleet makes the same ranges
-// and metarange as lakeFS.
+// Rangefleet makes the same ranges and metarange of generated entries as lakeFS, with any
+// settings of ranges.
 func TestGeneratedEntries(t *testing.T) {
 	rng := seeded.Rand(t)
 	bySize, byAnchor := 0, 0
@@ -70,7 +70,7 @@ func TestGeneratedEntries(t *testing.T) {
 			breaks.MinSize = rng.Uint64N(breaks.MaxSize)
 		}
 		ranges := compare(t, entries, breaks).ranges
-		for _, r := range ranges[:len(ranges)-1] { // the last one also ends with the entries
+		for _, r := range ranges[:len(ranges)-1] { // the last one may end because the entries end
 			if breaks.Anchor([]byte(r.MaxKey)) {
 				byAnchor++
 			} else {
@@ -83,13 +83,13 @@ func TestGeneratedEntries(t *testing.T) {
 	}
 }
 
-// tree is a metarange and what it holds.
+// tree is a metarange with its ranges.
 type tree struct {
 	id     string
 	ranges []partition.RangeMetadata
 }
 
-// compare makes the tree of entries with Rangefleet and with lakeFS, reads
+// compare makes the tree of entries with Rangefleet and with lakeFS's packages, reads
 // Rangefleet's files with lakeFS's packages, and returns lakeFS's tree.
 func compare(t *testing.T, entries []entry.Entry, breaks partition.Breaks) tree {
 	t.Helper()
@@ -99,33 +99,33 @@ func compare(t *testing.T, entries []entry.Entry, breaks partition.Breaks) tree 
 	}
 	dir := t.TempDir()
 	if got := ourTree(t, dir, entries, breaks); got != id {
-		t.Errorf("%d entries, %+v: Rangefleet made metarange %s, lakeFS %s", len(entries), breaks, got, id)
+		t.Errorf("%d entries, %+v: Rangefleet made metarange %s, lakeFS made %s", len(entries), breaks, got, id)
 		return tree{id, ranges}
 	}
 
 	manager := oracle.Manager(dir)
 	got, err := oracle.Ranges(t.Context(), manager, id)
 	if err != nil {
-		t.Fatalf("lakeFS reads Rangefleet's metarange %s: %v", id, err)
+		t.Fatalf("read Rangefleet's metarange %s with lakeFS: %v", id, err)
 	}
 	if !slices.Equal(got, ranges) {
-		t.Errorf("Rangefleet's metarange %s holds\n%v\nlakeFS's\n%v", id, got, ranges)
+		t.Errorf("Rangefleet's metarange %s holds\n%v\nlakeFS's holds\n%v", id, got, ranges)
 	}
 	var read []entry.Entry
 	for _, r := range got {
 		part, err := oracle.Entries(t.Context(), manager, r.ID)
 		if err != nil {
-			t.Fatalf("lakeFS reads Rangefleet's range %s: %v", r.ID, err)
+			t.Fatalf("read Rangefleet's range %s with lakeFS: %v", r.ID, err)
 		}
 		read = append(read, part...)
 	}
 	if !slices.Equal(read, entries) {
-		t.Errorf("lakeFS reads %d entries that differ from the %d that Rangefleet wrote", len(read), len(entries))
+		t.Errorf("lakeFS read %d entries, which differ from the %d entries that Rangefleet wrote", len(read), len(entries))
 	}
 	return tree{id, ranges}
 }
 
-// ourTree lets Rangefleet store the tree of entries in dir and returns its ID.
+// ourTree stores the tree of entries in dir with Rangefleet, and returns its ID.
 func ourTree(t *testing.T, dir string, entries []entry.Entry, breaks partition.Breaks) string {
 	t.Helper()
 	var in bytes.Buffer

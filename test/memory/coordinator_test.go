@@ -1,6 +1,5 @@
-// Package memory runs coordinators and workers as processes with little memory: a
-// coordinator that hostile clients attack, and a worker with all paths that it may have
-// open.
+// Package memory runs coordinators and workers with little memory: a coordinator under attack
+// by hostile clients, and a worker with the most open paths that an import may have.
 package memory_test
 
 import (
@@ -23,28 +22,28 @@ import (
 
 const (
 	workers = 1
-	// What docs/operating.md says that a coordinator keeps to, with or without workers, and
-	// a worker.
+	// The memory limits of a coordinator, with or without workers, and of a worker, as
+	// documented in docs/operating.md.
 	limit       = 208 << 20
 	limitWorker = 192 << 20
-	// program is the program itself and what the runtime maps beside its limit.
+	// program is for the program itself and memory of the runtime outside of its limit.
 	program = 64 << 20
-	// data is where the system refuses more memory, which ends the process.
+	// data is the limit at which the system refuses more memory, which ends the process.
 	data = 512 << 20
 
 	key, secret = "key", "secret"
 	patience    = 2 * time.Minute
 )
 
-// process is a program that runs.
+// process is a running program.
 type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	api  string // of a coordinator
-	nats string // of one whose NATS server listens
+	api  string // URL of a coordinator
+	nats string // URL of the embedded NATS server, if it listens
 }
 
-// start runs a coordinator with a limit of its memory. It may read and write dir.
+// start runs a coordinator with limited memory. It may read and write dir.
 func start(t *testing.T, dir string, more ...string) *process {
 	t.Helper()
 	args := append([]string{"--listen", "127.0.0.1:0", "--nats.store_dir", filepath.Join(dir, "nats")}, more...)
@@ -61,11 +60,11 @@ func start(t *testing.T, dir string, more ...string) *process {
 			return p
 		}
 	}
-	t.Fatal("it ended before it listened")
+	t.Fatal("the coordinator ended before it listened")
 	return nil
 }
 
-// startWorker runs a worker with a limit of its memory.
+// startWorker runs a worker with limited memory.
 func startWorker(t *testing.T, dir, nats string) *process {
 	t.Helper()
 	p, lines := launch(t, dir, "worker", "--nats.url", nats, "--workers", strconv.Itoa(workers))
@@ -73,15 +72,15 @@ func startWorker(t *testing.T, dir, nats string) *process {
 	return p
 }
 
-// drain reads what nobody needs, so that its writer does not wait.
+// drain discards the rest of the output, so that its writer does not block.
 func drain(lines *bufio.Scanner) {
 	for lines.Scan() {
 		continue
 	}
 }
 
-// launch builds a program and runs it with a limit of its memory. It returns what the
-// program says.
+// launch builds a program and runs it with limited memory. It returns a scanner of the lines
+// that the program prints.
 func launch(t *testing.T, dir, name string, args ...string) (*process, *bufio.Scanner) {
 	t.Helper()
 	bin := filepath.Join(dir, name)
@@ -114,7 +113,7 @@ func launch(t *testing.T, dir, name string, args ...string) (*process, *bufio.Sc
 	return &process{t: t, cmd: cmd}, bufio.NewScanner(out)
 }
 
-// peak returns the most memory that the process ever had, in bytes.
+// peak returns the most resident memory that the process has had, in bytes.
 func (p *process) peak() int64 {
 	p.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -123,7 +122,7 @@ func (p *process) peak() int64 {
 	}
 	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
 	if m == nil {
-		p.t.Fatalf("it is gone: %s", status)
+		p.t.Fatalf("the process has no VmHWM: %s", status)
 	}
 	kb, err := strconv.ParseInt(string(m[1]), 10, 64)
 	if err != nil {
@@ -132,7 +131,7 @@ func (p *process) peak() int64 {
 	return kb << 10
 }
 
-// send sends a request with the keys, unless they are empty, and returns the answer.
+// send sends a request and returns the answer. If user is "", the request has no credentials.
 func (p *process) send(method, path, user string, body io.Reader) (code int, answer string, err error) {
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
@@ -153,7 +152,7 @@ func (p *process) send(method, path, user string, body io.Reader) (code int, ans
 	return response.StatusCode, string(text), err
 }
 
-// must sends a request that is answered with a code.
+// must sends a request that must be answered with the code, and returns the answer.
 func (p *process) must(code int, method, path, body string) string {
 	p.t.Helper()
 	got, answer, err := p.send(method, path, key, strings.NewReader(body))
@@ -163,7 +162,7 @@ func (p *process) must(code int, method, path, body string) string {
 	return answer
 }
 
-// attack is one kind of request that clients send at the same time.
+// attack is a kind of request that many clients send at the same time.
 type attack struct {
 	name    string
 	clients int
@@ -171,10 +170,10 @@ type attack struct {
 	path    string
 	user    string
 	body    func() io.Reader
-	codes   []int // that it may be answered with
+	codes   []int // permitted status codes
 }
 
-// run sends requests of all kinds at once, and wants each to be answered.
+// run sends the requests of all attacks at once, and checks that each is answered.
 func (p *process) run(attacks ...attack) {
 	p.t.Helper()
 	var clients sync.WaitGroup
@@ -198,7 +197,7 @@ func (p *process) run(attacks ...attack) {
 	clients.Wait()
 }
 
-// ranges returns a body of so many ranges.
+// ranges returns a body of n ranges.
 func ranges(n int) []byte {
 	body := []byte(`{"ranges":[`)
 	for i := range n {
@@ -207,7 +206,7 @@ func ranges(n int) []byte {
 	return append(body[:len(body)-1], "]}"...)
 }
 
-// unsized hides how long a body is.
+// unsized hides the length of a body.
 func unsized(r io.Reader) io.Reader { return struct{ io.Reader }{r} }
 
 const (
@@ -215,9 +214,9 @@ const (
 	imports    = repository + "/branches/main/import"
 )
 
-// TestHostileRequests lets many clients send the largest and the oddest requests at
-// once. Each is answered, health is answered meanwhile, imports go on, and memory stays
-// within what the documentation says.
+// TestHostileRequests sends many of the largest and the strangest requests at once. Each is
+// answered, and so are health checks. Imports go on, and memory stays within the documented
+// limit.
 func TestHostileRequests(t *testing.T) {
 	dir := t.TempDir()
 	source := files(t, dir)
@@ -241,11 +240,11 @@ func TestHostileRequests(t *testing.T) {
 		attack{"guesses", 50, http.MethodGet, repository, "guess", bytes(""), []int{401, 429}},
 	)
 	p.completed(id)
-	p.keptTo(limit)
+	p.checkPeak(limit)
 }
 
-// TestAWorkerWithAllPathsOpen has a worker merge as many paths as an import may have open at
-// a key, for a coordinator that has no workers within.
+// TestAWorkerWithAllPathsOpen lets a worker merge as many paths as may be open at the same time.
+// The coordinator has no workers of its own.
 func TestAWorkerWithAllPathsOpen(t *testing.T) {
 	dir := t.TempDir()
 	source := files(t, dir)
@@ -253,11 +252,11 @@ func TestAWorkerWithAllPathsOpen(t *testing.T) {
 	w := startWorker(t, dir, p.nats)
 	p.must(201, http.MethodPost, "/api/v1/repositories", `{"name":"repo","storage_namespace":"local://`+dir+`/ns"}`)
 	p.completed(p.openPaths("local://"+source+"/", 64))
-	w.keptTo(limitWorker)
-	p.keptTo(limit)
+	w.checkPeak(limitWorker)
+	p.checkPeak(limit)
 }
 
-// files makes a directory of files in dir.
+// files creates a directory of files in dir.
 func files(t *testing.T, dir string) (source string) {
 	t.Helper()
 	source = filepath.Join(dir, "source")
@@ -272,18 +271,17 @@ func files(t *testing.T, dir string) (source string) {
 	return source
 }
 
-// keptTo checks the most memory that the process ever had.
-func (p *process) keptTo(limit int64) {
+// checkPeak checks that the most memory that the process has had is within the limit.
+func (p *process) checkPeak(limit int64) {
 	p.t.Helper()
 	peak := p.peak()
 	p.t.Logf("%s: at most %d MiB", filepath.Base(p.cmd.Args[3]), peak>>20)
 	if peak > limit+program {
-		p.t.Errorf("%s took %d MiB, want %d at most", filepath.Base(p.cmd.Args[3]), peak>>20, (limit+program)>>20)
+		p.t.Errorf("%s used %d MiB, want at most %d", filepath.Base(p.cmd.Args[3]), peak>>20, (limit+program)>>20)
 	}
 }
 
-// openPaths starts an import of n paths that go to one destination, and are read at
-// the same time.
+// openPaths starts an import of n paths to one destination, which are read at the same time.
 func (p *process) openPaths(uri string, n int) (id string) {
 	p.t.Helper()
 	paths := func(n int) string {
@@ -311,7 +309,7 @@ func (p *process) completed(id string) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			p.t.Fatalf("the import does not end: %s", answer)
+			p.t.Fatalf("the import has not ended: %s", answer)
 		}
 	}
 }

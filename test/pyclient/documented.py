@@ -1,10 +1,10 @@
 """The import operations as ImportApi.md documents them.
 
-No release on PyPI holds that document's ImportCreation(source_uri, ...) and
-ImportStatus(import_id): 0.100.0 has no import operations yet, and 0.101.0 has
-those of lakeFS 1.x already (paths and commit; the id in the query). So the two
-models stand here, and the operations send them through the client's own
-ApiClient: its authentication, transport, errors and answer types.
+No release on PyPI has that document's ImportCreation(source_uri, ...) and
+ImportStatus(import_id). 0.100.0 has no import operations, and 0.101.0 has those of
+lakeFS 1.x (paths and commit; the id in the query). So this module defines the two
+models. It sends them through the client's own ApiClient, with its authentication,
+transport, errors and answer types.
 """
 
 import json
@@ -37,7 +37,7 @@ class ImportApi(PublishedImportApi):
         return self._call("DELETE", repository, branch, import_status, None, http_info)
 
     def import_status(self, repository, branch, import_status, http_info=False):
-        # The client's transport drops the body of a GET, which the document has.
+        # The document has a GET with a body, which the client's transport would drop.
         rest = self.api_client.rest_client
         pool = rest.pool_manager
 

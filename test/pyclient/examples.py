@@ -1,5 +1,5 @@
-"""Runs every example of ImportApi.md, and the same calls of the published
-client's own types, against a server. Prints one line for each; run.sh tells the
+"""Runs every example of ImportApi.md, and the same calls with the types of the
+published client, against a server. Prints one line for each. run.sh documents the
 arguments."""
 
 import os
@@ -48,7 +48,7 @@ def equal(have, want, what):
 
 
 def refused(code, call, *args, **kwargs):
-    """Calls what must be answered by the code, and returns the answer's body."""
+    """Makes a call that must be answered with the code, and returns the answer's body."""
     try:
         call(*args, **kwargs)
     except lakefs_client.ApiException as e:
@@ -59,7 +59,7 @@ def refused(code, call, *args, **kwargs):
 
 
 def until_ended(status):
-    """Polls as clients do, and returns the last answer."""
+    """Polls until the import has ended, and returns the last answer."""
     deadline = time.monotonic() + COMPLETION_SECONDS
     before = None
     while time.monotonic() < deadline:
@@ -84,7 +84,7 @@ def check_completed(end, message):
 
 
 class Examples:
-    """Each method is one example; they run in this order and share results."""
+    """Each method is one example. They run in this order and share results."""
 
     def __init__(self, api_client):
         self.documented = documented.ImportApi(api_client)
@@ -141,7 +141,7 @@ class Examples:
             try:
                 _, code, _ = self.documented.import_cancel(REPOSITORY, "cancel", which, http_info=True)
             except lakefs_client.ApiException as e:
-                equal(e.status, 409, "code")  # the import was faster: once more
+                equal(e.status, 409, "code")  # the import completed first: try again
                 until_ended(lambda: self.documented.import_status(REPOSITORY, "cancel", which))
                 continue
             equal(code, 204, "code")
@@ -150,7 +150,7 @@ class Examples:
             equal((end.completed, end.error.message), (False, "import error: Canceled"), "status")
             equal(self.branches.get_branch(REPOSITORY, "cancel").commit_id, head, "head")
             return
-        raise AssertionError("%d imports were all faster than their cancel" % CANCEL_TRIES)
+        raise AssertionError("%d imports all completed before their cancel" % CANCEL_TRIES)
 
     def import_cancel_completed(self):
         which = documented.ImportStatus(import_id=self.import_id)
@@ -183,7 +183,7 @@ class Examples:
         equal(answer.id, self.end.metarange_id, "metarange of the same objects")
 
     def import_published(self):
-        """The same import by the types of the published client: the same tree."""
+        """The same import with the types of the published client gives the same tree."""
         creation = ImportCreation(
             paths=[ImportLocation(type="common_prefix", path=SOURCE, destination=PREPEND)],
             commit=CommitCreation(message="by paths", metadata=METADATA),
@@ -208,7 +208,7 @@ class Examples:
                 assert o.path.startswith(PREPEND) and o.path.encode() > last.encode(), (last, o.path)
                 last = o.path
                 count += 1
-            # Encoding of a key in a query is the client's own: ask for some of each page.
+            # The client encodes keys in queries itself: try some keys of each page.
             for o in page.results[:: max(1, len(page.results) // 5)]:
                 equal(self.objects.stat_object(REPOSITORY, "main", o.path), o, "stat")
             if not page.pagination.has_more:
@@ -243,7 +243,7 @@ def main():
             if name.startswith("_"):
                 continue
             begin = time.monotonic()
-            result = "skip" if failed else "ok  "  # each needs what those before it made
+            result = "skip" if failed else "ok  "  # each example needs the results of earlier ones
             try:
                 if not failed:
                     example(examples)

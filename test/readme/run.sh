@@ -1,10 +1,10 @@
 #!/bin/bash
-# run.sh [FILE]: runs the commands that a document (README.md) shows.
+# run.sh [FILE]: run the commands in a document (README.md by default).
 #
-# Runs each fenced block that follows a line "<!-- run -->", all of them in one
-# shell, as a reader would who pastes them: variables and background processes of
-# one block are there in the next. After "<!-- run, prints: REGEX -->" the output
-# of the block must match. The directory is a copy of what git tracks.
+# Runs each fenced block that follows a line "<!-- run -->". All blocks run in one shell, as if
+# a reader pasted them, so that variables and background processes of one block exist in the
+# next. After "<!-- run, prints: REGEX -->" the output of the block must match. The working
+# directory is a copy of the files that git tracks.
 set -euo pipefail
 
 repository=$(git -C "$(dirname "$(realpath "$0")")" rev-parse --show-toplevel)
@@ -13,7 +13,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/rangefleet-readme-XXXXXX")
 
 finish() {
 	local code=$? pids
-	exec 1>&8 2>&9 # the tee of a block that failed waits for our end of its pipe
+	exec 1>&8 2>&9 # the tee of a failed block ends only when this end of its pipe is closed
 	pids=$(jobs -p)
 	# shellcheck disable=SC2086 # process IDs
 	if [ -n "$pids" ]; then
@@ -59,7 +59,7 @@ for block in $blocks; do
 	for try in $(seq 50); do # tee may be behind
 		grep -Eq -- "$pattern" "$output" && break
 		if [ "$try" = 50 ]; then
-			echo "run.sh: this was to print something like: $pattern" >&2
+			echo "run.sh: the output does not match: $pattern" >&2
 			exit 1
 		fi
 		sleep 0.1

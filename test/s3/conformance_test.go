@@ -1,4 +1,4 @@
-// Package s3_test runs the project's S3 store against real servers.
+// Package s3_test runs the product's S3 store against real servers.
 package s3_test
 
 import (
@@ -51,7 +51,7 @@ func TestCeph(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness { return harness(t, ceph, 0) })
 }
 
-// TestSmallPages lists with many pages where TestEmbedded and TestCeph have one.
+// TestSmallPages runs the suite with small pages, so that listings have many of them.
 func TestSmallPages(t *testing.T) {
 	for name, server := range map[string]s3test.Server{"embedded": s3test.Embedded(t), "ceph": ceph} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestSmallPages(t *testing.T) {
 	}
 }
 
-// TestAsOpened lists as the programs do: metered, tried again, and ahead.
+// TestAsOpened runs the suite with the decorators of the programs: metrics, retries and reading
 func TestAsOpened(t *testing.T) {
 	for name, server := range map[string]s3test.Server{"embedded": s3test.Embedded(t), "ceph": ceph} {
 		t.Run(name, func(t *testing.T) {
@@ -84,8 +84,8 @@ func TestAsOpened(t *testing.T) {
 	}
 }
 
-// TestRefused checks that S3's own words reach the user. The Versity gateway answers
-// an unknown user with 404, which says nothing of the object.
+// TestRefused checks that errors contain S3's message. The Versity gateway answers requests of an
+// unknown user with 404, which must not mean that the object does not exist.
 func TestRefused(t *testing.T) {
 	unknown := func(c *s3store.Config) { c.AccessKeyID = "nobody" }
 	wrong := func(c *s3store.Config) { c.SecretAccessKey += "x" }
@@ -153,8 +153,7 @@ func open(t *testing.T, cfg s3store.Config, bucket string) objectstore.Store {
 
 var buckets atomic.Int64
 
-// bucketName returns a name that no other bucket has, of this run of the tests or
-// of another.
+// bucketName returns a name that no other bucket has, in this run of the tests or another.
 func bucketName() string {
 	return fmt.Sprintf("test-%d-%d-%d", os.Getpid(), time.Now().UnixNano(), buckets.Add(1))
 }
@@ -169,15 +168,15 @@ func newBucket(t *testing.T, server s3test.Server) string {
 	return name
 }
 
-// TestCephIsNotAsked counts the LISTs of a bucket whose keys are written with escapes: how
-// Ceph writes keys is known.
+// TestCephIsNotAsked checks that a listing of keys with escapes makes one LIST: the encoding of
+// keys by Ceph is known, so no LIST asks for it.
 func TestCephIsNotAsked(t *testing.T) {
 	target, err := url.Parse(ceph.Endpoint)
 	expect.NoError(t, err)
 	var lists atomic.Int64
 	gateway := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
-		r.Out.Host = r.In.Host // which is signed
+		r.Out.Host = r.In.Host // the signature includes the host
 	}}
 	counting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("list-type") == "2" {

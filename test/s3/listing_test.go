@@ -23,20 +23,20 @@ import (
 	"github.com/rangefleet/rangefleet/test/s3/siblings"
 )
 
-// listingsVariable is the environment variable that says how many listings
-// TestListings makes of all servers together.
+// listingsVariable is the environment variable with the number of listings that TestListings
+// makes of all servers together.
 const (
 	listingsVariable = "TEST_LISTINGS"
 	defaultListings  = 200
 )
 
-// controls is how many listings are made of a server that is known to lose keys, in
-// the mode in which it does: in about a quarter of them.
+// controls is the number of parallel listings of a server that is known to lose keys, which it
+// does in about a quarter of them.
 const controls = 100
 
-// TestListings checks the promise that every import rests on: a listing shows
-// what a walk by continuation tokens shows, and so does a question for one key.
-// Servers are listed in the mode that is chosen for them, and walked.
+// TestListings checks the property that every import needs: listings and requests for single keys
+// show the same objects as a walk by continuation tokens. Each server is listed in the mode that
+// imports choose for it, and walked.
 func TestListings(t *testing.T) {
 	kinds := s3test.Kinds(ceph)
 	n := listings(t) / len(kinds)
@@ -45,7 +45,7 @@ func TestListings(t *testing.T) {
 			r := seeded.Rand(t)
 			c := newComparison(t, r, kind.Start(t), kind.Holds)
 			if chosen := c.chosenMode(t); chosen != kind.Mode {
-				t.Errorf("the mode %q is chosen, want %q", chosen, kind.Mode)
+				t.Errorf("imports choose mode %q, want %q", chosen, kind.Mode)
 			}
 			for _, problem := range c.stat(t, r, n) {
 				t.Error(problem)
@@ -58,13 +58,13 @@ func TestListings(t *testing.T) {
 				}
 			}
 			if kind.LosesKeys && len(c.run(t, r, objectstore.Parallel, controls).wrong) == 0 {
-				t.Errorf("%d listings that start after any key lost none: either %s has been mended, or this test cannot fail", controls, kind.Name)
+				t.Errorf("%d parallel listings lost no key: either %s has been fixed, or this test detects no losses", controls, kind.Name)
 			}
 		})
 	}
 }
 
-// listings returns how many listings to make.
+// listings returns the number of listings to make.
 func listings(t *testing.T) int {
 	t.Helper()
 	text, ok := os.LookupEnv(listingsVariable)
@@ -78,8 +78,8 @@ func listings(t *testing.T) int {
 	return n
 }
 
-// sets returns the sets that a server is listed with: few, since some servers take
-// a second for 700 objects.
+// sets returns the sets to load into a server. There are few, since some servers take a second
+// for 700 objects.
 func sets(r *rand.Rand, rules siblings.Rules) []siblings.Set {
 	all := []siblings.Set{siblings.Reported(), siblings.Large(r, rules)}
 	for range 8 {
@@ -96,8 +96,8 @@ type loadedSet struct {
 	walks  map[string]walk // by prefix
 }
 
-// walk is what a walk by continuation tokens shows, or the error of one that the
-// server refuses.
+// walk is the result of a walk by continuation tokens, or the error if the server refuses the
+// walk.
 type walk struct {
 	objects []objectstore.Object
 	err     error
@@ -117,14 +117,14 @@ func load(t *testing.T, server s3test.Server, sets []siblings.Set) []*loadedSet 
 			t.Fatal(w.err)
 		}
 		if !slices.EqualFunc(w.objects, set.Keys, func(o objectstore.Object, key string) bool { return o.Key == key }) {
-			t.Fatalf("a walk of %s shows %d objects, and other keys than the %d that were put", l.bucket, len(w.objects), len(set.Keys))
+			t.Fatalf("a walk of %s shows %d objects, which differ from the %d that were put", l.bucket, len(w.objects), len(set.Keys))
 		}
 		loaded = append(loaded, l)
 	}
 	return loaded
 }
 
-// walk returns what a walk of the listing's prefix shows of the listing.
+// walk returns the objects of the listing that a walk of its prefix shows.
 func (s *loadedSet) walk(ctx context.Context, l siblings.Listing) walk {
 	w, ok := s.walks[l.Prefix]
 	if !ok {
@@ -135,7 +135,7 @@ func (s *loadedSet) walk(ctx context.Context, l siblings.Listing) walk {
 	return w
 }
 
-// pageSize returns a size for which the set has several pages, but few hundred.
+// pageSize returns a random size of pages for which the set has several, but at most a few
 func (s *loadedSet) pageSize(r *rand.Rand) int {
 	sizes := []int{2, 3, 10, 100, 1000}
 	if len(s.Keys) > 500 {
@@ -144,7 +144,7 @@ func (s *loadedSet) pageSize(r *rand.Rand) int {
 	return sizes[r.IntN(len(sizes))]
 }
 
-// comparison lists the sets of one server.
+// comparison compares listings of one server with walks.
 type comparison struct {
 	server s3test.Server
 	sets   []*loadedSet
@@ -156,10 +156,10 @@ func newComparison(t *testing.T, r *rand.Rand, server s3test.Server, rules sibli
 	return &comparison{server: server, sets: load(t, server, sets(r, rules)), stores: map[int]*stores.Stores{}}
 }
 
-// outcome describes the listings that are not what a walk shows.
+// outcome describes the listings that differ from walks.
 type outcome struct {
-	wrong  []string // ended well
-	failed []string // with an error, where a walk had none
+	wrong  []string // listings without an error
+	failed []string // listings with an error where the walk had none
 }
 
 // run makes n listings.
@@ -176,9 +176,9 @@ func (c *comparison) run(t *testing.T, r *rand.Rand, mode objectstore.Mode, n in
 		case err != nil && want.err == nil:
 			o.failed = append(o.failed, asked+err.Error())
 		case err == nil && want.err != nil && len(got) == 0 && l.After > l.Prefix && !strings.HasPrefix(l.After, l.Prefix):
-			// Nothing that starts with the prefix follows, and so nothing was asked for.
+			// No key of the prefix can follow the start, so the listing made no request.
 		case err == nil && want.err != nil:
-			o.wrong = append(o.wrong, fmt.Sprintf("%s%d objects, where a walk is refused: %v", asked, len(got), want.err))
+			o.wrong = append(o.wrong, fmt.Sprintf("%s%d objects, but the server refuses a walk: %v", asked, len(got), want.err))
 		case !slices.Equal(got, want.objects):
 			o.wrong = append(o.wrong, asked+difference(got, want.objects))
 		}
@@ -187,8 +187,8 @@ func (c *comparison) run(t *testing.T, r *rand.Rand, mode objectstore.Mode, n in
 	return o
 }
 
-// stat asks for n single keys, as imports of type object do, and describes the
-// answers that are not what a walk shows.
+// stat requests n single keys, as imports of type object do, and describes the answers that differ
+// from a walk.
 func (c *comparison) stat(t *testing.T, r *rand.Rand, n int) (wrong []string) {
 	t.Helper()
 	for range n {
@@ -213,9 +213,8 @@ func (c *comparison) stat(t *testing.T, r *rand.Rand, n int) (wrong []string) {
 	return wrong
 }
 
-// agrees reports whether the answer to a question for one key fits a walk of that key. A
-// server may refuse to be asked for a key that it cannot have: a gateway to files does so
-// for ".".
+// agrees reports whether the answer for a single key agrees with a walk of that key. A server may
+// refuse requests for keys that it cannot have; a gateway to files does so for ".".
 func (w walk) agrees(got objectstore.Object, err error) bool {
 	switch {
 	case w.err != nil:
@@ -227,7 +226,7 @@ func (w walk) agrees(got objectstore.Object, err error) bool {
 	}
 }
 
-// open returns the product's stores for pages of a size.
+// open returns the product's stores with pages of a size.
 func (c *comparison) open(t *testing.T, pageSize int) *stores.Stores {
 	t.Helper()
 	if c.stores[pageSize] == nil {
@@ -242,7 +241,7 @@ func (c *comparison) open(t *testing.T, pageSize int) *stores.Stores {
 	return c.stores[pageSize]
 }
 
-// chosenMode returns the mode in which imports list the server.
+// chosenMode returns the mode that imports choose for the server.
 func (c *comparison) chosenMode(t *testing.T) objectstore.Mode {
 	t.Helper()
 	listing, err := c.open(t, 0).Listing(t.Context(), objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: c.sets[0].bucket})
@@ -253,7 +252,7 @@ func (c *comparison) chosenMode(t *testing.T) objectstore.Mode {
 	return listing.Mode
 }
 
-// list returns what a worker lists, which imports the prefix to where it is.
+// list returns the objects that a worker lists for an import of the prefix.
 func list(ctx context.Context, opener objectstore.Opener, bucket string, l siblings.Listing, mode objectstore.Mode) ([]objectstore.Object, error) {
 	directory := l.Prefix[:strings.LastIndex(l.Prefix, "/")+1]
 	src, err := source.Open(ctx, opener, []imports.Path{
@@ -270,7 +269,7 @@ func list(ctx context.Context, opener objectstore.Opener, bucket string, l sibli
 		for i := range batch.Len() {
 			e := batch.Entry(i)
 			if l.Upto != "" && e.Key > l.Upto {
-				return objects, nil // as who gave upto does
+				return objects, nil // the caller of a listing up to a key stops there
 			}
 			objects = append(objects, objectstore.Object{Key: e.Key, ETag: e.ETag, Size: e.Size, ModTime: e.ModTime})
 		}
@@ -290,5 +289,5 @@ func difference(got, walk []objectstore.Object) string {
 		}
 		return "its end"
 	}
-	return fmt.Sprintf("%d objects, a walk shows %d; at %d is %s, and in the walk %s", len(got), len(walk), i, at(got), at(walk))
+	return fmt.Sprintf("%d objects, a walk shows %d; object %d is %s, and %s in the walk", len(got), len(walk), i, at(got), at(walk))
 }

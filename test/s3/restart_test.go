@@ -15,10 +15,10 @@ import (
 	"github.com/rangefleet/rangefleet/test/s3/siblings"
 )
 
-// restarting is a bucket whose server restarts before a page of a walk.
+// restarting is a bucket whose server is restarted before a page of a walk.
 type restarting struct {
 	objectstore.Pager
-	pages   int // until then
+	pages   int // pages before the restart
 	restart func()
 }
 
@@ -29,9 +29,10 @@ func (r *restarting) WalkPage(ctx context.Context, prefix, token string, take fu
 	return r.Pager.WalkPage(ctx, prefix, token, take)
 }
 
-// TestAWalkOutlivesARestartOfMinIO restarts MinIO in the midst of a walk. It answers the
-// token that it gave before like a start after a key, within a directory with many
-// siblings, and tells an end there. The end is looked behind, and the bucket walked again.
+// TestAWalkOutlivesARestartOfMinIO restarts MinIO in the middle of a walk. After that, MinIO
+// treats its earlier token as a start after a key. The key is in a directory with many siblings,
+// where MinIO then wrongly ends the listing. The product checks the end by LISTs behind it, and
+// walks the bucket again.
 func TestAWalkOutlivesARestartOfMinIO(t *testing.T) {
 	server, restart := s3test.RestartableMinIO(t)
 	set := load(t, server, []siblings.Set{siblings.Reported()})[0]
@@ -59,6 +60,6 @@ func TestAWalkOutlivesARestartOfMinIO(t *testing.T) {
 		t.Errorf("a walk shows %d of %d keys", len(keys), len(set.Keys))
 	}
 	if measured.Sum(t, reg, "rangefleet_readahead_restarts_total") == 0 {
-		t.Error("the first walk came to its end: either MinIO keeps its tokens now, or this test cannot fail")
+		t.Error("the first walk was complete: either MinIO keeps its tokens now, or this test detects no losses")
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/rangefleet/rangefleet/test/s3/siblings"
 )
 
-// TestTrials tries real servers. Of one it is known that it loses keys after some
-// starts, and a trial must find that; of the others it is not.
+// TestTrials tries real servers. A trial must find a fault of the server that is known to lose
+// keys, and no fault of the others.
 func TestTrials(t *testing.T) {
 	for _, kind := range s3test.Kinds(ceph) {
 		t.Run(kind.Name, func(t *testing.T) {
@@ -38,10 +38,10 @@ func TestTrials(t *testing.T) {
 					t.Fatal(err)
 				}
 				if len(report.Walk.Keys) != len(set.Keys) || report.WalkFault != "" || report.Changed > 0 {
-					t.Errorf("set %s: a walk shows %d of %d keys: %q; %d starts changed", set.Name, len(report.Walk.Keys), len(set.Keys), report.WalkFault, report.Changed)
+					t.Errorf("set %s: a walk shows %d of %d keys, fault %q; %d starts changed", set.Name, len(report.Walk.Keys), len(set.Keys), report.WalkFault, report.Changed)
 				}
 				if loses := kind.LosesKeys && set.Name == "reported"; loses && report.Fault == nil || !kind.LosesKeys && report.Fault != nil {
-					t.Errorf("set %s: fault %+v in %d starts, want one: %t", set.Name, report.Fault, report.Tried, loses)
+					t.Errorf("set %s: a trial of %d starts shows fault %+v, want a fault: %t", set.Name, report.Tried, report.Fault, loses)
 				}
 				t.Logf("set %s: fault %+v in %d starts, %d LISTs, %d keys repeated, encodes %t",
 					set.Name, report.Fault, report.Tried, report.Lists, report.Walk.Repeated, bucket.Encodes)

@@ -13,10 +13,10 @@ import (
 	"github.com/rangefleet/rangefleet/test/stores/oddstore"
 )
 
-// modes are the ways in which buckets are listed.
+// modes are the modes of listings.
 var modes = []string{"parallel", "walk"}
 
-// numbered returns so many keys.
+// numbered returns n keys.
 func numbered(n int) (keys []string) {
 	for i := range n {
 		keys = append(keys, fmt.Sprintf("data/f%05d", i))
@@ -24,18 +24,18 @@ func numbered(n int) (keys []string) {
 	return keys
 }
 
-// TestStores imports what stores list that do not keep to S3's ways in one point. What is
-// imported is right, or the import fails and says what is wrong.
+// TestStores imports from stores that deviate from S3 in one way. The import is right, or it fails
+// with an error that names the problem.
 func TestStores(t *testing.T) {
 	sub := []string{"data/a.csv", "data/b.csv", "data/sub/c.csv", "data/sub/deep/d.csv", "data/z.csv"}
 	for _, tc := range []struct {
 		name   string
-		report string // where a user told of it
+		report string // URL of a report by a user
 		faults oddstore.Faults
 		set    map[string]string // settings
 		keys   []string
-		says   []string // the failure; none: it is imported right
-		lists  int      // LIST calls at most; 0: any number
+		says   []string // words of the failure; nil if the import must succeed
+		lists  int      // most LIST calls; 0 for any number
 	}{
 		{name: "none", keys: numbered(2500)},
 		{
@@ -61,11 +61,11 @@ func TestStores(t *testing.T) {
 			faults: oddstore.Faults{Root: "ListObjectResult", NoETags: true}, keys: sub,
 		},
 		{
-			name:   "no IsTruncated in the last page", // seen at no server by name
+			name:   "no IsTruncated in the last page", // no known server
 			faults: oddstore.Faults{EndsUnsaid: true}, keys: numbered(1500),
 		},
 		{
-			name: "compressed though nobody asked for it", report: "https://github.com/archiecobbs/s3backer/issues/48",
+			name: "unrequested compression", report: "https://github.com/archiecobbs/s3backer/issues/48",
 			faults: oddstore.Faults{Compresses: true}, keys: numbered(1500),
 		},
 		{
@@ -99,7 +99,7 @@ func TestStores(t *testing.T) {
 			name: "a checksum is refused, and the setting", faults: oddstore.Faults{RefusesChecksum: true},
 			set: map[string]string{"s3.put_checksums": "false"}, keys: sub,
 		},
-		{name: "markers without facts", faults: oddstore.Faults{BareMarkers: true}, keys: append(slices.Clone(sub), "data/sub/", "data/sub/deep/")},
+		{name: "markers without attributes", faults: oddstore.Faults{BareMarkers: true}, keys: append(slices.Clone(sub), "data/sub/", "data/sub/deep/")},
 		{name: "a token that leads to the start", faults: oddstore.Faults{IgnoresTokens: true}, keys: numbered(2500)},
 		{
 			name: "the order of UTF-16", faults: oddstore.Faults{UTF16: true},
@@ -127,7 +127,7 @@ func TestStores(t *testing.T) {
 				}
 				for _, words := range tc.says {
 					if got != nil || !strings.Contains(failure, words) {
-						t.Errorf("imported %d objects, %q, want a failure that says %s", len(got), failure, words)
+						t.Errorf("imported %d objects, failure %q, want a failure that contains %s", len(got), failure, words)
 					}
 				}
 				if n := len(store.Lists()); tc.lists > 0 && n > tc.lists {
@@ -138,17 +138,17 @@ func TestStores(t *testing.T) {
 	}
 }
 
-// expectImported checks what was imported.
+// expectImported checks the imported objects.
 func expectImported(t *testing.T, store *oddstore.Store, got []string, failure string, want []string) {
 	t.Helper()
 	slices.Sort(got)
 	if failure != "" || !slices.Equal(got, want) {
-		t.Errorf("imported %d objects: %.500q..., %q, want %d; %d LIST calls", len(got), got, failure, len(want), len(store.Lists()))
+		t.Errorf("imported %d objects by %d LIST calls: %.500q..., failure %q, want %d objects", len(got), len(store.Lists()), got, failure, len(want))
 	}
 }
 
-// A bucket that answers from another host is not followed there without a signature. The
-// reports are https://github.com/s3fs-fuse/s3fs-fuse/pull/1681 and
+// A redirect to another host is not followed, since the request would have no valid signature
+// there. Reports are https://github.com/s3fs-fuse/s3fs-fuse/pull/1681 and
 // https://github.com/mozilla/sccache/issues/265.
 func TestRedirectToAnotherHost(t *testing.T) {
 	t.Parallel()
@@ -161,15 +161,15 @@ func TestRedirectToAnotherHost(t *testing.T) {
 		store := oddstore.New(oddstore.Faults{RedirectsTo: there.Host}, "data/a")
 		got, failure := run(t, serve(t, store), map[string]string{"s3.listing": mode}).imported("source/data/")
 		if got != nil || !strings.Contains(failure, "edirect") || !strings.Contains(failure, there.Host) || !strings.Contains(failure, "s3.endpoint") {
-			t.Errorf("%s: imported %q, %q, want a failure that names the host", mode, got, failure)
+			t.Errorf("%s: imported %q, failure %q, want a failure that names the host", mode, got, failure)
 		}
 		if asked := other.Requests(oddstore.Source); len(asked) > 0 {
-			t.Errorf("%s: the other host was asked %+v", mode, asked)
+			t.Errorf("%s: the other host got the requests %+v", mode, asked)
 		}
 	}
 }
 
-// A bucket of a Ceph tenant is imported, and its name is part of the addresses.
+// A bucket of a Ceph tenant can be imported, and addresses contain the tenant's name.
 func TestBucketOfATenant(t *testing.T) {
 	t.Parallel()
 	for _, mode := range modes {
@@ -180,30 +180,30 @@ func TestBucketOfATenant(t *testing.T) {
 	}
 }
 
-// The marker of the directory that is imported may be listed twice.
+// The marker of the imported directory may be listed twice.
 func TestMarkerListedTwice(t *testing.T) {
 	t.Parallel()
 	for _, mode := range modes {
 		keys := []string{"data/", "data/a"}
 		store := oddstore.New(oddstore.Faults{ListsTwice: true}, keys...)
 		p := run(t, serve(t, store), map[string]string{"s3.listing": mode})
-		got, failure := p.imported("source/data") // which keeps data/ in the keys
+		got, failure := p.imported("source/data") // without the slash, keys keep data/
 		expectImported(t, store, got, failure, want("source", "", keys...))
 	}
 }
 
-// An answer that is no listing fails the import soon, in words that say what came.
+// An answer that is not a listing fails the import soon, with an error that shows the answer.
 func TestJSONFailsTheImport(t *testing.T) {
 	t.Parallel()
 	store := oddstore.New(oddstore.Faults{Says: `{"objects": []}`}, "data/a")
 	got, failure := run(t, serve(t, store), nil).imported("source/data/")
 	if got != nil || !strings.Contains(failure, "application/json") || !strings.Contains(failure, "objects") {
-		t.Errorf("imported %q, %q, want a failure that says what came", got, failure)
+		t.Errorf("imported %q, failure %q, want a failure that shows the answer", got, failure)
 	}
 }
 
-// An authority that is not known, and a host that does not exist, are told with what to set,
-// by whatever comes upon them first.
+// The errors for an unknown certificate authority and for a host that does not exist name the
+// settings to change.
 func TestUnreachableStores(t *testing.T) {
 	t.Parallel()
 	secure := httptest.NewUnstartedServer(oddstore.New(oddstore.Faults{}, "data/a"))
@@ -226,7 +226,7 @@ func TestUnreachableStores(t *testing.T) {
 				got, failure := p.imported("source/data/")
 				for _, words := range tc.says {
 					if got != nil || !strings.Contains(failure, words) {
-						t.Errorf("to %s: imported %q, %q, want a failure that says %s", namespace, got, failure, words)
+						t.Errorf("to %s: imported %q, failure %q, want a failure that contains %s", namespace, got, failure, words)
 					}
 				}
 			}
@@ -234,8 +234,8 @@ func TestUnreachableStores(t *testing.T) {
 	}
 }
 
-// A worker whose credentials the store does not know fails no import while another one is
-// there, though the store says 404: versitygw does, XAdminUserNotFound.
+// A worker with credentials that the store does not know does not fail an import if another worker
+// has valid ones, even if the store answers 404 XAdminUserNotFound, as the Versity gateway does.
 func TestAWorkerThatTheStoreDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	keys := numbered(1500)

@@ -1,4 +1,4 @@
-// Package stores_test runs imports of stores that answer in ways of their own.
+// Package stores_test runs imports from stores that deviate from S3.
 package stores_test
 
 import (
@@ -23,16 +23,15 @@ import (
 	"github.com/rangefleet/rangefleet/test/stores/oddstore"
 )
 
-// product is a coordinator in this process, with NATS and workers within it, and
-// rangectl.
+// product is a coordinator in this process, with embedded NATS and workers, and rangectl.
 type product struct {
 	t         *testing.T
 	info      node.Info
-	namespace string // of the repository that is imported to
+	namespace string // storage namespace of the repository
 }
 
-// run starts a product for the store at an endpoint, with settings on top of those that
-// the store needs. It ends with the test.
+// run starts a product for the store at an endpoint, with further settings. It ends at the end of
+// the test.
 func run(t *testing.T, endpoint string, more map[string]string) *product {
 	t.Helper()
 	set := storeSettings(endpoint)
@@ -44,7 +43,7 @@ func run(t *testing.T, endpoint string, more map[string]string) *product {
 	return &product{t: t, namespace: "s3://meta/case", info: launch(t, node.Coordinator, settings.Coordinator, set)}
 }
 
-// work starts a worker of the product, likewise.
+// work starts a worker of the product with further settings. It ends at the end of the test.
 func (p *product) work(endpoint string, more map[string]string) {
 	p.t.Helper()
 	set := storeSettings(endpoint)
@@ -60,7 +59,7 @@ func storeSettings(endpoint string) map[string]string {
 	}
 }
 
-// launch starts a process of the product within this one, which ends with the test.
+// launch starts a coordinator or a worker in this process. It ends at the end of the test.
 func launch(t *testing.T, start func(context.Context, node.Env) error, kind settings.Process, set map[string]string) node.Info {
 	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
@@ -119,8 +118,8 @@ func (p *product) ctl(args ...string) (code ctl.ExitCode, out, errs string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// imported imports prefixes of Source to the root of a branch, and returns the objects
-// there, "path address" each, or how the import failed.
+// imported imports prefixes to the root of a branch. It returns the objects there, each as
+// "path address", or the error of the import.
 func (p *product) imported(prefixes ...string) (objects []string, failure string) {
 	p.t.Helper()
 	if code, out, errs := p.ctl("repo", "create", "lakefs://case", p.namespace); code != ctl.OK {
@@ -150,7 +149,7 @@ func (p *product) imported(prefixes ...string) (objects []string, failure string
 	return objects, ""
 }
 
-// want returns what imported returns of keys that all begin with a directory.
+// want returns the result of imported for keys that all begin with dir.
 func want(bucket, dir string, keys ...string) (objects []string) {
 	for _, key := range keys {
 		objects = append(objects, strings.TrimPrefix(key, dir)+" s3://"+bucket+"/"+key)

@@ -10,7 +10,7 @@ import (
 	"github.com/treeverse/lakefs/pkg/pyramid"
 )
 
-// dirFS is lakeFS's view of a directory as its store of tables.
+// dirFS stores lakeFS's tables in a directory.
 type dirFS string
 
 var _ pyramid.FS = dirFS("")
@@ -49,7 +49,7 @@ type stored struct {
 }
 
 func (s stored) Store(_ context.Context, name string) error {
-	_ = s.Close() // the table's writer mostly closed it before
+	_ = s.Close() // the table's writer has usually closed it already
 	return os.Rename(s.path, s.dir.path(name))
 }
 

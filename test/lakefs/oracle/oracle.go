@@ -26,9 +26,9 @@ const (
 	namespace = "mem://oracle"
 )
 
-// Metarange writes entries, sorted by key, as an import to an empty branch and
-// returns the ID of the metarange and the ranges in it, in key order. Files go
-// to a temporary directory that is gone when it returns.
+// Metarange writes the files of an import of entries, sorted by key, to an empty branch. It
+// returns the ID of the metarange and its ranges in key order. The files go to a temporary
+// directory, which Metarange removes.
 func Metarange(entries []entry.Entry, breaks partition.Breaks) (id string, ranges []partition.RangeMetadata, err error) {
 	dir, err := os.MkdirTemp("", "oracle-")
 	if err != nil {
@@ -46,13 +46,13 @@ func Metarange(entries []entry.Entry, breaks partition.Breaks) (id string, range
 	return id, ranges, nil
 }
 
-// Manager returns lakeFS's reader and writer of tables, for files in a
-// directory that are named by their IDs.
+// Manager returns lakeFS's reader and writer of tables for files in a directory, which are
+// named by their IDs.
 func Manager(dir string) committed.RangeManager {
 	return sstable.NewPebbleSSTableRangeManager(nil, dirFS(dir), crypto.SHA256, storageID)
 }
 
-// Ranges reads the ranges of a metarange.
+// Ranges returns the ranges of a metarange.
 func Ranges(ctx context.Context, manager committed.RangeManager, id string) ([]partition.RangeMetadata, error) {
 	it, err := manager.NewRangeIterator(ctx, namespace, committed.ID(id))
 	if err != nil {
@@ -80,7 +80,7 @@ func Ranges(ctx context.Context, manager committed.RangeManager, id string) ([]p
 	return ranges, it.Err()
 }
 
-// Entries reads the entries of a range.
+// Entries returns the entries of a range.
 func Entries(ctx context.Context, manager committed.RangeManager, id string) ([]entry.Entry, error) {
 	it, err := manager.NewRangeIterator(ctx, namespace, committed.ID(id))
 	if err != nil {

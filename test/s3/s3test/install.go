@@ -10,9 +10,9 @@ import (
 	"github.com/rangefleet/rangefleet/internal/installed"
 )
 
-// goProgram returns the path of the program that the package pkg is at a version
-// of its module. The first call builds it, which takes minutes for a large
-// program; later calls, of any test, find it in the user's cache.
+// goProgram returns the path of the program of package pkg at a version of its module. The first
+// call builds it, which takes minutes for a large program. Later calls, of any test, find it in
+// the user's cache.
 func goProgram(ctx context.Context, pkg, version string) (string, error) {
 	name := path.Base(pkg)
 	dir, err := installed.Dir(name+"@"+version, func(dir string) error {
@@ -23,9 +23,8 @@ func goProgram(ctx context.Context, pkg, version string) (string, error) {
 	return filepath.Join(dir, name), err
 }
 
-// pythonWith returns the path of a Python interpreter that has the packages of PyPI
-// that are required, each as name==version. It is kept under that name as a
-// goProgram is.
+// pythonWith returns the path of a Python interpreter with the required packages of PyPI, each
+// given as name==version. It is kept under name in the user's cache.
 func pythonWith(ctx context.Context, name string, required ...string) (string, error) {
 	interpreter := filepath.Join("bin", "python3")
 	dir, err := installed.Dir(name, func(dir string) error {

@@ -10,21 +10,21 @@ import (
 // Kind is a kind of server that listings and imports are tried against.
 type Kind struct {
 	Name  string
-	Start func(t testing.TB) Server // the server may end with t
+	Start func(t testing.TB) Server // the server may end at the end of t
 	Holds siblings.Rules            // which keys it can hold
-	Mode  objectstore.Mode          // how its buckets are listed, unless a setting says otherwise
+	Mode  objectstore.Mode          // the mode that imports choose without a setting
 
-	// LosesKeys says that the server hides keys from a LIST that starts after some
-	// keys. MinIO does so for a continuation token, too, whose listing it has
-	// dropped: after a restart, after three minutes, and by a race once in
-	// thousands of walks on a busy machine. The ends of walks are looked behind for it.
+	// LosesKeys means that the server omits keys in a LIST that starts after certain keys.
+	// MinIO does so for continuation tokens, too, if it has dropped the state of the listing:
+	// after a restart, after three minutes, and due to a race once in thousands of walks on a
+	// busy machine. So walks check their ends.
 	LosesKeys bool
 }
 
-// Kinds returns all kinds. The Ceph gateway runs already.
+// Kinds returns all kinds. The Ceph gateway must be running.
 func Kinds(ceph Server) []Kind {
 	anyKeys := siblings.Rules{ObjectAndDirectory: true, Markers: true}
-	files := siblings.Rules{Markers: true} // of a file system, on which these servers keep objects
+	files := siblings.Rules{Markers: true} // for servers that keep objects in a file system
 	return []Kind{
 		{Name: "ceph", Start: func(testing.TB) Server { return ceph }, Holds: anyKeys, Mode: objectstore.Parallel},
 		{Name: "minio", Start: MinIO, Holds: files, Mode: objectstore.Walk, LosesKeys: true},

@@ -12,29 +12,28 @@ import (
 	"github.com/rangefleet/rangefleet/internal/process"
 )
 
-// Versions of the servers that run as processes. What tests say of a server is
-// true of these.
+// Versions of the servers that run as processes. The tests describe the behavior of these versions.
 const (
 	minioVersion   = "v0.0.0-20260212201848-7aac2a2c5b7c"
 	versityVersion = "v1.8.0"
 	motoVersion    = "5.2.1"
 )
 
-// Credentials of the user that the servers are started with.
+// Credentials of the user that the servers create when they start.
 const (
 	accessKey = "rangefleet"
 	secretKey = "rangefleet-test-secret"
 )
 
-// MinIO installs MinIO and starts it on one drive, until t ends.
+// MinIO installs MinIO and starts it with one drive. It runs until t ends.
 func MinIO(t testing.TB) Server {
 	t.Helper()
 	server, _ := RestartableMinIO(t)
 	return server
 }
 
-// RestartableMinIO is MinIO with a function that kills it, starts it again on what
-// it has stored, and returns once it serves.
+// RestartableMinIO is like MinIO. It also returns a function that kills the server, restarts it
+// with the same data, and returns when it serves.
 func RestartableMinIO(t testing.TB) (server Server, restart func()) {
 	t.Helper()
 	program, err := goProgram(t.Context(), "github.com/minio/minio", minioVersion)
@@ -48,7 +47,7 @@ func RestartableMinIO(t testing.TB) (server Server, restart func()) {
 	})
 }
 
-// Versity installs the Versity gateway and starts it on a directory, until t ends.
+// Versity installs the Versity gateway and starts it on a directory. It runs until t ends.
 func Versity(t testing.TB) Server {
 	t.Helper()
 	program, err := goProgram(t.Context(), "github.com/versity/versitygw/cmd/versitygw", versityVersion)
@@ -62,8 +61,8 @@ func Versity(t testing.TB) Server {
 	})
 }
 
-// Moto installs moto and starts it, until t ends. It needs python3 with venv,
-// keeps its objects in memory and checks no credentials.
+// Moto installs moto and starts it. It runs until t ends. It needs python3 with venv, keeps
+// objects in memory and does not check credentials.
 func Moto(t testing.TB) Server {
 	t.Helper()
 	python, err := pythonWith(t.Context(), "moto@"+motoVersion, "moto[s3]=="+motoVersion, "flask==3.1.3", "flask-cors==6.0.5")
@@ -78,10 +77,10 @@ func Moto(t testing.TB) Server {
 	})
 }
 
-// startup bounds the time that a server takes to start on a busy machine.
+// startup is the most time that a server takes to start on a busy machine.
 const startup = 2 * time.Minute
 
-// start is startRestartable of a server that is not restarted.
+// start is startRestartable for a server that is not restarted.
 func start(t testing.TB, health string, command func(address, dir string) *exec.Cmd) Server {
 	t.Helper()
 	server, _ := startRestartable(t, health, command)
@@ -107,7 +106,7 @@ func startRestartable(t testing.TB, health string, command func(address, dir str
 		err := await.Until(t.Context(), startup, func(ctx context.Context) (bool, error) {
 			select {
 			case <-p.Done:
-				return false, fmt.Errorf("it ended: %v", p.Cmd.ProcessState)
+				return false, fmt.Errorf("the server ended: %v", p.Cmd.ProcessState)
 			default:
 				return serving(ctx)
 			}

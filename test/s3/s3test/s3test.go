@@ -24,15 +24,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// Server is a running S3 server and the credentials of a user who may do
-// everything there.
+// Server is a running S3 server with the credentials of a user who has all permissions.
 type Server struct {
 	Endpoint        string
 	AccessKeyID     string
 	SecretAccessKey string
 }
 
-// Config returns how to reach the server.
+// Config returns the configuration of a store on the server.
 func (s Server) Config() s3store.Config {
 	return s3store.Config{
 		Endpoint: s.Endpoint, Region: "us-east-1", ForcePathStyle: true,
@@ -40,7 +39,7 @@ func (s Server) Config() s3store.Config {
 	}
 }
 
-// client returns a client of the SDK, on which nothing of the project depends.
+// client returns a client of the SDK that uses none of the product's code.
 func (s Server) client() *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: &s.Endpoint, Region: "us-east-1", UsePathStyle: true,
@@ -56,8 +55,8 @@ func (s Server) CreateBucket(ctx context.Context, name string) error {
 	return nil
 }
 
-// Embedded starts an S3 server inside of the test process, which ends with t.
-// It checks no credentials and ignores encoding-type=url.
+// Embedded starts an S3 server in the test process. It runs until t ends, does not check
+// credentials, and ignores encoding-type=url.
 func Embedded(t testing.TB) Server {
 	t.Helper()
 	db, err := bolt.Open(filepath.Join(t.TempDir(), "s3.bolt"), 0o600, &bolt.Options{NoSync: true})
@@ -74,17 +73,16 @@ func Embedded(t testing.TB) Server {
 	return Server{Endpoint: server.URL, AccessKeyID: "any", SecretAccessKey: "any"}
 }
 
-// Names of the environment variables that say where a Ceph gateway already runs,
-// as up.sh prints them.
+// Names of the environment variables that up.sh prints for a running Ceph gateway.
 const (
 	envEndpoint  = "TEST_S3_ENDPOINT"
 	envAccessKey = "TEST_S3_ACCESS_KEY_ID"
 	envSecretKey = "TEST_S3_SECRET_ACCESS_KEY"
 )
 
-// Ceph returns the Ceph gateway that the environment names, or starts one that
-// ends with stop (not nil); that takes a quarter of a minute, and needs root and
-// Debian. Call it from TestMain to have one for all tests.
+// Ceph returns the Ceph gateway that the environment names. If there is none, it starts one, which
+// takes a quarter of a minute and needs root on Debian or Ubuntu. The caller must call stop. Call
+// Ceph from TestMain to share the gateway between all tests.
 func Ceph() (server Server, stop func(), err error) {
 	if endpoint := os.Getenv(envEndpoint); endpoint != "" {
 		return Server{endpoint, os.Getenv(envAccessKey), os.Getenv(envSecretKey)}, func() {}, nil

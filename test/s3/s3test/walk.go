@@ -14,12 +14,12 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// puts is how many objects Load puts at a time.
+// puts is the number of concurrent PUTs of Load.
 const puts = 16
 
-// Load creates a bucket and puts an object under each of the keys. The content of
-// an object is its key, so that no two have the same ETag; that of a key that
-// ends with '/' is empty, for stores with directories want it so.
+// Load creates a bucket and puts an object under each of the keys. The content of an object is its
+// key, so that ETags differ. An object whose key ends in '/' is empty, as stores with directories
+// require.
 func (s Server) Load(ctx context.Context, bucket string, keys []string) error {
 	if err := s.CreateBucket(ctx, bucket); err != nil {
 		return err
@@ -43,9 +43,8 @@ func (s Server) Load(ctx context.Context, bucket string, keys []string) error {
 	return group.Wait()
 }
 
-// Walk lists the objects of a bucket that have the prefix as the SDK's users do:
-// page after page by continuation tokens, from the start, in the server's order.
-// It is what listings of the project are held against.
+// Walk lists the objects of a bucket that have the prefix with the SDK's paginator: page after page
+// by continuation tokens, in the server's order. Tests compare the product's listings with it.
 func (s Server) Walk(ctx context.Context, bucket, prefix string) ([]objectstore.Object, error) {
 	var objects []objectstore.Object
 	pages := s3.NewListObjectsV2Paginator(s.client(), &s3.ListObjectsV2Input{

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Listing is what a listing asks for: keys with a prefix in (After, Upto], an
-// empty After or Upto being an open end.
+// Listing is a request for the keys with a prefix in (After, Upto]. An empty After or Upto is an
+// open end.
 type Listing struct {
 	Prefix, After, Upto string
 }
@@ -16,13 +16,13 @@ func (l Listing) String() string {
 	return fmt.Sprintf("prefix %q, after %q, up to %q", l.Prefix, l.After, l.Upto)
 }
 
-// Holds reports whether a key is one that the listing asks for.
+// Holds reports whether the listing includes the key.
 func (l Listing) Holds(key string) bool {
 	return strings.HasPrefix(key, l.Prefix) && key > l.After && (l.Upto == "" || key <= l.Upto)
 }
 
-// Listing returns a listing of the set, whose strings are keys, directories, and
-// made-up ones near them.
+// Listing returns a random listing of the set. Its strings are keys, directories, and made-up
+// strings near them.
 func (s Set) Listing(r *rand.Rand) Listing {
 	var l Listing
 	if r.IntN(2) == 0 {
@@ -39,8 +39,8 @@ func (s Set) Listing(r *rand.Rand) Listing {
 	return l
 }
 
-// Place returns a key of the set, a directory of it, or a string that is near one:
-// valid UTF-8, and perhaps empty.
+// Place returns a random key or directory of the set, or a string near one. It is valid UTF-8, and
+// may be empty.
 func (s Set) Place(r *rand.Rand) string {
 	key := s.Keys[r.IntN(len(s.Keys))]
 	directory := key[:strings.LastIndex(key, "/")+1]

@@ -1,8 +1,8 @@
 // Package siblings makes sets of keys that show whether a store sorts by whole keys or by
-// directory names. Such a set has a directory X/ and siblings: keys that begin with X and
-// go on with a character that sorts near '/'. In bytewise order most siblings lie between
-// X and X/, where stores that keep a directory as a name X, or list one directory at a
-// time, have been seen to lose keys.
+// directory names. Such a set has a directory X/ and siblings, which are keys that begin with X
+// followed by a character that sorts near '/'. In bytewise order, most siblings lie between X and
+// X/. Stores that keep a directory as a name X, or list one directory at a time, may lose keys
+// there.
 package siblings
 
 import (
@@ -14,32 +14,32 @@ import (
 
 // Set is the keys of a bucket.
 type Set struct {
-	Name string   // may be part of a bucket's name
+	Name string   // can be part of a bucket's name
 	Keys []string // sorted bytewise, distinct, valid UTF-8
 }
 
-// Rules say which keys a server can hold.
+// Rules tell which keys a server can hold.
 type Rules struct {
-	ObjectAndDirectory bool // "a" and "a/b" at once
-	Markers            bool // "a/" and "a/b" at once
+	ObjectAndDirectory bool // "a" and "a/b" at the same time
+	Markers            bool // "a/" and "a/b" at the same time
 }
 
-// near is what follows X in the names of siblings: every printable ASCII
-// character up to '0' but '/', and a few that sort far behind it.
+// near holds the characters that follow X in siblings: every printable ASCII character up to '0'
+// except '/', and a few that sort far behind it.
 var near = []string{" ", "!", `"`, "#", "$", "%", "&", "'", "(", ")", "*", "+", ",", "-", ".", "0", "A", "_", "~", "é"}
 
-// names are those of directories.
+// names are names of directories.
 var names = []string{"a", "data", "events", "x y", "10", "é"}
 
-// fewKeys and manyKeys are how many keys a directory has, or a run of siblings:
-// about a page, for pages of a few keys and for those of 1,000.
+// fewKeys and manyKeys are the numbers of keys in a directory or a run of siblings: about a page,
+// for pages of a few keys and of 1,000.
 var (
 	fewKeys  = []int{1, 2, 3, 5, 10, 11}
 	manyKeys = []int{999, 1000, 1001, 1500, 2000}
 )
 
-// Reported returns a set of 3,100 keys. Imports of it from MinIO once held 2,500. It has a directory, one sibling that is a directory of more than a page, and a
-// directory that follows both.
+// Reported returns a set of 3,100 keys. Imports of it from MinIO once held only 2,500. It has a
+// directory, a sibling that is a directory of more than a page, and a directory that follows both.
 func Reported() Set {
 	var keys []string
 	for i := range 1500 {
@@ -51,8 +51,8 @@ func Reported() Set {
 	return newSet("reported", keys, Rules{})
 }
 
-// Small returns a set of at most a few hundred keys, for listings in small pages:
-// directories in each other, all with many kinds of siblings.
+// Small returns a set of at most a few hundred keys, for listings in small pages. It has nested
+// directories with many kinds of siblings.
 func Small(r *rand.Rand, rules Rules) Set {
 	g := generator{r: r, rules: rules}
 	for range 1 + r.IntN(2) {
@@ -61,8 +61,8 @@ func Small(r *rand.Rand, rules Rules) Set {
 	return newSet("small", g.keys, rules)
 }
 
-// Large returns a set of some thousands of keys, for listings in pages of 1,000:
-// one directory with few siblings, most of which need more than a page.
+// Large returns a set of some thousands of keys, for listings in pages of 1,000. It has one
+// directory with few siblings, which mostly fill more than a page.
 func Large(r *rand.Rand, rules Rules) Set {
 	g := generator{r: r, rules: rules}
 	name := g.pick(names)
@@ -71,7 +71,7 @@ func Large(r *rand.Rand, rules Rules) Set {
 		g.run(name+g.pick(near)+g.pick([]string{"", "/", "z/"}), manyKeys)
 	}
 	g.siblings(name, 1+r.IntN(len(near)))
-	g.run("users/", fewKeys) // lost, if a listing of the others ends early
+	g.run("users/", fewKeys) // lost if a listing ends early
 	return newSet("large", g.keys, rules)
 }
 
@@ -80,7 +80,7 @@ func newSet(name string, keys []string, rules Rules) Set {
 	return Set{Name: name, Keys: allowed(slices.Compact(keys), rules)}
 }
 
-// allowed returns those of the sorted keys that a server can hold together.
+// allowed returns the sorted keys without those that a server cannot hold together with others.
 func allowed(sorted []string, rules Rules) []string {
 	isDirectory := func(key string) bool {
 		i, exact := slices.BinarySearch(sorted, key+"/")
@@ -100,13 +100,12 @@ func allowed(sorted []string, rules Rules) []string {
 type generator struct {
 	r     *rand.Rand
 	rules Rules
-	keys  []string // in any order; one may be there twice
+	keys  []string // in any order, with repetitions
 }
 
-// directory adds a directory with siblings, and others in it, nested at most so
-// deep.
+// directory adds a directory with siblings, and directories in it, nested to at most depth.
 func (g *generator) directory(name string, depth int) {
-	g.keys = append(g.keys, name) // which few servers can hold beside the directory
+	g.keys = append(g.keys, name) // few servers can hold this key and the directory
 	if g.r.IntN(3) == 0 {
 		g.keys = append(g.keys, name+"/")
 	}
@@ -134,8 +133,7 @@ func (g *generator) siblings(name string, n int) {
 	}
 }
 
-// run adds keys that differ in their last four characters, as many as one of the
-// counts says.
+// run adds keys that differ in their last four characters. Their number is one of the counts.
 func (g *generator) run(prefix string, counts []int) {
 	for i := range g.pickInt(counts) {
 		g.keys = append(g.keys, fmt.Sprintf("%s%04d", prefix, i))

@@ -10,7 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/test/s3/siblings"
 )
 
-// TestSets checks what a Set promises, and that a server can hold it.
+// TestSets checks the properties of sets, and that a server can hold them.
 func TestSets(t *testing.T) {
 	r := seeded.Rand(t)
 	for _, rules := range []siblings.Rules{{}, {ObjectAndDirectory: true}, {Markers: true}, {ObjectAndDirectory: true, Markers: true}} {
@@ -37,12 +37,12 @@ func check(t *testing.T, set siblings.Set, rules siblings.Rules, fewest, most in
 	directories := directoriesOf(set.Keys)
 	for _, key := range set.Keys {
 		if directories[key] && !rules.ObjectAndDirectory || strings.HasSuffix(key, "/") && !rules.Markers {
-			t.Errorf("%s: key %q, which a server with %+v cannot hold", set.Name, key, rules)
+			t.Errorf("%s: a server with %+v cannot hold key %q", set.Name, rules, key)
 		}
 	}
 }
 
-// directoriesOf returns all directories that keys are in, without the slash at the end.
+// directoriesOf returns all directories of keys, without the slash at the end.
 func directoriesOf(keys []string) map[string]bool {
 	directories := map[string]bool{}
 	for _, key := range keys {
@@ -55,8 +55,8 @@ func directoriesOf(keys []string) map[string]bool {
 	return directories
 }
 
-// TestEveryByteNearTheSlash checks that small sets have siblings that begin with
-// any printable byte before '0', and the kinds of keys that only some servers hold.
+// TestEveryByteNearTheSlash checks that small sets have siblings with every printable byte before
+// '0', and the kinds of keys that only some servers can hold.
 func TestEveryByteNearTheSlash(t *testing.T) {
 	r := seeded.Rand(t)
 	var keys []string
@@ -75,8 +75,8 @@ func TestEveryByteNearTheSlash(t *testing.T) {
 	}
 }
 
-// TestListings checks that listings begin and end where they can, and that their
-// keys are what they ask for.
+// TestListings checks that listings have valid bounds, that they include no key, some keys and all
+// keys about equally often, and that Holds is right.
 func TestListings(t *testing.T) {
 	r := seeded.Rand(t)
 	var empty, some, all int
@@ -85,7 +85,7 @@ func TestListings(t *testing.T) {
 		for range 20 {
 			l := set.Listing(r)
 			if !utf8.ValidString(l.Prefix+l.After+l.Upto) || l.Upto != "" && l.Upto <= l.After {
-				t.Errorf("a listing asks for %v", l)
+				t.Errorf("invalid listing: %v", l)
 			}
 			n := 0
 			for _, key := range set.Keys {
@@ -104,7 +104,7 @@ func TestListings(t *testing.T) {
 		}
 	}
 	if empty == 0 || all == 0 || some < 1000 {
-		t.Errorf("of 2,000 listings %d ask for no key, %d for some, %d for all", empty, some, all)
+		t.Errorf("2,000 listings: %d have no key, %d have some, %d have all", empty, some, all)
 	}
 	l := siblings.Listing{Prefix: "a", After: "a!", Upto: "a/1"}
 	for key, want := range map[string]bool{"a!": false, "a!0": true, "a/1": true, "a/10": false, "b": false} {

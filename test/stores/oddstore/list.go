@@ -13,10 +13,10 @@ import (
 	"unicode/utf16"
 )
 
-// maxPage is the most that a page lists.
+// maxPage is the most keys in a page.
 const maxPage = 1000
 
-// list answers a ListObjectsV2 call.
+// list serves a ListObjectsV2 call.
 func (s *Store) list(w http.ResponseWriter, bucket string, q url.Values) {
 	if _, exists, _ := s.get(bucket, ""); !exists {
 		refuse(w, http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist.", "")
@@ -59,12 +59,12 @@ func (s *Store) list(w http.ResponseWriter, bucket string, q url.Values) {
 // page is a page of a listing.
 type page struct {
 	objects []Object
-	rolled  []string // prefixes that stand for keys
-	last    string   // the last key that is in the page, listed or rolled up
+	rolled  []string // common prefixes
+	last    string   // the last key of the page, listed or rolled up
 	more    bool
 }
 
-// page returns the page that is asked for.
+// page returns the requested page.
 func (s *Store) page(bucket string, q url.Values, keys int, faults Faults) (p page) {
 	after := q.Get("start-after")
 	if token := q.Get("continuation-token"); token != "" {
@@ -155,5 +155,5 @@ func (page) facts(element func(name, text string), o Object, faults Faults) {
 	element("StorageClass", "STANDARD")
 }
 
-// encode encodes a key as AWS does: a space is +, and / stays.
+// encode encodes a key in AWS's way: a space becomes +, and / stays.
 func encode(key string) string { return strings.ReplaceAll(url.QueryEscape(key), "%2F", "/") }

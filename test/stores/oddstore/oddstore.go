@@ -1,6 +1,5 @@
-// Package oddstore is an S3 server in memory. It keeps S3's promises as far as
-// imports need them, and breaks those that it is told to break, as stores are known
-// to do.
+// Package oddstore is an S3 server in memory for tests of imports. It can deviate from S3 in ways
+// that are known of real stores.
 package oddstore
 
 import (
@@ -15,14 +14,14 @@ import (
 	"time"
 )
 
-// The credentials that the server takes.
+// The credentials that the server accepts.
 const (
 	AccessKeyID     = "rangefleet"
 	SecretAccessKey = "rangefleet-test-secret"
 	Region          = "us-east-1"
 )
 
-// Source is the one bucket that Faults apply to, but for those of Put and of requests.
+// Source is the bucket to which the faults of pages apply.
 const Source = "source"
 
 // Object is an object of a bucket.
@@ -38,26 +37,26 @@ func (o Object) ETag() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Request is what the server was asked.
+// Request is a request to the server.
 type Request struct {
 	Method, Host, Bucket, Key string
 	Query                     url.Values
 	Signed                    bool
 }
 
-// Store is the server. It is safe for concurrent use. A bucket exists once something
-// is put into it, as Source does from the start.
+// Store is the server. It is safe for concurrent use. Source exists from the start. The first PUT
+// creates any other bucket.
 type Store struct {
 	faults Faults
 
 	mu       sync.Mutex
 	buckets  map[string]map[string]Object
 	requests []Request
-	refused  int // of them, as who sent them is not known
+	refused  int // number of requests with unknown credentials
 }
 
-// New returns a server with the faults, and objects with the keys in Source. The body
-// of each is its key.
+// New returns a server with the faults, and with objects in Source. The body of each object is its
+// key.
 func New(faults Faults, keys ...string) *Store {
 	s := &Store{faults: faults, buckets: map[string]map[string]Object{Source: {}}}
 	for _, key := range keys {
@@ -73,21 +72,21 @@ func (s *Store) Objects(bucket string) []Object {
 	return slices.SortedFunc(maps.Values(s.buckets[bucket]), func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
 }
 
-// Requests returns what the server was asked so far of a bucket.
+// Requests returns the requests for a bucket so far.
 func (s *Store) Requests(bucket string) []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(s.requests), func(r Request) bool { return r.Bucket != bucket })
 }
 
-// Refused returns how many requests came from somebody who is not known.
+// Refused returns the number of requests with unknown credentials.
 func (s *Store) Refused() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.refused
 }
 
-// Lists returns the LIST calls among the requests of Source.
+// Lists returns the LIST requests for Source.
 func (s *Store) Lists() []Request {
 	return slices.DeleteFunc(s.Requests(Source), func(r Request) bool {
 		return r.Method != http.MethodGet || !r.Query.Has("list-type")

@@ -33,7 +33,7 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// locate returns the bucket and the key that a URL in path style names.
+// locate returns the bucket and the key of a path-style URL.
 func (s *Store) locate(u *url.URL) (bucket, key string) {
 	bucket, key, _ = strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
 	if s.faults.Tenant != "" {
@@ -42,7 +42,7 @@ func (s *Store) locate(u *url.URL) (bucket, key string) {
 	return bucket, key
 }
 
-// redirected answers a request that has come to the wrong place.
+// redirected answers a request with a redirect, if the faults say so.
 func (s *Store) redirected(w http.ResponseWriter, r *http.Request) bool {
 	switch to, region := s.faults.RedirectsTo, s.faults.LivesIn; {
 	case to != "" && r.Host != to:
@@ -58,7 +58,7 @@ func (s *Store) redirected(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// admitted checks the signature of a request, and answers one that is not good.
+// admitted checks the signature of a request, and answers the request if it is not valid.
 func (s *Store) admitted(w http.ResponseWriter, r *http.Request) bool {
 	if s.faults.RewritesEncoding {
 		r.Header.Set("Accept-Encoding", strings.TrimPrefix(r.Header.Get("Accept-Encoding")+",gzip(gfe)", ","))
@@ -101,7 +101,7 @@ func (s *Store) take(w http.ResponseWriter, r *http.Request, bucket, key string)
 	}
 }
 
-// give sends an object, or the part of it that is asked for.
+// give sends an object, or the requested range of it.
 func (s *Store) give(w http.ResponseWriter, r *http.Request, bucket, key string) {
 	o, exists, found := s.get(bucket, key)
 	switch {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// verify returns the access key ID of a request, and an error unless the request is
-// signed by Signature Version 4 with the secret.
+// verify returns the access key ID of a request. It returns an error unless the request is signed
+// with the secret by Signature Version 4.
 func verify(r *http.Request) (id string, err error) {
 	fields := make(map[string]string)
 	rest, _ := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ")

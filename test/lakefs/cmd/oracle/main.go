@@ -1,6 +1,6 @@
-// Command oracle reads entries, sorted by key, as JSON lines of key, address,
-// etag, size and mod_time (RFC 3339) on its standard input and prints the ID of
-// the metarange that lakeFS's packages make of them.
+// Command oracle prints the ID of the metarange that lakeFS's packages make of entries. It
+// reads the entries from standard input, sorted by key, as JSON lines of key, address, etag,
+// size and mod_time (RFC 3339).
 package main
 
 import (
