@@ -171,11 +171,10 @@ func (a *answer) decode() error {
 	if err == nil || objectstore.Permanent(err) {
 		return err
 	}
-	var instead *listxml.Error
-	switch {
-	case errors.As(err, &instead): // stores may notice after they said that all is well
+	if instead, ok := errors.AsType[*listxml.Error](err); ok { // stores may notice after they said that all is well
 		return &smithy.GenericAPIError{Code: instead.Code, Message: instead.Message}
-	case unspeakable(err) && a.isXML():
+	}
+	if unspeakable(err) && a.isXML() {
 		return fmt.Errorf("the page holds a character that XML cannot carry and the store does not encode: %w: %w",
 			objectstore.ErrBadKey, err)
 	}
@@ -190,7 +189,6 @@ func (a *answer) isXML() bool {
 // unspeakable reports whether err is about a page with bytes that XML forbids. It is
 // false for a page that was cut short: the next call may get all of it.
 func unspeakable(err error) bool {
-	var syntax *xml.SyntaxError
-	return errors.As(err, &syntax) &&
-		(strings.HasPrefix(syntax.Msg, "invalid UTF-8") || strings.HasPrefix(syntax.Msg, "illegal character"))
+	syntax, ok := errors.AsType[*xml.SyntaxError](err)
+	return ok && (strings.HasPrefix(syntax.Msg, "invalid UTF-8") || strings.HasPrefix(syntax.Msg, "illegal character"))
 }

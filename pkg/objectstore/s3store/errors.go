@@ -50,12 +50,11 @@ func (c *calls) classify(ctx context.Context, err error) error {
 	if objectstore.Permanent(err) {
 		return err // about the content of a page
 	}
-	var unsent *smithyhttp.RequestSendError
-	if errors.As(err, &unsent) {
+	if unsent, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
 		return c.unreachable(unsent.Err) // with the URL, and without the status and the IDs: there was no response
 	}
-	var response *awshttp.ResponseError
-	if !errors.As(err, &response) {
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok {
 		return err // no response: transient
 	}
 	details, status := errorDetails(response), response.HTTPStatusCode()
@@ -68,16 +67,15 @@ func (c *calls) classify(ctx context.Context, err error) error {
 // responseError returns objectstore's error for a response with a status that is no page
 // because of err.
 func responseError(err error, status int, requestID string) error {
-	var odd *oddAnswer
+	odd, isOdd := errors.AsType[*oddAnswer](err)
 	switch {
-	case errors.As(err, &odd) && status == http.StatusOK:
+	case isOdd && status == http.StatusOK:
 		return fmt.Errorf("%w (%s)", odd, placeOf(status, requestID))
-	case odd != nil: // the status says enough about an error without a message of the store
+	case isOdd: // the status says enough about an error without a message of the store
 		err = errors.New(http.StatusText(status))
 	}
 	words, code := wordsOf(err, status, requestID), ""
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code = api.ErrorCode()
 	}
 	if slices.Contains(wrongKeyCodes, code) {
@@ -95,8 +93,7 @@ const maxWords = 1 << 10
 // wordsOf returns the store's code and message, or else err's text, and the status.
 func wordsOf(err error, status int, requestID string) string {
 	words := err.Error()
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		words = api.ErrorCode()
 		if m := api.ErrorMessage(); m != "" { // the response to a HEAD has none
 			words += ": " + m
@@ -148,17 +145,17 @@ func kindOf(status int, code string) error {
 
 // isLate reports whether err is about a page that did not arrive in time.
 func isLate(err error) bool {
-	var network net.Error
-	var op *net.OpError
+	op, isOp := errors.AsType[*net.OpError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return false // by the caller; the connection, which is cut for that, may report a timeout
 	case errors.Is(err, errLate), errors.Is(err, context.DeadlineExceeded):
 		return true
-	case errors.As(err, &op) && op.Op == "dial":
+	case isOp && op.Op == "dial":
 		return false // the page was not requested
 	default:
-		return errors.As(err, &network) && network.Timeout()
+		network, ok := errors.AsType[net.Error](err)
+		return ok && network.Timeout()
 	}
 }
 
@@ -202,8 +199,8 @@ func regionOf(r *awshttp.ResponseError, details errorBodyDetails) string {
 // which the call was made, and "" otherwise. It is always "" for other stores: only AWS's
 // hosts are known by region, and may be trusted with a signature.
 func (c *calls) movedTo(err error) string {
-	var response *awshttp.ResponseError
-	if !c.client.roams || c.facts.region.Load() != nil || !errors.As(err, &response) {
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok || !c.client.roams || c.facts.region.Load() != nil {
 		return ""
 	}
 	details := errorDetails(response)
@@ -223,27 +220,28 @@ func isRegion(text string) bool {
 // unreachable adds advice to the error of a connection that a retry cannot mend, and makes
 // it objectstore.ErrSettings. It returns other errors unchanged.
 func (c *calls) unreachable(err error) error {
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var plain tls.RecordHeaderError
-	var dns *net.DNSError
 	var advice string
+	dns, _ := errors.AsType[*net.DNSError](err)
 	switch {
-	case errors.As(err, &unknown):
+	case isA[x509.UnknownAuthorityError](err):
 		advice = "name a file with the certificate of the authority in AWS_CA_BUNDLE or SSL_CERT_FILE"
-	case errors.As(err, &name):
+	case isA[x509.HostnameError](err):
 		advice = "check s3.endpoint, and set s3.force_path_style if the certificate is not for the host of each bucket"
-	case errors.As(err, &invalid):
+	case isA[x509.CertificateInvalidError](err):
 		advice = "check the server's certificate, and the clock of this machine"
-	case errors.As(err, &plain), errors.Is(err, http.ErrSchemeMismatch):
+	case isA[tls.RecordHeaderError](err), errors.Is(err, http.ErrSchemeMismatch):
 		advice = "the server speaks no TLS: check whether s3.endpoint is to begin with http://"
-	case errors.As(err, &dns) && dns.IsNotFound && strings.HasPrefix(dns.Name, c.name+"."):
+	case dns != nil && dns.IsNotFound && strings.HasPrefix(dns.Name, c.name+"."):
 		advice = fmt.Sprintf("the host %q does not exist: set s3.force_path_style if the store names the bucket in the path of a URL, or check s3.endpoint and s3.region", dns.Name)
-	case errors.As(err, &dns) && dns.IsNotFound:
+	case dns != nil && dns.IsNotFound:
 		advice = fmt.Sprintf("the host %q does not exist: check s3.endpoint and s3.region", dns.Name)
 	default:
 		return err
 	}
 	return fmt.Errorf("%w: %s: %w", err, advice, objectstore.ErrSettings)
+}
+
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -90,8 +90,8 @@ func isCompressed(encoding *string) bool {
 // isInvalidRange reports whether a store says that an object has no byte of the
 // requested range.
 func isInvalidRange(err error) bool {
-	var response *awshttp.ResponseError
-	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	return ok && response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable
 }
 
 // readRange reads the n bytes from an offset on, or as many as the object has, from a

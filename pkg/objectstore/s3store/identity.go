@@ -27,27 +27,21 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 		return "Amazon S3", true, nil
 	}
 	out, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})
-	var answer *http.Response
-	var refused *awshttp.ResponseError
+	var answer *smithyhttp.Response
+	refused, isAnswer := errors.AsType[*awshttp.ResponseError](err)
 	switch {
 	case err == nil:
-		if raw, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response); ok {
-			answer = raw.Response
-		}
-	case errors.As(err, &refused) && isRefusal(refused.HTTPStatusCode()):
-		answer = refused.Response.Response
+		answer, _ = awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response)
+	case isAnswer && refused.HTTPStatusCode() > 0 && refused.HTTPStatusCode() < http.StatusInternalServerError: // 0: no response
+		answer = refused.Response
 	default:
 		return "", false, fmt.Errorf("identify the store at %s: %w", aws.ToString(endpoint), (&calls{client: c, name: bucket}).classify(ctx, err))
 	}
-	if answer != nil && aboutOf(answer).isCeph() {
+	if answer != nil && aboutOf(answer.Response).isCeph() {
 		return "Ceph", true, nil
 	}
 	return aws.ToString(endpoint), false, nil
 }
-
-// isRefusal reports whether a status is a final response of a store. A call without a
-// response has status 0.
-func isRefusal(status int) bool { return status > 0 && status < http.StatusInternalServerError }
 
 // cephRequest matches the request IDs of radosgw: a number, the time, the gateway's
 // instance and its zone (RGWRados's trans_id_suffix). Those of OpenStack Swift are similar,

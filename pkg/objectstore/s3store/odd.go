@@ -60,8 +60,8 @@ func isHTML(contentType string, body []byte) bool {
 
 // cutShort reports whether err is about XML that lacks its end.
 func cutShort(err error) bool {
-	var syntax *xml.SyntaxError
-	return errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF")
+	syntax, ok := errors.AsType[*xml.SyntaxError](err)
+	return errors.Is(err, io.ErrUnexpectedEOF) || ok && strings.Contains(syntax.Msg, "unexpected EOF")
 }
 
 // After oddFor and oddLeast odd answers of one kind, without a good one between, they are

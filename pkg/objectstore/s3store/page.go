@@ -78,13 +78,13 @@ func (l *lister) record(q ask, err error) error {
 		}
 		return nil
 	}
-	var odd *oddAnswer
+	odd, isOdd := errors.AsType[*oddAnswer](err)
 	switch {
 	case isLate(err):
 		if l.calls.facts.size.tooLate(q.keys) {
 			l.calls.client.resized(false)
 		}
-	case errors.As(err, &odd) && !odd.passing && l.calls.facts.odd.add(odd.kind, l.calls.client.now()):
+	case isOdd && !odd.passing && l.calls.facts.odd.add(odd.kind, l.calls.client.now()):
 		return fmt.Errorf("%w, as all recent answers were: %w", err, objectstore.ErrBadListing)
 	}
 	return err
