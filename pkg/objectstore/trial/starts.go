@@ -42,15 +42,14 @@ func (w *Walk) starts(r *rand.Rand, n int) []Start {
 	}
 	if crowded := w.crowded(r); len(crowded) > 0 {
 		for i := range n / 2 {
-			s := w.inside(r, crowded[i/len(insides)%len(crowded)], insides[i%len(insides)])
-			s.Keys = sizes[i/len(insides)/len(crowded)%len(sizes)]
-			add(s)
+			inside, dir := insides[i%len(insides)], crowded[i/len(insides)%len(crowded)].name+"/"
+			add(Start{After: inside.at(w, r, dir), What: inside.what, Keys: sizes[i/len(insides)/len(crowded)%len(sizes)]})
 		}
 	}
 	for i := 0; len(starts) < n && i < 4*n; i++ {
-		s := w.near(r, nears[i%len(nears)])
-		s.Keys = sizes[i/len(nears)%len(sizes)]
-		add(s)
+		near, key := nears[i%len(nears)], w.Keys[r.IntN(len(w.Keys))]
+		dir := ancestor(r, key, len(w.Prefix))
+		add(Start{After: near.at(w, r, key, dir), What: near.what, Keys: sizes[i/len(nears)%len(sizes)]})
 	}
 	return starts
 }
@@ -84,63 +83,35 @@ func (w *Walk) crowded(r *rand.Rand) []directory {
 	return all[:min(len(all), mostCrowded)]
 }
 
-// The starts inside a crowded directory, in words.
-const (
-	insideKey    = "a key in a directory whose siblings sort before it"
-	insideMadeUp = "a made-up name in a directory whose siblings sort before it"
-	insideNone   = "a directory whose siblings sort before it"
-)
-
-var insides = []string{insideKey, insideMadeUp, insideNone}
-
-func (w *Walk) inside(r *rand.Rand, d directory, what string) Start {
-	path := d.name + "/"
-	switch what {
-	case insideKey:
-		from, _ := slices.BinarySearch(w.Keys, path)
-		to, _ := slices.BinarySearch(w.Keys, d.name+"0") // '0' follows '/'
-		path = w.Keys[from+r.IntN(to-from)]
-	case insideMadeUp:
-		path += madeUp(r)
-	}
-	return Start{After: path, What: what}
+// insides are the starts inside a crowded directory, in words.
+var insides = []struct {
+	what string
+	at   func(w *Walk, r *rand.Rand, dir string) string // dir ends in '/'
+}{
+	{"a key in a directory whose siblings sort before it", func(w *Walk, r *rand.Rand, dir string) string {
+		from, _ := slices.BinarySearch(w.Keys, dir)
+		to, _ := slices.BinarySearch(w.Keys, dir[:len(dir)-1]+"0") // '0' follows '/'
+		return w.Keys[from+r.IntN(to-from)]
+	}},
+	{"a made-up name in a directory whose siblings sort before it", func(_ *Walk, r *rand.Rand, dir string) string { return dir + madeUp(r) }},
+	{"a directory whose siblings sort before it", func(_ *Walk, _ *rand.Rand, dir string) string { return dir }},
 }
 
-// The starts near a key, in words.
-const (
-	nearKey       = "a key"
-	nearAfter     = "a made-up string just after a key"
-	nearBefore    = "a made-up string just before a key"
-	nearPart      = "the beginning of a key"
-	nearDirectory = "a directory of a key, without its '/'"
-	nearSlash     = "a directory of a key"
-	nearInside    = "a made-up name in a directory of a key"
-	nearFirst     = "the prefix"
-)
-
-var nears = []string{nearKey, nearAfter, nearBefore, nearPart, nearDirectory, nearSlash, nearInside, nearFirst}
-
-func (w *Walk) near(r *rand.Rand, what string) Start {
-	key := w.Keys[r.IntN(len(w.Keys))]
-	dir := ancestor(r, key, len(w.Prefix))
-	s := Start{After: key, What: what}
-	switch what {
-	case nearAfter:
-		s.After += madeUp(r)
-	case nearBefore:
-		s.After = justBefore(key)
-	case nearPart:
-		s.After = strings.ToValidUTF8(key[:r.IntN(len(key)+1)], "")
-	case nearDirectory:
-		s.After = strings.TrimSuffix(dir, "/")
-	case nearSlash:
-		s.After = dir
-	case nearInside:
-		s.After = dir + madeUp(r)
-	case nearFirst:
-		s.After = w.Prefix
-	}
-	return s
+// nears are the starts near a key in a directory, which ends in '/' or is empty, in words.
+var nears = []struct {
+	what string
+	at   func(w *Walk, r *rand.Rand, key, dir string) string
+}{
+	{"a key", func(_ *Walk, _ *rand.Rand, key, _ string) string { return key }},
+	{"a made-up string just after a key", func(_ *Walk, r *rand.Rand, key, _ string) string { return key + madeUp(r) }},
+	{"a made-up string just before a key", func(_ *Walk, _ *rand.Rand, key, _ string) string { return justBefore(key) }},
+	{"the beginning of a key", func(_ *Walk, r *rand.Rand, key, _ string) string {
+		return strings.ToValidUTF8(key[:r.IntN(len(key)+1)], "")
+	}},
+	{"a directory of a key, without its '/'", func(_ *Walk, _ *rand.Rand, _, dir string) string { return strings.TrimSuffix(dir, "/") }},
+	{"a directory of a key", func(_ *Walk, _ *rand.Rand, _, dir string) string { return dir }},
+	{"a made-up name in a directory of a key", func(_ *Walk, r *rand.Rand, _, dir string) string { return dir + madeUp(r) }},
+	{"the prefix", func(w *Walk, _ *rand.Rand, _, _ string) string { return w.Prefix }},
 }
 
 // ancestor returns a directory of a key, with its '/', that ends at or after an offset, or "".

@@ -46,9 +46,6 @@ type Config struct {
 	Limits Limits
 	Starts int    // LISTs after a start, at most
 	Seed   uint64 // of the choice of starts
-	// Sleep waits for d or until ctx ends, and then returns its error. Nil is
-	// the real clock.
-	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // Report is the result of a trial.
@@ -79,10 +76,7 @@ var errLate = errors.New("the time of a trial is over")
 // transient one is returned after three tries. That a trial reaches its limits is no
 // error, unless not a single page was walked.
 func Run(ctx context.Context, pages Pages, prefix string, cfg Config) (Report, error) {
-	if cfg.Sleep == nil {
-		cfg.Sleep = pause.For
-	}
-	t := &trial{pages: pages, cfg: cfg, jitter: rand.New(rand.NewPCG(cfg.Seed, 1))}
+	t := &trial{pages: pages, cfg: cfg}
 	t.report.Walk.Prefix = prefix
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Limits.Within, errLate)
 	defer cancel()
@@ -103,7 +97,6 @@ func Run(ctx context.Context, pages Pages, prefix string, cfg Config) (Report, e
 type trial struct {
 	pages  Pages
 	cfg    Config
-	jitter *rand.Rand
 	report Report
 }
 
@@ -229,25 +222,23 @@ func (t *trial) exists(ctx context.Context, key string) (bool, error) {
 
 // How a call is retried.
 const (
-	attempts   = 3
+	maxTries   = 3
 	firstPause = 500 * time.Millisecond
 	maxPause   = 5 * time.Second
 )
 
 // call makes a LIST, and retries it after transient errors.
 func (t *trial) call(ctx context.Context, list func(context.Context) error) error {
-	for failures := 0; ; {
+	for tries := 1; ; tries++ {
 		if t.report.Lists >= t.cfg.Limits.Lists {
 			return errSpent
 		}
 		t.report.Lists++
 		err := list(ctx)
-		failures++
-		if err == nil || objectstore.Permanent(err) || failures == attempts {
+		if err == nil || objectstore.Permanent(err) || tries == maxTries {
 			return err
 		}
-		bound := pause.Bound(firstPause, maxPause, failures)
-		if late := t.cfg.Sleep(ctx, 1+time.Duration(t.jitter.Int64N(int64(bound)))); late != nil {
+		if late := pause.For(ctx, rand.N(pause.Bound(firstPause, maxPause, tries))); late != nil {
 			return fmt.Errorf("%w: %w", late, err)
 		}
 	}

@@ -20,7 +20,6 @@ func config(seed uint64) trial.Config {
 	return trial.Config{
 		Limits: trial.Limits{Lists: 300, Keys: 50_000, Bytes: 8 << 20, Within: time.Minute},
 		Starts: 200, Seed: seed,
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
 }
 
@@ -209,7 +208,7 @@ func TestTime(t *testing.T) {
 					}
 				}
 				cfg := config(1)
-				cfg.Limits.Within, cfg.Sleep = 21*time.Second-10*time.Millisecond, nil
+				cfg.Limits.Within = 21*time.Second - 10*time.Millisecond
 				begun := time.Now()
 				report, err := trial.Run(t.Context(), m, "", cfg)
 				if took := time.Since(begun); took > 21*time.Second || report.Walk.Pages != c.pages || (err != nil) != c.fails {
@@ -236,17 +235,19 @@ func TestErrors(t *testing.T) {
 		"not found":     {1, objectstore.ErrNotFound, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := newModel(100, tree(450)...)
-			m.hook = func(_ context.Context, calls int) error {
-				if calls < c.failures || calls >= 20 && calls < 20+c.failures {
-					return c.err
+			synctest.Test(t, func(t *testing.T) {
+				m := newModel(100, tree(450)...)
+				m.hook = func(_ context.Context, calls int) error {
+					if calls < c.failures || calls >= 20 && calls < 20+c.failures {
+						return c.err
+					}
+					return nil
 				}
-				return nil
-			}
-			_, err := trial.Run(t.Context(), m, "", config(1))
-			if (err != nil) != c.fails || c.fails && !errors.Is(err, c.err) {
-				t.Errorf("Run = %v, want it to fail: %t", err, c.fails)
-			}
+				_, err := trial.Run(t.Context(), m, "", config(1))
+				if (err != nil) != c.fails || c.fails && !errors.Is(err, c.err) {
+					t.Errorf("Run = %v, want it to fail: %t", err, c.fails)
+				}
+			})
 		})
 	}
 }
