@@ -23,8 +23,6 @@ type merger struct {
 	last    []byte         // the last key that was taken; empty before the first
 }
 
-func (m *merger) add(s *stream) { m.streams = append(m.streams, s) }
-
 // run yields all batches, and an error last.
 func (m *merger) run(ctx context.Context) {
 	m.out = entry.NewBuilder()

@@ -12,6 +12,7 @@ import (
 func OpenAtOnce(paths []imports.Path) (most int, err error) {
 	s := &Source{paths: make([]path, len(paths))}
 	for i, p := range paths {
+		s.paths[i].rank = i
 		if s.paths[i].Mapping, err = NewMapping(p); err != nil {
 			return 0, err
 		}
@@ -45,10 +46,10 @@ func (d destination) holds(key string) bool {
 // destinations returns those of the streams that List merges.
 func (s *Source) destinations() []destination {
 	var all []destination
-	var objects []ranked
-	for i, p := range s.paths {
+	var objects []path
+	for _, p := range s.paths {
 		if p.object {
-			objects = append(objects, ranked{path: p, rank: i})
+			objects = append(objects, p)
 		} else {
 			all = append(all, destination{first: p.first()})
 		}

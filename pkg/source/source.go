@@ -33,6 +33,7 @@ type path struct {
 	Mapping
 	store objectstore.Store
 	walk  objectstore.Walker // the same store, if it is to be walked; else nil
+	rank  int                // its index in the request
 }
 
 // Open opens the stores of the paths. Buckets are listed in the mode; directories have only
@@ -48,7 +49,7 @@ func Open(ctx context.Context, opener objectstore.Opener, paths []imports.Path, 
 		if err != nil {
 			return nil, fmt.Errorf("path %s: %w", p.URI, err)
 		}
-		s.paths[i] = path{Mapping: m, store: store}
+		s.paths[i] = path{Mapping: m, store: store, rank: i}
 		if mode == objectstore.Walk && m.uri.Scheme == objectstore.SchemeS3 {
 			walker, ok := store.(objectstore.Walker)
 			if !ok {
@@ -86,29 +87,25 @@ func (s *Source) List(ctx context.Context, after string, opts objectstore.ListOp
 		var readers sync.WaitGroup
 		defer readers.Wait()
 		defer cancel()
-		m := &merger{yield: yield}
-		for _, st := range s.streams(after, opts, &readers) {
-			m.add(st)
-		}
-		m.run(ctx)
+		(&merger{streams: s.streams(after, opts, &readers), yield: yield}).run(ctx)
 	}
 }
 
 // streams returns the streams that may have keys after `after`.
 func (s *Source) streams(after string, opts objectstore.ListOptions, readers *sync.WaitGroup) []*stream {
 	var streams []*stream
-	var objects []ranked
-	for i, p := range s.paths {
+	var objects []path
+	for _, p := range s.paths {
 		start, ok := p.after(after)
 		if !ok {
 			continue
 		}
 		if p.object {
-			objects = append(objects, ranked{path: p, rank: i})
+			objects = append(objects, p)
 			continue
 		}
 		streams = append(streams, &stream{
-			rank: i, head: []byte(max(after, p.first())), readers: readers,
+			rank: p.rank, head: []byte(max(after, p.first())), readers: readers,
 			list: func(ctx context.Context) iter.Seq2[entry.Batch, error] {
 				if p.walk != nil {
 					return p.batches(p.walkAfter(ctx, start, opts), s.Markers)

@@ -70,18 +70,12 @@ func (p path) unmarked(page []objectstore.Listed, markers imports.Markers) (rest
 	return page, false
 }
 
-// ranked is an object path and its index in the request.
-type ranked struct {
-	path
-	rank int
-}
-
 // layer is the object paths between two prefix paths of the request, so that one rank fits
 // them all. They are sorted, with one path for each destination.
-type layer []ranked
+type layer []path
 
 // layers puts object paths, in the order of the request, into layers.
-func layers(objects []ranked) []layer {
+func layers(objects []path) []layer {
 	var out []layer
 	for i, o := range objects {
 		if i == 0 || o.rank != objects[i-1].rank+1 {
@@ -90,10 +84,10 @@ func layers(objects []ranked) []layer {
 		out[len(out)-1] = append(out[len(out)-1], o)
 	}
 	for i, l := range out {
-		slices.SortFunc(l, func(a, b ranked) int {
+		slices.SortFunc(l, func(a, b path) int {
 			return cmp.Or(cmp.Compare(a.root, b.root), cmp.Compare(b.rank, a.rank)) // the later path first
 		})
-		out[i] = slices.CompactFunc(l, func(a, b ranked) bool { return a.root == b.root })
+		out[i] = slices.CompactFunc(l, func(a, b path) bool { return a.root == b.root })
 	}
 	return out
 }
@@ -209,16 +203,9 @@ func (s *stream) skip(n int) (more bool, err error) {
 
 // before returns how many entries from the head on lie before limit.
 func (s *stream) before(limit []byte) int {
-	lo, hi := s.pos, s.batch.Len()
-	if bytes.Compare(s.batch.Key(hi-1), limit) < 0 {
-		return hi - lo
+	rest := s.batch.Len() - s.pos
+	if bytes.Compare(s.batch.Key(s.pos+rest-1), limit) < 0 {
+		return rest
 	}
-	for lo < hi {
-		if mid := int(uint(lo+hi) / 2); bytes.Compare(s.batch.Key(mid), limit) < 0 {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo - s.pos
+	return sort.Search(rest, func(i int) bool { return bytes.Compare(s.batch.Key(s.pos+i), limit) >= 0 })
 }
