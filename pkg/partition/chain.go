@@ -19,7 +19,7 @@ import (
 // they do not share with their neighbours, and more for covers that contradict.
 type Chain struct {
 	runs  []*run              // in key order and disjoint
-	loose []Cover             // covers that overlap a run and are not in it, in the order of arrival
+	loose []run               // of one cover each that overlaps one of runs, in the order of arrival
 	known map[digest]struct{} // the digests of loose
 
 	ends map[string]string // Beyond of each claim of the end, by the boundary that the claim starts at
@@ -46,14 +46,7 @@ type Fold struct {
 	Gaps    []Span // spans that no chosen cover covers, in key order; see Chain.Fold
 	Beyond  string // of the claim of the end of a complete fold; see Cover
 
-	chain []link
-}
-
-// link is one element of a fold's chain: a run, or one cover if that is empty.
-type link struct {
-	Span
-	run   run
-	cover Cover
+	chain []run
 }
 
 // Complete reports whether the covers chain from open end to open end.
@@ -62,8 +55,8 @@ func (f Fold) Complete() bool { return len(f.Gaps) == 0 }
 // All yields the ranges, which are disjoint, in key order.
 func (f Fold) All() iter.Seq[RangeMetadata] {
 	return func(yield func(RangeMetadata) bool) {
-		for _, l := range f.chain {
-			for c := range l.covers() {
+		for _, r := range f.chain {
+			for c := range r.covers {
 				if c.Range != nil && !yield(*c.Range) {
 					return
 				}
@@ -72,15 +65,8 @@ func (f Fold) All() iter.Seq[RangeMetadata] {
 	}
 }
 
-func (l *link) covers() iter.Seq[Cover] {
-	if l.run.open.data == nil {
-		return func(yield func(Cover) bool) { yield(l.cover) }
-	}
-	return l.run.covers()
-}
-
 // Add takes in one cover. It passes over a cover that contradicts itself: its keys are a
-// gap then, and are listed again. So each link of a fold ends behind its start.
+// gap then, and are listed again. So each run ends behind its start.
 func (c *Chain) Add(cover Cover) {
 	if !cover.sound() {
 		return
@@ -135,12 +121,12 @@ func (c *Chain) addLoose(cover Cover) {
 		c.known = make(map[digest]struct{})
 	}
 	c.known[cover.digest()] = struct{}{}
-	c.loose = append(c.loose, cover)
+	c.loose = append(c.loose, *newRun(cover))
 }
 
 // Bytes is about how much memory the chain takes.
 func (c *Chain) Bytes() int {
-	n := (len(c.loose) + len(c.ends)) * 400
+	n := len(c.loose)*500 + len(c.ends)*400
 	for _, r := range c.runs {
 		n += r.bytes()
 	}
@@ -157,7 +143,9 @@ func (c *Chain) Fold() Fold {
 	at := ""
 	for {
 		for l, ok := next[at]; ok; l, ok = next[at] {
-			f.take(*l)
+			f.chain = append(f.chain, *l)
+			f.Objects += l.objects
+			f.Ranges += l.ranges
 			at = l.Upto
 		}
 		i := sort.Search(len(links), func(i int) bool { return links[i].After > at })
@@ -181,31 +169,19 @@ func (c *Chain) Fold() Fold {
 	}
 }
 
-func (f *Fold) take(l link) {
-	f.chain = append(f.chain, l)
-	t := l.run.tally
-	if l.run.open.data == nil {
-		t = l.cover.tally()
-	}
-	f.Objects += t.objects
-	f.Ranges += t.ranges
-}
-
 // links returns what a chain can be made of, ordered by where it starts. Runs are split
 // where a chain could leave them for a loose cover, or go on in them after one.
-func (c *Chain) links() []link {
+func (c *Chain) links() []run {
 	for _, cover := range c.loose {
 		c.splitAt(cover.After)
 		c.splitAt(cover.Upto)
 	}
-	links := make([]link, 0, len(c.runs)+len(c.loose))
+	links := make([]run, 0, len(c.runs)+len(c.loose))
 	for _, r := range c.runs {
-		links = append(links, link{Span: r.Span, run: *r})
+		links = append(links, *r)
 	}
-	for _, cover := range c.loose {
-		links = append(links, link{Span: cover.Span, cover: cover})
-	}
-	slices.SortStableFunc(links, func(a, b link) int { return strings.Compare(a.After, b.After) })
+	links = append(links, c.loose...)
+	slices.SortStableFunc(links, func(a, b run) int { return strings.Compare(a.After, b.After) })
 	return links
 }
 
@@ -223,8 +199,8 @@ func (c *Chain) splitAt(key string) {
 
 // choose picks among the links that start at the same key the one from which the
 // chain gets furthest, and the last of several such.
-func choose(links []link) map[string]*link {
-	next := make(map[string]*link, len(links))
+func choose(links []run) map[string]*run {
+	next := make(map[string]*run, len(links))
 	reach := make(map[string]string, len(links)) // end of the chain that starts here
 	for i := len(links) - 1; i >= 0; {
 		start := links[i].After

@@ -3,16 +3,15 @@ package partition
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"iter"
 	"sort"
 
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
 )
 
-// run is a chain of covers, packed: an import of 5 * 10^10 keys has about a million covers,
-// and a coordinator holds those of many imports. None of them claims the end. A run is
-// never empty. A copy is a snapshot: covers that are appended to the original later are not
-// in it.
+// run is a chain of sound covers, packed: an import of 5 * 10^10 keys has about a million
+// covers, and a coordinator holds those of many imports. None of them claims the end. A run
+// is never empty. A copy is a snapshot: covers that are appended to the original later are
+// not in it.
 //
 // Covers are stored in key order, and in each MinKey before Upto. Of each key only what
 // it does not share with the key before is stored, since neighbours share most. A record
@@ -21,14 +20,13 @@ import (
 //	kind: one byte, see below
 //	MinKey, but for coverEmpty:  uvarint shared with After, uvarint length, the rest
 //	Upto:                        uvarint shared with the key before, uvarint length, the rest
-//	MaxKey, with coverOther:     uvarint shared with Upto, uvarint length, the rest
 //	ID, but for coverEmpty:      32 bytes; with coverText uvarint length, bytes
 //	Count, EstimatedSize, but for coverEmpty: uvarints
 type run struct {
 	Span
 	tally
 
-	sealed []block // full ones
+	sealed []block // full ones, or what a split left of them
 	open   block   // the last one
 }
 
@@ -60,11 +58,11 @@ func (c Cover) tally() tally {
 // blockSize is the size at which a block is full. To find a cover, one block is decoded.
 const blockSize = 4 << 10
 
-// Kinds of records, as bits.
+// Kinds of records.
 const (
-	coverEmpty = 1 << iota // the cover has no range
-	coverOther             // the range's MaxKey is not Upto
-	coverText              // the range's ID is not 64 hex digits
+	coverRange = iota
+	coverEmpty // the cover has no range
+	coverText  // the range's ID is not 64 hex digits
 )
 
 // newRun returns the run of one cover.
@@ -91,26 +89,26 @@ func (b *block) append(c Cover) {
 }
 
 // covers yields the covers of the run, in key order.
-func (r *run) covers() iter.Seq[Cover] {
-	return func(yield func(Cover) bool) {
-		for _, b := range r.sealed {
-			if !b.each(yield) {
+func (r *run) covers(yield func(Cover) bool) {
+	for i := range len(r.sealed) + 1 {
+		for c := range r.block(i).covers {
+			if !yield(c) {
 				return
 			}
 		}
-		r.open.each(yield)
 	}
 }
 
-// startingAt returns the cover of the run that starts at a boundary, if one does.
+// startingAt returns the cover of the run that starts at a boundary that lies within it,
+// if one does.
 func (r *run) startingAt(after string) (found Cover, ok bool) {
-	r.block(r.blockOf(after)).each(func(c Cover) bool {
-		if c.After == after {
-			found, ok = c, true
+	i := sort.Search(len(r.sealed), func(i int) bool { return r.block(i+1).after > after })
+	for c := range r.block(i).covers {
+		if c.After >= after {
+			return c, c.After == after
 		}
-		return c.After < after
-	})
-	return found, ok
+	}
+	return Cover{}, false
 }
 
 // block returns the i-th block. The open one is the last.
@@ -121,45 +119,29 @@ func (r *run) block(i int) block {
 	return r.sealed[i]
 }
 
-// blockOf returns the index of the last block that does not start after key,
-// which lies within the run.
-func (r *run) blockOf(key string) int {
-	return sort.Search(len(r.sealed), func(i int) bool { return r.block(i+1).after > key })
-}
-
 // split cuts the run at its first boundary from key on, which lies within it and
 // is not where it starts. It returns what follows, nil if nothing does. Blocks
 // are shared with snapshots, and stay as they are.
 func (r *run) split(key string) *run {
-	i := r.blockOf(key)
+	i := sort.Search(len(r.sealed), func(i int) bool { return r.block(i+1).after >= key }) // starts before key
 	old := r.block(i)
-	head, tail := block{after: old.after}, block{}
-	old.each(func(c Cover) bool {
-		switch {
-		case c.After < key:
+	head, tail := block{after: old.after}, block{} // tail may stay empty
+	for c := range old.covers {
+		if c.After < key {
 			head.append(c)
-			return true
-		case tail.data == nil:
-			tail.after = c.After
+			tail.after = c.Upto
+		} else {
+			tail.append(c)
 		}
-		tail.append(c)
-		return true
-	})
-	rest := &run{Span: r.Span, tally: r.tally, sealed: r.sealed[min(i+1, len(r.sealed)):], open: r.open}
-	switch {
-	case i == len(r.sealed):
-		rest.open = tail
-	case tail.data != nil:
-		rest.sealed = append([]block{tail}, rest.sealed...)
+	}
+	rest := &run{Span: Span{After: tail.after, Upto: r.Upto}, open: tail}
+	if i < len(r.sealed) {
+		rest.sealed, rest.open = append([]block{tail}, r.sealed[i+1:]...), r.open
 	}
 	if rest.open.data == nil {
 		return nil
 	}
-	rest.After = rest.block(0).after
 	*r = run{Span: Span{After: r.After, Upto: rest.After}, sealed: r.sealed[:i:i], open: head}
-	if head.data == nil { // key is where the block starts
-		r.sealed, r.open = r.sealed[:i-1:i-1], r.sealed[i-1]
-	}
 	r.retally()
 	rest.retally()
 	return rest
@@ -182,38 +164,30 @@ func (r *run) bytes() int {
 	return n
 }
 
-// each yields the covers of the block, and reports whether the caller wanted all.
-func (b block) each(yield func(Cover) bool) bool {
+// covers yields the covers of the block, in key order.
+func (b block) covers(yield func(Cover) bool) {
 	at := b.after
 	for data := b.data; len(data) > 0; {
 		var c Cover
-		c, data = takeCover(at, data)
-		if !yield(c) {
-			return false
+		if c, data = takeCover(at, data); !yield(c) {
+			return
 		}
 		at = c.Upto
 	}
-	return true
 }
 
 func appendCover(dst []byte, c Cover) []byte {
 	if c.Range == nil {
 		return appendKey(append(dst, coverEmpty), c.After, c.Upto)
 	}
-	var kind byte
-	if c.Range.MaxKey != c.Upto {
-		kind |= coverOther
-	}
+	kind := byte(coverRange)
 	id, err := hex.DecodeString(c.Range.ID)
 	if err != nil || len(id) != 32 || hex.EncodeToString(id) != c.Range.ID {
-		kind |= coverText
+		kind = coverText
 	}
 	dst = appendKey(append(dst, kind), c.After, c.Range.MinKey)
 	dst = appendKey(dst, c.Range.MinKey, c.Upto)
-	if kind&coverOther != 0 {
-		dst = appendKey(dst, c.Upto, c.Range.MaxKey)
-	}
-	if kind&coverText != 0 {
+	if kind == coverText {
 		dst = append(binary.AppendUvarint(dst, uint64(len(c.Range.ID))), c.Range.ID...)
 	} else {
 		dst = append(dst, id...)
@@ -236,7 +210,7 @@ func takeCover(after string, data []byte) (c Cover, rest []byte) {
 	kind := data[0]
 	data = data[1:]
 	c.After = after
-	if kind&coverEmpty != 0 {
+	if kind == coverEmpty {
 		c.Upto, data = takeKey(after, data)
 		return c, data
 	}
@@ -244,10 +218,7 @@ func takeCover(after string, data []byte) (c Cover, rest []byte) {
 	c.Range.MinKey, data = takeKey(after, data)
 	c.Upto, data = takeKey(c.Range.MinKey, data)
 	c.Range.MaxKey = c.Upto
-	if kind&coverOther != 0 {
-		c.Range.MaxKey, data = takeKey(c.Upto, data)
-	}
-	if kind&coverText != 0 {
+	if kind == coverText {
 		var n uint64
 		n, data = takeUvarint(data)
 		c.Range.ID, data = string(data[:n]), data[n:]
