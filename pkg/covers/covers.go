@@ -69,42 +69,45 @@ func (l *Log) Within(d time.Duration) *Log {
 // Publish stores a cover that a worker of the partition found. It returns once the
 // cover is durable, and may store it twice.
 func (l *Log) Publish(ctx context.Context, importID, partitionID string, c partition.Cover) error {
-	if err := natsconn.CheckTokens(importID, partitionID); err != nil {
-		return fmt.Errorf("publish a cover: %w", err)
-	}
-	data, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("encode a cover of partition %s: %w", partitionID, err)
-	}
-	err = l.store(ctx, "cover", coverPrefix+importID+"."+partitionID, data)
-	if err != nil {
+	if err := l.publish(ctx, "cover", coverPrefix, importID, partitionID, c); err != nil {
 		return fmt.Errorf("publish a cover of partition %s of import %s: %w", partitionID, importID, err)
 	}
 	l.conn.CountPublished("cover")
 	return nil
 }
 
-// store appends a message; retries are counted under op.
-func (l *Log) store(ctx context.Context, op, subject string, data []byte) error {
+// publish stores a message about a partition; retries are counted under op.
+func (l *Log) publish(ctx context.Context, op, prefix, importID, partitionID string, message any) error {
+	if err := natsconn.CheckTokens(importID, partitionID); err != nil {
+		return err
+	}
+	data, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
 	return l.conn.Retry(ctx, op, func(ctx context.Context) error {
-		_, err := l.conn.JetStream.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: l.conn.Header(), Data: data})
+		_, err := l.conn.JetStream.PublishMsg(ctx, &nats.Msg{Subject: prefix + importID + "." + partitionID, Header: l.conn.Header(), Data: data})
 		return err
 	})
 }
 
 // Last returns the cover of a partition that was stored last, and whether there is any.
 func (l *Log) Last(ctx context.Context, importID, partitionID string) (c partition.Cover, found bool, err error) {
-	if err := natsconn.CheckTokens(importID, partitionID); err != nil {
-		return c, false, fmt.Errorf("read a cover: %w", err)
+	return last[partition.Cover](ctx, l, "cover", coverPrefix, importID, partitionID)
+}
+
+// last returns the last message of a kind about a partition, and whether there is any.
+func last[T any](ctx context.Context, l *Log, kind, prefix, importID, partitionID string) (message T, found bool, err error) {
+	if err = natsconn.CheckTokens(importID, partitionID); err == nil {
+		message, err = natsconn.ReadLast[T](ctx, l.stream, prefix+importID+"."+partitionID)
 	}
-	c, err = natsconn.ReadLast[partition.Cover](ctx, l.stream, coverPrefix+importID+"."+partitionID)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return c, false, nil
+		return message, false, nil
 	}
 	if err != nil {
-		return c, false, fmt.Errorf("read the last cover of partition %s: %w", partitionID, err)
+		return message, false, fmt.Errorf("read the last %s of partition %s: %w", kind, partitionID, err)
 	}
-	return c, true, nil
+	return message, true, nil
 }
 
 // Count returns how many covers of an import are stored. A follower that has received

@@ -18,6 +18,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
+var (
+	cover = queuetest.Cover
+	same  = queuetest.SameCover
+)
+
 func TestFollowCoversInOrderAcrossServerRestarts(t *testing.T) {
 	t.Parallel()
 	const n, restarts = 60, 2

@@ -36,8 +36,8 @@ func (l *Log) Follow(ctx context.Context, importID string, f func(partition.Cove
 	if err := natsconn.CheckTokens(importID); err != nil {
 		return fmt.Errorf("follow covers: %w", err)
 	}
-	err := l.follow(ctx, coverPrefix+importID+".*", f)
-	return fmt.Errorf("follow covers of import %s: %w", importID, err)
+	w := &follower{log: l, subject: coverPrefix + importID + ".*", next: 1, f: f}
+	return fmt.Errorf("follow covers of import %s: %w", importID, w.run(ctx))
 }
 
 // follower reads batches of messages of the log from a sequence number on. That number
@@ -68,22 +68,20 @@ var errUndecodable = errors.New("message cannot be read")
 // errRewound says that new covers get the numbers of old ones, and would not be seen.
 var errRewound = errors.New("NATS has lost covers that it had acknowledged")
 
-// follow calls f with every cover of the subject until ctx ends or it cannot go on.
-func (l *Log) follow(ctx context.Context, subject string, f func(partition.Cover)) error {
+// run reads covers until ctx ends or it cannot go on.
+func (w *follower) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ticks, err := l.conn.Hints(ctx, subject)
+	hints, err := w.log.conn.Hints(ctx, w.subject)
 	if err != nil {
 		return err
 	}
-	nc := l.conn.NATS
-	inbox := nc.NewInbox()
-	answers, err := nc.SubscribeSync(inbox + ".*")
-	if err != nil {
+	nc := w.log.conn.NATS
+	w.inbox = nc.NewInbox()
+	if w.answers, err = nc.SubscribeSync(w.inbox + ".*"); err != nil {
 		return err
 	}
-	defer func() { _ = answers.Unsubscribe() }() // an error says that the connection is closed
-	w := &follower{log: l, subject: subject, answers: answers, inbox: inbox, next: 1, f: f}
+	defer func() { _ = w.answers.Unsubscribe() }() // an error says that the connection is closed
 	poll := time.NewTicker(followPoll)
 	defer poll.Stop()
 	for {
@@ -98,7 +96,7 @@ func (l *Log) follow(ctx context.Context, subject string, f func(partition.Cover
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-ticks:
+		case <-hints:
 		case <-poll.C:
 		}
 		// After a hint the next batch is read soon, and holds many covers.
@@ -153,7 +151,7 @@ func (w *follower) batch(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		last := "0" // sequence number of the message before, within this answer
-		for end := false; !end; {
+		for {
 			msg, err := w.answers.NextMsgWithContext(ctx)
 			if err != nil {
 				return err
@@ -161,43 +159,46 @@ func (w *follower) batch(ctx context.Context) (more bool, err error) {
 			if msg.Subject != reply {
 				continue // the rest of an answer to an earlier request
 			}
-			if last, more, end, err = w.take(msg, last); err != nil {
-				return err
+			switch status := msg.Header.Get("Status"); status {
+			case "":
+				if last, err = w.take(msg, last); err != nil {
+					return err
+				}
+			case "204": // the end of the batch
+				more = msg.Header.Get("Nats-Num-Pending") != "0"
+				return nil
+			case "404": // no messages
+				return nil
+			default:
+				return fmt.Errorf("NATS answered %s %s", status, msg.Header.Get("Description"))
 			}
 		}
-		return nil
 	})
-	return more && err == nil, err
+	if err != nil {
+		return false, fmt.Errorf("read covers from %d on: %w", w.next, err)
+	}
+	return more, nil
 }
 
-// take takes one message of an answer. Each message names the one before it, so that a
-// missing one is noticed.
-func (w *follower) take(msg *nats.Msg, before string) (last string, more, end bool, err error) {
-	switch status := msg.Header.Get("Status"); status {
-	case "":
-	case "204": // the end of the batch
-		return before, msg.Header.Get("Nats-Num-Pending") != "0", true, nil
-	case "404":
-		return before, false, true, nil
-	default:
-		return "", false, false, fmt.Errorf("read covers from %d on: NATS answered %s %s", w.next, status, msg.Header.Get("Description"))
-	}
+// take takes in a cover, and returns its sequence number. Each message names the one
+// before it, so that a missing one is noticed.
+func (w *follower) take(msg *nats.Msg, before string) (last string, err error) {
 	if got := msg.Header.Get("Nats-Last-Sequence"); got != before {
-		return "", false, false, fmt.Errorf("read covers from %d on: a message after %s is followed by one after %s", w.next, before, got)
+		return "", fmt.Errorf("message %s is followed by the one after %s", before, got)
 	}
 	last = msg.Header.Get(jetstream.SequenceHeader)
 	seq, err := strconv.ParseUint(last, 10, 64)
 	if err != nil || seq < w.next {
-		return "", false, false, fmt.Errorf("read covers from %d on: NATS answered with message %q", w.next, last)
+		return "", fmt.Errorf("NATS answered with message %q", last)
 	}
 	if err := w.log.conn.CheckMessage(fmt.Sprintf("cover %d", seq), msg.Header); err != nil {
-		return "", false, false, err
+		return "", err
 	}
 	var c partition.Cover
 	if err := json.Unmarshal(msg.Data, &c); err != nil {
-		return "", false, false, fmt.Errorf("decode cover %d: %w: %w", seq, errUndecodable, err)
+		return "", fmt.Errorf("decode cover %d: %w: %w", seq, errUndecodable, err)
 	}
 	w.next, w.reached = seq+1, time.Now()
 	w.f(c)
-	return last, false, false, nil
+	return last, nil
 }

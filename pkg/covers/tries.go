@@ -2,14 +2,8 @@ package covers
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
 // Tries is the note of a partition that was delivered more than once, or cut.
@@ -27,30 +21,12 @@ type Tries struct {
 
 // Tries returns the last note of a partition, and whether there is any.
 func (l *Log) Tries(ctx context.Context, importID, partitionID string) (t Tries, found bool, err error) {
-	if err := natsconn.CheckTokens(importID, partitionID); err != nil {
-		return Tries{}, false, fmt.Errorf("read the tries of a partition: %w", err)
-	}
-	t, err = natsconn.ReadLast[Tries](ctx, l.stream, triesPrefix+importID+"."+partitionID)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Tries{}, false, nil
-	}
-	if err != nil {
-		return Tries{}, false, fmt.Errorf("read the tries of partition %s: %w", partitionID, err)
-	}
-	return t, true, nil
+	return last[Tries](ctx, l, "note", triesPrefix, importID, partitionID)
 }
 
 // NoteTries stores a note of a partition, which replaces the one before.
 func (l *Log) NoteTries(ctx context.Context, importID, partitionID string, t Tries) error {
-	if err := natsconn.CheckTokens(importID, partitionID); err != nil {
-		return fmt.Errorf("note the tries of a partition: %w", err)
-	}
-	data, err := json.Marshal(t)
-	if err != nil {
-		return fmt.Errorf("encode the tries of partition %s: %w", partitionID, err)
-	}
-	err = l.store(ctx, "write", triesPrefix+importID+"."+partitionID, data)
-	if err != nil {
+	if err := l.publish(ctx, "write", triesPrefix, importID, partitionID, t); err != nil {
 		return fmt.Errorf("note the tries of partition %s: %w", partitionID, err)
 	}
 	l.conn.CountPublished("note")
