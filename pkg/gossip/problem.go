@@ -25,11 +25,7 @@ func (g *Gossip) BroadcastProblem(p Problem) error {
 	if len(p.Text) > maxProblem {
 		p.Text = strings.ToValidUTF8(p.Text[:maxProblem], "") + "…"
 	}
-	data, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return g.Broadcast(topicProblems, data)
+	return g.Broadcast(topicProblems, p)
 }
 
 // ListenProblems calls f with the problems that workers broadcast until ctx ends, by one

@@ -1,8 +1,6 @@
-// Package pace is the rate limit of a fleet towards a store: it limits the LIST calls
-// that all processes together have in flight, and slows all down when the store throttles
-// one. What the store throttles in one process slows the others down, too, before they
-// are throttled themselves; and a bound on the calls of the whole fleet is shared by the
-// processes that list.
+// Package pace is the rate limit of a fleet towards a store. The processes that list share
+// a bound on the LIST calls that all have in flight together. When the store throttles one
+// of them, the others slow down before they are throttled themselves.
 //
 // It works by gossip, and stores nothing: a process that lists broadcasts so every few
 // seconds, and at once when it starts, stops, or is throttled. A lost message is made up for
@@ -39,7 +37,7 @@ type Limiter interface {
 // process broadcasts on a topic reaches all that listen to it then; whether it reaches the
 // process itself is left open.
 type Gossip interface {
-	Broadcast(topic string, data []byte) error
+	Broadcast(topic string, message any) error // as JSON
 	Listen(ctx context.Context, topic string, f func(data []byte)) error
 }
 
@@ -114,11 +112,7 @@ func (p *process) look() (message, bool) {
 }
 
 func (p *process) broadcast(topic string, m message) {
-	data, err := json.Marshal(m)
-	if err == nil {
-		err = p.cfg.Gossip.Broadcast(topic, data)
-	}
-	if err != nil {
+	if err := p.cfg.Gossip.Broadcast(topic, m); err != nil {
 		p.cfg.Log.Debug("broadcast the pace in a store", "err", err)
 	} else if m.Throttled {
 		p.metrics.broadcast.Inc()

@@ -65,7 +65,7 @@ const (
 // broadcaster is how processes share the load: what one broadcasts, all that listen
 // receive, itself included, unless it is lost.
 type broadcaster interface {
-	Broadcast(topic string, data []byte) error
+	Broadcast(topic string, message any) error // as JSON
 	Listen(ctx context.Context, topic string, f func(data []byte)) error
 }
 
@@ -164,10 +164,6 @@ func (q *Queue) broadcastLoad(ctx context.Context, gossip broadcaster) error {
 		if err != nil {
 			return err
 		}
-		data, err := json.Marshal(l)
-		if err != nil {
-			return err
-		}
-		return gossip.Broadcast(topicLoad, data)
+		return gossip.Broadcast(topicLoad, l)
 	})
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 
 	"github.com/rangefleet/rangefleet/pkg/gossip"
@@ -17,11 +16,7 @@ type workerGossip struct {
 
 // broadcast sends a message to all workers, this one included.
 func (g workerGossip) broadcast(topic string, message any) {
-	data, err := json.Marshal(message)
-	if err == nil {
-		err = g.gossip.Broadcast(topic, data)
-	}
-	if err != nil {
+	if err := g.gossip.Broadcast(topic, message); err != nil {
 		g.log.Debug("broadcast to workers", "topic", topic, "err", err)
 	}
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -34,9 +33,7 @@ func newStalling(t *testing.T) *stage {
 func (s *stage) hears(t *testing.T, l queue.LaneLoad) {
 	t.Helper()
 	_, before := s.w.load.Last()
-	data, err := json.Marshal(l)
-	expect.NoError(t, err)
-	expect.NoError(t, s.q.Gossip.Broadcast("load", data))
+	expect.NoError(t, s.q.Gossip.Broadcast("load", l))
 	expect.Eventually(t, "the load is heard", func() bool { _, seq := s.w.load.Last(); return seq > before })
 }
 
