@@ -19,55 +19,45 @@ const (
 	turnEvery   = 5 * time.Second // how often a slot that waits for its turn shows that it is alive
 )
 
-// admission decides when a slot of a worker pulls a partition.
+// next waits for a partition for the slot until ctx ends.
 //
 // While a slot waits in a pull from bulk it counts as idle, and partitions are cut for
 // it. So only one slot of bulk pulls at a time. While the process has most of its LIST
 // calls in flight, no slot pulls: a second partition would only take calls from the
 // first. The exception is fairness: a slot then still pulls a partition of another
 // import.
-type admission struct {
-	slots    slots
-	busy     func() bool // whether most LIST calls are in flight
-	load     *queue.LoadWatch
-	refusals *refusals
-	now      func() time.Time
-	turn     chan struct{} // held by the slot of bulk that may pull
-}
-
-// wait waits for a partition for the slot until ctx ends.
-func (a *admission) wait(ctx context.Context, s *slot) (*queue.Task, error) {
+func (w *Worker) next(ctx context.Context, s *slot) (*queue.Task, error) {
 	if s.lane == queue.Express {
-		return a.pull(ctx, s)
+		return w.pull(ctx, s)
 	}
 	tick := time.NewTicker(turnEvery)
 	defer tick.Stop()
 	for {
-		s.progress.set(a.now())
+		s.progress.set(w.now())
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("wait for room: %w", ctx.Err())
 		case <-tick.C:
-		case a.turn <- struct{}{}:
-			defer func() { <-a.turn }()
-			return a.waitInTurn(ctx, s)
+		case w.turn <- struct{}{}:
+			defer func() { <-w.turn }()
+			return w.waitInTurn(ctx, s)
 		}
 	}
 }
 
-func (a *admission) waitInTurn(ctx context.Context, s *slot) (*queue.Task, error) {
+func (w *Worker) waitInTurn(ctx context.Context, s *slot) (*queue.Task, error) {
 	for room := 0; ctx.Err() == nil; _ = pause.For(ctx, lookForRoom) {
-		s.progress.set(a.now())
-		if room++; !a.hasRoom() {
+		s.progress.set(w.now())
+		if room++; !w.hasRoom() {
 			room = 0
 		}
-		switch load, _ := a.load.Last(); {
-		case a.refusals.avoids():
-		case room >= roomFor || !a.slots.workOn(""):
-			a.load.Prompt()
-			return a.pull(ctx, s)
-		case a.isFair(load), a.refusals.takesRefused():
-			task, err := a.pullBriefly(ctx, s)
+		switch load, _ := w.load.Last(); {
+		case w.refusals.avoids():
+		case room >= roomFor || !w.slots.workOn(""):
+			w.load.Prompt()
+			return w.pull(ctx, s)
+		case w.isFair(load), w.refusals.takesRefused():
+			task, err := w.pullBriefly(ctx, s)
 			if task != nil || err != nil {
 				return task, err
 			}
@@ -77,21 +67,21 @@ func (a *admission) waitInTurn(ctx context.Context, s *slot) (*queue.Task, error
 }
 
 // pull waits for a partition and takes it.
-func (a *admission) pull(ctx context.Context, s *slot) (*queue.Task, error) {
+func (w *Worker) pull(ctx context.Context, s *slot) (*queue.Task, error) {
 	s.pulling.Store(true)
 	defer s.pulling.Store(false)
 	task, err := s.puller.Pull(ctx)
 	if task != nil {
-		s.take(task, a.now()) // before another slot has its turn
+		s.take(task, w.now()) // before another slot has its turn
 	}
 	return task, err
 }
 
 // pullBriefly is pull for pullFor. It returns nil if there was nothing.
-func (a *admission) pullBriefly(ctx context.Context, s *slot) (*queue.Task, error) {
+func (w *Worker) pullBriefly(ctx context.Context, s *slot) (*queue.Task, error) {
 	brief, cancel := context.WithTimeout(ctx, pullFor)
 	defer cancel()
-	task, err := a.pull(brief, s)
+	task, err := w.pull(brief, s)
 	if err != nil && brief.Err() != nil && ctx.Err() == nil {
 		return nil, nil
 	}
@@ -100,15 +90,15 @@ func (a *admission) pullBriefly(ctx context.Context, s *slot) (*queue.Task, erro
 
 // hasRoom reports whether the process could list another partition besides those of
 // bulk that it has.
-func (a *admission) hasRoom() bool {
-	return !a.busy() && !a.slots.any(queue.Bulk, func(s *slot) bool {
-		return s.busy() && !s.listed.Load() && s.taken.since(a.now()) < getReady
+func (w *Worker) hasRoom() bool {
+	return !w.cfg.Busy() && !w.slots.any(queue.Bulk, func(s *slot) bool {
+		return s.busy() && !s.listed.Load() && s.taken.since(w.now()) < getReady
 	})
 }
 
 // isFair reports whether to take a pending partition although there is no room: one
 // of another import. If more partitions are pending than running, not all of them
 // are of this import.
-func (a *admission) isFair(l queue.LaneLoad) bool {
-	return l.Next != "" && (!a.slots.workOn(l.Next) || l.Pending > l.Running)
+func (w *Worker) isFair(l queue.LaneLoad) bool {
+	return l.Next != "" && (!w.slots.workOn(l.Next) || l.Pending > l.Running)
 }

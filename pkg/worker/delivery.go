@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
@@ -62,10 +63,7 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	d.covers = &coverWriter{publisher: d.publisher, covered: d.covered}
 	d.tries = &tries{publisher: d.publisher, covers: d.covers, worker: w.name, read: task.Deliveries == 1, count: 1}
 	d.waits = newWaits(w.now, w.stalls.answered)
-	d.stall = &stallWatch{
-		slot: s, slots: w.slots, load: w.load, stores: w.stalls, waits: d.waits, suspicion: &d.tries.suspicion,
-		problem: d.publisher.problem, chance: w.chance, now: w.now,
-	}
+	d.stall = &stallWatch{d: d}
 	return d
 }
 
@@ -91,17 +89,14 @@ func (d *delivery) work(ctx context.Context) error {
 	if record.Partitions == nil {
 		return errEarly // an old record does not say how buckets are listed
 	}
-	guarded := make(chan struct{})
-	go func() {
-		defer close(guarded)
-		d.guard(stop).run(ctx, changed)
-	}()
+	var guard sync.WaitGroup
+	guard.Go(func() { stop(d.guard(ctx, changed)) })
 	err = d.list(ctx, record.Job)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
 	stop(nil)
-	<-guarded
+	guard.Wait()
 	return err
 }
 
@@ -111,14 +106,6 @@ func (d *delivery) noteLoad() {
 	var load queue.LaneLoad
 	if load, d.loadSeq = d.worker.load.Last(); load.Waiting > 1 {
 		d.worker.load.Prompt()
-	}
-}
-
-// guard returns the guard of the delivery, which stops it by stop.
-func (d *delivery) guard(stop context.CancelCauseFunc) *guard {
-	return &guard{
-		task: d.task, imports: d.worker.cfg.Imports, ownership: d.ownership, stall: d.stall,
-		stuck: d.worker.stuck, now: d.worker.now, log: d.log, stop: stop,
 	}
 }
 

@@ -63,12 +63,6 @@ func (s *stage) resumed(t *testing.T) *delivery {
 	return d
 }
 
-// heartbeat has the guard send a heartbeat, and returns why it stopped the delivery.
-func (d *delivery) heartbeat() (stopped error) {
-	d.guard(func(err error) { stopped = err }).heartbeat()
-	return stopped
-}
-
 // TestAFrozenWorkerPublishesNothing moves the clock as it moves for a process that
 // is stopped and continued.
 func TestAFrozenWorkerPublishesNothing(t *testing.T) {

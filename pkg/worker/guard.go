@@ -1,79 +1,66 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// guard keeps a delivery alive with heartbeats while it is worked on, and stops it
-// when its partition is lost, its import has ended, or it makes no progress.
-type guard struct {
-	task      *queue.Task
-	imports   *imports.Store
-	ownership *ownership
-	stall     *stallWatch
-	stuck     time.Duration // a delivery without progress for so long is given up
-	now       func() time.Time
-	log       *slog.Logger
-	stop      context.CancelCauseFunc // stops the delivery
-}
-
-// run guards the delivery until ctx ends. changed signals that the import's record
-// has changed.
-func (g *guard) run(ctx context.Context, changed <-chan struct{}) {
-	tick := time.NewTicker(g.task.Heartbeat())
+// guard keeps the delivery alive with heartbeats while it is worked on, until ctx ends.
+// It returns sooner, with the reason, if the partition is lost, its import has ended, or it
+// makes no progress. changed signals that the import's record has changed.
+func (d *delivery) guard(ctx context.Context, changed <-chan struct{}) error {
+	tick := time.NewTicker(d.task.Heartbeat())
 	defer tick.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-tick.C:
-			g.heartbeat()
-			if err := g.stall.check(); err != nil {
-				g.stop(err)
-			}
-			g.checkImport(ctx)
+			err = cmp.Or(d.heartbeat(), d.stall.check(), d.checkImport(ctx))
 		case <-changed:
-			g.checkImport(ctx)
+			err = d.checkImport(ctx)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
-// heartbeat sends a heartbeat, unless the delivery must not go on.
-func (g *guard) heartbeat() {
-	if err := g.ownership.check(); err != nil {
-		g.stop(err)
-		return
+// heartbeat sends a heartbeat, or returns why the delivery must not go on.
+func (d *delivery) heartbeat() error {
+	if err := d.ownership.check(); err != nil {
+		return err
 	}
-	if g.stall.waitedInVain() > g.stuck {
-		g.stop(errStuck)
-		return
+	if d.stall.waitedInVain() > stuck {
+		return errStuck
 	}
-	sent := g.now()
-	if err := g.task.Extend(); err == nil {
-		g.ownership.confirm(sent)
-	} else if err := g.ownership.check(); err != nil {
-		g.stop(err)
+	sent := d.worker.now()
+	if err := d.task.Extend(); err != nil {
+		return d.ownership.check()
 	}
+	d.ownership.confirm(sent)
+	return nil
 }
 
-// checkImport stops a delivery whose import has ended. If the record cannot be
-// read, the delivery goes on: it does no harm.
-func (g *guard) checkImport(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, g.task.Heartbeat())
+// checkImport returns errOver if the import has ended. If the record cannot be read, the
+// delivery goes on: it does no harm.
+func (d *delivery) checkImport(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, d.task.Heartbeat())
 	defer cancel()
-	record, err := g.imports.Get(ctx, g.task.Partition.ImportID)
+	record, err := d.worker.cfg.Imports.Get(ctx, d.task.Partition.ImportID)
 	if over(record, err) {
-		g.stop(errOver)
-	} else if err != nil && !errors.Is(err, context.Canceled) {
-		g.log.Debug("read the record of an import", "err", err)
+		return errOver
 	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		d.log.Debug("read the record of an import", "err", err)
+	}
+	return nil
 }
 
 // over reports whether an import needs no partitions any more, by what was read of its

@@ -3,7 +3,6 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -14,52 +13,18 @@ import (
 // does not answer is an error after some minutes.
 const stuck = 10 * time.Minute
 
-// health is what a worker knows of its own state. It is safe for concurrent use.
-type health struct {
-	mu      sync.Mutex
-	running bool
-	refused error // why the fleet's queue cannot be used
-}
-
-func (h *health) start() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.running = true
-}
-
-func (h *health) stop() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.running = false
-}
-
-// refuse notes that this worker and the fleet do not speak the same version; nil is
-// that they do.
-func (h *health) refuse(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.refused = err
-}
-
-func (h *health) get() (running bool, refused error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.running, h.refused
-}
-
 // Ready returns nil while the worker takes partitions: it runs, NATS is reached and
 // answers, and the queue is there and of the same version. Otherwise it returns why the
 // worker does not.
 func (w *Worker) Ready() error {
-	running, refused := w.health.get()
-	unusable := w.cfg.Backend.Conn.Err()
+	unusable, refused := w.cfg.Backend.Conn.Err(), w.refused.Load()
 	switch {
-	case !running:
+	case !w.running.Load():
 		return errors.New("no partitions are taken: the worker does not run, or is told to stop")
 	case unusable != nil:
 		return unusable
 	case refused != nil:
-		return refused
+		return *refused
 	case !w.slots.any(queue.Bulk, (*slot).reached) || !w.slots.any(queue.Express, (*slot).reached):
 		return errors.New("the queue of partitions was not reached yet: a coordinator makes it")
 	}
@@ -77,7 +42,7 @@ func (w *Worker) Live() error {
 		case s.pulling.Load():
 			idle = s.puller.SinceTry()
 		}
-		if idle > w.stuck {
+		if idle > stuck {
 			return fmt.Errorf("slot %d %s since %v", i, what, idle.Round(time.Second))
 		}
 	}

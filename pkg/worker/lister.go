@@ -17,38 +17,24 @@ import (
 // partition's end or where it gives way. It is for one goroutine; only passOver may be
 // called concurrently.
 type lister struct {
-	leave     context.Context // ends when the worker is told to stop
-	slot      *slot
-	stall     *stallWatch
-	src       *source.Source
-	rest      partition.Partition // what was left when the listing began
-	owned     *partition.Owned    // what is left now
-	breaks    partition.Breaks
-	buffers   *rangewriter.Buffers
-	publisher *publisher
-	covers    *coverWriter
-	repeated  bool // an earlier delivery began where this one does
-	lastRate  *atomic.Int64
-
-	pace     *pace
+	d        *delivery
+	src      *source.Source
+	rest     partition.Partition // what was left when the listing began
+	owned    *partition.Owned    // what is left now
+	breaks   partition.Breaks
+	meter    *meter
 	handOver *handOver
-	yielding *yielding
 
 	started bool        // the boundary at which the owned keys start is known
 	open    atomic.Bool // a range is open
 	paused  error       // why the listing stopped after a range before its end, or nil
+	decided uint64      // number of the load for which it last decided whether to give way
 }
 
 // newLister returns the lister of what is left of a delivery's partition.
 func newLister(d *delivery, rest partition.Partition, breaks partition.Breaks, src *source.Source) *lister {
-	w, pace := d.worker, newPace(d.worker.now)
-	return &lister{
-		leave: d.leave, slot: d.slot, stall: d.stall, src: src, rest: rest, owned: d.publisher.owned, breaks: breaks,
-		buffers: w.cfg.Buffers, publisher: d.publisher, covers: d.covers, repeated: d.tries.count > 1, lastRate: &w.lastRate,
-		pace:     pace,
-		handOver: newHandOver(d, breaks, pace),
-		yielding: &yielding{importID: rest.ImportID, slice: w.cfg.Slice, load: w.load, chance: w.chance, pace: pace},
-	}
+	m := newMeter(d.worker.now)
+	return &lister{d: d, src: src, rest: rest, owned: d.publisher.owned, breaks: breaks, meter: m, handOver: newHandOver(d, breaks, m)}
 }
 
 // run lists to the end of the partition, or until it is paused.
@@ -58,15 +44,15 @@ func (l *lister) run(ctx context.Context, files rangewriter.Files) error {
 	}
 	ranges := rangewriter.New(ctx, files, l.breaks, rangewriter.Options{
 		Uploads: uploads,
-		Buffers: l.buffers,
-		Stored:  func(r partition.RangeMetadata) error { return l.covers.write(ctx, r) },
+		Buffers: l.d.worker.cfg.Buffers,
+		Stored:  func(r partition.RangeMetadata) error { return l.d.covers.write(ctx, r) },
 	})
 	defer ranges.Close()
 	// A worker that is told to stop while no range is open waits neither for a page
 	// nor for memory.
 	listing, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	defer context.AfterFunc(l.leave, func() {
+	defer context.AfterFunc(l.d.leave, func() {
 		if !l.open.Load() {
 			stop(errLeaving)
 		}
@@ -78,9 +64,9 @@ func (l *lister) run(ctx context.Context, files rangewriter.Files) error {
 	if err != nil {
 		return err
 	}
-	l.slot.listed.Store(true)
-	if l.pace.now().Sub(l.pace.begun) > getReady {
-		l.lastRate.Store(int64(l.pace.speed()))
+	l.d.slot.listed.Store(true)
+	if l.meter.now().Sub(l.meter.begun) > getReady {
+		l.d.worker.lastRate.Store(int64(l.meter.speed()))
 	}
 	if !ended {
 		return l.endListing(ctx, ranges)
@@ -98,7 +84,7 @@ func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer)
 	last := l.rest.After
 	opts := objectstore.ListOptions{Upto: l.owned.Upto, PassedOver: l.passOver}
 	for batch, err := range l.src.List(listing, l.rest.After, opts) {
-		l.pace.arrive()
+		l.meter.arrive()
 		if err != nil {
 			return false, fmt.Errorf("list %s: %w", place(last), err)
 		}
@@ -113,7 +99,7 @@ func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer)
 			return false, err
 		}
 		last = string(batch.Key(batch.Len() - 1))
-		l.slot.progress.set(l.pace.now())
+		l.d.slot.progress.set(l.meter.now())
 	}
 	return false, nil
 }
@@ -130,7 +116,7 @@ func place(last string) string {
 // ends in it.
 func (l *lister) write(ctx, listing context.Context, ranges *rangewriter.Writer, batch entry.Batch) (ended bool, err error) {
 	from, to, ended := l.owned.Take(batch.Len(), batch.Key)
-	l.pace.keys += uint64(batch.Len())
+	l.meter.keys += uint64(batch.Len())
 	l.start()
 	for from < to {
 		left := batch.Slice(from, to)
@@ -151,8 +137,8 @@ func (l *lister) write(ctx, listing context.Context, ranges *rangewriter.Writer,
 		case l.leaving():
 			l.paused = errLeaving
 			return true, nil
-		case l.yielding.due():
-			if rest, left := l.owned.Rest(string(boundary)); left && l.publisher.give(ctx, rest) {
+		case l.yields():
+			if rest, left := l.owned.Rest(string(boundary)); left && l.d.publisher.give(ctx, rest) {
 				l.paused = errYielded // the rest waits behind the partitions of others
 				return true, nil
 			}
@@ -162,14 +148,14 @@ func (l *lister) write(ctx, listing context.Context, ranges *rangewriter.Writer,
 }
 
 // leaving reports whether the worker is told to stop.
-func (l *lister) leaving() bool { return l.leave.Err() != nil }
+func (l *lister) leaving() bool { return l.d.leave.Err() != nil }
 
 // start sets where the first cover starts, once that is known and
 // before the first of them is written.
 func (l *lister) start() {
 	if start, known := l.owned.Start(); known && !l.started {
 		l.started = true
-		l.covers.next = start
+		l.d.covers.next = start
 	}
 }
 
@@ -185,14 +171,14 @@ func (l *lister) endListing(ctx context.Context, ranges *rangewriter.Writer) err
 	if err := l.checkEnd(ctx); err != nil {
 		return err
 	}
-	return l.covers.end(ctx, l.owned)
+	return l.d.covers.end(ctx, l.owned)
 }
 
 // passOver notes that the listing passed over a page: it is alive, and walks, if it did
 // not from the start. It may be called concurrently.
 func (l *lister) passOver() {
-	now := l.pace.now()
-	l.stall.walks.Store(true)
-	l.pace.passed.set(now)
-	l.slot.progress.set(now)
+	now := l.meter.now()
+	l.d.stall.walks.Store(true)
+	l.meter.further.set(now)
+	l.d.slot.progress.set(now)
 }

@@ -15,7 +15,7 @@ import (
 const (
 	topicLeft  = "left"
 	gather     = 100 * time.Millisecond // from an offer until those of others have arrived
-	fresh      = 500 * time.Millisecond // an offer counts for so long
+	offerLife  = 500 * time.Millisecond // an offer counts for so long
 	mostOffers = 64                     // about so many workers offer, elected, if more list
 )
 
@@ -27,8 +27,7 @@ type offer struct {
 
 // offers are the offers that were received lately. It is safe for concurrent use.
 type offers struct {
-	now    func() time.Time
-	gossip workerGossip
+	now func() time.Time
 
 	mu       sync.Mutex
 	received map[string]receivedOffer // by partition
@@ -38,8 +37,6 @@ type receivedOffer struct {
 	left int64
 	at   time.Time
 }
-
-func (o *offers) broadcast(own offer) { o.gossip.broadcast(topicLeft, own) }
 
 func (o *offers) receive(data []byte) {
 	var m offer
@@ -59,11 +56,18 @@ func (o *offers) receive(data []byte) {
 	o.received[m.Partition] = receivedOffer{m.Left, o.now()}
 }
 
-// forget drops offers that are not fresh. The caller holds the lock.
+// forget drops offers that no longer count. The caller holds the lock.
 func (o *offers) forget() {
 	now := o.now()
-	maps.DeleteFunc(o.received, func(_ string, h receivedOffer) bool { return now.Sub(h.at) > fresh })
+	maps.DeleteFunc(o.received, func(_ string, r receivedOffer) bool { return now.Sub(r.at) > offerLife })
 }
+
+// chance draws a random number in [0, 1).
+type chance func() float64
+
+// elects reports, at random, whether this process acts: about n of the workers of the
+// running partitions do, and each decides for itself.
+func (c chance) elects(n, running int) bool { return c()*float64(running) < float64(n) }
 
 // share returns how many pieces the worker that made the offer own gives away if so many
 // slots are waiting. All workers that have received the same offers compute the same

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"encoding/json"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,7 +37,7 @@ func TestOffers(t *testing.T) {
 	receive("c", 0) // taken back
 	shares("b", 400, 2, 2)
 	receive("c", 1000)
-	at = at.Add(fresh)
+	at = at.Add(offerLife)
 	shares("b", 400, 2, 0)
 	at = at.Add(1)
 	shares("b", 400, 2, 2) // the offers of others are too old
@@ -52,20 +51,20 @@ func TestOffers(t *testing.T) {
 func TestASlowStartGivesNoMore(t *testing.T) {
 	at := time.Unix(0, 0)
 	h := &handOver{
-		breaks:   partition.Breaks{Raggedness: 100},
-		pace:     newPace(func() time.Time { return at }),
-		lastRate: new(atomic.Int64),
+		d:      &delivery{worker: new(Worker)},
+		breaks: partition.Breaks{Raggedness: 100},
+		meter:  newMeter(func() time.Time { return at }),
 	}
 	at = at.Add(time.Second)
-	h.pace.keys = 1000
+	h.meter.keys = 1000
 	if got := h.worth(5000); got != 5 {
 		t.Errorf("5 seconds of listing are worth %d pieces, want 5", got)
 	}
-	h.lastRate.Store(2500)
+	h.d.worker.lastRate.Store(2500)
 	if got := h.worth(5000); got != 2 {
 		t.Errorf("2 seconds of listing are worth %d pieces, want 2", got)
 	}
-	h.pace.keys = 5000
+	h.meter.keys = 5000
 	if got := h.worth(5000); got != 1 {
 		t.Errorf("a second of listing is worth %d pieces, want 1", got)
 	}

@@ -20,9 +20,9 @@ type refusal struct {
 // keys of one, and until when it takes those that were refused to others, although it
 // has no room. It is safe for concurrent use.
 type refusals struct {
-	worker string // this one
-	now    func() time.Time
-	gossip workerGossip
+	worker    string // this one
+	now       func() time.Time
+	broadcast func(topic string, message any)
 
 	avoid, take clock // until when
 }
@@ -33,7 +33,7 @@ func (r *refusals) takesRefused() bool { return r.take.since(r.now()) < 0 }
 // refused has this worker avoid partitions for a while, and others take them.
 func (r *refusals) refused(d time.Duration) {
 	r.avoid.set(r.now().Add(d)) // even if no message arrives
-	r.gossip.broadcast(topicRefused, refusal{r.worker, d})
+	r.broadcast(topicRefused, refusal{r.worker, d})
 }
 
 func (r *refusals) receive(data []byte) {

@@ -51,7 +51,7 @@ func (l *lister) checkEnd(ctx context.Context) error {
 // and the question. So the keys are listed once more, and only then the store is not
 // believed.
 func (l *lister) contradicted(format, key string) error {
-	if !l.repeated {
+	if l.d.tries.count == 1 {
 		return fmt.Errorf(format+", or was written meanwhile", key)
 	}
 	return fmt.Errorf(format+"; s3.listing: walk lists such a store: %w", key, objectstore.ErrBadListing)

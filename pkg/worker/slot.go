@@ -81,8 +81,6 @@ type clock struct{ at atomic.Pointer[time.Time] }
 
 func (c *clock) set(t time.Time) { c.at.Store(&t) }
 
-func (c *clock) isSet() bool { return c.at.Load() != nil }
-
 // since returns how long before now the clock was set; 0 if it never was.
 func (c *clock) since(now time.Time) time.Duration {
 	if at := c.at.Load(); at != nil {

@@ -61,16 +61,8 @@ func (s *suspicion) get() (waited time.Duration, store string) {
 // stallWatch watches whether a delivery gets further, and decides when it gives way to
 // others because a store keeps it waiting.
 type stallWatch struct {
-	slot      *slot
-	slots     slots // all of the worker
-	load      *queue.LoadWatch
-	stores    *storeStalls
-	waits     *waits
-	suspicion *suspicion
-	problem   func(text string)
-	chance    chance
-	now       func() time.Time
-	walks     atomic.Bool // the next delivery would begin with the first key
+	d     *delivery
+	walks atomic.Bool // the next delivery would begin with the first key
 
 	// Of check:
 	reported time.Time // when a wait was reported last; zero if it is over
@@ -80,66 +72,66 @@ type stallWatch struct {
 // check reports what the delivery waits for, and returns a *stalled once it is to give
 // way. It is for the guard's goroutine.
 func (s *stallWatch) check() error {
-	now := s.now()
-	idle := s.slot.progress.since(now)
-	if s.progressed(now) && idle < s.stores.limit {
+	now := s.d.worker.now()
+	idle := s.d.slot.progress.since(now)
+	if s.progressed(now) && idle < s.d.worker.stalls.limit {
 		s.recovered()
 		return nil
 	}
-	longest, ok := s.waits.longest()
+	longest, ok := s.d.waits.longest()
 	if !ok {
 		return nil // it does not wait for a store
 	}
 	if idle > reportStallAfter && now.Sub(s.reported) > reportStallEvery {
 		s.reported = now
-		s.problem(fmt.Sprintf(": wait for %s since %v", longest.what, now.Sub(longest.since).Round(time.Second)))
+		s.d.publisher.problem(fmt.Sprintf(": wait for %s since %v", longest.what, now.Sub(longest.since).Round(time.Second)))
 	}
-	waited, _ := s.suspicion.get()
-	if idle > max(s.stores.patience(longest.store, waited), s.toRepeat(now)) && s.othersWait() && s.chosen() {
-		return &stalled{wait: longest, waited: idle, pause: min(max(idle, s.stores.limit), maxPatience)}
+	waited, _ := s.d.tries.suspicion.get()
+	if idle > max(s.d.worker.stalls.patience(longest.store, waited), s.toRepeat(now)) && s.othersWait() && s.chosen() {
+		return &stalled{wait: longest, waited: idle, pause: min(max(idle, s.d.worker.stalls.limit), maxPatience)}
 	}
 	return nil
 }
 
 // recovered notes that the partition got further.
 func (s *stallWatch) recovered() {
-	waited, store := s.suspicion.get()
+	waited, store := s.d.tries.suspicion.get()
 	if waited > 0 {
-		s.stores.postpone(store, 0)
+		s.d.worker.stalls.postpone(store, 0)
 	}
 	if waited > 0 || !s.reported.IsZero() {
-		s.problem("")
+		s.d.publisher.problem("")
 	}
-	s.suspicion.set(0, "")
+	s.d.tries.suspicion.set(0, "")
 	s.reported = time.Time{}
 }
 
 // postponed returns a *stalled if the partition is a suspect, another suspect of its
 // store has the turn, and others wait for the slot. Otherwise a suspect has the turn.
 func (s *stallWatch) postponed() error {
-	waited, store := s.suspicion.get()
+	waited, store := s.d.tries.suspicion.get()
 	if waited == 0 || !s.othersWait() {
 		return nil
 	}
-	others := s.stores.claim(store, s.stores.patience(store, waited))
+	others := s.d.worker.stalls.takeTurn(store, s.d.worker.stalls.patience(store, waited))
 	if others == 0 {
 		return nil
 	}
-	spread := time.Duration(s.chance() * float64(others)) // else all suspects come back together
+	spread := time.Duration(s.d.worker.chance() * float64(others)) // else all suspects come back together
 	return &stalled{wait: wait{store: store, what: store}, pause: others + spread + time.Second}
 }
 
 // progressed reports whether the delivery got further, if only by a page.
 func (s *stallWatch) progressed(now time.Time) bool {
-	return s.slot.progress.since(now) < s.slot.taken.since(now)
+	return s.d.slot.progress.since(now) < s.d.slot.taken.since(now)
 }
 
 // waitedInVain returns for how long the partition has got no further, in this
 // delivery and in those before it that gave way.
 func (s *stallWatch) waitedInVain() time.Duration {
-	now := s.now()
-	idle := s.slot.progress.since(now)
-	if waited, _ := s.suspicion.get(); !s.progressed(now) {
+	now := s.d.worker.now()
+	idle := s.d.slot.progress.since(now)
+	if waited, _ := s.d.tries.suspicion.get(); !s.progressed(now) {
 		idle += waited
 	}
 	return idle
@@ -152,26 +144,26 @@ func (s *stallWatch) toRepeat(now time.Time) time.Duration {
 	if !s.walks.Load() {
 		return 0
 	}
-	return s.slot.taken.since(now) - s.slot.progress.since(now)
+	return s.d.slot.taken.since(now) - s.d.slot.progress.since(now)
 }
 
 // othersWait reports whether another partition could use the slot. How many partitions are
 // pending in the express lane is not known; while another slot of it is idle, none are.
 func (s *stallWatch) othersWait() bool {
-	if s.slot.lane == queue.Express {
-		return !s.slots.any(queue.Express, (*slot).idle)
+	if s.d.slot.lane == queue.Express {
+		return !s.d.worker.slots.any(queue.Express, (*slot).idle)
 	}
-	load, _ := s.load.Last()
+	load, _ := s.d.worker.load.Last()
 	return load.Next != ""
 }
 
 // chosen reports whether this delivery is one of those that give way: as many do as
 // partitions wait. It decides once for each load that is received.
 func (s *stallWatch) chosen() bool {
-	load, seq := s.load.Last()
+	load, seq := s.d.worker.load.Last()
 	if seq == s.decided {
 		return false
 	}
 	s.decided = seq
-	return s.slot.lane == queue.Express || s.chance.elects(load.Pending, load.Running)
+	return s.d.slot.lane == queue.Express || s.d.worker.chance.elects(load.Pending, load.Running)
 }

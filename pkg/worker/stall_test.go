@@ -84,7 +84,7 @@ func TestAPartitionWithoutProgressGivesWayToOthers(t *testing.T) {
 		t.Errorf("after its patience: %v", err)
 	}
 	s.hears(t, crowd)
-	d.stall.waits = newWaits(s.w.now, s.w.stalls.answered)
+	d.waits = newWaits(s.w.now, s.w.stalls.answered)
 	if err := s.check(d, time.Minute); err != nil {
 		t.Errorf("while it waits for no store: %v", err)
 	}
@@ -117,14 +117,14 @@ func TestAListingThatPassesOverKeysGoesOnForAsLong(t *testing.T) {
 	s := newStalling(t)
 	p := s.publish(t, "id")
 	l := newLister(s.begun(t, "s3://contradicts"), p, partition.DefaultBreaks, nil)
-	l.pace.reached = s.at.Add(time.Second)
+	l.meter.further.set(s.at.Add(time.Second))
 	s.at = s.at.Add(time.Hour)
 	l.passOver()
 	for after, want := range map[time.Duration]bool{time.Minute: false, 2 * time.Hour: true} {
 		s.hears(t, crowd)
 		begun := s.at
 		s.at = s.at.Add(after)
-		if got := l.yielding.due(); got != want {
+		if got := l.yields(); got != want {
 			t.Errorf("%v after it came there it gives way: %t", after, got)
 		}
 		s.at = begun

@@ -25,12 +25,12 @@ type stallMessage struct {
 // storeStalls is what a worker knows of stores that answered late, or not at all. It is
 // safe for concurrent use.
 type storeStalls struct {
-	limit  time.Duration // an answer that takes longer is late
-	now    func() time.Time
-	gossip workerGossip
+	limit     time.Duration // an answer that takes longer is late
+	now       func() time.Time
+	broadcast func(topic string, message any)
 
 	mu     sync.Mutex
-	stores map[string]storeStall
+	stores map[string]storeStall // never nil
 }
 
 // storeStall is what is known of one store.
@@ -49,16 +49,13 @@ func (s *storeStalls) update(store string, f func(now time.Time, of *storeStall)
 	of := s.stores[store]
 	f(now, &of)
 	of.noted = now
-	if s.stores == nil {
-		s.stores = make(map[string]storeStall)
-	}
 	s.stores[store] = of
 }
 
 // postpone keeps all workers from trying a suspect of the store for d.
 func (s *storeStalls) postpone(store string, d time.Duration) {
 	s.block(store, d) // even if no message arrives
-	s.gossip.broadcast(topicStalled, stallMessage{store, d})
+	s.broadcast(topicStalled, stallMessage{store, d})
 }
 
 // block keeps this worker from trying a suspect of the store for d.
@@ -66,16 +63,16 @@ func (s *storeStalls) block(store string, d time.Duration) {
 	s.update(store, func(now time.Time, of *storeStall) { of.until = now.Add(d) })
 }
 
-// claim claims the turn to try a suspect of the store for so long, and broadcasts that. If
-// another suspect has the turn, it returns for how long.
-func (s *storeStalls) claim(store string, d time.Duration) (others time.Duration) {
+// takeTurn takes the turn to try a suspect of the store for so long, and broadcasts that.
+// If another suspect has the turn, it returns for how long.
+func (s *storeStalls) takeTurn(store string, d time.Duration) (others time.Duration) {
 	s.update(store, func(now time.Time, of *storeStall) {
 		if others = of.until.Sub(now); others <= 0 {
 			others, of.until = 0, now.Add(d)
 		}
 	})
 	if others == 0 {
-		s.gossip.broadcast(topicStalled, stallMessage{store, d})
+		s.broadcast(topicStalled, stallMessage{store, d})
 	}
 	return others
 }

@@ -75,14 +75,14 @@ type Worker struct {
 	cfg      Config
 	name     string // among all workers
 	metrics  *metrics
-	gossip   workerGossip
 	load     *queue.LoadWatch // nil before Run
 	now      func() time.Time
 	chance   chance
-	health   health
 	slots    slots
-	occupied atomic.Int64  // slots that have a partition
-	stuck    time.Duration // see the constant
+	turn     chan struct{}         // held by the slot of bulk that may pull
+	occupied atomic.Int64          // slots that have a partition
+	running  atomic.Bool           // it takes partitions
+	refused  atomic.Pointer[error] // why the fleet's queue cannot be used; nil if it can, as far as is known
 
 	// What its deliveries share:
 	offers   *offers
@@ -103,13 +103,13 @@ func New(cfg Config) *Worker {
 		cfg.Buffers = new(rangewriter.Buffers)
 	}
 	w := &Worker{
-		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), gossip: workerGossip{cfg.Backend.Gossip, cfg.Log},
-		now: time.Now, chance: rand.Float64, stuck: stuck,
+		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer),
+		now: time.Now, chance: rand.Float64, turn: make(chan struct{}, 1),
 	}
 	now := func() time.Time { return w.now() } // tests replace it
-	w.offers = &offers{now: now, gossip: w.gossip}
-	w.refusals = &refusals{worker: w.name, now: now, gossip: w.gossip}
-	w.stalls = &storeStalls{limit: cfg.Stall, now: now, gossip: w.gossip}
+	w.offers = &offers{now: now}
+	w.refusals = &refusals{worker: w.name, now: now, broadcast: w.broadcast}
+	w.stalls = &storeStalls{limit: cfg.Stall, now: now, broadcast: w.broadcast, stores: make(map[string]storeStall)}
 	for range cfg.Slots {
 		w.slots = append(w.slots, newSlot(cfg.Backend.Queue.Puller(queue.Bulk), queue.Bulk, w.now()))
 	}
@@ -123,8 +123,8 @@ func New(cfg Config) *Worker {
 // Grace to the next end of a range of each that it has, gives what is left of
 // them to others and returns. It is called once.
 func (w *Worker) Run(ctx context.Context) {
-	w.health.start()
-	defer w.health.stop()
+	w.running.Store(true)
+	defer w.running.Store(false)
 	work, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	if err := w.listen(work); err != nil {
@@ -132,35 +132,42 @@ func (w *Worker) Run(ctx context.Context) {
 		return
 	}
 	context.AfterFunc(ctx, func() {
-		w.health.stop()
+		w.running.Store(false)
 		_ = pause.For(work, w.cfg.Grace)
 		end(errLeaving)
 	})
-	admission := &admission{
-		slots: w.slots, busy: w.cfg.Busy, load: w.load, refusals: w.refusals, now: w.now, turn: make(chan struct{}, 1),
-	}
 	var slots sync.WaitGroup
 	for _, s := range w.slots {
-		slots.Go(func() { w.runSlot(ctx, work, s, admission) })
+		slots.Go(func() { w.runSlot(ctx, work, s) })
 	}
 	slots.Wait()
 }
 
 // listen keeps what the worker knows of the fleet up to date until ctx ends.
 func (w *Worker) listen(ctx context.Context) (err error) {
-	if w.load, err = w.cfg.Backend.Queue.WatchLoad(ctx, w.cfg.Backend.Gossip, func() bool { return w.occupied.Load() > 0 }); err != nil {
+	gossip := w.cfg.Backend.Gossip
+	if w.load, err = w.cfg.Backend.Queue.WatchLoad(ctx, gossip, func() bool { return w.occupied.Load() > 0 }); err != nil {
 		return err
 	}
-	return w.gossip.listen(ctx, map[string]func([]byte){
-		topicLeft: w.offers.receive, topicRefused: w.refusals.receive, topicStalled: w.stalls.receive,
-	})
+	return errors.Join(
+		gossip.Listen(ctx, topicLeft, w.offers.receive),
+		gossip.Listen(ctx, topicRefused, w.refusals.receive),
+		gossip.Listen(ctx, topicStalled, w.stalls.receive),
+	)
+}
+
+// broadcast sends a message to all workers, this one included. It may be lost.
+func (w *Worker) broadcast(topic string, message any) {
+	if err := w.cfg.Backend.Gossip.Broadcast(topic, message); err != nil {
+		w.cfg.Log.Debug("broadcast to workers", "topic", topic, "err", err)
+	}
 }
 
 // runSlot takes partitions for one slot until leave ends, and works on each until
 // work ends.
-func (w *Worker) runSlot(leave, work context.Context, s *slot, admission *admission) {
+func (w *Worker) runSlot(leave, work context.Context, s *slot) {
 	for leave.Err() == nil {
-		task, err := admission.wait(leave, s)
+		task, err := w.next(leave, s)
 		if err != nil {
 			w.pauseAfter(leave, err)
 			continue
@@ -185,10 +192,10 @@ func (w *Worker) pauseAfter(leave context.Context, err error) {
 		return
 	}
 	if errors.Is(err, natsconn.ErrProtocol) {
-		w.health.refuse(err)
+		w.refused.Store(&err)
 		w.cfg.Log.Error("no partitions are taken", "err", err)
 		_ = pause.For(leave, refusedPause)
-		w.health.refuse(nil) // until it is refused again
+		w.refused.Store(nil) // until it is refused again
 		return
 	}
 	w.cfg.Log.Warn("pull a partition", "err", err)

@@ -1,34 +1,20 @@
 package worker
 
-import (
-	"time"
-
-	"github.com/rangefleet/rangefleet/pkg/queue"
-)
-
-// yielding decides when a partition gives way to those of other imports: once it has
+// yields decides whether the partition gives way to those of other imports: once it has
 // been at work for a slice of time, if a partition of another import is the next in
 // line. A walk that gives way starts over, so it goes on for as long as it took to
-// come to its first new key: repeated keys take half of its time at most.
-type yielding struct {
-	importID string
-	slice    time.Duration
-	load     *queue.LoadWatch
-	chance   chance
-	pace     *pace
-	decided  uint64 // number of the load for which it last decided whether to give way
-}
-
-// due reports whether the partition gives way now. It decides once for each load.
-func (y *yielding) due() bool {
-	total, fresh := y.pace.atWork()
-	if total < y.slice || fresh < total-fresh {
+// come to its first new key: repeated keys take half of its time at most. It decides once
+// for each load.
+func (l *lister) yields() bool {
+	worker := l.d.worker
+	total, fresh := l.meter.atWork()
+	if total < worker.cfg.Slice || fresh < total-fresh {
 		return false
 	}
-	load, seq := y.load.Last()
-	if seq == y.decided || load.Next == "" || load.Next == y.importID {
+	load, seq := worker.load.Last()
+	if seq == l.decided || load.Next == "" || load.Next == l.rest.ImportID {
 		return false
 	}
-	y.decided = seq
-	return y.chance.elects(load.Pending, load.Running)
+	l.decided = seq
+	return worker.chance.elects(load.Pending, load.Running)
 }
