@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 )
 
 // New returns the partition of a span of an import. Its ID is a hash of all that it
@@ -24,15 +23,16 @@ func Whole(importID string) Partition { return New(importID, Span{}, false, fals
 
 // Uncovered returns the partitions that would cover the gaps of a fold, without
 // the gaps that an outstanding partition, queued or running, will cover. Both ends of
-// a gap are range boundaries or open.
+// a gap are range boundaries or open. A partition covers what it overlaps, and writes on
+// past an Upto that is no boundary, into the first gap that reaches beyond it.
 func Uncovered(importID string, gaps []Span, outstanding []Partition) []Partition {
 	taken := make([]bool, len(gaps))
 	for _, p := range outstanding {
+		writesOn := !p.UptoAligned && p.Upto != ""
 		for i, gap := range gaps {
-			taken[i] = taken[i] || p.Overlaps(gap)
-		}
-		if i := p.overrun(gaps); i >= 0 {
-			taken[i] = true
+			into := writesOn && (gap.Upto == "" || gap.Upto > p.Upto)
+			taken[i] = taken[i] || into || p.Overlaps(gap)
+			writesOn = writesOn && !into
 		}
 	}
 	var parts []Partition
@@ -42,15 +42,6 @@ func Uncovered(importID string, gaps []Span, outstanding []Partition) []Partitio
 		}
 	}
 	return parts
-}
-
-// overrun returns the index of the gap into which p writes past its Upto, through the
-// next anchor: the first gap that reaches beyond Upto. It returns -1 if there is none.
-func (p Partition) overrun(gaps []Span) int {
-	if p.UptoAligned || p.Upto == "" {
-		return -1
-	}
-	return slices.IndexFunc(gaps, func(g Span) bool { return g.Upto == "" || g.Upto > p.Upto })
 }
 
 // Cut returns p without the keys after A(upto), which were handed over to others.

@@ -1,6 +1,7 @@
 package rangewriter
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -72,7 +73,7 @@ func (b *Buffers) tryBegin(alone func() bool) ([]byte, memory, <-chan struct{}) 
 }
 
 // grow returns a larger buffer for a file, of size bytes, and what the file uses with it.
-// The file's old buffer is to be recycled.
+// The file's old buffer, which it no longer counts as used, is to be returned to end.
 func (b *Buffers) grow(size int, m memory) ([]byte, memory) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,30 +97,19 @@ func (b *Buffers) take(size int) ([]byte, memory) {
 	return buf, memory(cap(buf))
 }
 
-// end takes back the buffer of a file that is stored or dropped.
+// end takes back the buffer of a file that is stored or dropped, or one that a file has
+// left.
 func (b *Buffers) end(buf []byte, m memory) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= int(m)
-	b.keep(buf)
-	b.wake()
-}
-
-// recycle takes back a buffer that a file has left.
-func (b *Buffers) recycle(buf []byte) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.keep(buf)
-}
-
-// keep adds a free buffer. The caller holds the lock.
-func (b *Buffers) keep(buf []byte) {
 	if cap(buf) > 0 {
 		i, _ := slices.BinarySearchFunc(b.free, cap(buf), func(f []byte, n int) int { return cap(f) - n })
 		b.free = slices.Insert(b.free, i, buf)
 		b.kept += cap(buf)
 	}
 	b.trim()
+	b.wake()
 }
 
 // trim drops free buffers, the largest first, beyond what may be kept. The caller holds
@@ -153,9 +143,4 @@ func (b *Buffers) wake() {
 	}
 }
 
-func (b *Buffers) limit() int {
-	if b.Limit == 0 {
-		return defaultLimit
-	}
-	return b.Limit
-}
+func (b *Buffers) limit() int { return cmp.Or(b.Limit, defaultLimit) }

@@ -54,7 +54,7 @@ func TestOpenFilesGrow(t *testing.T) {
 	b := &Buffers{Limit: 4 * firstBuffer}
 	f, _ := tryBegin(b, false)
 	larger, m := b.grow(3*firstBuffer, f.memory)
-	b.recycle(f.buf)
+	b.end(f.buf, 0)
 	if cap(larger) != 3*firstBuffer || b.used != 3*firstBuffer {
 		t.Errorf("a buffer of %d bytes, %d are used", cap(larger), b.used)
 	}

@@ -142,7 +142,7 @@ func (w *Writer) makeRoom(ctx context.Context) error {
 	if size := int(w.memory); w.table.Room() < bufferRoom && size < w.full {
 		var buf []byte
 		buf, w.memory = w.free.grow(min(2*size, w.full), w.memory)
-		w.free.recycle(w.table.Move(buf))
+		w.free.end(w.table.Move(buf), 0)
 	}
 	return nil
 }

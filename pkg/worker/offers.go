@@ -76,16 +76,16 @@ func (o *offers) share(own offer, waiting int) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.forget()
-	ids := append(slices.Collect(maps.Keys(o.received)), own.Partition)
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	lefts := make([]float64, len(ids))
-	for i, id := range ids {
-		lefts[i] = float64(o.received[id].left)
-		if id == own.Partition {
-			lefts[i] = float64(own.Left)
+	left := map[string]int64{own.Partition: own.Left}
+	for id, r := range o.received {
+		if id != own.Partition {
+			left[id] = r.left
 		}
 	}
-	at, _ := slices.BinarySearch(ids, own.Partition)
-	return partition.Shares(lefts, waiting)[at]
+	ids := slices.Sorted(maps.Keys(left))
+	lefts := make([]float64, len(ids))
+	for i, id := range ids {
+		lefts[i] = float64(left[id])
+	}
+	return partition.Shares(lefts, waiting)[slices.Index(ids, own.Partition)]
 }
