@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -12,16 +13,15 @@ import (
 // identity returns the commit's ID, 64 hex digits: the hash that lakeFS computes for a
 // commit, of all fields except ID and Generation.
 func (c Commit) identity() string {
-	var parents, w ident.Writer
-	parents.StringSlice(c.Parents)
-	w.String("commit:v1")
-	w.String(c.Committer)
-	w.String(c.Message)
-	w.String(c.MetarangeID)
-	w.Int64(c.Created.Unix())
-	w.StringMap(c.Metadata)
-	w.Identity(parents.Sum())
-	return hex.EncodeToString(w.Sum())
+	var items []byte
+	for _, text := range []string{"commit:v1", c.Committer, c.Message, c.MetarangeID} {
+		items = ident.AppendString(items, text)
+	}
+	items = ident.AppendInt64(items, c.Created.Unix())
+	items = ident.AppendStringMap(items, c.Metadata)
+	parents := sha256.Sum256(ident.AppendStringSlice(nil, c.Parents))
+	id := sha256.Sum256(ident.AppendIdentity(items, parents[:]))
+	return hex.EncodeToString(id[:])
 }
 
 // textSize returns the size of message and metadata in bytes.

@@ -1,5 +1,5 @@
-// Package ident computes content identities: the SHA-256 of typed items, in the encoding in
-// which lakeFS hashes entries, commits and table properties.
+// Package ident encodes typed items as lakeFS hashes them: the SHA-256 of items is the identity
+// of an entry or a commit, and is a part of that of a table.
 //
 // Every item starts with one type byte, so that no two sequences of items have
 // the same encoding:
@@ -13,7 +13,6 @@
 package ident
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -29,56 +28,6 @@ const (
 	typeIdentity    = 5
 )
 
-// Writer collects items and hashes them. The zero value has no items and is ready to use.
-// Methods return the writer itself, for chaining. It must not be used concurrently.
-type Writer struct{ items []byte }
-
-// Bytes adds b as a bytes item.
-func (w *Writer) Bytes(b []byte) *Writer {
-	w.items = appendLength(append(w.items, typeBytes), len(b))
-	w.items = append(w.items, b...)
-	return w
-}
-
-// String adds s as a string item.
-func (w *Writer) String(s string) *Writer {
-	w.items = AppendString(w.items, s)
-	return w
-}
-
-// Int64 adds n as an int64 item.
-func (w *Writer) Int64(n int64) *Writer {
-	w.items = AppendInt64(w.items, n)
-	return w
-}
-
-// StringSlice adds ss as a string slice item.
-func (w *Writer) StringSlice(ss []string) *Writer {
-	w.items = appendLength(append(w.items, typeStringSlice), len(ss))
-	for _, s := range ss {
-		w.items = AppendString(w.items, s)
-	}
-	return w
-}
-
-// StringMap adds m as a string map item; a nil map is an empty one.
-func (w *Writer) StringMap(m map[string]string) *Writer {
-	w.items = AppendStringMap(w.items, m)
-	return w
-}
-
-// Identity adds sum, the Sum of another writer, as an identity item.
-func (w *Writer) Identity(sum []byte) *Writer {
-	w.items = append(w.items, typeIdentity)
-	return w.Bytes(sum)
-}
-
-// Sum returns the SHA-256 of all items so far, 32 bytes.
-func (w *Writer) Sum() []byte {
-	sum := sha256.Sum256(w.items)
-	return sum[:]
-}
-
 // AppendInt64 appends n to dst as an int64 item.
 func AppendInt64(dst []byte, n int64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, typeInt64, 8), uint64(n))
@@ -87,6 +36,15 @@ func AppendInt64(dst []byte, n int64) []byte {
 // AppendString appends s to dst as a string item.
 func AppendString[S string | []byte](dst []byte, s S) []byte {
 	return append(appendLength(append(dst, typeString), len(s)), s...)
+}
+
+// AppendStringSlice appends ss to dst as a string slice item.
+func AppendStringSlice(dst []byte, ss []string) []byte {
+	dst = appendLength(append(dst, typeStringSlice), len(ss))
+	for _, s := range ss {
+		dst = AppendString(dst, s)
+	}
+	return dst
 }
 
 // AppendStringMap appends m to dst as a string map item; a nil map is an empty
@@ -100,6 +58,11 @@ func AppendStringMap(dst []byte, m map[string]string) []byte {
 		dst = AppendString(AppendString(dst, k), m[k])
 	}
 	return dst
+}
+
+// AppendIdentity appends sum, the SHA-256 of other items, to dst as an identity item.
+func AppendIdentity(dst, sum []byte) []byte {
+	return append(appendLength(append(dst, typeIdentity, typeBytes), len(sum)), sum...)
 }
 
 func appendLength(dst []byte, n int) []byte { return AppendInt64(dst, int64(n)) }

@@ -1,6 +1,7 @@
 package lakefsserver_test
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -138,10 +139,14 @@ func commitRecord(t *testing.T, repo lakefstest.Repository, base lakefstest.Comm
 	t.Helper()
 	const created = 1_700_000_000
 	metadata := map[string]string{"rangefleet.import": "x"}
-	var parents, id ident.Writer
-	parents.StringSlice([]string{base.ID})
-	id.String("commit:v1").String("committer").String("message").String(metarange).Int64(created).StringMap(metadata).Identity(parents.Sum())
-	commit := hex.EncodeToString(id.Sum())
+	var items []byte
+	for _, text := range []string{"commit:v1", "committer", "message", metarange} {
+		items = ident.AppendString(items, text)
+	}
+	items = ident.AppendStringMap(ident.AppendInt64(items, created), metadata)
+	parents := sha256.Sum256(ident.AppendStringSlice(nil, []string{base.ID}))
+	id := sha256.Sum256(ident.AppendIdentity(items, parents[:]))
+	commit := hex.EncodeToString(id[:])
 	return record{repo.In(t, "POST", "/commits", object{
 		"commit_id": commit, "version": 1, "committer": "committer", "message": "message", "metarange_id": metarange,
 		"creation_date": created, "parents": []string{base.ID}, "generation": base.Generation + 1, "metadata": metadata,
