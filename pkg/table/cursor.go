@@ -3,7 +3,12 @@ package table
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"hash"
+
+	"github.com/rangefleet/rangefleet/pkg/ident"
 )
 
 // Cursor is at a record of a table. It is an iterator for callers that take records
@@ -51,7 +56,7 @@ func (r *Reader) whole(ctx context.Context, id string) (*Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.check = newCheck(id, r.meta, r.props)
+	c.check = &check{id: id, r: r, sum: sha256.New()}
 	ok, err := c.nextBlock(ctx)
 	return c, c.stand(ok, err)
 }
@@ -144,6 +149,44 @@ func (c *Cursor) leave() error {
 	c.left, c.over = true, append(c.over[:0], c.index.key()...)
 	if bytes.Compare(c.data.user(), c.over) > 0 {
 		return corrupt("key %q is above %q, under which the index lists its block", c.data.user(), c.over)
+	}
+	return nil
+}
+
+// check compares all records of a table with its ID and its properties.
+type check struct {
+	id string
+	r  *Reader
+
+	sum         hash.Hash
+	wait        []byte // records that are not hashed yet
+	count       int64
+	first, last []byte // keys
+}
+
+// add takes the next record. It does not keep its slices.
+func (c *check) add(key, value []byte) {
+	if c.count == 0 {
+		c.first = append(c.first, key...)
+	}
+	c.count++
+	c.last = append(c.last[:0], key...)
+	c.wait = appendHashInput(appendHashInput(c.wait, key), value)
+	if len(c.wait) >= 4<<10 {
+		c.sum.Write(c.wait)
+		c.wait = c.wait[:0]
+	}
+}
+
+// finish returns what is wrong with the records, once all of them were added.
+func (c *check) finish() error {
+	c.sum.Write(ident.AppendStringMap(c.wait, c.r.props))
+	if id := hex.EncodeToString(c.sum.Sum(nil)); id != c.id {
+		return corrupt("the records are those of table %s, not %s", id, c.id)
+	}
+	if m := c.r.meta; c.count != m.Count || string(c.first) != m.MinKey || string(c.last) != m.MaxKey {
+		return corrupt("there are %d records from %q to %q, the properties say %d from %q to %q",
+			c.count, c.first, c.last, m.Count, m.MinKey, m.MaxKey)
 	}
 	return nil
 }

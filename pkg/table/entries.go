@@ -44,9 +44,6 @@ func (e *entries) load(block []byte) error {
 	return nil
 }
 
-// rewind forgets the current key.
-func (e *entries) rewind() { e.key, e.before, e.begun = e.key[:0], e.before[:0], false }
-
 // empty reports whether the block has no records.
 func (e *entries) empty() bool { return len(e.records) == 0 }
 
@@ -104,7 +101,7 @@ func (e *entries) take(rec cutOff) error {
 // seek goes to the first record of the block whose key is not less than key, and
 // reports whether there is one. It forgets the current key.
 func (e *entries) seek(key []byte) (bool, error) {
-	e.rewind()
+	e.key, e.before, e.begun = e.key[:0], e.before[:0], false
 	if e.empty() {
 		return false, nil
 	}

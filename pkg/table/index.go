@@ -71,12 +71,8 @@ func appendSeparator(dst, last, next []byte) []byte {
 	return appendAbove(dst, last, i+1)
 }
 
-// appendSuccessor appends the key under which an index lists the last block,
-// which ends with the key last. Both have trailers.
-func appendSuccessor(dst, last []byte) []byte { return appendAbove(dst, last, 0) }
-
 // appendAbove appends a key that is greater than last and equal to it before from, or
-// last if there is none.
+// last if there is none. From 0 on, it is the key under which an index lists the last block.
 func appendAbove(dst, last []byte, from int) []byte {
 	user := last[:len(last)-trailerSize]
 	for i := from; i < len(user); i++ {

@@ -8,35 +8,43 @@ import (
 )
 
 // reads is how often damaged bytes are read: they may have been damaged on their way.
-// Bytes that are damaged in the same way twice are stored like that.
 const reads = 3
 
-// damagedOnTheWay returns the error for bytes that were damaged differently each time.
-// A later read may succeed, so it is not ErrCorrupt.
-func damagedOnTheWay(err error) error {
+// rereads counts how often bytes were read and found damaged.
+type rereads struct {
+	count  int
+	before []byte // as they were read last
+}
+
+// again returns nil if data, in which err was found, is to be read again, and else the error
+// to return. renew makes the next read get the bytes anew, if it can.
+func (r *rereads) again(data []byte, err error, renew func() bool) error {
+	if !errors.Is(err, ErrCorrupt) || bytes.Equal(data, r.before) || !renew() {
+		return err // bytes that are damaged in the same way twice are stored like that
+	}
+	r.before = data
+	if r.count++; r.count < reads {
+		return nil
+	}
+	// A later read may succeed, so this is not ErrCorrupt.
 	return fmt.Errorf("read %d times, damaged differently each time: %v", reads, err) //nolint:errorlint // see above
 }
 
 // Load gets the whole file of the table with an ID and verifies it. It passes on errors
 // of get.
 func Load(ctx context.Context, id string, get func(context.Context) ([]byte, error)) ([]byte, error) {
-	var before []byte
-	for try := 1; ; try++ {
+	var tries rereads
+	for {
 		data, err := get(ctx)
 		if err != nil {
 			return nil, err
 		}
-		err = Verify(ctx, id, data)
-		if err == nil {
+		if err = Verify(ctx, id, data); err == nil {
 			return data, nil
 		}
-		if !errors.Is(err, ErrCorrupt) || bytes.Equal(data, before) {
+		if err = tries.again(data, err, func() bool { return true }); err != nil {
 			return nil, err
 		}
-		if try == reads {
-			return nil, damagedOnTheWay(err)
-		}
-		before = data
 	}
 }
 

@@ -21,12 +21,6 @@ const (
 // propertiesBlock is the name of the properties block in the metaindex block.
 const propertiesBlock = "rocksdb.properties"
 
-// description is what a table says that it holds.
-type description struct {
-	kind Kind
-	meta partition.RangeMetadata // the ID is not stored
-}
-
 // sizes are those of a finished file, in bytes before compression unless stated
 // otherwise.
 type sizes struct {
@@ -44,17 +38,17 @@ type property struct {
 }
 
 // properties returns the properties of the file, sorted by name: those of this
-// format and those that pebble writes into every table.
-func (s *sst) properties(d description, z sizes) []property {
+// format and those that pebble writes into every table. The ID of meta is not stored.
+func (s *sst) properties(kind Kind, meta partition.RangeMetadata, z sizes) []property {
 	indexType := indexOneLevel
 	if z.parts > 0 {
 		indexType = indexTwoLevels
 	}
 	all := []property{
-		text(propCount, strconv.FormatInt(d.meta.Count, 10)),
-		text(propEstimatedSize, strconv.FormatUint(d.meta.EstimatedSize, 10)),
-		text(propMaxKey, d.meta.MaxKey),
-		text(propMinKey, d.meta.MinKey),
+		text(propCount, strconv.FormatInt(meta.Count, 10)),
+		text(propEstimatedSize, strconv.FormatUint(meta.EstimatedSize, 10)),
+		text(propMaxKey, meta.MaxKey),
+		text(propMinKey, meta.MinKey),
 		text(propIndexType, indexType),
 		text("rocksdb.block.based.table.prefix.filtering", "0"),
 		text("rocksdb.block.based.table.whole.key.filtering", "0"),
@@ -93,7 +87,7 @@ func (s *sst) properties(d description, z sizes) []property {
 	if z.parts > 0 {
 		all = append(all, number("rocksdb.top-level.index.size", z.topIndex))
 	}
-	return append(all, text(propType, string(d.kind)))
+	return append(all, text(propType, string(kind)))
 }
 
 func text(name, value string) property { return property{name, []byte(value)} }

@@ -1,7 +1,6 @@
 package table
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -28,8 +27,8 @@ const maxKey = 8 << 10
 // large enough.
 func readBlock(ctx context.Context, f File, h handle, dst []byte) ([]byte, error) {
 	offset, n := int64(h.offset), int64(h.length+blockTrailerSize)
-	var before []byte
-	for try := 1; ; try++ {
+	var tries rereads
+	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -42,13 +41,9 @@ func readBlock(ctx context.Context, f File, h handle, dst []byte) ([]byte, error
 			return content, nil
 		}
 		err = fmt.Errorf("block of %d bytes at %d: %w", h.length, h.offset, err)
-		if bytes.Equal(sealed, before) || !f.Renew(offset, n) {
+		if err = tries.again(sealed, err, func() bool { return f.Renew(offset, n) }); err != nil {
 			return nil, err
 		}
-		if try == reads {
-			return nil, damagedOnTheWay(err)
-		}
-		before = sealed
 	}
 }
 

@@ -1,7 +1,6 @@
 package table
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,8 +47,8 @@ func Open(ctx context.Context, f File) (*Reader, error) {
 	if end < 0 {
 		return nil, corrupt("open table: the file has %d bytes, fewer than a footer", f.Size())
 	}
-	var before []byte
-	for try := 1; ; try++ {
+	var tries rereads
+	for {
 		foot, err := f.Section(ctx, end, footerSize)
 		if err != nil {
 			return nil, fmt.Errorf("open table: %w", err)
@@ -58,15 +57,11 @@ func Open(ctx context.Context, f File) (*Reader, error) {
 		if err == nil {
 			return r, nil
 		}
-		err = fmt.Errorf("open table: %w", err)
 		// A footer has no checksum: only what it points to shows that it is damaged.
-		if !errors.Is(err, ErrCorrupt) || bytes.Equal(foot, before) || !f.Renew(end, footerSize) {
+		err = tries.again(foot, fmt.Errorf("open table: %w", err), func() bool { return f.Renew(end, footerSize) })
+		if err != nil {
 			return nil, err
 		}
-		if try == reads {
-			return nil, damagedOnTheWay(err)
-		}
-		before = foot
 	}
 }
 

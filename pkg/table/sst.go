@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/rangefleet/rangefleet/pkg/keyspace"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // footerSize is the size of the footer: one byte, two handles of up to 20 bytes
@@ -77,22 +78,21 @@ func (s *sst) estimatedSize() int {
 }
 
 // finish completes the file and returns it.
-func (s *sst) finish(props description) []byte {
-	s.sep = appendSuccessor(s.sep[:0], s.last)
+func (s *sst) finish(kind Kind, meta partition.RangeMetadata) []byte {
+	s.sep = appendAbove(s.sep[:0], s.last, 0)
 	s.endDataBlock()
 	sizes := sizes{data: len(s.buf)}
 	root := s.writeIndex(&sizes)
 
-	var meta block
-	meta.every = onlyFirstRecord
+	b := block{every: onlyFirstRecord}
 	var last string
-	for _, p := range s.properties(props, sizes) {
-		meta.add([]byte(p.name), keyspace.Common([]byte(last), []byte(p.name)), p.value)
+	for _, p := range s.properties(kind, meta, sizes) {
+		b.add([]byte(p.name), keyspace.Common(last, p.name), p.value)
 		last = p.name
 	}
-	at := s.buf.write(meta.finish())
-	meta.add([]byte(propertiesBlock), 0, at.append(nil))
-	s.writeFooter(s.buf.write(meta.finish()), root)
+	at := s.buf.write(b.finish())
+	b.add([]byte(propertiesBlock), 0, at.append(nil))
+	s.writeFooter(s.buf.write(b.finish()), root)
 	return s.buf
 }
 

@@ -116,7 +116,7 @@ func (w *Writer) Close() Table {
 		Count:         w.Len(),
 		EstimatedSize: w.EstimatedSize(),
 	}
-	data := w.file.finish(description{w.kind, meta})
+	data := w.file.finish(w.kind, meta)
 	w.file.buf = nil
 	// The ID covers the properties as they are before the table's description
 	// joins them.
