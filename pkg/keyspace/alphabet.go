@@ -32,7 +32,7 @@ func (a *Alphabet) Reset(base int, keys ...string) {
 	a.classes = append(a.classes[:0], make([]class, n)...)
 	for _, k := range keys {
 		for i := base; i < len(k); i++ {
-			if classOf(k[i])&(lowerHex|lower|upperHex|upper) != 0 {
+			if classes[k[i]]&(lowerHex|lower|upperHex|upper) != 0 {
 				a.sets[i-base].add(k[i])
 			}
 		}
@@ -76,13 +76,13 @@ var base64Signs = byteSet{1 << '-', 1 << ('_' - 64)}
 // show adds what one key shows.
 func (a *Alphabet) show(k string) {
 	i := min(a.base, len(k))
-	for i > 0 && classOf(k[i-1]) != 0 { // go back to the start of the word that the base is in
+	for i > 0 && classes[k[i-1]] != 0 { // go back to the start of the word that the base is in
 		i--
 	}
 	for i < len(k) {
 		end, all := i, class(0)
-		for end < len(k) && classOf(k[end]) != 0 {
-			all |= classOf(k[end])
+		for end < len(k) && classes[k[end]] != 0 {
+			all |= classes[k[end]]
 			end++
 		}
 		a.showWord(k, i, end, all)
@@ -153,14 +153,12 @@ func (a *Alphabet) Distance(lo, hi string) float64 {
 	sum, unit, started := 0.0, 0.0, false
 	for i := range a.sets {
 		at := a.base + i
-		var d int
+		d := -a.digit(lo, at)
 		switch {
 		case hi != "":
-			d = a.digit(hi, at) - a.digit(lo, at)
+			d += a.digit(hi, at)
 		case i == 0:
-			d = a.sets[i].size() - a.digit(lo, at)
-		default:
-			d = -a.digit(lo, at)
+			d += a.sets[i].size()
 		}
 		if !started && d == 0 {
 			continue

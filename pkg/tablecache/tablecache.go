@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
@@ -33,6 +34,9 @@ const maxLoads = 16
 // it any more.
 const loadTimeout = time.Minute
 
+// Outcomes of a read of a chunk.
+const hit, miss = "hit", "miss"
+
 // Source reads the files of one place.
 type Source interface {
 	// GetRange returns the n bytes of a file from an offset on, or as many as
@@ -43,15 +47,23 @@ type Source interface {
 // Cache keeps the chunks used last, of files of many places, within a number of bytes. It
 // may be used concurrently.
 type Cache struct {
-	kept    *lru
-	loads   singleflight.Group
-	slots   chan struct{} // a token for each chunk that is being read
-	metrics *metrics
+	kept  *lru
+	loads singleflight.Group
+	slots chan struct{} // a token for each chunk that is being read
+	bytes prometheus.Gauge
+	reads *prometheus.CounterVec
 }
 
 // New returns a cache of so many bytes.
 func New(limit int64, reg prometheus.Registerer) *Cache {
-	return &Cache{kept: newLRU(limit), slots: make(chan struct{}, maxLoads), metrics: newMetrics(reg)}
+	f := metric.With(reg).In("table_cache")
+	return &Cache{
+		kept:  newLRU(limit),
+		slots: make(chan struct{}, maxLoads),
+		bytes: f.Gauge("bytes", "Bytes of ranges and metaranges that are kept in memory for lookups."),
+		reads: f.CounterVec("reads_total", "Reads of chunks of ranges and metaranges, by whether they were in memory.",
+			metric.By("outcome", hit, miss)),
+	}
 }
 
 // Files are the files of one place, read through a cache.
@@ -80,10 +92,10 @@ func (f *Files) Open(ctx context.Context, id string) (table.File, error) {
 func (f *Files) chunk(ctx context.Context, id string, i int64) (chunk, error) {
 	c, k := f.cache, key{place: f.place, id: id, index: i}
 	if got, ok := c.kept.get(k); ok {
-		c.metrics.reads.WithLabelValues(outcomeHit).Inc()
+		c.reads.WithLabelValues(hit).Inc()
 		return got, nil
 	}
-	c.metrics.reads.WithLabelValues(outcomeMiss).Inc()
+	c.reads.WithLabelValues(miss).Inc()
 	loaded := c.loads.DoChan(k.String(), func() (any, error) {
 		// The first caller may give up while others wait.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
@@ -114,7 +126,7 @@ func (f *Files) load(ctx context.Context, k key) (chunk, error) {
 	if err != nil {
 		return chunk{}, err
 	}
-	c.metrics.bytes.Set(float64(c.kept.put(k, got)))
+	c.bytes.Set(float64(c.kept.put(k, got)))
 	return got, nil
 }
 
@@ -130,18 +142,9 @@ func (f *Files) read(ctx context.Context, k key) (got chunk, err error) {
 	if want := min(chunkSize, got.size-k.index*chunkSize); int64(len(got.data)) != want {
 		return chunk{}, fmt.Errorf("read chunk %d of file %s: got %d bytes, want %d", k.index, k.id, len(got.data), want)
 	}
-	if got.size > chunkSize {
-		return got, nil
+	if got.size <= chunkSize && table.Verify(ctx, k.id, got.data) != nil { // it may have been damaged on its way
+		_, err = table.Load(ctx, k.id, get)
 	}
-	first := got.data
-	_, err = table.Load(ctx, k.id, func(ctx context.Context) ([]byte, error) {
-		if first == nil {
-			return get(ctx)
-		}
-		data := first
-		first = nil
-		return data, nil
-	})
 	return got, err
 }
 
