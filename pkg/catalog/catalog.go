@@ -107,6 +107,14 @@ func checkBranchName(field, name string) error {
 	return nil
 }
 
+// explain adds to an error what failed, unless it is a fault.
+func explain(err error, format string, args ...any) error {
+	if _, ok := errors.AsType[*fault.Fault](err); ok || err == nil {
+		return err
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
 // getter is one of the two methods to read a bucket, kv.Bucket's Get and GetLinearized.
 type getter func(ctx context.Context, key string) (value []byte, revision uint64, err error)
 

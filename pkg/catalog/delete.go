@@ -29,16 +29,10 @@ func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {
 		rev, err = c.records.bury(ctx, repositoryRecord{r, true}, old)
 		return err
 	})
-	if errors.Is(err, kv.ErrNotFound) {
-		return fault.Missing("repository")
-	}
-	if err != nil {
-		return fmt.Errorf("delete repository %q: %w", id, err)
-	}
-	if rev > 0 {
+	if err == nil && rev > 0 {
 		_ = c.records.remove(ctx, dead, rev) // it is deleted already; Sweep tries again
 	}
-	return nil
+	return explain(err, "delete repository %q", id)
 }
 
 // Sweep removes what is left of repositories whose deletion or creation was not finished,

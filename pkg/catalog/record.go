@@ -34,17 +34,17 @@ func (r repositoryRecord) dead() bool { return r.StorageNamespace == "" }
 // taken over at once.
 const reservation = time.Minute
 
-// ready returns a repository that is visible, or kv.ErrNotFound.
+// ready returns a repository that is visible, or a NotFound fault.
 func (s records) ready(ctx context.Context, id string) (Repository, uint64, error) {
 	if !validRepository.MatchString(id) {
-		return Repository{}, 0, kv.ErrNotFound
+		return Repository{}, 0, fault.Missing("repository")
 	}
 	r, rev, err := read[repositoryRecord](ctx, s.bucket.Get, repositoryKey(id))
 	if err == nil && !r.Ready { // it may be ready by now
 		r, rev, err = read[repositoryRecord](ctx, s.bucket.GetLinearized, repositoryKey(id))
 	}
-	if err == nil && !r.Ready {
-		err = kv.ErrNotFound
+	if errors.Is(err, kv.ErrNotFound) || err == nil && !r.Ready {
+		return Repository{}, 0, fault.Missing("repository")
 	}
 	return r.Repository, rev, err
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -21,13 +20,7 @@ const firstMessage = "Repository created"
 // Repository returns a repository, or a NotFound fault.
 func (c *Catalog) Repository(ctx context.Context, id string) (Repository, error) {
 	r, _, err := c.records.ready(ctx, id)
-	if errors.Is(err, kv.ErrNotFound) {
-		return Repository{}, fault.Missing("repository")
-	}
-	if err != nil {
-		return Repository{}, fmt.Errorf("read repository %q: %w", id, err)
-	}
-	return r, nil
+	return r, explain(err, "read repository %q", id)
 }
 
 // Repositories returns up to amount, at least 1, repositories whose IDs have the prefix and
@@ -65,13 +58,7 @@ func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[strin
 		_, err = c.records.store(ctx, repositoryRecord{r, true}, rev)
 		return err
 	})
-	if errors.Is(err, kv.ErrNotFound) {
-		return fault.Missing("repository")
-	}
-	if err != nil {
-		return fmt.Errorf("set metadata of repository %q: %w", id, err)
-	}
-	return nil
+	return explain(err, "set metadata of repository %q", id)
 }
 
 // CheckRepository returns the fault that CreateRepository would return now. It reserves
@@ -84,7 +71,7 @@ func (c *Catalog) CheckRepository(ctx context.Context, r Repository) error {
 	if _, _, err = c.records.reservable(ctx, r.ID); err == nil {
 		err = c.records.checkOverlaps(ctx, r.ID, namespace)
 	}
-	return creating(r.ID, err)
+	return explain(err, "create repository %q", r.ID)
 }
 
 // CreateRepository creates a repository with its default branch. It sets Created and
@@ -98,7 +85,7 @@ func (c *Catalog) CreateRepository(ctx context.Context, r Repository) (Repositor
 	r.StorageNamespace = namespace.String()
 	r.Created, r.Incarnation = c.records.now().UTC().Truncate(time.Second), xid.New().String()
 	if err := c.records.create(ctx, r, namespace); err != nil {
-		return Repository{}, creating(r.ID, err)
+		return Repository{}, explain(err, "create repository %q", r.ID)
 	}
 	return r, nil
 }
@@ -115,14 +102,6 @@ func checkFields(r Repository) (namespace objectstore.URI, err error) {
 		return namespace, fault.BadField("storage_namespace", "%s", err)
 	}
 	return namespace, nil
-}
-
-// creating adds to an error what failed, unless it is a fault.
-func creating(id string, err error) error {
-	if _, ok := errors.AsType[*fault.Fault](err); ok || err == nil {
-		return err
-	}
-	return fmt.Errorf("create repository %q: %w", id, err)
 }
 
 // normalNamespace parses a namespace, so that equal directories have equal URIs.

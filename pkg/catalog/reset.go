@@ -36,11 +36,8 @@ func (c *Catalog) ResetBranch(ctx context.Context, repository string, from Branc
 		return err
 	}
 	err := kv.RetryConflicts(ctx, func() error { return c.records.recordDropped(ctx, repository, from) })
-	if _, ok := errors.AsType[*fault.Fault](err); ok {
-		return err
-	}
 	if err != nil {
-		return fmt.Errorf("record the head of branch %q of repository %q: %w", from.Name, repository, err)
+		return explain(err, "record the head of branch %q of repository %q", from.Name, repository)
 	}
 	return c.MoveBranch(ctx, repository, from, commitID)
 }
