@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func run(m *testing.M) int {
 func namespaces(t *testing.T) (url string) {
 	t.Helper()
 	name := strings.ToLower(regexp.MustCompile("[^A-Za-z0-9]+").ReplaceAllString(t.Name(), "-"))
-	name = fmt.Sprintf("%.40s-%d", name, time.Now().UnixNano())
+	name = fmt.Sprintf("%.40s-%s", name, strconv.FormatInt(time.Now().UnixNano(), 36)) // lakeFS's tests take 16 digits for an ID
 	expect.NoError(t, ceph.CreateBucket(t.Context(), name))
 	return "s3://" + name
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// puts is the number of concurrent PUTs of Load.
+// puts is the number of concurrent PUTs.
 const puts = 16
 
 // Load creates a bucket and puts an object under each of the keys. The content of an object is its
@@ -24,16 +24,22 @@ func (s Server) Load(ctx context.Context, bucket string, keys []string) error {
 	if err := s.CreateBucket(ctx, bucket); err != nil {
 		return err
 	}
+	return s.Put(ctx, bucket, keys, func(key string) string {
+		if strings.HasSuffix(key, "/") {
+			return ""
+		}
+		return key
+	})
+}
+
+// Put puts an object under each of the keys into a bucket.
+func (s Server) Put(ctx context.Context, bucket string, keys []string, content func(key string) string) error {
 	client := s.client()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(puts)
 	for _, key := range keys {
 		group.Go(func() error {
-			body := key
-			if strings.HasSuffix(key, "/") {
-				body = ""
-			}
-			in := &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(body)}
+			in := &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(content(key))}
 			if _, err := client.PutObject(ctx, in); err != nil {
 				return fmt.Errorf("put %q into %s: %w", key, bucket, err)
 			}
