@@ -38,7 +38,7 @@ directories is changed.`,
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), dirs, keep)
 		},
 	}
-	cmd.Flags().BoolVar(&keep, "keep", false, "keep what was stored in its temporary directory")
+	cmd.Flags().BoolVar(&keep, "keep", false, "keep the temporary directory with the stored files")
 	// The coordinator's settings do not apply.
 	cmd.SetUsageTemplate("Usage:\n  {{.UseLine}}\n\nFlags:\n{{.LocalNonPersistentFlags.FlagUsages}}")
 	return cmd

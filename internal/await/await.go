@@ -12,8 +12,8 @@ import (
 // every is the pause between two polls.
 const every = 10 * time.Millisecond
 
-// Until polls until ask returns true, and then returns nil. It returns an error if ask does,
-// if ctx ends, or if the time is over, which also ends the context that ask is given.
+// Until polls until ask returns true, and then returns nil. It returns an error if ask returns
+// one, if ctx ends, or after the time within. The end of the time also ends the context of ask.
 func Until(ctx context.Context, within time.Duration, ask func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -31,8 +31,8 @@ func Until(ctx context.Context, within time.Duration, ask func(context.Context) 
 	}
 }
 
-// Serving returns a condition for Until: that a URL answers a GET with 200. It is no error if
-// there is no answer.
+// Serving returns a condition for Until: a URL answers GET with 200. Failed requests are not
+// errors.
 func Serving(url string) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -41,7 +41,7 @@ func Serving(url string) func(context.Context) (bool, error) {
 		}
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
-			return false, nil //nolint:nilerr // not yet
+			return false, nil //nolint:nilerr // the server is not up yet
 		}
 		return resp.StatusCode == http.StatusOK, resp.Body.Close()
 	}

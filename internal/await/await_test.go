@@ -40,7 +40,7 @@ func TestUntilGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never := func(ctx context.Context) (bool, error) {
 			if _, ok := ctx.Deadline(); !ok {
-				t.Fatal("a question without a deadline")
+				t.Fatal("the context of ask has no deadline")
 			}
 			return false, nil
 		}
@@ -66,9 +66,9 @@ func TestServing(t *testing.T) {
 	}
 	s.Close()
 	if ok, err := await.Serving(s.URL)(t.Context()); ok || err != nil {
-		t.Errorf("of a server that is gone: %t, %v", ok, err)
+		t.Errorf("a server that is down: %t, %v", ok, err)
 	}
 	if _, err := await.Serving("no URL:")(t.Context()); err == nil {
-		t.Error("asks what is no URL")
+		t.Error("no error for an invalid URL")
 	}
 }

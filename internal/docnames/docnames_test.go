@@ -11,7 +11,7 @@ import (
 
 const root = "../.."
 
-// guides are documents about the code.
+// guides returns the documents about the code.
 func guides(t *testing.T) []string {
 	t.Helper()
 	files := []string{"ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md", "README.md"}
@@ -30,7 +30,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		expect.NoError(t, err)
 		for _, name := range all.missing(string(text)) {
-			t.Errorf("%s: nothing is called %s", file, name)
+			t.Errorf("%s: there is no %s", file, name)
 		}
 	}
 }

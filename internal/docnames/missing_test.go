@@ -16,17 +16,17 @@ var (
 	document = regexp.MustCompile(`\.(csv|json|md|mod|sum|svg|txt|yaml|yml)$`)
 )
 
-// missing returns the code spans of a document, outside of blocks, that name what the
-// tree does not hold, each once and without backquotes. Checked are
+// missing returns the code spans of a document that name something that the tree does not
+// have, each once and without backquotes. It ignores code blocks, and checks these forms:
 //
-//	worker/slot.go, pkg/limits      paths, which may leave out where they begin
-//	queue.Queue, Owned.Cut          what a package declares, or a field or method
-//	partition.Owned.Cut             likewise
-//	closeGaps, ErrFull, land()      what any package declares
+//	worker/slot.go, pkg/limits      a path, which may lack its first elements
+//	queue.Queue, Owned.Cut          a name that a package declares, or a field or method
+//	partition.Owned.Cut             a field or method of a type of a package
+//	closeGaps, ErrFull, land()      a name that any package declares
 //
-// Two words with a dot may also be in a string of the code, as settings, fields of JSON and
-// subjects are. A name in mixed case may also be one that a block of the document declares.
-// Single words in lower case could mean anything, and are not checked.
+// Two words with a dot may also be in a string literal, such as the name of a setting, a field
+// of JSON or a subject. A name in mixed case may also be declared by a code block of the
+// document. Single words in lower case are not checked, since they could mean anything.
 func (t *tree) missing(text string) (names []string) {
 	blocks := strings.Join(fence.FindAllString(text, -1), "")
 	for _, match := range span.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
@@ -39,7 +39,7 @@ func (t *tree) missing(text string) (names []string) {
 	return names
 }
 
-// exists reports whether a code span names what is there, or nothing that is checked.
+// exists reports whether a code span names something that exists, or needs no check.
 func (t *tree) exists(name string) bool {
 	first, _, nested := strings.Cut(name, "/")
 	switch {
@@ -74,8 +74,7 @@ func (t *tree) declares(first, second, third string) bool {
 	return !upper(first) && upper(second)
 }
 
-// quoted reports whether a string in the code holds the name, or is what stands before
-// the dot in it.
+// quoted reports whether a string literal holds the name, or equals its part before the dot.
 func (t *tree) quoted(name string) bool {
 	head, _, dot := strings.Cut(name, ".")
 	return slices.ContainsFunc(t.literals, func(s string) bool {

@@ -14,16 +14,16 @@ import (
 	"strings"
 )
 
-// tree holds what documents may name.
+// tree holds the names that documents may use.
 type tree struct {
 	paths    []string                   // of files and directories, from the root
-	packages map[string]map[string]bool // what packages declare, by their names
-	types    map[string]map[string]bool // fields and methods, by their types' names
-	words    map[string]bool            // all names that are declared
-	literals []string                   // string literals, those of tests left out
+	packages map[string]map[string]bool // declared names, by names of packages
+	types    map[string]map[string]bool // fields and methods, by names of types
+	words    map[string]bool            // all declared names
+	literals []string                   // string literals outside of tests
 }
 
-// readTree reads the tree below a directory. Hidden directories but .ci are left out.
+// readTree reads the tree below a directory. It skips hidden directories except .ci.
 func readTree(root string) (*tree, error) {
 	t := &tree{
 		packages: make(map[string]map[string]bool), types: make(map[string]map[string]bool), words: make(map[string]bool),
@@ -139,8 +139,8 @@ func members(t ast.Expr) (names []string) {
 	return names
 }
 
-// hasPath reports whether the end of some path is name, which may begin anywhere below
-// the root: worker/slot.go is pkg/worker/slot.go.
+// hasPath reports whether name is the end of some path: worker/slot.go is the end of
+// pkg/worker/slot.go.
 func (t *tree) hasPath(name string) bool {
 	name = strings.TrimSuffix(strings.TrimSuffix(name, "..."), "/")
 	return slices.ContainsFunc(t.paths, func(p string) bool { return p == name || strings.HasSuffix(p, "/"+name) })

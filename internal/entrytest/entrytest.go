@@ -12,7 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 )
 
-// pieces are what awkward keys are made of. Such keys are often prefixes of one another, or
+// pieces are the parts of awkward keys. Such keys are often prefixes of one another, or
 // differ in bytes around '/'.
 var pieces = []string{
 	"/", "/", "a", "b", "data/", "year=2024/", "0", "!", " ", "+", "%3A", "&<>\"'", "..", "//", "\\",

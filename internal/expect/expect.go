@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/await"
 )
 
-// Patience is how long a test waits for something that must happen: so long that only failing
-// tests wait that long, even on a busy machine.
+// Patience is how long a test waits for something that must happen. Even on a busy machine,
+// only failing tests wait that long.
 const Patience = time.Minute
 
 // NoError ends the test if there is an error.

@@ -1,12 +1,11 @@
 // Package fleetsim tests how fleets divide work. It simulates workers that share the keys of
-// one import, with the partitions and hand-overs of pkg/partition and the forecasts of
-// pkg/forecast, but
-// without stores, queues or clocks, so that a thousand workers and 10^9 keys take
-// seconds.
+// one import. It uses the partitions and hand-overs of pkg/partition and the forecasts of
+// pkg/forecast, but no stores, queues or clocks. So a simulation of a thousand workers and 10^9
+// keys takes seconds.
 //
-// An import begins as one partition. Each slot of a worker lists one partition at a time, at a
-// steady rate, after a pause in which it starts. At each look all slots that list learn how
-// many wait, and broadcast how much they have left; those with most hand over a part. Both
+// An import begins as one partition. Each worker lists one partition at a time, at a constant
+// rate after a delay. At regular looks, busy workers learn how many workers are idle, and
+// broadcast how many keys they have left. Those with the most keys left hand over pieces. Both
 // sides of a cut list the keys up to the next anchor.
 package fleetsim
 
@@ -26,17 +25,17 @@ import (
 // config is a fleet and its import.
 type config struct {
 	Keys    keyset.Set
-	Breaks  partition.Breaks // ranges are taken to end at anchors alone
-	Workers int              // that list one partition at a time, at least 1
+	Breaks  partition.Breaks // only anchors end ranges
+	Workers int              // at least 1; each lists one partition at a time
 
-	Rate   float64 // keys a second that one lists
-	Start  float64 // seconds until the first key of a partition that is queued
-	Look   float64 // seconds between looks at how many wait, while some do
-	Prompt float64 // least seconds between looks, if a worker begins to wait, or to list while others wait
-	Gather float64 // seconds from a look until all have broadcast what they have left
-	Page   int64   // keys that a LIST returns
-	Ahead  int64   // keys that are listed unnecessarily, past the end of a partition
-	Seed   uint64  // of anchors
+	Rate   float64 // keys per second and worker
+	Start  float64 // seconds from the queueing of a partition to its first key
+	Look   float64 // seconds between looks while workers are idle
+	Prompt float64 // least seconds between looks if a worker becomes idle, or begins to list while others are idle
+	Gather float64 // seconds from a look until all have broadcast their keys left
+	Page   int64   // keys per LIST
+	Ahead  int64   // keys listed in vain past the end of a partition
+	Seed   uint64  // seed of the anchors
 }
 
 // defaultConfig returns a typical fleet: workers with 40 LISTs of 100 ms in flight, and the
@@ -48,12 +47,12 @@ func defaultConfig(keys keyset.Set, workers int) config {
 	}
 }
 
-// result is what an import took.
+// result is the cost of an import.
 type result struct {
 	Seconds    float64
-	Ideal      float64 // seconds, if all workers listed all the time, and no key twice
+	Ideal      float64 // seconds if all workers were always busy and listed no key twice
 	Lists      int64   // LIST calls
-	Least      int64   // LIST calls that one listing of all keys takes
+	Least      int64   // LIST calls of one listing of all keys
 	Partitions int
 	Messages   int     // to the queue: partitions, their acknowledgements and covers
 	Busy       float64 // seconds until half of the workers were listing for the first time; Seconds if never
@@ -65,40 +64,40 @@ func (r result) Time() float64 { return r.Seconds / r.Ideal }
 // Waste returns Lists over Least.
 func (r result) Waste() float64 { return float64(r.Lists) / float64(r.Least) }
 
-// cutPart is the worker's, settleIn the queue's, in seconds.
+// cutPart is a constant of the worker, and settleIn one of the queue, in seconds.
 const (
 	cutPart  = 2
 	settleIn = 0.05
 )
 
-// fleet is a running simulation. Positions of keys are ranks: the number of keys before.
+// fleet is a running simulation. Positions of keys are ranks: the numbers of keys before them.
 type fleet struct {
 	config
 	rnd     *rand.Rand
 	anchors []int64 // ranks, increasing
 	now     float64
-	look    float64              // when the next one is
-	looked  float64              // when the last one was
-	idle    []*forecast.KeyModel // key models of the workers that wait, in order of waiting
+	look    float64              // time of the next look
+	looked  float64              // time of the last look
+	idle    []*forecast.KeyModel // key models of idle workers, those that wait longest first
 	running []*listing
 	pending []*listing
 	owned   [][2]int64
 	result  result
 }
 
-// listing is a partition and how far it got.
+// listing is a partition that is being listed.
 type listing struct {
-	after, upto string // upto "" is the end of all keys
-	from, end   int64  // ranks of the first key that is listed, and past the last one
-	owns        bool   // anything
+	after, upto string // upto "" means the end of all keys
+	from, end   int64  // ranks of the first listed key, and of the key after the last one
+	owns        bool   // it owns at least one key
 	begun       float64
-	known       *forecast.KeyModel // of its worker
-	shown, cut  int64              // ranks up to which the forecast was shown keys, and where it was cut last
+	known       *forecast.KeyModel // the key model of its worker
+	shown, cut  int64              // rank up to which the forecast has seen keys, and rank of the last cut
 	forecast    *forecast.Forecast
 }
 
-// simulate simulates an import. It returns an error if a key had no owner or two, which is a
-// bug of the simulation.
+// simulate simulates an import. It returns an error if a key has no owner or two owners, which
+// is a bug of the simulation.
 func simulate(cfg config) (result, error) {
 	f := &fleet{config: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 1))}
 	n := cfg.Keys.Len()
@@ -133,12 +132,12 @@ func simulate(cfg config) (result, error) {
 	return *r, f.check()
 }
 
-// gap returns how many keys lie between two anchors.
+// gap returns the mean number of keys between two anchors.
 func (f *fleet) gap() int64 {
 	return 1 + int64(f.rnd.ExpFloat64()*float64(f.Breaks.Raggedness-1))
 }
 
-// boundary returns the rank past the first anchor at or after a rank.
+// boundary returns the rank after the first anchor at or after a rank.
 func (f *fleet) boundary(rank int64) int64 {
 	i := sort.Search(len(f.anchors), func(i int) bool { return f.anchors[i] >= rank })
 	if i == len(f.anchors) {
@@ -168,7 +167,7 @@ func (f *fleet) bound(l *listing, upto string) {
 	}
 	rank := f.Keys.Rank(upto)
 	l.end = f.boundary(rank)
-	if l.after != "" && f.boundary(l.from) > rank { // no anchor within
+	if l.after != "" && f.boundary(l.from) > rank { // the listing has no anchor
 		l.end, l.owns = min(rank+1, f.Keys.Len()), false
 	}
 }
@@ -193,7 +192,7 @@ func (f *fleet) ends(l *listing) float64 {
 	return l.begun + f.Start + float64(l.end-l.from)/f.Rate
 }
 
-// until advances the time to *now, which may become earlier meanwhile.
+// until simulates until *now, which may become earlier meanwhile.
 func (f *fleet) until(now *float64) {
 	for len(f.running) > 0 {
 		i := 0
@@ -226,7 +225,7 @@ func (f *fleet) finish(l *listing) {
 		f.owned = append(f.owned, [2]int64{start, l.end})
 	}
 	f.idle = append(f.idle, l.known)
-	if len(f.pending) == 0 { // it begins to wait
+	if len(f.pending) == 0 { // the worker becomes idle
 		f.prompt()
 	}
 	f.deliver()
@@ -235,7 +234,7 @@ func (f *fleet) finish(l *listing) {
 // prompt schedules a look soon.
 func (f *fleet) prompt() { f.look = min(f.look, max(f.now+settleIn, f.looked+f.Prompt)) }
 
-// offers returns the listings that could hand over to workers that wait, and how many pieces each.
+// offers returns the listings that can hand over to idle workers, and the number of pieces of each.
 func (f *fleet) offers() (from []*listing, pieces []int) {
 	var lefts []float64
 	for _, l := range f.running {
@@ -255,8 +254,8 @@ func (f *fleet) offers() (from []*listing, pieces []int) {
 	return from, pieces
 }
 
-// ready returns when the first listing that had listed too little to offer a part at the last
-// look has listed enough: then it answers that look.
+// ready returns the time at which a listing can answer the last look for the first time, if it
+// had listed too few keys at the time of the look.
 func (f *fleet) ready() float64 {
 	first := math.Inf(1)
 	for _, l := range f.running {
@@ -268,7 +267,7 @@ func (f *fleet) ready() float64 {
 	return first
 }
 
-// share makes listings that have not ended since hand over.
+// share lets those of the listings hand over that have not ended yet.
 func (f *fleet) share(from []*listing, pieces []int) {
 	for i, l := range from {
 		if pieces[i] > 0 && slices.Contains(f.running, l) {
@@ -279,12 +278,12 @@ func (f *fleet) share(from []*listing, pieces []int) {
 	}
 }
 
-// at returns the rank that a listing has reached.
+// at returns the rank up to which a listing has listed.
 func (f *fleet) at(l *listing) int64 {
 	return min(l.end, l.from+int64(max(0, f.now-l.begun-f.Start)*f.Rate))
 }
 
-// show adds the pages listed since the last call to the forecast.
+// show adds the pages that were listed since the last call to the forecast.
 func (f *fleet) show(l *listing, at int64) {
 	for ; l.shown < at; l.shown = min(at, l.shown+f.Page) {
 		n := min(f.Page, at-l.shown)
@@ -292,7 +291,7 @@ func (f *fleet) show(l *listing, at int64) {
 	}
 }
 
-// give cuts pieces of a listing off, for other workers.
+// give cuts n pieces off a listing for other workers.
 func (f *fleet) give(l *listing, at int64, n int) {
 	upto := l.upto
 	cuts := l.forecast.Cuts(upto, n)

@@ -18,7 +18,7 @@ const Size = 1 << 20
 // end is called or the test ends. No other test may run at the same time.
 func Begin(t testing.TB) (end func()) {
 	t.Helper()
-	signal.Ignore(syscall.SIGXFSZ) // it would end the process
+	signal.Ignore(syscall.SIGXFSZ) // the signal would end the process
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
 		t.Fatal(err)

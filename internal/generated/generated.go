@@ -1,5 +1,5 @@
-// Package generated compares generated documents with what they are generated from, for
-// tests. With the flag -update it writes them instead.
+// Package generated checks in tests that generated documents are current. With the flag -update
+// it writes them.
 package generated
 
 import (
@@ -11,7 +11,7 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files instead of comparing them")
 
-// File checks that the content of a file is the text.
+// File checks that the content of a file is want.
 func File(t testing.TB, path, want string) {
 	t.Helper()
 	if *update {
@@ -25,17 +25,17 @@ func File(t testing.TB, path, want string) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not current; run the test with -update to write:\n%s", path, want)
+		t.Errorf("%s is not current; run the test with -update to write this:\n%s", path, want)
 	}
 }
 
-// The lines before and after the generated part of a file that is otherwise written by people.
+// The lines before and after the generated part of a file.
 const (
 	begin = "<!-- Generated from "
 	end   = "<!-- End of what is generated. -->\n"
 )
 
-// Part checks that the generated part of a file is the text: the lines between
+// Part checks that the generated part of a file is want. That part is the lines between
 // "<!-- Generated from ... -->" and "<!-- End of what is generated. -->".
 func Part(t testing.TB, path, want string) {
 	t.Helper()

@@ -20,12 +20,12 @@ import (
 //go:embed all:hive all:unicode
 var files embed.FS
 
-// Listing is a listing, and what a lakeFS server made of it.
+// Listing is a listing, and the files that a lakeFS server wrote when it imported the listing.
 type Listing struct {
 	Name        string
-	Entries     []entry.Entry     // as the import maps them, in key order
+	Entries     []entry.Entry     // the imported entries in key order
 	Breaks      partition.Breaks  // the settings of the server
-	MetarangeID string            // of the branch after the import
+	MetarangeID string            // metarange of the branch after the import
 	Files       map[string][]byte // ranges and metarange, by ID
 }
 

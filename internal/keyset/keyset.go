@@ -2,9 +2,9 @@
 // is computed from i, so that a set of 10^9 keys needs no memory and a listing can start
 // anywhere.
 //
-// Keys have shapes that break common ways to split a key space: flat and deep, even and
-// skewed, with long common prefixes, with characters of one to four bytes, with a first
-// page that is unlike the rest.
+// The shapes of keys break common ways to split a key space. They are flat and deep, even and
+// skewed; some have long common prefixes, characters of one to four bytes, or a first page that
+// is unlike the rest.
 package keyset
 
 import (
@@ -95,8 +95,8 @@ func (s Set) AppendKey(dst []byte, i int64) []byte { return s.key(dst, i) }
 // Key returns key i, 0 <= i < Len.
 func (s Set) Key(i int64) string { return string(s.key(nil, i)) }
 
-// Rank returns the number of keys that are at most key, which need not be in the set. That is
-// the index of the first key of a listing that starts after key.
+// Rank returns the number of keys that are less than or equal to key, which need not be in the
+// set. It is the index of the first key in a listing that starts after key.
 func (s Set) Rank(key string) int64 {
 	return s.search(func(k []byte) bool { return string(k) > key })
 }

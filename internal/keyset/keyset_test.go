@@ -46,7 +46,7 @@ func TestKeysAreSortedDistinctAndValid(t *testing.T) {
 	})
 }
 
-// Rank and Below are compared with counting, for keys of the set and others.
+// Rank and Below count keys, for keys of the set and others.
 func TestRankCountsKeys(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	each(t, func(t *testing.T, s keyset.Set, keys []string) {
@@ -99,7 +99,7 @@ func TestSeedsAndAttributes(t *testing.T) {
 	a, _ := keyset.New("md5", 1000, 1)
 	b, _ := keyset.New("md5", 1000, 2)
 	if a.Key(500) == b.Key(500) || a.Object(500) == b.Object(500) {
-		t.Error("two seeds give one set")
+		t.Error("two seeds give the same set")
 	}
 	if o := a.Object(3); o != a.Object(3) || o == a.Object(4) || o.Size < 0 ||
 		time.UnixMilli(o.ModTime).UTC().Year() != 2025 {
@@ -117,13 +117,13 @@ func TestParse(t *testing.T) {
 	}
 	for _, name := range []string{"", "md5", "md6-10", "md5-", "md5-x", "md5--1", "md5-10-x", "md5-10-1-1", "md5-99g", "md5-99999999g"} {
 		if _, ok := keyset.Parse(name); ok {
-			t.Errorf("Parse(%q) is a set", name)
+			t.Errorf("Parse(%q) returned a set", name)
 		}
 	}
 	seven, _ := keyset.Parse("uuid-1k-7")
 	want, _ := keyset.New("uuid", 1000, 7)
 	if seven.Key(999) != want.Key(999) {
-		t.Error("the seed in the name is not that of the set")
+		t.Error("the set does not have the seed in the name")
 	}
 }
 

@@ -14,10 +14,9 @@ func mix(seed, x uint64) uint64 {
 	return z ^ z>>31
 }
 
-// fraction returns a point of [0, 1), in units of 2^-64, for index i of n: a pseudo-random
-// point within the i-th of n equal parts. Points increase with i, and are at least an eighth
-// of a part apart: at maxLen keys still
-// 2^-39, so that 39 bits of the digits are enough to tell keys apart.
+// fraction returns a pseudo-random point in the i-th of n equal parts of [0, 1), in units of
+// 2^-64. Points increase with i, and their distance is at least an eighth of a part. That is
+// 2^-39 for maxLen keys, so that 39 bits of digits distinguish keys.
 func fraction(seed uint64, i, n int64) uint64 {
 	width := ^uint64(0) / uint64(n)
 	jitter, _ := bits.Mul64(mix(seed, uint64(i)), width-width/8)
@@ -124,7 +123,7 @@ func evenly(children int) func(uint64, int64, int) int64 {
 			return n
 		}
 		jitter := int64(mix(node, uint64(c)) % unit)
-		return n * (int64(c)*unit + jitter - unit/2) / (int64(children) * unit) // at most 2^36 * 2^20
+		return n * (int64(c)*unit + jitter - unit/2) / (int64(children) * unit) // the product is at most 2^36 * 2^20
 	}
 }
 

@@ -15,8 +15,7 @@ type Shape struct {
 	make  func(n int64, seed uint64) keyFunc
 }
 
-// shapes has all shapes. Listing times are compared for the first 18; the last one is for
-// correctness.
+// shapes holds all shapes. Benchmarks use the first 18. The last one tests correctness.
 var shapes = []Shape{
 	{"md5", "hashes, flat", md5},
 	{"uuid", "UUIDs under one prefix", uuid},
@@ -30,13 +29,13 @@ var shapes = []Shape{
 	{"ulid", "ULIDs, ordered by time", ulid},
 	{"cjk", "Chinese characters, private use and emoji", cjk},
 	{"firstlies", "19 small directories, then a huge one of another kind", firstLies},
-	{"rising", "density rising to the end", rising},
+	{"rising", "density that rises to the end", rising},
 	{"base64", "URL-safe base64, mixed case", mixedCase},
 	{"fractal", "multifractal clusters", fractal},
 	{"reverse", "timestamps at the low end, reversed ones at the high end", reverse},
 	{"equal700", "700 equal bytes, then digits", equal700},
 	{"zruns", "runs of z of any length", zRuns},
-	{"awkward", "control characters, blanks, signs that XML and URLs escape, surrogate traps", awkward},
+	{"awkward", "control characters, spaces, characters that XML and URLs escape, surrogate traps", awkward},
 }
 
 // Shapes returns all shapes.

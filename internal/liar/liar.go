@@ -16,23 +16,23 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// Lie is what a store does wrong if a LIST starts after a key.
+// Lie is a wrong answer to a LIST that starts after a key.
 type Lie string
 
 // The lies. Only RepeatsKeys affects walks, and it affects nothing else.
 const (
-	EndsEarly    Lie = "ends early"       // no keys, with a claim that no more follow
-	DeniesMore   Lie = "denies more"      // the right keys, with a claim that no more follow
-	SkipsKey     Lie = "skips a key"      // one key too few, if the start is no key
-	IgnoresStart Lie = "ignores starts"   // the first keys of all
-	Includes     Lie = "includes a start" // the start itself, if it is a key
-	RepeatsKeys  Lie = "repeats keys"     // the last key of the page before, again
+	EndsEarly    Lie = "ends early"       // no keys, and the claim that none follow
+	DeniesMore   Lie = "denies more"      // the right keys, and the claim that none follow
+	SkipsKey     Lie = "skips a key"      // without the first key, if the start is not a key
+	IgnoresStart Lie = "ignores starts"   // the first keys of the bucket
+	Includes     Lie = "includes a start" // begins with the start, if it is a key
+	RepeatsKeys  Lie = "repeats keys"     // begins with the last key of the page before
 )
 
 // Lies holds all lies.
 var Lies = []Lie{EndsEarly, DeniesMore, SkipsKey, IgnoresStart, Includes, RepeatsKeys}
 
-// Store lies if a LIST starts within (From, To]. Its methods may be called concurrently.
+// Store lies if a LIST starts within (From, To]. Methods may be called concurrently.
 type Store struct {
 	Keys     []string // sorted
 	PageSize int
@@ -75,7 +75,7 @@ func (s *Store) ListPage(_ context.Context, prefix, after string, take func([]ob
 	return more, nil
 }
 
-// WalkPage implements objectstore.Pager. A token is how many keys came before.
+// WalkPage implements objectstore.Pager. A token is the number of keys on earlier pages.
 func (s *Store) WalkPage(_ context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
 	keys, from := s.under(prefix), 0
 	if token != "" {
@@ -116,7 +116,7 @@ func Object(key string) objectstore.Object {
 	return objectstore.Object{Key: key, ETag: "e", Size: int64(len(key)), ModTime: time.Unix(1_700_000_000, 0).UTC()}
 }
 
-// List implements objectstore.Store page by page, as ListPage answers.
+// List implements objectstore.Store with the pages of ListPage.
 func (s *Store) List(ctx context.Context, prefix, after string, _ objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {
 		for more := true; more; {

@@ -1,8 +1,8 @@
 // Command maketree writes the ranges and the metarange of entries to a directory, in files
 // named by their IDs, and prints the ID of the metarange. It reads the entries from standard
 // input, sorted by key, as JSON lines of key, address, etag, size and mod_time (RFC 3339).
-// Tests compare the files with what lakeFS's packages write, which cannot be linked into
-// one program with Rangefleet's.
+// Tests compare the files with those of lakeFS's packages, which cannot be linked into one
+// program with Rangefleet's.
 package main
 
 import (

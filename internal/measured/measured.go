@@ -8,9 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Sum returns the sum of those series of a metric that have all of the label values. A
-// histogram counts with its number of observations. Sum ends the test if there is no such
-// series.
+// Sum returns the sum of all series of a metric that have the label values. The value of a
+// histogram is its number of observations. Sum ends the test if there is no such series.
 func Sum(t testing.TB, metrics prometheus.Gatherer, name string, labels ...string) (sum float64) {
 	t.Helper()
 	families, err := metrics.Gather()

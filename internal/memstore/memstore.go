@@ -22,16 +22,16 @@ import (
 // Call is a call to a store, or the next page of a listing.
 type Call struct {
 	Op    string // "list", "walk", "page", "stat", "get" or "put"
-	Key   string // of a list its prefix, of a page its first key
-	After string // of a list
+	Key   string // key; prefix of a list, first key of a page
+	After string // start of a list
 }
 
-// Store is one key space. Methods may be called concurrently; fields are set before.
+// Store is one key space. Methods may be called concurrently, but fields must be set before.
 type Store struct {
-	PageSize int // objects a page; default 1000
+	PageSize int // objects per page; default 1000
 
-	// EndsAfter, if not nil, reports whether a listing that reaches a key wrongly ends there.
-	// Walks return all keys.
+	// EndsAfter, if not nil, reports whether a listing wrongly ends at a key. Walks return
+	// all keys.
 	EndsAfter func(after string) bool
 
 	// Hook, if not nil, is called at the start of each call, and may change the store. If it

@@ -7,31 +7,31 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Factory makes metrics. The names that its methods take lack the prefix.
+// Factory makes metrics. The names that its methods take do not have the prefix.
 type Factory struct {
 	auto   promauto.Factory
 	prefix string
 }
 
-// With returns a factory that registers what it makes with reg. If reg is nil, the
-// metrics work and are not registered.
+// With returns a factory that registers metrics with reg. If reg is nil, metrics work but are not
+// registered.
 func With(reg prometheus.Registerer) Factory {
 	return Factory{promauto.With(reg), "rangefleet_"}
 }
 
-// In returns a factory of metrics of one subsystem, whose name follows the prefix.
+// In returns a factory for metrics of a subsystem. The name of the subsystem follows the prefix.
 func (f Factory) In(subsystem string) Factory {
 	return Factory{f.auto, f.prefix + subsystem + "_"}
 }
 
-// Label is the name of a label, and those of its values that are known beforehand.
+// Label is the name of a label, with the values that are known beforehand.
 type Label struct {
 	name   string
 	values []string
 }
 
-// By returns a label. A metric shows one series at zero for each combination of the
-// values of its labels: of a label without values it shows none.
+// By returns a label. A metric shows one series at zero for each combination of the known values
+// of its labels, and none if a label has no known values.
 func By(name string, values ...string) Label { return Label{name, values} }
 
 // Counter makes a counter.
@@ -39,7 +39,7 @@ func (f Factory) Counter(name, help string) prometheus.Counter {
 	return f.auto.NewCounter(prometheus.CounterOpts{Name: f.prefix + name, Help: help})
 }
 
-// CounterFunc makes a counter whose value read returns.
+// CounterFunc makes a counter with the value that read returns.
 func (f Factory) CounterFunc(name, help string, read func() float64) {
 	f.auto.NewCounterFunc(prometheus.CounterOpts{Name: f.prefix + name, Help: help}, read)
 }

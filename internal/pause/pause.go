@@ -18,9 +18,9 @@ func For(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// Bound returns the longest time to wait after a number of failures in a row, at least 1:
-// first, doubled with each further failure, up to most. A caller that may have failed
-// together with others should wait for a random part of it.
+// Bound returns the longest time to wait after a number of failures in a row, which is at least 1:
+// first, doubled for each further failure, up to most. A caller should wait for a random part of
+// it if others may have failed at the same time.
 func Bound(first, most time.Duration, failures int) time.Duration {
 	bound := first
 	for range failures - 1 {
@@ -33,15 +33,15 @@ func Bound(first, most time.Duration, failures int) time.Duration {
 }
 
 const (
-	maxRest  = 3 * time.Second  // longest rest after work that took less
+	maxRest  = 3 * time.Second  // longest rest, unless the work took longer
 	longRest = 10 * time.Second // longest rest at all
 )
 
-// After returns how long to rest from work that is done again and again and took so long
-// just now: at least the given time, and so long that the work takes a tenth of the time.
+// After returns how long to rest before repeating work that took the given time: at least the time
+// least, and so long that the work takes a tenth of the time.
 //
-// Work that took very long may have met a server or a process that was stopped, which
-// says nothing of the next time. After that it may take half of the time, or more.
+// If the work took very long, a server or a process may have been stopped, and the next time may
+// be short. Then the rest is bounded, and the work may take half of the time or more.
 func After(took, least time.Duration) time.Duration {
 	return max(least, min(10*took, max(took, maxRest), longRest))
 }

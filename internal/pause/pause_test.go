@@ -53,7 +53,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// Work that took long once, because of a fault, must not rest for many times as long.
+// After work that took long once because of a fault, the rest must not be many times as long.
 func TestAfter(t *testing.T) {
 	for _, c := range []struct{ took, least, want time.Duration }{
 		{0, time.Second, time.Second},

@@ -17,13 +17,13 @@ import (
 // called concurrently.
 type Process struct {
 	Cmd  *exec.Cmd     // the latest run
-	Done chan struct{} // closed when that has ended and Cmd.ProcessState is set
+	Done chan struct{} // closed when the latest run has ended and Cmd.ProcessState is set
 
 	command func() *exec.Cmd
 	output  transcript.Buffer
 }
 
-// Start runs the command that a function returns, which is called for each run.
+// Start runs a command. It calls the function for each run to get the command.
 func Start(command func() *exec.Cmd) (*Process, error) {
 	p := &Process{command: command}
 	return p, p.start()
@@ -60,7 +60,7 @@ func (p *Process) Restart() error {
 // Output returns everything that all runs have written. It may be called concurrently.
 func (p *Process) Output() string { return p.output.String() }
 
-// Env returns an environment with only a home directory, the PATH of this process, and more.
+// Env returns an environment of a home directory, the PATH of this process, and more.
 func Env(home string, more ...string) []string {
 	return append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, more...)
 }
@@ -74,8 +74,8 @@ func Tail(text string, lines int) string {
 // The ports of FreeAddress: lowPort to highPort-1, below those that systems assign.
 const lowPort, highPort = 20000, 32000
 
-// FreeAddress returns a local address on which nothing listens, for a program that is told
-// where to listen. The system does not assign it to others in the meantime.
+// FreeAddress returns a local address on which nothing listens. The system does not assign its
+// port to others before a program listens there.
 func FreeAddress() (string, error) {
 	var err error
 	for range 100 {

@@ -53,7 +53,7 @@ func TestFreeAddress(t *testing.T) {
 	address, err := process.FreeAddress()
 	expect.NoError(t, err)
 	if port := netip.MustParseAddrPort(address).Port(); port >= 32768 {
-		t.Errorf("port %d is one that Linux gives to others", port)
+		t.Errorf("Linux may assign port %d to others", port)
 	}
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 	expect.NoError(t, err)

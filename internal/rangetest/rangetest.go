@@ -1,5 +1,5 @@
-// Package rangetest gives tests the ranges that an import of some entries must result in,
-// and partitions of an import.
+// Package rangetest computes, for tests, the ranges that an import of entries must have, and
+// partitions of an import.
 package rangetest
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
-// Ranges returns the ranges that one reader makes of sorted entries, one table
-// after the other: what every import of them must come out as.
+// Ranges returns the ranges that a single writer makes of sorted entries. Every import of them
+// must have these ranges.
 func Ranges(entries []entry.Entry, breaks partition.Breaks) ([]partition.RangeMetadata, error) {
 	var ranges []partition.RangeMetadata
 	w := table.NewWriter(table.Ranges)

@@ -1,17 +1,16 @@
 package sha256x2
 
-// blocks1 goes on with hash a over n blocks at pa, n > 0.
+// blocks1 continues hash a with n blocks at pa, n > 0.
 //
 //go:noescape
 func blocks1(a *state, pa *byte, n int)
 
-// blocks2 goes on with hash a over n blocks at pa, and with hash b over n blocks at
-// pb, n > 0.
+// blocks2 continues hash a with n blocks at pa, and hash b with n blocks at pb, n > 0.
 //
 //go:noescape
 func blocks2(a *state, pa *byte, b *state, pb *byte, n int)
 
-// supported reports whether the processor has what blocks1 and blocks2 need.
+// supported reports whether the processor has the instructions of blocks1 and blocks2.
 func supported() bool
 
 var fast = supported()
@@ -21,8 +20,8 @@ var fast = supported()
 //nolint:unused // by the assembly
 var bigEndian = [16]byte{3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12}
 
-// constants are those of the rounds: of the cube roots of the first 64 primes, the
-// first 32 bits of the fractions.
+// constants are the constants of the rounds: the first 32 bits of the fractional parts of the cube
+// roots of the first 64 primes.
 //
 //nolint:unused // by the assembly
 var constants = [64]uint32{

@@ -1,6 +1,6 @@
 package sha256x2
 
-// WithoutInstructions makes all that f does do without them.
+// WithoutInstructions calls f while the SHA instructions are not used.
 func WithoutInstructions(f func()) {
 	had := fast
 	fast = false

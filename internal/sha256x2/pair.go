@@ -17,11 +17,11 @@ const Size = sha256.Size
 
 const blockSize = sha256.BlockSize
 
-// state is that of a hash, in the order of the instructions: words F, E, B, A, H,
-// G, D and C.
+// state is the state of a hash in the order of the instructions: the words F, E, B, A, H, G, D and
+// C.
 type state [8]uint32
 
-// initial is the state of a hash of nothing.
+// initial is the initial state of a hash.
 var initial = state{0x9b05688c, 0x510e527f, 0xbb67ae85, 0x6a09e667, 0x5be0cd19, 0x1f83d9ab, 0xa54ff53a, 0x3c6ef372}
 
 // Pair hashes two messages that are written in parts. It must be Reset before use, and must
@@ -96,7 +96,7 @@ func (p *Pair) hash(a, b []byte) (restA, restB []byte) {
 type lane struct {
 	state   state
 	length  uint64              // of the message so far, in bytes
-	tail    [2 * blockSize]byte // what does not fill a block, or the padded end
+	tail    [2 * blockSize]byte // the bytes of an incomplete block, or the padded end
 	without hash.Hash           // used if there are no instructions
 }
 
@@ -133,7 +133,7 @@ func (l *lane) hash(part []byte) []byte {
 	return part[n*blockSize:]
 }
 
-// keep puts what follows the last whole block of a part into the tail.
+// keep stores the bytes after the last whole block in the tail.
 func (l *lane) keep(rest []byte) {
 	if len(rest) > 0 {
 		copy(l.tail[:], rest)

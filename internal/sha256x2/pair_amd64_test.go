@@ -6,7 +6,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/sha256x2"
 )
 
-// TestTwinWithoutInstructions is TestTwin as other processors run it.
+// TestTwinWithoutInstructions is TestTwin without SHA instructions.
 func TestTwinWithoutInstructions(t *testing.T) {
 	sha256x2.WithoutInstructions(func() { TestTwin(t) })
 }

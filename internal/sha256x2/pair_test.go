@@ -8,7 +8,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/sha256x2"
 )
 
-// TestTwin holds sums of messages, in parts of any length, against crypto/sha256.
+// TestTwin compares the sums of messages, written in parts of any length, with crypto/sha256.
 func TestTwin(t *testing.T) {
 	const seed = 1
 	t.Logf("seed %d", seed)
@@ -43,7 +43,7 @@ func TestTwin(t *testing.T) {
 	}
 }
 
-// BenchmarkPair hashes two messages of 64 KiB, one after the other and at once.
+// BenchmarkPair hashes two messages of 64 KiB, one after another and at once.
 func BenchmarkPair(b *testing.B) {
 	part, other := make([]byte, 64<<10), make([]byte, 64<<10)
 	run := func(name string, f func()) {
@@ -65,7 +65,7 @@ func BenchmarkPair(b *testing.B) {
 	})
 }
 
-// BenchmarkShort hashes two messages like those that identities are of.
+// BenchmarkShort hashes two messages of the size of the inputs of identities.
 func BenchmarkShort(b *testing.B) {
 	part, other := make([]byte, 64), make([]byte, 64)
 	b.Run("crypto", func(b *testing.B) {

@@ -1,6 +1,6 @@
 // Package tampered corrupts table files under valid checksums, for tests. It changes blocks
-// before or after compression, and recomputes checksums and handles, so that only a reader
-// that checks each number and the ID of the file detects it. Files must be valid at first.
+// before or after compression, and recomputes checksums and handles. Only a reader that checks
+// each number and the ID of the file detects such a change. Files must be valid at first.
 package tampered
 
 import (
@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	trailerSize = 5  // of a block: its type and a checksum
-	footerSize  = 53 // of a file
+	trailerSize = 5  // trailer of a block: its type and a checksum
+	footerSize  = 53 // footer of a file
 	properties  = "rocksdb.properties"
 	indexType   = "rocksdb.block.based.table.index.type"
 )
@@ -23,11 +23,11 @@ const (
 // record is a record of a block.
 type record struct{ key, value []byte }
 
-// File is a table file, taken apart.
+// File is a table file that was taken apart.
 type File struct {
 	data   [][]byte   // contents of the data blocks
-	parts  [][][]byte // of the index: the keys under which each lists data blocks
-	keys   [][]byte   // under which the index lists its parts; nil if it has one level
+	parts  [][][]byte // parts of the index: the keys of the data blocks in each
+	keys   [][]byte   // keys of the parts in the index; nil if it has one level
 	props  []record
 	footer []byte
 }
@@ -93,7 +93,7 @@ func (f *File) SetData(i int, content []byte) {
 	f.data[i] = content
 }
 
-// Bytes returns the file, put together again.
+// Bytes returns the assembled file.
 func (f *File) Bytes() []byte { return f.assemble(func(b []byte) []byte { return b }) }
 
 // Mutated returns the file with up to three random changes, to blocks or the footer.
@@ -187,26 +187,26 @@ func (w *assembly) finish(f *File, index []byte) []byte {
 	return append(w.out, w.change(footer)...)
 }
 
-// mutate returns a copy of b that is changed somewhere.
+// mutate returns a copy of b with a random change.
 func mutate(rng *rand.Rand, b []byte) []byte {
 	b = slices.Clone(b)
 	at := rng.IntN(len(b) + 1)
 	switch rng.IntN(8) {
-	case 0: // cut
+	case 0: // cut it
 		return b[:at]
-	case 1: // grown
+	case 1: // insert bytes
 		return append(b[:at:at], append(random(rng, 1+rng.IntN(20)), b[at:]...)...)
-	case 2: // its end: restart points, or the handles of a footer
+	case 2: // change the end: restart points, or the handles of a footer
 		n := min(12, len(b))
 		copy(b[len(b)-n:], random(rng, n))
-	case 3: // a large number in 4 bytes
+	case 3: // write a large number in 4 bytes
 		copy(b[max(0, len(b)-4*(1+rng.IntN(4))):], [][]byte{{0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0x80}, {0xff, 0xff, 0xff, 0x7f}, {0, 0, 0, 0}}[rng.IntN(4)])
-	case 4: // a large varint
+	case 4: // write a large varint
 		copy(b[at:], binary.AppendUvarint(nil, rng.Uint64()>>rng.IntN(64)))
-	case 5: // a part of it somewhere else
+	case 5: // copy a part to another place
 		from := rng.IntN(len(b) + 1)
 		copy(b[at:], b[from:min(len(b), from+rng.IntN(40))])
-	case 6: // one more or less
+	case 6: // change a byte by one
 		if at < len(b) {
 			b[at] += byte(rng.IntN(2)*2 - 1)
 		}

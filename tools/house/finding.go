@@ -10,13 +10,13 @@ import (
 // The rules.
 const (
 	ruleComment = "comment" // a package has a doc comment
-	ruleMethods = "methods" // a type reaches no more than maxMethods
+	ruleMethods = "methods" // at most maxMethods can be reached through a type
 	ruleUnused  = "unused"  // an exported name is used outside its package and tests
 )
 
 var rules = []string{ruleComment, ruleMethods, ruleUnused}
 
-// finding is a place where a rule is broken.
+// finding is a violation of a rule.
 type finding struct {
 	rule string
 	name string // directory.Type.Member, from the root of the repository
@@ -40,8 +40,8 @@ type exception struct {
 
 type exceptions []exception
 
-// parseExceptions reads lines of a rule, a name and a reason, "unused pkg/a.B: why".
-// Empty lines, and lines that start with #, mean nothing.
+// parseExceptions parses lines of a rule, a name and a reason, such as "unused pkg/a.B: why". It
+// ignores empty lines, and lines that start with #.
 func parseExceptions(file, text string) (exceptions, error) {
 	var all exceptions
 	for i, line := range strings.Split(text, "\n") {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// repository is the packages of all its modules, with those of tests.
+// repository holds the packages of all its modules, including tests.
 type repository struct {
 	root     string
 	packages []*packages.Package
@@ -50,8 +50,7 @@ func load(root string) (*repository, error) {
 	return r, nil
 }
 
-// modules returns the directories of the modules whose code is the repository's: not
-// those that only list tools.
+// modules returns the directories of the modules that have code. Others only list tools.
 func modules(root string) (dirs []string, err error) {
 	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		switch {
@@ -91,11 +90,11 @@ func hasCode(dir string) (found bool, err error) {
 	return found, err
 }
 
-// place is where a name is declared. Packages that are loaded for different modules have
-// different objects for the same name, and those that are not loaded from source know no
-// columns.
+// place is where a name is declared. It identifies the name, since packages that are loaded for
+// different modules have different objects for the same name. It has no column, since packages
+// that are not loaded from source know none.
 type place struct {
-	file string // from the root
+	file string // path from the root
 	line int
 	name string
 }
@@ -111,8 +110,8 @@ func (at place) dir() string { return filepath.ToSlash(filepath.Dir(at.file)) }
 
 func (at place) inTest() bool { return strings.HasSuffix(at.file, "_test.go") }
 
-// relative returns the path of a file from the root, or the path as it is if the file
-// lies elsewhere.
+// relative returns the path of a file from the root, or the path itself if the file is not below
+// the root.
 func (r *repository) relative(file string) string {
 	if rel, err := filepath.Rel(r.root, file); err == nil && filepath.IsLocal(rel) {
 		return filepath.ToSlash(rel)
@@ -120,13 +119,13 @@ func (r *repository) relative(file string) string {
 	return file
 }
 
-// own returns the files of a package that people write.
+// own returns the files of a package that are not generated.
 func (r *repository) own(p *packages.Package) []*ast.File {
 	return slices.DeleteFunc(slices.Clone(p.Syntax), func(f *ast.File) bool {
 		return ast.IsGenerated(f) || !filepath.IsLocal(r.relative(p.Fset.Position(f.Pos()).Filename))
 	})
 }
 
-// exempt reports whether a directory is left out of the rules for names and methods: a
-// client has a method for each call of the API, whoever calls it.
+// exempt reports whether the rules for names and methods do not apply to a directory. A client has
+// a method for each call of the API, even if nothing in the repository uses it.
 func exempt(dir string) bool { return dir == "pkg/client" }

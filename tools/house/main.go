@@ -1,6 +1,5 @@
-// Command house checks rules of this repository that no published linter knows: how many
-// methods a type may reach, that exported names are used, that packages are documented.
-// "make lint" runs it.
+// Command house checks rules of this repository that published linters do not have: types have few
+// methods, exported names are used, and packages are documented. "make lint" runs it.
 package main
 
 import (
@@ -13,7 +12,7 @@ import (
 
 func main() {
 	root := flag.String("root", ".", "`directory` of the repository")
-	list := flag.String("exceptions", "", "`file` of findings that are accepted, each with its reason")
+	list := flag.String("exceptions", "", "`file` of accepted findings with their reasons")
 	flag.Parse()
 	left, err := run(*root, *list)
 	if err != nil {
@@ -28,8 +27,7 @@ func main() {
 	}
 }
 
-// run returns what is wrong with the repository: findings that are no exceptions, and
-// exceptions that nothing needs.
+// run returns the findings that are not accepted, and the exceptions that are not needed.
 func run(root, list string) ([]string, error) {
 	var accepted exceptions
 	if list != "" {
@@ -48,7 +46,7 @@ func run(root, list string) ([]string, error) {
 	return accepted.apply(found), nil
 }
 
-// findings checks every module of the repository.
+// findings returns the findings of all modules of the repository.
 func findings(root string) ([]finding, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {

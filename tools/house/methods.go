@@ -5,9 +5,8 @@ import (
 	"go/types"
 )
 
-// maxMethods is how many methods may be reached through a type, those of what it embeds
-// and unexported ones included. With more of them no reader can tell what a method
-// changes.
+// maxMethods is the most methods that may be reached through a type, including unexported ones and
+// those of embedded types. With more methods, a reader can hardly tell what each one changes.
 const maxMethods = 20
 
 // crowded finds types with too many methods.
@@ -15,7 +14,7 @@ func (r *repository) crowded() (found []finding) {
 	for _, p := range r.packages {
 		for _, file := range r.own(p) {
 			if p.ForTest != "" && !r.place(p, file.Pos(), "").inTest() {
-				continue // its package is loaded without tests, too
+				continue // the package is loaded without tests, too
 			}
 			for ident, object := range definedIn(p, file) {
 				name, ok := object.(*types.TypeName)
@@ -26,7 +25,7 @@ func (r *repository) crowded() (found []finding) {
 				if n := methods(name.Type()); n > maxMethods && !exempt(at.dir()) {
 					found = append(found, finding{
 						ruleMethods, at.dir() + "." + ident.Name, at.String(),
-						fmt.Sprintf("%d methods can be reached through it, at most %d are allowed: give its fields names, or split it", n, maxMethods),
+						fmt.Sprintf("%d methods can be reached through it, want at most %d: name its embedded fields, or split it", n, maxMethods),
 					})
 				}
 			}
@@ -35,7 +34,7 @@ func (r *repository) crowded() (found []finding) {
 	return found
 }
 
-// methods counts what can be called on a variable of a type.
+// methods returns the number of methods that can be called on a variable of a type.
 func methods(t types.Type) int {
 	if _, ok := t.(*types.TypeParam); ok {
 		return 0

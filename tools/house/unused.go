@@ -16,24 +16,23 @@ import (
 type candidate struct {
 	place
 	full  string // directory.Type.Member
-	what  string // says what it is
+	what  string // kind of the name, for findings
 	types []types.Type
-	// implements says that a method makes its type an implementation of some interface:
-	// it is called through that.
+	// implements is set if the type needs the method to implement an interface, through
+	// which the method may be called.
 	implements bool
 }
 
-// unused finds exported names of pkg/ and internal/ that nothing uses outside their
-// package and tests.
+// unused finds exported names of pkg/ and internal/ that are not used outside their package and
+// tests.
 //
-// Tests do not count, except as users of packages that are made for tests: those of
-// internal/, and those whose names end in "test". Other modules count: those under test/
-// and bench/ are users like any other. A field may be used by tests only, even those of
-// its package: that is how tests set clocks and bounds.
+// Uses by tests count only for packages that are made for tests: those of internal/, and those
+// whose names end in "test". Uses by other modules count, also those under test/ and bench/. For
+// a field, uses by tests count, even by tests of its package, since tests set clocks and bounds.
 //
-// A type is also used if it is part of the type of a name that is used, and a constant if
-// its type is, which it enumerates with others. A field with a tag is used by an encoder, and
-// a method by which its type implements an interface is called through that.
+// A type is also used if the type of a used name contains it. A constant of an enumeration is used
+// if its type is used. A field with a tag is used by an encoder. A method is used if its type needs
+// it to implement an interface.
 func (r *repository) unused() (found []finding) {
 	used := r.uses()
 	all := r.candidates()
@@ -41,13 +40,13 @@ func (r *repository) unused() (found []finding) {
 	}
 	for _, c := range all {
 		if !used[c.place] && !c.implements {
-			found = append(found, finding{ruleUnused, c.full, c.place.String(), "the exported " + c.what + " is not used outside its package and tests: unexport it or remove it"})
+			found = append(found, finding{ruleUnused, c.full, c.place.String(), "the exported " + c.what + " is not used outside its package and tests: unexport or remove it"})
 		}
 	}
 	return found
 }
 
-// spread has the types of used names used, and reports whether that was new of any.
+// spread marks the types of used names as used, and reports whether a type was not marked before.
 func spread(all []candidate, used map[place]bool) (grown bool) {
 	declared := make(map[string]place)
 	for _, c := range all {
@@ -68,7 +67,7 @@ func spread(all []candidate, used map[place]bool) (grown bool) {
 	return grown
 }
 
-// uses returns the places of all names that are used by others.
+// uses returns the places of all used names.
 func (r *repository) uses() map[place]bool {
 	used := make(map[place]bool)
 	for _, p := range r.packages {
@@ -99,9 +98,9 @@ func (r *repository) uses() map[place]bool {
 	return used
 }
 
-// unnamed returns the fields that an expression uses without their names: those of a
-// literal without keys, of a conversion between structs, and embedded ones on the way to
-// a selected name.
+// unnamed returns the fields that an expression uses without naming them: the fields of a literal
+// without keys and of a conversion between structs, and the embedded fields on the way to a
+// selected name.
 func unnamed(p *packages.Package, n ast.Node) []*types.Var {
 	switch n := n.(type) {
 	case *ast.CompositeLit:
@@ -122,7 +121,7 @@ func unnamed(p *packages.Package, n ast.Node) []*types.Var {
 	return nil
 }
 
-// fields returns the fields of a struct, or of what a pointer to one points at.
+// fields returns the fields of a struct or of a pointer to a struct.
 func fields(t types.Type) (all []*types.Var) {
 	if t == nil {
 		return nil
@@ -174,7 +173,7 @@ func (r *repository) candidates() (all []candidate) {
 				own := candidate{place: at, full: full, what: "type"}
 				members := r.members(p, name, full, known)
 				for _, m := range members {
-					if m.what == "" { // used as its type is
+					if m.what == "" { // used if its type is
 						own.types = append(own.types, m.types...)
 					} else {
 						all = append(all, m)
@@ -190,8 +189,8 @@ func (r *repository) candidates() (all []candidate) {
 	return all
 }
 
-// members returns the exported fields and methods that are declared with a type. Those
-// without a word for what they are need no use of their own.
+// members returns the exported fields and methods of a type. Those with an empty what need no use
+// of their own.
 func (r *repository) members(p *packages.Package, name *types.TypeName, full string, known []methodSet) (all []candidate) {
 	named, ok := name.Type().(*types.Named)
 	if !ok {
@@ -255,7 +254,7 @@ func (r *repository) interfaces() (all []methodSet) {
 	return all
 }
 
-// methodSet is methods by their names and signatures, as text: packages that are loaded for
+// methodSet is a set of methods by name and signature, as text, since packages that are loaded for
 // different modules have different types.
 type methodSet map[string]bool
 
@@ -276,7 +275,7 @@ func signature(f *types.Func) string {
 	return fmt.Sprint(f.Id(), variables(s.Params().Variables()), variables(s.Results().Variables()), s.Variadic())
 }
 
-// implements reports whether a method is one by which its type implements an interface.
+// implements reports whether a type needs the method to implement one of the known interfaces.
 func implements(of methodSet, method *types.Func, known []methodSet) bool {
 	key := signature(method)
 	for _, set := range known {
@@ -294,7 +293,7 @@ func implements(of methodSet, method *types.Func, known []methodSet) bool {
 	return false
 }
 
-// mentioned returns the named types that a type is written with.
+// mentioned returns the named types in the notation of a type.
 func mentioned(t types.Type) (all []*types.TypeName) {
 	seen := make(map[types.Type]bool)
 	for rest := []types.Type{t}; len(rest) > 0; {
@@ -311,7 +310,7 @@ func mentioned(t types.Type) (all []*types.TypeName) {
 	return all
 }
 
-// parts returns the types that a type is composed of; those of a named type are its
+// parts returns the types that a type is composed of. The parts of a named type are its type
 // arguments.
 func parts(t types.Type) []types.Type {
 	switch t := t.(type) {
@@ -344,8 +343,7 @@ func variables(all iter.Seq[*types.Var]) (list []types.Type) {
 	return list
 }
 
-// fullName returns directory.Type for a type of pkg/ or internal/, whose import path ends
-// in its directory.
+// fullName returns directory.Type for a type of pkg/ or internal/.
 func fullName(name *types.TypeName) string {
 	if name.Pkg() == nil {
 		return name.Name()
@@ -360,7 +358,7 @@ func fullName(name *types.TypeName) string {
 	return path + "." + name.Name()
 }
 
-// definedIn returns what a file declares, by its identifiers.
+// definedIn returns the objects that a file declares, by identifier.
 func definedIn(p *packages.Package, file *ast.File) map[*ast.Ident]types.Object {
 	defined := make(map[*ast.Ident]types.Object)
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -374,17 +372,17 @@ func definedIn(p *packages.Package, file *ast.File) map[*ast.Ident]types.Object 
 	return defined
 }
 
-// checked reports whether exported names of a directory must be used.
+// checked reports whether the exported names of a directory must be used.
 func checked(dir string) bool {
 	return strings.HasPrefix(dir, "pkg/") || strings.HasPrefix(dir, "internal/")
 }
 
-// forTests reports whether a directory is made for tests of others.
+// forTests reports whether a directory is made for tests of other packages.
 func forTests(dir string) bool {
 	return strings.HasPrefix(dir, "internal/") || strings.HasSuffix(dir, "test")
 }
 
-// otherModule reports whether a place lies in a module other than that of pkg/.
+// otherModule reports whether a place is in a module other than that of pkg/.
 func otherModule(at place) bool {
 	top, _, _ := strings.Cut(at.file, "/")
 	return top == "test" || top == "bench" || top == "tools"
