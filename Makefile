@@ -1,16 +1,16 @@
-# Everything that is done to this repository by hand or by a machine.
+# The tasks of this repository, for people and for CI.
 GO ?= go
 BIN := bin
 
-# Reference implementations that only tests may depend on live in modules of
-# their own; see CONTRIBUTING.md.
+# Tests that depend on reference implementations are modules of their own; see
+# CONTRIBUTING.md.
 TEST_MODULES := $(sort $(patsubst %/go.mod,%,$(wildcard test/*/go.mod bench/go.mod tools/house/go.mod)))
 LINT_MODULES := $(TEST_MODULES) bench/baseline
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## Say what can be made
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 .PHONY: build
@@ -22,42 +22,42 @@ demo: ## Import a directory tree into a branch, in one process, and look at it
 	$(GO) run ./cmd/coordinator demo
 
 .PHONY: test
-test: test-unit test-modules ## Run all tests, those against real servers too
+test: test-unit test-modules ## Run all tests, also those against real servers
 
 .PHONY: test-unit
-test-unit: ## Run the tests that need nothing but Go
+test-unit: ## Run the tests that need only Go
 	$(GO) test ./...
 
 .PHONY: test-modules
 test-modules: ## Run the tests in test/, bench/ and tools/house: lakeFS's packages, S3 servers, whole fleets
 	test/ceph/with.sh $(MAKE) --no-print-directory $(addprefix test-in/,$(TEST_MODULES))
 
-# Servers are no files, so that nothing tells Go's cache that they have changed.
+# Go's cache does not notice changes of servers, so results must not be cached.
 $(addprefix test-in/,$(TEST_MODULES)): test-in/%:
 	cd $* && $(GO) test -count=1 -timeout 20m ./...
 
 .PHONY: bench
-bench: ## Measure a worker beside lakeFS's packages; BENCH=-quick takes a minute, see BENCHMARKS.md
+bench: ## Measure a worker and lakeFS's packages; BENCH=-quick takes a minute, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
 .PHONY: bench-once
-bench-once: ## Run each Go benchmark once, to see that it still works
+bench-once: ## Run each Go benchmark once, to check that it works
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: chaos
-chaos: ## Run fleets while everything around them fails; CHAOS='-seeds 100', see docs/chaos.md
+chaos: ## Run fleets under injected faults; CHAOS='-seeds 100', see docs/chaos.md
 	cd test/chaos && $(GO) run . $(CHAOS)
 
 .PHONY: chaos-short
-chaos-short: ## Every kind of fault, and invariants switched off, in minutes
+chaos-short: ## Run fleets under every kind of fault, and the controls, in minutes
 	cd test/chaos && $(GO) run . -short
 
 .PHONY: bench-fleet
-bench-fleet: ## Measure fleets of processes; FLEET="-only huge" is an import of 10^8 objects, see BENCHMARKS.md
+bench-fleet: ## Measure fleets of processes; FLEET="-only huge" imports 10^8 objects, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/fleet $(FLEET)
 
 .PHONY: test-race
-test-race: ## Run the tests that need nothing but Go under the race detector
+test-race: ## Run the tests that need only Go under the race detector
 	$(GO) test -race ./...
 
 # The linter is built once for each version that tools/golangci/go.mod names.
@@ -67,7 +67,7 @@ $(LINTER): tools/golangci/go.mod tools/golangci/go.sum
 	cd tools/golangci && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: lint
-lint: $(LINTER) house ## Check formats, layers and habits: .golangci.yml; methods and exported names: tools/house
+lint: $(LINTER) house ## Run the linters: .golangci.yml and tools/house
 	$(LINTER) run ./...
 	@for module in $(LINT_MODULES); do \
 		echo "== $$module"; \
@@ -75,7 +75,7 @@ lint: $(LINTER) house ## Check formats, layers and habits: .golangci.yml; method
 	done
 
 .PHONY: house
-house: ## Check methods of types and uses of exported names: tools/house
+house: ## Check numbers of methods and uses of exported names: tools/house
 	cd tools/house && $(GO) run . -root ../.. -exceptions exceptions.txt
 
 .PHONY: format
@@ -83,15 +83,15 @@ format: $(LINTER) ## Format all code
 	$(LINTER) fmt
 
 .PHONY: test-readme
-test-readme: ## Run the commands of README.md, make test among them
+test-readme: ## Run the commands in README.md, including make test
 	test/readme/run.sh README.md
 
 .PHONY: generate
-generate: ## Write what is generated: API types and documents
+generate: ## Generate the API types and the generated documents
 	$(GO) generate ./...
 	$(GO) test ./pkg/settings ./pkg/limits ./pkg/ctl ./pkg/node ./pkg/table -run TestDocsAreCurrent -update
 	cd bench && $(GO) test ./scale -run TestDocsAreCurrent -update
 
 .PHONY: clean
-clean: ## Remove what was built
+clean: ## Remove the built programs
 	rm -rf $(BIN)
