@@ -16,80 +16,74 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
+// Ingest asks for one range of a source's keys.
+type Ingest struct {
+	FromSourceURI string // a prefix, as objectstore.ParseURI reads it
+	After         string // only source keys after this one, which may lie anywhere
+	Prepend       string // destination
+}
+
+// Ingested is one range, and where the next one starts.
+type Ingested struct {
+	Range   *partition.RangeMetadata // nil if no key was left
+	HasMore bool
+	LastKey string // the last source key of the range: the After of the next one
+}
+
 // IngestRange lists a source after a key, and writes one range of it, without the queue:
 // for clients that drive an import themselves.
 func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest) (Ingested, error) {
+	const field = "fromSourceURI"
 	r, err := s.state.Catalog.Repository(ctx, repository)
-	if err != nil {
-		return Ingested{}, err
-	}
-	repositories, err := s.validate.repositories(ctx)
 	if err != nil {
 		return Ingested{}, err
 	}
 	if err := limits.Bytes("after", in.After, limits.URI); err != nil {
 		return Ingested{}, err
 	}
-	path := imports.Path{Type: imports.CommonPrefix, URI: in.FromSourceURI, Destination: in.Prepend}
-	if err := s.validate.source(ctx, "fromSourceURI", path.URI, path.Type, repositories); err != nil {
+	uri, err := s.validate.prefix(ctx, field, in.FromSourceURI)
+	if err != nil {
 		return Ingested{}, err
 	}
 	if err := checkDestination("prepend", in.Prepend); err != nil {
 		return Ingested{}, err
 	}
+	path := imports.Path{Type: imports.CommonPrefix, URI: in.FromSourceURI, Destination: in.Prepend}
 	mapping, err := source.NewMapping(path)
 	if err != nil {
-		return Ingested{}, fault.BadField("fromSourceURI", "%v", err)
+		return Ingested{}, fault.BadField(field, "%v", err)
 	}
-	after, left, err := ingestAfter(mapping, in)
-	if err != nil || !left {
-		return Ingested{}, err
+	after := ""
+	if in.After != "" && in.After >= uri.Key {
+		if !strings.HasPrefix(in.After, uri.Key) {
+			return Ingested{}, nil // it lies behind all keys of the source
+		}
+		after = mapping.Destination(in.After)
 	}
-	src, err := openPath(ctx, s.cfg.Stores, path, s.cfg.Markers)
+	src, err := s.openPath(ctx, uri, path)
 	if err != nil {
-		return Ingested{}, storeFault("fromSourceURI", err)
+		return Ingested{}, storeFault(field, err)
 	}
 	files, err := namespace.Open(ctx, s.cfg.Stores, r.StorageNamespace)
 	if err != nil {
 		return Ingested{}, err
 	}
 	out, err := writeOne(ctx, src, after, files, s.cfg.Breaks, mapping.Address(""))
-	return out, storeFault("fromSourceURI", err)
+	return out, storeFault(field, err)
 }
 
 // openPath opens a path to list it in the mode in which its store is listed.
-func openPath(ctx context.Context, stores objectstore.Chooser, p imports.Path, markers imports.Markers) (*source.Source, error) {
-	uri, err := objectstore.ParseURI(p.URI)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
-	}
-	listing, err := stores.Listing(ctx, uri)
+func (s *Service) openPath(ctx context.Context, uri objectstore.URI, p imports.Path) (*source.Source, error) {
+	listing, err := s.cfg.Stores.Listing(ctx, uri)
 	if err != nil {
 		return nil, err
 	}
-	src, err := source.Open(ctx, stores, []imports.Path{p}, listing.Mode)
+	src, err := source.Open(ctx, s.cfg.Stores, []imports.Path{p}, listing.Mode)
 	if err != nil {
 		return nil, err
 	}
-	src.Markers = markers
+	src.Markers = s.cfg.Markers
 	return src, nil
-}
-
-// ingestAfter maps the source key after which to list to a destination key. Nothing is
-// left if the source key lies behind the prefix.
-func ingestAfter(m source.Mapping, in Ingest) (after string, left bool, err error) {
-	uri, err := objectstore.ParseURI(in.FromSourceURI)
-	if err != nil {
-		return "", false, fault.BadField("fromSourceURI", "%v", err)
-	}
-	switch {
-	case in.After == "" || in.After < uri.Key:
-		return "", true, nil
-	case !strings.HasPrefix(in.After, uri.Key):
-		return "", false, nil
-	default:
-		return m.Destination(in.After), true, nil
-	}
 }
 
 // writeOne writes the first range of what the source lists after a key. The addresses of
@@ -118,12 +112,7 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 			break
 		}
 	}
-	if closed {
-		err = w.Wait()
-	} else {
-		err = w.Flush()
-	}
-	if err != nil {
+	if err := w.Flush(); err != nil { // no range is open if one was closed
 		return Ingested{}, err
 	}
 	return out, nil

@@ -2,10 +2,98 @@ package coordinator
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
+
+// checkNamespaceWithin bounds the time that CheckNamespace waits for a store.
+const checkNamespaceWithin = 10 * time.Second
+
+// namespaceField is the field of a request that names a storage namespace.
+const namespaceField = "storage_namespace"
+
+// CheckNamespace checks that a storage namespace is allowed, that it shares no objects with
+// a source, and that files can be stored in it: it stores the empty tree, and reads it
+// back. It does not list, since imports need no permission for that. What it refuses is a
+// fault of the field storage_namespace.
+//
+// A store that does not answer is a fault of the kind Later: the namespace of a repository
+// cannot be changed, and is of no use while its store is away.
+func (s *Service) CheckNamespace(ctx context.Context, text string) error {
+	if err := limits.Bytes(namespaceField, text, limits.Namespace); err != nil {
+		return err
+	}
+	uri, err := objectstore.ParseURI(text)
+	if err != nil {
+		return nil // the catalog says what is wrong with it
+	}
+	if err := s.validate.namespace(ctx, directory(uri)); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkNamespaceWithin)
+	defer cancel()
+	files, err := namespace.Open(ctx, s.cfg.Stores, text)
+	if err != nil {
+		return storeFault(namespaceField, err)
+	}
+	id, err := metarange.Write(ctx, files, nil)
+	if err == nil {
+		_, err = files.Get(ctx, id)
+	}
+	if err == nil || objectstore.Permanent(err) {
+		return storeFault(namespaceField, err)
+	}
+	return fault.Unavailable(namespaceField, "the store does not answer, try again: %v", err)
+}
+
+// namespace refuses a storage namespace that would take a source away from imports, since no
+// source may share objects with a namespace. It refuses what the settings do not allow,
+// and what was imported lately. A place within an allowed source is for namespaces if the
+// setting namespaces.allow names it, or a place within the source that contains it.
+func (v *validator) namespace(ctx context.Context, namespace objectstore.URI) error {
+	homes := slices.DeleteFunc(slices.Clone(v.namespaces), func(home objectstore.URI) bool { return !home.Contains(namespace) })
+	if len(v.namespaces) > 0 && len(homes) == 0 {
+		return fault.BadField(namespaceField, "%q lies in none of the prefixes of the setting namespaces.allow", namespace)
+	}
+	for _, source := range v.allowed {
+		setAside := slices.ContainsFunc(homes, func(home objectstore.URI) bool { return home != source && source.Contains(home) })
+		if overlap(source, imports.CommonPrefix, namespace) && !setAside {
+			return fault.BadField(namespaceField, "%q shares objects with %q of the setting sources.allow, which could not be imported any more: "+
+				"take another namespace, or name this one in the setting namespaces.allow", namespace, source)
+		}
+	}
+	return eachImport(ctx, v.imports, func(r imports.Record) error {
+		if r.State == imports.Failed || r.State == imports.Canceled || r.State == imports.Completed && len(homes) > 0 {
+			return nil
+		}
+		return checkApart(namespace, r)
+	})
+}
+
+// checkApart refuses a namespace that shares objects with a source of an import.
+func checkApart(namespace objectstore.URI, r imports.Record) error {
+	for _, p := range r.Job.Paths {
+		uri, err := objectstore.ParseURI(p.URI)
+		if err != nil {
+			return fmt.Errorf("a source of import %s: %w", r.Job.ImportID, err)
+		}
+		if overlap(uri, p.Type, namespace) {
+			return fault.BadField(namespaceField, "%q shares objects with %q, which could not be imported any more (import %s reads it, or did): take another namespace",
+				namespace, p.URI, r.Job.ImportID)
+		}
+	}
+	return nil
+}
 
 // DeleteRepository deletes a repository, and nothing in the store. It is a Conflict while
 // imports into the repository run. An import that is accepted at the same moment fails
@@ -31,5 +119,28 @@ func (s *Service) DeleteRepository(ctx context.Context, id string) error {
 		return err
 	}
 	s.cfg.Log.Info("repository deleted", "repository", id)
+	return nil
+}
+
+// eachImport calls f with all records of imports that can be read. Those of another
+// version of the protocol, or that cannot be decoded, are left out: their imports land
+// nowhere.
+func eachImport(ctx context.Context, store *imports.Store, f func(imports.Record) error) error {
+	ids, err := store.IDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		r, err := store.Get(ctx, id)
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) || errors.Is(err, natsconn.ErrProtocol) {
+			continue
+		}
+		if err == nil {
+			err = f(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -15,6 +15,12 @@ import (
 // defaultMessage is the message of a commit for which the request has none.
 const defaultMessage = "Import objects"
 
+// Start is a request to import paths into a branch.
+type Start struct {
+	Request imports.Request
+	Paths   []imports.Path
+}
+
 // Start checks a request, stores the import, and only then returns its ID. The same
 // request again, while its import runs, returns the same ID.
 func (s *Service) Start(ctx context.Context, start Start) (id string, err error) {

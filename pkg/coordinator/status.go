@@ -3,13 +3,26 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
 )
+
+// Status is how far an import is.
+type Status struct {
+	ID         string
+	Record     imports.Record
+	Objects    int64           // distinct keys covered so far; never falls
+	Ranges     int             // ranges covered so far
+	Partitions int             // partitions queued or running
+	Updated    time.Time       // now while the import runs; else when it ended
+	Commit     *catalog.Commit // set exactly if it is completed
+}
 
 // get returns the record of an import of the repository, or a NotFound fault.
 func (s *Service) get(ctx context.Context, repository, id string) (imports.Record, error) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
@@ -43,16 +42,9 @@ const trialStarts = 200
 func (s *Service) TrySource(ctx context.Context, source string, seed uint64) (Tried, error) {
 	const field = "source"
 	var none Tried
-	repositories, err := s.validate.repositories(ctx)
+	uri, err := s.validate.prefix(ctx, field, source)
 	if err != nil {
 		return none, err
-	}
-	if err := s.validate.source(ctx, field, source, imports.CommonPrefix, repositories); err != nil {
-		return none, err
-	}
-	uri, err := objectstore.ParseURI(source)
-	if err != nil {
-		return none, fault.BadField(field, "%v", err)
 	}
 	select {
 	case s.trials <- struct{}{}:

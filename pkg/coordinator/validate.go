@@ -2,19 +2,16 @@ package coordinator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/limits"
-	"github.com/rangefleet/rangefleet/pkg/metarange"
-	"github.com/rangefleet/rangefleet/pkg/namespace"
-	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/source"
 )
@@ -33,7 +30,10 @@ type validator struct {
 // start refuses an import that cannot be made, and returns the repository to import into.
 func (v *validator) start(ctx context.Context, start Start) (catalog.Repository, error) {
 	var none catalog.Repository
-	if err := checkLimits(start); err != nil {
+	if err := checkCommit("commit", start.Request.Message, start.Request.Metadata); err != nil {
+		return none, err
+	}
+	if err := limits.Count("paths", len(start.Paths), limits.Paths); err != nil {
 		return none, err
 	}
 	repository, err := v.catalog.Repository(ctx, start.Request.Repository)
@@ -90,7 +90,7 @@ func (v *validator) path(ctx context.Context, field string, p imports.Path, repo
 	if p.Type != imports.CommonPrefix && p.Type != imports.Object {
 		return fault.BadField(field+".type", "unknown type %q: want %q or %q", p.Type, imports.CommonPrefix, imports.Object)
 	}
-	if err := v.source(ctx, field+".path", p.URI, p.Type, repositories); err != nil {
+	if _, err := v.source(ctx, field+".path", p.URI, p.Type, repositories); err != nil {
 		return err
 	}
 	if err := checkDestination(field+".destination", p.Destination); err != nil {
@@ -102,118 +102,114 @@ func (v *validator) path(ctx context.Context, field string, p imports.Path, repo
 	return nil
 }
 
+// prefix refuses a prefix that may not be listed outside of an import.
+func (v *validator) prefix(ctx context.Context, field, text string) (objectstore.URI, error) {
+	repositories, err := v.repositories(ctx)
+	if err != nil {
+		return objectstore.URI{}, err
+	}
+	return v.source(ctx, field, text, imports.CommonPrefix, repositories)
+}
+
 // source refuses a source that the settings do not allow, or that shares objects with the
 // storage namespace of a repository: importing those would make metadata, or files of
 // other repositories, look like data.
-func (v *validator) source(ctx context.Context, field, text string, t imports.PathType, repositories []catalog.Repository) error {
+func (v *validator) source(ctx context.Context, field, text string, t imports.PathType, repositories []catalog.Repository) (objectstore.URI, error) {
 	uri, err := parseSource(field, text, t)
 	if err != nil {
-		return err
+		return uri, err
 	}
 	if len(v.allowed) > 0 && !slices.ContainsFunc(v.allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
-		return fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
+		return uri, fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
 	}
 	if _, err := v.stores.Open(ctx, uri); err != nil {
-		return storeFault(field, err)
+		return uri, storeFault(field, err)
 	}
 	for _, r := range repositories {
-		if err := checkNamespace(field, uri, t, r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkNamespaceWithin bounds the time that CheckNamespace waits for a store.
-const checkNamespaceWithin = 10 * time.Second
-
-// CheckNamespace checks that a storage namespace is allowed, that it shares no objects with
-// a source, and that files can be stored in it: it stores the empty tree, and reads it
-// back. It does not list, since imports need no permission for that. What it refuses is a
-// fault of the field storage_namespace.
-//
-// A store that does not answer is a fault of the kind Later: the namespace of a repository
-// cannot be changed, and is of no use while its store is away.
-func (s *Service) CheckNamespace(ctx context.Context, namespace string) error {
-	return s.validate.namespace(ctx, "storage_namespace", namespace)
-}
-
-func (v *validator) namespace(ctx context.Context, field, text string) error {
-	if err := limits.Bytes(field, text, limits.Namespace); err != nil {
-		return err
-	}
-	uri, err := objectstore.ParseURI(text)
-	if err != nil {
-		return nil // the catalog says what is wrong with it
-	}
-	if err := v.place(ctx, field, uri); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkNamespaceWithin)
-	defer cancel()
-	files, err := namespace.Open(ctx, v.stores, text)
-	if err != nil {
-		return storeFault(field, err)
-	}
-	id, err := metarange.Write(ctx, files, nil)
-	if err == nil {
-		_, err = files.Get(ctx, id)
-	}
-	if err == nil || objectstore.Permanent(err) {
-		return storeFault(field, err)
-	}
-	return fault.Unavailable(field, "the store does not answer, try again: %v", err)
-}
-
-// place refuses a storage namespace that would take a source away from imports, since no
-// source may share objects with a namespace. It refuses what the settings do not allow,
-// and what was imported lately. A place within an allowed source is for namespaces if the
-// setting namespaces.allow names it, or a place within the source that contains it.
-func (v *validator) place(ctx context.Context, field string, namespace objectstore.URI) error {
-	namespace = directory(namespace)
-	var homes []objectstore.URI
-	for _, home := range v.namespaces {
-		if home.Contains(namespace) {
-			homes = append(homes, home)
-		}
-	}
-	if len(v.namespaces) > 0 && len(homes) == 0 {
-		return fault.BadField(field, "%q lies in none of the prefixes of the setting namespaces.allow", namespace)
-	}
-	for _, source := range v.allowed {
-		setAside := slices.ContainsFunc(homes, func(home objectstore.URI) bool { return home != source && source.Contains(home) })
-		if overlap(source, imports.CommonPrefix, namespace) && !setAside {
-			return fault.BadField(field, "%q shares objects with %q of the setting sources.allow, which could not be imported any more: "+
-				"take another namespace, or name this one in the setting namespaces.allow", namespace, source)
-		}
-	}
-	return eachImport(ctx, v.imports, func(r imports.Record) error {
-		if r.State == imports.Failed || r.State == imports.Canceled || r.State == imports.Completed && len(homes) > 0 {
-			return nil
-		}
-		return checkApart(field, namespace, r)
-	})
-}
-
-// eachImport calls f with all records of imports that can be read. Those of another
-// version of the protocol, or that cannot be decoded, are left out: their imports land
-// nowhere.
-func eachImport(ctx context.Context, store *imports.Store, f func(imports.Record) error) error {
-	ids, err := store.IDs(ctx)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		r, err := store.Get(ctx, id)
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Broken) || errors.Is(err, natsconn.ErrProtocol) {
-			continue
-		}
-		if err == nil {
-			err = f(r)
-		}
+		namespace, err := objectstore.ParseURI(r.StorageNamespace)
 		if err != nil {
-			return err
+			return uri, fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
+		}
+		if overlap(uri, t, directory(namespace)) {
+			return uri, fault.BadField(field, "invalid import source: %q shares objects with the storage namespace of repository %q", uri, r.ID)
+		}
+	}
+	return uri, nil
+}
+
+// checkCommit refuses a message or metadata that is too long for a commit.
+func checkCommit(field, message string, metadata map[string]string) error {
+	size := 0
+	for name, value := range metadata {
+		size += len(name) + len(value)
+	}
+	if size > limits.Metadata {
+		return fault.BadField(field+".metadata", "%d bytes, at most %d are allowed", size, limits.Metadata)
+	}
+	return limits.Bytes(field+".message", message, limits.Message)
+}
+
+// parseSource reads a source, and refuses one that is too long or cannot be a source.
+func parseSource(field, text string, t imports.PathType) (uri objectstore.URI, err error) {
+	if err := limits.Bytes(field, text, limits.URI); err != nil {
+		return uri, err
+	}
+	if !utf8.ValidString(text) {
+		return uri, fault.BadField(field, "%q is not valid UTF-8", text)
+	}
+	uri, err = objectstore.ParseURI(text)
+	if err != nil {
+		return uri, fault.BadField(field, "%v", err)
+	}
+	if uri.Scheme == objectstore.SchemeS3 && len(uri.Key) > limits.Key {
+		return uri, fault.BadField(field, "its key takes %d bytes, at most %d are allowed", len(uri.Key), limits.Key)
+	}
+	if t == imports.Object && (uri.Key == "" || uri.Scheme == objectstore.SchemeLocal && strings.HasSuffix(uri.Key, "/")) {
+		return uri, fault.BadField(field, "%q names no object", text)
+	}
+	return uri, nil
+}
+
+// checkDestination refuses a destination that leaves the branch, or that makes keys that
+// are not valid.
+func checkDestination(field, destination string) error {
+	if err := limits.Bytes(field, destination, limits.Key); err != nil {
+		return err
+	}
+	if !utf8.ValidString(destination) {
+		return fault.BadField(field, "%q is not valid UTF-8", destination)
+	}
+	if strings.Contains(destination, "://") {
+		return fault.BadField(field, "%q leaves the branch: want a path on it", destination)
+	}
+	for part := range strings.SplitSeq(destination, "/") {
+		if part == "." || part == ".." {
+			return fault.BadField(field, "%q leaves the branch: it has an element %q", destination, part)
 		}
 	}
 	return nil
+}
+
+// directory returns a namespace as the prefix of its files.
+func directory(namespace objectstore.URI) objectstore.URI {
+	if namespace.Key = strings.Trim(namespace.Key, "/"); namespace.Key != "" {
+		namespace.Key += "/"
+	}
+	return namespace
+}
+
+// overlap reports whether a source shares objects with a namespace, a directory.
+func overlap(source objectstore.URI, t imports.PathType, namespace objectstore.URI) bool {
+	bare := namespace
+	bare.Key = strings.TrimSuffix(bare.Key, "/")
+	return namespace.Contains(source) || source == bare || t == imports.CommonPrefix && source.Contains(namespace)
+}
+
+// storeFault turns an error that trying again does not help into a fault of the field that
+// named the store.
+func storeFault(field string, err error) error {
+	if err != nil && objectstore.Permanent(err) {
+		return fault.BadField(field, "%v", err)
+	}
+	return err
 }
