@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"log/slog"
-	"maps"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,22 +20,16 @@ type brokenRecords struct {
 
 // note records all broken records of a bucket, by ID, and logs the new ones.
 func (b *brokenRecords) note(bucket string, now map[string]string) {
-	for id, problem := range b.replace(bucket, now) {
-		b.log.Error("record cannot be decoded, and is left out", "bucket", bucket, "id", id, "err", problem)
-	}
-	b.shown.WithLabelValues(bucket).Set(float64(len(now)))
-}
-
-// replace replaces those of a bucket, and returns the ones that are new.
-func (b *brokenRecords) replace(bucket string, now map[string]string) (added map[string]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old := b.of[bucket]
-	added = maps.Clone(now)
-	maps.DeleteFunc(added, func(id, problem string) bool { return old[id] == problem })
+	for id, problem := range now {
+		if b.of[bucket][id] != problem {
+			b.log.Error("record cannot be decoded, and is left out", "bucket", bucket, "id", id, "err", problem)
+		}
+	}
 	if b.of == nil {
 		b.of = make(map[string]map[string]string)
 	}
 	b.of[bucket] = now
-	return added
+	b.shown.WithLabelValues(bucket).Set(float64(len(now)))
 }

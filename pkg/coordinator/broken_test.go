@@ -1,12 +1,15 @@
 package coordinator
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 )
@@ -15,8 +18,7 @@ import (
 // They are counted, and other imports are accepted, run and end.
 func TestBrokenRecordsBlockNothing(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	f.repository("broken", "s3://repo/broken")
 	breakRecord := func(name, key string) {
 		bucket := f.backend.Bucket(name)
@@ -49,8 +51,10 @@ func TestBrokenRecordsBlockNothing(t *testing.T) {
 	expect.NoError(t, s.DeleteRepository(t.Context(), "broken"))
 }
 
-func TestEachBrokenRecordIsNewOnce(t *testing.T) {
-	var b brokenRecords
+func TestEachBrokenRecordIsLoggedOnce(t *testing.T) {
+	var said transcript.Buffer
+	b := brokenRecords{shown: newMetrics(prometheus.NewRegistry()).broken, log: slog.New(slog.NewTextHandler(&said, nil))}
+	logged := 0
 	for i, tc := range []struct {
 		bucket string
 		now    map[string]string
@@ -63,8 +67,9 @@ func TestEachBrokenRecordIsNewOnce(t *testing.T) {
 		{"a", nil, 0},
 		{"a", map[string]string{"1": "y"}, 1},
 	} {
-		if added := b.replace(tc.bucket, tc.now); len(added) != tc.added {
-			t.Errorf("look %d: %v are new, want %d", i, added, tc.added)
+		b.note(tc.bucket, tc.now)
+		if logged += tc.added; strings.Count(said.String(), "\n") != logged {
+			t.Errorf("after look %d, the log is %q, want %d lines", i, said.String(), logged)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func claims(f *fleet) []string {
 func TestAnImportWaitsForABranchThatIsClaimed(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
-	l.mine.branches = newBranchQueues(l.fleet.config, l.mine.peers, time.Hour)
+	setPatience(time.Hour, l.mine)
 	lease, err := l.fleet.backend.Leases.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
 	d, done := l.driver(l.mine), make(chan error)
@@ -58,7 +58,7 @@ func TestAnImportLandsThoughTheBranchStaysClaimed(t *testing.T) {
 	l := newLanding(t, queuetest.Start(t))
 	_, err := l.fleet.backend.Leases.Acquire(t.Context(), claimOfMain, "another")
 	expect.NoError(t, err)
-	l.mine.branches = newBranchQueues(l.fleet.config, l.mine.peers, time.Hour)
+	setPatience(time.Hour, l.mine)
 	d, done := l.driver(l.mine), make(chan error, 1)
 	go func() {
 		_, err := d.step(t.Context())
@@ -77,7 +77,7 @@ func TestAnImportLandsThoughTheBranchStaysClaimed(t *testing.T) {
 func TestAnImportWhoseBranchMovedClaimsIt(t *testing.T) {
 	t.Parallel()
 	l := newLanding(t, queuetest.Start(t))
-	l.mine.branches = newBranchQueues(l.fleet.config, l.mine.peers, time.Hour)
+	setPatience(time.Hour, l.mine)
 	seen, moved := 0, false
 	l.steps.after = func(int) error {
 		if r, err := l.fleet.imports.Get(t.Context(), l.id); err == nil && r.Attempt != nil && !moved {
@@ -102,8 +102,7 @@ func TestAnImportWhoseBranchMovedClaimsIt(t *testing.T) {
 func TestCoordinatorsTakeTurnsOnABranch(t *testing.T) {
 	t.Parallel()
 	const imports = 30
-	source, _ := numbered(50)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 50)
 	one, _ := f.serve()
 	other, _ := f.serve()
 	f.work(4)

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -26,7 +27,7 @@ const (
 // concurrently, but for sweep.
 type cleanup struct {
 	imports   *imports.Store
-	backend   *backend.Backend
+	discard   func(ctx context.Context, id string) error // an import's messages
 	followers *follow.Followers
 	forgotten prometheus.Counter
 	now       func() time.Time
@@ -52,7 +53,7 @@ func (e end) lately(now time.Time) bool {
 
 func newCleanup(cfg Config, followers *follow.Followers, forgotten prometheus.Counter) *cleanup {
 	return &cleanup{
-		imports: cfg.Imports, backend: cfg.Backend, followers: followers, forgotten: forgotten, now: cfg.Now, log: cfg.Log,
+		imports: cfg.Imports, discard: cfg.Backend.Discard, followers: followers, forgotten: forgotten, now: cfg.Now, log: cfg.Log,
 		ended: make(map[string]end),
 	}
 }
@@ -108,14 +109,16 @@ func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
 	if e.lately(now) {
 		return nil
 	}
-	if err := c.backend.Discard(ctx, id); err != nil {
+	if err := c.discard(ctx, id); err != nil {
 		return err
 	}
 	if err := c.imports.Delete(ctx, r); err != nil {
 		return err
 	}
 	c.forgotten.Inc()
-	c.forget(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.ended, id)
 	return nil
 }
 
@@ -130,24 +133,18 @@ func (c *cleanup) note(id string, e end) end {
 	return e
 }
 
-func (c *cleanup) forget(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.ended, id)
-}
-
-// keep forgets all imports but those of the IDs: a peer has deleted their records. An
-// import that ended since the IDs were read is recorded again.
+// keep forgets all imports but those of the sorted IDs: a peer has deleted their records.
+// An import that ended since the IDs were read is recorded again.
 func (c *cleanup) keep(ids []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ended := make(map[string]end, len(c.ended))
-	for _, id := range ids {
-		if e, ok := c.ended[id]; ok {
-			ended[id] = e
-		}
-	}
-	c.ended = ended
+	maps.DeleteFunc(c.ended, func(id string, _ end) bool { return !listed(ids, id) })
+}
+
+// listed reports whether the sorted IDs hold an ID.
+func listed(ids []string, id string) bool {
+	_, found := slices.BinarySearch(ids, id)
+	return found
 }
 
 // sweep discards messages of imports that have ended, or have no record. They are left by
@@ -161,8 +158,13 @@ func (c *cleanup) sweep(ctx context.Context, seen *survey, ids []string) error {
 	if seen == nil || seen.number == c.swept {
 		return nil
 	}
+	queued := slices.AppendSeq(slices.Collect(maps.Keys(seen.Partitions)), maps.Keys(seen.Covers))
+	slices.Sort(queued)
 	var errs []error
-	for id := range c.orphans(seen, ids) {
+	for _, id := range slices.Compact(queued) {
+		if listed(ids, id) && !c.hasEnded(id) {
+			continue
+		}
 		record, err := c.read(ctx, id)
 		if fault.Is(err, fault.Broken) {
 			continue // the supervisor reports it
@@ -171,29 +173,11 @@ func (c *cleanup) sweep(ctx context.Context, seen *survey, ids []string) error {
 			continue
 		}
 		c.log.Debug("discard the messages of an import that has ended", "import_id", id)
-		errs = append(errs, c.backend.Discard(ctx, id))
+		errs = append(errs, c.discard(ctx, id))
 	}
 	err := errors.Join(errs...)
 	if err == nil {
 		c.swept = seen.number
 	}
 	return err
-}
-
-// orphans returns the imports that have messages in the survey and are not in ids, or are
-// known to have ended.
-func (c *cleanup) orphans(seen *survey, ids []string) map[string]bool {
-	orphans := make(map[string]bool)
-	for id := range seen.Partitions {
-		orphans[id] = true
-	}
-	for id := range seen.Covers {
-		orphans[id] = true
-	}
-	for _, id := range ids {
-		if !c.hasEnded(id) {
-			delete(orphans, id)
-		}
-	}
-	return orphans
 }

@@ -42,7 +42,6 @@ type driver struct {
 
 	failures int    // errors in a row
 	problem  string // that the record shows
-	over     bool   // the last step has ended the import: the next one clears up
 }
 
 // importHandle is one import, as all parts of its driver see it. Its fields do not change.
@@ -89,10 +88,6 @@ func (d *driver) run(ctx context.Context) error {
 			if problem := d.watch.problem(d.imp.id); problem != d.problem {
 				d.report(ctx, problem)
 			}
-		}
-		if d.over {
-			d.over = false
-			continue
 		}
 		d.rest(ctx, rest)
 	}
@@ -162,41 +157,41 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	case record.State == imports.Running && record.Partitions == nil:
 		err = d.planner.plan(ctx, record)
 	default:
-		err = d.advance(ctx, record)
+		ended, err = d.advance(ctx, record)
 	}
 	if err != nil && ctx.Err() == nil && (hopeless(err) || d.failures >= maxFailures) {
-		return false, d.fail(ctx, err)
+		ended, err = d.lander.abandon(ctx, err)
+	}
+	if ended {
+		return d.step(ctx) // which clears up
 	}
 	return false, err
 }
 
 // advance folds the covers, commits once they chain, and queues gaps that no partition
-// will cover.
-func (d *driver) advance(ctx context.Context, record imports.Record) (err error) {
+// will cover. It reports whether that has ended the import.
+func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool, err error) {
+	if record.State == imports.Committing {
+		return d.lander.land(ctx)
+	}
 	fold, covers := d.progress.Fold()
-	switch {
-	case record.State == imports.Committing:
-		d.over, err = d.lander.land(ctx)
-		return err
-	case !fold.Complete():
+	if !fold.Complete() {
 		if err := d.progress.Err(); err != nil {
-			return err // covers that are missing may be stored
+			return false, err // covers that are missing may be stored
 		}
-		return d.gaps.close(ctx, record)
+		return false, d.gaps.close(ctx, record)
 	}
 	final, err := d.gaps.endIsFinal(ctx, record, fold, covers)
 	if err != nil || !final {
-		return err
+		return false, err
 	}
 	if err := vanished(record, fold.Objects); err != nil {
-		return err
+		return false, err
 	}
 	if record.Request.DryRun {
-		d.over, err = d.lander.preview(ctx, record, fold)
-	} else {
-		d.over, err = d.lander.land(ctx)
+		return d.lander.preview(ctx, record, fold)
 	}
-	return err
+	return d.lander.land(ctx)
 }
 
 // hopeless reports whether trying again cannot help.
@@ -240,20 +235,5 @@ func (d *driver) count(ctx context.Context, record imports.Record) error {
 		return nil
 	}
 	_, err := d.imp.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Count(objects) })
-	return err
-}
-
-// fail ends the import because of the cause. An import that is committing fails only if
-// the attempt in its record is dead. Otherwise the attempt may have landed, which only
-// another try can tell.
-func (d *driver) fail(ctx context.Context, cause error) error {
-	objects, _ := d.progress.Covered()
-	_, err := d.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
-		return r.Abandon(d.imp.now().UTC(), d.lander.dead, cause.Error(), objects)
-	})
-	if fault.Is(err, fault.Conflict) {
-		return cause
-	}
-	d.over = err == nil
 	return err
 }

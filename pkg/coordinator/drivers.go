@@ -54,14 +54,6 @@ func (d *drivers) note(id string, state imports.State) {
 	}
 }
 
-// drives reports whether the import is driven.
-func (d *drivers) drives(id string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, driven := d.states[id]
-	return driven
-}
-
 // all returns the imports that are driven, each with the state that its driver saw last.
 func (d *drivers) all() map[string]imports.State {
 	d.mu.Lock()

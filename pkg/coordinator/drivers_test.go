@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -21,11 +20,11 @@ func TestAnImportHasOneDriver(t *testing.T) {
 	}
 	d.note("a", imports.Committing)
 	d.note("unknown", imports.Running)
-	if got := d.all(); !maps.Equal(got, map[string]imports.State{"a": imports.Committing}) || !d.drives("a") {
+	if got := d.all(); !maps.Equal(got, map[string]imports.State{"a": imports.Committing}) {
 		t.Errorf("driven are %v, want a", got)
 	}
 	leave <- struct{}{}
-	expect.Eventually(t, "the driver ends", func() bool { return !d.drives("a") })
+	expect.Eventually(t, "the driver ends", func() bool { return len(d.all()) == 0 })
 	d.close()
 }
 
@@ -54,20 +53,6 @@ func TestDriversStop(t *testing.T) {
 		users.Wait()
 		if n := len(d.all()); n != 0 {
 			t.Fatalf("%d imports are driven after close", n)
-		}
-	}
-}
-
-func TestStallTimer(t *testing.T) {
-	var timer stallTimer
-	begun := time.Now()
-	for i, tc := range []struct {
-		covers         uint64
-		seconds, since int
-	}{{0, 0, 0}, {0, 5, 5}, {1, 6, 0}, {1, 9, 3}, {0, 10, 0}, {0, 12, 2}} { // the covers are lost at 10
-		now := begun.Add(time.Duration(tc.seconds) * time.Second)
-		if got, want := timer.observe(tc.covers, now), time.Duration(tc.since)*time.Second; got != want {
-			t.Errorf("observation %d: %v, want %v", i, got, want)
 		}
 	}
 }

@@ -27,8 +27,7 @@ import (
 
 func TestAFailedImportLeavesTheBranch(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(2000)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 2000)
 	var said transcript.Buffer
 	f.config.Log = slog.New(slog.NewTextHandler(&said, nil))
 	s, _ := f.serve()
@@ -81,8 +80,7 @@ func logged(log string, texts ...string) bool {
 // for instance after a day without NATS.
 func TestAnImportWithoutRecordIsUnfollowed(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	s := f.service()
 	t.Cleanup(s.close)
 	id := f.start(s, request("", ""))
@@ -104,8 +102,7 @@ func TestAnImportWithoutRecordIsUnfollowed(t *testing.T) {
 // The clock of the process that ended an import may be days behind the clock of this one.
 func TestAnImportIsNotForgottenAsSoonAsItHasEnded(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	s := f.service()
 	t.Cleanup(s.close)
 	id := f.start(s, request("", ""))
@@ -125,7 +122,7 @@ func TestAnImportIsNotForgottenAsSoonAsItHasEnded(t *testing.T) {
 }
 
 func TestTheFirstEndOfAnImportCounts(t *testing.T) {
-	c := newCleanup(Config{Backend: &backend.Backend{}, Now: time.Now}, nil, nil)
+	c := newCleanup(Config{State: State{Backend: &backend.Backend{}}, Now: time.Now}, nil, nil)
 	first := end{at: time.Now(), seen: time.Now(), state: imports.Failed}
 	for _, id := range []string{"a", "b"} {
 		c.note(id, first)
@@ -146,8 +143,7 @@ func TestTheFirstEndOfAnImportCounts(t *testing.T) {
 
 func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	f.serve()
 	s, _ := f.serve()
 	f.work(1)
@@ -194,8 +190,7 @@ func TestEndedImportsAreForgottenAfterADay(t *testing.T) {
 // TestTheEndIsLoggedOnce also checks that no error is logged for an import that completed.
 func TestTheEndIsLoggedOnce(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	var text transcript.Buffer
 	f.config.Log = slog.New(slog.NewTextHandler(&text, nil))
 	s, stop := f.serve()

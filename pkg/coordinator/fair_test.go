@@ -11,7 +11,6 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -73,7 +72,7 @@ func TestAFullQueueFailsNoImport(t *testing.T) {
 	t.Parallel()
 	source, _ := numbered(2000)
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{MaxQueued: 1}})
-	f := fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), source)
+	f := fleetOver(t, q, source)
 	s, _ := f.serve()
 	var ids []string
 	for i := range 5 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,15 +22,32 @@ const (
 
 	// publishers bounds how many partitions of an import are published at a time.
 	publishers = 16
+
+	// stalledFor is the shortest time without a new cover of an import after which
+	// AckWait of its partitions is restarted.
+	stalledFor = 30 * time.Second
+
+	// maxResets bounds how many partitions are restarted at a time.
+	maxResets = 256
 )
+
+// partitionQueue is the part of a queue.Queue that a gapCloser uses.
+type partitionQueue interface {
+	PublishTo(ctx context.Context, lane queue.Lane, p partition.Partition) error
+	Partitions(ctx context.Context, importID string, ids []string) ([]partition.Partition, error)
+	AckWait() time.Duration
+	ResetAckWait(ctx context.Context, importID string, ids []string) error
+}
 
 // gapCloser queues partitions of one import, and queues again what was lost of them. It
 // is for one goroutine.
 type gapCloser struct {
-	imp       *importHandle
-	queue     *queue.Queue
-	watch     *fleetWatch
-	progress  *follow.Progress
+	imp      *importHandle
+	queue    partitionQueue
+	watch    *fleetWatch
+	progress interface {
+		Fold() (partition.Fold, uint64)
+	}
 	listings  map[string]int                 // how often a gap was queued, by its After
 	parts     map[string]partition.Partition // that were queued or running, by ID
 	surveyed  uint64                         // only surveys of a higher number are used
@@ -37,7 +55,7 @@ type gapCloser struct {
 	sinceLast stallTimer
 }
 
-func newGapCloser(imp *importHandle, queue *queue.Queue, watch *fleetWatch, progress *follow.Progress) *gapCloser {
+func newGapCloser(imp *importHandle, queue partitionQueue, watch *fleetWatch, progress *follow.Progress) *gapCloser {
 	return &gapCloser{
 		imp: imp, queue: queue, watch: watch, progress: progress,
 		listings: make(map[string]int), parts: make(map[string]partition.Partition), surveyed: watch.begun.Load(),
@@ -69,14 +87,14 @@ func (g *gapCloser) publish(ctx context.Context, lane queue.Lane, parts ...parti
 // queue first, and at the covers then. So it counts all covers of the partitions that it
 // does not see in the queue.
 func (g *gapCloser) close(ctx context.Context, record imports.Record) error {
-	if err := g.queueGaps(ctx, record); err != nil {
+	fold, covers := g.progress.Fold()
+	if err := g.queueGaps(ctx, record, fold, covers); err != nil {
 		return err
 	}
-	return g.resetIfStalled(ctx)
+	return g.resetIfStalled(ctx, covers)
 }
 
-func (g *gapCloser) queueGaps(ctx context.Context, record imports.Record) error {
-	fold, covers := g.progress.Fold()
+func (g *gapCloser) queueGaps(ctx context.Context, record imports.Record, fold partition.Fold, covers uint64) error {
 	outstanding, known, err := g.surveyedSince(ctx, record, covers)
 	if err != nil || !known {
 		return err
@@ -153,6 +171,36 @@ func (g *gapCloser) outstanding(ctx context.Context, record imports.Record, ids 
 	}
 	g.parts = known
 	return slices.Collect(maps.Values(known)), len(read) == len(unknown), nil
+}
+
+// resetIfStalled restarts AckWait (Queue.ResetAckWait) if no cover came for long although
+// a worker waits: a NATS server whose clock was ahead may keep partitions for dead
+// workers.
+func (g *gapCloser) resetIfStalled(ctx context.Context, covers uint64) error {
+	now := g.imp.now()
+	stalled := g.sinceLast.observe(covers, now)
+	seen := g.watch.last.Load()
+	if seen == nil || seen.Waiting == 0 || stalled < max(stalledFor, 2*g.queue.AckWait()) {
+		return nil
+	}
+	g.sinceLast.since = now
+	ids := seen.Partitions[g.imp.id] // in random order, so that each one has its turn in time
+	return g.queue.ResetAckWait(ctx, g.imp.id, ids[:min(len(ids), maxResets)])
+}
+
+// stallTimer knows since when an import has its present number of covers, by the clock of
+// this process. The zero value has not started.
+type stallTimer struct {
+	covers uint64
+	since  time.Time
+}
+
+// observe returns for how long the number of covers has not changed.
+func (t *stallTimer) observe(covers uint64, now time.Time) time.Duration {
+	if covers != t.covers || t.since.IsZero() {
+		*t = stallTimer{covers, now}
+	}
+	return now.Sub(t.since)
 }
 
 // inconsistent says that the covers of a span do not chain, however often it is listed.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,7 +51,20 @@ type fleet struct {
 // s3://repo/ns, and a bucket "bucket" to import from.
 func newFleet(t *testing.T, source *memstore.Store) *fleet {
 	t.Helper()
-	q := queuetest.Start(t)
+	return fleetOver(t, queuetest.Start(t), source)
+}
+
+// numberedFleet returns a fleet to import n objects from, dir/000000 and so on, and their
+// entries.
+func numberedFleet(t *testing.T, n int) (*fleet, []entry.Entry) {
+	t.Helper()
+	source, entries := numbered(n)
+	return newFleet(t, source), entries
+}
+
+// fleetOver returns a fleet that keeps its state in the backend.
+func fleetOver(t *testing.T, q *backend.Backend, source *memstore.Store) *fleet {
+	t.Helper()
 	return fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), source)
 }
 
@@ -62,7 +76,7 @@ func fleetOn(t *testing.T, q *backend.Backend, state, history kv.Bucket, source 
 		buckets: memstore.Buckets{"bucket": source, "repo": {}},
 	}
 	f.config = Config{
-		Backend: q, Imports: f.imports, Catalog: f.catalog, Stores: f.buckets, Breaks: small, Holder: "test",
+		State: State{q, f.imports, f.catalog}, Stores: f.buckets, Breaks: small, Holder: "test",
 		Now: func() time.Time { return time.Now().Add(time.Duration(f.clock.Load())) },
 		Log: slog.New(slog.DiscardHandler),
 	}
@@ -133,14 +147,74 @@ func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...s
 	f.t.Helper()
 	id = f.start(s, r)
 	parts := rangetest.Plan(id, cuts)
-	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{Mode: mode}, 0)
-	})
-	expect.NoError(f.t, err)
+	f.plan(id, mode, parts)
 	for _, p := range parts {
 		expect.NoError(f.t, f.backend.Queue.PublishTo(f.t.Context(), queue.Bulk, p))
 	}
 	return id
+}
+
+// plan records the plan of an import.
+func (f *fleet) plan(id string, mode objectstore.Mode, parts []partition.Partition) {
+	f.t.Helper()
+	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
+		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{Mode: mode}, 0)
+	})
+	expect.NoError(f.t, err)
+}
+
+// cover publishes a cover of the span, without a range.
+func (f *fleet) cover(id string, span partition.Span) {
+	f.t.Helper()
+	expect.NoError(f.t, f.backend.Covers.Publish(f.t.Context(), id, "p", partition.Cover{Span: span}))
+}
+
+// pull takes a partition of lane bulk from the queue, as a worker does.
+func (f *fleet) pull() *queue.Task {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), expect.Patience)
+	defer cancel()
+	task, err := f.backend.Queue.Puller(queue.Bulk).Pull(ctx)
+	expect.NoError(f.t, err)
+	return task
+}
+
+// shows waits until the status of an import shows a problem that holds the text.
+func (f *fleet) shows(s *Service, id, text string) {
+	f.t.Helper()
+	expect.Eventually(f.t, "the problem is shown", func() bool {
+		status, err := s.Status(f.t.Context(), "repo", id)
+		expect.NoError(f.t, err)
+		return strings.Contains(status.Record.Problem, text)
+	})
+}
+
+// completes waits until the import is completed, and checks that it holds all objects and
+// shows no problem.
+func (f *fleet) completes(id string, objects int) {
+	f.t.Helper()
+	if r := f.completed(id); r.Objects != int64(objects) || r.Problem != "" {
+		f.t.Errorf("completed with %d objects and the problem %q, want %d objects", r.Objects, r.Problem, objects)
+	}
+}
+
+// failUntil returns a hook that fails calls of a kind with an error until repair is
+// called.
+func failUntil(op string, err error) (hook func(context.Context, memstore.Call) error, repair func()) {
+	var repaired atomic.Bool
+	return func(_ context.Context, c memstore.Call) error {
+		if c.Op == op && !repaired.Load() {
+			return err
+		}
+		return nil
+	}, func() { repaired.Store(true) }
+}
+
+// drive has a service that does not run drive an import until the test ends.
+func (f *fleet) drive(s *Service, id string) {
+	f.t.Helper()
+	d := s.newDriver(id)
+	f.run(func(ctx context.Context) { _ = d.run(ctx) })
 }
 
 // record returns the record of an import.
@@ -311,4 +385,26 @@ func (f *fleet) cleared(id string) {
 		expect.NoError(f.t, err)
 		return parts == 0 && covers == 0
 	})
+}
+
+// drives reports whether a service drives the import.
+func drives(s *Service, id string) bool {
+	_, ok := s.drivers.all()[id]
+	return ok
+}
+
+// handle returns an import of a store, as the parts of its driver see it.
+func handle(id string, store *imports.Store) *importHandle {
+	return &importHandle{
+		id: id, store: store, metrics: newMetrics(prometheus.NewRegistry()), now: time.Now, log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// create stores the record of an import, and returns it.
+func create(t *testing.T, store *imports.Store, id, driver string, r Start) imports.Record {
+	t.Helper()
+	record := imports.New(imports.Job{ImportID: id, Namespace: "s3://repo/ns", Paths: r.Paths}, r.Request, time.Now().UTC())
+	record.Driver = driver
+	expect.NoError(t, store.Create(t.Context(), record))
+	return record
 }

@@ -3,9 +3,6 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"maps"
-	"strconv"
-	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
@@ -14,22 +11,18 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-)
-
-// Metadata that lakeFS keeps of an import.
-const (
-	mergeStrategy = ".lakefs.merge.strategy" // of the commit
-	sourceWins    = "source-wins"
-	lastImport    = ".lakefs.last.import.timestamp" // of the repository: the commit's creation date
+	"github.com/rangefleet/rangefleet/pkg/source"
 )
 
 // maxRounds bounds how long one step tries to land an import. A head that moves
 // meanwhile costs two rounds.
 const maxRounds = 200
 
-// lander commits the covered keys of one import to its branch. It is for one goroutine.
+// lander ends one import whose keys are covered: it lands the import on its target, or
+// previews that, or abandons the import. It is for one goroutine.
 type lander struct {
 	imp      *importHandle
 	catalog  *catalog.Catalog
@@ -78,6 +71,10 @@ func (l *lander) waitForBranch(ctx context.Context, r imports.Request) (*branchq
 	return l.branches.Wait(ctx, r.Repository+"."+r.Branch, objects)
 }
 
+func (l *lander) target(record imports.Record) target {
+	return target{l.catalog, record.Request, record.Job.Incarnation}
+}
+
 // landNow records an attempt, and moves the branch if it is still at the attempt's
 // revision. It takes one of these steps a round.
 //
@@ -91,27 +88,29 @@ func (l *lander) waitForBranch(ctx context.Context, r imports.Request) (*branchq
 // can tell whether it has landed.
 func (l *lander) landNow(ctx context.Context, turn *branchqueue.Turn, record imports.Record) (ended bool, err error) {
 	l.dead = nil
-	read, moved := l.catalog.Branch, false // moved: the branch is not where the attempt expects it
+	on, latest := l.target(record), false
 	for range maxRounds {
-		head, err := l.head(ctx, record, read)
+		head, err := on.head(ctx, latest)
+		if fault.Is(err, fault.NotFound) {
+			l.dead = record.Attempt
+		}
 		if err != nil {
 			return false, err
 		}
-		landed, err := l.landed(ctx, record, head)
+		landed, err := on.landed(ctx, head, record.Attempt)
 		if err != nil {
 			return false, err
 		}
-		if landed {
+		switch {
+		case landed:
 			return l.complete(ctx, record)
-		}
-		if record.Attempt != nil && record.Attempt.Revision == head.Revision {
-			if err := l.moveBranch(ctx, record, head); err != nil {
+		case record.Attempt != nil && record.Attempt.Revision == head.Revision:
+			if err := l.move(ctx, on, head, record.Attempt); err != nil {
 				return false, err
 			}
 			continue
-		}
-		if record.Attempt != nil && !moved { // judged by an older head, an attempt that can land looks dead
-			read, moved = l.catalog.LatestBranch, true
+		case record.Attempt != nil && !latest: // judged by an older head, an attempt that can land looks dead
+			latest = true
 			turn.Claim(ctx)
 			continue
 		}
@@ -128,29 +127,15 @@ func (l *lander) landNow(ctx context.Context, turn *branchqueue.Turn, record imp
 	return false, fmt.Errorf("commit to branch %q: its head moved %d times", record.Request.Branch, maxRounds/2)
 }
 
-// head reads the import's branch. If the branch is gone, it is NotFound, and the attempt
-// of the record is dead.
-func (l *lander) head(ctx context.Context, record imports.Record, read func(ctx context.Context, repository, name string) (catalog.Branch, error)) (catalog.Branch, error) {
-	head, err := read(ctx, record.Request.Repository, record.Request.Branch)
-	if err == nil && head.Incarnation != record.Job.Incarnation {
-		err = fault.Missing("repository") // this is another one with the same ID
+// move moves the branch from head to the recorded attempt, unless another process moves it
+// at the same time.
+func (l *lander) move(ctx context.Context, on target, head catalog.Branch, a *imports.Attempt) error {
+	result, err := "landed", on.move(ctx, head, a)
+	if fault.Is(err, fault.Conflict) {
+		result, err = "moved", nil
 	}
-	if fault.Is(err, fault.NotFound) {
-		l.dead = record.Attempt
-	}
-	return head, err
-}
-
-// moveBranch moves the branch from head to the recorded attempt, unless another process
-// moves it at the same time.
-func (l *lander) moveBranch(ctx context.Context, record imports.Record, head catalog.Branch) error {
-	err := l.catalog.MoveBranch(ctx, record.Request.Repository, head, record.Attempt.CommitID)
-	switch {
-	case fault.Is(err, fault.Conflict):
-		l.imp.metrics.attempts.WithLabelValues("moved").Inc()
-		return nil
-	case err == nil:
-		l.imp.metrics.attempts.WithLabelValues("landed").Inc()
+	if err == nil {
+		l.imp.metrics.attempts.WithLabelValues(result).Inc()
 	}
 	return err
 }
@@ -159,16 +144,28 @@ func (l *lander) moveBranch(ctx context.Context, record imports.Record, head cat
 // attempt, which is dead. It returns the record with the attempt that counts: another
 // coordinator may have been faster.
 func (l *lander) attempt(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (imports.Record, error) {
-	next := record
+	on, next := l.target(record), record
 	err := l.steps.survive(ctx, func() error {
-		commit, changes, err := l.commit(ctx, record, head, fold)
+		parent, err := on.commit(ctx, head.CommitID)
+		if err != nil {
+			return err
+		}
+		t, err := newTree(ctx, l.stores, record.Job, parent.MetarangeID, fold)
+		if err != nil {
+			return err
+		}
+		id, err := metarange.WriteAll(ctx, t.files, t.ranges, t.about)
+		if err != nil {
+			return fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
+		}
+		commit, err := on.add(ctx, parent, id, l.imp.now())
 		if err != nil {
 			return err
 		}
 		next, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
 			return r.Commit(l.imp.now().UTC(), record.Attempt, imports.Attempt{
-				CommitID: commit.ID, MetarangeID: commit.MetarangeID, Parent: head.CommitID, Revision: head.Revision,
-				Created: commit.Created, Objects: fold.Objects, Ranges: fold.Ranges, Changes: changes,
+				CommitID: commit.ID, MetarangeID: id, Parent: parent.ID, Revision: head.Revision,
+				Created: commit.Created, Objects: fold.Objects, Ranges: fold.Ranges, Changes: t.changes,
 			})
 		})
 		return err
@@ -190,90 +187,112 @@ func (l *lander) incomplete(ctx context.Context, followed uint64) error {
 	return fmt.Errorf("commit again, as the branch has moved: the %d covers that are stored do not hold all keys any more", stored)
 }
 
-// commit makes the commit that replaces head, and counts how their trees differ.
-func (l *lander) commit(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (catalog.Commit, metarange.Changes, error) {
-	repository := record.Request.Repository
-	parent, err := l.catalog.Commit(ctx, repository, head.CommitID)
-	if err != nil {
-		return catalog.Commit{}, metarange.Changes{}, err
-	}
-	t, err := newTree(ctx, l.stores, record.Job, parent, fold)
-	if err != nil {
-		return catalog.Commit{}, metarange.Changes{}, err
-	}
-	id, err := metarange.WriteAll(ctx, t.files, t.ranges, t.about)
-	if err != nil {
-		return catalog.Commit{}, metarange.Changes{}, fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
-	}
-	metadata := map[string]string{mergeStrategy: sourceWins}
-	maps.Copy(metadata, record.Request.Metadata)
-	commit, err := l.catalog.AddCommit(ctx, repository, catalog.Commit{
-		Committer:   record.Request.Committer,
-		Message:     record.Request.Message,
-		MetarangeID: id,
-		Created:     l.imp.now().UTC().Truncate(time.Second),
-		Metadata:    metadata,
-		Parents:     []string{head.CommitID},
-		Generation:  parent.Generation + 1,
-	})
-	return commit, t.changes, err
-}
-
-// landed reports whether the recorded attempt is on the branch, as its head or an
-// ancestor, or was on it until a reset took it away. In either case the import has made
-// its commit, and must not make it again.
-func (l *lander) landed(ctx context.Context, record imports.Record, head catalog.Branch) (bool, error) {
-	if record.Attempt == nil {
-		return false, nil
-	}
-	repository := record.Request.Repository
-	attempt, err := l.catalog.Commit(ctx, repository, record.Attempt.CommitID)
-	if err != nil {
-		return false, err
-	}
-	landed, err := l.reaches(ctx, repository, head.CommitID, attempt)
-	if landed || err != nil || head.Revision == record.Attempt.Revision {
-		return landed, err
-	}
-	dropped, err := l.catalog.DroppedHeads(ctx, repository, head)
-	if err != nil {
-		return false, err
-	}
-	for _, h := range dropped {
-		if h.Revision <= record.Attempt.Revision {
-			continue // it was the head before the attempt was made
-		}
-		if landed, err := l.reaches(ctx, repository, h.CommitID, attempt); landed || err != nil {
-			return landed, err
-		}
-	}
-	return false, nil
-}
-
-// reaches reports whether a commit is the head or an ancestor of it.
-func (l *lander) reaches(ctx context.Context, repository, head string, commit catalog.Commit) (bool, error) {
-	for at := head; at != ""; {
-		if at == commit.ID {
-			return true, nil
-		}
-		c, err := l.catalog.Commit(ctx, repository, at)
-		if err != nil {
-			return false, err
-		}
-		if c.Generation <= commit.Generation || len(c.Parents) == 0 {
-			return false, nil
-		}
-		at = c.Parents[0]
-	}
-	return false, nil
-}
-
 // complete records that the import is on the branch.
 func (l *lander) complete(ctx context.Context, record imports.Record) (ended bool, err error) {
-	created := strconv.FormatInt(record.Attempt.Created.Unix(), 10)
-	if err := l.catalog.SetMetadata(ctx, record.Request.Repository, map[string]string{lastImport: created}); err != nil {
+	if err := l.target(record).complete(ctx, record.Attempt); err != nil {
 		return false, err
 	}
 	_, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Complete(l.imp.now().UTC()) })
 	return err == nil, err
+}
+
+// preview ends a dry run: it makes the tree that the import would commit now, counts how
+// the tree differs from that of the branch, and drops it. Ranges at the seams between old
+// and new keys are stored all the same, and no tree refers to them. It reports whether
+// the import has ended.
+func (l *lander) preview(ctx context.Context, record imports.Record, fold partition.Fold) (ended bool, err error) {
+	done, err := l.steps.begin(ctx, stepCommit, storeOf(record.Job.Namespace))
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	on := l.target(record)
+	head, err := on.head(ctx, false)
+	if err != nil {
+		return false, err
+	}
+	parent, err := on.commit(ctx, head.CommitID)
+	if err != nil {
+		return false, err
+	}
+	var changes metarange.Changes
+	err = l.steps.survive(ctx, func() error {
+		t, err := newTree(ctx, l.stores, record.Job, parent.MetarangeID, fold)
+		if err != nil {
+			return err
+		}
+		for _, err := range t.ranges {
+			if err != nil {
+				return fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
+			}
+		}
+		changes = t.changes
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	_, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Preview(l.imp.now().UTC(), changes, fold.Objects)
+	})
+	if fault.Is(err, fault.Conflict) {
+		return false, nil // it was canceled meanwhile
+	}
+	return err == nil, err
+}
+
+// abandon ends the import because of the cause. An import that is committing is abandoned
+// only if the attempt in its record is dead. Otherwise the attempt may have landed, which
+// only another try can tell: the error is the cause.
+func (l *lander) abandon(ctx context.Context, cause error) (ended bool, err error) {
+	objects, _ := l.progress.Covered()
+	_, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Abandon(l.imp.now().UTC(), l.dead, cause.Error(), objects)
+	})
+	if fault.Is(err, fault.Conflict) {
+		return false, cause
+	}
+	return err == nil, err
+}
+
+// tree is what an import makes of the tree of a branch. Its ranges are made and stored as
+// they are yielded.
+type tree struct {
+	files   *namespace.Files
+	ranges  metarange.Ranges
+	about   int               // estimated number of ranges
+	changes metarange.Changes // complete once all ranges were yielded
+}
+
+// newTree returns the tree of a metarange, the parent's, without the import's destination
+// and with its ranges. No tree is held in memory as a list.
+func newTree(ctx context.Context, stores objectstore.Chooser, job imports.Job, parent string, fold partition.Fold) (*tree, error) {
+	files, err := namespace.Open(ctx, stores, job.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	base, count, err := metarange.Stream(ctx, files, parent)
+	if err != nil {
+		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
+	}
+	src, err := source.Open(ctx, stores, job.Paths, job.Listing.Mode)
+	if err != nil {
+		return nil, err
+	}
+	prefixes, keys := src.Removed()
+	t := &tree{files: files, about: count + fold.Ranges}
+	result := metarange.Replace(ctx, files, job.Breaks, base, rangesOf(fold), metarange.Removed{Prefixes: prefixes, Keys: keys})
+	t.ranges = metarange.Compare(ctx, files, base, result, &t.changes)
+	return t, nil
+}
+
+// rangesOf yields the ranges of a fold.
+func rangesOf(fold partition.Fold) metarange.Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		for r := range fold.All() {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }

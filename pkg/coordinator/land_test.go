@@ -101,7 +101,7 @@ func TestTwoCoordinatorsInterleaved(t *testing.T) {
 		l := newLanding(t, q)
 		theirs := &steps{}
 		second := fleetOf(l.fleet, stepKV{l.state, theirs}, stepKV{l.history, theirs}).service()
-		impatient(second)
+		setPatience(0, second)
 		drivers := []*driver{l.driver(l.mine), l.driver(second)}
 		moves := rng.IntN(2)
 		turns := &turns{rng: rng, live: len(drivers) + moves}

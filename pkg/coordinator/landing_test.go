@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
@@ -102,7 +103,7 @@ func newLanding(t *testing.T, q *backend.Backend) *landing {
 	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, moves: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.fleet.service()
 	l.mine.session = l.other.session // both believe that they drive the import
-	impatient(l.mine, l.other)       // a coordinator may be stopped in the middle of a step
+	setPatience(0, l.mine, l.other)  // a coordinator may be stopped in the middle of a step
 	t.Cleanup(l.mine.close)
 	t.Cleanup(l.other.close)
 	l.id = l.fleet.start(l.other, request("", ""))
@@ -114,17 +115,16 @@ func newLanding(t *testing.T, q *backend.Backend) *landing {
 	expect.NoError(t, w.Flush())
 	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
 	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
-	_, err = l.fleet.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), []partition.Partition{partition.Whole(l.id)}, objectstore.Listing{}, 0)
-	})
-	expect.NoError(t, err)
+	l.fleet.plan(l.id, objectstore.Parallel, []partition.Partition{partition.Whole(l.id)})
 	return l
 }
 
-// impatient makes services not wait for a branch that another one has claimed.
-func impatient(services ...*Service) {
+// setPatience sets how long services wait for a branch that another one has claimed.
+func setPatience(patience time.Duration, services ...*Service) {
 	for _, s := range services {
-		s.branches = newBranchQueues(s.cfg, s.peers, 0)
+		s.branches = branchqueue.New(branchqueue.Config{
+			Leases: s.cfg.Backend.Leases, Holder: s.cfg.Holder, Alone: s.peers.Alone, Patience: patience, Now: s.cfg.Now, Log: s.cfg.Log,
+		})
 	}
 }
 
@@ -239,7 +239,7 @@ func TestAStaleHeadDoesNotMakeAnAttemptDead(t *testing.T) {
 		l.fleet.commit()
 		s := fleetOf(l.fleet, l.state, &oldLeader{Bucket: l.history, value: value, rev: rev, left: times}).service()
 		s.session = l.other.session
-		impatient(s)
+		setPatience(0, s)
 		t.Cleanup(s.close)
 		_, err = l.driver(s).step(t.Context())
 		expect.NoError(t, err)

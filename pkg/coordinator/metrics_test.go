@@ -26,8 +26,7 @@ func sample(t *testing.T, s *Service, name, label string) float64 {
 // coordinator that does not drive it.
 func TestMetricsOfTheFleet(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(3000)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 3000)
 	driver := f.service()
 	id := f.startCut(driver, request("", ""), "dir/001000", "dir/002000")
 	parts := f.planned(id)

@@ -80,26 +80,25 @@ func (p *planner) probe(ctx context.Context, record imports.Record) (source.Prob
 		return source.Probe{}, err
 	}
 	defer done()
-	src, err := source.Open(ctx, p.stores, record.Job.Paths, record.Job.Listing.Mode)
-	if err != nil {
-		return source.Probe{}, fmt.Errorf("list the first page: %w", err)
-	}
-	src.Markers = record.Job.Markers
 	var found source.Probe
-	err = p.steps.survive(ctx, func() (err error) {
+	err = p.steps.survive(ctx, func() error {
+		src, err := source.Open(ctx, p.stores, record.Job.Paths, record.Job.Listing.Mode)
+		if err != nil {
+			return err
+		}
+		src.Markers = record.Job.Markers
 		found, err = src.Probe(ctx)
 		return err
 	})
-	if errors.Is(err, objectstore.ErrNotFound) {
-		return source.Probe{}, fmt.Errorf("list the first page: %w. Nothing was changed: check the paths of the import", err)
+	switch {
+	case errors.Is(err, objectstore.ErrNotFound):
+		err = fmt.Errorf("list the first page: %w. Nothing was changed: check the paths of the import", err)
+	case err != nil:
+		err = fmt.Errorf("list the first page: %w", err)
+	case len(found.Empty) > 0 && !record.Request.AllowEmpty:
+		err = emptyPaths(found.Empty)
 	}
-	if err != nil {
-		return source.Probe{}, fmt.Errorf("list the first page: %w", err)
-	}
-	if len(found.Empty) > 0 && !record.Request.AllowEmpty {
-		return source.Probe{}, emptyPaths(found.Empty)
-	}
-	return found, nil
+	return found, err
 }
 
 // storesOf names the stores of an import's paths, on which the time of planning depends.

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -14,18 +13,16 @@ import (
 // adds one.
 func TestAnImportReportsThatThereAreNoWorkers(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(500)
-	f := newFleet(t, source)
+	f, entries := numberedFleet(t, 500)
 	s := f.service()
-	expect.NoError(t, s.watch.workers.listen(t.Context(), f.backend))
+	expect.NoError(t, s.watch.listen(t.Context()))
 	id := f.start(s, request("", ""))
-	f.run(func(ctx context.Context) { _ = s.drive(ctx, id) })
+	f.drive(s, id)
 	f.planned(id)
 	problem := func(after time.Duration) string {
 		f.clock.Add(int64(after))
 		expect.NoError(t, s.watch.survey(t.Context()))
-		r := f.record(id)
-		return r.Problem
+		return f.record(id).Problem
 	}
 	if got := problem(0); got != "" {
 		t.Errorf("at first there is a problem: %s", got)
@@ -34,12 +31,9 @@ func TestAnImportReportsThatThereAreNoWorkers(t *testing.T) {
 	f.work(1)
 	expect.Eventually(t, "the import ends", func() bool {
 		_ = problem(0)
-		r, err := f.imports.Get(t.Context(), id)
-		return err == nil && r.State.Ended()
+		return f.record(id).State.Ended()
 	})
-	if r := f.completed(id); r.Problem != "" || r.Objects != 500 {
-		t.Errorf("completed with %d objects and the problem %q", r.Objects, r.Problem)
-	}
+	f.completes(id, len(entries))
 }
 
 func TestWorkersAreMissingAfterAWhile(t *testing.T) {
@@ -57,7 +51,9 @@ func TestWorkersAreMissingAfterAWhile(t *testing.T) {
 	for range 5 {
 		survey(half, 0, false) // the workers are not listened to
 	}
-	expect.NoError(t, w.listen(t.Context(), q))
+	var err error
+	w.load, err = q.Queue.WatchLoad(t.Context(), q.Gossip, func() bool { return false })
+	expect.NoError(t, err)
 	survey(surveysWithin, 0, false)
 	survey(half, 0, false)
 	survey(half, 0, true)
@@ -71,7 +67,7 @@ func TestWorkersAreMissingAfterAWhile(t *testing.T) {
 		t.Error("workers are missing though no survey was taken")
 	}
 	// A worker reads the load of the bulk lane, and broadcasts it.
-	_, err := q.Queue.WatchLoad(t.Context(), q.Gossip, func() bool { return true })
+	_, err = q.Queue.WatchLoad(t.Context(), q.Gossip, func() bool { return true })
 	expect.NoError(t, err)
 	_, before := w.load.Last()
 	expect.Eventually(t, "the load is heard", func() bool { _, seq := w.load.Last(); return seq > before })

@@ -1,12 +1,10 @@
 package coordinator
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,31 +29,23 @@ import (
 // while.
 func TestAProblemOfWorkersIsShownUntilItPasses(t *testing.T) {
 	t.Parallel()
-	source, entries := numbered(100)
-	f := newFleet(t, source)
-	var repaired atomic.Bool
-	f.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
-		if c.Op == "put" && !repaired.Load() {
-			return errors.New("connection refused")
-		}
-		return nil
-	}
+	f, entries := numberedFleet(t, 100)
+	hook, repair := failUntil("put", errors.New("connection refused"))
+	f.buckets["repo"].Hook = hook
 	s, _ := f.serve()
 	f.work(1)
 	id := f.start(s, request("", ""))
-	expect.Eventually(t, "the problem is shown", func() bool {
-		status, err := s.Status(t.Context(), "repo", id)
-		return err == nil && strings.HasPrefix(status.Record.Problem, "the keys (") && strings.HasSuffix(status.Record.Problem, "connection refused")
-	})
-	repaired.Store(true)
-	if r := f.completed(id); r.Problem != "" || r.Objects != int64(len(entries)) {
-		t.Errorf("completed with %d objects and the problem %q", r.Objects, r.Problem)
+	f.shows(s, id, "connection refused")
+	if problem := f.record(id).Problem; !strings.HasPrefix(problem, "the keys (") {
+		t.Errorf("the problem names no keys: %s", problem)
 	}
+	repair()
+	f.completes(id, len(entries))
 }
 
 func TestReportsOfProblems(t *testing.T) {
 	now := time.Now()
-	var p problemReports
+	p := make(problemReports)
 	want := func(text string, outstanding ...string) {
 		t.Helper()
 		if got := p.current("import", outstanding, now); got != text {
@@ -86,8 +76,8 @@ func TestReportsOfProblems(t *testing.T) {
 	p.note(gossip.Problem{ImportID: "other", PartitionID: "a", Text: "elsewhere"}, now)
 	want("third", "a", "b")
 	now = now.Add(reportedFor)
-	if report("c", "fourth"); len(p.byImport) != 1 {
-		t.Errorf("%d reports are kept, want old ones dropped", len(p.byImport))
+	if report("c", "fourth"); len(p) != 1 {
+		t.Errorf("%d reports are kept, want old ones dropped", len(p))
 	}
 }
 
@@ -102,12 +92,7 @@ func TestADeadAttemptFailsTheImport(t *testing.T) {
 	d := l.driver(l.other)
 	l.recordAttempt(d)
 	moved := l.fleet.commit(entry.Entry{Key: "others", Address: "s3://old/x"})
-	l.fleet.buckets["repo"].Hook = func(_ context.Context, c memstore.Call) error {
-		if c.Op == "put" {
-			return errRefusal
-		}
-		return nil
-	}
+	l.fleet.buckets["repo"].Hook, _ = failUntil("put", errRefusal)
 	_, err := d.step(t.Context())
 	expect.NoError(t, err)
 	r := l.fleet.record(l.id)
@@ -164,27 +149,15 @@ func (l *landing) recordAttempt(d *driver) {
 // TestAProblemIsShownUntilItPasses makes the first listing fail for a while.
 func TestAProblemIsShownUntilItPasses(t *testing.T) {
 	t.Parallel()
-	source, entries := numbered(10)
-	var repaired atomic.Bool
-	source.Hook = func(_ context.Context, c memstore.Call) error {
-		if c.Op == "list" && !repaired.Load() {
-			return errors.New("SlowDown: reduce your request rate")
-		}
-		return nil
-	}
-	f := newFleet(t, source)
+	f, entries := numberedFleet(t, 10)
+	hook, repair := failUntil("list", errors.New("SlowDown: reduce your request rate"))
+	f.buckets["bucket"].Hook = hook
 	s, _ := f.serve()
 	f.work(1)
 	id := f.start(s, request("", ""))
-	expect.Eventually(t, "the problem is shown", func() bool {
-		st, err := s.Status(t.Context(), "repo", id)
-		expect.NoError(t, err)
-		return strings.Contains(st.Record.Problem, "SlowDown: reduce your request rate")
-	})
-	repaired.Store(true)
-	if r := f.completed(id); r.Objects != int64(len(entries)) || r.Problem != "" {
-		t.Errorf("%d objects, problem %q", r.Objects, r.Problem)
-	}
+	f.shows(s, id, "SlowDown: reduce your request rate")
+	repair()
+	f.completes(id, len(entries))
 }
 
 // TestACoverOfAnotherVersionIsAProblem has a process of another version store a cover.
@@ -197,20 +170,14 @@ func TestACoverOfAnotherVersionIsAProblem(t *testing.T) {
 	expect.NoError(t, err)
 	t.Cleanup(newer.Close)
 	source, entries := numbered(10)
-	f := fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), source)
+	f := fleetOver(t, q, source)
 	s, _ := f.serve()
 	id := f.start(s, request("", ""))
 	expect.NoError(t, newer.Covers.Publish(t.Context(), id, "stray", partition.Cover{Span: partition.Span{Upto: "x"}}))
-	expect.Eventually(t, "the problem is shown", func() bool {
-		st, err := s.Status(t.Context(), "repo", id)
-		expect.NoError(t, err)
-		return strings.Contains(st.Record.Problem, "this process is the older one: upgrade it")
-	})
+	f.shows(s, id, "this process is the older one: upgrade it")
 	expect.NoError(t, q.Discard(t.Context(), id))
 	f.work(1)
-	if r := f.completed(id); r.Objects != int64(len(entries)) || r.Problem != "" {
-		t.Errorf("%d objects, problem %q", r.Objects, r.Problem)
-	}
+	f.completes(id, len(entries))
 }
 
 // TestASlowStoreDoesNotDelayOthers blocks the first listing of as many imports as may be
@@ -251,8 +218,7 @@ func TestManyImportsAtOnce(t *testing.T) {
 	for _, branches := range []int{1, many} {
 		t.Run(fmt.Sprint(branches, " branches"), func(t *testing.T) {
 			t.Parallel()
-			source, entries := numbered(40)
-			f := newFleet(t, source)
+			f, entries := numberedFleet(t, 40)
 			a, _ := f.serve()
 			b, _ := f.serve()
 			f.work(4)
@@ -305,9 +271,9 @@ func TestADriverStopsWhenItsImportIsTakenOver(t *testing.T) {
 		return r.Drive(old.session, heir.session)
 	})
 	expect.NoError(t, err)
-	expect.Eventually(t, "the driver stops", func() bool { return !old.drivers.drives(id) })
+	expect.Eventually(t, "the driver stops", func() bool { return !drives(old, id) })
 	stopHeir()
-	expect.Eventually(t, "the first coordinator takes the import back", func() bool { return old.drivers.drives(id) })
+	expect.Eventually(t, "the first coordinator takes the import back", func() bool { return drives(old, id) })
 	open()
 	f.work(2)
 	f.completed(id)

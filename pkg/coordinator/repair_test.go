@@ -13,28 +13,21 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 	t.Parallel()
-	source, entries := numbered(3000)
-	f := newFleet(t, source)
+	f, entries := numberedFleet(t, 3000)
 	s := f.service()
 	id := f.startCut(s, request("", ""), "dir/000500", "dir/001000", "dir/002000")
 	stop := f.run(s.Run)
 	for range 2 { // two are taken from the queue and not worked on
-		ctx, cancel := context.WithTimeout(t.Context(), expect.Patience)
-		task, err := f.backend.Queue.Puller(queue.Bulk).Pull(ctx)
-		cancel()
-		expect.NoError(t, err)
-		expect.NoError(t, task.Ack(t.Context()))
+		expect.NoError(t, f.pull().Ack(t.Context()))
 	}
 	stop()
 	f.serve()
@@ -45,8 +38,7 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 
 func TestAnImportIsTakenOverAfterACrash(t *testing.T) {
 	t.Parallel()
-	source, entries := numbered(2000)
-	f := newFleet(t, source)
+	f, entries := numberedFleet(t, 2000)
 	want := metarangeOf(t, entries, small)
 	for _, crash := range []string{"before the plan", "after the plan", "before the partitions"} {
 		r := request("", "")
@@ -60,10 +52,7 @@ func TestAnImportIsTakenOverAfterACrash(t *testing.T) {
 			f.planned(id)
 			stop()
 		case "before the partitions":
-			_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
-				return r.Plan(time.Now(), rangetest.Plan(id, []string{"dir/001"}), objectstore.Listing{}, 0)
-			})
-			expect.NoError(t, err)
+			f.plan(id, objectstore.Parallel, rangetest.Plan(id, []string{"dir/001"}))
 		}
 		_, stop := f.serve()
 		stopWork := f.work(2)
@@ -113,30 +102,25 @@ func TestASourceThatChangesBetweenListings(t *testing.T) {
 
 func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	s := f.service()
 	t.Cleanup(s.close)
 	id := f.start(s, request("", ""))
-	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{Upto: "dir/k"}}))
-	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/m", Upto: "dir/o"}}))
-	expect.NoError(t, f.backend.Covers.Publish(t.Context(), id, "p", partition.Cover{Span: partition.Span{After: "dir/o"}}))
-	_, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), []partition.Partition{partition.Whole(id)}, objectstore.Listing{}, 0)
-	})
-	expect.NoError(t, err)
+	f.cover(id, partition.Span{Upto: "dir/k"})
+	f.cover(id, partition.Span{After: "dir/m", Upto: "dir/o"})
+	f.cover(id, partition.Span{After: "dir/o"})
+	f.plan(id, objectstore.Parallel, []partition.Partition{partition.Whole(id)})
 	d := s.newDriver(id)
 	d.progress.Await(t.Context(), 3)
 	gap := partition.New(id, partition.Span{After: "dir/k", Upto: "dir/m"}, true, true)
 	for n := 1; ; n++ {
 		expect.NoError(t, s.watch.survey(t.Context()))
-		if ended, err := d.step(t.Context()); err != nil || ended {
-			t.Fatalf("step %d: %t, %v", n, ended, err)
-		}
+		ended, err := d.step(t.Context())
+		expect.NoError(t, err)
 		r := f.record(id)
-		if r.State == imports.Failed {
-			if n != maxListings+1 || !strings.Contains(r.Error, `("dir/k", "dir/m"]`) {
-				t.Errorf("after %d steps: %q", n, r.Error)
+		if ended {
+			if r.State != imports.Failed || n != maxListings+1 || !strings.Contains(r.Error, `("dir/k", "dir/m"]`) {
+				t.Errorf("after %d steps the import is %s: %q", n, r.State, r.Error)
 			}
 			return
 		}
@@ -145,14 +129,13 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 		}
 		for range 2 { // while its partition is queued or running, it is no gap
 			expect.NoError(t, s.watch.survey(t.Context()))
-			expect.NoError(t, d.advance(t.Context(), r))
+			_, err := d.advance(t.Context(), r)
+			expect.NoError(t, err)
 		}
 		if parts := queuetest.Outstanding(t, f.backend, id); !slices.Equal(parts, []partition.Partition{gap}) {
 			t.Fatalf("queued %v, want the gap %v", parts, gap)
 		}
-		task, err := f.backend.Queue.Puller(queue.Bulk).Pull(t.Context())
-		expect.NoError(t, err)
-		expect.NoError(t, task.Ack(t.Context())) // as a worker does that found no ranges
+		expect.NoError(t, f.pull().Ack(t.Context())) // as a worker does that found no ranges
 	}
 }
 
@@ -177,8 +160,7 @@ func TestATransientErrorDoesNotFailTheImport(t *testing.T) {
 // TestABrokenRecordStopsNoOtherImport puts garbage among the records.
 func TestABrokenRecordStopsNoOtherImport(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	_, err := f.backend.Bucket("imports").Create(t.Context(), "i.0", []byte("{"))
 	expect.NoError(t, err)
 	s, _ := f.serve()
@@ -193,13 +175,17 @@ func TestAFleetWhoseQueueIsLost(t *testing.T) {
 	open := newGate(source, "dir/001", 3)
 	server := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, natsconn.Config{InProcess: server, Timeout: time.Second})
-	f := fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), source)
+	f := fleetOver(t, q, source)
 	s, _ := f.serve()
 	id := f.start(s, request("", ""))
 	f.work(2)
 	expect.Eventually(t, "covers are followed", func() bool {
 		p := s.follow(id)
-		return p != nil && p.Count() > 10
+		if p == nil {
+			return false
+		}
+		_, covers := p.Fold()
+		return covers > 10
 	})
 	queuetest.Lose(t, server, "WORK", "COVERS")
 	open()

@@ -99,8 +99,7 @@ func TestNamespacesMayNotTouchImportedSources(t *testing.T) {
 
 func TestARepositoryInUseIsNotDeleted(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	f.repository("idle", "s3://repo/idle")
 	s, _ := f.serve()
 	id := f.start(s, request("", ""))
@@ -172,7 +171,7 @@ func TestImportsOfAnotherVersionBlockNoRepository(t *testing.T) {
 	job := imports.Job{ImportID: "old", Paths: request("raw/", "").Paths}
 	expect.NoError(t, imports.NewStore(old.Bucket(kv.BucketImports)).Create(t.Context(), imports.New(job, request("raw/", "").Request, time.Now())))
 	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
-	f := fleetOn(t, q, q.Bucket(kv.BucketImports), q.Bucket(kv.BucketCatalog), &memstore.Store{})
+	f := fleetOver(t, q, &memstore.Store{})
 	s := f.service()
 	t.Cleanup(s.close)
 	expect.NoError(t, s.CheckNamespace(t.Context(), "s3://bucket/raw/x"))

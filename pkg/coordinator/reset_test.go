@@ -184,7 +184,7 @@ func TestResetsInterleaved(t *testing.T) {
 		theirs, users := &steps{}, &steps{}
 		second := fleetOf(l.fleet, stepKV{l.state, theirs}, stepKV{l.history, theirs}).service()
 		user := fleetOf(l.fleet, stepKV{l.state, users}, stepKV{l.history, users}).service()
-		impatient(second)
+		setPatience(0, second)
 		first := l.fleet.log()[0].ID
 		turns := &turns{rng: rng, live: 4}
 		l.steps.before, theirs.before, users.before = turns.of(0), turns.of(1), turns.of(2)

@@ -5,14 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
-	"github.com/rangefleet/rangefleet/pkg/objectstore"
-	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
 // Revert is a request to undo the changes of a commit.
@@ -40,8 +37,8 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	rv := reverter{catalog: s.state.Catalog, stores: s.cfg.Stores, breaks: s.cfg.Breaks, now: s.cfg.Now, repository: repository}
-	if rv.undone, rv.parent, err = rv.find(ctx, r); err != nil {
+	undone, parent, err := s.findUndone(ctx, r)
+	if err != nil {
 		return catalog.Commit{}, err
 	}
 	leave, err := s.limits.of[stepCommit].take(ctx, storeOf(repository.StorageNamespace))
@@ -50,7 +47,7 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 	}
 	defer leave()
 	for range maxReverts {
-		commit, err = rv.once(ctx, r)
+		commit, err = s.revertOnce(ctx, r, repository.StorageNamespace, undone, parent)
 		var f *fault.Fault
 		if !errors.As(err, &f) || f.Kind != fault.Conflict || f.Field != "" {
 			break
@@ -59,24 +56,13 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	s.cfg.Log.Info("commit reverted", "repository", r.Repository, "branch", r.Branch, "commit", rv.undone.ID, "by", commit.ID, "user", r.Committer)
+	s.cfg.Log.Info("commit reverted", "repository", r.Repository, "branch", r.Branch, "commit", undone.ID, "by", commit.ID, "user", r.Committer)
 	return commit, nil
 }
 
-// reverter undoes one commit of a repository.
-type reverter struct {
-	catalog    *catalog.Catalog
-	stores     objectstore.Chooser
-	breaks     partition.Breaks
-	now        func() time.Time
-	repository catalog.Repository
-	undone     catalog.Commit // the commit that is undone
-	parent     catalog.Commit // its parent to go back to
-}
-
-// find returns the commit that is to be undone, and its parent to go back to.
-func (rv *reverter) find(ctx context.Context, r Revert) (undone, parent catalog.Commit, err error) {
-	if undone, err = rv.catalog.Resolve(ctx, r.Repository, r.Ref); err != nil {
+// findUndone returns the commit that is to be undone, and its parent to go back to.
+func (s *Service) findUndone(ctx context.Context, r Revert) (undone, parent catalog.Commit, err error) {
+	if undone, err = s.state.Catalog.Resolve(ctx, r.Repository, r.Ref); err != nil {
 		return undone, parent, err
 	}
 	n := cmp.Or(r.Parent, 1)
@@ -88,33 +74,33 @@ func (rv *reverter) find(ctx context.Context, r Revert) (undone, parent catalog.
 	case n < 0 || n > len(undone.Parents):
 		return undone, parent, fault.BadField("parent_number", "%d: want 1 to %d, the parents of commit %s", r.Parent, len(undone.Parents), undone.ID)
 	}
-	parent, err = rv.catalog.Commit(ctx, r.Repository, undone.Parents[n-1])
+	parent, err = s.state.Catalog.Commit(ctx, r.Repository, undone.Parents[n-1])
 	return undone, parent, err
 }
 
-// once makes the commit on the latest head, and moves the branch to it. It is a
+// revertOnce makes the commit on the latest head, and moves the branch to it. It is a
 // Conflict without a field if the branch has moved meanwhile.
-func (rv *reverter) once(ctx context.Context, r Revert) (catalog.Commit, error) {
-	branch, err := rv.catalog.LatestBranch(ctx, rv.repository.ID, r.Branch)
+func (s *Service) revertOnce(ctx context.Context, r Revert, storageNamespace string, undone, parent catalog.Commit) (catalog.Commit, error) {
+	branch, err := s.state.Catalog.LatestBranch(ctx, r.Repository, r.Branch)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	head, err := rv.catalog.Commit(ctx, rv.repository.ID, branch.CommitID)
+	head, err := s.state.Catalog.Commit(ctx, r.Repository, branch.CommitID)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	id, err := rv.tree(ctx, head)
+	id, err := s.mergeTrees(ctx, storageNamespace, undone, head, parent)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
 	if id == head.MetarangeID && !r.AllowEmpty {
-		return catalog.Commit{}, fault.BadField("ref", "no changes: what commit %s changed is not on branch %q any more", rv.undone.ID, r.Branch)
+		return catalog.Commit{}, fault.BadField("ref", "no changes: what commit %s changed is not on branch %q any more", undone.ID, r.Branch)
 	}
-	commit, err := rv.catalog.AddCommit(ctx, rv.repository.ID, catalog.Commit{
+	commit, err := s.state.Catalog.AddCommit(ctx, r.Repository, catalog.Commit{
 		Committer:   r.Committer,
-		Message:     cmp.Or(r.Message, "Revert "+rv.undone.ID),
+		Message:     cmp.Or(r.Message, "Revert "+undone.ID),
 		MetarangeID: id,
-		Created:     rv.now().UTC().Truncate(time.Second),
+		Created:     s.cfg.Now(),
 		Metadata:    r.Metadata,
 		Parents:     []string{head.ID},
 		Generation:  head.Generation + 1,
@@ -122,30 +108,51 @@ func (rv *reverter) once(ctx context.Context, r Revert) (catalog.Commit, error) 
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	return commit, rv.catalog.MoveBranch(ctx, rv.repository.ID, branch, commit.ID)
+	return commit, s.state.Catalog.MoveBranch(ctx, r.Repository, branch, commit.ID)
 }
 
-// tree stores the tree of head without the changes from parent to undone: it
-// merges the changes from undone to parent into head.
-func (rv *reverter) tree(ctx context.Context, head catalog.Commit) (id string, err error) {
-	files, err := namespace.Open(ctx, rv.stores, rv.repository.StorageNamespace)
+// mergeTrees stores the tree of head with the changes from the tree of base to that of
+// other.
+func (s *Service) mergeTrees(ctx context.Context, storageNamespace string, base, head, other catalog.Commit) (id string, err error) {
+	files, err := namespace.Open(ctx, s.cfg.Stores, storageNamespace)
 	if err != nil {
 		return "", err
 	}
 	var trees [3]metarange.Ranges
 	most := 0
-	for i, c := range []catalog.Commit{rv.undone, head, rv.parent} {
+	for i, c := range []catalog.Commit{base, head, other} {
 		var count int
 		if trees[i], count, err = metarange.Stream(ctx, files, c.MetarangeID); err != nil {
 			return "", err
 		}
 		most = max(most, count)
 	}
-	result := metarange.Merge(ctx, files, rv.breaks, trees[0], trees[1], trees[2])
+	result := metarange.Merge(ctx, files, s.cfg.Breaks, trees[0], trees[1], trees[2])
 	id, err = metarange.WriteAll(ctx, files, result, most)
 	var both *metarange.ConflictError
 	if errors.As(err, &both) {
 		return "", &fault.Fault{Kind: fault.Conflict, Field: "ref", Text: fmt.Sprintf("%q was changed by a later commit, too: revert that one first", both.Key)}
 	}
 	return id, err
+}
+
+// ResetBranch makes the commit of ref, a branch or the ID of a commit, the head of a
+// branch. It is a Conflict if another process moves the branch at the same time.
+//
+// An import that is about to land on the branch lands on the new head. The commit of an
+// import that has landed is taken away, and not made again.
+func (s *Service) ResetBranch(ctx context.Context, user, repository, branch, ref string) error {
+	head, err := s.state.Catalog.LatestBranch(ctx, repository, branch)
+	if err != nil {
+		return err
+	}
+	commit, err := s.state.Catalog.Resolve(ctx, repository, ref)
+	if err != nil || commit.ID == head.CommitID {
+		return err
+	}
+	if err := s.state.Catalog.ResetBranch(ctx, repository, head, commit.ID); err != nil {
+		return err
+	}
+	s.cfg.Log.Info("branch reset", "repository", repository, "branch", branch, "from", head.CommitID, "to", commit.ID, "user", user)
+	return nil
 }

@@ -1,33 +1,23 @@
 // Package coordinator is the import service: it accepts requests to import, plans each
 // import as a partition of the key space, folds the covers that workers publish, and
-// commits the result to a branch.
+// commits the result to a branch. Any number of coordinators may run, and any of them
+// answers any request.
 //
 //	Start ─▶ record ─▶ plan ─▶ partitions ═▶ workers ═▶ covers ─▶ fold ─▶ commit
 //	                    ▲                                          │
 //	                    └────────────── gaps ──────────────────────┘
 //
-// Any number of coordinators may run, and any of them answers any request. Each import
-// has one driver, the coordinator that its record names. A coordinator that is alive
-// holds a lease. No leader is elected: when a lease expires, the peers of its holder take
-// over its imports. The lease only avoids double work. Correctness does not depend on it:
-// every step is a compare-and-swap, or harmless twice.
-//
-// The parts, each with its own state:
-//
-//   - Service answers requests; validator refuses those that cannot be served.
-//   - supervisor starts drivers, and takes over imports whose driver is gone.
-//   - driver takes one import from its plan (planner) over its gaps (gapCloser) to its
-//     commit (lander); stepRunner bounds its costly steps.
-//   - fleetWatch surveys the work queue, and listens to workers.
-//   - cleanup removes what imports leave behind.
-//   - peers, follow and branchqueue are packages of their own: which coordinators are
-//     alive, what is covered, and whose turn it is on a branch.
+// Service answers requests, and validator refuses those that cannot be served. supervisor
+// starts a driver for each import whose record names this coordinator. driver takes the
+// import from its plan (planner) over its gaps (gapCloser) to its commit (lander), and
+// stepRunner bounds the costly steps. fleetWatch surveys the work queue and listens to
+// workers. cleanup removes what imports leave behind.
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,19 +37,17 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
 )
 
-// Config is what a service works with. All fields are required but Allowed, Namespaces and
-// Markers.
+// Config is what a service works with. All fields are required but Requests, Allowed,
+// Namespaces and Markers.
 type Config struct {
-	Backend    *backend.Backend
-	Imports    *imports.Store
-	Catalog    *catalog.Catalog
+	State
+	Requests   State // the same state, for the calls of users' requests, which wait less for NATS; zero: State
 	Stores     objectstore.Chooser
 	Trials     Trials            // of the same buckets; for TrySource alone
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any source may
 	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: anywhere that holds no source
 	Markers    imports.Markers   // of the imports that this service starts; empty: FailMarkers
-	Requests   State             // the same state, for the calls of users' requests, which wait less for NATS; zero: Backend, Imports and Catalog
 	Holder     string            // names this process to people who look at leases
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -86,10 +74,9 @@ type Service struct {
 	running atomic.Bool // Run was called
 
 	validate *validator
-	tables   *tablecache.Cache        // of the trees that are looked up
-	trials   chan struct{}            // holds a value for each trial that runs
-	limits   stepLimits               // of all drivers
-	slow     map[string]time.Duration // see slowSteps
+	tables   *tablecache.Cache // of the trees that are looked up
+	trials   chan struct{}     // holds a value for each trial that runs
+	limits   stepLimits        // of all drivers
 
 	watch      *fleetWatch
 	peers      *peers.Registry
@@ -102,15 +89,11 @@ type Service struct {
 
 // New returns a service. It answers requests, and does nothing by itself before Run.
 func New(cfg Config) *Service {
-	state := cfg.Requests
-	if state == (State{}) {
-		state = State{cfg.Backend, cfg.Imports, cfg.Catalog}
-	}
+	state := cmp.Or(cfg.Requests, cfg.State)
 	s := &Service{
 		cfg: cfg, state: state, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
 		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials),
-		limits: newStepLimits(), slow: slowSteps(),
-		drivers: newDrivers(),
+		limits: newStepLimits(), drivers: newDrivers(),
 	}
 	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log}
 	s.validate = &validator{
@@ -118,22 +101,17 @@ func New(cfg Config) *Service {
 		allowed: cfg.Allowed, namespaces: cfg.Namespaces, broken: broken,
 	}
 	s.peers = peers.New(peers.Config{Leases: cfg.Backend.Leases, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
-	s.branches = newBranchQueues(cfg, s.peers, branchqueue.DefaultPatience)
+	s.branches = branchqueue.New(branchqueue.Config{
+		Leases: cfg.Backend.Leases, Holder: cfg.Holder, Alone: s.peers.Alone, Patience: branchqueue.DefaultPatience, Now: cfg.Now, Log: cfg.Log,
+	})
 	s.followers = follow.New(follow.Config{Covers: cfg.Backend.Covers, Log: cfg.Log, Registerer: cfg.Registerer})
-	s.watch = newFleetWatch(cfg, func(seen backend.Survey) { showLag(s.followers, s.drivers, seen) })
+	s.watch = newFleetWatch(cfg)
 	s.cleanup = newCleanup(cfg, s.followers, s.metrics.forgotten)
 	s.supervisor = &supervisor{
-		imports: cfg.Imports, session: s.session, watch: s.watch, peers: s.peers, followers: s.followers,
-		drivers: s.drivers, cleanup: s.cleanup, broken: broken, start: s.startDriver, metrics: s.metrics, now: cfg.Now, log: cfg.Log,
+		imports: cfg.Imports, session: s.session, watch: s.watch, alive: s.peers.Alive, followers: s.followers,
+		drivers: s.drivers, cleanup: s.cleanup, broken: broken, start: s.startDriver, metrics: s.metrics, log: cfg.Log,
 	}
 	return s
-}
-
-// newBranchQueues returns queues that wait so long for a branch that a peer has claimed.
-func newBranchQueues(cfg Config, peers *peers.Registry, patience time.Duration) *branchqueue.Queues {
-	return branchqueue.New(branchqueue.Config{
-		Leases: cfg.Backend.Leases, Holder: cfg.Holder, Alone: peers.Alone, Patience: patience, Now: cfg.Now, Log: cfg.Log,
-	})
 }
 
 // Run drives imports until ctx ends, and returns once nothing runs any more. It is
@@ -170,23 +148,20 @@ func (s *Service) follow(id string) *follow.Progress {
 	return p
 }
 
-// startDriver drives the import in the background, unless it is driven already.
+// startDriver drives the import in the background until it has ended or another
+// coordinator drives it, unless it is driven already.
 func (s *Service) startDriver(id string) {
 	s.drivers.start(id, func(ctx context.Context) {
 		s.metrics.driving.Inc()
 		defer s.metrics.driving.Dec()
-		if err := s.drive(ctx, id); err != nil && ctx.Err() == nil {
+		d := s.newDriver(id)
+		if d == nil {
+			return
+		}
+		if err := d.run(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Log.Warn("drive an import", "import_id", id, "err", err)
 		}
 	})
-}
-
-// drive drives an import until it has ended, another coordinator drives it, or ctx ends.
-func (s *Service) drive(ctx context.Context, id string) error {
-	if d := s.newDriver(id); d != nil {
-		return d.run(ctx)
-	}
-	return nil
 }
 
 // newDriver returns a driver of the import. It is nil if the import has ended or the
@@ -197,7 +172,7 @@ func (s *Service) newDriver(id string) *driver {
 		return nil
 	}
 	imp := &importHandle{id: id, store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
-	steps := &stepRunner{imp: imp, limits: s.limits, slow: s.slow}
+	steps := &stepRunner{imp: imp, limits: s.limits}
 	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress)
 	return &driver{
 		imp: imp, session: s.session, progress: progress, gaps: gaps,
@@ -208,12 +183,4 @@ func (s *Service) newDriver(id string) *driver {
 		},
 		backend: s.cfg.Backend, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
 	}
-}
-
-// showLag shows how far the covers of the imports that are driven here have come in.
-func showLag(followers *follow.Followers, drivers *drivers, seen backend.Survey) {
-	stored := maps.Clone(seen.Covers)
-	driven := drivers.all()
-	maps.DeleteFunc(stored, func(id string, _ uint64) bool { _, ok := driven[id]; return !ok })
-	followers.ShowLag(stored)
 }

@@ -13,8 +13,7 @@ import (
 
 func TestTwoServicesOnOneQueue(t *testing.T) {
 	t.Parallel()
-	source, entries := numbered(1500)
-	f := newFleet(t, source)
+	f, entries := numberedFleet(t, 1500)
 	a, _ := f.serve()
 	b, _ := f.serve()
 	f.work(3)
@@ -57,8 +56,7 @@ func expectUnlessStopped(t *testing.T, err error) {
 
 func TestStartAndStopUnderLoad(t *testing.T) {
 	t.Parallel()
-	source, entries := numbered(600)
-	f := newFleet(t, source)
+	f, entries := numberedFleet(t, 600)
 	stopWork := f.work(1)
 	ids := map[string]bool{}
 	var mu sync.Mutex

@@ -15,7 +15,7 @@ func TestASlowStepIsReported(t *testing.T) {
 	open := newGate(source, "", 0)
 	f := newFleet(t, source)
 	s := f.service()
-	s.slow = map[string]time.Duration{stepPlan: 1, stepCommit: time.Hour}
+	s.limits.slow = map[string]time.Duration{stepPlan: 1, stepCommit: time.Hour}
 	f.run(s.Run)
 	f.work(1)
 	id := f.start(s, request("", ""))

@@ -233,8 +233,7 @@ func TestOnlyAllowedSourcesAreImported(t *testing.T) {
 
 func TestARepeatedRequestIsOneImport(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	s := f.service()
 	id := f.start(s, request("", ""))
 	other := f.service()

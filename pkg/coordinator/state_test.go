@@ -49,9 +49,8 @@ func TestRequestsWaitAsLongAsTheirState(t *testing.T) {
 				state := func(b *backend.Backend) State {
 					return State{b, imports.NewStore(b.Bucket(kv.BucketImports)), catalog.New(b.Bucket(kv.BucketCatalog))}
 				}
-				own := state(b)
 				s := New(Config{
-					Backend: own.Backend, Imports: own.Imports, Catalog: own.Catalog, Requests: state(b.Within(patience)),
+					State: state(b), Requests: state(b.Within(patience)),
 					Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 				})
 				begun := time.Now()

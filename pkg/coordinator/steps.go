@@ -28,22 +28,21 @@ const (
 
 // stepLimits bound how many costly steps run in this process at a time.
 type stepLimits struct {
-	of       map[string]*limiter // by step
-	suspects *limiter            // for steps that ended a coordinator before: one at a time
+	of     map[string]*limiter // by step
+	deadly *limiter            // for steps that may have ended a coordinator: one at a time
+
+	// slow is how long an import may wait for a step and be in it, together, before its
+	// status says so. The first page of a source takes a moment, and the commit of a large
+	// import longer.
+	slow map[string]time.Duration
 }
 
 func newStepLimits() stepLimits {
 	return stepLimits{
-		of:       map[string]*limiter{stepPlan: newLimiter(plansAll, plansEach), stepCommit: newLimiter(commitsAll, commitsEach)},
-		suspects: newLimiter(1, 1),
+		of:     map[string]*limiter{stepPlan: newLimiter(plansAll, plansEach), stepCommit: newLimiter(commitsAll, commitsEach)},
+		deadly: newLimiter(1, 1),
+		slow:   map[string]time.Duration{stepPlan: 10 * time.Second, stepCommit: 2 * time.Minute},
 	}
-}
-
-// slowSteps returns how long an import may wait for a step and be in it, together, before
-// its status says so. The first page of a source takes a moment, and the commit of a
-// large import longer.
-func slowSteps() map[string]time.Duration {
-	return map[string]time.Duration{stepPlan: 10 * time.Second, stepCommit: 2 * time.Minute}
 }
 
 // noteWait bounds how long a driver tries to note that a step is over.
@@ -53,7 +52,6 @@ const noteWait = 5 * time.Second
 type stepRunner struct {
 	imp      *importHandle
 	limits   stepLimits
-	slow     map[string]time.Duration
 	survived bool // this process got through every step that the record notes as begun
 }
 
@@ -86,7 +84,7 @@ func (s *stepRunner) reportIfSlow(ctx context.Context, step, store string) (stop
 	if step == stepPlan {
 		problem = fmt.Sprintf("the first page of %s is waited for", store)
 	}
-	return time.AfterFunc(s.slow[step], func() { _, _ = s.imp.report(ctx, problem) }).Stop
+	return time.AfterFunc(s.limits.slow[step], func() { _, _ = s.imp.report(ctx, problem) }).Stop
 }
 
 // survive runs a step that may take more memory than there is. Before the step, the
@@ -107,7 +105,7 @@ func (s *stepRunner) survive(ctx context.Context, step func() error) error {
 	if s.survived { // but could not take the note back
 		begin = imports.Record.BeginAgain
 	} else if record.Begun > 0 {
-		done, err := s.limits.suspects.take(ctx, "")
+		done, err := s.limits.deadly.take(ctx, "")
 		if err != nil {
 			return err
 		}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
-	"github.com/rangefleet/rangefleet/pkg/coordinator/peers"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
@@ -23,14 +23,13 @@ type supervisor struct {
 	imports   *imports.Store
 	session   string // of this coordinator
 	watch     *fleetWatch
-	peers     *peers.Registry
+	alive     func(ctx context.Context) ([]string, error) // see peers.Registry
 	followers *follow.Followers
 	drivers   *drivers
 	cleanup   *cleanup
 	broken    *brokenRecords
 	start     func(id string) // drives an import in the background
 	metrics   *metrics
-	now       func() time.Time
 	log       *slog.Logger
 }
 
@@ -62,8 +61,9 @@ func (s *supervisor) scan(ctx context.Context) error {
 	var errs []error
 	var running []imports.Record
 	broken := make(map[string]string)
+	driven := s.drivers.all()
 	for _, id := range slices.Concat(ids, s.unlisted(ids)) {
-		if s.drivers.drives(id) || s.cleanup.endedLately(id) || ctx.Err() != nil {
+		if _, ok := driven[id]; ok || s.cleanup.endedLately(id) || ctx.Err() != nil {
 			continue
 		}
 		record, err := s.cleanup.read(ctx, id)
@@ -77,7 +77,7 @@ func (s *supervisor) scan(ctx context.Context) error {
 	}
 	s.broken.note(kv.BucketImports, broken)
 	// After the records: a driver that a record names, and that is not alive now, is gone.
-	alive, err := s.peers.Alive(ctx)
+	alive, err := s.alive(ctx)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
@@ -91,7 +91,7 @@ func (s *supervisor) scan(ctx context.Context) error {
 		}
 	}
 	s.cleanup.keep(ids)
-	s.show(running)
+	s.show(running, seen)
 	return errors.Join(append(errs, s.cleanup.sweep(ctx, seen, ids))...)
 }
 
@@ -114,15 +114,13 @@ func (s *supervisor) takeOver(ctx context.Context, record imports.Record) (impor
 // unlisted returns the imports that are followed here and not among the sorted IDs. Their
 // records were deleted by a peer before this coordinator has seen them end.
 func (s *supervisor) unlisted(ids []string) []string {
-	return slices.DeleteFunc(s.followers.IDs(), func(id string) bool {
-		_, listed := slices.BinarySearch(ids, id)
-		return listed
-	})
+	return slices.DeleteFunc(s.followers.IDs(), func(id string) bool { return listed(ids, id) })
 }
 
-// show sets the metric of the number of imports. An import that is driven here counts as
-// in the state that its driver saw last.
-func (s *supervisor) show(running []imports.Record) {
+// show sets the metrics of the imports, and of how far the covers of those that are driven
+// here have come in since the survey. An import that is driven here counts as in the state
+// that its driver saw last.
+func (s *supervisor) show(running []imports.Record, seen *survey) {
 	driven := s.drivers.all()
 	counts := s.cleanup.counts()
 	for _, record := range running {
@@ -135,5 +133,10 @@ func (s *supervisor) show(running []imports.Record) {
 	}
 	for _, state := range states {
 		s.metrics.imports.WithLabelValues(string(state)).Set(float64(counts[state]))
+	}
+	if seen != nil {
+		stored := maps.Clone(seen.Covers)
+		maps.DeleteFunc(stored, func(id string, _ uint64) bool { _, ok := driven[id]; return !ok })
+		s.followers.ShowLag(stored)
 	}
 }

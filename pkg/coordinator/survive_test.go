@@ -22,8 +22,7 @@ import (
 // next one, planned or not. After one death less it goes on, and the count starts anew.
 func TestAnImportThatKillsCoordinatorsFails(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(100)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 100)
 	deaths := func(id string, n int) {
 		for range n {
 			_, err := f.imports.Apply(t.Context(), id, imports.Record.Begin)
@@ -111,8 +110,7 @@ func TestCostlyStepsAreNotedBeforeTheyBegin(t *testing.T) {
 // error that names the file. The coordinator and imports of other repositories go on.
 func TestATamperedFileFailsItsReaders(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(100)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 100)
 	f.repository("other", "s3://repo/other")
 	f.commit(entry.Entry{Key: "a", Address: "s3://old/a"}, entry.Entry{Key: "b", Address: "s3://old/b"})
 	s, _ := f.serve()
@@ -152,10 +150,9 @@ func TestATamperedFileFailsItsReaders(t *testing.T) {
 
 // Steps that had begun when a process died run one at a time. One of them may have killed
 // it, and would kill the next process alone.
-func TestSuspectStepsRunOneAtATime(t *testing.T) {
+func TestStepsThatMayBeDeadlyRunOneAtATime(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	s := f.service()
 	t.Cleanup(s.close)
 	var drivers []*driver
@@ -178,9 +175,9 @@ func TestSuspectStepsRunOneAtATime(t *testing.T) {
 	}
 	first := <-entered
 	expect.Eventually(t, "the other step waits", func() bool {
-		s.limits.suspects.mu.Lock()
-		defer s.limits.suspects.mu.Unlock()
-		return s.limits.suspects.keys[""].users == 2
+		s.limits.deadly.mu.Lock()
+		defer s.limits.deadly.mu.Unlock()
+		return s.limits.deadly.keys[""].users == 2
 	})
 	for _, d := range drivers {
 		record := f.record(d.imp.id)
@@ -200,8 +197,7 @@ func TestSuspectStepsRunOneAtATime(t *testing.T) {
 // recorded.
 func TestSurvivedStepsDoNotCountAsDeaths(t *testing.T) {
 	t.Parallel()
-	source, _ := numbered(10)
-	f := newFleet(t, source)
+	f, _ := numberedFleet(t, 10)
 	s := f.service()
 	t.Cleanup(s.close)
 	d := s.newDriver(f.start(s, request("", "")))

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // survey is what the work queue held of all imports, with the number of the survey. A
@@ -27,14 +31,15 @@ type survey struct {
 // fleetWatch watches the work queue by surveys, and listens to workers. Its methods and
 // fields may be used concurrently.
 type fleetWatch struct {
-	backend  *backend.Backend
-	now      func() time.Time
-	log      *slog.Logger
-	surveyed func(backend.Survey) // called after each survey
-	metrics  watchMetrics
+	backend *backend.Backend
+	now     func() time.Time
+	log     *slog.Logger
+	metrics watchMetrics
 
-	last     atomic.Pointer[survey] // nil before the first
-	begun    atomic.Uint64          // surveys, the number of the one that began last
+	last  atomic.Pointer[survey] // nil before the first
+	begun atomic.Uint64          // surveys, the number of the one that began last
+
+	mu       sync.Mutex
 	workers  workerPresence
 	problems problemReports
 }
@@ -46,9 +51,9 @@ type watchMetrics struct {
 	covers      prometheus.Gauge
 }
 
-func newFleetWatch(cfg Config, surveyed func(backend.Survey)) *fleetWatch {
+func newFleetWatch(cfg Config) *fleetWatch {
 	f := metric.With(cfg.Registerer).In("fleet")
-	return &fleetWatch{backend: cfg.Backend, now: cfg.Now, log: cfg.Log, surveyed: surveyed, metrics: watchMetrics{
+	return &fleetWatch{backend: cfg.Backend, now: cfg.Now, log: cfg.Log, problems: make(problemReports), metrics: watchMetrics{
 		partitions: f.GaugeVec("partitions", "Partitions in the work queue: queued ones, and running ones, which a worker has.",
 			metric.By("state", "queued", "running")),
 		redelivered: f.Gauge("partitions_redelivered", "Running partitions that were delivered before."),
@@ -59,7 +64,7 @@ func newFleetWatch(cfg Config, surveyed func(backend.Survey)) *fleetWatch {
 
 // run listens to workers and takes surveys until ctx ends.
 func (w *fleetWatch) run(ctx context.Context) {
-	if err := errors.Join(w.workers.listen(ctx, w.backend), w.backend.Gossip.ListenProblems(ctx, w.noteProblem)); err != nil && ctx.Err() == nil {
+	if err := w.listen(ctx); err != nil && ctx.Err() == nil {
 		w.log.Warn("listen to workers", "err", err)
 	}
 	for ctx.Err() == nil {
@@ -74,6 +79,19 @@ func (w *fleetWatch) run(ctx context.Context) {
 	}
 }
 
+// listen listens to workers until ctx ends.
+func (w *fleetWatch) listen(ctx context.Context) error {
+	load, err := w.backend.Queue.WatchLoad(ctx, w.backend.Gossip, func() bool { return false }) // which never asks by itself
+	w.mu.Lock()
+	w.workers.load = load
+	w.mu.Unlock()
+	return errors.Join(err, w.backend.Gossip.ListenProblems(ctx, func(p gossip.Problem) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.problems.note(p, w.now())
+	}))
+}
+
 // survey takes one survey.
 func (w *fleetWatch) survey(ctx context.Context) error {
 	number := w.begun.Add(1)
@@ -82,9 +100,10 @@ func (w *fleetWatch) survey(ctx context.Context) error {
 		return err
 	}
 	w.last.Store(&survey{seen, number})
-	w.workers.note(seen.Survey, w.now())
 	w.show(seen)
-	w.surveyed(seen)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.workers.note(seen.Survey, w.now())
 	return nil
 }
 
@@ -118,6 +137,8 @@ func (w *fleetWatch) show(seen backend.Survey) {
 // the workers' reports tell; "" is nothing.
 func (w *fleetWatch) problem(id string) string {
 	seen, now := w.last.Load(), w.now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	switch {
 	case seen == nil:
 		return ""
@@ -127,4 +148,80 @@ func (w *fleetWatch) problem(id string) string {
 	return w.problems.current(id, seen.Partitions[id], now)
 }
 
-func (w *fleetWatch) noteProblem(p gossip.Problem) { w.problems.note(p, w.now()) }
+const (
+	// missingAfter is the time without a sign of a worker after which imports report it:
+	// longer than it takes to replace a worker, or to elect leaders of NATS.
+	missingAfter = 30 * time.Second
+
+	// surveysWithin is more than the longest time between two surveys while NATS answers.
+	surveysWithin = 20 * time.Second
+
+	// noWorkers is the problem of an import whose partitions no worker takes.
+	noWorkers = "no worker is heard of: start workers, or check that they reach NATS and are of this version"
+)
+
+// workerPresence knows when there was the last sign of a worker. Workers that wait for
+// partitions ask NATS, and those that work tell each other the load at least every two
+// seconds. The zero value does not listen yet.
+type workerPresence struct {
+	load *queue.LoadWatch // nil before listen
+	seq  uint64           // of load, at the last survey
+	at   time.Time        // of the last survey; zero before the first
+	sign time.Time        // when there was a sign of a worker, or no survey for long
+}
+
+// note records whether there was a sign of a worker since the survey before.
+func (w *workerPresence) note(seen queue.Survey, now time.Time) {
+	sign := seen.Waiting > 0 || now.Sub(w.at) >= surveysWithin // then there may have been one
+	if w.load != nil {
+		_, seq := w.load.Last()
+		sign, w.seq = sign || seq != w.seq, seq
+	}
+	if w.at = now; sign {
+		w.sign = now
+	}
+}
+
+// missing reports whether there was no sign of a worker for long, though surveys were
+// taken all the time.
+func (w *workerPresence) missing(now time.Time) bool {
+	return w.load != nil && now.Sub(w.at) < surveysWithin && now.Sub(w.sign) >= missingAfter
+}
+
+// reportedFor is how long a worker's report of a problem counts: longer than it usually
+// takes until the next worker has tried the partition, and reports again.
+const reportedFor = 3 * time.Minute
+
+// problemReports are the reports of workers about partitions that make no progress: at most
+// one for each import, by its ID.
+type problemReports map[string]problemReport
+
+type problemReport struct {
+	gossip.Problem
+	at time.Time
+}
+
+// note records a worker's report. The first partition of an import with a problem
+// counts until its problem is over, so that the import's problem does not change with
+// each report on one of many partitions.
+func (p problemReports) note(report gossip.Problem, now time.Time) {
+	maps.DeleteFunc(p, func(_ string, r problemReport) bool { return now.Sub(r.at) >= reportedFor })
+	if first, ok := p[report.ImportID]; ok && first.PartitionID != report.PartitionID {
+		return
+	}
+	if report.Text == "" {
+		delete(p, report.ImportID)
+		return
+	}
+	p[report.ImportID] = problemReport{report, now}
+}
+
+// current returns the problem of an import, if its partition is among those outstanding,
+// or "".
+func (p problemReports) current(importID string, outstanding []string, now time.Time) string {
+	r, ok := p[importID]
+	if !ok || now.Sub(r.at) >= reportedFor || !slices.Contains(outstanding, r.PartitionID) {
+		return ""
+	}
+	return r.Text
+}

@@ -92,7 +92,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	}
 	cat, requests := catalog.New(b.backend.Bucket(kv.BucketCatalog)), requestState(b.backend)
 	service := coordinator.New(coordinator.Config{
-		Backend: b.backend, Imports: b.imports, Catalog: cat, Requests: requests, Stores: b.stores, Trials: b.stores,
+		State: coordinator.State{Backend: b.backend, Imports: b.imports, Catalog: cat}, Requests: requests, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers),
 		Holder:  holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,

@@ -41,7 +41,7 @@ func metricsTable(t *testing.T) string {
 		register func(prometheus.Registerer)
 	}{
 		{"coordinator", func(reg prometheus.Registerer) {
-			coordinator.New(coordinator.Config{Backend: new(backend.Backend), Registerer: reg})
+			coordinator.New(coordinator.Config{State: coordinator.State{Backend: new(backend.Backend)}, Registerer: reg})
 			server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
 		}},
 		{"worker", func(reg prometheus.Registerer) {

@@ -58,13 +58,6 @@ func (p *Progress) Covered() (objects int64, ranges int) {
 	return p.objects, fold.Ranges
 }
 
-// Count returns how many covers came in.
-func (p *Progress) Count() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.seen
-}
-
 // Rest returns how long to wait before the next fold.
 func (p *Progress) Rest() time.Duration {
 	p.mu.Lock()
@@ -88,7 +81,7 @@ func (p *Progress) Await(ctx context.Context, n uint64) bool {
 	tick := time.NewTicker(catchUp / 200)
 	defer tick.Stop()
 	for {
-		if p.Count() >= n {
+		if seen, _ := p.size(); seen >= n {
 			return true
 		}
 		select {
