@@ -53,7 +53,7 @@ func TestBrokenRecordsBlockNothing(t *testing.T) {
 
 func TestEachBrokenRecordIsLoggedOnce(t *testing.T) {
 	var said transcript.Buffer
-	b := brokenRecords{shown: newMetrics(prometheus.NewRegistry()).broken, log: slog.New(slog.NewTextHandler(&said, nil))}
+	b := brokenRecords{of: make(map[string]map[string]string), shown: newMetrics(prometheus.NewRegistry()).broken, log: slog.New(slog.NewTextHandler(&said, nil))}
 	logged := 0
 	for i, tc := range []struct {
 		bucket string

@@ -51,28 +51,12 @@ func (e end) lately(now time.Time) bool {
 	return now.Sub(e.at) < keepEnded || now.Sub(e.seen) < keepSeen
 }
 
-func newCleanup(cfg Config, followers *follow.Followers, forgotten prometheus.Counter) *cleanup {
-	return &cleanup{
-		imports: cfg.Imports, discard: cfg.Backend.Discard, followers: followers, forgotten: forgotten, now: cfg.Now, log: cfg.Log,
-		ended: make(map[string]end),
-	}
-}
-
 // hasEnded reports whether the import is known to have ended.
 func (c *cleanup) hasEnded(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, ended := c.ended[id]
 	return ended
-}
-
-// endedLately reports whether the import is known to have ended, and its record is to be
-// kept for now.
-func (c *cleanup) endedLately(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ended := c.ended[id]
-	return ended && e.lately(c.now())
 }
 
 // counts returns how many imports are known to have ended, by state.
@@ -86,9 +70,15 @@ func (c *cleanup) counts() map[imports.State]int {
 	return n
 }
 
-// read reads the record of an import, and retires the import if it has ended. An import
-// that has no record any more has ended.
+// read reads the record of an import, unless the import is known to have ended lately, and
+// retires the import if it has ended. An import that has no record any more has ended.
 func (c *cleanup) read(ctx context.Context, id string) (imports.Record, error) {
+	c.mu.Lock()
+	e, ended := c.ended[id]
+	c.mu.Unlock()
+	if ended && e.lately(c.now()) {
+		return imports.Record{State: e.state}, nil
+	}
 	record, err := c.imports.Get(ctx, id)
 	if fault.Is(err, fault.NotFound) {
 		c.followers.Unfollow(id)
@@ -100,11 +90,17 @@ func (c *cleanup) read(ctx context.Context, id string) (imports.Record, error) {
 	return record, err
 }
 
-// retire records that an import has ended, stops following it, and deletes its record
-// once that is due.
+// retire records that an import has ended, unless that is known, stops following it, and
+// deletes its record once that is due.
 func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
 	id, now := r.Job.ImportID, c.now()
-	e := c.note(id, end{r.Updated, now, r.State})
+	c.mu.Lock()
+	e, again := c.ended[id]
+	if !again {
+		e = end{r.Updated, now, r.State}
+		c.ended[id] = e
+	}
+	c.mu.Unlock()
 	c.followers.Unfollow(id) // after it is recorded; see Service.follow
 	if e.lately(now) {
 		return nil
@@ -122,17 +118,6 @@ func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
 	return nil
 }
 
-// note records the end of an import, and returns the one that was recorded first.
-func (c *cleanup) note(id string, e end) end {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if first, ok := c.ended[id]; ok {
-		return first
-	}
-	c.ended[id] = e
-	return e
-}
-
 // keep forgets all imports but those of the sorted IDs: a peer has deleted their records.
 // An import that ended since the IDs were read is recorded again.
 func (c *cleanup) keep(ids []string) {
@@ -147,13 +132,11 @@ func listed(ids []string, id string) bool {
 	return found
 }
 
-// sweep discards messages of imports that have ended, or have no record. They are left by
-// a coordinator that died between its last two steps, or stored later by a process that
-// was cut off for a while.
-//
-// A record is stored before the first message of its import. But ids may be outdated, so
-// for an import that is not among them the record is read. Each survey is swept once,
-// since it does not tell what is in the queue later.
+// sweep discards messages of imports that have ended, or have no record: their coordinator
+// died before its last step, or a process that was cut off stored them late. The IDs may
+// be outdated, so for an import that is not among them the record is read, which is stored
+// before the first message. Each survey is swept once, since it does not tell what is in
+// the queue later.
 func (c *cleanup) sweep(ctx context.Context, seen *survey, ids []string) error {
 	if seen == nil || seen.number == c.swept {
 		return nil

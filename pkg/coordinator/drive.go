@@ -40,8 +40,7 @@ type driver struct {
 	cleanup *cleanup
 	drivers *drivers
 
-	failures int    // errors in a row
-	problem  string // that the record shows
+	failures int // errors in a row
 }
 
 // importHandle is one import, as all parts of its driver see it. Its fields do not change.
@@ -64,12 +63,11 @@ func (h *importHandle) apply(ctx context.Context, transition func(imports.Record
 }
 
 // report shows in the import's status why it does not get on; "" is that it does.
-func (h *importHandle) report(ctx context.Context, problem string) (imports.Record, error) {
-	record, err := h.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Report(problem) })
+func (h *importHandle) report(ctx context.Context, problem string) {
+	_, err := h.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Report(problem) })
 	if err != nil {
 		h.log.Debug("report the problem of an import", "err", err)
 	}
-	return record, err
 }
 
 // run drives the import until it has ended, another coordinator drives it, or ctx ends.
@@ -81,47 +79,31 @@ func (d *driver) run(ctx context.Context) error {
 			return err
 		}
 		rest := d.progress.Rest()
-		if err != nil {
-			rest = d.noteError(ctx, err)
-		} else {
+		switch {
+		case err == nil:
 			d.failures = 0
-			if problem := d.watch.problem(d.imp.id); problem != d.problem {
-				d.report(ctx, problem)
-			}
+		case ctx.Err() == nil:
+			rest = d.noteError(ctx, err)
 		}
 		d.rest(ctx, rest)
 	}
 	return nil
 }
 
-// noteError counts and reports an error, and returns after how long to try again.
+// noteError counts and reports an error, and returns after how long to try again. What will
+// pass does not count: a full queue empties as other imports get on, and what a process of
+// another version wrote can be read once all processes are of one version.
 func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 	after := pause.Bound(retryAfter, maxRetry, d.failures+1)
-	if ctx.Err() != nil {
-		return after
-	}
 	if d.backend.Conn.Err() == nil { // while NATS is away nothing can be decided
-		if !external(err) {
+		if !errors.Is(err, queue.ErrFull) && !errors.Is(err, natsconn.ErrProtocol) {
 			d.failures++
 		}
-		d.report(ctx, err.Error())
+		d.imp.report(ctx, err.Error())
 	}
 	d.imp.metrics.retries.Inc()
 	d.imp.log.Warn("import meets an error", "failures", d.failures, "retry_after", after, "err", err)
 	return after
-}
-
-// external reports whether an error does not count against the import. A full queue
-// empties as other imports get on. What a process of another version wrote can be read
-// once all processes are of one version.
-func external(err error) bool {
-	return errors.Is(err, queue.ErrFull) || errors.Is(err, natsconn.ErrProtocol)
-}
-
-func (d *driver) report(ctx context.Context, problem string) {
-	if record, err := d.imp.report(ctx, problem); err == nil {
-		d.problem = record.Problem
-	}
 }
 
 // rest waits at least for the given time, and then for new covers of the import.
@@ -146,7 +128,6 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	d.problem = record.Problem
 	d.drivers.note(d.imp.id, record.State)
 	switch {
 	case record.State.Ended():
@@ -165,6 +146,9 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	if ended {
 		return d.step(ctx) // which clears up
 	}
+	if problem := d.watch.problem(d.imp.id); err == nil && problem != record.Problem {
+		d.imp.report(ctx, problem)
+	}
 	return false, err
 }
 
@@ -179,9 +163,9 @@ func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool
 		if err := d.progress.Err(); err != nil {
 			return false, err // covers that are missing may be stored
 		}
-		return false, d.gaps.close(ctx, record)
+		return false, d.gaps.close(ctx)
 	}
-	final, err := d.gaps.endIsFinal(ctx, record, fold, covers)
+	final, err := d.gaps.endIsFinal(ctx, fold, covers)
 	if err != nil || !final {
 		return false, err
 	}

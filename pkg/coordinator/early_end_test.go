@@ -82,13 +82,12 @@ func TestAFinalEndStaysFinal(t *testing.T) {
 	f.work(2)
 	d := s.newDriver(id)
 	expect.Eventually(t, "the end is final", func() bool {
-		record := f.record(id)
 		expect.NoError(t, s.watch.survey(t.Context()))
 		fold, covers := d.progress.Fold()
 		if !fold.Complete() {
 			return false
 		}
-		final, err := d.gaps.endIsFinal(t.Context(), record, fold, covers)
+		final, err := d.gaps.endIsFinal(t.Context(), fold, covers)
 		expect.NoError(t, err)
 		return final
 	})

@@ -13,7 +13,6 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/transcript"
-	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -122,22 +121,25 @@ func TestAnImportIsNotForgottenAsSoonAsItHasEnded(t *testing.T) {
 }
 
 func TestTheFirstEndOfAnImportCounts(t *testing.T) {
-	c := newCleanup(Config{State: State{Backend: &backend.Backend{}}, Now: time.Now}, nil, nil)
-	first := end{at: time.Now(), seen: time.Now(), state: imports.Failed}
-	for _, id := range []string{"a", "b"} {
-		c.note(id, first)
+	c := newSupervisorTest(t).cleanup
+	retire := func(id string, state imports.State) {
+		t.Helper()
+		r := imports.Record{Job: imports.Job{ImportID: id}, State: state, Updated: time.Now()}
+		expect.NoError(t, c.retire(t.Context(), r))
 	}
-	if got := c.note("a", end{state: imports.Completed}); got != first {
-		t.Errorf("a second end replaces the first: %+v", got)
-	}
+	retire("a", imports.Failed)
+	retire("b", imports.Failed)
+	retire("a", imports.Completed)
 	if n := c.counts(); n[imports.Failed] != 2 || len(n) != 1 {
-		t.Errorf("the counts are %v", n)
+		t.Errorf("the counts are %v, want two that failed", n)
 	}
-	if c.keep([]string{"b", "c"}); c.hasEnded("a") || !c.endedLately("b") || c.hasEnded("c") {
+	if c.keep([]string{"b", "c"}); c.hasEnded("a") || !c.hasEnded("b") || c.hasEnded("c") {
 		t.Errorf("after only b and c are kept, the ends are %v", c.ended)
 	}
-	if long := (end{at: time.Now().Add(-keepEnded), seen: time.Now().Add(-keepSeen)}); long.lately(time.Now()) || !first.lately(time.Now()) {
-		t.Error("an end of a day ago is lately, or one of just now is not")
+	now := time.Now()
+	if !(end{at: now, seen: now.Add(-keepSeen)}).lately(now) || !(end{at: now.Add(-keepEnded), seen: now}).lately(now) ||
+		(end{at: now.Add(-keepEnded), seen: now.Add(-keepSeen)}).lately(now) {
+		t.Error("an end of a day ago is lately, or one that was just recorded or seen is not")
 	}
 }
 

@@ -7,10 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
-	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -19,9 +15,6 @@ const (
 	// maxListings bounds how often the same keys are listed again because their covers do
 	// not chain.
 	maxListings = 10
-
-	// publishers bounds how many partitions of an import are published at a time.
-	publishers = 16
 
 	// stalledFor is the shortest time without a new cover of an import after which
 	// AckWait of its partitions is restarted.
@@ -45,57 +38,42 @@ type gapCloser struct {
 	imp      *importHandle
 	queue    partitionQueue
 	watch    *fleetWatch
-	progress interface {
-		Fold() (partition.Fold, uint64)
-	}
-	listings  map[string]int                 // how often a gap was queued, by its After
-	parts     map[string]partition.Partition // that were queued or running, by ID
-	surveyed  uint64                         // only surveys of a higher number are used
-	finalAt   uint64                         // number of covers at which the end was final; 0 if it never was
-	sinceLast stallTimer
+	fold     func() (partition.Fold, uint64) // see follow.Progress
+	listings map[string]int                  // how often a gap was queued, by its After
+	parts    map[string]partition.Partition  // that were queued or running, by ID
+	surveyed uint64                          // only surveys of a higher number are used
+	finalAt  uint64                          // number of covers at which the end was final; 0 if it never was
+	covers   uint64                          // that had come in at the last look, for resetIfStalled
+	since    time.Time                       // when their number last changed
 }
 
-func newGapCloser(imp *importHandle, queue partitionQueue, watch *fleetWatch, progress *follow.Progress) *gapCloser {
+func newGapCloser(imp *importHandle, queue partitionQueue, watch *fleetWatch, fold func() (partition.Fold, uint64)) *gapCloser {
 	return &gapCloser{
-		imp: imp, queue: queue, watch: watch, progress: progress,
+		imp: imp, queue: queue, watch: watch, fold: fold,
 		listings: make(map[string]int), parts: make(map[string]partition.Partition), surveyed: watch.begun.Load(),
 	}
 }
 
-// publish queues partitions. Only a survey that begins after it can show that they are
-// not in the queue.
-func (g *gapCloser) publish(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error {
+// publish queues a partition. Only a survey that begins after it can show that the
+// partition is not in the queue.
+func (g *gapCloser) publish(ctx context.Context, lane queue.Lane, p partition.Partition) error {
 	defer func() { g.surveyed = g.watch.begun.Load() }()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(publishers)
-	for i, p := range parts {
-		g.parts[p.ID] = p
-		put := func() error { return g.queue.PublishTo(ctx, lane, p) }
-		if i > 0 {
-			group.Go(put)
-		} else if err := put(); err != nil { // the first keys are listed first
-			return err
-		}
-	}
-	return group.Wait()
+	g.parts[p.ID] = p
+	return g.queue.PublishTo(ctx, lane, p)
 }
 
 // close queues each gap that no partition, queued or running, will cover. This one rule
 // repairs all that is lost between two steps of any process.
-//
-// A partition leaves the queue after its last cover is stored. A survey looks at the
-// queue first, and at the covers then. So it counts all covers of the partitions that it
-// does not see in the queue.
-func (g *gapCloser) close(ctx context.Context, record imports.Record) error {
-	fold, covers := g.progress.Fold()
-	if err := g.queueGaps(ctx, record, fold, covers); err != nil {
+func (g *gapCloser) close(ctx context.Context) error {
+	fold, covers := g.fold()
+	if err := g.queueGaps(ctx, fold, covers); err != nil {
 		return err
 	}
 	return g.resetIfStalled(ctx, covers)
 }
 
-func (g *gapCloser) queueGaps(ctx context.Context, record imports.Record, fold partition.Fold, covers uint64) error {
-	outstanding, known, err := g.surveyedSince(ctx, record, covers)
+func (g *gapCloser) queueGaps(ctx context.Context, fold partition.Fold, covers uint64) error {
+	outstanding, known, err := g.surveyedSince(ctx, covers)
 	if err != nil || !known {
 		return err
 	}
@@ -118,11 +96,11 @@ func (g *gapCloser) queueGaps(ctx context.Context, record imports.Record, fold p
 // listing ends. Then the partitions that list the keys beyond must have ended: their
 // covers come in before they leave the queue. The end stays final until another cover
 // comes in.
-func (g *gapCloser) endIsFinal(ctx context.Context, record imports.Record, fold partition.Fold, covers uint64) (bool, error) {
+func (g *gapCloser) endIsFinal(ctx context.Context, fold partition.Fold, covers uint64) (bool, error) {
 	if fold.Beyond == "" || covers == g.finalAt {
 		return true, nil
 	}
-	outstanding, known, err := g.surveyedSince(ctx, record, covers)
+	outstanding, known, err := g.surveyedSince(ctx, covers)
 	if err != nil || !known {
 		return false, err
 	}
@@ -137,22 +115,19 @@ func (g *gapCloser) endIsFinal(ctx context.Context, record imports.Record, fold 
 // surveyedSince returns the partitions that the last survey saw, queued or running. They
 // are known if the survey began after the last change to the queue and no earlier call
 // has used it, and if all covers that it counted are among the given number.
-func (g *gapCloser) surveyedSince(ctx context.Context, record imports.Record, covers uint64) (parts []partition.Partition, known bool, err error) {
+func (g *gapCloser) surveyedSince(ctx context.Context, covers uint64) (parts []partition.Partition, known bool, err error) {
 	seen := g.watch.last.Load()
 	if seen == nil || seen.number <= g.surveyed || covers < seen.Covers[g.imp.id] {
 		return nil, false, nil
 	}
 	g.surveyed = seen.number
-	return g.outstanding(ctx, record, seen.Partitions[g.imp.id])
+	return g.outstanding(ctx, seen.Partitions[g.imp.id])
 }
 
 // outstanding returns the partitions of the IDs, which a survey saw. It reports whether
 // all of them could be read: of one that has left the queue since, the survey may not
 // count all covers. Partitions that were read are kept, since they never change.
-func (g *gapCloser) outstanding(ctx context.Context, record imports.Record, ids []string) (parts []partition.Partition, all bool, err error) {
-	for _, p := range record.Partitions {
-		g.parts[p.ID] = p
-	}
+func (g *gapCloser) outstanding(ctx context.Context, ids []string) (parts []partition.Partition, all bool, err error) {
 	known := make(map[string]partition.Partition, len(ids))
 	var unknown []string
 	for _, id := range ids {
@@ -178,29 +153,16 @@ func (g *gapCloser) outstanding(ctx context.Context, record imports.Record, ids 
 // workers.
 func (g *gapCloser) resetIfStalled(ctx context.Context, covers uint64) error {
 	now := g.imp.now()
-	stalled := g.sinceLast.observe(covers, now)
+	if covers != g.covers || g.since.IsZero() {
+		g.covers, g.since = covers, now
+	}
 	seen := g.watch.last.Load()
-	if seen == nil || seen.Waiting == 0 || stalled < max(stalledFor, 2*g.queue.AckWait()) {
+	if seen == nil || seen.Waiting == 0 || now.Sub(g.since) < max(stalledFor, 2*g.queue.AckWait()) {
 		return nil
 	}
-	g.sinceLast.since = now
+	g.since = now
 	ids := seen.Partitions[g.imp.id] // in random order, so that each one has its turn in time
 	return g.queue.ResetAckWait(ctx, g.imp.id, ids[:min(len(ids), maxResets)])
-}
-
-// stallTimer knows since when an import has its present number of covers, by the clock of
-// this process. The zero value has not started.
-type stallTimer struct {
-	covers uint64
-	since  time.Time
-}
-
-// observe returns for how long the number of covers has not changed.
-func (t *stallTimer) observe(covers uint64, now time.Time) time.Duration {
-	if covers != t.covers || t.since.IsZero() {
-		*t = stallTimer{covers, now}
-	}
-	return now.Sub(t.since)
 }
 
 // inconsistent says that the covers of a span do not chain, however often it is listed.

@@ -50,22 +50,18 @@ type gapTest struct {
 	*gapCloser
 	t      *testing.T
 	queued *memoryQueue
-	fold   partition.Fold
-	covers uint64
+	made   partition.Fold // of the covers that have come in
+	came   uint64         // number of covers that have come in
 	clock  time.Time
 }
 
 func newGapTest(t *testing.T, gaps ...partition.Span) *gapTest {
-	g := &gapTest{t: t, queued: &memoryQueue{parts: make(map[string]partition.Partition)}, fold: partition.Fold{Gaps: gaps}, clock: time.Now()}
+	g := &gapTest{t: t, queued: &memoryQueue{parts: make(map[string]partition.Partition)}, made: partition.Fold{Gaps: gaps}, clock: time.Now()}
 	imp := handle("import", imports.NewStore(new(kvtest.Memory)))
 	imp.now = func() time.Time { return g.clock }
-	g.gapCloser = newGapCloser(imp, g.queued, new(fleetWatch), nil)
-	g.progress = g
+	g.gapCloser = newGapCloser(imp, g.queued, new(fleetWatch), func() (partition.Fold, uint64) { return g.made, g.came })
 	return g
 }
-
-// Fold is what covers make of the import.
-func (g *gapTest) Fold() (partition.Fold, uint64) { return g.fold, g.covers }
 
 // survey takes a survey that counts so many covers, while so many workers wait.
 func (g *gapTest) survey(covers uint64, waiting int) {
@@ -81,7 +77,7 @@ func (g *gapTest) survey(covers uint64, waiting int) {
 // expectQueued looks for gaps, and checks which spans are queued then.
 func (g *gapTest) expectQueued(when string, want ...partition.Span) {
 	g.t.Helper()
-	expect.NoError(g.t, g.close(g.t.Context(), imports.Record{}))
+	expect.NoError(g.t, g.close(g.t.Context()))
 	var got []partition.Span
 	for _, p := range g.queued.parts {
 		got = append(got, p.Span)
@@ -102,7 +98,7 @@ func TestAGapIsQueuedUntilItsKeysAreCovered(t *testing.T) {
 		clear(g.queued.parts) // a worker has listed it, and found no ranges
 	}
 	g.survey(0, 0)
-	if err := g.close(t.Context(), imports.Record{}); !errors.Is(err, inconsistent{gap}) || !hopeless(err) {
+	if err := g.close(t.Context()); !errors.Is(err, inconsistent{gap}) || !hopeless(err) {
 		t.Errorf("after %d listings: %v, want inconsistent", maxListings, err)
 	}
 }
@@ -113,10 +109,12 @@ func TestOnlyAFreshSurveyShowsGaps(t *testing.T) {
 	g.expectQueued("before the first survey")
 	g.survey(1, 0)
 	g.expectQueued("a cover that is counted has not come in")
-	g.covers = 1
+	g.came = 1
 	g.survey(1, 0)
-	expect.NoError(t, g.publish(t.Context(), queue.Bulk)) // nothing, but the queue may have changed
-	g.expectQueued("the survey is older than the queue")
+	other := partition.New("import", partition.Span{Upto: "a"}, false, false)
+	expect.NoError(t, g.publish(t.Context(), queue.Bulk, other))
+	g.expectQueued("the survey is older than a partition", other.Span)
+	clear(g.queued.parts)
 	g.survey(1, 0)
 	g.expectQueued("the survey is fresh", gap)
 	clear(g.queued.parts)
@@ -125,10 +123,10 @@ func TestOnlyAFreshSurveyShowsGaps(t *testing.T) {
 
 func TestAnEndIsFinalOnceAllPartitionsBeyondHaveEnded(t *testing.T) {
 	g := newGapTest(t)
-	g.fold.Beyond, g.covers = "k", 2
+	g.made.Beyond, g.came = "k", 2
 	final := func(want bool, when string) {
 		t.Helper()
-		got, err := g.endIsFinal(t.Context(), imports.Record{}, g.fold, g.covers)
+		got, err := g.endIsFinal(t.Context(), g.made, g.came)
 		if expect.NoError(t, err); got != want {
 			t.Errorf("%s: final is %t, want %t", when, got, want)
 		}
@@ -141,7 +139,7 @@ func TestAnEndIsFinalOnceAllPartitionsBeyondHaveEnded(t *testing.T) {
 	g.survey(2, 0)
 	final(true, "it has ended")
 	final(true, "without another survey")
-	g.covers++
+	g.came++
 	final(false, "after another cover")
 }
 
@@ -161,26 +159,13 @@ func TestPartitionsThatStallAreReset(t *testing.T) {
 		{stalledFor / 2, 0, 1, false}, // it was reset
 		{stalledFor / 2, 1, 1, false}, // a cover has come
 		{stalledFor, 1, 1, true},
+		{stalledFor, 0, 1, false}, // the covers are lost
 	} {
-		g.clock, g.covers, g.queued.reset = g.clock.Add(tc.after), tc.covers, nil
+		g.clock, g.came, g.queued.reset = g.clock.Add(tc.after), tc.covers, nil
 		g.survey(tc.covers, tc.waiting)
-		expect.NoError(t, g.close(t.Context(), imports.Record{}))
+		expect.NoError(t, g.close(t.Context()))
 		if reset := slices.Equal(g.queued.reset, []string{part.ID}); reset != tc.reset {
 			t.Errorf("look %d: reset is %t, want %t", i, reset, tc.reset)
-		}
-	}
-}
-
-func TestStallTimer(t *testing.T) {
-	var timer stallTimer
-	begun := time.Now()
-	for i, tc := range []struct {
-		covers         uint64
-		seconds, since int
-	}{{0, 0, 0}, {0, 5, 5}, {1, 6, 0}, {1, 9, 3}, {0, 10, 0}, {0, 12, 2}} { // the covers are lost at 10
-		now := begun.Add(time.Duration(tc.seconds) * time.Second)
-		if got, want := timer.observe(tc.covers, now), time.Duration(tc.since)*time.Second; got != want {
-			t.Errorf("observation %d: %v, want %v", i, got, want)
 		}
 	}
 }
@@ -194,9 +179,9 @@ func TestPartitionsOfAClockThatWasAheadAreFreed(t *testing.T) {
 	f := fleetOver(t, q, source)
 	s := f.service()
 	id := f.startCut(s, request("", ""), "dir/000300", "dir/000600")
-	f.drive(s, id)
+	drive(f, s, id)
 	for range f.planned(id) {
-		expect.NoError(t, f.pull().Nak(t.Context(), time.Hour))
+		expect.NoError(t, pull(f).Nak(t.Context(), time.Hour))
 	}
 	f.work(1)
 	expect.Eventually(t, "the import ends", func() bool {

@@ -147,7 +147,7 @@ func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...s
 	f.t.Helper()
 	id = f.start(s, r)
 	parts := rangetest.Plan(id, cuts)
-	f.plan(id, mode, parts)
+	plan(f, id, mode, parts)
 	for _, p := range parts {
 		expect.NoError(f.t, f.backend.Queue.PublishTo(f.t.Context(), queue.Bulk, p))
 	}
@@ -155,7 +155,7 @@ func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...s
 }
 
 // plan records the plan of an import.
-func (f *fleet) plan(id string, mode objectstore.Mode, parts []partition.Partition) {
+func plan(f *fleet, id string, mode objectstore.Mode, parts []partition.Partition) {
 	f.t.Helper()
 	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
 		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{Mode: mode}, 0)
@@ -164,13 +164,13 @@ func (f *fleet) plan(id string, mode objectstore.Mode, parts []partition.Partiti
 }
 
 // cover publishes a cover of the span, without a range.
-func (f *fleet) cover(id string, span partition.Span) {
+func cover(f *fleet, id string, span partition.Span) {
 	f.t.Helper()
 	expect.NoError(f.t, f.backend.Covers.Publish(f.t.Context(), id, "p", partition.Cover{Span: span}))
 }
 
 // pull takes a partition of lane bulk from the queue, as a worker does.
-func (f *fleet) pull() *queue.Task {
+func pull(f *fleet) *queue.Task {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), expect.Patience)
 	defer cancel()
@@ -180,7 +180,7 @@ func (f *fleet) pull() *queue.Task {
 }
 
 // shows waits until the status of an import shows a problem that holds the text.
-func (f *fleet) shows(s *Service, id, text string) {
+func shows(f *fleet, s *Service, id, text string) {
 	f.t.Helper()
 	expect.Eventually(f.t, "the problem is shown", func() bool {
 		status, err := s.Status(f.t.Context(), "repo", id)
@@ -191,7 +191,7 @@ func (f *fleet) shows(s *Service, id, text string) {
 
 // completes waits until the import is completed, and checks that it holds all objects and
 // shows no problem.
-func (f *fleet) completes(id string, objects int) {
+func completes(f *fleet, id string, objects int) {
 	f.t.Helper()
 	if r := f.completed(id); r.Objects != int64(objects) || r.Problem != "" {
 		f.t.Errorf("completed with %d objects and the problem %q, want %d objects", r.Objects, r.Problem, objects)
@@ -211,7 +211,7 @@ func failUntil(op string, err error) (hook func(context.Context, memstore.Call) 
 }
 
 // drive has a service that does not run drive an import until the test ends.
-func (f *fleet) drive(s *Service, id string) {
+func drive(f *fleet, s *Service, id string) {
 	f.t.Helper()
 	d := s.newDriver(id)
 	f.run(func(ctx context.Context) { _ = d.run(ctx) })

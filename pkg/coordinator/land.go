@@ -83,9 +83,6 @@ func (l *lander) target(record imports.Record) target {
 // revision and the attempt was never on it, the attempt is dead: it can never land, since
 // no revision comes again. Only the latest head can tell that, because an older one may
 // be from before the attempt landed.
-//
-// The attempt is recorded before the branch moves. So a driver that goes on after a crash
-// can tell whether it has landed.
 func (l *lander) landNow(ctx context.Context, turn *branchqueue.Turn, record imports.Record) (ended bool, err error) {
 	l.dead = nil
 	on, latest := l.target(record), false
@@ -144,13 +141,9 @@ func (l *lander) move(ctx context.Context, on target, head catalog.Branch, a *im
 // attempt, which is dead. It returns the record with the attempt that counts: another
 // coordinator may have been faster.
 func (l *lander) attempt(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (imports.Record, error) {
-	on, next := l.target(record), record
+	next := record
 	err := l.steps.survive(ctx, func() error {
-		parent, err := on.commit(ctx, head.CommitID)
-		if err != nil {
-			return err
-		}
-		t, err := newTree(ctx, l.stores, record.Job, parent.MetarangeID, fold)
+		t, err := l.tree(ctx, record, head, fold)
 		if err != nil {
 			return err
 		}
@@ -158,13 +151,13 @@ func (l *lander) attempt(ctx context.Context, record imports.Record, head catalo
 		if err != nil {
 			return fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
 		}
-		commit, err := on.add(ctx, parent, id, l.imp.now())
+		commit, err := l.target(record).add(ctx, t.parent, id, l.imp.now())
 		if err != nil {
 			return err
 		}
 		next, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
 			return r.Commit(l.imp.now().UTC(), record.Attempt, imports.Attempt{
-				CommitID: commit.ID, MetarangeID: id, Parent: parent.ID, Revision: head.Revision,
+				CommitID: commit.ID, MetarangeID: id, Parent: head.CommitID, Revision: head.Revision,
 				Created: commit.Created, Objects: fold.Objects, Ranges: fold.Ranges, Changes: t.changes,
 			})
 		})
@@ -206,18 +199,13 @@ func (l *lander) preview(ctx context.Context, record imports.Record, fold partit
 		return false, err
 	}
 	defer done()
-	on := l.target(record)
-	head, err := on.head(ctx, false)
-	if err != nil {
-		return false, err
-	}
-	parent, err := on.commit(ctx, head.CommitID)
+	head, err := l.target(record).head(ctx, false)
 	if err != nil {
 		return false, err
 	}
 	var changes metarange.Changes
 	err = l.steps.survive(ctx, func() error {
-		t, err := newTree(ctx, l.stores, record.Job, parent.MetarangeID, fold)
+		t, err := l.tree(ctx, record, head, fold)
 		if err != nil {
 			return err
 		}
@@ -258,29 +246,35 @@ func (l *lander) abandon(ctx context.Context, cause error) (ended bool, err erro
 // tree is what an import makes of the tree of a branch. Its ranges are made and stored as
 // they are yielded.
 type tree struct {
+	parent  catalog.Commit
 	files   *namespace.Files
 	ranges  metarange.Ranges
 	about   int               // estimated number of ranges
 	changes metarange.Changes // complete once all ranges were yielded
 }
 
-// newTree returns the tree of a metarange, the parent's, without the import's destination
-// and with its ranges. No tree is held in memory as a list.
-func newTree(ctx context.Context, stores objectstore.Chooser, job imports.Job, parent string, fold partition.Fold) (*tree, error) {
-	files, err := namespace.Open(ctx, stores, job.Namespace)
+// tree returns the tree of head without the import's destination and with its ranges. No
+// tree is held in memory as a list.
+func (l *lander) tree(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (*tree, error) {
+	job := record.Job
+	parent, err := l.target(record).commit(ctx, head.CommitID)
 	if err != nil {
 		return nil, err
 	}
-	base, count, err := metarange.Stream(ctx, files, parent)
+	files, err := namespace.Open(ctx, l.stores, job.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	base, count, err := metarange.Stream(ctx, files, parent.MetarangeID)
 	if err != nil {
 		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
 	}
-	src, err := source.Open(ctx, stores, job.Paths, job.Listing.Mode)
+	src, err := source.Open(ctx, l.stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return nil, err
 	}
 	prefixes, keys := src.Removed()
-	t := &tree{files: files, about: count + fold.Ranges}
+	t := &tree{parent: parent, files: files, about: count + fold.Ranges}
 	result := metarange.Replace(ctx, files, job.Breaks, base, rangesOf(fold), metarange.Removed{Prefixes: prefixes, Keys: keys})
 	t.ranges = metarange.Compare(ctx, files, base, result, &t.changes)
 	return t, nil

@@ -115,7 +115,7 @@ func newLanding(t *testing.T, q *backend.Backend) *landing {
 	expect.NoError(t, w.Flush())
 	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
 	expect.NoError(t, q.Covers.Publish(t.Context(), l.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
-	l.fleet.plan(l.id, objectstore.Parallel, []partition.Partition{partition.Whole(l.id)})
+	plan(l.fleet, l.id, objectstore.Parallel, []partition.Partition{partition.Whole(l.id)})
 	return l
 }
 

@@ -28,6 +28,11 @@ type metrics struct {
 
 	broken  *prometheus.GaugeVec // by bucket
 	imports *prometheus.GaugeVec // of the whole fleet, by state
+
+	partitions  *prometheus.GaugeVec // by state
+	redelivered prometheus.Gauge
+	waiting     prometheus.Gauge
+	covers      prometheus.Gauge
 }
 
 // states are all states of an import.
@@ -41,6 +46,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}
 	}
 	f := metric.With(reg)
+	fleet := f.In("fleet")
 	return &metrics{
 		started:    f.Counter("imports_started_total", "Imports that were accepted."),
 		finished:   f.CounterVec("imports_finished_total", "Imports that ended while this process drove them, by how.", metric.By("outcome", ended...)),
@@ -61,7 +67,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			prometheus.ExponentialBuckets(0.01, 3, 10), metric.By("step", stepPlan, stepCommit)),
 		broken: f.GaugeVec("records_broken", "Records that cannot be decoded and are left out, by bucket, as of the last look.",
 			metric.By("bucket", kv.BucketImports, kv.BucketCatalog)),
-		imports: f.GaugeVec("fleet_imports", "Imports that are kept, by state.", metric.By("state", all...)),
+		imports: fleet.GaugeVec("imports", "Imports that are kept, by state.", metric.By("state", all...)),
+		partitions: fleet.GaugeVec("partitions", "Partitions in the work queue: queued ones, and running ones, which a worker has.",
+			metric.By("state", "queued", "running")),
+		redelivered: fleet.Gauge("partitions_redelivered", "Running partitions that were delivered before."),
+		waiting:     fleet.Gauge("workers_waiting", "Workers that wait for a partition."),
+		covers:      fleet.Gauge("covers", "Covers that are stored."),
 	}
 }
 

@@ -20,7 +20,7 @@ type planner struct {
 	imp     *importHandle
 	stores  objectstore.Chooser
 	steps   *stepRunner
-	publish func(ctx context.Context, lane queue.Lane, parts ...partition.Partition) error
+	publish func(ctx context.Context, lane queue.Lane, part partition.Partition) error
 }
 
 // plan records one partition of all keys, and queues it. Where keys lie shows only while
@@ -46,14 +46,14 @@ func (p *planner) plan(ctx context.Context, record imports.Record) error {
 	if err != nil {
 		return err
 	}
-	p.imp.metrics.planned.Add(float64(len(record.Partitions)))
+	p.imp.metrics.planned.Inc()
 	p.imp.log.Info("import planned", "small", found.Small, "skipped", found.Skipped,
 		"listing", listing.Mode, "why", listing.Why)
 	lane := queue.Bulk
 	if found.Small {
 		lane = queue.Express
 	}
-	return p.publish(ctx, lane, record.Partitions...)
+	return p.publish(ctx, lane, record.Partitions[0])
 }
 
 // chooseListing chooses how the import's buckets are listed. All of them are reached in
@@ -128,10 +128,8 @@ func vanished(record imports.Record, objects int64) error {
 // help.
 type emptyPaths []string
 
-// namedPaths bounds how many paths an error names.
-const namedPaths = 5
-
 func (e emptyPaths) Error() string {
+	const namedPaths = 5
 	shown := strings.Join(e[:min(namedPaths, len(e))], ", ")
 	if more := len(e) - namedPaths; more > 0 {
 		shown += fmt.Sprintf(" and %d more", more)

@@ -29,8 +29,8 @@ func newPlanTest(t *testing.T, source *memstore.Store, r Start) (*planTest, impo
 	imp, p := handle("import", store), new(planTest)
 	p.planner = &planner{
 		imp: imp, stores: memstore.Buckets{"bucket": source}, steps: &stepRunner{imp: imp, limits: newStepLimits()},
-		publish: func(_ context.Context, lane queue.Lane, parts ...partition.Partition) error {
-			p.lane, p.queued = lane, append(p.queued, parts...)
+		publish: func(_ context.Context, lane queue.Lane, part partition.Partition) error {
+			p.lane, p.queued = lane, append(p.queued, part)
 			return nil
 		},
 	}

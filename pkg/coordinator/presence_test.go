@@ -17,7 +17,7 @@ func TestAnImportReportsThatThereAreNoWorkers(t *testing.T) {
 	s := f.service()
 	expect.NoError(t, s.watch.listen(t.Context()))
 	id := f.start(s, request("", ""))
-	f.drive(s, id)
+	drive(f, s, id)
 	f.planned(id)
 	problem := func(after time.Duration) string {
 		f.clock.Add(int64(after))
@@ -33,7 +33,7 @@ func TestAnImportReportsThatThereAreNoWorkers(t *testing.T) {
 		_ = problem(0)
 		return f.record(id).State.Ended()
 	})
-	f.completes(id, len(entries))
+	completes(f, id, len(entries))
 }
 
 func TestWorkersAreMissingAfterAWhile(t *testing.T) {

@@ -35,12 +35,12 @@ func TestAProblemOfWorkersIsShownUntilItPasses(t *testing.T) {
 	s, _ := f.serve()
 	f.work(1)
 	id := f.start(s, request("", ""))
-	f.shows(s, id, "connection refused")
+	shows(f, s, id, "connection refused")
 	if problem := f.record(id).Problem; !strings.HasPrefix(problem, "the keys (") {
 		t.Errorf("the problem names no keys: %s", problem)
 	}
 	repair()
-	f.completes(id, len(entries))
+	completes(f, id, len(entries))
 }
 
 func TestReportsOfProblems(t *testing.T) {
@@ -155,9 +155,9 @@ func TestAProblemIsShownUntilItPasses(t *testing.T) {
 	s, _ := f.serve()
 	f.work(1)
 	id := f.start(s, request("", ""))
-	f.shows(s, id, "SlowDown: reduce your request rate")
+	shows(f, s, id, "SlowDown: reduce your request rate")
 	repair()
-	f.completes(id, len(entries))
+	completes(f, id, len(entries))
 }
 
 // TestACoverOfAnotherVersionIsAProblem has a process of another version store a cover.
@@ -174,10 +174,10 @@ func TestACoverOfAnotherVersionIsAProblem(t *testing.T) {
 	s, _ := f.serve()
 	id := f.start(s, request("", ""))
 	expect.NoError(t, newer.Covers.Publish(t.Context(), id, "stray", partition.Cover{Span: partition.Span{Upto: "x"}}))
-	f.shows(s, id, "this process is the older one: upgrade it")
+	shows(f, s, id, "this process is the older one: upgrade it")
 	expect.NoError(t, q.Discard(t.Context(), id))
 	f.work(1)
-	f.completes(id, len(entries))
+	completes(f, id, len(entries))
 }
 
 // TestASlowStoreDoesNotDelayOthers blocks the first listing of as many imports as may be

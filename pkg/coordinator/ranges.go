@@ -60,7 +60,7 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 		}
 		after = mapping.Destination(in.After)
 	}
-	src, err := s.openPath(ctx, uri, path)
+	src, err := openPath(ctx, s.cfg, uri, path)
 	if err != nil {
 		return Ingested{}, storeFault(field, err)
 	}
@@ -73,16 +73,16 @@ func (s *Service) IngestRange(ctx context.Context, repository string, in Ingest)
 }
 
 // openPath opens a path to list it in the mode in which its store is listed.
-func (s *Service) openPath(ctx context.Context, uri objectstore.URI, p imports.Path) (*source.Source, error) {
-	listing, err := s.cfg.Stores.Listing(ctx, uri)
+func openPath(ctx context.Context, cfg Config, uri objectstore.URI, p imports.Path) (*source.Source, error) {
+	listing, err := cfg.Stores.Listing(ctx, uri)
 	if err != nil {
 		return nil, err
 	}
-	src, err := source.Open(ctx, s.cfg.Stores, []imports.Path{p}, listing.Mode)
+	src, err := source.Open(ctx, cfg.Stores, []imports.Path{p}, listing.Mode)
 	if err != nil {
 		return nil, err
 	}
-	src.Markers = s.cfg.Markers
+	src.Markers = cfg.Markers
 	return src, nil
 }
 
@@ -97,53 +97,41 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 	closed := false
 	for batch, err := range src.List(ctx, after, objectstore.ReadTo(source.Nowhere)) {
 		if err != nil {
-			return Ingested{}, err
+			return out, err
 		}
-		if closed {
-			out.HasMore = true
+		if out.HasMore = closed; closed {
 			break
 		}
 		var n int
 		if n, closed, err = w.WriteRange(ctx, batch); err != nil {
-			return Ingested{}, err
+			return out, err
 		}
 		out.LastKey = strings.TrimPrefix(string(batch.Address(n-1)), host)
 		if out.HasMore = closed && n < batch.Len(); out.HasMore {
 			break
 		}
 	}
-	if err := w.Flush(); err != nil { // no range is open if one was closed
-		return Ingested{}, err
-	}
-	return out, nil
+	err = w.Flush() // which sets out.Range, unless a range was closed
+	return out, err
 }
 
-// checkRanges refuses ranges that are too many, whose keys are too long, or that do not
-// make a tree.
-func checkRanges(ranges []partition.RangeMetadata) error {
-	if err := limits.Count("ranges", len(ranges), limits.Ranges); err != nil {
-		return err
-	}
-	for i, r := range ranges {
-		if max(len(r.MinKey), len(r.MaxKey)) > limits.Key {
-			return fault.BadField(fmt.Sprintf("ranges[%d]", i), "a key of more than %d bytes", limits.Key)
-		}
-	}
-	if err := metarange.Check(ranges); err != nil {
-		return fault.BadField("ranges", "%v", err)
-	}
-	return nil
-}
-
-// CreateMetarange stores the metarange of ranges that are stored already. It does not
-// check that their files exist.
+// CreateMetarange stores the metarange of ranges that are stored already. It refuses ranges
+// that do not make a tree. It does not check that their files exist.
 func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error) {
 	r, err := s.state.Catalog.Repository(ctx, repository)
 	if err != nil {
 		return "", err
 	}
-	if err := checkRanges(ranges); err != nil {
+	if err := limits.Count("ranges", len(ranges), limits.Ranges); err != nil {
 		return "", err
+	}
+	for i, r := range ranges {
+		if max(len(r.MinKey), len(r.MaxKey)) > limits.Key {
+			return "", fault.BadField(fmt.Sprintf("ranges[%d]", i), "a key of more than %d bytes", limits.Key)
+		}
+	}
+	if err := metarange.Check(ranges); err != nil {
+		return "", fault.BadField("ranges", "%v", err)
 	}
 	files, err := namespace.Open(ctx, s.cfg.Stores, r.StorageNamespace)
 	if err != nil {

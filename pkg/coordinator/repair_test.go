@@ -27,7 +27,7 @@ func TestLostPartitionsAreQueuedAgain(t *testing.T) {
 	id := f.startCut(s, request("", ""), "dir/000500", "dir/001000", "dir/002000")
 	stop := f.run(s.Run)
 	for range 2 { // two are taken from the queue and not worked on
-		expect.NoError(t, f.pull().Ack(t.Context()))
+		expect.NoError(t, pull(f).Ack(t.Context()))
 	}
 	stop()
 	f.serve()
@@ -52,7 +52,7 @@ func TestAnImportIsTakenOverAfterACrash(t *testing.T) {
 			f.planned(id)
 			stop()
 		case "before the partitions":
-			f.plan(id, objectstore.Parallel, rangetest.Plan(id, []string{"dir/001"}))
+			plan(f, id, objectstore.Parallel, rangetest.Plan(id, []string{"dir/001"}))
 		}
 		_, stop := f.serve()
 		stopWork := f.work(2)
@@ -106,10 +106,10 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	s := f.service()
 	t.Cleanup(s.close)
 	id := f.start(s, request("", ""))
-	f.cover(id, partition.Span{Upto: "dir/k"})
-	f.cover(id, partition.Span{After: "dir/m", Upto: "dir/o"})
-	f.cover(id, partition.Span{After: "dir/o"})
-	f.plan(id, objectstore.Parallel, []partition.Partition{partition.Whole(id)})
+	cover(f, id, partition.Span{Upto: "dir/k"})
+	cover(f, id, partition.Span{After: "dir/m", Upto: "dir/o"})
+	cover(f, id, partition.Span{After: "dir/o"})
+	plan(f, id, objectstore.Parallel, []partition.Partition{partition.Whole(id)})
 	d := s.newDriver(id)
 	d.progress.Await(t.Context(), 3)
 	gap := partition.New(id, partition.Span{After: "dir/k", Upto: "dir/m"}, true, true)
@@ -135,7 +135,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 		if parts := queuetest.Outstanding(t, f.backend, id); !slices.Equal(parts, []partition.Partition{gap}) {
 			t.Fatalf("queued %v, want the gap %v", parts, gap)
 		}
-		expect.NoError(t, f.pull().Ack(t.Context())) // as a worker does that found no ranges
+		expect.NoError(t, pull(f).Ack(t.Context())) // as a worker does that found no ranges
 	}
 }
 

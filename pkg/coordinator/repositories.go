@@ -61,38 +61,33 @@ func (s *Service) CheckNamespace(ctx context.Context, text string) error {
 // and what was imported lately. A place within an allowed source is for namespaces if the
 // setting namespaces.allow names it, or a place within the source that contains it.
 func (v *validator) namespace(ctx context.Context, namespace objectstore.URI) error {
-	homes := slices.DeleteFunc(slices.Clone(v.namespaces), func(home objectstore.URI) bool { return !home.Contains(namespace) })
-	if len(v.namespaces) > 0 && len(homes) == 0 {
+	homes := slices.DeleteFunc(slices.Clone(v.cfg.Namespaces), func(home objectstore.URI) bool { return !home.Contains(namespace) })
+	if len(v.cfg.Namespaces) > 0 && len(homes) == 0 {
 		return fault.BadField(namespaceField, "%q lies in none of the prefixes of the setting namespaces.allow", namespace)
 	}
-	for _, source := range v.allowed {
+	for _, source := range v.cfg.Allowed {
 		setAside := slices.ContainsFunc(homes, func(home objectstore.URI) bool { return home != source && source.Contains(home) })
 		if overlap(source, imports.CommonPrefix, namespace) && !setAside {
 			return fault.BadField(namespaceField, "%q shares objects with %q of the setting sources.allow, which could not be imported any more: "+
 				"take another namespace, or name this one in the setting namespaces.allow", namespace, source)
 		}
 	}
-	return eachImport(ctx, v.imports, func(r imports.Record) error {
+	return eachImport(ctx, v.state.Imports, func(r imports.Record) error {
 		if r.State == imports.Failed || r.State == imports.Canceled || r.State == imports.Completed && len(homes) > 0 {
 			return nil
 		}
-		return checkApart(namespace, r)
+		for _, p := range r.Job.Paths {
+			uri, err := objectstore.ParseURI(p.URI)
+			if err != nil {
+				return fmt.Errorf("a source of import %s: %w", r.Job.ImportID, err)
+			}
+			if overlap(uri, p.Type, namespace) {
+				return fault.BadField(namespaceField, "%q shares objects with %q, which could not be imported any more (import %s reads it, or did): take another namespace",
+					namespace, p.URI, r.Job.ImportID)
+			}
+		}
+		return nil
 	})
-}
-
-// checkApart refuses a namespace that shares objects with a source of an import.
-func checkApart(namespace objectstore.URI, r imports.Record) error {
-	for _, p := range r.Job.Paths {
-		uri, err := objectstore.ParseURI(p.URI)
-		if err != nil {
-			return fmt.Errorf("a source of import %s: %w", r.Job.ImportID, err)
-		}
-		if overlap(uri, p.Type, namespace) {
-			return fault.BadField(namespaceField, "%q shares objects with %q, which could not be imported any more (import %s reads it, or did): take another namespace",
-				namespace, p.URI, r.Job.ImportID)
-		}
-	}
-	return nil
 }
 
 // DeleteRepository deletes a repository, and nothing in the store. It is a Conflict while

@@ -89,7 +89,7 @@ func (s *Service) revertOnce(ctx context.Context, r Revert, storageNamespace str
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	id, err := s.mergeTrees(ctx, storageNamespace, undone, head, parent)
+	id, err := mergeTrees(ctx, s.cfg, storageNamespace, undone, head, parent)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
@@ -113,8 +113,8 @@ func (s *Service) revertOnce(ctx context.Context, r Revert, storageNamespace str
 
 // mergeTrees stores the tree of head with the changes from the tree of base to that of
 // other.
-func (s *Service) mergeTrees(ctx context.Context, storageNamespace string, base, head, other catalog.Commit) (id string, err error) {
-	files, err := namespace.Open(ctx, s.cfg.Stores, storageNamespace)
+func mergeTrees(ctx context.Context, cfg Config, storageNamespace string, base, head, other catalog.Commit) (id string, err error) {
+	files, err := namespace.Open(ctx, cfg.Stores, storageNamespace)
 	if err != nil {
 		return "", err
 	}
@@ -127,7 +127,7 @@ func (s *Service) mergeTrees(ctx context.Context, storageNamespace string, base,
 		}
 		most = max(most, count)
 	}
-	result := metarange.Merge(ctx, files, s.cfg.Breaks, trees[0], trees[1], trees[2])
+	result := metarange.Merge(ctx, files, cfg.Breaks, trees[0], trees[1], trees[2])
 	id, err = metarange.WriteAll(ctx, files, result, most)
 	var both *metarange.ConflictError
 	if errors.As(err, &both) {

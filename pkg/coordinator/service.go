@@ -6,17 +6,12 @@
 //	Start ─▶ record ─▶ plan ─▶ partitions ═▶ workers ═▶ covers ─▶ fold ─▶ commit
 //	                    ▲                                          │
 //	                    └────────────── gaps ──────────────────────┘
-//
-// Service answers requests, and validator refuses those that cannot be served. supervisor
-// starts a driver for each import whose record names this coordinator. driver takes the
-// import from its plan (planner) over its gaps (gapCloser) to its commit (lander), and
-// stepRunner bounds the costly steps. fleetWatch surveys the work queue and listens to
-// workers. cleanup removes what imports leave behind.
 package coordinator
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -30,7 +25,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/peers"
+	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -95,18 +92,18 @@ func New(cfg Config) *Service {
 		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials),
 		limits: newStepLimits(), drivers: newDrivers(),
 	}
-	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log}
-	s.validate = &validator{
-		imports: state.Imports, catalog: state.Catalog, stores: cfg.Stores,
-		allowed: cfg.Allowed, namespaces: cfg.Namespaces, broken: broken,
-	}
+	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log, of: make(map[string]map[string]string)}
+	s.validate = &validator{cfg, state, broken}
 	s.peers = peers.New(peers.Config{Leases: cfg.Backend.Leases, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
 	s.branches = branchqueue.New(branchqueue.Config{
 		Leases: cfg.Backend.Leases, Holder: cfg.Holder, Alone: s.peers.Alone, Patience: branchqueue.DefaultPatience, Now: cfg.Now, Log: cfg.Log,
 	})
 	s.followers = follow.New(follow.Config{Covers: cfg.Backend.Covers, Log: cfg.Log, Registerer: cfg.Registerer})
-	s.watch = newFleetWatch(cfg)
-	s.cleanup = newCleanup(cfg, s.followers, s.metrics.forgotten)
+	s.watch = &fleetWatch{backend: cfg.Backend, metrics: s.metrics, problems: make(problemReports), now: cfg.Now, log: cfg.Log}
+	s.cleanup = &cleanup{
+		imports: cfg.Imports, discard: cfg.Backend.Discard, followers: s.followers, forgotten: s.metrics.forgotten,
+		now: cfg.Now, log: cfg.Log, ended: make(map[string]end),
+	}
 	s.supervisor = &supervisor{
 		imports: cfg.Imports, session: s.session, watch: s.watch, alive: s.peers.Alive, followers: s.followers,
 		drivers: s.drivers, cleanup: s.cleanup, broken: broken, start: s.startDriver, metrics: s.metrics, log: cfg.Log,
@@ -134,11 +131,51 @@ func (s *Service) close() {
 	s.followers.Close()
 }
 
-// follow returns the progress of an import, and starts to follow its covers if that is
-// not done yet. It is nil if the import has ended or the service has stopped.
-//
-// cleanup records that an import has ended before it unfollows it. So an import that ends
-// meanwhile is unfollowed either there or here.
+// Start is a request to import paths into a branch.
+type Start struct {
+	Request imports.Request
+	Paths   []imports.Path
+}
+
+// Start checks a request, stores the import, and only then returns its ID. The same
+// request again, while its import runs, returns the same ID.
+func (s *Service) Start(ctx context.Context, start Start) (id string, err error) {
+	repository, err := s.validate.start(ctx, start)
+	if err != nil {
+		return "", err
+	}
+	start.Request.Message = cmp.Or(start.Request.Message, "Import objects")
+	job := imports.Job{
+		ImportID:  xid.New().String(),
+		Namespace: repository.StorageNamespace, Incarnation: repository.Incarnation,
+		Paths:   start.Paths,
+		Breaks:  s.cfg.Breaks,
+		Markers: s.cfg.Markers,
+	}
+	record := imports.New(job, start.Request, s.cfg.Now().UTC())
+	record.Driver = s.session
+	id, err = s.state.Imports.Claim(ctx, record)
+	if errors.Is(err, kv.ErrTooLarge) {
+		return "", fault.BadField("paths", "together they are %v", kv.ErrTooLarge)
+	}
+	if err != nil {
+		return "", err
+	}
+	if id != record.Job.ImportID {
+		return id, nil
+	}
+	s.metrics.started.Inc()
+	s.cfg.Log.Info("import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
+		"paths", len(start.Paths), "user", start.Request.Committer)
+	if s.running.Load() {
+		s.startDriver(id)
+	}
+	return id, nil
+}
+
+// follow returns the progress of an import, which it follows from now on. It is nil if the
+// import has ended or the service has stopped. cleanup records an end before it unfollows
+// the import. So an import that ends meanwhile is unfollowed either there or here.
 func (s *Service) follow(id string) *follow.Progress {
 	p := s.followers.Follow(id)
 	if p != nil && s.cleanup.hasEnded(id) {
@@ -173,7 +210,7 @@ func (s *Service) newDriver(id string) *driver {
 	}
 	imp := &importHandle{id: id, store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
 	steps := &stepRunner{imp: imp, limits: s.limits}
-	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress)
+	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress.Fold)
 	return &driver{
 		imp: imp, session: s.session, progress: progress, gaps: gaps,
 		planner: &planner{imp: imp, stores: s.cfg.Stores, steps: steps, publish: gaps.publish},

@@ -267,7 +267,7 @@ func TestAnImportWithoutAMessageGetsTheDefault(t *testing.T) {
 	r.Request.Message = ""
 	record, err := f.imports.Get(t.Context(), f.start(s, r))
 	expect.NoError(t, err)
-	if record.Request.Message != defaultMessage {
-		t.Errorf("message %q, want %q", record.Request.Message, defaultMessage)
+	if record.Request.Message != "Import objects" {
+		t.Errorf("message %q, want the default", record.Request.Message)
 	}
 }

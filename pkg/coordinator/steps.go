@@ -3,11 +3,15 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
+
+// noteWait bounds how long a driver tries to note that a step is over.
+const noteWait = 5 * time.Second
 
 // Costly steps of an import, and their phases.
 const (
@@ -45,9 +49,6 @@ func newStepLimits() stepLimits {
 	}
 }
 
-// noteWait bounds how long a driver tries to note that a step is over.
-const noteWait = 5 * time.Second
-
 // stepRunner runs the costly steps of one import. It is for one goroutine.
 type stepRunner struct {
 	imp      *importHandle
@@ -84,18 +85,14 @@ func (s *stepRunner) reportIfSlow(ctx context.Context, step, store string) (stop
 	if step == stepPlan {
 		problem = fmt.Sprintf("the first page of %s is waited for", store)
 	}
-	return time.AfterFunc(s.limits.slow[step], func() { _, _ = s.imp.report(ctx, problem) }).Stop
+	return time.AfterFunc(s.limits.slow[step], func() { s.imp.report(ctx, problem) }).Stop
 }
 
-// survive runs a step that may take more memory than there is. Before the step, the
-// record notes that it is begun. The result of the step, recorded or an error, takes the
-// note back. A process that ends within the step leaves the note behind. After
-// imports.MaxBegun such notes the import fails, so that it does not end further
-// processes.
-//
-// A process that ends leaves a note for every import in a step, also for those that did
-// no harm. From then on these steps run one at a time, so that only the import at fault
-// gets another note.
+// survive runs a step that may take more memory than there is. The record notes the step
+// before it begins, and its result, recorded or an error, takes the note back. After
+// imports.MaxBegun notes that processes left behind, the import fails. A process that ends
+// leaves a note for every import in a step, so these steps run one at a time from then on:
+// only the import at fault gets another note.
 func (s *stepRunner) survive(ctx context.Context, step func() error) error {
 	record, err := s.imp.record(ctx)
 	if err != nil {
@@ -116,21 +113,15 @@ func (s *stepRunner) survive(ctx context.Context, step func() error) error {
 	}
 	err = step()
 	s.survived = true
-	if err != nil {
-		s.noteSurvived(ctx)
-		return err
+	if err == nil {
+		return nil
 	}
-	return nil
-}
-
-// noteSurvived takes back the note of a step that has no result, also if the process is
-// told to end.
-func (s *stepRunner) noteSurvived(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWait) // also if the process is told to end
 	defer cancel()
 	if _, err := s.imp.apply(ctx, imports.Record.Survive); err != nil {
 		s.imp.log.Debug("note that a step is over", "err", err)
 	}
+	return err
 }
 
 // storeOf returns the store of a URI: its scheme and bucket.
@@ -140,4 +131,71 @@ func storeOf(uri string) string {
 		return uri // whoever opens it reports the error
 	}
 	return u.Scheme + "://" + u.Bucket
+}
+
+// limiter is a semaphore with a bound for all users and one for the users of each key, so
+// that what is slow under one key does not delay other keys. The users of a key are served
+// in the order of arrival. Its methods may be called concurrently.
+type limiter struct {
+	all  chan struct{}
+	each int
+
+	mu   sync.Mutex
+	keys map[string]*perKey // those with users
+}
+
+type perKey struct {
+	slots chan struct{} // holds a value for each user that has its turn, or waits for one of all
+	users int           // that have or wait for a turn
+}
+
+// newLimiter returns a limiter to the given number of users at a time, of all keys and of
+// each key. Both are at least 1.
+func newLimiter(all, each int) *limiter {
+	return &limiter{all: make(chan struct{}, all), each: each, keys: make(map[string]*perKey)}
+}
+
+// take waits for a turn, or until ctx ends. The caller gives the turn back by one call of
+// done.
+func (l *limiter) take(ctx context.Context, key string) (done func(), err error) {
+	mine := l.join(key)
+	select {
+	case mine.slots <- struct{}{}:
+	case <-ctx.Done():
+		l.quit(key)
+		return nil, ctx.Err()
+	}
+	select {
+	case l.all <- struct{}{}:
+	case <-ctx.Done():
+		<-mine.slots
+		l.quit(key)
+		return nil, ctx.Err()
+	}
+	return func() {
+		<-l.all
+		<-mine.slots
+		l.quit(key)
+	}, nil
+}
+
+func (l *limiter) join(key string) *perKey {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	mine := l.keys[key]
+	if mine == nil {
+		mine = &perKey{slots: make(chan struct{}, l.each)}
+		l.keys[key] = mine
+	}
+	mine.users++
+	return mine
+}
+
+func (l *limiter) quit(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	mine := l.keys[key]
+	if mine.users--; mine.users == 0 {
+		delete(l.keys, key)
+	}
 }

@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -62,8 +65,10 @@ func (s *supervisor) scan(ctx context.Context) error {
 	var running []imports.Record
 	broken := make(map[string]string)
 	driven := s.drivers.all()
-	for _, id := range slices.Concat(ids, s.unlisted(ids)) {
-		if _, ok := driven[id]; ok || s.cleanup.endedLately(id) || ctx.Err() != nil {
+	// A peer may delete the record of an import before this coordinator sees the import end.
+	unlisted := slices.DeleteFunc(s.followers.IDs(), func(id string) bool { return listed(ids, id) })
+	for _, id := range slices.Concat(ids, unlisted) {
+		if _, ok := driven[id]; ok || ctx.Err() != nil {
 			continue
 		}
 		record, err := s.cleanup.read(ctx, id)
@@ -111,12 +116,6 @@ func (s *supervisor) takeOver(ctx context.Context, record imports.Record) (impor
 	return record, err
 }
 
-// unlisted returns the imports that are followed here and not among the sorted IDs. Their
-// records were deleted by a peer before this coordinator has seen them end.
-func (s *supervisor) unlisted(ids []string) []string {
-	return slices.DeleteFunc(s.followers.IDs(), func(id string) bool { return listed(ids, id) })
-}
-
 // show sets the metrics of the imports, and of how far the covers of those that are driven
 // here have come in since the survey. An import that is driven here counts as in the state
 // that its driver saw last.
@@ -139,4 +138,85 @@ func (s *supervisor) show(running []imports.Record, seen *survey) {
 		maps.DeleteFunc(stored, func(id string, _ uint64) bool { _, ok := driven[id]; return !ok })
 		s.followers.ShowLag(stored)
 	}
+}
+
+// drivers are the drivers that run in this process, at most one for each import. Its
+// methods may be called concurrently.
+type drivers struct {
+	ctx  context.Context // of all drivers
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu     sync.Mutex
+	states map[string]imports.State // by import: the state that its driver saw last
+}
+
+func newDrivers() *drivers {
+	ctx, stop := context.WithCancel(context.Background())
+	return &drivers{ctx: ctx, stop: stop, states: make(map[string]imports.State)}
+}
+
+// start runs drive in the background, unless the import is driven already or close was
+// called.
+func (d *drivers) start(id string, drive func(context.Context)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, driven := d.states[id]; driven || d.ctx.Err() != nil {
+		return
+	}
+	d.states[id] = imports.Running
+	d.work.Go(func() {
+		drive(d.ctx)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.states, id)
+	})
+}
+
+// note records the state of an import, if it is driven.
+func (d *drivers) note(id string, state imports.State) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, driven := d.states[id]; driven {
+		d.states[id] = state
+	}
+}
+
+// all returns the imports that are driven, each with the state that its driver saw last.
+func (d *drivers) all() map[string]imports.State {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.states)
+}
+
+// close stops all drivers, and waits until none runs any more.
+func (d *drivers) close() {
+	d.mu.Lock()
+	d.stop() // under the lock, so that none is started after it
+	d.mu.Unlock()
+	d.work.Wait()
+}
+
+// brokenRecords are the records that cannot be decoded, as of the last look at all
+// records of a bucket. They are logged and counted, and nothing waits for them. Its
+// methods may be called concurrently.
+type brokenRecords struct {
+	shown *prometheus.GaugeVec // by bucket
+	log   *slog.Logger
+
+	mu sync.Mutex
+	of map[string]map[string]string // bucket -> ID -> problem
+}
+
+// note records all broken records of a bucket, by ID, and logs the new ones.
+func (b *brokenRecords) note(bucket string, now map[string]string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, problem := range now {
+		if b.of[bucket][id] != problem {
+			b.log.Error("record cannot be decoded, and is left out", "bucket", bucket, "id", id, "err", problem)
+		}
+	}
+	b.of[bucket] = now
+	b.shown.WithLabelValues(bucket).Set(float64(len(now)))
 }

@@ -42,7 +42,7 @@ func newSupervisorTest(t *testing.T) *supervisorTest {
 			discard: func(_ context.Context, id string) error { s.discarded = append(s.discarded, id); return nil },
 		},
 		alive:  func(context.Context) ([]string, error) { return s.peers, s.away },
-		broken: &brokenRecords{shown: m.broken, log: log},
+		broken: &brokenRecords{of: make(map[string]map[string]string), shown: m.broken, log: log},
 		start:  func(id string) { s.started = append(s.started, id) }, metrics: m, log: log,
 	}
 	return s

@@ -19,12 +19,9 @@ import (
 // validator refuses requests that cannot be served, with faults that name the field. Its
 // methods may be called concurrently.
 type validator struct {
-	imports    *imports.Store
-	catalog    *catalog.Catalog
-	stores     objectstore.Chooser
-	allowed    []objectstore.URI // see Config
-	namespaces []objectstore.URI // see Config
-	broken     *brokenRecords
+	cfg    Config
+	state  State
+	broken *brokenRecords
 }
 
 // start refuses an import that cannot be made, and returns the repository to import into.
@@ -36,11 +33,11 @@ func (v *validator) start(ctx context.Context, start Start) (catalog.Repository,
 	if err := limits.Count("paths", len(start.Paths), limits.Paths); err != nil {
 		return none, err
 	}
-	repository, err := v.catalog.Repository(ctx, start.Request.Repository)
+	repository, err := v.state.Catalog.Repository(ctx, start.Request.Repository)
 	if err != nil {
 		return none, err
 	}
-	if _, err := v.catalog.Branch(ctx, repository.ID, start.Request.Branch); err != nil {
+	if _, err := v.state.Catalog.Branch(ctx, repository.ID, start.Request.Branch); err != nil {
 		return none, err
 	}
 	repositories, err := v.repositories(ctx)
@@ -66,7 +63,7 @@ func (v *validator) repositories(ctx context.Context) (all []catalog.Repository,
 	broken := make(map[string]string)
 	for after, more := "", true; more; {
 		var page []catalog.Repository
-		if page, more, err = v.catalog.Repositories(ctx, "", after, 1000); err != nil {
+		if page, more, err = v.state.Catalog.Repositories(ctx, "", after, 1000); err != nil {
 			return nil, err
 		}
 		if len(page) > 0 {
@@ -119,10 +116,10 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 	if err != nil {
 		return uri, err
 	}
-	if len(v.allowed) > 0 && !slices.ContainsFunc(v.allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
+	if len(v.cfg.Allowed) > 0 && !slices.ContainsFunc(v.cfg.Allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
 		return uri, fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
 	}
-	if _, err := v.stores.Open(ctx, uri); err != nil {
+	if _, err := v.cfg.Stores.Open(ctx, uri); err != nil {
 		return uri, storeFault(field, err)
 	}
 	for _, r := range repositories {

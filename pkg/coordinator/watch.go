@@ -10,9 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
@@ -34,7 +31,7 @@ type fleetWatch struct {
 	backend *backend.Backend
 	now     func() time.Time
 	log     *slog.Logger
-	metrics watchMetrics
+	metrics *metrics
 
 	last  atomic.Pointer[survey] // nil before the first
 	begun atomic.Uint64          // surveys, the number of the one that began last
@@ -42,24 +39,6 @@ type fleetWatch struct {
 	mu       sync.Mutex
 	workers  workerPresence
 	problems problemReports
-}
-
-type watchMetrics struct {
-	partitions  *prometheus.GaugeVec // by state
-	redelivered prometheus.Gauge
-	waiting     prometheus.Gauge
-	covers      prometheus.Gauge
-}
-
-func newFleetWatch(cfg Config) *fleetWatch {
-	f := metric.With(cfg.Registerer).In("fleet")
-	return &fleetWatch{backend: cfg.Backend, now: cfg.Now, log: cfg.Log, problems: make(problemReports), metrics: watchMetrics{
-		partitions: f.GaugeVec("partitions", "Partitions in the work queue: queued ones, and running ones, which a worker has.",
-			metric.By("state", "queued", "running")),
-		redelivered: f.Gauge("partitions_redelivered", "Running partitions that were delivered before."),
-		waiting:     f.Gauge("workers_waiting", "Workers that wait for a partition."),
-		covers:      f.Gauge("covers", "Covers that are stored."),
-	}}
 }
 
 // run listens to workers and takes surveys until ctx ends.
@@ -121,7 +100,7 @@ func (w *fleetWatch) restore(ctx context.Context, missed error) {
 }
 
 func (w *fleetWatch) show(seen backend.Survey) {
-	m := &w.metrics
+	m := w.metrics
 	m.partitions.WithLabelValues("queued").Set(float64(seen.Queued))
 	m.partitions.WithLabelValues("running").Set(float64(seen.Running))
 	m.redelivered.Set(float64(seen.Redelivered))

@@ -9,11 +9,14 @@ package branchqueue
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
@@ -77,8 +80,11 @@ func (q *Queues) Wait(ctx context.Context, branch string, objects int64) (*Turn,
 			return nil, ctx.Err()
 		} // else the turn was given at the same moment, and the caller gives it back
 	}
+	q.mu.Lock()
+	contended := len(b.waiting) > 0
+	q.mu.Unlock()
 	t := &Turn{q, b}
-	t.claimIf(ctx, q.contended(b))
+	t.claimIf(ctx, contended)
 	return t, nil
 }
 
@@ -117,13 +123,6 @@ func (q *Queues) quit(b *branch, w *waiter) bool {
 	return len(b.waiting) < n
 }
 
-// contended reports whether imports wait for a turn.
-func (q *Queues) contended(b *branch) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(b.waiting) > 0
-}
-
 // next gives the turn to an import that waits. It reports false if none does: then b
 // is not the branch's queue any more.
 func (q *Queues) next(b *branch) bool {
@@ -141,4 +140,85 @@ func (q *Queues) next(b *branch) bool {
 	b.waiting = slices.DeleteFunc(b.waiting, func(w *waiter) bool { return w == chosen })
 	close(chosen.turn)
 	return true
+}
+
+// How coordinators share a branch.
+const (
+	leasePrefix   = "branch."              // of the names of the leases by which they claim it
+	claimFor      = 500 * time.Millisecond // then a claim is given up, so that other coordinators get the branch
+	pollEvery     = 40 * time.Millisecond  // how often a coordinator tries to claim a branch that is claimed, jittered
+	releaseWithin = time.Second            // deadline for giving up a claim
+)
+
+// claim is a coordinator's exclusive use of a branch, by a lease.
+type claim struct {
+	lease  *kv.Lease // nil: the branch is not claimed
+	since  time.Time
+	next   time.Time // do not claim the branch again before, so that others can
+	gaveUp bool      // the branch stayed claimed by another coordinator for Config.Patience
+}
+
+// Claim claims the branch for this coordinator. It is called when another coordinator
+// has moved the branch. It waits while another one has claimed it, at most for
+// Config.Patience, and then lets the import go on without a claim.
+func (t *Turn) Claim(ctx context.Context) { t.claimIf(ctx, true) }
+
+// claimIf claims the branch if imports contend for it, here or in another coordinator.
+// Otherwise, or if there is no other coordinator, a claim would cost more than it saves.
+// Only one import of a queue waits for a claim in vain.
+func (t *Turn) claimIf(ctx context.Context, contended bool) {
+	cfg, c := &t.queues.cfg, &t.branch.claim
+	if c.lease != nil || c.gaveUp || cfg.Alone() || !contended && !t.claimedByAny(ctx) {
+		return
+	}
+	begun := cfg.Now()
+	_ = pause.For(ctx, c.next.Sub(begun)) // the loop looks at ctx
+	for ctx.Err() == nil {
+		lease, err := cfg.Leases.Acquire(ctx, leasePrefix+t.branch.name, cfg.Holder)
+		now := cfg.Now()
+		switch {
+		case err == nil:
+			*c = claim{lease: lease, since: now}
+			return
+		case !errors.Is(err, kv.ErrHeld):
+			t.warn(ctx, err)
+			return
+		case now.Sub(begun) >= cfg.Patience:
+			c.gaveUp = true
+			return
+		}
+		_ = pause.For(ctx, pollEvery/2+rand.N(pollEvery/2))
+	}
+}
+
+// claimedByAny reports whether a coordinator has claimed the branch.
+func (t *Turn) claimedByAny(ctx context.Context) bool {
+	name := leasePrefix + t.branch.name
+	names, err := t.queues.cfg.Leases.Held(ctx, name)
+	if err != nil {
+		t.warn(ctx, err)
+	}
+	return slices.Contains(names, name)
+}
+
+// warn logs an error of the queue, which has tried again for long already. The import
+// goes on without a claim: at worst its work is in vain, if another one is faster.
+func (t *Turn) warn(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		t.queues.cfg.Log.Warn("claim a branch", "branch", t.branch.name, "err", err)
+	}
+}
+
+// unclaim gives up the claim, if there is one.
+func (t *Turn) unclaim(ctx context.Context) {
+	cfg, c := &t.queues.cfg, &t.branch.claim
+	if c.lease == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
+	defer cancel()
+	if err := c.lease.Release(ctx); err != nil {
+		cfg.Log.Debug("release the claim of a branch", "branch", t.branch.name, "err", err)
+	}
+	*c = claim{next: cfg.Now().Add(pollEvery + pollEvery/2)}
 }

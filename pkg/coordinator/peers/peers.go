@@ -17,10 +17,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
-// leasePrefix leads the names of the leases of coordinators.
-const leasePrefix = "coordinator."
-
 const (
+	leasePrefix   = "coordinator."         // of the names of the leases of coordinators
 	retryEvery    = 500 * time.Millisecond // how often a coordinator tries to get its lease
 	releaseWithin = time.Second            // deadline for releasing it
 )
@@ -65,16 +63,13 @@ func (r *Registry) Run(ctx context.Context) {
 		select {
 		case <-lease.Lost():
 		case <-ctx.Done():
-			r.deregister(ctx, lease)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
+			defer cancel()
+			if err := lease.Release(ctx); err != nil {
+				r.cfg.Log.Debug("deregister as a coordinator", "err", err)
+			}
+			return
 		}
-	}
-}
-
-func (r *Registry) deregister(ctx context.Context, lease *kv.Lease) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
-	defer cancel()
-	if err := lease.Release(ctx); err != nil {
-		r.cfg.Log.Debug("deregister as a coordinator", "err", err)
 	}
 }
 
