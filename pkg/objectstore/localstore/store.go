@@ -213,10 +213,10 @@ func (s *Store) put(ctx context.Context, key string, body []byte) error {
 	}
 	defer d.root.Close() //nolint:errcheck // what was written is synced
 	temp := tempPrefix + rand.Text()
-	if err := writeSynced(d.root, temp, body); err != nil {
-		return errors.Join(classify(d.root, err), ignoreMissing(d.root.Remove(temp)))
+	if err = writeSynced(d.root, temp, body); err == nil {
+		err = d.root.Rename(temp, name)
 	}
-	if err := d.root.Rename(temp, name); err != nil {
+	if err != nil {
 		return errors.Join(classify(d.root, err), ignoreMissing(d.root.Remove(temp)))
 	}
 	return syncDir(d.root)
@@ -227,13 +227,10 @@ func writeSynced(root *os.Root, name string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(body); err != nil {
-		return errors.Join(err, f.Close())
+	if _, err = f.Write(body); err == nil {
+		err = f.Sync()
 	}
-	if err := f.Sync(); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return f.Close()
+	return errors.Join(err, f.Close())
 }
 
 func syncDir(root *os.Root) error {

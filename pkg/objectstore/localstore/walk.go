@@ -1,7 +1,6 @@
 package localstore
 
 import (
-	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
@@ -39,12 +38,6 @@ type walk struct {
 	skipped int   // links and special files
 }
 
-// name is a directory entry; that of a directory ends in '/', as it does in
-// keys, which makes `a!` come before `a/` and `a0` after it.
-type name string
-
-func (n name) isDir() bool { return n[len(n)-1] == '/' }
-
 // dir lists the names in the directory root that begin with prefix. The key of root is dir.
 func (w *walk) dir(ctx context.Context, root *os.Root, dir, prefix string) error {
 	names, err := w.read(ctx, root, dir, prefix)
@@ -52,14 +45,14 @@ func (w *walk) dir(ctx context.Context, root *os.Root, dir, prefix string) error
 		return err
 	}
 	for _, n := range names {
-		key := dir + string(n)
+		key := dir + n
 		if !utf8.ValidString(key) {
 			return fmt.Errorf("path %q is not valid UTF-8: %w", "/"+key, objectstore.ErrBadKey)
 		}
-		if n.isDir() {
-			err = w.enter(ctx, root, key, strings.TrimSuffix(string(n), "/"))
+		if name, isDir := strings.CutSuffix(n, "/"); isDir {
+			err = w.enter(ctx, root, key, name)
 		} else {
-			err = w.file(ctx, root, key, string(n))
+			err = w.file(ctx, root, key, name)
 		}
 		if err != nil {
 			return err
@@ -68,14 +61,15 @@ func (w *walk) dir(ctx context.Context, root *os.Root, dir, prefix string) error
 	return nil
 }
 
-// read returns the names in a directory under which objects may lie, sorted.
-func (w *walk) read(ctx context.Context, root *os.Root, dir, prefix string) ([]name, error) {
+// read returns the names in a directory under which objects may lie, sorted. That of a
+// directory ends in '/', as it does in keys, which makes `a!` come before `a/` and `a0` after it.
+func (w *walk) read(ctx context.Context, root *os.Root, dir, prefix string) ([]string, error) {
 	f, err := root.Open(".")
 	if err != nil {
 		return nil, classify(root, err)
 	}
 	defer f.Close()
-	var names []name
+	var names []string
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -87,7 +81,7 @@ func (w *walk) read(ctx context.Context, root *os.Root, dir, prefix string) ([]n
 			}
 		}
 		if err == io.EOF {
-			slices.SortFunc(names, cmp.Compare[name])
+			slices.Sort(names)
 			return names, nil
 		}
 		if err != nil {
@@ -97,18 +91,18 @@ func (w *walk) read(ctx context.Context, root *os.Root, dir, prefix string) ([]n
 }
 
 // keep reports whether an object to be listed may lie under the entry.
-func (w *walk) keep(e fs.DirEntry, dir, prefix string) (name, bool) {
-	n := name(e.Name())
-	if !strings.HasPrefix(string(n), prefix) {
+func (w *walk) keep(e fs.DirEntry, dir, prefix string) (name string, ok bool) {
+	n := e.Name()
+	if !strings.HasPrefix(n, prefix) {
 		return "", false
 	}
 	switch {
 	case e.IsDir():
 		n += "/"
-		key := dir + string(n)
+		key := dir + n
 		return n, key > w.after || strings.HasPrefix(w.after, key)
 	case e.Type().IsRegular():
-		return n, dir+string(n) > w.after
+		return n, dir+n > w.after
 	default:
 		w.skipped++
 		return "", false

@@ -60,31 +60,28 @@ func (l *lister[P]) List(ctx context.Context, prefix, after string, opts objects
 			return yield(page, nil)
 		}
 		for contradictions := 0; ; contradictions++ {
+			walks := contradictions >= parallelTries
 			var err error
-			if contradictions < parallelTries {
+			if !walks {
 				// The last page is listed again: what the store said of the keys behind it
 				// may have been wrong, or may have changed.
 				err = l.run(ctx, prefix, before, opts.Upto, string(at) > before, deliver)
 			} else {
 				err = l.walkTo(ctx, prefix, opts, deliver)
 			}
-			switch {
-			case err == nil:
+			if err == nil {
 				return
-			case contradictions >= parallelTries: // the walk has failed
-				var none P
-				yield(none, err)
-				return
-			case errors.Is(err, errTorn), errors.Is(err, objectstore.ErrBadListing):
-				if errors.Is(err, objectstore.ErrBadListing) {
-					contradictions = parallelTries - 1 // such a store does not improve
-				}
-				l.metrics.restarts.Inc()
-			default:
+			}
+			bad := errors.Is(err, objectstore.ErrBadListing)
+			if walks || !bad && !errors.Is(err, errTorn) {
 				var none P
 				yield(none, err)
 				return
 			}
+			if bad {
+				contradictions = parallelTries - 1 // such a store does not improve
+			}
+			l.metrics.restarts.Inc()
 		}
 	}
 }
@@ -227,7 +224,7 @@ func (r *run[P]) start(ctx context.Context, c call[P]) {
 	r.calls.Go(func() {
 		for ok := true; ok; {
 			begin := time.Now()
-			page, more, err := r.fetch(ctx, c.after)
+			page, more, err := r.lister.fetch(ctx, r.prefix, c.after)
 			c, ok = r.arrived(ctx, c, page, more, err, time.Since(begin))
 		}
 	})
@@ -281,9 +278,9 @@ func (r *run[P]) misplaced(page P, more bool, after string) error {
 
 // fetch gets one page, and retries after transient errors. That is harmless, for the start of
 // a page does not change.
-func (r *run[P]) fetch(ctx context.Context, after string) (page P, more bool, err error) {
-	err = r.lister.persist(ctx, func(ctx context.Context) (err error) {
-		page, more, err = r.lister.pager.ListPage(ctx, r.prefix, after)
+func (l *lister[P]) fetch(ctx context.Context, prefix, after string) (page P, more bool, err error) {
+	err = l.persist(ctx, func(ctx context.Context) (err error) {
+		page, more, err = l.pager.ListPage(ctx, prefix, after)
 		return err
 	})
 	return page, more, err

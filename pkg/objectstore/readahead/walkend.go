@@ -39,11 +39,7 @@ func probesBehind(prefix, last string) []probe {
 // the walk, or "". A walk may miss keys that are added while it runs.
 func (w *walk[P]) behind(ctx context.Context, last string) (string, error) {
 	for _, p := range probesBehind(w.prefix, last) {
-		var page P
-		err := w.lister.persist(ctx, func(ctx context.Context) (err error) {
-			page, _, err = w.lister.pager.ListPage(ctx, p.prefix, p.after)
-			return err
-		})
+		page, _, err := w.lister.fetch(ctx, p.prefix, p.after)
 		if objectstore.Permanent(err) {
 			continue // the store does not answer such a start, so that it refutes nothing
 		}

@@ -100,7 +100,7 @@ func (a *answer) read(r *http.Response) error {
 	compressed := a.body
 	err := a.gunzip(compressed)
 	if err != nil && !objectstore.Permanent(err) {
-		return a.odd(compressed, err)
+		return a.about.odd(compressed, err)
 	}
 	return err
 }
@@ -147,11 +147,6 @@ func (a *answer) gunzip(compressed []byte) error {
 	return nil
 }
 
-// odd returns the error for a body that cannot be decoded because of the cause.
-func (a *answer) odd(body []byte, cause error) error {
-	return newOddAnswer(a.about.contentType, a.about.contentEncoding, body, cause)
-}
-
 // grow makes room for more of a body, but not for much more: every call in flight has
 // a body of its own.
 func (a *answer) grow() {
@@ -178,7 +173,7 @@ func (a *answer) decode() error {
 		return fmt.Errorf("the page holds a character that XML cannot carry and the store does not encode: %w: %w",
 			objectstore.ErrBadKey, err)
 	}
-	return a.odd(a.body, err)
+	return a.about.odd(a.body, err)
 }
 
 // isXML reports whether the body looks as if it were XML.

@@ -127,15 +127,16 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objectstore.Object, erro
 // stores an object completely or not at all.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) error {
 	sum = sum.Of(body)
+	checksum := !b.calls.client.cfg.NoPutChecksums
 	err := b.calls.call(ctx, func() error {
 		in := &s3.PutObjectInput{
 			Bucket: &b.calls.name, Key: &key,
 			Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 		}
-		_, err := b.calls.client.s3.PutObject(ctx, in, b.calls.inRegion, withSums(in, sum, b.calls.client.checksums))
+		_, err := b.calls.client.s3.PutObject(ctx, in, b.calls.inRegion, withSums(in, sum, checksum))
 		return err
 	})
-	if err != nil && b.calls.client.checksums && errors.Is(err, objectstore.ErrRefused) && blamesChecksum(err) {
+	if err != nil && checksum && errors.Is(err, objectstore.ErrRefused) && blamesChecksum(err) {
 		err = fmt.Errorf("%w; set s3.put_checksums to false if the store takes no x-amz-checksum-sha256", err)
 	}
 	if err != nil {

@@ -72,15 +72,11 @@ const directoryBucketSuffix = "--x-s3"
 // Client is the connection to one S3 service. It does not retry: decorators do, and count.
 // It is safe for concurrent use and keeps a pool of connections, so one a process is enough.
 type Client struct {
+	cfg       Config // with defaults
 	s3        *s3.Client
 	direct    *direct // nil if all goes through the SDK
 	aws       bool    // the service is AWS's own
 	roams     bool    // the endpoint is AWS's own of a region, so a bucket may be looked for in another region
-	unordered bool
-	checksums bool // see Config.NoPutChecksums
-	pageKeys  int
-	now       func() time.Time
-	resized   func(larger bool)
 	known     known
 	answers   sync.Pool    // of *answer: the memory of listings that have ended, for the next ones
 	pageBytes atomic.Int64 // what a page usually takes
@@ -96,16 +92,14 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{
-		unordered: cfg.Unordered, checksums: !cfg.NoPutChecksums, pageKeys: cmp.Or(cfg.PageKeys, maxPageKeys),
-		now: cfg.Now, resized: cfg.Resized,
+	cfg.PageKeys = cmp.Or(cfg.PageKeys, maxPageKeys)
+	if cfg.Resized == nil {
+		cfg.Resized = func(bool) {}
 	}
-	if c.resized == nil {
-		c.resized = func(bool) {}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
-	if c.now == nil {
-		c.now = time.Now
-	}
+	c := &Client{cfg: cfg}
 	c.s3 = s3.NewFromConfig(awsCfg, func(o *s3.Options) {
 		o.UsePathStyle = cfg.ForcePathStyle
 		o.APIOptions = append(o.APIOptions, plainRequests)
@@ -184,7 +178,7 @@ func (c *Client) Bucket(name string) (*Bucket, error) {
 }
 
 func (c *Client) newFacts() *facts {
-	f := &facts{size: pageSize{most: c.pageKeys}}
+	f := &facts{size: pageSize{most: c.cfg.PageKeys}}
 	if c.aws { // it does what it documents
 		f.said.narrow(listxml.Query)
 		f.unsaid.narrow(listxml.Literal)

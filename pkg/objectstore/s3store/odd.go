@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -33,23 +34,18 @@ func (o *oddAnswer) Error() string {
 // Unwrap returns why it is not a page.
 func (o *oddAnswer) Unwrap() error { return o.cause }
 
-// newOddAnswer returns the error for a body that cannot be decoded because of cause.
-func newOddAnswer(contentType, contentEncoding string, body []byte, cause error) *oddAnswer {
-	o := &oddAnswer{cause: cause, begins: bytes.Clone(body[:min(len(body), shownBody)])}
-	kind := fmt.Sprintf("the answer is no page of a listing (Content-Type: %s", orNone(contentType))
-	if contentEncoding != "" {
-		kind += "; Content-Encoding: " + contentEncoding
+// odd returns the error for a body that cannot be decoded because of cause.
+func (a about) odd(body []byte, cause error) *oddAnswer {
+	kind := "the answer is no page of a listing (Content-Type: " + cmp.Or(a.contentType, "none")
+	if a.contentEncoding != "" {
+		kind += "; Content-Encoding: " + a.contentEncoding
 	}
-	o.kind = fmt.Sprintf("%s): %v", kind, cause)
-	o.passing = len(bytes.TrimSpace(body)) == 0 || isHTML(contentType, body) || cutShort(cause)
-	return o
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
+	return &oddAnswer{
+		kind:    fmt.Sprintf("%s): %v", kind, cause),
+		begins:  bytes.Clone(body[:min(len(body), shownBody)]),
+		passing: len(bytes.TrimSpace(body)) == 0 || isHTML(a.contentType, body) || cutShort(cause),
+		cause:   cause,
 	}
-	return text
 }
 
 func isHTML(contentType string, body []byte) bool {

@@ -74,7 +74,7 @@ func (l *lister) record(q ask, err error) error {
 	if err == nil {
 		l.calls.facts.odd.end()
 		if l.calls.facts.size.inTime(q.keys) {
-			l.calls.client.resized(true)
+			l.calls.client.cfg.Resized(true)
 		}
 		return nil
 	}
@@ -82,9 +82,9 @@ func (l *lister) record(q ask, err error) error {
 	switch {
 	case isLate(err):
 		if l.calls.facts.size.tooLate(q.keys) {
-			l.calls.client.resized(false)
+			l.calls.client.cfg.Resized(false)
 		}
-	case isOdd && !odd.passing && l.calls.facts.odd.add(odd.kind, l.calls.client.now()):
+	case isOdd && !odd.passing && l.calls.facts.odd.add(odd.kind, l.calls.client.cfg.Now()):
 		return fmt.Errorf("%w, as all recent answers were: %w", err, objectstore.ErrBadListing)
 	}
 	return err
@@ -92,7 +92,7 @@ func (l *lister) record(q ask, err error) error {
 
 // listable returns an error if the settings rule out that the bucket is listed.
 func (l *lister) listable() error {
-	if l.calls.client.unordered {
+	if l.calls.client.cfg.Unordered {
 		return fmt.Errorf("s3.order is none: a store that does not list in bytewise order of keys cannot be listed yet: %w", objectstore.ErrSettings)
 	}
 	return nil
