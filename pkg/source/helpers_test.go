@@ -137,8 +137,8 @@ func collectBatches(t *testing.T, batches iter.Seq2[entry.Batch, error]) ([]entr
 	return all, nil
 }
 
-// naive is the listing of paths as its definition has it: list everything, map,
-// let later paths win, sort, and leave out what does not lie after `after`.
+// naive lists paths by definition: list everything, map, let later paths win, sort, and
+// leave out what does not lie after `after`.
 func naive(bs buckets, paths []imports.Path, after string) []entry.Entry {
 	won := map[string]entry.Entry{}
 	for _, p := range paths {

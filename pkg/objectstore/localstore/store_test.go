@@ -198,8 +198,8 @@ func TestConfined(t *testing.T) {
 	}
 }
 
-// A time that no listing can represent is refused by name. It was once taken for one of
-// centuries before.
+// A file whose time cannot be represented is refused by name. Such a time was once mistaken
+// for one centuries earlier.
 func TestTimesThatDoNotFit(t *testing.T) {
 	tr := newTree(t, "a", "b")
 	at := time.Date(2400, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -272,7 +272,7 @@ func TestVanishing(t *testing.T) {
 	}
 }
 
-// A file that others replace all the time, by renaming, always exists.
+// A file that is replaced all the time, by renaming, always exists.
 func TestReplacedFilesAreThere(t *testing.T) {
 	tr := newTree(t, "often", "next")
 	stop, stopped := make(chan struct{}), make(chan struct{})

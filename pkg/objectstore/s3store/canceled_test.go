@@ -12,7 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// TestCanceledPagesAreNotLate stops waiting for pages, as whoever has read enough does.
+// TestCanceledPagesAreNotLate stops waiting for pages, as a reader that has read enough does.
 // Pages stay as large as they were.
 func TestCanceledPagesAreNotLate(t *testing.T) {
 	asked := make(chan struct{})

@@ -62,7 +62,7 @@ func TestDirect(t *testing.T) {
 	if _, err := store.(objectstore.Pager).ListPage(t.Context(), "p&=+ é/", "p&=+ é/a", nil); err != nil {
 		t.Fatal(err)
 	}
-	// What is refused is asked for by the SDK, which tells why.
+	// After a refusal the SDK sends the request again, and reports why it is refused.
 	if want := []bool{false, true, true, false, true}; !slices.Equal(f.direct, want) {
 		t.Errorf("asked without the SDK: %v, want %v", f.direct, want)
 	}
@@ -106,8 +106,8 @@ func TestDirectEnds(t *testing.T) {
 	}
 }
 
-// TestDirectTrusts checks that pages are asked for directly of servers that the
-// environment vouches for.
+// TestDirectTrusts checks that direct requests trust the authorities that the environment
+// names.
 func TestDirectTrusts(t *testing.T) {
 	f := &faulty{pages: []string{result(false, ""), result(false, "", "a")}}
 	server := httptest.NewTLSServer(f)

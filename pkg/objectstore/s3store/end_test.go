@@ -6,7 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// TestEndpointsOfAWS tells the endpoints that are believed where a listing ends.
+// TestEndpointsOfAWS checks which endpoints are AWS's own, whose ends of listings are believed.
 func TestEndpointsOfAWS(t *testing.T) {
 	for endpoint, want := range map[string]bool{
 		"":                                   true,

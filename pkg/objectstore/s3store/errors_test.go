@@ -17,7 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// TestErrors checks what callers are told of S3's errors.
+// TestErrors checks which error of objectstore each error of S3 becomes.
 func TestErrors(t *testing.T) {
 	for _, tc := range []struct {
 		answer string
@@ -69,7 +69,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// Who is not there at all says nothing, and nothing is made up about an answer.
+// The error of a call without a response names no status and no request ID.
 func TestNobodyThere(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
@@ -87,7 +87,7 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
-// TestBrokenAnswersAreTransient covers what comes back damaged.
+// TestBrokenAnswersAreTransient lists damaged pages.
 func TestBrokenAnswersAreTransient(t *testing.T) {
 	whole := result(false, "", "a")
 	for _, page := range []string{whole[:len(whole)-30], whole[:60], "", "<html></html>", "503 <html>"} {
@@ -100,8 +100,8 @@ func TestBrokenAnswersAreTransient(t *testing.T) {
 	}
 }
 
-// cutShort answers with a part of a page: of more that its head announces, or of
-// chunks without the last. Then it answers with all of it.
+// cutShort first sends a part of a page: less than Content-Length announces, or chunks
+// without the last one. Then it sends the whole page.
 func cutShort(t *testing.T, chunked bool) (store objectstore.Store, calls *atomic.Int32) {
 	t.Helper()
 	whole := result(false, "", "a", "b")
@@ -136,7 +136,7 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// A 404 without a code is of what does not exist, whatever its body is.
+// A 404 without an error code is ErrNotFound, whatever its body is.
 func TestNotFoundWithoutACode(t *testing.T) {
 	for _, body := range []string{"", "<html>Not Found</html>", "<Error/>", "not found"} {
 		store := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -151,7 +151,7 @@ func TestNotFoundWithoutACode(t *testing.T) {
 	}
 }
 
-// A store may say as much as it likes: little of it is read, and less repeated.
+// A long error is read only in part, and its text repeats even less.
 func TestLongErrors(t *testing.T) {
 	sent := make(chan int, 16)
 	store := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -184,7 +184,7 @@ func TestErrorWithoutRequestID(t *testing.T) {
 	}
 }
 
-// TestErrorSaidLate answers 200 with an error in place of the page.
+// TestErrorSaidLate sends an error with status 200.
 func TestErrorSaidLate(t *testing.T) {
 	const late = "<Error><Code>InternalError</Code><Message>the store's own words</Message></Error>"
 	_, store := start(t, nil, late)
@@ -226,8 +226,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// A process whose clock is an hour off lists all the same: the SDK makes up for it
-// once a store has refused a call for it.
+// A process whose clock is an hour off can list: after the store has refused a call
+// because of that, the SDK corrects the time.
 func TestAClockThatIsOff(t *testing.T) {
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		there := time.Now().Add(time.Hour).UTC()

@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,8 +114,8 @@ func readRange(out *s3.GetObjectOutput, offset, n int64) (part []byte, size int6
 		if length < 0 {
 			return nil, 0, fmt.Errorf("%w: the object has %d bytes", objectstore.ErrRefused, size)
 		}
-		if _, err := io.CopyN(io.Discard, out.Body, offset); err != nil {
-			return nil, 0, unexpectedEnd(err)
+		if n, err := io.Copy(io.Discard, io.LimitReader(out.Body, offset)); err != nil || n < offset {
+			return nil, 0, cmp.Or(err, io.ErrUnexpectedEOF)
 		}
 	}
 	part, err = read(out.Body, length, length)
@@ -122,13 +123,6 @@ func readRange(out *s3.GetObjectOutput, offset, n int64) (part []byte, size int6
 		err = io.ErrUnexpectedEOF
 	}
 	return part, size, err
-}
-
-func unexpectedEnd(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // read reads a body of about size bytes, but no more than most.

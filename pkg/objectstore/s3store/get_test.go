@@ -13,7 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// answering returns a bucket of a server that answers every call so.
+// answering returns a bucket of a server that sends this response to every call.
 func answering(t *testing.T, answer http.HandlerFunc) objectstore.Store {
 	t.Helper()
 	server := httptest.NewServer(answer)
@@ -22,7 +22,7 @@ func answering(t *testing.T, answer http.HandlerFunc) objectstore.Store {
 	return store
 }
 
-// A store may not know ranges, and a part must be the one that was asked for.
+// A store may not support ranges. A part must be the requested one.
 func TestGetRangeIsWhatWasAskedFor(t *testing.T) {
 	const whole = "0123456789"
 	for name, tc := range map[string]struct {
@@ -56,7 +56,7 @@ func part(header, body string) http.HandlerFunc {
 	}
 }
 
-// An object whose length is not told is read no further than its limit.
+// An object of unknown length is read no further than the limit.
 func TestGetOfUnknownLengthIsLimited(t *testing.T) {
 	written := make(chan int, 1)
 	store := answering(t, func(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +77,7 @@ func TestGetOfUnknownLengthIsLimited(t *testing.T) {
 	}
 }
 
-// What is compressed on its way is not the object.
+// A body that was compressed on its way is not the object.
 func TestGetOfWhatIsCompressed(t *testing.T) {
 	for encoding, refused := range map[string]bool{"gzip": true, "br": true, "": false, "identity": false, "aws-chunked": false} {
 		store := answering(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -14,7 +14,7 @@ import (
 
 const encoded = "<EncodingType>url</EncodingType>"
 
-// TestListGuards feeds the listing what misbehaving stores answer.
+// TestListGuards lists stores that break the protocol.
 func TestListGuards(t *testing.T) {
 	for _, tc := range []struct {
 		name          string

@@ -12,7 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// What the SDK finds odd goes to the log, and nothing of the credentials with it.
+// Messages of the SDK go to the log, without credentials.
 func TestTheSDKIsLogged(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Date", "no date")

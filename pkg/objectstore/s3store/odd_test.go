@@ -30,8 +30,8 @@ func (o *oddly) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, o.body)
 }
 
-// TestOddAnswers tells which answers end a listing within a minute, in words that say what
-// came. Others may be a proxy's while the store is away.
+// TestOddAnswers checks which answers end a listing within a minute, with an error that
+// describes them. Others may come from a proxy while the store is away.
 func TestOddAnswers(t *testing.T) {
 	for _, tc := range []struct {
 		name    string

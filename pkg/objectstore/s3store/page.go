@@ -56,7 +56,7 @@ func (l *lister) fetch(ctx context.Context, a *answer, q ask) error {
 	}))
 }
 
-// fetchDirect is fetch with a single attempt, without the SDK.
+// fetchDirect is fetch without the SDK.
 func (l *lister) fetchDirect(ctx context.Context, a *answer, r *route, q ask) error {
 	err := l.calls.client.direct.fetch(ctx, a, r, q)
 	switch {

@@ -57,8 +57,8 @@ var writers = map[string]func(string) string{
 	"as it is":   func(key string) string { return key },
 }
 
-// A key with a literal + or % is listed as what it is, however the store writes keys and
-// whatever it says of that, for the price of some calls a bucket. The reports are
+// A key with a literal + or % is listed as it is, however the store encodes keys and
+// whatever it says of that, at the cost of some calls for each bucket. The reports are
 // https://github.com/Alluxio/alluxio/pull/17097, of a store that says that it encodes and
 // does not, and https://github.com/minio/minio-go/pull/1723, of one that does and does not
 // say so.
@@ -100,7 +100,7 @@ func someKeys(rng *rand.Rand) (keys []string) {
 	return slices.Compact(keys)
 }
 
-// What was found out of a bucket is kept: no listing of it asks again.
+// What was found out about a bucket is kept: later listings do not ask again.
 func TestAskedOnce(t *testing.T) {
 	s := &keyStore{keys: []string{"a b", "c%20d", "e+f"}, write: writers["as a query"], claims: true}
 	store := serve(t, s, nil)
@@ -115,7 +115,7 @@ func TestAskedOnce(t *testing.T) {
 	}
 }
 
-// Ceph encodes all keys where it says so, so that it is not asked.
+// Ceph encodes all keys if it says so. It is not asked.
 func TestCephIsNotAsked(t *testing.T) {
 	for header, value := range map[string]string{
 		"Server":           "Ceph Object Gateway (squid)",

@@ -43,12 +43,10 @@ func plainRequests(stack *middleware.Stack) error {
 const maxErrorBody = 64 << 10
 
 // errorBody is the body of an error, which stays readable after the SDK has read it.
-type errorBody struct {
-	bytes.Reader
-	text []byte
-}
+type errorBody struct{ *bytes.Reader }
 
-func (*errorBody) Close() error { return nil }
+// Close implements io.Closer.
+func (errorBody) Close() error { return nil }
 
 func keepErrorBody(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
@@ -60,9 +58,7 @@ func keepErrorBody(ctx context.Context, in middleware.DeserializeInput, next mid
 	}
 	text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody)) // a part of it is enough
 	_ = response.Body.Close()
-	body := &errorBody{text: text}
-	body.Reset(text)
-	response.Body = body
+	response.Body = errorBody{bytes.NewReader(text)}
 	return out, metadata, nil
 }
 
@@ -75,8 +71,9 @@ type errorBodyDetails struct {
 // errorDetails returns the fields of the body of an error response. They are empty if it
 // is not XML.
 func errorDetails(r *awshttp.ResponseError) (d errorBodyDetails) {
-	if body, ok := r.Response.Body.(*errorBody); ok {
-		_ = xml.Unmarshal(body.text, &d) // without them the status says enough
+	if body, ok := r.Response.Body.(errorBody); ok {
+		_, _ = body.Seek(0, io.SeekStart)
+		_ = xml.NewDecoder(body).Decode(&d) // without them the status says enough
 	}
 	return d
 }

@@ -57,8 +57,8 @@ func TestAcceptEncodingIsNotSigned(t *testing.T) {
 	}
 }
 
-// A redirect is not followed, for what is sent elsewhere would not be signed: the errors
-// name the endpoint and the region. The reports are
+// A redirect is not followed, since the signature is not valid elsewhere: the errors name the
+// endpoint and the region. The reports are
 // https://github.com/s3fs-fuse/s3fs-fuse/pull/1681 and https://github.com/awslabs/mountpoint-s3/issues/1.
 func TestRedirects(t *testing.T) {
 	for _, tc := range []struct {
@@ -136,7 +136,7 @@ func TestPutChecksums(t *testing.T) {
 	expect.NoError(t, serve(t, refuses, func(c *s3store.Config) { c.NoPutChecksums = true }).Put(t.Context(), "k", []byte(body), objectstore.Sum{}))
 }
 
-// late answers 504 to whoever asks for more keys than it can list in time. The report is
+// late sends 504 for a page of more keys than it can list in time. The report is
 // https://github.com/rclone/rclone/issues/5166.
 type late struct {
 	keyStore
@@ -208,7 +208,7 @@ func TestPageKeysAreAskedFor(t *testing.T) {
 	}
 }
 
-// What cannot be reached for good is told with what to set.
+// The error for a store that cannot be reached names what to set.
 func TestUnreachable(t *testing.T) {
 	secure := httptest.NewTLSServer(&faulty{})
 	defer secure.Close()
@@ -239,7 +239,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// TestCheckTrust names files of certificates that are none.
+// TestCheckTrust names files that hold no certificates.
 func TestCheckTrust(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.pem")

@@ -16,8 +16,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// amazon answers as AWS does of a bucket that is in one region: with one page, or an
-// object, there, and 301 elsewhere.
+// amazon responds as AWS does for a bucket in one region: with one page, or an object, in
+// that region, and with 301 in others.
 type amazon struct {
 	region string
 	asked  []string // host and scope of each request
@@ -51,9 +51,9 @@ func at(t *testing.T, a *amazon) *Bucket {
 	return b
 }
 
-// Where AWS says that a bucket is in another region it is asked for there, signed for that
-// region, by all calls after the first one. AWS is believed how it writes keys, and where a
-// listing ends: it takes no call more.
+// If AWS says that a bucket is in another region, all calls after the first one go there, and
+// are signed for it. AWS is believed how it encodes keys and where a listing ends: neither takes
+// a further call.
 func TestABucketInAnotherRegionOfAWS(t *testing.T) {
 	const here, there = "bucket.s3.us-east-1.amazonaws.com us-east-1", "bucket.s3.eu-west-1.amazonaws.com eu-west-1"
 	a := &amazon{region: "eu-west-1"}
@@ -78,7 +78,7 @@ func TestABucketInAnotherRegionOfAWS(t *testing.T) {
 	}
 }
 
-// What is no name of a region becomes no part of a host's name.
+// A text that is not the name of a region does not become part of a host name.
 func TestARegionThatIsNone(t *testing.T) {
 	for _, region := range []string{"evil.example/", "EU", strings.Repeat("a", 64)} {
 		a := &amazon{region: region}

@@ -19,12 +19,12 @@ import (
 // faulty is a server that answers each LIST call with the next of its pages. It
 // is here for what no real server can be made to do.
 //
-// What it is asked to find out how keys are meant, it answers as if it had every key.
+// To requests that find out how keys are encoded it responds as if it had every key.
 type faulty struct {
 	pages   []string // bodies; a number alone is a status with an error body
 	encodes bool     // the last page says that it is encoded
 	queries []url.Values
-	direct  []bool // whether the SDK was left out
+	direct  []bool // whether the request came without the SDK
 }
 
 func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -14,8 +14,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// TestContradictions lists pages that are answers to other questions, or say that they
-// hold more than they do. The first is https://github.com/Alluxio/alluxio/issues/14189.
+// TestContradictions lists pages that answer other requests, or say that they hold more than
+// they do. The first is https://github.com/Alluxio/alluxio/issues/14189.
 func TestContradictions(t *testing.T) {
 	for _, tc := range []struct{ name, head, names string }{
 		{"rolled up", "<CommonPrefixes><Prefix>p=/sub/</Prefix></CommonPrefixes>", `"p=/sub/"`},

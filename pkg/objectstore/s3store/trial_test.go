@@ -9,8 +9,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// TestListAfter checks what is asked for a page of a trial, and that its end is
-// believed where listings make sure of it.
+// TestListAfter checks the request for a page of a trial, and that the end of the page is
+// believed where a listing would confirm it.
 func TestListAfter(t *testing.T) {
 	for name, c := range map[string]struct {
 		page    string

@@ -8,15 +8,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// trustVariables are the environment variables that name files with certificates of
-// authorities: the SDK's, which replaces the system's certificates, and Go's.
-var trustVariables = []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE"}
-
 // CheckTrust returns objectstore.ErrSettings if the environment names a file of
 // certificates that cannot be used. Without this check, the certificate of every server
 // would seem to be of an unknown authority.
 func CheckTrust(getenv func(string) string) error {
-	for _, name := range trustVariables {
+	for _, name := range []string{"AWS_CA_BUNDLE", "SSL_CERT_FILE"} { // the SDK's, which replaces the system's certificates, and Go's
 		path := getenv(name)
 		if path == "" {
 			continue

@@ -78,8 +78,8 @@ func TestWalkPages(t *testing.T) {
 	}
 }
 
-// A store that answers a token with the page that it came with is walked by the last key of
-// each page, and its end is made sure of.
+// If a token leads back to its own page, the walk goes on by the last key of each page, and
+// confirms the end.
 func TestATokenThatLeadsNowhere(t *testing.T) {
 	first := result(true, next("t"), "a", "b")
 	f, store := start(t, nil,
@@ -108,7 +108,7 @@ func TestATokenThatLeadsNowhere(t *testing.T) {
 	}
 }
 
-// What is no token of a walk is refused.
+// A text that is not a token of a walk is refused.
 func TestTokensOfWalks(t *testing.T) {
 	for _, token := range []string{"t", "x:t", "-1:t", "3:t", "1"} {
 		_, store := start(t, nil, result(false, "", "a"))
