@@ -44,6 +44,15 @@ func New(shape string, n int64, seed uint64) (Set, error) {
 	return Set{}, fmt.Errorf("unknown shape %q: want one of %s", shape, strings.Join(Names(), ", "))
 }
 
+// Must is New for a shape and a number that are known to be right. It panics if they are not.
+func Must(shape string, n int64, seed uint64) Set {
+	set, err := New(shape, n, seed)
+	if err != nil {
+		panic(err)
+	}
+	return set
+}
+
 // Parse returns the set with a name of the form shape-count or shape-count-seed, such as
 // hive-1000000 or md5-10m-7; k, m and g stand for 10^3, 10^6 and 10^9. It reports false if
 // name has another form.

@@ -1,7 +1,6 @@
 package forecast
 
 import (
-	"iter"
 	"math"
 	"slices"
 
@@ -108,8 +107,8 @@ func (f *Forecast) learn(marks []mark) {
 
 // Left estimates how many keys of the listing lie between the last one seen and upto. An
 // upto of "" is the unknown end of all keys: all keys that there could be are taken to be
-// left. A listing that has gone on for longer than was expected is not
-// about to end: it is taken to be somewhere in its middle.
+// left. A listing that has gone on for longer than was expected is not about to end: it is
+// taken to be somewhere in its middle.
 func (f *Forecast) Left(upto string) float64 {
 	f.digest()
 	if len(f.page) == 0 || upto != "" && upto <= f.trie.last {
@@ -167,7 +166,7 @@ func (f *Forecast) Cuts(upto string, n int) []string {
 		return nil
 	}
 	var cuts []string
-	for k := range f.proposals(upto, left, n) {
+	for _, k := range f.proposals(upto, left, n) {
 		if len(cuts) == n {
 			break
 		}
@@ -182,8 +181,8 @@ func (f *Forecast) Cuts(upto string, n int) []string {
 	return slices.Compact(cuts)
 }
 
-// proposals yields about n keys, the most important ones first.
-func (f *Forecast) proposals(upto string, left float64, n int) iter.Seq[string] {
+// proposals returns about n keys, the most important ones first.
+func (f *Forecast) proposals(upto string, left float64, n int) (keys []string) {
 	even, far := n, left // pieces of the same size; how far there may be keys
 	switch {
 	case f.confidence == outlived:
@@ -196,25 +195,17 @@ func (f *Forecast) proposals(upto string, left float64, n int) iter.Seq[string] 
 	case left > unseen*float64(f.since) && n > 1:
 		even = n / 2
 	}
-	return func(yield func(string) bool) {
-		if f.confidence == baffled || upto == "" {
-			for _, k := range f.trie.guesses(upto, n) {
-				if !yield(k) {
-					return
-				}
-			}
-		}
-		x := 2 * f.pageKeys()
-		growth := math.Pow(max(far, x)/x, 1/float64(n-even+1))
-		for range n - even {
-			if x *= growth; !yield(f.trie.at(x)) {
-				return
-			}
-		}
-		for i := range even {
-			if !yield(f.trie.at(left * float64(i+1) / float64(even+1))) {
-				return
-			}
-		}
+	if f.confidence == baffled || upto == "" {
+		keys = f.trie.guesses(upto, n)
 	}
+	x := 2 * f.pageKeys()
+	growth := math.Pow(max(far, x)/x, 1/float64(n-even+1))
+	for range n - even {
+		x *= growth
+		keys = append(keys, f.trie.at(x))
+	}
+	for i := range even {
+		keys = append(keys, f.trie.at(left*float64(i+1)/float64(even+1)))
+	}
+	return keys
 }

@@ -26,10 +26,7 @@ func show(o *forecast.Forecast, set keyset.Set, from, to, page int64) {
 func TestLeft(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(11, 0))
 	for _, shape := range keyset.Names()[:18] {
-		set, err := keyset.New(shape, 1_000_000, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := keyset.Must(shape, 1_000_000, 1)
 		var known forecast.KeyModel
 		var off []float64
 		for range 60 {
@@ -53,10 +50,7 @@ func TestLeft(t *testing.T) {
 func TestCutsOfAnyShape(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(12, 0))
 	for _, shape := range keyset.Names() {
-		set, err := keyset.New(shape, 200_000, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := keyset.Must(shape, 200_000, 1)
 		var known forecast.KeyModel
 		found := 0
 		for range 200 {
@@ -148,10 +142,7 @@ func ExampleForecast() {
 func TestNoted(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(13, 0))
 	for _, shape := range keyset.Names()[:18] {
-		set, err := keyset.New(shape, 1_000_000, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := keyset.Must(shape, 1_000_000, 1)
 		var seeing, noting forecast.KeyModel
 		var off []float64
 		for range 8 {
@@ -180,10 +171,7 @@ func TestNoted(t *testing.T) {
 // TestPaddedNumbersAreNoRuns cuts an open end after a key with many zeros. Hardly any cut may
 // lie in numbers with more zeros.
 func TestPaddedNumbersAreNoRuns(t *testing.T) {
-	set, err := keyset.New("hive", 1_000_000, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := keyset.Must("hive", 1_000_000, 1)
 	const n = 7
 	cuts, within := 0, 0
 	for to := int64(2000); to < 6000; to++ {

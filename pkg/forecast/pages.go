@@ -25,10 +25,10 @@ const (
 	// hours and days; 0.3, tight cuts near the consumer and siblings: hive 42.5 and 1.161
 	// -> 37.5 and 1.155, 10M 334 -> 321.
 	contradicted = 0.3
-	// gap is by how much, as a logarithm, keys may have been closer or farther apart before the
-	// last page; a larger difference was mostly a gap. 10M of ulid 310 and 1.054
+	// mostShift is by how much, as a logarithm, keys may have been closer or farther apart before
+	// the last page; a larger difference mostly came of an empty space between them. 10M of ulid 310 and 1.054
 	// -> 259 and 1.050, cjk 1999 -> 321, the patience of readahead included.
-	gap = 2
+	mostShift = 2
 	// firstDoubt is the doubt before anything is known: more than that of hashes, below 0.1, and
 	// less than that of logs by the hour, above 0.3.
 	firstDoubt = 0.3
@@ -237,5 +237,5 @@ func (m *Pages) width(r *Rest) float64 {
 	if math.IsInf(far, 0) || math.IsInf(near, 0) {
 		return near
 	}
-	return near + max(-gap, min(gap, far-near))/2
+	return near + max(-mostShift, min(mostShift, far-near))/2
 }

@@ -97,7 +97,7 @@ func (m *Pages) points(r *Rest, n int, t Tiling) []point {
 	return slices.CompactFunc(points, func(a, b point) bool { return a.key == b.key })
 }
 
-// at returns the key that lies so many pages after r.Pos, if there is one.
+// at returns the key that lies a number of pages after r.Pos, if there is one.
 func (m *Pages) at(r *Rest, pages float64) (string, bool) {
 	pos := m.code.Encode(r.Pos)
 	if key, ok := m.alphabet.Add(pos, m.width(r)+math.Log(pages)); ok {
@@ -118,8 +118,8 @@ func (m *Pages) at(r *Rest, pages float64) (string, bool) {
 	return keyspace.Valid([]byte(r.Hi[:c])), true
 }
 
-// sibling returns where a directory after that of r's density begins if so many pages
-// lie before it.
+// sibling returns where a directory after that of r's density begins if a number of pages
+// lies before it.
 func (m *Pages) sibling(r *Rest, pages float64) (string, bool) {
 	key, ok := m.alphabet.Add(m.code.Encode(r.Pos), m.width(r)+math.Log(pages))
 	if !ok {

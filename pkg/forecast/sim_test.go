@@ -208,10 +208,7 @@ func TestShapesAreSharedEvenly(t *testing.T) {
 		}
 		t.Run(shape, func(t *testing.T) {
 			t.Parallel()
-			set, err := keyset.New(shape, *simKeys, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
+			set := keyset.Must(shape, *simKeys, 1)
 			for _, b := range bounds {
 				s := sim{set: set, page: *simPage, listers: b.listers, rnd: rand.New(rand.NewPCG(2, 2))}
 				if *simTrace {

@@ -15,9 +15,9 @@ const (
 	// Samples is how many keys of a page are looked at, its first and last among them.
 	// Chosen: enough to show the digits of two offsets, and little beside reading the page.
 	Samples = 16
-	// mostNoted is how many pages are noted before they are looked at. As each eighth
-	// page was shown alone, 64 workers took 2.3 times as long as ideal for 10^9 keys of
-	// hive and 1.10 of the LISTs; with the last keys of up to 256 pages 1.26 and 1.02.
+	// mostNoted is how many pages are noted before they are looked at. For 10^9 keys of hive
+	// 64 workers took 2.3 times the ideal time and 1.10 of the LISTs when only each eighth
+	// page was looked at, and 1.26 and 1.02 with the last keys of up to 256 pages.
 	mostNoted = 256
 	// overdue is how many times as many keys as were expected are listed before a
 	// forecast is doubted. Chosen: digits of equal weight seldom differ by more.
@@ -56,7 +56,7 @@ const (
 // the alphabet at that offset.
 type trie struct {
 	last string
-	path []mark // by depth: the first key listed that begins with so many bytes of last
+	path []mark // by depth: the first listed key that has this many first bytes in common with last
 
 	alphabet keyspace.Alphabet
 	base     int     // depth up to which last and the end of the span agree
@@ -66,7 +66,7 @@ type trie struct {
 	width    float64 // if near, the logarithm of the distance that a key takes there
 }
 
-// depth is what is expected of the keys that begin with so many bytes of last.
+// depth is what is expected of the keys that have their first at bytes in common with last.
 type depth struct {
 	at      int
 	density float64 // keys a digit
@@ -130,7 +130,7 @@ func (t *trie) bottom(listed int64, upto string) depth {
 	return d
 }
 
-// above reckons the depth above d, under which so many keys lie as a whole.
+// above reckons the depth above d, at which whole keys are expected in all.
 func (t *trie) above(d depth, whole float64, at int, upto string) depth {
 	from := t.path[at]
 	up := depth{at: at, place: t.alphabet.Place(t.last, at)}
@@ -141,8 +141,8 @@ func (t *trie) above(d depth, whole float64, at int, upto string) depth {
 	return up
 }
 
-// perDigit returns how many keys a digit holds when those that were passed held n
-// and the one at hand is expected to hold so many as a whole.
+// perDigit returns how many keys a digit holds if those that were passed held n in all, and
+// the current one is expected to hold whole.
 func perDigit(n, passed, whole float64) float64 {
 	whole = max(whole, 1)
 	if passed < fine {
@@ -171,7 +171,7 @@ func (t *trie) whole(d depth, listed int64) float64 {
 	return whole
 }
 
-// at returns a key that so many keys lie before, or "" if there is none.
+// at returns the key before which a number of keys is left, or "" if there is none.
 func (t *trie) at(keys float64) (k string) {
 	before := 0.0
 	for i, d := range t.depths {

@@ -11,10 +11,7 @@ import (
 
 func TestCodeKeepsKeysAndTheirOrder(t *testing.T) {
 	for _, shape := range []string{"cjk", "awkward", "hive"} {
-		set, err := keyset.New(shape, 500, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := keyset.Must(shape, 500, 1)
 		var c keyspace.Code
 		for i := range set.Len() / 2 {
 			c.Add(set.Key(2 * i))
@@ -57,33 +54,30 @@ func TestCodeIsDense(t *testing.T) {
 	}
 }
 
+// sizeAt2 returns how many digits the alphabet of some words has at offset 2.
+func sizeAt2(words string) int {
+	var a keyspace.Alphabet
+	a.Reset(1, strings.Fields(words)...)
+	return a.Size(2)
+}
+
 func TestWordsThatDifferInManyLettersAreNoNames(t *testing.T) {
-	size := func(words string) int {
-		var a keyspace.Alphabet
-		a.Reset(1, strings.Fields(words)...)
-		return a.Size(2)
-	}
-	if n := size("xab xad xar xai xaf xak"); n != 26 {
+	if n := sizeAt2("xab xad xar xai xaf xak"); n != 26 {
 		t.Errorf("%d letters at the end of random words, want all", n)
 	}
-	if n := size("cat car can cab"); n != 4 {
+	if n := sizeAt2("cat car can cab"); n != 4 {
 		t.Errorf("%d letters at the end of four names, want theirs", n)
 	}
 }
 
 func TestSignsOfBase64AreLettersWhereCasesAndDigitsMix(t *testing.T) {
-	size := func(words string) int {
-		var a keyspace.Alphabet
-		a.Reset(2, strings.Fields(words)...)
-		return a.Size(2)
-	}
-	if n := size("a/z9Qx-x a/_Q8y a/yZ-8zQ8"); n != 64 {
+	if n := sizeAt2("a/z9Qx-x a/_Q8y a/yZ-8zQ8"); n != 64 {
 		t.Errorf("%d digits, want the 64 of base64", n)
 	}
-	if n := size("a/z9Qxax a/yZbQ8 a/8zzYQ"); n != 62 {
+	if n := sizeAt2("a/z9Qxax a/yZbQ8 a/8zzYQ"); n != 62 {
 		t.Errorf("%d digits without a sign, want letters and digits", n)
 	}
-	if n := size("a/z9-x a/y_8y a/8zza"); n != 36 {
+	if n := sizeAt2("a/z9-x a/y_8y a/8zza"); n != 36 {
 		t.Errorf("%d digits of words in lower case, want theirs", n)
 	}
 }

@@ -4,6 +4,4 @@
 // Keys are taken for numbers: at every offset stands a digit of the alphabet that keys
 // are seen to use there. Keys of a kilobyte make numbers of thousands of bits, so distances
 // are kept as logarithms; the logarithm of the unit of an offset is its weight.
-//
-// It is pure: no clock, goroutine or network.
 package keyspace

@@ -102,10 +102,7 @@ func TestAddIsTheInverseOfDistance(t *testing.T) {
 func TestAnyShape(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 0))
 	for _, shape := range keyset.Names() {
-		set, err := keyset.New(shape, 100_000, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := keyset.Must(shape, 100_000, 1)
 		var a keyspace.Alphabet
 		var h keyspace.Hull
 		for round := range 50 {
@@ -293,10 +290,7 @@ func ExampleAlphabet() {
 func TestKeyIsTheInverseOfPlace(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(4, 0))
 	for _, shape := range keyset.Names() {
-		set, err := keyset.New(shape, 100_000, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := keyset.Must(shape, 100_000, 1)
 		for range 50 {
 			checkPlaces(t, rnd, shape, set)
 		}

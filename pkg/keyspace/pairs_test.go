@@ -35,7 +35,7 @@ func TestPairsClipToWhatFollows(t *testing.T) {
 	}
 }
 
-func TestHullTellsNews(t *testing.T) {
+func TestHullReportsNews(t *testing.T) {
 	var h keyspace.Hull
 	for dir := range 5 {
 		keys := []string{fmt.Sprintf("dir-%d/img-0000", dir), fmt.Sprintf("dir-%d/img-0099", dir), fmt.Sprintf("dir-%d/img-0000", dir+1)}
@@ -48,7 +48,7 @@ func TestHullTellsNews(t *testing.T) {
 	}
 }
 
-func TestHullKnowsGapsOnceManyKeysShowThem(t *testing.T) {
+func TestHullKnowsMissingBytesOnceManyKeysShowThem(t *testing.T) {
 	const letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // no I, L, O or U
 	var h keyspace.Hull
 	key := func(i int) string {

@@ -120,7 +120,7 @@ func keysIn(ranges []partition.RangeMetadata) (n int64) {
 	return n
 }
 
-func TestCompareTellsErrors(t *testing.T) {
+func TestCompareReturnsErrorsOfFilesAndTrees(t *testing.T) {
 	one, two := records{"a": "1", "b": "2"}, records{"a": "1", "b": "3"}
 	files := newMemory()
 	before, after := one.ranges(t, files, byAnchor), two.ranges(t, files, byAnchor)
@@ -147,7 +147,7 @@ func TestCompareTellsErrors(t *testing.T) {
 	failing := func(yield func(partition.RangeMetadata, error) bool) { yield(partition.RangeMetadata{}, errMissing) }
 	for _, err := range metarange.Compare(t.Context(), files, metarange.List(before), failing, &c) {
 		if !errors.Is(err, errMissing) {
-			t.Errorf("the error of the tree is told as %v", err)
+			t.Errorf("error %v, want that of the tree", err)
 		}
 	}
 }

@@ -20,9 +20,8 @@ import (
 // errMissing is what memory answers for a file that it does not hold.
 var errMissing = errors.New("no such file")
 
-// errNoSum is its answer to whoever does not tell the sum of a file: a store would
-// compute it again.
-var errNoSum = errors.New("the file's sum is not told")
+// errWrongSum is its answer to a Put with another sum than that of the file.
+var errWrongSum = errors.New("the sum is not that of the file")
 
 // memory is files in memory that notes what is asked of it.
 type memory struct {
@@ -55,7 +54,7 @@ func (m *memory) GetRange(ctx context.Context, id string, offset, n int64) ([]by
 
 func (m *memory) Put(_ context.Context, id string, data []byte, sum objectstore.Sum) error {
 	if sum != sha256.Sum256(data) {
-		return errNoSum
+		return errWrongSum
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

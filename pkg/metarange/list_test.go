@@ -2,7 +2,6 @@ package metarange_test
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -136,14 +135,8 @@ func names(items []metarange.Item) []string {
 
 func TestListSkipsWhatStandsBehindACommonPrefix(t *testing.T) {
 	files := newMemory()
-	want := map[string]entry.Entry{}
-	for _, dir := range []string{"a/", "b/", "c/"} {
-		for i := range 3000 {
-			k := fmt.Sprintf("%s%06d", dir, i)
-			want[k] = entry.Entry{Key: k}
-		}
-	}
-	tree := treeOf(t, files, want)
+	all := numbered("a/", 3000).plus(numbered("b/", 3000)).plus(numbered("c/", 3000))
+	tree := treeOf(t, files, bare(maps.Keys(all)))
 	files.forget()
 	items, more, err := tree.List(t.Context(), "", "", "/", 10)
 	if got := names(items); err != nil || more || !slices.Equal(got, []string{"a/", "b/", "c/"}) {

@@ -93,8 +93,8 @@ func TestMergeEqualsNaive(t *testing.T) {
 		b, o, h := base.ranges(t, files, breaks), ours.ranges(t, files, breaks), theirs.ranges(t, files, breaks)
 		got, err := merge(t.Context(), files, breaks, b, o, h)
 		if conflict != "" {
-			var told *metarange.ConflictError
-			if !errors.As(err, &told) || told.Key != conflict {
+			var found *metarange.ConflictError
+			if !errors.As(err, &found) || found.Key != conflict {
 				t.Fatalf("trial %d: %v, want a conflict about %q", trial, err, conflict)
 			}
 			conflicts++
@@ -133,7 +133,7 @@ func TestMergeReadsWhatBothChanged(t *testing.T) {
 	}
 }
 
-func TestMergeTellsErrors(t *testing.T) {
+func TestMergeReturnsErrorsOfFilesAndTrees(t *testing.T) {
 	files := newMemory()
 	one, two, three := records{"a": "1", "b": "1"}, records{"a": "2", "b": "1"}, records{"a": "1", "b": "2"}
 	b, o, h := one.ranges(t, files, byAnchor), two.ranges(t, files, byAnchor), three.ranges(t, files, byAnchor)

@@ -46,8 +46,8 @@ func Write(ctx context.Context, files Files, ranges []partition.RangeMetadata) (
 // sampled is the number of ranges after which the size of a metarange is estimated.
 const sampled = 1000
 
-// WriteAll is Write for a sequence of about so many ranges, which need not be in memory
-// all at once. The file is in memory; it is not copied while it grows if about is right.
+// WriteAll is Write for a sequence of ranges, which need not be in memory all at once. The
+// file is in memory; it is not copied while it grows if about is near the number of ranges.
 func WriteAll(ctx context.Context, files Files, ranges Ranges, about int) (string, error) {
 	w := table.NewWriter(table.Metaranges)
 	defer w.Abort()

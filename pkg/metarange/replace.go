@@ -17,7 +17,7 @@ import (
 //
 // Both sequences must pass Check, and their files must be stored. Ranges that stay
 // unchanged, or are wholly removed, are not read: the work is proportional to the ranges
-// at the seams between kept and imported ones. Records that are written again keep their
+// at the borders between kept and imported ones. Records that are written again keep their
 // bytes. At most one file of each sequence, one that is being written and a few ranges
 // are in memory. An error is yielded last. New ranges that were stored before it are
 // in no tree.

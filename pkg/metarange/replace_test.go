@@ -222,7 +222,7 @@ func TestReplaceOfEverything(t *testing.T) {
 
 // Only the ranges at both ends of the destination, and what follows until a
 // range ends where one ended before, may be read.
-func TestReplaceReadsOnlyTheSeams(t *testing.T) {
+func TestReplaceReadsOnlyTheBorders(t *testing.T) {
 	files := newMemory()
 	keep := numbered("a/", 5000).plus(numbered("z/", 5000))
 	base := keep.plus(numbered("data/", 5000)).ranges(t, files, byAnchor)
@@ -244,7 +244,7 @@ func TestReplaceReadsOnlyTheSeams(t *testing.T) {
 	}
 	for _, id := range files.got {
 		if !slices.Contains(allowed, id) {
-			t.Errorf("read %s of neither seam; of both: %v", id, allowed)
+			t.Errorf("read %s, which is at neither border; at the borders are %v", id, allowed)
 		}
 	}
 }

@@ -167,11 +167,7 @@ func TestReadNamesTheMetarangeThatItCannotRead(t *testing.T) {
 // A tree keeps the range that was used last, and reads no other than it needs.
 func TestTreeReadsRangesAsTheyAreNeeded(t *testing.T) {
 	files := newMemory()
-	want := map[string]entry.Entry{}
-	for k := range numbered("k", 1000) {
-		want[k] = entry.Entry{Key: k}
-	}
-	tree := treeOf(t, files, want)
+	tree := treeOf(t, files, bare(maps.Keys(numbered("k", 1000))))
 	files.forget()
 	for range 3 {
 		for _, err := range tree.Entries(t.Context(), "k000500") {
@@ -194,11 +190,7 @@ func TestTreeReadsRangesAsTheyAreNeeded(t *testing.T) {
 
 func TestTreeNamesTheRangeThatItCannotRead(t *testing.T) {
 	files := newMemory()
-	want := map[string]entry.Entry{}
-	for k := range numbered("k", 100) {
-		want[k] = entry.Entry{Key: k}
-	}
-	tree := treeOf(t, files, want)
+	tree := treeOf(t, files, bare(maps.Keys(numbered("k", 100))))
 	var missing string
 	for id := range files.data {
 		if r, err := table.NewReader(files.data[id]); err == nil && r.Properties().MinKey == "k000000" && r.Kind() == table.Ranges {
@@ -221,6 +213,15 @@ func TestTreeNamesTheRangeThatItCannotRead(t *testing.T) {
 	if len(errs) != 3 {
 		t.Errorf("Entries yielded nothing")
 	}
+}
+
+// bare returns entries that have nothing but a key.
+func bare(keys iter.Seq[string]) map[string]entry.Entry {
+	all := map[string]entry.Entry{}
+	for k := range keys {
+		all[k] = entry.Entry{Key: k}
+	}
+	return all
 }
 
 // treeOf stores entries as a tree and opens it.

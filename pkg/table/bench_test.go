@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/entrytest"
-	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/table"
 )
@@ -83,13 +82,7 @@ func BenchmarkAppendEntryValue(b *testing.B) {
 func BenchmarkReader(b *testing.B) {
 	batch := hive(50_000)
 	defer batch.Release()
-	w := table.NewWriter(table.Ranges)
-	for i := range batch.Len() {
-		if err := w.Add(batch.Key(i), rangetest.Value(batch.Entry(i))); err != nil {
-			b.Fatal(err)
-		}
-	}
-	tab := w.Close()
+	tab := rangeOf(b, batch)
 	read := func(b *testing.B, records func(r *table.Reader) iter.Seq2[table.Record, error]) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -122,13 +115,7 @@ func BenchmarkReader(b *testing.B) {
 func BenchmarkSeek(b *testing.B) {
 	batch := hive(50_000)
 	defer batch.Release()
-	w := table.NewWriter(table.Ranges)
-	for i := range batch.Len() {
-		if err := w.Add(batch.Key(i), rangetest.Value(batch.Entry(i))); err != nil {
-			b.Fatal(err)
-		}
-	}
-	r, err := table.NewReader(w.Close().Data)
+	r, err := table.NewReader(rangeOf(b, batch).Data)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestDocsAreCurrent(t *testing.T) {
 }
 
 // rangeOf returns the range of a batch.
-func rangeOf(t *testing.T, b entry.Batch) table.Table {
+func rangeOf(t testing.TB, b entry.Batch) table.Table {
 	t.Helper()
 	var all []table.Record
 	for i := range b.Len() {

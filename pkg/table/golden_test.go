@@ -117,7 +117,7 @@ func metarange(t *testing.T, ranges []table.Table) table.Table {
 	return w.Close()
 }
 
-func add(t *testing.T, w *table.Writer, key, value []byte) {
+func add(t testing.TB, w *table.Writer, key, value []byte) {
 	t.Helper()
 	if err := w.Add(key, value); err != nil {
 		t.Fatal(err)

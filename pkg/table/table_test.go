@@ -208,7 +208,7 @@ func numbered(n int) []table.Record {
 	return all
 }
 
-func tableOf(t *testing.T, kind table.Kind, all ...table.Record) table.Table {
+func tableOf(t testing.TB, kind table.Kind, all ...table.Record) table.Table {
 	t.Helper()
 	w := table.NewWriter(kind)
 	for _, rec := range all {

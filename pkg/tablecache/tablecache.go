@@ -54,7 +54,7 @@ type Cache struct {
 	reads *prometheus.CounterVec
 }
 
-// New returns a cache of so many bytes.
+// New returns a cache of up to limit bytes.
 func New(limit int64, reg prometheus.Registerer) *Cache {
 	f := metric.With(reg).In("table_cache")
 	return &Cache{

@@ -147,9 +147,8 @@ func TestKeepsWhatWasUsedLastWithinItsLimit(t *testing.T) {
 	}
 }
 
-// Many who want a chunk at a time read it once, and one who gives up takes it from
-// nobody.
-func TestOneReadForAllWhoWait(t *testing.T) {
+// Concurrent callers share one read of a chunk, also if the caller that began it gives up.
+func TestConcurrentCallersShareOneRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := source{hold: make(chan struct{})}
 		tab := s.small(t)
@@ -169,7 +168,7 @@ func TestOneReadForAllWhoWait(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		if err := <-first; !errors.Is(err, context.Canceled) {
-			t.Errorf("who gave up got %v", err)
+			t.Errorf("the caller that gave up got %v", err)
 		}
 		close(s.hold)
 		group.Wait()

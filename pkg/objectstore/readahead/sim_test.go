@@ -96,7 +96,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 		}
 		e := heap.Pop(&s.events).(event)
 		if s.trace != nil && int(e.at) > int(s.now) {
-			s.tellPlan(int(e.at))
+			s.tracePlan(int(e.at))
 		}
 		s.now = e.at
 		if e.take {
@@ -153,7 +153,7 @@ func (s *sim) arrive(e event) {
 	lo := s.set.Rank(e.call.after)
 	hi := min(lo+s.page, s.set.Len())
 	if s.trace != nil {
-		s.tell(e.call, lo, hi)
+		s.traceCall(e.call, lo, hi)
 	}
 	before := s.plan.waste.useful
 	s.plan.arrived(e.call, slice{&s.set, lo, hi}, hi < s.set.Len())
@@ -174,8 +174,8 @@ func (o *outcome) count(before, after float64, held int) {
 	o.parts += 1 - (after - before)
 }
 
-// tellPlan traces the plan at a time, with its first segments.
-func (s *sim) tellPlan(at int) {
+// tracePlan traces the plan at a time, with its first segments.
+func (s *sim) tracePlan(at int) {
 	p := s.plan
 	s.trace("== %d: taken %d held %d in flight %d segments %d calls %d useful %.0f", at, s.next/s.page, p.buffer.held/max(1, int(p.buffer.pageSize)), p.inFlight, len(p.segments), p.waste.lists, p.waste.useful)
 	for i, g := range p.segments[:min(4, len(p.segments))] {
@@ -185,7 +185,7 @@ func (s *sim) tellPlan(at int) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-func (s *sim) tell(c call[slice], lo, hi int64) {
+func (s *sim) traceCall(c call[slice], lo, hi int64) {
 	p, seg, kept := s.plan, c.segment, hi
 	if seg.rest.Hi != "" {
 		kept = min(hi, max(lo, s.set.Rank(seg.rest.Hi)))
