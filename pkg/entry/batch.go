@@ -48,8 +48,7 @@ func (b Batch) ETag(i int) []byte { return b.block.etag.at(b.from + i) }
 // Size returns the size of object i in bytes.
 func (b Batch) Size(i int) int64 { return b.block.size[b.from+i] }
 
-// ModTime returns the modification time of object i in nanoseconds since the
-// Unix epoch.
+// ModTime returns the modification time of object i in nanoseconds since the Unix epoch.
 func (b Batch) ModTime(i int) int64 { return int64(b.block.modTime[b.from+i]) }
 
 // Entry returns a copy of entry i, which outlives the batch.

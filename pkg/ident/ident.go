@@ -47,8 +47,7 @@ func AppendStringSlice(dst []byte, ss []string) []byte {
 	return dst
 }
 
-// AppendStringMap appends m to dst as a string map item; a nil map is an empty
-// one.
+// AppendStringMap appends m to dst as a string map item; a nil map is an empty one.
 func AppendStringMap(dst []byte, m map[string]string) []byte {
 	dst = appendLength(append(dst, typeStringMap), len(m))
 	if len(m) == 0 {

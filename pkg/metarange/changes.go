@@ -33,7 +33,7 @@ type Changes struct {
 // parts count as removed.
 func Compare(ctx context.Context, files Files, before, after Ranges, changes *Changes) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
-		c := comparison{files: files, before: newInput(files, before, nil), changes: changes}
+		c := comparison{before: newInput(files, before, nil), changes: changes}
 		c.before.trust = true
 		defer c.before.stop()
 		if err := c.before.fill(); err != nil {
@@ -56,7 +56,6 @@ func Compare(ctx context.Context, files Files, before, after Ranges, changes *Ch
 
 // comparison is the state of one Compare.
 type comparison struct {
-	files   Files
 	before  *input
 	left    int64 // keys of before's open range from the current one on
 	changes *Changes
@@ -81,7 +80,7 @@ func (c *comparison) take(ctx context.Context, r partition.RangeMetadata) error 
 
 // read compares a range record by record.
 func (c *comparison) read(ctx context.Context, r partition.RangeMetadata) error {
-	records, err := loadRange(ctx, c.files, r, false)
+	records, err := loadRange(ctx, c.before.files, r, false)
 	if err != nil {
 		return err
 	}

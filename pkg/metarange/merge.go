@@ -44,12 +44,12 @@ func (m *threeWay) all() [3]*input { return [3]*input{m.base, m.ours, m.theirs} 
 
 // run yields the merged ranges.
 func (m *threeWay) run(ctx context.Context, files Files, breaks partition.Breaks, what string, yield func(partition.RangeMetadata, error) bool) {
-	m.out = output{files: files, breaks: breaks}
+	m.out = output{files: files, breaks: breaks, w: table.NewWriter(table.Ranges)}
 	m.out.yield = func(r partition.RangeMetadata) bool { return yield(r, nil) }
 	// A range that was stored before and is written again ends with the last record of a
 	// range that was read, which is the one that was opened last.
 	m.out.stored = func(id string) bool { return id == m.ours.opened || id == m.theirs.opened }
-	defer m.out.close()
+	defer m.out.w.Abort()
 	var err error
 	for _, in := range m.all() {
 		defer in.stop()

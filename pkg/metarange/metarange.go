@@ -113,7 +113,7 @@ func Stream(ctx context.Context, files Parts, id string) (ranges Ranges, count i
 const minRangeSize = 64
 
 // decodedRanges yields the ranges in consecutive records of the metarange with an ID, as long
-// as they are valid in a tree. An error is yielded last.
+// as they are valid in a tree.
 func decodedRanges(id string, records iter.Seq2[table.Record, error]) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		i, before := 0, partition.RangeMetadata{}
@@ -134,8 +134,7 @@ func decodedRanges(id string, records iter.Seq2[table.Record, error]) Ranges {
 	}
 }
 
-// decodeRange returns the range that a record holds, the i-th after the one
-// before.
+// decodeRange returns the range that a record holds, the i-th after the one before.
 func decodeRange(rec table.Record, i int, before partition.RangeMetadata) (partition.RangeMetadata, error) {
 	m, err := table.DecodeRange(rec.Value)
 	if err != nil {

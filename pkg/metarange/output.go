@@ -14,8 +14,8 @@ type output struct {
 	files   Files
 	breaks  partition.Breaks
 	yield   func(partition.RangeMetadata) bool
-	stopped bool          // yield has returned false
-	w       *table.Writer // nil until the first record
+	stopped bool // yield has returned false
+	w       *table.Writer
 
 	// stored reports whether a range that ends with the record added last is
 	// known to be stored.
@@ -23,7 +23,7 @@ type output struct {
 }
 
 // atBoundary reports whether no range is open.
-func (o *output) atBoundary() bool { return o.w == nil || o.w.Len() == 0 }
+func (o *output) atBoundary() bool { return o.w.Len() == 0 }
 
 // keep appends a stored range; the output must be at a boundary.
 func (o *output) keep(r partition.RangeMetadata) { o.stopped = !o.yield(r) }
@@ -32,19 +32,12 @@ func (o *output) keep(r partition.RangeMetadata) { o.stopped = !o.yield(r) }
 // grows makes writing it take half as long again.
 func (o *output) expect(size uint64) {
 	size = min(size, o.breaks.MaxSize)
-	o.writer().Grow(int(o.w.EstimatedSize() + size + size/8))
-}
-
-func (o *output) writer() *table.Writer {
-	if o.w == nil {
-		o.w = table.NewWriter(table.Ranges)
-	}
-	return o.w
+	o.w.Grow(int(o.w.EstimatedSize() + size + size/8))
 }
 
 // add writes a record, and ends the range if it must end after that.
 func (o *output) add(ctx context.Context, rec table.Record) error {
-	if err := o.writer().Add(rec.Key, rec.Value); err != nil {
+	if err := o.w.Add(rec.Key, rec.Value); err != nil {
 		return err
 	}
 	if o.breaks.EndsAfter(rec.Key, o.w.EstimatedSize()) {
@@ -67,10 +60,4 @@ func (o *output) flush(ctx context.Context) error {
 	o.w.Reset(t.Data)
 	o.stopped = !o.yield(t.Meta)
 	return nil
-}
-
-func (o *output) close() {
-	if o.w != nil {
-		o.w.Abort()
-	}
 }

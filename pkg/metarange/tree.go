@@ -136,7 +136,8 @@ func commonPrefix(key, prefix, delimiter string) string {
 	return key[:len(prefix)+i+len(delimiter)]
 }
 
-// from yields the entries whose keys are not less than first, in key order.
+// from yields the entries whose keys are not less than first, in key order. An error is
+// yielded last.
 func (t *Tree) from(ctx context.Context, first string) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
 		for r, err := range t.rangesFrom(ctx, first) {
@@ -153,8 +154,7 @@ func (t *Tree) from(ctx context.Context, first string) iter.Seq2[entry.Entry, er
 	}
 }
 
-// rangesFrom yields the ranges that do not end before first, in key order. An error
-// is yielded last.
+// rangesFrom yields the ranges that do not end before first.
 func (t *Tree) rangesFrom(ctx context.Context, first string) Ranges {
 	if t.ranges == nil {
 		return List(nil)
@@ -179,8 +179,7 @@ func (t *Tree) usedAt(key string) (partition.RangeMetadata, bool) {
 	return t.used, t.used.ID != "" && t.used.MinKey <= key && key <= t.used.MaxKey
 }
 
-// entries yields the entries of a range whose keys are not less than first. An
-// error is yielded last.
+// entries yields the entries of a range whose keys are not less than first, as from does.
 func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first string) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
 		records, err := t.open(ctx, r)
@@ -213,8 +212,7 @@ func decodeEntry(rec table.Record, r partition.RangeMetadata) (entry.Entry, erro
 	return e, err
 }
 
-// open returns the records of a range, which stays open if it is the one used
-// last.
+// open returns the records of a range, which stays open if it is the one used last.
 func (t *Tree) open(ctx context.Context, r partition.RangeMetadata) (*table.Reader, error) {
 	t.mu.Lock()
 	records, ok := t.records, t.used == r

@@ -105,8 +105,7 @@ func (c *Cursor) stand(ok bool, err error) error {
 	return nil
 }
 
-// nextBlock goes to the first record of the next block, and reports whether there
-// is one.
+// nextBlock goes to the first record of the next block, and reports whether there is one.
 func (c *Cursor) nextBlock(ctx context.Context) (bool, error) {
 	if err := c.leave(); err != nil {
 		return false, err

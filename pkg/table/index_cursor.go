@@ -27,8 +27,7 @@ func newIndexCursor(r *Reader) (indexCursor, error) {
 	return x, nil
 }
 
-// key returns the key under which the data block is listed: no key of the block is
-// greater.
+// key returns the key under which the data block is listed: no key of the block is greater.
 func (x *indexCursor) key() []byte { return x.low.user() }
 
 // seek goes to the first data block that may have a key not less than key, and

@@ -57,8 +57,7 @@ func Verify(ctx context.Context, id string, data []byte) error {
 	return r.Verify(ctx, id)
 }
 
-// Verify reads all records and makes sure that they are those of the table with that
-// ID.
+// Verify reads all records and makes sure that they are those of the table with that ID.
 func (r *Reader) Verify(ctx context.Context, id string) error {
 	for _, err := range r.All(ctx, id) {
 		if err != nil {

@@ -21,8 +21,7 @@ const (
 // propertiesBlock is the name of the properties block in the metaindex block.
 const propertiesBlock = "rocksdb.properties"
 
-// sizes are those of a finished file, in bytes before compression unless stated
-// otherwise.
+// sizes are those of a finished file, in bytes before compression unless stated otherwise.
 type sizes struct {
 	data       int // of the data blocks, as compressed, with trailers
 	dataBlocks int // number of data blocks

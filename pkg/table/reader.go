@@ -108,8 +108,7 @@ func (r *Reader) describe(ctx context.Context, metaindex handle) error {
 	return r.takeProperties(props)
 }
 
-// maxProperties is the most records of a block that is read as a whole. There are about
-// 40.
+// maxProperties is the most records of a block that is read as a whole. There are about 40.
 const maxProperties = 1000
 
 // pairs returns the keys and values of a small block.

@@ -48,8 +48,7 @@ func (s *sums) begin(key []byte, value int) place {
 // drop takes back a record that was begun.
 func (s *sums) drop(at place) { s.records = s.records[:at.record] }
 
-// end ends a record that was begun; file is the file so far, whose bytes stay as
-// they are.
+// end ends a record that was begun; file is the file so far, whose bytes stay as they are.
 func (s *sums) end(file []byte) {
 	s.records = append(s.records, '|')
 	if len(s.records) < chunk {

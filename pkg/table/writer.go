@@ -118,8 +118,7 @@ func (w *Writer) Close() Table {
 	}
 	data := w.file.finish(w.kind, meta)
 	w.file.buf = nil
-	// The ID covers the properties as they are before the table's description
-	// joins them.
+	// The ID covers the properties as they are before the table's description joins them.
 	id, sum := w.sums.finish(ident.AppendStringMap(nil, map[string]string{propType: string(w.kind)}), data)
 	meta.ID = hex.EncodeToString(id[:])
 	return Table{Meta: meta, Data: data, Sum: sum}
