@@ -15,7 +15,7 @@ const (
 	// mostPages bounds estimates. Chosen to be out of the way: 10^12 keys.
 	mostPages = 1e9
 	// beyond is how many pages are expected at most after the end of a directory, whose
-	// keys tell nothing of its neighbours. Chosen: enough to be worth a cut there.
+	// keys say nothing about its neighbours. Chosen: enough to be worth a cut there.
 	beyond = 8
 	// leastDirectory is how many pages a directory has at least for which a cut at its end
 	// is worth a LIST. Chosen together with beyond.
@@ -32,7 +32,7 @@ const (
 	// firstDoubt is the doubt before anything is known: more than that of hashes, below 0.1, and
 	// less than that of logs by the hour, above 0.3.
 	firstDoubt = 0.3
-	// blind is the least doubt of a run: nothing tells how much is behind the next longer
+	// blind is the least doubt of a run: nothing shows how much follows the next longer
 	// one. zruns took 1160 LISTs at 50 ms and takes 1137, by longer pieces in runs.
 	blind = 0.6
 	// recent is over how many pages doubt is averaged. Chosen.

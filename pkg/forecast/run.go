@@ -7,7 +7,7 @@ import (
 )
 
 // A run is one character over and over, as in zzzz. Keys that begin with a run of the
-// greatest character may go on with a longer one, and no distance tells how far.
+// greatest character may go on with a longer one, and no distance shows how far.
 
 // leastRun is how long a run is at least: shorter ones mean nothing. Chosen.
 const leastRun = 3

@@ -9,8 +9,8 @@ import (
 
 // The constants of Forecast. They were measured by internal/fleetsim (seconds
 // over those of a fleet that is busy all the time, and LISTs over the minimum) and
-// TestShapesAreSharedEvenly of this package; a constant that is said to be chosen has no
-// measurement of its own, but these hold all of them together.
+// TestShapesAreSharedEvenly of this package. A constant that is called chosen was not
+// measured alone; these tests cover all constants together.
 const (
 	// Samples is how many keys of a page are looked at, its first and last among them.
 	// Chosen: enough to show the digits of two offsets, and little beside reading the page.
@@ -35,7 +35,7 @@ const (
 	mostOpen = 1e11
 	// mostKeys bounds estimates. Chosen to be out of the way.
 	mostKeys = 1e15
-	// fine is a part of a digit that is not told from nothing; see keyspace.Alphabet.Place.
+	// fine is the part of a digit below which it counts as zero; see keyspace.Alphabet.Place.
 	fine = 1e-4
 )
 

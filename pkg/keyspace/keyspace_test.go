@@ -152,7 +152,7 @@ func TestHullNarrowsToWhatWasSeen(t *testing.T) {
 	}
 }
 
-// TestHullDoubtsWhatWasWrong is about small directories that tell nothing of a larger one.
+// TestHullDoubtsWhatWasWrong is about small directories that say nothing about a larger one.
 func TestHullDoubtsWhatWasWrong(t *testing.T) {
 	var h keyspace.Hull
 	left := func() float64 {

@@ -1,4 +1,4 @@
 package metarange
 
-// ErrNotFound is errNotFound for tests, which tell it from that of a missing file.
+// ErrNotFound is errNotFound, for tests that distinguish it from the error of a missing file.
 var ErrNotFound = errNotFound

@@ -157,7 +157,7 @@ func TestListOfRangeWithRestartPointsOutsideOfTheirBlock(t *testing.T) {
 	wantCorrupt(t, err, id)
 }
 
-// A metarange that claims to hold 1<<33 ranges had 512 GiB asked for.
+// Reading a metarange that claims to hold 1<<33 ranges once asked for 512 GiB.
 func TestMetarangeThatClaimsTooManyRanges(t *testing.T) {
 	tr := newTree(t)
 	for _, count := range []string{"8589934592", "100000"} { // the second is one that a file of that size might hold
