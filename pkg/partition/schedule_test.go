@@ -224,6 +224,6 @@ func TestAnyScheduleGivesEveryKeyOnce(t *testing.T) {
 	}
 	t.Logf("%d pieces handed over, %d crashes", handed, crashes)
 	if handed < 100 || crashes < 100 {
-		t.Errorf("%d pieces were handed over, %d deliveries died: too few to tell anything", handed, crashes)
+		t.Errorf("%d pieces were handed over, %d deliveries died: too few to prove anything", handed, crashes)
 	}
 }

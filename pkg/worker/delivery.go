@@ -62,6 +62,7 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	d.publisher = &publisher{backend: w.cfg.Backend, partition: p, ownership: d.ownership, log: d.log}
 	d.covers = &coverWriter{publisher: d.publisher, covered: d.covered}
 	d.tries = &tries{publisher: d.publisher, covers: d.covers, worker: w.name, read: task.Deliveries == 1, count: 1}
+	d.tries.suspicion.Store(new(suspicion))
 	d.waits = newWaits(w.now, w.stalls.answered)
 	d.stall = &stallWatch{d: d}
 	return d

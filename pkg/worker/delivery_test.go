@@ -128,15 +128,15 @@ func TestAListingThatGetsNoFurtherIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestTriesCountDeliveriesThatGotNoFurther tells stories of deliveries of a partition:
-// each ends by a fault (f), a death that nobody hears of (d), or by being handed back
-// (b), perhaps before the notes of earlier deliveries were read (e), and in capitals
-// after a cover was published.
+// TestTriesCountDeliveriesThatGotNoFurther delivers a partition several times. Each
+// delivery is a letter, which says how it ends: by a fault (f), by the death of its worker
+// (d), or by being handed back (b), perhaps before the notes of earlier deliveries were
+// read (e). A capital letter says that a cover was published before.
 func TestTriesCountDeliveriesThatGotNoFurther(t *testing.T) {
 	s := newStage(t)
 	for _, tc := range []struct {
-		story string
-		want  int // tries of the delivery that follows
+		deliveries string
+		want       int // tries of the delivery that follows
 	}{
 		{"", 1},
 		{"f", 2},
@@ -159,22 +159,22 @@ func TestTriesCountDeliveriesThatGotNoFurther(t *testing.T) {
 		{"ffDd", 2},
 		{"bBb", 1},
 	} {
-		s.publish(t, "id-"+tc.story)
-		for i, end := range tc.story {
-			if err := s.tell(t, end); err != nil {
-				t.Fatalf("%q at %d: %v", tc.story, i, err)
+		s.publish(t, "id-"+tc.deliveries)
+		for i, end := range tc.deliveries {
+			if err := s.deliverOnce(t, end); err != nil {
+				t.Fatalf("%q at %d: %v", tc.deliveries, i, err)
 			}
 		}
 		d := s.resumed(t)
 		if d.tries.count != tc.want {
-			t.Errorf("%q: %d tries, want %d", tc.story, d.tries.count, tc.want)
+			t.Errorf("%q: %d tries, want %d", tc.deliveries, d.tries.count, tc.want)
 		}
 		expect.NoError(t, d.task.Ack(t.Context()))
 	}
 }
 
-// tell tells one delivery of a story.
-func (s *stage) tell(t *testing.T, end rune) error {
+// deliverOnce delivers the partition, and ends the delivery in that way.
+func (s *stage) deliverOnce(t *testing.T, end rune) error {
 	if end == 'e' {
 		return s.deliver(t).handBack(t.Context(), 0)
 	}

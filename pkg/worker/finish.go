@@ -81,8 +81,8 @@ func (d *delivery) handBack(ctx context.Context, delay time.Duration) error {
 // giveWay gives back a partition that was stalled.
 func (d *delivery) giveWay(ctx context.Context, s *stalled) error {
 	waited := s.waited
-	if before, _ := d.tries.suspicion.get(); !d.stall.progressed(d.worker.now()) {
-		waited += before
+	if !d.stall.progressed(d.worker.now()) {
+		waited += d.tries.suspicion.Load().waited
 	}
 	if s.waited > 0 {
 		d.worker.stalls.postpone(s.wait.store, s.pause)

@@ -52,7 +52,7 @@ func besideIdleWorkers(t *testing.T, mode objectstore.Mode, hook func(memstore.C
 func TestPiecesAreHandedToIdleWorkers(t *testing.T) {
 	f, covers, done := besideIdleWorkers(t, objectstore.Parallel, func(memstore.Call) {})
 	if !slices.ContainsFunc(covers, func(c partition.Cover) bool { return c.Cut != "" }) {
-		t.Error("no cover tells of a cut")
+		t.Error("no cover names the cut")
 	}
 	first := whole("id")
 	noted, _, err := f.backend.Covers.Tries(t.Context(), "id", first.ID)
@@ -60,7 +60,7 @@ func TestPiecesAreHandedToIdleWorkers(t *testing.T) {
 	last, _, err := f.backend.Covers.Last(t.Context(), "id", first.ID)
 	expect.NoError(t, err)
 	if noted.Cut == "" || noted.Cut != last.Cut {
-		t.Errorf("the cut %q is noted, the last cover tells of %q", noted.Cut, last.Cut)
+		t.Errorf("the cut %q is noted, the last cover names %q", noted.Cut, last.Cut)
 	}
 	if done < 4 {
 		t.Errorf("%v deliveries: the partition was not split for all that waited", done)
@@ -103,10 +103,10 @@ func busyWorker(t *testing.T) (f *fleet, busy *atomic.Bool) {
 }
 
 // TestEveryRedeliveryStopsAtTheCut delivers a partition that was cut two more times. The
-// last cover before tells of the cut, or a note if no range was stored since.
+// cut is recorded by the last cover, or by a note if no range was stored since.
 func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
 	const cut = "dir/001000"
-	tell := map[string]func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error{
+	records := map[string]func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error{
 		"a cover": func(f *fleet, p partition.Partition, first *partition.RangeMetadata) error {
 			return f.backend.Covers.Publish(t.Context(), "id", p.ID, partition.Cover{Span: partition.Span{Upto: first.MaxKey}, Range: first, Cut: cut})
 		},
@@ -119,12 +119,12 @@ func TestEveryRedeliveryStopsAtTheCut(t *testing.T) {
 				f.backend.Covers.NoteTries(t.Context(), "id", p.ID, covers.Tries{Count: 1, Cut: cut}))
 		},
 	}
-	for name, tell := range tell {
-		t.Run(name, func(t *testing.T) { redelivered(t, cut, tell) })
+	for name, record := range records {
+		t.Run(name, func(t *testing.T) { redelivered(t, cut, record) })
 	}
 }
 
-func redelivered(t *testing.T, cut string, tell func(*fleet, partition.Partition, *partition.RangeMetadata) error) {
+func redelivered(t *testing.T, cut string, record func(*fleet, partition.Partition, *partition.RangeMetadata) error) {
 	source, want := numbered(t, 2000, small)
 	source.PageSize = page
 	end := "" // the first anchor after the cut
@@ -137,7 +137,7 @@ func redelivered(t *testing.T, cut string, tell func(*fleet, partition.Partition
 	f := start(t, source)
 	f.record("id", small)
 	p := whole("id")
-	expect.NoError(t, tell(f, p, &want[0]))
+	expect.NoError(t, record(f, p, &want[0]))
 	f.publish(p)
 	task, err := f.backend.Queue.Puller(queue.Bulk).Pull(t.Context())
 	expect.NoError(t, err)
@@ -148,7 +148,7 @@ func redelivered(t *testing.T, cut string, tell func(*fleet, partition.Partition
 	last, _, err := f.backend.Covers.Last(t.Context(), "id", p.ID)
 	expect.NoError(t, err)
 	if last.Cut != cut || last.Upto == want[0].MaxKey {
-		t.Fatalf("the first redelivery's last cover is %+v, want one that tells of the cut", last)
+		t.Fatalf("the first redelivery's last cover is %+v, want one that names the cut", last)
 	}
 	var listed calls
 	source.Hook = listed.hook

@@ -17,9 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
-	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue"
-	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 // TestAStoreThatHangsStopsNoOther has twelve imports of a bucket that hangs occupy all
@@ -51,7 +49,7 @@ func hangs(t *testing.T, slots int) {
 			return ctx.Err()
 		}
 	}
-	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
+	q := connect(t, natsconn.Config{InProcess: startServer(t)}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
 	f := newFleet(t, q, hanging)
 	f.stall = 50 * time.Millisecond
 	var texts sync.Map

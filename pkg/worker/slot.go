@@ -24,12 +24,6 @@ type slot struct {
 	modelOf string             // that import
 }
 
-func newSlot(puller *queue.Puller, lane queue.Lane, now time.Time) *slot {
-	s := &slot{lane: lane, puller: puller}
-	s.free(now)
-	return s
-}
-
 // take notes that the slot got a partition.
 func (s *slot) take(t *queue.Task, now time.Time) {
 	s.progress.set(now)

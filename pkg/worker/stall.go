@@ -2,7 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,24 +37,11 @@ func (s *stalled) Error() string {
 }
 
 // suspicion is for how long a partition waited in vain, in the deliveries that gave way
-// since it got further or a try failed, and for which store it waited last. It is safe
-// for concurrent use. The zero suspicion is none.
+// since it got further or a try failed, and for which store it waited last. The zero
+// suspicion is none.
 type suspicion struct {
-	mu     sync.Mutex
 	waited time.Duration
 	store  string
-}
-
-func (s *suspicion) set(waited time.Duration, store string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waited, s.store = waited, store
-}
-
-func (s *suspicion) get() (waited time.Duration, store string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.waited, s.store
 }
 
 // stallWatch watches whether a delivery gets further, and decides when it gives way to
@@ -86,7 +72,7 @@ func (s *stallWatch) check() error {
 		s.reported = now
 		s.d.publisher.problem(fmt.Sprintf(": wait for %s since %v", longest.what, now.Sub(longest.since).Round(time.Second)))
 	}
-	waited, _ := s.d.tries.suspicion.get()
+	waited := s.d.tries.suspicion.Load().waited
 	if idle > max(s.d.worker.stalls.patience(longest.store, waited), s.toRepeat(now)) && s.othersWait() && s.chosen() {
 		return &stalled{wait: longest, waited: idle, pause: min(max(idle, s.d.worker.stalls.limit), maxPatience)}
 	}
@@ -95,25 +81,26 @@ func (s *stallWatch) check() error {
 
 // recovered notes that the partition got further.
 func (s *stallWatch) recovered() {
-	waited, store := s.d.tries.suspicion.get()
-	if waited > 0 {
-		s.d.worker.stalls.postpone(store, 0)
+	suspect := s.d.tries.suspicion.Load()
+	if suspect.waited > 0 {
+		s.d.worker.stalls.postpone(suspect.store, 0)
 	}
-	if waited > 0 || !s.reported.IsZero() {
+	if suspect.waited > 0 || !s.reported.IsZero() {
 		s.d.publisher.problem("")
 	}
-	s.d.tries.suspicion.set(0, "")
+	s.d.tries.suspicion.Store(new(suspicion))
 	s.reported = time.Time{}
 }
 
 // postponed returns a *stalled if the partition is a suspect, another suspect of its
 // store has the turn, and others wait for the slot. Otherwise a suspect has the turn.
 func (s *stallWatch) postponed() error {
-	waited, store := s.d.tries.suspicion.get()
-	if waited == 0 || !s.othersWait() {
+	suspect := s.d.tries.suspicion.Load()
+	if suspect.waited == 0 || !s.othersWait() {
 		return nil
 	}
-	others := s.d.worker.stalls.takeTurn(store, s.d.worker.stalls.patience(store, waited))
+	store := suspect.store
+	others := s.d.worker.stalls.takeTurn(store, s.d.worker.stalls.patience(store, suspect.waited))
 	if others == 0 {
 		return nil
 	}
@@ -131,8 +118,8 @@ func (s *stallWatch) progressed(now time.Time) bool {
 func (s *stallWatch) waitedInVain() time.Duration {
 	now := s.d.worker.now()
 	idle := s.d.slot.progress.since(now)
-	if waited, _ := s.d.tries.suspicion.get(); !s.progressed(now) {
-		idle += waited
+	if !s.progressed(now) {
+		idle += s.d.tries.suspicion.Load().waited
 	}
 	return idle
 }

@@ -186,7 +186,7 @@ func TestOneSuspectOfAStoreIsTried(t *testing.T) {
 	s.hears(t, crowd)
 	suspect := func(store string, waited time.Duration) *stallWatch {
 		d := newDelivery(t.Context(), s.w, &slot{lane: queue.Bulk}, new(queue.Task))
-		d.tries.suspicion.set(waited, store)
+		d.tries.suspicion.Store(&suspicion{waited, store})
 		return d.stall
 	}
 	first, second := suspect("s3://a", time.Second), suspect("s3://a", time.Second)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/covers"
@@ -18,10 +19,10 @@ type tries struct {
 	covers    *coverWriter // knows whether this delivery got further
 	worker    string       // that this delivery is on
 
-	read      bool     // what earlier deliveries noted is known
-	count     int      // at least 1
-	refused   []string // in these deliveries, the workers that a store refused the keys to; one entry per refusal
-	suspicion suspicion
+	read      bool                      // what earlier deliveries noted is known
+	count     int                       // at least 1
+	refused   []string                  // in these deliveries, the workers that a store refused the keys to; one entry per refusal
+	suspicion atomic.Pointer[suspicion] // never nil
 }
 
 // readNote takes over what earlier deliveries noted, and returns where they cut the
@@ -39,7 +40,7 @@ func (a *tries) readNote(ctx context.Context) (cut string, err error) {
 		a.count = 2
 	case found && noted.At == a.covers.begunAt:
 		a.count, a.refused = noted.Count+1, noted.Refused
-		a.suspicion.set(noted.Waited, noted.For)
+		a.suspicion.Store(&suspicion{noted.Waited, noted.For})
 	}
 	if a.count > maxDeaths {
 		return noted.Cut, fmt.Errorf("after %d tries in a row: %w", a.count-1, errFatal)
@@ -52,8 +53,8 @@ func (a *tries) note(ctx context.Context) error { return a.publisher.note(ctx, a
 
 // current is what is to be noted of a delivery before it gets further.
 func (a *tries) current() covers.Tries {
-	waited, store := a.suspicion.get()
-	return covers.Tries{Count: a.count, At: a.covers.begunAt, Refused: a.refused, Waited: waited, For: store}
+	suspect := a.suspicion.Load()
+	return covers.Tries{Count: a.count, At: a.covers.begunAt, Refused: a.refused, Waited: suspect.waited, For: suspect.store}
 }
 
 // noteHandedBack notes that this delivery does not count.
@@ -69,10 +70,10 @@ func (a *tries) noteHandedBack(ctx context.Context) error {
 // noteFailed clears the time that the partition waited in earlier deliveries: this failed
 // delivery is counted instead.
 func (a *tries) noteFailed(ctx context.Context) error {
-	if waited, _ := a.suspicion.get(); waited == 0 || a.covers.advanced() {
+	if a.suspicion.Load().waited == 0 || a.covers.advanced() {
 		return nil
 	}
-	a.suspicion.set(0, "")
+	a.suspicion.Store(new(suspicion))
 	return a.note(ctx)
 }
 

@@ -20,7 +20,7 @@ func TestAWalkIsCutForNobody(t *testing.T) {
 		}
 	})
 	if slices.ContainsFunc(covers, func(c partition.Cover) bool { return c.Cut != "" }) {
-		t.Error("a cover tells of a cut")
+		t.Error("a cover names a cut")
 	}
 	if done != 1 {
 		t.Errorf("%v deliveries of one walk", done)

@@ -2,13 +2,8 @@
 // queue, lists their keys, writes the ranges that they own, and publishes a cover after
 // each range that is safely stored.
 //
-//	queue ──partition──▶ list ──batches──▶ range writer ──files──▶ namespace
-//	  ▲                                         │
-//	  └──────────────── covers ─────────────────┘
-//
 // A worker keeps no state of its own. What it had not covered when it died, another one
-// lists again; what is done twice has the same result. Heartbeats, retries and graceful
-// stop are here too (guard.go, tries.go, finish.go).
+// lists again; what is done twice has the same result.
 package worker
 
 import (
@@ -48,13 +43,6 @@ type Config struct {
 	Registerer prometheus.Registerer
 }
 
-// Defaults of Config. The grace and the time to hand partitions back after it are 9 s
-// together.
-const (
-	defaultGrace = 6 * time.Second
-	defaultSlice = 5 * time.Second
-)
-
 // Limits of a worker. They bound its memory and how often it tries.
 const (
 	expressSlots = 4                // for partitions of about one page, besides the others
@@ -64,7 +52,7 @@ const (
 	maxDeaths    = 40               // the same if none of them could say why; workers die for other reasons, too
 	maxRefusals  = 6                // of a store to one worker in a row, 1, 2, 4, 8 and 16 s apart; then no other worker is there
 	maxBackoff   = 30 * time.Second // between two deliveries of a partition that met a fault
-	goodbye      = 3 * time.Second  // for the last calls about a partition
+	goodbye      = 3 * time.Second  // for the last calls about a partition, after Grace: 9 s together
 	pullAgain    = time.Second      // after an error of the queue, which repeats by itself what may pass
 	refusedPause = 5 * time.Second  // before a fleet of another version is looked at again
 )
@@ -93,9 +81,9 @@ type Worker struct {
 
 // New returns a worker.
 func New(cfg Config) *Worker {
-	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
-	cfg.Slice = cmp.Or(cfg.Slice, defaultSlice)
-	cfg.Stall = cmp.Or(cfg.Stall, defaultSlice)
+	cfg.Grace = cmp.Or(cfg.Grace, 6*time.Second)
+	cfg.Slice = cmp.Or(cfg.Slice, 5*time.Second)
+	cfg.Stall = cmp.Or(cfg.Stall, 5*time.Second)
 	if cfg.Busy == nil {
 		cfg.Busy = func() bool { return false }
 	}
@@ -110,11 +98,14 @@ func New(cfg Config) *Worker {
 	w.offers = &offers{now: now}
 	w.refusals = &refusals{worker: w.name, now: now, broadcast: w.broadcast}
 	w.stalls = &storeStalls{limit: cfg.Stall, now: now, broadcast: w.broadcast, stores: make(map[string]storeStall)}
-	for range cfg.Slots {
-		w.slots = append(w.slots, newSlot(cfg.Backend.Queue.Puller(queue.Bulk), queue.Bulk, w.now()))
-	}
-	for range expressSlots {
-		w.slots = append(w.slots, newSlot(cfg.Backend.Queue.Puller(queue.Express), queue.Express, w.now()))
+	for i := range cfg.Slots + expressSlots {
+		lane := queue.Bulk
+		if i >= cfg.Slots {
+			lane = queue.Express
+		}
+		s := &slot{lane: lane, puller: cfg.Backend.Queue.Puller(lane)}
+		s.free(w.now())
+		w.slots = append(w.slots, s)
 	}
 	return w
 }

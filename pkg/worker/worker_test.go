@@ -17,11 +17,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
-	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
-	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 func whole(id string) partition.Partition { return partition.Whole(id) }
@@ -210,7 +208,7 @@ func TestACanceledImportStopsAtOnce(t *testing.T) {
 	source, want := numbered(t, 1000, small)
 	source.PageSize = page
 	waiting, released := blocked(source, "dir/000500")
-	f := newFleet(t, queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: time.Hour}}), source)
+	f := newFleet(t, connect(t, natsconn.Config{InProcess: startServer(t)}, backend.Options{Queue: queue.Config{AckWait: time.Hour}}), source)
 	var stored calls
 	f.buckets["repo"].Hook = stored.hook
 	f.record("id", small)
@@ -237,8 +235,8 @@ func TestACanceledImportStopsAtOnce(t *testing.T) {
 }
 
 func TestLostHeartbeatsStopTheWork(t *testing.T) {
-	server := queuetest.StartServer(t, natsd.Config{})
-	q := queuetest.Connect(t, natsconn.Config{InProcess: server, Timeout: 500 * time.Millisecond}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
+	server := startServer(t)
+	q := connect(t, natsconn.Config{InProcess: server, Timeout: 500 * time.Millisecond}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
 	source, _ := numbered(t, 100, small)
 	waiting, released := blocked(source, "")
 	f := newFleet(t, q, source)
@@ -252,7 +250,7 @@ func TestLostHeartbeatsStopTheWork(t *testing.T) {
 }
 
 func TestHeartbeatsKeepAPartition(t *testing.T) {
-	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
+	q := connect(t, natsconn.Config{InProcess: startServer(t)}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
 	source, _ := numbered(t, 10, small)
 	listing, release := make(chan struct{}), make(chan struct{})
 	var lists atomic.Int64
