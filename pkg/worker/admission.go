@@ -12,7 +12,7 @@ import (
 // Timing of the slots of bulk. A slot looks for room often, since LIST calls begin and
 // end all the time. A brief pull lasts long enough to get a partition that was pending.
 const (
-	getReady    = time.Second // how long after a slot got its partition its listing may still need few LISTs: it starts with one
+	getReady    = time.Second // a listing starts with one LIST, and may need few for so long
 	lookForRoom = 25 * time.Millisecond
 	roomFor     = 2               // looks in a row that must find room
 	pullFor     = 5 * time.Second // NATS takes no request that ends before its second heartbeat

@@ -16,7 +16,7 @@ const (
 	topicLeft  = "left"
 	gather     = 100 * time.Millisecond // from an offer until those of others have arrived
 	offerLife  = 500 * time.Millisecond // an offer counts for so long
-	mostOffers = 64                     // about so many workers offer, elected, if more list
+	mostOffers = 64                     // if more workers list, about so many of them make an offer
 )
 
 // offer says how much the worker of a partition thinks is left of it.

@@ -8,10 +8,9 @@ import (
 )
 
 // A listing that starts or ends at the boundary of a range starts or ends at a key
-// that the store had a moment ago. Both ends are checked by that key: a store that
-// shows too few keys at a seam twice in a row is found out, and the import fails
-// rather than lose keys. A walk is not checked: it starts nowhere, and its end is
-// believed.
+// that the store had a moment ago. Such a seam is checked by that key: if a listing lacks
+// keys at a seam twice in a row, the import fails rather than lose keys. A walk is not
+// checked here: it starts at the first key, and package readahead checks its end.
 
 // checkStart returns an error if the store does not show the key at which an aligned
 // partition starts to a listing that starts just before the key.

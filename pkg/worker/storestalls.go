@@ -35,7 +35,7 @@ type storeStalls struct {
 
 // storeStall is what is known of one store.
 type storeStall struct {
-	until   time.Time     // no suspect is tried before
+	until   time.Time     // before then no suspect is tried
 	slowest time.Duration // of its recent late answers
 	noted   time.Time     // when any of this was noted
 }

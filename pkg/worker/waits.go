@@ -13,7 +13,7 @@ import (
 // wait is a call to a store that is not answered yet.
 type wait struct {
 	store string // scheme and bucket
-	what  string // is waited for, with the store's name
+	what  string // what is waited for, with the store's name
 	since time.Time
 }
 

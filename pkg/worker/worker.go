@@ -49,11 +49,11 @@ const (
 	cutPart      = 2                // half of the mean distance of anchors is listed between two cuts
 	uploads      = 2                // ranges of a partition that are on their way to the store
 	maxTries     = 20               // deliveries in a row that got no further; then the import fails with the last error
-	maxDeaths    = 40               // the same if none of them could say why; workers die for other reasons, too
+	maxDeaths    = 40               // the same if no worker lived to name an error; workers die for other reasons, too
 	maxRefusals  = 6                // of a store to one worker in a row, 1, 2, 4, 8 and 16 s apart; then no other worker is there
 	maxBackoff   = 30 * time.Second // between two deliveries of a partition that met a fault
 	goodbye      = 3 * time.Second  // for the last calls about a partition, after Grace: 9 s together
-	pullAgain    = time.Second      // after an error of the queue, which repeats by itself what may pass
+	pullAgain    = time.Second      // after an error of the queue, which itself repeats calls that may succeed
 	refusedPause = 5 * time.Second  // before a fleet of another version is looked at again
 )
 
