@@ -52,6 +52,9 @@ func hangs(t *testing.T, slots int) {
 	q := connect(t, natsconn.Config{InProcess: startServer(t)}, backend.Options{Queue: queue.Config{AckWait: time.Second}})
 	f := newFleet(t, q, hanging)
 	f.stall = 50 * time.Millisecond
+	healthy, _ := numbered(t, 2000, small)
+	healthy.PageSize = page
+	f.buckets["healthy"] = healthy
 	var texts sync.Map
 	expect.NoError(t, q.Gossip.ListenProblems(t.Context(), func(t gossip.Problem) { texts.Store(t.ImportID+" "+t.Text, true) }))
 	var ids []string
@@ -65,9 +68,6 @@ func hangs(t *testing.T, slots int) {
 		metrics = append(metrics, prometheus.NewRegistry())
 		f.runOn(q, slots, metrics[len(metrics)-1])
 	}
-	healthy, _ := numbered(t, 2000, small)
-	healthy.PageSize = page
-	f.buckets["healthy"] = healthy
 	f.recordOf("works", "healthy", small)
 	f.publish(whole("works"))
 	if got, _ := f.covers("works"); got.Objects != 2000 {
