@@ -235,7 +235,7 @@ func (l *lander) preview(ctx context.Context, record imports.Record, fold partit
 func (l *lander) abandon(ctx context.Context, cause error) (ended bool, err error) {
 	objects, _ := l.progress.Covered()
 	_, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
-		return r.Abandon(l.imp.now().UTC(), l.dead, cause.Error(), objects)
+		return r.Fail(l.imp.now().UTC(), l.dead, cause.Error(), objects)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return false, cause

@@ -155,7 +155,7 @@ func TestAFailedImportStaysFailed(t *testing.T) {
 			r := l.fleet.record(l.id)
 			if r.Attempt != nil && l.landings() == 0 {
 				_, err := l.fleet.imports.Apply(t.Context(), l.id, func(r imports.Record) (imports.Record, error) {
-					return r.Abandon(l.fleet.config.Now(), r.Attempt, "given up", 0)
+					return r.Fail(l.fleet.config.Now(), r.Attempt, "given up", 0)
 				})
 				expect.NoError(t, err)
 				failed = true

@@ -97,7 +97,7 @@ func TestMessagesWithoutARunningImportAreDiscarded(t *testing.T) {
 	s := newSupervisorTest(t)
 	create(t, s.imports, "runs", "peer", request("", "a"))
 	create(t, s.imports, "over", "peer", request("", "b"))
-	_, err := s.imports.Apply(t.Context(), "over", func(r imports.Record) (imports.Record, error) { return r.Fail(time.Now(), "refused", 0) })
+	_, err := s.imports.Apply(t.Context(), "over", func(r imports.Record) (imports.Record, error) { return r.Fail(time.Now(), nil, "refused", 0) })
 	expect.NoError(t, err)
 	seen := backend.Survey{Covers: map[string]uint64{"runs": 1, "over": 1}}
 	seen.Partitions = map[string][]string{"runs": {"p"}, "unknown": {"p"}}

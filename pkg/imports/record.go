@@ -2,15 +2,9 @@
 // it is, and how it ended. Transitions are pure functions of a record; a compare-and-swap
 // in the state bucket makes each of them happen once.
 //
-//	running ──▶ committing ──▶ completed
-//	 │ │ │          │
-//	 │ │ └────▶ failed
-//	 │ └──────▶ canceled
-//	 └────────▶ previewed
-//
-// An import that is committing cannot be canceled, since its commit may be on the branch
-// already. It fails only once it is certain that the commit is not on the branch and never
-// will be. An import that ended without a commit never commits.
+// An import is running, then committing, then completed. A running one may also end as
+// failed, canceled or previewed; a committing one as failed, once it is certain that its
+// commit is not on the branch and never will be. No import leaves the state that it ended in.
 package imports
 
 import (

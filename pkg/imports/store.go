@@ -43,15 +43,11 @@ func (s *Store) Create(ctx context.Context, r Record) error {
 // Get returns the record of an import. It is a NotFound fault if there is none, and a Broken
 // fault if it cannot be decoded. The record may have changed already; see kv.Bucket.
 func (s *Store) Get(ctx context.Context, id string) (Record, error) {
-	r, _, err := s.get(ctx, id)
+	r, _, err := s.read(ctx, id, s.bucket.Get)
 	return r, err
 }
 
-func (s *Store) get(ctx context.Context, id string) (Record, uint64, error) {
-	return s.read(ctx, id, s.bucket.Get)
-}
-
-// read is get by one of the two read methods of a bucket.
+// read returns a record and its revision, by one of the two read methods of a bucket.
 func (s *Store) read(ctx context.Context, id string, get func(context.Context, string) ([]byte, uint64, error)) (Record, uint64, error) {
 	if kv.CheckKey(recordKey(id)) != nil { // IDs come from requests too
 		return Record{}, 0, fault.Missing(fmt.Sprintf("import %q", id))
@@ -81,7 +77,7 @@ func (s *Store) Apply(ctx context.Context, id string, transition func(Record) (R
 }
 
 func (s *Store) apply(ctx context.Context, id string, transition func(Record) (Record, error)) (Record, error) {
-	old, rev, err := s.get(ctx, id)
+	old, rev, err := s.read(ctx, id, s.bucket.Get)
 	if err != nil {
 		return Record{}, err
 	}
@@ -142,7 +138,7 @@ func (s *Store) claim(ctx context.Context, r Record) (string, error) {
 // forgotten since the key was read. An import whose record cannot be decoded does not run,
 // and neither does one whose ID is invalid.
 func (s *Store) adopt(ctx context.Context, id string, rev uint64, r Record) (running bool, err error) {
-	if named := kv.CheckKey(recordKey(id)) == nil; !named {
+	if valid := kv.CheckKey(recordKey(id)) == nil; !valid {
 		return false, nil
 	}
 	old, _, err := s.read(ctx, id, s.bucket.GetLinearized) // linearized: the same request after the end must get a new import
@@ -180,7 +176,7 @@ func (s *Store) Delete(ctx context.Context, r Record) error {
 	if err != nil && !errors.Is(err, kv.ErrNotFound) {
 		return fmt.Errorf("read the request of import %s: %w", id, err)
 	}
-	last, rev, err := s.get(ctx, id)
+	last, rev, err := s.read(ctx, id, s.bucket.Get)
 	if fault.Is(err, fault.NotFound) || err == nil && !last.State.Ended() {
 		return nil
 	}

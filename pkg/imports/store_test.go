@@ -49,7 +49,7 @@ func ids(t *testing.T, s *imports.Store) []string {
 
 func end(t *testing.T, s *imports.Store, id string) imports.Record {
 	t.Helper()
-	r, err := s.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Fail(later, "broken", 0) })
+	r, err := s.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Fail(later, nil, "broken", 0) })
 	expect.NoError(t, err)
 	return r
 }

@@ -81,8 +81,7 @@ func (r Record) Plan(now time.Time, parts []partition.Partition, listing objects
 
 // Commit records the attempt that is about to move the branch. From then on the import
 // cannot be canceled. It replaces only dead: nil, or an attempt that the caller knows can
-// never land. Another attempt, which another coordinator has recorded meanwhile, stays, as
-// it may land at any moment.
+// never land. Any other attempt stays, as it may land at any moment.
 func (r Record) Commit(now time.Time, dead *Attempt, a Attempt) (Record, error) {
 	if r.State != Running && r.State != Committing || r.Request.DryRun {
 		return r, r.refuse("commit")
@@ -111,8 +110,7 @@ func (r Record) Complete(now time.Time) (Record, error) {
 	if r.State != Committing {
 		return r, r.refuse("complete")
 	}
-	changes := r.Attempt.Changes
-	r.State, r.Objects, r.Changes, r.Problem, r.Updated = Completed, r.Attempt.Objects, &changes, "", now
+	r.State, r.Objects, r.Changes, r.Problem, r.Updated = Completed, r.Attempt.Objects, new(r.Attempt.Changes), "", now
 	return r, nil
 }
 
@@ -128,20 +126,9 @@ func (r Record) Preview(now time.Time, changes metarange.Changes, objects int64)
 	return r, nil
 }
 
-// Fail records the error that ended a running import. An import that has ended stays as
-// it is. It is a Conflict once the import is committing, as the commit may be on the branch
-// by now.
-func (r Record) Fail(now time.Time, text string, objects int64) (Record, error) {
-	if r.State == Committing {
-		return r, r.refuse("fail")
-	}
-	return r.end(now, Failed, text, objects), nil
-}
-
-// Abandon records the error that ended an import whose attempt is dead: the caller knows
-// that it can never land. It is a Conflict if another attempt was recorded meanwhile, which
-// may land at any moment.
-func (r Record) Abandon(now time.Time, dead *Attempt, text string, objects int64) (Record, error) {
+// Fail records the error that ended an import. An import that has ended stays as it is. It
+// is a Conflict if the import is committing, except by the dead attempt; see Commit.
+func (r Record) Fail(now time.Time, dead *Attempt, text string, objects int64) (Record, error) {
 	if r.State == Committing && !r.Attempt.same(dead) {
 		return r, r.refuse("fail")
 	}

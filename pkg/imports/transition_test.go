@@ -54,7 +54,7 @@ func in(t *testing.T, s imports.State) imports.Record {
 			step(r.Complete(born))
 		}
 	case imports.Failed:
-		step(r.Fail(born, "broken", 5))
+		step(r.Fail(born, nil, "broken", 5))
 	case imports.Canceled:
 		step(r.Cancel(born, 5))
 	case imports.Previewed:
@@ -85,7 +85,7 @@ var transitions = map[string]func(imports.Record) (imports.Record, error){
 	},
 	"preview":  func(r imports.Record) (imports.Record, error) { return r.Preview(later, metarange.Changes{}, 9) },
 	"complete": func(r imports.Record) (imports.Record, error) { return r.Complete(later) },
-	"fail":     func(r imports.Record) (imports.Record, error) { return r.Fail(later, "too bad", 9) },
+	"fail":     func(r imports.Record) (imports.Record, error) { return r.Fail(later, nil, "too bad", 9) },
 	"cancel":   func(r imports.Record) (imports.Record, error) { return r.Cancel(later, 9) },
 	"count":    func(r imports.Record) (imports.Record, error) { return r.Count(9) },
 	"drive":    func(r imports.Record) (imports.Record, error) { return r.Drive("", "other") },
@@ -93,12 +93,12 @@ var transitions = map[string]func(imports.Record) (imports.Record, error){
 	"report":   func(r imports.Record) (imports.Record, error) { return r.Report("it is slow") },
 	"abandon": func(r imports.Record) (imports.Record, error) {
 		a := attempt("a")
-		return r.Abandon(later, &a, "too bad", 9)
+		return r.Fail(later, &a, "too bad", 9)
 	},
 	"abandon at another revision": func(r imports.Record) (imports.Record, error) {
 		a := attempt("a")
 		a.Revision++ // the same commit can be attempted again
-		return r.Abandon(later, &a, "too bad", 9)
+		return r.Fail(later, &a, "too bad", 9)
 	},
 	"recommit at another revision": func(r imports.Record) (imports.Record, error) {
 		a := attempt("a")
@@ -107,7 +107,7 @@ var transitions = map[string]func(imports.Record) (imports.Record, error){
 	},
 	"abandon another": func(r imports.Record) (imports.Record, error) {
 		a := attempt("b")
-		return r.Abandon(later, &a, "too bad", 9)
+		return r.Fail(later, &a, "too bad", 9)
 	},
 }
 

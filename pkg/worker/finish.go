@@ -117,7 +117,7 @@ func (d *delivery) reportRetry(cause error) {
 // import that is committing does not need the partition any more.
 func (d *delivery) fail(ctx context.Context, cause error) error {
 	_, err := d.worker.cfg.Imports.Apply(ctx, d.task.Partition.ImportID, func(r imports.Record) (imports.Record, error) {
-		return r.Fail(d.worker.now().UTC(), d.explain(cause), r.Objects)
+		return r.Fail(d.worker.now().UTC(), nil, d.explain(cause), r.Objects)
 	})
 	if err != nil && !fault.Is(err, fault.Conflict) {
 		return err
