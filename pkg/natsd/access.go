@@ -14,16 +14,14 @@ import (
 )
 
 // Access says which clients may connect to a server that listens: the user with the
-// password, and holders of one of the nkeys; any client if neither is set. If CAFile is
-// set, a client certificate is required as well. The zero Access accepts all clients,
-// without TLS.
+// password, and holders of one of the nkeys; any client if neither is set.
 type Access struct {
 	User, Password string
 	NKeys          []string // public keys of users, which begin with "U"
 	SeedFile       string   // the seed of one more nkey; "": none
 	CertFile       string   // PEM: the server's certificate, with KeyFile; "": no TLS
 	KeyFile        string
-	CAFile         string // PEM: clients need a certificate that this CA has signed; "": none
+	CAFile         string // PEM: clients also need a certificate that this CA has signed; "": none
 }
 
 // named reports whether clients must name a user.
@@ -63,6 +61,7 @@ func (a Access) apply(opts *server.Options) (password string, err error) {
 
 // encrypt requires TLS.
 func (a Access) encrypt(opts *server.Options) (err error) {
+	const tlsTimeout = 5 // seconds that a client may take to agree on TLS
 	opts.TLS, opts.TLSVerify, opts.TLSTimeout = true, a.CAFile != "", tlsTimeout
 	opts.TLSConfig, err = server.GenTLSConfig(&server.TLSConfigOpts{
 		CertFile: a.CertFile, KeyFile: a.KeyFile, CaFile: a.CAFile, Verify: opts.TLSVerify, Timeout: tlsTimeout,
@@ -72,9 +71,6 @@ func (a Access) encrypt(opts *server.Options) (err error) {
 	}
 	return nil
 }
-
-// tlsTimeout is for how many seconds a client may take to agree on TLS.
-const tlsTimeout = 5
 
 func (a Access) nkeys() ([]*server.NkeyUser, error) {
 	public := a.NKeys

@@ -23,7 +23,6 @@ import (
 )
 
 const (
-	serverName   = "rangefleet"
 	maxStore     = 1 << 40          // bytes that JetStream may take on disk
 	maxMemory    = 64 << 20         // bytes that memory streams may take; there are none
 	readyTimeout = 30 * time.Second // for the server to accept connections
@@ -37,9 +36,6 @@ const (
 	// such as a wrong password or a failed TLS handshake.
 	clientMark = " - cid:"
 )
-
-// errLocked says that another process runs a server on the store directory.
-var errLocked = errors.New("the directory is in use by another process")
 
 // Config says how to run a server.
 type Config struct {
@@ -59,16 +55,12 @@ type Server struct {
 // Start runs a server and returns once it accepts connections. It is an error if another
 // process runs a server on the store directory. After an error nothing is left running.
 func Start(cfg Config) (*Server, error) {
-	cfg = cfg.withDefaults()
-	opts, err := cfg.options()
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	opts, password, err := cfg.options()
 	if err != nil {
 		return nil, err
-	}
-	var password string
-	if cfg.Listen != "" {
-		if password, err = cfg.Access.apply(opts); err != nil {
-			return nil, err
-		}
 	}
 	lock, err := lockDir(cfg.StoreDir)
 	if err != nil {
@@ -93,16 +85,6 @@ func (s *Server) ClientURL() string {
 	return s.srv.ClientURL()
 }
 
-// Messages returns how many messages the server has received from clients and sent to
-// them since it started.
-func (s *Server) Messages() (received, sent int64, err error) {
-	v, err := s.srv.Varz(nil)
-	if err != nil {
-		return 0, 0, fmt.Errorf("ask the NATS server for its counts: %w", err)
-	}
-	return v.InMsgs, v.OutMsgs, nil
-}
-
 // Err returns why the server no longer stores anything, or nil if it does. A failed write,
 // as to a full disk, stops its stream until the server is started again. It is for a
 // server that has not been shut down.
@@ -124,19 +106,14 @@ func (s *Server) Shutdown() error {
 	return nil
 }
 
-func (c Config) withDefaults() Config {
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
-	return c
-}
-
-func (c Config) options() (*server.Options, error) {
+// options returns those of the server, and the password of the user inside, "" if none is
+// needed.
+func (c Config) options() (opts *server.Options, password string, err error) {
 	if c.StoreDir == "" {
-		return nil, errors.New("the NATS server needs a store directory")
+		return nil, "", errors.New("the NATS server needs a store directory")
 	}
-	opts := &server.Options{
-		ServerName:         serverName,
+	opts = &server.Options{
+		ServerName:         "rangefleet",
 		DontListen:         c.Listen == "",
 		JetStream:          true,
 		StoreDir:           c.StoreDir,
@@ -147,14 +124,14 @@ func (c Config) options() (*server.Options, error) {
 		NoSigs:             true, // signals are the process's own to handle
 	}
 	if c.Listen == "" {
-		return opts, nil
+		return opts, "", nil
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("NATS listen address %q: %w", c.Listen, err)
+		return nil, "", fmt.Errorf("NATS listen address %q: %w", c.Listen, err)
 	}
 	if opts.Port, err = strconv.Atoi(port); err != nil || opts.Port < 0 || opts.Port > 65535 {
-		return nil, fmt.Errorf("NATS listen address %q: %q is no port", c.Listen, port)
+		return nil, "", fmt.Errorf("NATS listen address %q: %q is no port", c.Listen, port)
 	}
 	if opts.Port == 0 {
 		opts.Port = server.RANDOM_PORT
@@ -163,7 +140,8 @@ func (c Config) options() (*server.Options, error) {
 		opts.Host = "0.0.0.0"
 	}
 	c.warn(opts.Host)
-	return opts, nil
+	password, err = c.Access.apply(opts)
+	return opts, password, err
 }
 
 // lockDir creates the directory and takes the lock that one process can hold. The system
@@ -178,7 +156,7 @@ func lockDir(dir string) (*flock.Flock, error) {
 		return nil, fmt.Errorf("lock the NATS store directory %s: %w", dir, err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("NATS store directory %s: %w", dir, errLocked)
+		return nil, fmt.Errorf("NATS store directory %s: the directory is in use by another process", dir)
 	}
 	return lock, nil
 }
