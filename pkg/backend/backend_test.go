@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -24,7 +25,7 @@ func TestCallsAreBounded(t *testing.T) {
 	embedded := queuetest.StartServer(t, natsd.Config{})
 	q := queuetest.Connect(t, natsconn.Config{InProcess: embedded, Timeout: 200 * time.Millisecond})
 	expect.NoError(t, embedded.Shutdown())
-	err := q.Queue.Publish(t.Context(), part("imp", "a"))
+	err := q.Queue.Publish(t.Context(), queue.Bulk, part("imp", "a"))
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "publish partition a of import imp") {
 		t.Errorf("Publish without a server: %v", err)
 	}
@@ -60,7 +61,7 @@ func TestEnsureRefusesMoreCopiesThanServers(t *testing.T) {
 func TestBadIDsAreRefused(t *testing.T) {
 	q := queuetest.Start(t)
 	for _, id := range []string{"", "a.b", "*", ">", "a b"} {
-		if err := q.Queue.Publish(t.Context(), part("imp", id)); err == nil {
+		if err := q.Queue.Publish(t.Context(), queue.Bulk, part("imp", id)); err == nil {
 			t.Errorf("published partition %q", id)
 		}
 		if err := q.Covers.Publish(t.Context(), id, "p", partition.Cover{}); err == nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -223,7 +224,7 @@ func TestMessagesOfEndedImportsAreDiscarded(t *testing.T) {
 	f.serve()
 	span := partition.Span{Upto: "x"}
 	for range 2 { // before the coordinator knows that it has ended, and after
-		expect.NoError(t, f.backend.Queue.Publish(t.Context(), partition.New("ended", span, true, true)))
+		expect.NoError(t, f.backend.Queue.Publish(t.Context(), queue.Bulk, partition.New("ended", span, true, true)))
 		expect.NoError(t, f.backend.Covers.Publish(t.Context(), "ended", "p", partition.Cover{Span: span}))
 		f.cleared("ended")
 	}

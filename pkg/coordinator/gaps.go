@@ -26,7 +26,7 @@ const (
 
 // partitionQueue is the part of a queue.Queue that a gapCloser uses.
 type partitionQueue interface {
-	PublishTo(ctx context.Context, lane queue.Lane, p partition.Partition) error
+	Publish(ctx context.Context, lane queue.Lane, p partition.Partition) error
 	Partitions(ctx context.Context, importID string, ids []string) ([]partition.Partition, error)
 	AckWait() time.Duration
 	ResetAckWait(ctx context.Context, importID string, ids []string) error
@@ -59,7 +59,7 @@ func newGapCloser(imp *importHandle, queue partitionQueue, watch *fleetWatch, fo
 func (g *gapCloser) publish(ctx context.Context, lane queue.Lane, p partition.Partition) error {
 	defer func() { g.surveyed = g.watch.begun.Load() }()
 	g.parts[p.ID] = p
-	return g.queue.PublishTo(ctx, lane, p)
+	return g.queue.Publish(ctx, lane, p)
 }
 
 // close queues each gap that no partition, queued or running, will cover. This one rule

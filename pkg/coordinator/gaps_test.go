@@ -24,7 +24,7 @@ type memoryQueue struct {
 	reset []string                       // IDs
 }
 
-func (q *memoryQueue) PublishTo(_ context.Context, _ queue.Lane, p partition.Partition) error {
+func (q *memoryQueue) Publish(_ context.Context, _ queue.Lane, p partition.Partition) error {
 	q.parts[p.ID] = p
 	return nil
 }

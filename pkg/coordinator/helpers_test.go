@@ -149,7 +149,7 @@ func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...s
 	parts := rangetest.Plan(id, cuts)
 	plan(f, id, mode, parts)
 	for _, p := range parts {
-		expect.NoError(f.t, f.backend.Queue.PublishTo(f.t.Context(), queue.Bulk, p))
+		expect.NoError(f.t, f.backend.Queue.Publish(f.t.Context(), queue.Bulk, p))
 	}
 	return id
 }

@@ -20,7 +20,7 @@ func TestResetAckWaitMakesAPartitionAvailable(t *testing.T) {
 	for _, lane := range []queue.Lane{queue.Bulk, queue.Express} {
 		q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{AckWait: 500 * time.Millisecond}})
 		p := part("imp", "a")
-		expect.NoError(t, q.Queue.PublishTo(t.Context(), lane, p))
+		expect.NoError(t, q.Queue.Publish(t.Context(), lane, p))
 		puller := q.Queue.Puller(lane)
 		task, err := puller.Pull(t.Context())
 		expect.NoError(t, err)

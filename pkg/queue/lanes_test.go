@@ -20,7 +20,7 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	bulk, express := part("imp", "a"), part("imp", "b")
 	publish(t, q, part("other", "x"), bulk)
 	for range 2 {
-		expect.NoError(t, q.Queue.PublishTo(ctx, queue.Express, express))
+		expect.NoError(t, q.Queue.Publish(ctx, queue.Express, express))
 	}
 	task, err := q.Queue.Puller(queue.Express).Pull(ctx)
 	if err != nil || task.Partition != express {
@@ -49,7 +49,7 @@ func TestAFullQueueForgetsNothing(t *testing.T) {
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})}, backend.Options{Queue: queue.Config{MaxQueued: 2}})
 	a, b, c := part("imp", "a"), part("imp", "b"), part("imp", "c")
 	publish(t, q, a, b)
-	if err := q.Queue.Publish(t.Context(), c); !errors.Is(err, queue.ErrFull) {
+	if err := q.Queue.Publish(t.Context(), queue.Bulk, c); !errors.Is(err, queue.ErrFull) {
 		t.Fatalf("Publish: %v, want %v", err, queue.ErrFull)
 	}
 	if got := queuetest.Outstanding(t, q, "imp"); !slices.Equal(got, []partition.Partition{a, b}) {

@@ -113,10 +113,8 @@ func (w *LoadWatch) receive(data []byte) {
 func (w *LoadWatch) due(now time.Time, needed bool, stretch float64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if begun := w.prompted.Add(settleIn); !w.prompted.IsZero() && w.at.Before(begun) {
-		if now.After(begun) && now.Sub(w.at) >= promptEvery {
-			return true
-		}
+	if begun := w.prompted.Add(settleIn); !w.prompted.IsZero() && w.at.Before(begun) && now.After(begun) && now.Sub(w.at) >= promptEvery {
+		return true
 	}
 	every := lookEvery
 	if w.load.Starved() {

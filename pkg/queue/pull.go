@@ -151,9 +151,9 @@ func (q *Queue) receive(msg jetstream.Msg, ackWait time.Duration) (*Task, error)
 		// No process can read it; a coordinator that misses it publishes it again.
 		return nil, errors.Join(fmt.Errorf("decode partition %s: %w", msg.Subject(), err), msg.Term())
 	}
-	q.metrics.deliveries.Inc()
+	q.deliveries.Inc()
 	if task.Deliveries > 1 {
-		q.metrics.redeliveries.Inc()
+		q.redeliveries.Inc()
 	}
 	return task, nil
 }
@@ -163,7 +163,7 @@ func (q *Queue) receive(msg jetstream.Msg, ackWait time.Duration) (*Task, error)
 func (p *Puller) checkStall(ctx context.Context) error {
 	info, err := p.consumer.Info(ctx)
 	if err == nil && info.NumPending > 0 {
-		p.q.metrics.stalls.Inc()
+		p.q.stalls.Inc()
 		p.q.conn.Log().Warn("partitions are pending and none is delivered", "lane", p.lane, "pending", info.NumPending)
 	}
 	p.consumer = nil

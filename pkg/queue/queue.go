@@ -1,10 +1,6 @@
 // Package queue is the work queue of partitions on NATS JetStream: lanes, delivery at
-// least once, heartbeats, redelivery, and a bound (ErrFull, for backpressure).
-//
-// A partition that was published is delivered until it is acknowledged, at least once.
-// It waits in a lane; see Lane. Publishing it again while it is queued or running changes
-// nothing. Neither its heartbeat nor its acknowledgement proves that no other worker
-// has it.
+// least once until acknowledged, heartbeats, redelivery, and a bound (ErrFull, for
+// backpressure).
 package queue
 
 import (
@@ -20,14 +16,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
-// The stream, and the begin of its subjects.
+// The stream, and the start of its subjects.
 const (
 	streamName = "WORK"
 	workPrefix = "w."
 )
 
-// Config says how the queue behaves. All processes of a fleet should have the same; that
-// of the process that called EnsureConsumers last is in force.
+// Config says how the queue behaves. That of the process that created the stream and the
+// consumers last is in force.
 type Config struct {
 	AckWait   time.Duration // a partition without a heartbeat for so long is delivered again; default 15 s
 	MaxQueued int64         // partitions that the queue takes, of all imports; default 1<<20
@@ -35,17 +31,27 @@ type Config struct {
 
 // Queue is the work queue. Its methods may be called concurrently.
 type Queue struct {
-	conn    *natsconn.Conn
-	stream  natsconn.Stream
-	cfg     Config
-	metrics *metrics
+	conn   *natsconn.Conn
+	stream natsconn.Stream
+	cfg    Config
+
+	alreadyQueued, full, deliveries, redeliveries, acks, stalls prometheus.Counter
 }
 
 // New returns the queue, whose stream need not exist yet.
 func New(conn *natsconn.Conn, cfg Config) *Queue {
 	cfg.AckWait = cmp.Or(cfg.AckWait, 15*time.Second)
 	cfg.MaxQueued = cmp.Or(cfg.MaxQueued, 1<<20)
-	return &Queue{conn: conn, stream: conn.Stream(streamName), cfg: cfg, metrics: newMetrics(conn.Registerer())}
+	f := metric.With(conn.Registerer()).In("queue")
+	return &Queue{
+		conn: conn, stream: conn.Stream(streamName), cfg: cfg,
+		alreadyQueued: f.Counter("already_queued_total", "Partitions published while they were queued or running."),
+		full:          f.Counter("full_total", "Partitions not taken because the queue was full."),
+		deliveries:    f.Counter("deliveries_total", "Partitions received."),
+		redeliveries:  f.Counter("redeliveries_total", "Partitions received that were delivered before."),
+		acks:          f.Counter("acks_total", "Partitions acknowledged, confirmed by NATS."),
+		stalls:        f.Counter("stalls_total", "Times that partitions were pending and yet none was received for a while."),
+	}
 }
 
 // Stream is the configuration of the stream that holds the queue. It takes one message
@@ -71,8 +77,17 @@ func (q *Queue) Stream() jetstream.StreamConfig {
 // configuration. The stream exists.
 func (q *Queue) EnsureConsumers(ctx context.Context) error {
 	for _, lane := range []Lane{Bulk, Express} {
+		cfg := jetstream.ConsumerConfig{ // without BackOff, which would override AckWait
+			Durable:       lane.consumer(),
+			FilterSubject: lane.subject("*", "*"),
+			AckPolicy:     jetstream.AckExplicitPolicy,
+			AckWait:       q.cfg.AckWait,
+			MaxDeliver:    -1, // a message past a bound would stay, and block its subject, for ever
+			MaxAckPending: -1, // the default of 1000 would cap the fleet
+			MaxWaiting:    100_000,
+		}
 		err := q.conn.Retry(ctx, "ensure", func(ctx context.Context) error {
-			_, err := q.conn.JetStream.CreateOrUpdateConsumer(ctx, streamName, q.consumerConfig(lane))
+			_, err := q.conn.JetStream.CreateOrUpdateConsumer(ctx, streamName, cfg)
 			return err
 		})
 		if err != nil {
@@ -82,45 +97,10 @@ func (q *Queue) EnsureConsumers(ctx context.Context) error {
 	return nil
 }
 
-// consumerConfig sets no BackOff, which would override AckWait, and no bound of
-// deliveries: a message past it would stay, and block its subject, for ever.
-func (q *Queue) consumerConfig(lane Lane) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{
-		Durable:       lane.consumer(),
-		FilterSubject: lane.subject("*", "*"),
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       q.cfg.AckWait,
-		MaxDeliver:    -1,
-		MaxAckPending: -1, // the default of 1000 would cap the fleet
-		MaxWaiting:    100_000,
-	}
-}
-
 // Within returns the same queue with a shorter patience; see natsconn.Conn.Within.
 func (q *Queue) Within(d time.Duration) *Queue {
 	impatient := *q
 	impatient.conn = q.conn.Within(d)
 	impatient.stream = impatient.conn.Stream(streamName)
 	return &impatient
-}
-
-type metrics struct {
-	queued       prometheus.Counter
-	full         prometheus.Counter
-	deliveries   prometheus.Counter
-	redeliveries prometheus.Counter
-	acks         prometheus.Counter
-	stalls       prometheus.Counter
-}
-
-func newMetrics(reg prometheus.Registerer) *metrics {
-	f := metric.With(reg).In("queue")
-	return &metrics{
-		queued:       f.Counter("already_queued_total", "Partitions published while they were queued or running."),
-		full:         f.Counter("full_total", "Partitions not taken because the queue was full."),
-		deliveries:   f.Counter("deliveries_total", "Partitions received."),
-		redeliveries: f.Counter("redeliveries_total", "Partitions received that were delivered before."),
-		acks:         f.Counter("acks_total", "Partitions acknowledged, confirmed by NATS."),
-		stalls:       f.Counter("stalls_total", "Times that partitions were pending and yet none was received for a while."),
-	}
 }

@@ -14,9 +14,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
-// readers is how many partitions are read at a time.
-const readers = 16
-
 // Survey is what the queue held of all imports at about one moment. It costs a few
 // requests, however many imports there are.
 type Survey struct {
@@ -101,7 +98,7 @@ func (q *Queue) each(ctx context.Context, importID string, ids []string, f func(
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
+	g.SetLimit(16) // reads at a time
 	for _, id := range ids {
 		g.Go(func() error {
 			err := f(ctx, workPrefix+"*."+importID+"."+id)
@@ -116,10 +113,11 @@ func (q *Queue) each(ctx context.Context, importID string, ids []string, f func(
 
 // OutstandingCount returns how many partitions of an import are queued or running.
 func (q *Queue) OutstandingCount(ctx context.Context, importID string) (int, error) {
-	if err := natsconn.CheckTokens(importID); err != nil {
-		return 0, fmt.Errorf("count outstanding partitions: %w", err)
+	var found natsconn.Contents
+	err := natsconn.CheckTokens(importID)
+	if err == nil {
+		found, err = q.stream.Subjects(ctx, workPrefix+"*."+importID+".*", new(time.Duration))
 	}
-	found, err := q.stream.Subjects(ctx, workPrefix+"*."+importID+".*", new(time.Duration))
 	if err != nil {
 		return 0, fmt.Errorf("count outstanding partitions of import %s: %w", importID, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
-	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -23,14 +22,7 @@ func TestStarved(t *testing.T) {
 	if starved() {
 		t.Error("starved while no worker waits and one runs")
 	}
-	got := make(chan *queue.Task, 1)
-	go func() {
-		task, err := q.Queue.Puller(queue.Bulk).Pull(t.Context())
-		if err != nil {
-			t.Error(err)
-		}
-		got <- task
-	}()
+	got := startPull(t, q)
 	expect.Eventually(t, "starved while one waits", starved)
 	publish(t, q, part("imp", "b"))
 	expect.Received(t, "a partition", got)

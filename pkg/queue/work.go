@@ -47,31 +47,23 @@ func partitionOf(subject string) (importID, partitionID string) {
 // some are acknowledged.
 var ErrFull = errors.New("the queue of partitions is full")
 
-// Publish queues a partition at the end of Bulk; see PublishTo.
-func (q *Queue) Publish(ctx context.Context, p partition.Partition) error {
-	return q.PublishTo(ctx, Bulk, p)
-}
-
-// PublishTo queues a partition at the end of a lane. It does nothing if the ID is queued
+// Publish queues a partition at the end of a lane. It does nothing if the ID is queued
 // there or running already. It is ErrFull at once if the queue is full.
-func (q *Queue) PublishTo(ctx context.Context, lane Lane, p partition.Partition) error {
+func (q *Queue) Publish(ctx context.Context, lane Lane, p partition.Partition) error {
 	if err := natsconn.CheckTokens(p.ImportID, p.ID); err != nil {
 		return fmt.Errorf("publish a partition: %w", err)
 	}
-	data, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("encode partition %s: %w", p.ID, err)
-	}
-	err = q.conn.Retry(ctx, "publish", func(ctx context.Context) error {
+	data, _ := json.Marshal(p) // strings and flags always encode
+	err := q.conn.Retry(ctx, "publish", func(ctx context.Context) error {
 		_, err := q.conn.JetStream.PublishMsg(ctx, &nats.Msg{Subject: lane.subject(p.ImportID, p.ID), Header: q.conn.Header(), Data: data})
 		switch {
 		case err == nil:
 			q.conn.CountPublished("partition")
 		case notStored(err, "maximum messages per subject"):
-			q.metrics.queued.Inc()
+			q.alreadyQueued.Inc()
 			return nil
 		case notStored(err, "maximum messages exceeded"):
-			q.metrics.full.Inc()
+			q.full.Inc()
 			return natsconn.Final(ErrFull)
 		}
 		return err
@@ -102,12 +94,13 @@ type Task struct {
 	msg jetstream.Msg
 }
 
-// Ack removes the partition from the queue, and returns once that is durable.
+// Ack removes the partition from the queue, and returns once that is durable. Like Extend,
+// it does not prove that no other worker has the partition.
 func (t *Task) Ack(ctx context.Context) error {
 	if err := t.answer(ctx, "+ACK"); err != nil {
 		return fmt.Errorf("acknowledge partition %s: %w", t.Partition.ID, err)
 	}
-	t.q.metrics.acks.Inc()
+	t.q.acks.Inc()
 	return nil
 }
 
@@ -176,10 +169,11 @@ func (q *Queue) ResetAckWait(ctx context.Context, importID string, ids []string)
 // Discard removes all partitions of an import, running ones too. It is for imports that
 // have ended.
 func (q *Queue) Discard(ctx context.Context, importID string) error {
-	if err := natsconn.CheckTokens(importID); err != nil {
-		return fmt.Errorf("discard an import's messages: %w", err)
+	err := natsconn.CheckTokens(importID)
+	if err == nil {
+		err = q.stream.Purge(ctx, "discard", jetstream.WithPurgeSubject(workPrefix+"*."+importID+".*"))
 	}
-	if err := q.stream.Purge(ctx, "discard", jetstream.WithPurgeSubject(workPrefix+"*."+importID+".*")); err != nil {
+	if err != nil {
 		return fmt.Errorf("discard messages of import %s in %s: %w", importID, streamName, err)
 	}
 	return nil

@@ -54,15 +54,7 @@ func TestPartitionWithoutHeartbeatIsDeliveredAgain(t *testing.T) {
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg}, backend.Options{Queue: queue.Config{AckWait: ackWait}})
 	publish(t, q, part("imp", "a"))
 	first := pull(t, q)
-
-	again := make(chan *queue.Task, 1)
-	go func() {
-		task, err := q.Queue.Puller(queue.Bulk).Pull(t.Context())
-		if err != nil {
-			t.Error(err)
-		}
-		again <- task
-	}()
+	again := startPull(t, q)
 	beat := time.NewTicker(50 * time.Millisecond)
 	defer beat.Stop()
 	var longest time.Duration // without a heartbeat
@@ -167,14 +159,7 @@ func TestPullWaitsForCoordinator(t *testing.T) {
 	worker, err := backend.Connect(t.Context(), natsconn.Config{InProcess: server, Log: slog.New(slog.DiscardHandler)}, backend.Options{})
 	expect.NoError(t, err)
 	defer worker.Close()
-	got := make(chan *queue.Task, 1)
-	go func() {
-		task, err := worker.Queue.Puller(queue.Bulk).Pull(t.Context())
-		if err != nil {
-			t.Error(err)
-		}
-		got <- task
-	}()
+	got := startPull(t, worker)
 	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
 	publish(t, q, part("imp", "a"))
 	if task := expect.Received(t, "a partition", got); task.Partition.ID != "a" {

@@ -41,7 +41,7 @@ func newStage(t *testing.T) *stage {
 func (s *stage) publish(t *testing.T, importID string) partition.Partition {
 	t.Helper()
 	p := partition.Whole(importID)
-	expect.NoError(t, s.q.Queue.Publish(t.Context(), p))
+	expect.NoError(t, s.q.Queue.Publish(t.Context(), queue.Bulk, p))
 	return p
 }
 

@@ -27,7 +27,7 @@ func TestASmallImportDoesNotWaitForABigOne(t *testing.T) {
 	f.run(1)
 	expect.Received(t, "the listing of the big one", waiting)
 	f.publish(rangetest.Plan("other", []string{"dir/000500"})...) // behind it; never begun
-	expect.NoError(t, f.backend.Queue.PublishTo(t.Context(), queue.Express, whole("small")))
+	expect.NoError(t, f.backend.Queue.Publish(t.Context(), queue.Express, whole("small")))
 	f.covered("small", want)
 	f.idle("small")
 	if left, err := f.backend.Queue.OutstandingCount(t.Context(), "big"); err != nil || left != 1 {

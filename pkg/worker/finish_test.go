@@ -71,7 +71,7 @@ func TestFinish(t *testing.T) {
 				r, _ = r.Commit(time.Now(), nil, attempt)
 			}
 			expect.NoError(t, store.Create(t.Context(), r))
-			expect.NoError(t, q.Queue.Publish(t.Context(), partition.Whole(id)))
+			expect.NoError(t, q.Queue.Publish(t.Context(), queue.Bulk, partition.Whole(id)))
 			task, err := q.Queue.Puller(queue.Bulk).Pull(t.Context())
 			expect.NoError(t, err)
 			d := newDelivery(t.Context(), w, &slot{}, task)

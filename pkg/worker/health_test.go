@@ -143,13 +143,13 @@ func TestAPartitionOfAnotherVersionIsLeft(t *testing.T) {
 	w := newTestWorker(q)
 	w.start(t)
 	expect.Eventually(t, "the worker is ready", func() bool { return w.Ready() == nil })
-	expect.NoError(t, newer.Queue.Publish(t.Context(), partition.Whole("newer")))
+	expect.NoError(t, newer.Queue.Publish(t.Context(), queue.Bulk, partition.Whole("newer")))
 	expect.Eventually(t, "it refuses the partition", func() bool { return errors.Is(w.Ready(), natsconn.ErrProtocol) })
 	expect.NoError(t, w.Live())
 	if n, err := q.Queue.OutstandingCount(t.Context(), "newer"); err != nil || n != 1 {
 		t.Errorf("%d partitions are left, %v, want the one that was refused", n, err)
 	}
-	expect.NoError(t, q.Queue.Publish(t.Context(), partition.Whole("own"))) // its import does not exist: it is dropped
+	expect.NoError(t, q.Queue.Publish(t.Context(), queue.Bulk, partition.Whole("own"))) // its import does not exist: it is dropped
 	expect.Eventually(t, "it goes on with its own", func() bool {
 		n, err := q.Queue.OutstandingCount(t.Context(), "own")
 		return err == nil && n == 0

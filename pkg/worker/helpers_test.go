@@ -91,7 +91,7 @@ func (f *fleet) plan(id string) {
 func (f *fleet) publish(parts ...partition.Partition) {
 	f.t.Helper()
 	for _, p := range parts {
-		expect.NoError(f.t, f.backend.Queue.Publish(f.t.Context(), p))
+		expect.NoError(f.t, f.backend.Queue.Publish(f.t.Context(), queue.Bulk, p))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // publisher sends what a delivery says about its partition: covers, notes for the
@@ -55,7 +56,7 @@ func (p *publisher) give(ctx context.Context, part partition.Partition) bool {
 	if p.ownership.check() != nil {
 		return false // the guard stops the delivery
 	}
-	if err := p.backend.Queue.Publish(ctx, part); err != nil {
+	if err := p.backend.Queue.Publish(ctx, queue.Bulk, part); err != nil {
 		p.log.Debug("queue a part of a partition", "err", err)
 		return false
 	}

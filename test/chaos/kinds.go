@@ -171,7 +171,7 @@ func allDisks(p plan, _ string) []string { return disks(p, "all") }
 // points are the functions before and after which a process can die. Each makes something
 // durable or visible.
 var points = []overlay.Func{
-	{Dir: "pkg/queue", Recv: "Queue", Name: "PublishTo"},
+	{Dir: "pkg/queue", Recv: "Queue", Name: "Publish"},
 	{Dir: "pkg/covers", Recv: "Log", Name: "Publish"},
 	{Dir: "pkg/queue", Recv: "Puller", Name: "Pull"},
 	{Dir: "pkg/kv", Recv: "Leases", Name: "Acquire"},
@@ -191,9 +191,9 @@ var points = []overlay.Func{
 
 // The points of workers, and those of coordinators.
 var (
-	workerPoints      = []string{"queue.Queue.PublishTo", "covers.Log.Publish", "queue.Puller.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
+	workerPoints      = []string{"queue.Queue.Publish", "covers.Log.Publish", "queue.Puller.Pull", "queue.Task.Ack", "queue.Task.Nak", "queue.Task.Extend", "namespace.Files.Put"}
 	coordinatorPoints = []string{
-		"queue.Queue.PublishTo", "kv.Leases.Acquire", "queue.Queue.Discard", "kv.bucket.write", "kv.bucket.Delete", "namespace.Files.Put",
+		"queue.Queue.Publish", "kv.Leases.Acquire", "queue.Queue.Discard", "kv.bucket.write", "kv.bucket.Delete", "namespace.Files.Put",
 		"imports.Store.Create", "imports.Store.Apply", "catalog.Catalog.AddCommit", "catalog.Catalog.MoveBranch", "catalog.Catalog.SetMetadata",
 	}
 )
@@ -226,7 +226,7 @@ func often(point string) uint64 {
 	switch point {
 	case "covers.Log.Publish", "namespace.Files.Put", "kv.bucket.write":
 		return 40
-	case "queue.Task.Ack", "queue.Puller.Pull", "queue.Queue.PublishTo", "queue.Task.Extend", "imports.Store.Apply":
+	case "queue.Task.Ack", "queue.Puller.Pull", "queue.Queue.Publish", "queue.Task.Extend", "imports.Store.Apply":
 		return 8
 	default:
 		return 2

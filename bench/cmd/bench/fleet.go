@@ -23,6 +23,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // fleet is a fleet without its worker, in this process: NATS, and the parts of a coordinator
@@ -74,7 +75,7 @@ func (f *fleet) queueImport(ctx context.Context, id, bucket string, mode objects
 		return err
 	}
 	for _, p := range parts {
-		if err := f.backend.Queue.Publish(ctx, p); err != nil {
+		if err := f.backend.Queue.Publish(ctx, queue.Bulk, p); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,7 @@ func Partition(importID, id string) partition.Partition {
 func Publish(t testing.TB, b *backend.Backend, parts ...partition.Partition) {
 	t.Helper()
 	for _, p := range parts {
-		if err := b.Queue.Publish(t.Context(), p); err != nil {
+		if err := b.Queue.Publish(t.Context(), queue.Bulk, p); err != nil {
 			t.Fatal(err)
 		}
 	}
