@@ -15,8 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
-// Options say how a backend behaves. All processes of a fleet should have the same; those
-// of the process that called Ensure last are in force.
+// Options say how a backend behaves. All processes of a fleet should have the same.
 type Options struct {
 	Queue    queue.Config
 	LeaseTTL time.Duration // a lease that is not renewed for so long is free; default 6 s
@@ -94,10 +93,9 @@ type Survey struct {
 	Covers map[string]uint64
 }
 
-// Survey looks at the streams. It costs a few requests, however many imports there are.
-// Followers of covers learn from it whether NATS has lost covers that they have received.
-// It is natsconn.ErrMissing if a stream or a consumer did not exist for as long as a call
-// takes; see Restore.
+// Survey looks at the streams; see queue.Queue.Survey. It is natsconn.ErrMissing if a stream
+// or a consumer did not exist for as long as a call takes; see Restore. Followers of covers
+// learn from it whether NATS has lost covers that they have received.
 func (b *Backend) Survey(ctx context.Context) (s Survey, err error) {
 	if s.Survey, err = b.Queue.Survey(ctx); err != nil {
 		return Survey{}, err

@@ -1,16 +1,13 @@
-// Package kv is a key-value store with compare-and-swap on NATS JetStream, and leases.
-//
-//   - A bucket is decided by compare-and-swap alone: a process that acts on a
-//     value writes the key at the revision that it has read. Reads may be stale,
-//     except those of GetLinearized, and watches are hints.
-//   - A lease tells who should act. It does not exclude others by itself: what its
-//     holder does must be guarded by a compare-and-swap, or be idempotent.
+// Package kv is a key-value store with compare-and-swap on NATS JetStream, and leases,
+// which tell who should act.
 package kv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +23,7 @@ const (
 	BucketImports = "imports"
 	BucketCatalog = "catalog"
 	BucketAuth    = "auth"
+	bucketLeases  = "leases" // which expire; no other bucket may lose values
 )
 
 // Errors of a Bucket that callers distinguish.
@@ -45,9 +43,9 @@ var (
 // All methods may be called concurrently.
 //
 // Revisions belong to a key and grow with each change; 0 is none. A value that was read
-// may have changed already, so decisions are made by Create, Update and Delete. While
-// NATS elects a leader, Get and Keys may even return what was there a while ago. If Get
-// returns ErrNotFound, the key certainly had no value at some moment since the call.
+// may have changed already, so a process that acts on it writes the key at the revision
+// that it has read. While NATS elects a leader, Get and Keys may even return what was
+// there a while ago.
 type Bucket interface {
 	// Get returns the value of a key and its revision, or ErrNotFound if it had none
 	// at some moment since the call. In BucketImports it is ErrProtocol if another
@@ -95,10 +93,6 @@ const (
 // reads. With direct reads one's own write might be invisible for a while. Values
 // expire after ttl; 0 is never.
 func Stream(name string, ttl time.Duration) jetstream.StreamConfig {
-	duplicates := 2 * time.Minute
-	if ttl > 0 {
-		duplicates = min(duplicates, ttl)
-	}
 	subjects := subjectPrefix + name + ".>"
 	return jetstream.StreamConfig{
 		Name:              streamPrefix + name,
@@ -107,7 +101,7 @@ func Stream(name string, ttl time.Duration) jetstream.StreamConfig {
 		Discard:           jetstream.DiscardNew,
 		MaxMsgsPerSubject: 1,
 		MaxAge:            ttl,
-		Duplicates:        duplicates,
+		Duplicates:        min(2*time.Minute, cmp.Or(ttl, time.Hour)), // at most MaxAge
 		Storage:           jetstream.FileStorage,
 		DenyDelete:        true,
 		AllowRollup:       true,
@@ -128,8 +122,6 @@ type bucket struct {
 	stream natsconn.Stream
 	name   string
 }
-
-var _ Bucket = (*bucket)(nil)
 
 func (b *bucket) subject(key string) string { return subjectPrefix + b.name + "." + key }
 
@@ -205,7 +197,11 @@ func (b *bucket) Delete(ctx context.Context, key string, revision uint64) error 
 // removeTombstone removes what the key had up to the revision of its tombstone: a new
 // value may have been created since.
 func (b *bucket) removeTombstone(ctx context.Context, key string, revision uint64) error {
-	return b.purge(ctx, key, jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(revision+1))
+	err := b.stream.Purge(ctx, "write", jetstream.WithPurgeSubject(b.subject(key)), jetstream.WithPurgeSequence(revision+1))
+	if err != nil {
+		return fmt.Errorf("purge %s/%s: %w", b.name, key, err)
+	}
+	return nil
 }
 
 func (b *bucket) Purge(ctx context.Context, prefix string) error {
@@ -213,24 +209,18 @@ func (b *bucket) Purge(ctx context.Context, prefix string) error {
 	if !ok || CheckKey(name) != nil {
 		return fmt.Errorf("purge %s: %q is no valid prefix", b.name, prefix)
 	}
-	return b.purge(ctx, prefix, jetstream.WithPurgeSubject(b.subject(prefix)+">"))
-}
-
-// purge removes messages; what names them in an error.
-func (b *bucket) purge(ctx context.Context, what string, which ...jetstream.StreamPurgeOpt) error {
-	if err := b.stream.Purge(ctx, "write", which...); err != nil {
-		return fmt.Errorf("purge %s/%s: %w", b.name, what, err)
+	if err := b.stream.Purge(ctx, "write", jetstream.WithPurgeSubject(b.subject(prefix)+">")); err != nil {
+		return fmt.Errorf("purge %s/%s: %w", b.name, prefix, err)
 	}
 	return nil
 }
 
 func (b *bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
-	if strings.ContainsFunc(prefix, func(r rune) bool { return !keyRune(r) }) {
+	tokens := prefix[:strings.LastIndexByte(prefix, '.')+1] // a filter consists of whole ones
+	if tokens != "" && !validKey.MatchString(strings.TrimSuffix(tokens, ".")) {
 		return []string{}, nil // in a filter it might mean something else
 	}
-	// A filter ends at a '.'; what it lets through is compared below.
-	filter := b.subject(prefix[:strings.LastIndexByte(prefix, '.')+1] + ">")
-	found, err := b.stream.Subjects(ctx, filter, new(time.Duration))
+	found, err := b.stream.Subjects(ctx, b.subject(tokens+">"), new(time.Duration))
 	if err != nil {
 		return nil, fmt.Errorf("list keys %s/%s: %w", b.name, prefix, err)
 	}
@@ -265,15 +255,13 @@ func (b *bucket) last(ctx context.Context, key string) (*jetstream.RawStreamMsg,
 	return msg, err
 }
 
+// validKey is what keys match: tokens of a subject.
+var validKey = regexp.MustCompile(`^[A-Za-z0-9_/=-]+(\.[A-Za-z0-9_/=-]+)*$`)
+
 // CheckKey returns an error unless a Bucket takes the key.
 func CheckKey(key string) error {
-	if key == "" || key == barrierKey || key[0] == '.' || key[len(key)-1] == '.' || strings.Contains(key, "..") ||
-		strings.ContainsFunc(key, func(r rune) bool { return !keyRune(r) }) {
+	if key == barrierKey || !validKey.MatchString(key) {
 		return fmt.Errorf("%q is no valid key", key)
 	}
 	return nil
-}
-
-func keyRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_/=.", r)
 }

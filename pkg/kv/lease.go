@@ -16,16 +16,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
-// bucketLeases expires values that are not renewed, which no other bucket may do.
-const bucketLeases = "leases"
-
-// defaultLeaseTTL is the default time to live of leases.
-const defaultLeaseTTL = 6 * time.Second
-
-// A lease that this process has not observed for forgetLeases times its time to live
-// counts as new.
-const forgetLeases = 10
-
 // ErrHeld says that another holder has the lease.
 var ErrHeld = errors.New("lease is held")
 
@@ -38,11 +28,10 @@ type Leases struct {
 }
 
 // NewLeases returns the leases of a fleet. One that is not renewed for ttl is free; 0 is 6 s.
-// All processes should have the same.
 func NewLeases(conn *natsconn.Conn, ttl time.Duration) *Leases {
 	f := metric.With(conn.Registerer()).In("queue")
 	return &Leases{
-		b: open(conn, bucketLeases), ttl: cmp.Or(ttl, defaultLeaseTTL), ages: &leaseAges{of: make(map[string]leaseAge)},
+		b: open(conn, bucketLeases), ttl: cmp.Or(ttl, 6*time.Second), ages: &leaseAges{of: make(map[string]leaseAge)},
 		acquired: f.Counter("leases_acquired_total", "Leases that this process took."),
 		lost:     f.Counter("leases_lost_total", "Leases that were lost rather than released."),
 	}
@@ -67,7 +56,7 @@ func (l *Leases) Acquire(ctx context.Context, name, holder string) (*Lease, erro
 		rev, err = l.takeExpired(ctx, name, holder)
 	}
 	if errors.Is(err, ErrConflict) {
-		return nil, fmt.Errorf("acquire lease %s: %w", name, ErrHeld)
+		err = ErrHeld
 	}
 	if err != nil {
 		return nil, fmt.Errorf("acquire lease %s: %w", name, err)
@@ -83,11 +72,11 @@ func (l *Leases) Acquire(ctx context.Context, name, holder string) (*Lease, erro
 // ErrConflict.
 func (l *Leases) takeExpired(ctx context.Context, name, holder string) (revision uint64, err error) {
 	rev, free, err := l.look(ctx, name)
+	if err == nil && !free {
+		err = ErrConflict
+	}
 	if err != nil {
 		return 0, err
-	}
-	if rev == 0 || !free {
-		return 0, ErrConflict
 	}
 	return l.b.Update(ctx, name, []byte(holder), rev)
 }
@@ -102,7 +91,7 @@ func (l *Leases) look(ctx context.Context, name string) (revision uint64, free b
 	if err != nil {
 		return 0, false, err
 	}
-	return msg.Sequence, l.ages.observe(name, msg.Sequence, time.Now(), forgetLeases*l.ttl) >= l.ttl, nil
+	return msg.Sequence, l.ages.observe(name, msg.Sequence, time.Now(), 10*l.ttl) >= l.ttl, nil
 }
 
 // Held returns the names of the leases with the prefix that are held, in bytewise
@@ -135,7 +124,8 @@ func (l *Leases) Held(ctx context.Context, prefix string) ([]string, error) {
 // that wants it and has observed it unchanged for as long. The holder renews it three
 // times in that time and measures by its own clock from before each renewal, so that it
 // gives up no later than they do. Clocks may still differ, and a process that is frozen
-// notices nothing: that is why a lease alone protects nothing.
+// notices nothing. So a lease alone excludes no other process: what its holder does must
+// be guarded by a compare-and-swap, or be idempotent.
 type Lease struct {
 	leases *Leases
 	name   string
@@ -143,7 +133,7 @@ type Lease struct {
 	lost   chan struct{}
 	stop   context.CancelFunc
 	done   chan struct{} // closed once renewing has ended
-	rev    uint64        // that this holder wrote last; renew's until done is closed
+	rev    uint64        // written last by this holder; used by renew alone until done is closed
 }
 
 // Lost is closed when the lease is lost. It stays open after a Release.

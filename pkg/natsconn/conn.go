@@ -1,9 +1,6 @@
 // Package natsconn is a connection to NATS JetStream that outlives outages: it logs in,
 // reconnects, retries calls within a bounded time, detects that NATS does not respond,
 // keeps processes of different protocol versions apart, and creates streams.
-//
-// The work queue, the covers, the buckets and the gossip of a fleet are packages of
-// their own on top of it.
 package natsconn
 
 import (
@@ -20,9 +17,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// defaultTimeout is the default of Config.Timeout.
-const defaultTimeout = 30 * time.Second
 
 // AttemptTimeout bounds one attempt of a call. A cluster elects a new leader within
 // 4 to 9 seconds, and answers nothing until then.
@@ -56,14 +50,13 @@ type Conn struct {
 // the connection is restored however long NATS is away, except in the cases that
 // Wait reports. The caller closes the connection.
 func Connect(ctx context.Context, cfg Config) (*Conn, error) {
-	cfg = cfg.withDefaults()
 	c := newConn(cfg)
-	login, err := cfg.Login.options()
+	login, err := c.cfg.Login.options()
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	connected := make(chan struct{})
-	options := append(append(cfg.options(c.link), login...), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))
+	options := append(append(c.cfg.options(c.link), login...), nats.ConnectHandler(func(*nats.Conn) { close(connected) }))
 	c.NATS, err = nats.Connect(cfg.URL, options...)
 	var unreadable *url.Error
 	if errors.As(err, &unreadable) { // its text is the URL, any part of which may be a password
@@ -95,6 +88,13 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 }
 
 func newConn(cfg Config) *Conn {
+	cfg.Name = cmp.Or(cfg.Name, "rangefleet")
+	cfg.Replicas = cmp.Or(cfg.Replicas, 1)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
+	cfg.Protocol = cmp.Or(cfg.Protocol, Protocol)
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
 	m := newMetrics(cfg.Registerer)
 	return &Conn{cfg: cfg, metrics: m, link: newLink(cfg.Log, m), streams: new(sync.Map)}
 }
@@ -161,14 +161,3 @@ func (c *Conn) Hints(ctx context.Context, subject string) (<-chan struct{}, erro
 
 // StoredPrefix leads the subjects to which streams republish what they have stored.
 const StoredPrefix = "stored."
-
-func (c Config) withDefaults() Config {
-	c.Name = cmp.Or(c.Name, "rangefleet")
-	c.Replicas = cmp.Or(c.Replicas, 1)
-	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
-	c.Protocol = cmp.Or(c.Protocol, Protocol)
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
-	return c
-}

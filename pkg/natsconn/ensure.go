@@ -34,7 +34,8 @@ func ensureStream(ctx context.Context, c *Conn, cfg jetstream.StreamConfig) erro
 		_, err := c.JetStream.CreateOrUpdateStream(ctx, cfg)
 		return err
 	})
-	if lacksServers(err) {
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) && (refused.ErrorCode == noPeers || refused.ErrorCode == notClustered) {
 		return fmt.Errorf("make stream %s: nats.replicas is %d, and NATS has not as many servers that are up: %w", cfg.Name, cfg.Replicas, err)
 	} else if err != nil {
 		return fmt.Errorf("make stream %s: %w", cfg.Name, err)
@@ -42,36 +43,19 @@ func ensureStream(ctx context.Context, c *Conn, cfg jetstream.StreamConfig) erro
 	return nil
 }
 
-// lacksServers reports whether a stream is to have more copies than there are servers.
-func lacksServers(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == noPeers || api.ErrorCode == notClustered)
-}
-
 // takeOver returns how many copies of each stream there are to be: never fewer than
-// there are. It is ErrProtocol if this process must not take the streams over: they
-// have a newer version, or an older one and hold messages.
+// there are. It is ErrProtocol if this process must not take the streams over.
 func takeOver(ctx context.Context, c *Conn, streams []jetstream.StreamConfig) (copies int, err error) {
 	copies = c.cfg.Replicas
 	for _, cfg := range streams {
 		if cfg.Metadata[metadataProtocol] == "" {
 			continue // what it holds outlives the protocol
 		}
-		info, err := existing(ctx, c, cfg.Name)
+		there, err := copiesOf(ctx, c, cfg.Name)
 		if err != nil {
 			return 0, fmt.Errorf("look at stream %s: %w", cfg.Name, err)
 		}
-		if info == nil {
-			continue
-		}
-		copies = max(copies, info.Config.Replicas)
-		theirs, _ := strconv.Atoi(info.Config.Metadata[metadataProtocol]) // what is no number is refused below
-		if theirs < c.cfg.Protocol && info.State.Msgs == 0 {
-			continue
-		}
-		if err := c.CheckStream(info); err != nil {
-			return 0, err
-		}
+		copies = max(copies, there)
 	}
 	if copies > c.cfg.Replicas {
 		c.cfg.Log.Warn("nats.replicas is less than the copies that the fleet has: they are kept", "copies", copies, "setting", c.cfg.Replicas)
@@ -79,17 +63,23 @@ func takeOver(ctx context.Context, c *Conn, streams []jetstream.StreamConfig) (c
 	return copies, nil
 }
 
-// existing returns the state of a stream, or nil if it does not exist.
-func existing(ctx context.Context, c *Conn, name string) (info *jetstream.StreamInfo, err error) {
+// copiesOf returns how many copies of a stream there are, 0 if it does not exist. It is
+// ErrProtocol if the stream has a newer version, or an older one and holds messages.
+func copiesOf(ctx context.Context, c *Conn, name string) (copies int, err error) {
 	err = c.Retry(ctx, "ensure", func(ctx context.Context) error {
 		stream, err := c.JetStream.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil
+		} else if err != nil {
+			return err
 		}
-		if err == nil {
-			info = stream.CachedInfo()
+		info := stream.CachedInfo()
+		copies = info.Config.Replicas
+		theirs, _ := strconv.Atoi(info.Config.Metadata[metadataProtocol]) // what is no number is refused below
+		if theirs < c.cfg.Protocol && info.State.Msgs == 0 {
+			return nil
 		}
-		return err
+		return c.CheckStream(info)
 	})
-	return info, err
+	return copies, err
 }

@@ -3,7 +3,6 @@ package natsconn
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -71,9 +70,7 @@ const (
 	notClustered = 10074 // of a server that is alone
 )
 
-// provesResponse reports whether success of the operation proves that NATS responds: it
-// takes most servers of a cluster. So does the lookup of a consumer, which a worker
-// without work does only after its pull request was not answered.
-func provesResponse(op string) bool {
-	return slices.Contains([]string{"publish", "cover", "write", "pull"}, op)
-}
+// proofs are the operations whose success proves that NATS responds: they take most
+// servers of a cluster. So does the lookup of a consumer, which a worker without work
+// does only after its pull request was not answered.
+var proofs = []string{"publish", "cover", "write", "pull"}

@@ -36,10 +36,9 @@ func Missing(err error) error {
 }
 
 // finalError is an error that would occur again in every attempt.
-type finalError struct{ err error }
+type finalError struct{ error }
 
-func (e finalError) Error() string { return e.err.Error() }
-func (e finalError) Unwrap() error { return e.err }
+func (e finalError) Unwrap() error { return e.error }
 
 // Final marks an error that would occur again in every attempt: Retry returns it at once,
 // unwrapped.
@@ -56,7 +55,7 @@ func (c *Conn) Retry(ctx context.Context, op string, f func(context.Context) err
 		err := c.ObservedAttempt(call, op, f)
 		var final finalError
 		if errors.As(err, &final) {
-			return final.err
+			return final.error
 		}
 		if err == nil || permanent(err) {
 			return err
