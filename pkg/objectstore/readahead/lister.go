@@ -159,11 +159,11 @@ type run[P paged[P]] struct {
 	calls  sync.WaitGroup
 	news   chan struct{} // a tick when a page arrived or err was set
 
-	mu    sync.Mutex
-	plan  *plan[P]
-	pace  pace
-	ended bool
-	err   error
+	mu     sync.Mutex
+	plan   *plan[P]
+	demand demand
+	ended  bool
+	err    error
 }
 
 func (r *run[P]) done() bool {
@@ -176,7 +176,7 @@ func (r *run[P]) done() bool {
 func (r *run[P]) took(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pace.take.add(d)
+	r.demand.take.add(d)
 }
 
 // take returns the next page if it has arrived, and starts as many calls as there is room
@@ -215,7 +215,7 @@ func (r *run[P]) next() (call[P], bool) {
 	limit, buffer := r.lister.cfg.Limiter.share()
 	r.plan.buffer.budget = buffer
 	r.plan.narrow(r.upto())
-	return r.plan.next(r.pace.limit(limit), r.pace.rate())
+	return r.plan.next(r.demand.limit(limit), r.demand.rate())
 }
 
 // start starts a goroutine that makes a call, and further calls as long as there is room
@@ -246,7 +246,7 @@ func (r *run[P]) arrived(ctx context.Context, c call[P], page P, more bool, err 
 			r.err = err
 		}
 	} else {
-		r.pace.list.add(took)
+		r.demand.list.add(took)
 		held := r.plan.buffer.held
 		r.plan.arrived(c, page, more)
 		r.lister.metrics.held.Add(float64(r.plan.buffer.held - held))

@@ -59,7 +59,7 @@ type sim struct {
 	budget  int                              // bytes
 	consume float64                          // time that the consumer takes for a page
 	spread  float64                          // of how long LISTs take, evenly around 1
-	pace    pace                             // as measured
+	demand  demand                           // as measured
 	trace   func(format string, args ...any) // nil: none
 
 	rnd     *rand.Rand
@@ -101,7 +101,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 		s.now = e.at
 		if e.take {
 			s.taking = false
-			s.pace.take.add(seconds(s.consume))
+			s.demand.take.add(seconds(s.consume))
 			continue
 		}
 		s.arrive(e)
@@ -114,7 +114,7 @@ func (s sim) run(seed uint64) (outcome, error) {
 // list starts the LISTs that the plan asks for.
 func (s *sim) list() {
 	for {
-		c, ok := s.plan.next(s.pace.limit(s.limiter.Limit()), s.pace.rate())
+		c, ok := s.plan.next(s.demand.limit(s.limiter.Limit()), s.demand.rate())
 		if !ok {
 			return
 		}
@@ -148,7 +148,7 @@ func (s *sim) take() (done bool, err error) {
 
 // arrive adds the page of a LIST to the plan.
 func (s *sim) arrive(e event) {
-	s.pace.list.add(seconds(e.takes))
+	s.demand.list.add(seconds(e.takes))
 	s.limiter.success(seconds(e.takes))
 	lo := s.set.Rank(e.call.after)
 	hi := min(lo+s.page, s.set.Len())

@@ -1,6 +1,6 @@
 package readahead
 
-// The constants of the plan and of its pace. They were measured by the
+// The constants of the plan and of the demand for LISTs. They were measured by the
 // simulation of sim_test.go: round trips, and LISTs over the minimum, of a million keys
 // of each shape of internal/keyset unless 10M are named. Several constants were often
 // chosen together; the figures are then those of all of them. docs/listing.md tells what

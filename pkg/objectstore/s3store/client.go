@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
@@ -184,4 +185,20 @@ func (c *Client) newFacts() *facts {
 		f.unsaid.narrow(listxml.Literal)
 	}
 	return f
+}
+
+// sdkLogger returns a logger for the SDK's messages, which would otherwise go to stderr.
+// They do not contain requests, which would reveal session tokens and signatures: nothing
+// here sets an aws.ClientLogMode.
+func sdkLogger(log *slog.Logger) logging.Logger {
+	if log == nil {
+		log = slog.Default()
+	}
+	return logging.LoggerFunc(func(class logging.Classification, format string, v ...any) {
+		level := slog.LevelDebug
+		if class == logging.Warn {
+			level = slog.LevelWarn
+		}
+		log.Log(context.Background(), level, "aws sdk", "notice", fmt.Sprintf(format, v...))
+	})
 }

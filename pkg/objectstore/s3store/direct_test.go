@@ -18,14 +18,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 )
 
-// ways are the ways in which a bucket is listed: as a Store, and page by page,
-// which leaves the SDK out after the first page.
+// ways are the ways in which the first page of a test is requested: through the SDK, as the
+// first page of a bucket is, and without it, as those after an empty page are.
 var ways = map[string]struct {
 	list  func(t *testing.T, s objectstore.Store, prefix, after string) ([]string, error)
 	first []string // pages before those of a test
 }{
-	"pages in turn": {list: list},
-	"single pages":  {list: listPages, first: []string{result(false, "")}},
+	"with the SDK":    {list: list},
+	"without the SDK": {list: listPages, first: []string{result(false, "")}},
 }
 
 // listPages lists an empty page, then all that list lists, in single pages.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestPaceBoundsListsByTheConsumer(t *testing.T) {
+func TestDemandBoundsListsByTheConsumer(t *testing.T) {
 	for name, c := range map[string]struct {
 		take, list time.Duration
 		least      int
@@ -17,7 +17,7 @@ func TestPaceBoundsListsByTheConsumer(t *testing.T) {
 		"consumer slower by much": {time.Second, 50 * time.Millisecond, 3, 3},
 		"consumer takes no time":  {0, time.Millisecond, 1000, 1000},
 	} {
-		var p pace
+		var p demand
 		if !math.IsInf(p.rate(), 1) || p.limit(1000) != 1000 {
 			t.Errorf("%s: a limit of %d before anything is known", name, p.limit(1000))
 		}

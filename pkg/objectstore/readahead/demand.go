@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// pace compares how long a consumer takes for a page with how long a LIST takes. From that it
+// demand compares how long a consumer takes for a page with how long a LIST takes. From that it
 // derives how many LISTs are worth having in flight: as many as the consumer takes
 // pages meanwhile, and some to spare. If LISTs take no time, that is a handful, and
 // hardly any of them is wasted.
-type pace struct {
+type demand struct {
 	take mean
 	list low
 }
 
 // rate returns how many pages the consumer takes while a LIST lasts, +Inf as long as that is
 // not known.
-func (p *pace) rate() float64 {
-	if p.take.n == 0 || p.list == 0 || p.take.value <= 0 {
+func (d *demand) rate() float64 {
+	if d.take.n == 0 || d.list == 0 || d.take.value <= 0 {
 		return math.Inf(1)
 	}
-	return typical * float64(p.list) / p.take.value
+	return typical * float64(d.list) / d.take.value
 }
 
 // limit returns how many of the allowed LISTs are worth having in flight.
-func (p *pace) limit(allowed int) int {
-	if worth := few + spare*p.rate(); worth < float64(allowed) {
+func (d *demand) limit(allowed int) int {
+	if worth := few + spare*d.rate(); worth < float64(allowed) {
 		return int(worth)
 	}
 	return allowed
