@@ -169,3 +169,19 @@ func TestReadOnlyRepositoryRefusesBranchesButAcceptsImports(t *testing.T) {
 		"commit": object{"message": "m"},
 	}).Is(t, http.StatusAccepted, "")
 }
+
+// The log of a branch can be read back to where a landing started, and names that commit, too.
+func TestLogStopsAtACommit(t *testing.T) {
+	repo := start(t)
+	base := repo.Head(t, "main")
+	stage(t, repo, base, tree(t, repo, "main", []string{"data/new"}, nil))
+	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	repo.Put(t, "main", "user/file", "")
+	repo.CommitAll(t, "main", "a user")
+	all := repo.Log(t, "main")
+	a := repo.In(t, "GET", "/refs/main/commits?first_parent=true&stop_at="+base, nil).Is(t, http.StatusOK, "")
+	log := lakefstest.Into[struct{ Results []lakefstest.Commit }](t, a).Results
+	if !reflect.DeepEqual(log, all[:3]) || log[2].ID != base {
+		t.Errorf("the log through %s is %+v", base, log)
+	}
+}
