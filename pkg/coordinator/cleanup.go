@@ -39,7 +39,6 @@ type cleanup struct {
 	swept uint64 // number of the survey that was swept last; for sweep alone
 }
 
-// end is how and when an import ended.
 type end struct {
 	at    time.Time // by the clock of the process that ended it
 	seen  time.Time // by the clock of this process
@@ -51,7 +50,6 @@ func (e end) lately(now time.Time) bool {
 	return now.Sub(e.at) < keepEnded || now.Sub(e.seen) < keepSeen
 }
 
-// hasEnded reports whether the import is known to have ended.
 func (c *cleanup) hasEnded(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

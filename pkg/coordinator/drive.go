@@ -18,12 +18,9 @@ import (
 )
 
 const (
-	retryAfter = time.Second      // first pause after an error; it doubles
-	maxRetry   = 30 * time.Second // longest pause after errors
-
-	// maxFailures bounds how often a step of an import is tried that has not touched
-	// the branch yet.
-	maxFailures = 20
+	retryAfter  = time.Second      // first pause after an error; it doubles
+	maxRetry    = 30 * time.Second // longest pause after errors
+	maxFailures = 20               // how often a step is tried that has not touched the branch yet
 )
 
 // driver drives one import. It is for one goroutine.
@@ -52,12 +49,10 @@ type importHandle struct {
 	log     *slog.Logger // has the ID
 }
 
-// record reads the import's record.
 func (h *importHandle) record(ctx context.Context) (imports.Record, error) {
 	return h.store.Get(ctx, h.id)
 }
 
-// apply changes the import's record.
 func (h *importHandle) apply(ctx context.Context, transition func(imports.Record) (imports.Record, error)) (imports.Record, error) {
 	return h.store.Apply(ctx, h.id, transition)
 }
@@ -109,12 +104,10 @@ func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 // rest waits at least for the given time, and then for new covers of the import.
 func (d *driver) rest(ctx context.Context, least time.Duration) {
 	_ = pause.For(ctx, least) // whose end shows below
-	timer := time.NewTimer(checkEvery)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-d.progress.Changed():
-	case <-timer.C:
+	case <-time.After(checkEvery):
 	}
 }
 

@@ -12,16 +12,9 @@ import (
 )
 
 const (
-	// maxListings bounds how often the same keys are listed again because their covers do
-	// not chain.
-	maxListings = 10
-
-	// stalledFor is the shortest time without a new cover of an import after which
-	// AckWait of its partitions is restarted.
-	stalledFor = 30 * time.Second
-
-	// maxResets bounds how many partitions are restarted at a time.
-	maxResets = 256
+	maxListings = 10               // how often the same keys are listed because their covers do not chain
+	stalledFor  = 30 * time.Second // shortest time without a new cover after which AckWait is restarted
+	maxResets   = 256              // how many partitions are restarted at a time
 )
 
 // partitionQueue is the part of a queue.Queue that a gapCloser uses.

@@ -45,7 +45,11 @@ func (l *lander) land(ctx context.Context) (ended bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	turn, err := l.waitForBranch(ctx, record.Request)
+	objects, _ := l.progress.Covered()
+	waiting := l.imp.metrics.steps.WithLabelValues(stepCommit, phaseWaiting)
+	waiting.Inc()
+	turn, err := l.branches.Wait(ctx, record.Request.Repository+"."+record.Request.Branch, objects)
+	waiting.Dec()
 	if err != nil {
 		return false, err
 	}
@@ -60,15 +64,6 @@ func (l *lander) land(ctx context.Context) (ended bool, err error) {
 		return false, err
 	}
 	return l.landNow(ctx, turn, record)
-}
-
-// waitForBranch waits for a turn on a branch, in this process and among coordinators.
-func (l *lander) waitForBranch(ctx context.Context, r imports.Request) (*branchqueue.Turn, error) {
-	waiting := l.imp.metrics.steps.WithLabelValues(stepCommit, phaseWaiting)
-	waiting.Inc()
-	defer waiting.Dec()
-	objects, _ := l.progress.Covered()
-	return l.branches.Wait(ctx, r.Repository+"."+r.Branch, objects)
 }
 
 func (l *lander) target(record imports.Record) target {
@@ -280,7 +275,6 @@ func (l *lander) tree(ctx context.Context, record imports.Record, head catalog.B
 	return t, nil
 }
 
-// rangesOf yields the ranges of a fold.
 func rangesOf(fold partition.Fold) metarange.Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		for r := range fold.All() {

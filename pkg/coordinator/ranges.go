@@ -111,7 +111,7 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 			break
 		}
 	}
-	err = w.Flush() // which sets out.Range, unless a range was closed
+	err = w.Flush() // after it, out.Range is set
 	return out, err
 }
 

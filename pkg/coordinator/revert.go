@@ -129,8 +129,7 @@ func mergeTrees(ctx context.Context, cfg Config, storageNamespace string, base, 
 	}
 	result := metarange.Merge(ctx, files, cfg.Breaks, trees[0], trees[1], trees[2])
 	id, err = metarange.WriteAll(ctx, files, result, most)
-	var both *metarange.ConflictError
-	if errors.As(err, &both) {
+	if both, ok := errors.AsType[*metarange.ConflictError](err); ok {
 		return "", &fault.Fault{Kind: fault.Conflict, Field: "ref", Text: fmt.Sprintf("%q was changed by a later commit, too: revert that one first", both.Key)}
 	}
 	return id, err

@@ -40,7 +40,6 @@ func (t target) head(ctx context.Context, latest bool) (catalog.Branch, error) {
 	return head, err
 }
 
-// commit returns a commit of the repository.
 func (t target) commit(ctx context.Context, id string) (catalog.Commit, error) {
 	return t.catalog.Commit(ctx, t.request.Repository, id)
 }

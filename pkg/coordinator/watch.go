@@ -52,13 +52,14 @@ func (w *fleetWatch) run(ctx context.Context) {
 			rest = pause.After(w.last.Load().Took, checkEvery)
 		} else if ctx.Err() == nil {
 			w.log.Warn("survey the queue", "err", err)
-			w.restore(ctx, err)
+			if errors.Is(err, natsconn.ErrMissing) {
+				w.restore(ctx)
+			}
 		}
 		_ = pause.For(ctx, rest) // the loop looks at ctx
 	}
 }
 
-// listen listens to workers until ctx ends.
 func (w *fleetWatch) listen(ctx context.Context) error {
 	load, err := w.backend.Queue.WatchLoad(ctx, w.backend.Gossip, func() bool { return false }) // which never asks by itself
 	w.mu.Lock()
@@ -71,7 +72,6 @@ func (w *fleetWatch) listen(ctx context.Context) error {
 	}))
 }
 
-// survey takes one survey.
 func (w *fleetWatch) survey(ctx context.Context) error {
 	number := w.begun.Add(1)
 	seen, err := w.backend.Survey(ctx)
@@ -88,10 +88,7 @@ func (w *fleetWatch) survey(ctx context.Context) error {
 
 // restore makes streams anew that a survey has missed. The partitions and covers that
 // were in them become gaps.
-func (w *fleetWatch) restore(ctx context.Context, missed error) {
-	if !errors.Is(missed, natsconn.ErrMissing) {
-		return
-	}
+func (w *fleetWatch) restore(ctx context.Context) {
 	if err := w.backend.Restore(ctx); err != nil {
 		w.log.Warn("restore the queue", "err", err)
 		return

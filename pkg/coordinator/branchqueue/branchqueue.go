@@ -41,7 +41,6 @@ type Queues struct {
 	branches map[string]*branch // those that an import has the turn of
 }
 
-// branch is the queue of one branch.
 type branch struct {
 	name    string
 	waiting []*waiter // in the order of arrival

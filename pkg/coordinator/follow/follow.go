@@ -220,8 +220,6 @@ func (p *Progress) Err() error {
 func (p *Progress) Await(ctx context.Context, n uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
-	tick := time.NewTicker(catchUp / 200)
-	defer tick.Stop()
 	for {
 		p.mu.Lock()
 		seen := p.seen
@@ -234,7 +232,7 @@ func (p *Progress) Await(ctx context.Context, n uint64) bool {
 			return false
 		case <-ctx.Done():
 			return true
-		case <-tick.C:
+		case <-time.After(catchUp / 200):
 		}
 	}
 }
