@@ -107,7 +107,7 @@ type AllowEmpty = bool
 type BranchCreation struct {
 	Name string `json:"name"`
 
-	// Source a branch, or a commit's id
+	// Source a ref: the commit that the branch points at
 	Source string `json:"source"`
 }
 
@@ -435,7 +435,7 @@ type RevertCreation struct {
 	// ParentNumber which parent to go back to, from 1, if the commit has several; otherwise 0
 	ParentNumber int `json:"parent_number"`
 
-	// Ref the commit: a branch, or a commit's id
+	// Ref a ref: the commit
 	Ref string `json:"ref"`
 }
 
@@ -638,7 +638,7 @@ type ListBranchesParams struct {
 
 // HardResetBranchParams defines parameters for HardResetBranch.
 type HardResetBranchParams struct {
-	// Ref a branch, or a commit's id
+	// Ref a ref: the new head
 	Ref string `form:"ref" json:"ref"`
 
 	// Force accepted, without effect
@@ -664,11 +664,23 @@ type ImportStartJSONBody struct {
 
 // LogCommitsParams defines parameters for LogCommits.
 type LogCommitsParams struct {
-	// After answer only what follows this: the `next_offset` of the page before
-	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
+	// After answer only what follows this: the `next_offset` of the page before, or a ref
+	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
 
 	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
+
+	// Limit answer has_more only if fewer results than the amount were found so far
+	Limit bool `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// FirstParent follow only the first parent of a commit
+	FirstParent bool `form:"first_parent,omitempty" json:"first_parent,omitempty,omitzero"`
+
+	// Since leave out commits that are older, and what only they lead to
+	Since time.Time `form:"since,omitempty" json:"since,omitempty,omitzero"`
+
+	// StopAt a ref, whose commit is the last that is answered; empty is none
+	StopAt string `form:"stop_at,omitempty" json:"stop_at,omitempty,omitzero"`
 }
 
 // ListObjectsParams defines parameters for ListObjects.
@@ -825,6 +837,9 @@ type ServerInterface interface {
 	// RevertBranch revert a commit
 	// (POST /repositories/{repository}/branches/{branch}/revert)
 	RevertBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName)
+	// GetCommit get commit
+	// (GET /repositories/{repository}/commits/{commitId})
+	GetCommit(w http.ResponseWriter, r *http.Request, repository RepositoryName, commitID string)
 	// LogCommits get commit log
 	// (GET /repositories/{repository}/refs/{ref}/commits)
 	LogCommits(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params LogCommitsParams)
@@ -1390,6 +1405,41 @@ func (siw *ServerInterfaceWrapper) RevertBranch(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// GetCommit operation middleware
+func (siw *ServerInterfaceWrapper) GetCommit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "commitId" -------------
+	var commitID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "commitId", r.PathValue("commitId"), &commitID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "commitId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCommit(w, r, repository, commitID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // LogCommits operation middleware
 func (siw *ServerInterfaceWrapper) LogCommits(w http.ResponseWriter, r *http.Request) {
 
@@ -1439,6 +1489,58 @@ func (siw *ServerInterfaceWrapper) LogCommits(w http.ResponseWriter, r *http.Req
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "amount"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "amount", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "first_parent" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "first_parent", r.URL.Query(), &params.FirstParent, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "first_parent"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "first_parent", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "stop_at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stop_at", r.URL.Query(), &params.StopAt, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "stop_at"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "stop_at", Err: err})
 		}
 		return
 	}
@@ -1743,6 +1845,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.GetBranch)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/hard_reset", wrapper.HardResetBranch)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/revert", wrapper.RevertBranch)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/commits/{commitId}", wrapper.GetCommit)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/stat", wrapper.StatObject)

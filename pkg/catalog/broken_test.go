@@ -61,7 +61,7 @@ func TestAnUnreadableBranchHidesNoOther(t *testing.T) {
 		_, err = c.Branch(ctx, "repo", "main")
 		wantFault(t, "Branch", err, fault.Broken, branchKey(r.root(), "main"))
 		spoil(t, c, commitKey(r.root(), page[0].CommitID))
-		_, _, err = c.Log(ctx, "repo", "a", "", 10)
+		_, err = c.Log(ctx, "repo", LogQuery{Ref: "a", Amount: 10})
 		wantFault(t, "Log", err, fault.Broken, page[0].CommitID)
 	})
 }

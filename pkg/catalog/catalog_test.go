@@ -82,7 +82,7 @@ func TestListsArePaged(t *testing.T) {
 		for _, amount := range []int{0, -1} {
 			_, _, err := repositories("", "", amount)
 			wantFault(t, "amount", err, fault.Invalid, "amount")
-			_, _, err = c.Log(ctx, "repo", "main", "", amount)
+			_, err = c.Log(ctx, "repo", LogQuery{Ref: "main", Amount: amount})
 			wantFault(t, "amount", err, fault.Invalid, "amount")
 		}
 	})
@@ -110,8 +110,8 @@ func TestMissingThingsAreNamed(t *testing.T) {
 			"bad commit":   {func(r string) error { _, err := c.Commit(ctx, r, "x"); return err }, "commit not found"},
 			"Resolve":      {func(r string) error { _, err := c.Resolve(ctx, r, id); return err }, "not found"},
 			"bad ref":      {func(r string) error { _, err := c.Resolve(ctx, r, "a b"); return err }, `ref "a b" not found`},
-			"Log":          {func(r string) error { _, _, err := c.Log(ctx, r, "none", "", 1); return err }, `ref "none" not found`},
-			"Log after":    {func(r string) error { _, _, err := c.Log(ctx, r, "main", id, 1); return err }, "commit not found"},
+			"Log":          {func(r string) error { _, err := c.Log(ctx, r, LogQuery{Ref: "none", Amount: 1}); return err }, `ref "none" not found`},
+			"Log after":    {func(r string) error { _, err := c.Log(ctx, r, LogQuery{Ref: "main", After: id, Amount: 1}); return err }, id + `" not found`},
 			"CreateBranch": {func(r string) error { _, err := c.CreateBranch(ctx, r, "new", "none"); return err }, `ref "none" not found`},
 			"MoveBranch":   {func(r string) error { return c.MoveBranch(ctx, r, Branch{Name: "main", Revision: 1}, id) }, "commit not found"},
 		} {

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
-	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/ident"
-	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // identity returns the commit's ID, 64 hex digits: the hash that lakeFS computes for a
@@ -51,56 +49,4 @@ func (c *Catalog) Commit(ctx context.Context, repository, id string) (Commit, er
 		return Commit{}, err
 	}
 	return h.commit(ctx, id)
-}
-
-// Resolve returns the commit that a ref, a commit's ID or a branch's name, points at, or a
-// NotFound fault. A commit takes precedence over a branch.
-func (c *Catalog) Resolve(ctx context.Context, repository, ref string) (Commit, error) {
-	h, err := c.open(ctx, repository)
-	if err != nil {
-		return Commit{}, err
-	}
-	return h.resolve(ctx, ref)
-}
-
-// Log returns up to amount, at least 1, commits, from the one that ref points at backwards
-// along first parents, and whether there are more. The page also ends with the commit by
-// which messages and metadata reach limits.LogPage. With `after`, the ID of a commit, it
-// starts with that commit's parent.
-func (c *Catalog) Log(ctx context.Context, repository, ref, after string, amount int) (page []Commit, more bool, err error) {
-	if amount < 1 {
-		return nil, false, fault.BadField("amount", "%d is below 1", amount)
-	}
-	h, err := c.open(ctx, repository)
-	if err != nil {
-		return nil, false, err
-	}
-	next, err := h.resolve(ctx, ref)
-	if err != nil {
-		return nil, false, err
-	}
-	if after != "" {
-		if next, err = h.commit(ctx, after); err != nil {
-			return nil, false, err
-		}
-		if len(next.Parents) == 0 {
-			return nil, false, nil
-		}
-		if next, err = h.commit(ctx, next.Parents[0]); err != nil {
-			return nil, false, err
-		}
-	}
-	for size := 0; ; {
-		page = append(page, next)
-		size += next.textSize()
-		if len(next.Parents) == 0 {
-			return page, false, nil
-		}
-		if len(page) == amount || size >= limits.LogPage {
-			return page, true, nil
-		}
-		if next, err = h.commit(ctx, next.Parents[0]); err != nil {
-			return nil, false, err
-		}
-	}
 }

@@ -2,12 +2,8 @@ package catalog
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
-	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 func commitOn(t *testing.T, c *Catalog, branch, message string) Commit {
@@ -16,7 +12,13 @@ func commitOn(t *testing.T, c *Catalog, branch, message string) Commit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commit, err := c.AddCommit(t.Context(), "repo", Commit{Message: message, Created: time.Now(), Parents: []string{b.CommitID}, Metadata: map[string]string{"k": "v"}})
+	head, err := c.Commit(t.Context(), "repo", b.CommitID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit, err := c.AddCommit(t.Context(), "repo", Commit{
+		Message: message, Created: time.Now(), Parents: []string{head.ID}, Metadata: map[string]string{"k": "v"}, Generation: head.Generation + 1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,72 +26,6 @@ func commitOn(t *testing.T, c *Catalog, branch, message string) Commit {
 		t.Fatal(err)
 	}
 	return commit
-}
-
-func TestLogWalksFirstParents(t *testing.T) {
-	onEach(t, func(t *testing.T, c *Catalog) {
-		ctx := t.Context()
-		create(t, c, "repo")
-		for i := range 5 {
-			commitOn(t, c, "main", fmt.Sprint(i))
-		}
-		const want = "4 3 2 1 0 Repository created"
-		for amount := 1; amount <= 7; amount++ {
-			var got []string
-			for after, more := "", true; more; {
-				var page []Commit
-				var err error
-				if page, more, err = c.Log(ctx, "repo", "main", after, amount); err != nil {
-					t.Fatal(err)
-				}
-				if len(page) == 0 || len(page) > amount {
-					t.Fatalf("page of %d, asked for %d", len(page), amount)
-				}
-				got = append(got, names(page, func(c Commit) string { return c.Message })...)
-				after = page[len(page)-1].ID
-			}
-			if s := strings.Join(got, " "); s != want {
-				t.Errorf("pages of %d: %q, want %q", amount, s, want)
-			}
-		}
-		all, _, err := c.Log(ctx, "repo", "main", "", 6)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if page, more, err := c.Log(ctx, "repo", "main", all[5].ID, 1); err != nil || more || len(page) != 0 {
-			t.Errorf("Log after the first commit = %+v, %v, %v", page, more, err)
-		}
-	})
-}
-
-// A thousand large messages are read page by page. No page is much larger than the limit, and
-// no commit is missing.
-func TestLogPagesAreBoundedInBytes(t *testing.T) {
-	c := New(&kvtest.Memory{})
-	create(t, c, "repo")
-	for i := range 100 {
-		commitOn(t, c, "main", fmt.Sprint(i, strings.Repeat("m", limits.Message-3)))
-	}
-	var all []Commit
-	for after, more := "", true; more; {
-		var page []Commit
-		var err error
-		if page, more, err = c.Log(t.Context(), "repo", "main", after, 1000); err != nil {
-			t.Fatal(err)
-		}
-		size := 0
-		for _, commit := range page {
-			size += commit.textSize()
-		}
-		if size > limits.LogPage+limits.Message || more && size < limits.LogPage {
-			t.Fatalf("a page of %d commits takes %d bytes, more follow: %t", len(page), size, more)
-		}
-		all = append(all, page...)
-		after = page[len(page)-1].ID
-	}
-	if len(all) != 101 {
-		t.Errorf("%d commits, want 101", len(all))
-	}
 }
 
 func TestAddCommitIsIdempotent(t *testing.T) {

@@ -31,9 +31,9 @@ func wantFresh(t *testing.T, what string, c *Catalog, id string) {
 	if err != nil || len(branches) != 1 || branches[0].Name != "main" {
 		t.Errorf("%s: branches %+v, %v, want main alone", what, branches, err)
 	}
-	log, more, err := c.Log(t.Context(), id, "main", "", 1)
-	if err != nil || more || len(log) != 1 || log[0].Message != firstMessage {
-		t.Errorf("%s: log %+v, %v, %v, want the first commit alone", what, log, more, err)
+	log, err := c.Log(t.Context(), id, LogQuery{Ref: "main", Amount: 1})
+	if err != nil || log.Next != "" || len(log.Commits) != 1 || log.Commits[0].Message != firstMessage {
+		t.Errorf("%s: log %+v, %v, want the first commit alone", what, log, err)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestAnInterruptedDeletionIsCompleteOrHasNoEffect(t *testing.T) {
 				t.Errorf("step %d: %v", steps, err)
 			}
 			if steps == 0 { // it is as it was
-				if log, _, err := c.Log(ctx, "repo", "main", "", 9); err != nil || len(log) != 2 {
+				if log, err := c.Log(ctx, "repo", LogQuery{Ref: "main", Amount: 9}); err != nil || len(log.Commits) != 2 {
 					t.Errorf("log %+v, %v", log, err)
 				}
 				if err := c.DeleteRepository(ctx, "repo"); err != nil {

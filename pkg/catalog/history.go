@@ -52,22 +52,6 @@ func (h history) commit(ctx context.Context, id string) (Commit, error) {
 	return commit, nil
 }
 
-// resolve returns the commit of a ref, or a NotFound fault.
-func (h history) resolve(ctx context.Context, ref string) (Commit, error) {
-	commit, err := h.commit(ctx, ref) // reads nothing unless ref has the form of an ID
-	if !fault.Is(err, fault.NotFound) {
-		return commit, err
-	}
-	b, err := h.branch(ctx, h.bucket.Get, ref)
-	if fault.Is(err, fault.NotFound) {
-		return Commit{}, fault.Missing(fmt.Sprintf("ref %q", ref))
-	}
-	if err != nil {
-		return Commit{}, err
-	}
-	return h.commit(ctx, b.CommitID)
-}
-
 // addCommit stores a commit, and returns it with its ID.
 func (h history) addCommit(ctx context.Context, commit Commit) (Commit, error) {
 	commit.Created = commit.Created.UTC().Truncate(time.Second)

@@ -31,11 +31,11 @@ func TestRepositoryStartsWithOneCommit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		page, more, err := c.Log(ctx, "repo", "main", "", 10)
-		if err != nil || more || len(page) != 1 {
-			t.Fatalf("Log = %+v, %v, %v", page, more, err)
+		page, err := c.Log(ctx, "repo", LogQuery{Ref: "main", Amount: 10})
+		if err != nil || page.Next != "" || len(page.Commits) != 1 {
+			t.Fatalf("Log = %+v, %v", page, err)
 		}
-		first := page[0]
+		first := page.Commits[0]
 		if first.ID != b.CommitID || first.Message != "Repository created" || first.Generation != 1 || first.MetarangeID != "" || first.Parents != nil {
 			t.Errorf("first commit %+v", first)
 		}

@@ -66,8 +66,8 @@ func (c *Client) Repositories(ctx context.Context, page Page) iter.Seq2[api.Repo
 	return pages[api.Repository](ctx, c, page, []string{"repositories"})
 }
 
-// CreateBranch creates a branch that points at the commit of source, a branch or a commit's
-// ID, and returns that commit's ID.
+// CreateBranch creates a branch that points at the commit of source, a ref, and returns that
+// commit's ID.
 func (c *Client) CreateBranch(ctx context.Context, repository, name, source string) (string, error) {
 	return ask[string](ctx, c, call{
 		method: http.MethodPost, path: []string{"repositories", repository, "branches"},
@@ -80,7 +80,7 @@ func (c *Client) Branch(ctx context.Context, repository, name string) (api.Ref, 
 	return ask[api.Ref](ctx, c, call{method: http.MethodGet, path: branchPath(repository, name)})
 }
 
-// ResetBranch makes the commit of ref, a branch or a commit's ID, the head of a branch.
+// ResetBranch makes the commit of ref the head of a branch.
 func (c *Client) ResetBranch(ctx context.Context, repository, name, ref string) error {
 	return c.do(ctx, call{
 		method: http.MethodPut, path: branchPath(repository, name, "hard_reset"),

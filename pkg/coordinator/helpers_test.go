@@ -255,9 +255,9 @@ func (f *fleet) do(s *Service, r Start) imports.Record {
 // log returns the commits of main, the newest first.
 func (f *fleet) log() []catalog.Commit {
 	f.t.Helper()
-	commits, _, err := f.catalog.Log(f.t.Context(), "repo", "main", "", 1000)
+	page, err := f.catalog.Log(f.t.Context(), "repo", catalog.LogQuery{Ref: "main", Amount: 1000})
 	expect.NoError(f.t, err)
-	return commits
+	return page.Commits
 }
 
 func (f *fleet) files() *namespace.Files {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
@@ -154,8 +155,8 @@ func TestAnImportOfADeletedRepositoryEnds(t *testing.T) {
 			if !anew || l.steps.n < n {
 				return
 			}
-			log, _, err := l.fleet.catalog.Log(t.Context(), "repo", "main", "", 9)
-			if err != nil || len(log) != 1 {
+			log, err := l.fleet.catalog.Log(t.Context(), "repo", catalog.LogQuery{Ref: "main", Amount: 9})
+			if err != nil || len(log.Commits) != 1 {
 				t.Errorf("step %d: the new repository has %+v, %v", n, log, err)
 			}
 		})

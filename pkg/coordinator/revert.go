@@ -15,7 +15,7 @@ import (
 // Revert is a request to undo the changes of a commit.
 type Revert struct {
 	Repository, Branch string
-	Ref                string // the commit: a branch, or a commit's ID
+	Ref                string // the commit
 	Parent             int    // number of the parent to go back to, from 1 on; 0: the only one
 	AllowEmpty         bool   // commit even if nothing changes
 	Committer          string
@@ -135,8 +135,8 @@ func mergeTrees(ctx context.Context, cfg Config, storageNamespace string, base, 
 	return id, err
 }
 
-// ResetBranch makes the commit of ref, a branch or the ID of a commit, the head of a
-// branch. It is a Conflict if another process moves the branch at the same time.
+// ResetBranch makes the commit that ref points at the head of a branch. It is a Conflict if
+// another process moves the branch at the same time.
 //
 // An import that is about to land on the branch lands on the new head. The commit of an
 // import that has landed is taken away, and not made again.

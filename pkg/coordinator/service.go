@@ -263,7 +263,7 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 	return s.cleanup.retire(ctx, record)
 }
 
-// Tree opens the tree of ref, a branch or the ID of a commit.
+// Tree opens the tree of the commit that ref points at.
 func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error) {
 	r, err := s.state.Catalog.Repository(ctx, repository)
 	if err != nil {

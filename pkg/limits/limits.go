@@ -43,6 +43,8 @@ const (
 const (
 	// Results is the number of results of a page.
 	Results = 1000
+	// LogWalk is the number of commits that are read for a page of commits.
+	LogWalk = 10_000
 	// LogPage is the size in bytes of the messages and metadata of a page of
 	// commits. The page ends with the commit that reaches it.
 	LogPage = 1 << 20

@@ -33,6 +33,7 @@ func all() []limit {
 		{"paths of an import whose destinations overlap at one key", limits.OpenPaths, "", invalid},
 		{"ranges in a request to create a metarange", limits.Ranges, "", invalid},
 		{"`amount` of results on a page", limits.Results, "", invalid},
+		{"commits read for a page of commits", limits.LogWalk, "", "the page ends, with `has_more`"},
 		{"page of commits: messages and metadata", limits.LogPage, "bytes", "the page ends, with `has_more`"},
 		{"trials of sources at a time", limits.Trials, "", "429"},
 		{"LIST calls of a trial", limits.TrialLists, "", "the trial ends, and its result says so"},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // commitVersion is lakeFS's version of commits: how they refer to their parents.
@@ -29,11 +31,34 @@ func commitOf(c catalog.Commit) api.Commit {
 	return resp
 }
 
-// LogCommits answers a page of a ref's commits, newest first.
+// GetCommit answers the commit that a ref points at.
+func (h *handlers) GetCommit(w http.ResponseWriter, r *http.Request, repository, ref string) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+		got, err := h.catalog.Resolve(ctx, repository, ref)
+		return http.StatusOK, commitOf(got), err
+	})
+}
+
+// LogCommits answers a page of a ref's commits.
 func (h *handlers) LogCommits(w http.ResponseWriter, r *http.Request, repository, ref string, params api.LogCommitsParams) {
 	h.serveList(w, r, params.Amount, perCommit, func(ctx context.Context, amount int) (any, error) {
-		got, more, err := h.catalog.Log(ctx, repository, ref, params.After, amount)
-		name := func(c catalog.Commit) string { return c.ID }
-		return api.CommitList{Pagination: pagination(got, more, name), Results: convertAll(got, commitOf)}, err
+		got, err := h.catalog.Log(ctx, repository, catalog.LogQuery{
+			Ref: ref, After: params.After, Amount: amount,
+			FirstParent: params.FirstParent, StopAt: params.StopAt, Since: params.Since, Enough: nearlyOver(ctx),
+		})
+		if params.Limit && len(got.Commits) == amount {
+			got.Next = ""
+		}
+		return api.CommitList{
+			Pagination: api.Pagination{HasMore: got.Next != "", NextOffset: got.Next, MaxPerPage: limits.Results, Results: len(got.Commits)},
+			Results:    convertAll(got.Commits, commitOf),
+		}, err
 	})
+}
+
+// nearlyOver returns a function that reports whether half of the time to answer is over. A
+// search that finds little ends its page then, and the client goes on.
+func nearlyOver(ctx context.Context) func() bool {
+	deadline, ok := ctx.Deadline()
+	return func() bool { return ok && time.Until(deadline) < api.AnswerWithin/2 }
 }

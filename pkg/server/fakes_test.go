@@ -204,15 +204,27 @@ func (c fakeCatalog) Branches(ctx context.Context, repository, _, _ string, _ in
 	return []catalog.Branch{mainHead}, false, err
 }
 
-func (c fakeCatalog) Log(ctx context.Context, repository, ref, after string, amount int) ([]catalog.Commit, bool, error) {
-	if _, err := c.Branch(ctx, repository, ref); err != nil {
-		return nil, false, err
+func (c fakeCatalog) Resolve(ctx context.Context, repository, ref string) (catalog.Commit, error) {
+	_, err := c.Branch(ctx, repository, ref)
+	return imported, err
+}
+
+// Log selects by the query as far as tests need it.
+func (c fakeCatalog) Log(ctx context.Context, repository string, q catalog.LogQuery) (catalog.LogPage, error) {
+	if _, err := c.Branch(ctx, repository, q.Ref); err != nil {
+		return catalog.LogPage{}, err
 	}
 	log := []catalog.Commit{imported, first}
-	if after == imported.ID {
+	if q.After == imported.ID || q.FirstParent {
 		log = log[1:]
 	}
-	return log[:min(amount, len(log))], amount < len(log), nil
+	if q.StopAt == imported.ID || q.Since.Equal(created) || q.Enough() {
+		log = log[:1]
+	}
+	if q.Amount < len(log) {
+		return catalog.LogPage{Commits: log[:q.Amount], Next: log[q.Amount-1].ID}, nil
+	}
+	return catalog.LogPage{Commits: log}, nil
 }
 
 // oneUser authenticates one pair of keys.

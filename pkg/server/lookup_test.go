@@ -64,6 +64,12 @@ func TestCatalog(t *testing.T) {
 		{"log", "GET", base + "/lake/refs/main/commits", "", nil, 200, list("false", "", "2", c2+","+c1)},
 		{"log, page 1", "GET", base + "/lake/refs/main/commits?amount=1", "", nil, 200, list("true", "c2", "1", c2)},
 		{"log, page 2", "GET", base + "/lake/refs/main/commits?amount=1&after=c2", "", nil, 200, list("false", "", "1", c1)},
+		{"log, limit", "GET", base + "/lake/refs/main/commits?amount=1&limit=true&after=&stop_at=&first_parent=false", "", nil, 200, list("false", "", "1", c2)},
+		{"log, first parent", "GET", base + "/lake/refs/main/commits?first_parent=true", "", nil, 200, list("false", "", "1", c1)},
+		{"log, stop at", "GET", base + "/lake/refs/main/commits?stop_at=c2", "", nil, 200, list("false", "", "1", c2)},
+		{"log, since", "GET", base + "/lake/refs/main/commits?since=2026-03-04T05%3A06%3A07Z", "", nil, 200, list("false", "", "1", c2)},
+		{"commit", "GET", base + "/lake/commits/main", "", nil, 200, c2},
+		{"commit, none", "GET", base + "/lake/commits/x", "", nil, 404, `{"message":"branch not found"}`},
 		{"log, none", "GET", base + "/lake/refs/x/commits", "", nil, 404, `{"message":"branch not found"}`},
 	} {
 		t.Run(x.name, func(t *testing.T) { x.run(t, newFixture(t)) })

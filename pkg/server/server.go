@@ -46,7 +46,7 @@ type Service interface {
 	// Revert adds a commit to a branch that undoes the changes of another commit. It
 	// returns fault.Conflict if later commits changed the same keys.
 	Revert(ctx context.Context, r coordinator.Revert) (catalog.Commit, error)
-	// Tree opens the tree that ref, a branch or a commit's ID, stands for.
+	// Tree opens the tree of the commit that ref points at.
 	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
 }
 
@@ -59,7 +59,8 @@ type Catalog interface {
 	CreateBranch(ctx context.Context, repository, name, source string) (catalog.Branch, error)
 	Branch(ctx context.Context, repository, name string) (catalog.Branch, error)
 	Branches(ctx context.Context, repository, prefix, after string, amount int) (page []catalog.Branch, more bool, err error)
-	Log(ctx context.Context, repository, ref, after string, amount int) (page []catalog.Commit, more bool, err error)
+	Resolve(ctx context.Context, repository, ref string) (catalog.Commit, error)
+	Log(ctx context.Context, repository string, q catalog.LogQuery) (catalog.LogPage, error)
 }
 
 // Config is what a server is made of. Every field but Proxies is required.
