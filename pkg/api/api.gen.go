@@ -81,6 +81,24 @@ func (e ObjectStatsPathType) Valid() bool {
 	}
 }
 
+// Defines values for SetupStateState.
+const (
+	Initialized    SetupStateState = "initialized"
+	NotInitialized SetupStateState = "not_initialized"
+)
+
+// Valid indicates whether the value is a known member of the SetupStateState enum.
+func (e SetupStateState) Valid() bool {
+	switch e {
+	case Initialized:
+		return true
+	case NotInitialized:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SourceListingMode.
 const (
 	Parallel SourceListingMode = "parallel"
@@ -110,6 +128,9 @@ type BranchCreation struct {
 	// Source a ref: the commit that the branch points at
 	Source string `json:"source"`
 }
+
+// CapabilitiesConfig defines model for CapabilitiesConfig.
+type CapabilitiesConfig = map[string]interface{}
 
 // Changes How many keys of the whole branch a completed import changed, or a previewed one
 // would change.
@@ -172,6 +193,24 @@ type CommitOverrides struct {
 
 	// Metadata Text by name. An import may have 65,536 bytes of names and texts.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
+}
+
+// Config defines model for Config.
+type Config struct {
+	CapabilitiesConfig CapabilitiesConfig `json:"capabilities_config"`
+	StorageConfig      StorageConfig      `json:"storage_config"`
+
+	// StorageConfigList empty, since there is one storage
+	StorageConfigList []StorageConfig `json:"storage_config_list"`
+
+	// UIConfig empty, since there is no user interface
+	UIConfig      UIConfig      `json:"ui_config"`
+	VersionConfig VersionConfig `json:"version_config"`
+}
+
+// CurrentUser defines model for CurrentUser.
+type CurrentUser struct {
+	User User `json:"user"`
 }
 
 // DryRun show what the import would change in the branch, without a commit: the import lists
@@ -439,6 +478,16 @@ type RevertCreation struct {
 	Ref string `json:"ref"`
 }
 
+// SetupState defines model for SetupState.
+type SetupState struct {
+	// CommPrefsMissing false: there are no preferences
+	CommPrefsMissing bool            `json:"comm_prefs_missing"`
+	State            SetupStateState `json:"state"`
+}
+
+// SetupStateState defines model for SetupState.State.
+type SetupStateState string
+
 // SourceFault The first wrong answer. An import that relies on it would lose keys, or fail.
 type SourceFault struct {
 	// After the start
@@ -561,8 +610,65 @@ type StageRangeCreation struct {
 	StagingToken string `json:"staging_token,omitempty,omitzero"`
 }
 
+// StatsEvent defines model for StatsEvent.
+type StatsEvent struct {
+	Class string `json:"class"`
+	Count int    `json:"count"`
+	Name  string `json:"name"`
+}
+
+// StatsEventsList defines model for StatsEventsList.
+type StatsEventsList struct {
+	Events []StatsEvent `json:"events"`
+}
+
+// StorageConfig defines model for StorageConfig.
+type StorageConfig struct {
+	BlockstoreDescription string `json:"blockstore_description"`
+	BlockstoreID          string `json:"blockstore_id"`
+
+	// BlockstoreNamespaceValidityRegex what a storage namespace matches
+	BlockstoreNamespaceValidityRegex string `json:"blockstore_namespace_ValidityRegex"`
+	BlockstoreNamespaceExample       string `json:"blockstore_namespace_example"`
+
+	// BlockstoreType s3, or local if a storage namespace may only be local
+	BlockstoreType string `json:"blockstore_type"`
+
+	// DefaultNamespacePrefix empty, since there is none
+	DefaultNamespacePrefix string `json:"default_namespace_prefix"`
+	ImportSupport          bool   `json:"import_support"`
+
+	// ImportValidityRegex what a source of an import matches
+	ImportValidityRegex    string `json:"import_validity_regex"`
+	PreSignMultipartUpload bool   `json:"pre_sign_multipart_upload"`
+
+	// PreSignSupport false: no URLs are signed
+	PreSignSupport   bool `json:"pre_sign_support"`
+	PreSignSupportUI bool `json:"pre_sign_support_ui"`
+}
+
+// UIConfig empty, since there is no user interface
+type UIConfig = map[string]interface{}
+
+// User defines model for User.
+type User struct {
+	// CreationDate seconds since the Unix epoch; 0, since it is not known
+	CreationDate int64  `json:"creation_date"`
+	FriendlyName string `json:"friendly_name,omitempty,omitzero"`
+	ID           string `json:"id"`
+}
+
 // UserMetadata Text by name. An import may have 65,536 bytes of names and texts.
 type UserMetadata map[string]string
+
+// VersionConfig defines model for VersionConfig.
+type VersionConfig struct {
+	// Version the version of Rangefleet
+	Version string `json:"version"`
+
+	// VersionContext lakeFS, whose API this is; clients warn of other values
+	VersionContext string `json:"version_context"`
+}
 
 // After defines model for After.
 type After = string
@@ -731,6 +837,9 @@ type RevertBranchJSONRequestBody = RevertCreation
 // TrySourceJSONRequestBody defines body for TrySource for application/json ContentType.
 type TrySourceJSONRequestBody = SourceTrialCreation
 
+// PostStatsEventsJSONRequestBody defines body for PostStatsEvents for application/json ContentType.
+type PostStatsEventsJSONRequestBody = StatsEventsList
+
 // AsImportCreation returns the union data inside the ImportStartJSONBody as a ImportCreation
 func (t ImportStartJSONBody) AsImportCreation() (ImportCreation, error) {
 	var body ImportCreation
@@ -795,6 +904,22 @@ func (t *ImportStartJSONBody) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetConfig retrieve configuration
+	// (GET /config)
+	GetConfig(w http.ResponseWriter, r *http.Request)
+	// GetStorageConfig retrieve storage configuration
+	// (GET /config/storage)
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	GetStorageConfig(w http.ResponseWriter, r *http.Request)
+	// GetLakeFSVersion get version of server
+	// (GET /config/version)
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	GetLakeFSVersion(w http.ResponseWriter, r *http.Request)
+	// HealthCheck check that the API server is up and running
+	// (GET /healthcheck)
+	HealthCheck(w http.ResponseWriter, r *http.Request)
 	// ListRepositories list repositories
 	// (GET /repositories)
 	ListRepositories(w http.ResponseWriter, r *http.Request, params ListRepositoriesParams)
@@ -849,9 +974,21 @@ type ServerInterface interface {
 	// StatObject get object metadata
 	// (GET /repositories/{repository}/refs/{ref}/objects/stat)
 	StatObject(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params StatObjectParams)
+	// GetSetupState check whether the server is already set up
+	// (GET /setup_lakefs)
+	GetSetupState(w http.ResponseWriter, r *http.Request)
+	// Setup set up the server and create a first user
+	// (POST /setup_lakefs)
+	Setup(w http.ResponseWriter, r *http.Request)
 	// TrySource test how a source is listed
 	// (POST /sources/trials)
 	TrySource(w http.ResponseWriter, r *http.Request)
+	// PostStatsEvents post stats events
+	// (POST /statistics)
+	PostStatsEvents(w http.ResponseWriter, r *http.Request)
+	// GetCurrentUser get current user
+	// (GET /user)
+	GetCurrentUser(w http.ResponseWriter, r *http.Request)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -862,6 +999,62 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// GetConfig operation middleware
+func (siw *ServerInterfaceWrapper) GetConfig(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetConfig(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetStorageConfig operation middleware
+func (siw *ServerInterfaceWrapper) GetStorageConfig(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetStorageConfig(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetLakeFSVersion operation middleware
+func (siw *ServerInterfaceWrapper) GetLakeFSVersion(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetLakeFSVersion(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// HealthCheck operation middleware
+func (siw *ServerInterfaceWrapper) HealthCheck(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.HealthCheck(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListRepositories operation middleware
 func (siw *ServerInterfaceWrapper) ListRepositories(w http.ResponseWriter, r *http.Request) {
@@ -1697,11 +1890,67 @@ func (siw *ServerInterfaceWrapper) StatObject(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// GetSetupState operation middleware
+func (siw *ServerInterfaceWrapper) GetSetupState(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSetupState(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Setup operation middleware
+func (siw *ServerInterfaceWrapper) Setup(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Setup(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // TrySource operation middleware
 func (siw *ServerInterfaceWrapper) TrySource(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.TrySource(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PostStatsEvents operation middleware
+func (siw *ServerInterfaceWrapper) PostStatsEvents(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PostStatsEvents(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCurrentUser operation middleware
+func (siw *ServerInterfaceWrapper) GetCurrentUser(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCurrentUser(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1850,6 +2099,14 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/stat", wrapper.StatObject)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sources/trials", wrapper.TrySource)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/config", wrapper.GetConfig)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/config/version", wrapper.GetLakeFSVersion)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/config/storage", wrapper.GetStorageConfig)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/user", wrapper.GetCurrentUser)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/statistics", wrapper.PostStatsEvents)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/healthcheck", wrapper.HealthCheck)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/setup_lakefs", wrapper.GetSetupState)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/setup_lakefs", wrapper.Setup)
 
 	return m
 }

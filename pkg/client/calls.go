@@ -69,10 +69,11 @@ func (c *Client) Repositories(ctx context.Context, page Page) iter.Seq2[api.Repo
 // CreateBranch creates a branch that points at the commit of source, a ref, and returns that
 // commit's ID.
 func (c *Client) CreateBranch(ctx context.Context, repository, name, source string) (string, error) {
-	return ask[string](ctx, c, call{
+	id, err := ask[commitID](ctx, c, call{
 		method: http.MethodPost, path: []string{"repositories", repository, "branches"},
 		body: api.BranchCreation{Name: name, Source: source}, once: true,
 	})
+	return string(id), err
 }
 
 // Branch returns a branch.

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -113,7 +114,7 @@ type call struct {
 	path   []string   // elements after the base, unescaped
 	query  url.Values // may be nil
 	body   any        // sent as JSON unless nil
-	answer any        // a pointer that the JSON of a 2xx answer is read into, unless nil
+	answer any        // a pointer that a 2xx answer is read into, unless nil: a text, or JSON
 	once   bool       // must not be retried once it was sent
 }
 
@@ -199,8 +200,25 @@ func (c *Client) try(ctx context.Context, what call, body []byte) error {
 	if what.answer == nil {
 		return nil
 	}
-	if err := json.Unmarshal(content, what.answer); err != nil {
+	if err := readAnswer(content, what.answer); err != nil {
 		return fmt.Errorf("decoding the answer of %s: %w: %w", c.base, errGarbled, err)
+	}
+	return nil
+}
+
+// commitID is an answer that is the ID of a commit, and no JSON.
+type commitID string
+
+var validCommitID = regexp.MustCompile(`^[0-9a-f]+$`)
+
+func readAnswer(content []byte, answer any) error {
+	id, ok := answer.(*commitID)
+	if !ok {
+		return json.Unmarshal(content, answer)
+	}
+	*id = commitID(strings.Trim(string(content), "\" \r\n")) // earlier versions of the service answered JSON
+	if !validCommitID.MatchString(string(*id)) {
+		return errors.New("it is not the ID of a commit")
 	}
 	return nil
 }

@@ -124,7 +124,13 @@ func TestRequests(t *testing.T) {
 		},
 		{
 			"create branch",
-			answer{status: 201, body: `"c0ffee"`},
+			answer{status: 201, body: "c0ffee"},
+			func(c *Client) (any, error) { return c.CreateBranch(ctx, "r", "b", "main") },
+			`POST /api/v1/repositories/r/branches {"name":"b","source":"main"}`, "c0ffee",
+		},
+		{
+			"create branch, of an earlier version",
+			answer{status: 201, body: "\"c0ffee\"\n"},
 			func(c *Client) (any, error) { return c.CreateBranch(ctx, "r", "b", "main") },
 			`POST /api/v1/repositories/r/branches {"name":"b","source":"main"}`, "c0ffee",
 		},

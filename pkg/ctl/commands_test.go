@@ -57,7 +57,7 @@ func script() map[string][]string {
 		"DELETE /repositories/busy":                                                           {`409 {"message":"repository \"busy\" has running imports (1), such as i1: cancel them or let them end"}`},
 		"DELETE /repositories/away":                                                           {`503 {"message":"NATS is out of reach, try again (request r1)"}`},
 		"GET /repositories/demo/branches?amount=1000":                                         {page(`{"id":"main","commit_id":"c2"}`, `{"id":"nightly","commit_id":"c1"}`)},
-		"POST /repositories/demo/branches":                                                    {`201 "c2"`},
+		"POST /repositories/demo/branches":                                                    {`201 c2`},
 		"GET /repositories/demo/branches/nightly":                                             {`200 {"id":"nightly","commit_id":"c2"}`, `200 {"id":"nightly","commit_id":"c1"}`},
 		"PUT /repositories/demo/branches/nightly/hard_reset?ref=c1":                           {"204 "},
 		"PUT /repositories/demo/branches/main/hard_reset?ref=c1":                              {`409 {"message":"branch \"main\" was moved by somebody else"}`},

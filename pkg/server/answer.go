@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -21,10 +22,19 @@ import (
 // Clients of lakeFS give up after about five tries.
 const retryAfter = "3"
 
-// answer writes v as JSON, or no body if v is nil.
+// plainText is the body of an answer that is not JSON.
+type plainText string
+
+// answer writes v as JSON, a plainText as it is, or no body if v is nil.
 func answer(w http.ResponseWriter, code int, v any) {
 	if v == nil {
 		w.WriteHeader(code)
+		return
+	}
+	if text, ok := v.(plainText); ok {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, string(text))
 		return
 	}
 	var buf bytes.Buffer

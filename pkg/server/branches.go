@@ -25,7 +25,7 @@ func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, reposito
 	var body api.BranchCreation
 	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ string) (int, any, error) {
 		got, err := h.catalog.CreateBranch(ctx, repository, body.Name, body.Source)
-		return http.StatusCreated, got.CommitID, err
+		return http.StatusCreated, plainText(got.CommitID), err
 	})
 }
 

@@ -43,8 +43,11 @@ func (x exchange) run(t *testing.T, f *fixture) {
 		t.Errorf("body\n%s\nwant\n%s", got, x.want)
 	}
 	wantType := []string{"application/json"}
-	if x.want == "" {
+	switch {
+	case x.want == "":
 		wantType = nil
+	case x.want[0] != '{':
+		wantType = []string{"text/plain; charset=utf-8"}
 	}
 	if got := w.Header()["Content-Type"]; !reflect.DeepEqual(got, wantType) {
 		t.Errorf("Content-Type %q, want %q", got, wantType)

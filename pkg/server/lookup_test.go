@@ -47,7 +47,7 @@ func TestCatalog(t *testing.T) {
 		{"branches, none", "GET", base + "/pond/branches", "", nil, 404, `{"message":"repository not found"}`},
 		{"branch", "GET", base + "/lake/branches/main", "", nil, 200, `{"commit_id":"c2","id":"main"}`},
 		{"branch, none", "GET", base + "/lake/branches/ranges", "", nil, 404, `{"message":"branch not found"}`},
-		{"create branch", "POST", base + "/lake/branches", `{"name":"dev","source":"main"}`, nil, 201, `"c2"`},
+		{"create branch", "POST", base + "/lake/branches", `{"name":"dev","source":"main"}`, nil, 201, "c2"},
 		{"create branch, none", "POST", base + "/lake/branches", `{"name":"dev","source":"x"}`, nil, 404, `{"message":"branch not found"}`},
 		{"create branch, no source", "POST", base + "/lake/branches", `{"name":"dev"}`, nil, 400, `{"message":"request body has an error: source: value is required but missing"}`},
 		{"reset", "PUT", base + "/lake/branches/main/hard_reset?ref=c1", "", nil, 204, ""},

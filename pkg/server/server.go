@@ -63,7 +63,7 @@ type Catalog interface {
 	Log(ctx context.Context, repository string, q catalog.LogQuery) (catalog.LogPage, error)
 }
 
-// Config is what a server is made of. Every field but Proxies is required.
+// Config is what a server is made of. Every field but Proxies and Storage is required.
 type Config struct {
 	Service      Service
 	Catalog      Catalog
@@ -72,6 +72,7 @@ type Config struct {
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
 	Log          *slog.Logger
+	Storage      Storage         // told to clients
 	Sealer       *auth.Sealer    // of continuation tokens
 	Proxies      Proxies         // default none
 	Reserved     func(bytes int) // is told what a request reserves in memory, and as a negative number what it releases
@@ -90,6 +91,7 @@ type handlers struct {
 	service Service
 	catalog Catalog
 	sealer  *auth.Sealer
+	storage api.StorageConfig
 }
 
 var _ api.ServerInterface = (*handlers)(nil)
@@ -98,7 +100,7 @@ var _ api.ServerInterface = (*handlers)(nil)
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Sealer}, api.StdHTTPServerOptions{
+	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Sealer, c.Storage.config()}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
