@@ -416,7 +416,7 @@ type RangeMetadata struct {
 	MinKey string `json:"min_key"`
 }
 
-// Ref A branch and the commit that it points at.
+// Ref A branch or a tag, and the commit that it points at.
 type Ref struct {
 	CommitID string `json:"commit_id"`
 	ID       string `json:"id"`
@@ -647,6 +647,20 @@ type StorageConfig struct {
 	PreSignSupportUI bool `json:"pre_sign_support_ui"`
 }
 
+// TagCreation defines model for TagCreation.
+type TagCreation struct {
+	// Force accepted, without effect
+	Force bool `json:"force,omitempty,omitzero"`
+
+	// ID the name
+	//
+	// Example: v1.0
+	ID string `json:"id"`
+
+	// Ref a ref: the commit
+	Ref string `json:"ref"`
+}
+
 // UIConfig empty, since there is no user interface
 type UIConfig = map[string]interface{}
 
@@ -810,6 +824,24 @@ type StatObjectParams struct {
 	Path string `form:"path" json:"path"`
 }
 
+// ListTagsParams defines parameters for ListTags.
+type ListTagsParams struct {
+	// Prefix answer only names that start with this
+	Prefix Prefix `form:"prefix,omitempty" json:"prefix,omitempty,omitzero"`
+
+	// After answer only what follows this: the `next_offset` of the page before
+	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Amount the most results of the page; 0 and below mean the default
+	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
+}
+
+// DeleteTagParams defines parameters for DeleteTag.
+type DeleteTagParams struct {
+	// Force accepted, without effect
+	Force bool `form:"force,omitempty" json:"force,omitempty,omitzero"`
+}
+
 // CreateRepositoryJSONRequestBody defines body for CreateRepository for application/json ContentType.
 type CreateRepositoryJSONRequestBody = RepositoryCreation
 
@@ -833,6 +865,9 @@ type ImportStartJSONRequestBody ImportStartJSONBody
 
 // RevertBranchJSONRequestBody defines body for RevertBranch for application/json ContentType.
 type RevertBranchJSONRequestBody = RevertCreation
+
+// CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
+type CreateTagJSONRequestBody = TagCreation
 
 // TrySourceJSONRequestBody defines body for TrySource for application/json ContentType.
 type TrySourceJSONRequestBody = SourceTrialCreation
@@ -974,6 +1009,18 @@ type ServerInterface interface {
 	// StatObject get object metadata
 	// (GET /repositories/{repository}/refs/{ref}/objects/stat)
 	StatObject(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params StatObjectParams)
+	// ListTags list tags
+	// (GET /repositories/{repository}/tags)
+	ListTags(w http.ResponseWriter, r *http.Request, repository RepositoryName, params ListTagsParams)
+	// CreateTag create tag
+	// (POST /repositories/{repository}/tags)
+	CreateTag(w http.ResponseWriter, r *http.Request, repository RepositoryName)
+	// DeleteTag delete tag
+	// (DELETE /repositories/{repository}/tags/{tag})
+	DeleteTag(w http.ResponseWriter, r *http.Request, repository RepositoryName, tag string, params DeleteTagParams)
+	// GetTag get tag
+	// (GET /repositories/{repository}/tags/{tag})
+	GetTag(w http.ResponseWriter, r *http.Request, repository RepositoryName, tag string)
 	// GetSetupState check whether the server is already set up
 	// (GET /setup_lakefs)
 	GetSetupState(w http.ResponseWriter, r *http.Request)
@@ -1890,6 +1937,186 @@ func (siw *ServerInterfaceWrapper) StatObject(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListTags operation middleware
+func (siw *ServerInterfaceWrapper) ListTags(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTagsParams
+
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", r.URL.Query(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "prefix"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "prefix", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "amount" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "amount", r.URL.Query(), &params.Amount, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "amount"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "amount", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTags(w, r, repository, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateTag operation middleware
+func (siw *ServerInterfaceWrapper) CreateTag(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateTag(w, r, repository)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteTag operation middleware
+func (siw *ServerInterfaceWrapper) DeleteTag(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "tag" -------------
+	var tag string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tag", r.PathValue("tag"), &tag, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tag", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteTagParams
+
+	// ------------- Optional query parameter "force" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "force", r.URL.Query(), &params.Force, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "force"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "force", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteTag(w, r, repository, tag, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetTag operation middleware
+func (siw *ServerInterfaceWrapper) GetTag(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "tag" -------------
+	var tag string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tag", r.PathValue("tag"), &tag, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tag", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTag(w, r, repository, tag)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetSetupState operation middleware
 func (siw *ServerInterfaceWrapper) GetSetupState(w http.ResponseWriter, r *http.Request) {
 
@@ -2094,6 +2321,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.GetBranch)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/hard_reset", wrapper.HardResetBranch)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/revert", wrapper.RevertBranch)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/tags", wrapper.ListTags)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/tags", wrapper.CreateTag)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}/tags/{tag}", wrapper.DeleteTag)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/tags/{tag}", wrapper.GetTag)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/commits/{commitId}", wrapper.GetCommit)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)

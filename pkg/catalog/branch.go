@@ -55,6 +55,9 @@ func (c *Catalog) CreateBranch(ctx context.Context, repository, name, source str
 	if err != nil {
 		return Branch{}, err
 	}
+	if err := h.checkNoTag(ctx, name); err != nil {
+		return Branch{}, err
+	}
 	commit, err := h.resolve(ctx, source)
 	if err != nil {
 		return Branch{}, err

@@ -8,6 +8,7 @@
 //	r.<repository>      the record of a repository
 //	b.<root>.<branch>   the commit ID at the head of a branch
 //	c.<root>.<id>       a commit
+//	t.<root>.<tag>      the commit ID of a tag, whose name is in hexadecimal digits
 //	d.<root>.<branch>   the heads that resets dropped from a branch
 //
 // The root of a repository is made of its ID and its incarnation, so that a repository

@@ -112,6 +112,10 @@ func TestMissingThingsAreNamed(t *testing.T) {
 			"bad ref":      {func(r string) error { _, err := c.Resolve(ctx, r, "a b"); return err }, `ref "a b" not found`},
 			"Log":          {func(r string) error { _, err := c.Log(ctx, r, LogQuery{Ref: "none", Amount: 1}); return err }, `ref "none" not found`},
 			"Log after":    {func(r string) error { _, err := c.Log(ctx, r, LogQuery{Ref: "main", After: id, Amount: 1}); return err }, id + `" not found`},
+			"Tag":          {func(r string) error { _, err := c.Tags().Get(ctx, r, "v1"); return err }, "tag not found"},
+			"bad tag":      {func(r string) error { _, err := c.Tags().Get(ctx, r, "a b"); return err }, "tag not found"},
+			"DeleteTag":    {func(r string) error { return c.Tags().Delete(ctx, r, "v1") }, "tag not found"},
+			"CreateTag":    {func(r string) error { _, err := c.Tags().Create(ctx, r, "v1", "none"); return err }, `ref "none" not found`},
 			"CreateBranch": {func(r string) error { _, err := c.CreateBranch(ctx, r, "new", "none"); return err }, `ref "none" not found`},
 			"MoveBranch":   {func(r string) error { return c.MoveBranch(ctx, r, Branch{Name: "main", Revision: 1}, id) }, "commit not found"},
 		} {

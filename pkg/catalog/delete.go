@@ -9,9 +9,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/kv"
 )
 
-// DeleteRepository deletes a repository with its branches and commits, or returns a NotFound
+// DeleteRepository deletes a repository with its branches, tags and commits, or returns a NotFound
 // fault. One write deletes it: from then on the ID and the namespace are free. Afterwards
-// its branches and commits are removed. If that fails, Sweep or the next CreateRepository
+// its branches, tags and commits are removed. If that fails, Sweep or the next CreateRepository
 // with the ID removes them. Nothing in the object store is touched. If the record of the
 // repository cannot be decoded, only the record is removed.
 func (c *Catalog) DeleteRepository(ctx context.Context, id string) error {

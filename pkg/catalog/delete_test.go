@@ -46,6 +46,9 @@ func TestADeletedRepositoryLeavesNothing(t *testing.T) {
 		if _, err := c.CreateBranch(ctx, "repo", "side", "main"); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := c.Tags().Create(ctx, "repo", "v1", "main"); err != nil {
+			t.Fatal(err)
+		}
 		if err := c.DeleteRepository(ctx, "repo"); err != nil {
 			t.Fatal(err)
 		}

@@ -176,10 +176,11 @@ func (s records) bury(ctx context.Context, r repositoryRecord, rev uint64) (uint
 	return s.store(ctx, tombstone(r.Repository), rev)
 }
 
-// clear removes the branches and commits of a dead repository.
+// clear removes the branches, tags and commits of a dead repository.
 func (s records) clear(ctx context.Context, r Repository) error {
 	return errors.Join(
 		s.bucket.Purge(ctx, branchKey(r.root(), "")),
+		s.bucket.Purge(ctx, tagKey(r.root(), "")),
 		s.bucket.Purge(ctx, commitKey(r.root(), "")),
 		s.bucket.Purge(ctx, droppedKey(r.root(), "")),
 	)

@@ -83,8 +83,8 @@ func badRef(text, format string, args ...any) error {
 }
 
 // Resolve returns the commit that a ref points at. A ref is a commit's ID, the name of a
-// branch, or the first digits of the ID of a single commit, and takes precedence in this
-// order. Behind it there may be
+// branch, that of a tag, or the first digits of the ID of a single commit, and takes
+// precedence in this order. Behind it there may be
 //
 //	~n  n times the first parent
 //	^n  the n-th parent; ^0 is the commit itself
@@ -137,6 +137,13 @@ func (h history) named(ctx context.Context, name string) (commit Commit, branch 
 	}
 	if !fault.Is(err, fault.NotFound) {
 		return commit, true, err
+	}
+	t, _, err := h.tag(ctx, name)
+	if err == nil {
+		commit, err = h.commit(ctx, t.CommitID)
+	}
+	if !fault.Is(err, fault.NotFound) {
+		return commit, false, err
 	}
 	commit, err = h.abbreviated(ctx, name)
 	return commit, false, err

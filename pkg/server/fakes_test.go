@@ -227,6 +227,35 @@ func (c fakeCatalog) Log(ctx context.Context, repository string, q catalog.LogQu
 	return catalog.LogPage{Commits: log}, nil
 }
 
+// fakeTags has one tag.
+type fakeTags struct{}
+
+func (fakeTags) Get(ctx context.Context, repository, name string) (catalog.Tag, error) {
+	_, err := fakeCatalog{}.Repository(ctx, repository)
+	if err == nil && name != "v1.0" {
+		err = fault.Missing("tag")
+	}
+	return catalog.Tag{Name: name, CommitID: "c1"}, err
+}
+
+func (s fakeTags) List(ctx context.Context, repository, prefix, _ string, _ int) ([]catalog.Tag, bool, error) {
+	tag, err := s.Get(ctx, repository, "v1.0")
+	return []catalog.Tag{tag}, prefix == "more", err
+}
+
+func (fakeTags) Create(ctx context.Context, repository, name, ref string) (catalog.Tag, error) {
+	_, err := fakeCatalog{}.Branch(ctx, repository, ref)
+	if err == nil && name == "v1.0" {
+		err = fault.Conflicting("tag already exists: not unique")
+	}
+	return catalog.Tag{Name: name, CommitID: "c2"}, err
+}
+
+func (s fakeTags) Delete(ctx context.Context, repository, name string) error {
+	_, err := s.Get(ctx, repository, name)
+	return err
+}
+
 // oneUser authenticates one pair of keys.
 type oneUser struct{ err error }
 
@@ -308,6 +337,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	c := Config{
 		Service:      f.service,
 		Catalog:      fakeCatalog{},
+		Tags:         fakeTags{},
 		Auth:         oneUser{},
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),

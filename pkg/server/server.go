@@ -63,10 +63,19 @@ type Catalog interface {
 	Log(ctx context.Context, repository string, q catalog.LogQuery) (catalog.LogPage, error)
 }
 
+// Tags is what the server needs of catalog.Tags.
+type Tags interface {
+	Create(ctx context.Context, repository, name, ref string) (catalog.Tag, error)
+	Get(ctx context.Context, repository, name string) (catalog.Tag, error)
+	List(ctx context.Context, repository, prefix, after string, amount int) (page []catalog.Tag, more bool, err error)
+	Delete(ctx context.Context, repository, name string) error
+}
+
 // Config is what a server is made of. Every field but Proxies and Storage is required.
 type Config struct {
 	Service      Service
 	Catalog      Catalog
+	Tags         Tags
 	Auth         Authenticator
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
 	Metrics      http.Handler                    // answers /metrics
@@ -90,6 +99,7 @@ type handlers struct {
 	*receiver
 	service Service
 	catalog Catalog
+	tags    Tags
 	sealer  *auth.Sealer
 	storage api.StorageConfig
 }
@@ -100,7 +110,7 @@ var _ api.ServerInterface = (*handlers)(nil)
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Sealer, c.Storage.config()}, api.StdHTTPServerOptions{
+	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Tags, c.Sealer, c.Storage.config()}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {

@@ -30,6 +30,7 @@ var bodies = map[string]string{
 	"ingestRange":      `{"fromSourceURI":"s3://b/","after":"","prepend":""}`,
 	"createMetaRange":  `{"ranges":[]}`,
 	"createRepository": `{"name":"pond","storage_namespace":"s3://b/"}`,
+	"createTag":        `{"id":"v2","ref":"main"}`,
 	"createBranch":     `{"name":"dev","source":"main"}`,
 	"trySource":        `{"source":"s3://b/"}`,
 	"revertBranch":     `{"ref":"c2","parent_number":0}`,
@@ -49,7 +50,7 @@ func operations(t *testing.T, f func(id, method, target, body string)) {
 	if err := yaml.Unmarshal(text, &contract); err != nil {
 		t.Fatal(err)
 	}
-	names := strings.NewReplacer("{repository}", "lake", "{branch}", "main", "{ref}", "main", "{commitId}", "main")
+	names := strings.NewReplacer("{repository}", "lake", "{branch}", "main", "{ref}", "main", "{commitId}", "main", "{tag}", "v1.0")
 	for path, item := range contract.Paths {
 		for method, node := range item {
 			var op struct {
