@@ -367,6 +367,12 @@ type ObjectStats struct {
 	// Checksum the object's ETag, without quotes
 	Checksum string `json:"checksum"`
 
+	// ContentType application/octet-stream, since a listing tells no other; absent from a common prefix
+	ContentType string `json:"content_type,omitempty,omitzero"`
+
+	// Metadata empty; absent from a common prefix
+	Metadata *map[string]string `json:"metadata,omitempty"`
+
 	// Mtime seconds since the Unix epoch
 	Mtime    int64               `json:"mtime"`
 	Path     string              `json:"path"`
@@ -696,8 +702,17 @@ type BranchName = string
 // ImportID defines model for ImportID.
 type ImportID = string
 
+// ObjectPath defines model for ObjectPath.
+type ObjectPath = string
+
 // Prefix defines model for Prefix.
 type Prefix = string
+
+// Presign defines model for Presign.
+type Presign = bool
+
+// Range defines model for Range.
+type Range = string
 
 // RefName defines model for RefName.
 type RefName = string
@@ -705,11 +720,20 @@ type RefName = string
 // RepositoryName defines model for RepositoryName.
 type RepositoryName = string
 
+// WithUserMetadata defines model for WithUserMetadata.
+type WithUserMetadata = bool
+
 // Conflict Why a request or an import failed.
 type Conflict = Error
 
 // Forbidden Why a request or an import failed.
 type Forbidden = Error
+
+// Gone Why a request or an import failed.
+type Gone = Error
+
+// NoSuchRange Why a request or an import failed.
+type NoSuchRange = Error
 
 // NotFound Why a request or an import failed.
 type NotFound = Error
@@ -803,6 +827,30 @@ type LogCommitsParams struct {
 	StopAt string `form:"stop_at,omitempty" json:"stop_at,omitempty,omitzero"`
 }
 
+// GetObjectParams defines parameters for GetObject.
+type GetObjectParams struct {
+	// Presign true is refused, since this server signs no URLs
+	Presign Presign `form:"presign,omitempty" json:"presign,omitempty,omitzero"`
+
+	// Path the object's exact key
+	Path ObjectPath `form:"path" json:"path"`
+
+	// Range one range of bytes: bytes=0-1023, bytes=1024- or bytes=-512
+	Range Range `json:"Range,omitempty,omitzero"`
+
+	// IfNoneMatch answer 304 if the object has one of these ETags
+	IfNoneMatch string `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// HeadObjectParams defines parameters for HeadObject.
+type HeadObjectParams struct {
+	// Path the object's exact key
+	Path ObjectPath `form:"path" json:"path"`
+
+	// Range one range of bytes: bytes=0-1023, bytes=1024- or bytes=-512
+	Range Range `json:"Range,omitempty,omitzero"`
+}
+
 // ListObjectsParams defines parameters for ListObjects.
 type ListObjectsParams struct {
 	// Prefix answer only names that start with this
@@ -816,12 +864,24 @@ type ListObjectsParams struct {
 
 	// Delimiter keys that share a prefix up to this are answered as one common prefix
 	Delimiter string `form:"delimiter,omitempty" json:"delimiter,omitempty,omitzero"`
+
+	// UserMetadata accepted, without effect, since imported objects have no metadata
+	UserMetadata WithUserMetadata `form:"user_metadata,omitempty" json:"user_metadata,omitempty,omitzero"`
+
+	// Presign true is refused, since this server signs no URLs
+	Presign Presign `form:"presign,omitempty" json:"presign,omitempty,omitzero"`
 }
 
 // StatObjectParams defines parameters for StatObject.
 type StatObjectParams struct {
 	// Path the object's exact key
-	Path string `form:"path" json:"path"`
+	Path ObjectPath `form:"path" json:"path"`
+
+	// UserMetadata accepted, without effect, since imported objects have no metadata
+	UserMetadata WithUserMetadata `form:"user_metadata,omitempty" json:"user_metadata,omitempty,omitzero"`
+
+	// Presign true is refused, since this server signs no URLs
+	Presign Presign `form:"presign,omitempty" json:"presign,omitempty,omitzero"`
 }
 
 // ListTagsParams defines parameters for ListTags.
@@ -1003,6 +1063,12 @@ type ServerInterface interface {
 	// LogCommits get commit log
 	// (GET /repositories/{repository}/refs/{ref}/commits)
 	LogCommits(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params LogCommitsParams)
+	// GetObject get object content
+	// (GET /repositories/{repository}/refs/{ref}/objects)
+	GetObject(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params GetObjectParams)
+	// HeadObject check if object exists
+	// (HEAD /repositories/{repository}/refs/{ref}/objects)
+	HeadObject(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params HeadObjectParams)
 	// ListObjects list objects under a prefix
 	// (GET /repositories/{repository}/refs/{ref}/objects/ls)
 	ListObjects(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params ListObjectsParams)
@@ -1796,6 +1862,182 @@ func (siw *ServerInterfaceWrapper) LogCommits(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// GetObject operation middleware
+func (siw *ServerInterfaceWrapper) GetObject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "ref" -------------
+	var ref RefName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "ref", r.PathValue("ref"), &ref, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ref", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetObjectParams
+
+	// ------------- Optional query parameter "presign" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "presign", r.URL.Query(), &params.Presign, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "presign"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "presign", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", r.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "path"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range Range
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Range", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Range", Err: err})
+			return
+		}
+
+		params.Range = Range
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetObject(w, r, repository, ref, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// HeadObject operation middleware
+func (siw *ServerInterfaceWrapper) HeadObject(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "ref" -------------
+	var ref RefName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "ref", r.PathValue("ref"), &ref, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "ref", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params HeadObjectParams
+
+	// ------------- Required query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", r.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "path"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range Range
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Range", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Range", Err: err})
+			return
+		}
+
+		params.Range = Range
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.HeadObject(w, r, repository, ref, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListObjects operation middleware
 func (siw *ServerInterfaceWrapper) ListObjects(w http.ResponseWriter, r *http.Request) {
 
@@ -1875,6 +2117,32 @@ func (siw *ServerInterfaceWrapper) ListObjects(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// ------------- Optional query parameter "user_metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user_metadata", r.URL.Query(), &params.UserMetadata, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user_metadata"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user_metadata", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "presign" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "presign", r.URL.Query(), &params.Presign, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "presign"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "presign", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListObjects(w, r, repository, ref, params)
 	}))
@@ -1922,6 +2190,32 @@ func (siw *ServerInterfaceWrapper) StatObject(w http.ResponseWriter, r *http.Req
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "path"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "user_metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user_metadata", r.URL.Query(), &params.UserMetadata, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "user_metadata"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "user_metadata", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "presign" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "presign", r.URL.Query(), &params.Presign, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "presign"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "presign", Err: err})
 		}
 		return
 	}
@@ -2327,6 +2621,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/tags/{tag}", wrapper.GetTag)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/commits/{commitId}", wrapper.GetCommit)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.GetObject)
+	m.HandleFunc(http.MethodHead+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.HeadObject)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/stat", wrapper.StatObject)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sources/trials", wrapper.TrySource)

@@ -37,7 +37,7 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	undone, parent, err := s.findUndone(ctx, r)
+	undone, parent, err := findUndone(ctx, s.state.Catalog, r)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
@@ -61,8 +61,8 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 }
 
 // findUndone returns the commit that is to be undone, and its parent to go back to.
-func (s *Service) findUndone(ctx context.Context, r Revert) (undone, parent catalog.Commit, err error) {
-	if undone, err = s.state.Catalog.Resolve(ctx, r.Repository, r.Ref); err != nil {
+func findUndone(ctx context.Context, in *catalog.Catalog, r Revert) (undone, parent catalog.Commit, err error) {
+	if undone, err = in.Resolve(ctx, r.Repository, r.Ref); err != nil {
 		return undone, parent, err
 	}
 	n := cmp.Or(r.Parent, 1)
@@ -74,7 +74,7 @@ func (s *Service) findUndone(ctx context.Context, r Revert) (undone, parent cata
 	case n < 0 || n > len(undone.Parents):
 		return undone, parent, fault.BadField("parent_number", "%d: want 1 to %d, the parents of commit %s", r.Parent, len(undone.Parents), undone.ID)
 	}
-	parent, err = s.state.Catalog.Commit(ctx, r.Repository, undone.Parents[n-1])
+	parent, err = in.Commit(ctx, r.Repository, undone.Parents[n-1])
 	return undone, parent, err
 }
 

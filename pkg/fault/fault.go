@@ -13,12 +13,14 @@ type Kind int
 
 // The kinds of faults.
 const (
-	Invalid  Kind = iota + 1 // correct the request: Field names what is wrong
-	NotFound                 // name something that exists
-	Conflict                 // read the current state and decide again
-	Later                    // try again: what Field names is not available now
-	Busy                     // try again: too much of this is being done at the moment
-	Broken                   // have an operator repair the record that Text names: it cannot be decoded
+	Invalid   Kind = iota + 1 // correct the request: Field names what is wrong
+	NotFound                  // name something that exists
+	Conflict                  // read the current state and decide again
+	Later                     // try again: what Field names is not available now
+	Busy                      // try again: too much of this is being done at the moment
+	Forbidden                 // ask an operator, whose settings forbid it
+	Gone                      // nothing: what was there is there no more
+	Broken                    // have an operator repair the record that Text names: it cannot be decoded
 )
 
 // Fault is an error that the sender of a request can act on.
@@ -59,6 +61,16 @@ func Unavailable(field, format string, args ...any) error {
 // TooMany returns a Busy fault.
 func TooMany(format string, args ...any) error {
 	return &Fault{Kind: Busy, Text: fmt.Sprintf(format, args...)}
+}
+
+// Denied returns a Forbidden fault.
+func Denied(format string, args ...any) error {
+	return &Fault{Kind: Forbidden, Text: fmt.Sprintf(format, args...)}
+}
+
+// Vanished returns a Gone fault.
+func Vanished(format string, args ...any) error {
+	return &Fault{Kind: Gone, Text: fmt.Sprintf(format, args...)}
 }
 
 // Unreadable returns a Broken fault of a record, named by its bucket and key, that cannot be

@@ -63,6 +63,11 @@ const TableCache = 32 << 20
 
 // Limits of what a process does at a time.
 const (
+	// Transfers is the number of objects whose content is answered at a time.
+	Transfers = 8
+	// ContentPart is the size in bytes of the parts in which the content of an object is
+	// read. A transfer has two in memory at most.
+	ContentPart = 2 << 20
 	// Connections is the number of open connections of a server. If there are more, those
 	// that have been idle longest are closed.
 	Connections = 1024

@@ -47,6 +47,8 @@ func all() []limit {
 		{"requests at a time", limits.Requests, "", "429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
 		{"requests at a time without valid credentials", limits.AnonymousRequests, "", "401, even if they are malformed"},
 		{"body that creates a metarange", limits.RangesBody, "bytes", "413"},
+		{"objects whose content is answered at a time", limits.Transfers, "", "the request waits up to five seconds, then 429 with Retry-After"},
+		{"part of an object that is read at a time", limits.ContentPart, "bytes", "the object is answered in parts"},
 		{"cache of ranges and metaranges for lookups", limits.TableCache, "bytes", "the least recently used part is dropped"},
 	}
 }

@@ -25,8 +25,14 @@ const retryAfter = "3"
 // plainText is the body of an answer that is not JSON.
 type plainText string
 
+// answered is the body of an answer that is written already.
+type answered struct{}
+
 // answer writes v as JSON, a plainText as it is, or no body if v is nil.
 func answer(w http.ResponseWriter, code int, v any) {
+	if v == (answered{}) {
+		return
+	}
 	if v == nil {
 		w.WriteHeader(code)
 		return
@@ -62,12 +68,14 @@ func tooMany(w http.ResponseWriter, after time.Duration, message string) {
 
 // codes is the status code of each kind of fault.
 var codes = map[fault.Kind]int{
-	fault.Invalid:  http.StatusBadRequest,
-	fault.NotFound: http.StatusNotFound,
-	fault.Conflict: http.StatusConflict,
-	fault.Later:    http.StatusServiceUnavailable,
-	fault.Busy:     http.StatusTooManyRequests,
-	fault.Broken:   http.StatusInternalServerError,
+	fault.Invalid:   http.StatusBadRequest,
+	fault.NotFound:  http.StatusNotFound,
+	fault.Conflict:  http.StatusConflict,
+	fault.Later:     http.StatusServiceUnavailable,
+	fault.Busy:      http.StatusTooManyRequests,
+	fault.Forbidden: http.StatusForbidden,
+	fault.Gone:      http.StatusGone,
+	fault.Broken:    http.StatusInternalServerError,
 }
 
 // errorWriter answers requests with errors. It is immutable.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +28,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -44,6 +46,7 @@ type fakeService struct {
 	ingested coordinator.Ingested
 	ranges   []partition.RangeMetadata
 	tree     *metarange.Tree
+	content  func(ctx context.Context, key string, from, to int64) ([]byte, error) // nil: it may not be read
 
 	tried     coordinator.Tried
 	trySource string
@@ -138,6 +141,22 @@ func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, e
 		return nil, fault.Missing("ref")
 	}
 	return f.tree, f.err
+}
+
+func (f *fakeService) Content(_ context.Context, _ string, e entry.Entry) (coordinator.Parts, error) {
+	if f.content == nil {
+		return nil, fault.Denied("not allowed")
+	}
+	return func(ctx context.Context, from, to int64) iter.Seq2[[]byte, error] {
+		return func(yield func([]byte, error) bool) {
+			for at := from; ; at += limits.ContentPart {
+				part, err := f.content(ctx, e.Key, at, min(to, at+limits.ContentPart))
+				if !yield(part, err) || err != nil || at+limits.ContentPart >= to {
+					return
+				}
+			}
+		}
+	}, f.err
 }
 
 // fakeCatalog has one repository with one branch.
@@ -292,6 +311,12 @@ func treeOf(t *testing.T, keys ...string) *metarange.Tree {
 	for _, k := range keys {
 		entries = append(entries, entry.Entry{Key: k, Address: "s3://src/" + k, ETag: "e", Size: 7, ModTime: created})
 	}
+	return treeWith(t, entries...)
+}
+
+// treeWith returns a tree of one range with the entries, which are sorted.
+func treeWith(t *testing.T, entries ...entry.Entry) *metarange.Tree {
+	t.Helper()
 	b := entrytest.Batch(entries...)
 	defer b.Release()
 	w := table.NewWriter(table.Ranges)

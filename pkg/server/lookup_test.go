@@ -125,8 +125,9 @@ func TestAwkwardKeys(t *testing.T) {
 
 func TestObjects(t *testing.T) {
 	const refs = "/api/v1/repositories/lake/refs/main/objects/"
+	const unsigned = `{"message":"parameter \"presign\" in query has an error: true is not supported: this server signs no URLs"}`
 	object := func(key string) string {
-		return `{"checksum":"e","mtime":1772600767,"path":"` + key + `","path_type":"object","physical_address":"s3://src/` + key + `","size_bytes":7}`
+		return `{"checksum":"e","content_type":"application/octet-stream","metadata":{},"mtime":1772600767,"path":"` + key + `","path_type":"object","physical_address":"s3://src/` + key + `","size_bytes":7}`
 	}
 	prefix := func(p string) string {
 		return `{"checksum":"","mtime":0,"path":"` + p + `","path_type":"common_prefix","physical_address":"","size_bytes":0}`
@@ -142,6 +143,9 @@ func TestObjects(t *testing.T) {
 		{"a plus is a space", "GET", refs + "ls?prefix=a+", "", nil, 200, list("false", "", "0", "")},
 		{"stat", "GET", refs + "stat?path=a/%253A", "", nil, 200, object("a/%3A")},
 		{"stat, decoded twice", "GET", refs + "stat?path=a/%3A", "", nil, 404, `{"message":"object not found"}`},
+		{"stat, with metadata", "GET", refs + "stat?path=b&user_metadata=true&presign=false", "", nil, 200, object("b")},
+		{"stat, presigned", "GET", refs + "stat?path=b&presign=true", "", nil, 400, unsigned},
+		{"list, presigned", "GET", refs + "ls?presign=true", "", nil, 400, unsigned},
 		{"stat, no path", "GET", refs + "stat", "", nil, 400, `{"message":"parameter \"path\" in query has an error: value is required but missing"}`},
 		{"stat, not UTF-8", "GET", refs + "stat?path=%ff", "", nil, 400, `{"message":"parameter \"path\" in query has an error: not valid UTF-8"}`},
 		{"stat, bad escape", "GET", refs + "stat?path=%zz", "", nil, 400, `{"message":"query has an error: invalid URL escape \"%zz\""}`},
@@ -156,12 +160,12 @@ func TestObjects(t *testing.T) {
 }
 
 func TestUnreadableTree(t *testing.T) {
-	for _, call := range []string{"ls", "stat?path=a"} {
+	for _, call := range []string{"/ls", "/stat?path=a", "?path=a"} {
 		f := newFixture(t)
 		f.service.err = errors.New("read metarange m2: AccessDenied")
-		exchange{call, "GET", "/api/v1/repositories/lake/refs/main/objects/" + call, "", nil, 503, `{"message":"read metarange m2: AccessDenied, try again (request fresh-id)"}`}.run(t, f)
+		exchange{call, "GET", "/api/v1/repositories/lake/refs/main/objects" + call, "", nil, 503, `{"message":"read metarange m2: AccessDenied, try again (request fresh-id)"}`}.run(t, f)
 		f.service.err = fmt.Errorf("read metarange m2: %w: checksum", table.ErrCorrupt)
-		exchange{call, "GET", "/api/v1/repositories/lake/refs/main/objects/" + call, "", nil, 500, `{"message":"read metarange m2: corrupt table: checksum"}`}.run(t, f)
+		exchange{call, "GET", "/api/v1/repositories/lake/refs/main/objects" + call, "", nil, 500, `{"message":"read metarange m2: corrupt table: checksum"}`}.run(t, f)
 	}
 }
 

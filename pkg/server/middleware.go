@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -100,6 +101,9 @@ func (o *observer) recover(w *statusWriter, r *http.Request) {
 	v := recover()
 	if v == nil {
 		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) { // not a bug: the answer cannot be completed
+		panic(v)
 	}
 	o.log.ErrorContext(r.Context(), "panic while serving a request", "request_id", requestID(w),
 		"route", route(r), "panic", v, "stack", string(debug.Stack()))

@@ -23,6 +23,9 @@ func readTree[T any](ctx context.Context, s Service, repository, ref string, rea
 
 // ListObjects answers a page of the tree at a ref.
 func (h *handlers) ListObjects(w http.ResponseWriter, r *http.Request, repository, ref string, params api.ListObjectsParams) {
+	if refusePresign(w, params.Presign) {
+		return
+	}
 	h.serveList(w, r, params.Amount, perResult, func(ctx context.Context, amount int) (any, error) {
 		return readTree(ctx, h.service, repository, ref, func(tree *metarange.Tree) (api.ObjectStatsList, error) {
 			got, more, err := tree.List(ctx, params.Prefix, params.After, params.Delimiter, amount)
@@ -34,13 +37,26 @@ func (h *handlers) ListObjects(w http.ResponseWriter, r *http.Request, repositor
 
 // StatObject answers one object of the tree at a ref.
 func (h *handlers) StatObject(w http.ResponseWriter, r *http.Request, repository, ref string, params api.StatObjectParams) {
+	if refusePresign(w, params.Presign) {
+		return
+	}
 	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
-		got, err := readTree(ctx, h.service, repository, ref, func(tree *metarange.Tree) (entry.Entry, error) {
-			return tree.Stat(ctx, params.Path)
-		})
+		got, err := h.entryAt(ctx, repository, ref, params.Path)
 		return http.StatusOK, objectOf(got), err
 	})
 }
+
+// refusePresign answers a request for signed URLs, which this server does not make, and
+// reports whether it did.
+func refusePresign(w http.ResponseWriter, asked bool) bool {
+	if asked {
+		refuse(w, http.StatusBadRequest, parameterError("presign", "true is not supported: this server signs no URLs"))
+	}
+	return asked
+}
+
+// contentType is that of every object: a listing tells no other.
+const contentType = "application/octet-stream"
 
 func objectOf(e entry.Entry) api.ObjectStats {
 	return api.ObjectStats{
@@ -50,6 +66,8 @@ func objectOf(e entry.Entry) api.ObjectStats {
 		Checksum:        e.ETag,
 		Mtime:           e.ModTime.Unix(),
 		SizeBytes:       e.Size,
+		ContentType:     contentType,
+		Metadata:        &map[string]string{},
 	}
 }
 

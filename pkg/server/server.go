@@ -15,6 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -48,6 +49,9 @@ type Service interface {
 	Revert(ctx context.Context, r coordinator.Revert) (catalog.Commit, error)
 	// Tree opens the tree of the commit that ref points at.
 	Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error)
+	// Content returns what reads the object of an entry of the repository, or
+	// fault.Forbidden if the object may not be read.
+	Content(ctx context.Context, repository string, e entry.Entry) (coordinator.Parts, error)
 }
 
 // Catalog is what the server needs of *catalog.Catalog.
@@ -102,6 +106,8 @@ type handlers struct {
 	tags    Tags
 	sealer  *auth.Sealer
 	storage api.StorageConfig
+
+	transfers slots // of the content of objects
 }
 
 var _ api.ServerInterface = (*handlers)(nil)
@@ -110,7 +116,7 @@ var _ api.ServerInterface = (*handlers)(nil)
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Tags, c.Sealer, c.Storage.config()}, api.StdHTTPServerOptions{
+	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Tags, c.Sealer, c.Storage.config(), make(slots, limits.Transfers)}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {

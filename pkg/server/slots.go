@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -16,6 +17,19 @@ func (s slots) tryAcquire() bool {
 	case s <- struct{}{}:
 		return true
 	default:
+		return false
+	}
+}
+
+// acquire waits for a slot, up to maxWait, and reports whether it got one. The caller then
+// has to release it.
+func (s slots) acquire(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	select {
+	case s <- struct{}{}:
+		return true
+	case <-ctx.Done():
 		return false
 	}
 }
