@@ -1,0 +1,318 @@
+package landing
+
+// Kind is what an action does.
+type Kind int
+
+// The kinds of actions. Each says what its outcome means; an outcome that is not mentioned
+// is not given.
+const (
+	// Stop ends the driver. The action's State is the last that it knows. If State.End is
+	// "", another driver goes on, or this process resumes from the stored state.
+	Stop Kind = iota
+
+	// Prepare computes the tree on the commit Base, or on the head of the destination if
+	// Base is "", and stores its files. Done returns Base, Metarange and Unchanged. Refused
+	// means that the import cannot be landed, for the reason of the text.
+	Prepare
+
+	// Record replaces the state From by State, by compare-and-swap. Refused means that the
+	// stored state is another one. Lost means that this is not known.
+	Record
+
+	// Create creates the hidden branch Branch at the commit Base. Its request is sent once.
+	Create
+
+	// Write commits the tree Metarange to Branch. Its request is sent once.
+	Write
+
+	// Authorize checks that the caller of the import still may commit.
+	Authorize
+
+	// Merge merges Branch into the destination, as a squash, with Branch as its mark in the
+	// metadata: for an import so that its changes win, for a correction so that those of
+	// the destination win. It may make an empty commit only if Unchanged is set. Its
+	// request is sent once. Done returns the commit.
+	Merge
+
+	// Delete deletes Branch. Done means that it is gone, or was not there.
+	Delete
+
+	// Fence merges the deleted name Branch. It must not make an empty commit. Refused with
+	// NoSource, as it should be, means that no merge of the name lands from now on.
+	Fence
+
+	// Find looks for the commit with the mark Branch among the commits that are on the
+	// destination and not in the history of Base. Done returns the commit. Refused with
+	// NotThere means that there is none; with BaseGone, that Base is not in the history of
+	// the destination, so that commits may have been removed from it; with NoTarget, that
+	// there is no destination.
+	Find
+
+	// Wait waits before the driver tries again to learn an outcome that is unknown, for the
+	// reason of the text. The caller decides how long, and by GiveUp when it is enough.
+	// Others may land on the destination meanwhile.
+	Wait
+
+	// Sweep deletes Branches. An error is to be logged, and does not matter: the record
+	// keeps their names, and they are deleted again before it is forgotten.
+	Sweep
+)
+
+// Action is what the caller of a driver is to do. Fields that its Kind does not mention are
+// zero.
+type Action struct {
+	Kind       Kind
+	Branch     string
+	Base       string
+	Metarange  string
+	Correction bool
+	Unchanged  bool
+	From       State
+	State      State
+	Branches   []string
+	Text       string
+}
+
+// Result says whether an action was performed.
+type Result int
+
+// The results of an action.
+const (
+	Done    Result = iota
+	Refused        // it was not performed, and never will be
+	Lost           // it may have been performed, may still be, or neither
+)
+
+// Reason is why the server refused.
+type Reason int
+
+// The reasons that a driver distinguishes.
+const (
+	Other    Reason = iota // the request itself: Outcome.Text has the server's words
+	NoSource               // the hidden branch does not exist
+	NoTarget               // the destination does not exist
+	NoChange               // the merge would change nothing
+	NotThere               // no commit has the mark
+	BaseGone               // the base is not in the history of the destination
+)
+
+// Outcome is what became of an action.
+type Outcome struct {
+	Result Result
+	Reason Reason // if it was refused
+	Text   string // in the server's words, if it was refused or lost
+
+	Base, Metarange string // of Prepare
+	Unchanged       bool   // of Prepare: the tree is that of Base
+	Commit          Commit // of Merge and Find
+}
+
+// Driver performs one landing. It is for one goroutine. Any number of drivers, in any
+// processes, may perform the same landing: at most one of them gets on.
+type Driver struct {
+	newName func() string
+	state   State // as it is stored
+	next    Action
+	merge   Outcome // of the try in Merging: Lost if it is not known
+	fenced  bool    // no merge of the try lands from now on
+}
+
+// Resume returns a driver that goes on from a stored state. newName returns a name for a
+// hidden branch that nobody has used or can guess.
+func Resume(s State, newName func() string) *Driver {
+	d := &Driver{newName: newName, state: s}
+	d.resume()
+	return d
+}
+
+// Next returns the action to perform.
+func (d *Driver) Next() Action { return d.next }
+
+// resume chooses the next action by what is stored alone.
+func (d *Driver) resume() {
+	t := d.state.Try
+	switch {
+	case d.state.End != "":
+		d.next = Action{Kind: Sweep, Branches: d.state.Branches}
+	case t != nil && t.Phase == Merging:
+		d.merge = Outcome{Result: Lost}
+		d.remove()
+	default:
+		d.begin()
+	}
+}
+
+// begin begins a new try. The last one stays in the state until the new one is recorded. So
+// nobody cancels an import of which it is not recorded that it did not land.
+func (d *Driver) begin() {
+	switch {
+	case d.state.Tries >= MaxTries:
+		d.record(d.state.ended(Failed, "too many tries"))
+	case d.state.Landed != nil:
+		d.next = Action{Kind: Prepare, Base: d.state.Landed.ID, Correction: true}
+	default:
+		d.next = Action{Kind: Prepare}
+	}
+}
+
+func (d *Driver) record(s State) { d.next = Action{Kind: Record, From: d.state, State: s} }
+
+func (d *Driver) stop() { d.next = Action{Kind: Stop, State: d.state} }
+
+// remove begins to fence the merge of the try.
+func (d *Driver) remove() { d.next = Action{Kind: Delete, Branch: d.state.Try.Branch} }
+
+func (d *Driver) find() {
+	d.next = Action{Kind: Find, Branch: d.state.Try.Branch, Base: d.state.Try.Base}
+}
+
+// Perform tells the driver the outcome of the action that Next returned.
+func (d *Driver) Perform(o Outcome) {
+	switch d.next.Kind {
+	case Stop:
+	case Prepare:
+		d.prepared(o)
+	case Record:
+		d.recorded(o)
+	case Create:
+		d.created(o)
+	case Write:
+		d.written(o)
+	case Authorize:
+		d.authorized(o)
+	case Merge:
+		d.merged(o)
+	case Delete:
+		d.deleted(o)
+	case Fence:
+		d.fence(o)
+	case Find:
+		d.found(o)
+	case Wait:
+		d.remove()
+	case Sweep:
+		d.stop()
+	}
+}
+
+// GiveUp ends a landing whose outcome cannot be learned. It is for a driver whose next
+// action is Wait.
+func (d *Driver) GiveUp() { d.record(d.state.ended(Unknown, d.next.Text)) }
+
+func (d *Driver) prepared(o Outcome) {
+	correction := d.next.Correction
+	switch {
+	case o.Result != Done:
+		d.record(d.state.ended(Failed, o.Text))
+	case correction && o.Unchanged:
+		d.record(d.state.ended(Completed, ""))
+	default:
+		d.record(d.state.begun(Try{
+			Branch: d.newName(), Base: o.Base, Metarange: o.Metarange, Unchanged: o.Unchanged, Correction: correction,
+		}))
+	}
+}
+
+func (d *Driver) recorded(o Outcome) {
+	if o.Result != Done {
+		d.stop()
+		return
+	}
+	d.state, d.merge, d.fenced = d.next.State, Outcome{}, false
+	t := d.state.Try
+	switch {
+	case t == nil:
+		d.resume()
+	case t.Phase == Preparing:
+		d.next = Action{Kind: Create, Branch: t.Branch, Base: t.Base}
+	default:
+		d.next = Action{Kind: Merge, Branch: t.Branch, Correction: t.Correction, Unchanged: t.Unchanged}
+	}
+}
+
+func (d *Driver) created(o Outcome) {
+	if d.goesOn(o) {
+		d.next = Action{Kind: Write, Branch: d.state.Try.Branch, Metarange: d.state.Try.Metarange}
+	}
+}
+
+func (d *Driver) written(o Outcome) {
+	if !d.goesOn(o) {
+		return
+	}
+	if d.state.Try.Correction { // the import is on the destination already
+		d.record(d.state.merging())
+		return
+	}
+	d.next = Action{Kind: Authorize}
+}
+
+func (d *Driver) authorized(o Outcome) {
+	if d.goesOn(o) {
+		d.record(d.state.merging())
+	}
+}
+
+// goesOn reports whether a step of a try that is Preparing was performed. Otherwise it ends
+// the landing if the step was refused, and abandons the name if its outcome is unknown.
+func (d *Driver) goesOn(o Outcome) bool {
+	switch o.Result {
+	case Refused:
+		d.record(d.state.ended(Failed, o.Text))
+	case Lost:
+		d.resume()
+	case Done:
+	}
+	return o.Result == Done
+}
+
+func (d *Driver) merged(o Outcome) {
+	d.merge = o
+	switch o.Result {
+	case Done:
+		d.record(d.state.landed(o.Commit))
+	case Refused: // whatever is between may have sent the request twice: the first may have landed
+		d.find()
+	case Lost:
+		d.remove()
+	}
+}
+
+func (d *Driver) deleted(o Outcome) {
+	if o.Result == Done {
+		d.next = Action{Kind: Fence, Branch: d.state.Try.Branch}
+		return
+	}
+	d.merge.Text = o.Text
+	d.find()
+}
+
+func (d *Driver) fence(o Outcome) {
+	d.fenced = o.Result == Refused && (o.Reason == NoSource || o.Reason == NoTarget)
+	if !d.fenced {
+		d.merge.Text = o.Text
+	}
+	d.find()
+}
+
+func (d *Driver) found(o Outcome) {
+	unknown := d.merge.Result == Lost && !d.fenced
+	switch {
+	case o.Result == Done:
+		d.record(d.state.landed(o.Commit))
+	case o.Reason == NoTarget && !unknown:
+		d.record(d.state.ended(Failed, o.Text))
+	case o.Reason == BaseGone && d.merge.Result == Lost:
+		d.record(d.state.ended(Unknown, o.Text))
+	case unknown:
+		d.next = Action{Kind: Wait, Text: d.merge.Text}
+	case d.merge.Result == Lost:
+		d.begin()
+	case d.merge.Reason == NoChange && d.state.Try.Correction:
+		d.record(d.state.ended(Completed, ""))
+	case d.merge.Reason == NoChange || d.merge.Reason == NoSource:
+		d.begin()
+	default:
+		d.record(d.state.ended(Failed, d.merge.Text))
+	}
+}

@@ -1,0 +1,191 @@
+package landing
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var names = map[Kind]string{
+	Stop: "stop", Prepare: "prepare", Record: "record", Create: "create", Write: "write", Authorize: "authorize",
+	Merge: "merge", Delete: "delete", Fence: "fence", Find: "find", Wait: "wait", Sweep: "sweep",
+}
+
+// drive performs a landing from a state. outcomes are those of some actions, in order, by
+// their names. All others are done. It returns the actions and the last state.
+func drive(t *testing.T, s State, outcomes map[string][]Outcome) (actions string, last State) {
+	t.Helper()
+	d := Resume(s, func() string { return "rf-new" })
+	var took []string
+	for len(took) < 100 {
+		a := d.Next()
+		name := names[a.Kind]
+		took = append(took, name)
+		if a.Kind == Stop {
+			return strings.Join(took, " "), a.State
+		}
+		var o Outcome
+		if given := outcomes[name]; len(given) > 0 {
+			o, outcomes[name] = given[0], given[1:]
+		}
+		d.Perform(o)
+	}
+	t.Fatalf("no end after %v", took)
+	return "", State{}
+}
+
+func prepared(base string, unchanged bool) Outcome {
+	return Outcome{Base: base, Metarange: "tree of " + base, Unchanged: unchanged}
+}
+
+func made(id, parent string) Outcome { return Outcome{Commit: Commit{ID: id, Parent: parent}} }
+
+func refused(reason Reason) Outcome { return Outcome{Result: Refused, Reason: reason, Text: "words"} }
+
+var lost = Outcome{Result: Lost, Text: "lost"}
+
+const begin = "prepare record create write authorize record merge "
+
+func TestActions(t *testing.T) {
+	fenced := map[string][]Outcome{"prepare": {prepared("h", false)}, "merge": {lost}, "fence": {refused(NoSource)}}
+	for name, c := range map[string]struct {
+		outcomes map[string][]Outcome
+		actions  string
+		end      End
+		text     string
+	}{
+		"it lands": {
+			map[string][]Outcome{"prepare": {prepared("h", false)}, "merge": {made("m", "h")}},
+			begin + "record sweep stop", Completed, "",
+		},
+		"a commit was between, and is corrected": {
+			map[string][]Outcome{"prepare": {prepared("h", false), prepared("m", false)}, "merge": {made("m", "other"), made("c", "m")}},
+			begin + "record prepare record create write record merge record sweep stop", Completed, "",
+		},
+		"a commit was between, and nothing is to be corrected": {
+			map[string][]Outcome{"prepare": {prepared("h", false), prepared("m", true)}, "merge": {made("m", "other")}},
+			begin + "record prepare record sweep stop", Completed, "",
+		},
+		"a correction is refused": {
+			map[string][]Outcome{"prepare": {prepared("h", false), prepared("m", false)}, "merge": {made("m", "other"), refused(Other)}, "find": {refused(NotThere)}},
+			begin + "record prepare record create write record merge find record sweep stop", Completed, "words",
+		},
+		"the answer is lost, and it landed": {
+			with(fenced, "find", made("m", "h")),
+			begin + "delete fence find record sweep stop", Completed, "",
+		},
+		"the answer is lost, and it did not land": {
+			with(with(with(fenced, "find", refused(NotThere)), "merge", lost, made("m", "h")), "prepare", prepared("h", false), prepared("h", false)),
+			begin + "delete fence find " + begin + "record sweep stop", Completed, "",
+		},
+		"the answer is lost, and users reset the branch": {
+			with(fenced, "find", refused(BaseGone)),
+			begin + "delete fence find record sweep stop", Unknown, "words",
+		},
+		"the answer is lost, and the branch is dirty for a while": {
+			with(with(fenced, "fence", refused(Other), refused(NoSource)), "find", refused(NotThere), made("m", "h")),
+			begin + "delete fence find wait delete fence find record sweep stop", Completed, "",
+		},
+		"the creation of the branch is lost": {
+			map[string][]Outcome{"prepare": {prepared("h", false), prepared("h", false)}, "create": {lost}, "merge": {made("m", "h")}},
+			"prepare record create " + begin + "record sweep stop", Completed, "",
+		},
+		"the merge is refused": {
+			map[string][]Outcome{"prepare": {prepared("h", false)}, "merge": {refused(Other)}, "find": {refused(NotThere)}},
+			begin + "find record sweep stop", Failed, "words",
+		},
+		"the merge is refused, as it was sent twice": {
+			map[string][]Outcome{"prepare": {prepared("h", false)}, "merge": {refused(NoChange)}, "find": {made("m", "h")}},
+			begin + "find record sweep stop", Completed, "",
+		},
+		"the caller lost the permission": {
+			map[string][]Outcome{"prepare": {prepared("h", false)}, "authorize": {refused(Other)}},
+			"prepare record create write authorize record sweep stop", Failed, "words",
+		},
+		"another driver was faster": {
+			map[string][]Outcome{"prepare": {prepared("h", false)}, "record": {{}, refused(Other)}},
+			"prepare record create write authorize record stop", "", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			actions, last := drive(t, State{}, c.outcomes)
+			if actions != c.actions || last.End != c.end || last.Text != c.text {
+				t.Errorf("%s\nended %q %q, want\n%s\nended %q %q", actions, last.End, last.Text, c.actions, c.end, c.text)
+			}
+		})
+	}
+}
+
+func with(outcomes map[string][]Outcome, name string, o ...Outcome) map[string][]Outcome {
+	all := map[string][]Outcome{name: o}
+	for n, given := range outcomes {
+		if n != name {
+			all[n] = slices.Clone(given)
+		}
+	}
+	return all
+}
+
+// A driver that takes over merges no branch that another one created.
+func TestADriverUsesNoNameOfAnother(t *testing.T) {
+	s := State{}.begun(Try{Branch: "rf-old", Base: "h", Metarange: "t"})
+	actions, last := drive(t, s, map[string][]Outcome{"prepare": {prepared("h", false)}, "merge": {made("m", "h")}})
+	if actions != begin+"record sweep stop" || !slices.Equal(last.Branches, []string{"rf-old", "rf-new"}) {
+		t.Errorf("%s with the branches %q, want a new try with a new branch", actions, last.Branches)
+	}
+	actions, _ = drive(t, s.merging(), map[string][]Outcome{"fence": {refused(NoSource)}, "find": {made("m", "h")}})
+	if want := "delete fence find record sweep stop"; actions != want {
+		t.Errorf("%s, want %s", actions, want)
+	}
+}
+
+func TestTriesAreBounded(t *testing.T) {
+	outcomes := map[string][]Outcome{}
+	for range MaxTries {
+		outcomes["create"] = append(outcomes["create"], lost)
+	}
+	s := State{}
+	for range MaxTries {
+		d := Resume(s, func() string { return "rf-new" })
+		d.Perform(prepared("h", false))
+		s = d.Next().State
+	}
+	if actions, last := drive(t, s, outcomes); actions != "record sweep stop" || last.End != Failed || last.Tries != MaxTries {
+		t.Errorf("%s, %+v, want the landing to fail", actions, last)
+	}
+}
+
+func TestOnlyWhatCannotLandIsCanceled(t *testing.T) {
+	preparing := State{}.begun(Try{Branch: "rf-a", Base: "h"})
+	for name, c := range map[string]struct {
+		state State
+		want  error
+	}{
+		"not begun": {State{}, nil},
+		"preparing": {preparing, nil},
+		"merging":   {preparing.merging(), ErrNotCancelable},
+		"landed":    {preparing.merging().landed(Commit{"m", "other"}), ErrNotCancelable},
+		"ended":     {State{End: Failed}, ErrNotCancelable},
+	} {
+		got, err := c.state.Cancel()
+		if !errors.Is(err, c.want) || c.want == nil && (got.End != Canceled || got.Try != nil) {
+			t.Errorf("%s: %+v, %v, want %v", name, got, err, c.want)
+		}
+	}
+}
+
+func TestStatesAreStoredAsTheyAre(t *testing.T) {
+	s := State{}.begun(Try{Branch: "rf-a", Base: "h", Metarange: "t", Unchanged: true}).merging()
+	for _, s := range []State{{}, s, s.landed(Commit{"m", "other"}), s.ended(Unknown, "words")} {
+		var got State
+		data, err := json.Marshal(s)
+		if err == nil {
+			err = json.Unmarshal(data, &got)
+		}
+		if err != nil || !got.Equal(s) {
+			t.Errorf("%+v, %v, want %+v", got, err, s)
+		}
+	}
+}

@@ -1,0 +1,439 @@
+package landing
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/seeded"
+)
+
+// imported is what the import puts under in/.
+var imported = tree{"in/a": "import", "in/b": "import", "in/c": "import"}
+
+// process is a coordinator that performs the landing.
+type process struct {
+	driver *Driver
+	merge  *merge // the request that it waits for; nil if there is none
+}
+
+// model is one landing with all that can happen to it.
+type model struct {
+	rng     *rand.Rand
+	server  *server
+	store   State // the durable record
+	running []*process
+	merges  []*merge // requests that nobody waits for any more
+	delayed []func() // other requests, which the server has not seen yet
+	names   int
+	moved   bool // a user moved the destination to an older commit, or deleted it
+	gaveUp  bool
+	refused bool // the caller lost the permission
+	noFence bool // fences are answered without being performed
+	seen    map[string]int
+}
+
+func newModel(rng *rand.Rand, seen map[string]int) *model {
+	return &model{rng: rng, server: newServer(), seen: seen}
+}
+
+func (m *model) chance(percent int) bool { return m.rng.IntN(100) < percent }
+
+func (m *model) resume() *process {
+	return &process{driver: Resume(m.store, func() string { m.names++; return "rf-" + strconv.Itoa(m.names) })}
+}
+
+// lose returns whether a request is performed and whether its answer is lost. A request
+// that is not performed may be performed later.
+func (m *model) lose(percent int, perform func()) (o Outcome, lost bool) {
+	if !m.chance(percent) {
+		return Outcome{}, false
+	}
+	switch m.rng.IntN(3) {
+	case 0:
+		perform()
+	case 1:
+		m.delayed = append(m.delayed, perform)
+	}
+	return Outcome{Result: Lost, Text: "answer lost"}, true
+}
+
+// step performs a step of a process. Of each request, percent in 100 lose their answer.
+func (m *model) step(p *process, percent int) {
+	if p.merge != nil {
+		m.await(p, percent)
+		return
+	}
+	a := p.driver.Next()
+	switch a.Kind {
+	case Prepare:
+		p.driver.Perform(m.prepare(a))
+	case Record:
+		p.driver.Perform(m.record(a, percent))
+	case Create:
+		p.driver.Perform(m.request(percent, func() Outcome { return m.create(a) }))
+	case Write:
+		p.driver.Perform(m.request(percent, func() Outcome { return m.write(a) }))
+	case Delete:
+		p.driver.Perform(m.request(percent, func() Outcome { delete(m.server.branches, a.Branch); return Outcome{} }))
+	case Authorize:
+		p.driver.Perform(m.authorize())
+	case Merge:
+		p.merge = &merge{source: a.Branch, mark: a.Branch, correction: a.Correction, allowEmpty: a.Unchanged}
+	case Fence:
+		if m.noFence {
+			p.driver.Perform(Outcome{Result: Refused, Reason: NoSource})
+			return
+		}
+		p.merge = &merge{source: a.Branch, mark: "fence"}
+	case Find:
+		o := m.find(a)
+		m.seen[fmt.Sprintf("find %v %v", o.Result, o.Reason)]++
+		p.driver.Perform(o)
+	case Wait:
+		m.wait(p)
+	case Sweep:
+		m.sweep(a.Branches)
+		p.driver.Perform(Outcome{})
+	case Stop:
+	}
+}
+
+// await lets the request that a process waits for get on, or loses its answer.
+func (m *model) await(p *process, percent int) {
+	if m.chance(percent) {
+		m.merges = append(m.merges, p.merge)
+		p.merge = nil
+		p.driver.Perform(Outcome{Result: Lost, Text: "answer lost"})
+		return
+	}
+	if p.merge.step(m.server); p.merge.answer != nil {
+		p.driver.Perform(*p.merge.answer)
+		p.merge = nil
+	}
+}
+
+func (m *model) request(percent int, perform func() Outcome) Outcome {
+	if o, lost := m.lose(percent, func() { perform() }); lost {
+		return o
+	}
+	return perform()
+}
+
+func (m *model) prepare(a Action) Outcome {
+	base := a.Base
+	if b := m.server.branches[destination]; base == "" && b == nil {
+		return Outcome{Result: Refused, Reason: NoTarget, Text: "branch not found"}
+	} else if base == "" {
+		base = b.head
+	}
+	old := m.server.commits[base].tree
+	next := replace(old, imported)
+	id := m.server.add(commit{parents: []string{base}, tree: next}) // stands for the metarange
+	return Outcome{Base: base, Metarange: id, Unchanged: maps.Equal(old, next)}
+}
+
+func (m *model) record(a Action, percent int) Outcome {
+	swap := func() Outcome {
+		if !m.store.Equal(a.From) {
+			return Outcome{Result: Refused}
+		}
+		m.store = a.State
+		return Outcome{}
+	}
+	if m.chance(percent) {
+		if m.chance(50) {
+			swap()
+		}
+		return Outcome{Result: Lost}
+	}
+	return swap()
+}
+
+func (m *model) create(a Action) Outcome {
+	if m.server.branches[a.Branch] != nil {
+		return Outcome{Result: Refused, Text: "branch exists"}
+	}
+	m.server.branches[a.Branch] = &branch{head: a.Base}
+	return Outcome{}
+}
+
+func (m *model) write(a Action) Outcome {
+	b := m.server.branches[a.Branch]
+	if b == nil {
+		return Outcome{Result: Refused, Text: "branch not found"}
+	}
+	b.move(m.server.add(commit{parents: []string{b.head}, tree: m.server.commits[a.Metarange].tree}))
+	return Outcome{}
+}
+
+func (m *model) authorize() Outcome {
+	if m.refused = m.refused || m.chance(1); m.refused {
+		return Outcome{Result: Refused, Text: "insufficient permissions"}
+	}
+	return Outcome{}
+}
+
+func (m *model) find(a Action) Outcome {
+	b := m.server.branches[destination]
+	if b == nil {
+		return Outcome{Result: Refused, Reason: NoTarget, Text: "branch not found"}
+	}
+	for _, id := range m.server.history(b.head) {
+		c := m.server.commits[id]
+		switch {
+		case c.mark == a.Branch:
+			return Outcome{Commit: Commit{ID: id, Parent: c.parents[0]}}
+		case id == a.Base:
+			return Outcome{Result: Refused, Reason: NotThere}
+		}
+	}
+	return Outcome{Result: Refused, Reason: BaseGone, Text: "the branch was reset"}
+}
+
+func (m *model) wait(p *process) {
+	if m.chance(5) {
+		m.gaveUp = true
+		p.driver.GiveUp()
+		return
+	}
+	p.driver.Perform(Outcome{})
+}
+
+func (m *model) sweep(branches []string) {
+	for _, b := range branches {
+		delete(m.server.branches, b)
+	}
+}
+
+// userActs lets a user change the destination. If moves is set, users also move it to older
+// commits and delete it.
+func (m *model) userActs(moves bool) {
+	b := m.server.branches[destination]
+	switch {
+	case b == nil:
+		m.server.branches[destination] = &branch{head: "c0", version: m.rng.Int()}
+	case m.chance(10):
+		b.dirty = !b.dirty
+	case moves && m.chance(5):
+		m.moved = true
+		ids := m.server.history(b.head)
+		b.move(ids[m.rng.IntN(len(ids))])
+	case moves && m.chance(2):
+		m.moved = true
+		delete(m.server.branches, destination)
+	default:
+		k := []string{"in/a", "in/b", "in/added", "in/old", "out/old", "out/new"}[m.rng.IntN(6)]
+		v := "user " + strconv.Itoa(len(m.server.commits)) // no two writes of a key are equal
+		if m.chance(33) {
+			v = ""
+		}
+		m.server.userCommits(tree{k: v})
+	}
+}
+
+// disturb lets one random thing happen.
+func (m *model) disturb(moves bool) {
+	switch n := m.rng.IntN(100); {
+	case n < 60 && len(m.running) > 0:
+		m.step(m.running[m.rng.IntN(len(m.running))], 8)
+	case n < 75 && len(m.merges) > 0:
+		m.merges[m.rng.IntN(len(m.merges))].advance(m.server)
+	case n < 80 && len(m.delayed) > 0:
+		i := m.rng.IntN(len(m.delayed))
+		perform := m.delayed[i]
+		m.delayed = slices.Delete(m.delayed, i, i+1)
+		perform()
+	case n < 85 && len(m.running) < 4:
+		m.running = append(m.running, m.resume())
+	case n < 87 && len(m.running) > 0:
+		m.kill(m.rng.IntN(len(m.running)))
+	case n < 88 && m.chance(20):
+		if s, err := m.store.Cancel(); err == nil {
+			m.store = s
+		}
+	case n < 94:
+		m.userActs(moves)
+	}
+}
+
+// kill ends a process. The request that it waited for goes on.
+func (m *model) kill(i int) {
+	if r := m.running[i].merge; r != nil {
+		m.merges = append(m.merges, r)
+	}
+	m.running = slices.Delete(m.running, i, i+1)
+}
+
+func (m *merge) advance(s *server) {
+	if m.answer == nil {
+		m.step(s)
+	}
+}
+
+// settle ends all that is in progress, in a random order, and lets a last process end the
+// landing.
+func (m *model) settle() error {
+	last := m.resume()
+	for range 10_000 {
+		switch n := m.rng.IntN(4); {
+		case n == 0 && len(m.merges) > 0:
+			i := m.rng.IntN(len(m.merges))
+			if m.merges[i].advance(m.server); m.merges[i].answer != nil {
+				m.merges = slices.Delete(m.merges, i, i+1)
+			}
+		case n == 1 && len(m.delayed) > 0:
+			m.delayed[0]()
+			m.delayed = m.delayed[1:]
+		case n == 2 && len(m.running) > 0:
+			m.finish(m.rng.IntN(len(m.running)))
+		default:
+			if b := m.server.branches[destination]; b != nil {
+				b.dirty = false
+			}
+			m.step(last, 0)
+		}
+		if a := last.driver.Next(); a.Kind != Stop {
+			continue
+		}
+		if m.store.End != "" && len(m.merges)+len(m.delayed)+len(m.running) == 0 {
+			m.sweep(m.store.Branches) // before the record is forgotten
+			return nil
+		}
+		last = m.resume()
+	}
+	return fmt.Errorf("the landing did not end: %+v", m.store)
+}
+
+// finish lets a process get on that meets no faults, and removes it once it has stopped.
+func (m *model) finish(i int) {
+	m.step(m.running[i], 0)
+	if m.running[i].driver.Next().Kind == Stop {
+		m.running = slices.Delete(m.running, i, i+1)
+	}
+}
+
+// check returns what must never happen, and did.
+func (m *model) check() error {
+	m.seen["end "+string(m.store.End)]++
+	if m.store.End == Unknown && !m.moved && !m.gaveUp {
+		return fmt.Errorf("unknown, although no user moved the branch and nobody gave up: %+v", m.store)
+	}
+	for name := range m.server.branches {
+		if name != destination {
+			return fmt.Errorf("the hidden branch %s is left", name)
+		}
+	}
+	if b := m.server.branches[destination]; b != nil {
+		return m.checkHistory(b.head)
+	}
+	return nil
+}
+
+// checkHistory replays the history of the destination by what each commit is meant to do.
+func (m *model) checkHistory(head string) error {
+	ids := m.server.history(head)
+	slices.Reverse(ids)
+	want, landed, corrected := m.server.commits["c0"].tree, 0, 0
+	var merged tree
+	for _, id := range ids[1:] {
+		switch c := m.server.commits[id]; {
+		case c.changes != nil:
+			want = apply(want, c.changes)
+		case !c.corrects:
+			landed++
+			want, merged = replace(want, imported), c.tree
+		default:
+			corrected++
+			if merged != nil { // else a user moved the branch back to before the merge
+				want = correct(want, merged, m.server.commits[c.parents[0]].tree)
+			}
+		}
+	}
+	exact := !m.moved && m.store.End != Unknown && (m.store.End != Completed || m.store.Text == "")
+	if got := m.server.commits[head].tree; exact && !maps.Equal(got, want) {
+		return fmt.Errorf("%+v: the destination holds %v, want %v", m.store, got, want)
+	}
+	return m.checkCommits(landed, corrected)
+}
+
+// correct gives the keys that nobody changed between two trees what they have in the import.
+func correct(t, from, to tree) tree {
+	changes := tree{}
+	for k := range union(from, imported) {
+		if strings.HasPrefix(k, "in/") && from[k] == to[k] {
+			changes[k] = imported[k]
+		}
+	}
+	return apply(t, changes)
+}
+
+func (m *model) checkCommits(landed, corrected int) error {
+	m.seen["corrections"] += corrected
+	certain := !m.moved && m.store.End != Unknown
+	switch {
+	case landed > 1 || corrected > landed && !m.moved:
+		return fmt.Errorf("the import was landed %d times and corrected %d times", landed, corrected)
+	case certain && (m.store.End == Completed) != (landed == 1):
+		return fmt.Errorf("it ended %s, but was landed %d times", m.store.End, landed)
+	case certain && m.store.Text == "" && (m.store.Corrected != nil) != (corrected == 1):
+		return fmt.Errorf("corrected by %+v, but there are %d corrections", m.store.Corrected, corrected)
+	}
+	return nil
+}
+
+// run lets random things happen to a landing, and returns what must never happen.
+func (m *model) run(moves bool) error {
+	for range 40 + m.rng.IntN(400) {
+		m.disturb(moves)
+	}
+	if err := m.settle(); err != nil {
+		return err
+	}
+	return m.check()
+}
+
+// Whatever crashes, gets lost, comes late or intervenes, an import lands once or not at all,
+// as its state says. It replaces its destination and touches nothing else.
+func TestLandsOnceWhateverHappens(t *testing.T) {
+	for _, moves := range []bool{false, true} {
+		t.Run(fmt.Sprintf("moves=%v", moves), func(t *testing.T) {
+			rng, seen := seeded.Rand(t), map[string]int{}
+			for range 3000 {
+				if err := newModel(rng, seen).run(moves); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, want := range []string{"end completed", "end failed", "end canceled", "end unknown", "corrections", "find 0 0", "find 1 4"} {
+				if seen[want] == 0 {
+					t.Errorf("%q never happened, of %v", want, seen)
+				}
+			}
+		})
+	}
+}
+
+// The model is worth something: it finds what happens without a fence, and on a server on
+// which there is none.
+func TestWithoutAFenceAnImportLandsTwice(t *testing.T) {
+	for name, spoil := range map[string]func(*model){
+		"not performed": func(m *model) { m.noFence = true },
+		"not possible":  func(m *model) { m.server.resolvesOnce = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			rng := seeded.Rand(t)
+			for range 20_000 {
+				m := newModel(rng, map[string]int{})
+				spoil(m)
+				if m.run(false) != nil {
+					return
+				}
+			}
+			t.Error("20,000 landings without a fence were all right")
+		})
+	}
+}
