@@ -22,13 +22,13 @@ const (
 	// Create creates the hidden branch Branch at the commit Base. Its request is sent once.
 	Create
 
-	// Write commits the tree Metarange to Branch. Its request is sent once.
+	// Write commits the tree Metarange to Branch, on Base. Its request is sent once.
 	Write
 
 	// Authorize checks that the caller of the import still may commit.
 	Authorize
 
-	// Merge merges Branch into the destination, as a squash, with Branch as its mark in the
+	// Merge merges Branch, which was made on Base, into the destination, as a squash, with Branch as its mark in the
 	// metadata: for an import so that its changes win, for a correction so that those of
 	// the destination win. It may make an empty commit only if Unchanged is set. Its
 	// request is sent once. Done returns the commit.
@@ -226,13 +226,14 @@ func (d *Driver) recorded(o Outcome) {
 	case t.Phase == Preparing:
 		d.next = Action{Kind: Create, Branch: t.Branch, Base: t.Base}
 	default:
-		d.next = Action{Kind: Merge, Branch: t.Branch, Correction: t.Correction, Unchanged: t.Unchanged}
+		d.next = Action{Kind: Merge, Branch: t.Branch, Base: t.Base, Correction: t.Correction, Unchanged: t.Unchanged}
 	}
 }
 
 func (d *Driver) created(o Outcome) {
 	if d.goesOn(o) {
-		d.next = Action{Kind: Write, Branch: d.state.Try.Branch, Metarange: d.state.Try.Metarange}
+		t := d.state.Try
+		d.next = Action{Kind: Write, Branch: t.Branch, Base: t.Base, Metarange: t.Metarange, Correction: t.Correction}
 	}
 }
 

@@ -1,0 +1,209 @@
+package lakefs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/landing"
+)
+
+// Reserved is the prefix of the keys of a commit's metadata that callers cannot set.
+const Reserved = "rangefleet."
+
+// Keys of the metadata of a merge commit.
+const (
+	markKey     = Reserved + "landing"  // the mark of the landing
+	correctsKey = Reserved + "corrects" // of a correction: the ID of the commit that it corrects
+)
+
+// Destination is where an import lands, and as what.
+type Destination struct {
+	Repository, Branch string
+	Message            string
+	Metadata           map[string]string // without the mark
+}
+
+// Perform performs one of the actions Create, Write, Merge, Delete, Fence and Find of a
+// landing, as the service account l. An error means that the outcome of Find is not known.
+func (s *Server) Perform(ctx context.Context, l Login, d Destination, a landing.Action) (landing.Outcome, error) {
+	switch a.Kind {
+	case landing.Create:
+		return outcome(s.createHidden(ctx, l, d, a)), nil
+	case landing.Write:
+		return outcome(s.writeTree(ctx, l, d, a)), nil
+	case landing.Merge:
+		return s.merge(ctx, l, d, a), nil
+	case landing.Delete:
+		return outcome(s.deleteHidden(ctx, l, d.Repository, a.Branch)), nil
+	case landing.Fence:
+		return s.fence(ctx, l, d, a), nil
+	case landing.Find:
+		return s.find(ctx, l, d, a)
+	default:
+		return landing.Outcome{}, fmt.Errorf("perform a landing: action %d is not one of a server's", a.Kind)
+	}
+}
+
+// outcome says what became of a call that was sent once.
+func outcome(err error) landing.Outcome {
+	switch {
+	case err == nil:
+		return landing.Outcome{}
+	case IsRefused(err):
+		return landing.Outcome{Result: landing.Refused, Text: err.Error()}
+	}
+	return landing.Outcome{Result: landing.Lost, Text: err.Error()}
+}
+
+// says reports whether an error is a refusal with a status and words.
+func says(err error, status int, words string) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == status && strings.Contains(e.Message, words)
+}
+
+func (s *Server) createHidden(ctx context.Context, l Login, d Destination, a landing.Action) error {
+	return s.once(ctx, l, call{
+		operation: "create branch", method: http.MethodPost, path: repositoryPath(d.Repository, "branches"),
+		body: map[string]any{"name": a.Branch, "source": a.Base, "hidden": true},
+	}, writeWithin)
+}
+
+// writeTree commits a metarange whose files are in the namespace. The commit may be empty,
+// because an import that changes nothing makes its commit, too.
+func (s *Server) writeTree(ctx context.Context, l Login, d Destination, a landing.Action) error {
+	return s.once(ctx, l, call{
+		operation: "commit metarange", method: http.MethodPost,
+		path: repositoryPath(d.Repository, "branches", a.Branch, "commits"), query: url.Values{"source_metarange": {a.Metarange}},
+		body: map[string]any{"message": d.Message, "metadata": metadata(d, a), "allow_empty": true},
+	}, writeWithin)
+}
+
+// metadata returns the metadata of the commits of a try.
+func metadata(d Destination, a landing.Action) map[string]string {
+	all := map[string]string{markKey: a.Branch}
+	maps.Copy(all, d.Metadata)
+	if a.Correction {
+		all[correctsKey] = a.Base
+	}
+	return all
+}
+
+// noSource is what the server says of a merge whose source does not exist.
+func noSource(name string) string { return "get commit by ref " + name + ": not found" }
+
+func (s *Server) merge(ctx context.Context, l Login, d Destination, a landing.Action) landing.Outcome {
+	strategy := "source-wins"
+	if a.Correction {
+		strategy = "dest-wins"
+	}
+	var merged struct {
+		Reference string `json:"reference"`
+	}
+	err := s.once(ctx, l, call{
+		operation: "merge", method: http.MethodPost, path: repositoryPath(d.Repository, "refs", a.Branch, "merge", d.Branch),
+		body: map[string]any{
+			"message": d.Message, "metadata": metadata(d, a),
+			"strategy": strategy, "squash_merge": true, "allow_empty": a.Unchanged,
+		},
+		answer: &merged,
+	}, writeWithin)
+	if err == nil {
+		return s.commitOf(ctx, l, d.Repository, merged.Reference)
+	}
+	o := outcome(err)
+	switch {
+	case says(err, http.StatusBadRequest, "no changes"):
+		o.Reason = landing.NoChange
+	case says(err, http.StatusNotFound, noSource(a.Branch)):
+		o.Reason = landing.NoSource
+	case says(err, http.StatusNotFound, "branch not found"):
+		o.Reason = landing.NoTarget
+	}
+	return o
+}
+
+// commitOf returns the outcome of a merge that made a commit. If the commit cannot be read,
+// its parent is unknown, and the outcome is lost.
+func (s *Server) commitOf(ctx context.Context, l Login, repository, id string) landing.Outcome {
+	c, err := s.Commit(ctx, l, repository, id)
+	if err == nil && len(c.Parents) == 0 {
+		err = fmt.Errorf("the merge commit %s has no parent", id)
+	}
+	if err != nil {
+		return landing.Outcome{Result: landing.Lost, Text: err.Error()}
+	}
+	return landing.Outcome{Commit: landing.Commit{ID: c.ID, Parent: c.Parents[0]}}
+}
+
+// deleteHidden deletes a hidden branch. A branch that does not exist is deleted.
+func (s *Server) deleteHidden(ctx context.Context, l Login, repository, branch string) error {
+	err := s.once(ctx, l, call{operation: "delete branch", method: http.MethodDelete, path: repositoryPath(repository, "branches", branch)}, writeWithin)
+	if says(err, http.StatusNotFound, "branch not found") {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) fence(ctx context.Context, l Login, d Destination, a landing.Action) landing.Outcome {
+	err := s.once(ctx, l, call{
+		operation: "fence", method: http.MethodPost, path: repositoryPath(d.Repository, "refs", a.Branch, "merge", d.Branch),
+		body: map[string]any{"message": "fence of " + a.Branch, "squash_merge": true},
+	}, writeWithin)
+	o := outcome(err)
+	switch {
+	case says(err, http.StatusNotFound, noSource(a.Branch)):
+		o.Reason = landing.NoSource
+	case says(err, http.StatusNotFound, "branch not found"):
+		o.Reason = landing.NoTarget
+	}
+	return o
+}
+
+// find looks for the mark in the history of the destination, page by page, from its head to
+// the base.
+func (s *Server) find(ctx context.Context, l Login, d Destination, a landing.Action) (landing.Outcome, error) {
+	for after := ""; ; {
+		page, more, err := s.log(ctx, l, d, a.Base, after)
+		if says(err, http.StatusNotFound, "") {
+			return landing.Outcome{Result: landing.Refused, Reason: landing.NoTarget, Text: err.Error()}, nil
+		}
+		if err != nil {
+			return landing.Outcome{}, err
+		}
+		for _, c := range page {
+			switch {
+			case c.Metadata[markKey] == a.Branch && len(c.Parents) > 0:
+				return landing.Outcome{Commit: landing.Commit{ID: c.ID, Parent: c.Parents[0]}}, nil
+			case c.ID == a.Base:
+				return landing.Outcome{Result: landing.Refused, Reason: landing.NotThere}, nil
+			}
+			after = c.ID
+		}
+		if !more || len(page) == 0 {
+			text := fmt.Sprintf("commit %s is not in the history of branch %q any more", a.Base, d.Branch)
+			return landing.Outcome{Result: landing.Refused, Reason: landing.BaseGone, Text: text}, nil
+		}
+	}
+}
+
+// log returns a page of the destination's commits, newest first, by first parents, up to
+// base inclusive.
+func (s *Server) log(ctx context.Context, l Login, d Destination, base, after string) (page []Commit, more bool, err error) {
+	var answer struct {
+		Pagination struct {
+			HasMore bool `json:"has_more"`
+		} `json:"pagination"`
+		Results []Commit `json:"results"`
+	}
+	err = s.read(ctx, l, call{
+		operation: "list commits", method: http.MethodGet, path: repositoryPath(d.Repository, "refs", d.Branch, "commits"),
+		query:  url.Values{"first_parent": {"true"}, "stop_at": {base}, "amount": {"100"}, "after": {after}},
+		answer: &answer,
+	})
+	return answer.Results, answer.Pagination.HasMore, err
+}

@@ -1,0 +1,112 @@
+package lakefs
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Repository is a repository of the server.
+type Repository struct {
+	ID               string `json:"id"`
+	StorageNamespace string `json:"storage_namespace"` // a URI
+	ReadOnly         bool   `json:"read_only"`
+	Created          int64  `json:"creation_date"` // seconds since 1970
+}
+
+// Commit is a commit of the server.
+type Commit struct {
+	ID          string            `json:"id"`
+	Parents     []string          `json:"parents"`
+	MetarangeID string            `json:"meta_range_id"` // "" is the empty tree
+	Committer   string            `json:"committer"`
+	Message     string            `json:"message"`
+	Created     int64             `json:"creation_date"` // seconds since 1970
+	Generation  int               `json:"generation"`
+	Metadata    map[string]string `json:"metadata"`
+}
+
+func repositoryPath(repository string, more ...string) []string {
+	return append([]string{"repositories", repository}, more...)
+}
+
+// Repository returns a repository.
+func (s *Server) Repository(ctx context.Context, l Login, id string) (r Repository, err error) {
+	err = s.read(ctx, l, call{operation: "get repository", method: http.MethodGet, path: repositoryPath(id), answer: &r})
+	return r, err
+}
+
+// Head returns the ID of the commit at the head of a branch.
+func (s *Server) Head(ctx context.Context, l Login, repository, branch string) (commitID string, err error) {
+	var ref struct {
+		CommitID string `json:"commit_id"`
+	}
+	err = s.read(ctx, l, call{operation: "get branch", method: http.MethodGet, path: repositoryPath(repository, "branches", branch), answer: &ref})
+	if err == nil && ref.CommitID == "" {
+		err = errors.New("get branch: the answer has no commit_id")
+	}
+	return ref.CommitID, err
+}
+
+// Commit returns a commit by its ID.
+func (s *Server) Commit(ctx context.Context, l Login, repository, id string) (c Commit, err error) {
+	err = s.read(ctx, l, call{operation: "get commit", method: http.MethodGet, path: repositoryPath(repository, "commits", id), answer: &c})
+	if err == nil && c.ID == "" {
+		err = errors.New("get commit: the answer has no id")
+	}
+	return c, err
+}
+
+// User returns the name of the user of a login. Everybody who is authenticated may ask.
+func (s *Server) User(ctx context.Context, l Login) (name string, err error) {
+	var me struct {
+		User struct {
+			ID string `json:"id"`
+		} `json:"user"`
+	}
+	err = s.read(ctx, l, call{operation: "get user", method: http.MethodGet, path: []string{"user"}, answer: &me})
+	if err == nil && me.User.ID == "" {
+		err = errors.New("get user: the answer has no user ID")
+	}
+	return me.User.ID, err
+}
+
+// MayWrite checks that a user may write an object under a path of a branch. It says nothing
+// of whether the branch exists.
+func (s *Server) MayWrite(ctx context.Context, l Login, repository, branch, path string) error {
+	return s.read(ctx, l, call{
+		operation: "check write permission", method: http.MethodGet,
+		path: repositoryPath(repository, "branches", branch, "objects", "stage_allowed"), query: url.Values{"path": {path}},
+	})
+}
+
+// noStrategy is a merge strategy that does not exist.
+const noStrategy = "none"
+
+// MayCommit checks that a user may commit to a branch. It says nothing of whether the branch
+// exists. It asks for a merge of the branch into itself by a strategy that does not exist:
+// the server authorizes the caller before it looks at the strategy, and refuses that before
+// it looks at the branch.
+func (s *Server) MayCommit(ctx context.Context, l Login, repository, branch string) error {
+	err := s.read(ctx, l, call{
+		operation: "check commit permission", method: http.MethodPost,
+		path: repositoryPath(repository, "refs", branch, "merge", branch), body: map[string]string{"strategy": noStrategy},
+	})
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest && strings.Contains(e.Message, "strategy") {
+		return nil
+	}
+	if err == nil {
+		return errors.New("check commit permission: the server merged by a strategy that does not exist")
+	}
+	return err
+}
+
+// SetMetadata sets values of a repository's metadata.
+func (s *Server) SetMetadata(ctx context.Context, l Login, repository string, values map[string]string) error {
+	return s.once(ctx, l, call{
+		operation: "set metadata", method: http.MethodPost,
+		path: repositoryPath(repository, "metadata"), body: map[string]any{"metadata": values},
+	}, readWithin)
+}

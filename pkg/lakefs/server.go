@@ -1,0 +1,244 @@
+// Package lakefs calls a lakeFS server: it reads repositories, branches and commits, asks
+// what a caller may do, and performs the actions of a landing (pkg/landing).
+package lakefs
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
+	"github.com/rangefleet/rangefleet/internal/pause"
+)
+
+const (
+	apiBase    = "/api/v1"
+	maxAnswer  = 16 << 20         // bytes of an answer: a page of commits with long metadata
+	readWithin = 30 * time.Second // one attempt of a call that reads
+
+	// writeWithin bounds a call that writes. A merge of large trees takes minutes.
+	writeWithin = 10 * time.Minute
+
+	attempts   = 5 // of a call that reads
+	firstPause = 200 * time.Millisecond
+	mostPause  = 5 * time.Second
+)
+
+// Login is how a request authenticates: the headers of a caller, or the keys of the service
+// account. The zero Login is nobody.
+type Login struct{ header http.Header }
+
+// Keys returns the login of a user with an access key.
+func Keys(accessKeyID, secretAccessKey string) Login {
+	r := http.Request{Header: http.Header{}}
+	r.SetBasicAuth(accessKeyID, secretAccessKey)
+	return Login{r.Header}
+}
+
+// sessionCookies are the cookies that lakeFS's own login, OIDC and SAML set.
+var sessionCookies = []string{"internal_auth_session", "oidc_auth_session", "saml_auth_session"}
+
+// Forward returns the login of whoever sent a request: its Authorization and lakeFS's
+// session cookies, and nothing else of it.
+func Forward(r *http.Request) Login {
+	out := http.Request{Header: http.Header{}}
+	if a := r.Header.Get("Authorization"); a != "" {
+		out.Header.Set("Authorization", a)
+	}
+	for _, name := range sessionCookies {
+		if c, err := r.Cookie(name); err == nil {
+			out.AddCookie(c)
+		}
+	}
+	return Login{out.Header}
+}
+
+// Config says how to reach a server. Zero fields have their defaults.
+type Config struct {
+	URL       string            // http://host:port, optionally with a path before /api/v1
+	Transport http.RoundTripper // default http.DefaultTransport
+
+	// Sleep waits for d or until ctx ends. Default: a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Random returns a number in [0, 1) for the jitter. Default: math/rand/v2.
+	Random func() float64
+
+	Registerer prometheus.Registerer // nil: the metrics are not registered
+}
+
+// Server is a lakeFS server. Its methods may be called concurrently.
+type Server struct {
+	base   string // with /api/v1, without a '/' at its end
+	config Config
+	http   http.Client
+	calls  *prometheus.CounterVec
+}
+
+// New checks the configuration and returns the server. It does not connect.
+func New(config Config) (*Server, error) {
+	u, err := url.Parse(config.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("URL of the lakeFS server: want http://host:port or https://host:port, optionally with a path, and no user or query")
+	}
+	if config.Sleep == nil {
+		config.Sleep = pause.For
+	}
+	if config.Random == nil {
+		config.Random = rand.Float64
+	}
+	base := strings.TrimSuffix(strings.TrimSuffix(config.URL, "/"), apiBase)
+	return &Server{
+		base:   base + apiBase,
+		config: config,
+		// A redirect could send the request and its credentials elsewhere.
+		http: http.Client{
+			Transport:     config.Transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		calls: metric.With(config.Registerer).CounterVec("lakefs_calls_total",
+			"Calls to the lakeFS server, by what they do and the status that it answered (error: none).",
+			metric.By("operation"), metric.By("code")),
+	}, nil
+}
+
+// Error is an answer that is not a success.
+type Error struct {
+	Status  int    // HTTP status
+	Message string // in the server's words, or else the text of the status
+}
+
+// Error returns the message and the status.
+func (e *Error) Error() string { return fmt.Sprintf("lakeFS: %s (HTTP %d)", e.Message, e.Status) }
+
+// refused reports whether the server refused a call: it did not perform it, and never will.
+func (e *Error) refused() bool {
+	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests && e.Status != http.StatusRequestTimeout
+}
+
+// IsRefused reports whether an error is an answer that the same call gets again: not a
+// failure of the network, of the server, or of what is in between.
+func IsRefused(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.refused()
+}
+
+// call is one operation of the API.
+type call struct {
+	operation string // its name in the metrics
+	method    string
+	path      []string // elements after the base, unescaped
+	query     url.Values
+	body      any // sent as JSON unless nil
+	answer    any // a pointer that the JSON of a 2xx answer is read into, unless nil
+}
+
+// read performs a call that changes nothing, again if that may help.
+func (s *Server) read(ctx context.Context, l Login, c call) error {
+	for attempt := 1; ; attempt++ {
+		err := s.once(ctx, l, c, readWithin)
+		if err == nil || IsRefused(err) || attempt == attempts || ctx.Err() != nil {
+			return err
+		}
+		wait := time.Duration(s.config.Random() * float64(pause.Bound(firstPause, mostPause, attempt)))
+		if s.config.Sleep(ctx, wait) != nil {
+			return err
+		}
+	}
+}
+
+// once performs a call by one request.
+func (s *Server) once(ctx context.Context, l Login, c call, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	status, err := s.send(ctx, l, c)
+	code := "error"
+	if status != 0 {
+		code = strconv.Itoa(status)
+	}
+	s.calls.WithLabelValues(c.operation, code).Inc()
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.operation, err)
+	}
+	return nil
+}
+
+// send sends the request of a call and reads the answer. The status is 0 if there is none.
+func (s *Server) send(ctx context.Context, l Login, c call) (status int, err error) {
+	req, err := s.request(ctx, l, c)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return resp.StatusCode, fmt.Errorf("read the answer: %w", err)
+	case len(body) > maxAnswer:
+		return resp.StatusCode, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		return resp.StatusCode, &Error{resp.StatusCode, message(body, resp.StatusCode)}
+	case c.answer == nil:
+		return resp.StatusCode, nil
+	}
+	if err := json.Unmarshal(body, c.answer); err != nil {
+		return resp.StatusCode, fmt.Errorf("the answer is not that of a lakeFS server: %w", err)
+	}
+	return resp.StatusCode, nil
+}
+
+func (s *Server) request(ctx context.Context, l Login, c call) (*http.Request, error) {
+	var body io.Reader
+	if c.body != nil {
+		data, err := json.Marshal(c.body)
+		if err != nil {
+			return nil, fmt.Errorf("encode the request: %w", err)
+		}
+		body = bytes.NewReader(data)
+	}
+	target := s.base
+	for _, element := range c.path {
+		target += "/" + url.PathEscape(element)
+	}
+	if len(c.query) > 0 {
+		target += "?" + c.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	if l.header != nil {
+		req.Header = l.header.Clone()
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
+}
+
+// maxMessage bounds the bytes of a server's message that are kept.
+const maxMessage = 1000
+
+// message returns what an answer says, or else the text of its status.
+func message(body []byte, status int) string {
+	var said struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(body, &said) // what is between may answer anything
+	return cmp.Or(said.Message[:min(len(said.Message), maxMessage)], http.StatusText(status), "status "+strconv.Itoa(status))
+}
