@@ -55,7 +55,7 @@ func takeOff(t *testing.T, from departure, settings ...string) *flight {
 	ref := from(t, repo, base, tree(t, repo, target, []string{"data/new"}, []string{"data/a"}))
 
 	done := make(chan lakefstest.Answer, 1)
-	go func() { done <- mergeTarget(t, repo, ref, landing(nil)) }()
+	go func() { done <- mergeTarget(t, repo, ref, landingBody(nil)) }()
 	expect.Received(t, "the hook of the merge", reached)
 	return &flight{repo, base.ID, done, release, h}
 }
@@ -83,7 +83,7 @@ const sourceGone = "update branch target: get commit by ref " + hidden + ": not 
 // fence puts up the fence.
 func (f *flight) fence(t *testing.T) {
 	t.Helper()
-	mergeTarget(t, f.repo, hidden, landing(nil)).Is(t, http.StatusNotFound, sourceGone)
+	mergeTarget(t, f.repo, hidden, landingBody(nil)).Is(t, http.StatusNotFound, sourceGone)
 }
 
 func TestDeletingTheSourceDoesNotStopAMerge(t *testing.T) {
@@ -111,7 +111,7 @@ func TestFenceStopsAMergeThatRuns(t *testing.T) {
 	f.repo.Put(t, "target", "user/file", "")
 	user := f.repo.CommitAll(t, "target", "a user").ID
 	stage(t, f.repo, user, tree(t, f.repo, "target", []string{"data/new"}, []string{"data/a"}))
-	mergeTarget(t, f.repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	mergeTarget(t, f.repo, hidden, landingBody(nil)).Is(t, http.StatusOK, "")
 	if log := f.repo.Log(t, "target"); log[1].ID != user || log[2].ID != f.base {
 		t.Errorf("the log is %+v", log)
 	}
@@ -127,11 +127,11 @@ func TestFenceStopsAMergeThatArrivesLate(t *testing.T) {
 	proxy.Add(faultproxy.Rule{Method: "POST", Path: regexp.MustCompile("/merge/"), Nth: 1, Before: hold})
 	through := repo.As(proxy.URL, lakefstest.Admin)
 	done := make(chan lakefstest.Answer, 1)
-	go func() { done <- merge(t, through, hidden, landing(nil)) }()
+	go func() { done <- merge(t, through, hidden, landingBody(nil)) }()
 	expect.Received(t, "the merge", reached)
 
 	dropHidden(t, repo)
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusNotFound, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusNotFound, "")
 	release()
 	expect.Received(t, "the answer of the merge", done).Is(t, http.StatusNotFound, "")
 	if head := repo.Head(t, "main"); head != base {
@@ -145,11 +145,11 @@ func TestFenceAfterAMergeLeavesWhatLanded(t *testing.T) {
 	stage(t, repo, base, tree(t, repo, "main", []string{"data/new"}, nil))
 	proxy := faultproxy.Start(t, repo.Endpoint)
 	proxy.Add(faultproxy.Rule{Method: "POST", Path: regexp.MustCompile("/merge/"), Nth: 1, Lose: true})
-	if a, err := repo.As(proxy.URL, lakefstest.Admin).Try(t, "POST", "/repositories/repo/refs/"+hidden+"/merge/main", landing(nil)); err == nil {
+	if a, err := repo.As(proxy.URL, lakefstest.Admin).Try(t, "POST", "/repositories/repo/refs/"+hidden+"/merge/main", landingBody(nil)); err == nil {
 		t.Fatalf("the answer is not lost: %d %s", a.Status, a.Body)
 	}
 	dropHidden(t, repo)
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusNotFound, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusNotFound, "")
 	if log := repo.Log(t, "main"); log[0].Metadata["rangefleet.import"] != "x" || log[1].ID != base {
 		t.Errorf("the log is %+v", log)
 	}
@@ -190,7 +190,7 @@ func TestDirtyBranchCannotBeFenced(t *testing.T) {
 	f := takeOff(t, fromHidden)
 	dropHidden(t, f.repo)
 	f.repo.Put(t, "target", "user/file", "")
-	mergeTarget(t, f.repo, hidden, landing(nil)).Is(t, http.StatusBadRequest, "uncommitted changes (dirty branch)")
+	mergeTarget(t, f.repo, hidden, landingBody(nil)).Is(t, http.StatusBadRequest, "uncommitted changes (dirty branch)")
 	f.land(t).Is(t, http.StatusOK, "")
 	if !f.landed(t) || !slices.Contains(f.repo.Paths(t, "target"), "user/file") {
 		t.Error("the merge did not land, or took the user's file with it")
@@ -203,7 +203,7 @@ func TestFenceByResettingTheSource(t *testing.T) {
 	f := takeOff(t, fromHidden)
 	f.repo.In(t, "PUT", "/branches/"+hidden+"/hard_reset?ref="+f.base, nil).Is(t, http.StatusNoContent, "")
 	const noChanges = "update branch target: no changes"
-	mergeTarget(t, f.repo, hidden, landing(nil)).Is(t, http.StatusBadRequest, noChanges)
+	mergeTarget(t, f.repo, hidden, landingBody(nil)).Is(t, http.StatusBadRequest, noChanges)
 	f.land(t).Is(t, http.StatusBadRequest, noChanges)
 	if f.landed(t) {
 		t.Error("the merge landed")
@@ -215,7 +215,7 @@ func TestFenceWaitsWithBranchOwnership(t *testing.T) {
 	f := takeOff(t, fromHidden, "LAKEFS_GRAVELER_BRANCH_OWNERSHIP_ENABLED=true")
 	dropHidden(t, f.repo)
 	fenced := make(chan lakefstest.Answer, 1)
-	go func() { fenced <- mergeTarget(t, f.repo, hidden, landing(nil)) }()
+	go func() { fenced <- mergeTarget(t, f.repo, hidden, landingBody(nil)) }()
 	select {
 	case a := <-fenced:
 		t.Errorf("the fence does not wait: %d %s", a.Status, a.Body)

@@ -95,7 +95,7 @@ func TestHooksOfALanding(t *testing.T) {
 	h.take()
 
 	stage(t, repo, base, metarange)
-	repo.In(t, "POST", "/refs/"+hidden+"/merge/"+target, landing(nil)).Is(t, http.StatusOK, "")
+	repo.In(t, "POST", "/refs/"+hidden+"/merge/"+target, landingBody(nil)).Is(t, http.StatusOK, "")
 	dropHidden(t, repo)
 	want := []string{"pre-create-branch rf-x", "prepare-commit rf-x", "pre-commit rf-x", "pre-merge target", "pre-delete-branch rf-x"}
 	if got := h.take(); !slices.Equal(got, want) {
@@ -104,7 +104,7 @@ func TestHooksOfALanding(t *testing.T) {
 
 	stage(t, repo, base, tree(t, repo, target, []string{"data/other"}, nil))
 	h.refuses("pre-merge target")
-	repo.In(t, "POST", "/refs/"+hidden+"/merge/"+target, landing(nil)).Is(t, http.StatusPreconditionFailed, "pre-merge hook aborted")
+	repo.In(t, "POST", "/refs/"+hidden+"/merge/"+target, landingBody(nil)).Is(t, http.StatusPreconditionFailed, "pre-merge hook aborted")
 }
 
 // Trap C: lakeFS's own import does call pre-commit of its target.

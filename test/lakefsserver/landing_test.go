@@ -44,8 +44,8 @@ func commitMetarange(t *testing.T, repo lakefstest.Repository, metarange string)
 		object{"message": "of the hidden branch", "metadata": object{"rangefleet.import": "x"}})
 }
 
-// landing is the body of the merge that lands an import.
-func landing(more object) object {
+// landingBody is the body of the merge that lands an import.
+func landingBody(more object) object {
 	body := object{
 		"message": "an import", "metadata": object{"rangefleet.import": "x"}, "strategy": "source-wins", "squash_merge": true,
 	}
@@ -80,7 +80,7 @@ func TestLandingIsOneCommitOnTheHead(t *testing.T) {
 		t.Errorf("the metarange lies at %s", location)
 	}
 	stage(t, repo, base, metarange)
-	answer := merge(t, repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	answer := merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusOK, "")
 	dropHidden(t, repo)
 
 	head := repo.Commit(t, repo.Head(t, "main"))
@@ -111,7 +111,7 @@ func TestTheTreeOfANewRepositoryHasNoMetarange(t *testing.T) {
 func TestLandingSetsNoImportTimestamp(t *testing.T) {
 	repo := start(t)
 	stage(t, repo, "main", tree(t, repo, "main", []string{"data/new"}, nil))
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusOK, "")
 	if a := repo.In(t, "GET", "/metadata", nil).Is(t, http.StatusOK, ""); a.Body != "{}" {
 		t.Errorf("the repository has %s", a.Body)
 	}
@@ -149,12 +149,12 @@ func TestRefusals(t *testing.T) {
 	repo := start(t)
 	metarange := tree(t, repo, "main", []string{"data/new"}, nil)
 	stage(t, repo, "main", metarange)
-	repo.In(t, "POST", "/refs/"+hidden+"/merge/gone", landing(nil)).Is(t, http.StatusNotFound, "branch not found")
-	merge(t, repo, "none", landing(nil)).Is(t, http.StatusNotFound, "update branch main: get commit by ref none: not found")
+	repo.In(t, "POST", "/refs/"+hidden+"/merge/gone", landingBody(nil)).Is(t, http.StatusNotFound, "branch not found")
+	merge(t, repo, "none", landingBody(nil)).Is(t, http.StatusNotFound, "update branch main: get commit by ref none: not found")
 	stranger := repo.As(repo.Endpoint, lakefstest.User{AccessKeyID: "x", SecretAccessKey: "y"})
-	merge(t, stranger, hidden, landing(nil)).Is(t, http.StatusUnauthorized, "error authenticating request")
+	merge(t, stranger, hidden, landingBody(nil)).Is(t, http.StatusUnauthorized, "error authenticating request")
 	repo.Put(t, "main", "user/file", "")
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusBadRequest, "uncommitted changes (dirty branch)")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusBadRequest, "uncommitted changes (dirty branch)")
 }
 
 func TestReadOnlyRepositoryRefusesBranchesButAcceptsImports(t *testing.T) {
@@ -163,7 +163,7 @@ func TestReadOnlyRepositoryRefusesBranchesButAcceptsImports(t *testing.T) {
 	c.Call(t, "POST", "/repositories", object{"name": "repo", "storage_namespace": namespaces(t), "read_only": true}).Is(t, http.StatusCreated, `"read_only":true`)
 	repo := lakefstest.Repository{Client: c, Name: "repo"}
 	repo.In(t, "POST", "/branches", object{"name": hidden, "source": "main", "hidden": true}).Is(t, http.StatusForbidden, "read-only repository")
-	merge(t, repo, "main", landing(nil)).Is(t, http.StatusForbidden, "read-only repository")
+	merge(t, repo, "main", landingBody(nil)).Is(t, http.StatusForbidden, "read-only repository")
 	repo.In(t, "POST", "/branches/main/import", object{
 		"paths":  []object{{"type": "common_prefix", "path": "s3://none/", "destination": "data/"}},
 		"commit": object{"message": "m"},

@@ -142,7 +142,7 @@ func (g guarded) land(t *testing.T, metarange string) (refused string) {
 		{"GET", "/commits/" + g.admin.Head(t, "main"), nil},
 		{"POST", "/branches", object{"name": hidden, "source": "main", "hidden": true}},
 		{"POST", "/branches/" + hidden + "/commits?source_metarange=" + metarange, object{"message": "m"}},
-		{"POST", "/refs/" + hidden + "/merge/main", landing(object{"allow_empty": true})},
+		{"POST", "/refs/" + hidden + "/merge/main", landingBody(object{"allow_empty": true})},
 		{"DELETE", "/branches/" + hidden, nil},
 		{"GET", "/refs/main/commits?amount=1&first_parent=true", nil},
 	} {

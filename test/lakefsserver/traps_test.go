@@ -18,7 +18,7 @@ func landOnce(t *testing.T, repo lakefstest.Repository) (base string) {
 	t.Helper()
 	base = repo.Head(t, "main")
 	stage(t, repo, base, tree(t, repo, "main", []string{"data/new"}, []string{"data/a"}))
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusOK, "")
 	return base
 }
 
@@ -42,7 +42,7 @@ func TestRepeatedMergeRevertsWhatAUserChangedInBetween(t *testing.T) {
 	landOnce(t, repo)
 	landed := checksum(t, repo, "data/new")
 	userCommits(t, repo, "data/new")
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusOK, "")
 	if log := repo.Log(t, "main"); len(log) != 5 || checksum(t, repo, "data/new") != landed {
 		t.Errorf("the log has %d commits", len(log))
 	}
@@ -67,7 +67,7 @@ func TestRepeatedMergeWithoutStrategy(t *testing.T) {
 				userCommits(t, repo, c.changed)
 			}
 			before := repo.Log(t, "main")
-			merge(t, repo, hidden, landing(object{"strategy": ""})).Is(t, c.status, "")
+			merge(t, repo, hidden, landingBody(object{"strategy": ""})).Is(t, c.status, "")
 			after := repo.Log(t, "main")
 			if second := len(after) > len(before); second != (c.status == http.StatusOK) || after[0].MetarangeID != before[0].MetarangeID {
 				t.Errorf("the log is %+v, and was %+v", after, before)
@@ -84,7 +84,7 @@ func TestMergeAfterAnotherCommitIsThreeWay(t *testing.T) {
 	userCommits(t, repo, "data/added")
 	between := userCommits(t, repo, "data/b")
 	theirs := checksum(t, repo, "data/b")
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusOK, "")
 	if head := repo.Commit(t, repo.Head(t, "main")); head.Parents[0] != between {
 		t.Errorf("the parents are %q", head.Parents)
 	}
@@ -104,7 +104,7 @@ func TestProtectionOfAllBranchesForbidsCommitsButNotMerges(t *testing.T) {
 
 	id := commitRecord(t, repo, base, metarange).Is(t, http.StatusNoContent, "").commit
 	commitRecord(t, repo, base, metarange).Is(t, http.StatusConflict, "commit already exists: not unique")
-	merge(t, repo, id, landing(nil)).Is(t, http.StatusOK, "")
+	merge(t, repo, id, landingBody(nil)).Is(t, http.StatusOK, "")
 	if head := repo.Commit(t, repo.Head(t, "main")); head.MetarangeID != metarange || !slices.Equal(head.Parents, []string{base.ID}) {
 		t.Errorf("the head is %+v", head)
 	}
@@ -158,7 +158,7 @@ func TestUnknownMetarangeIsFoundOutAfterTheCommit(t *testing.T) {
 	repo := start(t)
 	stage(t, repo, "main", strings.Repeat("0123456789abcdef", 4))
 	repo.In(t, "GET", "/refs/"+hidden+"/objects/ls", nil).Is(t, http.StatusGone, "No data")
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusGone, "No data")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusGone, "No data")
 	repo.In(t, "DELETE", "/branches/"+hidden, nil).Is(t, http.StatusGone, "No data")
 	repo.In(t, "PUT", "/branches/"+hidden+"/hard_reset?ref=main", nil).Is(t, http.StatusNoContent, "")
 	dropHidden(t, repo)
@@ -169,7 +169,7 @@ func TestUnknownMetarangeLandsWithoutActions(t *testing.T) {
 	server := lakefstest.Start(t, lakefstest.Config{Blockstore: ceph, Settings: []string{"LAKEFS_ACTIONS_ENABLED=false"}})
 	repo := newRepository(t, server, "repo")
 	stage(t, repo, "main", strings.Repeat("0123456789abcdef", 4))
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusOK, "")
 	repo.In(t, "GET", "/refs/main/objects/ls", nil).Is(t, http.StatusGone, "No data")
 }
 
@@ -178,8 +178,8 @@ func TestMergeOfNoChangeNeedsAllowEmpty(t *testing.T) {
 	repo := start(t)
 	base := repo.Commit(t, repo.Head(t, "main"))
 	stage(t, repo, base.ID, base.MetarangeID)
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusBadRequest, "update branch main: no changes")
-	merge(t, repo, hidden, landing(object{"allow_empty": true})).Is(t, http.StatusOK, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusBadRequest, "update branch main: no changes")
+	merge(t, repo, hidden, landingBody(object{"allow_empty": true})).Is(t, http.StatusOK, "")
 	if log := repo.Log(t, "main"); log[0].MetarangeID != base.MetarangeID || !slices.Equal(log[0].Parents, []string{base.ID}) {
 		t.Errorf("the head is %+v", log[0])
 	}
