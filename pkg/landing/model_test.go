@@ -318,7 +318,7 @@ func (m *model) finish(i int) {
 }
 
 // check returns what must never happen, and did.
-func (m *model) check() error {
+func check(m *model) error {
 	m.seen["end "+string(m.store.End)]++
 	if m.store.End == Unknown && !m.moved && !m.gaveUp {
 		return fmt.Errorf("unknown, although no user moved the branch and nobody gave up: %+v", m.store)
@@ -329,13 +329,13 @@ func (m *model) check() error {
 		}
 	}
 	if b := m.server.branches[destination]; b != nil {
-		return m.checkHistory(b.head)
+		return checkHistory(m, b.head)
 	}
 	return nil
 }
 
 // checkHistory replays the history of the destination by what each commit is meant to do.
-func (m *model) checkHistory(head string) error {
+func checkHistory(m *model, head string) error {
 	ids := m.server.history(head)
 	slices.Reverse(ids)
 	want, landed, corrected := m.server.commits["c0"].tree, 0, 0
@@ -358,7 +358,7 @@ func (m *model) checkHistory(head string) error {
 	if got := m.server.commits[head].tree; exact && !maps.Equal(got, want) {
 		return fmt.Errorf("%+v: the destination holds %v, want %v", m.store, got, want)
 	}
-	return m.checkCommits(landed, corrected)
+	return checkCommits(m, landed, corrected)
 }
 
 // correct gives the keys that nobody changed between two trees what they have in the import.
@@ -372,7 +372,7 @@ func correct(t, from, to tree) tree {
 	return apply(t, changes)
 }
 
-func (m *model) checkCommits(landed, corrected int) error {
+func checkCommits(m *model, landed, corrected int) error {
 	m.seen["corrections"] += corrected
 	certain := !m.moved && m.store.End != Unknown
 	switch {
@@ -394,7 +394,7 @@ func (m *model) run(moves bool) error {
 	if err := m.settle(); err != nil {
 		return err
 	}
-	return m.check()
+	return check(m)
 }
 
 // Whatever crashes, gets lost, comes late or intervenes, an import lands once or not at all,
