@@ -27,7 +27,7 @@ func said(status int, message string) answer {
 
 // serve starts a server that gives the answers in turn, the last one for ever, and returns it
 // with the requests that it got.
-func serve(t *testing.T, answers ...answer) (*lakefs.Server, *[]string) {
+func serve(t *testing.T, answers ...answer) (*lakefs.Session, *[]string) {
 	t.Helper()
 	var got []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,10 +40,10 @@ func serve(t *testing.T, answers ...answer) (*lakefs.Server, *[]string) {
 		fmt.Fprint(w, a.body)
 	}))
 	t.Cleanup(s.Close)
-	server, err := lakefs.New(lakefs.Config{
+	server, err := lakefs.Open(lakefs.Config{
 		URL: s.URL, Transport: &http.Transport{DisableKeepAlives: true},
 		Sleep: func(context.Context, time.Duration) error { return nil },
-	})
+	}, lakefs.Keys("key", "secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestOutcomes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, got := serve(t, c.answers...)
-			o, err := server.Perform(t.Context(), lakefs.Keys("a", "s"), destination, landing.Action{Kind: c.kind, Branch: "rf-x", Base: "h", Metarange: "t"})
+			o, err := server.Perform(t.Context(), destination, landing.Action{Kind: c.kind, Branch: "rf-x", Base: "h", Metarange: "t"})
 			if o.Result != landing.Done && o.Text == "" {
 				t.Error("no words")
 			}
@@ -125,7 +125,7 @@ func TestFind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, _ := serve(t, c.answers...)
-			o, err := server.Perform(t.Context(), lakefs.Keys("a", "s"), destination, landing.Action{Kind: landing.Find, Branch: "rf-x", Base: "h"})
+			o, err := server.Perform(t.Context(), destination, landing.Action{Kind: landing.Find, Branch: "rf-x", Base: "h"})
 			o.Text = ""
 			if err != nil || o != c.want {
 				t.Errorf("%+v, %v, want %+v", o, err, c.want)
@@ -133,31 +133,30 @@ func TestFind(t *testing.T) {
 		})
 	}
 	server, got := serve(t, answer{503, ""})
-	if o, err := server.Perform(t.Context(), lakefs.Keys("a", "s"), destination, landing.Action{Kind: landing.Find, Branch: "rf-x"}); err == nil || len(*got) != 5 {
+	if o, err := server.Perform(t.Context(), destination, landing.Action{Kind: landing.Find, Branch: "rf-x"}); err == nil || len(*got) != 5 {
 		t.Errorf("a server that is out of reach: %+v, %v after %d requests, want an error after 5", o, err, len(*got))
 	}
 }
 
 func TestOnlyActionsOfTheServerArePerformed(t *testing.T) {
 	server, got := serve(t, answer{200, "{}"})
-	if _, err := server.Perform(t.Context(), lakefs.Login{}, destination, landing.Action{Kind: landing.Prepare}); err == nil || len(*got) != 0 {
+	if _, err := server.Perform(t.Context(), destination, landing.Action{Kind: landing.Prepare}); err == nil || len(*got) != 0 {
 		t.Errorf("%v, %q, want an error and no request", err, *got)
 	}
 }
 
 func TestReads(t *testing.T) {
-	l := lakefs.Keys("key", "secret")
 	server, got := serve(t, answer{200, `{"id":"repo/x","storage_namespace":"s3://b/p","read_only":true,"creation_date":7}`})
-	if r, err := server.Repository(t.Context(), l, "repo/x"); err != nil || r != (lakefs.Repository{ID: "repo/x", StorageNamespace: "s3://b/p", ReadOnly: true, Created: 7}) {
+	if r, err := server.Repository(t.Context(), "repo/x"); err != nil || r != (lakefs.Repository{ID: "repo/x", StorageNamespace: "s3://b/p", ReadOnly: true, Created: 7}) {
 		t.Errorf("Repository = %+v, %v", r, err)
 	}
 	if want := "GET /api/v1/repositories/repo%2Fx Basic a2V5OnNlY3JldA=="; (*got)[0] != want {
 		t.Errorf("it was asked %q, want %q", (*got)[0], want)
 	}
-	for name, read := range map[string]func(s *lakefs.Server) error{
-		"Head":   func(s *lakefs.Server) error { _, err := s.Head(t.Context(), l, "repo", "main"); return err },
-		"Commit": func(s *lakefs.Server) error { _, err := s.Commit(t.Context(), l, "repo", "c"); return err },
-		"User":   func(s *lakefs.Server) error { _, err := s.User(t.Context(), l); return err },
+	for name, read := range map[string]func(s *lakefs.Session) error{
+		"Head":   func(s *lakefs.Session) error { _, err := s.Head(t.Context(), "repo", "main"); return err },
+		"Commit": func(s *lakefs.Session) error { _, err := s.Commit(t.Context(), "repo", "c"); return err },
+		"User":   func(s *lakefs.Session) error { _, err := s.User(t.Context(), l); return err },
 	} {
 		server, _ := serve(t, answer{200, "{}"})
 		if err := read(server); err == nil {
@@ -182,7 +181,7 @@ func TestMayCommit(t *testing.T) {
 		"a broken proxy": {answer{502, ""}, "Bad Gateway"},
 	} {
 		server, _ := serve(t, c.answer)
-		err := server.MayCommit(t.Context(), lakefs.Login{}, "repo", "main")
+		err := server.MayCommit(t.Context(), "repo", "main")
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
@@ -198,7 +197,7 @@ func TestForward(t *testing.T) {
 		r.AddCookie(&http.Cookie{Name: name, Value: "of " + name}) //nolint:gosec // a request's
 	}
 	server, got := serve(t, answer{204, ""})
-	if err := server.MayWrite(t.Context(), lakefs.Forward(r), "repo", "main", "a b/"); err != nil {
+	if err := server.As(lakefs.Forward(r)).MayWrite(t.Context(), "repo", "main", "a b/"); err != nil {
 		t.Fatal(err)
 	}
 	want := `GET /api/v1/repositories/repo/branches/main/objects/stage_allowed?path=a+b%2F Bearer token` +
@@ -210,19 +209,19 @@ func TestForward(t *testing.T) {
 
 func TestAnswersAreBounded(t *testing.T) {
 	server, _ := serve(t, answer{200, strings.Repeat(" ", 16<<20+1)})
-	if _, err := server.Commit(t.Context(), lakefs.Login{}, "repo", "c"); err == nil || !strings.Contains(err.Error(), "more than 16777216 bytes") {
+	if _, err := server.Commit(t.Context(), "repo", "c"); err == nil || !strings.Contains(err.Error(), "more than 16777216 bytes") {
 		t.Errorf("%v, want the bound", err)
 	}
 	server, _ = serve(t, said(400, strings.Repeat("x", 5000)))
-	if _, err := server.Commit(t.Context(), lakefs.Login{}, "repo", "c"); len(err.Error()) > 1100 {
+	if _, err := server.Commit(t.Context(), "repo", "c"); len(err.Error()) > 1100 {
 		t.Errorf("an error of %d bytes", len(err.Error()))
 	}
 }
 
-func TestNewRefusesWhatIsNoServer(t *testing.T) {
+func TestOpenRefusesWhatIsNoServer(t *testing.T) {
 	for _, u := range []string{"", "lakefs:8000", "ftp://h", "http://", "http://u:secret@h", "http://h?q", "http://h/#f", "http://[::1"} {
-		if _, err := lakefs.New(lakefs.Config{URL: u}); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("New(%q): %v, want an error without a secret", u, err)
+		if _, err := lakefs.Open(lakefs.Config{URL: u}, lakefs.Login{}); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("Open(%q): %v, want an error without a secret", u, err)
 		}
 	}
 }

@@ -29,21 +29,21 @@ type Destination struct {
 }
 
 // Perform performs one of the actions Create, Write, Merge, Delete, Fence and Find of a
-// landing, as the service account l. An error means that the outcome of Find is not known.
-func (s *Server) Perform(ctx context.Context, l Login, d Destination, a landing.Action) (landing.Outcome, error) {
+// landing. An error means that the outcome of Find is not known.
+func (s *Session) Perform(ctx context.Context, d Destination, a landing.Action) (landing.Outcome, error) {
 	switch a.Kind {
 	case landing.Create:
-		return outcome(s.createHidden(ctx, l, d, a)), nil
+		return outcome(s.createHidden(ctx, d, a)), nil
 	case landing.Write:
-		return outcome(s.writeTree(ctx, l, d, a)), nil
+		return outcome(s.writeTree(ctx, d, a)), nil
 	case landing.Merge:
-		return s.merge(ctx, l, d, a), nil
+		return s.merge(ctx, d, a), nil
 	case landing.Delete:
-		return outcome(s.deleteHidden(ctx, l, d.Repository, a.Branch)), nil
+		return outcome(s.deleteHidden(ctx, d.Repository, a.Branch)), nil
 	case landing.Fence:
-		return s.fence(ctx, l, d, a), nil
+		return s.fence(ctx, d, a), nil
 	case landing.Find:
-		return s.find(ctx, l, d, a)
+		return s.find(ctx, d, a)
 	default:
 		return landing.Outcome{}, fmt.Errorf("perform a landing: action %d is not one of a server's", a.Kind)
 	}
@@ -66,8 +66,8 @@ func says(err error, status int, words string) bool {
 	return ok && e.Status == status && strings.Contains(e.Message, words)
 }
 
-func (s *Server) createHidden(ctx context.Context, l Login, d Destination, a landing.Action) error {
-	return s.once(ctx, l, call{
+func (s *Session) createHidden(ctx context.Context, d Destination, a landing.Action) error {
+	return s.once(ctx, call{
 		operation: "create branch", method: http.MethodPost, path: repositoryPath(d.Repository, "branches"),
 		body: map[string]any{"name": a.Branch, "source": a.Base, "hidden": true},
 	}, writeWithin)
@@ -75,8 +75,8 @@ func (s *Server) createHidden(ctx context.Context, l Login, d Destination, a lan
 
 // writeTree commits a metarange whose files are in the namespace. The commit may be empty,
 // because an import that changes nothing makes its commit, too.
-func (s *Server) writeTree(ctx context.Context, l Login, d Destination, a landing.Action) error {
-	return s.once(ctx, l, call{
+func (s *Session) writeTree(ctx context.Context, d Destination, a landing.Action) error {
+	return s.once(ctx, call{
 		operation: "commit metarange", method: http.MethodPost,
 		path: repositoryPath(d.Repository, "branches", a.Branch, "commits"), query: url.Values{"source_metarange": {a.Metarange}},
 		body: map[string]any{"message": d.Message, "metadata": metadata(d, a), "allow_empty": true},
@@ -96,7 +96,7 @@ func metadata(d Destination, a landing.Action) map[string]string {
 // noSource is what the server says of a merge whose source does not exist.
 func noSource(name string) string { return "get commit by ref " + name + ": not found" }
 
-func (s *Server) merge(ctx context.Context, l Login, d Destination, a landing.Action) landing.Outcome {
+func (s *Session) merge(ctx context.Context, d Destination, a landing.Action) landing.Outcome {
 	strategy := "source-wins"
 	if a.Correction {
 		strategy = "dest-wins"
@@ -104,7 +104,7 @@ func (s *Server) merge(ctx context.Context, l Login, d Destination, a landing.Ac
 	var merged struct {
 		Reference string `json:"reference"`
 	}
-	err := s.once(ctx, l, call{
+	err := s.once(ctx, call{
 		operation: "merge", method: http.MethodPost, path: repositoryPath(d.Repository, "refs", a.Branch, "merge", d.Branch),
 		body: map[string]any{
 			"message": d.Message, "metadata": metadata(d, a),
@@ -113,7 +113,7 @@ func (s *Server) merge(ctx context.Context, l Login, d Destination, a landing.Ac
 		answer: &merged,
 	}, writeWithin)
 	if err == nil {
-		return s.commitOf(ctx, l, d.Repository, merged.Reference)
+		return s.commitOf(ctx, d.Repository, merged.Reference)
 	}
 	o := outcome(err)
 	switch {
@@ -129,8 +129,8 @@ func (s *Server) merge(ctx context.Context, l Login, d Destination, a landing.Ac
 
 // commitOf returns the outcome of a merge that made a commit. If the commit cannot be read,
 // its parent is unknown, and the outcome is lost.
-func (s *Server) commitOf(ctx context.Context, l Login, repository, id string) landing.Outcome {
-	c, err := s.Commit(ctx, l, repository, id)
+func (s *Session) commitOf(ctx context.Context, repository, id string) landing.Outcome {
+	c, err := s.Commit(ctx, repository, id)
 	if err == nil && len(c.Parents) == 0 {
 		err = fmt.Errorf("the merge commit %s has no parent", id)
 	}
@@ -141,16 +141,16 @@ func (s *Server) commitOf(ctx context.Context, l Login, repository, id string) l
 }
 
 // deleteHidden deletes a hidden branch. A branch that does not exist is deleted.
-func (s *Server) deleteHidden(ctx context.Context, l Login, repository, branch string) error {
-	err := s.once(ctx, l, call{operation: "delete branch", method: http.MethodDelete, path: repositoryPath(repository, "branches", branch)}, writeWithin)
+func (s *Session) deleteHidden(ctx context.Context, repository, branch string) error {
+	err := s.once(ctx, call{operation: "delete branch", method: http.MethodDelete, path: repositoryPath(repository, "branches", branch)}, writeWithin)
 	if says(err, http.StatusNotFound, "branch not found") {
 		return nil
 	}
 	return err
 }
 
-func (s *Server) fence(ctx context.Context, l Login, d Destination, a landing.Action) landing.Outcome {
-	err := s.once(ctx, l, call{
+func (s *Session) fence(ctx context.Context, d Destination, a landing.Action) landing.Outcome {
+	err := s.once(ctx, call{
 		operation: "fence", method: http.MethodPost, path: repositoryPath(d.Repository, "refs", a.Branch, "merge", d.Branch),
 		body: map[string]any{"message": "fence of " + a.Branch, "squash_merge": true},
 	}, writeWithin)
@@ -166,9 +166,9 @@ func (s *Server) fence(ctx context.Context, l Login, d Destination, a landing.Ac
 
 // find looks for the mark in the history of the destination, page by page, from its head to
 // the base.
-func (s *Server) find(ctx context.Context, l Login, d Destination, a landing.Action) (landing.Outcome, error) {
+func (s *Session) find(ctx context.Context, d Destination, a landing.Action) (landing.Outcome, error) {
 	for after := ""; ; {
-		page, more, err := s.log(ctx, l, d, a.Base, after)
+		page, more, err := s.log(ctx, d, a.Base, after)
 		if says(err, http.StatusNotFound, "") {
 			return landing.Outcome{Result: landing.Refused, Reason: landing.NoTarget, Text: err.Error()}, nil
 		}
@@ -193,14 +193,14 @@ func (s *Server) find(ctx context.Context, l Login, d Destination, a landing.Act
 
 // log returns a page of the destination's commits, newest first, by first parents, up to
 // base inclusive.
-func (s *Server) log(ctx context.Context, l Login, d Destination, base, after string) (page []Commit, more bool, err error) {
+func (s *Session) log(ctx context.Context, d Destination, base, after string) (page []Commit, more bool, err error) {
 	var answer struct {
 		Pagination struct {
 			HasMore bool `json:"has_more"`
 		} `json:"pagination"`
 		Results []Commit `json:"results"`
 	}
-	err = s.read(ctx, l, call{
+	err = s.read(ctx, call{
 		operation: "list commits", method: http.MethodGet, path: repositoryPath(d.Repository, "refs", d.Branch, "commits"),
 		query:  url.Values{"first_parent": {"true"}, "stop_at": {base}, "amount": {"100"}, "after": {after}},
 		answer: &answer,

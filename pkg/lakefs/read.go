@@ -33,17 +33,17 @@ func repositoryPath(repository string, more ...string) []string {
 }
 
 // Repository returns a repository.
-func (s *Server) Repository(ctx context.Context, l Login, id string) (r Repository, err error) {
-	err = s.read(ctx, l, call{operation: "get repository", method: http.MethodGet, path: repositoryPath(id), answer: &r})
+func (s *Session) Repository(ctx context.Context, id string) (r Repository, err error) {
+	err = s.read(ctx, call{operation: "get repository", method: http.MethodGet, path: repositoryPath(id), answer: &r})
 	return r, err
 }
 
 // Head returns the ID of the commit at the head of a branch.
-func (s *Server) Head(ctx context.Context, l Login, repository, branch string) (commitID string, err error) {
+func (s *Session) Head(ctx context.Context, repository, branch string) (commitID string, err error) {
 	var ref struct {
 		CommitID string `json:"commit_id"`
 	}
-	err = s.read(ctx, l, call{operation: "get branch", method: http.MethodGet, path: repositoryPath(repository, "branches", branch), answer: &ref})
+	err = s.read(ctx, call{operation: "get branch", method: http.MethodGet, path: repositoryPath(repository, "branches", branch), answer: &ref})
 	if err == nil && ref.CommitID == "" {
 		err = errors.New("get branch: the answer has no commit_id")
 	}
@@ -51,8 +51,8 @@ func (s *Server) Head(ctx context.Context, l Login, repository, branch string) (
 }
 
 // Commit returns a commit by its ID.
-func (s *Server) Commit(ctx context.Context, l Login, repository, id string) (c Commit, err error) {
-	err = s.read(ctx, l, call{operation: "get commit", method: http.MethodGet, path: repositoryPath(repository, "commits", id), answer: &c})
+func (s *Session) Commit(ctx context.Context, repository, id string) (c Commit, err error) {
+	err = s.read(ctx, call{operation: "get commit", method: http.MethodGet, path: repositoryPath(repository, "commits", id), answer: &c})
 	if err == nil && c.ID == "" {
 		err = errors.New("get commit: the answer has no id")
 	}
@@ -60,13 +60,13 @@ func (s *Server) Commit(ctx context.Context, l Login, repository, id string) (c 
 }
 
 // User returns the name of the user of a login. Everybody who is authenticated may ask.
-func (s *Server) User(ctx context.Context, l Login) (name string, err error) {
+func (s *Session) User(ctx context.Context) (name string, err error) {
 	var me struct {
 		User struct {
 			ID string `json:"id"`
 		} `json:"user"`
 	}
-	err = s.read(ctx, l, call{operation: "get user", method: http.MethodGet, path: []string{"user"}, answer: &me})
+	err = s.read(ctx, call{operation: "get user", method: http.MethodGet, path: []string{"user"}, answer: &me})
 	if err == nil && me.User.ID == "" {
 		err = errors.New("get user: the answer has no user ID")
 	}
@@ -75,8 +75,8 @@ func (s *Server) User(ctx context.Context, l Login) (name string, err error) {
 
 // MayWrite checks that a user may write an object under a path of a branch. It says nothing
 // of whether the branch exists.
-func (s *Server) MayWrite(ctx context.Context, l Login, repository, branch, path string) error {
-	return s.read(ctx, l, call{
+func (s *Session) MayWrite(ctx context.Context, repository, branch, path string) error {
+	return s.read(ctx, call{
 		operation: "check write permission", method: http.MethodGet,
 		path: repositoryPath(repository, "branches", branch, "objects", "stage_allowed"), query: url.Values{"path": {path}},
 	})
@@ -89,8 +89,8 @@ const noStrategy = "none"
 // exists. It asks for a merge of the branch into itself by a strategy that does not exist:
 // the server authorizes the caller before it looks at the strategy, and refuses that before
 // it looks at the branch.
-func (s *Server) MayCommit(ctx context.Context, l Login, repository, branch string) error {
-	err := s.read(ctx, l, call{
+func (s *Session) MayCommit(ctx context.Context, repository, branch string) error {
+	err := s.read(ctx, call{
 		operation: "check commit permission", method: http.MethodPost,
 		path: repositoryPath(repository, "refs", branch, "merge", branch), body: map[string]string{"strategy": noStrategy},
 	})
@@ -104,8 +104,8 @@ func (s *Server) MayCommit(ctx context.Context, l Login, repository, branch stri
 }
 
 // SetMetadata sets values of a repository's metadata.
-func (s *Server) SetMetadata(ctx context.Context, l Login, repository string, values map[string]string) error {
-	return s.once(ctx, l, call{
+func (s *Session) SetMetadata(ctx context.Context, repository string, values map[string]string) error {
+	return s.once(ctx, call{
 		operation: "set metadata", method: http.MethodPost,
 		path: repositoryPath(repository, "metadata"), body: map[string]any{"metadata": values},
 	}, readWithin)

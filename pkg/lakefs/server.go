@@ -36,8 +36,8 @@ const (
 	mostPause  = 5 * time.Second
 )
 
-// Login is how a request authenticates: the headers of a caller, or the keys of the service
-// account. The zero Login is nobody.
+// Login is how a request authenticates: the headers of a caller, or the keys of a user. The
+// zero Login is nobody. It is a secret: it is never logged or stored.
 type Login struct{ header http.Header }
 
 // Keys returns the login of a user with an access key.
@@ -78,16 +78,25 @@ type Config struct {
 	Registerer prometheus.Registerer // nil: the metrics are not registered
 }
 
-// Server is a lakeFS server. Its methods may be called concurrently.
-type Server struct {
+// Session makes calls with one login. Its methods may be called concurrently.
+type Session struct {
+	server *server
+	login  Login
+}
+
+// As returns the session of another login at the same server.
+func (s *Session) As(l Login) *Session { return &Session{s.server, l} }
+
+// server is a lakeFS server.
+type server struct {
 	base   string // with /api/v1, without a '/' at its end
 	config Config
 	http   http.Client
 	calls  *prometheus.CounterVec
 }
 
-// New checks the configuration and returns the server. It does not connect.
-func New(config Config) (*Server, error) {
+// Open checks the configuration and returns a session. It does not connect.
+func Open(config Config, l Login) (*Session, error) {
 	u, err := url.Parse(config.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("URL of the lakeFS server: want http://host:port or https://host:port, optionally with a path, and no user or query")
@@ -99,7 +108,7 @@ func New(config Config) (*Server, error) {
 		config.Random = rand.Float64
 	}
 	base := strings.TrimSuffix(strings.TrimSuffix(config.URL, "/"), apiBase)
-	return &Server{
+	return &Session{login: l, server: &server{
 		base:   base + apiBase,
 		config: config,
 		// A redirect could send the request and its credentials elsewhere.
@@ -110,7 +119,7 @@ func New(config Config) (*Server, error) {
 		calls: metric.With(config.Registerer).CounterVec("lakefs_calls_total",
 			"Calls to the lakeFS server, by what they do and the status that it answered (error: none).",
 			metric.By("operation"), metric.By("code")),
-	}, nil
+	}}, nil
 }
 
 // Error is an answer that is not a success.
@@ -145,29 +154,29 @@ type call struct {
 }
 
 // read performs a call that changes nothing, again if that may help.
-func (s *Server) read(ctx context.Context, l Login, c call) error {
+func (s *Session) read(ctx context.Context, c call) error {
 	for attempt := 1; ; attempt++ {
-		err := s.once(ctx, l, c, readWithin)
+		err := s.once(ctx, c, readWithin)
 		if err == nil || IsRefused(err) || attempt == attempts || ctx.Err() != nil {
 			return err
 		}
-		wait := time.Duration(s.config.Random() * float64(pause.Bound(firstPause, mostPause, attempt)))
-		if s.config.Sleep(ctx, wait) != nil {
+		wait := time.Duration(s.server.config.Random() * float64(pause.Bound(firstPause, mostPause, attempt)))
+		if s.server.config.Sleep(ctx, wait) != nil {
 			return err
 		}
 	}
 }
 
 // once performs a call by one request.
-func (s *Server) once(ctx context.Context, l Login, c call, within time.Duration) error {
+func (s *Session) once(ctx context.Context, c call, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	status, err := s.send(ctx, l, c)
+	status, err := s.server.send(ctx, s.login, c)
 	code := "error"
 	if status != 0 {
 		code = strconv.Itoa(status)
 	}
-	s.calls.WithLabelValues(c.operation, code).Inc()
+	s.server.calls.WithLabelValues(c.operation, code).Inc()
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.operation, err)
 	}
@@ -175,7 +184,7 @@ func (s *Server) once(ctx context.Context, l Login, c call, within time.Duration
 }
 
 // send sends the request of a call and reads the answer. The status is 0 if there is none.
-func (s *Server) send(ctx context.Context, l Login, c call) (status int, err error) {
+func (s *server) send(ctx context.Context, l Login, c call) (status int, err error) {
 	req, err := s.request(ctx, l, c)
 	if err != nil {
 		return 0, err
@@ -202,7 +211,7 @@ func (s *Server) send(ctx context.Context, l Login, c call) (status int, err err
 	return resp.StatusCode, nil
 }
 
-func (s *Server) request(ctx context.Context, l Login, c call) (*http.Request, error) {
+func (s *server) request(ctx context.Context, l Login, c call) (*http.Request, error) {
 	var body io.Reader
 	if c.body != nil {
 		data, err := json.Marshal(c.body)

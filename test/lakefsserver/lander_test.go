@@ -23,7 +23,7 @@ var imported = []string{"data/a", "data/new"}
 // lander lands an import on main, as a coordinator does.
 type lander struct {
 	repo   lakefstest.Repository
-	server *lakefs.Server // by way of the proxy
+	server *lakefs.Session // by way of the proxy
 	proxy  *faultproxy.Proxy
 	store  landing.State // the durable record
 	names  int
@@ -32,7 +32,8 @@ type lander struct {
 func newLander(t *testing.T, repo lakefstest.Repository) *lander {
 	t.Helper()
 	proxy := faultproxy.Start(t, repo.Endpoint)
-	server, err := lakefs.New(lakefs.Config{URL: proxy.URL, Transport: &http.Transport{DisableKeepAlives: true}})
+	login := lakefs.Keys(lakefstest.Admin.AccessKeyID, lakefstest.Admin.SecretAccessKey)
+	server, err := lakefs.Open(lakefs.Config{URL: proxy.URL, Transport: &http.Transport{DisableKeepAlives: true}}, login)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +79,8 @@ func (l *lander) sweep(t *testing.T, branches []string) {
 
 func (l *lander) perform(t *testing.T, a landing.Action) landing.Outcome {
 	t.Helper()
-	login := lakefs.Keys(lakefstest.Admin.AccessKeyID, lakefstest.Admin.SecretAccessKey)
 	to := lakefs.Destination{Repository: l.repo.Name, Branch: "main", Message: "an import", Metadata: map[string]string{"k": "v"}}
-	o, err := l.server.Perform(t.Context(), login, to, a)
+	o, err := l.server.Perform(t.Context(), to, a)
 	if err != nil {
 		t.Fatal(err)
 	}
