@@ -10,6 +10,7 @@ package imports
 import (
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/landing"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -129,6 +130,9 @@ type Record struct {
 	Problem string `json:"problem,omitempty"`
 
 	Attempt *Attempt `json:"attempt,omitempty"` // set from Committing on
+	// Landing is the state of the landing on a lakeFS server; nil before that, and if the
+	// import lands on a branch of the catalog.
+	Landing *landing.State `json:"landing,omitempty"`
 	// Changes is how the branch differs, or would differ, from before; set exactly in
 	// Completed and Previewed.
 	Changes *metarange.Changes `json:"changes,omitempty"`

@@ -156,7 +156,7 @@ func TestReads(t *testing.T) {
 	for name, read := range map[string]func(s *lakefs.Session) error{
 		"Head":   func(s *lakefs.Session) error { _, err := s.Head(t.Context(), "repo", "main"); return err },
 		"Commit": func(s *lakefs.Session) error { _, err := s.Commit(t.Context(), "repo", "c"); return err },
-		"User":   func(s *lakefs.Session) error { _, err := s.User(t.Context(), l); return err },
+		"User":   func(s *lakefs.Session) error { _, err := s.User(t.Context()); return err },
 	} {
 		server, _ := serve(t, answer{200, "{}"})
 		if err := read(server); err == nil {

@@ -137,7 +137,14 @@ func (s *Session) commitOf(ctx context.Context, repository, id string) landing.O
 	if err != nil {
 		return landing.Outcome{Result: landing.Lost, Text: err.Error()}
 	}
-	return landing.Outcome{Commit: landing.Commit{ID: c.ID, Parent: c.Parents[0]}}
+	return landing.Outcome{Commit: landed(c)}
+}
+
+// landed returns a merge commit, which has a parent.
+func landed(c Commit) landing.Commit {
+	return landing.Commit{
+		ID: c.ID, Parent: c.Parents[0], Metarange: c.MetarangeID, Committer: c.Committer, Created: c.Created, Generation: c.Generation,
+	}
 }
 
 // deleteHidden deletes a hidden branch. A branch that does not exist is deleted.
@@ -178,7 +185,7 @@ func (s *Session) find(ctx context.Context, d Destination, a landing.Action) (la
 		for _, c := range page {
 			switch {
 			case c.Metadata[markKey] == a.Branch && len(c.Parents) > 0:
-				return landing.Outcome{Commit: landing.Commit{ID: c.ID, Parent: c.Parents[0]}}, nil
+				return landing.Outcome{Commit: landed(c)}, nil
 			case c.ID == a.Base:
 				return landing.Outcome{Result: landing.Refused, Reason: landing.NotThere}, nil
 			}

@@ -166,7 +166,7 @@ func TestOnlyWhatCannotLandIsCanceled(t *testing.T) {
 		"not begun": {State{}, nil},
 		"preparing": {preparing, nil},
 		"merging":   {preparing.merging(), ErrNotCancelable},
-		"landed":    {preparing.merging().landed(Commit{"m", "other"}), ErrNotCancelable},
+		"landed":    {preparing.merging().landed(Commit{ID: "m", Parent: "other"}), ErrNotCancelable},
 		"ended":     {State{End: Failed}, ErrNotCancelable},
 	} {
 		got, err := c.state.Cancel()
@@ -178,7 +178,7 @@ func TestOnlyWhatCannotLandIsCanceled(t *testing.T) {
 
 func TestStatesAreStoredAsTheyAre(t *testing.T) {
 	s := State{}.begun(Try{Branch: "rf-a", Base: "h", Metarange: "t", Unchanged: true}).merging()
-	for _, s := range []State{{}, s, s.landed(Commit{"m", "other"}), s.ended(Unknown, "words")} {
+	for _, s := range []State{{}, s, s.landed(Commit{ID: "m", Parent: "other"}), s.ended(Unknown, "words")} {
 		var got State
 		data, err := json.Marshal(s)
 		if err == nil {

@@ -52,10 +52,14 @@ type Try struct {
 	Phase      Phase  `json:"phase"`
 }
 
-// Commit is a merge commit on the destination.
+// Commit is a merge commit on the destination. A driver looks only at ID and Parent.
 type Commit struct {
-	ID     string `json:"id"`
-	Parent string `json:"parent"` // the head of the destination before it
+	ID         string `json:"id"`
+	Parent     string `json:"parent"` // the head of the destination before it
+	Metarange  string `json:"metarange,omitempty"`
+	Committer  string `json:"committer,omitempty"`
+	Created    int64  `json:"created,omitempty"` // seconds since 1970
+	Generation int    `json:"generation,omitempty"`
 }
 
 // End is how a landing ended.
