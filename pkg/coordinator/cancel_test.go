@@ -66,7 +66,7 @@ func TestCancel(t *testing.T) {
 func TestAnImportIsCanceledOrCommitted(t *testing.T) {
 	t.Parallel()
 	canceled, completed := 0, 0
-	everyStep(t, func(l *landing, n int) {
+	everyStep(t, func(l *coveredImport, n int) {
 		d := l.driver(l.mine)
 		l.steps.n = 0
 		l.steps.before = func(at int) error {

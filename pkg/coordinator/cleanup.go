@@ -27,7 +27,8 @@ const (
 // concurrently, but for sweep.
 type cleanup struct {
 	imports   *imports.Store
-	discard   func(ctx context.Context, id string) error // an import's messages
+	discard   func(ctx context.Context, id string) error        // an import's messages
+	release   func(ctx context.Context, r imports.Record) error // what an import left where repositories are kept
 	followers *follow.Followers
 	forgotten prometheus.Counter
 	now       func() time.Time
@@ -103,7 +104,7 @@ func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
 	if e.lately(now) {
 		return nil
 	}
-	if err := c.discard(ctx, id); err != nil {
+	if err := errors.Join(c.discard(ctx, id), c.release(ctx, r)); err != nil {
 		return err
 	}
 	if err := c.imports.Delete(ctx, r); err != nil {

@@ -71,7 +71,7 @@ func (v *validator) readable(ctx context.Context, r catalog.Repository, address 
 	}
 	uri, err := v.source(ctx, "physical_address", address, imports.Object, repositories)
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Kind == fault.Invalid {
-		err = fault.Denied("%v", err)
+		err = fault.Forbid("%v", err)
 	}
 	return uri, err
 }
@@ -79,7 +79,7 @@ func (v *validator) readable(ctx context.Context, r catalog.Repository, address 
 // forbidden turns an error that trying again does not help into a Forbidden fault.
 func forbidden(err error) error {
 	if err != nil && objectstore.Permanent(err) {
-		return fault.Denied("%v", err)
+		return fault.Forbid("%v", err)
 	}
 	return err
 }

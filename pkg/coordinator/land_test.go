@@ -19,7 +19,7 @@ func TestACrashAtAnyStepLeavesOneCommit(t *testing.T) {
 	t.Parallel()
 	for _, when := range []string{"before", "after"} {
 		t.Run(when, func(t *testing.T) {
-			everyStep(t, func(l *landing, n int) {
+			everyStep(t, func(l *coveredImport, n int) {
 				d := l.driver(l.mine)
 				l.steps.n = 0
 				kill := func(at int) error {
@@ -44,7 +44,7 @@ func TestACrashAtAnyStepLeavesOneCommit(t *testing.T) {
 // TestACommitAtAnyStepIsKept makes another commit at every step.
 func TestACommitAtAnyStepIsKept(t *testing.T) {
 	t.Parallel()
-	everyStep(t, func(l *landing, n int) {
+	everyStep(t, func(l *coveredImport, n int) {
 		d := l.driver(l.mine)
 		l.steps.n = 0
 		others := 0
@@ -67,7 +67,7 @@ func TestTwoCoordinatorsCommitOnce(t *testing.T) {
 	t.Parallel()
 	for _, moved := range []bool{false, true} {
 		t.Run(fmt.Sprintf("the head moves in between: %t", moved), func(t *testing.T) {
-			everyStep(t, func(l *landing, n int) {
+			everyStep(t, func(l *coveredImport, n int) {
 				d := l.driver(l.mine)
 				l.steps.n = 0
 				others := 0

@@ -84,9 +84,9 @@ func (k stepKV) Update(ctx context.Context, key string, value []byte, old uint64
 	return rev, err
 }
 
-// landing is an import whose keys are all covered, and a coordinator that is about to
+// coveredImport is an import whose keys are all covered, and a coordinator that is about to
 // land it.
-type landing struct {
+type coveredImport struct {
 	fleet          *fleet
 	id             string
 	state, history kv.Bucket
@@ -96,11 +96,11 @@ type landing struct {
 	other          *Service // its calls are not
 }
 
-func newLanding(t *testing.T, q *backend.Backend) *landing {
+func newLanding(t *testing.T, q *backend.Backend) *coveredImport {
 	t.Helper()
 	state, history := new(kvtest.Memory), &moves{Bucket: new(kvtest.Memory)}
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
-	l := &landing{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, moves: history, steps: &steps{}}
+	l := &coveredImport{fleet: fleetOn(t, q, state, history, memstore.Of([]entry.Entry{e})), state: state, history: history, moves: history, steps: &steps{}}
 	l.mine, l.other = fleetOf(l.fleet, stepKV{state, l.steps}, stepKV{history, l.steps}).service(), l.fleet.service()
 	l.mine.session = l.other.session // both believe that they drive the import
 	setPatience(0, l.mine, l.other)  // a coordinator may be stopped in the middle of a step
@@ -137,7 +137,7 @@ func fleetOf(f *fleet, state, history kv.Bucket) *fleet {
 }
 
 // driver returns a new driver of the import, to which all covers have come.
-func (l *landing) driver(s *Service) *driver {
+func (l *coveredImport) driver(s *Service) *driver {
 	d := s.newDriver(l.id)
 	if d == nil {
 		l.fleet.t.Fatal("the import is not followed")
@@ -147,7 +147,7 @@ func (l *landing) driver(s *Service) *driver {
 }
 
 // driveToEnd drives the import to its end by drivers that start now.
-func (l *landing) driveToEnd() imports.Record {
+func (l *coveredImport) driveToEnd() imports.Record {
 	l.fleet.t.Helper()
 	for range 10 {
 		r := l.fleet.record(l.id)
@@ -163,7 +163,7 @@ func (l *landing) driveToEnd() imports.Record {
 
 // verify checks that the import is on the branch once, or not at all if it was canceled,
 // beside so many other commits.
-func (l *landing) verify(name string, r imports.Record, others int) {
+func (l *coveredImport) verify(name string, r imports.Record, others int) {
 	l.fleet.t.Helper()
 	log := l.fleet.log()
 	mine := 0
@@ -186,7 +186,7 @@ func (l *landing) verify(name string, r imports.Record, others int) {
 
 // everyStep calls test with a new landing for each number of a step, from 1 on, until
 // landing has fewer steps.
-func everyStep(t *testing.T, test func(l *landing, n int)) {
+func everyStep(t *testing.T, test func(l *coveredImport, n int)) {
 	t.Helper()
 	q := queuetest.Start(t)
 	for n := 1; ; n++ {

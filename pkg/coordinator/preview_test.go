@@ -88,7 +88,7 @@ func changesBetween(before, after []entry.Entry) (c metarange.Changes) {
 // TestChangesAreThoseOfTheCommitThatLanded makes another commit at every step of landing.
 func TestChangesAreThoseOfTheCommitThatLanded(t *testing.T) {
 	t.Parallel()
-	everyStep(t, func(l *landing, n int) {
+	everyStep(t, func(l *coveredImport, n int) {
 		d := l.driver(l.mine)
 		l.steps.n = 0
 		l.steps.before = func(at int) error {

@@ -133,13 +133,13 @@ func TestAnAttemptThatCanLandIsTriedAgain(t *testing.T) {
 }
 
 // recordAttempt records an attempt, and does not move the branch.
-func (l *landing) recordAttempt(d *driver) {
+func (l *coveredImport) recordAttempt(d *driver) {
 	l.fleet.t.Helper()
 	record := l.fleet.record(l.id)
 	head, err := l.fleet.catalog.Branch(l.fleet.t.Context(), "repo", "main")
 	expect.NoError(l.fleet.t, err)
 	fold, _ := d.progress.Fold()
-	record, err = d.lander.attempt(l.fleet.t.Context(), record, head, fold)
+	record, err = d.lander.to.(*catalogLander).attempt(l.fleet.t.Context(), record, head, fold)
 	expect.NoError(l.fleet.t, err)
 	if record.State != imports.Committing {
 		l.fleet.t.Fatalf("import is %s", record.State)

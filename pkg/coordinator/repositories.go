@@ -72,7 +72,7 @@ func (v *validator) namespace(ctx context.Context, namespace objectstore.URI) er
 				"take another namespace, or name this one in the setting namespaces.allow", namespace, source)
 		}
 	}
-	return eachImport(ctx, v.state.Imports, func(r imports.Record) error {
+	return eachImport(ctx, v.imports, func(r imports.Record) error {
 		if r.State == imports.Failed || r.State == imports.Canceled || r.State == imports.Completed && len(homes) > 0 {
 			return nil
 		}

@@ -137,7 +137,7 @@ func TestARepositoryInUseIsNotDeleted(t *testing.T) {
 func TestAnImportOfADeletedRepositoryEnds(t *testing.T) {
 	t.Parallel()
 	for _, anew := range []bool{false, true} {
-		everyStep(t, func(l *landing, n int) {
+		everyStep(t, func(l *coveredImport, n int) {
 			l.steps.before = func(step int) error {
 				if step == n {
 					expect.NoError(t, l.fleet.catalog.DeleteRepository(t.Context(), "repo"))

@@ -34,7 +34,7 @@ func (m *moves) Update(ctx context.Context, key string, value []byte, old uint64
 }
 
 // landings returns how often the branch was moved to a commit of the import.
-func (l *landing) landings() int {
+func (l *coveredImport) landings() int {
 	l.fleet.t.Helper()
 	l.moves.mu.Lock()
 	defer l.moves.mu.Unlock()
@@ -50,7 +50,7 @@ func (l *landing) landings() int {
 }
 
 // reset moves main back to its first commit, as a user does.
-func (l *landing) reset() {
+func (l *coveredImport) reset() {
 	l.fleet.t.Helper()
 	log := l.fleet.log()
 	first := log[len(log)-1].ID
@@ -63,7 +63,7 @@ func (l *landing) reset() {
 
 // landedOnce checks that the import is completed by one move of the branch. Its commit is
 // on the branch unless the import had landed before the last reset.
-func (l *landing) landedOnce(name string, before bool) {
+func (l *coveredImport) landedOnce(name string, before bool) {
 	l.fleet.t.Helper()
 	r := l.driveToEnd()
 	mine := 0
@@ -86,7 +86,7 @@ func TestAResetAtAnyStep(t *testing.T) {
 	for _, commits := range []int{0, 1} {
 		for _, dies := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d commits between, the driver dies: %t", commits, dies), func(t *testing.T) {
-				everyStep(t, func(l *landing, n int) {
+				everyStep(t, func(l *coveredImport, n int) {
 					d := l.driver(l.mine)
 					l.steps.n = 0
 					before := false
@@ -121,7 +121,7 @@ func TestAResetAtAnyStep(t *testing.T) {
 // step of the first coordinator.
 func TestADeadAttemptStaysDead(t *testing.T) {
 	t.Parallel()
-	everyStep(t, func(l *landing, n int) {
+	everyStep(t, func(l *coveredImport, n int) {
 		d := l.driver(l.mine)
 		l.steps.n = 0
 		l.steps.before = func(at int) error {
@@ -143,7 +143,7 @@ func TestADeadAttemptStaysDead(t *testing.T) {
 // to the parent of the attempt while another driver still tries to land it.
 func TestAFailedImportStaysFailed(t *testing.T) {
 	t.Parallel()
-	everyStep(t, func(l *landing, n int) {
+	everyStep(t, func(l *coveredImport, n int) {
 		d := l.driver(l.mine)
 		l.steps.n = 0
 		failed := false

@@ -28,6 +28,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
@@ -36,12 +37,15 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
 )
 
-// Config is what a service works with. All fields are required but Requests, Allowed,
-// Namespaces and Markers.
+// Config is what a service works with. All fields are required but Requests, LakeFS,
+// NewBranch, Allowed, Namespaces and Markers.
 type Config struct {
 	State
 	Requests   State // the same state, for the calls of users' requests, which wait less for NATS; zero: State
 	Stores     objectstore.Chooser
+	LakeFS     *lakefs.Session   // the service account at the lakeFS server that keeps repositories; nil: they are in the catalog
+	NewBranch  func() string     // returns a name for a hidden branch there, unique and unguessable
+	SkipHooks  bool              // import there to branches with pre-commit hooks, which do not run
 	Trials     Trials            // of the same buckets; for TrySource alone
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any source may
@@ -76,6 +80,7 @@ type Service struct {
 	tables   *tablecache.Cache // of the trees that are looked up
 	trials   chan struct{}     // holds a value for each trial that runs
 	limits   stepLimits        // of all drivers
+	callers  *callers
 
 	watch      *fleetWatch
 	peers      *peers.Registry
@@ -92,10 +97,13 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, state: state, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
 		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials),
-		limits: newStepLimits(), drivers: newDrivers(),
+		limits: newStepLimits(), drivers: newDrivers(), callers: newCallers(),
 	}
 	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log, of: make(map[string]map[string]string)}
-	s.validate = &validator{cfg, state, broken}
+	s.validate = &validator{cfg, state.Imports, catalogHome{state.Catalog, broken}}
+	if cfg.LakeFS != nil {
+		s.validate.home = serverHome{cfg.LakeFS, cfg.SkipHooks, cfg.Log}
+	}
 	s.peers = peers.New(peers.Config{Leases: cfg.Backend.Leases, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
 	s.branches = branchqueue.New(branchqueue.Config{
 		Leases: cfg.Backend.Leases, Holder: cfg.Holder, Alone: s.peers.Alone, Patience: branchqueue.DefaultPatience, Now: cfg.Now, Log: cfg.Log,
@@ -103,7 +111,7 @@ func New(cfg Config) *Service {
 	s.followers = follow.New(follow.Config{Covers: cfg.Backend.Covers, Log: cfg.Log, Registerer: cfg.Registerer})
 	s.watch = &fleetWatch{backend: cfg.Backend, metrics: s.metrics, problems: make(problemReports), now: cfg.Now, log: cfg.Log}
 	s.cleanup = &cleanup{
-		imports: cfg.Imports, discard: cfg.Backend.Discard, followers: s.followers, forgotten: s.metrics.forgotten,
+		imports: cfg.Imports, discard: cfg.Backend.Discard, release: s.validate.home.release, followers: s.followers, forgotten: s.metrics.forgotten,
 		now: cfg.Now, log: cfg.Log, ended: make(map[string]end),
 	}
 	s.supervisor = &supervisor{
@@ -136,6 +144,7 @@ func (s *Service) close() {
 type Start struct {
 	Request imports.Request
 	Paths   []imports.Path
+	Login   lakefs.Login // of the caller at the lakeFS server, if there is one
 }
 
 // Start checks a request, stores the import, and only then returns its ID. The same
@@ -147,7 +156,7 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	}
 	start.Request.Message = cmp.Or(start.Request.Message, "Import objects")
 	job := imports.Job{
-		ImportID:  xid.New().String(),
+		ImportID:  newID(s.cfg.LakeFS),
 		Namespace: repository.StorageNamespace, Incarnation: repository.Incarnation,
 		Paths:   start.Paths,
 		Breaks:  s.cfg.Breaks,
@@ -165,6 +174,7 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	if id != record.Job.ImportID {
 		return id, nil
 	}
+	s.callers.note(id, s.cfg.LakeFS, start.Login)
 	s.metrics.started.Inc()
 	s.cfg.Log.Info("import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
 		"paths", len(start.Paths), "user", start.Request.Committer)
@@ -229,6 +239,9 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 		if status.Partitions, err = s.state.Backend.Queue.OutstandingCount(ctx, id); err != nil {
 			return Status{}, err
 		}
+	case record.State == imports.Completed && record.Landing != nil:
+		commit := commitOnServer(record)
+		status.Commit, status.Ranges = &commit, record.Attempt.Ranges
 	case record.State == imports.Completed:
 		commit, err := s.state.Catalog.Commit(ctx, repository, record.Attempt.CommitID)
 		if err != nil {
@@ -298,6 +311,7 @@ func (s *Service) startDriver(id string) {
 	s.drivers.start(id, func(ctx context.Context) {
 		s.metrics.driving.Inc()
 		defer s.metrics.driving.Dec()
+		defer s.callers.forget(id)
 		d := s.newDriver(id)
 		if d == nil {
 			return
@@ -317,14 +331,22 @@ func (s *Service) newDriver(id string) *driver {
 	}
 	imp := &importHandle{id: id, store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
 	steps := &stepRunner{imp: imp, limits: s.limits}
+	trees := &treeMaker{imp: imp, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress, steps: steps}
 	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress.Fold)
 	return &driver{
 		imp: imp, session: s.session, progress: progress, gaps: gaps,
 		planner: &planner{imp: imp, stores: s.cfg.Stores, steps: steps, publish: gaps.publish},
-		lander: &lander{
-			imp: imp, catalog: s.cfg.Catalog, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress,
-			branches: s.branches, steps: steps,
-		},
+		lander:  &lander{imp: imp, trees: trees, to: s.destination(imp, trees), branches: s.branches},
 		backend: s.cfg.Backend, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
 	}
+}
+
+// destination returns where an import lands.
+func (s *Service) destination(imp *importHandle, trees *treeMaker) destination {
+	if s.cfg.LakeFS != nil {
+		return &serverLander{
+			imp: imp, server: s.cfg.LakeFS, caller: s.callers.of(imp.id), trees: trees, newBranch: s.cfg.NewBranch,
+		}
+	}
+	return &catalogLander{imp: imp, catalog: s.cfg.Catalog, trees: trees}
 }

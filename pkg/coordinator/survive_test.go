@@ -166,7 +166,7 @@ func TestStepsThatMayBeDeadlyRunOneAtATime(t *testing.T) {
 	var group sync.WaitGroup
 	for _, d := range drivers {
 		group.Go(func() {
-			expect.NoError(t, d.lander.steps.survive(t.Context(), func() error {
+			expect.NoError(t, d.lander.trees.steps.survive(t.Context(), func() error {
 				entered <- d.imp.id
 				<-leave
 				return nil
@@ -202,7 +202,7 @@ func TestSurvivedStepsDoNotCountAsDeaths(t *testing.T) {
 	t.Cleanup(s.close)
 	d := s.newDriver(f.start(s, request("", "")))
 	for range imports.MaxBegun + 1 {
-		expect.NoError(t, d.lander.steps.survive(t.Context(), func() error { return nil }))
+		expect.NoError(t, d.lander.trees.steps.survive(t.Context(), func() error { return nil }))
 	}
 	record, err := f.imports.Get(t.Context(), d.imp.id)
 	if expect.NoError(t, err); record.Begun != 1 {

@@ -10,7 +10,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
-	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/source"
@@ -19,9 +18,9 @@ import (
 // validator refuses requests that cannot be served, with faults that name the field. Its
 // methods may be called concurrently.
 type validator struct {
-	cfg    Config
-	state  State
-	broken *brokenRecords
+	cfg     Config
+	imports *imports.Store
+	home    home
 }
 
 // start refuses an import that cannot be made, and returns the repository to import into.
@@ -33,14 +32,11 @@ func (v *validator) start(ctx context.Context, start Start) (catalog.Repository,
 	if err := limits.Count("paths", len(start.Paths), limits.Paths); err != nil {
 		return none, err
 	}
-	repository, err := v.state.Catalog.Repository(ctx, start.Request.Repository)
+	repository, err := v.home.open(ctx, start)
 	if err != nil {
 		return none, err
 	}
-	if _, err := v.state.Catalog.Branch(ctx, repository.ID, start.Request.Branch); err != nil {
-		return none, err
-	}
-	repositories, err := v.repositories(ctx)
+	repositories, err := v.home.repositories(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -54,31 +50,6 @@ func (v *validator) start(ctx context.Context, start Start) (catalog.Repository,
 		err = fault.BadField("paths", "%d of them have destinations that overlap, at most %d are allowed", open, limits.OpenPaths)
 	}
 	return repository, err
-}
-
-// repositories returns all repositories, whose namespaces no source may touch. One that
-// was created a moment ago may be missing, as if it were created a moment from now.
-// Repositories whose records cannot be decoded are left out: they would block all imports.
-func (v *validator) repositories(ctx context.Context) (all []catalog.Repository, err error) {
-	broken := make(map[string]string)
-	for after, more := "", true; more; {
-		var page []catalog.Repository
-		if page, more, err = v.state.Catalog.Repositories(ctx, "", after, 1000); err != nil {
-			return nil, err
-		}
-		if len(page) > 0 {
-			after = page[len(page)-1].ID
-		}
-		for _, r := range page {
-			if r.Problem != "" {
-				broken[r.ID] = r.Problem
-			} else {
-				all = append(all, r)
-			}
-		}
-	}
-	v.broken.note(kv.BucketCatalog, broken)
-	return all, nil
 }
 
 // path refuses a path that may not be imported, or whose destination is not on the
@@ -101,7 +72,7 @@ func (v *validator) path(ctx context.Context, field string, p imports.Path, repo
 
 // prefix refuses a prefix that may not be listed outside of an import.
 func (v *validator) prefix(ctx context.Context, field, text string) (objectstore.URI, error) {
-	repositories, err := v.repositories(ctx)
+	repositories, err := v.home.repositories(ctx)
 	if err != nil {
 		return objectstore.URI{}, err
 	}

@@ -18,7 +18,8 @@ const (
 	Conflict                  // read the current state and decide again
 	Later                     // try again: what Field names is not available now
 	Busy                      // try again: too much of this is being done at the moment
-	Forbidden                 // ask an operator, whose settings forbid it
+	Denied                    // have the permission granted that Text names
+	Forbidden                 // ask an operator: nobody may do this here, for the reason of Text
 	Gone                      // nothing: what was there is there no more
 	Broken                    // have an operator repair the record that Text names: it cannot be decoded
 )
@@ -63,14 +64,19 @@ func TooMany(format string, args ...any) error {
 	return &Fault{Kind: Busy, Text: fmt.Sprintf(format, args...)}
 }
 
-// Denied returns a Forbidden fault.
-func Denied(format string, args ...any) error {
-	return &Fault{Kind: Forbidden, Text: fmt.Sprintf(format, args...)}
-}
-
 // Vanished returns a Gone fault.
 func Vanished(format string, args ...any) error {
 	return &Fault{Kind: Gone, Text: fmt.Sprintf(format, args...)}
+}
+
+// Deny returns a Denied fault.
+func Deny(format string, args ...any) error {
+	return &Fault{Kind: Denied, Text: fmt.Sprintf(format, args...)}
+}
+
+// Forbid returns a Forbidden fault.
+func Forbid(format string, args ...any) error {
+	return &Fault{Kind: Forbidden, Text: fmt.Sprintf(format, args...)}
 }
 
 // Unreadable returns a Broken fault of a record, named by its bucket and key, that cannot be

@@ -20,6 +20,8 @@ type answer struct {
 	body   string
 }
 
+func noSleep(context.Context, time.Duration) error { return nil }
+
 func said(status int, message string) answer {
 	text, _ := json.Marshal(map[string]string{"message": message})
 	return answer{status, string(text)}
@@ -42,7 +44,7 @@ func serve(t *testing.T, answers ...answer) (*lakefs.Session, *[]string) {
 	t.Cleanup(s.Close)
 	server, err := lakefs.Open(lakefs.Config{
 		URL: s.URL, Transport: &http.Transport{DisableKeepAlives: true},
-		Sleep: func(context.Context, time.Duration) error { return nil },
+		Sleep: noSleep,
 	}, lakefs.Keys("key", "secret"))
 	if err != nil {
 		t.Fatal(err)

@@ -1,8 +1,10 @@
 package lakefs
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -36,6 +38,39 @@ func repositoryPath(repository string, more ...string) []string {
 func (s *Session) Repository(ctx context.Context, id string) (r Repository, err error) {
 	err = s.read(ctx, call{operation: "get repository", method: http.MethodGet, path: repositoryPath(id), answer: &r})
 	return r, err
+}
+
+// maxRepositories bounds how many repositories of a server are read.
+const maxRepositories = 100_000
+
+// Repositories returns all repositories that the user may list.
+func (s *Session) Repositories(ctx context.Context) (all []Repository, err error) {
+	for after, more := "", true; more; {
+		var page struct {
+			Pagination struct {
+				HasMore    bool   `json:"has_more"`
+				NextOffset string `json:"next_offset"`
+			} `json:"pagination"`
+			Results []Repository `json:"results"`
+		}
+		err = s.read(ctx, call{
+			operation: "list repositories", method: http.MethodGet, path: []string{"repositories"},
+			query: url.Values{"amount": {"1000"}, "after": {after}}, answer: &page,
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Results...)
+		if len(all) > maxRepositories {
+			return nil, fmt.Errorf("list repositories: there are more than %d", maxRepositories)
+		}
+		if more = page.Pagination.HasMore && page.Pagination.NextOffset > after; more {
+			after = page.Pagination.NextOffset
+		} else if page.Pagination.HasMore {
+			return nil, errors.New("list repositories: the server's pages do not end")
+		}
+	}
+	return all, nil
 }
 
 // Head returns the ID of the commit at the head of a branch.
@@ -73,12 +108,15 @@ func (s *Session) User(ctx context.Context) (name string, err error) {
 	return me.User.ID, err
 }
 
-// MayWrite checks that a user may write an object under a path of a branch. It says nothing
-// of whether the branch exists.
+// anyObject is a path that no policy names: a user who may write it may write any object.
+const anyObject = "rangefleet-any-object"
+
+// MayWrite checks that a user may write an object under a path of a branch; "" is its root.
+// It says nothing of whether the branch exists.
 func (s *Session) MayWrite(ctx context.Context, repository, branch, path string) error {
 	return s.read(ctx, call{
 		operation: "check write permission", method: http.MethodGet,
-		path: repositoryPath(repository, "branches", branch, "objects", "stage_allowed"), query: url.Values{"path": {path}},
+		path: repositoryPath(repository, "branches", branch, "objects", "stage_allowed"), query: url.Values{"path": {cmp.Or(path, anyObject)}},
 	})
 }
 

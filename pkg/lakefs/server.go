@@ -21,6 +21,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
 const (
@@ -46,6 +47,13 @@ func Keys(accessKeyID, secretAccessKey string) Login {
 	r.SetBasicAuth(accessKeyID, secretAccessKey)
 	return Login{r.Header}
 }
+
+// String and GoString show nothing of a login.
+func (l Login) String() string   { return "[login]" }
+func (l Login) GoString() string { return l.String() }
+
+// IsZero reports whether the login is nobody's.
+func (l Login) IsZero() bool { return len(l.header) == 0 }
 
 // sessionCookies are the cookies that lakeFS's own login, OIDC and SAML set.
 var sessionCookies = []string{"internal_auth_session", "oidc_auth_session", "saml_auth_session"}
@@ -143,6 +151,25 @@ func IsRefused(err error) bool {
 	return ok && e.refused()
 }
 
+// Fault turns a refusal of the server into a fault with its words. Any other error means
+// that the server cannot be asked now.
+func Fault(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case err == nil:
+		return nil
+	case ok && e.Status == http.StatusUnauthorized:
+		return fault.Deny("%s", e.Message)
+	case ok && e.Status == http.StatusForbidden:
+		return fault.Forbid("%s", e.Message)
+	case ok && e.Status == http.StatusNotFound:
+		return &fault.Fault{Kind: fault.NotFound, Text: e.Message}
+	case ok && e.refused():
+		return fault.BadField("", "%s", e.Message)
+	}
+	return fault.Unavailable("", "the lakeFS server cannot be asked now, try again: %v", err)
+}
+
 // call is one operation of the API.
 type call struct {
 	operation string // its name in the metrics
@@ -203,6 +230,10 @@ func (s *server) send(ctx context.Context, l Login, c call) (status int, err err
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return resp.StatusCode, &Error{resp.StatusCode, message(body, resp.StatusCode)}
 	case c.answer == nil:
+		return resp.StatusCode, nil
+	}
+	if text, ok := c.answer.(*[]byte); ok {
+		*text = body
 		return resp.StatusCode, nil
 	}
 	if err := json.Unmarshal(body, c.answer); err != nil {

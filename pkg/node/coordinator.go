@@ -20,6 +20,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/server"
+	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
 const (
@@ -84,6 +85,10 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
+	account, gate, err := b.lakeFS()
+	if err != nil {
+		return err
+	}
 	// After this no wrong setting can end the start: new keys are shown at this start or
 	// never.
 	pair, secret, err := b.keys(ctx)
@@ -94,11 +99,11 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	service := coordinator.New(coordinator.Config{
 		State: coordinator.State{Backend: b.backend, Imports: b.imports, Catalog: cat}, Requests: requests, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
-		Markers: imports.Markers(b.Settings.Imports.Markers),
-		Holder:  holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
+		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: account, NewBranch: newBranch, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
+		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
-		Service: service, Catalog: requests.Catalog, Tags: requests.Catalog.Tags(), Auth: pair, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Service: service, Catalog: requests.Catalog, Tags: requests.Catalog.Tags(), Auth: pair, Gate: gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Reserved: b.buffers.Hold, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
@@ -153,7 +158,11 @@ func startNATS(env Env) (*natsd.Server, error) {
 }
 
 // keys returns the pair of keys for the API, and the secret if the pair is new.
+// There is none if callers log in as at a lakeFS server.
 func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
+	if b.Settings.Catalog.Kind == settings.CatalogLakeFS {
+		return auth.Pair{}, "", nil
+	}
 	if a := b.Settings.Auth; a.AccessKeyID != "" {
 		return auth.NewPair(a.AccessKeyID, a.SecretAccessKey.Reveal()), "", nil
 	}
@@ -182,6 +191,10 @@ func (b *base) announce(info Info, embedded bool) {
 	}
 	if embedded {
 		say("data        %s", b.Settings.NATS.StoreDir)
+	}
+	if b.Settings.Catalog.Kind == settings.CatalogLakeFS {
+		say("lakeFS      %s, whose users and repositories are served", b.Settings.LakeFS.URL)
+		return
 	}
 	say("access key  %s", info.AccessKeyID)
 	if info.SecretAccessKey != "" {

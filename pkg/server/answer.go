@@ -73,6 +73,7 @@ var codes = map[fault.Kind]int{
 	fault.Conflict:  http.StatusConflict,
 	fault.Later:     http.StatusServiceUnavailable,
 	fault.Busy:      http.StatusTooManyRequests,
+	fault.Denied:    http.StatusUnauthorized, // as lakeFS answers
 	fault.Forbidden: http.StatusForbidden,
 	fault.Gone:      http.StatusGone,
 	fault.Broken:    http.StatusInternalServerError,

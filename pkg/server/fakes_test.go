@@ -145,7 +145,7 @@ func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, e
 
 func (f *fakeService) Content(_ context.Context, _ string, e entry.Entry) (coordinator.Parts, error) {
 	if f.content == nil {
-		return nil, fault.Denied("not allowed")
+		return nil, fault.Forbid("not allowed")
 	}
 	return func(ctx context.Context, from, to int64) iter.Seq2[[]byte, error] {
 		return func(yield func([]byte, error) bool) {

@@ -11,6 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
 )
 
 // readImport reads a body of either version, except what it does not hold: the branch and the
@@ -97,6 +98,9 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 	}
 	h.serve(w, r, jsonBody(read), func(ctx context.Context, user string) (int, any, error) {
 		start.Request.Repository, start.Request.Branch, start.Request.Committer = repository, branch, user
+		if h.gate != nil {
+			start.Login = lakefs.Forward(r)
+		}
 		id, err := h.service.Start(ctx, start)
 		code := http.StatusAccepted
 		if flat {
@@ -110,6 +114,11 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportStatusParams) {
 	var body api.ImportStatus
 	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ string) (int, any, error) {
+		if h.gate != nil {
+			if err := h.gate.MayRead(ctx, lakefs.Forward(r), repository, branch); err != nil {
+				return 0, nil, err
+			}
+		}
 		st, err := h.importOf(ctx, repository, branch, params.ID, body.ImportID)
 		return http.StatusOK, statusOf(st), err
 	})
@@ -119,6 +128,11 @@ func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, reposito
 func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportCancelParams) {
 	var body api.ImportStatus
 	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ string) (int, any, error) {
+		if h.gate != nil {
+			if err := h.gate.MayCommit(ctx, lakefs.Forward(r), repository, branch); err != nil {
+				return 0, nil, err
+			}
+		}
 		st, err := h.importOf(ctx, repository, branch, params.ID, body.ImportID)
 		if err == nil {
 			err = h.service.Cancel(ctx, repository, st.ID)
@@ -141,6 +155,8 @@ func (h *handlers) importOf(ctx context.Context, repository, branch, id, inBody 
 	}
 	st, err := h.service.Status(ctx, repository, cmp.Or(id, inBody))
 	switch {
+	case fault.Is(err, fault.NotFound) && h.gate != nil:
+		return st, errNoImport
 	case fault.Is(err, fault.NotFound):
 		if _, err := h.catalog.Repository(ctx, repository); err != nil {
 			return st, err

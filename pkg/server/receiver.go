@@ -9,6 +9,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -25,6 +26,7 @@ type Authenticator interface {
 type receiver struct {
 	errorWriter
 	auth      Authenticator
+	gate      *lakefs.Gate // nil: auth knows all callers
 	logins    *auth.LoginLimiter
 	failed    *prometheus.CounterVec // logins, by outcome
 	proxies   Proxies
@@ -35,7 +37,7 @@ type receiver struct {
 func newReceiver(c Config) *receiver {
 	return &receiver{
 		errorWriter: errorWriter{ready: c.Ready, log: c.Log},
-		auth:        c.Auth, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
+		auth:        c.Auth, gate: c.Gate, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
 		budget: newBudget(limits.RequestMemory, c.Reserved), anonymous: make(slots, limits.AnonymousRequests),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
@@ -47,13 +49,19 @@ func newReceiver(c Config) *receiver {
 // ones are delayed more and more; the error is auth.ErrTooManyLogins if too many wait.
 func (c *receiver) login(w http.ResponseWriter, r *http.Request) (string, error) {
 	id, secret, ok := r.BasicAuth()
+	authenticate := func(ctx context.Context) (string, bool, error) { return c.auth.Authenticate(ctx, id, secret) }
+	if c.gate != nil {
+		l := lakefs.Forward(r)
+		ok = !l.IsZero()
+		authenticate = func(ctx context.Context) (string, bool, error) { return c.gate.Authenticate(ctx, l) }
+	}
 	if !ok {
 		return "", nil
 	}
 	from := c.proxies.client(r)
 	var user string
 	ok, err := c.logins.Try(r.Context(), auth.Login{AccessKeyID: id, Address: network(from)}, func() (ok bool, err error) {
-		user, ok, err = c.auth.Authenticate(r.Context(), id, secret)
+		user, ok, err = authenticate(r.Context())
 		if err == nil && !ok {
 			c.failed.WithLabelValues("wrong").Inc()
 			// An unknown key is not logged: it may be a secret in the wrong place.

@@ -3,8 +3,11 @@ package server
 import (
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
 // noEndpoint is the message for a path that no operation has.
@@ -44,6 +47,21 @@ func cleanPath(next http.Handler) http.Handler {
 		dots := slices.ContainsFunc(strings.Split(r.URL.Path, "/"), func(s string) bool { return s == "." || s == ".." })
 		if dots || strings.TrimSuffix(escaped, "/") != strings.TrimSuffix(path.Clean(escaped), "/") {
 			refuse(w, http.StatusNotFound, noEndpoint)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// importRoute matches the path of the operations on imports.
+var importRoute = regexp.MustCompile(`^` + api.BaseURL + `/repositories/[^/]+/branches/[^/]+/import$`)
+
+// importsAlone answers 404 to all operations of the API but those on imports: the others are
+// those of a lakeFS server.
+func importsAlone(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.EscapedPath(); strings.HasPrefix(p, api.BaseURL+"/") && !importRoute.MatchString(p) {
+			refuse(w, http.StatusNotFound, noEndpoint+": it is one of the lakeFS server")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -75,12 +76,14 @@ type Tags interface {
 	Delete(ctx context.Context, repository, name string) error
 }
 
-// Config is what a server is made of. Every field but Proxies and Storage is required.
+// Config is what a server is made of. Every field but Gate, Proxies and Storage is
+// required.
 type Config struct {
 	Service      Service
 	Catalog      Catalog
 	Tags         Tags
 	Auth         Authenticator
+	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
@@ -106,6 +109,7 @@ type handlers struct {
 	tags    Tags
 	sealer  *auth.Sealer
 	storage api.StorageConfig
+	gate    *lakefs.Gate // nil if repositories are in the catalog
 
 	transfers slots // of the content of objects
 }
@@ -116,7 +120,7 @@ var _ api.ServerInterface = (*handlers)(nil)
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Tags, c.Sealer, c.Storage.config(), make(slots, limits.Transfers)}, api.StdHTTPServerOptions{
+	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Tags, c.Sealer, c.Storage.config(), c.Gate, make(slots, limits.Transfers)}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
@@ -126,8 +130,12 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /metrics", c.Metrics)
 	mux.HandleFunc("/", unrouted(mux))
 
+	var routes http.Handler = mux
+	if c.Gate != nil {
+		routes = importsAlone(mux)
+	}
 	o := newObserver(c.Registerer, c.Log, c.Now)
-	return identify(c.NewRequestID, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, mux)))))
+	return identify(c.NewRequestID, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, routes)))))
 }
 
 func readiness(ready func(context.Context) error) http.HandlerFunc {

@@ -154,6 +154,26 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.Local.Allowed} },
 	},
 	{
+		"catalog.kind", Coordinator, "where repositories, branches and commits are kept: own (in the fleet's NATS), or lakefs (on a lakeFS server)", "",
+		func(s *Settings) value { return choice(&s.Catalog.Kind, CatalogOwn, CatalogLakeFS) },
+	},
+	{
+		"lakefs.url", Coordinator, "URL of that lakeFS server, without /api/v1", "",
+		func(s *Settings) value { return server(&s.LakeFS.URL) },
+	},
+	{
+		"lakefs.access_key_id", Coordinator, "access key of the service account, which commits imports on the lakeFS server", "",
+		func(s *Settings) value { return text(&s.LakeFS.AccessKeyID) },
+	},
+	{
+		"lakefs.secret_access_key", Coordinator, "secret of that access key", "",
+		func(s *Settings) value { return secret(&s.LakeFS.SecretAccessKey) },
+	},
+	{
+		"lakefs.precommit_hooks", Coordinator, "what an import does if its branch on the lakeFS server has pre-commit hooks, which the merge that lands it does not run: refuse, or skip (the hooks)", "",
+		func(s *Settings) value { return choice(&s.LakeFS.PrecommitHooks, HooksRefuse, HooksSkip) },
+	},
+	{
 		"sources.allow", Coordinator, "prefixes of the URIs that may be imported; empty: any s3://, and local:// within local.allowed", "",
 		func(s *Settings) value { return list{&s.Sources.Allow} },
 	},
@@ -211,6 +231,8 @@ func defaults(env map[string]string, procs int) Settings {
 		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 15 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),
 		S3:      S3{Region: "us-east-1", Listing: "auto", MaxLists: 96, Order: "sorted", PageKeys: 1000, PutChecksums: true},
+		Catalog: Catalog{Kind: CatalogOwn},
+		LakeFS:  LakeFS{PrecommitHooks: HooksRefuse},
 		Imports: Imports{Markers: "skip"},
 		Ranges:  partition.DefaultBreaks,
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},

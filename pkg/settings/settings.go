@@ -33,6 +33,8 @@ type Settings struct {
 	Workers    int // partitions at a time in this process
 	S3         S3
 	Local      Local
+	Catalog    Catalog
+	LakeFS     LakeFS
 	Sources    Sources
 	Namespaces Namespaces
 	Imports    Imports
@@ -45,6 +47,32 @@ type Settings struct {
 	// or "file PATH:LINE". Keys with default values are missing.
 	origins map[string]string
 }
+
+// Kinds of catalogs.
+const (
+	CatalogOwn    = "own"    // in the fleet's NATS
+	CatalogLakeFS = "lakefs" // on a lakeFS server
+)
+
+// Catalog says where repositories, branches and commits are kept.
+type Catalog struct {
+	Kind string // CatalogOwn or CatalogLakeFS
+}
+
+// LakeFS is the lakeFS server that keeps them if the kind is CatalogLakeFS, and the service
+// account there.
+type LakeFS struct {
+	URL             string // http or https, without a login
+	AccessKeyID     string
+	SecretAccessKey Secret
+	PrecommitHooks  string // HooksRefuse or HooksSkip
+}
+
+// What an import does on a branch with pre-commit hooks.
+const (
+	HooksRefuse = "refuse"
+	HooksSkip   = "skip"
+)
 
 // NATS says which NATS server holds the state of the fleet.
 type NATS struct {

@@ -31,6 +31,7 @@ func (s Settings) validate(p Process) error {
 		"without nats.url or nats.listen no other process can do the work")
 	c.want(s.NATS.URL != "" || filepath.IsAbs(s.NATS.StoreDir), "nats.store_dir", s.NATS.StoreDir, "want an absolute path")
 	c.both("auth.access_key_id", s.Auth.AccessKeyID != "", "auth.secret_access_key", s.Auth.SecretAccessKey.Reveal() != "")
+	s.validateLakeFS(&c)
 	for _, text := range s.Auth.TrustedProxies {
 		_, err := parseNetwork(text)
 		c.want(err == nil, "auth.trusted_proxies", text, "want an address such as 192.0.2.1 or a network such as 192.0.2.0/24")
@@ -95,6 +96,23 @@ func (s Settings) validateStores(c *check) {
 	}
 	c.uris("sources.allow", s.Sources.Allow)
 	c.uris("namespaces.allow", s.Namespaces.Allow)
+}
+
+// validateLakeFS checks that a lakeFS server is named completely, or not at all. That server
+// does not know where sources lie, so the settings must.
+func (s Settings) validateLakeFS(c *check) {
+	l := s.LakeFS
+	if s.Catalog.Kind != CatalogLakeFS {
+		given := l.URL != "" || l.AccessKeyID != "" || l.SecretAccessKey.Reveal() != ""
+		c.want(!given, "catalog.kind", s.Catalog.Kind, "want lakefs, since lakefs.* is set")
+		return
+	}
+	u, err := url.Parse(l.URL)
+	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+	c.want(ok, "lakefs.url", hideUser(l.URL), "want http://host:port or https://host:port")
+	c.want(l.AccessKeyID != "", "lakefs.access_key_id", l.AccessKeyID, "want the access key of the service account")
+	c.want(l.SecretAccessKey.Reveal() != "", "lakefs.secret_access_key", "", "want the secret of the access key")
+	c.want(len(s.Sources.Allow) > 0, "sources.allow", "", "want the sources that may be imported: the lakeFS server does not know them")
 }
 
 func (s Settings) validateRanges(c *check) {

@@ -13,8 +13,15 @@ import (
 )
 
 // startRangefleet starts a coordinator with a worker and NATS in it, whose store is at an
-// endpoint, and returns its own. Its user is Admin.
+// endpoint, and returns its own. It knows one user.
 func startRangefleet(t *testing.T, store string, user lakefstest.User) (endpoint string) {
+	t.Helper()
+	endpoint, _ = runRangefleet(t, store, "RANGEFLEET_AUTH_ACCESS_KEY_ID="+user.AccessKeyID, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+user.SecretAccessKey)
+	return endpoint
+}
+
+// runRangefleet is startRangefleet with settings, and returns the process, too.
+func runRangefleet(t *testing.T, store string, settings ...string) (endpoint string, p *process.Process) {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "coordinator")
@@ -23,12 +30,10 @@ func startRangefleet(t *testing.T, store string, user lakefstest.User) (endpoint
 	expect.NoError(t, err)
 	nats, err := process.FreeAddress()
 	expect.NoError(t, err)
-	p, err := process.Start(func() *exec.Cmd {
+	p, err = process.Start(func() *exec.Cmd {
 		cmd := exec.Command(program)
-		cmd.Env = process.Env(dir,
+		cmd.Env = append(process.Env(dir,
 			"RANGEFLEET_LISTEN="+address,
-			"RANGEFLEET_AUTH_ACCESS_KEY_ID="+user.AccessKeyID,
-			"RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+user.SecretAccessKey,
 			"RANGEFLEET_NATS_STORE_DIR="+filepath.Join(dir, "nats"),
 			"RANGEFLEET_NATS_LISTEN="+nats,
 			"RANGEFLEET_NATS_USER=fleet",
@@ -37,7 +42,7 @@ func startRangefleet(t *testing.T, store string, user lakefstest.User) (endpoint
 			"RANGEFLEET_S3_FORCE_PATH_STYLE=true",
 			"RANGEFLEET_S3_ACCESS_KEY_ID="+ceph.AccessKeyID,
 			"RANGEFLEET_S3_SECRET_ACCESS_KEY="+ceph.SecretAccessKey,
-		)
+		), settings...)
 		return cmd
 	})
 	expect.NoError(t, err)
@@ -48,5 +53,5 @@ func startRangefleet(t *testing.T, store string, user lakefstest.User) (endpoint
 		}
 	})
 	expect.Within(t, expect.Patience, "coordinator ready", await.Serving("http://"+address+"/_ready"))
-	return "http://" + address
+	return "http://" + address, p
 }

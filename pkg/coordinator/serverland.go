@@ -1,0 +1,239 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
+	"github.com/rangefleet/rangefleet/pkg/landing"
+)
+
+// unknownWithin bounds how long a driver tries to learn whether a merge landed that it
+// cannot fence, as long as the branch is dirty, for example.
+const unknownWithin = 30 * time.Minute
+
+// Metadata of the commits of an import on a lakeFS server. Callers cannot set it.
+const (
+	importKey = lakefs.Reserved + "import" // the ID of the import
+	userKey   = lakefs.Reserved + "user"   // who started it
+)
+
+// serverLander lands an import on a branch of a lakeFS server, as pkg/landing decides.
+type serverLander struct {
+	imp       *importHandle
+	server    *lakefs.Session // of the service account
+	caller    *lakefs.Session // of whoever started the import; nil if this process does not know the login
+	trees     *treeMaker
+	newBranch func() string // returns a name for a hidden branch, unique and unguessable
+
+	attempt imports.Attempt // what the last tree was
+}
+
+// land performs the landing from its recorded state on. The record is committing from the
+// moment a merge may have been requested.
+func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imports.Record) (ended bool, err error) {
+	var from landing.State
+	if record.Landing != nil {
+		from = *record.Landing
+	}
+	for d := landing.Resume(from, l.newBranch); ; {
+		a := d.Next()
+		switch {
+		case a.Kind == landing.Stop:
+			l.noteImport(ctx, record, a.State)
+			return a.State.End != "", nil
+		case a.Kind == landing.Wait && l.imp.now().Sub(record.Updated) > unknownWithin:
+			d.GiveUp()
+			continue
+		case a.Kind == landing.Wait:
+			return false, fmt.Errorf("it is not known whether the import is on branch %q: %s", record.Request.Branch, a.Text)
+		}
+		o, err := l.perform(ctx, record, a)
+		if err != nil {
+			return false, err
+		}
+		l.note(a, o)
+		d.Perform(o)
+	}
+}
+
+// note counts and logs what a merge came to.
+func (l *serverLander) note(a landing.Action, o landing.Outcome) {
+	if a.Kind != landing.Merge {
+		return
+	}
+	switch o.Result {
+	case landing.Done:
+		l.imp.metrics.attempts.WithLabelValues("landed").Inc()
+		if o.Commit.Parent != a.Base && !a.Correction {
+			l.imp.log.Warn("a commit got between the head and the merge", "base", a.Base, "commit", o.Commit.Parent, "merge", o.Commit.ID)
+		}
+	case landing.Lost:
+		l.imp.log.Warn("the outcome of a merge is unknown", "branch", a.Branch, "err", o.Text)
+	case landing.Refused:
+		l.imp.metrics.attempts.WithLabelValues("moved").Inc()
+		l.imp.log.Info("a merge was refused", "branch", a.Branch, "err", o.Text)
+	}
+}
+
+// noteImport sets the repository's metadata that lakeFS keeps of its last import. It is for
+// people who look at it: nothing depends on it.
+func (l *serverLander) noteImport(ctx context.Context, record imports.Record, s landing.State) {
+	if s.End != landing.Completed {
+		return
+	}
+	created := strconv.FormatInt(s.Landed.Created, 10)
+	if err := l.server.SetMetadata(ctx, record.Request.Repository, map[string]string{lastImport: created}); err != nil {
+		l.imp.log.Warn("set the metadata of the repository", "key", lastImport, "err", err)
+	}
+}
+
+func (l *serverLander) perform(ctx context.Context, record imports.Record, a landing.Action) (landing.Outcome, error) {
+	switch a.Kind {
+	case landing.Prepare:
+		return l.prepare(ctx, record, a)
+	case landing.Record:
+		return l.record(ctx, a)
+	case landing.Authorize:
+		return l.authorize(ctx, record)
+	case landing.Sweep:
+		l.sweep(ctx, record, a.Branches)
+		return landing.Outcome{}, nil
+	default:
+		return l.server.Perform(ctx, destinationOf(record), a)
+	}
+}
+
+// destinationOf returns where an import lands on its server, and as what.
+func destinationOf(record imports.Record) lakefs.Destination {
+	r := record.Request
+	metadata := maps.Clone(r.Metadata)
+	if metadata == nil {
+		metadata = make(map[string]string)
+	}
+	metadata[importKey], metadata[userKey] = record.Job.ImportID, r.Committer
+	return lakefs.Destination{Repository: r.Repository, Branch: r.Branch, Message: r.Message, Metadata: metadata}
+}
+
+// prepare stores the tree of the import on a commit, or on the head of the branch. The
+// files are durable before the server is told about them.
+func (l *serverLander) prepare(ctx context.Context, record imports.Record, a landing.Action) (o landing.Outcome, err error) {
+	fold, followed := l.trees.progress.Fold()
+	if !fold.Complete() {
+		if err := l.trees.incomplete(ctx, followed); err != nil {
+			return o, err
+		}
+		return o, fmt.Errorf("covers of the import are still being read")
+	}
+	base, err := l.base(ctx, record, a.Base)
+	if lakefs.IsRefused(err) {
+		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
+	}
+	if err != nil {
+		return o, err
+	}
+	err = l.trees.steps.survive(ctx, func() error {
+		id, changes, err := l.trees.write(ctx, record.Job, base.MetarangeID, fold)
+		if err != nil {
+			return err
+		}
+		l.attempt = imports.Attempt{
+			MetarangeID: id, Parent: base.ID, Created: l.imp.now().UTC().Truncate(time.Second),
+			Objects: fold.Objects, Ranges: fold.Ranges, Changes: changes,
+		}
+		o = landing.Outcome{Base: base.ID, Metarange: id, Unchanged: id == base.MetarangeID}
+		_, err = l.imp.apply(ctx, imports.Record.Survive)
+		return err
+	})
+	return o, err
+}
+
+// base returns a commit of the repository: the head of the branch if id is "". It is an
+// error if the repository is another one than that of the import.
+func (l *serverLander) base(ctx context.Context, record imports.Record, id string) (lakefs.Commit, error) {
+	r, err := l.server.Repository(ctx, record.Request.Repository)
+	if err != nil {
+		return lakefs.Commit{}, err
+	}
+	if r.StorageNamespace != record.Job.Namespace {
+		return lakefs.Commit{}, &lakefs.Error{Status: 404, Message: "repository not found: this is another one with the same name"}
+	}
+	if id == "" {
+		if id, err = l.server.Head(ctx, r.ID, record.Request.Branch); err != nil {
+			return lakefs.Commit{}, err
+		}
+	}
+	return l.server.Commit(ctx, r.ID, id)
+}
+
+// record stores the next state of the landing, unless the record has another one.
+func (l *serverLander) record(ctx context.Context, a landing.Action) (landing.Outcome, error) {
+	objects, _ := l.trees.progress.Covered()
+	attempt := l.attempt
+	attempt.Objects = objects
+	_, err := l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
+		return r.Land(l.imp.now().UTC(), a.From, a.State, attempt)
+	})
+	if fault.Is(err, fault.Conflict) {
+		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
+	}
+	return landing.Outcome{}, err
+}
+
+// authorize checks that whoever started the import may still commit. If this process does
+// not know the login, what was granted at the start holds.
+func (l *serverLander) authorize(ctx context.Context, record imports.Record) (landing.Outcome, error) {
+	if l.caller == nil {
+		return landing.Outcome{}, nil
+	}
+	err := l.caller.MayCommit(ctx, record.Request.Repository, record.Request.Branch)
+	if lakefs.IsRefused(err) {
+		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
+	}
+	return landing.Outcome{}, err
+}
+
+// sweep deletes hidden branches. Those that are left are deleted when the record of the
+// import is forgotten.
+func (l *serverLander) sweep(ctx context.Context, record imports.Record, branches []string) {
+	for _, b := range branches {
+		o, err := l.server.Perform(ctx, destinationOf(record), landing.Action{Kind: landing.Delete, Branch: b})
+		if err != nil || o.Result != landing.Done {
+			l.imp.log.Warn("delete a hidden branch", "branch", b, "err", fmt.Sprint(o.Text, err))
+		}
+	}
+}
+
+// metarange returns the ID of the tree at the head of the branch.
+func (l *serverLander) metarange(ctx context.Context, record imports.Record) (id string, err error) {
+	c, err := l.base(ctx, record, "")
+	if lakefs.IsRefused(err) {
+		err = fault.Missing(err.Error())
+	}
+	return c.MetarangeID, err
+}
+
+// abandon gives the import up, unless it is committing: then its merge may have landed.
+func (l *serverLander) abandon(r imports.Record, cause string, objects int64) (imports.Record, error) {
+	return r.Fail(l.imp.now().UTC(), nil, cause, objects)
+}
+
+// commitOnServer returns the last commit of a completed import, as its record has it.
+func commitOnServer(record imports.Record) catalog.Commit {
+	last := record.Landing.Landed
+	if record.Landing.Corrected != nil {
+		last = record.Landing.Corrected
+	}
+	return catalog.Commit{
+		ID: last.ID, Committer: last.Committer, Message: record.Request.Message, MetarangeID: last.Metarange,
+		Created: time.Unix(last.Created, 0).UTC(), Metadata: destinationOf(record).Metadata, Parents: []string{last.Parent},
+		Generation: last.Generation,
+	}
+}

@@ -1,0 +1,93 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
+	"github.com/rangefleet/rangefleet/pkg/covers"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/source"
+)
+
+// treeMaker makes the tree that an import leaves on its branch. It is for one goroutine.
+type treeMaker struct {
+	imp      *importHandle
+	stores   objectstore.Chooser
+	covers   *covers.Log
+	progress *follow.Progress
+	steps    *stepRunner
+}
+
+// incomplete returns why an import whose covers do not chain cannot be attempted again,
+// or nil if this process has followed fewer covers than are stored. If it has followed
+// them all, covers are lost, and with them what is to be committed.
+func (m *treeMaker) incomplete(ctx context.Context, followed uint64) error {
+	if err := m.progress.Err(); err != nil {
+		return err // covers that are missing may be stored
+	}
+	stored, err := m.covers.Count(ctx, m.imp.id)
+	if err != nil || followed < stored {
+		return err
+	}
+	return fmt.Errorf("commit again, as the branch has moved: the %d covers that are stored do not hold all keys any more", stored)
+}
+
+// tree is what an import makes of the tree of a branch. Its ranges are made and stored as
+// they are yielded.
+type tree struct {
+	files   *namespace.Files
+	ranges  metarange.Ranges
+	about   int               // estimated number of ranges
+	changes metarange.Changes // complete once all ranges were yielded
+}
+
+// tree returns the tree with the ID baseID, without the import's destination and with its
+// ranges. No tree is held in memory as a list.
+func (m *treeMaker) tree(ctx context.Context, job imports.Job, baseID string, fold partition.Fold) (*tree, error) {
+	files, err := namespace.Open(ctx, m.stores, job.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	base, count, err := metarange.Stream(ctx, files, baseID)
+	if err != nil {
+		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
+	}
+	src, err := source.Open(ctx, m.stores, job.Paths, job.Listing.Mode)
+	if err != nil {
+		return nil, err
+	}
+	prefixes, keys := src.Removed()
+	t := &tree{files: files, about: count + fold.Ranges}
+	result := metarange.Replace(ctx, files, job.Breaks, base, rangesOf(fold), metarange.Removed{Prefixes: prefixes, Keys: keys})
+	t.ranges = metarange.Compare(ctx, files, base, result, &t.changes)
+	return t, nil
+}
+
+// write stores the tree that the import makes of the tree with the ID baseID, and returns
+// its ID and how the two differ.
+func (m *treeMaker) write(ctx context.Context, job imports.Job, baseID string, fold partition.Fold) (id string, changes metarange.Changes, err error) {
+	t, err := m.tree(ctx, job, baseID, fold)
+	if err != nil {
+		return "", changes, err
+	}
+	if id, err = metarange.WriteAll(ctx, t.files, t.ranges, t.about); err != nil {
+		return "", changes, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
+	}
+	return id, t.changes, nil
+}
+
+// rangesOf yields the ranges of a fold.
+func rangesOf(fold partition.Fold) metarange.Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		for r := range fold.All() {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}

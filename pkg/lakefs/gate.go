@@ -1,0 +1,121 @@
+package lakefs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+	"time"
+)
+
+const (
+	// fresh is how long an answer of the server is believed without asking again.
+	fresh = 10 * time.Second
+
+	// grace is how long a caller whom the server accepted stays accepted while it is out of
+	// reach, so that a poll of an import survives a restart of the server.
+	grace = 10 * time.Minute
+
+	maxGrants = 10_000 // that are remembered
+)
+
+// Gate asks a server who its callers are and what they may do, and remembers for a while
+// what it granted. What it refuses is not remembered. Its methods may be called
+// concurrently.
+type Gate struct {
+	session *Session
+	now     func() time.Time
+
+	mu     sync.Mutex
+	grants map[grantKey]grant
+}
+
+type grantKey [sha256.Size]byte
+
+type grant struct {
+	user string
+	at   time.Time
+}
+
+// NewGate returns a gate of the server of a session.
+func NewGate(s *Session, now func() time.Time) *Gate {
+	return &Gate{session: s, now: now, grants: make(map[grantKey]grant)}
+}
+
+// Authenticate returns the user of a login, and whether the server accepts it. An error
+// says that the server cannot be asked.
+func (g *Gate) Authenticate(ctx context.Context, l Login) (user string, ok bool, err error) {
+	user, err = g.ask(keyOf(l, "user"), func() (string, error) { return g.session.As(l).User(ctx) })
+	if IsRefused(err) {
+		return "", false, nil
+	}
+	return user, err == nil, Fault(err)
+}
+
+// MayRead checks that a user may read a branch, and that the branch exists. The error is a
+// fault.
+func (g *Gate) MayRead(ctx context.Context, l Login, repository, branch string) error {
+	_, err := g.ask(keyOf(l, "read", repository, branch), func() (string, error) {
+		return g.session.As(l).Head(ctx, repository, branch)
+	})
+	return Fault(err)
+}
+
+// MayCommit checks that a user may commit to a branch. The error is a fault.
+func (g *Gate) MayCommit(ctx context.Context, l Login, repository, branch string) error {
+	return Fault(g.session.As(l).MayCommit(ctx, repository, branch))
+}
+
+// ask returns what was granted a moment ago, or asks. What was granted earlier holds while
+// the server cannot be asked.
+func (g *Gate) ask(key grantKey, ask func() (string, error)) (string, error) {
+	g.mu.Lock()
+	known, ok := g.grants[key]
+	g.mu.Unlock()
+	age := g.now().Sub(known.at)
+	if ok && age < fresh {
+		return known.user, nil
+	}
+	value, err := ask()
+	switch {
+	case err == nil:
+		g.remember(key, grant{value, g.now()})
+	case IsRefused(err):
+		g.forget(key)
+	case ok && age < grace:
+		return known.user, nil
+	}
+	return value, err
+}
+
+func (g *Gate) remember(key grantKey, v grant) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.grants) >= maxGrants {
+		clear(g.grants) // all are asked for again
+	}
+	g.grants[key] = v
+}
+
+func (g *Gate) forget(key grantKey) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.grants, key)
+}
+
+// keyOf is a hash of a login and of what was granted to it, so that no secret is kept.
+func keyOf(l Login, what ...string) (key grantKey) {
+	h := sha256.New()
+	add := func(s string) {
+		h.Write(binary.AppendUvarint(nil, uint64(len(s))))
+		h.Write([]byte(s))
+	}
+	for _, name := range []string{"Authorization", "Cookie"} {
+		add(l.header.Get(name))
+	}
+	for _, s := range what {
+		add(s)
+	}
+	h.Sum(key[:0])
+	return key
+}

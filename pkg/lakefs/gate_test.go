@@ -1,0 +1,100 @@
+package lakefs_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
+)
+
+// gated is a gate before a server whose answer and clock a test sets.
+type gated struct {
+	answer answer
+	now    time.Time
+	asked  int
+	gate   *lakefs.Gate
+}
+
+func newGated(t *testing.T) *gated {
+	t.Helper()
+	g := &gated{answer: answer{200, `{"user":{"id":"u"},"commit_id":"c"}`}, now: time.Unix(0, 0)}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		g.asked++
+		w.WriteHeader(g.answer.status)
+		_, _ = w.Write([]byte(g.answer.body))
+	}))
+	t.Cleanup(s.Close)
+	session, err := lakefs.Open(lakefs.Config{URL: s.URL, Sleep: noSleep}, lakefs.Login{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.gate = lakefs.NewGate(session, func() time.Time { return g.now })
+	return g
+}
+
+func (g *gated) user(t *testing.T, l lakefs.Login) (name string, ok bool, err error) {
+	t.Helper()
+	return g.gate.Authenticate(t.Context(), l)
+}
+
+func TestGateRemembersWhatWasGranted(t *testing.T) {
+	g, l := newGated(t), lakefs.Keys("a", "s")
+	if name, ok, err := g.user(t, l); name != "u" || !ok || err != nil || g.asked != 1 {
+		t.Fatalf("%q, %v, %v after %d requests", name, ok, err, g.asked)
+	}
+	g.now = g.now.Add(9 * time.Second)
+	if _, ok, _ := g.user(t, l); !ok || g.asked != 1 {
+		t.Errorf("a moment later: %v after %d requests, want no other", ok, g.asked)
+	}
+	if _, ok, _ := g.user(t, lakefs.Keys("a", "other")); !ok || g.asked != 2 {
+		t.Errorf("another secret: %v after %d requests, want another", ok, g.asked)
+	}
+	if err := g.gate.MayRead(t.Context(), l, "repo", "main"); err != nil || g.asked != 3 {
+		t.Errorf("another question: %v after %d requests, want another", err, g.asked)
+	}
+	if err := g.gate.MayRead(t.Context(), l, "rep", "omain"); err != nil || g.asked != 4 {
+		t.Errorf("another branch: %v after %d requests, want another", err, g.asked)
+	}
+}
+
+func TestGateForgetsWhatIsRefused(t *testing.T) {
+	g, l := newGated(t), lakefs.Keys("a", "s")
+	_, _, _ = g.user(t, l)
+	g.now = g.now.Add(11 * time.Second)
+	g.answer = said(http.StatusUnauthorized, "error authenticating request")
+	if _, ok, err := g.user(t, l); ok || err != nil {
+		t.Errorf("refused: %v, %v", ok, err)
+	}
+	g.answer = answer{http.StatusBadGateway, ""}
+	if _, ok, err := g.user(t, l); ok || !fault.Is(err, fault.Later) {
+		t.Errorf("out of reach after a refusal: %v, %v, want an error", ok, err)
+	}
+}
+
+func TestGateOutlivesARestartOfTheServer(t *testing.T) {
+	g, l := newGated(t), lakefs.Keys("a", "s")
+	_, _, _ = g.user(t, l)
+	g.answer = answer{http.StatusServiceUnavailable, ""}
+	g.now = g.now.Add(9 * time.Minute)
+	if name, ok, err := g.user(t, l); name != "u" || !ok || err != nil {
+		t.Errorf("within the grace: %q, %v, %v", name, ok, err)
+	}
+	g.now = g.now.Add(2 * time.Minute)
+	if _, ok, err := g.user(t, l); ok || !fault.Is(err, fault.Later) {
+		t.Errorf("after it: %v, %v, want an error", ok, err)
+	}
+}
+
+// What a server refuses becomes a fault with its words.
+func TestFaults(t *testing.T) {
+	for status, kind := range map[int]fault.Kind{400: fault.Invalid, 401: fault.Denied, 403: fault.Forbidden, 404: fault.NotFound, 500: fault.Later, 429: fault.Later} {
+		g := newGated(t)
+		g.answer = said(status, "words")
+		if err := g.gate.MayRead(t.Context(), lakefs.Login{}, "repo", "main"); !fault.Is(err, kind) {
+			t.Errorf("%d: %v, want a fault of kind %d", status, err, kind)
+		}
+	}
+}
