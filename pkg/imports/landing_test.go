@@ -9,55 +9,76 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/landing"
 )
 
-func TestLand(t *testing.T) {
-	now := time.Unix(1, 0)
-	attempt := imports.Attempt{MetarangeID: "t", Parent: "h", Objects: 3, Ranges: 2}
-	preparing := landing.State{Try: &landing.Try{Number: 1, Branch: "rf-a", Base: "h", Phase: landing.Preparing}, Tries: 1, Branches: []string{"rf-a"}}
-	merging := preparing
-	merging.Try = &landing.Try{Number: 1, Branch: "rf-a", Base: "h", Phase: landing.Merging}
-	landed := landing.State{Tries: 1, Branches: merging.Branches, Landed: &landing.Commit{ID: "m", Parent: "other"}}
-	correcting := landed
-	correcting.Try = &landing.Try{Number: 2, Branch: "rf-b", Base: "m", Correction: true, Phase: landing.Preparing}
-	completed := landed
-	completed.End = landing.Completed
-	failed := landing.State{Tries: 1, End: landing.Failed, Text: "words"}
+// States of one landing, in their order.
+var (
+	hidden     = []string{"rf-a"}
+	preparing  = landing.State{Try: &landing.Try{Number: 1, Branch: "rf-a", Base: "h", Phase: landing.Preparing}, Tries: 1, Branches: hidden}
+	merging    = landing.State{Try: &landing.Try{Number: 1, Branch: "rf-a", Base: "h", Phase: landing.Merging}, Tries: 1, Branches: hidden}
+	landed     = landing.State{Tries: 1, Branches: hidden, Landed: &landing.Commit{ID: "m", Parent: "other"}}
+	correcting = landing.State{
+		Try:   &landing.Try{Number: 2, Branch: "rf-b", Base: "m", Correction: true, Phase: landing.Preparing},
+		Tries: 2, Branches: []string{"rf-a", "rf-b"}, Landed: landed.Landed,
+	}
+	completed = landing.State{Tries: 2, Branches: correcting.Branches, Landed: landed.Landed, End: landing.Completed}
+	failed    = landing.State{Tries: 1, Branches: hidden, End: landing.Failed, Text: "words"}
+)
 
-	land := func(r imports.Record, from, to landing.State) imports.Record {
-		t.Helper()
-		r, err := r.Land(now, from, to, attempt)
-		if err != nil {
+var now = time.Unix(1, 0)
+
+// through returns the record of an import after the states, and the attempt of the first.
+func through(t *testing.T, states ...landing.State) imports.Record {
+	t.Helper()
+	r := imports.New(imports.Job{ImportID: "i"}, imports.Request{}, now)
+	from, attempt := landing.State{}, imports.Attempt{MetarangeID: "t", Parent: "h", Objects: 3, Ranges: 2}
+	for _, s := range states {
+		var err error
+		if r, err = r.Land(now, from, s, attempt); err != nil {
 			t.Fatal(err)
 		}
-		return r
+		from, attempt.MetarangeID = s, "of a later tree"
 	}
-	start := imports.New(imports.Job{ImportID: "i"}, imports.Request{}, now)
-	r := land(start, landing.State{}, preparing)
-	if r.State != imports.Running || r.Attempt == nil {
-		t.Errorf("preparing: %s, %+v", r.State, r.Attempt)
+	return r
+}
+
+func TestALandingEndsItsImport(t *testing.T) {
+	if r := through(t, preparing, failed); r.State != imports.Failed || r.Error != "words" || r.Objects != 3 {
+		t.Errorf("failed: %+v", r)
 	}
-	if canceled, err := r.Cancel(now, 0); err != nil || canceled.State != imports.Canceled {
-		t.Errorf("canceled while it prepares: %s, %v", canceled.State, err)
+	r := through(t, preparing, merging, landed, correcting, completed)
+	if r.State != imports.Completed || r.Attempt.CommitID != "m" || r.Attempt.MetarangeID != "t" || r.Objects != 3 {
+		t.Errorf("completed: %+v, %+v", r, r.Attempt)
 	}
-	failure := land(r, preparing, failed)
-	if failure.State != imports.Failed || failure.Error != "words" || failure.Objects != 3 {
-		t.Errorf("failed: %+v", failure)
+}
+
+func TestAnImportIsCanceledUntilItsMergeIsRequested(t *testing.T) {
+	r, err := through(t, preparing).Cancel(now, 0)
+	if err != nil || r.State != imports.Canceled {
+		t.Errorf("preparing: %s, %v", r.State, err)
 	}
-	r = land(r, preparing, merging)
-	if _, err := r.Cancel(now, 0); !fault.Is(err, fault.Conflict) || r.State != imports.Committing {
-		t.Errorf("canceled while it is %s: %v", r.State, err)
+	for name, r := range map[string]imports.Record{
+		"merging": through(t, preparing, merging), "landed": through(t, preparing, merging, landed),
+	} {
+		if _, err := r.Cancel(now, 0); !fault.Is(err, fault.Conflict) || r.State != imports.Committing {
+			t.Errorf("%s: %s, %v", name, r.State, err)
+		}
 	}
-	if _, err := r.Land(now, preparing, failed, attempt); !fault.Is(err, fault.Conflict) {
-		t.Errorf("from another state: %v", err)
+}
+
+func TestALandingIsRecordedByOneDriverOnly(t *testing.T) {
+	for name, r := range map[string]imports.Record{
+		"another state": through(t, preparing, merging), "canceled": canceled(t), "ended": through(t, preparing, failed),
+	} {
+		if _, err := r.Land(now, preparing, merging, imports.Attempt{}); !fault.Is(err, fault.Conflict) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	r = land(r, merging, landed)
-	attempt.MetarangeID = "of the correction"
-	r = land(r, landed, correcting)
-	before := r
-	r = land(r, correcting, completed)
-	if r.State != imports.Completed || r.Attempt.CommitID != "m" || r.Attempt.MetarangeID != "t" || r.Objects != 3 || before.Attempt.CommitID != "" {
-		t.Errorf("completed: %+v, %+v; before: %+v", r, r.Attempt, before.Attempt)
+}
+
+func canceled(t *testing.T) imports.Record {
+	t.Helper()
+	r, err := through(t, preparing).Cancel(now, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := r.Land(now, completed, failed, attempt); !fault.Is(err, fault.Conflict) {
-		t.Errorf("after the end: %v", err)
-	}
+	return r
 }

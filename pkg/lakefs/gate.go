@@ -45,7 +45,7 @@ func NewGate(s *Session, now func() time.Time) *Gate {
 // Authenticate returns the user of a login, and whether the server accepts it. An error
 // says that the server cannot be asked.
 func (g *Gate) Authenticate(ctx context.Context, l Login) (user string, ok bool, err error) {
-	user, err = g.ask(keyOf(l, "user"), func() (string, error) { return g.session.As(l).User(ctx) })
+	user, err = g.ask(keyOf(l, "user"), func() (string, error) { return g.session.As(l).user(ctx) })
 	if IsRefused(err) {
 		return "", false, nil
 	}

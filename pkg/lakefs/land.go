@@ -33,7 +33,7 @@ type Destination struct {
 func (s *Session) Perform(ctx context.Context, d Destination, a landing.Action) (landing.Outcome, error) {
 	switch a.Kind {
 	case landing.Create:
-		return outcome(s.createHidden(ctx, d, a)), nil
+		return outcome(createHidden(ctx, s, d, a)), nil
 	case landing.Write:
 		return outcome(s.writeTree(ctx, d, a)), nil
 	case landing.Merge:
@@ -66,7 +66,7 @@ func says(err error, status int, words string) bool {
 	return ok && e.Status == status && strings.Contains(e.Message, words)
 }
 
-func (s *Session) createHidden(ctx context.Context, d Destination, a landing.Action) error {
+func createHidden(ctx context.Context, s *Session, d Destination, a landing.Action) error {
 	return s.once(ctx, call{
 		operation: "create branch", method: http.MethodPost, path: repositoryPath(d.Repository, "branches"),
 		body: map[string]any{"name": a.Branch, "source": a.Base, "hidden": true},
@@ -175,7 +175,7 @@ func (s *Session) fence(ctx context.Context, d Destination, a landing.Action) la
 // the base.
 func (s *Session) find(ctx context.Context, d Destination, a landing.Action) (landing.Outcome, error) {
 	for after := ""; ; {
-		page, more, err := s.log(ctx, d, a.Base, after)
+		page, more, err := log(ctx, s, d, a.Base, after)
 		if says(err, http.StatusNotFound, "") {
 			return landing.Outcome{Result: landing.Refused, Reason: landing.NoTarget, Text: err.Error()}, nil
 		}
@@ -200,7 +200,7 @@ func (s *Session) find(ctx context.Context, d Destination, a landing.Action) (la
 
 // log returns a page of the destination's commits, newest first, by first parents, up to
 // base inclusive.
-func (s *Session) log(ctx context.Context, d Destination, base, after string) (page []Commit, more bool, err error) {
+func log(ctx context.Context, s *Session, d Destination, base, after string) (page []Commit, more bool, err error) {
 	var answer struct {
 		Pagination struct {
 			HasMore bool `json:"has_more"`

@@ -94,8 +94,8 @@ func (s *Session) Commit(ctx context.Context, repository, id string) (c Commit, 
 	return c, err
 }
 
-// User returns the name of the user of a login. Everybody who is authenticated may ask.
-func (s *Session) User(ctx context.Context) (name string, err error) {
+// user returns the name of the user of a login. Everybody who is authenticated may ask.
+func (s *Session) user(ctx context.Context) (name string, err error) {
 	var me struct {
 		User struct {
 			ID string `json:"id"`

@@ -48,8 +48,10 @@ func Keys(accessKeyID, secretAccessKey string) Login {
 	return Login{r.Header}
 }
 
-// String and GoString show nothing of a login.
-func (l Login) String() string   { return "[login]" }
+// String shows nothing of a login.
+func (l Login) String() string { return "[login]" }
+
+// GoString shows nothing of a login.
 func (l Login) GoString() string { return l.String() }
 
 // IsZero reports whether the login is nobody's.
@@ -80,8 +82,6 @@ type Config struct {
 
 	// Sleep waits for d or until ctx ends. Default: a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Random returns a number in [0, 1) for the jitter. Default: math/rand/v2.
-	Random func() float64
 
 	Registerer prometheus.Registerer // nil: the metrics are not registered
 }
@@ -111,9 +111,6 @@ func Open(config Config, l Login) (*Session, error) {
 	}
 	if config.Sleep == nil {
 		config.Sleep = pause.For
-	}
-	if config.Random == nil {
-		config.Random = rand.Float64
 	}
 	base := strings.TrimSuffix(strings.TrimSuffix(config.URL, "/"), apiBase)
 	return &Session{login: l, server: &server{
@@ -187,7 +184,7 @@ func (s *Session) read(ctx context.Context, c call) error {
 		if err == nil || IsRefused(err) || attempt == attempts || ctx.Err() != nil {
 			return err
 		}
-		wait := time.Duration(s.server.config.Random() * float64(pause.Bound(firstPause, mostPause, attempt)))
+		wait := time.Duration(rand.Float64() * float64(pause.Bound(firstPause, mostPause, attempt)))
 		if s.server.config.Sleep(ctx, wait) != nil {
 			return err
 		}

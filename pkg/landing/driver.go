@@ -146,7 +146,7 @@ func (d *Driver) resume() {
 // nobody cancels an import of which it is not recorded that it did not land.
 func (d *Driver) begin() {
 	switch {
-	case d.state.Tries >= MaxTries:
+	case d.state.Tries >= maxTries:
 		d.record(d.state.ended(Failed, "too many tries"))
 	case d.state.Landed != nil:
 		d.next = Action{Kind: Prepare, Base: d.state.Landed.ID, Correction: true}

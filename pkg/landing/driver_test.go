@@ -2,7 +2,6 @@ package landing
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -143,36 +142,17 @@ func TestADriverUsesNoNameOfAnother(t *testing.T) {
 
 func TestTriesAreBounded(t *testing.T) {
 	outcomes := map[string][]Outcome{}
-	for range MaxTries {
+	for range maxTries {
 		outcomes["create"] = append(outcomes["create"], lost)
 	}
 	s := State{}
-	for range MaxTries {
+	for range maxTries {
 		d := Resume(s, func() string { return "rf-new" })
 		d.Perform(prepared("h", false))
 		s = d.Next().State
 	}
-	if actions, last := drive(t, s, outcomes); actions != "record sweep stop" || last.End != Failed || last.Tries != MaxTries {
+	if actions, last := drive(t, s, outcomes); actions != "record sweep stop" || last.End != Failed || last.Tries != maxTries {
 		t.Errorf("%s, %+v, want the landing to fail", actions, last)
-	}
-}
-
-func TestOnlyWhatCannotLandIsCanceled(t *testing.T) {
-	preparing := State{}.begun(Try{Branch: "rf-a", Base: "h"})
-	for name, c := range map[string]struct {
-		state State
-		want  error
-	}{
-		"not begun": {State{}, nil},
-		"preparing": {preparing, nil},
-		"merging":   {preparing.merging(), ErrNotCancelable},
-		"landed":    {preparing.merging().landed(Commit{ID: "m", Parent: "other"}), ErrNotCancelable},
-		"ended":     {State{End: Failed}, ErrNotCancelable},
-	} {
-		got, err := c.state.Cancel()
-		if !errors.Is(err, c.want) || c.want == nil && (got.End != Canceled || got.Try != nil) {
-			t.Errorf("%s: %+v, %v, want %v", name, got, err, c.want)
-		}
 	}
 }
 

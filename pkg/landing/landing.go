@@ -27,10 +27,7 @@
 // changed since.
 package landing
 
-import (
-	"errors"
-	"slices"
-)
+import "slices"
 
 // Phase is how far a try is.
 type Phase string
@@ -79,29 +76,15 @@ const (
 type State struct {
 	Try       *Try     `json:"try,omitempty"`       // the last try; nil once it is known that it cannot land any more
 	Tries     int      `json:"tries,omitempty"`     // number of the last try
-	Branches  []string `json:"branches,omitempty"`  // hidden branches of all tries: at most MaxTries
+	Branches  []string `json:"branches,omitempty"`  // hidden branches of all tries: at most maxTries
 	Landed    *Commit  `json:"landed,omitempty"`    // the commit that landed the import
 	Corrected *Commit  `json:"corrected,omitempty"` // the commit that corrected Landed
 	End       End      `json:"end,omitempty"`       // "" until it has ended
 	Text      string   `json:"text,omitempty"`      // why it ended so, or why Landed was not corrected; may be empty
 }
 
-// MaxTries bounds the tries of one landing.
-const MaxTries = 40
-
-// ErrNotCancelable is returned for a landing that has ended, or that may be on the
-// destination.
-var ErrNotCancelable = errors.New("the import is being committed, or has ended")
-
-// Cancel returns the state of the landing after it was canceled. Whoever stores it by
-// compare-and-swap prevents the import from landing.
-func (s State) Cancel() (State, error) {
-	if s.End != "" || s.Landed != nil || s.Try != nil && s.Try.Phase == Merging {
-		return s, ErrNotCancelable
-	}
-	s.Try, s.End = nil, Canceled
-	return s, nil
-}
+// maxTries bounds the tries of one landing.
+const maxTries = 40
 
 // Equal reports whether two states are the same.
 func (s State) Equal(o State) bool {

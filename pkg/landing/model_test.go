@@ -253,12 +253,19 @@ func (m *model) disturb(moves bool) {
 	case n < 87 && len(m.running) > 0:
 		m.kill(m.rng.IntN(len(m.running)))
 	case n < 88 && m.chance(20):
-		if s, err := m.store.Cancel(); err == nil {
-			m.store = s
-		}
+		m.store = canceled(m.store)
 	case n < 94:
 		m.userActs(moves)
 	}
+}
+
+// canceled returns the state after a user canceled the import, which has no effect if it may
+// be on the destination.
+func canceled(s State) State {
+	if s.End == "" && s.Landed == nil && (s.Try == nil || s.Try.Phase == Preparing) {
+		s.Try, s.End = nil, Canceled
+	}
+	return s
 }
 
 // kill ends a process. The request that it waited for goes on.

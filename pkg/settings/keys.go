@@ -155,7 +155,7 @@ var keys = []key{
 	},
 	{
 		"catalog.kind", Coordinator, "where repositories, branches and commits are kept: own (in the fleet's NATS), or lakefs (on a lakeFS server)", "",
-		func(s *Settings) value { return choice(&s.Catalog.Kind, CatalogOwn, CatalogLakeFS) },
+		func(s *Settings) value { return choice(&s.Catalog.Kind, catalogOwn, CatalogLakeFS) },
 	},
 	{
 		"lakefs.url", Coordinator, "URL of that lakeFS server, without /api/v1", "",
@@ -171,7 +171,7 @@ var keys = []key{
 	},
 	{
 		"lakefs.precommit_hooks", Coordinator, "what an import does if its branch on the lakeFS server has pre-commit hooks, which the merge that lands it does not run: refuse, or skip (the hooks)", "",
-		func(s *Settings) value { return choice(&s.LakeFS.PrecommitHooks, HooksRefuse, HooksSkip) },
+		func(s *Settings) value { return choice(&s.LakeFS.PrecommitHooks, hooksRefuse, HooksSkip) },
 	},
 	{
 		"sources.allow", Coordinator, "prefixes of the URIs that may be imported; empty: any s3://, and local:// within local.allowed", "",
@@ -231,8 +231,8 @@ func defaults(env map[string]string, procs int) Settings {
 		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 15 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),
 		S3:      S3{Region: "us-east-1", Listing: "auto", MaxLists: 96, Order: "sorted", PageKeys: 1000, PutChecksums: true},
-		Catalog: Catalog{Kind: CatalogOwn},
-		LakeFS:  LakeFS{PrecommitHooks: HooksRefuse},
+		Catalog: Catalog{Kind: catalogOwn},
+		LakeFS:  LakeFS{PrecommitHooks: hooksRefuse},
 		Imports: Imports{Markers: "skip"},
 		Ranges:  partition.DefaultBreaks,
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},

@@ -50,13 +50,13 @@ type Settings struct {
 
 // Kinds of catalogs.
 const (
-	CatalogOwn    = "own"    // in the fleet's NATS
+	catalogOwn    = "own"    // in the fleet's NATS
 	CatalogLakeFS = "lakefs" // on a lakeFS server
 )
 
 // Catalog says where repositories, branches and commits are kept.
 type Catalog struct {
-	Kind string // CatalogOwn or CatalogLakeFS
+	Kind string // catalogOwn or CatalogLakeFS
 }
 
 // LakeFS is the lakeFS server that keeps them if the kind is CatalogLakeFS, and the service
@@ -65,12 +65,12 @@ type LakeFS struct {
 	URL             string // http or https, without a login
 	AccessKeyID     string
 	SecretAccessKey Secret
-	PrecommitHooks  string // HooksRefuse or HooksSkip
+	PrecommitHooks  string // hooksRefuse or HooksSkip
 }
 
 // What an import does on a branch with pre-commit hooks.
 const (
-	HooksRefuse = "refuse"
+	hooksRefuse = "refuse"
 	HooksSkip   = "skip"
 )
 

@@ -175,7 +175,7 @@ func TestLogStopsAtACommit(t *testing.T) {
 	repo := start(t)
 	base := repo.Head(t, "main")
 	stage(t, repo, base, tree(t, repo, "main", []string{"data/new"}, nil))
-	merge(t, repo, hidden, landing(nil)).Is(t, http.StatusOK, "")
+	merge(t, repo, hidden, landingBody(nil)).Is(t, http.StatusOK, "")
 	repo.Put(t, "main", "user/file", "")
 	repo.CommitAll(t, "main", "a user")
 	all := repo.Log(t, "main")
