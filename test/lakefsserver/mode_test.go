@@ -211,3 +211,18 @@ func TestAServerThatIsAwayDelaysAnImport(t *testing.T) {
 	b.proxy.Reset()
 	b.wantOne(t, b.begin(t, b.sources+"/b/", "data/"), "data/3", "other/c")
 }
+
+// An import to a branch with pre-commit hooks, which would not run, is refused unless the
+// settings say otherwise. The test of settings is elsewhere.
+func TestABranchWithPrecommitHooksIsRefused(t *testing.T) {
+	b := newBeside(t, lakefstest.Config{})
+	action := func(events string) {
+		b.repo.PutContent(t, "main", "_lakefs_actions/check.yaml",
+			"name: check\non:\n"+events+"hooks:\n  - id: one\n    type: lua\n    properties:\n      script: |\n        print(1)\n")
+		b.repo.CommitAll(t, "main", "an action")
+	}
+	action("  pre-commit:\n    branches: [main]\n")
+	b.imports.In(t, "POST", "/branches/main/import", body(b.sources+"/a/", "data/")).Is(t, http.StatusBadRequest, "_lakefs_actions/check.yaml")
+	action("  pre-commit:\n    branches: [other]\n  pre-merge:\n")
+	b.wantOne(t, b.begin(t, b.sources+"/a/", "data/"), "_lakefs_actions/check.yaml", "data/1", "data/2", "other/c")
+}
