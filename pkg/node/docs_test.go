@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/generated"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
@@ -43,6 +44,9 @@ func metricsTable(t *testing.T) string {
 		{"coordinator", func(reg prometheus.Registerer) {
 			coordinator.New(coordinator.Config{State: coordinator.State{Backend: new(backend.Backend)}, Registerer: reg})
 			server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
+			if _, err := lakefs.Open(lakefs.Config{URL: "http://lakefs", Registerer: reg}, lakefs.Login{}); err != nil {
+				t.Fatal(err)
+			}
 		}},
 		{"worker", func(reg prometheus.Registerer) {
 			worker.New(worker.Config{Backend: &backend.Backend{Queue: new(queue.Queue)}, Registerer: reg})
