@@ -65,7 +65,7 @@ func (v *validator) readable(ctx context.Context, r catalog.Repository, address 
 	if uri, err := objectstore.ParseURI(address); err == nil && directory(namespace).Contains(uri) {
 		return uri, nil
 	}
-	repositories, err := v.repositories(ctx)
+	repositories, err := v.home.repositories(ctx)
 	if err != nil {
 		return objectstore.URI{}, err
 	}
