@@ -612,7 +612,7 @@ type StageRangeCreation struct {
 	// Example: collections/
 	Prepend string `json:"prepend"`
 
-	// StagingToken accepted, without effect
+	// StagingToken accepted, without effect: the answer before has none
 	StagingToken string `json:"staging_token,omitempty,omitzero"`
 }
 

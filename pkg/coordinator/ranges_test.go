@@ -1,6 +1,9 @@
 package coordinator
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -8,7 +11,11 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
@@ -45,6 +52,58 @@ func TestIngestRangeStartsAfterAnyKey(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A range is what its file says, or it is refused by the field that differs.
+func TestRangesAreComparedWithTheirFiles(t *testing.T) {
+	t.Parallel()
+	f, entries := numberedFleet(t, 500)
+	longest := strings.Repeat("k", limits.Key)
+	f.commit(append(entries, entry.Entry{Key: longest, Address: "s3://bucket/k"})...)
+	s := f.service()
+	t.Cleanup(s.close)
+	head := f.log()[0].MetarangeID
+	all, err := metarange.Read(t.Context(), f.files(), head)
+	expect.NoError(t, err)
+	if len(all) < 3 || all[len(all)-1].MaxKey != longest {
+		t.Fatalf("%d ranges up to %.9q", len(all), all[len(all)-1].MaxKey)
+	}
+	if id, err := s.CreateMetarange(t.Context(), "repo", all); err != nil || id != head {
+		t.Errorf("the ranges of a tree: %s, %v, want %s", id, err, head)
+	}
+	if _, err := s.CreateMetarange(t.Context(), "repo", nil); err != nil {
+		t.Errorf("no ranges: %v", err)
+	}
+	expect.NoError(t, f.buckets["repo"].Put(t.Context(), "ns/_lakefs/"+strings.Repeat("e", 64), nil, objectstore.Sum{}))
+	expect.NoError(t, f.buckets["repo"].Put(t.Context(), "ns/_lakefs/"+strings.Repeat("f", 64), []byte(strings.Repeat("no table ", 100)), objectstore.Sum{}))
+	last := len(all) - 1
+	for field, change := range map[string]func(r *partition.RangeMetadata) string{
+		"min_key":        func(r *partition.RangeMetadata) string { r.MinKey += "0"; return `, but the range begins at "` },
+		"max_key":        func(r *partition.RangeMetadata) string { r.MaxKey = r.MaxKey[1:]; return `, but the range ends at "` },
+		"count":          func(r *partition.RangeMetadata) string { r.Count++; return ", but the range has " },
+		"estimated_size": func(r *partition.RangeMetadata) string { r.EstimatedSize--; return ", but that of the range is " },
+		"id": func(r *partition.RangeMetadata) string {
+			r.ID = strings.Repeat("0", 64)
+			return "the repository has no such range"
+		},
+		"id, empty":     func(r *partition.RangeMetadata) string { r.ID = strings.Repeat("e", 64); return "is not a range" },
+		"id, no table":  func(r *partition.RangeMetadata) string { r.ID = strings.Repeat("f", 64); return "is not a range" },
+		"id, metarange": func(r *partition.RangeMetadata) string { r.ID = head; return "is not a range" },
+	} {
+		ranges := slices.Clone(all)
+		text := change(&ranges[last])
+		field, _, _ = strings.Cut(field, ",")
+		_, err := s.CreateMetarange(t.Context(), "repo", ranges)
+		want := fmt.Sprintf("ranges[%d].%s: ", last, field)
+		if !fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: %v, want a fault that begins %q", field, err, want)
+		}
+	}
+	away := errors.New("no route to host")
+	f.buckets["repo"].Hook = func(context.Context, memstore.Call) error { return away }
+	if _, err := s.CreateMetarange(t.Context(), "repo", all); !errors.Is(err, away) {
+		t.Errorf("a store that is away: %v", err)
 	}
 }
 

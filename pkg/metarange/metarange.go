@@ -149,6 +149,22 @@ func decodeRange(rec table.Record, i int, before partition.RangeMetadata) (parti
 	return m, nil
 }
 
+// Describe returns what the file of a range says that the range is: its first and last keys,
+// its entries and its estimated size. It reads only the end of the file. An error wraps
+// table.ErrCorrupt if the file is not a range. The error for a missing file is that of files.
+func Describe(ctx context.Context, files Parts, id string) (partition.RangeMetadata, error) {
+	file, err := openEnd(ctx, files, id)
+	if err != nil {
+		return partition.RangeMetadata{}, err
+	}
+	kind, r, err := table.Describe(ctx, file)
+	if err == nil && kind != table.Ranges {
+		err = fmt.Errorf("%w: the file holds %s", table.ErrCorrupt, kind)
+	}
+	r.ID = id
+	return r, err
+}
+
 // openTable opens a file that must be a table of the kind.
 func openTable(ctx context.Context, files Opener, id string, kind table.Kind) (*table.Reader, error) {
 	file, err := files.Open(ctx, id)

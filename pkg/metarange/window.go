@@ -39,6 +39,27 @@ func (w windows) Open(ctx context.Context, id string) (table.File, error) {
 	return &windowed{files: w.files, id: id, size: size, used: window{data: part}}, nil
 }
 
+// endSize is how many bytes of a file describe it: the properties, with two keys, and what
+// points to them.
+const endSize = 8 << 10
+
+// openEnd opens a file with its end in memory.
+func openEnd(ctx context.Context, files Parts, id string) (table.File, error) {
+	end, size, err := files.GetRange(ctx, id, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	f := &windowed{files: files, id: id, size: size, used: window{data: end}}
+	if size > 1 {
+		from := max(0, size-endSize)
+		if end, _, err = files.GetRange(ctx, id, from, size-from); err != nil {
+			return nil, err
+		}
+		f.used = window{offset: from, data: end}
+	}
+	return f, nil
+}
+
 // windowed is a file with two parts in memory.
 type windowed struct {
 	files Parts

@@ -42,7 +42,20 @@ func NewReader(data []byte) (*Reader, error) { return Open(context.Background(),
 
 // Open returns a reader of the table in a file. It reads the footer, the properties and
 // the first block of the index.
-func Open(ctx context.Context, f File) (*Reader, error) {
+func Open(ctx context.Context, f File) (*Reader, error) { return open(ctx, f, true) }
+
+// Describe returns the kind of the table in a file, and what the table says that it holds, as
+// Properties does. It reads the footer and the properties, both of which lie at the end.
+func Describe(ctx context.Context, f File) (Kind, partition.RangeMetadata, error) {
+	r, err := open(ctx, f, false)
+	if err != nil {
+		return "", partition.RangeMetadata{}, err
+	}
+	return r.kind, r.meta, nil
+}
+
+// open returns a reader of a table. Without the index, it can read no records.
+func open(ctx context.Context, f File, index bool) (*Reader, error) {
 	end := f.Size() - footerSize
 	if end < 0 {
 		return nil, corrupt("open table: the file has %d bytes, fewer than a footer", f.Size())
@@ -53,7 +66,7 @@ func Open(ctx context.Context, f File) (*Reader, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open table: %w", err)
 		}
-		r, err := openAt(ctx, f, foot)
+		r, err := openAt(ctx, f, foot, index)
 		if err == nil {
 			return r, nil
 		}
@@ -66,7 +79,7 @@ func Open(ctx context.Context, f File) (*Reader, error) {
 }
 
 // openAt opens the table that a footer describes.
-func openAt(ctx context.Context, f File, foot []byte) (*Reader, error) {
+func openAt(ctx context.Context, f File, foot []byte, withIndex bool) (*Reader, error) {
 	r := &Reader{file: f, end: f.Size() - footerSize}
 	metaindex, index, err := parseFooter(foot, r.end)
 	if err != nil {
@@ -74,6 +87,9 @@ func openAt(ctx context.Context, f File, foot []byte) (*Reader, error) {
 	}
 	if err := r.describe(ctx, metaindex); err != nil {
 		return nil, err
+	}
+	if !withIndex {
+		return r, nil
 	}
 	if r.index, err = readBlock(ctx, f, index, nil); err != nil {
 		return nil, fmt.Errorf("index: %w", err)

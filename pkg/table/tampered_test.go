@@ -74,6 +74,7 @@ func originals(t *testing.T, rng *rand.Rand) (all []original) {
 // readEveryWay reads all records, and then from some keys on.
 func readEveryWay(t *testing.T, o original, file []byte) error {
 	r, err := table.NewReader(file)
+	describe(t, r, file)
 	if err != nil {
 		return err
 	}
@@ -99,6 +100,18 @@ func readEveryWay(t *testing.T, o original, file []byte) error {
 		}
 	}
 	return err
+}
+
+// describe makes sure that a file is described as its reader, nil if it is corrupt, says.
+func describe(t *testing.T, r *table.Reader, file []byte) {
+	t.Helper()
+	kind, says, err := table.Describe(t.Context(), table.Bytes(file))
+	if err != nil && !errors.Is(err, table.ErrCorrupt) {
+		t.Errorf("described: %v, want ErrCorrupt", err)
+	}
+	if r != nil && (err != nil || kind != r.Kind() || says != r.Properties()) {
+		t.Errorf("described as %s %+v, %v, want %s %+v", kind, says, err, r.Kind(), r.Properties())
+	}
 }
 
 // allocated returns how many bytes were allocated so far.
