@@ -81,6 +81,27 @@ func (e ObjectStatsPathType) Valid() bool {
 	}
 }
 
+// Defines values for ResetCreationType.
+const (
+	ResetCreationTypeCommonPrefix ResetCreationType = "common_prefix"
+	ResetCreationTypeObject       ResetCreationType = "object"
+	ResetCreationTypeReset        ResetCreationType = "reset"
+)
+
+// Valid indicates whether the value is a known member of the ResetCreationType enum.
+func (e ResetCreationType) Valid() bool {
+	switch e {
+	case ResetCreationTypeCommonPrefix:
+		return true
+	case ResetCreationTypeObject:
+		return true
+	case ResetCreationTypeReset:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SetupStateState.
 const (
 	Initialized    SetupStateState = "initialized"
@@ -123,7 +144,12 @@ type AllowEmpty = bool
 
 // BranchCreation defines model for BranchCreation.
 type BranchCreation struct {
-	Name string `json:"name"`
+	// Force accepted, without effect
+	Force bool `json:"force,omitempty,omitzero"`
+
+	// Hidden leave the branch out of lists, unless they ask for hidden branches
+	Hidden bool   `json:"hidden,omitempty,omitzero"`
+	Name   string `json:"name"`
 
 	// Source a ref: the commit that the branch points at
 	Source string `json:"source"`
@@ -466,6 +492,19 @@ type RepositoryList struct {
 	Results    []Repository `json:"results"`
 }
 
+// ResetCreation defines model for ResetCreation.
+type ResetCreation struct {
+	// Force accepted, without effect
+	Force bool   `json:"force,omitempty,omitzero"`
+	Path  string `json:"path,omitempty,omitzero"`
+
+	// Type take back the changes of a path, of a prefix, or all
+	Type ResetCreationType `json:"type"`
+}
+
+// ResetCreationType take back the changes of a path, of a prefix, or all
+type ResetCreationType string
+
 // RevertCreation The commit to revert.
 type RevertCreation struct {
 	// AllowEmpty make a commit even if it changes nothing
@@ -699,6 +738,9 @@ type Amount = int
 // BranchName defines model for BranchName.
 type BranchName = string
 
+// Force defines model for Force.
+type Force = bool
+
 // ImportID defines model for ImportID.
 type ImportID = string
 
@@ -768,6 +810,12 @@ type ListRepositoriesParams struct {
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
 }
 
+// DeleteRepositoryParams defines parameters for DeleteRepository.
+type DeleteRepositoryParams struct {
+	// Force accepted, without effect
+	Force Force `form:"force,omitempty" json:"force,omitempty,omitzero"`
+}
+
 // ListBranchesParams defines parameters for ListBranches.
 type ListBranchesParams struct {
 	// Prefix answer only names that start with this
@@ -778,6 +826,15 @@ type ListBranchesParams struct {
 
 	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
+
+	// ShowHidden answer hidden branches, too
+	ShowHidden bool `form:"show_hidden,omitempty" json:"show_hidden,omitempty,omitzero"`
+}
+
+// DeleteBranchParams defines parameters for DeleteBranch.
+type DeleteBranchParams struct {
+	// Force accepted, without effect
+	Force Force `form:"force,omitempty" json:"force,omitempty,omitzero"`
 }
 
 // HardResetBranchParams defines parameters for HardResetBranch.
@@ -914,6 +971,9 @@ type CreateMetaRangeJSONRequestBody = MetaRangeCreation
 // IngestRangeJSONRequestBody defines body for IngestRange for application/json ContentType.
 type IngestRangeJSONRequestBody = StageRangeCreation
 
+// ResetBranchJSONRequestBody defines body for ResetBranch for application/json ContentType.
+type ResetBranchJSONRequestBody = ResetCreation
+
 // ImportCancelJSONRequestBody defines body for ImportCancel for application/json ContentType.
 type ImportCancelJSONRequestBody = ImportStatus
 
@@ -1023,7 +1083,7 @@ type ServerInterface interface {
 	CreateRepository(w http.ResponseWriter, r *http.Request)
 	// DeleteRepository delete repository
 	// (DELETE /repositories/{repository})
-	DeleteRepository(w http.ResponseWriter, r *http.Request, repository RepositoryName)
+	DeleteRepository(w http.ResponseWriter, r *http.Request, repository RepositoryName, params DeleteRepositoryParams)
 	// GetRepository get repository
 	// (GET /repositories/{repository})
 	GetRepository(w http.ResponseWriter, r *http.Request, repository RepositoryName)
@@ -1039,9 +1099,15 @@ type ServerInterface interface {
 	// IngestRange create a range file from the source uri
 	// (POST /repositories/{repository}/branches/ranges)
 	IngestRange(w http.ResponseWriter, r *http.Request, repository RepositoryName)
+	// DeleteBranch delete branch
+	// (DELETE /repositories/{repository}/branches/{branch})
+	DeleteBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params DeleteBranchParams)
 	// GetBranch get branch
 	// (GET /repositories/{repository}/branches/{branch})
 	GetBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName)
+	// ResetBranch reset branch
+	// (PUT /repositories/{repository}/branches/{branch})
+	ResetBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName)
 	// HardResetBranch move branch to a commit
 	// (PUT /repositories/{repository}/branches/{branch}/hard_reset)
 	HardResetBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params HardResetBranchParams)
@@ -1257,8 +1323,24 @@ func (siw *ServerInterfaceWrapper) DeleteRepository(w http.ResponseWriter, r *ht
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteRepositoryParams
+
+	// ------------- Optional query parameter "force" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "force", r.URL.Query(), &params.Force, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "force"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "force", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.DeleteRepository(w, r, repository)
+		siw.Handler.DeleteRepository(w, r, repository, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1347,6 +1429,19 @@ func (siw *ServerInterfaceWrapper) ListBranches(w http.ResponseWriter, r *http.R
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "amount"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "amount", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "show_hidden" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "show_hidden", r.URL.Query(), &params.ShowHidden, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "show_hidden"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "show_hidden", Err: err})
 		}
 		return
 	}
@@ -1440,6 +1535,57 @@ func (siw *ServerInterfaceWrapper) IngestRange(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// DeleteBranch operation middleware
+func (siw *ServerInterfaceWrapper) DeleteBranch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "branch" -------------
+	var branch BranchName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "branch", r.PathValue("branch"), &branch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "branch", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteBranchParams
+
+	// ------------- Optional query parameter "force" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "force", r.URL.Query(), &params.Force, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "force"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "force", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteBranch(w, r, repository, branch, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetBranch operation middleware
 func (siw *ServerInterfaceWrapper) GetBranch(w http.ResponseWriter, r *http.Request) {
 
@@ -1466,6 +1612,41 @@ func (siw *ServerInterfaceWrapper) GetBranch(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetBranch(w, r, repository, branch)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResetBranch operation middleware
+func (siw *ServerInterfaceWrapper) ResetBranch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "branch" -------------
+	var branch BranchName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "branch", r.PathValue("branch"), &branch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "branch", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResetBranch(w, r, repository, branch)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2612,7 +2793,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}", wrapper.GetRepository)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.ListBranches)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.CreateBranch)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.DeleteBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.GetBranch)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.ResetBranch)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/hard_reset", wrapper.HardResetBranch)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/revert", wrapper.RevertBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/tags", wrapper.ListTags)

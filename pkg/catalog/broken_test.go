@@ -49,12 +49,12 @@ func TestAnUnreadableBranchHidesNoOther(t *testing.T) {
 		ctx := t.Context()
 		r := create(t, c, "repo")
 		for _, name := range []string{"a", "z"} {
-			if _, err := c.CreateBranch(ctx, "repo", name, "main"); err != nil {
+			if _, err := c.Branches().Create(ctx, "repo", name, "main"); err != nil {
 				t.Fatal(err)
 			}
 		}
 		spoil(t, c, branchKey(r.root(), "main"))
-		page, more, err := c.Branches(ctx, "repo", "", "", 2)
+		page, more, err := c.Branches().List(ctx, "repo", "", "", 2)
 		if err != nil || more || len(page) != 2 || page[0].Name != "a" || page[1].Name != "z" {
 			t.Errorf("Branches = %+v, %v, %v, want the two others", page, more, err)
 		}

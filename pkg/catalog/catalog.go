@@ -6,7 +6,7 @@
 // stored before the record. The keys are
 //
 //	r.<repository>      the record of a repository
-//	b.<root>.<branch>   the commit ID at the head of a branch
+//	b.<root>.<branch>   the commit ID at the head of a branch; see Branch.value
 //	c.<root>.<id>       a commit
 //	t.<root>.<tag>      the commit ID of a tag, whose name is in hexadecimal digits
 //	d.<root>.<branch>   the heads that resets dropped from a branch
@@ -55,6 +55,7 @@ func root(id, incarnation string) string {
 type Branch struct {
 	Name        string
 	CommitID    string
+	Hidden      bool   // left out of Branches.List
 	Incarnation string // of its repository
 	Revision    uint64 // of the record: what MoveBranch compares
 }

@@ -41,7 +41,7 @@ func TestListsArePaged(t *testing.T) {
 			create(t, c, id)
 		}
 		for _, name := range []string{"b", "a1", "a", "A", "_", "a-1"} {
-			if _, err := c.CreateBranch(ctx, "repo", name, "main"); err != nil {
+			if _, err := c.Branches().Create(ctx, "repo", name, "main"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -50,7 +50,7 @@ func TestListsArePaged(t *testing.T) {
 			return names(page, func(r Repository) string { return r.ID }), more, err
 		}
 		branches := func(prefix, after string, amount int) ([]string, bool, error) {
-			page, more, err := c.Branches(ctx, "repo", prefix, after, amount)
+			page, more, err := c.Branches().List(ctx, "repo", prefix, after, amount)
 			return names(page, func(b Branch) string { return b.Name }), more, err
 		}
 		for _, tc := range []struct {
@@ -116,7 +116,7 @@ func TestMissingThingsAreNamed(t *testing.T) {
 			"bad tag":      {func(r string) error { _, err := c.Tags().Get(ctx, r, "a b"); return err }, "tag not found"},
 			"DeleteTag":    {func(r string) error { return c.Tags().Delete(ctx, r, "v1") }, "tag not found"},
 			"CreateTag":    {func(r string) error { _, err := c.Tags().Create(ctx, r, "v1", "none"); return err }, `ref "none" not found`},
-			"CreateBranch": {func(r string) error { _, err := c.CreateBranch(ctx, r, "new", "none"); return err }, `ref "none" not found`},
+			"CreateBranch": {func(r string) error { _, err := c.Branches().Create(ctx, r, "new", "none"); return err }, `ref "none" not found`},
 			"MoveBranch":   {func(r string) error { return c.MoveBranch(ctx, r, Branch{Name: "main", Revision: 1}, id) }, "commit not found"},
 		} {
 			wantFault(t, what, tc.err("repo"), fault.NotFound, tc.part)
@@ -126,7 +126,7 @@ func TestMissingThingsAreNamed(t *testing.T) {
 		}
 		_, err := c.Repository(ctx, "none")
 		wantFault(t, "Repository", err, fault.NotFound, "repository not found")
-		_, _, err = c.Branches(ctx, "none", "", "", 1)
+		_, _, err = c.Branches().List(ctx, "none", "", "", 1)
 		wantFault(t, "Branches", err, fault.NotFound, "repository not found")
 		wantFault(t, "SetMetadata", c.SetMetadata(ctx, "none", nil), fault.NotFound, "repository not found")
 	})

@@ -27,7 +27,7 @@ func keysOf(t *testing.T, bucket kv.Bucket) []string {
 // wantFresh checks that a repository has only what it is created with.
 func wantFresh(t *testing.T, what string, c *Catalog, id string) {
 	t.Helper()
-	branches, _, err := c.Branches(t.Context(), id, "", "", 10)
+	branches, _, err := c.Branches().ListAll(t.Context(), id, "", "", 10)
 	if err != nil || len(branches) != 1 || branches[0].Name != "main" {
 		t.Errorf("%s: branches %+v, %v, want main alone", what, branches, err)
 	}
@@ -43,7 +43,7 @@ func TestADeletedRepositoryLeavesNothing(t *testing.T) {
 		create(t, c, "repo")
 		create(t, c, "repo-2")
 		old := commitOn(t, c, "main", "old")
-		if _, err := c.CreateBranch(ctx, "repo", "side", "main"); err != nil {
+		if _, err := c.Branches().Create(ctx, "repo", "side", "main"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Tags().Create(ctx, "repo", "v1", "main"); err != nil {
@@ -223,8 +223,19 @@ func (s *standing) Purge(ctx context.Context, prefix string) error {
 func TestSlowWritesDoNotReachANewIncarnation(t *testing.T) {
 	for name, operation := range map[string]func(ctx context.Context, c *Catalog, head Branch) error{
 		"CreateBranch": func(ctx context.Context, c *Catalog, _ Branch) error {
-			_, err := c.CreateBranch(ctx, "repo", "side", "main")
+			_, err := c.Branches().Create(ctx, "repo", "side", "main")
 			return err
+		},
+		"DeleteBranch": func(ctx context.Context, c *Catalog, head Branch) error {
+			c.records.bucket.(*standing).left++ // the branch is made before
+			side, err := c.Branches().Create(ctx, "repo", "side", "main")
+			if err != nil {
+				return err
+			}
+			if err := c.Branches().Delete(ctx, "repo", side); err != nil && !fault.Is(err, fault.Conflict) {
+				return err
+			}
+			return nil
 		},
 		"AddCommit": func(ctx context.Context, c *Catalog, head Branch) error {
 			_, err := c.AddCommit(ctx, "repo", Commit{Message: "slow", Parents: []string{head.CommitID}, Generation: 2})

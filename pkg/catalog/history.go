@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -25,16 +26,18 @@ func (h history) branch(ctx context.Context, get getter, name string) (Branch, e
 		return Branch{}, fault.Missing("branch")
 	}
 	key := branchKey(h.repository.root(), name)
-	commit, rev, err := get(ctx, key)
+	value, rev, err := get(ctx, key)
 	switch {
 	case errors.Is(err, kv.ErrNotFound):
 		return Branch{}, fault.Missing("branch")
 	case err != nil:
 		return Branch{}, fmt.Errorf("read branch %q of repository %q: %w", name, h.repository.ID, err)
-	case !validCommit.Match(commit):
+	}
+	commit, hidden := strings.CutSuffix(string(value), hiddenMark)
+	if !validCommit.MatchString(commit) {
 		return Branch{}, fault.Unreadable(kv.BucketCatalog, key, errNoCommit)
 	}
-	return Branch{Name: name, CommitID: string(commit), Incarnation: h.repository.Incarnation, Revision: rev}, nil
+	return Branch{Name: name, CommitID: commit, Hidden: hidden, Incarnation: h.repository.Incarnation, Revision: rev}, nil
 }
 
 // commit returns a commit, or a NotFound fault.

@@ -36,7 +36,7 @@ func TestRefsAreResolved(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
 		create(t, c, "repo")
 		one := commitOn(t, c, "main", "one")
-		if _, err := c.CreateBranch(t.Context(), "repo", "side", "main"); err != nil {
+		if _, err := c.Branches().Create(t.Context(), "repo", "side", "main"); err != nil {
 			t.Fatal(err)
 		}
 		two, side := commitOn(t, c, "main", "two"), commitOn(t, c, "side", "side")
@@ -73,7 +73,7 @@ func TestABranchTakesPrecedenceOverAnAbbreviation(t *testing.T) {
 	root := create(t, c, "repo").root()
 	one := commitOn(t, c, "main", "one")
 	two := commitOn(t, c, "main", "two")
-	if _, err := c.CreateBranch(t.Context(), "repo", two.ID[:5], one.ID); err != nil {
+	if _, err := c.Branches().Create(t.Context(), "repo", two.ID[:5], one.ID); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := c.Resolve(t.Context(), "repo", two.ID[:5]); err != nil || got.ID != one.ID {

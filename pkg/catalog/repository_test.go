@@ -223,7 +223,7 @@ func TestHalfCreatedRepositoryCanBeCreatedAgain(t *testing.T) {
 			if _, err := c.CreateRepository(ctx, again); err != nil {
 				t.Fatalf("step %d: again: %v", steps, err)
 			}
-			branches, _, err := c.Branches(ctx, id, "", "", 10)
+			branches, _, err := c.Branches().List(ctx, id, "", "", 10)
 			if err != nil || len(branches) != 1 || branches[0].Name != "second" {
 				t.Errorf("step %d: branches %+v, %v", steps, branches, err)
 			}
@@ -338,7 +338,7 @@ func outrun(t *testing.T, left, wanted string, step int) (paused bool) {
 	if !fault.Is(err, fault.Conflict) {
 		t.Errorf("%s: the slow call: %v, want a conflict", what, err)
 	}
-	branches, _, err := fast.Branches(ctx, "repo", "", "", 10)
+	branches, _, err := fast.Branches().List(ctx, "repo", "", "", 10)
 	if err != nil || len(branches) != 1 || branches[0].Name != "main" || branches[0].CommitID != committed.ID {
 		t.Errorf("%s: branches %+v, %v, want main at %.8s alone", what, branches, err, committed.ID)
 	}

@@ -42,7 +42,7 @@ func TestTags(t *testing.T) {
 		if _, err := c.Tags().Create(ctx, "repo", "old", "main"); err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.CreateBranch(ctx, "repo", "old", "main")
+		_, err = c.Branches().Create(ctx, "repo", "old", "main")
 		wantFault(t, "a branch as a tag", err, fault.Conflict, "tag ID old: conflict found")
 		spoil(t, c, tagKey(r.root(), "old"))
 		_, err = c.Resolve(ctx, "repo", "old")

@@ -227,7 +227,7 @@ func TestManyImportsAtOnce(t *testing.T) {
 				r := request("", fmt.Sprint("d", i))
 				if branches > 1 {
 					r.Request.Branch = fmt.Sprint("b", i)
-					_, err := f.catalog.CreateBranch(t.Context(), "repo", r.Request.Branch, "main")
+					_, err := f.catalog.Branches().Create(t.Context(), "repo", r.Request.Branch, "main")
 					expect.NoError(t, err)
 				}
 				ids = append(ids, f.start([]*Service{a, b}[i%2], r))

@@ -97,24 +97,35 @@ func (s *Service) DeleteRepository(ctx context.Context, id string) error {
 	if _, err := s.state.Catalog.Repository(ctx, id); err != nil && !fault.Is(err, fault.Broken) {
 		return err
 	}
-	var running []string
-	err := eachImport(ctx, s.state.Imports, func(r imports.Record) error {
-		if r.Request.Repository == id && !r.State.Ended() {
-			running = append(running, r.Job.ImportID)
-		}
-		return nil
-	})
+	running, err := runningImports(ctx, s.state.Imports, func(r imports.Request) bool { return r.Repository == id })
 	if err != nil {
 		return err
 	}
 	if len(running) > 0 {
-		return fault.Conflicting("repository %q has running imports (%d), such as %s: cancel them or let them end", id, len(running), running[0])
+		return inUse("repository", id, running)
 	}
 	if err := s.state.Catalog.DeleteRepository(ctx, id); err != nil {
 		return err
 	}
 	s.cfg.Log.Info("repository deleted", "repository", id)
 	return nil
+}
+
+// runningImports returns the IDs of the imports that have not ended, of those requests that
+// match.
+func runningImports(ctx context.Context, store *imports.Store, match func(imports.Request) bool) (ids []string, err error) {
+	err = eachImport(ctx, store, func(r imports.Record) error {
+		if match(r.Request) && !r.State.Ended() {
+			ids = append(ids, r.Job.ImportID)
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// inUse refuses to delete what running imports need.
+func inUse(what, name string, running []string) error {
+	return fault.Conflicting("%s %q has running imports (%d), such as %s: cancel them or let them end", what, name, len(running), running[0])
 }
 
 // eachImport calls f with all records of imports that can be read. Those of another

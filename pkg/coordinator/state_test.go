@@ -38,6 +38,7 @@ func TestRequestsWaitAsLongAsTheirState(t *testing.T) {
 			return err
 		},
 		"delete":    func(ctx context.Context, s *Service) error { return s.DeleteRepository(ctx, "repo") },
+		"branch":    func(ctx context.Context, s *Service) error { return s.DeleteBranch(ctx, "me", "repo", "side") },
 		"namespace": func(ctx context.Context, s *Service) error { return s.CheckNamespace(ctx, "s3://repo/ns") },
 		"metarange": func(ctx context.Context, s *Service) error { _, err := s.CreateMetarange(ctx, "repo", nil); return err },
 	} {

@@ -7,6 +7,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
 func branchOf(b catalog.Branch) api.Ref { return api.Ref{ID: b.Name, CommitID: b.CommitID} }
@@ -14,7 +15,11 @@ func branchOf(b catalog.Branch) api.Ref { return api.Ref{ID: b.Name, CommitID: b
 // ListBranches answers a page of branches.
 func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, repository string, params api.ListBranchesParams) {
 	h.serveList(w, r, params.Amount, perResult, func(ctx context.Context, amount int) (any, error) {
-		got, more, err := h.catalog.Branches(ctx, repository, params.Prefix, params.After, amount)
+		list := h.branches.List
+		if params.ShowHidden {
+			list = h.branches.ListAll
+		}
+		got, more, err := list(ctx, repository, params.Prefix, params.After, amount)
 		name := func(b catalog.Branch) string { return b.Name }
 		return api.RefList{Pagination: pagination(got, more, name), Results: convertAll(got, branchOf)}, err
 	})
@@ -24,7 +29,11 @@ func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, reposito
 func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.BranchCreation
 	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ string) (int, any, error) {
-		got, err := h.catalog.CreateBranch(ctx, repository, body.Name, body.Source)
+		create := h.branches.Create
+		if body.Hidden {
+			create = h.branches.CreateHidden
+		}
+		got, err := create(ctx, repository, body.Name, body.Source)
 		return http.StatusCreated, plainText(got.CommitID), err
 	})
 }
@@ -34,6 +43,28 @@ func (h *handlers) GetBranch(w http.ResponseWriter, r *http.Request, repository,
 	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
 		got, err := h.catalog.Branch(ctx, repository, branch)
 		return http.StatusOK, branchOf(got), err
+	})
+}
+
+// DeleteBranch deletes a branch.
+func (h *handlers) DeleteBranch(w http.ResponseWriter, r *http.Request, repository, branch string, _ api.DeleteBranchParams) {
+	h.serve(w, r, input{}, func(ctx context.Context, user string) (int, any, error) {
+		return http.StatusNoContent, nil, h.service.DeleteBranch(ctx, user, repository, branch)
+	})
+}
+
+// ResetBranch answers that nothing is uncommitted.
+func (h *handlers) ResetBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
+	read := func(data []byte) error {
+		body, err := decode[api.ResetCreation](data)
+		if err == nil && body.Type == api.ResetCreationTypeObject && body.Path == "" {
+			err = fault.BadField("path", missing)
+		}
+		return err
+	}
+	h.serve(w, r, jsonBody(read), func(ctx context.Context, _ string) (int, any, error) {
+		_, err := h.catalog.Branch(ctx, repository, branch)
+		return http.StatusNoContent, nil, err
 	})
 }
 

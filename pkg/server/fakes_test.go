@@ -110,6 +110,15 @@ func (f *fakeService) DeleteRepository(ctx context.Context, id string) error {
 	return errors.Join(f.err, err)
 }
 
+func (f *fakeService) DeleteBranch(ctx context.Context, user, repository, branch string) error {
+	f.moved = strings.Join([]string{user, repository, branch, "deleted"}, " ")
+	if branch == mainHead.Name {
+		return fault.Forbid("cannot delete repository default branch")
+	}
+	_, err := fakeCatalog{}.Branch(ctx, repository, branch)
+	return errors.Join(f.err, err)
+}
+
 func (f *fakeService) TrySource(_ context.Context, source string, seed uint64) (coordinator.Tried, error) {
 	if source == "s3://busy/" {
 		return coordinator.Tried{}, fault.TooMany("2 trials are under way")
@@ -166,6 +175,7 @@ var (
 	created  = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	lakeRepo = catalog.Repository{ID: "lake", StorageNamespace: "s3://b/ns", DefaultBranch: "main", Created: created}
 	mainHead = catalog.Branch{Name: "main", CommitID: "c2"}
+	hidden   = catalog.Branch{Name: "hid", CommitID: "c1", Hidden: true}
 	imported = catalog.Commit{
 		ID: "c2", Committer: "admin", Message: "Import objects", MetarangeID: "m2", Created: created, Generation: 2,
 		Parents: []string{"c1"}, Metadata: map[string]string{".lakefs.merge.strategy": "source-wins"},
@@ -184,10 +194,13 @@ func (c fakeCatalog) Branch(ctx context.Context, repository, name string) (catal
 	if _, err := c.Repository(ctx, repository); err != nil {
 		return catalog.Branch{}, err
 	}
-	if name != mainHead.Name {
-		return catalog.Branch{}, fault.Missing("branch")
+	switch name {
+	case mainHead.Name:
+		return mainHead, nil
+	case hidden.Name:
+		return hidden, nil
 	}
-	return mainHead, nil
+	return catalog.Branch{}, fault.Missing("branch")
 }
 
 func (fakeCatalog) CheckRepository(_ context.Context, r catalog.Repository) error {
@@ -212,17 +225,6 @@ func (c fakeCatalog) Repositories(_ context.Context, prefix, after string, amoun
 	return []catalog.Repository{lakeRepo}, amount == 1, nil
 }
 
-func (c fakeCatalog) CreateBranch(ctx context.Context, repository, name, source string) (catalog.Branch, error) {
-	b, err := c.Branch(ctx, repository, source)
-	b.Name = name
-	return b, err
-}
-
-func (c fakeCatalog) Branches(ctx context.Context, repository, _, _ string, _ int) ([]catalog.Branch, bool, error) {
-	_, err := c.Repository(ctx, repository)
-	return []catalog.Branch{mainHead}, false, err
-}
-
 func (c fakeCatalog) Resolve(ctx context.Context, repository, ref string) (catalog.Commit, error) {
 	_, err := c.Branch(ctx, repository, ref)
 	return imported, err
@@ -244,6 +246,30 @@ func (c fakeCatalog) Log(ctx context.Context, repository string, q catalog.LogQu
 		return catalog.LogPage{Commits: log[:q.Amount], Next: log[q.Amount-1].ID}, nil
 	}
 	return catalog.LogPage{Commits: log}, nil
+}
+
+// fakeBranches has one branch, and a hidden one.
+type fakeBranches struct{}
+
+func (fakeBranches) Create(ctx context.Context, repository, name, source string) (catalog.Branch, error) {
+	b, err := fakeCatalog{}.Branch(ctx, repository, source)
+	b.Name = name
+	return b, err
+}
+
+func (fakeBranches) CreateHidden(ctx context.Context, repository, _, source string) (catalog.Branch, error) {
+	_, err := fakeCatalog{}.Branch(ctx, repository, source)
+	return hidden, err
+}
+
+func (fakeBranches) ListAll(ctx context.Context, repository, _, _ string, _ int) ([]catalog.Branch, bool, error) {
+	_, err := fakeCatalog{}.Repository(ctx, repository)
+	return []catalog.Branch{hidden, mainHead}, false, err
+}
+
+func (fakeBranches) List(ctx context.Context, repository, _, _ string, _ int) ([]catalog.Branch, bool, error) {
+	_, err := fakeCatalog{}.Repository(ctx, repository)
+	return []catalog.Branch{mainHead}, false, err
 }
 
 // fakeTags has one tag.
@@ -362,6 +388,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	c := Config{
 		Service:      f.service,
 		Catalog:      fakeCatalog{},
+		Branches:     fakeBranches{},
 		Tags:         fakeTags{},
 		Auth:         oneUser{},
 		Ready:        func(context.Context) error { return nil },

@@ -55,7 +55,7 @@ func (h *handlers) GetRepository(w http.ResponseWriter, r *http.Request, reposit
 }
 
 // DeleteRepository deletes a repository.
-func (h *handlers) DeleteRepository(w http.ResponseWriter, r *http.Request, repository string) {
+func (h *handlers) DeleteRepository(w http.ResponseWriter, r *http.Request, repository string, _ api.DeleteRepositoryParams) {
 	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
 		return http.StatusNoContent, nil, h.service.DeleteRepository(ctx, repository)
 	})

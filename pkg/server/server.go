@@ -43,6 +43,9 @@ type Service interface {
 	// TrySource tests how a source is listed; seed 0 means a random one. It returns
 	// fault.Busy if too many sources are being tested.
 	TrySource(ctx context.Context, source string, seed uint64) (coordinator.Tried, error)
+	// DeleteBranch returns fault.Conflict while imports into the branch are running, and
+	// fault.Forbidden for the default branch.
+	DeleteBranch(ctx context.Context, user, repository, branch string) error
 	// ResetBranch makes the commit that ref points at the head of a branch.
 	ResetBranch(ctx context.Context, user, repository, branch, ref string) error
 	// Revert adds a commit to a branch that undoes the changes of another commit. It
@@ -61,11 +64,17 @@ type Catalog interface {
 	CreateRepository(ctx context.Context, r catalog.Repository) (catalog.Repository, error)
 	Repository(ctx context.Context, id string) (catalog.Repository, error)
 	Repositories(ctx context.Context, prefix, after string, amount int) (page []catalog.Repository, more bool, err error)
-	CreateBranch(ctx context.Context, repository, name, source string) (catalog.Branch, error)
 	Branch(ctx context.Context, repository, name string) (catalog.Branch, error)
-	Branches(ctx context.Context, repository, prefix, after string, amount int) (page []catalog.Branch, more bool, err error)
 	Resolve(ctx context.Context, repository, ref string) (catalog.Commit, error)
 	Log(ctx context.Context, repository string, q catalog.LogQuery) (catalog.LogPage, error)
+}
+
+// Branches is what the server needs of catalog.Branches.
+type Branches interface {
+	List(ctx context.Context, repository, prefix, after string, amount int) (page []catalog.Branch, more bool, err error)
+	ListAll(ctx context.Context, repository, prefix, after string, amount int) (page []catalog.Branch, more bool, err error)
+	Create(ctx context.Context, repository, name, source string) (catalog.Branch, error)
+	CreateHidden(ctx context.Context, repository, name, source string) (catalog.Branch, error)
 }
 
 // Tags is what the server needs of catalog.Tags.
@@ -81,6 +90,7 @@ type Tags interface {
 type Config struct {
 	Service      Service
 	Catalog      Catalog
+	Branches     Branches
 	Tags         Tags
 	Auth         Authenticator
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
@@ -104,12 +114,13 @@ const requestTimeout = 5 * time.Minute
 // and what it reads, to serve or serveList.
 type handlers struct {
 	*receiver
-	service Service
-	catalog Catalog
-	tags    Tags
-	sealer  *auth.Sealer
-	storage api.StorageConfig
-	gate    *lakefs.Gate // nil if repositories are in the catalog
+	service  Service
+	catalog  Catalog
+	branches Branches
+	tags     Tags
+	sealer   *auth.Sealer
+	storage  api.StorageConfig
+	gate     *lakefs.Gate // nil if repositories are in the catalog
 
 	transfers slots // of the content of objects
 }
@@ -120,7 +131,7 @@ var _ api.ServerInterface = (*handlers)(nil)
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Tags, c.Sealer, c.Storage.config(), c.Gate, make(slots, limits.Transfers)}, api.StdHTTPServerOptions{
+	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Branches, c.Tags, c.Sealer, c.Storage.config(), c.Gate, make(slots, limits.Transfers)}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {

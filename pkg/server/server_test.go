@@ -35,6 +35,7 @@ var bodies = map[string]string{
 	"trySource":        `{"source":"s3://b/"}`,
 	"revertBranch":     `{"ref":"c2","parent_number":0}`,
 	"postStatsEvents":  `{"events":[]}`,
+	"resetBranch":      `{"type":"reset"}`,
 }
 
 // operations calls f for every operation of api/openapi.yaml that needs credentials.
