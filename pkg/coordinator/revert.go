@@ -46,8 +46,9 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 		return catalog.Commit{}, err
 	}
 	defer leave()
+	found := foundRevert{Revert: r, namespace: repository.StorageNamespace, undone: undone, parent: parent}
 	for range maxReverts {
-		commit, err = s.revertOnce(ctx, r, repository.StorageNamespace, undone, parent)
+		commit, err = found.try(ctx, s.cfg, s.state.Catalog)
 		var f *fault.Fault
 		if !errors.As(err, &f) || f.Kind != fault.Conflict || f.Field != "" {
 			break
@@ -78,29 +79,36 @@ func findUndone(ctx context.Context, in *catalog.Catalog, r Revert) (undone, par
 	return undone, parent, err
 }
 
-// revertOnce makes the commit on the latest head, and moves the branch to it. It is a
-// Conflict without a field if the branch has moved meanwhile.
-func (s *Service) revertOnce(ctx context.Context, r Revert, storageNamespace string, undone, parent catalog.Commit) (catalog.Commit, error) {
-	branch, err := s.state.Catalog.LatestBranch(ctx, r.Repository, r.Branch)
+// foundRevert is a request, and the commits that it names.
+type foundRevert struct {
+	Revert
+	namespace      string
+	undone, parent catalog.Commit // parent is the one to go back to
+}
+
+// try makes the commit on the latest head, and moves the branch to it. It is a Conflict
+// without a field if the branch has moved meanwhile.
+func (r foundRevert) try(ctx context.Context, cfg Config, c *catalog.Catalog) (catalog.Commit, error) {
+	branch, err := c.LatestBranch(ctx, r.Repository, r.Branch)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	head, err := s.state.Catalog.Commit(ctx, r.Repository, branch.CommitID)
+	head, err := c.Commit(ctx, r.Repository, branch.CommitID)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	id, err := mergeTrees(ctx, s.cfg, storageNamespace, undone, head, parent)
+	id, err := mergeTrees(ctx, cfg, r.namespace, r.undone, head, r.parent)
 	if err != nil {
 		return catalog.Commit{}, err
 	}
 	if id == head.MetarangeID && !r.AllowEmpty {
-		return catalog.Commit{}, fault.BadField("ref", "no changes: what commit %s changed is not on branch %q any more", undone.ID, r.Branch)
+		return catalog.Commit{}, fault.BadField("ref", "no changes: what commit %s changed is not on branch %q any more", r.undone.ID, r.Branch)
 	}
-	commit, err := s.state.Catalog.AddCommit(ctx, r.Repository, catalog.Commit{
+	commit, err := c.AddCommit(ctx, r.Repository, catalog.Commit{
 		Committer:   r.Committer,
-		Message:     cmp.Or(r.Message, "Revert "+undone.ID),
+		Message:     cmp.Or(r.Message, "Revert "+r.undone.ID),
 		MetarangeID: id,
-		Created:     s.cfg.Now(),
+		Created:     cfg.Now(),
 		Metadata:    r.Metadata,
 		Parents:     []string{head.ID},
 		Generation:  head.Generation + 1,
@@ -108,7 +116,7 @@ func (s *Service) revertOnce(ctx context.Context, r Revert, storageNamespace str
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	return commit, s.state.Catalog.MoveBranch(ctx, r.Repository, branch, commit.ID)
+	return commit, c.MoveBranch(ctx, r.Repository, branch, commit.ID)
 }
 
 // mergeTrees stores the tree of head with the changes from the tree of base to that of
