@@ -190,13 +190,13 @@ type Commit struct {
 	Version  int          `json:"version"`
 }
 
-// CommitCreation The message and the metadata of the commit of an import.
+// CommitCreation The message and the metadata of a commit.
 type CommitCreation struct {
-	// AllowEmpty accepted, without effect; the field that counts is next to `paths`
+	// AllowEmpty make a commit without a change; without effect on an import, whose field is next to `paths`
 	AllowEmpty bool `json:"allow_empty,omitempty,omitzero"`
 
-	// Date accepted, without effect
-	Date int64 `json:"date,omitempty,omitzero"`
+	// Date seconds since the Unix epoch, default now; without effect on an import
+	Date *int64 `json:"date,omitempty"`
 
 	// Force accepted, without effect
 	Force   bool   `json:"force,omitempty,omitzero"`
@@ -312,7 +312,7 @@ type ImportPathsCreation struct {
 	// its destination; otherwise such a prefix fails the import
 	AllowEmpty AllowEmpty `json:"allow_empty,omitempty,omitzero"`
 
-	// Commit The message and the metadata of the commit of an import.
+	// Commit The message and the metadata of a commit.
 	Commit CommitCreation `json:"commit"`
 
 	// DryRun show what the import would change in the branch, without a commit: the import lists
@@ -837,6 +837,13 @@ type DeleteBranchParams struct {
 	Force Force `form:"force,omitempty" json:"force,omitempty,omitzero"`
 }
 
+// CommitParams defines parameters for Commit.
+type CommitParams struct {
+	// SourceMetarange The tree: the id of a metarange that createMetaRange or an import has stored in this
+	// repository. The metarange is verified.
+	SourceMetarange string `form:"source_metarange,omitempty" json:"source_metarange,omitempty,omitzero"`
+}
+
 // HardResetBranchParams defines parameters for HardResetBranch.
 type HardResetBranchParams struct {
 	// Ref a ref: the new head
@@ -974,6 +981,9 @@ type IngestRangeJSONRequestBody = StageRangeCreation
 // ResetBranchJSONRequestBody defines body for ResetBranch for application/json ContentType.
 type ResetBranchJSONRequestBody = ResetCreation
 
+// CommitJSONRequestBody defines body for Commit for application/json ContentType.
+type CommitJSONRequestBody = CommitCreation
+
 // ImportCancelJSONRequestBody defines body for ImportCancel for application/json ContentType.
 type ImportCancelJSONRequestBody = ImportStatus
 
@@ -1108,6 +1118,9 @@ type ServerInterface interface {
 	// ResetBranch reset branch
 	// (PUT /repositories/{repository}/branches/{branch})
 	ResetBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName)
+	// Commit create commit
+	// (POST /repositories/{repository}/branches/{branch}/commits)
+	Commit(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params CommitParams)
 	// HardResetBranch move branch to a commit
 	// (PUT /repositories/{repository}/branches/{branch}/hard_reset)
 	HardResetBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params HardResetBranchParams)
@@ -1647,6 +1660,57 @@ func (siw *ServerInterfaceWrapper) ResetBranch(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ResetBranch(w, r, repository, branch)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Commit operation middleware
+func (siw *ServerInterfaceWrapper) Commit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "branch" -------------
+	var branch BranchName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "branch", r.PathValue("branch"), &branch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "branch", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CommitParams
+
+	// ------------- Optional query parameter "source_metarange" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source_metarange", r.URL.Query(), &params.SourceMetarange, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "source_metarange"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "source_metarange", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Commit(w, r, repository, branch, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2803,6 +2867,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}/tags/{tag}", wrapper.DeleteTag)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/tags/{tag}", wrapper.GetTag)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/commits/{commitId}", wrapper.GetCommit)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/commits", wrapper.Commit)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.GetObject)
 	m.HandleFunc(http.MethodHead+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.HeadObject)

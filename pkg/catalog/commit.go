@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/ident"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // identity returns the commit's ID, 64 hex digits: the hash that lakeFS computes for a
@@ -29,6 +31,16 @@ func (c Commit) textSize() int {
 		size += len(name) + len(value)
 	}
 	return size
+}
+
+// CheckText returns an Invalid fault if the message or the metadata of a commit is too long.
+// Prefix precedes the names of both fields.
+func CheckText(prefix, message string, metadata map[string]string) error {
+	size := Commit{Metadata: metadata}.textSize()
+	if size > limits.Metadata {
+		return fault.BadField(prefix+"metadata", "%d bytes, at most %d are allowed", size, limits.Metadata)
+	}
+	return limits.Bytes(prefix+"message", message, limits.Message)
 }
 
 // AddCommit stores a commit under its identity, and returns it with its ID and with Created

@@ -30,7 +30,7 @@ const maxReverts = 5
 // commit. Later changes of other keys stay. A later change of the same key is a Conflict.
 // It is an Invalid fault of ref if nothing would change.
 func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, err error) {
-	if err := checkCommit("commit_overrides", r.Message, r.Metadata); err != nil {
+	if err := catalog.CheckText("commit_overrides.", r.Message, r.Metadata); err != nil {
 		return catalog.Commit{}, err
 	}
 	repository, err := s.state.Catalog.Repository(ctx, r.Repository)

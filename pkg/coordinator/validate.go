@@ -26,7 +26,7 @@ type validator struct {
 // start refuses an import that cannot be made, and returns the repository to import into.
 func (v *validator) start(ctx context.Context, start Start) (catalog.Repository, error) {
 	var none catalog.Repository
-	if err := checkCommit("commit", start.Request.Message, start.Request.Metadata); err != nil {
+	if err := catalog.CheckText("commit.", start.Request.Message, start.Request.Metadata); err != nil {
 		return none, err
 	}
 	if err := limits.Count("paths", len(start.Paths), limits.Paths); err != nil {
@@ -103,18 +103,6 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 		}
 	}
 	return uri, nil
-}
-
-// checkCommit refuses a message or metadata that is too long for a commit.
-func checkCommit(field, message string, metadata map[string]string) error {
-	size := 0
-	for name, value := range metadata {
-		size += len(name) + len(value)
-	}
-	if size > limits.Metadata {
-		return fault.BadField(field+".metadata", "%d bytes, at most %d are allowed", size, limits.Metadata)
-	}
-	return limits.Bytes(field+".message", message, limits.Message)
 }
 
 // parseSource reads a source, and refuses one that is too long or cannot be a source.

@@ -28,6 +28,7 @@ const (
 	perRangeByte = 3        // of JSON of ranges: their metadata, and the metarange
 	perResult    = 6 << 10  // on a page: key and address, and the JSON of both
 	forRange     = 24 << 20 // that is written
+	forTree      = 10 << 20 // that is verified: two parts of its metarange
 	perCommit    = 16 << 10 // on a page, which limits.LogPage bounds
 )
 

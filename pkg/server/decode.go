@@ -97,6 +97,9 @@ func escape(data []byte) (unit rune, n int) {
 // within the body.
 func check(raw json.RawMessage, t reflect.Type, path string) error {
 	raw = bytes.TrimSpace(raw)
+	if t.Kind() == reflect.Pointer { // to tell what is absent from what is zero
+		t = t.Elem()
+	}
 	switch t.Kind() {
 	case reflect.Struct:
 		return checkObject(raw, t, path)

@@ -24,6 +24,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/edit"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -53,6 +54,7 @@ type fakeService struct {
 	trySeed   uint64
 	moved     string // "user repository branch ref" of the last reset
 	reverted  coordinator.Revert
+	committed edit.Commit
 }
 
 func (f *fakeService) Start(ctx context.Context, s coordinator.Start) (string, error) {
@@ -150,6 +152,15 @@ func (f *fakeService) Tree(_ context.Context, _, ref string) (*metarange.Tree, e
 		return nil, fault.Missing("ref")
 	}
 	return f.tree, f.err
+}
+
+func (f *fakeService) Commit(ctx context.Context, c edit.Commit) (catalog.Commit, error) {
+	f.committed = c
+	_, err := fakeCatalog{}.Branch(ctx, c.Repository, c.Branch)
+	if err == nil && c.Tree == "" && !c.AllowEmpty {
+		err = fault.BadField("", "no changes")
+	}
+	return imported, errors.Join(f.err, err)
 }
 
 func (f *fakeService) Content(_ context.Context, _ string, e entry.Entry) (coordinator.Parts, error) {
@@ -390,6 +401,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 		Catalog:      fakeCatalog{},
 		Branches:     fakeBranches{},
 		Tags:         fakeTags{},
+		Editor:       f.service,
 		Auth:         oneUser{},
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),

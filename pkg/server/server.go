@@ -92,6 +92,7 @@ type Config struct {
 	Catalog      Catalog
 	Branches     Branches
 	Tags         Tags
+	Editor       Editor
 	Auth         Authenticator
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
@@ -118,6 +119,7 @@ type handlers struct {
 	catalog  Catalog
 	branches Branches
 	tags     Tags
+	editor   Editor
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
@@ -131,7 +133,10 @@ var _ api.ServerInterface = (*handlers)(nil)
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	api.HandlerWithOptions(&handlers{newReceiver(c), c.Service, c.Catalog, c.Branches, c.Tags, c.Sealer, c.Storage.config(), c.Gate, make(slots, limits.Transfers)}, api.StdHTTPServerOptions{
+	api.HandlerWithOptions(&handlers{
+		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, sealer: c.Sealer,
+		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
+	}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {

@@ -32,6 +32,7 @@ var bodies = map[string]string{
 	"createRepository": `{"name":"pond","storage_namespace":"s3://b/"}`,
 	"createTag":        `{"id":"v2","ref":"main"}`,
 	"createBranch":     `{"name":"dev","source":"main"}`,
+	"commit":           `{"message":"m"}`,
 	"trySource":        `{"source":"s3://b/"}`,
 	"revertBranch":     `{"ref":"c2","parent_number":0}`,
 	"postStatsEvents":  `{"events":[]}`,
