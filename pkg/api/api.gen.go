@@ -350,7 +350,7 @@ type ImportStatusResp struct {
 	Partitions int                   `json:"partitions"`
 	Phase      ImportStatusRespPhase `json:"phase"`
 
-	// Problem what keeps a running import from making progress: a step that failed and is tried again, no worker that answers, or a store that does not answer
+	// Problem what keeps a running import from making progress: a step that failed and is tried again, no worker that answers, or a store that does not answer; of a completed import, why the destination may hold more than the source
 	Problem string `json:"problem,omitempty,omitzero"`
 
 	// Ranges ranges stored so far

@@ -147,3 +147,5 @@ func (l *catalogLander) metarange(ctx context.Context, record imports.Record) (i
 func (l *catalogLander) abandon(r imports.Record, cause string, objects int64) (imports.Record, error) {
 	return r.Fail(l.imp.now().UTC(), l.dead, cause, objects)
 }
+
+func (l *catalogLander) clear(context.Context, imports.Record) {}

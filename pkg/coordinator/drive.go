@@ -183,6 +183,7 @@ func hopeless(err error) bool {
 func (d *driver) end(ctx context.Context, record imports.Record) error {
 	d.imp.metrics.ended(record, d.imp.now())
 	d.logEnd(ctx, record)
+	d.lander.to.clear(ctx, record)
 	return errors.Join(d.backend.Discard(ctx, d.imp.id), d.count(ctx, record), d.cleanup.retire(ctx, record))
 }
 

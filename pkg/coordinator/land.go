@@ -33,6 +33,9 @@ type destination interface {
 	// abandon returns the record of the import after it was given up. It is a Conflict if
 	// the import may land.
 	abandon(r imports.Record, cause string, objects int64) (imports.Record, error)
+
+	// clear removes what an import that has ended left there, if that can be done now.
+	clear(ctx context.Context, record imports.Record)
 }
 
 // land commits the import in its turn: imports into one branch land one after another,

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -15,8 +16,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/landing"
 )
 
-// unknownWithin bounds how long a driver tries to learn whether a merge landed that it
-// cannot fence, as long as the branch is dirty, for example.
+// unknownWithin bounds how long a driver tries to learn whether a merge landed that the
+// server does not let it fence: as long as the branch is dirty, for example. While the
+// server is out of reach, nothing can be decided.
 const unknownWithin = 30 * time.Minute
 
 // Metadata of the commits of an import on a lakeFS server. Callers cannot set it.
@@ -34,6 +36,9 @@ type serverLander struct {
 	newBranch func() string // returns a name for a hidden branch, unique and unguessable
 
 	attempt imports.Attempt // what the last tree was
+	dead    *landing.State  // of the record, if the last call of land saw that no try of it lands any more
+	unknown time.Time       // since when an outcome cannot be learned; zero: none is
+	swept   bool            // the hidden branches were deleted
 }
 
 // land performs the landing from its recorded state on. The record is committing from the
@@ -43,25 +48,50 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 	if record.Landing != nil {
 		from = *record.Landing
 	}
+	l.dead = nil
+	lost := "" // why a step of the last try failed
 	for d := landing.Resume(from, l.newBranch); ; {
 		a := d.Next()
-		switch {
-		case a.Kind == landing.Stop:
+		switch a.Kind {
+		case landing.Stop:
 			l.noteImport(ctx, record, a.State)
 			return a.State.End != "", nil
-		case a.Kind == landing.Wait && l.imp.now().Sub(record.Updated) > unknownWithin:
-			d.GiveUp()
-			continue
-		case a.Kind == landing.Wait:
+		case landing.Wait:
+			if l.givesUp() {
+				d.GiveUp(a.Text)
+				continue
+			}
 			return false, fmt.Errorf("it is not known whether the import is on branch %q: %s", record.Request.Branch, a.Text)
+		case landing.Prepare:
+			l.dead = &a.From
+			if lost != "" { // a busy server gets a pause, and the branch goes to the next import
+				return false, errors.New(lost)
+			}
 		}
 		o, err := l.perform(ctx, record, a)
+		if err != nil && a.Kind == landing.Find && lakefs.IsRefused(err) && l.givesUp() {
+			d.GiveUp(err.Error())
+			continue
+		}
 		if err != nil {
 			return false, err
+		}
+		if o.Result == landing.Lost {
+			lost = o.Text
 		}
 		l.note(a, o)
 		d.Perform(o)
 	}
+}
+
+// givesUp reports whether an outcome that cannot be learned has been unknown for too long.
+// The time counts from when this driver first met it, since a coordinator that was away has
+// not tried.
+func (l *serverLander) givesUp() bool {
+	if l.unknown.IsZero() {
+		l.unknown = l.imp.now()
+	}
+	return l.imp.now().Sub(l.unknown) > unknownWithin
 }
 
 // note counts and logs what a merge came to.
@@ -88,6 +118,9 @@ func (l *serverLander) note(a landing.Action, o landing.Outcome) {
 func (l *serverLander) noteImport(ctx context.Context, record imports.Record, s landing.State) {
 	if s.End != landing.Completed {
 		return
+	}
+	if s.Text != "" {
+		l.imp.log.Warn("the import landed after another commit, and was not corrected", "commit", s.Landed.ID, "between", s.Landed.Parent, "err", s.Text)
 	}
 	created := strconv.FormatInt(s.Landed.Created, 10)
 	if err := l.server.SetMetadata(ctx, record.Request.Repository, map[string]string{lastImport: created}); err != nil {
@@ -184,6 +217,9 @@ func (l *serverLander) record(ctx context.Context, a landing.Action) (landing.Ou
 	if fault.Is(err, fault.Conflict) {
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
 	}
+	if err == nil {
+		l.unknown = time.Time{}
+	}
 	return landing.Outcome{}, err
 }
 
@@ -203,6 +239,7 @@ func (l *serverLander) authorize(ctx context.Context, record imports.Record) (la
 // sweep deletes hidden branches. Those that are left are deleted when the record of the
 // import is forgotten.
 func (l *serverLander) sweep(ctx context.Context, record imports.Record, branches []string) {
+	l.swept = true
 	for _, b := range branches {
 		o, err := l.server.Perform(ctx, destinationOf(record), landing.Action{Kind: landing.Delete, Branch: b})
 		if err != nil || o.Result != landing.Done {
@@ -220,9 +257,20 @@ func (l *serverLander) metarange(ctx context.Context, record imports.Record) (id
 	return c.MetarangeID, err
 }
 
-// abandon gives the import up, unless it is committing: then its merge may have landed.
+// abandon gives the import up. One that is committing is given up only if no try of its
+// record lands any more; one that is on the branch is completed, but not corrected.
 func (l *serverLander) abandon(r imports.Record, cause string, objects int64) (imports.Record, error) {
-	return r.Fail(l.imp.now().UTC(), nil, cause, objects)
+	if l.dead == nil {
+		return r.Fail(l.imp.now().UTC(), nil, cause, objects)
+	}
+	return r.Land(l.imp.now().UTC(), *l.dead, l.dead.Abandoned(cause), imports.Attempt{Objects: objects})
+}
+
+// clear deletes the hidden branches of an import that was canceled or given up.
+func (l *serverLander) clear(ctx context.Context, record imports.Record) {
+	if record.Landing != nil && !l.swept {
+		l.sweep(ctx, record, record.Landing.Branches)
+	}
 }
 
 // commitOnServer returns the last commit of a completed import, as its record has it.

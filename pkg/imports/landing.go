@@ -1,6 +1,7 @@
 package imports
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -33,8 +34,11 @@ func (r Record) Land(now time.Time, from, to landing.State, a Attempt) (Record, 
 		landed.CommitID = to.Landed.ID
 		r.Attempt = &landed
 		return r.Complete(now)
-	case landing.Failed, landing.Unknown, landing.Canceled:
+	case landing.Failed, landing.Canceled:
 		return r.end(now, Failed, to.Text, a.Objects), nil
+	case landing.Unknown:
+		return r.end(now, Failed, fmt.Sprintf("it is not known whether the import is on branch %q, look there for a commit whose metadata has its ID %s: %s",
+			r.Request.Branch, r.Job.ImportID, to.Text), a.Objects), nil
 	}
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package imports_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,10 @@ func through(t *testing.T, states ...landing.State) imports.Record {
 func TestALandingEndsItsImport(t *testing.T) {
 	if r := through(t, preparing, failed); r.State != imports.Failed || r.Error != "words" || r.Objects != 3 {
 		t.Errorf("failed: %+v", r)
+	}
+	unknown := landing.State{Tries: 1, Branches: hidden, End: landing.Unknown, Text: "words"}
+	if r := through(t, preparing, merging, unknown); r.State != imports.Failed || !strings.Contains(r.Error, "not known") || !strings.HasSuffix(r.Error, "ID i: words") {
+		t.Errorf("unknown: %+v", r)
 	}
 	r := through(t, preparing, merging, landed, correcting, completed)
 	if r.State != imports.Completed || r.Attempt.CommitID != "m" || r.Attempt.MetarangeID != "t" || r.Objects != 3 {

@@ -12,7 +12,8 @@ const (
 
 	// Prepare computes the tree on the commit Base, or on the head of the destination if
 	// Base is "", and stores its files. Done returns Base, Metarange and Unchanged. Refused
-	// means that the import cannot be landed, for the reason of the text.
+	// means that the import cannot be landed, for the reason of the text. No try of the
+	// stored state From lands any more: State.Abandoned ends it.
 	Prepare
 
 	// Record replaces the state From by State, by compare-and-swap. Refused means that the
@@ -149,9 +150,9 @@ func (d *Driver) begin() {
 	case d.state.Tries >= maxTries:
 		d.record(d.state.ended(Failed, "too many tries"))
 	case d.state.Landed != nil:
-		d.next = Action{Kind: Prepare, Base: d.state.Landed.ID, Correction: true}
+		d.next = Action{Kind: Prepare, From: d.state, Base: d.state.Landed.ID, Correction: true}
 	default:
-		d.next = Action{Kind: Prepare}
+		d.next = Action{Kind: Prepare, From: d.state}
 	}
 }
 
@@ -195,9 +196,9 @@ func (d *Driver) Perform(o Outcome) {
 	}
 }
 
-// GiveUp ends a landing whose outcome cannot be learned. It is for a driver whose next
-// action is Wait.
-func (d *Driver) GiveUp() { d.record(d.state.ended(Unknown, d.next.Text)) }
+// GiveUp ends a landing whose outcome cannot be learned, for the reason of the text. It is
+// for a driver whose next action is Wait or Find.
+func (d *Driver) GiveUp(text string) { d.record(d.state.ended(Unknown, text)) }
 
 func (d *Driver) prepared(o Outcome) {
 	correction := d.next.Correction

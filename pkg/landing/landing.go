@@ -139,3 +139,7 @@ func (s State) ended(end End, text string) State {
 	s.Try, s.End, s.Text = nil, end, text
 	return s
 }
+
+// Abandoned returns the state after the landing was given up, for the reason of the text. It
+// is for a state of which no try lands any more.
+func (s State) Abandoned(text string) State { return s.ended(Failed, text) }

@@ -198,7 +198,7 @@ func (m *model) find(a Action) Outcome {
 func (m *model) wait(p *process) {
 	if m.chance(5) {
 		m.gaveUp = true
-		p.driver.GiveUp()
+		p.driver.GiveUp("outcome unknown")
 		return
 	}
 	p.driver.Perform(Outcome{})

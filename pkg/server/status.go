@@ -33,6 +33,9 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 			break
 		}
 		resp.Completed = true
+		if l := st.Record.Landing; l != nil && l.Text != "" {
+			resp.Problem = "a commit got between, " + l.Landed.Parent + ", and the destination was not corrected: " + l.Text
+		}
 		resp.Changes = changesOf(st.Record)
 		resp.Commit = commitOf(*st.Commit)
 		resp.MetarangeID = st.Commit.MetarangeID

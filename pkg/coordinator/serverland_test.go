@@ -1,0 +1,153 @@
+package coordinator
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+)
+
+// on returns a function that answers calls with a text.
+func on(text string, a said) func(call string) said {
+	return func(call string) said {
+		if strings.Contains(call, text) {
+			return a
+		}
+		return said{}
+	}
+}
+
+// wantEnd checks how an import ended, that its error has the text, and that no hidden branch
+// is left.
+func (i *serverImport) wantEnd(r imports.Record, state imports.State, text string) {
+	i.fleet.t.Helper()
+	if r.State != state || !strings.Contains(r.Error, text) {
+		i.fleet.t.Errorf("import is %s: %q, want %s: %q", r.State, r.Error, state, text)
+	}
+	if left := i.lakefs.hidden(); len(left) > 0 {
+		i.fleet.t.Errorf("the branches %q are left", left)
+	}
+}
+
+func TestAnImportLandsOnAServer(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.wantEnd(i.ends(i.driver(i.service)), imports.Completed, "")
+	if n := len(i.lakefs.landed()); n != 1 {
+		t.Errorf("the import made %d commits", n)
+	}
+}
+
+// A server that is too busy gets a pause after each try, and the import fails after as many
+// as any import does.
+func TestABusyServerIsNotAskedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, busy := range []string{"POST /repositories/repo/branches", "POST /repositories/repo/refs/rf-1/merge"} {
+		i := newServerImport(t)
+		i.lakefs.answers(on(busy, said{429, "too many tries"}))
+		d := i.driver(i.service)
+		i.fails(d, "too many tries")
+		if n := i.lakefs.count("POST /repositories/repo/branches/"); n > 1 {
+			t.Errorf("%s: %d trees were committed in one step", busy, n)
+		}
+		i.lakefs.answers(on("POST /repositories/repo/branches", said{429, "too many tries"}))
+		for d.failures < maxFailures {
+			i.fails(d, "too many tries")
+		}
+		i.wantEnd(i.ends(d), imports.Failed, "too many tries")
+	}
+}
+
+// A merge whose outcome cannot be learned is unknown for half an hour from when that was met,
+// however long the import took before.
+func TestAnOutcomeIsUnknownForABoundedTime(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		instead func(call string) said
+		text    string
+	}{
+		"dirty":         {on("/refs/rf-", said{400, "uncommitted changes (dirty branch)"}), "dirty branch"},
+		"not permitted": {on("/refs/", said{401, "not allowed to fs:ReadBranch"}), "not allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newServerImport(t)
+			i.lakefs.answers(on("/refs/rf-", said{500, "away"}))
+			i.fleet.clock.Store(int64(2 * time.Hour))
+			d := i.driver(i.service)
+			i.fails(d, "away")
+			i.lakefs.answers(c.instead)
+			for d.failures < 2*maxFailures { // they end no import that may have landed
+				i.fails(d, c.text)
+			}
+			i.fleet.clock.Add(int64(29 * time.Minute))
+			i.fails(d, c.text)
+			i.fleet.clock.Add(int64(2 * time.Minute))
+			r := i.ends(d)
+			if r.State != imports.Failed || !strings.Contains(r.Error, "it is not known") || !strings.Contains(r.Error, i.id) {
+				t.Errorf("import is %s: %q", r.State, r.Error)
+			}
+		})
+	}
+}
+
+// While the server is away nothing is decided, and a coordinator that starts again after a
+// long time tries before it gives up.
+func TestAnImportWaitsForAServerThatIsAway(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.lakefs.answers(on("/refs/rf-", said{500, "away"}))
+	d := i.driver(i.service)
+	i.fails(d, "away")
+	i.lakefs.answers(on("", said{503, "away"}))
+	for d.failures < maxFailures {
+		i.fails(d, "away")
+		i.fleet.clock.Add(int64(time.Hour))
+	}
+	i.lakefs.answers(nil)
+	i.wantEnd(i.ends(i.driver(i.service)), imports.Completed, "")
+	if n := len(i.lakefs.landed()); n != 1 {
+		t.Errorf("the import made %d commits", n)
+	}
+}
+
+// An import of which it is known that it did not land is given up like any other, even if it
+// has been committing.
+func TestAnImportThatDidNotLandIsGivenUp(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.lakefs.answers(on("/refs/rf-", said{500, "away"}))
+	d := i.driver(i.service)
+	i.fails(d, "not known")
+	i.lakefs.answers(on("GET /repositories/repo/branches/main", said{500, "no head"}))
+	for d.failures < maxFailures {
+		i.fails(d, "no head")
+	}
+	if r := i.fleet.record(i.id); r.State != imports.Committing {
+		t.Fatalf("import is %s", r.State)
+	}
+	i.wantEnd(i.ends(d), imports.Failed, "no head")
+}
+
+// An import that is canceled while it makes a hidden branch leaves none.
+func TestACanceledImportLeavesNoBranch(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.lakefs.answers(func(call string) said {
+		if strings.HasSuffix(call, "/commits") {
+			expect.NoError(t, i.service.Cancel(t.Context(), "repo", i.id))
+		}
+		return said{}
+	})
+	d := i.driver(i.service)
+	for ended := false; !ended; {
+		var err error
+		ended, err = d.step(t.Context())
+		expect.NoError(t, err)
+	}
+	i.wantEnd(i.fleet.record(i.id), imports.Canceled, "")
+	if n := len(i.lakefs.landed()); n != 0 {
+		t.Errorf("the import made %d commits", n)
+	}
+}
