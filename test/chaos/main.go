@@ -248,10 +248,13 @@ type verdict struct {
 	settled time.Duration // from the last fault until all imports had ended and nothing was queued
 }
 
-// one makes one run and prints its result.
+// one makes one run and prints its result, unless ctx ends first.
 func (o options) one(ctx context.Context, name, programs string, p plan, out io.Writer) verdict {
 	begun := time.Now()
 	v := o.live(ctx, name, programs, p, out)
+	if ctx.Err() != nil {
+		return v
+	}
 	if len(v.faults) == 0 {
 		fmt.Fprintf(out, "seed %-4d %-24s %2d faults, %d imports: ok after %.0f s, settled %.0f s after the last fault\n", p.seed, p.layout.String()+",",
 			len(p.faults), len(p.imports), time.Since(begun).Seconds(), v.settled.Seconds())
@@ -284,6 +287,9 @@ func (o options) control(ctx context.Context, c control, out io.Writer) (bool, e
 	var faults []string
 	for run := range controlRuns {
 		faults = o.live(ctx, fmt.Sprintf("control-%s-%d", c.name, run), b.Out, c.plan(), out).faults
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
 		i := slices.IndexFunc(faults, func(text string) bool {
 			return slices.ContainsFunc(c.signs, func(sign string) bool { return strings.Contains(text, sign) })
 		})

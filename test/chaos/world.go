@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -358,7 +357,7 @@ func (w *world) ready(ctx context.Context, apis ...string) error {
 				}
 			}
 			if !pause(ctx, 50*time.Millisecond) {
-				return errors.New("no coordinator was ready in time")
+				return fmt.Errorf("no coordinator was ready in time: %w", ctx.Err())
 			}
 		}
 	}
