@@ -73,9 +73,20 @@ var controls = []control{
 		"swap", "stored values are replaced without comparing revisions",
 		[]string{"times on the branch"},
 		[]overlay.Body{{
-			Func: overlay.Func{Dir: "pkg/kv", Name: "expect"},
+			Func: overlay.Func{Dir: "pkg/kv", Recv: "bucket", Name: "write"},
 			Code: `
-	return jetstream.WithRetryAttempts(2) // the default
+	msg := &nats.Msg{Subject: b.subject(key), Header: b.conn.Header(), Data: value}
+	msg.Header.Set(headerNonce, rand.Text())
+	maps.Copy(msg.Header, header)
+	var revision uint64
+	err := b.conn.Retry(ctx, "write", func(ctx context.Context) error {
+		ack, err := b.conn.JetStream.PublishMsg(ctx, msg) // at any revision
+		if err == nil {
+			revision = ack.Sequence
+		}
+		return err
+	})
+	return revision, err
 `,
 		}},
 		func() plan {
