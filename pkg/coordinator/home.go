@@ -213,15 +213,15 @@ func (c *callers) forget(id string) {
 	delete(c.by, id)
 }
 
-// idPrefix starts the ID of an import into a repository of a lakeFS server, so that it is
+// IDPrefix starts the ID of an import into a repository of a lakeFS server, so that it is
 // told from the imports of that server.
-const idPrefix = "rf-"
+const IDPrefix = "rf-"
 
 // newID returns the ID of a new import, into the repository of a lakeFS server or not.
 func newID(server *lakefs.Session) string {
 	id := xid.New().String()
 	if server != nil {
-		id = idPrefix + id
+		id = IDPrefix + id
 	}
 	return id
 }

@@ -74,6 +74,8 @@ const (
 	// Requests is the number of requests that are served at a time. It is less than
 	// Connections, so that some connections are always idle. Health checks do not count.
 	Requests = 256
+	// Proxied is the number of requests that are being handed to a lakeFS server at a time.
+	Proxied = 512
 	// AnonymousRequests is the number of bodies of requests without valid credentials that
 	// are read at a time. Further ones are not read.
 	AnonymousRequests = 64

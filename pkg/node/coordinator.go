@@ -86,7 +86,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	account, gate, err := b.lakeFS()
+	lake, err := b.lakeFS()
 	if err != nil {
 		return err
 	}
@@ -100,13 +100,13 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	service := coordinator.New(coordinator.Config{
 		State: coordinator.State{Backend: b.backend, Imports: b.imports, Catalog: cat}, Requests: requests, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
-		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: account, NewBranch: newBranch, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
+		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, NewBranch: newBranch, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
 		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),
 		Editor: edit.New(edit.Config{Catalog: requests.Catalog, Stores: b.stores, Now: time.Now, Log: b.Log}),
-		Auth:   pair, Gate: gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Auth:   pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Reserved: b.buffers.Hold, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
@@ -117,7 +117,9 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		info.NATS = embedded.ClientURL()
 	}
 	b.announce(info, embedded != nil)
-	return endedBy(ctx, b.serve(ctx, service, listener, handler, info))
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	return endedBy(ctx, b.serve(ctx, service, listener, lake.wrap(ctx, handler, stop), info))
 }
 
 // sweep removes what interrupted calls left in the catalog, where it is unreachable.

@@ -1,13 +1,19 @@
 package node
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
+	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
@@ -17,11 +23,17 @@ const (
 	lakeFSDial        = 5 * time.Second
 )
 
-// lakeFS returns the session of the service account, and the gate that asks about callers.
-// Both are nil if repositories are in the catalog.
-func (b *base) lakeFS() (*lakefs.Session, *lakefs.Gate, error) {
+// lakeFS is what a coordinator uses of a lakeFS server. All is nil if repositories are in the
+// catalog.
+type lakeFS struct {
+	account *lakefs.Session // of the service account
+	gate    *lakefs.Gate    // asks about callers
+	proxy   *server.ProxyConfig
+}
+
+func (b *base) lakeFS() (l lakeFS, err error) {
 	if b.Settings.Catalog.Kind != settings.CatalogLakeFS {
-		return nil, nil, nil
+		return l, nil
 	}
 	s := b.Settings.LakeFS
 	transport := &http.Transport{
@@ -30,13 +42,35 @@ func (b *base) lakeFS() (*lakefs.Session, *lakefs.Gate, error) {
 		TLSHandshakeTimeout: lakeFSDial,
 		MaxIdleConnsPerHost: lakeFSConnections,
 		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true, // answers are passed on as they are
 	}
 	config := lakefs.Config{URL: s.URL, Transport: transport, Registerer: b.registry}
-	account, err := lakefs.Open(config, lakefs.Keys(s.AccessKeyID, s.SecretAccessKey.Reveal()))
-	if err != nil {
-		return nil, nil, err
+	if l.account, err = lakefs.Open(config, lakefs.Keys(s.AccessKeyID, s.SecretAccessKey.Reveal())); err != nil {
+		return l, err
 	}
-	return account, lakefs.NewGate(account, time.Now), nil
+	l.gate = lakefs.NewGate(l.account, time.Now)
+	if s.Proxy {
+		target, err := url.Parse(strings.TrimSuffix(strings.TrimSuffix(s.URL, "/"), api.BaseURL))
+		if err != nil {
+			return l, fmt.Errorf("lakefs.url: %w", err)
+		}
+		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, Registerer: b.registry}
+	}
+	return l, nil
+}
+
+// wrap returns the handler of requests: h, behind a proxy if there is one. It calls stop if
+// the proxy leads back to this process, which it finds out in the background.
+func (l lakeFS) wrap(ctx context.Context, h http.Handler, stop func(error)) http.Handler {
+	if l.proxy == nil {
+		return h
+	}
+	go func() {
+		if err := server.CheckLoop(ctx, *l.proxy); err != nil {
+			stop(err)
+		}
+	}()
+	return server.NewProxy(*l.proxy, h)
 }
 
 // newBranch returns a name for a hidden branch, which nobody can guess.

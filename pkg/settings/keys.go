@@ -170,6 +170,14 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.LakeFS.SecretAccessKey) },
 	},
 	{
+		"lakefs.proxy", Coordinator, "hand all requests but those about imports to the lakeFS server, so that its clients and web UI can use this address", "",
+		func(s *Settings) value { return boolean(&s.LakeFS.Proxy) },
+	},
+	{
+		"lakefs.hand_back", Coordinator, "with lakefs.proxy: hand new imports to the lakeFS server, too. Imports that run here go on", "",
+		func(s *Settings) value { return boolean(&s.LakeFS.HandBack) },
+	},
+	{
 		"lakefs.precommit_hooks", Coordinator, "what an import does if its branch on the lakeFS server has pre-commit hooks, which the merge that lands it does not run: refuse, or skip (the hooks)", "",
 		func(s *Settings) value { return choice(&s.LakeFS.PrecommitHooks, hooksRefuse, HooksSkip) },
 	},

@@ -66,6 +66,8 @@ type LakeFS struct {
 	AccessKeyID     string
 	SecretAccessKey Secret
 	PrecommitHooks  string // hooksRefuse or HooksSkip
+	Proxy           bool   // hand all requests but those about imports to the server
+	HandBack        bool   // with Proxy: new imports, too
 }
 
 // What an import does on a branch with pre-commit hooks.

@@ -103,7 +103,7 @@ func (s Settings) validateStores(c *check) {
 func (s Settings) validateLakeFS(c *check) {
 	l := s.LakeFS
 	if s.Catalog.Kind != CatalogLakeFS {
-		given := l.URL != "" || l.AccessKeyID != "" || l.SecretAccessKey.Reveal() != ""
+		given := l.Proxy || l.HandBack || l.URL != "" || l.AccessKeyID != "" || l.SecretAccessKey.Reveal() != ""
 		c.want(!given, "catalog.kind", s.Catalog.Kind, "want lakefs, since lakefs.* is set")
 		return
 	}
@@ -112,6 +112,7 @@ func (s Settings) validateLakeFS(c *check) {
 	c.want(ok, "lakefs.url", hideUser(l.URL), "want http://host:port or https://host:port")
 	c.want(l.AccessKeyID != "", "lakefs.access_key_id", l.AccessKeyID, "want the access key of the service account")
 	c.want(l.SecretAccessKey.Reveal() != "", "lakefs.secret_access_key", "", "want the secret of the access key")
+	c.want(l.Proxy || !l.HandBack, "lakefs.hand_back", l.HandBack, "want lakefs.proxy, since nothing is handed to the lakeFS server without it")
 	c.want(len(s.Sources.Allow) > 0, "sources.allow", "", "want the sources that may be imported: the lakeFS server does not know them")
 }
 
