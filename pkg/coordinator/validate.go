@@ -87,12 +87,6 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 	if err != nil {
 		return uri, err
 	}
-	if len(v.cfg.Allowed) > 0 && !slices.ContainsFunc(v.cfg.Allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
-		return uri, fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
-	}
-	if _, err := v.cfg.Stores.Open(ctx, uri); err != nil {
-		return uri, storeFault(field, err)
-	}
 	for _, r := range repositories {
 		namespace, err := objectstore.ParseURI(r.StorageNamespace)
 		if err != nil {
@@ -101,6 +95,12 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 		if overlap(uri, t, directory(namespace)) {
 			return uri, fault.BadField(field, "invalid import source: %q shares objects with the storage namespace of repository %q", uri, r.ID)
 		}
+	}
+	if len(v.cfg.Allowed) > 0 && !slices.ContainsFunc(v.cfg.Allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
+		return uri, fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
+	}
+	if _, err := v.cfg.Stores.Open(ctx, uri); err != nil {
+		return uri, storeFault(field, err)
 	}
 	return uri, nil
 }

@@ -23,8 +23,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// ProxyPrefix starts the paths that a proxy keeps to itself: health, readiness and metrics.
-const ProxyPrefix = "/_rangefleet"
+// proxyPrefix starts the paths that a proxy keeps to itself: health, readiness and metrics.
+const proxyPrefix = "/_rangefleet"
 
 // loopHeader carries the IDs of the proxies that a request came through.
 const loopHeader = "X-Rangefleet-Proxy"
@@ -50,7 +50,7 @@ type proxy struct {
 
 // NewProxy returns a handler that serves imports by ours, which New returned, and hands all
 // other requests to a lakeFS server. What ours serves at /_health, /_ready and /metrics is
-// at the same paths after ProxyPrefix.
+// at the same paths after proxyPrefix.
 func NewProxy(c ProxyConfig, ours http.Handler) http.Handler {
 	p := &proxy{
 		ours: ours, id: c.ID, handBack: c.HandBack, slots: make(slots, limits.Proxied),
@@ -81,7 +81,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // owns reports whether a request is served here, and returns the request to serve.
 func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
-	if path, ok := strings.CutPrefix(r.URL.Path, ProxyPrefix); ok && (path == "" || path[0] == '/') {
+	if path, ok := strings.CutPrefix(r.URL.Path, proxyPrefix); ok && (path == "" || path[0] == '/') {
 		return true, at(r, ownPaths[path])
 	}
 	if !importRoute.MatchString(r.URL.EscapedPath()) {
@@ -97,7 +97,7 @@ func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
 	return false, nil
 }
 
-// ownPaths are the paths after ProxyPrefix, and what they are without a proxy.
+// ownPaths are the paths after proxyPrefix, and what they are without a proxy.
 var ownPaths = map[string]string{"/health": "/_health", "/ready": "/_ready", "/metrics": "/metrics"}
 
 // at returns a request of another path.

@@ -50,7 +50,7 @@ func TestSystemTestsOnLakeFS(t *testing.T) {
 	server := lakefstest.Start(t, lakefstest.Config{Blockstore: s3test.Server{
 		Endpoint: store.URL, AccessKeyID: ceph.AccessKeyID, SecretAccessKey: ceph.SecretAccessKey,
 	}})
-	runEsti(t, server.Endpoint, store, nil)
+	runEsti(t, server.Endpoint, namespaces(t), store, nil)
 }
 
 // TestSystemTestsOnRangefleet runs them against a coordinator without lakeFS.
@@ -58,7 +58,7 @@ func TestSystemTestsOnRangefleet(t *testing.T) {
 	t.Parallel()
 	estiSources(t)
 	store := faultproxy.Start(t, ceph.Endpoint)
-	runEsti(t, startRangefleet(t, store.URL, lakefstest.Admin), store, []string{
+	runEsti(t, startRangefleet(t, store.URL, lakefstest.Admin), namespaces(t), store, []string{
 		// It answers a new branch with its commit ID as JSON, and lakeFS as text.
 		"TestImport", "TestImport/default", "TestImport/parent", "TestImport/several_paths", "TestImport/prefixes_and_objects",
 		"TestImportToStorageNamespace", "TestImportCancel",
@@ -67,10 +67,10 @@ func TestSystemTestsOnRangefleet(t *testing.T) {
 }
 
 // runEsti runs the system tests of imports against a server, whose store is seen through a
-// proxy. Each must pass, but those of failing must fail.
-func runEsti(t *testing.T, endpoint string, store *faultproxy.Proxy, failing []string) {
+// proxy. Its repositories lie in a bucket. Each must pass, but those of failing must fail.
+func runEsti(t *testing.T, endpoint, bucket string, store *faultproxy.Proxy, failing []string) {
 	t.Helper()
-	e := lakefstest.Esti{Endpoint: endpoint, User: lakefstest.Admin, Namespaces: namespaces(t) + "/"}
+	e := lakefstest.Esti{Endpoint: endpoint, User: lakefstest.Admin, Namespaces: bucket + "/"}
 	wantEnds(t, e, "^(TestImport|TestImportToStorageNamespace|TestLakectlImport)$", failing)
 
 	// TestImportCancel wants an import that takes longer than a second: it lists its source
