@@ -222,7 +222,7 @@ func CheckLoop(ctx context.Context, c ProxyConfig) error {
 	req.Header.Set(loopHeader, c.ID)
 	resp, err := c.Transport.RoundTrip(req)
 	if err != nil {
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusLoopDetected {

@@ -238,8 +238,7 @@ func TestProxyOfAServerThatIsAway(t *testing.T) {
 }
 
 func TestProxyThatLeadsBackIsFound(t *testing.T) {
-	var p *proxied
-	p = newProxied(t, theirs, nil)
+	p := newProxied(t, theirs, nil)
 	if err := server.CheckLoop(t.Context(), p.config); err != nil {
 		t.Errorf("a server: %v", err)
 	}
