@@ -95,13 +95,13 @@ type transfer struct {
 	part     bool // the client asked for a range
 }
 
-// describe sets the header of an answer, and returns its code.
+// describe sets the header of an answer, and returns its code. There is no Content-Disposition:
+// lakefs-client 0.110 fails at one without a file name, and browsers save these types anyway.
 func (t transfer) describe(header http.Header, e entry.Entry) (code int) {
 	header.Set("ETag", entityTag(e))
 	header.Set("Last-Modified", e.ModTime.UTC().Format(http.TimeFormat))
 	header.Set("Accept-Ranges", "bytes")
 	header.Set("Content-Type", contentType)
-	header.Set("Content-Disposition", "attachment")
 	header.Set("Content-Length", strconv.FormatInt(t.to-t.from, 10))
 	header.Set("Cache-Control", "no-store, must-revalidate") // it is for this user alone
 	header.Set("Expires", "0")

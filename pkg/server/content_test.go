@@ -109,7 +109,7 @@ func TestHeaderOfAnObject(t *testing.T) {
 		h := f.do(method, contents+"o", "", nil).Header()
 		for name, want := range map[string]string{
 			"ETag": tag, "Last-Modified": "Wed, 04 Mar 2026 05:06:07 GMT", "Content-Type": "application/octet-stream",
-			"Content-Disposition": "attachment", "Accept-Ranges": "bytes", "Cache-Control": "no-store, must-revalidate", "X-Content-Type-Options": "nosniff",
+			"Content-Disposition": "", "Accept-Ranges": "bytes", "Cache-Control": "no-store, must-revalidate", "X-Content-Type-Options": "nosniff",
 		} {
 			if h.Get(name) != want {
 				t.Errorf("%s: %s is %q, want %q", method, name, h.Get(name), want)
