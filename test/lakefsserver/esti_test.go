@@ -59,10 +59,7 @@ func TestSystemTestsOnRangefleet(t *testing.T) {
 	estiSources(t)
 	store := faultproxy.Start(t, ceph.Endpoint)
 	runEsti(t, startRangefleet(t, store.URL, lakefstest.Admin), namespaces(t), store, []string{
-		// It answers a new branch with its commit ID as JSON, and lakeFS as text.
-		"TestImport", "TestImport/default", "TestImport/parent", "TestImport/several_paths", "TestImport/prefixes_and_objects",
-		"TestImportToStorageNamespace", "TestImportCancel",
-		"TestLakectlImport", // it has no /config
+		"TestImport", "TestImport/default", // it does not tell the metadata of a repository
 	})
 }
 

@@ -132,6 +132,17 @@ func (s *Server) Restart(t testing.TB) {
 // that of the server or of a proxy before it.
 func Lakectl(t testing.TB, endpoint string, user User, args ...string) (output string, code int) {
 	t.Helper()
+	cmd := LakectlCommand(t, endpoint, user, args...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// LakectlCommand returns the command that Lakectl runs.
+func LakectlCommand(t testing.TB, endpoint string, user User, args ...string) *exec.Cmd {
+	t.Helper()
 	programs, err := Programs(t.Context())
 	expect.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, "lakectl"), args...) //nolint:gosec // installed here
@@ -140,9 +151,5 @@ func Lakectl(t testing.TB, endpoint string, user User, args ...string) (output s
 		"LAKECTL_CREDENTIALS_ACCESS_KEY_ID="+user.AccessKeyID,
 		"LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY="+user.SecretAccessKey,
 	)
-	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return string(out), cmd.ProcessState.ExitCode()
+	return cmd
 }

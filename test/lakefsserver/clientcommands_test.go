@@ -1,0 +1,84 @@
+package lakefsserver_test
+
+// lakectlCommands are the cases of lakectl.
+var lakectlCommands = []command{
+	{operation: "getConfig", call: "--version", prints: `lakectl version: .*\nlakeFS version: \S+`},
+	{operation: "getCurrentUser", call: "identity", prints: "(?i)admin"},
+
+	{operation: "createRepository", call: "repo create", args: "$repo $namespace", prints: "Repository: lakefs://lakectl"},
+	{operation: "createRepository, with samples", call: "repo create --sample-data", args: "lakefs://samples-lakectl $namespace-samples", refused: "400 Bad Request"},
+	{operation: "createRepository, bare", call: "repo create-bare", args: "lakefs://bare-lakectl $namespace-bare", refused: "400 Bad Request"},
+	{operation: "listRepositories", call: "repo list", prints: `\blakectl\b`},
+	{operation: "listRepositories", call: "doctor", prints: "Valid configuration"},
+
+	{operation: "createBranch", call: "branch create", args: "$repo/one --source $repo/main", prints: "created branch 'one' [0-9a-f]{64}"},
+	{operation: "createBranch", call: "branch create", args: "$repo/two --source $repo/main", prints: "created branch 'two' [0-9a-f]{64}"},
+	{operation: "listBranches", call: "branch list", args: "$repo", prints: `main\s+(?P<base>[0-9a-f]{64})(.*\n)*.*one\s+[0-9a-f]{64}`},
+	{operation: "getBranch", call: "branch show", args: "$repo/one", prints: "$base"},
+
+	{operation: "importStart; importStatus", call: "import", args: "--no-progress --from $source/data/ --to $repo/main/data/ --message import --meta by=lakectl", prints: `Import of 3 object\(s\) into "main" completed`},
+
+	{operation: "listObjects", call: "fs ls", args: "$repo/main/data/", prints: `object .* a\n.*object .* b\n.*common_prefix .*dir/`},
+	{operation: "listObjects", call: "fs ls --recursive", args: "$repo/main/", prints: `data/a\n.*data/b\n.*data/dir/c`},
+	{operation: "statObject", call: "fs stat", args: "$repo/main/data/a", prints: `Path: data/a\n(.*\n)*Size: 6 bytes\n(.*\n)*Content-Type: application/octet-stream`},
+	{operation: "statObject, presigned", call: "fs presign", args: "$repo/main/data/a", refused: "Pre-signed URL support is currently disabled"},
+	{operation: "getObject", call: "fs cat", args: "$repo/main/data/a", prints: "^data/a$", notLakeFS: true},
+	{operation: "getObject", call: "fs download", args: "$repo/main/data/a $dir/a", prints: "download", notLakeFS: true},
+	{operation: "getObject", call: "local clone", args: "$repo/main/data/ $dir/clone", prints: "Successfully cloned"},
+	{operation: "uploadObject", call: "fs upload", args: "--source $file $repo/main/new", refused: "40"},
+	{operation: "deleteObject", call: "fs rm", args: "$repo/main/data/a", refused: "40"},
+
+	{operation: "createTag", call: "tag create", args: "$repo/v1 $repo/main", prints: "Created tag 'v1'"},
+	{operation: "listTags", call: "tag list", args: "$repo", prints: `v1\s+(?P<imported>[0-9a-f]{64})`},
+	{operation: "getTag", call: "tag show", args: "$repo/v1", prints: "v1 [0-9a-f]{64}"},
+	{operation: "deleteTag", call: "tag delete", args: "$repo/v1 --yes"},
+
+	{operation: "logCommits", call: "log", args: "$repo/main", prints: "ID: +(?s)$imported.*ID: +$base"},
+	{operation: "logCommits", call: "log --first-parent", args: "$repo/main --amount 1 --limit", prints: `$imported`},
+	{operation: "logCommits", call: "log --stop-at", args: "$imported $repo/main", prints: "$imported"},
+	{operation: "logCommits, by what changed", call: "log --prefixes", args: "data/dir/ $repo/main", prints: "$imported"},
+	{operation: "logCommits, by what changed", call: "log --objects", args: "data/none $repo/main", prints: `^\s*$`},
+	{operation: "logCommits, by what changed", call: "annotate", args: "$repo/main/data/", prints: `data/b +.* import\n`},
+	{operation: "getCommit", call: "show commit", args: "$repo/main~1", prints: "$base"},
+	{operation: "diffRefs", call: "diff", args: "$repo/one $repo/main", prints: `\+ added data/a\n.*\+ added data/b\n.*\+ added data/dir/c`},
+	{operation: "diffRefs", call: "diff --two-way", args: "$repo/main $repo/one", prints: `- removed data/a`},
+	{operation: "diffBranch", call: "diff", args: "$repo/main", prints: "Ref: lakefs://lakectl/main"},
+
+	{operation: "mergeIntoBranch", call: "merge", args: "$repo/main $repo/one", prints: `Merged "main" into "one" to get "[0-9a-f]{64}"`},
+	{operation: "commit, of nothing", call: "commit", args: "$repo/two --message nothing", refused: "400 Bad Request"},
+	{operation: "commit, of nothing, with allow_empty", call: "commit --allow-empty-commit", args: "$repo/two --message empty", prints: `Commit for branch "two" completed`},
+	{operation: "mergeIntoBranch, of branches that diverged", call: "merge", args: "$repo/main $repo/two", refused: "409 Conflict"},
+	{operation: "revertBranch", call: "branch revert", args: "$repo/main $imported --yes", prints: "commit"},
+	{operation: "cherryPick", call: "cherry-pick", args: "$repo/$imported $repo/main", refused: "40"},
+	{operation: "resetBranch", call: "branch reset", args: "$repo/main --yes"},
+	{operation: "dumpSubmit", call: "refs-dump", args: "$repo", refused: "40"},
+}
+
+// lakectlDeletions are the last cases of lakectl.
+var lakectlDeletions = []command{
+	{operation: "deleteBranch", call: "branch delete", args: "$repo/two --yes"},
+	{operation: "deleteRepository", call: "repo delete", args: "$repo --yes", prints: "Repository: lakefs://lakectl"},
+}
+
+// rangectlCommands are the cases of rangectl.
+var rangectlCommands = []command{
+	{operation: "createRepository", call: "repo create", args: "$repo $namespace"},
+	{operation: "listRepositories", call: "repo list", prints: "rangectl"},
+	{operation: "getRepository", call: "repo get", args: "$repo", prints: "$namespace"},
+
+	{operation: "createBranch", call: "branch create", args: "$repo/one --source main"},
+	{operation: "listBranches", call: "branch list", args: "$repo", prints: `main\s+(?P<base>[0-9a-f]{64})\n.*one\s`},
+	{operation: "getBranch", call: "branch get", args: "$repo/one", prints: "$base"},
+
+	{operation: "importStart", call: "import", args: "--from $source/data/ --to $repo/main/data/ --message import --metadata by=rangectl --progress none"},
+	{operation: "importStart", call: "import --detach", args: "--from $held --to $repo/main/held/", prints: `(?P<id>[0-9a-z]{20})`},
+	{operation: "importStatus", call: "status", args: "$repo/main $id", prints: "running|listing"},
+	{operation: "importCancel", call: "cancel", args: "$repo/main $id"},
+
+	{operation: "listObjects", call: "ls", args: "--recursive $repo/main/data/", prints: `data/a\n.*data/b\n.*data/dir/c`},
+	{operation: "statObject", call: "stat", args: "$repo/main/data/a", prints: "data/a"},
+	{operation: "logCommits", call: "log", args: "$repo/main", prints: "(?P<imported>[0-9a-f]{64})(?s).*$base"},
+	{operation: "revertBranch", call: "branch revert", args: "$repo/main $imported"},
+	{operation: "hardResetBranch", call: "branch reset", args: "$repo/main $base"},
+	{operation: "deleteRepository", call: "repo delete", args: "$repo --yes"},
+}
