@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,14 +29,19 @@ func said(status int, message string) answer {
 	return answer{status, string(text)}
 }
 
-// serve starts a server that gives the answers in turn, the last one for ever, and returns it
-// with the requests that it got.
-func serve(t *testing.T, answers ...answer) (*lakefs.Session, *[]string) {
+// serve starts a server that gives the answers in turn, the last one for ever. It returns a
+// session of it, and a function that returns the requests that it got.
+func serve(t *testing.T, answers ...answer) (server *lakefs.Session, requests func() []string) {
 	t.Helper()
-	var got []string
+	var (
+		mu  sync.Mutex // a client may see a connection end before its handler has returned
+		got []string
+	)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		a := answers[min(len(got), len(answers)-1)]
 		got = append(got, r.Method+" "+r.RequestURI+" "+r.Header.Get("Authorization")+r.Header.Get("Cookie"))
+		mu.Unlock()
 		if a.status == 0 {
 			panic(http.ErrAbortHandler)
 		}
@@ -49,7 +56,11 @@ func serve(t *testing.T, answers ...answer) (*lakefs.Session, *[]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server, &got
+	return server, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(got)
+	}
 }
 
 var destination = lakefs.Destination{Repository: "repo", Branch: "main", Message: "m", Metadata: map[string]string{"k": "v"}}
@@ -87,7 +98,7 @@ func TestOutcomes(t *testing.T) {
 		"fence lost":             {landing.Fence, []answer{{}}, landing.Outcome{Result: landing.Lost}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server, got := serve(t, c.answers...)
+			server, requests := serve(t, c.answers...)
 			o, err := server.Perform(t.Context(), destination, landing.Action{Kind: c.kind, Branch: "rf-x", Base: "h", Metarange: "t"})
 			if o.Result != landing.Done && o.Text == "" {
 				t.Error("no words")
@@ -96,8 +107,9 @@ func TestOutcomes(t *testing.T) {
 			if err != nil || o != c.want {
 				t.Errorf("%+v, %v, want %+v", o, err, c.want)
 			}
-			if writes := len(*got) - strings.Count(strings.Join(*got, "\n"), "GET "); writes != 1 {
-				t.Errorf("the request was sent %d times: %q", writes, *got)
+			got := requests()
+			if writes := len(got) - strings.Count(strings.Join(got, "\n"), "GET "); writes != 1 {
+				t.Errorf("the request was sent %d times: %q", writes, got)
 			}
 		})
 	}
@@ -134,26 +146,26 @@ func TestFind(t *testing.T) {
 			}
 		})
 	}
-	server, got := serve(t, answer{503, ""})
-	if o, err := server.Perform(t.Context(), destination, landing.Action{Kind: landing.Find, Branch: "rf-x"}); err == nil || len(*got) != 5 {
-		t.Errorf("a server that is out of reach: %+v, %v after %d requests, want an error after 5", o, err, len(*got))
+	server, requests := serve(t, answer{503, ""})
+	if o, err := server.Perform(t.Context(), destination, landing.Action{Kind: landing.Find, Branch: "rf-x"}); err == nil || len(requests()) != 5 {
+		t.Errorf("a server that is out of reach: %+v, %v after %d requests, want an error after 5", o, err, len(requests()))
 	}
 }
 
 func TestOnlyActionsOfTheServerArePerformed(t *testing.T) {
-	server, got := serve(t, answer{200, "{}"})
-	if _, err := server.Perform(t.Context(), destination, landing.Action{Kind: landing.Prepare}); err == nil || len(*got) != 0 {
-		t.Errorf("%v, %q, want an error and no request", err, *got)
+	server, requests := serve(t, answer{200, "{}"})
+	if _, err := server.Perform(t.Context(), destination, landing.Action{Kind: landing.Prepare}); err == nil || len(requests()) != 0 {
+		t.Errorf("%v, %q, want an error and no request", err, requests())
 	}
 }
 
 func TestReads(t *testing.T) {
-	server, got := serve(t, answer{200, `{"id":"repo/x","storage_namespace":"s3://b/p","read_only":true,"creation_date":7}`})
+	server, requests := serve(t, answer{200, `{"id":"repo/x","storage_namespace":"s3://b/p","read_only":true,"creation_date":7}`})
 	if r, err := server.Repository(t.Context(), "repo/x"); err != nil || r != (lakefs.Repository{ID: "repo/x", StorageNamespace: "s3://b/p", ReadOnly: true, Created: 7}) {
 		t.Errorf("Repository = %+v, %v", r, err)
 	}
-	if want := "GET /api/v1/repositories/repo%2Fx Basic a2V5OnNlY3JldA=="; (*got)[0] != want {
-		t.Errorf("it was asked %q, want %q", (*got)[0], want)
+	if want := "GET /api/v1/repositories/repo%2Fx Basic a2V5OnNlY3JldA=="; requests()[0] != want {
+		t.Errorf("it was asked %q, want %q", requests()[0], want)
 	}
 	for name, read := range map[string]func(s *lakefs.Session) error{
 		"Head":   func(s *lakefs.Session) error { _, err := s.Head(t.Context(), "repo", "main"); return err },
@@ -197,14 +209,14 @@ func TestForward(t *testing.T) {
 	for _, name := range []string{"internal_auth_session", "tracking", "saml_auth_session"} {
 		r.AddCookie(&http.Cookie{Name: name, Value: "of " + name})
 	}
-	server, got := serve(t, answer{204, ""})
+	server, requests := serve(t, answer{204, ""})
 	if err := server.As(lakefs.Forward(r)).MayWrite(t.Context(), "repo", "main", "a b/"); err != nil {
 		t.Fatal(err)
 	}
 	want := `GET /api/v1/repositories/repo/branches/main/objects/stage_allowed?path=a+b%2F Bearer token` +
 		`internal_auth_session="of internal_auth_session"; saml_auth_session="of saml_auth_session"`
-	if (*got)[0] != want {
-		t.Errorf("it was asked\n%s, want\n%s", (*got)[0], want)
+	if requests()[0] != want {
+		t.Errorf("it was asked\n%s, want\n%s", requests()[0], want)
 	}
 }
 
