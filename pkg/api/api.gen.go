@@ -479,6 +479,15 @@ type RepositoryCreation struct {
 	DefaultBranch string `json:"default_branch,omitempty,omitzero"`
 	Name          string `json:"name"`
 
+	// ReadOnly only false is supported
+	ReadOnly bool `json:"read_only,omitempty,omitzero"`
+
+	// SampleData only false is supported
+	SampleData bool `json:"sample_data,omitempty,omitzero"`
+
+	// StorageID only the empty string is supported
+	StorageID string `json:"storage_id,omitempty,omitzero"`
+
 	// StorageNamespace where ranges and metaranges are stored; it must not overlap that of another repository
 	//
 	// Example: s3://example-bucket/namespace
@@ -490,6 +499,17 @@ type RepositoryList struct {
 	// Pagination The position of a page of results.
 	Pagination Pagination   `json:"pagination"`
 	Results    []Repository `json:"results"`
+}
+
+// RepositoryMetadataKeys defines model for RepositoryMetadataKeys.
+type RepositoryMetadataKeys struct {
+	Keys []string `json:"keys"`
+}
+
+// RepositoryMetadataSet defines model for RepositoryMetadataSet.
+type RepositoryMetadataSet struct {
+	// Metadata Text by name. An import may have 65,536 bytes of names and texts.
+	Metadata UserMetadata `json:"metadata"`
 }
 
 // ResetCreation defines model for ResetCreation.
@@ -808,6 +828,15 @@ type ListRepositoriesParams struct {
 
 	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
+
+	// Search only the empty string is supported
+	Search string `form:"search,omitempty" json:"search,omitempty,omitzero"`
+}
+
+// CreateRepositoryParams defines parameters for CreateRepository.
+type CreateRepositoryParams struct {
+	// Bare only false is supported
+	Bare bool `form:"bare,omitempty" json:"bare,omitempty,omitzero"`
 }
 
 // DeleteRepositoryParams defines parameters for DeleteRepository.
@@ -996,6 +1025,12 @@ type ImportStartJSONRequestBody ImportStartJSONBody
 // RevertBranchJSONRequestBody defines body for RevertBranch for application/json ContentType.
 type RevertBranchJSONRequestBody = RevertCreation
 
+// DeleteRepositoryMetadataJSONRequestBody defines body for DeleteRepositoryMetadata for application/json ContentType.
+type DeleteRepositoryMetadataJSONRequestBody = RepositoryMetadataKeys
+
+// SetRepositoryMetadataJSONRequestBody defines body for SetRepositoryMetadata for application/json ContentType.
+type SetRepositoryMetadataJSONRequestBody = RepositoryMetadataSet
+
 // CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
 type CreateTagJSONRequestBody = TagCreation
 
@@ -1090,7 +1125,7 @@ type ServerInterface interface {
 	ListRepositories(w http.ResponseWriter, r *http.Request, params ListRepositoriesParams)
 	// CreateRepository create repository
 	// (POST /repositories)
-	CreateRepository(w http.ResponseWriter, r *http.Request)
+	CreateRepository(w http.ResponseWriter, r *http.Request, params CreateRepositoryParams)
 	// DeleteRepository delete repository
 	// (DELETE /repositories/{repository})
 	DeleteRepository(w http.ResponseWriter, r *http.Request, repository RepositoryName, params DeleteRepositoryParams)
@@ -1139,6 +1174,15 @@ type ServerInterface interface {
 	// GetCommit get commit
 	// (GET /repositories/{repository}/commits/{commitId})
 	GetCommit(w http.ResponseWriter, r *http.Request, repository RepositoryName, commitID string)
+	// DeleteRepositoryMetadata delete repository metadata
+	// (DELETE /repositories/{repository}/metadata)
+	DeleteRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository RepositoryName)
+	// GetRepositoryMetadata get repository metadata
+	// (GET /repositories/{repository}/metadata)
+	GetRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository RepositoryName)
+	// SetRepositoryMetadata set repository metadata
+	// (POST /repositories/{repository}/metadata)
+	SetRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository RepositoryName)
 	// LogCommits get commit log
 	// (GET /repositories/{repository}/refs/{ref}/commits)
 	LogCommits(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params LogCommitsParams)
@@ -1296,6 +1340,19 @@ func (siw *ServerInterfaceWrapper) ListRepositories(w http.ResponseWriter, r *ht
 		return
 	}
 
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", r.URL.Query(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "search"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "search", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListRepositories(w, r, params)
 	}))
@@ -1310,8 +1367,27 @@ func (siw *ServerInterfaceWrapper) ListRepositories(w http.ResponseWriter, r *ht
 // CreateRepository operation middleware
 func (siw *ServerInterfaceWrapper) CreateRepository(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateRepositoryParams
+
+	// ------------- Optional query parameter "bare" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bare", r.URL.Query(), &params.Bare, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "bare"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "bare", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateRepository(w, r)
+		siw.Handler.CreateRepository(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1982,6 +2058,84 @@ func (siw *ServerInterfaceWrapper) GetCommit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetCommit(w, r, repository, commitID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteRepositoryMetadata operation middleware
+func (siw *ServerInterfaceWrapper) DeleteRepositoryMetadata(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteRepositoryMetadata(w, r, repository)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRepositoryMetadata operation middleware
+func (siw *ServerInterfaceWrapper) GetRepositoryMetadata(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRepositoryMetadata(w, r, repository)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetRepositoryMetadata operation middleware
+func (siw *ServerInterfaceWrapper) SetRepositoryMetadata(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetRepositoryMetadata(w, r, repository)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2855,6 +3009,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories", wrapper.CreateRepository)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}", wrapper.DeleteRepository)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}", wrapper.GetRepository)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}/metadata", wrapper.DeleteRepositoryMetadata)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/metadata", wrapper.GetRepositoryMetadata)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/metadata", wrapper.SetRepositoryMetadata)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.ListBranches)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.CreateBranch)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.DeleteBranch)

@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -41,24 +40,6 @@ func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount
 		return nil, false, fmt.Errorf("list repositories: %w", err)
 	}
 	return page, more, nil
-}
-
-// SetMetadata adds to the metadata of a repository, replacing values of equal
-// names.
-func (c *Catalog) SetMetadata(ctx context.Context, id string, metadata map[string]string) error {
-	err := kv.RetryConflicts(ctx, func() error {
-		r, rev, err := c.records.ready(ctx, id)
-		if err != nil {
-			return err
-		}
-		if r.Metadata == nil {
-			r.Metadata = make(map[string]string, len(metadata))
-		}
-		maps.Copy(r.Metadata, metadata)
-		_, err = c.records.store(ctx, repositoryRecord{r, true}, rev)
-		return err
-	})
-	return explain(err, "set metadata of repository %q", id)
 }
 
 // CheckRepository returns the fault that CreateRepository would return now. It reserves

@@ -201,6 +201,17 @@ func (fakeCatalog) Repository(_ context.Context, id string) (catalog.Repository,
 	return lakeRepo, nil
 }
 
+func (c fakeCatalog) EditMetadata(ctx context.Context, id string, remove []string, add map[string]string) error {
+	if _, err := c.Repository(ctx, id); err != nil {
+		return err
+	}
+	edit := fmt.Sprint(remove, add)
+	if edit != "[a b] map[]" && edit != "[] map[a:b]" {
+		return fault.BadField("metadata", "%s", edit)
+	}
+	return nil
+}
+
 func (c fakeCatalog) Branch(ctx context.Context, repository, name string) (catalog.Branch, error) {
 	if _, err := c.Repository(ctx, repository); err != nil {
 		return catalog.Branch{}, err

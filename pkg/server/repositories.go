@@ -3,10 +3,12 @@ package server
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
 func repositoryOf(r catalog.Repository) api.Repository {
@@ -21,6 +23,10 @@ func repositoryOf(r catalog.Repository) api.Repository {
 
 // ListRepositories answers a page of repositories.
 func (h *handlers) ListRepositories(w http.ResponseWriter, r *http.Request, params api.ListRepositoriesParams) {
+	if params.Search != "" {
+		refuse(w, http.StatusBadRequest, parameterError("search", fmt.Sprintf("%q is not supported, use prefix", params.Search)))
+		return
+	}
 	h.serveList(w, r, params.Amount, perResult, func(ctx context.Context, amount int) (any, error) {
 		got, more, err := h.catalog.Repositories(ctx, params.Prefix, params.After, amount)
 		name := func(r catalog.Repository) string { return r.ID }
@@ -29,9 +35,19 @@ func (h *handlers) ListRepositories(w http.ResponseWriter, r *http.Request, para
 }
 
 // CreateRepository makes a repository with its default branch.
-func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
+func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request, params api.CreateRepositoryParams) {
+	if params.Bare {
+		refuse(w, http.StatusBadRequest, parameterError("bare", "true is not supported"))
+		return
+	}
 	var body api.RepositoryCreation
-	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ string) (int, any, error) {
+	read := func(data []byte) error {
+		if err := into(&body)(data); err != nil {
+			return err
+		}
+		return checkCreation(body)
+	}
+	h.serve(w, r, jsonBody(read), func(ctx context.Context, _ string) (int, any, error) {
 		repository := catalog.Repository{
 			ID: body.Name, StorageNamespace: body.StorageNamespace, DefaultBranch: cmp.Or(body.DefaultBranch, "main"),
 		}
@@ -44,6 +60,19 @@ func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request) {
 		}
 		return http.StatusCreated, repositoryOf(repository), err
 	})
+}
+
+// checkCreation refuses what lakeFS offers for a new repository, and this catalog does not.
+func checkCreation(c api.RepositoryCreation) error {
+	switch {
+	case c.StorageID != "":
+		return fault.BadField("storage_id", "%q is unknown: there is one storage, whose id is empty", c.StorageID)
+	case c.SampleData:
+		return fault.BadField("sample_data", "true is not supported: import what the repository is to hold")
+	case c.ReadOnly:
+		return fault.BadField("read_only", "true is not supported")
+	}
+	return nil
 }
 
 // GetRepository answers a repository.

@@ -63,6 +63,7 @@ type Catalog interface {
 	CheckRepository(ctx context.Context, r catalog.Repository) error
 	CreateRepository(ctx context.Context, r catalog.Repository) (catalog.Repository, error)
 	Repository(ctx context.Context, id string) (catalog.Repository, error)
+	EditMetadata(ctx context.Context, id string, remove []string, add map[string]string) error
 	Repositories(ctx context.Context, prefix, after string, amount int) (page []catalog.Repository, more bool, err error)
 	Branch(ctx context.Context, repository, name string) (catalog.Branch, error)
 	Resolve(ctx context.Context, repository, ref string) (catalog.Commit, error)

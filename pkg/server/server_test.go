@@ -24,19 +24,21 @@ import (
 
 // bodies are requests that are well formed, by operation.
 var bodies = map[string]string{
-	"importStart":      `{"source_uri":"s3://b/","prepend":""}`,
-	"importStatus":     `{"import_id":"x"}`,
-	"importCancel":     `{"import_id":"x"}`,
-	"ingestRange":      `{"fromSourceURI":"s3://b/","after":"","prepend":""}`,
-	"createMetaRange":  `{"ranges":[]}`,
-	"createRepository": `{"name":"pond","storage_namespace":"s3://b/"}`,
-	"createTag":        `{"id":"v2","ref":"main"}`,
-	"createBranch":     `{"name":"dev","source":"main"}`,
-	"commit":           `{"message":"m"}`,
-	"trySource":        `{"source":"s3://b/"}`,
-	"revertBranch":     `{"ref":"c2","parent_number":0}`,
-	"postStatsEvents":  `{"events":[]}`,
-	"resetBranch":      `{"type":"reset"}`,
+	"importStart":              `{"source_uri":"s3://b/","prepend":""}`,
+	"importStatus":             `{"import_id":"x"}`,
+	"importCancel":             `{"import_id":"x"}`,
+	"ingestRange":              `{"fromSourceURI":"s3://b/","after":"","prepend":""}`,
+	"createMetaRange":          `{"ranges":[]}`,
+	"createRepository":         `{"name":"pond","storage_namespace":"s3://b/"}`,
+	"createTag":                `{"id":"v2","ref":"main"}`,
+	"createBranch":             `{"name":"dev","source":"main"}`,
+	"commit":                   `{"message":"m"}`,
+	"trySource":                `{"source":"s3://b/"}`,
+	"revertBranch":             `{"ref":"c2","parent_number":0}`,
+	"postStatsEvents":          `{"events":[]}`,
+	"resetBranch":              `{"type":"reset"}`,
+	"setRepositoryMetadata":    `{"metadata":{}}`,
+	"deleteRepositoryMetadata": `{"keys":[]}`,
 }
 
 // operations calls f for every operation of api/openapi.yaml that needs credentials.
