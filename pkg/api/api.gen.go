@@ -33,18 +33,18 @@ func (e ImportLocationType) Valid() bool {
 	}
 }
 
-// Defines values for ImportStatusRespPhase.
+// Defines values for ImportPhase.
 const (
-	Canceled   ImportStatusRespPhase = "canceled"
-	Committing ImportStatusRespPhase = "committing"
-	Completed  ImportStatusRespPhase = "completed"
-	Failed     ImportStatusRespPhase = "failed"
-	Previewed  ImportStatusRespPhase = "previewed"
-	Running    ImportStatusRespPhase = "running"
+	Canceled   ImportPhase = "canceled"
+	Committing ImportPhase = "committing"
+	Completed  ImportPhase = "completed"
+	Failed     ImportPhase = "failed"
+	Previewed  ImportPhase = "previewed"
+	Running    ImportPhase = "running"
 )
 
-// Valid indicates whether the value is a known member of the ImportStatusRespPhase enum.
-func (e ImportStatusRespPhase) Valid() bool {
+// Valid indicates whether the value is a known member of the ImportPhase enum.
+func (e ImportPhase) Valid() bool {
 	switch e {
 	case Canceled:
 		return true
@@ -248,6 +248,45 @@ type Error struct {
 	Message string `json:"message"`
 }
 
+// Import An import, without its progress.
+type Import struct {
+	Branch string `json:"branch"`
+
+	// CommitID of a completed import
+	CommitID string `json:"commit_id,omitempty,omitzero"`
+
+	// Committer the user who started the import
+	Committer string `json:"committer"`
+
+	// CreationDate when the import was started
+	CreationDate time.Time `json:"creation_date"`
+	DryRun       bool      `json:"dry_run,omitempty,omitzero"`
+
+	// Error Why a request or an import failed.
+	Error Error  `json:"error,omitempty,omitzero"`
+	ID    string `json:"id"`
+
+	// IngestedObjects distinct keys; absent while the import runs, whose status has it
+	IngestedObjects int64 `json:"ingested_objects,omitempty,omitzero"`
+
+	// MetarangeID of a completed import
+	MetarangeID string      `json:"metarange_id,omitempty,omitzero"`
+	Phase       ImportPhase `json:"phase"`
+
+	// Problem what keeps a running import from making progress
+	Problem    string `json:"problem,omitempty,omitzero"`
+	Repository string `json:"repository"`
+
+	// Source the first of the sources
+	Source string `json:"source"`
+
+	// Sources number of sources
+	Sources int `json:"sources"`
+
+	// UpdateTime when the record of the import changed last; when it ended, if it has
+	UpdateTime time.Time `json:"update_time"`
+}
+
 // ImportCreation An import of one prefix. Its source is in source_uri or in sourceURI.
 type ImportCreation struct {
 	// AllowEmpty import a prefix even if there is nothing under it, which removes everything under
@@ -277,6 +316,13 @@ type ImportCreation struct {
 // ImportCreationResponse An import that was accepted.
 type ImportCreationResponse struct {
 	ID string `json:"id"`
+}
+
+// ImportList defines model for ImportList.
+type ImportList struct {
+	// Pagination The position of a page of results.
+	Pagination Pagination `json:"pagination"`
+	Results    []Import   `json:"results"`
 }
 
 // ImportLocation One source of an import, and where its keys go.
@@ -324,6 +370,9 @@ type ImportPathsCreation struct {
 	Paths []ImportLocation `json:"paths"`
 }
 
+// ImportPhase defines model for ImportPhase.
+type ImportPhase string
+
 // ImportStatus Names an import.
 type ImportStatus struct {
 	ImportID string `json:"import_id"`
@@ -347,8 +396,8 @@ type ImportStatusResp struct {
 	MetarangeID     string `json:"metarange_id,omitempty,omitzero"`
 
 	// Partitions parts of the key space that are queued or being listed
-	Partitions int                   `json:"partitions"`
-	Phase      ImportStatusRespPhase `json:"phase"`
+	Partitions int         `json:"partitions"`
+	Phase      ImportPhase `json:"phase"`
 
 	// Problem what keeps a running import from making progress: a step that failed and is tried again, no worker that answers, or a store that does not answer; of a completed import, why the destination may hold more than the source
 	Problem string `json:"problem,omitempty,omitzero"`
@@ -366,9 +415,6 @@ type ImportStatusResp struct {
 	// Walk why the buckets of the source are listed one page after the other, and which setting changes that; absent if they are listed in parallel
 	Walk string `json:"walk,omitempty,omitzero"`
 }
-
-// ImportStatusRespPhase defines model for ImportStatusResp.Phase.
-type ImportStatusRespPhase string
 
 // IngestRangeCreationResponse defines model for IngestRangeCreationResponse.
 type IngestRangeCreationResponse struct {
@@ -818,6 +864,21 @@ type ValidationError = Error
 // WhichImport Names an import.
 type WhichImport = ImportStatus
 
+// ListImportsParams defines parameters for ListImports.
+type ListImportsParams struct {
+	// Repository answer only imports into this repository; empty is all
+	Repository string `form:"repository,omitempty" json:"repository,omitempty,omitzero"`
+
+	// Phase answer only imports in one of these phases; none is all
+	Phase []ImportPhase `form:"phase,omitempty" json:"phase,omitempty,omitzero"`
+
+	// After answer only what follows this: the `next_offset` of the page before
+	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Amount the most results of the page; 0 and below mean the default
+	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
+}
+
 // ListRepositoriesParams defines parameters for ListRepositories.
 type ListRepositoriesParams struct {
 	// Prefix answer only names that start with this
@@ -1120,6 +1181,9 @@ type ServerInterface interface {
 	// HealthCheck check that the API server is up and running
 	// (GET /healthcheck)
 	HealthCheck(w http.ResponseWriter, r *http.Request)
+	// ListImports list imports
+	// (GET /imports)
+	ListImports(w http.ResponseWriter, r *http.Request, params ListImportsParams)
 	// ListRepositories list repositories
 	// (GET /repositories)
 	ListRepositories(w http.ResponseWriter, r *http.Request, params ListRepositoriesParams)
@@ -1283,6 +1347,78 @@ func (siw *ServerInterfaceWrapper) HealthCheck(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.HealthCheck(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListImports operation middleware
+func (siw *ServerInterfaceWrapper) ListImports(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListImportsParams
+
+	// ------------- Optional query parameter "repository" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "repository", r.URL.Query(), &params.Repository, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "repository"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "phase" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "phase", r.URL.Query(), &params.Phase, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "phase"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "phase", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "amount" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "amount", r.URL.Query(), &params.Amount, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "amount"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "amount", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListImports(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3030,6 +3166,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodHead+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.HeadObject)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/stat", wrapper.StatObject)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/imports", wrapper.ListImports)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/sources/trials", wrapper.TrySource)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/config", wrapper.GetConfig)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/config/version", wrapper.GetLakeFSVersion)

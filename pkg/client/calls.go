@@ -36,6 +36,11 @@ func (c *Client) CancelImport(ctx context.Context, repository, branch, id string
 	})
 }
 
+// Imports lists the imports that are running or ended lately, newest first.
+func (c *Client) Imports(ctx context.Context, page Page) iter.Seq2[api.Import, error] {
+	return pages[api.Import](ctx, c, page, []string{"imports"})
+}
+
 // TrySource tests how a source is listed. It takes up to a minute.
 func (c *Client) TrySource(ctx context.Context, what api.SourceTrialCreation) (api.SourceTrial, error) {
 	return ask[api.SourceTrial](ctx, c, call{method: http.MethodPost, path: []string{"sources", "trials"}, body: what})
@@ -126,10 +131,13 @@ func refPath(repository, ref string, rest ...string) []string {
 
 // Page selects a part of a list.
 type Page struct {
-	Prefix    string // only names that start with it
+	Prefix    string // only names that start with it; not for imports
 	After     string // only names that follow it
 	Amount    int    // the most results; 0: all
 	Delimiter string // for objects only
+
+	Repository string            // for imports only: those into it; "": all
+	Phases     []api.ImportPhase // for imports only: those in one of them; none: all
 }
 
 // pageSize is the most results on a page of the API.
@@ -139,10 +147,13 @@ const pageSize = 1000
 // it are wanted.
 func (p Page) query(after string, left int) url.Values {
 	q := url.Values{"amount": {strconv.Itoa(min(left, pageSize))}}
-	for name, text := range map[string]string{"prefix": p.Prefix, "after": after, "delimiter": p.Delimiter} {
+	for name, text := range map[string]string{"prefix": p.Prefix, "after": after, "delimiter": p.Delimiter, "repository": p.Repository} {
 		if text != "" {
 			q.Set(name, text)
 		}
+	}
+	for _, phase := range p.Phases {
+		q.Add("phase", string(phase))
 	}
 	return q
 }

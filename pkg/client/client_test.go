@@ -303,6 +303,14 @@ func TestPages(t *testing.T) {
 			"",
 		},
 		{
+			"a page without results",
+			Page{Repository: "r", Phases: []api.ImportPhase{api.Running, api.Failed}},
+			[]answer{page(true, "b"), page(false, "", "c")},
+			[]string{"amount=1000&phase=running&phase=failed&repository=r", "after=b&amount=1000&phase=running&phase=failed&repository=r"},
+			[]string{"c"},
+			"",
+		},
+		{
 			"no more than wanted",
 			Page{After: "0", Amount: 3},
 			[]answer{page(true, "b", "a", "b"), page(true, "d", "c", "d")},

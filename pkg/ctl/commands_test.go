@@ -39,7 +39,16 @@ func script() map[string][]string {
 	object := `{"path":"raw/a b.csv","path_type":"object","physical_address":"s3://lake/raw/a b.csv","checksum":"e7ag","mtime":1767323045,"size_bytes":12345}`
 	odd := `{"path":"raw/` + `\u001b[31m` + `","path_type":"object","physical_address":"s3://lake/x","checksum":"","mtime":0,"size_bytes":0}`
 	prefix := `{"path":"raw/sub/","path_type":"common_prefix","physical_address":"","checksum":"","mtime":0,"size_bytes":0}`
+	imported := func(id, phase, more string) string {
+		return `{"id":"` + id + `","repository":"demo","branch":"main","phase":"` + phase + `","committer":"joe","source":"s3://lake/raw/","sources":1,` +
+			`"creation_date":"2026-01-02T03:04:05Z","update_time":"2026-01-02T03:05:05Z"` + more + `}`
+	}
 	return map[string][]string{
+		"GET /imports?amount=1000": {page(
+			imported("i4", "running", `,"problem":"store away: no answer"`), imported("i3", "completed", `,"ingested_objects":20000,"commit_id":"c2","metarange_id":"m2"`),
+			strings.Replace(imported("i2", "failed", `,"ingested_objects":0,"error":{"message":"import error: no such\nbucket"}`), `"sources":1`, `"sources":3`, 1),
+		)},
+		"GET /imports?after=i4&amount=1&phase=running&phase=committing&repository=demo": {page(imported("i3", "committing", ""))},
 		"POST " + importURI: {`202 {"id":"i1"}`},
 		statusURI:           {runningJSON, runningJSON, committingJSON, completedJSON},
 		"POST /repositories/demo/branches/dry/import":                                         {`202 {"id":"i1"}`},
@@ -85,6 +94,8 @@ func TestCommands(t *testing.T) {
 		{"import-dry-run", []string{"import", "--from", "s3://lake/raw/", "--to", "lakefs://demo/dry", "--dry-run"}, OK},
 		{"import-objects", []string{"import", "--type", "object", "--from", "s3://lake/x/a", "--from", "s3://lake/y/b", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
 		{"import-marker", []string{"import", "--type", "object", "--from", "s3://lake/x/dir/", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
+		{"imports", []string{"imports"}, OK},
+		{"imports-selected", []string{"imports", "lakefs://demo", "--phase", "running", "--phase", "committing", "--after", "i4", "--amount", "1"}, OK},
 		{"status", []string{"status", "lakefs://demo/main", "i1"}, OK},
 		{"status-watch", []string{"status", "lakefs://demo/main", "i1", "--watch"}, OK},
 		{"status-stuck", []string{"status", "lakefs://demo/main", "stuck"}, OK},
@@ -143,6 +154,8 @@ func TestUsage(t *testing.T) {
 		{"ls s3://b/x", `"s3://b/x": want lakefs://repository/branch, or with a path after it`},
 		{"log lakefs://demo/main/x", `"lakefs://demo/main/x": want lakefs://repository/branch, without a path`},
 		{"stat lakefs://demo/main", `"lakefs://demo/main": want lakefs://repository/ref/path`},
+		{"imports --phase done", `--phase "done": want running, committing, completed, failed, canceled or previewed`},
+		{"imports lakefs://demo/main", `"lakefs://demo/main": want lakefs://repository`},
 		{"repo get a/b", `"a/b": want lakefs://repository`},
 		{"repo delete lakefs://demo", `repository "demo" would be deleted for good: add --yes`},
 		{"repo list -o xml", `--output "xml": want text or json`},

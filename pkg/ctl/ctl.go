@@ -156,7 +156,7 @@ Exit codes:
 	root.PersistentFlags().StringVar(&a.endpoint, "endpoint", "", "`URL` of the coordinator")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`format` of results: text, or json (one object a line)")
 	root.AddCommand(
-		importCommand(a), statusCommand(a), cancelCommand(a),
+		importCommand(a), importsCommand(a), statusCommand(a), cancelCommand(a),
 		lsCommand(a), statCommand(a), logCommand(a),
 		repoCommand(a), branchCommand(a), doctorCommand(a), loginCommand(a),
 	)

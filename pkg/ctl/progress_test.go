@@ -15,7 +15,7 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 func after(seconds float64) time.Time { return noon.Add(time.Duration(seconds * float64(time.Second))) }
 
-func answer(phase api.ImportStatusRespPhase, objects int64, ranges, partitions int) api.ImportStatusResp {
+func answer(phase api.ImportPhase, objects int64, ranges, partitions int) api.ImportStatusResp {
 	return api.ImportStatusResp{Phase: phase, IngestedObjects: objects, Ranges: ranges, Partitions: partitions}
 }
 

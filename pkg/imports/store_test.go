@@ -77,12 +77,22 @@ func TestApplyLosesNoTransition(t *testing.T) {
 	})
 }
 
-// hooks is a bucket that calls hooks before it writes.
+// hooks is a bucket that calls hooks before it reads and writes.
 type hooks struct {
 	kv.Bucket
 	create func(key string) error
 	update func(key string) error
+	get    func(key string) error
 	writes int
+}
+
+func (h *hooks) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if h.get != nil {
+		if err := h.get(key); err != nil {
+			return nil, 0, err
+		}
+	}
+	return h.Bucket.Get(ctx, key)
 }
 
 func (h *hooks) Create(ctx context.Context, key string, value []byte) (uint64, error) {

@@ -323,6 +323,25 @@ func (s fakeTags) Delete(ctx context.Context, repository, name string) error {
 	return err
 }
 
+// fakeImports has the imports in the order in which it lists them.
+type fakeImports struct {
+	records []imports.Record
+	err     error // yielded after them, if set
+}
+
+func (f *fakeImports) Newest(_ context.Context, after string) iter.Seq2[imports.Record, error] {
+	return func(yield func(imports.Record, error) bool) {
+		for _, r := range f.records {
+			if (after == "" || r.Job.ImportID < after) && !yield(r, nil) {
+				return
+			}
+		}
+		if f.err != nil {
+			yield(imports.Record{}, f.err)
+		}
+	}
+}
+
 // oneUser authenticates one pair of keys.
 type oneUser struct{ err error }
 
@@ -395,6 +414,7 @@ const (
 type fixture struct {
 	http.Handler
 	service *fakeService
+	imports *fakeImports
 	metrics *prometheus.Registry
 	log     *transcript.Buffer
 	clients byte // that have sent requests
@@ -404,6 +424,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 	t.Helper()
 	f := &fixture{
 		service: &fakeService{statuses: map[string]coordinator.Status{}},
+		imports: &fakeImports{},
 		metrics: prometheus.NewRegistry(),
 		log:     &transcript.Buffer{},
 	}
@@ -413,6 +434,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 		Branches:     fakeBranches{},
 		Tags:         fakeTags{},
 		Editor:       f.service,
+		Imports:      f.imports,
 		Auth:         oneUser{},
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),

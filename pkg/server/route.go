@@ -54,7 +54,7 @@ func cleanPath(next http.Handler) http.Handler {
 }
 
 // importRoute matches the path of the operations on imports.
-var importRoute = regexp.MustCompile(`^` + api.BaseURL + `/repositories/[^/]+/branches/[^/]+/import$`)
+var importRoute = regexp.MustCompile(`^` + api.BaseURL + `/(imports|repositories/[^/]+/branches/[^/]+/import)$`)
 
 // importsAlone answers 404 to all operations of the API but those on imports: the others are
 // those of a lakeFS server.

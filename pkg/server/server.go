@@ -5,6 +5,7 @@ package server
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"net/http"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
@@ -86,6 +88,11 @@ type Tags interface {
 	Delete(ctx context.Context, repository, name string) error
 }
 
+// Imports is what the server needs of *imports.Store.
+type Imports interface {
+	Newest(ctx context.Context, after string) iter.Seq2[imports.Record, error]
+}
+
 // Config is what a server is made of. Every field but Gate, Proxies and Storage is
 // required.
 type Config struct {
@@ -94,6 +101,7 @@ type Config struct {
 	Branches     Branches
 	Tags         Tags
 	Editor       Editor
+	Imports      Imports
 	Auth         Authenticator
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
@@ -121,6 +129,7 @@ type handlers struct {
 	branches Branches
 	tags     Tags
 	editor   Editor
+	imports  Imports
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
@@ -135,7 +144,7 @@ var _ api.ServerInterface = (*handlers)(nil)
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	api.HandlerWithOptions(&handlers{
-		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, sealer: c.Sealer,
+		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, imports: c.Imports, sealer: c.Sealer,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,

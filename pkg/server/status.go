@@ -12,7 +12,7 @@ import (
 // the commit, so neither is shown without the other.
 func statusOf(st coordinator.Status) api.ImportStatusResp {
 	resp := api.ImportStatusResp{
-		Phase:           api.ImportStatusRespPhase(st.Record.State),
+		Phase:           api.ImportPhase(st.Record.State),
 		UpdateTime:      st.Updated.UTC(),
 		IngestedObjects: st.Objects,
 		Ranges:          st.Ranges,
@@ -39,12 +39,20 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		resp.Changes = changesOf(st.Record)
 		resp.Commit = commitOf(*st.Commit)
 		resp.MetarangeID = st.Commit.MetarangeID
-	case imports.Failed:
-		resp.Error.Message = api.ImportErrorPrefix + strings.TrimPrefix(st.Record.Error, api.ImportErrorPrefix)
-	case imports.Canceled:
-		resp.Error.Message = api.ImportErrorPrefix + imports.CanceledText
 	}
+	resp.Error = errorOf(st.Record)
 	return resp
+}
+
+// errorOf returns why an import failed or was canceled.
+func errorOf(r imports.Record) api.Error {
+	switch r.State {
+	case imports.Failed:
+		return api.Error{Message: api.ImportErrorPrefix + strings.TrimPrefix(r.Error, api.ImportErrorPrefix)}
+	case imports.Canceled:
+		return api.Error{Message: api.ImportErrorPrefix + imports.CanceledText}
+	}
+	return api.Error{}
 }
 
 // changesOf returns what a completed import changed, or what a previewed one would change.

@@ -1,0 +1,73 @@
+package ctl
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
+)
+
+func importsCommand(a *app) *cobra.Command {
+	var page client.Page
+	var phases []string
+	cmd := &cobra.Command{
+		Use:   "imports [lakefs://repository]",
+		Short: "List running and recent imports, newest first: start, phase, objects, ID, branch, source",
+		Long: `Lists the imports that are running, and those that ended within the last day, newest
+first: into all repositories, or into one. The number of objects is known once an import
+has ended; rangectl status shows that of a running one. A line below an import says why it
+failed, or what keeps it from making progress.`,
+		Example: `  rangectl imports --phase running --phase committing
+  rangectl imports lakefs://demo --amount 10`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	into := func(uri string) (client.Page, error) {
+		selected := page
+		for _, text := range phases {
+			phase := api.ImportPhase(text)
+			if !phase.Valid() {
+				return selected, usage("--phase %q: want running, committing, completed, failed, canceled or previewed", text)
+			}
+			selected.Phases = append(selected.Phases, phase)
+		}
+		if uri == "" {
+			return selected, nil
+		}
+		var err error
+		selected.Repository, err = repositoryName(uri)
+		return selected, err
+	}
+	lists(a, cmd, &page, into, func(ctx context.Context, c *client.Client, selected client.Page) iter.Seq2[api.Import, error] {
+		return c.Imports(ctx, selected)
+	}, importLines)
+	cmd.Flags().StringArrayVar(&phases, "phase", nil, "show only imports in this `phase`: running, committing, completed, failed, canceled or previewed; may be repeated")
+	cmd.Flags().Lookup("after").Usage = "show only what is older than the import with this `ID`"
+	return cmd
+}
+
+func importLines(w io.Writer, i api.Import) error {
+	objects := grouped(i.IngestedObjects)
+	if i.Phase == api.Running || i.Phase == api.Committing {
+		objects = "-"
+	}
+	from := i.Source
+	if i.Sources > 1 {
+		from += " and " + grouped(int64(i.Sources-1)) + " more"
+	}
+	to := place{repository: i.Repository, ref: i.Branch}.String()
+	text := fmt.Sprintf("%s  %-10s  %15s  %s  %s  %s\n", i.CreationDate.UTC().Format(time.RFC3339), printable(string(i.Phase)),
+		objects, printable(i.ID), printable(to), printable(from))
+	if why := cmp.Or(strings.TrimPrefix(i.Error.Message, api.ImportErrorPrefix), i.Problem); why != "" {
+		text += "    " + printable(why) + "\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
