@@ -67,6 +67,7 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 			if lost != "" { // a busy server gets a pause, and the branch goes to the next import
 				return false, errors.New(lost)
 			}
+		default: // performed below
 		}
 		o, err := l.perform(ctx, record, a)
 		if err != nil && a.Kind == landing.Find && lakefs.IsRefused(err) && l.givesUp() {

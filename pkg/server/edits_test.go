@@ -20,11 +20,15 @@ func TestCommit(t *testing.T) {
 		want edit.Commit
 	}{
 		{exchange{"a tree", "POST", commitsPath + "?source_metarange=" + tree, `{"message":"m"}`, nil, 201, made}, edit.Commit{Tree: tree, Message: "m"}},
-		{exchange{"everything", "POST", commitsPath + "?source_metarange=" + tree, `{"message":"","metadata":{"k":"v"},"date":7,"allow_empty":true,"force":true}`, nil, 201, made},
-			edit.Commit{Tree: tree, AllowEmpty: true, Metadata: map[string]string{"k": "v"}, Created: time.Unix(7, 0).UTC()}},
+		{
+			exchange{"everything", "POST", commitsPath + "?source_metarange=" + tree, `{"message":"","metadata":{"k":"v"},"date":7,"allow_empty":true,"force":true}`, nil, 201, made},
+			edit.Commit{Tree: tree, AllowEmpty: true, Metadata: map[string]string{"k": "v"}, Created: time.Unix(7, 0).UTC()},
+		},
 		{exchange{"empty", "POST", commitsPath, `{"message":"m","allow_empty":true,"date":null}`, nil, 201, made}, edit.Commit{AllowEmpty: true, Message: "m"}},
-		{exchange{"at the epoch", "POST", commitsPath, `{"message":"m","allow_empty":true,"date":0}`, nil, 201, made},
-			edit.Commit{AllowEmpty: true, Message: "m", Created: time.Unix(0, 0).UTC()}},
+		{
+			exchange{"at the epoch", "POST", commitsPath, `{"message":"m","allow_empty":true,"date":0}`, nil, 201, made},
+			edit.Commit{AllowEmpty: true, Message: "m", Created: time.Unix(0, 0).UTC()},
+		},
 		{exchange{"no changes", "POST", commitsPath, `{"message":"m"}`, nil, 400, `{"message":"no changes"}`}, edit.Commit{Message: "m"}},
 		{exchange{"no tree", "POST", commitsPath + "?source_metarange=", `{"message":"m"}`, nil, 400, `{"message":"parameter \"source_metarange\" in query has an error: value is required but missing"}`}, edit.Commit{}},
 		{exchange{"no message", "POST", commitsPath, `{}`, nil, 400, `{"message":"request body has an error: message: value is required but missing"}`}, edit.Commit{}},
