@@ -15,6 +15,51 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for DiffPathType.
+const (
+	DiffPathTypeCommonPrefix DiffPathType = "common_prefix"
+	DiffPathTypeObject       DiffPathType = "object"
+)
+
+// Valid indicates whether the value is a known member of the DiffPathType enum.
+func (e DiffPathType) Valid() bool {
+	switch e {
+	case DiffPathTypeCommonPrefix:
+		return true
+	case DiffPathTypeObject:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DiffType.
+const (
+	DiffTypeAdded         DiffType = "added"
+	DiffTypeChanged       DiffType = "changed"
+	DiffTypeConflict      DiffType = "conflict"
+	DiffTypePrefixChanged DiffType = "prefix_changed"
+	DiffTypeRemoved       DiffType = "removed"
+)
+
+// Valid indicates whether the value is a known member of the DiffType enum.
+func (e DiffType) Valid() bool {
+	switch e {
+	case DiffTypeAdded:
+		return true
+	case DiffTypeChanged:
+		return true
+	case DiffTypeConflict:
+		return true
+	case DiffTypePrefixChanged:
+		return true
+	case DiffTypeRemoved:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportLocationType.
 const (
 	ImportLocationTypeCommonPrefix ImportLocationType = "common_prefix"
@@ -138,6 +183,24 @@ func (e SourceListingMode) Valid() bool {
 	}
 }
 
+// Defines values for DiffRefsParamsType.
+const (
+	ThreeDot DiffRefsParamsType = "three_dot"
+	TwoDot   DiffRefsParamsType = "two_dot"
+)
+
+// Valid indicates whether the value is a known member of the DiffRefsParamsType enum.
+func (e DiffRefsParamsType) Valid() bool {
+	switch e {
+	case ThreeDot:
+		return true
+	case TwoDot:
+		return true
+	default:
+		return false
+	}
+}
+
 // AllowEmpty import a prefix even if there is nothing under it, which removes everything under
 // its destination; otherwise such a prefix fails the import
 type AllowEmpty = bool
@@ -237,6 +300,46 @@ type Config struct {
 // CurrentUser defines model for CurrentUser.
 type CurrentUser struct {
 	User User `json:"user"`
+}
+
+// Diff An object that differs, or a common prefix of several.
+type Diff struct {
+	Path     string       `json:"path"`
+	PathType DiffPathType `json:"path_type"`
+
+	// Right The object of the right ref.
+	Right DiffObjectStat `json:"right,omitempty,omitzero"`
+
+	// SizeBytes size of the right object, or of the left one if it was removed; absent from a common prefix
+	SizeBytes *int64 `json:"size_bytes,omitempty"`
+
+	// Type prefix_changed is that of every common prefix
+	Type DiffType `json:"type"`
+}
+
+// DiffPathType defines model for Diff.PathType.
+type DiffPathType string
+
+// DiffType prefix_changed is that of every common prefix
+type DiffType string
+
+// DiffList defines model for DiffList.
+type DiffList struct {
+	// Pagination The position of a page of results.
+	Pagination Pagination `json:"pagination"`
+	Results    []Diff     `json:"results"`
+}
+
+// DiffObjectStat The object of the right ref.
+type DiffObjectStat struct {
+	Checksum    string `json:"checksum"`
+	ContentType string `json:"content_type"`
+
+	// Metadata empty
+	Metadata *map[string]string `json:"metadata,omitempty"`
+
+	// Mtime seconds since the Unix epoch
+	Mtime int64 `json:"mtime"`
 }
 
 // DryRun show what the import would change in the branch, without a commit: the import lists
@@ -934,6 +1037,21 @@ type CommitParams struct {
 	SourceMetarange string `form:"source_metarange,omitempty" json:"source_metarange,omitempty,omitzero"`
 }
 
+// DiffBranchParams defines parameters for DiffBranch.
+type DiffBranchParams struct {
+	// After answer only what follows this: the `next_offset` of the page before
+	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Amount the most results of the page; 0 and below mean the default
+	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
+
+	// Prefix answer only names that start with this
+	Prefix Prefix `form:"prefix,omitempty" json:"prefix,omitempty,omitzero"`
+
+	// Delimiter accepted, without effect
+	Delimiter string `form:"delimiter,omitempty" json:"delimiter,omitempty,omitzero"`
+}
+
 // HardResetBranchParams defines parameters for HardResetBranch.
 type HardResetBranchParams struct {
 	// Ref a ref: the new head
@@ -960,6 +1078,28 @@ type ImportStartJSONBody struct {
 	union json.RawMessage
 }
 
+// DiffRefsParams defines parameters for DiffRefs.
+type DiffRefsParams struct {
+	// After answer only what follows this: the `next_offset` of the page before
+	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Amount the most results of the page; 0 and below mean the default
+	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
+
+	// Prefix answer only names that start with this
+	Prefix Prefix `form:"prefix,omitempty" json:"prefix,omitempty,omitzero"`
+
+	// Delimiter keys that share a prefix up to this are answered as one common prefix
+	Delimiter string             `form:"delimiter,omitempty" json:"delimiter,omitempty,omitzero"`
+	Type      DiffRefsParamsType `form:"type,omitempty" json:"type,omitempty,omitzero"`
+
+	// IncludeRightStats answer `right` of objects that the right ref has
+	IncludeRightStats bool `form:"include_right_stats,omitempty" json:"include_right_stats,omitempty,omitzero"`
+}
+
+// DiffRefsParamsType defines parameters for DiffRefs.
+type DiffRefsParamsType string
+
 // LogCommitsParams defines parameters for LogCommits.
 type LogCommitsParams struct {
 	// After answer only what follows this: the `next_offset` of the page before, or a ref
@@ -967,6 +1107,14 @@ type LogCommitsParams struct {
 
 	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
+
+	// Objects answer only commits that change one of these objects, or one under the
+	// `prefixes`, against their parent; commits with several parents, and the first
+	// one, are left out then
+	Objects []string `form:"objects,omitempty" json:"objects,omitempty,omitzero"`
+
+	// Prefixes answer only commits that change an object under one of these, or one of the `objects`
+	Prefixes []string `form:"prefixes,omitempty" json:"prefixes,omitempty,omitzero"`
 
 	// Limit answer has_more only if fewer results than the amount were found so far
 	Limit bool `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
@@ -1220,6 +1368,9 @@ type ServerInterface interface {
 	// Commit create commit
 	// (POST /repositories/{repository}/branches/{branch}/commits)
 	Commit(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params CommitParams)
+	// DiffBranch diff branch
+	// (GET /repositories/{repository}/branches/{branch}/diff)
+	DiffBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params DiffBranchParams)
 	// HardResetBranch move branch to a commit
 	// (PUT /repositories/{repository}/branches/{branch}/hard_reset)
 	HardResetBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, branch BranchName, params HardResetBranchParams)
@@ -1247,6 +1398,9 @@ type ServerInterface interface {
 	// SetRepositoryMetadata set repository metadata
 	// (POST /repositories/{repository}/metadata)
 	SetRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository RepositoryName)
+	// DiffRefs diff references
+	// (GET /repositories/{repository}/refs/{leftRef}/diff/{rightRef})
+	DiffRefs(w http.ResponseWriter, r *http.Request, repository RepositoryName, leftRef string, rightRef string, params DiffRefsParams)
 	// LogCommits get commit log
 	// (GET /repositories/{repository}/refs/{ref}/commits)
 	LogCommits(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params LogCommitsParams)
@@ -1932,6 +2086,96 @@ func (siw *ServerInterfaceWrapper) Commit(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// DiffBranch operation middleware
+func (siw *ServerInterfaceWrapper) DiffBranch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "branch" -------------
+	var branch BranchName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "branch", r.PathValue("branch"), &branch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "branch", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DiffBranchParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "amount" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "amount", r.URL.Query(), &params.Amount, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "amount"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "amount", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", r.URL.Query(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "prefix"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "prefix", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "delimiter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delimiter", r.URL.Query(), &params.Delimiter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "delimiter"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delimiter", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DiffBranch(w, r, repository, branch, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // HardResetBranch operation middleware
 func (siw *ServerInterfaceWrapper) HardResetBranch(w http.ResponseWriter, r *http.Request) {
 
@@ -2281,6 +2525,131 @@ func (siw *ServerInterfaceWrapper) SetRepositoryMetadata(w http.ResponseWriter, 
 	handler.ServeHTTP(w, r)
 }
 
+// DiffRefs operation middleware
+func (siw *ServerInterfaceWrapper) DiffRefs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "leftRef" -------------
+	var leftRef string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "leftRef", r.PathValue("leftRef"), &leftRef, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "leftRef", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "rightRef" -------------
+	var rightRef string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "rightRef", r.PathValue("rightRef"), &rightRef, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "rightRef", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DiffRefsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "amount" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "amount", r.URL.Query(), &params.Amount, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "amount"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "amount", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", r.URL.Query(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "prefix"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "prefix", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "delimiter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delimiter", r.URL.Query(), &params.Delimiter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "delimiter"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "delimiter", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "include_right_stats" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_right_stats", r.URL.Query(), &params.IncludeRightStats, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "include_right_stats"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "include_right_stats", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DiffRefs(w, r, repository, leftRef, rightRef, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // LogCommits operation middleware
 func (siw *ServerInterfaceWrapper) LogCommits(w http.ResponseWriter, r *http.Request) {
 
@@ -2330,6 +2699,32 @@ func (siw *ServerInterfaceWrapper) LogCommits(w http.ResponseWriter, r *http.Req
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "amount"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "amount", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "objects" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "objects", r.URL.Query(), &params.Objects, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "objects"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "objects", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "prefixes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefixes", r.URL.Query(), &params.Prefixes, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "prefixes"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "prefixes", Err: err})
 		}
 		return
 	}
@@ -3153,6 +3548,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.DeleteBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.GetBranch)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.ResetBranch)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/diff", wrapper.DiffBranch)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/hard_reset", wrapper.HardResetBranch)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/revert", wrapper.RevertBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/tags", wrapper.ListTags)
@@ -3164,6 +3560,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.GetObject)
 	m.HandleFunc(http.MethodHead+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.HeadObject)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{leftRef}/diff/{rightRef}", wrapper.DiffRefs)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/ls", wrapper.ListObjects)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects/stat", wrapper.StatObject)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/imports", wrapper.ListImports)

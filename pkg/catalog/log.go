@@ -112,6 +112,14 @@ func (w *walk) wait(c Commit) {
 	}
 }
 
+// take returns the commit whose turn it is, which waits no longer.
+func (w *walk) take() Commit {
+	last := len(w.waiting) - 1
+	c := w.waiting[last]
+	w.waiting = w.waiting[:last]
+	return c
+}
+
 // compareTurns orders commits: the greater one comes first in a log.
 func compareTurns(a, b Commit) int {
 	return cmp.Or(cmp.Compare(a.Generation, b.Generation), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
@@ -157,9 +165,7 @@ func (w *walk) position(passed Commit) (string, error) {
 func (w *walk) page(ctx context.Context, q LogQuery, stopAt string) (p LogPage, err error) {
 	size := 0
 	for passed := 1; len(w.waiting) > 0; passed++ {
-		last := len(w.waiting) - 1
-		c := w.waiting[last]
-		w.waiting = w.waiting[:last]
+		c := w.take()
 		keep := true
 		if q.Keep != nil {
 			if keep, err = q.Keep(ctx, c); err != nil {

@@ -30,8 +30,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/limits"
-	"github.com/rangefleet/rangefleet/pkg/metarange"
-	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
@@ -274,23 +272,6 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 		s.cfg.Log.Warn("discard the partitions of a canceled import", "import_id", id, "err", err)
 	}
 	return s.cleanup.retire(ctx, record)
-}
-
-// Tree opens the tree of the commit that ref points at.
-func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error) {
-	r, err := s.state.Catalog.Repository(ctx, repository)
-	if err != nil {
-		return nil, err
-	}
-	commit, err := s.state.Catalog.Resolve(ctx, repository, ref)
-	if err != nil {
-		return nil, err
-	}
-	files, err := namespace.Open(ctx, s.cfg.Stores, r.StorageNamespace)
-	if err != nil {
-		return nil, err
-	}
-	return metarange.Open(ctx, s.tables.In(r.StorageNamespace, files), commit.MetarangeID)
 }
 
 // follow returns the progress of an import, which it follows from now on. It is nil if the

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,7 @@ type fakeService struct {
 	ingested coordinator.Ingested
 	ranges   []partition.RangeMetadata
 	tree     *metarange.Tree
+	left     *metarange.Tree                                                       // that Diff compares with the tree
 	content  func(ctx context.Context, key string, from, to int64) ([]byte, error) // nil: it may not be read
 
 	tried     coordinator.Tried
@@ -163,6 +165,22 @@ func (f *fakeService) Commit(ctx context.Context, c edit.Commit) (catalog.Commit
 	return imported, errors.Join(f.err, err)
 }
 
+func (f *fakeService) Diff(ctx context.Context, repository, left, right string, threeDot bool) (metarange.Diff, error) {
+	if _, err := (fakeCatalog{}).Branch(ctx, repository, left); err != nil {
+		return metarange.Diff{}, err
+	}
+	if right == "two" && threeDot || right == "three" && !threeDot {
+		return metarange.Diff{}, fault.Missing("ref")
+	}
+	return metarange.Diff{Left: f.left, Right: f.tree}, f.err
+}
+
+func (f *fakeService) Touching(_ context.Context, _ string, p coordinator.Paths) (func(context.Context, catalog.Commit) (bool, error), error) {
+	return func(_ context.Context, c catalog.Commit) (bool, error) {
+		return slices.Contains(p.Objects, c.ID) || slices.Contains(p.Prefixes, c.ID[:1]), f.err
+	}, nil
+}
+
 func (f *fakeService) Content(_ context.Context, _ string, e entry.Entry) (coordinator.Parts, error) {
 	if f.content == nil {
 		return nil, fault.Forbid("not allowed")
@@ -263,6 +281,12 @@ func (c fakeCatalog) Log(ctx context.Context, repository string, q catalog.LogQu
 	}
 	if q.StopAt == imported.ID || q.Since.Equal(created) || q.Enough() {
 		log = log[:1]
+	}
+	if q.Keep != nil {
+		log = slices.DeleteFunc(log, func(c catalog.Commit) bool {
+			keep, _ := q.Keep(ctx, c)
+			return !keep
+		})
 	}
 	if q.Amount < len(log) {
 		return catalog.LogPage{Commits: log[:q.Amount], Next: log[q.Amount-1].ID}, nil
@@ -435,6 +459,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 		Tags:         fakeTags{},
 		Editor:       f.service,
 		Imports:      f.imports,
+		Differ:       f.service,
 		Auth:         oneUser{},
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),

@@ -107,11 +107,17 @@ func (c *receiver) serveList(w http.ResponseWriter, r *http.Request, asked int, 
 // pagination returns the position of a page. name returns the name after which the next page
 // starts.
 func pagination[T any](results []T, more bool, name func(T) string) api.Pagination {
-	p := api.Pagination{HasMore: more, MaxPerPage: limits.Results, Results: len(results)}
+	next := ""
 	if more {
-		p.NextOffset = name(results[len(results)-1])
+		next = name(results[len(results)-1])
 	}
-	return p
+	return pageOf(len(results), next)
+}
+
+// pageOf returns the position of a page of n results, behind which next starts; "" if nothing
+// follows.
+func pageOf(n int, next string) api.Pagination {
+	return api.Pagination{HasMore: next != "", NextOffset: next, MaxPerPage: limits.Results, Results: n}
 }
 
 // convertAll returns what convert returns for each of values. It is never nil: an empty list

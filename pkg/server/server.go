@@ -80,6 +80,14 @@ type Branches interface {
 	CreateHidden(ctx context.Context, repository, name, source string) (catalog.Branch, error)
 }
 
+// Differ is what the server needs of coordinator.Differ.
+type Differ interface {
+	// Diff opens the trees of two refs, and with threeDot that of their last common commit.
+	Diff(ctx context.Context, repository, left, right string, threeDot bool) (metarange.Diff, error)
+	// Touching returns a function that reports whether a commit changes one of the paths.
+	Touching(ctx context.Context, repository string, p coordinator.Paths) (func(context.Context, catalog.Commit) (bool, error), error)
+}
+
 // Tags is what the server needs of catalog.Tags.
 type Tags interface {
 	Create(ctx context.Context, repository, name, ref string) (catalog.Tag, error)
@@ -102,6 +110,7 @@ type Config struct {
 	Tags         Tags
 	Editor       Editor
 	Imports      Imports
+	Differ       Differ
 	Auth         Authenticator
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
@@ -130,6 +139,7 @@ type handlers struct {
 	tags     Tags
 	editor   Editor
 	imports  Imports
+	differ   Differ
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
@@ -144,7 +154,7 @@ var _ api.ServerInterface = (*handlers)(nil)
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	api.HandlerWithOptions(&handlers{
-		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, imports: c.Imports, sealer: c.Sealer,
+		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports, sealer: c.Sealer,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,

@@ -162,6 +162,19 @@ func DecodeEntry(key, value []byte) (entry.Entry, error) {
 	return e, nil
 }
 
+// IdentityOf returns the identity in a range's record value. An undecodable value wraps
+// ErrCorrupt.
+func IdentityOf(value []byte) ([]byte, error) {
+	identity, _, err := splitValue(value)
+	if err == nil && len(identity) == 0 {
+		err = errors.New("identity: no bytes")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode entry: %w: %w", ErrCorrupt, err)
+	}
+	return identity, nil
+}
+
 // DecodeRange returns the range that a metarange's record value describes. An
 // undecodable value wraps ErrCorrupt.
 func DecodeRange(value []byte) (partition.RangeMetadata, error) {
