@@ -107,7 +107,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),
 		Editor:  edit.New(edit.Config{Catalog: requests.Catalog, Stores: b.stores, Now: time.Now, Log: b.Log}),
 		Imports: requests.Imports, Differ: coordinator.DifferOf(service),
-		Auth:    pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Auth: pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Reserved: b.buffers.Hold, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
