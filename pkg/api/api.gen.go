@@ -351,6 +351,13 @@ type Error struct {
 	Message string `json:"message"`
 }
 
+// FindMergeBaseResult The commits of two refs, and the newest that both have in their history.
+type FindMergeBaseResult struct {
+	BaseCommitID        string `json:"base_commit_id"`
+	DestinationCommitID string `json:"destination_commit_id"`
+	SourceCommitID      string `json:"source_commit_id"`
+}
+
 // Import An import, without its progress.
 type Import struct {
 	Branch string `json:"branch"`
@@ -525,6 +532,42 @@ type IngestRangeCreationResponse struct {
 
 	// Range An immutable table of consecutive entries. It is absent from the answer to ingestRange if no key was left.
 	Range RangeMetadata `json:"range,omitempty,omitzero"`
+}
+
+// Merge How to merge.
+type Merge struct {
+	// AllowEmpty make a commit even if the source has no changes
+	AllowEmpty bool `json:"allow_empty,omitempty,omitzero"`
+
+	// Force like allow_empty
+	Force bool `json:"force,omitempty,omitzero"`
+
+	// Message default one that names source and branch
+	Message string `json:"message,omitempty,omitzero"`
+
+	// Metadata Text by name. An import may have 65,536 bytes of names and texts.
+	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
+
+	// SquashMerge the head of the branch is the only parent of the commit
+	SquashMerge bool `json:"squash_merge,omitempty,omitzero"`
+
+	// Strategy source-wins or dest-wins. It is kept in the metadata of the commit, and has no other
+	// effect, since no merge is made in which both sides have changed.
+	Strategy string `json:"strategy,omitempty,omitzero"`
+}
+
+// MergeConflict Why two refs were not merged.
+type MergeConflict struct {
+	Message string `json:"message"`
+
+	// Reference empty
+	Reference string `json:"reference"`
+}
+
+// MergeResult defines model for MergeResult.
+type MergeResult struct {
+	// Reference the id of the commit
+	Reference string `json:"reference"`
 }
 
 // MetaRangeCreation defines model for MetaRangeCreation.
@@ -1240,6 +1283,9 @@ type DeleteRepositoryMetadataJSONRequestBody = RepositoryMetadataKeys
 // SetRepositoryMetadataJSONRequestBody defines body for SetRepositoryMetadata for application/json ContentType.
 type SetRepositoryMetadataJSONRequestBody = RepositoryMetadataSet
 
+// MergeIntoBranchJSONRequestBody defines body for MergeIntoBranch for application/json ContentType.
+type MergeIntoBranchJSONRequestBody = Merge
+
 // CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
 type CreateTagJSONRequestBody = TagCreation
 
@@ -1416,6 +1462,12 @@ type ServerInterface interface {
 	// StatObject get object metadata
 	// (GET /repositories/{repository}/refs/{ref}/objects/stat)
 	StatObject(w http.ResponseWriter, r *http.Request, repository RepositoryName, ref RefName, params StatObjectParams)
+	// FindMergeBase find the merge base for 2 references
+	// (GET /repositories/{repository}/refs/{sourceRef}/merge/{destinationBranch})
+	FindMergeBase(w http.ResponseWriter, r *http.Request, repository RepositoryName, sourceRef string, destinationBranch string)
+	// MergeIntoBranch merge references
+	// (POST /repositories/{repository}/refs/{sourceRef}/merge/{destinationBranch})
+	MergeIntoBranch(w http.ResponseWriter, r *http.Request, repository RepositoryName, sourceRef string, destinationBranch string)
 	// ListTags list tags
 	// (GET /repositories/{repository}/tags)
 	ListTags(w http.ResponseWriter, r *http.Request, repository RepositoryName, params ListTagsParams)
@@ -3161,6 +3213,94 @@ func (siw *ServerInterfaceWrapper) StatObject(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// FindMergeBase operation middleware
+func (siw *ServerInterfaceWrapper) FindMergeBase(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "sourceRef" -------------
+	var sourceRef string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceRef", r.PathValue("sourceRef"), &sourceRef, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sourceRef", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "destinationBranch" -------------
+	var destinationBranch string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "destinationBranch", r.PathValue("destinationBranch"), &destinationBranch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "destinationBranch", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FindMergeBase(w, r, repository, sourceRef, destinationBranch)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// MergeIntoBranch operation middleware
+func (siw *ServerInterfaceWrapper) MergeIntoBranch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "sourceRef" -------------
+	var sourceRef string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceRef", r.PathValue("sourceRef"), &sourceRef, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sourceRef", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "destinationBranch" -------------
+	var destinationBranch string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "destinationBranch", r.PathValue("destinationBranch"), &destinationBranch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "destinationBranch", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.MergeIntoBranch(w, r, repository, sourceRef, destinationBranch)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListTags operation middleware
 func (siw *ServerInterfaceWrapper) ListTags(w http.ResponseWriter, r *http.Request) {
 
@@ -3558,6 +3698,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/commits/{commitId}", wrapper.GetCommit)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/commits", wrapper.Commit)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/commits", wrapper.LogCommits)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{sourceRef}/merge/{destinationBranch}", wrapper.FindMergeBase)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/refs/{sourceRef}/merge/{destinationBranch}", wrapper.MergeIntoBranch)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.GetObject)
 	m.HandleFunc(http.MethodHead+" "+options.BaseURL+"/repositories/{repository}/refs/{ref}/objects", wrapper.HeadObject)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/refs/{leftRef}/diff/{rightRef}", wrapper.DiffRefs)

@@ -14,6 +14,9 @@ import (
 // Editor is what the server needs of *edit.Editor.
 type Editor interface {
 	Commit(ctx context.Context, c edit.Commit) (catalog.Commit, error)
+	// Merge returns fault.Conflict if both sides have changed since their merge base.
+	Merge(ctx context.Context, m edit.Merge) (catalog.Commit, error)
+	MergeBase(ctx context.Context, repository, source, destination string) (edit.Base, error)
 }
 
 // Commit commits a stored tree to a branch.

@@ -57,6 +57,7 @@ type fakeService struct {
 	moved     string // "user repository branch ref" of the last reset
 	reverted  coordinator.Revert
 	committed edit.Commit
+	merged    edit.Merge
 }
 
 func (f *fakeService) Start(ctx context.Context, s coordinator.Start) (string, error) {
@@ -179,6 +180,20 @@ func (f *fakeService) Touching(_ context.Context, _ string, p coordinator.Paths)
 	return func(_ context.Context, c catalog.Commit) (bool, error) {
 		return slices.Contains(p.Objects, c.ID) || slices.Contains(p.Prefixes, c.ID[:1]), f.err
 	}, nil
+}
+
+func (f *fakeService) Merge(ctx context.Context, m edit.Merge) (catalog.Commit, error) {
+	f.merged = m
+	_, err := fakeCatalog{}.Branch(ctx, m.Repository, m.Destination)
+	if err == nil && m.Source == "diverged" {
+		err = fault.Conflicting("conflict found")
+	}
+	return imported, errors.Join(f.err, err)
+}
+
+func (f *fakeService) MergeBase(ctx context.Context, repository, source, _ string) (edit.Base, error) {
+	_, err := fakeCatalog{}.Branch(ctx, repository, source)
+	return edit.Base{Source: catalog.Commit{ID: "s"}, Destination: imported, Base: first}, errors.Join(f.err, err)
 }
 
 func (f *fakeService) Content(_ context.Context, _ string, e entry.Entry) (coordinator.Parts, error) {
