@@ -58,9 +58,7 @@ func TestSystemTestsOnRangefleet(t *testing.T) {
 	t.Parallel()
 	estiSources(t)
 	store := faultproxy.Start(t, ceph.Endpoint)
-	runEsti(t, startRangefleet(t, store.URL, lakefstest.Admin), namespaces(t), store, []string{
-		"TestImport", "TestImport/default", // it does not tell the metadata of a repository
-	})
+	runEsti(t, startRangefleet(t, store.URL, lakefstest.Admin), namespaces(t), store, nil)
 }
 
 // runEsti runs the system tests of imports against a server, whose store is seen through a
