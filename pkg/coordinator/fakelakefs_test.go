@@ -35,18 +35,19 @@ type said struct {
 // fakeServer is a lakeFS server with the repository repo, whose branch is main. It knows what
 // a landing asks for.
 type fakeServer struct {
-	mu       sync.Mutex
-	instead  func(call string) said // answers instead of the server; nil: nothing does
-	calls    []string               // method and path of each call
-	created  int64                  // of the repository
-	branches map[string]lakefs.Commit
-	commits  map[string]lakefs.Commit
+	mu        sync.Mutex
+	instead   func(call string) said // answers instead of the server; nil: nothing does
+	calls     []string               // method, path, path of the object and user of each call
+	created   int64                  // of the repository
+	namespace string
+	branches  map[string]lakefs.Commit
+	commits   map[string]lakefs.Commit
 }
 
 func newFakeServer() *fakeServer {
 	base := lakefs.Commit{ID: "base"}
 	return &fakeServer{
-		created: 1, branches: map[string]lakefs.Commit{"main": base}, commits: map[string]lakefs.Commit{base.ID: base},
+		created: 1, namespace: "s3://repo/ns", branches: map[string]lakefs.Commit{"main": base}, commits: map[string]lakefs.Commit{base.ID: base},
 	}
 }
 
@@ -89,14 +90,15 @@ type fakeBody struct {
 func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	path := strings.TrimPrefix(r.URL.Path, "/api/v1")
-	call := r.Method + " " + path
-	f.calls = append(f.calls, call)
+	call := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/api/v1")
+	user, _, _ := r.BasicAuth()
+	seen := call + " " + r.URL.Query().Get("path") + " by " + user
+	f.calls = append(f.calls, seen)
 	var body fakeBody
 	_ = json.NewDecoder(r.Body).Decode(&body) // most have none
 	var a said
 	if f.instead != nil {
-		a = f.instead(call)
+		a = f.instead(seen)
 	}
 	var v any = map[string]string{"message": a.words}
 	if a.status == 0 {
@@ -109,15 +111,16 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *fakeServer) answer(call string, r *http.Request, body fakeBody) (status int, v any) {
 	rest := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/api/v1"), "/repositories/repo")
 	element := strings.Split(rest, "/") // the first is ""
-	words := func(status int, text string) (int, any) { return status, map[string]string{"message": text} }
-	repository := lakefs.Repository{ID: "repo", StorageNamespace: "s3://repo/ns", Created: f.created}
+	repository := lakefs.Repository{ID: "repo", StorageNamespace: f.namespace, Created: f.created}
 	switch {
 	case call == "GET /repositories":
-		return 200, map[string]any{"results": []lakefs.Repository{repository}}
+		return 200, map[string]any{"results": []lakefs.Repository{{ID: "elsewhere", StorageNamespace: "local://elsewhere"}, repository}}
 	case rest == "":
 		return 200, repository
 	case body.Strategy == "none":
-		return words(400, "argument strategy: invalid value")
+		return 400, map[string]string{"message": "argument strategy: invalid value"}
+	case strings.HasPrefix(call, "GET /auth/users/"):
+		return 200, map[string]string{}
 	case strings.HasSuffix(rest, "/stage_allowed"), strings.HasPrefix(call, "POST") && rest == "/metadata":
 		return 204, nil
 	case strings.HasSuffix(rest, "/ls"):
@@ -127,6 +130,13 @@ func (f *fakeServer) answer(call string, r *http.Request, body fakeBody) (status
 		return 201, nil
 	case strings.HasPrefix(call, "POST") && element[1] == "branches":
 		return 201, f.commit(element[2], r.URL.Query().Get("source_metarange"), nil)
+	}
+	return f.more(call, element, body)
+}
+
+// more answers further calls about branches and commits.
+func (f *fakeServer) more(call string, element []string, body fakeBody) (status int, v any) {
+	switch rest := strings.Join(element, "/"); {
 	case strings.HasPrefix(call, "DELETE"):
 		delete(f.branches, element[2])
 		return 204, nil
@@ -139,7 +149,7 @@ func (f *fakeServer) answer(call string, r *http.Request, body fakeBody) (status
 	}
 	source, there := f.branches[element[2]]
 	if !there {
-		return words(404, "update branch main: get commit by ref "+element[2]+": not found")
+		return 404, map[string]string{"message": "update branch main: get commit by ref " + element[2] + ": not found"}
 	}
 	return 200, map[string]string{"reference": f.commit("main", source.MetarangeID, body.Metadata).ID}
 }
@@ -198,12 +208,17 @@ func newServerFleet(t *testing.T, e entry.Entry) (*fleet, *fakeServer) {
 
 func newServerImport(t *testing.T) *serverImport {
 	t.Helper()
+	return newServerImportBy(t, lakefs.Keys("caller", "secret"))
+}
+
+func newServerImportBy(t *testing.T, l lakefs.Login) *serverImport {
+	t.Helper()
 	e := entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0]
 	f, fake := newServerFleet(t, e)
 	s := f.service()
 	t.Cleanup(s.close)
 	r := request("", "")
-	r.Login = lakefs.Keys("caller", "secret")
+	r.Login = l
 	i := &serverImport{fleet: f, lakefs: fake, service: s, id: f.start(s, r)}
 	ranges, err := rangetest.Ranges([]entry.Entry{e}, small)
 	expect.NoError(t, err)

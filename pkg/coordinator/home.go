@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -91,11 +92,7 @@ func (h serverHome) open(ctx context.Context, start Start) (catalog.Repository, 
 			return none, fault.BadField("commit.metadata", "the key %q is reserved: keys must not start with %q", key, lakefs.Reserved)
 		}
 	}
-	caller := h.service.As(start.Login)
-	if err := mayImport(ctx, caller, start); err != nil {
-		return none, lakefs.Fault(err)
-	}
-	if _, err := caller.Head(ctx, r.Repository, r.Branch); err != nil {
+	if err := mayImport(ctx, h.service.As(start.Login), r, start.Paths); err != nil {
 		return none, lakefs.Fault(err)
 	}
 	repository, err := h.service.Repository(ctx, r.Repository)
@@ -108,11 +105,15 @@ func (h serverHome) open(ctx context.Context, start Start) (catalog.Repository, 
 	if err := h.refuseHooks(ctx, r); err != nil {
 		return none, err
 	}
-	if _, err := objectstore.ParseURI(repository.StorageNamespace); err != nil {
-		return none, fault.Forbid("import is not supported for this storage: %v", err)
+	// The server has directories of its own for other namespaces, and would not find a tree.
+	if uri, err := objectstore.ParseURI(repository.StorageNamespace); err != nil || uri.Scheme != objectstore.SchemeS3 {
+		return none, fault.Forbid("import is not supported for this storage: the namespace %q is not in S3", repository.StorageNamespace)
 	}
-	return catalog.Repository{ID: repository.ID, StorageNamespace: repository.StorageNamespace}, nil
+	return catalog.Repository{ID: repository.ID, StorageNamespace: repository.StorageNamespace, Incarnation: incarnation(repository)}, nil
 }
+
+// incarnation tells repositories apart that had the same name one after another.
+func incarnation(r lakefs.Repository) string { return strconv.FormatInt(r.Created, 10) }
 
 // refuseHooks refuses a branch with pre-commit hooks, unless the settings say to skip them:
 // the merge that lands an import does not run them, and an import by lakeFS does.
@@ -128,22 +129,27 @@ func (h serverHome) refuseHooks(ctx context.Context, r imports.Request) error {
 	return lakefs.Fault(err)
 }
 
-// mayImport checks that a caller may commit to the branch and write to each destination.
-func mayImport(ctx context.Context, caller *lakefs.Session, start Start) error {
-	r := start.Request
+// mayImport checks that a caller may commit to the branch, write to each destination, and
+// read the branch, which exists. A server's own import asks for the destination as it is
+// given; what an import of a prefix writes lies in the directory of that name.
+func mayImport(ctx context.Context, caller *lakefs.Session, r imports.Request, paths []imports.Path) error {
 	if err := caller.MayCommit(ctx, r.Repository, r.Branch); err != nil {
 		return err
 	}
 	destinations := make(map[string]bool)
-	for _, p := range start.Paths {
+	for _, p := range paths {
 		destinations[p.Destination] = true
+		if p.Type == imports.CommonPrefix && p.Destination != "" {
+			destinations[strings.TrimSuffix(p.Destination, "/")+"/"] = true
+		}
 	}
 	for _, d := range slices.Sorted(maps.Keys(destinations)) {
 		if err := caller.MayWrite(ctx, r.Repository, r.Branch, d); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := caller.Head(ctx, r.Repository, r.Branch)
+	return err
 }
 
 // repositories leaves out those in stores that nothing is imported from.
@@ -153,8 +159,7 @@ func (h serverHome) repositories(ctx context.Context) (all []catalog.Repository,
 		return nil, lakefs.Fault(err)
 	}
 	for _, r := range found {
-		scheme, _, _ := strings.Cut(r.StorageNamespace, "://")
-		if scheme == objectstore.SchemeS3 || scheme == objectstore.SchemeLocal {
+		if _, err := objectstore.ParseURI(r.StorageNamespace); err == nil { // else no source can be there
 			all = append(all, catalog.Repository{ID: r.ID, StorageNamespace: r.StorageNamespace})
 		}
 	}
@@ -190,7 +195,8 @@ type callers struct {
 
 func newCallers() *callers { return &callers{by: make(map[string]*lakefs.Session)} }
 
-// note records the login of an import's caller, if repositories are kept at a server.
+// note records the login of the caller of an import that may be driven from now on, if
+// repositories are kept at a server.
 func (c *callers) note(id string, server *lakefs.Session, l lakefs.Login) {
 	if server == nil {
 		return

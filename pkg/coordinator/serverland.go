@@ -31,7 +31,7 @@ const (
 type serverLander struct {
 	imp       *importHandle
 	server    *lakefs.Session // of the service account
-	caller    *lakefs.Session // of whoever started the import; nil if this process does not know the login
+	callers   *callers
 	trees     *treeMaker
 	newBranch func() string // returns a name for a hidden branch, unique and unguessable
 
@@ -52,17 +52,16 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 	lost := "" // why a step of the last try failed
 	for d := landing.Resume(from, l.newBranch); ; {
 		a := d.Next()
-		switch a.Kind {
-		case landing.Stop:
+		switch {
+		case a.Kind == landing.Stop:
 			l.noteImport(ctx, record, a.State)
 			return a.State.End != "", nil
-		case landing.Wait:
-			if l.givesUp() {
-				d.GiveUp(a.Text)
-				continue
-			}
+		case a.Kind == landing.Wait && l.givesUp():
+			d.GiveUp(a.Text)
+			continue
+		case a.Kind == landing.Wait:
 			return false, fmt.Errorf("it is not known whether the import is on branch %q: %s", record.Request.Branch, a.Text)
-		case landing.Prepare:
+		case a.Kind == landing.Prepare:
 			l.dead = &a.From
 			if lost != "" { // a busy server gets a pause, and the branch goes to the next import
 				return false, errors.New(lost)
@@ -196,7 +195,8 @@ func (l *serverLander) base(ctx context.Context, record imports.Record, id strin
 	if err != nil {
 		return lakefs.Commit{}, err
 	}
-	if r.StorageNamespace != record.Job.Namespace {
+	another := record.Job.Incarnation != "" && record.Job.Incarnation != incarnation(r)
+	if another || r.StorageNamespace != record.Job.Namespace {
 		return lakefs.Commit{}, &lakefs.Error{Status: 404, Message: "repository not found: this is another one with the same name"}
 	}
 	if id == "" {
@@ -224,13 +224,17 @@ func (l *serverLander) record(ctx context.Context, a landing.Action) (landing.Ou
 	return landing.Outcome{}, err
 }
 
-// authorize checks that whoever started the import may still commit. If this process does
-// not know the login, what was granted at the start holds.
+// authorize checks that whoever started the import may still do so. If this process does not
+// know a login that holds, what was granted at the start holds as long as the user exists.
 func (l *serverLander) authorize(ctx context.Context, record imports.Record) (landing.Outcome, error) {
-	if l.caller == nil {
-		return landing.Outcome{}, nil
+	var err error
+	caller := l.callers.of(l.imp.id)
+	if caller != nil {
+		err = mayImport(ctx, caller, record.Request, record.Job.Paths)
 	}
-	err := l.caller.MayCommit(ctx, record.Request.Repository, record.Request.Branch)
+	if caller == nil || lakefs.Expired(caller, err) {
+		err = lakefs.UserExists(ctx, l.server, record.Request.Committer)
+	}
 	if lakefs.IsRefused(err) {
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
 	}

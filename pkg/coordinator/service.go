@@ -162,7 +162,11 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	}
 	record := imports.New(job, start.Request, s.cfg.Now().UTC())
 	record.Driver = s.session
+	s.callers.note(job.ImportID, s.cfg.LakeFS, start.Login)
 	id, err = s.state.Imports.Claim(ctx, record)
+	if err != nil || id != job.ImportID {
+		s.callers.forget(job.ImportID)
+	}
 	if errors.Is(err, kv.ErrTooLarge) {
 		return "", fault.BadField("paths", "together they are %v", kv.ErrTooLarge)
 	}
@@ -172,7 +176,6 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	if id != record.Job.ImportID {
 		return id, nil
 	}
-	s.callers.note(id, s.cfg.LakeFS, start.Login)
 	s.metrics.started.Inc()
 	s.cfg.Log.Info("import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
 		"paths", len(start.Paths), "user", start.Request.Committer)
@@ -326,7 +329,7 @@ func (s *Service) newDriver(id string) *driver {
 func (s *Service) destination(imp *importHandle, trees *treeMaker) destination {
 	if s.cfg.LakeFS != nil {
 		return &serverLander{
-			imp: imp, server: s.cfg.LakeFS, caller: s.callers.of(imp.id), trees: trees, newBranch: s.cfg.NewBranch,
+			imp: imp, server: s.cfg.LakeFS, callers: s.callers, trees: trees, newBranch: s.cfg.NewBranch,
 		}
 	}
 	return &catalogLander{imp: imp, catalog: s.cfg.Catalog, trees: trees}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -15,6 +16,10 @@ const (
 	// grace is how long a caller whom the server accepted stays accepted while it is out of
 	// reach, so that a poll of an import survives a restart of the server.
 	grace = 10 * time.Minute
+
+	// graceWithin bounds how long the server is asked for what it granted within the grace, so
+	// that a poll is answered while the server hangs.
+	graceWithin = 2 * time.Second
 
 	maxGrants = 10_000 // that are remembered
 )
@@ -45,30 +50,34 @@ func NewGate(s *Session, now func() time.Time) *Gate {
 // Authenticate returns the user of a login, and whether the server accepts it. An error
 // says that the server cannot be asked.
 func (g *Gate) Authenticate(ctx context.Context, l Login) (user string, ok bool, err error) {
-	user, err = g.ask(keyOf(l, "user"), func() (string, error) { return g.session.As(l).user(ctx) })
+	user, err = g.ask(ctx, keyOf(l, "user"), func(ctx context.Context) (string, error) { return g.session.As(l).user(ctx) })
 	if IsRefused(err) {
 		return "", false, nil
 	}
 	return user, err == nil, Fault(err)
 }
 
-// MayRead checks that a user may read a branch, and that the branch exists. The error is a
-// fault.
+// MayRead checks that a user may read a branch. It says nothing of whether the branch exists:
+// the status of an import tells that its branch is gone. The error is a fault.
 func (g *Gate) MayRead(ctx context.Context, l Login, repository, branch string) error {
-	_, err := g.ask(keyOf(l, "read", repository, branch), func() (string, error) {
-		return g.session.As(l).Head(ctx, repository, branch)
+	_, err := g.ask(ctx, keyOf(l, "read", repository, branch), func(ctx context.Context) (string, error) {
+		id, err := g.session.As(l).Head(ctx, repository, branch)
+		if says(err, http.StatusNotFound, "") { // the server authorizes first
+			return "", nil
+		}
+		return id, err
 	})
 	return Fault(err)
 }
 
-// MayCommit checks that a user may commit to a branch. The error is a fault.
-func (g *Gate) MayCommit(ctx context.Context, l Login, repository, branch string) error {
-	return Fault(g.session.As(l).MayCommit(ctx, repository, branch))
+// MayCancel checks that a user may cancel imports to a branch. The error is a fault.
+func (g *Gate) MayCancel(ctx context.Context, l Login, repository, branch string) error {
+	return Fault(mayCancel(ctx, g.session.As(l), repository, branch))
 }
 
 // ask returns what was granted a moment ago, or asks. What was granted earlier holds while
 // the server cannot be asked.
-func (g *Gate) ask(key grantKey, ask func() (string, error)) (string, error) {
+func (g *Gate) ask(ctx context.Context, key grantKey, ask func(context.Context) (string, error)) (string, error) {
 	g.mu.Lock()
 	known, ok := g.grants[key]
 	g.mu.Unlock()
@@ -76,7 +85,12 @@ func (g *Gate) ask(key grantKey, ask func() (string, error)) (string, error) {
 	if ok && age < fresh {
 		return known.user, nil
 	}
-	value, err := ask()
+	if ok && age < grace {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, graceWithin)
+		defer cancel()
+	}
+	value, err := ask(ctx)
 	switch {
 	case err == nil:
 		g.remember(key, grant{value, g.now()})

@@ -1,6 +1,7 @@
 package lakefs_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -15,6 +16,7 @@ type gated struct {
 	answer answer
 	now    time.Time
 	asked  int
+	hang   chan struct{} // answers wait until it is closed; nil: they do not
 	gate   *lakefs.Gate
 }
 
@@ -23,6 +25,9 @@ func newGated(t *testing.T) *gated {
 	g := &gated{answer: answer{200, `{"user":{"id":"u"},"commit_id":"c"}`}, now: time.Unix(0, 0)}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		g.asked++
+		if g.hang != nil {
+			<-g.hang
+		}
 		w.WriteHeader(g.answer.status)
 		_, _ = w.Write([]byte(g.answer.body))
 	}))
@@ -91,9 +96,41 @@ func TestGateOutlivesARestartOfTheServer(t *testing.T) {
 // What a server refuses becomes a fault with its words.
 func TestFaults(t *testing.T) {
 	for status, kind := range map[int]fault.Kind{400: fault.Invalid, 401: fault.Denied, 403: fault.Forbidden, 404: fault.NotFound, 500: fault.Later, 429: fault.Later} {
-		g := newGated(t)
+		if err := lakefs.Fault(&lakefs.Error{Status: status, Message: "words"}); !fault.Is(err, kind) {
+			t.Errorf("%d: %v, want a fault of kind %d", status, err, kind)
+		}
+	}
+}
+
+// A caller may see that the import to a branch failed as the branch is gone.
+func TestGateLetsReadABranchThatIsGone(t *testing.T) {
+	g := newGated(t)
+	g.answer = said(http.StatusNotFound, "branch not found")
+	if err := g.gate.MayRead(t.Context(), lakefs.Keys("a", "s"), "repo", "main"); err != nil {
+		t.Error(err)
+	}
+}
+
+// While the server hangs, those that it accepted lately are answered in time.
+func TestGateOutlivesAServerThatHangs(t *testing.T) {
+	g, l := newGated(t), lakefs.Keys("a", "s")
+	_, _, _ = g.user(t, l)
+	g.now = g.now.Add(time.Minute)
+	g.hang = make(chan struct{})
+	t.Cleanup(func() { close(g.hang) })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if name, ok, err := g.gate.Authenticate(ctx, l); name != "u" || !ok || err != nil || ctx.Err() != nil {
+		t.Errorf("%q, %v, %v, %v", name, ok, err, ctx.Err())
+	}
+}
+
+func TestMayCancel(t *testing.T) {
+	g := newGated(t)
+	for status, kind := range map[int]fault.Kind{404: 0, 401: fault.Denied, 204: fault.Later, 500: fault.Later} {
 		g.answer = said(status, "words")
-		if err := g.gate.MayRead(t.Context(), lakefs.Login{}, "repo", "main"); !fault.Is(err, kind) {
+		err := g.gate.MayCancel(t.Context(), lakefs.Keys("a", "s"), "repo", "main")
+		if kind == 0 && err != nil || kind != 0 && !fault.Is(err, kind) {
 			t.Errorf("%d: %v, want a fault of kind %d", status, err, kind)
 		}
 	}

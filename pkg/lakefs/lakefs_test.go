@@ -238,3 +238,24 @@ func TestOpenRefusesWhatIsNoServer(t *testing.T) {
 		}
 	}
 }
+
+// A user is gone only if the server says so.
+func TestUserExists(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer  answer
+		refused bool
+		failed  bool
+	}{
+		"there":         {answer{200, `{"id":"u"}`}, false, false},
+		"gone":          {said(404, "user not found"), true, true},
+		"not permitted": {said(401, "insufficient permissions"), false, false},
+		"no users":      {said(501, "not implemented"), false, false},
+		"no such path":  {answer{404, "<html>"}, false, false},
+		"away":          {said(503, "away"), false, true},
+	} {
+		server, _ := serve(t, c.answer)
+		if err := lakefs.UserExists(t.Context(), server, "u"); lakefs.IsRefused(err) != c.refused || (err != nil) != c.failed {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -108,6 +108,24 @@ func (s *Session) user(ctx context.Context) (name string, err error) {
 	return me.User.ID, err
 }
 
+// UserExists checks that there is a user of a name. It says nothing if the session may not
+// ask that, or the server does not keep users.
+func UserExists(ctx context.Context, s *Session, name string) error {
+	err := s.read(ctx, call{operation: "find user", method: http.MethodGet, path: []string{"auth", "users", name}})
+	e, ok := errors.AsType[*Error](err)
+	if ok && (e.Status == http.StatusNotImplemented || e.refused() && !says(err, http.StatusNotFound, "user not found")) {
+		return nil
+	}
+	return err
+}
+
+// Expired reports whether an error of a call of the session may mean that its login does not
+// hold any more though the user does: it is that of a session, and not of an access key.
+func Expired(s *Session, err error) bool {
+	basic := strings.HasPrefix(s.login.header.Get("Authorization"), "Basic ")
+	return !basic && says(err, http.StatusUnauthorized, "error authenticating request")
+}
+
 // anyObject is a path that no policy names: a user who may write it may write any object.
 const anyObject = "rangefleet-any-object"
 
@@ -137,6 +155,26 @@ func (s *Session) MayCommit(ctx context.Context, repository, branch string) erro
 	}
 	if err == nil {
 		return errors.New("check commit permission: the server merged by a strategy that does not exist")
+	}
+	return err
+}
+
+// NoImport is the ID of no import of any server.
+const NoImport = "rangefleet-permission"
+
+// mayCancel checks that a user may cancel imports to a branch. It says nothing of whether the
+// branch exists. It asks to cancel an import that does not exist: the server authorizes the
+// caller before it looks for it.
+func mayCancel(ctx context.Context, s *Session, repository, branch string) error {
+	err := s.read(ctx, call{
+		operation: "check cancel permission", method: http.MethodDelete,
+		path: repositoryPath(repository, "branches", branch, "import"), query: url.Values{"id": {NoImport}},
+	})
+	if says(err, http.StatusNotFound, "") {
+		return nil
+	}
+	if err == nil {
+		return errors.New("check cancel permission: the server canceled an import that does not exist")
 	}
 	return err
 }

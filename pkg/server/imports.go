@@ -129,7 +129,10 @@ func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, reposito
 	var body api.ImportStatus
 	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ string) (int, any, error) {
 		if h.gate != nil {
-			if err := h.gate.MayCommit(ctx, lakefs.Forward(r), repository, branch); err != nil {
+			if cmp.Or(params.ID, body.ImportID) == lakefs.NoImport { // else it would be asked again and again
+				return 0, nil, fault.Forbid("the setting lakefs.url leads to this coordinator, and not to a lakeFS server")
+			}
+			if err := h.gate.MayCancel(ctx, lakefs.Forward(r), repository, branch); err != nil {
 				return 0, nil, err
 			}
 		}

@@ -149,7 +149,9 @@ func TestRefusalsBesideALakeFSServer(t *testing.T) {
 		}
 	}
 	authority.Put(user, lakefstest.Allow("*", "fs:ReadBranch", "fs:CreateCommit"), lakefstest.Allow(objectARN+"data/*", "fs:WriteObject"))
-	start("main", "other/").Is(t, http.StatusUnauthorized, "insufficient permissions: not allowed to fs:WriteObject")
+	for _, destination := range []string{"other/", "data", ""} {
+		start("main", destination).Is(t, http.StatusUnauthorized, "insufficient permissions: not allowed to fs:WriteObject")
+	}
 	start("none", "data/").Is(t, http.StatusNotFound, "branch not found")
 
 	b.imports.In(t, "POST", "/branches/main/import", body("s3://elsewhere/a/", "data/")).Is(t, http.StatusBadRequest, "sources.allow")
@@ -165,8 +167,11 @@ func TestRefusalsBesideALakeFSServer(t *testing.T) {
 	b.wantOne(t, id, "data/1", "data/2", "other/c")
 	b.repo.In(t, "POST", "/branches", object{"name": "side", "source": "main"}).Is(t, http.StatusCreated, "")
 	b.imports.In(t, "GET", "/branches/side/import?id="+id, nil).Is(t, http.StatusNotFound, "not found")
-	authority.Put(user)
-	caller.In(t, "DELETE", "/branches/main/import?id="+id, nil).Is(t, http.StatusUnauthorized, "insufficient permissions")
+	caller.In(t, "DELETE", "/branches/main/import?id="+id, nil).Is(t, http.StatusUnauthorized, "insufficient permissions: not allowed to fs:ImportCancel")
+	authority.Put(user, lakefstest.Allow(branchARN+"main", "fs:ImportCancel"))
+	caller.In(t, "DELETE", "/branches/main/import?id="+id, nil).Is(t, http.StatusConflict, "too late to cancel")
+	caller.In(t, "DELETE", "/branches/main/import?id=none", nil).Is(t, http.StatusNotFound, "not found")
+	caller.In(t, "GET", "/branches/main/import?id="+id, nil).Is(t, http.StatusUnauthorized, "insufficient permissions: not allowed to fs:ReadBranch")
 	if c := b.landed(t, id); len(c) != 1 || c[0].Metadata["rangefleet.user"] != user.Name || c[0].Committer != lakefstest.Admin.Name {
 		t.Errorf("the commits are %+v", c)
 	}
@@ -197,6 +202,32 @@ func TestAKilledCoordinatorLandsOnAServerOnce(t *testing.T) {
 	expect.NoError(t, b.process.Restart())
 	release()
 	b.wantOne(t, id, "data/1", "data/2", "other/c")
+}
+
+// After a restart of the coordinator what was granted to a user holds, unless the user is gone.
+func TestAnImportOfAUserWhoIsGoneDoesNotLand(t *testing.T) {
+	authority := lakefstest.NewAuthority()
+	authority.Put(user, lakefstest.Allow("*", "fs:*"))
+	b := newBeside(t, lakefstest.Config{Authority: authority})
+	b.imports = b.imports.As(b.imports.Endpoint, user)
+	for _, gone := range []bool{false, true} {
+		hold, reached, release := faultproxy.Hold()
+		t.Cleanup(release)
+		b.proxy.Reset()
+		b.proxy.Add(faultproxy.Rule{Method: "POST", Path: regexp.MustCompile(`/branches$`), Nth: 1, Before: hold})
+		id := b.begin(t, b.sources+"/a/", "data/")
+		expect.Received(t, "the branch is asked for", reached)
+		expect.NoError(t, b.process.Restart())
+		if gone {
+			authority.Remove(user.Name)
+			b.imports = b.imports.As(b.imports.Endpoint, lakefstest.Admin)
+		}
+		release()
+		s, commits := b.end(t, id), len(b.landed(t, id))
+		if gone && (s.Error == nil || !strings.Contains(s.Error.Message, "user not found") || commits > 0) || !gone && (!s.Completed || commits != 1) {
+			t.Errorf("gone: %t: the import ended %+v, with %d commits", gone, s, commits)
+		}
+	}
 }
 
 // While the server is out of reach, callers that it accepted a moment ago see how their
