@@ -39,8 +39,9 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		resp.Changes = changesOf(st.Record)
 		resp.Commit = commitOf(*st.Commit)
 		resp.MetarangeID = st.Commit.MetarangeID
+	case imports.Failed, imports.Canceled:
+		resp.Error = errorOf(st.Record)
 	}
-	resp.Error = errorOf(st.Record)
 	return resp
 }
 
@@ -51,8 +52,9 @@ func errorOf(r imports.Record) api.Error {
 		return api.Error{Message: api.ImportErrorPrefix + strings.TrimPrefix(r.Error, api.ImportErrorPrefix)}
 	case imports.Canceled:
 		return api.Error{Message: api.ImportErrorPrefix + imports.CanceledText}
+	default:
+		return api.Error{}
 	}
-	return api.Error{}
 }
 
 // changesOf returns what a completed import changed, or what a previewed one would change.
