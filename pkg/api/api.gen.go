@@ -932,6 +932,27 @@ type User struct {
 // UserMetadata Text by name. An import may have 65,536 bytes of names and texts.
 type UserMetadata map[string]string
 
+// VerifiedRange A range of a tree, as its metarange describes it.
+type VerifiedRange struct {
+	Count int64 `json:"count"`
+
+	// EstimatedSize bytes
+	EstimatedSize uint64 `json:"estimated_size"`
+
+	// Fault what is wrong with the file; absent if it is this range
+	Fault  string `json:"fault,omitempty,omitzero"`
+	ID     string `json:"id"`
+	MaxKey string `json:"max_key"`
+	MinKey string `json:"min_key"`
+}
+
+// VerifiedRangeList defines model for VerifiedRangeList.
+type VerifiedRangeList struct {
+	// Pagination The position of a page of results.
+	Pagination Pagination      `json:"pagination"`
+	Results    []VerifiedRange `json:"results"`
+}
+
 // VersionConfig defines model for VersionConfig.
 type VersionConfig struct {
 	// Version the version of Rangefleet
@@ -1119,6 +1140,15 @@ type ImportStatusParams struct {
 // ImportStartJSONBody defines parameters for ImportStart.
 type ImportStartJSONBody struct {
 	union json.RawMessage
+}
+
+// VerifyMetaRangeParams defines parameters for VerifyMetaRange.
+type VerifyMetaRangeParams struct {
+	// After answer only what follows this: the `next_offset` of the page before
+	After After `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Amount the most results of the page; 0 and below mean the default
+	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
 }
 
 // DiffRefsParams defines parameters for DiffRefs.
@@ -1444,6 +1474,9 @@ type ServerInterface interface {
 	// SetRepositoryMetadata set repository metadata
 	// (POST /repositories/{repository}/metadata)
 	SetRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository RepositoryName)
+	// VerifyMetaRange verify the files of a tree
+	// (GET /repositories/{repository}/metaranges/{metarange}/verification)
+	VerifyMetaRange(w http.ResponseWriter, r *http.Request, repository RepositoryName, metarange string, params VerifyMetaRangeParams)
 	// DiffRefs diff references
 	// (GET /repositories/{repository}/refs/{leftRef}/diff/{rightRef})
 	DiffRefs(w http.ResponseWriter, r *http.Request, repository RepositoryName, leftRef string, rightRef string, params DiffRefsParams)
@@ -2577,6 +2610,70 @@ func (siw *ServerInterfaceWrapper) SetRepositoryMetadata(w http.ResponseWriter, 
 	handler.ServeHTTP(w, r)
 }
 
+// VerifyMetaRange operation middleware
+func (siw *ServerInterfaceWrapper) VerifyMetaRange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "metarange" -------------
+	var metarange string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "metarange", r.PathValue("metarange"), &metarange, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "metarange", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyMetaRangeParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "amount" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "amount", r.URL.Query(), &params.Amount, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "amount"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "amount", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.VerifyMetaRange(w, r, repository, metarange, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DiffRefs operation middleware
 func (siw *ServerInterfaceWrapper) DiffRefs(w http.ResponseWriter, r *http.Request) {
 
@@ -3676,6 +3773,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}/import", wrapper.ImportStart)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/ranges", wrapper.IngestRange)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/metaranges", wrapper.CreateMetaRange)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/metaranges/{metarange}/verification", wrapper.VerifyMetaRange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories", wrapper.ListRepositories)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories", wrapper.CreateRepository)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}", wrapper.DeleteRepository)

@@ -46,6 +46,16 @@ func (c *Client) TrySource(ctx context.Context, what api.SourceTrialCreation) (a
 	return ask[api.SourceTrial](ctx, c, call{method: http.MethodPost, path: []string{"sources", "trials"}, body: what})
 }
 
+// Verify verifies the files of the ranges of a metarange, in key order.
+func (c *Client) Verify(ctx context.Context, repository, metarange string, page Page) iter.Seq2[api.VerifiedRange, error] {
+	return pages[api.VerifiedRange](ctx, c, page, []string{"repositories", repository, "metaranges", metarange, "verification"})
+}
+
+// Commit returns the commit that ref points at.
+func (c *Client) Commit(ctx context.Context, repository, ref string) (api.Commit, error) {
+	return ask[api.Commit](ctx, c, call{method: http.MethodGet, path: []string{"repositories", repository, "commits", ref}})
+}
+
 func branchPath(repository, branch string, rest ...string) []string {
 	return append([]string{"repositories", repository, "branches", branch}, rest...)
 }

@@ -43,7 +43,20 @@ func script() map[string][]string {
 		return `{"id":"` + id + `","repository":"demo","branch":"main","phase":"` + phase + `","committer":"joe","source":"s3://lake/raw/","sources":1,` +
 			`"creation_date":"2026-01-02T03:04:05Z","update_time":"2026-01-02T03:05:05Z"` + more + `}`
 	}
+	verified := func(id, fault string) string {
+		return `{"id":"` + id + `","min_key":"a","max_key":"b","count":1500,"estimated_size":9` + fault + `}`
+	}
+	of := func(metarange string) []string {
+		return []string{"200 " + strings.Replace(commitJSON, "m2", metarange, 1)}
+	}
 	return map[string][]string{
+		"GET /repositories/demo/commits/main":                           {"200 " + commitJSON},
+		"GET /repositories/demo/commits/bad":                            of("m3"),
+		"GET /repositories/demo/commits/damaged":                        of("m4"),
+		"GET /repositories/demo/commits/empty":                          of(""),
+		"GET /repositories/demo/metaranges/m2/verification?amount=1000": {page(verified("r1", ""), verified("r2", ""))},
+		"GET /repositories/demo/metaranges/m3/verification?amount=1000": {page(verified("r1", ""), verified("r2", `,"fault":"read range r2: not found"`))},
+		"GET /repositories/demo/metaranges/m4/verification?amount=1000": {`500 {"message":"read metarange m4: corrupt table"}`},
 		"GET /imports?amount=1000": {page(
 			imported("i4", "running", `,"problem":"store away: no answer"`), imported("i3", "completed", `,"ingested_objects":20000,"commit_id":"c2","metarange_id":"m2"`),
 			strings.Replace(imported("i2", "failed", `,"ingested_objects":0,"error":{"message":"import error: no such\nbucket"}`), `"sources":1`, `"sources":3`, 1),
@@ -96,6 +109,10 @@ func TestCommands(t *testing.T) {
 		{"import-marker", []string{"import", "--type", "object", "--from", "s3://lake/x/dir/", "--to", "lakefs://demo/main/d/", "--detach"}, OK},
 		{"imports", []string{"imports"}, OK},
 		{"imports-selected", []string{"imports", "lakefs://demo", "--phase", "running", "--phase", "committing", "--after", "i4", "--amount", "1"}, OK},
+		{"verify", []string{"verify", "lakefs://demo/main"}, OK},
+		{"verify-faults", []string{"verify", "lakefs://demo/bad"}, Failed},
+		{"verify-damaged", []string{"verify", "lakefs://demo/damaged"}, Failed},
+		{"verify-empty", []string{"verify", "lakefs://demo/empty"}, OK},
 		{"status", []string{"status", "lakefs://demo/main", "i1"}, OK},
 		{"status-watch", []string{"status", "lakefs://demo/main", "i1", "--watch"}, OK},
 		{"status-stuck", []string{"status", "lakefs://demo/main", "stuck"}, OK},

@@ -65,6 +65,8 @@ const TableCache = 32 << 20
 const (
 	// Transfers is the number of objects whose content is answered at a time.
 	Transfers = 8
+	// Verifications is the number of trees whose files are verified at a time.
+	Verifications = 2
 	// ContentPart is the size in bytes of the parts in which the content of an object is
 	// read. A transfer has two in memory at most.
 	ContentPart = 2 << 20

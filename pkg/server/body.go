@@ -29,6 +29,7 @@ const (
 	perResult    = 6 << 10  // on a page: key and address, and the JSON of both
 	forRange     = 24 << 20 // that is written
 	forTree      = 10 << 20 // that is verified: two parts of its metarange
+	perVerified  = 12 << 10 // on a page of ranges: two keys, a fault with both, and the JSON of them
 	perImport    = 16 << 10 // on a page: the source, the error, and the JSON of both
 	perCommit    = 16 << 10 // on a page, which limits.LogPage bounds
 )

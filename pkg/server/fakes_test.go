@@ -381,6 +381,32 @@ func (f *fakeImports) Newest(_ context.Context, after string) iter.Seq2[imports.
 	}
 }
 
+// fakeInspector has one tree, of one range for each key.
+type fakeInspector struct{}
+
+func (fakeInspector) Verify(ctx context.Context, repository, id, after string) (iter.Seq2[metarange.Verified, error], error) {
+	if _, err := (fakeCatalog{}).Repository(ctx, repository); err != nil {
+		return nil, err
+	}
+	if id != "m2" {
+		return nil, fault.Missing("metarange")
+	}
+	return func(yield func(metarange.Verified, error) bool) {
+		for i, key := range []string{"a", "b", "c"} {
+			v := metarange.Verified{Range: partition.RangeMetadata{ID: "r" + key, MinKey: key, MaxKey: key, Count: int64(i + 1), EstimatedSize: 9}}
+			if key == "b" {
+				v.Fault = errors.New("read range rb: not found")
+			}
+			if key > after && !yield(v, nil) {
+				return
+			}
+		}
+		if after == "c" {
+			yield(metarange.Verified{}, fmt.Errorf("read metarange m2: %w", table.ErrCorrupt))
+		}
+	}, nil
+}
+
 // oneUser authenticates one pair of keys.
 type oneUser struct{ err error }
 
@@ -475,6 +501,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 		Editor:       f.service,
 		Imports:      f.imports,
 		Differ:       f.service,
+		Inspector:    fakeInspector{},
 		Auth:         oneUser{},
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),

@@ -111,6 +111,7 @@ type Config struct {
 	Editor       Editor
 	Imports      Imports
 	Differ       Differ
+	Inspector    Inspector
 	Auth         Authenticator
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
@@ -140,11 +141,13 @@ type handlers struct {
 	editor   Editor
 	imports  Imports
 	differ   Differ
+	inspect  Inspector
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
 
-	transfers slots // of the content of objects
+	transfers     slots // of the content of objects
+	verifications slots // of trees
 }
 
 var _ api.ServerInterface = (*handlers)(nil)
@@ -154,7 +157,8 @@ var _ api.ServerInterface = (*handlers)(nil)
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	api.HandlerWithOptions(&handlers{
-		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports, sealer: c.Sealer,
+		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
+		inspect: c.Inspector, verifications: make(slots, limits.Verifications), sealer: c.Sealer,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,

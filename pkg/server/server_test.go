@@ -54,7 +54,7 @@ func operations(t *testing.T, f func(id, method, target, body string)) {
 	if err := yaml.Unmarshal(text, &contract); err != nil {
 		t.Fatal(err)
 	}
-	names := strings.NewReplacer("{repository}", "lake", "{branch}", "main", "{ref}", "main", "{sourceRef}", "main", "{destinationBranch}", "main", "{commitId}", "main", "{tag}", "v1.0", "{leftRef}", "main", "{rightRef}", "main")
+	names := strings.NewReplacer("{repository}", "lake", "{branch}", "main", "{ref}", "main", "{sourceRef}", "main", "{destinationBranch}", "main", "{commitId}", "main", "{tag}", "v1.0", "{metarange}", "m2", "{leftRef}", "main", "{rightRef}", "main")
 	for path, item := range contract.Paths {
 		for method, node := range item {
 			var op struct {

@@ -1,0 +1,49 @@
+// Package inspect reads the metaranges and ranges of repositories for people who examine them.
+package inspect
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+)
+
+// Config is what an inspector works with. All fields are required.
+type Config struct {
+	Catalog *catalog.Catalog
+	Stores  objectstore.Opener
+}
+
+// Inspector reads files. It may be used concurrently.
+type Inspector struct{ cfg Config }
+
+// New returns an inspector.
+func New(cfg Config) *Inspector { return &Inspector{cfg} }
+
+// Verify verifies the ranges of a metarange of the repository that end after a key; see
+// metarange.Verify. The error is a fault.NotFound if there is no such repository or metarange.
+func (i *Inspector) Verify(ctx context.Context, repository, id, after string) (iter.Seq2[metarange.Verified, error], error) {
+	r, err := i.cfg.Catalog.Repository(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	if len(id) != 64 || strings.Trim(id, "0123456789abcdef") != "" {
+		return nil, fault.Missing("metarange")
+	}
+	files, err := namespace.Open(ctx, i.cfg.Stores, r.StorageNamespace)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := files.GetRange(ctx, id, 0, 1); errors.Is(err, objectstore.ErrNotFound) {
+		return nil, fault.Missing("metarange")
+	} else if err != nil {
+		return nil, err
+	}
+	return metarange.Verify(ctx, files, id, after), nil
+}
