@@ -80,7 +80,7 @@ func (s *Session) writeTree(ctx context.Context, d Destination, a landing.Action
 		operation: "commit metarange", method: http.MethodPost,
 		path: repositoryPath(d.Repository, "branches", a.Branch, "commits"), query: url.Values{"source_metarange": {a.Metarange}},
 		body: map[string]any{"message": d.Message, "metadata": metadata(d, a), "allow_empty": true},
-	}, writeWithin)
+	}, mergeWithin)
 }
 
 // metadata returns the metadata of the commits of a try.
@@ -111,7 +111,7 @@ func (s *Session) merge(ctx context.Context, d Destination, a landing.Action) la
 			"strategy": strategy, "squash_merge": true, "allow_empty": a.Unchanged,
 		},
 		answer: &merged,
-	}, writeWithin)
+	}, mergeWithin)
 	if err == nil {
 		return s.commitOf(ctx, d.Repository, merged.Reference)
 	}

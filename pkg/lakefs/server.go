@@ -29,8 +29,10 @@ const (
 	maxAnswer  = 16 << 20         // bytes of an answer: a page of commits with long metadata
 	readWithin = 30 * time.Second // one attempt of a call that reads
 
-	// writeWithin bounds a call that writes. A merge of large trees takes minutes.
-	writeWithin = 10 * time.Minute
+	// mergeWithin bounds a commit and a merge: large trees and hooks take minutes.
+	mergeWithin = 10 * time.Minute
+	// writeWithin bounds any other call that writes. A landing has a turn on its branch.
+	writeWithin = time.Minute
 
 	attempts   = 5 // of a call that reads
 	firstPause = 200 * time.Millisecond
@@ -164,7 +166,7 @@ func Fault(err error) error {
 	case ok && e.refused():
 		return fault.BadField("", "%s", e.Message)
 	}
-	return fault.Unavailable("", "the lakeFS server cannot be asked now, try again: %v", err)
+	return fault.Unavailable("", "the lakeFS server cannot be asked now, try again") // the error has the server's address
 }
 
 // call is one operation of the API.
