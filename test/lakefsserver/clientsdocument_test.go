@@ -127,14 +127,10 @@ func (d *document) cell(c *client, operation string) string {
 
 // outcome says how a call ended.
 func (d *document) outcome(e end) string {
-	switch e.Outcome {
-	case refused:
+	if e.Outcome == refused {
 		return fmt.Sprintf("refused (%d)", d.refusal(e.Text))
-	case wrong:
-		return "not yet"
-	default:
-		return e.Outcome
 	}
+	return e.Outcome
 }
 
 // What differs from run to run in the text of a refusal.

@@ -467,7 +467,7 @@ def diff_branch(c):
     equal(c.diff_branch(REPOSITORY, "main").results, [])
 
 
-@case("findMergeBase", refused="404 ")
+@case("findMergeBase")
 def find_merge_base(c):
     equal(c.find_merge_base(REPOSITORY, "main", "one").base_commit_id, c.base)
 
