@@ -19,7 +19,7 @@ const (
 // The time that it takes grows with the number of commits of generations above. All commits
 // of a repository have its first one in common; if it was given others, the error is a
 // Conflict.
-func (c *Catalog) MergeBase(ctx context.Context, repository string, left, right Commit) (Commit, error) {
+func MergeBase(ctx context.Context, c *Catalog, repository string, left, right Commit) (Commit, error) {
 	h, err := c.open(ctx, repository)
 	if err != nil {
 		return Commit{}, err

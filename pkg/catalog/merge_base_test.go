@@ -17,7 +17,7 @@ func TestMergeBaseAgainstATwin(t *testing.T) {
 		h := randomHistory(t, c, rng, 30)
 		for range 30 {
 			left, right := h[rng.IntN(len(h))], h[rng.IntN(len(h))]
-			got, err := c.MergeBase(t.Context(), "repo", left, right)
+			got, err := MergeBase(t.Context(), c, "repo", left, right)
 			if want := naiveMergeBase(h, left, right); err != nil || got.ID != want.ID {
 				t.Fatalf("MergeBase(%s, %s) = %s, %v, want %s", left.Message, right.Message, got.Message, err, want.Message)
 			}
@@ -41,8 +41,8 @@ func naiveMergeBase(history []Commit, left, right Commit) (best Commit) {
 func TestCommitsWithoutAMergeBase(t *testing.T) {
 	c := New(&kvtest.Memory{})
 	create(t, c, "repo")
-	_, err := c.MergeBase(t.Context(), "repo", Commit{ID: "a"}, Commit{ID: "b"})
+	_, err := MergeBase(t.Context(), c, "repo", Commit{ID: "a"}, Commit{ID: "b"})
 	wantFault(t, "no ancestors", err, fault.Conflict, "no merge base of commits a and b")
-	_, err = c.MergeBase(t.Context(), "none", Commit{ID: "a"}, Commit{ID: "a"})
+	_, err = MergeBase(t.Context(), c, "none", Commit{ID: "a"}, Commit{ID: "a"})
 	wantFault(t, "no repository", err, fault.NotFound, "repository not found")
 }

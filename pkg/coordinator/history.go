@@ -64,7 +64,7 @@ func (c Differ) Diff(ctx context.Context, repository, left, right string, threeD
 	if d, err = diffOf(ctx, files, leftCommit, rightCommit); err != nil || !threeDot {
 		return d, err
 	}
-	base, err := c.service.state.Catalog.MergeBase(ctx, repository, leftCommit, rightCommit)
+	base, err := catalog.MergeBase(ctx, c.service.state.Catalog, repository, leftCommit, rightCommit)
 	if err != nil {
 		return d, err
 	}

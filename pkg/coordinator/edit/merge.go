@@ -82,7 +82,7 @@ func (e *Editor) MergeBase(ctx context.Context, repository, source, destination 
 	if b.Destination, err = e.cfg.Catalog.Resolve(ctx, repository, destination); err != nil {
 		return b, err
 	}
-	b.Base, err = e.cfg.Catalog.MergeBase(ctx, repository, b.Source, b.Destination)
+	b.Base, err = catalog.MergeBase(ctx, e.cfg.Catalog, repository, b.Source, b.Destination)
 	return b, err
 }
 
