@@ -48,8 +48,9 @@ func (h catalogHome) open(ctx context.Context, start Start) (catalog.Repository,
 	return repository, err
 }
 
-// repositories returns all repositories. One that was created a moment ago may be missing, as if it were created a moment from now.
-// Repositories whose records cannot be decoded are left out: they would block all imports.
+// repositories returns all repositories. One that was created a moment ago may be missing,
+// as if it were created a moment from now. Repositories whose records cannot be decoded are
+// left out: they would block all imports.
 func (h catalogHome) repositories(ctx context.Context) (all []catalog.Repository, err error) {
 	broken := make(map[string]string)
 	for after, more := "", true; more; {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -163,7 +164,7 @@ func (l *serverLander) prepare(ctx context.Context, record imports.Record, a lan
 		if err := l.trees.incomplete(ctx, followed); err != nil {
 			return o, err
 		}
-		return o, fmt.Errorf("covers of the import are still being read")
+		return o, errors.New("covers of the import are still being read")
 	}
 	base, err := l.base(ctx, record, a.Base)
 	if lakefs.IsRefused(err) {
@@ -197,7 +198,7 @@ func (l *serverLander) base(ctx context.Context, record imports.Record, id strin
 	}
 	another := record.Job.Incarnation != "" && record.Job.Incarnation != incarnation(r)
 	if another || r.StorageNamespace != record.Job.Namespace {
-		return lakefs.Commit{}, &lakefs.Error{Status: 404, Message: "repository not found: this is another one with the same name"}
+		return lakefs.Commit{}, &lakefs.Error{Status: http.StatusNotFound, Message: "repository not found: this is another one with the same name"}
 	}
 	if id == "" {
 		if id, err = l.server.Head(ctx, r.ID, record.Request.Branch); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -208,7 +209,7 @@ func (b *buffers) Get() []byte {
 // Put takes a buffer back.
 func (b *buffers) Put(v []byte) { b.pool.Put((*[copyBuffer]byte)(v)) }
 
-var errLoop = fmt.Errorf("lakefs.url leads back to this coordinator: want the URL of the lakeFS server itself")
+var errLoop = errors.New("lakefs.url leads back to this coordinator: want the URL of the lakeFS server itself")
 
 // CheckLoop returns an error if the target of a proxy leads back to it. An error of the
 // request says nothing: the server may not be up yet.

@@ -79,7 +79,7 @@ func runEsti(t *testing.T, endpoint, bucket string, store *faultproxy.Proxy, fai
 	wantEnds(t, e, "^TestImportCancel$", failing)
 }
 
-// wantEnds runs system tests, of which those of failing must fail and all others pass.
+// wantEnds runs system tests. Those of failing must fail, and all others must pass.
 func wantEnds(t *testing.T, e lakefstest.Esti, tests string, failing []string) {
 	t.Helper()
 	ended, output := e.Run(t, tests)
