@@ -1057,7 +1057,7 @@ type ListRepositoriesParams struct {
 	// Amount the most results of the page; 0 and below mean the default
 	Amount Amount `form:"amount,omitempty" json:"amount,omitempty,omitzero"`
 
-	// Search only the empty string is supported
+	// Search answer only names that contain this
 	Search string `form:"search,omitempty" json:"search,omitempty,omitzero"`
 }
 

@@ -25,7 +25,7 @@ func TestAnUnreadableRecordHidesNoOther(t *testing.T) {
 			create(t, c, id)
 		}
 		spoil(t, c, repositoryKey("repo"))
-		page, more, err := c.Repositories(ctx, "", "", 10)
+		page, more, err := c.Repositories(ctx, RepositoryQuery{Amount: 10})
 		if err != nil || more || len(page) != 3 || page[2].ID != "repo" || page[2].Problem == "" || page[0].Problem+page[1].Problem != "" {
 			t.Errorf("Repositories = %+v, %v, %v, want three, repo with a problem", page, more, err)
 		}

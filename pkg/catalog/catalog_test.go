@@ -45,10 +45,13 @@ func TestListsArePaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		repositories := func(prefix, after string, amount int) ([]string, bool, error) {
-			page, more, err := c.Repositories(ctx, prefix, after, amount)
-			return names(page, func(r Repository) string { return r.ID }), more, err
+		search := func(part string) func(prefix, after string, amount int) ([]string, bool, error) {
+			return func(prefix, after string, amount int) ([]string, bool, error) {
+				page, more, err := c.Repositories(ctx, RepositoryQuery{Prefix: prefix, Search: part, After: after, Amount: amount})
+				return names(page, func(r Repository) string { return r.ID }), more, err
+			}
 		}
+		repositories := search("")
 		branches := func(prefix, after string, amount int) ([]string, bool, error) {
 			page, more, err := c.Branches().List(ctx, "repo", prefix, after, amount)
 			return names(page, func(b Branch) string { return b.Name }), more, err
@@ -69,6 +72,10 @@ func TestListsArePaged(t *testing.T) {
 			{repositories, "repo", "repo1", 1, "repo2", false},
 			{repositories, "*", "", 10, "", false},
 			{repositories, "repo.", "", 10, "", false},
+			{search("o"), "", "", 2, "other repo", true},
+			{search("-b"), "", "", 1, "repo-b", false},
+			{search("po2"), "repo", "repo-b", 1, "repo2", false},
+			{search("O"), "", "", 10, "", false},
 			{branches, "", "", 100, "A _ a a-1 a1 b main", false},
 			{branches, "a", "", 2, "a a-1", true},
 			{branches, "a", "a-1", 2, "a1", false},

@@ -22,11 +22,21 @@ func (c *Catalog) Repository(ctx context.Context, id string) (Repository, error)
 	return r, explain(err, "read repository %q", id)
 }
 
-// Repositories returns up to amount, at least 1, repositories whose IDs have the prefix and
-// follow `after`, ordered by ID, and whether there are more. A repository whose record
-// cannot be decoded has a Problem.
-func (c *Catalog) Repositories(ctx context.Context, prefix, after string, amount int) (page []Repository, more bool, err error) {
-	page, more, err = list(ctx, c.records.bucket, repositoryKey(""), prefix, after, amount, func(id string) (Repository, error) {
+// RepositoryQuery selects a page of repositories. Only Amount is required.
+type RepositoryQuery struct {
+	Prefix string // of the IDs
+	Search string // a part of the IDs
+	After  string // an ID: only those that follow it
+	Amount int    // the most repositories of the page, at least 1
+}
+
+// Repositories returns the repositories that a query selects, ordered by ID, and whether
+// there are more. A repository whose record cannot be decoded has a Problem.
+func (c *Catalog) Repositories(ctx context.Context, q RepositoryQuery) (page []Repository, more bool, err error) {
+	page, more, err = list(ctx, c.records.bucket, repositoryKey(""), q.Prefix, q.After, q.Amount, func(id string) (Repository, error) {
+		if !strings.Contains(id, q.Search) {
+			return Repository{}, kv.ErrNotFound
+		}
 		r, _, err := read[repositoryRecord](ctx, c.records.bucket.Get, repositoryKey(id))
 		switch {
 		case fault.Is(err, fault.Broken):

@@ -73,7 +73,7 @@ func TestRepositoryIsChecked(t *testing.T) {
 		if keys, err := c.records.bucket.Keys(t.Context(), ""); err != nil || len(keys) > 0 {
 			t.Errorf("before anything was created there are %q, %v", keys, err)
 		}
-		if page, _, err := c.Repositories(t.Context(), "", "", 10); err != nil || len(page) != 0 {
+		if page, _, err := c.Repositories(t.Context(), RepositoryQuery{Amount: 10}); err != nil || len(page) != 0 {
 			t.Errorf("Repositories = %+v, %v", page, err)
 		}
 		if _, err := c.CreateRepository(t.Context(), good); err != nil {
@@ -133,7 +133,7 @@ func TestConcurrentCreatesNeverOverlap(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		page, _, err := c.Repositories(t.Context(), "", "", 10)
+		page, _, err := c.Repositories(t.Context(), RepositoryQuery{Amount: 10})
 		if err != nil || len(page) > 1 {
 			t.Errorf("Repositories = %+v, %v, want one at most", page, err)
 		}

@@ -55,7 +55,7 @@ func (h catalogHome) repositories(ctx context.Context) (all []catalog.Repository
 	broken := make(map[string]string)
 	for after, more := "", true; more; {
 		var page []catalog.Repository
-		if page, more, err = h.catalog.Repositories(ctx, "", after, 1000); err != nil {
+		if page, more, err = h.catalog.Repositories(ctx, catalog.RepositoryQuery{After: after, Amount: 1000}); err != nil {
 			return nil, err
 		}
 		if len(page) > 0 {

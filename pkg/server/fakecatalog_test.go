@@ -72,11 +72,11 @@ func (c fakeCatalog) CreateRepository(ctx context.Context, r catalog.Repository)
 	return r, nil
 }
 
-func (c fakeCatalog) Repositories(_ context.Context, prefix, after string, amount int) ([]catalog.Repository, bool, error) {
-	if lakeRepo.ID <= after || !strings.HasPrefix(lakeRepo.ID, prefix) {
+func (c fakeCatalog) Repositories(_ context.Context, q catalog.RepositoryQuery) ([]catalog.Repository, bool, error) {
+	if lakeRepo.ID <= q.After || !strings.HasPrefix(lakeRepo.ID, q.Prefix) || !strings.Contains(lakeRepo.ID, q.Search) {
 		return nil, false, nil
 	}
-	return []catalog.Repository{lakeRepo}, amount == 1, nil
+	return []catalog.Repository{lakeRepo}, q.Amount == 1, nil
 }
 
 func (c fakeCatalog) Resolve(ctx context.Context, repository, ref string) (catalog.Commit, error) {

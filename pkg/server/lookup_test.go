@@ -28,6 +28,8 @@ func TestCatalog(t *testing.T) {
 		{"repositories", "GET", base, "", nil, 200, list("false", "", "1", repo)},
 		{"repositories, more", "GET", base + "?amount=1", "", nil, 200, list("true", "lake", "1", repo)},
 		{"repositories, none", "GET", base + "?prefix=pond", "", nil, 200, list("false", "", "0", "")},
+		{"repositories, found", "GET", base + "?search=ak", "", nil, 200, list("false", "", "1", repo)},
+		{"repositories, not found", "GET", base + "?search=x", "", nil, 200, list("false", "", "0", "")},
 		{"amount too large", "GET", base + "?amount=1001", "", nil, 400, `{"message":"parameter \"amount\" in query has an error: at most 1000"}`},
 		{"amount negative", "GET", base + "?amount=-1", "", nil, 200, list("false", "", "1", repo)},
 		{"create", "POST", base, `{"name":"pond","storage_namespace":"local:///p"}`, nil, 201, `{"creation_date":1772600767,"default_branch":"main","id":"pond","storage_namespace":"local:///p"}`},

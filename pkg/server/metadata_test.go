@@ -44,7 +44,6 @@ func TestUnsupportedRepositories(t *testing.T) {
 		{"storage", "POST", base, body(`"storage_id":"x"`), nil, 400, `{"message":"request body has an error: storage_id: \"x\" is unknown: there is one storage, whose id is empty"}`},
 		{"sample data", "POST", base, body(`"sample_data":true`), nil, 400, `{"message":"request body has an error: sample_data: true is not supported: import what the repository is to hold"}`},
 		{"read-only", "POST", base, body(`"read_only":true`), nil, 400, `{"message":"request body has an error: read_only: true is not supported"}`},
-		{"search", "GET", base + "?search=x", "", nil, 400, `{"message":"parameter \"search\" in query has an error: \"x\" is not supported, use prefix"}`},
 	} {
 		t.Run(x.name, func(t *testing.T) { x.run(t, newFixture(t)) })
 	}

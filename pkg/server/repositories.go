@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -23,12 +22,10 @@ func repositoryOf(r catalog.Repository) api.Repository {
 
 // ListRepositories answers a page of repositories.
 func (h *handlers) ListRepositories(w http.ResponseWriter, r *http.Request, params api.ListRepositoriesParams) {
-	if params.Search != "" {
-		refuse(w, http.StatusBadRequest, parameterError("search", fmt.Sprintf("%q is not supported, use prefix", params.Search)))
-		return
-	}
 	h.serveList(w, r, params.Amount, perResult, func(ctx context.Context, amount int) (any, error) {
-		got, more, err := h.catalog.Repositories(ctx, params.Prefix, params.After, amount)
+		got, more, err := h.catalog.Repositories(ctx, catalog.RepositoryQuery{
+			Prefix: params.Prefix, Search: params.Search, After: params.After, Amount: amount,
+		})
 		name := func(r catalog.Repository) string { return r.ID }
 		return api.RepositoryList{Pagination: pagination(got, more, name), Results: convertAll(got, repositoryOf)}, err
 	})

@@ -66,7 +66,7 @@ type Catalog interface {
 	CreateRepository(ctx context.Context, r catalog.Repository) (catalog.Repository, error)
 	Repository(ctx context.Context, id string) (catalog.Repository, error)
 	EditMetadata(ctx context.Context, id string, remove []string, add map[string]string) error
-	Repositories(ctx context.Context, prefix, after string, amount int) (page []catalog.Repository, more bool, err error)
+	Repositories(ctx context.Context, q catalog.RepositoryQuery) (page []catalog.Repository, more bool, err error)
 	Branch(ctx context.Context, repository, name string) (catalog.Branch, error)
 	Resolve(ctx context.Context, repository, ref string) (catalog.Commit, error)
 	Log(ctx context.Context, repository string, q catalog.LogQuery) (catalog.LogPage, error)
