@@ -165,6 +165,51 @@ func (e SetupStateState) Valid() bool {
 	}
 }
 
+// Defines values for SourceDifferenceFields.
+const (
+	Address SourceDifferenceFields = "address"
+	Etag    SourceDifferenceFields = "etag"
+	Mtime   SourceDifferenceFields = "mtime"
+	Size    SourceDifferenceFields = "size"
+)
+
+// Valid indicates whether the value is a known member of the SourceDifferenceFields enum.
+func (e SourceDifferenceFields) Valid() bool {
+	switch e {
+	case Address:
+		return true
+	case Etag:
+		return true
+	case Mtime:
+		return true
+	case Size:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourceDifferenceKind.
+const (
+	SourceDifferenceKindChanged SourceDifferenceKind = "changed"
+	SourceDifferenceKindExtra   SourceDifferenceKind = "extra"
+	SourceDifferenceKindMissing SourceDifferenceKind = "missing"
+)
+
+// Valid indicates whether the value is a known member of the SourceDifferenceKind enum.
+func (e SourceDifferenceKind) Valid() bool {
+	switch e {
+	case SourceDifferenceKindChanged:
+		return true
+	case SourceDifferenceKindExtra:
+		return true
+	case SourceDifferenceKindMissing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SourceListingMode.
 const (
 	Parallel SourceListingMode = "parallel"
@@ -282,6 +327,55 @@ type CommitOverrides struct {
 
 	// Metadata Text by name. An import may have 65,536 bytes of names and texts.
 	Metadata UserMetadata `json:"metadata,omitempty,omitzero"`
+}
+
+// Comparison defines model for Comparison.
+type Comparison struct {
+	// Changed keys whose entry is not that of the object
+	Changed int64 `json:"changed"`
+
+	// ContinuationToken with it the next part is requested; absent if this was the last one
+	ContinuationToken string `json:"continuation_token,omitempty,omitzero"`
+
+	// Differences the first ones
+	Differences []SourceDifference `json:"differences"`
+
+	// Equal keys whose entry is that of the object
+	Equal int64 `json:"equal"`
+
+	// Extra keys that only the tree has
+	Extra int64 `json:"extra"`
+
+	// Later keys that differ, and whose object was written since; they are counted only here
+	Later int64 `json:"later"`
+
+	// Missing keys that only the source has
+	Missing int64 `json:"missing"`
+
+	// Since Unix seconds
+	Since int64 `json:"since"`
+}
+
+// ComparisonCreation defines model for ComparisonCreation.
+type ComparisonCreation struct {
+	// ContinuationToken of the part before, of a comparison with the same other fields
+	ContinuationToken string `json:"continuation_token,omitempty,omitzero"`
+
+	// Destination of an import of the source; empty is the root
+	//
+	// Example: production/
+	Destination string `json:"destination,omitempty,omitzero"`
+
+	// Names most differences to name, at most 1000; default none
+	Names int `json:"names,omitempty,omitzero"`
+
+	// Since Unix seconds; default when the comparison began
+	Since int64 `json:"since,omitempty,omitzero"`
+
+	// Source a bucket or directory, or a prefix of its keys, that may be imported
+	//
+	// Example: s3://my-bucket/production/
+	Source string `json:"source"`
 }
 
 // Config defines model for Config.
@@ -744,6 +838,25 @@ type SetupState struct {
 
 // SetupStateState defines model for SetupState.State.
 type SetupStateState string
+
+// SourceDifference defines model for SourceDifference.
+type SourceDifference struct {
+	// Fields in what the entry differs from the object, if it is changed
+	Fields []SourceDifferenceFields `json:"fields,omitempty,omitzero"`
+
+	// Key in the tree
+	Key  string               `json:"key"`
+	Kind SourceDifferenceKind `json:"kind"`
+
+	// Mtime of the object at the source, in Unix seconds; absent if there is none
+	Mtime int64 `json:"mtime,omitempty,omitzero"`
+}
+
+// SourceDifferenceFields defines model for SourceDifference.Fields.
+type SourceDifferenceFields string
+
+// SourceDifferenceKind defines model for SourceDifference.Kind.
+type SourceDifferenceKind string
 
 // SourceFault The first wrong answer. An import that relies on it would lose keys, or fail.
 type SourceFault struct {
@@ -1313,6 +1426,9 @@ type DeleteRepositoryMetadataJSONRequestBody = RepositoryMetadataKeys
 // SetRepositoryMetadataJSONRequestBody defines body for SetRepositoryMetadata for application/json ContentType.
 type SetRepositoryMetadataJSONRequestBody = RepositoryMetadataSet
 
+// CompareMetaRangeJSONRequestBody defines body for CompareMetaRange for application/json ContentType.
+type CompareMetaRangeJSONRequestBody = ComparisonCreation
+
 // MergeIntoBranchJSONRequestBody defines body for MergeIntoBranch for application/json ContentType.
 type MergeIntoBranchJSONRequestBody = Merge
 
@@ -1474,6 +1590,9 @@ type ServerInterface interface {
 	// SetRepositoryMetadata set repository metadata
 	// (POST /repositories/{repository}/metadata)
 	SetRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository RepositoryName)
+	// CompareMetaRange compare a tree with a source
+	// (POST /repositories/{repository}/metaranges/{metarange}/comparison)
+	CompareMetaRange(w http.ResponseWriter, r *http.Request, repository RepositoryName, metarange string)
 	// VerifyMetaRange verify the files of a tree
 	// (GET /repositories/{repository}/metaranges/{metarange}/verification)
 	VerifyMetaRange(w http.ResponseWriter, r *http.Request, repository RepositoryName, metarange string, params VerifyMetaRangeParams)
@@ -2601,6 +2720,41 @@ func (siw *ServerInterfaceWrapper) SetRepositoryMetadata(w http.ResponseWriter, 
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SetRepositoryMetadata(w, r, repository)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CompareMetaRange operation middleware
+func (siw *ServerInterfaceWrapper) CompareMetaRange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "metarange" -------------
+	var metarange string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "metarange", r.PathValue("metarange"), &metarange, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "metarange", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CompareMetaRange(w, r, repository, metarange)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3774,6 +3928,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/ranges", wrapper.IngestRange)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches/metaranges", wrapper.CreateMetaRange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/metaranges/{metarange}/verification", wrapper.VerifyMetaRange)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/metaranges/{metarange}/comparison", wrapper.CompareMetaRange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories", wrapper.ListRepositories)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories", wrapper.CreateRepository)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}", wrapper.DeleteRepository)

@@ -27,6 +27,14 @@ type Tried struct {
 	Report  trial.Report
 }
 
+// SourceCheck returns a function that reads a source, and refuses one that may not be listed
+// outside of an import with a fault of the field "source".
+func SourceCheck(s *Service) func(ctx context.Context, source string) (objectstore.URI, error) {
+	return func(ctx context.Context, source string) (objectstore.URI, error) {
+		return s.validate.prefix(ctx, "source", source)
+	}
+}
+
 // trialLimits bound a trial so that it is answered within the time of any other request.
 var trialLimits = trial.Limits{
 	Lists: limits.TrialLists, Keys: limits.TrialKeys, Bytes: limits.TrialBytes, Within: limits.TrialTime * time.Second,

@@ -70,6 +70,17 @@ func (g *Gate) MayRead(ctx context.Context, l Login, repository, branch string) 
 	return Fault(err)
 }
 
+// MayList checks that a user may list the objects of a metarange. It says nothing of whether
+// there is such a metarange. The error is a fault.
+func (g *Gate) MayList(ctx context.Context, l Login, repository, metarange string) error {
+	_, err := g.ask(ctx, keyOf(l, "list", repository), func(ctx context.Context) (string, error) {
+		return "", g.session.As(l).read(ctx, call{
+			operation: "get metarange", method: http.MethodGet, path: repositoryPath(repository, "metadata", "meta_range", metarange),
+		})
+	})
+	return Fault(err)
+}
+
 // MayCancel checks that a user may cancel imports to a branch. The error is a fault.
 func (g *Gate) MayCancel(ctx context.Context, l Login, repository, branch string) error {
 	return Fault(mayCancel(ctx, g.session.As(l), repository, branch))

@@ -48,6 +48,22 @@ func (t *Tree) Entries(ctx context.Context, after string) iter.Seq2[entry.Entry,
 	return t.from(ctx, after+"\x00")
 }
 
+// Under yields the entries with the prefix whose keys are greater than after, in key order;
+// all with the prefix if after is empty. An error is yielded last.
+func (t *Tree) Under(ctx context.Context, prefix, after string) iter.Seq2[entry.Entry, error] {
+	return func(yield func(entry.Entry, error) bool) {
+		from, _ := start(prefix, after, "")
+		for e, err := range t.from(ctx, from) {
+			if err == nil && !strings.HasPrefix(e.Key, prefix) {
+				return
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
 // Stat returns the entry of key, or a fault.NotFound.
 func (t *Tree) Stat(ctx context.Context, key string) (entry.Entry, error) {
 	for r, err := range t.rangesFrom(ctx, key) {

@@ -108,8 +108,10 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),
 		Editor:  edit.New(edit.Config{Catalog: requests.Catalog, Stores: b.stores, Now: time.Now, Log: b.Log}),
 		Imports: requests.Imports, Differ: coordinator.DifferOf(service),
-		Inspector: inspect.New(inspect.Config{Catalog: requests.Catalog, Stores: b.stores}),
-		Auth:      pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Inspector: inspect.New(inspect.Config{
+			Repository: lake.repository(requests.Catalog.Repository), Stores: b.stores, Buckets: b.stores, CheckSource: coordinator.SourceCheck(service),
+		}),
+		Auth: pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Reserved: b.buffers.Hold, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
@@ -58,6 +59,20 @@ func (b *base) lakeFS() (l lakeFS, err error) {
 	}
 	return l, nil
 }
+
+// repository returns what finds repositories: the server, or else the catalog.
+func (l lakeFS) repository(catalogs finder) finder {
+	if l.account == nil {
+		return catalogs
+	}
+	return func(ctx context.Context, id string) (catalog.Repository, error) {
+		r, err := l.account.Repository(ctx, id)
+		return catalog.Repository{ID: r.ID, StorageNamespace: r.StorageNamespace}, lakefs.Fault(err)
+	}
+}
+
+// finder finds a repository. The error is a fault.NotFound if there is none.
+type finder = func(ctx context.Context, id string) (catalog.Repository, error)
 
 // wrap returns the handler of requests: h, behind a proxy if there is one. It calls stop if
 // the proxy leads back to this process, which it finds out in the background.

@@ -26,6 +26,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/edit"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/inspect"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -255,6 +256,23 @@ func (fakeInspector) Verify(ctx context.Context, repository, id, after string) (
 			yield(metarange.Verified{}, fmt.Errorf("read metarange m2: %w", table.ErrCorrupt))
 		}
 	}, nil
+}
+
+// Compare finds a difference of each kind, the last one in a part of its own.
+func (fakeInspector) Compare(_ context.Context, q inspect.Question) (inspect.Comparison, error) {
+	if q.Source == "s3://secret/" {
+		return inspect.Comparison{}, fault.BadField("source", "not allowed")
+	}
+	if q.From.After != "" {
+		return inspect.Comparison{Extra: 1, Differences: []inspect.Difference{{Key: q.Destination + "c", Kind: inspect.Extra}}}, nil
+	}
+	next := q.From
+	next.After = "d/b"
+	written := time.Unix(1767323045, 0)
+	return inspect.Comparison{Equal: 7, Missing: 1, Changed: 1, Next: &next, Differences: []inspect.Difference{
+		{Key: q.Destination + "a", Kind: inspect.Missing, ModTime: written},
+		{Key: q.Destination + "b", Kind: inspect.Changed, Fields: []string{"size", "etag"}, ModTime: written},
+	}}, nil
 }
 
 // oneUser authenticates one pair of keys.

@@ -85,6 +85,9 @@ func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
 	if path, ok := strings.CutPrefix(r.URL.Path, proxyPrefix); ok && (path == "" || path[0] == '/') {
 		return true, at(r, ownPaths[path])
 	}
+	if verifyRoute.MatchString(r.URL.EscapedPath()) {
+		return true, r
+	}
 	if !importRoute.MatchString(r.URL.EscapedPath()) {
 		return false, nil
 	}

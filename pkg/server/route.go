@@ -56,11 +56,14 @@ func cleanPath(next http.Handler) http.Handler {
 // importRoute matches the path of the operations on imports.
 var importRoute = regexp.MustCompile(`^` + api.BaseURL + `/(imports|repositories/[^/]+/branches/[^/]+/import)$`)
 
-// importsAlone answers 404 to all operations of the API but those on imports: the others are
-// those of a lakeFS server.
+// verifyRoute matches the path of the operations that verify trees, which lakeFS does not have.
+var verifyRoute = regexp.MustCompile(`^` + api.BaseURL + `/repositories/[^/]+/metaranges/[^/]+/(verification|comparison)$`)
+
+// importsAlone answers 404 to all operations of the API but those on imports, and those that
+// verify their trees: the others are those of a lakeFS server.
 func importsAlone(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.EscapedPath(); strings.HasPrefix(p, api.BaseURL+"/") && !importRoute.MatchString(p) {
+		if p := r.URL.EscapedPath(); strings.HasPrefix(p, api.BaseURL+"/") && !importRoute.MatchString(p) && !verifyRoute.MatchString(p) {
 			refuse(w, http.StatusNotFound, noEndpoint+": it is one of the lakeFS server")
 			return
 		}

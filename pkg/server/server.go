@@ -146,6 +146,7 @@ type handlers struct {
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
 
+	now           func() time.Time
 	transfers     slots // of the content of objects
 	verifications slots // of trees
 }
@@ -158,7 +159,7 @@ func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	api.HandlerWithOptions(&handlers{
 		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
-		inspect: c.Inspector, verifications: make(slots, limits.Verifications), sealer: c.Sealer,
+		inspect: c.Inspector, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,

@@ -34,6 +34,7 @@ var bodies = map[string]string{
 	"createBranch":             `{"name":"dev","source":"main"}`,
 	"commit":                   `{"message":"m"}`,
 	"trySource":                `{"source":"s3://b/"}`,
+	"compareMetaRange":         `{"source":"s3://b/"}`,
 	"revertBranch":             `{"ref":"c2","parent_number":0}`,
 	"postStatsEvents":          `{"events":[]}`,
 	"resetBranch":              `{"type":"reset"}`,

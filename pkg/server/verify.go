@@ -6,7 +6,9 @@ import (
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/inspect"
 	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 )
@@ -14,22 +16,38 @@ import (
 // Inspector is what the server needs of *inspect.Inspector.
 type Inspector interface {
 	Verify(ctx context.Context, repository, id, after string) (iter.Seq2[metarange.Verified, error], error)
+	Compare(ctx context.Context, q inspect.Question) (inspect.Comparison, error)
 }
 
 // VerifyMetaRange answers a page of the ranges of a tree, each with what is wrong with its
 // file.
 func (h *handlers) VerifyMetaRange(w http.ResponseWriter, r *http.Request, repository, id string, params api.VerifyMetaRangeParams) {
 	h.serveList(w, r, params.Amount, perVerified, func(ctx context.Context, amount int) (any, error) {
-		if !h.verifications.tryAcquire() {
-			return nil, fault.TooMany("%d trees are being verified, the most at a time: try again", limits.Verifications)
+		release, err := h.mayVerify(ctx, r, repository, id)
+		if err != nil {
+			return nil, err
 		}
-		defer h.verifications.release()
+		defer release()
 		ranges, err := h.inspect.Verify(ctx, repository, id, params.After)
 		if err != nil {
 			return nil, err
 		}
 		return verifiedPage(ranges, amount, nearlyOver(ctx))
 	})
+}
+
+// mayVerify takes one of the slots for trees that are read as a whole, if the caller may read
+// the tree. Without a lakeFS server every caller may.
+func (h *handlers) mayVerify(ctx context.Context, r *http.Request, repository, id string) (release func(), err error) {
+	if h.gate != nil {
+		if err := h.gate.MayList(ctx, lakefs.Forward(r), repository, id); err != nil {
+			return nil, err
+		}
+	}
+	if !h.verifications.tryAcquire() {
+		return nil, fault.TooMany("%d trees are being verified, the most at a time: try again", limits.Verifications)
+	}
+	return h.verifications.release, nil
 }
 
 // verifiedPage returns the first ranges, at most amount, and fewer if over reports that the

@@ -61,6 +61,17 @@ func (m Mapping) Destination(key string) string {
 	return m.root + key[len(m.base):]
 }
 
+// Source is the inverse of Destination for a prefix: ok is false if no object of the path has
+// the destination.
+func (m Mapping) Source(destination string) (key string, ok bool) {
+	rest, ok := strings.CutPrefix(destination, m.root)
+	key = m.base + rest
+	return key, ok && strings.HasPrefix(key, m.uri.Key)
+}
+
+// Root returns what all destinations of a prefix start with; empty or ending in '/'.
+func (m Mapping) Root() string { return m.root }
+
 // becomesEmpty reports whether the destination key of the object is empty: the object is the
 // marker of the folder that the path names, and would become the root.
 func (m Mapping) becomesEmpty(key []byte) bool {

@@ -1,4 +1,5 @@
-// Package inspect reads the metaranges and ranges of repositories for people who examine them.
+// Package inspect reads the metaranges and ranges of repositories for people who examine them,
+// and compares them with their sources.
 package inspect
 
 import (
@@ -12,12 +13,20 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
 
 // Config is what an inspector works with. All fields are required.
 type Config struct {
-	Catalog *catalog.Catalog
-	Stores  objectstore.Opener
+	Repository  func(ctx context.Context, id string) (catalog.Repository, error)
+	Stores      objectstore.Opener
+	Buckets     Buckets                                                           // of the same stores
+	CheckSource func(ctx context.Context, source string) (objectstore.URI, error) // refuses what may not be imported
+}
+
+// Buckets opens buckets whose pages are listed one by one.
+type Buckets interface {
+	Trial(ctx context.Context, u objectstore.URI) (trial.Bucket, error)
 }
 
 // Inspector reads files. It may be used concurrently.
@@ -29,7 +38,16 @@ func New(cfg Config) *Inspector { return &Inspector{cfg} }
 // Verify verifies the ranges of a metarange of the repository that end after a key; see
 // metarange.Verify. The error is a fault.NotFound if there is no such repository or metarange.
 func (i *Inspector) Verify(ctx context.Context, repository, id, after string) (iter.Seq2[metarange.Verified, error], error) {
-	r, err := i.cfg.Catalog.Repository(ctx, repository)
+	files, err := i.files(ctx, repository, id)
+	if err != nil {
+		return nil, err
+	}
+	return metarange.Verify(ctx, files, id, after), nil
+}
+
+// files returns the files of a repository, which has the metarange.
+func (i *Inspector) files(ctx context.Context, repository, id string) (*namespace.Files, error) {
+	r, err := i.cfg.Repository(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -45,5 +63,5 @@ func (i *Inspector) Verify(ctx context.Context, repository, id, after string) (i
 	} else if err != nil {
 		return nil, err
 	}
-	return metarange.Verify(ctx, files, id, after), nil
+	return files, nil
 }

@@ -30,7 +30,7 @@ func TestVerify(t *testing.T) {
 	c := catalog.New(new(kvtest.Memory))
 	_, err = c.CreateRepository(t.Context(), catalog.Repository{ID: "repo", StorageNamespace: "s3://repo/ns", DefaultBranch: "main"})
 	expect.NoError(t, err)
-	i := inspect.New(inspect.Config{Catalog: c, Stores: memstore.Buckets{"repo": store}})
+	i := inspect.New(inspect.Config{Repository: c.Repository, Stores: memstore.Buckets{"repo": store}})
 
 	verify := func() (ranges int, count int64, faults int) {
 		all, err := i.Verify(t.Context(), "repo", tree.MetarangeID, "")
