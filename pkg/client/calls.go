@@ -51,6 +51,13 @@ func (c *Client) Verify(ctx context.Context, repository, metarange string, page 
 	return pages[api.VerifiedRange](ctx, c, page, []string{"repositories", repository, "metaranges", metarange, "verification"})
 }
 
+// Compare compares the next part of a tree with a source.
+func (c *Client) Compare(ctx context.Context, repository, metarange string, what api.ComparisonCreation) (api.Comparison, error) {
+	return ask[api.Comparison](ctx, c, call{
+		method: http.MethodPost, path: []string{"repositories", repository, "metaranges", metarange, "comparison"}, body: what,
+	})
+}
+
 // Commit returns the commit that ref points at.
 func (c *Client) Commit(ctx context.Context, repository, ref string) (api.Commit, error) {
 	return ask[api.Commit](ctx, c, call{method: http.MethodGet, path: []string{"repositories", repository, "commits", ref}})

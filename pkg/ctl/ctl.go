@@ -32,6 +32,7 @@ const (
 	Usage       ExitCode = 2   // the command line, the environment or the file is wrong
 	Canceled    ExitCode = 3   // the import was canceled
 	Unknown     ExitCode = 4   // the coordinator stopped answering; what was asked for may go on
+	Wrong       ExitCode = 5   // what was checked is not as it should be; Failed: it could not be checked
 	Interrupted ExitCode = 130 // the user interrupted the command; an import that was started goes on
 )
 
@@ -137,6 +138,7 @@ Exit codes:
     2  the command line, the environment or the file is wrong
     3  the import was canceled
     4  the coordinator stopped answering; what was asked for may go on
+    5  what was verified is not as it should be
   130  interrupted; an import that was started goes on`,
 		Version:       buildinfo.Version(),
 		SilenceErrors: true,

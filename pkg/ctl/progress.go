@@ -111,11 +111,16 @@ const (
 
 var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
-// redraw returns what a terminal of that width must be sent to show the line in place of
-// the previous one. It never reaches the last column, where terminals wrap.
+// redraw returns what a terminal of that width must be sent to show the progress at now.
 func (p *progress) redraw(now time.Time, frame, width int, color bool) string {
+	return redraw(p.line(now), p.lost != nil, frame, width, color)
+}
+
+// redraw returns what a terminal of that width must be sent to show a line in place of the
+// previous one. It never reaches the last column, where terminals wrap.
+func redraw(text string, warns bool, frame, width int, color bool) string {
 	head := string(spinner[frame%len(spinner)])
-	line := []rune(p.line(now))
+	line := []rune(text)
 	if room := max(width-3, 0); len(line) > room {
 		line = line[:room]
 	}
@@ -123,7 +128,7 @@ func (p *progress) redraw(now time.Time, frame, width int, color bool) string {
 		return clearLine + head + " " + string(line)
 	}
 	paint := ""
-	if p.lost != nil {
+	if warns {
 		paint = yellow
 	}
 	return clearLine + dim + head + plain + " " + paint + string(line) + plain
