@@ -156,14 +156,15 @@ var _ api.ServerInterface = (*handlers)(nil)
 // New returns the handler of the API, of /_health, /_ready and /metrics. It
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
-	mux := http.NewServeMux()
+	mux, receiver := http.NewServeMux(), newReceiver(c)
 	api.HandlerWithOptions(&handlers{
-		receiver: newReceiver(c), service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
+		receiver: receiver, service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
 		inspect: c.Inspector, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
+	receiver.refuseUnsupported(mux)
 	mux.HandleFunc("GET /_health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, struct{}{})
 	})

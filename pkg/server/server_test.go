@@ -117,7 +117,7 @@ func TestRouting(t *testing.T) {
 	const none = `{"message":"invalid API endpoint"}`
 	const method = `{"message":"method not allowed"}`
 	for _, x := range []exchange{
-		{"unknown endpoint", "GET", "/api/v1/auth/users", "", nil, 404, none},
+		{"unknown endpoint", "GET", "/api/v1/auth/none", "", nil, 404, none},
 		{"unknown path", "GET", "/", "", nil, 404, none},
 		{"below an endpoint", "GET", "/api/v1/repositories/lake/branches/main/import/x", "", nil, 404, none},
 		{"put", "PUT", importPath, "{}", nil, 405, method},

@@ -25,8 +25,8 @@ var lakectlCommands = []command{
 	{operation: "getObject", call: "fs cat", args: "$repo/main/data/a", prints: "^data/a$", notLakeFS: true},
 	{operation: "getObject", call: "fs download", args: "$repo/main/data/a $dir/a", prints: "download", notLakeFS: true},
 	{operation: "getObject", call: "local clone", args: "$repo/main/data/ $dir/clone", prints: "Successfully cloned"},
-	{operation: "uploadObject", call: "fs upload", args: "--source $file $repo/main/new", refused: "40"},
-	{operation: "deleteObject", call: "fs rm", args: "$repo/main/data/a", refused: "40"},
+	{operation: "uploadObject", call: "fs upload", args: "--source $file $repo/main/new", refused: "501"},
+	{operation: "deleteObject", call: "fs rm", args: "$repo/main/data/a", refused: "501"},
 
 	{operation: "createTag", call: "tag create", args: "$repo/v1 $repo/main", prints: "Created tag 'v1'"},
 	{operation: "listTags", call: "tag list", args: "$repo", prints: `v1\s+(?P<imported>[0-9a-f]{64})`},
@@ -50,9 +50,9 @@ var lakectlCommands = []command{
 	{operation: "importStart", call: "import", args: "--no-progress --from $source/more/ --to $repo/two/data/", prints: `Import of 1 object`},
 	{operation: "mergeIntoBranch, of branches that diverged", call: "merge", args: "$repo/main $repo/two", refused: "Conflict found."},
 	{operation: "revertBranch", call: "branch revert", args: "$repo/main $imported --yes", prints: "commit"},
-	{operation: "cherryPick", call: "cherry-pick", args: "$repo/$imported $repo/main", refused: "40"},
+	{operation: "cherryPick", call: "cherry-pick", args: "$repo/$imported $repo/main", refused: "501"},
 	{operation: "resetBranch", call: "branch reset", args: "$repo/main --yes"},
-	{operation: "dumpSubmit", call: "refs-dump", args: "$repo", refused: "40"},
+	{operation: "dumpSubmit", call: "refs-dump", args: "$repo", refused: "501"},
 }
 
 // lakectlDeletions are the last cases of lakectl.

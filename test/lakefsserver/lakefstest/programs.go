@@ -28,7 +28,7 @@ func Programs(ctx context.Context) (dir string, err error) {
 	return installed.Dir("lakefs@"+Version+"+webui", func(dir string) (err error) {
 		source := filepath.Join(dir, "source")
 		defer func() { err = errors.Join(err, os.RemoveAll(source)) }()
-		if err := download(ctx, source); err != nil {
+		if err := copySource(ctx, source); err != nil {
 			return err
 		}
 		if err := buildUI(ctx, filepath.Join(source, "webui")); err != nil {
@@ -67,17 +67,32 @@ func buildUI(ctx context.Context, dir string) error {
 	return installed.Run(build)
 }
 
-// download copies lakeFS's module to a directory.
-func download(ctx context.Context, dir string) error {
+// Schema returns the file that describes lakeFS's API.
+func Schema(ctx context.Context) (file string, err error) {
+	source, err := download(ctx)
+	return filepath.Join(source, "api", "swagger.yml"), err
+}
+
+// copySource copies lakeFS's module to a directory.
+func copySource(ctx context.Context, dir string) error {
+	source, err := download(ctx)
+	if err != nil {
+		return err
+	}
+	return os.CopyFS(dir, os.DirFS(source))
+}
+
+// download returns the directory of lakeFS's module.
+func download(ctx context.Context) (dir string, err error) {
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", lakeFS+"@"+Version)
 	cmd.Dir = os.TempDir() // in no module, whose requirements could matter
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
 	var module struct{ Dir string }
 	if err := json.Unmarshal(out, &module); err != nil {
-		return fmt.Errorf("%s: %w", cmd, err)
+		return "", fmt.Errorf("%s: %w", cmd, err)
 	}
-	return os.CopyFS(dir, os.DirFS(module.Dir))
+	return module.Dir, nil
 }
