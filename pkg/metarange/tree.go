@@ -45,15 +45,16 @@ func Open(ctx context.Context, files Opener, id string) (*Tree, error) {
 // Entries yields the entries whose keys are greater than after, in key order;
 // all of them if after is empty. An error is yielded last.
 func (t *Tree) Entries(ctx context.Context, after string) iter.Seq2[entry.Entry, error] {
-	return t.from(ctx, after+"\x00")
+	return t.from(ctx, after+"\x00", decodeEntry)
 }
 
 // Under yields the entries with the prefix whose keys are greater than after, in key order;
-// all with the prefix if after is empty. An error is yielded last.
+// all with the prefix if after is empty. Addresses may be relative to the storage namespace.
+// An error is yielded last.
 func (t *Tree) Under(ctx context.Context, prefix, after string) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
 		from, _ := start(prefix, after, "")
-		for e, err := range t.from(ctx, from) {
+		for e, err := range t.from(ctx, from, decodeObject) {
 			if err == nil && !strings.HasPrefix(e.Key, prefix) {
 				return
 			}
@@ -73,7 +74,7 @@ func (t *Tree) Stat(ctx context.Context, key string) (entry.Entry, error) {
 		if r.MinKey > key {
 			break
 		}
-		for e, err := range t.entries(ctx, r, key) {
+		for e, err := range t.entries(ctx, r, key, decodeEntry) {
 			if err != nil || e.Key == key {
 				return e, err
 			}
@@ -103,7 +104,7 @@ func (t *Tree) List(ctx context.Context, prefix, after, delimiter string, amount
 	from, seek := start(prefix, after, delimiter)
 	for seek {
 		seek = false
-		for e, err := range t.from(ctx, from) {
+		for e, err := range t.from(ctx, from, decodeEntry) {
 			if err != nil {
 				return nil, false, err
 			}
@@ -154,14 +155,14 @@ func commonPrefix(key, prefix, delimiter string) string {
 
 // from yields the entries whose keys are not less than first, in key order. An error is
 // yielded last.
-func (t *Tree) from(ctx context.Context, first string) iter.Seq2[entry.Entry, error] {
+func (t *Tree) from(ctx context.Context, first string, decode decoder) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
 		for r, err := range t.rangesFrom(ctx, first) {
 			if err != nil {
 				yield(entry.Entry{}, err)
 				return
 			}
-			for e, err := range t.entries(ctx, r, first) {
+			for e, err := range t.entries(ctx, r, first, decode) {
 				if !yield(e, err) || err != nil {
 					return
 				}
@@ -196,7 +197,7 @@ func (t *Tree) usedAt(key string) (partition.RangeMetadata, bool) {
 }
 
 // entries yields the entries of a range whose keys are not less than first, as from does.
-func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first string) iter.Seq2[entry.Entry, error] {
+func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first string, decode decoder) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
 		records, err := t.open(ctx, r)
 		if err != nil {
@@ -206,7 +207,7 @@ func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first str
 		for rec, err := range records.From(ctx, first) {
 			var e entry.Entry
 			if err == nil {
-				e, err = decodeEntry(rec, r)
+				e, err = decode(rec, r)
 			}
 			if err != nil {
 				yield(entry.Entry{}, fmt.Errorf("read range %s: %w", r.ID, err))
@@ -219,9 +220,22 @@ func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first str
 	}
 }
 
-// decodeEntry returns the entry that a record of a range holds.
+// decoder returns the entry that a record of a range holds.
+type decoder = func(table.Record, partition.RangeMetadata) (entry.Entry, error)
+
+// decodeEntry is a decoder of imported objects.
 func decodeEntry(rec table.Record, r partition.RangeMetadata) (entry.Entry, error) {
 	e, err := table.DecodeEntry(rec.Key, rec.Value)
+	return within(e, r, err)
+}
+
+// decodeObject is a decoder of all objects: their addresses may be relative.
+func decodeObject(rec table.Record, r partition.RangeMetadata) (entry.Entry, error) {
+	e, _, err := table.DecodeObject(rec.Key, rec.Value)
+	return within(e, r, err)
+}
+
+func within(e entry.Entry, r partition.RangeMetadata, err error) (entry.Entry, error) {
 	if err == nil && (e.Key < r.MinKey || e.Key > r.MaxKey) {
 		err = fmt.Errorf("%w: it holds %q, which is not from %q to %q", table.ErrCorrupt, e.Key, r.MinKey, r.MaxKey)
 	}

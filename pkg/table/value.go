@@ -24,7 +24,8 @@ const (
 	entryAddressType  = 6 // enum
 )
 
-// addressFull is the address type of an address that is a whole URI.
+// addressFull is the address type of an address that is a whole URI. That of lesser types is
+// relative to a storage namespace; those of type 0 are of an early lakeFS, and may be either.
 const addressFull = 2
 
 // Field numbers of the message Timestamp.
@@ -133,7 +134,18 @@ func AppendRangeValue(dst []byte, r partition.RangeMetadata) []byte {
 // address that is relative to a storage namespace, and ErrCorrupt for a value that cannot
 // be decoded.
 func DecodeEntry(key, value []byte) (entry.Entry, error) {
-	e := entry.Entry{Key: string(key), ModTime: time.Unix(0, 0).UTC()}
+	e, full, err := DecodeObject(key, value)
+	if err == nil && !full {
+		return entry.Entry{}, fmt.Errorf("decode entry %q: its address is relative: %w", key, errors.ErrUnsupported)
+	}
+	return e, err
+}
+
+// DecodeObject is DecodeEntry for records of any object. It reports whether the address is a
+// whole URI; otherwise it is relative to a storage namespace, as that of an object written
+// through lakeFS.
+func DecodeObject(key, value []byte) (e entry.Entry, full bool, err error) {
+	e = entry.Entry{Key: string(key), ModTime: time.Unix(0, 0).UTC()}
 	var addressType uint64
 	_, data, err := splitValue(value)
 	if err == nil {
@@ -153,13 +165,13 @@ func DecodeEntry(key, value []byte) (entry.Entry, error) {
 			return nil
 		})
 	}
+	if err == nil && addressType > addressFull {
+		err = fmt.Errorf("unknown address type %d", addressType)
+	}
 	if err != nil {
-		return entry.Entry{}, fmt.Errorf("decode entry %q: %w: %w", key, ErrCorrupt, err)
+		return entry.Entry{}, false, fmt.Errorf("decode entry %q: %w: %w", key, ErrCorrupt, err)
 	}
-	if addressType != addressFull {
-		return entry.Entry{}, fmt.Errorf("decode entry %q: address type %d: %w", key, addressType, errors.ErrUnsupported)
-	}
-	return e, nil
+	return e, addressType == addressFull, nil
 }
 
 // IdentityOf returns the identity in a range's record value. An undecodable value wraps

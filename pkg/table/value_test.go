@@ -70,6 +70,7 @@ func TestDecodeEntryWrittenThroughLakeFS(t *testing.T) {
 		{0, errors.ErrUnsupported}, // the default is not written
 		{1, errors.ErrUnsupported}, // relative to the storage namespace
 		{2, nil},
+		{3, table.ErrCorrupt},
 	}
 	for _, test := range tests {
 		var data []byte
@@ -85,6 +86,10 @@ func TestDecodeEntryWrittenThroughLakeFS(t *testing.T) {
 		want := entry.Entry{Key: "k", Address: "s3://b/k", ModTime: time.Unix(5, 0).UTC()}
 		if err == nil && got != want {
 			t.Errorf("decoded %+v, want %+v", got, want)
+		}
+		got, full, err := table.DecodeObject([]byte("k"), value("identity", string(data)))
+		if known := test.addressType < 3; known != (err == nil) || known && got != want || full != (test.addressType == 2) {
+			t.Errorf("address type %d: object %+v, full %t, %v", test.addressType, got, full, err)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type beside struct {
 	imports lakefstest.Repository // at the coordinator, as Admin
 }
 
-func newBeside(t *testing.T, c lakefstest.Config) *beside {
+func newBeside(t *testing.T, c lakefstest.Config, settings ...string) *beside {
 	t.Helper()
 	c.Blockstore = ceph
 	b := &beside{lakefs: lakefstest.Start(t, c), sources: namespaces(t)}
@@ -33,10 +33,10 @@ func newBeside(t *testing.T, c lakefstest.Config) *beside {
 	b.proxy = faultproxy.Start(t, b.lakefs.Endpoint)
 	b.repo = newRepository(t, b.lakefs, "repo")
 	var endpoint string
-	endpoint, b.process = runRangefleet(t, ceph.Endpoint,
+	endpoint, b.process = runRangefleet(t, ceph.Endpoint, append(settings,
 		"RANGEFLEET_CATALOG_KIND=lakefs", "RANGEFLEET_LAKEFS_URL="+b.proxy.URL,
 		"RANGEFLEET_LAKEFS_ACCESS_KEY_ID="+lakefstest.Admin.AccessKeyID, "RANGEFLEET_LAKEFS_SECRET_ACCESS_KEY="+lakefstest.Admin.SecretAccessKey,
-		"RANGEFLEET_SOURCES_ALLOW="+b.sources+",s3://"+strings.TrimPrefix(b.repo.Namespace, "s3://"))
+		"RANGEFLEET_SOURCES_ALLOW="+b.sources+",s3://"+strings.TrimPrefix(b.repo.Namespace, "s3://"))...)
 	b.imports = b.repo.As(endpoint, lakefstest.Admin)
 	return b
 }
