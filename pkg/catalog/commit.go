@@ -2,8 +2,6 @@ package catalog
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/ident"
@@ -13,15 +11,9 @@ import (
 // identity returns the commit's ID, 64 hex digits: the hash that lakeFS computes for a
 // commit, of all fields except ID and Generation.
 func (c Commit) identity() string {
-	var items []byte
-	for _, text := range []string{"commit:v1", c.Committer, c.Message, c.MetarangeID} {
-		items = ident.AppendString(items, text)
-	}
-	items = ident.AppendInt64(items, c.Created.Unix())
-	items = ident.AppendStringMap(items, c.Metadata)
-	parents := sha256.Sum256(ident.AppendStringSlice(nil, c.Parents))
-	id := sha256.Sum256(ident.AppendIdentity(items, parents[:]))
-	return hex.EncodeToString(id[:])
+	return ident.Commit{
+		Committer: c.Committer, Message: c.Message, MetarangeID: c.MetarangeID, Created: c.Created.Unix(), Metadata: c.Metadata, Parents: c.Parents,
+	}.ID()
 }
 
 // textSize returns the size of message and metadata in bytes.

@@ -202,7 +202,7 @@ func newServerFleet(t *testing.T, e entry.Entry) (*fleet, *fakeServer) {
 	f := fleetOn(t, queuetest.Start(t), new(kvtest.Memory), new(kvtest.Memory), memstore.Of([]entry.Entry{e}))
 	f.config.LakeFS = session
 	n := 0
-	f.config.NewBranch = func() string { n++; return fmt.Sprintf("rf-%d", n) }
+	f.config.Landings.NewName = func() string { n++; return fmt.Sprintf("rf-%d", n) }
 	return f, fake
 }
 

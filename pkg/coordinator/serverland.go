@@ -30,11 +30,11 @@ const (
 
 // serverLander lands an import on a branch of a lakeFS server, as pkg/landing decides.
 type serverLander struct {
-	imp       *importHandle
-	server    *lakefs.Session // of the service account
-	callers   *callers
-	trees     *treeMaker
-	newBranch func() string // returns a name for a hidden branch, unique and unguessable
+	imp      *importHandle
+	server   *lakefs.Session // of the service account
+	callers  *callers
+	trees    *treeMaker
+	landings landing.Config
 
 	attempt imports.Attempt // what the last tree was
 	dead    *landing.State  // of the record, if the last call of land saw that no try of it lands any more
@@ -51,7 +51,7 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 	}
 	l.dead = nil
 	lost := "" // why a step of the last try failed
-	for d := landing.Resume(from, l.newBranch); ; {
+	for d := landing.Resume(from, l.landings); ; {
 		a := d.Next()
 		switch {
 		case a.Kind == landing.Stop:
@@ -141,7 +141,9 @@ func (l *serverLander) perform(ctx context.Context, record imports.Record, a lan
 		l.sweep(ctx, record, a.Branches)
 		return landing.Outcome{}, nil
 	default:
-		return l.server.Perform(ctx, destinationOf(record), a)
+		to := destinationOf(record)
+		to.Created = l.attempt.Created.Unix()
+		return l.server.Perform(ctx, to, a)
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
+	"github.com/rangefleet/rangefleet/pkg/landing"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -36,13 +37,13 @@ import (
 )
 
 // Config is what a service works with. All fields are required but Requests, LakeFS,
-// NewBranch, Allowed, Namespaces and Markers.
+// Landings, Allowed, Namespaces and Markers.
 type Config struct {
 	State
 	Requests   State // the same state, for the calls of users' requests, which wait less for NATS; zero: State
 	Stores     objectstore.Chooser
 	LakeFS     *lakefs.Session   // the service account at the lakeFS server that keeps repositories; nil: they are in the catalog
-	NewBranch  func() string     // returns a name for a hidden branch there, unique and unguessable
+	Landings   landing.Config    // of imports there
 	SkipHooks  bool              // import there to branches with pre-commit hooks, which do not run
 	Trials     Trials            // of the same buckets; for TrySource alone
 	Breaks     partition.Breaks  // of the imports that this service starts
@@ -329,7 +330,7 @@ func (s *Service) newDriver(id string) *driver {
 func (s *Service) destination(imp *importHandle, trees *treeMaker) destination {
 	if s.cfg.LakeFS != nil {
 		return &serverLander{
-			imp: imp, server: s.cfg.LakeFS, callers: s.callers, trees: trees, newBranch: s.cfg.NewBranch,
+			imp: imp, server: s.cfg.LakeFS, callers: s.callers, trees: trees, landings: s.cfg.Landings,
 		}
 	}
 	return &catalogLander{imp: imp, catalog: s.cfg.Catalog, trees: trees}

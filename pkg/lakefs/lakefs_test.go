@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/landing"
 )
@@ -78,7 +79,8 @@ func TestOutcomes(t *testing.T) {
 		"exists":                 {landing.Create, []answer{said(409, "branch already exists")}, landing.Outcome{Result: landing.Refused}},
 		"creation lost":          {landing.Create, []answer{{}}, landing.Outcome{Result: landing.Lost}},
 		"written":                {landing.Write, []answer{{201, "{}"}}, landing.Outcome{}},
-		"protected":              {landing.Write, []answer{said(403, "cannot commit to protected branch")}, landing.Outcome{Result: landing.Refused}},
+		"protected":              {landing.Write, []answer{said(403, "cannot commit to protected branch")}, landing.Outcome{Result: landing.Refused, Reason: landing.Protected}},
+		"forbidden":              {landing.Write, []answer{said(403, "read-only repository")}, landing.Outcome{Result: landing.Refused}},
 		"merged":                 {landing.Merge, []answer{merged, head}, landing.Outcome{Commit: landing.Commit{ID: "m", Parent: "h"}}},
 		"merged, commit unread":  {landing.Merge, []answer{merged, said(404, "commit not found")}, landing.Outcome{Result: landing.Lost}},
 		"no JSON":                {landing.Merge, []answer{{200, "<html>"}}, landing.Outcome{Result: landing.Lost}},
@@ -110,6 +112,35 @@ func TestOutcomes(t *testing.T) {
 			got := requests()
 			if writes := len(got) - strings.Count(strings.Join(got, "\n"), "GET "); writes != 1 {
 				t.Errorf("the request was sent %d times: %q", writes, got)
+			}
+		})
+	}
+}
+
+// A commit that is stored by itself is the same however often the request is sent.
+func TestStore(t *testing.T) {
+	base, me := answer{200, `{"id":"h","parents":[],"generation":7}`}, answer{200, `{"user":{"id":"account"}}`}
+	id := ident.Commit{
+		Committer: "account", Message: "m", MetarangeID: "t", Created: 1000, Metadata: map[string]string{"k": "v", "rangefleet.landing": "rf-x"}, Parents: []string{"h"},
+	}.ID()
+	to := destination
+	to.Created = 1000
+	for name, c := range map[string]struct {
+		answers []answer
+		want    landing.Outcome
+	}{
+		"stored":         {[]answer{base, me, {204, ""}}, landing.Outcome{Commit: landing.Commit{ID: id}}},
+		"answer lost":    {[]answer{base, me, {}, said(409, "commit already exists: not unique")}, landing.Outcome{Commit: landing.Commit{ID: id}}},
+		"not permitted":  {[]answer{base, me, said(401, "not allowed to fs:CreateCommit")}, landing.Outcome{Result: landing.Refused}},
+		"base is gone":   {[]answer{said(404, "commit not found")}, landing.Outcome{Result: landing.Refused}},
+		"user is unread": {[]answer{base, {503, ""}}, landing.Outcome{Result: landing.Lost}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, _ := serve(t, c.answers...)
+			o, err := server.Perform(t.Context(), to, landing.Action{Kind: landing.Store, Branch: "rf-x", Base: "h", Metarange: "t"})
+			o.Text = ""
+			if err != nil || o != c.want {
+				t.Errorf("%+v, %v, want %+v", o, err, c.want)
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/landing"
 )
 
@@ -26,16 +27,19 @@ type Destination struct {
 	Repository, Branch string
 	Message            string
 	Metadata           map[string]string // without the mark
+	Created            int64             // seconds since 1970: of a commit that is stored by Store
 }
 
-// Perform performs one of the actions Create, Write, Merge, Delete, Fence and Find of a
+// Perform performs one of the actions Store, Create, Write, Merge, Delete, Fence and Find of a
 // landing. An error means that the outcome of Find is not known.
 func (s *Session) Perform(ctx context.Context, d Destination, a landing.Action) (landing.Outcome, error) {
 	switch a.Kind {
+	case landing.Store:
+		return s.storeCommit(ctx, d, a), nil
 	case landing.Create:
 		return outcome(createHidden(ctx, s, d, a)), nil
 	case landing.Write:
-		return outcome(s.writeTree(ctx, d, a)), nil
+		return s.writeTree(ctx, d, a), nil
 	case landing.Merge:
 		return s.merge(ctx, d, a), nil
 	case landing.Delete:
@@ -75,12 +79,44 @@ func createHidden(ctx context.Context, s *Session, d Destination, a landing.Acti
 
 // writeTree commits a metarange whose files are in the namespace. The commit may be empty,
 // because an import that changes nothing makes its commit, too.
-func (s *Session) writeTree(ctx context.Context, d Destination, a landing.Action) error {
-	return s.once(ctx, call{
+func (s *Session) writeTree(ctx context.Context, d Destination, a landing.Action) landing.Outcome {
+	err := s.once(ctx, call{
 		operation: "commit metarange", method: http.MethodPost,
 		path: repositoryPath(d.Repository, "branches", a.Branch, "commits"), query: url.Values{"source_metarange": {a.Metarange}},
 		body: map[string]any{"message": d.Message, "metadata": metadata(d, a), "allow_empty": true},
 	}, mergeWithin)
+	o := outcome(err)
+	if says(err, http.StatusForbidden, "protected branch") {
+		o.Reason = landing.Protected
+	}
+	return o
+}
+
+// storeCommit stores a commit of a metarange whose files are in the namespace. Such a commit
+// is unreachable until a branch is created at it, and is the same each time.
+func (s *Session) storeCommit(ctx context.Context, d Destination, a landing.Action) landing.Outcome {
+	base, err := s.Commit(ctx, d.Repository, a.Base)
+	if err != nil {
+		return outcome(err)
+	}
+	committer, err := s.user(ctx)
+	if err != nil {
+		return outcome(err)
+	}
+	c := ident.Commit{
+		Committer: committer, Message: d.Message, MetarangeID: a.Metarange, Created: d.Created, Metadata: metadata(d, a), Parents: []string{a.Base},
+	}
+	err = s.read(ctx, call{
+		operation: "store commit", method: http.MethodPost, path: repositoryPath(d.Repository, "commits"),
+		body: map[string]any{
+			"commit_id": c.ID(), "version": 1, "committer": c.Committer, "message": c.Message, "metarange_id": c.MetarangeID,
+			"creation_date": c.Created, "parents": c.Parents, "generation": base.Generation + 1, "metadata": c.Metadata,
+		},
+	})
+	if err != nil && !says(err, http.StatusConflict, "already exists") {
+		return outcome(err)
+	}
+	return landing.Outcome{Commit: landing.Commit{ID: c.ID()}}
 }
 
 // metadata returns the metadata of the commits of a try.

@@ -179,7 +179,7 @@ type call struct {
 	answer    any // a pointer that the JSON of a 2xx answer is read into, unless nil
 }
 
-// read performs a call that changes nothing, again if that may help.
+// read performs a call that may be repeated, again if that may help: most change nothing.
 func (s *Session) read(ctx context.Context, c call) error {
 	for attempt := 1; ; attempt++ {
 		err := s.once(ctx, c, readWithin)

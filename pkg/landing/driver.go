@@ -20,10 +20,15 @@ const (
 	// stored state is another one. Lost means that this is not known.
 	Record
 
+	// Store stores a commit of the tree Metarange on Base, which is on no branch. Done returns
+	// its ID. It may be repeated.
+	Store
+
 	// Create creates the hidden branch Branch at the commit Base. Its request is sent once.
 	Create
 
-	// Write commits the tree Metarange to Branch, on Base. Its request is sent once.
+	// Write commits the tree Metarange to Branch, on Base. Its request is sent once. Refused
+	// with Protected means that no commit to Branch is allowed.
 	Write
 
 	// Authorize checks that the caller of the import still may commit.
@@ -89,12 +94,13 @@ type Reason int
 
 // The reasons that a driver distinguishes.
 const (
-	Other    Reason = iota // the request itself: Outcome.Text has the server's words
-	NoSource               // the hidden branch does not exist
-	NoTarget               // the destination does not exist
-	NoChange               // the merge would change nothing
-	NotThere               // no commit has the mark
-	BaseGone               // the base is not in the history of the destination
+	Other     Reason = iota // the request itself: Outcome.Text has the server's words
+	NoSource                // the hidden branch does not exist
+	NoTarget                // the destination does not exist
+	NoChange                // the merge would change nothing
+	NotThere                // no commit has the mark
+	BaseGone                // the base is not in the history of the destination
+	Protected               // a pattern protects the hidden branch
 )
 
 // Outcome is what became of an action.
@@ -105,23 +111,32 @@ type Outcome struct {
 
 	Base, Metarange string // of Prepare
 	Unchanged       bool   // of Prepare: the tree is that of Base
-	Commit          Commit // of Merge and Find
+	Commit          Commit // of Merge and Find; of Store, its ID
+}
+
+// Config is how landings are performed.
+type Config struct {
+	// NewName returns a name for a hidden branch that nobody has used or can guess.
+	NewName func() string
+
+	// StoreCommits lets a landing whose hidden branch is protected store its commit. Else it fails.
+	StoreCommits bool
 }
 
 // Driver performs one landing. It is for one goroutine. Any number of drivers, in any
 // processes, may perform the same landing: at most one of them gets on.
 type Driver struct {
-	newName func() string
-	state   State // as it is stored
-	next    Action
-	merge   Outcome // of the try in Merging: Lost if it is not known
-	fenced  bool    // no merge of the try lands from now on
+	config    Config
+	state     State // as it is stored
+	next      Action
+	protected bool    // commits to hidden branches were refused
+	merge     Outcome // of the try in Merging: Lost if it is not known
+	fenced    bool    // no merge of the try lands from now on
 }
 
-// Resume returns a driver that goes on from a stored state. newName returns a name for a
-// hidden branch that nobody has used or can guess.
-func Resume(s State, newName func() string) *Driver {
-	d := &Driver{newName: newName, state: s}
+// Resume returns a driver that goes on from a stored state.
+func Resume(s State, c Config) *Driver {
+	d := &Driver{config: c, state: s}
 	d.resume()
 	return d
 }
@@ -158,8 +173,6 @@ func (d *Driver) begin() {
 
 func (d *Driver) record(s State) { d.next = Action{Kind: Record, From: d.state, State: s} }
 
-func (d *Driver) stop() { d.next = Action{Kind: Stop, State: d.state} }
-
 // remove begins to fence the merge of the try.
 func (d *Driver) remove() { d.next = Action{Kind: Delete, Branch: d.state.Try.Branch} }
 
@@ -175,6 +188,8 @@ func (d *Driver) Perform(o Outcome) {
 		d.prepared(o)
 	case Record:
 		d.recorded(o)
+	case Store:
+		d.stored(o)
 	case Create:
 		d.created(o)
 	case Write:
@@ -192,7 +207,7 @@ func (d *Driver) Perform(o Outcome) {
 	case Wait:
 		d.remove()
 	case Sweep:
-		d.stop()
+		d.next = Action{Kind: Stop, State: d.state}
 	}
 }
 
@@ -209,14 +224,14 @@ func (d *Driver) prepared(o Outcome) {
 		d.record(d.state.ended(Completed, ""))
 	default:
 		d.record(d.state.begun(Try{
-			Branch: d.newName(), Base: o.Base, Metarange: o.Metarange, Unchanged: o.Unchanged, Correction: correction,
+			Branch: d.config.NewName(), Base: o.Base, Metarange: o.Metarange, Unchanged: o.Unchanged, Correction: correction, Stored: d.protected,
 		}))
 	}
 }
 
 func (d *Driver) recorded(o Outcome) {
 	if o.Result != Done {
-		d.stop()
+		d.next = Action{Kind: Stop, State: d.state}
 		return
 	}
 	d.state, d.merge, d.fenced = d.next.State, Outcome{}, false
@@ -224,6 +239,8 @@ func (d *Driver) recorded(o Outcome) {
 	switch {
 	case t == nil:
 		d.resume()
+	case t.Phase == Preparing && t.Stored:
+		d.next = Action{Kind: Store, Branch: t.Branch, Base: t.Base, Metarange: t.Metarange, Correction: t.Correction}
 	case t.Phase == Preparing:
 		d.next = Action{Kind: Create, Branch: t.Branch, Base: t.Base}
 	default:
@@ -231,17 +248,39 @@ func (d *Driver) recorded(o Outcome) {
 	}
 }
 
-func (d *Driver) created(o Outcome) {
+func (d *Driver) stored(o Outcome) {
 	if d.goesOn(o) {
-		t := d.state.Try
-		d.next = Action{Kind: Write, Branch: t.Branch, Base: t.Base, Metarange: t.Metarange, Correction: t.Correction}
+		d.next = Action{Kind: Create, Branch: d.state.Try.Branch, Base: o.Commit.ID}
 	}
 }
 
-func (d *Driver) written(o Outcome) {
+func (d *Driver) created(o Outcome) {
 	if !d.goesOn(o) {
 		return
 	}
+	t := d.state.Try
+	if t.Stored {
+		d.ready()
+		return
+	}
+	d.next = Action{Kind: Write, Branch: t.Branch, Base: t.Base, Metarange: t.Metarange, Correction: t.Correction}
+}
+
+func (d *Driver) written(o Outcome) {
+	if o.Reason == Protected && d.config.StoreCommits && d.state.Tries < maxTries {
+		d.protected = true
+		t := *d.state.Try
+		t.Branch, t.Stored = d.config.NewName(), true
+		d.record(d.state.begun(t))
+		return
+	}
+	if d.goesOn(o) {
+		d.ready()
+	}
+}
+
+// ready goes on with a try whose tree is on its hidden branch.
+func (d *Driver) ready() {
 	if d.state.Try.Correction { // the import is on the destination already
 		d.record(d.state.merging())
 		return

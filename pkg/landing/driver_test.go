@@ -8,15 +8,18 @@ import (
 )
 
 var names = map[Kind]string{
-	Stop: "stop", Prepare: "prepare", Record: "record", Create: "create", Write: "write", Authorize: "authorize",
+	Stop: "stop", Prepare: "prepare", Record: "record", Store: "store", Create: "create", Write: "write", Authorize: "authorize",
 	Merge: "merge", Delete: "delete", Fence: "fence", Find: "find", Wait: "wait", Sweep: "sweep",
 }
+
+// config lets landings store their commits.
+var config = Config{NewName: func() string { return "rf-new" }, StoreCommits: true}
 
 // drive performs a landing from a state. outcomes are those of some actions, in order, by
 // their names. All others are done. It returns the actions and the last state.
 func drive(t *testing.T, s State, outcomes map[string][]Outcome) (actions string, last State) {
 	t.Helper()
-	d := Resume(s, func() string { return "rf-new" })
+	d := Resume(s, config)
 	var took []string
 	for len(took) < 100 {
 		a := d.Next()
@@ -103,6 +106,18 @@ func TestActions(t *testing.T) {
 			map[string][]Outcome{"prepare": {prepared("h", false)}, "authorize": {refused(Other)}},
 			"prepare record create write authorize record sweep stop", Failed, "words",
 		},
+		"the hidden branch is protected": {
+			map[string][]Outcome{"prepare": {prepared("h", false)}, "write": {refused(Protected)}, "merge": {made("m", "h")}},
+			"prepare record create write record store create authorize record merge record sweep stop", Completed, "",
+		},
+		"the hidden branch is protected, and a commit was between": {
+			map[string][]Outcome{"prepare": {prepared("h", false), prepared("m", false)}, "write": {refused(Protected)}, "merge": {made("m", "other"), made("c", "m")}},
+			"prepare record create write record store create authorize record merge record prepare record store create record merge record sweep stop", Completed, "",
+		},
+		"a commit is not stored": {
+			map[string][]Outcome{"prepare": {prepared("h", false)}, "write": {refused(Protected)}, "store": {refused(Other)}},
+			"prepare record create write record store record sweep stop", Failed, "words",
+		},
 		"another driver was faster": {
 			map[string][]Outcome{"prepare": {prepared("h", false)}, "record": {{}, refused(Other)}},
 			"prepare record create write authorize record stop", "", "",
@@ -114,6 +129,17 @@ func TestActions(t *testing.T) {
 				t.Errorf("%s\nended %q %q, want\n%s\nended %q %q", actions, last.End, last.Text, c.actions, c.end, c.text)
 			}
 		})
+	}
+}
+
+// A landing stores no commit that the configuration does not let it store.
+func TestAProtectedBranchIsRefused(t *testing.T) {
+	d := Resume(State{}, Config{NewName: config.NewName})
+	for _, o := range []Outcome{prepared("h", false), {}, {}, refused(Protected)} { // the record, the branch, the commit
+		d.Perform(o)
+	}
+	if a := d.Next(); a.Kind != Record || a.State.End != Failed || a.State.Text != "words" {
+		t.Errorf("%+v, want the landing to fail", a)
 	}
 }
 
@@ -134,6 +160,11 @@ func TestADriverUsesNoNameOfAnother(t *testing.T) {
 	if actions != begin+"record sweep stop" || !slices.Equal(last.Branches, []string{"rf-old", "rf-new"}) {
 		t.Errorf("%s with the branches %q, want a new try with a new branch", actions, last.Branches)
 	}
+	stored := State{}.begun(Try{Branch: "rf-old", Base: "h", Metarange: "t", Stored: true})
+	actions, _ = drive(t, stored, map[string][]Outcome{"prepare": {prepared("h", false)}, "merge": {made("m", "h")}})
+	if actions != begin+"record sweep stop" {
+		t.Errorf("%s, want a new try that commits to its branch", actions)
+	}
 	actions, _ = drive(t, s.merging(), map[string][]Outcome{"fence": {refused(NoSource)}, "find": {made("m", "h")}})
 	if want := "delete fence find record sweep stop"; actions != want {
 		t.Errorf("%s, want %s", actions, want)
@@ -147,7 +178,7 @@ func TestTriesAreBounded(t *testing.T) {
 	}
 	s := State{}
 	for range maxTries {
-		d := Resume(s, func() string { return "rf-new" })
+		d := Resume(s, config)
 		d.Perform(prepared("h", false))
 		s = d.Next().State
 	}

@@ -19,6 +19,13 @@
 // once. So a driver that takes over never goes on with the try of another one, and a name
 // whose creation was not confirmed is abandoned.
 //
+// # Protected branches
+//
+// A pattern that protects the hidden branch forbids commits to it, but neither to create it
+// nor to merge it. If the configuration allows that, the next try stores the commit by itself,
+// on no branch, and creates its hidden branch there. Such a commit is never merged by its ID:
+// nothing fences a merge whose source has no name to delete.
+//
 // # Corrections
 //
 // A commit between the head that the tree was computed on and the merge makes the merge a
@@ -46,6 +53,7 @@ type Try struct {
 	Metarange  string `json:"metarange"`            // ID of the tree
 	Unchanged  bool   `json:"unchanged,omitempty"`  // the tree is that of Base
 	Correction bool   `json:"correction,omitempty"` // it corrects Base, which landed the import
+	Stored     bool   `json:"stored,omitempty"`     // its commit is stored first, and its branch created there
 	Phase      Phase  `json:"phase"`
 }
 

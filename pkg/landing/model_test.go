@@ -34,17 +34,21 @@ type model struct {
 	gaveUp  bool
 	refused bool // the caller lost the permission
 	noFence bool // fences are answered without being performed
+	stores  bool // landings may store their commits
 	seen    map[string]int
 }
 
 func newModel(rng *rand.Rand, seen map[string]int) *model {
-	return &model{rng: rng, server: newServer(), seen: seen}
+	m := &model{rng: rng, server: newServer(), seen: seen}
+	m.server.protected, m.stores = m.chance(30), m.chance(70)
+	return m
 }
 
 func (m *model) chance(percent int) bool { return m.rng.IntN(100) < percent }
 
 func (m *model) resume() *process {
-	return &process{driver: Resume(m.store, func() string { m.names++; return "rf-" + strconv.Itoa(m.names) })}
+	newName := func() string { m.names++; return "rf-" + strconv.Itoa(m.names) }
+	return &process{driver: Resume(m.store, Config{NewName: newName, StoreCommits: m.stores})}
 }
 
 // lose returns whether a request is performed and whether its answer is lost. A request
@@ -74,12 +78,8 @@ func (m *model) step(p *process, percent int) {
 		p.driver.Perform(m.prepare(a))
 	case Record:
 		p.driver.Perform(m.record(a, percent))
-	case Create:
-		p.driver.Perform(m.request(percent, func() Outcome { return m.create(a) }))
-	case Write:
-		p.driver.Perform(m.request(percent, func() Outcome { return m.write(a) }))
-	case Delete:
-		p.driver.Perform(m.request(percent, func() Outcome { delete(m.server.branches, a.Branch); return Outcome{} }))
+	case Store, Create, Write, Delete:
+		p.driver.Perform(m.request(percent, func() Outcome { return m.server.perform(a) }))
 	case Authorize:
 		p.driver.Perform(m.authorize())
 	case Merge:
@@ -142,6 +142,9 @@ func (m *model) record(a Action, percent int) Outcome {
 		if !m.store.Equal(a.From) {
 			return Outcome{Result: Refused}
 		}
+		if t := a.From.Try; t != nil && t.Stored && a.State.Landed != nil {
+			m.seen["a stored commit landed"]++
+		}
 		m.store = a.State
 		return Outcome{}
 	}
@@ -152,23 +155,6 @@ func (m *model) record(a Action, percent int) Outcome {
 		return Outcome{Result: Lost}
 	}
 	return swap()
-}
-
-func (m *model) create(a Action) Outcome {
-	if m.server.branches[a.Branch] != nil {
-		return Outcome{Result: Refused, Text: "branch exists"}
-	}
-	m.server.branches[a.Branch] = &branch{head: a.Base}
-	return Outcome{}
-}
-
-func (m *model) write(a Action) Outcome {
-	b := m.server.branches[a.Branch]
-	if b == nil {
-		return Outcome{Result: Refused, Text: "branch not found"}
-	}
-	b.move(m.server.add(commit{parents: []string{b.head}, tree: m.server.commits[a.Metarange].tree}))
-	return Outcome{}
 }
 
 func (m *model) authorize() Outcome {
@@ -256,6 +242,8 @@ func (m *model) disturb(moves bool) {
 		m.store = canceled(m.store)
 	case n < 94:
 		m.userActs(moves)
+	case n < 95:
+		m.server.protected = !m.server.protected
 	}
 }
 
@@ -415,7 +403,7 @@ func TestLandsOnceWhateverHappens(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for _, want := range []string{"end completed", "end failed", "end canceled", "end unknown", "corrections", "find 0 0", "find 1 4"} {
+			for _, want := range []string{"end completed", "end failed", "end canceled", "end unknown", "corrections", "find 0 0", "find 1 4", "a stored commit landed"} {
 				if seen[want] == 0 {
 					t.Errorf("%q never happened, of %v", want, seen)
 				}

@@ -36,6 +36,8 @@ type server struct {
 	commits  map[string]*commit
 	branches map[string]*branch
 
+	protected bool // no commits to hidden branches
+
 	// resolvesOnce makes merges resolve their source only once. The real server resolves it
 	// again when it retries; without that there is no fence.
 	resolvesOnce bool
@@ -63,6 +65,28 @@ func (s *server) userCommits(changes tree) {
 	next := apply(s.commits[b.head].tree, changes)
 	b.move(s.add(commit{parents: []string{b.head}, tree: next, changes: changes}))
 	b.dirty = false
+}
+
+// perform performs an action that is one request: Store, Create, Write or Delete.
+func (s *server) perform(a Action) Outcome {
+	b := s.branches[a.Branch]
+	switch {
+	case a.Kind == Store:
+		return Outcome{Commit: Commit{ID: s.add(commit{parents: []string{a.Base}, tree: s.commits[a.Metarange].tree})}}
+	case a.Kind == Delete:
+		delete(s.branches, a.Branch)
+	case a.Kind == Create && b != nil:
+		return Outcome{Result: Refused, Text: "branch exists"}
+	case a.Kind == Create:
+		s.branches[a.Branch] = &branch{head: a.Base}
+	case b == nil:
+		return Outcome{Result: Refused, Text: "branch not found"}
+	case s.protected:
+		return Outcome{Result: Refused, Reason: Protected, Text: "protected branch"}
+	default:
+		b.move(s.add(commit{parents: []string{b.head}, tree: s.commits[a.Metarange].tree}))
+	}
+	return Outcome{}
 }
 
 func apply(t, changes tree) tree {

@@ -20,6 +20,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator/inspect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/landing"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
@@ -101,8 +102,9 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	service := coordinator.New(coordinator.Config{
 		State: coordinator.State{Backend: b.backend, Imports: b.imports, Catalog: cat}, Requests: requests, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
-		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, NewBranch: newBranch, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
-		Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
+		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
+		Landings: landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
+		Holder:   holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),

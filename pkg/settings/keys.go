@@ -182,6 +182,10 @@ var keys = []key{
 		func(s *Settings) value { return choice(&s.LakeFS.PrecommitHooks, hooksRefuse, HooksSkip) },
 	},
 	{
+		"lakefs.protected_branches", Coordinator, "what an import does if a pattern that protects branches on the lakeFS server covers its hidden branch rf-*, so that it cannot commit there: refuse, or store (the commit, by an internal operation of lakeFS, and create the branch at it)", "",
+		func(s *Settings) value { return choice(&s.LakeFS.ProtectedBranches, protectedRefuse, ProtectedStore) },
+	},
+	{
 		"sources.allow", Coordinator, "prefixes of the URIs that may be imported; empty: any s3://, and local:// within local.allowed", "",
 		func(s *Settings) value { return list{&s.Sources.Allow} },
 	},
@@ -240,7 +244,7 @@ func defaults(env map[string]string, procs int) Settings {
 		Workers: min(2*procs, 8),
 		S3:      S3{Region: "us-east-1", Listing: "auto", MaxLists: 96, Order: "sorted", PageKeys: 1000, PutChecksums: true},
 		Catalog: Catalog{Kind: catalogOwn},
-		LakeFS:  LakeFS{PrecommitHooks: hooksRefuse},
+		LakeFS:  LakeFS{PrecommitHooks: hooksRefuse, ProtectedBranches: protectedRefuse},
 		Imports: Imports{Markers: "skip"},
 		Ranges:  partition.DefaultBreaks,
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},

@@ -62,18 +62,25 @@ type Catalog struct {
 // LakeFS is the lakeFS server that keeps them if the kind is CatalogLakeFS, and the service
 // account there.
 type LakeFS struct {
-	URL             string // http or https, without a login
-	AccessKeyID     string
-	SecretAccessKey Secret
-	PrecommitHooks  string // hooksRefuse or HooksSkip
-	Proxy           bool   // hand all requests but those about imports to the server
-	HandBack        bool   // with Proxy: new imports, too
+	URL               string // http or https, without a login
+	AccessKeyID       string
+	SecretAccessKey   Secret
+	PrecommitHooks    string // hooksRefuse or HooksSkip
+	ProtectedBranches string // protectedRefuse or ProtectedStore
+	Proxy             bool   // hand all requests but those about imports to the server
+	HandBack          bool   // with Proxy: new imports, too
 }
 
 // What an import does on a branch with pre-commit hooks.
 const (
 	hooksRefuse = "refuse"
 	HooksSkip   = "skip"
+)
+
+// What an import does if its hidden branch is protected.
+const (
+	protectedRefuse = "refuse"
+	ProtectedStore  = "store"
 )
 
 // NATS says which NATS server holds the state of the fleet.

@@ -171,7 +171,7 @@ func TestFenceDoesNotStopAMergeOfACommitID(t *testing.T) {
 // neither to create nor to delete it.
 func TestFenceStopsAMergeOfABranchAtACommitRecord(t *testing.T) {
 	f := takeOff(t, func(t *testing.T, repo lakefstest.Repository, base lakefstest.Commit, metarange string) string {
-		protectAll(t, repo, base.ID)
+		protect(t, repo, "*", base.ID)
 		dropHidden(t, repo)
 		id := commitRecord(t, repo, base, metarange).Is(t, http.StatusNoContent, "").commit
 		repo.In(t, "POST", "/branches", object{"name": hidden, "source": id, "hidden": true}).Is(t, http.StatusCreated, "")

@@ -2,6 +2,7 @@ package lakefsserver_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"regexp"
@@ -27,6 +28,7 @@ type lander struct {
 	proxy  *faultproxy.Proxy
 	store  landing.State // the durable record
 	names  int
+	stores bool // store commits if the hidden branches are protected
 }
 
 func newLander(t *testing.T, repo lakefstest.Repository) *lander {
@@ -41,7 +43,8 @@ func newLander(t *testing.T, repo lakefstest.Repository) *lander {
 }
 
 func (l *lander) driver() *landing.Driver {
-	return landing.Resume(l.store, func() string { l.names++; return fmt.Sprintf("rf-%s-%d", l.repo.Name, l.names) })
+	newName := func() string { l.names++; return fmt.Sprintf("rf-%s-%d", l.repo.Name, l.names) }
+	return landing.Resume(l.store, landing.Config{NewName: newName, StoreCommits: l.stores})
 }
 
 // step performs the next action of a driver, and tells it the outcome unless it is killed
@@ -149,6 +152,14 @@ func TestAnImportLands(t *testing.T) {
 	}
 }
 
+// losses are the ways to lose the answer to a call.
+var losses = map[string]func(*faultproxy.Rule){
+	"performed":     func(r *faultproxy.Rule) { r.Lose = true },
+	"not-performed": func(r *faultproxy.Rule) { r.Refuse = true },
+	"locked":        func(r *faultproxy.Rule) { r.Status, r.Message = 500, "branch is currently locked, please retry" },
+	"too-many":      func(r *faultproxy.Rule) { r.Status = 429 },
+}
+
 // A call whose answer is lost is either performed or not, and the import lands once in both
 // cases.
 func TestAnImportLandsOnceWhateverAnswerIsLost(t *testing.T) {
@@ -159,12 +170,7 @@ func TestAnImportLandsOnceWhateverAnswerIsLost(t *testing.T) {
 		"merge":  {Method: mergeCall.Method, Path: mergeCall.Path, Nth: 1},
 		"delete": {Method: "DELETE", Path: regexp.MustCompile(`/branches/rf-`), Nth: 1},
 	} {
-		for how, lose := range map[string]func(*faultproxy.Rule){
-			"performed":     func(r *faultproxy.Rule) { r.Lose = true },
-			"not-performed": func(r *faultproxy.Rule) { r.Refuse = true },
-			"locked":        func(r *faultproxy.Rule) { r.Status, r.Message = 500, "branch is currently locked, please retry" },
-			"too-many":      func(r *faultproxy.Rule) { r.Status = 429 },
-		} {
+		for how, lose := range losses {
 			t.Run(name+"-"+how, func(t *testing.T) {
 				l := newLander(t, newRepository(t, server, name+"-"+how))
 				r := rule
@@ -221,39 +227,48 @@ func TestAnImportToADirtyBranchFails(t *testing.T) {
 	}
 }
 
-// landings is how many imports TestAnImportLandsOnceWhereverItsDriverIsKilled lands;
-// TEST_LANDINGS sets another number.
-const landings = 20
+// landingCount returns how many imports a test lands: the fallback, or TEST_LANDINGS.
+func landingCount(t *testing.T, fallback int) int {
+	t.Helper()
+	text, ok := os.LookupEnv("TEST_LANDINGS")
+	if !ok {
+		return fallback
+	}
+	count, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("TEST_LANDINGS: %v", err)
+	}
+	return count
+}
 
 // A driver that is killed before or after any of its actions is followed by another one, and
 // the import lands once.
 func TestAnImportLandsOnceWhereverItsDriverIsKilled(t *testing.T) {
-	count := landings
-	if text, ok := os.LookupEnv("TEST_LANDINGS"); ok {
-		var err error
-		if count, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("TEST_LANDINGS: %v", err)
-		}
-	}
 	server := lakefstest.Start(t, lakefstest.Config{Blockstore: ceph})
 	rng := seeded.Rand(t)
-	for i := range count {
+	for i := range landingCount(t, 20) {
 		l := newLander(t, newRepository(t, server, fmt.Sprintf("repo-%d", i)))
-		at := i % 9 // the actions until the landing is recorded
-		d := l.driver()
-		for n := 0; d.Next().Kind != landing.Stop; n++ {
-			if n == at || n > at && rng.IntN(10) == 0 {
-				if rng.IntN(2) == 0 {
-					l.step(t, d, true) // performed, but the driver does not live to see it
-				}
-				d = l.driver()
-				continue
-			}
-			l.step(t, d, false)
-		}
+		l.runKilled(t, rng, i%9) // the actions until the landing is recorded
 		l.wantLanded(t, 0, "data/a", "data/new", "other/c")
 		if t.Failed() {
 			t.Fatalf("the %d. landing", i)
 		}
+	}
+}
+
+// runKilled ends the landing by drivers that are killed: the first one before or after its
+// action number at, and later ones at random actions.
+func (l *lander) runKilled(t *testing.T, rng *rand.Rand, at int) {
+	t.Helper()
+	d := l.driver()
+	for n := 0; d.Next().Kind != landing.Stop; n++ {
+		if n == at || n > at && rng.IntN(10) == 0 {
+			if rng.IntN(2) == 0 {
+				l.step(t, d, true) // performed, but the driver does not live to see it
+			}
+			d = l.driver()
+			continue
+		}
+		l.step(t, d, false)
 	}
 }

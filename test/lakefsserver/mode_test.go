@@ -25,6 +25,7 @@ type beside struct {
 	imports lakefstest.Repository // at the coordinator, as Admin
 }
 
+// newBeside starts both, the coordinator with further settings.
 func newBeside(t *testing.T, c lakefstest.Config, settings ...string) *beside {
 	t.Helper()
 	c.Blockstore = ceph

@@ -1,8 +1,6 @@
 package lakefsserver_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"slices"
 	"strings"
@@ -98,7 +96,7 @@ func TestProtectionOfAllBranchesForbidsCommitsButNotMerges(t *testing.T) {
 	repo := start(t)
 	base := repo.Commit(t, repo.Head(t, "main"))
 	metarange := tree(t, repo, "main", []string{"data/new"}, nil)
-	protectAll(t, repo, base.ID)
+	protect(t, repo, "*", base.ID)
 	commitMetarange(t, repo, metarange).Is(t, http.StatusForbidden, "cannot commit to protected branch")
 	dropHidden(t, repo)
 
@@ -110,11 +108,12 @@ func TestProtectionOfAllBranchesForbidsCommitsButNotMerges(t *testing.T) {
 	}
 }
 
-// protectAll protects all branches, and returns once lakeFS no longer takes what it read of the
-// settings before for true: three seconds. It leaves the hidden branch at a base.
-func protectAll(t *testing.T, repo lakefstest.Repository, base string) {
+// protect protects the branches of a pattern, which the hidden branch is one of, and returns once
+// lakeFS no longer takes what it read of the settings before for true: three seconds. It leaves
+// the hidden branch at a base.
+func protect(t *testing.T, repo lakefstest.Repository, pattern, base string) {
 	t.Helper()
-	repo.In(t, "PUT", "/settings/branch_protection", []object{{"pattern": "*"}}).Is(t, http.StatusNoContent, "")
+	repo.In(t, "PUT", "/settings/branch_protection", []object{{"pattern": pattern}}).Is(t, http.StatusNoContent, "")
 	repo.In(t, "POST", "/branches", object{"name": hidden, "source": base, "hidden": true}).Is(t, http.StatusCreated, "")
 	expect.Eventually(t, "branches are protected", func() bool {
 		a := repo.In(t, "POST", "/branches/"+hidden+"/commits", object{"message": "of no change"})
@@ -139,14 +138,9 @@ func commitRecord(t *testing.T, repo lakefstest.Repository, base lakefstest.Comm
 	t.Helper()
 	const created = 1_700_000_000
 	metadata := map[string]string{"rangefleet.import": "x"}
-	var items []byte
-	for _, text := range []string{"commit:v1", "committer", "message", metarange} {
-		items = ident.AppendString(items, text)
-	}
-	items = ident.AppendStringMap(ident.AppendInt64(items, created), metadata)
-	parents := sha256.Sum256(ident.AppendStringSlice(nil, []string{base.ID}))
-	id := sha256.Sum256(ident.AppendIdentity(items, parents[:]))
-	commit := hex.EncodeToString(id[:])
+	commit := ident.Commit{
+		Committer: "committer", Message: "message", MetarangeID: metarange, Created: created, Metadata: metadata, Parents: []string{base.ID},
+	}.ID()
 	return record{repo.In(t, "POST", "/commits", object{
 		"commit_id": commit, "version": 1, "committer": "committer", "message": "message", "metarange_id": metarange,
 		"creation_date": created, "parents": []string{base.ID}, "generation": base.Generation + 1, "metadata": metadata,
