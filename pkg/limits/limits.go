@@ -30,6 +30,23 @@ const (
 	Ranges = 100_000
 )
 
+// Limits of names and of the file that says who may do what.
+const (
+	// Name is the length in bytes of the longest name of a user, group or policy.
+	Name = 128
+	// Issuer is the length in bytes of the longest issuer of an identity provider.
+	Issuer = 256
+	// AccessFile is the size in bytes of the file.
+	AccessFile = 1 << 20
+	// AccessItems is the number of policies in the file, and of groups, users and mappings.
+	AccessItems = 10_000
+	// Statements is the number of statements of a policy, and of actions and resources of a
+	// statement.
+	Statements = 1000
+	// Pattern is the length in bytes of the longest action or resource of a statement.
+	Pattern = 2048
+)
+
 // Limits of trials of sources.
 const (
 	Trials     = 2       // at a time in a process

@@ -1,0 +1,34 @@
+package access
+
+// admins is the group that may do everything.
+const admins = "Admins"
+
+// allAccess is the policy of admins.
+const allAccess = "AllAccess"
+
+// builtIn returns the policies that are always there: those that a new lakeFS server has, under
+// their names, and AllAccess.
+func builtIn() []policy {
+	everywhere := func(id string, actions ...string) policy {
+		return policy{id, []statement{{allow, actions, []string{"*"}}}}
+	}
+	return []policy{
+		everywhere(allAccess, "fs:*", "auth:*", "ci:*", "retention:*", "branches:*", "pr:*", "catalog:*"),
+		everywhere("FSFullAccess", "fs:*"),
+		everywhere("FSReadWriteAll", "fs:Read*", "fs:List*", "fs:WriteObject", "fs:DeleteObject", "fs:RevertBranch",
+			"fs:CreateBranch", "fs:CreateTag", "fs:DeleteBranch", "fs:DeleteTag", "fs:CreateCommit"),
+		everywhere("FSReadAll", "fs:List*", "fs:Read*"),
+		everywhere("RepoManagementFullAccess", "ci:*", "retention:*", "branches:*", "pr:*", "fs:ReadConfig"),
+		everywhere("RepoManagementReadAll", "ci:Read*", "retention:Get*", "branches:Get*", "pr:Read*", "pr:List*", "fs:ReadConfig"),
+		everywhere("PRReadWriteAll", "pr:*"),
+		everywhere("CatalogReadAll", "catalog:ListNamespaces", "catalog:GetNamespace", "catalog:ListTables",
+			"catalog:ReadTable", "catalog:ListViews", "catalog:ReadView"),
+		everywhere("CatalogReadWriteAll", "catalog:*"),
+		everywhere("AuthFullAccess", "auth:*"),
+		{"AuthManageOwnCredentials", []statement{{
+			effect:    allow,
+			actions:   []string{"auth:CreateCredentials", "auth:DeleteCredentials", "auth:ListCredentials", "auth:ReadCredentials"},
+			resources: []string{"arn:lakefs:auth:::user/" + userVariable},
+		}}},
+	}
+}

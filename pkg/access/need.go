@@ -1,0 +1,81 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/fault"
+)
+
+// Need is what a caller must be allowed to do: actions on resources, all of them. The zero value
+// is nothing, which every caller may do.
+type Need struct{ parts []part }
+
+type part struct {
+	action Action
+	on     Resource
+}
+
+// On is the need to do something to a resource.
+func On(a Action, r Resource) Need { return Need{[]part{{a, r}}} }
+
+// All is the need for all of the given ones.
+func All(needs ...Need) Need {
+	var all Need
+	for _, n := range needs {
+		all.parts = append(all.parts, n.parts...)
+	}
+	return all
+}
+
+// Grants are what one caller may do. The zero value is nothing.
+type Grants struct{ rules []rule }
+
+// Check returns a fault.Denied with the message of lakeFS if a need is denied, or is not allowed.
+// The message names the actions, but neither resources nor policies.
+func (g Grants) Check(n Need) error {
+	var denied, missing []string
+	for _, p := range n.parts {
+		switch g.effect(p) {
+		case allow:
+		case deny:
+			denied = append(denied, string(p.action))
+		default:
+			missing = append(missing, string(p.action))
+		}
+	}
+	switch {
+	case len(denied) > 0:
+		return fault.Deny("insufficient permissions: denied permission to %s", list(denied))
+	case len(missing) > 0:
+		return fault.Deny("insufficient permissions: not allowed to %s", list(missing))
+	}
+	return nil
+}
+
+// effect returns what the rules say together.
+func (g Grants) effect(p part) (e effect) {
+	if !p.on.valid() {
+		return deny
+	}
+	for _, r := range g.rules {
+		switch r.on(p.action, p.on) {
+		case deny:
+			return deny
+		case allow:
+			e = allow
+		}
+	}
+	return e
+}
+
+// list separates different actions by commas, in the order of the needs.
+func list(actions []string) string {
+	var distinct []string
+	for _, a := range actions {
+		if !slices.Contains(distinct, a) {
+			distinct = append(distinct, a)
+		}
+	}
+	return strings.Join(distinct, ",")
+}
