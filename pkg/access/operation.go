@@ -1,0 +1,151 @@
+package access
+
+// Request holds the parts of a request that its needs depend on. An operation ignores parts that
+// it has no use for.
+type Request struct {
+	Repository string
+	Branch     string // that is read or written; of a log: the ref
+	Tag        string
+	Key        string // of an object
+	Namespace  string // of a new repository, as it is stored
+	Paths      []Path // of an import, or of a source that is tested
+	// Tree says that a commit gets the tree of a metarange, and so replaces all objects.
+	Tree bool
+}
+
+// Path is a path of an import.
+type Path struct {
+	Source      string // URI, in the form in which it is listed
+	Destination string // key
+	Prefix      bool   // the source is all keys that start with it, not one object
+}
+
+// NeedOf returns what a request for an operation needs; ok is false if there is no such operation
+// that needs credentials. Operations are named as in api/openapi.yaml.
+func NeedOf(operation string, r Request) (n Need, ok bool) {
+	o, ok := operations[operation]
+	return o.request.of(r), ok
+}
+
+// NeedOfResult returns what is needed to see a result of an operation that lists. Repository and
+// branch are those of the result.
+func NeedOfResult(operation string, r Request) (n Need, ok bool) {
+	o, ok := operations[operation]
+	return o.result.of(r), ok
+}
+
+// operation is what an operation of the API needs.
+type operation struct {
+	request needs
+	result  needs // to see a result, in a list
+}
+
+// needs are actions on places.
+type needs []need
+
+type need struct {
+	action Action
+	on     place
+}
+
+func (all needs) of(r Request) (n Need) {
+	for _, one := range all {
+		for _, resource := range one.on.of(r) {
+			n.parts = append(n.parts, part{one.action, resource})
+		}
+	}
+	return n
+}
+
+// place is what resources a request names.
+type place struct {
+	name string // resource of an ARN, for the documentation
+	of   func(Request) []Resource
+}
+
+func one(name string, of func(Request) Resource) place {
+	return place{name, func(r Request) []Resource { return []Resource{of(r)} }}
+}
+
+// paths returns a place that has a resource for every path of an import.
+func paths(name string, of func(Request, Path) Resource) place {
+	return place{name, func(r Request) (all []Resource) {
+		for _, p := range r.Paths {
+			all = append(all, of(r, p))
+		}
+		return all
+	}}
+}
+
+var (
+	onEverything = one("`*`", func(Request) Resource { return Everything() })
+	onAnything   = one("any resource", func(Request) Resource { return Anything() })
+	onRepository = one("`arn:lakefs:fs:::repository/R`", func(r Request) Resource { return Repository(r.Repository) })
+	onBranch     = one("`arn:lakefs:fs:::repository/R/branch/B`", func(r Request) Resource { return Branch(r.Repository, r.Branch) })
+	onTag        = one("`arn:lakefs:fs:::repository/R/tag/T`", func(r Request) Resource { return Tag(r.Repository, r.Tag) })
+	onObject     = one("`arn:lakefs:fs:::repository/R/object/KEY`", func(r Request) Resource { return Object(r.Repository, r.Key) })
+	onNamespace  = one("`arn:lakefs:fs:::namespace/URI`", func(r Request) Resource { return Namespace(r.Namespace) })
+
+	onSources      = paths("`arn:lakefs:fs:::namespace/URI` of each source", func(_ Request, p Path) Resource { return Source(p.Source, p.Prefix) })
+	onDestinations = paths("`arn:lakefs:fs:::repository/R/object/KEY` of each destination", func(r Request, p Path) Resource {
+		return Destination(r.Repository, p.Destination, p.Prefix)
+	})
+	onTree = place{"`arn:lakefs:fs:::repository/R/object/` and all below, with `source_metarange`", func(r Request) []Resource {
+		if !r.Tree {
+			return nil
+		}
+		return []Resource{Destination(r.Repository, "", true)}
+	}}
+)
+
+// operations are those of api/openapi.yaml that need credentials. They need what they need in
+// lakeFS, if it has them.
+var operations = map[string]operation{
+	"importStart":     {request: needs{{WriteObject, onBranch}, {CreateCommit, onBranch}, {ImportFromStorage, onSources}, {WriteObject, onDestinations}}},
+	"importStatus":    {request: needs{{ReadBranch, onBranch}}},
+	"importCancel":    {request: needs{{ImportCancel, onBranch}}},
+	"listImports":     {result: needs{{ReadBranch, onBranch}}},
+	"trySource":       {request: needs{{ImportFromStorage, onSources}}},
+	"ingestRange":     {request: needs{{ImportFromStorage, onSources}, {WriteObject, onDestinations}}},
+	"createMetaRange": {request: needs{{CreateMetaRange, onRepository}}},
+	"verifyMetaRange": {request: needs{{ListObjects, onRepository}, {ReadRepository, onRepository}}},
+
+	"listRepositories":         {request: needs{{ListRepositories, onAnything}}, result: needs{{ListRepositories, onRepository}}},
+	"createRepository":         {request: needs{{CreateRepository, onRepository}, {AttachStorageNamespace, onNamespace}}},
+	"getRepository":            {request: needs{{ReadRepository, onRepository}}},
+	"deleteRepository":         {request: needs{{DeleteRepository, onRepository}}},
+	"getRepositoryMetadata":    {request: needs{{ReadRepository, onRepository}}},
+	"setRepositoryMetadata":    {request: needs{{UpdateRepository, onRepository}}},
+	"deleteRepositoryMetadata": {request: needs{{UpdateRepository, onRepository}}},
+
+	"listBranches":    {request: needs{{ListBranches, onRepository}}},
+	"createBranch":    {request: needs{{CreateBranch, onBranch}}},
+	"getBranch":       {request: needs{{ReadBranch, onBranch}}},
+	"deleteBranch":    {request: needs{{DeleteBranch, onBranch}}},
+	"resetBranch":     {request: needs{{RevertBranch, onBranch}}},
+	"hardResetBranch": {request: needs{{RevertBranch, onBranch}}},
+	"revertBranch":    {request: needs{{RevertBranch, onBranch}}},
+	"diffBranch":      {request: needs{{ListObjects, onRepository}}},
+	"mergeIntoBranch": {request: needs{{CreateCommit, onBranch}}},
+	"findMergeBase":   {request: needs{{ListCommits, onRepository}}},
+
+	"commit":     {request: needs{{CreateCommit, onBranch}, {WriteObject, onTree}}},
+	"getCommit":  {request: needs{{ReadCommit, onRepository}}},
+	"logCommits": {request: needs{{ReadBranch, onBranch}}},
+	"listTags":   {request: needs{{ListTags, onRepository}}},
+	"createTag":  {request: needs{{CreateTag, onTag}}},
+	"getTag":     {request: needs{{ReadTag, onTag}}},
+	"deleteTag":  {request: needs{{DeleteTag, onTag}}},
+
+	"listObjects": {request: needs{{ListObjects, onRepository}}},
+	"statObject":  {request: needs{{ReadObject, onObject}}},
+	"getObject":   {request: needs{{ReadObject, onObject}}},
+	"headObject":  {request: needs{{ReadObject, onObject}}},
+	"diffRefs":    {request: needs{{ListObjects, onRepository}}},
+
+	"getStorageConfig": {request: needs{{ReadConfig, onEverything}}},
+	"getConfig":        {},
+	"getLakeFSVersion": {},
+	"getCurrentUser":   {},
+	"postStatsEvents":  {},
+}
