@@ -22,6 +22,7 @@ import (
 const (
 	lakeFSConnections = 64 // that are kept open
 	lakeFSDial        = 5 * time.Second
+	lakeFSContinue    = time.Second // to answer Expect: 100-continue, before the body is sent anyway
 )
 
 // lakeFS is what a coordinator uses of a lakeFS server. All is nil if repositories are in the
@@ -38,12 +39,13 @@ func (b *base) lakeFS() (l lakeFS, err error) {
 	}
 	s := b.Settings.LakeFS
 	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: lakeFSDial}).DialContext,
-		TLSHandshakeTimeout: lakeFSDial,
-		MaxIdleConnsPerHost: lakeFSConnections,
-		IdleConnTimeout:     time.Minute,
-		DisableCompression:  true, // answers are passed on as they are
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: lakeFSDial}).DialContext,
+		TLSHandshakeTimeout:   lakeFSDial,
+		MaxIdleConnsPerHost:   lakeFSConnections,
+		IdleConnTimeout:       time.Minute,
+		DisableCompression:    true, // answers are passed on as they are
+		ExpectContinueTimeout: lakeFSContinue,
 	}
 	config := lakefs.Config{URL: s.URL, Transport: transport, Registerer: b.registry}
 	if l.account, err = lakefs.Open(config, lakefs.Keys(s.AccessKeyID, s.SecretAccessKey.Reveal())); err != nil {

@@ -33,7 +33,7 @@ const loopHeader = "X-Rangefleet-Proxy"
 // ProxyConfig is what a proxy is made of. All fields are required.
 type ProxyConfig struct {
 	Target     *url.URL          // of the lakeFS server
-	Transport  http.RoundTripper // must not compress
+	Transport  http.RoundTripper // must not compress, and must heed Expect: 100-continue
 	ID         string            // of this proxy, unique
 	HandBack   bool              // new imports go to the lakeFS server, too
 	Registerer prometheus.Registerer

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,9 +15,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/server"
 )
@@ -37,7 +40,7 @@ func newProxied(t *testing.T, theirs http.HandlerFunc, change func(*server.Proxy
 		t.Fatal(err)
 	}
 	p := &proxied{direct: target.URL, config: server.ProxyConfig{
-		Target: u, Transport: &http.Transport{DisableCompression: true}, ID: "this", Registerer: prometheus.NewRegistry(),
+		Target: u, Transport: &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}, ID: "this", Registerer: prometheus.NewRegistry(),
 	}}
 	if change != nil {
 		change(&p.config)
@@ -205,6 +208,37 @@ func TestProxyStreams(t *testing.T) {
 	close(more)
 	if !lines.Scan() || lines.Text() != "last" {
 		t.Errorf("the last line is %q", lines.Text())
+	}
+}
+
+// A client that asks first sends its body only if the server wants it.
+func TestProxyAsksBeforeItSendsABody(t *testing.T) {
+	p := newProxied(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/refused" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	}, nil)
+	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
+	defer client.CloseIdleConnections()
+	for path, want := range map[string]string{"/refused": "403  not sent", "/": "200 1000000 sent"} {
+		body := strings.NewReader(strings.Repeat("x", 1_000_000))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, p.url+path, body)
+		expect.NoError(t, err)
+		req.Header.Set("Expect", "100-continue")
+		resp, err := client.Do(req)
+		expect.NoError(t, err)
+		text, err := io.ReadAll(resp.Body)
+		expect.NoError(t, errors.Join(err, resp.Body.Close()))
+		sent := "sent"
+		if body.Len() == 1_000_000 {
+			sent = "not sent"
+		}
+		if got := fmt.Sprint(resp.StatusCode, " ", string(text), " ", sent); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
 	}
 }
 
