@@ -747,6 +747,13 @@ type RefList struct {
 	Results    []Ref      `json:"results"`
 }
 
+// RefsDump The metaranges that hold the refs of a repository.
+type RefsDump struct {
+	BranchesMetaRangeID string `json:"branches_meta_range_id"`
+	CommitsMetaRangeID  string `json:"commits_meta_range_id"`
+	TagsMetaRangeID     string `json:"tags_meta_range_id"`
+}
+
 // Repository defines model for Repository.
 type Repository struct {
 	// CreationDate seconds since the Unix epoch
@@ -778,6 +785,19 @@ type RepositoryCreation struct {
 	//
 	// Example: s3://example-bucket/namespace
 	StorageNamespace string `json:"storage_namespace"`
+}
+
+// RepositoryDumpStatus defines model for RepositoryDumpStatus.
+type RepositoryDumpStatus struct {
+	// Done true
+	Done bool   `json:"done"`
+	ID   string `json:"id"`
+
+	// Refs The metaranges that hold the refs of a repository.
+	Refs RefsDump `json:"refs,omitempty,omitzero"`
+
+	// UpdateTime when the dump was made
+	UpdateTime time.Time `json:"update_time"`
 }
 
 // RepositoryList defines model for RepositoryList.
@@ -1031,6 +1051,11 @@ type TagCreation struct {
 	Ref string `json:"ref"`
 }
 
+// TaskInfo defines model for TaskInfo.
+type TaskInfo struct {
+	ID string `json:"id"`
+}
+
 // UIConfig empty, since there is no user interface
 type UIConfig = map[string]interface{}
 
@@ -1253,6 +1278,12 @@ type ImportStatusParams struct {
 // ImportStartJSONBody defines parameters for ImportStart.
 type ImportStartJSONBody struct {
 	union json.RawMessage
+}
+
+// DumpStatusParams defines parameters for DumpStatus.
+type DumpStatusParams struct {
+	// TaskID the id that dumpSubmit answered
+	TaskID string `form:"task_id" json:"task_id"`
 }
 
 // VerifyMetaRangeParams defines parameters for VerifyMetaRange.
@@ -1581,6 +1612,12 @@ type ServerInterface interface {
 	// GetCommit get commit
 	// (GET /repositories/{repository}/commits/{commitId})
 	GetCommit(w http.ResponseWriter, r *http.Request, repository RepositoryName, commitID string)
+	// DumpStatus get the result of a dump
+	// (GET /repositories/{repository}/dump)
+	DumpStatus(w http.ResponseWriter, r *http.Request, repository RepositoryName, params DumpStatusParams)
+	// DumpSubmit dump the refs of a repository
+	// (POST /repositories/{repository}/dump)
+	DumpSubmit(w http.ResponseWriter, r *http.Request, repository RepositoryName)
 	// DeleteRepositoryMetadata delete repository metadata
 	// (DELETE /repositories/{repository}/metadata)
 	DeleteRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository RepositoryName)
@@ -1596,6 +1633,11 @@ type ServerInterface interface {
 	// VerifyMetaRange verify the files of a tree
 	// (GET /repositories/{repository}/metaranges/{metarange}/verification)
 	VerifyMetaRange(w http.ResponseWriter, r *http.Request, repository RepositoryName, metarange string, params VerifyMetaRangeParams)
+	// DumpRefs dump the refs of a repository, and answer the result
+	// (PUT /repositories/{repository}/refs/dump)
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	DumpRefs(w http.ResponseWriter, r *http.Request, repository RepositoryName)
 	// DiffRefs diff references
 	// (GET /repositories/{repository}/refs/{leftRef}/diff/{rightRef})
 	DiffRefs(w http.ResponseWriter, r *http.Request, repository RepositoryName, leftRef string, rightRef string, params DiffRefsParams)
@@ -2651,6 +2693,74 @@ func (siw *ServerInterfaceWrapper) GetCommit(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// DumpStatus operation middleware
+func (siw *ServerInterfaceWrapper) DumpStatus(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DumpStatusParams
+
+	// ------------- Required query parameter "task_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "task_id", r.URL.Query(), &params.TaskID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "task_id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "task_id", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DumpStatus(w, r, repository, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DumpSubmit operation middleware
+func (siw *ServerInterfaceWrapper) DumpSubmit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DumpSubmit(w, r, repository)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DeleteRepositoryMetadata operation middleware
 func (siw *ServerInterfaceWrapper) DeleteRepositoryMetadata(w http.ResponseWriter, r *http.Request) {
 
@@ -2819,6 +2929,32 @@ func (siw *ServerInterfaceWrapper) VerifyMetaRange(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.VerifyMetaRange(w, r, repository, metarange, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DumpRefs operation middleware
+func (siw *ServerInterfaceWrapper) DumpRefs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "repository" -------------
+	var repository RepositoryName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repository", r.PathValue("repository"), &repository, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repository", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DumpRefs(w, r, repository)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3936,6 +4072,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}/metadata", wrapper.DeleteRepositoryMetadata)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/metadata", wrapper.GetRepositoryMetadata)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/metadata", wrapper.SetRepositoryMetadata)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/dump", wrapper.DumpStatus)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/dump", wrapper.DumpSubmit)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/repositories/{repository}/refs/dump", wrapper.DumpRefs)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.ListBranches)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/repositories/{repository}/branches", wrapper.CreateBranch)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/repositories/{repository}/branches/{branch}", wrapper.DeleteBranch)

@@ -1,5 +1,6 @@
 // Package namespace stores the range and metarange files of a repository in its storage
-// namespace: one file for each content ID, at <storage namespace>/_lakefs/<id>.
+// namespace: one file for each content ID, at <storage namespace>/_lakefs/<id>, and the
+// manifest of a dump of refs.
 package namespace
 
 import (
@@ -77,6 +78,15 @@ func (f *Files) Put(ctx context.Context, id string, data []byte, sum objectstore
 		return err
 	}
 	return f.store.Put(ctx, uri.Key, data, sum)
+}
+
+// manifest is the name that lakeFS gives the manifest of a dump of refs.
+const manifest = "refs_manifest.json"
+
+// PutManifest is Put of the manifest of a dump of refs, and replaces an earlier one. No ID is
+// its name.
+func (f *Files) PutManifest(ctx context.Context, data []byte, sum objectstore.Sum) error {
+	return f.store.Put(ctx, f.prefix.Join(manifest).Key, data, sum)
 }
 
 // uri returns the URI of a file. IDs may come from requests, so nothing but an ID may become

@@ -18,6 +18,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/edit"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/inspect"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/refdump"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/landing"
@@ -113,7 +114,8 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Inspector: inspect.New(inspect.Config{
 			Repository: lake.repository(requests.Catalog.Repository), Stores: b.stores, Buckets: b.stores, CheckSource: coordinator.SourceCheck(service),
 		}),
-		Auth: pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Dumper: refdump.New(refdump.Config{Catalog: requests.Catalog, Stores: b.stores, Log: b.Log}),
+		Auth:   pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Reserved: b.buffers.Hold, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,

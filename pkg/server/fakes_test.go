@@ -27,6 +27,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/edit"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/inspect"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/refdump"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -232,6 +233,14 @@ func (f *fakeImports) Newest(_ context.Context, after string) iter.Seq2[imports.
 	}
 }
 
+// fakeDumper dumps a repository.
+type fakeDumper struct{ err error }
+
+func (d fakeDumper) Dump(ctx context.Context, repository string) (refdump.Dump, error) {
+	_, err := fakeCatalog{}.Repository(ctx, repository)
+	return refdump.Dump{Branches: "b1", Tags: "t1", Commits: "c1"}, errors.Join(err, d.err)
+}
+
 // fakeInspector has one tree, of one range for each key.
 type fakeInspector struct{}
 
@@ -370,6 +379,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 		Imports:      f.imports,
 		Differ:       f.service,
 		Inspector:    fakeInspector{},
+		Dumper:       fakeDumper{},
 		Auth:         oneUser{},
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),

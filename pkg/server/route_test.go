@@ -43,7 +43,7 @@ func TestAllow(t *testing.T) {
 	})
 	for target, methods := range want {
 		if strings.Contains(target, "ranges?") { // there may be a branch of that name
-			methods = append(methods, want["/api/v1/repositories/lake/branches/main?path=a&ref=a"]...)
+			methods = append(methods, want["/api/v1/repositories/lake/branches/main?path=a&ref=a&task_id=a"]...)
 		}
 		slices.Sort(methods)
 		methods = slices.Compact(methods)

@@ -112,6 +112,7 @@ type Config struct {
 	Imports      Imports
 	Differ       Differ
 	Inspector    Inspector
+	Dumper       Dumper
 	Auth         Authenticator
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
@@ -142,6 +143,7 @@ type handlers struct {
 	imports  Imports
 	differ   Differ
 	inspect  Inspector
+	dumper   Dumper
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
@@ -159,7 +161,7 @@ func New(c Config) http.Handler {
 	mux, receiver := http.NewServeMux(), newReceiver(c)
 	api.HandlerWithOptions(&handlers{
 		receiver: receiver, service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
-		inspect: c.Inspector, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
+		inspect: c.Inspector, dumper: c.Dumper, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,

@@ -65,7 +65,7 @@ func operations(t *testing.T, f func(id, method, target, body string)) {
 			if method == "parameters" || node.Decode(&op) != nil || op.Security != nil {
 				continue
 			}
-			f(op.OperationID, strings.ToUpper(method), "/api/v1"+names.Replace(path)+"?path=a&ref=a", bodies[op.OperationID])
+			f(op.OperationID, strings.ToUpper(method), "/api/v1"+names.Replace(path)+"?path=a&ref=a&task_id=a", bodies[op.OperationID])
 		}
 	}
 }

@@ -94,11 +94,6 @@ var unsupported = []struct{ why, operations string }{
 		POST   /repositories/{repository}/restore                   restoreSubmit
 		GET    /repositories/{repository}/restore                   restoreStatus
 	`},
-	{"this server dumps no refs yet", `
-		PUT    /repositories/{repository}/refs/dump                 dumpRefs
-		POST   /repositories/{repository}/dump                      dumpSubmit
-		GET    /repositories/{repository}/dump                      dumpStatus
-	`},
 	{"this server does not hand out files of metadata", `
 		GET    /repositories/{repository}/metadata/object/{type}/{object_id}      getMetadataObject
 		GET    /repositories/{repository}/metadata/meta_range/{meta_range}        getMetaRange

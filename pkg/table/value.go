@@ -128,6 +128,13 @@ func AppendRangeValue(dst []byte, r partition.RangeMetadata) []byte {
 	return appendVarintField(dst, rangeCount, uint64(r.Count))
 }
 
+// AppendValue appends to dst a record value of any data, with an identity that tells versions
+// of the key apart. Ranges that hold no entries have such values.
+func AppendValue(dst, identity, data []byte) []byte {
+	dst = append(binary.AppendVarint(dst, int64(len(identity))), identity...)
+	return append(binary.AppendVarint(dst, int64(len(data))), data...)
+}
+
 // DecodeEntry returns the entry that a range's record holds. It skips object metadata
 // and the content type, which only objects written through lakeFS have: code that moves
 // records between tables moves their bytes. The error wraps errors.ErrUnsupported for an

@@ -216,3 +216,11 @@ func TestAddEntry(t *testing.T) {
 		t.Errorf("the table of entries is %+v, that of records %+v", got.Meta, want.Meta)
 	}
 }
+
+// A value of any data has the form of that of a range, whose identity is its ID.
+func TestAppendValue(t *testing.T) {
+	value := table.AppendRangeValue(nil, partition.RangeMetadata{ID: "id", MinKey: "a", MaxKey: "b", Count: 3, EstimatedSize: 4})
+	if got := table.AppendValue(nil, []byte("id"), value[1+len("id")+1:]); !bytes.Equal(got, value) {
+		t.Errorf("%q, want %q", got, value)
+	}
+}

@@ -52,7 +52,7 @@ var lakectlCommands = []command{
 	{operation: "revertBranch", call: "branch revert", args: "$repo/main $imported --yes", prints: "commit"},
 	{operation: "cherryPick", call: "cherry-pick", args: "$repo/$imported $repo/main", refused: "501"},
 	{operation: "resetBranch", call: "branch reset", args: "$repo/main --yes"},
-	{operation: "dumpSubmit", call: "refs-dump", args: "$repo", refused: "501"},
+	{operation: "dumpSubmit; dumpStatus", call: "refs-dump", args: "$repo", prints: `"commits_meta_range_id": "[0-9a-f]{64}"`},
 }
 
 // lakectlDeletions are the last cases of lakectl.

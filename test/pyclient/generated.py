@@ -535,14 +535,18 @@ def hard_reset_branch(c):
 # Dumps
 
 
-@case("dumpSubmit", refused="501 ")
+@case("dumpSubmit")
 def dump_submit(c):
-    c.dump_submit(REPOSITORY)
+    c.dumped = c.dump_submit(REPOSITORY).id
 
 
-@case("dumpStatus", refused="501 ")
+@case("dumpStatus")
 def dump_status(c):
-    c.dump_status(REPOSITORY, "none")
+    assert until(lambda: dumped(c.dump_status(REPOSITORY, c.dumped))).commits_meta_range_id
+
+
+def dumped(status):
+    return status.refs if status.done else None
 
 
 @case("restoreSubmit", refused="501 ")
@@ -556,9 +560,9 @@ def restore_status(c):
     c.restore_status(REPOSITORY, "none")
 
 
-@case("dumpRefs", refused="501 ")
+@case("dumpRefs")
 def dump_refs(c):
-    c.dump_refs(REPOSITORY)
+    equal(len(c.dump_refs(REPOSITORY).tags_meta_range_id), 64)
 
 
 @case("restoreRefs", refused="501 ")
