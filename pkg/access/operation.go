@@ -101,14 +101,15 @@ var (
 // operations are those of api/openapi.yaml that need credentials. They need what they need in
 // lakeFS, if it has them.
 var operations = map[string]operation{
-	"importStart":     {request: needs{{WriteObject, onBranch}, {CreateCommit, onBranch}, {ImportFromStorage, onSources}, {WriteObject, onDestinations}}},
-	"importStatus":    {request: needs{{ReadBranch, onBranch}}},
-	"importCancel":    {request: needs{{ImportCancel, onBranch}}},
-	"listImports":     {result: needs{{ReadBranch, onBranch}}},
-	"trySource":       {request: needs{{ImportFromStorage, onSources}}},
-	"ingestRange":     {request: needs{{ImportFromStorage, onSources}, {WriteObject, onDestinations}}},
-	"createMetaRange": {request: needs{{CreateMetaRange, onRepository}}},
-	"verifyMetaRange": {request: needs{{ListObjects, onRepository}, {ReadRepository, onRepository}}},
+	"importStart":      {request: needs{{WriteObject, onBranch}, {CreateCommit, onBranch}, {ImportFromStorage, onSources}, {WriteObject, onDestinations}}},
+	"importStatus":     {request: needs{{ReadBranch, onBranch}}},
+	"importCancel":     {request: needs{{ImportCancel, onBranch}}},
+	"listImports":      {result: needs{{ReadBranch, onBranch}}},
+	"trySource":        {request: needs{{ImportFromStorage, onSources}}},
+	"ingestRange":      {request: needs{{ImportFromStorage, onSources}, {WriteObject, onDestinations}}},
+	"createMetaRange":  {request: needs{{CreateMetaRange, onRepository}}},
+	"verifyMetaRange":  {request: needs{{ListObjects, onRepository}, {ReadRepository, onRepository}}},
+	"compareMetaRange": {request: needs{{ListObjects, onRepository}, {ReadRepository, onRepository}, {ImportFromStorage, onSources}}},
 
 	"listRepositories":         {request: needs{{ListRepositories, onAnything}}, result: needs{{ListRepositories, onRepository}}},
 	"createRepository":         {request: needs{{CreateRepository, onRepository}, {AttachStorageNamespace, onNamespace}}},

@@ -210,7 +210,7 @@ func FuzzRules(f *testing.F) {
 			t.Fatalf("%v, %v", r, err)
 		}
 		if err != nil {
-			if !utf8.ValidString(err.Error()) || len(err.Error()) > maxFaults*1000 {
+			if !utf8.ValidString(err.Error()) || len(err.Error()) > maxFaults*10_000 {
 				t.Errorf("the error has %d bytes: %.1000q", len(err.Error()), err)
 			}
 			return
