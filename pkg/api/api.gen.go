@@ -596,8 +596,13 @@ type ImportStatusResp struct {
 	Error Error `json:"error,omitempty,omitzero"`
 
 	// IngestedObjects distinct keys so far; never falls
-	IngestedObjects int64  `json:"ingested_objects"`
-	MetarangeID     string `json:"metarange_id,omitempty,omitzero"`
+	IngestedObjects int64 `json:"ingested_objects"`
+
+	// InterferingCommit on a lakeFS server: the ID of the last commit that got between the head that the import
+	// was made on and its merge. Unless problem says otherwise, the destination was corrected
+	// afterwards, and commit is the correction if there was something to correct
+	InterferingCommit string `json:"interfering_commit,omitempty,omitzero"`
+	MetarangeID       string `json:"metarange_id,omitempty,omitzero"`
 
 	// Partitions parts of the key space that are queued or being listed
 	Partitions int         `json:"partitions"`

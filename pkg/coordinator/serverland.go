@@ -283,13 +283,15 @@ func (l *serverLander) clear(ctx context.Context, record imports.Record) {
 
 // commitOnServer returns the last commit of a completed import, as its record has it.
 func commitOnServer(record imports.Record) catalog.Commit {
-	last := record.Landing.Landed
-	if record.Landing.Corrected != nil {
-		last = record.Landing.Corrected
+	landed, last := record.Landing.Landed, record.Landing.Corrected
+	merge := landing.Action{Kind: landing.Merge, Correction: last != nil, Base: landed.ID}
+	if last == nil {
+		last = landed
 	}
+	merge.Branch = last.Mark
 	return catalog.Commit{
 		ID: last.ID, Committer: last.Committer, Message: record.Request.Message, MetarangeID: last.Metarange,
-		Created: time.Unix(last.Created, 0).UTC(), Metadata: destinationOf(record).Metadata, Parents: []string{last.Parent},
+		Created: time.Unix(last.Created, 0).UTC(), Metadata: lakefs.MergeMetadata(destinationOf(record), merge), Parents: []string{last.Parent},
 		Generation: last.Generation,
 	}
 }

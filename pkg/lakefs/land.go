@@ -129,14 +129,26 @@ func metadata(d Destination, a landing.Action) map[string]string {
 	return all
 }
 
+// MergeMetadata returns the metadata of the commit that an action Merge makes, as the server
+// shows it.
+func MergeMetadata(d Destination, a landing.Action) map[string]string {
+	all := metadata(d, a)
+	all[".lakefs.merge.strategy"] = strategy(a)
+	return all
+}
+
+// strategy says who wins where an import and the destination changed the same key.
+func strategy(a landing.Action) string {
+	if a.Correction {
+		return "dest-wins"
+	}
+	return "source-wins"
+}
+
 // noSource is what the server says of a merge whose source does not exist.
 func noSource(name string) string { return "get commit by ref " + name + ": not found" }
 
 func (s *Session) merge(ctx context.Context, d Destination, a landing.Action) landing.Outcome {
-	strategy := "source-wins"
-	if a.Correction {
-		strategy = "dest-wins"
-	}
 	var merged struct {
 		Reference string `json:"reference"`
 	}
@@ -144,7 +156,7 @@ func (s *Session) merge(ctx context.Context, d Destination, a landing.Action) la
 		operation: "merge", method: http.MethodPost, path: repositoryPath(d.Repository, "refs", a.Branch, "merge", d.Branch),
 		body: map[string]any{
 			"message": d.Message, "metadata": metadata(d, a),
-			"strategy": strategy, "squash_merge": true, "allow_empty": a.Unchanged,
+			"strategy": strategy(a), "squash_merge": true, "allow_empty": a.Unchanged,
 		},
 		answer: &merged,
 	}, mergeWithin)

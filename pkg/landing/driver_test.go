@@ -143,6 +143,18 @@ func TestAProtectedBranchIsRefused(t *testing.T) {
 	}
 }
 
+func TestBetween(t *testing.T) {
+	merging := State{}.begun(Try{Branch: "rf-a", Base: "h"}).merging()
+	for want, s := range map[string]State{"": merging.landed(Commit{ID: "m", Parent: "h"}), "other": merging.landed(Commit{ID: "m", Parent: "other"})} {
+		if got := s.Between(); got != want || s.Landed.Mark != "rf-a" {
+			t.Errorf("%q, want %q: %+v", got, want, s.Landed)
+		}
+	}
+	if got := merging.Between(); got != "" {
+		t.Errorf("%q before it landed", got)
+	}
+}
+
 func with(outcomes map[string][]Outcome, name string, o ...Outcome) map[string][]Outcome {
 	all := map[string][]Outcome{name: o}
 	for n, given := range outcomes {

@@ -57,7 +57,8 @@ type Try struct {
 	Phase      Phase  `json:"phase"`
 }
 
-// Commit is a merge commit on the destination. A driver looks only at ID and Parent.
+// Commit is a merge commit on the destination. A driver looks only at ID and Parent, and sets
+// Mark and Base.
 type Commit struct {
 	ID         string `json:"id"`
 	Parent     string `json:"parent"` // the head of the destination before it
@@ -65,6 +66,8 @@ type Commit struct {
 	Committer  string `json:"committer,omitempty"`
 	Created    int64  `json:"created,omitempty"` // seconds since 1970
 	Generation int    `json:"generation,omitempty"`
+	Mark       string `json:"mark,omitempty"` // in its metadata: Branch of its try
+	Base       string `json:"base,omitempty"` // of its try
 }
 
 // End is how a landing ended.
@@ -127,6 +130,7 @@ func (s State) merging() State {
 func (s State) landed(c Commit) State {
 	t := *s.Try
 	s.Try = nil
+	c.Mark, c.Base = t.Branch, t.Base
 	switch {
 	case t.Correction:
 		s.Corrected, s.End = &c, Completed
@@ -136,6 +140,15 @@ func (s State) landed(c Commit) State {
 		s.Landed = &c // and is corrected next
 	}
 	return s
+}
+
+// Between returns the ID of the commit that got between the head that the import was computed
+// on and its merge: the last one, if there were several. It is "" if there was none.
+func (s State) Between() string {
+	if s.Landed == nil || s.Landed.Base == "" || s.Landed.Parent == s.Landed.Base { // earlier versions stored no base
+		return ""
+	}
+	return s.Landed.Parent
 }
 
 // ended returns the state at the end of the landing. If the import is on the destination,

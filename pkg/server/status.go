@@ -19,6 +19,9 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		Partitions:      st.Partitions,
 		Skipped:         st.Record.Skipped,
 	}
+	if l := st.Record.Landing; l != nil {
+		resp.InterferingCommit = l.Between()
+	}
 	if st.Record.Job.Listing.Walks() {
 		resp.Walk = st.Record.Job.Listing.Why
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -63,6 +64,7 @@ type status struct {
 	Error       *struct{ Message string }
 	MetarangeID string `json:"metarange_id"`
 	Commit      *lakefstest.Commit
+	Interfering string `json:"interfering_commit"`
 }
 
 // end waits for the end of an import.
@@ -97,7 +99,7 @@ func (b *beside) wantOne(t *testing.T, id string, paths ...string) {
 		t.Fatalf("the import ended %+v", s)
 	}
 	commits := b.landed(t, id)
-	if len(commits) != 1 || commits[0].ID != s.Commit.ID || commits[0].MetarangeID != s.MetarangeID || commits[0].Generation != s.Commit.Generation {
+	if len(commits) != 1 || !reflect.DeepEqual(commits[0], *s.Commit) || commits[0].MetarangeID != s.MetarangeID || s.Interfering != "" {
 		t.Errorf("the import made the commits %+v, and its status shows %+v", commits, s)
 	}
 	if got := b.repo.Paths(t, "main"); !slices.Equal(got, paths) {
@@ -178,6 +180,30 @@ func TestRefusalsBesideALakeFSServer(t *testing.T) {
 	}
 }
 
+// The status of an import whose merge came after another commit names that commit, and shows the
+// correction as lakeFS does.
+func TestAStatusNamesTheCommitThatGotBetween(t *testing.T) {
+	b := newBeside(t, lakefstest.Config{})
+	between := ""
+	b.proxy.Add(faultproxy.Rule{Method: mergeCall.Method, Path: coordinatorMerge, Nth: 1, Before: func() { between = userCommits(t, b.repo, "data/between") }})
+	id := b.begin(t, b.sources+"/a/", "data/")
+	s := b.end(t, id)
+	commits := b.landed(t, id)
+	if len(commits) != 2 || s.Commit == nil || !reflect.DeepEqual(*s.Commit, commits[0]) || s.Interfering != between || s.MetarangeID != commits[0].MetarangeID {
+		t.Fatalf("after %s the import made %+v, and its status shows %+v of %+v", between, commits, s.Commit, s)
+	}
+	if m := commits[0].Metadata; m["rangefleet.corrects"] != commits[1].ID || m["rangefleet.landing"] == "" || m["rangefleet.user"] != lakefstest.Admin.Name {
+		t.Errorf("the correction is %+v", commits[0])
+	}
+	if got := b.repo.Paths(t, "main"); !slices.Equal(got, []string{"data/1", "data/2", "other/c"}) {
+		t.Errorf("main holds %q", got)
+	}
+	b.wantOne(t, b.begin(t, b.sources+"/a/", "data/"), "data/1", "data/2", "other/c")
+}
+
+// coordinatorMerge is the path of a merge of a coordinator's hidden branch.
+var coordinatorMerge = regexp.MustCompile(`/refs/rf-[0-9a-f]+/merge/`)
+
 // A dirty branch ends an import with lakeFS's words.
 func TestAnImportToADirtyBranchOfAServerFails(t *testing.T) {
 	b := newBeside(t, lakefstest.Config{})
@@ -197,7 +223,7 @@ func TestAKilledCoordinatorLandsOnAServerOnce(t *testing.T) {
 	b := newBeside(t, lakefstest.Config{})
 	hold, reached, release := faultproxy.Hold()
 	t.Cleanup(release)
-	b.proxy.Add(faultproxy.Rule{Method: mergeCall.Method, Path: regexp.MustCompile(`/refs/rf-[0-9a-f]+/merge/`), Nth: 1, After: hold})
+	b.proxy.Add(faultproxy.Rule{Method: mergeCall.Method, Path: coordinatorMerge, Nth: 1, After: hold})
 	id := b.begin(t, b.sources+"/a/", "data/")
 	expect.Received(t, "the merge", reached)
 	expect.NoError(t, b.process.Restart())
