@@ -82,9 +82,9 @@ func (l *catalogLander) land(ctx context.Context, turn *branchqueue.Turn, record
 // move moves the branch from head to the recorded attempt, unless another process moves it
 // at the same time.
 func (l *catalogLander) move(ctx context.Context, on target, head catalog.Branch, a *imports.Attempt) error {
-	result, err := "landed", on.move(ctx, head, a)
+	result, err := attemptLanded, on.move(ctx, head, a)
 	if fault.Is(err, fault.Conflict) {
-		result, err = "moved", nil
+		result, err = attemptMoved, nil
 	}
 	if err == nil {
 		l.imp.metrics.attempts.WithLabelValues(result).Inc()

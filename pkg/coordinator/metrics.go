@@ -35,6 +35,14 @@ type metrics struct {
 	covers      prometheus.Gauge
 }
 
+// Results of attempts to commit an import.
+const (
+	attemptLanded  = "landed"
+	attemptMoved   = "moved"
+	attemptRefused = "refused"
+	attemptUnknown = "unknown"
+)
+
 // states are all states of an import.
 var states = []imports.State{imports.Running, imports.Committing, imports.Completed, imports.Failed, imports.Canceled, imports.Previewed}
 
@@ -54,8 +62,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		objects:    f.Counter("import_objects_total", "Objects of imports that completed."),
 		planned:    f.Counter("partitions_planned_total", "Partitions that imports were planned with: one each."),
 		gapsClosed: f.Counter("gaps_published_total", "Gaps between covers that were published again as partitions."),
-		attempts: f.CounterVec("commit_attempts_total", "Attempts to move a branch to an import's commit, by whether its head had moved meanwhile.",
-			metric.By("result", "landed", "moved")),
+		attempts: f.CounterVec("commit_attempts_total", "Attempts to commit an import to its branch, by how they ended: landed; moved (the head of the branch had moved meanwhile, so that another attempt follows); refused by the lakeFS server; or unknown (its answer was lost).",
+			metric.By("result", attemptLanded, attemptMoved, attemptRefused, attemptUnknown)),
 		retries:   f.Counter("import_step_retries_total", "Steps of imports that met an error and were tried again."),
 		takeovers: f.Counter("import_takeovers_total", "Imports that this process took over from a coordinator that is gone."),
 		forgotten: f.Counter("imports_forgotten_total", "Imports whose state this process removed a day after they ended."),

@@ -100,18 +100,29 @@ func (l *serverLander) note(a landing.Action, o landing.Outcome) {
 	if a.Kind != landing.Merge {
 		return
 	}
-	switch o.Result {
-	case landing.Done:
-		l.imp.metrics.attempts.WithLabelValues("landed").Inc()
-		if o.Commit.Parent != a.Base && !a.Correction {
-			l.imp.log.Warn("a commit got between the head and the merge", "base", a.Base, "commit", o.Commit.Parent, "merge", o.Commit.ID)
-		}
-	case landing.Lost:
+	l.imp.metrics.attempts.WithLabelValues(attemptResult(a, o)).Inc()
+	switch attemptResult(a, o) {
+	case attemptMoved:
+		l.imp.log.Warn("a commit got between the head and the merge", "base", a.Base, "commit", o.Commit.Parent, "merge", o.Commit.ID)
+	case attemptUnknown:
 		l.imp.log.Warn("the outcome of a merge is unknown", "branch", a.Branch, "err", o.Text)
-	case landing.Refused:
-		l.imp.metrics.attempts.WithLabelValues("moved").Inc()
+	case attemptRefused:
 		l.imp.log.Info("a merge was refused", "branch", a.Branch, "err", o.Text)
 	}
+}
+
+// attemptResult says what a merge came to. A merge that landed after another commit did not
+// replace the destination: a correction follows. A correction yields to other commits.
+func attemptResult(a landing.Action, o landing.Outcome) string {
+	switch {
+	case o.Result == landing.Lost:
+		return attemptUnknown
+	case o.Result == landing.Refused:
+		return attemptRefused
+	case o.Commit.Parent != a.Base && !a.Correction:
+		return attemptMoved
+	}
+	return attemptLanded
 }
 
 // noteImport sets the repository's metadata that lakeFS keeps of its last import. It is for

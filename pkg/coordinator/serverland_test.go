@@ -45,6 +45,35 @@ func TestAnImportLandsOnAServer(t *testing.T) {
 	}
 }
 
+func TestAttemptsAreCountedByTheirResults(t *testing.T) {
+	t.Parallel()
+	for result, instead := range map[string]func(i *serverImport) func(call string) said{
+		attemptLanded: func(*serverImport) func(string) said { return nil },
+		attemptMoved: func(i *serverImport) func(string) said {
+			return func(call string) said {
+				if strings.Contains(call, "/refs/rf-1/merge") {
+					i.lakefs.commit("main", "of a user", nil)
+				}
+				return said{}
+			}
+		},
+		attemptRefused: func(*serverImport) func(string) said {
+			return on("/refs/rf-1/merge", said{412, "pre-merge hook aborted"})
+		},
+		attemptUnknown: func(*serverImport) func(string) said { return on("/refs/rf-1/merge", said{429, "too many tries"}) },
+	} {
+		i := newServerImport(t)
+		i.lakefs.answers(instead(i))
+		d := i.driver(i.service)
+		_, _ = d.step(t.Context()) // it ends, or its outcome is unknown
+		for _, r := range []string{attemptLanded, attemptMoved, attemptRefused, attemptUnknown} {
+			if n := sample(t, i.service, "rangefleet_commit_attempts_total", r); (n == 1) != (r == result) {
+				t.Errorf("%s: %v attempts are %s", result, n, r)
+			}
+		}
+	}
+}
+
 // A server that is too busy gets a pause after each try, and the import fails after as many
 // as any import does.
 func TestABusyServerIsNotAskedAgainAtOnce(t *testing.T) {
