@@ -150,6 +150,26 @@ func log(more bool, commits ...string) answer {
 	return answer{200, fmt.Sprintf(`{"pagination":{"has_more":%v},"results":[%s]}`, more, strings.Join(commits, ","))}
 }
 
+// A branch whose tree has lost its files is moved to another tree before it is deleted.
+func TestDeleteOfABranchWithoutItsTree(t *testing.T) {
+	gone := said(410, "No data")
+	for name, c := range map[string]struct {
+		answers []answer
+		want    landing.Result
+	}{
+		"reset":              {[]answer{gone, {204, ""}, {204, ""}}, landing.Done},
+		"reset is lost":      {[]answer{gone, {}}, landing.Lost},
+		"reset is forbidden": {[]answer{gone, said(401, "not allowed to fs:RevertBranch")}, landing.Refused},
+	} {
+		server, requests := serve(t, c.answers...)
+		o, err := server.Perform(t.Context(), destination, landing.Action{Kind: landing.Delete, Branch: "rf-x"})
+		got := requests()
+		if err != nil || o.Result != c.want || len(got) != len(c.answers) || !strings.Contains(got[1], "PUT /api/v1/repositories/repo/branches/rf-x/hard_reset?ref=main ") {
+			t.Errorf("%s: %+v, %v after %q", name, o, err, got)
+		}
+	}
+}
+
 func commit(id, parent, mark string) string {
 	return fmt.Sprintf(`{"id":%q,"parents":[%q],"metadata":{"rangefleet.landing":%q}}`, id, parent, mark)
 }

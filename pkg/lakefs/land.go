@@ -43,7 +43,7 @@ func (s *Session) Perform(ctx context.Context, d Destination, a landing.Action) 
 	case landing.Merge:
 		return s.merge(ctx, d, a), nil
 	case landing.Delete:
-		return outcome(s.deleteHidden(ctx, d.Repository, a.Branch)), nil
+		return outcome(s.deleteHidden(ctx, d, a.Branch)), nil
 	case landing.Fence:
 		return s.fence(ctx, d, a), nil
 	case landing.Find:
@@ -195,9 +195,21 @@ func landed(c Commit) landing.Commit {
 	}
 }
 
-// deleteHidden deletes a hidden branch. A branch that does not exist is deleted.
-func (s *Session) deleteHidden(ctx context.Context, repository, branch string) error {
-	err := s.once(ctx, call{operation: "delete branch", method: http.MethodDelete, path: repositoryPath(repository, "branches", branch)}, writeWithin)
+// deleteHidden deletes a hidden branch. A branch that does not exist is deleted. The server
+// reads the tree of a branch to delete it: a branch whose tree has lost its files is moved to
+// the head of the destination first. A merge that runs would find nothing to merge there.
+func (s *Session) deleteHidden(ctx context.Context, d Destination, branch string) error {
+	remove := call{operation: "delete branch", method: http.MethodDelete, path: repositoryPath(d.Repository, "branches", branch)}
+	err := s.once(ctx, remove, writeWithin)
+	if says(err, http.StatusGone, "") {
+		err = s.once(ctx, call{
+			operation: "reset branch", method: http.MethodPut, path: repositoryPath(d.Repository, "branches", branch, "hard_reset"),
+			query: url.Values{"ref": {d.Branch}},
+		}, writeWithin)
+		if err == nil {
+			err = s.once(ctx, remove, writeWithin)
+		}
+	}
 	if says(err, http.StatusNotFound, "branch not found") {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/ident"
+	"github.com/rangefleet/rangefleet/pkg/landing"
 	"github.com/rangefleet/rangefleet/test/lakefsserver/lakefstest"
 )
 
@@ -156,6 +157,20 @@ func TestUnknownMetarangeIsFoundOutAfterTheCommit(t *testing.T) {
 	repo.In(t, "DELETE", "/branches/"+hidden, nil).Is(t, http.StatusGone, "No data")
 	repo.In(t, "PUT", "/branches/"+hidden+"/hard_reset?ref=main", nil).Is(t, http.StatusNoContent, "")
 	dropHidden(t, repo)
+}
+
+// Trap E: a landing deletes such a branch, and then fences it like any other.
+func TestABranchWithoutItsTreeIsDeletedAndFenced(t *testing.T) {
+	l := newLander(t, start(t))
+	base := l.repo.Head(t, "main")
+	stage(t, l.repo, base, strings.Repeat("0123456789abcdef", 4))
+	if o := l.perform(t, landing.Action{Kind: landing.Delete, Branch: hidden}); o.Result != landing.Done {
+		t.Errorf("the branch is not deleted: %+v", o)
+	}
+	l.repo.In(t, "GET", "/branches/"+hidden, nil).Is(t, http.StatusNotFound, "branch not found")
+	if o := l.perform(t, landing.Action{Kind: landing.Fence, Branch: hidden}); o.Reason != landing.NoSource || l.repo.Head(t, "main") != base {
+		t.Errorf("the branch is not fenced: %+v", o)
+	}
 }
 
 // Trap E: it is looking for actions that finds it out. Without them, the branch is broken.
