@@ -98,7 +98,7 @@ func (h serverHome) open(ctx context.Context, start Start) (catalog.Repository, 
 	}
 	repository, err := h.service.Repository(ctx, r.Repository)
 	if err != nil {
-		return none, lakefs.Fault(err)
+		return none, lakefs.AccountFault(err)
 	}
 	if repository.ReadOnly {
 		return none, fault.Forbid("read-only repository")
@@ -127,7 +127,7 @@ func (h serverHome) refuseHooks(ctx context.Context, r imports.Request) error {
 		return fault.BadField("branch", "%q has pre-commit hooks (%s), which do not run when an import lands: "+
 			"import to a branch without them and merge it, or set lakefs.precommit_hooks to skip", r.Branch, file)
 	}
-	return lakefs.Fault(err)
+	return lakefs.AccountFault(err)
 }
 
 // mayImport checks that a caller may commit to the branch, write to each destination, and
@@ -157,7 +157,7 @@ func mayImport(ctx context.Context, caller *lakefs.Session, r imports.Request, p
 func (h serverHome) repositories(ctx context.Context) (all []catalog.Repository, err error) {
 	found, err := h.service.Repositories(ctx)
 	if err != nil {
-		return nil, lakefs.Fault(err)
+		return nil, lakefs.AccountFault(err)
 	}
 	for _, r := range found {
 		if _, err := objectstore.ParseURI(r.StorageNamespace); err == nil { // else no source can be there

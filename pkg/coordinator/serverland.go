@@ -180,7 +180,7 @@ func (l *serverLander) prepare(ctx context.Context, record imports.Record, a lan
 		return o, errors.New("covers of the import are still being read")
 	}
 	base, err := l.base(ctx, record, a.Base)
-	if lakefs.IsRefused(err) {
+	if refused(err) {
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
 	}
 	if err != nil {
@@ -238,6 +238,10 @@ func (l *serverLander) record(ctx context.Context, a landing.Action) (landing.Ou
 	return landing.Outcome{}, err
 }
 
+// refused reports whether the server refuses a call of the service account. That its login is
+// refused may pass, and is tried again as if the server were away.
+func refused(err error) bool { return lakefs.IsRefused(err) && !lakefs.IsLoginRefused(err) }
+
 // authorize checks that whoever started the import may still do so. If this process does not
 // know a login that holds, what was granted at the start holds as long as the user exists.
 func (l *serverLander) authorize(ctx context.Context, record imports.Record) (landing.Outcome, error) {
@@ -246,8 +250,16 @@ func (l *serverLander) authorize(ctx context.Context, record imports.Record) (la
 	if caller != nil {
 		err = mayImport(ctx, caller, record.Request, record.Job.Paths)
 	}
-	if caller == nil || lakefs.Expired(caller, err) {
+	switch {
+	case caller == nil || lakefs.Expired(caller, err):
 		err = lakefs.UserExists(ctx, l.server, record.Request.Committer)
+		if lakefs.IsLoginRefused(err) {
+			return landing.Outcome{}, err
+		}
+	case lakefs.IsLoginRefused(err): // if the server knows nobody now, it refuses the service account, too
+		if _, err := l.server.Repository(ctx, record.Request.Repository); err != nil {
+			return landing.Outcome{}, err
+		}
 	}
 	if lakefs.IsRefused(err) {
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
@@ -270,7 +282,7 @@ func (l *serverLander) sweep(ctx context.Context, record imports.Record, branche
 // metarange returns the ID of the tree at the head of the branch.
 func (l *serverLander) metarange(ctx context.Context, record imports.Record) (id string, err error) {
 	c, err := l.base(ctx, record, "")
-	if lakefs.IsRefused(err) {
+	if refused(err) {
 		err = fault.Missing(err.Error())
 	}
 	return c.MetarangeID, err

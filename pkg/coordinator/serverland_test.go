@@ -94,6 +94,62 @@ func TestABusyServerIsNotAskedAgainAtOnce(t *testing.T) {
 	}
 }
 
+// A server that cannot ask who keeps its users refuses every login. That is tried again at
+// each step, as if the server were away.
+func TestALoginThatIsRefusedForAMomentDelaysAnImport(t *testing.T) {
+	t.Parallel()
+	const words = "error authenticating request"
+	for _, step := range []string{
+		"GET /repositories/repo  by account", "GET /repositories/repo/branches/main  by account", "GET /repositories/repo/commits/base",
+		"POST /repositories/repo/branches ", "/branches/rf-1/commits", "GET /auth/users/me", "/refs/main/merge/main  by caller", "/refs/rf-1/merge/main",
+	} {
+		t.Run(step, func(t *testing.T) {
+			i := newServerImport(t)
+			s := i.service
+			if step == "GET /auth/users/me" { // which a coordinator asks that does not know the login
+				s = i.fleet.service()
+				t.Cleanup(s.close)
+				s.session = i.service.session
+			}
+			d, reached := i.driver(s), false
+			i.lakefs.answers(func(call string) said {
+				if reached = reached || strings.Contains(call, step); reached {
+					return said{401, words}
+				}
+				return said{}
+			})
+			i.fails(d, words)
+			i.fails(d, words)
+			i.lakefs.answers(nil)
+			i.wantEnd(i.ends(d), imports.Completed, "")
+			if n := len(i.lakefs.landed()); n != 1 {
+				t.Errorf("the import made %d commits", n)
+			}
+		})
+	}
+}
+
+// A login that stays refused fails an import like a server that stays away.
+func TestALoginThatIsRefusedForGoodFailsAnImport(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.lakefs.answers(on("", said{401, "error authenticating request"}))
+	d := i.driver(i.service)
+	for d.failures < maxFailures {
+		i.fails(d, "error authenticating request")
+	}
+	if r := i.ends(d); r.State != imports.Failed || !strings.Contains(r.Error, "error authenticating request") {
+		t.Errorf("import is %s: %q", r.State, r.Error)
+	}
+	if _, err := i.service.Start(t.Context(), request("", "")); !fault.Is(err, fault.Denied) { // of the caller
+		t.Errorf("start: %v", err)
+	}
+	i.lakefs.answers(on("GET /repositories/repo  by account", said{401, "error authenticating request"}))
+	if _, err := i.service.Start(t.Context(), request("", "")); !fault.Is(err, fault.Later) {
+		t.Errorf("start: %v, want it to be tried again", err)
+	}
+}
+
 // A merge whose outcome cannot be learned is unknown for half an hour from when that was met,
 // however long the import took before.
 func TestAnOutcomeIsUnknownForABoundedTime(t *testing.T) {

@@ -97,6 +97,8 @@ func TestOutcomes(t *testing.T) {
 		"fenced":                 {landing.Fence, []answer{said(404, "update branch main: get commit by ref rf-x: not found")}, landing.Outcome{Result: landing.Refused, Reason: landing.NoSource}},
 		"another name not found": {landing.Fence, []answer{said(404, "get commit by ref rf-y: not found")}, landing.Outcome{Result: landing.Refused}},
 		"not fenced":             {landing.Fence, []answer{said(400, "uncommitted changes (dirty branch)")}, landing.Outcome{Result: landing.Refused}},
+		"login refused":          {landing.Merge, []answer{said(401, "error authenticating request")}, landing.Outcome{Result: landing.Lost}},
+		"not permitted":          {landing.Merge, []answer{said(401, "not allowed to fs:CreateCommit")}, landing.Outcome{Result: landing.Refused}},
 		"fence lost":             {landing.Fence, []answer{{}}, landing.Outcome{Result: landing.Lost}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -300,6 +302,7 @@ func TestUserExists(t *testing.T) {
 		"there":         {answer{200, `{"id":"u"}`}, false, false},
 		"gone":          {said(404, "user not found"), true, true},
 		"not permitted": {said(401, "insufficient permissions"), false, false},
+		"login refused": {said(401, "error authenticating request"), true, true},
 		"no users":      {said(501, "not implemented"), false, false},
 		"no such path":  {answer{404, "<html>"}, false, false},
 		"away":          {said(503, "away"), false, true},

@@ -58,7 +58,7 @@ func outcome(err error) landing.Outcome {
 	switch {
 	case err == nil:
 		return landing.Outcome{}
-	case IsRefused(err):
+	case IsRefused(err) && !IsLoginRefused(err):
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}
 	}
 	return landing.Outcome{Result: landing.Lost, Text: err.Error()}

@@ -113,7 +113,7 @@ func (s *Session) user(ctx context.Context) (name string, err error) {
 func UserExists(ctx context.Context, s *Session, name string) error {
 	err := s.read(ctx, call{operation: "find user", method: http.MethodGet, path: []string{"auth", "users", name}})
 	e, ok := errors.AsType[*Error](err)
-	if ok && (e.Status == http.StatusNotImplemented || e.refused() && !says(err, http.StatusNotFound, "user not found")) {
+	if ok && !IsLoginRefused(err) && (e.Status == http.StatusNotImplemented || e.refused() && !says(err, http.StatusNotFound, "user not found")) {
 		return nil
 	}
 	return err
@@ -123,7 +123,7 @@ func UserExists(ctx context.Context, s *Session, name string) error {
 // hold any more though the user does: it is that of a session, and not of an access key.
 func Expired(s *Session, err error) bool {
 	basic := strings.HasPrefix(s.login.header.Get("Authorization"), "Basic ")
-	return !basic && says(err, http.StatusUnauthorized, "error authenticating request")
+	return !basic && IsLoginRefused(err)
 }
 
 // anyObject is a path that no policy names: a user who may write it may write any object.

@@ -150,6 +150,21 @@ func IsRefused(err error) bool {
 	return ok && e.refused()
 }
 
+// IsLoginRefused reports whether an error says that the server does not know the login. A
+// server that cannot ask whoever keeps its users says so for a while, too.
+func IsLoginRefused(err error) bool {
+	return says(err, http.StatusUnauthorized, "error authenticating request")
+}
+
+// AccountFault is Fault for a call of the service account. If its login is refused, callers
+// can do nothing about it.
+func AccountFault(err error) error {
+	if IsLoginRefused(err) {
+		return fault.Unavailable("", "the lakeFS server refuses the login of the service account now, try again")
+	}
+	return Fault(err)
+}
+
 // Fault turns a refusal of the server into a fault with its words. Any other error means
 // that the server cannot be asked now.
 func Fault(err error) error {
