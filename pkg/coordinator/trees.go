@@ -53,18 +53,19 @@ func (m *treeMaker) tree(ctx context.Context, job imports.Job, baseID string, fo
 	if err != nil {
 		return nil, err
 	}
-	base, count, err := metarange.Stream(ctx, files, baseID)
-	if err != nil {
-		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
-	}
 	src, err := source.Open(ctx, m.stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return nil, err
 	}
 	prefixes, keys := src.Removed()
-	t := &tree{files: files, about: count + fold.Ranges}
-	result := metarange.Replace(ctx, files, job.Breaks, base, rangesOf(fold), metarange.Removed{Prefixes: prefixes, Keys: keys})
-	t.ranges = metarange.Compare(ctx, files, base, result, &t.changes)
+	t := &tree{files: files}
+	removed := metarange.Removed{Prefixes: prefixes, Keys: keys}
+	var count int
+	t.ranges, count, err = metarange.Land(ctx, files, job.Breaks, baseID, rangesOf(fold), removed, &t.changes)
+	if err != nil {
+		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
+	}
+	t.about = count + fold.Ranges
 	return t, nil
 }
 

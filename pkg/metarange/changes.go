@@ -32,6 +32,11 @@ type Changes struct {
 // Files of before are read without verifying their IDs. Keys in their damaged or missing
 // parts count as removed.
 func Compare(ctx context.Context, files Files, before, after Ranges, changes *Changes) Ranges {
+	return compare(ctx, files, walked(before), after, changes)
+}
+
+// compare is Compare with another form of the tree before.
+func compare(ctx context.Context, files Files, before walk, after Ranges, changes *Changes) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		c := comparison{before: newInput(files, before, nil), changes: changes}
 		c.before.trust = true

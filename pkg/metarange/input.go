@@ -25,16 +25,29 @@ type input struct {
 
 	// key is a lower bound of the remaining keys: the key of the next record if a range
 	// is open, else the first key of the next range, which may be gone.
-	key []byte
+	key   []byte
+	begin []byte // memory of the first key of a range that is not open
 
 	opened string // ID of the range that was opened last
 
 	records *table.Cursor // of the open range, at the record of the key above; nil if none is open
 }
 
-func newInput(files Files, ranges Ranges, gone removal) *input {
+// walk begins a pass over ranges that pass Check. Of what it returns, next and stop are as
+// those of iter.Pull2.
+type walk func() (next func() (partition.RangeMetadata, error, bool), stop func())
+
+// walked returns the walk over a sequence.
+func walked(ranges Ranges) walk {
+	return func() (next func() (partition.RangeMetadata, error, bool), stop func()) {
+		return iter.Pull2(checked(ranges))
+	}
+}
+
+// newInput returns the input of ranges, less the keys of gone.
+func newInput(files Files, ranges walk, gone removal) *input {
 	in := &input{files: files, gone: gone}
-	in.pull, in.stop = iter.Pull2(checked(ranges))
+	in.pull, in.stop = ranges()
 	return in
 }
 
@@ -59,7 +72,8 @@ func (in *input) fill() error {
 		}
 	}
 	if in.left > 0 {
-		in.key = []byte(in.first.MinKey)
+		in.begin = append(in.begin[:0], in.first.MinKey...)
+		in.key = in.begin
 	}
 	return nil
 }

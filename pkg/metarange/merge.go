@@ -21,19 +21,21 @@ func (e *ConflictError) Error() string {
 // that of theirs. If both changed a key, they must have the same entry: else the error is
 // a ConflictError. A missing key counts as an entry of its own.
 //
-// The result is canonical as that of Replace is, under the same conditions, and files
+// The result is canonical as that of Land is, under the same conditions, and files
 // are stored likewise. Ranges that base shares with either side are not read, nor are
 // ranges whose keys no other tree has: the work is proportional to the ranges in which
 // both sides differ. At most one file of each tree and one that is being written are in
 // memory. An error is yielded last.
 func Merge(ctx context.Context, files Files, breaks partition.Breaks, base, ours, theirs Ranges) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
-		m := threeWay{base: newInput(files, base, nil), ours: newInput(files, ours, nil), theirs: newInput(files, theirs, nil)}
+		m := threeWay{
+			base: newInput(files, walked(base), nil), ours: newInput(files, walked(ours), nil), theirs: newInput(files, walked(theirs), nil),
+		}
 		m.run(ctx, files, breaks, "merge trees", yield)
 	}
 }
 
-// threeWay is the state of one Merge or Replace.
+// threeWay is the state of one Merge or replace.
 type threeWay struct {
 	base, ours, theirs *input
 	oursWin            bool // of a key that both sides have changed; else that is a conflict

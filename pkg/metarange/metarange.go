@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -92,61 +91,13 @@ func Read(ctx context.Context, files Parts, id string) ([]partition.RangeMetadat
 
 // Stream is Read without all ranges in memory at once: it holds a few MiB of the file.
 // There are about count ranges. The sequence can be iterated more than once. The ranges
-// are verified only once it has ended without an error.
+// are verified only once the sequence has ended without an error.
 func Stream(ctx context.Context, files Parts, id string) (ranges Ranges, count int, err error) {
-	if id == "" {
-		return List(nil), 0, nil
-	}
-	r, err := openTable(ctx, Windows(files), id, table.Metaranges)
-	if err == nil && r.Size() <= windowSize { // it is in memory, so verify it before anybody uses it
-		err = r.Verify(ctx, id)
-	}
+	f, err := openFile(ctx, files, id)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read metarange %s: %w", id, err)
+		return nil, 0, err
 	}
-	return decodedRanges(id, r.All(ctx, id)), int(min(r.Properties().Count, r.Size()/minRangeSize)), nil
-}
-
-// minRangeSize is about the least size of a range in the file of a metarange, in bytes:
-// the digits of its ID hardly compress. It bounds the number of ranges that a file is
-// believed to hold.
-const minRangeSize = 64
-
-// decodedRanges yields the ranges in consecutive records of the metarange with an ID, as long
-// as they are valid in a tree.
-func decodedRanges(id string, records iter.Seq2[table.Record, error]) Ranges {
-	return func(yield func(partition.RangeMetadata, error) bool) {
-		i, before := 0, partition.RangeMetadata{}
-		for rec, err := range records {
-			var m partition.RangeMetadata
-			if err == nil {
-				m, err = decodeRange(rec, i, before)
-			}
-			if err != nil {
-				yield(m, fmt.Errorf("read metarange %s: %w", id, err))
-				return
-			}
-			if !yield(m, nil) {
-				return
-			}
-			i, before = i+1, m
-		}
-	}
-}
-
-// decodeRange returns the range that a record holds, the i-th after the one before.
-func decodeRange(rec table.Record, i int, before partition.RangeMetadata) (partition.RangeMetadata, error) {
-	m, err := table.DecodeRange(rec.Value)
-	if err != nil {
-		return m, fmt.Errorf("decode the range that ends at %q: %w", rec.Key, err)
-	}
-	if m.MaxKey != string(rec.Key) {
-		return m, fmt.Errorf("%w: range %s ends at %q, its key is %q", table.ErrCorrupt, m.ID, m.MaxKey, rec.Key)
-	}
-	if err := check(i, m, before); err != nil {
-		return m, fmt.Errorf("%w: %w", table.ErrCorrupt, err)
-	}
-	return m, nil
+	return f.ranges(ctx), f.count(), nil
 }
 
 // Describe returns what the file of a range says that the range is: its first and last keys,
@@ -216,7 +167,7 @@ func checked(ranges Ranges) Ranges {
 // check checks the i-th range, and that it follows the one before it.
 func check(i int, r, before partition.RangeMetadata) error {
 	switch {
-	case len(r.ID) != 64 || strings.Trim(r.ID, "0123456789abcdef") != "":
+	case !isID(r.ID):
 		return fmt.Errorf("range %d (%q to %q) has the ID %q, want 64 hex digits", i, r.MinKey, r.MaxKey, r.ID)
 	case r.MinKey == "" || r.MinKey > r.MaxKey:
 		return fmt.Errorf("range %s goes from %q to %q", r.ID, r.MinKey, r.MaxKey)
@@ -226,4 +177,20 @@ func check(i int, r, before partition.RangeMetadata) error {
 		return fmt.Errorf("range %s begins at %q, but the one before it, %s, ends at %q", r.ID, r.MinKey, before.ID, before.MaxKey)
 	}
 	return nil
+}
+
+// hexDigit is 1 at the lower-case hex digits.
+var hexDigit = [256]byte{
+	'0': 1, '1': 1, '2': 1, '3': 1, '4': 1, '5': 1, '6': 1, '7': 1,
+	'8': 1, '9': 1, 'a': 1, 'b': 1, 'c': 1, 'd': 1, 'e': 1, 'f': 1,
+}
+
+// isID reports whether id has the form of a content ID: 64 lower-case hex digits. A processor
+// could not predict a branch for each digit.
+func isID(id string) bool {
+	valid := byte(1)
+	for i := range len(id) {
+		valid &= hexDigit[id[i]]
+	}
+	return valid == 1 && len(id) == 64
 }

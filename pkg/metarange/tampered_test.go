@@ -77,15 +77,14 @@ func (tr tree) list(ctx context.Context, files *memory) ([]metarange.Item, error
 
 // merge imports every second key, and returns the ID of the tree.
 func (tr tree) merge(ctx context.Context, files *memory) (string, error) {
-	base, count, err := metarange.Stream(ctx, files, tr.id)
-	if err != nil {
-		return "", err
-	}
 	imported, more, err := metarange.Stream(ctx, files, tr.imported)
 	if err != nil {
 		return "", err
 	}
-	ranges := metarange.Replace(ctx, files, small, base, imported, metarange.Removed{})
+	ranges, count, err := metarange.Land(ctx, files, small, tr.id, imported, metarange.Removed{}, new(metarange.Changes))
+	if err != nil {
+		return "", err
+	}
 	return metarange.WriteAll(ctx, files, ranges, count+more)
 }
 

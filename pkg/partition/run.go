@@ -223,7 +223,9 @@ func takeCover(after string, data []byte) (c Cover, rest []byte) {
 		n, data = takeUvarint(data)
 		c.Range.ID, data = string(data[:n]), data[n:]
 	} else {
-		c.Range.ID, data = hex.EncodeToString(data[:32]), data[32:]
+		var id [64]byte
+		hex.Encode(id[:], data[:32])
+		c.Range.ID, data = string(id[:]), data[32:]
 	}
 	var count uint64
 	count, data = takeUvarint(data)

@@ -49,9 +49,9 @@ func (c *Cursor) seek(ctx context.Context, key []byte) (bool, error) {
 	return c.nextBlock(ctx) // key lies between the last key of the block and the one that the index lists it under
 }
 
-// whole returns a cursor at the first record. Next at the last record returns an error if
+// Whole returns a cursor at the first record. Next at the last record returns an error if
 // all records together are not those of the table's ID.
-func (r *Reader) whole(ctx context.Context, id string) (*Cursor, error) {
+func (r *Reader) Whole(ctx context.Context, id string) (*Cursor, error) {
 	c, err := r.newCursor()
 	if err != nil {
 		return nil, err

@@ -207,7 +207,7 @@ func (r *Reader) From(ctx context.Context, key string) iter.Seq2[Record, error] 
 // the table's ID. An error is yielded last, with a zero Record. The records are verified
 // only once the sequence has ended without an error.
 func (r *Reader) All(ctx context.Context, id string) iter.Seq2[Record, error] {
-	return records(ctx, func() (*Cursor, error) { return r.whole(ctx, id) })
+	return records(ctx, func() (*Cursor, error) { return r.Whole(ctx, id) })
 }
 
 func records(ctx context.Context, open func() (*Cursor, error)) iter.Seq2[Record, error] {

@@ -25,6 +25,10 @@ func (s *sink) Put(_ context.Context, _ string, data []byte, _ objectstore.Sum) 
 
 func (s *sink) Get(context.Context, string) ([]byte, error) { return nil, os.ErrNotExist }
 
+func (s *sink) GetRange(context.Context, string, int64, int64) ([]byte, int64, error) {
+	return nil, 0, os.ErrNotExist
+}
+
 // TestMillionRanges folds the covers of an import of about 5 * 10^10 objects and makes its
 // metarange, as a coordinator does.
 func TestMillionRanges(t *testing.T) {
@@ -71,7 +75,11 @@ func millionRanges(t testing.TB) (covers, tree int) {
 		}
 	}
 	files := &sink{}
-	merged := metarange.Replace(t.Context(), files, partition.DefaultBreaks, metarange.List(nil), ranges, metarange.Removed{Prefixes: []string{""}})
+	removed := metarange.Removed{Prefixes: []string{""}}
+	merged, _, err := metarange.Land(t.Context(), files, partition.DefaultBreaks, "", ranges, removed, new(metarange.Changes))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := metarange.WriteAll(t.Context(), files, merged, fold.Ranges); err != nil {
 		t.Fatal(err)
 	}
