@@ -41,8 +41,13 @@ bench: ## Measure a worker and lakeFS's packages; BENCH=-quick takes a minute, s
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
 .PHONY: bench-once
-bench-once: ## Run each Go benchmark once, to check that it works
+bench-once: ## Run each Go benchmark once, and landings of 10,000 ranges, to check that they work
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+	cd bench && $(GO) test -run '^$$' -bench . -benchtime 1x ./landing
+
+.PHONY: bench-landing
+bench-landing: ## Measure how imports of 100,000 ranges land, see BENCHMARKS.md
+	cd bench && $(GO) run ./cmd/landing $(LANDING)
 
 .PHONY: chaos
 chaos: ## Run fleets under injected faults; CHAOS='-seeds 100', see docs/chaos.md

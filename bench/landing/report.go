@@ -1,0 +1,101 @@
+package landing
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
+)
+
+// Report is the result of a run.
+type Report struct {
+	Date   time.Time `json:"date"`
+	Load   string    `json:"load"`   // averages of 1, 5 and 15 minutes at the end of the run
+	Ranges int       `json:"ranges"` // of each branch, and of each import
+	Rows   []Row     `json:"rows"`
+}
+
+// Row is a case, with the costs of each round. A landing is followed by the least work.
+type Row struct {
+	Case   string `json:"case"`
+	About  string `json:"about"`
+	Ranges int    `json:"ranges"` // of the result
+	Ours   []Cost `json:"ours"`
+	Bare   []Cost `json:"bare"`
+}
+
+// What a landing may take.
+const (
+	mostTimes = 3         // the least work
+	mostPeak  = 256 << 20 // bytes
+)
+
+// wall and cpu return a time of a cost.
+func wall(c Cost) float64 { return c.Wall.Seconds() }
+func cpu(c Cost) float64  { return c.CPU.Seconds() }
+
+// median returns the median of at least one number.
+func median(all []float64) float64 {
+	all = slices.Sorted(slices.Values(all))
+	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+}
+
+func medianOf(costs []Cost, of func(Cost) float64) float64 {
+	var all []float64
+	for _, c := range costs {
+		all = append(all, of(c))
+	}
+	return median(all)
+}
+
+// ratio returns the median of the rounds' ratios.
+func (r Row) ratio(of func(Cost) float64) float64 {
+	var all []float64
+	for i := range r.Ours {
+		all = append(all, of(r.Ours[i])/of(r.Bare[i]))
+	}
+	return median(all)
+}
+
+// peak returns the most memory of a round.
+func (r Row) peak() (most int64) {
+	for _, c := range r.Ours {
+		most = max(most, c.Peak)
+	}
+	return most
+}
+
+// Text returns the tables.
+func (r Report) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s   load %s   %d ranges in each tree\n\n", r.Date.Format("2006-01-02 15:04 UTC"), r.Load, r.Ranges)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "case\tranges\twall ms\tbare\tratio\tCPU ms\tbare\tratio\tcalls\tbare\tMiB\tbare\tpeak MiB\t")
+	var walls, cpus []float64
+	var peak int64
+	for _, row := range r.Rows {
+		ours, bare := row.Ours[0], row.Bare[0]
+		walls, cpus, peak = append(walls, row.ratio(wall)), append(cpus, row.ratio(cpu)), max(peak, row.peak())
+		fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\t%.2f\t%d\t%d\t%d\t%d\t%d\t\n", row.Case, row.Ranges,
+			1e3*medianOf(row.Ours, wall), 1e3*medianOf(row.Bare, wall), row.ratio(wall),
+			1e3*medianOf(row.Ours, cpu), 1e3*medianOf(row.Bare, cpu), row.ratio(cpu),
+			ours.Calls, bare.Calls, ours.Bytes>>20, bare.Bytes>>20, row.peak()>>20)
+	}
+	_ = w.Flush() // writing to memory does not fail
+	b.WriteByte('\n')
+	for _, row := range r.Rows {
+		fmt.Fprintf(&b, "%-8s %s\n", row.Case, row.About)
+	}
+	fmt.Fprintf(&b, "\nwall, worst case: %.2fx, want at most %dx\n", slices.Max(walls), mostTimes)
+	fmt.Fprintf(&b, "CPU, worst case: %.2fx, want at most %dx\n", slices.Max(cpus), mostTimes)
+	fmt.Fprintf(&b, "peak memory: %d MiB, want at most %d MiB\n", peak>>20, mostPeak>>20)
+	return b.String()
+}
+
+// Finish notes when the report was completed, and the load.
+func (r *Report) Finish() {
+	r.Date, r.Load = time.Now().UTC().Truncate(time.Second), measure.Load()
+}
