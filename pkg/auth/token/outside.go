@@ -10,9 +10,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// maxGroups is the number of groups of a token that are taken.
-const maxGroups = 1000
-
 // OutsideConfig is what the verification of an outside issuer's tokens is made of. All fields
 // are required.
 type OutsideConfig struct {
@@ -20,12 +17,9 @@ type OutsideConfig struct {
 	Audience string // that the tokens must name
 	// Keys is where the issuer's public keys are, as a JSON Web Key Set: an https URL, an
 	// http URL of this machine, or the path of a file.
-	Keys string
-	// GroupsClaim is the name of the claim that holds the subject's groups: a string or a
-	// list of strings.
-	GroupsClaim string
-	Transport   http.RoundTripper // for URLs
-	Now         func() time.Time
+	Keys      string
+	Transport http.RoundTripper // for URLs
+	Now       func() time.Time
 }
 
 // Outside verifies the tokens of an outside issuer. Its methods may be called concurrently.
@@ -38,9 +32,9 @@ type Outside struct {
 // Subject is whom a token of an outside issuer is about. Nothing of it was checked further:
 // it may contain any characters.
 type Subject struct {
-	ID      string   // never empty
-	Token   string   // the token's ID; "" if it has none
-	Groups  []string // as the issuer names them
+	ID      string              // never empty
+	Token   string              // the token's ID; "" if it has none
+	Claims  map[string][]string // all claims that are a string or a list that has some
 	Expires time.Time
 }
 
@@ -73,7 +67,12 @@ func (o *Outside) Verify(ctx context.Context, text string) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	s := Subject{Groups: texts(c[o.cfg.GroupsClaim])}
+	s := Subject{Claims: make(map[string][]string)}
+	for name, claim := range c {
+		if all := texts(claim); len(all) > 0 {
+			s.Claims[name] = all
+		}
+	}
 	s.ID, _ = c.GetSubject()
 	s.Token, _ = c["jti"].(string)
 	if expires, err := c.GetExpirationTime(); err == nil && expires != nil {
@@ -88,7 +87,7 @@ func texts(claim any) (all []string) {
 	case string:
 		return []string{claim}
 	case []any:
-		for _, v := range claim[:min(len(claim), maxGroups)] {
+		for _, v := range claim {
 			if text, ok := v.(string); ok {
 				all = append(all, text)
 			}
