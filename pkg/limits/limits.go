@@ -91,7 +91,8 @@ const (
 	// that have been idle longest are closed.
 	Connections = 1024
 	// Requests is the number of requests that are served at a time. It is less than
-	// Connections, so that some connections are always idle. Health checks do not count.
+	// Connections, so that some connections are always idle. Health checks do not count, nor
+	// do requests that wait for an answer which another request makes.
 	Requests = 256
 	// Proxied is the number of requests that are being handed to a lakeFS server at a time.
 	Proxied = 512

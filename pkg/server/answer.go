@@ -25,10 +25,24 @@ const retryAfter = "3"
 // plainText is the body of an answer that is not JSON.
 type plainText string
 
+// encoded is the body of an answer as JSON, a line.
+type encoded []byte
+
+// encode returns v as JSON.
+func encode(v any) encoded {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // answers are never HTML, and keys stay readable
+	if err := enc.Encode(v); err != nil {
+		panic(err) // every type of package api can be encoded
+	}
+	return buf.Bytes()
+}
+
 // answered is the body of an answer that is written already.
 type answered struct{}
 
-// answer writes v as JSON, a plainText as it is, or no body if v is nil.
+// answer writes v as JSON, a plainText and encoded as they are, or no body if v is nil.
 func answer(w http.ResponseWriter, code int, v any) {
 	if v == (answered{}) {
 		return
@@ -43,15 +57,13 @@ func answer(w http.ResponseWriter, code int, v any) {
 		_, _ = io.WriteString(w, string(text))
 		return
 	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // answers are never HTML, and keys stay readable
-	if err := enc.Encode(v); err != nil {
-		panic(err) // every type of package api can be encoded
+	text, ok := v.(encoded)
+	if !ok {
+		text = encode(v)
 	}
 	w.Header().Set("Content-Type", "application/json") // exactly: clients compare the whole value
 	w.WriteHeader(code)
-	_, _ = w.Write(buf.Bytes()) // an error means that the client has gone
+	_, _ = w.Write(text) // an error means that the client has gone
 }
 
 // refuse answers a request with an error message.

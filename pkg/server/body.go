@@ -37,6 +37,9 @@ const (
 // jsonBody returns the input of an operation that reads a body of JSON in one piece.
 func jsonBody(read func([]byte) error) input {
 	return input{limit: limits.Body, perByte: perByte, read: func(body io.Reader) error {
+		if body == http.NoBody {
+			return read(nil)
+		}
 		data, err := io.ReadAll(body)
 		if err != nil {
 			return err
@@ -75,6 +78,9 @@ func (in input) memory(length int64) int64 {
 func (in input) readBody(w http.ResponseWriter, r *http.Request) (code int, err error) {
 	if in.limit == 0 {
 		return 0, nil
+	}
+	if r.Body == http.NoBody {
+		return http.StatusBadRequest, in.read(http.NoBody)
 	}
 	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, in.limit))
 	defer discard(body)

@@ -34,6 +34,9 @@ func newBudget(all int64, reserved func(bytes int)) *budget {
 // take reserves n bytes, or as many as large requests may use together if that is less.
 // It waits at most maxWait, then returns errBusy.
 func (b *budget) take(ctx context.Context, n int64) (release func(), err error) {
+	if n <= b.small && b.free.TryAcquire(n) { // most requests need not wait
+		return b.reserve(n, func() {}), nil
+	}
 	waiting, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	releaseLarge := func() {}
@@ -48,8 +51,13 @@ func (b *budget) take(ctx context.Context, n int64) (release func(), err error) 
 		releaseLarge()
 		return nil, busyUnless(ctx)
 	}
+	return b.reserve(n, releaseLarge), nil
+}
+
+// reserve tells of n bytes that are acquired.
+func (b *budget) reserve(n int64, releaseLarge func()) (release func()) {
 	b.reserved(int(n))
-	return func() { b.free.Release(n); releaseLarge(); b.reserved(-int(n)) }, nil
+	return func() { b.free.Release(n); releaseLarge(); b.reserved(-int(n)) }
 }
 
 // busyUnless returns errBusy unless ctx has ended.

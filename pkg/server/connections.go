@@ -30,6 +30,8 @@ type connection struct {
 	all     *connections
 	closed  bool
 	element *list.Element // of all.idle; nil while the connection is active or closed
+
+	release func() // gives back the slot of the request that is served, once; nil if it has none
 }
 
 // listen returns a listener whose connections are bounded.
@@ -114,6 +116,16 @@ func (conn *connection) turn(idle bool) {
 	conn.setIdle(idle)
 }
 
+// idleDuring calls f, and counts the connection as idle meanwhile: it may be closed for another
+// one. The connection may be nil.
+func (conn *connection) idleDuring(f func() bool) bool {
+	if conn != nil {
+		conn.turn(true)
+		defer conn.turn(false)
+	}
+	return f()
+}
+
 type connectionKey struct{}
 
 // withConnection stores a connection in the context of its requests, as
@@ -124,10 +136,16 @@ func (c *connections) withConnection(ctx context.Context, nc net.Conn) context.C
 	return context.WithValue(ctx, connectionKey{}, nc)
 }
 
+// connectionOf returns the connection of a request, nil if it came by none.
+func connectionOf(r *http.Request) *connection {
+	conn, _ := r.Context().Value(connectionKey{}).(*connection)
+	return conn
+}
+
 // markActive marks the connection of a request as active while next serves it.
 func (c *connections) markActive(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, ok := r.Context().Value(connectionKey{}).(*connection); ok {
+		if conn := connectionOf(r); conn != nil {
 			conn.turn(false)
 			defer conn.turn(true)
 		}

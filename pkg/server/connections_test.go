@@ -19,6 +19,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // listening serves a handler with at most a number of connections, and returns its address.
@@ -104,16 +105,11 @@ func TestRequestsAreBounded(t *testing.T) {
 	h := limitConcurrency(3, f.Handler)
 	address := listening(t, h, prometheus.NewRegistry(), 10)
 	var served sync.WaitGroup
-	request := func() *http.Request {
-		r, err := http.NewRequest(http.MethodGet, "http://"+address+importPath+"?id=x", nil)
-		expect.NoError(t, err)
-		r.SetBasicAuth(testKey, testSecret)
-		return r
-	}
+	request := func(id int) *http.Request { return statusRequest(t, address, fmt.Sprint(id)) }
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: expect.Patience}
-	for range 3 {
+	for id := range 3 {
 		served.Go(func() {
-			answer, err := client.Do(request())
+			answer, err := client.Do(request(id))
 			if err != nil {
 				t.Error(err)
 				return
@@ -124,7 +120,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		})
 		<-service.asked
 	}
-	answer, err := client.Do(request())
+	answer, err := client.Do(request(3))
 	expect.NoError(t, err)
 	text, err := io.ReadAll(answer.Body)
 	expect.NoError(t, err)
@@ -141,6 +137,58 @@ func TestRequestsAreBounded(t *testing.T) {
 	served.Wait()
 	if code, err := ask(t, address, "/api/v1/none"); code != 404 || err != nil {
 		t.Errorf("after slots were released: %d, %v", code, err)
+	}
+}
+
+func statusRequest(t *testing.T, address, id string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, "http://"+address+importPath+"?id="+id, nil)
+	expect.NoError(t, err)
+	r.SetBasicAuth(testKey, testSecret)
+	return r
+}
+
+// Requests that wait for an answer which another one makes do not keep others out: not by the
+// slots, and not by the connections.
+func TestRequestsThatShareAnAnswerTakeNoSlots(t *testing.T) {
+	service := stuck{asked: make(chan struct{}, 2), let: make(chan struct{})}
+	f := newFixture(t, func(c *Config) { c.Service = service })
+	const polls = limits.Requests + 50
+	address := listening(t, f.Handler, prometheus.NewRegistry(), polls+30)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: expect.Patience}
+	var served sync.WaitGroup
+	codes := make(chan int, polls)
+	poll := func() {
+		served.Go(func() {
+			answer, err := client.Do(statusRequest(t, address, "x"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = answer.Body.Close()
+			codes <- answer.StatusCode
+		})
+	}
+	poll()
+	<-service.asked
+	for range polls - 1 {
+		poll()
+	}
+	expect.Eventually(t, "all requests", func() bool {
+		return measured.Sum(t, f.metrics, "rangefleet_http_requests_in_flight") == polls
+	})
+	for range 20 {
+		if code, err := ask(t, address, "/api/v1/none"); code != 404 || err != nil {
+			t.Fatalf("another request: %d, %v", code, err)
+		}
+	}
+	close(service.let)
+	served.Wait()
+	close(codes)
+	for code := range codes {
+		if code != 404 {
+			t.Errorf("a request that waited: %d", code)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ func (h *handlers) entryAt(ctx context.Context, repository, ref, path string) (e
 
 // takeTransfer waits for a slot and for memory to read the content of an object.
 func (h *handlers) takeTransfer(ctx context.Context) (release func(), err error) {
-	if !h.transfers.acquire(ctx) {
+	if !h.transfers.acquire(ctx, maxWait) {
 		return nil, fault.TooMany("too many objects are read at a time, try again")
 	}
 	free, err := h.budget.take(ctx, 2*limits.ContentPart)

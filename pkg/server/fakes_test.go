@@ -362,7 +362,7 @@ type fixture struct {
 	clients byte // that have sent requests
 }
 
-func newFixture(t *testing.T, change ...func(*Config)) *fixture {
+func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 	t.Helper()
 	f := &fixture{
 		service: &fakeService{statuses: map[string]coordinator.Status{}},
@@ -398,7 +398,7 @@ func newFixture(t *testing.T, change ...func(*Config)) *fixture {
 }
 
 // newSealer returns a sealer with a key of its own.
-func newSealer(t *testing.T) *auth.Sealer {
+func newSealer(t testing.TB) *auth.Sealer {
 	t.Helper()
 	s, err := auth.OpenSealer(t.Context(), new(kvtest.Memory))
 	if err != nil {

@@ -119,8 +119,12 @@ func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, reposito
 				return 0, nil, err
 			}
 		}
-		st, err := h.importOf(ctx, repository, branch, params.ID, body.ImportID)
-		return http.StatusOK, statusOf(st), err
+		id, err := importID(params.ID, body.ImportID)
+		if err != nil {
+			return 0, nil, err
+		}
+		text, err := h.statuses.get(ctx, importKey{repository, branch, id}, func(wait func()) { awaitOther(r, wait) })
+		return http.StatusOK, text, err
 	})
 }
 
@@ -136,9 +140,12 @@ func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, reposito
 				return 0, nil, err
 			}
 		}
-		st, err := h.importOf(ctx, repository, branch, params.ID, body.ImportID)
+		id, err := importID(params.ID, body.ImportID)
 		if err == nil {
-			err = h.service.Cancel(ctx, repository, st.ID)
+			_, err = h.importOf(ctx, importKey{repository, branch, id})
+		}
+		if err == nil {
+			err = h.service.Cancel(ctx, repository, id)
 		}
 		return http.StatusNoContent, nil, err
 	})
@@ -147,26 +154,43 @@ func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, reposito
 // errNoImport has the message that clients of lakeFS know.
 var errNoImport = &fault.Fault{Kind: fault.NotFound, Text: "not found"}
 
-// importOf finds an import, whose ID is in the query or in the body, under its own repository
-// and branch only, since permissions are granted on those.
-func (h *handlers) importOf(ctx context.Context, repository, branch, id, inBody string) (coordinator.Status, error) {
+// importID returns the ID of an import, which is in the query or in the body.
+func importID(id, inBody string) (string, error) {
 	switch {
 	case id == "" && inBody == "":
-		return coordinator.Status{}, fault.BadField("", "%s", parameterError("id", missing))
+		return "", fault.BadField("", "%s", parameterError("id", missing))
 	case id != "" && inBody != "" && id != inBody:
-		return coordinator.Status{}, fault.BadField("", "%s", parameterError("id", "differs from import_id of the body"))
+		return "", fault.BadField("", "%s", parameterError("id", "differs from import_id of the body"))
 	}
-	st, err := h.service.Status(ctx, repository, cmp.Or(id, inBody))
+	return cmp.Or(id, inBody), nil
+}
+
+// importKey names an import.
+type importKey struct{ repository, branch, id string }
+
+// importOf finds an import under its own repository and branch only, since permissions are
+// granted on those.
+func (h *handlers) importOf(ctx context.Context, key importKey) (coordinator.Status, error) {
+	st, err := h.service.Status(ctx, key.repository, key.id)
 	switch {
 	case fault.Is(err, fault.NotFound) && h.gate != nil:
 		return st, errNoImport
 	case fault.Is(err, fault.NotFound):
-		if _, err := h.catalog.Repository(ctx, repository); err != nil {
+		if _, err := h.catalog.Repository(ctx, key.repository); err != nil {
 			return st, err
 		}
 		return st, errNoImport
-	case err == nil && (st.Record.Request.Repository != repository || st.Record.Request.Branch != branch):
+	case err == nil && (st.Record.Request.Repository != key.repository || st.Record.Request.Branch != key.branch):
 		return st, errNoImport
 	}
 	return st, err
+}
+
+// status returns the answer to requests for the status of an import.
+func (h *handlers) status(ctx context.Context, key importKey) (encoded, error) {
+	st, err := h.importOf(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return encode(statusOf(st)), nil
 }

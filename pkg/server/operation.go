@@ -141,6 +141,9 @@ const (
 
 // waitReady waits until requests can be served, and returns why they cannot after maxWait.
 func (c *receiver) waitReady(ctx context.Context) error {
+	if c.ready(ctx) == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	for {

@@ -147,6 +147,7 @@ type handlers struct {
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
+	statuses *shared[importKey, encoded]
 
 	now           func() time.Time
 	transfers     slots // of the content of objects
@@ -159,11 +160,13 @@ var _ api.ServerInterface = (*handlers)(nil)
 // registers its metrics with c.Registerer, once.
 func New(c Config) http.Handler {
 	mux, receiver := http.NewServeMux(), newReceiver(c)
-	api.HandlerWithOptions(&handlers{
+	h := &handlers{
 		receiver: receiver, service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
 		inspect: c.Inspector, dumper: c.Dumper, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
-	}, api.StdHTTPServerOptions{
+	}
+	h.statuses = newShared(h.status)
+	api.HandlerWithOptions(h, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
 	receiver.refuseUnsupported(mux)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,10 +22,10 @@ func (s slots) tryAcquire() bool {
 	}
 }
 
-// acquire waits for a slot, up to maxWait, and reports whether it got one. The caller then
+// acquire waits for a slot, up to a time, and reports whether it got one. The caller then
 // has to release it.
-func (s slots) acquire(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
+func (s slots) acquire(ctx context.Context, most time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	select {
 	case s <- struct{}{}:
@@ -36,11 +37,26 @@ func (s slots) acquire(ctx context.Context) bool {
 
 func (s slots) release() { <-s }
 
+// awaitOther calls wait for a request that needs nothing any more but an answer which another
+// request makes. The request gives back its slot, and counts as idle meanwhile. So requests that
+// wait, however many, do not keep others from being served.
+func awaitOther(r *http.Request, wait func()) {
+	conn := connectionOf(r)
+	if conn != nil && conn.release != nil {
+		conn.release()
+	}
+	conn.idleDuring(func() bool { wait(); return true })
+}
+
 // busyRetryAfter is how long a client is told to wait when all slots are taken.
 const busyRetryAfter = time.Second
 
-// limitConcurrency serves at most a number of requests at a time. Health checks and
-// metrics are always served.
+// burstWait is how long a request waits for a slot. Requests that come all at once, most of them
+// soon answered, should not be refused.
+const burstWait = 250 * time.Millisecond
+
+// limitConcurrency serves at most a number of requests at a time, without those that wait in
+// awaitOther. Health checks and metrics are always served.
 func limitConcurrency(most int, next http.Handler) http.Handler {
 	served := make(slots, most)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,11 +64,16 @@ func limitConcurrency(most int, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if !served.tryAcquire() {
+		conn := connectionOf(r)
+		if !served.tryAcquire() && !conn.idleDuring(func() bool { return served.acquire(r.Context(), burstWait) }) {
 			tooMany(w, busyRetryAfter, "too many requests at a time, try again")
 			return
 		}
-		defer served.release()
+		release := sync.OnceFunc(served.release)
+		defer release()
+		if conn != nil {
+			conn.release = release
+		}
 		next.ServeHTTP(w, r)
 	})
 }
