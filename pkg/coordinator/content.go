@@ -44,9 +44,12 @@ func (s *Service) Content(ctx context.Context, repository string, e entry.Entry)
 	if err != nil {
 		return nil, err
 	}
-	uri, err := s.validate.readable(ctx, r, e.Address)
+	uri, own, err := s.validate.readable(ctx, r, e.Address)
 	if err != nil {
 		return nil, err
+	}
+	if own { // lakeFS wrote it: under a name of its own, and with a checksum that need not be the store's ETag
+		e.ETag = ""
 	}
 	store, err := s.cfg.Stores.Open(ctx, uri)
 	if err != nil {
@@ -55,25 +58,26 @@ func (s *Service) Content(ctx context.Context, repository string, e entry.Entry)
 	return content{e, store, uri.Key}.parts, nil
 }
 
-// readable returns the place of an object that a tree of the repository refers to, or a
-// Forbidden fault. Whoever can write a storage namespace can write such a tree.
-func (v *validator) readable(ctx context.Context, r catalog.Repository, address string) (objectstore.URI, error) {
+// readable returns the place of an object that a tree of the repository refers to, and whether
+// it is in the repository's own namespace, or a Forbidden fault. Whoever can write a storage
+// namespace can write such a tree.
+func (v *validator) readable(ctx context.Context, r catalog.Repository, address string) (uri objectstore.URI, own bool, err error) {
 	namespace, err := objectstore.ParseURI(r.StorageNamespace)
 	if err != nil {
-		return namespace, fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
+		return uri, false, fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
 	}
 	if uri, err := objectstore.ParseURI(address); err == nil && directory(namespace).Contains(uri) {
-		return uri, nil
+		return uri, true, nil
 	}
 	repositories, err := v.home.repositories(ctx)
 	if err != nil {
-		return objectstore.URI{}, err
+		return uri, false, err
 	}
-	uri, err := v.source(ctx, "physical_address", address, imports.Object, repositories)
-	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Kind == fault.Invalid {
+	uri, err = v.source(ctx, "physical_address", address, imports.Object, repositories)
+	if fault.Is(err, fault.Invalid) {
 		err = fault.Forbid("%v", err)
 	}
-	return uri, err
+	return uri, false, err
 }
 
 // forbidden turns an error that trying again does not help into a Forbidden fault.

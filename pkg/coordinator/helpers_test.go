@@ -267,7 +267,7 @@ func (f *fleet) files() *namespace.Files {
 // entries returns the entries on main.
 func (f *fleet) entries() []entry.Entry {
 	f.t.Helper()
-	tree, err := metarange.Open(f.t.Context(), metarange.Windows(f.files()), f.log()[0].MetarangeID)
+	tree, err := metarange.Open(f.t.Context(), metarange.Windows(f.files()), "", f.log()[0].MetarangeID)
 	expect.NoError(f.t, err)
 	var all []entry.Entry
 	for e, err := range tree.Entries(f.t.Context(), "") {

@@ -2,10 +2,12 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
 )
 
@@ -16,7 +18,7 @@ type Paths struct {
 
 // Tree opens the tree of the commit that ref points at.
 func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.Tree, error) {
-	files, err := DifferOf(s).files(ctx, repository)
+	trees, err := DifferOf(s).trees(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +26,7 @@ func (s *Service) Tree(ctx context.Context, repository, ref string) (*metarange.
 	if err != nil {
 		return nil, err
 	}
-	return metarange.Open(ctx, files, commit.MetarangeID)
+	return trees.open(ctx, commit)
 }
 
 // Differ compares the trees of commits. Its methods may be called concurrently.
@@ -33,23 +35,37 @@ type Differ struct{ service *Service }
 // DifferOf returns what compares the commits of the repositories of a service.
 func DifferOf(s *Service) Differ { return Differ{s} }
 
-// files returns the files of a repository's trees, read through the cache.
-func (c Differ) files(ctx context.Context, repository string) (*tablecache.Files, error) {
+// trees are those of a repository, read through the cache.
+type trees struct {
+	files *tablecache.Files
+	base  string // of addresses that are relative to the storage namespace
+}
+
+func (c Differ) trees(ctx context.Context, repository string) (trees, error) {
 	r, err := c.service.state.Catalog.Repository(ctx, repository)
 	if err != nil {
-		return nil, err
+		return trees{}, err
+	}
+	uri, err := objectstore.ParseURI(r.StorageNamespace)
+	if err != nil {
+		return trees{}, fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
 	}
 	files, err := namespace.Open(ctx, c.service.cfg.Stores, r.StorageNamespace)
 	if err != nil {
-		return nil, err
+		return trees{}, err
 	}
-	return c.service.tables.In(r.StorageNamespace, files), nil
+	return trees{c.service.tables.In(r.StorageNamespace, files), directory(uri).String()}, nil
+}
+
+// open opens the tree of a commit.
+func (t trees) open(ctx context.Context, c catalog.Commit) (*metarange.Tree, error) {
+	return metarange.Open(ctx, t.files, t.base, c.MetarangeID)
 }
 
 // Diff opens the trees of two refs. With threeDot it also opens that of their last common
 // commit, so that changes of the left side alone are no differences.
 func (c Differ) Diff(ctx context.Context, repository, left, right string, threeDot bool) (d metarange.Diff, err error) {
-	files, err := c.files(ctx, repository)
+	trees, err := c.trees(ctx, repository)
 	if err != nil {
 		return d, err
 	}
@@ -61,7 +77,7 @@ func (c Differ) Diff(ctx context.Context, repository, left, right string, threeD
 	if err != nil {
 		return d, err
 	}
-	if d, err = diffOf(ctx, files, leftCommit, rightCommit); err != nil || !threeDot {
+	if d, err = trees.diff(ctx, leftCommit, rightCommit); err != nil || !threeDot {
 		return d, err
 	}
 	base, err := catalog.MergeBase(ctx, c.service.state.Catalog, repository, leftCommit, rightCommit)
@@ -69,14 +85,15 @@ func (c Differ) Diff(ctx context.Context, repository, left, right string, threeD
 		return d, err
 	}
 	if base.MetarangeID != leftCommit.MetarangeID { // else the left side has changed nothing
-		d.Base, err = metarange.Open(ctx, files, base.MetarangeID)
+		d.Base, err = trees.open(ctx, base)
 	}
 	return d, err
 }
 
-func diffOf(ctx context.Context, files metarange.Opener, left, right catalog.Commit) (d metarange.Diff, err error) {
-	if d.Left, err = metarange.Open(ctx, files, left.MetarangeID); err == nil {
-		d.Right, err = metarange.Open(ctx, files, right.MetarangeID)
+// diff opens the trees of two commits.
+func (t trees) diff(ctx context.Context, left, right catalog.Commit) (d metarange.Diff, err error) {
+	if d.Left, err = t.open(ctx, left); err == nil {
+		d.Right, err = t.open(ctx, right)
 	}
 	return d, err
 }
@@ -84,7 +101,7 @@ func diffOf(ctx context.Context, files metarange.Opener, left, right catalog.Com
 // Touching returns a function that reports whether a commit of the repository has one parent
 // and differs from it at one of the paths.
 func (c Differ) Touching(ctx context.Context, repository string, p Paths) (func(context.Context, catalog.Commit) (bool, error), error) {
-	files, err := c.files(ctx, repository)
+	trees, err := c.trees(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +113,7 @@ func (c Differ) Touching(ctx context.Context, repository string, p Paths) (func(
 		if err != nil || parent.MetarangeID == commit.MetarangeID {
 			return false, err
 		}
-		d, err := diffOf(ctx, files, parent, commit)
+		d, err := trees.diff(ctx, parent, commit)
 		if err != nil {
 			return false, err
 		}

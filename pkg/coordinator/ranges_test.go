@@ -121,7 +121,7 @@ func ingestAll(f *fleet, s *Service, in Ingest) (keys []string) {
 	}
 	id, err := metarange.Write(f.t.Context(), f.files(), ranges)
 	expect.NoError(f.t, err)
-	tree, err := metarange.Open(f.t.Context(), metarange.Windows(f.files()), id)
+	tree, err := metarange.Open(f.t.Context(), metarange.Windows(f.files()), "", id)
 	expect.NoError(f.t, err)
 	for e, err := range tree.Entries(f.t.Context(), "") {
 		expect.NoError(f.t, err)

@@ -142,7 +142,7 @@ func (h hugeTree) at(i int) partition.RangeMetadata {
 // lookUp opens the tree and looks up a key of a range that is stored.
 func (h hugeTree) lookUp(t *testing.T, files metarange.Opener) *metarange.Tree {
 	t.Helper()
-	tree, err := metarange.Open(t.Context(), files, h.id)
+	tree, err := metarange.Open(t.Context(), files, "", h.id)
 	if err != nil {
 		t.Fatal(err)
 	}

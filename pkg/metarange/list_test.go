@@ -162,7 +162,7 @@ func BenchmarkList(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tree, err := metarange.Open(b.Context(), metarange.Windows(files), id)
+	tree, err := metarange.Open(b.Context(), metarange.Windows(files), "", id)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func valuesOfBoth(base, over map[string]entry.Entry) map[string]entry.Entry {
 
 // list lists the tree like a coordinator that was just started.
 func (tr tree) list(ctx context.Context, files *memory) ([]metarange.Item, error) {
-	opened, err := metarange.Open(ctx, tablecache.New(1<<20, nil).In("", files), tr.id)
+	opened, err := metarange.Open(ctx, tablecache.New(1<<20, nil).In("", files), "", tr.id)
 	if err != nil {
 		return nil, err
 	}

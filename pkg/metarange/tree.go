@@ -21,6 +21,7 @@ var errNotFound = fault.Missing("object")
 // It may be used concurrently.
 type Tree struct {
 	files  Opener
+	base   string
 	id     string
 	ranges *table.Reader // the metarange; nil if the tree holds nothing
 
@@ -29,9 +30,11 @@ type Tree struct {
 	records *table.Reader           // of that range
 }
 
-// Open returns the tree of the metarange with an ID; see Read. Errors name the ID.
-func Open(ctx context.Context, files Opener, id string) (*Tree, error) {
-	t := &Tree{files: files, id: id}
+// Open returns the tree of the metarange with an ID; see Read. Errors name the ID. Base is the
+// URI of the storage namespace with a slash at its end: it precedes addresses that are relative
+// to the namespace, as those of objects that were written through lakeFS are.
+func Open(ctx context.Context, files Opener, base, id string) (*Tree, error) {
+	t := &Tree{files: files, base: base, id: id}
 	if id == "" {
 		return t, nil
 	}
@@ -45,16 +48,15 @@ func Open(ctx context.Context, files Opener, id string) (*Tree, error) {
 // Entries yields the entries whose keys are greater than after, in key order;
 // all of them if after is empty. An error is yielded last.
 func (t *Tree) Entries(ctx context.Context, after string) iter.Seq2[entry.Entry, error] {
-	return t.from(ctx, after+"\x00", decodeEntry)
+	return t.from(ctx, after+"\x00")
 }
 
 // Under yields the entries with the prefix whose keys are greater than after, in key order;
-// all with the prefix if after is empty. Addresses may be relative to the storage namespace.
-// An error is yielded last.
+// all with the prefix if after is empty. An error is yielded last.
 func (t *Tree) Under(ctx context.Context, prefix, after string) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
 		from, _ := start(prefix, after, "")
-		for e, err := range t.from(ctx, from, decodeObject) {
+		for e, err := range t.from(ctx, from) {
 			if err == nil && !strings.HasPrefix(e.Key, prefix) {
 				return
 			}
@@ -74,7 +76,7 @@ func (t *Tree) Stat(ctx context.Context, key string) (entry.Entry, error) {
 		if r.MinKey > key {
 			break
 		}
-		for e, err := range t.entries(ctx, r, key, decodeEntry) {
+		for e, err := range t.entries(ctx, r, key) {
 			if err != nil || e.Key == key {
 				return e, err
 			}
@@ -104,7 +106,7 @@ func (t *Tree) List(ctx context.Context, prefix, after, delimiter string, amount
 	from, seek := start(prefix, after, delimiter)
 	for seek {
 		seek = false
-		for e, err := range t.from(ctx, from, decodeEntry) {
+		for e, err := range t.from(ctx, from) {
 			if err != nil {
 				return nil, false, err
 			}
@@ -155,14 +157,14 @@ func commonPrefix(key, prefix, delimiter string) string {
 
 // from yields the entries whose keys are not less than first, in key order. An error is
 // yielded last.
-func (t *Tree) from(ctx context.Context, first string, decode decoder) iter.Seq2[entry.Entry, error] {
+func (t *Tree) from(ctx context.Context, first string) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
 		for r, err := range t.rangesFrom(ctx, first) {
 			if err != nil {
 				yield(entry.Entry{}, err)
 				return
 			}
-			for e, err := range t.entries(ctx, r, first, decode) {
+			for e, err := range t.entries(ctx, r, first) {
 				if !yield(e, err) || err != nil {
 					return
 				}
@@ -197,7 +199,7 @@ func (t *Tree) usedAt(key string) (partition.RangeMetadata, bool) {
 }
 
 // entries yields the entries of a range whose keys are not less than first, as from does.
-func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first string, decode decoder) iter.Seq2[entry.Entry, error] {
+func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first string) iter.Seq2[entry.Entry, error] {
 	return func(yield func(entry.Entry, error) bool) {
 		records, err := t.open(ctx, r)
 		if err != nil {
@@ -207,7 +209,7 @@ func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first str
 		for rec, err := range records.From(ctx, first) {
 			var e entry.Entry
 			if err == nil {
-				e, err = decode(rec, r)
+				e, err = decodeEntry(rec, r, t.base)
 			}
 			if err != nil {
 				yield(entry.Entry{}, fmt.Errorf("read range %s: %w", r.ID, err))
@@ -220,22 +222,9 @@ func (t *Tree) entries(ctx context.Context, r partition.RangeMetadata, first str
 	}
 }
 
-// decoder returns the entry that a record of a range holds.
-type decoder = func(table.Record, partition.RangeMetadata) (entry.Entry, error)
-
-// decodeEntry is a decoder of imported objects.
-func decodeEntry(rec table.Record, r partition.RangeMetadata) (entry.Entry, error) {
-	e, err := table.DecodeEntry(rec.Key, rec.Value)
-	return within(e, r, err)
-}
-
-// decodeObject is a decoder of all objects: their addresses may be relative.
-func decodeObject(rec table.Record, r partition.RangeMetadata) (entry.Entry, error) {
-	e, _, err := table.DecodeObject(rec.Key, rec.Value)
-	return within(e, r, err)
-}
-
-func within(e entry.Entry, r partition.RangeMetadata, err error) (entry.Entry, error) {
+// decodeEntry returns the entry that a record of a range holds.
+func decodeEntry(rec table.Record, r partition.RangeMetadata, base string) (entry.Entry, error) {
+	e, err := table.DecodeEntry(rec.Key, rec.Value, base)
 	if err == nil && (e.Key < r.MinKey || e.Key > r.MaxKey) {
 		err = fmt.Errorf("%w: it holds %q, which is not from %q to %q", table.ErrCorrupt, e.Key, r.MinKey, r.MaxKey)
 	}

@@ -96,7 +96,7 @@ func (c *treeCursor) identity() ([]byte, error) {
 }
 
 func (c *treeCursor) entry() (entry.Entry, error) {
-	e, err := decodeEntry(c.records.Record, c.at)
+	e, err := decodeEntry(c.records.Record, c.at, c.tree.base)
 	if err != nil {
 		return e, fmt.Errorf("read range %s: %w", c.at.ID, err)
 	}

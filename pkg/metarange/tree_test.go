@@ -159,7 +159,7 @@ func TestReadNamesTheMetarangeThatItCannotRead(t *testing.T) {
 		}
 	}
 	delete(files.data, id)
-	if _, err := metarange.Open(t.Context(), metarange.Windows(files), id); !errors.Is(err, errMissing) || !strings.Contains(err.Error(), id) {
+	if _, err := metarange.Open(t.Context(), metarange.Windows(files), "", id); !errors.Is(err, errMissing) || !strings.Contains(err.Error(), id) {
 		t.Errorf("missing: Open = %v, want it to wrap the cause and name %s", err, id)
 	}
 }
@@ -245,7 +245,7 @@ func valuesOf(entries map[string]entry.Entry) records {
 
 func openTree(t *testing.T, files *memory, id string) *metarange.Tree {
 	t.Helper()
-	tree, err := metarange.Open(t.Context(), metarange.Windows(files), id)
+	tree, err := metarange.Open(t.Context(), metarange.Windows(files), "", id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type Verified struct {
 
 // Verify yields the ranges that end after a key, in key order, each once its file was read
 // and compared with the range's ID, keys, count and estimated size. Every record must be an
-// entry, whose address may be relative to the storage namespace. A file that is missing or is another range is a Fault, and Verify goes on. A damaged
+// entry. A file that is missing or is another range is a Fault, and Verify goes on. A damaged
 // metarange, or an error of the store, ends the sequence. The whole metarange is verified
 // first if after is empty. Verify holds a few MiB of two files at a time.
 func Verify(ctx context.Context, files Parts, id, after string) iter.Seq2[Verified, error] {
@@ -74,7 +74,7 @@ func verifyRange(ctx context.Context, files Parts, r partition.RangeMetadata) er
 	}
 	for rec, err := range records.All(ctx, r.ID) {
 		if err == nil {
-			_, err = decodeObject(rec, r)
+			_, err = decodeEntry(rec, r, "")
 		}
 		if err != nil {
 			return fmt.Errorf("read range %s: %w", r.ID, err)

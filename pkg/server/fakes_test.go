@@ -340,7 +340,7 @@ func treeWith(t *testing.T, entries ...entry.Entry) *metarange.Tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := metarange.Open(t.Context(), store, id)
+	tree, err := metarange.Open(t.Context(), store, "", id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -24,9 +25,12 @@ const (
 	entryAddressType  = 6 // enum
 )
 
-// addressFull is the address type of an address that is a whole URI. That of lesser types is
-// relative to a storage namespace; those of type 0 are of an early lakeFS, and may be either.
-const addressFull = 2
+// Types of addresses. Between them is that of addresses that are relative to a storage
+// namespace.
+const (
+	addressByPrefix = 0 // of early versions of lakeFS: a whole URI if it has a scheme, else relative
+	addressFull     = 2 // a whole URI
+)
 
 // Field numbers of the message Timestamp.
 const (
@@ -137,22 +141,11 @@ func AppendValue(dst, identity, data []byte) []byte {
 
 // DecodeEntry returns the entry that a range's record holds. It skips object metadata
 // and the content type, which only objects written through lakeFS have: code that moves
-// records between tables moves their bytes. The error wraps errors.ErrUnsupported for an
-// address that is relative to a storage namespace, and ErrCorrupt for a value that cannot
-// be decoded.
-func DecodeEntry(key, value []byte) (entry.Entry, error) {
-	e, full, err := DecodeObject(key, value)
-	if err == nil && !full {
-		return entry.Entry{}, fmt.Errorf("decode entry %q: its address is relative: %w", key, errors.ErrUnsupported)
-	}
-	return e, err
-}
-
-// DecodeObject is DecodeEntry for records of any object. It reports whether the address is a
-// whole URI; otherwise it is relative to a storage namespace, as that of an object written
-// through lakeFS.
-func DecodeObject(key, value []byte) (e entry.Entry, full bool, err error) {
-	e = entry.Entry{Key: string(key), ModTime: time.Unix(0, 0).UTC()}
+// records between tables moves their bytes. The addresses of such objects are relative to a
+// storage namespace, and base precedes them in the entry. The error wraps ErrCorrupt for a
+// value that cannot be decoded.
+func DecodeEntry(key, value []byte, base string) (entry.Entry, error) {
+	e := entry.Entry{Key: string(key), ModTime: time.Unix(0, 0).UTC()}
 	var addressType uint64
 	_, data, err := splitValue(value)
 	if err == nil {
@@ -172,13 +165,24 @@ func DecodeObject(key, value []byte) (e entry.Entry, full bool, err error) {
 			return nil
 		})
 	}
-	if err == nil && addressType > addressFull {
-		err = fmt.Errorf("unknown address type %d", addressType)
+	if err == nil {
+		e.Address, err = resolve(e.Address, addressType, base)
 	}
 	if err != nil {
-		return entry.Entry{}, false, fmt.Errorf("decode entry %q: %w: %w", key, ErrCorrupt, err)
+		return entry.Entry{}, fmt.Errorf("decode entry %q: %w: %w", key, ErrCorrupt, err)
 	}
-	return e, addressType == addressFull, nil
+	return e, nil
+}
+
+// resolve returns the URI of an address.
+func resolve(address string, addressType uint64, base string) (string, error) {
+	switch {
+	case addressType > addressFull:
+		return "", fmt.Errorf("unknown address type %d", addressType)
+	case addressType == addressFull, addressType == addressByPrefix && strings.Contains(address, "://"):
+		return address, nil
+	}
+	return base + address, nil
 }
 
 // IdentityOf returns the identity in a range's record value. An undecodable value wraps

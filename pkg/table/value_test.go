@@ -31,7 +31,7 @@ func TestEntryValueRoundTrip(t *testing.T) {
 		if string(value[:6]) != "before" {
 			t.Fatalf("entry %d: overwrote what dst held", i)
 		}
-		got, err := table.DecodeEntry(b.Key(i), value[6:])
+		got, err := table.DecodeEntry(b.Key(i), value[6:], "")
 		if err != nil || got != want {
 			t.Fatalf("decoded %+v, %v; want %+v", got, err, want)
 		}
@@ -48,7 +48,7 @@ func TestDecodeEntriesOfLakeFS(t *testing.T) {
 		var got []entry.Entry
 		for _, m := range decodeMetarange(t, l.Files[l.MetarangeID]) {
 			for _, rec := range records(t, open(t, l.Files[m.ID]), "") {
-				e, err := table.DecodeEntry(rec.Key, rec.Value)
+				e, err := table.DecodeEntry(rec.Key, rec.Value, "")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -61,35 +61,37 @@ func TestDecodeEntriesOfLakeFS(t *testing.T) {
 	}
 }
 
-// Objects that were written through lakeFS have fields that imported ones lack.
+// Objects that were written through lakeFS have fields that imported ones lack, and lie in the
+// storage namespace.
 func TestDecodeEntryWrittenThroughLakeFS(t *testing.T) {
-	tests := []struct {
-		addressType uint64
-		want        error
+	for _, test := range []struct {
+		addressType   uint64
+		address, want string // want is "" if the value is corrupt
 	}{
-		{0, errors.ErrUnsupported}, // the default is not written
-		{1, errors.ErrUnsupported}, // relative to the storage namespace
-		{2, nil},
-		{3, table.ErrCorrupt},
-	}
-	for _, test := range tests {
+		{0, "s3://b/k", "s3://b/k"}, // the default is not written
+		{0, "data/k", "s3://repo/ns/data/k"},
+		{1, "data/k", "s3://repo/ns/data/k"},
+		{1, "s3://b/k", "s3://repo/ns/s3://b/k"},
+		{2, "s3://b/k", "s3://b/k"},
+		{2, "data/k", "data/k"},
+		{3, "s3://b/k", ""},
+	} {
 		var data []byte
-		data = appendText(data, 1, "s3://b/k")
+		data = appendText(data, 1, test.address)
 		data = appendText(data, 2, "\x08\x05\x1a\x01x") // five seconds, and a field of a later version
 		data = appendText(data, 5, "\n\x01k\x12\x01v")
 		data = protowire.AppendVarint(protowire.AppendTag(data, 6, protowire.VarintType), test.addressType)
 		data = appendText(data, 7, "text/csv")
-		got, err := table.DecodeEntry([]byte("k"), value("identity", string(data)))
-		if !errors.Is(err, test.want) {
-			t.Errorf("address type %d: error %v, want %v", test.addressType, err, test.want)
+		got, err := table.DecodeEntry([]byte("k"), value("identity", string(data)), "s3://repo/ns/")
+		if test.want == "" {
+			if !errors.Is(err, table.ErrCorrupt) {
+				t.Errorf("address type %d: %v, want ErrCorrupt", test.addressType, err)
+			}
+			continue
 		}
-		want := entry.Entry{Key: "k", Address: "s3://b/k", ModTime: time.Unix(5, 0).UTC()}
-		if err == nil && got != want {
-			t.Errorf("decoded %+v, want %+v", got, want)
-		}
-		got, full, err := table.DecodeObject([]byte("k"), value("identity", string(data)))
-		if known := test.addressType < 3; known != (err == nil) || known && got != want || full != (test.addressType == 2) {
-			t.Errorf("address type %d: object %+v, full %t, %v", test.addressType, got, full, err)
+		want := entry.Entry{Key: "k", Address: test.want, ModTime: time.Unix(5, 0).UTC()}
+		if err != nil || got != want {
+			t.Errorf("address type %d: %+v, %v, want %+v", test.addressType, got, err, want)
 		}
 	}
 }
@@ -121,12 +123,12 @@ func TestCorruptValues(t *testing.T) {
 		"bad tag":             value("", "\xff"),
 	}
 	for n := range whole {
-		if _, err := table.DecodeEntry([]byte("k"), whole[:n]); !errors.Is(err, table.ErrCorrupt) {
+		if _, err := table.DecodeEntry([]byte("k"), whole[:n], ""); !errors.Is(err, table.ErrCorrupt) {
 			t.Errorf("%d of %d bytes: error %v, want ErrCorrupt", n, len(whole), err)
 		}
 	}
 	for name, v := range bad {
-		if _, err := table.DecodeEntry([]byte("k"), v); !errors.Is(err, table.ErrCorrupt) {
+		if _, err := table.DecodeEntry([]byte("k"), v, ""); !errors.Is(err, table.ErrCorrupt) {
 			t.Errorf("%s: entry error %v, want ErrCorrupt", name, err)
 		}
 	}
@@ -150,11 +152,11 @@ func FuzzDecodeEntry(f *testing.F) {
 		f.Add(rangetest.Value(e))
 	}
 	f.Fuzz(func(t *testing.T, v []byte) {
-		first, err := table.DecodeEntry([]byte("k"), v)
+		first, err := table.DecodeEntry([]byte("k"), v, "")
 		if err != nil || first.ModTime.Before(time.Unix(0, -1<<63)) || first.ModTime.After(time.Unix(0, 1<<63-1)) {
 			return // not decodable, or a time that a batch cannot hold
 		}
-		again, err := table.DecodeEntry([]byte("k"), rangetest.Value(first))
+		again, err := table.DecodeEntry([]byte("k"), rangetest.Value(first), "")
 		if err != nil || again != first {
 			t.Errorf("decoded %+v, then %+v, %v", first, again, err)
 		}

@@ -303,7 +303,7 @@ func (k checker) after(ctx context.Context, files *namespace.Files, tree []entry
 // live returns the entries of an import of the live bucket. They must include all stable
 // objects; the import may have any of the others.
 func (k checker) live(ctx context.Context, files *namespace.Files, c api.Commit, j job) ([]entry.Entry, error) {
-	tree, err := metarange.Open(ctx, metarange.Windows(files), c.MetaRangeID)
+	tree, err := metarange.Open(ctx, metarange.Windows(files), "", c.MetaRangeID)
 	if err != nil {
 		return nil, err
 	}

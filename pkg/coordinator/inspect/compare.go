@@ -76,7 +76,7 @@ func (i *Inspector) Compare(ctx context.Context, q Question) (Comparison, error)
 	if err != nil {
 		return Comparison{}, err
 	}
-	tree, err := metarange.Open(ctx, metarange.Windows(files), q.Metarange)
+	tree, err := metarange.Open(ctx, metarange.Windows(files), "", q.Metarange)
 	if err != nil {
 		return Comparison{}, err
 	}
