@@ -98,6 +98,9 @@ var (
 	}}
 )
 
+// dump is what writing down the branches, tags and commits of a repository needs.
+var dump = needs{{ListTags, onRepository}, {ListBranches, onRepository}, {ListCommits, onRepository}}
+
 // operations are those of api/openapi.yaml that need credentials. They need what they need in
 // lakeFS, if it has them.
 var operations = map[string]operation{
@@ -118,6 +121,10 @@ var operations = map[string]operation{
 	"getRepositoryMetadata":    {request: needs{{ReadRepository, onRepository}}},
 	"setRepositoryMetadata":    {request: needs{{UpdateRepository, onRepository}}},
 	"deleteRepositoryMetadata": {request: needs{{UpdateRepository, onRepository}}},
+
+	"dumpSubmit": {request: dump},
+	"dumpStatus": {request: dump},
+	"dumpRefs":   {request: dump},
 
 	"listBranches":    {request: needs{{ListBranches, onRepository}}},
 	"createBranch":    {request: needs{{CreateBranch, onBranch}}},
