@@ -127,8 +127,9 @@ func (p *proxy) pass(w http.ResponseWriter, r *http.Request) {
 const configPath = api.BaseURL + "/config"
 
 // rewrite makes the request to the server: the client's, with its Host, path and query as
-// they were sent.
+// they were sent. Only bytes that a path must not have are escaped.
 func (p *proxy) rewrite(r *httputil.ProxyRequest, target *url.URL) {
+	r.Out.URL.RawPath = escapeInvalid(r.In.URL.RawPath)
 	r.SetURL(target)
 	r.Out.Host = r.In.Host
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
@@ -143,6 +144,20 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest, target *url.URL) {
 	if r.In.URL.Path == configPath {
 		r.Out.Header.Del("Accept-Encoding") // the answer is read
 	}
+}
+
+// escapeInvalid escapes what a URL must not have in its path. Otherwise the URL would ignore
+// how the path was sent, and a%2Fb would become a/b.
+func escapeInvalid(path string) string {
+	var b strings.Builder
+	for _, c := range []byte(path) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>?\\^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 func (p *proxy) answered(resp *http.Response) error {

@@ -145,6 +145,23 @@ func TestProxyChangesNothing(t *testing.T) {
 	}
 }
 
+// A slash that was sent escaped stays so, beside bytes that should have been escaped.
+func TestProxyKeepsEscapedSlashes(t *testing.T) {
+	p := newProxied(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Seen", r.RequestURI) }, nil)
+	for sent, want := range map[string]string{
+		"/a%2Fb^c":        "/a%2Fb%5Ec",
+		"/a%2fb/é":        "/a%2fb/%C3%A9",
+		"/%2F{|}<>\"`\\#": "/%2F%7B%7C%7D%3C%3E%22%60%5C%23",
+		"//a%2F%5E?^{}":   "//a%2F%5E?^{}",
+		"/[a]:@!$&'()*+":  "/[a]:@!$&'()*+",
+	} {
+		answer := raw(t, p.url, "GET "+sent+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		if !strings.Contains(answer, "\nX-Seen: "+want+"\r") {
+			t.Errorf("%s arrives as\n%s, want %s", sent, answer, want)
+		}
+	}
+}
+
 func randomRequest(rng *rand.Rand) string {
 	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
 	path := ""
