@@ -57,7 +57,7 @@ func (b *base) lakeFS() (l lakeFS, err error) {
 		if err != nil {
 			return l, fmt.Errorf("lakefs.url: %w", err)
 		}
-		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, Registerer: b.registry}
+		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, Log: b.Log, Registerer: b.registry}
 	}
 	return l, nil
 }

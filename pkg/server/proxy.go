@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -36,6 +37,7 @@ type ProxyConfig struct {
 	Transport  http.RoundTripper // must not compress, and must heed Expect: 100-continue
 	ID         string            // of this proxy, unique
 	HandBack   bool              // new imports go to the lakeFS server, too
+	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
 
@@ -65,6 +67,7 @@ func NewProxy(c ProxyConfig, ours http.Handler) http.Handler {
 		BufferPool:     &buffers{},
 		ModifyResponse: p.answered,
 		ErrorHandler:   p.unanswered,
+		ErrorLog:       slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
 	}
 	return p
 }

@@ -40,7 +40,7 @@ func newProxied(t *testing.T, theirs http.HandlerFunc, change func(*server.Proxy
 		t.Fatal(err)
 	}
 	p := &proxied{direct: target.URL, config: server.ProxyConfig{
-		Target: u, Transport: &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}, ID: "this", Registerer: prometheus.NewRegistry(),
+		Target: u, Transport: &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}, ID: "this", Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	}}
 	if change != nil {
 		change(&p.config)
