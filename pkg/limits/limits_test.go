@@ -51,6 +51,7 @@ func all() []limit {
 		{"memory of all requests together", limits.RequestMemory, "bytes", "the request waits up to five seconds, then 429 with Retry-After"},
 		{"open connections of a process", limits.Connections, "", "the one that has been idle longest is closed"},
 		{"requests at a time", limits.Requests, "", "the request waits up to a quarter of a second, then 429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
+		{"requests that `lakefs.proxy` hands to the lakeFS server at a time", limits.Proxied, "", "429 with Retry-After"},
 		{"requests at a time without valid credentials", limits.AnonymousRequests, "", "401, even if they are malformed"},
 		{"body that creates a metarange", limits.RangesBody, "bytes", "413"},
 		{"objects whose content is answered at a time", limits.Transfers, "", "the request waits up to five seconds, then 429 with Retry-After"},

@@ -89,7 +89,8 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	lake, err := b.lakeFS()
+	memory := server.NewBudget(b.buffers.Hold)
+	lake, err := b.lakeFS(memory)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Auth:   pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
-		Reserved: b.buffers.Hold, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
+		Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
 	go b.sweep(ctx, cat)
 	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}

@@ -33,7 +33,7 @@ type lakeFS struct {
 	proxy   *server.ProxyConfig
 }
 
-func (b *base) lakeFS() (l lakeFS, err error) {
+func (b *base) lakeFS(memory *server.Budget) (l lakeFS, err error) {
 	if b.Settings.Catalog.Kind != settings.CatalogLakeFS {
 		return l, nil
 	}
@@ -57,7 +57,7 @@ func (b *base) lakeFS() (l lakeFS, err error) {
 		if err != nil {
 			return l, fmt.Errorf("lakefs.url: %w", err)
 		}
-		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, Log: b.Log, Registerer: b.registry}
+		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, Memory: memory, Log: b.Log, Registerer: b.registry}
 	}
 	return l, nil
 }

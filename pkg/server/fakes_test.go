@@ -386,7 +386,7 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 		Registerer:   f.metrics,
 		Log:          slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Sealer:       newSealer(t),
-		Reserved:     func(int) {},
+		Memory:       NewBudget(func(int) {}),
 		NewRequestID: func() string { return "fresh-id" },
 		Now:          func() time.Time { return created },
 	}

@@ -37,6 +37,7 @@ type ProxyConfig struct {
 	Transport  http.RoundTripper // must not compress, and must heed Expect: 100-continue
 	ID         string            // of this proxy, unique
 	HandBack   bool              // new imports go to the lakeFS server, too
+	Memory     *Budget           // of requests, those of ours, too
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -48,6 +49,7 @@ type proxy struct {
 	id       string
 	handBack bool
 	slots    slots // of requests to the server
+	memory   *Budget
 	passed   *prometheus.CounterVec
 }
 
@@ -56,7 +58,7 @@ type proxy struct {
 // at the same paths after proxyPrefix.
 func NewProxy(c ProxyConfig, ours http.Handler) http.Handler {
 	p := &proxy{
-		ours: ours, id: c.ID, handBack: c.HandBack, slots: make(slots, limits.Proxied),
+		ours: ours, id: c.ID, handBack: c.HandBack, slots: make(slots, limits.Proxied), memory: c.Memory,
 		passed: metric.With(c.Registerer).CounterVec("proxied_requests_total",
 			"Requests that were handed to the lakeFS server, by the status of the answer (error: none).", metric.By("code")),
 	}
@@ -114,6 +116,10 @@ func at(r *http.Request, path string) *http.Request {
 	return r
 }
 
+// perProxied is the memory in bytes that a request needs which is handed to the server: a buffer
+// for its body and one for the answer, and those of the connection to the server.
+const perProxied = 2*copyBuffer + 16<<10
+
 // pass hands a request to the server. Its body and answer may take as long as they need.
 func (p *proxy) pass(w http.ResponseWriter, r *http.Request) {
 	if !p.slots.tryAcquire() {
@@ -121,6 +127,15 @@ func (p *proxy) pass(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer p.slots.release()
+	release, err := p.memory.take(r.Context(), perProxied)
+	switch {
+	case errors.Is(err, errBusy):
+		tooMany(w, busyRetryAfter, err.Error())
+		return
+	case err != nil:
+		panic(http.ErrAbortHandler) // the client has gone
+	}
+	defer release()
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Time{}) // a writer of tests has no deadlines
 	_ = c.SetWriteDeadline(time.Time{})

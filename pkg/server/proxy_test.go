@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func newProxied(t *testing.T, theirs http.HandlerFunc, change func(*server.Proxy
 		t.Fatal(err)
 	}
 	p := &proxied{direct: target.URL, config: server.ProxyConfig{
-		Target: u, Transport: &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}, ID: "this", Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		Target: u, Transport: &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}, ID: "this", Memory: server.NewBudget(func(int) {}), Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	}}
 	if change != nil {
 		change(&p.config)
@@ -257,6 +258,19 @@ func TestProxyAsksBeforeItSendsABody(t *testing.T) {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
+}
+
+// A request that is handed on reserves memory, until it is answered.
+func TestProxyReservesMemory(t *testing.T) {
+	var held, seen atomic.Int64
+	p := newProxied(t, func(http.ResponseWriter, *http.Request) { seen.Store(held.Load()) }, func(c *server.ProxyConfig) {
+		c.Memory = server.NewBudget(func(n int) { held.Add(int64(n)) })
+	})
+	get(t, http.MethodGet, p.url+"/")
+	if seen.Load() < 64<<10 {
+		t.Errorf("it reserves %d bytes", seen.Load())
+	}
+	expect.Eventually(t, "the memory is released", func() bool { return held.Load() == 0 })
 }
 
 func TestProxyShowsWhatIsImported(t *testing.T) {

@@ -30,7 +30,7 @@ type receiver struct {
 	logins    *auth.LoginLimiter
 	failed    *prometheus.CounterVec // logins, by outcome
 	proxies   Proxies
-	budget    *budget
+	budget    *Budget
 	anonymous slots // for reading bodies of requests without valid credentials
 }
 
@@ -38,7 +38,7 @@ func newReceiver(c Config) *receiver {
 	return &receiver{
 		errorWriter: errorWriter{ready: c.Ready, log: c.Log},
 		auth:        c.Auth, gate: c.Gate, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
-		budget: newBudget(limits.RequestMemory, c.Reserved), anonymous: make(slots, limits.AnonymousRequests),
+		budget: c.Memory, anonymous: make(slots, limits.AnonymousRequests),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
 			metric.By("outcome")),

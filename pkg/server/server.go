@@ -119,11 +119,11 @@ type Config struct {
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
 	Log          *slog.Logger
-	Storage      Storage         // told to clients
-	Sealer       *auth.Sealer    // of continuation tokens
-	Proxies      Proxies         // default none
-	Reserved     func(bytes int) // is told what a request reserves in memory, and as a negative number what it releases
-	NewRequestID func() string   // unique
+	Storage      Storage       // told to clients
+	Sealer       *auth.Sealer  // of continuation tokens
+	Proxies      Proxies       // default none
+	Memory       *Budget       // of requests
+	NewRequestID func() string // unique
 	Now          func() time.Time
 }
 

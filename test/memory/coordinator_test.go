@@ -55,7 +55,7 @@ func start(t *testing.T, dir string, more ...string) *process {
 		if m := regexp.MustCompile(`^NATS +(nats://\S+) `).FindStringSubmatch(lines.Text()); m != nil {
 			p.nats = m[1]
 		}
-		if strings.HasPrefix(lines.Text(), "access key") { // the last line
+		if regexp.MustCompile("^(access key|lakeFS) ").MatchString(lines.Text()) { // the last line
 			go drain(lines)
 			return p
 		}
