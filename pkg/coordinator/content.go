@@ -69,15 +69,24 @@ func (v *validator) readable(ctx context.Context, r catalog.Repository, address 
 	if uri, err := objectstore.ParseURI(address); err == nil && directory(namespace).Contains(uri) {
 		return uri, true, nil
 	}
-	repositories, err := v.home.repositories(ctx)
-	if err != nil {
-		return uri, false, err
+	// What could be read a moment ago can be read now. What could not, perhaps because of a
+	// repository that is gone by now, is checked again.
+	if uri, err = v.outside(ctx, address, v.known.recent); fault.Is(err, fault.Invalid) {
+		uri, err = v.outside(ctx, address, v.known.fresh)
 	}
-	uri, err = v.source(ctx, "physical_address", address, imports.Object, repositories)
 	if fault.Is(err, fault.Invalid) {
 		err = fault.Forbid("%v", err)
 	}
 	return uri, false, err
+}
+
+// outside returns the place of an object that may be imported, or an Invalid fault.
+func (v *validator) outside(ctx context.Context, address string, list func(context.Context) ([]catalog.Repository, error)) (objectstore.URI, error) {
+	repositories, err := list(ctx)
+	if err != nil {
+		return objectstore.URI{}, err
+	}
+	return v.source(ctx, "physical_address", address, imports.Object, repositories)
 }
 
 // forbidden turns an error that trying again does not help into a Forbidden fault.

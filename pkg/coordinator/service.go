@@ -99,10 +99,11 @@ func New(cfg Config) *Service {
 		limits: newStepLimits(), drivers: newDrivers(), callers: newCallers(),
 	}
 	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log, of: make(map[string]map[string]string)}
-	s.validate = &validator{cfg, state.Imports, catalogHome{state.Catalog, broken}}
+	s.validate = &validator{cfg: cfg, imports: state.Imports, home: catalogHome{state.Catalog, broken}}
 	if cfg.LakeFS != nil {
 		s.validate.home = serverHome{cfg.LakeFS, cfg.SkipHooks, cfg.Log}
 	}
+	s.validate.known = &namespaces{list: s.validate.home.repositories, now: cfg.Now}
 	s.peers = peers.New(peers.Config{Leases: cfg.Backend.Leases, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
 	s.branches = branchqueue.New(branchqueue.Config{
 		Leases: cfg.Backend.Leases, Holder: cfg.Holder, Alone: s.peers.Alone, Patience: branchqueue.DefaultPatience, Now: cfg.Now, Log: cfg.Log,

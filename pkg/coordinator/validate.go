@@ -21,6 +21,7 @@ type validator struct {
 	cfg     Config
 	imports *imports.Store
 	home    home
+	known   *namespaces // of home
 }
 
 // start refuses an import that cannot be made, and returns the repository to import into.
