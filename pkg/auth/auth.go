@@ -1,6 +1,10 @@
-// Package auth authenticates clients of the API by an access key and its secret, slows down
-// clients that guess secrets, and encrypts tokens that clients carry. Of a secret only the
-// digest is kept, in memory and in the bucket that coordinators share.
+// Package auth tells who sent a request, by what the request presents: an access key with its
+// secret, a token, or the cookie of a session. It slows down clients that guess secrets, and
+// encrypts text that clients carry. Of a secret only the digest is kept, in memory and in the
+// bucket that coordinators share.
+//
+// Users, their keys and sessions are in pkg/auth/users. Whatever a caller presents is checked
+// against them, so that nothing outlives its user.
 package auth
 
 import (

@@ -47,6 +47,21 @@ const (
 	Pattern = 2048
 )
 
+// Limits of what proves who a caller is.
+const (
+	// Users is the number of users. Calls that create users at the same time may exceed it by
+	// their number.
+	Users = 10_000
+	// AccessKeys is the number of access keys of a user.
+	AccessKeys = 10
+	// Sessions is the number of sessions of a user. A further one ends the oldest.
+	Sessions = 100
+	// Token is the size in bytes of the longest JSON Web Token.
+	Token = 8 << 10
+	// KeySet is the size in bytes of the public keys of an issuer of tokens.
+	KeySet = 256 << 10
+)
+
 // Limits of trials of sources.
 const (
 	Trials     = 2       // at a time in a process

@@ -21,8 +21,8 @@ const (
 const (
 	// MaxLife is how long a session lasts at most.
 	MaxLife = 8 * time.Hour
-	// MaxSize is the length in bytes of the longest value of a cookie that is looked at.
-	MaxSize = 4 << 10
+	// maxSize is the length in bytes of the longest value of a cookie that is looked at.
+	maxSize = 4 << 10
 )
 
 // Sealer encrypts and authenticates text for a purpose.
@@ -59,7 +59,7 @@ func cookie(kind Kind, value string, maxAge int, secure bool) *http.Cookie {
 // Open returns the user and the ID of the session of a cookie's value. ok is false for a value
 // that Cookie did not make for that kind.
 func Open(s Sealer, kind Kind, value string) (user, id string, ok bool) {
-	if len(value) > MaxSize || strings.ContainsAny(value, "\r\n") { // a decoder would ignore line breaks
+	if len(value) > maxSize || strings.ContainsAny(value, "\r\n") { // a decoder would ignore line breaks
 		return "", "", false
 	}
 	text, err := s.Open(value, purpose, string(kind))

@@ -9,9 +9,11 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// fetcher returns a function that reads a key set from where it is: at most maxKeySet bytes.
+// fetcher returns a function that reads a key set from where it is: at most limits.KeySet bytes.
 func fetcher(from string, transport http.RoundTripper) (func(context.Context) ([]byte, error), error) {
 	if !strings.Contains(from, "://") {
 		if from == "" {
@@ -65,9 +67,9 @@ func readFile(name string) ([]byte, error) {
 }
 
 func readAll(r io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxKeySet+1))
-	if err == nil && len(text) > maxKeySet {
-		err = fmt.Errorf("a key set of more than %d bytes", maxKeySet)
+	text, err := io.ReadAll(io.LimitReader(r, limits.KeySet+1))
+	if err == nil && len(text) > limits.KeySet {
+		err = fmt.Errorf("a key set of more than %d bytes", limits.KeySet)
 	}
 	return text, err
 }

@@ -28,7 +28,6 @@ const (
 
 // Bounds of a key set.
 const (
-	maxKeySet     = 256 << 10 // bytes
 	maxPublicKeys = 100
 	minRSA        = 2048 // bits
 	maxRSA        = 8192

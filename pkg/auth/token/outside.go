@@ -40,7 +40,7 @@ type Subject struct {
 
 // NewOutside returns a verifier, which has not fetched keys yet.
 func NewOutside(c OutsideConfig) (*Outside, error) {
-	if c.Issuer == "" || c.Issuer == OwnIssuer {
+	if c.Issuer == "" || c.Issuer == ownIssuer {
 		return nil, fmt.Errorf("%q cannot be the issuer", c.Issuer)
 	}
 	if c.Audience == "" {

@@ -19,8 +19,8 @@ import (
 
 // What own tokens claim.
 const (
-	// OwnIssuer is the issuer of own tokens.
-	OwnIssuer = "rangefleet"
+	// ownIssuer is the issuer of own tokens.
+	ownIssuer = "rangefleet"
 	audience  = "login"
 )
 
@@ -65,7 +65,7 @@ type keys []key
 
 // OpenRing returns the ring that is stored in the bucket. If there is none, it makes one.
 func OpenRing(ctx context.Context, bucket kv.Bucket, now func() time.Time) (*Ring, error) {
-	r := &Ring{bucket: bucket, now: now, parser: parser(OwnIssuer, audience, now, jwt.SigningMethodHS256.Alg())}
+	r := &Ring{bucket: bucket, now: now, parser: parser(ownIssuer, audience, now, jwt.SigningMethodHS256.Alg())}
 	r.recent = recent.New(recent.Config[keys]{Now: now, Most: 1, Read: func(ctx context.Context, _ string) (keys, error) {
 		k, _, err := r.read(ctx)
 		return k, err
@@ -160,7 +160,7 @@ func (k keys) signing(now time.Time) key {
 func (k keys) needed(now time.Time) keys {
 	first := 0
 	for i := 1; i < len(k); i++ {
-		if now.After(k[i].Created.Add(settle + MaxLife + 2*leeway)) {
+		if now.After(k[i].Created.Add(settle + maxLife + 2*leeway)) {
 			first = i
 		}
 	}
@@ -179,7 +179,7 @@ func (r *Ring) Rotate(ctx context.Context) error {
 		return append(slices.Clone(k), r.newKey())
 	})
 	if err == nil && full {
-		return fault.Conflicting("the keys of tokens were rotated %d times within %v: wait, or replace them", maxKeys-1, MaxLife)
+		return fault.Conflicting("the keys of tokens were rotated %d times within %v: wait, or replace them", maxKeys-1, maxLife)
 	}
 	return err
 }
@@ -202,7 +202,7 @@ func (r *Ring) Maintain(ctx context.Context) error {
 	})
 }
 
-// Issue returns a token of the claims, except that it is issued now. It expires after MaxLife at
+// Issue returns a token of the claims, except that it is issued now. It expires after maxLife at
 // the latest.
 func (r *Ring) Issue(ctx context.Context, c Claims) (string, error) {
 	k, err := r.recent.Get(ctx, ringKey)
@@ -210,12 +210,12 @@ func (r *Ring) Issue(ctx context.Context, c Claims) (string, error) {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
 	now := r.now()
-	if most := now.Add(MaxLife); c.Expires.After(most) {
+	if most := now.Add(maxLife); c.Expires.After(most) {
 		c.Expires = most
 	}
 	key := k.signing(now)
 	t := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
-		Issuer: OwnIssuer, Audience: jwt.ClaimStrings{audience}, Subject: c.User, ID: c.Session,
+		Issuer: ownIssuer, Audience: jwt.ClaimStrings{audience}, Subject: c.User, ID: c.Session,
 		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(c.Expires),
 	})
 	t.Header["kid"] = key.ID

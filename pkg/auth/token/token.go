@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 const (
-	// MaxSize is the size in bytes of the longest token that is looked at.
-	MaxSize = 8 << 10
-	// MaxLife is how long an own token is valid at most.
-	MaxLife = 8 * time.Hour
+	// maxLife is how long an own token is valid at most.
+	maxLife = 8 * time.Hour
 
 	leeway = 30 * time.Second // of the times that a token names, for clocks that differ
 	ahead  = time.Minute      // how far in the future a token may have been issued
@@ -49,7 +49,7 @@ var form = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`
 
 // checkForm refuses texts that are not worth parsing.
 func checkForm(text string) error {
-	if len(text) > MaxSize || !form.MatchString(text) {
+	if len(text) > limits.Token || !form.MatchString(text) {
 		return invalid("form")
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // Key is an access key, without its secret.
@@ -109,7 +110,7 @@ func (k Keys) configured(accessKeyID string) bool {
 }
 
 // Create makes an access key for a user, and returns it with its secret, which cannot be
-// retrieved again. It is a Conflict fault if the user has MaxKeys.
+// retrieved again. It is a Conflict fault if the user has limits.AccessKeys.
 func (k Keys) Create(ctx context.Context, user string) (Key, string, error) {
 	if _, err := k.store.Get(ctx, user); err != nil {
 		return Key{}, "", err
@@ -124,7 +125,7 @@ func (k Keys) Create(ctx context.Context, user string) (Key, string, error) {
 		if _, ok := k.in(*r, key.ID); ok {
 			return nil // by an earlier round whose answer was lost
 		}
-		if len(r.Keys) >= MaxKeys {
+		if len(r.Keys) >= limits.AccessKeys {
 			return fault.Conflicting("user %q has %d access keys, and no more are allowed: delete one", user, len(r.Keys))
 		}
 		r.Keys = append(r.Keys, storedKey{key, digest[:]})

@@ -11,6 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 func TestAccessKeys(t *testing.T) {
@@ -69,14 +70,14 @@ func TestAccessKeysAreBounded(t *testing.T) {
 	f := newFleet(&kvtest.Memory{})
 	ctx, s := t.Context(), f.stores[0]
 	createUser(t, s, "ann")
-	for range users.MaxKeys {
+	for range limits.AccessKeys {
 		createKey(t, f.stores[1], "ann")
 	}
 	_, _, err := s.Keys().Create(ctx, "ann")
 	wantFault(t, "one more", err, fault.Conflict, `user "ann" has 10 access keys`)
 	f.Add(2 * time.Hour)
 	expect.NoError(t, s.Sweep(ctx))
-	if keys, err := f.bucket.Keys(ctx, "k."); err != nil || len(keys) != users.MaxKeys {
+	if keys, err := f.bucket.Keys(ctx, "k."); err != nil || len(keys) != limits.AccessKeys {
 		t.Errorf("after the sweep the index holds %q, %v", keys, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // Session is what a login of a user began. Its ID is no secret: it proves nothing without the
@@ -26,7 +27,7 @@ type Session struct {
 // Login is what a session is begun with.
 type Login struct {
 	User    string
-	Source  string // of the user, who is created if this is not SourceLocal and there is none
+	Source  string // of the user; "" for any. A user is created if there is none and the source is a provider
 	Kind    string
 	Key     string
 	Groups  []string
@@ -40,7 +41,7 @@ type Sessions struct{ store *Store }
 // Sessions returns the sessions of the users of the store.
 func (s *Store) Sessions() Sessions { return Sessions{s} }
 
-// Begin stores a session. It ends the oldest one of a user who has MaxSessions. It is a
+// Begin stores a session. It ends the oldest one of a user who has limits.Sessions. It is a
 // NotFound fault if there is no such user, and a Conflict fault if the user is of another
 // source.
 func (s Sessions) Begin(ctx context.Context, l Login) (Session, error) {
@@ -51,12 +52,12 @@ func (s Sessions) Begin(ctx context.Context, l Login) (Session, error) {
 	session := Session{Kind: l.Kind, Key: l.Key, Groups: l.Groups, Created: now, Expires: l.Expires.UTC()}
 	secret := rand.Text() + rand.Text()
 	err := s.store.change(ctx, l.User, func(r *record) error {
-		if r.Source != l.Source {
+		if l.Source != "" && r.Source != l.Source {
 			return fault.Conflicting("user %q exists already", l.User)
 		}
 		session.ID = r.Era + secret
 		r.Sessions = append(live(r.Sessions, now), session)
-		r.Sessions = r.Sessions[max(0, len(r.Sessions)-MaxSessions):]
+		r.Sessions = r.Sessions[max(0, len(r.Sessions)-limits.Sessions):]
 		return nil
 	})
 	return session, err
@@ -65,7 +66,7 @@ func (s Sessions) Begin(ctx context.Context, l Login) (Session, error) {
 // admit creates the user of a login if a provider vouches for it.
 func (s Sessions) admit(ctx context.Context, l Login) error {
 	_, err := s.store.Get(ctx, l.User)
-	if l.Source == SourceLocal || !fault.Is(err, fault.NotFound) {
+	if l.Source == "" || l.Source == SourceLocal || !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	if _, err = s.store.Create(ctx, l.User, l.Source); fault.Is(err, fault.Conflict) {

@@ -10,13 +10,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 const hour = time.Hour
 
 func begin(t *testing.T, f *fleet, s *users.Store, user string) users.Session {
 	t.Helper()
-	session, err := s.Sessions().Begin(t.Context(), users.Login{User: user, Source: users.SourceLocal, Kind: "kind", Expires: f.Now().Add(hour)})
+	session, err := s.Sessions().Begin(t.Context(), users.Login{User: user, Kind: "kind", Expires: f.Now().Add(hour)})
 	expect.NoError(t, err)
 	return session
 }
@@ -79,7 +80,7 @@ func TestSessionsAreBoundedAndSwept(t *testing.T) {
 	createUser(t, s, "ann")
 	first := begin(t, f, s, "ann")
 	second := begin(t, f, s, "ann")
-	for range users.MaxSessions - 1 {
+	for range limits.Sessions - 1 {
 		begin(t, f, f.stores[1], "ann")
 	}
 	f.Add(recent.MaxAge)
@@ -124,8 +125,8 @@ func TestLoginsOfOtherSources(t *testing.T) {
 		{User: "ann", Source: "oidc"},
 		{User: "bob", Source: "oidc"},
 		{User: "saml:i=7Cann", Source: "oidc"},
-		{User: login.User, Source: users.SourceLocal},
 		{User: "bob", Source: users.SourceLocal},
+		{User: "bob"},
 		{User: "*", Source: "oidc"},
 	} {
 		if _, err := s.Sessions().Begin(ctx, l); err == nil {
@@ -144,7 +145,7 @@ func TestSessionsEndWithTheirKey(t *testing.T) {
 	ctx, a, b := t.Context(), f.stores[0], f.stores[1]
 	createUser(t, a, "ann")
 	withKey := func(s *users.Store, user, key string) users.Session {
-		session, err := s.Sessions().Begin(ctx, users.Login{User: user, Source: users.SourceLocal, Key: key, Expires: f.Now().Add(hour)})
+		session, err := s.Sessions().Begin(ctx, users.Login{User: user, Key: key, Expires: f.Now().Add(hour)})
 		expect.NoError(t, err)
 		return session
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth/recent"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // credential is an access key or a session of a user.
@@ -93,7 +94,7 @@ func (r *run) step() {
 	case 1, 2:
 		r.createKey(s, user, there)
 	case 3, 4:
-		session, err := s.Sessions().Begin(ctx, users.Login{User: user, Source: users.SourceLocal, Expires: now.Add(20 * time.Second)})
+		session, err := s.Sessions().Begin(ctx, users.Login{User: user, Expires: now.Add(20 * time.Second)})
 		r.expect("begin", err, there)
 		if there {
 			r.expires[credential{shown{user: user, id: session.ID}, true}] = session.Expires
@@ -129,7 +130,7 @@ func (r *run) createKey(s *users.Store, user string, there bool) {
 		}
 	}
 	key, secret, err := s.Keys().Create(r.t.Context(), user)
-	r.expect("create key", err, there && n < users.MaxKeys)
+	r.expect("create key", err, there && n < limits.AccessKeys)
 	if err == nil {
 		r.expires[credential{shown{user, key.ID, secret}, false}] = r.f.Now().Add(24 * time.Hour)
 	}

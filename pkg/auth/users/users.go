@@ -28,18 +28,8 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// Limits of what is stored.
-const (
-	// MaxUsers is the number of users. Calls that create users at the same time may exceed it
-	// by their number.
-	MaxUsers = 10_000
-	// MaxKeys is the number of access keys of a user.
-	MaxKeys = 10
-	// MaxSessions is the number of sessions of a user. A further one ends the oldest.
-	MaxSessions = 100
-	// maxRevoked is the number of revoked sessions of a user that are remembered.
-	maxRevoked = 200
-)
+// maxRevoked is the number of revoked sessions of a user that are remembered.
+const maxRevoked = 200
 
 // SourceLocal is the source of users that an administrator created.
 const SourceLocal = "internal"
@@ -190,7 +180,7 @@ func (s *Store) Create(ctx context.Context, id, source string) (User, error) {
 	if err != nil {
 		return User{}, fmt.Errorf("count users: %w", err)
 	}
-	if len(keys) >= MaxUsers {
+	if len(keys) >= limits.Users {
 		return User{}, fault.Conflicting("there are %d users, and no more are allowed: delete some", len(keys))
 	}
 	r := s.newRecord(id, source)

@@ -15,6 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
@@ -179,9 +180,9 @@ type full struct {
 func (b full) Keys(context.Context, string) ([]string, error) { return make([]string, b.users), nil }
 
 func TestUsersAreBounded(t *testing.T) {
-	f := newFleet(full{&kvtest.Memory{}, users.MaxUsers - 1})
+	f := newFleet(full{&kvtest.Memory{}, limits.Users - 1})
 	createUser(t, f.stores[0], "last")
-	f.bucket = full{&kvtest.Memory{}, users.MaxUsers}
+	f.bucket = full{&kvtest.Memory{}, limits.Users}
 	_, err := f.open(nil).Create(t.Context(), "more", users.SourceLocal)
 	wantFault(t, "too many", err, fault.Conflict, "there are 10000 users")
 }

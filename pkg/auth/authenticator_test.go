@@ -1,0 +1,549 @@
+package auth_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/recent"
+	"github.com/rangefleet/rangefleet/pkg/auth/session"
+	"github.com/rangefleet/rangefleet/pkg/auth/token"
+	"github.com/rangefleet/rangefleet/pkg/auth/users"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+)
+
+// clock is a time that tests set.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// away is a bucket that can be out of reach.
+type away struct {
+	kv.Bucket
+	err error
+}
+
+func (b *away) GetLinearized(ctx context.Context, key string) ([]byte, uint64, error) {
+	if b.err != nil {
+		return nil, 0, b.err
+	}
+	return b.Bucket.GetLinearized(ctx, key)
+}
+
+func (b *away) Keys(ctx context.Context, prefix string) ([]string, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	return b.Bucket.Keys(ctx, prefix)
+}
+
+// coordinator authenticates callers, as one of the processes of a fleet.
+type coordinator struct {
+	*auth.Authenticator
+	users  *users.Store
+	tokens *token.Ring
+	sealer *auth.Sealer
+}
+
+// fleet is two coordinators that share a bucket, and an outside issuer of tokens.
+type fleet struct {
+	*clock
+	bucket *away
+	nodes  [2]coordinator
+	idp    ed25519.PrivateKey
+	keys   string // file
+}
+
+const (
+	idp      = "https://idp.example.com/"
+	audience = "fleet"
+)
+
+func newFleet(t testing.TB, bucket kv.Bucket) *fleet {
+	t.Helper()
+	f := &fleet{clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, bucket: &away{Bucket: bucket}}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	expect.NoError(t, err)
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{KeyID: "k", Key: public}}})
+	expect.NoError(t, err)
+	f.idp, f.keys = private, filepath.Join(t.TempDir(), "keys.json")
+	expect.NoError(t, os.WriteFile(f.keys, set, 0o600))
+	for i := range f.nodes {
+		f.nodes[i] = f.start(t)
+	}
+	return f
+}
+
+func (f *fleet) start(t testing.TB) coordinator {
+	t.Helper()
+	ctx := t.Context()
+	var n coordinator
+	var err error
+	n.sealer, err = auth.OpenSealer(ctx, f.bucket)
+	expect.NoError(t, err)
+	n.tokens, err = token.OpenRing(ctx, f.bucket, f.Now)
+	expect.NoError(t, err)
+	outside, err := token.NewOutside(token.OutsideConfig{Issuer: idp, Audience: audience, Keys: f.keys, Transport: http.DefaultTransport, Now: f.Now})
+	expect.NoError(t, err)
+	n.users = users.New(users.Config{Bucket: f.bucket, Now: f.Now})
+	n.Authenticator = auth.NewAuthenticator(auth.Config{Users: n.users, Tokens: n.tokens, Outside: outside, Sealer: n.sealer, Groups: mapped, Now: f.Now})
+	return n
+}
+
+// mapped puts those in the group Readers of whom the identity provider says that they read.
+func mapped(issuer string, claims map[string][]string) []string {
+	if issuer == idp && slices.Contains(claims["groups"], "reading") {
+		return []string{"Readers"}
+	}
+	return nil
+}
+
+// ann is a user and all that proves who she is.
+type ann struct {
+	id, secret string
+	begun      auth.Begun
+}
+
+func (f *fleet) ann(t testing.TB) ann {
+	t.Helper()
+	ctx, n := t.Context(), f.nodes[0]
+	_, err := n.users.Create(ctx, "ann", users.SourceLocal)
+	expect.NoError(t, err)
+	key, secret, err := n.users.Keys().Create(ctx, "ann")
+	expect.NoError(t, err)
+	caller, err := n.Authenticate(ctx, auth.KeyPair(key.ID, secret))
+	expect.NoError(t, err)
+	begun, err := n.Begin(ctx, caller)
+	expect.NoError(t, err)
+	return ann{key.ID, secret, begun}
+}
+
+func basic(id, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
+}
+
+func header(pairs ...string) http.Header {
+	h := http.Header{}
+	for i := 0; i < len(pairs); i += 2 {
+		h.Add(pairs[i], pairs[i+1])
+	}
+	return h
+}
+
+const authorization = "Authorization"
+
+func cookie(c *http.Cookie) string { return c.Name + "=" + c.Value }
+
+// ask returns who sent a request with some headers.
+func (n coordinator) ask(t testing.TB, h http.Header) (access.Caller, error) {
+	t.Helper()
+	p, err := auth.Read(h)
+	if err != nil {
+		return access.Caller{}, err
+	}
+	return n.Authenticate(t.Context(), p)
+}
+
+// accepts checks who sent a request: a user, or "" for one that is refused.
+func (n coordinator) accepts(t testing.TB, what string, h http.Header, user string) access.Caller {
+	t.Helper()
+	got, err := n.ask(t, h)
+	if got.User != user || user != "" && err != nil || user == "" && !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("%s: %+v, %v, want %q", what, got, err, user)
+	}
+	return got
+}
+
+// onEach runs a test on an empty bucket of every implementation.
+func onEach(t *testing.T, test func(t *testing.T, f *fleet)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) { test(t, newFleet(t, &kvtest.Memory{})) })
+	t.Run("jetstream", func(t *testing.T) { test(t, newFleet(t, queuetest.Start(t).Bucket(kv.BucketAuth))) })
+}
+
+// outsideToken returns a token of the outside issuer.
+func (f *fleet) outsideToken(t testing.TB, claims jwt.MapClaims) string {
+	t.Helper()
+	all := jwt.MapClaims{"iss": idp, "aud": audience, "sub": "ann", "jti": "t1", "exp": f.Now().Add(time.Hour).Unix()}
+	for name, claim := range claims {
+		all[name] = claim
+	}
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodEdDSA, all)
+	unsigned.Header["kid"] = "k"
+	text, err := unsigned.SignedString(f.idp)
+	expect.NoError(t, err)
+	return text
+}
+
+func (f *fleet) external(t testing.TB, p access.Provider) auth.Begun {
+	t.Helper()
+	b, err := f.nodes[0].BeginExternal(t.Context(), auth.External{
+		Provider: p, Issuer: idp, Subject: "ann", Claims: map[string][]string{"groups": {"reading", "Admins"}}, Expires: f.Now().Add(24 * time.Hour),
+	})
+	expect.NoError(t, err)
+	return b
+}
+
+const annOfIDP = "oidc:https:=2F=2Fidp.example.com=2F=7Cann"
+
+func TestEachSchemeProvesItsUserEverywhere(t *testing.T) {
+	onEach(t, func(t *testing.T, f *fleet) {
+		a := f.ann(t)
+		oidc, saml := f.external(t, access.OIDC), f.external(t, access.SAML)
+		for name, tc := range map[string]struct {
+			header http.Header
+			user   string
+			kind   access.CredentialKind
+			groups []string
+		}{
+			"access key":             {header(authorization, basic(a.id, a.secret)), "ann", access.AccessKey, nil},
+			"basic in small letters": {header(authorization, "b"+basic(a.id, a.secret)[1:]), "ann", access.AccessKey, nil},
+			"token":                  {header(authorization, "Bearer "+a.begun.Token), "ann", access.Token, nil},
+			"bearer":                 {header(authorization, "bearer  "+a.begun.Token+" "), "ann", access.Token, nil},
+			"cookie":                 {header("Cookie", cookie(a.begun.Cookie(true))), "ann", access.Session, nil},
+			"other cookies":          {header("Cookie", "x=y; "+cookie(a.begun.Cookie(true))+"; z", "Cookie", "a=b"), "ann", access.Session, nil},
+			"OpenID Connect":         {header("Cookie", cookie(oidc.Cookie(true))), annOfIDP, access.Session, []string{"Readers"}},
+			"SAML":                   {header("Cookie", cookie(saml.Cookie(true))), "saml" + annOfIDP[4:], access.Session, []string{"Readers"}},
+			"token of the provider":  {header(authorization, "Bearer "+f.outsideToken(t, jwt.MapClaims{"groups": []string{"reading", "Admins"}})), annOfIDP, access.Token, []string{"Readers"}},
+			"a scheme of others":     {header(authorization, "Negotiate abc", "Cookie", cookie(a.begun.Cookie(true))), "ann", access.Session, nil},
+		} {
+			for _, n := range f.nodes {
+				got := n.accepts(t, name, tc.header, tc.user)
+				if got.Credential.Kind != tc.kind || !slices.Equal(got.Groups, tc.groups) {
+					t.Errorf("%s: %+v", name, got)
+				}
+				if ok, err := n.Stands(t.Context(), got); !ok || err != nil {
+					t.Errorf("%s: Stands = %t, %v", name, ok, err)
+				}
+				for _, secret := range []string{a.secret, a.begun.Token} {
+					if strings.Contains(got.Credential.ID, secret) {
+						t.Errorf("%s: the credential has a secret", name)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestTheFirstSchemeDecides(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	a, n := f.ann(t), f.nodes[1]
+	oidc, saml := cookie(f.external(t, access.OIDC).Cookie(true)), cookie(f.external(t, access.SAML).Cookie(true))
+	good := cookie(a.begun.Cookie(true))
+	const bad = "=AAAA"
+	for name, tc := range map[string]struct {
+		header http.Header
+		user   string
+	}{
+		"nothing":                          {header(), ""},
+		"bad token, good cookie":           {header(authorization, "Bearer x.y.z", "Cookie", good), ""},
+		"no token, good cookie":            {header(authorization, "Bearer", "Cookie", good), ""},
+		"two tokens, good cookie":          {header(authorization, "Bearer "+a.begun.Token+" "+a.begun.Token, "Cookie", good), ""},
+		"wrong secret, good cookie":        {header(authorization, basic(a.id, "x"), "Cookie", good), ""},
+		"no base64, good cookie":           {header(authorization, "Basic !!!", "Cookie", good), ""},
+		"no colon, good cookie":            {header(authorization, "Basic YQ==", "Cookie", good), ""},
+		"neither key nor secret":           {header(authorization, basic("", ""), "Cookie", good), ""},
+		"an empty header, good cookie":     {header(authorization, "", "Cookie", good), "ann"},
+		"token before cookie":              {header(authorization, "Bearer "+a.begun.Token, "Cookie", oidc), "ann"},
+		"bad cookie, good cookie of OIDC":  {header("Cookie", string(session.Internal)+bad+"; "+oidc), ""},
+		"bad cookie of OIDC, good of SAML": {header("Cookie", string(session.OIDC)+bad+"; "+saml), ""},
+		"good cookie, bad cookie of OIDC":  {header("Cookie", string(session.OIDC)+bad+"; "+good), "ann"},
+		"OIDC before SAML":                 {header("Cookie", saml+"; "+oidc), annOfIDP},
+		"a cookie twice":                   {header("Cookie", good+"; "+good), ""},
+		"a cookie in two headers":          {header("Cookie", string(session.Internal)+bad, "Cookie", good), ""},
+		"cookie of OIDC renamed to SAML":   {header("Cookie", strings.Replace(oidc, "oidc", "saml", 1)), ""},
+		"cookie of OIDC renamed":           {header("Cookie", strings.Replace(oidc, "oidc", "internal", 1)), ""},
+		"a token as a cookie":              {header("Cookie", string(session.Internal)+"="+a.begun.Token), ""},
+		"a cookie as a token":              {header(authorization, "Bearer "+a.begun.Cookie(true).Value), ""},
+	} {
+		t.Run(name, func(t *testing.T) { n.accepts(t, name, tc.header, tc.user) })
+	}
+	for _, second := range []string{"", basic(a.id, a.secret), "Bearer x"} {
+		if _, err := n.ask(t, header(authorization, basic(a.id, a.secret), authorization, second)); !fault.Is(err, fault.Invalid) {
+			t.Errorf("two headers: %v", err)
+		}
+	}
+}
+
+func TestHugeHeadersAreRefusedAtOnce(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	n := f.nodes[0]
+	huge := strings.Repeat("A", 1<<20)
+	for name, h := range map[string]http.Header{
+		"dots":       header(authorization, "Bearer "+strings.Repeat(".", 1e6)),
+		"token":      header(authorization, "Bearer "+huge+"."+huge+"."+huge),
+		"key":        header(authorization, "Basic "+huge),
+		"kind":       header(authorization, huge, "Cookie", string(session.OIDC)+"="+huge),
+		"cookie":     header("Cookie", string(session.SAML)+"="+huge),
+		"a bit more": header("Cookie", string(session.Internal)+"="+huge[:64<<10]),
+	} {
+		if used := testing.AllocsPerRun(10, func() { n.accepts(t, name, h, "") }); used > 200 {
+			t.Errorf("%s: %f allocations", name, used)
+		}
+	}
+}
+
+// Users, keys and sessions that end are refused at once by the coordinator that ended them, and
+// by the other one within the bound. So is what was begun with them.
+func TestRevocationsTakeEffectEverywhere(t *testing.T) {
+	for name, tc := range map[string]struct {
+		revoke      func(ctx context.Context, n coordinator, a ann, session string) error
+		key, tokens bool // whether they are valid then
+		standing    bool // whether imports go on that a session began
+	}{
+		"user": {func(ctx context.Context, n coordinator, _ ann, _ string) error { return n.users.Delete(ctx, "ann") }, false, false, false},
+		"key": {func(ctx context.Context, n coordinator, a ann, _ string) error {
+			return n.users.Keys().Delete(ctx, "ann", a.id)
+		}, false, false, false},
+		"session": {func(ctx context.Context, n coordinator, _ ann, s string) error {
+			return n.users.Sessions().Revoke(ctx, "ann", s)
+		}, true, false, false},
+		"sessions": {func(ctx context.Context, n coordinator, _ ann, _ string) error {
+			return n.users.Sessions().RevokeAll(ctx, "ann")
+		}, true, false, false},
+		"logout": {func(ctx context.Context, n coordinator, _ ann, s string) error {
+			return n.End(ctx, access.Caller{User: "ann", Credential: access.Credential{Kind: access.Session, ID: s}})
+		}, true, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, f *fleet) {
+				a := f.ann(t)
+				shown := map[string]http.Header{
+					"key":    header(authorization, basic(a.id, a.secret)),
+					"token":  header(authorization, "Bearer "+a.begun.Token),
+					"cookie": header("Cookie", cookie(a.begun.Cookie(true))),
+				}
+				var callers []access.Caller
+				for what, h := range shown {
+					callers = append(callers, f.nodes[0].accepts(t, what, h, "ann"), f.nodes[1].accepts(t, what, h, "ann"))
+				}
+				session := f.nodes[0].accepts(t, "cookie", shown["cookie"], "ann").Credential.ID
+				expect.NoError(t, tc.revoke(t.Context(), f.nodes[0], a, session))
+				check := func(n coordinator) {
+					t.Helper()
+					for what, h := range shown {
+						user := ""
+						if what == "key" && tc.key || what != "key" && tc.tokens {
+							user = "ann"
+						}
+						n.accepts(t, what, h, user)
+					}
+					for _, c := range callers {
+						want := tc.standing
+						if c.Credential.Kind == access.AccessKey {
+							want = tc.key
+						}
+						if ok, err := n.Stands(t.Context(), c); ok != want || err != nil {
+							t.Errorf("Stands(%+v) = %t, %v, want %t", c, ok, err, want)
+						}
+					}
+				}
+				check(f.nodes[0])
+				f.Add(recent.MaxAge)
+				check(f.nodes[1])
+			})
+		})
+	}
+}
+
+func TestSessionsExpire(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	a := f.ann(t)
+	b, err := f.nodes[0].BeginExternal(t.Context(), auth.External{Provider: access.OIDC, Issuer: idp, Subject: "ann", Expires: f.Now().Add(time.Hour)})
+	expect.NoError(t, err)
+	oidc, own := header("Cookie", cookie(b.Cookie(true))), header("Cookie", cookie(a.begun.Cookie(true)))
+	if !b.Expires.Equal(f.Now().Add(time.Hour)) || !a.begun.Expires.Equal(f.Now().Add(session.MaxLife)) || b.Token != "" {
+		t.Errorf("begun %+v, %+v", a.begun, b)
+	}
+	f.Add(time.Hour - 1)
+	f.nodes[1].accepts(t, "as long as the provider says", oidc, annOfIDP)
+	f.Add(1)
+	f.nodes[1].accepts(t, "longer", oidc, "")
+	f.nodes[1].accepts(t, "own", own, "ann")
+	f.Add(session.MaxLife - time.Hour)
+	f.nodes[1].accepts(t, "too old", own, "")
+	f.nodes[1].accepts(t, "too old", header(authorization, "Bearer "+a.begun.Token), "") // though the token has a leeway
+	before, _, err := f.bucket.Get(t.Context(), "u.616e6e")
+	expect.NoError(t, err)
+	expect.NoError(t, f.nodes[0].Sweep(t.Context()))
+	after, _, err := f.bucket.Get(t.Context(), "u.616e6e")
+	if err != nil || len(after) >= len(before) {
+		t.Errorf("the sweep left %s, %v", after, err)
+	}
+}
+
+func TestASessionBeginsNoOther(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	a, n := f.ann(t), f.nodes[0]
+	for what, h := range map[string]http.Header{
+		"token":   header(authorization, "Bearer "+a.begun.Token),
+		"cookie":  header("Cookie", cookie(a.begun.Cookie(true))),
+		"outside": header(authorization, "Bearer "+f.outsideToken(t, nil)),
+	} {
+		caller, err := n.ask(t, h)
+		expect.NoError(t, err)
+		if _, err := n.Begin(t.Context(), caller); !fault.Is(err, fault.Denied) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	caller, err := n.ask(t, header(authorization, basic(a.id, a.secret)))
+	expect.NoError(t, err)
+	expect.NoError(t, n.End(t.Context(), caller))
+	n.accepts(t, "the session of another", header(authorization, "Bearer "+a.begun.Token), "ann")
+}
+
+// What an identity provider says of a user makes nobody a local user, or one whose name means
+// something in a policy.
+func TestSubjectsOfProvidersAreNames(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	n := f.nodes[0]
+	for _, sub := range []string{"", "*", "${user}", "a/b", "admin ", "x\ny", strings.Repeat("a", 300), "ä"} {
+		e := auth.External{Provider: access.OIDC, Issuer: idp, Subject: sub, Expires: f.Now().Add(time.Hour)}
+		if b, err := n.BeginExternal(t.Context(), e); !errors.Is(err, auth.ErrUnauthenticated) {
+			t.Errorf("%q: %+v, %v", sub, b, err)
+		}
+		n.accepts(t, sub, header(authorization, "Bearer "+f.outsideToken(t, jwt.MapClaims{"sub": sub})), "")
+	}
+	for _, sub := range []string{"admin", "ann", "oidc:x"} {
+		got, err := n.ask(t, header(authorization, "Bearer "+f.outsideToken(t, jwt.MapClaims{"sub": sub})))
+		if err != nil || access.CheckLocalUser(got.User) == nil || got.Groups != nil {
+			t.Errorf("%q: %+v, %v", sub, got, err)
+		}
+	}
+	if page, _, err := n.users.List(t.Context(), "", "", 10); err != nil || len(page) != 0 {
+		t.Errorf("users were created: %+v, %v", page, err)
+	}
+	if _, err := n.BeginExternal(t.Context(), auth.External{Provider: access.OIDC, Issuer: idp, Subject: "ann", Expires: f.Now()}); !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("of an expired login: %v", err)
+	}
+}
+
+// A token of an outside issuer is one only where that issuer is trusted.
+func TestTokensOfOthersAreRefused(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	n := f.nodes[0]
+	trusted := header(authorization, "Bearer "+f.outsideToken(t, nil))
+	caller := n.accepts(t, "trusted", trusted, annOfIDP)
+	for name, claims := range map[string]jwt.MapClaims{
+		"own issuer": {"iss": "rangefleet"}, "another issuer": {"iss": "https://other.example.com/"}, "audience": {"aud": "login"}, "expired": {"exp": f.Now().Add(-time.Minute).Unix()},
+	} {
+		n.accepts(t, name, header(authorization, "Bearer "+f.outsideToken(t, claims)), "")
+	}
+	alone := coordinator{Authenticator: auth.NewAuthenticator(auth.Config{Users: n.users, Tokens: n.tokens, Sealer: n.sealer, Groups: mapped, Now: f.Now})}
+	alone.accepts(t, "no outside issuer", trusted, "")
+	for _, c := range []access.Caller{
+		caller,
+		{User: "ann", Credential: caller.Credential},
+		{User: "saml" + annOfIDP[4:], Credential: caller.Credential},
+		{User: strings.Replace(annOfIDP, "idp", "evil", 1), Credential: caller.Credential},
+		{User: annOfIDP},
+	} {
+		for a, want := range map[*auth.Authenticator]bool{n.Authenticator: c.User == annOfIDP && c.Credential == caller.Credential, alone.Authenticator: false} {
+			if ok, err := a.Stands(t.Context(), c); ok != want || err != nil {
+				t.Errorf("Stands(%+v) = %t, %v, want %t", c, ok, err, want)
+			}
+		}
+	}
+}
+
+// A session is one of its own kind only, whatever signed or sealed its name.
+func TestSessionsAreOfOneKind(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	a, n := f.ann(t), f.nodes[0]
+	own := n.accepts(t, "own", header(authorization, "Bearer "+a.begun.Token), "ann")
+	oidc := n.accepts(t, "oidc", header("Cookie", cookie(f.external(t, access.OIDC).Cookie(true))), annOfIDP)
+	in := f.Now().Add(time.Hour)
+	text, err := n.tokens.Issue(t.Context(), token.Claims{User: oidc.User, Session: oidc.Credential.ID, Expires: in})
+	expect.NoError(t, err)
+	n.accepts(t, "a token of a provider's session", header(authorization, "Bearer "+text), "")
+	for _, c := range []*http.Cookie{
+		session.Cookie(n.sealer, session.OIDC, own.User, own.Credential.ID, f.Now(), in, true),
+		session.Cookie(n.sealer, session.Internal, oidc.User, oidc.Credential.ID, f.Now(), in, true),
+		session.Cookie(n.sealer, session.Internal, oidc.User, own.Credential.ID, f.Now(), in, true),
+		session.Cookie(n.sealer, session.Internal, own.User, "", f.Now(), in, true),
+	} {
+		n.accepts(t, c.Name, header("Cookie", cookie(c)), "")
+	}
+}
+
+func TestNobodyIsRefusedWhileTheBucketIsAway(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	a := f.ann(t)
+	shown := map[string]http.Header{
+		"key":    header(authorization, basic(a.id, a.secret)),
+		"wrong":  header(authorization, basic(a.id, "x")),
+		"token":  header(authorization, "Bearer "+a.begun.Token),
+		"cookie": header("Cookie", cookie(a.begun.Cookie(true))),
+	}
+	f.Add(recent.MaxAge)
+	f.bucket.err = errors.New("away")
+	for _, n := range f.nodes {
+		for what, h := range shown {
+			if c, err := n.ask(t, h); !errors.Is(err, f.bucket.err) || c.User != "" {
+				t.Errorf("%s: %+v, %v, want the bucket's error", what, c, err)
+			}
+		}
+		n.accepts(t, "nothing", header(), "")
+		n.accepts(t, "no cookie of ours", header("Cookie", string(session.Internal)+"=x"), "")
+	}
+}
+
+// FuzzRead looks for a header that panics or proves somebody whom it should not.
+func FuzzRead(f *testing.F) {
+	fleet := newFleet(f, &kvtest.Memory{})
+	a, n := fleet.ann(f), fleet.nodes[0]
+	good := cookie(a.begun.Cookie(true))
+	f.Add(basic(a.id, a.secret), "")
+	f.Add("Bearer "+a.begun.Token, "")
+	f.Add("", good)
+	f.Add("Bearer", "internal_auth_session=; oidc_auth_session")
+	f.Add("Basic Og==", "saml_auth_session=\"A\"")
+	f.Fuzz(func(t *testing.T, value, cookies string) {
+		h := http.Header{"Authorization": {value}, "Cookie": {cookies}}
+		got, err := n.ask(t, h)
+		if err != nil {
+			if !errors.Is(err, auth.ErrUnauthenticated) {
+				t.Errorf("%q, %q: %v", value, cookies, err)
+			}
+			return
+		}
+		decoded, _ := base64.StdEncoding.DecodeString(strings.Trim(value[min(len(value), len("Basic ")):], " "))
+		proved := string(decoded) == a.id+":"+a.secret || strings.Contains(value, a.begun.Token) || strings.Contains(cookies, good[:len(good)-1])
+		if got.User != "ann" || !proved {
+			t.Errorf("%q, %q prove %+v", value, cookies, got)
+		}
+	})
+}

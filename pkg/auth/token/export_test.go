@@ -1,0 +1,7 @@
+package token
+
+// What tests know of own tokens.
+const (
+	MaxLife   = maxLife
+	OwnIssuer = ownIssuer
+)
