@@ -38,17 +38,21 @@ var groups = []struct {
 		"copyObject", "deleteObject", "deleteObjects", "updateObjectUserMetadata",
 	}},
 	{"Metaranges and ranges", []string{"getMetaRange", "getRange", "getMetadataObject"}},
+	{ownGroup, []string{"listImports", "trySource", "verifyMetaRange", "compareMetaRange"}},
 }
+
+// ownGroup has the operations that lakeFS's API does not have.
+const ownGroup = "Rangefleet's own operations"
 
 const introduction = `# Clients of lakeFS
 
 <!-- Generated from TestClients by "cd test/lakefsserver && go test -run TestClients . -update". -->
 
 These clients were run against a coordinator that has its own catalog, thus without a lakeFS
-server. Each row is an operation of lakeFS's API. *works* means that the call did what it does
-on lakeFS, as far as the client can see. *refused* means that the coordinator does not have
-that, and says so; [what the client shows](#what-is-refused) then has the number. *not offered*
-means that the client has no call for the operation.
+server. Each row is an operation of lakeFS's API, and in the last table of Rangefleet's. *works*
+means that the call did what it does on lakeFS, as far as the client can see. *refused* means
+that the coordinator does not have that, and says so; [what the client shows](#what-is-refused)
+then has the number. *not offered* means that the client has no call for the operation.
 
 `
 
