@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,16 +12,10 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/connect"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
-)
-
-// Connections to the lakeFS server. How long a call may take is up to the call.
-const (
-	lakeFSConnections = 64 // that are kept open
-	lakeFSDial        = 5 * time.Second
-	lakeFSContinue    = time.Second // to answer Expect: 100-continue, before the body is sent anyway
 )
 
 // lakeFS is what a coordinator uses of a lakeFS server. All is nil if repositories are in the
@@ -38,15 +31,7 @@ func (b *base) lakeFS(memory *server.Budget) (l lakeFS, err error) {
 		return l, nil
 	}
 	s := b.Settings.LakeFS
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: lakeFSDial}).DialContext,
-		TLSHandshakeTimeout:   lakeFSDial,
-		MaxIdleConnsPerHost:   lakeFSConnections,
-		IdleConnTimeout:       time.Minute,
-		DisableCompression:    true, // answers are passed on as they are
-		ExpectContinueTimeout: lakeFSContinue,
-	}
+	transport := connect.LakeFS()
 	config := lakefs.Config{URL: s.URL, Transport: transport, Registerer: b.registry}
 	if l.account, err = lakefs.Open(config, lakefs.Keys(s.AccessKeyID, s.SecretAccessKey.Reveal())); err != nil {
 		return l, err

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/connect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
@@ -65,25 +66,16 @@ func newBase(ctx context.Context, env Env, embedded *natsd.Server) (*base, error
 		return nil, err
 	}
 	var err error
-	if b.stores, err = stores.New(stores.Config{
-		S3: s3store.Config{
-			Endpoint: s.S3.Endpoint, Region: s.S3.Region, ForcePathStyle: s.S3.ForcePathStyle,
-			AccessKeyID: s.S3.AccessKeyID, SecretAccessKey: s.S3.SecretAccessKey.Reveal(),
-			PageKeys: s.S3.PageKeys, Unordered: s.S3.Order == "none", NoPutChecksums: !s.S3.PutChecksums,
-		},
-		LocalAllowed: s.Local.Allowed, Ahead: readahead.Limits{Most: s.S3.MaxLists, Buffer: memoryPages}, Listing: listingMode(s.S3.Listing),
-	}, b.registry, env.Log); err != nil {
+	open := connect.Stores(s)
+	open.Ahead = readahead.Limits{Most: s.S3.MaxLists, Buffer: memoryPages}
+	if b.stores, err = stores.New(open, b.registry, env.Log); err != nil {
 		return nil, err
 	}
-	cfg := natsconn.Config{URL: s.NATS.URL, Replicas: s.NATS.Replicas, Name: holder(), Log: env.Log, Registerer: b.registry}
+	cfg := connect.NATS(s.NATS)
+	cfg.Name, cfg.Log, cfg.Registerer = holder(), env.Log, b.registry
 	if embedded != nil {
-		cfg.InProcess = embedded
+		cfg.InProcess, cfg.Login = embedded, natsconn.Login{}
 		cfg.Login.User, cfg.Login.Password = embedded.Login()
-	} else {
-		cfg.Login = natsconn.Login{
-			User: s.NATS.User, Password: s.NATS.Password.Reveal(), SeedFile: s.NATS.NKeySeedFile, CredsFile: s.NATS.CredsFile,
-			CAFile: s.NATS.CAFile, CertFile: s.NATS.CertFile, KeyFile: s.NATS.KeyFile,
-		}
 	}
 	opts := backend.Options{Queue: queue.Config{AckWait: s.NATS.AckWait}, LeaseTTL: s.NATS.LeaseTTL}
 	if b.backend, err = backend.Connect(ctx, cfg, opts); err != nil {
@@ -130,14 +122,6 @@ func (b *base) newWorker() *worker.Worker {
 		Backend: b.backend, Imports: b.imports, Stores: b.stores, Busy: b.stores.Lists().Busy,
 		Slots: b.Settings.Workers, Buffers: b.buffers, Log: b.Log, Registerer: b.registry,
 	})
-}
-
-// listingMode parses the setting s3.listing.
-func listingMode(text string) objectstore.Mode {
-	if text == "auto" {
-		return "" // the store decides
-	}
-	return objectstore.Mode(text)
 }
 
 // holder names this process in leases and connections.
