@@ -59,20 +59,38 @@ func (b *Backend) Within(d time.Duration) *Backend {
 // configuration. It is idempotent. Coordinators call it; workers wait for what it
 // creates. It is natsconn.ErrProtocol where a fleet of another version is at work.
 func (b *Backend) Ensure(ctx context.Context) error {
-	return b.ensure(ctx, kv.Stream(kv.BucketImports, 0), kv.Stream(kv.BucketCatalog, 0), kv.Stream(kv.BucketAuth, 0))
+	return b.ensure(ctx, append(state(), b.work()...))
 }
 
 // Restore is Ensure without the buckets: partitions, covers and leases may get lost while
 // a fleet runs, as it makes all of them anew. An empty bucket in place of a lost one
 // would only hide the loss.
-func (b *Backend) Restore(ctx context.Context) error { return b.ensure(ctx) }
+func (b *Backend) Restore(ctx context.Context) error { return b.ensure(ctx, b.work()) }
 
-func (b *Backend) ensure(ctx context.Context, buckets ...jetstream.StreamConfig) error {
-	streams := append(buckets, b.Queue.Stream(), b.Covers.Stream(), b.Leases.Stream())
+// state returns the streams of the buckets that outlive imports.
+func state() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{kv.Stream(kv.BucketImports, 0), kv.Stream(kv.BucketCatalog, 0), kv.Stream(kv.BucketAuth, 0)}
+}
+
+// work returns the streams that can be made anew while a fleet runs.
+func (b *Backend) work() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{b.Queue.Stream(), b.Covers.Stream(), b.Leases.Stream()}
+}
+
+func (b *Backend) ensure(ctx context.Context, streams []jetstream.StreamConfig) error {
 	if err := b.Conn.Ensure(ctx, streams...); err != nil {
 		return err
 	}
 	return b.Queue.EnsureConsumers(ctx)
+}
+
+// Inspect asks NATS for facts about what the fleet shares. It changes nothing.
+func Inspect(ctx context.Context, b *Backend) (natsconn.Facts, error) {
+	w := natsconn.Wanted{Subscribe: []string{gossip.Subjects, natsconn.StoredPrefix + ">"}, Publish: []string{gossip.Unheard}}
+	for _, s := range append(state(), b.work()...) {
+		w.Streams = append(w.Streams, s.Name)
+	}
+	return natsconn.Inspect(ctx, b.Conn, w)
 }
 
 // Discard removes all partitions, covers and notes of an import, running partitions too.

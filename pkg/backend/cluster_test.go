@@ -14,12 +14,19 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 // startCluster runs three NATS servers in this process and returns the address of one.
 func startCluster(t *testing.T) string {
+	t.Helper()
+	return startServers(t)[0].ClientURL()
+}
+
+// startServers runs a cluster of three NATS servers in this process.
+func startServers(t *testing.T) []*server.Server {
 	t.Helper()
 	var servers []*server.Server
 	first := "127.0.0.1:1" // of the first one itself: it wants an address, and the others find it
@@ -51,7 +58,31 @@ func startCluster(t *testing.T) string {
 		}
 		return false, nil
 	})
-	return servers[0].ClientURL()
+	return servers
+}
+
+// Inspect tells how many copies are there, and whether a stream has a leader.
+func TestInspectACluster(t *testing.T) {
+	t.Parallel()
+	servers := startServers(t)
+	b := queuetest.Connect(t, natsconn.Config{URL: servers[0].ClientURL(), Replicas: 3, Log: slog.New(slog.DiscardHandler)})
+	copies := func(want int) func(context.Context) (bool, error) {
+		return func(ctx context.Context) (bool, error) {
+			f, err := backend.Inspect(ctx, b)
+			ok := len(f.Streams) == 6
+			if err != nil {
+				return false, err
+			}
+			for _, s := range f.Streams {
+				ok = ok && s.Err == nil && s.Copies == 3 && s.Current == want && s.Leader != ""
+			}
+			return ok, nil
+		}
+	}
+	expect.Within(t, expect.Patience, "three copies", copies(3))
+	expect.NoError(t, natsconn.TryStream(t.Context(), b.Conn, "tried"))
+	servers[2].Shutdown()
+	expect.Within(t, expect.Patience, "two copies", copies(2))
 }
 
 // A coordinator whose setting is lower than the copies that a fleet has, or the default,

@@ -17,6 +17,12 @@ import (
 // subjectPrefix leads the subjects of topics.
 const subjectPrefix = "talk."
 
+// Subjects are those of all topics. Unheard is one that no process listens to.
+const (
+	Subjects = subjectPrefix + ">"
+	Unheard  = subjectPrefix + "unheard"
+)
+
 // Gossip broadcasts and listens. Its methods may be called concurrently.
 type Gossip struct{ conn *natsconn.Conn }
 
