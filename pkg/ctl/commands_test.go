@@ -180,6 +180,8 @@ func TestUsage(t *testing.T) {
 		{"ls", "accepts 1 arg(s), received 0"},
 		{"ls --nope x", "unknown flag: --nope"},
 		{"doctor lakefs://demo/main", `"lakefs://demo/main": want s3://bucket, or with a prefix of keys after it`},
+		{"doctor --process x", `--process "x": want coordinator or worker`},
+		{"doctor --namespace local:///x", `--namespace "local:///x": want s3://bucket, or with a path after it`},
 		{"ls s3://b/x", `"s3://b/x": want lakefs://repository/branch, or with a path after it`},
 		{"log lakefs://demo/main/x", `"lakefs://demo/main/x": want lakefs://repository/branch, without a path`},
 		{"verify lakefs://demo/main/raw/", `"lakefs://demo/main/raw/": only a comparison (--from) takes a path`},

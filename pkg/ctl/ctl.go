@@ -41,6 +41,7 @@ type System struct {
 	In       io.Reader
 	Out, Err io.Writer // results; progress and messages
 	Getenv   func(string) string
+	Environ  func() []string // all variables, as NAME=value
 	// Width returns the number of columns of the terminal that Err writes to, 0 if it is none.
 	Width func() int
 	// ReadSecret reads a line of In, without echo if that is a terminal.
@@ -54,7 +55,7 @@ type System struct {
 func OS() System {
 	return System{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		Getenv: os.Getenv, Width: terminalWidth, ReadSecret: readSecret,
+		Getenv: os.Getenv, Environ: os.Environ, Width: terminalWidth, ReadSecret: readSecret,
 		Now: time.Now, Sleep: pause.For, Transport: http.DefaultTransport,
 	}
 }
@@ -138,7 +139,7 @@ Exit codes:
     2  the command line, the environment or the file is wrong
     3  the import was canceled
     4  the coordinator stopped answering; what was asked for may go on
-    5  what was verified is not as it should be
+    5  what was checked (verify, doctor) is not as it should be
   130  interrupted; an import that was started goes on`,
 		Version:       buildinfo.Version(),
 		SilenceErrors: true,

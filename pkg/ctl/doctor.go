@@ -14,33 +14,61 @@ import (
 
 func doctorCommand(a *app) *cobra.Command {
 	var seed int64
+	var check checkFlags
 	cmd := &cobra.Command{
-		Use:   "doctor s3://bucket[/prefix]",
-		Short: "Test how a bucket is listed, and say which listing mode is safe",
-		Long: `Tests whether it is safe to list a bucket in parallel, that is, with LIST calls that
-start after arbitrary keys. Some stores leave out keys in the answers to such calls.
+		Use:   "doctor [s3://bucket[/prefix]]",
+		Short: "Check the settings of a process and what it connects to, or test how a bucket is listed",
+		Long: `Without an argument, it checks what a process with these settings would meet, from this
+machine: run it where the process runs. The settings come from RANGEFLEET_... variables and
+the file that --config names. It checks
 
-The coordinator walks the first 50,000 keys by continuation tokens. Then it lists what
+  settings  unknown keys and wrong values; which are set, and where
+  nats      login, JetStream, permissions, streams, copies, space
+  s3        sources.allow and --namespace: list and read; the listing mode of imports
+  lakefs    version, storage, the permissions of the service account, hooks
+  clock     this machine's against NATS, S3 and lakeFS
+
+Each check is ok, a warning, or failed, and says what to do. No secret is printed. It stores
+nothing unless --write is given: then it creates a stream in NATS, and an object in each
+namespace, and deletes them. The permissions at lakeFS are tried by calls that name what does
+not exist. The exit code is 5 if a check failed.
+
+With a bucket, the coordinator tests whether it is safe to list it in parallel, that is, with
+LIST calls that start after arbitrary keys. Some stores leave out keys in the answers to such
+calls. The coordinator walks the first 50,000 keys by continuation tokens. Then it lists what
 follows some keys, directories and made-up strings, and compares. It only reads, and makes
 at most 300 LIST calls in 45 seconds. A fault means that parallel is not safe for this
-bucket. No fault proves nothing: only some starts among the first keys were tried.
-
-The exit code is 1 if there is a fault in the mode that imports would use now.`,
-		Example: `  rangectl doctor s3://lake/raw/`,
-		Args:    cobra.ExactArgs(1),
-		RunE: call(a, sourceURI, func(ctx context.Context, c *client.Client, source string) error {
-			trial, err := c.TrySource(ctx, api.SourceTrialCreation{Source: source, Seed: seed})
-			if err != nil {
-				return err // the server's error names the source
-			}
-			if err := show(a, trial, trialSheet); err != nil {
-				return err
-			}
-			return diagnosis(trial)
-		}),
+bucket. No fault proves nothing: only some starts among the first keys were tried. The exit
+code is 5 if there is a fault in the mode that imports would use now.`,
+		Example: `  rangectl doctor --config coordinator.yaml --namespace s3://lake-metadata/demo --write
+  rangectl doctor s3://lake/raw/`,
+		Args: cobra.MaximumNArgs(1),
 	}
-	cmd.Flags().Int64Var(&seed, "seed", 0, "try the same starts as the trial that printed this `number`; 0: new ones")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return run(func(ctx context.Context, _ []string) error { return check.run(ctx, a, cmd.Flags()) })(cmd, nil)
+		}
+		return call(a, sourceURI, func(ctx context.Context, c *client.Client, source string) error {
+			return trySource(ctx, a, c, source, seed)
+		})(cmd, args)
+	}
+	cmd.Flags().Int64Var(&seed, "seed", 0, "of a bucket: try the same starts as the trial that printed this `number`; 0: new ones")
+	check.add(cmd.Flags())
 	return cmd
+}
+
+func trySource(ctx context.Context, a *app, c *client.Client, source string, seed int64) error {
+	trial, err := c.TrySource(ctx, api.SourceTrialCreation{Source: source, Seed: seed})
+	if err != nil {
+		return err // the server's error names the source
+	}
+	if err := show(a, trial, trialSheet); err != nil {
+		return err
+	}
+	if err := diagnosis(trial); err != nil {
+		return &failure{Wrong, err}
+	}
+	return nil
 }
 
 // sourceURI parses s3://bucket/prefix.

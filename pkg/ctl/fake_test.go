@@ -102,7 +102,13 @@ func (m *machine) system() System {
 	in := strings.NewReader(m.in)
 	return System{
 		In: in, Out: &m.out, Err: &m.err,
-		Getenv:     func(name string) string { return m.env[name] },
+		Getenv: func(name string) string { return m.env[name] },
+		Environ: func() (all []string) {
+			for name, value := range m.env {
+				all = append(all, name+"="+value)
+			}
+			return all
+		},
 		Width:      func() int { return m.width },
 		ReadSecret: func() (string, error) { return readLine(in) },
 		Now:        func() time.Time { return m.now },

@@ -34,6 +34,26 @@ func (s Settings) Print(w io.Writer) error {
 	return encoder.Close()
 }
 
+// Set is a setting that was set, and does not just have its default.
+type Set struct {
+	Key    string
+	Value  string // hidden if it is a secret
+	Origin string // the flag, variable, or line of a file
+	Same   bool   // the value is the default
+}
+
+// Changed returns the settings that were set, in the order of docs/settings.md.
+func (s Settings) Changed() (all []Set) {
+	plain := defaults(nil, 0)
+	for _, k := range keys {
+		if origin := s.origins[k.name]; origin != "" {
+			v := k.value(&s).String()
+			all = append(all, Set{Key: k.name, Value: v, Origin: origin, Same: k.computed == "" && v == k.value(&plain).String()})
+		}
+	}
+	return all
+}
+
 func add(mapping *yaml.Node, name string, v *yaml.Node) *yaml.Node {
 	mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, v)
 	return v

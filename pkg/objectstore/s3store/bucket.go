@@ -145,6 +145,18 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte, sum objectsto
 	return nil
 }
 
+// Delete deletes one object, or nothing if there is none.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	err := b.calls.call(ctx, func() error {
+		_, err := b.calls.client.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.calls.name, Key: &key}, b.calls.inRegion)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", b.calls.uri(key), err)
+	}
+	return nil
+}
+
 func (c *calls) uri(key string) objectstore.URI {
 	return objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: c.name, Key: key}
 }

@@ -157,6 +157,23 @@ func (s *Stores) Listing(ctx context.Context, u objectstore.URI) (objectstore.Li
 		"the store at %s is not known to be safe to list in parallel; rangectl doctor tries it, and s3.listing: parallel trusts it", name)}, nil
 }
 
+// Remove deletes one object of a bucket, which the caller has stored there to try the store.
+// Nothing else deletes objects.
+func (s *Stores) Remove(ctx context.Context, u objectstore.URI) error {
+	if u.Scheme != objectstore.SchemeS3 {
+		return fmt.Errorf("delete %s: only objects of buckets can be deleted: %w", u, objectstore.ErrRefused)
+	}
+	client, err := s.s3Client(ctx)
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", u, err)
+	}
+	bucket, err := client.Bucket(u.Bucket)
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", u, err)
+	}
+	return bucket.Delete(ctx, u.Key)
+}
+
 // Trial returns the bucket that u lives in, to be tried under the key of u. It asks the store
 // to identify itself. Errors are those of Open, objectstore.ErrRefused if u is no URI of a
 // bucket, and those of the calls.

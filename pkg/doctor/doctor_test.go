@@ -1,0 +1,128 @@
+package doctor_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/doctor"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/natsd"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
+	"github.com/rangefleet/rangefleet/pkg/settings"
+)
+
+// load returns settings that are set by variables, without their prefix.
+func load(t *testing.T, env ...string) settings.Settings {
+	t.Helper()
+	all := []string{"HOME=/home/op"}
+	for _, e := range env {
+		all = append(all, "RANGEFLEET_"+e)
+	}
+	s, err := settings.Load(settings.Coordinator, pflag.NewFlagSet("", pflag.ContinueOnError), all)
+	expect.NoError(t, err)
+	return s
+}
+
+// checks runs all checks, and returns them one a line: "state area name: text > do".
+func checks(t *testing.T, c doctor.Config) string {
+	t.Helper()
+	if c.HTTP == nil {
+		c.HTTP = http.DefaultTransport
+	}
+	c.Log, c.Reach = slog.New(slog.DiscardHandler), time.Second
+	var b strings.Builder
+	doctor.Run(t.Context(), c, func(check doctor.Check) {
+		fmt.Fprintf(&b, "%s %s %s: %s > %s\n", check.State, check.Area, check.Name, check.Text, check.Do)
+	})
+	return b.String()
+}
+
+func wantLines(t *testing.T, got string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains("\n"+got, "\n"+w) {
+			t.Errorf("no line begins with %q in\n%s", w, got)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	got := checks(t, doctor.Config{Settings: load(t, "NATS_URL=nats://fleet:hunter2@127.0.0.1:1", "S3_MAX_LISTS=96", "AUTH_ACCESS_KEY_ID=AK", "AUTH_SECRET_ACCESS_KEY=hunter3")})
+	wantLines(t, got, "ok settings nats.url: nats://", "ok settings s3.max_lists: 96 (environment RANGEFLEET_S3_MAX_LISTS), which is the default",
+		"ok settings auth.secret_access_key: ****** (environment", "failed nats reached: ", "warning s3 buckets: no bucket is known")
+	if strings.Contains(got, "hunter") {
+		t.Errorf("a secret is shown in\n%s", got)
+	}
+	wantLines(t, checks(t, doctor.Config{Settings: load(t)}), "ok settings all: nothing is set", "ok nats server: embedded in the coordinator, with its data in /home/op/")
+	_, err := settings.Load(settings.Coordinator, pflag.NewFlagSet("", pflag.ContinueOnError), []string{"HOME=/x", "RANGEFLEET_S3_MAX_LIST=1", "RANGEFLEET_WORKERS=x"})
+	if invalid := doctor.Invalid(err); len(invalid) != 2 || invalid[0].State != doctor.Failed || invalid[1].State != doctor.Failed {
+		t.Errorf("%+v, want two faults", invalid)
+	}
+}
+
+// A fleet's NATS server, from the first start to one that has lost a stream.
+func TestNATS(t *testing.T) {
+	server := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0", Access: natsd.Access{User: "fleet", Password: "hunter2"}})
+	at := func(password string) settings.Settings {
+		return load(t, "NATS_URL="+server.ClientURL(), "NATS_USER=fleet", "NATS_PASSWORD="+password)
+	}
+	got := checks(t, doctor.Config{Settings: at("hunter4")})
+	wantLines(t, got, "failed nats reached: "+server.ClientURL()+": connect to NATS: ")
+	if !strings.Contains(got, "nats.user") || strings.Contains(got, "hunter") {
+		t.Errorf("a wrong password: %s", got)
+	}
+	wantLines(t, checks(t, doctor.Config{Settings: at("hunter2"), Write: true}), "ok nats reached: ", "ok nats permissions: ", "ok nats disk: ",
+		"ok nats streams: there are none yet", "ok nats write: a stream with 1 copies was created")
+
+	b := queuetest.Connect(t, natsconn.Config{InProcess: server, Login: inside(server)})
+	got = checks(t, doctor.Config{Settings: at("hunter2")})
+	wantLines(t, got, "ok nats stream WORK: 0 messages", "ok nats stream KV_catalog: ", "ok clock NATS: the clocks of NATS and this machine agree")
+	if strings.Contains(got, "doctor-") {
+		t.Errorf("the stream that was tried is left:\n%s", got)
+	}
+	expect.NoError(t, b.Conn.JetStream.DeleteStream(t.Context(), "COVERS"))
+	wantLines(t, checks(t, doctor.Config{Settings: at("hunter2")}), "warning nats streams: missing: COVERS")
+}
+
+func inside(s *natsd.Server) (l natsconn.Login) {
+	l.User, l.Password = s.Login()
+	return l
+}
+
+// A clock is compared by the Date of any answer.
+func TestClock(t *testing.T) {
+	for ahead, want := range map[time.Duration]string{
+		0:                 "ok clock S3: the clocks of S3 and this machine agree within 5s",
+		time.Minute:       "warning clock S3: the clock of S3 is ",
+		-20 * time.Minute: "failed clock S3: the clock of S3 is ",
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+			w.WriteHeader(http.StatusForbidden)
+		}))
+		t.Cleanup(s.Close)
+		got := checks(t, doctor.Config{
+			Settings:   load(t, "S3_ENDPOINT="+s.URL, "S3_ACCESS_KEY_ID=AK", "S3_SECRET_ACCESS_KEY=hunter2", "S3_FORCE_PATH_STYLE=true"),
+			Namespaces: []string{"s3://bucket/repo"},
+		})
+		wantLines(t, got, want, "failed s3 list s3://bucket/repo/_lakefs/: ")
+		if !strings.Contains(got, "s3:ListBucket") {
+			t.Errorf("%s has no advice", got)
+		}
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	doctor.Run(ctx, doctor.Config{Settings: load(t, "NATS_URL=nats://127.0.0.1:1"), HTTP: http.DefaultTransport, Log: slog.New(slog.DiscardHandler)}, func(doctor.Check) {})
+}
