@@ -17,10 +17,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/landing"
 )
 
-// unknownWithin bounds how long a driver tries to learn whether a merge landed that the
-// server does not let it fence: as long as the branch is dirty, for example. While the
-// server is out of reach, nothing can be decided.
-const unknownWithin = 30 * time.Minute
+// unknownWithin bounds how long drivers try to learn whether a merge landed that the server
+// does not let them fence: as long as the branch is dirty, for example. While the server is
+// out of reach, nothing can be decided. A driver tries unknownTries times at least, however
+// long all coordinators were away.
+const (
+	unknownWithin = 30 * time.Minute
+	unknownTries  = 3
+)
 
 // Metadata of the commits of an import on a lakeFS server. Callers cannot set it.
 const (
@@ -38,7 +42,7 @@ type serverLander struct {
 
 	attempt imports.Attempt // what the last tree was
 	dead    *landing.State  // of the record, if the last call of land saw that no try of it lands any more
-	unknown time.Time       // since when an outcome cannot be learned; zero: none is
+	doubts  int             // how often in a row this driver did not learn an outcome
 	swept   bool            // the hidden branches were deleted
 }
 
@@ -53,16 +57,16 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 	lost := "" // why a step of the last try failed
 	for d := landing.Resume(from, l.landings); ; {
 		a := d.Next()
-		switch {
-		case a.Kind == landing.Stop:
+		switch a.Kind {
+		case landing.Stop:
 			l.noteImport(ctx, record, a.State)
 			return a.State.End != "", nil
-		case a.Kind == landing.Wait && l.givesUp():
-			d.GiveUp(a.Text)
+		case landing.Wait:
+			if err := l.wait(ctx, d, record.Request.Branch, a.Text); err != nil {
+				return false, err
+			}
 			continue
-		case a.Kind == landing.Wait:
-			return false, fmt.Errorf("it is not known whether the import is on branch %q: %s", record.Request.Branch, a.Text)
-		case a.Kind == landing.Prepare:
+		case landing.Prepare:
 			l.dead = &a.From
 			if lost != "" { // a busy server gets a pause, and the branch goes to the next import
 				return false, errors.New(lost)
@@ -70,8 +74,10 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 		default: // performed below
 		}
 		o, err := l.perform(ctx, record, a)
-		if err != nil && a.Kind == landing.Find && lakefs.IsRefused(err) && l.givesUp() {
-			d.GiveUp(err.Error())
+		if err != nil && a.Kind == landing.Find && lakefs.IsRefused(err) {
+			if err := l.wait(ctx, d, record.Request.Branch, err.Error()); err != nil {
+				return false, err
+			}
 			continue
 		}
 		if err != nil {
@@ -85,14 +91,21 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 	}
 }
 
-// givesUp reports whether an outcome that cannot be learned has been unknown for too long.
-// The time counts from when this driver first met it, since a coordinator that was away has
-// not tried.
-func (l *serverLander) givesUp() bool {
-	if l.unknown.IsZero() {
-		l.unknown = l.imp.now()
+// wait lets the driver give the landing up, for the reason of the text, if its outcome has been
+// unknown for too long, in this process and in those before it. Otherwise it returns an error,
+// which is shown until the next try.
+func (l *serverLander) wait(ctx context.Context, d *landing.Driver, branch, text string) error {
+	l.doubts++
+	now := l.imp.now().UTC()
+	r, err := l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Doubt(now) })
+	if err != nil {
+		return err
 	}
-	return l.imp.now().Sub(l.unknown) > unknownWithin
+	if l.doubts >= unknownTries && now.Sub(r.Doubted) > unknownWithin {
+		d.GiveUp(text)
+		return nil
+	}
+	return fmt.Errorf("it is not known whether the import is on branch %q: %s", branch, text)
 }
 
 // note counts and logs what a merge came to.
@@ -233,7 +246,7 @@ func (l *serverLander) record(ctx context.Context, a landing.Action) (landing.Ou
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
 	}
 	if err == nil {
-		l.unknown = time.Time{}
+		l.doubts = 0
 	}
 	return landing.Outcome{}, err
 }

@@ -182,6 +182,26 @@ func TestAnOutcomeIsUnknownForABoundedTime(t *testing.T) {
 	}
 }
 
+// The half hour goes on while coordinators restart, each of which tries a few times.
+func TestAnOutcomeIsUnknownForABoundedTimeAcrossRestarts(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.lakefs.answers(on("/refs/rf-", said{500, "away"}))
+	i.fails(i.driver(i.service), "away")
+	i.lakefs.answers(on("/refs/rf-", said{400, "dirty branch"}))
+	var d *driver
+	for range 4 {
+		i.fleet.clock.Add(int64(10 * time.Minute))
+		d = i.driver(i.service) // as after a restart
+		for range unknownTries - 1 {
+			i.fails(d, "dirty branch")
+		}
+	}
+	if r := i.ends(d); r.State != imports.Failed || !strings.Contains(r.Error, "it is not known") {
+		t.Errorf("import is %s: %q", r.State, r.Error)
+	}
+}
+
 // While the server is away nothing is decided, and a coordinator that starts again after a
 // long time tries before it gives up.
 func TestAnImportWaitsForAServerThatIsAway(t *testing.T) {

@@ -21,7 +21,7 @@ func (r Record) Land(now time.Time, from, to landing.State, a Attempt) (Record, 
 	if !r.landingState().Equal(from) {
 		return r, fault.Conflicting("import %s is landed by another coordinator", r.Job.ImportID)
 	}
-	r.Landing, r.Begun, r.Updated = &to, 0, now
+	r.Landing, r.Begun, r.Updated, r.Doubted = &to, 0, now, time.Time{}
 	if t := to.Try; t != nil && t.Phase == landing.Preparing && !t.Correction {
 		r.Attempt = &a
 	}
@@ -39,6 +39,18 @@ func (r Record) Land(now time.Time, from, to landing.State, a Attempt) (Record, 
 	case landing.Unknown:
 		return r.end(now, Failed, fmt.Sprintf("it is not known whether the import is on branch %q, look there for a commit whose metadata has its ID %s: %s",
 			r.Request.Branch, r.Job.ImportID, to.Text), a.Objects), nil
+	}
+	return r, nil
+}
+
+// Doubt records that it is not known whether the landing's merge was made, and cannot be
+// learned now. The time of the first doubt stays until Land records the next state.
+func (r Record) Doubt(now time.Time) (Record, error) {
+	if r.State != Committing {
+		return r, r.refuse("doubt")
+	}
+	if r.Doubted.IsZero() {
+		r.Doubted = now
 	}
 	return r, nil
 }

@@ -69,6 +69,24 @@ func TestAnImportIsCanceledUntilItsMergeIsRequested(t *testing.T) {
 	}
 }
 
+// The doubt about a merge lasts from when it was first met until the next state is recorded.
+func TestADoubtIsKept(t *testing.T) {
+	if _, err := through(t, preparing).Doubt(now); !fault.Is(err, fault.Conflict) {
+		t.Errorf("before the merge is requested: %v", err)
+	}
+	r := through(t, preparing, merging)
+	for minutes := range 3 {
+		var err error
+		if r, err = r.Doubt(now.Add(time.Duration(minutes) * time.Minute)); err != nil || !r.Doubted.Equal(now) {
+			t.Fatalf("doubted since %v, %v", r.Doubted, err)
+		}
+	}
+	r, err := r.Land(now, merging, landed, imports.Attempt{})
+	if err != nil || !r.Doubted.IsZero() {
+		t.Errorf("doubted since %v, %v", r.Doubted, err)
+	}
+}
+
 func TestALandingIsRecordedByOneDriverOnly(t *testing.T) {
 	for name, r := range map[string]imports.Record{
 		"another state": through(t, preparing, merging), "canceled": canceled(t), "ended": through(t, preparing, failed),

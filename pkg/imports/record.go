@@ -133,6 +133,9 @@ type Record struct {
 	// Landing is the state of the landing on a lakeFS server; nil before that, and if the
 	// import lands on a branch of the catalog.
 	Landing *landing.State `json:"landing,omitempty"`
+	// Doubted is since when it is not known whether the landing's merge was made; zero if it
+	// is known.
+	Doubted time.Time `json:"doubted,omitzero"`
 	// Changes is how the branch differs, or would differ, from before; set exactly in
 	// Completed and Previewed.
 	Changes *metarange.Changes `json:"changes,omitempty"`
