@@ -40,6 +40,8 @@ type fakeServer struct {
 	calls     []string               // method, path, path of the object and user of each call
 	created   int64                  // of the repository
 	namespace string
+	elsewhere string // namespace of another repository
+	hook      bool   // there is a pre-commit hook
 	branches  map[string]lakefs.Commit
 	commits   map[string]lakefs.Commit
 }
@@ -47,7 +49,7 @@ type fakeServer struct {
 func newFakeServer() *fakeServer {
 	base := lakefs.Commit{ID: "base"}
 	return &fakeServer{
-		created: 1, namespace: "s3://repo/ns", branches: map[string]lakefs.Commit{"main": base}, commits: map[string]lakefs.Commit{base.ID: base},
+		created: 1, namespace: "s3://repo/ns", elsewhere: "local://elsewhere", branches: map[string]lakefs.Commit{"main": base}, commits: map[string]lakefs.Commit{base.ID: base},
 	}
 }
 
@@ -56,6 +58,13 @@ func (f *fakeServer) answers(instead func(call string) said) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.instead, f.calls = instead, nil
+}
+
+// change changes what is on the server.
+func (f *fakeServer) change(change func(*fakeServer)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
 }
 
 // count returns how many calls had the text, since the last call of answers.
@@ -114,7 +123,7 @@ func (f *fakeServer) answer(call string, r *http.Request, body fakeBody) (status
 	repository := lakefs.Repository{ID: "repo", StorageNamespace: f.namespace, Created: f.created}
 	switch {
 	case call == "GET /repositories":
-		return 200, map[string]any{"results": []lakefs.Repository{{ID: "elsewhere", StorageNamespace: "local://elsewhere"}, repository}}
+		return 200, map[string]any{"results": []lakefs.Repository{{ID: "elsewhere", StorageNamespace: f.elsewhere}, repository}}
 	case rest == "":
 		return 200, repository
 	case body.Strategy == "none":
@@ -123,8 +132,12 @@ func (f *fakeServer) answer(call string, r *http.Request, body fakeBody) (status
 		return 200, map[string]string{}
 	case strings.HasSuffix(rest, "/stage_allowed"), strings.HasPrefix(call, "POST") && rest == "/metadata":
 		return 204, nil
+	case strings.HasSuffix(rest, "/ls") && f.hook:
+		return 200, map[string]any{"results": []map[string]string{{"path": "_lakefs_actions/a.yaml", "path_type": "object"}}}
 	case strings.HasSuffix(rest, "/ls"):
 		return 200, map[string]any{}
+	case strings.HasSuffix(rest, "/objects"):
+		return 200, map[string]any{"on": map[string]any{"pre-commit": nil}} // JSON is YAML, too
 	case rest == "/branches":
 		f.branches[body.Name] = f.commits[body.Source]
 		return 201, nil

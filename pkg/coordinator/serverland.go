@@ -35,7 +35,8 @@ const (
 // serverLander lands an import on a branch of a lakeFS server, as pkg/landing decides.
 type serverLander struct {
 	imp      *importHandle
-	server   *lakefs.Session // of the service account
+	home     *serverHome
+	server   *lakefs.Session // of the service account, as of home
 	callers  *callers
 	trees    *treeMaker
 	landings landing.Config
@@ -66,6 +67,8 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 				return false, err
 			}
 			continue
+		case landing.Authorize:
+			l.dead = &a.From
 		case landing.Prepare:
 			l.dead = &a.From
 			if lost != "" { // a busy server gets a pause, and the branch goes to the next import
@@ -255,10 +258,26 @@ func (l *serverLander) record(ctx context.Context, a landing.Action) (landing.Ou
 // refused may pass, and is tried again as if the server were away.
 func refused(err error) bool { return lakefs.IsRefused(err) && !lakefs.IsLoginRefused(err) }
 
-// authorize checks that whoever started the import may still do so. If this process does not
-// know a login that holds, what was granted at the start holds as long as the user exists.
+// authorize checks that the import may still land, by what holds at the server now.
 func (l *serverLander) authorize(ctx context.Context, record imports.Record) (landing.Outcome, error) {
-	var err error
+	err := l.askAgain(ctx, record)
+	switch {
+	case lakefs.IsRefused(err):
+		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
+	case err != nil:
+		return landing.Outcome{}, err
+	}
+	err = l.home.confirm(ctx, record)
+	if _, ok := errors.AsType[*fault.Fault](err); ok && !fault.Is(err, fault.Later) {
+		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
+	}
+	return landing.Outcome{}, err
+}
+
+// askAgain checks that whoever started the import may still do so. If this process does not
+// know a login that holds, what was granted at the start holds as long as the user exists. An
+// error that says nothing about the caller is none of a refusal.
+func (l *serverLander) askAgain(ctx context.Context, record imports.Record) (err error) {
 	caller := l.callers.of(l.imp.id)
 	if caller != nil {
 		err = mayImport(ctx, caller, record.Request, record.Job.Paths)
@@ -267,17 +286,14 @@ func (l *serverLander) authorize(ctx context.Context, record imports.Record) (la
 	case caller == nil || lakefs.Expired(caller, err):
 		err = lakefs.UserExists(ctx, l.server, record.Request.Committer)
 		if lakefs.IsLoginRefused(err) {
-			return landing.Outcome{}, err
+			return lakefs.AccountFault(err)
 		}
 	case lakefs.IsLoginRefused(err): // if the server knows nobody now, it refuses the service account, too
-		if _, err := l.server.Repository(ctx, record.Request.Repository); err != nil {
-			return landing.Outcome{}, err
+		if _, e := l.server.Repository(ctx, record.Request.Repository); e != nil {
+			return lakefs.AccountFault(e)
 		}
 	}
-	if lakefs.IsRefused(err) {
-		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
-	}
-	return landing.Outcome{}, err
+	return err
 }
 
 // sweep deletes hidden branches. Those that are left are deleted when the record of the

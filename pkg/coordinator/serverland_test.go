@@ -3,6 +3,7 @@ package coordinator
 import (
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -118,8 +119,8 @@ func TestALoginThatIsRefusedForAMomentDelaysAnImport(t *testing.T) {
 				}
 				return said{}
 			})
-			i.fails(d, words)
-			i.fails(d, words)
+			i.fails(d, "")
+			i.fails(d, "")
 			i.lakefs.answers(nil)
 			i.wantEnd(i.ends(d), imports.Completed, "")
 			if n := len(i.lakefs.landed()); n != 1 {
@@ -238,6 +239,63 @@ func TestAnImportThatDidNotLandIsGivenUp(t *testing.T) {
 		t.Fatalf("import is %s", r.State)
 	}
 	i.wantEnd(i.ends(d), imports.Failed, "no head")
+}
+
+// What an import is refused for at its start refuses it before its merge, too.
+func TestABranchAndSourcesAreCheckedAgainBeforeTheMerge(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change  func(*fakeServer)
+		skip    bool
+		refused string
+	}{
+		"a hook came":         {change: func(f *fakeServer) { f.hook = true }, refused: "pre-commit hooks"},
+		"a skipped hook came": {change: func(f *fakeServer) { f.hook = true }, skip: true},
+		"a repository came":   {change: func(f *fakeServer) { f.elsewhere = "s3://bucket/" }, refused: `namespace of repository "elsewhere"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newServerImport(t)
+			i.service.lakefs.skipHooks = c.skip
+			i.lakefs.change(c.change)
+			state := imports.Completed
+			if c.refused != "" {
+				state = imports.Failed
+			}
+			i.wantEnd(i.ends(i.driver(i.service)), state, c.refused)
+		})
+	}
+}
+
+// An import that cannot be checked before its merge is given up like any other.
+func TestAnImportThatCannotBeCheckedIsGivenUp(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.lakefs.answers(on("/ls ", said{500, "broken"}))
+	d := i.driver(i.service)
+	for d.failures < maxFailures {
+		i.fails(d, "cannot be asked now")
+	}
+	i.wantEnd(i.ends(d), imports.Failed, "cannot be asked now")
+}
+
+// Imports that start within a moment share a list of repositories.
+func TestRepositoriesAreListedOnceInAMoment(t *testing.T) {
+	t.Parallel()
+	f, fake := newServerFleet(t, entrytest.Random(rand.New(rand.NewPCG(1, 2)), 1)[0])
+	s := f.service()
+	t.Cleanup(s.close)
+	for second, want := range []int{1, 1, 1} {
+		f.start(s, request("", strconv.Itoa(second)))
+		f.clock.Add(int64(time.Second))
+		if n := fake.count("GET /repositories  by"); n != want {
+			t.Errorf("after %d s they were listed %d times, want %d", second, n, want)
+		}
+	}
+	f.clock.Add(int64(repositoriesFresh))
+	f.start(s, request("", "later"))
+	if n := fake.count("GET /repositories  by"); n != 2 {
+		t.Errorf("later they were listed %d times", n)
+	}
 }
 
 // An import that is canceled while it makes a hidden branch leaves none.

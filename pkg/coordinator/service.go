@@ -79,6 +79,7 @@ type Service struct {
 	tables   *tablecache.Cache // of the trees that are looked up
 	trials   chan struct{}     // holds a value for each trial that runs
 	limits   stepLimits        // of all drivers
+	lakefs   *serverHome       // nil: repositories are in the catalog
 	callers  *callers
 
 	watch      *fleetWatch
@@ -101,7 +102,8 @@ func New(cfg Config) *Service {
 	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log, of: make(map[string]map[string]string)}
 	s.validate = &validator{cfg: cfg, imports: state.Imports, home: catalogHome{state.Catalog, broken}}
 	if cfg.LakeFS != nil {
-		s.validate.home = serverHome{cfg.LakeFS, cfg.SkipHooks, cfg.Log}
+		s.lakefs = newServerHome(cfg)
+		s.validate.home = s.lakefs
 	}
 	s.validate.known = &namespaces{list: s.validate.home.repositories, now: cfg.Now}
 	s.peers = peers.New(peers.Config{Leases: cfg.Backend.Leases, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
@@ -329,9 +331,9 @@ func (s *Service) newDriver(id string) *driver {
 
 // destination returns where an import lands.
 func (s *Service) destination(imp *importHandle, trees *treeMaker) destination {
-	if s.cfg.LakeFS != nil {
+	if s.lakefs != nil {
 		return &serverLander{
-			imp: imp, server: s.cfg.LakeFS, callers: s.callers, trees: trees, landings: s.cfg.Landings,
+			imp: imp, home: s.lakefs, server: s.cfg.LakeFS, callers: s.callers, trees: trees, landings: s.cfg.Landings,
 		}
 	}
 	return &catalogLander{imp: imp, catalog: s.cfg.Catalog, trees: trees}

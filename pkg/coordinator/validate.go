@@ -88,14 +88,8 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 	if err != nil {
 		return uri, err
 	}
-	for _, r := range repositories {
-		namespace, err := objectstore.ParseURI(r.StorageNamespace)
-		if err != nil {
-			return uri, fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
-		}
-		if overlap(uri, t, directory(namespace)) {
-			return uri, fault.BadField(field, "invalid import source: %q shares objects with the storage namespace of repository %q", uri, r.ID)
-		}
+	if err := refuseNamespaces(field, uri, t, repositories); err != nil {
+		return uri, err
 	}
 	if len(v.cfg.Allowed) > 0 && !slices.ContainsFunc(v.cfg.Allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
 		return uri, fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
@@ -104,6 +98,21 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 		return uri, storeFault(field, err)
 	}
 	return uri, nil
+}
+
+// refuseNamespaces refuses a source that shares objects with the storage namespace of a
+// repository.
+func refuseNamespaces(field string, uri objectstore.URI, t imports.PathType, repositories []catalog.Repository) error {
+	for _, r := range repositories {
+		namespace, err := objectstore.ParseURI(r.StorageNamespace)
+		if err != nil {
+			return fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
+		}
+		if overlap(uri, t, directory(namespace)) {
+			return fault.BadField(field, "invalid import source: %q shares objects with the storage namespace of repository %q", uri, r.ID)
+		}
+	}
+	return nil
 }
 
 // parseSource reads a source, and refuses one that is too long or cannot be a source.

@@ -31,7 +31,8 @@ const (
 	// with Protected means that no commit to Branch is allowed.
 	Write
 
-	// Authorize checks that the caller of the import still may commit.
+	// Authorize checks that the import still may land. No try of the stored state From lands any
+	// more, unless its merge is requested after this.
 	Authorize
 
 	// Merge merges Branch, which was made on Base, into the destination, as a squash, with Branch as its mark in the
@@ -285,7 +286,7 @@ func (d *Driver) ready() {
 		d.record(d.state.merging())
 		return
 	}
-	d.next = Action{Kind: Authorize}
+	d.next = Action{Kind: Authorize, From: d.state}
 }
 
 func (d *Driver) authorized(o Outcome) {

@@ -283,4 +283,11 @@ func TestABranchWithPrecommitHooksIsRefused(t *testing.T) {
 	b.imports.In(t, "POST", "/branches/main/import", body(b.sources+"/a/", "data/")).Is(t, http.StatusBadRequest, "_lakefs_actions/check.yaml")
 	action("  pre-commit:\n    branches: [other]\n  pre-merge:\n")
 	b.wantOne(t, b.begin(t, b.sources+"/a/", "data/"), "_lakefs_actions/check.yaml", "data/1", "data/2", "other/c")
+
+	// One that comes while the import runs refuses it before its merge.
+	b.proxy.Add(faultproxy.Rule{Method: "POST", Path: regexp.MustCompile(`/branches$`), Nth: 1, Before: func() { action("  pre-commit:\n") }})
+	id := b.begin(t, b.sources+"/b/", "data/")
+	if s := b.end(t, id); s.Error == nil || !strings.Contains(s.Error.Message, "pre-commit hooks") || len(b.landed(t, id)) > 0 {
+		t.Errorf("the import ended %+v", s)
+	}
 }
