@@ -2,11 +2,8 @@ package coordinator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -17,7 +14,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/source"
-	"github.com/rangefleet/rangefleet/pkg/table"
 )
 
 // Ingest asks for one range of a source's keys.
@@ -142,50 +138,8 @@ func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges
 	if err != nil {
 		return "", err
 	}
-	if err := checkFiles(ctx, files, ranges); err != nil {
+	if err := s.looks.checkFiles(ctx, files, ranges); err != nil {
 		return "", err
 	}
 	return metarange.Write(ctx, files, ranges)
-}
-
-// filesAtOnce is how many files are looked at in parallel. Each takes two short reads: 100,000
-// files of a store that answers within 20 ms take about a minute.
-const filesAtOnce = 64
-
-// checkFiles compares ranges with their files.
-func checkFiles(ctx context.Context, files metarange.Parts, ranges []partition.RangeMetadata) error {
-	looks, looking := errgroup.WithContext(ctx)
-	looks.SetLimit(filesAtOnce)
-	for i, r := range ranges {
-		if looking.Err() != nil {
-			break
-		}
-		looks.Go(func() error { return checkFile(looking, files, fmt.Sprintf("ranges[%d]", i), r) })
-	}
-	if err := looks.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
-}
-
-// checkFile compares a range with its file.
-func checkFile(ctx context.Context, files metarange.Parts, field string, r partition.RangeMetadata) error {
-	is, err := metarange.Describe(ctx, files, r.ID)
-	switch {
-	case errors.Is(err, objectstore.ErrNotFound):
-		return fault.BadField(field+".id", "%q: the repository has no such range", r.ID)
-	case errors.Is(err, table.ErrCorrupt):
-		return fault.BadField(field+".id", "%q is not a range: %v", r.ID, err)
-	case err != nil:
-		return fmt.Errorf("read range %s: %w", r.ID, err)
-	case r.MinKey != is.MinKey:
-		return fault.BadField(field+".min_key", "%q, but the range begins at %q", r.MinKey, is.MinKey)
-	case r.MaxKey != is.MaxKey:
-		return fault.BadField(field+".max_key", "%q, but the range ends at %q", r.MaxKey, is.MaxKey)
-	case r.Count != is.Count:
-		return fault.BadField(field+".count", "%d, but the range has %d entries", r.Count, is.Count)
-	case r.EstimatedSize != is.EstimatedSize:
-		return fault.BadField(field+".estimated_size", "%d, but that of the range is %d", r.EstimatedSize, is.EstimatedSize)
-	}
-	return nil
 }

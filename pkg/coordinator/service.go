@@ -78,6 +78,7 @@ type Service struct {
 	validate *validator
 	tables   *tablecache.Cache // of the trees that are looked up
 	trials   chan struct{}     // holds a value for each trial that runs
+	looks    looks             // of all requests to create metaranges
 	limits   stepLimits        // of all drivers
 	lakefs   *serverHome       // nil: repositories are in the catalog
 	callers  *callers
@@ -96,7 +97,7 @@ func New(cfg Config) *Service {
 	state := cmp.Or(cfg.Requests, cfg.State)
 	s := &Service{
 		cfg: cfg, state: state, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
-		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials),
+		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials), looks: newLooks(),
 		limits: newStepLimits(), drivers: newDrivers(), callers: newCallers(),
 	}
 	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log, of: make(map[string]map[string]string)}

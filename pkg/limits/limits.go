@@ -28,6 +28,9 @@ const (
 	OpenPaths = 64
 	// Ranges is the number of ranges of a request to create a metarange.
 	Ranges = 100_000
+	// RangesTime is the time in seconds within which they are compared with their files. It
+	// leaves some of the five minutes of a request to store the metarange.
+	RangesTime = 270
 )
 
 // Limits of names and of the file that says who may do what.
@@ -97,6 +100,9 @@ const TableCache = 32 << 20
 const (
 	// Transfers is the number of objects whose content is answered at a time.
 	Transfers = 8
+	// RangeFiles is the number of files of ranges that all requests to create a metarange
+	// read at a time. Each takes two short reads.
+	RangeFiles = 128
 	// Verifications is the number of trees whose files are verified at a time.
 	Verifications = 2
 	// ContentPart is the size in bytes of the parts in which the content of an object is

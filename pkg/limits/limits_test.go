@@ -32,6 +32,8 @@ func all() []limit {
 		{"paths of an import", limits.Paths, "", invalid},
 		{"paths of an import whose destinations overlap at one key", limits.OpenPaths, "", invalid},
 		{"ranges in a request to create a metarange", limits.Ranges, "", invalid},
+		{"time to compare these ranges with their files", limits.RangesTime, "seconds", "503, which names how many were compared"},
+		{"files of ranges that are compared at a time", limits.RangeFiles, "", "the others wait"},
 		{"`amount` of results on a page", limits.Results, "", invalid},
 		{"commits read for a page of commits", limits.LogWalk, "", "the page ends, with `has_more`"},
 		{"page of commits: messages and metadata", limits.LogPage, "bytes", "the page ends, with `has_more`"},
