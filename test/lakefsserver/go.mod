@@ -3,6 +3,7 @@ module github.com/rangefleet/rangefleet/test/lakefsserver
 go 1.26.0
 
 require (
+	github.com/aws/aws-sdk-go-v2 v1.46.0
 	github.com/chromedp/cdproto v0.160.1
 	github.com/chromedp/chromedp v0.23.1
 	github.com/rangefleet/rangefleet v0.0.0
@@ -11,7 +12,6 @@ require (
 )
 
 require (
-	github.com/aws/aws-sdk-go-v2 v1.46.0 // indirect
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.20 // indirect
 	github.com/aws/aws-sdk-go-v2/config v1.33.0 // indirect
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.0 // indirect

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/process"
 	"github.com/rangefleet/rangefleet/test/lakefsserver/faultproxy"
 	"github.com/rangefleet/rangefleet/test/lakefsserver/lakefstest"
 	"github.com/rangefleet/rangefleet/test/s3/s3test"
@@ -16,11 +17,17 @@ import (
 // startProxy starts a coordinator before a lakeFS server, whose store is seen through a proxy.
 func startProxy(t *testing.T, server *lakefstest.Server, store, sources string) (endpoint string) {
 	t.Helper()
-	endpoint, _ = runRangefleet(t, store,
+	endpoint, _ = runProxy(t, server, store, sources)
+	return endpoint
+}
+
+// runProxy is startProxy, and returns the process, too.
+func runProxy(t *testing.T, server *lakefstest.Server, store, sources string) (endpoint string, p *process.Process) {
+	t.Helper()
+	return runRangefleet(t, store,
 		"RANGEFLEET_CATALOG_KIND=lakefs", "RANGEFLEET_LAKEFS_URL="+server.Endpoint, "RANGEFLEET_LAKEFS_PROXY=true",
 		"RANGEFLEET_LAKEFS_ACCESS_KEY_ID="+lakefstest.Admin.AccessKeyID, "RANGEFLEET_LAKEFS_SECRET_ACCESS_KEY="+lakefstest.Admin.SecretAccessKey,
 		"RANGEFLEET_SOURCES_ALLOW="+sources)
-	return endpoint
 }
 
 // TestSystemTestsThroughTheProxy runs lakeFS's own system tests of imports against a
