@@ -18,6 +18,9 @@ import (
 // change takes effect in all processes within this time.
 const MaxAge = 3 * time.Second
 
+// tries is how often a read is begun that takes too long: while NATS elects a leader, some do.
+const tries = 4
+
 // Cache remembers values by key for MaxAge. Its methods may be called concurrently. Values are
 // shared, and must not be changed.
 type Cache[T any] struct {
@@ -77,8 +80,19 @@ func (c *Cache[T]) GetNewer(ctx context.Context, key string) (T, error) {
 }
 
 // fetch reads a value, and remembers it unless there was a change since the given number of
-// changes.
+// changes. A read that takes longer than MaxAge is begun anew, so that no call gets an older value.
 func (c *Cache[T]) fetch(ctx context.Context, key string, changes uint64) (T, error) {
+	var v T
+	var err error
+	for range tries {
+		if v, err = c.try(ctx, key, changes); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			break
+		}
+	}
+	return v, err
+}
+
+func (c *Cache[T]) try(ctx context.Context, key string, changes uint64) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, MaxAge)
 	defer cancel()
 	read := value[T]{at: c.cfg.Now()}

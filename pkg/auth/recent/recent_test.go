@@ -81,9 +81,32 @@ func TestOnlyAnswersAreRemembered(t *testing.T) {
 				t.Errorf("%v after %d reads", err, s.reads)
 			}
 		}
-		s.err, s.takes = nil, recent.MaxAge+1
-		if _, err := c.Get(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a read that takes too long: %v", err)
+	})
+}
+
+// Reads may take too long while a leader is elected, but not for ever.
+func TestSlowReadsAreBegunAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{takes: recent.MaxAge + 1}
+		ctx, c := t.Context(), newCache(s)
+		begun := time.Now()
+		if _, err := c.Get(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) || s.reads != 4 || time.Since(begun) != 4*recent.MaxAge {
+			t.Errorf("%v after %d reads in %v", err, s.reads, time.Since(begun))
+		}
+		time.AfterFunc(recent.MaxAge, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.takes = 0
+		})
+		if got, err := c.Get(ctx, "a"); err != nil || got != "a6" && got != "a7" {
+			t.Errorf("Get = %q, %v, want the answer of the second or third read", got, err)
+		}
+		s.takes = recent.MaxAge + 1
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		begun = time.Now()
+		if _, err := c.GetNewer(short, "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != time.Second {
+			t.Errorf("a caller who waits no longer: %v after %v", err, time.Since(begun))
 		}
 	})
 }
