@@ -161,7 +161,7 @@ Exit codes:
 	root.AddCommand(
 		importCommand(a), importsCommand(a), statusCommand(a), cancelCommand(a),
 		lsCommand(a), statCommand(a), logCommand(a),
-		repoCommand(a), branchCommand(a), verifyCommand(a), doctorCommand(a), loginCommand(a),
+		repoCommand(a), branchCommand(a), verifyCommand(a), inspectCommand(a), doctorCommand(a), loginCommand(a),
 	)
 	return root
 }

@@ -240,6 +240,8 @@ func (s *site) rangectl(t *testing.T, name string) []end {
 			"RANGECTL_ENDPOINT="+s.endpoint,
 			"RANGECTL_ACCESS_KEY_ID="+lakefstest.Admin.AccessKeyID,
 			"RANGECTL_SECRET_ACCESS_KEY="+lakefstest.Admin.SecretAccessKey,
+			"RANGEFLEET_S3_ENDPOINT="+s.store.URL, "RANGEFLEET_S3_FORCE_PATH_STYLE=true",
+			"RANGEFLEET_S3_ACCESS_KEY_ID="+ceph.AccessKeyID, "RANGEFLEET_S3_SECRET_ACCESS_KEY="+ceph.SecretAccessKey,
 		)
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState == nil {
