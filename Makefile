@@ -41,13 +41,23 @@ bench: ## Measure a worker and lakeFS's packages; BENCH=-quick takes a minute, s
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
 .PHONY: bench-once
-bench-once: ## Run each Go benchmark once, and landings of 10,000 ranges, to check that they work
+bench-once: ## Run each Go benchmark once, and others on little input, to check that they work
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 	cd bench && $(GO) test -run '^$$' -bench . -benchtime 1x ./landing
+	cd bench && $(GO) run ./cmd/status -rounds 1 -round 300ms -out ""
+	cd bench && $(GO) run ./cmd/lakefs -sizes 20k -out ""
 
 .PHONY: bench-landing
 bench-landing: ## Measure how imports of 100,000 ranges land, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/landing $(LANDING)
+
+.PHONY: bench-status
+bench-status: ## Measure how many statuses a coordinator answers to 1,000 clients, see BENCHMARKS.md
+	cd bench && $(GO) run ./cmd/status $(STATUS)
+
+.PHONY: bench-lakefs
+bench-lakefs: ## Measure imports by a lakeFS server and by a fleet beside one, see BENCHMARKS.md
+	cd bench && $(GO) run ./cmd/lakefs $(LAKEFS)
 
 .PHONY: chaos
 chaos: ## Run fleets under injected faults; CHAOS='-seeds 100', see docs/chaos.md

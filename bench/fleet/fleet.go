@@ -48,7 +48,8 @@ type Config struct {
 	Workers      int
 	Slots        int      // of each worker
 	MaxLists     int      // LIST calls in flight of each worker; 0 for the default
-	Keep         int64    // bytes of written files that the synthetic S3 keeps; at least leastKept
+	S3           *Process // a synthetic S3 that the caller starts and kills; nil: the fleet has its own
+	Keep         int64    // bytes of written files that its own keeps; at least leastKept
 	Env          []string // additional settings of coordinators and workers
 	Faults       synths3.Faults
 }
@@ -64,7 +65,11 @@ type Fleet struct {
 	data string
 }
 
-const accessKey, secretKey = "AKIABENCHBENCHBENCH0", "a secret of the benchmarks"
+// The credentials of the clients of coordinators.
+const (
+	AccessKey = "AKIABENCHBENCHBENCH0"
+	SecretKey = "a secret of the benchmarks"
+)
 
 // Start starts a fleet and waits until all processes are ready.
 func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
@@ -77,8 +82,10 @@ func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
 	if f.data, err = os.MkdirTemp(cfg.Dir, "data-"); err != nil {
 		return f, err
 	}
-	if f.S3, err = LaunchS3(ctx, cfg.Dir, "-keep", fmt.Sprint(max(cfg.Keep, leastKept))); err != nil {
-		return f, err
+	if f.S3 = cfg.S3; f.S3 == nil {
+		if f.S3, err = LaunchS3(ctx, cfg.Dir, "-keep", fmt.Sprint(max(cfg.Keep, leastKept))); err != nil {
+			return f, err
+		}
 	}
 	if err := f.Control(ctx, http.MethodPut, "faults", cfg.Faults, nil); err != nil {
 		return f, err
@@ -155,13 +162,13 @@ func (f *Fleet) startCoordinator(ctx context.Context, own ...string) error {
 		return err
 	}
 	p, err := Launch(ctx, f.cfg.Dir, "coordinator", f.env(append(own, "RANGEFLEET_LISTEN="+address,
-		"RANGEFLEET_AUTH_ACCESS_KEY_ID="+accessKey, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+secretKey)...), nil)
+		"RANGEFLEET_AUTH_ACCESS_KEY_ID="+AccessKey, "RANGEFLEET_AUTH_SECRET_ACCESS_KEY="+SecretKey)...), nil)
 	if err != nil {
 		return err
 	}
 	p.URL = "http://" + address
 	f.Coordinators = append(f.Coordinators, p)
-	c, err := client.New(client.Config{Endpoint: p.URL, AccessKeyID: accessKey, SecretAccessKey: secretKey})
+	c, err := client.New(client.Config{Endpoint: p.URL, AccessKeyID: AccessKey, SecretAccessKey: SecretKey})
 	if err != nil {
 		return err
 	}
@@ -207,10 +214,12 @@ func (f *Fleet) Listers() []*Process {
 	return f.Workers
 }
 
-// Close kills all processes and removes their data. Their logs stay.
+// Close kills all processes but Config.S3, and removes their data. Their logs stay.
 func (f *Fleet) Close() {
 	for _, p := range f.Processes() {
-		p.Kill()
+		if p != f.cfg.S3 {
+			p.Kill()
+		}
 	}
 	_ = os.RemoveAll(f.data) // the caller removes Config.Dir later
 }

@@ -72,10 +72,10 @@ func Start(t testing.TB, c Config) *Server {
 	return s
 }
 
-// env returns the settings of a server that keeps its own files in a directory.
-func (c Config) env(t testing.TB, home, address string) []string {
-	t.Helper()
-	env := []string{
+// Environment returns the settings of a server that keeps its own files in a directory, but for
+// those of c.Authority and c.Settings.
+func (c Config) Environment(home, address string) []string {
+	return []string{
 		"LAKEFS_LISTEN_ADDRESS=" + address,
 		"LAKEFS_DATABASE_TYPE=local",
 		"LAKEFS_DATABASE_LOCAL_PATH=" + filepath.Join(home, "metadata"),
@@ -98,6 +98,11 @@ func (c Config) env(t testing.TB, home, address string) []string {
 		"LAKEFS_SECURITY_CHECK_LATEST_VERSION=false",
 		"LAKEFS_SECURITY_AUDIT_CHECK_URL=http://" + address, // nothing is there
 	}
+}
+
+func (c Config) env(t testing.TB, home, address string) []string {
+	t.Helper()
+	env := c.Environment(home, address)
 	if c.Authority != nil {
 		env = append(env, "LAKEFS_AUTH_UI_CONFIG_RBAC=simplified", "LAKEFS_AUTH_API_ENDPOINT="+c.Authority.serve(t))
 	}
