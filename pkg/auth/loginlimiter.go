@@ -32,8 +32,9 @@ var ErrTooManyLogins = errors.New("too many failed logins")
 // each login: wrong secrets lock out neither the same key at another address nor another
 // key at the same address.
 type Login struct {
-	AccessKeyID string
+	AccessKeyID string // or another name of what is presented, such as the hash of a token
 	Address     string
+	Accepted    bool // the same secret was right lately: it is checked however many wrong ones wait
 }
 
 // hash is what is stored of a login, whose length clients choose.
@@ -72,7 +73,7 @@ func NewLoginLimiter(now func() time.Time) *LoginLimiter {
 // as failures.
 func (l *LoginLimiter) Try(ctx context.Context, login Login, check func() (bool, error)) (bool, error) {
 	id := login.hash()
-	leave, ok := l.enter(id)
+	leave, ok := l.enter(id, login.Accepted)
 	if !ok {
 		return false, ErrTooManyLogins
 	}
@@ -85,14 +86,14 @@ func (l *LoginLimiter) Try(ctx context.Context, login Login, check func() (bool,
 }
 
 // enter reports whether a login may be checked and, if so, returns what to call at the end.
-func (l *LoginLimiter) enter(id [sha256.Size]byte) (leave func(), ok bool) {
+func (l *LoginLimiter) enter(id [sha256.Size]byte, accepted bool) (leave func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.known(id)
 	if f == nil || f.count < freeFailures {
 		return func() {}, true
 	}
-	if f.waiting == maxWaiting {
+	if f.waiting >= maxWaiting && !accepted {
 		return nil, false
 	}
 	f.waiting++

@@ -42,7 +42,7 @@ func TestAnswersToFailuresAreDelayedMoreAndMore(t *testing.T) {
 			if ok, took, err := attempt(t, l, mine, true); !ok || took != 0 || err != nil {
 				t.Errorf("the right secret after %d failures: %t after %v, %v", i+1, ok, took, err)
 			}
-			for _, other := range []Login{{"key", "192.0.2.2"}, {"other", mine.Address}} {
+			for _, other := range []Login{{AccessKeyID: "key", Address: "192.0.2.2"}, {AccessKeyID: "other", Address: mine.Address}} {
 				if ok, took, err := attempt(t, l, other, true); !ok || took != 0 || err != nil {
 					t.Errorf("%+v after %d failures of another: %t after %v, %v", other, i+1, ok, took, err)
 				}
@@ -93,7 +93,7 @@ func TestAFlood(t *testing.T) {
 		if _, _, err := attempt(t, l, mine, true); !errors.Is(err, ErrTooManyLogins) {
 			t.Errorf("the right secret in the midst of the flood: %v", err)
 		}
-		if ok, took, err := attempt(t, l, Login{"key", "2001:db8::"}, true); !ok || took != 0 || err != nil {
+		if ok, took, err := attempt(t, l, Login{AccessKeyID: "key", Address: "2001:db8::"}, true); !ok || took != 0 || err != nil {
 			t.Errorf("from elsewhere: %t after %v, %v", ok, took, err)
 		}
 		flood.Wait()
@@ -102,6 +102,31 @@ func TestAFlood(t *testing.T) {
 		}
 		if ok, took, err := attempt(t, l, mine, true); !ok || took != 0 || err != nil {
 			t.Errorf("the right secret after the flood: %t after %v, %v", ok, took, err)
+		}
+	})
+}
+
+// A login that was right lately is checked while wrong ones wait, and is delayed once it is wrong.
+func TestAnAcceptedLoginIsAlwaysChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLoginLimiter(time.Now)
+		for range freeFailures + 1 {
+			fail(t, l, mine)
+		}
+		for range maxWaiting {
+			go func() { _, _ = l.Try(t.Context(), mine, func() (bool, error) { return false, nil }) }()
+		}
+		synctest.Wait()
+		if _, _, err := attempt(t, l, mine, true); !errors.Is(err, ErrTooManyLogins) {
+			t.Errorf("while wrong ones wait: %v", err)
+		}
+		accepted := mine
+		accepted.Accepted = true
+		if ok, took, err := attempt(t, l, accepted, true); !ok || took != 0 || err != nil {
+			t.Errorf("an accepted one: %t after %v, %v", ok, took, err)
+		}
+		if ok, took, err := attempt(t, l, accepted, false); ok || took == 0 || err != nil {
+			t.Errorf("one that is wrong now: %t after %v, %v", ok, took, err)
 		}
 	})
 }

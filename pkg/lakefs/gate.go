@@ -35,6 +35,9 @@ type Gate struct {
 	grants map[grantKey]grant
 }
 
+// askUser is the question who a login is.
+const askUser = "user"
+
 type grantKey [sha256.Size]byte
 
 type grant struct {
@@ -50,11 +53,19 @@ func NewGate(s *Session, now func() time.Time) *Gate {
 // Authenticate returns the user of a login, and whether the server accepts it. An error
 // says that the server cannot be asked.
 func (g *Gate) Authenticate(ctx context.Context, l Login) (user string, ok bool, err error) {
-	user, err = g.ask(ctx, keyOf(l, "user"), func(ctx context.Context) (string, error) { return g.session.As(l).user(ctx) })
+	user, err = g.ask(ctx, keyOf(l, askUser), func(ctx context.Context) (string, error) { return g.session.As(l).user(ctx) })
 	if IsRefused(err) {
 		return "", false, nil
 	}
 	return user, err == nil, Fault(err)
+}
+
+// Accepted reports whether the server has accepted a login lately, and has not refused it since.
+func (g *Gate) Accepted(l Login) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known, ok := g.grants[keyOf(l, askUser)]
+	return ok && g.now().Sub(known.at) < grace
 }
 
 // MayRead checks that a user may read a branch. It says nothing of whether the branch exists:

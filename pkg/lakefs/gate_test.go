@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +64,43 @@ func TestGateRemembersWhatWasGranted(t *testing.T) {
 	}
 	if err := g.gate.MayRead(t.Context(), l, "rep", "omain"); err != nil || g.asked != 4 {
 		t.Errorf("another branch: %v after %d requests, want another", err, g.asked)
+	}
+}
+
+// A login that was accepted lately is known, until it is refused or a while has passed.
+func TestGateKnowsWhomTheServerAccepted(t *testing.T) {
+	g, l := newGated(t), lakefs.Keys("a", "s")
+	if g.gate.Accepted(l) {
+		t.Error("accepted before it was asked for")
+	}
+	_, _, _ = g.user(t, l)
+	g.now = g.now.Add(9 * time.Minute)
+	if !g.gate.Accepted(l) || g.gate.Accepted(lakefs.Keys("a", "other")) {
+		t.Error("want just the login that was accepted")
+	}
+	g.now = g.now.Add(2 * time.Minute)
+	if g.gate.Accepted(l) {
+		t.Error("accepted long ago")
+	}
+	_, _, _ = g.user(t, l)
+	g.now = g.now.Add(11 * time.Second)
+	g.answer = said(http.StatusUnauthorized, "error authenticating request")
+	if _, _, _ = g.user(t, l); g.gate.Accepted(l) {
+		t.Error("refused since")
+	}
+}
+
+// Tokens and sessions have names of their own, which do not reveal them.
+func TestLoginsHaveNames(t *testing.T) {
+	with := func(name, value string) string {
+		return lakefs.Forward(&http.Request{Header: http.Header{name: {value}}}).Name()
+	}
+	if got := lakefs.Keys("AKIA", "secret").Name(); got != "AKIA" {
+		t.Errorf("access key: %q", got)
+	}
+	all := []string{with("Authorization", "Bearer one"), with("Authorization", "Bearer two"), with("Cookie", "internal_auth_session=one")}
+	if slices.Sort(all); len(slices.Compact(all)) != 3 || strings.Contains(strings.Join(all, ""), "one") {
+		t.Errorf("names %q", all)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,6 +59,17 @@ func (l Login) GoString() string { return l.String() }
 
 // IsZero reports whether the login is nobody's.
 func (l Login) IsZero() bool { return len(l.header) == 0 }
+
+// Name tells the login from others, and does not reveal it: it is the access key, or a hash of
+// a token or a session.
+func (l Login) Name() string {
+	r := http.Request{Header: l.header}
+	if id, _, ok := r.BasicAuth(); ok {
+		return id
+	}
+	key := keyOf(l, "name")
+	return "sha256:" + hex.EncodeToString(key[:])
+}
 
 // sessionCookies are the cookies that lakeFS's own login, OIDC and SAML set.
 var sessionCookies = []string{"internal_auth_session", "oidc_auth_session", "saml_auth_session"}

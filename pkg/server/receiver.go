@@ -50,9 +50,10 @@ func newReceiver(c Config) *receiver {
 func (c *receiver) login(w http.ResponseWriter, r *http.Request) (string, error) {
 	id, secret, ok := r.BasicAuth()
 	authenticate := func(ctx context.Context) (string, bool, error) { return c.auth.Authenticate(ctx, id, secret) }
+	accepted := false
 	if c.gate != nil {
 		l := lakefs.Forward(r)
-		ok = !l.IsZero()
+		ok, id, accepted = !l.IsZero(), l.Name(), c.gate.Accepted(l)
 		authenticate = func(ctx context.Context) (string, bool, error) { return c.gate.Authenticate(ctx, l) }
 	}
 	if !ok {
@@ -60,7 +61,7 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (string, error)
 	}
 	from := c.proxies.client(r)
 	var user string
-	ok, err := c.logins.Try(r.Context(), auth.Login{AccessKeyID: id, Address: network(from)}, func() (ok bool, err error) {
+	ok, err := c.logins.Try(r.Context(), auth.Login{AccessKeyID: id, Address: network(from), Accepted: accepted}, func() (ok bool, err error) {
 		user, ok, err = authenticate(r.Context())
 		if err == nil && !ok {
 			c.failed.WithLabelValues("wrong").Inc()

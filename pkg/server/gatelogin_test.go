@@ -1,0 +1,69 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
+)
+
+// oneLogin is a lakeFS server that accepts the Authorization header good alone.
+type oneLogin struct{ good string }
+
+func (s oneLogin) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, body := http.StatusUnauthorized, `{"message":"error authenticating request"}`
+	if r.Header.Get("Authorization") == s.good {
+		status, body = http.StatusOK, `{"user":{"id":"u"}}`
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// Clients behind one address do not wait for each other: one with a token that has expired
+// shuts out neither other tokens nor, with a guessed secret, a key that was accepted lately.
+func TestAFloodOfLoginsToALakeFSServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		good, bad string
+		accepted  bool // good was accepted before the flood
+	}{
+		"another token": {good: "Bearer good", bad: "Bearer expired"},
+		"the same key":  {good: basic("key", "secret"), bad: basic("key", "guess"), accepted: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				session, err := lakefs.Open(lakefs.Config{URL: "http://lakefs", Transport: oneLogin{c.good}}, lakefs.Login{})
+				expect.NoError(t, err)
+				f := newFixture(t, func(cfg *Config) { cfg.Now, cfg.Gate = time.Now, lakefs.NewGate(session, time.Now) })
+				send := func(login string) int {
+					return f.from("192.0.2.1:1", "GET", "/api/v1/imports", "", http.Header{"Authorization": {login}}).Code
+				}
+				if c.accepted {
+					send(c.good)
+				}
+				for range 10 { // until answers are delayed
+					send(c.bad)
+				}
+				answers := make(chan int, 100)
+				for range cap(answers) {
+					go func() { answers <- send(c.bad) }()
+				}
+				synctest.Wait()
+				begun := time.Now()
+				if code := send(c.good); code != http.StatusOK || time.Since(begun) != 0 {
+					t.Errorf("the good one: %d after %v", code, time.Since(begun))
+				}
+				got := map[int]int{}
+				for range cap(answers) {
+					got[<-answers]++
+				}
+				if got[http.StatusUnauthorized] != 4 || got[http.StatusTooManyRequests] != 96 {
+					t.Errorf("answers %v", got)
+				}
+			})
+		})
+	}
+}
