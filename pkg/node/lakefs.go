@@ -42,7 +42,7 @@ func (b *base) lakeFS(memory *server.Budget) (l lakeFS, err error) {
 		if err != nil {
 			return l, fmt.Errorf("lakefs.url: %w", err)
 		}
-		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, Memory: memory, Log: b.Log, Registerer: b.registry}
+		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, OtherSources: s.OtherSources == settings.SourcesHandOn, Memory: memory, Log: b.Log, Registerer: b.registry}
 	}
 	return l, nil
 }

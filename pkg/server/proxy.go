@@ -33,13 +33,14 @@ const loopHeader = "X-Rangefleet-Proxy"
 
 // ProxyConfig is what a proxy is made of. All fields are required.
 type ProxyConfig struct {
-	Target     *url.URL          // of the lakeFS server
-	Transport  http.RoundTripper // must not compress, and must heed Expect: 100-continue
-	ID         string            // of this proxy, unique
-	HandBack   bool              // new imports go to the lakeFS server, too
-	Memory     *Budget           // of requests, those of ours, too
-	Log        *slog.Logger
-	Registerer prometheus.Registerer
+	Target       *url.URL          // of the lakeFS server
+	Transport    http.RoundTripper // must not compress, and must heed Expect: 100-continue
+	ID           string            // of this proxy, unique
+	HandBack     bool              // new imports go to the lakeFS server, too
+	OtherSources bool              // new imports from sources that ours does not list go to the lakeFS server
+	Memory       *Budget           // of requests, those of ours, too
+	Log          *slog.Logger
+	Registerer   prometheus.Registerer
 }
 
 // proxy serves imports, and hands all other requests to a lakeFS server as they are.
@@ -48,7 +49,8 @@ type proxy struct {
 	theirs   httputil.ReverseProxy
 	id       string
 	handBack bool
-	slots    slots // of requests to the server
+	others   *otherSources // nil: imports from all sources are served by ours
+	slots    slots         // of requests to the server
 	memory   *Budget
 	passed   *prometheus.CounterVec
 }
@@ -61,6 +63,9 @@ func NewProxy(c ProxyConfig, ours http.Handler) http.Handler {
 		ours: ours, id: c.ID, handBack: c.HandBack, slots: make(slots, limits.Proxied), memory: c.Memory,
 		passed: metric.With(c.Registerer).CounterVec("proxied_requests_total",
 			"Requests that were handed to the lakeFS server, by the status of the answer (error: none).", metric.By("code")),
+	}
+	if c.OtherSources {
+		p.others = newOtherSources(c.Memory)
 	}
 	p.theirs = httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { p.rewrite(r, c.Target) },
@@ -78,6 +83,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch own, rest := p.owns(r); {
 	case slices.Contains(r.Header.Values(loopHeader), p.id):
 		refuse(w, http.StatusLoopDetected, errLoop.Error())
+	case own && r.Method == http.MethodPost && p.others != nil && importRoute.MatchString(r.URL.EscapedPath()):
+		p.serveImport(w, r)
 	case own:
 		p.ours.ServeHTTP(w, rest)
 	default:
@@ -181,7 +188,7 @@ func escapeInvalid(path string) string {
 func (p *proxy) answered(resp *http.Response) error {
 	p.passed.WithLabelValues(strconv.Itoa(resp.StatusCode)).Inc()
 	if r := resp.Request; r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, configPath) && resp.StatusCode == http.StatusOK {
-		return showImports(resp)
+		return showImports(resp, p.others != nil)
 	}
 	return nil
 }
@@ -204,8 +211,8 @@ const maxConfig = 1 << 20
 const importRegex = "^s3://"
 
 // showImports makes the answer to a request for the server's configuration say what this
-// service imports.
-func showImports(resp *http.Response) error {
+// service imports, and with others what the server does.
+func showImports(resp *http.Response, others bool) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxConfig+1))
 	_ = resp.Body.Close()
 	if err != nil {
@@ -214,7 +221,11 @@ func showImports(resp *http.Response) error {
 	var config map[string]json.RawMessage
 	var storage map[string]any
 	if json.Unmarshal(text, &config) == nil && json.Unmarshal(config["storage_config"], &storage) == nil && storage != nil {
-		storage["import_support"], storage["import_validity_regex"] = true, importRegex
+		regex := importRegex
+		if theirs, _ := storage["import_validity_regex"].(string); others && storage["import_support"] == true && theirs != "" && theirs != regex {
+			regex += "|" + theirs
+		}
+		storage["import_support"], storage["import_validity_regex"] = true, regex
 		if config["storage_config"], err = json.Marshal(storage); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ import (
 // proxied is a proxy between a test and a server that a handler is.
 type proxied struct {
 	config server.ProxyConfig
+	ours   http.HandlerFunc
 	direct string // URL of the server
 	url    string // of the proxy
 }
@@ -46,7 +47,8 @@ func newProxied(t *testing.T, theirs http.HandlerFunc, change func(*server.Proxy
 	if change != nil {
 		change(&p.config)
 	}
-	ours := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ours "+r.Method+" "+r.URL.Path) })
+	p.ours = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ours "+r.Method+" "+r.URL.Path) }
+	ours := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.ours(w, r) })
 	s := server.NewHTTPServer(server.NewProxy(p.config, ours), prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -83,6 +85,46 @@ const (
 	ourID     = "rf-cq3k2v0t5cs0a1b2c3d0"
 	theirID   = "cq3k2v0t5cs0a1b2c3d0"
 )
+
+// An import from a store that is not listed here is handed on as it was sent, if the settings say
+// so. All others are served here, with their bodies.
+func TestProxyHandsOnImportsFromOtherSources(t *testing.T) {
+	echo := func(who string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			fmt.Fprintf(w, "%s %s %v", who, body, err)
+		}
+	}
+	paths := func(sources ...string) string {
+		var all []map[string]string
+		for _, s := range sources {
+			all = append(all, map[string]string{"type": "common_prefix", "path": s, "destination": "d/"})
+		}
+		text, _ := json.Marshal(map[string]any{"paths": all, "commit": map[string]string{"message": "m"}}) // strings always can be
+		return string(text)
+	}
+	long := paths("gs://b/", "s3://b/"+strings.Repeat("x", 70<<10))
+	for _, on := range []bool{false, true} {
+		p := newProxied(t, echo("theirs"), func(c *server.ProxyConfig) { c.OtherSources = on })
+		p.ours = echo("ours")
+		for body, others := range map[string]bool{
+			paths("s3://b/"): false, paths("local:///d/"): false, paths("gs://b/"): true, paths("s3://b/", "https://a.blob.core.windows.net/c/"): true,
+			paths("no URI"): false, paths(): false, "": false, "no JSON gs://": false, `{"source_uri":"gs://b/"}`: false, `{"paths":[{},{"path":"gs:\/\/b"}]}`: true, long: false,
+		} {
+			want := "ours"
+			if on && others {
+				want = "theirs"
+			}
+			resp, err := http.Post(p.url+importURL, "application/json", strings.NewReader(body))
+			expect.NoError(t, err)
+			got, err := io.ReadAll(resp.Body)
+			expect.NoError(t, errors.Join(err, resp.Body.Close()))
+			if string(got) != want+" "+body+" <nil>" {
+				t.Errorf("hand on %v: %.100s is answered %.100s, want %s", on, body, got, want)
+			}
+		}
+	}
+}
 
 // Only operations on imports are served here: of those by ID, the imports that this service
 // started. Their IDs are never handed on, and all others always are.
@@ -290,6 +332,20 @@ func TestProxyShowsWhatIsImported(t *testing.T) {
 	for _, answer = range []string{"no JSON", "{}", `{"storage_config":7}`} {
 		if _, body := get(t, http.MethodGet, p.url+"/api/v1/config"); body != answer {
 			t.Errorf("the configuration %s becomes %s", answer, body)
+		}
+	}
+}
+
+func TestProxyShowsWhatTheServerImportsFromOtherSources(t *testing.T) {
+	for config, want := range map[string]string{
+		`"import_support":true,"import_validity_regex":"^gs://"`:  "^s3://|^gs://",
+		`"import_support":true,"import_validity_regex":"^s3://"`:  "^s3://",
+		`"import_support":false,"import_validity_regex":"^gs://"`: "^s3://",
+		`"import_support":true`:                                   "^s3://",
+	} {
+		p := newProxied(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"storage_config":{`+config+`}}`) }, func(c *server.ProxyConfig) { c.OtherSources = true })
+		if _, body := get(t, http.MethodGet, p.url+"/api/v1/config"); body != `{"storage_config":{"import_support":true,"import_validity_regex":"`+want+`"}}` {
+			t.Errorf("%s becomes %s", config, body)
 		}
 	}
 }

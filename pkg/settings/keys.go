@@ -186,6 +186,10 @@ var keys = []key{
 		func(s *Settings) value { return choice(&s.LakeFS.ProtectedBranches, protectedRefuse, ProtectedStore) },
 	},
 	{
+		"lakefs.other_sources", Coordinator, "what happens to an import from a source that is neither s3:// nor local://: refuse, or with lakefs.proxy hand_on (to the lakeFS server, which imports it itself)", "",
+		func(s *Settings) value { return choice(&s.LakeFS.OtherSources, sourcesRefuse, SourcesHandOn) },
+	},
+	{
 		"sources.allow", Coordinator, "prefixes of the URIs that may be imported; empty: any s3://, and local:// within local.allowed", "",
 		func(s *Settings) value { return list{&s.Sources.Allow} },
 	},
@@ -244,7 +248,7 @@ func defaults(env map[string]string, procs int) Settings {
 		Workers: min(2*procs, 8),
 		S3:      S3{Region: "us-east-1", Listing: "auto", MaxLists: 96, Order: "sorted", PageKeys: 1000, PutChecksums: true},
 		Catalog: Catalog{Kind: catalogOwn},
-		LakeFS:  LakeFS{PrecommitHooks: hooksRefuse, ProtectedBranches: protectedRefuse},
+		LakeFS:  LakeFS{PrecommitHooks: hooksRefuse, ProtectedBranches: protectedRefuse, OtherSources: sourcesRefuse},
 		Imports: Imports{Markers: "skip"},
 		Ranges:  partition.DefaultBreaks,
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},

@@ -109,6 +109,7 @@ lakefs:
   hand_back: false # default
   precommit_hooks: refuse # default
   protected_branches: refuse # default
+  other_sources: refuse # default
 sources:
   allow: [] # default
 namespaces:
@@ -180,7 +181,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"s3.endpoint": "http://s3:9000", "s3.region": "eu-west-1", "s3.force_path_style": "true",
 		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.order": "none", "s3.page_keys": "20", "s3.put_checksums": "false", "s3.max_lists": "12", "s3.fleet_lists": "34",
 		"local.allowed": "/a,/b", "catalog.kind": "lakefs", "lakefs.url": "http://lakefs:8000",
-		"lakefs.access_key_id": "id", "lakefs.secret_access_key": "sec:ret", "lakefs.precommit_hooks": "skip", "lakefs.protected_branches": "store",
+		"lakefs.access_key_id": "id", "lakefs.secret_access_key": "sec:ret", "lakefs.precommit_hooks": "skip", "lakefs.protected_branches": "store", "lakefs.other_sources": "hand_on",
 		"lakefs.proxy": "true", "lakefs.hand_back": "true", "sources.allow": "s3://a/,s3://b/", "namespaces.allow": "s3://c/",
 		"imports.markers":       "fail",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",

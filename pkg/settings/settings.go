@@ -67,6 +67,7 @@ type LakeFS struct {
 	SecretAccessKey   Secret
 	PrecommitHooks    string // hooksRefuse or HooksSkip
 	ProtectedBranches string // protectedRefuse or ProtectedStore
+	OtherSources      string // sourcesRefuse or SourcesHandOn
 	Proxy             bool   // hand all requests but those about imports to the server
 	HandBack          bool   // with Proxy: new imports, too
 }
@@ -81,6 +82,12 @@ const (
 const (
 	protectedRefuse = "refuse"
 	ProtectedStore  = "store"
+)
+
+// What happens to an import from a source that is neither s3:// nor local://.
+const (
+	sourcesRefuse = "refuse"
+	SourcesHandOn = "hand_on"
 )
 
 // NATS says which NATS server holds the state of the fleet.

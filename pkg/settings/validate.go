@@ -113,6 +113,7 @@ func (s Settings) validateLakeFS(c *check) {
 	c.want(l.AccessKeyID != "", "lakefs.access_key_id", l.AccessKeyID, "want the access key of the service account")
 	c.want(l.SecretAccessKey.Reveal() != "", "lakefs.secret_access_key", "", "want the secret of the access key")
 	c.want(l.Proxy || !l.HandBack, "lakefs.hand_back", l.HandBack, "want lakefs.proxy, since nothing is handed to the lakeFS server without it")
+	c.want(l.Proxy || l.OtherSources != SourcesHandOn, "lakefs.other_sources", l.OtherSources, "want lakefs.proxy, since nothing is handed to the lakeFS server without it")
 	c.want(len(s.Sources.Allow) > 0, "sources.allow", "", "want the sources that may be imported: the lakeFS server does not know them")
 }
 
