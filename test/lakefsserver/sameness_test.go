@@ -1,129 +1,28 @@
 package lakefsserver_test
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/test/lakefsserver/exchange"
 	"github.com/rangefleet/rangefleet/test/lakefsserver/lakefstest"
-)
-
-// request is a request, in which {repo}, {host} and {session} stand for those of a side.
-type request struct {
-	method  string
-	target  string
-	host    string   // "": {host}
-	header  []string // lines
-	body    string
-	chunked bool
-	sign    signature
-	text    string // if not "", the request as it is written
-}
-
-// signature is how a request of S3 is signed.
-type signature int
-
-const (
-	unsigned signature = iota
-	signed
-	signedWrong // by another secret
-	signedInQuery
+	"github.com/rangefleet/rangefleet/test/lakefsserver/mix"
 )
 
 // side is a way to a lakeFS server, and the repository that is used by it.
 type side struct {
-	address string
-	repo    string
-	session string
-	conn    *exchange.Conn
-}
-
-func (s *side) fill(text string) string {
-	return strings.NewReplacer("{repo}", s.repo, "{host}", s.address, "{session}", s.session).Replace(text)
-}
-
-// write returns the request as a side is sent it.
-func (r request) write(s *side) string {
-	if r.text != "" {
-		return s.fill(r.text)
-	}
-	host := r.host
-	if host == "" {
-		host = s.address
-	}
-	target, lines := s.fill(r.target), []string{"Host: " + host}
-	for _, line := range r.header {
-		lines = append(lines, s.fill(line))
-	}
-	body := s.fill(r.body)
-	if r.sign != unsigned {
-		var more []string
-		target, more = r.sign.of(r.method, host, target, body)
-		lines = append(lines, more...)
-	}
-	if r.chunked {
-		lines = append(lines, "Transfer-Encoding: chunked")
-		if body != "" {
-			body = fmt.Sprintf("%x\r\n%s\r\n", len(body), body)
-		}
-		body += "0\r\n\r\n"
-	} else if body != "" || r.method == "POST" || r.method == "PUT" {
-		lines = append(lines, "Content-Length: "+strconv.Itoa(len(body)))
-	}
-	return r.method + " " + target + " HTTP/1.1\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n" + body
-}
-
-// of signs a request. It returns the target and the lines of the header to send.
-func (s signature) of(method, host, target, body string) (string, []string) {
-	u, err := url.Parse("http://" + host + target)
-	if err != nil {
-		return target, nil
-	}
-	r := &http.Request{Method: method, URL: u, Host: host, Header: http.Header{}, ContentLength: int64(len(body))}
-	sum := sha256.Sum256([]byte(body))
-	hash := hex.EncodeToString(sum[:])
-	keys := aws.Credentials{AccessKeyID: lakefstest.Admin.AccessKeyID, SecretAccessKey: lakefstest.Admin.SecretAccessKey}
-	if s == signedWrong {
-		keys.SecretAccessKey = "wrong"
-	}
-	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	if s == signedInQuery {
-		query := u.Query()
-		query.Set("X-Amz-Expires", "600")
-		u.RawQuery = query.Encode()
-		presigned, _, err := signer.PresignHTTP(context.Background(), keys, r, "UNSIGNED-PAYLOAD", "s3", "us-east-1", time.Now())
-		if err != nil {
-			return target, nil
-		}
-		return strings.TrimPrefix(presigned, "http://"+host), nil
-	}
-	r.Header.Set("X-Amz-Content-Sha256", hash)
-	if signer.SignHTTP(context.Background(), keys, r, hash, "s3", "us-east-1", time.Now()) != nil {
-		return target, nil
-	}
-	var lines []string
-	for name := range r.Header {
-		lines = append(lines, name+": "+r.Header.Get(name))
-	}
-	return target, lines
+	mix.Names
+	conn *exchange.Conn
 }
 
 // What differs from one answer to the same request to the next.
@@ -145,15 +44,15 @@ var (
 )
 
 // shown returns an answer without what differs from one to the next, and what names a side.
-func (s *side) shown(r request, a exchange.Answer) string {
+func (s *side) shown(r mix.Request, a exchange.Answer) string {
 	same := func(text string) string {
 		for _, v := range varying {
 			text = v.is.ReplaceAllString(text, v.as)
 		}
-		return strings.NewReplacer(s.repo, "{repo}", s.address, "{host}").Replace(text)
+		return strings.NewReplacer(s.Repo, "{repo}", s.Host, "{host}").Replace(text)
 	}
 	body := same(a.Body)
-	if r.target == "/api/v1/config" && a.Status == http.StatusOK && r.method == "GET" {
+	if r.IsConfig() && a.Status == http.StatusOK {
 		body, a.Length = withoutImports(body), 0
 		a.Header.Del("Content-Length")
 	}
@@ -211,11 +110,11 @@ func TestAnswersThroughTheProxyAreLakeFSs(t *testing.T) {
 	namespace := namespaces(t)
 	direct := newSide(t, server, server.Endpoint, namespace, "mixed-1a")
 	proxied := newSide(t, server, startProxy(t, server, ceph.Endpoint, "s3://none/"), namespace, "mixed-1b")
-	m := &mix{Rand: seeded.Rand(t), assets: assets(t, direct)}
+	m := mix.New(seeded.Rand(t), assets(t, direct))
 	statuses := map[string]map[int]int{}
 	differ := 0
 	for i := range requests {
-		kind, r := m.next()
+		kind, r := m.Next()
 		want, direction := direct.send(t, r)
 		got, _ := proxied.send(t, r)
 		if statuses[kind] == nil {
@@ -223,7 +122,7 @@ func TestAnswersThroughTheProxyAreLakeFSs(t *testing.T) {
 		}
 		statuses[kind][direction]++
 		if got != want {
-			t.Errorf("%d: %s: %.600q\n%s", i, kind, r.write(direct), difference(want, got))
+			t.Errorf("%d: %s: %.600q\n%s", i, kind, r.Write(direct.Names), difference(want, got))
 			if differ++; differ == 10 {
 				t.FailNow()
 			}
@@ -237,7 +136,7 @@ func newSide(t *testing.T, server *lakefstest.Server, endpoint, namespace, repo 
 	t.Helper()
 	client := lakefstest.NewClient(server.Endpoint, lakefstest.Admin)
 	r := client.CreateRepository(t, repo, namespace+"/"+repo)
-	for _, key := range keys {
+	for _, key := range mix.Keys() {
 		r.Put(t, "main", key, "")
 	}
 	r.CommitAll(t, "main", "base")
@@ -245,18 +144,18 @@ func newSide(t *testing.T, server *lakefstest.Server, endpoint, namespace, repo 
 		object{"access_key_id": lakefstest.Admin.AccessKeyID, "secret_access_key": lakefstest.Admin.SecretAccessKey}).Is(t, http.StatusOK, "")
 	_, session, _ := strings.Cut(a.Header.Get("Set-Cookie"), "=")
 	session, _, _ = strings.Cut(session, ";")
-	s := &side{address: strings.TrimPrefix(endpoint, "http://"), repo: repo, session: session}
-	s.conn = exchange.Dial(s.address)
+	s := &side{Names: mix.Names{Host: strings.TrimPrefix(endpoint, "http://"), Repo: repo, Session: session}}
+	s.conn = exchange.Dial(s.Host)
 	t.Cleanup(func() { _ = s.conn.Close() })
 	return s
 }
 
 // send sends a request, and returns its status and what can be compared of its answer.
-func (s *side) send(t *testing.T, r request) (shown string, status int) {
+func (s *side) send(t *testing.T, r mix.Request) (shown string, status int) {
 	t.Helper()
-	a, err := s.conn.Do(t.Context(), r.method, r.write(s))
+	a, err := s.conn.Do(t.Context(), r.Method(), r.Write(s.Names))
 	if err != nil {
-		return fmt.Sprint("error: ", strings.ReplaceAll(err.Error(), s.address, "{host}")), 0
+		return fmt.Sprint("error: ", strings.ReplaceAll(err.Error(), s.Host, "{host}")), 0
 	}
 	return s.shown(r, a), a.Status
 }
@@ -264,7 +163,7 @@ func (s *side) send(t *testing.T, r request) (shown string, status int) {
 // assets returns the paths of files of the web UI.
 func assets(t *testing.T, s *side) []string {
 	t.Helper()
-	a, err := s.conn.Do(t.Context(), "GET", (request{method: "GET", target: "/"}).write(s))
+	a, err := s.conn.Do(t.Context(), "GET", "GET / HTTP/1.1\r\nHost: "+s.Host+"\r\n\r\n")
 	expect.NoError(t, err)
 	paths := regexp.MustCompile(`/assets/[^"]+`).FindAllString(a.Body, -1)
 	if len(paths) == 0 {
