@@ -183,6 +183,8 @@ def create_read_only_repository(c):
 @case("listRepositories")
 def list_repositories(c):
     assert REPOSITORY in ids(c.list_repositories(prefix=REPOSITORY))
+    if NAME == "lakefs_sdk":
+        equal(ids(c.list_repositories(search=REPOSITORY[3:])), [REPOSITORY])
 
 
 @case("getRepository")
