@@ -40,6 +40,7 @@ type fakeServer struct {
 	calls     []string               // method, path, path of the object and user of each call
 	created   int64                  // of the repository
 	namespace string
+	stored    func(metarange string) bool
 	elsewhere string // namespace of another repository
 	hook      bool   // there is a pre-commit hook
 	branches  map[string]lakefs.Commit
@@ -141,6 +142,8 @@ func (f *fakeServer) answer(call string, r *http.Request, body fakeBody) (status
 	case rest == "/branches":
 		f.branches[body.Name] = f.commits[body.Source]
 		return 201, nil
+	case strings.HasPrefix(call, "POST") && element[1] == "branches" && !f.stored(r.URL.Query().Get("source_metarange")):
+		return 500, map[string]string{"message": "the real server takes a tree that is not stored, and cannot delete its branch then"}
 	case strings.HasPrefix(call, "POST") && element[1] == "branches":
 		return 201, f.commit(element[2], r.URL.Query().Get("source_metarange"), nil)
 	}
@@ -213,6 +216,7 @@ func newServerFleet(t *testing.T, e entry.Entry) (*fleet, *fakeServer) {
 	}, lakefs.Keys("account", "secret"))
 	expect.NoError(t, err)
 	f := fleetOn(t, queuetest.Start(t), new(kvtest.Memory), new(kvtest.Memory), memstore.Of([]entry.Entry{e}))
+	fake.stored = func(metarange string) bool { return len(f.buckets["repo"].Keys("ns/_lakefs/"+metarange)) > 0 }
 	f.config.LakeFS = session
 	n := 0
 	f.config.Landings.NewName = func() string { n++; return fmt.Sprintf("rf-%d", n) }
@@ -264,6 +268,14 @@ func (i *serverImport) fails(d *driver, text string) {
 		i.fleet.t.Fatalf("step: %t, %v, want the error %q", ended, err, text)
 	}
 	d.failures++
+}
+
+// failsToTheEnd lets steps of a driver fail with the text until the import may be given up.
+func (i *serverImport) failsToTheEnd(d *driver, text string) {
+	i.fleet.t.Helper()
+	for d.failures < maxFailures {
+		i.fails(d, text)
+	}
 }
 
 // ends lets a driver take a step, which must end the import.

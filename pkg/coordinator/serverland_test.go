@@ -37,6 +37,7 @@ func (i *serverImport) wantEnd(r imports.Record, state imports.State, text strin
 	}
 }
 
+// The tree of an import is stored before the server is told of it, as all fakes of the server check.
 func TestAnImportLandsOnAServer(t *testing.T) {
 	t.Parallel()
 	i := newServerImport(t)
@@ -88,9 +89,7 @@ func TestABusyServerIsNotAskedAgainAtOnce(t *testing.T) {
 			t.Errorf("%s: %d trees were committed in one step", busy, n)
 		}
 		i.lakefs.answers(on("POST /repositories/repo/branches", said{429, "too many tries"}))
-		for d.failures < maxFailures {
-			i.fails(d, "too many tries")
-		}
+		i.failsToTheEnd(d, "too many tries")
 		i.wantEnd(i.ends(d), imports.Failed, "too many tries")
 	}
 }
@@ -136,9 +135,7 @@ func TestALoginThatIsRefusedForGoodFailsAnImport(t *testing.T) {
 	i := newServerImport(t)
 	i.lakefs.answers(on("", said{401, "error authenticating request"}))
 	d := i.driver(i.service)
-	for d.failures < maxFailures {
-		i.fails(d, "error authenticating request")
-	}
+	i.failsToTheEnd(d, "error authenticating request")
 	if r := i.ends(d); r.State != imports.Failed || !strings.Contains(r.Error, "error authenticating request") {
 		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
@@ -232,9 +229,7 @@ func TestAnImportThatDidNotLandIsGivenUp(t *testing.T) {
 	d := i.driver(i.service)
 	i.fails(d, "not known")
 	i.lakefs.answers(on("GET /repositories/repo/branches/main", said{500, "no head"}))
-	for d.failures < maxFailures {
-		i.fails(d, "no head")
-	}
+	i.failsToTheEnd(d, "no head")
 	if r := i.fleet.record(i.id); r.State != imports.Committing {
 		t.Fatalf("import is %s", r.State)
 	}
@@ -272,9 +267,7 @@ func TestAnImportThatCannotBeCheckedIsGivenUp(t *testing.T) {
 	i := newServerImport(t)
 	i.lakefs.answers(on("/ls ", said{500, "broken"}))
 	d := i.driver(i.service)
-	for d.failures < maxFailures {
-		i.fails(d, "cannot be asked now")
-	}
+	i.failsToTheEnd(d, "cannot be asked now")
 	i.wantEnd(i.ends(d), imports.Failed, "cannot be asked now")
 }
 

@@ -353,6 +353,14 @@ auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 			`nats.creds_file (file $CONFIG:1): "c": the embedded NATS server does not support it: set nats.user or nats.nkeys`,
 			`nats.cert_file: "": not set, but nats.ca_file is: to demand certificates of clients, the embedded NATS server needs its own`,
 		}},
+		{"nothing is handed on without a proxy", given{file: `
+catalog: {kind: lakefs}
+lakefs: {url: "http://lakefs", access_key_id: a, secret_access_key: s, hand_back: true, other_sources: hand_on}
+sources: {allow: ["s3://b/"]}
+`}, []string{
+			`lakefs.hand_back (file $CONFIG:3): "true": want lakefs.proxy, since nothing is handed to the lakeFS server without it`,
+			`lakefs.other_sources (file $CONFIG:3): "hand_on": want lakefs.proxy, since nothing is handed to the lakeFS server without it`,
+		}},
 		{"a worker alone", given{process: Worker, env: []string{"RANGEFLEET_WORKERS=0"}}, []string{
 			`nats.url: "": a worker needs the NATS server of its fleet`,
 			`workers (environment RANGEFLEET_WORKERS): "0": a worker needs at least 1`,
