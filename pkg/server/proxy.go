@@ -146,8 +146,21 @@ func (p *proxy) pass(w http.ResponseWriter, r *http.Request) {
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Time{}) // a writer of tests has no deadlines
 	_ = c.SetWriteDeadline(time.Time{})
-	p.theirs.ServeHTTP(w, r)
+	p.theirs.ServeHTTP(continued{w}, r)
 }
+
+// continued does not pass on that the server wants the body of a request: its client is told so
+// when the body is read, and would be told twice.
+type continued struct{ http.ResponseWriter }
+
+func (w continued) WriteHeader(code int) {
+	if code != http.StatusContinue {
+		w.ResponseWriter.WriteHeader(code)
+	}
+}
+
+// Unwrap returns the writer that can flush and be hijacked, for http.ResponseController.
+func (w continued) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 const configPath = api.BaseURL + "/config"
 

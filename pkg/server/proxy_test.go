@@ -14,7 +14,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -269,50 +268,6 @@ func TestProxyStreams(t *testing.T) {
 	if !lines.Scan() || lines.Text() != "last" {
 		t.Errorf("the last line is %q", lines.Text())
 	}
-}
-
-// A client that asks first sends its body only if the server wants it.
-func TestProxyAsksBeforeItSendsABody(t *testing.T) {
-	p := newProxied(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/refused" {
-			w.WriteHeader(http.StatusForbidden)
-			return
-		}
-		n, _ := io.Copy(io.Discard, r.Body)
-		fmt.Fprint(w, n)
-	}, nil)
-	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
-	defer client.CloseIdleConnections()
-	for path, want := range map[string]string{"/refused": "403  not sent", "/": "200 1000000 sent"} {
-		body := strings.NewReader(strings.Repeat("x", 1_000_000))
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, p.url+path, body)
-		expect.NoError(t, err)
-		req.Header.Set("Expect", "100-continue")
-		resp, err := client.Do(req)
-		expect.NoError(t, err)
-		text, err := io.ReadAll(resp.Body)
-		expect.NoError(t, errors.Join(err, resp.Body.Close()))
-		sent := "sent"
-		if body.Len() == 1_000_000 {
-			sent = "not sent"
-		}
-		if got := fmt.Sprint(resp.StatusCode, " ", string(text), " ", sent); got != want {
-			t.Errorf("%s: %s, want %s", path, got, want)
-		}
-	}
-}
-
-// A request that is handed on reserves memory, until it is answered.
-func TestProxyReservesMemory(t *testing.T) {
-	var held, seen atomic.Int64
-	p := newProxied(t, func(http.ResponseWriter, *http.Request) { seen.Store(held.Load()) }, func(c *server.ProxyConfig) {
-		c.Memory = server.NewBudget(func(n int) { held.Add(int64(n)) })
-	})
-	get(t, http.MethodGet, p.url+"/")
-	if seen.Load() < 64<<10 {
-		t.Errorf("it reserves %d bytes", seen.Load())
-	}
-	expect.Eventually(t, "the memory is released", func() bool { return held.Load() == 0 })
 }
 
 func TestProxyShowsWhatIsImported(t *testing.T) {
