@@ -52,6 +52,7 @@ type Config struct {
 	Keep         int64    // bytes of written files that its own keeps; at least leastKept
 	Env          []string // additional settings of coordinators and workers
 	Faults       synths3.Faults
+	Unsynced     bool // NATS syncs what it stores now and then only
 }
 
 // Fleet is a running fleet. The caller of Start must call Close.
@@ -60,6 +61,7 @@ type Fleet struct {
 	Coordinators []*Process
 	Workers      []*Process
 	Clients      []*client.Client // one for each coordinator
+	NATSURL      string           // where clients of NATS connect; "" if it is embedded
 
 	cfg  Config
 	data string
@@ -97,6 +99,7 @@ func Start(ctx context.Context, cfg Config) (f *Fleet, err error) {
 	if err != nil {
 		return f, err
 	}
+	f.NATSURL = nats
 	for range cfg.Coordinators {
 		if err := f.startCoordinator(ctx, "RANGEFLEET_NATS_URL="+nats, "RANGEFLEET_WORKERS=0"); err != nil {
 			return f, err
@@ -120,8 +123,12 @@ func (f *Fleet) startNATS(ctx context.Context) (url string, err error) {
 		return "", err
 	}
 	config := filepath.Join(f.data, "nats.conf")
-	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: always }\n",
-		address, monitor, filepath.Join(f.data, "nats"))
+	sync := "always"
+	if f.cfg.Unsynced {
+		sync = "2m"
+	}
+	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: %s }\n",
+		address, monitor, filepath.Join(f.data, "nats"), sync)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return "", err
 	}

@@ -16,6 +16,8 @@ type Report struct {
 	Load   string    `json:"load"`   // averages of 1, 5 and 15 minutes at the end of the run
 	Ranges int       `json:"ranges"` // of each branch, and of each import
 	Rows   []Row     `json:"rows"`
+
+	Process *Process `json:"process,omitempty"`
 }
 
 // Row is a case, with the costs of each round. A landing is followed by the least work.
@@ -92,6 +94,10 @@ func (r Report) Text() string {
 	fmt.Fprintf(&b, "\nwall, worst case: %.2fx, want at most %dx\n", slices.Max(walls), mostTimes)
 	fmt.Fprintf(&b, "CPU, worst case: %.2fx, want at most %dx\n", slices.Max(cpus), mostTimes)
 	fmt.Fprintf(&b, "peak memory: %d MiB, want at most %d MiB\n", peak>>20, mostPeak>>20)
+	if p := r.Process; p != nil {
+		fmt.Fprintf(&b, "\na coordinator's process, all ranges stay, last cover to commit: wall %.0f ms, CPU %.0f ms, peak %d MiB (without imports %d), want at most %d MiB\n",
+			1e3*p.Wall.Seconds(), 1e3*p.CPU.Seconds(), p.Peak>>20, p.Before>>20, mostPeak>>20)
+	}
 	return b.String()
 }
 

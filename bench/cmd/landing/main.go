@@ -1,7 +1,8 @@
 // Command landing compares the work of a coordinator when an import of many ranges lands on a
 // branch of as many with the least work: to read the two metaranges and to write the result.
-// Each measurement is a process of its own, and the two alternate. It prints a table, and
-// writes it with every number into the directory of results.
+// Each measurement is a process of its own, and the two alternate. Then it lands imports in a
+// coordinator beside a NATS server. It prints a table, and writes it with every number into the
+// directory of results.
 //
 // Run it in the directory of its module.
 package main
@@ -31,13 +32,14 @@ const sideOurs, sideBare = "ours", "bare"
 func main() {
 	ranges := flag.Int("ranges", 100_000, "`number` of ranges in each tree")
 	rounds := flag.Int("rounds", 9, "`number` of measurements of each case")
+	process := flag.Bool("process", true, "measure a coordinator's process, too")
 	out := flag.String("out", "results", "`directory` for landing.txt and landing.json; empty for none")
 	side := flag.String("side", "", "measure only `one` side of the case in -dir, and print its cost")
 	dir := flag.String("dir", "", "`directory` of a stored case")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	run := func() error { return run(ctx, *ranges, *rounds, *out) }
+	run := func() error { return run(ctx, *ranges, *rounds, *process, *out) }
 	if *side != "" {
 		run = func() error { return child(ctx, *side, *dir) }
 	}
@@ -66,7 +68,7 @@ func child(ctx context.Context, side, dir string) error {
 	return json.NewEncoder(os.Stdout).Encode(c)
 }
 
-func run(ctx context.Context, ranges, rounds int, out string) (err error) {
+func run(ctx context.Context, ranges, rounds int, process bool, out string) (err error) {
 	dir, err := os.MkdirTemp("", "rangefleet-landing-")
 	if err != nil {
 		return err
@@ -79,6 +81,13 @@ func run(ctx context.Context, ranges, rounds int, out string) (err error) {
 			return fmt.Errorf("%s: %w", c.Name, err)
 		}
 		report.Rows = append(report.Rows, row)
+	}
+	if process {
+		p, err := landing.MeasureProcess(ctx, dir, ranges)
+		if err != nil {
+			return fmt.Errorf("a coordinator's process: %w", err)
+		}
+		report.Process = &p
 	}
 	report.Finish()
 	text := report.Text()
