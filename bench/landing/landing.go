@@ -141,14 +141,7 @@ func (s Stored) chain(ctx context.Context, from *files) (*partition.Chain, error
 
 // land makes and stores the tree that the import leaves, as coordinator.treeMaker does.
 func (s Stored) land(ctx context.Context, in *files, fold partition.Fold) (id string, changes metarange.Changes, err error) {
-	imported := func(yield func(partition.RangeMetadata, error) bool) {
-		for r := range fold.All() {
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}
-	ranges, count, err := metarange.Land(ctx, in, breaks, s.Head, imported, s.Removed, &changes)
+	ranges, count, err := metarange.Land(ctx, in, breaks, s.Head, fold, s.Removed, &changes)
 	if err != nil {
 		return "", changes, err
 	}

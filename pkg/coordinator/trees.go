@@ -61,7 +61,7 @@ func (m *treeMaker) tree(ctx context.Context, job imports.Job, baseID string, fo
 	t := &tree{files: files}
 	removed := metarange.Removed{Prefixes: prefixes, Keys: keys}
 	var count int
-	t.ranges, count, err = metarange.Land(ctx, files, job.Breaks, baseID, rangesOf(fold), removed, &t.changes)
+	t.ranges, count, err = metarange.Land(ctx, files, job.Breaks, baseID, fold, removed, &t.changes)
 	if err != nil {
 		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
 	}
@@ -80,15 +80,4 @@ func (m *treeMaker) write(ctx context.Context, job imports.Job, baseID string, f
 		return "", changes, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
 	}
 	return id, t.changes, nil
-}
-
-// rangesOf yields the ranges of a fold.
-func rangesOf(fold partition.Fold) metarange.Ranges {
-	return func(yield func(partition.RangeMetadata, error) bool) {
-		for r := range fold.All() {
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}
 }

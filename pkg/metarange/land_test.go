@@ -38,12 +38,23 @@ func TestLand(t *testing.T) {
 
 func land(t *testing.T, files metarange.FilesInParts, breaks partition.Breaks, base string, imported []partition.RangeMetadata, removed metarange.Removed) (id string, changes metarange.Changes, err error) {
 	t.Helper()
-	ranges, count, err := metarange.Land(t.Context(), files, breaks, base, metarange.List(imported), removed, &changes)
+	ranges, count, err := metarange.Land(t.Context(), files, breaks, base, foldOf(imported), removed, &changes)
 	if err != nil {
 		return "", changes, err
 	}
 	id, err = metarange.WriteAll(t.Context(), files, ranges, count+len(imported))
 	return id, changes, err
+}
+
+// foldOf returns the fold of an import with the ranges.
+func foldOf(ranges []partition.RangeMetadata) partition.Fold {
+	var chain partition.Chain
+	after := ""
+	for _, r := range ranges {
+		chain.Add(partition.Cover{Span: partition.Span{After: after, Upto: r.MaxKey}, Range: &r})
+		after = r.MaxKey
+	}
+	return chain.Fold()
 }
 
 // TestLandOnLargeTree lands imports on a tree whose metarange is larger than the parts of it

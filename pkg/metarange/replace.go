@@ -21,7 +21,7 @@ import (
 // bytes. At most one file of each sequence, one that is being written and a few ranges
 // are in memory. An error is yielded last. New ranges that were stored before it are
 // in no tree.
-func replace(ctx context.Context, files Files, breaks partition.Breaks, base walk, imported Ranges, removed Removed) Ranges {
+func replace(ctx context.Context, files Files, breaks partition.Breaks, base, imported walk, removed Removed) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		gone, err := removed.removal()
 		if err != nil {
@@ -30,7 +30,7 @@ func replace(ctx context.Context, files Files, breaks partition.Breaks, base wal
 		}
 		m := threeWay{
 			// From an empty base both trees have added all that they hold.
-			base: newInput(files, walked(List(nil)), nil), ours: newInput(files, walked(imported), nil), theirs: newInput(files, base, gone),
+			base: newInput(files, walked(List(nil)), nil), ours: newInput(files, imported, nil), theirs: newInput(files, base, gone),
 			oursWin: true,
 		}
 		m.run(ctx, files, breaks, "merge imported ranges into a tree", yield)

@@ -77,15 +77,15 @@ func (tr tree) list(ctx context.Context, files *memory) ([]metarange.Item, error
 
 // merge imports every second key, and returns the ID of the tree.
 func (tr tree) merge(ctx context.Context, files *memory) (string, error) {
-	imported, more, err := metarange.Stream(ctx, files, tr.imported)
+	imported, err := metarange.Read(ctx, files, tr.imported)
 	if err != nil {
 		return "", err
 	}
-	ranges, count, err := metarange.Land(ctx, files, small, tr.id, imported, metarange.Removed{}, new(metarange.Changes))
+	ranges, count, err := metarange.Land(ctx, files, small, tr.id, foldOf(imported), metarange.Removed{}, new(metarange.Changes))
 	if err != nil {
 		return "", err
 	}
-	return metarange.WriteAll(ctx, files, ranges, count+more)
+	return metarange.WriteAll(ctx, files, ranges, count+len(imported))
 }
 
 // Whatever is changed in a file of a tree, what lists the tree or imports into it

@@ -55,14 +55,17 @@ func (f Fold) Complete() bool { return len(f.Gaps) == 0 }
 // All yields the ranges, which are disjoint, in key order.
 func (f Fold) All() iter.Seq[RangeMetadata] {
 	return func(yield func(RangeMetadata) bool) {
-		for _, r := range f.chain {
-			for c := range r.covers {
-				if c.Range != nil && !yield(*c.Range) {
-					return
-				}
-			}
+		next := f.Walk()
+		for r, ok := next(); ok && yield(r); r, ok = next() {
 		}
 	}
+}
+
+// Walk returns a function that returns the ranges of All one after another, for callers that
+// take ranges from several places by turns. It is for one goroutine.
+func (f Fold) Walk() (next func() (r RangeMetadata, ok bool)) {
+	w := walker{runs: f.chain}
+	return w.next
 }
 
 // Add takes in one cover. It passes over a cover that contradicts itself: its keys are a

@@ -88,17 +88,6 @@ func (b *block) append(c Cover) {
 	b.add(c.tally())
 }
 
-// covers yields the covers of the run, in key order.
-func (r *run) covers(yield func(Cover) bool) {
-	for i := range len(r.sealed) + 1 {
-		for c := range r.block(i).covers {
-			if !yield(c) {
-				return
-			}
-		}
-	}
-}
-
 // startingAt returns the cover of the run that starts at a boundary that lies within it,
 // if one does.
 func (r *run) startingAt(after string) (found Cover, ok bool) {
@@ -243,4 +232,39 @@ func takeKey(before string, data []byte) (key string, rest []byte) {
 func takeUvarint(data []byte) (n uint64, rest []byte) {
 	n, size := binary.Uvarint(data)
 	return n, data[size:]
+}
+
+// walker goes through the ranges of consecutive runs.
+type walker struct {
+	runs  []run
+	block int    // of the first run, that comes next
+	after string // where the next cover starts
+	data  []byte // the rest of a block
+}
+
+func (w *walker) next() (r RangeMetadata, ok bool) {
+	for len(w.data) > 0 || w.nextBlock() {
+		var c Cover
+		if len(w.data) > 0 {
+			c, w.data = takeCover(w.after, w.data)
+			w.after = c.Upto
+		}
+		if c.Range != nil {
+			return *c.Range, true
+		}
+	}
+	return r, false
+}
+
+// nextBlock goes to the next block, and reports whether there is one.
+func (w *walker) nextBlock() bool {
+	for len(w.runs) > 0 {
+		if r := &w.runs[0]; w.block <= len(r.sealed) {
+			b := r.block(w.block)
+			w.block, w.after, w.data = w.block+1, b.after, b.data
+			return true
+		}
+		w.runs, w.block = w.runs[1:], 0
+	}
+	return false
 }

@@ -67,16 +67,9 @@ func millionRanges(t testing.TB) (covers, tree int) {
 	if !fold.Complete() || fold.Ranges != n {
 		t.Fatalf("%d ranges, gaps %v", fold.Ranges, fold.Gaps)
 	}
-	ranges := func(yield func(partition.RangeMetadata, error) bool) {
-		for r := range fold.All() {
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}
 	files := &sink{}
 	removed := metarange.Removed{Prefixes: []string{""}}
-	merged, _, err := metarange.Land(t.Context(), files, partition.DefaultBreaks, "", ranges, removed, new(metarange.Changes))
+	merged, _, err := metarange.Land(t.Context(), files, partition.DefaultBreaks, "", fold, removed, new(metarange.Changes))
 	if err != nil {
 		t.Fatal(err)
 	}
