@@ -139,15 +139,22 @@ func (f *fakeServer) answer(call string, r *http.Request, body fakeBody) (status
 		return 200, map[string]any{}
 	case strings.HasSuffix(rest, "/objects"):
 		return 200, map[string]any{"on": map[string]any{"pre-commit": nil}} // JSON is YAML, too
-	case rest == "/branches":
-		f.branches[body.Name] = f.commits[body.Source]
-		return 201, nil
-	case strings.HasPrefix(call, "POST") && element[1] == "branches" && !f.stored(r.URL.Query().Get("source_metarange")):
-		return 500, map[string]string{"message": "the real server takes a tree that is not stored, and cannot delete its branch then"}
 	case strings.HasPrefix(call, "POST") && element[1] == "branches":
-		return 201, f.commit(element[2], r.URL.Query().Get("source_metarange"), nil)
+		return f.write(element, r.URL.Query().Get("source_metarange"), body)
 	}
 	return f.more(call, element, body)
+}
+
+// write creates a branch, or commits a metarange to one.
+func (f *fakeServer) write(element []string, metarange string, body fakeBody) (status int, v any) {
+	switch {
+	case len(element) == 2:
+		f.branches[body.Name] = f.commits[body.Source]
+		return 201, nil
+	case !f.stored(metarange):
+		return 500, map[string]string{"message": "the real server takes a tree that is not stored, and cannot delete its branch then"}
+	}
+	return 201, f.commit(element[2], metarange, nil)
 }
 
 // more answers further calls about branches and commits.
