@@ -160,3 +160,17 @@ func (g guarded) land(t *testing.T, metarange string) (refused string) {
 	}
 	return ""
 }
+
+// What a landing needs besides where its hidden branch is protected, or has lost its tree.
+func TestPermissionsOfAStoredCommitAndAReset(t *testing.T) {
+	g := newGuarded(t)
+	base := g.admin.Commit(t, g.admin.Head(t, "main"))
+	g.admin.In(t, "POST", "/branches", object{"name": hidden, "source": "main", "hidden": true}).Is(t, http.StatusCreated, "")
+	const reset = "/branches/" + hidden + "/hard_reset?ref=main"
+	g.authority.Put(user, landingPolicy...)
+	commitRecord(t, g.user, base, base.MetarangeID).Is(t, http.StatusUnauthorized, "not allowed to fs:CreateCommit")
+	g.user.In(t, "PUT", reset, nil).Is(t, http.StatusUnauthorized, "not allowed to fs:RevertBranch")
+	g.authority.Put(user, append(landingPolicy, lakefstest.Allow(repositoryARN, "fs:CreateCommit"), lakefstest.Allow(branchARN+"rf-*", "fs:RevertBranch"))...)
+	commitRecord(t, g.user, base, base.MetarangeID).Is(t, http.StatusNoContent, "")
+	g.user.In(t, "PUT", reset, nil).Is(t, http.StatusNoContent, "")
+}
