@@ -31,7 +31,7 @@ type connection struct {
 	closed  bool
 	element *list.Element // of all.idle; nil while the connection is active or closed
 
-	release func() // gives back the slot of the request that is served, once; nil if it has none
+	slot slots // one of which the request that is served holds, or nil; only its goroutine uses it
 }
 
 // listen returns a listener whose connections are bounded.
@@ -124,6 +124,14 @@ func (conn *connection) idleDuring(f func() bool) bool {
 		defer conn.turn(false)
 	}
 	return f()
+}
+
+// giveBack releases the slot of the request that is served, if it still holds one.
+func (conn *connection) giveBack() {
+	if held := conn.slot; held != nil {
+		conn.slot = nil
+		held.release()
+	}
 }
 
 type connectionKey struct{}

@@ -102,12 +102,11 @@ func (s stuck) Status(context.Context, string, string) (coordinator.Status, erro
 func TestRequestsAreBounded(t *testing.T) {
 	service := stuck{asked: make(chan struct{}), let: make(chan struct{})}
 	f := newFixture(t, func(c *Config) { c.Service = service })
-	h := limitConcurrency(3, f.Handler)
-	address := listening(t, h, prometheus.NewRegistry(), 10)
+	address := listening(t, f.Handler, prometheus.NewRegistry(), limits.Requests+10)
 	var served sync.WaitGroup
 	request := func(id int) *http.Request { return statusRequest(t, address, fmt.Sprint(id)) }
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: expect.Patience}
-	for id := range 3 {
+	for id := range limits.Requests {
 		served.Go(func() {
 			answer, err := client.Do(request(id))
 			if err != nil {
@@ -120,7 +119,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		})
 		<-service.asked
 	}
-	answer, err := client.Do(request(3))
+	answer, err := client.Do(request(limits.Requests))
 	expect.NoError(t, err)
 	text, err := io.ReadAll(answer.Body)
 	expect.NoError(t, err)

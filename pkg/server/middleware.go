@@ -120,6 +120,9 @@ func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) 
 	if r.Method == http.MethodGet && code < http.StatusBadRequest || strings.HasPrefix(route(r), "/_") {
 		level = slog.LevelDebug // clients that watch an import or a process send one every second
 	}
+	if !o.log.Enabled(r.Context(), level) {
+		return
+	}
 	o.log.Log(r.Context(), level, "request", "request_id", requestID(w),
 		"method", method(r), "route", route(r), "code", code, "duration", took)
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -44,13 +43,22 @@ func allowedMethods(mux *http.ServeMux, r *http.Request) (allowed []string) {
 func cleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		escaped := r.URL.EscapedPath()
-		dots := slices.ContainsFunc(strings.Split(r.URL.Path, "/"), func(s string) bool { return s == "." || s == ".." })
-		if dots || strings.TrimSuffix(escaped, "/") != strings.TrimSuffix(path.Clean(escaped), "/") {
+		if hasDots(r.URL.Path) || strings.TrimSuffix(escaped, "/") != strings.TrimSuffix(path.Clean(escaped), "/") {
 			refuse(w, http.StatusNotFound, noEndpoint)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// hasDots reports whether a segment of a path is "." or "..".
+func hasDots(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // importRoute matches the path of the operations on imports.

@@ -53,13 +53,8 @@ func newShared[K comparable, V any](find func(context.Context, K) (V, error)) *s
 func (s *shared[K, V]) get(ctx context.Context, key K, awaitOther func(wait func())) (V, error) {
 	l, c, before, first := s.join(key)
 	if !first {
-		awaitOther(func() {
-			select {
-			case <-c.done:
-			case <-ctx.Done():
-			}
-		})
-		return c.result(ctx)
+		awaitOther(func() { <-c.done })
+		return c.value, c.err
 	}
 	if before != nil {
 		before.awaitTurn()
@@ -113,16 +108,6 @@ func (s *shared[K, V]) make(ctx context.Context, key K, l *line[V], c *call[V]) 
 		close(c.done)
 	}()
 	c.value, c.err = s.find(ctx, key)
-}
-
-// result returns what the call returned, or why ctx ended before.
-func (c *call[V]) result(ctx context.Context) (v V, err error) {
-	select {
-	case <-c.done:
-		return c.value, c.err
-	default:
-		return v, ctx.Err()
-	}
 }
 
 // awaitTurn waits until the call after c may begin.

@@ -126,31 +126,34 @@ func TestACallThatHangsIsOvertaken(t *testing.T) {
 	})
 }
 
-// What happens to the request that makes a call does not affect the others that share it, and
-// one that gives up waits no longer.
-func TestRequestsThatShareEndAlone(t *testing.T) {
+// A call goes on if the request that makes it is gone, up to a deadline of its own.
+func TestACallOutlivesTheRequestThatMakesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &lookups{take: func(int64) time.Duration { return 100 * time.Millisecond }}
+		l := &lookups{take: func(n int64) time.Duration {
+			if n == 3 {
+				return time.Hour
+			}
+			return 100 * time.Millisecond
+		}}
 		s := newShared(l.find)
-		var requests sync.WaitGroup
-		ask := func(within time.Duration, want error) {
-			requests.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), within)
-				defer cancel()
-				if _, err := s.get(ctx, "key", waitHere); !errors.Is(err, want) {
-					t.Errorf("a request that waits %v gets %v, want %v", within, err, want)
-				}
-			})
-			synctest.Wait()
+		ask := func(ctx context.Context, requests int, want error) {
+			var all sync.WaitGroup
+			for range requests {
+				all.Go(func() {
+					if _, err := s.get(ctx, "key", waitHere); !errors.Is(err, want) {
+						t.Errorf("a request gets %v, want %v", err, want)
+					}
+				})
+			}
+			all.Wait()
 		}
-		ask(time.Minute, nil)
-		ask(time.Millisecond, nil) // makes the next call
-		ask(time.Millisecond, context.DeadlineExceeded)
-		ask(time.Minute, nil)
-		requests.Wait()
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		ask(gone, 10, nil)
 		if n := l.calls.Load(); n != 2 {
 			t.Errorf("%d calls were made, want 2", n)
 		}
+		ask(t.Context(), 1, context.DeadlineExceeded)
 	})
 }
 

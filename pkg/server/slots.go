@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -42,8 +41,8 @@ func (s slots) release() { <-s }
 // wait, however many, do not keep others from being served.
 func awaitOther(r *http.Request, wait func()) {
 	conn := connectionOf(r)
-	if conn != nil && conn.release != nil {
-		conn.release()
+	if conn != nil {
+		conn.giveBack()
 	}
 	conn.idleDuring(func() bool { wait(); return true })
 }
@@ -69,10 +68,11 @@ func limitConcurrency(most int, next http.Handler) http.Handler {
 			tooMany(w, busyRetryAfter, "too many requests at a time, try again")
 			return
 		}
-		release := sync.OnceFunc(served.release)
-		defer release()
-		if conn != nil {
-			conn.release = release
+		if conn == nil {
+			defer served.release()
+		} else {
+			conn.slot = served
+			defer conn.giveBack()
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -59,24 +59,26 @@ func (t *Tally) add(other Tally) {
 	t.Longest = max(t.Longest, other.Longest)
 }
 
-// ask lets all pollers ask for some time, each as soon as it is answered.
+// ask lets all pollers ask for some time, each as soon as it is answered. It returns one of their
+// errors.
 func (c crowd) ask(within time.Duration) (all Tally, err error) {
 	begun := time.Now()
 	var mu sync.Mutex
-	var errs []error
 	var pollers sync.WaitGroup
 	for _, p := range c {
 		pollers.Go(func() {
-			t, err := p.ask(begun.Add(within))
+			t, failed := p.ask(begun.Add(within))
 			mu.Lock()
 			defer mu.Unlock()
 			all.add(t)
-			errs = append(errs, err)
+			if err == nil {
+				err = failed
+			}
 		})
 	}
 	pollers.Wait()
 	all.Wall = time.Since(begun)
-	return all, errors.Join(errs...)
+	return all, err
 }
 
 func (p *poller) ask(until time.Time) (t Tally, err error) {
