@@ -24,6 +24,9 @@ func (d *doctor) s3(ctx context.Context) {
 	}
 	sources, namespaces := buckets(d.Settings.Sources.Allow), buckets(d.Namespaces)
 	if len(sources)+len(namespaces) == 0 {
+		if s := d.Settings; len(s.Local.Allowed) > 0 && s.S3.Endpoint == "" && s.S3.AccessKeyID == "" {
+			return // it works on directories
+		}
 		d.warn(area, "buckets", "no bucket is known, so that nothing was tried", "name a storage namespace with --namespace, or set sources.allow")
 		return
 	}
