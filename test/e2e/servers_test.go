@@ -63,7 +63,27 @@ func (f *fleet) compareWithWalk(server s3test.Server, set siblings.Set) (bucket 
 	if len(got) != len(walk) {
 		f.t.Errorf("%s: the branch has %d objects, a walk shows %d", set.Name, len(got), len(walk))
 	}
+	f.compareBySourceOf(set.Name, bucket, len(walk))
 	return bucket
+}
+
+// compareBySourceOf lets a coordinator compare a branch with the bucket that it was imported
+// from, which must find no difference.
+func (f *fleet) compareBySourceOf(repository, bucket string, objects int) {
+	f.t.Helper()
+	ctx := f.t.Context()
+	commit, err := f.client.Commit(ctx, repository, "main")
+	expect.NoError(f.t, err)
+	ask := api.ComparisonCreation{Source: "s3://" + bucket + "/", Names: 10}
+	for equal, more := 0, true; more; more = ask.ContinuationToken != "" {
+		part, err := f.client.Compare(ctx, repository, commit.MetaRangeID, ask)
+		expect.NoError(f.t, err)
+		equal += int(part.Equal)
+		ask.ContinuationToken = part.ContinuationToken
+		if len(part.Differences) > 0 || part.Later > 0 || part.ContinuationToken == "" && equal != objects {
+			f.t.Errorf("%s: %d objects of %d are equal, and %+v", bucket, equal, objects, part)
+		}
+	}
 }
 
 // tryBucket lets a coordinator try a bucket with the given number of keys, and checks whether

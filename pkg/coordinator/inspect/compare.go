@@ -30,6 +30,7 @@ type Position struct {
 	Token string    `json:"token,omitempty"` // of the next page of the source
 	After string    `json:"after,omitempty"` // the last key that was compared
 	Ended bool      `json:"ended,omitempty"` // the source has no further page
+	Walks int       `json:"walks,omitempty"` // of the source that left keys out, and were begun again
 }
 
 // Kind says how a key differs.
@@ -118,39 +119,59 @@ type comparer struct {
 
 	at     Position
 	next   *entry.Entry // of the tree; nil if it was taken
-	looked bool         // a key that is extra was looked for at the source
+	looked bool         // a key that is extra was looked for at the source, since the page began
+	done   bool         // the tree was compared to its end
 	found  Comparison
 }
 
-// errOver ends a part before the end of a page.
-var errOver = errors.New("the part is over")
+// What ends a step, besides errors.
+var (
+	errOver    = errors.New("the part is over")
+	errLeftOut = errors.New("the walk left out a key")
+)
+
+// maxWalks bounds how often a source is walked because its walks left out keys. A store that
+// forgets what its tokens stand for, as MinIO does, does so now and then.
+const maxWalks = 3
 
 // run compares until the end, or until the question says so.
 func (c *comparer) run(ctx context.Context, w walk) error {
-	for !c.at.Ended {
-		next, err := w.page(ctx, c.at.Token, func(objects []objectstore.Listed) error { return c.page(ctx, objects) })
-		if errors.Is(err, errOver) {
-			return c.pause()
-		}
-		if err != nil {
+	for {
+		err := c.step(ctx, w)
+		switch {
+		case errors.Is(err, errLeftOut) && c.at.Walks+1 < maxWalks:
+			// The keys that were compared are passed over.
+			c.at.Token, c.at.Ended, c.at.Walks = "", false, c.at.Walks+1
+		case errors.Is(err, errOver):
+			next := c.at
+			c.found.Next = &next
+			return nil
+		case err != nil || c.done:
 			return err
 		}
-		c.at.Token, c.at.Ended = next, next == ""
-		if c.q.Over() {
-			return c.pause()
-		}
 	}
-	err := c.before(ctx, "")
-	if errors.Is(err, errOver) {
-		return c.pause()
-	}
-	return err
 }
 
-// pause notes where the next part begins.
-func (c *comparer) pause() error {
-	next := c.at
-	c.found.Next = &next
+// step compares the next page, or what the tree has behind the last one. It is errOver if
+// the part is to end, and errLeftOut if the walk has to begin again.
+func (c *comparer) step(ctx context.Context, w walk) error {
+	c.looked = false
+	if c.at.Ended {
+		err := c.before(ctx, "")
+		c.done = err == nil
+		return err
+	}
+	next, err := w.page(ctx, c.at.Token, func(objects []objectstore.Listed) error { return c.page(ctx, objects) })
+	if err != nil {
+		return err
+	}
+	if next != "" && next == c.at.Token {
+		return fmt.Errorf("the token of the page after key %q leads to the same page: %w", c.at.After, objectstore.ErrBadListing)
+	}
+	c.at.Token, c.at.Ended = next, next == ""
+	if c.q.Over() {
+		return errOver
+	}
 	return nil
 }
 
@@ -261,7 +282,7 @@ func (c *comparer) before(ctx context.Context, key string) error {
 // looksOver is how many keys are extra before it is asked again whether the part is over.
 const looksOver = 1000
 
-// look asks the source itself for the first extra key of a part: a store that ends a walk too
+// look asks the source itself for the first extra key of a page: a store that ends a walk too
 // early would make all keys that follow look extra. It reports whether the object is there and
 // was written since the comparison began.
 func (c *comparer) look(ctx context.Context, key string) (later bool, err error) {
@@ -279,5 +300,5 @@ func (c *comparer) look(ctx context.Context, key string) (later bool, err error)
 	case !o.ModTime.Before(c.at.Since):
 		return true, nil
 	}
-	return false, fmt.Errorf("the walk left out %s, which is there: %w", c.mapping.Address(from), objectstore.ErrBadListing)
+	return false, fmt.Errorf("%w, %s, which is there: %w", errLeftOut, c.mapping.Address(from), objectstore.ErrBadListing)
 }

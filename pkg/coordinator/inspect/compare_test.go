@@ -32,6 +32,7 @@ type tokens struct {
 	*memstore.Store
 	failures int    // of calls to come
 	endsAt   string // a walk wrongly ends behind this key
+	early    int    // how often it does
 }
 
 func (b *tokens) ListAfter(context.Context, string, string, int, func([]objectstore.Listed)) (bool, error) {
@@ -55,7 +56,11 @@ func (b *tokens) WalkPage(_ context.Context, prefix, token string, take func([]o
 		objects = append(objects, o.Listed())
 	}
 	take(objects)
-	if len(page) < size || b.endsAt != "" && page[size-1] >= b.endsAt {
+	if len(page) == size && b.early > 0 && page[size-1] >= b.endsAt {
+		b.early--
+		return "", nil
+	}
+	if len(page) < size {
 		return "", nil
 	}
 	return page[size-1], nil
@@ -229,14 +234,32 @@ func TestCompareRefuses(t *testing.T) {
 		"no metarange":          {func(q *inspect.Question) { q.Metarange = strings.Repeat("0", 64) }, fault.NotFound, "metarange"},
 		"not allowed":           {func(q *inspect.Question) { q.Source = "s3://secret/" }, fault.Invalid, "not allowed"},
 		"a store is away":       {func(*inspect.Question) { bucket.failures = 5 }, fault.Later, "connection reset"},
-		"a walk ends too early": {func(*inspect.Question) { bucket.endsAt = "050" }, fault.Invalid, "the walk left out s3://lake/0"},
+		"a walk ends too early": {func(*inspect.Question) { bucket.endsAt, bucket.early = "050", 3 }, fault.Invalid, "the walk left out a key, s3://lake/0"},
 	} {
-		bucket.failures, bucket.endsAt = 0, ""
+		bucket.failures, bucket.early = 0, 0
 		q := inspect.Question{Repository: "repo", Metarange: id, Source: "s3://lake/", From: inspect.Position{Since: since}}
 		c.change(&q)
 		_, _, err := compareAll(t.Context(), i, q, func() bool { return false })
 		if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v, want a fault %d with %q", name, err, c.kind, c.text)
+		}
+	}
+}
+
+// A walk that ends too early is begun again, however the comparison is divided.
+func TestCompareBeginsAWalkAgain(t *testing.T) {
+	var entries []entry.Entry
+	for n := range 100 {
+		key := fmt.Sprintf("%03d", n)
+		entries = append(entries, entry.Entry{Key: key, Address: "s3://lake/" + key, ModTime: since.Add(-time.Hour)})
+	}
+	for _, over := range []bool{false, true} {
+		bucket := &tokens{Store: memstore.Of(entries), endsAt: "050", early: 2}
+		i, id := newInspector(t, bucket, entries)
+		q := inspect.Question{Repository: "repo", Metarange: id, Source: "s3://lake/", From: inspect.Position{Since: since}}
+		all, _, err := compareAll(t.Context(), i, q, func() bool { return over })
+		if err != nil || all.Equal != 100 || all.Extra+all.Missing+all.Changed+all.Later > 0 || bucket.early > 0 {
+			t.Errorf("in parts: %t: %+v, %v", over, all, err)
 		}
 	}
 }
