@@ -50,7 +50,7 @@ func parse(args []string) (options, error) {
 	var o options
 	flags.IntVar(&o.clients, "clients", 1000, "`number` of clients, each with a connection, that ask again as soon as they are answered")
 	flags.IntVar(&o.rounds, "rounds", 5, "`number` of rounds; the median is taken")
-	flags.DurationVar(&o.round, "round", 3*time.Second, "`time` that a server is asked in a round")
+	flags.DurationVar(&o.round, "round", 2*time.Second, "`time` that a server is asked in a round")
 	flags.StringVar(&o.out, "out", "results", "`directory` for status.txt and status.json; empty to write neither")
 	if err := flags.Parse(args); err != nil {
 		return o, err
