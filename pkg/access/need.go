@@ -28,6 +28,9 @@ func All(needs ...Need) Need {
 	return all
 }
 
+// IsZero reports whether nothing is needed.
+func (n Need) IsZero() bool { return len(n.parts) == 0 }
+
 // Grants are what one caller may do. The zero value is nothing.
 type Grants struct{ rules []rule }
 

@@ -34,6 +34,10 @@ func NeedOfResult(operation string, r Request) (n Need, ok bool) {
 	return o.result.of(r), ok
 }
 
+// NeedOfSources returns what a request needs on its sources alone. Where a lakeFS server keeps
+// repositories, it decides about everything else.
+func NeedOfSources(r Request) Need { return needs{{ImportFromStorage, onSources}}.of(r) }
+
 // operation is what an operation of the API needs.
 type operation struct {
 	request needs

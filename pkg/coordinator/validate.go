@@ -56,8 +56,8 @@ func (v *validator) start(ctx context.Context, start Start) (catalog.Repository,
 // path refuses a path that may not be imported, or whose destination is not on the
 // branch.
 func (v *validator) path(ctx context.Context, field string, p imports.Path, repositories []catalog.Repository) error {
-	if p.Type != imports.CommonPrefix && p.Type != imports.Object {
-		return fault.BadField(field+".type", "unknown type %q: want %q or %q", p.Type, imports.CommonPrefix, imports.Object)
+	if _, err := sourceOf(field, p); err != nil {
+		return err
 	}
 	if _, err := v.source(ctx, field+".path", p.URI, p.Type, repositories); err != nil {
 		return err

@@ -174,3 +174,33 @@ func TestMayCancel(t *testing.T) {
 		}
 	}
 }
+
+// Of a server that does not tell groups, a user has none; of one that cannot be asked, nothing is
+// known.
+func TestGroupsOfAUser(t *testing.T) {
+	const first = `{"pagination":{"has_more":true,"next_offset":"b"},"results":[{"id":"g1","name":"Writers"},{"id":"b","name":""}]}`
+	const last = `{"pagination":{"has_more":false,"next_offset":""},"results":[{"id":"c","name":"c"}]}`
+	for name, tc := range map[string]struct {
+		answers []answer
+		want    string
+		fails   bool
+	}{
+		"two pages":        {[]answer{{200, first}, {200, last}}, "Writers b c", false},
+		"an endless list":  {[]answer{{200, first}}, "", true},
+		"no users there":   {[]answer{said(501, "not implemented")}, "", false},
+		"not permitted":    {[]answer{said(401, "insufficient permissions: not allowed to auth:ReadUser")}, "", false},
+		"no such user":     {[]answer{said(404, "user not found")}, "", false},
+		"login refused":    {[]answer{said(401, "error authenticating request")}, "", true},
+		"it is not there":  {[]answer{said(500, "internal server error")}, "", true},
+		"lost on page two": {[]answer{{200, first}, said(500, "x")}, "", true},
+	} {
+		server, requests := serve(t, tc.answers...)
+		got, err := lakefs.GroupsOf(t.Context(), server, "ann")
+		if strings.Join(got, " ") != tc.want || (err != nil) != tc.fails {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		if r := requests()[0]; !strings.HasPrefix(r, "GET /api/v1/auth/users/ann/groups?after=&amount=1000") {
+			t.Errorf("%s: asked %s", name, r)
+		}
+	}
+}

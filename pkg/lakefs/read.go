@@ -119,6 +119,44 @@ func UserExists(ctx context.Context, s *Session, name string) error {
 	return err
 }
 
+// maxGroups is the number of groups of a user beyond which something is wrong.
+const maxGroups = 10_000
+
+// GroupsOf returns the groups of a user; none if the session may not ask that, or the server does
+// not keep users.
+func GroupsOf(ctx context.Context, s *Session, user string) (groups []string, err error) {
+	for after, more := "", true; more; {
+		var page struct {
+			Pagination struct {
+				HasMore    bool   `json:"has_more"`
+				NextOffset string `json:"next_offset"`
+			} `json:"pagination"`
+			Results []struct {
+				ID   string `json:"id"`
+				Name string `json:"name"`
+			} `json:"results"`
+		}
+		err := s.read(ctx, call{
+			operation: "list groups of user", method: http.MethodGet, path: []string{"auth", "users", user, "groups"},
+			query: url.Values{"amount": {"1000"}, "after": {after}}, answer: &page,
+		})
+		if e, ok := errors.AsType[*Error](err); ok && !IsLoginRefused(err) && (e.Status == http.StatusNotImplemented || e.refused()) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page.Results {
+			groups = append(groups, cmp.Or(g.Name, g.ID))
+		}
+		if more = page.Pagination.HasMore; more && (page.Pagination.NextOffset <= after || len(groups) > maxGroups) {
+			return nil, errors.New("list groups of user: the server's pages do not end")
+		}
+		after = page.Pagination.NextOffset
+	}
+	return groups, nil
+}
+
 // Expired reports whether an error of a call of the session may mean that its login does not
 // hold any more though the user does: it is that of a session, and not of an access key.
 func Expired(s *Session, err error) bool {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -16,7 +17,8 @@ import (
 )
 
 // Command returns the command line of a process: its settings as flags, and the
-// subcommand `config print`. It runs until SIGINT, SIGTERM or SIGHUP.
+// subcommand `config print`. It runs until SIGINT, SIGTERM or SIGHUP. A
+// coordinator with access.file reads that file again at SIGHUP.
 func Command(name, short string, p settings.Process, run func(context.Context, Env) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
@@ -29,7 +31,13 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 			return err
 		}
 		log := NewLogger(s.Log, os.Stderr)
-		return logged(cmd.Context(), log, name, func(ctx context.Context) error {
+		ctx := cmd.Context()
+		if p == settings.Worker || s.Access.File == "" { // else a hangup makes the coordinator read that file again
+			var stop context.CancelFunc
+			ctx, stop = stopOnHangup(ctx)
+			defer stop()
+		}
+		return logged(ctx, log, name, func(ctx context.Context) error {
 			return run(ctx, Env{Settings: s, Log: log, Notices: cmd.OutOrStdout(), Started: func(Info) {}})
 		})
 	}
@@ -54,7 +62,7 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 // Main runs a command until it ends or the process is told to stop, and returns
 // the exit code of the process.
 func Main(cmd *cobra.Command) int {
-	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := cmd.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", cmd.Name(), err)

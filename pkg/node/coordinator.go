@@ -13,6 +13,7 @@ import (
 	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
@@ -94,9 +95,18 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return err
 	}
+	rules, err := openRules(b.Settings.Access.File, b.registry, b.Log)
+	if err != nil {
+		return err
+	}
+	rules.watch(ctx)
 	// After this no wrong setting can end the start: new keys are shown at this start or
 	// never.
 	pair, secret, err := b.keys(ctx)
+	if err != nil {
+		return endedBy(ctx, err)
+	}
+	known, err := b.users(ctx, pair)
 	if err != nil {
 		return endedBy(ctx, err)
 	}
@@ -116,7 +126,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 			Repository: lake.repository(requests.Catalog.Repository), Stores: b.stores, Buckets: b.stores, CheckSource: coordinator.SourceCheck(service),
 		}),
 		Dumper: refdump.New(refdump.Config{Catalog: requests.Catalog, Stores: b.stores, Log: b.Log}),
-		Auth:   pair, Gate: lake.gate, Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Auth:   known.Keys(), Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
@@ -182,6 +192,23 @@ func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
 		return auth.NewPair(a.AccessKeyID, a.SecretAccessKey.Reveal()), "", nil
 	}
 	return auth.Open(ctx, b.backend.Bucket(kv.BucketAuth))
+}
+
+// users returns those who may call the API. The pair of keys is one of the administrator's.
+// There are none if callers log in at a lakeFS server.
+func (b *base) users(ctx context.Context, pair auth.Pair) (*users.Store, error) {
+	c := users.Config{Bucket: b.backend.Within(natsWait).Bucket(kv.BucketAuth), Now: time.Now}
+	key := users.Secret{AccessKeyID: pair.AccessKeyID, Digest: pair.SecretDigest}
+	switch {
+	case b.Settings.Catalog.Kind == settings.CatalogLakeFS:
+		return users.New(c), nil
+	case b.Settings.Auth.AccessKeyID != "": // it is not stored
+		c.Configured = &key
+		store := users.New(c)
+		return store, store.Adopt(ctx, users.Secret{})
+	}
+	store := users.New(c)
+	return store, store.Adopt(ctx, key)
 }
 
 // requestState reaches what is stored with calls that take at most natsWait each.

@@ -44,6 +44,9 @@ func metricsTable(t *testing.T) string {
 		{"coordinator", func(reg prometheus.Registerer) {
 			coordinator.New(coordinator.Config{State: coordinator.State{Backend: new(backend.Backend)}, Registerer: reg})
 			server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
+			if _, err := openRules("", reg, nil); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := lakefs.Open(lakefs.Config{URL: "http://lakefs", Registerer: reg}, lakefs.Login{}); err != nil {
 				t.Fatal(err)
 			}

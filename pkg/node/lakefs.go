@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/connect"
@@ -73,6 +74,25 @@ func (l lakeFS) wrap(ctx context.Context, h http.Handler, stop func(error)) http
 		}
 	}()
 	return server.NewProxy(*l.proxy, h)
+}
+
+// grants returns what judges callers: the rules. On a lakeFS server, that server judges all but
+// sources, and also these if there is no file of rules.
+func (l lakeFS) grants(r *rules) server.Grants {
+	switch {
+	case l.account == nil:
+		return r.grants
+	case r.path == "":
+		return nil
+	}
+	return func(ctx context.Context, c access.Caller) (access.Grants, error) {
+		groups, err := lakefs.GroupsOf(ctx, l.account, c.User)
+		if err != nil {
+			return access.Grants{}, lakefs.AccountFault(err)
+		}
+		c.Groups = groups
+		return r.grants(ctx, c)
+	}
 }
 
 // newBranch returns a name for a hidden branch, which nobody can guess.

@@ -3,21 +3,19 @@ package node
 import (
 	"context"
 	"log/slog"
-	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/rangefleet/rangefleet/internal/buildinfo"
 )
 
-// stopSignals returns the signals that stop a process gracefully. A hangup is one of
-// them unless the process was started to ignore it, as by nohup.
-func stopSignals() []os.Signal {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
+// stopOnHangup returns a context that ends at a hangup, too, unless the process was started to
+// ignore it, as by nohup.
+func stopOnHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return ctx, func() {}
 	}
-	return signals
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 // logged runs a process. It logs its start, when it is told to stop, and its end, each

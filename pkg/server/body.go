@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -20,6 +21,12 @@ type input struct {
 	fixed   int64                 // memory besides
 	read    func(io.Reader) error // reads the body
 	slow    bool                  // writes a range, a metarange or a tree: it may take requestTimeout
+
+	anybody bool // every caller may do it: there is no such operation
+
+	// names adds what the body names to what the request needs. nil: nothing, the path and
+	// the query name all.
+	names func(*access.Request) error
 }
 
 // The memory that requests need in bytes, as tests have measured it.
@@ -46,6 +53,15 @@ func jsonBody(read func([]byte) error) input {
 		}
 		return read(data)
 	}}
+}
+
+// about returns the input with what its body names, which cannot be malformed.
+func (in input) about(names func(*access.Request)) input {
+	in.names = func(r *access.Request) error {
+		names(r)
+		return nil
+	}
+	return in
 }
 
 // into returns a function that reads a body as a T.

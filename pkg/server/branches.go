@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
@@ -28,7 +29,8 @@ func (h *handlers) ListBranches(w http.ResponseWriter, r *http.Request, reposito
 // CreateBranch makes a branch and answers the commit that it points at.
 func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.BranchCreation
-	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ string) (int, any, error) {
+	in := jsonBody(into(&body)).about(func(r *access.Request) { r.Branch = body.Name })
+	h.serve(w, r, in, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		create := h.branches.Create
 		if body.Hidden {
 			create = h.branches.CreateHidden
@@ -40,7 +42,7 @@ func (h *handlers) CreateBranch(w http.ResponseWriter, r *http.Request, reposito
 
 // GetBranch answers a branch.
 func (h *handlers) GetBranch(w http.ResponseWriter, r *http.Request, repository, branch string) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		got, err := h.catalog.Branch(ctx, repository, branch)
 		return http.StatusOK, branchOf(got), err
 	})
@@ -48,8 +50,8 @@ func (h *handlers) GetBranch(w http.ResponseWriter, r *http.Request, repository,
 
 // DeleteBranch deletes a branch.
 func (h *handlers) DeleteBranch(w http.ResponseWriter, r *http.Request, repository, branch string, _ api.DeleteBranchParams) {
-	h.serve(w, r, input{}, func(ctx context.Context, user string) (int, any, error) {
-		return http.StatusNoContent, nil, h.service.DeleteBranch(ctx, user, repository, branch)
+	h.serve(w, r, input{}, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		return http.StatusNoContent, nil, h.service.DeleteBranch(ctx, caller.User, repository, branch)
 	})
 }
 
@@ -62,7 +64,7 @@ func (h *handlers) ResetBranch(w http.ResponseWriter, r *http.Request, repositor
 		}
 		return err
 	}
-	h.serve(w, r, jsonBody(read), func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, jsonBody(read), func(ctx context.Context, _ access.Caller) (int, any, error) {
 		_, err := h.catalog.Branch(ctx, repository, branch)
 		return http.StatusNoContent, nil, err
 	})
@@ -70,8 +72,8 @@ func (h *handlers) ResetBranch(w http.ResponseWriter, r *http.Request, repositor
 
 // HardResetBranch moves a branch to a commit.
 func (h *handlers) HardResetBranch(w http.ResponseWriter, r *http.Request, repository, branch string, params api.HardResetBranchParams) {
-	h.serve(w, r, input{}, func(ctx context.Context, user string) (int, any, error) {
-		return http.StatusNoContent, nil, h.service.ResetBranch(ctx, user, repository, branch, params.Ref)
+	h.serve(w, r, input{}, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		return http.StatusNoContent, nil, h.service.ResetBranch(ctx, caller.User, repository, branch, params.Ref)
 	})
 }
 
@@ -80,10 +82,10 @@ func (h *handlers) RevertBranch(w http.ResponseWriter, r *http.Request, reposito
 	var body api.RevertCreation
 	in := jsonBody(into(&body))
 	in.slow = true
-	h.serve(w, r, in, func(ctx context.Context, user string) (int, any, error) {
+	h.serve(w, r, in, func(ctx context.Context, caller access.Caller) (int, any, error) {
 		_, err := h.service.Revert(ctx, coordinator.Revert{
 			Repository: repository, Branch: branch, Ref: body.Ref, Parent: body.ParentNumber, AllowEmpty: body.AllowEmpty,
-			Committer: user, Message: body.CommitOverrides.Message, Metadata: body.CommitOverrides.Metadata,
+			Committer: caller.User, Message: body.CommitOverrides.Message, Metadata: body.CommitOverrides.Metadata,
 		})
 		return http.StatusNoContent, nil, err
 	})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
@@ -35,7 +36,7 @@ func commitOf(c catalog.Commit) api.Commit {
 
 // GetCommit answers the commit that a ref points at.
 func (h *handlers) GetCommit(w http.ResponseWriter, r *http.Request, repository, ref string) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		got, err := h.catalog.Resolve(ctx, repository, ref)
 		return http.StatusOK, commitOf(got), err
 	})

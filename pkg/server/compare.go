@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/inspect"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -29,8 +31,12 @@ func (h *handlers) CompareMetaRange(w http.ResponseWriter, r *http.Request, repo
 		return limits.Bytes("destination", body.Destination, limits.Key)
 	})
 	in.fixed = forTree + limits.Results*perResult
-	h.serve(w, r, in, func(ctx context.Context, user string) (int, any, error) {
-		purpose := []string{"compare", user, repository, id, body.Source, body.Destination}
+	in.names = func(r *access.Request) (err error) {
+		r.Paths, err = coordinator.SourceOf("source", body.Source, body.Destination)
+		return err
+	}
+	h.serve(w, r, in, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		purpose := []string{"compare", caller.User, repository, id, body.Source, body.Destination}
 		q := inspect.Question{
 			Repository: repository, Metarange: id, Source: body.Source, Destination: body.Destination, Names: body.Names,
 			Over: after(h.now, h.now().Add(comparePart)),

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rangefleet/rangefleet/internal/buildinfo"
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -71,7 +72,7 @@ func versionConfig() api.VersionConfig {
 
 // GetConfig answers what clients need to know of the server.
 func (h *handlers) GetConfig(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, input{}, func(context.Context, string) (int, any, error) {
+	h.serve(w, r, input{}, func(context.Context, access.Caller) (int, any, error) {
 		return http.StatusOK, api.Config{
 			VersionConfig:      versionConfig(),
 			StorageConfig:      h.storage,
@@ -84,21 +85,21 @@ func (h *handlers) GetConfig(w http.ResponseWriter, r *http.Request) {
 
 // GetLakeFSVersion answers the version.
 func (h *handlers) GetLakeFSVersion(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, input{}, func(context.Context, string) (int, any, error) {
+	h.serve(w, r, input{}, func(context.Context, access.Caller) (int, any, error) {
 		return http.StatusOK, versionConfig(), nil
 	})
 }
 
 // GetStorageConfig answers which sources and storage namespaces there can be.
 func (h *handlers) GetStorageConfig(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, input{}, func(context.Context, string) (int, any, error) {
+	h.serve(w, r, input{}, func(context.Context, access.Caller) (int, any, error) {
 		return http.StatusOK, h.storage, nil
 	})
 }
 
 // GetCurrentUser answers who the client is.
 func (h *handlers) GetCurrentUser(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, input{}, func(_ context.Context, user string) (int, any, error) {
-		return http.StatusOK, api.CurrentUser{User: api.User{ID: user, FriendlyName: user}}, nil
+	h.serve(w, r, input{}, func(_ context.Context, caller access.Caller) (int, any, error) {
+		return http.StatusOK, api.CurrentUser{User: api.User{ID: caller.User, FriendlyName: caller.User}}, nil
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -24,7 +25,7 @@ func (h *handlers) GetObject(w http.ResponseWriter, r *http.Request, repository,
 	// A large object may take longer than a request has for anything else. Its parts have
 	// deadlines.
 	connected := r.Context()
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		e, err := h.entryAt(ctx, repository, ref, params.Path)
 		if err != nil {
 			return 0, nil, err
@@ -53,7 +54,7 @@ func (h *handlers) GetObject(w http.ResponseWriter, r *http.Request, repository,
 
 // HeadObject answers the header of GetObject, without a look at the object's store.
 func (h *handlers) HeadObject(w http.ResponseWriter, r *http.Request, repository, ref string, params api.HeadObjectParams) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		e, err := h.entryAt(ctx, repository, ref, params.Path)
 		if err != nil {
 			return 0, nil, err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/refdump"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -44,7 +45,7 @@ func (h *handlers) DumpSubmit(w http.ResponseWriter, r *http.Request, repository
 // serveDump makes a dump, and answers with what answer returns of it. Errors of the store are
 // for the client, who owns the namespace.
 func (h *handlers) serveDump(w http.ResponseWriter, r *http.Request, repository string, answer func(refdump.Dump) (int, any, error)) {
-	h.serve(w, r, input{fixed: forRange, slow: true}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{fixed: forRange, slow: true}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		got, err := h.dumper.Dump(ctx, repository)
 		if err != nil {
 			return 0, nil, unreadable{err}
@@ -55,7 +56,7 @@ func (h *handlers) serveDump(w http.ResponseWriter, r *http.Request, repository 
 
 // DumpStatus answers the result of a dump.
 func (h *handlers) DumpStatus(w http.ResponseWriter, r *http.Request, repository string, params api.DumpStatusParams) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		if _, err := h.catalog.Repository(ctx, repository); err != nil {
 			return 0, nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/edit"
@@ -34,10 +35,10 @@ func (h *handlers) Commit(w http.ResponseWriter, r *http.Request, repository, br
 		return err
 	})
 	in.fixed, in.slow = forTree, true
-	h.serve(w, r, in, func(ctx context.Context, user string) (int, any, error) {
+	h.serve(w, r, in, func(ctx context.Context, caller access.Caller) (int, any, error) {
 		got, err := h.editor.Commit(ctx, edit.Commit{
 			Repository: repository, Branch: branch, Tree: params.SourceMetarange, AllowEmpty: body.AllowEmpty,
-			Committer: user, Message: body.Message, Metadata: body.Metadata, Created: created,
+			Committer: caller.User, Message: body.Message, Metadata: body.Metadata, Created: created,
 		})
 		return http.StatusCreated, commitOf(got), err
 	})

@@ -22,6 +22,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
@@ -381,6 +382,7 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 		Inspector:    fakeInspector{},
 		Dumper:       fakeDumper{},
 		Auth:         oneUser{},
+		Grants:       func(_ context.Context, c access.Caller) (access.Grants, error) { return access.BuiltIn().Of(c), nil },
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),
 		Registerer:   f.metrics,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -21,8 +22,14 @@ func (h *handlers) ListImports(w http.ResponseWriter, r *http.Request, params ap
 			return
 		}
 	}
-	h.serveList(w, r, params.Amount, perImport, func(ctx context.Context, amount int) (any, error) {
-		mayRead := everyone
+	h.serveListTo(w, r, params.Amount, perImport, func(ctx context.Context, caller access.Caller, amount int) (any, error) {
+		visible, err := h.visible(ctx, "listImports", caller)
+		if err != nil {
+			return nil, err
+		}
+		mayRead := func(b branchName) (bool, error) {
+			return visible(access.Request{Repository: b.repository, Branch: b.branch}), nil
+		}
 		if h.gate != nil {
 			mayRead = rememberAnswers(func(b branchName) error {
 				return h.gate.MayRead(ctx, lakefs.Forward(r), b.repository, b.branch)
@@ -89,8 +96,6 @@ func listedImport(r imports.Record) api.Import {
 
 // branchName names a branch of a repository.
 type branchName struct{ repository, branch string }
-
-func everyone(branchName) (bool, error) { return true, nil }
 
 // rememberAnswers returns a function that reports whether ask grants a branch. It asks once
 // for each branch. Nobody may read a branch that is gone.

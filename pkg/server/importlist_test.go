@@ -85,6 +85,8 @@ func TestErrorsWhileImportsAreListed(t *testing.T) {
 	}
 }
 
+func everyone(branchName) (bool, error) { return true, nil }
+
 // A search that takes long answers what it has found, at least one import further.
 func TestASearchForImportsEndsInTime(t *testing.T) {
 	h := &handlers{imports: &fakeImports{records: listed()}}

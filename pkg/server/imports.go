@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -96,8 +97,15 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 		start, flat, err = readImport(data)
 		return err
 	}
-	h.serve(w, r, jsonBody(read), func(ctx context.Context, user string) (int, any, error) {
-		start.Request.Repository, start.Request.Branch, start.Request.Committer = repository, branch, user
+	in := jsonBody(read)
+	in.names = func(r *access.Request) (err error) {
+		if r.Paths, err = coordinator.SourcesOf(start.Paths); flat {
+			err = flatFault(err)
+		}
+		return err
+	}
+	h.serve(w, r, in, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		start.Request.Repository, start.Request.Branch, start.Request.Committer = repository, branch, caller.User
 		if h.gate != nil {
 			start.Login = lakefs.Forward(r)
 		}
@@ -113,7 +121,7 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 // ImportStatus answers how far an import is.
 func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportStatusParams) {
 	var body api.ImportStatus
-	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ access.Caller) (int, any, error) {
 		if h.gate != nil {
 			if err := h.gate.MayRead(ctx, lakefs.Forward(r), repository, branch); err != nil {
 				return 0, nil, err
@@ -131,7 +139,7 @@ func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, reposito
 // ImportCancel cancels an import.
 func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportCancelParams) {
 	var body api.ImportStatus
-	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ access.Caller) (int, any, error) {
 		if h.gate != nil {
 			if cmp.Or(params.ID, body.ImportID) == lakefs.NoImport { // else it would be asked again and again
 				return 0, nil, fault.Forbid("the setting lakefs.url leads to this coordinator, and not to a lakeFS server")

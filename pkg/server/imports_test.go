@@ -316,11 +316,12 @@ func TestContinuationTokens(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) { x.run(t, f) })
 	}
 	f.service.ingested.HasMore = true
-	other := newFixture(t, func(c *Config) { c.Auth = namedUser("somebody else") })
+	rules := allowing(t, "fs:ImportFromStorage namespace/*", "fs:WriteObject repository/*")
+	other := newFixture(t, ruled(rules))
 	exchange{"another server's", "POST", path, body("s3://b/p/", "c/", token), nil, 400, refused}.run(t, other)
 	shared := newSealer(t)
 	mine := newFixture(t, func(c *Config) { c.Sealer = shared })
-	theirs := newFixture(t, func(c *Config) { c.Sealer, c.Auth = shared, namedUser("somebody else") })
+	theirs := newFixture(t, ruled(rules), func(c *Config) { c.Sealer = shared })
 	sealed := shared.Seal("p/z", "ingest range", "admin", "lake", "s3://b/p/", "c/")
 	exchange{"another coordinator's", "POST", path, body("s3://b/p/", "c/", sealed), nil, 201, `{"pagination":{"continuation_token":"","has_more":false,"last_key":""}}`}.run(t, mine)
 	exchange{"another user's", "POST", path, body("s3://b/p/", "c/", sealed), nil, 400, refused}.run(t, theirs)

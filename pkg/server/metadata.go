@@ -5,12 +5,13 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
 // GetRepositoryMetadata answers the metadata of a repository.
 func (h *handlers) GetRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository string) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		got, err := h.catalog.Repository(ctx, repository)
 		metadata := api.UserMetadata{} // never null
 		maps.Copy(metadata, got.Metadata)
@@ -21,7 +22,7 @@ func (h *handlers) GetRepositoryMetadata(w http.ResponseWriter, r *http.Request,
 // SetRepositoryMetadata adds to the metadata of a repository.
 func (h *handlers) SetRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.RepositoryMetadataSet
-	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ access.Caller) (int, any, error) {
 		return http.StatusNoContent, nil, h.catalog.EditMetadata(ctx, repository, nil, body.Metadata)
 	})
 }
@@ -29,7 +30,7 @@ func (h *handlers) SetRepositoryMetadata(w http.ResponseWriter, r *http.Request,
 // DeleteRepositoryMetadata removes names from the metadata of a repository.
 func (h *handlers) DeleteRepositoryMetadata(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.RepositoryMetadataKeys
-	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ access.Caller) (int, any, error) {
 		return http.StatusNoContent, nil, h.catalog.EditMetadata(ctx, repository, body.Keys, nil)
 	})
 }

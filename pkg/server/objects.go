@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
@@ -40,7 +41,7 @@ func (h *handlers) StatObject(w http.ResponseWriter, r *http.Request, repository
 	if refusePresign(w, params.Presign) {
 		return
 	}
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		got, err := h.entryAt(ctx, repository, ref, params.Path)
 		return http.StatusOK, objectOf(got), err
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -15,12 +16,13 @@ import (
 
 // operation does what a request asks for. It returns the status code and the body of the
 // answer, which is nil if there is none. errorWriter answers an error.
-type operation func(ctx context.Context, user string) (code int, body any, err error)
+type operation func(ctx context.Context, caller access.Caller) (code int, body any, err error)
 
 // serve answers a request before its deadline: it authenticates the client, reserves memory, reads the body,
-// waits until the service is ready, and calls do. The memory is reserved until the request is
-// answered. A malformed body is reported before missing credentials, since clients expect
-// that order.
+// checks what the caller may do, waits until the service is ready, and calls do. The memory is
+// reserved until the request is answered. A malformed body is reported before missing
+// credentials, since clients expect that order, and missing permissions before anything that
+// the service knows, such as which repositories there are.
 func (c *receiver) serve(w http.ResponseWriter, r *http.Request, in input, do operation) {
 	within := api.AnswerWithin
 	if in.slow {
@@ -29,19 +31,19 @@ func (c *receiver) serve(w http.ResponseWriter, r *http.Request, in input, do op
 	ctx, cancel := context.WithTimeout(r.Context(), within)
 	defer cancel()
 	r = r.WithContext(ctx)
-	switch user, err := c.login(w, r); {
+	switch caller, err := c.login(w, r); {
 	case errors.Is(err, auth.ErrTooManyLogins):
 		tooMany(w, auth.LoginRetryAfter, err.Error()+": try again later")
 	case err != nil:
 		c.fail(w, r, err)
-	case user == "":
+	case caller.User == "":
 		c.serveAnonymous(w, r, in)
 	default:
-		c.serveUser(w, r, in, user, do)
+		c.serveUser(w, r, in, caller, do)
 	}
 }
 
-func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, user string, do operation) {
+func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, caller access.Caller, do operation) {
 	release, err := c.budget.take(r.Context(), in.memory(r.ContentLength))
 	if errors.Is(err, errBusy) {
 		discard(http.MaxBytesReader(w, r.Body, in.limit))
@@ -57,11 +59,15 @@ func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, u
 		badBody(w, code, err)
 		return
 	}
-	if err := c.waitReady(r.Context()); err != nil {
+	err = c.authorize(r, caller, in)
+	if err == nil {
+		err = c.waitReady(r.Context())
+	}
+	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	code, body, err := do(r.Context(), user)
+	code, body, err := do(r.Context(), caller)
 	if err != nil {
 		c.fail(w, r, err)
 		return
@@ -91,6 +97,11 @@ const defaultAmount = 100
 // serveList is serve for a request for a page of at most `asked` results. A result takes
 // `each` bytes of memory. The amount that it passes to list is the most results of the page.
 func (c *receiver) serveList(w http.ResponseWriter, r *http.Request, asked int, each int64, list func(ctx context.Context, amount int) (body any, err error)) {
+	c.serveListTo(w, r, asked, each, func(ctx context.Context, _ access.Caller, amount int) (any, error) { return list(ctx, amount) })
+}
+
+// serveListTo is serveList for a page that depends on the caller.
+func (c *receiver) serveListTo(w http.ResponseWriter, r *http.Request, asked int, each int64, list func(ctx context.Context, caller access.Caller, amount int) (body any, err error)) {
 	if asked > limits.Results {
 		refuse(w, http.StatusBadRequest, parameterError("amount", fmt.Sprintf("at most %d", limits.Results)))
 		return
@@ -98,8 +109,8 @@ func (c *receiver) serveList(w http.ResponseWriter, r *http.Request, asked int, 
 	if asked <= 0 {
 		asked = defaultAmount
 	}
-	c.serve(w, r, input{fixed: int64(asked) * each}, func(ctx context.Context, _ string) (int, any, error) {
-		body, err := list(ctx, asked)
+	c.serve(w, r, input{fixed: int64(asked) * each}, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		body, err := list(ctx, caller, asked)
 		return http.StatusOK, body, err
 	})
 }

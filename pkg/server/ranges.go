@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -23,8 +24,12 @@ func (h *handlers) IngestRange(w http.ResponseWriter, r *http.Request, repositor
 		return err
 	})
 	in.fixed, in.slow = forRange, true
-	h.serve(w, r, in, func(ctx context.Context, user string) (int, any, error) {
-		purpose := []string{"ingest range", user, repository, uri, body.Prepend}
+	in.names = func(r *access.Request) (err error) {
+		r.Paths, err = coordinator.SourceOf("fromSourceURI", uri, body.Prepend)
+		return err
+	}
+	h.serve(w, r, in, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		purpose := []string{"ingest range", caller.User, repository, uri, body.Prepend}
 		after := body.After
 		if body.ContinuationToken != "" {
 			var err error
@@ -54,7 +59,7 @@ func (h *handlers) CreateMetaRange(w http.ResponseWriter, r *http.Request, repos
 		ranges, err = readRanges(body)
 		return err
 	}}
-	h.serve(w, r, in, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, in, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		id, err := h.service.CreateMetarange(ctx, repository, ranges)
 		return http.StatusCreated, api.MetaRangeCreationResponse{ID: id}, err
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/metric"
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -27,6 +28,7 @@ type receiver struct {
 	errorWriter
 	auth      Authenticator
 	gate      *lakefs.Gate // nil: auth knows all callers
+	grants    Grants
 	logins    *auth.LoginLimiter
 	failed    *prometheus.CounterVec // logins, by outcome
 	proxies   Proxies
@@ -37,7 +39,7 @@ type receiver struct {
 func newReceiver(c Config) *receiver {
 	return &receiver{
 		errorWriter: errorWriter{ready: c.Ready, log: c.Log},
-		auth:        c.Auth, gate: c.Gate, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
+		auth:        c.Auth, gate: c.Gate, grants: c.Grants, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
 		budget: c.Memory, anonymous: make(slots, limits.AnonymousRequests),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
@@ -45,9 +47,9 @@ func newReceiver(c Config) *receiver {
 	}
 }
 
-// login returns the user of a request, "" if it has no valid credentials. Answers to wrong
-// ones are delayed more and more; the error is auth.ErrTooManyLogins if too many wait.
-func (c *receiver) login(w http.ResponseWriter, r *http.Request) (string, error) {
+// login returns who sent a request: a caller without a user if it has no valid credentials.
+// Answers to wrong ones are delayed more and more; the error is auth.ErrTooManyLogins if too many wait.
+func (c *receiver) login(w http.ResponseWriter, r *http.Request) (access.Caller, error) {
 	id, secret, ok := r.BasicAuth()
 	authenticate := func(ctx context.Context) (string, bool, error) { return c.auth.Authenticate(ctx, id, secret) }
 	accepted := false
@@ -57,7 +59,7 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (string, error)
 		authenticate = func(ctx context.Context) (string, bool, error) { return c.gate.Authenticate(ctx, l) }
 	}
 	if !ok {
-		return "", nil
+		return access.Caller{}, nil
 	}
 	from := c.proxies.client(r)
 	var user string
@@ -65,8 +67,11 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (string, error)
 		user, ok, err = authenticate(r.Context())
 		if err == nil && !ok {
 			c.failed.WithLabelValues("wrong").Inc()
-			// An unknown key is not logged: it may be a secret in the wrong place.
-			c.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "client", from.String(), "access_key_id", user)
+			known := id
+			if user == "" { // an unknown key is not logged: it may be a secret in the wrong place
+				known = ""
+			}
+			c.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "client", from.String(), "access_key_id", known)
 		}
 		return ok, err
 	})
@@ -74,9 +79,12 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (string, error)
 		c.failed.WithLabelValues("refused").Inc()
 	}
 	if err != nil || !ok {
-		return "", err
+		return access.Caller{}, err
 	}
-	return user, nil
+	if c.gate != nil {
+		return access.Caller{User: user}, nil
+	}
+	return access.Caller{User: user, Credential: access.Credential{Kind: access.AccessKey, ID: id}}, nil
 }
 
 // unauthenticated is the message by which clients recognize that a session has ended.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -22,13 +23,44 @@ func repositoryOf(r catalog.Repository) api.Repository {
 
 // ListRepositories answers a page of repositories.
 func (h *handlers) ListRepositories(w http.ResponseWriter, r *http.Request, params api.ListRepositoriesParams) {
-	h.serveList(w, r, params.Amount, perResult, func(ctx context.Context, amount int) (any, error) {
-		got, more, err := h.catalog.Repositories(ctx, catalog.RepositoryQuery{
-			Prefix: params.Prefix, Search: params.Search, After: params.After, Amount: amount,
+	h.serveListTo(w, r, params.Amount, perResult, func(ctx context.Context, caller access.Caller, amount int) (any, error) {
+		visible, err := h.visible(ctx, "listRepositories", caller)
+		if err != nil {
+			return nil, err
+		}
+		q := catalog.RepositoryQuery{Prefix: params.Prefix, Search: params.Search, After: params.After, Amount: amount}
+		got, next, err := h.repositories(ctx, q, func(r catalog.Repository) bool {
+			return visible(access.Request{Repository: r.ID})
 		})
-		name := func(r catalog.Repository) string { return r.ID }
-		return api.RepositoryList{Pagination: pagination(got, more, name), Results: convertAll(got, repositoryOf)}, err
+		return api.RepositoryList{Pagination: pageOf(len(got), next), Results: convertAll(got, repositoryOf)}, err
 	})
+}
+
+// repositories returns the repositories that a query selects and keep keeps, and behind which
+// the next page starts; "" if nothing follows. The page ends early once half of the time to
+// answer is over, since a search may find little.
+func (h *handlers) repositories(ctx context.Context, q catalog.RepositoryQuery, keep func(catalog.Repository) bool) (kept []catalog.Repository, next string, err error) {
+	over := nearlyOver(ctx)
+	for {
+		got, more, err := h.catalog.Repositories(ctx, q)
+		if err != nil {
+			return nil, "", err
+		}
+		for i, r := range got {
+			if q.After = r.ID; !keep(r) {
+				continue
+			}
+			if kept = append(kept, r); len(kept) == q.Amount && (more || i < len(got)-1) {
+				return kept, r.ID, nil
+			}
+		}
+		if !more {
+			return kept, "", nil
+		}
+		if over() {
+			return kept, q.After, nil
+		}
+	}
 }
 
 // CreateRepository makes a repository with its default branch.
@@ -44,7 +76,8 @@ func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request, para
 		}
 		return checkCreation(body)
 	}
-	h.serve(w, r, jsonBody(read), func(ctx context.Context, _ string) (int, any, error) {
+	in := jsonBody(read).about(func(r *access.Request) { r.Repository, r.Namespace = body.Name, body.StorageNamespace })
+	h.serve(w, r, in, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		repository := catalog.Repository{
 			ID: body.Name, StorageNamespace: body.StorageNamespace, DefaultBranch: cmp.Or(body.DefaultBranch, "main"),
 		}
@@ -74,7 +107,7 @@ func checkCreation(c api.RepositoryCreation) error {
 
 // GetRepository answers a repository.
 func (h *handlers) GetRepository(w http.ResponseWriter, r *http.Request, repository string) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		got, err := h.catalog.Repository(ctx, repository)
 		return http.StatusOK, repositoryOf(got), err
 	})
@@ -82,7 +115,7 @@ func (h *handlers) GetRepository(w http.ResponseWriter, r *http.Request, reposit
 
 // DeleteRepository deletes a repository.
 func (h *handlers) DeleteRepository(w http.ResponseWriter, r *http.Request, repository string, _ api.DeleteRepositoryParams) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		return http.StatusNoContent, nil, h.service.DeleteRepository(ctx, repository)
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -101,7 +102,11 @@ type Imports interface {
 	Newest(ctx context.Context, after string) iter.Seq2[imports.Record, error]
 }
 
-// Config is what a server is made of. Every field but Gate, Proxies and Storage is
+// Grants returns what a caller may do. An error that is no fault says that this cannot be
+// found out now. It may be called concurrently.
+type Grants func(ctx context.Context, c access.Caller) (access.Grants, error)
+
+// Config is what a server is made of. Every field but Gate, Grants, Proxies and Storage is
 // required.
 type Config struct {
 	Service      Service
@@ -115,6 +120,7 @@ type Config struct {
 	Dumper       Dumper
 	Auth         Authenticator
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
+	Grants       Grants                          // nil: nobody may do anything; with Gate: that server decides alone
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer

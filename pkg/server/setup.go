@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
@@ -26,7 +27,7 @@ func (h *handlers) Setup(w http.ResponseWriter, _ *http.Request) {
 
 // PostStatsEvents ignores what clients of lakeFS tell of their use.
 func (h *handlers) PostStatsEvents(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, jsonBody(checkStats), func(context.Context, string) (int, any, error) {
+	h.serve(w, r, jsonBody(checkStats), func(context.Context, access.Caller) (int, any, error) {
 		return http.StatusNoContent, nil, nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 )
@@ -22,7 +23,8 @@ func (h *handlers) ListTags(w http.ResponseWriter, r *http.Request, repository s
 // CreateTag makes a tag.
 func (h *handlers) CreateTag(w http.ResponseWriter, r *http.Request, repository string) {
 	var body api.TagCreation
-	h.serve(w, r, jsonBody(into(&body)), func(ctx context.Context, _ string) (int, any, error) {
+	in := jsonBody(into(&body)).about(func(r *access.Request) { r.Tag = body.ID })
+	h.serve(w, r, in, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		got, err := h.tags.Create(ctx, repository, body.ID, body.Ref)
 		return http.StatusCreated, tagOf(got), err
 	})
@@ -30,7 +32,7 @@ func (h *handlers) CreateTag(w http.ResponseWriter, r *http.Request, repository 
 
 // GetTag answers a tag.
 func (h *handlers) GetTag(w http.ResponseWriter, r *http.Request, repository, tag string) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		got, err := h.tags.Get(ctx, repository, tag)
 		return http.StatusOK, tagOf(got), err
 	})
@@ -38,7 +40,7 @@ func (h *handlers) GetTag(w http.ResponseWriter, r *http.Request, repository, ta
 
 // DeleteTag deletes a tag.
 func (h *handlers) DeleteTag(w http.ResponseWriter, r *http.Request, repository, tag string, _ api.DeleteTagParams) {
-	h.serve(w, r, input{}, func(ctx context.Context, _ string) (int, any, error) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		return http.StatusNoContent, nil, h.tags.Delete(ctx, repository, tag)
 	})
 }

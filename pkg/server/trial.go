@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -20,7 +21,12 @@ func (h *handlers) TrySource(w http.ResponseWriter, r *http.Request) {
 		}
 		return err
 	}
-	h.serve(w, r, jsonBody(read), func(ctx context.Context, _ string) (int, any, error) {
+	in := jsonBody(read)
+	in.names = func(r *access.Request) (err error) {
+		r.Paths, err = coordinator.SourceOf("source", body.Source, "")
+		return err
+	}
+	h.serve(w, r, in, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		tried, err := h.service.TrySource(ctx, body.Source, uint64(body.Seed))
 		return http.StatusOK, sourceTrial(tried), err
 	})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 )
 
@@ -20,7 +21,7 @@ var unsupported = []struct{ why, operations string }{
 		GET    /oidc/callback                                       oauthCallback            open
 		GET    /auth/capabilities                                   getAuthCapabilities      open
 	`},
-	{"this server has one pair of keys, and neither users nor permissions: a lakeFS server has them", `
+	{"this server reads permissions from a file of rules", `
 		GET    /auth/users                                          listUsers
 		POST   /auth/users                                          createUser
 		GET    /auth/users/{userId}                                 getUser
@@ -166,7 +167,7 @@ func (c *receiver) refuseUnsupported(mux *http.ServeMux) {
 				refuse(w, http.StatusNotImplemented, op.message)
 				return
 			}
-			c.serve(w, r, input{}, func(context.Context, string) (int, any, error) {
+			c.serve(w, r, input{anybody: true}, func(context.Context, access.Caller) (int, any, error) {
 				return http.StatusNotImplemented, api.Error{Message: op.message}, nil
 			})
 		})

@@ -226,6 +226,10 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.Auth.TrustedProxies} },
 	},
 	{
+		"access.file", Coordinator, "YAML file of who may do what, which SIGHUP makes the coordinator read again; empty: only the user admin may do anything. With catalog.kind lakefs: who may import which sources", "",
+		func(s *Settings) value { return text(&s.Access.File) },
+	},
+	{
 		"log.level", everywhere, "lowest level that is logged: debug, info, warn or error", "",
 		func(s *Settings) value { return level(&s.Log.Level) },
 	},

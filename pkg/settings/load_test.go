@@ -124,6 +124,8 @@ auth:
   access_key_id: "" # default
   secret_access_key: "" # default
   trusted_proxies: [] # default
+access:
+  file: "" # default
 log:
   level: info # default
   format: auto # default
@@ -186,7 +188,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"imports.markers":       "fail",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.trusted_proxies": "10.0.0.1,fd00::/8",
-		"log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
+		"access.file": "rules.yaml", "log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
 	}
 	for _, k := range keys {
 		set, ok := texts[k.name]

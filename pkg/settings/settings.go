@@ -40,6 +40,7 @@ type Settings struct {
 	Imports    Imports
 	Ranges     partition.Breaks
 	Auth       Auth
+	Access     Access
 	Log        Log
 	Metrics    Metrics
 
@@ -156,6 +157,11 @@ type Auth struct {
 	AccessKeyID     string // "": a pair is made at the first start
 	SecretAccessKey Secret
 	TrustedProxies  []string // addresses and networks, as parseNetwork reads them
+}
+
+// Access says who may do what.
+type Access struct {
+	File string // of rules, as docs/access.md describes it; "": what is built in
 }
 
 // Networks returns the trusted proxies.

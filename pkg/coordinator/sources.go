@@ -1,0 +1,40 @@
+package coordinator
+
+import (
+	"fmt"
+
+	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/limits"
+)
+
+// SourcesOf returns the paths of an import as permissions are granted on them: sources in the
+// form in which they are listed. It is a fault if there are too many, or one cannot be a source.
+func SourcesOf(paths []imports.Path) ([]access.Path, error) {
+	if err := limits.Count("paths", len(paths), limits.Paths); err != nil {
+		return nil, err
+	}
+	all := make([]access.Path, len(paths))
+	for i, p := range paths {
+		var err error
+		if all[i], err = sourceOf(fmt.Sprintf("paths[%d]", i), p); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// SourceOf is SourcesOf for a prefix that a field of a request names.
+func SourceOf(field, uri, destination string) ([]access.Path, error) {
+	parsed, err := parseSource(field, uri, imports.CommonPrefix)
+	return []access.Path{{Source: parsed.String(), Destination: destination, Prefix: true}}, err
+}
+
+func sourceOf(field string, p imports.Path) (access.Path, error) {
+	if p.Type != imports.CommonPrefix && p.Type != imports.Object {
+		return access.Path{}, fault.BadField(field+".type", "unknown type %q: want %q or %q", p.Type, imports.CommonPrefix, imports.Object)
+	}
+	uri, err := parseSource(field+".path", p.URI, p.Type)
+	return access.Path{Source: uri.String(), Destination: p.Destination, Prefix: p.Type == imports.CommonPrefix}, err
+}

@@ -1,0 +1,102 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
+	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/limits"
+)
+
+// rules are the rules of access in force: those of a file, or else what is built in. Methods may
+// be called concurrently.
+type rules struct {
+	path    string // "": no file
+	log     *slog.Logger
+	reloads *prometheus.CounterVec
+	now     atomic.Pointer[access.Rules]
+}
+
+// Results of a reload.
+const (
+	reloadTaken   = "taken"
+	reloadRefused = "refused"
+)
+
+// openRules reads the file of rules. It is an error if anything in it is wrong.
+func openRules(path string, reg prometheus.Registerer, log *slog.Logger) (*rules, error) {
+	r := &rules{path: path, log: log, reloads: metric.With(reg).In("access").CounterVec("reloads_total",
+		"Files of rules (access.file) that a hangup signal made the process read: taken, or refused as something in them is wrong.",
+		metric.By("result", reloadTaken, reloadRefused))}
+	if path == "" {
+		r.now.Store(access.BuiltIn())
+		return r, nil
+	}
+	parsed, err := readRules(path)
+	if err != nil {
+		return nil, fmt.Errorf("access.file: %w", err)
+	}
+	r.now.Store(parsed)
+	return r, nil
+}
+
+// readRules reads no more of a file than one that is too long by a byte.
+func readRules(path string) (*access.Rules, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(file, limits.AccessFile+1))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	return access.ParseRules(path, content)
+}
+
+// watch reads the file again at each hangup signal, until ctx ends.
+func (r *rules) watch(ctx context.Context) {
+	if r.path == "" {
+		return
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hangups)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				r.reload()
+			}
+		}
+	}()
+}
+
+// reload reads the file again. If anything in it is wrong, the rules stay.
+func (r *rules) reload() {
+	parsed, err := readRules(r.path)
+	if err != nil {
+		r.reloads.WithLabelValues(reloadRefused).Inc()
+		r.log.Error("rules of access are refused, the old ones stay in force", "err", err)
+		return
+	}
+	r.now.Store(parsed)
+	r.reloads.WithLabelValues(reloadTaken).Inc()
+	r.log.Info("rules of access are in force", "file", r.path)
+}
+
+// grants returns what a caller may do.
+func (r *rules) grants(_ context.Context, c access.Caller) (access.Grants, error) {
+	return r.now.Load().Of(c), nil
+}
