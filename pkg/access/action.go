@@ -36,6 +36,7 @@ const (
 	ListTags               Action = "fs:ListTags"
 	ReadConfig             Action = "fs:ReadConfig"
 	CreateMetaRange        Action = "fs:CreateMetaRange" // of lakeFS before 1.49
+	ManageImports          Action = "fs:ManageImports"   // of other users; lakeFS does not have it
 )
 
 // known are the actions of all services that a policy may name. Those that no operation needs are
@@ -43,7 +44,7 @@ const (
 var known = map[string]string{
 	"fs": `AttachStorageNamespace CreateBranch CreateCommit CreateMetaRange CreateRepository CreateTag DeleteBranch
 		DeleteObject DeleteRepository DeleteTag ImportCancel ImportFromStorage ListBranches ListCommits ListObjects
-		ListRepositories ListTags ReadBranch ReadCommit ReadConfig ReadObject ReadRepository ReadTag RevertBranch
+		ListRepositories ListTags ManageImports ReadBranch ReadCommit ReadConfig ReadObject ReadRepository ReadTag RevertBranch
 		UpdateRepository WriteObject`,
 	"auth": `AddGroupMember AttachPolicy CreateCredentials CreateGroup CreatePolicy CreateUser
 		CreateUserExternalPrincipal DeleteCredentials DeleteGroup DeletePolicy DeleteUser

@@ -17,9 +17,10 @@ const maxRounds = 200
 
 // catalogLander lands an import on a branch of the catalog.
 type catalogLander struct {
-	imp     *importHandle
-	catalog *catalog.Catalog
-	trees   *treeMaker
+	imp       *importHandle
+	catalog   *catalog.Catalog
+	mayImport MayImport
+	trees     *treeMaker
 
 	// dead is the attempt of the record if the last call of land saw that it can never
 	// land. See land.
@@ -92,7 +93,7 @@ func (l *catalogLander) move(ctx context.Context, on target, head catalog.Branch
 	return err
 }
 
-// attempt makes the commit that replaces head, and records it in place of the record's
+// attempt makes the commit that replaces head, checks that its caller may still import it, and records it in place of the record's
 // attempt, which is dead. It returns the record with the attempt that counts: another
 // coordinator may have been faster.
 func (l *catalogLander) attempt(ctx context.Context, record imports.Record, head catalog.Branch, fold partition.Fold) (imports.Record, error) {
@@ -109,6 +110,9 @@ func (l *catalogLander) attempt(ctx context.Context, record imports.Record, head
 		}
 		commit, err := on.add(ctx, parent, id, l.imp.now())
 		if err != nil {
+			return err
+		}
+		if err := l.mayImport.confirm(ctx, record, record.Request.StartedBy()); err != nil {
 			return err
 		}
 		next, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {

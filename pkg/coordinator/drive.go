@@ -175,7 +175,7 @@ func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool
 func hopeless(err error) bool {
 	var lost inconsistent
 	var empty emptyPaths
-	return errors.As(err, &lost) || errors.As(err, &empty) || objectstore.Permanent(err) || fault.Is(err, fault.NotFound) ||
+	return errors.As(err, new(revoked)) || errors.As(err, &lost) || errors.As(err, &empty) || objectstore.Permanent(err) || fault.Is(err, fault.NotFound) ||
 		errors.Is(err, table.ErrCorrupt) || errors.Is(err, imports.ErrDeadly)
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/branchqueue"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -34,12 +35,13 @@ const (
 
 // serverLander lands an import on a branch of a lakeFS server, as pkg/landing decides.
 type serverLander struct {
-	imp      *importHandle
-	home     *serverHome
-	server   *lakefs.Session // of the service account, as of home
-	callers  *callers
-	trees    *treeMaker
-	landings landing.Config
+	mayImport MayImport
+	imp       *importHandle
+	home      *serverHome
+	server    *lakefs.Session // of the service account, as of home
+	callers   *callers
+	trees     *treeMaker
+	landings  landing.Config
 
 	attempt imports.Attempt // what the last tree was
 	dead    *landing.State  // of the record, if the last call of land saw that no try of it lands any more
@@ -265,6 +267,13 @@ func (l *serverLander) authorize(ctx context.Context, record imports.Record) (la
 	case lakefs.IsRefused(err):
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
 	case err != nil:
+		return landing.Outcome{}, err
+	}
+	err = l.mayImport.confirm(ctx, record, access.Caller{User: record.Request.Committer})
+	if errors.As(err, new(revoked)) {
+		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
+	}
+	if err != nil {
 		return landing.Outcome{}, err
 	}
 	err = l.home.confirm(ctx, record)

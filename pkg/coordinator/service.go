@@ -37,7 +37,7 @@ import (
 )
 
 // Config is what a service works with. All fields are required but Requests, LakeFS,
-// Landings, Allowed, Namespaces and Markers.
+// MayImport, Landings, Allowed, Namespaces and Markers.
 type Config struct {
 	State
 	Requests   State // the same state, for the calls of users' requests, which wait less for NATS; zero: State
@@ -50,6 +50,7 @@ type Config struct {
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any source may
 	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: anywhere that holds no source
 	Markers    imports.Markers   // of the imports that this service starts; empty: FailMarkers
+	MayImport  MayImport         // asked before a commit; nil: what was granted at the start holds
 	Holder     string            // names this process to people who look at leases
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -334,8 +335,8 @@ func (s *Service) newDriver(id string) *driver {
 func (s *Service) destination(imp *importHandle, trees *treeMaker) destination {
 	if s.lakefs != nil {
 		return &serverLander{
-			imp: imp, home: s.lakefs, server: s.cfg.LakeFS, callers: s.callers, trees: trees, landings: s.cfg.Landings,
+			imp: imp, mayImport: s.cfg.MayImport, home: s.lakefs, server: s.cfg.LakeFS, callers: s.callers, trees: trees, landings: s.cfg.Landings,
 		}
 	}
-	return &catalogLander{imp: imp, catalog: s.cfg.Catalog, trees: trees}
+	return &catalogLander{imp: imp, mayImport: s.cfg.MayImport, catalog: s.cfg.Catalog, trees: trees}
 }

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/rangefleet/rangefleet/pkg/access"
@@ -23,6 +24,32 @@ func SourcesOf(paths []imports.Path) ([]access.Path, error) {
 		}
 	}
 	return all, nil
+}
+
+// MayImport checks that an import that a caller started may still be committed: that what the
+// caller showed is still valid, and that the caller may still import these paths into that branch.
+// It returns a fault.Denied if not. Any other error says that this cannot be found out now.
+type MayImport func(ctx context.Context, c access.Caller, r access.Request) error
+
+// revoked is the error of an import that may not be committed any more.
+type revoked struct{ error }
+
+func (r revoked) Unwrap() error { return r.error }
+
+// confirm checks the caller of an import. The error is revoked if it lost what it needs.
+func (m MayImport) confirm(ctx context.Context, record imports.Record, c access.Caller) error {
+	if m == nil {
+		return nil
+	}
+	paths, err := SourcesOf(record.Job.Paths)
+	if err != nil {
+		return err
+	}
+	err = m(ctx, c, access.Request{Repository: record.Request.Repository, Branch: record.Request.Branch, Paths: paths})
+	if fault.Is(err, fault.Denied) {
+		return revoked{fmt.Errorf("user %s may not import this any more: %w", c.User, err)}
+	}
+	return err
 }
 
 // SourceOf is SourcesOf for a prefix that a field of a request names.

@@ -10,6 +10,7 @@ package imports
 import (
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/landing"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -84,6 +85,19 @@ type Request struct {
 	Metadata   map[string]string `json:"metadata,omitempty"`
 	AllowEmpty bool              `json:"allow_empty,omitempty"` // a path without objects is no error
 	DryRun     bool              `json:"dry_run,omitempty"`     // it ends Previewed, and makes no commit
+
+	// Caller is who requested it, whose user is the committer. Records of versions that had one
+	// user do not have it: see StartedBy.
+	Caller access.Caller `json:"caller,omitzero"`
+}
+
+// StartedBy returns who requested an import. Without a caller in the record it was the
+// administrator, whose access key is the committer then.
+func (r Request) StartedBy() access.Caller {
+	if r.Caller.User == "" {
+		return access.Caller{User: access.Admin, Credential: access.Credential{Kind: access.AccessKey, ID: r.Committer}}
+	}
+	return r.Caller
 }
 
 // Attempt is an attempt to land an import: the commit becomes the head of the branch if

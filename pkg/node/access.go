@@ -15,6 +15,9 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/auth/users"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -94,6 +97,29 @@ func (r *rules) reload() {
 	r.now.Store(parsed)
 	r.reloads.WithLabelValues(reloadTaken).Inc()
 	r.log.Info("rules of access are in force", "file", r.path)
+}
+
+// mayImport returns what checks again that callers may import: their access keys, by the store of
+// users, and the rules.
+func (r *rules) mayImport(keys users.Keys) coordinator.MayImport {
+	return func(ctx context.Context, c access.Caller, asked access.Request) error {
+		ok := false
+		if c.Credential.Kind == access.AccessKey {
+			var err error
+			if ok, err = keys.Exists(ctx, c.User, c.Credential.ID); err != nil {
+				return err
+			}
+		}
+		if !ok {
+			return fault.Deny("its access key %s is not valid any more", c.Credential.ID)
+		}
+		g, err := r.grants(ctx, c)
+		if err != nil {
+			return err
+		}
+		need, _ := access.NeedOf("importStart", asked)
+		return g.Check(need)
+	}
 }
 
 // grants returns what a caller may do.

@@ -115,8 +115,8 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		State: coordinator.State{Backend: b.backend, Imports: b.imports, Catalog: cat}, Requests: requests, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
-		Landings: landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
-		Holder:   holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
+		Landings:  landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
+		MayImport: lake.mayImport(rules, known.Keys()), Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),

@@ -12,8 +12,10 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/connect"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
@@ -92,6 +94,25 @@ func (l lakeFS) grants(r *rules) server.Grants {
 		}
 		c.Groups = groups
 		return r.grants(ctx, c)
+	}
+}
+
+// mayImport returns what checks again that callers may import. A lakeFS server is asked about its
+// users elsewhere: the rules judge sources alone, and nothing if there is no file of them.
+func (l lakeFS) mayImport(r *rules, keys users.Keys) coordinator.MayImport {
+	grants := l.grants(r)
+	switch {
+	case l.account == nil:
+		return r.mayImport(keys)
+	case grants == nil:
+		return nil
+	}
+	return func(ctx context.Context, c access.Caller, asked access.Request) error {
+		g, err := grants(ctx, c)
+		if err != nil {
+			return err
+		}
+		return g.Check(access.NeedOfSources(asked))
 	}
 }
 

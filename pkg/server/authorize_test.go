@@ -266,7 +266,7 @@ func TestListsShowWhatTheCallerMaySee(t *testing.T) {
 		t.Errorf("listed %q, want %s", got, want)
 	}
 	for _, branch := range []string{"main", "dev"} {
-		f.imports.records = append(f.imports.records, imports.Record{Job: imports.Job{ImportID: branch}, Request: imports.Request{Repository: "lake", Branch: branch}, State: imports.Running})
+		f.imports.records = append(f.imports.records, imports.Record{Job: imports.Job{ImportID: branch}, Request: imports.Request{Repository: "lake", Branch: branch, Caller: access.Caller{User: "joe"}}, State: imports.Running})
 	}
 	w := f.do("GET", "/api/v1/imports", "", http.Header{})
 	if text := w.Body.String(); w.Code != 200 || strings.Contains(text, `"dev"`) || !strings.Contains(text, `"main"`) {
@@ -302,5 +302,53 @@ func TestRulesJudgeTheSourcesOfUsersOfALakeFSServer(t *testing.T) {
 		if w := f.do("GET", importPath+"?id=x", "", nil); w.Code != 404 {
 			t.Errorf("%s: the status of an import: %d %s", x.name, w.Code, w.Body)
 		}
+	}
+}
+
+// The imports of other users are hidden, unless a permission to manage them is granted.
+func TestImportsOfOtherUsers(t *testing.T) {
+	const gone = `{"message":"not found"}`
+	branch := []string{"fs:ReadBranch repository/lake/branch/*", "fs:ImportCancel repository/lake/branch/*"}
+	hidden := allowing(t, branch...)
+	shown := allowing(t, append(branch, "fs:ManageImports repository/lake/branch/main")...)
+	for _, x := range []struct {
+		name, user string
+		rules      *access.Rules
+		seen       bool
+	}{
+		{"own", "joe", hidden, true},
+		{"of another user", "ann", hidden, false},
+		{"of the administrator, before there were users", "", hidden, false},
+		{"of another user, managed", "ann", shown, true},
+	} {
+		f := newFixture(t, ruled(x.rules))
+		st := statusIn(imports.Running)
+		st.Record.Job.ImportID = "x"
+		st.Record.Request.Committer, st.Record.Request.Caller.User = "RFKEY", x.user
+		f.service.statuses["x"] = st
+		f.imports.records = []imports.Record{st.Record}
+		status, cancel, list := f.do("GET", importPath+"?id=x", "", nil), f.do("DELETE", importPath+"?id=x", "", nil), f.do("GET", "/api/v1/imports", "", nil)
+		if listed := strings.Contains(list.Body.String(), `"id":"x"`); listed != x.seen {
+			t.Errorf("%s: listed %t: %s", x.name, listed, list.Body)
+		}
+		if x.seen && (status.Code != 200 || cancel.Code != 204) {
+			t.Errorf("%s: status %d, cancel %d", x.name, status.Code, cancel.Code)
+		}
+		if x.seen {
+			continue
+		}
+		if status.Code != 404 || cancel.Code != 404 || strings.TrimSpace(status.Body.String()) != gone || strings.TrimSpace(cancel.Body.String()) != gone || len(f.service.canceled) > 0 {
+			t.Errorf("%s: status %d %s, cancel %d %s, canceled %q", x.name, status.Code, status.Body, cancel.Code, cancel.Body, f.service.canceled)
+		}
+	}
+}
+
+// The record of an import has who started it, with what it showed.
+func TestAnImportKnowsWhoStartedIt(t *testing.T) {
+	f := newFixture(t)
+	f.do("POST", importPath, bodies["importStart"], nil)
+	got := f.service.started.Request
+	if c := got.StartedBy(); got.Committer != access.Admin || c.User != access.Admin || c.Credential != (access.Credential{Kind: access.AccessKey, ID: testKey}) {
+		t.Errorf("started %+v", got)
 	}
 }

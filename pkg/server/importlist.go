@@ -27,13 +27,18 @@ func (h *handlers) ListImports(w http.ResponseWriter, r *http.Request, params ap
 		if err != nil {
 			return nil, err
 		}
-		mayRead := func(b branchName) (bool, error) {
-			return visible(access.Request{Repository: b.repository, Branch: b.branch}), nil
+		others := byBranch(rememberAnswers(func(b branchName) error { return h.mayManage(ctx, caller, b) }))
+		mayRead := func(i imports.Record) (bool, error) {
+			readable := visible(access.Request{Repository: i.Request.Repository, Branch: i.Request.Branch})
+			if !readable || i.Request.StartedBy().User == caller.User {
+				return readable, nil
+			}
+			return others(i)
 		}
 		if h.gate != nil {
-			mayRead = rememberAnswers(func(b branchName) error {
+			mayRead = byBranch(rememberAnswers(func(b branchName) error {
 				return h.gate.MayRead(ctx, lakefs.Forward(r), b.repository, b.branch)
-			})
+			}))
 		}
 		return h.importPage(ctx, params, amount, mayRead)
 	})
@@ -41,7 +46,7 @@ func (h *handlers) ListImports(w http.ResponseWriter, r *http.Request, params ap
 
 // importPage returns the next imports that the parameters select and the user may read. It
 // ends early once half of the time to answer is over, since a search may find little.
-func (h *handlers) importPage(ctx context.Context, params api.ListImportsParams, amount int, mayRead func(branchName) (bool, error)) (api.ImportList, error) {
+func (h *handlers) importPage(ctx context.Context, params api.ListImportsParams, amount int, mayRead func(imports.Record) (bool, error)) (api.ImportList, error) {
 	page := api.ImportList{Pagination: api.Pagination{MaxPerPage: limits.Results}, Results: []api.Import{}}
 	over := nearlyOver(ctx)
 	last := params.After
@@ -57,7 +62,7 @@ func (h *handlers) importPage(ctx context.Context, params api.ListImportsParams,
 		if !selected(r, params) {
 			continue
 		}
-		if ok, err := mayRead(branchName{r.Request.Repository, r.Request.Branch}); err != nil {
+		if ok, err := mayRead(r); err != nil {
 			return page, err
 		} else if ok {
 			page.Results = append(page.Results, listedImport(r))
@@ -96,6 +101,11 @@ func listedImport(r imports.Record) api.Import {
 
 // branchName names a branch of a repository.
 type branchName struct{ repository, branch string }
+
+// byBranch asks about the branch of an import.
+func byBranch(ask func(branchName) (bool, error)) func(imports.Record) (bool, error) {
+	return func(r imports.Record) (bool, error) { return ask(branchName{r.Request.Repository, r.Request.Branch}) }
+}
 
 // rememberAnswers returns a function that reports whether ask grants a branch. It asks once
 // for each branch. Nobody may read a branch that is gone.

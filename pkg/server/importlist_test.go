@@ -85,7 +85,7 @@ func TestErrorsWhileImportsAreListed(t *testing.T) {
 	}
 }
 
-func everyone(branchName) (bool, error) { return true, nil }
+func everyone(imports.Record) (bool, error) { return true, nil }
 
 // A search that takes long answers what it has found, at least one import further.
 func TestASearchForImportsEndsInTime(t *testing.T) {
@@ -114,16 +114,16 @@ func TestOnlyImportsThatTheUserMayReadAreListed(t *testing.T) {
 	h := &handlers{imports: &fakeImports{records: listed()}}
 	var asked []branchName
 	grants := map[string]error{"lake": nil, "pond": fault.Forbid("no")}
-	mayRead := rememberAnswers(func(b branchName) error {
+	mayRead := byBranch(rememberAnswers(func(b branchName) error {
 		asked = append(asked, b)
 		return grants[b.repository]
-	})
+	}))
 	page, err := h.importPage(t.Context(), api.ListImportsParams{}, 9, mayRead)
 	if err != nil || page.Pagination.Results != 4 || len(asked) != 2 {
 		t.Errorf("%+v, %v after %v", page, err, asked)
 	}
 	away := fault.Unavailable("", "the lakeFS server does not answer")
-	if page, err := h.importPage(t.Context(), api.ListImportsParams{}, 9, rememberAnswers(func(branchName) error { return away })); !errors.Is(err, away) {
+	if page, err := h.importPage(t.Context(), api.ListImportsParams{}, 9, byBranch(rememberAnswers(func(branchName) error { return away }))); !errors.Is(err, away) {
 		t.Errorf("%+v, %v, want %v", page, err, away)
 	}
 }

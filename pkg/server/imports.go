@@ -106,6 +106,7 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 	}
 	h.serve(w, r, in, func(ctx context.Context, caller access.Caller) (int, any, error) {
 		start.Request.Repository, start.Request.Branch, start.Request.Committer = repository, branch, caller.User
+		start.Request.Caller = caller
 		if h.gate != nil {
 			start.Login = lakefs.Forward(r)
 		}
@@ -121,7 +122,7 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 // ImportStatus answers how far an import is.
 func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportStatusParams) {
 	var body api.ImportStatus
-	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ access.Caller) (int, any, error) {
+	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, caller access.Caller) (int, any, error) {
 		if h.gate != nil {
 			if err := h.gate.MayRead(ctx, lakefs.Forward(r), repository, branch); err != nil {
 				return 0, nil, err
@@ -131,15 +132,19 @@ func (h *handlers) ImportStatus(w http.ResponseWriter, r *http.Request, reposito
 		if err != nil {
 			return 0, nil, err
 		}
-		text, err := h.statuses.get(ctx, importKey{repository, branch, id}, func(wait func()) { awaitOther(r, wait) })
-		return http.StatusOK, text, err
+		key := importKey{repository, branch, id}
+		st, err := h.statuses.get(ctx, key, func(wait func()) { awaitOther(r, wait) })
+		if err == nil {
+			err = h.maySee(ctx, caller, key, st.user)
+		}
+		return http.StatusOK, st.text, err
 	})
 }
 
 // ImportCancel cancels an import.
 func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, repository, branch string, params api.ImportCancelParams) {
 	var body api.ImportStatus
-	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, _ access.Caller) (int, any, error) {
+	h.serve(w, r, jsonBody(optional(into(&body))), func(ctx context.Context, caller access.Caller) (int, any, error) {
 		if h.gate != nil {
 			if cmp.Or(params.ID, body.ImportID) == lakefs.NoImport { // else it would be asked again and again
 				return 0, nil, fault.Forbid("the setting lakefs.url leads to this coordinator, and not to a lakeFS server")
@@ -149,8 +154,13 @@ func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, reposito
 			}
 		}
 		id, err := importID(params.ID, body.ImportID)
+		key := importKey{repository, branch, id}
+		var st coordinator.Status
 		if err == nil {
-			_, err = h.importOf(ctx, importKey{repository, branch, id})
+			st, err = h.importOf(ctx, key)
+		}
+		if err == nil {
+			err = h.maySee(ctx, caller, key, st.Record.Request.StartedBy().User)
 		}
 		if err == nil {
 			err = h.service.Cancel(ctx, repository, id)
@@ -194,11 +204,34 @@ func (h *handlers) importOf(ctx context.Context, key importKey) (coordinator.Sta
 	return st, err
 }
 
-// status returns the answer to requests for the status of an import.
-func (h *handlers) status(ctx context.Context, key importKey) (encoded, error) {
+// mayManage returns a fault.Denied if a caller may not manage the imports of other users.
+func (h *handlers) mayManage(ctx context.Context, caller access.Caller, b branchName) error {
+	return h.may(ctx, caller, access.On(access.ManageImports, access.Branch(b.repository, b.branch)))
+}
+
+// maySee returns errNoImport if an import is that of another user, and the caller may not
+// manage those. A lakeFS server does not tell the imports of its users apart.
+func (h *handlers) maySee(ctx context.Context, caller access.Caller, key importKey, startedBy string) error {
+	if h.gate != nil || startedBy == caller.User {
+		return nil
+	}
+	err := h.mayManage(ctx, caller, branchName{key.repository, key.branch})
+	if fault.Is(err, fault.Denied) {
+		return errNoImport
+	}
+	return err
+}
+
+// importStatus is the answer to requests for the status of an import, and who started it.
+type importStatus struct {
+	text encoded
+	user string
+}
+
+func (h *handlers) status(ctx context.Context, key importKey) (importStatus, error) {
 	st, err := h.importOf(ctx, key)
 	if err != nil {
-		return nil, err
+		return importStatus{}, err
 	}
-	return encode(statusOf(st)), nil
+	return importStatus{encode(statusOf(st)), st.Record.Request.StartedBy().User}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -92,6 +93,7 @@ func TestStart(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t)
 			c.run(t, f)
+			c.started.Request.Caller = access.Caller{User: access.Admin, Credential: access.Credential{Kind: access.AccessKey, ID: testKey}}
 			if !reflect.DeepEqual(f.service.started, c.started) {
 				t.Errorf("started %+v, want %+v", f.service.started, c.started)
 			}

@@ -153,7 +153,7 @@ type handlers struct {
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
-	statuses *shared[importKey, encoded]
+	statuses *shared[importKey, importStatus]
 
 	now           func() time.Time
 	transfers     slots // of the content of objects
