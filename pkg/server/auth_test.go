@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -103,5 +105,35 @@ func TestFailedLoginsAreLogged(t *testing.T) {
 	f.do("GET", "/api/v1/repositories", "", nil)
 	if strings.Contains(f.log.String()[before:], "login failed") {
 		t.Error("a login that succeeded is logged as failed")
+	}
+}
+
+// awayUntil is an authenticator whose users cannot be read for a while.
+type awayUntil struct{ back time.Time }
+
+func (a awayUntil) Authenticate(ctx context.Context, id, secret string) (string, bool, error) {
+	if time.Now().Before(a.back) {
+		return "", false, errors.New("NATS is out of reach")
+	}
+	return oneUser{}.Authenticate(ctx, id, secret)
+}
+
+// A login waits for a short outage to end, like anything else.
+func TestLoginsWaitForTheServiceToBeReady(t *testing.T) {
+	for away, want := range map[time.Duration]int{3 * time.Second: http.StatusOK, time.Hour: http.StatusServiceUnavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			a := awayUntil{time.Now().Add(away)}
+			f := newFixture(t, func(c *Config) {
+				c.Auth = a
+				c.Ready = func(ctx context.Context) error {
+					_, _, err := a.Authenticate(ctx, "", "")
+					return err
+				}
+			})
+			code, _, took := f.login("192.0.2.1:1", testSecret, nil)
+			if code != want || took != min(away, maxWait) {
+				t.Errorf("away for %v: %d after %v", away, code, took)
+			}
+		})
 	}
 }

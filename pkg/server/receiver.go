@@ -65,6 +65,9 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (access.Caller,
 	var user string
 	ok, err := c.logins.Try(r.Context(), auth.Login{AccessKeyID: id, Address: network(from), Accepted: accepted}, func() (ok bool, err error) {
 		user, ok, err = authenticate(r.Context())
+		if err != nil && c.ready(r.Context()) != nil && c.waitReady(r.Context()) == nil { // a short outage
+			user, ok, err = authenticate(r.Context())
+		}
 		if err == nil && !ok {
 			c.failed.WithLabelValues("wrong").Inc()
 			known := id
