@@ -61,3 +61,22 @@ func TestAnImportWaitsForTheAnswerAboutItsCaller(t *testing.T) {
 		t.Errorf("%s after %d questions: %s", record.State, asked.Load(), record.Error)
 	}
 }
+
+// On a lakeFS server the rules are asked by the name of the user, after the server itself.
+func TestAnImportOfARevokedCallerDoesNotLandOnAServer(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.fleet.config.MayImport = func(_ context.Context, c access.Caller, _ access.Request) error {
+		if c.User != "me" {
+			t.Errorf("asked about %+v", c)
+		}
+		return fault.Deny("insufficient permissions: not allowed to fs:ImportFromStorage")
+	}
+	s := i.fleet.service()
+	t.Cleanup(s.close)
+	s.session = i.service.session
+	i.wantEnd(i.ends(i.driver(s)), imports.Failed, "user me may not import this any more: insufficient permissions: not allowed to fs:ImportFromStorage")
+	if n := len(i.lakefs.landed()); n != 0 {
+		t.Errorf("the import made %d commits", n)
+	}
+}
