@@ -12,34 +12,40 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
-// otherSources tells imports from sources that this service does not list. Nobody has logged in
-// yet when it reads a body, so it reads few at a time, and no long ones.
-type otherSources struct {
+// importBodies tells what requests to import ask for. Nobody has logged in yet when it reads a body, so
+// it reads few at a time, and no long ones.
+type importBodies struct {
 	readers slots
 	memory  *Budget
 }
 
-func newOtherSources(memory *Budget) *otherSources {
-	return &otherSources{readers: make(slots, limits.AnonymousRequests), memory: memory}
+func newImportBodies(memory *Budget) *importBodies {
+	return &importBodies{readers: make(slots, limits.AnonymousRequests), memory: memory}
+}
+
+// asked is what decides who serves a request to import.
+type asked struct {
+	others bool // it names a source that this service does not list
+	dry    bool // it is a dry run, which lakeFS does not know: lakeFS would import
 }
 
 // perReadByte is the memory in bytes for each byte of a body: those that it is read into.
 const perReadByte = 4
 
-// in reports whether a request to import names such a source. The body of the request can be
-// read again. A body that is too long to be read here has none. An error is errBusy, or that of
-// a client that has gone.
-func (o *otherSources) in(r *http.Request) (bool, error) {
+// in returns what a request to import asks for. The body of the request can be read again. A body
+// that is too long to be read here asks for nothing. An error is errBusy, or that of a client that
+// has gone.
+func (b *importBodies) in(r *http.Request) (asked, error) {
 	if r.ContentLength < 0 || r.ContentLength > limits.AnonymousBody {
-		return false, nil
+		return asked{}, nil
 	}
-	if !o.readers.tryAcquire() {
-		return false, errBusy
+	if !b.readers.tryAcquire() {
+		return asked{}, errBusy
 	}
-	defer o.readers.release()
-	release, err := o.memory.take(r.Context(), r.ContentLength*perReadByte)
+	defer b.readers.release()
+	release, err := b.memory.take(r.Context(), r.ContentLength*perReadByte)
 	if err != nil {
-		return false, err
+		return asked{}, err
 	}
 	defer release()
 	body, err := io.ReadAll(r.Body)
@@ -47,7 +53,10 @@ func (o *otherSources) in(r *http.Request) (bool, error) {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(body), endsWith{err}), r.Body}
-	return err == nil && namesOthers(body), nil
+	if err != nil {
+		return asked{}, nil
+	}
+	return askedBy(body), nil
 }
 
 // endsWith is a reader that returns an error at once; nil is io.EOF.
@@ -60,23 +69,22 @@ func (f endsWith) Read([]byte) (int, error) {
 	return 0, f.err
 }
 
-// namesOthers reports whether a body of lakeFS 1.x names a source in a store that this service
-// does not list.
-func namesOthers(body []byte) bool {
+// askedBy returns what a body of lakeFS 1.x asks for.
+func askedBy(body []byte) (a asked) {
 	var request struct {
-		Paths []struct {
+		DryRun bool `json:"dry_run"`
+		Paths  []struct {
 			Path otherSource `json:"path"`
 		} `json:"paths"`
 	}
 	if json.Unmarshal(body, &request) != nil {
-		return false
+		return asked{}
 	}
+	a.dry = request.DryRun
 	for _, p := range request.Paths {
-		if p.Path {
-			return true
-		}
+		a.others = a.others || bool(p.Path)
 	}
-	return false
+	return a
 }
 
 // otherSource says whether a source is in such a store. It takes less memory than the source.
@@ -91,15 +99,19 @@ func (o *otherSource) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// serveImport serves a request to import, or hands it to the server if it names a source that
-// this service does not list.
+// serveImport serves a request to import, or hands it to the server: all with hand_back, and
+// else one that names a source that this service does not list.
 func (p *proxy) serveImport(w http.ResponseWriter, r *http.Request) {
-	switch others, err := p.others.in(r); {
+	a, err := p.bodies.in(r)
+	handOn := p.handBack || p.otherSources && a.others
+	switch {
 	case errors.Is(err, errBusy):
 		tooMany(w, busyRetryAfter, err.Error())
 	case err != nil:
 		panic(http.ErrAbortHandler) // the client has gone
-	case others:
+	case handOn && a.dry:
+		refuse(w, http.StatusBadRequest, "dry_run: true is not supported: this import is handed to the lakeFS server, which has no dry runs and would import")
+	case handOn:
 		p.pass(w, r)
 	default:
 		p.ours.ServeHTTP(w, r)

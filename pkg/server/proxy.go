@@ -45,14 +45,15 @@ type ProxyConfig struct {
 
 // proxy serves imports, and hands all other requests to a lakeFS server as they are.
 type proxy struct {
-	ours     http.Handler // of the import operations, and of health and metrics
-	theirs   httputil.ReverseProxy
-	id       string
-	handBack bool
-	others   *otherSources // nil: imports from all sources are served by ours
-	slots    slots         // of requests to the server
-	memory   *Budget
-	passed   *prometheus.CounterVec
+	ours         http.Handler // of the import operations, and of health and metrics
+	theirs       httputil.ReverseProxy
+	id           string
+	handBack     bool
+	otherSources bool
+	bodies       *importBodies // of requests to import
+	slots        slots         // of requests to the server
+	memory       *Budget
+	passed       *prometheus.CounterVec
 }
 
 // NewProxy returns a handler that serves imports by ours, which New returned, and hands all
@@ -60,12 +61,10 @@ type proxy struct {
 // at the same paths after proxyPrefix.
 func NewProxy(c ProxyConfig, ours http.Handler) http.Handler {
 	p := &proxy{
-		ours: ours, id: c.ID, handBack: c.HandBack, slots: make(slots, limits.Proxied), memory: c.Memory,
+		ours: ours, id: c.ID, handBack: c.HandBack, otherSources: c.OtherSources,
+		bodies: newImportBodies(c.Memory), slots: make(slots, limits.Proxied), memory: c.Memory,
 		passed: metric.With(c.Registerer).CounterVec("proxied_requests_total",
 			"Requests that were handed to the lakeFS server, by the status of the answer (error: none).", metric.By("code")),
-	}
-	if c.OtherSources {
-		p.others = newOtherSources(c.Memory)
 	}
 	p.theirs = httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { p.rewrite(r, c.Target) },
@@ -83,7 +82,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch own, rest := p.owns(r); {
 	case slices.Contains(r.Header.Values(loopHeader), p.id):
 		refuse(w, http.StatusLoopDetected, errLoop.Error())
-	case own && r.Method == http.MethodPost && p.others != nil && importRoute.MatchString(r.URL.EscapedPath()):
+	case own && r.Method == http.MethodPost && (p.handBack || p.otherSources) && importRoute.MatchString(r.URL.EscapedPath()):
 		p.serveImport(w, r)
 	case own:
 		p.ours.ServeHTTP(w, rest)
@@ -97,7 +96,7 @@ func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
 	if path, ok := strings.CutPrefix(r.URL.Path, proxyPrefix); ok && (path == "" || path[0] == '/') {
 		return true, at(r, ownPaths[path])
 	}
-	if verifyRoute.MatchString(r.URL.EscapedPath()) {
+	if verifyRoute.MatchString(r.URL.EscapedPath()) || r.URL.Path == api.BaseURL+"/imports" {
 		return true, r
 	}
 	if !importRoute.MatchString(r.URL.EscapedPath()) {
@@ -105,7 +104,7 @@ func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
 	}
 	switch r.Method {
 	case http.MethodPost:
-		return !p.handBack, r
+		return true, r
 	case http.MethodGet, http.MethodDelete:
 		id := r.URL.Query().Get("id")
 		return id == "" && !p.handBack || strings.HasPrefix(id, coordinator.IDPrefix), r
@@ -201,7 +200,7 @@ func escapeInvalid(path string) string {
 func (p *proxy) answered(resp *http.Response) error {
 	p.passed.WithLabelValues(strconv.Itoa(resp.StatusCode)).Inc()
 	if r := resp.Request; r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, configPath) && resp.StatusCode == http.StatusOK {
-		return showImports(resp, p.others != nil)
+		return showImports(resp, p.otherSources)
 	}
 	return nil
 }

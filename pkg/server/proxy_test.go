@@ -125,6 +125,31 @@ func TestProxyHandsOnImportsFromOtherSources(t *testing.T) {
 	}
 }
 
+// lakeFS has no dry runs and would import, so a dry run is never handed to it.
+func TestProxyHandsOnNoDryRun(t *testing.T) {
+	for _, c := range []struct {
+		handBack bool
+		source   string
+		want     string
+	}{
+		{true, "s3://b/", "refused"}, {false, "gs://b/", "refused"}, {false, "s3://b/", "ours"},
+	} {
+		p := newProxied(t, theirs, func(config *server.ProxyConfig) { config.HandBack, config.OtherSources = c.handBack, true })
+		body := `{"paths":[{"path":"` + c.source + `"}],"commit":{"message":"m"},"dry_run":true}`
+		resp, err := http.Post(p.url+importURL, "application/json", strings.NewReader(body))
+		expect.NoError(t, err)
+		text, err := io.ReadAll(resp.Body)
+		expect.NoError(t, errors.Join(err, resp.Body.Close()))
+		got, _, _ := strings.Cut(string(text), " ")
+		if resp.StatusCode == http.StatusBadRequest && strings.Contains(string(text), "dry_run") {
+			got = "refused"
+		}
+		if got != c.want {
+			t.Errorf("hand back %v: a dry run from %s is answered %d %s, want %s", c.handBack, c.source, resp.StatusCode, text, c.want)
+		}
+	}
+}
+
 // Only operations on imports are served here: of those by ID, the imports that this service
 // started. Their IDs are never handed on, and all others always are.
 func TestProxyRoutes(t *testing.T) {
@@ -142,6 +167,7 @@ func TestProxyRoutes(t *testing.T) {
 			"DELETE " + importURL + "?id=" + theirID:                  "theirs",
 			"GET " + importURL:                                        newImports,
 			"PUT " + importURL:                                        "theirs",
+			"GET /api/v1/imports":                                     "ours",
 			"GET /api/v1/repositories/repo/metaranges/m/verification": "ours",
 			"POST /api/v1/repositories/repo/metaranges/m/comparison":  "ours",
 			"GET " + importURL + "/":                                  "theirs",
