@@ -246,7 +246,7 @@ func TestABranchAndSourcesAreCheckedAgainBeforeTheMerge(t *testing.T) {
 	}{
 		"a hook came":         {change: func(f *fakeServer) { f.hook = true }, refused: "pre-commit hooks"},
 		"a skipped hook came": {change: func(f *fakeServer) { f.hook = true }, skip: true},
-		"a repository came":   {change: func(f *fakeServer) { f.elsewhere = "s3://bucket/" }, refused: `namespace of repository "elsewhere"`},
+		"a repository came":   {change: func(f *fakeServer) { f.elsewhere = "s3://bucket/" }, refused: `repository namespace of "elsewhere"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newServerImport(t)

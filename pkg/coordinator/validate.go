@@ -101,7 +101,7 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 }
 
 // refuseNamespaces refuses a source that shares objects with the storage namespace of a
-// repository.
+// repository, with the message of lakeFS.
 func refuseNamespaces(field string, uri objectstore.URI, t imports.PathType, repositories []catalog.Repository) error {
 	for _, r := range repositories {
 		namespace, err := objectstore.ParseURI(r.StorageNamespace)
@@ -109,7 +109,7 @@ func refuseNamespaces(field string, uri objectstore.URI, t imports.PathType, rep
 			return fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
 		}
 		if overlap(uri, t, directory(namespace)) {
-			return fault.BadField(field, "invalid import source: %q shares objects with the storage namespace of repository %q", uri, r.ID)
+			return fault.BadField(field, "invalid import source: import path (%s) in repository namespace of %q is prohibited", uri, r.ID)
 		}
 	}
 	return nil
