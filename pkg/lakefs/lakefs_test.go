@@ -182,6 +182,7 @@ func TestFind(t *testing.T) {
 		want    landing.Outcome
 	}{
 		"head":                {[]answer{log(true, commit("m", "h", "rf-x"))}, landing.Outcome{Commit: landing.Commit{ID: "m", Parent: "h"}}},
+		"after another":       {[]answer{log(true, commit("m", "u", "rf-x"))}, landing.Outcome{Commit: landing.Commit{ID: "m", Parent: "u"}}},
 		"on the second page":  {[]answer{log(true, commit("u", "m", "")), log(true, commit("m", "h", "rf-x"))}, landing.Outcome{Commit: landing.Commit{ID: "m", Parent: "h"}}},
 		"another's":           {[]answer{log(false, commit("m", "h", "rf-y"), commit("h", "g", ""))}, landing.Outcome{Result: landing.Refused, Reason: landing.NotThere}},
 		"the base has a mark": {[]answer{log(true, commit("h", "g", "rf-w"))}, landing.Outcome{Result: landing.Refused, Reason: landing.NotThere}},
