@@ -95,6 +95,7 @@ func (f *fakeServer) hidden() (names []string) {
 type fakeBody struct {
 	Name, Source, Strategy string
 	Metadata               map[string]string
+	AllowEmpty             bool `json:"allow_empty"`
 }
 
 func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -174,6 +175,9 @@ func (f *fakeServer) more(call string, element []string, body fakeBody) (status 
 	if !there {
 		return 404, map[string]string{"message": "update branch main: get commit by ref " + element[2] + ": not found"}
 	}
+	if source.MetarangeID == f.branches["main"].MetarangeID && !body.AllowEmpty {
+		return 400, map[string]string{"message": "update branch main: no changes"}
+	}
 	return 200, map[string]string{"reference": f.commit("main", source.MetarangeID, body.Metadata).ID}
 }
 
@@ -204,8 +208,9 @@ func (f *fakeServer) landed() (all []map[string]string) {
 	return all
 }
 
-// serverImport is an import to a lakeFS server whose keys are all covered.
+// serverImport is an import of an entry to a lakeFS server whose keys are all covered.
 type serverImport struct {
+	entry   entry.Entry
 	fleet   *fleet
 	lakefs  *fakeServer
 	service *Service
@@ -241,20 +246,28 @@ func newServerImportBy(t *testing.T, l lakefs.Login) *serverImport {
 	f, fake := newServerFleet(t, e)
 	s := f.service()
 	t.Cleanup(s.close)
+	i := &serverImport{entry: e, fleet: f, lakefs: fake, service: s}
+	i.begin(l)
+	return i
+}
+
+// begin starts the import, again if it was started before.
+func (i *serverImport) begin(l lakefs.Login) {
+	i.fleet.t.Helper()
+	t, f := i.fleet.t, i.fleet
 	r := request("", "")
 	r.Login = l
-	i := &serverImport{fleet: f, lakefs: fake, service: s, id: f.start(s, r)}
-	ranges, err := rangetest.Ranges([]entry.Entry{e}, small)
+	i.id = f.start(i.service, r)
+	ranges, err := rangetest.Ranges([]entry.Entry{i.entry}, small)
 	expect.NoError(t, err)
 	w := rangewriter.New(t.Context(), f.files(), small, rangewriter.Options{})
 	defer w.Close()
-	expect.NoError(t, w.Write(entrytest.Batch(e)))
+	expect.NoError(t, w.Write(entrytest.Batch(i.entry)))
 	expect.NoError(t, w.Flush())
 	covers := f.backend.Covers
-	expect.NoError(t, covers.Publish(t.Context(), i.id, "p", partition.Cover{Span: partition.Span{Upto: e.Key}, Range: &ranges[0]}))
-	expect.NoError(t, covers.Publish(t.Context(), i.id, "p", partition.Cover{Span: partition.Span{After: e.Key}}))
+	expect.NoError(t, covers.Publish(t.Context(), i.id, "p", partition.Cover{Span: partition.Span{Upto: i.entry.Key}, Range: &ranges[0]}))
+	expect.NoError(t, covers.Publish(t.Context(), i.id, "p", partition.Cover{Span: partition.Span{After: i.entry.Key}}))
 	plan(f, i.id, objectstore.Parallel, []partition.Partition{partition.Whole(i.id)})
-	return i
 }
 
 // driver returns a new driver of the import, to which all covers have come.
