@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
 // TestAccess checks which endpoint is called, and with which keys.
@@ -127,5 +129,19 @@ func TestLogin(t *testing.T) {
 				t.Error("a file was written")
 			}
 		})
+	}
+}
+
+// Other keys are suggested only to a user that the service does not know.
+func TestHintOfRefusals(t *testing.T) {
+	for message, want := range map[string]bool{
+		"error authenticating request":                             true,
+		"insufficient permissions: not allowed to fs:ImportCancel": false,
+		"denied permission to fs:WriteObject":                      false,
+	} {
+		err := hinted(&client.Error{Status: 401, Message: message})
+		if strings.Contains(err.Error(), "rangectl login") != want {
+			t.Errorf("hinted: %v", err)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -253,9 +254,10 @@ func changing(ctx context.Context, doing string, err error) error {
 	return said
 }
 
-// hinted adds what the user can do about an error.
+// hinted adds what the user can do about an error. Other keys do not help a user that is known but
+// lacks a permission: "insufficient permissions" and "denied permission" are lakeFS's words for that.
 func hinted(err error) error {
-	if answered(err, http.StatusUnauthorized) {
+	if answered(err, http.StatusUnauthorized) && !strings.Contains(err.Error(), " permission") {
 		return fmt.Errorf("%w; set RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY, or run rangectl login", err)
 	}
 	return err

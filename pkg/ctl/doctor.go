@@ -25,7 +25,7 @@ the file that --config names. It checks
   settings  unknown keys and wrong values; which are set, and where
   nats      login, JetStream, permissions, streams, copies, space
   s3        sources.allow and --namespace: list and read; the listing mode of imports
-  lakefs    version, storage, the permissions of the service account, hooks
+  lakefs    version, storage, the permissions of the service account, hooks, protection
   clock     this machine's against NATS, S3 and lakeFS
 
 Each check is ok, a warning, or failed, and says what to do. No secret is printed. It stores

@@ -47,7 +47,12 @@ same command, run again while the import is running, joins it.`,
 		Example: `  rangectl import --from s3://lake/raw/ --to lakefs://demo/main/raw/
   rangectl import --from local:///data/ --to lakefs://demo/main --message "nightly" --metadata job=17
   rangectl import --type object --from s3://lake/a.csv --to lakefs://demo/main/tables/`,
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("%q: want --from before a source, and --to before the destination", args[0])
+			}
+			return nil
+		},
 		RunE: run(func(ctx context.Context, _ []string) error { return importRun(ctx, a, f) }),
 	}
 	flags := cmd.Flags()

@@ -97,7 +97,24 @@ func (d *doctor) repository(ctx context.Context, session *lakefs.Session, reposi
 	default:
 		d.ok(area, "repository", "its storage namespace is "+r.StorageNamespace)
 	}
+	d.protection(ctx, session, repository)
 	d.hooks(ctx, session, repository, branch)
+}
+
+// protection checks whether imports may commit to their hidden branches. Without the permission to
+// try that, it says nothing: the permission was reported.
+func (d *doctor) protection(ctx context.Context, session *lakefs.Session, repository string) {
+	const area = "lakefs"
+	protected, err := lakefs.HiddenProtected(ctx, session, repository)
+	switch {
+	case err != nil:
+	case !protected:
+		d.ok(area, "protection", "no pattern that protects branches covers rf-*")
+	case d.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore:
+		d.ok(area, "protection", "a pattern that protects branches covers rf-*, so imports store their commits: that needs fs:CreateCommit on the repository, which was not tried")
+	default:
+		d.fail(area, "protection", "imports fail, as a pattern that protects branches covers their hidden branches rf-*", "narrow the pattern, or set lakefs.protected_branches to store")
+	}
 }
 
 func (d *doctor) hooks(ctx context.Context, session *lakefs.Session, repository, branch string) {

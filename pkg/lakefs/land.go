@@ -77,6 +77,9 @@ func createHidden(ctx context.Context, s *Session, d Destination, a landing.Acti
 	}, writeWithin)
 }
 
+// protectedBranch is in the server's words when a pattern protects a branch.
+const protectedBranch = "protected branch"
+
 // writeTree commits a metarange whose files are in the namespace. The commit may be empty,
 // because an import that changes nothing makes its commit, too.
 func (s *Session) writeTree(ctx context.Context, d Destination, a landing.Action) landing.Outcome {
@@ -86,8 +89,9 @@ func (s *Session) writeTree(ctx context.Context, d Destination, a landing.Action
 		body: map[string]any{"message": d.Message, "metadata": metadata(d, a), "allow_empty": true},
 	}, mergeWithin)
 	o := outcome(err)
-	if says(err, http.StatusForbidden, "protected branch") {
+	if says(err, http.StatusForbidden, protectedBranch) {
 		o.Reason = landing.Protected
+		o.Text += "; a pattern that protects branches covers the hidden branch " + a.Branch + ": narrow it, or set lakefs.protected_branches to store"
 	}
 	return o
 }

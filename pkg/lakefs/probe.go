@@ -54,7 +54,7 @@ func Permissions(ctx context.Context, s *Session, repository, branch string) []P
 	try := func(action, resource string, c call) Permission {
 		c.operation = "try " + action
 		err := s.once(ctx, c, readWithin)
-		if says(err, http.StatusNotFound, "") {
+		if says(err, http.StatusNotFound, "") || says(err, http.StatusForbidden, protectedBranch) {
 			err = nil // it may do that
 		}
 		return Permission{Action: action, Resource: resource, Err: err}
@@ -79,11 +79,30 @@ func Permissions(ctx context.Context, s *Session, repository, branch string) []P
 		try("fs:ListObjects", repo, ls),
 		try("fs:ReadObject", actions, read),
 	}
-	revert := try("fs:RevertBranch", repo+"/branch/rf-*", call{
-		method: http.MethodPut, path: in("branches", hidden, "hard_reset"), query: url.Values{"ref": {none}},
-	})
+	revert := try("fs:RevertBranch", repo+"/branch/rf-*", resetNothing(repository))
 	revert.Optional = true
 	return append(all, revert, mayReadUsers(ctx, s))
+}
+
+// resetNothing is a call that resets a hidden branch that does not exist.
+func resetNothing(repository string) call {
+	none := strings.ToLower(rand.Text())
+	return call{method: http.MethodPut, path: repositoryPath(repository, "branches", "rf-doctor-"+none, "hard_reset"), query: url.Values{"ref": {none}}}
+}
+
+// HiddenProtected reports whether a pattern that protects branches covers hidden branches. It
+// tries to reset one that does not exist. Without fs:RevertBranch, that is not known.
+func HiddenProtected(ctx context.Context, s *Session, repository string) (bool, error) {
+	c := resetNothing(repository)
+	c.operation = "look for protection"
+	err := s.once(ctx, c, readWithin)
+	switch {
+	case says(err, http.StatusForbidden, protectedBranch):
+		return true, nil
+	case says(err, http.StatusNotFound, ""):
+		return false, nil
+	}
+	return false, err
 }
 
 // mayReadUsers tries whether the session may ask for users. A server that keeps none says so.

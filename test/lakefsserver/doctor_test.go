@@ -133,6 +133,10 @@ func TestDoctorFindsFaultsBesideALakeFSServer(t *testing.T) {
 	if out, _ := p.examine(t, nil); len(linesOf(out, "failed")) != 1 || !strings.Contains(linesOf(out, "failed")[0], "hooks: imports into main are refused, as _lakefs_actions/check.yaml") {
 		t.Errorf("with hooks it printed:\n%s", out)
 	}
+	protect(t, p.repo, "rf-*", "main")
+	if out, _ := p.examine(t, nil); !strings.Contains(out, "lakefs    protection: imports fail") || strings.Contains(out, "HTTP 403") {
+		t.Errorf("with a pattern that covers rf-* it printed:\n%s", out)
+	}
 }
 
 // What --write stores is deleted.
