@@ -175,8 +175,7 @@ func TestMayCancel(t *testing.T) {
 	}
 }
 
-// Of a server that does not tell groups, a user has none; of one that cannot be asked, nothing is
-// known.
+// On a server without groups, a user has none. If one does not tell them, nothing is known.
 func TestGroupsOfAUser(t *testing.T) {
 	const first = `{"pagination":{"has_more":true,"next_offset":"b"},"results":[{"id":"g1","name":"Writers"},{"id":"b","name":""}]}`
 	const last = `{"pagination":{"has_more":false,"next_offset":""},"results":[{"id":"c","name":"c"}]}`
@@ -188,7 +187,7 @@ func TestGroupsOfAUser(t *testing.T) {
 		"two pages":        {[]answer{{200, first}, {200, last}}, "Writers b c", false},
 		"an endless list":  {[]answer{{200, first}}, "", true},
 		"no users there":   {[]answer{said(501, "not implemented")}, "", false},
-		"not permitted":    {[]answer{said(401, "insufficient permissions: not allowed to auth:ReadUser")}, "", false},
+		"not permitted":    {[]answer{said(401, "insufficient permissions: not allowed to auth:ReadUser")}, "", true},
 		"no such user":     {[]answer{said(404, "user not found")}, "", false},
 		"login refused":    {[]answer{said(401, "error authenticating request")}, "", true},
 		"it is not there":  {[]answer{said(500, "internal server error")}, "", true},

@@ -122,7 +122,7 @@ func UserExists(ctx context.Context, s *Session, name string) error {
 // maxGroups is the number of groups of a user beyond which something is wrong.
 const maxGroups = 10_000
 
-// GroupsOf returns the groups of a user; none if the session may not ask that, or the server does
+// GroupsOf returns the groups of a user; none if there is no such user, or the server does
 // not keep users.
 func GroupsOf(ctx context.Context, s *Session, user string) (groups []string, err error) {
 	for after, more := "", true; more; {
@@ -140,7 +140,7 @@ func GroupsOf(ctx context.Context, s *Session, user string) (groups []string, er
 			operation: "list groups of user", method: http.MethodGet, path: []string{"auth", "users", user, "groups"},
 			query: url.Values{"amount": {"1000"}, "after": {after}}, answer: &page,
 		})
-		if e, ok := errors.AsType[*Error](err); ok && !IsLoginRefused(err) && (e.Status == http.StatusNotImplemented || e.refused()) {
+		if e, ok := errors.AsType[*Error](err); ok && (e.Status == http.StatusNotImplemented || e.Status == http.StatusNotFound) {
 			return nil, nil
 		}
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/connect"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
+	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
@@ -89,7 +90,10 @@ func (l lakeFS) grants(r *rules) server.Grants {
 	}
 	return func(ctx context.Context, c access.Caller) (access.Grants, error) {
 		groups, err := lakefs.GroupsOf(ctx, l.account, c.User)
-		if err != nil {
+		switch {
+		case lakefs.IsRefused(err) && !lakefs.IsLoginRefused(err): // without groups, a deny of one would not hold
+			return access.Grants{}, fault.Unavailable("", "the service account may not read the groups of users on the lakeFS server: with access.file it needs auth:ReadUser")
+		case err != nil:
 			return access.Grants{}, lakefs.AccountFault(err)
 		}
 		c.Groups = groups
