@@ -70,7 +70,7 @@ func Measure(ctx context.Context, bucket string, pages int, endpoint string) (Re
 	}
 	r.Ranges, r.Differ = len(before), len(touched)
 	r.Compare, err = measure.Self(func() error {
-		for _, err := range metarange.Compare(ctx, m, metarange.List(before), metarange.List(after), &r.Changes) {
+		for _, err := range metarange.Compare(ctx, m, metarange.List(before), metarange.List(after), nil, &r.Changes) {
 			if err != nil {
 				return err
 			}

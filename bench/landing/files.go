@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/rangefleet/rangefleet/bench/measure"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
@@ -11,10 +13,13 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/localstore"
 )
 
-// files is a storage namespace in a directory. It counts calls and bytes. It is for one
-// goroutine.
+// files is a storage namespace in a directory. It counts calls and bytes. Its methods may be
+// called concurrently.
 type files struct {
 	*namespace.Files
+	delay time.Duration // of each read
+
+	mu    sync.Mutex
 	calls int
 	bytes int64
 }
@@ -37,17 +42,21 @@ func (f *files) measure(work func() error) (c Cost, err error) {
 }
 
 func (f *files) count(data []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.calls++
 	f.bytes += int64(len(data))
 }
 
 func (f *files) Get(ctx context.Context, id string) ([]byte, error) {
+	<-time.After(f.delay)
 	data, err := f.Files.Get(ctx, id)
 	f.count(data)
 	return data, err
 }
 
 func (f *files) GetRange(ctx context.Context, id string, offset, n int64) (part []byte, size int64, err error) {
+	<-time.After(f.delay)
 	part, size, err = f.Files.GetRange(ctx, id, offset, n)
 	f.count(part)
 	return part, size, err

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/rangefleet/rangefleet/bench/measure"
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -61,7 +63,7 @@ func (c Case) Store(ctx context.Context, dir string, n int) (s Stored, err error
 	if err != nil {
 		return s, err
 	}
-	if s.Result, s.Changes, err = s.land(ctx, to, chain.Fold()); err != nil {
+	if s.Result, s.Changes, err = s.land(ctx, to, chain.Fold(), newBudget()); err != nil {
 		return s, err
 	}
 	result, err := metarange.Read(ctx, to, s.Result)
@@ -140,8 +142,8 @@ func (s Stored) chain(ctx context.Context, from *files) (*partition.Chain, error
 }
 
 // land makes and stores the tree that the import leaves, as coordinator.treeMaker does.
-func (s Stored) land(ctx context.Context, in *files, fold partition.Fold) (id string, changes metarange.Changes, err error) {
-	ranges, count, err := metarange.Land(ctx, in, breaks, s.Head, fold, s.Removed, &changes)
+func (s Stored) land(ctx context.Context, in *files, fold partition.Fold, budget *metarange.Budget) (id string, changes metarange.Changes, err error) {
+	ranges, count, err := metarange.Land(ctx, in, breaks, s.Head, fold, s.Removed, budget, &changes)
 	if err != nil {
 		return "", changes, err
 	}
@@ -150,7 +152,13 @@ func (s Stored) land(ctx context.Context, in *files, fold partition.Fold) (id st
 }
 
 // Land measures a landing: from the covers, which are in memory, to the stored metarange.
-func (s Stored) Land(ctx context.Context) (Cost, error) {
+func (s Stored) Land(ctx context.Context) (Cost, error) { return s.measureLand(ctx, newBudget(), 0) }
+
+// newBudget is that of a coordinator.
+func newBudget() *metarange.Budget { return metarange.NewBudget(limits.Comparisons, nil) }
+
+// measureLand measures a landing on a store whose reads have a delay.
+func (s Stored) measureLand(ctx context.Context, budget *metarange.Budget, delay time.Duration) (Cost, error) {
 	in, err := open(s.Dir)
 	if err != nil {
 		return Cost{}, err
@@ -159,8 +167,9 @@ func (s Stored) Land(ctx context.Context) (Cost, error) {
 	if err != nil {
 		return Cost{}, err
 	}
+	in.delay = delay
 	return in.measure(func() error {
-		id, changes, err := s.land(ctx, in, chain.Fold())
+		id, changes, err := s.land(ctx, in, chain.Fold(), budget)
 		if err == nil && (id != s.Result || changes != s.Changes) {
 			err = fmt.Errorf("landed %s, %+v, want %s, %+v", id, changes, s.Result, s.Changes)
 		}

@@ -30,6 +30,23 @@ func TestCases(t *testing.T) {
 	}
 }
 
+func TestSlowStore(t *testing.T) {
+	s := stored(t, Changed(), 2)
+	var a Afar
+	for beside, cost := range map[bool]*Cost{true: &a.Beside, false: &a.After} {
+		var err error
+		if *cost, err = s.LandAfar(t.Context(), beside); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.Changes.Removed != 2 || s.Changes.Replaced == 0 || a.Beside.Calls != a.After.Calls || a.Beside.Bytes != a.After.Bytes {
+		t.Errorf("%+v: %+v", s.Changes, a)
+	}
+	if text := afarText([]Afar{a}); !strings.Contains(text, "of the wall time") {
+		t.Error(text)
+	}
+}
+
 func stored(t testing.TB, c Case, n int) Stored {
 	t.Helper()
 	s, err := c.Store(t.Context(), t.TempDir(), n)

@@ -17,7 +17,14 @@ type Report struct {
 	Ranges int       `json:"ranges"` // of each branch, and of each import
 	Rows   []Row     `json:"rows"`
 
+	Afar    []Afar   `json:"afar"` // rounds
 	Process *Process `json:"process,omitempty"`
+}
+
+// Afar is a round of the case Changed on a store whose reads are slow.
+type Afar struct {
+	Beside Cost `json:"beside"` // with ranges that are compared beside one another
+	After  Cost `json:"after"`  // one after another
 }
 
 // Row is a case, with the costs of each round. A landing is followed by the least work.
@@ -94,10 +101,27 @@ func (r Report) Text() string {
 	fmt.Fprintf(&b, "\nwall, worst case: %.2fx, want at most %dx\n", slices.Max(walls), mostTimes)
 	fmt.Fprintf(&b, "CPU, worst case: %.2fx, want at most %dx\n", slices.Max(cpus), mostTimes)
 	fmt.Fprintf(&b, "peak memory: %d MiB, want at most %d MiB\n", peak>>20, mostPeak>>20)
+	if len(r.Afar) > 0 {
+		b.WriteString(afarText(r.Afar))
+	}
 	if p := r.Process; p != nil {
 		fmt.Fprintf(&b, "\na coordinator's process, all ranges stay, last cover to commit: wall %.0f ms, CPU %.0f ms, peak %d MiB (without imports %d), want at most %d MiB\n",
 			1e3*p.Wall.Seconds(), 1e3*p.CPU.Seconds(), p.Peak>>20, p.Before>>20, mostPeak>>20)
 	}
+	return b.String()
+}
+
+// afarText is the table of at least one round.
+func afarText(rounds []Afar) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%-8s %s; %d ranges in each tree\n", Changed().Name, Changed().About, AfarRanges)
+	var walls, cpus []float64
+	for _, a := range rounds {
+		walls, cpus = append(walls, wall(a.After)/wall(a.Beside)), append(cpus, cpu(a.After)/cpu(a.Beside))
+		fmt.Fprintf(&b, "one after another: wall %.1f s, CPU %.1f s, peak %d MiB; beside one another: wall %.1f s, CPU %.1f s, peak %d MiB\n",
+			wall(a.After), cpu(a.After), a.After.Peak>>20, wall(a.Beside), cpu(a.Beside), a.Beside.Peak>>20)
+	}
+	fmt.Fprintf(&b, "beside one another takes 1/%.1f of the wall time, and 1/%.1f of the CPU time\n", median(walls), median(cpus))
 	return b.String()
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/landing"
 	"github.com/rangefleet/rangefleet/pkg/limits"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
@@ -49,6 +50,7 @@ type Config struct {
 	Breaks     partition.Breaks  // of the imports that this service starts
 	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any source may
 	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: anywhere that holds no source
+	Reserved   func(bytes int)   // is told what landings reserve, see metarange.NewBudget; it may be nil
 	Markers    imports.Markers   // of the imports that this service starts; empty: FailMarkers
 	MayImport  MayImport         // asked before a commit; nil: what was granted at the start holds
 	Holder     string            // names this process to people who look at leases
@@ -76,13 +78,14 @@ type Service struct {
 	metrics *metrics
 	running atomic.Bool // Run was called
 
-	validate *validator
-	tables   *tablecache.Cache // of the trees that are looked up
-	trials   chan struct{}     // holds a value for each trial that runs
-	looks    looks             // of all requests to create metaranges
-	limits   stepLimits        // of all drivers
-	lakefs   *serverHome       // nil: repositories are in the catalog
-	callers  *callers
+	validate    *validator
+	comparisons *metarange.Budget // of all landings
+	tables      *tablecache.Cache // of the trees that are looked up
+	trials      chan struct{}     // holds a value for each trial that runs
+	looks       looks             // of all requests to create metaranges
+	limits      stepLimits        // of all drivers
+	lakefs      *serverHome       // nil: repositories are in the catalog
+	callers     *callers
 
 	watch      *fleetWatch
 	peers      *peers.Registry
@@ -108,6 +111,7 @@ func New(cfg Config) *Service {
 		s.validate.home = s.lakefs
 	}
 	s.validate.known = &namespaces{list: s.validate.home.repositories, now: cfg.Now}
+	s.comparisons = metarange.NewBudget(limits.Comparisons, cfg.Reserved)
 	s.peers = peers.New(peers.Config{Leases: cfg.Backend.Leases, ID: s.session, Holder: cfg.Holder, Log: cfg.Log, Registerer: cfg.Registerer})
 	s.branches = branchqueue.New(branchqueue.Config{
 		Leases: cfg.Backend.Leases, Holder: cfg.Holder, Alone: s.peers.Alone, Patience: branchqueue.DefaultPatience, Now: cfg.Now, Log: cfg.Log,
@@ -321,7 +325,7 @@ func (s *Service) newDriver(id string) *driver {
 	}
 	imp := &importHandle{id: id, store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
 	steps := &stepRunner{imp: imp, limits: s.limits}
-	trees := &treeMaker{imp: imp, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress, steps: steps}
+	trees := &treeMaker{imp: imp, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress, steps: steps, comparisons: s.comparisons}
 	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress.Fold)
 	return &driver{
 		imp: imp, session: s.session, progress: progress, gaps: gaps,

@@ -21,6 +21,8 @@ type treeMaker struct {
 	covers   *covers.Log
 	progress *follow.Progress
 	steps    *stepRunner
+
+	comparisons *metarange.Budget
 }
 
 // incomplete returns why an import whose covers do not chain cannot be attempted again,
@@ -61,7 +63,7 @@ func (m *treeMaker) tree(ctx context.Context, job imports.Job, baseID string, fo
 	t := &tree{files: files}
 	removed := metarange.Removed{Prefixes: prefixes, Keys: keys}
 	var count int
-	t.ranges, count, err = metarange.Land(ctx, files, job.Breaks, baseID, fold, removed, &t.changes)
+	t.ranges, count, err = metarange.Land(ctx, files, job.Breaks, baseID, fold, removed, m.comparisons, &t.changes)
 	if err != nil {
 		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
 	}

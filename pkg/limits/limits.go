@@ -96,6 +96,10 @@ const (
 // trees.
 const TableCache = 32 << 20
 
+// Comparisons is the size in bytes of the files that all landings of imports have in memory
+// to compare them beside one another. Each landing may have one more file of each tree.
+const Comparisons = 32 << 20
+
 // Limits of what a process does at a time.
 const (
 	// Transfers is the number of objects whose content is answered at a time.

@@ -64,6 +64,7 @@ func all() []limit {
 		{"objects whose content is answered at a time", limits.Transfers, "", "the request waits up to five seconds, then 429 with Retry-After"},
 		{"part of an object that is read at a time", limits.ContentPart, "bytes", "the object is answered in parts"},
 		{"cache of ranges and metaranges for lookups", limits.TableCache, "bytes", "the least recently used part is dropped"},
+		{"files of ranges that landings compare with their branches, beside one another", limits.Comparisons, "bytes", "each landing compares one range after another"},
 	}
 }
 

@@ -26,17 +26,19 @@ type Changes struct {
 // without an error.
 //
 // A range that both trees have is not read, nor is a range whose keys lie between those of
-// the other tree's ranges: the work is proportional to the ranges that differ. At most one
-// file of each tree is in memory.
+// the other tree's ranges: the work is proportional to the ranges that differ. Ranges that
+// overlap are compared beside one another while the budget has memory for their files.
+// Without a budget, they are compared one after another. Beyond the budget, at most one file
+// of each tree is in memory. When the sequence ends, nothing of it runs any more.
 //
 // Files of before are read without verifying their IDs. Keys in their damaged or missing
 // parts count as removed.
-func Compare(ctx context.Context, files Files, before, after Ranges, changes *Changes) Ranges {
-	return compare(ctx, files, walked(before), after, changes)
+func Compare(ctx context.Context, files Files, before, after Ranges, budget *Budget, changes *Changes) Ranges {
+	return compare(ctx, files, walked(before), after, budget, changes)
 }
 
 // compare is Compare with another form of the tree before.
-func compare(ctx context.Context, files Files, before walk, after Ranges, changes *Changes) Ranges {
+func compare(ctx context.Context, files Files, before walk, after Ranges, budget *Budget, changes *Changes) Ranges {
 	return func(yield func(partition.RangeMetadata, error) bool) {
 		c := comparison{before: newInput(files, before, nil), changes: changes}
 		c.before.trust = true
@@ -45,21 +47,31 @@ func compare(ctx context.Context, files Files, before walk, after Ranges, change
 			yield(partition.RangeMetadata{}, fmt.Errorf("compare with the tree before: %w", err))
 			return
 		}
+		g := newGrouping(ctx, c, budget)
+		defer g.cancel()
 		for r, err := range after {
 			if err == nil {
-				err = c.take(ctx, r)
+				err = g.take(ctx, r)
 			}
 			if !yield(r, err) || err != nil {
 				return
 			}
 		}
-		if err := c.remove(ctx, nil); err != nil {
+		if err := g.finish(ctx); err != nil {
 			yield(partition.RangeMetadata{}, err)
 		}
 	}
 }
 
-// comparison is the state of one Compare.
+// add adds the counts of other keys.
+func (c *Changes) add(o Changes) {
+	c.Added += o.Added
+	c.Replaced += o.Replaced
+	c.Removed += o.Removed
+	c.Unchanged += o.Unchanged
+}
+
+// comparison compares two trees, or the ranges of a group, one after another.
 type comparison struct {
 	before  *input
 	left    int64 // keys of before's open range from the current one on

@@ -36,10 +36,17 @@ func changed(before, after records) (c metarange.Changes) {
 	return c
 }
 
-// compare compares trees, and checks that the ranges pass as they are.
+// roomy is a budget for all groups of a test at a time.
+func roomy() *metarange.Budget { return metarange.NewBudget(1<<30, nil) }
+
+// compare compares trees beside one another, and checks that the ranges pass as they are.
 func compare(ctx context.Context, files metarange.Files, before, after []partition.RangeMetadata) (c metarange.Changes, err error) {
+	return compareWithin(ctx, files, before, after, roomy())
+}
+
+func compareWithin(ctx context.Context, files metarange.Files, before, after []partition.RangeMetadata, budget *metarange.Budget) (c metarange.Changes, err error) {
 	var passed []partition.RangeMetadata
-	for r, err := range metarange.Compare(ctx, files, metarange.List(before), metarange.List(after), &c) {
+	for r, err := range metarange.Compare(ctx, files, metarange.List(before), metarange.List(after), budget, &c) {
 		if err != nil {
 			return c, err
 		}
@@ -51,10 +58,12 @@ func compare(ctx context.Context, files metarange.Files, before, after []partiti
 	return c, nil
 }
 
-// TestCompareCountsKeys compares random trees, cut by the same breaks and by others.
+// TestCompareCountsKeys compares random trees, cut by the same breaks and by others, one range
+// after another, two groups at a time, and all at a time.
 func TestCompareCountsKeys(t *testing.T) {
 	r := random{seeded.Rand(t)}
 	var seen metarange.Changes
+	budgets := []*metarange.Budget{nil, metarange.NewBudget(1<<20, nil), roomy()}
 	for trial := range 500 {
 		files := newMemory()
 		before := r.records(300, "")
@@ -76,7 +85,7 @@ func TestCompareCountsKeys(t *testing.T) {
 		if trial%3 == 0 {
 			others.Raggedness++
 		}
-		got, err := compare(t.Context(), files, before.ranges(t, files, breaks), after.ranges(t, files, others))
+		got, err := compareWithin(t.Context(), files, before.ranges(t, files, breaks), after.ranges(t, files, others), budgets[trial%len(budgets)])
 		if want := changed(before, after); err != nil || got != want {
 			t.Fatalf("trial %d: %+v, %v, want %+v", trial, got, err, want)
 		}
@@ -145,7 +154,7 @@ func TestCompareReturnsErrorsOfFilesAndTrees(t *testing.T) {
 	}
 	var c metarange.Changes
 	failing := func(yield func(partition.RangeMetadata, error) bool) { yield(partition.RangeMetadata{}, errMissing) }
-	for _, err := range metarange.Compare(t.Context(), files, metarange.List(before), failing, &c) {
+	for _, err := range metarange.Compare(t.Context(), files, metarange.List(before), failing, roomy(), &c) {
 		if !errors.Is(err, errMissing) {
 			t.Errorf("error %v, want that of the tree", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/table"
@@ -19,9 +20,10 @@ type input struct {
 	// The remaining ranges. None of them lies wholly in gone.
 	pull   func() (partition.RangeMetadata, error, bool)
 	stop   func()
-	first  partition.RangeMetadata // valid if left > 0
-	second partition.RangeMetadata // valid if left > 1
-	left   int                     // 0 to 2; below 2 there are no more ranges
+	back   []partition.RangeMetadata // come before those of pull
+	first  partition.RangeMetadata   // valid if left > 0
+	second partition.RangeMetadata   // valid if left > 1
+	left   int                       // 0 to 2; below 2 there are no more ranges
 
 	// key is a lower bound of the remaining keys: the key of the next record if a range
 	// is open, else the first key of the next range, which may be gone.
@@ -55,7 +57,7 @@ func newInput(files Files, ranges walk, gone removal) *input {
 // key of the first.
 func (in *input) fill() error {
 	for in.left < 2 {
-		r, err, ok := in.pull()
+		r, err, ok := in.next()
 		if err != nil {
 			return err
 		}
@@ -76,6 +78,23 @@ func (in *input) fill() error {
 		in.key = in.begin
 	}
 	return nil
+}
+
+// next returns the range after those that are filled in, as pull does.
+func (in *input) next() (r partition.RangeMetadata, err error, ok bool) {
+	if len(in.back) == 0 {
+		return in.pull()
+	}
+	r, in.back = in.back[0], in.back[1:]
+	return r, nil, true
+}
+
+// unread puts ranges that were dropped before the remaining ones again. No range is open.
+func (in *input) unread(ranges []partition.RangeMetadata) error {
+	filled := []partition.RangeMetadata{in.first, in.second}[:in.left]
+	in.back = slices.Concat(ranges, filled, in.back)
+	in.left = 0
+	return in.fill()
 }
 
 func (in *input) done() bool   { return in.left == 0 }

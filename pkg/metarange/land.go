@@ -16,13 +16,13 @@ type FilesInParts interface {
 // removed keys, plus the imported ranges. It stores the ranges among them that are new. If
 // both hold the same key, the import's entry stays. The result is canonical; see replace for
 // the conditions. base is the ID of the tree's metarange, which has about count ranges.
-// changes counts how the two trees differ, as Compare does.
+// changes counts how the two trees differ, as Compare does, with the memory of the budget.
 //
 // Ranges that stay unchanged, or are wholly removed, are not read, unless the import has keys
 // among theirs. The metarange is read twice, since replacing and comparing are at different
-// keys, and verified once. At most one file of each tree, one that is being written and a few
-// MiB of the metarange are in memory. An error is yielded last.
-func Land(ctx context.Context, files FilesInParts, breaks partition.Breaks, base string, imported partition.Fold, removed Removed, changes *Changes) (ranges Ranges, count int, err error) {
+// keys, and verified once. Beyond the budget, at most one file of each tree, one that is being written
+// and a few MiB of the metarange are in memory. An error is yielded last.
+func Land(ctx context.Context, files FilesInParts, breaks partition.Breaks, base string, imported partition.Fold, removed Removed, budget *Budget, changes *Changes) (ranges Ranges, count int, err error) {
 	before, err := openFile(ctx, files, base)
 	if err != nil {
 		return nil, 0, err
@@ -32,7 +32,7 @@ func Land(ctx context.Context, files FilesInParts, breaks partition.Breaks, base
 		return nil, 0, err
 	}
 	result := replace(ctx, files, breaks, before.walk(ctx, true), foldWalk(imported), removed)
-	return compare(ctx, files, compared.walk(ctx, false), result, changes), before.count(), nil
+	return compare(ctx, files, compared.walk(ctx, false), result, budget, changes), before.count(), nil
 }
 
 // foldWalk is a walk over the ranges of a fold. It takes half of the time of one over the

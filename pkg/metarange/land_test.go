@@ -38,7 +38,7 @@ func TestLand(t *testing.T) {
 
 func land(t *testing.T, files metarange.FilesInParts, breaks partition.Breaks, base string, imported []partition.RangeMetadata, removed metarange.Removed) (id string, changes metarange.Changes, err error) {
 	t.Helper()
-	ranges, count, err := metarange.Land(t.Context(), files, breaks, base, foldOf(imported), removed, &changes)
+	ranges, count, err := metarange.Land(t.Context(), files, breaks, base, foldOf(imported), removed, roomy(), &changes)
 	if err != nil {
 		return "", changes, err
 	}

@@ -81,7 +81,7 @@ func (tr tree) merge(ctx context.Context, files *memory) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ranges, count, err := metarange.Land(ctx, files, small, tr.id, foldOf(imported), metarange.Removed{}, new(metarange.Changes))
+	ranges, count, err := metarange.Land(ctx, files, small, tr.id, foldOf(imported), metarange.Removed{}, nil, new(metarange.Changes))
 	if err != nil {
 		return "", err
 	}

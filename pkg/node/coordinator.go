@@ -116,7 +116,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
 		Landings:  landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
-		MayImport: lake.mayImport(rules, known.Keys()), Holder: holder(), Now: time.Now, Log: b.Log, Registerer: b.registry,
+		MayImport: lake.mayImport(rules, known.Keys()), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),

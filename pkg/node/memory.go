@@ -8,9 +8,10 @@ import (
 // The memory budget of a process in bytes. It does not depend on the number of slots: what
 // a process does shares it. Of the budget of a coordinator
 //
-//   - 72 MiB are for range files, of all slots, and for requests, also those that a proxy
-//     hands to a lakeFS server (server.Budget): while requests hold memory, fewer files
-//     begin (rangewriter.Buffers);
+//   - 72 MiB are for range files, of all slots, for requests, also those that a proxy hands
+//     to a lakeFS server (server.Budget), and for files that landings compare
+//     (limits.Comparisons): while these hold memory, fewer files begin
+//     (rangewriter.Buffers). All requests and comparisons together may take 96 MiB;
 //   - 48 MiB are for pages that are read ahead, of all slots (readahead.Limits);
 //   - 32 MiB are for the cache of ranges and metaranges (limits.TableCache);
 //   - the rest is for the program, the embedded NATS server, and covers. The covers and the

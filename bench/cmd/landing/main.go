@@ -27,11 +27,16 @@ import (
 const memory = 208 << 20
 
 // What a process measures.
-const sideOurs, sideBare = "ours", "bare"
+const (
+	sideOurs, sideBare = "ours", "bare"
+
+	sideBeside, sideAfter = "beside", "after" // of landing.Changed
+)
 
 func main() {
 	ranges := flag.Int("ranges", 100_000, "`number` of ranges in each tree")
 	rounds := flag.Int("rounds", 9, "`number` of measurements of each case")
+	afar := flag.Int("afar", 3, "`number` of measurements on a slow store")
 	process := flag.Bool("process", true, "measure a coordinator's process, too")
 	out := flag.String("out", "results", "`directory` for landing.txt and landing.json; empty for none")
 	side := flag.String("side", "", "measure only `one` side of the case in -dir, and print its cost")
@@ -39,7 +44,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	run := func() error { return run(ctx, *ranges, *rounds, *process, *out) }
+	run := func() error { return run(ctx, *ranges, *rounds, *afar, *process, *out) }
 	if *side != "" {
 		run = func() error { return child(ctx, *side, *dir) }
 	}
@@ -58,8 +63,11 @@ func child(ctx context.Context, side, dir string) error {
 		return err
 	}
 	cost := s.Land
-	if side == sideBare {
+	switch side {
+	case sideBare:
 		cost = s.Bare
+	case sideBeside, sideAfter:
+		cost = func(ctx context.Context) (landing.Cost, error) { return s.LandAfar(ctx, side == sideBeside) }
 	}
 	c, err := cost(ctx)
 	if err != nil {
@@ -68,7 +76,7 @@ func child(ctx context.Context, side, dir string) error {
 	return json.NewEncoder(os.Stdout).Encode(c)
 }
 
-func run(ctx context.Context, ranges, rounds int, process bool, out string) (err error) {
+func run(ctx context.Context, ranges, rounds, afar int, process bool, out string) (err error) {
 	dir, err := os.MkdirTemp("", "rangefleet-landing-")
 	if err != nil {
 		return err
@@ -81,6 +89,9 @@ func run(ctx context.Context, ranges, rounds int, process bool, out string) (err
 			return fmt.Errorf("%s: %w", c.Name, err)
 		}
 		report.Rows = append(report.Rows, row)
+	}
+	if report.Afar, err = measureAfar(ctx, filepath.Join(dir, "afar"), afar); err != nil {
+		return fmt.Errorf("a slow store: %w", err)
 	}
 	if process {
 		p, err := landing.MeasureProcess(ctx, dir, ranges)
@@ -120,6 +131,30 @@ func row(ctx context.Context, c landing.Case, dir string, ranges, rounds int) (r
 		r.Ours, r.Bare = append(r.Ours, ours), append(r.Bare, bare)
 	}
 	return r, nil
+}
+
+// measureAfar measures landings on a slow store in rounds.
+func measureAfar(ctx context.Context, dir string, rounds int) (all []landing.Afar, err error) {
+	if rounds == 0 {
+		return nil, nil
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if _, err := landing.Changed().Store(ctx, dir, landing.AfarRanges); err != nil {
+		return nil, err
+	}
+	for range rounds {
+		var a landing.Afar
+		if a.After, err = measured(ctx, sideAfter, dir); err == nil {
+			a.Beside, err = measured(ctx, sideBeside, dir)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 // measured runs a process that measures one side.

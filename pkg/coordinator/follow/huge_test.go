@@ -69,7 +69,7 @@ func millionRanges(t testing.TB) (covers, tree int) {
 	}
 	files := &sink{}
 	removed := metarange.Removed{Prefixes: []string{""}}
-	merged, _, err := metarange.Land(t.Context(), files, partition.DefaultBreaks, "", fold, removed, new(metarange.Changes))
+	merged, _, err := metarange.Land(t.Context(), files, partition.DefaultBreaks, "", fold, removed, nil, new(metarange.Changes))
 	if err != nil {
 		t.Fatal(err)
 	}
