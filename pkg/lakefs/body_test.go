@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/ident"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/landing"
 )
@@ -27,7 +28,17 @@ func TestBodies(t *testing.T) {
 		want   object
 	}{
 		"create": {landing.Action{Kind: landing.Create}, object{"name": "rf-x", "source": "h", "hidden": true}},
-		"write":  {landing.Action{Kind: landing.Write}, object{"message": "m", "metadata": metadata, "allow_empty": true}},
+		"store": {
+			landing.Action{Kind: landing.Store},
+			object{
+				"commit_id": ident.Commit{
+					Committer: "account", Message: "m", MetarangeID: "t", Metadata: map[string]string{"k": "v", "rangefleet.landing": "rf-x"}, Parents: []string{"h"},
+				}.ID(),
+				"version": 1.0, "committer": "account", "message": "m", "metarange_id": "t", "creation_date": 0.0,
+				"parents": []any{"h"}, "generation": 8.0, "metadata": metadata,
+			},
+		},
+		"write": {landing.Action{Kind: landing.Write}, object{"message": "m", "metadata": metadata, "allow_empty": true}},
 		"merge": {
 			landing.Action{Kind: landing.Merge},
 			object{"message": "m", "metadata": metadata, "strategy": "source-wins", "squash_merge": true, "allow_empty": false},
@@ -51,11 +62,16 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// bodyOf returns the body of the request of an action, which is refused.
+// bodyOf returns the body of the request of an action, which is refused. The base of the action
+// has the generation 7.
 func bodyOf(t *testing.T, a landing.Action) (body object) {
 	t.Helper()
 	sent := make(chan []byte, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, `{"id":"h","parents":[],"generation":7,"user":{"id":"account"}}`) // the base and the login
+			return
+		}
 		data, _ := io.ReadAll(r.Body) // a part of it does not decode
 		sent <- data
 		w.WriteHeader(http.StatusBadRequest)

@@ -143,6 +143,19 @@ func TestAProtectedBranchIsRefused(t *testing.T) {
 	}
 }
 
+// A commit that is stored gets a branch with a name of its own: the first one exists.
+func TestAStoredCommitGetsItsOwnBranch(t *testing.T) {
+	names := []string{"rf-1", "rf-2"}
+	newName := func() (name string) { name, names = names[0], names[1:]; return name }
+	d := Resume(State{}, Config{NewName: newName, StoreCommits: true})
+	for _, o := range []Outcome{prepared("h", false), {}, {}, refused(Protected), {}, made("stored", "h")} { // up to Store
+		d.Perform(o)
+	}
+	if a := d.Next(); a.Kind != Create || a.Branch != "rf-2" || a.Base != "stored" {
+		t.Errorf("%+v, want the branch rf-2 at the commit", a)
+	}
+}
+
 func TestBetween(t *testing.T) {
 	merging := State{}.begun(Try{Branch: "rf-a", Base: "h"}).merging()
 	for want, s := range map[string]State{"": merging.landed(Commit{ID: "m", Parent: "h"}), "other": merging.landed(Commit{ID: "m", Parent: "other"})} {
