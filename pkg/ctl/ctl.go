@@ -236,9 +236,9 @@ func answered(err error, status int) bool {
 	return ok && answer.Status == status
 }
 
-// missingAt adds to a "not found" where the thing was looked for.
+// missingAt adds to a "not found" where the thing was looked for, if that is known.
 func missingAt(where string, err error) error {
-	if answered(err, http.StatusNotFound) {
+	if where != "" && answered(err, http.StatusNotFound) {
 		return fmt.Errorf("%s: %w", where, err)
 	}
 	return err

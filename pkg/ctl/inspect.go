@@ -37,11 +37,12 @@ func inspectCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE|s3://bucket/key|lakefs://repository/ref",
 		Short: "Show what a range or metarange file holds",
-		Long: `Shows what a range or metarange file says of itself: what its records are, how many there
-are, and the keys of the first and the last one. The key of a range's record in a metarange
-is the last key of that range. With --entries it shows records: the objects of a range, or
-the ranges of a metarange with ID, count, estimated size, first and last key. With --verify it reads the whole file, and compares it with its
-ID, a hash of its content, which is its name unless --id names it.
+		Long: `Shows what a range or metarange file says of itself: which of both it is, how many records
+it has, and the keys of the first and the last one. The records of a range are objects, and
+those of a metarange are ranges, each with the last key of that range. With --entries it
+shows records; those of ranges with ID, count, estimated size, first and last key. With
+--verify it reads the whole file, and compares it with its ID, a hash of its
+content, which is its name unless --id names it.
 
 A local file is read here, without a coordinator. So are files in a store: with the access
 to S3 that RANGEFLEET_S3_... variables, or the file that --config names, give to a process.
@@ -256,7 +257,7 @@ func describedSheet(w io.Writer, d described) error {
 	case id != "":
 		id += ", not verified"
 	}
-	return sheet(w, d.File, row{"Records", d.Kind}, row{"ID", id}, row{"Size", grouped(d.SizeBytes) + " bytes"}, row{"Count", grouped(d.Count)},
+	return sheet(w, d.File, row{"File of a", strings.TrimSuffix(d.Kind, "s")}, row{"ID", id}, row{"Size", grouped(d.SizeBytes) + " bytes"}, row{"Count", grouped(d.Count)},
 		row{"First record", d.MinKey}, row{"Last record", d.MaxKey}, row{"Estimated size", fmt.Sprint(d.EstimatedSize) + " bytes"})
 }
 

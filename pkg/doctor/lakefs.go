@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/connect"
@@ -95,7 +96,11 @@ func (d *doctor) repository(ctx context.Context, session *lakefs.Session, reposi
 	case len(buckets([]string{r.StorageNamespace})) == 0:
 		d.fail(area, "repository", "its storage namespace is "+r.StorageNamespace, "imports need one in S3")
 	default:
-		d.ok(area, "repository", "its storage namespace is "+r.StorageNamespace)
+		tried := ""
+		if !slices.Contains(d.Namespaces, r.StorageNamespace) {
+			tried = ", which --namespace would check"
+		}
+		d.ok(area, "repository", "its storage namespace is "+r.StorageNamespace+tried)
 	}
 	d.protection(ctx, session, repository)
 	d.hooks(ctx, session, repository, branch)
