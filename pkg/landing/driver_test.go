@@ -102,6 +102,18 @@ func TestActions(t *testing.T) {
 			map[string][]Outcome{"prepare": {prepared("h", false)}, "merge": {refused(NoChange)}, "find": {made("m", "h")}},
 			begin + "find record sweep stop", Completed, "",
 		},
+		"the merge would change nothing, as another one made the same change": {
+			map[string][]Outcome{"prepare": {prepared("h", false), prepared("m", true)}, "merge": {refused(NoChange), made("n", "m")}, "find": {refused(NotThere)}},
+			begin + "find " + begin + "record sweep stop", Completed, "",
+		},
+		"somebody deletes the hidden branch": {
+			map[string][]Outcome{"prepare": {prepared("h", false), prepared("h", false)}, "merge": {refused(NoSource), made("m", "h")}, "find": {refused(NotThere)}},
+			begin + "find " + begin + "record sweep stop", Completed, "",
+		},
+		"a correction would change nothing": {
+			map[string][]Outcome{"prepare": {prepared("h", false), prepared("m", false)}, "merge": {made("m", "other"), refused(NoChange)}, "find": {refused(NotThere)}},
+			begin + "record prepare record create write record merge find record sweep stop", Completed, "",
+		},
 		"the caller lost the permission": {
 			map[string][]Outcome{"prepare": {prepared("h", false)}, "authorize": {refused(Other)}},
 			"prepare record create write authorize record sweep stop", Failed, "words",
