@@ -127,7 +127,13 @@ func (d *doctor) put(ctx context.Context, open *stores.Stores, u objectstore.URI
 		d.fail(area, "put "+u.String(), err.Error(), adviceFor(err, "s3:PutObject"))
 		return
 	}
-	defer d.remove(ctx, open, u)
+	defer func() {
+		if err := remove(ctx, open, u); err != nil {
+			d.warn(area, "delete "+u.String(), err.Error(), "delete it yourself; processes need no s3:DeleteObject")
+			return
+		}
+		d.ok(area, "delete "+u.String(), "it was deleted")
+	}()
 	got, err := store.Get(ctx, u.Key, int64(len(content)))
 	if err == nil && !bytes.Equal(got, content) {
 		err = fmt.Errorf("it has another content: %q", got)
@@ -139,14 +145,11 @@ func (d *doctor) put(ctx context.Context, open *stores.Stores, u objectstore.URI
 	d.ok(area, "put "+u.String(), "it was stored and read")
 }
 
-func (d *doctor) remove(ctx context.Context, open *stores.Stores, u objectstore.URI) {
+// remove deletes an object, also after ctx has ended.
+func remove(ctx context.Context, open *stores.Stores, u objectstore.URI) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
-	if err := open.Remove(ctx, u); err != nil {
-		d.warn("s3", "delete "+u.String(), err.Error(), "delete it yourself; processes need no s3:DeleteObject")
-		return
-	}
-	d.ok("s3", "delete "+u.String(), "it was deleted")
+	return open.Remove(ctx, u)
 }
 
 // adviceFor says what to do about an error of a call that needs a permission.
