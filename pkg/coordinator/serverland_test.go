@@ -236,6 +236,17 @@ func TestAnImportThatDidNotLandIsGivenUp(t *testing.T) {
 	i.wantEnd(i.ends(d), imports.Failed, "no head")
 }
 
+// Starts share a list of repositories for a while. The repository of an import may be newer.
+func TestANamespaceThatIsNewerThanTheListIsNoSource(t *testing.T) {
+	t.Parallel()
+	i := newServerImport(t)
+	i.lakefs.change(func(f *fakeServer) { f.namespace = "s3://bucket/" })
+	const want = `repository namespace of "repo" is prohibited`
+	if _, err := i.service.Start(t.Context(), request("", "")); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
 // What an import is refused for at its start refuses it before its merge, too.
 func TestABranchAndSourcesAreCheckedAgainBeforeTheMerge(t *testing.T) {
 	t.Parallel()

@@ -41,6 +41,7 @@ func (v *validator) start(ctx context.Context, start Start) (catalog.Repository,
 	if err != nil {
 		return none, err
 	}
+	repositories = append(slices.Clip(repositories), repository) // it may be newer than the list
 	for i, p := range start.Paths {
 		if err := v.path(ctx, fmt.Sprintf("paths[%d]", i), p, repositories); err != nil {
 			return none, err

@@ -81,7 +81,7 @@ var rangectlCommands = []command{
 	{operation: "logCommits", call: "log", args: "$repo/main", prints: "(?P<imported>[0-9a-f]{64})(?s).*$base"},
 	{operation: "listImports", call: "imports", args: "$repo --phase completed", prints: "completed +3 "},
 	{operation: "trySource", call: "doctor", args: "$source/data/", prints: "Walk +3 keys in 1 page"},
-	{operation: "getCommit", call: "inspect", args: "$repo/main --verify", prints: "Records +metaranges\n.*, as its content"},
+	{operation: "getCommit", call: "inspect", args: "$repo/main --verify", prints: "File of a +metarange\n +ID .*, as its content"},
 	{operation: "verifyMetaRange", call: "verify", args: "$repo/main", prints: "Objects +3\n +Faults +0"},
 	{operation: "compareMetaRange", call: "verify --from", args: "$source/data/ $repo/main/data/", prints: "Equal +3"},
 	{operation: "revertBranch", call: "branch revert", args: "$repo/main $imported"},
