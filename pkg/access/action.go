@@ -39,6 +39,24 @@ const (
 	ManageImports          Action = "fs:ManageImports"   // of other users; lakeFS does not have it
 )
 
+// The actions on users, groups and policies.
+//
+//nolint:gosec // names of actions are no credentials
+const (
+	CreateUser        Action = "auth:CreateUser"
+	ReadUser          Action = "auth:ReadUser"
+	DeleteUser        Action = "auth:DeleteUser"
+	ListUsers         Action = "auth:ListUsers"
+	CreateCredentials Action = "auth:CreateCredentials"
+	ReadCredentials   Action = "auth:ReadCredentials"
+	DeleteCredentials Action = "auth:DeleteCredentials"
+	ListCredentials   Action = "auth:ListCredentials"
+	ReadGroup         Action = "auth:ReadGroup"
+	ListGroups        Action = "auth:ListGroups"
+	ReadPolicy        Action = "auth:ReadPolicy"
+	ListPolicies      Action = "auth:ListPolicies"
+)
+
 // known are the actions of all services that a policy may name. Those that no operation needs are
 // known for policies that were written for lakeFS.
 var known = map[string]string{

@@ -8,11 +8,11 @@ const allAccess = "AllAccess"
 
 // builtIn returns the policies that are always there: those that a new lakeFS server has, under
 // their names, and AllAccess.
-func builtIn() []policy {
-	everywhere := func(id string, actions ...string) policy {
-		return policy{id, []statement{{allow, actions, []string{"*"}}}}
+func builtIn() []Policy {
+	everywhere := func(id string, actions ...string) Policy {
+		return Policy{id, []Statement{{allow, actions, []string{"*"}}}}
 	}
-	return []policy{
+	return []Policy{
 		everywhere(allAccess, "fs:*", "auth:*", "ci:*", "retention:*", "branches:*", "pr:*", "catalog:*"),
 		everywhere("FSFullAccess", "fs:*"),
 		everywhere("FSReadWriteAll", "fs:Read*", "fs:List*", "fs:WriteObject", "fs:DeleteObject", "fs:RevertBranch",
@@ -25,10 +25,10 @@ func builtIn() []policy {
 			"catalog:ReadTable", "catalog:ListViews", "catalog:ReadView"),
 		everywhere("CatalogReadWriteAll", "catalog:*"),
 		everywhere("AuthFullAccess", "auth:*"),
-		{"AuthManageOwnCredentials", []statement{{
-			effect:    allow,
-			actions:   []string{"auth:CreateCredentials", "auth:DeleteCredentials", "auth:ListCredentials", "auth:ReadCredentials"},
-			resources: []string{"arn:lakefs:auth:::user/" + userVariable},
+		{"AuthManageOwnCredentials", []Statement{{
+			Effect:    allow,
+			Actions:   []string{"auth:CreateCredentials", "auth:DeleteCredentials", "auth:ListCredentials", "auth:ReadCredentials"},
+			Resources: []string{"arn:lakefs:auth:::user/" + userVariable},
 		}}},
 	}
 }

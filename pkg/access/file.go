@@ -53,38 +53,38 @@ func (f *file) policy(n *yaml.Node, field string) {
 	if parts == nil {
 		return
 	}
-	p := policy{id: f.text(parts["id"], n, join(field, "id"), func(id string) error {
-		if f.rules.policies[id] != nil && f.lines["policy "+id] == 0 {
+	p := Policy{ID: f.text(parts["id"], n, join(field, "id"), func(id string) error {
+		if f.rules.has(id) && f.lines["policy "+id] == 0 {
 			return errors.New("this policy is built in")
 		}
 		return checkName(id)
 	})}
 	f.list(parts["statement"], join(field, "statement"), limits.Statements, func(n *yaml.Node, field string) {
-		p.statements = append(p.statements, f.statement(n, field))
+		p.Statements = append(p.Statements, f.statement(n, field))
 	})
-	if len(p.statements) == 0 {
+	if len(p.Statements) == 0 {
 		f.fault(n, join(field, "statement"), "want one statement at least")
 	}
-	if p.id != "" && f.define(n, field, "policy "+p.id) {
+	if p.ID != "" && f.define(n, field, "policy "+p.ID) {
 		f.rules.add(p)
 	}
 }
 
-func (f *file) statement(n *yaml.Node, field string) (s statement) {
+func (f *file) statement(n *yaml.Node, field string) (s Statement) {
 	parts := f.fields(n, field, "effect", "action", "resource")
 	if parts == nil {
 		return s
 	}
-	s.effect = effect(f.text(parts["effect"], n, join(field, "effect"), func(text string) error {
-		if e := effect(text); e != allow && e != deny {
+	s.Effect = Effect(f.text(parts["effect"], n, join(field, "effect"), func(text string) error {
+		if e := Effect(text); e != allow && e != deny {
 			return fmt.Errorf("want %s or %s", allow, deny)
 		}
 		return nil
 	}))
-	s.actions = f.some(n, join(field, "action"), func(field string) []string {
+	s.Actions = f.some(n, join(field, "action"), func(field string) []string {
 		return f.texts(parts["action"], field, limits.Statements, bounded(checkAction))
 	})
-	s.resources = f.some(n, join(field, "resource"), func(field string) []string {
+	s.Resources = f.some(n, join(field, "resource"), func(field string) []string {
 		return f.resources(parts["resource"], field)
 	})
 	return s
@@ -178,7 +178,7 @@ func checkWritten(text string) error {
 // policies returns the IDs of policies that are defined.
 func (f *file) policies(n *yaml.Node, field string) []string {
 	return f.texts(n, field, limits.AccessItems, func(id string) error {
-		if f.rules.policies[id] == nil {
+		if !f.rules.has(id) {
 			return errors.New("there is no such policy")
 		}
 		return nil

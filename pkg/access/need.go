@@ -57,7 +57,7 @@ func (g Grants) Check(n Need) error {
 }
 
 // effect returns what the rules say together.
-func (g Grants) effect(p part) (e effect) {
+func (g Grants) effect(p part) (e Effect) {
 	if !p.on.valid() {
 		return deny
 	}

@@ -24,7 +24,7 @@ func granted(t *testing.T, statements ...string) Grants {
 		if _, err := parseTarget(resource); err != nil || !ok || checkAction(action) != nil {
 			t.Fatalf("%s: %v, %v", text, err, checkAction(action))
 		}
-		s := compile(statement{effect(says), []string{action}, []string{resource}})
+		s := compile(Statement{Effect(says), []string{action}, []string{resource}})
 		g.rules = append(g.rules, s.of("alice"))
 	}
 	return g

@@ -7,6 +7,9 @@ type Request struct {
 	Branch     string // that is read or written; of a log: the ref
 	Tag        string
 	Key        string // of an object
+	User       string // that is shown, made or deleted, or whose access keys are
+	Group      string
+	Policy     string
 	Namespace  string // of a new repository, as it is stored
 	Paths      []Path // of an import, or of a source that is tested
 	// Tree says that a commit gets the tree of a metarange, and so replaces all objects.
@@ -88,6 +91,9 @@ var (
 	onBranch     = one("`arn:lakefs:fs:::repository/R/branch/B`", func(r Request) Resource { return Branch(r.Repository, r.Branch) })
 	onTag        = one("`arn:lakefs:fs:::repository/R/tag/T`", func(r Request) Resource { return Tag(r.Repository, r.Tag) })
 	onObject     = one("`arn:lakefs:fs:::repository/R/object/KEY`", func(r Request) Resource { return Object(r.Repository, r.Key) })
+	onUser       = one("`arn:lakefs:auth:::user/U`", func(r Request) Resource { return User(r.User) })
+	onGroup      = one("`arn:lakefs:auth:::group/G`", func(r Request) Resource { return groupResource(r.Group) })
+	onPolicy     = one("`arn:lakefs:auth:::policy/P`", func(r Request) Resource { return policyResource(r.Policy) })
 	onNamespace  = one("`arn:lakefs:fs:::namespace/URI`", func(r Request) Resource { return Namespace(r.Namespace) })
 
 	onSources      = paths("`arn:lakefs:fs:::namespace/URI` of each source", func(_ Request, p Path) Resource { return Source(p.Source, p.Prefix) })
@@ -154,6 +160,23 @@ var operations = map[string]operation{
 	"getObject":   {request: needs{{ReadObject, onObject}}},
 	"headObject":  {request: needs{{ReadObject, onObject}}},
 	"diffRefs":    {request: needs{{ListObjects, onRepository}}},
+
+	"listUsers":           {request: needs{{ListUsers, onEverything}}},
+	"createUser":          {request: needs{{CreateUser, onUser}}},
+	"getUser":             {request: needs{{ReadUser, onUser}}},
+	"deleteUser":          {request: needs{{DeleteUser, onUser}}},
+	"listUserCredentials": {request: needs{{ListCredentials, onUser}}},
+	"createCredentials":   {request: needs{{CreateCredentials, onUser}}},
+	"getCredentials":      {request: needs{{ReadCredentials, onUser}}},
+	"deleteCredentials":   {request: needs{{DeleteCredentials, onUser}}},
+	"listUserGroups":      {request: needs{{ReadUser, onUser}}},
+	"listUserPolicies":    {request: needs{{ReadUser, onUser}}},
+	"listGroups":          {request: needs{{ListGroups, onEverything}}},
+	"getGroup":            {request: needs{{ReadGroup, onGroup}}},
+	"listGroupMembers":    {request: needs{{ReadGroup, onGroup}}},
+	"listGroupPolicies":   {request: needs{{ReadGroup, onGroup}}},
+	"listPolicies":        {request: needs{{ListPolicies, onEverything}}},
+	"getPolicy":           {request: needs{{ReadPolicy, onPolicy}}},
 
 	"getStorageConfig": {request: needs{{ReadConfig, onEverything}}},
 	"getConfig":        {},

@@ -66,6 +66,7 @@ func TestEveryOperationHasNeeds(t *testing.T) {
 func TestNeedsOfOperations(t *testing.T) {
 	r := Request{
 		Repository: "lake", Branch: "main", Tag: "v1", Key: "a/b", Namespace: "s3://meta/lake",
+		User: "ann", Group: "TeamA", Policy: "P",
 		Paths: []Path{{"s3://b/x", "raw", true}, {"s3://b/y", "y", false}},
 	}
 	tree := r
@@ -85,6 +86,11 @@ func TestNeedsOfOperations(t *testing.T) {
 		{"commit", tree, All(On(CreateCommit, Branch("lake", "main")), On(WriteObject, Destination("lake", "", true)))},
 		{"getTag", r, On(ReadTag, Tag("lake", "v1"))},
 		{"getObject", r, On(ReadObject, Object("lake", "a/b"))},
+		{"createUser", r, On(CreateUser, User("ann"))},
+		{"listUsers", r, On(ListUsers, Everything())},
+		{"deleteCredentials", r, On(DeleteCredentials, User("ann"))},
+		{"listGroupMembers", r, On(ReadGroup, groupResource("TeamA"))},
+		{"getPolicy", r, On(ReadPolicy, policyResource("P"))},
 		{"getStorageConfig", r, On(ReadConfig, Everything())},
 		{"listRepositories", r, On(ListRepositories, Anything())},
 		{"getCurrentUser", r, Need{}},
@@ -133,8 +139,8 @@ func TestDocsAreCurrent(t *testing.T) {
 	}
 	b.WriteString("\n## Built-in policies\n\n| policy | actions | resource |\n| --- | --- | --- |\n")
 	for _, p := range builtIn() {
-		for _, s := range p.statements {
-			fmt.Fprintf(&b, "| %s | `%s` | `%s` |\n", p.id, strings.Join(s.actions, "`, `"), strings.Join(s.resources, "`, `"))
+		for _, s := range p.Statements {
+			fmt.Fprintf(&b, "| %s | `%s` | `%s` |\n", p.ID, strings.Join(s.Actions, "`, `"), strings.Join(s.Resources, "`, `"))
 		}
 	}
 	b.WriteString("\n")
@@ -151,15 +157,15 @@ func TestActionsAreKnown(t *testing.T) {
 		}
 	}
 	for _, p := range builtIn() {
-		for _, s := range p.statements {
-			for _, action := range s.actions {
+		for _, s := range p.Statements {
+			for _, action := range s.Actions {
 				if err := checkAction(action); err != nil {
-					t.Errorf("%s: %s: %v", p.id, action, err)
+					t.Errorf("%s: %s: %v", p.ID, action, err)
 				}
 			}
-			for _, resource := range s.resources {
+			for _, resource := range s.Resources {
 				if _, err := parseTarget(resource); err != nil {
-					t.Errorf("%s: %s: %v", p.id, resource, err)
+					t.Errorf("%s: %s: %v", p.ID, resource, err)
 				}
 			}
 		}

@@ -2,44 +2,44 @@ package access
 
 import "slices"
 
-// policy is a set of statements with a name.
-type policy struct {
-	id         string
-	statements []statement
+// Policy is a set of statements with a name.
+type Policy struct {
+	ID         string
+	Statements []Statement
 }
 
-// statement allows or denies actions on resources. In both, '*' stands for any characters, and '?'
+// Statement allows or denies actions on resources. In both, '*' stands for any characters, and '?'
 // for one.
-type statement struct {
-	effect  effect
-	actions []string
-	// resources are "*" or ARNs, in which ${user} is the name of the caller.
-	resources []string
+type Statement struct {
+	Effect  Effect
+	Actions []string
+	// Resources are "*" or ARNs, in which ${user} is the name of the caller.
+	Resources []string
 }
 
-// effect says what a statement does, or what all statements of a caller say about a need. The
+// Effect says what a statement does, or what all statements of a caller say about a need. The
 // zero value is nothing, which does not allow it.
-type effect string
+type Effect string
 
 const (
-	allow effect = "allow"
-	deny  effect = "deny" // it wins over allow
+	allow Effect = "allow"
+	deny  Effect = "deny" // it wins over allow
 )
 
 // rule is a statement that is ready to be compared with needs.
 type rule struct {
-	effect  effect
+	effect  Effect
 	actions []pattern
 	targets []target
 }
 
 // compile returns the rule of a statement whose parts are valid.
-func compile(s statement) rule {
-	c := rule{effect: s.effect}
-	for _, text := range s.actions {
+func compile(s Statement) rule {
+	c := rule{effect: s.Effect}
+	for _, text := range s.Actions {
 		c.actions = append(c.actions, pattern(text))
 	}
-	for _, text := range s.resources {
+	for _, text := range s.Resources {
 		t, _ := parseTarget(text)
 		c.targets = append(c.targets, t)
 	}
@@ -57,7 +57,7 @@ func (r rule) of(name string) rule {
 }
 
 // on returns what the rule says about an action on a resource.
-func (r rule) on(a Action, resource Resource) effect {
+func (r rule) on(a Action, resource Resource) Effect {
 	speaks := target.allows
 	if r.effect == deny {
 		speaks = target.denies

@@ -66,6 +66,12 @@ func Source(uri string, prefix bool) Resource {
 // User is a user, with its credentials.
 func User(name string) Resource { return Resource{service: "auth", id: "user/" + name} }
 
+// groupResource is a group, with its members and policies.
+func groupResource(id string) Resource { return Resource{service: "auth", id: "group/" + id} }
+
+// policyResource is a policy, with its statements.
+func policyResource(id string) Resource { return Resource{service: "auth", id: "policy/" + id} }
+
 func inRepository(repository, rest string) Resource {
 	return Resource{service: "fs", id: "repository/" + repository + rest}
 }

@@ -4,7 +4,7 @@ import "slices"
 
 // Rules say who has which policies.
 type Rules struct {
-	policies map[string][]rule   // by ID, with those that are built in
+	policies map[string]compiled // by ID, with those that are built in
 	users    map[string][]string // policies, by user
 	groups   map[string][]string // policies, by group
 	members  map[string][]string // groups, by user
@@ -18,7 +18,7 @@ type mapping struct{ issuer, claim, value, group string }
 // Admins, thus only the user admin, may do anything.
 func BuiltIn() *Rules {
 	r := &Rules{
-		policies: make(map[string][]rule), users: make(map[string][]string),
+		policies: make(map[string]compiled), users: make(map[string][]string),
 		groups: map[string][]string{admins: {allAccess}}, members: map[string][]string{Admin: {admins}},
 	}
 	for _, p := range builtIn() {
@@ -27,11 +27,23 @@ func BuiltIn() *Rules {
 	return r
 }
 
-func (r *Rules) add(p policy) {
-	r.policies[p.id] = []rule{} // not nil: it is known
-	for _, s := range p.statements {
-		r.policies[p.id] = append(r.policies[p.id], compile(s))
+// compiled is a policy, and its statements ready to be compared with needs.
+type compiled struct {
+	Policy
+	rules []rule
+}
+
+func (r *Rules) add(p Policy) {
+	c := compiled{Policy: p}
+	for _, s := range p.Statements {
+		c.rules = append(c.rules, compile(s))
 	}
+	r.policies[p.ID] = c
+}
+
+func (r *Rules) has(policy string) bool {
+	_, ok := r.policies[policy]
+	return ok
 }
 
 // Of returns what a caller may do. A caller whose user has no valid name may do nothing.
@@ -46,7 +58,7 @@ func (r *Rules) Of(c Caller) Grants {
 	slices.Sort(ids)
 	var g Grants
 	for _, id := range slices.Compact(ids) {
-		for _, s := range r.policies[id] {
+		for _, s := range r.policies[id].rules {
 			g.rules = append(g.rules, s.of(c.User))
 		}
 	}

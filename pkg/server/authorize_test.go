@@ -19,7 +19,7 @@ import (
 )
 
 // needed is what the requests of operations need: actions on resources, without
-// arn:lakefs:fs:::.
+// arn:lakefs:<service>:::.
 var needed = map[string][]string{
 	"importStart": {
 		"fs:WriteObject repository/lake/branch/main", "fs:CreateCommit repository/lake/branch/main",
@@ -64,6 +64,22 @@ var needed = map[string][]string{
 	"diffRefs":                 {"fs:ListObjects repository/lake"},
 	"listObjects":              {"fs:ListObjects repository/lake"},
 	"listImports":              {},
+	"listUsers":                {"auth:ListUsers *"},
+	"createUser":               {"auth:CreateUser user/zoe"},
+	"getUser":                  {"auth:ReadUser user/ann"},
+	"deleteUser":               {"auth:DeleteUser user/ann"},
+	"listUserCredentials":      {"auth:ListCredentials user/ann"},
+	"createCredentials":        {"auth:CreateCredentials user/ann"},
+	"getCredentials":           {"auth:ReadCredentials user/ann"},
+	"deleteCredentials":        {"auth:DeleteCredentials user/ann"},
+	"listUserGroups":           {"auth:ReadUser user/ann"},
+	"listUserPolicies":         {"auth:ReadUser user/ann"},
+	"listGroups":               {"auth:ListGroups *"},
+	"getGroup":                 {"auth:ReadGroup group/TeamA"},
+	"listGroupMembers":         {"auth:ReadGroup group/TeamA"},
+	"listGroupPolicies":        {"auth:ReadGroup group/TeamA"},
+	"listPolicies":             {"auth:ListPolicies *"},
+	"getPolicy":                {"auth:ReadPolicy policy/ImportA"},
 	"trySource":                {"fs:ImportFromStorage namespace/s3://b/"},
 	"getConfig":                {},
 	"getLakeFSVersion":         {},
@@ -84,7 +100,8 @@ func allowing(t *testing.T, needs ...string) *access.Rules {
 		}
 		action, resource, _ := strings.Cut(n, " ")
 		if resource != "*" {
-			resource = "arn:lakefs:fs:::" + resource
+			service, _, _ := strings.Cut(action, ":")
+			resource = "arn:lakefs:" + service + ":::" + resource
 		}
 		text += fmt.Sprintf(", {effect: %s, action: ['%s'], resource: '%s'}", effect, action, resource)
 	}
@@ -106,6 +123,7 @@ func ruled(rules *access.Rules) func(*Config) {
 // lifeless has no services: a request that reaches one is answered with 500.
 func lifeless(c *Config) {
 	c.Service, c.Catalog, c.Branches, c.Tags, c.Editor, c.Imports, c.Differ, c.Inspector, c.Dumper = nil, nil, nil, nil, nil, nil, nil, nil, nil
+	c.Users, c.AccessKeys, c.Rules = nil, nil, nil
 }
 
 // A caller that lacks a single permission is told so, and nothing is done or looked up. One that

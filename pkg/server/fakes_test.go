@@ -24,6 +24,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/edit"
@@ -358,6 +359,7 @@ type fixture struct {
 	http.Handler
 	service *fakeService
 	imports *fakeImports
+	users   *users.Store
 	metrics *prometheus.Registry
 	log     *transcript.Buffer
 	clients byte // that have sent requests
@@ -392,6 +394,8 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 		NewRequestID: func() string { return "fresh-id" },
 		Now:          func() time.Time { return created },
 	}
+	f.users = users.New(users.Config{Bucket: new(kvtest.Memory), Now: c.Now})
+	c.Users, c.AccessKeys, c.Rules = f.users, f.users.Keys(), access.BuiltIn
 	for _, f := range change {
 		f(&c)
 	}

@@ -118,6 +118,9 @@ type Config struct {
 	Differ       Differ
 	Inspector    Inspector
 	Dumper       Dumper
+	Users        Users
+	AccessKeys   AccessKeys
+	Rules        func() *access.Rules // in force, as clients see them
 	Auth         Authenticator
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Grants       Grants                          // nil: nobody may do anything; with Gate: that server decides alone
@@ -150,6 +153,9 @@ type handlers struct {
 	differ   Differ
 	inspect  Inspector
 	dumper   Dumper
+	users    Users
+	keys     AccessKeys
+	rules    func() *access.Rules
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
@@ -168,7 +174,7 @@ func New(c Config) http.Handler {
 	mux, receiver := http.NewServeMux(), newReceiver(c)
 	h := &handlers{
 		receiver: receiver, service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
-		inspect: c.Inspector, dumper: c.Dumper, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
+		inspect: c.Inspector, dumper: c.Dumper, users: c.Users, keys: c.AccessKeys, rules: c.Rules, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}
 	h.statuses = newShared(h.status)

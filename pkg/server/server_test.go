@@ -40,7 +40,17 @@ var bodies = map[string]string{
 	"resetBranch":              `{"type":"reset"}`,
 	"setRepositoryMetadata":    `{"metadata":{}}`,
 	"deleteRepositoryMetadata": `{"keys":[]}`,
+	"createUser":               `{"id":"zoe"}`,
 }
+
+// names are what the wildcards of paths stand for in requests, and query is their query.
+var names = strings.NewReplacer(
+	"{repository}", "lake", "{branch}", "main", "{ref}", "main", "{sourceRef}", "main", "{destinationBranch}", "main", "{commitId}", "main",
+	"{tag}", "v1.0", "{metarange}", "m2", "{leftRef}", "main", "{rightRef}", "main",
+	"{userId}", "ann", "{accessKeyId}", "RFX", "{groupId}", "TeamA", "{policyId}", "ImportA",
+)
+
+const query = "?path=a&ref=a&task_id=a"
 
 // operations calls f for every operation of api/openapi.yaml that needs credentials.
 func operations(t *testing.T, f func(id, method, target, body string)) {
@@ -55,7 +65,6 @@ func operations(t *testing.T, f func(id, method, target, body string)) {
 	if err := yaml.Unmarshal(text, &contract); err != nil {
 		t.Fatal(err)
 	}
-	names := strings.NewReplacer("{repository}", "lake", "{branch}", "main", "{ref}", "main", "{sourceRef}", "main", "{destinationBranch}", "main", "{commitId}", "main", "{tag}", "v1.0", "{metarange}", "m2", "{leftRef}", "main", "{rightRef}", "main")
 	for path, item := range contract.Paths {
 		for method, node := range item {
 			var op struct {
@@ -65,7 +74,7 @@ func operations(t *testing.T, f func(id, method, target, body string)) {
 			if method == "parameters" || node.Decode(&op) != nil || op.Security != nil {
 				continue
 			}
-			f(op.OperationID, strings.ToUpper(method), "/api/v1"+names.Replace(path)+"?path=a&ref=a&task_id=a", bodies[op.OperationID])
+			f(op.OperationID, strings.ToUpper(method), "/api/v1"+names.Replace(path)+query, bodies[op.OperationID])
 		}
 	}
 }

@@ -25,7 +25,7 @@ func TestUnsupportedOperations(t *testing.T) {
 		}
 		anonymous.run(t, f)
 		refused.run(t, f)
-		if !strings.HasPrefix(op.message, op.name+" is not supported: ") || strings.Contains(op.message, ".") {
+		if !strings.HasPrefix(op.message, op.name+" is not supported: ") || strings.Contains(op.message+" ", ". ") {
 			t.Errorf("message %q: want one sentence with the name", op.message)
 		}
 	}
