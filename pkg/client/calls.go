@@ -146,6 +146,46 @@ func refPath(repository, ref string, rest ...string) []string {
 	return append([]string{"repositories", repository, "refs", ref}, rest...)
 }
 
+// CreateUser creates a user without access keys.
+func (c *Client) CreateUser(ctx context.Context, name string) (api.User, error) {
+	return ask[api.User](ctx, c, call{method: http.MethodPost, path: []string{"auth", "users"}, body: api.UserCreation{ID: name}, once: true})
+}
+
+// DeleteUser deletes a user with its access keys.
+func (c *Client) DeleteUser(ctx context.Context, name string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: userPath(name), once: true})
+}
+
+// Users lists users by name.
+func (c *Client) Users(ctx context.Context, page Page) iter.Seq2[api.User, error] {
+	return pages[api.User](ctx, c, page, []string{"auth", "users"})
+}
+
+// CreateAccessKey creates an access key of a user. Its secret cannot be retrieved again.
+func (c *Client) CreateAccessKey(ctx context.Context, user string) (api.CredentialsWithSecret, error) {
+	return ask[api.CredentialsWithSecret](ctx, c, call{method: http.MethodPost, path: userPath(user, "credentials"), once: true})
+}
+
+// AccessKey returns an access key of a user.
+func (c *Client) AccessKey(ctx context.Context, user, id string) (api.Credentials, error) {
+	return ask[api.Credentials](ctx, c, call{method: http.MethodGet, path: userPath(user, "credentials", id)})
+}
+
+// DeleteAccessKey revokes an access key of a user. It returns an Error with status 409 if it is the
+// administrator's last one.
+func (c *Client) DeleteAccessKey(ctx context.Context, user, id string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: userPath(user, "credentials", id), once: true})
+}
+
+// AccessKeys lists the access keys of a user by their IDs.
+func (c *Client) AccessKeys(ctx context.Context, user string, page Page) iter.Seq2[api.Credentials, error] {
+	return pages[api.Credentials](ctx, c, page, userPath(user, "credentials"))
+}
+
+func userPath(user string, rest ...string) []string {
+	return append([]string{"auth", "users", user}, rest...)
+}
+
 // Page selects a part of a list.
 type Page struct {
 	Prefix    string // only names that start with it; not for imports

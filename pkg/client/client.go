@@ -1,6 +1,6 @@
 // Package client is a client of the HTTP API. Failed calls are retried a bounded number of
-// times if that is safe. A call that creates or deletes a repository, or creates or moves a
-// branch, is only retried if the service cannot have received it. Starting an import can be
+// times if that is safe. A call that creates or deletes a repository, a user or an access key, or
+// creates or moves a branch, is only retried if the service cannot have received it. Starting an import can be
 // retried: a second request with the same body returns the same import.
 package client
 

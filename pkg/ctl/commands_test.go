@@ -49,7 +49,19 @@ func script() map[string][]string {
 	of := func(metarange string) []string {
 		return []string{"200 " + strings.Replace(commitJSON, "m2", metarange, 1)}
 	}
+	keys := "/auth/users/ann/credentials"
 	return map[string][]string{
+		"POST /auth/users":                                              {`201 {"id":"ann","friendly_name":"ann","creation_date":1767323045}`},
+		"GET /auth/users?amount=1000":                                   {page(`{"id":"admin","creation_date":0}`, `{"id":"ann","creation_date":1767323045}`)},
+		"DELETE /auth/users/ann":                                        {"204 "},
+		"DELETE /auth/users/admin":                                      {`409 {"message":"user \"admin\" cannot be deleted"}`},
+		"POST " + keys:                                                  {`201 {"access_key_id":"RF2","secret_access_key":"HUSH","creation_date":1767323045}`},
+		"POST /auth/users/bob/credentials":                              {cutOff},
+		"GET " + keys + "?amount=1000":                                  {page(`{"access_key_id":"RF1","creation_date":0}`, `{"access_key_id":"RF2","creation_date":1767323045}`)},
+		"GET " + keys + "/RF1":                                          {`200 {"access_key_id":"RF1","creation_date":0}`},
+		"GET " + keys + "/RF3":                                          {`200 {"access_key_id":"RF3","creation_date":0}`},
+		"DELETE " + keys + "/RF1":                                       {"204 "},
+		"DELETE " + keys + "/RF3":                                       {`503 {"message":"NATS is out of reach, try again (request r1)"}`},
 		"GET /repositories/demo/commits/main":                           {"200 " + commitJSON},
 		"GET /repositories/demo/commits/bad":                            of("m3"),
 		"GET /repositories/demo/commits/damaged":                        of("m4"),
@@ -154,6 +166,18 @@ func TestCommands(t *testing.T) {
 		{"branch-revert", []string{"branch", "revert", "lakefs://demo/nightly", "c2", "-m", "1"}, OK},
 		{"branch-revert-conflict", []string{"branch", "revert", "lakefs://demo/main", "c2", "c1"}, Failed},
 		{"branch-get", []string{"branch", "get", "lakefs://demo/main"}, OK},
+		{"auth-user-create", []string{"auth", "user", "create", "ann"}, OK},
+		{"auth-user-ls", []string{"auth", "user", "ls"}, OK},
+		{"auth-user-delete", []string{"auth", "user", "delete", "ann", "--yes"}, OK},
+		{"auth-user-delete-admin", []string{"auth", "user", "delete", "admin", "--yes"}, Failed},
+		{"auth-key-create", []string{"auth", "key", "create", "ann"}, OK},
+		{"auth-key-create-outage", []string{"auth", "key", "create", "bob"}, Unknown},
+		{"auth-key-ls", []string{"auth", "key", "ls", "ann"}, OK},
+		{"auth-key-rotate", []string{"auth", "key", "rotate", "ann", "RF1"}, OK},
+		{"auth-key-rotate-unknown", []string{"auth", "key", "rotate", "ann", "gone"}, Failed},
+		{"auth-key-rotate-outage", []string{"auth", "key", "rotate", "ann", "RF3"}, Unknown},
+		{"auth-key-revoke", []string{"auth", "key", "revoke", "ann", "RF1"}, OK},
+		{"auth-key-revoke-unknown", []string{"auth", "key", "revoke", "ann", "gone"}, Failed},
 	} {
 		for _, output := range []string{"text", "json"} {
 			t.Run(c.name+"/"+output, func(t *testing.T) {
@@ -195,6 +219,9 @@ func TestUsage(t *testing.T) {
 		{"imports lakefs://demo/main", `"lakefs://demo/main": want lakefs://repository`},
 		{"repo get a/b", `"a/b": want lakefs://repository`},
 		{"repo delete lakefs://demo", `repository "demo" would be deleted for good: add --yes`},
+		{"auth user delete ann", `user "ann" would be deleted for good: add --yes`},
+		{"auth user create", "accepts 1 arg(s), received 0"},
+		{"auth key rotate ann", "accepts 2 arg(s), received 1"},
 		{"repo list -o xml", `--output "xml": want text or json`},
 		{"import --to lakefs://a/b", `required flag(s) "from" not set`},
 		{"import --from gs://x/ --to lakefs://a/b", `--from: "gs://x/" has the unknown scheme "gs": want s3 or local`},

@@ -162,7 +162,7 @@ Exit codes:
 	root.AddCommand(
 		importCommand(a), importsCommand(a), statusCommand(a), cancelCommand(a),
 		lsCommand(a), statCommand(a), logCommand(a),
-		repoCommand(a), branchCommand(a), verifyCommand(a), inspectCommand(a), doctorCommand(a), loginCommand(a),
+		repoCommand(a), branchCommand(a), verifyCommand(a), inspectCommand(a), doctorCommand(a), authCommand(a), loginCommand(a),
 	)
 	return root
 }
