@@ -132,7 +132,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
-	go b.sweep(ctx, cat)
+	go b.sweep(ctx, cat, known)
 	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}
 	if embedded != nil {
 		info.NATS = embedded.ClientURL()
@@ -143,10 +143,10 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	return endedBy(ctx, b.serve(ctx, service, listener, lake.wrap(ctx, handler, stop), info))
 }
 
-// sweep removes what interrupted calls left in the catalog, where it is unreachable.
-func (b *base) sweep(ctx context.Context, cat *catalog.Catalog) {
-	if err := cat.Sweep(ctx); err != nil && ctx.Err() == nil {
-		b.Log.Warn("clear up the catalog; the next start tries again", "err", err)
+// sweep removes what interrupted calls left in the catalog and of users, where it is unreachable.
+func (b *base) sweep(ctx context.Context, cat *catalog.Catalog, known *users.Store) {
+	if err := errors.Join(cat.Sweep(ctx), known.Sweep(ctx)); err != nil && ctx.Err() == nil {
+		b.Log.Warn("clear up the catalog and users; the next start tries again", "err", err)
 	}
 }
 
