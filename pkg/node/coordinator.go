@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/xid"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/backend"
@@ -133,7 +134,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
 	go b.sweep(ctx, cat, known)
-	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: pair.AccessKeyID, SecretAccessKey: secret}
+	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: firstKey(ctx, known, pair), SecretAccessKey: secret}
 	if embedded != nil {
 		info.NATS = embedded.ClientURL()
 	}
@@ -212,6 +213,14 @@ func (b *base) users(ctx context.Context, pair auth.Pair) (*users.Store, error) 
 	return store, store.Adopt(ctx, key)
 }
 
+// firstKey returns the access key of the pair, "" if it was revoked.
+func firstKey(ctx context.Context, known *users.Store, pair auth.Pair) string {
+	if ok, err := known.Keys().Exists(ctx, access.Admin, pair.AccessKeyID); err == nil && !ok {
+		return ""
+	}
+	return pair.AccessKeyID
+}
+
 // requestState reaches what is stored with calls that take at most natsWait each.
 func requestState(b *backend.Backend) coordinator.State {
 	b = b.Within(natsWait)
@@ -239,7 +248,9 @@ func (b *base) announce(info Info, embedded bool) {
 		say("lakeFS      %s, whose users and repositories are served", b.Settings.LakeFS.URL)
 		return
 	}
-	say("access key  %s", info.AccessKeyID)
+	if info.AccessKeyID != "" {
+		say("access key  %s", info.AccessKeyID)
+	}
 	if info.SecretAccessKey != "" {
 		say("secret key  %s", info.SecretAccessKey)
 		say("            Keep it: it is not shown again.")

@@ -43,7 +43,7 @@ type Env struct {
 type Info struct {
 	API             string // URL of the API, without /api/v1; a coordinator's
 	NATS            string // URL of the embedded NATS server, if it listens
-	AccessKeyID     string
+	AccessKeyID     string // "" if it was revoked
 	SecretAccessKey string // "" unless the keys were generated at this start
 }
 
