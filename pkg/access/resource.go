@@ -41,8 +41,8 @@ func Tag(repository, tag string) Resource { return inRepository(repository, "/ta
 // Object is an object of a repository, on any branch.
 func Object(repository, key string) Resource { return inRepository(repository, "/object/"+key) }
 
-// Destination is the destination of a path of an import: one object, or a directory, of which the
-// import replaces all keys. The empty directory is the whole repository.
+// Destination is the destination of a path of an import. It is one object, or a directory; the
+// import replaces all keys of a directory. The empty directory is the whole repository.
 func Destination(repository, key string, directory bool) Resource {
 	if directory && key != "" && !strings.HasSuffix(key, "/") {
 		key += "/"

@@ -51,9 +51,9 @@ type group struct {
 	upto          string // the last key
 }
 
-// size returns the memory in bytes that comparing the group takes: the size of the largest
-// file of each tree, of which one at a time is in memory. What a metarange says of sizes may
-// be anything.
+// size returns the memory in bytes that comparing the group takes. One file of each tree is in
+// memory at a time, so it is the size of the largest file of each. Sizes come from a metarange,
+// which may claim anything.
 func (g group) size() int64 {
 	largest := func(ranges []partition.RangeMetadata) (n int64) {
 		for _, r := range ranges {

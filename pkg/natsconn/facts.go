@@ -76,8 +76,8 @@ func Inspect(ctx context.Context, c *Conn, w Wanted) (f Facts, err error) {
 	return f, nil
 }
 
-// explained adds to an error of a request that NATS denied it, of which the request itself
-// learns nothing.
+// explained adds to an error of a request that NATS denied the request. NATS reports that to the
+// connection only, so that the request just times out.
 func explained(nc *nats.Conn, err error) error {
 	if last := nc.LastError(); err != nil && errors.Is(last, nats.ErrPermissionViolation) {
 		return fmt.Errorf("%w: %w", err, last)

@@ -63,7 +63,7 @@ func parser(issuer, audience string, now func() time.Time, algorithms ...string)
 	)
 }
 
-// verify checks a token, and decodes its claims into claims, of which registered are a part.
+// verify checks a token and decodes its payload into claims, which include the registered ones.
 // find returns the key that the token's header names.
 func verify(p *jwt.Parser, text string, claims jwt.Claims, now time.Time, find func(kid, alg string) (any, error)) error {
 	if err := checkForm(text); err != nil {
