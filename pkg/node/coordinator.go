@@ -78,7 +78,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return err
 	}
-	proxies, err := b.Settings.Auth.Networks()
+	proxies, err := b.Settings.HTTP.Networks()
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,8 @@ func (r fileReader) section(prefix string, n *yaml.Node) {
 			r.key(k, n.Content[i].Line, child)
 		case isSection(name):
 			r.section(name+".", child)
+		case renamed[name] != "":
+			r.to.fault("%s: %s has a new name: %s", r.at(n.Content[i]), name, renamed[name])
 		default:
 			r.to.fault("%s: %s: unknown key%s", r.at(n.Content[i]), name, didYouMean(name, names()))
 		}

@@ -42,6 +42,14 @@ var keys = []key{
 		func(s *Settings) value { return address(&s.Listen) },
 	},
 	{
+		"http.public_url", Coordinator, "URL at which browsers reach the API, if it is not that of listen: http://host or https://host, without a path. With https, cookies are for connections with TLS only", "",
+		func(s *Settings) value { return text(&s.HTTP.PublicURL) },
+	},
+	{
+		"http.trusted_proxies", Coordinator, "addresses and networks of proxies whose X-Forwarded-For header is trusted, to tell clients apart; empty: none", "",
+		func(s *Settings) value { return list{&s.HTTP.TrustedProxies} },
+	},
+	{
 		"nats.url", everywhere, "NATS server or cluster; empty: the server that is embedded in the coordinator", "",
 		func(s *Settings) value { return server(&s.NATS.URL) },
 	},
@@ -222,8 +230,16 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.Auth.SecretAccessKey) },
 	},
 	{
-		"auth.trusted_proxies", Coordinator, "addresses and networks of proxies whose X-Forwarded-For header is trusted, to tell clients with failed logins apart; empty: none", "",
-		func(s *Settings) value { return list{&s.Auth.TrustedProxies} },
+		"auth.jwt.issuer", Coordinator, "issuer whose tokens the API accepts besides its own, as they have it in iss; empty: none", "",
+		func(s *Settings) value { return text(&s.Auth.JWT.Issuer) },
+	},
+	{
+		"auth.jwt.audience", Coordinator, "audience that its tokens must have in aud", "",
+		func(s *Settings) value { return text(&s.Auth.JWT.Audience) },
+	},
+	{
+		"auth.jwt.jwks", Coordinator, "https URL or file of its public keys, a JSON Web Key Set", "",
+		func(s *Settings) value { return text(&s.Auth.JWT.JWKS) },
 	},
 	{
 		"access.file", Coordinator, "YAML file of who may do what, which SIGHUP makes the coordinator read again; empty: only the user admin may do anything. With catalog.kind lakefs: who may import which sources", "",
@@ -242,6 +258,9 @@ var keys = []key{
 		func(s *Settings) value { return address(&s.Metrics.Listen) },
 	},
 }
+
+// renamed are keys that had another name, by that name.
+var renamed = map[string]string{"auth.trusted_proxies": "http.trusted_proxies"}
 
 // defaults returns the default settings in an environment, on a machine with a number of
 // processors.

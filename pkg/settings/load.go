@@ -36,6 +36,11 @@ func AddFlags(flags *pflag.FlagSet, p Process) {
 			added.NoOptDefVal = "true"
 		}
 	}
+	for was, is := range renamed {
+		if k, ok := lookup(is); ok && k.usedBy&p != 0 {
+			flags.VarPF(&flagText{word: "string"}, was, "", "").Hidden = true
+		}
+	}
 }
 
 // flagText stores the text of a flag until Load parses it, so that wrong values are
@@ -128,7 +133,15 @@ func (l *loader) environment(env map[string]string) {
 			l.setText(k, "environment "+k.env(), text)
 		}
 	}
+	old := make(map[string]string)
+	for was, is := range renamed {
+		old[key{name: was}.env()] = key{name: is}.env()
+	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if is := old[name]; is != "" {
+			l.fault("environment %s has a new name: %s", name, is)
+			continue
+		}
 		if strings.HasPrefix(name, envPrefix) && !slices.Contains(names, name) && !serviceLink(name, env) {
 			l.fault("environment %s: unknown variable%s", name, didYouMean(name, names))
 		}
@@ -137,6 +150,9 @@ func (l *loader) environment(env map[string]string) {
 
 func (l *loader) flags(flags *pflag.FlagSet) {
 	flags.Visit(func(f *pflag.Flag) {
+		if is := renamed[f.Name]; is != "" {
+			l.fault("flag --%s has a new name: --%s", f.Name, is)
+		}
 		if k, ok := lookup(f.Name); ok {
 			l.setText(k, "flag --"+f.Name, f.Value.String())
 		}

@@ -68,6 +68,9 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `listen: 127.0.0.1:8000 # default
+http:
+  public_url: "" # default
+  trusted_proxies: [] # default
 nats:
   url: "" # default
   listen: "" # default
@@ -123,7 +126,9 @@ ranges:
 auth:
   access_key_id: "" # default
   secret_access_key: "" # default
-  trusted_proxies: [] # default
+  jwt.issuer: "" # default
+  jwt.audience: "" # default
+  jwt.jwks: "" # default
 access:
   file: "" # default
 log:
@@ -187,7 +192,8 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"lakefs.proxy": "true", "lakefs.hand_back": "true", "sources.allow": "s3://a/,s3://b/", "namespaces.allow": "s3://c/",
 		"imports.markers":       "fail",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
-		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.trusted_proxies": "10.0.0.1,fd00::/8",
+		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.jwt.issuer": "https://idp", "auth.jwt.audience": "import", "auth.jwt.jwks": "/etc/keys.json",
+		"http.public_url": "https://imports.example.com", "http.trusted_proxies": "10.0.0.1,fd00::/8",
 		"access.file": "rules.yaml", "log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
 	}
 	for _, k := range keys {
@@ -317,7 +323,8 @@ s3: {endpoint: "ftp://user:pw@x", region: "", access_key_id: only, page_keys: 10
 local: {allowed: [rel]}
 sources: {allow: ["gs://x/"]}
 ranges: {min_size_bytes: 2, max_size_bytes: 0, raggedness: 0}
-auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
+auth: {secret_access_key: topsecret, jwt: {audience: a}}
+http: {public_url: "https://u:pw@x/api", trusted_proxies: [10.0.0.1, proxy.example]}
 `}, []string{
 			`nats.replicas (file $CONFIG:3): "9": want 1 without nats.url: the embedded NATS server is a single server`,
 			`nats.ack_wait (file $CONFIG:3): "1ms": want at least 1s`,
@@ -333,7 +340,24 @@ auth: {secret_access_key: topsecret, trusted_proxies: [10.0.0.1, proxy.example]}
 			`workers (file $CONFIG:2): "0": without nats.url or nats.listen no other process can do the work`,
 			`nats.store_dir (file $CONFIG:3): "rel": want an absolute path`,
 			`auth.access_key_id: "": not set, but auth.secret_access_key is: set both or neither`,
-			`auth.trusted_proxies (file $CONFIG:8): "proxy.example": want an address such as 192.0.2.1 or a network such as 192.0.2.0/24`,
+			`http.public_url (file $CONFIG:9): "https://******@x/api": want http://host:port or https://host:port, in lower case and without a path`,
+			`http.trusted_proxies (file $CONFIG:9): "proxy.example": want an address such as 192.0.2.1 or a network such as 192.0.2.0/24`,
+			`auth.jwt.issuer: "": want the issuer of the tokens, exactly as they have it`,
+			`auth.jwt.jwks: "": want the URL or the file of the issuer's public keys`,
+		}},
+		{"half of an issuer", given{file: "auth.jwt: {issuer: i, jwks: 'https://u:pw@idp/keys'}"}, []string{
+			`auth.jwt.audience: "": want the audience of the tokens: without one, those for other services would be accepted`,
+			`auth.jwt.jwks (file $CONFIG:1): "https://******@idp/keys": want no user in the URL`,
+		}},
+		{"a URL in capitals", given{file: "http.public_url: https://Imports.example.com"}, []string{
+			`http.public_url (file $CONFIG:1): "https://Imports.example.com": want http://host:port or https://host:port, in lower case and without a path`,
+		}},
+		{"an old name", given{
+			flags: []string{"--auth.trusted_proxies=10.0.0.1"}, env: []string{"RANGEFLEET_AUTH_TRUSTED_PROXIES=10.0.0.1"}, file: "auth: {trusted_proxies: [10.0.0.1]}",
+		}, []string{
+			"$CONFIG:1: auth.trusted_proxies has a new name: http.trusted_proxies",
+			"environment RANGEFLEET_AUTH_TRUSTED_PROXIES has a new name: RANGEFLEET_HTTP_TRUSTED_PROXIES",
+			"flag --auth.trusted_proxies has a new name: --http.trusted_proxies",
 		}},
 		{"no credentials demanded", given{file: "nats: {listen: ':4222'}"}, []string{
 			`nats.listen (file $CONFIG:1): ":4222": anyone who can reach it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file; nats.insecure: true accepts all clients`,
@@ -447,7 +471,7 @@ func TestNetworks(t *testing.T) {
 			t.Errorf("%q is %v, %v, want %q", text, n, err, want)
 		}
 	}
-	if _, err := (Auth{TrustedProxies: []string{"proxy"}}).Networks(); err == nil {
+	if _, err := (HTTP{TrustedProxies: []string{"proxy"}}).Networks(); err == nil {
 		t.Error("a name is taken for a network")
 	}
 }

@@ -29,6 +29,7 @@ const (
 // afterwards.
 type Settings struct {
 	Listen     string // host:port of the API
+	HTTP       HTTP
 	NATS       NATS
 	Workers    int // partitions at a time in this process
 	S3         S3
@@ -152,11 +153,24 @@ type Imports struct {
 	Markers string // "skip" or "fail": see package imports
 }
 
-// Auth is the pair of keys that the API accepts.
+// HTTP says how clients reach the API.
+type HTTP struct {
+	PublicURL      string   // http or https, without a path; "": that of the listener
+	TrustedProxies []string // addresses and networks, as parseNetwork reads them
+}
+
+// Auth is what proves who a caller is.
 type Auth struct {
-	AccessKeyID     string // "": a pair is made at the first start
+	AccessKeyID     string // of the first administrator; "": a pair is made at the first start
 	SecretAccessKey Secret
-	TrustedProxies  []string // addresses and networks, as parseNetwork reads them
+	JWT             JWT
+}
+
+// JWT is an outside issuer whose tokens the API accepts.
+type JWT struct {
+	Issuer   string // "": there is none
+	Audience string
+	JWKS     string // https URL or path of its public keys
 }
 
 // Access says who may do what.
@@ -165,12 +179,12 @@ type Access struct {
 }
 
 // Networks returns the trusted proxies.
-func (a Auth) Networks() ([]netip.Prefix, error) {
-	networks := make([]netip.Prefix, 0, len(a.TrustedProxies))
-	for _, text := range a.TrustedProxies {
+func (h HTTP) Networks() ([]netip.Prefix, error) {
+	networks := make([]netip.Prefix, 0, len(h.TrustedProxies))
+	for _, text := range h.TrustedProxies {
 		n, err := parseNetwork(text)
 		if err != nil {
-			return nil, fmt.Errorf("auth.trusted_proxies: %w", err)
+			return nil, fmt.Errorf("http.trusted_proxies: %w", err)
 		}
 		networks = append(networks, n)
 	}

@@ -32,11 +32,35 @@ func (s Settings) validate(p Process) error {
 	c.want(s.NATS.URL != "" || filepath.IsAbs(s.NATS.StoreDir), "nats.store_dir", s.NATS.StoreDir, "want an absolute path")
 	c.both("auth.access_key_id", s.Auth.AccessKeyID != "", "auth.secret_access_key", s.Auth.SecretAccessKey.Reveal() != "")
 	s.validateLakeFS(&c)
-	for _, text := range s.Auth.TrustedProxies {
-		_, err := parseNetwork(text)
-		c.want(err == nil, "auth.trusted_proxies", text, "want an address such as 192.0.2.1 or a network such as 192.0.2.0/24")
-	}
+	s.validateHTTP(&c)
+	s.validateJWT(&c)
 	return errors.Join(c.faults...)
+}
+
+func (s Settings) validateHTTP(c *check) {
+	if p := s.HTTP.PublicURL; p != "" {
+		u, err := url.Parse(p)
+		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && p == u.Scheme+"://"+strings.ToLower(u.Host)
+		c.want(ok, "http.public_url", hideUser(p), "want http://host:port or https://host:port, in lower case and without a path")
+	}
+	for _, text := range s.HTTP.TrustedProxies {
+		_, err := parseNetwork(text)
+		c.want(err == nil, "http.trusted_proxies", text, "want an address such as 192.0.2.1 or a network such as 192.0.2.0/24")
+	}
+}
+
+// validateJWT checks that an outside issuer is named completely, or not at all.
+func (s Settings) validateJWT(c *check) {
+	j := s.Auth.JWT
+	if j == (JWT{}) {
+		return
+	}
+	c.want(s.Catalog.Kind != CatalogLakeFS, "auth.jwt.issuer", j.Issuer, "want none with catalog.kind lakefs: that server knows the callers")
+	c.want(j.Issuer != "", "auth.jwt.issuer", j.Issuer, "want the issuer of the tokens, exactly as they have it")
+	c.want(j.Audience != "", "auth.jwt.audience", j.Audience, "want the audience of the tokens: without one, those for other services would be accepted")
+	remote := strings.Contains(j.JWKS, "://")
+	c.want(j.JWKS != "", "auth.jwt.jwks", j.JWKS, "want the URL or the file of the issuer's public keys")
+	c.want(!remote || hideUser(j.JWKS) == j.JWKS, "auth.jwt.jwks", hideUser(j.JWKS), "want no user in the URL")
 }
 
 func (s Settings) validateNATS(c *check) {
