@@ -781,8 +781,10 @@ type Pagination struct {
 
 // Policy defines model for Policy.
 type Policy struct {
-	ID        string      `json:"id"`
-	Statement []Statement `json:"statement"`
+	// CreationDate 0, since the file of rules does not say; lakectl panics without one
+	CreationDate int64       `json:"creation_date"`
+	ID           string      `json:"id"`
+	Statement    []Statement `json:"statement"`
 }
 
 // PolicyList defines model for PolicyList.

@@ -252,7 +252,7 @@ func TestGroupsAndPoliciesOfTheRules(t *testing.T) {
 	}
 	h.want(t, access.Admin, "GET", "/api/v1/auth/groups/TeamA", "", 200, `{"creation_date":0,"id":"TeamA","name":"TeamA"}`)
 	h.want(t, access.Admin, "GET", "/api/v1/auth/policies/ImportA", "", 200,
-		`{"id":"ImportA","statement":[{"action":["fs:ImportFromStorage"],"effect":"allow",`+
+		`{"creation_date":0,"id":"ImportA","statement":[{"action":["fs:ImportFromStorage"],"effect":"allow",`+
 			`"resource":"[\"arn:lakefs:fs:::namespace/s3://a/\",\"arn:lakefs:fs:::namespace/s3://<b>/\"]"},`+
 			`{"action":["fs:Read*"],"effect":"deny","resource":"*"}]}`)
 	for target, message := range map[string]string{

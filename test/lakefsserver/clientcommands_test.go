@@ -55,6 +55,34 @@ var lakectlCommands = []command{
 	{operation: "dumpSubmit; dumpStatus", call: "refs-dump", args: "$repo", prints: `"commits_meta_range_id": "[0-9a-f]{64}"`},
 }
 
+// lakectlUsers are the cases of lakectl about users. A lakeFS server without a server of
+// permissions has only one user.
+var lakectlUsers = []command{
+	{operation: "createUser", call: "auth users create", args: "--id carol", prints: "User created successfully.\nID: carol", notLakeFS: true},
+	{operation: "listUsers", call: "auth users list", prints: `\bcarol\b`, notLakeFS: true},
+	{operation: "createCredentials", call: "auth users credentials create", args: "--id carol", prints: `Access Key ID: +(?P<key>\S+)\n.*Secret Access Key: +\S+`, notLakeFS: true},
+	{operation: "listUserCredentials", call: "auth users credentials list", args: "--id carol", prints: "$key", notLakeFS: true},
+	{operation: "listUserGroups", call: "auth users groups list", args: "--id admin", prints: "Admins", notLakeFS: true},
+	{operation: "listUserPolicies", call: "auth users policies list", args: "--id admin --effective", prints: "AllAccess", notLakeFS: true},
+	{operation: "listGroups", call: "auth groups list", prints: "Admins", notLakeFS: true},
+	{operation: "listGroupMembers", call: "auth groups members list", args: "--id Admins", prints: `\badmin\b`, notLakeFS: true},
+	{operation: "listGroupPolicies", call: "auth groups policies list", args: "--id Admins", prints: "AllAccess", notLakeFS: true},
+	{operation: "listPolicies", call: "auth policies list", prints: "FSReadAll", notLakeFS: true},
+	{operation: "getPolicy", call: "auth policies show", args: "--id FSReadAll", prints: `"fs:Read\*"`, notLakeFS: true},
+	{operation: "createGroup", call: "auth groups create", args: "--id group", refused: "501"},
+	{operation: "deleteGroup", call: "auth groups delete", args: "--id Admins", refused: "501"},
+	{operation: "addGroupMembership", call: "auth groups members add", args: "--id Admins --user carol", refused: "501"},
+	{operation: "deleteGroupMembership", call: "auth groups members remove", args: "--id Admins --user admin", refused: "501"},
+	{operation: "attachPolicyToUser", call: "auth users policies attach", args: "--id carol --policy AllAccess", refused: "501"},
+	{operation: "detachPolicyFromUser", call: "auth users policies detach", args: "--id carol --policy AllAccess", refused: "501"},
+	{operation: "attachPolicyToGroup", call: "auth groups policies attach", args: "--id Admins --policy AllAccess", refused: "501"},
+	{operation: "detachPolicyFromGroup", call: "auth groups policies detach", args: "--id Admins --policy AllAccess", refused: "501"},
+	{operation: "createPolicy", call: "auth policies create", args: "--id policy --statement-document $policy", refused: "501"},
+	{operation: "deletePolicy", call: "auth policies delete", args: "--id AllAccess", refused: "501"},
+	{operation: "deleteCredentials", call: "auth users credentials delete", args: "--id carol --access-key-id $key", prints: "Credentials deleted", notLakeFS: true},
+	{operation: "deleteUser", call: "auth users delete", args: "--id carol", prints: "User deleted", notLakeFS: true},
+}
+
 // lakectlDeletions are the last cases of lakectl.
 var lakectlDeletions = []command{
 	{operation: "deleteBranch", call: "branch delete", args: "$repo/two --yes"},
@@ -87,4 +115,12 @@ var rangectlCommands = []command{
 	{operation: "revertBranch", call: "branch revert", args: "$repo/main $imported"},
 	{operation: "hardResetBranch", call: "branch reset", args: "$repo/main $base"},
 	{operation: "deleteRepository", call: "repo delete", args: "$repo --yes"},
+
+	{operation: "createUser", call: "auth user create", args: "dave", prints: "dave"},
+	{operation: "listUsers", call: "auth user ls", prints: "dave"},
+	{operation: "createCredentials", call: "auth key create", args: "dave", prints: `(?P<key>RF\w+)`},
+	{operation: "listUserCredentials", call: "auth key ls", args: "dave", prints: "$key"},
+	{operation: "createCredentials; deleteCredentials", call: "auth key rotate", args: "dave $key", prints: `(?P<next>RF\w+)`},
+	{operation: "deleteCredentials", call: "auth key revoke", args: "dave $next"},
+	{operation: "deleteUser", call: "auth user delete", args: "dave --yes"},
 }

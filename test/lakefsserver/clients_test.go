@@ -258,8 +258,10 @@ func (s *site) lakectl(t *testing.T, name string) []end {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	expect.NoError(t, os.WriteFile(file, []byte("new"), 0o600))
+	policy := filepath.Join(dir, "policy.json")
+	expect.NoError(t, os.WriteFile(policy, []byte(`{"statement":[{"effect":"allow","action":["fs:*"],"resource":"*"}]}`), 0o600))
 	vars := variables{
-		"repo": "lakefs://lakectl", "namespace": s.namespaces + "/" + name, "source": s.source, "dir": dir, "file": file,
+		"repo": "lakefs://lakectl", "namespace": s.namespaces + "/" + name, "source": s.source, "dir": dir, "file": file, "policy": policy,
 	}
 	run := func(args []string) (string, int) { return lakefstest.Lakectl(t, s.endpoint, lakefstest.Admin, args...) }
 	ends := s.runCommands(lakectlCommands, vars, run)
@@ -274,5 +276,5 @@ func (s *site) lakectl(t *testing.T, name string) []end {
 	if err := cmd.Wait(); err == nil || !strings.Contains(printed.String(), "Import Canceled") {
 		t.Errorf("%s ended with %v, and printed:\n%s", cmd, err, printed.String())
 	}
-	return append(append(ends, cancel), s.runCommands(lakectlDeletions, vars, run)...)
+	return append(append(ends, cancel), s.runCommands(append(lakectlUsers, lakectlDeletions...), vars, run)...)
 }

@@ -38,6 +38,12 @@ var groups = []struct {
 		"copyObject", "deleteObject", "deleteObjects", "updateObjectUserMetadata",
 	}},
 	{"Metaranges and ranges", []string{"getMetaRange", "getRange", "getMetadataObject"}},
+	{"Users, groups and policies", []string{
+		"listUsers", "createUser", "getUser", "deleteUser", "listUserCredentials", "createCredentials", "getCredentials", "deleteCredentials",
+		"listUserGroups", "listUserPolicies", "listGroups", "getGroup", "listGroupMembers", "listGroupPolicies", "listPolicies", "getPolicy",
+		"createGroup", "deleteGroup", "addGroupMembership", "deleteGroupMembership", "attachPolicyToUser", "detachPolicyFromUser",
+		"attachPolicyToGroup", "detachPolicyFromGroup", "createPolicy", "updatePolicy", "deletePolicy",
+	}},
 	{ownGroup, []string{"listImports", "trySource", "verifyMetaRange", "compareMetaRange"}},
 }
 

@@ -1,5 +1,5 @@
 """The cases of a generated client, the package lakefs_client or lakefs_sdk: each method for
-an operation of repositories, branches, refs, objects, tags and imports. The name of the
+an operation of repositories, branches, refs, objects, tags, imports and users. The name of the
 package is the argument."""
 
 import importlib
@@ -16,10 +16,11 @@ REPOSITORY = NAME.replace("_", "-")
 
 # Each method of these must be called by a case.
 COMPLETE = (
-    "RepositoriesApi BranchesApi RefsApi CommitsApi TagsApi ObjectsApi StagingApi ImportApi ConfigApi HealthCheckApi MetadataApi"
+    "RepositoriesApi BranchesApi RefsApi CommitsApi TagsApi ObjectsApi StagingApi ImportApi ConfigApi HealthCheckApi MetadataApi AuthApi"
 ).split()
-# Except those of garbage collection and of protected branches, which are about what this server has not.
-EXCEPT = ("_gc_rules", "branch_protection_rule", "garbage_collection", "symlink")
+# Except those of garbage collection, of protected branches and of principals of other systems,
+# which are about what this server has not.
+EXCEPT = ("_gc_rules", "branch_protection_rule", "garbage_collection", "symlink", "external_principal", "group_acl", "oauth_callback", "login")
 
 
 class Client:
@@ -570,6 +571,153 @@ def dump_refs(c):
 @case("restoreRefs", refused="501 ")
 def restore_refs(c):
     c.restore_refs(REPOSITORY, model("RefsDump", commits_meta_range_id="", tags_meta_range_id="", branches_meta_range_id=""))
+
+
+# Users. A lakeFS server without a server of permissions has only one.
+
+USER = "user-" + REPOSITORY
+
+
+@case("createUser", lakefs=False)
+def create_user(c):
+    equal(c.create_user(user_creation=model("UserCreation", id=USER)).id, USER)
+
+
+@case("getUser", lakefs=False)
+def get_user(c):
+    equal(c.get_user(USER).id, USER)
+
+
+@case("listUsers", lakefs=False)
+def list_users(c):
+    equal(ids(c.list_users(prefix=USER)), [USER])
+
+
+@case("createCredentials", lakefs=False)
+def create_credentials(c):
+    c.key = c.create_credentials(USER)
+    assert c.key.secret_access_key
+
+
+@case("getCredentials", lakefs=False)
+def get_credentials(c):
+    equal(c.get_credentials(USER, c.key.access_key_id).access_key_id, c.key.access_key_id)
+
+
+@case("listUserCredentials", lakefs=False)
+def list_user_credentials(c):
+    equal([k.access_key_id for k in c.list_user_credentials(USER).results], [c.key.access_key_id])
+
+
+@case("listUserGroups", lakefs=False)
+def list_user_groups(c):
+    equal(ids(c.list_user_groups("admin")), ["Admins"])
+
+
+@case("listUserPolicies", lakefs=False)
+def list_user_policies(c):
+    equal(ids(c.list_user_policies("admin", effective=True)), ["AllAccess"])
+
+
+@case("listGroups", lakefs=False)
+def list_groups(c):
+    assert "Admins" in ids(c.list_groups())
+
+
+@case("getGroup", lakefs=False)
+def get_group(c):
+    equal(c.get_group("Admins").id, "Admins")
+
+
+@case("listGroupMembers", lakefs=False)
+def list_group_members(c):
+    equal(ids(c.list_group_members("Admins")), ["admin"])
+
+
+@case("listGroupPolicies", lakefs=False)
+def list_group_policies(c):
+    equal(ids(c.list_group_policies("Admins")), ["AllAccess"])
+
+
+@case("listPolicies", lakefs=False)
+def list_policies(c):
+    assert "AllAccess" in ids(c.list_policies())
+
+
+@case("getPolicy", lakefs=False)
+def get_policy(c):
+    equal(c.get_policy("FSFullAccess").statement[0].action, ["fs:*"])
+
+
+@case("createGroup", refused="501 ")
+def create_group(c):
+    c.create_group(group_creation=model("GroupCreation", id="group"))
+
+
+@case("deleteGroup", refused="501 ")
+def delete_group(c):
+    c.delete_group("Admins")
+
+
+@case("addGroupMembership", refused="501 ")
+def add_group_membership(c):
+    c.add_group_membership("Admins", USER)
+
+
+@case("deleteGroupMembership", refused="501 ")
+def delete_group_membership(c):
+    c.delete_group_membership("Admins", "admin")
+
+
+@case("attachPolicyToUser", refused="501 ")
+def attach_policy_to_user(c):
+    c.attach_policy_to_user(USER, "AllAccess")
+
+
+@case("detachPolicyFromUser", refused="501 ")
+def detach_policy_from_user(c):
+    c.detach_policy_from_user(USER, "AllAccess")
+
+
+@case("attachPolicyToGroup", refused="501 ")
+def attach_policy_to_group(c):
+    c.attach_policy_to_group("Admins", "AllAccess")
+
+
+@case("detachPolicyFromGroup", refused="501 ")
+def detach_policy_from_group(c):
+    c.detach_policy_from_group("Admins", "AllAccess")
+
+
+@case("createPolicy", refused="501 ")
+def create_policy(c):
+    c.create_policy(policy())
+
+
+@case("updatePolicy", refused="501 ")
+def update_policy(c):
+    c.update_policy("policy", policy())
+
+
+@case("deletePolicy", refused="501 ")
+def delete_policy(c):
+    c.delete_policy("AllAccess")
+
+
+def policy():
+    return model("Policy", id="policy", statement=[model("Statement", effect="allow", resource="*", action=["fs:*"])])
+
+
+@case("deleteCredentials", lakefs=False)
+def delete_credentials(c):
+    c.delete_credentials(USER, c.key.access_key_id)
+    equal(c.list_user_credentials(USER).results, [])
+
+
+@case("deleteUser", lakefs=False)
+def delete_user(c):
+    c.delete_user(USER)
+    equal(c.list_users(prefix=USER).results, [])
 
 
 # What is deleted at the end
