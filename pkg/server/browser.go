@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+)
+
+// Sessions begins sessions of users of identity providers. *auth.Authenticator implements it.
+type Sessions interface {
+	BeginExternal(ctx context.Context, e auth.External) (auth.Begun, error)
+}
+
+// browserLogins ends the logins of browsers at identity providers, of all protocols.
+type browserLogins struct {
+	errorWriter
+	sessions Sessions
+	secure   func(*http.Request) bool // whether cookies are for connections with TLS only
+}
+
+// complete begins a session of a user whom a provider vouches for, and sends the browser to a
+// path of this server.
+func (b browserLogins) complete(w http.ResponseWriter, r *http.Request, e auth.External, returnTo string) {
+	begun, err := b.sessions.BeginExternal(r.Context(), e)
+	if err != nil {
+		b.refuse(w, r, err)
+		return
+	}
+	http.SetCookie(w, begun.Cookie(b.secure(r)))
+	seeOther(w, returnPath(returnTo))
+}
+
+// refuse answers a login that begins no session. The answer says why only if the client may try
+// again. The log says why, and errors of logins hold no codes, tokens or assertions.
+func (b browserLogins) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header().Set("Cache-Control", "no-store")
+	f, _ := errors.AsType[*fault.Fault](err)
+	again := f != nil && (f.Kind == fault.Later || f.Kind == fault.Busy)
+	if again || f == nil && !errors.Is(err, auth.ErrUnauthenticated) {
+		b.fail(w, r, err)
+		return
+	}
+	b.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "route", route(r), "err", err)
+	refuse(w, http.StatusBadRequest, "invalid login")
+}
+
+// seeOther sends a browser elsewhere, by a GET. Nothing of the answer may be stored: it may set
+// a cookie.
+func seeOther(w http.ResponseWriter, location string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// returnPath returns the path to which a browser goes after its login: what the request for the
+// login named, if that is a path of this server for every browser, and else "/".
+func returnPath(text string) string {
+	// Browsers drop tabs and line breaks, and take a backslash for a slash.
+	outside := func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' }
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(text, "/") ||
+		strings.HasPrefix(text, "//") || strings.ContainsFunc(text, outside) {
+		return "/"
+	}
+	return text
+}
