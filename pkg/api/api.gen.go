@@ -1060,8 +1060,8 @@ type StageRangeCreation struct {
 	// Example: production/collections/some/file.parquet
 	After string `json:"after"`
 
-	// ContinuationToken the token of the answer before, which overrides after. It is valid only for the
-	// same user, repository, source and prepend.
+	// ContinuationToken the token of the answer before, which overrides after. It is valid for an hour, and
+	// only for the same user, repository, source and prepend.
 	ContinuationToken string `json:"continuation_token,omitempty,omitzero"`
 
 	// FromSourceURI Example: s3://my-bucket/production/collections/
@@ -1075,7 +1075,7 @@ type StageRangeCreation struct {
 	// Example: collections/
 	Prepend string `json:"prepend"`
 
-	// StagingToken accepted, without effect: the answer before has none
+	// StagingToken must be empty: the answer before has none
 	StagingToken string `json:"staging_token,omitempty,omitzero"`
 }
 

@@ -227,8 +227,8 @@ func TestRangesByHandAreRefused(t *testing.T) {
 	long.MaxKey += "k"
 	before := partition.RangeMetadata{ID: fmt.Sprintf("%064d", 2), MinKey: "A", MaxKey: "B", Count: 1}
 	for want, ranges := range map[string][]partition.RangeMetadata{
-		"ranges: ":            {one, before}, // out of order
-		`ranges[0].id: "0000`: {one},         // not there
+		"invalid range: ranges: ":                             {one, before}, // out of order
+		`ranges[0].id: "0000`:                                 {one},         // not there
 		"ranges[0]: a key of more than 1024 bytes":            {long},
 		"ranges: 100001 elements, at most 100000 are allowed": make([]partition.RangeMetadata, limits.Ranges+1),
 	} {

@@ -22,7 +22,8 @@ type looks chan struct{}
 
 func newLooks() looks { return make(looks, limits.RangeFiles) }
 
-// checkFiles compares ranges with their files, in any order. The error names one that differs.
+// checkFiles compares ranges with their files, in any order. The error wraps ErrRange or
+// errNoRange, and names one that differs.
 // If the time of the limits is over first, it is a fault.Later.
 func (l looks) checkFiles(ctx context.Context, files metarange.Parts, ranges []partition.RangeMetadata) error {
 	timed, cancel := context.WithTimeout(ctx, limits.RangesTime*time.Second)
@@ -59,24 +60,31 @@ func (l looks) checkFiles(ctx context.Context, files metarange.Parts, ranges []p
 	return err
 }
 
+// ErrRange says that a range that a client names is not a range of the repository as its file
+// describes it. Clients are told no more; errors that wrap it say which range it is, and why.
+var ErrRange = fault.BadField("", "invalid range")
+
+// errNoRange says that the repository has no range of an ID.
+var errNoRange = fault.Missing("range")
+
 // checkFile compares a range with its file.
 func checkFile(ctx context.Context, files metarange.Parts, field string, r partition.RangeMetadata) error {
 	is, err := metarange.Describe(ctx, files, r.ID)
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound):
-		return fault.BadField(field+".id", "%q: the repository has no such range", r.ID)
+		return fmt.Errorf("%s.id: %q: %w", field, r.ID, errNoRange)
 	case errors.Is(err, table.ErrCorrupt):
-		return fault.BadField(field+".id", "%q is not a range: %v", r.ID, err)
+		return fmt.Errorf("%w: %s.id: %q is not a range: %w", ErrRange, field, r.ID, err)
 	case err != nil:
 		return fmt.Errorf("read range %s: %w", r.ID, err)
 	case r.MinKey != is.MinKey:
-		return fault.BadField(field+".min_key", "%q, but the range begins at %q", r.MinKey, is.MinKey)
+		return fmt.Errorf("%w: %s.min_key: %q, but the range begins at %q", ErrRange, field, r.MinKey, is.MinKey)
 	case r.MaxKey != is.MaxKey:
-		return fault.BadField(field+".max_key", "%q, but the range ends at %q", r.MaxKey, is.MaxKey)
+		return fmt.Errorf("%w: %s.max_key: %q, but the range ends at %q", ErrRange, field, r.MaxKey, is.MaxKey)
 	case r.Count != is.Count:
-		return fault.BadField(field+".count", "%d, but the range has %d entries", r.Count, is.Count)
+		return fmt.Errorf("%w: %s.count: %d, but the range has %d entries", ErrRange, field, r.Count, is.Count)
 	case r.EstimatedSize != is.EstimatedSize:
-		return fault.BadField(field+".estimated_size", "%d, but that of the range is %d", r.EstimatedSize, is.EstimatedSize)
+		return fmt.Errorf("%w: %s.estimated_size: %d, but that of the range is %d", ErrRange, field, r.EstimatedSize, is.EstimatedSize)
 	}
 	return nil
 }

@@ -116,8 +116,8 @@ func writeOne(ctx context.Context, src *source.Source, after string, files range
 }
 
 // CreateMetarange stores the metarange of ranges that are stored already. It refuses ranges
-// that do not make a tree, that the repository does not have, or that are not what their files
-// say.
+// that do not make a tree, or that are not what their files say, by ErrRange. It returns
+// fault.NotFound for ranges that the repository does not have.
 func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges []partition.RangeMetadata) (id string, err error) {
 	r, err := s.state.Catalog.Repository(ctx, repository)
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *Service) CreateMetarange(ctx context.Context, repository string, ranges
 		}
 	}
 	if err := metarange.Check(ranges); err != nil {
-		return "", fault.BadField("ranges", "%v", err)
+		return "", fmt.Errorf("%w: ranges: %w", ErrRange, err)
 	}
 	files, err := namespace.Open(ctx, s.cfg.Stores, r.StorageNamespace)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/entry"
-	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -55,7 +54,7 @@ func TestIngestRangeStartsAfterAnyKey(t *testing.T) {
 	}
 }
 
-// A range is what its file says, or it is refused by the field that differs.
+// A range is what its file says, or it is refused with an error that names the field that differs.
 func TestRangesAreComparedWithTheirFiles(t *testing.T) {
 	t.Parallel()
 	f, entries := numberedFleet(t, 500)
@@ -85,7 +84,7 @@ func TestRangesAreComparedWithTheirFiles(t *testing.T) {
 		"estimated_size": func(r *partition.RangeMetadata) string { r.EstimatedSize--; return ", but that of the range is " },
 		"id": func(r *partition.RangeMetadata) string {
 			r.ID = strings.Repeat("0", 64)
-			return "the repository has no such range"
+			return "range not found"
 		},
 		"id, empty":     func(r *partition.RangeMetadata) string { r.ID = strings.Repeat("e", 64); return "is not a range" },
 		"id, no table":  func(r *partition.RangeMetadata) string { r.ID = strings.Repeat("f", 64); return "is not a range" },
@@ -95,9 +94,29 @@ func TestRangesAreComparedWithTheirFiles(t *testing.T) {
 		text := change(&ranges[last])
 		field, _, _ = strings.Cut(field, ",")
 		_, err := s.CreateMetarange(t.Context(), "repo", ranges)
-		want := fmt.Sprintf("ranges[%d].%s: ", last, field)
-		if !fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), text) {
-			t.Errorf("%s: %v, want a fault that begins %q", field, err, want)
+		want, answer := fmt.Sprintf("invalid range: ranges[%d].%s: ", last, field), ErrRange
+		if field == "id" && strings.Contains(text, "not found") {
+			want, answer = fmt.Sprintf("ranges[%d].id: ", last), errNoRange
+		}
+		if !errors.Is(err, answer) || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: %v, want an error that begins %q", field, err, want)
+		}
+	}
+	for name, change := range map[string]func([]partition.RangeMetadata){
+		"a path":         func(r []partition.RangeMetadata) { r[1].ID = "../x" },
+		"a path of 64":   func(r []partition.RangeMetadata) { r[1].ID = strings.Repeat("../", 21) + "x" },
+		"in capitals":    func(r []partition.RangeMetadata) { r[1].ID = strings.ToUpper(r[1].ID) },
+		"no entries":     func(r []partition.RangeMetadata) { r[1].Count = 0 },
+		"out of order":   func(r []partition.RangeMetadata) { r[0], r[1] = r[1], r[0] },
+		"twice":          func(r []partition.RangeMetadata) { r[1] = r[0] },
+		"common keys":    func(r []partition.RangeMetadata) { r[1].MinKey = r[0].MaxKey },
+		"ends too early": func(r []partition.RangeMetadata) { r[1].MinKey, r[1].MaxKey = r[1].MaxKey, r[1].MinKey },
+		"without a key":  func(r []partition.RangeMetadata) { r[0].MinKey = "" },
+	} {
+		ranges := slices.Clone(all)
+		change(ranges)
+		if _, err := s.CreateMetarange(t.Context(), "repo", ranges); !errors.Is(err, ErrRange) {
+			t.Errorf("%s: %v, want an invalid range", name, err)
 		}
 	}
 	away := errors.New("no route to host")

@@ -31,6 +31,9 @@ const (
 	// RangesTime is the time in seconds within which they are compared with their files. It
 	// leaves some of the five minutes of a request to store the metarange.
 	RangesTime = 270
+	// ContinuationTime is the time in seconds for which the continuation token of a range is
+	// valid.
+	ContinuationTime = 3600
 )
 
 // Limits of names and of the file that says who may do what.

@@ -33,6 +33,7 @@ func all() []limit {
 		{"paths of an import whose destinations overlap at one key", limits.OpenPaths, "", invalid},
 		{"ranges in a request to create a metarange", limits.Ranges, "", invalid},
 		{"time to compare these ranges with their files", limits.RangesTime, "seconds", "503, which names how many were compared"},
+		{"age of a continuation token of a range", limits.ContinuationTime, "seconds", "400"},
 		{"files of ranges that are compared at a time", limits.RangeFiles, "", "the others wait"},
 		{"`amount` of results on a page", limits.Results, "", invalid},
 		{"commits read for a page of commits", limits.LogWalk, "", "the page ends, with `has_more`"},

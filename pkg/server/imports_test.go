@@ -259,7 +259,7 @@ func TestIngestRange(t *testing.T) {
 	const done = `{"pagination":{"continuation_token":"","has_more":false,"last_key":""}}`
 	want := coordinator.Ingest{FromSourceURI: "s3://b/p/", After: "p/a", Prepend: "c/"}
 	for _, x := range []exchange{
-		{"by the client's name", "POST", path, `{"fromSourceURI":"s3://b/p/","after":"p/a","prepend":"c/","continuation_token":"","staging_token":"s"}`, nil, 201, done},
+		{"by the client's name", "POST", path, `{"fromSourceURI":"s3://b/p/","after":"p/a","prepend":"c/","continuation_token":"","staging_token":""}`, nil, 201, done},
 		{"by the document's name", "POST", path, `{"from_source_uri":"s3://b/p/","after":"p/a","prepend":"c/"}`, nil, 201, done},
 		{"no source", "POST", path, `{"after":"","prepend":""}`, nil, 400, `{"message":"request body has an error: fromSourceURI: value is required but missing"}`},
 		{"no after", "POST", path, `{"fromSourceURI":"s3://b/","prepend":""}`, nil, 400, `{"message":"request body has an error: after: value is required but missing"}`},
@@ -307,12 +307,14 @@ func TestContinuationTokens(t *testing.T) {
 		t.Errorf("with the token: %d %s, asked %+v", w.Code, w.Body, f.service.ingest)
 	}
 	f.service.ingest = coordinator.Ingest{}
-	const refused = `{"message":"continuation_token: not of an answer to this user, for this repository, source and prepend"}`
+	const refused = `{"message":"invalid continuation token"}`
+	staging := strings.Replace(body("s3://b/p/", "c/", ""), "}", `,"staging_token":"`+token+`"}`, 1)
 	for _, x := range []exchange{
 		{"another source", "POST", path, body("s3://b/p/x/", "c/", token), nil, 400, refused},
 		{"another prepend", "POST", path, body("s3://b/p/", "", token), nil, 400, refused},
 		{"another repository", "POST", strings.Replace(path, "lake", "pond", 1), body("s3://b/p/", "c/", token), nil, 400, refused},
 		{"a key", "POST", path, body("s3://b/p/", "c/", "p/z"), nil, 400, refused},
+		{"a staging token", "POST", path, staging, nil, 400, refused},
 		{"edited", "POST", path, body("s3://b/p/", "c/", "A"+token[1:]+"A"), nil, 400, refused},
 	} {
 		t.Run(x.name, func(t *testing.T) { x.run(t, f) })
@@ -324,10 +326,19 @@ func TestContinuationTokens(t *testing.T) {
 	shared := newSealer(t)
 	mine := newFixture(t, func(c *Config) { c.Sealer = shared })
 	theirs := newFixture(t, ruled(rules), func(c *Config) { c.Sealer = shared })
-	sealed := shared.Seal("p/z", "ingest range", "admin", "lake", "s3://b/p/", "c/")
+	seal := func(text string) string {
+		return shared.Seal(text, "ingest range", "admin", "lake", "s3://b/p/", "c/")
+	}
+	sealed := seal(fmt.Sprintf("%d p/z", created.Add(-time.Hour).Unix()))
 	exchange{"another coordinator's", "POST", path, body("s3://b/p/", "c/", sealed), nil, 201, `{"pagination":{"continuation_token":"","has_more":false,"last_key":""}}`}.run(t, mine)
+	mine.service.ingest = coordinator.Ingest{}
 	exchange{"another user's", "POST", path, body("s3://b/p/", "c/", sealed), nil, 400, refused}.run(t, theirs)
-	if f.service.ingest != (coordinator.Ingest{}) || theirs.service.ingest != (coordinator.Ingest{}) {
+	for name, text := range map[string]string{
+		"of more than an hour ago": fmt.Sprintf("%d p/z", created.Add(-time.Hour-time.Second).Unix()), "without a time": "p/z", "with a time alone": "1772600767", "empty": "",
+	} {
+		exchange{name, "POST", path, body("s3://b/p/", "c/", seal(text)), nil, 400, refused}.run(t, mine)
+	}
+	if mine.service.ingest != (coordinator.Ingest{}) || f.service.ingest != (coordinator.Ingest{}) || theirs.service.ingest != (coordinator.Ingest{}) {
 		t.Error("a token that was refused lists something")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -32,6 +33,16 @@ func decodedRanges(body []byte) (ranges []partition.RangeMetadata, err error) {
 
 const twoRanges = `{"ranges":[{"id":"r","min_key":"a","max_key":"\u00e9\ud83d\ude00","count":1,"estimated_size":18446744073709551615},
 	{"count":2,"id":"s","x":{"y":[1,null]},"min_key":"<","max_key":"z","estimated_size":0}],"other":[{"ranges":1}]}`
+
+// A client is not told what is wrong with a range; the log has it.
+func TestRefusedRangesAreExplainedInTheLog(t *testing.T) {
+	f := newFixture(t)
+	f.service.err = fmt.Errorf("%w: ranges[1].count: 5, but the range has 6 entries", coordinator.ErrRange)
+	exchange{"", "POST", "/api/v1/repositories/lake/branches/metaranges", twoRanges, nil, 400, `{"message":"invalid range"}`}.run(t, f)
+	if !strings.Contains(f.log.String(), "ranges[1].count: 5, but the range has 6 entries") {
+		t.Errorf("log:\n%s", f.log)
+	}
+}
 
 func compareWithTwin(t *testing.T, body []byte) {
 	t.Helper()

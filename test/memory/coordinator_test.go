@@ -227,8 +227,8 @@ func TestHostileRequests(t *testing.T) {
 	large, text := ranges(90_000), strings.Repeat("x", 1<<20-200)
 	bytes := func(b string) func() io.Reader { return func() io.Reader { return strings.NewReader(b) } }
 	p.run(
-		attack{"ranges", 30, http.MethodPost, repository + "/branches/metaranges", key, bytes(string(large)), []int{400, 429}},
-		attack{"ranges of unknown length", 10, http.MethodPost, repository + "/branches/metaranges", key, func() io.Reader { return unsized(strings.NewReader(string(large))) }, []int{400, 429}},
+		attack{"ranges", 30, http.MethodPost, repository + "/branches/metaranges", key, bytes(string(large)), []int{400, 404, 429}},
+		attack{"ranges of unknown length", 10, http.MethodPost, repository + "/branches/metaranges", key, func() io.Reader { return unsized(strings.NewReader(string(large))) }, []int{400, 404, 429}},
 		attack{"too many ranges", 5, http.MethodPost, repository + "/branches/metaranges", key, bytes(string(ranges(100_001))), []int{400, 413, 429}},
 		attack{"ranges of nobody", 50, http.MethodPost, repository + "/branches/metaranges", "", bytes(string(large[:1<<16-1])), []int{400, 401}},
 		attack{"ranges by hand", 20, http.MethodPost, repository + "/branches/ranges", key, bytes(`{"from_source_uri":"local://` + source + `/","after":"","prepend":"x/"}`), []int{201, 429}},

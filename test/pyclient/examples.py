@@ -167,7 +167,6 @@ class Examples:
                     from_source_uri=SOURCE,
                     after="",
                     prepend=PREPEND,
-                    staging_token="staging_token_example",
                     **token,
                 ),
             )
