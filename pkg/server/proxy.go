@@ -96,6 +96,9 @@ func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
 	if path, ok := strings.CutPrefix(r.URL.Path, proxyPrefix); ok && (path == "" || path[0] == '/') {
 		return true, at(r, ownPaths[path])
 	}
+	if signedForS3(r) {
+		return false, nil
+	}
 	if verifyRoute.MatchString(r.URL.EscapedPath()) || r.URL.Path == api.BaseURL+"/imports" {
 		return true, r
 	}
@@ -110,6 +113,14 @@ func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
 		return id == "" && !p.handBack || strings.HasPrefix(id, coordinator.IDPrefix), r
 	}
 	return false, nil
+}
+
+// signedForS3 reports whether a lakeFS server takes a request for one to its S3 gateway: whatever
+// the path is, it names a bucket and a key.
+func signedForS3(r *http.Request) bool {
+	authorization, query := r.Header.Get("Authorization"), r.URL.Query()
+	return strings.HasPrefix(authorization, "AWS4") || strings.HasPrefix(authorization, "AWS ") || r.Header.Get("X-Amz-Signature") != "" ||
+		query.Get("X-Amz-Credential") != "" || query.Get("AWSAccessKeyId") != ""
 }
 
 // ownPaths are the paths after proxyPrefix, and what they are without a proxy.

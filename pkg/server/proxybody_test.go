@@ -85,3 +85,35 @@ func TestProxyReservesMemory(t *testing.T) {
 	}
 	expect.Eventually(t, "the memory is released", func() bool { return held.Load() == 0 })
 }
+
+// A request to the S3 gateway of the server names a bucket and a key, which may look like an import
+// in a repository "api".
+func TestProxyHandsOnWhatIsSignedForS3(t *testing.T) {
+	p := newProxied(t, theirs, nil)
+	for name, sign := range map[string]func(*http.Request){
+		"ours":                 func(*http.Request) {},
+		"ours, with Basic":     func(r *http.Request) { r.SetBasicAuth("AWS", "4") },
+		"theirs, by SigV4":     func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=k") },
+		"theirs, by SigV2":     func(r *http.Request) { r.Header.Set("Authorization", "AWS k:s") },
+		"theirs, by a header":  func(r *http.Request) { r.Header.Set("X-Amz-Signature", "s") },
+		"theirs, presigned":    func(r *http.Request) { r.URL.RawQuery = "X-Amz-Credential=k&id=" + ourID },
+		"theirs, presigned V2": func(r *http.Request) { r.URL.RawQuery = "AWSAccessKeyId=k&id=" + ourID },
+	} {
+		want, _, _ := strings.Cut(name, ",")
+		for target, method := range map[string]string{
+			importURL: http.MethodPost, importURL + "?id=" + ourID: http.MethodDelete, "/api/v1/imports": http.MethodGet,
+			"/api/v1/repositories/repo/metaranges/m/verification": http.MethodGet,
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), method, p.url+target, http.NoBody)
+			expect.NoError(t, err)
+			sign(req)
+			resp, err := http.DefaultClient.Do(req)
+			expect.NoError(t, err)
+			text, err := io.ReadAll(resp.Body)
+			expect.NoError(t, errors.Join(err, resp.Body.Close()))
+			if got, _, _ := strings.Cut(string(text), " "); got != want {
+				t.Errorf("%s %s, %s: answered by %s", method, target, name, text)
+			}
+		}
+	}
+}
