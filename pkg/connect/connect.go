@@ -25,7 +25,7 @@ func NATS(s settings.NATS) natsconn.Config {
 func Stores(s settings.Settings) stores.Config {
 	return stores.Config{
 		S3: s3store.Config{
-			Endpoint: s.S3.Endpoint, Region: s.S3.Region, ForcePathStyle: s.S3.ForcePathStyle,
+			Endpoint: s.S3.Endpoint, Proxy: s.S3.Proxy, Region: s.S3.Region, ForcePathStyle: s.S3.ForcePathStyle,
 			AccessKeyID: s.S3.AccessKeyID, SecretAccessKey: s.S3.SecretAccessKey.Reveal(),
 			PageKeys: s.S3.PageKeys, Unordered: s.S3.Order == "none", NoPutChecksums: !s.S3.PutChecksums,
 		},

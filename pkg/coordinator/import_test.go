@@ -212,11 +212,11 @@ func TestRangesByHandAreRefused(t *testing.T) {
 	s := f.service()
 	t.Cleanup(s.close)
 	for want, in := range map[string]Ingest{
-		`fromSourceURI: "x" has no scheme`:     {FromSourceURI: "x"},
-		"fromSourceURI: invalid import source": {FromSourceURI: "s3://repo/"},
-		`prepend: "../x" leaves the branch`:    {FromSourceURI: "s3://bucket/", Prepend: "../x"},
-		"prepend: 1025 bytes, at most 1024":    {FromSourceURI: "s3://bucket/", Prepend: strings.Repeat("p", limits.Key+1)},
-		"after: 4097 bytes, at most 4096":      {FromSourceURI: "s3://bucket/", After: strings.Repeat("a", limits.URI+1)},
+		`fromSourceURI: invalid import source: "x" has no scheme`: {FromSourceURI: "x"},
+		"fromSourceURI: invalid import source":                    {FromSourceURI: "s3://repo/"},
+		`prepend: "../x" leaves the branch`:                       {FromSourceURI: "s3://bucket/", Prepend: "../x"},
+		"prepend: 1025 bytes, at most 1024":                       {FromSourceURI: "s3://bucket/", Prepend: strings.Repeat("p", limits.Key+1)},
+		"after: 4097 bytes, at most 4096":                         {FromSourceURI: "s3://bucket/", After: strings.Repeat("a", limits.URI+1)},
 	} {
 		if _, err := s.IngestRange(t.Context(), "repo", in); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

@@ -126,7 +126,7 @@ func parseSource(field, text string, t imports.PathType) (uri objectstore.URI, e
 	}
 	uri, err = objectstore.ParseURI(text)
 	if err != nil {
-		return uri, fault.BadField(field, "%v", err)
+		return uri, fault.BadField(field, "invalid import source: %v", err)
 	}
 	if uri.Scheme == objectstore.SchemeS3 && len(uri.Key) > limits.Key {
 		return uri, fault.BadField(field, "its key takes %d bytes, at most %d are allowed", len(uri.Key), limits.Key)

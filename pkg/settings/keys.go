@@ -114,8 +114,12 @@ var keys = []key{
 		func(s *Settings) value { return number(&s.Workers) },
 	},
 	{
-		"s3.endpoint", everywhere, "URL of the S3 server; empty: AWS", "",
+		"s3.endpoint", everywhere, "URL of the S3 server, to whose host and port all connections to S3 lead; empty: AWS, at public addresses only", "",
 		func(s *Settings) value { return server(&s.S3.Endpoint) },
+	},
+	{
+		"s3.proxy", everywhere, "URL of a proxy through which S3 is reached; empty: none. The proxies that the environment names are not used for S3", "",
+		func(s *Settings) value { return server(&s.S3.Proxy) },
 	},
 	{
 		"s3.region", everywhere, "region of the buckets", "",

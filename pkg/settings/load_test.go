@@ -90,6 +90,7 @@ nats:
 workers: 4 # default
 s3:
   endpoint: "" # default
+  proxy: "" # default
   region: us-east-1 # default
   force_path_style: false # default
   access_key_id: "" # default
@@ -185,7 +186,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"nats.nkeys":   "U" + strings.Repeat("A", 55) + ",U" + strings.Repeat("B", 55),
 		"nats.ca_file": "/etc/ca.pem", "nats.cert_file": "/etc/cert.pem", "nats.key_file": "/etc/key.pem", "nats.insecure": "true",
 		"nats.store_dir": "/srv/nats", "nats.replicas": "3", "nats.ack_wait": "1m30s", "nats.lease_ttl": "5s", "workers": "7",
-		"s3.endpoint": "http://s3:9000", "s3.region": "eu-west-1", "s3.force_path_style": "true",
+		"s3.endpoint": "http://s3:9000", "s3.proxy": "http://proxy:3128", "s3.region": "eu-west-1", "s3.force_path_style": "true",
 		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.order": "none", "s3.page_keys": "20", "s3.put_checksums": "false", "s3.max_lists": "12", "s3.fleet_lists": "34",
 		"local.allowed": "/a,/b", "catalog.kind": "lakefs", "lakefs.url": "http://lakefs:8000",
 		"lakefs.access_key_id": "id", "lakefs.secret_access_key": "sec:ret", "lakefs.precommit_hooks": "skip", "lakefs.protected_branches": "store", "lakefs.other_sources": "hand_on",
@@ -319,7 +320,7 @@ func TestFaults(t *testing.T) {
 		{"valid texts, impossible settings", given{file: `
 workers: 0
 nats: {replicas: 9, ack_wait: 1ms, store_dir: rel}
-s3: {endpoint: "ftp://user:pw@x", region: "", access_key_id: only, page_keys: 1001}
+s3: {endpoint: "ftp://user:pw@x", region: "", access_key_id: only, page_keys: 1001, proxy: "socks://user:pw@x"}
 local: {allowed: [rel]}
 sources: {allow: ["gs://x/"]}
 ranges: {min_size_bytes: 2, max_size_bytes: 0, raggedness: 0}
@@ -330,6 +331,7 @@ http: {public_url: "https://u:pw@x/api", trusted_proxies: [10.0.0.1, proxy.examp
 			`nats.ack_wait (file $CONFIG:3): "1ms": want at least 1s`,
 			`s3.secret_access_key: "": not set, but s3.access_key_id is: set both or neither`,
 			`s3.endpoint (file $CONFIG:4): "ftp://******@x": want http://host:port or https://host:port`,
+			`s3.proxy (file $CONFIG:4): "socks://******@x": want http://host:port or https://host:port`,
 			`s3.region (file $CONFIG:4): "": want a region`,
 			`s3.page_keys (file $CONFIG:4): "1001": want 1 to 1000`,
 			`local.allowed (file $CONFIG:5): "rel": want absolute paths`,

@@ -121,6 +121,7 @@ func (n NATS) ShownURL() string { return hideUser(n.URL) }
 // S3 says how objects in S3 are reached.
 type S3 struct {
 	Endpoint        string // URL; "": AWS
+	Proxy           string // URL; "": none
 	Region          string
 	ForcePathStyle  bool   // http://host/bucket/key instead of http://bucket.host/key
 	AccessKeyID     string // "": the SDK's default chain

@@ -111,6 +111,11 @@ func (s Settings) validateStores(c *check) {
 		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 		c.want(ok, "s3.endpoint", hideUser(e), "want http://host:port or https://host:port")
 	}
+	if p := s.S3.Proxy; p != "" {
+		u, err := url.Parse(p)
+		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+		c.want(ok, "s3.proxy", hideUser(p), "want http://host:port or https://host:port")
+	}
 	c.want(s.S3.Region != "", "s3.region", s.S3.Region, "want a region")
 	c.want(s.S3.PageKeys >= 1 && s.S3.PageKeys <= 1000, "s3.page_keys", s.S3.PageKeys, "want 1 to 1000")
 	c.want(s.S3.MaxLists >= 1, "s3.max_lists", s.S3.MaxLists, "want at least 1")

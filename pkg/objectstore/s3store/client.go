@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/rangefleet/rangefleet/internal/netclass"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
@@ -48,6 +50,10 @@ type Config struct {
 	// Lock require and some stores refuse.
 	NoPutChecksums bool
 
+	// Proxy is the URL of a proxy through which the service is reached; "" is none. Those that
+	// the environment names are not used: a proxy connects where this package would not.
+	Proxy string
+
 	Timeout time.Duration // deadline of one call, the body of its answer included; 0 is 3 minutes
 
 	Log *slog.Logger     // receives the SDK's messages; nil is slog.Default()
@@ -55,6 +61,9 @@ type Config struct {
 	// Resized is called, concurrently, when the requests for a bucket's pages begin to
 	// ask for half as many keys, or for twice as many. It may be nil.
 	Resized func(larger bool)
+	// Refused is called, concurrently, when a connection is refused because of where it would
+	// lead. It may be nil.
+	Refused func(netclass.Class)
 }
 
 // Defaults of Config, and constants of all connections. A LIST over millions of delete
@@ -101,22 +110,46 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		cfg.Now = time.Now
 	}
 	c := &Client{cfg: cfg}
-	c.s3 = s3.NewFromConfig(awsCfg, func(o *s3.Options) {
+	if c.s3, err = newS3(awsCfg, cfg); err != nil {
+		return nil, err
+	}
+	o := c.s3.Options()
+	c.direct = &direct{transport: o.HTTPClient.(*http.Client).Transport, credentials: awsCfg.Credentials}
+	c.aws, c.roams = isAWS(o.BaseEndpoint), aws.ToString(o.BaseEndpoint) == ""
+	c.noteProxy(cmp.Or(aws.ToString(o.BaseEndpoint), "https://s3.amazonaws.com"))
+	c.answers.New = func() any { return &answer{usual: &c.pageBytes} }
+	return c, nil
+}
+
+// noteProxy logs that the environment names a proxy for an endpoint, and that it is not used.
+func (c *Client) noteProxy(endpoint string) {
+	to, err := url.Parse(endpoint)
+	if err != nil || c.cfg.Proxy != "" {
+		return
+	}
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: to}); err == nil && proxy != nil {
+		cmp.Or(c.cfg.Log, slog.Default()).Warn("the environment names a proxy, which is not used for S3: set s3.proxy if S3 is to be reached through it", "proxy", proxy.Host)
+	}
+}
+
+// newS3 returns the SDK's client, with connections that are guarded.
+func newS3(awsCfg aws.Config, cfg Config) (*s3.Client, error) {
+	var failed error
+	client := s3.NewFromConfig(awsCfg, func(o *s3.Options) {
 		o.UsePathStyle = cfg.ForcePathStyle
 		o.APIOptions = append(o.APIOptions, plainRequests)
-		if client, ok := awsCfg.HTTPClient.(*awshttp.BuildableClient); ok {
-			plain := unfollowed(client)
-			o.HTTPClient = plain
-			c.direct = &direct{transport: plain.Transport, credentials: awsCfg.Credentials}
-		}
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
+		var g *guard
+		if g, failed = guarding(cfg, aws.ToString(o.BaseEndpoint)); failed == nil {
+			o.HTTPClient, failed = guarded(awsCfg.HTTPClient, g, cfg.Proxy)
+		}
 	})
-	endpoint := c.s3.Options().BaseEndpoint
-	c.aws, c.roams = isAWS(endpoint), aws.ToString(endpoint) == ""
-	c.answers.New = func() any { return &answer{usual: &c.pageBytes} }
-	return c, nil
+	if failed != nil {
+		return nil, fmt.Errorf("connect to S3: %w: %w", failed, objectstore.ErrSettings)
+	}
+	return client, nil
 }
 
 // loadConfig returns the SDK's configuration, with credentials.
@@ -139,8 +172,9 @@ func loadConfig(ctx context.Context, cfg Config) (aws.Config, error) {
 }
 
 func loadOptions(cfg Config) []func(*config.LoadOptions) error {
-	// Only a buildable client lets the SDK add the CA bundle that its
-	// environment may name.
+	// Only a buildable client lets the SDK add the CA bundle that its environment may name.
+	// The sources of credentials use it as it is: they are where the machine's own network
+	// offers them.
 	client := awshttp.NewBuildableClient().
 		WithTimeout(cmp.Or(cfg.Timeout, defaultTimeout)).
 		WithDialerOptions(dialer).

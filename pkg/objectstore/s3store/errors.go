@@ -223,6 +223,8 @@ func (c *calls) unreachable(err error) error {
 	var advice string
 	dns, _ := errors.AsType[*net.DNSError](err)
 	switch {
+	case isA[*refusedDial](err):
+		return fmt.Errorf("%w: %w", err, objectstore.ErrSettings)
 	case isA[x509.UnknownAuthorityError](err):
 		advice = "name a file with the certificate of the authority in AWS_CA_BUNDLE or SSL_CERT_FILE"
 	case isA[x509.HostnameError](err):

@@ -7,8 +7,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,14 +22,29 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// unfollowed returns an HTTP client like the SDK's own that follows no redirect: a
-// signature is valid for one host only.
-func unfollowed(client *awshttp.BuildableClient) *http.Client {
+// guarded returns an HTTP client like the SDK's own that connects only where the guard lets
+// it, or to the proxy if there is one, and follows no redirect: a signature is valid for one
+// host only.
+func guarded(sdk aws.HTTPClient, g *guard, proxy string) (*http.Client, error) {
+	client, ok := sdk.(*awshttp.BuildableClient)
+	if !ok {
+		return nil, fmt.Errorf("the SDK's HTTP client is a %T, whose connections cannot be guarded", sdk)
+	}
+	transport := client.GetTransport()
+	transport.DialContext = g.dialing(*client.GetDialer())
+	transport.Proxy = nil
+	if proxy != "" {
+		u, err := url.Parse(proxy)
+		if err != nil {
+			return nil, errors.New("s3.proxy is no URL") // without its text, which may hold a password
+		}
+		transport.Proxy = http.ProxyURL(u)
+	}
 	return &http.Client{
-		Transport:     client.GetTransport(),
+		Transport:     transport,
 		Timeout:       client.GetTimeout(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	}, nil
 }
 
 // plainRequests stops the SDK from signing Accept-Encoding, which the front ends of some

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/metric"
+	"github.com/rangefleet/rangefleet/internal/netclass"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/localstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/metered"
@@ -54,7 +55,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	}
 	meter, retrier := metered.New(reg), retry.New(reg)
 	cfg.S3.Log = log
-	cfg.S3.Resized = countResizes(reg)
+	cfg.S3.Resized, cfg.S3.Refused = countResizes(reg), countRefusals(reg)
 	limiter, ahead := readahead.NewLimiter(cfg.Ahead), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,
@@ -86,6 +87,18 @@ func countResizes(reg prometheus.Registerer) func(larger bool) {
 			smaller.Inc()
 		}
 	}
+}
+
+// countRefusals returns a function that counts refused connections.
+func countRefusals(reg prometheus.Registerer) func(netclass.Class) {
+	var classes []string
+	for _, class := range s3store.Refusals() {
+		classes = append(classes, string(class))
+	}
+	refusals := metric.With(reg).CounterVec("objectstore_connections_refused_total",
+		"Connections to a store that were not made because of where they would lead, by the class of the address; \"another host\" is not that of s3.endpoint.",
+		metric.By("class", classes...))
+	return func(class netclass.Class) { refusals.WithLabelValues(string(class)).Inc() }
 }
 
 // Lists returns the limiter of the LIST calls to all buckets together.
