@@ -66,6 +66,8 @@ const (
 	Token = 8 << 10
 	// KeySet is the size in bytes of the public keys of an issuer of tokens.
 	KeySet = 256 << 10
+	// SAMLResponse is the size in bytes of the longest response of a SAML identity provider.
+	SAMLResponse = 256 << 10
 )
 
 // Limits of trials of sources.

@@ -49,6 +49,7 @@ func all() []limit {
 		{"sessions of a user", limits.Sessions, "", "the oldest one ends"},
 		{"JSON Web Token", limits.Token, "bytes", "401"},
 		{"public keys of an issuer of tokens", limits.KeySet, "bytes", "its tokens cannot be verified"},
+		{"response of a SAML identity provider", limits.SAMLResponse, "bytes", "the login fails"},
 		{"trials of sources at a time", limits.Trials, "", "429"},
 		{"LIST calls of a trial", limits.TrialLists, "", "the trial ends, and its result says so"},
 		{"keys that a trial walks", limits.TrialKeys, "", "the trial uses these"},

@@ -1,0 +1,86 @@
+package samllogin
+
+import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/crewjam/saml"
+
+	"github.com/rangefleet/rangefleet/pkg/access"
+)
+
+// parseProvider parses the metadata of an identity provider. What a login needs must be there, so
+// that a wrong file is found when it is read.
+func parseProvider(metadata []byte) (*saml.EntityDescriptor, error) {
+	p := new(saml.EntityDescriptor)
+	if err := xml.Unmarshal(metadata, p); err != nil {
+		return nil, err
+	}
+	if _, err := access.ExternalUser(access.SAML, p.EntityID, "x"); err != nil {
+		return nil, err
+	}
+	if len(p.IDPSSODescriptors) != 1 {
+		return nil, fmt.Errorf("%d elements IDPSSODescriptor, want one", len(p.IDPSSODescriptors))
+	}
+	if err := checkKeys(p.IDPSSODescriptors[0].KeyDescriptors); err != nil {
+		return nil, err
+	}
+	return p, checkSignOn(p)
+}
+
+func checkSignOn(p *saml.EntityDescriptor) error {
+	location := (&saml.ServiceProvider{IDPMetadata: p}).GetSSOBindingLocation(saml.HTTPRedirectBinding)
+	if u, err := url.Parse(location); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("the SingleSignOnService of binding HTTP-Redirect is at %.100q, want an http or https URL", location)
+	}
+	return nil
+}
+
+// checkKeys checks the certificates by which responses are signed. Only these are believed, and not
+// those that responses hold.
+func checkKeys(keys []saml.KeyDescriptor) error {
+	n := 0
+	for _, k := range keys {
+		if k.Use == "encryption" {
+			continue
+		}
+		for _, c := range k.KeyInfo.X509Data.X509Certificates {
+			if err := checkCertificate(c.Data); err != nil {
+				return fmt.Errorf("certificate: %w", err)
+			}
+			n++
+		}
+	}
+	if n == 0 {
+		return errors.New("no certificate for signatures")
+	}
+	return nil
+}
+
+func checkCertificate(text string) error {
+	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return err
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	switch k := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if k.Size() < 2048/8 {
+			return fmt.Errorf("an RSA key of %d bits, want at least 2048", k.N.BitLen())
+		}
+	case *ecdsa.PublicKey:
+	default:
+		return fmt.Errorf("a key of type %T, want RSA or ECDSA", k)
+	}
+	return nil
+}

@@ -1,0 +1,377 @@
+package samllogin_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"io"
+	"maps"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/samllogin"
+	"github.com/rangefleet/rangefleet/pkg/auth/samllogin/samltest"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+)
+
+const (
+	publicURL = "https://imports.example.com"
+	idp       = "https://idp.example.com"
+)
+
+var start = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+
+// fixture is a fleet with logins at one provider.
+type fixture struct {
+	*samllogin.Logins
+	provider *samltest.Provider
+	bucket   kv.Bucket
+	config   samllogin.Config
+	now      atomic.Pointer[time.Time]
+}
+
+// shared are the keys of all tests: making some takes long.
+var shared = sync.OnceValues(func() (samllogin.Key, *samltest.Provider) {
+	k, err := samllogin.OpenKey(context.Background(), &kvtest.Memory{}, time.Now)
+	if err != nil {
+		panic(err)
+	}
+	return k, samltest.New(idp, start)
+})
+
+func newFixture(t testing.TB, change ...func(*samllogin.Config)) *fixture {
+	t.Helper()
+	key, provider := shared()
+	f := &fixture{provider: provider, bucket: &kvtest.Memory{}}
+	f.set(start)
+	sealer, err := auth.OpenSealer(t.Context(), f.bucket)
+	expect.NoError(t, err)
+	f.config = samllogin.Config{PublicURL: publicURL, Key: key, Sealer: sealer, Bucket: f.bucket, Now: func() time.Time { return *f.now.Load() }}
+	for _, c := range change {
+		c(&f.config)
+	}
+	f.Logins = f.coordinator(t)
+	return f
+}
+
+// coordinator returns the logins of another coordinator of the fleet.
+func (f *fixture) coordinator(t testing.TB) *samllogin.Logins {
+	t.Helper()
+	l, err := samllogin.New(f.config, []byte(f.provider.Metadata()))
+	expect.NoError(t, err)
+	return l
+}
+
+func (f *fixture) set(now time.Time) { f.now.Store(&now) }
+
+// begin begins a login, and returns what the provider would say of ann, and the cookie.
+func (f *fixture) begin(t testing.TB) (samltest.Login, string) {
+	t.Helper()
+	location, cookie, err := f.Begin("/wanted")
+	expect.NoError(t, err)
+	now := f.config.Now()
+	return samltest.Login{
+		Request: requestOf(t, location).ID, ACS: publicURL + "/sso/acs", Audience: publicURL + "/sso/metadata",
+		NameID: "ann", Values: map[string][]string{"groups": {"team-a"}}, Now: now, Until: now.Add(5 * time.Minute),
+	}, cookie
+}
+
+// request is what a provider reads of a request.
+type request struct {
+	ID          string `xml:",attr"`
+	Destination string `xml:",attr"`
+	ACS         string `xml:"AssertionConsumerServiceURL,attr"`
+	Issuer      string
+}
+
+func requestOf(t testing.TB, location string) (r request) {
+	t.Helper()
+	u, err := url.Parse(location)
+	expect.NoError(t, err)
+	deflated, err := base64.StdEncoding.DecodeString(u.Query().Get("SAMLRequest"))
+	expect.NoError(t, err)
+	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(deflated)))
+	expect.NoError(t, err)
+	expect.NoError(t, xml.Unmarshal(text, &r))
+	return r
+}
+
+func wantRefused(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("%s: %v, want that it is refused", what, err)
+	}
+}
+
+func TestALogin(t *testing.T) {
+	for name, respond := range map[string]func(*samltest.Provider, samltest.Login) string{
+		"signed assertion": (*samltest.Provider).Respond, "signed response": (*samltest.Provider).RespondWhole, "both": (*samltest.Provider).RespondTwice,
+	} {
+		f := newFixture(t)
+		l, cookie := f.begin(t)
+		expect.NoError(t, f.Accept(t.Context(), samltest.Encode(respond(f.provider, l))))
+		user, returnTo, err := f.Finish(t.Context(), cookie)
+		expect.NoError(t, err)
+		if user.Provider != access.SAML || user.Issuer != idp || user.Subject != "ann" || returnTo != "/wanted" ||
+			!user.Expires.Equal(start.Add(8*time.Hour)) || !maps.EqualFunc(user.Claims, l.Values, func(a, b []string) bool { return strings.Join(a, " ") == strings.Join(b, " ") }) {
+			t.Errorf("%s: %+v, %q", name, user, returnTo)
+		}
+	}
+}
+
+func TestARequestNamesTheServerAndIsSigned(t *testing.T) {
+	f := newFixture(t)
+	location, _, err := f.Begin("/")
+	expect.NoError(t, err)
+	got := requestOf(t, location)
+	got.ID = ""
+	if want := (request{Destination: samltest.SignOn, ACS: publicURL + "/sso/acs", Issuer: publicURL + "/sso/metadata"}); got != want {
+		t.Errorf("%+v", got)
+	}
+	u, err := url.Parse(location)
+	expect.NoError(t, err)
+	if q := u.Query(); q.Get("SigAlg") != "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256" || q.Get("Signature") == "" || q.Has("RelayState") {
+		t.Errorf("%v", q)
+	}
+}
+
+func TestForgeriesAreRefused(t *testing.T) {
+	f := newFixture(t)
+	for _, forgery := range samltest.Forgeries() {
+		t.Run(forgery.Name, func(t *testing.T) {
+			l, cookie := f.begin(t)
+			err := f.Accept(t.Context(), samltest.Encode(forgery.Make(f.provider, l)))
+			wantRefused(t, "response", err)
+			t.Log(err)
+			_, _, err = f.Finish(t.Context(), cookie)
+			wantRefused(t, "login", err)
+			expect.NoError(t, f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l)))) // the forgery did no harm
+		})
+	}
+}
+
+func TestAResponseIsAcceptedOnce(t *testing.T) {
+	f := newFixture(t)
+	l, cookie := f.begin(t)
+	all := []*samllogin.Logins{f.Logins, f.coordinator(t)}
+	response := samltest.Encode(f.provider.Respond(l))
+	accepted, finished := 0, 0
+	for _, c := range all {
+		if err := c.Accept(t.Context(), response); err == nil {
+			accepted++
+		} else {
+			wantRefused(t, "again", err)
+		}
+	}
+	for _, c := range all {
+		if _, _, err := c.Finish(t.Context(), cookie); err == nil {
+			finished++
+		} else {
+			wantRefused(t, "again", err)
+		}
+	}
+	if accepted != 1 || finished != 1 {
+		t.Errorf("accepted %d times, finished %d times", accepted, finished)
+	}
+	wantRefused(t, "after the end", f.Accept(t.Context(), response))
+	wantRefused(t, "another response", f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
+}
+
+func TestALoginIsOfOneBrowser(t *testing.T) {
+	f := newFixture(t)
+	l, _ := f.begin(t)
+	_, other := f.begin(t)
+	expect.NoError(t, f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
+	for what, cookie := range map[string]string{"another browser": other, "no cookie": "", "the request as a cookie": strings.TrimPrefix(l.Request, "id-")} {
+		_, _, err := f.Finish(t.Context(), cookie)
+		wantRefused(t, what, err)
+	}
+	l.Request = "id-" + other
+	wantRefused(t, "a cookie as the request", f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
+}
+
+func TestALoginMustNotTakeLong(t *testing.T) {
+	f := newFixture(t)
+	respond := func(l samltest.Login) error {
+		l.Now, l.Until = f.config.Now(), f.config.Now().Add(time.Minute)
+		return f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l)))
+	}
+	l, cookie := f.begin(t)
+	f.set(start.Add(samllogin.Life))
+	wantRefused(t, "late response", respond(l))
+	f.set(start.Add(samllogin.Life - time.Second))
+	expect.NoError(t, respond(l))
+	f.set(start.Add(samllogin.Life + time.Minute))
+	_, _, err := f.Finish(t.Context(), cookie)
+	wantRefused(t, "late browser", err)
+	f.set(start.Add(samllogin.Life + 59*time.Second))
+	_, _, err = f.Finish(t.Context(), cookie)
+	expect.NoError(t, err)
+}
+
+func TestClocksMayDifferALittle(t *testing.T) {
+	f := newFixture(t)
+	for _, ahead := range []time.Duration{29 * time.Second, -29 * time.Second} {
+		l, _ := f.begin(t)
+		l.Now = start.Add(ahead)
+		l.Until = start.Add(-time.Second) // expired here, not there
+		if ahead > 0 {
+			l.Until = start.Add(time.Minute)
+		}
+		if err := f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))); err != nil {
+			t.Errorf("%v: %v", ahead, err)
+		}
+	}
+}
+
+func TestASessionLastsNoLongerThanTheProviderSays(t *testing.T) {
+	f := newFixture(t)
+	for said, want := range map[time.Duration]time.Duration{time.Hour: time.Hour, 24 * time.Hour: 8 * time.Hour} {
+		l, cookie := f.begin(t)
+		l.SessionTo = start.Add(said)
+		expect.NoError(t, f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
+		user, _, err := f.Finish(t.Context(), cookie)
+		if err != nil || !user.Expires.Equal(start.Add(want)) {
+			t.Errorf("%v: until %v, %v", said, user.Expires, err)
+		}
+	}
+}
+
+func TestAnAttributeNamesTheUser(t *testing.T) {
+	f := newFixture(t, func(c *samllogin.Config) { c.UserAttribute = "uid" })
+	for _, tc := range []struct {
+		values []string
+		ok     bool
+	}{{[]string{"bob"}, true}, {nil, false}, {[]string{"bob", "carl"}, false}} {
+		l, cookie := f.begin(t)
+		l.Values, l.Format = map[string][]string{"uid": tc.values}, "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+		err := f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l)))
+		if !tc.ok {
+			wantRefused(t, strings.Join(tc.values, " "), err)
+			continue
+		}
+		expect.NoError(t, err)
+		if user, _, err := f.Finish(t.Context(), cookie); err != nil || user.Subject != "bob" {
+			t.Errorf("%+v, %v", user, err)
+		}
+	}
+}
+
+func TestAnEntityIDOfOnesOwn(t *testing.T) {
+	f := newFixture(t, func(c *samllogin.Config) { c.EntityID = "urn:example:imports" })
+	l, _ := f.begin(t)
+	wantRefused(t, "the default", f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
+	l.Audience = "urn:example:imports"
+	expect.NoError(t, f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
+}
+
+func TestAnotherProviderIsTrustedInstead(t *testing.T) {
+	f := newFixture(t)
+	next := samltest.New(idp, start)
+	l, _ := f.begin(t)
+	wantRefused(t, "before", f.Accept(t.Context(), samltest.Encode(next.Respond(l))))
+	expect.NoError(t, f.Trust([]byte(next.Metadata())))
+	if err := f.Trust([]byte("<x/>")); err == nil {
+		t.Error("metadata that are none are accepted")
+	}
+	wantRefused(t, "the old one", f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
+	expect.NoError(t, f.Accept(t.Context(), samltest.Encode(next.Respond(l))))
+}
+
+func TestWrongMetadataAreRefused(t *testing.T) {
+	key, provider := shared()
+	good := provider.Metadata()
+	certificate := good[strings.Index(good, "<X509Certificate>")+17 : strings.Index(good, "</X509Certificate>")]
+	for old, replacement := range map[string]string{
+		good: "", "EntityDescriptor": "EntitiesDescriptor", idp + `"`: `"`, idp: "a|b", "IDPSSODescriptor": "SPSSODescriptor",
+		"HTTP-Redirect": "HTTP-POST", samltest.SignOn: "javascript:alert(1)", certificate: "AAAA", "signing": "encryption",
+	} {
+		if _, err := samllogin.New(samllogin.Config{PublicURL: publicURL, Key: key}, []byte(strings.ReplaceAll(good, old, replacement))); err == nil {
+			t.Errorf("%.40s for %.40s is accepted", replacement, old)
+		} else {
+			t.Log(err)
+		}
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	text, err := newFixture(t).Metadata()
+	expect.NoError(t, err)
+	for part, times := range map[string]int{
+		`entityID="` + publicURL + `/sso/metadata"`: 1, `AuthnRequestsSigned="true"`: 1, `WantAssertionsSigned="true"`: 1, `use="signing"`: 1, `use="encryption"`: 0,
+		`Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"`: 1, `Location="` + publicURL + `/sso/acs"`: 1, "HTTP-Artifact": 0, "validUntil": 0,
+	} {
+		if n := strings.Count(string(text), part); n != times {
+			t.Errorf("%s: %d times, want %d, in\n%s", part, n, times, text)
+		}
+	}
+}
+
+func TestSweepKeepsWhatIsNeeded(t *testing.T) {
+	f := newFixture(t)
+	l, cookie := f.begin(t)
+	expect.NoError(t, f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
+	count := func(at time.Time) int {
+		f.set(at)
+		expect.NoError(t, f.Sweep(t.Context()))
+		keys, err := f.bucket.Keys(t.Context(), "")
+		expect.NoError(t, err)
+		return len(keys)
+	}
+	before := count(start.Add(samllogin.Life))
+	_, _, err := f.Finish(t.Context(), cookie)
+	expect.NoError(t, err)
+	if after := count(start.Add(samllogin.Life + 20*time.Minute)); before != 2 || after != 1 { // the sealer's key stays
+		t.Errorf("%d keys, then %d", before, after)
+	}
+}
+
+// broken is a bucket of a NATS that is away.
+type broken struct{ kv.Bucket }
+
+var errAway = errors.New("NATS is away")
+
+func (broken) Create(context.Context, string, []byte) (uint64, error) { return 0, errAway }
+
+func (broken) GetLinearized(context.Context, string) ([]byte, uint64, error) { return nil, 0, errAway }
+
+func TestAnOutageRefusesNobody(t *testing.T) {
+	f := newFixture(t, func(c *samllogin.Config) { c.Bucket = broken{c.Bucket} })
+	l, cookie := f.begin(t)
+	if err := f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))); !errors.Is(err, errAway) || errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("Accept: %v", err)
+	}
+	if _, _, err := f.Finish(t.Context(), cookie); !errors.Is(err, errAway) || errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("Finish: %v", err)
+	}
+}
+
+func TestCoordinatorsShareAKey(t *testing.T) {
+	bucket := &kvtest.Memory{}
+	first, err := samllogin.OpenKey(t.Context(), bucket, time.Now)
+	expect.NoError(t, err)
+	second, err := samllogin.OpenKey(t.Context(), bucket, time.Now)
+	expect.NoError(t, err)
+	f := newFixture(t)
+	var told []string
+	for _, k := range []samllogin.Key{f.config.Key, first, second} {
+		f.config.Key = k
+		text, err := f.coordinator(t).Metadata()
+		expect.NoError(t, err)
+		told = append(told, string(text))
+	}
+	if told[0] == told[1] || told[1] != told[2] {
+		t.Errorf("metadata of another fleet and of two coordinators of one: %q", told)
+	}
+}
