@@ -62,8 +62,12 @@ const (
 	AccessKeys = 10
 	// Sessions is the number of sessions of a user. A further one ends the oldest.
 	Sessions = 100
-	// Token is the size in bytes of the longest JSON Web Token.
-	Token = 8 << 10
+	// Token is the size in bytes of the longest JSON Web Token. One that names 200 groups by
+	// UUIDs has 11 KiB.
+	Token = 16 << 10
+	// LoginCode is the length in bytes of the longest code that an identity provider gives a
+	// browser for a login.
+	LoginCode = 4 << 10
 	// KeySet is the size in bytes of the public keys of an issuer of tokens.
 	KeySet = 256 << 10
 	// SAMLResponse is the size in bytes of the longest response of a SAML identity provider.

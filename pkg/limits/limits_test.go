@@ -48,6 +48,7 @@ func all() []limit {
 		{"access keys of a user", limits.AccessKeys, "", "409"},
 		{"sessions of a user", limits.Sessions, "", "the oldest one ends"},
 		{"JSON Web Token", limits.Token, "bytes", "401"},
+		{"code of a login that an identity provider gives a browser", limits.LoginCode, "bytes", invalid},
 		{"public keys of an issuer of tokens", limits.KeySet, "bytes", "its tokens cannot be verified"},
 		{"response of a SAML identity provider", limits.SAMLResponse, "bytes", "the login fails"},
 		{"trials of sources at a time", limits.Trials, "", "429"},
