@@ -268,6 +268,15 @@ func (e DiffRefsParamsType) Valid() bool {
 // its destination; otherwise such a prefix fails the import
 type AllowEmpty = bool
 
+// AuthenticationToken defines model for AuthenticationToken.
+type AuthenticationToken struct {
+	// Token JSON Web Token, for the header Authorization with the scheme Bearer
+	Token string `json:"token"`
+
+	// TokenExpiration seconds since the Unix epoch
+	TokenExpiration int64 `json:"token_expiration"`
+}
+
 // BranchCreation defines model for BranchCreation.
 type BranchCreation struct {
 	// Force accepted, without effect
@@ -690,6 +699,12 @@ type IngestRangeCreationResponse struct {
 
 	// Range An immutable table of consecutive entries. It is absent from the answer to ingestRange if no key was left.
 	Range RangeMetadata `json:"range,omitempty,omitzero"`
+}
+
+// LoginInformation defines model for LoginInformation.
+type LoginInformation struct {
+	AccessKeyID     string `json:"access_key_id"`
+	SecretAccessKey string `json:"secret_access_key"`
 }
 
 // Merge How to merge.
@@ -1626,6 +1641,9 @@ type DeleteTagParams struct {
 	Force bool `form:"force,omitempty" json:"force,omitempty,omitzero"`
 }
 
+// LoginJSONRequestBody defines body for Login for application/json ContentType.
+type LoginJSONRequestBody = LoginInformation
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserCreation
 
@@ -1756,6 +1774,9 @@ type ServerInterface interface {
 	// ListGroupPolicies list group policies
 	// (GET /auth/groups/{groupId}/policies)
 	ListGroupPolicies(w http.ResponseWriter, r *http.Request, groupID string, params ListGroupPoliciesParams)
+	// Login perform a login
+	// (POST /auth/login)
+	Login(w http.ResponseWriter, r *http.Request)
 	// ListPolicies list policies
 	// (GET /auth/policies)
 	ListPolicies(w http.ResponseWriter, r *http.Request, params ListPoliciesParams)
@@ -2168,6 +2189,20 @@ func (siw *ServerInterfaceWrapper) ListGroupPolicies(w http.ResponseWriter, r *h
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListGroupPolicies(w, r, groupID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Login operation middleware
+func (siw *ServerInterfaceWrapper) Login(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Login(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5103,6 +5138,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/config/version", wrapper.GetLakeFSVersion)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/config/storage", wrapper.GetStorageConfig)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/user", wrapper.GetCurrentUser)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/login", wrapper.Login)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/users/{userId}", wrapper.DeleteUser)

@@ -16,6 +16,19 @@ import (
 // more.
 var ErrUnauthenticated = errors.New("error authenticating request")
 
+// wrongSecret is the ErrUnauthenticated of an access key that exists.
+type wrongSecret struct{ accessKeyID string }
+
+func (wrongSecret) Error() string { return ErrUnauthenticated.Error() }
+func (wrongSecret) Unwrap() error { return ErrUnauthenticated }
+
+// KnownKey returns the access key that an ErrUnauthenticated is about; "" if it was shown none that
+// exists. Clients must not be told.
+func KnownKey(err error) string {
+	wrong, _ := errors.AsType[wrongSecret](err)
+	return wrong.accessKeyID
+}
+
 // Config is what an Authenticator is made of. All fields but Outside are required.
 type Config struct {
 	Users   *users.Store
@@ -43,11 +56,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, p Presented) (access.C
 	case jwtToken:
 		return a.byToken(ctx, p.text)
 	case basicAuth:
-		user, ok, err := a.cfg.Users.Keys().Authenticate(ctx, p.accessKeyID, p.text)
-		if err != nil || !ok {
-			return access.Caller{}, unless(err)
-		}
-		return access.Caller{User: user, Credential: access.Credential{Kind: access.AccessKey, ID: p.accessKeyID}}, nil
+		return a.byAccessKey(ctx, p.accessKeyID, p.text)
 	default:
 		for _, k := range kinds {
 			if k.scheme == p.scheme {
@@ -64,6 +73,19 @@ func unless(err error) error {
 		return ErrUnauthenticated
 	}
 	return err
+}
+
+func (a *Authenticator) byAccessKey(ctx context.Context, id, secret string) (access.Caller, error) {
+	user, ok, err := a.cfg.Users.Keys().Authenticate(ctx, id, secret)
+	switch {
+	case err != nil:
+		return access.Caller{}, err
+	case !ok && user != "":
+		return access.Caller{}, wrongSecret{id}
+	case !ok:
+		return access.Caller{}, ErrUnauthenticated
+	}
+	return access.Caller{User: user, Credential: access.Credential{Kind: access.AccessKey, ID: id}}, nil
 }
 
 func (a *Authenticator) byToken(ctx context.Context, text string) (access.Caller, error) {

@@ -24,6 +24,11 @@ const (
 	samlAuth
 )
 
+// names are what the API calls the schemes.
+var names = map[scheme]string{
+	malformed: "malformed", jwtToken: "jwt_token", basicAuth: "basic_auth", cookieAuth: "cookie_auth", oidcAuth: "oidc_auth", samlAuth: "saml_auth",
+}
+
 // maxBasic is the length in bytes of the longest access key with its secret, encoded.
 const maxBasic = 4 << 10
 
@@ -59,11 +64,31 @@ func Read(h http.Header) (Presented, error) {
 	return cookie(h), nil
 }
 
+// Sessions returns everything of a request that may prove a session: a token, and the cookies. It
+// leaves out what is malformed.
+func Sessions(h http.Header) (all []Presented) {
+	for _, value := range h.Values("Authorization") {
+		if p := authorization(value); p.scheme == jwtToken {
+			all = append(all, p)
+		}
+	}
+	r := http.Request{Header: h}
+	for _, k := range kinds {
+		for _, c := range r.CookiesNamed(string(k.kind)) {
+			all = append(all, Presented{scheme: k.scheme, text: c.Value})
+		}
+	}
+	return all
+}
+
 // IsZero reports whether nothing is presented.
 func (p Presented) IsZero() bool { return p.scheme == none }
 
 // AccessKeyID returns the access key that is presented; "" if it is something else.
 func (p Presented) AccessKeyID() string { return p.accessKeyID }
+
+// Scheme returns what the API calls the scheme, or "malformed"; "" for the zero value.
+func (p Presented) Scheme() string { return names[p.scheme] }
 
 // authorization returns what a header presents.
 func authorization(value string) Presented {

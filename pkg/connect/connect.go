@@ -60,3 +60,19 @@ func LakeFS() *http.Transport {
 		ExpectContinueTimeout: lakeFSContinue,
 	}
 }
+
+// providerWait is how long an identity provider may take to accept a connection, and to begin
+// its answer.
+const providerWait = 5 * time.Second
+
+// Provider returns a transport of connections to identity providers.
+func Provider() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: providerWait}).DialContext,
+		TLSHandshakeTimeout:    providerWait,
+		ResponseHeaderTimeout:  providerWait,
+		IdleConnTimeout:        time.Minute,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/access"
-	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -99,19 +98,19 @@ func (r *rules) reload() {
 	r.log.Info("rules of access are in force", "file", r.path)
 }
 
-// mayImport returns what checks again that callers may import: their access keys, by the store of
-// users, and the rules.
-func (r *rules) mayImport(keys users.Keys) coordinator.MayImport {
+// mayImport returns what checks again that callers may import: that what they showed still stands,
+// and the rules.
+func (r *rules) mayImport(stands func(context.Context, access.Caller) (bool, error)) coordinator.MayImport {
 	return func(ctx context.Context, c access.Caller, asked access.Request) error {
-		ok := false
-		if c.Credential.Kind == access.AccessKey {
-			var err error
-			if ok, err = keys.Exists(ctx, c.User, c.Credential.ID); err != nil {
-				return err
-			}
+		ok, err := stands(ctx, c)
+		if err != nil {
+			return err
+		}
+		if !ok && c.Credential.Kind == access.AccessKey {
+			return fault.Deny("its access key %s is not valid any more", c.Credential.ID)
 		}
 		if !ok {
-			return fault.Deny("its access key %s is not valid any more", c.Credential.ID)
+			return fault.Deny("its session was revoked, or the user was deleted")
 		}
 		g, err := r.grants(ctx, c)
 		if err != nil {
@@ -120,6 +119,11 @@ func (r *rules) mayImport(keys users.Keys) coordinator.MayImport {
 		need, _ := access.NeedOf("importStart", asked)
 		return g.Check(need)
 	}
+}
+
+// mapped returns the groups that an identity provider puts a user in.
+func (r *rules) mapped(issuer string, claims map[string][]string) []string {
+	return r.now.Load().Mapped(issuer, claims)
 }
 
 // grants returns what a caller may do.

@@ -111,13 +111,17 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
+	authenticator, err := b.authenticator(ctx, known, sealer, rules)
+	if err != nil {
+		return endedBy(ctx, err)
+	}
 	cat, requests := catalog.New(b.backend.Bucket(kv.BucketCatalog)), requestState(b.backend)
 	service := coordinator.New(coordinator.Config{
 		State: coordinator.State{Backend: b.backend, Imports: b.imports, Catalog: cat}, Requests: requests, Stores: b.stores, Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
 		Landings:  landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
-		MayImport: lake.mayImport(rules, known.Keys()), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.registry,
+		MayImport: lake.mayImport(rules, authenticator), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),
@@ -128,12 +132,12 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		}),
 		Dumper: refdump.New(refdump.Config{Catalog: requests.Catalog, Stores: b.stores, Log: b.Log}),
 		Users:  known, AccessKeys: known.Keys(), Rules: rules.now.Load,
-		Auth: known.Keys(), Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Auth: authenticator, Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
 		Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
-	go b.sweep(ctx, cat, known)
+	go b.sweep(ctx, cat, authenticator)
 	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: firstKey(ctx, known, pair), SecretAccessKey: secret}
 	if embedded != nil {
 		info.NATS = embedded.ClientURL()
@@ -142,13 +146,6 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	return endedBy(ctx, b.serve(ctx, service, listener, lake.wrap(ctx, handler, stop), info))
-}
-
-// sweep removes what interrupted calls left in the catalog and of users, where it is unreachable.
-func (b *base) sweep(ctx context.Context, cat *catalog.Catalog, known *users.Store) {
-	if err := errors.Join(cat.Sweep(ctx), known.Sweep(ctx)); err != nil && ctx.Err() == nil {
-		b.Log.Warn("clear up the catalog and users; the next start tries again", "err", err)
-	}
 }
 
 // guard calls stop once two health checks of the server in a row have failed.

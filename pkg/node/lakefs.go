@@ -12,7 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
-	"github.com/rangefleet/rangefleet/pkg/auth/users"
+	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/connect"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
@@ -103,11 +103,11 @@ func (l lakeFS) grants(r *rules) server.Grants {
 
 // mayImport returns what checks again that callers may import. A lakeFS server is asked about its
 // users elsewhere: the rules judge sources alone, and nothing if there is no file of them.
-func (l lakeFS) mayImport(r *rules, keys users.Keys) coordinator.MayImport {
+func (l lakeFS) mayImport(r *rules, a *auth.Authenticator) coordinator.MayImport {
 	grants := l.grants(r)
 	switch {
 	case l.account == nil:
-		return r.mayImport(keys)
+		return r.mayImport(a.Stands)
 	case grants == nil:
 		return nil
 	}

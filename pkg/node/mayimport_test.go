@@ -13,6 +13,8 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/token"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
@@ -43,7 +45,12 @@ users: [{id: ann, policies: [P]}, {id: bob, policies: [P]}]
 		expect.NoError(t, err)
 		with[name] = key.ID
 	}
-	may := r.mayImport(store.Keys())
+	ring, err := token.OpenRing(t.Context(), new(kvtest.Memory), time.Now)
+	expect.NoError(t, err)
+	sealer, err := auth.OpenSealer(t.Context(), new(kvtest.Memory))
+	expect.NoError(t, err)
+	a := auth.NewAuthenticator(auth.Config{Users: store, Tokens: ring, Sealer: sealer, Groups: r.mapped, Now: time.Now})
+	may := r.mayImport(a.Stands)
 	asked := access.Request{Repository: "lake", Branch: "main", Paths: []access.Path{{Source: "s3://lake/a/", Destination: "d", Prefix: true}}}
 	check := func(user, key, want string) {
 		t.Helper()
@@ -70,8 +77,20 @@ users: [{id: ann, policies: [P]}, {id: bob, policies: [P]}]
 	check("bob", with["bob"], "")
 	expect.NoError(t, store.Delete(t.Context(), "bob"))
 	check("bob", with["bob"], revoked)
-	session := access.Caller{User: access.Admin, Credential: access.Credential{Kind: access.Session, ID: with[access.Admin]}}
-	if err := may(t.Context(), session, asked); !fault.Is(err, fault.Denied) {
-		t.Errorf("a session: %v", err)
+	sessions := store.Sessions()
+	s, err := sessions.Begin(t.Context(), users.Login{User: access.Admin, Kind: "k", Key: with[access.Admin], Expires: time.Now().Add(time.Hour)})
+	expect.NoError(t, err)
+	for _, kind := range []access.CredentialKind{access.Session, access.Token} {
+		c := access.Caller{User: access.Admin, Credential: access.Credential{Kind: kind, ID: s.ID}}
+		expect.NoError(t, may(t.Context(), c, asked))
+		c.User = "ann"
+		if err := may(t.Context(), c, asked); !fault.Is(err, fault.Denied) {
+			t.Errorf("a %s of another user: %v", kind, err)
+		}
+	}
+	expect.NoError(t, sessions.Revoke(t.Context(), access.Admin, s.ID))
+	err = may(t.Context(), access.Caller{User: access.Admin, Credential: access.Credential{Kind: access.Session, ID: s.ID}}, asked)
+	if !fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), "its session was revoked") {
+		t.Errorf("a session that was revoked: %v", err)
 	}
 }

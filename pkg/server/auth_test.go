@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 )
 
@@ -90,10 +91,10 @@ func TestLoginsBehindAProxy(t *testing.T) {
 
 // The log names the client and the key of a failed login, and never contains the secret.
 func TestFailedLoginsAreLogged(t *testing.T) {
-	f := newFixture(t)
-	f.do("GET", "/api/v1/repositories", "", http.Header{"Authorization": {basic(testKey, "hunter2")}})
+	f := newHousehold(t)
+	f.do("GET", "/api/v1/repositories", "", http.Header{"Authorization": {basic(f.key["ann"], "hunter2")}})
 	log := f.log.String()
-	for _, part := range []string{`"msg":"login failed"`, `"client":"192.0.2.1"`, `"access_key_id":"AKIAEXAMPLE"`, `"request_id":"fresh-id"`} {
+	for _, part := range []string{`"msg":"login failed"`, `"client":"192.0.2.1"`, `"scheme":"basic_auth"`, `"access_key_id":"` + f.key["ann"] + `"`, `"request_id":"fresh-id"`} {
 		if !strings.Contains(log, part) {
 			t.Errorf("the log lacks %s: %s", part, log)
 		}
@@ -101,33 +102,42 @@ func TestFailedLoginsAreLogged(t *testing.T) {
 	if strings.Contains(log, "hunter2") {
 		t.Errorf("the log has the secret: %s", log)
 	}
-	before := len(log)
-	f.do("GET", "/api/v1/repositories", "", nil)
+	f.do("GET", "/api/v1/repositories", "", http.Header{"Authorization": {basic("misplaced", "hunter2")}})
+	if strings.Contains(f.log.String(), "misplaced") {
+		t.Error("the log has what may be a secret")
+	}
+	before := len(f.log.String())
+	f.do("GET", "/api/v1/repositories", "", f.login["ann"])
 	if strings.Contains(f.log.String()[before:], "login failed") {
 		t.Error("a login that succeeded is logged as failed")
 	}
 }
 
 // awayUntil is an authenticator whose users cannot be read for a while.
-type awayUntil struct{ back time.Time }
+type awayUntil struct {
+	oneUser
+	back time.Time
+}
 
-func (a awayUntil) Authenticate(ctx context.Context, id, secret string) (string, bool, error) {
+func (a awayUntil) Authenticate(ctx context.Context, p auth.Presented) (access.Caller, error) {
 	if time.Now().Before(a.back) {
-		return "", false, errors.New("NATS is out of reach")
+		return access.Caller{}, errors.New("NATS is out of reach")
 	}
-	return oneUser{}.Authenticate(ctx, id, secret)
+	return a.oneUser.Authenticate(ctx, p)
 }
 
 // A login waits for a short outage to end, like anything else.
 func TestLoginsWaitForTheServiceToBeReady(t *testing.T) {
 	for away, want := range map[time.Duration]int{3 * time.Second: http.StatusOK, time.Hour: http.StatusServiceUnavailable} {
 		synctest.Test(t, func(t *testing.T) {
-			a := awayUntil{time.Now().Add(away)}
+			a := awayUntil{back: time.Now().Add(away)}
 			f := newFixture(t, func(c *Config) {
 				c.Auth = a
 				c.Ready = func(ctx context.Context) error {
-					_, _, err := a.Authenticate(ctx, "", "")
-					return err
+					if _, err := a.Authenticate(ctx, auth.Presented{}); !errors.Is(err, auth.ErrUnauthenticated) {
+						return err
+					}
+					return nil
 				}
 			})
 			code, _, took := f.login("192.0.2.1:1", testSecret, nil)

@@ -118,11 +118,11 @@ func (in input) readBody(w http.ResponseWriter, r *http.Request) (code int, err 
 // closed may miss the answer.
 func discard(body io.Reader) { _, _ = io.Copy(io.Discard, body) }
 
-// checkMediaType refuses the media types that a form of another web site can make a browser
-// send, together with credentials that the browser keeps.
+// checkMediaType refuses the media types that a page of another web site can make a browser send
+// without asking this server, together with credentials that the browser keeps.
 func checkMediaType(header string) error {
 	if header == "" {
-		return nil
+		return errors.New("header Content-Type is missing, want application/json")
 	}
 	if media, _, err := mime.ParseMediaType(header); err != nil || media != "application/json" {
 		return fmt.Errorf("header Content-Type is %q, want application/json", header)

@@ -15,6 +15,7 @@ var openOperations = []exchange{
 	{"health check", "GET", "/api/v1/healthcheck", "", nil, 204, ""},
 	{"setup state", "GET", "/api/v1/setup_lakefs", "", nil, 200, `{"comm_prefs_missing":false,"state":"initialized"}`},
 	{"setup", "POST", "/api/v1/setup_lakefs", `{"username":"admin"}`, nil, 409, `{"message":"lakeFS already initialized"}`},
+	{"login", "POST", "/api/v1/auth/login", `{"access_key_id":"AKIAEXAMPLE","secret_access_key":"wrong"}`, nil, 401, `{"message":"error authenticating request"}`},
 }
 
 func TestOpenOperations(t *testing.T) {

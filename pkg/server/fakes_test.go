@@ -24,6 +24,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/token"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
@@ -286,11 +287,30 @@ func (fakeInspector) Compare(_ context.Context, q inspect.Question) (inspect.Com
 	}}, nil
 }
 
-// oneUser authenticates one pair of keys.
-type oneUser struct{ err error }
+// oneUser authenticates one pair of keys. It begins no sessions.
+type oneUser struct {
+	Authenticator
+	err error
+}
 
-func (u oneUser) Authenticate(_ context.Context, id, secret string) (string, bool, error) {
-	return "admin", id == testKey && secret == testSecret, u.err
+func (u oneUser) Authenticate(_ context.Context, p auth.Presented) (access.Caller, error) {
+	switch {
+	case u.err != nil:
+		return access.Caller{}, u.err
+	case p == auth.KeyPair(testKey, testSecret):
+		return access.Caller{User: "admin", Credential: access.Credential{Kind: access.AccessKey, ID: testKey}}, nil
+	}
+	return access.Caller{}, auth.ErrUnauthenticated
+}
+
+// authenticatorOf returns an authenticator of the users of a configuration.
+func authenticatorOf(t testing.TB, c *Config) *auth.Authenticator {
+	t.Helper()
+	ring, err := token.OpenRing(t.Context(), new(kvtest.Memory), c.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth.NewAuthenticator(auth.Config{Users: c.Users.(*users.Store), Tokens: ring, Sealer: c.Sealer, Now: c.Now})
 }
 
 // files keeps files in memory.
@@ -429,6 +449,9 @@ func (f *fixture) do(method, target, body string, header http.Header) *httptest.
 func (f *fixture) from(address, method, target, body string, header http.Header) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("Authorization", basic(testKey, testSecret))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	for k, v := range header {
 		r.Header[k] = v
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -125,6 +126,7 @@ func TestStartRefused(t *testing.T) {
 		{"no source", "POST", importPath, `{"prepend":""}`, nil, 400, body("source_uri: value is required but missing")},
 		{"no prepend", "POST", importPath, `{"source_uri":"s3://b/"}`, nil, 400, body("prepend: value is required but missing")},
 		{"two sources", "POST", importPath, `{"source_uri":"s3://b/","sourceURI":"s3://c/","prepend":""}`, nil, 400, body("sourceURI: differs from source_uri")},
+		{"no type", "POST", importPath, ok, http.Header{"Content-Type": nil}, 400, body(`header Content-Type is missing, want application/json`)},
 		{"form", "POST", importPath, ok, http.Header{"Content-Type": {"text/plain"}}, 400, body(`header Content-Type is \"text/plain\", want application/json`)},
 		{"large", "POST", importPath, `{"prepend":"` + strings.Repeat("x", limits.Body) + `"}`, nil, 413, body("more than 1048576 bytes")},
 		{"no branch", "POST", "/api/v1/repositories/lake/branches/dev/import", ok, nil, 404, `{"message":"branch not found"}`},
@@ -343,11 +345,16 @@ func TestContinuationTokens(t *testing.T) {
 	}
 }
 
-// namedUser authenticates any keys.
-type namedUser string
+// namedUser authenticates everybody as one user.
+func namedUser(name string) Authenticator { return anyKeys{name: name} }
 
-func (u namedUser) Authenticate(context.Context, string, string) (string, bool, error) {
-	return string(u), true, nil
+type anyKeys struct {
+	Authenticator
+	name string
+}
+
+func (n anyKeys) Authenticate(_ context.Context, p auth.Presented) (access.Caller, error) {
+	return access.Caller{User: n.name, Credential: access.Credential{Kind: access.AccessKey, ID: p.AccessKeyID()}}, nil
 }
 
 func TestCreateMetaRange(t *testing.T) {

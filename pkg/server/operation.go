@@ -32,15 +32,22 @@ func (c *receiver) serve(w http.ResponseWriter, r *http.Request, in input, do op
 	defer cancel()
 	r = r.WithContext(ctx)
 	switch caller, err := c.login(w, r); {
-	case errors.Is(err, auth.ErrTooManyLogins):
-		tooMany(w, auth.LoginRetryAfter, err.Error()+": try again later")
 	case err != nil:
-		c.fail(w, r, err)
+		c.failLogin(w, r, err)
 	case caller.User == "":
 		c.serveAnonymous(w, r, in)
 	default:
 		c.serveUser(w, r, in, caller, do)
 	}
+}
+
+// failLogin answers a request whose credentials were not checked.
+func (c *receiver) failLogin(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, auth.ErrTooManyLogins) {
+		tooMany(w, auth.LoginRetryAfter, err.Error()+": try again later")
+		return
+	}
+	c.fail(w, r, err)
 }
 
 func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, caller access.Caller, do operation) {

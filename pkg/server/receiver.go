@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -14,12 +15,16 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
-// Authenticator checks credentials. It is safe for concurrent use, and neither logs nor
-// keeps the secret.
+// Authenticator is what the server needs of *auth.Authenticator. It neither logs nor keeps what
+// is presented.
 type Authenticator interface {
-	// Authenticate returns the user of an access key, "" if there is no such key, and
-	// whether the secret is that of the key. An error says that they could not be checked.
-	Authenticate(ctx context.Context, accessKeyID, secret string) (user string, ok bool, err error)
+	// Authenticate returns who presents something, or auth.ErrUnauthenticated. Any other error
+	// says that this cannot be found out now.
+	Authenticate(ctx context.Context, p auth.Presented) (access.Caller, error)
+	// Begin begins a session of a caller who has just shown an access key.
+	Begin(ctx context.Context, c access.Caller) (auth.Begun, error)
+	// End ends the session that a caller showed.
+	End(ctx context.Context, c access.Caller) error
 }
 
 // receiver authenticates requests, reserves the memory that they need, reads their bodies,
@@ -28,6 +33,7 @@ type receiver struct {
 	errorWriter
 	auth      Authenticator
 	gate      *lakefs.Gate // nil: auth knows all callers
+	https     bool         // clients reach the server by HTTPS, even if its own connections have no TLS
 	grants    Grants
 	logins    *auth.LoginLimiter
 	failed    *prometheus.CounterVec // logins, by outcome
@@ -39,7 +45,7 @@ type receiver struct {
 func newReceiver(c Config) *receiver {
 	return &receiver{
 		errorWriter: errorWriter{ready: c.Ready, log: c.Log},
-		auth:        c.Auth, gate: c.Gate, grants: c.Grants, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
+		auth:        c.Auth, gate: c.Gate, https: strings.HasPrefix(c.PublicURL, "https://"), grants: c.Grants, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
 		budget: c.Memory, anonymous: make(slots, limits.AnonymousRequests),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
@@ -48,46 +54,81 @@ func newReceiver(c Config) *receiver {
 }
 
 // login returns who sent a request: a caller without a user if it has no valid credentials.
-// Answers to wrong ones are delayed more and more; the error is auth.ErrTooManyLogins if too many wait.
+// Answers to wrong secrets are delayed more and more; the error is auth.ErrTooManyLogins if too
+// many wait.
 func (c *receiver) login(w http.ResponseWriter, r *http.Request) (access.Caller, error) {
-	id, secret, ok := r.BasicAuth()
-	authenticate := func(ctx context.Context) (string, bool, error) { return c.auth.Authenticate(ctx, id, secret) }
-	accepted := false
 	if c.gate != nil {
-		l := lakefs.Forward(r)
-		ok, id, accepted = !l.IsZero(), l.Name(), c.gate.Accepted(l)
-		authenticate = func(ctx context.Context) (string, bool, error) { return c.gate.Authenticate(ctx, l) }
+		return c.loginAtServer(w, r)
 	}
-	if !ok {
+	p, err := auth.Read(r.Header)
+	if err != nil || p.IsZero() {
+		return access.Caller{}, err
+	}
+	return c.prove(w, r, p)
+}
+
+// prove returns who presents something, as login does.
+func (c *receiver) prove(w http.ResponseWriter, r *http.Request, p auth.Presented) (access.Caller, error) {
+	return c.try(w, r, attempt{
+		scheme: p.Scheme(), login: auth.Login{AccessKeyID: p.AccessKeyID()},
+		check: func(ctx context.Context) (access.Caller, error) { return c.auth.Authenticate(ctx, p) },
+	})
+}
+
+// loginAtServer is login for callers of a lakeFS server.
+func (c *receiver) loginAtServer(w http.ResponseWriter, r *http.Request) (access.Caller, error) {
+	l := lakefs.Forward(r)
+	if l.IsZero() {
 		return access.Caller{}, nil
 	}
-	from := c.proxies.client(r)
-	var user string
-	ok, err := c.logins.Try(r.Context(), auth.Login{AccessKeyID: id, Address: network(from), Accepted: accepted}, func() (ok bool, err error) {
-		user, ok, err = authenticate(r.Context())
-		if err != nil && c.ready(r.Context()) != nil && c.waitReady(r.Context()) == nil { // a short outage
-			user, ok, err = authenticate(r.Context())
-		}
-		if err == nil && !ok {
-			c.failed.WithLabelValues("wrong").Inc()
-			known := id
-			if user == "" { // an unknown key is not logged: it may be a secret in the wrong place
-				known = ""
+	return c.try(w, r, attempt{
+		login: auth.Login{AccessKeyID: l.Name(), Accepted: c.gate.Accepted(l)},
+		check: func(ctx context.Context) (access.Caller, error) {
+			user, ok, err := c.gate.Authenticate(ctx, l)
+			if err == nil && !ok {
+				err = auth.ErrUnauthenticated
 			}
-			c.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "client", from.String(), "access_key_id", known)
-		}
-		return ok, err
+			return access.Caller{User: user}, err
+		},
 	})
+}
+
+// attempt is one to log in.
+type attempt struct {
+	scheme string
+	login  auth.Login // without an access key, nobody can guess what is shown, and failures are not slowed down
+	check  func(context.Context) (access.Caller, error)
+}
+
+// try returns the caller of an attempt, or one without a user if it fails.
+func (c *receiver) try(w http.ResponseWriter, r *http.Request, a attempt) (caller access.Caller, err error) {
+	from := c.proxies.client(r)
+	a.login.Address = network(from)
+	check := func() (ok bool, err error) {
+		caller, err = a.check(r.Context())
+		if err != nil && !errors.Is(err, auth.ErrUnauthenticated) && c.ready(r.Context()) != nil && c.waitReady(r.Context()) == nil { // a short outage
+			caller, err = a.check(r.Context())
+		}
+		if errors.Is(err, auth.ErrUnauthenticated) {
+			known := auth.KnownKey(err) // another one is not logged: it may be a secret in the wrong place
+			c.failed.WithLabelValues("wrong").Inc()
+			c.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "client", from.String(), "scheme", a.scheme, "access_key_id", known)
+			return false, nil
+		}
+		return err == nil, err
+	}
+	try := check
+	if a.login.AccessKeyID != "" {
+		try = func() (bool, error) { return c.logins.Try(r.Context(), a.login, check) }
+	}
+	ok, err := try()
 	if errors.Is(err, auth.ErrTooManyLogins) {
 		c.failed.WithLabelValues("refused").Inc()
 	}
 	if err != nil || !ok {
 		return access.Caller{}, err
 	}
-	if c.gate != nil {
-		return access.Caller{User: user}, nil
-	}
-	return access.Caller{User: user, Credential: access.Credential{Kind: access.AccessKey, ID: id}}, nil
+	return caller, nil
 }
 
 // unauthenticated is the message by which clients recognize that a session has ended.

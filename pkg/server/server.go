@@ -106,8 +106,8 @@ type Imports interface {
 // found out now. It may be called concurrently.
 type Grants func(ctx context.Context, c access.Caller) (access.Grants, error)
 
-// Config is what a server is made of. Every field but Gate, Grants, Proxies and Storage is
-// required.
+// Config is what a server is made of. Every field but Gate, Grants, Proxies, PublicURL and
+// Storage is required.
 type Config struct {
 	Service      Service
 	Catalog      Catalog
@@ -120,8 +120,8 @@ type Config struct {
 	Dumper       Dumper
 	Users        Users
 	AccessKeys   AccessKeys
-	Rules        func() *access.Rules // in force, as clients see them
-	Auth         Authenticator
+	Rules        func() *access.Rules            // in force, as clients see them
+	Auth         Authenticator                   // nil with Gate
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Grants       Grants                          // nil: nobody may do anything; with Gate: that server decides alone
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
@@ -131,6 +131,7 @@ type Config struct {
 	Storage      Storage       // told to clients
 	Sealer       *auth.Sealer  // of continuation tokens
 	Proxies      Proxies       // default none
+	PublicURL    string        // at which browsers reach the server; "": at its address
 	Memory       *Budget       // of requests
 	NewRequestID func() string // unique
 	Now          func() time.Time
@@ -189,9 +190,10 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /metrics", c.Metrics)
 	mux.HandleFunc("/", unrouted(mux))
 
-	var routes http.Handler = mux
-	if c.Gate != nil {
-		routes = importsAlone(mux)
+	routes := importsAlone(mux)
+	if c.Gate == nil {
+		mux.HandleFunc("POST /logout", h.logout)
+		routes = sameOrigin(c.PublicURL, mux)
 	}
 	o := newObserver(c.Registerer, c.Log, c.Now)
 	return identify(c.NewRequestID, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, routes)))))

@@ -87,15 +87,20 @@ func TestEveryOperationAuthenticates(t *testing.T) {
 		n++
 		for name, header := range map[string][]string{
 			"none":          nil,
+			"unknown kind":  {"Negotiate x"},
 			"unreadable":    {"Basic !!!"},
 			"another kind":  {"Bearer x"},
 			"wrong secret":  {basic(testKey, testSecret+"x")},
 			"wrong id":      {basic("x", testSecret)},
 			"empty":         {basic("", "")},
-			"second header": {basic(testKey, ""), basic(testKey, testSecret)},
+			"second header": {basic(testKey, testSecret), basic(testKey, testSecret)},
 		} {
+			code, want := 401, `{"message":"error authenticating request"}`
+			if name == "second header" {
+				code, want = 400, `{"message":"Authorization: 2 headers, want one"}`
+			}
 			w := f.do(method, target, body, http.Header{"Authorization": header})
-			if got := strings.TrimSpace(w.Body.String()); w.Code != 401 || got != `{"message":"error authenticating request"}` {
+			if got := strings.TrimSpace(w.Body.String()); w.Code != code || got != want {
 				t.Errorf("%s with %s: %d %s", id, name, w.Code, got)
 			}
 		}

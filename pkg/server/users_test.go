@@ -43,13 +43,16 @@ users:
   - {id: bob, policies: [AuthManageOwnCredentials, FSReadAll]}
 `
 
-func newHousehold(t *testing.T) *household {
+func newHousehold(t *testing.T, change ...func(*Config)) *household {
 	t.Helper()
 	rules, err := access.ParseRules("access.yaml", []byte(householdRules))
 	expect.NoError(t, err)
 	h := &household{login: make(map[string]http.Header), key: make(map[string]string)}
 	h.fixture = newFixture(t, func(c *Config) {
-		c.Auth = c.AccessKeys.(users.Keys)
+		for _, f := range change {
+			f(c)
+		}
+		c.Auth = authenticatorOf(t, c)
 		c.Rules = func() *access.Rules { return rules }
 		c.Grants = func(_ context.Context, c access.Caller) (access.Grants, error) { return rules.Of(c), nil }
 	})

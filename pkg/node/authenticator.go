@@ -1,0 +1,74 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/token"
+	"github.com/rangefleet/rangefleet/pkg/auth/users"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/connect"
+	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/settings"
+)
+
+// sweepEvery is the time between two sweeps of sessions and keys of tokens.
+const sweepEvery = time.Hour
+
+// authenticator returns what knows callers; nil if a lakeFS server does.
+func (b *base) authenticator(ctx context.Context, known *users.Store, sealer *auth.Sealer, r *rules) (*auth.Authenticator, error) {
+	if b.Settings.Catalog.Kind == settings.CatalogLakeFS {
+		return nil, nil
+	}
+	outside, err := b.outside()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := token.OpenRing(ctx, b.backend.Within(natsWait).Bucket(kv.BucketAuth), time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("open the keys of tokens: %w", err)
+	}
+	return auth.NewAuthenticator(auth.Config{
+		Users: known, Tokens: tokens, Outside: outside, Sealer: sealer, Groups: r.mapped, Now: time.Now,
+	}), nil
+}
+
+// outside returns what verifies the tokens of an outside issuer; nil if there is none.
+func (b *base) outside() (*token.Outside, error) {
+	j := b.Settings.Auth.JWT
+	if j.Issuer == "" {
+		return nil, nil
+	}
+	o, err := token.NewOutside(token.OutsideConfig{
+		Issuer: j.Issuer, Audience: j.Audience, Keys: j.JWKS, Transport: connect.Provider(), Now: time.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("auth.jwt: %w", err)
+	}
+	return o, nil
+}
+
+// sweep removes what interrupted calls left in the catalog and of users, where it is unreachable,
+// and from time to time sessions that have expired. a is nil at a lakeFS server.
+func (b *base) sweep(ctx context.Context, cat *catalog.Catalog, a *auth.Authenticator) {
+	if err := cat.Sweep(ctx); err != nil && ctx.Err() == nil {
+		b.Log.Warn("clear up the catalog; the next start tries again", "err", err)
+	}
+	if a == nil {
+		return
+	}
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
+			b.Log.Warn("clear up users and sessions; the next sweep tries again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

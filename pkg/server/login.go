@@ -1,0 +1,108 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/session"
+	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/limits"
+)
+
+// Login begins a session of the user of an access key, which the answer proves by a token and a
+// cookie. Its 401 never challenges: a web page that logs in would show a browser's dialog.
+func (h *handlers) Login(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), api.AnswerWithin)
+	defer cancel()
+	r = r.WithContext(ctx)
+	var body api.LoginInformation
+	if !h.readLogin(w, r, &body) {
+		return
+	}
+	caller, err := h.prove(w, r, auth.KeyPair(body.AccessKeyID, body.SecretAccessKey))
+	if err != nil {
+		h.failLogin(w, r, err)
+		return
+	}
+	if caller.User == "" {
+		refuse(w, http.StatusUnauthorized, unauthenticated)
+		return
+	}
+	begun, err := h.auth.Begin(ctx, caller)
+	switch {
+	case fault.Is(err, fault.NotFound): // the user was deleted since
+		refuse(w, http.StatusUnauthorized, unauthenticated)
+	case err != nil:
+		h.fail(w, r, err)
+	default:
+		http.SetCookie(w, begun.Cookie(h.secure(r)))
+		w.Header().Set("Cache-Control", "no-store")
+		answer(w, http.StatusOK, api.AuthenticationToken{Token: begun.Token, TokenExpiration: begun.Expires.Unix()})
+	}
+}
+
+// readLogin reads the body of a login. If it returns false, the request is answered.
+func (h *handlers) readLogin(w http.ResponseWriter, r *http.Request, body *api.LoginInformation) bool {
+	if !h.anonymous.tryAcquire() {
+		tooMany(w, busyRetryAfter, errBusy.Error())
+		return false
+	}
+	defer h.anonymous.release()
+	in := jsonBody(into(body))
+	in.limit = limits.AnonymousBody
+	if code, err := in.readBody(w, r); err != nil {
+		badBody(w, code, err)
+		return false
+	}
+	return true
+}
+
+// logout ends the sessions that a request shows, and makes the browser forget their cookies. Those
+// that have ended already are not reported: a client cannot tell who ended them.
+func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), api.AnswerWithin)
+	defer cancel()
+	for _, p := range auth.Sessions(r.Header) {
+		if err := h.end(ctx, p); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
+	for _, kind := range []session.Kind{session.Internal, session.OIDC, session.SAML} {
+		http.SetCookie(w, session.Expired(kind, h.secure(r)))
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	answer(w, http.StatusNoContent, nil)
+}
+
+func (h *handlers) end(ctx context.Context, p auth.Presented) error {
+	caller, err := h.auth.Authenticate(ctx, p)
+	if errors.Is(err, auth.ErrUnauthenticated) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return h.auth.End(ctx, caller)
+}
+
+// secure reports whether cookies of the answer to a request are for connections with TLS only.
+func (c *receiver) secure(r *http.Request) bool { return c.https || r.TLS != nil }
+
+// sameOrigin refuses requests that a page of another web site makes a browser send, unless they
+// change nothing. publicURL is where browsers reach the server, if a proxy changes the Host header.
+func sameOrigin(publicURL string, next http.Handler) http.Handler {
+	p := http.NewCrossOriginProtection()
+	if publicURL != "" {
+		if err := p.AddTrustedOrigin(publicURL); err != nil {
+			panic(err) // the settings are validated
+		}
+	}
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusForbidden, "cross-origin request")
+	}))
+	return p.Handler(next)
+}
