@@ -3,6 +3,7 @@ package server
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -11,10 +12,10 @@ import (
 )
 
 // connections bounds the open connections of a server. A connection is active while a
-// handler runs for it. Otherwise it is idle: it waits for a request, for the rest of a
-// header, or for the client to read an answer. When there are too many connections, the one
-// that has been idle longest is closed. So slow and idle clients, however many, cannot lock
-// out others.
+// handler runs for it, or several do, as HTTP/2 permits. Otherwise it is idle: it waits for the
+// TLS handshake, for a request, for the rest of a header, or for the client to read an answer.
+// When there are too many connections, the one that has been idle longest is closed. So slow
+// and idle clients, however many, cannot lock out others.
 type connections struct {
 	most    int
 	evicted prometheus.Counter // connections closed as there were too many
@@ -29,9 +30,8 @@ type connection struct {
 	net.Conn
 	all     *connections
 	closed  bool
+	active  int           // requests that are served
 	element *list.Element // of all.idle; nil while the connection is active or closed
-
-	slot slots // one of which the request that is served holds, or nil; only its goroutine uses it
 }
 
 // listen returns a listener whose connections are bounded.
@@ -95,67 +95,83 @@ func (conn *connection) remove() {
 	}
 	conn.closed = true
 	conn.all.open--
-	conn.setIdle(false)
+	conn.place()
 }
 
-// setIdle notes whether the connection is idle. The lock must be held.
-func (conn *connection) setIdle(is bool) {
-	switch idle := &conn.all.idle; {
-	case is && conn.element == nil && !conn.closed:
-		conn.element = idle.PushBack(conn)
-	case !is && conn.element != nil:
-		idle.Remove(conn.element)
+// place puts the connection in the line of idle ones if it is idle, and else removes it from there.
+// The lock must be held.
+func (conn *connection) place() {
+	idle, line := conn.active == 0 && !conn.closed, &conn.all.idle
+	switch {
+	case idle && conn.element == nil:
+		conn.element = line.PushBack(conn)
+	case !idle && conn.element != nil:
+		line.Remove(conn.element)
 		conn.element = nil
 	}
 }
 
-// turn is setIdle for callers that do not hold the lock.
-func (conn *connection) turn(idle bool) {
+// count adds to the requests that the connection serves.
+func (conn *connection) count(n int) {
 	conn.all.mu.Lock()
 	defer conn.all.mu.Unlock()
-	conn.setIdle(idle)
+	conn.active += n
+	conn.place()
 }
 
-// idleDuring calls f, and counts the connection as idle meanwhile: it may be closed for another
-// one. The connection may be nil.
-func (conn *connection) idleDuring(f func() bool) bool {
-	if conn != nil {
-		conn.turn(true)
-		defer conn.turn(false)
+// served is a request that is being served. Only its goroutine uses it.
+type served struct {
+	conn *connection
+	slot slots // one of which the request holds, or nil
+}
+
+// idleDuring calls f, and does not count the request meanwhile: its connection may be closed for
+// another one. The request may be nil.
+func (s *served) idleDuring(f func() bool) bool {
+	if s != nil {
+		s.conn.count(-1)
+		defer s.conn.count(1)
 	}
 	return f()
 }
 
-// giveBack releases the slot of the request that is served, if it still holds one.
-func (conn *connection) giveBack() {
-	if held := conn.slot; held != nil {
-		conn.slot = nil
+// giveBack releases the slot of the request, if it still holds one.
+func (s *served) giveBack() {
+	if held := s.slot; held != nil {
+		s.slot = nil
 		held.release()
 	}
 }
 
-type connectionKey struct{}
+type (
+	connectionKey struct{}
+	servedKey     struct{}
+)
 
 // withConnection stores a connection in the context of its requests, as
 // http.Server.ConnContext. There is no other way from a request to its connection:
 // http.Server.ConnState is told of a request when its header begins, which a slow client may
 // never complete.
 func (c *connections) withConnection(ctx context.Context, nc net.Conn) context.Context {
+	if encrypted, ok := nc.(*tls.Conn); ok {
+		nc = encrypted.NetConn()
+	}
 	return context.WithValue(ctx, connectionKey{}, nc)
 }
 
-// connectionOf returns the connection of a request, nil if it came by none.
-func connectionOf(r *http.Request) *connection {
-	conn, _ := r.Context().Value(connectionKey{}).(*connection)
-	return conn
+// servedOf returns what is known of a request that is served, nil if it came by no connection.
+func servedOf(r *http.Request) *served {
+	s, _ := r.Context().Value(servedKey{}).(*served)
+	return s
 }
 
 // markActive marks the connection of a request as active while next serves it.
 func (c *connections) markActive(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn := connectionOf(r); conn != nil {
-			conn.turn(false)
-			defer conn.turn(true)
+		if conn, ok := r.Context().Value(connectionKey{}).(*connection); ok {
+			conn.count(1)
+			defer conn.count(-1)
+			r = r.WithContext(context.WithValue(r.Context(), servedKey{}, &served{conn: conn}))
 		}
 		next.ServeHTTP(w, r)
 	})

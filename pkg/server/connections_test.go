@@ -238,6 +238,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	const most = 5
 	c := connections{most: most, evicted: prometheus.NewCounter(prometheus.CounterOpts{})}
 	var open, idle []*connection // the naive twin; idle is in order
+	active := make(map[*connection]int)
 	drop := func(s []*connection, x *connection) []*connection {
 		return slices.DeleteFunc(s, func(y *connection) bool { return x == y })
 	}
@@ -262,15 +263,16 @@ func TestConnectionsAreBounded(t *testing.T) {
 			open, idle = drop(open, conn), drop(idle, conn)
 			_ = conn.Close()
 			_ = conn.Close() // as net/http may
-		case op == 2:
-			conn := open[rnd.IntN(len(open))]
-			idle = drop(idle, conn)
-			conn.turn(false)
-		case op == 3:
-			if conn := open[rnd.IntN(len(open))]; !slices.Contains(idle, conn) {
-				idle = append(idle, conn)
-				conn.turn(true)
+		default:
+			conn, n := open[rnd.IntN(len(open))], 1
+			if active[conn] > 0 && op == 2 {
+				n = -1
 			}
+			idle, active[conn] = drop(idle, conn), active[conn]+n
+			if active[conn] == 0 {
+				idle = append(idle, conn)
+			}
+			conn.count(n)
 		}
 		var got []*connection
 		for e := c.idle.Front(); e != nil; e = e.Next() {

@@ -40,11 +40,11 @@ func (s slots) release() { <-s }
 // request makes. The request gives back its slot, and counts as idle meanwhile. So requests that
 // wait, however many, do not keep others from being served.
 func awaitOther(r *http.Request, wait func()) {
-	conn := connectionOf(r)
-	if conn != nil {
-		conn.giveBack()
+	s := servedOf(r)
+	if s != nil {
+		s.giveBack()
 	}
-	conn.idleDuring(func() bool { wait(); return true })
+	s.idleDuring(func() bool { wait(); return true })
 }
 
 // busyRetryAfter is how long a client is told to wait when all slots are taken.
@@ -57,22 +57,22 @@ const burstWait = 250 * time.Millisecond
 // limitConcurrency serves at most a number of requests at a time, without those that wait in
 // awaitOther. Health checks and metrics are always served.
 func limitConcurrency(most int, next http.Handler) http.Handler {
-	served := make(slots, most)
+	free := make(slots, most)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/_") || r.URL.Path == "/metrics" {
 			next.ServeHTTP(w, r)
 			return
 		}
-		conn := connectionOf(r)
-		if !served.tryAcquire() && !conn.idleDuring(func() bool { return served.acquire(r.Context(), burstWait) }) {
+		s := servedOf(r)
+		if !free.tryAcquire() && !s.idleDuring(func() bool { return free.acquire(r.Context(), burstWait) }) {
 			tooMany(w, busyRetryAfter, "too many requests at a time, try again")
 			return
 		}
-		if conn == nil {
-			defer served.release()
+		if s == nil {
+			defer free.release()
 		} else {
-			conn.slot = served
-			defer conn.giveBack()
+			s.slot = free
+			defer s.giveBack()
 		}
 		next.ServeHTTP(w, r)
 	})
