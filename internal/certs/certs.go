@@ -40,12 +40,19 @@ func New(t testing.TB) *Authority {
 }
 
 // Issue returns the paths of a certificate for 127.0.0.1, localhost and the name, valid for
-// servers and clients, and of its key.
+// servers and clients, and of its key. A later certificate of the name replaces the files.
 func (a *Authority) Issue(name string) (certFile, keyFile string) {
+	a.t.Helper()
+	return a.IssueWith(name, func(*x509.Certificate) {})
+}
+
+// IssueWith is Issue of a certificate that a function changes before it is signed.
+func (a *Authority) IssueWith(name string, change func(*x509.Certificate)) (certFile, keyFile string) {
 	a.t.Helper()
 	cert, key := template(name), newKey(a.t)
 	cert.DNSNames, cert.IPAddresses = []string{name, "localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
 	cert.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	change(cert)
 	bytes, err := x509.MarshalECPrivateKey(key)
 	expect.NoError(a.t, err)
 	return a.write(name+".pem", "CERTIFICATE", a.sign(cert, key)), a.write(name+".key", "EC PRIVATE KEY", bytes)

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,13 +100,20 @@ var errGarbled = errors.New("the answer is not that of a coordinator")
 // Transient reports whether the same call may succeed later: the service could not be
 // reached, or answered that it is unavailable or busy.
 func Transient(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || Untrusted(err) || errors.Is(err, http.ErrSchemeMismatch) {
 		return false
 	}
 	if answer, ok := errors.AsType[*Error](err); ok {
 		return answer.Status == http.StatusTooManyRequests || answer.Status >= 500
 	}
 	return !errors.Is(err, errGarbled)
+}
+
+// Untrusted reports whether a call was not made, as the certificate of the service could not be
+// verified.
+func Untrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // call is one operation of the API.
@@ -239,6 +247,9 @@ func (c *Client) url(what call) string {
 	return b.String()
 }
 
+// needsTLS is how net/http answers HTTP without TLS where it expects TLS.
+const needsTLS = "Client sent an HTTP request to an HTTPS server"
+
 // failure returns the error of an answer that is not a success. A body that is not this
 // API's, such as a proxy's page, is ignored.
 func failure(response *http.Response, content []byte) error {
@@ -246,6 +257,8 @@ func failure(response *http.Response, content []byte) error {
 	var said api.Error
 	if json.Unmarshal(content, &said) == nil && said.Message != "" {
 		e.Message = said.Message
+	} else if bytes.HasPrefix(content, []byte(needsTLS)) {
+		e.Message = needsTLS + ": want https:// in the endpoint"
 	}
 	if s, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && s > 0 {
 		e.retryAfter = time.Duration(s) * time.Second

@@ -2,10 +2,13 @@ package ctl
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -19,14 +22,16 @@ const (
 
 	envConfig   = "RANGECTL_CONFIG"
 	envEndpoint = "RANGECTL_ENDPOINT"
+	envCA       = "RANGECTL_CA_FILE"
 	envKey      = "RANGECTL_ACCESS_KEY_ID"
 	envSecret   = "RANGECTL_SECRET_ACCESS_KEY" //nolint:gosec // the name of a secret is none
 )
 
-// access is the address of the coordinator and the keys of the user: the content of the
-// file.
+// access is the address of the coordinator, the CA that signed its certificate, and the keys of
+// the user: the content of the file.
 type access struct {
 	Endpoint        string `yaml:"endpoint"`
+	CAFile          string `yaml:"ca_file,omitempty"` // PEM; "": the system's CAs
 	AccessKeyID     string `yaml:"access_key_id"`
 	SecretAccessKey string `yaml:"secret_access_key"`
 }
@@ -47,7 +52,11 @@ func (a *app) client(tuning client.Config) (*client.Client, error) {
 
 func (a *app) connect(to access, tuning client.Config) (*client.Client, error) {
 	tuning.Endpoint, tuning.AccessKeyID, tuning.SecretAccessKey = to.Endpoint, to.AccessKeyID, to.SecretAccessKey
-	tuning.Transport, tuning.Sleep = a.sys.Transport, a.sys.Sleep
+	transport, err := trusting(a.sys.Transport, to.CAFile)
+	if err != nil {
+		return nil, &failure{Usage, err}
+	}
+	tuning.Transport, tuning.Sleep = transport, a.sys.Sleep
 	tuning.Retry = func(err error) {
 		fmt.Fprintf(a.sys.Err, "rangectl: trying again: %s\n", printable(err.Error()))
 	}
@@ -58,18 +67,45 @@ func (a *app) connect(to access, tuning client.Config) (*client.Client, error) {
 	return c, nil
 }
 
+// trusting returns a transport that trusts only the CAs of a PEM file; "" changes nothing.
+func trusting(transport http.RoundTripper, caFile string) (http.RoundTripper, error) {
+	if caFile == "" {
+		return transport, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("reading the CA: %s holds no certificate in PEM", caFile)
+	}
+	plain, ok := transport.(*http.Transport)
+	if !ok {
+		return nil, fmt.Errorf("a CA cannot be set for %T", transport)
+	}
+	t := plain.Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return t, nil
+}
+
 // access chooses between flag, environment and file. Keys come in pairs: an ID is never
 // combined with a secret from elsewhere. The pair of the file is never sent to an
-// endpoint other than the file's.
+// endpoint other than the file's, and its CA is not trusted there.
 func (a *app) access(file access) (access, error) {
 	chosen := access{
 		Endpoint:    cmp.Or(a.endpoint, a.sys.Getenv(envEndpoint), file.Endpoint, defaultEndpoint),
+		CAFile:      cmp.Or(a.caFile, a.sys.Getenv(envCA)),
 		AccessKeyID: a.sys.Getenv(envKey), SecretAccessKey: a.sys.Getenv(envSecret),
 	}
 	if (chosen.AccessKeyID == "") != (chosen.SecretAccessKey == "") {
 		return access{}, usage("%s and %s: set both or none", envKey, envSecret)
 	}
-	if chosen.AccessKeyID == "" && (file.Endpoint == "" || file.Endpoint == chosen.Endpoint) {
+	here := file.Endpoint == "" || file.Endpoint == chosen.Endpoint
+	if chosen.CAFile == "" && here {
+		chosen.CAFile = file.CAFile
+	}
+	if chosen.AccessKeyID == "" && here {
 		chosen.AccessKeyID, chosen.SecretAccessKey = file.AccessKeyID, file.SecretAccessKey
 	}
 	return chosen, nil

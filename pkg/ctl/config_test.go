@@ -104,7 +104,7 @@ func TestLogin(t *testing.T) {
 		if code := Run(context.Background(), m.system(), []string{"login"}); code != OK {
 			t.Fatalf("exit %d: %s", code, m.err.String())
 		}
-		if file, err := readAccess(m.env[envConfig]); err != nil || file != (access{co.URL, "AK", "SK"}) {
+		if file, err := readAccess(m.env[envConfig]); err != nil || file != (access{Endpoint: co.URL, AccessKeyID: "AK", SecretAccessKey: "SK"}) {
 			t.Errorf("stored %+v, %v", file, err)
 		}
 	})

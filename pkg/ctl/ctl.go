@@ -116,6 +116,7 @@ func usage(format string, args ...any) error {
 type app struct {
 	sys      System
 	endpoint string
+	caFile   string
 	output   string
 }
 
@@ -130,6 +131,7 @@ func newRoot(sys System) *cobra.Command {
 
 The address of the coordinator and the keys of the user come from
   --endpoint, or RANGECTL_ENDPOINT         (default ` + defaultEndpoint + `)
+  --ca-file, or RANGECTL_CA_FILE           (default: the authorities that the system trusts)
   RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY
 or from the file that "rangectl login" writes: RANGECTL_CONFIG, or rangectl.yaml in
 $XDG_CONFIG_HOME or ~/.config. Keys in that file are only sent to the endpoint in it.
@@ -158,6 +160,7 @@ Exit codes:
 	root.SetOut(sys.Out)
 	root.SetErr(sys.Err)
 	root.PersistentFlags().StringVar(&a.endpoint, "endpoint", "", "`URL` of the coordinator")
+	root.PersistentFlags().StringVar(&a.caFile, "ca-file", "", "PEM `file` of the authority that signed the coordinator's certificate")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`format` of results: text, or json (one object a line)")
 	root.AddCommand(
 		importCommand(a), importsCommand(a), statusCommand(a), cancelCommand(a),
@@ -257,6 +260,9 @@ func changing(ctx context.Context, doing string, err error) error {
 // hinted adds what the user can do about an error. Other keys do not help a user that is known but
 // lacks a permission: "insufficient permissions" and "denied permission" are lakeFS's words for that.
 func hinted(err error) error {
+	if client.Untrusted(err) {
+		return fmt.Errorf("%w; name the authority that signed the certificate by --ca-file or RANGECTL_CA_FILE, if you trust it", err)
+	}
 	if answered(err, http.StatusUnauthorized) && !strings.Contains(err.Error(), " permission") {
 		return fmt.Errorf("%w; set RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY, or run rangectl login", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,6 +42,11 @@ func (a *app) login(ctx context.Context) error {
 	for _, err := range c.Repositories(ctx, client.Page{Amount: 1}) {
 		if err != nil {
 			return fmt.Errorf("trying the keys at %s: %w", answers.Endpoint, err)
+		}
+	}
+	if answers.CAFile != "" { // it is used in other directories, too
+		if answers.CAFile, err = filepath.Abs(answers.CAFile); err != nil {
+			return err
 		}
 	}
 	if err := writeAccess(path, answers); err != nil {
