@@ -18,7 +18,7 @@ import (
 
 // Command returns the command line of a process: its settings as flags, and the
 // subcommand `config print`. It runs until SIGINT, SIGTERM or SIGHUP. A
-// coordinator with access.file reads that file again at SIGHUP.
+// coordinator with access.file or http.cert_file reads those files again at SIGHUP.
 func Command(name, short string, p settings.Process, run func(context.Context, Env) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
@@ -32,7 +32,7 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 		}
 		log := NewLogger(s.Log, os.Stderr)
 		ctx := cmd.Context()
-		if p == settings.Worker || s.Access.File == "" { // else a hangup makes the coordinator read that file again
+		if p == settings.Worker || !s.RereadsFiles() { // else a hangup makes the coordinator do that
 			var stop context.CancelFunc
 			ctx, stop = stopOnHangup(ctx)
 			defer stop()

@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -82,11 +80,11 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", b.Settings.Listen)
+	door, err := b.openDoor(ctx)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
-	defer listener.Close() //nolint:errcheck // closed by the HTTP server already, if all went well
+	defer door.Close() //nolint:errcheck // closed by the HTTP server already, if all went well
 	sealer, err := auth.OpenSealer(ctx, b.backend.Bucket(kv.BucketAuth))
 	if err != nil {
 		return endedBy(ctx, err)
@@ -138,14 +136,14 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
 	go b.sweep(ctx, cat, authenticator)
-	info := Info{API: "http://" + listener.Addr().String(), AccessKeyID: firstKey(ctx, known, pair), SecretAccessKey: secret}
+	info := Info{API: door.url(), AccessKeyID: firstKey(ctx, known, pair), SecretAccessKey: secret}
 	if embedded != nil {
 		info.NATS = embedded.ClientURL()
 	}
 	b.announce(info, embedded != nil)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	return endedBy(ctx, b.serve(ctx, service, listener, lake.wrap(ctx, handler, stop), info))
+	return endedBy(ctx, b.serve(ctx, service, door, lake.wrap(ctx, handler, stop), info))
 }
 
 // guard calls stop once two health checks of the server in a row have failed.
@@ -257,7 +255,7 @@ func (b *base) announce(info Info, embedded bool) {
 // serve runs the API, the service and the workers until ctx ends or the API cannot be
 // served. It stops them in order: first requests and workers, then the service that
 // requests use.
-func (b *base) serve(ctx context.Context, service *coordinator.Service, listener net.Listener, handler http.Handler, info Info) error {
+func (b *base) serve(ctx context.Context, service *coordinator.Service, d door, handler http.Handler, info Info) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
@@ -268,24 +266,5 @@ func (b *base) serve(ctx context.Context, service *coordinator.Service, listener
 	if b.Settings.Workers > 0 {
 		work.Go(func() { b.newWorker().Run(ctx) })
 	}
-	return serveHTTP(ctx, server.NewHTTPServer(handler, b.registry, b.Log), listener, func() { b.Started(info) })
-}
-
-// serveHTTP serves until ctx ends, and then gives running requests drainLimit to finish. It
-// returns nil after that, or the error that kept it from serving.
-func serveHTTP(ctx context.Context, api *server.HTTPServer, listener net.Listener, started func()) error {
-	failed := make(chan error, 1)
-	go func() { failed <- api.Serve(listener) }()
-	started()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
-	defer cancel()
-	if err := api.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("stop serving on %s: %w", listener.Addr(), err), api.Close())
-	}
-	return nil
+	return serveHTTP(ctx, server.NewHTTPServer(handler, b.registry, b.Log), d, func() { b.Started(info) })
 }

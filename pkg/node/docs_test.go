@@ -10,11 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/certs"
 	"github.com/rangefleet/rangefleet/internal/generated"
 	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/certfile"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
@@ -45,6 +48,10 @@ func metricsTable(t *testing.T) string {
 			coordinator.New(coordinator.Config{State: coordinator.State{Backend: new(backend.Backend)}, Registerer: reg})
 			server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
 			if _, err := openRules("", reg, nil); err != nil {
+				t.Fatal(err)
+			}
+			cert, key := certs.New(t).Issue("server")
+			if _, err := certfile.Open(certfile.Config{CertFile: cert, KeyFile: key, Now: time.Now, Registerer: reg, Subsystem: "http"}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := lakefs.Open(lakefs.Config{URL: "http://lakefs", Registerer: reg}, lakefs.Login{}); err != nil {

@@ -45,7 +45,7 @@ func Worker(ctx context.Context, env Env) error {
 	served := make(chan error, 1)
 	go func() {
 		defer stop(nil) // without its health the worker cannot be supervised
-		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), b.registry, env.Log), listener, func() {
+		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), b.registry, env.Log), door{Listener: listener}, func() {
 			env.Started(Info{API: "http://" + listener.Addr().String()})
 		})
 	}()

@@ -50,6 +50,14 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.HTTP.TrustedProxies} },
 	},
 	{
+		"http.cert_file", Coordinator, "PEM file of the API's certificate, with those of intermediate authorities; empty: the API has no TLS. A changed file is read within ten seconds, or at SIGHUP", "",
+		func(s *Settings) value { return text(&s.HTTP.CertFile) },
+	},
+	{
+		"http.key_file", Coordinator, "PEM file of that certificate's key", "",
+		func(s *Settings) value { return text(&s.HTTP.KeyFile) },
+	},
+	{
 		"nats.url", everywhere, "NATS server or cluster; empty: the server that is embedded in the coordinator", "",
 		func(s *Settings) value { return server(&s.NATS.URL) },
 	},

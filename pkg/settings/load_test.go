@@ -71,6 +71,8 @@ func TestDefaults(t *testing.T) {
 http:
   public_url: "" # default
   trusted_proxies: [] # default
+  cert_file: "" # default
+  key_file: "" # default
 nats:
   url: "" # default
   listen: "" # default
@@ -194,7 +196,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"imports.markers":       "fail",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.jwt.issuer": "https://idp", "auth.jwt.audience": "import", "auth.jwt.jwks": "/etc/keys.json",
-		"http.public_url": "https://imports.example.com", "http.trusted_proxies": "10.0.0.1,fd00::/8",
+		"http.public_url": "https://imports.example.com", "http.trusted_proxies": "10.0.0.1,fd00::/8", "http.cert_file": "/etc/api.pem", "http.key_file": "/etc/api.key",
 		"access.file": "rules.yaml", "log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
 	}
 	for _, k := range keys {
@@ -347,6 +349,7 @@ http: {public_url: "https://u:pw@x/api", trusted_proxies: [10.0.0.1, proxy.examp
 			`auth.jwt.issuer: "": want the issuer of the tokens, exactly as they have it`,
 			`auth.jwt.jwks: "": want the URL or the file of the issuer's public keys`,
 		}},
+		{"half of a certificate", given{file: "http.cert_file: api.pem"}, []string{`http.key_file: "": not set, but http.cert_file is: set both or neither`}},
 		{"half of an issuer", given{file: "auth.jwt: {issuer: i, jwks: 'https://u:pw@idp/keys'}"}, []string{
 			`auth.jwt.audience: "": want the audience of the tokens: without one, those for other services would be accepted`,
 			`auth.jwt.jwks (file $CONFIG:1): "https://******@idp/keys": want no user in the URL`,

@@ -50,6 +50,10 @@ type Settings struct {
 	origins map[string]string
 }
 
+// RereadsFiles reports whether a coordinator reads files again at SIGHUP, so that this signal does
+// not end it.
+func (s Settings) RereadsFiles() bool { return s.Access.File != "" || s.HTTP.CertFile != "" }
+
 // Kinds of catalogs.
 const (
 	catalogOwn    = "own"    // in the fleet's NATS
@@ -158,6 +162,8 @@ type Imports struct {
 type HTTP struct {
 	PublicURL      string   // http or https, without a path; "": that of the listener
 	TrustedProxies []string // addresses and networks, as parseNetwork reads them
+	CertFile       string   // PEM; "": without TLS
+	KeyFile        string   // PEM
 }
 
 // Auth is what proves who a caller is.

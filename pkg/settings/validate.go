@@ -26,6 +26,7 @@ func (s Settings) validate(p Process) error {
 		return errors.Join(c.faults...)
 	}
 	c.want(s.Listen != "", "listen", s.Listen, "want host:port")
+	c.both("http.cert_file", s.HTTP.CertFile != "", "http.key_file", s.HTTP.KeyFile != "")
 	c.want(s.Workers >= 0, "workers", s.Workers, "want 0 or more")
 	c.want(s.Workers != 0 || s.NATS.URL != "" || s.NATS.Listen != "", "workers", s.Workers,
 		"without nats.url or nats.listen no other process can do the work")
