@@ -108,6 +108,24 @@ func (e ImportPhase) Valid() bool {
 	}
 }
 
+// Defines values for LoginConfigLoginURLMethod.
+const (
+	None   LoginConfigLoginURLMethod = "none"
+	Select LoginConfigLoginURLMethod = "select"
+)
+
+// Valid indicates whether the value is a known member of the LoginConfigLoginURLMethod enum.
+func (e LoginConfigLoginURLMethod) Valid() bool {
+	switch e {
+	case None:
+		return true
+	case Select:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ObjectStatsPathType.
 const (
 	ObjectStatsPathTypeCommonPrefix ObjectStatsPathType = "common_prefix"
@@ -267,6 +285,15 @@ func (e DiffRefsParamsType) Valid() bool {
 // AllowEmpty import a prefix even if there is nothing under it, which removes everything under
 // its destination; otherwise such a prefix fails the import
 type AllowEmpty = bool
+
+// AuthCapabilities defines model for AuthCapabilities.
+type AuthCapabilities struct {
+	// ForgotPassword false: users have no passwords
+	ForgotPassword bool `json:"forgot_password"`
+
+	// InviteUser false: this server sends no mail
+	InviteUser bool `json:"invite_user"`
+}
 
 // AuthenticationToken defines model for AuthenticationToken.
 type AuthenticationToken struct {
@@ -701,6 +728,25 @@ type IngestRangeCreationResponse struct {
 	Range RangeMetadata `json:"range,omitempty,omitzero"`
 }
 
+// LoginConfig defines model for LoginConfig.
+type LoginConfig struct {
+	// RBAC "external": users are managed, and policies are shown
+	RBAC             string   `json:"RBAC"`
+	LoginCookieNames []string `json:"login_cookie_names"`
+
+	// LoginURL path of a login at an identity provider; empty, there is none
+	LoginURL string `json:"login_url"`
+
+	// LoginURLMethod select: a user chooses between that login and one with an access key
+	LoginURLMethod LoginConfigLoginURLMethod `json:"login_url_method"`
+
+	// LogoutURL where a POST ends the session
+	LogoutURL string `json:"logout_url"`
+}
+
+// LoginConfigLoginURLMethod select: a user chooses between that login and one with an access key
+type LoginConfigLoginURLMethod string
+
 // LoginInformation defines model for LoginInformation.
 type LoginInformation struct {
 	AccessKeyID     string `json:"access_key_id"`
@@ -947,6 +993,7 @@ type RevertCreation struct {
 type SetupState struct {
 	// CommPrefsMissing false: there are no preferences
 	CommPrefsMissing bool            `json:"comm_prefs_missing"`
+	LoginConfig      LoginConfig     `json:"login_config,omitempty,omitzero"`
 	State            SetupStateState `json:"state"`
 }
 
@@ -1762,6 +1809,9 @@ func (t *ImportStartJSONBody) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetAuthCapabilities list authentication capabilities supported
+	// (GET /auth/capabilities)
+	GetAuthCapabilities(w http.ResponseWriter, r *http.Request)
 	// ListGroups list groups
 	// (GET /auth/groups)
 	ListGroups(w http.ResponseWriter, r *http.Request, params ListGroupsParams)
@@ -1976,6 +2026,20 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// GetAuthCapabilities operation middleware
+func (siw *ServerInterfaceWrapper) GetAuthCapabilities(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAuthCapabilities(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListGroups operation middleware
 func (siw *ServerInterfaceWrapper) ListGroups(w http.ResponseWriter, r *http.Request) {
@@ -5139,6 +5203,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/config/storage", wrapper.GetStorageConfig)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/user", wrapper.GetCurrentUser)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/login", wrapper.Login)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/capabilities", wrapper.GetAuthCapabilities)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/users/{userId}", wrapper.DeleteUser)

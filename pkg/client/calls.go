@@ -146,6 +146,12 @@ func refPath(repository, ref string, rest ...string) []string {
 	return append([]string{"repositories", repository, "refs", ref}, rest...)
 }
 
+// CurrentUser returns the user of the client. Every user may ask.
+func (c *Client) CurrentUser(ctx context.Context) (api.User, error) {
+	got, err := ask[api.CurrentUser](ctx, c, call{method: http.MethodGet, path: []string{"user"}})
+	return got.User, err
+}
+
 // CreateUser creates a user without access keys.
 func (c *Client) CreateUser(ctx context.Context, name string) (api.User, error) {
 	return ask[api.User](ctx, c, call{method: http.MethodPost, path: []string{"auth", "users"}, body: api.UserCreation{ID: name}, once: true})

@@ -35,6 +35,7 @@ type Config struct {
 	Endpoint        string // http://host:port, optionally with a path before /api/v1
 	AccessKeyID     string
 	SecretAccessKey string
+	Token           string // of a login, instead of the keys
 
 	Attempts int           // of each call; default 5
 	Timeout  time.Duration // of one attempt; default a little more than api.AnswerWithin
@@ -190,7 +191,10 @@ func (c *Client) try(ctx context.Context, what call, body []byte) error {
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	if c.config.AccessKeyID != "" {
+	switch {
+	case c.config.Token != "":
+		request.Header.Set("Authorization", "Bearer "+c.config.Token)
+	case c.config.AccessKeyID != "":
 		request.SetBasicAuth(c.config.AccessKeyID, c.config.SecretAccessKey)
 	}
 	response, err := c.http.Do(request)

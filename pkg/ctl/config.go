@@ -25,6 +25,7 @@ const (
 	envCA       = "RANGECTL_CA_FILE"
 	envKey      = "RANGECTL_ACCESS_KEY_ID"
 	envSecret   = "RANGECTL_SECRET_ACCESS_KEY" //nolint:gosec // the name of a secret is none
+	envToken    = "RANGECTL_TOKEN"             //nolint:gosec // likewise
 )
 
 // access is the address of the coordinator, the CA that signed its certificate, and the keys of
@@ -34,6 +35,8 @@ type access struct {
 	CAFile          string `yaml:"ca_file,omitempty"` // PEM; "": the system's CAs
 	AccessKeyID     string `yaml:"access_key_id"`
 	SecretAccessKey string `yaml:"secret_access_key"`
+
+	token string // instead of the keys; it is not stored
 }
 
 // client returns a client with the address and keys of flags, environment and file. A
@@ -56,6 +59,7 @@ func (a *app) connect(to access, tuning client.Config) (*client.Client, error) {
 	if err != nil {
 		return nil, &failure{Usage, err}
 	}
+	tuning.Token = to.token
 	tuning.Transport, tuning.Sleep = transport, a.sys.Sleep
 	tuning.Retry = func(err error) {
 		fmt.Fprintf(a.sys.Err, "rangectl: trying again: %s\n", printable(err.Error()))
@@ -90,22 +94,27 @@ func trusting(transport http.RoundTripper, caFile string) (http.RoundTripper, er
 }
 
 // access chooses between flag, environment and file. Keys come in pairs: an ID is never
-// combined with a secret from elsewhere. The pair of the file is never sent to an
-// endpoint other than the file's, and its CA is not trusted there.
+// combined with a secret from elsewhere. A token of the environment takes their place. The
+// pair of the file is never sent to an endpoint other than the file's, and its CA is not
+// trusted there.
 func (a *app) access(file access) (access, error) {
 	chosen := access{
 		Endpoint:    cmp.Or(a.endpoint, a.sys.Getenv(envEndpoint), file.Endpoint, defaultEndpoint),
 		CAFile:      cmp.Or(a.caFile, a.sys.Getenv(envCA)),
 		AccessKeyID: a.sys.Getenv(envKey), SecretAccessKey: a.sys.Getenv(envSecret),
+		token: a.sys.Getenv(envToken),
 	}
 	if (chosen.AccessKeyID == "") != (chosen.SecretAccessKey == "") {
 		return access{}, usage("%s and %s: set both or none", envKey, envSecret)
+	}
+	if chosen.token != "" && chosen.AccessKeyID != "" {
+		return access{}, usage("%s and %s: set one of them", envToken, envKey)
 	}
 	here := file.Endpoint == "" || file.Endpoint == chosen.Endpoint
 	if chosen.CAFile == "" && here {
 		chosen.CAFile = file.CAFile
 	}
-	if chosen.AccessKeyID == "" && here {
+	if chosen.token == "" && chosen.AccessKeyID == "" && here {
 		chosen.AccessKeyID, chosen.SecretAccessKey = file.AccessKeyID, file.SecretAccessKey
 	}
 	return chosen, nil

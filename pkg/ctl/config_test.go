@@ -33,6 +33,8 @@ func TestAccess(t *testing.T) {
 		{name: "a file without an endpoint is for any", file: pair, args: "--endpoint $URL", code: OK, as: "FK:FS"},
 		{name: "the file's keys go nowhere else", file: "endpoint: http://elsewhere\n" + pair, args: "--endpoint $URL", code: OK, as: ":"},
 		{name: "half a pair", file: "endpoint: $URL\n" + pair, env: map[string]string{envKey: "EK"}, code: Usage, as: "set both or none"},
+		{name: "a token over the file", file: "endpoint: $URL\n" + pair, env: map[string]string{envToken: "ey.J.x"}, code: OK, as: "token:ey.J.x"},
+		{name: "a token and keys", env: map[string]string{envToken: "t", envKey: "EK", envSecret: "ES"}, code: Usage, as: "set one of them"},
 		{name: "others may read it", file: pair, mode: 0o640, code: Usage, as: "(mode 0640): run chmod 600 "},
 		{name: "no secret in it", file: "endpoint: $URL\n", mode: 0o644, code: OK, as: ":"},
 		{name: "unknown key", file: "endpoimt: x\n", code: Usage, as: "field endpoimt not found"},
@@ -77,7 +79,7 @@ func writeFile(t *testing.T, path, content string, mode os.FileMode) {
 }
 
 func TestLogin(t *testing.T) {
-	list := map[string][]string{"GET /repositories?amount=1": {page()}}
+	list := map[string][]string{"GET /user": {`200 {"user":{"id":"ann","creation_date":0}}`}}
 	t.Run("prompts, then every command knows", func(t *testing.T) {
 		co := newCoordinator(t, list)
 		m := newMachine(t, co)
@@ -117,7 +119,7 @@ func TestLogin(t *testing.T) {
 		"empty secret":              {"FK\n\n", Usage},
 	} {
 		t.Run(name, func(t *testing.T) {
-			co := newCoordinator(t, map[string][]string{"GET /repositories?amount=1": {`401 {"message":"error authenticating request"}`}})
+			co := newCoordinator(t, map[string][]string{"GET /user": {`401 {"message":"error authenticating request"}`}})
 			m := newMachine(t, co)
 			delete(m.env, envKey)
 			delete(m.env, envSecret)

@@ -132,7 +132,7 @@ func newRoot(sys System) *cobra.Command {
 The address of the coordinator and the keys of the user come from
   --endpoint, or RANGECTL_ENDPOINT         (default ` + defaultEndpoint + `)
   --ca-file, or RANGECTL_CA_FILE           (default: the authorities that the system trusts)
-  RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY
+  RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY, or RANGECTL_TOKEN
 or from the file that "rangectl login" writes: RANGECTL_CONFIG, or rangectl.yaml in
 $XDG_CONFIG_HOME or ~/.config. Keys in that file are only sent to the endpoint in it.
 

@@ -49,6 +49,9 @@ func (c *coordinator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	what := r.Method + " " + strings.TrimPrefix(r.RequestURI, "/api/v1")
 	user, password, _ := r.BasicAuth()
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		user, password = "token", token
+	}
 	seen := strings.TrimSpace(fmt.Sprintf("%s %s", what, body))
 	if user != "AK" || password != "SK" {
 		seen += " as " + user + ":" + password

@@ -35,14 +35,13 @@ func (a *app) login(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	answers.token = "" // what is tried is what is stored
 	c, err := a.connect(answers, client.Config{})
 	if err != nil {
 		return err
 	}
-	for _, err := range c.Repositories(ctx, client.Page{Amount: 1}) {
-		if err != nil {
-			return fmt.Errorf("trying the keys at %s: %w", answers.Endpoint, err)
-		}
+	if _, err := c.CurrentUser(ctx); err != nil {
+		return fmt.Errorf("trying the keys at %s: %w", answers.Endpoint, err)
 	}
 	if answers.CAFile != "" { // it is used in other directories, too
 		if answers.CAFile, err = filepath.Abs(answers.CAFile); err != nil {

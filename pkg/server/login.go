@@ -60,6 +60,9 @@ func (h *handlers) readLogin(w http.ResponseWriter, r *http.Request, body *api.L
 	return true
 }
 
+// logoutPath is where a POST ends sessions.
+const logoutPath = "/logout"
+
 // logout ends the sessions that a request shows, and makes the browser forget their cookies. Those
 // that have ended already are not reported: a client cannot tell who ended them.
 func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +74,7 @@ func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	for _, kind := range []session.Kind{session.Internal, session.OIDC, session.SAML} {
+	for _, kind := range session.Kinds() {
 		http.SetCookie(w, session.Expired(kind, h.secure(r)))
 	}
 	w.Header().Set("Cache-Control", "no-store")

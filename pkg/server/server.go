@@ -192,7 +192,7 @@ func New(c Config) http.Handler {
 
 	routes := importsAlone(mux)
 	if c.Gate == nil {
-		mux.HandleFunc("POST /logout", h.logout)
+		mux.HandleFunc("POST "+logoutPath, h.logout)
 		routes = sameOrigin(c.PublicURL, mux)
 	}
 	o := newObserver(c.Registerer, c.Log, c.Now)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/auth/session"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
@@ -15,9 +16,18 @@ func (h *handlers) HealthCheck(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusNoContent, nil)
 }
 
-// GetSetupState answers that nothing is left to set up.
+// GetSetupState answers that nothing is left to set up, and how to log in.
 func (h *handlers) GetSetupState(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, api.SetupState{State: api.Initialized})
+	c := api.LoginConfig{RBAC: "external", LoginURLMethod: api.None, LogoutURL: logoutPath}
+	for _, kind := range session.Kinds() {
+		c.LoginCookieNames = append(c.LoginCookieNames, string(kind))
+	}
+	answer(w, http.StatusOK, api.SetupState{State: api.Initialized, LoginConfig: c})
+}
+
+// GetAuthCapabilities answers that there is neither mail nor a password.
+func (h *handlers) GetAuthCapabilities(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, api.AuthCapabilities{})
 }
 
 // Setup refuses to make a first user.

@@ -18,7 +18,6 @@ var unsupported = []struct{ why, operations string }{
 		POST   /auth/external/principal/login                       externalPrincipalLogin   open
 		POST   /sts/login                                           stsLogin                 open
 		GET    /oidc/callback                                       oauthCallback            open
-		GET    /auth/capabilities                                   getAuthCapabilities      open
 	`},
 	{"this server knows no principals of other systems: create an access key for the user", `
 		POST   /auth/users/{userId}/external/principals             createUserExternalPrincipal

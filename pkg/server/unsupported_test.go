@@ -29,7 +29,7 @@ func TestUnsupportedOperations(t *testing.T) {
 			t.Errorf("message %q: want one sentence with the name", op.message)
 		}
 	}
-	for _, open := range []string{"stsLogin", "getAuthCapabilities"} {
+	for _, open := range []string{"stsLogin", "setupCommPrefs"} {
 		if !names[open] {
 			t.Errorf("%s is not refused", open)
 		}

@@ -18,6 +18,9 @@ const (
 	SAML     Kind = "saml_auth_session"
 )
 
+// Kinds returns all kinds of sessions.
+func Kinds() []Kind { return []Kind{Internal, OIDC, SAML} }
+
 const (
 	// MaxLife is how long a session lasts at most.
 	MaxLife = 8 * time.Hour
