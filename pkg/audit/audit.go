@@ -102,12 +102,12 @@ const (
 	maxList = 8 << 10 // of sources, and of destinations
 )
 
-// MaxLine is the length in bytes that no line exceeds.
-const MaxLine = 6*(17*maxText+2*maxList) + 4<<10
+// maxLine is the length in bytes that no line exceeds.
+const maxLine = 6*(17*maxText+2*maxList) + 4<<10
 
-// Line returns the event as a line of JSON, with its end. Long texts end with "...", and what is
+// line returns the event as a line of JSON, with its end. Long texts end with "...", and what is
 // no printable character is escaped, so that a line is one line on every terminal.
-func (e Event) Line() []byte {
+func (e Event) line() []byte {
 	e.Time = e.Time.UTC()
 	for _, text := range e.texts() {
 		*text = cut(*text)

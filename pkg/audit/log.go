@@ -63,7 +63,7 @@ func (l *Log) Record(e Event) {
 	if l == nil {
 		return
 	}
-	line := e.Line()
+	line := e.line()
 	l.mu.Lock()
 	fits := len(l.waiting)+len(line) <= maxWaiting
 	if fits {

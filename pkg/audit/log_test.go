@@ -1,4 +1,4 @@
-package audit_test
+package audit
 
 import (
 	"context"
@@ -17,12 +17,11 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/transcript"
-	"github.com/rangefleet/rangefleet/pkg/audit"
 )
 
 // running is a log that is being written.
 type running struct {
-	*audit.Log
+	*Log
 	log     transcript.Buffer
 	metrics *prometheus.Registry
 	end     func()
@@ -32,7 +31,7 @@ func newRunning(t *testing.T, path string, out *disk) *running {
 	t.Helper()
 	r := &running{metrics: prometheus.NewRegistry()}
 	var err error
-	r.Log, err = audit.Open(path, out, slog.New(slog.NewTextHandler(&r.log, nil)), r.metrics)
+	r.Log, err = Open(path, out, slog.New(slog.NewTextHandler(&r.log, nil)), r.metrics)
 	expect.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
@@ -47,7 +46,7 @@ func (r *running) lines(t *testing.T, result string) float64 {
 	return measured.Sum(t, r.metrics, "rangefleet_audit_lines_total", result)
 }
 
-func named(operation string) audit.Event { return audit.Event{Operation: operation} }
+func named(operation string) Event { return Event{Operation: operation} }
 
 // disk takes as many bytes as it has room for.
 type disk struct {
@@ -106,7 +105,7 @@ func TestFile(t *testing.T) {
 			t.Errorf("%s: mode %v", file, info.Mode())
 		}
 	}
-	if _, err := audit.Open(filepath.Join(path, "x"), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.HasPrefix(err.Error(), "audit.log: ") {
+	if _, err := Open(filepath.Join(path, "x"), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.HasPrefix(err.Error(), "audit.log: ") {
 		t.Errorf("a file that cannot be: %v", err)
 	}
 }
@@ -133,7 +132,7 @@ func TestFileThatIsNotOpenedAnew(t *testing.T) {
 // A full disk loses lines, which are counted. The first line after it begins at the start of a line.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		length := len(named("a").Line())
+		length := len(named("a").line())
 		d := &disk{room: length + length/2}
 		r := newRunning(t, "", d)
 		for _, operation := range []string{"a", "b", "c"} {
@@ -150,7 +149,7 @@ func TestFullDisk(t *testing.T) {
 		r.Record(named("e"))
 		synctest.Wait()
 		lines := strings.Split(d.text.String(), "\n")
-		if len(lines) != 5 || lines[0]+"\n" != string(named("a").Line()) || lines[2]+"\n" != string(named("d").Line()) || lines[3]+"\n" != string(named("e").Line()) {
+		if len(lines) != 5 || lines[0]+"\n" != string(named("a").line()) || lines[2]+"\n" != string(named("d").line()) || lines[3]+"\n" != string(named("e").line()) {
 			t.Errorf("%q", lines)
 		}
 		if w, l := r.lines(t, "written"), r.lines(t, "lost"); w != 3 || l != 2 {
@@ -176,7 +175,7 @@ func TestWriterThatHangs(t *testing.T) {
 			r.Record(long)
 		}
 		lost := r.lines(t, "lost")
-		if fitting := float64(4<<20) / float64(len(long.Line())); lost < events-fitting || lost > events-fitting+1 {
+		if fitting := float64(4<<20) / float64(len(long.line())); lost < events-fitting || lost > events-fitting+1 {
 			t.Errorf("%v lines are lost, %v fit", lost, fitting)
 		}
 		close(d.hang)
@@ -188,7 +187,7 @@ func TestWriterThatHangs(t *testing.T) {
 }
 
 func TestNoLog(t *testing.T) {
-	var none *audit.Log
+	var none *Log
 	none.Record(named("x"))
 	none.Reopen()
 	none.Run(t.Context())

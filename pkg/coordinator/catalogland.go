@@ -17,10 +17,10 @@ const maxRounds = 200
 
 // catalogLander lands an import on a branch of the catalog.
 type catalogLander struct {
-	imp       *importHandle
-	catalog   *catalog.Catalog
-	mayImport MayImport
-	trees     *treeMaker
+	imp        *importHandle
+	catalog    *catalog.Catalog
+	permission permission
+	trees      *treeMaker
 
 	// dead is the attempt of the record if the last call of land saw that it can never
 	// land. See land.
@@ -112,7 +112,7 @@ func (l *catalogLander) attempt(ctx context.Context, record imports.Record, head
 		if err != nil {
 			return err
 		}
-		if err := l.mayImport.confirm(ctx, record, record.Request.StartedBy()); err != nil {
+		if err := l.permission.confirm(ctx, record, record.Request.StartedBy()); err != nil {
 			return err
 		}
 		next, err = l.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {

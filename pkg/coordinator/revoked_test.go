@@ -26,6 +26,10 @@ func TestAnImportOfARevokedCallerDoesNotLand(t *testing.T) {
 		}
 		return fault.Deny("its access key RF1 is not valid any more")
 	}
+	var refused atomic.Pointer[string]
+	f.config.Refused = func(r imports.Record, why error) {
+		refused.Store(new(r.Request.Branch + " of " + r.Request.StartedBy().User + ": " + why.Error()))
+	}
 	s, _ := f.serve()
 	f.work(1)
 	head, err := f.catalog.Branch(t.Context(), "repo", "main")
@@ -35,6 +39,9 @@ func TestAnImportOfARevokedCallerDoesNotLand(t *testing.T) {
 	record := f.ended(f.start(s, r))
 	if record.State != imports.Failed || !strings.Contains(record.Error, "user ann may not import this any more: its access key RF1 is not valid any more") {
 		t.Errorf("%s: %q", record.State, record.Error)
+	}
+	if got := refused.Load(); got == nil || *got != "main of ann: "+record.Error {
+		t.Errorf("told %v, want %s", got, record.Error)
 	}
 	if now, err := f.catalog.Branch(t.Context(), "repo", "main"); err != nil || now != head {
 		t.Errorf("the branch moved to %+v, %v", now, err)

@@ -35,13 +35,13 @@ const (
 
 // serverLander lands an import on a branch of a lakeFS server, as pkg/landing decides.
 type serverLander struct {
-	mayImport MayImport
-	imp       *importHandle
-	home      *serverHome
-	server    *lakefs.Session // of the service account, as of home
-	callers   *callers
-	trees     *treeMaker
-	landings  landing.Config
+	permission permission
+	imp        *importHandle
+	home       *serverHome
+	server     *lakefs.Session // of the service account, as of home
+	callers    *callers
+	trees      *treeMaker
+	landings   landing.Config
 
 	attempt imports.Attempt // what the last tree was
 	dead    *landing.State  // of the record, if the last call of land saw that no try of it lands any more
@@ -265,11 +265,12 @@ func (l *serverLander) authorize(ctx context.Context, record imports.Record) (la
 	err := l.askAgain(ctx, record)
 	switch {
 	case lakefs.IsRefused(err):
+		l.permission.refuse(record, err)
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
 	case err != nil:
 		return landing.Outcome{}, err
 	}
-	err = l.mayImport.confirm(ctx, record, access.Caller{User: record.Request.Committer})
+	err = l.permission.confirm(ctx, record, access.Caller{User: record.Request.Committer})
 	if errors.As(err, new(revoked)) {
 		return landing.Outcome{Result: landing.Refused, Text: err.Error()}, nil
 	}

@@ -38,22 +38,23 @@ import (
 )
 
 // Config is what a service works with. All fields are required but Requests, LakeFS,
-// MayImport, Landings, Allowed, Namespaces and Markers.
+// MayImport, Refused, Landings, Allowed, Namespaces and Markers.
 type Config struct {
 	State
 	Requests   State // the same state, for the calls of users' requests, which wait less for NATS; zero: State
 	Stores     objectstore.Chooser
-	LakeFS     *lakefs.Session   // the service account at the lakeFS server that keeps repositories; nil: they are in the catalog
-	Landings   landing.Config    // of imports there
-	SkipHooks  bool              // import there to branches with pre-commit hooks, which do not run
-	Trials     Trials            // of the same buckets; for TrySource alone
-	Breaks     partition.Breaks  // of the imports that this service starts
-	Allowed    []objectstore.URI // what may be imported lies within one of them; empty: any source may
-	Namespaces []objectstore.URI // storage namespaces lie within one of them; empty: anywhere that holds no source
-	Reserved   func(bytes int)   // is told what landings reserve, see metarange.NewBudget; it may be nil
-	Markers    imports.Markers   // of the imports that this service starts; empty: FailMarkers
-	MayImport  MayImport         // asked before a commit; nil: what was granted at the start holds
-	Holder     string            // names this process to people who look at leases
+	LakeFS     *lakefs.Session                   // the service account at the lakeFS server that keeps repositories; nil: they are in the catalog
+	Landings   landing.Config                    // of imports there
+	SkipHooks  bool                              // import there to branches with pre-commit hooks, which do not run
+	Trials     Trials                            // of the same buckets; for TrySource alone
+	Breaks     partition.Breaks                  // of the imports that this service starts
+	Allowed    []objectstore.URI                 // what may be imported lies within one of them; empty: any source may
+	Namespaces []objectstore.URI                 // storage namespaces lie within one of them; empty: anywhere that holds no source
+	Reserved   func(bytes int)                   // is told what landings reserve, see metarange.NewBudget; it may be nil
+	Markers    imports.Markers                   // of the imports that this service starts; empty: FailMarkers
+	MayImport  MayImport                         // asked before a commit; nil: what was granted at the start holds
+	Refused    func(r imports.Record, why error) // is told of imports that are not committed as their callers may not import any more; it may be nil
+	Holder     string                            // names this process to people who look at leases
 	Now        func() time.Time
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -337,10 +338,11 @@ func (s *Service) newDriver(id string) *driver {
 
 // destination returns where an import lands.
 func (s *Service) destination(imp *importHandle, trees *treeMaker) destination {
+	may := permission{s.cfg.MayImport, s.cfg.Refused}
 	if s.lakefs != nil {
 		return &serverLander{
-			imp: imp, mayImport: s.cfg.MayImport, home: s.lakefs, server: s.cfg.LakeFS, callers: s.callers, trees: trees, landings: s.cfg.Landings,
+			imp: imp, permission: may, home: s.lakefs, server: s.cfg.LakeFS, callers: s.callers, trees: trees, landings: s.cfg.Landings,
 		}
 	}
-	return &catalogLander{imp: imp, mayImport: s.cfg.MayImport, catalog: s.cfg.Catalog, trees: trees}
+	return &catalogLander{imp: imp, permission: may, catalog: s.cfg.Catalog, trees: trees}
 }

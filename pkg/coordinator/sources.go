@@ -36,20 +36,33 @@ type revoked struct{ error }
 
 func (r revoked) Unwrap() error { return r.error }
 
+// permission checks the callers of imports before they are committed.
+type permission struct {
+	ask     MayImport                   // nil: what was granted at the start holds
+	refused func(imports.Record, error) // is told what may not be committed any more; it may be nil
+}
+
 // confirm checks the caller of an import. The error is revoked if it lost what it needs.
-func (m MayImport) confirm(ctx context.Context, record imports.Record, c access.Caller) error {
-	if m == nil {
+func (p permission) confirm(ctx context.Context, record imports.Record, c access.Caller) error {
+	if p.ask == nil {
 		return nil
 	}
 	paths, err := SourcesOf(record.Job.Paths)
 	if err != nil {
 		return err
 	}
-	err = m(ctx, c, access.Request{Repository: record.Request.Repository, Branch: record.Request.Branch, Paths: paths})
+	err = p.ask(ctx, c, access.Request{Repository: record.Request.Repository, Branch: record.Request.Branch, Paths: paths})
 	if fault.Is(err, fault.Denied) {
-		return revoked{fmt.Errorf("user %s may not import this any more: %w", c.User, err)}
+		err = revoked{fmt.Errorf("user %s may not import this any more: %w", c.User, err)}
+		p.refuse(record, err)
 	}
 	return err
+}
+
+func (p permission) refuse(record imports.Record, err error) {
+	if p.refused != nil {
+		p.refused(record, err)
+	}
 }
 
 // SourceOf is SourcesOf for a prefix that a field of a request names.

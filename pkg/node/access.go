@@ -7,14 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"sync/atomic"
-	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/audit"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -25,6 +25,7 @@ import (
 type rules struct {
 	path    string // "": no file
 	log     *slog.Logger
+	audit   *audit.Log
 	reloads *prometheus.CounterVec
 	now     atomic.Pointer[access.Rules]
 }
@@ -65,29 +66,21 @@ func readRules(path string) (*access.Rules, error) {
 	return access.ParseRules(path, content)
 }
 
-// watch reads the file again at each hangup signal, until ctx ends.
+// watch reads the file again at each hangup, until ctx ends.
 func (r *rules) watch(ctx context.Context) {
-	if r.path == "" {
-		return
+	if r.path != "" {
+		onHangup(ctx, r.reload)
 	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer signal.Stop(hangups)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hangups:
-				r.reload()
-			}
-		}
-	}()
 }
 
 // reload reads the file again. If anything in it is wrong, the rules stay.
 func (r *rules) reload() {
 	parsed, err := readRules(r.path)
+	e := audit.Event{Time: time.Now(), Operation: audit.OperationReload, Resources: audit.Resources{File: r.path}, Outcome: audit.Allowed}
+	if err != nil {
+		e.Outcome, e.Reason = audit.Failed, err.Error()
+	}
+	r.audit.Record(e)
 	if err != nil {
 		r.reloads.WithLabelValues(reloadRefused).Inc()
 		r.log.Error("rules of access are refused, the old ones stay in force", "err", err)

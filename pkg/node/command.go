@@ -17,8 +17,8 @@ import (
 )
 
 // Command returns the command line of a process: its settings as flags, and the
-// subcommand `config print`. It runs until SIGINT, SIGTERM or SIGHUP. A
-// coordinator with access.file or http.cert_file reads those files again at SIGHUP.
+// subcommand `config print`. It runs until SIGINT, SIGTERM or SIGHUP, unless the
+// settings make SIGHUP read files again.
 func Command(name, short string, p settings.Process, run func(context.Context, Env) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
@@ -38,7 +38,7 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 			defer stop()
 		}
 		return logged(ctx, log, name, func(ctx context.Context) error {
-			return run(ctx, Env{Settings: s, Log: log, Notices: cmd.OutOrStdout(), Started: func(Info) {}})
+			return run(ctx, Env{Settings: s, Log: log, Notices: cmd.OutOrStdout(), Stderr: os.Stderr, Started: func(Info) {}})
 		})
 	}
 	config := &cobra.Command{
@@ -74,11 +74,15 @@ func Main(cmd *cobra.Command) int {
 // NewLogger returns the logger that the settings ask for.
 func NewLogger(s settings.Log, w io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: s.Level, ReplaceAttr: readable}
-	f, isFile := w.(*os.File)
-	if s.Format == "text" || s.Format == "auto" && isFile && term.IsTerminal(int(f.Fd())) {
+	if s.Format == "text" || s.Format == "auto" && isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
 	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // readable formats durations for people: JSON would have nanoseconds.

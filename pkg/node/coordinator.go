@@ -94,10 +94,16 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	if err != nil {
 		return err
 	}
+	auditLog, endAudit, err := b.startAudit(ctx)
+	if err != nil {
+		return err
+	}
+	defer endAudit()
 	rules, err := openRules(b.Settings.Access.File, b.registry, b.Log)
 	if err != nil {
 		return err
 	}
+	rules.audit = auditLog
 	rules.watch(ctx)
 	// After this no wrong setting can end the start: new keys are shown at this start or
 	// never.
@@ -119,7 +125,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
 		Landings:  landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
-		MayImport: lake.mayImport(rules, authenticator), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.registry,
+		MayImport: lake.mayImport(rules, authenticator), Refused: refusals(auditLog), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),
@@ -132,7 +138,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Users:  known, AccessKeys: known.Keys(), Rules: rules.now.Load,
 		Auth: authenticator, Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
-		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log,
+		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log, Audit: auditLog.Record,
 		Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
 	go b.sweep(ctx, cat, authenticator)

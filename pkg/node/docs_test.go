@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/certs"
 	"github.com/rangefleet/rangefleet/internal/generated"
+	"github.com/rangefleet/rangefleet/pkg/audit"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/certfile"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
@@ -48,6 +50,9 @@ func metricsTable(t *testing.T) string {
 			coordinator.New(coordinator.Config{State: coordinator.State{Backend: new(backend.Backend)}, Registerer: reg})
 			server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
 			if _, err := openRules("", reg, nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := audit.Open("", io.Discard, nil, reg); err != nil {
 				t.Fatal(err)
 			}
 			cert, key := certs.New(t).Issue("server")

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 
@@ -16,6 +17,23 @@ func stopOnHangup(ctx context.Context) (context.Context, context.CancelFunc) {
 		return ctx, func() {}
 	}
 	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
+
+// onHangup calls do at each hangup, one after the other, until ctx ends.
+func onHangup(ctx context.Context, do func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hangups)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				do()
+			}
+		}
+	}()
 }
 
 // logged runs a process. It logs its start, when it is told to stop, and its end, each

@@ -31,11 +31,12 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
-// Env is the environment of a process. All fields are required.
+// Env is the environment of a process. All fields but Stderr are required.
 type Env struct {
 	Settings settings.Settings
 	Log      *slog.Logger
 	Notices  io.Writer  // for what a person must see: addresses, directories, new keys
+	Stderr   io.Writer  // for the audit log; nil: it is written to a file, or not at all
 	Started  func(Info) // called once the process is ready
 }
 

@@ -68,6 +68,7 @@ func answer(w http.ResponseWriter, code int, v any) {
 
 // refuse answers a request with an error message.
 func refuse(w http.ResponseWriter, code int, message string) {
+	noted(w).reason = message
 	answer(w, code, api.Error{Message: message})
 }
 

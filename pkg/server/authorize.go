@@ -14,15 +14,14 @@ import (
 // authorize returns a fault.Denied if the caller may not do what a request asks for, whose body
 // has been read. It depends on nothing but the request and the rules, so that the answer tells
 // nothing of what exists.
-func (c *receiver) authorize(r *http.Request, caller access.Caller, in input) error {
+func (c *receiver) authorize(w http.ResponseWriter, r *http.Request, caller access.Caller, in input) error {
+	asked, err := in.asks(r)
+	noted(w).asked = &asked
 	if in.anybody || c.gate != nil && c.grants == nil {
 		return nil
 	}
-	asked := requestOf(r)
-	if in.names != nil {
-		if err := in.names(&asked); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	need, ok := access.NeedOf(operationIDs[strings.Replace(r.Pattern, api.BaseURL, "", 1)], asked)
 	if c.gate != nil { // that server judges all but the sources

@@ -55,6 +55,16 @@ func jsonBody(read func([]byte) error) input {
 	}}
 }
 
+// asks returns what a request names, whose body has been read.
+func (in input) asks(r *http.Request) (access.Request, error) {
+	asked := requestOf(r)
+	if in.names == nil {
+		return asked, nil
+	}
+	err := in.names(&asked)
+	return asked, err
+}
+
 // about returns the input with what its body names, which cannot be malformed.
 func (in input) about(names func(*access.Request)) input {
 	in.names = func(r *access.Request) error {

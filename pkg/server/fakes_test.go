@@ -382,6 +382,7 @@ type fixture struct {
 	users   *users.Store
 	metrics *prometheus.Registry
 	log     *transcript.Buffer
+	events  events
 	clients byte // that have sent requests
 }
 
@@ -409,6 +410,7 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),
 		Registerer:   f.metrics,
 		Log:          slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Audit:        f.events.record,
 		Sealer:       newSealer(t),
 		Memory:       NewBudget(func(int) {}),
 		NewRequestID: func() string { return "fresh-id" },

@@ -111,6 +111,7 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 			start.Login = lakefs.Forward(r)
 		}
 		id, err := h.service.Start(ctx, start)
+		noted(w).importID = id
 		code := http.StatusAccepted
 		if flat {
 			code, err = http.StatusCreated, flatFault(err)
@@ -154,6 +155,7 @@ func (h *handlers) ImportCancel(w http.ResponseWriter, r *http.Request, reposito
 			}
 		}
 		id, err := importID(params.ID, body.ImportID)
+		noted(w).importID = id
 		key := importKey{repository, branch, id}
 		var st coordinator.Status
 		if err == nil {

@@ -69,7 +69,7 @@ func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), api.AnswerWithin)
 	defer cancel()
 	for _, p := range auth.Sessions(r.Header) {
-		if err := h.end(ctx, p); err != nil {
+		if err := h.end(ctx, w, p); err != nil {
 			h.fail(w, r, err)
 			return
 		}
@@ -81,7 +81,7 @@ func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusNoContent, nil)
 }
 
-func (h *handlers) end(ctx context.Context, p auth.Presented) error {
+func (h *handlers) end(ctx context.Context, w http.ResponseWriter, p auth.Presented) error {
 	caller, err := h.auth.Authenticate(ctx, p)
 	if errors.Is(err, auth.ErrUnauthenticated) {
 		return nil
@@ -89,6 +89,7 @@ func (h *handlers) end(ctx context.Context, p auth.Presented) error {
 	if err != nil {
 		return err
 	}
+	noted(w).caller = caller
 	return h.auth.End(ctx, caller)
 }
 

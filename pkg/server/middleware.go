@@ -42,10 +42,12 @@ func validRequestID(id string) bool {
 	return id != "" && len(id) <= 128 && strings.Trim(id, allowed) == ""
 }
 
-// statusWriter remembers the status code of an answer, which is 0 until it is written.
+// statusWriter remembers the status code of an answer, which is 0 until it is written, and what
+// is noted of the request.
 type statusWriter struct {
 	http.ResponseWriter
 	code int
+	note note
 }
 
 func (w *statusWriter) WriteHeader(code int) {
@@ -61,19 +63,21 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// observer logs and measures requests.
+// observer logs and measures requests, and records them in the audit log.
 type observer struct {
 	log      *slog.Logger
+	audit    auditor
 	now      func() time.Time
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 }
 
-func newObserver(reg prometheus.Registerer, log *slog.Logger, now func() time.Time) *observer {
-	f := metric.With(reg).In("http")
+func newObserver(c Config) *observer {
+	f := metric.With(c.Registerer).In("http")
 	return &observer{
-		log: log,
-		now: now,
+		log:   c.Log,
+		audit: auditor{c.Audit, c.Now, c.Proxies},
+		now:   c.Now,
 		duration: f.HistogramVec("request_duration_seconds", "Time from a request's header to its answer.",
 			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60}, metric.By("method"), metric.By("route"), metric.By("code")),
 		inFlight: f.Gauge("requests_in_flight", "Requests that are being served."),
@@ -115,6 +119,7 @@ func (o *observer) recover(w *statusWriter, r *http.Request) {
 
 func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) {
 	code := cmp.Or(w.code, http.StatusOK) // as net/http does
+	o.audit.observe(w, r, code)
 	o.duration.WithLabelValues(method(r), route(r), strconv.Itoa(code)).Observe(took.Seconds())
 	level := slog.LevelInfo
 	if r.Method == http.MethodGet && code < http.StatusBadRequest || strings.HasPrefix(route(r), "/_") {

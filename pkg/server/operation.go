@@ -66,7 +66,7 @@ func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, c
 		badBody(w, code, err)
 		return
 	}
-	err = c.authorize(r, caller, in)
+	err = c.authorize(w, r, caller, in)
 	if err == nil {
 		err = c.waitReady(r.Context())
 	}

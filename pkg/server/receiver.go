@@ -111,6 +111,7 @@ func (c *receiver) try(w http.ResponseWriter, r *http.Request, a attempt) (calle
 		}
 		if errors.Is(err, auth.ErrUnauthenticated) {
 			known := auth.KnownKey(err) // another one is not logged: it may be a secret in the wrong place
+			noted(w).caller.Credential = access.Credential{Kind: shown[a.scheme], ID: known}
 			c.failed.WithLabelValues("wrong").Inc()
 			c.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "client", from.String(), "scheme", a.scheme, "access_key_id", known)
 			return false, nil
@@ -128,7 +129,14 @@ func (c *receiver) try(w http.ResponseWriter, r *http.Request, a attempt) (calle
 	if err != nil || !ok {
 		return access.Caller{}, err
 	}
+	noted(w).caller = caller
 	return caller, nil
+}
+
+// shown are the kinds of credentials that the schemes show.
+var shown = map[string]access.CredentialKind{
+	"basic_auth": access.AccessKey, "jwt_token": access.Token,
+	"cookie_auth": access.Session, "oidc_auth": access.Session, "saml_auth": access.Session,
 }
 
 // unauthenticated is the message by which clients recognize that a session has ended.

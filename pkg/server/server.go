@@ -14,6 +14,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/audit"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
@@ -128,12 +129,13 @@ type Config struct {
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
 	Log          *slog.Logger
-	Storage      Storage       // told to clients
-	Sealer       *auth.Sealer  // of continuation tokens
-	Proxies      Proxies       // default none
-	PublicURL    string        // at which browsers reach the server; "": at its address
-	Memory       *Budget       // of requests
-	NewRequestID func() string // unique
+	Audit        func(audit.Event) // is told who does what
+	Storage      Storage           // told to clients
+	Sealer       *auth.Sealer      // of continuation tokens
+	Proxies      Proxies           // default none
+	PublicURL    string            // at which browsers reach the server; "": at its address
+	Memory       *Budget           // of requests
+	NewRequestID func() string     // unique
 	Now          func() time.Time
 }
 
@@ -195,7 +197,7 @@ func New(c Config) http.Handler {
 		mux.HandleFunc("POST "+logoutPath, h.logout)
 		routes = sameOrigin(c.PublicURL, mux)
 	}
-	o := newObserver(c.Registerer, c.Log, c.Now)
+	o := newObserver(c)
 	return identify(c.NewRequestID, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, routes)))))
 }
 

@@ -104,6 +104,7 @@ func (h *handlers) ListUserCredentials(w http.ResponseWriter, r *http.Request, u
 func (h *handlers) CreateCredentials(w http.ResponseWriter, r *http.Request, user string) {
 	h.serve(w, r, input{}, func(ctx context.Context, caller access.Caller) (int, any, error) {
 		key, secret, err := h.keys.Create(ctx, user)
+		noted(w).accessKeyID = key.ID
 		if err == nil {
 			h.log.InfoContext(ctx, "access key created", "user", user, "access_key_id", key.ID, "by", caller.User)
 		}

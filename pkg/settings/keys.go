@@ -258,6 +258,10 @@ var keys = []key{
 		func(s *Settings) value { return text(&s.Access.File) },
 	},
 	{
+		"audit.log", Coordinator, "where the coordinator records who changes what, who is refused, and who logs in: stderr, off, the absolute path of a file, which SIGHUP makes it open anew, or auto (stderr unless it is a terminal)", "",
+		func(s *Settings) value { return text(&s.Audit.Log) },
+	},
+	{
 		"log.level", everywhere, "lowest level that is logged: debug, info, warn or error", "",
 		func(s *Settings) value { return level(&s.Log.Level) },
 	},
@@ -286,6 +290,7 @@ func defaults(env map[string]string, procs int) Settings {
 		LakeFS:  LakeFS{PrecommitHooks: hooksRefuse, ProtectedBranches: protectedRefuse, OtherSources: sourcesRefuse},
 		Imports: Imports{Markers: "skip"},
 		Ranges:  partition.DefaultBreaks,
+		Audit:   Audit{Log: auditAuto},
 		Log:     Log{Level: slog.LevelInfo, Format: "auto"},
 	}
 }

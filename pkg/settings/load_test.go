@@ -134,6 +134,8 @@ auth:
   jwt.jwks: "" # default
 access:
   file: "" # default
+audit:
+  log: auto # default
 log:
   level: info # default
   format: auto # default
@@ -197,7 +199,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.jwt.issuer": "https://idp", "auth.jwt.audience": "import", "auth.jwt.jwks": "/etc/keys.json",
 		"http.public_url": "https://imports.example.com", "http.trusted_proxies": "10.0.0.1,fd00::/8", "http.cert_file": "/etc/api.pem", "http.key_file": "/etc/api.key",
-		"access.file": "rules.yaml", "log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
+		"access.file": "rules.yaml", "audit.log": "/var/log/audit.jsonl", "log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
 	}
 	for _, k := range keys {
 		set, ok := texts[k.name]

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -42,6 +43,7 @@ type Settings struct {
 	Ranges     partition.Breaks
 	Auth       Auth
 	Access     Access
+	Audit      Audit
 	Log        Log
 	Metrics    Metrics
 
@@ -50,9 +52,11 @@ type Settings struct {
 	origins map[string]string
 }
 
-// RereadsFiles reports whether a coordinator reads files again at SIGHUP, so that this signal does
-// not end it.
-func (s Settings) RereadsFiles() bool { return s.Access.File != "" || s.HTTP.CertFile != "" }
+// RereadsFiles reports whether a coordinator reads or opens files again at SIGHUP, so that this
+// signal does not end it.
+func (s Settings) RereadsFiles() bool {
+	return s.Access.File != "" || s.HTTP.CertFile != "" || s.Audit.Path() != ""
+}
 
 // Kinds of catalogs.
 const (
@@ -183,6 +187,31 @@ type JWT struct {
 // Access says who may do what.
 type Access struct {
 	File string // of rules, as docs/access.md describes it; "": what is built in
+}
+
+// Where the audit log is, if it is no file.
+const (
+	auditAuto   = "auto"
+	auditStderr = "stderr"
+	auditOff    = "off"
+)
+
+// Audit says where it is recorded who does what.
+type Audit struct {
+	Log string // auditAuto, auditStderr, auditOff, or the absolute path of a file
+}
+
+// Path returns the path of the audit log's file, "" if it is none.
+func (a Audit) Path() string {
+	if filepath.IsAbs(a.Log) {
+		return a.Log
+	}
+	return ""
+}
+
+// Stderr reports whether the audit log is written to standard error, which may be a terminal.
+func (a Audit) Stderr(isTerminal bool) bool {
+	return a.Log == auditStderr || a.Log == auditAuto && !isTerminal
 }
 
 // Networks returns the trusted proxies.

@@ -34,6 +34,8 @@ func (s Settings) validate(p Process) error {
 	c.both("auth.access_key_id", s.Auth.AccessKeyID != "", "auth.secret_access_key", s.Auth.SecretAccessKey.Reveal() != "")
 	s.validateLakeFS(&c)
 	s.validateHTTP(&c)
+	to := s.Audit.Log
+	c.want(s.Audit.Path() != "" || slices.Contains([]string{auditAuto, auditStderr, auditOff}, to), "audit.log", to, "want auto, stderr, off, or an absolute path")
 	s.validateJWT(&c)
 	return errors.Join(c.faults...)
 }
