@@ -20,7 +20,7 @@ func newSecureCoordinator(t *testing.T, certFile, keyFile string) *coordinator {
 	t.Helper()
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	expect.NoError(t, err)
-	c := &coordinator{script: map[string][]string{"GET /repositories/demo": {`200 {"id":"demo"}`}, "GET /repositories?amount=1": {`200 {"pagination":{},"results":[]}`}}}
+	c := &coordinator{script: map[string][]string{"GET /repositories/demo": {`200 {"id":"demo"}`}, "GET /user": {`200 {"user":{"id":"ann"}}`}}}
 	c.Server = httptest.NewUnstartedServer(c)
 	c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	c.StartTLS()
