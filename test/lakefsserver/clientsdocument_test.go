@@ -16,7 +16,7 @@ var groups = []struct {
 	operations []string
 }{
 	{"Server", []string{
-		"getConfig", "getStorageConfig", "getLakeFSVersion", "getCurrentUser", "getSetupState", "setup", "healthCheck", "postStatsEvents",
+		"getConfig", "getStorageConfig", "getLakeFSVersion", "login", "getCurrentUser", "getSetupState", "setup", "healthCheck", "postStatsEvents",
 	}},
 	{"Repositories", []string{
 		"listRepositories", "createRepository", "createRepository, bare", "createRepository, with samples", "createRepository, read-only", "getRepository",

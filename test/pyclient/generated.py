@@ -4,6 +4,7 @@ package is the argument."""
 
 import importlib
 import sys
+import time
 
 import matrix
 from matrix import HELD, MORE, NAMESPACE, SOURCE, NotOffered, case, equal, until
@@ -20,7 +21,7 @@ COMPLETE = (
 ).split()
 # Except those of garbage collection, of protected branches and of principals of other systems,
 # which are about what this server has not.
-EXCEPT = ("_gc_rules", "branch_protection_rule", "garbage_collection", "symlink", "external_principal", "group_acl", "oauth_callback", "login")
+EXCEPT = ("_gc_rules", "branch_protection_rule", "garbage_collection", "symlink", "external_principal", "group_acl", "oauth_callback")
 
 
 class Client:
@@ -123,6 +124,12 @@ def get_lakefs_version(c):
 @case("getCurrentUser")
 def get_current_user(c):
     assert c.get_current_user().user.id
+
+
+@case("login")
+def login(c):
+    token = c.login(login_information=model("LoginInformation", access_key_id=matrix.USERNAME, secret_access_key=matrix.PASSWORD))
+    assert token.token and token.token_expiration > time.time()
 
 
 @case("getSetupState", lakefs=NAME != "lakefs_client")
