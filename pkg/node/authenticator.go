@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/samllogin"
 	"github.com/rangefleet/rangefleet/pkg/auth/token"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -50,20 +51,30 @@ func (b *base) outside() (*token.Outside, error) {
 	return o, nil
 }
 
-// sweep removes what interrupted calls left in the catalog and of users, where it is unreachable,
-// and from time to time sessions that have expired. a is nil at a lakeFS server.
-func (b *base) sweep(ctx context.Context, cat *catalog.Catalog, a *auth.Authenticator) {
+// sweeps returns what removes sessions and logins that have expired. Each may be nil.
+func sweeps(a *auth.Authenticator, l *samllogin.Logins) (all []func(context.Context) error) {
+	if a != nil {
+		all = append(all, a.Sweep)
+	}
+	if l != nil {
+		all = append(all, l.Sweep)
+	}
+	return all
+}
+
+// sweep removes what interrupted calls left in the catalog, where it is unreachable, and calls the
+// others from time to time.
+func (b *base) sweep(ctx context.Context, cat *catalog.Catalog, others []func(context.Context) error) {
 	if err := cat.Sweep(ctx); err != nil && ctx.Err() == nil {
 		b.Log.Warn("clear up the catalog; the next start tries again", "err", err)
-	}
-	if a == nil {
-		return
 	}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
-			b.Log.Warn("clear up users and sessions; the next sweep tries again", "err", err)
+		for _, sweep := range others {
+			if err := sweep(ctx); err != nil && ctx.Err() == nil {
+				b.Log.Warn("clear up users and sessions; the next sweep tries again", "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -105,6 +105,10 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	}
 	rules.audit = auditLog
 	rules.watch(ctx)
+	logins, err := b.saml(ctx, sealer)
+	if err != nil {
+		return endedBy(ctx, err)
+	}
 	// After this no wrong setting can end the start: new keys are shown at this start or
 	// never.
 	pair, secret, err := b.keys(ctx)
@@ -139,9 +143,9 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Auth: authenticator, Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log, Audit: auditLog.Record,
-		Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
+		SAML: samlOf(logins), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
-	go b.sweep(ctx, cat, authenticator)
+	go b.sweep(ctx, cat, sweeps(authenticator, logins))
 	info := Info{API: door.url(), AccessKeyID: firstKey(ctx, known, pair), SecretAccessKey: secret}
 	if embedded != nil {
 		info.NATS = embedded.ClientURL()

@@ -97,7 +97,7 @@ func (h *handlers) end(ctx context.Context, w http.ResponseWriter, p auth.Presen
 func (c *receiver) secure(r *http.Request) bool { return c.https || r.TLS != nil }
 
 // sameOrigin refuses requests that a page of another web site makes a browser send, unless they
-// change nothing. publicURL is where browsers reach the server, if a proxy changes the Host header.
+// change nothing, or are the response of an identity provider. publicURL is where browsers reach the server, if a proxy changes the Host header.
 func sameOrigin(publicURL string, next http.Handler) http.Handler {
 	p := http.NewCrossOriginProtection()
 	if publicURL != "" {
@@ -105,6 +105,7 @@ func sameOrigin(publicURL string, next http.Handler) http.Handler {
 			panic(err) // the settings are validated
 		}
 	}
+	p.AddInsecureBypassPattern(samlAccept)
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusForbidden, "cross-origin request")
 	}))

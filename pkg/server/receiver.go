@@ -21,6 +21,7 @@ type Authenticator interface {
 	// Authenticate returns who presents something, or auth.ErrUnauthenticated. Any other error
 	// says that this cannot be found out now.
 	Authenticate(ctx context.Context, p auth.Presented) (access.Caller, error)
+	Sessions
 	// Begin begins a session of a caller who has just shown an access key.
 	Begin(ctx context.Context, c access.Caller) (auth.Begun, error)
 	// End ends the session that a caller showed.

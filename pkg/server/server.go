@@ -107,7 +107,7 @@ type Imports interface {
 // found out now. It may be called concurrently.
 type Grants func(ctx context.Context, c access.Caller) (access.Grants, error)
 
-// Config is what a server is made of. Every field but Gate, Grants, Proxies, PublicURL and
+// Config is what a server is made of. Every field but Gate, Grants, Proxies, PublicURL, SAML and
 // Storage is required.
 type Config struct {
 	Service      Service
@@ -134,6 +134,7 @@ type Config struct {
 	Sealer       *auth.Sealer      // of continuation tokens
 	Proxies      Proxies           // default none
 	PublicURL    string            // at which browsers reach the server; "": at its address
+	SAML         SAML              // logins of browsers; nil: there are none
 	Memory       *Budget           // of requests
 	NewRequestID func() string     // unique
 	Now          func() time.Time
@@ -195,6 +196,7 @@ func New(c Config) http.Handler {
 	routes := importsAlone(mux)
 	if c.Gate == nil {
 		mux.HandleFunc("POST "+logoutPath, h.logout)
+		routeSAML(mux, c, receiver)
 		routes = sameOrigin(c.PublicURL, mux)
 	}
 	o := newObserver(c)

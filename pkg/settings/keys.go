@@ -254,6 +254,18 @@ var keys = []key{
 		func(s *Settings) value { return text(&s.Auth.JWT.JWKS) },
 	},
 	{
+		"auth.saml.metadata_file", Coordinator, "XML file of the metadata of a SAML identity provider at which browsers log in, which SIGHUP makes the coordinator read again; it needs http.public_url. Empty: none", "",
+		func(s *Settings) value { return text(&s.Auth.SAML.MetadataFile) },
+	},
+	{
+		"auth.saml.entity_id", Coordinator, "entity ID of the coordinators at that provider", "`/sso/metadata` at http.public_url",
+		func(s *Settings) value { return text(&s.Auth.SAML.EntityID) },
+	},
+	{
+		"auth.saml.user_attribute", Coordinator, "attribute whose value names the user; empty: the NameID does", "",
+		func(s *Settings) value { return text(&s.Auth.SAML.UserAttribute) },
+	},
+	{
 		"access.file", Coordinator, "YAML file of who may do what, which SIGHUP makes the coordinator read again; empty: only the user admin may do anything. With catalog.kind lakefs: who may import which sources", "",
 		func(s *Settings) value { return text(&s.Access.File) },
 	},

@@ -132,6 +132,9 @@ auth:
   jwt.issuer: "" # default
   jwt.audience: "" # default
   jwt.jwks: "" # default
+  saml.metadata_file: "" # default
+  saml.entity_id: "" # default
+  saml.user_attribute: "" # default
 access:
   file: "" # default
 audit:
@@ -199,6 +202,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.jwt.issuer": "https://idp", "auth.jwt.audience": "import", "auth.jwt.jwks": "/etc/keys.json",
 		"http.public_url": "https://imports.example.com", "http.trusted_proxies": "10.0.0.1,fd00::/8", "http.cert_file": "/etc/api.pem", "http.key_file": "/etc/api.key",
+		"auth.saml.metadata_file": "idp.xml", "auth.saml.entity_id": "urn:x", "auth.saml.user_attribute": "uid",
 		"access.file": "rules.yaml", "audit.log": "/var/log/audit.jsonl", "log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
 	}
 	for _, k := range keys {
@@ -355,6 +359,10 @@ http: {public_url: "https://u:pw@x/api", trusted_proxies: [10.0.0.1, proxy.examp
 		{"half of an issuer", given{file: "auth.jwt: {issuer: i, jwks: 'https://u:pw@idp/keys'}"}, []string{
 			`auth.jwt.audience: "": want the audience of the tokens: without one, those for other services would be accepted`,
 			`auth.jwt.jwks (file $CONFIG:1): "https://******@idp/keys": want no user in the URL`,
+		}},
+		{"half of a SAML provider", given{file: "auth.saml: {user_attribute: uid}"}, []string{
+			`auth.saml.metadata_file: "": want the metadata of the identity provider`,
+			`http.public_url: "": want the URL to which the identity provider of auth.saml.metadata_file sends browsers`,
 		}},
 		{"a URL in capitals", given{file: "http.public_url: https://Imports.example.com"}, []string{
 			`http.public_url (file $CONFIG:1): "https://Imports.example.com": want http://host:port or https://host:port, in lower case and without a path`,

@@ -175,6 +175,7 @@ type Auth struct {
 	AccessKeyID     string // of the first administrator; "": a pair is made at the first start
 	SecretAccessKey Secret
 	JWT             JWT
+	SAML            SAML
 }
 
 // JWT is an outside issuer whose tokens the API accepts.
@@ -182,6 +183,13 @@ type JWT struct {
 	Issuer   string // "": there is none
 	Audience string
 	JWKS     string // https URL or path of its public keys
+}
+
+// SAML is an identity provider at which browsers log in.
+type SAML struct {
+	MetadataFile  string // of the provider; "": there is none
+	EntityID      string // of the coordinators; "": the URL of their metadata
+	UserAttribute string // "": the NameID names users
 }
 
 // Access says who may do what.

@@ -37,6 +37,7 @@ func (s Settings) validate(p Process) error {
 	to := s.Audit.Log
 	c.want(s.Audit.Path() != "" || slices.Contains([]string{auditAuto, auditStderr, auditOff}, to), "audit.log", to, "want auto, stderr, off, or an absolute path")
 	s.validateJWT(&c)
+	s.validateSAML(&c)
 	return errors.Join(c.faults...)
 }
 
@@ -64,6 +65,16 @@ func (s Settings) validateJWT(c *check) {
 	remote := strings.Contains(j.JWKS, "://")
 	c.want(j.JWKS != "", "auth.jwt.jwks", j.JWKS, "want the URL or the file of the issuer's public keys")
 	c.want(!remote || hideUser(j.JWKS) == j.JWKS, "auth.jwt.jwks", hideUser(j.JWKS), "want no user in the URL")
+}
+
+func (s Settings) validateSAML(c *check) {
+	p := s.Auth.SAML
+	if p == (SAML{}) {
+		return
+	}
+	c.want(p.MetadataFile != "", "auth.saml.metadata_file", p.MetadataFile, "want the metadata of the identity provider")
+	c.want(s.Catalog.Kind != CatalogLakeFS, "auth.saml.metadata_file", p.MetadataFile, "want none with catalog.kind lakefs: that server knows the callers")
+	c.want(s.HTTP.PublicURL != "", "http.public_url", s.HTTP.PublicURL, "want the URL to which the identity provider of auth.saml.metadata_file sends browsers")
 }
 
 func (s Settings) validateNATS(c *check) {

@@ -37,7 +37,7 @@ func answeredKey(request string) string {
 
 // add stores the user that the response to a request vouches for.
 func (a answered) add(ctx context.Context, request string, user auth.External) error {
-	value, err := json.Marshal(answer{&user, a.now().Add(Life + finishWithin).UTC()})
+	value, err := json.Marshal(answer{&user, a.now().Add(life + finishWithin).UTC()})
 	if err == nil {
 		_, err = a.bucket.Create(ctx, answeredKey(request), value)
 	}

@@ -44,7 +44,7 @@ func FuzzChangedResponse(f *testing.F) {
 			wantRefused(t, "changed response", err)
 			return
 		}
-		user, _, err := fixture.Finish(t.Context(), cookie)
+		user, _, err := fixture.Finish(t.Context(), cookie, true)
 		expect.NoError(t, err)
 		if user.Issuer != idp || user.Subject != l.NameID || !slices.Equal(user.Claims["groups"], l.Values["groups"]) || len(user.Claims) != 1 {
 			t.Errorf("%+v by %q", user, document)

@@ -2,14 +2,20 @@ package samllogin
 
 import (
 	"encoding/json"
+	"net/http"
+	"strings"
 	"time"
+
+	"github.com/rangefleet/rangefleet/pkg/auth/begun"
 )
 
 const (
-	// Life is how long the provider may take for its response.
-	Life = 10 * time.Minute
+	// life is how long the provider may take for its response.
+	life = 10 * time.Minute
 	// finishWithin is how long the browser may take for the step after that.
 	finishWithin = time.Minute
+	// cookieName is the name of the cookie of a login that was begun.
+	cookieName = "rangefleet_saml_login"
 )
 
 // Purposes of what is sealed.
@@ -39,30 +45,35 @@ func (l *Logins) newPending(returnTo string) pending {
 func (l *Logins) isPending(request string, since time.Duration) bool {
 	made, ok := l.made(request)
 	age := l.cfg.Now().Sub(made)
-	return ok && age >= -leeway && age < Life+since
+	return ok && age >= -leeway && age < life+since
 }
 
 // made returns when a request was made.
 func (l *Logins) made(request string) (time.Time, bool) {
-	if len(request) < len(requestPrefix) || request[:len(requestPrefix)] != requestPrefix {
-		return time.Time{}, false
-	}
-	text, err := l.cfg.Sealer.Open(request[len(requestPrefix):], requestPurpose)
-	if err != nil {
+	sealed, ok := strings.CutPrefix(request, requestPrefix)
+	text, err := l.cfg.Sealer.Open(sealed, requestPurpose)
+	if err != nil || !ok {
 		return time.Time{}, false
 	}
 	made, err := time.Parse(time.RFC3339, text)
 	return made, err == nil
 }
 
-// seal returns the value of a cookie.
-func (l *Logins) seal(p pending) string {
-	text, _ := json.Marshal(p) // two texts always can be
-	return l.cfg.Sealer.Seal(string(text), cookiePurpose)
+// text is how a cookie holds a login.
+func (p pending) text() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // two texts can be encoded
+	}
+	return string(text)
 }
 
-// open is the inverse of seal.
-func (l *Logins) open(cookie string) (p pending, ok bool) {
-	text, err := l.cfg.Sealer.Open(cookie, cookiePurpose)
-	return p, err == nil && json.Unmarshal([]byte(text), &p) == nil
+func (l *Logins) cookie() begun.Cookie {
+	return begun.Cookie{Sealer: l.cfg.Sealer, Name: cookieName, Purpose: []string{cookiePurpose}, Life: life + finishWithin}
+}
+
+// open returns the login that a browser began.
+func (l *Logins) open(h http.Header, secure bool) (p pending, ok bool) {
+	text, ok := l.cookie().Open(h, secure)
+	return p, ok && json.Unmarshal([]byte(text), &p) == nil
 }

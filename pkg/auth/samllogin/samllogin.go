@@ -16,6 +16,7 @@ import (
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,6 @@ import (
 	"github.com/crewjam/saml"
 	dsig "github.com/russellhaering/goxmldsig"
 
-	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -78,22 +78,23 @@ func (l *Logins) Trust(metadata []byte) error {
 	return nil
 }
 
-// Begin returns the URL at which a browser asks the provider who its user is, and the value of
-// the cookie by which Finish knows the browser. The cookie is of use for Life.
-func (l *Logins) Begin(returnTo string) (location, cookie string, err error) {
+// Begin returns the URL at which a browser asks the provider who its user is, and the cookie by
+// which Finish knows the browser, for connections with TLS only if secure is set. The browser wants
+// to go to a path, which is returned as it is.
+func (l *Logins) Begin(returnTo string, secure bool) (location string, cookie *http.Cookie, err error) {
 	pending := l.newPending(returnTo)
 	sp := l.client(l.cfg.Now())
 	r, err := sp.MakeAuthenticationRequest(sp.GetSSOBindingLocation(saml.HTTPRedirectBinding), saml.HTTPRedirectBinding, saml.HTTPPostBinding)
 	if err != nil {
-		return "", "", fmt.Errorf("request a login: %w", err)
+		return "", nil, fmt.Errorf("request a login: %w", err)
 	}
 	r.ID = pending.Request
 	// A relay state would come back unsigned. The cookie has what is to be remembered.
 	u, err := r.Redirect("", sp)
 	if err != nil {
-		return "", "", fmt.Errorf("sign the request for a login: %w", err)
+		return "", nil, fmt.Errorf("sign the request for a login: %w", err)
 	}
-	return u.String(), l.seal(pending), nil
+	return u.String(), l.cookie().Holding(pending.text(), secure), nil
 }
 
 // Accept takes a response of the provider, in Base64. Each request has one response.
@@ -110,7 +111,7 @@ func (l *Logins) Accept(ctx context.Context, response string) error {
 		return refused("%w", err)
 	}
 	if !l.isPending(request, 0) {
-		return refused("it is for no request of the last %v", Life)
+		return refused("it is for no request of the last %v", life)
 	}
 	user, err := l.verify(document, request)
 	if err != nil {
@@ -119,12 +120,12 @@ func (l *Logins) Accept(ctx context.Context, response string) error {
 	return l.answered.add(ctx, request, user)
 }
 
-// Finish returns the user of a login that the browser with a cookie began, and where the browser
-// wanted to go. Of several calls one gets the user.
-func (l *Logins) Finish(ctx context.Context, cookie string) (user auth.External, returnTo string, err error) {
-	p, ok := l.open(cookie)
+// Finish returns the user of a login that the browser with the cookies of a header began, and where
+// the browser wanted to go. Of several calls one gets the user.
+func (l *Logins) Finish(ctx context.Context, h http.Header, secure bool) (user auth.External, returnTo string, err error) {
+	p, ok := l.open(h, secure)
 	if !ok || !l.isPending(p.Request, finishWithin) {
-		return auth.External{}, "", refused("this browser began no login in the last %v", Life)
+		return auth.External{}, "", refused("this browser began no login in the last %v", life)
 	}
 	user, err = l.answered.take(ctx, p.Request)
 	return user, p.ReturnTo, err
@@ -161,12 +162,7 @@ func (l *Logins) client(now time.Time) *saml.ServiceProvider {
 	}
 }
 
-// refused returns an auth.ErrUnauthenticated that says what is wrong with a response.
+// refused returns an auth.ErrUnauthenticated that says what is wrong.
 func refused(format string, args ...any) error {
-	return fmt.Errorf("%w: the response of the identity provider: "+format, append([]any{auth.ErrUnauthenticated}, args...)...)
-}
-
-// external returns a user of the provider.
-func external(issuer, subject string, claims map[string][]string, expires time.Time) auth.External {
-	return auth.External{Provider: access.SAML, Issuer: issuer, Subject: subject, Claims: claims, Expires: expires}
+	return fmt.Errorf("%w: "+format, append([]any{auth.ErrUnauthenticated}, args...)...)
 }

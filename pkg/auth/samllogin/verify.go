@@ -7,6 +7,7 @@ import (
 
 	"github.com/crewjam/saml"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/session"
 )
@@ -32,11 +33,15 @@ func (l *Logins) verify(document []byte, request string) (user auth.External, er
 		return auth.External{}, refused("%w", err)
 	}
 	claims := claimsOf(a)
+	issuer := sp.IDPMetadata.EntityID
 	subject, err := l.subject(a, claims)
+	if err == nil {
+		_, err = access.ExternalUser(access.SAML, issuer, subject)
+	}
 	if err != nil {
 		return auth.External{}, refused("%w", err)
 	}
-	return external(sp.IDPMetadata.EntityID, subject, claims, sessionEnd(a, now)), nil
+	return auth.External{Provider: access.SAML, Issuer: issuer, Subject: subject, Claims: claims, Expires: sessionEnd(a, now)}, nil
 }
 
 // reason returns what is wrong with a response. The error itself does not say it.

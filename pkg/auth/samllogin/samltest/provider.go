@@ -3,13 +3,18 @@
 package samltest
 
 import (
+	"bytes"
+	"compress/flate"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/xml"
 	"fmt"
+	"io"
 	"math/big"
+	"net/url"
 	"strings"
 	"time"
 
@@ -69,6 +74,24 @@ type Login struct {
 	Now       time.Time
 	Until     time.Time // the assertion is valid before
 	SessionTo time.Time // the session lasts until; zero: not said
+}
+
+// Answer returns what a provider says about the login that a location asks for, but for the user,
+// from now on for five minutes.
+func Answer(location string, now time.Time) Login {
+	var request struct {
+		ID     string `xml:",attr"`
+		ACS    string `xml:"AssertionConsumerServiceURL,attr"`
+		Issuer string
+	}
+	u, err := url.Parse(location)
+	must(err)
+	deflated, err := base64.StdEncoding.DecodeString(u.Query().Get("SAMLRequest"))
+	must(err)
+	document, err := io.ReadAll(flate.NewReader(bytes.NewReader(deflated)))
+	must(err)
+	must(xml.Unmarshal(document, &request))
+	return Login{Request: request.ID, ACS: request.ACS, Audience: request.Issuer, Now: now, Until: now.Add(5 * time.Minute)}
 }
 
 // response returns the response of a login, without a signature.
