@@ -36,6 +36,10 @@ test-modules: ## Run the tests in test/, bench/ and tools/house: lakeFS's packag
 $(addprefix test-in/,$(TEST_MODULES)): test-in/%:
 	cd $* && $(GO) test -count=1 -timeout 20m ./...
 
+.PHONY: fuzz
+fuzz: ## Fuzz every parser of what strangers send; FUZZTIME=10m for longer than 10s each
+	test/fuzz/run.sh $(FUZZTIME)
+
 .PHONY: bench
 bench: ## Measure a worker and lakeFS's packages; BENCH=-quick takes a minute, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/bench $(BENCH)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/internal/seeded"
 	"github.com/rangefleet/rangefleet/pkg/access"
@@ -85,4 +86,25 @@ func TestLinesAreBounded(t *testing.T) {
 			t.Errorf("%d sources and destinations, want %d", got, 2*n+1)
 		}
 	}
+}
+
+// FuzzLine looks for texts that make a line more or less than a line of JSON with these texts.
+func FuzzLine(f *testing.F) {
+	for _, text := range []string{"", "a\nb", "\x1b[2J\x7f", "\u202e\U000e0001", "\xff", `"}`, "<&>", strings.Repeat("é", 600)} {
+		f.Add(text, text)
+	}
+	f.Fuzz(func(t *testing.T, user, source string) {
+		line := string(Event{Operation: "importStart", User: user, Resources: Resources{Sources: []string{source}}, Outcome: Denied}.line())
+		text, ok := strings.CutSuffix(line, "\n")
+		if !ok || len(line) > maxLine || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q", line)
+		}
+		var back Event
+		if err := json.Unmarshal([]byte(line), &back); err != nil {
+			t.Fatal(err)
+		}
+		if same := utf8.ValidString(user) && len(user) <= maxText; same && back.User != user {
+			t.Errorf("%q becomes %q", user, back.User)
+		}
+	})
 }
