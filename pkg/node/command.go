@@ -60,8 +60,12 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 }
 
 // Main runs a command until it ends or the process is told to stop, and returns
-// the exit code of the process.
+// the exit code of the process. A process that cannot keep its memory to itself goes on, and says
+// so.
 func Main(cmd *cobra.Command) int {
+	if err := forbidCoreDumps(); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", cmd.Name(), err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := cmd.ExecuteContext(ctx); err != nil {

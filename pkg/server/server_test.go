@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -133,6 +134,8 @@ func TestRouting(t *testing.T) {
 	for _, x := range []exchange{
 		{"unknown endpoint", "GET", "/api/v1/auth/none", "", nil, 404, none},
 		{"unknown path", "GET", "/", "", nil, 404, none},
+		{"profiles", "GET", "/debug/pprof/heap", "", nil, 404, none},
+		{"variables", "GET", "/debug/vars", "", nil, 404, none},
 		{"below an endpoint", "GET", "/api/v1/repositories/lake/branches/main/import/x", "", nil, 404, none},
 		{"put", "PUT", importPath, "{}", nil, 405, method},
 		{"get of ranges is a branch", "GET", "/api/v1/repositories/lake/branches/ranges", "", nil, 404, `{"message":"branch not found"}`},
@@ -296,6 +299,26 @@ func TestPanic(t *testing.T) {
 	x.run(t, f)
 	if log := f.log.String(); !strings.Contains(log, `"panic":"a bug"`) || !strings.Contains(log, `"code":500`) {
 		t.Errorf("log %s", log)
+	}
+}
+
+// The trace of a panic has no secret that its handler holds: neither in text, nor as the arguments
+// of the functions on its stack.
+func TestPanicsTellNoSecrets(t *testing.T) {
+	h := newHousehold(t, func(c *Config) { c.Service = panicking{} })
+	const target = "/api/v1/repositories/lake/refs/main/objects/ls"
+	l := logIn(t, h, nil)
+	for name, header := range map[string]http.Header{"key": h.login["ann"], "token": l.bearer(), "cookie": l.cookies()} {
+		if w := l.without("GET", target, header); w.Code != 500 {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	log := h.log.String()
+	_, key, _ := (&http.Request{Header: h.login["ann"]}).BasicAuth()
+	for name, secret := range map[string]string{"secret": key, "header": h.login["ann"].Get("Authorization"), "token": l.token, "cookie": l.cookie.Value} {
+		if traces := strings.Count(log, `"stack":"`); traces != 3 || strings.Contains(log, strings.TrimPrefix(secret, "Basic ")) || strings.Contains(log, fmt.Sprintf("%x", secret)) {
+			t.Errorf("%d traces, which may hold the %s", traces, name)
+		}
 	}
 }
 
