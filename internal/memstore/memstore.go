@@ -235,6 +235,11 @@ func (b Buckets) Open(_ context.Context, u objectstore.URI) (objectstore.Store, 
 	return nil, fmt.Errorf("open %s: no such bucket: %w", u, objectstore.ErrRefused)
 }
 
+// OpenSource is Open.
+func (b Buckets) OpenSource(ctx context.Context, u objectstore.URI, _ bool) (objectstore.Store, error) {
+	return b.Open(ctx, u)
+}
+
 // Listing returns objectstore.Parallel: listings may start after any key.
 func (Buckets) Listing(context.Context, objectstore.URI) (objectstore.Listing, error) {
 	return objectstore.Listing{Mode: objectstore.Parallel}, nil

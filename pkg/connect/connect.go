@@ -23,12 +23,15 @@ func NATS(s settings.NATS) natsconn.Config {
 
 // Stores returns how stores are opened, without how far they are listed ahead.
 func Stores(s settings.Settings) stores.Config {
+	roles, _ := s.Sources.Table() // Load has checked it
 	return stores.Config{
 		S3: s3store.Config{
 			Endpoint: s.S3.Endpoint, Proxy: s.S3.Proxy, Region: s.S3.Region, ForcePathStyle: s.S3.ForcePathStyle,
 			AccessKeyID: s.S3.AccessKeyID, SecretAccessKey: s.S3.SecretAccessKey.Reveal(),
-			PageKeys: s.S3.PageKeys, Unordered: s.S3.Order == "none", NoPutChecksums: !s.S3.PutChecksums,
+			STSEndpoint: s.STS.Endpoint,
+			PageKeys:    s.S3.PageKeys, Unordered: s.S3.Order == "none", NoPutChecksums: !s.S3.PutChecksums,
 		},
+		Roles:        roles,
 		LocalAllowed: s.Local.Allowed, Listing: listingMode(s.S3.Listing),
 	}
 }

@@ -51,7 +51,12 @@ func (s *Service) Content(ctx context.Context, repository string, e entry.Entry)
 	if own { // lakeFS wrote it: under a name of its own, and with a checksum that need not be the store's ETag
 		e.ETag = ""
 	}
-	store, err := s.cfg.Stores.Open(ctx, uri)
+	var store objectstore.Store
+	if own {
+		store, err = s.cfg.Stores.Open(ctx, uri)
+	} else {
+		store, err = s.cfg.Stores.OpenSource(ctx, uri, true)
+	}
 	if err != nil {
 		return nil, forbidden(err)
 	}

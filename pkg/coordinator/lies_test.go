@@ -26,7 +26,7 @@ type lying struct {
 	mode   objectstore.Mode
 }
 
-func (l lying) Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error) {
+func (l lying) OpenSource(ctx context.Context, u objectstore.URI, _ bool) (objectstore.Store, error) {
 	if u.Bucket == "liar" {
 		return l.bucket, nil
 	}

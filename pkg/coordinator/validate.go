@@ -95,7 +95,7 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 	if len(v.cfg.Allowed) > 0 && !slices.ContainsFunc(v.cfg.Allowed, func(a objectstore.URI) bool { return a.Contains(uri) }) {
 		return uri, fault.BadField(field, "%q is not among the sources that may be imported (setting sources.allow)", text)
 	}
-	if _, err := v.cfg.Stores.Open(ctx, uri); err != nil {
+	if _, err := v.cfg.Stores.OpenSource(ctx, uri, t == imports.Object); err != nil {
 		return uri, storeFault(field, err)
 	}
 	return uri, nil

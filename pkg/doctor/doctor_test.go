@@ -121,6 +121,50 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// A source is listed with its role, in place of an allowed one that holds it, and an error says
+// that the role could not be assumed. Namespaces are listed without a role.
+func TestRoles(t *testing.T) {
+	var by []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		if r.Method == http.MethodPost && strings.HasSuffix(r.PostForm.Get("RoleArn"), "good") {
+			fmt.Fprint(w, "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"+
+				"<SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>")
+			return
+		}
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
+			return
+		}
+		if prefix := r.URL.Query().Get("prefix"); prefix != "" {
+			_, id, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+			by = append(by, prefix+" by "+id[:strings.Index(id, "/")])
+		}
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, "<Error><Code>AccessDenied</Code></Error>")
+	}))
+	defer s.Close()
+	got := checks(t, doctor.Config{
+		Settings: load(t, "S3_ENDPOINT="+s.URL, "STS_ENDPOINT="+s.URL, "S3_ACCESS_KEY_ID=AK", "S3_SECRET_ACCESS_KEY=hunter2", "S3_FORCE_PATH_STYLE=true",
+			"SOURCES_ALLOW=s3://lake/",
+			`SOURCES_ROLES=[{source: s3://lake/a/, role_arn: "arn:aws:iam::1:role/good"}, {source: s3://lake/b/, role_arn: "arn:aws:iam::1:role/bad"}]`),
+		Namespaces: []string{"s3://lake/a/repo"},
+	})
+	wantLines(t, got, "failed s3 list s3://lake/a/: ", "failed s3 list s3://lake/b/: try s3://lake/b/: ", "failed s3 list s3://lake/a/repo/_lakefs/: ")
+	if !strings.Contains(got, "assume role arn:aws:iam::1:role/bad to read s3://lake/b/: AccessDenied") || strings.Contains(got, "list s3://lake/:") || strings.Contains(got, "hunter") {
+		t.Errorf("the checks were\n%s", got)
+	}
+	for _, call := range by {
+		if call != "a/ by ROLE" && call != "a/repo/_lakefs/ by AK" {
+			t.Errorf("a call for %s", call)
+		}
+	}
+	if len(by) < 2 {
+		t.Errorf("calls for %q only", by)
+	}
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

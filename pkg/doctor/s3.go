@@ -7,22 +7,32 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/connect"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/stores"
+	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
 // s3 checks the sources that may be imported, and the namespaces.
 func (d *doctor) s3(ctx context.Context) {
 	const area = "s3"
-	open, err := stores.New(connect.Stores(d.Settings), nil, d.Log)
+	cfg := connect.Stores(d.Settings)
+	open, err := stores.New(cfg, nil, d.Log)
 	if err != nil {
 		d.fail(area, "stores", err.Error(), "")
 		return
 	}
-	sources, namespaces := buckets(d.Settings.Sources.Allow), buckets(d.Namespaces)
+	sources, namespaces := sourcesOf(d.Settings.Sources, cfg.Roles), buckets(d.Namespaces)
+	cfg.Roles = roles.Table{} // namespaces are read and written without a role
+	own, err := stores.New(cfg, nil, d.Log)
+	if err != nil {
+		d.fail(area, "stores", err.Error(), "")
+		return
+	}
 	if len(sources)+len(namespaces) == 0 {
 		if s := d.Settings; len(s.Local.Allowed) > 0 && s.S3.Endpoint == "" && s.S3.AccessKeyID == "" {
 			return // it works on directories
@@ -36,10 +46,27 @@ func (d *doctor) s3(ctx context.Context) {
 	}
 	for _, u := range namespaces {
 		u = directory(u)
-		if d.list(ctx, open, u) && d.Write {
-			d.put(ctx, open, u)
+		if d.list(ctx, own, u) && d.Write {
+			d.put(ctx, own, u)
 		}
 	}
+}
+
+// sourcesOf returns the sources that can be listed: those that are allowed, and those with a
+// role. An allowed one that holds one with a role cannot.
+func sourcesOf(s settings.Sources, t roles.Table) (all []objectstore.URI) {
+	texts := s.Allow
+	for _, r := range s.Roles {
+		if !slices.Contains(texts, r.Source) {
+			texts = append(slices.Clip(texts), r.Source)
+		}
+	}
+	for _, u := range buckets(texts) {
+		if _, _, err := t.For(u, false); err == nil {
+			all = append(all, u)
+		}
+	}
+	return all
 }
 
 // buckets returns the URIs that are in buckets.
@@ -100,7 +127,7 @@ func (d *doctor) list(ctx context.Context, open *stores.Stores, u objectstore.UR
 }
 
 func (d *doctor) get(ctx context.Context, open *stores.Stores, u objectstore.URI) {
-	store, err := open.Open(ctx, u)
+	store, err := open.OpenSource(ctx, u, true)
 	if err == nil {
 		_, _, err = store.GetRange(ctx, u.Key, 0, 1)
 	}
@@ -157,6 +184,8 @@ func adviceFor(err error, permission string) string {
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound):
 		return "create the bucket, or correct its name"
+	case errors.Is(err, objectstore.ErrRole):
+		return "let the fleet's credentials assume the role (sts:AssumeRole), and the role trust them"
 	case errors.Is(err, objectstore.ErrRefused):
 		return "check s3.access_key_id and its secret, and allow " + permission
 	}

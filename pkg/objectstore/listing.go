@@ -28,10 +28,11 @@ type Listing struct {
 // Walks reports whether l is a walk.
 func (l Listing) Walks() bool { return l.Mode == Walk }
 
-// Chooser is an Opener that knows in which mode its stores can be listed safely.
+// Chooser opens stores, and knows in which mode they can be listed safely.
 type Chooser interface {
 	Opener
-	// Listing chooses how the store that u lives in is listed. All listings of one import
+	SourceOpener
+	// Listing chooses how the store that the source u lives in is listed. All listings of one import
 	// have one mode, so it is chosen once and kept with the import. Listing may ask the
 	// store; the errors are those of the store's calls.
 	Listing(ctx context.Context, u URI) (Listing, error)

@@ -35,6 +35,9 @@ var (
 	// ErrSettings is an ErrRefused that a change of the settings or of the environment
 	// resolves. Its text names what to change.
 	ErrSettings error = &special{"the settings do not fit the store", ErrRefused}
+	// ErrRole is an ErrRefused of a role that may not be assumed. Its text names the role, and
+	// the source that is read with it.
+	ErrRole error = &special{"the role may not be assumed", ErrRefused}
 	// ErrBadKey is an ErrBadListing that concerns single objects: a key is not valid
 	// UTF-8, for example. Its text names them.
 	ErrBadKey error = &special{"bad key", ErrBadListing}
@@ -129,9 +132,18 @@ func (s Sum) Of(body []byte) Sum {
 	return sha256.Sum256(body)
 }
 
-// Opener opens the store that a URI lives in.
+// Opener opens the store that a URI lives in, to be read and written with the process's own
+// credentials.
 type Opener interface {
 	Open(ctx context.Context, u URI) (Store, error)
+}
+
+// SourceOpener opens the stores of sources, to be read with the credentials that are meant for
+// each. It must be used for whatever a user names as a source.
+type SourceOpener interface {
+	// OpenSource opens the store that u lives in. If object is set, u and other objects of its
+	// source may be read, else the objects that start with u.
+	OpenSource(ctx context.Context, u URI, object bool) (Store, error)
 }
 
 // Pager is a Store that also lists single pages, so that many can be asked for

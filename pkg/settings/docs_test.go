@@ -69,6 +69,8 @@ const docsTail = `
 
 - **list**: in the file a YAML sequence; in the environment and in flags items separated by
   commas. A flag may be given several times.
+- **roles**: in the file a YAML sequence, as in [stores.md](stores.md#roles-of-sources); in the
+  environment and in flags the same as YAML or JSON in one line.
 - **size**: a number of bytes, or a number with a unit: ` + "`20971520`, `20480KiB`, `20MiB`, `1GiB`" + `.
 - **duration**: ` + "`500ms`, `30s`, `2m`" + `.
 - **host:port**: the host may be empty (all addresses of the machine); port 0 is

@@ -68,20 +68,14 @@ func (r fileReader) key(k key, line int, n *yaml.Node) {
 	}
 	r.seen[k.name] = line
 	origin := fmt.Sprintf("file %s:%d", r.path, line)
-	l, isList := k.value(&r.to.into).(list)
+	v, isSequence := k.value(&r.to.into).(sequence)
 	switch {
 	case n.Tag == "!!null":
 		// It counts as not set.
 	case n.Kind == yaml.ScalarNode:
 		r.to.setText(k, origin, n.Value)
-	case n.Kind == yaml.SequenceNode && isList:
-		r.to.set(k, origin, "", func(value) error {
-			items, err := scalars(n)
-			if err == nil {
-				l.setItems(items)
-			}
-			return err
-		})
+	case n.Kind == yaml.SequenceNode && isSequence:
+		r.to.set(k, origin, "", func(value) error { return v.setNode(n) })
 	default:
 		r.to.fault("%s (%s): want a single value", k.name, origin)
 	}

@@ -214,6 +214,14 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.Sources.Allow} },
 	},
 	{
+		"sources.roles", everywhere, "roles that are assumed to read sources in buckets, as docs/stores.md describes; a source without one is read with the credentials of S3", "",
+		func(s *Settings) value { return roleList{&s.Sources.Roles} },
+	},
+	{
+		"sts.endpoint", everywhere, "URL of the STS server where these roles are assumed; empty: AWS's of s3.region", "",
+		func(s *Settings) value { return server(&s.STS.Endpoint) },
+	},
+	{
 		"namespaces.allow", Coordinator, "prefixes of the URIs that may be storage namespaces; empty: any that do not overlap sources.allow. A namespace within an allowed source must be listed here", "",
 		func(s *Settings) value { return list{&s.Namespaces.Allow} },
 	},

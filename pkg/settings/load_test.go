@@ -118,6 +118,9 @@ lakefs:
   other_sources: refuse # default
 sources:
   allow: [] # default
+  roles: [] # default
+sts:
+  endpoint: "" # default
 namespaces:
   allow: [] # default
 imports:
@@ -197,7 +200,9 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.order": "none", "s3.page_keys": "20", "s3.put_checksums": "false", "s3.max_lists": "12", "s3.fleet_lists": "34",
 		"local.allowed": "/a,/b", "catalog.kind": "lakefs", "lakefs.url": "http://lakefs:8000",
 		"lakefs.access_key_id": "id", "lakefs.secret_access_key": "sec:ret", "lakefs.precommit_hooks": "skip", "lakefs.protected_branches": "store", "lakefs.other_sources": "hand_on",
-		"lakefs.proxy": "true", "lakefs.hand_back": "true", "sources.allow": "s3://a/,s3://b/", "namespaces.allow": "s3://c/",
+		"lakefs.proxy": "true", "lakefs.hand_back": "true", "sources.allow": "s3://a/,s3://b/",
+		"sources.roles": `[{"source":"s3://lake/","role_arn":"arn:aws:iam::1:role/a"},{"source":"s3://b/x/","role_arn":"arn:aws:iam::1:role/b","external_id":"id","session_name":"me"}]`, "sts.endpoint": "http://sts",
+		"namespaces.allow":      "s3://c/",
 		"imports.markers":       "fail",
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.jwt.issuer": "https://idp", "auth.jwt.audience": "import", "auth.jwt.jwks": "/etc/keys.json",

@@ -60,17 +60,12 @@ func add(mapping *yaml.Node, name string, v *yaml.Node) *yaml.Node {
 }
 
 func node(v value) *yaml.Node {
-	l, ok := v.(list)
-	if !ok {
-		n := &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}
-		if t := v.Type(); t != "int" && t != "bool" && t != "size" {
-			n.Tag = "!!str" // quoted if it would read as another type
-		}
-		return n
+	if s, ok := v.(sequence); ok {
+		return s.node()
 	}
-	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-	for _, item := range *l.at {
-		n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: item})
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}
+	if t := v.Type(); t != "int" && t != "bool" && t != "size" {
+		n.Tag = "!!str" // quoted if it would read as another type
 	}
 	return n
 }

@@ -38,6 +38,7 @@ type Settings struct {
 	Catalog    Catalog
 	LakeFS     LakeFS
 	Sources    Sources
+	STS        STS
 	Namespaces Namespaces
 	Imports    Imports
 	Ranges     partition.Breaks
@@ -150,6 +151,20 @@ type Local struct {
 // Sources says what may be imported.
 type Sources struct {
 	Allow []string // prefixes of URIs; empty: all that can be read
+	Roles []Role
+}
+
+// Role is a role that is assumed to read a source.
+type Role struct {
+	Source      string `json:"source" yaml:"source"` // URI of a bucket, or of a prefix that ends in '/'
+	ARN         string `json:"role_arn" yaml:"role_arn"`
+	ExternalID  string `json:"external_id,omitempty" yaml:"external_id,omitempty"`   // "": the role demands none
+	SessionName string `json:"session_name,omitempty" yaml:"session_name,omitempty"` // "": "rangefleet"
+}
+
+// STS says where roles are assumed.
+type STS struct {
+	Endpoint string // URL; "": AWS
 }
 
 // Namespaces says where repositories may have their storage namespaces.

@@ -121,9 +121,7 @@ var publicNKey = regexp.MustCompile(`^U[A-Z2-7]{55}$`)
 func (s Settings) validateStores(c *check) {
 	c.both("s3.access_key_id", s.S3.AccessKeyID != "", "s3.secret_access_key", s.S3.SecretAccessKey.Reveal() != "")
 	if e := s.S3.Endpoint; e != "" {
-		u, err := url.Parse(e)
-		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
-		c.want(ok, "s3.endpoint", hideUser(e), "want http://host:port or https://host:port")
+		c.want(isServer(e), "s3.endpoint", hideUser(e), "want http://host:port or https://host:port")
 	}
 	if p := s.S3.Proxy; p != "" {
 		u, err := url.Parse(p)
@@ -138,7 +136,27 @@ func (s Settings) validateStores(c *check) {
 		c.want(filepath.IsAbs(dir), "local.allowed", dir, "want absolute paths")
 	}
 	c.uris("sources.allow", s.Sources.Allow)
+	s.validateRoles(c)
 	c.uris("namespaces.allow", s.Namespaces.Allow)
+}
+
+// validateRoles checks the roles of sources. Those of another store than AWS cannot be assumed
+// at AWS, where the store's credentials must not be sent.
+func (s Settings) validateRoles(c *check) {
+	if _, err := s.Sources.Table(); err != nil {
+		c.faults = append(c.faults, fmt.Errorf("%s: %w", c.named("sources.roles"), err))
+	}
+	if e := s.STS.Endpoint; e != "" {
+		c.want(isServer(e), "sts.endpoint", hideUser(e), "want http://host:port or https://host:port")
+		return
+	}
+	c.want(len(s.Sources.Roles) == 0 || s.S3.Endpoint == "", "sts.endpoint", "", "not set, but sources.roles and s3.endpoint are: want the URL where roles of that store are assumed")
+}
+
+// isServer reports whether text is the URL of a server, without a login.
+func isServer(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
 // validateLakeFS checks that a lakeFS server is named completely, or not at all. That server

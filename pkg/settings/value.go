@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // A value is one field of Settings, which is parsed from text and printed as text. Set can
@@ -162,6 +164,13 @@ func secret(at *Secret) value {
 	return field[Secret]{at, "secret", parse, Secret.String}
 }
 
+// A sequence is a value that a YAML file has as a sequence.
+type sequence interface {
+	value
+	setNode(n *yaml.Node) error
+	node() *yaml.Node
+}
+
 // list is a list of strings: separated by commas in a flag or in the environment, a sequence
 // in a file.
 type list struct{ at *[]string }
@@ -178,6 +187,22 @@ func (l list) setItems(items []string) {
 			*l.at = append(*l.at, item)
 		}
 	}
+}
+
+func (l list) setNode(n *yaml.Node) error {
+	items, err := scalars(n)
+	if err == nil {
+		l.setItems(items)
+	}
+	return err
+}
+
+func (l list) node() *yaml.Node {
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, item := range *l.at {
+		n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: item})
+	}
+	return n
 }
 
 func (l list) String() string { return strings.Join(*l.at, ",") }

@@ -17,7 +17,9 @@ type canned struct {
 	pages [][]objectstore.Listed
 }
 
-func (c *canned) Open(context.Context, objectstore.URI) (objectstore.Store, error) { return c, nil }
+func (c *canned) OpenSource(context.Context, objectstore.URI, bool) (objectstore.Store, error) {
+	return c, nil
+}
 
 func (c *canned) List(context.Context, string, string, objectstore.ListOptions) iter.Seq2[[]objectstore.Listed, error] {
 	return func(yield func([]objectstore.Listed, error) bool) {

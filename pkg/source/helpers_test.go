@@ -99,7 +99,7 @@ func (*bucket) Put(context.Context, string, []byte, objectstore.Sum) error {
 // buckets opens stores in memory by name.
 type buckets map[string]*bucket
 
-func (bs buckets) Open(_ context.Context, u objectstore.URI) (objectstore.Store, error) {
+func (bs buckets) OpenSource(_ context.Context, u objectstore.URI, _ bool) (objectstore.Store, error) {
 	if b, ok := bs[u.Bucket]; ok {
 		return b, nil
 	}
@@ -244,4 +244,6 @@ func (b *endless) List(ctx context.Context, _, _ string, _ objectstore.ListOptio
 	}
 }
 
-func (b *endless) Open(context.Context, objectstore.URI) (objectstore.Store, error) { return b, nil }
+func (b *endless) OpenSource(context.Context, objectstore.URI, bool) (objectstore.Store, error) {
+	return b, nil
+}

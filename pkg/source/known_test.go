@@ -47,7 +47,7 @@ func (s strict) Stat(ctx context.Context, key string) (objectstore.Object, error
 
 type stricts map[string]strict
 
-func (s stricts) Open(_ context.Context, u objectstore.URI) (objectstore.Store, error) {
+func (s stricts) OpenSource(_ context.Context, u objectstore.URI, _ bool) (objectstore.Store, error) {
 	return s[u.Bucket], nil
 }
 

@@ -111,6 +111,15 @@ func (m Mapping) parent() objectstore.URI {
 	return uri
 }
 
+// opened returns the URI whose store is opened: of a directory the one that holds the path, as
+// that must be one that may be read.
+func (m Mapping) opened() objectstore.URI {
+	if m.uri.Scheme == objectstore.SchemeS3 {
+		return m.uri
+	}
+	return m.parent()
+}
+
 // first returns a lower bound (inclusive) of all destinations.
 func (m Mapping) first() string { return m.Destination(m.uri.Key) }
 

@@ -109,7 +109,9 @@ func (b *broken) List(ctx context.Context, prefix, after string, opts objectstor
 	}
 }
 
-func (b *broken) Open(context.Context, objectstore.URI) (objectstore.Store, error) { return b, nil }
+func (b *broken) OpenSource(context.Context, objectstore.URI, bool) (objectstore.Store, error) {
+	return b, nil
+}
 
 func TestProbeDoesNotTakeAnErrorForAnEmptyPath(t *testing.T) {
 	for pages := range 2 {

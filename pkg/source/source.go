@@ -38,14 +38,14 @@ type path struct {
 
 // Open opens the stores of the paths. Buckets are listed in the mode; directories have only
 // one. An invalid path is objectstore.ErrRefused; other errors are those of the opener.
-func Open(ctx context.Context, opener objectstore.Opener, paths []imports.Path, mode objectstore.Mode) (*Source, error) {
+func Open(ctx context.Context, opener objectstore.SourceOpener, paths []imports.Path, mode objectstore.Mode) (*Source, error) {
 	s := &Source{paths: make([]path, len(paths))}
 	for i, p := range paths {
 		m, err := NewMapping(p)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
 		}
-		store, err := opener.Open(ctx, m.parent())
+		store, err := opener.OpenSource(ctx, m.opened(), m.object)
 		if err != nil {
 			return nil, fmt.Errorf("path %s: %w", p.URI, err)
 		}

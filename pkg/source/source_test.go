@@ -79,7 +79,7 @@ func TestWalksReportPagesPassedOver(t *testing.T) {
 // notWalkable opens stores that cannot be walked.
 type notWalkable struct{}
 
-func (notWalkable) Open(context.Context, objectstore.URI) (objectstore.Store, error) {
+func (notWalkable) OpenSource(context.Context, objectstore.URI, bool) (objectstore.Store, error) {
 	return struct{ objectstore.Store }{}, nil
 }
 

@@ -132,6 +132,8 @@ func (d *delivery) explain(cause error) string {
 	switch {
 	case errors.Is(cause, objectstore.ErrSettings):
 		advice = "change the settings of the coordinators and workers, or their environment, as it says"
+	case errors.Is(cause, objectstore.ErrRole):
+		advice = "let the workers' credentials assume the role, and the role trust them and allow what they read"
 	case errors.Is(cause, objectstore.ErrRefused):
 		advice = "let the workers' credentials list these keys and store in the storage namespace, or leave them out of the import's paths"
 	case errors.Is(cause, objectstore.ErrNotFound):

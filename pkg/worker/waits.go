@@ -63,15 +63,24 @@ func (w *waits) longest() (longest wait, ok bool) {
 
 // waitingStores opens stores whose calls are noted as waits.
 type waitingStores struct {
-	opener objectstore.Opener
+	opener Stores
 	waits  *waits
 }
 
 // Open implements objectstore.Opener.
 func (s waitingStores) Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error) {
+	return s.noted(u, func() (objectstore.Store, error) { return s.opener.Open(ctx, u) })
+}
+
+// OpenSource implements objectstore.SourceOpener.
+func (s waitingStores) OpenSource(ctx context.Context, u objectstore.URI, object bool) (objectstore.Store, error) {
+	return s.noted(u, func() (objectstore.Store, error) { return s.opener.OpenSource(ctx, u, object) })
+}
+
+func (s waitingStores) noted(u objectstore.URI, open func() (objectstore.Store, error)) (objectstore.Store, error) {
 	name := u.Scheme + "://" + u.Bucket
 	c := s.waits.begin(name, name+" to be opened")
-	store, err := s.opener.Open(ctx, u)
+	store, err := open()
 	s.waits.end(c, err)
 	if err != nil {
 		return nil, err

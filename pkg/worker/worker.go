@@ -32,7 +32,7 @@ import (
 type Config struct {
 	Backend    *backend.Backend
 	Imports    *imports.Store
-	Stores     objectstore.Opener
+	Stores     Stores
 	Busy       func() bool          // whether most of the LIST calls that may be in flight are; default never
 	Slots      int                  // partitions at a time that may take long, at least 1
 	Buffers    *rangewriter.Buffers // memory for range files; default one of its own
@@ -41,6 +41,12 @@ type Config struct {
 	Stall      time.Duration        // after so long without an answer of a store a partition gives way to waiting ones; default 5 s
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
+}
+
+// Stores opens sources, and storage namespaces.
+type Stores interface {
+	objectstore.Opener
+	objectstore.SourceOpener
 }
 
 // Limits of a worker. They bound its memory and how often it tries.

@@ -253,7 +253,7 @@ func (c *comparison) chosenMode(t *testing.T) objectstore.Mode {
 }
 
 // list returns the objects that a worker lists for an import of the prefix.
-func list(ctx context.Context, opener objectstore.Opener, bucket string, l siblings.Listing, mode objectstore.Mode) ([]objectstore.Object, error) {
+func list(ctx context.Context, opener objectstore.SourceOpener, bucket string, l siblings.Listing, mode objectstore.Mode) ([]objectstore.Object, error) {
 	directory := l.Prefix[:strings.LastIndex(l.Prefix, "/")+1]
 	src, err := source.Open(ctx, opener, []imports.Path{
 		{Type: imports.CommonPrefix, URI: "s3://" + bucket + "/" + l.Prefix, Destination: directory},

@@ -19,9 +19,15 @@ import (
 // Config is what an inspector works with. All fields are required.
 type Config struct {
 	Repository  func(ctx context.Context, id string) (catalog.Repository, error)
-	Stores      objectstore.Opener
+	Stores      Stores
 	Buckets     Buckets                                                           // of the same stores
 	CheckSource func(ctx context.Context, source string) (objectstore.URI, error) // refuses what may not be imported
+}
+
+// Stores opens storage namespaces, and sources.
+type Stores interface {
+	objectstore.Opener
+	objectstore.SourceOpener
 }
 
 // Buckets opens buckets whose pages are listed one by one.

@@ -20,7 +20,7 @@ type walk struct {
 
 func (i *Inspector) walk(ctx context.Context, source objectstore.URI) (w walk, err error) {
 	w.prefix = source.Key
-	if w.store, err = i.cfg.Stores.Open(ctx, source); err != nil || source.Scheme != objectstore.SchemeS3 {
+	if w.store, err = i.cfg.Stores.OpenSource(ctx, source, false); err != nil || source.Scheme != objectstore.SchemeS3 {
 		return w, err
 	}
 	b, err := i.cfg.Buckets.Trial(ctx, source)

@@ -42,7 +42,7 @@ func (l *lister) complete(ctx context.Context, page *listxml.Page) error {
 func (c *calls) head(ctx context.Context, o *objectstore.Listed) error {
 	var out *s3.HeadObjectOutput
 	err := c.call(ctx, func() (err error) {
-		out, err = c.client.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.name, Key: aws.String(string(o.Key))}, c.inRegion)
+		out, err = c.client.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.name, Key: aws.String(string(o.Key))}, c.as)
 		return err
 	})
 	switch {

@@ -23,9 +23,10 @@ type Bucket struct {
 
 // calls makes the SDK's calls for a bucket, and tells their errors as objectstore's.
 type calls struct {
-	client *Client
-	name   string
-	facts  *facts
+	client  *Client
+	name    string
+	facts   *facts
+	session *session // of a role; nil: the client's own credentials
 }
 
 // lister requests pages of a bucket's keys, and checks them.
@@ -34,8 +35,8 @@ type lister struct {
 	route atomic.Pointer[route] // by which pages are requested directly; nil until it is known
 }
 
-func newBucket(c *Client, name string) *Bucket {
-	b := &Bucket{calls: &calls{client: c, name: name, facts: c.known.of(name, c.newFacts)}}
+func newBucket(c *Client, name string, s *session) *Bucket {
+	b := &Bucket{calls: &calls{client: c, name: name, facts: c.known.of(name, c.newFacts), session: s}}
 	b.lister = &lister{calls: b.calls}
 	return b
 }
@@ -133,7 +134,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte, sum objectsto
 			Bucket: &b.calls.name, Key: &key,
 			Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 		}
-		_, err := b.calls.client.s3.PutObject(ctx, in, b.calls.inRegion, withSums(in, sum, checksum))
+		_, err := b.calls.client.s3.PutObject(ctx, in, b.calls.as, withSums(in, sum, checksum))
 		return err
 	})
 	if err != nil && checksum && errors.Is(err, objectstore.ErrRefused) && blamesChecksum(err) {
@@ -148,7 +149,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte, sum objectsto
 // Delete deletes one object, or nothing if there is none.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
 	err := b.calls.call(ctx, func() error {
-		_, err := b.calls.client.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.calls.name, Key: &key}, b.calls.inRegion)
+		_, err := b.calls.client.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.calls.name, Key: &key}, b.calls.as)
 		return err
 	})
 	if err != nil {

@@ -28,6 +28,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/netclass"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store/listxml"
 )
 
@@ -49,6 +50,13 @@ type Config struct {
 	// NoPutChecksums omits the header x-amz-checksum-sha256, which buckets with Object
 	// Lock require and some stores refuse.
 	NoPutChecksums bool
+
+	// STSEndpoint is the URL of the service where roles are assumed; "" is AWS's own in the
+	// region.
+	STSEndpoint string
+	// Assumed is called, concurrently, after each call that assumes a role, with its error. It
+	// may be nil.
+	Assumed func(error)
 
 	// Proxy is the URL of a proxy through which the service is reached; "" is none. Those that
 	// the environment names are not used: a proxy connects where this package would not.
@@ -82,14 +90,16 @@ const directoryBucketSuffix = "--x-s3"
 // Client is the connection to one S3 service. It does not retry: decorators do, and count.
 // It is safe for concurrent use and keeps a pool of connections, so one a process is enough.
 type Client struct {
-	cfg       Config // with defaults
-	s3        *s3.Client
-	direct    *direct // nil if all goes through the SDK
-	aws       bool    // the service is AWS's own
-	roams     bool    // the endpoint is AWS's own of a region, so a bucket may be looked for in another region
-	known     known
-	answers   sync.Pool    // of *answer: the memory of listings that have ended, for the next ones
-	pageBytes atomic.Int64 // what a page usually takes
+	cfg         Config // with defaults
+	s3          *s3.Client
+	credentials aws.CredentialsProvider // of buckets that are read without a role
+	sessions    *sessions               // of roles
+	direct      *direct                 // nil if all goes through the SDK
+	aws         bool                    // the service is AWS's own
+	roams       bool                    // the endpoint is AWS's own of a region, so a bucket may be looked for in another region
+	known       known
+	answers     sync.Pool    // of *answer: the memory of listings that have ended, for the next ones
+	pageBytes   atomic.Int64 // what a page usually takes
 }
 
 // New returns a client. It looks for credentials, and returns objectstore.ErrRefused
@@ -109,12 +119,15 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Client{cfg: cfg}
+	c := &Client{cfg: cfg, credentials: awsCfg.Credentials}
 	if c.s3, err = newS3(awsCfg, cfg); err != nil {
 		return nil, err
 	}
 	o := c.s3.Options()
-	c.direct = &direct{transport: o.HTTPClient.(*http.Client).Transport, credentials: awsCfg.Credentials}
+	if c.sessions, err = newSessions(awsCfg, cfg); err != nil {
+		return nil, err
+	}
+	c.direct = &direct{transport: o.HTTPClient.(*http.Client).Transport}
 	c.aws, c.roams = isAWS(o.BaseEndpoint), aws.ToString(o.BaseEndpoint) == ""
 	c.noteProxy(cmp.Or(aws.ToString(o.BaseEndpoint), "https://s3.amazonaws.com"))
 	c.answers.New = func() any { return &answer{usual: &c.pageBytes} }
@@ -142,7 +155,7 @@ func newS3(awsCfg aws.Config, cfg Config) (*s3.Client, error) {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
 		var g *guard
-		if g, failed = guarding(cfg, aws.ToString(o.BaseEndpoint)); failed == nil {
+		if g, failed = guarding(cfg, "s3.endpoint", aws.ToString(o.BaseEndpoint), true); failed == nil {
 			o.HTTPClient, failed = guarded(awsCfg.HTTPClient, g, cfg.Proxy)
 		}
 	})
@@ -209,7 +222,18 @@ func (c *Client) Bucket(name string) (*Bucket, error) {
 		return nil, fmt.Errorf("bucket %q is an S3 directory bucket, which lists its keys in no order: %w",
 			name, objectstore.ErrRefused)
 	}
-	return newBucket(c, name), nil
+	return newBucket(c, name, nil), nil
+}
+
+// SourceBucket is Bucket for a source that is read in a session of a role. The role is assumed at the
+// first call. The session allows to read the content of objects if content is set, or if the
+// store is not AWS: others need a HEAD call to describe some objects.
+func (c *Client) SourceBucket(of roles.Session, content bool) (*Bucket, error) {
+	b, err := c.Bucket(of.Reach.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	return newBucket(c, b.calls.name, c.sessions.of(sessionKey{of, content || !c.aws})), nil
 }
 
 func (c *Client) newFacts() *facts {

@@ -24,14 +24,13 @@ var errAskSDK = errors.New("not a page, and not a transient error")
 
 // direct requests pages without the SDK. It is safe for concurrent use.
 type direct struct {
-	transport   http.RoundTripper // the SDK's; it follows no redirect
-	credentials aws.CredentialsProvider
+	transport http.RoundTripper // the SDK's; it follows no redirect
 }
 
 // fetch requests a page once and decodes it into a, without checking it. A request
 // that the store refuses is errAskSDK: the SDK reports such errors best.
-func (d *direct) fetch(ctx context.Context, a *answer, r *route, page ask) error {
-	c, err := d.credentials.Retrieve(ctx)
+func (d *direct) fetch(ctx context.Context, a *answer, r *route, by aws.CredentialsProvider, page ask) error {
+	c, err := by.Retrieve(ctx)
 	if err != nil || !plain(c.AccessKeyID) || !plain(c.SessionToken) {
 		return errAskSDK
 	}

@@ -38,6 +38,9 @@ var missingCodes = []string{"NoSuchBucket", "NoSuchKey", "", "NotFound"}
 // wrongKeyCodes are the error codes for credentials that the store does not accept.
 var wrongKeyCodes = []string{"InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
+// staleCodes are the error codes for credentials of a session that has ended.
+var staleCodes = []string{"ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidTokenId", "TokenRefreshRequired", "InvalidAccessKeyId"}
+
 // errLate is the error for a page that did not arrive in time.
 var errLate = errors.New("no answer in time")
 
@@ -46,6 +49,9 @@ var errLate = errors.New("no answer in time")
 func (c *calls) classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	if assuming, ok := errors.AsType[*assumeError](err); ok {
+		return assuming
 	}
 	if objectstore.Permanent(err) {
 		return err // about the content of a page
@@ -60,6 +66,9 @@ func (c *calls) classify(ctx context.Context, err error) error {
 	details, status := errorDetails(response), response.HTTPStatusCode()
 	if elsewhere := elsewhere(response, details); elsewhere != "" {
 		return fmt.Errorf("%s: %s: %w", wordsOf(err, status, response.ServiceRequestID()), elsewhere, objectstore.ErrSettings)
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok && c.session != nil && slices.Contains(staleCodes, api.ErrorCode()) && c.session.outlived() {
+		return errors.New(wordsOf(err, status, response.ServiceRequestID())) // transient
 	}
 	return responseError(err, status, response.ServiceRequestID())
 }

@@ -65,7 +65,7 @@ func (b *Bucket) GetRange(ctx context.Context, key string, offset, n int64) (par
 func (c *calls) getObject(ctx context.Context, in *s3.GetObjectInput) (out *s3.GetObjectOutput, sdk, err error) {
 	in.Bucket = &c.name
 	err = c.call(ctx, func() error {
-		out, sdk = c.client.s3.GetObject(ctx, in, c.inRegion)
+		out, sdk = c.client.s3.GetObject(ctx, in, c.as)
 		return sdk
 	})
 	if err == nil && isCompressed(out.ContentEncoding) {

@@ -35,8 +35,9 @@ const elsewhereClass netclass.Class = "another host"
 func Refusals() []netclass.Class { return append(netclass.Refused(), elsewhereClass) }
 
 // guarding returns the guard of a service with an endpoint, or without one if that is empty.
-func guarding(cfg Config, endpoint string) (*guard, error) {
-	g := &guard{setting: "s3.endpoint", refused: cfg.Refused, log: cmp.Or(cfg.Log, slog.Default()), below: true}
+// The setting names the endpoint. Hosts below that of the endpoint may be those of buckets.
+func guarding(cfg Config, setting, endpoint string, below bool) (*guard, error) {
+	g := &guard{setting: setting, refused: cfg.Refused, log: cmp.Or(cfg.Log, slog.Default()), below: below}
 	if g.refused == nil {
 		g.refused = func(netclass.Class) {}
 	}

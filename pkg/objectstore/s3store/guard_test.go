@@ -95,7 +95,7 @@ func led(t *testing.T, to string, resolver *net.Resolver, seen *refusals) *Bucke
 	cfg := Config{AccessKeyID: "id", SecretAccessKey: "the-secret", Region: "us-east-1", Refused: seen.add}
 	c, err := New(t.Context(), cfg)
 	expect.NoError(t, err)
-	g, err := guarding(cfg, "")
+	g, err := guarding(cfg, "s3.endpoint", "", true)
 	expect.NoError(t, err)
 	g.resolver = resolver
 	awsCfg, err := loadConfig(t.Context(), cfg)
@@ -190,7 +190,7 @@ func eachCall(t *testing.T, b *Bucket) map[string]error {
 	t.Helper()
 	_, errGet := b.Get(t.Context(), "k", 10)
 	_, errPage := b.ListPage(t.Context(), "", "", func([]objectstore.Listed) {})
-	_, _, errIdentity := b.calls.client.Identity(t.Context(), "bucket")
+	_, _, errIdentity := b.Identity(t.Context())
 	to, err := url.Parse(aws.ToString(b.calls.client.s3.Options().BaseEndpoint))
 	expect.NoError(t, err)
 	to.Path = "/bucket"
@@ -217,6 +217,17 @@ func TestRedirectsLeadNowhere(t *testing.T) {
 			}
 		}
 	}
+	c, err := New(t.Context(), Config{Endpoint: "http://127.0.0.1:1", AccessKeyID: "id", SecretAccessKey: "s"})
+	expect.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+target.Addr().String(), http.NoBody)
+	expect.NoError(t, err)
+	answer, err := c.direct.transport.RoundTrip(request)
+	if err == nil {
+		_ = answer.Body.Close()
+	}
+	if !isA[*refusedDial](err) {
+		t.Errorf("a request to another host: %v", err)
+	}
 	if n := target.seen(t); n > 0 {
 		t.Errorf("%d connections were made", n)
 	}
@@ -238,7 +249,7 @@ func TestConnectionsLeadToTheEndpoint(t *testing.T) {
 		{"http://10.0.0.1:9000", []string{"10.0.0.1:9000"}, []string{"10.0.0.2:9000", "bucket.10.0.0.1:9000", "127.0.0.1:9000"}},
 		{"http://[::1]:9000", []string{"[::1]:9000"}, []string{"[::2]:9000", "127.0.0.1:9000"}},
 	} {
-		g, err := guarding(Config{}, tc.endpoint)
+		g, err := guarding(Config{}, "s3.endpoint", tc.endpoint, true)
 		expect.NoError(t, err)
 		for _, address := range tc.yes {
 			if err := g.checkHost(address); err != nil {
@@ -278,6 +289,11 @@ func TestProxies(t *testing.T) {
 		expect.NoError(t, err)
 		_, err = b.Get(t.Context(), "k", 10)
 		return err
+	}
+	c, err := New(t.Context(), Config{AccessKeyID: "id", SecretAccessKey: "s"})
+	expect.NoError(t, err)
+	if c.direct.transport.(*http.Transport).Proxy != nil {
+		t.Error("the transport asks the environment for a proxy")
 	}
 	if err := get(Config{Proxy: proxy.URL}); err == nil || len(asked) != 1 || !strings.HasPrefix(asked[0], "CONNECT bucket.s3.us-east-1.amazonaws.com:443") {
 		t.Errorf("%v, and the proxy was asked %q", err, asked)
@@ -329,7 +345,7 @@ func TestCredentialsOfTheMachine(t *testing.T) {
 			}
 			c, err := New(t.Context(), Config{})
 			expect.NoError(t, err)
-			if got, err := c.direct.credentials.Retrieve(t.Context()); err != nil || got.AccessKeyID != "machine" {
+			if got, err := c.credentials.Retrieve(t.Context()); err != nil || got.AccessKeyID != "machine" {
 				t.Errorf("credentials are those of %q, %v", got.AccessKeyID, err)
 			}
 		})
@@ -338,7 +354,7 @@ func TestCredentialsOfTheMachine(t *testing.T) {
 
 // An address that cannot be parsed is not taken for a public one.
 func TestAddressesThatAreNone(t *testing.T) {
-	g, err := guarding(Config{}, "")
+	g, err := guarding(Config{}, "s3.endpoint", "", true)
 	expect.NoError(t, err)
 	for _, address := range []string{"", "x", "1.1.1.1", "localhost:80", "/run/socket"} {
 		if g.checkAddress(address) == nil {

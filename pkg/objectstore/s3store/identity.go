@@ -21,12 +21,13 @@ import (
 // the bucket exists, or may be read, does not matter.
 //
 // A store behind a proxy that hides its headers is unknown.
-func (c *Client) Identity(ctx context.Context, bucket string) (name string, known bool, err error) {
-	endpoint := c.s3.Options().BaseEndpoint
+func (b *Bucket) Identity(ctx context.Context) (name string, known bool, err error) {
+	c := b.calls
+	endpoint := c.client.s3.Options().BaseEndpoint
 	if isAWS(endpoint) {
 		return "Amazon S3", true, nil
 	}
-	out, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})
+	out, err := c.client.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.name}, c.as)
 	var answer *smithyhttp.Response
 	refused, isAnswer := errors.AsType[*awshttp.ResponseError](err)
 	switch {
@@ -35,7 +36,7 @@ func (c *Client) Identity(ctx context.Context, bucket string) (name string, know
 	case isAnswer && refused.HTTPStatusCode() > 0 && refused.HTTPStatusCode() < http.StatusInternalServerError: // 0: no response
 		answer = refused.Response
 	default:
-		return "", false, fmt.Errorf("identify the store at %s: %w", aws.ToString(endpoint), (&calls{client: c, name: bucket}).classify(ctx, err))
+		return "", false, fmt.Errorf("identify the store at %s: %w", aws.ToString(endpoint), c.classify(ctx, err))
 	}
 	if answer != nil && aboutOf(answer.Response).isCeph() {
 		return "Ceph", true, nil

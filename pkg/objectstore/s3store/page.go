@@ -51,14 +51,14 @@ func (l *lister) fetch(ctx context.Context, a *answer, q ask) error {
 		return err
 	}
 	return l.record(q, l.calls.call(ctx, func() error {
-		_, err := l.calls.client.s3.ListObjectsV2(ctx, in, l.calls.inRegion, s3.WithAPIOptions(a.register))
+		_, err := l.calls.client.s3.ListObjectsV2(ctx, in, l.calls.as, s3.WithAPIOptions(a.register))
 		return err
 	}))
 }
 
 // fetchDirect is fetch without the SDK.
 func (l *lister) fetchDirect(ctx context.Context, a *answer, r *route, q ask) error {
-	err := l.calls.client.direct.fetch(ctx, a, r, q)
+	err := l.calls.client.direct.fetch(ctx, a, r, l.calls.credentials(), q)
 	switch {
 	case errors.Is(err, errAskSDK):
 		return err

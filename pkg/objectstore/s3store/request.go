@@ -96,8 +96,19 @@ func errorDetails(r *awshttp.ResponseError) (d errorBodyDetails) {
 	return d
 }
 
-// inRegion is an option of all SDK calls for the bucket.
-func (c *calls) inRegion(o *s3.Options) {
+// credentials returns those with which calls for the bucket are made.
+func (c *calls) credentials() aws.CredentialsProvider {
+	if c.session != nil {
+		return c.session
+	}
+	return c.client.credentials
+}
+
+// as is an option of all SDK calls for the bucket: as whom and in which region they are made.
+func (c *calls) as(o *s3.Options) {
+	if c.session != nil {
+		o.Credentials = c.session
+	}
 	if region := c.facts.region.Load(); region != nil {
 		o.Region = *region
 	}

@@ -69,8 +69,8 @@ func TestNoRoute(t *testing.T) {
 // Credentials that no header can hold are left to the SDK, which reports them.
 func TestCredentialsThatAreNoHeader(t *testing.T) {
 	for _, c := range []aws.Credentials{{AccessKeyID: "id\r\nX: y"}, {AccessKeyID: "id", SessionToken: "t\n"}, {AccessKeyID: "\u00fc"}} {
-		d := &direct{credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })}
-		if err := d.fetch(t.Context(), &answer{}, &route{}, ask{}); !errors.Is(err, errAskSDK) {
+		by := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
+		if err := new(direct).fetch(t.Context(), &answer{}, &route{}, by, ask{}); !errors.Is(err, errAskSDK) {
 			t.Errorf("%q: %v", c.AccessKeyID, err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/metered"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/readahead"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/retry"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/s3store"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
 )
@@ -26,6 +27,10 @@ type Config struct {
 	S3           s3store.Config
 	LocalAllowed []string         // directories that local:// may read and write; they must exist
 	Ahead        readahead.Limits // of all buckets together
+
+	// Roles are those with which sources in buckets are read. A source without one, and all
+	// namespaces, are read with the credentials of S3.
+	Roles roles.Table
 
 	// Listing is how buckets are listed; "" is in parallel if the store is known to be safe
 	// for that, and else by walks.
@@ -42,6 +47,7 @@ type Stores struct {
 	trial     func(trial.Pages) trial.Pages                                 // decorates a bucket that is tried
 	limiter   *readahead.Limiter                                            // of all buckets
 	listing   objectstore.Mode                                              // of all buckets; "": the store tells
+	roles     roles.Table
 
 	mu sync.Mutex
 	s3 *s3store.Client // nil until the first s3:// URI
@@ -55,12 +61,13 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	}
 	meter, retrier := metered.New(reg), retry.New(reg)
 	cfg.S3.Log = log
-	cfg.S3.Resized, cfg.S3.Refused = countResizes(reg), countRefusals(reg)
+	cfg.S3.Resized, cfg.S3.Refused, cfg.S3.Assumed = countResizes(reg), countRefusals(reg), countAssumed(reg)
 	limiter, ahead := readahead.NewLimiter(cfg.Ahead), readahead.NewMetrics(reg)
 	return &Stores{
 		s3Config:  cfg.S3,
 		limiter:   limiter,
 		listing:   cfg.Listing,
+		roles:     cfg.Roles,
 		local:     local,
 		localOpen: retrier.Wrap(meter.Wrap(local)),
 		trial:     meter.WrapTrial,
@@ -101,6 +108,22 @@ func countRefusals(reg prometheus.Registerer) func(netclass.Class) {
 	return func(class netclass.Class) { refusals.WithLabelValues(string(class)).Inc() }
 }
 
+// countAssumed returns a function that counts the calls that assume a role.
+func countAssumed(reg prometheus.Registerer) func(error) {
+	calls := metric.With(reg).CounterVec("objectstore_roles_assumed_total",
+		"Calls that assumed a role to read a source: ok, refused (for good), or failed (to be repeated).", metric.By("result", "ok", "refused", "failed"))
+	return func(err error) {
+		switch {
+		case err == nil:
+			calls.WithLabelValues("ok").Inc()
+		case objectstore.Permanent(err):
+			calls.WithLabelValues("refused").Inc()
+		default:
+			calls.WithLabelValues("failed").Inc()
+		}
+	}
+}
+
 // Lists returns the limiter of the LIST calls to all buckets together.
 func (s *Stores) Lists() *readahead.Limiter { return s.limiter }
 
@@ -129,6 +152,38 @@ func (s *Stores) Open(ctx context.Context, u objectstore.URI) (objectstore.Store
 	}
 }
 
+// OpenSource implements objectstore.SourceOpener. The role of a source is assumed at the first
+// call to its store. OpenSource returns the errors of Open, and objectstore.ErrRefused for a
+// prefix that holds a source with a role of its own.
+func (s *Stores) OpenSource(ctx context.Context, u objectstore.URI, object bool) (objectstore.Store, error) {
+	if u.Scheme != objectstore.SchemeS3 {
+		return s.Open(ctx, u)
+	}
+	client, bucket, err := s.source(ctx, u, object)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", u, err)
+	}
+	return s.bucket(bucket, !client.IsAWS()), nil
+}
+
+// source returns the bucket of a source, to be read with the source's role, if it has one.
+func (s *Stores) source(ctx context.Context, u objectstore.URI, object bool) (*s3store.Client, *s3store.Bucket, error) {
+	client, err := s.s3Client(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	session, ok, err := s.roles.For(u, object)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok {
+		bucket, err := client.Bucket(u.Bucket)
+		return client, bucket, err
+	}
+	bucket, err := client.SourceBucket(session, object)
+	return client, bucket, err
+}
+
 // s3Client makes the client at its first use, since a machine that imports no buckets may
 // have no credentials for them.
 func (s *Stores) s3Client(ctx context.Context) (*s3store.Client, error) {
@@ -155,11 +210,12 @@ func (s *Stores) Listing(ctx context.Context, u objectstore.URI) (objectstore.Li
 	if s.listing != "" {
 		return objectstore.Listing{Mode: s.listing, Why: fmt.Sprintf("s3.listing is %s", s.listing)}, nil
 	}
-	client, err := s.s3Client(ctx)
-	if err != nil {
-		return objectstore.Listing{}, fmt.Errorf("choose how %s is listed: %w", u, err)
+	var name string
+	var known bool
+	_, bucket, err := s.source(ctx, u, true) // which store it is does not depend on what is read
+	if err == nil {
+		name, known, err = bucket.Identity(ctx)
 	}
-	name, known, err := client.Identity(ctx, u.Bucket)
 	if err != nil {
 		return objectstore.Listing{}, fmt.Errorf("choose how %s is listed: %w", u, err)
 	}
@@ -187,7 +243,7 @@ func (s *Stores) Remove(ctx context.Context, u objectstore.URI) error {
 	return bucket.Delete(ctx, u.Key)
 }
 
-// Trial returns the bucket that u lives in, to be tried under the key of u. It asks the store
+// Trial returns the bucket of a source, to be tried under the key of u. It asks the store
 // to identify itself. Errors are those of Open, objectstore.ErrRefused if u is no URI of a
 // bucket, and those of the calls.
 func (s *Stores) Trial(ctx context.Context, u objectstore.URI) (trial.Bucket, error) {
@@ -195,15 +251,11 @@ func (s *Stores) Trial(ctx context.Context, u objectstore.URI) (trial.Bucket, er
 	if u.Scheme != objectstore.SchemeS3 {
 		return none, fmt.Errorf("try %s: only buckets can be tried: %w", u, objectstore.ErrRefused)
 	}
-	client, err := s.s3Client(ctx)
+	_, bucket, err := s.source(ctx, u, false)
 	if err != nil {
 		return none, fmt.Errorf("try %s: %w", u, err)
 	}
-	bucket, err := client.Bucket(u.Bucket)
-	if err != nil {
-		return none, fmt.Errorf("try %s: %w", u, err)
-	}
-	name, known, err := client.Identity(ctx, u.Bucket)
+	name, known, err := bucket.Identity(ctx)
 	if err != nil {
 		return none, fmt.Errorf("try %s: %w", u, err)
 	}
