@@ -135,6 +135,17 @@ const (
 	AnonymousRequests = 64
 )
 
+// Rates of requests a second, and how many may come at once.
+const (
+	// FailedLogins is the rate of requests of one address that prove no user. Further ones are
+	// answered with 429. So are, meanwhile, access keys that were not used lately.
+	FailedLogins      = 20
+	FailedLoginsBurst = 200
+	// Changes is the rate of requests of one user that may change something.
+	Changes      = 500
+	ChangesBurst = 5000
+)
+
 // RequestMemory is the memory in bytes that all requests together may use, as estimated
 // before their bodies are read.
 const RequestMemory = 64 << 20

@@ -63,6 +63,8 @@ func all() []limit {
 		{"requests at a time", limits.Requests, "", "the request waits up to a quarter of a second, then 429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
 		{"requests that `lakefs.proxy` hands to the lakeFS server at a time", limits.Proxied, "", "429 with Retry-After"},
 		{"requests at a time without valid credentials", limits.AnonymousRequests, "", "401, even if they are malformed"},
+		{"requests a second of one address that prove no user", limits.FailedLogins, "", fmt.Sprintf("%d at once, then 429 with Retry-After, also for access keys that were not used since the coordinator started", limits.FailedLoginsBurst)},
+		{"requests a second of one user that may change something", limits.Changes, "", fmt.Sprintf("%d at once, then 429 with Retry-After", limits.ChangesBurst)},
 		{"body that creates a metarange", limits.RangesBody, "bytes", "413"},
 		{"objects whose content is answered at a time", limits.Transfers, "", "the request waits up to five seconds, then 429 with Retry-After"},
 		{"part of an object that is read at a time", limits.ContentPart, "bytes", "the object is answered in parts"},

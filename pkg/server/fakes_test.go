@@ -303,6 +303,8 @@ func (u oneUser) Authenticate(_ context.Context, p auth.Presented) (access.Calle
 	return access.Caller{}, auth.ErrUnauthenticated
 }
 
+func (oneUser) Cheap(auth.Presented) bool { return true }
+
 // authenticatorOf returns an authenticator of the users of a configuration.
 func authenticatorOf(t testing.TB, c *Config) *auth.Authenticator {
 	t.Helper()

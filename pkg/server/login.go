@@ -39,7 +39,6 @@ func (h *handlers) Login(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 	default:
 		http.SetCookie(w, begun.Cookie(h.secure(r)))
-		w.Header().Set("Cache-Control", "no-store")
 		answer(w, http.StatusOK, api.AuthenticationToken{Token: begun.Token, TokenExpiration: begun.Expires.Unix()})
 	}
 }
@@ -77,7 +76,6 @@ func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
 	for _, kind := range session.Kinds() {
 		http.SetCookie(w, session.Expired(kind, h.secure(r)))
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	answer(w, http.StatusNoContent, nil)
 }
 

@@ -31,7 +31,25 @@ func identify(newID func() string, next http.Handler) http.Handler {
 			id = newID()
 		}
 		w.Header().Set(requestIDHeader, id)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hstsAge is how many seconds browsers remember that the server is reached by HTTPS: a year.
+const hstsAge = "31536000"
+
+// guarded has browsers treat answers as data that is for one user alone. A handler may set other
+// headers. https says that clients reach the server by HTTPS, whatever its own connections are.
+func guarded(https bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		if https || r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age="+hstsAge)
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -122,8 +140,8 @@ func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) 
 	o.audit.observe(w, r, code)
 	o.duration.WithLabelValues(method(r), route(r), strconv.Itoa(code)).Observe(took.Seconds())
 	level := slog.LevelInfo
-	if r.Method == http.MethodGet && code < http.StatusBadRequest || strings.HasPrefix(route(r), "/_") {
-		level = slog.LevelDebug // clients that watch an import or a process send one every second
+	if r.Method == http.MethodGet && code < http.StatusBadRequest || code == http.StatusTooManyRequests || strings.HasPrefix(route(r), "/_") {
+		level = slog.LevelDebug // clients that watch an import or a process send one every second, and floods shall not fill the disk
 	}
 	if !o.log.Enabled(r.Context(), level) {
 		return

@@ -41,16 +41,27 @@ func (c *receiver) serve(w http.ResponseWriter, r *http.Request, in input, do op
 	}
 }
 
+// strangersRetryAfter is how long a client is told to wait whose address sends too many requests
+// that prove no user. By then a burst is allowed again.
+const strangersRetryAfter = limits.FailedLoginsBurst / limits.FailedLogins * time.Second
+
 // failLogin answers a request whose credentials were not checked.
 func (c *receiver) failLogin(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, auth.ErrTooManyLogins) {
+	switch {
+	case errors.Is(err, auth.ErrTooManyLogins):
 		tooMany(w, auth.LoginRetryAfter, err.Error()+": try again later")
-		return
+	case errors.Is(err, errStrangers):
+		tooMany(w, strangersRetryAfter, err.Error()+": try again later")
+	default:
+		c.fail(w, r, err)
 	}
-	c.fail(w, r, err)
 }
 
 func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, caller access.Caller, do operation) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !c.changes.take(caller.User) {
+		tooMany(w, busyRetryAfter, "too many requests of user "+caller.User+", try again")
+		return
+	}
 	release, err := c.budget.take(r.Context(), in.memory(r.ContentLength))
 	if errors.Is(err, errBusy) {
 		discard(http.MaxBytesReader(w, r.Body, in.limit))

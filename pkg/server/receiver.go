@@ -22,6 +22,8 @@ type Authenticator interface {
 	// says that this cannot be found out now.
 	Authenticate(ctx context.Context, p auth.Presented) (access.Caller, error)
 	Sessions
+	// Cheap reports whether a wrong guess of what is presented costs the bucket nothing.
+	Cheap(p auth.Presented) bool
 	// Begin begins a session of a caller who has just shown an access key.
 	Begin(ctx context.Context, c access.Caller) (auth.Begun, error)
 	// End ends the session that a caller showed.
@@ -37,6 +39,8 @@ type receiver struct {
 	https     bool         // clients reach the server by HTTPS, even if its own connections have no TLS
 	grants    Grants
 	logins    *auth.LoginLimiter
+	strangers *rates                 // requests that prove no user, by address; nil: unbounded
+	changes   *rates                 // requests that may change something, by user
 	failed    *prometheus.CounterVec // logins, by outcome
 	proxies   Proxies
 	budget    *Budget
@@ -44,14 +48,29 @@ type receiver struct {
 }
 
 func newReceiver(c Config) *receiver {
-	return &receiver{
+	r := &receiver{
 		errorWriter: errorWriter{ready: c.Ready, log: c.Log},
 		auth:        c.Auth, gate: c.Gate, https: strings.HasPrefix(c.PublicURL, "https://"), grants: c.Grants, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
-		budget: c.Memory, anonymous: make(slots, limits.AnonymousRequests),
+		budget: c.Memory, anonymous: make(slots, limits.AnonymousRequests), changes: newRates(limits.Changes, limits.ChangesBurst, c.Now),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
 			metric.By("outcome")),
 	}
+	if c.Gate == nil {
+		r.strangers = newRates(limits.FailedLogins, limits.FailedLoginsBurst, c.Now)
+	}
+	return r
+}
+
+// errStrangers says that an address sends too many requests that prove no user.
+var errStrangers = errors.New("too many requests without valid credentials")
+
+// admit counts a request that proves no user. The error is errStrangers if there were too many.
+func (c *receiver) admit(r *http.Request) error {
+	if c.strangers != nil && !c.strangers.take(network(c.proxies.client(r))) {
+		return errStrangers
+	}
+	return nil
 }
 
 // login returns who sent a request: a caller without a user if it has no valid credentials.
@@ -62,14 +81,21 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (access.Caller,
 		return c.loginAtServer(w, r)
 	}
 	p, err := auth.Read(r.Header)
-	if err != nil || p.IsZero() {
+	if err != nil {
 		return access.Caller{}, err
+	}
+	if p.IsZero() {
+		return access.Caller{}, c.admit(r)
 	}
 	return c.prove(w, r, p)
 }
 
 // prove returns who presents something, as login does.
 func (c *receiver) prove(w http.ResponseWriter, r *http.Request, p auth.Presented) (access.Caller, error) {
+	if !c.auth.Cheap(p) && !c.strangers.left(network(c.proxies.client(r))) {
+		c.failed.WithLabelValues("refused").Inc()
+		return access.Caller{}, errStrangers
+	}
 	return c.try(w, r, attempt{
 		scheme: p.Scheme(), login: auth.Login{AccessKeyID: p.AccessKeyID()},
 		check: func(ctx context.Context) (access.Caller, error) { return c.auth.Authenticate(ctx, p) },
@@ -111,6 +137,9 @@ func (c *receiver) try(w http.ResponseWriter, r *http.Request, a attempt) (calle
 			caller, err = a.check(r.Context())
 		}
 		if errors.Is(err, auth.ErrUnauthenticated) {
+			if err := c.admit(r); err != nil {
+				return false, err
+			}
 			known := auth.KnownKey(err) // another one is not logged: it may be a secret in the wrong place
 			noted(w).caller.Credential = access.Credential{Kind: shown[a.scheme], ID: known}
 			c.failed.WithLabelValues("wrong").Inc()
@@ -124,7 +153,7 @@ func (c *receiver) try(w http.ResponseWriter, r *http.Request, a attempt) (calle
 		try = func() (bool, error) { return c.logins.Try(r.Context(), a.login, check) }
 	}
 	ok, err := try()
-	if errors.Is(err, auth.ErrTooManyLogins) {
+	if errors.Is(err, auth.ErrTooManyLogins) || errors.Is(err, errStrangers) {
 		c.failed.WithLabelValues("refused").Inc()
 	}
 	if err != nil || !ok {

@@ -200,7 +200,7 @@ func New(c Config) http.Handler {
 		routes = sameOrigin(c.PublicURL, mux)
 	}
 	o := newObserver(c)
-	return identify(c.NewRequestID, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, routes)))))
+	return identify(c.NewRequestID, guarded(receiver.https, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, routes))))))
 }
 
 func readiness(ready func(context.Context) error) http.HandlerFunc {

@@ -108,7 +108,6 @@ func (h *handlers) CreateCredentials(w http.ResponseWriter, r *http.Request, use
 		if err == nil {
 			h.log.InfoContext(ctx, "access key created", "user", user, "access_key_id", key.ID, "by", caller.User)
 		}
-		w.Header().Set("Cache-Control", "no-store")
 		return http.StatusCreated, api.CredentialsWithSecret{AccessKeyID: key.ID, SecretAccessKey: secret, CreationDate: unix(key.Created)}, err
 	})
 }

@@ -49,10 +49,7 @@ func (x *index) user(ctx context.Context, accessKeyID string) (string, error) {
 	if accessKeyID == "" || len(accessKeyID) > maxKeyID {
 		return "", nil
 	}
-	x.mu.Lock()
-	user, ok := x.known[accessKeyID]
-	x.mu.Unlock()
-	if ok {
+	if user := x.remembered(accessKeyID); user != "" {
 		return user, nil
 	}
 	keys, err := x.bucket.Keys(ctx, indexKeys(accessKeyID))
@@ -65,6 +62,13 @@ func (x *index) user(ctx context.Context, accessKeyID string) (string, error) {
 	name, _ := hex.DecodeString(strings.TrimPrefix(keys[0], indexKeys(accessKeyID))) // of a wrong one there is no record
 	x.remember(accessKeyID, string(name))
 	return string(name), nil
+}
+
+// remembered returns the user of an access key, "" if it is not remembered.
+func (x *index) remembered(accessKeyID string) string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.known[accessKeyID]
 }
 
 func (x *index) remember(accessKeyID, user string) {

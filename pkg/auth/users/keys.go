@@ -49,6 +49,12 @@ func (k Keys) Authenticate(ctx context.Context, accessKeyID, secret string) (use
 	return user, user != "" && equal == 1, nil
 }
 
+// Known reports whether an access key was used since the process started. It does not say whether
+// the key is still valid, and asks nobody.
+func (k Keys) Known(accessKeyID string) bool {
+	return k.configured(accessKeyID) || k.store.index.remembered(accessKeyID) != ""
+}
+
 // Exists reports whether a user has an access key at some moment since the call.
 func (k Keys) Exists(ctx context.Context, user, accessKeyID string) (bool, error) {
 	if k.configured(accessKeyID) {

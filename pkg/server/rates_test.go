@@ -1,0 +1,38 @@
+package server
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestRates(t *testing.T) {
+	now := created
+	r := newRates(10, 3, func() time.Time { return now })
+	taken := func(name string, want int) {
+		t.Helper()
+		got := 0
+		for r.left(name) != (got == 4) && r.take(name) {
+			got++
+		}
+		if got != want || r.left(name) || r.take(name) {
+			t.Errorf("%s took %d, want %d", name, got, want)
+		}
+	}
+	taken("a", 3)
+	taken("b", 3)
+	now = now.Add(99 * time.Millisecond)
+	taken("a", 0)
+	now = now.Add(101 * time.Millisecond)
+	taken("a", 2)
+	now = now.Add(-time.Hour) // the clock was set back
+	taken("a", 0)
+	now = now.Add(time.Hour + time.Minute)
+	taken("a", 3)
+	for i := range ratesKept {
+		r.take(fmt.Sprint(i))
+	}
+	if len(r.byName) != ratesKept || r.recent.Len() != ratesKept || !r.left("b") {
+		t.Errorf("%d names are remembered, want %d", len(r.byName), ratesKept)
+	}
+}
