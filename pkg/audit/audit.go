@@ -41,10 +41,11 @@ type Event struct {
 
 // Operations that are none of the API's documentation.
 const (
-	OperationOther  = "other"        // a path that no operation has
-	OperationLogout = "logout"       // by POST /logout
-	OperationCommit = "importCommit" // of an import, by a coordinator
-	OperationReload = "reloadRules"  // of access.file
+	OperationOther        = "other"        // a path that no operation has
+	OperationLogout       = "logout"       // by POST /logout
+	OperationBrowserLogin = "browserLogin" // at an identity provider, by a user who is known now
+	OperationCommit       = "importCommit" // of an import, by a coordinator
+	OperationReload       = "reloadRules"  // of access.file
 )
 
 // Resources are what an event is about.

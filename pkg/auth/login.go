@@ -21,11 +21,18 @@ type Begun struct {
 	kind session.Kind
 	user string
 	id   string
+
+	groups []string
 }
 
 // Cookie returns the cookie of the session, for connections with TLS only if secure is set.
 func (b Begun) Cookie(secure bool) *http.Cookie {
 	return session.Cookie(b.auth.cfg.Sealer, b.kind, b.user, b.id, b.auth.cfg.Now(), b.Expires, secure)
+}
+
+// Caller returns whose session it is.
+func (b Begun) Caller() access.Caller {
+	return access.Caller{User: b.user, Groups: b.groups, Credential: access.Credential{Kind: access.Session, ID: b.id}}
 }
 
 // Begin begins a session of a caller who has just shown an access key. What a session or token
@@ -77,7 +84,7 @@ func (a *Authenticator) BeginExternal(ctx context.Context, e External) (Begun, e
 func (a *Authenticator) begin(ctx context.Context, kind session.Kind, l users.Login) (Begun, error) {
 	l.Kind = string(kind)
 	s, err := a.cfg.Users.Sessions().Begin(ctx, l)
-	return Begun{Expires: s.Expires, auth: a, kind: kind, user: l.User, id: s.ID}, err
+	return Begun{Expires: s.Expires, auth: a, kind: kind, user: l.User, id: s.ID, groups: s.Groups}, err
 }
 
 // End ends the session that a caller showed, by its cookie or token. A caller who showed

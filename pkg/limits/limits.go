@@ -124,6 +124,9 @@ const (
 	// Connections is the number of open connections of a server. If there are more, those
 	// that have been idle longest are closed.
 	Connections = 1024
+	// BrowserLogins is the number of requests of logins that may wait for an OpenID Connect
+	// provider at a time.
+	BrowserLogins = 32
 	// Requests is the number of requests that are served at a time. It is less than
 	// Connections, so that some connections are always idle. Health checks do not count, nor
 	// do requests that wait for an answer which another request makes.

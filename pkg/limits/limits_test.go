@@ -61,6 +61,7 @@ func all() []limit {
 		{"memory of all requests together", limits.RequestMemory, "bytes", "the request waits up to five seconds, then 429 with Retry-After"},
 		{"open connections of a process", limits.Connections, "", "the one that has been idle longest is closed"},
 		{"requests at a time", limits.Requests, "", "the request waits up to a quarter of a second, then 429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
+		{"requests of logins at an OpenID Connect provider at a time", limits.BrowserLogins, "", "the request waits up to a quarter of a second, then 429 with Retry-After"},
 		{"requests that `lakefs.proxy` hands to the lakeFS server at a time", limits.Proxied, "", "429 with Retry-After"},
 		{"requests at a time without valid credentials", limits.AnonymousRequests, "", "401, even if they are malformed"},
 		{"requests a second of one address that prove no user", limits.FailedLogins, "", fmt.Sprintf("%d at once, then 429 with Retry-After, also for access keys that were not used since the coordinator started", limits.FailedLoginsBurst)},

@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/oidclogin"
+	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin"
 	"github.com/rangefleet/rangefleet/pkg/auth/token"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/connect"
 	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
@@ -51,10 +54,27 @@ func (b *base) outside() (*token.Outside, error) {
 	return o, nil
 }
 
-// sweeps returns what removes sessions and logins that have expired. Each may be nil.
-func sweeps(a *auth.Authenticator, l *samllogin.Logins) (all []func(context.Context) error) {
+// oidc returns what logs browsers in at an OpenID Connect provider; nil if there is none.
+func (b *base) oidc(sealer *auth.Sealer, used *once.Store) (server.OIDC, error) {
+	o := b.Settings.Auth.OIDC
+	if o.Issuer == "" {
+		return nil, nil
+	}
+	l, err := oidclogin.New(oidclogin.Config{
+		Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), Scopes: o.Scopes,
+		RedirectURL: b.Settings.HTTP.PublicURL + server.OIDCCallback, Transport: connect.Provider(), Sealer: sealer, Used: used, Now: time.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("auth.oidc: %w", err)
+	}
+	return l, nil
+}
+
+// sweeps returns what removes sessions and logins that have expired. a and l may
+// be nil.
+func sweeps(a *auth.Authenticator, l *samllogin.Logins, used *once.Store) (all []func(context.Context) error) {
 	if a != nil {
-		all = append(all, a.Sweep)
+		all = append(all, a.Sweep, used.Sweep)
 	}
 	if l != nil {
 		all = append(all, l.Sweep)

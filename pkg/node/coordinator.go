@@ -12,6 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -105,6 +106,11 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	}
 	rules.audit = auditLog
 	rules.watch(ctx)
+	used := once.New(b.backend.Within(natsWait).Bucket(kv.BucketAuth), time.Now)
+	oidc, err := b.oidc(sealer, used)
+	if err != nil {
+		return err
+	}
 	logins, err := b.saml(ctx, sealer)
 	if err != nil {
 		return endedBy(ctx, err)
@@ -140,12 +146,12 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		}),
 		Dumper: refdump.New(refdump.Config{Catalog: requests.Catalog, Stores: b.stores, Log: b.Log}),
 		Users:  known, AccessKeys: known.Keys(), Rules: rules.now.Load,
-		Auth: authenticator, Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Auth: authenticator, OIDC: oidc, Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log, Audit: auditLog.Record,
 		SAML: samlOf(logins), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
-	go b.sweep(ctx, cat, sweeps(authenticator, logins))
+	go b.sweep(ctx, cat, sweeps(authenticator, logins, used))
 	info := Info{API: door.url(), AccessKeyID: firstKey(ctx, known, pair), SecretAccessKey: secret}
 	if embedded != nil {
 		info.NATS = embedded.ClientURL()

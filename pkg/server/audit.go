@@ -49,7 +49,7 @@ func (a auditor) observe(w *statusWriter, r *http.Request, code int) {
 	operation := operationOf(r.Pattern)
 	denied := code == http.StatusUnauthorized || code == http.StatusForbidden
 	known := w.note.caller.User != ""
-	changed := known && changes(r.Method, operation)
+	changed := known && (changes(r.Method, operation) || operation == audit.OperationBrowserLogin)
 	if !denied && !changed && !logins[operation] {
 		return
 	}
@@ -106,4 +106,7 @@ func operationOf(pattern string) string {
 var openRoutes = map[string]string{
 	"POST /auth/login": "login",
 	"POST /logout":     audit.OperationLogout,
+
+	"GET " + OIDCCallback: audit.OperationBrowserLogin,
+	"GET " + samlFinish:   audit.OperationBrowserLogin,
 }

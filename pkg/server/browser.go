@@ -11,34 +11,40 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
-// Sessions begins sessions of users of identity providers. *auth.Authenticator implements it.
-type Sessions interface {
+// sessions is what a login needs of an Authenticator.
+type sessions interface {
 	BeginExternal(ctx context.Context, e auth.External) (auth.Begun, error)
 }
 
 // browserLogins ends the logins of browsers at identity providers, of all protocols.
 type browserLogins struct {
 	errorWriter
-	sessions Sessions
+	sessions sessions
 	secure   func(*http.Request) bool // whether cookies are for connections with TLS only
 }
 
+func (c *receiver) browserLogins() browserLogins {
+	return browserLogins{c.errorWriter, c.auth, c.secure}
+}
+
 // complete begins a session of a user whom a provider vouches for, and sends the browser to a
-// path of this server.
-func (b browserLogins) complete(w http.ResponseWriter, r *http.Request, e auth.External, returnTo string) {
+// path of this server, with further cookies.
+func (b browserLogins) complete(w http.ResponseWriter, r *http.Request, e auth.External, returnTo string, cookies ...*http.Cookie) {
 	begun, err := b.sessions.BeginExternal(r.Context(), e)
 	if err != nil {
 		b.refuse(w, r, err)
 		return
 	}
-	http.SetCookie(w, begun.Cookie(b.secure(r)))
+	noted(w).caller = begun.Caller()
+	for _, c := range append(cookies, begun.Cookie(b.secure(r))) {
+		http.SetCookie(w, c)
+	}
 	seeOther(w, returnPath(returnTo))
 }
 
 // refuse answers a login that begins no session. The answer says why only if the client may try
 // again. The log says why, and errors of logins hold no codes, tokens or assertions.
 func (b browserLogins) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	w.Header().Set("Cache-Control", "no-store")
 	f, _ := errors.AsType[*fault.Fault](err)
 	again := f != nil && (f.Kind == fault.Later || f.Kind == fault.Busy)
 	if again || f == nil && !errors.Is(err, auth.ErrUnauthenticated) {
@@ -49,10 +55,8 @@ func (b browserLogins) refuse(w http.ResponseWriter, r *http.Request, err error)
 	refuse(w, http.StatusBadRequest, "invalid login")
 }
 
-// seeOther sends a browser elsewhere, by a GET. Nothing of the answer may be stored: it may set
-// a cookie.
+// seeOther sends a browser elsewhere, by a GET.
 func seeOther(w http.ResponseWriter, location string) {
-	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
 }

@@ -16,6 +16,7 @@ var openOperations = []exchange{
 	{"setup state", "GET", "/api/v1/setup_lakefs", "", nil, 200, `{"comm_prefs_missing":false,"login_config":{"RBAC":"external","login_cookie_names":["internal_auth_session","oidc_auth_session","saml_auth_session"],"login_url":"","login_url_method":"none","logout_url":"/logout"},"state":"initialized"}`},
 	{"setup", "POST", "/api/v1/setup_lakefs", `{"username":"admin"}`, nil, 409, `{"message":"lakeFS already initialized"}`},
 	{"capabilities", "GET", "/api/v1/auth/capabilities", "", nil, 200, `{"forgot_password":false,"invite_user":false}`},
+	{"callback", "GET", "/api/v1/oidc/callback", "", nil, 501, `{"message":"oauthCallback is not supported: no provider is set up (auth.oidc.issuer)"}`},
 	{"login", "POST", "/api/v1/auth/login", `{"access_key_id":"AKIAEXAMPLE","secret_access_key":"wrong"}`, nil, 401, `{"message":"error authenticating request"}`},
 }
 

@@ -312,7 +312,10 @@ func authenticatorOf(t testing.TB, c *Config) *auth.Authenticator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.NewAuthenticator(auth.Config{Users: c.Users.(*users.Store), Tokens: ring, Sealer: c.Sealer, Now: c.Now})
+	return auth.NewAuthenticator(auth.Config{
+		Users: c.Users.(*users.Store), Tokens: ring, Sealer: c.Sealer, Now: c.Now,
+		Groups: func(string, map[string][]string) []string { return nil },
+	})
 }
 
 // files keeps files in memory.

@@ -62,6 +62,9 @@ func (h *handlers) readLogin(w http.ResponseWriter, r *http.Request, body *api.L
 // logoutPath is where a POST ends sessions.
 const logoutPath = "/logout"
 
+// formType is the media type of what a form of a page sends.
+const formType = "application/x-www-form-urlencoded"
+
 // logout ends the sessions that a request shows, and makes the browser forget their cookies. Those
 // that have ended already are not reported: a client cannot tell who ended them.
 func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
@@ -75,6 +78,10 @@ func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, kind := range session.Kinds() {
 		http.SetCookie(w, session.Expired(kind, h.secure(r)))
+	}
+	if r.Header.Get("Content-Type") == formType { // of a page, which would stay as it is
+		seeOther(w, "/")
+		return
 	}
 	answer(w, http.StatusNoContent, nil)
 }

@@ -186,7 +186,7 @@ func wellFormed(next http.Handler) http.Handler {
 		}
 		for name, values := range query {
 			for _, v := range values {
-				if err := limits.Bytes("", v, limits.Key); err != nil {
+				if err := limits.Bytes("", v, longestValue(r.URL.Path)); err != nil {
 					refuse(w, http.StatusBadRequest, parameterError(shorten(name), err.Error()))
 					return
 				}

@@ -21,13 +21,14 @@ type Authenticator interface {
 	// Authenticate returns who presents something, or auth.ErrUnauthenticated. Any other error
 	// says that this cannot be found out now.
 	Authenticate(ctx context.Context, p auth.Presented) (access.Caller, error)
-	Sessions
 	// Cheap reports whether a wrong guess of what is presented costs the bucket nothing.
 	Cheap(p auth.Presented) bool
 	// Begin begins a session of a caller who has just shown an access key.
 	Begin(ctx context.Context, c access.Caller) (auth.Begun, error)
 	// End ends the session that a caller showed.
 	End(ctx context.Context, c access.Caller) error
+	// BeginExternal begins a session of a user of an identity provider.
+	BeginExternal(ctx context.Context, e auth.External) (auth.Begun, error)
 }
 
 // receiver authenticates requests, reserves the memory that they need, reads their bodies,

@@ -30,6 +30,7 @@ const (
 	// something: the response of the identity provider, which proves its origin itself.
 	samlAccept = "POST " + samllogin.AcceptPath
 	samlFinish = "/sso/finish"
+	samlBegin  = "/sso/login-saml"
 )
 
 const (
@@ -56,14 +57,13 @@ func routeSAML(mux *http.ServeMux, c Config, r *receiver) {
 	if c.SAML == nil {
 		return
 	}
-	b := browserLogins{errorWriter: r.errorWriter, sessions: c.Auth, secure: r.secure}
-	samlLogins{browserLogins: b, saml: c.SAML, budget: c.Memory, forms: make(slots, samlForms)}.route(mux)
+	samlLogins{browserLogins: r.browserLogins(), saml: c.SAML, budget: c.Memory, forms: make(slots, samlForms)}.route(mux)
 }
 
 // route adds the paths of logins. The operations are those of browsers, and in no API.
 func (s samlLogins) route(mux *http.ServeMux) {
 	for pattern, serve := range map[string]http.HandlerFunc{
-		"GET /sso/login-saml": s.begin, samlAccept: s.accept, "GET " + samlFinish: s.finish, "GET " + samllogin.MetadataPath: s.metadata,
+		"GET " + samlBegin: s.begin, samlAccept: s.accept, "GET " + samlFinish: s.finish, "GET " + samllogin.MetadataPath: s.metadata,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), api.AnswerWithin)

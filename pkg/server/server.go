@@ -107,8 +107,8 @@ type Imports interface {
 // found out now. It may be called concurrently.
 type Grants func(ctx context.Context, c access.Caller) (access.Grants, error)
 
-// Config is what a server is made of. Every field but Gate, Grants, Proxies, PublicURL, SAML and
-// Storage is required.
+// Config is what a server is made of. Every field but Gate, Grants, OIDC, Proxies, PublicURL, SAML
+// and Storage is required.
 type Config struct {
 	Service      Service
 	Catalog      Catalog
@@ -123,6 +123,7 @@ type Config struct {
 	AccessKeys   AccessKeys
 	Rules        func() *access.Rules            // in force, as clients see them
 	Auth         Authenticator                   // nil with Gate
+	OIDC         OIDC                            // nil, as with Gate: no such logins
 	Gate         *lakefs.Gate                    // of the lakeFS server that knows callers and keeps repositories; nil: Auth and Catalog do
 	Grants       Grants                          // nil: nobody may do anything; with Gate: that server decides alone
 	Ready        func(ctx context.Context) error // returns nil if requests can be served
@@ -164,6 +165,7 @@ type handlers struct {
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
 	statuses *shared[importKey, importStatus]
+	oidc     *oidcLogins // nil: there is no such provider
 
 	now           func() time.Time
 	transfers     slots // of the content of objects
@@ -195,7 +197,9 @@ func New(c Config) http.Handler {
 
 	routes := importsAlone(mux)
 	if c.Gate == nil {
+		mux.HandleFunc("GET /{$}", home{h.receiver, loginLinks(c)}.page)
 		mux.HandleFunc("POST "+logoutPath, h.logout)
+		h.oidc = routeOIDC(mux, c, receiver)
 		routeSAML(mux, c, receiver)
 		routes = sameOrigin(c.PublicURL, mux)
 	}

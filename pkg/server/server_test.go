@@ -133,7 +133,7 @@ func TestRouting(t *testing.T) {
 	const method = `{"message":"method not allowed"}`
 	for _, x := range []exchange{
 		{"unknown endpoint", "GET", "/api/v1/auth/none", "", nil, 404, none},
-		{"unknown path", "GET", "/", "", nil, 404, none},
+		{"unknown path", "GET", "/x", "", nil, 404, none},
 		{"profiles", "GET", "/debug/pprof/heap", "", nil, 404, none},
 		{"variables", "GET", "/debug/vars", "", nil, 404, none},
 		{"below an endpoint", "GET", "/api/v1/repositories/lake/branches/main/import/x", "", nil, 404, none},

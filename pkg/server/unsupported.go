@@ -17,7 +17,6 @@ var unsupported = []struct{ why, operations string }{
 	{"this server knows other logins: POST /auth/login with an access key", `
 		POST   /auth/external/principal/login                       externalPrincipalLogin   open
 		POST   /sts/login                                           stsLogin                 open
-		GET    /oidc/callback                                       oauthCallback            open
 	`},
 	{"this server knows no principals of other systems: create an access key for the user", `
 		POST   /auth/users/{userId}/external/principals             createUserExternalPrincipal

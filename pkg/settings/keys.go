@@ -262,6 +262,22 @@ var keys = []key{
 		func(s *Settings) value { return text(&s.Auth.JWT.JWKS) },
 	},
 	{
+		"auth.oidc.issuer", Coordinator, "URL of an OpenID Connect provider at which browsers log in, exactly as it has it in iss; empty: none", "",
+		func(s *Settings) value { return text(&s.Auth.OIDC.Issuer) },
+	},
+	{
+		"auth.oidc.client_id", Coordinator, "ID of Rangefleet as a client of that provider, whose redirect URI is that of http.public_url with /oidc/callback", "",
+		func(s *Settings) value { return text(&s.Auth.OIDC.ClientID) },
+	},
+	{
+		"auth.oidc.client_secret", Coordinator, "secret of that client; empty: it is a public client", "",
+		func(s *Settings) value { return secret(&s.Auth.OIDC.ClientSecret) },
+	},
+	{
+		"auth.oidc.scopes", Coordinator, "scopes that a login asks for besides openid, so that tokens have the claims that the mappings of access.file need", "",
+		func(s *Settings) value { return list{&s.Auth.OIDC.Scopes} },
+	},
+	{
 		"auth.saml.metadata_file", Coordinator, "XML file of the metadata of a SAML identity provider at which browsers log in, which SIGHUP makes the coordinator read again; it needs http.public_url. Empty: none", "",
 		func(s *Settings) value { return text(&s.Auth.SAML.MetadataFile) },
 	},

@@ -135,6 +135,10 @@ auth:
   jwt.issuer: "" # default
   jwt.audience: "" # default
   jwt.jwks: "" # default
+  oidc.issuer: "" # default
+  oidc.client_id: "" # default
+  oidc.client_secret: "" # default
+  oidc.scopes: [] # default
   saml.metadata_file: "" # default
   saml.entity_id: "" # default
   saml.user_attribute: "" # default
@@ -209,6 +213,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"http.public_url": "https://imports.example.com", "http.trusted_proxies": "10.0.0.1,fd00::/8", "http.cert_file": "/etc/api.pem", "http.key_file": "/etc/api.key",
 		"auth.saml.metadata_file": "idp.xml", "auth.saml.entity_id": "urn:x", "auth.saml.user_attribute": "uid",
 		"access.file": "rules.yaml", "audit.log": "/var/log/audit.jsonl", "log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
+		"auth.oidc.issuer": "https://idp", "auth.oidc.client_id": "c", "auth.oidc.client_secret": "0x13", "auth.oidc.scopes": "email,groups",
 	}
 	for _, k := range keys {
 		set, ok := texts[k.name]
@@ -361,6 +366,11 @@ http: {public_url: "https://u:pw@x/api", trusted_proxies: [10.0.0.1, proxy.examp
 			`auth.jwt.jwks: "": want the URL or the file of the issuer's public keys`,
 		}},
 		{"half of a certificate", given{file: "http.cert_file: api.pem"}, []string{`http.key_file: "": not set, but http.cert_file is: set both or neither`}},
+		{"half of a provider", given{file: "auth.oidc: {client_secret: topsecret}"}, []string{
+			`auth.oidc.issuer: "": want the URL of the provider, exactly as its tokens have it`,
+			`auth.oidc.client_id: "": want the ID of a client: without one, tokens for others would be accepted`,
+			`http.public_url: "": want the URL to which the provider of auth.oidc.issuer sends browsers back`,
+		}},
 		{"half of an issuer", given{file: "auth.jwt: {issuer: i, jwks: 'https://u:pw@idp/keys'}"}, []string{
 			`auth.jwt.audience: "": want the audience of the tokens: without one, those for other services would be accepted`,
 			`auth.jwt.jwks (file $CONFIG:1): "https://******@idp/keys": want no user in the URL`,

@@ -190,6 +190,7 @@ type Auth struct {
 	AccessKeyID     string // of the first administrator; "": a pair is made at the first start
 	SecretAccessKey Secret
 	JWT             JWT
+	OIDC            OIDC
 	SAML            SAML
 }
 
@@ -198,6 +199,14 @@ type JWT struct {
 	Issuer   string // "": there is none
 	Audience string
 	JWKS     string // https URL or path of its public keys
+}
+
+// OIDC is an OpenID Connect provider at which browsers log in.
+type OIDC struct {
+	Issuer       string // URL; "": there is none
+	ClientID     string
+	ClientSecret Secret   // "": the client is a public one
+	Scopes       []string // besides openid
 }
 
 // SAML is an identity provider at which browsers log in.

@@ -37,6 +37,7 @@ func (s Settings) validate(p Process) error {
 	to := s.Audit.Log
 	c.want(s.Audit.Path() != "" || slices.Contains([]string{auditAuto, auditStderr, auditOff}, to), "audit.log", to, "want auto, stderr, off, or an absolute path")
 	s.validateJWT(&c)
+	s.validateOIDC(&c)
 	s.validateSAML(&c)
 	return errors.Join(c.faults...)
 }
@@ -54,6 +55,17 @@ func (s Settings) validateHTTP(c *check) {
 }
 
 // validateJWT checks that an outside issuer is named completely, or not at all.
+func (s Settings) validateOIDC(c *check) {
+	o := s.Auth.OIDC
+	if o.Issuer == "" && o.ClientID == "" && o.ClientSecret.Reveal() == "" && len(o.Scopes) == 0 {
+		return
+	}
+	c.want(s.Catalog.Kind != CatalogLakeFS, "auth.oidc.issuer", o.Issuer, "want none with catalog.kind lakefs: that server knows the callers")
+	c.want(o.Issuer != "", "auth.oidc.issuer", o.Issuer, "want the URL of the provider, exactly as its tokens have it")
+	c.want(o.ClientID != "", "auth.oidc.client_id", o.ClientID, "want the ID of a client: without one, tokens for others would be accepted")
+	c.want(s.HTTP.PublicURL != "", "http.public_url", s.HTTP.PublicURL, "want the URL to which the provider of auth.oidc.issuer sends browsers back")
+}
+
 func (s Settings) validateJWT(c *check) {
 	j := s.Auth.JWT
 	if j == (JWT{}) {
