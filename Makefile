@@ -22,7 +22,8 @@ demo: ## Import a directory tree into a branch, in one process, and look at it
 	$(GO) run ./cmd/coordinator demo
 
 .PHONY: test
-test: test-unit test-modules ## Run all tests, also those against real servers
+test: ## Run all tests, also those against real servers, and look for their secrets in what processes wrote
+	test/secrets/with.sh $(MAKE) --no-print-directory test-unit test-modules
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need only Go
@@ -69,7 +70,7 @@ chaos: ## Run fleets under injected faults; CHAOS='-seeds 100', see docs/chaos.m
 
 .PHONY: chaos-short
 chaos-short: ## Run fleets under every kind of fault, and the controls, in minutes
-	cd test/chaos && $(GO) run . -short
+	test/secrets/with.sh $(GO) run -C test/chaos . -short
 
 .PHONY: bench-fleet
 bench-fleet: ## Measure fleets of processes; FLEET="-only huge" imports 10^8 objects, see BENCHMARKS.md

@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
+	"github.com/rangefleet/rangefleet/internal/canary"
 	"github.com/rangefleet/rangefleet/internal/transcript"
 )
 
@@ -23,7 +25,8 @@ type Process struct {
 	output  transcript.Buffer
 }
 
-// Start runs a command. It calls the function for each run to get the command.
+// Start runs a command. It calls the function for each run to get the command. What coordinators and
+// workers write is searched for the secrets of the tests, see package canary.
 func Start(command func() *exec.Cmd) (*Process, error) {
 	p := &Process{command: command}
 	return p, p.start()
@@ -32,6 +35,11 @@ func Start(command func() *exec.Cmd) (*Process, error) {
 func (p *Process) start() error {
 	cmd, done := p.command(), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
+	if name := filepath.Base(cmd.Path); name == "coordinator" || name == "worker" {
+		canary.Environment(cmd.Env)
+		both := canary.Tee(&p.output)
+		cmd.Stdout, cmd.Stderr = both, both
+	}
 	DieWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)

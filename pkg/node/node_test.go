@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/canary"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/fulldisk"
 	"github.com/rangefleet/rangefleet/internal/transcript"
@@ -48,14 +49,15 @@ type runFunc func(context.Context, node.Env) error
 // launch runs a process and returns once it works or has ended.
 func launch(t *testing.T, run runFunc, s settings.Settings) (p *process, err error) {
 	t.Helper()
+	canary.Plant(s.Auth.SecretAccessKey.Reveal(), s.NATS.Password.Reveal(), s.LakeFS.SecretAccessKey.Reveal())
 	ctx, stop := context.WithCancel(context.Background())
 	p = &process{t: t, stop: stop, ended: make(chan error, 1)}
 	t.Cleanup(stop)
 	started := make(chan node.Info, 1)
 	go func() {
 		p.ended <- run(ctx, node.Env{
-			Settings: s, Log: slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			Notices: &p.notices, Started: func(i node.Info) { started <- i },
+			Settings: s, Log: slog.New(slog.NewTextHandler(canary.Tee(&p.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Notices: canary.Tee(&p.notices), Started: func(i node.Info) { started <- i },
 		})
 	}()
 	select {

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/rangefleet/rangefleet/internal/canary"
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/internal/transcript"
@@ -414,7 +415,7 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 		Ready:        func(context.Context) error { return nil },
 		Metrics:      promhttp.HandlerFor(f.metrics, promhttp.HandlerOpts{}),
 		Registerer:   f.metrics,
-		Log:          slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:          slog.New(slog.NewJSONHandler(canary.Tee(f.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Audit:        f.events.record,
 		Sealer:       newSealer(t),
 		Memory:       NewBudget(func(int) {}),
@@ -465,5 +466,6 @@ func (f *fixture) from(address, method, target, body string, header http.Header)
 	r.RemoteAddr = address
 	w := httptest.NewRecorder()
 	f.ServeHTTP(w, r)
+	canary.Exchange(r, w.Code, w.Header(), w.Body.Bytes())
 	return w
 }

@@ -35,10 +35,10 @@ func FuzzClient(f *testing.F) {
 			t.Errorf("from %v, no proxy, with %q: %v", at, header, got)
 		}
 		// What a client writes before the address that its proxy adds does not matter.
-		const real = "198.51.100.7"
-		forged := http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{"X-Forwarded-For": {header, real}}}
-		if got := proxies.client(&forged); got.String() != real {
-			t.Errorf("with %q before it: %v, want %s", header, got, real)
+		const address = "198.51.100.7"
+		forged := http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{"X-Forwarded-For": {header, address}}}
+		if got := proxies.client(&forged); got.String() != address {
+			t.Errorf("with %q before it: %v, want %s", header, got, address)
 		}
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/canary"
 	"github.com/rangefleet/rangefleet/test/chaos/overlay"
 )
 
@@ -32,6 +33,7 @@ func main() {
 	if again, code := ownMounts(); again {
 		os.Exit(code)
 	}
+	canary.Watch()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/rangefleet/rangefleet/internal/canary"
 )
 
 // respawn is how long a program that ended by itself stays down. The harness then restarts it,
@@ -83,6 +85,11 @@ func (p *process) run(ctx context.Context) {
 	cmd := exec.CommandContext(ctx, p.path, p.args...)
 	cmd.Env = append([]string{"HOME=" + filepath.Dir(p.log), "PATH=" + os.Getenv("PATH"), "GOTRACEBACK=all"}, env...)
 	cmd.Stdout, cmd.Stderr = out, out
+	if name := filepath.Base(p.path); name == "coordinator" || name == "worker" {
+		canary.Environment(cmd.Env)
+		both := canary.Tee(out)
+		cmd.Stdout, cmd.Stderr = both, both
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	fmt.Fprintf(out, "=== run %d of %s, %s\n", p.runs, p.name, time.Now().Format("15:04:05.000"))
 	p.runs++

@@ -18,6 +18,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/rangefleet/rangefleet/internal/canary"
 )
 
 // image is the image that the Dockerfile describes, built without Docker: the tests follow its
@@ -47,6 +49,7 @@ var theImage = sync.OnceValues(func() (*image, error) {
 var cleanups []func() error
 
 func TestMain(m *testing.M) {
+	canary.Watch()
 	code := m.Run()
 	for _, clean := range cleanups {
 		if err := clean(); err != nil {

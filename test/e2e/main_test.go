@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/canary"
 	"github.com/rangefleet/rangefleet/test/s3/s3test"
 )
 
@@ -33,6 +34,7 @@ func run(m *testing.M) int {
 		}
 	}()
 	programs = dir
+	canary.Watch()
 	for _, b := range []struct{ module, pkg, name string }{
 		{"../..", "./cmd/coordinator", "coordinator"},
 		{"../..", "./cmd/worker", "worker"},

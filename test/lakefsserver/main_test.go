@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/canary"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/test/lakefsserver/lakefstest"
 	"github.com/rangefleet/rangefleet/test/s3/s3test"
@@ -22,6 +23,7 @@ var ceph s3test.Server
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	canary.Watch()
 	server, stop, err := s3test.Ceph()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/rangefleet/rangefleet/internal/canary"
 	"github.com/rangefleet/rangefleet/pkg/ctl"
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/settings"
@@ -77,7 +78,7 @@ func launch(t *testing.T, start func(context.Context, node.Env) error, kind sett
 	started, ended := make(chan node.Info, 1), make(chan error, 1)
 	go func() {
 		ended <- start(ctx, node.Env{
-			Settings: config, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Notices: io.Discard, Started: func(info node.Info) { started <- info },
+			Settings: config, Log: slog.New(slog.NewTextHandler(canary.Tee(t.Output()), nil)), Notices: io.Discard, Started: func(info node.Info) { started <- info },
 		})
 	}()
 	t.Cleanup(func() {
