@@ -56,7 +56,7 @@ func startDex(t *testing.T, url, config string) dex {
 	file := filepath.Join(t.TempDir(), "dex.yaml")
 	expect.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	p, err := process.Start(func() *exec.Cmd {
-		return exec.CommandContext(t.Context(), filepath.Join(programs, "dex"), "serve", file) //nolint:gosec // built here
+		return exec.CommandContext(t.Context(), filepath.Join(programs, "dex"), "serve", file)
 	})
 	expect.NoError(t, err)
 	t.Cleanup(func() {
