@@ -251,6 +251,10 @@ func TestAnAttributeNamesTheUser(t *testing.T) {
 func TestAnEntityIDOfOnesOwn(t *testing.T) {
 	f := newFixture(t, func(c *samllogin.Config) { c.EntityID = "urn:example:imports" })
 	l, _ := f.begin(t)
+	if l.Audience != "urn:example:imports" {
+		t.Errorf("the request is of %q", l.Audience)
+	}
+	l.Audience = publicURL + "/sso/metadata"
 	wantRefused(t, "the default", f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
 	l.Audience = "urn:example:imports"
 	expect.NoError(t, f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
