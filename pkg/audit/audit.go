@@ -43,7 +43,7 @@ type Event struct {
 const (
 	OperationOther        = "other"        // a path that no operation has
 	OperationLogout       = "logout"       // by POST /logout
-	OperationBrowserLogin = "browserLogin" // at an identity provider, by a user who is known now
+	OperationBrowserLogin = "browserLogin" // at an identity provider
 	OperationCommit       = "importCommit" // of an import, by a coordinator
 	OperationReload       = "reloadRules"  // of access.file
 )

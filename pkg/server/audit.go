@@ -46,31 +46,34 @@ type auditor struct {
 
 // observe records a request that was answered with a code.
 func (a auditor) observe(w *statusWriter, r *http.Request, code int) {
-	operation := operationOf(r.Pattern)
-	denied := code == http.StatusUnauthorized || code == http.StatusForbidden
-	known := w.note.caller.User != ""
-	changed := known && (changes(r.Method, operation) || operation == audit.OperationBrowserLogin)
-	if !denied && !changed && !logins[operation] {
-		return
-	}
-	if !known && code == http.StatusTooManyRequests { // a flood is counted by metrics alone
+	operation, known := operationOf(r.Pattern), w.note.caller.User != ""
+	outcome := outcomeOf(operation, code)
+	done := logins[operation] || known && (changes(r.Method, operation) || operation == audit.OperationBrowserLogin)
+	if outcome != audit.Denied && !done || !known && code == http.StatusTooManyRequests { // a flood is counted by metrics alone
 		return
 	}
 	e := audit.Event{
 		Time: a.now(), RequestID: requestID(w), Operation: operation,
 		User: w.note.caller.User, Credential: audit.CredentialOf(w.note.caller.Credential),
-		Resources: w.note.resources(r), Outcome: audit.Allowed, Code: code,
+		Resources: w.note.resources(r), Outcome: outcome, Code: code,
 	}
 	if from := a.proxies.client(r); from.IsValid() {
 		e.Client = from.String()
 	}
-	switch {
-	case denied:
-		e.Outcome, e.Reason = audit.Denied, w.note.reason
-	case code >= http.StatusBadRequest:
-		e.Outcome, e.Reason = audit.Failed, w.note.reason
+	if outcome != audit.Allowed {
+		e.Reason = w.note.reason
 	}
 	a.record(e)
+}
+
+func outcomeOf(operation string, code int) audit.Outcome {
+	switch {
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusBadRequest && operation == audit.OperationBrowserLogin:
+		return audit.Denied
+	case code >= http.StatusBadRequest:
+		return audit.Failed
+	}
+	return audit.Allowed
 }
 
 // resources returns what a request is about. If it was refused before its body was read, that is
@@ -108,5 +111,6 @@ var openRoutes = map[string]string{
 	"POST /logout":     audit.OperationLogout,
 
 	"GET " + OIDCCallback: audit.OperationBrowserLogin,
+	samlAccept:            audit.OperationBrowserLogin,
 	"GET " + samlFinish:   audit.OperationBrowserLogin,
 }
