@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/access"
@@ -104,10 +106,43 @@ func (k Keys) in(r record, accessKeyID string) (storedKey, bool) {
 	return r.Keys[i], true
 }
 
-// valid reports whether a record, or the settings, have an access key.
-func (k Keys) valid(r record, accessKeyID string) bool {
-	_, ok := k.in(r, accessKeyID)
-	return ok || r.ID == access.Admin && k.configured(accessKeyID)
+// markStart begins the mark of an access key in the ID of a session.
+const markStart = "."
+
+// mark returns what the ID of a session ends with that is begun with an access key of a record:
+// it tells the key and its secret from all others, and from none. So the ID alone says whether
+// what was begun with the session may go on, after the session has ended. ok is false if there
+// is no such key.
+func (k Keys) mark(r record, accessKeyID string) (mark string, ok bool) {
+	if accessKeyID == "" {
+		return "", true
+	}
+	if r.ID == access.Admin && k.configured(accessKeyID) {
+		return markOf(accessKeyID, k.store.cfg.Configured.Digest[:]), true
+	}
+	stored, ok := k.in(r, accessKeyID)
+	return markOf(accessKeyID, stored.Digest), ok
+}
+
+func markOf(accessKeyID string, digest []byte) string {
+	const size = 10 // bytes
+	sum := sha256.Sum256(append(digest[:len(digest):len(digest)], accessKeyID...))
+	return markStart + hex.EncodeToString(sum[:size])
+}
+
+// marked reports whether a record, or the settings, have the access key that the ID of a session
+// names, or it names none.
+func (k Keys) marked(r record, session string) bool {
+	at := strings.Index(session, markStart)
+	if at < 0 {
+		return true
+	}
+	has := func(accessKeyID string) bool {
+		mark, ok := k.mark(r, accessKeyID)
+		return ok && mark == session[at:]
+	}
+	return k.store.cfg.Configured != nil && has(k.store.cfg.Configured.AccessKeyID) ||
+		slices.ContainsFunc(r.Keys, func(s storedKey) bool { return has(s.ID) })
 }
 
 func (k Keys) configured(accessKeyID string) bool {

@@ -16,7 +16,7 @@ import (
 // Session is what a login of a user began. Its ID is no secret: it proves nothing without the
 // signature or encryption of what carries it.
 type Session struct {
-	ID      string    `json:"id"`               // 62 letters and digits, of them 260 random bits
+	ID      string    `json:"id"`               // letters and digits, of them 260 random bits, and what Keys.mark returns
 	Kind    string    `json:"kind"`             // of the login
 	Key     string    `json:"key,omitempty"`    // access key that the user logged in with, and whose end is that of the session; "" if there was none
 	Groups  []string  `json:"groups,omitempty"` // that the user's identity provider told, as they are named here
@@ -42,8 +42,8 @@ type Sessions struct{ store *Store }
 func (s *Store) Sessions() Sessions { return Sessions{s} }
 
 // Begin stores a session. It ends the oldest one of a user who has limits.Sessions. It is a
-// NotFound fault if there is no such user, and a Conflict fault if the user is of another
-// source.
+// NotFound fault if there is no such user or access key, and a Conflict fault if the user is of
+// another source.
 func (s Sessions) Begin(ctx context.Context, l Login) (Session, error) {
 	if err := s.admit(ctx, l); err != nil {
 		return Session{}, err
@@ -55,7 +55,11 @@ func (s Sessions) Begin(ctx context.Context, l Login) (Session, error) {
 		if l.Source != "" && r.Source != l.Source {
 			return fault.Conflicting("user %q exists already", l.User)
 		}
-		session.ID = r.Era + secret
+		mark, ok := s.store.Keys().mark(*r, l.Key)
+		if !ok {
+			return fault.Missing("access key")
+		}
+		session.ID = r.Era + secret + mark
 		r.Sessions = append(live(r.Sessions, now), session)
 		r.Sessions = r.Sessions[max(0, len(r.Sessions)-limits.Sessions):]
 		return nil
@@ -93,7 +97,7 @@ func (s Sessions) Find(ctx context.Context, user, id string) (session Session, o
 			return false
 		}
 		session = sessions[i]
-		return session.Key == "" || s.store.Keys().valid(r, session.Key)
+		return s.store.Keys().marked(r, id)
 	})
 	if !ok {
 		return Session{}, false, err
@@ -140,7 +144,8 @@ func (s Sessions) RevokeAll(ctx context.Context, user string) error {
 }
 
 // Stands reports whether what was begun with a session may go on: at some moment since the
-// call the user exists, and the session was not revoked. It may have expired or ended.
+// call the user exists, the access key of the session is valid, and the session was not revoked.
+// It may have expired or ended.
 func (s Sessions) Stands(ctx context.Context, user, id string) (bool, error) {
 	if !possible(user) {
 		return false, nil
@@ -149,7 +154,7 @@ func (s Sessions) Stands(ctx context.Context, user, id string) (bool, error) {
 	if errors.Is(err, kv.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && strings.HasPrefix(id, r.Era) && !slices.Contains(r.Revoked, id), err
+	return err == nil && strings.HasPrefix(id, r.Era) && s.store.Keys().marked(r, id) && !slices.Contains(r.Revoked, id), err
 }
 
 // revoked notes that a session was revoked.
@@ -158,8 +163,8 @@ func (r *record) revoked(id string) {
 	r.Revoked = r.Revoked[max(0, len(r.Revoked)-maxRevoked):]
 }
 
-// revokeKey removes an access key and revokes the sessions that it began. It reports whether
-// there was such a key.
+// revokeKey removes an access key and the sessions that it began. It reports whether there was
+// such a key.
 func (r *record) revokeKey(id string) bool {
 	kept := slices.DeleteFunc(slices.Clone(r.Keys), func(k storedKey) bool { return k.ID == id })
 	removed := len(kept) < len(r.Keys)
@@ -167,7 +172,6 @@ func (r *record) revokeKey(id string) bool {
 	for _, s := range slices.Clone(r.Sessions) {
 		if removed && s.Key == id {
 			r.remove(s.ID)
-			r.revoked(s.ID)
 		}
 	}
 	return removed

@@ -138,35 +138,74 @@ func TestLoginsOfOtherSources(t *testing.T) {
 	}
 }
 
+// beginWith begins a session with an access key.
+func beginWith(t *testing.T, f *fleet, s *users.Store, user, key string) users.Session {
+	t.Helper()
+	session, err := s.Sessions().Begin(t.Context(), users.Login{User: user, Key: key, Expires: f.Now().Add(hour)})
+	expect.NoError(t, err)
+	return session
+}
+
 // A session that was begun with an access key ends with it, and so does what was begun with the
 // session.
 func TestSessionsEndWithTheirKey(t *testing.T) {
 	f := newFleet(&kvtest.Memory{})
 	ctx, a, b := t.Context(), f.stores[0], f.stores[1]
 	createUser(t, a, "ann")
-	withKey := func(s *users.Store, user, key string) users.Session {
-		session, err := s.Sessions().Begin(ctx, users.Login{User: user, Key: key, Expires: f.Now().Add(hour)})
-		expect.NoError(t, err)
-		return session
-	}
 	first, second := createKey(t, a, "ann"), createKey(t, a, "ann")
-	gone, left := withKey(a, "ann", first.id), withKey(a, "ann", second.id)
+	gone, left := beginWith(t, f, a, "ann", first.id), beginWith(t, f, a, "ann", second.id)
 	holds(t, b, "ann", gone.ID, true, true)
 	expect.NoError(t, a.Keys().Delete(ctx, "ann", first.id))
 	f.Add(recent.MaxAge)
-	late := withKey(b, "ann", first.id) // by a login that was under way
+	_, err := b.Sessions().Begin(ctx, users.Login{User: "ann", Key: first.id, Expires: f.Now().Add(hour)}) // by a login that was under way
+	wantFault(t, "begun with a key that was revoked", err, fault.NotFound, "access key not found")
 	for _, s := range f.stores {
 		holds(t, s, "ann", gone.ID, false, false)
 		holds(t, s, "ann", left.ID, true, true)
-		holds(t, s, "ann", late.ID, false, true)
 	}
 	expect.NoError(t, a.Adopt(ctx, pair("RFOLD", "s")))
-	adopted := withKey(a, "admin", "RFOLD")
+	adopted := beginWith(t, f, a, "admin", "RFOLD")
 	expect.NoError(t, a.Adopt(ctx, pair("RFNEW", "s")))
 	holds(t, a, "admin", adopted.ID, false, false)
-	configured := pair("mine", "s")
+}
+
+// What was begun with a session ends with the session's access key, even if the session itself
+// ended before: who stole the key could log out.
+func TestWhatEndedSessionsBeganEndsWithTheirKey(t *testing.T) {
+	f := newFleet(&kvtest.Memory{})
+	ctx, s := t.Context(), f.stores[0]
+	createUser(t, s, "ann")
+	stolen, kept := createKey(t, s, "ann"), createKey(t, s, "ann")
+	expired, ended, other := beginWith(t, f, s, "ann", stolen.id), beginWith(t, f, s, "ann", stolen.id), beginWith(t, f, s, "ann", kept.id)
+	f.Add(hour)
+	expect.NoError(t, s.Sweep(ctx))
+	late := beginWith(t, f, s, "ann", stolen.id)
+	for _, one := range []users.Session{ended, other, late} {
+		expect.NoError(t, s.Sessions().End(ctx, "ann", one.ID))
+	}
+	for _, one := range []users.Session{expired, ended, late} {
+		holds(t, s, "ann", one.ID, false, true)
+	}
+	expect.NoError(t, s.Keys().Delete(ctx, "ann", stolen.id))
+	for _, one := range []users.Session{expired, ended, late} {
+		holds(t, s, "ann", one.ID, false, false)
+	}
+	holds(t, s, "ann", other.ID, false, true)
+}
+
+// Sessions of the key of the settings end with it, and with its secret.
+func TestSessionsEndWithTheKeyOfTheSettings(t *testing.T) {
+	f := newFleet(&kvtest.Memory{})
+	s := f.stores[0]
+	expect.NoError(t, s.Adopt(t.Context(), users.Secret{}))
+	createUser(t, s, "ann")
+	configured, changed := pair("mine", "s"), pair("mine", "changed")
 	set := f.open(&configured)
-	current := withKey(set, "admin", "mine")
-	holds(t, set, "admin", current.ID, true, true)
-	holds(t, a, "admin", current.ID, false, true) // whose settings have no key, or another one
+	session := beginWith(t, f, set, "admin", "mine")
+	holds(t, set, "admin", session.ID, true, true)
+	holds(t, s, "admin", session.ID, false, false) // whose settings have no key
+	holds(t, f.open(&changed), "admin", session.ID, false, false)
+	if _, err := set.Sessions().Begin(t.Context(), users.Login{User: "ann", Key: "mine", Expires: f.Now().Add(hour)}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a session of another user: %v", err)
+	}
 }
