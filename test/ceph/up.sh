@@ -86,6 +86,10 @@ configure() {
 		rgw frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1
 		rgw enable usage log = false
 		rgw enable ops log = false
+		# By the default order, an unknown user is denied access, as if it were a role.
+		rgw s3 auth use sts = true
+		rgw s3 auth order = external, local, sts
+		rgw sts key = rangefleet-tests
 	CONF
 	for name in client.admin mon. client.rgw.a; do
 		[ -e "$dir/keyring" ] || create=--create-keyring
@@ -140,7 +144,7 @@ start() {
 	daemon rgw radosgw -n client.rgw.a
 	await 120 gateway_up
 	timeout 60 radosgw-admin -c "$dir/ceph.conf" user create --uid=rangefleet --display-name=Rangefleet \
-		--access-key="$access_key" --secret-key="$secret_key" >>"$dir/log/setup.out" 2>&1
+		--access-key="$access_key" --secret-key="$secret_key" --caps="roles=*" >>"$dir/log/setup.out" 2>&1
 }
 
 failed() {

@@ -137,6 +137,7 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 		settings            []string
 	}{
 		{"no such bucket", "s3://no-such-bucket-anywhere/x/", "NoSuchBucket", nil},
+		{"no such role", awkwardSource, "assume role arn:aws:iam:::role/nobody to read " + awkwardSource, withRole("arn:aws:iam:::role/nobody")},
 		{"wrong credentials", awkwardSource, "InvalidAccessKeyId", []string{"RANGEFLEET_S3_ACCESS_KEY_ID=nobody"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -146,8 +147,12 @@ func TestRefusalsOfS3EndTheImport(t *testing.T) {
 				_, err := f.client.CreateRepository(t.Context(), api.RepositoryCreation{Name: name, StorageNamespace: namespace})
 				return err
 			}
-			if err := create("away", "s3://no-such-bucket-anywhere/ns"); statusOf(err) != http.StatusBadRequest || !strings.Contains(err.Error(), tc.words) {
-				t.Errorf("create a repository in such a bucket: %v, want status 400 and the words %q", err, tc.words)
+			words := "NoSuchBucket"
+			if tc.name == "wrong credentials" {
+				words = tc.words
+			}
+			if err := create("away", "s3://no-such-bucket-anywhere/ns"); statusOf(err) != http.StatusBadRequest || !strings.Contains(err.Error(), words) {
+				t.Errorf("create a repository in such a bucket: %v, want status 400 and the words %q", err, words)
 			}
 			if err := create("repo", "local://"+dir); err != nil {
 				t.Fatal(err)

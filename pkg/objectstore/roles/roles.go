@@ -24,9 +24,9 @@ type Role struct {
 // most is how many roles there may be.
 const most = 1000
 
-// maxSource is how many bytes of a prefix a policy names: it does so twice, and has 2048
-// characters.
-const maxSource = 512
+// maxNamed is how many characters a prefix takes in a policy. It is there twice, and a policy has
+// 2048 characters.
+const maxNamed = 700
 
 var (
 	arn      = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::[A-Za-z0-9_-]*:role/[!-~]{1,512}$`)
@@ -43,7 +43,7 @@ func (r Role) check() error {
 	case u.Key != "" && !strings.HasSuffix(u.Key, "/"):
 		return fmt.Errorf("source %q: want a '/' at its end, or it would include other names that start so", u)
 	case len(named(u.Key)) < len(u.Key):
-		return fmt.Errorf("source %q: want at most %d printable ASCII characters in the prefix, and none of * ? $ \" \\, since a policy has to name it", u, maxSource)
+		return fmt.Errorf("source %q: want printable ASCII characters in the prefix, none of * ? $ \" \\, and at most %d of them, a space being %d, since a policy has to name it", u, maxNamed, len(space))
 	case !arn.MatchString(r.ARN):
 		return fmt.Errorf("role_arn %q: want arn:aws:iam::123456789012:role/name", r.ARN)
 	case r.ExternalID != "" && (!external.MatchString(r.ExternalID) || len(r.ExternalID) < 2 || len(r.ExternalID) > 1224):
@@ -113,12 +113,21 @@ func (t Table) For(u objectstore.URI, object bool) (s Session, ok bool, err erro
 // named returns the start of a prefix that a policy can name: some characters have a meaning
 // there, and others need more room.
 func named(prefix string) string {
-	prefix = prefix[:min(len(prefix), maxSource)]
-	if i := strings.IndexFunc(prefix, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`*?$"\`, r) }); i >= 0 {
-		prefix = prefix[:i]
+	takes := 0
+	for i, r := range prefix {
+		takes++
+		if r == ' ' {
+			takes += len(space) - 1
+		}
+		if takes > maxNamed || r < ' ' || r > '~' || strings.ContainsRune(`*?$"\`, r) {
+			return prefix[:i]
+		}
 	}
 	return prefix
 }
+
+// space stands for a space in a policy: Ceph takes a space in a form for a '+'.
+const space = `\u0020`
 
 type policy struct {
 	Version   string
@@ -149,7 +158,7 @@ func (s Session) Policy(content bool) string {
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false) // an escape takes six characters
 	_ = e.Encode(p)        // strings only
-	return strings.TrimSpace(text.String())
+	return strings.ReplaceAll(strings.TrimSpace(text.String()), " ", space)
 }
 
 // partition returns the part of AWS that the role is in. Other stores name buckets as AWS does.

@@ -40,7 +40,7 @@ func table(t *testing.T, sources ...string) roles.Table {
 func TestFor(t *testing.T) {
 	tab := table(t, "s3://lake/", "s3://lake/team-a/", "s3://lake/team-a/secret/", "s3://other/x/")
 	const refused = "refused"
-	long := strings.Repeat("k", 600)
+	long := strings.Repeat("k", 800)
 	for _, tc := range []struct {
 		source     string
 		object     bool
@@ -58,8 +58,9 @@ func TestFor(t *testing.T) {
 		{"s3://lake/${user}/", false, "s3://lake/", "s3://lake/"},
 		{"s3://lake/a?b", false, "s3://lake/", "s3://lake/a"},
 		{"s3://lake/é/", false, "s3://lake/", "s3://lake/"},
+		{"s3://lake/a b/c", false, "s3://lake/", "s3://lake/a b/c"},
 		{"s3://lake/a\nb", false, "s3://lake/", "s3://lake/a"},
-		{"s3://lake/" + long, false, "s3://lake/", "s3://lake/" + long[:512]},
+		{"s3://lake/" + long, false, "s3://lake/", "s3://lake/" + long[:700]},
 		{"s3://lake/", false, refused, ""},
 		{"s3://lake/team", false, refused, ""},
 		{"s3://lake/team-a", false, refused, ""},
@@ -154,6 +155,8 @@ func TestPolicy(t *testing.T) {
 
 // A policy is JSON that names the prefix, and fits.
 func FuzzPolicy(f *testing.F) {
+	f.Add(strings.Repeat("<", 800))
+	f.Add(strings.Repeat(" ", 800))
 	f.Add("team-a/\"},{*${aws:username}\\u002a/é")
 	f.Fuzz(func(t *testing.T, key string) {
 		tab := table(t, "s3://b/")
@@ -166,7 +169,8 @@ func FuzzPolicy(f *testing.F) {
 		if err := json.Unmarshal([]byte(text), &parsed); err != nil || len(text) > 2048 {
 			t.Errorf("%d bytes, %v: %s", len(text), err, text)
 		}
-		if !strings.HasPrefix(key, s.Reach.Key) || strings.Count(text, "*") > 2 || strings.ContainsAny(text, `$?\`) {
+		plain := strings.ReplaceAll(text, `\u0020`, " ")
+		if !strings.HasPrefix(key, s.Reach.Key) || strings.Count(plain, "*") > 2 || strings.ContainsAny(plain, `$?\`) || strings.Contains(text, " ") {
 			t.Errorf("%q: policy %s", key, text)
 		}
 	})
@@ -179,7 +183,8 @@ func TestRolesThatAreNone(t *testing.T) {
 		"want s3://":   func(r *roles.Role) { r.Source = uri(t, "local:///d/") },
 		"want a '/'":   func(r *roles.Role) { r.Source.Key = "team-a" },
 		"printable":    func(r *roles.Role) { r.Source.Key = "team*/" },
-		"at most 512":  func(r *roles.Role) { r.Source.Key = strings.Repeat("k", 512) + "/" },
+		"at most 700":  func(r *roles.Role) { r.Source.Key = strings.Repeat("k", 700) + "/" },
+		"being 6":      func(r *roles.Role) { r.Source.Key = strings.Repeat(" ", 117) + "/" },
 		"role_arn":     func(r *roles.Role) { r.ARN = "arn:aws:iam::1:user/u" },
 		"external_id":  func(r *roles.Role) { r.ExternalID = "a b" },
 		"session_name": func(r *roles.Role) { r.SessionName = "" },

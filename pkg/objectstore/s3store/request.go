@@ -54,6 +54,10 @@ func plainRequests(stack *middleware.Stack) error {
 	if _, err := stack.Finalize.Remove("DisableAcceptEncodingGzip"); err != nil {
 		return err
 	}
+	return keepErrorBodies(stack)
+}
+
+func keepErrorBodies(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("KeepErrorBody", keepErrorBody), middleware.After)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/singleflight"
 
@@ -61,6 +62,7 @@ func newSessions(awsCfg aws.Config, cfg Config) (*sessions, error) {
 		if cfg.STSEndpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.STSEndpoint)
 		}
+		o.APIOptions = append(o.APIOptions, keepErrorBodies)
 		var g *guard
 		if g, failed = guarding(cfg, "sts.endpoint", aws.ToString(o.BaseEndpoint), false); failed == nil {
 			o.HTTPClient, failed = guarded(awsCfg.HTTPClient, g, cfg.Proxy)
@@ -229,6 +231,9 @@ func stsError(err error) error {
 		return unsent.Err
 	}
 	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		if d := errorDetails(response); d.Code != "" { // of Ceph, which answers as S3 does
+			err = &smithy.GenericAPIError{Code: d.Code, Message: d.Message}
+		}
 		return responseError(err, response.HTTPStatusCode(), response.ServiceRequestID())
 	}
 	return err

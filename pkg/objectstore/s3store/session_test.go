@@ -274,8 +274,8 @@ func TestRolesThatAreRefused(t *testing.T) {
 					t.Errorf("%s: %v, want it to say %q", call, err, words)
 				}
 			}
-			if strings.Contains(err.Error(), "the-secret") {
-				t.Errorf("%v tells the secret", err)
+			if strings.Contains(err.Error(), "the-secret") || strings.Contains(err.Error(), "operation error") {
+				t.Errorf("%v", err) // the latter are words of the SDK
 			}
 		}
 		if len(a.lists) > 0 {
