@@ -17,7 +17,7 @@ const clients = "docs/clients.md"
 // guides returns the documents about the code.
 func guides(t *testing.T) []string {
 	t.Helper()
-	files := []string{"ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md", "README.md"}
+	files := []string{"ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"}
 	docs, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	expect.NoError(t, err)
 	for _, file := range docs {

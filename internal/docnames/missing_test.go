@@ -13,7 +13,7 @@ var (
 	dotted   = regexp.MustCompile(`^([A-Za-z]\w*)\.([A-Za-z]\w*)(?:\.([A-Za-z]\w*))?(?:\(\))?$`)
 	call     = regexp.MustCompile(`^(\w+)\(\)$`)
 	camel    = regexp.MustCompile(`^[A-Za-z][a-z]+[A-Z][A-Za-z]*$`)
-	document = regexp.MustCompile(`\.(csv|json|md|mod|sum|svg|txt|yaml|yml)$`)
+	document = regexp.MustCompile(`\.(csv|json|md|mod|php|sum|svg|txt|yaml|yml)$`)
 )
 
 // missing returns the code spans of a document that name something that the tree does not
