@@ -74,6 +74,15 @@ func (c *receiver) admit(r *http.Request) error {
 	return nil
 }
 
+// admitted is admit, and answers the request if there were too many.
+func (c *receiver) admitted(w http.ResponseWriter, r *http.Request) bool {
+	err := c.admit(r)
+	if err != nil {
+		c.failLogin(w, r, err)
+	}
+	return err == nil
+}
+
 // login returns who sent a request: a caller without a user if it has no valid credentials.
 // Answers to wrong secrets are delayed more and more; the error is auth.ErrTooManyLogins if too
 // many wait.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
@@ -45,6 +46,7 @@ const (
 type samlLogins struct {
 	browserLogins
 	saml   SAML
+	admit  func(http.ResponseWriter, *http.Request) bool // answers requests of an address that sends too many
 	budget *Budget
 	forms  slots // for reading responses
 }
@@ -52,12 +54,16 @@ type samlLogins struct {
 // samlForms is the number of responses that are read at a time. Each is in memory as a whole.
 const samlForms = 8
 
+// formWithin is how long a browser may take to send a form, so that slow ones keep no others from
+// logging in.
+const formWithin = 10 * time.Second
+
 // routeSAML adds the paths of logins, if there is an identity provider.
 func routeSAML(mux *http.ServeMux, c Config, r *receiver) {
 	if c.SAML == nil {
 		return
 	}
-	samlLogins{browserLogins: r.browserLogins(), saml: c.SAML, budget: c.Memory, forms: make(slots, samlForms)}.route(mux)
+	samlLogins{browserLogins: r.browserLogins(), saml: c.SAML, admit: r.admitted, budget: c.Memory, forms: make(slots, samlForms)}.route(mux)
 }
 
 // route adds the paths of logins. The operations are those of browsers, and in no API.
@@ -68,7 +74,9 @@ func (s samlLogins) route(mux *http.ServeMux) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), api.AnswerWithin)
 			defer cancel()
-			serve(w, r.WithContext(ctx))
+			if s.admit(w, r) {
+				serve(w, r.WithContext(ctx))
+			}
 		})
 	}
 }
@@ -109,6 +117,7 @@ func (s samlLogins) response(w http.ResponseWriter, r *http.Request) (string, er
 		return "", errBusy
 	}
 	defer s.forms.release()
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formWithin)) // a writer of tests has none
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	defer discard(r.Body)
 	if err := r.ParseForm(); err != nil {

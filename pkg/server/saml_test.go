@@ -26,6 +26,9 @@ type samlServer struct {
 	forms    slots
 }
 
+// stranger is an address that sends too many requests.
+const stranger = "192.0.2.77:1"
+
 func newSAMLServer(t *testing.T) samlServer {
 	t.Helper()
 	const publicURL = "http://fleet"
@@ -41,7 +44,13 @@ func newSAMLServer(t *testing.T) samlServer {
 	b, log := newBrowserLogins(a)
 	mux := http.NewServeMux()
 	forms := make(slots, 2)
-	samlLogins{browserLogins: b, saml: logins, budget: NewBudget(func(int) {}), forms: forms}.route(mux)
+	admitted := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.RemoteAddr == stranger {
+			refuse(w, http.StatusTooManyRequests, "too many")
+		}
+		return r.RemoteAddr != stranger
+	}
+	samlLogins{browserLogins: b, saml: logins, admit: admitted, budget: NewBudget(func(int) {}), forms: forms}.route(mux)
 	return samlServer{sameOrigin(publicURL, mux), a, provider, log, forms}
 }
 
@@ -128,8 +137,10 @@ func TestForgedResponsesBeginNoSession(t *testing.T) {
 		wantInvalid(t, forgery.Name, s.respond(t, forgery.Make(s.provider, l)))
 		wantInvalid(t, forgery.Name+", then finished", s.get(t, "/sso/finish", cookies))
 	}
-	if strings.Contains(s.log.String(), "Signature>") {
-		t.Error("the log holds parts of responses")
+	for line := range strings.Lines(s.log.String()) {
+		if strings.Contains(line, "Signature>") || len(line) > 1000 {
+			t.Errorf("the log holds parts of responses: %.2000s", line)
+		}
 	}
 }
 
@@ -178,5 +189,18 @@ func TestTheProviderIsToldWhatItMustKnow(t *testing.T) {
 	expect.NoError(t, err)
 	if a.StatusCode != http.StatusOK || !strings.Contains(string(body), `Location="http://fleet/sso/acs"`) {
 		t.Errorf("%d %s", a.StatusCode, body)
+	}
+}
+
+func TestAnAddressMayNotSendTooMuch(t *testing.T) {
+	s := newSAMLServer(t)
+	for _, route := range []struct{ method, path string }{
+		{http.MethodGet, "/sso/login-saml"}, {http.MethodPost, "/sso/acs"}, {http.MethodGet, "/sso/finish"}, {http.MethodGet, "/sso/metadata"},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), route.method, "http://fleet"+route.path, nil)
+		r.RemoteAddr = stranger
+		if a := s.send(r); a.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("%s %s: %d", route.method, route.path, a.StatusCode)
+		}
 	}
 }

@@ -108,7 +108,7 @@ func (l *Logins) Accept(ctx context.Context, response string) error {
 	}
 	request, err := examine(document)
 	if err != nil {
-		return refused("%w", err)
+		return refused("%.300s", err) // it may quote the document
 	}
 	if !l.isPending(request, 0) {
 		return refused("it is for no request of the last %v", life)

@@ -391,6 +391,11 @@ func documents() []Forgery {
 				el = el.CreateElement("saml:x")
 			}
 		}),
+		edit("long names", func(_ *Login, _, a *etree.Element) {
+			for range 2 {
+				a.CreateElement("saml:" + strings.Repeat("x", 100<<10))
+			}
+		}),
 		edit("many namespaces", func(_ *Login, r, _ *etree.Element) {
 			for i := range 100 {
 				r.CreateAttr(fmt.Sprintf("xmlns:n%d", i), "urn:example:n")
