@@ -109,7 +109,7 @@ test-readme: ## Run the commands in README.md, including make test
 .PHONY: generate
 generate: ## Generate the API types and the generated documents
 	$(GO) generate ./...
-	$(GO) test ./pkg/settings ./pkg/limits ./pkg/ctl ./pkg/node ./pkg/table ./pkg/access -run TestDocsAreCurrent -update
+	$(GO) test ./pkg/settings ./pkg/limits ./pkg/natsconn ./pkg/ctl ./pkg/node ./pkg/table ./pkg/access -run TestDocsAreCurrent -update
 	cd bench && $(GO) test ./scale -run TestDocsAreCurrent -update
 
 .PHONY: clean

@@ -104,15 +104,15 @@ func TestDiscardRemovesOneImport(t *testing.T) {
 
 func TestQueueSurvivesServerRestart(t *testing.T) {
 	dir := t.TempDir()
-	server := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+	server, login := queuetest.StartListening(t, dir, "127.0.0.1:0")
 	url := server.ClientURL()
-	q := queuetest.Connect(t, natsconn.Config{URL: url})
+	q := queuetest.Connect(t, natsconn.Config{URL: url, Login: login})
 	publish(t, q, part("imp", "a"), part("imp", "b"))
 	running := pull(t, q)
 	expect.NoError(t, server.Shutdown())
 	acked := make(chan error, 1)
 	go func() { acked <- running.Ack(t.Context()) }() // starts while there is no server
-	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
+	queuetest.StartListening(t, dir, strings.TrimPrefix(url, "nats://"))
 	expect.NoError(t, expect.Received(t, "the answer of Ack", acked))
 	task := pull(t, q)
 	if task.Partition.ID != "b" {

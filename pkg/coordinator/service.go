@@ -138,6 +138,7 @@ func (s *Service) Run(ctx context.Context) {
 	var background sync.WaitGroup
 	background.Go(func() { s.peers.Run(registered) })
 	background.Go(func() { s.watch.run(ctx) })
+	takeFailures(ctx, s.cfg)
 	s.supervisor.run(ctx)
 	s.close()
 	deregister() // after the last driver has stopped

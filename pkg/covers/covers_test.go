@@ -27,10 +27,10 @@ func TestFollowCoversInOrderAcrossServerRestarts(t *testing.T) {
 	t.Parallel()
 	const n, restarts = 60, 2
 	dir := t.TempDir()
-	server := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+	server, login := queuetest.StartListening(t, dir, "127.0.0.1:0")
 	url := server.ClientURL()
-	reader := queuetest.Connect(t, natsconn.Config{URL: url})
-	writer := queuetest.Connect(t, natsconn.Config{URL: url})
+	reader := queuetest.Connect(t, natsconn.Config{URL: url, Login: login})
+	writer := queuetest.Connect(t, natsconn.Config{URL: url, Login: login})
 
 	got := make(chan partition.Cover, 2*n)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -46,7 +46,7 @@ func TestFollowCoversInOrderAcrossServerRestarts(t *testing.T) {
 			}
 		}
 		expect.NoError(t, server.Shutdown())
-		server = queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
+		server, _ = queuetest.StartListening(t, dir, strings.TrimPrefix(url, "nats://"))
 	}
 	takeInOrder(t, got, n)
 	for range written { // the writer is done

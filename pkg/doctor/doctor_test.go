@@ -71,26 +71,29 @@ func TestSettings(t *testing.T) {
 
 // A fleet's NATS server, from the first start to one that has lost a stream.
 func TestNATS(t *testing.T) {
-	server := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0", Access: natsd.Access{User: "fleet", Password: "hunter2"}})
+	seed, public := queuetest.Key(t, t.TempDir())
+	server := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0", Access: natsd.Access{User: "fleet", Password: "hunter2", Coordinators: []string{public}}})
 	at := func(password string) settings.Settings {
 		return load(t, "NATS_URL="+server.ClientURL(), "NATS_USER=fleet", "NATS_PASSWORD="+password)
 	}
+	coordinator := load(t, "NATS_URL="+server.ClientURL(), "NATS_NKEY_SEED_FILE="+seed)
 	got := checks(t, doctor.Config{Settings: at("hunter4")})
 	wantLines(t, got, "failed nats reached: "+server.ClientURL()+": connect to NATS: ")
 	if !strings.Contains(got, "nats.user") || strings.Contains(got, "hunter") {
 		t.Errorf("a wrong password: %s", got)
 	}
-	wantLines(t, checks(t, doctor.Config{Settings: at("hunter2"), Write: true}), "ok nats reached: ", "ok nats permissions: ", "ok nats disk: ",
+	wantLines(t, checks(t, doctor.Config{Settings: coordinator, Write: true}), "ok nats reached: ", "ok nats permissions: ", "ok nats disk: ",
 		"ok nats streams: there are none yet", "ok nats write: a stream with 1 copies was created")
 
 	b := queuetest.Connect(t, natsconn.Config{InProcess: server, Login: inside(server)})
-	got = checks(t, doctor.Config{Settings: at("hunter2")})
+	got = checks(t, doctor.Config{Settings: coordinator})
 	wantLines(t, got, "ok nats stream WORK: 0 messages", "ok nats stream KV_catalog: ", "ok clock NATS: the clocks of NATS and this machine agree")
 	if strings.Contains(got, "doctor-") {
 		t.Errorf("the stream that was tried is left:\n%s", got)
 	}
+	wantLines(t, checks(t, doctor.Config{Settings: at("hunter2"), Write: true}), "ok nats permissions: those of a worker", "ok nats stream WORK: 0 messages", "ok clock NATS: ")
 	expect.NoError(t, b.Conn.JetStream.DeleteStream(t.Context(), "COVERS"))
-	wantLines(t, checks(t, doctor.Config{Settings: at("hunter2")}), "warning nats streams: missing: COVERS")
+	wantLines(t, checks(t, doctor.Config{Settings: coordinator}), "warning nats streams: missing: COVERS")
 }
 
 func inside(s *natsd.Server) (l natsconn.Login) {

@@ -28,7 +28,7 @@ func (d *doctor) nats(ctx context.Context) {
 		return
 	}
 	cfg := connect.NATS(s)
-	cfg.Name, cfg.Log = "rangefleet-doctor", d.Log
+	cfg.Name, cfg.Log, cfg.Role = "rangefleet-doctor", d.Log, natsconn.Worker // coordinators may listen to its inbox, too
 	reach, cancel := context.WithTimeout(ctx, cmp.Or(d.Reach, natsWithin))
 	defer cancel()
 	b, err := backend.Connect(reach, cfg, backend.Options{})
@@ -44,6 +44,12 @@ func (d *doctor) nats(ctx context.Context) {
 	}
 	d.ok(area, "reached", fmt.Sprintf("%s, version %s, %d servers known, answers in %s", f.Server, f.Version, f.Servers, f.RoundTrip.Round(time.Millisecond/10)))
 	d.natsServer(f)
+	if f.Worker {
+		for _, s := range f.Streams {
+			d.stream(s)
+		}
+		return
+	}
 	if f.JetStream != nil {
 		d.fail(area, "jetstream", f.JetStream.Error(), "switch JetStream on, for this account too; in a cluster most servers must be up")
 		return
@@ -62,7 +68,9 @@ func (d *doctor) natsServer(f natsconn.Facts) {
 			"set max_payload: 8MB, or imports of many hundreds of paths are refused")
 	}
 	if len(f.Denied) > 0 {
-		d.fail(area, "permissions", "this user may not "+strings.Join(f.Denied, ", "), "allow it, and the subjects $JS.>, $KV.>, w.>, c.>, t.>, talk.>, stored.> and _INBOX_*.>")
+		d.fail(area, "permissions", "this user may not "+strings.Join(f.Denied, ", "), "allow it: docs/nats.md, What workers may do; a coordinator may do everything in its account")
+	} else if f.Worker {
+		d.ok(area, "permissions", "those of a worker; a coordinator needs another login")
 	} else {
 		d.ok(area, "permissions", "nothing was denied outside of JetStream")
 	}

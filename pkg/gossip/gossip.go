@@ -8,19 +8,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
-// subjectPrefix leads the subjects of topics.
-const subjectPrefix = "talk."
-
 // Subjects are those of all topics. Unheard is one that no process listens to.
 const (
-	Subjects = subjectPrefix + ">"
-	Unheard  = subjectPrefix + "unheard"
+	Subjects = natsconn.TalkPrefix + ">"
+	Unheard  = natsconn.TalkPrefix + "unheard"
 )
 
 // Gossip broadcasts and listens. Its methods may be called concurrently.
@@ -34,7 +32,7 @@ func New(conn *natsconn.Conn) *Gossip { return &Gossip{conn} }
 func (g *Gossip) Broadcast(topic string, message any) error {
 	data, err := json.Marshal(message)
 	if err == nil {
-		err = g.conn.NATS.Publish(subjectPrefix+topic, data)
+		err = g.conn.NATS.Publish(natsconn.TalkPrefix+topic, data)
 	}
 	if err != nil {
 		return fmt.Errorf("broadcast %s: %w", topic, err)
@@ -45,11 +43,23 @@ func (g *Gossip) Broadcast(topic string, message any) error {
 // Listen calls f with the JSON that is broadcast on the topic, by this process too, until
 // ctx ends. f is called by one goroutine at a time, and must not keep data.
 func (g *Gossip) Listen(ctx context.Context, topic string, f func(data []byte)) error {
-	sub, err := g.conn.NATS.Subscribe(subjectPrefix+topic, func(m *nats.Msg) { f(m.Data) })
-	if err != nil {
-		return fmt.Errorf("listen to %s: %w", topic, err)
+	prefixes := []string{natsconn.TalkPrefix}
+	if g.conn.Role() == natsconn.Coordinator {
+		prefixes = append(prefixes, natsconn.ToldPrefix) // of workers with an account of their own
 	}
-	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() })
+	var mu sync.Mutex
+	one := func(m *nats.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		f(m.Data)
+	}
+	for _, prefix := range prefixes {
+		sub, err := g.conn.NATS.Subscribe(prefix+topic, one)
+		if err != nil {
+			return fmt.Errorf("listen to %s: %w", topic, err)
+		}
+		context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() })
+	}
 	return nil
 }
 

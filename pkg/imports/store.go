@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv"
@@ -93,6 +94,16 @@ func (s *Store) apply(ctx context.Context, id string, transition func(Record) (R
 		return old, fmt.Errorf("store import %s: %w", id, err)
 	}
 	return next, nil
+}
+
+// Fail ends an import that cannot go on. It does nothing to one that is committing, has ended or
+// is forgotten.
+func (s *Store) Fail(ctx context.Context, id, text string, now time.Time) error {
+	_, err := s.Apply(ctx, id, func(r Record) (Record, error) { return r.Fail(now.UTC(), nil, text, r.Objects) })
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
 }
 
 // Claim stores r as the running import of its request, unless one is running already, and

@@ -89,8 +89,8 @@ const (
 )
 
 // Stream is the configuration of the stream that holds a bucket: that of a JetStream
-// key-value bucket with a history of one, except that only the stream's leader answers
-// reads. With direct reads one's own write might be invisible for a while. Values
+// key-value bucket with a history of one, except that values cannot be purged by a header, and
+// that only the stream's leader answers reads. With direct reads one's own write might be invisible for a while. Values
 // expire after ttl; 0 is never.
 func Stream(name string, ttl time.Duration) jetstream.StreamConfig {
 	subjects := subjectPrefix + name + ".>"
@@ -104,7 +104,7 @@ func Stream(name string, ttl time.Duration) jetstream.StreamConfig {
 		Duplicates:        min(2*time.Minute, cmp.Or(ttl, time.Hour)), // at most MaxAge
 		Storage:           jetstream.FileStorage,
 		DenyDelete:        true,
-		AllowRollup:       true,
+		AllowRollup:       false, // a worker that may store a barrier could remove all values
 		RePublish:         &jetstream.RePublish{Source: subjects, Destination: natsconn.StoredPrefix + name + ".>", HeadersOnly: true},
 	}
 }

@@ -58,14 +58,14 @@ func TestLeaseExcludesRenewsAndReleases(t *testing.T) {
 func TestLeaseIsLostWithoutNATSAndExpires(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	server := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+	server, login := queuetest.StartListening(t, dir, "127.0.0.1:0")
 	url := server.ClientURL()
-	q := queuetest.Connect(t, natsconn.Config{URL: url}, backend.Options{LeaseTTL: 300 * time.Millisecond})
+	q := queuetest.Connect(t, natsconn.Config{URL: url, Login: login}, backend.Options{LeaseTTL: 300 * time.Millisecond})
 	lease, err := q.Leases.Acquire(t.Context(), "x", "one")
 	expect.NoError(t, err)
 	expect.NoError(t, server.Shutdown())
 	expect.Received(t, "the loss of the lease", lease.Lost())
-	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: strings.TrimPrefix(url, "nats://")})
+	queuetest.StartListening(t, dir, strings.TrimPrefix(url, "nats://"))
 	expect.Eventually(t, "the lease is free", func() bool {
 		second, err := q.Leases.Acquire(t.Context(), "x", "two")
 		if err != nil && !errors.Is(err, kv.ErrHeld) {

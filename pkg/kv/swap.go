@@ -91,6 +91,9 @@ const barrierKey = "_"
 func (b *bucket) linearized(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
 	msg, err := b.newest(ctx, key)
 	if err == nil && isTombstone(msg) {
+		if b.conn.Role() == natsconn.Worker { // which may not purge; a coordinator will, when it looks here
+			return nil, ErrNotFound
+		}
 		if err := b.removeTombstone(ctx, key, msg.Sequence); err != nil {
 			return nil, err
 		}

@@ -28,6 +28,7 @@ type Config struct {
 	Login      Login
 	InProcess  nats.InProcessConnProvider // a server in this process, such as *natsd.Server
 	Name       string                     // names the connection; default "rangefleet"
+	Role       Role                       // of the process; default Coordinator
 	Replicas   int                        // copies of each stream in a NATS cluster: 1, 3 or 5; default 1. Ensure never lowers it
 	Timeout    time.Duration              // bounds a call with all its attempts; default 30 s
 	Protocol   int                        // default Protocol; any other is for tests of version mismatches
@@ -89,6 +90,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 
 func newConn(cfg Config) *Conn {
 	cfg.Name = cmp.Or(cfg.Name, "rangefleet")
+	cfg.Role = cmp.Or(cfg.Role, Coordinator)
 	cfg.Replicas = cmp.Or(cfg.Replicas, 1)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
 	cfg.Protocol = cmp.Or(cfg.Protocol, Protocol)
@@ -123,7 +125,8 @@ func (c *Conn) Wait(ctx context.Context) error {
 }
 
 // Err returns why NATS cannot be used right now: it is not reached, or, as
-// ErrUnresponsive, calls have failed for a while. It is nil otherwise.
+// ErrUnresponsive, calls have failed for a while, or it denied a permission within the last
+// minute. It is nil otherwise.
 func (c *Conn) Err() error {
 	switch {
 	case !c.NATS.IsConnected():
@@ -131,8 +134,14 @@ func (c *Conn) Err() error {
 	case c.link.unresponsive(time.Now()):
 		return ErrUnresponsive
 	}
+	if err := c.link.deniedSince(time.Now().Add(-deniedFor)); err != nil {
+		return fmt.Errorf("NATS denies what this process needs: %w", err)
+	}
 	return nil
 }
+
+// Role returns Config.Role.
+func (c *Conn) Role() Role { return c.cfg.Role }
 
 // Log returns Config.Log.
 func (c *Conn) Log() *slog.Logger { return c.cfg.Log }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type Facts struct {
 	RoundTrip       time.Duration
 	MaxPayload      int64 // bytes
 	Servers         int   // of the cluster, that the server knows; 1 if it stands alone
+	Worker          bool  // NATS lets this process do what a worker does, and no more
 	Denied          []string
 	JetStream       error // why it cannot be used; nil if it can
 	Stored, Most    int64 // bytes on disk of the account; Most is -1 if there is no limit
@@ -56,8 +58,20 @@ func Inspect(ctx context.Context, c *Conn, w Wanted) (f Facts, err error) {
 	if f.RoundTrip, err = nc.RTT(); err != nil {
 		return f, fmt.Errorf("ping NATS: %w", err)
 	}
+	const ofAll, ofCoordinators = jetstream.DefaultAPIPrefix + "STREAM.INFO.WORK", jetstream.DefaultAPIPrefix + "INFO"
+	if f.Denied, err = denied(ctx, nc, Wanted{Publish: []string{ofAll, ofCoordinators}}); err != nil {
+		return f, err
+	}
+	if f.Worker = slices.Equal(f.Denied, []string{"publish to " + ofCoordinators}); f.Worker {
+		_, subscribe := WorkerPermissions()
+		w.Subscribe, w.Publish, w.Streams = subscribe, nil, []string{"WORK", "COVERS", "KV_imports"}
+	}
 	if f.Denied, err = denied(ctx, nc, w); err != nil {
 		return f, err
+	}
+	if f.Worker {
+		f.streams(ctx, c, w.Streams)
+		return f, nil
 	}
 	asking, stop := context.WithTimeout(ctx, AttemptTimeout)
 	defer stop()
@@ -66,14 +80,19 @@ func Inspect(ctx context.Context, c *Conn, w Wanted) (f Facts, err error) {
 		return f, nil
 	}
 	f.Stored, f.Most = int64(account.Store), account.Limits.MaxStore
-	for _, name := range w.Streams {
+	f.streams(ctx, c, w.Streams)
+	return f, nil
+}
+
+// streams adds facts of streams.
+func (f *Facts) streams(ctx context.Context, c *Conn, names []string) {
+	for _, name := range names {
 		s, ahead := streamFacts(ctx, c, name)
 		f.Streams = append(f.Streams, s)
 		if ahead != nil {
 			f.Ahead = ahead
 		}
 	}
-	return f, nil
 }
 
 // explained adds to an error of a request that NATS denied the request. NATS reports that to the
@@ -94,7 +113,7 @@ func denied(ctx context.Context, nc *nats.Conn, w Wanted) (all []string, err err
 		if err := nc.FlushWithContext(ctx); err != nil {
 			return fmt.Errorf("%s %s: %w", what, subject, err)
 		}
-		if last := nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), `"`+subject+`"`) {
+		if last := nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) && names(last, subject) {
 			all = append(all, what+" "+subject)
 		}
 		return nil
@@ -115,6 +134,11 @@ func denied(ctx context.Context, nc *nats.Conn, w Wanted) (all []string, err err
 		}
 	}
 	return all, nil
+}
+
+// names reports whether an error names a subject, or what it is mapped to for workers.
+func names(err error, subject string) bool {
+	return strings.Contains(err.Error(), `"`+subject+`"`) || strings.Contains(err.Error(), `"`+Way{Subject: subject}.Imported()+`"`)
 }
 
 // streamFacts asks for a stream. ahead is nil if the server did not tell the time.

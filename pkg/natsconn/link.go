@@ -28,17 +28,29 @@ type link struct {
 	log      *slog.Logger
 	metrics  *metrics
 	warnings rate.Sometimes // that NATS cannot be used
-	ended    chan struct{}  // closed once the connection is not restored any more
+	denials  rate.Sometimes
+	ended    chan struct{} // closed once the connection is not restored any more
 
 	mu     sync.Mutex
 	ctx    context.Context // ends when the connection is lost
 	cancel context.CancelFunc
 	err    error          // why NATS was not reached, the last time
+	denied denial         // the last one
 	outage outageDetector // of the connection that there is
 }
 
+// deniedFor is for how long a denial counts as a reason why NATS cannot be used.
+const deniedFor = time.Minute
+
+// denial is a permission that this process does not have. NATS reports it outside of the call, which
+// then just gets no answer.
+type denial struct {
+	err error // names the subject
+	at  time.Time
+}
+
 func newLink(log *slog.Logger, m *metrics) *link {
-	l := &link{log: log, metrics: m, warnings: rate.Sometimes{Interval: logEvery}, ended: make(chan struct{})}
+	l := &link{log: log, metrics: m, warnings: rate.Sometimes{Interval: logEvery}, denials: rate.Sometimes{First: 10, Interval: logEvery}, ended: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
@@ -49,8 +61,7 @@ var notToken = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 func (c Config) options(l *link) []nats.Option {
 	opts := []nats.Option{
 		nats.Name(c.Name),
-		// An inbox of its own lets a server's permissions tell processes apart.
-		nats.CustomInboxPrefix("_INBOX_" + notToken.ReplaceAllString(c.Name, "-")),
+		nats.CustomInboxPrefix(c.Role.inboxPrefix(c.Name)), // so that workers cannot listen to answers to coordinators
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),      // the default gives up for good after two minutes
 		nats.IgnoreAuthErrorAbort(), // the default gives up when it is refused twice, as while passwords are changed
@@ -130,11 +141,28 @@ func (l *link) reported(_ *nats.Conn, sub *nats.Subscription, err error) {
 		l.unreached(err) // four times a second
 		return
 	}
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		l.mu.Lock()
+		l.denied = denial{err, time.Now()}
+		l.mu.Unlock()
+		l.denials.Do(func() { l.log.Error("nats denies what this process needs", "err", err) })
+		return
+	}
 	subject := ""
 	if sub != nil {
 		subject = sub.Subject
 	}
 	l.log.Error("nats reported an error", "subject", subject, "err", err)
+}
+
+// deniedSince returns what NATS denied last, nil if that was before a time.
+func (l *link) deniedSince(t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.denied.at.Before(t) {
+		return nil
+	}
+	return l.denied.err
 }
 
 // up returns a context that ends when the present connection is lost.
@@ -147,7 +175,7 @@ func (l *link) up() context.Context {
 // attempted records how an attempt of a call ended, and logs that NATS does not respond.
 func (l *link) attempted(op string, begun, now time.Time, err error) {
 	l.mu.Lock()
-	reached := l.ctx.Err() == nil
+	reached := l.ctx.Err() == nil && (l.denied.err == nil || l.denied.at.Before(begun))
 	if reached {
 		l.outage.attempted(begun, now, err, slices.Contains(proofs, op))
 	}

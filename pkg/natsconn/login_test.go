@@ -41,7 +41,7 @@ func writeFile(t *testing.T, data []byte) string {
 	return path
 }
 
-// works returns why a backend cannot be created with the login, or nil. A refused client
+// works returns why a backend cannot be created with the login, or used by a worker, or nil. A refused client
 // retries until its context ends, so works ends that at the first refusal.
 func works(t *testing.T, cfg natsconn.Config) (err error) {
 	t.Helper()
@@ -56,6 +56,10 @@ func works(t *testing.T, cfg natsconn.Config) (err error) {
 	defer q.Close()
 	ctx, cancel = context.WithTimeout(t.Context(), expect.Patience)
 	defer cancel()
+	if cfg.Role == natsconn.Worker {
+		_, err = q.Queue.OutstandingCount(ctx, "import")
+		return err
+	}
 	return q.Ensure(ctx)
 }
 
@@ -115,13 +119,11 @@ func TestLoginToTheEmbeddedServer(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0", Access: tc.access})
-			if err := works(t, natsconn.Config{URL: s.ClientURL(), Login: tc.login}); (err == nil) != tc.ok {
-				t.Errorf("%v, want it accepted: %v", err, tc.ok)
-			}
-			var inside natsconn.Login
-			inside.User, inside.Password = s.Login()
-			if err := works(t, natsconn.Config{InProcess: s, Login: inside}); err != nil {
+			if err := works(t, natsconn.Config{InProcess: s, Login: queuetest.Inside(s)}); err != nil {
 				t.Errorf("within the process: %v", err)
+			}
+			if err := works(t, natsconn.Config{URL: s.ClientURL(), Login: tc.login, Role: natsconn.Worker}); (err == nil) != tc.ok {
+				t.Errorf("%v, want it accepted: %v", err, tc.ok)
 			}
 		})
 	}

@@ -45,14 +45,18 @@ func (e finalError) Unwrap() error { return e.error }
 func Final(err error) error { return finalError{err} }
 
 // Retry calls f, which must be safe to do twice, until it succeeds, its error is
-// permanent, or the time for a call is over. Then the error is ErrUnresponsive if NATS
+// permanent, NATS denies a permission, or the time for a call is over. Then the error is ErrUnresponsive if NATS
 // is reached and does not respond. Each attempt has a deadline of its own.
 // Retries are counted under op, the operation.
 func (c *Conn) Retry(ctx context.Context, op string, f func(context.Context) error) error {
 	call, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	for wait := FirstWait; ; wait = min(2*wait, LastWait) {
+		begun := time.Now()
 		err := c.ObservedAttempt(call, op, f)
+		if denied := c.link.deniedSince(begun); denied != nil && errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("NATS denies what this process needs: %w", denied) // so that no answer came
+		}
 		var final finalError
 		if errors.As(err, &final) {
 			return final.error

@@ -11,52 +11,113 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
-// Access says which clients may connect to a server that listens: the user with the
-// password, and holders of one of the nkeys; any client if neither is set.
+// Access says which clients may connect to a server that listens. Workers are the user with the
+// password, and holders of one of the nkeys; any client if none of these is set.
 type Access struct {
 	User, Password string
-	NKeys          []string // public keys of users, which begin with "U"
-	SeedFile       string   // the seed of one more nkey; "": none
+	NKeys          []string // public keys of workers, which begin with "U"
+	SeedFile       string   // the seed of one more of these; "": none
+	Coordinators   []string // public keys of other coordinators, who may do everything
+	Insecure       bool     // clients need no login, even if coordinators have one
 	CertFile       string   // PEM: the server's certificate, with KeyFile; "": no TLS
 	KeyFile        string
 	CAFile         string // PEM: clients also need a certificate that this CA has signed; "": none
 }
 
 // named reports whether clients must name a user.
-func (a Access) named() bool { return a.User != "" || len(a.NKeys) > 0 || a.SeedFile != "" }
+func (a Access) named() bool {
+	if a.User != "" || len(a.NKeys) > 0 || a.SeedFile != "" {
+		return true
+	}
+	return len(a.Coordinators) > 0 && !a.Insecure && a.CAFile == ""
+}
 
-// inside is the user that the process itself connects as.
-const inside = "rangefleet-inside"
+// Users that clients do not name: inside is what the process itself connects as, and anybody is a
+// client that names no user, where it need not.
+const (
+	inside  = "rangefleet-inside"
+	anybody = "rangefleet-worker"
+)
 
-// apply sets the options. It returns the password of the user inside, "" if none is
-// needed.
+// apply sets the options of a server that listens. It returns the password of the user inside.
 func (a Access) apply(opts *server.Options) (password string, err error) {
 	if a.CertFile != "" {
 		if err := a.encrypt(opts); err != nil {
 			return "", err
 		}
 	}
-	if !a.named() {
-		return "", nil
-	}
-	if opts.Nkeys, err = a.nkeys(); err != nil {
+	workers := server.NewAccount(natsconn.WorkersAccount)
+	opts.Accounts = []*server.Account{workers}
+	if opts.Nkeys, err = a.nkeys(workers); err != nil {
 		return "", err
 	}
 	password = rand.Text()
-	users := map[string]string{inside: password}
+	users := []*server.User{{Username: inside, Password: password}}
 	if a.User != "" {
-		users[a.User] = a.Password
+		users = append(users, &server.User{Username: a.User, Password: a.Password, Account: workers, Permissions: permissions()})
 	}
-	for name, text := range users {
-		hash, err := bcrypt.GenerateFromPassword([]byte(text), bcrypt.MinCost) // it is kept only in memory
+	for _, user := range users {
+		hash, err := bcrypt.GenerateFromPassword([]byte(user.Password), bcrypt.MinCost) // it is kept only in memory
 		if err != nil {
-			return "", fmt.Errorf("the password of the NATS user %q: %w", name, err)
+			return "", fmt.Errorf("the password of the NATS user %q: %w", user.Username, err)
 		}
-		opts.Users = append(opts.Users, &server.User{Username: name, Password: string(hash)})
+		user.Password = string(hash)
 	}
+	if !a.named() {
+		// The server compares this password with itself, which a hash would not stand.
+		users = append(users, &server.User{Username: anybody, Password: rand.Text(), Account: workers, Permissions: permissions()})
+		opts.NoAuthUser = anybody
+	}
+	opts.Users = users
 	return password, nil
+}
+
+// permissions returns those of a worker.
+func permissions() *server.Permissions {
+	publish, subscribe := natsconn.WorkerPermissions()
+	return &server.Permissions{Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe}}
+}
+
+// open opens the ways from the account of the workers to that of the process, the global one.
+func open(srv *server.Server) error {
+	workers, err := srv.LookupAccount(natsconn.WorkersAccount)
+	if err != nil {
+		return err
+	}
+	if err := workers.AddMapping(natsconn.APISubjects, natsconn.MappedSubjects); err != nil {
+		return err
+	}
+	fleet, only := srv.GlobalAccount(), []*server.Account{workers}
+	for _, w := range natsconn.Ways() {
+		if err := errors.Join(export(fleet, w, only), connect(workers, w, fleet)); err != nil {
+			return fmt.Errorf("open %s to workers: %w", w.Subject, err)
+		}
+	}
+	return nil
+}
+
+// export lets accounts use a way.
+func export(fleet *server.Account, w natsconn.Way, to []*server.Account) error {
+	switch w.Kind {
+	case natsconn.Hear:
+		return fleet.AddStreamExport(w.Fleet, to)
+	case natsconn.Pull:
+		return fleet.AddServiceExportWithResponse(w.Fleet, server.Streamed, to)
+	default:
+		return fleet.AddServiceExport(w.Fleet, to)
+	}
+}
+
+// connect has the account of the workers use a way.
+func connect(workers *server.Account, w natsconn.Way, fleet *server.Account) error {
+	if w.Kind == natsconn.Hear {
+		return workers.AddStreamImport(fleet, w.Fleet, "")
+	}
+	return workers.AddServiceImport(fleet, w.Imported(), w.Fleet)
 }
 
 // encrypt requires TLS.
@@ -72,7 +133,8 @@ func (a Access) encrypt(opts *server.Options) (err error) {
 	return nil
 }
 
-func (a Access) nkeys() ([]*server.NkeyUser, error) {
+// nkeys returns the users who prove themselves by an nkey.
+func (a Access) nkeys(workers *server.Account) ([]*server.NkeyUser, error) {
 	public := a.NKeys
 	if a.SeedFile != "" {
 		key, err := publicKey(a.SeedFile)
@@ -83,10 +145,15 @@ func (a Access) nkeys() ([]*server.NkeyUser, error) {
 	}
 	var users []*server.NkeyUser
 	for _, key := range public {
-		if !nkeys.IsValidPublicUserKey(key) {
-			return nil, fmt.Errorf("%q is no public nkey of a user", key)
-		}
+		users = append(users, &server.NkeyUser{Nkey: key, Account: workers, Permissions: permissions()})
+	}
+	for _, key := range a.Coordinators {
 		users = append(users, &server.NkeyUser{Nkey: key})
+	}
+	for _, user := range users {
+		if !nkeys.IsValidPublicUserKey(user.Nkey) {
+			return nil, fmt.Errorf("%q is no public nkey of a user", user.Nkey)
+		}
 	}
 	return users, nil
 }

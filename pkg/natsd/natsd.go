@@ -170,6 +170,12 @@ func run(opts *server.Options, cfg Config) (*server.Server, error) {
 	log := newLogger(cfg.Log.With("component", "nats"))
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
+	if opts.Accounts != nil {
+		// With accounts, JetStream is switched on in each that has it.
+		if err := errors.Join(srv.GlobalAccount().EnableJetStream(nil, nil), open(srv)); err != nil {
+			return nil, ended(srv, err)
+		}
+	}
 	select {
 	case text := <-log.fatal:
 		err = errors.New(text)
@@ -179,9 +185,14 @@ func run(opts *server.Options, cfg Config) (*server.Server, error) {
 		}
 		err = fmt.Errorf("not ready after %s", readyTimeout)
 	}
+	return nil, ended(srv, err)
+}
+
+// ended shuts a server down, and returns err.
+func ended(srv *server.Server, err error) error {
 	srv.Shutdown()
 	srv.WaitForShutdown()
-	return nil, err
+	return err
 }
 
 // logger forwards the server's log. Its notices are about each step of a start, and are

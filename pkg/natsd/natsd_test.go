@@ -42,8 +42,10 @@ func TestSecondServerOnDirectoryIsRefused(t *testing.T) {
 
 func TestAcknowledgedMessageSurvivesRestartOnSamePort(t *testing.T) {
 	dir := t.TempDir()
-	first := queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
-	nc, err := nats.Connect(first.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	first, login := queuetest.StartListening(t, dir, "127.0.0.1:0")
+	key, err := nats.NkeyOptionFromSeed(login.SeedFile)
+	expect.NoError(t, err)
+	nc, err := nats.Connect(first.ClientURL(), key, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	expect.NoError(t, err)
 	defer nc.Close()
 	js, err := nc.JetStream()
@@ -58,7 +60,7 @@ func TestAcknowledgedMessageSurvivesRestartOnSamePort(t *testing.T) {
 	reconnected := make(chan struct{})
 	nc.SetReconnectHandler(func(*nats.Conn) { close(reconnected) })
 	expect.NoError(t, first.Shutdown())
-	queuetest.StartServer(t, natsd.Config{StoreDir: dir, Listen: listen})
+	queuetest.StartListening(t, dir, listen)
 	select {
 	case <-reconnected:
 	case <-time.After(30 * time.Second):

@@ -23,6 +23,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/landing"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
@@ -54,7 +55,7 @@ func Coordinator(ctx context.Context, env Env) error {
 		}()
 		go guard(ctx, embedded, stop)
 	}
-	b, err := newBase(ctx, env, embedded)
+	b, err := newBase(ctx, env, natsconn.Coordinator, embedded)
 	if err != nil {
 		return endedBy(ctx, err)
 	}
@@ -189,7 +190,7 @@ func startNATS(env Env) (*natsd.Server, error) {
 		return nil, nil
 	}
 	access := natsd.Access{
-		User: s.User, Password: s.Password.Reveal(), NKeys: s.NKeys, SeedFile: s.NKeySeedFile,
+		User: s.User, Password: s.Password.Reveal(), NKeys: s.NKeys, SeedFile: s.NKeySeedFile, Coordinators: s.CoordinatorNKeys, Insecure: s.Insecure,
 		CertFile: s.CertFile, KeyFile: s.KeyFile, CAFile: s.CAFile,
 	}
 	return natsd.Start(natsd.Config{StoreDir: s.StoreDir, Listen: s.Listen, Access: access, Log: env.Log})

@@ -59,7 +59,7 @@ type base struct {
 }
 
 // newBase connects to NATS: to the embedded server, if that is not nil.
-func newBase(ctx context.Context, env Env, embedded *natsd.Server) (*base, error) {
+func newBase(ctx context.Context, env Env, role natsconn.Role, embedded *natsd.Server) (*base, error) {
 	b := &base{Env: env, registry: prometheus.NewRegistry(), buffers: &rangewriter.Buffers{Limit: memoryFiles}}
 	b.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := env.Settings
@@ -73,6 +73,7 @@ func newBase(ctx context.Context, env Env, embedded *natsd.Server) (*base, error
 		return nil, err
 	}
 	cfg := connect.NATS(s.NATS)
+	cfg.Role = role
 	cfg.Name, cfg.Log, cfg.Registerer = holder(), env.Log, b.registry
 	if embedded != nil {
 		cfg.InProcess, cfg.Login = embedded, natsconn.Login{}

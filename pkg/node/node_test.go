@@ -191,7 +191,9 @@ func TestAFleetStartsAndStops(t *testing.T) {
 	noLeaks(t)
 	const password = "hunter2"
 	s := config(t.TempDir())
-	s.NATS.Listen, s.Workers = "127.0.0.1:0", 0
+	seed, public := queuetest.Key(t, t.TempDir())
+	s.NATS.Listen, s.Workers, s.NATS.CoordinatorNKeys = "127.0.0.1:0", 0, []string{public}
+	s.NATS.User, s.NATS.Password = "user", settings.NewSecret(password)
 	first := start(t, node.Coordinator, s)
 	if !strings.Contains(first.notices.String(), first.info.NATS) || !strings.HasPrefix(first.info.NATS, "nats://127.0.0.1:") {
 		t.Errorf("the first coordinator shows NATS at %q:\n%s", first.info.NATS, first.notices.String())
@@ -211,6 +213,7 @@ func TestAFleetStartsAndStops(t *testing.T) {
 	}
 	s.Metrics.Listen = ""
 	quiet := start(t, node.Worker, s)
+	s.NATS.URL, s.NATS.NKeySeedFile = first.info.NATS, seed
 	second := start(t, node.Coordinator, s)
 	if second.info.SecretAccessKey != "" || second.info.AccessKeyID != first.info.AccessKeyID {
 		t.Errorf("two coordinators of one fleet have different keys: %+v", second.info)
@@ -358,10 +361,11 @@ func TestALostConnectionEndsAWorker(t *testing.T) {
 // be started again.
 func TestAFullDiskEndsACoordinator(t *testing.T) {
 	s := config(t.TempDir())
-	s.NATS.Listen = "127.0.0.1:0"
+	seed, public := queuetest.Key(t, t.TempDir())
+	s.NATS.Listen, s.NATS.CoordinatorNKeys = "127.0.0.1:0", []string{public}
 	p := start(t, node.Coordinator, s)
 	end := fulldisk.Begin(t)
-	q, err := backend.Connect(t.Context(), natsconn.Config{URL: p.info.NATS}, backend.Options{})
+	q, err := backend.Connect(t.Context(), natsconn.Config{URL: p.info.NATS, Login: natsconn.Login{SeedFile: seed}}, backend.Options{})
 	expect.NoError(t, err)
 	t.Cleanup(q.Close)
 	go func() { // it is not answered

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
@@ -17,7 +18,7 @@ import (
 // connection to NATS is not restored.
 func Worker(ctx context.Context, env Env) error {
 	limitMemory(memoryWorker)
-	b, err := newBase(ctx, env, nil)
+	b, err := newBase(ctx, env, natsconn.Worker, nil)
 	if err != nil {
 		return endedBy(ctx, err)
 	}

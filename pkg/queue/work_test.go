@@ -96,9 +96,9 @@ func TestNakDeliversAfterDelay(t *testing.T) {
 
 func TestTwoConsumersShareTheQueue(t *testing.T) {
 	const n = 40
-	server := queuetest.StartServer(t, natsd.Config{Listen: "127.0.0.1:0"})
-	q := queuetest.Connect(t, natsconn.Config{InProcess: server})
-	other := queuetest.Connect(t, natsconn.Config{URL: server.ClientURL(), Name: "worker @ 2"})
+	server, login := queuetest.StartListening(t, t.TempDir(), "127.0.0.1:0")
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server, Login: queuetest.Inside(server)})
+	other := queuetest.Connect(t, natsconn.Config{URL: server.ClientURL(), Login: login, Name: "worker @ 2"})
 	for i := range n {
 		publish(t, q, part("imp", fmt.Sprint(i)))
 	}

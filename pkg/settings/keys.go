@@ -66,7 +66,7 @@ var keys = []key{
 		func(s *Settings) value { return address(&s.NATS.Listen) },
 	},
 	{
-		"nats.user", everywhere, "user name for the NATS server; the embedded server demands it at nats.listen", "",
+		"nats.user", everywhere, "user name for the NATS server; the embedded server demands it of workers at nats.listen", "",
 		func(s *Settings) value { return text(&s.NATS.User) },
 	},
 	{
@@ -74,12 +74,16 @@ var keys = []key{
 		func(s *Settings) value { return secret(&s.NATS.Password) },
 	},
 	{
-		"nats.nkey_seed_file", everywhere, "file with the seed of an nkey, instead of a user; the embedded server accepts that nkey", "",
+		"nats.nkey_seed_file", everywhere, "file with the seed of an nkey, instead of a user; the embedded server accepts that nkey of workers", "",
 		func(s *Settings) value { return text(&s.NATS.NKeySeedFile) },
 	},
 	{
-		"nats.nkeys", Coordinator, "public nkeys that the embedded NATS server accepts at nats.listen", "",
+		"nats.nkeys", Coordinator, "public nkeys of workers that the embedded NATS server accepts at nats.listen", "",
 		func(s *Settings) value { return list{&s.NATS.NKeys} },
+	},
+	{
+		"nats.coordinator_nkeys", Coordinator, "public nkeys of other coordinators that the embedded NATS server accepts at nats.listen; everybody else there is a worker", "",
+		func(s *Settings) value { return list{&s.NATS.CoordinatorNKeys} },
 	},
 	{
 		"nats.creds_file", everywhere, "credentials file for a NATS server with operators and accounts, instead of a user", "",
@@ -98,7 +102,7 @@ var keys = []key{
 		func(s *Settings) value { return text(&s.NATS.KeyFile) },
 	},
 	{
-		"nats.insecure", Coordinator, "accept all clients at nats.listen, without credentials", "",
+		"nats.insecure", Coordinator, "accept all clients at nats.listen as workers, without credentials", "",
 		func(s *Settings) value { return boolean(&s.NATS.Insecure) },
 	},
 	{

@@ -80,6 +80,7 @@ nats:
   password: "" # default
   nkey_seed_file: "" # default
   nkeys: [] # default
+  coordinator_nkeys: [] # default
   creds_file: "" # default
   ca_file: "" # default
   cert_file: "" # default
@@ -197,8 +198,9 @@ func TestEveryKeyEveryWay(t *testing.T) {
 	texts := map[string]string{
 		"listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
 		"nats.user": "fleet", "nats.password": "s3cr:et", "nats.nkey_seed_file": "/etc/seed", "nats.creds_file": "/etc/creds",
-		"nats.nkeys":   "U" + strings.Repeat("A", 55) + ",U" + strings.Repeat("B", 55),
-		"nats.ca_file": "/etc/ca.pem", "nats.cert_file": "/etc/cert.pem", "nats.key_file": "/etc/key.pem", "nats.insecure": "true",
+		"nats.nkeys":             "U" + strings.Repeat("A", 55) + ",U" + strings.Repeat("B", 55),
+		"nats.coordinator_nkeys": "U" + strings.Repeat("C", 55),
+		"nats.ca_file":           "/etc/ca.pem", "nats.cert_file": "/etc/cert.pem", "nats.key_file": "/etc/key.pem", "nats.insecure": "true",
 		"nats.store_dir": "/srv/nats", "nats.replicas": "3", "nats.ack_wait": "1m30s", "nats.lease_ttl": "5s", "workers": "7",
 		"s3.endpoint": "http://s3:9000", "s3.proxy": "http://proxy:3128", "s3.region": "eu-west-1", "s3.force_path_style": "true",
 		"s3.access_key_id": "id", "s3.secret_access_key": "se:cr,et", "s3.listing": "walk", "s3.order": "none", "s3.page_keys": "20", "s3.put_checksums": "false", "s3.max_lists": "12", "s3.fleet_lists": "34",

@@ -115,8 +115,10 @@ type NATS struct {
 	User         string
 	Password     Secret
 	NKeySeedFile string   // path of an nkey's seed
-	NKeys        []string // further public nkeys that the embedded server accepts
-	CredsFile    string   // path of a JWT with its seed, for the server at URL
+	NKeys        []string // further public nkeys of workers that the embedded server accepts
+	// CoordinatorNKeys are those of other coordinators.
+	CoordinatorNKeys []string
+	CredsFile        string // path of a JWT with its seed, for the server at URL
 
 	// Paths of PEM files: of a client of the server at URL, or of the embedded server.
 	CAFile, CertFile, KeyFile string

@@ -115,15 +115,17 @@ func (n NATS) validateLogin(c *check) {
 		c.want(len(logins) == 1, logins[0], given[logins[0]], "want one login, but "+shown+" are set")
 		c.want(n.ShownURL() == n.URL, "nats.url", n.ShownURL(), "want no login in the URL besides "+shown)
 	}
-	for _, key := range n.NKeys {
-		c.want(publicNKey.MatchString(key), "nats.nkeys", key, "want public nkeys of users, which begin with U")
+	for setting, keys := range map[string][]string{"nats.nkeys": n.NKeys, "nats.coordinator_nkeys": n.CoordinatorNKeys} {
+		for _, key := range keys {
+			c.want(publicNKey.MatchString(key), setting, key, "want public nkeys of users, which begin with U")
+		}
 	}
 	if n.Listen == "" || n.URL != "" {
 		return
 	}
 	c.want(n.CredsFile == "", "nats.creds_file", n.CredsFile, "the embedded NATS server does not support it: set nats.user or nats.nkeys")
 	c.want(n.CAFile == "" || n.CertFile != "", "nats.cert_file", n.CertFile, "not set, but nats.ca_file is: to demand certificates of clients, the embedded NATS server needs its own")
-	demanded := n.User != "" || n.NKeySeedFile != "" || len(n.NKeys) > 0 || n.CAFile != ""
+	demanded := n.User != "" || n.NKeySeedFile != "" || len(n.NKeys) > 0 || len(n.CoordinatorNKeys) > 0 || n.CAFile != ""
 	c.want(demanded || n.Insecure, "nats.listen", n.Listen, "anyone who can reach it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file; nats.insecure: true accepts all clients")
 }
 

@@ -7,8 +7,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
-	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
@@ -116,10 +115,8 @@ func (d *delivery) reportRetry(cause error) {
 // fail ends the import with the error of the partition, and the partition with it. An
 // import that is committing does not need the partition any more.
 func (d *delivery) fail(ctx context.Context, cause error) error {
-	_, err := d.worker.cfg.Imports.Apply(ctx, d.task.Partition.ImportID, func(r imports.Record) (imports.Record, error) {
-		return r.Fail(d.worker.now().UTC(), nil, d.explain(cause), r.Objects)
-	})
-	if err != nil && !fault.Is(err, fault.Conflict) {
+	err := d.worker.cfg.Backend.Gossip.ReportFailure(ctx, gossip.Failure{ImportID: d.task.Partition.ImportID, Text: d.explain(cause)})
+	if err != nil {
 		return err
 	}
 	return d.task.Ack(ctx)

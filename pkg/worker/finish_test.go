@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
@@ -25,6 +26,9 @@ import (
 func TestFinish(t *testing.T) {
 	q := queuetest.Start(t)
 	store := imports.NewStore(q.Bucket(kv.BucketImports))
+	expect.NoError(t, q.Gossip.TakeFailures(t.Context(), func(f gossip.Failure) error {
+		return store.Fail(t.Context(), f.ImportID, f.Text, time.Now())
+	}))
 	w := New(Config{Backend: q, Imports: store, Slots: 1, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	passing := errors.New("SlowDown")
 	attempt := imports.Attempt{CommitID: "a"}

@@ -19,6 +19,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/rangetest"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/entry"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
@@ -51,8 +52,12 @@ type fleet struct {
 }
 
 func newFleet(t *testing.T, q *backend.Backend, source *memstore.Store) *fleet {
+	store := imports.NewStore(q.Bucket(kv.BucketImports))
+	expect.NoError(t, q.Gossip.TakeFailures(t.Context(), func(f gossip.Failure) error { // as a coordinator does
+		return store.Fail(t.Context(), f.ImportID, f.Text, time.Now())
+	}))
 	return &fleet{
-		t: t, backend: q, imports: imports.NewStore(q.Bucket(kv.BucketImports)),
+		t: t, backend: q, imports: store,
 		buckets: memstore.Buckets{"bucket": source, "repo": {}}, grace: 100 * time.Millisecond,
 	}
 }

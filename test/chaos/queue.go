@@ -21,7 +21,14 @@ const maxHeard = 20_000
 
 // connect returns a direct connection to NATS, and subscribes to partitions and covers.
 func (w *world) connect() (*nats.Conn, error) {
-	nc, err := nats.Connect("nats://"+strings.Join(w.nats, ",nats://"),
+	login := nats.Option(func(*nats.Options) error { return nil })
+	if w.key != nil {
+		var err error
+		if login, err = nats.NkeyOptionFromSeed(w.key.file); err != nil {
+			return nil, fmt.Errorf("connect to NATS: %w", err)
+		}
+	}
+	nc, err := nats.Connect("nats://"+strings.Join(w.nats, ",nats://"), login,
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(tenth), nats.PingInterval(2*time.Second))
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)

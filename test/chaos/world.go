@@ -50,6 +50,7 @@ type world struct {
 	apis     []string               // URLs of the coordinators
 	s3Links  map[string]*proxy.Link // of each client
 	nats     []string               // addresses of the NATS servers, without links
+	key      *natsKey               // of coordinators, if NATS is embedded in one of them
 	links    map[string][]*proxy.Link
 	routes   [natsServers][natsServers]*proxy.Link // from, to
 
@@ -79,6 +80,9 @@ func newWorld(ctx context.Context, dir, programs string, p plan, out io.Writer) 
 	}
 	if p.layout == embedded {
 		w.nats = []string{freeAddress()}
+		if w.key, err = newKey(dir); err != nil {
+			return w, err
+		}
 		if err := w.embeddedDisk(); err != nil {
 			return w, err
 		}
@@ -242,8 +246,12 @@ func (w *world) startClient(ctx context.Context, name string) error {
 	program, isCoordinator := "worker", strings.HasPrefix(name, "coordinator")
 	if !isCoordinator || name != "coordinator-0" || w.plan.layout != embedded {
 		env = append(env, "RANGEFLEET_NATS_URL="+strings.Join(urls, ","))
+		if isCoordinator && w.key != nil {
+			env = append(env, "RANGEFLEET_NATS_NKEY_SEED_FILE="+w.key.file)
+		}
 	} else {
-		env = append(env, "RANGEFLEET_NATS_LISTEN="+w.nats[0], "RANGEFLEET_NATS_INSECURE=true", "RANGEFLEET_NATS_STORE_DIR="+w.embeddedStore())
+		env = append(env, "RANGEFLEET_NATS_LISTEN="+w.nats[0], "RANGEFLEET_NATS_INSECURE=true", "RANGEFLEET_NATS_STORE_DIR="+w.embeddedStore(),
+			"RANGEFLEET_NATS_COORDINATOR_NKEYS="+w.key.public)
 	}
 	if isCoordinator {
 		program = "coordinator"

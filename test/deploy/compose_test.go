@@ -30,7 +30,7 @@ func TestCompose(t *testing.T) {
 	if _, err := compose(); err == nil || !strings.Contains(err.Error(), "ACCESS_KEY_ID") {
 		t.Errorf("without the keys of the API: error %v", err)
 	}
-	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t", "S3_ENDPOINT=http://minio:9000", "S3_FORCE_PATH_STYLE=true")
+	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t", "NATS_PASSWORD=n4ts", "NATS_WORKER_PASSWORD=w0rk", "S3_ENDPOINT=http://minio:9000", "S3_FORCE_PATH_STYLE=true")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func mustAbs(t *testing.T, p string) string {
 
 // The configurations of the services refer to each other correctly.
 func TestComposeFitsTogether(t *testing.T) {
-	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t")
+	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t", "NATS_PASSWORD=n4ts", "NATS_WORKER_PASSWORD=w0rk")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestComposeFitsTogether(t *testing.T) {
 func TestNATSConfigurations(t *testing.T) {
 	for _, file := range []string{"nats/nats.conf", "kubernetes/nats.conf"} {
 		cmd := exec.CommandContext(t.Context(), natsServer(t), "-t", "-c", filepath.Join(deployed, file))
-		cmd.Env = []string{"POD_NAME=nats-0", "NATS_PASSWORD=s3cr3t"}
+		cmd.Env = []string{"POD_NAME=nats-0", "NATS_PASSWORD=s3cr3t", "NATS_WORKER_PASSWORD=s3cr3t2"}
 		if text, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", file, err, text)
 		}

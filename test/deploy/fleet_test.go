@@ -20,7 +20,7 @@ import (
 
 // secret is the content of the secret that the manifests refer to.
 var secret = map[string]string{
-	"nats_password": "pa55word", "access_key_id": "AKIATESTTESTTESTTEST", "secret_access_key": "a-secret-of-the-tests",
+	"nats_password": "pa55word", "nats_worker_password": "w0rker-pa55word", "access_key_id": "AKIATESTTESTTESTTEST", "secret_access_key": "a-secret-of-the-tests",
 	"s3_access_key_id": "synthetic", "s3_secret_access_key": "synthetic",
 }
 

@@ -20,7 +20,7 @@ func required(t *testing.T, word string) string {
 // tested, wherever it is named.
 func TestVersions(t *testing.T) {
 	images := map[string]string{}
-	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t")
+	project, err := compose("ACCESS_KEY_ID=me", "SECRET_ACCESS_KEY=s3cr3t", "NATS_PASSWORD=n4ts", "NATS_WORKER_PASSWORD=w0rk")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/bench/stage"
 	"github.com/rangefleet/rangefleet/internal/process"
 	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
@@ -43,11 +44,17 @@ func newFleet(ctx context.Context, dir, endpoint string) (*fleet, error) {
 		return nil, err
 	}
 	f := &fleet{nats: nats}
-	if f.backend, err = backend.Connect(ctx, natsconn.Config{InProcess: nats, Log: log}, backend.Options{}); err != nil {
+	cfg := natsconn.Config{InProcess: nats, Log: log}
+	cfg.Login.User, cfg.Login.Password = nats.Login()
+	if f.backend, err = backend.Connect(ctx, cfg, backend.Options{}); err != nil {
 		f.close()
 		return nil, err
 	}
 	f.imports = imports.NewStore(f.backend.Bucket(kv.BucketImports))
+	if err = f.backend.Gossip.TakeFailures(ctx, func(e gossip.Failure) error { return f.imports.Fail(ctx, e.ImportID, e.Text, time.Now()) }); err != nil {
+		f.close()
+		return nil, err
+	}
 	f.files, err = stage.Files(ctx, endpoint)
 	if err = errors.Join(err, f.backend.Ensure(ctx)); err != nil {
 		f.close()

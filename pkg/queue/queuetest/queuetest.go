@@ -5,13 +5,17 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
@@ -41,6 +45,41 @@ func StartServer(t testing.TB, cfg natsd.Config) *natsd.Server {
 	}
 	t.Cleanup(func() { _ = s.Shutdown() })
 	return s
+}
+
+// StartListening is StartServer of one that coordinators can reach by TCP, with the login that it
+// returns. A later server on the directory accepts the same.
+func StartListening(t testing.TB, dir, listen string) (*natsd.Server, natsconn.Login) {
+	t.Helper()
+	file, public := Key(t, dir)
+	access := natsd.Access{Coordinators: []string{public}, Insecure: true}
+	return StartServer(t, natsd.Config{StoreDir: dir, Listen: listen, Access: access}), natsconn.Login{SeedFile: file}
+}
+
+// Key returns the file of an nkey's seed in a directory, which is made if it is absent, and its
+// public key.
+func Key(t testing.TB, dir string) (file, public string) {
+	t.Helper()
+	file = filepath.Join(dir, "seed")
+	seed, err := os.ReadFile(file)
+	if err != nil {
+		pair, err := nkeys.CreateUser()
+		expect.NoError(t, err)
+		seed, err = pair.Seed()
+		expect.NoError(t, err)
+		expect.NoError(t, os.WriteFile(file, seed, 0o600))
+	}
+	pair, err := nkeys.FromSeed(seed)
+	expect.NoError(t, err)
+	public, err = pair.PublicKey()
+	expect.NoError(t, err)
+	return file, public
+}
+
+// Inside returns the login of connections within the process of a server.
+func Inside(s *natsd.Server) (l natsconn.Login) {
+	l.User, l.Password = s.Login()
+	return l
 }
 
 // Connect returns a backend whose streams and buckets exist, of at most one set of
