@@ -123,14 +123,11 @@ var repeated = map[string]bool{
 
 func (f *form) child(name xml.Name) error {
 	parent := &f.open[len(f.open)-1]
-	switch name {
-	case xml.Name{Space: assertion, Local: "Assertion"}:
+	if name == (xml.Name{Space: assertion, Local: "Assertion"}) {
 		f.assertions++
 		if len(f.open) > 1 {
 			return errors.New("an assertion within another element")
 		}
-	case xml.Name{Space: protocol, Local: "Response"}:
-		return errors.New("a response within another element")
 	}
 	ofSAML := name.Space == protocol || name.Space == assertion
 	if !ofSAML && name != (xml.Name{Space: signatures, Local: "Signature"}) || repeated[name.Local] {

@@ -138,6 +138,28 @@ func TestForgeriesAreRefused(t *testing.T) {
 	}
 }
 
+// What is refused by its form is refused for that: other checks need not hold.
+func TestTheFormIsCheckedFirst(t *testing.T) {
+	f := newFixture(t)
+	want := map[string]string{
+		"wrapping 4: the signed assertion within another": "an assertion within", "two assertions in a signed response": "several elements Assertion",
+		"an encrypted assertion": "encrypted", "an encrypted user": "encrypted", "a document type": "a document type", "a comment in the user": "a comment",
+		"another document": "not one response", "another document after the end": "not one response", "an empty response": "0 assertions",
+	}
+	for _, forgery := range samltest.Forgeries() {
+		if reason := want[forgery.Name]; reason != "" {
+			l, _ := f.begin(t)
+			if err := f.Accept(t.Context(), samltest.Encode(forgery.Make(f.provider, l))); err == nil || !strings.Contains(err.Error(), reason) {
+				t.Errorf("%s: %v", forgery.Name, err)
+			}
+			delete(want, forgery.Name)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("there are no forgeries %q", want)
+	}
+}
+
 func TestAResponseIsAcceptedOnce(t *testing.T) {
 	f := newFixture(t)
 	l, cookie := f.begin(t)

@@ -375,6 +375,7 @@ func documents() []Forgery {
 			return b.String()
 		}},
 		{"two documents", func(p *Provider, l Login) string { return p.Respond(l) + p.Respond(l) }},
+		{"another document after the end", func(p *Provider, l Login) string { return p.Respond(l) + "<x/>" }},
 		{"text after the end", func(p *Provider, l Login) string { return p.Respond(l) + "x" }},
 		{"half a response", func(p *Provider, l Login) string { r := p.Respond(l); return r[:len(r)/2] }},
 		{"more than 256 KiB", func(p *Provider, l Login) string {
