@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -11,34 +10,19 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
-// sessions is what a login needs of an Authenticator.
-type sessions interface {
-	BeginExternal(ctx context.Context, e auth.External) (auth.Begun, error)
-}
-
 // browserLogins ends the logins of browsers at identity providers, of all protocols.
-type browserLogins struct {
-	errorWriter
-	sessions sessions
-	secure   func(*http.Request) bool // whether cookies are for connections with TLS only
-}
-
-func (c *receiver) browserLogins() browserLogins {
-	return browserLogins{c.errorWriter, c.auth, c.secure}
-}
+type browserLogins struct{ of *receiver }
 
 // complete begins a session of a user whom a provider vouches for, and sends the browser to a
-// path of this server, with further cookies.
-func (b browserLogins) complete(w http.ResponseWriter, r *http.Request, e auth.External, returnTo string, cookies ...*http.Cookie) {
-	begun, err := b.sessions.BeginExternal(r.Context(), e)
+// path of this server.
+func (b browserLogins) complete(w http.ResponseWriter, r *http.Request, e auth.External, returnTo string) {
+	begun, err := b.of.auth.BeginExternal(r.Context(), e)
 	if err != nil {
 		b.refuse(w, r, err)
 		return
 	}
 	noted(w).caller = begun.Caller()
-	for _, c := range append(cookies, begun.Cookie(b.secure(r))) {
-		http.SetCookie(w, c)
-	}
+	http.SetCookie(w, begun.Cookie(b.of.secure(r)))
 	seeOther(w, returnPath(returnTo))
 }
 
@@ -48,10 +32,11 @@ func (b browserLogins) refuse(w http.ResponseWriter, r *http.Request, err error)
 	f, _ := errors.AsType[*fault.Fault](err)
 	again := f != nil && (f.Kind == fault.Later || f.Kind == fault.Busy)
 	if again || f == nil && !errors.Is(err, auth.ErrUnauthenticated) {
-		b.fail(w, r, err)
+		b.of.fail(w, r, err)
 		return
 	}
-	b.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "route", route(r), "err", err)
+	b.of.failed.WithLabelValues("wrong").Inc()
+	b.of.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "client", b.of.proxies.client(r).String(), "route", route(r), "err", err)
 	refuse(w, http.StatusBadRequest, "invalid login")
 }
 

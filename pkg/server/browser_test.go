@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/access"
@@ -36,12 +38,12 @@ func newAuthenticator(t *testing.T) *auth.Authenticator {
 	})
 }
 
-func newBrowserLogins(s sessions) (browserLogins, *transcript.Buffer) {
+func newBrowserLogins(a Authenticator) (browserLogins, *transcript.Buffer) {
 	log := &transcript.Buffer{}
-	return browserLogins{
-		errorWriter: errorWriter{ready: func(context.Context) error { return nil }, log: slog.New(slog.NewJSONHandler(log, nil))},
-		sessions:    s, secure: func(r *http.Request) bool { return r.TLS != nil },
-	}, log
+	return browserLogins{of: newReceiver(Config{
+		Auth: a, Ready: func(context.Context) error { return nil }, Now: time.Now,
+		Log: slog.New(slog.NewJSONHandler(log, nil)), Registerer: prometheus.NewRegistry(),
+	})}, log
 }
 
 var annOfIDP = auth.External{Provider: access.OIDC, Issuer: "https://idp.example.com", Subject: "ann", Expires: time.Now().Add(time.Hour)}
@@ -65,7 +67,10 @@ func TestALoginOfABrowserBeginsASession(t *testing.T) {
 	}
 }
 
-type noSessions struct{ err error }
+type noSessions struct {
+	Authenticator
+	err error
+}
 
 func (s noSessions) BeginExternal(context.Context, auth.External) (auth.Begun, error) {
 	return auth.Begun{}, s.err
@@ -81,7 +86,7 @@ func TestALoginThatFailsSaysWhyInTheLogAlone(t *testing.T) {
 		{fault.Unavailable("idp", "because"), http.StatusServiceUnavailable},
 		{errors.New("because"), http.StatusServiceUnavailable},
 	} {
-		b, log := newBrowserLogins(noSessions{tc.err})
+		b, log := newBrowserLogins(noSessions{err: tc.err})
 		w := httptest.NewRecorder()
 		b.complete(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/callback", nil), annOfIDP, "/")
 		if w.Code != tc.code || len(w.Header()["Set-Cookie"]) > 0 || w.Header().Get("Location") != "" {

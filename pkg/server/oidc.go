@@ -6,7 +6,6 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
-	"github.com/rangefleet/rangefleet/pkg/auth/oidclogin"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -36,7 +35,7 @@ func routeOIDC(mux *http.ServeMux, c Config, r *receiver) *oidcLogins {
 	if c.OIDC == nil {
 		return nil
 	}
-	o := &oidcLogins{r.browserLogins(), c.OIDC, make(slots, limits.BrowserLogins)}
+	o := &oidcLogins{browserLogins{of: r}, c.OIDC, make(slots, limits.BrowserLogins)}
 	mux.HandleFunc("GET "+oidcBegin, o.begin)
 	mux.HandleFunc("GET "+OIDCCallback, o.complete)
 	return o
@@ -45,7 +44,7 @@ func routeOIDC(mux *http.ServeMux, c Config, r *receiver) *oidcLogins {
 // begin sends a browser to the provider.
 func (o *oidcLogins) begin(w http.ResponseWriter, r *http.Request) {
 	o.bounded(w, r, func(w http.ResponseWriter, r *http.Request) {
-		location, cookie, err := o.oidc.Begin(r.Context(), returnPath(r.URL.Query().Get("return_to")), o.secure(r))
+		location, cookie, err := o.oidc.Begin(r.Context(), returnPath(r.URL.Query().Get("return_to")), o.of.secure(r))
 		if err != nil {
 			o.refuse(w, r, err)
 			return
@@ -55,24 +54,27 @@ func (o *oidcLogins) begin(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// complete begins the session of the user for whom the provider vouches. What the browser knows of
-// the login stays until then: a request that is not the provider's must not end it.
+// complete begins the session of the user for whom the provider vouches.
 func (o *oidcLogins) complete(w http.ResponseWriter, r *http.Request) {
 	o.bounded(w, r, func(w http.ResponseWriter, r *http.Request) {
-		user, returnTo, err := o.oidc.Complete(r.Context(), r, o.secure(r))
+		user, returnTo, err := o.oidc.Complete(r.Context(), r, o.of.secure(r))
 		if err != nil {
 			o.refuse(w, r, err)
 			return
 		}
-		o.browserLogins.complete(w, r, user, returnTo, oidclogin.Expired(o.secure(r)))
+		o.browserLogins.complete(w, r, user, returnTo)
 	})
 }
 
 // bounded serves a request that may wait for the provider, for a while and beside few others, so
-// that a slow provider does not keep requests from being served that need none.
+// that a slow provider does not keep requests from being served that need none. It counts as one that
+// proves no user.
 func (o *oidcLogins) bounded(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 	ctx, cancel := context.WithTimeout(r.Context(), api.AnswerWithin)
 	defer cancel()
+	if !o.of.admitted(w, r) {
+		return
+	}
 	if !o.atOnce.acquire(ctx, burstWait) {
 		tooMany(w, busyRetryAfter, "too many logins at a time, try again")
 		return

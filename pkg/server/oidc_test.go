@@ -81,18 +81,18 @@ func TestABrowserLogsInAndOut(t *testing.T) {
 		}
 		done := f.browse("GET", callback+"?code=right&state=x", begun.Result().Cookies()...)
 		cookies := done.Result().Cookies()
-		if done.Code != http.StatusSeeOther || done.Header().Get("Location") != "/wanted" || len(cookies) != 2 || cookies[0].MaxAge >= 0 || cookies[1].Name != "oidc_auth_session" {
+		if done.Code != http.StatusSeeOther || done.Header().Get("Location") != "/wanted" || len(cookies) != 1 || cookies[0].Name != "oidc_auth_session" {
 			t.Fatalf("%s: a login ends with %d %v", callback, done.Code, done.Header())
 		}
 		if lines := f.events.take(); len(lines) != 1 || !strings.Contains(lines[0], `"operation":"browserLogin","user":"oidc:https:=2F=2Fidp.example.com=7Cann","credential":{"kind":"session"`) {
 			t.Errorf("the login is recorded as %q", lines)
 		}
-		f.shows(t, `<strong id="user">oidc:https:=2F=2Fidp.example.com=7Cann</strong>`, cookies[1])
-		f.shows(t, `action="/logout"`, cookies[1])
-		if out := f.browse("POST", "/logout", cookies[1]); out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/" {
+		f.shows(t, `<strong id="user">oidc:https:=2F=2Fidp.example.com=7Cann</strong>`, cookies[0])
+		f.shows(t, `action="/logout"`, cookies[0])
+		if out := f.browse("POST", "/logout", cookies[0]); out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/" {
 			t.Errorf("a logout: %d %v", out.Code, out.Header())
 		}
-		f.shows(t, "not logged in", cookies[1])
+		f.shows(t, "not logged in", cookies[0])
 	}
 }
 
@@ -119,6 +119,21 @@ func TestAFailedLoginSetsNoCookie(t *testing.T) {
 	}
 	if log := f.log.String(); !strings.Contains(log, "because") || strings.Contains(log, "the-wrong-one") {
 		t.Errorf("the log: %s", log)
+	}
+}
+
+// A flood of failed logins fills no log.
+func TestAFloodOfFailedLogins(t *testing.T) {
+	f := newLogins(t, fakeProvider{})
+	got := map[int]int{}
+	for range 3 * limits.FailedLoginsBurst {
+		got[f.browse("GET", OIDCCallback+"?code=x").Code]++
+	}
+	if got[http.StatusBadRequest] != limits.FailedLoginsBurst || got[http.StatusTooManyRequests] != 2*limits.FailedLoginsBurst {
+		t.Errorf("answers %v", got)
+	}
+	if n := strings.Count(f.log.String(), "login failed"); n != limits.FailedLoginsBurst {
+		t.Errorf("%d failures are logged", n)
 	}
 }
 

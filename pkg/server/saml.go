@@ -63,7 +63,7 @@ func routeSAML(mux *http.ServeMux, c Config, r *receiver) {
 	if c.SAML == nil {
 		return
 	}
-	samlLogins{browserLogins: r.browserLogins(), saml: c.SAML, admit: r.admitted, budget: c.Memory, forms: make(slots, samlForms)}.route(mux)
+	samlLogins{browserLogins: browserLogins{of: r}, saml: c.SAML, admit: r.admitted, budget: c.Memory, forms: make(slots, samlForms)}.route(mux)
 }
 
 // route adds the paths of logins. The operations are those of browsers, and in no API.
@@ -83,7 +83,7 @@ func (s samlLogins) route(mux *http.ServeMux) {
 
 // begin sends a browser to the identity provider.
 func (s samlLogins) begin(w http.ResponseWriter, r *http.Request) {
-	location, cookie, err := s.saml.Begin(returnPath(r.URL.Query().Get("return_to")), s.secure(r))
+	location, cookie, err := s.saml.Begin(returnPath(r.URL.Query().Get("return_to")), s.of.secure(r))
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -142,7 +142,7 @@ func (s samlLogins) check(ctx context.Context, response string) error {
 // finish begins the session of the user for whom the identity provider vouches, in the browser
 // that began the login.
 func (s samlLogins) finish(w http.ResponseWriter, r *http.Request) {
-	user, returnTo, err := s.saml.Finish(r.Context(), r.Header, s.secure(r))
+	user, returnTo, err := s.saml.Finish(r.Context(), r.Header, s.of.secure(r))
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -154,7 +154,7 @@ func (s samlLogins) finish(w http.ResponseWriter, r *http.Request) {
 func (s samlLogins) metadata(w http.ResponseWriter, r *http.Request) {
 	text, err := s.saml.Metadata()
 	if err != nil {
-		s.fail(w, r, err)
+		s.of.fail(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")

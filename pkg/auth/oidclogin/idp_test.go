@@ -39,6 +39,7 @@ const (
 type idp struct {
 	server  *httptest.Server
 	issuer  string
+	start   time.Time      // when tokens are made
 	keys    map[string]any // by algorithm
 	methods []string       // token_endpoint_auth_methods_supported
 
@@ -57,7 +58,7 @@ type idp struct {
 
 func newIDP(t testing.TB) *idp {
 	t.Helper()
-	p := &idp{asked: map[string]int{}, challenges: map[string]string{}, nonces: map[string]string{}}
+	p := &idp{start: time.Now(), asked: map[string]int{}, challenges: map[string]string{}, nonces: map[string]string{}}
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	expect.NoError(t, err)
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -130,9 +131,8 @@ func (p *idp) token(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"error":"invalid_grant","error_description":"code %s"}`, code)
 		return
 	}
-	now := time.Now()
 	claims := jwt.MapClaims{
-		"iss": p.issuer, "sub": "ann", "aud": clientID, "exp": now.Add(time.Hour).Unix(), "iat": now.Unix(), "nonce": p.nonces[code],
+		"iss": p.issuer, "sub": "ann", "aud": clientID, "exp": p.start.Add(time.Hour).Unix(), "iat": p.start.Unix(), "nonce": p.nonces[code],
 		"groups": []string{"lake", "ops"}, "email": "ann@example.com",
 	}
 	if p.claims != nil {
@@ -195,7 +195,8 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	f := &fixture{idp: newIDP(t), bucket: &kvtest.Memory{}, now: time.Now()}
+	f := &fixture{idp: newIDP(t), bucket: &kvtest.Memory{}}
+	f.now = f.start
 	sealer, err := auth.OpenSealer(t.Context(), f.bucket)
 	expect.NoError(t, err)
 	now := func() time.Time { return f.now }

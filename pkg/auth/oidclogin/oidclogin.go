@@ -73,49 +73,55 @@ func New(c Config) (*Login, error) {
 // provider to which to send the browser, and the cookie that the browser must show when it comes
 // back, over TLS only if secure is set.
 func (l *Login) Begin(ctx context.Context, returnTo string, secure bool) (location string, cookie *http.Cookie, err error) {
-	p, err := l.discovery.provider(ctx)
+	idp, err := l.discovery.provider(ctx)
 	if err != nil {
 		return "", nil, err
 	}
-	b := begun{
+	p := pending{
 		State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(),
 		ReturnTo: returnTo, Expires: l.cfg.Now().Add(maxAway),
 	}
-	location = p.oauth.AuthCodeURL(b.State, oauth2.S256ChallengeOption(b.Verifier), oidc.Nonce(b.Nonce))
-	return location, b.cookie(l.cfg, secure), nil
+	location = idp.oauth.AuthCodeURL(p.State, oauth2.S256ChallengeOption(p.Verifier), oidc.Nonce(p.Nonce))
+	return location, p.cookie(l.cfg, secure), nil
 }
 
 // Complete returns for whom the provider vouches, and the path where the browser is to go, from
 // the request with which the browser comes back. A login can be completed once. The error is
 // auth.ErrUnauthenticated, with the reason, if the request proves nothing.
 func (l *Login) Complete(ctx context.Context, r *http.Request, secure bool) (user auth.External, returnTo string, err error) {
-	b, ok := open(l.cfg, r.Header, secure)
+	p, ok := open(l.cfg, r.Header, secure)
 	if !ok {
-		return user, "", refused("no login was begun by this browser lately")
+		return auth.External{}, "", refused("no login was begun by this browser lately")
 	}
-	code, err := l.code(b, r.URL.Query())
+	code, err := l.code(p, r.URL.Query())
 	if err != nil {
-		return user, "", err
+		return auth.External{}, "", err
 	}
-	p, err := l.discovery.provider(ctx)
+	user, err = l.ask(ctx, code, p)
 	if err != nil {
-		return user, "", err
+		return auth.External{}, "", err
 	}
-	idToken, err := p.exchange(ctx, code, b.Verifier)
-	if err != nil {
-		return user, "", err
-	}
-	if user, err = l.verify(ctx, p, idToken, b.Nonce); err != nil {
-		return user, "", err
-	}
-	first, err := l.cfg.Used.Use(ctx, "oidc "+b.State, b.Expires)
+	first, err := l.cfg.Used.Use(ctx, "oidc "+p.State, p.Expires)
 	if err == nil && !first {
 		err = refused("the login was completed before")
 	}
 	if err != nil {
 		return auth.External{}, "", err
 	}
-	return user, b.ReturnTo, nil
+	return user, p.ReturnTo, nil
+}
+
+// ask asks the provider for whom it vouches by a code.
+func (l *Login) ask(ctx context.Context, code string, p pending) (auth.External, error) {
+	idp, err := l.discovery.provider(ctx)
+	if err != nil {
+		return auth.External{}, err
+	}
+	idToken, err := idp.exchange(ctx, code, p.Verifier)
+	if err != nil {
+		return auth.External{}, err
+	}
+	return l.verify(ctx, idp, idToken, p.Nonce)
 }
 
 // refused says why a login is refused.
@@ -127,13 +133,13 @@ func refused(format string, args ...any) error {
 var errorCode = regexp.MustCompile(`^[a-z_]{1,64}$`)
 
 // code returns the authorization code of a callback's query.
-func (l *Login) code(b begun, query url.Values) (string, error) {
+func (l *Login) code(p pending, query url.Values) (string, error) {
 	for _, name := range []string{"state", "code", "error", "iss"} {
 		if len(query[name]) > 1 {
 			return "", refused("%s is there twice", name)
 		}
 	}
-	if !equal(query.Get("state"), b.State) {
+	if !equal(query.Get("state"), p.State) {
 		return "", refused("another state")
 	}
 	if iss := query.Get("iss"); query.Has("iss") && iss != l.cfg.Issuer {
@@ -150,8 +156,8 @@ func (l *Login) code(b begun, query url.Values) (string, error) {
 }
 
 // verify returns for whom an ID token vouches.
-func (l *Login) verify(ctx context.Context, p *provider, idToken, nonce string) (auth.External, error) {
-	s, err := p.tokens.Verify(ctx, idToken)
+func (l *Login) verify(ctx context.Context, idp *provider, idToken, nonce string) (auth.External, error) {
+	s, err := idp.tokens.Verify(ctx, idToken)
 	if errors.Is(err, token.ErrInvalid) {
 		return auth.External{}, refused("the ID token: %v", err)
 	}
