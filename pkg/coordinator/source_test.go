@@ -1,12 +1,15 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
+	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -47,5 +50,43 @@ func refusedAsSource(t *testing.T, uri string, err error) {
 	}
 	if _, err := objectstore.ParseURI(uri); err == nil {
 		t.Errorf("%s can be parsed", uri)
+	}
+}
+
+// apart opens the bucket of sources only as a source, and that of the namespace only as such.
+type apart struct{ memstore.Buckets }
+
+func (a apart) Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error) {
+	if u.Bucket != "repo" {
+		return nil, fmt.Errorf("%s is opened without its role: %w", u, objectstore.ErrRefused)
+	}
+	return a.Buckets.Open(ctx, u)
+}
+
+func (a apart) OpenSource(ctx context.Context, u objectstore.URI, _ bool) (objectstore.Store, error) {
+	if u.Bucket == "repo" {
+		return nil, fmt.Errorf("%s is opened as a source: %w", u, objectstore.ErrRefused)
+	}
+	return a.Buckets.Open(ctx, u)
+}
+
+// Whatever reads a source opens it with its role, and whatever reads or writes a namespace
+// does not.
+func TestSourcesAreOpenedAsSources(t *testing.T) {
+	t.Parallel()
+	f, entries := numberedFleet(t, 300)
+	f.config.Stores = apart{f.buckets}
+	s, _ := f.serve()
+	f.work(1)
+	r := request("dir/", "")
+	r.Paths = append(r.Paths, imports.Path{Type: imports.Object, URI: "s3://bucket/" + entries[0].Key, Destination: "one"})
+	if done := f.do(s, r); done.State != imports.Completed {
+		t.Fatalf("the import is %s: %s", done.State, done.Error)
+	}
+	_, err := s.IngestRange(t.Context(), "repo", Ingest{FromSourceURI: "s3://bucket/dir/"})
+	expect.NoError(t, err)
+	for _, address := range []string{"s3://bucket/" + entries[0].Key, "s3://repo/ns/data/o"} {
+		_, err := s.Content(t.Context(), "repo", entry.Entry{Key: "k", Address: address})
+		expect.NoError(t, err)
 	}
 }

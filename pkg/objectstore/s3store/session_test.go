@@ -59,6 +59,10 @@ func (a *assumable) assume(w http.ResponseWriter, r *http.Request) {
 	if a.answer != 0 {
 		w.Header().Set("X-Amzn-Requestid", "REQ1")
 		w.WriteHeader(a.answer)
+		if strings.HasPrefix(a.code, "Ceph") { // it answers as S3 does
+			fmt.Fprintf(w, "<Error><Code>%s</Code><Message>the service's own words</Message></Error>", a.code)
+			return
+		}
 		fmt.Fprintf(w, "<ErrorResponse><Error><Code>%s</Code><Message>the service's own words</Message></Error></ErrorResponse>", a.code)
 		return
 	}
@@ -255,6 +259,7 @@ func TestRolesThatAreRefused(t *testing.T) {
 		want   error // nil: transient
 	}{
 		{403, "AccessDenied", objectstore.ErrRole},
+		{404, "CephNoSuchEntity", objectstore.ErrRole},
 		{403, "InvalidClientTokenId", objectstore.ErrRefused},
 		{400, "MalformedPolicyDocument", objectstore.ErrRefused},
 		{302, "Found", objectstore.ErrRefused},
