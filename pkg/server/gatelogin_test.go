@@ -23,6 +23,20 @@ func (s oneLogin) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
+// A browser sends the cookies of a lakeFS server by itself, and older ones do not keep other sites
+// from using them.
+func TestOtherSitesCannotUseASessionOfALakeFSServer(t *testing.T) {
+	session, err := lakefs.Open(lakefs.Config{URL: "http://lakefs", Transport: oneLogin{"good"}}, lakefs.Login{})
+	expect.NoError(t, err)
+	f := newFixture(t, func(cfg *Config) { cfg.Gate = lakefs.NewGate(session, time.Now) })
+	for origin, want := range map[string]int{"https://evil.example.com": 403, "null": 403, "http://example.com": 401} {
+		w := f.do("DELETE", importPath, "", http.Header{"Authorization": nil, "Cookie": {"internal_auth_session=x"}, "Origin": {origin}})
+		if w.Code != want || strings.Contains(w.Body.String(), "cross-origin request") != (want == 403) {
+			t.Errorf("from %s: %d %s, want %d", origin, w.Code, w.Body, want)
+		}
+	}
+}
+
 // Clients behind one address do not wait for each other: one with a token that has expired
 // shuts out neither other tokens nor, with a guessed secret, a key that was accepted lately.
 func TestAFloodOfLoginsToALakeFSServer(t *testing.T) {

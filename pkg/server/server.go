@@ -195,14 +195,16 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /metrics", c.Metrics)
 	mux.HandleFunc("/", unrouted(mux))
 
-	routes := importsAlone(mux)
-	if c.Gate == nil {
+	routes := http.Handler(mux)
+	if c.Gate != nil {
+		routes = importsAlone(mux)
+	} else {
 		mux.HandleFunc("GET /{$}", home{h.receiver, loginLinks(c)}.page)
 		mux.HandleFunc("POST "+logoutPath, h.logout)
 		h.oidc = routeOIDC(mux, c, receiver)
 		routeSAML(mux, c, receiver)
-		routes = sameOrigin(c.PublicURL, mux)
 	}
+	routes = sameOrigin(c.PublicURL, routes)
 	o := newObserver(c)
 	return identify(c.NewRequestID, guarded(receiver.https, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, routes))))))
 }
