@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/redact"
 )
 
 // Outcome says how an event ended.
@@ -106,7 +107,8 @@ const (
 // maxLine is the length in bytes that no line exceeds.
 const maxLine = 6*(17*maxText+2*maxList) + 4<<10
 
-// line returns the event as a line of JSON, with its end. Long texts end with "...", and what is
+// line returns the event as a line of JSON, with its end. It shows no logins and signatures of URLs,
+// which may be in what users send. Long texts end with "...", and what is
 // no printable character is escaped, so that a line is one line on every terminal.
 func (e Event) line() []byte {
 	e.Time = e.Time.UTC()
@@ -138,6 +140,7 @@ func (e *Event) texts() []*string {
 }
 
 func cut(text string) string {
+	text = redact.URLs(text)
 	if len(text) <= maxText {
 		return text
 	}

@@ -3,6 +3,8 @@ package objectstore
 import (
 	"fmt"
 	"strings"
+
+	"github.com/rangefleet/rangefleet/pkg/redact"
 )
 
 // Schemes of URIs.
@@ -19,30 +21,32 @@ type URI struct {
 	Key    string // without the '/' that follows the bucket
 }
 
-// ParseURI parses s3://bucket/key and local:///path.
+// ParseURI parses s3://bucket/key and local:///path. Errors do not show logins and signatures.
 func ParseURI(s string) (URI, error) {
+	shown := redact.URLs(s)
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
-		return URI{}, fmt.Errorf("%q has no scheme: want s3://bucket/prefix or local:///directory/", s)
+		return URI{}, fmt.Errorf("%q has no scheme: want s3://bucket/prefix or local:///directory/", shown)
 	}
 	bucket, key, slash := strings.Cut(rest, "/")
 	switch scheme {
 	case SchemeS3:
 		if bucket == "" {
-			return URI{}, fmt.Errorf("%q names no bucket: want s3://bucket/prefix", s)
+			return URI{}, fmt.Errorf("%q names no bucket: want s3://bucket/prefix", shown)
 		}
 		if strings.ContainsAny(bucket, "@?#%\\ ") || !isBucket(bucket) {
-			return URI{}, fmt.Errorf("%q has no valid bucket name: %q", s, bucket)
+			bucket, _, _ = strings.Cut(strings.TrimPrefix(shown, SchemeS3+"://"), "/")
+			return URI{}, fmt.Errorf("%q has no valid bucket name: %q", shown, bucket)
 		}
 	case SchemeLocal:
 		if bucket != "" || !slash {
-			return URI{}, fmt.Errorf("%q is no absolute path: want local:///directory/", s)
+			return URI{}, fmt.Errorf("%q is no absolute path: want local:///directory/", shown)
 		}
 		if err := checkLocalPath(key); err != nil {
-			return URI{}, fmt.Errorf("%q: %w", s, err)
+			return URI{}, fmt.Errorf("%q: %w", shown, err)
 		}
 	default:
-		return URI{}, fmt.Errorf("%q has the unknown scheme %q: want s3 or local", s, scheme)
+		return URI{}, fmt.Errorf("%q has the unknown scheme %q: want s3 or local", shown, scheme)
 	}
 	return URI{Scheme: scheme, Bucket: bucket, Key: key}, nil
 }

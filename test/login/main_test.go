@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/canary"
 )
 
 // program is the coordinator, which TestMain builds once for all tests.
@@ -16,6 +18,7 @@ var program string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	canary.Watch()
 	dir, err := os.MkdirTemp("", "rangefleet-login-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
