@@ -8,14 +8,17 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin/samltest"
+	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
 
 // FuzzAccept posts documents of any form.
 func FuzzAccept(f *testing.F) {
 	fixture := newFixture(f)
 	l, _ := fixture.begin(f)
-	for _, forgery := range samltest.Forgeries() {
-		f.Add([]byte(forgery.Make(fixture.provider, l)))
+	for i, forgery := range samltest.Forgeries() {
+		if document := forgery.Make(fixture.provider, l); i%4 == 0 && len(document) < 8<<10 { // few and short ones: each is tried first
+			f.Add([]byte(document))
+		}
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
 		if err := fixture.Accept(t.Context(), samltest.Encode(string(document))); !errors.Is(err, auth.ErrUnauthenticated) {
@@ -28,23 +31,24 @@ func FuzzAccept(f *testing.F) {
 // vouches for nobody else.
 func FuzzChangedResponse(f *testing.F) {
 	fixture := newFixture(f)
-	for i := range 60 {
-		f.Add(i*50, 10, []byte("<saml:NameID>mallory</saml:NameID>"))
-		f.Add(i*50, 0, []byte("<!-- -->"))
-		f.Add(i*50, 1, []byte("&amp;"))
+	l, cookie := fixture.begin(f)
+	response := []byte(fixture.provider.Respond(l))
+	for i := range 15 {
+		f.Add(i*200, 10, []byte("<saml:NameID>mallory</saml:NameID>"))
+		f.Add(i*200, 1, []byte("&amp;"))
 	}
 	f.Fuzz(func(t *testing.T, at, removed int, inserted []byte) {
-		l, cookie := fixture.begin(t)
-		document := []byte(fixture.provider.Respond(l))
-		if at < 0 || removed < 0 || at > len(document) || removed > len(document)-at {
+		if at < 0 || removed < 0 || at > len(response) || removed > len(response)-at {
 			t.Skip()
 		}
-		document = slices.Replace(document, at, at+removed, inserted...)
-		if err := fixture.Accept(t.Context(), samltest.Encode(string(document))); err != nil {
+		fixture.config.Bucket = &kvtest.Memory{} // where nothing was answered yet
+		logins := fixture.coordinator(t)
+		document := slices.Replace(slices.Clone(response), at, at+removed, inserted...)
+		if err := logins.Accept(t.Context(), samltest.Encode(string(document))); err != nil {
 			wantRefused(t, "changed response", err)
 			return
 		}
-		user, _, err := fixture.Finish(t.Context(), cookie, true)
+		user, _, err := logins.Finish(t.Context(), cookie, true)
 		expect.NoError(t, err)
 		if user.Issuer != idp || user.Subject != l.NameID || !slices.Equal(user.Claims["groups"], l.Values["groups"]) || len(user.Claims) != 1 {
 			t.Errorf("%+v by %q", user, document)

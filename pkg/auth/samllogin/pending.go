@@ -72,8 +72,11 @@ func (l *Logins) cookie() begun.Cookie {
 	return begun.Cookie{Sealer: l.cfg.Sealer, Name: cookieName, Purpose: []string{cookiePurpose}, Life: life + finishWithin}
 }
 
-// open returns the login that a browser began.
-func (l *Logins) open(h http.Header, secure bool) (p pending, ok bool) {
+// open returns the login that a browser began, without a request if there is none.
+func (l *Logins) open(h http.Header, secure bool) (p pending) {
 	text, ok := l.cookie().Open(h, secure)
-	return p, ok && json.Unmarshal([]byte(text), &p) == nil
+	if !ok || json.Unmarshal([]byte(text), &p) != nil {
+		return pending{}
+	}
+	return p
 }

@@ -123,8 +123,8 @@ func (l *Logins) Accept(ctx context.Context, response string) error {
 // Finish returns the user of a login that the browser with the cookies of a header began, and where
 // the browser wanted to go. Of several calls one gets the user.
 func (l *Logins) Finish(ctx context.Context, h http.Header, secure bool) (user auth.External, returnTo string, err error) {
-	p, ok := l.open(h, secure)
-	if !ok || !l.isPending(p.Request, finishWithin) {
+	p := l.open(h, secure)
+	if !l.isPending(p.Request, finishWithin) {
 		return auth.External{}, "", refused("this browser began no login in the last %v", life)
 	}
 	user, err = l.answered.take(ctx, p.Request)
