@@ -60,6 +60,10 @@ bench-landing: ## Measure how imports of 100,000 ranges land, see BENCHMARKS.md
 bench-status: ## Measure how many statuses a coordinator answers to 1,000 clients, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/status $(STATUS)
 
+.PHONY: bench-logins
+bench-logins: ## Measure how a flood of wrong logins slows down other users, see BENCHMARKS.md
+	cd bench && $(GO) run ./cmd/logins $(LOGINS)
+
 .PHONY: bench-lakefs
 bench-lakefs: ## Measure imports by a lakeFS server and by a fleet beside one, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/lakefs $(LAKEFS)
