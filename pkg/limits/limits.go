@@ -144,6 +144,8 @@ const (
 	// answered with 429. So are, meanwhile, access keys that were not used lately.
 	FailedLogins      = 20
 	FailedLoginsBurst = 200
+	// LingeringRefusals is the number of these answers that are held back for a moment at a time.
+	LingeringRefusals = 512
 	// Changes is the rate of requests of one user that may change something.
 	Changes      = 500
 	ChangesBurst = 5000

@@ -65,6 +65,7 @@ func all() []limit {
 		{"requests that `lakefs.proxy` hands to the lakeFS server at a time", limits.Proxied, "", "429 with Retry-After"},
 		{"requests at a time without valid credentials", limits.AnonymousRequests, "", "401, even if they are malformed"},
 		{"requests a second of one address that prove no user", limits.FailedLogins, "", fmt.Sprintf("%d at once, then 429 with Retry-After, also for access keys that were not used since the coordinator started", limits.FailedLoginsBurst)},
+		{"answers to these that are held back for 0.2 seconds", limits.LingeringRefusals, "", "the others are sent at once"},
 		{"requests a second of one user that may change something", limits.Changes, "", fmt.Sprintf("%d at once, then 429 with Retry-After", limits.ChangesBurst)},
 		{"body that creates a metarange", limits.RangesBody, "bytes", "413"},
 		{"objects whose content is answered at a time", limits.Transfers, "", "the request waits up to five seconds, then 429 with Retry-After"},

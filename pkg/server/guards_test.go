@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/measured"
@@ -66,55 +67,61 @@ func TestAFloodOfGuesses(t *testing.T) {
 	const bad, good = "192.0.2.1:1", "192.0.2.2:1"
 	for name, guess := range guesses {
 		t.Run(name, func(t *testing.T) {
-			now := created
-			h := newHousehold(t, func(c *Config) { c.Now = func() time.Time { return now } })
-			l := logIn(t, h, nil)
-			send := func(n int) map[int]int {
-				codes := map[int]int{}
-				for i := range n {
-					method, target, body, header := guess(i)
-					w := h.from(bad, method, target, body, header)
-					if codes[w.Code]++; (w.Header().Get("Retry-After") == "10") != (w.Code == 429) {
-						t.Fatalf("%d with Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+			synctest.Test(t, func(t *testing.T) {
+				now := created
+				h := newHousehold(t, func(c *Config) { c.Now = func() time.Time { return now } })
+				l := logIn(t, h, nil)
+				send := func(n int) map[int]int {
+					codes := map[int]int{}
+					for i := range n {
+						method, target, body, header := guess(i)
+						w := h.from(bad, method, target, body, header)
+						if codes[w.Code]++; (w.Header().Get("Retry-After") == "10") != (w.Code == 429) {
+							t.Fatalf("%d with Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+						}
+					}
+					return codes
+				}
+				wants := func(got map[int]int, wrong, refused int) {
+					t.Helper()
+					if got[401] != wrong || got[429] != refused {
+						t.Errorf("answers %v, want %d wrong and %d refused", got, wrong, refused)
 					}
 				}
-				return codes
-			}
-			wants := func(got map[int]int, wrong, refused int) {
-				t.Helper()
-				if got[401] != wrong || got[429] != refused {
-					t.Errorf("answers %v, want %d wrong and %d refused", got, wrong, refused)
+				begun := time.Now()
+				wants(send(1000), limits.FailedLoginsBurst, 1000-limits.FailedLoginsBurst)
+				if took := time.Since(begun); took != (1000-limits.FailedLoginsBurst)*refusalDelay {
+					t.Errorf("a connection is refused after %v", took)
 				}
-			}
-			wants(send(1000), limits.FailedLoginsBurst, 1000-limits.FailedLoginsBurst)
-			log := len(h.log.String())
-			wants(send(100), 0, 100)
-			if text := h.log.String()[log:]; strings.Contains(text, "login failed") || strings.Contains(text, `"INFO"`) {
-				t.Error("the log grows by refused requests")
-			}
-			for _, x := range []struct {
-				what, from string
-				header     http.Header
-				code       int
-			}{
-				{"a token", bad, l.bearer(), 200},
-				{"a cookie", bad, http.Header{"Authorization": nil, "Cookie": l.cookies()["Cookie"]}, 200},
-				{"a key in use", bad, h.login["ann"], 200},
-				{"an unused key", bad, h.login["bob"], 429},
-				{"another address", good, h.login["bob"], 200},
-			} {
-				if w := h.from(x.from, "GET", userPath, "", x.header); w.Code != x.code {
-					t.Errorf("%s: %d, want %d", x.what, w.Code, x.code)
+				log := len(h.log.String())
+				wants(send(100), 0, 100)
+				if text := h.log.String()[log:]; strings.Contains(text, "login failed") || strings.Contains(text, `"INFO"`) {
+					t.Error("the log grows by refused requests")
 				}
-			}
-			now = now.Add(time.Second)
-			wants(send(100), limits.FailedLogins, 100-limits.FailedLogins)
-			if name != "nothing" {
-				const want = 1000 - limits.FailedLoginsBurst + 100 + 1 + 100 - limits.FailedLogins
-				if n := measured.Sum(t, h.metrics, "rangefleet_http_failed_logins_total", "refused"); n != want {
-					t.Errorf("%v logins are counted as refused, want %d", n, want)
+				for _, x := range []struct {
+					what, from string
+					header     http.Header
+					code       int
+				}{
+					{"a token", bad, l.bearer(), 200},
+					{"a cookie", bad, http.Header{"Authorization": nil, "Cookie": l.cookies()["Cookie"]}, 200},
+					{"a key in use", bad, h.login["ann"], 200},
+					{"an unused key", bad, h.login["bob"], 429},
+					{"another address", good, h.login["bob"], 200},
+				} {
+					if w := h.from(x.from, "GET", userPath, "", x.header); w.Code != x.code {
+						t.Errorf("%s: %d, want %d", x.what, w.Code, x.code)
+					}
 				}
-			}
+				now = now.Add(time.Second)
+				wants(send(100), limits.FailedLogins, 100-limits.FailedLogins)
+				if name != "nothing" {
+					const want = 1000 - limits.FailedLoginsBurst + 100 + 1 + 100 - limits.FailedLogins
+					if n := measured.Sum(t, h.metrics, "rangefleet_http_failed_logins_total", "refused"); n != want {
+						t.Errorf("%v logins are counted as refused, want %d", n, want)
+					}
+				}
+			})
 		})
 	}
 }

@@ -53,12 +53,13 @@ func (r *rates) take(name string) bool {
 	return true
 }
 
-// left reports whether a name has a token.
-func (r *rates) left(name string) bool {
+// giveBack gives a token back that was taken.
+func (r *rates) giveBack(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := r.filled(name)
-	return b == nil || b.tokens >= 1
+	if b := r.filled(name); b != nil {
+		b.tokens = min(r.most, b.tokens+1)
+	}
 }
 
 // filled returns the bucket of a name as it is now, nil if it is full.

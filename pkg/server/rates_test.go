@@ -12,10 +12,10 @@ func TestRates(t *testing.T) {
 	taken := func(name string, want int) {
 		t.Helper()
 		got := 0
-		for r.left(name) != (got == 4) && r.take(name) {
+		for r.take(name) {
 			got++
 		}
-		if got != want || r.left(name) || r.take(name) {
+		if got != want || r.take(name) {
 			t.Errorf("%s took %d, want %d", name, got, want)
 		}
 	}
@@ -29,10 +29,18 @@ func TestRates(t *testing.T) {
 	taken("a", 0)
 	now = now.Add(time.Hour + time.Minute)
 	taken("a", 3)
+	r.giveBack("a")
+	taken("a", 1)
+	r.giveBack("full")
+	taken("full", 3)
+	for range 5 {
+		r.giveBack("full")
+	}
+	taken("full", 3)
 	for i := range ratesKept {
 		r.take(fmt.Sprint(i))
 	}
-	if len(r.byName) != ratesKept || r.recent.Len() != ratesKept || !r.left("b") {
+	if len(r.byName) != ratesKept || r.recent.Len() != ratesKept {
 		t.Errorf("%d names are remembered, want %d", len(r.byName), ratesKept)
 	}
 }

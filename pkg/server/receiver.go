@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/metric"
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
@@ -41,6 +43,7 @@ type receiver struct {
 	grants    Grants
 	logins    *auth.LoginLimiter
 	strangers *rates                 // requests that prove no user, by address; nil: unbounded
+	lingering slots                  // for answers to too many of them
 	changes   *rates                 // requests that may change something, by user
 	failed    *prometheus.CounterVec // logins, by outcome
 	proxies   Proxies
@@ -58,6 +61,7 @@ func newReceiver(c Config) *receiver {
 			metric.By("outcome")),
 	}
 	if c.Gate == nil {
+		r.lingering = make(slots, limits.LingeringRefusals)
 		r.strangers = newRates(limits.FailedLogins, limits.FailedLoginsBurst, c.Now)
 	}
 	return r
@@ -83,6 +87,19 @@ func (c *receiver) admitted(w http.ResponseWriter, r *http.Request) bool {
 	return err == nil
 }
 
+// refusalDelay is how long the answer to one of too many requests of an address is held back. So a
+// flood over a number of connections costs little more than these.
+const refusalDelay = 200 * time.Millisecond
+
+// linger holds back the answer to a request of which its address sends too many.
+func (c *receiver) linger(r *http.Request) {
+	if !c.lingering.tryAcquire() {
+		return
+	}
+	defer c.lingering.release()
+	awaitOther(r, func() { _ = pause.For(r.Context(), refusalDelay) })
+}
+
 // login returns who sent a request: a caller without a user if it has no valid credentials.
 // Answers to wrong secrets are delayed more and more; the error is auth.ErrTooManyLogins if too
 // many wait.
@@ -100,16 +117,24 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (access.Caller,
 	return c.prove(w, r, p)
 }
 
-// prove returns who presents something, as login does.
+// prove returns who presents something, as login does. What is not cheap to check is counted before
+// it is checked, and not only if it is wrong: however many guesses come at once, few are looked up.
 func (c *receiver) prove(w http.ResponseWriter, r *http.Request, p auth.Presented) (access.Caller, error) {
-	if !c.auth.Cheap(p) && !c.strangers.left(network(c.proxies.client(r))) {
-		c.failed.WithLabelValues("refused").Inc()
-		return access.Caller{}, errStrangers
+	counted := !c.auth.Cheap(p)
+	if counted {
+		if err := c.admit(r); err != nil {
+			c.failed.WithLabelValues("refused").Inc()
+			return access.Caller{}, err
+		}
 	}
-	return c.try(w, r, attempt{
-		scheme: p.Scheme(), login: auth.Login{AccessKeyID: p.AccessKeyID()},
+	caller, err := c.try(w, r, attempt{
+		scheme: p.Scheme(), login: auth.Login{AccessKeyID: p.AccessKeyID()}, counted: counted,
 		check: func(ctx context.Context) (access.Caller, error) { return c.auth.Authenticate(ctx, p) },
 	})
+	if counted && caller.User != "" {
+		c.strangers.giveBack(network(c.proxies.client(r)))
+	}
+	return caller, err
 }
 
 // loginAtServer is login for callers of a lakeFS server.
@@ -132,9 +157,10 @@ func (c *receiver) loginAtServer(w http.ResponseWriter, r *http.Request) (access
 
 // attempt is one to log in.
 type attempt struct {
-	scheme string
-	login  auth.Login // without an access key, nobody can guess what is shown, and failures are not slowed down
-	check  func(context.Context) (access.Caller, error)
+	scheme  string
+	login   auth.Login // without an access key, nobody can guess what is shown, and failures are not slowed down
+	counted bool       // by admit
+	check   func(context.Context) (access.Caller, error)
 }
 
 // try returns the caller of an attempt, or one without a user if it fails.
@@ -147,8 +173,10 @@ func (c *receiver) try(w http.ResponseWriter, r *http.Request, a attempt) (calle
 			caller, err = a.check(r.Context())
 		}
 		if errors.Is(err, auth.ErrUnauthenticated) {
-			if err := c.admit(r); err != nil {
-				return false, err
+			if !a.counted {
+				if err := c.admit(r); err != nil {
+					return false, err
+				}
 			}
 			known := auth.KnownKey(err) // another one is not logged: it may be a secret in the wrong place
 			noted(w).caller.Credential = access.Credential{Kind: shown[a.scheme], ID: known}

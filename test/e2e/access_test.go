@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -212,19 +213,39 @@ func TestStrangersAreRefused(t *testing.T) {
 	i.first.wants("a form of this site", asked{"POST", importPath, "{}", form}, 400, `{"message":"request body has an error: header Content-Type is \"text/plain\", want application/json"}`)
 	i.first.wants("ann is still logged in", asked{"GET", "/api/v1/user", "", cookieOf(ann.cookie)}, 200, "")
 
-	codes := map[int]int{}
-	for n := range 1000 {
-		body := fmt.Sprintf(`{"access_key_id":"RF%018d","secret_access_key":"guess"}`, n)
-		resp, text := i.first.send(asked{"POST", "/api/v1/auth/login", body, nil})
-		codes[resp.StatusCode]++
-		if resp.StatusCode == http.StatusUnauthorized && text != authN || (resp.Header.Get("Retry-After") != "") != (resp.StatusCode == http.StatusTooManyRequests) {
-			t.Fatalf("%d %v %s", resp.StatusCode, resp.Header, text)
-		}
-	}
+	codes := i.guess(1000)
 	if codes[401]+codes[429] != 1000 || codes[429] == 0 || codes[401] < 200 {
 		t.Errorf("1000 guesses were answered %v", codes)
 	}
 	for _, header := range []http.Header{ann.key(), bearer(bob.token), cookieOf(bob.cookie)} {
 		i.first.wants("beside the guesses", asked{"GET", "/api/v1/user", "", header}, 200, "")
 	}
+}
+
+// guess sends wrong access keys over a number of connections, and returns how many were answered
+// with each code.
+func (i *identities) guess(n int) map[int]int {
+	i.t.Helper()
+	const connections = 40
+	answers := make(chan int, n)
+	var all sync.WaitGroup
+	for c := range connections {
+		all.Go(func() {
+			for k := c; k < n; k += connections {
+				body := fmt.Sprintf(`{"access_key_id":"RF%018d","secret_access_key":"guess"}`, k)
+				resp, text := i.first.send(asked{"POST", "/api/v1/auth/login", body, nil})
+				if resp.StatusCode == http.StatusUnauthorized && text != authN || (resp.Header.Get("Retry-After") != "") != (resp.StatusCode == http.StatusTooManyRequests) {
+					i.t.Errorf("%d %v %s", resp.StatusCode, resp.Header, text)
+				}
+				answers <- resp.StatusCode
+			}
+		})
+	}
+	all.Wait()
+	close(answers)
+	codes := map[int]int{}
+	for code := range answers {
+		codes[code]++
+	}
+	return codes
 }
