@@ -47,7 +47,8 @@ func (l Login) hash() [sha256.Size]byte {
 // right secret is answered at once, however many wrong ones came before. Methods may be
 // called concurrently.
 type LoginLimiter struct {
-	now func() time.Time
+	now  func() time.Time
+	wait func(ctx context.Context, d time.Duration) error
 
 	mu      sync.Mutex
 	byLogin map[[sha256.Size]byte]*list.Element // of recent
@@ -62,9 +63,10 @@ type failures struct {
 	waiting int // attempts being checked or delayed, once the free failures are used up
 }
 
-// NewLoginLimiter returns a limiter that knows of no failures.
-func NewLoginLimiter(now func() time.Time) *LoginLimiter {
-	return &LoginLimiter{now: now, byLogin: make(map[[sha256.Size]byte]*list.Element)}
+// NewLoginLimiter returns a limiter that knows of no failures. It calls wait to delay an answer: wait
+// returns after d, or with the error of ctx once that has ended.
+func NewLoginLimiter(now func() time.Time, wait func(ctx context.Context, d time.Duration) error) *LoginLimiter {
+	return &LoginLimiter{now: now, wait: wait, byLogin: make(map[[sha256.Size]byte]*list.Element)}
 }
 
 // Try checks a login. After a failed check it waits, but not longer than ctx lasts, before
@@ -82,7 +84,7 @@ func (l *LoginLimiter) Try(ctx context.Context, login Login, check func() (bool,
 	if ok || err != nil {
 		return ok, err
 	}
-	return false, pause.For(ctx, l.fail(id))
+	return false, l.wait(ctx, l.fail(id))
 }
 
 // enter reports whether a login may be checked and, if so, returns what to call at the end.

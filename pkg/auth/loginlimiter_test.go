@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
 var (
@@ -33,7 +35,7 @@ func fail(t *testing.T, l *LoginLimiter, login Login) {
 
 func TestAnswersToFailuresAreDelayedMoreAndMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLoginLimiter(time.Now)
+		l := NewLoginLimiter(time.Now, pause.For)
 		want := []time.Duration{0, 0, 0, 0, 0, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, maxPause, maxPause}
 		for i, want := range want {
 			if ok, took, err := attempt(t, l, mine, false); ok || took != want || err != nil {
@@ -63,7 +65,7 @@ func TestAnswersToFailuresAreDelayedMoreAndMore(t *testing.T) {
 // and only as long as it lasts.
 func TestAFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLoginLimiter(time.Now)
+		l := NewLoginLimiter(time.Now, pause.For)
 		for range freeFailures {
 			fail(t, l, mine)
 		}
@@ -109,7 +111,7 @@ func TestAFlood(t *testing.T) {
 // A login that was right lately is checked while wrong ones wait, and is delayed once it is wrong.
 func TestAnAcceptedLoginIsAlwaysChecked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLoginLimiter(time.Now)
+		l := NewLoginLimiter(time.Now, pause.For)
 		for range freeFailures + 1 {
 			fail(t, l, mine)
 		}
@@ -132,7 +134,7 @@ func TestAnAcceptedLoginIsAlwaysChecked(t *testing.T) {
 }
 
 func TestCanceledAttemptsDoNotWait(t *testing.T) {
-	l := NewLoginLimiter(time.Now)
+	l := NewLoginLimiter(time.Now, pause.For)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 3 * maxWaiting {
@@ -144,7 +146,7 @@ func TestCanceledAttemptsDoNotWait(t *testing.T) {
 }
 
 func TestErrorsAreNotCountedAsFailures(t *testing.T) {
-	l := NewLoginLimiter(time.Now)
+	l := NewLoginLimiter(time.Now, pause.For)
 	for range 10 * freeFailures {
 		if ok, err := l.Try(t.Context(), mine, func() (bool, error) { return false, errUnknown }); ok || !errors.Is(err, errUnknown) {
 			t.Fatalf("%t, %v", ok, err)
@@ -158,7 +160,7 @@ func TestErrorsAreNotCountedAsFailures(t *testing.T) {
 // However many logins fail, only the latest to fail are remembered, as many as there is
 // room for.
 func TestTheTableIsBounded(t *testing.T) {
-	l := NewLoginLimiter(time.Now)
+	l := NewLoginLimiter(time.Now, pause.For)
 	of := func(i int) Login { return Login{AccessKeyID: fmt.Sprint(i), Address: "192.0.2.1"} }
 	for i := range maxLogins + 100 {
 		fail(t, l, of(i))

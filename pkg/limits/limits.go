@@ -136,6 +136,8 @@ const (
 	// AnonymousRequests is the number of bodies of requests without valid credentials that
 	// are read at a time. Further ones are not read.
 	AnonymousRequests = 64
+	// AnonymousShare is how many of these one address may send at a time.
+	AnonymousShare = 8
 )
 
 // Rates of requests a second, and how many may come at once.

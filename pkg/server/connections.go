@@ -160,8 +160,11 @@ func (c *connections) withConnection(ctx context.Context, nc net.Conn) context.C
 }
 
 // servedOf returns what is known of a request that is served, nil if it came by no connection.
-func servedOf(r *http.Request) *served {
-	s, _ := r.Context().Value(servedKey{}).(*served)
+func servedOf(r *http.Request) *served { return servedIn(r.Context()) }
+
+// servedIn is servedOf for the request of a context.
+func servedIn(ctx context.Context) *served {
+	s, _ := ctx.Value(servedKey{}).(*served)
 	return s
 }
 

@@ -208,10 +208,11 @@ func TestSlowBodiesWithoutCredentials(t *testing.T) {
 	f := newFixture(t)
 	body := silent{asked: make(chan struct{}), over: make(chan struct{})}
 	var slow sync.WaitGroup
-	for range 64 {
+	for i := range limits.AnonymousRequests {
 		slow.Go(func() {
 			r, err := http.NewRequest(http.MethodPost, importPath, body)
 			expect.NoError(t, err)
+			r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i)
 			f.ServeHTTP(newUnread(), r)
 		})
 		<-body.asked

@@ -45,11 +45,13 @@ func (h *handlers) Login(w http.ResponseWriter, r *http.Request) {
 
 // readLogin reads the body of a login. If it returns false, the request is answered.
 func (h *handlers) readLogin(w http.ResponseWriter, r *http.Request, body *api.LoginInformation) bool {
-	if !h.anonymous.tryAcquire() {
+	release, ok := h.anonymous.acquire(r.Context(), network(h.proxies.client(r)), burstWait)
+	if !ok {
 		tooMany(w, busyRetryAfter, errBusy.Error())
 		return false
 	}
-	defer h.anonymous.release()
+	defer release()
+	hurry(w)
 	in := jsonBody(into(body))
 	in.limit = limits.AnonymousBody
 	if code, err := in.readBody(w, r); err != nil {

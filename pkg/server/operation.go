@@ -97,11 +97,13 @@ func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, c
 // serveAnonymous answers a request without valid credentials: what is wrong with its
 // body, if that is small, or else that it is not authenticated.
 func (c *receiver) serveAnonymous(w http.ResponseWriter, r *http.Request, in input) {
-	if !c.anonymous.tryAcquire() {
+	release, ok := c.anonymous.acquire(r.Context(), network(c.proxies.client(r)), 0)
+	if !ok {
 		unauthorized(w, r)
 		return
 	}
-	defer c.anonymous.release()
+	defer release()
+	hurry(w)
 	in.limit = min(in.limit, limits.AnonymousBody)
 	if code, err := in.readBody(w, r); err != nil && code != http.StatusRequestEntityTooLarge {
 		badBody(w, code, err)

@@ -48,14 +48,14 @@ type receiver struct {
 	failed    *prometheus.CounterVec // logins, by outcome
 	proxies   Proxies
 	budget    *Budget
-	anonymous slots // for reading bodies of requests without valid credentials
+	anonymous *shares // for reading bodies of requests without valid credentials
 }
 
 func newReceiver(c Config) *receiver {
 	r := &receiver{
 		errorWriter: errorWriter{ready: c.Ready, log: c.Log},
-		auth:        c.Auth, gate: c.Gate, https: strings.HasPrefix(c.PublicURL, "https://"), grants: c.Grants, logins: auth.NewLoginLimiter(c.Now), proxies: c.Proxies,
-		budget: c.Memory, anonymous: make(slots, limits.AnonymousRequests), changes: newRates(limits.Changes, limits.ChangesBurst, c.Now),
+		auth:        c.Auth, gate: c.Gate, https: strings.HasPrefix(c.PublicURL, "https://"), grants: c.Grants, logins: auth.NewLoginLimiter(c.Now, pauseAside), proxies: c.Proxies,
+		budget: c.Memory, anonymous: newShares(limits.AnonymousRequests, limits.AnonymousShare), changes: newRates(limits.Changes, limits.ChangesBurst, c.Now),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
 			metric.By("outcome")),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
@@ -45,25 +44,28 @@ const (
 // samlLogins logs browsers in at a SAML identity provider.
 type samlLogins struct {
 	browserLogins
-	saml   SAML
-	admit  func(http.ResponseWriter, *http.Request) bool // answers requests of an address that sends too many
-	budget *Budget
-	forms  slots // for reading responses
+	saml    SAML
+	admit   func(http.ResponseWriter, *http.Request) bool // answers requests of an address that sends too many
+	budget  *Budget
+	forms   *shares // for reading responses
+	proxies Proxies
 }
 
-// samlForms is the number of responses that are read at a time. Each is in memory as a whole.
-const samlForms = 8
-
-// formWithin is how long a browser may take to send a form, so that slow ones keep no others from
-// logging in.
-const formWithin = 10 * time.Second
+// samlForms is the number of responses that are read at a time, and samlShare how many of one
+// address. Each is in memory as a whole.
+const (
+	samlForms = 8
+	samlShare = 2
+)
 
 // routeSAML adds the paths of logins, if there is an identity provider.
 func routeSAML(mux *http.ServeMux, c Config, r *receiver) {
 	if c.SAML == nil {
 		return
 	}
-	samlLogins{browserLogins: browserLogins{of: r}, saml: c.SAML, admit: r.admitted, budget: c.Memory, forms: make(slots, samlForms)}.route(mux)
+	samlLogins{
+		browserLogins: browserLogins{of: r}, saml: c.SAML, admit: r.admitted, budget: c.Memory, forms: newShares(samlForms, samlShare), proxies: c.Proxies,
+	}.route(mux)
 }
 
 // route adds the paths of logins. The operations are those of browsers, and in no API.
@@ -113,11 +115,12 @@ func (s samlLogins) accept(w http.ResponseWriter, r *http.Request) {
 
 // response reads the form of a request.
 func (s samlLogins) response(w http.ResponseWriter, r *http.Request) (string, error) {
-	if !s.forms.acquire(r.Context(), burstWait) {
+	release, ok := s.forms.acquire(r.Context(), network(s.proxies.client(r)), burstWait)
+	if !ok {
 		return "", errBusy
 	}
-	defer s.forms.release()
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formWithin)) // a writer of tests has none
+	defer release()
+	hurry(w)
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	defer discard(r.Body)
 	if err := r.ParseForm(); err != nil {

@@ -23,7 +23,7 @@ type samlServer struct {
 	auth     *auth.Authenticator
 	provider *samltest.Provider
 	log      *transcript.Buffer
-	forms    slots
+	forms    *shares
 }
 
 // stranger is an address that sends too many requests.
@@ -43,7 +43,7 @@ func newSAMLServer(t *testing.T) samlServer {
 	a := newAuthenticator(t)
 	b, log := newBrowserLogins(a)
 	mux := http.NewServeMux()
-	forms := make(slots, 2)
+	forms := newShares(2, 2)
 	admitted := func(w http.ResponseWriter, r *http.Request) bool {
 		if r.RemoteAddr == stranger {
 			refuse(w, http.StatusTooManyRequests, "too many")
@@ -176,8 +176,11 @@ func TestFormsThatHoldNoResponse(t *testing.T) {
 
 func TestResponsesWaitForTheirTurn(t *testing.T) {
 	s := newSAMLServer(t)
-	s.forms <- struct{}{}
-	s.forms <- struct{}{}
+	for range 2 {
+		if _, ok := s.forms.acquire(t.Context(), "192.0.2.1", 0); !ok {
+			t.Fatal("no slot")
+		}
+	}
 	if a := s.post(t, url.Values{}); a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "" {
 		t.Errorf("%d %v", a.StatusCode, a.Header)
 	}

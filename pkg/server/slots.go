@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
 // slots is a semaphore: its capacity is the number of goroutines that may do something at a
@@ -40,11 +42,26 @@ func (s slots) release() { <-s }
 // request makes. The request gives back its slot, and counts as idle meanwhile. So requests that
 // wait, however many, do not keep others from being served.
 func awaitOther(r *http.Request, wait func()) {
-	s := servedOf(r)
+	waitAside(r.Context(), wait)
+}
+
+// waitAside is awaitOther for the request of a context.
+func waitAside(ctx context.Context, wait func()) {
+	s := servedIn(ctx)
 	if s != nil {
 		s.giveBack()
 	}
 	s.idleDuring(func() bool { wait(); return true })
+}
+
+// pauseAside delays the answer to the request of a context, which needs nothing else any more: so
+// many guesses at a time do not keep others from being served. It returns the error of ctx if
+// that ends first.
+func pauseAside(ctx context.Context, d time.Duration) (err error) {
+	if d > 0 {
+		waitAside(ctx, func() { err = pause.For(ctx, d) })
+	}
+	return err
 }
 
 // busyRetryAfter is how long a client is told to wait when all slots are taken.
