@@ -193,13 +193,13 @@ func TestWhatEndedSessionsBeganEndsWithTheirKey(t *testing.T) {
 	holds(t, s, "ann", other.ID, false, true)
 }
 
-// Sessions of the key of the settings end with it, and with its secret.
+// Sessions of the key of the settings end with it.
 func TestSessionsEndWithTheKeyOfTheSettings(t *testing.T) {
 	f := newFleet(&kvtest.Memory{})
 	s := f.stores[0]
 	expect.NoError(t, s.Adopt(t.Context(), users.Secret{}))
 	createUser(t, s, "ann")
-	configured, changed := pair("mine", "s"), pair("mine", "changed")
+	configured, changed := pair("mine", "s"), pair("other", "s")
 	set := f.open(&configured)
 	session := beginWith(t, f, set, "admin", "mine")
 	holds(t, set, "admin", session.ID, true, true)
