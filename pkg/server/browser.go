@@ -51,9 +51,8 @@ func seeOther(w http.ResponseWriter, location string) {
 func returnPath(text string) string {
 	// Browsers drop tabs and line breaks, and take a backslash for a slash.
 	outside := func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' }
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(text, "/") ||
-		strings.HasPrefix(text, "//") || strings.ContainsFunc(text, outside) {
+	_, err := url.Parse(text)
+	if err != nil || !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") || strings.ContainsFunc(text, outside) {
 		return "/"
 	}
 	return text

@@ -199,6 +199,9 @@ func TestACallbackNeedsTheLoginOfItsBrowser(t *testing.T) {
 		if !errors.Is(err, auth.ErrUnauthenticated) || user.Subject != "" || name == "too late" && !strings.Contains(err.Error(), "no login was begun") {
 			t.Errorf("%s: %+v, %v", name, user, err)
 		}
+		if code := a.query.Get("code"); len(code) > 10 {
+			tells(t, err, code)
+		}
 	}
 	f.now = f.start
 	a := f.begin(t)
