@@ -2,6 +2,10 @@ package samllogin_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"maps"
 	"net/http"
@@ -206,6 +210,9 @@ func TestALoginIsOfOneBrowser(t *testing.T) {
 		wantRefused(t, what, err)
 	}
 	_, cookie, _ := strings.Cut(other.Get("Cookie"), "=")
+	l, _ = f.begin(t)
+	l.Request = strings.TrimPrefix(l.Request, "id-")
+	wantRefused(t, "a request of another form", f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
 	l.Request = "id-" + cookie
 	wantRefused(t, "a cookie as the request", f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
 }
@@ -306,9 +313,20 @@ func TestWrongMetadataAreRefused(t *testing.T) {
 	key, provider := shared()
 	good := provider.Metadata()
 	certificate := good[strings.Index(good, "<X509Certificate>")+17 : strings.Index(good, "</X509Certificate>")]
+	key1024, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // it is too short
+	expect.NoError(t, err)
+	short, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{}, &x509.Certificate{}, key1024.Public(), key1024)
+	expect.NoError(t, err)
+	for _, change := range [][2]string{
+		{certificate, base64.StdEncoding.EncodeToString(short)}, {samltest.SignOn, "/sso"},
+	} {
+		if _, err := samllogin.New(samllogin.Config{PublicURL: publicURL, Key: key}, []byte(strings.ReplaceAll(good, change[0], change[1]))); err == nil || change[0] == certificate && !strings.Contains(err.Error(), "1024 bits") {
+			t.Errorf("%.40s for %.40s: %v", change[1], change[0], err)
+		}
+	}
 	for old, replacement := range map[string]string{
 		good: "", "EntityDescriptor": "EntitiesDescriptor", idp + `"`: `"`, idp: "a|b", "IDPSSODescriptor": "SPSSODescriptor",
-		"HTTP-Redirect": "HTTP-POST", samltest.SignOn: "javascript:alert(1)", certificate: "AAAA", "signing": "encryption",
+		"HTTP-Redirect": "HTTP-POST", samltest.SignOn: "ftp://idp.example.com/sso", certificate: "AAAA", "signing": "encryption",
 	} {
 		if _, err := samllogin.New(samllogin.Config{PublicURL: publicURL, Key: key}, []byte(strings.ReplaceAll(good, old, replacement))); err == nil {
 			t.Errorf("%.40s for %.40s is accepted", replacement, old)
