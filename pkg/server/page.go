@@ -41,8 +41,8 @@ func loginLinks(c Config) (all []loginLink) {
 
 // home is the root of the server, as browsers see it.
 type home struct {
-	*receiver
-	logins []loginLink
+	receiver *receiver
+	logins   []loginLink
 }
 
 // page answers the page. An access key in the request is not looked at: this is no
@@ -50,7 +50,7 @@ type home struct {
 func (h home) page(w http.ResponseWriter, r *http.Request) {
 	user, err := h.loggedIn(r.Context(), r.Header)
 	if err != nil {
-		h.fail(w, r, err)
+		h.receiver.fail(w, r, err)
 		return
 	}
 	header := w.Header()
@@ -63,7 +63,7 @@ func (h home) page(w http.ResponseWriter, r *http.Request) {
 // none.
 func (h home) loggedIn(ctx context.Context, header http.Header) (user string, err error) {
 	for _, p := range auth.Sessions(header) {
-		caller, err := h.auth.Authenticate(ctx, p)
+		caller, err := h.receiver.auth.Authenticate(ctx, p)
 		if !errors.Is(err, auth.ErrUnauthenticated) {
 			return caller.User, err
 		}
