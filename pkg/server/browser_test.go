@@ -76,6 +76,15 @@ func (s noSessions) BeginExternal(context.Context, auth.External) (auth.Begun, e
 	return auth.Begun{}, s.err
 }
 
+func TestALoginReturnsNowhereElse(t *testing.T) {
+	b, _ := newBrowserLogins(newAuthenticator(t))
+	w := httptest.NewRecorder()
+	b.complete(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/callback", nil), annOfIDP, "//evil")
+	if to := w.Header().Get("Location"); to != "/" {
+		t.Errorf("the browser goes to %s", to)
+	}
+}
+
 func TestALoginThatFailsSaysWhyInTheLogAlone(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
