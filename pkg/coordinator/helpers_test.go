@@ -158,7 +158,7 @@ func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...s
 func plan(f *fleet, id string, mode objectstore.Mode, parts []partition.Partition) {
 	f.t.Helper()
 	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{Mode: mode}, 0)
+		return r.Plan(f.config.Now().UTC(), parts, objectstore.Listing{Mode: mode}, nil, 0)
 	})
 	expect.NoError(f.t, err)
 }

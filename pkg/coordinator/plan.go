@@ -10,6 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/source"
@@ -19,6 +20,7 @@ import (
 type planner struct {
 	imp     *importHandle
 	stores  objectstore.Chooser
+	roles   roles.Table
 	steps   *stepRunner
 	publish func(ctx context.Context, lane queue.Lane, part partition.Partition) error
 }
@@ -32,13 +34,17 @@ func (p *planner) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	record.Job.Listing = listing
+	assumed, err := source.Roles(p.roles, record.Job.Paths)
+	if err != nil {
+		return err
+	}
 	found, err := p.probe(ctx, record)
 	if err != nil {
 		return err
 	}
 	id := record.Job.ImportID
 	record, err = p.imp.apply(ctx, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(p.imp.now().UTC(), []partition.Partition{partition.Whole(id)}, listing, found.Skipped)
+		return r.Plan(p.imp.now().UTC(), []partition.Partition{partition.Whole(id)}, listing, assumed, found.Skipped)
 	})
 	if fault.Is(err, fault.Conflict) {
 		return nil // it was canceled meanwhile

@@ -11,6 +11,8 @@ import (
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
@@ -50,6 +52,20 @@ func TestAPlanIsRecordedAndQueued(t *testing.T) {
 		if !slices.Equal(p.queued, whole) || p.lane != lane {
 			t.Errorf("%d objects: queued are %v in lane %v, want all keys in lane %v", objects, p.queued, p.lane, lane)
 		}
+	}
+}
+
+func TestAPlanNamesTheRolesOfItsPaths(t *testing.T) {
+	const arn = "arn:aws:iam::123456789012:role/dir"
+	source, _ := numbered(10)
+	table, err := roles.NewTable([]roles.Role{{Source: objectstore.URI{Scheme: "s3", Bucket: "bucket", Key: "dir/"}, ARN: arn, SessionName: "rangefleet"}})
+	expect.NoError(t, err)
+	p, record := newPlanTest(t, source, paths("", "dir/", "dir/0"))
+	p.roles = table
+	expect.NoError(t, p.plan(t.Context(), record))
+	record, err = p.imp.record(t.Context())
+	if expect.NoError(t, err); !slices.Equal(record.Job.Roles, []string{arn, arn}) {
+		t.Errorf("roles %q", record.Job.Roles)
 	}
 }
 

@@ -33,6 +33,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
 )
@@ -43,6 +44,7 @@ type Config struct {
 	State
 	Requests   State // the same state, for the calls of users' requests, which wait less for NATS; zero: State
 	Stores     objectstore.Chooser
+	Roles      roles.Table                       // with which Stores reads sources
 	LakeFS     *lakefs.Session                   // the service account at the lakeFS server that keeps repositories; nil: they are in the catalog
 	Landings   landing.Config                    // of imports there
 	SkipHooks  bool                              // import there to branches with pre-commit hooks, which do not run
@@ -331,7 +333,7 @@ func (s *Service) newDriver(id string) *driver {
 	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress.Fold)
 	return &driver{
 		imp: imp, session: s.session, progress: progress, gaps: gaps,
-		planner: &planner{imp: imp, stores: s.cfg.Stores, steps: steps, publish: gaps.publish},
+		planner: &planner{imp: imp, stores: s.cfg.Stores, roles: s.cfg.Roles, steps: steps, publish: gaps.publish},
 		lander:  &lander{imp: imp, trees: trees, to: s.destination(imp, trees), branches: s.branches},
 		backend: s.cfg.Backend, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
 	}

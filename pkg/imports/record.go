@@ -74,6 +74,11 @@ type Job struct {
 	// Listing is how the buckets of the paths are listed. It is chosen when the import is
 	// planned, before anything is listed.
 	Listing objectstore.Listing `json:"listing"`
+
+	// Roles are the ARNs of the roles with which the paths are read, "" for one that is read without
+	// a role; nil if all are. They are those of the coordinator that planned the import. A worker
+	// whose settings say otherwise must not read the paths.
+	Roles []string `json:"roles,omitempty"`
 }
 
 // Request is what a caller requested, except the paths. It never changes.

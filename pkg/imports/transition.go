@@ -67,14 +67,14 @@ func (r Record) Report(problem string) (Record, error) {
 	return r, nil
 }
 
-// Plan records the initial partitions, how buckets are listed, and how many objects are
-// skipped. A plan that is recorded already stays.
-func (r Record) Plan(now time.Time, parts []partition.Partition, listing objectstore.Listing, skipped int64) (Record, error) {
+// Plan records the initial partitions, how buckets are listed and with which roles, and how many
+// objects are skipped. A plan that is recorded already stays.
+func (r Record) Plan(now time.Time, parts []partition.Partition, listing objectstore.Listing, roles []string, skipped int64) (Record, error) {
 	if r.State != Running {
 		return r, r.refuse("plan")
 	}
 	if r.Partitions == nil {
-		r.Partitions, r.Job.Listing, r.Skipped, r.Begun, r.Updated = parts, listing, skipped, 0, now
+		r.Partitions, r.Job.Listing, r.Job.Roles, r.Skipped, r.Begun, r.Updated = parts, listing, roles, skipped, 0, now
 	}
 	return r, nil
 }

@@ -77,7 +77,7 @@ var (
 
 // transitions are all transitions, at a later time and with other arguments.
 var transitions = map[string]func(imports.Record) (imports.Record, error){
-	"plan":   func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, walk, 0) },
+	"plan":   func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, walk, nil, 0) },
 	"commit": func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("b")) },
 	"recommit": func(r imports.Record) (imports.Record, error) {
 		a := attempt("a")
@@ -183,11 +183,11 @@ func TestTransitions(t *testing.T) {
 
 func TestWhatTransitionsRecord(t *testing.T) {
 	first := in(t, imports.Running)
-	planned, _ := first.Plan(later, parts, walk, 0)
+	planned, _ := first.Plan(later, parts, walk, nil, 0)
 	if !reflect.DeepEqual(planned.Partitions, parts) || planned.Job.Listing != walk || !planned.Updated.Equal(later) || !planned.Created.Equal(born) {
 		t.Errorf("Plan gives %+v", planned)
 	}
-	if again, err := planned.Plan(later.Add(1), nil, objectstore.Listing{}, 0); err != nil || !reflect.DeepEqual(again, planned) {
+	if again, err := planned.Plan(later.Add(1), nil, objectstore.Listing{}, nil, 0); err != nil || !reflect.DeepEqual(again, planned) {
 		t.Errorf("a second Plan gives %+v, %v, want the first cut to stay", again, err)
 	}
 	done := in(t, imports.Completed)
@@ -273,7 +273,7 @@ func TestStepsThatNoProcessSurvives(t *testing.T) {
 	for name, end := range map[string]func(imports.Record) (imports.Record, error){
 		"survived": imports.Record.Survive,
 		"planned": func(r imports.Record) (imports.Record, error) {
-			return r.Plan(later, []partition.Partition{{}}, objectstore.Listing{}, 0)
+			return r.Plan(later, []partition.Partition{{}}, objectstore.Listing{}, nil, 0)
 		},
 		"attempted": func(r imports.Record) (imports.Record, error) { return r.Commit(later, nil, attempt("a")) },
 	} {

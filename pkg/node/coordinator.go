@@ -132,7 +132,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	}
 	cat, requests := catalog.New(b.backend.Bucket(kv.BucketCatalog)), requestState(b.backend)
 	service := coordinator.New(coordinator.Config{
-		State: coordinator.State{Backend: b.backend, Imports: b.imports, Catalog: cat}, Requests: requests, Stores: b.stores, Trials: b.stores,
+		State: coordinator.State{Backend: b.backend, Imports: b.imports, Catalog: cat}, Requests: requests, Stores: b.stores, Roles: b.stores.Roles(), Trials: b.stores,
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
 		Landings:  landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},

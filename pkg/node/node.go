@@ -121,7 +121,7 @@ func (b *base) keepPace(ctx context.Context) {
 
 func (b *base) newWorker() *worker.Worker {
 	return worker.New(worker.Config{
-		Backend: b.backend, Imports: b.imports, Stores: b.stores, Busy: b.stores.Lists().Busy,
+		Backend: b.backend, Imports: b.imports, Stores: b.stores, Roles: b.stores.Roles(), Busy: b.stores.Lists().Busy,
 		Slots: b.Settings.Workers, Buffers: b.buffers, Log: b.Log, Registerer: b.registry,
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 )
 
 // Source is the ordered listing of one import. It is safe for concurrent use;
@@ -59,6 +60,28 @@ func Open(ctx context.Context, opener objectstore.SourceOpener, paths []imports.
 		}
 	}
 	return s, nil
+}
+
+// Roles returns the ARN of the role with which each path is read, "" for a path without one, and
+// nil if none has one. An invalid path, and one that holds a source with a role of its own, is
+// objectstore.ErrRefused.
+func Roles(t roles.Table, paths []imports.Path) ([]string, error) {
+	arns, any := make([]string, len(paths)), false
+	for i, p := range paths {
+		m, err := NewMapping(p)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", objectstore.ErrRefused, err)
+		}
+		session, ok, err := t.For(m.opened(), m.object)
+		if err != nil {
+			return nil, fmt.Errorf("path %s: %w", p.URI, err)
+		}
+		arns[i], any = session.Role.ARN, any || ok
+	}
+	if !any {
+		return nil, nil
+	}
+	return arns, nil
 }
 
 // Walks reports whether a listing begins with the first key of a path wherever it is to

@@ -3,11 +3,14 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/namespace"
+	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/source"
@@ -149,6 +152,9 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	if err := d.stall.postponed(); err != nil {
 		return err
 	}
+	if err := d.sameRoles(job); err != nil {
+		return err
+	}
 	stores := waitingStores{d.worker.cfg.Stores, d.waits}
 	src, err := source.Open(ctx, stores, job.Paths, job.Listing.Mode)
 	if err != nil {
@@ -161,6 +167,16 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 		return err
 	}
 	return newLister(d, rest, job.Breaks, src).run(ctx, files)
+}
+
+// sameRoles returns an objectstore.ErrSettings if this worker would read a path with another role
+// than the coordinator that planned the import, or without one.
+func (d *delivery) sameRoles(job imports.Job) error {
+	roles, err := source.Roles(d.worker.cfg.Roles, job.Paths)
+	if err != nil || slices.Equal(roles, job.Roles) {
+		return err
+	}
+	return fmt.Errorf("sources.roles of worker %s has the roles %q for the paths, the coordinator's %q: %w", d.worker.name, roles, job.Roles, objectstore.ErrSettings)
 }
 
 // covered notes that a cover was stored. It is called by one goroutine at a time.

@@ -49,6 +49,7 @@ type fleet struct {
 	slice   time.Duration        // of workers to come; the default is too long for most tests
 	stall   time.Duration        // of workers to come
 	listing objectstore.Listing  // of imports to come
+	roles   []string             // with which their paths are read
 }
 
 func newFleet(t *testing.T, q *backend.Backend, source *memstore.Store) *fleet {
@@ -88,7 +89,7 @@ func (f *fleet) recordUnplanned(id, bucket string, breaks partition.Breaks) {
 func (f *fleet) plan(id string) {
 	f.t.Helper()
 	_, err := f.imports.Apply(f.t.Context(), id, func(r imports.Record) (imports.Record, error) {
-		return r.Plan(time.Now(), []partition.Partition{partition.Whole(id)}, f.listing, 0)
+		return r.Plan(time.Now(), []partition.Partition{partition.Whole(id)}, f.listing, f.roles, 0)
 	})
 	expect.NoError(f.t, err)
 }

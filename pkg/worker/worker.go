@@ -24,6 +24,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 )
@@ -33,6 +34,7 @@ type Config struct {
 	Backend    *backend.Backend
 	Imports    *imports.Store
 	Stores     Stores
+	Roles      roles.Table          // with which Stores reads sources
 	Busy       func() bool          // whether most of the LIST calls that may be in flight are; default never
 	Slots      int                  // partitions at a time that may take long, at least 1
 	Buffers    *rangewriter.Buffers // memory for range files; default one of its own

@@ -127,6 +127,9 @@ func countAssumed(reg prometheus.Registerer) func(error) {
 // Lists returns the limiter of the LIST calls to all buckets together.
 func (s *Stores) Lists() *readahead.Limiter { return s.limiter }
 
+// Roles returns with which roles OpenSource reads sources.
+func (s *Stores) Roles() roles.Table { return s.roles }
+
 // Open returns the store that u lives in. It is objectstore.ErrRefused if a local URI lies
 // outside the allowed directories, if the kind of bucket cannot be listed, and if there are
 // no credentials for S3. Open does not check whether a bucket exists.
