@@ -162,7 +162,9 @@ func TestApply(t *testing.T) {
 		t.Errorf("a transition that changes nothing made %d writes, %v", bucket.writes, err)
 	}
 	bucket.update = func(string) error { return kv.ErrConflict }
-	plan := func(r imports.Record) (imports.Record, error) { return r.Plan(later, parts, objectstore.Listing{}, nil, 0) }
+	plan := func(r imports.Record) (imports.Record, error) {
+		return r.Plan(later, parts, objectstore.Listing{}, nil, 0)
+	}
 	if _, err := s.Apply(t.Context(), "id", plan); err == nil || !strings.Contains(err.Error(), "lost 50 rounds") {
 		t.Errorf("endless conflicts: %v after %d writes", err, bucket.writes)
 	}

@@ -66,7 +66,7 @@ func Open(ctx context.Context, opener objectstore.SourceOpener, paths []imports.
 // nil if none has one. An invalid path, and one that holds a source with a role of its own, is
 // objectstore.ErrRefused.
 func Roles(t roles.Table, paths []imports.Path) ([]string, error) {
-	arns, any := make([]string, len(paths)), false
+	arns, assumed := make([]string, len(paths)), false
 	for i, p := range paths {
 		m, err := NewMapping(p)
 		if err != nil {
@@ -76,9 +76,9 @@ func Roles(t roles.Table, paths []imports.Path) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("path %s: %w", p.URI, err)
 		}
-		arns[i], any = session.Role.ARN, any || ok
+		arns[i], assumed = session.Role.ARN, assumed || ok
 	}
-	if !any {
+	if !assumed {
 		return nil, nil
 	}
 	return arns, nil

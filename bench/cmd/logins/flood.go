@@ -74,7 +74,7 @@ func send(ctx context.Context, host string, first int, guess func(host string, i
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // the flood is over
 	reader := bufio.NewReader(conn)
 	for i := first; ctx.Err() == nil; i += floodConnections {
 		if _, err := io.Copy(conn, strings.NewReader(guess(host, i))); err != nil {
@@ -85,6 +85,9 @@ func send(ctx context.Context, host string, first int, guess func(host string, i
 			return err
 		}
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return err
+		}
+		if err := resp.Body.Close(); err != nil {
 			return err
 		}
 		if resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusTooManyRequests {

@@ -313,7 +313,7 @@ func TestWrongMetadataAreRefused(t *testing.T) {
 	key, provider := shared()
 	good := provider.Metadata()
 	certificate := good[strings.Index(good, "<X509Certificate>")+17 : strings.Index(good, "</X509Certificate>")]
-	key1024, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // it is too short
+	key1024, err := rsa.GenerateKey(rand.Reader, 1024)
 	expect.NoError(t, err)
 	short, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{}, &x509.Certificate{}, key1024.Public(), key1024)
 	expect.NoError(t, err)
