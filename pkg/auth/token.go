@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/kv"
 )
@@ -42,8 +43,8 @@ func (s *Sealer) Seal(text string, purpose ...string) string {
 
 // Open returns the text of a token, or errToken.
 func (s *Sealer) Open(token string, purpose ...string) (string, error) {
-	sealed, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || strings.ContainsAny(token, "\r\n") { // which the decoder ignores: one text has one token
 		return "", errToken
 	}
 	text, err := s.aead.Open(nil, nil, sealed, fmt.Appendf(nil, "%q", purpose))

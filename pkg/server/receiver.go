@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -87,8 +88,9 @@ func (c *receiver) admitted(w http.ResponseWriter, r *http.Request) bool {
 	return err == nil
 }
 
-// refusalDelay is how long the answer to one of too many requests of an address is held back. So a
-// flood over a number of connections costs little more than these.
+// refusalDelay is how long the answer to one of too many requests of an address is held back, by
+// half of it more or less. So a flood over a number of connections costs little more than these,
+// and its requests do not come all at once again.
 const refusalDelay = 200 * time.Millisecond
 
 // linger holds back the answer to a request of which its address sends too many.
@@ -97,7 +99,7 @@ func (c *receiver) linger(r *http.Request) {
 		return
 	}
 	defer c.lingering.release()
-	awaitOther(r, func() { _ = pause.For(r.Context(), refusalDelay) })
+	awaitOther(r, func() { _ = pause.For(r.Context(), refusalDelay/2+rand.N(refusalDelay)) })
 }
 
 // login returns who sent a request: a caller without a user if it has no valid credentials.
