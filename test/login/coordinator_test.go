@@ -118,3 +118,15 @@ func (c coordinator) imports(cookie *http.Cookie) (committer string) {
 	}
 	return status.Commit.Committer
 }
+
+// runsExamples has the published Python client run the documented examples of all import
+// operations, by the cookie of a scheme. imports has made their source.
+func (c coordinator) runsExamples(scheme string, cookie *http.Cookie) {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), "../pyclient/python.sh", "../pyclient/examples.py")
+	cmd.Env = append(os.Environ(), "CI=true", "RANGEFLEET_HOST="+c.url, "RANGEFLEET_SCHEME="+scheme, "RANGEFLEET_COOKIE="+cookie.String(),
+		"RANGEFLEET_SOURCE_URI=local://"+c.data+"/source/", "RANGEFLEET_NAMESPACE=local://"+c.data)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		c.t.Errorf("the examples of %s: %v\n%s", scheme, err, out)
+	}
+}

@@ -134,6 +134,7 @@ func testDexInABrowser(t *testing.T, c coordinator) {
 	if committer := c.imports(cookie); committer != name || !strings.HasPrefix(name, "oidc:http:=2F=2F127.0.0.1:") {
 		t.Errorf("the commit is of %q, the page shows %q", committer, name)
 	}
+	c.runsExamples("oidc_auth", cookie)
 	b.do("log out", chromedp.Click(`//button[normalize-space()="Log out"]`), link)
 	if b.cookie("oidc_auth_session") != nil {
 		t.Error("the browser keeps the cookie")

@@ -70,6 +70,7 @@ func testBrowser(t *testing.T, c coordinator) {
 	if committer := c.imports(cookie); committer != user {
 		t.Errorf("the commit is of %q", committer)
 	}
+	c.runsExamples("saml_auth", cookie)
 	b.do("log in again, while the provider knows the browser", begin, known)
 	if again := b.cookie("saml_auth_session"); again == nil || again.Value == shown.Value {
 		t.Errorf("the second login has the cookie %+v", again)

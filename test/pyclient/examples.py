@@ -9,6 +9,7 @@ import traceback
 
 import lakefs_client
 from lakefs_client.api import (
+    auth_api,
     branches_api,
     import_api,
     objects_api,
@@ -19,6 +20,7 @@ from lakefs_client.model.branch_creation import BranchCreation
 from lakefs_client.model.commit_creation import CommitCreation
 from lakefs_client.model.import_creation import ImportCreation
 from lakefs_client.model.import_location import ImportLocation
+from lakefs_client.model.login_information import LoginInformation
 from lakefs_client.model.meta_range_creation import MetaRangeCreation
 from lakefs_client.model.repository_creation import RepositoryCreation
 from lakefs_client.model.stage_range_creation import StageRangeCreation
@@ -26,8 +28,10 @@ from lakefs_client.model.stage_range_creation import StageRangeCreation
 import documented
 
 HOST = os.environ["RANGEFLEET_HOST"].rstrip("/") + "/api/v1"
-USERNAME = os.environ["RANGEFLEET_ACCESS_KEY_ID"]
-PASSWORD = os.environ["RANGEFLEET_SECRET_ACCESS_KEY"]
+SCHEME = os.environ.get("RANGEFLEET_SCHEME", "basic_auth")  # of the client's five
+COOKIE = os.environ.get("RANGEFLEET_COOKIE")  # of oidc_auth and saml_auth, with its name; the others log in with the key
+USERNAME = os.environ.get("RANGEFLEET_ACCESS_KEY_ID")
+PASSWORD = os.environ.get("RANGEFLEET_SECRET_ACCESS_KEY")
 SOURCE = os.environ["RANGEFLEET_SOURCE_URI"]
 NAMESPACE = os.environ["RANGEFLEET_NAMESPACE"].rstrip("/")
 
@@ -38,9 +42,28 @@ COMPLETION_SECONDS = 120
 CANCEL_TRIES = 30
 
 
-def client(password=PASSWORD):
-    configuration = lakefs_client.Configuration(host=HOST, username=USERNAME, password=password)
+def client(damage=""):
+    """Returns a client that shows who it is by the scheme. Damage at its end makes that worthless."""
+    configuration = lakefs_client.Configuration(host=HOST)
+    if SCHEME == "basic_auth":
+        configuration.username, configuration.password = USERNAME, PASSWORD + damage
+    elif SCHEME == "jwt_token":
+        configuration.access_token = login()[0] + damage
+    elif SCHEME == "cookie_auth":
+        configuration.api_key[SCHEME] = login()[1] + damage
+    else:
+        configuration.api_key[SCHEME] = COOKIE + damage
     return lakefs_client.ApiClient(configuration)
+
+
+def login():
+    """Returns a token, and a cookie with its name, which the client sends as it is."""
+    with lakefs_client.ApiClient(lakefs_client.Configuration(host=HOST)) as anonymous:
+        key = LoginInformation(access_key_id=USERNAME, secret_access_key=PASSWORD)
+        answer, code, headers = auth_api.AuthApi(anonymous).login(login_information=key, _return_http_data_only=False)
+    equal(code, 200, "code")
+    assert answer.token_expiration > time.time(), answer
+    return answer.token, headers["Set-Cookie"].partition(";")[0]
 
 
 def equal(have, want, what):
@@ -229,7 +252,7 @@ class Examples:
         equal(refused(404, self.documented.import_status, REPOSITORY, "main", which), '{"message":"not found"}\n', "body")
         which = documented.ImportStatus(import_id=self.import_id)
         refused(404, self.documented.import_status, REPOSITORY, "published", which)
-        with client(password=PASSWORD + "x") as stranger:
+        with client(damage="x") as stranger:
             body = refused(401, documented.ImportApi(stranger).import_start, REPOSITORY, "main", creation)
             equal(body, '{"message":"error authenticating request"}\n', "body")
 
