@@ -197,6 +197,13 @@ func TestASlowProvider(t *testing.T) {
 	})
 }
 
+func TestClientsAreToldOfTheLogin(t *testing.T) {
+	f := newLogins(t, fakeProvider{})
+	if w := f.browse("GET", "/api/v1/setup_lakefs"); !strings.Contains(w.Body.String(), `"login_url":"/oidc/login","login_url_method":"select"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestThePageTrustsNothing(t *testing.T) {
 	f := newLogins(t, nil)
 	w := f.browse("GET", "/")

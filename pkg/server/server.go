@@ -165,6 +165,7 @@ type handlers struct {
 	storage  api.StorageConfig
 	gate     *lakefs.Gate // nil if repositories are in the catalog
 	statuses *shared[importKey, importStatus]
+	links    []loginLink // to logins of browsers
 	oidc     *oidcLogins // nil: there is no such provider
 
 	now           func() time.Time
@@ -183,7 +184,7 @@ func New(c Config) http.Handler {
 		inspect: c.Inspector, dumper: c.Dumper, users: c.Users, keys: c.AccessKeys, rules: c.Rules, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}
-	h.statuses = newShared(h.status)
+	h.statuses, h.links = newShared(h.status), loginLinks(c)
 	api.HandlerWithOptions(h, api.StdHTTPServerOptions{
 		BaseURL: api.BaseURL, BaseRouter: mux, ErrorHandlerFunc: badParameter,
 	})
@@ -199,7 +200,7 @@ func New(c Config) http.Handler {
 	if c.Gate != nil {
 		routes = importsAlone(mux)
 	} else {
-		mux.HandleFunc("GET /{$}", home{h.receiver, loginLinks(c)}.page)
+		mux.HandleFunc("GET /{$}", home{h.receiver, h.links}.page)
 		mux.HandleFunc("POST "+logoutPath, h.logout)
 		h.oidc = routeOIDC(mux, c, receiver)
 		routeSAML(mux, c, receiver)

@@ -19,6 +19,9 @@ func (h *handlers) HealthCheck(w http.ResponseWriter, _ *http.Request) {
 // GetSetupState answers that nothing is left to set up, and how to log in.
 func (h *handlers) GetSetupState(w http.ResponseWriter, _ *http.Request) {
 	c := api.LoginConfig{RBAC: "external", LoginURLMethod: api.None, LogoutURL: logoutPath}
+	if len(h.links) > 0 {
+		c.LoginURL, c.LoginURLMethod = h.links[0].Path, api.Select
+	}
 	for _, kind := range session.Kinds() {
 		c.LoginCookieNames = append(c.LoginCookieNames, string(kind))
 	}
