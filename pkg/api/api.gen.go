@@ -989,6 +989,25 @@ type RevertCreation struct {
 	Ref string `json:"ref"`
 }
 
+// Session defines model for Session.
+type Session struct {
+	// AccessKeyID with which it was begun; missing, if an identity provider vouched for the user
+	AccessKeyID    string `json:"access_key_id,omitempty,omitzero"`
+	CreationDate   int64  `json:"creation_date"`
+	ExpirationDate int64  `json:"expiration_date"`
+
+	// ID proves nothing
+	ID string `json:"id"`
+
+	// Kind the name of its cookie
+	Kind string `json:"kind"`
+}
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Results []Session `json:"results"`
+}
+
 // SetupState defines model for SetupState.
 type SetupState struct {
 	// CommPrefsMissing false: there are no preferences
@@ -1863,6 +1882,15 @@ type ServerInterface interface {
 	// ListUserPolicies list user policies
 	// (GET /auth/users/{userId}/policies)
 	ListUserPolicies(w http.ResponseWriter, r *http.Request, userID string, params ListUserPoliciesParams)
+	// DeleteUserSessions revoke all sessions of a user
+	// (DELETE /auth/users/{userId}/sessions)
+	DeleteUserSessions(w http.ResponseWriter, r *http.Request, userID string)
+	// ListUserSessions list user sessions
+	// (GET /auth/users/{userId}/sessions)
+	ListUserSessions(w http.ResponseWriter, r *http.Request, userID string)
+	// DeleteUserSession revoke a session
+	// (DELETE /auth/users/{userId}/sessions/{sessionId})
+	DeleteUserSession(w http.ResponseWriter, r *http.Request, userID string, sessionID string)
 	// GetConfig retrieve configuration
 	// (GET /config)
 	GetConfig(w http.ResponseWriter, r *http.Request)
@@ -2793,6 +2821,93 @@ func (siw *ServerInterfaceWrapper) ListUserPolicies(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListUserPolicies(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteUserSessions operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUserSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteUserSessions(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUserSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListUserSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUserSessions(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteUserSession operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUserSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "sessionId" -------------
+	var sessionID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sessionId", r.PathValue("sessionId"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sessionId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteUserSession(w, r, userID, sessionID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5230,6 +5345,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/users/{userId}/credentials", wrapper.CreateCredentials)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/users/{userId}/credentials/{accessKeyId}", wrapper.DeleteCredentials)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users/{userId}/credentials/{accessKeyId}", wrapper.GetCredentials)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/users/{userId}/sessions", wrapper.DeleteUserSessions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users/{userId}/sessions", wrapper.ListUserSessions)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/users/{userId}/sessions/{sessionId}", wrapper.DeleteUserSession)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users/{userId}/groups", wrapper.ListUserGroups)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users/{userId}/policies", wrapper.ListUserPolicies)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/groups", wrapper.ListGroups)

@@ -188,6 +188,22 @@ func (c *Client) AccessKeys(ctx context.Context, user string, page Page) iter.Se
 	return pages[api.Credentials](ctx, c, page, userPath(user, "credentials"))
 }
 
+// Sessions returns the sessions of a user, the oldest first.
+func (c *Client) Sessions(ctx context.Context, user string) ([]api.Session, error) {
+	list, err := ask[api.SessionList](ctx, c, call{method: http.MethodGet, path: userPath(user, "sessions")})
+	return list.Results, err
+}
+
+// RevokeSession revokes a session of a user.
+func (c *Client) RevokeSession(ctx context.Context, user, id string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: userPath(user, "sessions", id), once: true})
+}
+
+// RevokeSessions revokes all sessions of a user.
+func (c *Client) RevokeSessions(ctx context.Context, user string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: userPath(user, "sessions")})
+}
+
 func userPath(user string, rest ...string) []string {
 	return append([]string{"auth", "users", user}, rest...)
 }

@@ -54,6 +54,11 @@ func script() map[string][]string {
 		"POST /auth/users":                                              {`201 {"id":"ann","friendly_name":"ann","creation_date":1767323045}`},
 		"GET /auth/users?amount=1000":                                   {page(`{"id":"admin","creation_date":0}`, `{"id":"ann","creation_date":1767323045}`)},
 		"DELETE /auth/users/ann":                                        {"204 "},
+		"GET /auth/users/ann/sessions":                                  {`200 {"results":[{"id":"S1","kind":"internal_auth_session","access_key_id":"RF1","creation_date":1767323045,"expiration_date":1767351845},{"id":"S2","kind":"oidc_auth_session","creation_date":1767323046,"expiration_date":1767351846}]}`},
+		"GET /auth/users/bob/sessions":                                  {`404 {"message":"user not found"}`},
+		"DELETE /auth/users/ann/sessions/S1":                            {"204 "},
+		"DELETE /auth/users/ann/sessions/gone":                          {`404 {"message":"session not found"}`},
+		"DELETE /auth/users/ann/sessions":                               {"204 "},
 		"DELETE /auth/users/admin":                                      {`409 {"message":"user \"admin\" cannot be deleted"}`},
 		"POST " + keys:                                                  {`201 {"access_key_id":"RF2","secret_access_key":"HUSH","creation_date":1767323045}`},
 		"POST /auth/users/bob/credentials":                              {cutOff},
@@ -178,6 +183,11 @@ func TestCommands(t *testing.T) {
 		{"auth-key-rotate-outage", []string{"auth", "key", "rotate", "ann", "RF3"}, Unknown},
 		{"auth-key-revoke", []string{"auth", "key", "revoke", "ann", "RF1"}, OK},
 		{"auth-key-revoke-unknown", []string{"auth", "key", "revoke", "ann", "gone"}, Failed},
+		{"auth-session-ls", []string{"auth", "session", "ls", "ann"}, OK},
+		{"auth-session-ls-unknown", []string{"auth", "session", "ls", "bob"}, Failed},
+		{"auth-session-revoke", []string{"auth", "session", "revoke", "ann", "S1"}, OK},
+		{"auth-session-revoke-unknown", []string{"auth", "session", "revoke", "ann", "gone"}, Failed},
+		{"auth-session-revoke-all", []string{"auth", "session", "revoke", "ann", "--all"}, OK},
 	} {
 		for _, output := range []string{"text", "json"} {
 			t.Run(c.name+"/"+output, func(t *testing.T) {
@@ -222,6 +232,8 @@ func TestUsage(t *testing.T) {
 		{"auth user delete ann", `user "ann" would be deleted for good: add --yes`},
 		{"auth user create", "accepts 1 arg(s), received 0"},
 		{"auth key rotate ann", "accepts 2 arg(s), received 1"},
+		{"auth session revoke ann", "want either a session or --all"},
+		{"auth session revoke ann S1 --all", "want either a session or --all"},
 		{"repo list -o xml", `--output "xml": want text or json`},
 		{"import --to lakefs://a/b", `required flag(s) "from" not set`},
 		{"import --from gs://x/ --to lakefs://a/b", `--from: "gs://x/" has the unknown scheme "gs": want s3 or local`},

@@ -13,9 +13,10 @@ import (
 )
 
 func authCommand(a *app) *cobra.Command {
-	return group("auth", "Manage users and access keys",
+	return group("auth", "Manage users, access keys and sessions",
 		group("user", "Create, list and delete users", userCreate(a), userList(a), userDelete(a)),
-		group("key", "Create, list, rotate and revoke access keys of users", keyCreate(a), keyList(a), keyRotate(a), keyRevoke(a)))
+		group("key", "Create, list, rotate and revoke access keys of users", keyCreate(a), keyList(a), keyRotate(a), keyRevoke(a)),
+		group("session", "List and revoke sessions of users", sessionList(a), sessionRevoke(a)))
 }
 
 // text is the parser of an argument that the service checks.

@@ -146,7 +146,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 			Repository: lake.repository(requests.Catalog.Repository), Stores: b.stores, Buckets: b.stores, CheckSource: coordinator.SourceCheck(service),
 		}),
 		Dumper: refdump.New(refdump.Config{Catalog: requests.Catalog, Stores: b.stores, Log: b.Log}),
-		Users:  known, AccessKeys: known.Keys(), Rules: rules.now.Load,
+		Users:  known, AccessKeys: known.Keys(), UserSessions: known.Sessions(), Rules: rules.now.Load,
 		Auth: authenticator, OIDC: oidc, Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log, Audit: auditLog.Record,

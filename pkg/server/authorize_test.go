@@ -72,6 +72,9 @@ var needed = map[string][]string{
 	"createCredentials":        {"auth:CreateCredentials user/ann"},
 	"getCredentials":           {"auth:ReadCredentials user/ann"},
 	"deleteCredentials":        {"auth:DeleteCredentials user/ann"},
+	"listUserSessions":         {"auth:ListCredentials user/ann"},
+	"deleteUserSessions":       {"auth:DeleteCredentials user/ann"},
+	"deleteUserSession":        {"auth:DeleteCredentials user/ann"},
 	"listUserGroups":           {"auth:ReadUser user/ann"},
 	"listUserPolicies":         {"auth:ReadUser user/ann"},
 	"listGroups":               {"auth:ListGroups *"},
@@ -123,7 +126,7 @@ func ruled(rules *access.Rules) func(*Config) {
 // lifeless has no services: a request that reaches one is answered with 500.
 func lifeless(c *Config) {
 	c.Service, c.Catalog, c.Branches, c.Tags, c.Editor, c.Imports, c.Differ, c.Inspector, c.Dumper = nil, nil, nil, nil, nil, nil, nil, nil, nil
-	c.Users, c.AccessKeys, c.Rules = nil, nil, nil
+	c.Users, c.AccessKeys, c.UserSessions, c.Rules = nil, nil, nil, nil
 }
 
 // A caller that lacks a single permission is told so, and nothing is done or looked up. One that

@@ -423,7 +423,7 @@ func newFixture(t testing.TB, change ...func(*Config)) *fixture {
 		Now:          func() time.Time { return created },
 	}
 	f.users = users.New(users.Config{Bucket: new(kvtest.Memory), Now: c.Now})
-	c.Users, c.AccessKeys, c.Rules = f.users, f.users.Keys(), access.BuiltIn
+	c.Users, c.AccessKeys, c.UserSessions, c.Rules = f.users, f.users.Keys(), f.users.Sessions(), access.BuiltIn
 	for _, f := range change {
 		f(&c)
 	}

@@ -239,3 +239,45 @@ func TestWrongTokensAreAnsweredAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A session is revoked by its user, or by who may manage the user's access keys.
+func TestSessionsAreRevoked(t *testing.T) {
+	h := newHousehold(t)
+	sessions := usersPath + "/ann/sessions"
+	list := func() (ids []string) {
+		var got api.SessionList
+		expect.NoError(t, json.Unmarshal(h.want(t, "ann", "GET", sessions, "", 200, "").Body.Bytes(), &got))
+		for _, s := range got.Results {
+			if s.Kind != string(session.Internal) || s.AccessKeyID != h.key["ann"] || s.CreationDate != created.Unix() || s.ExpirationDate != created.Add(session.MaxLife).Unix() {
+				t.Errorf("session %+v", s)
+			}
+			ids = append(ids, s.ID)
+		}
+		return ids
+	}
+	if ids := list(); len(ids) > 0 {
+		t.Errorf("sessions %v before a login", ids)
+	}
+	first, second, third := logIn(t, h, nil), logIn(t, h, nil), logIn(t, h, nil)
+	ids := list()
+	if len(ids) != 3 {
+		t.Fatalf("sessions %v", ids)
+	}
+	for _, target := range []string{sessions, sessions + "/" + ids[0], usersPath + "/none/sessions/" + ids[0]} {
+		h.want(t, "bob", "DELETE", target, "", 401, `{"message":"insufficient permissions: not allowed to auth:DeleteCredentials"}`)
+	}
+	h.want(t, "bob", "GET", sessions, "", 401, `{"message":"insufficient permissions: not allowed to auth:ListCredentials"}`)
+	h.want(t, access.Admin, "DELETE", usersPath+"/bob/sessions/"+ids[0], "", 404, `{"message":"session not found"}`)
+	h.want(t, "ann", "DELETE", sessions+"/"+ids[0], "", 204, "")
+	first.is(t, first.bearer(), "")
+	first.is(t, first.cookies(), "")
+	second.is(t, second.bearer(), "ann")
+	h.want(t, access.Admin, "DELETE", sessions, "", 204, "")
+	second.is(t, second.bearer(), "")
+	third.is(t, third.cookies(), "")
+	if ids := list(); len(ids) > 0 {
+		t.Errorf("sessions %v are left", ids)
+	}
+	fourth := logIn(t, h, nil)
+	fourth.is(t, fourth.bearer(), "ann")
+}

@@ -121,6 +121,7 @@ type Config struct {
 	Dumper       Dumper
 	Users        Users
 	AccessKeys   AccessKeys
+	UserSessions UserSessions
 	Rules        func() *access.Rules            // in force, as clients see them
 	Auth         Authenticator                   // nil with Gate
 	OIDC         OIDC                            // nil, as with Gate: no such logins
@@ -160,6 +161,7 @@ type handlers struct {
 	dumper   Dumper
 	users    Users
 	keys     AccessKeys
+	sessions UserSessions
 	rules    func() *access.Rules
 	sealer   *auth.Sealer
 	storage  api.StorageConfig
@@ -181,7 +183,7 @@ func New(c Config) http.Handler {
 	mux, receiver := http.NewServeMux(), newReceiver(c)
 	h := &handlers{
 		receiver: receiver, service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
-		inspect: c.Inspector, dumper: c.Dumper, users: c.Users, keys: c.AccessKeys, rules: c.Rules, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
+		inspect: c.Inspector, dumper: c.Dumper, users: c.Users, keys: c.AccessKeys, sessions: c.UserSessions, rules: c.Rules, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}
 	h.statuses, h.links = newShared(h.status), loginLinks(c)

@@ -29,6 +29,17 @@ type AccessKeys interface {
 	Delete(ctx context.Context, user, accessKeyID string) error
 }
 
+// UserSessions is what the server needs of users.Sessions.
+type UserSessions interface {
+	List(ctx context.Context, user string) ([]users.Session, error)
+	Revoke(ctx context.Context, user, id string) error
+	RevokeAll(ctx context.Context, user string) error
+}
+
+func sessionOf(s users.Session) api.Session {
+	return api.Session{ID: s.ID, Kind: s.Kind, AccessKeyID: s.Key, CreationDate: unix(s.Created), ExpirationDate: unix(s.Expires)}
+}
+
 func userOf(u users.User) api.User {
 	return api.User{ID: u.ID, CreationDate: unix(u.Created), FriendlyName: u.ID}
 }
@@ -133,6 +144,36 @@ func (h *handlers) DeleteCredentials(w http.ResponseWriter, r *http.Request, use
 		err := h.keys.Delete(ctx, user, accessKeyID)
 		if err == nil {
 			h.log.InfoContext(ctx, "access key revoked", "user", user, "access_key_id", accessKeyID, "by", caller.User)
+		}
+		return http.StatusNoContent, nil, err
+	})
+}
+
+// ListUserSessions answers the sessions of a user.
+func (h *handlers) ListUserSessions(w http.ResponseWriter, r *http.Request, user string) {
+	h.serve(w, r, input{}, func(ctx context.Context, _ access.Caller) (int, any, error) {
+		all, err := h.sessions.List(ctx, user)
+		return http.StatusOK, api.SessionList{Results: convertAll(all, sessionOf)}, err
+	})
+}
+
+// DeleteUserSessions revokes all sessions of a user.
+func (h *handlers) DeleteUserSessions(w http.ResponseWriter, r *http.Request, user string) {
+	h.serve(w, r, input{}, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		err := h.sessions.RevokeAll(ctx, user)
+		if err == nil {
+			h.log.InfoContext(ctx, "all sessions revoked", "user", user, "by", caller.User)
+		}
+		return http.StatusNoContent, nil, err
+	})
+}
+
+// DeleteUserSession revokes a session of a user.
+func (h *handlers) DeleteUserSession(w http.ResponseWriter, r *http.Request, user, id string) {
+	h.serve(w, r, input{}, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		err := h.sessions.Revoke(ctx, user, id)
+		if err == nil {
+			h.log.InfoContext(ctx, "session revoked", "user", user, "by", caller.User)
 		}
 		return http.StatusNoContent, nil, err
 	})

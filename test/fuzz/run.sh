@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fuzzes every fuzz target of every module for a while, two at a time. An input that fails is
+# Fuzzes every fuzz target of every module for a while, four at a time. An input that fails is
 # written to testdata/fuzz of its package: commit it with what mends it.
 #
 # usage: test/fuzz/run.sh [TIME]
@@ -31,5 +31,5 @@ export -f fuzz
 
 all=$(targets)
 [ -n "$all" ] || { echo "no fuzz targets"; exit 1; }
-xargs -P 2 -L 1 bash -c 'fuzz "$@"' fuzz <<<"$all"
+xargs -P 4 -L 1 bash -c 'fuzz "$@"' fuzz <<<"$all"
 echo "$(wc -l <<<"$all") targets, $FUZZTIME each"

@@ -116,6 +116,10 @@ var rangectlCommands = []command{
 	{operation: "hardResetBranch", call: "branch reset", args: "$repo/main $base"},
 	{operation: "deleteRepository", call: "repo delete", args: "$repo --yes"},
 
+	{operation: "listUserSessions", call: "auth session ls", args: "admin", prints: `(?P<session>\S+)  internal_auth_session  `},
+	{operation: "deleteUserSession", call: "auth session revoke", args: "admin $session"},
+	{operation: "deleteUserSessions", call: "auth session revoke --all", args: "admin"},
+
 	{operation: "createUser", call: "auth user create", args: "dave", prints: "dave"},
 	{operation: "listUsers", call: "auth user ls", prints: "dave"},
 	{operation: "createCredentials", call: "auth key create", args: "dave", prints: `(?P<key>RF\w+)`},

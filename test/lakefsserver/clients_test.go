@@ -1,9 +1,11 @@
 package lakefsserver_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -233,6 +235,11 @@ func (c command) end(vars variables, run func(args []string) (string, int)) end 
 func (s *site) rangectl(t *testing.T, name string) []end {
 	t.Helper()
 	held, _ := s.hold(t, name)
+	key, err := json.Marshal(map[string]string{"access_key_id": lakefstest.Admin.AccessKeyID, "secret_access_key": lakefstest.Admin.SecretAccessKey})
+	expect.NoError(t, err)
+	login, err := http.Post(s.endpoint+"/api/v1/auth/login", "application/json", bytes.NewReader(key)) // a session to revoke
+	expect.NoError(t, err)
+	expect.NoError(t, login.Body.Close())
 	vars := variables{"repo": "lakefs://rangectl", "namespace": s.namespaces + "/" + name, "source": s.source, "held": held}
 	return s.runCommands(rangectlCommands, vars, func(args []string) (string, int) {
 		cmd := exec.CommandContext(t.Context(), s.rangectlAt, args...)
