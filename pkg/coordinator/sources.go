@@ -68,7 +68,10 @@ func (p permission) refuse(record imports.Record, err error) {
 // SourceOf is SourcesOf for a prefix that a field of a request names.
 func SourceOf(field, uri, destination string) ([]access.Path, error) {
 	parsed, err := parseSource(field, uri, imports.CommonPrefix)
-	return []access.Path{{Source: parsed.String(), Destination: destination, Prefix: true}}, err
+	if err != nil {
+		return nil, err
+	}
+	return []access.Path{{Source: parsed.String(), Destination: destination, Prefix: true}}, nil
 }
 
 func sourceOf(field string, p imports.Path) (access.Path, error) {
@@ -76,5 +79,8 @@ func sourceOf(field string, p imports.Path) (access.Path, error) {
 		return access.Path{}, fault.BadField(field+".type", "unknown type %q: want %q or %q", p.Type, imports.CommonPrefix, imports.Object)
 	}
 	uri, err := parseSource(field+".path", p.URI, p.Type)
-	return access.Path{Source: uri.String(), Destination: p.Destination, Prefix: p.Type == imports.CommonPrefix}, err
+	if err != nil {
+		return access.Path{}, err
+	}
+	return access.Path{Source: uri.String(), Destination: p.Destination, Prefix: p.Type == imports.CommonPrefix}, nil
 }

@@ -17,7 +17,7 @@ const (
 	coordinators    = "coordinators"
 )
 
-// maxFailure is how many bytes of a text are sent.
+// maxFailure is how many bytes of a text are sent, and taken.
 const maxFailure = 64 << 10
 
 // Failure is why an import cannot go on.
@@ -26,13 +26,18 @@ type Failure struct {
 	Text     string `json:"text"`
 }
 
-// ReportFailure asks a coordinator to end an import, and returns once one has done that. Workers may
-// not write the records of imports themselves.
-func (g *Gossip) ReportFailure(ctx context.Context, f Failure) error {
+// shortened returns a failure with no more than that of its text.
+func (f Failure) shortened() Failure {
 	if len(f.Text) > maxFailure {
 		f.Text = strings.ToValidUTF8(f.Text[:maxFailure], "") + "…"
 	}
-	data, _ := json.Marshal(f) // strings always encode
+	return f
+}
+
+// ReportFailure asks a coordinator to end an import, and returns once one has done that. Workers may
+// not write the records of imports themselves.
+func (g *Gossip) ReportFailure(ctx context.Context, f Failure) error {
+	data, _ := json.Marshal(f.shortened()) // strings always encode
 	err := g.conn.Retry(ctx, "write", func(ctx context.Context) error {
 		answer, err := g.conn.NATS.RequestWithContext(ctx, subjectFailures, data)
 		if err == nil && len(answer.Data) > 0 {
@@ -54,7 +59,7 @@ func (g *Gossip) TakeFailures(ctx context.Context, take func(Failure) error) err
 		var f Failure
 		err := json.Unmarshal(m.Data, &f)
 		if err == nil {
-			err = take(f)
+			err = take(f.shortened()) // whoever has a worker's credentials may have sent it
 		}
 		var answer []byte
 		if err != nil {
