@@ -23,6 +23,7 @@ machine: run it where the process runs. The settings come from RANGEFLEET_... va
 the file that --config names. It checks
 
   settings  unknown keys and wrong values; which are set, and where
+  files     access.file; http.cert_file, its key and its end
   nats      login, JetStream, permissions, streams, copies, space
   s3        sources.allow and --namespace: list and read; the listing mode of imports
   lakefs    version, storage, the permissions of the service account, hooks, protection

@@ -25,7 +25,7 @@ const (
 
 // Check is the result of one check. No text of it has a secret of the settings.
 type Check struct {
-	Area  string `json:"area"` // settings, nats, s3, lakefs or clock
+	Area  string `json:"area"` // settings, files, nats, s3, lakefs or clock
 	Name  string `json:"name"`
 	State State  `json:"state"`
 	Text  string `json:"text"`
@@ -59,7 +59,7 @@ func Run(ctx context.Context, c Config, report func(Check)) {
 		check.Text = redacted(c.Settings, strings.ReplaceAll(check.Text, "\n", "; "))
 		report(check)
 	}}
-	for _, check := range []func(context.Context){d.settings, d.nats, d.s3, d.lakeFS} {
+	for _, check := range []func(context.Context){d.settings, d.files, d.nats, d.s3, d.lakeFS} {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		check(ctx)
 		cancel()
@@ -68,7 +68,7 @@ func Run(ctx context.Context, c Config, report func(Check)) {
 
 // redacted takes the secrets of the settings out of a text: an error may quote a URL or a header.
 func redacted(s settings.Settings, text string) string {
-	secrets := []settings.Secret{s.NATS.Password, s.S3.SecretAccessKey, s.LakeFS.SecretAccessKey, s.Auth.SecretAccessKey}
+	secrets := []settings.Secret{s.NATS.Password, s.S3.SecretAccessKey, s.LakeFS.SecretAccessKey, s.Auth.SecretAccessKey, s.Auth.OIDC.ClientSecret}
 	for server := range strings.SplitSeq(s.NATS.URL, ",") {
 		if u, err := url.Parse(server); err == nil {
 			password, _ := u.User.Password()

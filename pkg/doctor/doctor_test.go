@@ -2,10 +2,18 @@ package doctor_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +75,41 @@ func TestSettings(t *testing.T) {
 	if invalid := doctor.Invalid(err); len(invalid) != 2 || invalid[0].State != doctor.Failed || invalid[1].State != doctor.Failed {
 		t.Errorf("%+v, want two faults", invalid)
 	}
+}
+
+// Files are read as a coordinator reads them.
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "good.yaml"), filepath.Join(dir, "bad.yaml")
+	expect.NoError(t, os.WriteFile(good, []byte("groups: [{id: Team, policies: [FSReadAll]}]"), 0o600))
+	expect.NoError(t, os.WriteFile(bad, []byte("groups: [{id: Team, policies: [None]}]"), 0o600))
+	wantLines(t, checks(t, doctor.Config{Settings: load(t, "ACCESS_FILE="+good)}), "ok files access.file: 2 groups, and ")
+	wantLines(t, checks(t, doctor.Config{Settings: load(t, "ACCESS_FILE="+bad)}), "failed files access.file: "+bad)
+	wantLines(t, checks(t, doctor.Config{Settings: load(t, "ACCESS_FILE="+dir+"/none")}), "failed files access.file: open "+dir+"/none")
+
+	for left, want := range map[time.Duration]string{time.Hour: "warning", 30 * 24 * time.Hour: "ok", -time.Hour: "failed"} {
+		cert, key := certificate(t, t.TempDir(), time.Now().Add(left))
+		wantLines(t, checks(t, doctor.Config{Settings: load(t, "HTTP_CERT_FILE="+cert, "HTTP_KEY_FILE="+key)}), want+` files http.cert_file: for ["api.example"], until `)
+	}
+	cert, _ := certificate(t, t.TempDir(), time.Now().Add(time.Hour))
+	_, other := certificate(t, t.TempDir(), time.Now().Add(time.Hour))
+	wantLines(t, checks(t, doctor.Config{Settings: load(t, "HTTP_CERT_FILE="+cert, "HTTP_KEY_FILE="+other)}), "failed files http.cert_file: tls: private key does not match")
+}
+
+// certificate writes a certificate that ends at a time, and its key.
+func certificate(t *testing.T, dir string, end time.Time) (cert, key string) {
+	t.Helper()
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	expect.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"api.example"}, NotBefore: end.Add(-1000 * time.Hour), NotAfter: end}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
+	expect.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(signer)
+	expect.NoError(t, err)
+	cert, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	expect.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	expect.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	return cert, key
 }
 
 // A fleet's NATS server, from the first start to one that has lost a stream.

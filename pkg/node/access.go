@@ -2,11 +2,8 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -15,9 +12,9 @@ import (
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/audit"
+	"github.com/rangefleet/rangefleet/pkg/connect"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 // rules are the rules of access in force: those of a file, or else what is built in. Methods may
@@ -45,25 +42,12 @@ func openRules(path string, reg prometheus.Registerer, log *slog.Logger) (*rules
 		r.now.Store(access.BuiltIn())
 		return r, nil
 	}
-	parsed, err := readRules(path)
+	parsed, err := connect.Rules(path)
 	if err != nil {
 		return nil, fmt.Errorf("access.file: %w", err)
 	}
 	r.now.Store(parsed)
 	return r, nil
-}
-
-// readRules reads no more of a file than one that is too long by a byte.
-func readRules(path string) (*access.Rules, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	content, err := io.ReadAll(io.LimitReader(file, limits.AccessFile+1))
-	if err = errors.Join(err, file.Close()); err != nil {
-		return nil, err
-	}
-	return access.ParseRules(path, content)
 }
 
 // watch reads the file again at each hangup, until ctx ends.
@@ -75,7 +59,7 @@ func (r *rules) watch(ctx context.Context) {
 
 // reload reads the file again. If anything in it is wrong, the rules stay.
 func (r *rules) reload() {
-	parsed, err := readRules(r.path)
+	parsed, err := connect.Rules(r.path)
 	e := audit.Event{Time: time.Now(), Operation: audit.OperationReload, Resources: audit.Resources{File: r.path}, Outcome: audit.Allowed}
 	if err != nil {
 		e.Outcome, e.Reason = audit.Failed, err.Error()
