@@ -59,7 +59,10 @@ func Run(ctx context.Context, c Config, report func(Check)) {
 		check.Text = redacted(c.Settings, strings.ReplaceAll(check.Text, "\n", "; "))
 		report(check)
 	}}
-	for _, check := range []func(context.Context){d.settings, d.files, d.nats, d.s3, d.lakeFS} {
+	for _, check := range checkFiles(c.Settings) {
+		d.report(check)
+	}
+	for _, check := range []func(context.Context){d.settings, d.nats, d.s3, d.lakeFS} {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		check(ctx)
 		cancel()
