@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/audit"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/oidclogin"
 	"github.com/rangefleet/rangefleet/pkg/auth/once"
@@ -102,4 +103,42 @@ func (b *base) sweep(ctx context.Context, cat *catalog.Catalog, others []func(co
 		case <-tick.C:
 		}
 	}
+}
+
+// callers is what knows callers of the API, and what they may do. At a lakeFS server, which knows
+// them, only rules is of use.
+type callers struct {
+	rules  *rules
+	used   *once.Store // logins at an OpenID Connect provider that were finished
+	oidc   server.OIDC
+	saml   *samllogin.Logins
+	users  *users.Store
+	auth   *auth.Authenticator
+	pair   auth.Pair // the first access key
+	secret string    // of pair, if the pair is new
+}
+
+// openCallers opens what the settings say about callers. The keys come last: after them no wrong
+// setting can end the start, so that new ones are shown at this start or never.
+func (b *base) openCallers(ctx context.Context, sealer *auth.Sealer, log *audit.Log) (c callers, err error) {
+	if c.rules, err = openRules(b.Settings.Access.File, b.registry, b.Log); err != nil {
+		return c, err
+	}
+	c.rules.audit = log
+	c.rules.watch(ctx)
+	c.used = once.New(b.backend.Within(natsWait).Bucket(kv.BucketAuth), time.Now)
+	if c.oidc, err = b.oidc(sealer, c.used); err != nil {
+		return c, err
+	}
+	if c.saml, err = b.saml(ctx, sealer); err != nil {
+		return c, err
+	}
+	if c.pair, c.secret, err = b.keys(ctx); err != nil {
+		return c, err
+	}
+	if c.users, err = b.users(ctx, c.pair); err != nil {
+		return c, err
+	}
+	c.auth, err = b.authenticator(ctx, c.users, sealer, c.rules)
+	return c, err
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
-	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -101,32 +100,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		return err
 	}
 	defer endAudit()
-	rules, err := openRules(b.Settings.Access.File, b.registry, b.Log)
-	if err != nil {
-		return err
-	}
-	rules.audit = auditLog
-	rules.watch(ctx)
-	used := once.New(b.backend.Within(natsWait).Bucket(kv.BucketAuth), time.Now)
-	oidc, err := b.oidc(sealer, used)
-	if err != nil {
-		return err
-	}
-	logins, err := b.saml(ctx, sealer)
-	if err != nil {
-		return endedBy(ctx, err)
-	}
-	// After this no wrong setting can end the start: new keys are shown at this start or
-	// never.
-	pair, secret, err := b.keys(ctx)
-	if err != nil {
-		return endedBy(ctx, err)
-	}
-	known, err := b.users(ctx, pair)
-	if err != nil {
-		return endedBy(ctx, err)
-	}
-	authenticator, err := b.authenticator(ctx, known, sealer, rules)
+	who, err := b.openCallers(ctx, sealer, auditLog)
 	if err != nil {
 		return endedBy(ctx, err)
 	}
@@ -136,7 +110,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
 		Landings:  landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
-		MayImport: lake.mayImport(rules, authenticator), Refused: refusals(auditLog), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.registry,
+		MayImport: lake.mayImport(who.rules, who.auth), Refused: refusals(auditLog), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.registry,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),
@@ -146,14 +120,14 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 			Repository: lake.repository(requests.Catalog.Repository), Stores: b.stores, Buckets: b.stores, CheckSource: coordinator.SourceCheck(service),
 		}),
 		Dumper: refdump.New(refdump.Config{Catalog: requests.Catalog, Stores: b.stores, Log: b.Log}),
-		Users:  known, AccessKeys: known.Keys(), UserSessions: known.Sessions(), Rules: rules.now.Load,
-		Auth: authenticator, OIDC: oidc, Gate: lake.gate, Grants: lake.grants(rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
+		Users:  who.users, AccessKeys: who.users.Keys(), UserSessions: who.users.Sessions(), Rules: who.rules.now.Load,
+		Auth: who.auth, OIDC: who.oidc, Gate: lake.gate, Grants: lake.grants(who.rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log, Audit: auditLog.Record,
-		SAML: samlOf(logins), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
+		SAML: samlOf(who.saml), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
-	go b.sweep(ctx, cat, sweeps(authenticator, logins, used))
-	info := Info{API: door.url(), AccessKeyID: firstKey(ctx, known, pair), SecretAccessKey: secret}
+	go b.sweep(ctx, cat, sweeps(who.auth, who.saml, who.used))
+	info := Info{API: door.url(), AccessKeyID: firstKey(ctx, who.users, who.pair), SecretAccessKey: who.secret}
 	if embedded != nil {
 		info.NATS = embedded.ClientURL()
 	}

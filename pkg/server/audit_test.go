@@ -173,7 +173,7 @@ func TestPanicsAreRecorded(t *testing.T) {
 	}
 }
 
-// Who may not do something is denied by name, with what is lacking.
+// The record of a denial names the caller and the permissions that it lacks.
 func TestDeniedCallersAreRecorded(t *testing.T) {
 	f := newFixture(t, ruled(allowing(t, "fs:ReadBranch *")))
 	f.do("POST", importPath, bodies["importStart"], nil)

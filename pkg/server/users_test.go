@@ -171,7 +171,7 @@ func TestKeysThatCannotBeDeleted(t *testing.T) {
 	h.want(t, access.Admin, "DELETE", admin+"/"+h.key[access.Admin], "", 204, "")
 }
 
-// Who may not see users learns nothing of which there are.
+// A caller that may not see users does not learn which users exist.
 func TestUsersAreHidden(t *testing.T) {
 	h := newHousehold(t)
 	for _, user := range []string{"bob", "none", "ann"} {
