@@ -23,13 +23,9 @@ import (
 const sweepEvery = time.Hour
 
 // authenticator returns what knows callers; nil if a lakeFS server does.
-func (b *base) authenticator(ctx context.Context, known *users.Store, sealer *auth.Sealer, r *rules) (*auth.Authenticator, error) {
+func (b *base) authenticator(ctx context.Context, known *users.Store, sealer *auth.Sealer, r *rules, outside *token.Outside) (*auth.Authenticator, error) {
 	if b.Settings.Catalog.Kind == settings.CatalogLakeFS {
 		return nil, nil
-	}
-	outside, err := b.outside()
-	if err != nil {
-		return nil, err
 	}
 	tokens, err := token.OpenRing(ctx, b.backend.Within(natsWait).Bucket(kv.BucketAuth), time.Now)
 	if err != nil {
@@ -133,12 +129,16 @@ func (b *base) openCallers(ctx context.Context, sealer *auth.Sealer, log *audit.
 	if c.saml, err = b.saml(ctx, sealer); err != nil {
 		return c, err
 	}
+	outside, err := b.outside()
+	if err != nil {
+		return c, err
+	}
 	if c.pair, c.secret, err = b.keys(ctx); err != nil {
 		return c, err
 	}
 	if c.users, err = b.users(ctx, c.pair); err != nil {
 		return c, err
 	}
-	c.auth, err = b.authenticator(ctx, c.users, sealer, c.rules)
+	c.auth, err = b.authenticator(ctx, c.users, sealer, c.rules, outside)
 	return c, err
 }
