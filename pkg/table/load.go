@@ -10,6 +10,10 @@ import (
 // reads is how often damaged bytes are read: they may have been damaged on their way.
 const reads = 3
 
+// errUnsteady says that bytes were damaged differently each time: a later read may succeed, so
+// it does not go with ErrCorrupt.
+var errUnsteady = errors.New("damaged differently each time")
+
 // rereads counts how often bytes were read and found damaged.
 type rereads struct {
 	count  int
@@ -19,15 +23,15 @@ type rereads struct {
 // again returns nil if data, in which err was found, is to be read again, and else the error
 // to return. renew makes the next read get the bytes anew, if it can.
 func (r *rereads) again(data []byte, err error, renew func() bool) error {
-	if !errors.Is(err, ErrCorrupt) || bytes.Equal(data, r.before) || !renew() {
+	damaged := errors.Is(err, ErrCorrupt) || errors.Is(err, errUnsteady)
+	if !damaged || bytes.Equal(data, r.before) || !renew() {
 		return err // bytes that are damaged in the same way twice are stored like that
 	}
 	r.before = data
 	if r.count++; r.count < reads {
 		return nil
 	}
-	// A later read may succeed, so this is not ErrCorrupt.
-	return fmt.Errorf("read %d times, damaged differently each time: %v", reads, err) //nolint:errorlint // see above
+	return fmt.Errorf("read %d times, %w: %v", reads, errUnsteady, err) //nolint:errorlint // must not wrap ErrCorrupt
 }
 
 // Load gets the whole file of the table with an ID and verifies it. It passes on errors
