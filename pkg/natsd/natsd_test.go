@@ -112,6 +112,9 @@ func TestAnOpenListenAddressIsLogged(t *testing.T) {
 // A server that met a full disk reports it, even when there is room again, until it is
 // restarted; then it stores again.
 func TestErrReportsAFullDiskUntilTheNextStart(t *testing.T) {
+	if !fulldisk.Alone(t) {
+		return
+	}
 	dir := t.TempDir()
 	first := queuetest.StartServer(t, natsd.Config{StoreDir: dir})
 	js := stream(t, first)

@@ -360,6 +360,9 @@ func TestALostConnectionEndsAWorker(t *testing.T) {
 // A coordinator ends when the disk of its embedded server is full. Once there is room, it can
 // be started again.
 func TestAFullDiskEndsACoordinator(t *testing.T) {
+	if !fulldisk.Alone(t) {
+		return
+	}
 	s := config(t.TempDir())
 	seed, public := queuetest.Key(t, t.TempDir())
 	s.NATS.Listen, s.NATS.CoordinatorNKeys = "127.0.0.1:0", []string{public}
