@@ -672,6 +672,53 @@ type ImportPathsCreation struct {
 // ImportPhase defines model for ImportPhase.
 type ImportPhase string
 
+// ImportProgress How far an import is, as of a moment ago. Workers report it without storing it, so a
+// coordinator that has just started may know less for a few seconds. Of an import that has
+// ended it is the total.
+type ImportProgress struct {
+	// ElapsedSeconds time since the import was accepted, or that it took
+	ElapsedSeconds float64 `json:"elapsed_seconds"`
+
+	// EstimatedObjects about how many keys the import will have; absent while nothing is known that is worth telling
+	EstimatedObjects int64 `json:"estimated_objects,omitempty,omitzero"`
+
+	// EstimatedObjectsHigh there are probably no more keys; absent if there is no telling
+	EstimatedObjectsHigh int64 `json:"estimated_objects_high,omitempty,omitzero"`
+
+	// EstimatedObjectsLow there are probably no fewer keys; set with estimated_objects
+	EstimatedObjectsLow int64 `json:"estimated_objects_low,omitempty,omitzero"`
+
+	// EstimatedTreeRanges about how many ranges that tree will have
+	EstimatedTreeRanges int `json:"estimated_tree_ranges,omitempty,omitzero"`
+
+	// ListedObjects keys that listings have shown: those of stored ranges and those that are on their way there; at least ingested_objects; falls only if another coordinator answers
+	ListedObjects int64 `json:"listed_objects"`
+
+	// ObjectsPerSecond keys that are listed per second, averaged over the last seconds; of an import that has ended, over all of its time
+	ObjectsPerSecond float64 `json:"objects_per_second"`
+
+	// QueuedPartitions parts of the key space that wait for a worker
+	QueuedPartitions int `json:"queued_partitions"`
+
+	// RemainingSeconds about how long until all keys are listed; absent while that is not known
+	RemainingSeconds float64 `json:"remaining_seconds,omitempty,omitzero"`
+
+	// Retries how often a call to a store, a partition or a step of the import was tried again
+	Retries int64 `json:"retries"`
+
+	// RunningPartitions parts of the key space that workers list
+	RunningPartitions int `json:"running_partitions"`
+
+	// Throttles how often a store told workers to list this import's keys more slowly
+	Throttles int64 `json:"throttles"`
+
+	// TreeRanges while the import commits, ranges of the branch's new tree that were read or written so far
+	TreeRanges int `json:"tree_ranges,omitempty,omitzero"`
+
+	// Workers worker processes that list keys of the import
+	Workers int `json:"workers"`
+}
+
 // ImportStatus Names an import.
 type ImportStatus struct {
 	ImportID string `json:"import_id"`
@@ -690,7 +737,7 @@ type ImportStatusResp struct {
 	// Error Why a request or an import failed.
 	Error Error `json:"error,omitempty,omitzero"`
 
-	// IngestedObjects distinct keys so far; never falls
+	// IngestedObjects distinct keys so far, of ranges that are stored; never falls
 	IngestedObjects int64 `json:"ingested_objects"`
 
 	// InterferingCommit on a lakeFS server: the ID of the last commit that got between the head that the import
@@ -705,6 +752,11 @@ type ImportStatusResp struct {
 
 	// Problem what keeps a running import from making progress: a step that failed and is tried again, no worker that answers, or a store that does not answer; of a completed import, why the destination may hold more than the source
 	Problem string `json:"problem,omitempty,omitzero"`
+
+	// Progress How far an import is, as of a moment ago. Workers report it without storing it, so a
+	// coordinator that has just started may know less for a few seconds. Of an import that has
+	// ended it is the total.
+	Progress ImportProgress `json:"progress,omitempty,omitzero"`
 
 	// Ranges ranges stored so far
 	Ranges int `json:"ranges"`

@@ -206,6 +206,7 @@ type Status struct {
 	Objects    int64           // distinct keys covered so far; never falls
 	Ranges     int             // ranges covered so far
 	Partitions int             // partitions queued or running
+	Progress   Progress        // what is not stored of how far it is
 	Updated    time.Time       // now while the import runs; else when it ended
 	Commit     *catalog.Commit // set exactly if it is completed
 }
@@ -254,6 +255,7 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 		if status.Partitions, err = s.state.Backend.Queue.OutstandingCount(ctx, id); err != nil {
 			return Status{}, err
 		}
+		status.Progress.Queued = status.Partitions
 	case record.State == imports.Completed && record.Landing != nil:
 		commit := commitOnServer(record)
 		status.Commit, status.Ranges = &commit, record.Attempt.Ranges
@@ -264,7 +266,31 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 		}
 		status.Commit, status.Ranges = &commit, record.Attempt.Ranges
 	}
+	status.Progress.Listed = max(status.Progress.Listed, status.Objects)
+	status.Progress.Elapsed = max(0, status.Updated.Sub(record.Created))
 	return status, nil
+}
+
+// Progress is how far an import is beyond the ranges that are stored. Workers report it from
+// time to time and nothing stores it, so reports may be lost.
+type Progress struct {
+	Listed          int64 // keys that listings have shown; at least the keys that are covered
+	Estimate        Estimate
+	PerSecond       float64       // keys listed a second, smoothed
+	Remaining       time.Duration // until all keys are listed; 0 if that is not known
+	Elapsed         time.Duration // since the import was accepted, or until it ended
+	Workers         int           // processes that list it
+	Queued, Running int           // partitions
+	Throttles       int64         // times that a store asked for fewer calls
+	Retries         int64         // times that a call, a partition or a step was tried again
+	TreeRanges      int           // of the new tree, that were read or written while it commits
+	EstimatedRanges int           // of that tree
+}
+
+// Estimate is how many keys an import probably has. The zero Estimate is that nothing is known.
+type Estimate struct {
+	Keys, Low int64
+	High      int64 // 0 if there is no telling
 }
 
 // Cancel ends a running import. It is a Conflict once the import commits, or is

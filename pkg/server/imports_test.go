@@ -172,6 +172,10 @@ func statusIn(state imports.State) coordinator.Status {
 		ID: string(state), Objects: 1200, Ranges: 3, Partitions: 2,
 		Updated: time.Date(2026, 3, 4, 6, 6, 8, 123456789, time.FixedZone("CET", 3600)),
 		Record:  imports.Record{State: state, Request: imports.Request{Repository: "lake", Branch: "main"}},
+		Progress: coordinator.Progress{
+			Listed: 1500, Estimate: coordinator.Estimate{Keys: 6000, Low: 3000, High: 9000}, PerSecond: 100.04, Remaining: 45 * time.Second,
+			Elapsed: 1500 * time.Millisecond, Workers: 1, Queued: 0, Running: 2, Throttles: 4, Retries: 5,
+		},
 	}
 	switch state {
 	case imports.Completed:
@@ -198,7 +202,7 @@ func newImports(t *testing.T) *fixture {
 
 func TestStatus(t *testing.T) {
 	const head = `"ingested_objects":1200,`
-	const tail = `"ranges":3,"update_time":"2026-03-04T05:06:08.123456789Z"}`
+	const tail = `"progress":{"elapsed_seconds":1.5,"estimated_objects":6000,"estimated_objects_high":9000,"estimated_objects_low":3000,"listed_objects":1500,"objects_per_second":100,"queued_partitions":0,"remaining_seconds":45,"retries":5,"running_partitions":2,"throttles":4,"workers":1},"ranges":3,"update_time":"2026-03-04T05:06:08.123456789Z"}`
 	const running = `{"completed":false,` + head + `"partitions":2,"phase":"running",` + tail
 	const missing = `{"message":"parameter \"id\" in query has an error: value is required but missing"}`
 	for _, x := range []exchange{

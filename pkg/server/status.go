@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -18,6 +19,7 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		Ranges:          st.Ranges,
 		Partitions:      st.Partitions,
 		Skipped:         st.Record.Skipped,
+		Progress:        progressOf(st.Progress),
 	}
 	if l := st.Record.Landing; l != nil {
 		resp.InterferingCommit = l.Between()
@@ -47,6 +49,29 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 	}
 	return resp
 }
+
+// progressOf returns how far an import is as the API shows it.
+func progressOf(p coordinator.Progress) api.ImportProgress {
+	return api.ImportProgress{
+		ListedObjects:        p.Listed,
+		EstimatedObjects:     p.Estimate.Keys,
+		EstimatedObjectsLow:  p.Estimate.Low,
+		EstimatedObjectsHigh: p.Estimate.High,
+		ObjectsPerSecond:     tenths(p.PerSecond),
+		RemainingSeconds:     tenths(p.Remaining.Seconds()),
+		ElapsedSeconds:       tenths(p.Elapsed.Seconds()),
+		Workers:              p.Workers,
+		QueuedPartitions:     p.Queued,
+		RunningPartitions:    p.Running,
+		Throttles:            p.Throttles,
+		Retries:              p.Retries,
+		TreeRanges:           p.TreeRanges,
+		EstimatedTreeRanges:  p.EstimatedRanges,
+	}
+}
+
+// tenths rounds what is no more exact than that.
+func tenths(x float64) float64 { return math.Round(10*x) / 10 }
 
 // errorOf returns why an import failed or was canceled.
 func errorOf(r imports.Record) api.Error {
