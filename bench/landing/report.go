@@ -46,27 +46,13 @@ const (
 func wall(c Cost) float64 { return c.Wall.Seconds() }
 func cpu(c Cost) float64  { return c.CPU.Seconds() }
 
-// median returns the median of at least one number.
-func median(all []float64) float64 {
-	all = slices.Sorted(slices.Values(all))
-	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
-}
-
-func medianOf(costs []Cost, of func(Cost) float64) float64 {
-	var all []float64
-	for _, c := range costs {
-		all = append(all, of(c))
-	}
-	return median(all)
-}
-
 // ratio returns the median of the rounds' ratios.
 func (r Row) ratio(of func(Cost) float64) float64 {
 	var all []float64
 	for i := range r.Ours {
 		all = append(all, of(r.Ours[i])/of(r.Bare[i]))
 	}
-	return median(all)
+	return measure.Median(all)
 }
 
 // peak returns the most memory of a round.
@@ -89,8 +75,8 @@ func (r Report) Text() string {
 		ours, bare := row.Ours[0], row.Bare[0]
 		walls, cpus, peak = append(walls, row.ratio(wall)), append(cpus, row.ratio(cpu)), max(peak, row.peak())
 		fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\t%.2f\t%d\t%d\t%d\t%d\t%d\t\n", row.Case, row.Ranges,
-			1e3*medianOf(row.Ours, wall), 1e3*medianOf(row.Bare, wall), row.ratio(wall),
-			1e3*medianOf(row.Ours, cpu), 1e3*medianOf(row.Bare, cpu), row.ratio(cpu),
+			1e3*measure.MedianOf(row.Ours, wall), 1e3*measure.MedianOf(row.Bare, wall), row.ratio(wall),
+			1e3*measure.MedianOf(row.Ours, cpu), 1e3*measure.MedianOf(row.Bare, cpu), row.ratio(cpu),
 			ours.Calls, bare.Calls, ours.Bytes>>20, bare.Bytes>>20, row.peak()>>20)
 	}
 	_ = w.Flush() // writing to memory does not fail
@@ -121,7 +107,7 @@ func afarText(rounds []Afar) string {
 		fmt.Fprintf(&b, "one after another: wall %.1f s, CPU %.1f s, peak %d MiB; beside one another: wall %.1f s, CPU %.1f s, peak %d MiB\n",
 			wall(a.After), cpu(a.After), a.After.Peak>>20, wall(a.Beside), cpu(a.Beside), a.Beside.Peak>>20)
 	}
-	fmt.Fprintf(&b, "beside one another takes 1/%.1f of the wall time, and 1/%.1f of the CPU time\n", median(walls), median(cpus))
+	fmt.Fprintf(&b, "beside one another takes 1/%.1f of the wall time, and 1/%.1f of the CPU time\n", measure.Median(walls), measure.Median(cpus))
 	return b.String()
 }
 

@@ -3,8 +3,10 @@ package measure
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -24,6 +26,39 @@ func JSON(report any) []byte {
 		panic(err)
 	}
 	return append(text, '\n')
+}
+
+// Median returns the median of at least one number.
+func Median(all []float64) float64 {
+	all = slices.Sorted(slices.Values(all))
+	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+}
+
+// MedianOf returns the median of a number of each of at least one item.
+func MedianOf[T any](items []T, number func(T) float64) float64 {
+	all := make([]float64, len(items))
+	for i, item := range items {
+		all[i] = number(item)
+	}
+	return Median(all)
+}
+
+// Verdict says whether a target was met.
+func Verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "missed"
+}
+
+// Publish prints the text of a report. Unless dir is empty, it also writes name.txt, with the
+// text, and name.json, with the report, to that directory.
+func Publish(out io.Writer, dir, name, text string, report any) error {
+	fmt.Fprint(out, "\n", text)
+	if dir == "" {
+		return nil
+	}
+	return WriteResults(dir, map[string][]byte{name + ".txt": []byte(text), name + ".json": JSON(report)})
 }
 
 // WriteResults writes files, by name, into the directory, and creates it if it is missing.

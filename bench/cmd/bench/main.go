@@ -12,11 +12,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/measure"
@@ -39,15 +38,7 @@ type options struct {
 	out     string
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:])
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("bench", run) }
 
 func parse(args []string) (options, error) {
 	var o options
@@ -97,7 +88,7 @@ func (o options) check() error {
 	return nil
 }
 
-func run(ctx context.Context, args []string) (err error) {
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	o, err := parse(args)
 	if err != nil {
 		return err
@@ -131,7 +122,7 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	report.Targets = targets(report.Rows)
 	text := report.Text()
-	fmt.Print(text)
+	fmt.Fprint(out, text)
 	return measure.WriteResults(o.out, map[string][]byte{
 		"bench.json": measure.JSON(report), "bench.txt": []byte(text), "bench.svg": report.Picture(),
 	})

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"slices"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
 // Target is a goal of the project, with the result of a run.
@@ -148,9 +150,7 @@ func (t *judge) add(name, wanted, format string, measured float64, met bool) {
 	target := Target{Name: name, Wanted: wanted, Measured: "-", Verdict: "not measured"}
 	if measured >= 0 {
 		target.Measured = fmt.Sprintf(format, measured)
-		if target.Verdict = "missed"; met {
-			target.Verdict = "met"
-		}
+		target.Verdict = measure.Verdict(met)
 	}
 	t.out = append(t.out, target)
 }
@@ -173,9 +173,7 @@ func (t *judge) sameIDs() {
 	target := Target{Name: "equal metarange IDs, all rows of one bucket", Wanted: "all", Measured: "-", Verdict: "not measured"}
 	if len(compared) > 0 {
 		target.Measured = fmt.Sprintf("%d of %d buckets", len(compared)-len(differ), len(compared))
-		if target.Verdict = "met"; len(differ) > 0 {
-			target.Verdict = "missed"
-		}
+		target.Verdict = measure.Verdict(len(differ) == 0)
 	}
 	t.out = append(t.out, target)
 }

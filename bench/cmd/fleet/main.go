@@ -14,10 +14,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/fleet"
@@ -59,15 +57,7 @@ var scenarios = []scenario{
 	{"huge", "an import of -huge objects, without latency", true, (*bench).huge},
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout)
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "fleet:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("fleet", run) }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
@@ -105,13 +95,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	b := &bench{options: o, dir: dir, log: out}
 	runErr := b.all(ctx)
 	report := Report{Date: time.Now().UTC(), Load: measure.Load(), Rows: b.rows, Targets: b.targets}
-	text := report.Text()
-	fmt.Fprint(out, "\n", text)
-	if o.out != "" {
-		results := map[string][]byte{"fleet.txt": []byte(text), "fleet.json": measure.JSON(report)}
-		return errors.Join(runErr, measure.WriteResults(o.out, results))
-	}
-	return runErr
+	return errors.Join(runErr, measure.Publish(out, o.out, "fleet", report.Text(), report))
 }
 
 // all runs the chosen scenarios. If one fails, the others run all the same.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
 // Report is the result of a run.
@@ -86,12 +88,9 @@ func (r Report) Text() string {
 	b.WriteByte('\n')
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, target := range r.Targets {
-		verdict := "missed"
-		switch {
-		case target.Wanted == "":
-			verdict = ""
-		case target.Met:
-			verdict = "met"
+		verdict := ""
+		if target.Wanted != "" {
+			verdict = measure.Verdict(target.Met)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", target.Name, target.Wanted, target.Measured, verdict)
 	}

@@ -13,9 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/measure"
@@ -31,15 +29,7 @@ type options struct {
 	keep    bool
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout)
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "lakefs:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("lakefs", run) }
 
 func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("lakefs", flag.ContinueOnError)
@@ -84,10 +74,5 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	report := Report{Date: time.Now().UTC().Truncate(time.Second), Load: measure.Load(), Latency: o.latency, Pairs: b.pairs}
-	text := report.Text()
-	fmt.Fprint(out, "\n", text)
-	if o.out == "" {
-		return nil
-	}
-	return measure.WriteResults(o.out, map[string][]byte{"lakefs.txt": []byte(text), "lakefs.json": measure.JSON(report)})
+	return measure.Publish(out, o.out, "lakefs", report.Text(), report)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
 // Report is the result of a run.
@@ -106,10 +108,7 @@ func (r Report) target(t *tabwriter.Writer, size, name string, cost func(Row) fl
 	ratio := r.ratio(size, cost)
 	want, verdict := "", ""
 	if size == judged {
-		want, verdict = fmt.Sprintf(">= %dx", wanted), "missed"
-		if ratio >= wanted {
-			verdict = "met"
-		}
+		want, verdict = fmt.Sprintf(">= %dx", wanted), measure.Verdict(ratio >= wanted)
 	}
 	fmt.Fprintf(t, "%s of %s objects, lakeFS over Rangefleet\t%s\t%.1fx\t%s\n", name, size, want, ratio, verdict)
 }

@@ -101,12 +101,7 @@ func run(ctx context.Context, ranges, rounds, afar int, process bool, out string
 		report.Process = &p
 	}
 	report.Finish()
-	text := report.Text()
-	fmt.Print(text)
-	if out == "" {
-		return nil
-	}
-	return measure.WriteResults(out, map[string][]byte{"landing.txt": []byte(text), "landing.json": measure.JSON(report)})
+	return measure.Publish(os.Stdout, out, "landing", report.Text(), report)
 }
 
 // row measures a case in rounds.

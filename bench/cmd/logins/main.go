@@ -11,11 +11,8 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/rangefleet/rangefleet/bench/fleet"
@@ -30,20 +27,7 @@ type options struct {
 	out     string
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	var err error
-	if len(os.Args) == 4 && os.Args[1] == floodCommand {
-		err = flood(ctx, os.Args[2], os.Args[3])
-	} else {
-		err = run(ctx, os.Args[1:], os.Stdout)
-	}
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "logins:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("logins", run) }
 
 func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("logins", flag.ContinueOnError)
@@ -62,6 +46,9 @@ func parse(args []string) (options, error) {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 3 && args[0] == floodCommand {
+		return flood(ctx, args[1], args[2])
+	}
 	o, err := parse(args)
 	if err != nil {
 		return err
@@ -82,10 +69,5 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	report := Report{Date: time.Now().UTC().Truncate(time.Second), Load: measure.Load(), Clients: o.clients, Rows: b.rows}
-	text := report.Text()
-	fmt.Fprint(out, "\n", text)
-	if o.out == "" {
-		return nil
-	}
-	return measure.WriteResults(o.out, map[string][]byte{"logins.txt": []byte(text), "logins.json": measure.JSON(report)})
+	return measure.Publish(out, o.out, "logins", report.Text(), report)
 }

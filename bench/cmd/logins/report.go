@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/rangefleet/rangefleet/bench/measure"
 )
 
 // Report is the result of a run.
@@ -47,21 +48,11 @@ const (
 
 // ratio returns the median over the rounds of the p99 beside a flood, over that without.
 func (r Row) ratio() float64 {
-	return median(r.Rounds, func(r Round) float64 { return float64(r.Flooded.P99) / float64(r.Quiet.P99) })
+	return measure.MedianOf(r.Rounds, func(r Round) float64 { return float64(r.Flooded.P99) / float64(r.Quiet.P99) })
 }
 
 // growth returns by how many bytes the coordinator grew after the first round.
 func (r Row) growth() int64 { return r.Rounds[len(r.Rounds)-1].Flooded.Peak - r.Rounds[0].Flooded.Peak }
-
-func median(rounds []Round, of func(Round) float64) float64 {
-	values := make([]float64, len(rounds))
-	for i, r := range rounds {
-		values[i] = of(r)
-	}
-	slices.Sort(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
-}
 
 // Text returns the tables.
 func (r Report) Text() string {
@@ -71,7 +62,7 @@ func (r Report) Text() string {
 	fmt.Fprintln(w, "medians\tguesses/s\tp50 ms\tbeside them\tp99 ms\tbeside them\tratio\tpeak MiB\tgrowth\t")
 	milliseconds := func(d time.Duration) float64 { return 1e3 * d.Seconds() }
 	for _, row := range r.Rows {
-		in := func(of func(Round) float64) float64 { return median(row.Rounds, of) }
+		in := func(of func(Round) float64) float64 { return measure.MedianOf(row.Rounds, of) }
 		fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%d\t\n", row.Name,
 			in(func(r Round) float64 { return r.Flooded.Guesses / r.Flooded.Wall.Seconds() }),
 			in(func(r Round) float64 { return milliseconds(r.Quiet.P50) }), in(func(r Round) float64 { return milliseconds(r.Flooded.P50) }),
@@ -81,15 +72,8 @@ func (r Report) Text() string {
 	_ = w.Flush() // to memory
 	b.WriteByte('\n')
 	for _, row := range r.Rows {
-		fmt.Fprintf(&b, "wrong %s, p99 of others over that without  <= %dx  %.2fx  %s\n", row.Name, wanted, row.ratio(), verdict(row.ratio() <= wanted))
-		fmt.Fprintf(&b, "wrong %s, growth after the first round  <= %d MiB  %d MiB  %s\n", row.Name, grown>>20, row.growth()>>20, verdict(row.growth() <= grown))
+		fmt.Fprintf(&b, "wrong %s, p99 of others over that without  <= %dx  %.2fx  %s\n", row.Name, wanted, row.ratio(), measure.Verdict(row.ratio() <= wanted))
+		fmt.Fprintf(&b, "wrong %s, growth after the first round  <= %d MiB  %d MiB  %s\n", row.Name, grown>>20, row.growth()>>20, measure.Verdict(row.growth() <= grown))
 	}
 	return b.String()
-}
-
-func verdict(ok bool) string {
-	if ok {
-		return "met"
-	}
-	return "missed"
 }

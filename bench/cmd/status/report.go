@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -49,17 +48,7 @@ const wanted = 0.5
 // ratio returns the median over the rounds of what the coordinator answered, over what the bare
 // handler answered.
 func (r Row) ratio() float64 {
-	return median(r.Rounds, func(r Round) float64 { return r.Coordinator.Rate() / r.Bare.Rate() })
-}
-
-func median(rounds []Round, of func(Round) float64) float64 {
-	values := make([]float64, len(rounds))
-	for i, r := range rounds {
-		values[i] = of(r)
-	}
-	slices.Sort(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
+	return measure.MedianOf(r.Rounds, func(r Round) float64 { return r.Coordinator.Rate() / r.Bare.Rate() })
 }
 
 // Text returns the tables.
@@ -76,20 +65,16 @@ func (r Report) Text() string {
 			peak = max(peak, round.Coordinator.Usage.Peak)
 		}
 		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.2f\t%.1f\t%.1f\t%d\t%d\t%d\t\n", row.Name,
-			median(row.Rounds, func(r Round) float64 { return r.Bare.Rate() }),
-			median(row.Rounds, func(r Round) float64 { return r.Coordinator.Rate() }), row.ratio(),
-			median(row.Rounds, func(r Round) float64 { return 1e6 * r.Bare.Each().Seconds() }),
-			median(row.Rounds, func(r Round) float64 { return 1e6 * r.Coordinator.Each().Seconds() }),
+			measure.MedianOf(row.Rounds, func(r Round) float64 { return r.Bare.Rate() }),
+			measure.MedianOf(row.Rounds, func(r Round) float64 { return r.Coordinator.Rate() }), row.ratio(),
+			measure.MedianOf(row.Rounds, func(r Round) float64 { return 1e6 * r.Bare.Each().Seconds() }),
+			measure.MedianOf(row.Rounds, func(r Round) float64 { return 1e6 * r.Coordinator.Each().Seconds() }),
 			all.Longest.Milliseconds(), all.Refused, peak>>20)
 	}
 	_ = w.Flush() // to memory
 	b.WriteByte('\n')
 	for _, row := range r.Rows {
-		verdict := "missed"
-		if row.ratio() >= wanted {
-			verdict = "met"
-		}
-		fmt.Fprintf(&b, "status %s, answers/s over those of a bare handler  >= %.1fx  %.2fx  %s\n", row.Name, wanted, row.ratio(), verdict)
+		fmt.Fprintf(&b, "status %s, answers/s over those of a bare handler  >= %.1fx  %.2fx  %s\n", row.Name, wanted, row.ratio(), measure.Verdict(row.ratio() >= wanted))
 	}
 	return b.String()
 }

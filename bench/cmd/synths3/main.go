@@ -14,24 +14,15 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/rangefleet/rangefleet/bench/measure"
 	"github.com/rangefleet/rangefleet/bench/synths3"
 	"github.com/rangefleet/rangefleet/internal/keyset"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "synths3:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("synths3", run) }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("synths3", flag.ContinueOnError)
