@@ -275,12 +275,18 @@ func TestStartErrorsSayWhy(t *testing.T) {
 		change func(*settings.Settings)
 		want   string
 	}{
-		"listen":        {node.Coordinator, func(s *settings.Settings) { s.Listen = busy }, "listen: listen tcp " + busy},
-		"no address":    {node.Coordinator, func(s *settings.Settings) { s.Listen = "nowhere" }, "listen: "},
-		"sources":       {node.Coordinator, func(s *settings.Settings) { s.Sources.Allow = []string{"s3://b/", "gs://b"} }, "sources.allow: "},
-		"local":         {node.Coordinator, func(s *settings.Settings) { s.Local.Allowed = []string{"/no/such/dir"} }, "/no/such/dir"},
-		"nats address":  {node.Coordinator, func(s *settings.Settings) { s.NATS.Listen = busy }, "NATS"},
-		"nats url":      {node.Coordinator, func(s *settings.Settings) { s.NATS.URL = "nats://user:hunter2@host:port" }, "connect to NATS"},
+		"listen":       {node.Coordinator, func(s *settings.Settings) { s.Listen = busy }, "listen: listen tcp " + busy},
+		"no address":   {node.Coordinator, func(s *settings.Settings) { s.Listen = "nowhere" }, "listen: "},
+		"sources":      {node.Coordinator, func(s *settings.Settings) { s.Sources.Allow = []string{"s3://b/", "gs://b"} }, "sources.allow: "},
+		"local":        {node.Coordinator, func(s *settings.Settings) { s.Local.Allowed = []string{"/no/such/dir"} }, "/no/such/dir"},
+		"nats address": {node.Coordinator, func(s *settings.Settings) { s.NATS.Listen = busy }, "NATS"},
+		"nats url":     {node.Coordinator, func(s *settings.Settings) { s.NATS.URL = "nats://user:hunter2@host:port" }, "connect to NATS"},
+		"rules":        {node.Coordinator, func(s *settings.Settings) { s.Access.File = "/no/such/rules" }, "access.file: "},
+		"tokens": {node.Coordinator, func(s *settings.Settings) {
+			s.Auth.JWT = settings.JWT{Issuer: "https://idp.example.com", Audience: "fleet", JWKS: "ftp://idp.example.com/keys"}
+		}, "auth.jwt: "},
+		"oidc":          {node.Coordinator, func(s *settings.Settings) { s.Auth.OIDC = settings.OIDC{Issuer: "ftp://idp.example.com"} }, "auth.oidc: "},
+		"saml":          {node.Coordinator, func(s *settings.Settings) { s.Auth.SAML.MetadataFile = "/no/such/metadata" }, "auth.saml.metadata_file: "},
 		"worker's nats": {node.Worker, func(s *settings.Settings) { s.NATS.URL = "nats://user:hunter2@host:port" }, "connect to NATS"},
 		"metrics": {node.Worker, func(s *settings.Settings) {
 			s.NATS.URL, s.Metrics.Listen = nats.info.NATS, busy
