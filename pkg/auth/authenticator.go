@@ -29,7 +29,7 @@ func KnownKey(err error) string {
 	return wrong.accessKeyID
 }
 
-// Config is what an Authenticator is made of. All fields but Outside are required.
+// Config is what an Authenticator is made of. All fields but Outside and Required are required.
 type Config struct {
 	Users   *users.Store
 	Tokens  *token.Ring
@@ -37,7 +37,10 @@ type Config struct {
 	Sealer  *Sealer        // of cookies
 	// Groups returns the groups of a user of an identity provider whose claims were verified.
 	Groups func(issuer string, claims map[string][]string) []string
-	Now    func() time.Time
+	// Required are the claims that users of a provider need to log in; those of a provider that is
+	// missing need none.
+	Required map[access.Provider]Required
+	Now      func() time.Time
 }
 
 // Authenticator knows callers by what they present. Its methods may be called concurrently. An

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -253,6 +254,42 @@ func TestSubjectsOfProvidersAreNames(t *testing.T) {
 	}
 	if _, err := n.BeginExternal(t.Context(), auth.External{Provider: access.OIDC, Issuer: idp, Subject: "ann", Expires: f.Now()}); !errors.Is(err, auth.ErrUnauthenticated) {
 		t.Errorf("of an expired login: %v", err)
+	}
+}
+
+// A user who lacks a claim that is required begins no session, and is not stored.
+func TestLoginsNeedTheRequiredClaims(t *testing.T) {
+	f := newFleet(t, &kvtest.Memory{})
+	a := auth.NewAuthenticator(auth.Config{
+		Users: f.nodes[0].users, Tokens: f.nodes[0].tokens, Sealer: f.nodes[0].sealer, Groups: mapped, Now: f.Now,
+		Required: map[access.Provider]auth.Required{access.OIDC: {"groups": {"lake", "admins"}, "email_verified": {"true"}}, access.SAML: {}},
+	})
+	verified := []string{"true"}
+	for name, tc := range map[string]struct {
+		provider access.Provider
+		claims   map[string][]string
+		lacks    string // "": nothing
+	}{
+		"all":                        {access.OIDC, map[string][]string{"groups": {"others", "admins"}, "email_verified": verified}, ""},
+		"no claims":                  {access.OIDC, nil, "email_verified"},
+		"one of two":                 {access.OIDC, map[string][]string{"email_verified": verified}, "groups"},
+		"another value":              {access.OIDC, map[string][]string{"groups": {"lakes", "Lake", ""}, "email_verified": verified}, "groups"},
+		"the value of another claim": {access.OIDC, map[string][]string{"groups": verified, "email_verified": {"lake"}}, "email_verified"},
+		"of a provider without":      {access.SAML, nil, ""},
+	} {
+		subject := strings.ReplaceAll(name, " ", "-")
+		b, err := a.BeginExternal(t.Context(), auth.External{Provider: tc.provider, Issuer: idp, Subject: subject, Claims: tc.claims, Expires: f.Now().Add(time.Hour)})
+		if tc.lacks == "" {
+			expect.NoError(t, err)
+			f.nodes[1].accepts(t, name, header("Cookie", cookie(b.Cookie(true))), b.Caller().User)
+			continue
+		}
+		if !fault.Is(err, fault.Forbidden) || !strings.Contains(err.Error(), strconv.Quote(tc.lacks)) || strings.Contains(err.Error(), "lake") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if page, _, err := f.nodes[0].users.List(t.Context(), "", "", 10); err != nil || len(page) != 2 {
+		t.Errorf("users are %+v, %v", page, err)
 	}
 }
 

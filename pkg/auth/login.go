@@ -61,12 +61,16 @@ type External struct {
 }
 
 // BeginExternal begins a session of a user of an identity provider, which lasts no longer than
-// what the provider says. It is ErrUnauthenticated if the subject cannot be the name of a user.
+// what the provider says. It is ErrUnauthenticated if the subject cannot be the name of a user, and
+// a Forbidden fault if the user lacks a claim that is required. Then nothing is stored.
 func (a *Authenticator) BeginExternal(ctx context.Context, e External) (Begun, error) {
 	user, err := access.ExternalUser(e.Provider, e.Issuer, e.Subject)
 	now := a.cfg.Now()
 	if err != nil || !now.Before(e.Expires) {
 		return Begun{}, ErrUnauthenticated
+	}
+	if err := a.cfg.Required[e.Provider].check(e.Claims); err != nil {
+		return Begun{}, err
 	}
 	kind := session.OIDC
 	if e.Provider == access.SAML {

@@ -19,7 +19,7 @@ const (
 	Later                     // try again: what Field names is not available now
 	Busy                      // try again: too much of this is being done at the moment
 	Denied                    // have the permission granted that Text names
-	Forbidden                 // ask an operator: nobody may do this here, for the reason of Text
+	Forbidden                 // ask an operator: this may not be done here, for the reason of Text
 	Gone                      // nothing: what was there is there no more
 	Broken                    // have an operator repair the record that Text names: it cannot be decoded
 )

@@ -3,8 +3,10 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/audit"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/oidclogin"
@@ -33,7 +35,20 @@ func (b *base) authenticator(ctx context.Context, known *users.Store, sealer *au
 	}
 	return auth.NewAuthenticator(auth.Config{
 		Users: known, Tokens: tokens, Outside: outside, Sealer: sealer, Groups: r.mapped, Now: time.Now,
+		Required: map[access.Provider]auth.Required{
+			access.OIDC: required(b.Settings.Auth.OIDC.RequiredClaims), access.SAML: required(b.Settings.Auth.SAML.RequiredAttributes),
+		},
 	}), nil
+}
+
+// required returns the claims that the settings require, as NAME=VALUE.
+func required(claims []string) auth.Required {
+	all := make(auth.Required)
+	for _, claim := range claims {
+		name, value, _ := strings.Cut(claim, "=")
+		all[name] = append(all[name], value)
+	}
+	return all
 }
 
 // outside returns what verifies the tokens of an outside issuer; nil if there is none.

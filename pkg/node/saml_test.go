@@ -47,11 +47,11 @@ func (b samlBrowser) get(path string) (code int, location string) {
 }
 
 // login returns the status of the answer to a provider's response, and of that to which it leads.
-func (b samlBrowser) login(p *samltest.Provider, user string) (accepted, finished int) {
+func (b samlBrowser) login(p *samltest.Provider, user, group string) (accepted, finished int) {
 	b.t.Helper()
 	_, location := b.get("/sso/login-saml")
 	l := samltest.Answer(location, time.Now())
-	l.NameID, l.Values = user, map[string][]string{"groups": {"team-a"}}
+	l.NameID, l.Values = user, map[string][]string{"groups": {group}}
 	accepted, next := b.answer(b.PostForm(b.api+"/sso/acs", url.Values{"SAMLResponse": {samltest.Encode(p.Respond(l))}}))
 	if next == "" {
 		return accepted, 0
@@ -68,6 +68,7 @@ func TestUsersOfASAMLProviderLogIn(t *testing.T) {
 	s := config(t.TempDir())
 	s.HTTP.PublicURL, s.Access.File, s.Auth.SAML.MetadataFile = "http://imports.example.com", filepath.Join(dir, "rules.yaml"), filepath.Join(dir, "idp.xml")
 	expect.NoError(t, os.WriteFile(s.Access.File, fmt.Appendf(nil, "groups: [{id: Team, policies: [FSReadAll]}]\nmappings: [{issuer: %q, claim: groups, value: team-a, group: Team}]", issuer), 0o600))
+	s.Auth.SAML.RequiredAttributes = []string{"groups=team-a"}
 	trust := func(text string) { expect.NoError(t, os.WriteFile(s.Auth.SAML.MetadataFile, []byte(text), 0o600)) }
 	trust("<none/>")
 	if _, err := launch(t, node.Coordinator, s); err == nil || !strings.Contains(err.Error(), "auth.saml.metadata_file "+s.Auth.SAML.MetadataFile) {
@@ -82,13 +83,16 @@ func TestUsersOfASAMLProviderLogIn(t *testing.T) {
 	if code, _ := b.get(repository); code != 401 {
 		t.Errorf("before the login: %d", code)
 	}
-	if accepted, finished := b.login(first, "ann"); accepted != 303 || finished != 303 {
+	if accepted, finished := b.login(first, "ann", "team-a"); accepted != 303 || finished != 303 {
 		t.Fatalf("the login is answered with %d and %d", accepted, finished)
 	}
 	if code, _ := b.get(repository); code != 404 {
 		t.Errorf("what the group may do is answered with %d", code)
 	}
-	if code, text := p.ask("GET", "/api/v1/auth/users", p.info.AccessKeyID, p.info.SecretAccessKey, ""); code != 200 || !strings.Contains(text, `"saml:https:=2F=2Fidp.example.com=7Cann"`) {
+	if accepted, finished := newSAMLBrowser(t, p.info.API).login(first, "eve", "team-b"); accepted != 303 || finished != 403 {
+		t.Errorf("without the attribute, the login is answered with %d and %d", accepted, finished)
+	}
+	if code, text := p.ask("GET", "/api/v1/auth/users", p.info.AccessKeyID, p.info.SecretAccessKey, ""); code != 200 || !strings.Contains(text, `"saml:https:=2F=2Fidp.example.com=7Cann"`) || strings.Contains(text, "eve") {
 		t.Errorf("users: %d %s", code, text)
 	}
 
@@ -101,11 +105,11 @@ func TestUsersOfASAMLProviderLogIn(t *testing.T) {
 		expect.Eventually(t, "the log says that metadata "+step.log, func() bool {
 			return strings.Contains(p.log.String(), "metadata of the SAML identity provider "+step.log)
 		})
-		if accepted, _ := newSAMLBrowser(t, p.info.API).login(step.provider, "bob"); accepted != 303 {
+		if accepted, _ := newSAMLBrowser(t, p.info.API).login(step.provider, "bob", "team-a"); accepted != 303 {
 			t.Errorf("metadata %s: a login is answered with %d", step.log, accepted)
 		}
 	}
-	if accepted, _ := newSAMLBrowser(t, p.info.API).login(first, "bob"); accepted != 400 {
+	if accepted, _ := newSAMLBrowser(t, p.info.API).login(first, "bob", "team-a"); accepted != 400 {
 		t.Errorf("a login at the provider before is answered with %d", accepted)
 	}
 	if log := p.log.String(); strings.Contains(log, "SAMLRe") || strings.Contains(log, "Signature>") {

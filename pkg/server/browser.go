@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
@@ -17,6 +18,9 @@ type browserLogins struct{ of *receiver }
 // path of this server.
 func (b browserLogins) complete(w http.ResponseWriter, r *http.Request, e auth.External, returnTo string) {
 	begun, err := b.of.auth.BeginExternal(r.Context(), e)
+	if fault.Is(err, fault.Forbidden) { // the user is known, though refused
+		noted(w).caller.User, _ = access.ExternalUser(e.Provider, e.Issuer, e.Subject)
+	}
 	if err != nil {
 		b.refuse(w, r, err)
 		return
@@ -27,7 +31,8 @@ func (b browserLogins) complete(w http.ResponseWriter, r *http.Request, e auth.E
 }
 
 // refuse answers a login that begins no session. The answer says why only if the client may try
-// again. The log says why, and errors of logins hold no codes, tokens or assertions.
+// again, or has proved who it is. The log says why, and errors of logins hold no codes, tokens or
+// assertions.
 func (b browserLogins) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	f, _ := errors.AsType[*fault.Fault](err)
 	again := f != nil && (f.Kind == fault.Later || f.Kind == fault.Busy)
@@ -37,6 +42,10 @@ func (b browserLogins) refuse(w http.ResponseWriter, r *http.Request, err error)
 	}
 	b.of.failed.WithLabelValues("wrong").Inc()
 	b.of.log.WarnContext(r.Context(), "login failed", "request_id", requestID(w), "client", b.of.proxies.client(r).String(), "route", route(r), "err", err)
+	if f != nil && f.Kind == fault.Forbidden {
+		refuse(w, http.StatusForbidden, f.Error())
+		return
+	}
 	refuse(w, http.StatusBadRequest, "invalid login")
 }
 

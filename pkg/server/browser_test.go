@@ -94,6 +94,7 @@ func TestALoginThatFailsSaysWhyInTheLogAlone(t *testing.T) {
 		{fault.Conflicting("because"), http.StatusBadRequest},
 		{fault.Unavailable("idp", "because"), http.StatusServiceUnavailable},
 		{errors.New("because"), http.StatusServiceUnavailable},
+		{fault.Forbid("because"), http.StatusForbidden},
 	} {
 		b, log := newBrowserLogins(noSessions{err: tc.err})
 		w := httptest.NewRecorder()

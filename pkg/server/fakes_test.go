@@ -307,16 +307,20 @@ func (u oneUser) Authenticate(_ context.Context, p auth.Presented) (access.Calle
 func (oneUser) Cheap(auth.Presented) bool { return true }
 
 // authenticatorOf returns an authenticator of the users of a configuration.
-func authenticatorOf(t testing.TB, c *Config) *auth.Authenticator {
+func authenticatorOf(t testing.TB, c *Config, more ...func(*auth.Config)) *auth.Authenticator {
 	t.Helper()
 	ring, err := token.OpenRing(t.Context(), new(kvtest.Memory), c.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.NewAuthenticator(auth.Config{
+	a := auth.Config{
 		Users: c.Users.(*users.Store), Tokens: ring, Sealer: c.Sealer, Now: c.Now,
 		Groups: func(string, map[string][]string) []string { return nil },
-	})
+	}
+	for _, change := range more {
+		change(&a)
+	}
+	return auth.NewAuthenticator(a)
 }
 
 // files keeps files in memory.

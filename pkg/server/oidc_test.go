@@ -122,6 +122,27 @@ func TestAFailedLoginSetsNoCookie(t *testing.T) {
 	}
 }
 
+// A user of the provider who lacks a claim that is required is told so, and recorded, and becomes no
+// user here.
+func TestALoginWithoutARequiredClaim(t *testing.T) {
+	f := newLogins(t, fakeProvider{}, func(c *Config) {
+		c.Auth = authenticatorOf(t, c, func(a *auth.Config) {
+			a.Required = map[access.Provider]auth.Required{access.OIDC: {"groups": {"lake"}}}
+		})
+	})
+	done := f.browse("GET", OIDCCallback+"?code=right", f.browse("GET", "/oidc/login").Result().Cookies()...)
+	if body := done.Body.String(); done.Code != http.StatusForbidden || len(done.Result().Cookies()) > 0 || !strings.Contains(body, `says of its \"groups\"`) || strings.Contains(body, "lake") {
+		t.Errorf("the login ends with %d %v %s", done.Code, done.Header(), body)
+	}
+	lines := f.events.take()
+	if len(lines) != 1 || !strings.Contains(lines[0], `"operation":"browserLogin","user":"oidc:https:=2F=2Fidp.example.com=7Cann",`) || !strings.Contains(lines[0], `"outcome":"denied","code":403,`) {
+		t.Errorf("the login is recorded as %q", lines)
+	}
+	if log := f.log.String(); !strings.Contains(log, "login failed") {
+		t.Errorf("the log: %s", log)
+	}
+}
+
 // A flood of failed logins fills no log.
 func TestAFloodOfFailedLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // refusals are held back

@@ -92,6 +92,21 @@ http: {public_url: "https://u:pw@x/api", trusted_proxies: [10.0.0.1, proxy.examp
 			`auth.saml.metadata_file: "": want the metadata of the identity provider`,
 			`http.public_url: "": want the URL to which the identity provider of auth.saml.metadata_file sends browsers`,
 		}},
+		{"claims without a name or a value", given{file: `
+http.public_url: https://imports.example.com
+auth.oidc: {issuer: i, client_id: c, required_claims: ["a=b=c", "=lake", "groups=", "groups"]}
+auth.saml: {metadata_file: f, required_attributes: ["a=b", "team"]}
+`}, []string{
+			`auth.oidc.required_claims (file $CONFIG:3): "=lake": want the name and a value of a claim, as NAME=VALUE`,
+			`auth.oidc.required_claims (file $CONFIG:3): "groups=": want the name and a value of a claim, as NAME=VALUE`,
+			`auth.oidc.required_claims (file $CONFIG:3): "groups": want the name and a value of a claim, as NAME=VALUE`,
+			`auth.saml.required_attributes (file $CONFIG:4): "team": want the name and a value of a claim, as NAME=VALUE`,
+		}},
+		{"claims of no provider", given{file: "http.public_url: https://imports.example.com\nauth: {oidc.required_claims: [a=b], saml.required_attributes: [a=b]}"}, []string{
+			`auth.oidc.issuer: "": want the URL of the provider, exactly as its tokens have it`,
+			`auth.oidc.client_id: "": want the ID of a client: without one, tokens for others would be accepted`,
+			`auth.saml.metadata_file: "": want the metadata of the identity provider`,
+		}},
 		{"a URL in capitals", given{file: "http.public_url: https://Imports.example.com"}, []string{
 			`http.public_url (file $CONFIG:1): "https://Imports.example.com": want http://host:port or https://host:port, in lower case and without a path`,
 		}},

@@ -282,6 +282,10 @@ var keys = []key{
 		func(s *Settings) value { return list{&s.Auth.OIDC.Scopes} },
 	},
 	{
+		"auth.oidc.required_claims", Coordinator, "claims without which users of that provider cannot log in, each as NAME=VALUE; of several values of a claim one suffices. Empty: whoever the provider knows can", "",
+		func(s *Settings) value { return list{&s.Auth.OIDC.RequiredClaims} },
+	},
+	{
 		"auth.saml.metadata_file", Coordinator, "XML file of the metadata of a SAML identity provider at which browsers log in, which SIGHUP makes the coordinator read again; it needs http.public_url. Empty: none", "",
 		func(s *Settings) value { return text(&s.Auth.SAML.MetadataFile) },
 	},
@@ -292,6 +296,10 @@ var keys = []key{
 	{
 		"auth.saml.user_attribute", Coordinator, "attribute whose value names the user; empty: the NameID does", "",
 		func(s *Settings) value { return text(&s.Auth.SAML.UserAttribute) },
+	},
+	{
+		"auth.saml.required_attributes", Coordinator, "attributes without which users of that provider cannot log in, each as NAME=VALUE; of several values of an attribute one suffices. Empty: whoever the provider knows can", "",
+		func(s *Settings) value { return list{&s.Auth.SAML.RequiredAttributes} },
 	},
 	{
 		"access.file", Coordinator, "YAML file of who may do what, which SIGHUP makes the coordinator read again; empty: only the user admin may do anything. With catalog.kind lakefs: who may import which sources", "",

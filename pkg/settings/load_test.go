@@ -140,9 +140,11 @@ auth:
   oidc.client_id: "" # default
   oidc.client_secret: "" # default
   oidc.scopes: [] # default
+  oidc.required_claims: [] # default
   saml.metadata_file: "" # default
   saml.entity_id: "" # default
   saml.user_attribute: "" # default
+  saml.required_attributes: [] # default
 access:
   file: "" # default
 audit:
@@ -213,9 +215,9 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		"ranges.min_size_bytes": "1KiB", "ranges.max_size_bytes": "3GiB", "ranges.raggedness": "17",
 		"auth.access_key_id": "id", "auth.secret_access_key": "0x12", "auth.jwt.issuer": "https://idp", "auth.jwt.audience": "import", "auth.jwt.jwks": "/etc/keys.json",
 		"http.public_url": "https://imports.example.com", "http.trusted_proxies": "10.0.0.1,fd00::/8", "http.cert_file": "/etc/api.pem", "http.key_file": "/etc/api.key",
-		"auth.saml.metadata_file": "idp.xml", "auth.saml.entity_id": "urn:x", "auth.saml.user_attribute": "uid",
+		"auth.saml.metadata_file": "idp.xml", "auth.saml.entity_id": "urn:x", "auth.saml.user_attribute": "uid", "auth.saml.required_attributes": "urn:oid:1.2=lake,team=a",
 		"access.file": "rules.yaml", "audit.log": "/var/log/audit.jsonl", "log.level": "debug", "log.format": "json", "metrics.listen": "localhost:0",
-		"auth.oidc.issuer": "https://idp", "auth.oidc.client_id": "c", "auth.oidc.client_secret": "0x13", "auth.oidc.scopes": "email,groups",
+		"auth.oidc.issuer": "https://idp", "auth.oidc.client_id": "c", "auth.oidc.client_secret": "0x13", "auth.oidc.scopes": "email,groups", "auth.oidc.required_claims": "groups=lake,groups=a=b",
 	}
 	for _, k := range keys {
 		set, ok := texts[k.name]

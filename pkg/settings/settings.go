@@ -209,6 +209,9 @@ type OIDC struct {
 	ClientID     string
 	ClientSecret Secret   // "": the client is a public one
 	Scopes       []string // besides openid
+	// RequiredClaims are claims that users need to log in, as NAME=VALUE. Of several values of a
+	// claim one suffices.
+	RequiredClaims []string
 }
 
 // SAML is an identity provider at which browsers log in.
@@ -216,6 +219,8 @@ type SAML struct {
 	MetadataFile  string // of the provider; "": there is none
 	EntityID      string // of the coordinators; "": the URL of their metadata
 	UserAttribute string // "": the NameID names users
+	// RequiredAttributes are like OIDC.RequiredClaims.
+	RequiredAttributes []string
 }
 
 // Access says who may do what.

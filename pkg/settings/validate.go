@@ -54,18 +54,20 @@ func (s Settings) validateHTTP(c *check) {
 	}
 }
 
-// validateJWT checks that an outside issuer is named completely, or not at all.
+// validateOIDC checks that a provider is named completely, or not at all.
 func (s Settings) validateOIDC(c *check) {
 	o := s.Auth.OIDC
-	if o.Issuer == "" && o.ClientID == "" && o.ClientSecret.Reveal() == "" && len(o.Scopes) == 0 {
+	if o.Issuer == "" && o.ClientID == "" && o.ClientSecret.Reveal() == "" && len(o.Scopes) == 0 && len(o.RequiredClaims) == 0 {
 		return
 	}
 	c.want(s.Catalog.Kind != CatalogLakeFS, "auth.oidc.issuer", o.Issuer, "want none with catalog.kind lakefs: that server knows the callers")
 	c.want(o.Issuer != "", "auth.oidc.issuer", o.Issuer, "want the URL of the provider, exactly as its tokens have it")
 	c.want(o.ClientID != "", "auth.oidc.client_id", o.ClientID, "want the ID of a client: without one, tokens for others would be accepted")
 	c.want(s.HTTP.PublicURL != "", "http.public_url", s.HTTP.PublicURL, "want the URL to which the provider of auth.oidc.issuer sends browsers back")
+	c.claims("auth.oidc.required_claims", o.RequiredClaims)
 }
 
+// validateJWT checks that an outside issuer is named completely, or not at all.
 func (s Settings) validateJWT(c *check) {
 	j := s.Auth.JWT
 	if j == (JWT{}) {
@@ -81,12 +83,13 @@ func (s Settings) validateJWT(c *check) {
 
 func (s Settings) validateSAML(c *check) {
 	p := s.Auth.SAML
-	if p == (SAML{}) {
+	if p.MetadataFile == "" && p.EntityID == "" && p.UserAttribute == "" && len(p.RequiredAttributes) == 0 {
 		return
 	}
 	c.want(p.MetadataFile != "", "auth.saml.metadata_file", p.MetadataFile, "want the metadata of the identity provider")
 	c.want(s.Catalog.Kind != CatalogLakeFS, "auth.saml.metadata_file", p.MetadataFile, "want none with catalog.kind lakefs: that server knows the callers")
 	c.want(s.HTTP.PublicURL != "", "http.public_url", s.HTTP.PublicURL, "want the URL to which the identity provider of auth.saml.metadata_file sends browsers")
+	c.claims("auth.saml.required_attributes", p.RequiredAttributes)
 }
 
 func (s Settings) validateNATS(c *check) {
@@ -215,6 +218,14 @@ func (c *check) want(ok bool, key string, value any, why string) {
 func (c *check) both(first string, firstSet bool, second string, secondSet bool) {
 	c.want(firstSet || !secondSet, first, "", "not set, but "+second+" is: set both or neither")
 	c.want(secondSet || !firstSet, second, "", "not set, but "+first+" is: set both or neither")
+}
+
+// claims checks claims that are required.
+func (c *check) claims(key string, required []string) {
+	for _, text := range required {
+		name, value, _ := strings.Cut(text, "=")
+		c.want(name != "" && value != "", key, text, "want the name and a value of a claim, as NAME=VALUE")
+	}
 }
 
 // uris checks prefixes of URIs.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -34,7 +35,7 @@ type Outside struct {
 type Subject struct {
 	ID      string              // never empty
 	Token   string              // the token's ID; "" if it has none
-	Claims  map[string][]string // all claims that are a string or a list that has some
+	Claims  map[string][]string // all claims that are a string, a boolean, or a list that has strings
 	Expires time.Time
 }
 
@@ -81,11 +82,13 @@ func (o *Outside) Verify(ctx context.Context, text string) (Subject, error) {
 	return s, nil
 }
 
-// texts returns the strings of a claim. What is no string is left out.
+// texts returns the strings of a claim. A boolean is "true" or "false". What is neither is left out.
 func texts(claim any) (all []string) {
 	switch claim := claim.(type) {
 	case string:
 		return []string{claim}
+	case bool:
+		return []string{strconv.FormatBool(claim)}
 	case []any:
 		for _, v := range claim {
 			if text, ok := v.(string); ok {

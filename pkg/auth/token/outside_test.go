@@ -176,7 +176,7 @@ func TestTokensOfAnOutsideIssuer(t *testing.T) {
 	}
 }
 
-func TestClaimsAreStrings(t *testing.T) {
+func TestClaimsAreStringsOrBooleans(t *testing.T) {
 	i := newIssuer(t, newClock())
 	for _, tc := range []struct {
 		claim any
@@ -184,6 +184,8 @@ func TestClaimsAreStrings(t *testing.T) {
 	}{
 		{nil, nil},
 		{"a,b", []string{"a,b"}},
+		{true, []string{"true"}},
+		{false, []string{"false"}},
 		{[]any{"a", 1, nil, []string{"x"}, "b"}, []string{"a", "b"}},
 		{map[string]any{"a": "b"}, nil},
 		{[]any{}, nil},
