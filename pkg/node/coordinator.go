@@ -185,7 +185,7 @@ func (b *base) keys(ctx context.Context) (auth.Pair, string, error) {
 // users returns those who may call the API. The pair of keys is one of the administrator's.
 // There are none if callers log in at a lakeFS server.
 func (b *base) users(ctx context.Context, pair auth.Pair) (*users.Store, error) {
-	c := users.Config{Bucket: b.backend.Within(natsWait).Bucket(kv.BucketAuth), Now: time.Now}
+	c := users.Config{Bucket: b.backend.Within(natsWait).Bucket(kv.BucketAuth), Now: time.Now, Busy: b.importers}
 	key := users.Secret{AccessKeyID: pair.AccessKeyID, Digest: pair.SecretDigest}
 	switch {
 	case b.Settings.Catalog.Kind == settings.CatalogLakeFS:
@@ -197,6 +197,20 @@ func (b *base) users(ctx context.Context, pair auth.Pair) (*users.Store, error) 
 	}
 	store := users.New(c)
 	return store, store.Adopt(ctx, key)
+}
+
+// importers returns the users who started an import that has not ended.
+func (b *base) importers(ctx context.Context) (map[string]bool, error) {
+	all := make(map[string]bool)
+	for r, err := range b.imports.Newest(ctx, "") {
+		if err != nil {
+			return nil, err
+		}
+		if !r.State.Ended() {
+			all[r.Request.StartedBy().User] = true
+		}
+	}
+	return all, nil
 }
 
 // firstKey returns the access key of the pair, "" if it was revoked.

@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth/token"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
 
@@ -92,5 +93,23 @@ users: [{id: ann, policies: [P]}, {id: bob, policies: [P]}]
 	err = may(t.Context(), access.Caller{User: access.Admin, Credential: access.Credential{Kind: access.Session, ID: s.ID}}, asked)
 	if !fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), "its session was revoked") {
 		t.Errorf("a session that was revoked: %v", err)
+	}
+}
+
+// TestImportersAreBusy keeps the users of imports that run, and of no others.
+func TestImportersAreBusy(t *testing.T) {
+	b := &base{imports: imports.NewStore(new(kvtest.Memory))}
+	for user, ended := range map[string]bool{"ann": false, "bob": true} {
+		r := imports.New(imports.Job{ImportID: "import-of-" + user}, imports.Request{Caller: access.Caller{User: user}}, time.Now())
+		if ended {
+			var err error
+			r, err = r.Fail(time.Now(), nil, "broken", 0)
+			expect.NoError(t, err)
+		}
+		expect.NoError(t, b.imports.Create(t.Context(), r))
+	}
+	busy, err := b.importers(t.Context())
+	if err != nil || len(busy) != 1 || !busy["ann"] {
+		t.Errorf("%v, %v", busy, err)
 	}
 }

@@ -43,11 +43,25 @@ func (s *Store) Sessions() Sessions { return Sessions{s} }
 
 // Begin stores a session. It ends the oldest one of a user who has limits.Sessions. It is a
 // NotFound fault if there is no such user or access key, and a Conflict fault if the user is of
-// another source.
+// another source, or would be one too many.
 func (s Sessions) Begin(ctx context.Context, l Login) (Session, error) {
-	if err := s.admit(ctx, l); err != nil {
-		return Session{}, err
+	session, err := s.begin(ctx, l)
+	if l.Source == "" || l.Source == SourceLocal || !fault.Is(err, fault.NotFound) {
+		return session, err
 	}
+	_, taken := s.store.Create(ctx, l.User, l.Source) // a provider vouches for the user
+	if taken != nil && !fault.Is(taken, fault.Conflict) {
+		return Session{}, taken
+	}
+	session, err = s.begin(ctx, l)
+	if taken != nil && fault.Is(err, fault.NotFound) { // no other login created it: there are too many users
+		return Session{}, taken
+	}
+	return session, err
+}
+
+// begin is Begin for a user who exists.
+func (s Sessions) begin(ctx context.Context, l Login) (Session, error) {
 	now := s.store.cfg.Now().UTC()
 	session := Session{Kind: l.Kind, Key: l.Key, Groups: l.Groups, Created: now, Expires: l.Expires.UTC()}
 	secret := rand.Text() + rand.Text()
@@ -62,21 +76,12 @@ func (s Sessions) Begin(ctx context.Context, l Login) (Session, error) {
 		session.ID = r.Era + secret + mark
 		r.Sessions = append(live(r.Sessions, now), session)
 		r.Sessions = r.Sessions[max(0, len(r.Sessions)-limits.Sessions):]
+		if r.Source != SourceLocal && session.Expires.After(r.Until) {
+			r.Until = session.Expires
+		}
 		return nil
 	})
 	return session, err
-}
-
-// admit creates the user of a login if a provider vouches for it.
-func (s Sessions) admit(ctx context.Context, l Login) error {
-	_, err := s.store.Get(ctx, l.User)
-	if l.Source == "" || l.Source == SourceLocal || !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	if _, err = s.store.Create(ctx, l.User, l.Source); fault.Is(err, fault.Conflict) {
-		_, err = s.store.Get(ctx, l.User) // by another login, or there are too many users
-	}
-	return err
 }
 
 // live returns the sessions that have not expired, in memory of their own.

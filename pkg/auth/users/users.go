@@ -49,15 +49,19 @@ type record struct {
 	Sessions []Session   `json:"sessions,omitempty"`
 	Revoked  []string    `json:"revoked,omitempty"` // IDs of sessions of this era, the latest last
 	Pair     string      `json:"pair,omitempty"`    // the last access key that Adopt added
+	Until    time.Time   `json:"until,omitzero"`    // of a provider's user: when all sessions so far have expired
 }
 
-// Config is what a store is made of. All fields but Configured are required.
+// Config is what a store is made of. All fields but Configured and Busy are required.
 type Config struct {
 	Bucket kv.Bucket
 	Now    func() time.Time
 	// Configured is the access key of the settings, if there is one. It is the
 	// administrator's, and takes the place of the one that Adopt added.
 	Configured *Secret
+	// Busy returns the users who began something that still runs, and that Stands is asked about.
+	// Sweep keeps their records. The default is that there are none.
+	Busy func(context.Context) (map[string]bool, error)
 }
 
 // Secret is an access key with the digest of its secret.
