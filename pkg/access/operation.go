@@ -172,6 +172,7 @@ var operations = map[string]operation{
 	"listUserSessions":    {request: needs{{ListCredentials, onUser}}},
 	"deleteUserSessions":  {request: needs{{DeleteCredentials, onUser}}},
 	"deleteUserSession":   {request: needs{{DeleteCredentials, onUser}}},
+	"deleteSigningKeys":   {request: needs{{DeleteCredentials, onEverything}}},
 	"listUserGroups":      {request: needs{{ReadUser, onUser}}},
 	"listUserPolicies":    {request: needs{{ReadUser, onUser}}},
 	"listGroups":          {request: needs{{ListGroups, onEverything}}},

@@ -1904,6 +1904,9 @@ type ServerInterface interface {
 	// GetPolicy get policy
 	// (GET /auth/policies/{policyId})
 	GetPolicy(w http.ResponseWriter, r *http.Request, policyID string)
+	// DeleteSigningKeys replace the keys that sign tokens
+	// (DELETE /auth/signing_keys)
+	DeleteSigningKeys(w http.ResponseWriter, r *http.Request)
 	// ListUsers list users
 	// (GET /auth/users)
 	ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams)
@@ -2435,6 +2438,20 @@ func (siw *ServerInterfaceWrapper) GetPolicy(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetPolicy(w, r, policyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteSigningKeys operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSigningKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteSigningKeys(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5400,6 +5417,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/users/{userId}/sessions", wrapper.DeleteUserSessions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users/{userId}/sessions", wrapper.ListUserSessions)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/users/{userId}/sessions/{sessionId}", wrapper.DeleteUserSession)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/signing_keys", wrapper.DeleteSigningKeys)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users/{userId}/groups", wrapper.ListUserGroups)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/users/{userId}/policies", wrapper.ListUserPolicies)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/groups", wrapper.ListGroups)

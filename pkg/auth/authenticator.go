@@ -177,6 +177,11 @@ func (a *Authenticator) isOutside(user string) bool {
 	return err == nil && strings.HasPrefix(user, strings.TrimSuffix(name, subject))
 }
 
+// ReplaceKeys replaces the keys of tokens, as they may be known to others. All tokens end, in other
+// processes within recent.MaxAge, and those may refuse new tokens as long. Sessions go on by their
+// cookies.
+func (a *Authenticator) ReplaceKeys(ctx context.Context) error { return a.cfg.Tokens.Replace(ctx) }
+
 // Sweep removes sessions that have expired, and keys of tokens that nothing needs any more, and
 // makes a new key of tokens once a month. It should be called every hour or so. It may be called
 // at any time, and in any number of processes.

@@ -185,6 +185,34 @@ func TestRevocationsTakeEffectEverywhere(t *testing.T) {
 	}
 }
 
+// New keys of tokens end all tokens, also those that somebody signs who knows the old ones. Sessions
+// go on by their cookies, and so does what was begun with a token.
+func TestNewKeysEndTokensEverywhere(t *testing.T) {
+	onEach(t, func(t *testing.T, f *fleet) {
+		a := f.ann(t)
+		token, cookies := header(authorization, "Bearer "+a.begun.Token), header("Cookie", cookie(a.begun.Cookie(true)))
+		var caller access.Caller
+		for _, n := range f.nodes {
+			caller = n.accepts(t, "the token before", token, "ann")
+		}
+		expect.NoError(t, f.nodes[0].ReplaceKeys(t.Context()))
+		f.nodes[0].accepts(t, "the token at once", token, "")
+		f.Add(recent.MaxAge)
+		byKey, err := f.nodes[1].ask(t, header(authorization, basic(a.id, a.secret)))
+		expect.NoError(t, err)
+		again, err := f.nodes[1].Begin(t.Context(), byKey)
+		expect.NoError(t, err)
+		for _, n := range f.nodes {
+			n.accepts(t, "the token after MaxAge", token, "")
+			n.accepts(t, "the cookie", cookies, "ann")
+			n.accepts(t, "a new token", header(authorization, "Bearer "+again.Token), "ann")
+			if ok, err := n.Stands(t.Context(), caller); !ok || err != nil {
+				t.Errorf("what the token began stands: %t, %v", ok, err)
+			}
+		}
+	})
+}
+
 func TestSessionsExpire(t *testing.T) {
 	f := newFleet(t, &kvtest.Memory{})
 	a := f.ann(t)

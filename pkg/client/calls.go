@@ -204,6 +204,11 @@ func (c *Client) RevokeSessions(ctx context.Context, user string) error {
 	return c.do(ctx, call{method: http.MethodDelete, path: userPath(user, "sessions")})
 }
 
+// ReplaceSigningKeys replaces the keys that sign tokens of logins. All such tokens end.
+func (c *Client) ReplaceSigningKeys(ctx context.Context) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: []string{"auth", "signing_keys"}})
+}
+
 func userPath(user string, rest ...string) []string {
 	return append([]string{"auth", "users", user}, rest...)
 }

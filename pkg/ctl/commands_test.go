@@ -59,6 +59,7 @@ func script() map[string][]string {
 		"DELETE /auth/users/ann/sessions/S1":                            {"204 "},
 		"DELETE /auth/users/ann/sessions/gone":                          {`404 {"message":"session not found"}`},
 		"DELETE /auth/users/ann/sessions":                               {"204 "},
+		"DELETE /auth/signing_keys":                                     {"204 "},
 		"DELETE /auth/users/admin":                                      {`409 {"message":"user \"admin\" cannot be deleted"}`},
 		"POST " + keys:                                                  {`201 {"access_key_id":"RF2","secret_access_key":"HUSH","creation_date":1767323045}`},
 		"POST /auth/users/bob/credentials":                              {cutOff},
@@ -188,6 +189,7 @@ func TestCommands(t *testing.T) {
 		{"auth-session-revoke", []string{"auth", "session", "revoke", "ann", "S1"}, OK},
 		{"auth-session-revoke-unknown", []string{"auth", "session", "revoke", "ann", "gone"}, Failed},
 		{"auth-session-revoke-all", []string{"auth", "session", "revoke", "ann", "--all"}, OK},
+		{"auth-signing-keys-replace", []string{"auth", "signing-keys", "replace", "--yes"}, OK},
 	} {
 		for _, output := range []string{"text", "json"} {
 			t.Run(c.name+"/"+output, func(t *testing.T) {
@@ -234,6 +236,7 @@ func TestUsage(t *testing.T) {
 		{"auth key rotate ann", "accepts 2 arg(s), received 1"},
 		{"auth session revoke ann", "want either a session or --all"},
 		{"auth session revoke ann S1 --all", "want either a session or --all"},
+		{"auth signing-keys replace", "all tokens of logins would end: add --yes"},
 		{"repo list -o xml", `--output "xml": want text or json`},
 		{"import --to lakefs://a/b", `required flag(s) "from" not set`},
 		{"import --from gs://x/ --to lakefs://a/b", `--from: "gs://x/" has the unknown scheme "gs": want s3 or local`},

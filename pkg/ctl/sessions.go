@@ -81,3 +81,28 @@ func (a *app) revokeSessions(ctx context.Context, c *client.Client, args []strin
 	}
 	return showLine(a, map[string]any{"session": args[1], "revoked": true}, "session %s revoked", printable(args[1]))
 }
+
+func signingKeysReplace(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "replace --yes",
+		Short: "Replace the keys that sign tokens of logins",
+		Long: `Removes the keys that sign the tokens of logins, as somebody may know them, and makes a new one. All
+tokens are invalid at once, and within 5 seconds on all coordinators: their users log in again.
+Sessions go on by their cookies, and so does what was begun with a token. Without this command,
+the keys change every month, and tokens stay valid until they expire.`,
+		Example: `  rangectl auth signing-keys replace --yes`,
+		Args:    cobra.NoArgs,
+		RunE: call(a, nothing, func(ctx context.Context, c *client.Client, _ struct{}) error {
+			if !yes {
+				return usage("all tokens of logins would end: add --yes")
+			}
+			if err := c.ReplaceSigningKeys(ctx); err != nil {
+				return changing(ctx, "replacing the keys of tokens", err)
+			}
+			return showLine(a, map[string]any{"replaced": true}, "keys of tokens replaced")
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "confirm that all tokens end")
+	return cmd
+}

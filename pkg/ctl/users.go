@@ -13,10 +13,11 @@ import (
 )
 
 func authCommand(a *app) *cobra.Command {
-	return group("auth", "Manage users, access keys and sessions",
+	return group("auth", "Manage users, access keys, sessions and the keys of tokens",
 		group("user", "Create, list and delete users", userCreate(a), userList(a), userDelete(a)),
 		group("key", "Create, list, rotate and revoke access keys of users", keyCreate(a), keyList(a), keyRotate(a), keyRevoke(a)),
-		group("session", "List and revoke sessions of users", sessionList(a), sessionRevoke(a)))
+		group("session", "List and revoke sessions of users", sessionList(a), sessionRevoke(a)),
+		group("signing-keys", "Replace the keys that sign tokens of logins", signingKeysReplace(a)))
 }
 
 // text is the parser of an argument that the service checks.

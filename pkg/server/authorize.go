@@ -134,6 +134,7 @@ var operationIDs = map[string]string{ //nolint:gosec // names of operations are 
 	"GET /auth/users/{userId}/sessions":                     "listUserSessions",
 	"DELETE /auth/users/{userId}/sessions":                  "deleteUserSessions",
 	"DELETE /auth/users/{userId}/sessions/{sessionId}":      "deleteUserSession",
+	"DELETE /auth/signing_keys":                             "deleteSigningKeys",
 	"GET /auth/users/{userId}/groups":                       "listUserGroups",
 	"GET /auth/users/{userId}/policies":                     "listUserPolicies",
 	"GET /auth/groups":                                      "listGroups",

@@ -75,6 +75,7 @@ var needed = map[string][]string{
 	"listUserSessions":         {"auth:ListCredentials user/ann"},
 	"deleteUserSessions":       {"auth:DeleteCredentials user/ann"},
 	"deleteUserSession":        {"auth:DeleteCredentials user/ann"},
+	"deleteSigningKeys":        {"auth:DeleteCredentials *"},
 	"listUserGroups":           {"auth:ReadUser user/ann"},
 	"listUserPolicies":         {"auth:ReadUser user/ann"},
 	"listGroups":               {"auth:ListGroups *"},

@@ -352,6 +352,9 @@ func TestContinuationTokens(t *testing.T) {
 // namedUser authenticates everybody as one user.
 func namedUser(name string) Authenticator { return anyKeys{name: name} }
 
+// ReplaceKeys replaces nothing.
+func (anyKeys) ReplaceKeys(context.Context) error { return nil }
+
 type anyKeys struct {
 	Authenticator
 	name string

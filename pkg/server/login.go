@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/session"
@@ -98,6 +99,17 @@ func (h *handlers) end(ctx context.Context, w http.ResponseWriter, p auth.Presen
 	}
 	noted(w).caller = caller
 	return h.auth.End(ctx, caller)
+}
+
+// DeleteSigningKeys replaces the keys of tokens, so that all tokens end.
+func (h *handlers) DeleteSigningKeys(w http.ResponseWriter, r *http.Request) {
+	h.serve(w, r, input{}, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		err := h.auth.ReplaceKeys(ctx)
+		if err == nil {
+			h.log.InfoContext(ctx, "keys of tokens replaced", "by", caller.User)
+		}
+		return http.StatusNoContent, nil, err
+	})
 }
 
 // secure reports whether cookies of the answer to a request are for connections with TLS only.

@@ -240,6 +240,21 @@ func TestWrongTokensAreAnsweredAtOnce(t *testing.T) {
 	})
 }
 
+// Who may revoke the access keys of all users ends all tokens by new keys. Sessions go on.
+func TestKeysOfTokensAreReplaced(t *testing.T) {
+	h := newHousehold(t)
+	first := logIn(t, h, nil)
+	for _, user := range []string{"ann", "bob"} {
+		h.want(t, user, "DELETE", "/api/v1/auth/signing_keys", "", 401, `{"message":"insufficient permissions: not allowed to auth:DeleteCredentials"}`)
+	}
+	first.is(t, first.bearer(), "ann")
+	h.want(t, access.Admin, "DELETE", "/api/v1/auth/signing_keys", "", 204, "")
+	first.is(t, first.bearer(), "")
+	first.is(t, first.cookies(), "ann")
+	second := logIn(t, h, nil)
+	second.is(t, second.bearer(), "ann")
+}
+
 // A session is revoked by its user, or by who may manage the user's access keys.
 func TestSessionsAreRevoked(t *testing.T) {
 	h := newHousehold(t)

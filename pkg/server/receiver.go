@@ -30,6 +30,8 @@ type Authenticator interface {
 	Begin(ctx context.Context, c access.Caller) (auth.Begun, error)
 	// End ends the session that a caller showed.
 	End(ctx context.Context, c access.Caller) error
+	// ReplaceKeys ends all tokens of sessions.
+	ReplaceKeys(ctx context.Context) error
 	// BeginExternal begins a session of a user of an identity provider.
 	BeginExternal(ctx context.Context, e auth.External) (auth.Begun, error)
 }

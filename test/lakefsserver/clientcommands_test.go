@@ -120,6 +120,8 @@ var rangectlCommands = []command{
 	{operation: "deleteUserSession", call: "auth session revoke", args: "admin $session"},
 	{operation: "deleteUserSessions", call: "auth session revoke --all", args: "admin"},
 
+	{operation: "deleteSigningKeys", call: "auth signing-keys replace", args: "--yes"},
+
 	{operation: "createUser", call: "auth user create", args: "dave", prints: "dave"},
 	{operation: "listUsers", call: "auth user ls", prints: "dave"},
 	{operation: "createCredentials", call: "auth key create", args: "dave", prints: `(?P<key>RF\w+)`},

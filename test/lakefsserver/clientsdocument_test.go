@@ -44,7 +44,7 @@ var groups = []struct {
 		"createGroup", "deleteGroup", "addGroupMembership", "deleteGroupMembership", "attachPolicyToUser", "detachPolicyFromUser",
 		"attachPolicyToGroup", "detachPolicyFromGroup", "createPolicy", "updatePolicy", "deletePolicy",
 	}},
-	{ownGroup, []string{"listImports", "trySource", "verifyMetaRange", "compareMetaRange", "listUserSessions", "deleteUserSession", "deleteUserSessions"}},
+	{ownGroup, []string{"listImports", "trySource", "verifyMetaRange", "compareMetaRange", "listUserSessions", "deleteUserSession", "deleteUserSessions", "deleteSigningKeys"}},
 }
 
 // ownGroup has the operations that lakeFS's API does not have.

@@ -26,7 +26,6 @@ const (
 
 const (
 	ringKey = "ring" // of the bucket
-	maxKeys = 8      // of the ring
 	keySize = sha256.Size
 
 	// settle is how old a key must be to sign, if there is an older one: all processes know
@@ -165,23 +164,6 @@ func (k keys) needed(now time.Time) keys {
 		}
 	}
 	return k[first:]
-}
-
-// Rotate adds a key, which signs after a minute. Tokens that older keys signed stay valid until
-// they expire. It is a Conflict fault if too many of these keys are still needed.
-func (r *Ring) Rotate(ctx context.Context) error {
-	full := false
-	err := r.change(ctx, func(k keys) keys {
-		k = k.needed(r.now())
-		if full = len(k) >= maxKeys; full {
-			return k
-		}
-		return append(slices.Clone(k), r.newKey())
-	})
-	if err == nil && full {
-		return fault.Conflicting("the keys of tokens were rotated %d times within %v: wait, or replace them", maxKeys-1, maxLife)
-	}
-	return err
 }
 
 // Replace removes all keys, as they may be known to others, and makes a new one. All tokens end.
