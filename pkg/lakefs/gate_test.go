@@ -118,6 +118,27 @@ func TestGateForgetsWhatIsRefused(t *testing.T) {
 	}
 }
 
+// A server answers a session that it does not know with a user without a name. That refuses it,
+// even if it was granted a moment ago. Another answer does not.
+func TestGateRefusesWhomTheServerDoesNotName(t *testing.T) {
+	for body, refused := range map[string]bool{
+		`{"user":{"creation_date":0,"id":""}}`: true, `{"user":{}}`: true, `{}`: false, `{"user":null}`: false,
+	} {
+		g, l := newGated(t), lakefs.Keys("a", "s")
+		g.answer = answer{http.StatusOK, body}
+		if name, ok, err := g.user(t, l); name != "" || ok || (err == nil) != refused {
+			t.Errorf("%s: %q, %t, %v", body, name, ok, err)
+		}
+		g.answer = answer{http.StatusOK, `{"user":{"id":"u"}}`}
+		_, _, _ = g.user(t, l)
+		g.now = g.now.Add(11 * time.Second)
+		g.answer = answer{http.StatusOK, body}
+		if name, ok, err := g.user(t, l); ok == refused || (name == "u") == refused || err != nil {
+			t.Errorf("%s, after it was granted: %q, %t, %v", body, name, ok, err)
+		}
+	}
+}
+
 func TestGateOutlivesARestartOfTheServer(t *testing.T) {
 	g, l := newGated(t), lakefs.Keys("a", "s")
 	_, _, _ = g.user(t, l)

@@ -94,18 +94,25 @@ func (s *Session) Commit(ctx context.Context, repository, id string) (c Commit, 
 	return c, err
 }
 
-// user returns the name of the user of a login. Everybody who is authenticated may ask.
+// user returns the name of the user of a login. Everybody who is authenticated may ask. A server
+// tells whoever shows nothing that it knows of a user without a name, as it does if it ignores a
+// cookie of a session that has ended: such a login is refused.
 func (s *Session) user(ctx context.Context) (name string, err error) {
 	var me struct {
-		User struct {
+		User *struct {
 			ID string `json:"id"`
 		} `json:"user"`
 	}
 	err = s.read(ctx, call{operation: "get user", method: http.MethodGet, path: []string{"user"}, answer: &me})
-	if err == nil && me.User.ID == "" {
-		err = errors.New("get user: the answer has no user ID")
+	switch {
+	case err != nil:
+		return "", err
+	case me.User == nil:
+		return "", errors.New("get user: the answer has no user")
+	case me.User.ID == "":
+		return "", &Error{Status: http.StatusUnauthorized, Message: loginRefused}
 	}
-	return me.User.ID, err
+	return me.User.ID, nil
 }
 
 // UserExists checks that there is a user of a name. It says nothing if the session may not

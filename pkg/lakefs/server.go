@@ -162,10 +162,13 @@ func IsRefused(err error) bool {
 	return ok && e.refused()
 }
 
+// loginRefused is what a server says to a login that it does not know.
+const loginRefused = "error authenticating request"
+
 // IsLoginRefused reports whether an error says that the server does not know the login. A
 // server that cannot ask whoever keeps its users says so for a while, too.
 func IsLoginRefused(err error) bool {
-	return says(err, http.StatusUnauthorized, "error authenticating request")
+	return says(err, http.StatusUnauthorized, loginRefused)
 }
 
 // AccountFault is Fault for a call of the service account. If its login is refused, callers

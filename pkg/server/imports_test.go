@@ -247,6 +247,7 @@ func TestCancel(t *testing.T) {
 		{"completed", "DELETE", importPath + "?id=completed", "", nil, 409, `{"message":"the import is completed"}`},
 		{"unknown", "DELETE", importPath + "?id=nothing", "", nil, 404, `{"message":"not found"}`},
 		{"of another branch", "DELETE", importPath + "?id=other", "", nil, 404, `{"message":"not found"}`},
+		{"of another repository", "DELETE", "/api/v1/repositories/pond/branches/main/import?id=running", "", nil, 404, `{"message":"not found"}`},
 		{"no id", "DELETE", importPath, "", nil, 400, `{"message":"parameter \"id\" in query has an error: value is required but missing"}`},
 		{"no credentials", "DELETE", importPath + "?id=running", "", http.Header{"Authorization": nil}, 401, `{"message":"error authenticating request"}`},
 	} {
@@ -365,6 +366,27 @@ func (n anyKeys) Authenticate(_ context.Context, p auth.Presented) (access.Calle
 }
 
 func (anyKeys) Cheap(auth.Presented) bool { return true }
+
+// The answer says which range is none of the repository, or not as its file has it.
+func TestRangesThatAreRefused(t *testing.T) {
+	const path = "/api/v1/repositories/lake/branches/metaranges"
+	for want, x := range map[string]struct {
+		code int
+		err  error
+	}{
+		"range not found": {404, fmt.Errorf("ranges[0].id: %w", fault.Missing("range"))},
+		"invalid range":   {400, coordinator.ErrRange},
+		"invalid range: ranges[0].count: too many": {400, fmt.Errorf("%w: ranges[0].count: too many", coordinator.ErrRange)},
+	} {
+		f := newFixture(t)
+		f.service.err = x.err
+		w := f.do("POST", path, `{"ranges":[]}`, nil)
+		got := strings.TrimSpace(w.Body.String())
+		if message, _, _ := strings.Cut(want, ":"); w.Code != x.code || got != `{"message":"`+message+`"}` {
+			t.Errorf("%v: %d %s", x.err, w.Code, got)
+		}
+	}
+}
 
 func TestCreateMetaRange(t *testing.T) {
 	const path = "/api/v1/repositories/lake/branches/metaranges"

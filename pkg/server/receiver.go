@@ -108,12 +108,12 @@ func (c *receiver) linger(r *http.Request) {
 // Answers to wrong secrets are delayed more and more; the error is auth.ErrTooManyLogins if too
 // many wait.
 func (c *receiver) login(w http.ResponseWriter, r *http.Request) (access.Caller, error) {
-	if c.gate != nil {
-		return c.loginAtServer(w, r)
-	}
 	p, err := auth.Read(r.Header)
 	if err != nil {
 		return access.Caller{}, err
+	}
+	if c.gate != nil {
+		return c.loginAtServer(w, r)
 	}
 	if p.IsZero() {
 		return access.Caller{}, c.admit(r)
