@@ -25,17 +25,18 @@ import (
 )
 
 // newAuthenticator returns an authenticator with users of its own.
-func newAuthenticator(t *testing.T) *auth.Authenticator {
+func newAuthenticator(t *testing.T) (*auth.Authenticator, *users.Store) {
 	t.Helper()
 	bucket := &kvtest.Memory{}
 	sealer, err := auth.OpenSealer(t.Context(), bucket)
 	expect.NoError(t, err)
 	ring, err := token.OpenRing(t.Context(), bucket, time.Now)
 	expect.NoError(t, err)
+	known := users.New(users.Config{Bucket: bucket, Now: time.Now})
 	return auth.NewAuthenticator(auth.Config{
-		Users: users.New(users.Config{Bucket: bucket, Now: time.Now}), Tokens: ring, Sealer: sealer,
+		Users: known, Tokens: ring, Sealer: sealer,
 		Groups: func(string, map[string][]string) []string { return nil }, Now: time.Now,
-	})
+	}), known
 }
 
 func newBrowserLogins(a Authenticator) (browserLogins, *transcript.Buffer) {
@@ -49,7 +50,7 @@ func newBrowserLogins(a Authenticator) (browserLogins, *transcript.Buffer) {
 var annOfIDP = auth.External{Provider: access.OIDC, Issuer: "https://idp.example.com", Subject: "ann", Expires: time.Now().Add(time.Hour)}
 
 func TestALoginOfABrowserBeginsASession(t *testing.T) {
-	a := newAuthenticator(t)
+	a, _ := newAuthenticator(t)
 	b, _ := newBrowserLogins(a)
 	for target, secure := range map[string]bool{"http://fleet/callback": false, "https://fleet/callback": true} {
 		w := httptest.NewRecorder()
@@ -77,7 +78,8 @@ func (s noSessions) BeginExternal(context.Context, auth.External) (auth.Begun, e
 }
 
 func TestALoginReturnsNowhereElse(t *testing.T) {
-	b, _ := newBrowserLogins(newAuthenticator(t))
+	a, _ := newAuthenticator(t)
+	b, _ := newBrowserLogins(a)
 	w := httptest.NewRecorder()
 	b.complete(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/callback", nil), annOfIDP, "//evil")
 	if to := w.Header().Get("Location"); to != "/" {

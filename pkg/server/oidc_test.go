@@ -204,7 +204,7 @@ func TestASlowProvider(t *testing.T) {
 			go func() { codes <- f.browse("GET", "/oidc/login").Code }()
 		}
 		synctest.Wait()
-		time.AfterFunc(burstWait, func() { close(wait) })
+		time.AfterFunc(burstWait+time.Second, func() { close(wait) })
 		if w := f.browse("GET", "/api/v1/user"); w.Code == http.StatusTooManyRequests {
 			t.Errorf("another request: %d", w.Code)
 		}
