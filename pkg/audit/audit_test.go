@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,9 @@ func TestSessionsAreNamedByDigests(t *testing.T) {
 	if session.ID != token.ID || len(session.ID) != 16 || session.ID == id || session.Kind == token.Kind {
 		t.Errorf("%+v and %+v", session, token)
 	}
+	if c := CredentialOf(access.Credential{Kind: access.Session}); *c != (Credential{Kind: access.Session}) {
+		t.Errorf("a session that is not known is %+v", c)
+	}
 	if c := CredentialOf(access.Credential{}); c != nil {
 		t.Errorf("no credential is %+v", c)
 	}
@@ -84,6 +88,49 @@ func TestLinesAreBounded(t *testing.T) {
 		}
 		if got := len(back.Sources) + len(back.Destinations) + back.LeftOut; got != 2*n+1 {
 			t.Errorf("%d sources and destinations, want %d", got, 2*n+1)
+		}
+	}
+}
+
+// Every text of a line is cut, at the start of a character, and shows no login of a URL.
+func TestTextsAreCut(t *testing.T) {
+	const long, login = 700, "see https://ann:hunter2@example.com/x"
+	check := func(name, is string, was string) {
+		t.Helper()
+		switch {
+		case was == login && (strings.Contains(is, "hunter2") || !strings.Contains(is, "example.com")):
+			t.Errorf("%s: %q", name, is)
+		case was != login && (!strings.HasSuffix(is, "é...") || len(is) > maxText || len(is) < maxText-3):
+			t.Errorf("%s: %d bytes that end %q", name, len(is), is[max(0, len(is)-6):])
+		}
+	}
+	for _, text := range []string{strings.Repeat("é", long), "x" + strings.Repeat("é", long), login} {
+		e := Event{Credential: &Credential{access.AccessKey, text}, Resources: Resources{Sources: []string{text}, Destinations: []string{text}}}
+		for _, field := range e.texts() {
+			*field = text
+		}
+		var back Event
+		if err := json.Unmarshal(e.line(), &back); err != nil {
+			t.Fatal(err)
+		}
+		for i, field := range back.texts() {
+			check(fmt.Sprintf("text %d", i), *field, text)
+		}
+		check("credential", back.Credential.ID, text)
+		check("source", back.Sources[0], text)
+		check("destination", back.Destinations[0], text)
+		if back.LeftOut != 0 || e.User != text || e.Credential.ID != text {
+			t.Errorf("%d left out, or the event itself is changed", back.LeftOut)
+		}
+	}
+	for _, lists := range [][2]int{{maxList, 0}, {0, maxList}, {maxList, maxList}} {
+		var back Event
+		e := Event{Resources: Resources{Sources: make([]string, lists[0]+10), Destinations: make([]string, lists[1]+10)}}
+		if err := json.Unmarshal(e.line(), &back); err != nil {
+			t.Fatal(err)
+		}
+		if want := (lists[0] + lists[1]) / maxList * 10; back.LeftOut != want {
+			t.Errorf("of %v, %d are left out, want %d", lists, back.LeftOut, want)
 		}
 	}
 }
