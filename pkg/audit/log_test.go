@@ -186,6 +186,24 @@ func TestWriterThatHangs(t *testing.T) {
 	})
 }
 
+// What was recorded before the end is written, and what is no file is not opened anew.
+func TestTheEndOfALog(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for range 20 { // the end and the line come at once, so either may be noticed first
+		var log transcript.Buffer
+		d := &disk{room: 1 << 20}
+		l, err := Open("", d, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+		expect.NoError(t, err)
+		l.Record(named("last"))
+		l.Reopen()
+		l.Run(ended)
+		if d.text.String() != string(named("last").line()) || log.String() != "" {
+			t.Fatalf("written %q, logged %q", d.text.String(), log.String())
+		}
+	}
+}
+
 func TestNoLog(t *testing.T) {
 	var none *Log
 	none.Record(named("x"))
