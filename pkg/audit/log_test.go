@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -86,6 +87,10 @@ func TestFile(t *testing.T) {
 	r.Reopen()
 	expect.Eventually(t, "the new file", func() bool { _, err := os.Stat(path); return err == nil })
 	r.Record(named("fourth"))
+	expect.Eventually(t, "the next line written", func() bool { return r.lines(t, "written") == 3 })
+	if slices.Contains(openFiles(t), old) {
+		t.Error("the file that was renamed is still open")
+	}
 	r.end()
 	for file, want := range map[string]string{old: "first second third", path: "fourth"} {
 		text, err := os.ReadFile(file)
@@ -108,6 +113,23 @@ func TestFile(t *testing.T) {
 	if _, err := Open(filepath.Join(path, "x"), nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil || !strings.HasPrefix(err.Error(), "audit.log: ") {
 		t.Errorf("a file that cannot be: %v", err)
 	}
+}
+
+// openFiles returns the paths of the files that this process has open, as far as the system tells.
+func openFiles(t *testing.T) (paths []string) {
+	t.Helper()
+	const dir = "/proc/self/fd"
+	all, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) { // not Linux
+		return nil
+	}
+	expect.NoError(t, err)
+	for _, e := range all {
+		if path, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // If the file cannot be opened anew, the old one is used on.

@@ -22,6 +22,7 @@ func TestAddressOfTheClient(t *testing.T) {
 		{"by a proxy, partly forged", "10.0.0.1:1", []string{"203.0.113.9, 198.51.100.7"}, "198.51.100.7"},
 		{"by two proxies", "10.0.0.1:1", []string{"203.0.113.9, 198.51.100.7,10.0.0.2"}, "198.51.100.7"},
 		{"by two proxies, each in a header of its own", "10.0.0.1:1", []string{"198.51.100.7", "10.0.0.2"}, "198.51.100.7"},
+		{"by a proxy, forged in a header of its own", "10.0.0.1:1", []string{"203.0.113.9", "198.51.100.7"}, "198.51.100.7"},
 		{"proxies alone", "10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
 		{"not readable", "10.0.0.1:1", []string{"198.51.100.7, unknown"}, "10.0.0.1"},
 		{"not readable behind the client", "10.0.0.1:1", []string{"unknown, 198.51.100.7"}, "198.51.100.7"},

@@ -185,7 +185,7 @@ func TestTheProviderIsToldWhatItMustKnow(t *testing.T) {
 	a := newSAMLServer(t).get(t, "/sso/metadata", nil)
 	body, err := io.ReadAll(a.Body)
 	expect.NoError(t, err)
-	if a.StatusCode != http.StatusOK || !strings.Contains(string(body), `Location="http://fleet/sso/acs"`) {
-		t.Errorf("%d %s", a.StatusCode, body)
+	if a.StatusCode != http.StatusOK || a.Header.Get("Content-Type") != "application/samlmetadata+xml" || !strings.Contains(string(body), `Location="http://fleet/sso/acs"`) {
+		t.Errorf("%d %v %s", a.StatusCode, a.Header, body)
 	}
 }

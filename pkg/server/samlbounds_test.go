@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -37,10 +38,7 @@ func (f fakeSAML) Accept(ctx context.Context, _ string) error {
 func (f fakeSAML) Finish(ctx context.Context, _ http.Header, secure bool) (auth.External, string, error) {
 	f.at(ctx)
 	e := auth.External{Provider: access.SAML, Issuer: "https://idp.example.com", Subject: "ann", Expires: time.Now().Add(time.Hour)}
-	if secure {
-		e.Subject = "ann-by-https"
-	}
-	return e, "/wanted", f.err
+	return e, fmt.Sprintf("/secure/%t", secure), f.err
 }
 
 func (f fakeSAML) Metadata() ([]byte, error) { return []byte("<x/>"), f.err }
@@ -193,10 +191,24 @@ func TestSAMLLoginsByHTTPS(t *testing.T) {
 			if secure {
 				r.TLS = &tls.ConnectionState{}
 			}
-			if c := reply(h, r).Result().Cookies(); len(c) != 1 || c[0].Secure != secure {
+			w := reply(h, r)
+			if c := w.Result().Cookies(); len(c) != 1 || c[0].Secure != secure {
 				t.Errorf("%s, secure %t: cookies %v", name, secure, c)
 			}
+			if to := w.Header().Get("Location"); name == "finish" && to != fmt.Sprintf("/secure/%t", secure) {
+				t.Errorf("a login that was begun with secure %t is looked for by %s", secure, to)
+			}
 		}
+	}
+}
+
+// A form that cannot be read as a whole is not read in part.
+func TestBrokenForms(t *testing.T) {
+	h := boundedSAML(t, fakeSAML{}, nil)
+	for _, body := range []string{"SAMLResponse=response&x=%zz", "SAMLResponse=response;x=y", "SAMLResponse=response&x=" + strings.Repeat("x", maxForm)} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/sso/acs", strings.NewReader(body))
+		r.Header.Set("Content-Type", formType)
+		wantInvalid(t, body[:20], reply(h, r).Result())
 	}
 }
 
