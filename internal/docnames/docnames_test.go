@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
@@ -52,5 +53,44 @@ func TestMissing(t *testing.T) {
 	}
 	if got := all.missing(text); !slices.Equal(got, want) {
 		t.Errorf("missing are %q, want %q", got, want)
+	}
+}
+
+// Each promise of SECURITY.md, and each answer to an attack, names a test that exists, or a target
+// of the Makefile.
+func TestSecurityIsTested(t *testing.T) {
+	all, err := readTree(root)
+	expect.NoError(t, err)
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	expect.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(root, "SECURITY.md"))
+	expect.NoError(t, err)
+	rows := testedRows(string(text))
+	if len(rows) < 40 {
+		t.Errorf("%d rows have tests, want the promises and the attempts", len(rows))
+	}
+	for _, row := range rows {
+		for _, fault := range all.untested(row, string(makefile)) {
+			t.Errorf("SECURITY.md, %q: %s", row.what, fault)
+		}
+	}
+}
+
+func TestUntested(t *testing.T) {
+	all, err := readTree(root)
+	expect.NoError(t, err)
+	const makefile = "fuzz: build\n"
+	text := "| x | tests |\n| --- | --- |\n| good | `docnames.TestUntested`, `make fuzz` |\n| none | see there |\n" +
+		"| gone | `docnames.TestGone` |\n| no package | `nowhere.TestUntested` |\n| no test | `docnames.readTree` |\n| no target | `make fuz` |\n\n| x | rule |\n| --- | --- |\n| y | z |\n"
+	var got []string
+	for _, row := range testedRows(text) {
+		got = append(got, row.what+": "+strings.Join(all.untested(row, makefile), ", "))
+	}
+	want := []string{
+		"good: ", "none: it names no test", "gone: there is no docnames.TestGone", "no package: there is no nowhere.TestUntested",
+		"no test: docnames.readTree is no test", "no target: there is no make fuz",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
