@@ -24,6 +24,7 @@ the file that --config names. It checks
 
   settings  unknown keys and wrong values; which are set, and where
   files     access.file; http.cert_file, its key and its end
+  login     auth.saml.metadata_file and its certificates; auth.oidc.issuer and its keys
   nats      login, JetStream, permissions, streams, copies, space
   s3        sources.allow and --namespace: list and read; the listing mode of imports
   lakefs    version, storage, the permissions of the service account, hooks, protection

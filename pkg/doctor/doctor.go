@@ -1,5 +1,5 @@
 // Package doctor checks, before or beside a running process, whether its settings fit what it
-// connects to: NATS, S3 and a lakeFS server. It only reads, unless it is asked to write.
+// connects to: identity providers, NATS, S3 and a lakeFS server. It only reads, unless it is asked to write.
 package doctor
 
 import (
@@ -25,7 +25,7 @@ const (
 
 // Check is the result of one check. No text of it has a secret of the settings.
 type Check struct {
-	Area  string `json:"area"` // settings, files, nats, s3, lakefs or clock
+	Area  string `json:"area"` // settings, files, login, nats, s3, lakefs or clock
 	Name  string `json:"name"`
 	State State  `json:"state"`
 	Text  string `json:"text"`
@@ -62,7 +62,7 @@ func Run(ctx context.Context, c Config, report func(Check)) {
 	for _, check := range checkFiles(c.Settings) {
 		d.report(check)
 	}
-	for _, check := range []func(context.Context){d.settings, d.nats, d.s3, d.lakeFS} {
+	for _, check := range []func(context.Context){d.settings, d.logins, d.nats, d.s3, d.lakeFS} {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		check(ctx)
 		cancel()

@@ -6,8 +6,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -18,9 +21,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/spf13/pflag"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/auth/samllogin/samltest"
 	"github.com/rangefleet/rangefleet/pkg/doctor"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
@@ -94,6 +99,90 @@ func TestFiles(t *testing.T) {
 	cert, _ := certificate(t, t.TempDir(), time.Now().Add(time.Hour))
 	_, other := certificate(t, t.TempDir(), time.Now().Add(time.Hour))
 	wantLines(t, checks(t, doctor.Config{Settings: load(t, "HTTP_CERT_FILE="+cert, "HTTP_KEY_FILE="+other)}), "failed files http.cert_file: tls: private key does not match")
+}
+
+// The metadata of a SAML provider are read as a coordinator reads them.
+func TestSAMLProvider(t *testing.T) {
+	const public = "HTTP_PUBLIC_URL=https://fleet.example.com"
+	dir := t.TempDir()
+	metadata := samltest.New("https://idp.example.com", time.Now()).Metadata()
+	before, rest, _ := strings.Cut(metadata, "<X509Certificate>")
+	_, after, _ := strings.Cut(rest, "</X509Certificate>")
+	signedBy := func(ends ...time.Duration) string {
+		var all string
+		for _, left := range ends {
+			file, _ := certificate(t, dir, time.Now().Add(left))
+			text, err := os.ReadFile(file)
+			expect.NoError(t, err)
+			block, _ := pem.Decode(text)
+			all += "<X509Certificate>" + base64.StdEncoding.EncodeToString(block.Bytes) + "</X509Certificate>"
+		}
+		return before + all + after
+	}
+	const day = 24 * time.Hour
+	const known = "provider https://idp.example.com logs in at " + samltest.SignOn + ", and knows this fleet as https://fleet.example.com/sso/metadata; "
+	for name, c := range map[string]struct{ metadata, want string }{
+		"good":             {signedBy(40 * day), "ok login auth.saml.metadata_file: " + known + "its last certificate is valid until "},
+		"soon":             {signedBy(29 * day), "warning login auth.saml.metadata_file: " + known + "its last certificate is valid until "},
+		"expired":          {signedBy(-day), "failed login auth.saml.metadata_file: " + known + "none of its certificates is valid now"},
+		"not yet":          {signedBy(60 * day), "failed login auth.saml.metadata_file: " + known + "none of its certificates is valid now"},
+		"another, longer":  {signedBy(day, 40*day, -day), "ok login auth.saml.metadata_file: "},
+		"another, not yet": {signedBy(day, 60*day), "warning login auth.saml.metadata_file: "},
+		"no certificate":   {signedBy(), "failed login auth.saml.metadata_file: " + dir + "/idp.xml: no certificate"},
+		"no XML":           {"idp", "failed login auth.saml.metadata_file: " + dir + "/idp.xml: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(dir, "idp.xml")
+			expect.NoError(t, os.WriteFile(file, []byte(c.metadata), 0o600))
+			wantLines(t, checks(t, doctor.Config{Settings: load(t, public, "AUTH_SAML_METADATA_FILE="+file)}), c.want)
+		})
+	}
+	wantLines(t, checks(t, doctor.Config{Settings: load(t, public, "AUTH_SAML_METADATA_FILE="+dir+"/none")}), "failed login auth.saml.metadata_file: open "+dir+"/none")
+	file := filepath.Join(dir, "idp.xml")
+	expect.NoError(t, os.WriteFile(file, []byte(signedBy(40*day)), 0o600))
+	wantLines(t, checks(t, doctor.Config{Settings: load(t, public, "AUTH_SAML_METADATA_FILE="+file, "AUTH_SAML_ENTITY_ID=urn:fleet")}),
+		"ok login auth.saml.metadata_file: provider https://idp.example.com logs in at "+samltest.SignOn+", and knows this fleet as urn:fleet; ")
+}
+
+// An OpenID Connect provider is asked what logins ask it first, and is told no secret.
+func TestOIDCProvider(t *testing.T) {
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	expect.NoError(t, err)
+	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{KeyID: "1", Key: signer.Public()}}})
+	expect.NoError(t, err)
+	for name, c := range map[string]struct {
+		issuer string // after the server's URL
+		keys   string
+		want   string // after the name; ISSUER is the server's URL
+	}{
+		"good":            {"", string(keys), "ok login auth.oidc.issuer: ISSUER answers (keys for tokens: 1); client fleet must be allowed to return to http://127.0.0.1:8000/oidc/callback > "},
+		"another issuer":  {"/", string(keys), `failed login auth.oidc.issuer: ask the identity provider ISSUER/ about itself: `},
+		"no keys":         {"", `{"keys":[]}`, "failed login auth.oidc.issuer: fetch the keys of the issuer of tokens: none of the 0 keys"},
+		"keys that fail":  {"", "", "failed login auth.oidc.issuer: fetch the keys of the issuer of tokens: get ISSUER/keys: status 404"},
+		"another address": {"/tenant", string(keys), "failed login auth.oidc.issuer: ask the identity provider ISSUER/tenant about itself: 404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mux := http.NewServeMux()
+			idp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if text := fmt.Sprint(r.URL, r.Header); strings.Contains(text, "hunter2") || r.Method != http.MethodGet {
+					t.Errorf("the provider is told %s %s", r.Method, text)
+				}
+				mux.ServeHTTP(w, r)
+			}))
+			t.Cleanup(idp.Close)
+			mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(w, `{"issuer":%[1]q,"authorization_endpoint":"%[1]s/auth","token_endpoint":"%[1]s/token","jwks_uri":"%[1]s/keys"}`, idp.URL)
+			})
+			mux.HandleFunc("/keys", func(w http.ResponseWriter, r *http.Request) {
+				if c.keys == "" {
+					http.NotFound(w, r)
+				}
+				_, _ = io.WriteString(w, c.keys)
+			})
+			s := load(t, "HTTP_PUBLIC_URL=http://127.0.0.1:8000", "AUTH_OIDC_ISSUER="+idp.URL+c.issuer, "AUTH_OIDC_CLIENT_ID=fleet", "AUTH_OIDC_CLIENT_SECRET=hunter2")
+			wantLines(t, checks(t, doctor.Config{Settings: s}), strings.ReplaceAll(c.want, "ISSUER", idp.URL))
+		})
+	}
 }
 
 // certificate writes a certificate that ends at a time, and its key.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/oidclogin"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -21,7 +22,7 @@ type OIDC interface {
 const oidcBegin = "/oidc/login"
 
 // OIDCCallback is the path to which the provider sends browsers back.
-const OIDCCallback = "/oidc/callback"
+const OIDCCallback = oidclogin.CallbackPath
 
 // oidcLogins logs browsers in at an OpenID Connect provider.
 type oidcLogins struct {

@@ -69,6 +69,19 @@ func New(c Config) (*Login, error) {
 	return &Login{cfg: c, discovery: discovery{cfg: c, client: client(c.Transport)}}, nil
 }
 
+// CallbackPath is the path of RedirectURL that the API serves.
+const CallbackPath = "/oidc/callback"
+
+// Probe asks the provider about itself and for the keys that verify its tokens, each within five
+// seconds. It returns how many keys there are, and needs neither Sealer nor Used.
+func (l *Login) Probe(ctx context.Context) (keys int, err error) {
+	idp, err := l.discovery.provider(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return idp.tokens.Fetch(ctx)
+}
+
 // Begin begins a login, after which the browser is to go to a path. It returns the address of the
 // provider to which to send the browser, and the cookie that the browser must show when it comes
 // back, over TLS only if secure is set.

@@ -36,42 +36,52 @@ func parseProvider(metadata []byte) (*saml.EntityDescriptor, error) {
 
 // checkSignOn checks that there is a URL for requests. The library has checked its scheme.
 func checkSignOn(p *saml.EntityDescriptor) error {
-	if (&saml.ServiceProvider{IDPMetadata: p}).GetSSOBindingLocation(saml.HTTPRedirectBinding) == "" {
+	if signOn(p) == "" {
 		return errors.New("no SingleSignOnService of binding HTTP-Redirect")
 	}
 	return nil
+}
+
+// signOn returns the URL for requests, "" if there is none.
+func signOn(p *saml.EntityDescriptor) string {
+	return (&saml.ServiceProvider{IDPMetadata: p}).GetSSOBindingLocation(saml.HTTPRedirectBinding)
 }
 
 // checkKeys checks the certificates by which responses are signed. Only these are believed, and not
 // those that responses hold.
 func checkKeys(keys []saml.KeyDescriptor) error {
 	n := 0
+	err := eachCertificate(keys, func(c *x509.Certificate) error { n++; return checkCertificate(c) })
+	if err == nil && n == 0 {
+		err = errors.New("no certificate for signatures")
+	}
+	return err
+}
+
+// eachCertificate calls f for each certificate for signatures, until it fails.
+func eachCertificate(keys []saml.KeyDescriptor, f func(*x509.Certificate) error) error {
 	for _, k := range keys {
 		if k.Use == "encryption" {
 			continue
 		}
-		for _, c := range k.KeyInfo.X509Data.X509Certificates {
-			if err := checkCertificate(c.Data); err != nil {
+		for _, text := range k.KeyInfo.X509Data.X509Certificates {
+			der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text.Data), ""))
+			if err != nil {
 				return fmt.Errorf("certificate: %w", err)
 			}
-			n++
+			c, err := x509.ParseCertificate(der)
+			if err == nil {
+				err = f(c)
+			}
+			if err != nil {
+				return fmt.Errorf("certificate: %w", err)
+			}
 		}
-	}
-	if n == 0 {
-		return errors.New("no certificate for signatures")
 	}
 	return nil
 }
 
-func checkCertificate(text string) error {
-	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
-	if err != nil {
-		return err
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		return err
-	}
+func checkCertificate(c *x509.Certificate) error {
 	switch k := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if k.Size() < 2048/8 {

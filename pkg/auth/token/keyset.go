@@ -118,6 +118,14 @@ func (s *keySet) refresh(ctx context.Context) {
 	}
 }
 
+// fetchNow fetches the keys, whenever they were fetched last, and returns how many there are.
+func (s *keySet) fetchNow(ctx context.Context) (int, error) {
+	s.refresh(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.keys), s.err
+}
+
 // parseKeySet returns the keys of a JSON Web Key Set that can verify tokens. The others, which
 // may be for other purposes or of types that came later, are left out.
 func parseKeySet(text []byte) ([]publicKey, error) {

@@ -60,6 +60,15 @@ func NewOutside(c OutsideConfig) (*Outside, error) {
 // Issuer returns the issuer.
 func (o *Outside) Issuer() string { return o.cfg.Issuer }
 
+// Fetch fetches the issuer's keys now, within five seconds, and returns how many of them can verify
+// tokens. Verify does not need it.
+func (o *Outside) Fetch(ctx context.Context) (keys int, err error) {
+	if keys, err = o.keys.fetchNow(ctx); err != nil {
+		return 0, fmt.Errorf("fetch the keys of the issuer of tokens: %w", err)
+	}
+	return keys, nil
+}
+
 // Verify returns what a token says, or ErrInvalid. Tokens need an ID of their key, an
 // expiration, and a subject.
 func (o *Outside) Verify(ctx context.Context, text string) (Subject, error) {
