@@ -1,11 +1,12 @@
-// Package certfile keeps a server's TLS certificate in step with the two files that it comes
-// from: they may be replaced while the process runs.
+// Package certfile keeps a server's TLS certificate, and the authorities whose clients it lets in, in
+// step with the files that they come from: these may be replaced while the process runs.
 package certfile
 
 import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +32,10 @@ const (
 	refused = "refused"
 )
 
-// Config says where a certificate is. Every field is required.
+// Config says where a certificate is. Every field but CAFile is required.
 type Config struct {
 	CertFile, KeyFile string // PEM: the certificate with those of intermediate authorities, and its key
+	CAFile            string // PEM: clients need a certificate that one of these has signed; "": they need none
 	Now               func() time.Time
 	Log               *slog.Logger
 	Registerer        prometheus.Registerer // takes the metrics of one Pair
@@ -44,10 +46,16 @@ type Config struct {
 // called concurrently, except Watch.
 type Pair struct {
 	cfg      Config
-	seen     [2][]byte // content of the files, whether or not it was taken
-	now      atomic.Pointer[tls.Certificate]
+	seen     [3][]byte // content of the files, whether or not it was taken
+	now      atomic.Pointer[content]
 	reloads  *prometheus.CounterVec
 	notAfter prometheus.Gauge
+}
+
+// content is what the files hold.
+type content struct {
+	cert    *tls.Certificate
+	clients *x509.CertPool // authorities of clients; nil: these need no certificate
 }
 
 // Open reads the files. It is an error if they are no pair. An expired certificate is none: it is
@@ -60,24 +68,36 @@ func Open(cfg Config) (*Pair, error) {
 			metric.By("result", taken, refused)),
 		notAfter: f.Gauge("certificate_not_after_seconds", "Time at which the TLS certificate that is served expires, in seconds since 1970."),
 	}
-	cert, err := p.read()
+	c, err := p.read()
 	if err != nil {
 		return nil, err
 	}
-	p.use(cert)
-	if expired := p.expired(cert); expired != nil {
+	p.use(c)
+	if expired := p.expired(c.cert); expired != nil {
 		cfg.Log.Error("the TLS certificate has expired: clients refuse it", "err", expired)
 	}
 	return p, nil
 }
 
-// TLS returns the configuration of a server with the certificate: TLS 1.2 or 1.3, and HTTP/2 besides
-// HTTP/1.1.
-func (p *Pair) TLS() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.now.Load(), nil },
+// TLS returns the configuration of a server with the certificate: TLS 1.2 or 1.3, and the application's
+// protocols by ALPN, such as "h2".
+func (p *Pair) TLS(protocols ...string) *tls.Config {
+	c := &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: protocols,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.now.Load().cert, nil },
 	}
+	if p.cfg.CAFile == "" {
+		return c
+	}
+	c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, p.now.Load().clients
+	c.SessionTicketsDisabled = true // with a ticket, a client would not show its certificate again
+	fixed := c.Clone()
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now := fixed.Clone()
+		now.ClientCAs = p.now.Load().clients
+		return now, nil
+	}
+	return c
 }
 
 // Watch reads the files every ten seconds, and at each signal, until ctx ends.
@@ -96,39 +116,50 @@ func (p *Pair) Watch(ctx context.Context, signals <-chan os.Signal) {
 }
 
 // reload reads the files. If they have changed and are a pair that has not expired, new connections
-// get the certificate. Otherwise the old one stays.
+// get the certificate, and are judged by the authorities. Otherwise the old ones stay.
 func (p *Pair) reload() {
 	before := p.seen
-	cert, err := p.read()
+	c, err := p.read()
 	if err == nil {
-		err = p.expired(cert)
+		err = p.expired(c.cert)
 	}
-	same := bytes.Equal(before[0], p.seen[0]) && bytes.Equal(before[1], p.seen[1])
+	same := bytes.Equal(before[0], p.seen[0]) && bytes.Equal(before[1], p.seen[1]) && bytes.Equal(before[2], p.seen[2])
 	switch {
 	case same: // a refused pair was logged when it appeared
 	case err != nil:
 		p.reloads.WithLabelValues(refused).Inc()
 		p.cfg.Log.Error("the new TLS certificate is refused, the old one stays", "err", err)
 	default:
-		p.use(cert)
+		p.use(c)
 		p.reloads.WithLabelValues(taken).Inc()
-		p.cfg.Log.Info("the new TLS certificate is in use", "file", p.cfg.CertFile, "not_after", cert.Leaf.NotAfter)
+		p.cfg.Log.Info("the new TLS certificate is in use", "file", p.cfg.CertFile, "not_after", c.cert.Leaf.NotAfter)
 	}
 }
 
 // read reads the files, and notes what they hold: nothing if they cannot be read.
-func (p *Pair) read() (*tls.Certificate, error) {
+func (p *Pair) read() (*content, error) {
 	certPEM, errCert := readFile(p.cfg.CertFile)
 	keyPEM, errKey := readFile(p.cfg.KeyFile)
-	p.seen = [2][]byte{certPEM, keyPEM}
-	if err := errors.Join(errCert, errKey); err != nil {
+	var caPEM []byte
+	var errCA error
+	if p.cfg.CAFile != "" {
+		caPEM, errCA = readFile(p.cfg.CAFile)
+	}
+	p.seen = [3][]byte{certPEM, keyPEM, caPEM}
+	if err := errors.Join(errCert, errKey, errCA); err != nil {
 		return nil, err
 	}
 	cert, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		return nil, fmt.Errorf("the certificate in %s with the key in %s: %w", p.cfg.CertFile, p.cfg.KeyFile, err)
 	}
-	return &cert, nil
+	c := &content{cert: &cert}
+	if p.cfg.CAFile != "" {
+		if c.clients = x509.NewCertPool(); !c.clients.AppendCertsFromPEM(caPEM) {
+			return nil, fmt.Errorf("%s has no certificate in PEM", p.cfg.CAFile)
+		}
+	}
+	return c, nil
 }
 
 // expired returns an error if a certificate has expired.
@@ -139,9 +170,9 @@ func (p *Pair) expired(cert *tls.Certificate) error {
 	return nil
 }
 
-func (p *Pair) use(cert *tls.Certificate) {
-	p.now.Store(cert)
-	p.notAfter.Set(float64(cert.Leaf.NotAfter.Unix()))
+func (p *Pair) use(c *content) {
+	p.now.Store(c)
+	p.notAfter.Set(float64(c.cert.Leaf.NotAfter.Unix()))
 }
 
 // readFile reads a file that is not too long.

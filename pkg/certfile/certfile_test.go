@@ -6,8 +6,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -147,6 +150,96 @@ func TestBadFilesAtTheStart(t *testing.T) {
 	if _, err := Open(f.config()); err == nil || !strings.Contains(err.Error(), f.key) || strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("no pair: %v", err)
 	}
+}
+
+// Clients are judged by the authorities that the file names when they connect.
+func TestAuthoritiesOfClients(t *testing.T) {
+	f := newFixture(t)
+	file := filepath.Join(t.TempDir(), "clients.pem")
+	ours, theirs := certs.New(t), certs.New(t)
+	config := func() Config {
+		c := f.config()
+		c.CAFile, c.Registerer = file, prometheus.NewRegistry()
+		return c
+	}
+	if _, err := Open(config()); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("no file: %v", err)
+	}
+	f.write(file, "SECRET")
+	if _, err := Open(config()); err == nil || !strings.Contains(err.Error(), file+" has no certificate") || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("no certificate: %v", err)
+	}
+	f.write(file, f.read(ours.File))
+	c := config()
+	f.metrics = c.Registerer.(*prometheus.Registry)
+	var err error
+	f.Pair, err = Open(c)
+	expect.NoError(t, err)
+	served := f.TLS()
+	letIn := func(what string, want bool, client ...tls.Certificate) {
+		t.Helper()
+		if got := agree(t, served, &tls.Config{RootCAs: f.roots(), Certificates: client, ServerName: "localhost", ClientSessionCache: sessions}); got != want {
+			t.Errorf("%s: let in %t, want %t", what, got, want)
+		}
+	}
+	our, their := clientOf(t, ours), clientOf(t, theirs)
+	letIn("ours", true, our)
+	letIn("theirs", false, their)
+	letIn("nobody", false)
+	f.write(file, f.read(theirs.File))
+	letIn("ours, before the change is noticed", true, our)
+	f.reload()
+	letIn("ours, after the change", false, our)
+	letIn("theirs, after the change", true, their)
+	f.write(file, "")
+	f.reload()
+	letIn("theirs, beside a file without certificates", true, their)
+	if f.count("taken") != 1 || f.count("refused") != 1 {
+		t.Errorf("%v taken, %v refused, want one of each", f.count("taken"), f.count("refused"))
+	}
+}
+
+// sessions are what clients could resume.
+var sessions = tls.NewLRUClientSessionCache(0)
+
+// roots returns the authority of the server.
+func (f *fixture) roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(f.read(f.ca.File)))
+	return pool
+}
+
+func clientOf(t *testing.T, ca *certs.Authority) tls.Certificate {
+	t.Helper()
+	cert, err := tls.LoadX509KeyPair(ca.Issue("client"))
+	expect.NoError(t, err)
+	return cert
+}
+
+// agree reports whether a client and a server agree on TLS, and the client reads what the server
+// sends.
+func agree(t *testing.T, served, client *tls.Config) bool {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	defer l.Close()
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	serving.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = tls.Server(conn, served).Write([]byte("x"))
+	})
+	conn, err := (&tls.Dialer{Config: client}).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_, err = conn.Read(make([]byte, 1))
+	return err == nil
 }
 
 // A change is noticed by a poll, and sooner by a signal.

@@ -3,6 +3,7 @@ package natsconn_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,10 +14,12 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/certs"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/certfile"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -73,6 +76,17 @@ func (f *firstWarning) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// served returns a server's TLS with a certificate. Its clients need one of an authority, if that is
+// not "".
+func served(t *testing.T, cert, key, ca string) *tls.Config {
+	t.Helper()
+	pair, err := certfile.Open(certfile.Config{
+		CertFile: cert, KeyFile: key, CAFile: ca, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Subsystem: "nats",
+	})
+	expect.NoError(t, err)
+	return pair.TLS()
+}
+
 func TestLoginToTheEmbeddedServer(t *testing.T) {
 	ours, theirs := certs.New(t), certs.New(t)
 	cert, key := ours.Issue("server")
@@ -81,9 +95,9 @@ func TestLoginToTheEmbeddedServer(t *testing.T) {
 	seed, public := newSeed(t)
 	otherSeed, _ := newSeed(t)
 	user := natsd.Access{User: "fleet", Password: "p@ss/word"}
-	tls := natsd.Access{User: "fleet", Password: "p@ss/word", CertFile: cert, KeyFile: key}
-	mutual := natsd.Access{CertFile: cert, KeyFile: key, CAFile: ours.File}
-	both := natsd.Access{User: "fleet", Password: "p@ss/word", CertFile: cert, KeyFile: key, CAFile: ours.File}
+	tls := natsd.Access{User: "fleet", Password: "p@ss/word", TLS: served(t, cert, key, "")}
+	mutual := natsd.Access{TLS: served(t, cert, key, ours.File)}
+	both := natsd.Access{User: "fleet", Password: "p@ss/word", TLS: served(t, cert, key, ours.File)}
 	login := natsconn.Login{User: "fleet", Password: "p@ss/word"}
 	trusting := natsconn.Login{User: "fleet", Password: "p@ss/word", CAFile: ours.File}
 	certified := natsconn.Login{CAFile: ours.File, CertFile: clientCert, KeyFile: clientKey}

@@ -3,6 +3,7 @@ package natsd
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -23,9 +24,14 @@ type Access struct {
 	SeedFile       string   // the seed of one more of these; "": none
 	Coordinators   []string // public keys of other coordinators, who may do everything
 	Insecure       bool     // clients need no login, even if coordinators have one
-	CertFile       string   // PEM: the server's certificate, with KeyFile; "": no TLS
-	KeyFile        string
-	CAFile         string // PEM: clients also need a certificate that this CA has signed; "": none
+	// TLS has the server's certificate. If it requires a certificate of clients, they need that, too.
+	// It may give each connection other ones. nil: no TLS.
+	TLS *tls.Config
+}
+
+// mutual reports whether clients need a certificate.
+func (a Access) mutual() bool {
+	return a.TLS != nil && a.TLS.ClientAuth == tls.RequireAndVerifyClientCert
 }
 
 // named reports whether clients must name a user.
@@ -33,7 +39,7 @@ func (a Access) named() bool {
 	if a.User != "" || len(a.NKeys) > 0 || a.SeedFile != "" {
 		return true
 	}
-	return len(a.Coordinators) > 0 && !a.Insecure && a.CAFile == ""
+	return len(a.Coordinators) > 0 && !a.Insecure && !a.mutual()
 }
 
 // Users that clients do not name: inside is what the process itself connects as, and anybody is a
@@ -45,10 +51,9 @@ const (
 
 // apply sets the options of a server that listens. It returns the password of the user inside.
 func (a Access) apply(opts *server.Options) (password string, err error) {
-	if a.CertFile != "" {
-		if err := a.encrypt(opts); err != nil {
-			return "", err
-		}
+	if a.TLS != nil {
+		const tlsTimeout = 5 // seconds that a client may take to agree on TLS
+		opts.TLS, opts.TLSVerify, opts.TLSTimeout, opts.TLSConfig = true, a.mutual(), tlsTimeout, a.TLS
 	}
 	workers := server.NewAccount(natsconn.WorkersAccount)
 	opts.Accounts = []*server.Account{workers}
@@ -120,19 +125,6 @@ func connect(workers *server.Account, w natsconn.Way, fleet *server.Account) err
 	return workers.AddServiceImport(fleet, w.Imported(), w.Fleet)
 }
 
-// encrypt requires TLS.
-func (a Access) encrypt(opts *server.Options) (err error) {
-	const tlsTimeout = 5 // seconds that a client may take to agree on TLS
-	opts.TLS, opts.TLSVerify, opts.TLSTimeout = true, a.CAFile != "", tlsTimeout
-	opts.TLSConfig, err = server.GenTLSConfig(&server.TLSConfigOpts{
-		CertFile: a.CertFile, KeyFile: a.KeyFile, CaFile: a.CAFile, Verify: opts.TLSVerify, Timeout: tlsTimeout,
-	})
-	if err != nil {
-		return fmt.Errorf("TLS of the NATS server, by %s, %s and %s: %w", a.CertFile, a.KeyFile, a.CAFile, err)
-	}
-	return nil
-}
-
 // nkeys returns the users who prove themselves by an nkey.
 func (a Access) nkeys(workers *server.Account) ([]*server.NkeyUser, error) {
 	public := a.NKeys
@@ -190,9 +182,9 @@ func (c Config) warn(host string) {
 		return
 	}
 	switch {
-	case !c.Access.named() && c.Access.CAFile == "":
+	case !c.Access.named() && !c.Access.mutual():
 		c.Log.Warn("nats server takes connections of other machines without authentication", "listen", c.Listen)
-	case c.Access.CertFile == "":
+	case c.Access.TLS == nil:
 		c.Log.Warn("nats server takes connections of other machines without TLS", "listen", c.Listen)
 	}
 }

@@ -1,6 +1,8 @@
 package node_test
 
 import (
+	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,8 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/certs"
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
@@ -38,6 +42,66 @@ func TestAFleetSpeaksTLSWithAPassword(t *testing.T) {
 		if text := p.log.String() + p.notices.String(); strings.Contains(text, password) || strings.Contains(text, "level=WARN") {
 			t.Errorf("the password is shown, or a warning is logged:\n%s", text)
 		}
+	}
+}
+
+// untilWarned ends what logs a warning, as a client does that is refused and would try again.
+type untilWarned struct{ end func() }
+
+func (u untilWarned) Write(p []byte) (int, error) {
+	u.end()
+	return len(p), nil
+}
+
+// TestTheCertificatesOfTheEmbeddedServerAreReplaced has a coordinator demand certificates of workers.
+// Then its files are those of another authority.
+func TestTheCertificatesOfTheEmbeddedServerAreReplaced(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{"server.pem": "", "server.key": "", "ca.pem": ""}
+	install := func(ca *certs.Authority) natsconn.Login {
+		t.Helper()
+		files["server.pem"], files["server.key"] = ca.Issue("server")
+		files["ca.pem"] = ca.File
+		for name, from := range files {
+			content, err := os.ReadFile(from)
+			expect.NoError(t, err)
+			expect.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+		}
+		l := natsconn.Login{CAFile: ca.File}
+		l.CertFile, l.KeyFile = ca.Issue("client")
+		return l
+	}
+	first := install(certs.New(t))
+	s := config(t.TempDir())
+	s.NATS.Listen, s.Workers = "127.0.0.1:0", 0
+	s.NATS.CertFile, s.NATS.KeyFile, s.NATS.CAFile = filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"), filepath.Join(dir, "ca.pem")
+	p := start(t, node.Coordinator, s)
+	letIn := func(l natsconn.Login) bool {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		log := slog.New(slog.NewTextHandler(untilWarned{cancel}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		b, err := backend.Connect(ctx, natsconn.Config{URL: p.info.NATS, Role: natsconn.Worker, Login: l, Log: log}, backend.Options{})
+		if err == nil {
+			b.Close()
+		}
+		return err == nil
+	}
+	if !letIn(first) {
+		t.Fatal("a worker is not let in")
+	}
+	second := install(certs.New(t))
+	expect.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+	expect.Eventually(t, "a worker of the new authority is let in", func() bool { return letIn(second) })
+	if letIn(first) {
+		t.Error("a worker of the old authority is let in")
+	}
+	if _, text := p.ask("GET", "/metrics", "", "", ""); !strings.Contains(text, `rangefleet_nats_certificate_reloads_total{result="taken"} 1`) {
+		t.Errorf("the metrics do not count the reload:\n%s", text)
+	}
+	s.NATS.CAFile = filepath.Join(dir, "server.key")
+	s.NATS.StoreDir = t.TempDir()
+	if err := node.Coordinator(t.Context(), node.Env{Settings: s, Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "server.key has no certificate") {
+		t.Errorf("a key in place of the authority: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/xid"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
+	"github.com/rangefleet/rangefleet/pkg/certfile"
 	"github.com/rangefleet/rangefleet/pkg/coordinator"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/edit"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/inspect"
@@ -40,12 +42,13 @@ const (
 // connection to NATS is not restored.
 func Coordinator(ctx context.Context, env Env) error {
 	limitMemory(memoryCoordinator)
-	embedded, err := startNATS(env)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	metrics := prometheus.NewRegistry() // of what starts before the others
+	embedded, err := startNATS(ctx, env, metrics)
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
 	if embedded != nil {
 		defer func() {
 			if err := embedded.Shutdown(); err != nil {
@@ -59,6 +62,7 @@ func Coordinator(ctx context.Context, env Env) error {
 		return endedBy(ctx, err)
 	}
 	defer b.backend.Close()
+	b.registry.MustRegister(metrics)
 	if err := b.backend.Ensure(ctx); err != nil {
 		return endedBy(ctx, err)
 	}
@@ -157,15 +161,24 @@ func guard(ctx context.Context, server *natsd.Server, stop context.CancelCauseFu
 	}
 }
 
-// startNATS starts the embedded server, unless there is another one.
-func startNATS(env Env) (*natsd.Server, error) {
+// startNATS starts the embedded server, unless there is another one. Its certificate, and the
+// authorities of its clients, are those of their files until ctx ends.
+func startNATS(ctx context.Context, env Env, metrics prometheus.Registerer) (*natsd.Server, error) {
 	s := env.Settings.NATS
 	if s.URL != "" {
 		return nil, nil
 	}
 	access := natsd.Access{
 		User: s.User, Password: s.Password.Reveal(), NKeys: s.NKeys, SeedFile: s.NKeySeedFile, Coordinators: s.CoordinatorNKeys, Insecure: s.Insecure,
-		CertFile: s.CertFile, KeyFile: s.KeyFile, CAFile: s.CAFile,
+	}
+	if s.CertFile != "" {
+		pair, err := watched(ctx, certfile.Config{
+			CertFile: s.CertFile, KeyFile: s.KeyFile, CAFile: s.CAFile, Now: time.Now, Log: env.Log, Registerer: metrics, Subsystem: "nats",
+		})
+		if err != nil {
+			return nil, fmt.Errorf("nats.cert_file: %w", err)
+		}
+		access.TLS = pair.TLS()
 	}
 	return natsd.Start(natsd.Config{StoreDir: s.StoreDir, Listen: s.Listen, Access: access, Log: env.Log})
 }

@@ -59,6 +59,9 @@ func metricsTable(t *testing.T) string {
 			if _, err := certfile.Open(certfile.Config{CertFile: cert, KeyFile: key, Now: time.Now, Registerer: reg, Subsystem: "http"}); err != nil {
 				t.Fatal(err)
 			}
+			if _, err := certfile.Open(certfile.Config{CertFile: cert, KeyFile: key, Now: time.Now, Registerer: reg, Subsystem: "nats"}); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := lakefs.Open(lakefs.Config{URL: "http://lakefs", Registerer: reg}, lakefs.Login{}); err != nil {
 				t.Fatal(err)
 			}

@@ -24,7 +24,7 @@ type door struct {
 // the files until ctx ends.
 func (b *base) openDoor(ctx context.Context) (d door, err error) {
 	if s := b.Settings.HTTP; s.CertFile != "" {
-		if d.cert, err = certfile.Open(certfile.Config{
+		if d.cert, err = watched(ctx, certfile.Config{
 			CertFile: s.CertFile, KeyFile: s.KeyFile, Now: time.Now, Log: b.Log, Registerer: b.registry, Subsystem: "http",
 		}); err != nil {
 			return d, fmt.Errorf("http.cert_file: %w", err)
@@ -33,13 +33,21 @@ func (b *base) openDoor(ctx context.Context) (d door, err error) {
 	if d.Listener, err = net.Listen("tcp", b.Settings.Listen); err != nil {
 		return d, fmt.Errorf("listen: %w", err)
 	}
-	if d.cert != nil {
-		hangups := make(chan os.Signal, 1)
-		signal.Notify(hangups, syscall.SIGHUP)
-		context.AfterFunc(ctx, func() { signal.Stop(hangups) })
-		go d.cert.Watch(ctx, hangups)
-	}
 	return d, nil
+}
+
+// watched opens the certificate of a server, and has its files read again, from time to time and at
+// SIGHUP, until ctx ends.
+func watched(ctx context.Context, c certfile.Config) (*certfile.Pair, error) {
+	pair, err := certfile.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() { signal.Stop(hangups) })
+	go pair.Watch(ctx, hangups)
+	return pair, nil
 }
 
 // url returns where clients of this machine find it.
@@ -53,7 +61,7 @@ func (d door) url() string {
 // serve serves HTTP until the server is told to stop, or cannot.
 func (d door) serve(api *server.HTTPServer) error {
 	if d.cert != nil {
-		return api.ServeTLS(d, d.cert.TLS())
+		return api.ServeTLS(d, d.cert.TLS("h2", "http/1.1"))
 	}
 	return api.Serve(d)
 }

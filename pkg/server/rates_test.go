@@ -40,6 +40,13 @@ func TestRates(t *testing.T) {
 	for i := range ratesKept {
 		r.take(fmt.Sprint(i))
 	}
+	taken("used", 3)
+	for i := range ratesKept - 1 {
+		r.take(fmt.Sprint("other ", i))
+	}
+	taken("used", 0)
+	r.take("one more") // in the place of the least recent
+	taken("used", 0)
 	if len(r.byName) != ratesKept || r.recent.Len() != ratesKept {
 		t.Errorf("%d names are remembered, want %d", len(r.byName), ratesKept)
 	}

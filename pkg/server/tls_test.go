@@ -53,7 +53,7 @@ func serveTLS(t *testing.T, h http.Handler, most int, handshake time.Duration) *
 	s.HTTPServer = NewHTTPServer(h, s.metrics, logger)
 	s.conns.most, s.http.ReadHeaderTimeout = most, handshake
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = s.ServeTLS(l, pair.TLS()) })
+	serving.Go(func() { _ = s.ServeTLS(l, pair.TLS("h2", "http/1.1")) })
 	t.Cleanup(func() { _ = s.Close(); serving.Wait() })
 	return s
 }

@@ -94,7 +94,7 @@ var keys = []key{
 		func(s *Settings) value { return text(&s.NATS.CAFile) },
 	},
 	{
-		"nats.cert_file", everywhere, "PEM file of this process's certificate: as a client with nats.url, as a server with nats.listen", "",
+		"nats.cert_file", everywhere, "PEM file of this process's certificate: as a client with nats.url, as a server with nats.listen. A changed file is read when a client connects again, and by the server within ten seconds or at SIGHUP", "",
 		func(s *Settings) value { return text(&s.NATS.CertFile) },
 	},
 	{
