@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/limits"
@@ -116,6 +117,9 @@ func TestAFailedLoginSetsNoCookie(t *testing.T) {
 	}
 	if len(lines) != 3 {
 		t.Errorf("%d logins are recorded", len(lines))
+	}
+	if n := measured.Sum(t, f.metrics, "rangefleet_http_failed_logins_total", "wrong"); n != 3 {
+		t.Errorf("%v logins are counted as wrong", n)
 	}
 	if log := f.log.String(); !strings.Contains(log, "because") || strings.Contains(log, "the-wrong-one") {
 		t.Errorf("the log: %s", log)

@@ -27,6 +27,8 @@ func TestRates(t *testing.T) {
 	taken("a", 2)
 	now = now.Add(-time.Hour) // the clock was set back
 	taken("a", 0)
+	now = now.Add(200 * time.Millisecond)
+	taken("a", 2)
 	now = now.Add(time.Hour + time.Minute)
 	taken("a", 3)
 	r.giveBack("a")
