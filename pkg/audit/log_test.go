@@ -208,6 +208,17 @@ func TestWriterThatHangs(t *testing.T) {
 	})
 }
 
+// unclosed is a disk that must not be closed.
+type unclosed struct {
+	*disk
+	t *testing.T
+}
+
+func (u unclosed) Close() error {
+	u.t.Error("what is no file of the log was closed")
+	return nil
+}
+
 // What was recorded before the end is written, and what is no file is not opened anew.
 func TestTheEndOfALog(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
@@ -215,7 +226,7 @@ func TestTheEndOfALog(t *testing.T) {
 	for range 20 { // the end and the line come at once, so either may be noticed first
 		var log transcript.Buffer
 		d := &disk{room: 1 << 20}
-		l, err := Open("", d, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+		l, err := Open("", unclosed{d, t}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
 		expect.NoError(t, err)
 		l.Record(named("last"))
 		l.Reopen()

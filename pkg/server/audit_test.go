@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/audit"
 )
 
@@ -116,6 +118,29 @@ func TestLoginsAreRecorded(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%s\nwant %s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A login that cannot be read is recorded, too. So is each key that is made and deleted.
+func TestKeysAndBrokenLoginsAreRecorded(t *testing.T) {
+	h := newHousehold(t)
+	const keys = "/api/v1/auth/users/ann/credentials"
+	admin := h.login[access.Admin]
+	var made api.CredentialsWithSecret
+	if err := json.Unmarshal(h.do("POST", keys, "", admin).Body.Bytes(), &made); err != nil {
+		t.Fatal(err)
+	}
+	h.do("DELETE", keys+"/"+h.key["ann"], "", admin)
+	h.do("POST", loginPath, "{", http.Header{"Authorization": nil})
+	got := h.events.take()
+	for i, want := range []string{
+		`"target_user":"ann","target_access_key_id":"` + made.AccessKeyID + `","outcome":"allowed","code":201}`,
+		`"target_user":"ann","target_access_key_id":"` + h.key["ann"] + `","outcome":"allowed","code":204}`,
+		`"operation":"login","client":"192.0.2.3","outcome":"failed","code":400,"reason":"`,
+	} {
+		if i >= len(got) || !strings.Contains(got[i], want) {
+			t.Errorf("no %s in\n%s", want, strings.Join(got, "\n"))
+		}
 	}
 }
 

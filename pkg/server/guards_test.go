@@ -88,11 +88,15 @@ func TestAFloodOfGuesses(t *testing.T) {
 						t.Errorf("answers %v, want %d wrong and %d refused", got, wrong, refused)
 					}
 				}
+				h.events.take()
 				begun := time.Now()
 				wants(send(1000), limits.FailedLoginsBurst, 1000-limits.FailedLoginsBurst)
 				const refusals = 1000 - limits.FailedLoginsBurst
 				if each := time.Since(begun) / refusals; each < refusalDelay/2 || each > refusalDelay*3/2 {
 					t.Errorf("a connection is refused after %v each time", each)
+				}
+				if n := len(h.events.take()); n != limits.FailedLoginsBurst {
+					t.Errorf("%d guesses are recorded, want those that were checked", n)
 				}
 				log := len(h.log.String())
 				wants(send(100), 0, 100)

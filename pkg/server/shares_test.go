@@ -30,6 +30,25 @@ func (f *fixture) slowly(address, target string) (answer <-chan int, body *io.Pi
 	return answers, write
 }
 
+// Who waited in vain holds nothing afterwards.
+func TestSharesOfThoseWhoWaited(t *testing.T) {
+	s := newShares(1, 1)
+	release, ok := s.acquire(t.Context(), "a", 0)
+	if !ok {
+		t.Fatal("no slot")
+	}
+	if _, ok := s.acquire(t.Context(), "b", 0); ok {
+		t.Error("one slot is held twice")
+	}
+	release()
+	if release, ok = s.acquire(t.Context(), "b", 0); !ok {
+		t.Fatal("a slot that is free is not given to who waited for it")
+	}
+	if release(); len(s.held) > 0 {
+		t.Errorf("held are %v", s.held)
+	}
+}
+
 // Strangers who send slowly keep nobody out but others of their address, however many they are.
 func TestSlowStrangersKeepNobodyOut(t *testing.T) {
 	const bad, good = "192.0.2.1:1", "192.0.2.2:1"
