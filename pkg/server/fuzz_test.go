@@ -79,7 +79,8 @@ func FuzzAskedBy(f *testing.F) {
 	f.Add("{")
 	f.Fuzz(func(t *testing.T, body string) {
 		got := askedBy([]byte(body))
-		if !json.Valid([]byte(body)) && got != (asked{}) {
+		var first json.RawMessage // a server may read no further
+		if json.NewDecoder(strings.NewReader(body)).Decode(&first) != nil && got != (asked{}) {
 			t.Errorf("no JSON asks for %+v", got)
 		}
 		start, flat, err := readImport([]byte(body))

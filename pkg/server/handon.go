@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -27,17 +28,22 @@ func newImportBodies(memory *Budget) *importBodies {
 type asked struct {
 	others bool // it names a source that this service does not list
 	dry    bool // it is a dry run, which lakeFS does not know: lakeFS would import
+	unread int  // why the body was not read, as the status of a refusal; 0: it was
 }
 
-// perReadByte is the memory in bytes for each byte of a body: those that it is read into.
-const perReadByte = 4
+// perReadByte is the memory in bytes for each byte of a body: those that it is read into, and twice
+// what is looked at.
+const perReadByte = 6
 
 // in returns what a request to import asks for. The body of the request can be read again. A body
-// that is too long to be read here asks for nothing. An error is errBusy, or that of a client that
-// has gone.
+// that is too long to be read here, or does not say how long it is, is not read. An error is errBusy,
+// or that of a client that has gone.
 func (b *importBodies) in(r *http.Request) (asked, error) {
-	if r.ContentLength < 0 || r.ContentLength > limits.AnonymousBody {
-		return asked{}, nil
+	switch {
+	case r.ContentLength < 0:
+		return asked{unread: http.StatusLengthRequired}, nil
+	case r.ContentLength > limits.AnonymousBody:
+		return asked{unread: http.StatusRequestEntityTooLarge}, nil
 	}
 	if !b.readers.tryAcquire() {
 		return asked{}, errBusy
@@ -69,19 +75,26 @@ func (f endsWith) Read([]byte) (int, error) {
 	return 0, f.err
 }
 
-// askedBy returns what a body of lakeFS 1.x asks for.
+// askedBy returns what a body of lakeFS 1.x asks for. A server may read its first value and not look
+// at what follows, or at the type of a field that it does not know. So dry_run is believed if the
+// first value has it, unless it is false.
 func askedBy(body []byte) (a asked) {
 	var request struct {
-		DryRun bool `json:"dry_run"`
-		Paths  []struct {
-			Path otherSource `json:"path"`
-		} `json:"paths"`
+		DryRun json.RawMessage `json:"dry_run"`
+		Paths  json.RawMessage `json:"paths"`
 	}
-	if json.Unmarshal(body, &request) != nil {
+	first := json.NewDecoder(bytes.NewReader(body))
+	if first.Decode(&request) != nil {
 		return asked{}
 	}
-	a.dry = request.DryRun
-	for _, p := range request.Paths {
+	a.dry = len(request.DryRun) > 0 && string(request.DryRun) != "false" && string(request.DryRun) != "null"
+	var paths []struct {
+		Path otherSource `json:"path"`
+	}
+	if len(request.Paths) == 0 || json.Unmarshal(request.Paths, &paths) != nil {
+		return a
+	}
+	for _, p := range paths {
 		a.others = a.others || bool(p.Path)
 	}
 	return a
@@ -109,6 +122,10 @@ func (p *proxy) serveImport(w http.ResponseWriter, r *http.Request) {
 		tooMany(w, busyRetryAfter, err.Error())
 	case err != nil:
 		panic(http.ErrAbortHandler) // the client has gone
+	case handOn && a.unread == http.StatusLengthRequired:
+		refuse(w, a.unread, "header Content-Length is missing: without it, this import is not handed to the lakeFS server, as it could be a dry run")
+	case handOn && a.unread != 0:
+		refuse(w, a.unread, fmt.Sprintf("request body has more than %d bytes: this import is not handed to the lakeFS server, as it could be a dry run. Import fewer paths at a time", limits.AnonymousBody))
 	case handOn && a.dry:
 		refuse(w, http.StatusBadRequest, "dry_run: true is not supported: this import is handed to the lakeFS server, which has no dry runs and would import")
 	case handOn:

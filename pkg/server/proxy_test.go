@@ -126,6 +126,51 @@ func TestProxyHandsOnImportsFromOtherSources(t *testing.T) {
 }
 
 // lakeFS has no dry runs and would import, so a dry run is never handed to it.
+// What could be a dry run is refused where lakeFS would import.
+func TestProxyHandsOnNothingThatCouldBeADryRun(t *testing.T) {
+	const paths, message = `"paths":[{"path":"gs://b/"}],"commit":{"message":"m"}`, "dry_run: true is not supported"
+	long := `{"dry_run":true,"commit":{"message":"` + strings.Repeat("m", 64<<10) + `"},` + paths + `}`
+	for _, c := range []struct {
+		name    string
+		body    io.Reader // of an unknown length unless it is a *strings.Reader
+		code    int
+		want    string
+		without string // answered by ours without hand_back; "": as with it
+	}{
+		{"text", strings.NewReader(`{` + paths + `,"dry_run":"yes"}`), 400, message, ""},
+		{"a number", strings.NewReader(`{` + paths + `,"dry_run":1}`), 400, message, ""},
+		{"something after it", strings.NewReader(`{` + paths + `,"dry_run":true} x`), 400, message, ""},
+		{"wrong paths", strings.NewReader(`{"paths":7,"dry_run":true}`), 400, message, "ours"},
+		{"false", strings.NewReader(`{` + paths + `,"dry_run":false}`), 200, "theirs", ""},
+		{"null", strings.NewReader(`{` + paths + `,"dry_run":null}`), 200, "theirs", ""},
+		{"no JSON", strings.NewReader(`{` + paths + `,"dry_run":true`), 200, "theirs", "ours"},
+		{"a long body", strings.NewReader(long), 413, "more than 65536 bytes", "ours"},
+		{"a body of an unknown length", io.MultiReader(strings.NewReader(`{` + paths + `}`)), 411, "Content-Length is missing", "ours"},
+	} {
+		for _, handBack := range []bool{true, false} {
+			p := newProxied(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "theirs") }, func(config *server.ProxyConfig) { config.HandBack, config.OtherSources = handBack, true })
+			p.ours = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ours") })
+			if s, ok := c.body.(*strings.Reader); ok {
+				_, err := s.Seek(0, io.SeekStart)
+				expect.NoError(t, err)
+			} else {
+				c.body = io.MultiReader(strings.NewReader(`{` + paths + `}`))
+			}
+			resp, err := http.Post(p.url+importURL, "application/json", c.body)
+			expect.NoError(t, err)
+			text, err := io.ReadAll(resp.Body)
+			expect.NoError(t, errors.Join(err, resp.Body.Close()))
+			code, want := c.code, c.want
+			if !handBack && c.without != "" {
+				code, want = http.StatusOK, c.without
+			}
+			if resp.StatusCode != code || !strings.Contains(string(text), want) {
+				t.Errorf("%s, hand back %t: %d %s, want %d %s", c.name, handBack, resp.StatusCode, text, code, want)
+			}
+		}
+	}
+}
+
 func TestProxyHandsOnNoDryRun(t *testing.T) {
 	for _, c := range []struct {
 		handBack bool
