@@ -20,6 +20,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/keyset"
 	"github.com/rangefleet/rangefleet/pkg/forecast"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/progress"
 )
 
 // config is a fleet and its import.
@@ -36,6 +37,8 @@ type config struct {
 	Page   int64   // keys per LIST
 	Ahead  int64   // keys listed in vain past the end of a partition
 	Seed   uint64  // seed of the anchors
+
+	Watch func(f *fleet) // called once a second, if it is set
 }
 
 // defaultConfig returns a typical fleet: workers with 40 LISTs of 100 ms in flight, and the
@@ -82,6 +85,7 @@ type fleet struct {
 	running []*listing
 	pending []*listing
 	owned   [][2]int64
+	watch   float64 // time of the next call of Watch
 	result  result
 }
 
@@ -92,6 +96,7 @@ type listing struct {
 	owns        bool   // it owns at least one key
 	begun       float64
 	known       *forecast.KeyModel // the key model of its worker
+	guess       progress.Guess     // of its keys, by who cut it off, before it lists
 	shown, cut  int64              // rank up to which the forecast has seen keys, and rank of the last cut
 	forecast    *forecast.Forecast
 }
@@ -110,7 +115,7 @@ func simulate(cfg config) (result, error) {
 	f.result.Least = (n + cfg.Page - 1) / cfg.Page
 	f.result.Ideal = float64(n) / cfg.Rate / float64(cfg.Workers)
 	f.look, f.looked = cfg.Look, -cfg.Prompt
-	f.publish("", "")
+	f.publish("", "", progress.Guess{})
 	for len(f.running) > 0 {
 		f.until(&f.look)
 		if len(f.pending) > 0 || len(f.idle) == 0 {
@@ -147,8 +152,8 @@ func (f *fleet) boundary(rank int64) int64 {
 }
 
 // publish queues a partition.
-func (f *fleet) publish(after, upto string) {
-	l := &listing{after: after, upto: upto}
+func (f *fleet) publish(after, upto string, guess progress.Guess) {
+	l := &listing{after: after, upto: upto, guess: guess}
 	if after != "" {
 		l.from = f.Keys.Rank(after)
 	}
@@ -202,6 +207,12 @@ func (f *fleet) until(now *float64) {
 			}
 		}
 		l := f.running[i]
+		if next := min(f.ends(l), *now); f.Watch != nil && f.watch < next {
+			f.now = f.watch
+			f.watch++
+			f.Watch(f)
+			continue
+		}
 		if f.ends(l) > *now {
 			break
 		}
@@ -291,9 +302,16 @@ func (f *fleet) show(l *listing, at int64) {
 	}
 }
 
+// left returns about how many keys are left of a listing, as its worker reports it.
+func (l *listing) left() progress.Guess {
+	g := progress.NewGuess(l.forecast.Guess(l.upto))
+	g.Wild = l.upto == ""
+	return g
+}
+
 // give cuts n pieces off a listing for other workers.
 func (f *fleet) give(l *listing, at int64, n int) {
-	upto := l.upto
+	upto, guess := l.upto, l.left()
 	cuts := l.forecast.Cuts(upto, n)
 	if len(cuts) == 0 {
 		return
@@ -303,9 +321,9 @@ func (f *fleet) give(l *listing, at int64, n int) {
 	l.end = max(l.end, at)
 	for i, cut := range cuts {
 		if i+1 < len(cuts) {
-			f.publish(cut, cuts[i+1])
+			f.publish(cut, cuts[i+1], guess.Part(len(cuts)+1))
 		} else {
-			f.publish(cut, upto)
+			f.publish(cut, upto, guess.Part(len(cuts)+1))
 		}
 	}
 }

@@ -49,6 +49,12 @@ type mark struct {
 	rank int64
 }
 
+// Constants of Guess, which TestEstimates of internal/fleetsim shows.
+const (
+	probable = 2  // by what factor a forecast that is trusted may be wrong
+	proven   = 11 // times as many keys as were listed may be left; more than that count less
+)
+
 // confidence is how far the trie can be believed.
 type confidence int
 
@@ -141,6 +147,21 @@ func (f *Forecast) Left(upto string) float64 {
 	}
 	f.confidence = baffled
 	return baffledLeft * half
+}
+
+// Guess returns how many keys are left as far as one would bet on it, and the numbers between
+// which that probably lies. It is less than Left where Left asks what is worth being cut: if much
+// more is expected than was listed, and if a listing has outlived its forecast.
+func (f *Forecast) Guess(upto string) (low, keys, high float64) {
+	left := f.Left(upto)
+	if f.confidence != trusted {
+		return 0, min(left, float64(f.since)), left * probable
+	}
+	keys = left
+	if seen := proven * float64(f.listed); left > seen {
+		keys = seen * (1 + math.Log(left/seen))
+	}
+	return keys / probable, keys, left * probable
 }
 
 // pageKeys is how many keys the last page had.

@@ -116,6 +116,23 @@ func (c *Chain) search(key string) int {
 	return sort.Search(len(c.runs), func(i int) bool { return c.runs[i].After > key })
 }
 
+// Next returns the cover that starts at a boundary, if there is one. Of covers that contradict
+// each other it returns the first one.
+func (c *Chain) Next(after string) (Cover, bool) {
+	i := c.search(after) - 1
+	if i < 0 || after >= c.runs[i].Upto {
+		return Cover{}, false
+	}
+	return c.runs[i].startingAt(after)
+}
+
+// Overlaps reports whether a cover may hold a key of the span. Covers that contradict others do
+// not count.
+func (c *Chain) Overlaps(s Span) bool {
+	i := c.search(s.After)
+	return i > 0 && c.runs[i-1].Overlaps(s) || i < len(c.runs) && c.runs[i].Overlaps(s)
+}
+
 func (c *Chain) addLoose(cover Cover) {
 	if _, ok := c.known[cover.digest()]; ok {
 		return
