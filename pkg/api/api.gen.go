@@ -691,7 +691,7 @@ type ImportProgress struct {
 	// EstimatedTreeRanges about how many ranges that tree will have
 	EstimatedTreeRanges int `json:"estimated_tree_ranges,omitempty,omitzero"`
 
-	// ListedObjects keys that listings have shown: those of stored ranges and those that are on their way there; at least ingested_objects; falls only if another coordinator answers
+	// ListedObjects keys that listings have shown: those of stored ranges and those that are on their way there; at least ingested_objects; falls only if another coordinator answers, or if keys vanished from the source meanwhile
 	ListedObjects int64 `json:"listed_objects"`
 
 	// ObjectsPerSecond keys that are listed per second, averaged over the last seconds; of an import that has ended, over all of its time
@@ -765,7 +765,10 @@ type ImportStatusResp struct {
 	// folders that are imported to the root
 	Skipped int64 `json:"skipped,omitempty,omitzero"`
 
-	// UpdateTime now while the import runs; later when it ended
+	// UpdateTime while the import runs, when somebody was last seen to get on with it: a worker that lists
+	// its keys or waits for a store, workers that will list them after those of other imports,
+	// or a coordinator that plans or commits it. It stands still while no worker is heard of,
+	// or no coordinator drives the import. Of an import that has ended, when it ended.
 	UpdateTime time.Time `json:"update_time"`
 
 	// Walk why the buckets of the source are listed one page after the other, and which setting changes that; absent if they are listed in parallel

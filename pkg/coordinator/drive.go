@@ -43,6 +43,7 @@ type driver struct {
 // importHandle is one import, as all parts of its driver see it. Its fields do not change.
 type importHandle struct {
 	id      string
+	beat    *beat
 	store   *imports.Store
 	metrics *metrics
 	now     func() time.Time
@@ -97,6 +98,7 @@ func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 		d.imp.report(ctx, err.Error())
 	}
 	d.imp.metrics.retries.Inc()
+	d.imp.beat.retries.Add(1)
 	d.imp.log.Warn("import meets an error", "failures", d.failures, "retry_after", after, "err", err)
 	return after
 }
@@ -122,6 +124,7 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 		return false, err
 	}
 	d.drivers.note(d.imp.id, record.State)
+	d.imp.beat.busy.Store(record.State == imports.Committing || record.Partitions == nil)
 	switch {
 	case record.State.Ended():
 		return true, d.end(ctx, record)
@@ -165,6 +168,7 @@ func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool
 	if err := vanished(record, fold.Objects); err != nil {
 		return false, err
 	}
+	d.imp.beat.busy.Store(true)
 	if record.Request.DryRun {
 		return d.lander.preview(ctx, record, fold)
 	}

@@ -290,7 +290,7 @@ func TestErrorsDoNotCountWhileNATSDoesNotAnswer(t *testing.T) {
 		expect.NoError(t, err)
 		defer q.Close()
 		d := &driver{backend: q, imp: &importHandle{
-			id: "import", store: imports.NewStore(q.Bucket(kv.BucketImports)), metrics: newMetrics(prometheus.NewRegistry()), log: slog.New(slog.DiscardHandler),
+			id: "import", beat: new(beat), store: imports.NewStore(q.Bucket(kv.BucketImports)), metrics: newMetrics(prometheus.NewRegistry()), log: slog.New(slog.DiscardHandler),
 		}}
 		for range 3 { // the first one comes before the outage is noticed, and cannot be reported
 			d.noteError(t.Context(), errors.New("no answer"))

@@ -94,6 +94,7 @@ type Service struct {
 	peers      *peers.Registry
 	branches   *branchqueue.Queues
 	followers  *follow.Followers
+	beats      beats
 	drivers    *drivers
 	cleanup    *cleanup
 	supervisor *supervisor
@@ -119,8 +120,8 @@ func New(cfg Config) *Service {
 	s.branches = branchqueue.New(branchqueue.Config{
 		Leases: cfg.Backend.Leases, Holder: cfg.Holder, Alone: s.peers.Alone, Patience: branchqueue.DefaultPatience, Now: cfg.Now, Log: cfg.Log,
 	})
-	s.followers = follow.New(follow.Config{Covers: cfg.Backend.Covers, Log: cfg.Log, Registerer: cfg.Registerer})
-	s.watch = &fleetWatch{backend: cfg.Backend, metrics: s.metrics, problems: make(problemReports), now: cfg.Now, log: cfg.Log}
+	s.followers = follow.New(follow.Config{Covers: cfg.Backend.Covers, Expiry: cfg.Backend.Queue.AckWait(), Now: cfg.Now, Log: cfg.Log, Registerer: cfg.Registerer})
+	s.watch = &fleetWatch{backend: cfg.Backend, followers: s.followers, metrics: s.metrics, problems: make(problemReports), now: cfg.Now, log: cfg.Log}
 	s.cleanup = &cleanup{
 		imports: cfg.Imports, discard: cfg.Backend.Discard, release: s.validate.home.release, followers: s.followers, forgotten: s.metrics.forgotten,
 		now: cfg.Now, log: cfg.Log, ended: make(map[string]end),
@@ -140,6 +141,7 @@ func (s *Service) Run(ctx context.Context) {
 	var background sync.WaitGroup
 	background.Go(func() { s.peers.Run(registered) })
 	background.Go(func() { s.watch.run(ctx) })
+	background.Go(func() { s.beat(ctx) })
 	takeFailures(ctx, s.cfg)
 	s.supervisor.run(ctx)
 	s.close()
@@ -250,12 +252,12 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 	status := Status{ID: id, Record: record, Objects: record.Objects, Updated: record.Updated}
 	switch {
 	case p != nil:
-		status.Updated = s.cfg.Now().UTC()
-		status.Objects, status.Ranges = p.Covered()
 		if status.Partitions, err = s.state.Backend.Queue.OutstandingCount(ctx, id); err != nil {
 			return Status{}, err
 		}
-		status.Progress.Queued = status.Partitions
+		status.Objects, status.Ranges = p.Covered()
+		status.Updated = latest(record.Updated, p.Sign(), s.watch.tended(id)).UTC()
+		status.Progress = progressOf(p, status.Partitions)
 	case record.State == imports.Completed && record.Landing != nil:
 		commit := commitOnServer(record)
 		status.Commit, status.Ranges = &commit, record.Attempt.Ranges
@@ -267,30 +269,12 @@ func (s *Service) Status(ctx context.Context, repository, id string) (Status, er
 		status.Commit, status.Ranges = &commit, record.Attempt.Ranges
 	}
 	status.Progress.Listed = max(status.Progress.Listed, status.Objects)
-	status.Progress.Elapsed = max(0, status.Updated.Sub(record.Created))
+	if status.Progress.Elapsed = max(0, status.Updated.Sub(record.Created)); p != nil {
+		status.Progress.Elapsed = max(0, s.cfg.Now().Sub(record.Created))
+	} else if seconds := status.Progress.Elapsed.Seconds(); seconds > 0 {
+		status.Progress.PerSecond = float64(status.Objects) / seconds
+	}
 	return status, nil
-}
-
-// Progress is how far an import is beyond the ranges that are stored. Workers report it from
-// time to time and nothing stores it, so reports may be lost.
-type Progress struct {
-	Listed          int64 // keys that listings have shown; at least the keys that are covered
-	Estimate        Estimate
-	PerSecond       float64       // keys listed a second, smoothed
-	Remaining       time.Duration // until all keys are listed; 0 if that is not known
-	Elapsed         time.Duration // since the import was accepted, or until it ended
-	Workers         int           // processes that list it
-	Queued, Running int           // partitions
-	Throttles       int64         // times that a store asked for fewer calls
-	Retries         int64         // times that a call, a partition or a step was tried again
-	TreeRanges      int           // of the new tree, that were read or written while it commits
-	EstimatedRanges int           // of that tree
-}
-
-// Estimate is how many keys an import probably has. The zero Estimate is that nothing is known.
-type Estimate struct {
-	Keys, Low int64
-	High      int64 // 0 if there is no telling
 }
 
 // Cancel ends a running import. It is a Conflict once the import commits, or is
@@ -336,6 +320,7 @@ func (s *Service) startDriver(id string) {
 		s.metrics.driving.Inc()
 		defer s.metrics.driving.Dec()
 		defer s.callers.forget(id)
+		defer s.beats.end(id)
 		d := s.newDriver(id)
 		if d == nil {
 			return
@@ -353,7 +338,7 @@ func (s *Service) newDriver(id string) *driver {
 	if progress == nil {
 		return nil
 	}
-	imp := &importHandle{id: id, store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
+	imp := &importHandle{id: id, beat: s.beats.begin(id), store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
 	steps := &stepRunner{imp: imp, limits: s.limits}
 	trees := &treeMaker{imp: imp, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress, steps: steps, comparisons: s.comparisons}
 	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress.Fold)

@@ -68,6 +68,8 @@ func (m *treeMaker) tree(ctx context.Context, job imports.Job, baseID string, fo
 		return nil, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
 	}
 	t.about = count + fold.Ranges
+	m.imp.beat.tree(t.about)
+	t.ranges = m.imp.beat.counted(t.ranges)
 	return t, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/backend"
+	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -28,10 +29,11 @@ type survey struct {
 // fleetWatch watches the work queue by surveys, and listens to workers. Its methods and
 // fields may be used concurrently.
 type fleetWatch struct {
-	backend *backend.Backend
-	now     func() time.Time
-	log     *slog.Logger
-	metrics *metrics
+	backend   *backend.Backend
+	followers *follow.Followers // are told what workers report of their partitions
+	now       func() time.Time
+	log       *slog.Logger
+	metrics   *metrics
 
 	last  atomic.Pointer[survey] // nil before the first
 	begun atomic.Uint64          // surveys, the number of the one that began last
@@ -65,21 +67,23 @@ func (w *fleetWatch) listen(ctx context.Context) error {
 	w.mu.Lock()
 	w.workers.load = load
 	w.mu.Unlock()
-	return errors.Join(err, w.backend.Gossip.ListenProblems(ctx, func(p gossip.Problem) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.problems.note(p, w.now())
-	}))
+	return errors.Join(err, w.backend.Gossip.ListenReports(ctx, w.followers.Take), w.backend.Gossip.ListenSteps(ctx, w.followers.TakeStep),
+		w.backend.Gossip.ListenProblems(ctx, func(p gossip.Problem) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.problems.note(p, w.now())
+		}))
 }
 
 func (w *fleetWatch) survey(ctx context.Context) error {
-	number := w.begun.Add(1)
+	number, begun := w.begun.Add(1), w.now()
 	seen, err := w.backend.Survey(ctx)
 	if err != nil {
 		return err
 	}
 	w.last.Store(&survey{seen, number})
 	w.show(seen)
+	w.followers.Keep(begun, seen.Partitions)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.workers.note(seen.Survey, w.now())
@@ -122,6 +126,18 @@ func (w *fleetWatch) problem(id string) string {
 		return noWorkers
 	}
 	return w.problems.current(id, seen.Partitions[id], now)
+}
+
+// tended returns when the fleet was last seen to get on with the partitions of an import, though
+// it may list those of others first; zero if no worker is there, or nothing waits for one.
+func (w *fleetWatch) tended(id string) time.Time {
+	seen, now := w.last.Load(), w.now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if seen == nil || len(seen.Partitions[id]) == 0 || w.workers.missing(now) {
+		return time.Time{}
+	}
+	return w.workers.at
 }
 
 const (

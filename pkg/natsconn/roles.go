@@ -91,6 +91,7 @@ func Ways() []Way {
 	} {
 		ways = append(ways, Way{TalkPrefix + topic, ToldPrefix + topic, Ask, "tell " + why}, Way{TalkPrefix + topic, TalkPrefix + topic, Hear, "hear " + why})
 	}
+	ways = append(ways, Way{TalkPrefix + "listed", ToldPrefix + "listed", Ask, "tell how far partitions are listed"})
 	ways = append(ways, Way{TalkPrefix + "trouble", ToldPrefix + "trouble", Ask, "tell why a partition does not get on"})
 	slices.SortFunc(ways, func(a, b Way) int {
 		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Kind, b.Kind))

@@ -55,6 +55,7 @@ type delivery struct {
 	tries     *tries
 	waits     *waits
 	stall     *stallWatch
+	reporter  *reporter
 }
 
 func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *delivery {
@@ -68,6 +69,7 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	d.tries.suspicion.Store(new(suspicion))
 	d.waits = newWaits(w.now, w.stalls.answered)
 	d.stall = &stallWatch{d: d}
+	d.reporter = newReporter(d)
 	return d
 }
 
@@ -75,7 +77,7 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 // ends, when the queue may have delivered the partition to another worker, when
 // the worker is told to stop, and to give way to others.
 func (d *delivery) work(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
+	ctx, stop := context.WithCancelCause(objectstore.WithRepeats(ctx, d.reporter.repeated))
 	defer stop(nil)
 	d.noteLoad()
 	// Before the record is read, so that no change of it is missed.
@@ -185,6 +187,7 @@ func (d *delivery) covered(c partition.Cover, first bool) {
 		d.publisher.problem("")
 	}
 	d.slot.progress.set(d.worker.now())
+	d.reporter.cover(c)
 	if c.Range != nil {
 		d.worker.metrics.ranges.Inc()
 		d.worker.metrics.objects.Add(float64(c.Range.Count))

@@ -10,6 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/progress"
 )
 
 // finish reports how the delivery ended to the queue, and to the import if that cannot
@@ -28,6 +29,12 @@ func (d *delivery) finish(ctx context.Context, outcome error) {
 	if err := d.report(ctx, outcome); err != nil {
 		// The queue delivers the partition again after its ack wait.
 		d.log.Warn("finish a partition", "outcome", outcome, "err", err)
+	}
+	switch {
+	case outcome == nil, errors.Is(outcome, errOver), errors.Is(outcome, errYielded):
+		d.reporter.end(progress.Over)
+	default:
+		d.reporter.end(progress.Waiting)
 	}
 }
 

@@ -23,6 +23,7 @@ func (d *delivery) guard(ctx context.Context, changed <-chan struct{}) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			d.reporter.beat()
 			err = cmp.Or(d.heartbeat(), d.stall.check(), d.checkImport(ctx))
 		case <-changed:
 			err = d.checkImport(ctx)

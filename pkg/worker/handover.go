@@ -7,6 +7,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/forecast"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/progress"
 )
 
 // handOver cuts a partition that is being listed, and queues pieces of what is left for
@@ -83,6 +84,18 @@ func (h *handOver) makeOffer() bool {
 
 func (h *handOver) left() float64 { return h.forecast.Left(h.d.publisher.owned.Upto()) }
 
+// guess returns about how many keys are left. Of an open end nothing tells how many lie before
+// it.
+func (h *handOver) guess() progress.Guess {
+	if h.walks {
+		return progress.Guess{}
+	}
+	upto := h.d.publisher.owned.Upto()
+	g := progress.NewGuess(h.forecast.Guess(upto))
+	g.Wild = upto == ""
+	return g
+}
+
 // worth returns the most pieces that are worth being cut off. A listing is slow at
 // first, and is expected to get as fast as the one before it.
 func (h *handOver) worth(left float64) int {
@@ -96,11 +109,13 @@ func (h *handOver) worth(left float64) int {
 // from then on. If anything is lost in between, keys are listed twice or are a gap like
 // any other.
 func (h *handOver) cut(ctx context.Context, n int) error {
+	left := h.guess()
 	cuts := h.forecast.Cuts(h.d.publisher.owned.Upto(), n)
 	pieces := h.d.publisher.owned.Pieces(cuts)
 	given := len(pieces)
 	for given > 0 && h.d.publisher.give(ctx, pieces[given-1]) { // from the end: what is queued is all that follows a cut
 		given--
+		h.d.reporter.waits(pieces[given], left.Part(len(pieces)+1))
 		h.d.worker.metrics.handOvers.Inc()
 	}
 	if given == len(pieces) {
@@ -108,6 +123,7 @@ func (h *handOver) cut(ctx context.Context, n int) error {
 	}
 	h.d.publisher.owned.Cut(cuts[given])
 	h.listed = 0
+	h.d.reporter.listed(h.guess()) // it does not count what was handed over
 	// The next cover, which carries the cut, may be a minute away. Until then only this
 	// note tells the next delivery not to list again the keys that were handed over.
 	if err := h.d.tries.note(ctx); err != nil {

@@ -98,6 +98,9 @@ func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer)
 		if err := l.handOver.after(ctx, batch); err != nil {
 			return false, err
 		}
+		if l.d.reporter.due() {
+			l.d.reporter.listed(l.handOver.guess())
+		}
 		last = string(batch.Key(batch.Len() - 1))
 		l.d.slot.progress.set(l.meter.now())
 	}
@@ -126,6 +129,7 @@ func (l *lister) write(ctx, listing context.Context, ranges *rangewriter.Writer,
 			return false, err
 		}
 		from += n
+		l.d.reporter.take(n, batch.Key(from-1))
 		l.open.Store(!atBoundary)
 		if !atBoundary {
 			continue
@@ -139,6 +143,7 @@ func (l *lister) write(ctx, listing context.Context, ranges *rangewriter.Writer,
 			return true, nil
 		case l.yields():
 			if rest, left := l.owned.Rest(string(boundary)); left && l.d.publisher.give(ctx, rest) {
+				l.d.reporter.waits(rest, l.handOver.guess())
 				l.paused = errYielded // the rest waits behind the partitions of others
 				return true, nil
 			}
@@ -175,6 +180,7 @@ func (l *lister) start() {
 	if start, known := l.owned.Start(); known && !l.started {
 		l.started = true
 		l.d.covers.next = start
+		l.d.reporter.begin(start)
 	}
 }
 

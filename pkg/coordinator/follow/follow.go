@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/progress"
 )
 
 const (
@@ -24,11 +25,14 @@ const (
 	retryAfter = time.Second            // first pause after an error; it doubles
 	maxRetry   = 30 * time.Second       // longest pause after errors
 	catchUp    = 2 * time.Second        // longest wait for covers that are stored
+	cheap      = 10 * time.Millisecond  // a fold that takes no longer is made for the rate alone
 )
 
 // Config is what followers work with. All fields are required.
 type Config struct {
 	Covers     *covers.Log
+	Expiry     time.Duration // after so long without a report a worker does not list a partition any more
+	Now        func() time.Time
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -82,7 +86,7 @@ func (f *Followers) Follow(id string) *Progress {
 		return p
 	}
 	ctx, stop := context.WithCancel(f.ctx)
-	p := newProgress(f.metrics, ctx.Done(), stop)
+	p := newProgress(f.cfg, f.metrics, ctx.Done(), stop)
 	f.byID[id] = p
 	f.work.Go(func() { f.follow(ctx, id, p) })
 	return p
@@ -154,6 +158,7 @@ func (f *Followers) follow(ctx context.Context, id string, p *Progress) {
 // Progress is how far an import is, by the covers that have come in. Its methods may be
 // called concurrently.
 type Progress struct {
+	cfg     Config
 	metrics *metrics
 	stopped <-chan struct{} // closed by stop
 	stop    context.CancelFunc
@@ -167,10 +172,13 @@ type Progress struct {
 	cost    time.Duration // of the last fold
 	objects int64         // the most that a fold ever had
 	err     error         // why covers cannot be followed; nil while they can
+	tally   progress.Tally
+	step    progress.Step // that the driver told last
+	sign    time.Time     // when the last cover, or step of a busy driver, came in
 }
 
-func newProgress(m *metrics, stopped <-chan struct{}, stop context.CancelFunc) *Progress {
-	return &Progress{metrics: m, stopped: stopped, stop: stop, changed: make(chan struct{}, 1), stale: true}
+func newProgress(cfg Config, m *metrics, stopped <-chan struct{}, stop context.CancelFunc) *Progress {
+	return &Progress{cfg: cfg, metrics: m, stopped: stopped, stop: stop, changed: make(chan struct{}, 1), stale: true}
 }
 
 // Changed yields a value after covers came in. Values that nobody receives merge.
@@ -180,6 +188,12 @@ func (p *Progress) Changed() <-chan struct{} { return p.changed }
 func (p *Progress) Fold() (fold partition.Fold, covers uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.fold()
+	return p.last, p.seen
+}
+
+// fold folds the covers that came in since the last fold. The caller holds the lock.
+func (p *Progress) fold() {
 	if p.stale {
 		begun := time.Now()
 		p.last = p.chain.Fold()
@@ -188,7 +202,6 @@ func (p *Progress) Fold() (fold partition.Fold, covers uint64) {
 		p.stale = false
 		p.objects = max(p.objects, p.last.Objects)
 	}
-	return p.last, p.seen
 }
 
 // Covered returns the number of distinct keys covered so far, which never falls, and
@@ -243,6 +256,7 @@ func (p *Progress) add(c partition.Cover) {
 	p.chain.Add(c)
 	p.seen++
 	p.stale = true
+	p.sign = p.cfg.Now()
 	p.mu.Unlock()
 	select {
 	case p.changed <- struct{}{}:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,7 +21,7 @@ import (
 func newFollowers(t *testing.T, q *backend.Backend) (*Followers, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	f := New(Config{Covers: q.Covers, Log: slog.New(slog.DiscardHandler), Registerer: reg})
+	f := New(Config{Covers: q.Covers, Expiry: time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: reg})
 	t.Cleanup(f.Close)
 	return f, reg
 }
@@ -67,7 +68,7 @@ func TestCoversAreFoldedAsTheyCome(t *testing.T) {
 }
 
 func TestCoveredNeverFalls(t *testing.T) {
-	p := newProgress(newMetrics(nil), nil, nil)
+	p := newProgress(Config{Now: time.Now}, newMetrics(nil), nil, nil)
 	p.add(partition.Cover{Span: partition.Span{Upto: "k"}, Range: &partition.RangeMetadata{ID: fmt.Sprintf("%064x", 1), MinKey: "k", MaxKey: "k", Count: 5}})
 	before, _ := p.Covered()
 	p.reset()

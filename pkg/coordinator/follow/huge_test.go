@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
@@ -53,7 +54,7 @@ func BenchmarkMillionRanges(b *testing.B) {
 // ranges.
 func millionRanges(t testing.TB) (covers, tree int) {
 	const n, workers = 1_000_000, 100
-	p := newProgress(newMetrics(nil), nil, nil)
+	p := newProgress(Config{Now: time.Now}, newMetrics(nil), nil, nil)
 	for i := range n / workers {
 		for w := range workers {
 			p.add(millionth(w*(n/workers)+i, n))

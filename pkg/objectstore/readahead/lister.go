@@ -308,6 +308,7 @@ func (l *lister[P]) persist(ctx context.Context, call func(context.Context) erro
 			return fmt.Errorf("after %d tries: %w", failures, err)
 		}
 		l.metrics.retries.Inc()
+		objectstore.NoteRepeat(ctx, err)
 		// With full jitter: calls that failed together must not be retried together.
 		if slept := pause.For(ctx, rand.N(pause.Bound(firstDelay, maxDelay, failures))); slept != nil {
 			return fmt.Errorf("%w: %w", slept, err)

@@ -1,0 +1,98 @@
+package coordinator
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
+	"github.com/rangefleet/rangefleet/pkg/partition"
+)
+
+// Keys show as listed before the first range ends. While a store hangs, reports go on, and the
+// status moves; once no worker is there, it stands still.
+func TestProgressShowsBeforeTheFirstRange(t *testing.T) {
+	t.Parallel()
+	source, entries := numbered(3000)
+	open := newGate(source, "dir/000300", 3) // the first page is the plan's
+	f := newFleet(t, source)
+	f.config.Breaks = partition.Breaks{MaxSize: 1 << 30, Raggedness: 1 << 40} // one range
+	s, _ := f.serve()
+	id := f.start(s, request("", ""))
+	look := func(s *Service) Status {
+		t.Helper()
+		st, err := s.Status(t.Context(), "repo", id)
+		expect.NoError(t, err)
+		return st
+	}
+	f.planned(id)
+	if st := look(s); st.Progress.Queued != 1 || st.Progress.Running != 0 || st.Progress.Workers != 0 || st.Progress.Listed != 0 {
+		t.Errorf("before there is a worker: %+v", st.Progress)
+	}
+	stopWork := f.work(1)
+	expect.Eventually(t, "keys are listed", func() bool { return look(s).Progress.Listed > 300 })
+	st := look(s)
+	if p := st.Progress; st.Objects != 0 || p.Listed > int64(len(entries)) || p.Workers != 1 || p.Running != 1 || p.Queued != 0 || p.Elapsed <= 0 {
+		t.Errorf("while the first range is open: %d objects, %+v", st.Objects, p)
+	}
+	expect.Eventually(t, "the status moves while the store hangs", func() bool { return look(s).Updated.After(st.Updated) })
+	other, _ := f.serve() // a coordinator that does not drive the import
+	expect.Eventually(t, "another coordinator shows it, too", func() bool { return look(other).Progress.Listed >= st.Progress.Listed })
+
+	stopWork()
+	if again := look(s); again.Progress.Listed < st.Progress.Listed {
+		t.Errorf("%d keys were listed, and %d once the worker is gone", st.Progress.Listed, again.Progress.Listed)
+	}
+	f.work(2)
+	open()
+	if r := f.completed(id); r.Objects != int64(len(entries)) {
+		t.Errorf("%d objects, want %d", r.Objects, len(entries))
+	}
+	st = look(s)
+	if p := st.Progress; p.Listed != int64(len(entries)) || p.Elapsed != st.Updated.Sub(st.Record.Created) || p.PerSecond <= 0 || p.Workers != 0 {
+		t.Errorf("in the end: %+v", p)
+	}
+}
+
+// Nothing lists the keys of an import that nobody tends to, so its status stands still.
+func TestAnAbandonedImportStandsStill(t *testing.T) {
+	t.Parallel()
+	f, _ := numberedFleet(t, 10)
+	s, stop := f.serve()
+	id := f.start(s, request("", ""))
+	f.planned(id)
+	stop()
+	s = f.service() // it does not run, so that nobody drives the import
+	defer s.close()
+	before, err := s.Status(t.Context(), "repo", id)
+	expect.NoError(t, err)
+	f.clock.Add(int64(time.Hour))
+	after, err := s.Status(t.Context(), "repo", id)
+	expect.NoError(t, err)
+	if !after.Updated.Equal(before.Updated) || after.Progress.Elapsed < time.Hour {
+		t.Errorf("updated %v after %v, and then %v after %v", before.Updated, before.Progress.Elapsed, after.Updated, after.Progress.Elapsed)
+	}
+}
+
+func TestBeatsTellOfBusyDrivers(t *testing.T) {
+	var all beats
+	b := all.begin("a")
+	all.begin("idle")
+	if steps := all.steps(); len(steps) != 0 {
+		t.Errorf("idle drivers tell %+v", steps)
+	}
+	b.busy.Store(true)
+	b.tree(7)
+	var ranges metarange.Ranges = func(yield func(partition.RangeMetadata, error) bool) {
+		_ = yield(partition.RangeMetadata{}, nil) && yield(partition.RangeMetadata{}, nil)
+	}
+	for range b.counted(ranges) {
+	}
+	if steps := all.steps(); len(steps) != 1 || steps[0].ImportID != "a" || !steps[0].Busy || steps[0].Ranges != 2 || steps[0].EstimatedRanges != 7 {
+		t.Errorf("a busy driver tells %+v", steps)
+	}
+	all.end("a")
+	if steps := all.steps(); len(steps) != 0 {
+		t.Errorf("after the end: %+v", steps)
+	}
+}
