@@ -703,13 +703,13 @@ type ImportProgress struct {
 	// RemainingSeconds about how long until all keys are listed; absent while that is not known
 	RemainingSeconds float64 `json:"remaining_seconds,omitempty,omitzero"`
 
-	// Retries how often a call to a store, a partition or a step of the import was tried again
+	// Retries calls to stores, partitions and steps of the import that were tried again
 	Retries int64 `json:"retries"`
 
 	// RunningPartitions parts of the key space that workers list
 	RunningPartitions int `json:"running_partitions"`
 
-	// Throttles how often a store told workers to list this import's keys more slowly
+	// Throttles calls for the import that a store refused for now, as it wants fewer of them
 	Throttles int64 `json:"throttles"`
 
 	// TreeRanges while the import commits, ranges of the branch's new tree that were read or written so far

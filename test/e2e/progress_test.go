@@ -12,6 +12,7 @@ import (
 // TestProgress follows an import from its start to its end while its workers are killed, and checks
 // what its status says at each moment.
 func TestProgress(t *testing.T) {
+	awkwardObjects(t)
 	f := newFleet(t, breaks{maxSize: 64 << 10, raggedness: 5000}, shape{nats: 1, workers: 2})
 	f.repository("repo", awkwardBucket)
 	id := f.begin("repo", "main", awkwardSource, destination)

@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -324,11 +325,20 @@ func TestThrottlingSlowsDown(t *testing.T) {
 			}
 			return nil
 		}
-		got, err := list(t.Context(), lister(s, readahead.Limits{}, readahead.Config{}), "", "", "")
+		var told atomic.Int64
+		ctx := objectstore.WithRepeats(t.Context(), func(cause error) {
+			if errors.Is(cause, objectstore.ErrThrottled) {
+				told.Add(1)
+			}
+		})
+		got, err := list(ctx, lister(s, readahead.Limits{}, readahead.Config{}), "", "", "")
 		if err != nil || len(got) != 300_000 {
 			t.Fatalf("%d keys, %v", len(got), err)
 		}
 		t.Logf("%d calls", s.calls)
+		if told.Load() == 0 {
+			t.Error("no call was said to be repeated because the store throttled it")
+		}
 		if s.calls > 300*3/2 {
 			t.Errorf("%d calls for 300 pages", s.calls)
 		}

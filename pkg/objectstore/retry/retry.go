@@ -136,6 +136,7 @@ func (r *Retrier) pause(ctx context.Context, op string, failures int, cause erro
 		return fmt.Errorf("after %d tries: %w", failures, cause)
 	}
 	r.retries.WithLabelValues(op).Inc()
+	objectstore.NoteRepeat(ctx, cause)
 	// With full jitter: calls that failed together must not be retried together.
 	if err := pause.For(ctx, rand.N(pause.Bound(firstDelay, maxDelay, failures))); err != nil {
 		return fmt.Errorf("%w: %w", err, cause)

@@ -166,9 +166,13 @@ func TestEveryCall(t *testing.T) {
 			t.Run(name+" "+tc.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := &flaky{keys: []string{"k"}, errs: tc.errs}
-					err := call(t.Context(), retry.New(prometheus.NewRegistry()).Wrap(f))
+					told := 0
+					err := call(objectstore.WithRepeats(t.Context(), func(error) { told++ }), retry.New(prometheus.NewRegistry()).Wrap(f))
 					if !errors.Is(err, tc.want) || len(f.at) != tc.calls {
 						t.Fatalf("%v after %d calls, want %v after %d", err, len(f.at), tc.want, tc.calls)
+					}
+					if told != tc.calls-1 {
+						t.Errorf("%d repeated calls were told of %d", told, tc.calls)
 					}
 					bounds := slices.Repeat([]time.Duration{10 * time.Second}, 9)
 					copy(bounds, []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second})
