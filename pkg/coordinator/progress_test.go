@@ -1,10 +1,13 @@
 package coordinator
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
@@ -52,6 +55,44 @@ func TestProgressShowsBeforeTheFirstRange(t *testing.T) {
 	if p := st.Progress; p.Listed != int64(len(entries)) || p.Elapsed != st.Updated.Sub(st.Record.Created) || p.PerSecond <= 0 || p.Workers != 0 {
 		t.Errorf("in the end: %+v", p)
 	}
+}
+
+// While a commit takes long, the status moves, and says how far the tree is.
+func TestALongCommitMoves(t *testing.T) {
+	t.Parallel()
+	f, entries := numberedFleet(t, 100)
+	f.config.Breaks = partition.Breaks{MaxSize: 1 << 30, Raggedness: 1 << 40} // one range
+	files, opened := f.buckets["repo"], make(chan struct{})
+	var puts atomic.Int64
+	files.Hook = func(ctx context.Context, c memstore.Call) error {
+		if c.Op != "put" || puts.Add(1) == 1 { // the range
+			return nil
+		}
+		select {
+		case <-opened:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s, _ := f.serve()
+	id := f.start(s, request("", ""))
+	stopWork := f.work(1)
+	look := func() Status {
+		t.Helper()
+		st, err := s.Status(t.Context(), "repo", id)
+		expect.NoError(t, err)
+		return st
+	}
+	expect.Eventually(t, "the range is read for the tree", func() bool { return look().Progress.TreeRanges == 1 })
+	stopWork()
+	st := look()
+	if p := st.Progress; p.EstimatedRanges < 1 || p.Listed != int64(len(entries)) || p.Estimate.Keys != p.Listed || p.Remaining != 0 || p.Queued+p.Running != 0 {
+		t.Errorf("while the tree is made: %+v", p)
+	}
+	expect.Eventually(t, "the status moves", func() bool { return look().Updated.After(st.Updated.Add(2 * beatEvery)) })
+	close(opened)
+	f.completed(id)
 }
 
 // Nothing lists the keys of an import that nobody tends to, so its status stands still.
