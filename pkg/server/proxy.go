@@ -99,7 +99,7 @@ func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
 	if signedForS3(r) {
 		return false, nil
 	}
-	if verifyRoute.MatchString(r.URL.EscapedPath()) || r.URL.Path == api.BaseURL+"/imports" {
+	if verifyRoute.MatchString(r.URL.EscapedPath()) || r.URL.Path == api.BaseURL+"/imports" || r.URL.EscapedPath() == trialsPath {
 		return true, r
 	}
 	if !importRoute.MatchString(r.URL.EscapedPath()) {

@@ -213,6 +213,8 @@ func TestProxyRoutes(t *testing.T) {
 			"GET " + importURL:                                        newImports,
 			"PUT " + importURL:                                        "theirs",
 			"GET /api/v1/imports":                                     "ours",
+			"POST /api/v1/sources/trials":                             "ours",
+			"POST /api/v1/sources/trials/x":                           "theirs",
 			"GET /api/v1/repositories/repo/metaranges/m/verification": "ours",
 			"POST /api/v1/repositories/repo/metaranges/m/comparison":  "ours",
 			"GET " + importURL + "/":                                  "theirs",

@@ -67,14 +67,23 @@ var importRoute = regexp.MustCompile(`^` + api.BaseURL + `/(imports|repositories
 // verifyRoute matches the path of the operations that verify trees, which lakeFS does not have.
 var verifyRoute = regexp.MustCompile(`^` + api.BaseURL + `/repositories/[^/]+/metaranges/[^/]+/(verification|comparison)$`)
 
+// trialsPath is that of the trials of sources, which a lakeFS server does not have either.
+const trialsPath = api.BaseURL + "/sources/trials"
+
+// noTrials is why sources are not tried beside a lakeFS server.
+const noTrials = "trySource is not supported beside a lakeFS server, which does not say who may read a source: run rangectl doctor --config FILE where the coordinator runs"
+
 // importsAlone answers 404 to all operations of the API but those on imports, and those that
 // verify their trees: the others are those of a lakeFS server.
 func importsAlone(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.EscapedPath(); strings.HasPrefix(p, api.BaseURL+"/") && !importRoute.MatchString(p) && !verifyRoute.MatchString(p) {
+		switch p := r.URL.EscapedPath(); {
+		case p == trialsPath:
+			refuse(w, http.StatusNotImplemented, noTrials)
+		case strings.HasPrefix(p, api.BaseURL+"/") && !importRoute.MatchString(p) && !verifyRoute.MatchString(p):
 			refuse(w, http.StatusNotFound, noEndpoint+": it is one of the lakeFS server")
-			return
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
 }

@@ -273,6 +273,9 @@ func TestUsersOfALakeFSServer(t *testing.T) {
 	session, err := lakefs.Open(lakefs.Config{URL: "http://127.0.0.1:1"}, lakefs.Login{})
 	expect.NoError(t, err)
 	f := newFixture(t, lifeless, func(c *Config) { c.Gate = lakefs.NewGate(session, time.Now) })
+	if w := f.do("POST", "/api/v1/sources/trials", `{"source":"s3://b/"}`, nil); w.Code != 501 || !strings.Contains(w.Body.String(), "rangectl doctor --config") {
+		t.Errorf("a trial: %d %s", w.Code, w.Body)
+	}
 	for _, target := range []string{"users", "users/ann/credentials", "groups", "policies/FSReadAll"} {
 		if w := f.do("GET", "/api/v1/auth/"+target, "", nil); w.Code != 404 || !strings.Contains(w.Body.String(), "it is one of the lakeFS server") {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
