@@ -67,10 +67,21 @@ func (c *calls) classify(ctx context.Context, err error) error {
 	if elsewhere := elsewhere(response, details); elsewhere != "" {
 		return fmt.Errorf("%s: %s: %w", wordsOf(err, status, response.ServiceRequestID()), elsewhere, objectstore.ErrSettings)
 	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok && c.session != nil && slices.Contains(staleCodes, api.ErrorCode()) && c.session.outlived() {
+	if api, ok := errors.AsType[smithy.APIError](err); ok && c.session != nil && slices.Contains(staleCodes, api.ErrorCode()) && c.session.outlived(signedWith(response)) {
 		return errors.New(wordsOf(err, status, response.ServiceRequestID())) // transient
 	}
 	return responseError(err, status, response.ServiceRequestID())
+}
+
+// signedWith returns the access key with which the request of a response was signed, "" if the
+// response does not say.
+func signedWith(response *awshttp.ResponseError) string {
+	if response.Response == nil || response.Response.Request == nil {
+		return ""
+	}
+	_, credential, _ := strings.Cut(response.Response.Request.Header.Get("Authorization"), "Credential=")
+	id, _, _ := strings.Cut(credential, "/")
+	return id
 }
 
 // responseError returns objectstore's error for a response with a status that is no page

@@ -31,7 +31,7 @@ const (
 	mostRetry     = 30 * time.Second
 	maxSessions   = 1024 // kept by a process
 	// youngest is how long the store may refuse credentials as too old although they are new:
-	// after that long it does not know them.
+	// after that long it does not know them. Those that are due for renewal are not new.
 	youngest = time.Minute
 )
 
@@ -163,12 +163,17 @@ func (s *session) begin() (aws.Credentials, error) {
 	return c, nil
 }
 
-// outlived is called if the store says that credentials are too old. It drops them and reports
-// true, unless they are new.
-func (s *session) outlived() bool {
+// outlived is called if the store says that the credentials with an access key are too old. It drops
+// them and reports true, unless they are new. Those of an earlier session, with which a request was
+// on its way when the next one began, are no reason to drop that.
+func (s *session) outlived(accessKeyID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current.HasKeys() && s.sessions.now().Sub(s.begun) < youngest {
+	if s.current.HasKeys() && s.current.AccessKeyID != accessKeyID {
+		return true
+	}
+	now := s.sessions.now()
+	if s.current.HasKeys() && now.Sub(s.begun) < youngest && now.Before(s.renew) {
 		return false
 	}
 	s.current = aws.Credentials{}

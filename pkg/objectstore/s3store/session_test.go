@@ -202,6 +202,44 @@ func TestSessionsAreRenewed(t *testing.T) {
 
 // Credentials that the store calls too old are replaced, and the call is repeated. If they are
 // new, the store does not know them, and is not asked again.
+// A request that was signed in a session and refused after the next one has begun ends neither.
+func TestRequestsOfAnEarlierSession(t *testing.T) {
+	a, _, b := newAssumable(t)
+	expect.NoError(t, readPage(t, b))
+	a.set(func() { a.code, a.now = "ExpiredToken", a.now.Add(2*time.Minute) })
+	expect.Eventually(t, "a page by another session", func() bool { return readPage(t, b) == nil })
+	s := b.calls.session
+	if !s.outlived("session1") {
+		t.Error("a request of the first session is not tried again")
+	}
+	expect.NoError(t, readPage(t, b))
+	if n := a.calls(); n != 2 {
+		t.Errorf("%d sessions", n)
+	}
+	if s.outlived("session2") {
+		t.Error("a session that has just begun is too old")
+	}
+}
+
+// A session that is due for renewal may have ended, however short it was.
+func TestShortSessions(t *testing.T) {
+	a, _, b := newAssumable(t)
+	a.set(func() { a.life = 20 * time.Second })
+	expect.NoError(t, readPage(t, b))
+	a.set(func() { a.code, a.now = "ExpiredToken", a.now.Add(14*time.Second) })
+	if err := readPage(t, b); !errors.Is(err, objectstore.ErrRefused) {
+		t.Errorf("before it is due: %v, want ErrRefused", err)
+	}
+	a.set(func() { a.now = a.now.Add(2 * time.Second) })
+	expect.Eventually(t, "a page by another session", func() bool {
+		err := readPage(t, b)
+		if errors.Is(err, objectstore.ErrRefused) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+}
+
 func TestSessionsThatEndEarly(t *testing.T) {
 	a, _, b := newAssumable(t)
 	expect.NoError(t, readPage(t, b))
