@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -29,6 +28,9 @@ import (
 // maxAnswer bounds the size of an answer in bytes. A page of 1,000 objects with keys and
 // addresses of 1,024 bytes, each byte escaped, is smaller.
 const maxAnswer = 32 << 20
+
+// mostAsked is the longest pause before a retry that the service can ask for.
+const mostAsked = time.Minute
 
 // Config says how to reach a coordinator. Zero fields have their defaults.
 type Config struct {
@@ -136,9 +138,13 @@ func (c *Client) do(ctx context.Context, what call) error {
 			return fmt.Errorf("encoding the request: %w", err)
 		}
 	}
+	refused := true // by all attempts
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, what, body)
-		if !Transient(err) || what.once && !undone(err) || attempt >= c.config.Attempts || ctx.Err() != nil {
+		if refused = refused && Refused(err); refused {
+			err = unsent(err)
+		}
+		if !Transient(err) || what.once && !Refused(err) || attempt >= c.config.Attempts || ctx.Err() != nil {
 			return err
 		}
 		if c.config.Retry != nil {
@@ -157,27 +163,14 @@ func ask[T any](ctx context.Context, c *Client, what call) (answer T, err error)
 	return answer, err
 }
 
-// undone reports whether a failed call certainly had no effect: there was no connection to
-// send it over, or the service refused it as one too many.
-func undone(err error) bool {
-	if answer, ok := errors.AsType[*Error](err); ok {
-		return answer.Status == http.StatusTooManyRequests
-	}
-	connecting, ok := errors.AsType[*net.OpError](err)
-	return ok && connecting.Op == "dial"
-}
-
 // pause returns how long to wait after an attempt. It doubles with each attempt, and is
 // reduced by a random part of up to half, so that many clients do not retry together. The
 // service may ask for a longer pause.
 func (c *Client) pause(attempt int, err error) time.Duration {
-	const first, most, mostAsked = 200 * time.Millisecond, 5 * time.Second, time.Minute
+	const first, most = 200 * time.Millisecond, 5 * time.Second
 	d := pause.Bound(first, most, attempt)
 	d -= time.Duration(c.config.Random() * float64(d) / 2)
-	if answer, ok := errors.AsType[*Error](err); ok {
-		d = max(d, min(answer.retryAfter, mostAsked))
-	}
-	return d
+	return max(d, RetryAfter(err))
 }
 
 func (c *Client) try(ctx context.Context, what call, body []byte) error {
@@ -199,7 +192,7 @@ func (c *Client) try(ctx context.Context, what call, body []byte) error {
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return err // it names the method and the URL
+		return &Unreachable{Endpoint: strings.TrimSuffix(c.base, api.BaseURL), Err: err}
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))

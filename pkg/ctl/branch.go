@@ -24,8 +24,7 @@ func branchCreate(a *app) *cobra.Command {
 		Use:     "create lakefs://repository/branch --source REF",
 		Short:   "Create a branch from another branch or a commit",
 		Example: `  rangectl branch create lakefs://demo/nightly --source main`,
-		Args:    cobra.ExactArgs(1),
-		RunE: get(a, atRef, func(ctx context.Context, c *client.Client, p place) (api.Ref, error) {
+		RunE: get(a, kindBranch, atRef, func(ctx context.Context, c *client.Client, p place) (api.Ref, error) {
 			commit, err := c.CreateBranch(ctx, p.repository, p.ref, source)
 			if err != nil {
 				return api.Ref{}, fmt.Errorf("creating the branch: %w", err)
@@ -34,6 +33,7 @@ func branchCreate(a *app) *cobra.Command {
 		}, branchLine),
 	}
 	cmd.Flags().StringVarP(&source, "source", "s", "", "`ref` to start from: a branch, or a commit's ID")
+	a.completeFlag(cmd, "source", "REF")
 	_ = cmd.MarkFlagRequired("source")
 	return cmd
 }
@@ -43,9 +43,8 @@ func branchList(a *app) *cobra.Command {
 	return lists(a, &cobra.Command{
 		Use:   "list lakefs://repository",
 		Short: "List branches: name, commit",
-		Args:  cobra.ExactArgs(1),
-	}, &page, repositoryName, func(ctx context.Context, c *client.Client, name string) iter.Seq2[api.Ref, error] {
-		return c.Branches(ctx, name, page)
+	}, kindBranch, &page, inRepository, func(ctx context.Context, c *client.Client, p place) iter.Seq2[api.Ref, error] {
+		return c.Branches(ctx, p.repository, page)
 	}, branchLine)
 }
 
@@ -53,8 +52,7 @@ func branchGet(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "get lakefs://repository/branch",
 		Short: "Show one branch",
-		Args:  cobra.ExactArgs(1),
-		RunE: get(a, atRef, func(ctx context.Context, c *client.Client, p place) (api.Ref, error) {
+		RunE: get(a, kindBranch, atRef, func(ctx context.Context, c *client.Client, p place) (api.Ref, error) {
 			return c.Branch(ctx, p.repository, p.ref)
 		}, branchLine),
 	}
@@ -76,7 +74,6 @@ command that is printed brings them back. An import that is still running commit
 new head.`,
 		Example: `  rangectl log lakefs://demo/main
   rangectl branch reset lakefs://demo/main 5b3fe2c1...`,
-		Args: cobra.ExactArgs(2),
 		RunE: run(func(ctx context.Context, args []string) error {
 			return moveBranch(ctx, a, args[0], "resetting the branch", func(ctx context.Context, c *client.Client, p place) error {
 				return c.ResetBranch(ctx, p.repository, p.ref, args[1])
@@ -100,7 +97,6 @@ changed one of the keys again, that is a conflict, and the branch stays as it is
 REFs are reverted in the given order, with a commit for each. The first conflict ends the
 command; the commits made before it stay.`,
 		Example: `  rangectl branch revert lakefs://demo/main 5b3fe2c1...`,
-		Args:    cobra.MinimumNArgs(2),
 		RunE: run(func(ctx context.Context, args []string) error {
 			return moveBranch(ctx, a, args[0], "reverting", func(ctx context.Context, c *client.Client, p place) error {
 				return revertAll(ctx, c, p, args[1:], revert)
@@ -140,7 +136,7 @@ func moveBranch(ctx context.Context, a *app, uri, doing string, move func(contex
 	}
 	was, err := c.Branch(ctx, p.repository, p.ref)
 	if err != nil {
-		return missingAt(uri, err)
+		return a.missing(ctx, p, uri, err)
 	}
 	err = move(ctx, c, p)
 	if client.Transient(err) {
@@ -157,8 +153,8 @@ func moveBranch(ctx context.Context, a *app, uri, doing string, move func(contex
 	if a.endpoint != "" {
 		undo += " --endpoint " + a.endpoint
 	}
-	fmt.Fprintf(a.sys.Err, "to undo it:  %s\n", printable(undo))
-	return show(a, movedBranch{now, was.CommitID}, func(w io.Writer, b movedBranch) error { return branchLine(w, b.Ref) })
+	a.insist(notice{Message: fmt.Sprintf("branch %s was at %s", p, was.CommitID), Undo: undo})
+	return show(a, kindBranch, movedBranch{now, was.CommitID}, func(w io.Writer, b movedBranch) error { return branchLine(w, b.Ref) })
 }
 
 // movedBranch is a branch, and the head that it had before.

@@ -79,7 +79,7 @@ func (t *tally) add(c doctor.Check) {
 		t.failed++
 	case doctor.OK:
 	}
-	if err := show(t.app, c, checkLines); err != nil && t.err == nil {
+	if err := show(t.app, kindCheck, c, checkLines); err != nil && t.err == nil {
 		t.err = err
 	}
 }
@@ -89,7 +89,7 @@ func (t *tally) end() error {
 	case t.err != nil:
 		return t.err
 	case t.failed > 0:
-		return &failure{Wrong, fmt.Errorf("%s failed, with %s", counted(t.failed, "check"), counted(t.warnings, "warning"))}
+		return &failure{code: Wrong, err: fmt.Errorf("%s failed, with %s", counted(t.failed, "check"), counted(t.warnings, "warning"))}
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ type access struct {
 func (a *app) client(tuning client.Config) (*client.Client, error) {
 	file, err := readAccess(a.configPath())
 	if err != nil {
-		return nil, &failure{Usage, err}
+		return nil, &failure{code: Usage, err: err}
 	}
 	chosen, err := a.access(file)
 	if err != nil {
@@ -57,16 +57,18 @@ func (a *app) connect(to access, tuning client.Config) (*client.Client, error) {
 	tuning.Endpoint, tuning.AccessKeyID, tuning.SecretAccessKey = to.Endpoint, to.AccessKeyID, to.SecretAccessKey
 	transport, err := trusting(a.sys.Transport, to.CAFile)
 	if err != nil {
-		return nil, &failure{Usage, err}
+		return nil, &failure{code: Usage, err: err}
 	}
 	tuning.Token = to.token
 	tuning.Transport, tuning.Sleep = transport, a.sys.Sleep
 	tuning.Retry = func(err error) {
-		fmt.Fprintf(a.sys.Err, "rangectl: trying again: %s\n", printable(err.Error()))
+		if !client.Refused(err) || client.RetryAfter(err) > 0 { // else the error follows within seconds
+			a.say(notice{Message: "trying again: " + err.Error()})
+		}
 	}
 	c, err := client.New(tuning)
 	if err != nil {
-		return nil, &failure{Usage, err}
+		return nil, &failure{code: Usage, err: err}
 	}
 	return c, nil
 }

@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -96,7 +97,7 @@ func TestLogin(t *testing.T) {
 			t.Errorf("the secret was shown: %q", m.err.String())
 		}
 		Run(context.Background(), m.system(), []string{"repo", "get", "demo"})
-		if got := co.seen()[len(co.seen())-1]; got != "GET /repositories/demo as FK:F S" {
+		if got := co.seen()[1]; got != "GET /repositories/demo as FK:F S" {
 			t.Errorf("the next command asked %q", got)
 		}
 	})
@@ -142,7 +143,8 @@ func TestHintOfRefusals(t *testing.T) {
 		"denied permission to fs:WriteObject":                      false,
 	} {
 		err := hinted(&client.Error{Status: 401, Message: message})
-		if strings.Contains(err.Error(), "rangectl login") != want {
+		told, ok := errors.AsType[*advised](err)
+		if ok != want || ok && !strings.Contains(told.hint, "rangectl login") {
 			t.Errorf("hinted: %v", err)
 		}
 	}

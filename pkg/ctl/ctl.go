@@ -12,7 +12,6 @@ import (
 	"iter"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,7 +79,8 @@ func readSecret() (string, error) {
 // Run runs one command line (without the program's name) and returns the exit
 // code. The user interrupts it by canceling ctx.
 func Run(ctx context.Context, sys System, args []string) ExitCode {
-	root := newRoot(sys)
+	a := &app{sys: sys}
+	root := newRoot(a)
 	root.SetArgs(args)
 	ran, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -88,28 +88,13 @@ func Run(ctx context.Context, sys System, args []string) ExitCode {
 	}
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
-		f = &failure{Usage, err} // cobra's own errors are about the command line
+		f = &failure{code: Usage, err: err} // cobra's own errors are about the command line
 	}
-	if f.err != nil {
-		fmt.Fprintf(sys.Err, "rangectl: %s\n", printable(f.err.Error()))
+	if wantsJSON(args) {
+		a.output = "json"
 	}
-	if f.code == Usage {
-		fmt.Fprintf(sys.Err, "See %s --help.\n", ran.CommandPath())
-	}
+	a.report(f, err, ran.CommandPath())
 	return f.code
-}
-
-// failure is an error with its exit code. If err is nil, its message was already shown.
-type failure struct {
-	code ExitCode
-	err  error
-}
-
-func (f *failure) Error() string { return fmt.Sprint(f.err) }
-func (f *failure) Unwrap() error { return f.err }
-
-func usage(format string, args ...any) error {
-	return &failure{Usage, fmt.Errorf(format, args...)}
 }
 
 // app is what all commands share: the machine and the flags of the root.
@@ -118,12 +103,13 @@ type app struct {
 	endpoint string
 	caFile   string
 	output   string
+	progress string // of commands that have it
+	quiet    bool   // likewise
 }
 
 // newRoot returns the rangectl command, to be run once. Run turns its errors into
 // exit codes.
-func newRoot(sys System) *cobra.Command {
-	a := &app{sys: sys}
+func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rangectl",
 		Short: "Import the metadata of object stores into branches, and inspect branches",
@@ -143,11 +129,12 @@ Exit codes:
     3  the import was canceled
     4  the coordinator stopped answering; what was asked for may go on
     5  what was checked (verify, doctor) is not as it should be
-  130  interrupted; an import that was started goes on`,
+  130  interrupted; an import that was started goes on
+
+"rangectl help output" says what is written, as text and as JSON lines.`,
 		Version:       buildinfo.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if a.output != "text" && a.output != "json" {
 				return usage("--output %q: want text or json", a.output)
@@ -156,9 +143,9 @@ Exit codes:
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetIn(sys.In)
-	root.SetOut(sys.Out)
-	root.SetErr(sys.Err)
+	root.SetIn(a.sys.In)
+	root.SetOut(a.sys.Out)
+	root.SetErr(a.sys.Err)
 	root.PersistentFlags().StringVar(&a.endpoint, "endpoint", "", "`URL` of the coordinator")
 	root.PersistentFlags().StringVar(&a.caFile, "ca-file", "", "PEM `file` of the authority that signed the coordinator's certificate")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`format` of results: text, or json (one object a line)")
@@ -166,7 +153,10 @@ Exit codes:
 		importCommand(a), importsCommand(a), statusCommand(a), cancelCommand(a),
 		lsCommand(a), statCommand(a), logCommand(a),
 		repoCommand(a), branchCommand(a), verifyCommand(a), inspectCommand(a), doctorCommand(a), authCommand(a), loginCommand(a),
+		completionCommand(), outputTopic(),
 	)
+	completeWords(root, "output", "text", "json")
+	a.arrange(root)
 	return root
 }
 
@@ -184,7 +174,7 @@ func run(f func(ctx context.Context, args []string) error) runE {
 		if cmd.Context().Err() != nil {
 			return &failure{code: Interrupted}
 		}
-		return &failure{Failed, hinted(err)}
+		return &failure{code: Failed, err: hinted(err)}
 	}
 }
 
@@ -204,7 +194,11 @@ func call[T any](a *app, parse func(arg string) (T, error), f func(context.Conte
 		if err != nil {
 			return err
 		}
-		return missingAt(arg, f(ctx, c, what))
+		err = f(ctx, c, what)
+		if p, ok := any(what).(place); ok {
+			return a.missing(ctx, p, arg, err)
+		}
+		return missingAt(arg, err)
 	})
 }
 
@@ -212,21 +206,21 @@ func call[T any](a *app, parse func(arg string) (T, error), f func(context.Conte
 func nothing(string) (struct{}, error) { return struct{}{}, nil }
 
 // get is call for a command that shows one result.
-func get[T, R any](a *app, parse func(arg string) (T, error), ask func(context.Context, *client.Client, T) (R, error), text func(io.Writer, R) error) runE {
+func get[T, R any](a *app, as kind, parse func(arg string) (T, error), ask func(context.Context, *client.Client, T) (R, error), text func(io.Writer, R) error) runE {
 	return call(a, parse, func(ctx context.Context, c *client.Client, what T) error {
 		result, err := ask(ctx, c, what)
 		if err != nil {
 			return err
 		}
-		return show(a, result, text)
+		return show(a, as, result, text)
 	})
 }
 
 // lists adds to a command what makes it list results, one by one as they come: its runE,
 // and the flags of every list, which set page.
-func lists[T, R any](a *app, cmd *cobra.Command, page *client.Page, parse func(arg string) (T, error), ask func(context.Context, *client.Client, T) iter.Seq2[R, error], text func(io.Writer, R) error) *cobra.Command {
+func lists[T, R any](a *app, cmd *cobra.Command, as kind, page *client.Page, parse func(arg string) (T, error), ask func(context.Context, *client.Client, T) iter.Seq2[R, error], text func(io.Writer, R) error) *cobra.Command {
 	cmd.RunE = call(a, parse, func(ctx context.Context, c *client.Client, what T) error {
-		return showAll(a, ask(ctx, c, what), text)
+		return showAll(a, as, ask(ctx, c, what), text)
 	})
 	cmd.Flags().StringVar(&page.After, "after", "", "show only what follows this `name`")
 	cmd.Flags().IntVar(&page.Amount, "amount", 0, "show at most this `number`; 0: all")
@@ -239,41 +233,20 @@ func answered(err error, status int) bool {
 	return ok && answer.Status == status
 }
 
-// missingAt adds to a "not found" where the thing was looked for, if that is known.
-func missingAt(where string, err error) error {
-	if where != "" && answered(err, http.StatusNotFound) {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	return err
-}
-
 // changing returns the error of a call that should have changed something. If the service did
 // not answer, it is unknown whether the change was made.
 func changing(ctx context.Context, doing string, err error) error {
 	said := fmt.Errorf("%s: %w", doing, err)
 	if client.Transient(err) && ctx.Err() == nil {
-		return &failure{Unknown, said}
+		return &failure{code: Unknown, err: said}
 	}
 	return said
-}
-
-// hinted adds what the user can do about an error. Other keys do not help a user that is known but
-// lacks a permission: "insufficient permissions" and "denied permission" are lakeFS's words for that.
-func hinted(err error) error {
-	if client.Untrusted(err) {
-		return fmt.Errorf("%w; name the authority that signed the certificate by --ca-file or RANGECTL_CA_FILE, if you trust it", err)
-	}
-	if answered(err, http.StatusUnauthorized) && !strings.Contains(err.Error(), " permission") {
-		return fmt.Errorf("%w; set RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY, or run rangectl login", err)
-	}
-	return err
 }
 
 // group returns a command that only holds others.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	g.AddCommand(commands...)

@@ -44,7 +44,6 @@ bucket. No fault proves nothing: only some starts among the first keys were trie
 code is 5 if there is a fault in the mode that imports would use now.`,
 		Example: `  rangectl doctor --config coordinator.yaml --namespace s3://lake-metadata/demo --write
   rangectl doctor s3://lake/raw/`,
-		Args: cobra.MaximumNArgs(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -64,11 +63,11 @@ func trySource(ctx context.Context, a *app, c *client.Client, source string, see
 	if err != nil {
 		return err // the server's error names the source
 	}
-	if err := show(a, trial, trialSheet); err != nil {
+	if err := show(a, kindSource, trial, trialSheet); err != nil {
 		return err
 	}
 	if err := diagnosis(trial); err != nil {
-		return &failure{Wrong, err}
+		return &failure{code: Wrong, err: err}
 	}
 	return nil
 }

@@ -2,10 +2,9 @@ package ctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +23,6 @@ type importFlags struct {
 	empty    bool
 	dry      bool
 	detach   bool
-	progress string
 }
 
 func importCommand(a *app) *cobra.Command {
@@ -47,12 +45,7 @@ same command, run again while the import is running, joins it.`,
 		Example: `  rangectl import --from s3://lake/raw/ --to lakefs://demo/main/raw/
   rangectl import --from local:///data/ --to lakefs://demo/main --message "nightly" --metadata job=17
   rangectl import --type object --from s3://lake/a.csv --to lakefs://demo/main/tables/`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("%q: want --from before a source, and --to before the destination", args[0])
-			}
-			return nil
-		},
+		Args: f.noPositions,
 		RunE: run(func(ctx context.Context, _ []string) error { return importRun(ctx, a, f) }),
 	}
 	flags := cmd.Flags()
@@ -65,17 +58,18 @@ same command, run again while the import is running, joins it.`,
 	flags.BoolVar(&f.empty, "allow-empty", false, "import even if there is nothing under a source; this can remove everything under the destination")
 	flags.BoolVar(&f.dry, "dry-run", false, "show what the import would change in the branch, without a commit")
 	flags.BoolVar(&f.detach, "detach", false, "do not wait for the import: print its ID and exit")
-	addProgress(cmd, &f.progress)
+	addProgress(cmd, a)
+	a.completeFlag(cmd, "to", "lakefs://repository/branch[/path]")
+	completeWords(cmd, "type", string(api.ImportLocationTypeCommonPrefix), string(api.ImportLocationTypeObject))
 	_ = cmd.MarkFlagRequired("from")
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
 }
 
-func addProgress(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVar(to, "progress", "auto", "`style` of progress: tty, plain, none, or auto (tty on a terminal, else plain)")
-}
-
 func importRun(ctx context.Context, a *app, f importFlags) error {
+	if err := f.swapped(); err != nil {
+		return err
+	}
 	to, err := at(f.to)
 	if err != nil {
 		return err
@@ -84,8 +78,7 @@ func importRun(ctx context.Context, a *app, f importFlags) error {
 	if err != nil {
 		return err
 	}
-	mode, err := a.progressMode(f.progress)
-	if err != nil {
+	if _, err := newDisplay(a, ""); err != nil { // before the import is started
 		return err
 	}
 	c, err := a.client(client.Config{})
@@ -95,19 +88,19 @@ func importRun(ctx context.Context, a *app, f importFlags) error {
 	start := a.sys.Now()
 	id, err := c.StartImport(ctx, to.repository, to.ref, request)
 	if err != nil {
-		return startFailure(ctx, missingAt(f.to, err))
+		return startFailure(ctx, a.missing(ctx, to, f.to, err))
 	}
 	what := imported{to, id}
 	if f.detach {
 		a.sayHowToReturn("import started", what)
-		return showLine(a, summary{ID: id}, "%s", id)
+		return showLine(a, kindStatus, summary{ID: id}, "%s", id)
 	}
-	fmt.Fprintf(a.sys.Err, "import %s into %s\n", printable(id), printable(to.String()))
-	s, err := follow(ctx, a, what, mode, start)
+	a.say(notice{Message: fmt.Sprintf("import %s into %s", id, to), ID: id})
+	seen, err := follow(ctx, a, what, start)
 	if err != nil {
 		return err
 	}
-	return conclude(a, what, s, a.sys.Now().Sub(start))
+	return conclude(a, what, seen.last, seen.total(a.sys.Now(), true))
 }
 
 // startFailure is the failure of a start. Without an answer nobody knows whether the
@@ -116,12 +109,20 @@ func startFailure(ctx context.Context, err error) error {
 	const again = "whether the import was started is unknown; the same command again joins it"
 	switch {
 	case ctx.Err() != nil:
-		return &failure{Interrupted, fmt.Errorf("interrupted: %s", again)}
+		return &failure{code: Interrupted, err: fmt.Errorf("interrupted: %s", again)}
+	case unsent(err):
+		return &failure{code: Unknown, err: err}
 	case client.Transient(err):
-		return &failure{Unknown, fmt.Errorf("%w; %s", err, again)}
+		return &failure{code: Unknown, err: fmt.Errorf("%w; %s", err, again)}
 	default:
 		return err
 	}
+}
+
+// unsent reports whether a call that changes something was certainly never received.
+func unsent(err error) bool {
+	silent, ok := errors.AsType[*client.Unreachable](err)
+	return ok && silent.Unsent
 }
 
 // request is the body of import_start for a destination.
@@ -171,98 +172,4 @@ func (f importFlags) object(from objectstore.URI, destination string) (string, e
 	default:
 		return destination, nil
 	}
-}
-
-// summary is the state of an import, as a result.
-type summary struct {
-	ID          string       `json:"id"`
-	Phase       string       `json:"phase,omitempty"`
-	Objects     int64        `json:"objects"`
-	Skipped     int64        `json:"skipped,omitempty"`
-	Changes     *api.Changes `json:"changes,omitempty"`
-	Ranges      int          `json:"ranges"`
-	Partitions  int          `json:"partitions,omitempty"`
-	Updated     string       `json:"updated,omitempty"`
-	MetarangeID string       `json:"metarange_id,omitempty"`
-	Commit      *api.Commit  `json:"commit,omitempty"`
-	Error       string       `json:"error,omitempty"`
-	Problem     string       `json:"problem,omitempty"`
-	Walk        string       `json:"walk,omitempty"`
-	Seconds     float64      `json:"elapsed_seconds,omitempty"`    // only of an import that was watched from its start
-	Rate        int64        `json:"objects_per_second,omitempty"` // likewise
-}
-
-func summarize(id string, s api.ImportStatusResp, elapsed time.Duration) summary {
-	sum := summary{
-		ID: id, Phase: string(s.Phase), Objects: s.IngestedObjects, Skipped: s.Skipped, Ranges: s.Ranges, Partitions: s.Partitions,
-		MetarangeID: s.MetarangeID, Error: strings.TrimPrefix(s.Error.Message, api.ImportErrorPrefix), Problem: s.Problem,
-		Walk: s.Walk,
-	}
-	if !s.UpdateTime.IsZero() {
-		sum.Updated = s.UpdateTime.UTC().Format(time.RFC3339)
-	}
-	if s.Completed {
-		sum.Commit = &s.Commit
-	}
-	if s.Completed || s.Phase == api.Previewed {
-		sum.Changes = &s.Changes
-	}
-	if elapsed > 0 {
-		sum.Seconds = elapsed.Round(time.Millisecond).Seconds()
-		sum.Rate = int64(float64(sum.Objects) / elapsed.Seconds())
-	}
-	return sum
-}
-
-// conclude shows how a watched import ended, and returns its exit code as a failure.
-// elapsed is 0 if the import was not watched from its start.
-func conclude(a *app, what imported, s api.ImportStatusResp, elapsed time.Duration) error {
-	sum := summarize(what.id, s, elapsed)
-	if err := show(a, sum, what.sheet); err != nil {
-		return err
-	}
-	switch {
-	case s.Completed, s.Phase == api.Previewed:
-		return nil
-	case s.Phase == api.Canceled:
-		return &failure{code: Canceled}
-	default:
-		return &failure{code: Failed}
-	}
-}
-
-// sheet writes the state of the import as text.
-func (what imported) sheet(w io.Writer, sum summary) error {
-	rows := []row{
-		{"Phase", sum.Phase},
-		{"Error", sum.Error},
-		{"Problem", sum.Problem},
-		{"Walk", sum.Walk},
-		{"Objects", grouped(sum.Objects)},
-	}
-	if c := sum.Changes; c != nil {
-		rows = append(rows, row{"Changes", fmt.Sprintf("%s added, %s replaced, %s removed, %s unchanged",
-			grouped(c.Added), grouped(c.Replaced), grouped(c.Removed), grouped(c.Unchanged))})
-	}
-	if sum.Skipped > 0 {
-		rows = append(rows, row{"Skipped", counted(sum.Skipped, "folder marker") + ", whose key would be empty"})
-	}
-	if sum.Ranges > 0 { // the number is not kept for a failed import
-		rows = append(rows, row{"Ranges", grouped(int64(sum.Ranges))})
-	}
-	if sum.Partitions > 0 {
-		rows = append(rows, row{"Partitions", grouped(int64(sum.Partitions))})
-	}
-	rows = append(rows, row{"Metarange ID", sum.MetarangeID})
-	if c := sum.Commit; c != nil {
-		rows = append(rows, row{"Commit ID", c.ID}, row{"Message", c.Message},
-			row{"Created", instant(c.CreationDate)}, row{"Parents", strings.Join(c.Parents, ", ")})
-	} else {
-		rows = append(rows, row{"Updated", sum.Updated})
-	}
-	if sum.Seconds > 0 {
-		elapsed := time.Duration(sum.Seconds * float64(time.Second))
-		rows = append(rows, row{"Elapsed", lasting(elapsed) + ", " + grouped(sum.Rate) + " objects/s"})
-	}
-	return sheet(w, "Import "+sum.ID+" into "+what.place.String(), rows...)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +26,6 @@ has ended; rangectl status shows that of a running one. A line below an import s
 failed, or what keeps it from making progress.`,
 		Example: `  rangectl imports --phase running --phase committing
   rangectl imports lakefs://demo --amount 10`,
-		Args: cobra.MaximumNArgs(1),
 	}
 	into := func(uri string) (client.Page, error) {
 		selected := page
@@ -41,14 +39,15 @@ failed, or what keeps it from making progress.`,
 		if uri == "" {
 			return selected, nil
 		}
-		var err error
-		selected.Repository, err = repositoryName(uri)
+		p, err := inRepository(uri)
+		selected.Repository = p.repository
 		return selected, err
 	}
-	lists(a, cmd, &page, into, func(ctx context.Context, c *client.Client, selected client.Page) iter.Seq2[api.Import, error] {
+	lists(a, cmd, kindImport, &page, into, func(ctx context.Context, c *client.Client, selected client.Page) iter.Seq2[api.Import, error] {
 		return c.Imports(ctx, selected)
 	}, importLines)
 	cmd.Flags().StringArrayVar(&phases, "phase", nil, "show only imports in this `phase`: running, committing, completed, failed, canceled or previewed; may be repeated")
+	completeWords(cmd, "phase", "running", "committing", "completed", "failed", "canceled", "previewed")
 	cmd.Flags().Lookup("after").Usage = "show only what is older than the import with this `ID`"
 	return cmd
 }
@@ -65,8 +64,8 @@ func importLines(w io.Writer, i api.Import) error {
 	to := place{repository: i.Repository, ref: i.Branch}.String()
 	text := fmt.Sprintf("%s  %-10s  %15s  %s  %s  %s\n", i.CreationDate.UTC().Format(time.RFC3339), printable(string(i.Phase)),
 		objects, printable(i.ID), printable(to), printable(from))
-	if why := cmp.Or(strings.TrimPrefix(i.Error.Message, api.ImportErrorPrefix), i.Problem); why != "" {
-		text += "    " + printable(why) + "\n"
+	if because := cmp.Or(why(i.Error), i.Problem); because != "" {
+		text += "    " + printable(because) + "\n"
 	}
 	_, err := io.WriteString(w, text)
 	return err

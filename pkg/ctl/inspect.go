@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path"
 	"regexp"
@@ -54,7 +55,6 @@ and, for a block, its offset. The exit code is 5 if the file is damaged, and 1 i
 be read.`,
 		Example: `  rangectl inspect ./5b3fe2c1... --entries 10
   rangectl inspect lakefs://demo/main --entries 100 --from raw/2026/ -o json`,
-		Args: cobra.ExactArgs(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return run(func(ctx context.Context, args []string) error {
@@ -65,7 +65,7 @@ be read.`,
 			defer file.close()
 			err = f.show(ctx, a, file)
 			if errors.Is(err, table.ErrCorrupt) {
-				return &failure{Wrong, err}
+				return &failure{code: Wrong, err: err}
 			}
 			return err
 		})(cmd, args)
@@ -163,7 +163,7 @@ func (in *inspected) openObject(ctx context.Context, a *app, flags *pflag.FlagSe
 func openStores(a *app, flags *pflag.FlagSet) (*stores.Stores, error) {
 	s, err := settings.Load(settings.Coordinator, flags, a.sys.Environ())
 	if err != nil {
-		return nil, &failure{Usage, err}
+		return nil, &failure{code: Usage, err: err}
 	}
 	return stores.New(connect.Stores(s), nil, slog.New(slog.DiscardHandler))
 }
@@ -180,13 +180,13 @@ func (f inspectFlags) openRef(ctx context.Context, a *app, flags *pflag.FlagSet,
 	}
 	repository, err := c.Repository(ctx, p.repository)
 	if err != nil {
-		return in, missingAt(arg, err)
+		return in, a.missing(ctx, p, arg, err)
 	}
 	in.id = f.id
 	if in.id == "" {
 		commit, err := c.Commit(ctx, p.repository, p.ref)
 		if err != nil {
-			return in, missingAt(arg, err)
+			return in, a.missing(ctx, p, arg, err)
 		}
 		if commit.MetaRangeID == "" {
 			return in, fmt.Errorf("%s: the commit is empty: it has no metarange", p)
@@ -240,7 +240,7 @@ func (f inspectFlags) show(ctx context.Context, a *app, in inspected) error {
 		File: in.name, Kind: string(r.Kind()), ID: in.id, Verified: f.verify, SizeBytes: r.Size(),
 		Count: p.Count, MinKey: p.MinKey, MaxKey: p.MaxKey, EstimatedSize: p.EstimatedSize,
 	}
-	if err := show(a, d, describedSheet); err != nil {
+	if err := show(a, kindFile, d, describedSheet); err != nil {
 		return err
 	}
 	if err := f.records(ctx, a, r, in.base); err != nil {
@@ -257,8 +257,8 @@ func describedSheet(w io.Writer, d described) error {
 	case id != "":
 		id += ", not verified"
 	}
-	return sheet(w, d.File, row{"File of a", strings.TrimSuffix(d.Kind, "s")}, row{"ID", id}, row{"Size", grouped(d.SizeBytes) + " bytes"}, row{"Count", grouped(d.Count)},
-		row{"First record", d.MinKey}, row{"Last record", d.MaxKey}, row{"Estimated size", fmt.Sprint(d.EstimatedSize) + " bytes"})
+	return sheet(w, d.File, row{"File of a", strings.TrimSuffix(d.Kind, "s")}, row{"ID", id}, row{"Size", exactly(d.SizeBytes)}, row{"Count", grouped(d.Count)},
+		row{"First record", d.MinKey}, row{"Last record", d.MaxKey}, row{"Estimated size", exactly(int64(min(d.EstimatedSize, math.MaxInt64)))})
 }
 
 // records shows the first records from a key on.
@@ -285,11 +285,11 @@ func (f inspectFlags) records(ctx context.Context, a *app, r *table.Reader, base
 
 // entryRecord and rangeRecord are records, as results.
 type entryRecord struct {
-	Key       string `json:"key"`
-	Address   string `json:"physical_address"`
-	SizeBytes int64  `json:"size_bytes"`
-	Checksum  string `json:"checksum"`
-	Mtime     int64  `json:"mtime"`
+	Key       string  `json:"key"`
+	Address   string  `json:"physical_address"`
+	SizeBytes int64   `json:"size_bytes"`
+	Checksum  string  `json:"checksum"`
+	Mtime     seconds `json:"mtime,omitzero"`
 }
 
 type rangeRecord struct {
@@ -305,8 +305,8 @@ func showEntry(a *app, rec table.Record, base string) error {
 	if err != nil {
 		return err
 	}
-	return show(a, entryRecord{e.Key, e.Address, e.Size, e.ETag, e.ModTime.Unix()}, func(w io.Writer, r entryRecord) error {
-		_, err := fmt.Fprintf(w, "%15s  %s  %s  %s\n", grouped(r.SizeBytes), e.ModTime.Format(time.RFC3339), printable(r.Key), printable(r.Address))
+	return show(a, kindObject, entryRecord{e.Key, e.Address, e.Size, e.ETag, seconds(e.ModTime.Unix())}, func(w io.Writer, r entryRecord) error {
+		_, err := fmt.Fprintf(w, "%9s  %s  %s  %s\n", sized(r.SizeBytes), e.ModTime.Format(time.RFC3339), printable(r.Key), printable(r.Address))
 		return err
 	})
 }
@@ -316,8 +316,8 @@ func showRange(a *app, rec table.Record) error {
 	if err != nil {
 		return err
 	}
-	return show(a, rangeRecord{m.ID, m.MinKey, m.MaxKey, m.Count, m.EstimatedSize}, func(w io.Writer, r rangeRecord) error {
-		_, err := fmt.Fprintf(w, "%s  %11s  %11d  %s  %s\n", printable(r.ID), grouped(r.Count), r.EstimatedSize, printable(r.MinKey), printable(r.MaxKey))
+	return show(a, kindRange, rangeRecord{m.ID, m.MinKey, m.MaxKey, m.Count, m.EstimatedSize}, func(w io.Writer, r rangeRecord) error {
+		_, err := fmt.Fprintf(w, "%s  %11s  %9s  %s  %s\n", printable(r.ID), grouped(r.Count), sized(int64(min(r.EstimatedSize, math.MaxInt64))), printable(r.MinKey), printable(r.MaxKey))
 		return err
 	})
 }

@@ -21,7 +21,6 @@ func loginCommand(a *app) *cobra.Command {
 		Long: `Asks for the address of the coordinator and for your keys, tries them, and stores
 them in a file that only you can read. It does not ask for what --endpoint or the
 environment sets.`,
-		Args: cobra.NoArgs,
 		RunE: run(func(ctx context.Context, _ []string) error { return a.login(ctx) }),
 	}
 }
@@ -51,7 +50,7 @@ func (a *app) login(ctx context.Context) error {
 	if err := writeAccess(path, answers); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.sys.Err, "stored in %s\n", path)
+	a.say(notice{Message: "stored in " + path})
 	return nil
 }
 

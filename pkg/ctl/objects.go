@@ -24,10 +24,9 @@ func lsCommand(a *app) *cobra.Command {
 		Long: `Lists the objects whose paths start with the prefix, in bytewise order. Without
 --recursive, objects that share a path up to the next '/' are shown as one line.`,
 		Example: `  rangectl ls lakefs://demo/main/raw/`,
-		Args:    cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "list every object")
-	return lists(a, cmd, &page, at, func(ctx context.Context, c *client.Client, p place) iter.Seq2[api.ObjectStats, error] {
+	return lists(a, cmd, kindObject, &page, at, func(ctx context.Context, c *client.Client, p place) iter.Seq2[api.ObjectStats, error] {
 		if page.Prefix = p.path; !recursive {
 			page.Delimiter = "/"
 		}
@@ -36,11 +35,11 @@ func lsCommand(a *app) *cobra.Command {
 }
 
 func objectLine(w io.Writer, o api.ObjectStats) error {
-	size, when := fmt.Sprint(o.SizeBytes), instant(o.Mtime)
+	size, when := sized(o.SizeBytes), instant(o.Mtime)
 	if o.PathType == api.ObjectStatsPathTypeCommonPrefix {
 		size, when = "prefix", ""
 	}
-	_, err := fmt.Fprintf(w, "%15s  %20s  %s\n", size, when, printable(o.Path))
+	_, err := fmt.Fprintf(w, "%9s  %20s  %s\n", size, when, printable(o.Path))
 	return err
 }
 
@@ -48,15 +47,14 @@ func statCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stat lakefs://repository/ref/path",
 		Short: "Show one object",
-		Args:  cobra.ExactArgs(1),
-		RunE: get(a, atPath, func(ctx context.Context, c *client.Client, p place) (api.ObjectStats, error) {
+		RunE: get(a, kindObject, atPath, func(ctx context.Context, c *client.Client, p place) (api.ObjectStats, error) {
 			return c.Object(ctx, p.repository, p.ref, p.path)
 		}, objectSheet),
 	}
 }
 
 func objectSheet(w io.Writer, o api.ObjectStats) error {
-	return sheet(w, o.Path, row{"Address", o.PhysicalAddress}, row{"Size", grouped(o.SizeBytes) + " bytes"},
+	return sheet(w, o.Path, row{"Address", o.PhysicalAddress}, row{"Size", exactly(o.SizeBytes)},
 		row{"ETag", o.Checksum}, row{"Modified", instant(o.Mtime)})
 }
 
@@ -65,8 +63,7 @@ func logCommand(a *app) *cobra.Command {
 	return lists(a, &cobra.Command{
 		Use:   "log lakefs://repository/ref",
 		Short: "List commits, newest first",
-		Args:  cobra.ExactArgs(1),
-	}, &page, atRef, func(ctx context.Context, c *client.Client, p place) iter.Seq2[api.Commit, error] {
+	}, kindCommit, &page, atRef, func(ctx context.Context, c *client.Client, p place) iter.Seq2[api.Commit, error] {
 		return c.Log(ctx, p.repository, p.ref, page)
 	}, commitSheet)
 }

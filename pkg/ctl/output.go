@@ -1,24 +1,20 @@
 package ctl
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// show writes one result: as a line of JSON, or as text does.
-func show[R any](a *app, result R, text func(io.Writer, R) error) error {
+// show writes one result: as a line of JSON of a kind, or as text does.
+func show[R any](a *app, as kind, result R, text func(io.Writer, R) error) error {
 	var err error
 	if a.output == "json" {
-		encoder := json.NewEncoder(a.sys.Out)
-		encoder.SetEscapeHTML(false)
-		err = encoder.Encode(result)
+		err = writeLine(a.sys.Out, as, asJSON(result))
 	} else {
 		err = text(a.sys.Out, result)
 	}
@@ -29,20 +25,20 @@ func show[R any](a *app, result R, text func(io.Writer, R) error) error {
 }
 
 // showLine is show for a result whose text is one line.
-func showLine(a *app, result any, format string, args ...any) error {
-	return show(a, result, func(w io.Writer, _ any) error {
+func showLine(a *app, as kind, result any, format string, args ...any) error {
+	return show(a, as, result, func(w io.Writer, _ any) error {
 		_, err := fmt.Fprintf(w, format+"\n", args...)
 		return err
 	})
 }
 
 // showAll shows results one by one, as they come.
-func showAll[R any](a *app, results iter.Seq2[R, error], text func(io.Writer, R) error) error {
+func showAll[R any](a *app, as kind, results iter.Seq2[R, error], text func(io.Writer, R) error) error {
 	for result, err := range results {
 		if err != nil {
 			return err
 		}
-		if err := show(a, result, text); err != nil {
+		if err := show(a, as, result, text); err != nil {
 			return err
 		}
 	}
@@ -93,31 +89,3 @@ func printable(s string) string {
 // hostile reports whether a rune must not reach a terminal. A caller that wants to keep
 // newlines splits its text into lines first.
 func hostile(r rune) bool { return !unicode.IsPrint(r) }
-
-// grouped writes n with commas between thousands.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// counted returns a number with its noun: "1 range", "2 ranges".
-func counted(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return grouped(n) + " " + noun + "s"
-}
-
-// lasting writes a duration for people: with tenths of a second only below ten seconds.
-func lasting(d time.Duration) string {
-	if d < 10*time.Second {
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
-	}
-	return d.Truncate(time.Second).String()
-}
-
-// instant writes seconds since the Unix epoch, in UTC so that it is the same everywhere.
-func instant(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.RFC3339) }

@@ -2,22 +2,30 @@ package ctl
 
 import (
 	"errors"
-	"net/url"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
-// window is the time over which the shown rate is measured.
+// window is the time over which the rate is measured if the service does not tell it.
 const window = 10 * time.Second
 
-// progress is what is known of a running import, and how it is shown. It has no clock:
-// callers pass the time.
+// The states of a watched import before and between its phases.
+const (
+	stateStarting = "starting" // there is no sign of progress yet
+	stateLost     = "lost"     // the coordinator does not answer
+)
+
+// progress is what is known of a running import. It has no clock: callers pass the time.
 type progress struct {
-	start   time.Time
-	samples []sample // of the last window, oldest first
+	id      string
+	start   time.Time // of the watch; of the import, if the watch started it
+	samples []sample  // of the last window, oldest first
 	last    api.ImportStatusResp
+	at      time.Time // when last came
 	lost    error     // why the last poll failed; nil if it succeeded
 	since   time.Time // of the first poll that failed, while lost is set
 }
@@ -29,7 +37,7 @@ type sample struct {
 
 // observe adds an answer that came at now.
 func (p *progress) observe(now time.Time, s api.ImportStatusResp) {
-	p.last, p.lost = s, nil
+	p.last, p.at, p.lost = s, now, nil
 	p.samples = append(p.samples, sample{now, s.IngestedObjects})
 	// One sample from before the window is kept, so that the rate spans all of it.
 	for len(p.samples) > 2 && now.Sub(p.samples[1].at) >= window {
@@ -57,7 +65,7 @@ func (p *progress) lostFor(now time.Time) time.Duration {
 }
 
 // rate returns objects per second over the window; ok is false if there are too few samples.
-func (p *progress) rate() (perSecond int64, ok bool) {
+func (p *progress) rate() (perSecond float64, ok bool) {
 	if len(p.samples) < 2 {
 		return 0, false
 	}
@@ -66,70 +74,149 @@ func (p *progress) rate() (perSecond int64, ok bool) {
 	if seconds < 0.05 {
 		return 0, false
 	}
-	return int64(float64(last.objects-first.objects) / seconds), true
+	return float64(last.objects-first.objects) / seconds, true
 }
 
-// line describes the progress at now in one line.
-func (p *progress) line(now time.Time) string {
-	objects := counted(p.last.IngestedObjects, "object")
-	elapsed := now.Sub(p.start).Truncate(time.Second).String()
-	if p.lost != nil {
-		return "waiting for the coordinator for " + p.lostFor(now).Truncate(time.Second).String() +
-			" (" + cause(p.lost) + "), " + objects + " so far, " + elapsed
+// state is the state at the last poll.
+func (p *progress) state() string {
+	switch {
+	case p.lost != nil:
+		return stateLost
+	case !p.met(), importing(p.last) && p.last.IngestedObjects == 0 && p.last.Progress.ListedObjects == 0:
+		return stateStarting
 	}
-	if !p.met() {
-		return "starting, " + elapsed
-	}
-	if p.last.Phase != api.Running && p.last.Phase != "" {
-		return string(p.last.Phase) + ", " + objects + ", " + counted(int64(p.last.Ranges), "range") + ", " + elapsed
-	}
-	if rate, ok := p.rate(); ok {
-		objects += ", " + grouped(rate) + "/s"
-	}
-	return "importing, " + objects + ", " + counted(int64(p.last.Ranges), "range") + ", " +
-		counted(int64(p.last.Partitions), "partition") + " open, " + elapsed
+	return string(p.last.Phase)
 }
 
-// cause returns the last part of an error, without the call that failed.
-func cause(err error) string {
-	if call, ok := errors.AsType[*url.Error](err); ok {
-		err = call.Err
+// importing reports whether objects are being listed. The answers of a lakeFS server have no
+// phase.
+func importing(s api.ImportStatusResp) bool { return s.Phase == api.Running || s.Phase == "" }
+
+// summary is the state of the import at now.
+func (p *progress) summary(now time.Time) summary {
+	sum := summarize(p.id, p.last)
+	if sum.ImportProgress != nil {
+		sum.ElapsedSeconds = rounded(duration(p.last.Progress.ElapsedSeconds) + now.Sub(p.at))
+		return sum
+	}
+	sum.ElapsedSeconds = rounded(now.Sub(p.start))
+	if rate, ok := p.rate(); ok && importing(p.last) {
+		sum.setRate(rate)
+	}
+	return sum
+}
+
+// total is the state of an import that has ended, at now. If the service does not tell how long it
+// took, that is the time of the watch, if that started the import.
+func (p *progress) total(now time.Time, started bool) summary {
+	sum := summarize(p.id, p.last)
+	if elapsed := rounded(now.Sub(p.start)); sum.ImportProgress == nil && started && elapsed > 0 {
+		sum.ElapsedSeconds = elapsed
+		sum.setRate(float64(sum.IngestedObjects) / sum.ElapsedSeconds)
+	}
+	return sum
+}
+
+// look is how the state of the import at now is shown.
+func (p *progress) look(now time.Time) look {
+	sum := p.summary(now)
+	elapsed := lasting(duration(sum.ElapsedSeconds))
+	at := look{state: p.state(), line: &sum}
+	switch {
+	case p.lost != nil:
+		why := reason(p.lost)
+		sum.Problem = "the coordinator does not answer: " + why
+		waiting := fmt.Sprintf("waiting for the coordinator for %s (%s)", lasting(p.lostFor(now)), printable(why))
+		at.parts, at.warns = []string{waiting, objects(sum.listed()) + " so far", elapsed + " in all"}, true
+	case !p.met():
+		at.parts = []string{fmt.Sprintf("starting [%s]", elapsed)}
+	case importing(p.last):
+		at.parts = append([]string{fmt.Sprintf("importing [%s]", elapsed)}, sum.listing()...)
+	default:
+		at.parts = append([]string{fmt.Sprintf("%s [%s]", sum.Phase, elapsed)}, sum.landing()...)
+	}
+	return at
+}
+
+// listing describes how far the listing of an import is, the most important first.
+func (sum *summary) listing() (parts []string) {
+	told := sum.ImportProgress
+	if told == nil {
+		told = &api.ImportProgress{}
+	}
+	if told.EstimatedObjects > 0 {
+		percent := min(100*sum.listed()/told.EstimatedObjects, 99) // it has not ended
+		parts = append(parts, fmt.Sprintf("%s of ~%s objects", short(sum.listed()), short(told.EstimatedObjects)), fmt.Sprintf("%d%%", percent))
+	} else {
+		parts = append(parts, objects(sum.listed()))
+	}
+	if sum.ObjectsPerSecond != nil {
+		parts = append(parts, short(int64(*sum.ObjectsPerSecond))+"/s")
+	}
+	if told.RemainingSeconds > 0 {
+		parts = append(parts, "about "+roughly(duration(told.RemainingSeconds))+" left")
+	}
+	if sum.ImportProgress != nil {
+		parts = append(parts, counted(int64(told.Workers), "worker"), short(sum.IngestedObjects)+" stored")
+	}
+	parts = append(parts, counted(int64(sum.Ranges), "range"), counted(int64(sum.Partitions), "partition")+" open")
+	if told.EstimatedObjects > 0 {
+		parts = append(parts, "likely "+sum.likely(short)+" objects")
+	}
+	return append(parts, sum.trouble()...)
+}
+
+// landing describes how far an import is whose objects are all listed.
+func (sum *summary) landing() []string {
+	parts := []string{objects(sum.listed()), counted(int64(sum.Ranges), "range")}
+	if told := sum.ImportProgress; told != nil && told.TreeRanges > 0 {
+		tree := grouped(int64(told.TreeRanges))
+		if told.EstimatedTreeRanges > 0 {
+			tree += " of about " + grouped(int64(told.EstimatedTreeRanges))
+		}
+		parts = append(parts, tree+" ranges of the tree")
+	}
+	return append(parts, sum.trouble()...)
+}
+
+// trouble counts what went wrong, if anything did.
+func (sum *summary) trouble() (parts []string) {
+	if sum.ImportProgress == nil {
+		return nil
+	}
+	if sum.Throttles > 0 {
+		parts = append(parts, counted(sum.Throttles, "throttle"))
+	}
+	if sum.Retries > 0 {
+		parts = append(parts, grouped(sum.Retries)+" "+retries(sum.Retries))
+	}
+	return parts
+}
+
+func retries(n int64) string {
+	if n == 1 {
+		return "retry"
+	}
+	return "retries"
+}
+
+func objects(n int64) string { return short(n) + " " + plural(n, "object") }
+
+// reason returns the last part of an error, without the call that failed.
+func reason(err error) string {
+	if silent, ok := errors.AsType[*client.Unreachable](err); ok {
+		return silent.Reason()
 	}
 	text := err.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 {
 		text = text[i+2:]
 	}
-	return printable(text)
+	return text
 }
 
-const (
-	clearLine = "\r\x1b[K"
-	dim       = "\x1b[2m"
-	yellow    = "\x1b[33m"
-	plain     = "\x1b[0m"
-)
-
-var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
-
-// redraw returns what a terminal of that width must be sent to show the progress at now.
-func (p *progress) redraw(now time.Time, frame, width int, color bool) string {
-	return redraw(p.line(now), p.lost != nil, frame, width, color)
+// rounded returns a duration in seconds as results have it.
+func rounded(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
 }
 
-// redraw returns what a terminal of that width must be sent to show a line in place of the
-// previous one. It never reaches the last column, where terminals wrap.
-func redraw(text string, warns bool, frame, width int, color bool) string {
-	head := string(spinner[frame%len(spinner)])
-	line := []rune(text)
-	if room := max(width-3, 0); len(line) > room {
-		line = line[:room]
-	}
-	if !color {
-		return clearLine + head + " " + string(line)
-	}
-	paint := ""
-	if warns {
-		paint = yellow
-	}
-	return clearLine + dim + head + plain + " " + paint + string(line) + plain
-}
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

@@ -24,9 +24,8 @@ func repoCreate(a *app) *cobra.Command {
 		Short: "Create a repository that stores its metadata under a namespace",
 		Example: `  rangectl repo create lakefs://demo s3://lake-metadata/demo
   rangectl repo create lakefs://demo local:///srv/rangefleet/demo`,
-		Args: cobra.ExactArgs(2),
 		RunE: run(func(ctx context.Context, args []string) error {
-			name, err := repositoryName(args[0])
+			p, err := inRepository(args[0])
 			if err != nil {
 				return err
 			}
@@ -34,11 +33,11 @@ func repoCreate(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := c.CreateRepository(ctx, api.RepositoryCreation{Name: name, StorageNamespace: args[1], DefaultBranch: branch})
+			r, err := c.CreateRepository(ctx, api.RepositoryCreation{Name: p.repository, StorageNamespace: args[1], DefaultBranch: branch})
 			if err != nil {
 				return fmt.Errorf("creating the repository: %w", err)
 			}
-			return show(a, r, repositorySheet)
+			return show(a, kindRepository, r, repositorySheet)
 		}),
 	}
 	cmd.Flags().StringVar(&branch, "default-branch", "main", "`name` of its first branch")
@@ -50,9 +49,8 @@ func repoList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List repositories: name, default branch, namespace",
-		Args:  cobra.NoArgs,
 	}
-	return lists(a, cmd, &page, nothing, func(ctx context.Context, c *client.Client, _ struct{}) iter.Seq2[api.Repository, error] {
+	return lists(a, cmd, kindRepository, &page, nothing, func(ctx context.Context, c *client.Client, _ struct{}) iter.Seq2[api.Repository, error] {
 		return c.Repositories(ctx, page)
 	}, func(w io.Writer, r api.Repository) error {
 		_, err := fmt.Fprintf(w, "%-24s  %-16s  %s\n", printable(r.ID), printable(r.DefaultBranch), printable(cmp.Or(r.Problem, r.StorageNamespace)))
@@ -64,9 +62,8 @@ func repoGet(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "get lakefs://repository",
 		Short: "Show one repository",
-		Args:  cobra.ExactArgs(1),
-		RunE: get(a, repositoryName, func(ctx context.Context, c *client.Client, name string) (api.Repository, error) {
-			return c.Repository(ctx, name)
+		RunE: get(a, kindRepository, inRepository, func(ctx context.Context, c *client.Client, p place) (api.Repository, error) {
+			return c.Repository(ctx, p.repository)
 		}, repositorySheet),
 	}
 }
@@ -82,15 +79,15 @@ Nothing is deleted in the store: neither the imported objects, nor the files und
 storage namespace. Afterwards the name and the namespace can be used again. A repository
 cannot be deleted while an import into it is running.`,
 		Example: `  rangectl repo delete lakefs://demo --yes`,
-		Args:    cobra.ExactArgs(1),
-		RunE: call(a, repositoryName, func(ctx context.Context, c *client.Client, name string) error {
+		RunE: call(a, inRepository, func(ctx context.Context, c *client.Client, p place) error {
+			name := p.repository
 			if !yes {
 				return usage("repository %q would be deleted for good: add --yes", name)
 			}
 			if err := c.DeleteRepository(ctx, name); err != nil {
 				return changing(ctx, "deleting the repository", err)
 			}
-			return showLine(a, map[string]any{"id": name, "deleted": true}, "repository %s deleted", printable(name))
+			return showLine(a, kindRepository, map[string]any{"id": name, "deleted": true}, "repository %s deleted", printable(name))
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "confirm the deletion")

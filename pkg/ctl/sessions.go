@@ -15,14 +15,13 @@ func sessionList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls USER",
 		Short: "List the sessions of a user: ID, kind, times of the login and of the end",
-		Args:  cobra.ExactArgs(1),
 		RunE: call(a, text, func(ctx context.Context, c *client.Client, user string) error {
 			all, err := c.Sessions(ctx, user)
 			if err != nil {
 				return err
 			}
 			for _, s := range all {
-				if err := show(a, s, sessionLine); err != nil {
+				if err := show(a, kindSession, s, sessionLine); err != nil {
 					return err
 				}
 			}
@@ -46,7 +45,6 @@ invalid at once, and within 5 seconds on all coordinators. Imports that were sta
 not committed yet fail. The user can log in again: to prevent that, revoke the access key, delete the
 user, or have the identity provider refuse the user.`,
 		Example: `  rangectl auth session revoke ann --all`,
-		Args:    cobra.RangeArgs(1, 2),
 		RunE: run(func(ctx context.Context, args []string) error {
 			if all == (len(args) == 2) {
 				return usage("want either a session or --all")
@@ -74,12 +72,12 @@ func (a *app) revokeSessions(ctx context.Context, c *client.Client, args []strin
 		if err := c.RevokeSessions(ctx, user); err != nil {
 			return missingAt(user, changing(ctx, "revoking the sessions of user "+user, err))
 		}
-		return showLine(a, map[string]any{"user": user, "revoked": true}, "all sessions of user %s revoked", printable(user))
+		return showLine(a, kindSession, map[string]any{"user": user, "revoked": true}, "all sessions of user %s revoked", printable(user))
 	}
 	if err := c.RevokeSession(ctx, user, args[1]); err != nil {
 		return missingAt(user+" "+args[1], changing(ctx, "revoking session "+args[1], err))
 	}
-	return showLine(a, map[string]any{"session": args[1], "revoked": true}, "session %s revoked", printable(args[1]))
+	return showLine(a, kindSession, map[string]any{"id": args[1], "revoked": true}, "session %s revoked", printable(args[1]))
 }
 
 func signingKeysReplace(a *app) *cobra.Command {
@@ -92,7 +90,6 @@ tokens are invalid at once, and within 5 seconds on all coordinators: their user
 Sessions go on by their cookies, and so does what was begun with a token. Without this command,
 the keys change every month, and tokens stay valid until they expire.`,
 		Example: `  rangectl auth signing-keys replace --yes`,
-		Args:    cobra.NoArgs,
 		RunE: call(a, nothing, func(ctx context.Context, c *client.Client, _ struct{}) error {
 			if !yes {
 				return usage("all tokens of logins would end: add --yes")
@@ -100,7 +97,7 @@ the keys change every month, and tokens stay valid until they expire.`,
 			if err := c.ReplaceSigningKeys(ctx); err != nil {
 				return changing(ctx, "replacing the keys of tokens", err)
 			}
-			return showLine(a, map[string]any{"replaced": true}, "keys of tokens replaced")
+			return showLine(a, kindSummary, map[string]any{"keys_replaced": true}, "keys of tokens replaced")
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "confirm that all tokens end")

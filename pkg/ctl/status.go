@@ -2,8 +2,6 @@ package ctl
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -12,27 +10,29 @@ import (
 
 func statusCommand(a *app) *cobra.Command {
 	var watch bool
-	var progress string
 	cmd := &cobra.Command{
 		Use:   "status lakefs://repository/branch ID",
 		Short: "Show the progress of an import, or how it ended",
 		Long: `Shows the progress of an import, or how it ended. With --watch it waits for the end,
 and the exit code is that of the import. Without it, the exit code is 0 however the
-import ended.`,
-		Args: cobra.ExactArgs(2),
+import ended. Ctrl-C ends only the command: the import goes on.`,
 		RunE: callImport(a, func(ctx context.Context, c *client.Client, what imported) error {
 			if watch {
-				return watchAgain(ctx, a, what, progress)
+				return watchAgain(ctx, a, what)
 			}
 			s, err := c.ImportStatus(ctx, what.place.repository, what.place.ref, what.id)
 			if err != nil {
-				return unknown(what, err)
+				return unknown(ctx, a, what, err)
 			}
-			return show(a, summarize(what.id, s, 0), what.sheet)
+			as := kindStatus
+			if ended(s) {
+				as = kindSummary
+			}
+			return show(a, as, summarize(what.id, s), what.sheet)
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "wait until the import ends")
-	addProgress(cmd, &progress)
+	addProgress(cmd, a)
 	return cmd
 }
 
@@ -55,37 +55,24 @@ func callImport(a *app, f func(context.Context, *client.Client, imported) error)
 	})
 }
 
-// unknown adds to a "not found" why there may be no such import.
-func unknown(what imported, err error) error {
-	if !answered(err, http.StatusNotFound) {
-		return err
-	}
-	return fmt.Errorf("import %s is not known at %s: %w; imports are forgotten a day after they end", what.id, what.place.root(), err)
-}
-
 // watchAgain watches an import that was started earlier.
-func watchAgain(ctx context.Context, a *app, what imported, progress string) error {
-	mode, err := a.progressMode(progress)
+func watchAgain(ctx context.Context, a *app, what imported) error {
+	seen, err := follow(ctx, a, what, a.sys.Now())
 	if err != nil {
 		return err
 	}
-	s, err := follow(ctx, a, what, mode, a.sys.Now())
-	if err != nil {
-		return err
-	}
-	return conclude(a, what, s, 0)
+	return conclude(a, what, seen.last, seen.total(a.sys.Now(), false))
 }
 
 func cancelCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel lakefs://repository/branch ID",
 		Short: "Cancel an import; the branch stays as it was",
-		Args:  cobra.ExactArgs(2),
 		RunE: callImport(a, func(ctx context.Context, c *client.Client, what imported) error {
 			if err := c.CancelImport(ctx, what.place.repository, what.place.ref, what.id); err != nil {
-				return changing(ctx, "canceling", unknown(what, err))
+				return changing(ctx, "canceling", unknown(ctx, a, what, err))
 			}
-			return showLine(a, map[string]any{"id": what.id, "canceled": true}, "import %s canceled", printable(what.id))
+			return showLine(a, kindSummary, map[string]any{"id": what.id, "canceled": true}, "import %s canceled", printable(what.id))
 		}),
 	}
 }

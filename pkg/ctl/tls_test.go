@@ -48,7 +48,7 @@ func TestTrust(t *testing.T) {
 		{name: "the CA by a flag", cert: good(ours), args: " --ca-file " + ours.File},
 		{name: "the CA by the environment", cert: good(ours), env: map[string]string{envCA: ours.File}},
 		{name: "the CA by the file", cert: good(ours), file: true},
-		{name: "the system's CAs", cert: good(ours), want: "signed by unknown authority; name the authority"},
+		{name: "the system's CAs", cert: good(ours), want: "signed by unknown authority\nhint: name the authority"},
 		{name: "another CA", cert: good(theirs), file: true, want: "signed by unknown authority"},
 		{name: "a flag over the file", cert: good(ours), file: true, args: " --ca-file " + theirs.File, want: "signed by unknown authority"},
 		{name: "an expired certificate", cert: changed("expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), file: true, want: "expired"},

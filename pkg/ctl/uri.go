@@ -34,7 +34,7 @@ func at(uri string) (place, error) {
 	p.repository, rest, _ = strings.Cut(rest, "/")
 	p.ref, p.path, _ = strings.Cut(rest, "/")
 	if !ok || p.repository == "" || p.ref == "" {
-		return p, usage("%q: want lakefs://repository/branch, or with a path after it", uri)
+		return p, advise(usage("%q: want lakefs://repository/branch, or with a path after it", uri), placeHint(uri))
 	}
 	return p, nil
 }
@@ -57,11 +57,11 @@ func atPath(uri string) (place, error) {
 	return p, err
 }
 
-// repositoryName parses lakefs://repository, or just the name.
-func repositoryName(uri string) (string, error) {
+// inRepository parses lakefs://repository, or just the name.
+func inRepository(uri string) (place, error) {
 	name := strings.TrimSuffix(strings.TrimPrefix(uri, scheme), "/")
 	if name == "" || strings.Contains(name, "/") {
-		return "", usage("%q: want lakefs://repository", uri)
+		return place{}, usage("%q: want lakefs://repository", uri)
 	}
-	return name, nil
+	return place{repository: name}, nil
 }

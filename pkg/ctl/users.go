@@ -36,8 +36,7 @@ func userCreate(a *app) *cobra.Command {
 (access.file) of the coordinator says of its name.`,
 		Example: `  rangectl auth user create ann
   rangectl auth key create ann`,
-		Args: cobra.ExactArgs(1),
-		RunE: get(a, text, func(ctx context.Context, c *client.Client, user string) (api.User, error) {
+		RunE: get(a, kindUser, text, func(ctx context.Context, c *client.Client, user string) (api.User, error) {
 			made, err := c.CreateUser(ctx, user)
 			if err != nil {
 				return made, changing(ctx, "creating the user", err)
@@ -52,8 +51,7 @@ func userList(a *app) *cobra.Command {
 	return lists(a, &cobra.Command{
 		Use:   "ls",
 		Short: "List users: name, time of creation",
-		Args:  cobra.NoArgs,
-	}, &page, nothing, func(ctx context.Context, c *client.Client, _ struct{}) iter.Seq2[api.User, error] {
+	}, kindUser, &page, nothing, func(ctx context.Context, c *client.Client, _ struct{}) iter.Seq2[api.User, error] {
 		return c.Users(ctx, page)
 	}, userLine)
 }
@@ -79,7 +77,6 @@ func userDelete(a *app) *cobra.Command {
 		Long: `Deletes a user with its access keys, which are invalid at once. Imports of the user that are
 not committed yet fail. The user admin cannot be deleted.`,
 		Example: `  rangectl auth user delete ann --yes`,
-		Args:    cobra.ExactArgs(1),
 		RunE: call(a, text, func(ctx context.Context, c *client.Client, user string) error {
 			if !yes {
 				return usage("user %q would be deleted for good: add --yes", user)
@@ -87,7 +84,7 @@ not committed yet fail. The user admin cannot be deleted.`,
 			if err := c.DeleteUser(ctx, user); err != nil {
 				return changing(ctx, "deleting the user", err)
 			}
-			return showLine(a, map[string]any{"id": user, "deleted": true}, "user %s deleted", printable(user))
+			return showLine(a, kindUser, map[string]any{"id": user, "deleted": true}, "user %s deleted", printable(user))
 		}),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "confirm the deletion")
@@ -101,7 +98,6 @@ func keyCreate(a *app) *cobra.Command {
 		Long: `Creates an access key of a user, and shows it with its secret. The secret is not stored and
 cannot be shown again.`,
 		Example: `  rangectl auth key create ann`,
-		Args:    cobra.ExactArgs(1),
 		RunE:    call(a, text, a.createKey),
 	}
 }
@@ -112,7 +108,7 @@ func (a *app) createKey(ctx context.Context, c *client.Client, user string) erro
 	if err != nil {
 		return changing(ctx, "creating the access key", err)
 	}
-	return show(a, key, func(w io.Writer, k api.CredentialsWithSecret) error {
+	return show(a, kindKey, key, func(w io.Writer, k api.CredentialsWithSecret) error {
 		return sheet(w, "Access key "+k.AccessKeyID, row{"Secret", k.SecretAccessKey}, row{"User", user}, row{"Created", instant(k.CreationDate)})
 	})
 }
@@ -122,8 +118,7 @@ func keyList(a *app) *cobra.Command {
 	return lists(a, &cobra.Command{
 		Use:   "ls USER",
 		Short: "List the access keys of a user: ID, time of creation",
-		Args:  cobra.ExactArgs(1),
-	}, &page, text, func(ctx context.Context, c *client.Client, user string) iter.Seq2[api.Credentials, error] {
+	}, kindKey, &page, text, func(ctx context.Context, c *client.Client, user string) iter.Seq2[api.Credentials, error] {
 		return c.AccessKeys(ctx, user, page)
 	}, func(w io.Writer, k api.Credentials) error {
 		_, err := fmt.Fprintf(w, "%-24s  %s\n", printable(k.AccessKeyID), known(k.CreationDate))
@@ -139,7 +134,6 @@ func keyRotate(a *app) *cobra.Command {
 new key cannot be created or shown, KEY stays valid. Imports that were started with KEY and are
 not committed yet fail: use "key create", and "key revoke" when they are done.`,
 		Example: `  rangectl auth key rotate ann RFX2...`,
-		Args:    cobra.ExactArgs(2),
 		RunE: onKey(a, func(ctx context.Context, c *client.Client, user, key string) error {
 			if _, err := c.AccessKey(ctx, user, key); err != nil { // before there is one key more
 				return err
@@ -160,7 +154,6 @@ func keyRevoke(a *app) *cobra.Command {
 Imports that were started with it and are not committed yet fail. The last access key of the
 user admin cannot be revoked.`,
 		Example: `  rangectl auth key revoke ann RFX2...`,
-		Args:    cobra.ExactArgs(2),
 		RunE:    onKey(a, a.revokeKey),
 	}
 }
@@ -169,7 +162,7 @@ func (a *app) revokeKey(ctx context.Context, c *client.Client, user, key string)
 	if err := c.DeleteAccessKey(ctx, user, key); err != nil {
 		return changing(ctx, "revoking access key "+key, err)
 	}
-	return showLine(a, map[string]any{"access_key_id": key, "revoked": true}, "access key %s revoked", printable(key))
+	return showLine(a, kindKey, map[string]any{"access_key_id": key, "revoked": true}, "access key %s revoked", printable(key))
 }
 
 // onKey makes the runE of a command about an access key of a user.

@@ -18,8 +18,8 @@ import (
 
 // verifyFlags are the flags of verify.
 type verifyFlags struct {
-	from, since, progress string
-	names                 int
+	from, since string
+	names       int
 }
 
 func verifyCommand(a *app) *cobra.Command {
@@ -48,7 +48,6 @@ Exit codes: 0 if all is right and equal, 5 if there is a fault or a difference, 
 could not be found out. Objects that were written since are no difference.`,
 		Example: `  rangectl verify lakefs://demo/main
   rangectl verify lakefs://demo/main/raw/ --from s3://lake/raw/ --since 2026-01-31T12:00:00Z`,
-		Args: cobra.ExactArgs(1),
 	}
 	parse := func(uri string) (place, error) {
 		p, err := at(uri)
@@ -58,7 +57,7 @@ could not be found out. Objects that were written since are no difference.`,
 		return p, err
 	}
 	cmd.RunE = call(a, parse, func(ctx context.Context, c *client.Client, p place) error {
-		m, err := newMeter(a, flags.progress)
+		m, err := newMeter(a)
 		if err != nil {
 			return err
 		}
@@ -75,7 +74,7 @@ could not be found out. Objects that were written since are no difference.`,
 	cmd.Flags().StringVar(&flags.from, "from", "", "`URI` of a source to compare with: s3://bucket/prefix or local:///directory/")
 	cmd.Flags().StringVar(&flags.since, "since", "", "`time`, such as 2026-01-31T12:00:00Z: objects that were written then or later are counted apart")
 	cmd.Flags().IntVar(&flags.names, "names", 20, "print at most this `number` of differences")
-	cmd.Flags().StringVar(&flags.progress, "progress", "auto", "`style` of progress: tty, plain, none, or auto (tty on a terminal, else plain)")
+	addProgress(cmd, a)
 	return cmd
 }
 
@@ -114,6 +113,8 @@ type verification struct {
 	Ranges      int64  `json:"ranges"`
 	Objects     int64  `json:"objects"`
 	Faults      int64  `json:"faults"`
+
+	ElapsedSeconds float64 `json:"elapsed_seconds,omitempty"` // of progress
 }
 
 // verify verifies a tree, and shows each range with a fault.
@@ -125,11 +126,11 @@ func verify(ctx context.Context, m *meter, c *client.Client, p place, metarange 
 		}
 	}
 	m.clear()
-	if err := show(m.app, v, verificationSheet(p)); err != nil {
+	if err := show(m.app, kindSummary, v, verificationSheet(p)); err != nil {
 		return err
 	}
 	if v.Faults > 0 {
-		return &failure{Wrong, fmt.Errorf("%s: %s of %d cannot be trusted", p, counted(v.Faults, "range"), v.Ranges)}
+		return &failure{code: Wrong, err: fmt.Errorf("%s: %s of %d cannot be trusted", p, counted(v.Faults, "range"), v.Ranges)}
 	}
 	return nil
 }
@@ -142,17 +143,25 @@ func (v *verification) ranges(ctx context.Context, m *meter, c *client.Client, p
 		}
 		v.Ranges++
 		v.Objects += r.Count
-		m.show("verifying, " + counted(v.Ranges, "range") + ", " + counted(v.Objects, "object") + ", " + counted(v.Faults, "fault"))
+		m.show(v.progress(m.elapsed()))
 		if r.Fault == "" {
 			continue
 		}
 		v.Faults++
 		m.clear()
-		if err := show(m.app, r, faultyRange); err != nil {
+		if err := show(m.app, kindRange, r, faultyRange); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// progress is how far the verification is.
+func (v verification) progress(elapsed time.Duration) look {
+	v.ElapsedSeconds = rounded(elapsed)
+	return look{line: v, parts: []string{
+		"verifying for " + lasting(elapsed), counted(v.Ranges, "range"), short(v.Objects) + " " + plural(v.Objects, "object"), counted(v.Faults, "fault"),
+	}}
 }
 
 func verificationSheet(p place) func(io.Writer, verification) error {
@@ -168,14 +177,16 @@ func faultyRange(w io.Writer, r api.VerifiedRange) error {
 
 // comparison is how a tree compares with a source, as a result.
 type comparison struct {
-	Source      string `json:"source"`
-	MetarangeID string `json:"metarange_id"`
-	Since       int64  `json:"since"`
-	Equal       int64  `json:"equal"`
-	Missing     int64  `json:"missing"`
-	Extra       int64  `json:"extra"`
-	Changed     int64  `json:"changed"`
-	Later       int64  `json:"later"`
+	Source      string  `json:"source"`
+	MetarangeID string  `json:"metarange_id"`
+	Since       seconds `json:"since,omitzero"`
+	Equal       int64   `json:"equal"`
+	Missing     int64   `json:"missing"`
+	Extra       int64   `json:"extra"`
+	Changed     int64   `json:"changed"`
+	Later       int64   `json:"later"`
+
+	ElapsedSeconds float64 `json:"elapsed_seconds,omitempty"` // of progress
 }
 
 // differences is the number of those that are not later.
@@ -200,26 +211,35 @@ func compare(ctx context.Context, m *meter, c *client.Client, p place, metarange
 		}
 		all.add(part)
 		for _, d := range part.Differences {
-			if err := show(m.app, d, differenceLine); err != nil {
+			if err := show(m.app, kindDifference, d, differenceLine); err != nil {
 				return err
 			}
 		}
 		flags.names -= len(part.Differences)
 		ask.Names, ask.ContinuationToken = max(0, min(flags.names, limits.Results)), part.ContinuationToken
-		m.show("comparing, " + counted(all.Equal+all.differences()+all.Later, "key") + ", " + counted(all.differences(), "difference"))
+		m.show(all.progress(m.elapsed()))
 	}
 	m.clear()
-	if err := show(m.app, all, comparisonSheet(p)); err != nil {
+	if err := show(m.app, kindSummary, all, comparisonSheet(p)); err != nil {
 		return err
 	}
 	if n := all.differences(); n > 0 {
-		return &failure{Wrong, fmt.Errorf("%s differs from %s in %s", p, flags.from, counted(n, "key"))}
+		return &failure{code: Wrong, err: fmt.Errorf("%s differs from %s in %s", p, flags.from, counted(n, "key"))}
 	}
 	return nil
 }
 
+// progress is how far the comparison is.
+func (c comparison) progress(elapsed time.Duration) look {
+	c.ElapsedSeconds = rounded(elapsed)
+	keys := c.Equal + c.differences() + c.Later
+	return look{line: c, parts: []string{
+		"comparing for " + lasting(elapsed), short(keys) + " " + plural(keys, "key"), counted(c.differences(), "difference"),
+	}}
+}
+
 func (c *comparison) add(part api.Comparison) {
-	c.Since = part.Since
+	c.Since = seconds(part.Since)
 	c.Equal += part.Equal
 	c.Missing += part.Missing
 	c.Extra += part.Extra
@@ -248,7 +268,7 @@ func comparisonSheet(p place) func(io.Writer, comparison) error {
 	return func(w io.Writer, c comparison) error {
 		later := ""
 		if c.Later > 0 {
-			later = grouped(c.Later) + ", written since " + instant(c.Since)
+			later = grouped(c.Later) + ", written since " + instant(int64(c.Since))
 		}
 		return sheet(w, p.String()+" and "+c.Source, row{"Metarange ID", c.MetarangeID}, row{"Equal", grouped(c.Equal)},
 			row{"Missing", grouped(c.Missing)}, row{"Extra", grouped(c.Extra)}, row{"Changed", grouped(c.Changed)}, row{"Later", cmp.Or(later, "0")})

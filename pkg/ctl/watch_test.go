@@ -2,7 +2,11 @@ package ctl
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -48,8 +52,159 @@ func TestImportEndings(t *testing.T) {
 			if code != c.code {
 				t.Errorf("exit %d, want %d", code, c.code)
 			}
-			golden(t, c.name+".txt", strings.NewReplacer("\x1b", `\e`, "\r", `\r`).Replace(m.transcript(co, code, args...)))
+			golden(t, c.name+".txt", visible(m.transcript(co, code, args...)))
 		})
+	}
+}
+
+// growing is what an import answers that lists a million objects, and was accepted a second before
+// the command that is given the first answer.
+func growing() []string {
+	var answers []string
+	status := func(listed, stored, ranges, partitions int, more string) {
+		seconds := 1 + max(float64(len(answers))-3, 0)
+		answers = append(answers, fmt.Sprintf(`200 {"completed":false,"ingested_objects":%d,"phase":"running","ranges":%d,"partitions":%d,`+
+			`"update_time":"2026-01-02T03:04:05Z","progress":{"listed_objects":%d,"objects_per_second":%d,"elapsed_seconds":%v,"workers":%d,`+
+			`"queued_partitions":0,"running_partitions":%d,"throttles":0,"retries":%d%s}}`,
+			stored, ranges, partitions, listed, listed/max(int(seconds), 1), seconds, min(partitions, 3), partitions, len(answers)/10, more))
+	}
+	for range 4 {
+		status(0, 0, 0, 1, "")
+	}
+	for i := range 24 {
+		more := ""
+		if i > 4 {
+			more = fmt.Sprintf(`,"estimated_objects":1100000,"estimated_objects_low":900000,"estimated_objects_high":%d,"remaining_seconds":%d`, 2_000_000-i*30_000, 24-i)
+		}
+		status(1000+i*i*2000, i*i*1500, i*4, min(1+i, 8), more)
+	}
+	total := `"progress":{"listed_objects":20000,"objects_per_second":800,"elapsed_seconds":%d,"workers":0,"queued_partitions":0,"running_partitions":0,` +
+		`"throttles":0,"retries":2,"tree_ranges":%d,"estimated_tree_ranges":12},"phase"`
+	for i, answer := range []string{committingJSON, committingJSON, completedJSON} {
+		answers = append(answers, strings.Replace(answer, `"phase"`, fmt.Sprintf(total, 24+i, 6*i), 1))
+	}
+	return answers
+}
+
+// TestProgressStyles shows how each style shows an import.
+func TestProgressStyles(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		args  []string
+		width int
+	}{
+		{"auto-on-a-terminal", nil, 80},
+		{"auto-elsewhere", nil, 0},
+		{"auto-elsewhere-json", []string{"-o", "json"}, 0},
+		{"auto-on-a-terminal-json", []string{"-o", "json"}, 40},
+		{"tty-narrow", []string{"--progress", "tty"}, 40},
+		{"tty", []string{"--progress", "tty"}, 100},
+		{"plain", []string{"--progress", "plain"}, 80},
+		{"json", []string{"--progress", "json"}, 80},
+		{"none", []string{"--progress", "none"}, 80},
+		{"quiet", []string{"-q"}, 80},
+		{"quiet-json", []string{"-q", "-o", "json"}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := script()
+			s[statusURI] = growing()
+			co := newCoordinator(t, s)
+			m := newMachine(t, co)
+			m.width = c.width
+			args := append(importArgs[:len(importArgs):len(importArgs)], c.args...)
+			code := Run(context.Background(), m.system(), args)
+			if code != OK {
+				t.Errorf("exit %d", code)
+			}
+			golden(t, "progress-"+c.name+".txt", visible(m.transcript(co, code, args...)))
+		})
+	}
+}
+
+// visible shows what moves the cursor of a terminal, with a line for each time that one is drawn.
+func visible(text string) string {
+	return strings.NewReplacer("\r\x1b[K", "\\r\\e[K\n", "\x1b", `\e`, "\r", `\r`).Replace(text)
+}
+
+// The first sign of progress is shown within a second after it can be seen, and then a line follows
+// each second.
+func TestFirstSign(t *testing.T) {
+	for _, style := range []string{"tty", "json"} {
+		for _, delay := range []time.Duration{0, 300 * time.Millisecond, 4700 * time.Millisecond, 29 * time.Second} {
+			t.Run(fmt.Sprint(style, delay), func(t *testing.T) {
+				var passed atomic.Int64 // milliseconds since the start
+				co := newCoordinator(t, script())
+				status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					since := time.Duration(passed.Load())*time.Millisecond - delay
+					switch {
+					case r.Method == http.MethodPost:
+						w.WriteHeader(http.StatusAccepted)
+						fmt.Fprint(w, `{"id":"i1"}`)
+					case since > 10*time.Second:
+						fmt.Fprint(w, strings.TrimPrefix(completedJSON, "200 "))
+					default:
+						fmt.Fprintf(w, `{"phase":"running","ingested_objects":%d}`, max(0, since.Milliseconds()+1))
+					}
+				}))
+				defer status.Close()
+				m := newMachine(t, co)
+				m.env["RANGECTL_ENDPOINT"] = status.URL
+				m.width = 80
+				start := m.now
+				m.onSleep = func(int) { passed.Store(m.now.Sub(start).Milliseconds()) }
+				var shown []time.Duration // when lines with objects were
+				sys := m.system()
+				sys.Sleep = func(ctx context.Context, d time.Duration) error {
+					m.now = m.now.Add(d)
+					passed.Store(m.now.Sub(start).Milliseconds())
+					return ctx.Err()
+				}
+				sys.Err = writes(func(line string) {
+					if strings.Contains(line, "importing") && !strings.Contains(line, " 0 objects") ||
+						strings.Contains(line, `"status"`) && !strings.Contains(line, `"ingested_objects":0,`) {
+						shown = append(shown, m.now.Sub(start))
+					}
+				})
+				if code := Run(context.Background(), sys, append(importArgs[:len(importArgs):len(importArgs)], "--progress", style)); code != OK {
+					t.Fatalf("exit %d", code)
+				}
+				if len(shown) < 9 || shown[0] > delay+time.Second {
+					t.Fatalf("objects are seen after %v, and shown at %v", delay, shown)
+				}
+				for i, at := range shown[1:] {
+					if at-shown[i] > drawEvery {
+						t.Errorf("nothing is shown between %v and %v", shown[i], at)
+					}
+				}
+			})
+		}
+	}
+}
+
+// writes is a writer that calls a function.
+type writes func(text string)
+
+func (w writes) Write(p []byte) (int, error) { w(string(p)); return len(p), nil }
+
+func TestWatchWaitsAsLongAsAsked(t *testing.T) {
+	var polled []time.Duration
+	busy := true
+	co := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if busy {
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(http.StatusTooManyRequests)
+		} else {
+			fmt.Fprint(w, strings.TrimPrefix(completedJSON, "200 "))
+		}
+		busy = false
+	}))
+	defer co.Close()
+	m := newMachine(t, newCoordinator(t, nil))
+	m.env["RANGECTL_ENDPOINT"] = co.URL
+	sys := m.system()
+	sys.Sleep = func(_ context.Context, d time.Duration) error { polled = append(polled, d); return nil }
+	if code := Run(context.Background(), sys, []string{"status", "-w", "lakefs://demo/main", "i1"}); code != OK || len(polled) != 1 || polled[0] != 7*time.Second {
+		t.Errorf("exit %d after pauses of %v, want 7s: %s", code, polled, m.err.String())
 	}
 }
 
