@@ -49,7 +49,7 @@ func newDisplay(a *app, state string) (*display, error) {
 	switch d.style {
 	case styleTTY, stylePlain, styleJSON, styleNone:
 	case "auto":
-		d.style = a.autoStyle()
+		d.style = autoStyle(a)
 	default:
 		return nil, usage("--progress %q: want auto, tty, plain, json or none", a.progress)
 	}
@@ -59,7 +59,8 @@ func newDisplay(a *app, state string) (*display, error) {
 	return d, nil
 }
 
-func (a *app) autoStyle() style {
+// autoStyle is the style that suits where messages go.
+func autoStyle(a *app) style {
 	switch {
 	case a.sys.Width() > 0 && a.sys.Getenv("TERM") != "dumb":
 		return styleTTY

@@ -56,7 +56,7 @@ func (a *app) missing(ctx context.Context, p place, where string, err error) err
 	if !answered(err, http.StatusNotFound) {
 		return err
 	}
-	return advise(missingAt(where, err), a.instead(ctx, p))
+	return advise(missingAt(where, err), instead(ctx, a, p))
 }
 
 // The most that is asked for a hint or for completion: time, and names.
@@ -75,7 +75,7 @@ func (a *app) aside(ctx context.Context) (context.Context, context.CancelFunc, *
 
 // instead hints at names like those of a place of which something was not found; "" if both of its
 // names exist, or if that could not be found out.
-func (a *app) instead(ctx context.Context, p place) string {
+func instead(ctx context.Context, a *app, p place) string {
 	ctx, cancel, c, err := a.aside(ctx)
 	defer cancel()
 	if err != nil {
@@ -185,16 +185,16 @@ func unknown(ctx context.Context, a *app, what imported, err error) error {
 	}
 	p := what.place.root()
 	said := fmt.Errorf("import %s is not known at %s: %w", what.id, p, err)
-	elsewhere, found := a.findImport(ctx, what.id)
+	elsewhere, found := findImport(ctx, a, what.id)
 	if found {
 		return advise(said, fmt.Sprintf("it is an import into %s", elsewhere))
 	}
-	return advise(said, cmp.Or(a.instead(ctx, p), fmt.Sprintf(
+	return advise(said, cmp.Or(instead(ctx, a, p), fmt.Sprintf(
 		"imports are forgotten a day after they end; rangectl imports %s lists those that are known", scheme+p.repository)))
 }
 
 // findImport looks for an import among the newest ones, and returns the branch that it is into.
-func (a *app) findImport(ctx context.Context, id string) (place, bool) {
+func findImport(ctx context.Context, a *app, id string) (place, bool) {
 	ctx, cancel, c, err := a.aside(ctx)
 	defer cancel()
 	if err != nil {
