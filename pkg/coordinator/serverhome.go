@@ -2,9 +2,11 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,11 +59,32 @@ func (h *serverHome) open(ctx context.Context, start Start) (catalog.Repository,
 	if err := h.refuseHooks(ctx, r); err != nil {
 		return none, err
 	}
+	if err := h.mayLand(ctx, r); err != nil {
+		return none, err
+	}
 	// The server has directories of its own for other namespaces, and would not find a tree.
 	if uri, err := objectstore.ParseURI(repository.StorageNamespace); err != nil || uri.Scheme != objectstore.SchemeS3 {
 		return none, fault.Forbid("import is not supported for this storage: the namespace %q is not in S3", repository.StorageNamespace)
 	}
 	return catalog.Repository{ID: repository.ID, StorageNamespace: repository.StorageNamespace, Incarnation: incarnation(repository)}, nil
+}
+
+// hiddenBranch is the name of no hidden branch, but permissions for these cover it.
+const hiddenBranch = "rf-permission"
+
+// mayLand checks that the service account may merge to the branch, and commit to hidden ones:
+// without that, an import would fail only after its listing.
+func (h *serverHome) mayLand(ctx context.Context, r imports.Request) error {
+	for _, branch := range []string{r.Branch, hiddenBranch} {
+		err := h.service.MayCommit(ctx, r.Repository, branch)
+		if e, ok := errors.AsType[*lakefs.Error](err); ok && e.Status == http.StatusUnauthorized && !lakefs.IsLoginRefused(err) {
+			return fault.Forbid("the coordinator's own account at the lakeFS server may not commit to branch %q: %s", branch, e.Message)
+		}
+		if err != nil {
+			return lakefs.AccountFault(err)
+		}
+	}
+	return nil
 }
 
 // incarnation tells repositories apart that had the same name one after another.
