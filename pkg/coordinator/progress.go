@@ -2,12 +2,14 @@ package coordinator
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
+	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/progress"
@@ -120,8 +122,8 @@ const (
 	beatOf    = 500 // imports in a message
 )
 
-// beat tells all coordinators what the drivers of this one do, until ctx ends.
-func (s *Service) beat(ctx context.Context) {
+// run tells all coordinators what the drivers of this one do, until ctx ends.
+func (b *beats) run(ctx context.Context, to *gossip.Gossip, log *slog.Logger) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
@@ -130,9 +132,9 @@ func (s *Service) beat(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for steps := range slices.Chunk(s.beats.steps(), beatOf) {
-			if err := s.cfg.Backend.Gossip.BroadcastSteps(steps); err != nil {
-				s.cfg.Log.Debug("tell what drivers do", "err", err)
+		for steps := range slices.Chunk(b.steps(), beatOf) {
+			if err := to.BroadcastSteps(steps); err != nil {
+				log.Debug("tell what drivers do", "err", err)
 			}
 		}
 	}

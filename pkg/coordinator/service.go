@@ -141,7 +141,7 @@ func (s *Service) Run(ctx context.Context) {
 	var background sync.WaitGroup
 	background.Go(func() { s.peers.Run(registered) })
 	background.Go(func() { s.watch.run(ctx) })
-	background.Go(func() { s.beat(ctx) })
+	background.Go(func() { s.beats.run(ctx, s.cfg.Backend.Gossip, s.cfg.Log) })
 	takeFailures(ctx, s.cfg)
 	s.supervisor.run(ctx)
 	s.close()
