@@ -174,6 +174,7 @@ type Progress struct {
 	err     error         // why covers cannot be followed; nil while they can
 	tally   progress.Tally
 	step    progress.Step // that the driver told last
+	gone    int64         // retries of the drivers before it
 	sign    time.Time     // when the last cover, or step of a busy driver, came in
 }
 

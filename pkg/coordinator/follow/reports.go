@@ -78,17 +78,22 @@ func (f *Followers) TakeStep(s progress.Step) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if s.Retries < p.step.Retries {
+		p.gone += p.step.Retries // of a driver that is gone
+	}
 	p.step = s
 	if s.Busy {
 		p.sign = f.cfg.Now()
 	}
 }
 
-// Step returns what the driver of the import told last; the zero Step if nothing came in.
+// Step returns what the driver of the import told last, with the retries of all its drivers; the zero Step if nothing came in.
 func (p *Progress) Step() progress.Step {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.step
+	s := p.step
+	s.Retries += p.gone
+	return s
 }
 
 // Sign returns when a cover, a report or a step of a busy driver came in last; zero if none did.

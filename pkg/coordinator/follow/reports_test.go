@@ -43,6 +43,14 @@ func TestReportsAreOfImportsThatAreFollowed(t *testing.T) {
 	if s := p.Step(); s.Ranges != 2 || s.EstimatedRanges != 3 {
 		t.Errorf("the driver told %+v", s)
 	}
+	for retries, want := range []int64{0, 1, 2} {
+		if f.TakeStep(progress.Step{ImportID: "i", Retries: int64(retries)}); p.Step().Retries != want {
+			t.Errorf("%d retries of %d", p.Step().Retries, want)
+		}
+	}
+	if f.TakeStep(progress.Step{ImportID: "i", Retries: 1}); p.Step().Retries != 3 {
+		t.Errorf("%d retries of two drivers, want 2 and 1", p.Step().Retries)
+	}
 	p.reset()
 	if now := p.Look(0); now.Listed != 8 {
 		t.Errorf("%d keys are listed while covers are read again, want 8", now.Listed)
