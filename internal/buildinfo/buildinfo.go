@@ -1,4 +1,4 @@
-// Package buildinfo returns the version that a program was built from.
+// Package buildinfo returns the version and the commit that a program was built from.
 package buildinfo
 
 import "runtime/debug"
@@ -10,4 +10,27 @@ func Version() string {
 		return info.Main.Version
 	}
 	return "unknown"
+}
+
+// Revision returns the commit that the program was built from, with "-dirty" if files were changed
+// since. It returns "unknown" if the build does not record it.
+func Revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return revision(info.Settings)
+}
+
+func revision(settings []debug.BuildSetting) string {
+	found, dirty := "unknown", ""
+	for _, s := range settings {
+		switch {
+		case s.Key == "vcs.revision":
+			found = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "-dirty"
+		}
+	}
+	return found + dirty
 }

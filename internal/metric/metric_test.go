@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -57,5 +58,44 @@ rangefleet_queue_messages_total 7
 rangefleet_steps{step="plan"} 0
 ` {
 		t.Errorf("the metrics are\n%s", got)
+	}
+}
+
+// Bounds of buckets are never integers, and each trace that is known is named.
+func TestHistograms(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	h := metric.With(reg).Histogram("call_seconds", "Time.", metric.Buckets(0.005, 4))
+	metric.Observe(h, 0.3, "")
+	metric.Observe(h, 0.03, "0af7651916cd43dd8448eb211c80319c")
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := families[0].GetMetric()[0].GetHistogram()
+	if len(got.GetBucket()) != 4 || got.GetSampleCount() != 2 {
+		t.Errorf("%d buckets with %d values, want 4 with 2", len(got.GetBucket()), got.GetSampleCount())
+	}
+	if got.GetSchema() != 3 || len(got.GetPositiveSpan()) == 0 {
+		t.Errorf("the native histogram has schema %d and %d spans, want neighbours that differ by less than a tenth", got.GetSchema(), len(got.GetPositiveSpan()))
+	}
+	for i, b := range got.GetBucket() {
+		if (b.GetExemplar() != nil) != (i == 2) {
+			t.Errorf("bucket %v has the exemplar %v", b.GetUpperBound(), b.GetExemplar())
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("buckets with an integer were made")
+		}
+	}()
+	metric.Buckets(0.25, 2)
+}
+
+func TestTime(t *testing.T) {
+	if got := metric.Time(time.UnixMilli(1_700_000_000_250)); got != 1_700_000_000.25 {
+		t.Errorf("%v", got)
+	}
+	if got := metric.Time(time.Time{}); got != 0 {
+		t.Errorf("no time is %v", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +40,7 @@ type Config struct {
 	Now               func() time.Time
 	Log               *slog.Logger
 	Registerer        prometheus.Registerer // takes the metrics of one Pair
-	Subsystem         string                // in the names of these, such as "http"
+	Use               string                // of the certificate, a label of these metrics such as "api"
 }
 
 // Pair is the certificate and its key that were last read, and could be used. Its methods may be
@@ -61,12 +62,12 @@ type content struct {
 // Open reads the files. It is an error if they are no pair. An expired certificate is none: it is
 // logged, as clients will refuse it.
 func Open(cfg Config) (*Pair, error) {
-	f := metric.With(cfg.Registerer).In(cfg.Subsystem)
+	f := metric.With(cfg.Registerer).For("use", cfg.Use).In("certificate")
 	p := &Pair{
 		cfg: cfg,
-		reloads: f.CounterVec("certificate_reloads_total", "Changed files of the TLS certificate that were read: taken, or refused, so that the old certificate stays.",
+		reloads: f.CounterVec("reloads_total", "Changed files of the TLS certificate that were read: taken, or refused, so that the old certificate stays.",
 			metric.By("result", taken, refused)),
-		notAfter: f.Gauge("certificate_not_after_seconds", "Time at which the TLS certificate that is served expires, in seconds since 1970."),
+		notAfter: metric.With(cfg.Registerer).CertificateEnd(cfg.Use),
 	}
 	c, err := p.read()
 	if err != nil {
@@ -172,7 +173,35 @@ func (p *Pair) expired(cert *tls.Certificate) error {
 
 func (p *Pair) use(c *content) {
 	p.now.Store(c)
-	p.notAfter.Set(float64(c.cert.Leaf.NotAfter.Unix()))
+	p.notAfter.Set(metric.Time(c.cert.Leaf.NotAfter))
+}
+
+// End returns when the first certificate of a PEM file expires. The file has at least one.
+func End(path string) (first time.Time, err error) {
+	data, err := readFile(path)
+	if err != nil {
+		return first, err
+	}
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return first, fmt.Errorf("%s: %w", path, err)
+		}
+		if first.IsZero() || cert.NotAfter.Before(first) {
+			first = cert.NotAfter
+		}
+	}
+	if first.IsZero() {
+		return first, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return first, nil
 }
 
 // readFile reads a file that is not too long.

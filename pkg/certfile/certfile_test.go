@@ -50,7 +50,7 @@ func (f *fixture) open() {
 func (f *fixture) config() Config {
 	return Config{
 		CertFile: f.cert, KeyFile: f.key, Now: time.Now, Log: slog.New(slog.NewTextHandler(&f.log, nil)),
-		Registerer: f.metrics, Subsystem: "http",
+		Registerer: f.metrics, Use: "api",
 	}
 }
 
@@ -65,7 +65,7 @@ func (f *fixture) served() *x509.Certificate {
 // count returns how many reloads had a result.
 func (f *fixture) count(result string) float64 {
 	f.t.Helper()
-	return measured.Sum(f.t, f.metrics, "rangefleet_http_certificate_reloads_total", result)
+	return measured.Sum(f.t, f.metrics, "rangefleet_certificate_reloads_total", result)
 }
 
 func (f *fixture) write(path, text string) {
@@ -92,7 +92,7 @@ func TestChangedFilesAreTaken(t *testing.T) {
 	if f.count("taken") != 1 || f.served().Equal(first) {
 		t.Errorf("%v changes were taken, want 1", f.count("taken"))
 	}
-	if got := measured.Sum(t, f.metrics, "rangefleet_http_certificate_not_after_seconds"); got != 4e9 {
+	if got := measured.Sum(t, f.metrics, "rangefleet_certificate_not_after_timestamp_seconds"); got != 4e9 {
 		t.Errorf("it expires at %v, want 4e9", got)
 	}
 }

@@ -58,15 +58,19 @@ func (c *cleanup) hasEnded(id string) bool {
 	return ended
 }
 
-// counts returns how many imports are known to have ended, by state.
-func (c *cleanup) counts() map[imports.State]int {
+// counts returns how many imports are known to have ended, by state, and when the last one was
+// completed; zero if none was.
+func (c *cleanup) counts() (n map[imports.State]int, completed time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := make(map[imports.State]int)
+	n = make(map[imports.State]int)
 	for _, e := range c.ended {
 		n[e.state]++
+		if e.state == imports.Completed && e.at.After(completed) {
+			completed = e.at
+		}
 	}
-	return n
+	return n, completed
 }
 
 // read reads the record of an import, unless the import is known to have ended lately, and

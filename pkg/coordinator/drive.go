@@ -37,7 +37,15 @@ type driver struct {
 	cleanup *cleanup
 	drivers *drivers
 
-	failures int // errors in a row
+	failures int     // errors in a row
+	last     reached // when it looked last
+}
+
+// reached is how far an import has come, as far as a change of it shows that it gets further.
+type reached struct {
+	state  imports.State
+	listed bool // all keys are covered
+	covers uint64
 }
 
 // importHandle is one import, as all parts of its driver see it. Its fields do not change.
@@ -46,6 +54,7 @@ type importHandle struct {
 	beat    *beat
 	store   *imports.Store
 	metrics *metrics
+	ages    *ages
 	now     func() time.Time
 	log     *slog.Logger // has the ID
 }
@@ -155,6 +164,7 @@ func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool
 		return d.lander.land(ctx)
 	}
 	fold, covers := d.progress.Fold()
+	d.note(record, fold.Complete(), covers)
 	if !fold.Complete() {
 		if err := d.progress.Err(); err != nil {
 			return false, err // covers that are missing may be stored
@@ -173,6 +183,19 @@ func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool
 		return d.lander.preview(ctx, record, fold)
 	}
 	return d.lander.land(ctx)
+}
+
+// note notes how far the import has come, and measures how long its keys took once all are covered.
+func (d *driver) note(record imports.Record, listed bool, covers uint64) {
+	now := reached{record.State, listed, covers}
+	if now == d.last {
+		return
+	}
+	if listed && !d.last.listed {
+		d.imp.metrics.stepTime.WithLabelValues(stepList).Observe(d.imp.now().Sub(record.Updated).Seconds())
+	}
+	d.last = now
+	d.imp.ages.further(d.imp.id)
 }
 
 // hopeless reports whether trying again cannot help.

@@ -131,7 +131,7 @@ func TestTheFirstEndOfAnImportCounts(t *testing.T) {
 	retire("a", imports.Failed)
 	retire("b", imports.Failed)
 	retire("a", imports.Completed)
-	if n := c.counts(); n[imports.Failed] != 2 || len(n) != 1 {
+	if n, _ := c.counts(); n[imports.Failed] != 2 || len(n) != 1 {
 		t.Errorf("the counts are %v, want two that failed", n)
 	}
 	if c.keep([]string{"b", "c"}); c.hasEnded("a") || !c.hasEnded("b") || c.hasEnded("c") {

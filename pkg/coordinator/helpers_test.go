@@ -396,7 +396,7 @@ func drives(s *Service, id string) bool {
 // handle returns an import of a store, as the parts of its driver see it.
 func handle(id string, store *imports.Store) *importHandle {
 	return &importHandle{
-		id: id, beat: new(beat), store: store, metrics: newMetrics(prometheus.NewRegistry()), now: time.Now, log: slog.New(slog.DiscardHandler),
+		id: id, beat: new(beat), store: store, metrics: newMetrics(prometheus.NewRegistry()), ages: newAges(nil, time.Now), now: time.Now, log: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -23,7 +23,9 @@ type metrics struct {
 	takeovers  prometheus.Counter
 	forgotten  prometheus.Counter
 
-	steps    *prometheus.GaugeVec     // by step and phase
+	lastSuccess prometheus.Gauge
+
+	steps    *prometheus.GaugeVec     // by step and state
 	stepTime *prometheus.HistogramVec // by step
 
 	broken  *prometheus.GaugeVec // by bucket
@@ -32,6 +34,8 @@ type metrics struct {
 	partitions  *prometheus.GaugeVec // by state
 	redelivered prometheus.Gauge
 	waiting     prometheus.Gauge
+	sign        prometheus.Gauge // of a worker
+	wanted      prometheus.Gauge
 	covers      prometheus.Gauge
 }
 
@@ -68,11 +72,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		takeovers: f.Counter("import_takeovers_total", "Imports that this process took over from a coordinator that is gone."),
 		forgotten: f.Counter("imports_forgotten_total", "Imports whose state this process removed a day after they ended."),
 		duration: f.Histogram("import_duration_seconds", "Time from the request to the commit of imports that completed.",
-			prometheus.ExponentialBuckets(0.25, 4, 10)),
+			metric.Buckets(0.3, 9)), // to 5.5 hours
+		lastSuccess: f.Gauge("import_last_success_timestamp_seconds", "When an import was last completed, of those that are kept, in seconds since 1970; 0 if none was."),
 		steps: f.GaugeVec("import_steps", "Imports that are planned or committed by this process now, or wait for their turn.",
-			metric.By("step", stepPlan, stepCommit), metric.By("phase", phaseWaiting, phaseRunning)),
-		stepTime: f.HistogramVec("import_step_duration_seconds", "Time that planning an import, or bringing it onto its branch, took, without waiting for its turn.",
-			prometheus.ExponentialBuckets(0.01, 3, 10), metric.By("step", stepPlan, stepCommit)),
+			metric.By("step", stepPlan, stepCommit), metric.By("state", phaseWaiting, phaseRunning)),
+		stepTime: f.HistogramVec("import_step_duration_seconds", "Time that one try of a step of an import took: to plan it, to list and write all of its keys after that, to commit it (both without waiting for a turn).",
+			metric.Buckets(0.05, 9), metric.By("step", stepPlan, stepList, stepCommit)), // to 55 minutes
 		broken: f.GaugeVec("records_broken", "Records that cannot be decoded and are left out, by bucket, as of the last look.",
 			metric.By("bucket", kv.BucketImports, kv.BucketCatalog)),
 		imports: fleet.GaugeVec("imports", "Imports that are kept, by state.", metric.By("state", all...)),
@@ -80,6 +85,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			metric.By("state", "queued", "running")),
 		redelivered: fleet.Gauge("partitions_redelivered", "Running partitions that were delivered before."),
 		waiting:     fleet.Gauge("workers_waiting", "Workers that wait for a partition."),
+		sign:        fleet.Gauge("worker_sign_timestamp_seconds", "When there was last a sign of a worker, which may be any of the fleet, in seconds since 1970; 0 before the first look."),
+		wanted:      f.Gauge("wanted_workers", "Workers that would list in a minute what is left of all imports, at most 1000; 1 as long as it is not known how much that is. Each coordinator shows it of the whole fleet."),
 		covers:      fleet.Gauge("covers", "Covers that are stored."),
 	}
 }
@@ -89,6 +96,7 @@ func (m *metrics) ended(r imports.Record, now time.Time) {
 	m.finished.WithLabelValues(string(r.State)).Inc()
 	if r.State == imports.Completed {
 		m.duration.Observe(now.Sub(r.Created).Seconds())
+		m.lastSuccess.Set(metric.Time(now))
 		m.objects.Add(float64(r.Objects))
 	}
 }

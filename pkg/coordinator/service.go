@@ -96,6 +96,7 @@ type Service struct {
 	followers  *follow.Followers
 	beats      beats
 	drivers    *drivers
+	ages       *ages
 	cleanup    *cleanup
 	supervisor *supervisor
 }
@@ -107,6 +108,7 @@ func New(cfg Config) *Service {
 		cfg: cfg, state: state, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
 		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials), looks: newLooks(),
 		limits: newStepLimits(), drivers: newDrivers(), callers: newCallers(),
+		ages: newAges(cfg.Registerer, cfg.Now),
 	}
 	broken := &brokenRecords{shown: s.metrics.broken, log: cfg.Log, of: make(map[string]map[string]string)}
 	s.validate = &validator{cfg: cfg, imports: state.Imports, home: catalogHome{state.Catalog, broken}}
@@ -128,7 +130,7 @@ func New(cfg Config) *Service {
 	}
 	s.supervisor = &supervisor{
 		imports: cfg.Imports, session: s.session, watch: s.watch, alive: s.peers.Alive, followers: s.followers,
-		drivers: s.drivers, cleanup: s.cleanup, broken: broken, start: s.startDriver, metrics: s.metrics, log: cfg.Log,
+		drivers: s.drivers, ages: s.ages, cleanup: s.cleanup, broken: broken, start: s.startDriver, metrics: s.metrics, log: cfg.Log,
 	}
 	return s
 }
@@ -321,6 +323,8 @@ func (s *Service) startDriver(id string) {
 		defer s.metrics.driving.Dec()
 		defer s.callers.forget(id)
 		defer s.beats.end(id)
+		s.ages.further(id)
+		defer s.ages.forget(id)
 		d := s.newDriver(id)
 		if d == nil {
 			return
@@ -338,7 +342,7 @@ func (s *Service) newDriver(id string) *driver {
 	if progress == nil {
 		return nil
 	}
-	imp := &importHandle{id: id, beat: s.beats.begin(id), store: s.cfg.Imports, metrics: s.metrics, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
+	imp := &importHandle{id: id, beat: s.beats.begin(id), store: s.cfg.Imports, metrics: s.metrics, ages: s.ages, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
 	steps := &stepRunner{imp: imp, limits: s.limits}
 	trees := &treeMaker{imp: imp, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress, steps: steps, comparisons: s.comparisons}
 	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress.Fold)

@@ -16,6 +16,7 @@ const noteWait = 5 * time.Second
 // Costly steps of an import, and their phases.
 const (
 	stepPlan     = "plan"
+	stepList     = "list" // by workers: it is not limited here
 	stepCommit   = "commit"
 	phaseWaiting = "waiting"
 	phaseRunning = "running"
@@ -61,6 +62,8 @@ type stepRunner struct {
 func (s *stepRunner) begin(ctx context.Context, step, store string) (done func(), err error) {
 	waiting := s.imp.metrics.steps.WithLabelValues(step, phaseWaiting)
 	waiting.Inc()
+	s.imp.ages.waits(s.imp.id)
+	defer s.imp.ages.further(s.imp.id)
 	inTime := s.reportIfSlow(ctx, step, store)
 	leave, err := s.limits.of[step].take(ctx, store)
 	waiting.Dec()
@@ -74,6 +77,7 @@ func (s *stepRunner) begin(ctx context.Context, step, store string) (done func()
 		inTime()
 		leave()
 		running.Dec()
+		s.imp.ages.further(s.imp.id)
 		s.imp.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())
 	}, nil
 }

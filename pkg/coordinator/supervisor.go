@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -29,6 +30,7 @@ type supervisor struct {
 	alive     func(ctx context.Context) ([]string, error) // see peers.Registry
 	followers *follow.Followers
 	drivers   *drivers
+	ages      *ages
 	cleanup   *cleanup
 	broken    *brokenRecords
 	start     func(id string) // drives an import in the background
@@ -120,8 +122,12 @@ func (s *supervisor) takeOver(ctx context.Context, record imports.Record) (impor
 // here have come in since the survey. An import that is driven here counts as in the state
 // that its driver saw last.
 func (s *supervisor) show(running []imports.Record, seen *survey) {
+	s.ages.look()
 	driven := s.drivers.all()
-	counts := s.cleanup.counts()
+	counts, completed := s.cleanup.counts()
+	if !completed.IsZero() {
+		s.metrics.lastSuccess.Set(metric.Time(completed))
+	}
 	for _, record := range running {
 		if _, ok := driven[record.Job.ImportID]; !ok {
 			counts[record.State]++

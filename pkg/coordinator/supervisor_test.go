@@ -36,7 +36,7 @@ func newSupervisorTest(t *testing.T) *supervisorTest {
 	m, followers := newMetrics(s.registry), follow.New(follow.Config{Log: log, Registerer: s.registry})
 	t.Cleanup(followers.Close)
 	s.supervisor = &supervisor{
-		imports: store, session: "me", watch: new(fleetWatch), followers: followers, drivers: newDrivers(),
+		imports: store, session: "me", watch: new(fleetWatch), followers: followers, drivers: newDrivers(), ages: newAges(nil, time.Now),
 		cleanup: &cleanup{
 			imports: store, followers: followers, forgotten: m.forgotten, now: time.Now, log: log, ended: make(map[string]end),
 			discard: func(_ context.Context, id string) error { s.discarded = append(s.discarded, id); return nil },

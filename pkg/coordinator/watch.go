@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
@@ -87,6 +88,7 @@ func (w *fleetWatch) survey(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.workers.note(seen.Survey, w.now())
+	w.metrics.sign.Set(metric.Time(w.workers.sign))
 	return nil
 }
 
@@ -106,6 +108,7 @@ func (w *fleetWatch) show(seen backend.Survey) {
 	m.partitions.WithLabelValues("running").Set(float64(seen.Running))
 	m.redelivered.Set(float64(seen.Redelivered))
 	m.waiting.Set(float64(seen.Waiting))
+	m.wanted.Set(wantedWorkers(work{outstanding: seen.Queued + seen.Running}))
 	var stored uint64
 	for _, n := range seen.Covers {
 		stored += n

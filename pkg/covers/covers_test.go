@@ -122,7 +122,7 @@ func TestFollowersReadManyAtATime(t *testing.T) {
 	}
 	reg := prometheus.NewRegistry()
 	reader := queuetest.Connect(t, natsconn.Config{InProcess: server, Name: "reader", Registerer: reg})
-	const messages = "rangefleet_queue_messages_sent_total"
+	const messages = "rangefleet_nats_messages_sent_total"
 	before := measured.Sum(t, reg, messages)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

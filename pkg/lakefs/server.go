@@ -20,7 +20,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
@@ -114,7 +113,7 @@ type server struct {
 	base   string // with /api/v1, without a '/' at its end
 	config Config
 	http   http.Client
-	calls  *prometheus.CounterVec
+	*metrics
 }
 
 // Open checks the configuration and returns a session. It does not connect.
@@ -135,9 +134,7 @@ func Open(config Config, l Login) (*Session, error) {
 			Transport:     config.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		calls: metric.With(config.Registerer).CounterVec("lakefs_calls_total",
-			"Calls to the lakeFS server, by what they do and the status that it answered (error: none).",
-			metric.By("operation"), metric.By("code")),
+		metrics: newMetrics(config.Registerer),
 	}}, nil
 }
 
@@ -225,14 +222,13 @@ func (s *Session) read(ctx context.Context, c call) error {
 
 // once performs a call by one request.
 func (s *Session) once(ctx context.Context, c call, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+	begun := time.Now()
+	timed, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	status, err := s.server.send(ctx, s.login, c)
-	code := "error"
-	if status != 0 {
-		code = strconv.Itoa(status)
+	status, err := s.server.send(timed, s.login, c)
+	if status != 0 || ctx.Err() == nil { // else the caller did not wait for the answer
+		s.server.observe(c, status, time.Since(begun))
 	}
-	s.server.calls.WithLabelValues(c.operation, code).Inc()
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.operation, err)
 	}

@@ -73,15 +73,33 @@ func Inspect(ctx context.Context, c *Conn, w Wanted) (f Facts, err error) {
 		f.streams(ctx, c, w.Streams)
 		return f, nil
 	}
-	asking, stop := context.WithTimeout(ctx, AttemptTimeout)
-	defer stop()
-	account, err := c.JetStream.AccountInfo(asking)
-	if f.JetStream = explained(nc, err); err != nil {
+	if f.JetStream = explained(nc, f.account(ctx, c)); f.JetStream != nil {
 		return f, nil
 	}
-	f.Stored, f.Most = int64(account.Store), account.Limits.MaxStore
 	f.streams(ctx, c, w.Streams)
 	return f, nil
+}
+
+// Storage asks NATS for what is stored: the facts are Streams, and unless there is an error, Stored
+// and Most. It takes a request for each, with a deadline of AttemptTimeout.
+func Storage(ctx context.Context, c *Conn, streams []string) (f Facts, err error) {
+	f.streams(ctx, c, streams)
+	if err := f.account(ctx, c); err != nil {
+		return f, fmt.Errorf("ask NATS for its account: %w", explained(c.NATS, err))
+	}
+	return f, nil
+}
+
+// account adds facts of the account.
+func (f *Facts) account(ctx context.Context, c *Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
+	defer cancel()
+	account, err := c.JetStream.AccountInfo(ctx)
+	if err != nil {
+		return err
+	}
+	f.Stored, f.Most = int64(account.Store), account.Limits.MaxStore
+	return nil
 }
 
 // streams adds facts of streams.

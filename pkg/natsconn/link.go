@@ -195,6 +195,7 @@ func (l *link) unresponsive(now time.Time) bool {
 // metrics are those of one connection.
 type metrics struct {
 	published   *prometheus.CounterVec
+	calls       prometheus.Histogram
 	retries     *prometheus.CounterVec
 	refused     prometheus.Counter
 	disconnects prometheus.Counter
@@ -202,21 +203,34 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	f := metric.With(reg).In("queue")
+	all := metric.With(reg)
+	f := all.In("nats")
 	return &metrics{
-		published: f.CounterVec("published_total", "Messages stored, by kind.", metric.By("kind", "partition", "cover", "note")),
+		published: all.CounterVec("queue_published_total", "Messages stored, by kind.", metric.By("kind", "partition", "cover", "note")),
+		calls: f.Histogram("request_duration_seconds", "Time of one attempt of a call to NATS, with those that got no answer. Calls that wait for partitions do not count.",
+			metric.Buckets(0.0012, 7)),
 		retries: f.CounterVec("retries_total", "Calls to NATS tried again, by operation.",
-			metric.By("op", "ensure", "publish", "cover", "pull", "ack", "read", "write", "discard", "follow")),
-		refused:     f.Counter("protocol_refused_total", "Messages and streams refused because they are of another version of the protocol."),
+			metric.By("operation", "ensure", "publish", "cover", "pull", "ack", "read", "write", "discard", "follow")),
+		refused:     all.Counter("protocol_refused_total", "Messages and streams refused because they are of another version of the protocol."),
 		disconnects: f.Counter("disconnects_total", "Connections to NATS lost."),
 		asyncErrors: f.Counter("errors_total", "Errors that NATS reported outside of any call, such as denied permissions."),
 	}
 }
 
-// countMessages counts what a connection sends and receives: what the process costs
-// NATS.
-func countMessages(reg prometheus.Registerer, nc *nats.Conn) {
-	f := metric.With(reg).In("queue")
-	f.CounterFunc("messages_sent_total", "Messages sent to NATS.", func() float64 { return float64(nc.Stats().OutMsgs) })
-	f.CounterFunc("messages_received_total", "Messages received from NATS.", func() float64 { return float64(nc.Stats().InMsgs) })
+// show shows whether a connection can be used, and counts what it sends and receives: what the
+// process costs NATS.
+func (c *Conn) show() {
+	f := metric.With(c.cfg.Registerer).In("nats")
+	f.GaugeFunc("connected", "1 while there is a connection to NATS, else 0.", func() float64 { return flag(c.NATS.IsConnected()) })
+	f.GaugeFunc("responding", "0 while there is a connection to NATS and calls have failed for five seconds, as without a quorum; else 1.",
+		func() float64 { return flag(!c.link.unresponsive(time.Now())) })
+	f.CounterFunc("messages_sent_total", "Messages sent to NATS.", func() float64 { return float64(c.NATS.Stats().OutMsgs) })
+	f.CounterFunc("messages_received_total", "Messages received from NATS.", func() float64 { return float64(c.NATS.Stats().InMsgs) })
+}
+
+func flag(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

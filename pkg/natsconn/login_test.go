@@ -81,7 +81,7 @@ func (f *firstWarning) Write(p []byte) (int, error) {
 func served(t *testing.T, cert, key, ca string) *tls.Config {
 	t.Helper()
 	pair, err := certfile.Open(certfile.Config{
-		CertFile: cert, KeyFile: key, CAFile: ca, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Subsystem: "nats",
+		CertFile: cert, KeyFile: key, CAFile: ca, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Use: "nats",
 	})
 	expect.NoError(t, err)
 	return pair.TLS()

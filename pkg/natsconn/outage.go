@@ -73,4 +73,4 @@ const (
 // proofs are the operations whose success proves that NATS responds: they take most
 // servers of a cluster. So does the lookup of a consumer, which a worker without work
 // does only after its pull request was not answered.
-var proofs = []string{"publish", "cover", "write", "pull"}
+var proofs = []string{"publish", "cover", "write", opPull}

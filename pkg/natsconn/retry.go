@@ -13,6 +13,9 @@ import (
 	"github.com/rangefleet/rangefleet/internal/pause"
 )
 
+// opPull is the operation that waits for a partition.
+const opPull = "pull"
+
 // Waits between attempts grow from FirstWait to LastWait, with full jitter.
 const (
 	FirstWait = 50 * time.Millisecond
@@ -91,7 +94,11 @@ func (c *Conn) CountPublished(kind string) { c.metrics.published.WithLabelValues
 func (c *Conn) ObservedAttempt(ctx context.Context, op string, f func(context.Context) error) error {
 	begun := time.Now()
 	err := c.Attempt(ctx, AttemptTimeout, f)
-	c.link.attempted(op, begun, time.Now(), err)
+	now := time.Now()
+	c.link.attempted(op, begun, now, err)
+	if op != opPull {
+		c.metrics.calls.Observe(now.Sub(begun).Seconds())
+	}
 	return err
 }
 

@@ -95,6 +95,20 @@ func (s *Server) Err() error {
 	return nil
 }
 
+// DiskLimit returns how many bytes JetStream can store at most, with what it stores now: until the
+// disk is full, or its own limit is reached.
+func (s *Server) DiskLimit() int64 {
+	room, ok := roomOnDisk(filepath.Dir(s.lock.Path()))
+	if !ok {
+		return maxStore
+	}
+	var stored int64
+	if js, err := s.srv.Jsz(nil); err == nil {
+		stored = int64(js.Store) //nolint:gosec // at most maxStore
+	}
+	return min(maxStore, stored+room)
+}
+
 // Shutdown stops the server, waits until it has stopped, and unlocks the directory. It
 // may be called more than once.
 func (s *Server) Shutdown() error {

@@ -95,7 +95,7 @@ func TestTheCertificatesOfTheEmbeddedServerAreReplaced(t *testing.T) {
 	if letIn(first) {
 		t.Error("a worker of the old authority is let in")
 	}
-	if _, text := p.ask("GET", "/metrics", "", "", ""); !strings.Contains(text, `rangefleet_nats_certificate_reloads_total{result="taken"} 1`) {
+	if _, text := p.ask("GET", "/metrics", "", "", ""); !strings.Contains(text, `rangefleet_certificate_reloads_total{fleet="test",result="taken",use="nats"} 1`) {
 		t.Errorf("the metrics do not count the reload:\n%s", text)
 	}
 	s.NATS.CAFile = filepath.Join(dir, "server.key")
@@ -130,8 +130,8 @@ users: [{id: admin, policies: [Deny]}]
 	defer p.end()
 	p.expect(404, "GET", "/api/v1/repositories/unknown", "me", "s3cr3t", "")
 	for _, step := range []struct{ text, series string }{
-		{deny, `rangefleet_access_reloads_total{result="taken"} 1`},
-		{"users: [{id: '*'}]", `rangefleet_access_reloads_total{result="refused"} 1`},
+		{deny, `rangefleet_access_reloads_total{fleet="test",result="taken"} 1`},
+		{"users: [{id: '*'}]", `rangefleet_access_reloads_total{fleet="test",result="refused"} 1`},
 	} {
 		write(step.text)
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {

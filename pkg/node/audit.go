@@ -18,7 +18,7 @@ func (b *base) startAudit(ctx context.Context) (log *audit.Log, end func(), err 
 	if path == "" && (b.Stderr == nil || !b.Settings.Audit.Stderr(isTerminal(b.Stderr))) {
 		return nil, func() {}, nil
 	}
-	if log, err = audit.Open(path, b.Stderr, b.Log, b.registry); err != nil {
+	if log, err = audit.Open(path, b.Stderr, b.Log, b.metrics); err != nil {
 		return nil, nil, err
 	}
 	if path != "" {

@@ -132,7 +132,7 @@ type callers struct {
 // openCallers opens what the settings say about callers. The keys come last: after them no wrong
 // setting can end the start, so that new ones are shown at this start or never.
 func (b *base) openCallers(ctx context.Context, sealer *auth.Sealer, log *audit.Log) (c callers, err error) {
-	if c.rules, err = openRules(b.Settings.Access.File, b.registry, b.Log); err != nil {
+	if c.rules, err = openRules(b.Settings.Access.File, b.metrics, b.Log); err != nil {
 		return c, err
 	}
 	c.rules.audit = log

@@ -62,7 +62,7 @@ func Coordinator(ctx context.Context, env Env) error {
 		return endedBy(ctx, err)
 	}
 	defer b.backend.Close()
-	b.registry.MustRegister(metrics)
+	b.metrics.MustRegister(metrics)
 	if err := b.backend.Ensure(ctx); err != nil {
 		return endedBy(ctx, err)
 	}
@@ -114,7 +114,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
 		Landings:  landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
-		MayImport: lake.mayImport(who.rules, who.auth), Refused: refusals(auditLog), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.registry,
+		MayImport: lake.mayImport(who.rules, who.auth), Refused: refusals(auditLog), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.metrics,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),
@@ -127,9 +127,10 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Users:  who.users, AccessKeys: who.users.Keys(), UserSessions: who.users.Sessions(), Rules: who.rules.now.Load,
 		Auth: who.auth, OIDC: who.oidc, Gate: lake.gate, Grants: lake.grants(who.rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
-		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.registry, Log: b.Log, Audit: auditLog.Record,
+		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.metrics, Log: b.Log, Audit: auditLog.Record,
 		SAML: samlOf(who.saml), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
 	})
+	go backend.NewStorageWatch(b.backend, diskLimit(embedded), b.Log, b.metrics).Run(ctx)
 	go b.sweep(ctx, cat, sweeps(who.auth, who.saml, who.used))
 	info := Info{API: door.url(), AccessKeyID: firstKey(ctx, who.users, who.pair), SecretAccessKey: who.secret}
 	if embedded != nil {
@@ -139,6 +140,14 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	return endedBy(ctx, b.serve(ctx, service, door, lake.wrap(ctx, handler, stop), info))
+}
+
+// diskLimit returns how many bytes the embedded server can store; nil if there is none.
+func diskLimit(embedded *natsd.Server) func() int64 {
+	if embedded == nil {
+		return nil
+	}
+	return embedded.DiskLimit
 }
 
 // guard calls stop once two health checks of the server in a row have failed.
@@ -173,7 +182,7 @@ func startNATS(ctx context.Context, env Env, metrics prometheus.Registerer) (*na
 	}
 	if s.CertFile != "" {
 		pair, err := watched(ctx, certfile.Config{
-			CertFile: s.CertFile, KeyFile: s.KeyFile, CAFile: s.CAFile, Now: time.Now, Log: env.Log, Registerer: metrics, Subsystem: "nats",
+			CertFile: s.CertFile, KeyFile: s.KeyFile, CAFile: s.CAFile, Now: time.Now, Log: env.Log, Registerer: metrics, Use: "nats",
 		})
 		if err != nil {
 			return nil, fmt.Errorf("nats.cert_file: %w", err)
@@ -284,5 +293,5 @@ func (b *base) serve(ctx context.Context, service *coordinator.Service, d door, 
 	if b.Settings.Workers > 0 {
 		work.Go(func() { b.newWorker().Run(ctx) })
 	}
-	return serveHTTP(ctx, server.NewHTTPServer(handler, b.registry, b.Log), d, func() { b.Started(info) })
+	return serveHTTP(ctx, server.NewHTTPServer(handler, b.metrics, b.Log), d, func() { b.Started(info) })
 }

@@ -25,7 +25,7 @@ type door struct {
 func (b *base) openDoor(ctx context.Context) (d door, err error) {
 	if s := b.Settings.HTTP; s.CertFile != "" {
 		if d.cert, err = watched(ctx, certfile.Config{
-			CertFile: s.CertFile, KeyFile: s.KeyFile, Now: time.Now, Log: b.Log, Registerer: b.registry, Subsystem: "http",
+			CertFile: s.CertFile, KeyFile: s.KeyFile, Now: time.Now, Log: b.Log, Registerer: b.metrics, Use: "api",
 		}); err != nil {
 			return d, fmt.Errorf("http.cert_file: %w", err)
 		}

@@ -87,13 +87,13 @@ func TestTheAPIHasTLS(t *testing.T) {
 		return serial
 	}
 	ca.IssueWith("server", func(c *x509.Certificate) { c.NotAfter = time.Unix(4e9, 0) })
-	second := hangup(`rangefleet_http_certificate_reloads_total{result="taken"} 1`)
+	second := hangup(`rangefleet_certificate_reloads_total{fleet="test",result="taken",use="api"} 1`)
 	if second == first {
 		t.Error("the new certificate is not served")
 	}
-	hangup(`rangefleet_http_certificate_not_after_seconds 4e+09`)
+	hangup(`rangefleet_certificate_not_after_timestamp_seconds{fleet="test",use="api"} 4e+09`)
 	expect.NoError(t, os.WriteFile(s.HTTP.KeyFile, []byte("none"), 0o600))
-	if hangup(`rangefleet_http_certificate_reloads_total{result="refused"} 1`) != second {
+	if hangup(`rangefleet_certificate_reloads_total{fleet="test",result="refused",use="api"} 1`) != second {
 		t.Error("a refused certificate is served")
 	}
 	p.endsDuring(t, trusting(t, ca))
@@ -134,7 +134,7 @@ func (p *process) endsDuring(t *testing.T, c *http.Client) {
 	expect.Received(t, "a body that is read", reading)
 	expect.Eventually(t, "a request that is served", func() bool {
 		metrics, _ := text(t, c, p.info.API+"/metrics")
-		return strings.Contains(metrics, "rangefleet_http_requests_in_flight 2\n")
+		return strings.Contains(metrics, "rangefleet_http_requests_in_flight{fleet=\"test\"} 2\n")
 	})
 	p.stop()
 	_, _ = io.WriteString(rest, `1}`)

@@ -36,7 +36,7 @@ func (b *base) lakeFS(memory *server.Budget) (l lakeFS, err error) {
 	}
 	s := b.Settings.LakeFS
 	transport := connect.LakeFS()
-	config := lakefs.Config{URL: s.URL, Transport: transport, Registerer: b.registry}
+	config := lakefs.Config{URL: s.URL, Transport: transport, Registerer: b.metrics}
 	if l.account, err = lakefs.Open(config, lakefs.Keys(s.AccessKeyID, s.SecretAccessKey.Reveal())); err != nil {
 		return l, err
 	}
@@ -46,7 +46,7 @@ func (b *base) lakeFS(memory *server.Budget) (l lakeFS, err error) {
 		if err != nil {
 			return l, fmt.Errorf("lakefs.url: %w", err)
 		}
-		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, OtherSources: s.OtherSources == settings.SourcesHandOn, Memory: memory, Log: b.Log, Registerer: b.registry}
+		l.proxy = &server.ProxyConfig{Target: target, Transport: transport, ID: rand.Text(), HandBack: s.HandBack, OtherSources: s.OtherSources == settings.SourcesHandOn, Memory: memory, Log: b.Log, Registerer: b.metrics}
 	}
 	return l, nil
 }

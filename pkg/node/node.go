@@ -12,7 +12,6 @@ import (
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/connect"
@@ -52,6 +51,7 @@ type Info struct {
 type base struct {
 	Env
 	registry *prometheus.Registry
+	metrics  prometheus.Registerer // adds the label fleet; its metrics are in registry
 	backend  *backend.Backend
 	imports  *imports.Store
 	stores   *stores.Stores
@@ -61,20 +61,21 @@ type base struct {
 // newBase connects to NATS: to the embedded server, if that is not nil.
 func newBase(ctx context.Context, env Env, role natsconn.Role, embedded *natsd.Server) (*base, error) {
 	b := &base{Env: env, registry: prometheus.NewRegistry(), buffers: &rangewriter.Buffers{Limit: memoryFiles}}
-	b.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := env.Settings
+	b.metrics = prometheus.WrapRegistererWith(prometheus.Labels{labelFleet: s.Fleet}, b.registry)
+	registerProcess(b.metrics, b.buffers)
 	if err := s3store.CheckTrust(os.Getenv); err != nil {
 		return nil, err
 	}
 	var err error
 	open := connect.Stores(s)
 	open.Ahead = readahead.Limits{Most: s.S3.MaxLists, Buffer: memoryPages}
-	if b.stores, err = stores.New(open, b.registry, env.Log); err != nil {
+	if b.stores, err = stores.New(open, b.metrics, env.Log); err != nil {
 		return nil, err
 	}
 	cfg := connect.NATS(s.NATS)
 	cfg.Role = role
-	cfg.Name, cfg.Log, cfg.Registerer = holder(), env.Log, b.registry
+	cfg.Name, cfg.Log, cfg.Registerer = holder(), env.Log, b.metrics
 	if embedded != nil {
 		cfg.InProcess, cfg.Login = embedded, natsconn.Login{}
 		cfg.Login.User, cfg.Login.Password = embedded.Login()
@@ -84,6 +85,7 @@ func newBase(ctx context.Context, env Env, role natsconn.Role, embedded *natsd.S
 		return nil, err
 	}
 	go b.keepPace(ctx)
+	go b.showEnds(ctx, b.ends())
 	b.imports = imports.NewStore(b.backend.Bucket(kv.BucketImports))
 	return b, nil
 }
@@ -112,7 +114,7 @@ func (b *base) keepPace(ctx context.Context) {
 	s := b.Settings.S3
 	err := pace.Run(ctx, pace.Config{
 		Gossip: b.backend.Gossip, Limiter: b.stores.Lists(), Store: s.Endpoint + " " + s.Region,
-		Fleet: s.FleetLists, Log: b.Log, Registerer: b.registry,
+		Fleet: s.FleetLists, Log: b.Log, Registerer: b.metrics,
 	})
 	if err != nil { // the connection is closed
 		b.Log.Debug("keep pace with the fleet", "err", err)
@@ -122,7 +124,7 @@ func (b *base) keepPace(ctx context.Context) {
 func (b *base) newWorker() *worker.Worker {
 	return worker.New(worker.Config{
 		Backend: b.backend, Imports: b.imports, Stores: b.stores, Roles: b.stores.Roles(), Busy: b.stores.Lists().Busy,
-		Slots: b.Settings.Workers, Buffers: b.buffers, Log: b.Log, Registerer: b.registry,
+		Slots: b.Settings.Workers, Buffers: b.buffers, Log: b.Log, Registerer: b.metrics,
 	})
 }
 

@@ -38,7 +38,7 @@ type process struct {
 
 func config(storeDir string) settings.Settings {
 	return settings.Settings{
-		Listen: "127.0.0.1:0", Workers: 2, Ranges: partition.DefaultBreaks,
+		Fleet: "test", Listen: "127.0.0.1:0", Workers: 2, Ranges: partition.DefaultBreaks,
 		NATS: settings.NATS{StoreDir: storeDir, Replicas: 1, AckWait: 5 * time.Second, LeaseTTL: 2 * time.Second},
 		S3:   settings.S3{Region: "us-east-1", AccessKeyID: "id", SecretAccessKey: settings.NewSecret("secret")},
 	}
@@ -208,7 +208,7 @@ func TestAFleetStartsAndStops(t *testing.T) {
 		code, _ := w.ask("GET", "/readyz", "", "", "")
 		return code == 200
 	})
-	if _, text := w.ask("GET", "/metrics", "", "", ""); !strings.Contains(text, "rangefleet_worker_partitions_running 0") {
+	if _, text := w.ask("GET", "/metrics", "", "", ""); !strings.Contains(text, "rangefleet_worker_slots_busy{fleet=\"test\",lane=\"bulk\"} 0") {
 		t.Errorf("metrics of a worker:\n%s", text)
 	}
 	s.Metrics.Listen = ""

@@ -46,7 +46,7 @@ func Worker(ctx context.Context, env Env) error {
 	served := make(chan error, 1)
 	go func() {
 		defer stop(nil) // without its health the worker cannot be supervised
-		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), b.registry, env.Log), door{Listener: listener}, func() {
+		served <- serveHTTP(serving, server.NewHTTPServer(b.health(w), b.metrics, env.Log), door{Listener: listener}, func() {
 			env.Started(Info{API: "http://" + listener.Addr().String()})
 		})
 	}()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Sizes in bytes. A file begins in a buffer that is enough for most files, and moves to a
@@ -32,7 +33,7 @@ type Buffers struct {
 	mu    sync.Mutex
 	free  [][]byte      // smallest first
 	kept  int           // capacity of the free ones
-	used  int           // what files and others use
+	used  atomic.Int64  // what files and others use; it is changed under mu
 	freed chan struct{} // closed when memory is freed; nil if nobody waits
 }
 
@@ -62,7 +63,7 @@ func (b *Buffers) begin(ctx context.Context, alone func() bool) ([]byte, memory,
 func (b *Buffers) tryBegin(alone func() bool) ([]byte, memory, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.used+firstBuffer > b.limit() && !alone() {
+	if int(b.used.Load())+firstBuffer > b.limit() && !alone() {
 		if b.freed == nil {
 			b.freed = make(chan struct{})
 		}
@@ -77,7 +78,7 @@ func (b *Buffers) tryBegin(alone func() bool) ([]byte, memory, <-chan struct{}) 
 func (b *Buffers) grow(size int, m memory) ([]byte, memory) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= int(m)
+	b.used.Add(-int64(m))
 	return b.take(size)
 }
 
@@ -92,7 +93,7 @@ func (b *Buffers) take(size int) ([]byte, memory) {
 	} else {
 		buf = make([]byte, 0, size)
 	}
-	b.used += cap(buf)
+	b.used.Add(int64(cap(buf)))
 	b.trim()
 	return buf, memory(cap(buf))
 }
@@ -102,7 +103,7 @@ func (b *Buffers) take(size int) ([]byte, memory) {
 func (b *Buffers) end(buf []byte, m memory) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= int(m)
+	b.used.Add(-int64(m))
 	if cap(buf) > 0 {
 		i, _ := slices.BinarySearchFunc(b.free, cap(buf), func(f []byte, n int) int { return cap(f) - n })
 		b.free = slices.Insert(b.free, i, buf)
@@ -115,7 +116,7 @@ func (b *Buffers) end(buf []byte, m memory) {
 // trim drops free buffers, the largest first, beyond what may be kept. The caller holds
 // the lock.
 func (b *Buffers) trim() {
-	most := min(maxKept, max(0, b.limit()-b.used))
+	most := min(maxKept, max(0, b.limit()-int(b.used.Load())))
 	for n := len(b.free); n > 0 && b.kept > most; n-- {
 		b.kept -= cap(b.free[n-1])
 		b.free[n-1] = nil
@@ -128,12 +129,18 @@ func (b *Buffers) trim() {
 func (b *Buffers) Hold(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used += n
+	b.used.Add(int64(n))
 	b.trim()
 	if n < 0 {
 		b.wake()
 	}
 }
+
+// Used returns how many bytes files and others use now. It never waits.
+func (b *Buffers) Used() int64 { return b.used.Load() }
+
+// Size returns how many bytes they may use.
+func (b *Buffers) Size() int { return b.limit() }
 
 // wake lets writers that wait for memory look again. The caller holds the lock.
 func (b *Buffers) wake() {

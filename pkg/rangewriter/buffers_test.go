@@ -55,15 +55,15 @@ func TestOpenFilesGrow(t *testing.T) {
 	f, _ := tryBegin(b, false)
 	larger, m := b.grow(3*firstBuffer, f.memory)
 	b.end(f.buf, 0)
-	if cap(larger) != 3*firstBuffer || b.used != 3*firstBuffer {
-		t.Errorf("a buffer of %d bytes, %d are used", cap(larger), b.used)
+	if cap(larger) != 3*firstBuffer || b.Used() != 3*firstBuffer {
+		t.Errorf("a buffer of %d bytes, %d are used", cap(larger), b.Used())
 	}
 	if others := fill(b); len(others) != 1 {
 		t.Errorf("%d files begin beside it, want 1", len(others))
 	}
 	b.end(larger, m)
-	if again, m := b.grow(3*firstBuffer, 0); b.used != firstBuffer+int(m) || cap(again) != 3*firstBuffer {
-		t.Errorf("%d bytes are used, want the other file and %d", b.used, m)
+	if again, m := b.grow(3*firstBuffer, 0); b.Used() != firstBuffer+int64(m) || cap(again) != 3*firstBuffer {
+		t.Errorf("%d bytes are used, want the other file and %d", b.Used(), m)
 	}
 }
 

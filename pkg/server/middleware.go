@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/metric"
+	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -86,18 +87,19 @@ type observer struct {
 	log      *slog.Logger
 	audit    auditor
 	now      func() time.Time
-	duration *prometheus.HistogramVec
+	requests *prometheus.CounterVec   // by api and code
+	duration *prometheus.HistogramVec // by api
 	inFlight prometheus.Gauge
 }
 
 func newObserver(c Config) *observer {
-	f := metric.With(c.Registerer).In("http")
+	f, apis := metric.With(c.Registerer).In("http"), metric.By("api", apiImports, apiRepositories, apiAuth, apiHealth, apiOther)
 	return &observer{
-		log:   c.Log,
-		audit: auditor{c.Audit, c.Now, c.Proxies},
-		now:   c.Now,
-		duration: f.HistogramVec("request_duration_seconds", "Time from a request's header to its answer.",
-			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60}, metric.By("method"), metric.By("route"), metric.By("code")),
+		log:      c.Log,
+		audit:    auditor{c.Audit, c.Now, c.Proxies},
+		now:      c.Now,
+		requests: f.CounterVec("requests_total", "Requests that were answered, by the part of the API and the class of the answer's status.", apis, metric.By("code")),
+		duration: f.HistogramVec("request_duration_seconds", "Time from a request's header to its answer, by the part of the API.", metric.Buckets(0.0025, 8), apis),
 		inFlight: f.Gauge("requests_in_flight", "Requests that are being served."),
 	}
 }
@@ -138,7 +140,9 @@ func (o *observer) recover(w *statusWriter, r *http.Request) {
 func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) {
 	code := cmp.Or(w.code, http.StatusOK) // as net/http does
 	o.audit.observe(w, r, code)
-	o.duration.WithLabelValues(method(r), route(r), strconv.Itoa(code)).Observe(took.Seconds())
+	part := apiOf(route(r))
+	o.requests.WithLabelValues(part, codeClass(code)).Inc()
+	o.duration.WithLabelValues(part).Observe(took.Seconds())
 	level := slog.LevelInfo
 	if r.Method == http.MethodGet && code < http.StatusBadRequest || code == http.StatusTooManyRequests || strings.HasPrefix(route(r), "/_") {
 		level = slog.LevelDebug // clients that watch an import or a process send one every second, and floods shall not fill the disk
@@ -148,6 +152,43 @@ func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) 
 	}
 	o.log.Log(r.Context(), level, "request", "request_id", requestID(w),
 		"method", method(r), "route", route(r), "code", code, "duration", took)
+}
+
+// Parts of the API, as metrics have them. The routes would be too many series: the log has them.
+const (
+	apiImports      = "imports"
+	apiRepositories = "repositories" // with branches, tags, commits, refs and objects
+	apiAuth         = "auth"         // logins, users and permissions
+	apiHealth       = "health"       // with metrics
+	apiOther        = "other"
+)
+
+// apiOf returns the part of the API that a route belongs to.
+func apiOf(route string) string {
+	below, isAPI := strings.CutPrefix(route, api.BaseURL)
+	switch {
+	case strings.HasPrefix(route, "/_") || route == "/metrics":
+		return apiHealth
+	case isAPI && (strings.HasSuffix(below, "/import") || strings.HasPrefix(below, "/imports")):
+		return apiImports
+	case isAPI && strings.HasPrefix(below, "/repositories"):
+		return apiRepositories
+	case isAPI && (strings.HasPrefix(below, "/auth") || strings.HasPrefix(below, "/user") || strings.HasPrefix(below, "/oidc")), strings.HasPrefix(route, "/oidc"), strings.HasPrefix(route, "/sso"):
+		return apiAuth
+	}
+	return apiOther
+}
+
+// codeClass returns the class of an HTTP status, as a label with few values. 429 is a class of its
+// own: what is refused so is to be tried again.
+func codeClass(code int) string {
+	switch {
+	case code == http.StatusTooManyRequests:
+		return "429"
+	case code >= 200 && code < 600:
+		return strconv.Itoa(code/100) + "xx"
+	}
+	return "other"
 }
 
 // method returns the method of a request, as a label with few values.

@@ -63,8 +63,8 @@ func NewProxy(c ProxyConfig, ours http.Handler) http.Handler {
 	p := &proxy{
 		ours: ours, id: c.ID, handBack: c.HandBack, otherSources: c.OtherSources,
 		bodies: newImportBodies(c.Memory), slots: make(slots, limits.Proxied), memory: c.Memory,
-		passed: metric.With(c.Registerer).CounterVec("proxied_requests_total",
-			"Requests that were handed to the lakeFS server, by the status of the answer (error: none).", metric.By("code")),
+		passed: metric.With(c.Registerer).CounterVec("lakefs_proxied_requests_total",
+			"Requests that were handed to the lakeFS server, by the class of the answer's status (error: none).", metric.By("code")),
 	}
 	p.theirs = httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { p.rewrite(r, c.Target) },
@@ -209,7 +209,7 @@ func escapeInvalid(path string) string {
 }
 
 func (p *proxy) answered(resp *http.Response) error {
-	p.passed.WithLabelValues(strconv.Itoa(resp.StatusCode)).Inc()
+	p.passed.WithLabelValues(codeClass(resp.StatusCode)).Inc()
 	if r := resp.Request; r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, configPath) && resp.StatusCode == http.StatusOK {
 		return showImports(resp, p.otherSources)
 	}

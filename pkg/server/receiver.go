@@ -61,7 +61,7 @@ func newReceiver(c Config) *receiver {
 		budget: c.Memory, anonymous: newShares(limits.AnonymousRequests, limits.AnonymousShare), changes: newRates(limits.Changes, limits.ChangesBurst, c.Now),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
-			metric.By("outcome")),
+			metric.By("outcome", "wrong", "refused")),
 	}
 	if c.Gate == nil {
 		r.lingering = make(slots, limits.LingeringRefusals)

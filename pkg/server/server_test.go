@@ -256,8 +256,8 @@ func TestObserved(t *testing.T) {
 	w := f.do("GET", "/metrics", "", http.Header{"Authorization": nil})
 	for _, line := range []string{
 		`rangefleet_http_requests_in_flight 1`, // this one
-		`rangefleet_http_request_duration_seconds_count{code="404",method="GET",route="/api/v1/repositories/{repository}/branches/{branch}/import"} 1`,
-		`rangefleet_http_request_duration_seconds_count{code="405",method="other",route="other"} 1`,
+		`rangefleet_http_requests_total{api="imports",code="4xx"} 1`,
+		`rangefleet_http_requests_total{api="other",code="4xx"} 1`,
 	} {
 		if !strings.Contains(w.Body.String(), line+"\n") {
 			t.Errorf("/metrics has no line %s", line)

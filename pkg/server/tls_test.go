@@ -43,7 +43,7 @@ func serveTLS(t *testing.T, h http.Handler, most int, handshake time.Duration) *
 	expect.NoError(t, err)
 	s.roots.AppendCertsFromPEM(pem)
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
-	cfg := certfile.Config{Now: time.Now, Log: logger, Registerer: s.metrics, Subsystem: "http"}
+	cfg := certfile.Config{Now: time.Now, Log: logger, Registerer: s.metrics, Use: "api"}
 	cfg.CertFile, cfg.KeyFile = ca.Issue("server")
 	pair, err := certfile.Open(cfg)
 	expect.NoError(t, err)

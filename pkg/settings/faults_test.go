@@ -78,6 +78,12 @@ http: {public_url: "https://u:pw@x/api", trusted_proxies: [10.0.0.1, proxy.examp
 			`auth.jwt.issuer: "": want the issuer of the tokens, exactly as they have it`,
 			`auth.jwt.jwks: "": want the URL or the file of the issuer's public keys`,
 		}},
+		{"a fleet without a name", given{process: Worker, flags: []string{"--nats.url=nats://n"}, file: "fleet: ''"}, []string{
+			`fleet (file $CONFIG:1): "": want 1 to 63 letters, digits, '.', '_' and '-', the first of them a letter or a digit`,
+		}},
+		{"a fleet with a space", given{file: "fleet: 'a b'"}, []string{
+			`fleet (file $CONFIG:1): "a b": want 1 to 63 letters, digits, '.', '_' and '-', the first of them a letter or a digit`,
+		}},
 		{"half of a certificate", given{file: "http.cert_file: api.pem"}, []string{`http.key_file: "": not set, but http.cert_file is: set both or neither`}},
 		{"half of a provider", given{file: "auth.oidc: {client_secret: topsecret}"}, []string{
 			`auth.oidc.issuer: "": want the URL of the provider, exactly as its tokens have it`,

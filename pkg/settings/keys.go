@@ -38,6 +38,10 @@ const everywhere = Coordinator | Worker
 // keys is every key, in the order in which they are printed.
 var keys = []key{
 	{
+		"fleet", everywhere, "name of the fleet in the metrics and the log of this process, the same for all of its processes: 1 to 63 letters, digits, '.', '_' and '-'", "",
+		func(s *Settings) value { return text(&s.Fleet) },
+	},
+	{
 		"listen", Coordinator, "address of the HTTP API", "",
 		func(s *Settings) value { return address(&s.Listen) },
 	},
@@ -330,6 +334,7 @@ var renamed = map[string]string{"auth.trusted_proxies": "http.trusted_proxies"}
 // processors.
 func defaults(env map[string]string, procs int) Settings {
 	return Settings{
+		Fleet:   "default",
 		Listen:  "127.0.0.1:8000",
 		NATS:    NATS{StoreDir: storeDir(env), Replicas: 1, AckWait: 15 * time.Second, LeaseTTL: 6 * time.Second},
 		Workers: min(2*procs, 8),

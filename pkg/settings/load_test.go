@@ -67,7 +67,8 @@ func TestDefaults(t *testing.T) {
 	if err := s.Print(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = `listen: 127.0.0.1:8000 # default
+	const want = `fleet: default # default
+listen: 127.0.0.1:8000 # default
 http:
   public_url: "" # default
   trusted_proxies: [] # default
@@ -198,7 +199,7 @@ func TestPrecedence(t *testing.T) {
 // Every key can be set by flag, variable and file, and is printed as it was set.
 func TestEveryKeyEveryWay(t *testing.T) {
 	texts := map[string]string{
-		"listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
+		"fleet": "prod-eu.1", "listen": ":9000", "nats.url": "nats://n:4222", "nats.listen": ":4222",
 		"nats.user": "fleet", "nats.password": "s3cr:et", "nats.nkey_seed_file": "/etc/seed", "nats.creds_file": "/etc/creds",
 		"nats.nkeys":             "U" + strings.Repeat("A", 55) + ",U" + strings.Repeat("B", 55),
 		"nats.coordinator_nkeys": "U" + strings.Repeat("C", 55),

@@ -29,6 +29,7 @@ const (
 // Settings are the settings of one process. Load returns valid ones; they do not change
 // afterwards.
 type Settings struct {
+	Fleet      string // its name in metrics and logs
 	Listen     string // host:port of the API
 	HTTP       HTTP
 	NATS       NATS

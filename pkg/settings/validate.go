@@ -17,6 +17,7 @@ import (
 // validate returns everything that is wrong with the settings of a process, joined.
 func (s Settings) validate(p Process) error {
 	c := check{origins: s.origins}
+	c.want(fleetName.MatchString(s.Fleet), "fleet", s.Fleet, "want 1 to 63 letters, digits, '.', '_' and '-', the first of them a letter or a digit")
 	s.validateNATS(&c)
 	s.validateStores(&c)
 	s.validateRanges(&c)
@@ -131,6 +132,9 @@ func (n NATS) validateLogin(c *check) {
 	demanded := n.User != "" || n.NKeySeedFile != "" || len(n.NKeys) > 0 || len(n.CoordinatorNKeys) > 0 || n.CAFile != ""
 	c.want(demanded || n.Insecure, "nats.listen", n.Listen, "anyone who can reach it could read and change everything: set nats.user and nats.password, nats.nkeys or nats.ca_file; nats.insecure: true accepts all clients")
 }
+
+// fleetName matches what is a label of metrics, and may become the name of a file or a host.
+var fleetName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // publicNKey matches a user's public nkey.
 var publicNKey = regexp.MustCompile(`^U[A-Z2-7]{55}$`)

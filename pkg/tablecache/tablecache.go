@@ -57,6 +57,7 @@ type Cache struct {
 // New returns a cache of up to limit bytes.
 func New(limit int64, reg prometheus.Registerer) *Cache {
 	f := metric.With(reg).In("table_cache")
+	f.Gauge("limit_bytes", "Bytes of them that may be kept.").Set(float64(limit))
 	return &Cache{
 		kept:  newLRU(limit),
 		slots: make(chan struct{}, maxLoads),

@@ -58,7 +58,7 @@ func TestMessagesOfARange(t *testing.T) {
 // counted returns how many messages a connection has sent or received.
 func counted(t *testing.T, metrics *prometheus.Registry, what string) int64 {
 	t.Helper()
-	return int64(measured.Sum(t, metrics, "rangefleet_queue_messages_"+what+"_total"))
+	return int64(measured.Sum(t, metrics, "rangefleet_nats_messages_"+what+"_total"))
 }
 
 // TestWorkRedoneAfterAKill kills a worker in the middle of an import by closing its

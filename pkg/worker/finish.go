@@ -67,6 +67,7 @@ func (d *delivery) report(ctx context.Context, outcome error) error {
 		return d.leaveToAnother(ctx, outcome)
 	case objectstore.Permanent(outcome) || errors.Is(outcome, errFatal) || fruitless >= maxTries:
 		done("failed")
+		d.worker.metrics.givesUp(outcome)
 		d.log.Error("import fails", "span", d.task.Partition.String(), "tries", fruitless, "err", outcome)
 		return d.fail(ctx, outcome)
 	default:

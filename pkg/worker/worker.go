@@ -114,6 +114,7 @@ func New(cfg Config) *Worker {
 		s := &slot{lane: lane, puller: cfg.Backend.Queue.Puller(lane)}
 		s.free(w.now())
 		w.slots = append(w.slots, s)
+		w.metrics.slots.WithLabelValues(string(lane)).Inc()
 	}
 	return w
 }
@@ -171,14 +172,16 @@ func (w *Worker) runSlot(leave, work context.Context, s *slot) {
 			w.pauseAfter(leave, err)
 			continue
 		}
-		w.metrics.running.Inc()
+		busy, begun := w.metrics.busy.WithLabelValues(string(s.lane)), w.now()
+		busy.Inc()
 		w.occupied.Add(1)
 		d := newDelivery(leave, w, s, task)
 		outcome := d.work(work)
 		d.finish(work, outcome)
 		s.free(w.now())
 		w.occupied.Add(-1)
-		w.metrics.running.Dec()
+		busy.Dec()
+		w.metrics.duration.Observe(w.now().Sub(begun).Seconds())
 		if errors.Is(outcome, natsconn.ErrProtocol) {
 			w.pauseAfter(leave, outcome)
 		}

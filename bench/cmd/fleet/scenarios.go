@@ -318,7 +318,7 @@ func (b *bench) workerKillOnce(ctx context.Context, round int) (redone, held int
 func killBusiest(ctx context.Context, f *fleet.Fleet) (held int64, err error) {
 	victim := f.Workers[0]
 	for _, w := range f.Workers {
-		n, err := w.Metric(ctx, "rangefleet_worker_partitions_running")
+		n, err := w.Metric(ctx, "rangefleet_worker_slots_busy")
 		if err != nil {
 			return 0, err
 		}

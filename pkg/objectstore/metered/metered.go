@@ -18,28 +18,32 @@ import (
 // Meter decorates stores; all of them share its metrics. It is safe for
 // concurrent use.
 type Meter struct {
-	seconds *prometheus.HistogramVec
+	seconds *prometheus.HistogramVec // by operation
+	calls   *prometheus.CounterVec   // by operation and code
 	listed  prometheus.Counter
 	put     prometheus.Counter
 }
 
-// Outcomes of a call, as the histogram's label has them.
+// Codes of a call, as the counter's label has them. They are classes, since stores differ in theirs.
 const (
-	outcomeOK         = "ok"
-	outcomeNotFound   = "not_found"
-	outcomeRefused    = "refused"
-	outcomeBadListing = "bad_listing"
-	outcomeCanceled   = "canceled"
-	outcomeError      = "error"
+	codeOK         = "ok"
+	codeNotFound   = "not_found"
+	codeRefused    = "refused"
+	codeBadListing = "bad_listing"
+	codeThrottled  = "throttled"
+	codeTimeout    = "timeout"
+	codeCanceled   = "canceled"
+	codeError      = "error"
 )
 
 // New returns a Meter with its metrics registered.
 func New(reg prometheus.Registerer) *Meter {
-	f := metric.With(reg).In("objectstore")
+	f, operations := metric.With(reg).In("objectstore"), metric.By("operation", "list", "stat", "get", "put")
 	return &Meter{
 		seconds: f.HistogramVec("request_duration_seconds", "Time of one call to an object store; of a listing, of one page.",
-			prometheus.ExponentialBuckets(0.001, 2, 18), // 1 ms to 131 s: a LIST may take two minutes
-			metric.By("operation", "list", "stat", "get", "put"), metric.By("outcome", outcomeOK, outcomeError)),
+			metric.Buckets(0.01, 8), operations), // 10 ms to 164 s: a LIST may take two minutes
+		calls: f.CounterVec("requests_total", "Calls to object stores, by how they ended; of a listing, one for each page.",
+			operations, metric.By("code", codeOK, codeThrottled, codeError)),
 		listed: f.Counter("objects_listed_total", "Objects in the pages that object stores listed."),
 		put:    f.Counter("put_bytes_total", "Bytes stored in object stores."),
 	}
@@ -152,22 +156,35 @@ func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstor
 
 // observe measures a call that ends now with *err.
 func (m *Meter) observe(op string, start time.Time, err *error) {
-	m.seconds.WithLabelValues(op, outcome(*err)).Observe(time.Since(start).Seconds())
+	m.seconds.WithLabelValues(op).Observe(time.Since(start).Seconds())
+	m.calls.WithLabelValues(op, code(*err)).Inc()
 }
 
-func outcome(err error) string {
+func code(err error) string {
 	switch {
 	case err == nil:
-		return outcomeOK
+		return codeOK
 	case errors.Is(err, objectstore.ErrNotFound):
-		return outcomeNotFound
+		return codeNotFound
 	case errors.Is(err, objectstore.ErrRefused), errors.Is(err, objectstore.ErrTooLarge):
-		return outcomeRefused
+		return codeRefused
 	case errors.Is(err, objectstore.ErrBadListing):
-		return outcomeBadListing
+		return codeBadListing
+	case errors.Is(err, objectstore.ErrThrottled):
+		return codeThrottled
 	case errors.Is(err, context.Canceled):
-		return outcomeCanceled
+		return codeCanceled
+	case isTimeout(err):
+		return codeTimeout
 	default:
-		return outcomeError
+		return codeError
 	}
+}
+
+func isTimeout(err error) bool {
+	timed, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timed.Timeout()
 }

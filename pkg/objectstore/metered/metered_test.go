@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/metered"
 )
@@ -54,6 +55,8 @@ func TestMetrics(t *testing.T) {
 		{err: fmt.Errorf("x: %w", objectstore.ErrNotFound)},
 		{err: objectstore.ErrRefused},
 		{err: objectstore.ErrBadListing},
+		{err: objectstore.ErrThrottled},
+		{err: fmt.Errorf("x: %w", context.DeadlineExceeded)},
 		{err: context.Canceled},
 	} {
 		store := meter.Wrap(s)
@@ -70,12 +73,17 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 	}
+	for _, op := range []string{"list", "stat", "get", "put"} { // each call has a time
+		if calls, times := measured.Sum(t, reg, "rangefleet_objectstore_requests_total", op), measured.Sum(t, reg, "rangefleet_objectstore_request_duration_seconds", op); calls != times {
+			t.Errorf("%v times of %v calls to %s", times, calls, op)
+		}
+	}
 	want := map[string]uint64{
 		"rangefleet_objectstore_objects_listed_total": 8, "rangefleet_objectstore_put_bytes_total": 20,
 		"list/ok": 4, "list/error": 1, "stat/ok": 2, "stat/error": 1, "get/ok": 2, "get/error": 1, "put/ok": 2, "put/error": 1,
 	}
 	for _, op := range []string{"list", "stat", "get", "put"} {
-		for _, outcome := range []string{"not_found", "refused", "bad_listing", "canceled"} {
+		for _, outcome := range []string{"not_found", "refused", "bad_listing", "throttled", "timeout", "canceled"} {
 			want[op+"/"+outcome] = 1
 		}
 	}
@@ -90,8 +98,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// gather returns the counters by name, and of the histogram the numbers of calls
-// by operation/outcome.
+// gather returns the counters by name, and those of calls by operation/code.
 func gather(t *testing.T, reg *prometheus.Registry) map[string]uint64 {
 	t.Helper()
 	families, err := reg.Gather()
@@ -101,7 +108,10 @@ func gather(t *testing.T, reg *prometheus.Registry) map[string]uint64 {
 	counts := map[string]uint64{}
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
-			if m.GetHistogram() == nil {
+			switch {
+			case m.GetHistogram() != nil:
+				continue
+			case len(m.GetLabel()) == 0:
 				counts[family.GetName()] = uint64(m.GetCounter().GetValue())
 				continue
 			}
@@ -109,7 +119,7 @@ func gather(t *testing.T, reg *prometheus.Registry) map[string]uint64 {
 			for _, l := range m.GetLabel() {
 				labels[l.GetName()] = l.GetValue()
 			}
-			counts[labels["operation"]+"/"+labels["outcome"]] = m.GetHistogram().GetSampleCount()
+			counts[labels["operation"]+"/"+labels["code"]] = uint64(m.GetCounter().GetValue())
 		}
 	}
 	return counts

@@ -54,9 +54,10 @@ type Config struct {
 	// STSEndpoint is the URL of the service where roles are assumed; "" is AWS's own in the
 	// region.
 	STSEndpoint string
-	// Assumed is called, concurrently, after each call that assumes a role, with its error. It
+	// Assumed is called, concurrently, after each call that assumes a role, with its error and the
+	// time until when the session has valid credentials, zero if it has none. It
 	// may be nil.
-	Assumed func(error)
+	Assumed func(valid time.Time, err error)
 
 	// Proxy is the URL of a proxy through which the service is reached; "" is none. Those that
 	// the environment names are not used: a proxy connects where this package would not.

@@ -40,7 +40,7 @@ const (
 type sessions struct {
 	sts     *sts.Client
 	now     func() time.Time
-	assumed func(error)
+	assumed func(time.Time, error)
 
 	mu  sync.Mutex
 	all map[sessionKey]*session
@@ -55,7 +55,7 @@ type sessionKey struct {
 func newSessions(awsCfg aws.Config, cfg Config) (*sessions, error) {
 	s := &sessions{now: cfg.Now, assumed: cfg.Assumed, all: make(map[sessionKey]*session)}
 	if s.assumed == nil {
-		s.assumed = func(error) {}
+		s.assumed = func(time.Time, error) {}
 	}
 	var failed error
 	s.sts = sts.NewFromConfig(awsCfg, func(o *sts.Options) {
@@ -149,9 +149,13 @@ func (s *session) begin() (aws.Credentials, error) {
 	defer cancel()
 	at := s.sessions.now()
 	c, err := s.assume(ctx)
-	s.sessions.assumed(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == nil {
+		s.sessions.assumed(c.Expires, nil)
+	} else {
+		s.sessions.assumed(s.current.Expires, err)
+	}
 	if s.failed = err; err != nil {
 		s.failures++
 		bound := pause.Bound(firstRetry, mostRetry, s.failures)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -63,6 +64,7 @@ func New(cfg Config, reg prometheus.Registerer, log *slog.Logger) (*Stores, erro
 	cfg.S3.Log = log
 	cfg.S3.Resized, cfg.S3.Refused, cfg.S3.Assumed = countResizes(reg), countRefusals(reg), countAssumed(reg)
 	limiter, ahead := readahead.NewLimiter(cfg.Ahead), readahead.NewMetrics(reg)
+	metric.With(reg).In("readahead").Gauge("limit_bytes", "Bytes of pages that may be listed ahead of their consumers.").Set(float64(cfg.Ahead.Buffer))
 	return &Stores{
 		s3Config:  cfg.S3,
 		limiter:   limiter,
@@ -85,7 +87,7 @@ var _ objectstore.Chooser = (*Stores)(nil)
 func countResizes(reg prometheus.Registerer) func(larger bool) {
 	changes := metric.With(reg).CounterVec("objectstore_page_resizes_total",
 		"Times that a bucket's pages were asked for with half as many keys, as they did not come in time, or with twice as many again.",
-		metric.By("direction"))
+		metric.By("direction", "smaller", "larger"))
 	smaller, larger := changes.WithLabelValues("smaller"), changes.WithLabelValues("larger")
 	return func(up bool) {
 		if up {
@@ -108,11 +110,14 @@ func countRefusals(reg prometheus.Registerer) func(netclass.Class) {
 	return func(class netclass.Class) { refusals.WithLabelValues(string(class)).Inc() }
 }
 
-// countAssumed returns a function that counts the calls that assume a role.
-func countAssumed(reg prometheus.Registerer) func(error) {
+// countAssumed returns a function that counts the calls that assume a role, and shows until when the
+// credentials are valid that a source is read with after the last call.
+func countAssumed(reg prometheus.Registerer) func(time.Time, error) {
+	end := metric.With(reg).CredentialsEnd("sts")
 	calls := metric.With(reg).CounterVec("objectstore_roles_assumed_total",
 		"Calls that assumed a role to read a source: ok, refused (for good), or failed (to be repeated).", metric.By("result", "ok", "refused", "failed"))
-	return func(err error) {
+	return func(valid time.Time, err error) {
+		end.Set(metric.Time(valid))
 		switch {
 		case err == nil:
 			calls.WithLabelValues("ok").Inc()

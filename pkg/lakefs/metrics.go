@@ -1,0 +1,66 @@
+package lakefs
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
+)
+
+// metrics are those of the calls to a server.
+type metrics struct {
+	calls    *prometheus.CounterVec   // by operation and code
+	duration *prometheus.HistogramVec // by kind
+	answered prometheus.Gauge
+}
+
+// Kinds of calls.
+const (
+	kindRead  = "read"
+	kindWrite = "write"
+)
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := metric.With(reg).In("lakefs")
+	m := &metrics{
+		calls: f.CounterVec("requests_total", "Calls to the lakeFS server, by what they do and the class of the status that it answered (error: none).",
+			metric.By("operation"), metric.By("code")),
+		duration: f.HistogramVec("request_duration_seconds", "Time of one call to the lakeFS server, by whether it reads or writes. A merge is a write.",
+			metric.Buckets(0.005, 8), metric.By("kind", kindRead, kindWrite)),
+		answered: f.Gauge("reachable", "1 if the lakeFS server answered the last call, and not that something in front of it cannot reach it; else 0."),
+	}
+	m.answered.Set(1) // until a call finds otherwise
+	return m
+}
+
+// observe measures a call that took so long. The status is 0 if there was no answer.
+func (m *metrics) observe(c call, status int, took time.Duration) {
+	m.calls.WithLabelValues(strings.ReplaceAll(c.operation, " ", "_"), codeClass(status)).Inc()
+	kind := kindWrite
+	if c.method == http.MethodGet {
+		kind = kindRead
+	}
+	m.duration.WithLabelValues(kind).Observe(took.Seconds())
+	switch status {
+	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		m.answered.Set(0)
+	default:
+		m.answered.Set(1)
+	}
+}
+
+// codeClass returns the class of an HTTP status, as a label with few values. 429 is a class of its
+// own: the call is to be tried again.
+func codeClass(status int) string {
+	switch {
+	case status == 0:
+		return "error"
+	case status == http.StatusTooManyRequests:
+		return "429"
+	}
+	return strconv.Itoa(status/100%10) + "xx"
+}

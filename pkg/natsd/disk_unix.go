@@ -1,0 +1,14 @@
+//go:build linux || darwin
+
+package natsd
+
+import "syscall"
+
+// roomOnDisk returns how many more bytes a process may write to a directory's disk.
+func roomOnDisk(dir string) (int64, bool) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), true //nolint:gosec,unconvert // far below 1<<63; the types differ between systems
+}

@@ -1,0 +1,48 @@
+package node
+
+import (
+	"math"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rangefleet/rangefleet/internal/buildinfo"
+	"github.com/rangefleet/rangefleet/internal/metric"
+	"github.com/rangefleet/rangefleet/pkg/rangewriter"
+)
+
+// labelFleet is the label that all metrics of a process have.
+const labelFleet = "fleet"
+
+// registerProcess registers the metrics that all processes have.
+func registerProcess(reg prometheus.Registerer, buffers *rangewriter.Buffers) {
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	f := metric.With(reg)
+	f.Constant("build_info", "1, with the version of this process, the commit that it was built from, and the version of Go.", map[string]string{
+		"version": buildinfo.Version(), "revision": buildinfo.Revision(), "goversion": runtime.Version(),
+	})
+	m := f.In("memory")
+	m.GaugeFunc("budget_bytes", "Memory to which this process keeps itself; +Inf if there is no limit.", memoryBudget)
+	m.GaugeFunc("used_bytes", "Memory that counts towards it: all that the runtime of Go has from the system.", memoryUsed)
+	w := f.In("range_files")
+	w.GaugeFunc("limit_bytes", "Memory that range files, requests and comparisons share. While it is in use, fewer files begin.", func() float64 { return float64(buffers.Size()) })
+	w.GaugeFunc("used_bytes", "Memory that range files, requests and comparisons use or have reserved.", func() float64 { return float64(buffers.Used()) })
+}
+
+func memoryBudget() float64 {
+	limit := debug.SetMemoryLimit(-1)
+	if limit == math.MaxInt64 {
+		return math.Inf(1)
+	}
+	return float64(limit)
+}
+
+// memoryUsed returns what the runtime compares with its limit.
+func memoryUsed() float64 {
+	all := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(all)
+	return float64(all[0].Value.Uint64() - all[1].Value.Uint64())
+}
