@@ -62,7 +62,12 @@ func Run(ctx context.Context, c Config, report func(Check)) {
 	for _, check := range checkFiles(c.Settings) {
 		d.report(check)
 	}
-	for _, check := range []func(context.Context){d.settings, d.logins, d.nats, d.s3, d.lakeFS} {
+	logins := func(ctx context.Context) {
+		for _, check := range checkLogins(ctx, c.Settings) {
+			d.report(check)
+		}
+	}
+	for _, check := range []func(context.Context){d.settings, logins, d.nats, d.s3, d.lakeFS} {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		check(ctx)
 		cancel()

@@ -19,14 +19,15 @@ const areaLogin = "login"
 // takes those who run the provider, too.
 const replaced = 30 * 24 * time.Hour
 
-// logins checks the identity providers at which browsers log in.
-func (d *doctor) logins(ctx context.Context) {
-	if d.Settings.Auth.SAML.MetadataFile != "" {
-		d.report(checkSAML(d.Settings, time.Now()))
+// checkLogins checks the identity providers at which browsers log in.
+func checkLogins(ctx context.Context, s settings.Settings) (all []Check) {
+	if s.Auth.SAML.MetadataFile != "" {
+		all = append(all, checkSAML(s, time.Now()))
 	}
-	if d.Settings.Auth.OIDC.Issuer != "" {
-		d.oidc(ctx)
+	if s.Auth.OIDC.Issuer != "" {
+		all = append(all, checkOIDC(ctx, s))
 	}
+	return all
 }
 
 // checkSAML checks the metadata of a SAML provider as of now.
@@ -64,19 +65,17 @@ func lastEnd(f samllogin.Facts, now time.Time) (end time.Time) {
 	return end
 }
 
-// oidc asks an OpenID Connect provider what logins ask it first.
-func (d *doctor) oidc(ctx context.Context) {
+// checkOIDC asks an OpenID Connect provider what logins ask it first.
+func checkOIDC(ctx context.Context, s settings.Settings) Check {
 	const name = "auth.oidc.issuer"
-	o, back := d.Settings.Auth.OIDC, d.Settings.HTTP.PublicURL+oidclogin.CallbackPath
+	o, back := s.Auth.OIDC, s.HTTP.PublicURL+oidclogin.CallbackPath
 	l, err := oidclogin.New(oidclogin.Config{Issuer: o.Issuer, ClientID: o.ClientID, RedirectURL: back, Transport: connect.Provider(), Now: time.Now})
 	if err != nil {
-		d.fail(areaLogin, name, err.Error(), "correct auth.oidc")
-		return
+		return Check{areaLogin, name, Failed, err.Error(), "correct auth.oidc"}
 	}
 	keys, err := l.Probe(ctx)
 	if err != nil {
-		d.fail(areaLogin, name, err.Error(), "set it exactly as the provider has it, and let this machine reach the provider")
-		return
+		return Check{areaLogin, name, Failed, err.Error(), "set it exactly as the provider has it, and let this machine reach the provider"}
 	}
-	d.ok(areaLogin, name, fmt.Sprintf("%s answers (keys for tokens: %d); client %s must be allowed to return to %s", o.Issuer, keys, o.ClientID, back))
+	return Check{areaLogin, name, OK, fmt.Sprintf("%s answers (keys for tokens: %d); client %s must be allowed to return to %s", o.Issuer, keys, o.ClientID, back), ""}
 }
