@@ -55,11 +55,11 @@ func (t *Tally) Take(r Report, now time.Time) {
 		if r.Number <= before.Number {
 			return // late, or sent twice
 		}
-		t.throttles -= before.Throttles
-		t.retries -= before.Retries
+		t.throttles = max(0, t.throttles-before.Throttles)
+		t.retries = max(0, t.retries-before.Retries)
 	}
-	t.throttles += r.Throttles
-	t.retries += r.Retries
+	t.throttles = min(t.throttles+r.Throttles, mostKeys)
+	t.retries = min(t.retries+r.Retries, mostKeys)
 	t.sign = now
 	switch r.State {
 	case Listing:
