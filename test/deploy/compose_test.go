@@ -117,11 +117,17 @@ func TestComposeFitsTogether(t *testing.T) {
 	if err := yaml.Unmarshal(read(t, "grafana/dashboards.yaml"), &providers); err != nil {
 		t.Fatal(err)
 	}
-	dashboard := project.Services["grafana"].Environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
-	if !slices.ContainsFunc(project.Services["grafana"].Configs, func(c types.ServiceConfigObjConfig) bool {
-		return c.Source == "dashboard" && c.Target == *dashboard && path.Dir(c.Target) == providers.Providers[0].Options.Path
-	}) {
-		t.Error("the dashboard is not mounted where Grafana looks for it")
+	grafana := project.Services["grafana"]
+	home := grafana.Environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+	for i, name := range boardNames {
+		target := path.Join(providers.Providers[0].Options.Path, name+".json")
+		at := slices.IndexFunc(grafana.Configs, func(c types.ServiceConfigObjConfig) bool { return c.Target == target })
+		if at < 0 || filepath.Base(project.Configs[grafana.Configs[at].Source].File) != name+".json" {
+			t.Errorf("the board %s is not mounted at %s", name, target)
+		}
+		if i == 0 && *home != target {
+			t.Errorf("Grafana shows %s first, want %s", *home, target)
+		}
 	}
 }
 

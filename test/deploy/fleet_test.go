@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -68,6 +66,8 @@ type cluster struct {
 	t         *testing.T
 	manifests *manifests
 	pods      map[string][]*pod
+	store     *process.Process // the S3 server
+	settings  []string         // variables of all programs besides those of the manifests
 }
 
 // create creates n pods of a workload, with addresses that do not change when they restart.
@@ -181,9 +181,12 @@ func (c *cluster) ready(name string) {
 	}
 }
 
-// startCluster runs the workloads of the manifests with three workers, against a synthetic S3
-// that sometimes refuses calls.
-func startCluster(t *testing.T) *cluster {
+// flaky are the flags of a synthetic S3 that sometimes refuses calls.
+var flaky = []string{"-latency", "100ms", "-slowdown", "0.05", "-object-latency", "10ms", "-object-slowdown", "0.5"}
+
+// startCluster runs the workloads of the manifests with three workers, against a synthetic S3 with
+// these flags.
+func startCluster(t *testing.T, flags ...string) *cluster {
 	t.Helper()
 	i := builtImage(t)
 	m, err := parse(build(t))
@@ -196,9 +199,7 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start(t, func() *exec.Cmd {
-		return exec.Command(store, "-listen", s3, "-latency", "100ms", "-slowdown", "0.05", "-object-latency", "10ms", "-object-slowdown", "0.5")
-	})
+	c.store = start(t, func() *exec.Cmd { return exec.Command(store, append([]string{"-listen", s3}, flags...)...) })
 	settings = append(settings, "RANGEFLEET_S3_ENDPOINT=http://"+s3, "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=parallel")
 	var routes []string
 	for i, p := range c.create("nats", 3) {
@@ -208,7 +209,12 @@ func startCluster(t *testing.T) *cluster {
 		c.run("nats", i, natsServer(t), routes)
 	}
 	c.ready("nats")
-	nats := []string{"nats://nats:4222", "nats://" + c.pods["nats"][0].addresses[4222]}
+	c.settings = settings
+	var servers []string
+	for _, p := range c.pods["nats"] {
+		servers = append(servers, "nats://"+p.addresses[4222])
+	}
+	nats := []string{"nats://nats:4222", strings.Join(servers, ",")}
 	for name, n := range map[string]int{"coordinator": 2, "worker": 3} {
 		c.create(name, n)
 		for k := range n {
@@ -231,65 +237,4 @@ func (c *cluster) client(ordinal int) *client.Client {
 		c.t.Fatal(err)
 	}
 	return cl
-}
-
-// tick removes the queries that have had a value above zero at any time.
-func (p *prometheus) tick(t *testing.T, queries map[string]string) {
-	t.Helper()
-	for name, query := range queries {
-		greatest, err := p.greatest(t.Context(), query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if greatest > 0 {
-			delete(queries, name)
-		}
-	}
-}
-
-// Every query of the dashboard returns data other than zeros for a fleet in which everything
-// happens that the dashboard shows.
-func TestDashboardShowsAFleet(t *testing.T) {
-	c := startCluster(t)
-	p := startPrometheus(t, func(name string, port int32) (addresses []string) {
-		for _, pod := range c.pods[name] {
-			addresses = append(addresses, pod.addresses[port])
-		}
-		return addresses
-	})
-	var jobs []string
-	for _, s := range scrapes(t) {
-		jobs = append(jobs, s.job)
-	}
-	fill := strings.NewReplacer("$job", strings.Join(jobs, "|"), "$__rate_interval", "5s")
-	waiting := map[string]string{} // query by panel and legend
-	for _, panel := range panels(t) {
-		for _, q := range panel.Targets {
-			waiting[panel.Title+": "+q.LegendFormat] = fill.Replace(q.Expr)
-		}
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	var life sync.WaitGroup
-	life.Go(func() { c.live(ctx) })
-	defer life.Wait()
-	defer stop()
-	ticks := time.NewTicker(2 * time.Second)
-	defer ticks.Stop()
-	for deadline := time.After(2 * patience); len(waiting) > 0; {
-		select {
-		case <-ticks.C:
-			p.tick(t, waiting)
-			continue
-		case <-deadline:
-		}
-		break
-	}
-	for name, query := range waiting {
-		t.Errorf("%s has no data: %s", name, query)
-	}
-	checkLabels(t, c)
-	stop()
-	life.Wait()
-	c.checkMemory()
-	c.end()
 }

@@ -1,6 +1,6 @@
 // Package deploy tests the files in deploy/. It checks the manifests against the schemas of
 // Kubernetes and the Compose file against that of Compose. It builds the image by following
-// the Dockerfile. It checks the dashboard by running a fleet with the manifests' settings and
+// the Dockerfile. It checks the boards by running a fleet with the manifests' settings and
 // querying a real Prometheus.
 package deploy_test
 
