@@ -246,6 +246,7 @@ func TestUsage(t *testing.T) {
 		{"import --from s3://x/ --to lakefs://a/b --type object", `--from: "s3://x/" names no object`},
 		{"import --from s3://x/ --to lakefs://a/b --metadata k", `--metadata "k": want key=value`},
 		{"import --from s3://x/ --to lakefs://a/b --progress loud", `--progress "loud": want auto, tty, plain, json or none`},
+		{"import --from s3://x/ --to lakefs://a/b -q --progress plain", "--quiet and --progress: set one of them"},
 		{"repo list --endpoint localhost:8000", `endpoint "localhost:8000": want http://host:port or https://host:port`},
 	} {
 		t.Run(c.args, func(t *testing.T) {

@@ -29,7 +29,6 @@ func addProgress(cmd *cobra.Command, a *app) {
 	cmd.Flags().StringVar(&a.progress, "progress", "auto",
 		"`style` of progress: tty, plain, json, none, or auto (tty on a terminal; else json with --output json, and plain without)")
 	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "show neither progress nor notices, only results and errors")
-	cmd.MarkFlagsMutuallyExclusive("progress", "quiet")
 	completeWords(cmd, "progress", "auto", "tty", "plain", "json", "none")
 }
 
@@ -54,6 +53,9 @@ func newDisplay(a *app, state string) (*display, error) {
 		return nil, usage("--progress %q: want auto, tty, plain, json or none", a.progress)
 	}
 	if a.quiet {
+		if a.progress != "auto" {
+			return nil, usage("--quiet and --progress: set one of them")
+		}
 		d.style = styleNone
 	}
 	return d, nil

@@ -140,6 +140,9 @@ func (p *progress) look(now time.Time) look {
 
 // listing describes how far the listing of an import is, the most important first.
 func (sum *summary) listing() (parts []string) {
+	if sum.listed() == 0 {
+		return append([]string{"nothing listed yet"}, sum.trouble()...)
+	}
 	told := sum.ImportProgress
 	if told == nil {
 		told = &api.ImportProgress{}

@@ -36,7 +36,7 @@ func TestProgressLine(t *testing.T) {
 		{0.2, func(time.Time) {}, "starting", "starting [0.2s]"},
 		{
 			1, func(now time.Time) { p.observe(now, answer(api.Running, 0, 0, 1)) },
-			"starting", "importing [1.0s], 0 objects, 0 ranges, 1 partition open",
+			"starting", "importing [1.0s], nothing listed yet",
 		},
 		{
 			2, func(now time.Time) { p.observe(now, answer(api.Running, 1, 1, 4)) },

@@ -24,7 +24,7 @@ Keys are stored once their range is. --progress chooses the style:
 NO_COLOR is set; the text says it as well.
 
 With --output json each line is a JSON object, on stdout and on stderr, so that both may go into
-one file. With --progress json that holds for stderr only. The field message_type tells what
+one file; only the line that a terminal redraws is text. With --progress json that holds for stderr only. The field message_type tells what
 the other fields are:
 
   status   stderr   how far the import, or the verification, is

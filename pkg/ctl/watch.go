@@ -110,7 +110,7 @@ func (w *watch) showProblem(problem string) {
 	default:
 		if problem != "" {
 			w.display.clear()
-			fmt.Fprintf(w.app.sys.Err, "problem: %s\n", printable(problem))
+			w.app.say(notice{Message: "problem: " + problem, ID: w.target.id})
 		}
 	}
 }
