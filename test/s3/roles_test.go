@@ -40,7 +40,7 @@ func newTenants(t *testing.T, server s3test.Server, role string) *tenants {
 	cfg := server.Config()
 	cfg.STSEndpoint, cfg.PageKeys = server.Endpoint, 7
 	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(tn.clock.Load())) }
-	cfg.Assumed = func(err error) {
+	cfg.Assumed = func(_ time.Time, err error) {
 		if err == nil {
 			tn.begun.Add(1)
 		}
