@@ -96,7 +96,7 @@ func (k Keys) find(ctx context.Context, accessKeyID string) (user string, digest
 
 // in returns the access key of a record that has it, unless the settings have taken its place.
 func (k Keys) in(r record, accessKeyID string) (storedKey, bool) {
-	if k.store.cfg.Configured != nil && accessKeyID == r.Pair {
+	if k.replaced(r, accessKeyID) {
 		return storedKey{}, false
 	}
 	i := slices.IndexFunc(r.Keys, func(s storedKey) bool { return s.ID == accessKeyID })
@@ -104,6 +104,12 @@ func (k Keys) in(r record, accessKeyID string) (storedKey, bool) {
 		return storedKey{}, false
 	}
 	return r.Keys[i], true
+}
+
+// replaced reports whether the settings have taken the place of an access key of a record. It is
+// valid again once they have none.
+func (k Keys) replaced(r record, accessKeyID string) bool {
+	return k.store.cfg.Configured != nil && accessKeyID == r.Pair
 }
 
 // markStart begins the mark of an access key in the ID of a session.
@@ -177,8 +183,8 @@ func (k Keys) Create(ctx context.Context, user string) (Key, string, error) {
 	return key, secret, nil
 }
 
-// List returns the access keys of a user, the oldest first. The key of the settings is not
-// among them.
+// List returns the access keys of a user, the oldest first. Neither the key of the settings is
+// among them, nor the one whose place it has taken.
 func (k Keys) List(ctx context.Context, user string) ([]Key, error) {
 	r, err := k.store.get(ctx, user)
 	if err != nil {
@@ -186,7 +192,9 @@ func (k Keys) List(ctx context.Context, user string) ([]Key, error) {
 	}
 	keys := make([]Key, 0, len(r.Keys))
 	for _, s := range r.Keys {
-		keys = append(keys, s.Key)
+		if !k.replaced(r, s.ID) {
+			keys = append(keys, s.Key)
+		}
 	}
 	return keys, nil
 }

@@ -2,6 +2,7 @@ package users_test
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,16 @@ func TestTheKeyOfTheSettingsTakesThePlaceOfTheFirst(t *testing.T) {
 	for id, want := range map[string]bool{set.id: true, first.id: false, further.id: true} {
 		if ok, err := s.Keys().Exists(ctx, access.Admin, id); ok != want || err != nil {
 			t.Errorf("Exists(%s) = %t, %v", id, ok, err)
+		}
+	}
+	for store, want := range map[*users.Store][]string{s: {further.id}, without: {first.id, further.id}} {
+		keys, err := store.Keys().List(ctx, access.Admin)
+		ids := make([]string, len(keys))
+		for i, k := range keys {
+			ids[i] = k.ID
+		}
+		if err != nil || !slices.Equal(ids, want) {
+			t.Errorf("List = %q, %v, want %q", ids, err, want)
 		}
 	}
 	if ok, err := s.Keys().Exists(ctx, "ann", set.id); ok || err != nil {
