@@ -117,7 +117,8 @@ func (s records) reserve(ctx context.Context, r Repository) (rev uint64, err err
 	return rev, err
 }
 
-// checkOverlaps refuses a namespace that overlaps that of another repository. While NATS
+// checkOverlaps refuses a namespace that overlaps that of another repository, which the fault does not
+// name: the caller may not see it. While NATS
 // elects a leader it may miss one that was reserved a moment ago, since its reads may be
 // out of date. That harms neither repository: files are named by the hash of their content
 // and never deleted. So a linearizable read, which takes a write, is not worth its cost.
@@ -153,7 +154,7 @@ func (s records) checkOverlaps(ctx context.Context, id string, namespace objects
 				return err
 			}
 		}
-		return fault.BadField("storage_namespace", "%q overlaps that of repository %q: %q", namespace, other.ID, taken)
+		return fault.BadField("storage_namespace", "%q overlaps that of another repository", namespace)
 	}
 	return nil
 }

@@ -116,6 +116,9 @@ func TestNamespacesMayNotOverlap(t *testing.T) {
 			if !tc.free {
 				wantFault(t, "look at "+tc.namespace, checked, fault.Invalid, "storage_namespace")
 				wantFault(t, tc.namespace, err, fault.Invalid, "storage_namespace")
+				if text := fmt.Sprint(checked, err); strings.Contains(text, `"repo`) {
+					t.Errorf("%s: it names a repository that the caller may not see: %s", tc.namespace, text)
+				}
 			}
 		}
 	})

@@ -20,7 +20,7 @@ func (s *Service) DeleteBranch(ctx context.Context, user, repository, branch str
 	if err != nil {
 		return err
 	}
-	if len(running) > 0 {
+	if running > 0 {
 		return inUse("branch", branch, running)
 	}
 	if err := s.state.Catalog.Branches().Delete(ctx, repository, head); err != nil {

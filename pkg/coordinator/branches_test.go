@@ -22,7 +22,7 @@ func TestABranchInUseIsNotDeleted(t *testing.T) {
 	start.Request.Branch = "side"
 	id := f.start(s, start)
 	err := s.DeleteBranch(t.Context(), "me", "repo", "side")
-	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), id) {
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "has running imports (1)") || names(err, id) {
 		t.Errorf("while an import runs: %v", err)
 	}
 	expect.NoError(t, s.DeleteBranch(t.Context(), "me", "repo", "idle"))

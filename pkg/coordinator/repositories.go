@@ -25,7 +25,8 @@ const namespaceField = "storage_namespace"
 // CheckNamespace checks that a storage namespace is allowed, that it shares no objects with
 // a source, and that files can be stored in it: it stores the empty tree, and reads it
 // back. It does not list, since imports need no permission for that. What it refuses is a
-// fault of the field storage_namespace.
+// fault of the field storage_namespace. The fault names no import, as the caller may not see it; the
+// log does.
 //
 // A store that does not answer is a fault of the kind Later: the namespace of a repository
 // cannot be changed, and is of no use while its store is away.
@@ -37,7 +38,10 @@ func (s *Service) CheckNamespace(ctx context.Context, text string) error {
 	if err != nil {
 		return nil // the catalog says what is wrong with it
 	}
-	if err := s.validate.namespace(ctx, directory(uri)); err != nil {
+	if by, err := s.validate.namespace(ctx, directory(uri)); err != nil {
+		if by != "" {
+			s.cfg.Log.Info("storage namespace refused: a source of an import has the same objects", "namespace", text, "import", by)
+		}
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkNamespaceWithin)
@@ -59,20 +63,21 @@ func (s *Service) CheckNamespace(ctx context.Context, text string) error {
 // namespace refuses a storage namespace that would take a source away from imports, since no
 // source may share objects with a namespace. It refuses what the settings do not allow,
 // and what was imported lately. A place within an allowed source is for namespaces if the
-// setting namespaces.allow names it, or a place within the source that contains it.
-func (v *validator) namespace(ctx context.Context, namespace objectstore.URI) error {
+// setting namespaces.allow names it, or a place within the source that contains it. by is the import
+// for which it is refused, if there is one.
+func (v *validator) namespace(ctx context.Context, namespace objectstore.URI) (by string, err error) {
 	homes := slices.DeleteFunc(slices.Clone(v.cfg.Namespaces), func(home objectstore.URI) bool { return !home.Contains(namespace) })
 	if len(v.cfg.Namespaces) > 0 && len(homes) == 0 {
-		return fault.BadField(namespaceField, "%q lies in none of the prefixes of the setting namespaces.allow", namespace)
+		return "", fault.BadField(namespaceField, "%q lies in none of the prefixes of the setting namespaces.allow", namespace)
 	}
 	for _, source := range v.cfg.Allowed {
 		setAside := slices.ContainsFunc(homes, func(home objectstore.URI) bool { return home != source && source.Contains(home) })
 		if overlap(source, imports.CommonPrefix, namespace) && !setAside {
-			return fault.BadField(namespaceField, "%q shares objects with %q of the setting sources.allow, which could not be imported any more: "+
+			return "", fault.BadField(namespaceField, "%q shares objects with %q of the setting sources.allow, which could not be imported any more: "+
 				"take another namespace, or name this one in the setting namespaces.allow", namespace, source)
 		}
 	}
-	return eachImport(ctx, v.imports, func(r imports.Record) error {
+	err = eachImport(ctx, v.imports, func(r imports.Record) error {
 		if r.State == imports.Failed || r.State == imports.Canceled || r.State == imports.Completed && len(homes) > 0 {
 			return nil
 		}
@@ -82,12 +87,13 @@ func (v *validator) namespace(ctx context.Context, namespace objectstore.URI) er
 				return fmt.Errorf("a source of import %s: %w", r.Job.ImportID, err)
 			}
 			if overlap(uri, p.Type, namespace) {
-				return fault.BadField(namespaceField, "%q shares objects with %q, which could not be imported any more (import %s reads it, or did): take another namespace",
-					namespace, p.URI, r.Job.ImportID)
+				by = r.Job.ImportID
+				return fault.BadField(namespaceField, "%q shares objects with a source that is or was imported, which could not be imported any more: take another namespace", namespace)
 			}
 		}
 		return nil
 	})
+	return by, err
 }
 
 // DeleteRepository deletes a repository, and nothing in the store. It is a Conflict while
@@ -101,7 +107,7 @@ func (s *Service) DeleteRepository(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(running) > 0 {
+	if running > 0 {
 		return inUse("repository", id, running)
 	}
 	if err := s.state.Catalog.DeleteRepository(ctx, id); err != nil {
@@ -111,21 +117,21 @@ func (s *Service) DeleteRepository(ctx context.Context, id string) error {
 	return nil
 }
 
-// runningImports returns the IDs of the imports that have not ended, of those requests that
-// match.
-func runningImports(ctx context.Context, store *imports.Store, match func(imports.Request) bool) (ids []string, err error) {
+// runningImports counts the imports that have not ended, of those requests that match.
+func runningImports(ctx context.Context, store *imports.Store, match func(imports.Request) bool) (n int, err error) {
 	err = eachImport(ctx, store, func(r imports.Record) error {
 		if match(r.Request) && !r.State.Ended() {
-			ids = append(ids, r.Job.ImportID)
+			n++
 		}
 		return nil
 	})
-	return ids, err
+	return n, err
 }
 
-// inUse refuses to delete what running imports need.
-func inUse(what, name string, running []string) error {
-	return fault.Conflicting("%s %q has running imports (%d), such as %s: cancel them or let them end", what, name, len(running), running[0])
+// inUse refuses to delete what running imports need. It does not name them: the caller may not see
+// them.
+func inUse(what, name string, running int) error {
+	return fault.Conflicting("%s %q has running imports (%d): cancel them or let them end", what, name, running)
 }
 
 // eachImport calls f with all records of imports that can be read. Those of another

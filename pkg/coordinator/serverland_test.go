@@ -241,7 +241,7 @@ func TestANamespaceThatIsNewerThanTheListIsNoSource(t *testing.T) {
 	t.Parallel()
 	i := newServerImport(t)
 	i.lakefs.change(func(f *fakeServer) { f.namespace = "s3://bucket/" })
-	const want = `repository namespace of "repo" is prohibited`
+	const want = `in repository namespace is prohibited`
 	if _, err := i.service.Start(t.Context(), request("", "")); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
@@ -257,7 +257,7 @@ func TestABranchAndSourcesAreCheckedAgainBeforeTheMerge(t *testing.T) {
 	}{
 		"a hook came":         {change: func(f *fakeServer) { f.hook = true }, refused: "pre-commit hooks"},
 		"a skipped hook came": {change: func(f *fakeServer) { f.hook = true }, skip: true},
-		"a repository came":   {change: func(f *fakeServer) { f.elsewhere = "s3://bucket/" }, refused: `repository namespace of "elsewhere"`},
+		"a repository came":   {change: func(f *fakeServer) { f.elsewhere = "s3://bucket/" }, refused: "in repository namespace is prohibited"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newServerImport(t)

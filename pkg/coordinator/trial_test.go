@@ -93,7 +93,7 @@ func TestTrySourceRefuses(t *testing.T) {
 		text   string
 	}{
 		"not allowed":     {"s3://bucket/other/", nil, fault.Invalid, "sources.allow"},
-		"a namespace":     {"s3://repo/ns/", nil, fault.Invalid, "in repository namespace of"},
+		"a namespace":     {"s3://repo/ns/", nil, fault.Invalid, "in repository namespace is"},
 		"no source":       {"bucket", nil, fault.Invalid, "no scheme"},
 		"another scheme":  {"gs://bucket/", nil, fault.Invalid, "unknown scheme"},
 		"refused":         {"s3://bucket/dir/", fmt.Errorf("%w: AccessDenied", objectstore.ErrRefused), fault.Invalid, "AccessDenied"},

@@ -102,7 +102,7 @@ func (v *validator) source(ctx context.Context, field, text string, t imports.Pa
 }
 
 // refuseNamespaces refuses a source that shares objects with the storage namespace of a
-// repository, with the message of lakeFS.
+// repository. The fault does not name the repository: the caller may not see it.
 func refuseNamespaces(field string, uri objectstore.URI, t imports.PathType, repositories []catalog.Repository) error {
 	for _, r := range repositories {
 		namespace, err := objectstore.ParseURI(r.StorageNamespace)
@@ -110,7 +110,7 @@ func refuseNamespaces(field string, uri objectstore.URI, t imports.PathType, rep
 			return fmt.Errorf("storage namespace of repository %q: %w", r.ID, err)
 		}
 		if overlap(uri, t, directory(namespace)) {
-			return fault.BadField(field, "invalid import source: import path (%s) in repository namespace of %q is prohibited", uri, r.ID)
+			return fault.BadField(field, "invalid import source: import path (%s) in repository namespace is prohibited", uri)
 		}
 	}
 	return nil

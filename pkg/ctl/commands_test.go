@@ -102,7 +102,7 @@ func script() map[string][]string {
 		"POST /repositories":                                                                  {"201 " + repository},
 		"GET /repositories/demo":                                                              {"200 " + repository},
 		"DELETE /repositories/demo":                                                           {"204 "},
-		"DELETE /repositories/busy":                                                           {`409 {"message":"repository \"busy\" has running imports (1), such as i1: cancel them or let them end"}`},
+		"DELETE /repositories/busy":                                                           {`409 {"message":"repository \"busy\" has running imports (1): cancel them or let them end"}`},
 		"DELETE /repositories/away":                                                           {`503 {"message":"NATS is out of reach, try again (request r1)"}`},
 		"GET /repositories/demo/branches?amount=1000":                                         {page(`{"id":"main","commit_id":"c2"}`, `{"id":"nightly","commit_id":"c1"}`)},
 		"POST /repositories/demo/branches":                                                    {`201 c2`},
