@@ -82,16 +82,13 @@ func (b *base) oidc(sealer *auth.Sealer, used *once.Store) (server.OIDC, error) 
 	return l, nil
 }
 
-// sweeps returns what removes sessions and logins that have expired. a and l may
-// be nil.
-func sweeps(a *auth.Authenticator, l *samllogin.Logins, used *once.Store) (all []func(context.Context) error) {
-	if a != nil {
-		all = append(all, a.Sweep, used.Sweep)
+// sweeps returns what removes sessions and logins that have expired; nothing if a lakeFS server knows
+// callers, and a is nil.
+func sweeps(a *auth.Authenticator, used *once.Store) []func(context.Context) error {
+	if a == nil {
+		return nil
 	}
-	if l != nil {
-		all = append(all, l.Sweep)
-	}
-	return all
+	return []func(context.Context) error{a.Sweep, used.Sweep}
 }
 
 // sweep removes what interrupted calls left in the catalog, where it is unreachable, and calls the
@@ -120,7 +117,7 @@ func (b *base) sweep(ctx context.Context, cat *catalog.Catalog, others []func(co
 // them, only rules is of use.
 type callers struct {
 	rules  *rules
-	used   *once.Store // logins at an OpenID Connect provider that were finished
+	used   *once.Store // logins at identity providers that were answered
 	oidc   server.OIDC
 	saml   *samllogin.Logins
 	users  *users.Store
@@ -141,7 +138,7 @@ func (b *base) openCallers(ctx context.Context, sealer *auth.Sealer, log *audit.
 	if c.oidc, err = b.oidc(sealer, c.used); err != nil {
 		return c, err
 	}
-	if c.saml, err = b.saml(ctx, sealer); err != nil {
+	if c.saml, err = b.saml(ctx, sealer, c.used); err != nil {
 		return c, err
 	}
 	outside, err := b.outside()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/server"
@@ -16,7 +17,7 @@ import (
 
 // saml returns the logins at the SAML identity provider of the settings; nil if there is none. At
 // each hangup signal, until ctx ends, the provider's metadata are read again.
-func (b *base) saml(ctx context.Context, sealer *auth.Sealer) (*samllogin.Logins, error) {
+func (b *base) saml(ctx context.Context, sealer *auth.Sealer, used *once.Store) (*samllogin.Logins, error) {
 	s := b.Settings.Auth.SAML
 	if s.MetadataFile == "" {
 		return nil, nil
@@ -25,14 +26,13 @@ func (b *base) saml(ctx context.Context, sealer *auth.Sealer) (*samllogin.Logins
 	if err != nil {
 		return nil, fmt.Errorf("auth.saml.metadata_file: %w", err)
 	}
-	bucket := b.backend.Within(natsWait).Bucket(kv.BucketAuth)
-	key, err := samllogin.OpenKey(ctx, bucket, time.Now)
+	key, err := samllogin.OpenKey(ctx, b.backend.Within(natsWait).Bucket(kv.BucketAuth), time.Now)
 	if err != nil {
 		return nil, err
 	}
 	logins, err := samllogin.New(samllogin.Config{
 		PublicURL: b.Settings.HTTP.PublicURL, EntityID: s.EntityID, UserAttribute: s.UserAttribute,
-		Key: key, Sealer: sealer, Bucket: bucket, Now: time.Now,
+		Key: key, Sealer: sealer, Used: used, Now: time.Now,
 	}, metadata)
 	if err != nil {
 		return nil, fmt.Errorf("auth.saml.metadata_file %s: %w", s.MetadataFile, err)

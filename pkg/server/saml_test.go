@@ -12,6 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/transcript"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin/samltest"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
@@ -38,7 +39,8 @@ func newSAMLServer(t *testing.T) samlServer {
 	expect.NoError(t, err)
 	now := time.Now()
 	provider := samltest.New("https://idp.example.com", now)
-	logins, err := samllogin.New(samllogin.Config{PublicURL: publicURL, Key: key, Sealer: sealer, Bucket: bucket, Now: func() time.Time { return now }}, []byte(provider.Metadata()))
+	clock := func() time.Time { return now }
+	logins, err := samllogin.New(samllogin.Config{PublicURL: publicURL, Key: key, Sealer: sealer, Used: once.New(bucket, clock), Now: clock}, []byte(provider.Metadata()))
 	expect.NoError(t, err)
 	a, known := newAuthenticator(t)
 	b, log := newBrowserLogins(a)

@@ -12,6 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 var start = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
@@ -58,9 +59,12 @@ func TestWhatIsForgottenIsRefusedByItsTime(t *testing.T) {
 		}
 	}
 	use(start, true)
+	if first, err := once.New(bucket, at(start)).Leave(t.Context(), "answer", []byte("ann"), until); !first || err != nil {
+		t.Errorf("Leave: %t, %v", first, err)
+	}
 	_, err := bucket.Create(t.Context(), "u.other", nil)
 	expect.NoError(t, err)
-	sweep(until, 2) // another clock may be behind
+	sweep(until, 3) // another clock may be behind
 	use(until.Add(-time.Second), false)
 	sweep(until.Add(time.Hour), 1)
 	use(until, false)
@@ -72,8 +76,70 @@ func (broken) Create(context.Context, string, []byte) (uint64, error) {
 	return 0, errors.New("NATS is away")
 }
 
+func (broken) GetLinearized(context.Context, string) ([]byte, uint64, error) {
+	return nil, 0, errors.New("NATS is away")
+}
+
 func TestAnOutageIsNoFirstUse(t *testing.T) {
-	if first, err := once.New(broken{}, at(start)).Use(t.Context(), "state", start.Add(time.Minute)); first || err == nil {
-		t.Errorf("%t, %v", first, err)
+	s := once.New(broken{}, at(start))
+	if first, err := s.Use(t.Context(), "state", start.Add(time.Minute)); first || err == nil {
+		t.Errorf("Use: %t, %v", first, err)
+	}
+	if value, ok, err := s.Take(t.Context(), "state"); value != nil || ok || err == nil {
+		t.Errorf("Take: %q, %t, %v", value, ok, err)
+	}
+}
+
+// What is left with the first use is taken once, by any process, and not after its time.
+func TestWhatIsLeftIsTakenOnce(t *testing.T) {
+	for name, bucket := range map[string]kv.Bucket{"memory": &kvtest.Memory{}, "jetstream": queuetest.Start(t).Bucket(kv.BucketAuth)} {
+		t.Run(name, func(t *testing.T) {
+			ctx, s, until := t.Context(), once.New(bucket, at(start)), start.Add(time.Minute)
+			leave := func(what, value string, want bool) {
+				t.Helper()
+				if first, err := s.Leave(ctx, what, []byte(value), until); first != want || err != nil {
+					t.Errorf("Leave(%s) = %t, %v", what, first, err)
+				}
+			}
+			takes := func(s *once.Store, what, want string, wantOK bool) {
+				t.Helper()
+				if value, ok, err := s.Take(ctx, what); ok != wantOK || string(value) != want || err != nil {
+					t.Errorf("Take(%s) = %q, %t, %v, want %q, %t", what, value, ok, err, want, wantOK)
+				}
+			}
+			leave("login", "ann\nand more", true)
+			leave("login", "eve", false)
+			leave("empty", "", true)
+			leave("late", "ann", true)
+			if first, err := s.Use(ctx, "used", until); !first || err != nil {
+				t.Errorf("Use = %t, %v", first, err)
+			}
+			leave("used", "eve", false)
+			var got atomic.Int32
+			var all sync.WaitGroup
+			for range 10 {
+				all.Go(func() {
+					if value, ok, err := once.New(bucket, at(start)).Take(ctx, "login"); err != nil {
+						t.Error(err)
+					} else if ok && string(value) == "ann\nand more" {
+						got.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			if n := got.Load(); n != 1 {
+				t.Errorf("%d calls took it", n)
+			}
+			takes(s, "empty", "", true)
+			takes(s, "empty", "", false)
+			takes(s, "used", "", false)
+			takes(s, "none", "", false)
+			takes(once.New(bucket, at(until)), "late", "", false)
+			leave("login", "eve", false) // though it was taken
+			if first, err := s.Use(ctx, "login", until); first || err != nil {
+				t.Errorf("Use of what was taken = %t, %v", first, err)
+			}
+			takes(s, "late", "ann", true)
+		})
 	}
 }

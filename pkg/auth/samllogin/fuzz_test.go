@@ -7,6 +7,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin/samltest"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
@@ -41,7 +42,7 @@ func FuzzChangedResponse(f *testing.F) {
 		if at < 0 || removed < 0 || at > len(response) || removed > len(response)-at {
 			t.Skip()
 		}
-		fixture.config.Bucket = &kvtest.Memory{} // where nothing was answered yet
+		fixture.config.Used = once.New(&kvtest.Memory{}, fixture.config.Now) // where nothing was answered yet
 		logins := fixture.coordinator(t)
 		document := slices.Replace(slices.Clone(response), at, at+removed, inserted...)
 		if err := logins.Accept(t.Context(), samltest.Encode(string(document))); err != nil {

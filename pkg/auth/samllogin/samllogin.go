@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -25,7 +26,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"github.com/rangefleet/rangefleet/pkg/auth"
-	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -42,7 +43,7 @@ type Config struct {
 	UserAttribute string // attribute that names the user; default: none, the subject's NameID does
 	Key           Key    // that signs requests
 	Sealer        *auth.Sealer
-	Bucket        kv.Bucket // shared by all coordinators; it may hold other keys, too
+	Used          *once.Store // requests whose response was accepted
 	Now           func() time.Time
 }
 
@@ -52,7 +53,6 @@ type Config struct {
 type Logins struct {
 	cfg      Config
 	acs      url.URL
-	answered answered
 	provider atomic.Pointer[saml.EntityDescriptor]
 }
 
@@ -63,7 +63,7 @@ func New(c Config, metadata []byte) (*Logins, error) {
 		return nil, fmt.Errorf("public URL: %w", err)
 	}
 	c.EntityID = cmp.Or(c.EntityID, c.PublicURL+MetadataPath)
-	l := &Logins{cfg: c, acs: *acs, answered: answered{c.Bucket, c.Now}}
+	l := &Logins{cfg: c, acs: *acs}
 	return l, l.Trust(metadata)
 }
 
@@ -117,7 +117,7 @@ func (l *Logins) Accept(ctx context.Context, response string) error {
 	if err != nil {
 		return err
 	}
-	return l.answered.add(ctx, request, user)
+	return l.add(ctx, request, user)
 }
 
 // Finish returns the user of a login that the browser with the cookies of a header began, and where
@@ -127,8 +127,40 @@ func (l *Logins) Finish(ctx context.Context, h http.Header, secure bool) (user a
 	if !l.isPending(p.Request, finishWithin) {
 		return auth.External{}, "", refused("this browser began no login in the last %v", life)
 	}
-	user, err = l.answered.take(ctx, p.Request)
+	user, err = l.take(ctx, p.Request)
 	return user, p.ReturnTo, err
+}
+
+// usedAs returns the name by which it is remembered that a request was answered. So a response cannot
+// be accepted twice, by any coordinators. An assertion names one request, so that it cannot be, either.
+func usedAs(request string) string { return "saml " + request }
+
+// add stores the user that the response to a request vouches for.
+func (l *Logins) add(ctx context.Context, request string, user auth.External) error {
+	value, err := json.Marshal(user)
+	if err != nil {
+		return fmt.Errorf("encode the user of a login: %w", err)
+	}
+	first, err := l.cfg.Used.Leave(ctx, usedAs(request), value, l.cfg.Now().Add(life+finishWithin)) // then its age refuses it
+	if err == nil && !first {
+		err = refused("its request was answered before")
+	}
+	return err
+}
+
+// take returns the user that was added for a request. Of several calls, one gets the user.
+func (l *Logins) take(ctx context.Context, request string) (user auth.External, err error) {
+	value, ok, err := l.cfg.Used.Take(ctx, usedAs(request))
+	if err == nil && !ok {
+		err = refused("there is none for this browser, or its login was finished before")
+	}
+	if err != nil {
+		return auth.External{}, err
+	}
+	if err := json.Unmarshal(value, &user); err != nil {
+		return auth.External{}, fmt.Errorf("decode the user of a login: %w", err)
+	}
+	return user, nil
 }
 
 // Metadata returns what the provider must know of this server, an XML document.
@@ -146,10 +178,6 @@ func (l *Logins) Metadata() ([]byte, error) {
 	}
 	return xml.MarshalIndent(m, "", "  ")
 }
-
-// Sweep removes logins that nobody finished in time. It may be called at any time, and in any
-// number of processes.
-func (l *Logins) Sweep(ctx context.Context) error { return l.answered.sweep(ctx) }
 
 // client returns this server as the provider's client, at a time.
 func (l *Logins) client(now time.Time) *saml.ServiceProvider {

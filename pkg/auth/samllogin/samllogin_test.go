@@ -19,6 +19,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
+	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin/samltest"
 	"github.com/rangefleet/rangefleet/pkg/kv"
@@ -60,7 +61,8 @@ func newFixture(t testing.TB, change ...func(*samllogin.Config)) *fixture {
 	f.set(start)
 	sealer, err := auth.OpenSealer(t.Context(), f.bucket)
 	expect.NoError(t, err)
-	f.config = samllogin.Config{PublicURL: publicURL, Key: key, Sealer: sealer, Bucket: f.bucket, Now: func() time.Time { return *f.now.Load() }}
+	now := func() time.Time { return *f.now.Load() }
+	f.config = samllogin.Config{PublicURL: publicURL, Key: key, Sealer: sealer, Used: once.New(f.bucket, now), Now: now}
 	for _, c := range change {
 		c(&f.config)
 	}
@@ -349,25 +351,6 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-func TestSweepKeepsWhatIsNeeded(t *testing.T) {
-	f := newFixture(t)
-	l, cookie := f.begin(t)
-	expect.NoError(t, f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))))
-	count := func(at time.Time) int {
-		f.set(at)
-		expect.NoError(t, f.Sweep(t.Context()))
-		keys, err := f.bucket.Keys(t.Context(), "")
-		expect.NoError(t, err)
-		return len(keys)
-	}
-	before := count(start.Add(life))
-	_, _, err := f.Finish(t.Context(), cookie, true)
-	expect.NoError(t, err)
-	if after := count(start.Add(life + 20*time.Minute)); before != 2 || after != 1 { // the sealer's key stays
-		t.Errorf("%d keys, then %d", before, after)
-	}
-}
-
 // broken is a bucket of a NATS that is away.
 type broken struct{ kv.Bucket }
 
@@ -378,7 +361,7 @@ func (broken) Create(context.Context, string, []byte) (uint64, error) { return 0
 func (broken) GetLinearized(context.Context, string) ([]byte, uint64, error) { return nil, 0, errAway }
 
 func TestAnOutageRefusesNobody(t *testing.T) {
-	f := newFixture(t, func(c *samllogin.Config) { c.Bucket = broken{c.Bucket} })
+	f := newFixture(t, func(c *samllogin.Config) { c.Used = once.New(broken{}, c.Now) })
 	l, cookie := f.begin(t)
 	if err := f.Accept(t.Context(), samltest.Encode(f.provider.Respond(l))); !errors.Is(err, errAway) || errors.Is(err, auth.ErrUnauthenticated) {
 		t.Errorf("Accept: %v", err)
