@@ -35,18 +35,18 @@ func (b *base) authenticator(ctx context.Context, known *users.Store, sealer *au
 	}
 	return auth.NewAuthenticator(auth.Config{
 		Users: known, Tokens: tokens, Outside: outside, Sealer: sealer, Groups: r.mapped, Now: time.Now,
-		Required: map[access.Provider]auth.Required{
-			access.OIDC: required(b.Settings.Auth.OIDC.RequiredClaims), access.SAML: required(b.Settings.Auth.SAML.RequiredAttributes),
-		},
+		Required: required(b.Settings.Auth),
 	}), nil
 }
 
-// required returns the claims that the settings require, as NAME=VALUE.
-func required(claims []string) auth.Required {
-	all := make(auth.Required)
-	for _, claim := range claims {
-		name, value, _ := strings.Cut(claim, "=")
-		all[name] = append(all[name], value)
+// required returns the claims that the settings require of users of the providers.
+func required(s settings.Auth) map[access.Provider]auth.Required {
+	all := map[access.Provider]auth.Required{access.OIDC: {}, access.SAML: {}}
+	for provider, claims := range map[access.Provider][]string{access.OIDC: s.OIDC.RequiredClaims, access.SAML: s.SAML.RequiredAttributes} {
+		for _, claim := range claims {
+			name, value, _ := strings.Cut(claim, "=")
+			all[provider][name] = append(all[provider][name], value)
+		}
 	}
 	return all
 }

@@ -39,7 +39,7 @@ func documented(t *testing.T, section string, oldnew ...string) settings.Setting
 	t.Helper()
 	text, err := os.ReadFile("../../docs/access.md")
 	expect.NoError(t, err)
-	_, after, _ := strings.Cut(string(text), "\n## "+section+"\n")
+	_, after, _ := strings.Cut(string(text), "# "+section+"\n")
 	_, after, _ = strings.Cut(after, "\n```yaml\n")
 	block, _, ok := strings.Cut(after, "\n```\n")
 	if !ok {
@@ -50,6 +50,15 @@ func documented(t *testing.T, section string, oldnew ...string) settings.Setting
 	s, err := settings.Load(settings.Coordinator, pflag.NewFlagSet("", pflag.ContinueOnError), []string{"HOME=/home/op", "RANGEFLEET_CONFIG=" + file})
 	expect.NoError(t, err)
 	return s
+}
+
+func TestRequiredClaimsAsDocumented(t *testing.T) {
+	a := documented(t, "Who can log in",
+		"auth:", "http: {public_url: 'https://imports.example.com'}\nauth:",
+		"oidc:", "oidc:\n    issuer: https://idp.example.com\n    client_id: fleet", "saml:", "saml:\n    metadata_file: idp.xml").Auth
+	if len(a.OIDC.RequiredClaims) != 3 || len(a.SAML.RequiredAttributes) != 1 {
+		t.Errorf("%q, %q", a.OIDC.RequiredClaims, a.SAML.RequiredAttributes)
+	}
 }
 
 // text asks for a path, and returns the answer and the serial number of the certificate.
