@@ -21,6 +21,10 @@ build: ## Build coordinator, worker and rangectl into bin/
 demo: ## Import a directory tree into a branch, in one process, and look at it
 	$(GO) run ./cmd/coordinator demo
 
+.PHONY: demo-watch
+demo-watch: ## Import under the eyes of Prometheus while a worker is killed, and say where to look
+	deploy/demo-watch.sh
+
 .PHONY: test
 test: ## Run all tests, also those against real servers, and look for their secrets in what processes wrote
 	test/secrets/with.sh $(MAKE) --no-print-directory test-unit test-modules

@@ -13,7 +13,7 @@ import (
 // quiet are metrics that the fleet of the test may leave at zero, and why. All others must count.
 var quiet = map[string]string{
 	"rangefleet_access_reloads_total":                  "there is no access.file",
-	"rangefleet_audit_lines_total":                     "lines are lost only on a full disk",
+	"rangefleet_certificate_reloads_total":             "nobody replaces the certificate",
 	"rangefleet_fold_lag_covers":                       "covers are taken in at once",
 	"rangefleet_http_connections_evicted_total":        "there are few connections",
 	"rangefleet_http_failed_logins_total":              "nobody logs in wrongly",
@@ -38,22 +38,27 @@ var quiet = map[string]string{
 	"rangefleet_fleet_partitions_redelivered":          "partitions are short",
 	"rangefleet_gaps_published_total":                  "it takes lost partitions",
 	"rangefleet_import_takeovers_total":                "it takes lost coordinators",
-	"rangefleet_queue_leases_lost_total":               "it takes lost coordinators",
 	"rangefleet_import_step_retries_total":             "it takes an error of a step",
 	"rangefleet_worker_hand_overs_total":               "it takes idle workers",
+	"rangefleet_queue_leases_acquired_total":           "coordinators took their leases before the first scrape",
+	"rangefleet_queue_leases_lost_total":               "it takes a coordinator that hangs",
+	"rangefleet_queue_redeliveries_total":              "it takes a worker that dies with a partition",
 	"rangefleet_import_steps":                          "steps are short",
+	"rangefleet_fleet_partitions":                      "queued partitions are soon received",
+	"rangefleet_worker_partitions_given_up_total":      "it takes many tries",
+	"rangefleet_nats_storage_used_bytes":               "the account has no limit",
 }
 
 // absent are metrics that have no series in the fleet of the test, and why.
 var absent = map[string]string{
+	"rangefleet_certificate_reloads_total":               "the API has no TLS in the manifests",
+	"rangefleet_certificate_not_after_timestamp_seconds": "likewise",
 	"rangefleet_lakefs_proxied_requests_total":           "there is no lakeFS server",
 	"rangefleet_lakefs_request_duration_seconds":         "likewise",
 	"rangefleet_lakefs_requests_total":                   "likewise",
 	"rangefleet_lakefs_reachable":                        "likewise",
 	"rangefleet_credentials_not_after_timestamp_seconds": "there are neither roles nor JWTs",
 	"rangefleet_nats_storage_limit_bytes":                "the account has no limit",
-	"rangefleet_certificate_reloads_total":               "the API has no TLS in the manifests",
-	"rangefleet_certificate_not_after_timestamp_seconds": "likewise",
 }
 
 // tick removes the queries that have had data: a value above zero, unless the query may be quiet.
