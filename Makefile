@@ -25,6 +25,10 @@ demo: ## Import a directory tree into a branch, in one process, and look at it
 demo-watch: ## Import under the eyes of Prometheus while a worker is killed, and say where to look
 	deploy/demo-watch.sh
 
+.PHONY: watch-healthy
+watch-healthy: ## Run a healthy fleet, with restarts, for half an hour: no alert may fire
+	cd test/deploy && HEALTHY_FOR=30m $(GO) test -count=1 -timeout 60m -run TestHealthyFleetRaisesNoAlert .
+
 .PHONY: test
 test: ## Run all tests, also those against real servers, and look for their secrets in what processes wrote
 	test/secrets/with.sh $(MAKE) --no-print-directory test-unit test-modules

@@ -1,13 +1,9 @@
 package deploy_test
 
 import (
-	"context"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/rangefleet/rangefleet/internal/await"
 )
 
 // quiet are metrics that the fleet of the test may leave at zero, and why. All others must count.
@@ -51,8 +47,6 @@ var quiet = map[string]string{
 
 // absent are metrics that have no series in the fleet of the test, and why.
 var absent = map[string]string{
-	"rangefleet_certificate_reloads_total":               "the API has no TLS in the manifests",
-	"rangefleet_certificate_not_after_timestamp_seconds": "likewise",
 	"rangefleet_lakefs_proxied_requests_total":           "there is no lakeFS server",
 	"rangefleet_lakefs_request_duration_seconds":         "likewise",
 	"rangefleet_lakefs_requests_total":                   "likewise",
@@ -79,35 +73,6 @@ func (p *prometheus) tick(t *testing.T, queries map[string]string) {
 func excused(query string, excuses map[string]string) bool {
 	expr, err := parse1(query)
 	return err == nil && slices.ContainsFunc(metricsOf(expr), func(name string) bool { return excuses[family(name)] != "" })
-}
-
-// Every query of the boards returns data for a fleet in which everything happens that the boards show.
-func TestBoardsShowAFleet(t *testing.T) {
-	c := startCluster(t, flaky...)
-	p := startPrometheus(t, string(read(t, "prometheus/alerts.yml")), c.addresses)
-	waiting := map[string]string{} // query by panel and legend
-	for name, query := range queriesOfBoards(t) {
-		if !excused(query, absent) {
-			waiting[name] = query
-		}
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	var life sync.WaitGroup
-	life.Go(func() { c.live(ctx) })
-	defer life.Wait()
-	defer stop()
-	_ = await.Until(t.Context(), 2*patience, func(context.Context) (bool, error) { // what is left is reported
-		p.tick(t, waiting)
-		return len(waiting) == 0, nil
-	})
-	for name, query := range waiting {
-		t.Errorf("%s has no data: %s", name, query)
-	}
-	checkLabels(t, c)
-	stop()
-	life.Wait()
-	c.checkMemory()
-	c.end()
 }
 
 // queriesOfBoards returns the queries of all boards for all fleets, by panel and legend.

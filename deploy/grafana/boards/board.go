@@ -27,7 +27,7 @@ type panel struct {
 	queries            []query
 	warn, bad          float64           // from these values on a stat is yellow or red; 0: never
 	words              map[string]string // shown instead of values
-	badBelow           float64           // a stat is red below it; 0: never
+	any                bool              // a stat is red below 1
 	exemplars          bool              // the points of traces are shown, too
 }
 
@@ -51,9 +51,9 @@ func (p panel) warns(warn, bad float64) panel {
 	return p
 }
 
-// needs colors a stat whose value is too small.
-func (p panel) needs(least float64) panel {
-	p.badBelow = least
+// needsAny colors a stat that is 0.
+func (p panel) needsAny() panel {
+	p.any = true
 	return p
 }
 

@@ -24,7 +24,7 @@ func fleet() board {
 
 func fleetStats() []panel {
 	return []panel{
-		stat("Processes", "Processes that Prometheus scrapes.", "short", `count(rangefleet_build_info{})`).needs(1),
+		stat("Processes", "Processes that Prometheus scrapes.", "short", `count(rangefleet_build_info{})`).needsAny(),
 		stat("Versions", "Versions that run. More than one is right only during an upgrade.", "short", `count(count by (version) (rangefleet_build_info{}))`).warns(2, 3),
 		stat("Slots busy", "Share of the slots for partitions that are in use.", "percentunit", `sum(rangefleet_worker_slots_busy{lane="bulk"}) / sum(rangefleet_worker_slots{lane="bulk"})`),
 		stat("Memory", "Memory of the process that is nearest to its budget, as a share.", "percentunit", `max(rangefleet_memory_used_bytes{} / rangefleet_memory_budget_bytes{})`).warns(0.9, 1),

@@ -8,20 +8,28 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: boards DIRECTORY")
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "boards:", err)
+		os.Exit(1)
+	}
+}
+
+// run writes all boards into the directory that is the only argument.
+func run(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("got %d arguments, want a directory", len(args))
 	}
 	for _, b := range boards() {
-		if err := write(os.Args[1], b); err != nil {
-			log.Fatal(err)
+		if err := write(args[0], b); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // boards returns all boards, the one to begin with first.

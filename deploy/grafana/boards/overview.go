@@ -29,10 +29,10 @@ func wellStats() []panel {
 	yes := map[string]string{"0": "no", "1": "yes"}
 	return []panel{
 		stat("Alerts", "Alerts that fire now. Each names its runbook.", "short", alertsFiring).warns(1, 5),
-		stat("Coordinators", "Coordinators that are alive, of all fleets.", "short", `sum(max by (fleet) (rangefleet_fleet_coordinators{}))`).needs(1),
-		stat("Workers", "Processes that list, of all fleets.", "short", `count(rangefleet_worker_slots{lane="bulk"})`).needs(1),
+		stat("Coordinators", "Coordinators that are alive, of all fleets.", "short", `sum(max by (fleet) (rangefleet_fleet_coordinators{}))`).needsAny(),
+		stat("Workers", "Processes that list, of all fleets.", "short", `count(rangefleet_worker_slots{lane="bulk"})`).needsAny(),
 		stat("NATS answers", "Whether all processes have a connection to NATS, and answers.", "short",
-			`min(rangefleet_nats_connected{} * rangefleet_nats_responding{})`).says(yes).needs(1),
+			`min(rangefleet_nats_connected{} * rangefleet_nats_responding{})`).says(yes).needsAny(),
 		stat("No progress for", "The longest time that an import which is driven has got no further.", "s", `max(rangefleet_import_oldest_progress_age_seconds{})`).warns(120, 600),
 		stat("Failing calls to stores", "Share of the calls to object stores that did not succeed.", "percentunit",
 			`sum(rate(rangefleet_objectstore_requests_total{code=~"error|timeout|throttled|refused|bad_listing"}[$__rate_interval])) / sum(rate(rangefleet_objectstore_requests_total{code!="canceled"}[$__rate_interval]))`).warns(0.05, 0.2),

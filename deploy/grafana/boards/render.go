@@ -123,8 +123,8 @@ func (p panel) render() object {
 func (p panel) thresholds() []object {
 	step := func(color string, from any) object { return object{"color": color, "value": from} }
 	switch {
-	case p.badBelow > 0:
-		return []object{step(red, nil), step(green, p.badBelow)}
+	case p.any:
+		return []object{step(red, nil), step(green, 1)}
 	case p.warn > 0:
 		return []object{step(green, nil), step(yellow, p.warn), step(red, p.bad)}
 	}
