@@ -5,7 +5,7 @@ go 1.26.4
 require (
 	github.com/rangefleet/rangefleet/bench v0.0.0
 	github.com/treeverse/lakefs v1.83.0
-	google.golang.org/protobuf v1.36.11 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
 )
 
 require (

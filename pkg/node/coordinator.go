@@ -61,7 +61,7 @@ func Coordinator(ctx context.Context, env Env) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	defer b.backend.Close()
+	defer b.close(ctx)
 	b.metrics.MustRegister(metrics)
 	if err := b.backend.Ensure(ctx); err != nil {
 		return endedBy(ctx, err)

@@ -35,6 +35,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/settings"
+	"github.com/rangefleet/rangefleet/pkg/tracing/otlp"
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
@@ -87,6 +88,8 @@ func registerBoth(t *testing.T, reg prometheus.Registerer) {
 	b.ends()
 	server.NewHTTPServer(http.NotFoundHandler(), reg, slog.New(slog.DiscardHandler))
 	_, err := stores.New(stores.Config{}, reg, slog.New(slog.DiscardHandler))
+	expect.NoError(t, err)
+	_, err = otlp.New(t.Context(), otlp.Config{Registerer: reg})
 	expect.NoError(t, err)
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{}), Registerer: reg})
 	ended, end := context.WithCancel(t.Context())

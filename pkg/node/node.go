@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/buildinfo"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/connect"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -27,6 +28,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
 	"github.com/rangefleet/rangefleet/pkg/settings"
+	"github.com/rangefleet/rangefleet/pkg/tracing/otlp"
 	"github.com/rangefleet/rangefleet/pkg/worker"
 )
 
@@ -56,6 +58,7 @@ type base struct {
 	imports  *imports.Store
 	stores   *stores.Stores
 	buffers  *rangewriter.Buffers
+	traces   *otlp.Provider
 }
 
 // newBase connects to NATS: to the embedded server, if that is not nil.
@@ -68,6 +71,11 @@ func newBase(ctx context.Context, env Env, role natsconn.Role, embedded *natsd.S
 		return nil, err
 	}
 	var err error
+	if b.traces, err = otlp.New(ctx, otlp.Config{
+		Service: "rangefleet-" + string(role), Version: buildinfo.Version(), Instance: holder(), Log: env.Log, Registerer: b.metrics,
+	}); err != nil {
+		return nil, err
+	}
 	open := connect.Stores(s)
 	open.Ahead = readahead.Limits{Most: s.S3.MaxLists, Buffer: memoryPages}
 	if b.stores, err = stores.New(open, b.metrics, env.Log); err != nil {
@@ -88,6 +96,14 @@ func newBase(ctx context.Context, env Env, role natsconn.Role, embedded *natsd.S
 	go b.showEnds(ctx, b.ends())
 	b.imports = imports.NewStore(b.backend.Bucket(kv.BucketImports))
 	return b, nil
+}
+
+// close sends the last spans, and ends the connection to NATS.
+func (b *base) close(ctx context.Context) {
+	if err := b.traces.Close(context.WithoutCancel(ctx)); err != nil {
+		b.Log.Warn("end tracing", "err", err)
+	}
+	b.backend.Close()
 }
 
 // watch calls stop with the reason once the connection to NATS has ended for good.

@@ -22,7 +22,7 @@ func Worker(ctx context.Context, env Env) error {
 	if err != nil {
 		return endedBy(ctx, err)
 	}
-	defer b.backend.Close()
+	defer b.close(ctx)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go b.watch(ctx, stop)
