@@ -765,6 +765,9 @@ type ImportStatusResp struct {
 	// folders that are imported to the root
 	Skipped int64 `json:"skipped,omitempty,omitzero"`
 
+	// TraceID the import's trace, as 32 hexadecimal digits; not set if the import is not recorded in one
+	TraceID string `json:"trace_id,omitempty,omitzero"`
+
 	// UpdateTime while the import runs, when somebody was last seen to get on with it: a worker that lists
 	// its keys or waits for a store, workers that will list them after those of other imports,
 	// or a coordinator that plans or commits it. It stands still while no worker is heard of,

@@ -9,6 +9,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // maxRounds bounds how long one step tries to land an import. A head that moves
@@ -83,7 +84,8 @@ func (l *catalogLander) land(ctx context.Context, turn *branchqueue.Turn, record
 // move moves the branch from head to the recorded attempt, unless another process moves it
 // at the same time.
 func (l *catalogLander) move(ctx context.Context, on target, head catalog.Branch, a *imports.Attempt) error {
-	result, err := attemptLanded, on.move(ctx, head, a)
+	result := attemptLanded
+	err := l.imp.traced(ctx, "move branch", func() error { return on.move(ctx, head, a) }, tracing.With(tracing.CommitID.String(a.CommitID)))
 	if fault.Is(err, fault.Conflict) {
 		result, err = attemptMoved, nil
 	}
@@ -108,7 +110,11 @@ func (l *catalogLander) attempt(ctx context.Context, record imports.Record, head
 		if err != nil {
 			return err
 		}
-		commit, err := on.add(ctx, parent, id, l.imp.now())
+		var commit catalog.Commit
+		err = l.imp.traced(ctx, "commit", func() (err error) {
+			commit, err = on.add(ctx, parent, id, l.imp.now())
+			return err
+		}, tracing.With(tracing.MetarangeID.String(id)))
 		if err != nil {
 			return err
 		}

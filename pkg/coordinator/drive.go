@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
@@ -15,6 +18,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/table"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 const (
@@ -55,6 +59,7 @@ type importHandle struct {
 	store   *imports.Store
 	metrics *metrics
 	ages    *ages
+	tracer  trace.Tracer
 	now     func() time.Time
 	log     *slog.Logger // has the ID
 }
@@ -65,6 +70,11 @@ func (h *importHandle) record(ctx context.Context) (imports.Record, error) {
 
 func (h *importHandle) apply(ctx context.Context, transition func(imports.Record) (imports.Record, error)) (imports.Record, error) {
 	return h.store.Apply(ctx, h.id, transition)
+}
+
+// traced runs a step in a span of the import's trace, which is that of ctx.
+func (h *importHandle) traced(ctx context.Context, name string, step func() error, opts ...trace.SpanStartOption) error {
+	return tracing.Step(ctx, h.tracer, name, step, append(opts, tracing.With(tracing.ImportID.String(h.id)))...)
 }
 
 // report shows in the import's status why it does not get on; "" is that it does.
@@ -134,6 +144,7 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	}
 	d.drivers.note(d.imp.id, record.State)
 	d.imp.beat.busy.Store(record.State == imports.Committing || record.Partitions == nil)
+	ctx = record.Trace.In(ctx)
 	switch {
 	case record.State.Ended():
 		return true, d.end(ctx, record)
@@ -141,7 +152,7 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 		d.imp.log.Info("import is driven by another coordinator", "driver", record.Driver)
 		return true, nil
 	case record.State == imports.Running && record.Partitions == nil:
-		err = d.planner.plan(ctx, record)
+		err = d.imp.traced(ctx, "plan", func() error { return d.planner.plan(ctx, record) })
 	default:
 		ended, err = d.advance(ctx, record)
 	}
@@ -210,6 +221,7 @@ func hopeless(err error) bool {
 func (d *driver) end(ctx context.Context, record imports.Record) error {
 	d.imp.metrics.ended(record, d.imp.now())
 	d.logEnd(ctx, record)
+	d.traceEnd(ctx, record)
 	d.lander.to.clear(ctx, record)
 	return errors.Join(d.backend.Discard(ctx, d.imp.id), d.count(ctx, record), d.cleanup.retire(ctx, record))
 }
@@ -230,6 +242,22 @@ func (d *driver) logEnd(ctx context.Context, record imports.Record) {
 		attrs = append(attrs, "err", record.Error)
 	}
 	d.imp.log.Log(ctx, level, "import ended", attrs...)
+}
+
+// traceEnd makes the span of the whole import, from its request to its end.
+func (d *driver) traceEnd(ctx context.Context, record imports.Record) {
+	attrs := []attribute.KeyValue{
+		tracing.ImportID.String(d.imp.id), tracing.Repository.String(record.Request.Repository), tracing.Branch.String(record.Request.Branch),
+		tracing.State.String(string(record.State)), tracing.Keys.Int64(record.Objects),
+	}
+	if a := record.Attempt; a != nil && record.State == imports.Completed {
+		attrs = append(attrs, tracing.Ranges.Int(a.Ranges), tracing.MetarangeID.String(a.MetarangeID), tracing.CommitID.String(a.CommitID))
+	}
+	var err error
+	if record.State == imports.Failed {
+		err = errors.New(record.Error)
+	}
+	tracing.Past(ctx, d.imp.tracer, "import", record.Created, record.Updated, err, tracing.With(attrs...))
 }
 
 // count makes the record of an import that a worker or another coordinator has ended

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 const (
@@ -52,7 +53,8 @@ func newGapCloser(imp *importHandle, queue partitionQueue, watch *fleetWatch, fo
 func (g *gapCloser) publish(ctx context.Context, lane queue.Lane, p partition.Partition) error {
 	defer func() { g.surveyed = g.watch.begun.Load() }()
 	g.parts[p.ID] = p
-	return g.queue.Publish(ctx, lane, p)
+	return g.imp.traced(ctx, tracing.Send.Span(queue.Name), func() error { return g.queue.Publish(ctx, lane, p) },
+		append(tracing.Send.On(queue.Name, queue.Subjects, ""), tracing.With(tracing.PartitionID.String(p.ID)))...)
 }
 
 // close queues each gap that no partition, queued or running, will cover. This one rule

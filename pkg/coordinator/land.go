@@ -46,7 +46,11 @@ func (l *lander) land(ctx context.Context) (ended bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	turn, err := l.waitForBranch(ctx, record.Request)
+	var turn *branchqueue.Turn
+	err = l.imp.traced(ctx, "wait for the branch", func() (err error) {
+		turn, err = l.waitForBranch(ctx, record.Request)
+		return err
+	})
 	if err != nil {
 		return false, err
 	}
@@ -89,19 +93,7 @@ func (l *lander) preview(ctx context.Context, record imports.Record, fold partit
 		return false, err
 	}
 	var changes metarange.Changes
-	err = l.trees.steps.survive(ctx, func() error {
-		t, err := l.trees.tree(ctx, record.Job, base, fold)
-		if err != nil {
-			return err
-		}
-		for _, err := range t.ranges {
-			if err != nil {
-				return fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
-			}
-		}
-		changes = t.changes
-		return nil
-	})
+	err = l.imp.traced(ctx, "preview", func() error { return l.previewOn(ctx, record, base, fold, &changes) })
 	if err != nil {
 		return false, err
 	}
@@ -112,6 +104,24 @@ func (l *lander) preview(ctx context.Context, record imports.Record, fold partit
 		return false, nil // it was canceled meanwhile
 	}
 	return err == nil, err
+}
+
+// previewOn makes the tree that the import makes of the tree with the ID base, and counts how
+// the two differ.
+func (l *lander) previewOn(ctx context.Context, record imports.Record, base string, fold partition.Fold, changes *metarange.Changes) error {
+	return l.trees.steps.survive(ctx, func() error {
+		t, err := l.trees.tree(ctx, record.Job, base, fold)
+		if err != nil {
+			return err
+		}
+		for _, err := range t.ranges {
+			if err != nil {
+				return fmt.Errorf("storage namespace %s: %w", record.Job.Namespace, err)
+			}
+		}
+		*changes = t.changes
+		return nil
+	})
 }
 
 // abandon ends the import because of the cause. If it is not certain that the import can

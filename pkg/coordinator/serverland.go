@@ -78,7 +78,11 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 			}
 		default: // performed below
 		}
-		o, err := l.perform(ctx, record, a)
+		var o landing.Outcome
+		err := l.imp.traced(ctx, spanOf(a.Kind), func() (err error) {
+			o, err = l.perform(ctx, record, a)
+			return err
+		})
 		if err != nil && a.Kind == landing.Find && lakefs.IsRefused(err) {
 			if err := l.wait(ctx, d, record.Request.Branch, err.Error()); err != nil {
 				return false, err
@@ -155,6 +159,34 @@ func (l *serverLander) noteImport(ctx context.Context, record imports.Record, s 
 	created := strconv.FormatInt(s.Landed.Created, 10)
 	if err := l.server.SetMetadata(ctx, record.Request.Repository, map[string]string{lastImport: created}); err != nil {
 		l.imp.log.Warn("set the metadata of the repository", "key", lastImport, "err", err)
+	}
+}
+
+// spanOf returns what a step of a landing is called in traces.
+func spanOf(k landing.Kind) string {
+	switch k {
+	case landing.Prepare:
+		return "prepare tree"
+	case landing.Record:
+		return "record landing"
+	case landing.Store:
+		return "lakefs store commit"
+	case landing.Create:
+		return "lakefs create branch"
+	case landing.Write:
+		return "lakefs commit"
+	case landing.Authorize:
+		return "lakefs authorize"
+	case landing.Merge:
+		return "lakefs merge"
+	case landing.Delete, landing.Sweep:
+		return "lakefs delete branch"
+	case landing.Fence:
+		return "lakefs fence merge"
+	case landing.Find:
+		return "lakefs find commit"
+	default: // not performed
+		return "landing"
 	}
 }
 

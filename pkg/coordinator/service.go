@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/xid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
@@ -36,10 +37,11 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/tablecache"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // Config is what a service works with. All fields are required but Requests, LakeFS,
-// MayImport, Refused, Landings, Allowed, Namespaces and Markers.
+// MayImport, Refused, Landings, Allowed, Namespaces, Markers and Traces.
 type Config struct {
 	State
 	Requests   State // the same state, for the calls of users' requests, which wait less for NATS; zero: State
@@ -57,6 +59,7 @@ type Config struct {
 	MayImport  MayImport                         // asked before a commit; nil: what was granted at the start holds
 	Refused    func(r imports.Record, why error) // is told of imports that are not committed as their callers may not import any more; it may be nil
 	Holder     string                            // names this process to people who look at leases
+	Traces     trace.TracerProvider              // of imports; nil: none
 	Now        func() time.Time
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -79,6 +82,7 @@ type Service struct {
 	state   State  // for the calls of requests
 	session string // names this run of the process in leases and records
 	metrics *metrics
+	tracer  trace.Tracer
 	running atomic.Bool // Run was called
 
 	validate    *validator
@@ -105,7 +109,7 @@ type Service struct {
 func New(cfg Config) *Service {
 	state := cmp.Or(cfg.Requests, cfg.State)
 	s := &Service{
-		cfg: cfg, state: state, session: xid.New().String(), metrics: newMetrics(cfg.Registerer),
+		cfg: cfg, state: state, session: xid.New().String(), metrics: newMetrics(cfg.Registerer), tracer: tracing.Tracer(cfg.Traces),
 		tables: tablecache.New(limits.TableCache, cfg.Registerer), trials: make(chan struct{}, limits.Trials), looks: newLooks(),
 		limits: newStepLimits(), drivers: newDrivers(), callers: newCallers(),
 		ages: newAges(cfg.Registerer, cfg.Now),
@@ -164,7 +168,8 @@ type Start struct {
 }
 
 // Start checks a request, stores the import, and only then returns its ID. The same
-// request again, while its import runs, returns the same ID.
+// request again, while its import runs, returns the same ID. The import belongs to the trace
+// that ctx is in.
 func (s *Service) Start(ctx context.Context, start Start) (id string, err error) {
 	repository, err := s.validate.start(ctx, start)
 	if err != nil {
@@ -179,7 +184,7 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 		Markers: s.cfg.Markers,
 	}
 	record := imports.New(job, start.Request, s.cfg.Now().UTC())
-	record.Driver = s.session
+	record.Driver, record.Trace = s.session, tracing.Here(ctx)
 	s.callers.note(job.ImportID, s.cfg.LakeFS, start.Login)
 	id, err = s.state.Imports.Claim(ctx, record)
 	if err != nil || id != job.ImportID {
@@ -342,7 +347,7 @@ func (s *Service) newDriver(id string) *driver {
 	if progress == nil {
 		return nil
 	}
-	imp := &importHandle{id: id, beat: s.beats.begin(id), store: s.cfg.Imports, metrics: s.metrics, ages: s.ages, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
+	imp := &importHandle{id: id, beat: s.beats.begin(id), store: s.cfg.Imports, metrics: s.metrics, tracer: s.tracer, ages: s.ages, now: s.cfg.Now, log: s.cfg.Log.With("import_id", id)}
 	steps := &stepRunner{imp: imp, limits: s.limits}
 	trees := &treeMaker{imp: imp, stores: s.cfg.Stores, covers: s.cfg.Backend.Covers, progress: progress, steps: steps, comparisons: s.comparisons}
 	gaps := newGapCloser(imp, s.cfg.Backend.Queue, s.watch, progress.Fold)

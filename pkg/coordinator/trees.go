@@ -12,6 +12,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/source"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // treeMaker makes the tree that an import leaves on its branch. It is for one goroutine.
@@ -76,11 +77,19 @@ func (m *treeMaker) tree(ctx context.Context, job imports.Job, baseID string, fo
 // write stores the tree that the import makes of the tree with the ID baseID, and returns
 // its ID and how the two differ.
 func (m *treeMaker) write(ctx context.Context, job imports.Job, baseID string, fold partition.Fold) (id string, changes metarange.Changes, err error) {
-	t, err := m.tree(ctx, job, baseID, fold)
+	var t *tree
+	err = m.imp.traced(ctx, "read tree", func() (err error) {
+		t, err = m.tree(ctx, job, baseID, fold)
+		return err
+	})
 	if err != nil {
 		return "", changes, err
 	}
-	if id, err = metarange.WriteAll(ctx, t.files, t.ranges, t.about); err != nil {
+	err = m.imp.traced(ctx, "write metarange", func() (err error) {
+		id, err = metarange.WriteAll(ctx, t.files, t.ranges, t.about)
+		return err
+	}, tracing.With(tracing.Ranges.Int(fold.Ranges), tracing.Keys.Int64(fold.Objects)))
+	if err != nil {
 		return "", changes, fmt.Errorf("storage namespace %s: %w", job.Namespace, err)
 	}
 	return id, t.changes, nil

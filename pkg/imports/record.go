@@ -15,6 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // State is how far an import is.
@@ -128,6 +129,10 @@ type Record struct {
 	State   State     `json:"state"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"` // of the last transition
+
+	// Trace is the place in the import's trace under which all its spans are, whoever drives it;
+	// zero if it is not recorded.
+	Trace tracing.Place `json:"trace,omitzero"`
 
 	// Partitions is the initial plan; nil before it.
 	Partitions []partition.Partition `json:"partitions,omitempty"`

@@ -114,7 +114,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Breaks: b.Settings.Ranges, Allowed: sources, Namespaces: namespaces,
 		Markers: imports.Markers(b.Settings.Imports.Markers), LakeFS: lake.account, SkipHooks: b.Settings.LakeFS.PrecommitHooks == settings.HooksSkip,
 		Landings:  landing.Config{NewName: newBranch, StoreCommits: b.Settings.LakeFS.ProtectedBranches == settings.ProtectedStore},
-		MayImport: lake.mayImport(who.rules, who.auth), Refused: refusals(auditLog), Holder: holder(), Reserved: b.buffers.Hold, Now: time.Now, Log: b.Log, Registerer: b.metrics,
+		MayImport: lake.mayImport(who.rules, who.auth), Refused: refusals(auditLog), Holder: holder(), Reserved: b.buffers.Hold, Traces: b.traces, Now: time.Now, Log: b.Log, Registerer: b.metrics,
 	})
 	handler := server.New(server.Config{
 		Service: service, Catalog: requests.Catalog, Branches: requests.Catalog.Branches(), Tags: requests.Catalog.Tags(),
@@ -128,7 +128,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Auth: who.auth, OIDC: who.oidc, Gate: lake.gate, Grants: lake.grants(who.rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
 		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.metrics, Log: b.Log, Audit: auditLog.Record,
-		SAML: samlOf(who.saml), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Now: time.Now,
+		SAML: samlOf(who.saml), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Traces: b.traces, Now: time.Now,
 	})
 	go backend.NewStorageWatch(b.backend, diskLimit(embedded), b.Log, b.metrics).Run(ctx)
 	go b.sweep(ctx, cat, sweeps(who.auth, who.used))

@@ -140,7 +140,7 @@ func (b *base) keepPace(ctx context.Context) {
 func (b *base) newWorker() *worker.Worker {
 	return worker.New(worker.Config{
 		Backend: b.backend, Imports: b.imports, Stores: b.stores, Roles: b.stores.Roles(), Busy: b.stores.Lists().Busy,
-		Slots: b.Settings.Workers, Buffers: b.buffers, Log: b.Log, Registerer: b.metrics,
+		Slots: b.Settings.Workers, Buffers: b.buffers, Traces: b.traces, Log: b.Log, Registerer: b.metrics,
 	})
 }
 

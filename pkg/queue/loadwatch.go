@@ -26,7 +26,7 @@ func (l LaneLoad) Starved() bool { return l.Waiting > 0 && l.Pending == 0 }
 
 // laneLoad asks NATS for the load of the bulk lane.
 func (q *Queue) laneLoad(ctx context.Context) (LaneLoad, error) {
-	cons, err := q.conn.JetStream.Consumer(ctx, streamName, Bulk.consumer())
+	cons, err := q.conn.JetStream.Consumer(ctx, streamName, Bulk.Consumer())
 	if err != nil {
 		return LaneLoad{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // A pull request waits so long for a partition. NATS sends a heartbeat every
@@ -114,7 +115,7 @@ func (p *Puller) bind(ctx context.Context) error {
 	if err := p.q.conn.CheckStream(stream.CachedInfo()); err != nil {
 		return err
 	}
-	if p.consumer, err = stream.Consumer(ctx, p.lane.consumer()); err != nil {
+	if p.consumer, err = stream.Consumer(ctx, p.lane.Consumer()); err != nil {
 		return err
 	}
 	p.idle = 0
@@ -147,6 +148,7 @@ func (q *Queue) receive(msg jetstream.Msg, ackWait time.Duration) (*Task, error)
 		return nil, errors.Join(err, msg.NakWithDelay(refusedDelay))
 	}
 	task := &Task{Deliveries: int(meta.NumDelivered), AckWait: ackWait, Received: time.Now(), q: q, msg: msg}
+	task.Trace = tracing.Place{Parent: msg.Headers().Get(tracing.Header), State: msg.Headers().Get(tracing.StateHeader)}
 	if err := json.Unmarshal(msg.Data(), &task.Partition); err != nil {
 		// No process can read it; a coordinator that misses it publishes it again.
 		return nil, errors.Join(fmt.Errorf("decode partition %s: %w", msg.Subject(), err), msg.Term())

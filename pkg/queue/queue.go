@@ -22,6 +22,12 @@ const (
 	workPrefix = "w."
 )
 
+// What the queue is called in traces.
+const (
+	Name     = streamName
+	Subjects = workPrefix + "{lane}.{import}.{partition}" // a template of the subjects of its messages
+)
+
 // Config says how the queue behaves. That of the process that created the stream and the
 // consumers last is in force.
 type Config struct {
@@ -78,7 +84,7 @@ func (q *Queue) Stream() jetstream.StreamConfig {
 func (q *Queue) EnsureConsumers(ctx context.Context) error {
 	for _, lane := range []Lane{Bulk, Express} {
 		cfg := jetstream.ConsumerConfig{ // without BackOff, which would override AckWait
-			Durable:       lane.consumer(),
+			Durable:       lane.Consumer(),
 			FilterSubject: lane.subject("*", "*"),
 			AckPolicy:     jetstream.AckExplicitPolicy,
 			AckWait:       q.cfg.AckWait,
@@ -91,7 +97,7 @@ func (q *Queue) EnsureConsumers(ctx context.Context) error {
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("make consumer %s of stream %s: %w", lane.consumer(), streamName, err)
+			return fmt.Errorf("make consumer %s of stream %s: %w", lane.Consumer(), streamName, err)
 		}
 	}
 	return nil

@@ -59,7 +59,7 @@ func (q *Queue) Survey(ctx context.Context) (Survey, error) {
 
 func (q *Queue) consumerInfo(ctx context.Context, lane Lane, took *time.Duration) (info *jetstream.ConsumerInfo, err error) {
 	err = q.conn.Retry(ctx, "read", natsconn.Timed(took, func(ctx context.Context) error {
-		cons, err := q.conn.JetStream.Consumer(ctx, streamName, lane.consumer())
+		cons, err := q.conn.JetStream.Consumer(ctx, streamName, lane.Consumer())
 		if err == nil {
 			info = cons.CachedInfo()
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // Lane is one of the lines in which partitions wait. Each is first in, first out, except
@@ -25,8 +26,8 @@ const (
 	Express Lane = "express" // for partitions that take a moment, and must not wait behind the others
 )
 
-// consumer is the name of the lane's consumer.
-func (l Lane) consumer() string {
+// Consumer is the name of the lane's consumer.
+func (l Lane) Consumer() string {
 	if l == Bulk {
 		return "workers"
 	}
@@ -48,14 +49,19 @@ func partitionOf(subject string) (importID, partitionID string) {
 var ErrFull = errors.New("the queue of partitions is full")
 
 // Publish queues a partition at the end of a lane. It does nothing if the ID is queued
-// there or running already. It is ErrFull at once if the queue is full.
+// there or running already. It is ErrFull at once if the queue is full. The trace that ctx is in
+// goes with the partition, to its Task.
 func (q *Queue) Publish(ctx context.Context, lane Lane, p partition.Partition) error {
 	if err := natsconn.CheckTokens(p.ImportID, p.ID); err != nil {
 		return fmt.Errorf("publish a partition: %w", err)
 	}
 	data, _ := json.Marshal(p) // strings and flags always encode
+	header := q.conn.Header()
+	for key, value := range tracing.Here(ctx).Headers() {
+		header.Set(key, value)
+	}
 	err := q.conn.Retry(ctx, "publish", func(ctx context.Context) error {
-		_, err := q.conn.JetStream.PublishMsg(ctx, &nats.Msg{Subject: lane.subject(p.ImportID, p.ID), Header: q.conn.Header(), Data: data})
+		_, err := q.conn.JetStream.PublishMsg(ctx, &nats.Msg{Subject: lane.subject(p.ImportID, p.ID), Header: header, Data: data})
 		switch {
 		case err == nil:
 			q.conn.CountPublished("partition")
@@ -89,6 +95,7 @@ type Task struct {
 	Deliveries int           // 1 at the first delivery
 	AckWait    time.Duration // without Extend for so long it is delivered to another worker
 	Received   time.Time     // when it was delivered
+	Trace      tracing.Place // of the import; zero if that is not recorded
 
 	q   *Queue
 	msg jetstream.Msg
@@ -158,7 +165,7 @@ func (q *Queue) ResetAckWait(ctx context.Context, importID string, ids []string)
 		// $JS.ACK.<stream>.<consumer>.<deliveries>.<message>.<delivery>.<time>.<pending>.
 		// Of these numbers a heartbeat uses only that of the message: see processAck and
 		// progressUpdate in nats-server's consumer.go, 2.15.1.
-		return q.conn.NATS.Publish(fmt.Sprintf("$JS.ACK.%s.%s.1.%d.1.0.0", streamName, Lane(lane).consumer(), msg.Sequence), []byte("+WPI"))
+		return q.conn.NATS.Publish(fmt.Sprintf("$JS.ACK.%s.%s.1.%d.1.0.0", streamName, Lane(lane).Consumer(), msg.Sequence), []byte("+WPI"))
 	})
 	if err != nil {
 		return fmt.Errorf("reset AckWait of partitions of import %s: %w", importID, err)

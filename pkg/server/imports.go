@@ -110,11 +110,14 @@ func (h *handlers) ImportStart(w http.ResponseWriter, r *http.Request, repositor
 		if h.gate != nil {
 			start.Login = lakefs.Forward(r)
 		}
-		id, err := h.service.Start(ctx, start)
-		noted(w).importID = id
 		code := http.StatusAccepted
 		if flat {
-			code, err = http.StatusCreated, flatFault(err)
+			code = http.StatusCreated
+		}
+		id, err := h.traced(ctx, r, code, func(ctx context.Context) (string, error) { return h.service.Start(ctx, start) })
+		noted(w).importID = id
+		if flat {
+			err = flatFault(err)
 		}
 		return code, api.ImportCreationResponse{ID: id}, err
 	})

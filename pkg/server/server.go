@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
@@ -24,6 +25,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // Service is what the server needs of the import service. Its methods may be called
@@ -107,8 +109,8 @@ type Imports interface {
 // found out now. It may be called concurrently.
 type Grants func(ctx context.Context, c access.Caller) (access.Grants, error)
 
-// Config is what a server is made of. Every field but Gate, Grants, OIDC, Proxies, PublicURL, SAML
-// and Storage is required.
+// Config is what a server is made of. Every field but Gate, Grants, OIDC, Proxies, PublicURL, SAML,
+// Storage and Traces is required.
 type Config struct {
 	Service      Service
 	Catalog      Catalog
@@ -131,14 +133,15 @@ type Config struct {
 	Metrics      http.Handler                    // answers /metrics
 	Registerer   prometheus.Registerer
 	Log          *slog.Logger
-	Audit        func(audit.Event) // is told who does what
-	Storage      Storage           // told to clients
-	Sealer       *auth.Sealer      // of continuation tokens
-	Proxies      Proxies           // default none
-	PublicURL    string            // at which browsers reach the server; "": at its address
-	SAML         SAML              // logins of browsers; nil: there are none
-	Memory       *Budget           // of requests
-	NewRequestID func() string     // unique
+	Audit        func(audit.Event)    // is told who does what
+	Storage      Storage              // told to clients
+	Sealer       *auth.Sealer         // of continuation tokens
+	Proxies      Proxies              // default none
+	PublicURL    string               // at which browsers reach the server; "": at its address
+	SAML         SAML                 // logins of browsers; nil: there are none
+	Memory       *Budget              // of requests
+	NewRequestID func() string        // unique
+	Traces       trace.TracerProvider // of requests that start imports; nil: none
 	Now          func() time.Time
 }
 
@@ -170,6 +173,7 @@ type handlers struct {
 	links    []loginLink // to logins of browsers
 	oidc     *oidcLogins // nil: there is no such provider
 
+	tracer        trace.Tracer
 	now           func() time.Time
 	transfers     slots // of the content of objects
 	verifications slots // of trees
@@ -184,6 +188,7 @@ func New(c Config) http.Handler {
 	h := &handlers{
 		receiver: receiver, service: c.Service, catalog: c.Catalog, branches: c.Branches, tags: c.Tags, editor: c.Editor, differ: c.Differ, imports: c.Imports,
 		inspect: c.Inspector, dumper: c.Dumper, users: c.Users, keys: c.AccessKeys, sessions: c.UserSessions, rules: c.Rules, verifications: make(slots, limits.Verifications), sealer: c.Sealer, now: c.Now,
+		tracer:  tracing.Tracer(c.Traces),
 		storage: c.Storage.config(), gate: c.Gate, transfers: make(slots, limits.Transfers),
 	}
 	h.statuses, h.links = newShared(h.status), loginLinks(c)

@@ -20,6 +20,7 @@ func statusOf(st coordinator.Status) api.ImportStatusResp {
 		Partitions:      st.Partitions,
 		Skipped:         st.Record.Skipped,
 		Progress:        progressOf(st.Progress),
+		TraceID:         st.Record.Trace.ID(),
 	}
 	if l := st.Record.Landing; l != nil {
 		resp.InterferingCommit = l.Between()

@@ -50,6 +50,21 @@ const (
 	StateHeader = "tracestate"
 )
 
+// Valid reports whether it is a place, recorded or not.
+func (p Place) Valid() bool { return p.context().IsValid() }
+
+// Headers returns the headers that carry the place. There are none for the zero value.
+func (p Place) Headers() map[string]string {
+	headers := make(map[string]string, 2)
+	if p.Parent != "" {
+		headers[Header] = p.Parent
+	}
+	if p.State != "" {
+		headers[StateHeader] = p.State
+	}
+	return headers
+}
+
 // ID is the ID of the trace, or "".
 func (p Place) ID() string { return idOf(p.context()) }
 

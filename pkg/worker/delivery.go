@@ -56,6 +56,7 @@ type delivery struct {
 	waits     *waits
 	stall     *stallWatch
 	reporter  *reporter
+	spans     *spans // nil if the import is not recorded
 }
 
 func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *delivery {
@@ -63,7 +64,8 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	d := &delivery{worker: w, slot: s, task: task, leave: leave}
 	d.log = w.cfg.Log.With("import_id", p.ImportID, "partition", p.ID)
 	d.ownership = &ownership{now: w.now, limit: task.AckWait * ownedTenths / 10, confirmed: task.Received}
-	d.publisher = &publisher{backend: w.cfg.Backend, partition: p, ownership: d.ownership, log: d.log}
+	d.spans = newSpans(w.tracer, w.now, s.lane, task)
+	d.publisher = &publisher{backend: w.cfg.Backend, partition: p, ownership: d.ownership, spans: d.spans, log: d.log}
 	d.covers = &coverWriter{publisher: d.publisher, covered: d.covered}
 	d.tries = &tries{publisher: d.publisher, covers: d.covers, worker: w.name, read: task.Deliveries == 1, count: 1}
 	d.tries.suspicion.Store(new(suspicion))
@@ -188,6 +190,7 @@ func (d *delivery) covered(c partition.Cover, first bool) {
 	}
 	d.slot.progress.set(d.worker.now())
 	d.reporter.cover(c)
+	d.spans.covered(c.Range)
 	if c.Range != nil {
 		d.worker.metrics.ranges.Inc()
 		d.worker.metrics.objects.Add(float64(c.Range.Count))

@@ -22,7 +22,7 @@ func (d *delivery) finish(ctx context.Context, outcome error) {
 	if errors.Is(outcome, errLost) || d.ownership.check() != nil {
 		// The queue would accept a report from here as one of the worker that has the
 		// partition now.
-		d.worker.metrics.done("lost")
+		d.done("lost", errLost)
 		d.log.Warn("partition is lost", "err", errLost)
 		return
 	}
@@ -38,9 +38,20 @@ func (d *delivery) finish(ctx context.Context, outcome error) {
 	}
 }
 
+// done counts how the delivery ended, and ends its spans. Only what a store or a fault of the
+// partition brought about is an error there.
+func (d *delivery) done(how string, outcome error) {
+	d.worker.metrics.done(how)
+	if how != "failed" && how != "retried" && how != "lost" {
+		outcome = nil
+	}
+	d.spans.end(how, outcome)
+}
+
 // report is finish of a partition that this worker owns.
 func (d *delivery) report(ctx context.Context, outcome error) error {
-	done, fruitless := d.worker.metrics.done, d.tries.fruitless()
+	fruitless := d.tries.fruitless()
+	done := func(how string) { d.done(how, outcome) }
 	var gaveWay *stalled
 	switch {
 	case outcome == nil:

@@ -88,6 +88,7 @@ func (l *lister) pages(ctx, listing context.Context, ranges *rangewriter.Writer)
 		if err != nil {
 			return false, fmt.Errorf("list %s: %w", place(last), err)
 		}
+		l.d.spans.page(batch.Len())
 		if ended, err := l.write(ctx, listing, ranges, batch); ended || err != nil {
 			return ended, err // no further page is listed while the last ranges are stored
 		}

@@ -21,6 +21,7 @@ type publisher struct {
 	partition partition.Partition // as it was queued
 	ownership *ownership
 	owned     *partition.Owned // nil before the delivery is resumed
+	spans     *spans
 	log       *slog.Logger
 }
 
@@ -56,7 +57,7 @@ func (p *publisher) give(ctx context.Context, part partition.Partition) bool {
 	if p.ownership.check() != nil {
 		return false // the guard stops the delivery
 	}
-	if err := p.backend.Queue.Publish(ctx, queue.Bulk, part); err != nil {
+	if err := p.spans.send(part, func() error { return p.backend.Queue.Publish(ctx, queue.Bulk, part) }); err != nil {
 		p.log.Debug("queue a part of a partition", "err", err)
 		return false
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/xid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/backend"
@@ -27,6 +28,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/objectstore/roles"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/rangewriter"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // Config is what a worker is made of. All fields without a default are required.
@@ -41,6 +43,7 @@ type Config struct {
 	Grace      time.Duration        // for how long a worker that is told to stop goes on to the ends of its ranges; default 6 s
 	Slice      time.Duration        // after so long a partition gives way to waiting ones of other imports; default 5 s
 	Stall      time.Duration        // after so long without an answer of a store a partition gives way to waiting ones; default 5 s
+	Traces     trace.TracerProvider // of partitions; default none
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -71,6 +74,7 @@ type Worker struct {
 	cfg      Config
 	name     string // among all workers
 	metrics  *metrics
+	tracer   trace.Tracer
 	load     *queue.LoadWatch // nil before Run
 	now      func() time.Time
 	chance   chance
@@ -99,7 +103,7 @@ func New(cfg Config) *Worker {
 		cfg.Buffers = new(rangewriter.Buffers)
 	}
 	w := &Worker{
-		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer),
+		cfg: cfg, name: xid.New().String(), metrics: newMetrics(cfg.Registerer), tracer: tracing.Tracer(cfg.Traces),
 		now: time.Now, chance: rand.Float64, turn: make(chan struct{}, 1),
 	}
 	now := func() time.Time { return w.now() } // tests replace it
@@ -176,8 +180,9 @@ func (w *Worker) runSlot(leave, work context.Context, s *slot) {
 		busy.Inc()
 		w.occupied.Add(1)
 		d := newDelivery(leave, w, s, task)
-		outcome := d.work(work)
-		d.finish(work, outcome)
+		ctx := task.Trace.In(work)
+		outcome := d.work(ctx)
+		d.finish(ctx, outcome)
 		s.free(w.now())
 		w.occupied.Add(-1)
 		busy.Dec()

@@ -48,7 +48,10 @@ func readEnvironment(getenv func(string) string) (e environment, err error) {
 		func() error { return read.headers("OTEL_EXPORTER_OTLP_TRACES_HEADERS") },
 		func() (err error) { e.sampler, err = read.sampler(); return err },
 		func() (err error) { e.queue, err = read.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1<<16); return err },
-		func() (err error) { e.batch, err = read.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, 1<<16); return err },
+		func() (err error) {
+			e.batch, err = read.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, 1<<16)
+			return err
+		},
 		func() error {
 			ms, err := read.number("OTEL_BSP_SCHEDULE_DELAY", 1000, 600_000) // what a killed process loses
 			e.delay = time.Duration(ms) * time.Millisecond

@@ -30,22 +30,49 @@ func newCounters(reg prometheus.Registerer) counters {
 }
 
 // queue bounds how many ended spans wait for the collector, and counts those that get lost. The
-// SDK's own queue behind it does not tell what it drops. Its bound is the same, so it is never
+// SDK's own queue behind it does not tell what it drops. It has room for more, so it is never
 // full.
+//
+// The roots of traces are sent at once, and others in batches: should the process be killed, what
+// other processes refer to is not lost with it.
 type queue struct {
 	sdktrace.SpanProcessor
 	limit   int64
 	pending *atomic.Int64 // spans that wait or are being exported
 	full    prometheus.Counter
+	hurry   chan struct{} // holds a value while a root waits
+	stop    context.CancelFunc
 }
 
 func newQueue(exporter sdktrace.SpanExporter, env environment, count counters, log *slog.Logger) queue {
-	q := queue{limit: int64(env.queue), pending: new(atomic.Int64), full: count.full}
+	q := queue{limit: int64(env.queue), pending: new(atomic.Int64), full: count.full, hurry: make(chan struct{}, 1)}
 	q.SpanProcessor = sdktrace.NewBatchSpanProcessor(
 		&countingExporter{SpanExporter: exporter, count: count, pending: q.pending, log: log},
-		sdktrace.WithMaxQueueSize(env.queue), sdktrace.WithBatchTimeout(env.delay), sdktrace.WithMaxExportBatchSize(min(env.batch, env.queue)),
+		sdktrace.WithMaxQueueSize(env.queue+1), sdktrace.WithBatchTimeout(env.delay), sdktrace.WithMaxExportBatchSize(min(env.batch, env.queue)),
 	)
+	var running context.Context
+	running, q.stop = context.WithCancel(context.Background())
+	go q.flush(running)
 	return q
+}
+
+// flush sends what waits whenever a root waits, until ctx ends. It takes one place in the SDK's
+// queue. An export that runs when ctx ends goes on, so that its spans are not lost.
+func (q queue) flush(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-q.hurry:
+			_ = q.ForceFlush(context.WithoutCancel(ctx)) // the exporter reports its errors
+		}
+	}
+}
+
+// Shutdown sends what waits, until ctx ends.
+func (q queue) Shutdown(ctx context.Context) error {
+	q.stop()
+	return q.SpanProcessor.Shutdown(ctx)
 }
 
 // OnEnd queues a span, or drops it. It never waits.
@@ -59,6 +86,12 @@ func (q queue) OnEnd(s sdktrace.ReadOnlySpan) {
 		return
 	}
 	q.SpanProcessor.OnEnd(s)
+	if !s.Parent().IsValid() {
+		select {
+		case q.hurry <- struct{}{}:
+		default: // it waits already
+		}
+	}
 }
 
 // countingExporter counts what became of the spans, and logs when exports begin to fail and when

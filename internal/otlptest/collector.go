@@ -1,0 +1,210 @@
+// Package otlptest has a collector of traces for tests: an OTLP receiver, by gRPC and HTTP, that
+// keeps what it gets and checks that it fits together.
+package otlptest
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/rangefleet/rangefleet/internal/canary"
+)
+
+// Span is a span that the collector got.
+type Span struct {
+	Name, Kind        string
+	Trace, ID, Parent string // hexadecimal; Parent is "" for a root
+	Links             []Link
+	Events            int
+	Service           string            // service.name
+	Attributes        map[string]string // also those of the process
+	Error             string            // the message of the status, if that is an error
+	Start, End        uint64            // nanoseconds since 1970
+	Instrumentation   string
+}
+
+// Link is a link of a span.
+type Link struct{ Trace, ID, Kind string }
+
+// Collector receives spans. Its methods may be called concurrently.
+type Collector struct {
+	collector.UnimplementedTraceServiceServer
+	grpc, http string // URLs
+	hold       func(context.Context)
+
+	mu    sync.Mutex
+	spans []Span
+}
+
+// Start starts a collector, which ends with the test. hold, if not nil, is called before each
+// answer. All that is received is searched for the secrets of the tests; see package canary.
+func Start(t testing.TB, hold func(context.Context)) *Collector {
+	t.Helper()
+	c := &Collector{hold: hold}
+	listen := func() net.Listener {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	forGRPC, forHTTP := listen(), listen()
+	c.grpc, c.http = "http://"+forGRPC.Addr().String(), "http://"+forHTTP.Addr().String()
+	g := grpc.NewServer()
+	collector.RegisterTraceServiceServer(g, c)
+	h := &http.Server{Handler: http.HandlerFunc(c.serveHTTP)} //nolint:gosec // of a test
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = g.Serve(forGRPC) }) // it ends when the test does
+	serving.Go(func() { _ = h.Serve(forHTTP) })
+	t.Cleanup(func() {
+		g.Stop()
+		_ = h.Close()
+		serving.Wait()
+	})
+	return c
+}
+
+// Environment returns the variables that have a process send its spans here, by the protocol: grpc
+// or http/protobuf.
+func (c *Collector) Environment(protocol string) []string {
+	endpoint := c.http
+	if protocol == "grpc" {
+		endpoint = c.grpc
+	}
+	return []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL=" + protocol}
+}
+
+// Export implements the gRPC service.
+func (c *Collector) Export(ctx context.Context, r *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	c.take(ctx, r)
+	return new(collector.ExportTraceServiceResponse), nil
+}
+
+func (c *Collector) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	request := new(collector.ExportTraceServiceRequest)
+	if err == nil {
+		err = proto.Unmarshal(body, request)
+	}
+	if err != nil || r.URL.Path != "/v1/traces" {
+		http.Error(w, fmt.Sprintf("%s: %v", r.URL.Path, err), http.StatusBadRequest)
+		return
+	}
+	c.take(r.Context(), request)
+	w.Header().Set("Content-Type", "application/x-protobuf")
+}
+
+func (c *Collector) take(ctx context.Context, r *collector.ExportTraceServiceRequest) {
+	if c.hold != nil {
+		c.hold(ctx)
+	}
+	var got []Span
+	for _, of := range r.ResourceSpans {
+		for _, scope := range of.ScopeSpans {
+			for _, s := range scope.Spans {
+				got = append(got, read(of, scope, s))
+			}
+		}
+	}
+	text, _ := json.Marshal(got) // strings and numbers always encode
+	_, _ = canary.Tee(io.Discard).Write(append(text, '\n'))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spans = append(c.spans, got...)
+}
+
+func read(of *tracepb.ResourceSpans, scope *tracepb.ScopeSpans, s *tracepb.Span) Span {
+	span := Span{
+		Name: s.Name, Kind: strings.ToLower(strings.TrimPrefix(s.Kind.String(), "SPAN_KIND_")),
+		Trace: hex.EncodeToString(s.TraceId), ID: hex.EncodeToString(s.SpanId), Parent: hex.EncodeToString(s.ParentSpanId),
+		Events: len(s.Events), Attributes: make(map[string]string), Start: s.StartTimeUnixNano, End: s.EndTimeUnixNano,
+		Instrumentation: scope.Scope.GetName(),
+	}
+	note(span.Attributes, of.Resource.GetAttributes())
+	note(span.Attributes, s.Attributes)
+	for _, e := range s.Events {
+		note(span.Attributes, e.Attributes)
+	}
+	span.Service = span.Attributes["service.name"]
+	if s.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR {
+		span.Error = s.Status.Message
+	}
+	for _, l := range s.Links {
+		about := make(map[string]string)
+		note(about, l.Attributes)
+		span.Links = append(span.Links, Link{Trace: hex.EncodeToString(l.TraceId), ID: hex.EncodeToString(l.SpanId), Kind: about["rangefleet.link"]})
+	}
+	return span
+}
+
+// note adds attributes to a map, as text.
+func note(to map[string]string, attributes []*common.KeyValue) {
+	for _, a := range attributes {
+		switch v := a.Value.GetValue().(type) {
+		case *common.AnyValue_StringValue:
+			to[a.Key] = v.StringValue
+		case *common.AnyValue_IntValue:
+			to[a.Key] = fmt.Sprint(v.IntValue)
+		default:
+			to[a.Key] = a.Value.String()
+		}
+	}
+}
+
+// Spans returns what was received so far.
+func (c *Collector) Spans() []Span {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.spans)
+}
+
+// Named returns the spans of the name.
+func (c *Collector) Named(name string) []Span {
+	return slices.DeleteFunc(c.Spans(), func(s Span) bool { return s.Name != name })
+}
+
+// Loose returns what is wrong with how the spans hang together. The spans of an import are in the
+// trace with its ID, or in traces whose roots have links to that one. Every parent and every such
+// link is a span that was received.
+func (c *Collector) Loose(importTrace string) (problems []string) {
+	spans := c.Spans()
+	type place struct{ trace, id string }
+	known := make(map[place]bool, len(spans))
+	for _, s := range spans {
+		if known[place{s.Trace, s.ID}] {
+			problems = append(problems, fmt.Sprintf("%s %s was received twice", s.Name, s.ID))
+		}
+		known[place{s.Trace, s.ID}] = true
+	}
+	for _, s := range spans {
+		if s.Parent != "" && !known[place{s.Trace, s.Parent}] {
+			problems = append(problems, fmt.Sprintf("the parent of %q of %s is missing", s.Name, s.Service))
+		}
+		linked := false
+		for _, l := range s.Links {
+			linked = linked || l.Kind == "import" && l.Trace == importTrace
+			if l.Kind == "import" && !known[place{l.Trace, l.ID}] {
+				problems = append(problems, fmt.Sprintf("%q of %s has a link to nothing", s.Name, s.Service))
+			}
+		}
+		if s.Parent == "" && s.Trace != importTrace && !linked {
+			problems = append(problems, fmt.Sprintf("%q of %s is in a trace of its own, without a link", s.Name, s.Service))
+		}
+	}
+	return problems
+}
