@@ -76,6 +76,10 @@ bench-logins: ## Measure how a flood of wrong logins slows down other users, see
 bench-lakefs: ## Measure imports by a lakeFS server and by a fleet beside one, see BENCHMARKS.md
 	cd bench && $(GO) run ./cmd/lakefs $(LAKEFS)
 
+.PHONY: bench-tracing
+bench-tracing: ## Measure what traces cost, see docs/tracing.md; TRACING='-base DIR' compares with other programs
+	cd bench && $(GO) run ./cmd/tracing $(TRACING)
+
 .PHONY: chaos
 chaos: ## Run fleets under injected faults; CHAOS='-seeds 100', see docs/chaos.md
 	cd test/chaos && $(GO) run . $(CHAOS)
