@@ -15,7 +15,9 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/await"
 	"github.com/rangefleet/rangefleet/internal/certs"
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
 // notFired are alerts that the fleet of the test cannot make fire, and why.
@@ -29,7 +31,6 @@ var notFired = map[string]string{
 	"RangefleetCredentialsExpire": "there are neither roles nor JWTs",
 	"RangefleetWorkRepeated":      "it takes ten failed deliveries, each of which waits longer than the one before",
 	"RangefleetVersionSkew":       "all programs are built from one commit",
-	"RangefleetAPIErrors":         "it takes clients that go on while NATS is down",
 }
 
 var (
@@ -140,7 +141,7 @@ func (c *cluster) breakParts(p *prometheus, odd *pod) {
 		alerts  []string
 	}{
 		{c.pods["worker"], []string{"RangefleetWorkersMissing", "RangefleetImportStalled"}},
-		{c.pods["nats"][1:], []string{"RangefleetNATSNoQuorum"}},
+		{c.pods["nats"][1:], []string{"RangefleetNATSNoQuorum", "RangefleetAPIErrors"}},
 		{c.pods["nats"], []string{"RangefleetNATSDisconnected"}},
 		{append(slices.Clone(c.pods["coordinator"]), odd), []string{"RangefleetCoordinatorDown"}},
 	} {
@@ -150,9 +151,14 @@ func (c *cluster) breakParts(p *prometheus, odd *pod) {
 		for _, v := range part.victims {
 			v.Kill()
 		}
+		ctx, stop := context.WithCancel(c.t.Context())
+		var asking sync.WaitGroup
+		asking.Go(func() { c.ask(ctx) })
 		for _, name := range part.alerts {
 			c.fires(p, name)
 		}
+		stop()
+		asking.Wait()
 		for _, v := range part.victims {
 			if err := v.Restart(); err != nil {
 				c.t.Fatal(err)
@@ -166,6 +172,22 @@ func (c *cluster) breakParts(p *prometheus, odd *pod) {
 	c.fires(p, "RangefleetStoreErrors")
 	if err := c.store.Restart(); err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// ask asks a coordinator for the repositories, whatever it answers, until ctx ends.
+func (c *cluster) ask(ctx context.Context) {
+	cl, err := client.New(client.Config{
+		Endpoint:    "http://" + c.pods["coordinator"][0].addresses[8000],
+		AccessKeyID: secret["access_key_id"], SecretAccessKey: secret["secret_access_key"], Attempts: 1,
+	})
+	if err != nil {
+		c.t.Errorf("make a client: %v", err)
+		return
+	}
+	for ctx.Err() == nil {
+		_, _ = cl.Repository(ctx, repository) // it may fail
+		_ = pause.For(ctx, time.Second/5)     // the loop looks at ctx
 	}
 }
 
