@@ -47,6 +47,8 @@ var quiet = map[string]string{
 
 // absent are metrics that have no series in the fleet of the test, and why.
 var absent = map[string]string{
+	"rangefleet_trace_spans_exported_total":              "there is no collector of traces",
+	"rangefleet_trace_spans_dropped_total":               "likewise",
 	"rangefleet_lakefs_proxied_requests_total":           "there is no lakeFS server",
 	"rangefleet_lakefs_request_duration_seconds":         "likewise",
 	"rangefleet_lakefs_requests_total":                   "likewise",

@@ -105,5 +105,7 @@ func accessGraphs() []panel {
 		graph("Files read again", "Rules of access and certificates that were read again, and lines of the audit log.", "ops",
 			rate("rules {{result}}", "rangefleet_access_reloads_total{}", "result"), rate("certificate {{result}}", "rangefleet_certificate_reloads_total{}", "result"),
 			rate("audit lines {{result}}", "rangefleet_audit_lines_total{}", "result")),
+		graph("Spans of traces", "Spans that the collector of traces took, and that were lost.", "ops",
+			total("taken", "rangefleet_trace_spans_exported_total{}"), rate("lost: {{reason}}", "rangefleet_trace_spans_dropped_total{}", "reason")),
 	}
 }
