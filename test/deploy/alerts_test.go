@@ -211,9 +211,7 @@ func document(t *testing.T, name string) []byte {
 
 // notShown are metrics that are on no board, and why.
 var notShown = map[string]string{
-	"rangefleet_imports_forgotten_total":    "it counts what is cleaned up a day later, and harms nobody",
-	"rangefleet_trace_spans_dropped_total":  "it harms no import, and traces are off in most fleets",
-	"rangefleet_trace_spans_exported_total": "traces are off in most fleets",
+	"rangefleet_imports_forgotten_total": "it counts what is cleaned up a day later, and harms nobody",
 }
 
 // Every metric is on a board, and every metric on a board exists.
