@@ -76,7 +76,7 @@ func runDemo(ctx context.Context, out io.Writer, dirs []string, keep bool) (err 
 	}
 	return demo.Demo{
 		Dirs: dirs, Data: data, Keep: keep, System: ctl.OS(),
-		Log: node.NewLogger(settings.Log{Level: slog.LevelWarn, Format: "text"}, os.Stderr),
+		Log: node.NewLogger(settings.Log{Level: slog.LevelWarn, Format: "text"}, "", os.Stderr).Logger,
 	}.Run(ctx)
 }
 

@@ -203,7 +203,9 @@ func (d *driver) note(record imports.Record, listed bool, covers uint64) {
 		return
 	}
 	if listed && !d.last.listed {
-		d.imp.metrics.stepTime.WithLabelValues(stepList).Observe(d.imp.now().Sub(record.Updated).Seconds())
+		took := d.imp.now().Sub(record.Updated).Seconds()
+		d.imp.metrics.stepTime.WithLabelValues(stepList).Observe(took)
+		d.imp.log.Info("import listed", "covers", covers, "duration_seconds", took)
 	}
 	d.last = now
 	d.imp.ages.further(d.imp.id)

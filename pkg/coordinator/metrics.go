@@ -72,12 +72,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		takeovers: f.Counter("import_takeovers_total", "Imports that this process took over from a coordinator that is gone."),
 		forgotten: f.Counter("imports_forgotten_total", "Imports whose state this process removed a day after they ended."),
 		duration: f.Histogram("import_duration_seconds", "Time from the request to the commit of imports that completed.",
-			metric.Buckets(0.3, 9)), // to 5.5 hours
+			metric.Buckets(1.2, 7)), // to 82 minutes
 		lastSuccess: f.Gauge("import_last_success_timestamp_seconds", "When an import was last completed, of those that are kept, in seconds since 1970; 0 if none was."),
 		steps: f.GaugeVec("import_steps", "Imports that are planned or committed by this process now, or wait for their turn.",
 			metric.By("step", stepPlan, stepCommit), metric.By("state", phaseWaiting, phaseRunning)),
 		stepTime: f.HistogramVec("import_step_duration_seconds", "Time that one try of a step of an import took: to plan it, to list and write all of its keys after that, to commit it (both without waiting for a turn).",
-			metric.Buckets(0.05, 9), metric.By("step", stepPlan, stepList, stepCommit)), // to 55 minutes
+			metric.Buckets(0.2, 7), metric.By("step", stepPlan, stepList, stepCommit)), // to 14 minutes
 		broken: f.GaugeVec("records_broken", "Records that cannot be decoded and are left out, by bucket, as of the last look.",
 			metric.By("bucket", kv.BucketImports, kv.BucketCatalog)),
 		imports: fleet.GaugeVec("imports", "Imports that are kept, by state.", metric.By("state", all...)),
@@ -86,7 +86,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		redelivered: fleet.Gauge("partitions_redelivered", "Running partitions that were delivered before."),
 		waiting:     fleet.Gauge("workers_waiting", "Workers that wait for a partition."),
 		sign:        fleet.Gauge("worker_sign_timestamp_seconds", "When there was last a sign of a worker, which may be any of the fleet, in seconds since 1970; 0 before the first look."),
-		wanted:      f.Gauge("wanted_workers", "Workers that would list in a minute what is left of all imports, at most 1000; 1 as long as it is not known how much that is. Each coordinator shows it of the whole fleet."),
+		wanted:      f.Gauge("wanted_workers", "Workers that would list in a minute what is left of the imports that this process drives, at most 1000: 0 if no partition is left, 1 as long as it is not known how much that is. The sum of all coordinators counts."),
 		covers:      fleet.Gauge("covers", "Covers that are stored."),
 	}
 }

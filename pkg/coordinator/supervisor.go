@@ -143,7 +143,24 @@ func (s *supervisor) show(running []imports.Record, seen *survey) {
 		stored := maps.Clone(seen.Covers)
 		maps.DeleteFunc(stored, func(id string, _ uint64) bool { _, ok := driven[id]; return !ok })
 		s.followers.ShowLag(stored)
+		s.metrics.wanted.Set(wantedWorkers(s.work(driven, seen)))
 	}
+}
+
+// work returns what is left to list of the imports that are driven here.
+func (s *supervisor) work(driven map[string]imports.State, seen *survey) (w work) {
+	outstanding := make(map[string]int)
+	for id := range driven {
+		if n := len(seen.Partitions[id]); n > 0 {
+			outstanding[id] = n
+			w.outstanding += n
+		}
+	}
+	left, perSecond, workers := s.followers.Left(outstanding)
+	if w.left = left; workers > 0 {
+		w.rate = perSecond / float64(workers)
+	}
+	return w
 }
 
 // drivers are the drivers that run in this process, at most one for each import. Its

@@ -108,7 +108,6 @@ func (w *fleetWatch) show(seen backend.Survey) {
 	m.partitions.WithLabelValues("running").Set(float64(seen.Running))
 	m.redelivered.Set(float64(seen.Redelivered))
 	m.waiting.Set(float64(seen.Waiting))
-	m.wanted.Set(wantedWorkers(work{outstanding: seen.Queued + seen.Running}))
 	var stored uint64
 	for _, n := range seen.Covers {
 		stored += n

@@ -2,7 +2,6 @@ package lakefs
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,10 +26,10 @@ const (
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := metric.With(reg).In("lakefs")
 	m := &metrics{
-		calls: f.CounterVec("requests_total", "Calls to the lakeFS server, by what they do and the class of the status that it answered (error: none).",
+		calls: f.CounterVec("requests_total", "Calls to the lakeFS server, by what they do and the class of the status that it answered (error: 5xx, or none).",
 			metric.By("operation"), metric.By("code")),
 		duration: f.HistogramVec("request_duration_seconds", "Time of one call to the lakeFS server, by whether it reads or writes. A merge is a write.",
-			metric.Buckets(0.005, 8), metric.By("kind", kindRead, kindWrite)),
+			metric.Buckets(0.02, 6), metric.By("kind", kindRead, kindWrite)),
 		answered: f.Gauge("reachable", "1 if the lakeFS server answered the last call, and not that something in front of it cannot reach it; else 0."),
 	}
 	m.answered.Set(1) // until a call finds otherwise
@@ -53,14 +52,14 @@ func (m *metrics) observe(c call, status int, took time.Duration) {
 	}
 }
 
-// codeClass returns the class of an HTTP status, as a label with few values. 429 is a class of its
-// own: the call is to be tried again.
+// codeClass returns how a call ended by its HTTP status, as a label with three values: there are many
+// operations.
 func codeClass(status int) string {
 	switch {
-	case status == 0:
+	case status == 0, status >= 500:
 		return "error"
-	case status == http.StatusTooManyRequests:
-		return "429"
+	case status >= 200 && status < 300:
+		return "2xx"
 	}
-	return strconv.Itoa(status/100%10) + "xx"
+	return "4xx"
 }

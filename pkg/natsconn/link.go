@@ -208,7 +208,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return &metrics{
 		published: all.CounterVec("queue_published_total", "Messages stored, by kind.", metric.By("kind", "partition", "cover", "note")),
 		calls: f.Histogram("request_duration_seconds", "Time of one attempt of a call to NATS, with those that got no answer. Calls that wait for partitions do not count.",
-			metric.Buckets(0.0012, 7)),
+			metric.Buckets(0.0012, 6)),
 		retries: f.CounterVec("retries_total", "Calls to NATS tried again, by operation.",
 			metric.By("operation", "ensure", "publish", "cover", "pull", "ack", "read", "write", "discard", "follow")),
 		refused:     all.Counter("protocol_refused_total", "Messages and streams refused because they are of another version of the protocol."),

@@ -3,22 +3,20 @@ package node
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/rangefleet/rangefleet/internal/buildinfo"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
 // Command returns the command line of a process: its settings as flags, and the
-// subcommand `config print`. It runs until SIGINT, SIGTERM or SIGHUP, unless the
-// settings make SIGHUP read files again.
+// subcommand `config print`. It runs until SIGINT, SIGTERM or SIGHUP, unless there is
+// a file of settings, whose level of the log SIGHUP makes it read again, or the
+// settings make SIGHUP read other files again.
 func Command(name, short string, p settings.Process, run func(context.Context, Env) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
@@ -30,15 +28,20 @@ func Command(name, short string, p settings.Process, run func(context.Context, E
 		if err != nil {
 			return err
 		}
-		log := NewLogger(s.Log, os.Stderr)
+		log := NewLogger(s.Log, s.Fleet, os.Stderr)
 		ctx := cmd.Context()
-		if p == settings.Worker || !s.RereadsFiles() { // else a hangup makes the coordinator do that
+		switch {
+		case s.File() != "":
+			onHangup(ctx, func() {
+				log.reread(func() (settings.Settings, error) { return settings.Load(p, cmd.Flags(), os.Environ()) })
+			})
+		case p == settings.Worker || !s.RereadsFiles(): // else a hangup makes the coordinator do that
 			var stop context.CancelFunc
 			ctx, stop = stopOnHangup(ctx)
 			defer stop()
 		}
-		return logged(ctx, log, name, func(ctx context.Context) error {
-			return run(ctx, Env{Settings: s, Log: log, Notices: cmd.OutOrStdout(), Stderr: os.Stderr, Started: func(Info) {}})
+		return logged(ctx, log.Logger, name, func(ctx context.Context) error {
+			return run(ctx, Env{Settings: s, Log: log.Logger, Notices: cmd.OutOrStdout(), Stderr: os.Stderr, Started: func(Info) {}})
 		})
 	}
 	config := &cobra.Command{
@@ -73,26 +76,4 @@ func Main(cmd *cobra.Command) int {
 		return 1
 	}
 	return 0
-}
-
-// NewLogger returns the logger that the settings ask for.
-func NewLogger(s settings.Log, w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: s.Level, ReplaceAttr: readable}
-	if s.Format == "text" || s.Format == "auto" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, opts))
-	}
-	return slog.New(slog.NewJSONHandler(w, opts))
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// readable formats durations for people: JSON would have nanoseconds.
-func readable(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.StringValue(a.Value.Duration().String())
-	}
-	return a
 }

@@ -71,7 +71,7 @@ func TestCommand(t *testing.T) {
 func TestLogger(t *testing.T) {
 	for format, want := range map[string]string{"text": "msg=hello", "json": `"msg":"hello"`, "auto": `"msg":"hello"`} {
 		var out bytes.Buffer
-		log := node.NewLogger(settings.Log{Level: slog.LevelInfo, Format: format}, &out)
+		log := node.NewLogger(settings.Log{Level: slog.LevelInfo, Format: format}, "lake", &out)
 		log.Debug("whisper")
 		log.Info("hello", "delay", 1500*time.Millisecond)
 		if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "1.5s") || strings.Contains(out.String(), "whisper") {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/xid"
 
 	"github.com/rangefleet/rangefleet/pkg/access"
@@ -31,7 +30,6 @@ import (
 )
 
 const (
-	scrapes    = 4                // of the metrics at a time
 	drainLimit = 10 * time.Second // for running requests when the process is told to stop
 	natsCheck  = 2 * time.Second  // between two health checks of the embedded server
 	natsWait   = 12 * time.Second // of a call that a request makes: two attempts that fail while a cluster elects a leader, and a third
@@ -127,7 +125,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Users:  who.users, AccessKeys: who.users.Keys(), UserSessions: who.users.Sessions(), Rules: who.rules.now.Load,
 		Auth: who.auth, OIDC: who.oidc, Gate: lake.gate, Grants: lake.grants(who.rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
-		Metrics: promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}), Registerer: b.metrics, Log: b.Log, Audit: auditLog.Record,
+		Metrics: metricsHandler(b.registry, b.Log), Registerer: b.metrics, Log: b.Log, Audit: auditLog.Record,
 		SAML: samlOf(who.saml), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Traces: b.traces, Now: time.Now,
 	})
 	go backend.NewStorageWatch(b.backend, diskLimit(embedded), b.Log, b.metrics).Run(ctx)

@@ -45,7 +45,7 @@ func TestDocsAreCurrent(t *testing.T) {
 }
 
 // processes are the kinds of processes, with functions that register the metrics of each.
-func processes(t *testing.T) []process {
+func processes(t testing.TB) []process {
 	return []process{
 		{"coordinator", func(reg prometheus.Registerer) { registerCoordinator(t, reg) }},
 		{"worker", func(reg prometheus.Registerer) {
@@ -61,7 +61,7 @@ type process struct {
 }
 
 // registerCoordinator registers the metrics that only a coordinator has.
-func registerCoordinator(t *testing.T, reg prometheus.Registerer) {
+func registerCoordinator(t testing.TB, reg prometheus.Registerer) {
 	coordinator.New(coordinator.Config{State: coordinator.State{Backend: &backend.Backend{Queue: new(queue.Queue)}}, Registerer: reg})
 	server.New(server.Config{Registerer: reg, Metrics: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
 	server.NewProxy(server.ProxyConfig{Registerer: reg, Log: slog.New(slog.DiscardHandler)}, http.NotFoundHandler())
@@ -81,7 +81,7 @@ func registerCoordinator(t *testing.T, reg prometheus.Registerer) {
 }
 
 // registerBoth registers the metrics that coordinators and workers have.
-func registerBoth(t *testing.T, reg prometheus.Registerer) {
+func registerBoth(t testing.TB, reg prometheus.Registerer) {
 	registerProcess(reg, new(rangewriter.Buffers))
 	b := base{metrics: reg}
 	b.Settings.NATS = settings.NATS{CAFile: "ca", CredsFile: "creds"}

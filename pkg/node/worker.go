@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/worker"
@@ -59,7 +57,7 @@ func Worker(ctx context.Context, env Env) error {
 // restart would not help.
 func (b *base) health(w *worker.Worker) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes}))
+	mux.Handle("GET /metrics", metricsHandler(b.registry, b.Log))
 	mux.HandleFunc("GET /healthz", healthCheck(w.Live))
 	mux.HandleFunc("GET /readyz", healthCheck(w.Ready))
 	return mux

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/limits"
+	"github.com/rangefleet/rangefleet/pkg/redact"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -99,7 +101,7 @@ func newObserver(c Config) *observer {
 		audit:    auditor{c.Audit, c.Now, c.Proxies},
 		now:      c.Now,
 		requests: f.CounterVec("requests_total", "Requests that were answered, by the part of the API and the class of the answer's status.", apis, metric.By("code")),
-		duration: f.HistogramVec("request_duration_seconds", "Time from a request's header to its answer, by the part of the API.", metric.Buckets(0.0025, 8), apis),
+		duration: f.HistogramVec("request_duration_seconds", "Time from a request's header to its answer, by the part of the API.", metric.Buckets(0.005, 5), apis),
 		inFlight: f.Gauge("requests_in_flight", "Requests that are being served."),
 	}
 }
@@ -150,8 +152,32 @@ func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) 
 	if !o.log.Enabled(r.Context(), level) {
 		return
 	}
-	o.log.Log(r.Context(), level, "request", "request_id", requestID(w),
-		"method", method(r), "route", route(r), "code", code, "duration", took)
+	o.log.Log(r.Context(), level, "request", "request_id", requestID(w), "client", clientOf(o.audit.proxies, r), "user", shownUser(w.note.caller.User),
+		"method", method(r), "route", route(r), "code", code, "duration_seconds", took.Seconds())
+}
+
+// clientOf returns the address of a client, "" if there is none.
+func clientOf(proxies Proxies, r *http.Request) string {
+	if from := proxies.client(r); from.IsValid() {
+		return from.String()
+	}
+	return ""
+}
+
+// mostUser bounds the bytes of a user that a line of the log has.
+const mostUser = 128
+
+// shownUser returns a user for the log, shortened and without characters that are not printable.
+func shownUser(user string) string {
+	if len(user) > mostUser {
+		user = strings.ToValidUTF8(user[:mostUser], "") + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, redact.URLs(user))
 }
 
 // Parts of the API, as metrics have them. The routes would be too many series: the log has them.
@@ -185,10 +211,12 @@ func codeClass(code int) string {
 	switch {
 	case code == http.StatusTooManyRequests:
 		return "429"
-	case code >= 200 && code < 600:
+	case code < 300:
+		return "2xx"
+	case code < 500:
 		return strconv.Itoa(code/100) + "xx"
 	}
-	return "other"
+	return "5xx" // or what no server should answer
 }
 
 // method returns the method of a request, as a label with few values.

@@ -269,7 +269,7 @@ func TestObserved(t *testing.T) {
 		t.Fatal(err)
 	}
 	for k, v := range map[string]any{
-		"msg": "request", "request_id": "r1", "method": "GET", "code": 404.0, "duration": 0.0,
+		"msg": "request", "request_id": "r1", "method": "GET", "code": 404.0, "duration_seconds": 0.0, "client": "192.0.2.1", "user": "admin",
 		"route": "/api/v1/repositories/{repository}/branches/{branch}/import",
 	} {
 		if entry[k] != v {

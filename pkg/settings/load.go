@@ -72,7 +72,7 @@ func Load(p Process, flags *pflag.FlagSet, environ []string) (Settings, error) {
 	if f, err := flags.GetString(configFlag); err == nil && f != "" {
 		path = f
 	}
-	if path != "" {
+	if l.into.file = path; path != "" {
 		l.file(path)
 	}
 	l.environment(env)

@@ -49,10 +49,15 @@ type Settings struct {
 	Log        Log
 	Metrics    Metrics
 
+	file string // that was read; "": none
+
 	// origins says, by key, where a value was set: "flag --a.b", "environment RANGEFLEET_A_B",
 	// or "file PATH:LINE". Keys with default values are missing.
 	origins map[string]string
 }
+
+// File returns the path of the file that the settings were read from; "" if there is none.
+func (s Settings) File() string { return s.file }
 
 // RereadsFiles reports whether a coordinator reads or opens files again at SIGHUP, so that this
 // signal does not end it.

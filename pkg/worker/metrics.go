@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		slots:      f.GaugeVec("slots", "Partitions that this process works on at most at a time, by lane.", lanes),
 		busy:       f.GaugeVec("slots_busy", "Partitions that this process works on now, by lane.", lanes),
 		deliveries: f.CounterVec("deliveries_total", "Deliveries of partitions to this process, by how they ended.", metric.By("outcome", outcomes...)),
-		duration:   f.Histogram("delivery_duration_seconds", "Time that this process worked on a partition that was delivered to it.", metric.Buckets(0.05, 8)),
+		duration:   f.Histogram("delivery_duration_seconds", "Time that this process worked on a partition that was delivered to it.", metric.Buckets(0.2, 6)),
 		givenUp: f.CounterVec("partitions_given_up_total", "Partitions whose import this process has failed: as trying again would not help (permanent), as too many deliveries in a row got no further (tries), or ended with their workers (deaths).",
 			metric.By("reason", givenUpPermanent, givenUpTries, givenUpDeaths)),
 		objects:   f.Counter("objects_covered_total", "Entries in the ranges that this process stored and published covers of."),

@@ -1,11 +1,13 @@
 package deploy_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -145,6 +147,7 @@ func checkLabels(t *testing.T, c *cluster) {
 		if err != nil || !strings.Contains(string(text), "rangefleet_") {
 			t.Fatalf("metrics of %s: %v\n%s", name, err, text)
 		}
+		checkMetrics(t, name, text)
 		for _, word := range []string{repository, bucket, "branch-0", "AKIA"} {
 			if strings.Contains(string(text), word) {
 				t.Errorf("the metrics of %s contain %q", name, word)
@@ -152,3 +155,25 @@ func checkLabels(t *testing.T, c *cluster) {
 		}
 	}
 }
+
+// checkMetrics checks metrics by promtool, which knows how names and units are written.
+func checkMetrics(t *testing.T, process string, text []byte) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), prometheusProgram(t, "promtool"), "check", "metrics")
+	cmd.Stdin = bytes.NewReader(text)
+	if said, err := cmd.CombinedOutput(); err != nil || len(said) > 0 {
+		t.Errorf("promtool check metrics of %s: %v\n%s", process, err, said)
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			n++
+		}
+	}
+	if n > mostSeries {
+		t.Errorf("%s shows %d series, want at most %d", process, n, mostSeries)
+	}
+}
+
+// mostSeries is how many series a process shows at most.
+const mostSeries = 500

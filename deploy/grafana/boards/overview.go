@@ -11,7 +11,7 @@ func overview() board {
 				stat("Imports running", "Imports that are listed or committed now.", "short", `sum(max by (fleet, state) (rangefleet_fleet_imports{state=~"running|committing"}))`),
 				stat("Objects a second", "Objects in ranges that are stored.", "ops", `sum(rate(rangefleet_worker_objects_covered_total{}[$__rate_interval]))`),
 				stat("Partitions queued", "Partitions that wait for a worker.", "short", `sum(max by (fleet) (rangefleet_fleet_partitions{state="queued"}))`),
-				stat("Workers wanted", "Workers that would list in a minute what is left of all imports.", "short", `sum(max by (fleet) (rangefleet_wanted_workers{}))`),
+				stat("Workers wanted", "Workers that would list in a minute what is left of all imports.", "short", `sum(rangefleet_wanted_workers{})`),
 				stat("Last success", "How long ago an import was completed, of those that are kept.", "s", `time() - max(rangefleet_import_last_success_timestamp_seconds{} > 0)`),
 				stat("Failed within a day", "Failed imports that are kept, which is for a day.", "short", `sum(max by (fleet) (rangefleet_fleet_imports{state="failed"}))`).warns(1, 10),
 			}},
@@ -52,7 +52,7 @@ func importGraphs() []panel {
 		graph("Workers", "Workers that are there, that wait, and that would list in a minute what is left.", "short",
 			query{"there", `count(rangefleet_worker_slots{lane="bulk"})`},
 			query{"waiting", `sum(max by (fleet) (rangefleet_fleet_workers_waiting{}))`},
-			query{"wanted", `sum(max by (fleet) (rangefleet_wanted_workers{}))`}),
+			query{"wanted", `sum(rangefleet_wanted_workers{})`}),
 		graph("Slots", "Partitions that are worked on, and how many that may be.", "short",
 			query{"busy, {{lane}}", `sum by (lane) (rangefleet_worker_slots_busy{})`}, query{"all, {{lane}}", `sum by (lane) (rangefleet_worker_slots{})`}),
 	}

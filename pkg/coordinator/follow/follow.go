@@ -62,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	f := metric.With(reg)
 	return &metrics{
 		folded:   f.Counter("covers_folded_total", "Covers that this process took in."),
-		foldTime: f.Histogram("fold_duration_seconds", "Time to fold the covers of one import.", metric.Buckets(0.0003, 7)),
+		foldTime: f.Histogram("fold_duration_seconds", "Time to fold the covers of one import.", metric.Buckets(0.0003, 5)),
 		lag:      f.Gauge("fold_lag_covers", "Covers that are stored, of imports that this process drives, and that it has not taken in yet."),
 		bytes:    f.Gauge("fold_bytes", "Memory of the covers that this process has taken in."),
 	}

@@ -105,3 +105,25 @@ func (p *Progress) Sign() time.Time {
 	}
 	return p.sign
 }
+
+// Left returns about how many keys imports have left to list, of those that are followed and of
+// whose keys there is an estimate; and at how many keys a second how many workers list them. The
+// map has how many partitions of each import are outstanding.
+func (f *Followers) Left(outstanding map[string]int) (keys, perSecond float64, workers int) {
+	f.mu.Lock()
+	all := maps.Clone(f.byID)
+	f.mu.Unlock()
+	for id, n := range outstanding {
+		p := all[id]
+		if p == nil {
+			continue
+		}
+		now := p.Look(n) // which has a lock of its own
+		perSecond += now.PerSecond
+		workers += now.Workers
+		if now.Estimate.Some {
+			keys += float64(max(0, now.Estimate.Keys-now.Listed))
+		}
+	}
+	return keys, perSecond, workers
+}

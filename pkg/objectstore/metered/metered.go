@@ -41,7 +41,7 @@ func New(reg prometheus.Registerer) *Meter {
 	f, operations := metric.With(reg).In("objectstore"), metric.By("operation", "list", "stat", "get", "put")
 	return &Meter{
 		seconds: f.HistogramVec("request_duration_seconds", "Time of one call to an object store; of a listing, of one page.",
-			metric.Buckets(0.01, 8), operations), // 10 ms to 164 s: a LIST may take two minutes
+			metric.Buckets(0.02, 6), operations), // to 20 s
 		calls: f.CounterVec("requests_total", "Calls to object stores, by how they ended; of a listing, one for each page.",
 			operations, metric.By("code", codeOK, codeThrottled, codeError)),
 		listed: f.Counter("objects_listed_total", "Objects in the pages that object stores listed."),
