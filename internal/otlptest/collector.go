@@ -27,19 +27,18 @@ import (
 
 // Span is a span that the collector got.
 type Span struct {
-	Name, Kind        string
-	Trace, ID, Parent string // hexadecimal; Parent is "" for a root
-	Links             []Link
-	Events            int
-	Service           string            // service.name
-	Attributes        map[string]string // also those of the process
-	Error             string            // the message of the status, if that is an error
-	Start, End        uint64            // nanoseconds since 1970
-	Instrumentation   string
+	Name, Kind string
+	Trace      string // hexadecimal
+	Events     int
+	Service    string            // service.name
+	Attributes map[string]string // also those of the process
+
+	id, parent string // hexadecimal; parent is "" for a root
+	links      []link
 }
 
-// Link is a link of a span.
-type Link struct{ Trace, ID, Kind string }
+// link is a link of a span to a span.
+type link struct{ trace, id, kind string }
 
 // Collector receives spans. Its methods may be called concurrently.
 type Collector struct {
@@ -117,7 +116,7 @@ func (c *Collector) take(ctx context.Context, r *collector.ExportTraceServiceReq
 	for _, of := range r.ResourceSpans {
 		for _, scope := range of.ScopeSpans {
 			for _, s := range scope.Spans {
-				got = append(got, read(of, scope, s))
+				got = append(got, read(of, s))
 			}
 		}
 	}
@@ -128,12 +127,11 @@ func (c *Collector) take(ctx context.Context, r *collector.ExportTraceServiceReq
 	c.spans = append(c.spans, got...)
 }
 
-func read(of *tracepb.ResourceSpans, scope *tracepb.ScopeSpans, s *tracepb.Span) Span {
+func read(of *tracepb.ResourceSpans, s *tracepb.Span) Span {
 	span := Span{
 		Name: s.Name, Kind: strings.ToLower(strings.TrimPrefix(s.Kind.String(), "SPAN_KIND_")),
-		Trace: hex.EncodeToString(s.TraceId), ID: hex.EncodeToString(s.SpanId), Parent: hex.EncodeToString(s.ParentSpanId),
-		Events: len(s.Events), Attributes: make(map[string]string), Start: s.StartTimeUnixNano, End: s.EndTimeUnixNano,
-		Instrumentation: scope.Scope.GetName(),
+		Trace: hex.EncodeToString(s.TraceId), id: hex.EncodeToString(s.SpanId), parent: hex.EncodeToString(s.ParentSpanId),
+		Events: len(s.Events), Attributes: make(map[string]string),
 	}
 	note(span.Attributes, of.Resource.GetAttributes())
 	note(span.Attributes, s.Attributes)
@@ -141,13 +139,10 @@ func read(of *tracepb.ResourceSpans, scope *tracepb.ScopeSpans, s *tracepb.Span)
 		note(span.Attributes, e.Attributes)
 	}
 	span.Service = span.Attributes["service.name"]
-	if s.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR {
-		span.Error = s.Status.Message
-	}
 	for _, l := range s.Links {
 		about := make(map[string]string)
 		note(about, l.Attributes)
-		span.Links = append(span.Links, Link{Trace: hex.EncodeToString(l.TraceId), ID: hex.EncodeToString(l.SpanId), Kind: about["rangefleet.link"]})
+		span.links = append(span.links, link{trace: hex.EncodeToString(l.TraceId), id: hex.EncodeToString(l.SpanId), kind: about["rangefleet.link"]})
 	}
 	return span
 }
@@ -186,23 +181,23 @@ func (c *Collector) Loose(importTrace string) (problems []string) {
 	type place struct{ trace, id string }
 	known := make(map[place]bool, len(spans))
 	for _, s := range spans {
-		if known[place{s.Trace, s.ID}] {
-			problems = append(problems, fmt.Sprintf("%s %s was received twice", s.Name, s.ID))
+		if known[place{s.Trace, s.id}] {
+			problems = append(problems, fmt.Sprintf("%s %s was received twice", s.Name, s.id))
 		}
-		known[place{s.Trace, s.ID}] = true
+		known[place{s.Trace, s.id}] = true
 	}
 	for _, s := range spans {
-		if s.Parent != "" && !known[place{s.Trace, s.Parent}] {
+		if s.parent != "" && !known[place{s.Trace, s.parent}] {
 			problems = append(problems, fmt.Sprintf("the parent of %q of %s is missing", s.Name, s.Service))
 		}
 		linked := false
-		for _, l := range s.Links {
-			linked = linked || l.Kind == "import" && l.Trace == importTrace
-			if l.Kind == "import" && !known[place{l.Trace, l.ID}] {
+		for _, l := range s.links {
+			linked = linked || l.kind == "import" && l.trace == importTrace
+			if l.kind == "import" && !known[place{l.trace, l.id}] {
 				problems = append(problems, fmt.Sprintf("%q of %s has a link to nothing", s.Name, s.Service))
 			}
 		}
-		if s.Parent == "" && s.Trace != importTrace && !linked {
+		if s.parent == "" && s.Trace != importTrace && !linked {
 			problems = append(problems, fmt.Sprintf("%q of %s is in a trace of its own, without a link", s.Name, s.Service))
 		}
 	}

@@ -95,7 +95,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 func (m *metrics) ended(r imports.Record, now time.Time) {
 	m.finished.WithLabelValues(string(r.State)).Inc()
 	if r.State == imports.Completed {
-		m.duration.Observe(now.Sub(r.Created).Seconds())
+		metric.Observe(m.duration, now.Sub(r.Created).Seconds(), r.Trace.ID())
 		m.lastSuccess.Set(metric.Time(now))
 		m.objects.Add(float64(r.Objects))
 	}

@@ -66,7 +66,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	c.show()
+	show(c)
 	if c.JetStream, err = jetstream.New(c.NATS); err != nil {
 		c.NATS.Close()
 		return nil, fmt.Errorf("set up JetStream: %w", err)

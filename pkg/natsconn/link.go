@@ -219,7 +219,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 // show shows whether a connection can be used, and counts what it sends and receives: what the
 // process costs NATS.
-func (c *Conn) show() {
+func show(c *Conn) {
 	f := metric.With(c.cfg.Registerer).In("nats")
 	f.GaugeFunc("connected", "1 while there is a connection to NATS, else 0.", func() float64 { return flag(c.NATS.IsConnected()) })
 	f.GaugeFunc("responding", "0 while there is a connection to NATS and calls have failed for five seconds, as without a quorum; else 1.",

@@ -51,9 +51,8 @@ func required(s settings.Auth) map[access.Provider]auth.Required {
 	return all
 }
 
-// outside returns what verifies the tokens of an outside issuer; nil if there is none.
-func (b *base) outside() (*token.Outside, error) {
-	j := b.Settings.Auth.JWT
+// outsideTokens returns what verifies the tokens of an outside issuer; nil if there is none.
+func outsideTokens(j settings.JWT) (*token.Outside, error) {
 	if j.Issuer == "" {
 		return nil, nil
 	}
@@ -141,7 +140,7 @@ func (b *base) openCallers(ctx context.Context, sealer *auth.Sealer, log *audit.
 	if c.saml, err = b.saml(ctx, sealer, c.used); err != nil {
 		return c, err
 	}
-	outside, err := b.outside()
+	outside, err := outsideTokens(b.Settings.Auth.JWT)
 	if err != nil {
 		return c, err
 	}

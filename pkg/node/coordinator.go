@@ -289,7 +289,7 @@ func (b *base) serve(ctx context.Context, service *coordinator.Service, d door, 
 	defer stop()
 	work.Go(func() { service.Run(serving) })
 	if b.Settings.Workers > 0 {
-		work.Go(func() { b.newWorker().Run(ctx) })
+		work.Go(func() { newWorker(b).Run(ctx) })
 	}
 	return serveHTTP(ctx, server.NewHTTPServer(handler, b.metrics, b.Log), d, func() { b.Started(info) })
 }

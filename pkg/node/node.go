@@ -92,7 +92,7 @@ func newBase(ctx context.Context, env Env, role natsconn.Role, embedded *natsd.S
 	if b.backend, err = backend.Connect(ctx, cfg, opts); err != nil {
 		return nil, err
 	}
-	go b.keepPace(ctx)
+	go keepPace(ctx, b)
 	go b.showEnds(ctx, b.ends())
 	b.imports = imports.NewStore(b.backend.Bucket(kv.BucketImports))
 	return b, nil
@@ -126,7 +126,7 @@ func endedBy(ctx context.Context, err error) error {
 }
 
 // keepPace keeps the process to its share of the fleet's LIST calls until ctx ends.
-func (b *base) keepPace(ctx context.Context) {
+func keepPace(ctx context.Context, b *base) {
 	s := b.Settings.S3
 	err := pace.Run(ctx, pace.Config{
 		Gossip: b.backend.Gossip, Limiter: b.stores.Lists(), Store: s.Endpoint + " " + s.Region,
@@ -137,7 +137,7 @@ func (b *base) keepPace(ctx context.Context) {
 	}
 }
 
-func (b *base) newWorker() *worker.Worker {
+func newWorker(b *base) *worker.Worker {
 	return worker.New(worker.Config{
 		Backend: b.backend, Imports: b.imports, Stores: b.stores, Roles: b.stores.Roles(), Busy: b.stores.Lists().Busy,
 		Slots: b.Settings.Workers, Buffers: b.buffers, Traces: b.traces, Log: b.Log, Registerer: b.metrics,

@@ -24,7 +24,7 @@ func Worker(ctx context.Context, env Env) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go b.watch(ctx, stop)
-	w := b.newWorker()
+	w := newWorker(b)
 	announce := func() {
 		fmt.Fprintf(b.Notices, "working on %d partitions at a time from %s\n", b.Settings.Workers, b.Settings.NATS.ShownURL())
 	}

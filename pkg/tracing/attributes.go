@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Name is the instrumentation scope of all spans.
-const Name = "github.com/rangefleet/rangefleet"
+// scope is the instrumentation scope of all spans.
+const scope = "github.com/rangefleet/rangefleet"
 
 // Attributes that no convention names.
 const (

@@ -21,7 +21,7 @@ func Tracer(p trace.TracerProvider) trace.Tracer {
 	if p == nil {
 		p = noop.NewTracerProvider()
 	}
-	return p.Tracer(Name)
+	return p.Tracer(scope)
 }
 
 // Step runs a step of the import whose trace ctx is in, in a span of that trace. Outside a

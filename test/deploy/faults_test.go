@@ -61,7 +61,7 @@ func hasten(t *testing.T) string {
 // and every alert fires for which the test has a fault.
 func TestBoardsAndAlertsWatchAFleet(t *testing.T) {
 	c := startCluster(t, flaky...)
-	odd, address := c.addOdd()
+	odd, address := addOdd(c)
 	p := startPrometheus(t, hasten(t), c.addresses, address)
 	waiting := map[string]string{} // query by panel and legend
 	for name, query := range queriesOfBoards(t) {
@@ -107,8 +107,9 @@ func TestBoardsAndAlertsWatchAFleet(t *testing.T) {
 	c.end()
 }
 
-// addOdd adds a coordinator to the fleet that has a certificate that is about to expire, and little memory. It also returns where its metrics are.
-func (c *cluster) addOdd() (odd *pod, address string) {
+// addOdd adds a coordinator to the fleet that has a certificate that is about to expire, and little
+// memory. It also returns where its metrics are.
+func addOdd(c *cluster) (odd *pod, address string) {
 	c.t.Helper()
 	program, err := compileCoordinator()
 	if err != nil {
@@ -231,8 +232,8 @@ func TestHealthyFleetRaisesNoAlert(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), length)
 	defer stop()
 	var life sync.WaitGroup
-	life.Go(func() { c.liveWell(ctx) })
-	c.rollAll(ctx)
+	life.Go(func() { liveWell(ctx, c) })
+	rollAll(ctx, c)
 	life.Wait()
 	all, err := p.series(t.Context(), "query", url.Values{"query": {`max_over_time(ALERTS{alertstate="firing"}[1h])`}})
 	if err != nil {
@@ -247,7 +248,7 @@ func TestHealthyFleetRaisesNoAlert(t *testing.T) {
 }
 
 // liveWell makes imports until ctx ends.
-func (c *cluster) liveWell(ctx context.Context) {
+func liveWell(ctx context.Context, c *cluster) {
 	cl := c.client(0)
 	if _, err := cl.CreateRepository(ctx, api.RepositoryCreation{Name: repository, StorageNamespace: "s3://ns/" + repository}); err != nil {
 		c.t.Errorf("create a repository: %v", err)
@@ -265,7 +266,7 @@ func (c *cluster) liveWell(ctx context.Context) {
 }
 
 // rollAll restarts the workers and coordinators one after another, as an upgrade does, until ctx ends.
-func (c *cluster) rollAll(ctx context.Context) {
+func rollAll(ctx context.Context, c *cluster) {
 	for ctx.Err() == nil {
 		for _, name := range []string{"worker", "coordinator"} {
 			for i := range c.pods[name] {

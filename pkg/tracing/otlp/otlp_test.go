@@ -46,7 +46,7 @@ func open(t *testing.T, environment ...string) (*process, error) {
 // spans makes roots. It would never return if a span waited for the collector.
 func (p *process) spans(n int) {
 	for range n {
-		_, span := p.Tracer(tracing.Name).Start(context.Background(), "root")
+		_, span := p.Tracer("test").Start(context.Background(), "root")
 		span.End()
 	}
 }
@@ -159,7 +159,7 @@ func TestAllOfAnImportFollowItsFirstSpan(t *testing.T) {
 	c := otlptest.Start(t, nil)
 	p, err := open(t, append(c.Environment("grpc"), "OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.5")...)
 	expect.NoError(t, err)
-	tracer, recorded := p.Tracer(tracing.Name), 0
+	tracer, recorded := p.Tracer("test"), 0
 	for range 64 {
 		ctx, root := tracer.Start(t.Context(), "request")
 		root.End()
@@ -193,7 +193,7 @@ func TestACallersFlagIsNotFollowed(t *testing.T) {
 	p, err := open(t, append(c.Environment("grpc"), "OTEL_TRACES_SAMPLER=always_off")...)
 	expect.NoError(t, err)
 	caller := tracing.Caller(tracing.Place{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
-	_, span := p.Tracer(tracing.Name).Start(context.Background(), "request", trace.WithLinks(caller))
+	_, span := p.Tracer("test").Start(context.Background(), "request", trace.WithLinks(caller))
 	if span.SpanContext().IsSampled() {
 		t.Error("a caller had a span recorded")
 	}
