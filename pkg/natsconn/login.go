@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 )
 
@@ -49,4 +51,24 @@ func (l Login) options() (opts []nats.Option, err error) {
 		add("nats.cert_file", l.CertFile, nats.ClientCert(l.CertFile, l.KeyFile), nil)
 	}
 	return opts, err
+}
+
+// CredsEnd returns when the JWT of a credentials file expires; the zero time if it never does.
+func CredsEnd(path string) (time.Time, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read NATS credentials: %w", err)
+	}
+	token, err := jwt.ParseDecoratedJWT(text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("NATS credentials %s: %w", path, err)
+	}
+	claims, err := jwt.DecodeUserClaims(token)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("NATS credentials %s: %w", path, err)
+	}
+	if claims.Expires == 0 {
+		return time.Time{}, nil
+	}
+	return time.Unix(claims.Expires, 0), nil
 }

@@ -189,6 +189,35 @@ func TestLoginByCredentials(t *testing.T) {
 	}
 }
 
+func TestCredsEnd(t *testing.T) {
+	account, err := nkeys.CreateAccount()
+	expect.NoError(t, err)
+	user, err := nkeys.CreateUser()
+	expect.NoError(t, err)
+	userKey, err := user.PublicKey()
+	expect.NoError(t, err)
+	seed, err := user.Seed()
+	expect.NoError(t, err)
+	for _, want := range []time.Time{time.Unix(4102444800, 0), {}} {
+		claims := jwt.NewUserClaims(userKey)
+		if !want.IsZero() {
+			claims.Expires = want.Unix()
+		}
+		token, err := claims.Encode(account)
+		expect.NoError(t, err)
+		creds, err := jwt.FormatUserConfig(token, seed)
+		expect.NoError(t, err)
+		if got, err := natsconn.CredsEnd(writeFile(t, creds)); err != nil || !got.Equal(want) {
+			t.Errorf("the end is %v, %v, want %v", got, err, want)
+		}
+	}
+	for _, path := range []string{"/absent/creds", writeFile(t, []byte("SECRET and no JWT\n"))} {
+		if _, err := natsconn.CredsEnd(path); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("of %s: %v", path, err)
+		}
+	}
+}
+
 func TestConnectReportsUnreadableFiles(t *testing.T) {
 	bad := writeFile(t, []byte("SECRET and no PEM\n"))
 	for name, login := range map[string]natsconn.Login{

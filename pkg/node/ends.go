@@ -2,16 +2,14 @@ package node
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/certfile"
+	"github.com/rangefleet/rangefleet/pkg/natsconn"
 )
 
 // endsEvery is how often files that expire are read again, as they may be replaced.
@@ -37,7 +35,7 @@ func (b *base) ends() (all []end) {
 	}
 	file("nats.ca_file", n.CAFile, "nats_ca")
 	if path := n.CredsFile; path != "" {
-		all = append(all, end{"nats.creds_file", f.CredentialsEnd("nats"), func() (time.Time, error) { return credsEnd(path) }})
+		all = append(all, end{"nats.creds_file", f.CredentialsEnd("nats"), func() (time.Time, error) { return natsconn.CredsEnd(path) }})
 	}
 	return all
 }
@@ -55,24 +53,4 @@ func (b *base) showEnds(ctx context.Context, all []end) {
 		}
 		_ = pause.For(ctx, endsEvery) // the loop looks at ctx
 	}
-}
-
-// credsEnd returns when the JWT of a credentials file of NATS expires; zero if it never does.
-func credsEnd(path string) (time.Time, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return time.Time{}, err
-	}
-	token, err := jwt.ParseDecoratedJWT(text)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%s: %w", path, err)
-	}
-	claims, err := jwt.DecodeUserClaims(token)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%s: %w", path, err)
-	}
-	if claims.Expires == 0 {
-		return time.Time{}, nil
-	}
-	return time.Unix(claims.Expires, 0), nil
 }
