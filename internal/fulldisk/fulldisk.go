@@ -30,7 +30,7 @@ func Alone(t *testing.T) bool {
 		return true
 	}
 	// No flags are passed on: they name files that this process writes.
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+regexp.QuoteMeta(t.Name())+"$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+regexp.QuoteMeta(t.Name())+"$", "-test.v") //nolint:gosec // this program itself
 	cmd.Env = append(os.Environ(), alone+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	if passed := regexp.MustCompile(`(?m)^--- PASS: ` + regexp.QuoteMeta(t.Name()) + ` `); err != nil || !passed.Match(out) {

@@ -151,21 +151,28 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	case record.Driver != d.session:
 		d.imp.log.Info("import is driven by another coordinator", "driver", record.Driver)
 		return true, nil
-	case record.State == imports.Running && record.Partitions == nil:
-		err = d.imp.traced(ctx, "plan", func() error { return d.planner.plan(ctx, record) })
-	default:
-		ended, err = d.advance(ctx, record)
 	}
-	if err != nil && ctx.Err() == nil && (hopeless(err) || d.failures >= maxFailures) {
-		ended, err = d.lander.abandon(ctx, err)
-	}
-	if ended {
+	if ended, err = d.further(ctx, record); ended {
 		return d.step(ctx) // which clears up
 	}
 	if problem := d.watch.problem(d.imp.id); err == nil && problem != record.Problem {
 		d.imp.report(ctx, problem)
 	}
 	return false, err
+}
+
+// further plans or advances the import, and gives it up if trying again cannot help. It reports
+// whether that has ended the import.
+func (d *driver) further(ctx context.Context, record imports.Record) (ended bool, err error) {
+	if record.State == imports.Running && record.Partitions == nil {
+		err = d.imp.traced(ctx, "plan", func() error { return d.planner.plan(ctx, record) })
+	} else {
+		ended, err = d.advance(ctx, record)
+	}
+	if err != nil && ctx.Err() == nil && (hopeless(err) || d.failures >= maxFailures) {
+		return d.lander.abandon(ctx, err)
+	}
+	return ended, err
 }
 
 // advance folds the covers, commits once they chain, and queues gaps that no partition

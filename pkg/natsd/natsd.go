@@ -104,7 +104,7 @@ func (s *Server) DiskLimit() int64 {
 	}
 	var stored int64
 	if js, err := s.srv.Jsz(nil); err == nil {
-		stored = int64(js.Store) //nolint:gosec // at most maxStore
+		stored = int64(js.Store) // at most maxStore
 	}
 	return min(maxStore, stored+room)
 }

@@ -78,4 +78,5 @@ func (t traced) Handle(ctx context.Context, r slog.Record) error {
 func (t traced) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return traced{t.Handler.WithAttrs(attrs), t.id}
 }
+
 func (t traced) WithGroup(name string) slog.Handler { return traced{t.Handler.WithGroup(name), t.id} }

@@ -78,8 +78,13 @@ func (r Report) Check() error {
 		name  string
 		value int64
 	}{
-		{"number", r.Number}, {"keys", r.Keys}, {"left.keys", r.Left.Keys}, {"left.low", r.Left.Low}, {"left.high", r.Left.High},
-		{"throttles", r.Throttles}, {"retries", r.Retries},
+		{"number", r.Number},
+		{"keys", r.Keys},
+		{"left.keys", r.Left.Keys},
+		{"left.low", r.Left.Low},
+		{"left.high", r.Left.High},
+		{"throttles", r.Throttles},
+		{"retries", r.Retries},
 	} {
 		if f.value < 0 || f.value > mostKeys {
 			return fmt.Errorf("%s: %d is not between 0 and %d", f.name, f.value, int64(mostKeys))

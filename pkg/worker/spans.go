@@ -41,8 +41,9 @@ func newSpans(t trace.Tracer, now func() time.Time, lane queue.Lane, task *queue
 	}
 	receipt, root := t.Start(context.Background(), tracing.Receive.Span(queue.Name), append(on(tracing.Receive), trace.WithLinks(tracing.Import(task.Trace)))...)
 	root.End()
-	_, process := t.Start(receipt, tracing.Handle.Span(queue.Name), on(tracing.Handle)...)
-	return &spans{tracer: t, now: now, receipt: receipt, process: process, mark: task.Received}
+	s := &spans{tracer: t, now: now, receipt: receipt, mark: task.Received}
+	_, s.process = t.Start(receipt, tracing.Handle.Span(queue.Name), on(tracing.Handle)...) //nolint:spancheck // method end ends it
+	return s
 }
 
 // page notes a page of keys that was listed. Pages 1, 2, 4, 8 and so on are events of the
