@@ -123,6 +123,10 @@ func TestTextsAreCut(t *testing.T) {
 			t.Errorf("%d left out, or the event itself is changed", back.LeftOut)
 		}
 	}
+}
+
+// Of each list, what is over maxList is left out and counted.
+func TestListsAreCut(t *testing.T) {
 	for _, lists := range [][2]int{{maxList, 0}, {0, maxList}, {maxList, maxList}} {
 		var back Event
 		e := Event{Resources: Resources{Sources: make([]string, lists[0]+10), Destinations: make([]string, lists[1]+10)}}

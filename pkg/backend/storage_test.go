@@ -35,9 +35,15 @@ func TestStorageWatch(t *testing.T) {
 		name, stream string
 		least, most  float64
 	}{
-		{"stream_leader", "KV_imports", 1, 1}, {"stream_leader", "WORK", 1, 1}, {"stream_leader", "COVERS", 0, 0},
-		{"stream_replicas", "WORK", 1, 1}, {"stream_replicas_current", "WORK", 1, 1}, {"stream_replicas_current", "COVERS", 0, 0},
-		{"stream_messages", "KV_imports", 1, 1}, {"stream_bytes", "KV_imports", 1000, 2000}, {"stream_messages", "KV_leases", 0, 0},
+		{"stream_leader", "KV_imports", 1, 1},
+		{"stream_leader", "WORK", 1, 1},
+		{"stream_leader", "COVERS", 0, 0},
+		{"stream_replicas", "WORK", 1, 1},
+		{"stream_replicas_current", "WORK", 1, 1},
+		{"stream_replicas_current", "COVERS", 0, 0},
+		{"stream_messages", "KV_imports", 1, 1},
+		{"stream_bytes", "KV_imports", 1000, 2000},
+		{"stream_messages", "KV_leases", 0, 0},
 	} {
 		if got := measured.Sum(t, reg, "rangefleet_nats_"+tc.name, tc.stream); got < tc.least || got > tc.most {
 			t.Errorf("%s of %s is %v, want %v to %v", tc.name, tc.stream, got, tc.least, tc.most)

@@ -222,7 +222,7 @@ func agree(t *testing.T, served, client *tls.Config) bool {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	serving.Go(func() {
@@ -230,14 +230,14 @@ func agree(t *testing.T, served, client *tls.Config) bool {
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, _ = tls.Server(conn, served).Write([]byte("x"))
 	})
 	conn, err := (&tls.Dialer{Config: client}).DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = conn.Read(make([]byte, 1))
 	return err == nil
 }

@@ -22,20 +22,18 @@ func TestProgressShowsBeforeTheFirstRange(t *testing.T) {
 	f.config.Breaks = partition.Breaks{MaxSize: 1 << 30, Raggedness: 1 << 40} // one range
 	s, _ := f.serve()
 	id := f.start(s, request("", ""))
-	look := func(s *Service) Status {
-		t.Helper()
-		st, err := s.Status(t.Context(), "repo", id)
-		expect.NoError(t, err)
-		return st
-	}
+	look := func(s *Service) Status { return statusOf(t, s, id) }
 	f.planned(id)
-	if st := look(s); st.Progress.Queued != 1 || st.Progress.Running != 0 || st.Progress.Workers != 0 || st.Progress.Listed != 0 {
-		t.Errorf("before there is a worker: %+v", st.Progress)
+	st := look(s)
+	checkBusy(t, "before there is a worker", st.Progress, 1, 0, 0)
+	if st.Progress.Listed != 0 {
+		t.Errorf("%d keys are listed before there is a worker", st.Progress.Listed)
 	}
 	stopWork := f.work(1)
 	expect.Eventually(t, "keys are listed", func() bool { return look(s).Progress.Listed > 300 })
-	st := look(s)
-	if p := st.Progress; st.Objects != 0 || p.Listed > int64(len(entries)) || p.Workers != 1 || p.Running != 1 || p.Queued != 0 || p.Elapsed <= 0 {
+	st = look(s)
+	checkBusy(t, "while the first range is open", st.Progress, 0, 1, 1)
+	if p := st.Progress; st.Objects != 0 || p.Listed > int64(len(entries)) || p.Elapsed <= 0 {
 		t.Errorf("while the first range is open: %d objects, %+v", st.Objects, p)
 	}
 	expect.Eventually(t, "the status moves while the store hangs", func() bool { return look(s).Updated.After(st.Updated) })
@@ -54,6 +52,21 @@ func TestProgressShowsBeforeTheFirstRange(t *testing.T) {
 	st = look(s)
 	if p := st.Progress; p.Listed != int64(len(entries)) || p.Elapsed != st.Updated.Sub(st.Record.Created) || p.PerSecond <= 0 || p.Workers != 0 {
 		t.Errorf("in the end: %+v", p)
+	}
+}
+
+func statusOf(t *testing.T, s *Service, id string) Status {
+	t.Helper()
+	st, err := s.Status(t.Context(), "repo", id)
+	expect.NoError(t, err)
+	return st
+}
+
+// checkBusy checks how many partitions wait, how many are listed, and by how many workers.
+func checkBusy(t *testing.T, when string, p Progress, queued, running, workers int) {
+	t.Helper()
+	if p.Queued != queued || p.Running != running || p.Workers != workers {
+		t.Errorf("%s: %+v, want %d partitions queued, and %d running on %d workers", when, p, queued, running, workers)
 	}
 }
 
@@ -78,12 +91,7 @@ func TestALongCommitMoves(t *testing.T) {
 	s, _ := f.serve()
 	id := f.start(s, request("", ""))
 	stopWork := f.work(1)
-	look := func() Status {
-		t.Helper()
-		st, err := s.Status(t.Context(), "repo", id)
-		expect.NoError(t, err)
-		return st
-	}
+	look := func() Status { return statusOf(t, s, id) }
 	expect.Eventually(t, "the range is read for the tree", func() bool { return look().Progress.TreeRanges == 1 })
 	stopWork()
 	st := look()
@@ -125,9 +133,14 @@ func TestBeatsTellOfBusyDrivers(t *testing.T) {
 	b.busy.Store(true)
 	b.tree(7)
 	var ranges metarange.Ranges = func(yield func(partition.RangeMetadata, error) bool) {
-		_ = yield(partition.RangeMetadata{}, nil) && yield(partition.RangeMetadata{}, nil)
+		for range 2 {
+			if !yield(partition.RangeMetadata{}, nil) {
+				return
+			}
+		}
 	}
-	for range b.counted(ranges) {
+	for _, err := range b.counted(ranges) {
+		expect.NoError(t, err)
 	}
 	if steps := all.steps(); len(steps) != 1 || steps[0].ImportID != "a" || !steps[0].Busy || steps[0].Ranges != 2 || steps[0].EstimatedRanges != 7 {
 		t.Errorf("a busy driver tells %+v", steps)

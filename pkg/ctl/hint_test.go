@@ -99,7 +99,7 @@ func TestHintOfTheDefaultAddress(t *testing.T) {
 func TestNearest(t *testing.T) {
 	names := []string{"main", "nightly", "release-1", "release-2", "dev"}
 	for wrong, want := range map[string]string{
-		"mian": "main", "Main": "main", "man": "main", "nigthly": "nightly", "release1": "release-1", "release-3": "release-1",
+		"mian": "main", "Main": "main", "man": "main", "nihgtly": "nightly", "release1": "release-1", "release-3": "release-1",
 		"night": "nightly", "de": "dev", "x": "", "master": "", "production": "", "": "",
 	} {
 		if got := nearest(wrong, names); got != want {

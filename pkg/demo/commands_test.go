@@ -100,6 +100,49 @@ func messages(t *testing.T, lines string) (all []message) {
 	return all
 }
 
+// imports runs an import of a tree of so many objects, and returns its ID. The command must tell
+// the ID before it waits, and a summary in the end.
+func (l *live) imports(source string, objects int64) (id string) {
+	l.t.Helper()
+	code, out, errs := l.run("import --from local://" + source + "/ --to lakefs://lake/main/raw/ -o json")
+	results, told := messages(l.t, out), messages(l.t, errs)
+	if code != ctl.OK || len(results) != 1 || results[0].Type != "summary" || results[0].Ingested != objects {
+		l.t.Fatalf("exit %d: %s%s", code, out, errs)
+	}
+	id = results[0].ID
+	if len(told) == 0 || told[0].Type != "notice" || told[0].ID != id {
+		l.t.Errorf("told %s", errs)
+	}
+	if r := results[0]; r.Elapsed <= 0 || r.Rate == nil {
+		l.t.Errorf("the summary lacks its time or rate: %s", out)
+	}
+	return id
+}
+
+// hinted is a command with a mistake, and what a hint must say of it.
+type hinted struct{ line, want string }
+
+func (l *live) hints(mistakes []hinted) {
+	l.t.Helper()
+	for _, m := range mistakes {
+		if code, out, errs := l.run(m.line + " -o json"); code != ctl.Failed || !strings.Contains(errs, m.want) {
+			l.t.Errorf("%s: exit %d, want a hint with %q: %s%s", m.line, code, m.want, out, errs)
+		}
+	}
+}
+
+// completed is the beginning of a command, and what the shell must offer for its last word.
+type completed struct{ typed, want string }
+
+func (l *live) completes(lines []completed) {
+	l.t.Helper()
+	for _, c := range lines {
+		if _, out, errs := l.run("__complete " + c.typed); !strings.HasPrefix(out, c.want) && !strings.Contains(out, "\n"+c.want) {
+			l.t.Errorf("%s completes to %q, want %q: %s", c.typed, out, c.want, errs)
+		}
+	}
+}
+
 // TestCommandsOnAFleet runs what a new user does, with the usual mistakes, on a fleet that is not
 // a fake.
 func TestCommandsOnAFleet(t *testing.T) {
@@ -110,41 +153,20 @@ func TestCommandsOnAFleet(t *testing.T) {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
 
-	code, out, errs := l.run("import --from local://" + source + "/ --to lakefs://lake/main/raw/ -o json")
-	results, told := messages(t, out), messages(t, errs)
-	if code != ctl.OK || len(results) != 1 || results[0].Type != "summary" || results[0].Ingested != objects {
-		t.Fatalf("exit %d: %s%s", code, out, errs)
-	}
-	id := results[0].ID
-	if len(told) == 0 || told[0].Type != "notice" || told[0].ID != id {
-		t.Errorf("told %s", errs)
-	}
-	if r := results[0]; r.Elapsed <= 0 || r.Rate == nil {
-		t.Errorf("the summary lacks its time or rate: %s", out)
-	}
-
-	for _, c := range []struct{ line, want string }{
+	id := l.imports(source, objects)
+	l.hints([]hinted{
 		{"import --from local://" + source + "/ --to lakefs://laek/main/", "did you mean lakefs://lake/main?"},
 		{"ls lakefs://lake/mian", "did you mean lakefs://lake/main?"},
 		{"status lakefs://lake/main " + id + "x", "rangectl imports lakefs://lake lists those that are known"},
 		{"status lakefs://lake/other " + id, "it is an import into lakefs://lake/main"},
 		{"import --from local://" + source + "/absent/ --to lakefs://lake/main/", "it is looked for on the machines of the fleet"},
-	} {
-		if code, out, errs := l.run(c.line + " -o json"); code != ctl.Failed || !strings.Contains(errs, c.want) {
-			t.Errorf("%s: exit %d, want a hint with %q: %s%s", c.line, code, c.want, out, errs)
-		}
-	}
-
-	for _, c := range []struct{ typed, want string }{
+	})
+	l.completes([]completed{
 		{"ls la", "lakefs://lake/"},
 		{"ls lakefs://lake/m", "lakefs://lake/main"},
 		{"status lakefs://lake/main ", id},
 		{"auth user delete ad", "admin"},
-	} {
-		if _, out, errs := l.run("__complete " + c.typed); !strings.HasPrefix(out, c.want) && !strings.Contains(out, "\n"+c.want) {
-			t.Errorf("%s completes to %q, want %q: %s", c.typed, out, c.want, errs)
-		}
-	}
+	})
 
 	// The time is that of the import, and the same whenever it is asked for.
 	_, first, _ := l.run("status lakefs://lake/main " + id + " -o json")
@@ -154,7 +176,7 @@ func TestCommandsOnAFleet(t *testing.T) {
 	}
 
 	l.stop()
-	code, out, errs = l.run("repo list")
+	code, out, errs := l.run("repo list")
 	want := fmt.Sprintf("rangectl: no coordinator answers at %s: connection refused\n", l.info.API)
 	if code != ctl.Failed || out != "" || errs != want {
 		t.Errorf("without a coordinator: exit %d, %q, want %q", code, out+errs, want)

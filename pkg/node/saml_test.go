@@ -60,6 +60,22 @@ func (b samlBrowser) login(p *samltest.Provider, user, group string) (accepted, 
 	return accepted, finished
 }
 
+// logsIn checks how a login and what it leads to are answered.
+func (b samlBrowser) logsIn(p *samltest.Provider, user, group string, accepted, finished int) {
+	b.t.Helper()
+	if a, f := b.login(p, user, group); a != accepted || f != finished {
+		b.t.Errorf("the login of %s in %s is answered with %d and %d, want %d and %d", user, group, a, f, accepted, finished)
+	}
+}
+
+// sees checks with which status a path is answered.
+func (b samlBrowser) sees(path string, want int) {
+	b.t.Helper()
+	if code, _ := b.get(path); code != want {
+		b.t.Errorf("%s is answered with %d, want %d", path, code, want)
+	}
+}
+
 // TestUsersOfASAMLProviderLogIn has users in a group by what the provider says of them. A hangup
 // makes the coordinator trust another provider.
 func TestUsersOfASAMLProviderLogIn(t *testing.T) {
@@ -80,18 +96,10 @@ func TestUsersOfASAMLProviderLogIn(t *testing.T) {
 	defer p.end()
 
 	b := newSAMLBrowser(t, p.info.API)
-	if code, _ := b.get(repository); code != 401 {
-		t.Errorf("before the login: %d", code)
-	}
-	if accepted, finished := b.login(first, "ann", "team-a"); accepted != 303 || finished != 303 {
-		t.Fatalf("the login is answered with %d and %d", accepted, finished)
-	}
-	if code, _ := b.get(repository); code != 404 {
-		t.Errorf("what the group may do is answered with %d", code)
-	}
-	if accepted, finished := newSAMLBrowser(t, p.info.API).login(first, "eve", "team-b"); accepted != 303 || finished != 403 {
-		t.Errorf("without the attribute, the login is answered with %d and %d", accepted, finished)
-	}
+	b.sees(repository, 401)
+	b.logsIn(first, "ann", "team-a", 303, 303)
+	b.sees(repository, 404)                                                // the group may look for it
+	newSAMLBrowser(t, p.info.API).logsIn(first, "eve", "team-b", 303, 403) // the attribute is missing
 	if code, text := p.ask("GET", "/api/v1/auth/users", p.info.AccessKeyID, p.info.SecretAccessKey, ""); code != 200 || !strings.Contains(text, `"saml:https:=2F=2Fidp.example.com=7Cann"`) || strings.Contains(text, "eve") {
 		t.Errorf("users: %d %s", code, text)
 	}

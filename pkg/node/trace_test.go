@@ -15,16 +15,24 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
 
-// One import is one picture: a trace from its request to its commit, and traces of its partitions
-// with links to it. The trace of the caller is linked, too, and not joined.
-func TestAnImportIsOneTrace(t *testing.T) {
+// tracedImport is what a status says of an import that was traced.
+type tracedImport struct {
+	ID          string `json:"id"`
+	TraceID     string `json:"trace_id"`
+	Completed   bool
+	MetarangeID string `json:"metarange_id"`
+	Ranges      int
+}
+
+// importTraced imports 40 objects by a coordinator that sends its spans to c, and has ended.
+func importTraced(t *testing.T, c *otlptest.Collector) tracedImport {
+	t.Helper()
 	dir := t.TempDir()
 	lake := filepath.Join(dir, "lake")
 	expect.NoError(t, os.Mkdir(lake, 0o700))
 	for i := range 40 {
 		expect.NoError(t, os.WriteFile(filepath.Join(lake, fmt.Sprintf("object-%02d", i)), nil, 0o600))
 	}
-	c := otlptest.Start(t, nil)
 	for _, e := range c.Environment("http/protobuf") {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
@@ -34,13 +42,7 @@ func TestAnImportIsOneTrace(t *testing.T) {
 	s.Auth = settings.Auth{AccessKeyID: "AKIATRACE", SecretAccessKey: settings.NewSecret("a secret of this test")}
 	s.Ranges.Raggedness = 10
 	p := start(t, node.Coordinator, s)
-	do := func(method, path, body string) (answer struct {
-		ID          string `json:"id"`
-		TraceID     string `json:"trace_id"`
-		Completed   bool
-		MetarangeID string `json:"metarange_id"`
-		Ranges      int
-	}) {
+	do := func(method, path, body string) (answer tracedImport) {
 		t.Helper()
 		code, text := p.ask(method, "/api/v1/repositories"+path, "AKIATRACE", "a secret of this test", body)
 		if code >= 300 {
@@ -58,40 +60,63 @@ func TestAnImportIsOneTrace(t *testing.T) {
 	}
 	expect.Eventually(t, "the span of the import arrives", func() bool { return len(c.Named("import")) > 0 })
 	p.end() // which sends the last spans
+	return status
+}
+
+// One import is one picture: a trace from its request to its commit, and traces of its partitions
+// with links to it. The trace of the caller is linked, too, and not joined.
+func TestAnImportIsOneTrace(t *testing.T) {
+	c := otlptest.Start(t, nil)
+	status := importTraced(t, c)
 	if problems := c.Loose(status.TraceID); len(problems) > 0 || status.TraceID == "" {
 		t.Errorf("trace %q: %s", status.TraceID, strings.Join(problems, "\n"))
 	}
-	var names []string
-	for _, s := range c.Spans() {
-		names = append(names, s.Kind+" "+s.Name)
-		if s.Attributes["rangefleet.import.id"] == "" && s.Name != "write range" || s.Service != "rangefleet-coordinator" {
-			t.Errorf("a span is described by %v", s.Attributes)
-		}
-	}
-	slices.Sort(names)
 	want := []string{
 		"client receive WORK", "consumer process WORK",
 		"internal commit", "internal import", "internal move branch", "internal plan", "internal read tree", "internal wait for the branch", "internal write metarange", "internal write range",
 		"producer send WORK", "server POST /api/v1/repositories/{repository}/branches/{branch}/import",
 	}
-	if got := slices.Compact(names); !slices.Equal(got, want) {
+	if got := kindsOfSpans(c); !slices.Equal(got, want) {
 		t.Errorf("the spans are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, s := range c.Spans() {
+		if s.Attributes["rangefleet.import.id"] == "" && s.Name != "write range" || s.Service != "rangefleet-coordinator" {
+			t.Errorf("a span is described by %v", s.Attributes)
+		}
 	}
 	if got := len(c.Named("write range")); got != status.Ranges || got < 2 {
 		t.Errorf("%d spans of ranges, want %d", got, status.Ranges)
 	}
-	whole := c.Named("import")[0]
-	if a := whole.Attributes; a["rangefleet.metarange.id"] != status.MetarangeID || a["rangefleet.keys"] != "40" || a["rangefleet.import.state"] != "completed" {
-		t.Errorf("the import is described by %v", a)
-	}
+	describes(t, c.Named("import")[0], map[string]string{
+		"rangefleet.metarange.id": status.MetarangeID, "rangefleet.keys": "40", "rangefleet.import.state": "completed",
+	})
 	pages := 0
 	for _, partition := range c.Named("process WORK") {
 		pages += partition.Events
-		if a := partition.Attributes; a["messaging.system"] != "nats" || a["messaging.operation.type"] != "process" || a["messaging.destination.name"] != "WORK" || a["rangefleet.partition.outcome"] != "done" {
-			t.Errorf("a partition is described by %v", a)
-		}
+		describes(t, partition, map[string]string{
+			"messaging.system": "nats", "messaging.operation.type": "process", "messaging.destination.name": "WORK", "rangefleet.partition.outcome": "done",
+		})
 	}
 	if pages == 0 {
 		t.Error("no page is an event of a partition")
+	}
+}
+
+// kindsOfSpans returns the kinds and names of all spans, sorted, each once.
+func kindsOfSpans(c *otlptest.Collector) (names []string) {
+	for _, s := range c.Spans() {
+		names = append(names, s.Kind+" "+s.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// describes checks that a span has these attributes, among others.
+func describes(t *testing.T, s otlptest.Span, want map[string]string) {
+	t.Helper()
+	for name, value := range want {
+		if got := s.Attributes[name]; got != value {
+			t.Errorf("the attribute %s of the span %q is %q, want %q", name, s.Name, got, value)
+		}
 	}
 }

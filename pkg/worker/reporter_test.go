@@ -11,14 +11,40 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/progress"
 )
 
-func TestReports(t *testing.T) {
-	now := time.Unix(0, 0)
-	var sent []progress.Report
-	r := &reporter{now: func() time.Time { return now }, send: func(p progress.Report) { sent = append(sent, p) }}
-	last := func() progress.Report { return sent[len(sent)-1] }
-	if r.beat(); len(sent) != 0 {
-		t.Fatal("a delivery that has listed nothing beats")
+// reported is a reporter, with a clock and what it sent.
+type reported struct {
+	*reporter
+	t    *testing.T
+	now  time.Time
+	sent []progress.Report
+}
+
+func newReported(t *testing.T) *reported {
+	r := &reported{t: t, now: time.Unix(0, 0)}
+	r.reporter = &reporter{now: func() time.Time { return r.now }, send: func(p progress.Report) { r.sent = append(r.sent, p) }}
+	return r
+}
+
+// sends checks the last report, whose number is also that of all reports.
+func (r *reported) sends(when string, want progress.Report) {
+	r.t.Helper()
+	if want.Number = int64(len(r.sent)); len(r.sent) == 0 || r.sent[len(r.sent)-1] != want {
+		r.t.Errorf("%s: %+v were sent, want the last to be %+v", when, r.sent, want)
 	}
+}
+
+// hasSent checks how many reports there are.
+func (r *reported) hasSent(when string, want int) {
+	r.t.Helper()
+	if len(r.sent) != want {
+		r.t.Errorf("%s: %d reports, want %d", when, len(r.sent), want)
+	}
+}
+
+func TestReports(t *testing.T) {
+	r := newReported(t)
+	r.beat()
+	r.hasSent("before anything is listed", 0)
 	r.begin("a")
 	r.take(3, []byte("d"))
 	if !r.due() {
@@ -26,33 +52,37 @@ func TestReports(t *testing.T) {
 	}
 	guess := progress.NewGuess(5, 10, 20)
 	r.listed(guess)
-	if got := last(); got.Span != (partition.Span{After: "a", Upto: "d"}) || got.Keys != 3 || got.Left != guess || got.Number != 1 || got.State != progress.Listing {
-		t.Errorf("after the first page: %+v", got)
-	}
-	if r.beat(); r.due() || len(sent) != 1 {
+	r.hasSent("after the first page", 1)
+	r.sends("after the first page", progress.Report{State: progress.Listing, Span: partition.Span{After: "a", Upto: "d"}, Keys: 3, Left: guess})
+	if r.due() {
 		t.Error("a report is due at once after another one")
 	}
-	now = now.Add(reportEvery)
+	r.beat()
+	r.hasSent("at once after another one", 1)
+
+	r.now = r.now.Add(reportEvery)
 	r.repeated(fmt.Errorf("call: %w", objectstore.ErrThrottled))
 	r.repeated(errors.New("cut off"))
 	r.take(4, []byte("h"))
 	r.cover(partition.Cover{Span: partition.Span{After: "a", Upto: "e"}, Range: &partition.RangeMetadata{Count: 4}})
-	if r.beat(); len(sent) != 2 || last().Span != (partition.Span{After: "e", Upto: "h"}) || last().Keys != 3 || last().Throttles != 1 || last().Retries != 2 {
-		t.Errorf("after a cover: %+v", last())
-	}
+	r.beat()
+	want := progress.Report{State: progress.Listing, Span: partition.Span{After: "e", Upto: "h"}, Keys: 3, Left: guess, Throttles: 1, Retries: 2}
+	r.hasSent("after a cover", 2)
+	r.sends("after a cover", want)
+
 	r.cover(partition.Cover{Span: partition.Span{After: "e", Upto: "h"}, Range: &partition.RangeMetadata{Count: 3}})
 	r.listed(guess)
-	if last().Span != (partition.Span{}) || last().Keys != 0 {
-		t.Errorf("when all is covered: %+v", last())
-	}
+	want.Span, want.Keys = partition.Span{}, 0
+	r.sends("when all is covered", want)
+
 	r.take(2, []byte("k"))
-	if r.end(progress.Waiting); last().State != progress.Waiting || last().Keys != 0 || last().Left.Keys != 12 {
-		t.Errorf("when it is handed back: %+v", last())
-	}
-	if r.end(progress.Over); last().State != progress.Over || last().Left.Keys != 10 {
-		t.Errorf("in the end: %+v", last())
-	}
-	for _, got := range sent {
+	r.end(progress.Waiting)
+	want.State, want.Left.Keys = progress.Waiting, guess.Keys+2
+	r.sends("when it is handed back", want)
+	r.end(progress.Over)
+	want.State, want.Left = progress.Over, guess
+	r.sends("in the end", want)
+	for _, got := range r.sent {
 		if err := got.Check(); err != nil {
 			t.Errorf("%+v: %v", got, err)
 		}

@@ -90,6 +90,23 @@ func TestAnOutageIsNoFirstUse(t *testing.T) {
 	}
 }
 
+// race has ten processes take what is left at once, and returns how many of them get it.
+func race(t *testing.T, bucket kv.Bucket, what, left string) int32 {
+	var got atomic.Int32
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			if value, ok, err := once.New(bucket, at(start)).Take(t.Context(), what); err != nil {
+				t.Error(err)
+			} else if ok && string(value) == left {
+				got.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return got.Load()
+}
+
 // What is left with the first use is taken once, by any process, and not after its time.
 func TestWhatIsLeftIsTakenOnce(t *testing.T) {
 	for name, bucket := range map[string]kv.Bucket{"memory": &kvtest.Memory{}, "jetstream": queuetest.Start(t).Bucket(kv.BucketAuth)} {
@@ -115,19 +132,7 @@ func TestWhatIsLeftIsTakenOnce(t *testing.T) {
 				t.Errorf("Use = %t, %v", first, err)
 			}
 			leave("used", "eve", false)
-			var got atomic.Int32
-			var all sync.WaitGroup
-			for range 10 {
-				all.Go(func() {
-					if value, ok, err := once.New(bucket, at(start)).Take(ctx, "login"); err != nil {
-						t.Error(err)
-					} else if ok && string(value) == "ann\nand more" {
-						got.Add(1)
-					}
-				})
-			}
-			all.Wait()
-			if n := got.Load(); n != 1 {
+			if n := race(t, bucket, "login", "ann\nand more"); n != 1 {
 				t.Errorf("%d calls took it", n)
 			}
 			takes(s, "empty", "", true)

@@ -20,7 +20,6 @@ func TestReportsAreOfImportsThatAreFollowed(t *testing.T) {
 		ImportID: "i", PartitionID: "p", Worker: "w", State: progress.Listing, Span: partition.Span{After: "k", Upto: "p"}, Keys: 5,
 	}
 	f.Take(report)
-	f.TakeStep(progress.Step{ImportID: "i", Busy: true})
 	p := f.Follow("i")
 	if now := p.Look(1); now.Listed != 0 || !p.Sign().IsZero() {
 		t.Errorf("reports came in before the import was followed: %+v", now)
@@ -48,6 +47,20 @@ func TestReportsAreOfImportsThatAreFollowed(t *testing.T) {
 	if now := p.Look(0); now.Running != 0 || now.Listed != 8 {
 		t.Errorf("when the partition is gone: %+v", now)
 	}
+	p.reset()
+	if now := p.Look(0); now.Listed != 8 {
+		t.Errorf("%d keys are listed while covers are read again, want 8", now.Listed)
+	}
+}
+
+func TestStepsAreOfImportsThatAreFollowed(t *testing.T) {
+	t.Parallel()
+	f, _ := newFollowers(t, queuetest.Start(t))
+	f.TakeStep(progress.Step{ImportID: "i", Busy: true})
+	p := f.Follow("i")
+	if !p.Sign().IsZero() {
+		t.Errorf("a step came in before the import was followed: %+v", p.Step())
+	}
 	f.TakeStep(progress.Step{ImportID: "i", Busy: true, Ranges: 2, EstimatedRanges: 3})
 	if s := p.Step(); s.Ranges != 2 || s.EstimatedRanges != 3 {
 		t.Errorf("the driver told %+v", s)
@@ -59,10 +72,6 @@ func TestReportsAreOfImportsThatAreFollowed(t *testing.T) {
 	}
 	if f.TakeStep(progress.Step{ImportID: "i", Retries: 1}); p.Step().Retries != 3 {
 		t.Errorf("%d retries of two drivers, want 2 and 1", p.Step().Retries)
-	}
-	p.reset()
-	if now := p.Look(0); now.Listed != 8 {
-		t.Errorf("%d keys are listed while covers are read again, want 8", now.Listed)
 	}
 }
 
