@@ -34,6 +34,10 @@ func load(root string) (*repository, error) {
 		if err != nil {
 			return nil, fmt.Errorf("load %s: %w", dir, err)
 		}
+		// Of a module whose go.mod is out of date, the go command may list nothing, without an error.
+		if !slices.ContainsFunc(loaded, func(p *packages.Package) bool { return len(p.Syntax) > 0 && strings.Contains(p.PkgPath, "/") }) {
+			return nil, fmt.Errorf("load %s: no packages: is its go.mod tidy?", dir)
+		}
 		for _, p := range loaded {
 			var errs []error
 			for _, e := range p.Errors {
