@@ -1,6 +1,7 @@
 #!/bin/bash
 # Fuzzes every fuzz target of every module for a while, four at a time. An input that fails is
-# written to testdata/fuzz of its package: commit it with what mends it.
+# written to testdata/fuzz of its package: commit it with what mends it. The other files there reached
+# new code in longer runs; `go test` tries them, too.
 #
 # usage: test/fuzz/run.sh [TIME]
 set -euo pipefail
