@@ -11,7 +11,7 @@ import (
 )
 
 // patience bounds every wait.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // start runs the command that the function returns. Each restart runs a new one. The process
 // is killed at the end of the test.
