@@ -37,7 +37,8 @@ type Estimate struct {
 	High      int64 // 0 if there is no telling
 }
 
-// progressOf returns how far an import is, of which so many partitions are outstanding.
+// progressOf returns how far an import is. outstanding is the number of its partitions that are
+// queued or running.
 func progressOf(p *follow.Progress, outstanding int) Progress {
 	now := p.Look(outstanding)
 	running := min(now.Running, outstanding)

@@ -127,8 +127,8 @@ func visible(text string) string {
 	return strings.NewReplacer("\r\x1b[K", "\\r\\e[K\n", "\x1b", `\e`, "\r", `\r`).Replace(text)
 }
 
-// The first sign of progress is shown within a second after it can be seen, of which half is left to
-// the coordinator, and then a line follows each second.
+// The first sign of progress is shown within half a second after the status has it: the coordinator
+// has the other half of the second. Then a line follows each second.
 func TestFirstSign(t *testing.T) {
 	for _, style := range []string{"tty", "json"} {
 		for _, delay := range []time.Duration{0, 300 * time.Millisecond, 4700 * time.Millisecond, 29 * time.Second} {

@@ -129,7 +129,7 @@ func gathered(t *testing.T, reg *prometheus.Registry) map[string]*dto.MetricFami
 	return byName
 }
 
-// typeOf returns the type of a metric, of which no series is there yet if f is nil.
+// typeOf returns the type of a metric. f is nil if the metric has no series yet.
 func typeOf(name string, f *dto.MetricFamily) string {
 	switch {
 	case f != nil:

@@ -47,8 +47,8 @@ func (p *Progress) keep(before time.Time, outstanding []string) {
 	}
 }
 
-// Look returns how far the import is, of which so many partitions are outstanding, by covers
-// and reports.
+// Look returns how far the import is by covers and reports. outstanding is the number of its
+// partitions that are queued or running.
 func (p *Progress) Look(outstanding int) progress.Progress {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,7 +87,8 @@ func (f *Followers) TakeStep(s progress.Step) {
 	}
 }
 
-// Step returns what the driver of the import told last, with the retries of all its drivers; the zero Step if nothing came in.
+// Step returns what the driver of the import told last, with the retries of all its drivers. It is
+// the zero Step if nothing came in.
 func (p *Progress) Step() progress.Step {
 	p.mu.Lock()
 	defer p.mu.Unlock()

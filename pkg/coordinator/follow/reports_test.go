@@ -76,7 +76,7 @@ func TestStepsAreOfImportsThatAreFollowed(t *testing.T) {
 }
 
 // BenchmarkStatus compares, in one run, what a status costs with what it cost without progress:
-// of an import of 10^4 partitions, of which 256 are listed.
+// of an import of 10^4 partitions. Workers list 256 of them.
 func BenchmarkStatus(b *testing.B) {
 	const partitions, listing = 10_000, 256
 	q := queuetest.Start(b)
