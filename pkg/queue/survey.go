@@ -18,7 +18,7 @@ import (
 // requests, however many imports there are.
 type Survey struct {
 	Queued      int // partitions that no worker has
-	Running     int // partitions that a worker has, or had until less than AckWait ago
+	Running     int // partitions that a worker has, or had when it died: NATS notices that only when another worker asks
 	Redelivered int // those of Running that were delivered before
 	Waiting     int // pull requests of Bulk: workers that wait for a partition
 
