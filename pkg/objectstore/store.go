@@ -121,6 +121,22 @@ type Store interface {
 	Put(ctx context.Context, key string, body []byte, sum Sum) error
 }
 
+// Repeater is a Store that repeats calls which failed for now.
+type Repeater interface {
+	Store
+	// Telling returns the same store, which tells repeated of each call that it repeats, with
+	// the error of the try before. The function may be called concurrently, and must not block.
+	Telling(repeated func(cause error)) Store
+}
+
+// Telling returns s, which tells repeated of each call that it repeats if it is a Repeater.
+func Telling(s Store, repeated func(cause error)) Store {
+	if r, ok := s.(Repeater); ok {
+		return r.Telling(repeated)
+	}
+	return s
+}
+
 // Sum is the SHA-256 of a body. The zero Sum says that it is not known.
 type Sum [sha256.Size]byte
 

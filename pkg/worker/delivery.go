@@ -79,7 +79,7 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 // ends, when the queue may have delivered the partition to another worker, when
 // the worker is told to stop, and to give way to others.
 func (d *delivery) work(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(objectstore.WithRepeats(ctx, d.reporter.repeated))
+	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d.noteLoad()
 	// Before the record is read, so that no change of it is missed.
@@ -159,7 +159,7 @@ func (d *delivery) list(ctx context.Context, job imports.Job) error {
 	if err := d.sameRoles(job); err != nil {
 		return err
 	}
-	stores := waitingStores{d.worker.cfg.Stores, d.waits}
+	stores := waitingStores{d.worker.cfg.Stores, d.waits, d.reporter.repeated}
 	src, err := source.Open(ctx, stores, job.Paths, job.Listing.Mode)
 	if err != nil {
 		return err

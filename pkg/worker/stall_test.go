@@ -301,10 +301,13 @@ func TestWaitsEnd(t *testing.T) {
 func TestWaitingStoresAreWhatTheyWere(t *testing.T) {
 	source := &memstore.Store{PageSize: 2}
 	source.Add("a", "b", "c")
-	w := newWaits(time.Now, func(string, time.Duration) {})
+	w, repeats := newWaits(time.Now, func(string, time.Duration) {}), 0
 	uri := objectstore.URI{Scheme: objectstore.SchemeS3, Bucket: "b"}
-	store, err := waitingStores{memstore.Buckets{"b": source}, w}.Open(t.Context(), uri)
+	store, err := waitingStores{repeatingStores{memstore.Buckets{"b": source}}, w, func(error) { repeats++ }}.Open(t.Context(), uri)
 	expect.NoError(t, err)
+	if repeats != 1 {
+		t.Errorf("%d repeated calls were told, want 1", repeats)
+	}
 	walker, ok := store.(objectstore.Walker)
 	if !ok {
 		t.Fatal("the store cannot be walked any more")
@@ -329,7 +332,22 @@ func TestWaitingStoresAreWhatTheyWere(t *testing.T) {
 	if l, ok := w.longest(); ok {
 		t.Errorf("after all %s is waited for", l.what)
 	}
-	if _, err := (waitingStores{memstore.Buckets{}, w}).Open(t.Context(), uri); err == nil {
+	if _, err := (waitingStores{memstore.Buckets{}, w, nil}).Open(t.Context(), uri); err == nil {
 		t.Error("a store that is not there was opened")
 	}
+}
+
+// repeatingStores opens stores that tell of one repeated call at once.
+type repeatingStores struct{ memstore.Buckets }
+
+func (r repeatingStores) Open(ctx context.Context, u objectstore.URI) (objectstore.Store, error) {
+	store, err := r.Buckets.Open(ctx, u)
+	return repeatingStore{store.(objectstore.Walker)}, err
+}
+
+type repeatingStore struct{ objectstore.Walker }
+
+func (r repeatingStore) Telling(repeated func(cause error)) objectstore.Store {
+	repeated(objectstore.ErrThrottled)
+	return r.Walker
 }

@@ -61,10 +61,11 @@ func (w *waits) longest() (longest wait, ok bool) {
 	return longest, ok
 }
 
-// waitingStores opens stores whose calls are noted as waits.
+// waitingStores opens stores whose calls are noted as waits, and that tell which they repeat.
 type waitingStores struct {
-	opener Stores
-	waits  *waits
+	opener   Stores
+	waits    *waits
+	repeated func(cause error)
 }
 
 // Open implements objectstore.Opener.
@@ -85,6 +86,7 @@ func (s waitingStores) noted(u objectstore.URI, open func() (objectstore.Store, 
 	if err != nil {
 		return nil, err
 	}
+	store = objectstore.Telling(store, s.repeated)
 	waiting := &waitingStore{Store: store, name: name, waits: s.waits}
 	if walker, ok := store.(objectstore.Walker); ok {
 		return waitingWalker{waiting, walker}, nil

@@ -29,9 +29,10 @@ type pager[P paged[P]] interface {
 
 // lister lists a store ahead of its consumers. It is safe for concurrent use.
 type lister[P paged[P]] struct {
-	pager   pager[P]
-	cfg     Config
-	metrics *Metrics
+	pager    pager[P]
+	cfg      Config
+	metrics  *Metrics
+	repeated func(cause error) // is told of each call that is repeated; called concurrently
 }
 
 // List lists the entries whose keys have the prefix and lie after `after`, in
@@ -308,7 +309,7 @@ func (l *lister[P]) persist(ctx context.Context, call func(context.Context) erro
 			return fmt.Errorf("after %d tries: %w", failures, err)
 		}
 		l.metrics.retries.Inc()
-		objectstore.NoteRepeat(ctx, err)
+		l.repeated(err)
 		// With full jitter: calls that failed together must not be retried together.
 		if slept := pause.For(ctx, rand.N(pause.Bound(firstDelay, maxDelay, failures))); slept != nil {
 			return fmt.Errorf("%w: %w", slept, err)

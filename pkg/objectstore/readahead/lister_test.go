@@ -326,12 +326,13 @@ func TestThrottlingSlowsDown(t *testing.T) {
 			return nil
 		}
 		var told atomic.Int64
-		ctx := objectstore.WithRepeats(t.Context(), func(cause error) {
+		l := lister(s, readahead.Limits{}, readahead.Config{})
+		l.Tell(func(cause error) {
 			if errors.Is(cause, objectstore.ErrThrottled) {
 				told.Add(1)
 			}
 		})
-		got, err := list(ctx, lister(s, readahead.Limits{}, readahead.Config{}), "", "", "")
+		got, err := list(t.Context(), l, "", "", "")
 		if err != nil || len(got) != 300_000 {
 			t.Fatalf("%d keys, %v", len(got), err)
 		}

@@ -16,12 +16,19 @@ import (
 func Wrap(s objectstore.Store, pager objectstore.Pager, cfg Config, m *Metrics) objectstore.Walker {
 	free := &sync.Pool{}
 	free.New = func() any { return &page{free: free} }
-	return &store{Store: s, lister: &lister[*page]{pages{pager, free}, cfg, m}}
+	return &store{Store: s, lister: &lister[*page]{pages{pager, free}, cfg, m, func(error) {}}}
 }
 
 type store struct {
 	objectstore.Store
 	lister *lister[*page]
+}
+
+// Telling implements objectstore.Repeater. What it returns can be walked, too.
+func (s *store) Telling(repeated func(cause error)) objectstore.Store {
+	l := *s.lister
+	l.repeated = repeated
+	return &store{objectstore.Telling(s.Store, repeated), &l}
 }
 
 // List implements objectstore.Store.

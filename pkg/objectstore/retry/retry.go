@@ -42,14 +42,20 @@ func New(reg prometheus.Registerer) *Retrier {
 }
 
 // Wrap returns s with retries.
-func (r *Retrier) Wrap(s objectstore.Store) objectstore.Store { return &store{retrier: r, next: s} }
-
-type store struct {
-	retrier *Retrier
-	next    objectstore.Store
+func (r *Retrier) Wrap(s objectstore.Store) objectstore.Repeater {
+	return &store{retrier: r, next: s, repeated: func(error) {}}
 }
 
-var _ objectstore.Store = (*store)(nil)
+type store struct {
+	retrier  *Retrier
+	next     objectstore.Store
+	repeated func(cause error)
+}
+
+// Telling implements objectstore.Repeater.
+func (s *store) Telling(repeated func(cause error)) objectstore.Store {
+	return &store{s.retrier, s.next, repeated}
+}
 
 // List implements objectstore.Store. A page that was handed over is never handed over again,
 // and after it a page has all its tries.
@@ -72,7 +78,7 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 				return
 			}
 			failures++
-			if err := s.retrier.pause(ctx, opList, failures, failure); err != nil {
+			if err := s.pause(ctx, opList, failures, failure); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -118,7 +124,7 @@ func (s *store) repeat(ctx context.Context, op string, call func() error) error 
 		if err == nil {
 			return nil
 		}
-		if err := s.retrier.pause(ctx, op, failures, err); err != nil {
+		if err := s.pause(ctx, op, failures, err); err != nil {
 			return err
 		}
 	}
@@ -126,7 +132,7 @@ func (s *store) repeat(ctx context.Context, op string, call func() error) error 
 
 // pause waits before the next try, or returns the error to end with: the cause
 // if it is permanent or the tries are used up, that of the context if it ended.
-func (r *Retrier) pause(ctx context.Context, op string, failures int, cause error) error {
+func (s *store) pause(ctx context.Context, op string, failures int, cause error) error {
 	switch {
 	case objectstore.Permanent(cause):
 		return cause
@@ -135,8 +141,8 @@ func (r *Retrier) pause(ctx context.Context, op string, failures int, cause erro
 	case failures >= tries:
 		return fmt.Errorf("after %d tries: %w", failures, cause)
 	}
-	r.retries.WithLabelValues(op).Inc()
-	objectstore.NoteRepeat(ctx, cause)
+	s.retrier.retries.WithLabelValues(op).Inc()
+	s.repeated(cause)
 	// With full jitter: calls that failed together must not be retried together.
 	if err := pause.For(ctx, rand.N(pause.Bound(firstDelay, maxDelay, failures))); err != nil {
 		return fmt.Errorf("%w: %w", err, cause)

@@ -167,7 +167,7 @@ func TestEveryCall(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := &flaky{keys: []string{"k"}, errs: tc.errs}
 					told := 0
-					err := call(objectstore.WithRepeats(t.Context(), func(error) { told++ }), retry.New(prometheus.NewRegistry()).Wrap(f))
+					err := call(t.Context(), retry.New(prometheus.NewRegistry()).Wrap(f).Telling(func(error) { told++ }))
 					if !errors.Is(err, tc.want) || len(f.at) != tc.calls {
 						t.Fatalf("%v after %d calls, want %v after %d", err, len(f.at), tc.want, tc.calls)
 					}

@@ -2,6 +2,7 @@ package stores_test
 
 import (
 	"errors"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -72,12 +73,16 @@ func TestNewNeedsItsDirectories(t *testing.T) {
 // and both show in the metrics.
 func TestOpenS3(t *testing.T) {
 	n := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n++; n == 1 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Date", "no date")
+		if r.URL.Query().Has("list-type") {
+			_, _ = w.Write([]byte("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"))
+			return
+		}
 		_, _ = w.Write([]byte("content"))
 	}))
 	defer server.Close()
@@ -107,7 +112,37 @@ func TestOpenS3(t *testing.T) {
 			t.Errorf("%s has %v GETs, want %v", name, got, want)
 		}
 	}
+	testTelling(t, store, func() { n = 0 })
 	if _, err := open(t, cfg, "s3://bucket--use1-az1--x-s3/"); !errors.Is(err, objectstore.ErrRefused) {
 		t.Errorf("directory bucket: %v, want ErrRefused", err)
+	}
+}
+
+// testTelling has a function told of each repeated call of a store, which answers no call at first
+// after fail.
+func testTelling(t *testing.T, store objectstore.Store, fail func()) {
+	t.Helper()
+	var told []error
+	telling := objectstore.Telling(store, func(cause error) { told = append(told, cause) })
+	walker, ok := telling.(objectstore.Walker)
+	if !ok {
+		t.Fatal("the store cannot be walked any more")
+	}
+	read := func(pages iter.Seq2[[]objectstore.Listed, error]) error {
+		for _, err := range pages {
+			return err
+		}
+		return nil
+	}
+	for name, call := range map[string]func() error{
+		"get":  func() error { _, err := telling.Get(t.Context(), "k", 1<<20); return err },
+		"list": func() error { return read(telling.List(t.Context(), "", "", objectstore.ListOptions{})) },
+		"walk": func() error { return read(walker.Walk(t.Context(), "", objectstore.ListOptions{})) },
+	} {
+		fail()
+		told = nil
+		if err := call(); err != nil || len(told) != 1 || !errors.Is(told[0], objectstore.ErrThrottled) {
+			t.Errorf("%s: %v; told %v, want one throttled call", name, err, told)
+		}
 	}
 }
