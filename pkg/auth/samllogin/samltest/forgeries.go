@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
@@ -218,128 +217,6 @@ func signatures() []Forgery {
 			s := signatureOf(assertionOf(r))
 			s.RemoveChild(s.SelectElement("KeyInfo"))
 		}),
-	}
-}
-
-// statements are what the provider signs although it does not prove this login.
-func statements() []Forgery {
-	return []Forgery{
-		change("unsolicited", func(l *Login) { l.Request = "" }),
-		edit("unsolicited by leaving InResponseTo out", func(_ *Login, r, a *etree.Element) {
-			r.RemoveAttr("InResponseTo")
-			a.FindElement(".//SubjectConfirmationData").RemoveAttr("InResponseTo")
-		}),
-		change("for an unknown request", func(l *Login) { l.Request = "id-0123456789" }),
-		edit("an assertion for another request", func(_ *Login, _, a *etree.Element) {
-			a.FindElement(".//SubjectConfirmationData").CreateAttr("InResponseTo", "id-0123456789")
-		}),
-		edit("an assertion for no request", func(_ *Login, _, a *etree.Element) {
-			a.FindElement(".//SubjectConfirmationData").RemoveAttr("InResponseTo")
-		}),
-		edit("a response for no request", func(_ *Login, r, _ *etree.Element) { r.RemoveAttr("InResponseTo") }),
-		change("for another audience", func(l *Login) { l.Audience = "https://other.example.com" }),
-		edit("for no audience", func(_ *Login, _, a *etree.Element) {
-			c := a.SelectElement("Conditions")
-			c.RemoveChild(c.SelectElement("AudienceRestriction"))
-		}),
-		edit("for two audiences at once", func(_ *Login, _, a *etree.Element) {
-			c := a.SelectElement("Conditions")
-			other := c.SelectElement("AudienceRestriction").Copy()
-			other.SelectElement("Audience").SetText("https://other.example.com")
-			c.AddChild(other)
-		}),
-		change("for another recipient", func(l *Login) { l.ACS = "https://other.example.com/sso/acs" }),
-		edit("for another destination", func(_ *Login, r, _ *etree.Element) {
-			r.CreateAttr("Destination", "https://other.example.com/sso/acs")
-		}),
-		edit("an assertion for another recipient", func(_ *Login, _, a *etree.Element) {
-			a.FindElement(".//SubjectConfirmationData").CreateAttr("Recipient", "https://other.example.com/sso/acs")
-		}),
-		edit("of another issuer", func(_ *Login, _, a *etree.Element) {
-			a.SelectElement("Issuer").SetText("https://other.example.com")
-		}),
-		edit("no success", func(_ *Login, r, _ *etree.Element) {
-			r.FindElement(".//StatusCode").CreateAttr("Value", "urn:oasis:names:tc:SAML:2.0:status:Responder")
-		}),
-		edit("another version", func(_ *Login, _, a *etree.Element) { a.CreateAttr("Version", "1.1") }),
-		edit("no conditions", func(_ *Login, _, a *etree.Element) { a.RemoveChild(a.SelectElement("Conditions")) }),
-		edit("an unknown condition", func(_ *Login, _, a *etree.Element) {
-			a.SelectElement("Conditions").CreateElement("x:Condition").CreateAttr("xmlns:x", "urn:example:x")
-		}),
-		edit("no subject", func(_ *Login, _, a *etree.Element) { a.RemoveChild(a.SelectElement("Subject")) }),
-		edit("no confirmation", func(_ *Login, _, a *etree.Element) {
-			s := a.SelectElement("Subject")
-			s.RemoveChild(s.SelectElement("SubjectConfirmation"))
-		}),
-		edit("a confirmation without data", func(_ *Login, _, a *etree.Element) {
-			c := a.FindElement(".//SubjectConfirmation")
-			c.RemoveChild(c.SelectElement("SubjectConfirmationData"))
-		}),
-		edit("a confirmation by a key", func(_ *Login, _, a *etree.Element) {
-			a.FindElement(".//SubjectConfirmation").CreateAttr("Method", "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key")
-		}),
-		edit("two confirmations, for two requests", func(_ *Login, _, a *etree.Element) {
-			s := a.SelectElement("Subject")
-			other := s.SelectElement("SubjectConfirmation").Copy()
-			other.SelectElement("SubjectConfirmationData").CreateAttr("InResponseTo", "id-0123456789")
-			s.AddChild(other)
-		}),
-		edit("no login", func(_ *Login, _, a *etree.Element) { a.RemoveChild(a.SelectElement("AuthnStatement")) }),
-		edit("a user of a foreign namespace", func(_ *Login, _, a *etree.Element) {
-			name := a.FindElement(".//NameID")
-			name.Space = "x"
-			name.CreateAttr("xmlns:x", "urn:example:x")
-			name.SetText(forged)
-		}),
-		edit("two users", func(_ *Login, _, a *etree.Element) {
-			s := a.SelectElement("Subject")
-			other := s.SelectElement("NameID").Copy()
-			other.SetText(forged)
-			s.AddChild(other)
-		}),
-		edit("no user", func(_ *Login, _, a *etree.Element) {
-			s := a.SelectElement("Subject")
-			s.RemoveChild(s.SelectElement("NameID"))
-		}),
-		edit("a user for one login only", func(_ *Login, _, a *etree.Element) {
-			a.FindElement(".//NameID").CreateAttr("Format", "urn:oasis:names:tc:SAML:2.0:nameid-format:transient")
-		}),
-		edit("an encrypted assertion", func(_ *Login, r, a *etree.Element) {
-			r.AddChild(etree.NewElement("saml:EncryptedAssertion"))
-			r.SelectElement("EncryptedAssertion").CreateAttr("xmlns:saml", "urn:oasis:names:tc:SAML:2.0:assertion")
-		}),
-		edit("an encrypted user", func(_ *Login, _, a *etree.Element) {
-			a.SelectElement("Subject").CreateElement("saml:EncryptedID")
-		}),
-	}
-}
-
-// times are what the provider says too late or too early.
-func times() []Forgery {
-	all := func(name string, shift time.Duration) Forgery {
-		return change(name, func(l *Login) { l.Now, l.Until = l.Now.Add(shift), l.Until.Add(shift) })
-	}
-	set := func(name, path, attribute string, shift time.Duration) Forgery {
-		return edit(name, func(l *Login, _, a *etree.Element) {
-			a.FindElement(path).CreateAttr(attribute, l.Now.Add(shift).UTC().Format(time.RFC3339))
-		})
-	}
-	return []Forgery{
-		all("an hour late", -time.Hour),
-		all("an hour early", time.Hour),
-		all("two minutes early", 2*time.Minute),
-		set("a confirmation that has expired", ".//SubjectConfirmationData", "NotOnOrAfter", -31*time.Second),
-		set("conditions that have expired", "./Conditions", "NotOnOrAfter", -31*time.Second),
-		set("conditions of the future", "./Conditions", "NotBefore", 31*time.Second),
-		set("a confirmation of the future", ".//SubjectConfirmationData", "NotBefore", 31*time.Second),
-		set("an assertion of the future", ".", "IssueInstant", 31*time.Second),
-		edit("a response of the future", func(l *Login, r, _ *etree.Element) {
-			r.CreateAttr("IssueInstant", l.Now.Add(4*time.Minute).UTC().Format(time.RFC3339))
-		}),
-		edit("a confirmation without an end", func(_ *Login, _, a *etree.Element) {
-			a.FindElement(".//SubjectConfirmationData").RemoveAttr("NotOnOrAfter")
-		}),
-		set("a session that has ended", "./AuthnStatement", "SessionNotOnOrAfter", -time.Second),
 	}
 }
 
