@@ -265,3 +265,49 @@ func TestWatch(t *testing.T) {
 		}
 	})
 }
+
+// The end of a file is that of the certificate in it that expires first.
+func TestEnd(t *testing.T) {
+	ca := certs.New(t)
+	issue := func(name string, until int64) string {
+		cert, _ := ca.IssueWith(name, func(c *x509.Certificate) { c.NotAfter = time.Unix(until, 0) })
+		text, err := os.ReadFile(cert)
+		expect.NoError(t, err)
+		return string(text)
+	}
+	early, late := issue("early", 3e9), issue("late", 4e9)
+	_, keyFile := ca.Issue("key")
+	key, err := os.ReadFile(keyFile)
+	expect.NoError(t, err)
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		text string
+		want int64 // seconds since 1970, or 0 for an error
+	}{
+		"one":                   {early, 3e9},
+		"the first is earlier":  {early + late, 3e9},
+		"the second is earlier": {late + early, 3e9},
+		"a key before":          {string(key) + late, 4e9},
+		"text between":          {late + "# the next one\n" + early, 3e9},
+		"a key only":            {string(key), 0},
+		"no PEM":                {"SECRET", 0},
+		"not a certificate":     {late + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 0},
+		"too long":              {late + strings.Repeat("\n", maxFile), 0},
+	} {
+		path := filepath.Join(dir, name)
+		expect.NoError(t, os.WriteFile(path, []byte(c.text), 0o600))
+		got, err := End(path)
+		if c.want == 0 {
+			if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "SECRET") {
+				t.Errorf("%s: %v, %v, want an error that names the file", name, got, err)
+			}
+			continue
+		}
+		if err != nil || !got.Equal(time.Unix(c.want, 0)) {
+			t.Errorf("%s: it ends at %v, %v, want %v", name, got, err, time.Unix(c.want, 0))
+		}
+	}
+	if _, err := End(filepath.Join(dir, "absent")); err == nil {
+		t.Error("a file that is not there has an end")
+	}
+}

@@ -74,6 +74,7 @@ func registerCoordinator(t testing.TB, reg prometheus.Registerer) {
 	expect.NoError(t, err)
 	_, err = certfile.Open(certfile.Config{CertFile: cert, KeyFile: key, Now: time.Now, Registerer: reg, Use: "nats"})
 	expect.NoError(t, err)
+	newSAMLEnds(reg)
 	_, err = lakefs.Open(lakefs.Config{URL: "http://lakefs", Registerer: reg}, lakefs.Login{})
 	expect.NoError(t, err)
 	q := queuetest.Connect(t, natsconn.Config{InProcess: queuetest.StartServer(t, natsd.Config{})})

@@ -8,6 +8,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/once"
 	"github.com/rangefleet/rangefleet/pkg/auth/samllogin"
@@ -37,8 +40,24 @@ func (b *base) saml(ctx context.Context, sealer *auth.Sealer, used *once.Store) 
 	if err != nil {
 		return nil, fmt.Errorf("auth.saml.metadata_file %s: %w", s.MetadataFile, err)
 	}
-	go b.rereadProvider(ctx, logins)
+	ends := newSAMLEnds(b.metrics)
+	ends.show(logins)
+	go b.rereadProvider(ctx, logins, ends)
 	return logins, nil
+}
+
+// samlEnds shows when the certificates of SAML expire.
+type samlEnds struct{ key, provider prometheus.Gauge }
+
+func newSAMLEnds(reg prometheus.Registerer) samlEnds {
+	f := metric.With(reg)
+	return samlEnds{key: f.CertificateEnd("saml"), provider: f.CertificateEnd("saml_idp")}
+}
+
+func (e samlEnds) show(l *samllogin.Logins) {
+	key, provider := l.Ends()
+	e.key.Set(metric.Time(key))
+	e.provider.Set(metric.Time(provider))
 }
 
 // samlOf returns logins as the server takes them.
@@ -49,7 +68,7 @@ func samlOf(l *samllogin.Logins) server.SAML {
 	return l
 }
 
-func (b *base) rereadProvider(ctx context.Context, logins *samllogin.Logins) {
+func (b *base) rereadProvider(ctx context.Context, logins *samllogin.Logins, ends samlEnds) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -68,6 +87,7 @@ func (b *base) rereadProvider(ctx context.Context, logins *samllogin.Logins) {
 			b.Log.Error("metadata of the SAML identity provider are refused, the old ones stay in force", "file", file, "err", err)
 			continue
 		}
+		ends.show(logins)
 		b.Log.Info("metadata of the SAML identity provider are in force", "file", file)
 	}
 }

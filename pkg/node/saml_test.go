@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,10 +91,18 @@ func TestUsersOfASAMLProviderLogIn(t *testing.T) {
 	if _, err := launch(t, node.Coordinator, s); err == nil || !strings.Contains(err.Error(), "auth.saml.metadata_file "+s.Auth.SAML.MetadataFile) {
 		t.Errorf("metadata that are none: %v", err)
 	}
-	first, second := samltest.New(issuer, time.Now()), samltest.New(issuer, time.Now())
+	now := time.Now().Truncate(time.Second)
+	first, second := samltest.New(issuer, now), samltest.New(issuer, now.Add(time.Hour))
 	trust(first.Metadata())
 	p := start(t, node.Coordinator, s)
 	defer p.end()
+
+	if key := p.certificateEnd("saml"); key.Before(now.AddDate(19, 0, 0)) {
+		t.Errorf("the key ends at %v", key)
+	}
+	if end := p.certificateEnd("saml_idp"); !end.Equal(now.Add(24 * time.Hour)) {
+		t.Errorf("the first provider's certificate ends at %v", end)
+	}
 
 	b := newSAMLBrowser(t, p.info.API)
 	b.sees(repository, 401)
@@ -116,6 +125,9 @@ func TestUsersOfASAMLProviderLogIn(t *testing.T) {
 		if accepted, _ := newSAMLBrowser(t, p.info.API).login(step.provider, "bob", "team-a"); accepted != 303 {
 			t.Errorf("metadata %s: a login is answered with %d", step.log, accepted)
 		}
+		if end := p.certificateEnd("saml_idp"); !end.Equal(now.Add(25 * time.Hour)) {
+			t.Errorf("metadata %s: the provider's certificate ends at %v", step.log, end)
+		}
 	}
 	if accepted, _ := newSAMLBrowser(t, p.info.API).login(first, "bob", "team-a"); accepted != 400 {
 		t.Errorf("a login at the provider before is answered with %d", accepted)
@@ -123,4 +135,15 @@ func TestUsersOfASAMLProviderLogIn(t *testing.T) {
 	if log := p.log.String(); strings.Contains(log, "SAMLRe") || strings.Contains(log, "Signature>") {
 		t.Errorf("the log holds responses:\n%s", log)
 	}
+}
+
+// certificateEnd returns when a certificate expires by the metrics of a process.
+func (p *process) certificateEnd(use string) time.Time {
+	p.t.Helper()
+	_, text := p.ask("GET", "/metrics", "", "", "")
+	_, value, _ := strings.Cut(text, fmt.Sprintf(`rangefleet_certificate_not_after_timestamp_seconds{fleet="test",use=%q} `, use))
+	value, _, _ = strings.Cut(value, "\n")
+	seconds, err := strconv.ParseFloat(value, 64)
+	expect.NoError(p.t, err)
+	return time.Unix(int64(seconds), 0)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/crewjam/saml"
 
@@ -32,6 +33,17 @@ func parseProvider(metadata []byte) (*saml.EntityDescriptor, error) {
 		return nil, err
 	}
 	return p, checkSignOn(p)
+}
+
+// lastEnd returns when the last of the certificates of a provider expires, whose keys were checked.
+func lastEnd(p *saml.EntityDescriptor) (last time.Time) {
+	_ = eachCertificate(p.IDPSSODescriptors[0].KeyDescriptors, func(c *x509.Certificate) error {
+		if c.NotAfter.After(last) {
+			last = c.NotAfter
+		}
+		return nil
+	})
+	return last
 }
 
 // checkSignOn checks that there is a URL for requests. The library has checked its scheme.

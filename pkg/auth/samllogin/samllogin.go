@@ -179,6 +179,12 @@ func (l *Logins) Metadata() ([]byte, error) {
 	return xml.MarshalIndent(m, "", "  ")
 }
 
+// Ends returns when the certificate of the key expires that signs requests, and when the last
+// certificate of the provider does: no response is accepted after that.
+func (l *Logins) Ends() (key, provider time.Time) {
+	return l.cfg.Key.certificate.NotAfter, lastEnd(l.provider.Load())
+}
+
 // client returns this server as the provider's client, at a time.
 func (l *Logins) client(now time.Time) *saml.ServiceProvider {
 	return &saml.ServiceProvider{

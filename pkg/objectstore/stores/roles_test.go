@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -131,11 +132,20 @@ func TestSourcesThatCannotBeRead(t *testing.T) {
 	if len(seen.all) > 0 {
 		t.Errorf("there were calls: %v", seen.all)
 	}
+	end := func() float64 {
+		return measured.Sum(t, reg, "rangefleet_credentials_not_after_timestamp_seconds", "sts")
+	}
+	if end() != 0 {
+		t.Errorf("credentials that were refused end at %v", end())
+	}
 	_, err := s.Listing(t.Context(), inLake("team-a/"))
 	expect.NoError(t, err)
 	for _, result := range []string{"ok", "refused"} {
 		if got := measured.Sum(t, reg, "rangefleet_objectstore_roles_assumed_total", result); got != 1 {
 			t.Errorf("%v calls were counted as %s", got, result)
 		}
+	}
+	if want := float64(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC).Unix()); end() != want {
+		t.Errorf("the credentials end at %v, want %v", end(), want)
 	}
 }
