@@ -14,8 +14,10 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/metarange"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/table"
 	"github.com/rangefleet/rangefleet/pkg/tracing"
@@ -72,9 +74,36 @@ func (h *importHandle) apply(ctx context.Context, transition func(imports.Record
 	return h.store.Apply(ctx, h.id, transition)
 }
 
-// traced runs a step in a span of the import's trace, which is that of ctx.
+// traced runs a step in a span of the import's trace, which is that of ctx. A step that succeeds
+// has brought the import further.
 func (h *importHandle) traced(ctx context.Context, name string, step func() error, opts ...trace.SpanStartOption) error {
-	return tracing.Step(ctx, h.tracer, name, step, append(opts, tracing.With(tracing.ImportID.String(h.id)))...)
+	err := tracing.Step(ctx, h.tracer, name, step, append(opts, tracing.With(tracing.ImportID.String(h.id)))...)
+	if err == nil {
+		h.ages.further(h.id)
+	}
+	return err
+}
+
+// waits notes that the import waits for its turn, until goOn is called.
+func (h *importHandle) waits() (goOn func()) {
+	h.ages.waits(h.id)
+	return func() { h.ages.goesOn(h.id) }
+}
+
+// counted returns the ranges of the import's tree. Each one that is yielded is counted, and has
+// brought the import further.
+func (h *importHandle) counted(ranges metarange.Ranges) metarange.Ranges {
+	return func(yield func(partition.RangeMetadata, error) bool) {
+		for r, err := range ranges {
+			if err == nil {
+				h.beat.ranges.Add(1)
+				h.ages.further(h.id)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
 }
 
 // report shows in the import's status why it does not get on; "" is that it does.
@@ -205,7 +234,7 @@ func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool
 
 // note notes how far the import has come, and measures how long its keys took once all are covered.
 func (d *driver) note(record imports.Record, listed bool, covers uint64) {
-	now := reached{record.State, listed, covers}
+	now := reached{record.State, listed, max(covers, d.last.covers)} // covers are read again after errors
 	if now == d.last {
 		return
 	}

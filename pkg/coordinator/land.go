@@ -72,8 +72,7 @@ func (l *lander) waitForBranch(ctx context.Context, r imports.Request) (*branchq
 	waiting := l.imp.metrics.steps.WithLabelValues(stepCommit, phaseWaiting)
 	waiting.Inc()
 	defer waiting.Dec()
-	l.imp.ages.waits(l.imp.id)
-	defer l.imp.ages.further(l.imp.id)
+	defer l.imp.waits()()
 	objects, _ := l.trees.progress.Covered()
 	return l.branches.Wait(ctx, r.Repository+"."+r.Branch, objects)
 }

@@ -10,8 +10,6 @@ import (
 
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
-	"github.com/rangefleet/rangefleet/pkg/metarange"
-	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/progress"
 )
 
@@ -73,18 +71,6 @@ type beat struct {
 func (b *beat) tree(estimated int) {
 	b.ranges.Store(0)
 	b.estimated.Store(int64(estimated))
-}
-
-// counted returns the ranges, which it counts as they are yielded.
-func (b *beat) counted(ranges metarange.Ranges) metarange.Ranges {
-	return func(yield func(partition.RangeMetadata, error) bool) {
-		for r, err := range ranges {
-			b.ranges.Add(1)
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
 }
 
 func (b *beats) begin(id string) *beat {

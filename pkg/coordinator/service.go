@@ -328,7 +328,7 @@ func (s *Service) startDriver(id string) {
 		defer s.metrics.driving.Dec()
 		defer s.callers.forget(id)
 		defer s.beats.end(id)
-		s.ages.further(id)
+		s.ages.begin(id)
 		defer s.ages.forget(id)
 		d := s.newDriver(id)
 		if d == nil {

@@ -62,8 +62,7 @@ type stepRunner struct {
 func (s *stepRunner) begin(ctx context.Context, step, store string) (done func(), err error) {
 	waiting := s.imp.metrics.steps.WithLabelValues(step, phaseWaiting)
 	waiting.Inc()
-	s.imp.ages.waits(s.imp.id)
-	defer s.imp.ages.further(s.imp.id)
+	defer s.imp.waits()()
 	inTime := s.reportIfSlow(ctx, step, store)
 	leave, err := s.limits.of[step].take(ctx, store)
 	waiting.Dec()
@@ -77,7 +76,6 @@ func (s *stepRunner) begin(ctx context.Context, step, store string) (done func()
 		inTime()
 		leave()
 		running.Dec()
-		s.imp.ages.further(s.imp.id)
 		s.imp.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())
 	}, nil
 }
@@ -106,7 +104,9 @@ func (s *stepRunner) survive(ctx context.Context, step func() error) error {
 	if s.survived { // but could not take the note back
 		begin = imports.Record.BeginAgain
 	} else if record.Begun > 0 {
+		goOn := s.imp.waits()
 		done, err := s.limits.deadly.take(ctx, "")
+		goOn()
 		if err != nil {
 			return err
 		}

@@ -122,7 +122,6 @@ func (s *supervisor) takeOver(ctx context.Context, record imports.Record) (impor
 // here have come in since the survey. An import that is driven here counts as in the state
 // that its driver saw last.
 func (s *supervisor) show(running []imports.Record, seen *survey) {
-	s.ages.look()
 	driven := s.drivers.all()
 	counts, completed := s.cleanup.counts()
 	if !completed.IsZero() {
@@ -145,22 +144,23 @@ func (s *supervisor) show(running []imports.Record, seen *survey) {
 		s.followers.ShowLag(stored)
 		s.metrics.wanted.Set(wantedWorkers(s.work(driven, seen)))
 	}
+	s.ages.look()
 }
 
-// work returns what is left to list of the imports that are driven here.
-func (s *supervisor) work(driven map[string]imports.State, seen *survey) (w work) {
+// work returns what is left to list of the imports that are driven here, and notes which of them
+// get further.
+func (s *supervisor) work(driven map[string]imports.State, seen *survey) work {
 	outstanding := make(map[string]int)
 	for id := range driven {
 		if n := len(seen.Partitions[id]); n > 0 {
 			outstanding[id] = n
-			w.outstanding += n
 		}
 	}
-	left, perSecond, workers := s.followers.Left(outstanding)
-	if w.left = left; workers > 0 {
-		w.rate = perSecond / float64(workers)
+	looks := s.followers.Look(outstanding)
+	for id, now := range looks {
+		s.ages.listed(id, now.Listed)
 	}
-	return w
+	return workOf(outstanding, looks)
 }
 
 // drivers are the drivers that run in this process, at most one for each import. Its

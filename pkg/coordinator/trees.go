@@ -70,7 +70,7 @@ func (m *treeMaker) tree(ctx context.Context, job imports.Job, baseID string, fo
 	}
 	t.about = count + fold.Ranges
 	m.imp.beat.tree(t.about)
-	t.ranges = m.imp.beat.counted(t.ranges)
+	t.ranges = m.imp.counted(t.ranges)
 	return t, nil
 }
 

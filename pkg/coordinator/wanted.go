@@ -1,6 +1,10 @@
 package coordinator
 
-import "math"
+import (
+	"math"
+
+	"github.com/rangefleet/rangefleet/pkg/progress"
+)
 
 // Of the workers that a fleet wants.
 const (
@@ -13,6 +17,26 @@ type work struct {
 	outstanding int     // partitions, queued or running
 	left        float64 // keys, estimated; 0 if that is not known
 	rate        float64 // keys a second of one worker; 0 if that is not known
+}
+
+// workOf returns what is left of imports. Each has some partitions outstanding, and most have been
+// looked at.
+func workOf(outstanding map[string]int, looks map[string]progress.Progress) (w work) {
+	for _, n := range outstanding {
+		w.outstanding += n
+	}
+	perSecond, workers := 0.0, 0
+	for _, now := range looks {
+		perSecond += now.PerSecond
+		workers += now.Workers
+		if now.Estimate.Some {
+			w.left += float64(max(0, now.Estimate.Keys-now.Listed))
+		}
+	}
+	if workers > 0 {
+		w.rate = perSecond / float64(workers)
+	}
+	return w
 }
 
 // wantedWorkers returns how many workers would list what is left in a minute: none if nothing is,

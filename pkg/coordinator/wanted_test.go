@@ -1,6 +1,10 @@
 package coordinator
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/rangefleet/rangefleet/pkg/progress"
+)
 
 func TestWantedWorkers(t *testing.T) {
 	for _, tc := range []struct {
@@ -21,5 +25,18 @@ func TestWantedWorkers(t *testing.T) {
 		if got := wantedWorkers(tc.work); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
+	}
+}
+
+func TestWorkIsThatOfAllImports(t *testing.T) {
+	got := workOf(map[string]int{"a": 2, "b": 3, "unseen": 1}, map[string]progress.Progress{
+		"a": {Listed: 100, Estimate: progress.NewGuess(0, 1000, 2000), PerSecond: 10, Workers: 1},
+		"b": {Listed: 70, PerSecond: 50, Workers: 2}, // without an estimate
+	})
+	if want := (work{outstanding: 6, left: 900, rate: 20}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := workOf(nil, nil); got != (work{}) {
+		t.Errorf("of no import: %+v", got)
 	}
 }

@@ -117,15 +117,20 @@ func (f *Followers) Close() {
 	f.work.Wait()
 }
 
+// all returns the imports that are followed now. Each has a lock of its own, which a fold may hold
+// for long.
+func (f *Followers) all() map[string]*Progress {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.byID)
+}
+
 // ShowLag sets the metrics of what is followed. stored is the number of covers that are
 // stored, of each import whose lag counts.
 func (f *Followers) ShowLag(stored map[string]uint64) {
-	f.mu.Lock()
-	all := maps.Clone(f.byID)
-	f.mu.Unlock()
 	var lag uint64
 	var bytes int
-	for id, p := range all { // each has a lock of its own, which a fold may hold for long
+	for id, p := range f.all() {
 		seen, size := p.size()
 		bytes += size
 		lag += stored[id] - min(stored[id], seen)

@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"maps"
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/progress"
@@ -24,10 +23,7 @@ func (f *Followers) Take(r progress.Report) {
 // Keep drops what was reported, before a moment, of partitions that are not outstanding, and
 // notes how fast imports get on. outstanding has the IDs of the partitions of each import.
 func (f *Followers) Keep(before time.Time, outstanding map[string][]string) {
-	f.mu.Lock()
-	all := maps.Clone(f.byID)
-	f.mu.Unlock()
-	for id, p := range all { // each has a lock of its own, which a fold may hold for long
+	for id, p := range f.all() {
 		p.keep(before, outstanding[id])
 	}
 }
@@ -107,24 +103,14 @@ func (p *Progress) Sign() time.Time {
 	return p.sign
 }
 
-// Left returns about how many keys imports have left to list, of those that are followed and of
-// whose keys there is an estimate; and at how many keys a second how many workers list them. The
-// map has how many partitions of each import are outstanding.
-func (f *Followers) Left(outstanding map[string]int) (keys, perSecond float64, workers int) {
-	f.mu.Lock()
-	all := maps.Clone(f.byID)
-	f.mu.Unlock()
+// Look returns how far imports are, those of the map that are followed. The map has how many
+// partitions of each import are outstanding.
+func (f *Followers) Look(outstanding map[string]int) map[string]progress.Progress {
+	all, looks := f.all(), make(map[string]progress.Progress, len(outstanding))
 	for id, n := range outstanding {
-		p := all[id]
-		if p == nil {
-			continue
-		}
-		now := p.Look(n) // which has a lock of its own
-		perSecond += now.PerSecond
-		workers += now.Workers
-		if now.Estimate.Some {
-			keys += float64(max(0, now.Estimate.Keys-now.Listed))
+		if p := all[id]; p != nil {
+			looks[id] = p.Look(n)
 		}
 	}
-	return keys, perSecond, workers
+	return looks
 }

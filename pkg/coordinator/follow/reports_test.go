@@ -33,11 +33,11 @@ func TestReportsAreOfImportsThatAreFollowed(t *testing.T) {
 	report.Number, report.Left = 1, progress.NewGuess(800, 1000, 2000)
 	f.Take(report)
 	f.Take(progress.Report{ImportID: "i", PartitionID: "q", State: progress.Waiting, Left: progress.NewGuess(100, 200, 300)})
-	if keys, _, workers := f.Left(map[string]int{"i": 2, "unknown": 7}); keys != 1200 || workers != 1 {
-		t.Errorf("%v keys are left for %d workers, want 1200 for 1", keys, workers)
+	if looks := f.Look(map[string]int{"i": 2, "unknown": 7}); len(looks) != 1 || looks["i"].Estimate.Keys != 1208 || looks["i"].Workers != 1 {
+		t.Errorf("%+v, want an estimate of 1208 keys of one import, and one worker", looks)
 	}
-	if keys, _, workers := f.Left(nil); keys != 0 || workers != 0 {
-		t.Errorf("of no import %v keys are left for %d workers", keys, workers)
+	if looks := f.Look(nil); len(looks) != 0 {
+		t.Errorf("of no import: %+v", looks)
 	}
 	f.Keep(time.Now().Add(time.Hour), map[string][]string{"i": {"p"}})
 	if now := p.Look(1); now.Running != 1 {
