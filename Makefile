@@ -59,6 +59,7 @@ bench-once: ## Run each Go benchmark once, and others on little input, to check 
 	cd bench && $(GO) test -run '^$$' -bench . -benchtime 1x ./landing
 	cd bench && $(GO) run ./cmd/status -rounds 1 -round 300ms -out ""
 	cd bench && $(GO) run ./cmd/lakefs -sizes 20k -out ""
+	cd bench && $(GO) run ./cmd/tracing -bucket hive-20k -rounds 1 -out ""
 
 .PHONY: bench-landing
 bench-landing: ## Measure how imports of 100,000 ranges land, see BENCHMARKS.md

@@ -27,6 +27,10 @@ import (
 
 const importWithin = 10 * time.Minute
 
+// keep is how many bytes of range files the synthetic S3 keeps: coordinators read them again, to
+// merge what was imported into a tree.
+const keep = 4 << 30
+
 // options say what is measured.
 type options struct {
 	bucket  string
@@ -66,11 +70,16 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer stop()
-	s3, err := fleet.LaunchS3(ctx, dir, "-keep", "1048576")
+	s3, err := fleet.LaunchS3(ctx, dir, "-keep", fmt.Sprint(keep))
 	if err != nil {
 		return err
 	}
 	defer s3.Kill()
+	if o.base != "" {
+		if err := fleet.Compile(ctx, o.base, ".", "github.com/nats-io/nats-server/v2", "nats-server"); err != nil {
+			return err
+		}
+	}
 	sides, err := startSides(ctx, o, dir, s3, collector)
 	defer func() {
 		for _, s := range sides {
@@ -91,7 +100,7 @@ func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("tracing", flag.ContinueOnError)
 	flags.StringVar(&o.bucket, "bucket", "hive-1m", "`set` of objects: its name tells shape and number")
 	flags.IntVar(&o.rounds, "rounds", 7, "`number` of imports of each kind of fleet")
-	flags.StringVar(&o.base, "base", "", "`directory` of the programs of another version, to compare with")
+	flags.StringVar(&o.base, "base", "", "`directory` of the coordinator and the worker of another version, to compare with; gets data and logs, too")
 	flags.StringVar(&o.out, "out", "results", "`directory` for tracing.txt and tracing.json; empty for none")
 	if err := flags.Parse(args); err != nil {
 		return o, err
