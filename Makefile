@@ -60,6 +60,7 @@ bench-once: ## Run each Go benchmark once, and others on little input, to check 
 	cd bench && $(GO) run ./cmd/status -rounds 1 -round 300ms -out ""
 	cd bench && $(GO) run ./cmd/lakefs -sizes 20k -out ""
 	cd bench && $(GO) run ./cmd/tracing -bucket hive-20k -rounds 1 -out ""
+	cd bench && $(GO) run ./cmd/scrapes -rounds 1 -period 2s
 
 .PHONY: bench-landing
 bench-landing: ## Measure how imports of 100,000 ranges land, see BENCHMARKS.md
@@ -80,6 +81,10 @@ bench-lakefs: ## Measure imports by a lakeFS server and by a fleet beside one, s
 .PHONY: bench-tracing
 bench-tracing: ## Measure what traces cost, see docs/tracing.md; TRACING='-base DIR' compares with other programs
 	cd bench && $(GO) run ./cmd/tracing $(TRACING)
+
+.PHONY: bench-scrapes
+bench-scrapes: ## Measure what 20 Prometheus servers cost a coordinator; SCRAPES='-base DIR' compares with another one
+	cd bench && $(GO) run ./cmd/scrapes $(SCRAPES)
 
 .PHONY: chaos
 chaos: ## Run fleets under injected faults; CHAOS='-seeds 100', see docs/chaos.md

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,8 @@ type Process struct {
 	cmd  *exec.Cmd
 	log  string
 	gone measure.Usage // the last usage that was read, for a process that has ended
+
+	scraped time.Time // when its metrics were last asked for
 }
 
 // Launch starts the program of the given name in dir, and writes its output to a file there.
@@ -74,8 +77,15 @@ func (p *Process) Usage() (measure.Usage, error) {
 	return p.gone, nil
 }
 
-// Metric returns the sum of all series of a metric of the process.
-func (p *Process) Metric(ctx context.Context, name string) (sum float64, err error) {
+// Metric returns the sum of all series of some metrics of the process. A process answers what it
+// answered less than a second ago once more. So a further call waits that long.
+func (p *Process) Metric(ctx context.Context, names ...string) (sum float64, err error) {
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(time.Until(p.scraped.Add(time.Second))):
+	}
+	defer func() { p.scraped = time.Now() }()
 	resp, err := get(ctx, p.URL+"/metrics")
 	if err != nil {
 		return 0, err
@@ -84,12 +94,12 @@ func (p *Process) Metric(ctx context.Context, name string) (sum float64, err err
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		sample, value, _ := strings.Cut(lines.Text(), " ")
-		if labelled, _, _ := strings.Cut(sample, "{"); labelled != name {
+		if labelled, _, _ := strings.Cut(sample, "{"); !slices.Contains(names, labelled) {
 			continue
 		}
 		v, err := strconv.ParseFloat(value, 64)
 		if err != nil {
-			return 0, fmt.Errorf("read metric %s: %w", name, err)
+			return 0, fmt.Errorf("read metric %s: %w", sample, err)
 		}
 		sum += v
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/xid"
 
+	"github.com/rangefleet/rangefleet/internal/scrape"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
@@ -125,7 +126,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		Users:  who.users, AccessKeys: who.users.Keys(), UserSessions: who.users.Sessions(), Rules: who.rules.now.Load,
 		Auth: who.auth, OIDC: who.oidc, Gate: lake.gate, Grants: lake.grants(who.rules), Sealer: sealer, Proxies: proxies, PublicURL: b.Settings.HTTP.PublicURL, Ready: func(context.Context) error { return b.backend.Conn.Err() },
 		Storage: server.Storage{Sources: sources, Namespaces: namespaces, Local: b.Settings.Local.Allowed},
-		Metrics: metricsHandler(b.registry, b.Log), Registerer: b.metrics, Log: b.Log, Audit: auditLog.Record,
+		Metrics: scrape.New(b.registry, b.Log, nil), Registerer: b.metrics, Log: b.Log, Audit: auditLog.Record,
 		SAML: samlOf(who.saml), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Traces: b.traces, Now: time.Now,
 	})
 	go backend.NewStorageWatch(b.backend, diskLimit(embedded), b.Log, b.metrics).Run(ctx)

@@ -56,7 +56,11 @@ func TestLabelsNameNothingOfClients(t *testing.T) {
 	for n := range 10 {
 		run(n + 1)
 	}
-	_, after := p.ask("GET", "/metrics", "", "", "")
+	var after string
+	expect.Eventually(t, "the metrics show all imports", func() bool {
+		_, after = p.ask("GET", "/metrics", "", "", "")
+		return strings.Contains(after, `rangefleet_imports_finished_total{fleet="test",outcome="completed"} 11`+"\n")
+	})
 	if strings.Contains(strings.ToLower(after), mark) || strings.Contains(after, id) {
 		t.Errorf("the metrics name what clients do:\n%s", after)
 	}

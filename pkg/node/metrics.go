@@ -1,16 +1,14 @@
 package node
 
 import (
-	"log/slog"
 	"math"
-	"net/http"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rangefleet/rangefleet/internal/buildinfo"
 	"github.com/rangefleet/rangefleet/internal/metric"
@@ -20,23 +18,17 @@ import (
 // labelFleet is the label that all metrics of a process have.
 const labelFleet = "fleet"
 
-// scrapes is how many scrapes are answered at a time. Each takes some milliseconds, and about
-// 200 KiB; one more is answered 503.
-const scrapes = 32
-
-// metricsHandler answers scrapes: in the OpenMetrics format, which has exemplars, to those that ask
-// for it.
-func metricsHandler(reg *prometheus.Registry, log *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
-		MaxRequestsInFlight: scrapes, EnableOpenMetrics: true,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), ErrorHandling: promhttp.ContinueOnError,
-	})
-}
+// allocations matches the metrics of the runtime that count allocations: of tiny objects, and of others.
+var allocations = regexp.MustCompile(`^/gc/heap/(tiny/)?allocs:objects$`)
 
 // registerProcess registers the metrics that all processes have.
 func registerProcess(reg prometheus.Registerer, buffers *rangewriter.Buffers) {
-	// Of the metrics of memory, which would be a tenth of all series, two of the runtime suffice.
-	reg.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled()), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	// Of the metrics of memory, which would be a tenth of all series, two of the runtime suffice, and
+	// how many objects were allocated.
+	reg.MustRegister(collectors.NewGoCollector(
+		collectors.WithGoCollectorMemStatsMetricsDisabled(),
+		collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: allocations}),
+	), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	f := metric.With(reg)
 	f.Constant("build_info", "1, with the version of this process, the commit that it was built from, and the version of Go.", map[string]string{
 		"version": buildinfo.Version(), "revision": buildinfo.Revision(), "goversion": runtime.Version(),

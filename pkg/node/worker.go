@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/rangefleet/rangefleet/internal/scrape"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/server"
 	"github.com/rangefleet/rangefleet/pkg/worker"
@@ -57,7 +58,7 @@ func Worker(ctx context.Context, env Env) error {
 // restart would not help.
 func (b *base) health(w *worker.Worker) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metricsHandler(b.registry, b.Log))
+	mux.Handle("GET /metrics", scrape.New(b.registry, b.Log, nil))
 	mux.HandleFunc("GET /healthz", healthCheck(w.Live))
 	mux.HandleFunc("GET /readyz", healthCheck(w.Ready))
 	return mux

@@ -194,14 +194,14 @@ func (b *bench) work(ctx context.Context, row *Row, p *processes.Process) error 
 
 // used returns the usage of a worker since it started.
 func used(ctx context.Context, p *processes.Process) (measure.Usage, error) {
-	allocs, err := p.Metric(ctx, "go_memstats_mallocs_total")
-	if err == nil && allocs == 0 {
-		err = errors.New("the worker's metrics have no count of allocations")
-	}
+	u, err := p.Usage() // first, as reading metrics may wait
 	if err != nil {
 		return measure.Usage{}, err
 	}
-	u, err := p.Usage()
+	allocs, err := p.Metric(ctx, "go_gc_heap_allocs_objects_total", "go_gc_heap_tiny_allocs_objects_total")
+	if err == nil && allocs == 0 {
+		err = errors.New("the worker's metrics have no count of allocations")
+	}
 	u.Allocs = uint64(allocs)
 	return u, err
 }
