@@ -4,6 +4,7 @@ package once
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -117,12 +118,21 @@ func (s *Store) Take(ctx context.Context, what string) (value []byte, ok bool, e
 // Sweep forgets what is refused by its time alone. It may be called at any time, and in any
 // number of processes.
 func (s *Store) Sweep(ctx context.Context) error {
+	current := func(value []byte) (time.Time, error) {
+		r, err := decode(value)
+		return r.until, err
+	}
+	return cmp.Or(s.sweep(ctx, prefix, current), s.sweep(ctx, formerPrefix, formerEnd))
+}
+
+// sweep forgets the records with a prefix whose time, as a function returns it, is over.
+func (s *Store) sweep(ctx context.Context, prefix string, end func(value []byte) (time.Time, error)) error {
 	keys, err := s.bucket.Keys(ctx, prefix)
 	if err != nil {
 		return fmt.Errorf("list used logins: %w", err)
 	}
 	for _, key := range keys {
-		if err := s.forget(ctx, key); err != nil && !errors.Is(err, kv.ErrNotFound) && !errors.Is(err, kv.ErrConflict) {
+		if err := s.forget(ctx, key, end); err != nil && !errors.Is(err, kv.ErrNotFound) && !errors.Is(err, kv.ErrConflict) {
 			return fmt.Errorf("forget a used login: %w", err)
 		}
 	}
@@ -133,13 +143,13 @@ func (s *Store) Sweep(ctx context.Context) error {
 // are behind.
 const margin = 10 * time.Minute
 
-func (s *Store) forget(ctx context.Context, key string) error {
+func (s *Store) forget(ctx context.Context, key string, end func(value []byte) (time.Time, error)) error {
 	value, revision, err := s.bucket.Get(ctx, key)
 	if err != nil {
 		return err
 	}
-	r, err := decode(value)
-	if err == nil && s.now().Before(r.until.Add(margin)) {
+	until, err := end(value)
+	if err == nil && s.now().Before(until.Add(margin)) {
 		return nil
 	}
 	return s.bucket.Delete(ctx, key, revision)

@@ -3,6 +3,7 @@ package once_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,6 +69,33 @@ func TestWhatIsForgottenIsRefusedByItsTime(t *testing.T) {
 	use(until.Add(-time.Second), false)
 	sweep(until.Add(time.Hour), 1)
 	use(until, false)
+}
+
+// What former versions remembered of SAML is forgotten, too, but not before they need it no more.
+func TestFormerRecordsAreForgotten(t *testing.T) {
+	const digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	until := start.Add(time.Hour)
+	for value, wants := range map[string][2]bool{ // whether it is kept until then, and after an hour more
+		`{"user":{"subject":"ann"},"until":"2026-11-30T13:00:00Z"}`: {true, false},
+		`{"until":"2026-11-30T13:00:00Z"}`:                          {true, false},
+		`{"until":"2026-11-30T13:50:01Z"}`:                          {true, true},
+		`{"until":"soon"}`:                                          {false, false},
+		`no JSON`:                                                   {false, false},
+	} {
+		bucket := &kvtest.Memory{}
+		for _, key := range []string{"saml." + digest, "samlkey"} {
+			_, err := bucket.Create(t.Context(), key, []byte(value))
+			expect.NoError(t, err)
+		}
+		for i, now := range []time.Time{until, until.Add(time.Hour)} {
+			expect.NoError(t, once.New(bucket, at(now)).Sweep(t.Context()))
+			keys, err := bucket.Keys(t.Context(), "")
+			expect.NoError(t, err)
+			if kept := slices.Contains(keys, "saml."+digest); kept != wants[i] || !slices.Contains(keys, "samlkey") {
+				t.Errorf("%s at %v: %q are left", value, now, keys)
+			}
+		}
+	}
 }
 
 type broken struct{ kv.Bucket }
