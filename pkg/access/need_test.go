@@ -62,6 +62,36 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// Of several paths of an import, the message names the first that is refused; of one path it is
+// lakeFS's, word by word.
+func TestMessagesNameThePath(t *testing.T) {
+	may := []string{
+		"allow fs:WriteObject on repository/lake/*", "allow fs:CreateCommit on *", "allow fs:ImportFromStorage on namespace/s3://open/*",
+		"deny fs:ImportFromStorage on namespace/s3://open/secret/*", "deny fs:WriteObject on repository/lake/object/gold/*",
+	}
+	for _, tc := range []struct {
+		name  string
+		paths []Path
+		want  string
+	}{
+		{"one", []Path{{"s3://other/", "x", true}}, "not allowed to fs:ImportFromStorage"},
+		{"one of two", []Path{{"s3://open/a/", "x", true}, {"s3://other/", "y", true}}, `not allowed to fs:ImportFromStorage (paths[1].path "s3://other/")`},
+		{"two of three", []Path{{"s3://other/", "x", true}, {"s3://open/a/", "y", true}, {"s3://more/", "z", true}}, `not allowed to fs:ImportFromStorage (paths[0].path "s3://other/" and 1 more)`},
+		{"a denied source", []Path{{"s3://other/", "x", true}, {"s3://open/", "y", true}}, `denied permission to fs:ImportFromStorage (paths[1].path "s3://open/")`},
+		{"a denied destination", []Path{{"s3://open/a", "gold", true}, {"s3://open/b", "y", true}}, `denied permission to fs:WriteObject (paths[0].destination "gold")`},
+	} {
+		need, _ := NeedOf("importStart", Request{Repository: "lake", Branch: "main", Paths: tc.paths})
+		err := granted(t, may...).Check(need)
+		if !fault.Is(err, fault.Denied) || err.Error() != "insufficient permissions: "+tc.want {
+			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
+		}
+	}
+	need, _ := NeedOf("importStart", Request{Repository: "lake", Branch: "main", Paths: []Path{{"s3://open/a", "x", true}, {"s3://open/b", "y", true}}})
+	if err := (Grants{}).Check(need); err == nil || !strings.HasPrefix(err.Error(), "insufficient permissions: not allowed to fs:WriteObject,fs:CreateCommit,fs:ImportFromStorage (paths[0].path ") {
+		t.Errorf("nothing is granted: %v", err)
+	}
+}
+
 func TestResources(t *testing.T) {
 	for _, tc := range []struct {
 		statements string // separated by commas

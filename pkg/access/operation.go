@@ -1,5 +1,7 @@
 package access
 
+import "fmt"
+
 // Request holds the parts of a request that its needs depend on. An operation ignores parts that
 // it has no use for.
 type Request struct {
@@ -57,8 +59,12 @@ type need struct {
 
 func (all needs) of(r Request) (n Need) {
 	for _, one := range all {
-		for _, resource := range one.on.of(r) {
-			n.parts = append(n.parts, part{one.action, resource})
+		for i, resource := range one.on.of(r) {
+			p := part{action: one.action, on: resource}
+			if one.on.field != nil && len(r.Paths) > 1 {
+				p.field = fmt.Sprintf("paths[%d].%s", i, one.on.field(r.Paths[i]))
+			}
+			n.parts = append(n.parts, p)
 		}
 	}
 	return n
@@ -66,22 +72,23 @@ func (all needs) of(r Request) (n Need) {
 
 // place is what resources a request names.
 type place struct {
-	name string // resource of an ARN, for the documentation
-	of   func(Request) []Resource
+	name  string // resource of an ARN, for the documentation
+	of    func(Request) []Resource
+	field func(Path) string // that names the resource in a path, with its value; nil if paths have nothing to do with it
 }
 
 func one(name string, of func(Request) Resource) place {
-	return place{name, func(r Request) []Resource { return []Resource{of(r)} }}
+	return place{name: name, of: func(r Request) []Resource { return []Resource{of(r)} }}
 }
 
 // paths returns a place that has a resource for every path of an import.
-func paths(name string, of func(Request, Path) Resource) place {
+func paths(name string, field func(Path) string, of func(Request, Path) Resource) place {
 	return place{name, func(r Request) (all []Resource) {
 		for _, p := range r.Paths {
 			all = append(all, of(r, p))
 		}
 		return all
-	}}
+	}, field}
 }
 
 var (
@@ -96,11 +103,13 @@ var (
 	onPolicy     = one("`arn:lakefs:auth:::policy/P`", func(r Request) Resource { return policyResource(r.Policy) })
 	onNamespace  = one("`arn:lakefs:fs:::namespace/URI`", func(r Request) Resource { return Namespace(r.Namespace) })
 
-	onSources      = paths("`arn:lakefs:fs:::namespace/URI` of each source", func(_ Request, p Path) Resource { return Source(p.Source, p.Prefix) })
-	onDestinations = paths("`arn:lakefs:fs:::repository/R/object/KEY` of each destination", func(r Request, p Path) Resource {
-		return Destination(r.Repository, p.Destination, p.Prefix)
-	})
-	onTree = place{"`arn:lakefs:fs:::repository/R/object/` and all below, with `source_metarange`", func(r Request) []Resource {
+	onSources = paths("`arn:lakefs:fs:::namespace/URI` of each source",
+		func(p Path) string { return fmt.Sprintf("path %q", p.Source) },
+		func(_ Request, p Path) Resource { return Source(p.Source, p.Prefix) })
+	onDestinations = paths("`arn:lakefs:fs:::repository/R/object/KEY` of each destination",
+		func(p Path) string { return fmt.Sprintf("destination %q", p.Destination) },
+		func(r Request, p Path) Resource { return Destination(r.Repository, p.Destination, p.Prefix) })
+	onTree = place{name: "`arn:lakefs:fs:::repository/R/object/` and all below, with `source_metarange`", of: func(r Request) []Resource {
 		if !r.Tree {
 			return nil
 		}
