@@ -39,10 +39,10 @@ type process struct {
 func newProcess() *process {
 	p := &process{now: time.Unix(1_000_000_000, 0)}
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "collected"}, func() float64 {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "collected", Help: "How often."}, func() float64 {
 		p.collected++
 		return float64(p.collected)
-	}), prometheus.NewGauge(prometheus.GaugeOpts{Name: "other"}))
+	}), prometheus.NewGauge(prometheus.GaugeOpts{Name: "other", Help: "Another."}))
 	gather := func() ([]*dto.MetricFamily, error) {
 		families, err := reg.Gather()
 		return families, errors.Join(err, p.fails)
