@@ -225,7 +225,7 @@ var errStopped = errors.New("the service has stopped")
 
 // look returns the record of an import of the repository and, unless the import has
 // ended, its progress. All covers that are stored by now have come in, except in a service
-// that has just started and may need longer than a caller can wait.
+// that needs longer than a caller can wait, as it has just started or lags behind.
 func (s *Service) look(ctx context.Context, repository, id string) (imports.Record, *follow.Progress, error) {
 	record, err := s.state.Imports.Get(ctx, id)
 	if err == nil && record.Request.Repository != repository {

@@ -48,7 +48,9 @@ type System struct {
 	ReadSecret func() (string, error)
 	Now        func() time.Time
 	Sleep      func(context.Context, time.Duration) error // not longer than the context
-	Transport  http.RoundTripper
+	// Await waits until done is closed, at most for a time. It reports whether done is closed.
+	Await     func(done <-chan struct{}, most time.Duration) bool
+	Transport http.RoundTripper
 }
 
 // OS is the machine that the process runs on.
@@ -56,7 +58,7 @@ func OS() System {
 	return System{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Getenv: os.Getenv, Environ: os.Environ, Width: terminalWidth, ReadSecret: readSecret,
-		Now: time.Now, Sleep: pause.For, Transport: http.DefaultTransport,
+		Now: time.Now, Sleep: pause.For, Await: await, Transport: http.DefaultTransport,
 	}
 }
 
@@ -66,6 +68,17 @@ func terminalWidth() int {
 		return 0
 	}
 	return cmp.Or(width, 80) // a terminal whose size was never set reports 0
+}
+
+func await(done <-chan struct{}, most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 func readSecret() (string, error) {

@@ -99,8 +99,11 @@ type look struct {
 // dueIn returns when the next line is due although the state is the same.
 func (d *display) dueIn() time.Duration {
 	every := drawEvery
-	if d.style == stylePlain {
+	switch d.style {
+	case stylePlain:
 		every = lineEvery
+	case styleNone:
+		return lineEvery
 	}
 	return every - d.app.sys.Now().Sub(d.last)
 }

@@ -88,6 +88,8 @@ type machine struct {
 	out, err bytes.Buffer
 	slept    int
 	onSleep  func(n int) // called before the nth sleep
+	awaited  int
+	onAwait  func(n int) bool // reports whether what is awaited the nth time does not come in time
 }
 
 func newMachine(t *testing.T, c *coordinator) *machine {
@@ -125,6 +127,16 @@ func (m *machine) system() System {
 			}
 			m.now = m.now.Add(d)
 			return ctx.Err()
+		},
+		// Time does not pass while an answer is waited for, except by onAwait.
+		Await: func(done <-chan struct{}, most time.Duration) bool {
+			m.awaited++
+			if m.onAwait != nil && m.onAwait(m.awaited) {
+				m.now = m.now.Add(most)
+				return false
+			}
+			<-done
+			return true
 		},
 		// A kept connection that is cut off would be tried again below the client.
 		Transport: &http.Transport{DisableKeepAlives: true},

@@ -3,6 +3,7 @@ package ctl
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type progress struct {
 	at      time.Time // when last came
 	lost    error     // why the last poll failed; nil if it succeeded
 	since   time.Time // of the first poll that failed, while lost is set
+	asked   time.Time // when the poll began that is not answered yet; zero if there is none
 }
 
 type sample struct {
@@ -35,9 +37,15 @@ type sample struct {
 	objects int64
 }
 
+// silentAfter is after how long without an answer of a poll that is said.
+const silentAfter = 2 * time.Second
+
+// ask notes that a poll begins now.
+func (p *progress) ask(now time.Time) { p.asked = now }
+
 // observe adds an answer that came at now.
 func (p *progress) observe(now time.Time, s api.ImportStatusResp) {
-	p.last, p.at, p.lost = s, now, nil
+	p.last, p.at, p.lost, p.asked = s, now, nil, time.Time{}
 	p.samples = append(p.samples, sample{now, s.IngestedObjects})
 	// One sample from before the window is kept, so that the rate spans all of it.
 	for len(p.samples) > 2 && now.Sub(p.samples[1].at) >= window {
@@ -48,9 +56,19 @@ func (p *progress) observe(now time.Time, s api.ImportStatusResp) {
 // miss adds a poll that failed at now.
 func (p *progress) miss(now time.Time, err error) {
 	if p.lost == nil {
-		p.since = now
+		if p.since = now; !p.asked.IsZero() {
+			p.since = p.asked
+		}
 	}
-	p.lost = err
+	p.lost, p.asked = err, time.Time{}
+}
+
+// silentFor returns for how long a poll has not been answered, 0 if that is not worth telling.
+func (p *progress) silentFor(now time.Time) time.Duration {
+	if silent := now.Sub(p.asked); !p.asked.IsZero() && silent >= silentAfter {
+		return silent
+	}
+	return 0
 }
 
 // met reports whether a poll ever succeeded.
@@ -134,6 +152,13 @@ func (p *progress) look(now time.Time) look {
 		at.parts = append([]string{fmt.Sprintf("importing [%s]", elapsed)}, sum.listing()...)
 	default:
 		at.parts = append([]string{fmt.Sprintf("%s [%s]", sum.Phase, elapsed)}, sum.landing()...)
+	}
+	if silent := p.silentFor(now); silent > 0 && p.lost == nil {
+		said := "no answer for " + roughly(silent.Truncate(time.Second))
+		at.parts, at.warns = slices.Insert(at.parts, 1, said), true
+		if sum.Problem == "" {
+			sum.Problem = "the coordinator has given " + said
+		}
 	}
 	return at
 }

@@ -20,8 +20,8 @@ Keys are stored once their range is. --progress chooses the style:
   none   nothing
   auto   tty on a terminal, unless TERM is dumb; else json with --output json, and plain without
 
---quiet leaves out notices, too. A line is yellow while the coordinator does not answer, unless
-NO_COLOR is set; the text says it as well.
+Lines go on while the coordinator does not answer, and say for how long there was no answer. Such a
+line is yellow, unless NO_COLOR is set. --quiet leaves out notices, too.
 
 With --output json each line is a JSON object, on stdout and on stderr, so that both may go into
 one file; only the line that a terminal redraws is text. With --progress json that holds for stderr only. The field message_type tells what

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/client"
 )
 
@@ -14,6 +15,8 @@ const (
 	maxPoll     = time.Second            // and afterwards
 	signWithin  = 30 * time.Second       // for how long the first sign is waited for like this
 	giveUpAfter = 5 * time.Minute        // without an answer of the coordinator
+	pollWithin  = 10 * time.Second       // one poll
+	lateAfter   = 200 * time.Millisecond // a line that is due waits so long for the answer of a poll
 )
 
 // watch polls an import until it ends, and shows its progress. Outages of the coordinator
@@ -37,7 +40,7 @@ type imported struct {
 // now. The error is a failure if the import did not complete; what was seen last is returned
 // anyway.
 func follow(ctx context.Context, a *app, what imported, start time.Time) (progress, error) {
-	polls, err := a.client(client.Config{Attempts: 1, Timeout: 10 * time.Second})
+	polls, err := a.client(client.Config{Attempts: 1, Timeout: pollWithin})
 	if err != nil {
 		return progress{}, err
 	}
@@ -56,31 +59,74 @@ func follow(ctx context.Context, a *app, what imported, start time.Time) (progre
 }
 
 func (w *watch) loop(ctx context.Context) error {
-	what := w.target
 	for pause := firstPoll; ; pause = w.next(pause) {
-		s, err := w.polls.ImportStatus(ctx, what.place.repository, what.place.ref, what.id)
+		begun := w.app.sys.Now()
+		s, err := w.poll(ctx)
 		now := w.app.sys.Now()
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return ctx.Err()
-		case err == nil:
-			if w.seen.observe(now, s); ended(s) {
-				return nil
-			}
-			w.showProblem(s.Problem)
-		case !client.Transient(err) && !w.seen.met():
-			return unknown(ctx, w.app, what, err)
-		default:
-			if w.seen.miss(now, err); !client.Transient(err) || w.seen.lostFor(now) >= giveUpAfter {
-				w.display.clear()
-				w.app.sayHowToReturn("the coordinator does not answer; the import may go on", what)
-				return &failure{code: Unknown, err: fmt.Errorf("waiting for the coordinator: %w", hinted(err))}
-			}
+		}
+		if ended, err := w.take(ctx, now, s, err); ended || err != nil {
+			return err
 		}
 		w.display.show(w.seen.look(now))
 		// A poll just before the next line is due would leave that line out until the poll after.
-		wait := max(min(pause, w.display.dueIn()), firstPoll, client.RetryAfter(err))
-		if err := w.app.sys.Sleep(ctx, wait); err != nil {
+		wait := max(min(pause-now.Sub(begun), w.display.dueIn()), firstPoll, client.RetryAfter(err))
+		if err := w.rest(ctx, now.Add(wait)); err != nil {
+			return err
+		}
+	}
+}
+
+// poll asks how far the import is. What is shown goes on while the answer is waited for.
+func (w *watch) poll(ctx context.Context) (s api.ImportStatusResp, err error) {
+	done, what := make(chan struct{}), w.target
+	w.seen.ask(w.app.sys.Now())
+	go func() {
+		defer close(done)
+		s, err = w.polls.ImportStatus(ctx, what.place.repository, what.place.ref, what.id)
+	}()
+	for late := lateAfter; !w.app.sys.Await(done, max(w.display.dueIn(), 0)+late); late = 0 {
+		w.display.show(w.seen.look(w.app.sys.Now()))
+	}
+	return s, err
+}
+
+// take takes in the answer of a poll that came now. It reports whether the import has ended. The
+// error ends the watch.
+func (w *watch) take(ctx context.Context, now time.Time, s api.ImportStatusResp, err error) (over bool, failed error) {
+	switch {
+	case err == nil:
+		if w.seen.observe(now, s); ended(s) {
+			return true, nil
+		}
+		w.showProblem(s.Problem)
+	case !client.Transient(err) && !w.seen.met():
+		return false, unknown(ctx, w.app, w.target, err)
+	default:
+		if w.seen.miss(now, err); !client.Transient(err) || w.seen.lostFor(now) >= giveUpAfter {
+			w.display.clear()
+			w.app.sayHowToReturn("the coordinator does not answer; the import may go on", w.target)
+			return false, &failure{code: Unknown, err: fmt.Errorf("waiting for the coordinator: %w", hinted(err))}
+		}
+	}
+	return false, nil
+}
+
+// rest waits until the next poll. What is shown goes on.
+func (w *watch) rest(ctx context.Context, until time.Time) error {
+	for {
+		now := w.app.sys.Now()
+		left := until.Sub(now)
+		if left <= 0 {
+			return nil
+		}
+		due := w.display.dueIn()
+		if due <= 0 {
+			w.display.show(w.seen.look(now))
+			due = left
+		}
+		if err := w.app.sys.Sleep(ctx, min(left, due)); err != nil {
 			return err
 		}
 	}

@@ -127,57 +127,78 @@ func visible(text string) string {
 	return strings.NewReplacer("\r\x1b[K", "\\r\\e[K\n", "\x1b", `\e`, "\r", `\r`).Replace(text)
 }
 
-// The first sign of progress is shown within half a second after the status has it: the coordinator
-// has the other half of the second. Then a line follows each second.
+// The first sign of progress is shown within a second, and then a line follows each second. A worker
+// reports its first page at once, and a coordinator may wait for 400 ms before it looks at what was
+// reported. Half a second is that between two polls.
 func TestFirstSign(t *testing.T) {
-	for _, style := range []string{"tty", "json"} {
-		for _, delay := range []time.Duration{0, 300 * time.Millisecond, 4700 * time.Millisecond, 29 * time.Second} {
-			t.Run(fmt.Sprint(style, delay), func(t *testing.T) {
-				var passed atomic.Int64 // milliseconds since the start
-				co := newCoordinator(t, script())
-				status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					since := time.Duration(passed.Load())*time.Millisecond - delay
-					switch {
-					case r.Method == http.MethodPost:
-						w.WriteHeader(http.StatusAccepted)
-						fmt.Fprint(w, `{"id":"i1"}`)
-					case since > 10*time.Second:
-						fmt.Fprint(w, strings.TrimPrefix(completedJSON, "200 "))
-					default:
-						fmt.Fprintf(w, `{"phase":"running","ingested_objects":%d}`, max(0, since.Milliseconds()+1))
-					}
-				}))
-				defer status.Close()
-				m := newMachine(t, co)
-				m.env["RANGECTL_ENDPOINT"] = status.URL
-				m.width = 80
-				start := m.now
-				m.onSleep = func(int) { passed.Store(m.now.Sub(start).Milliseconds()) }
-				var shown []time.Duration // when lines with objects were
-				sys := m.system()
-				sys.Sleep = func(ctx context.Context, d time.Duration) error {
-					m.now = m.now.Add(d)
-					passed.Store(m.now.Sub(start).Milliseconds())
-					return ctx.Err()
-				}
-				sys.Err = writes(func(line string) {
-					if strings.Contains(line, "importing") && !strings.Contains(line, "nothing listed yet") ||
-						strings.Contains(line, `"status"`) && !strings.Contains(line, `"ingested_objects":0,`) {
-						shown = append(shown, m.now.Sub(start))
-					}
-				})
-				if code := Run(context.Background(), sys, append(importArgs[:len(importArgs):len(importArgs)], "--progress", style)); code != OK {
-					t.Fatalf("exit %d", code)
-				}
-				if len(shown) < 9 || shown[0] > delay+signPoll {
-					t.Fatalf("objects are seen after %v, and shown at %v", delay, shown)
-				}
-				for i, at := range shown[1:] {
-					if at-shown[i] > drawEvery {
-						t.Errorf("nothing is shown between %v and %v", shown[i], at)
-					}
-				}
-			})
+	for _, late := range []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond} {
+		for _, style := range []string{"tty", "json"} {
+			for _, delay := range []time.Duration{0, 300 * time.Millisecond, 650 * time.Millisecond, 4700 * time.Millisecond, 29 * time.Second} {
+				t.Run(fmt.Sprint(style, delay, late), func(t *testing.T) { firstSign(t, style, delay, late) })
+			}
+		}
+	}
+}
+
+// firstSign watches an import whose first keys are reported after a delay, and whose status is as
+// of the moment that it is answered: so long after it was asked for.
+func firstSign(t *testing.T, style string, delay, late time.Duration) {
+	var passed atomic.Int64 // milliseconds since the start
+	answer := make(chan struct{})
+	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusAccepted)
+			fmt.Fprint(w, `{"id":"i1"}`)
+			return
+		}
+		<-answer
+		since := time.Duration(passed.Load())*time.Millisecond - delay
+		if since > 10*time.Second {
+			fmt.Fprint(w, strings.TrimPrefix(completedJSON, "200 "))
+			return
+		}
+		fmt.Fprintf(w, `{"phase":"running","ingested_objects":%d}`, max(0, since.Milliseconds()+1))
+	}))
+	defer status.Close()
+	m := newMachine(t, newCoordinator(t, script()))
+	m.env["RANGECTL_ENDPOINT"] = status.URL
+	m.width = 80
+	start := m.now
+	passes := func(d time.Duration) {
+		m.now = m.now.Add(d)
+		passed.Store(m.now.Sub(start).Milliseconds())
+	}
+	sys := m.system()
+	sys.Sleep = func(ctx context.Context, d time.Duration) error { passes(d); return ctx.Err() }
+	left := late // until the poll that is awaited is answered
+	sys.Await = func(done <-chan struct{}, most time.Duration) bool {
+		if left > most {
+			left -= most
+			passes(most)
+			return false
+		}
+		passes(left)
+		answer <- struct{}{}
+		<-done
+		left = late
+		return true
+	}
+	var shown []time.Duration // when lines with objects were
+	sys.Err = writes(func(line string) {
+		if strings.Contains(line, "importing") && !strings.Contains(line, "nothing listed yet") ||
+			strings.Contains(line, `"status"`) && !strings.Contains(line, `"ingested_objects":0,`) {
+			shown = append(shown, m.now.Sub(start))
+		}
+	})
+	if code := Run(context.Background(), sys, append(importArgs[:len(importArgs):len(importArgs)], "--progress", style)); code != OK {
+		t.Fatalf("exit %d", code)
+	}
+	if len(shown) < 9 || shown[0] > delay+signPoll+late || shown[0] > delay+time.Second {
+		t.Fatalf("objects are reported after %v, and shown at %v", delay, shown)
+	}
+	for i, at := range shown[1:] {
+		if at-shown[i] > drawEvery+min(late, lateAfter) {
+			t.Errorf("nothing is shown between %v and %v", shown[i], at)
 		}
 	}
 }
@@ -188,7 +209,8 @@ type writes func(text string)
 func (w writes) Write(p []byte) (int, error) { w(string(p)); return len(p), nil }
 
 func TestWatchWaitsAsLongAsAsked(t *testing.T) {
-	var polled []time.Duration
+	var polled []time.Time
+	m := newMachine(t, newCoordinator(t, nil))
 	busy := true
 	co := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if busy {
@@ -198,14 +220,30 @@ func TestWatchWaitsAsLongAsAsked(t *testing.T) {
 			fmt.Fprint(w, strings.TrimPrefix(completedJSON, "200 "))
 		}
 		busy = false
+		polled = append(polled, m.now)
 	}))
 	defer co.Close()
-	m := newMachine(t, newCoordinator(t, nil))
 	m.env["RANGECTL_ENDPOINT"] = co.URL
-	sys := m.system()
-	sys.Sleep = func(_ context.Context, d time.Duration) error { polled = append(polled, d); return nil }
-	if code := Run(context.Background(), sys, []string{"status", "-w", "lakefs://demo/main", "i1"}); code != OK || len(polled) != 1 || polled[0] != 7*time.Second {
-		t.Errorf("exit %d after pauses of %v, want 7s: %s", code, polled, m.err.String())
+	if code := Run(context.Background(), m.system(), []string{"status", "-w", "lakefs://demo/main", "i1"}); code != OK || len(polled) != 2 || polled[1].Sub(polled[0]) != 7*time.Second {
+		t.Errorf("exit %d after polls at %v, want two that are 7s apart: %s", code, polled, m.err.String())
+	}
+}
+
+// While a poll is not answered, what is shown goes on each second, and says for how long there was
+// no answer. Once the poll has failed, the time counts from its beginning.
+func TestProgressGoesOnWhileAPollHangs(t *testing.T) {
+	for _, style := range []string{"tty", "plain", "json"} {
+		t.Run(style, func(t *testing.T) {
+			s := script()
+			s[statusURI] = []string{runningJSON, cutOff, completedJSON}
+			co := newCoordinator(t, s)
+			m := newMachine(t, co)
+			m.width = 80
+			m.onAwait = func(n int) bool { return n >= 2 && n < 14 } // the second poll
+			args := append(importArgs[:len(importArgs):len(importArgs)], "--progress", style)
+			code := Run(context.Background(), m.system(), args)
+			golden(t, "hangs-"+style+".txt", visible(m.transcript(co, code, args...)))
+		})
 	}
 }
 

@@ -24,7 +24,8 @@ const (
 	healthy    = time.Second            // covers that were followed for so long without an error can be followed
 	retryAfter = time.Second            // first pause after an error; it doubles
 	maxRetry   = 30 * time.Second       // longest pause after errors
-	catchUp    = 2 * time.Second        // longest wait for covers that are stored
+	catchUp    = 2 * time.Second        // longest wait for covers that are stored, while they are read from the first one on
+	keepUp     = 400 * time.Millisecond // and once all were read: somebody waits for a sign of progress
 	cheap      = 10 * time.Millisecond  // a fold that takes no longer is made for the rate alone
 )
 
@@ -172,6 +173,7 @@ type Progress struct {
 	mu      sync.Mutex
 	chain   partition.Chain
 	seen    uint64 // covers in chain
+	caught  bool   // all covers were read that were stored when somebody waited for them
 	stale   bool   // covers came in since the last fold
 	last    partition.Fold
 	cost    time.Duration // of the last fold
@@ -234,18 +236,12 @@ func (p *Progress) Err() error {
 	return p.err
 }
 
-// Await waits until n covers have come in, at most for two seconds. It reports false if
-// the import is not followed any more.
+// Await waits until n covers have come in, at most for two seconds, or for 400 ms if it saw
+// all come in before. It reports false if the import is not followed any more.
 func (p *Progress) Await(ctx context.Context, n uint64) bool {
-	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	ctx, cancel := context.WithTimeout(ctx, p.patience())
 	defer cancel()
-	for {
-		p.mu.Lock()
-		seen := p.seen
-		p.mu.Unlock()
-		if seen >= n {
-			return true
-		}
+	for !p.has(n) {
 		select {
 		case <-p.stopped:
 			return false
@@ -254,6 +250,25 @@ func (p *Progress) Await(ctx context.Context, n uint64) bool {
 		case <-time.After(catchUp / 200):
 		}
 	}
+	return true
+}
+
+// patience returns how long to wait for covers that are stored.
+func (p *Progress) patience() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.caught {
+		return keepUp
+	}
+	return catchUp
+}
+
+// has reports whether n covers have come in.
+func (p *Progress) has(n uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.caught = p.caught || p.seen >= n
+	return p.seen >= n
 }
 
 func (p *Progress) add(c partition.Cover) {
@@ -274,7 +289,7 @@ func (p *Progress) add(c partition.Cover) {
 func (p *Progress) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.chain, p.seen, p.stale = partition.Chain{}, 0, true
+	p.chain, p.seen, p.stale, p.caught = partition.Chain{}, 0, true, false
 }
 
 func (p *Progress) setErr(err error) {

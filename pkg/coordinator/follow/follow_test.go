@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -65,6 +66,27 @@ func TestCoversAreFoldedAsTheyCome(t *testing.T) {
 	if objects, ranges := p.Covered(); objects != 3 || ranges != 1 {
 		t.Errorf("%d objects in %d ranges are covered, want 3 in 1", objects, ranges)
 	}
+}
+
+// Somebody who waits for a sign of progress does not wait for long for covers that lag. While covers
+// are read from the first one on, a caller waits longer.
+func TestAwaitIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProgress(Config{Now: time.Now}, newMetrics(nil), nil, nil)
+		waits := func(when string, n uint64, want time.Duration) {
+			t.Helper()
+			begun := time.Now()
+			if ok, took := p.Await(t.Context(), n), time.Since(begun); !ok || took != want {
+				t.Errorf("%s: waited for %v, want %v", when, took, want)
+			}
+		}
+		waits("no cover came in", 1, catchUp)
+		p.add(partition.Cover{Span: partition.Span{Upto: "k"}})
+		waits("all covers came in", 1, 0)
+		waits("a cover lags", 2, keepUp)
+		p.reset()
+		waits("covers are read again", 2, catchUp)
+	})
 }
 
 func TestCoveredNeverFalls(t *testing.T) {
