@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/testclock"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/auth/token"
@@ -27,24 +27,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
-
-// clock is a time that tests set.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 // away is a bucket that can be out of reach.
 type away struct {
@@ -76,7 +58,7 @@ type coordinator struct {
 
 // fleet is two coordinators that share a bucket, and an outside issuer of tokens.
 type fleet struct {
-	*clock
+	*testclock.Clock
 	bucket *away
 	nodes  [2]coordinator
 	idp    ed25519.PrivateKey
@@ -90,7 +72,7 @@ const (
 
 func newFleet(t testing.TB, bucket kv.Bucket) *fleet {
 	t.Helper()
-	f := &fleet{clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, bucket: &away{Bucket: bucket}}
+	f := &fleet{Clock: testclock.New(), bucket: &away{Bucket: bucket}}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	expect.NoError(t, err)
 	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{KeyID: "k", Key: public}}})

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-func commitOn(t *testing.T, c *Catalog, branch, message string) Commit {
+// commitOn adds a commit to a branch. Its parents are the branch's head, and the given commits.
+func commitOn(t *testing.T, c *Catalog, branch, message string, merged ...Commit) Commit {
 	t.Helper()
 	b, err := c.Branch(t.Context(), "repo", branch)
 	if err != nil {
@@ -16,9 +17,12 @@ func commitOn(t *testing.T, c *Catalog, branch, message string) Commit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commit, err := c.AddCommit(t.Context(), "repo", Commit{
-		Message: message, Created: time.Now(), Parents: []string{head.ID}, Metadata: map[string]string{"k": "v"}, Generation: head.Generation + 1,
-	})
+	added := Commit{Message: message, Created: time.Now(), Metadata: map[string]string{"k": "v"}}
+	for _, parent := range append([]Commit{head}, merged...) {
+		added.Parents = append(added.Parents, parent.ID)
+		added.Generation = max(added.Generation, parent.Generation+1)
+	}
+	commit, err := c.AddCommit(t.Context(), "repo", added)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,34 +3,10 @@ package catalog
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 )
-
-// mergeOn adds a commit to main whose second parent is the given commit.
-func mergeOn(t *testing.T, c *Catalog, message string, second Commit) Commit {
-	t.Helper()
-	b, err := c.Branch(t.Context(), "repo", "main")
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, err := c.Commit(t.Context(), "repo", b.CommitID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit, err := c.AddCommit(t.Context(), "repo", Commit{
-		Message: message, Created: time.Now(), Parents: []string{head.ID, second.ID}, Generation: max(head.Generation, second.Generation) + 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.MoveBranch(t.Context(), "repo", b, commit.ID); err != nil {
-		t.Fatal(err)
-	}
-	return commit
-}
 
 func TestRefsAreResolved(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Catalog) {
@@ -40,7 +16,7 @@ func TestRefsAreResolved(t *testing.T) {
 			t.Fatal(err)
 		}
 		two, side := commitOn(t, c, "main", "two"), commitOn(t, c, "side", "side")
-		merge := mergeOn(t, c, "merge", side)
+		merge := commitOn(t, c, "main", "merge", side)
 		for ref, want := range map[string]string{
 			"main": merge.ID, "main@": merge.ID, "main^0": merge.ID, "main~0": merge.ID, "main^0~0^0": merge.ID,
 			"main~": two.ID, "main^": two.ID, "main^1": two.ID, "main^2": side.ID,

@@ -1,11 +1,9 @@
 package coordinator
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
@@ -13,7 +11,6 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/fault"
-	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/kv/kvtest"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -124,20 +121,6 @@ func TestRevertRefuses(t *testing.T) {
 	}
 }
 
-// movingKV moves the branch before each of the first moves through it.
-type movingKV struct {
-	kv.Bucket
-	move func()
-	left atomic.Int64
-}
-
-func (k *movingKV) Update(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
-	if strings.HasPrefix(key, "b.") && k.left.Add(-1) >= 0 {
-		k.move()
-	}
-	return k.Bucket.Update(ctx, key, value, old)
-}
-
 // TestRevertIsRepeatedIfTheBranchMoves moves the branch while a revert is made.
 func TestRevertIsRepeatedIfTheBranchMoves(t *testing.T) {
 	t.Parallel()
@@ -148,11 +131,11 @@ func TestRevertIsRepeatedIfTheBranchMoves(t *testing.T) {
 		f.commit(entry.Entry{Key: "k", Address: "s3://old/x"}, entry.Entry{Key: "stays", Address: "s3://old/x"})
 		two := f.commit(entry.Entry{Key: "stays", Address: "s3://old/x"})
 		n := 0
-		bucket := &movingKV{Bucket: history, move: func() {
+		bucket := &kvtest.Interrupted{Bucket: history, Prefix: "b.", Before: func() {
 			n++
 			f.commit(entry.Entry{Key: fmt.Sprintf("other%d", n), Address: "s3://old/x"}, entry.Entry{Key: "stays", Address: "s3://old/x"})
 		}}
-		bucket.left.Store(moves)
+		bucket.Left.Store(moves)
 		s := fleetOf(f, new(kvtest.Memory), bucket).service()
 		_, err := s.Revert(t.Context(), revert(two.ID))
 		if moves < maxReverts {

@@ -23,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/testclock"
 	"github.com/rangefleet/rangefleet/pkg/auth/token"
 )
 
@@ -31,7 +32,7 @@ const issuerName = "https://idp.example.com/"
 // issuer is an outside issuer whose keys are at a server, and a verifier of its tokens.
 type issuer struct {
 	*token.Outside
-	clock *clock
+	clock *testclock.Clock
 	url   string
 	keys  map[string]crypto.Signer
 
@@ -64,7 +65,7 @@ func setOf(t testing.TB, keys map[string]crypto.Signer) []byte {
 	return text
 }
 
-func newIssuer(t testing.TB, c *clock) *issuer {
+func newIssuer(t testing.TB, c *testclock.Clock) *issuer {
 	t.Helper()
 	i := &issuer{clock: c, keys: generate(t), status: http.StatusOK}
 	i.set = setOf(t, i.keys)
@@ -122,7 +123,7 @@ func (i *issuer) token(t testing.TB, change func(*forged)) string {
 }
 
 func TestTokensOfAnOutsideIssuer(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	i := newIssuer(t, c)
 	public, err := json.Marshal(i.keys["rsa"].Public())
 	expect.NoError(t, err)
@@ -177,7 +178,7 @@ func TestTokensOfAnOutsideIssuer(t *testing.T) {
 }
 
 func TestClaimsAreStringsOrBooleans(t *testing.T) {
-	i := newIssuer(t, newClock())
+	i := newIssuer(t, testclock.New())
 	for _, tc := range []struct {
 		claim any
 		want  []string
@@ -210,7 +211,7 @@ func (i *issuer) verifies(t *testing.T, what, kid string, key crypto.Signer, wan
 var errUnknown = errors.New("the keys cannot be read")
 
 func TestKeysOfAnIssuerChange(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	i := newIssuer(t, c)
 	old, fresh := i.keys["ed"], generate(t)["ed"]
 	i.verifies(t, "old", "ed", old, nil)
@@ -237,7 +238,7 @@ func TestKeysOfAnIssuerChange(t *testing.T) {
 }
 
 func TestAnIssuerThatDoesNotAnswer(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	i := newIssuer(t, c)
 	good := i.set
 	for _, bad := range []struct {
@@ -265,7 +266,7 @@ func TestAnIssuerThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestRedirectsToKeysAreNotFollowed(t *testing.T) {
-	i := newIssuer(t, newClock())
+	i := newIssuer(t, testclock.New())
 	i.Outside = i.open(t, i.url+"/elsewhere")
 	i.verifies(t, "redirected", "ed", i.keys["ed"], errUnknown)
 	if i.count() != 1 {
@@ -274,7 +275,7 @@ func TestRedirectsToKeysAreNotFollowed(t *testing.T) {
 }
 
 func TestKeysOfAFile(t *testing.T) {
-	i := newIssuer(t, newClock())
+	i := newIssuer(t, testclock.New())
 	file := filepath.Join(t.TempDir(), "keys.json")
 	i.Outside = i.open(t, file)
 	i.verifies(t, "missing", "ed", i.keys["ed"], errUnknown)
@@ -285,7 +286,7 @@ func TestKeysOfAFile(t *testing.T) {
 
 // Keys that cannot be used do not keep others from being used.
 func TestUnusableKeysAreLeftOut(t *testing.T) {
-	i := newIssuer(t, newClock())
+	i := newIssuer(t, testclock.New())
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	expect.NoError(t, err)
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)

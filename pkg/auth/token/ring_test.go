@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/seeded"
+	"github.com/rangefleet/rangefleet/internal/testclock"
 	"github.com/rangefleet/rangefleet/pkg/auth/recent"
 	"github.com/rangefleet/rangefleet/pkg/auth/token"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -24,34 +24,14 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// clock is a time that tests set.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func openRing(t testing.TB, bucket kv.Bucket, c *clock) *token.Ring {
+func openRing(t testing.TB, bucket kv.Bucket, c *testclock.Clock) *token.Ring {
 	t.Helper()
 	r, err := token.OpenRing(t.Context(), bucket, c.Now)
 	expect.NoError(t, err)
 	return r
 }
 
-func issue(t testing.TB, r *token.Ring, c *clock) string {
+func issue(t testing.TB, r *token.Ring, c *testclock.Clock) string {
 	t.Helper()
 	text, err := r.Issue(t.Context(), token.Claims{User: "ann", Session: "s1", Expires: c.Now().Add(time.Hour)})
 	expect.NoError(t, err)
@@ -85,7 +65,7 @@ func storedKeys(t testing.TB, bucket kv.Bucket) (ids []string, secret []byte) {
 func TestCoordinatorsVerifyEachOthersTokens(t *testing.T) {
 	for name, bucket := range map[string]kv.Bucket{"memory": &kvtest.Memory{}, "jetstream": queuetest.Start(t).Bucket(kv.BucketAuth)} {
 		t.Run(name, func(t *testing.T) {
-			c := newClock()
+			c := testclock.New()
 			a, b := openRing(t, bucket, c), openRing(t, bucket, c)
 			text := issue(t, a, c)
 			verifies(t, b, text, true)
@@ -104,7 +84,7 @@ func TestCoordinatorsVerifyEachOthersTokens(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
-	bucket, c := &kvtest.Memory{}, newClock()
+	bucket, c := &kvtest.Memory{}, testclock.New()
 	a, b := openRing(t, bucket, c), openRing(t, bucket, c)
 	ctx, month := t.Context(), 30*24*time.Hour
 	c.Add(month - time.Nanosecond)
@@ -155,7 +135,7 @@ func kidOf(t *testing.T, text string) string {
 }
 
 func TestReplacedKeysVerifyNothing(t *testing.T) {
-	bucket, c := &kvtest.Memory{}, newClock()
+	bucket, c := &kvtest.Memory{}, testclock.New()
 	a, b := openRing(t, bucket, c), openRing(t, bucket, c)
 	old := issue(t, a, c)
 	verifies(t, b, old, true)
@@ -176,7 +156,7 @@ type forged struct {
 
 // TestOnlyOwnTokensVerify signs with the right key, except where a case says otherwise.
 func TestOnlyOwnTokensVerify(t *testing.T) {
-	bucket, c := &kvtest.Memory{}, newClock()
+	bucket, c := &kvtest.Memory{}, testclock.New()
 	r := openRing(t, bucket, c)
 	ids, secret := storedKeys(t, bucket)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -237,7 +217,7 @@ func sign(t testing.TB, f forged) string {
 }
 
 func TestHugeAndChangedTokensAreRefused(t *testing.T) {
-	rnd, bucket, c := seeded.Rand(t), &kvtest.Memory{}, newClock()
+	rnd, bucket, c := seeded.Rand(t), &kvtest.Memory{}, testclock.New()
 	r := openRing(t, bucket, c)
 	text := issue(t, r, c)
 	huge := strings.Repeat("A", 1<<20)
@@ -276,7 +256,7 @@ func (b *broken) GetLinearized(ctx context.Context, key string) ([]byte, uint64,
 }
 
 func TestNoTokenIsCalledInvalidWhileTheRingIsAway(t *testing.T) {
-	bucket, c := &broken{Bucket: &kvtest.Memory{}}, newClock()
+	bucket, c := &broken{Bucket: &kvtest.Memory{}}, testclock.New()
 	r := openRing(t, bucket, c)
 	text := issue(t, r, c)
 	bucket.err = errors.New("away")
@@ -299,7 +279,7 @@ func TestARingThatCannotBeDecodedIsNotReplaced(t *testing.T) {
 		bucket := &kvtest.Memory{}
 		_, err := bucket.Create(t.Context(), "ring", []byte(value))
 		expect.NoError(t, err)
-		if _, err := token.OpenRing(t.Context(), bucket, newClock().Now); !fault.Is(err, fault.Broken) {
+		if _, err := token.OpenRing(t.Context(), bucket, testclock.New().Now); !fault.Is(err, fault.Broken) {
 			t.Errorf("OpenRing of %q: %v", value, err)
 		}
 	}
@@ -307,7 +287,7 @@ func TestARingThatCannotBeDecodedIsNotReplaced(t *testing.T) {
 
 // FuzzVerify looks for a token that verifies and was not issued, and for panics.
 func FuzzVerify(f *testing.F) {
-	bucket, c := &kvtest.Memory{}, newClock()
+	bucket, c := &kvtest.Memory{}, testclock.New()
 	r := openRing(f, bucket, c)
 	outside := newIssuer(f, c)
 	own, theirs := issue(f, r, c), outside.token(f, nil)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/testclock"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth/users"
 	"github.com/rangefleet/rangefleet/pkg/fault"
@@ -19,35 +19,15 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
-// clock is a time that tests set.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // fleet is a bucket, and what two coordinators make of it.
 type fleet struct {
-	*clock
+	*testclock.Clock
 	bucket kv.Bucket
 	stores [2]*users.Store
 }
 
 func newFleet(bucket kv.Bucket) *fleet {
-	f := &fleet{clock: newClock(), bucket: bucket}
+	f := &fleet{Clock: testclock.New(), bucket: bucket}
 	for i := range f.stores {
 		f.stores[i] = f.open(nil)
 	}

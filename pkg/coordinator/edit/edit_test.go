@@ -1,12 +1,10 @@
 package edit
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,34 +144,20 @@ func TestCommitRefuses(t *testing.T) {
 	}
 }
 
-// moving moves a branch before each of the first moves through it.
-type moving struct {
-	kv.Bucket
-	move func()
-	left atomic.Int64
-}
-
-func (m *moving) Update(ctx context.Context, key string, value []byte, old uint64) (uint64, error) {
-	if strings.HasPrefix(key, "b.") && m.left.Add(-1) >= 0 {
-		m.move()
-	}
-	return m.Bucket.Update(ctx, key, value, old)
-}
-
 // No commit that others make meanwhile is lost.
 func TestCommitsAreMadeOnTheHead(t *testing.T) {
 	for _, moves := range []int64{1, maxTries - 1, maxTries} {
-		bucket := &moving{Bucket: new(kvtest.Memory)}
+		bucket := &kvtest.Interrupted{Bucket: new(kvtest.Memory), Prefix: "b."}
 		f := newFixture(t, bucket)
 		other := &fixture{Editor: New(f.cfg), t: t}
 		other.cfg.Catalog = catalog.New(bucket.Bucket)
 		n := 0
-		bucket.move = func() {
+		bucket.Before = func() {
 			n++
 			_, err := other.Commit(t.Context(), Commit{Repository: "repo", Branch: "main", AllowEmpty: true, Message: fmt.Sprint(n)})
 			expect.NoError(t, err)
 		}
-		bucket.left.Store(moves)
+		bucket.Left.Store(moves)
 		tree := f.tree("a")
 		c, err := f.Commit(t.Context(), Commit{Repository: "repo", Branch: "main", Tree: tree})
 		if moves == maxTries {
