@@ -4,9 +4,9 @@ go 1.26.0
 
 require (
 	github.com/aws/aws-sdk-go-v2 v1.46.0
-	github.com/chromedp/cdproto v0.160.1
 	github.com/chromedp/chromedp v0.23.1
 	github.com/rangefleet/rangefleet v0.0.0
+	github.com/rangefleet/rangefleet/test/login v0.0.0
 	github.com/rangefleet/rangefleet/test/s3 v0.0.0
 	go.yaml.in/yaml/v3 v3.0.5
 )
@@ -31,6 +31,7 @@ require (
 	github.com/aws/smithy-go v1.28.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/chromedp/cdproto v0.160.1 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/johannesboyne/gofakes3 v1.2.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
@@ -50,5 +51,6 @@ require (
 
 replace (
 	github.com/rangefleet/rangefleet => ../..
+	github.com/rangefleet/rangefleet/test/login => ../login
 	github.com/rangefleet/rangefleet/test/s3 => ../s3
 )

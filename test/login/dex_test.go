@@ -23,6 +23,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/installed"
 	"github.com/rangefleet/rangefleet/internal/process"
+	"github.com/rangefleet/rangefleet/test/login/browser"
 )
 
 // installedAs installs programs of the versions that the files of a directory name, once for each.
@@ -117,26 +118,25 @@ func TestDex(t *testing.T) {
 // testDexInABrowser logs in with Chromium. The user imports, and is unknown after a logout.
 func testDexInABrowser(t *testing.T, c coordinator) {
 	c.t = t
-	b := newBrowser(t)
+	b := browser.New(t)
 	type css = chromedp.CSS
 	link := chromedp.WaitVisible(`//a[@href="/oidc/login" and normalize-space()="Log in with OpenID Connect"]`)
-	b.do("see the page", chromedp.Navigate(c.url+"/"), link)
-	b.do("log in", chromedp.Navigate(c.url+"/oidc/login"), // a click would not wait until the provider's page is there
+	b.Do("see the page", chromedp.Navigate(c.url+"/"), link)
+	b.Do("log in", chromedp.Navigate(c.url+"/oidc/login"), // a click would not wait until the provider's page is there
 		chromedp.SendKeys(css(`input[name="login"]`), "ann@example.com"), chromedp.SendKeys(css(`input[name="password"]`), "of-ann"),
 		chromedp.Click(css(`button[type="submit"]`)), chromedp.WaitVisible(css("#user")))
-	shown := b.cookie("oidc_auth_session")
+	shown := b.Cookie("oidc_auth_session")
 	if shown == nil || !shown.HTTPOnly || shown.Secure || shown.SameSite != network.CookieSameSiteLax {
 		t.Fatalf("the cookie is %+v", shown)
 	}
-	name, err := chromedp.Run(b.page, chromedp.Text(css("#user")))
-	expect.NoError(t, err)
+	name := b.Text("#user")
 	cookie := &http.Cookie{Name: shown.Name, Value: shown.Value}
 	if committer := c.imports(cookie); committer != name || !strings.HasPrefix(name, "oidc:http:=2F=2F127.0.0.1:") {
 		t.Errorf("the commit is of %q, the page shows %q", committer, name)
 	}
 	c.runsExamples("oidc_auth", cookie)
-	b.do("log out", chromedp.Click(`//button[normalize-space()="Log out"]`), link)
-	if b.cookie("oidc_auth_session") != nil {
+	b.Do("log out", chromedp.Click(`//button[normalize-space()="Log out"]`), link)
+	if b.Cookie("oidc_auth_session") != nil {
 		t.Error("the browser keeps the cookie")
 	}
 	c.ask(http.StatusUnauthorized, http.MethodGet, "/api/v1/repositories/lake", cookie, nil, nil)

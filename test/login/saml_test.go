@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/test/login/browser"
 )
 
 // fetch does what a line `curl -fo file URL` does.
@@ -54,15 +55,15 @@ func TestSimpleSAMLphp(t *testing.T) {
 // testBrowser logs in with Chromium. The user imports, and is unknown after a logout.
 func testBrowser(t *testing.T, c coordinator) {
 	c.t = t
-	b := newBrowser(t)
+	b := browser.New(t)
 	type css = chromedp.CSS
 	begin := chromedp.Navigate(c.url + "/sso/login-saml?return_to=/api/v1/user")
 	known := chromedp.WaitVisible(`//*[contains(text(), "` + user + `")]`)
-	b.do("log in", begin,
+	b.Do("log in", begin,
 		chromedp.SendKeys(css(`input[name="username"]`), "ann"),
 		chromedp.SendKeys(css(`input[name="password"]`), "secret"),
 		chromedp.Click(css(`button[type="submit"], input[type="submit"]`)), known)
-	shown := b.cookie("saml_auth_session")
+	shown := b.Cookie("saml_auth_session")
 	if shown == nil || !shown.HTTPOnly || shown.Secure || shown.SameSite != network.CookieSameSiteLax {
 		t.Fatalf("the cookie is %+v", shown)
 	}
@@ -71,8 +72,8 @@ func testBrowser(t *testing.T, c coordinator) {
 		t.Errorf("the commit is of %q", committer)
 	}
 	c.runsExamples("saml_auth", cookie)
-	b.do("log in again, while the provider knows the browser", begin, known)
-	if again := b.cookie("saml_auth_session"); again == nil || again.Value == shown.Value {
+	b.Do("log in again, while the provider knows the browser", begin, known)
+	if again := b.Cookie("saml_auth_session"); again == nil || again.Value == shown.Value {
 		t.Errorf("the second login has the cookie %+v", again)
 	}
 	c.ask(http.StatusNoContent, http.MethodPost, "/logout", cookie, nil, nil)
