@@ -178,7 +178,7 @@ var keys = []key{
 		func(s *Settings) value { return number(&s.S3.FleetLists) },
 	},
 	{
-		"local.allowed", everywhere, "directories that local:// URIs may read and write; empty: none", "",
+		"local.allowed", everywhere, "directories that local:// URIs may read and write, no two of which may have the same files by links or mounts; empty: none", "",
 		func(s *Settings) value { return list{&s.Local.Allowed} },
 	},
 	{

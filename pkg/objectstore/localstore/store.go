@@ -33,23 +33,21 @@ type Store struct {
 
 var _ objectstore.Store = (*Store)(nil)
 
-// New returns a store of the files below the allowed directories, which must
-// exist; without any, every path is objectstore.ErrRefused.
+// New returns a store of the files below the allowed directories, which must exist, and must not
+// be two names of the same files. Without any, every path is objectstore.ErrRefused.
 func New(allowed []string, log *slog.Logger) (*Store, error) {
 	s := &Store{log: log}
+	var places []place
 	for _, dir := range allowed {
-		abs, err := filepath.Abs(dir)
+		p, err := newPlace(dir)
 		if err != nil {
-			return nil, fmt.Errorf("allowed directory %q: %w", dir, err)
+			return nil, err
 		}
-		info, err := os.Stat(abs)
-		if err != nil {
-			return nil, fmt.Errorf("allowed directory %q: %w", dir, err)
-		}
-		if !info.IsDir() {
-			return nil, fmt.Errorf("allowed directory %q is not a directory", dir)
-		}
-		s.allowed = append(s.allowed, abs)
+		places = append(places, p)
+		s.allowed = append(s.allowed, p.name)
+	}
+	if err := checkAliases(places); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

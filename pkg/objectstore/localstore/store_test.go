@@ -226,9 +226,11 @@ func TestAllowedBehindLink(t *testing.T) {
 	outer.must(os.Symlink("real", outer.path("alias")))
 	tr := treeIn(t, outer.path("alias"))
 	tr.expect("dir/", "", "dir/x")
-	both, err := localstore.New([]string{outer.dir, outer.path("alias")}, slog.New(slog.DiscardHandler))
+	outer.must(os.MkdirAll(outer.path("elsewhere"), 0o750))
+	outer.must(os.Symlink("../elsewhere", outer.path("real/inner")))
+	both, err := localstore.New([]string{outer.path("real"), outer.path("real/inner")}, slog.New(slog.DiscardHandler))
 	tr.must(err)
-	if err := both.Check(tr.key("dir/x")); err != nil {
+	if err := both.Check(treeIn(t, outer.path("real/inner")).key("x")); err != nil {
 		t.Errorf("the nearest allowed directory does not count: %v", err)
 	}
 }
