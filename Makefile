@@ -61,6 +61,7 @@ bench-once: ## Run each Go benchmark once, and others on little input, to check 
 	cd bench && $(GO) run ./cmd/lakefs -sizes 20k -out ""
 	cd bench && $(GO) run ./cmd/tracing -bucket hive-20k -rounds 1 -out ""
 	cd bench && $(GO) run ./cmd/scrapes -rounds 1 -period 2s
+	cd bench && $(GO) run ./cmd/sign -rounds 1
 
 .PHONY: bench-landing
 bench-landing: ## Measure how imports of 100,000 ranges land, see BENCHMARKS.md
@@ -85,6 +86,10 @@ bench-tracing: ## Measure what traces cost, see docs/tracing.md; TRACING='-base 
 .PHONY: bench-scrapes
 bench-scrapes: ## Measure what 20 Prometheus servers cost a coordinator; SCRAPES='-base DIR' compares with another one
 	cd bench && $(GO) run ./cmd/scrapes $(SCRAPES)
+
+.PHONY: bench-sign
+bench-sign: ## Measure how soon rangectl shows that an import moves, see BENCHMARKS.md
+	cd bench && $(GO) run ./cmd/sign $(SIGN)
 
 .PHONY: chaos
 chaos: ## Run fleets under injected faults; CHAOS='-seeds 100', see docs/chaos.md
