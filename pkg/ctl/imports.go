@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,12 +45,31 @@ failed, or what keeps it from making progress.`,
 		return selected, err
 	}
 	lists(a, cmd, kindImport, &page, into, func(ctx context.Context, c *client.Client, selected client.Page) iter.Seq2[api.Import, error] {
-		return c.Imports(ctx, selected)
+		return importsInto(ctx, a, c, selected)
 	}, importLines)
 	cmd.Flags().StringArrayVar(&phases, "phase", nil, "show only imports in this `phase`: running, committing, completed, failed, canceled or previewed; may be repeated")
 	completeWords(cmd, "phase", "running", "committing", "completed", "failed", "canceled", "previewed")
 	cmd.Flags().Lookup("after").Usage = "show only what is older than the import with this `ID`"
 	return cmd
+}
+
+// importsInto lists imports. That there are none in a repository is an error if there is no such
+// repository.
+func importsInto(ctx context.Context, a *app, c *client.Client, selected client.Page) iter.Seq2[api.Import, error] {
+	return func(yield func(api.Import, error) bool) {
+		some := false
+		for i, err := range c.Imports(ctx, selected) {
+			if some = true; !yield(i, err) {
+				return
+			}
+		}
+		if some || selected.Repository == "" {
+			return
+		}
+		if _, err := c.Repository(ctx, selected.Repository); answered(err, http.StatusNotFound) {
+			yield(api.Import{}, advise(err, instead(ctx, a, place{repository: selected.Repository})))
+		}
+	}
 }
 
 func importLines(w io.Writer, i api.Import) error {
