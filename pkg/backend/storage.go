@@ -55,7 +55,7 @@ func NewStorageWatch(b *Backend, limit func() int64, log *slog.Logger, reg prome
 func (w *StorageWatch) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.look(ctx); err != nil && ctx.Err() == nil {
-			w.log.Warn("look at what nats stores", "err", err)
+			w.log.WarnContext(ctx, "look at what nats stores", "err", err)
 		}
 		_ = pause.For(ctx, storageEvery) // the loop looks at ctx
 	}

@@ -26,6 +26,6 @@ func (s *Service) DeleteBranch(ctx context.Context, user, repository, branch str
 	if err := s.state.Catalog.Branches().Delete(ctx, repository, head); err != nil {
 		return err
 	}
-	s.cfg.Log.Info("branch deleted", "repository", repository, "branch", branch, "head", head.CommitID, "user", user)
+	s.cfg.Log.InfoContext(ctx, "branch deleted", "repository", repository, "branch", branch, "head", head.CommitID, "user", user)
 	return nil
 }

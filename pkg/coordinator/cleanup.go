@@ -158,7 +158,7 @@ func (c *cleanup) sweep(ctx context.Context, seen *survey, ids []string) error {
 		if errs = append(errs, err); err != nil || !record.State.Ended() {
 			continue
 		}
-		c.log.Debug("discard the messages of an import that has ended", "import_id", id)
+		c.log.DebugContext(record.Trace.In(ctx), "discard the messages of an import that has ended", "import_id", id)
 		errs = append(errs, c.discard(ctx, id))
 	}
 	err := errors.Join(errs...)

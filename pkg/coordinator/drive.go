@@ -43,8 +43,9 @@ type driver struct {
 	cleanup *cleanup
 	drivers *drivers
 
-	failures int     // errors in a row
-	last     reached // when it looked last
+	failures int           // errors in a row
+	last     reached       // when it looked last
+	trace    tracing.Place // of the import, when it looked last
 }
 
 // reached is how far an import has come, as far as a change of it shows that it gets further.
@@ -110,7 +111,7 @@ func (h *importHandle) counted(ranges metarange.Ranges) metarange.Ranges {
 func (h *importHandle) report(ctx context.Context, problem string) {
 	_, err := h.apply(ctx, func(r imports.Record) (imports.Record, error) { return r.Report(problem) })
 	if err != nil {
-		h.log.Debug("report the problem of an import", "err", err)
+		h.log.DebugContext(ctx, "report the problem of an import", "err", err)
 	}
 }
 
@@ -127,7 +128,7 @@ func (d *driver) run(ctx context.Context) error {
 		case err == nil:
 			d.failures = 0
 		case ctx.Err() == nil:
-			rest = d.noteError(ctx, err)
+			rest = d.noteError(d.trace.In(ctx), err)
 		}
 		d.rest(ctx, rest)
 	}
@@ -147,7 +148,7 @@ func (d *driver) noteError(ctx context.Context, err error) time.Duration {
 	}
 	d.imp.metrics.retries.Inc()
 	d.imp.beat.retries.Add(1)
-	d.imp.log.Warn("import meets an error", "failures", d.failures, "retry_after", after, "err", err)
+	d.imp.log.WarnContext(ctx, "import meets an error", "failures", d.failures, "retry_after", after, "err", err)
 	return after
 }
 
@@ -173,12 +174,13 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 	}
 	d.drivers.note(d.imp.id, record.State)
 	d.imp.beat.busy.Store(record.State == imports.Committing || record.Partitions == nil)
-	ctx = record.Trace.In(ctx)
+	d.trace = record.Trace
+	ctx = d.trace.In(ctx)
 	switch {
 	case record.State.Ended():
 		return true, d.end(ctx, record)
 	case record.Driver != d.session:
-		d.imp.log.Info("import is driven by another coordinator", "driver", record.Driver)
+		d.imp.log.InfoContext(ctx, "import is driven by another coordinator", "driver", record.Driver)
 		return true, nil
 	}
 	if ended, err = d.further(ctx, record); ended {
@@ -211,7 +213,7 @@ func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool
 		return d.lander.land(ctx)
 	}
 	fold, covers := d.progress.Fold()
-	d.note(record, fold.Complete(), covers)
+	d.note(ctx, record, fold.Complete(), covers)
 	if !fold.Complete() {
 		if err := d.progress.Err(); err != nil {
 			return false, err // covers that are missing may be stored
@@ -233,7 +235,7 @@ func (d *driver) advance(ctx context.Context, record imports.Record) (ended bool
 }
 
 // note notes how far the import has come, and measures how long its keys took once all are covered.
-func (d *driver) note(record imports.Record, listed bool, covers uint64) {
+func (d *driver) note(ctx context.Context, record imports.Record, listed bool, covers uint64) {
 	now := reached{record.State, listed, max(covers, d.last.covers)} // covers are read again after errors
 	if now == d.last {
 		return
@@ -241,7 +243,7 @@ func (d *driver) note(record imports.Record, listed bool, covers uint64) {
 	if listed && !d.last.listed {
 		took := d.imp.now().Sub(record.Updated).Seconds()
 		d.imp.metrics.stepTime.WithLabelValues(stepList).Observe(took)
-		d.imp.log.Info("import listed", "covers", covers, "duration_seconds", took)
+		d.imp.log.InfoContext(ctx, "import listed", "covers", covers, "duration_seconds", took)
 	}
 	d.last = now
 	d.imp.ages.further(d.imp.id)

@@ -12,6 +12,6 @@ func takeFailures(ctx context.Context, cfg Config) {
 		return cfg.Imports.Fail(ctx, f.ImportID, f.Text, cfg.Now())
 	})
 	if err != nil && ctx.Err() == nil {
-		cfg.Log.Warn("listen to workers", "err", err)
+		cfg.Log.WarnContext(ctx, "listen to workers", "err", err)
 	}
 }

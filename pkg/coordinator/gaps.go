@@ -80,7 +80,7 @@ func (g *gapCloser) queueGaps(ctx context.Context, fold partition.Fold, covers u
 			return err
 		}
 		g.listings[p.After]++
-		g.imp.log.Info("gap queued again", "span", p.Span.String(), "times", g.listings[p.After])
+		g.imp.log.InfoContext(ctx, "gap queued again", "span", p.Span.String(), "times", g.listings[p.After])
 		g.imp.metrics.gapsClosed.Inc()
 	}
 	return nil

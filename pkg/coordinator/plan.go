@@ -53,7 +53,7 @@ func (p *planner) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	p.imp.metrics.planned.Inc()
-	p.imp.log.Info("import planned", "small", found.Small, "skipped", found.Skipped,
+	p.imp.log.InfoContext(ctx, "import planned", "small", found.Small, "skipped", found.Skipped,
 		"listing", listing.Mode, "why", listing.Why)
 	lane := queue.Bulk
 	if found.Small {

@@ -121,7 +121,7 @@ func (b *beats) run(ctx context.Context, to *gossip.Gossip, log *slog.Logger) {
 		}
 		for steps := range slices.Chunk(b.steps(), beatOf) {
 			if err := to.BroadcastSteps(steps); err != nil {
-				log.Debug("tell what drivers do", "err", err)
+				log.DebugContext(ctx, "tell what drivers do", "err", err)
 			}
 		}
 	}

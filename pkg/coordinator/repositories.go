@@ -40,7 +40,7 @@ func (s *Service) CheckNamespace(ctx context.Context, text string) error {
 	}
 	if by, err := s.validate.namespace(ctx, directory(uri)); err != nil {
 		if by != "" {
-			s.cfg.Log.Info("storage namespace refused: a source of an import has the same objects", "namespace", text, "import", by)
+			s.cfg.Log.InfoContext(ctx, "storage namespace refused: a source of an import has the same objects", "namespace", text, "import", by)
 		}
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *Service) DeleteRepository(ctx context.Context, id string) error {
 	if err := s.state.Catalog.DeleteRepository(ctx, id); err != nil {
 		return err
 	}
-	s.cfg.Log.Info("repository deleted", "repository", id)
+	s.cfg.Log.InfoContext(ctx, "repository deleted", "repository", id)
 	return nil
 }
 

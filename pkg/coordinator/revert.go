@@ -57,7 +57,7 @@ func (s *Service) Revert(ctx context.Context, r Revert) (commit catalog.Commit, 
 	if err != nil {
 		return catalog.Commit{}, err
 	}
-	s.cfg.Log.Info("commit reverted", "repository", r.Repository, "branch", r.Branch, "commit", undone.ID, "by", commit.ID, "user", r.Committer)
+	s.cfg.Log.InfoContext(ctx, "commit reverted", "repository", r.Repository, "branch", r.Branch, "commit", undone.ID, "by", commit.ID, "user", r.Committer)
 	return commit, nil
 }
 
@@ -160,6 +160,6 @@ func (s *Service) ResetBranch(ctx context.Context, user, repository, branch, ref
 	if err := s.state.Catalog.ResetBranch(ctx, repository, head, commit.ID); err != nil {
 		return err
 	}
-	s.cfg.Log.Info("branch reset", "repository", repository, "branch", branch, "from", head.CommitID, "to", commit.ID, "user", user)
+	s.cfg.Log.InfoContext(ctx, "branch reset", "repository", repository, "branch", branch, "from", head.CommitID, "to", commit.ID, "user", user)
 	return nil
 }

@@ -183,7 +183,7 @@ func (h *serverHome) release(ctx context.Context, r imports.Record) error {
 		case o.Result == landing.Lost:
 			return fmt.Errorf("delete the hidden branch %s of import %s: %s", b, r.Job.ImportID, o.Text)
 		case o.Result == landing.Refused:
-			h.log.Warn("a hidden branch is left", "import_id", r.Job.ImportID, "repository", r.Request.Repository, "branch", b, "err", o.Text)
+			h.log.WarnContext(r.Trace.In(ctx), "a hidden branch is left", "import_id", r.Job.ImportID, "repository", r.Request.Repository, "branch", b, "err", o.Text)
 		}
 	}
 	return nil

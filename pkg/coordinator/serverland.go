@@ -95,7 +95,7 @@ func (l *serverLander) land(ctx context.Context, _ *branchqueue.Turn, record imp
 		if o.Result == landing.Lost {
 			lost = o.Text
 		}
-		l.note(a, o)
+		l.note(ctx, a, o)
 		d.Perform(o)
 	}
 }
@@ -118,18 +118,18 @@ func (l *serverLander) wait(ctx context.Context, d *landing.Driver, branch, text
 }
 
 // note counts and logs what a merge came to.
-func (l *serverLander) note(a landing.Action, o landing.Outcome) {
+func (l *serverLander) note(ctx context.Context, a landing.Action, o landing.Outcome) {
 	if a.Kind != landing.Merge {
 		return
 	}
 	l.imp.metrics.attempts.WithLabelValues(attemptResult(a, o)).Inc()
 	switch attemptResult(a, o) {
 	case attemptMoved:
-		l.imp.log.Warn("a commit got between the head and the merge", "base", a.Base, "commit", o.Commit.Parent, "merge", o.Commit.ID)
+		l.imp.log.WarnContext(ctx, "a commit got between the head and the merge", "base", a.Base, "commit", o.Commit.Parent, "merge", o.Commit.ID)
 	case attemptUnknown:
-		l.imp.log.Warn("the outcome of a merge is unknown", "branch", a.Branch, "err", o.Text)
+		l.imp.log.WarnContext(ctx, "the outcome of a merge is unknown", "branch", a.Branch, "err", o.Text)
 	case attemptRefused:
-		l.imp.log.Info("a merge was refused", "branch", a.Branch, "err", o.Text)
+		l.imp.log.InfoContext(ctx, "a merge was refused", "branch", a.Branch, "err", o.Text)
 	}
 }
 
@@ -154,11 +154,11 @@ func (l *serverLander) noteImport(ctx context.Context, record imports.Record, s 
 		return
 	}
 	if s.Text != "" {
-		l.imp.log.Warn("the import landed after another commit, and was not corrected", "commit", s.Landed.ID, "between", s.Landed.Parent, "err", s.Text)
+		l.imp.log.WarnContext(ctx, "the import landed after another commit, and was not corrected", "commit", s.Landed.ID, "between", s.Landed.Parent, "err", s.Text)
 	}
 	created := strconv.FormatInt(s.Landed.Created, 10)
 	if err := l.server.SetMetadata(ctx, record.Request.Repository, map[string]string{lastImport: created}); err != nil {
-		l.imp.log.Warn("set the metadata of the repository", "key", lastImport, "err", err)
+		l.imp.log.WarnContext(ctx, "set the metadata of the repository", "key", lastImport, "err", err)
 	}
 }
 
@@ -345,7 +345,7 @@ func (l *serverLander) sweep(ctx context.Context, record imports.Record, branche
 	for _, b := range branches {
 		o, err := l.server.Perform(ctx, destinationOf(record), landing.Action{Kind: landing.Delete, Branch: b})
 		if err != nil || o.Result != landing.Done {
-			l.imp.log.Warn("delete a hidden branch", "branch", b, "err", fmt.Sprint(o.Text, err))
+			l.imp.log.WarnContext(ctx, "delete a hidden branch", "branch", b, "err", fmt.Sprint(o.Text, err))
 		}
 	}
 }

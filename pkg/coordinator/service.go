@@ -200,7 +200,7 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 		return id, nil
 	}
 	s.metrics.started.Inc()
-	s.cfg.Log.Info("import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
+	s.cfg.Log.InfoContext(ctx, "import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
 		"paths", len(start.Paths), "user", start.Request.Committer)
 	if s.running.Load() {
 		s.startDriver(id)
@@ -303,7 +303,7 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 	}
 	if err := s.state.Backend.Discard(ctx, id); err != nil {
 		// It is canceled all the same, since workers look at the record.
-		s.cfg.Log.Warn("discard the partitions of a canceled import", "import_id", id, "err", err)
+		s.cfg.Log.WarnContext(record.Trace.In(ctx), "discard the partitions of a canceled import", "import_id", id, "err", err)
 	}
 	return s.cleanup.retire(ctx, record)
 }
@@ -335,7 +335,7 @@ func (s *Service) startDriver(id string) {
 			return
 		}
 		if err := d.run(ctx); err != nil && ctx.Err() == nil {
-			s.cfg.Log.Warn("drive an import", "import_id", id, "err", err)
+			s.cfg.Log.WarnContext(d.trace.In(ctx), "drive an import", "import_id", id, "err", err)
 		}
 	})
 }

@@ -123,7 +123,7 @@ func (s *stepRunner) survive(ctx context.Context, step func() error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWait) // also if the process is told to end
 	defer cancel()
 	if _, err := s.imp.apply(ctx, imports.Record.Survive); err != nil {
-		s.imp.log.Debug("note that a step is over", "err", err)
+		s.imp.log.DebugContext(ctx, "note that a step is over", "err", err)
 	}
 	return err
 }

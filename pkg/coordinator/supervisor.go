@@ -44,7 +44,7 @@ func (s *supervisor) run(ctx context.Context) {
 	defer ticks.Stop()
 	for {
 		if err := s.scan(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("scan the imports", "err", err)
+			s.log.WarnContext(ctx, "scan the imports", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -113,7 +113,7 @@ func (s *supervisor) takeOver(ctx context.Context, record imports.Record) (impor
 	}
 	if err == nil && from != "" {
 		s.metrics.takeovers.Inc()
-		s.log.Info("import taken over", "import_id", id, "from", from)
+		s.log.InfoContext(record.Trace.In(ctx), "import taken over", "import_id", id, "from", from)
 	}
 	return record, err
 }

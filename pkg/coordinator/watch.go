@@ -47,14 +47,14 @@ type fleetWatch struct {
 // run listens to workers and takes surveys until ctx ends.
 func (w *fleetWatch) run(ctx context.Context) {
 	if err := w.listen(ctx); err != nil && ctx.Err() == nil {
-		w.log.Warn("listen to workers", "err", err)
+		w.log.WarnContext(ctx, "listen to workers", "err", err)
 	}
 	for ctx.Err() == nil {
 		rest := checkEvery
 		if err := w.survey(ctx); err == nil {
 			rest = pause.After(w.last.Load().Took, checkEvery)
 		} else if ctx.Err() == nil {
-			w.log.Warn("survey the queue", "err", err)
+			w.log.WarnContext(ctx, "survey the queue", "err", err)
 			if errors.Is(err, natsconn.ErrMissing) {
 				w.restore(ctx)
 			}
@@ -96,10 +96,10 @@ func (w *fleetWatch) survey(ctx context.Context) error {
 // were in them become gaps.
 func (w *fleetWatch) restore(ctx context.Context) {
 	if err := w.backend.Restore(ctx); err != nil {
-		w.log.Warn("restore the queue", "err", err)
+		w.log.WarnContext(ctx, "restore the queue", "err", err)
 		return
 	}
-	w.log.Warn("the queue was restored")
+	w.log.WarnContext(ctx, "the queue was restored")
 }
 
 func (w *fleetWatch) show(seen backend.Survey) {

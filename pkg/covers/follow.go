@@ -123,7 +123,7 @@ func (w *follower) giveUp(ctx context.Context, err error) error {
 	conn.CountRetry("follow")
 	if now := time.Now(); now.Sub(w.logged) >= logEvery {
 		w.logged = now
-		conn.Log().Warn("following covers tried again", "err", err)
+		conn.Log().WarnContext(ctx, "following covers tried again", "err", err)
 	}
 	return nil
 }

@@ -171,7 +171,7 @@ func (l *Lease) renew(ctx context.Context, deadline time.Time) {
 			l.rev, deadline = rev, sent.Add(l.leases.ttl)
 		case ctx.Err() == nil:
 			l.leases.lost.Inc()
-			l.leases.b.conn.Log().Warn("lease lost", "lease", l.name, "err", err)
+			l.leases.b.conn.Log().WarnContext(ctx, "lease lost", "lease", l.name, "err", err)
 			close(l.lost)
 			return
 		}

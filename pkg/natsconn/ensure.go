@@ -58,7 +58,7 @@ func takeOver(ctx context.Context, c *Conn, streams []jetstream.StreamConfig) (c
 		copies = max(copies, there)
 	}
 	if copies > c.cfg.Replicas {
-		c.cfg.Log.Warn("nats.replicas is less than the copies that the fleet has: they are kept", "copies", copies, "setting", c.cfg.Replicas)
+		c.cfg.Log.WarnContext(ctx, "nats.replicas is less than the copies that the fleet has: they are kept", "copies", copies, "setting", c.cfg.Replicas)
 	}
 	return copies, nil
 }

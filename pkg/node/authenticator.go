@@ -94,14 +94,14 @@ func sweeps(a *auth.Authenticator, used *once.Store) []func(context.Context) err
 // others from time to time.
 func (b *base) sweep(ctx context.Context, cat *catalog.Catalog, others []func(context.Context) error) {
 	if err := cat.Sweep(ctx); err != nil && ctx.Err() == nil {
-		b.Log.Warn("clear up the catalog; the next start tries again", "err", err)
+		b.Log.WarnContext(ctx, "clear up the catalog; the next start tries again", "err", err)
 	}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		for _, sweep := range others {
 			if err := sweep(ctx); err != nil && ctx.Err() == nil {
-				b.Log.Warn("clear up users and sessions; the next sweep tries again", "err", err)
+				b.Log.WarnContext(ctx, "clear up users and sessions; the next sweep tries again", "err", err)
 			}
 		}
 		select {

@@ -51,7 +51,7 @@ func Coordinator(ctx context.Context, env Env) error {
 	if embedded != nil {
 		defer func() {
 			if err := embedded.Shutdown(); err != nil {
-				env.Log.Warn("stop the embedded nats server", "err", err)
+				env.Log.WarnContext(ctx, "stop the embedded nats server", "err", err)
 			}
 		}()
 		go guard(ctx, embedded, stop)

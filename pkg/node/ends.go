@@ -46,7 +46,7 @@ func (b *base) showEnds(ctx context.Context, all []end) {
 		for _, e := range all {
 			at, err := e.at()
 			if err != nil { // whoever needs it reports that as an error
-				b.Log.Debug("look when something expires", "setting", e.setting, "err", err)
+				b.Log.DebugContext(ctx, "look when something expires", "setting", e.setting, "err", err)
 				continue
 			}
 			e.shown.Set(metric.Time(at))

@@ -40,10 +40,10 @@ func onHangup(ctx context.Context, do func()) {
 // with the version.
 func logged(ctx context.Context, log *slog.Logger, process string, run func(context.Context) error) error {
 	log = log.With("process", process, "version", buildinfo.Version())
-	log.Info("starting")
+	log.InfoContext(ctx, "starting")
 	stopping := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
-		log.Info("stopping", "cause", context.Cause(ctx))
+		log.InfoContext(ctx, "stopping", "cause", context.Cause(ctx))
 		close(stopping)
 	})
 	err := run(ctx)
@@ -51,9 +51,9 @@ func logged(ctx context.Context, log *slog.Logger, process string, run func(cont
 		<-stopping
 	}
 	if err != nil {
-		log.Error("stopped", "err", err)
+		log.ErrorContext(ctx, "stopped", "err", err)
 		return err
 	}
-	log.Info("stopped")
+	log.InfoContext(ctx, "stopped")
 	return nil
 }

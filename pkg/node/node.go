@@ -101,7 +101,7 @@ func newBase(ctx context.Context, env Env, role natsconn.Role, embedded *natsd.S
 // close sends the last spans, and ends the connection to NATS.
 func (b *base) close(ctx context.Context) {
 	if err := b.traces.Close(context.WithoutCancel(ctx)); err != nil {
-		b.Log.Warn("end tracing", "err", err)
+		b.Log.WarnContext(ctx, "end tracing", "err", err)
 	}
 	b.backend.Close()
 }
@@ -133,7 +133,7 @@ func keepPace(ctx context.Context, b *base) {
 		Fleet: s.FleetLists, Log: b.Log, Registerer: b.metrics,
 	})
 	if err != nil { // the connection is closed
-		b.Log.Debug("keep pace with the fleet", "err", err)
+		b.Log.DebugContext(ctx, "keep pace with the fleet", "err", err)
 	}
 }
 

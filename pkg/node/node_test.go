@@ -56,7 +56,7 @@ func launch(t *testing.T, run runFunc, s settings.Settings) (p *process, err err
 	started := make(chan node.Info, 1)
 	go func() {
 		p.ended <- run(ctx, node.Env{
-			Settings: s, Log: slog.New(slog.NewTextHandler(canary.Tee(&p.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Settings: s, Log: node.NewLogger(settings.Log{Level: slog.LevelDebug, Format: "text"}, "", canary.Tee(&p.log)).Logger,
 			Notices: canary.Tee(&p.notices), Started: func(i node.Info) { started <- i },
 		})
 	}()

@@ -84,10 +84,10 @@ func (b *base) rereadProvider(ctx context.Context, logins *samllogin.Logins, end
 			err = logins.Trust(metadata)
 		}
 		if err != nil {
-			b.Log.Error("metadata of the SAML identity provider are refused, the old ones stay in force", "file", file, "err", err)
+			b.Log.ErrorContext(ctx, "metadata of the SAML identity provider are refused, the old ones stay in force", "file", file, "err", err)
 			continue
 		}
 		ends.show(logins)
-		b.Log.Info("metadata of the SAML identity provider are in force", "file", file)
+		b.Log.InfoContext(ctx, "metadata of the SAML identity provider are in force", "file", file)
 	}
 }

@@ -20,18 +20,30 @@ type tracedImport struct {
 	ID          string `json:"id"`
 	TraceID     string `json:"trace_id"`
 	Completed   bool
+	Error       any
 	MetarangeID string `json:"metarange_id"`
 	Ranges      int
 }
 
-// importTraced imports 40 objects by a coordinator that sends its spans to c, and has ended.
-func importTraced(t *testing.T, c *otlptest.Collector) tracedImport {
+// objects are the names of n objects.
+func objects(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprintf("object-%04d", i))
+	}
+	return names
+}
+
+// importTraced imports objects by a coordinator that sends its spans to c, and has ended. It also
+// returns the log.
+func importTraced(t *testing.T, c *otlptest.Collector, names ...string) (status tracedImport, log string) {
 	t.Helper()
 	dir := t.TempDir()
 	lake := filepath.Join(dir, "lake")
 	expect.NoError(t, os.Mkdir(lake, 0o700))
-	for i := range 40 {
-		expect.NoError(t, os.WriteFile(filepath.Join(lake, fmt.Sprintf("object-%02d", i)), nil, 0o600))
+	for _, name := range names {
+		file := filepath.Join(lake, name)
+		expect.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		expect.NoError(t, os.WriteFile(file, nil, 0o600))
 	}
 	for _, e := range c.Environment("http/protobuf") {
 		name, value, _ := strings.Cut(e, "=")
@@ -54,20 +66,21 @@ func importTraced(t *testing.T, c *otlptest.Collector) tracedImport {
 	do("POST", "", fmt.Sprintf(`{"name": "repo", "storage_namespace": "local://%s"}`, filepath.Join(dir, "namespace")))
 	const branch = "/repo/branches/main/import"
 	id := do("POST", branch, fmt.Sprintf(`{"paths": [{"type": "common_prefix", "path": "local://%s/", "destination": "d"}], "commit": {"message": "m"}}`, lake)).ID
-	status := do("GET", branch+"?id="+id, "")
-	for !status.Completed {
+	status = do("GET", branch+"?id="+id, "")
+	for !status.Completed && status.Error == nil {
 		status = do("GET", branch+"?id="+id, "")
 	}
+	status.ID = id
 	expect.Eventually(t, "the span of the import arrives", func() bool { return len(c.Named("import")) > 0 })
 	p.end() // which sends the last spans
-	return status
+	return status, p.log.String()
 }
 
 // One import is one picture: a trace from its request to its commit, and traces of its partitions
 // with links to it. The trace of the caller is linked, too, and not joined.
 func TestAnImportIsOneTrace(t *testing.T) {
 	c := otlptest.Start(t, nil)
-	status := importTraced(t, c)
+	status, log := importTraced(t, c, objects(40)...)
 	if problems := c.Loose(status.TraceID); len(problems) > 0 || status.TraceID == "" {
 		t.Errorf("trace %q: %s", status.TraceID, strings.Join(problems, "\n"))
 	}
@@ -100,6 +113,35 @@ func TestAnImportIsOneTrace(t *testing.T) {
 	if pages == 0 {
 		t.Error("no page is an event of a partition")
 	}
+	linesNameTrace(t, log, status, "import accepted", "import planned", "import listed", "import ended")
+}
+
+// linesNameTrace checks that each line about an import names its trace, and that there is one of each
+// of the events.
+func linesNameTrace(t *testing.T, log string, status tracedImport, events ...string) {
+	t.Helper()
+	about := ""
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "import_id="+status.ID) {
+			continue
+		}
+		about += line
+		if !strings.Contains(line, "trace_id="+status.TraceID) {
+			t.Errorf("a line does not name the trace: %s", line)
+		}
+	}
+	for _, event := range events {
+		if !strings.Contains(about, fmt.Sprintf("msg=%q", event)) {
+			t.Errorf("no line says %q:\n%s", event, about)
+		}
+	}
+}
+
+// Lines of a worker name the trace, too.
+func TestLinesOfAFailedImportNameItsTrace(t *testing.T) {
+	c := otlptest.Start(t, nil)
+	status, log := importTraced(t, c, append(objects(2500), "z/unfit-\xff")...) // behind the first page, which the coordinator lists
+	linesNameTrace(t, log, status, "import accepted", "import planned", "import fails", "import ended")
 }
 
 // kindsOfSpans returns the kinds and names of all spans, sorted, each once.

@@ -149,7 +149,7 @@ func (q *Queue) watchLoad(ctx context.Context, w *LoadWatch, gossip broadcaster,
 		stretch = 1 + spread*rand.Float64()
 		if err := q.broadcastLoad(ctx, gossip); err != nil && ctx.Err() == nil {
 			q.conn.CountRetry("read")
-			q.conn.Log().Debug("look at the work queue", "err", err)
+			q.conn.Log().DebugContext(ctx, "look at the work queue", "err", err)
 			_ = natsconn.Jitter(ctx, natsconn.LastWait) // the loop checks ctx
 		}
 	}

@@ -80,7 +80,7 @@ func (p *Puller) Pull(ctx context.Context) (*Task, error) {
 			return nil, fmt.Errorf("pull a partition: %w", err)
 		}
 		p.q.conn.CountRetry("pull")
-		p.q.conn.Log().Debug("pull tried again", "err", err)
+		p.q.conn.Log().DebugContext(ctx, "pull tried again", "err", err)
 		_ = natsconn.Jitter(ctx, wait) // the loop looks at ctx
 	}
 }
@@ -166,7 +166,7 @@ func (p *Puller) checkStall(ctx context.Context) error {
 	info, err := p.consumer.Info(ctx)
 	if err == nil && info.NumPending > 0 {
 		p.q.stalls.Inc()
-		p.q.conn.Log().Warn("partitions are pending and none is delivered", "lane", p.lane, "pending", info.NumPending)
+		p.q.conn.Log().WarnContext(ctx, "partitions are pending and none is delivered", "lane", p.lane, "pending", info.NumPending)
 	}
 	p.consumer = nil
 	return err

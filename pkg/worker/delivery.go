@@ -65,7 +65,7 @@ func newDelivery(leave context.Context, w *Worker, s *slot, task *queue.Task) *d
 	d.log = w.cfg.Log.With("import_id", p.ImportID, "partition", p.ID)
 	d.ownership = &ownership{now: w.now, limit: task.AckWait * ownedTenths / 10, confirmed: task.Received}
 	d.spans = newSpans(w.tracer, w.now, s.lane, task)
-	d.publisher = &publisher{backend: w.cfg.Backend, partition: p, ownership: d.ownership, spans: d.spans, log: d.log}
+	d.publisher = &publisher{backend: w.cfg.Backend, partition: p, ownership: d.ownership, trace: task.Trace, spans: d.spans, log: d.log}
 	d.covers = &coverWriter{publisher: d.publisher, covered: d.covered}
 	d.tries = &tries{publisher: d.publisher, covers: d.covers, worker: w.name, read: task.Deliveries == 1, count: 1}
 	d.tries.suspicion.Store(new(suspicion))

@@ -23,12 +23,12 @@ func (d *delivery) finish(ctx context.Context, outcome error) {
 		// The queue would accept a report from here as one of the worker that has the
 		// partition now.
 		d.done("lost", errLost)
-		d.log.Warn("partition is lost", "err", errLost)
+		d.log.WarnContext(ctx, "partition is lost", "err", errLost)
 		return
 	}
 	if err := d.report(ctx, outcome); err != nil {
 		// The queue delivers the partition again after its ack wait.
-		d.log.Warn("finish a partition", "outcome", outcome, "err", err)
+		d.log.WarnContext(ctx, "finish a partition", "outcome", outcome, "err", err)
 	}
 	switch {
 	case outcome == nil, errors.Is(outcome, errOver), errors.Is(outcome, errYielded):
@@ -71,7 +71,7 @@ func (d *delivery) report(ctx context.Context, outcome error) error {
 		return d.handBack(ctx, 0)
 	case errors.Is(outcome, natsconn.ErrProtocol):
 		done("refused")
-		d.log.Error("partition is left to a worker of another version", "err", outcome)
+		d.log.ErrorContext(ctx, "partition is left to a worker of another version", "err", outcome)
 		return d.handBack(ctx, refusedPause)
 	case errors.Is(outcome, objectstore.ErrRefused) && !d.tries.refusalConfirmed():
 		done("retried")
@@ -79,12 +79,12 @@ func (d *delivery) report(ctx context.Context, outcome error) error {
 	case objectstore.Permanent(outcome) || errors.Is(outcome, errFatal) || fruitless >= maxTries:
 		done("failed")
 		d.worker.metrics.givesUp(outcome)
-		d.log.Error("import fails", "span", d.task.Partition.String(), "tries", fruitless, "err", outcome)
+		d.log.ErrorContext(ctx, "import fails", "span", d.task.Partition.String(), "tries", fruitless, "err", outcome)
 		return d.fail(ctx, outcome)
 	default:
 		done("retried")
 		delay := pause.Bound(time.Second, maxBackoff, fruitless)
-		d.log.Warn("partition is tried again", "delay", delay, "tries", fruitless, "err", outcome)
+		d.log.WarnContext(ctx, "partition is tried again", "delay", delay, "tries", fruitless, "err", outcome)
 		d.reportRetry(outcome)
 		return errors.Join(d.tries.noteFailed(ctx), d.task.Nak(ctx, delay))
 	}
@@ -105,7 +105,7 @@ func (d *delivery) giveWay(ctx context.Context, s *stalled) error {
 	if s.waited > 0 {
 		d.worker.stalls.postpone(s.wait.store, s.pause)
 	}
-	d.log.Info("partition lets others go first", "delay", s.pause, "waited", waited, "err", s)
+	d.log.InfoContext(ctx, "partition lets others go first", "delay", s.pause, "waited", waited, "err", s)
 	d.publisher.problem(": " + s.Error())
 	return errors.Join(d.tries.noteStalled(ctx, waited, s.wait.store), d.task.Nak(ctx, s.pause))
 }
@@ -115,7 +115,7 @@ func (d *delivery) giveWay(ctx context.Context, s *stalled) error {
 // another worker gets it.
 func (d *delivery) leaveToAnother(ctx context.Context, cause error) error {
 	delay := time.Second << (len(d.tries.refusedTo()) - 1)
-	d.log.Warn("partition is left to another worker, as a store refuses it to this one", "delay", delay, "err", cause)
+	d.log.WarnContext(ctx, "partition is left to another worker, as a store refuses it to this one", "delay", delay, "err", cause)
 	d.worker.refusals.refused(delay + time.Second)
 	d.reportRetry(cause)
 	return errors.Join(d.tries.noteRefused(ctx), d.task.Nak(ctx, delay))

@@ -60,7 +60,7 @@ func (d *delivery) checkImport(ctx context.Context) error {
 		return errOver
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
-		d.log.Debug("read the record of an import", "err", err)
+		d.log.DebugContext(ctx, "read the record of an import", "err", err)
 	}
 	return nil
 }

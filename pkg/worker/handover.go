@@ -127,7 +127,7 @@ func (h *handOver) cut(ctx context.Context, n int) error {
 	// The next cover, which carries the cut, may be a minute away. Until then only this
 	// note tells the next delivery not to list again the keys that were handed over.
 	if err := h.d.tries.note(ctx); err != nil {
-		h.d.log.Debug("note a cut", "err", err)
+		h.d.log.DebugContext(ctx, "note a cut", "err", err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // publisher sends what a delivery says about its partition: covers, notes for the
@@ -21,6 +22,7 @@ type publisher struct {
 	partition partition.Partition // as it was queued
 	ownership *ownership
 	owned     *partition.Owned // nil before the delivery is resumed
+	trace     tracing.Place    // of the import
 	spans     *spans
 	log       *slog.Logger
 }
@@ -58,7 +60,7 @@ func (p *publisher) give(ctx context.Context, part partition.Partition) bool {
 		return false // the guard stops the delivery
 	}
 	if err := p.spans.send(part, func() error { return p.backend.Queue.Publish(ctx, queue.Bulk, part) }); err != nil {
-		p.log.Debug("queue a part of a partition", "err", err)
+		p.log.DebugContext(ctx, "queue a part of a partition", "err", err)
 		return false
 	}
 	return true
@@ -72,7 +74,7 @@ func (p *publisher) problem(text string) {
 		t.Text = fmt.Sprintf("the keys %v%s", p.partition.Span, text)
 	}
 	if err := p.backend.Gossip.BroadcastProblem(t); err != nil {
-		p.log.Debug("report a problem", "err", err)
+		p.log.DebugContext(p.trace.In(context.Background()), "report a problem", "err", err)
 	}
 }
 

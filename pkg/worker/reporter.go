@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -39,7 +40,7 @@ func newReporter(d *delivery) *reporter {
 	p := d.task.Partition
 	r := &reporter{now: d.worker.now, send: func(report progress.Report) {
 		if err := d.worker.cfg.Backend.Gossip.BroadcastReport(report); err != nil {
-			d.log.Debug("report how far a partition is", "err", err)
+			d.log.DebugContext(d.task.Trace.In(context.Background()), "report how far a partition is", "err", err)
 		}
 	}}
 	r.report = progress.Report{ImportID: p.ImportID, PartitionID: p.ID, Worker: d.worker.name, Delivery: xid.New().String()}

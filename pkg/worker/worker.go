@@ -132,7 +132,7 @@ func (w *Worker) Run(ctx context.Context) {
 	work, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	if err := w.listen(work); err != nil {
-		w.cfg.Log.Error("listen to the fleet", "err", err) // the connection is closed
+		w.cfg.Log.ErrorContext(ctx, "listen to the fleet", "err", err) // the connection is closed
 		return
 	}
 	context.AfterFunc(ctx, func() {
@@ -200,11 +200,11 @@ func (w *Worker) pauseAfter(leave context.Context, err error) {
 	}
 	if errors.Is(err, natsconn.ErrProtocol) {
 		w.refused.Store(&err)
-		w.cfg.Log.Error("no partitions are taken", "err", err)
+		w.cfg.Log.ErrorContext(leave, "no partitions are taken", "err", err)
 		_ = pause.For(leave, refusedPause)
 		w.refused.Store(nil) // until it is refused again
 		return
 	}
-	w.cfg.Log.Warn("pull a partition", "err", err)
+	w.cfg.Log.WarnContext(leave, "pull a partition", "err", err)
 	_ = pause.For(leave, pullAgain)
 }

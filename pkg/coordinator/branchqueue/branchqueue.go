@@ -204,7 +204,7 @@ func (t *Turn) claimedByAny(ctx context.Context) bool {
 // goes on without a claim: at worst its work is in vain, if another one is faster.
 func (t *Turn) warn(ctx context.Context, err error) {
 	if ctx.Err() == nil {
-		t.queues.cfg.Log.Warn("claim a branch", "branch", t.branch.name, "err", err)
+		t.queues.cfg.Log.WarnContext(ctx, "claim a branch", "branch", t.branch.name, "err", err)
 	}
 }
 
@@ -217,7 +217,7 @@ func (t *Turn) unclaim(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 	defer cancel()
 	if err := c.lease.Release(ctx); err != nil {
-		cfg.Log.Debug("release the claim of a branch", "branch", t.branch.name, "err", err)
+		cfg.Log.DebugContext(ctx, "release the claim of a branch", "branch", t.branch.name, "err", err)
 	}
 	*c = claim{next: cfg.Now().Add(pollEvery + pollEvery/2)}
 }

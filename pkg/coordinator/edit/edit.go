@@ -80,7 +80,7 @@ func (e *Editor) Commit(ctx context.Context, c Commit) (catalog.Commit, error) {
 		return next, nil
 	})
 	if err == nil {
-		e.cfg.Log.Info("tree committed", "repository", c.Repository, "branch", c.Branch, "commit", made.ID, "user", c.Committer)
+		e.cfg.Log.InfoContext(ctx, "tree committed", "repository", c.Repository, "branch", c.Branch, "commit", made.ID, "user", c.Committer)
 	}
 	return made, err
 }

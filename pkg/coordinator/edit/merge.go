@@ -62,7 +62,7 @@ func (e *Editor) Merge(ctx context.Context, m Merge) (catalog.Commit, error) {
 		return next, err
 	})
 	if err == nil {
-		e.cfg.Log.Info("branch merged", "repository", m.Repository, "source", m.Source, "branch", m.Destination, "commit", made.ID, "user", m.Committer)
+		e.cfg.Log.InfoContext(ctx, "branch merged", "repository", m.Repository, "source", m.Source, "branch", m.Destination, "commit", made.ID, "user", m.Committer)
 	}
 	return made, err
 }

@@ -156,7 +156,7 @@ func (f *Followers) follow(ctx context.Context, id string, p *Progress) {
 		if time.Since(begun) > maxRetry {
 			after = retryAfter // it had gone well
 		}
-		f.cfg.Log.Warn("follow covers", "import_id", id, "err", err)
+		f.cfg.Log.WarnContext(ctx, "follow covers", "import_id", id, "err", err)
 		_ = pause.For(ctx, after) // the loop looks at ctx
 	}
 }

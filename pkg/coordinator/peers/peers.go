@@ -55,7 +55,7 @@ func (r *Registry) Run(ctx context.Context) {
 		lease, err := r.cfg.Leases.Acquire(ctx, leasePrefix+r.cfg.ID, r.cfg.Holder)
 		if err != nil {
 			if ctx.Err() == nil && !errors.Is(err, kv.ErrHeld) {
-				r.cfg.Log.Warn("register as a coordinator", "err", err)
+				r.cfg.Log.WarnContext(ctx, "register as a coordinator", "err", err)
 			}
 			_ = pause.For(ctx, retryEvery) // the loop looks at ctx
 			continue
@@ -66,7 +66,7 @@ func (r *Registry) Run(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
 			defer cancel()
 			if err := lease.Release(ctx); err != nil {
-				r.cfg.Log.Debug("deregister as a coordinator", "err", err)
+				r.cfg.Log.DebugContext(ctx, "deregister as a coordinator", "err", err)
 			}
 			return
 		}

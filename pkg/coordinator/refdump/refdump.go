@@ -59,7 +59,7 @@ func (d *Dumper) Dump(ctx context.Context, repository string) (Dump, error) {
 	if err != nil {
 		return Dump{}, fmt.Errorf("dump the refs of repository %q: %w", repository, err)
 	}
-	d.cfg.Log.Info("refs dumped", "repository", repository, "branches", dump.Branches, "tags", dump.Tags, "commits", dump.Commits)
+	d.cfg.Log.InfoContext(ctx, "refs dumped", "repository", repository, "branches", dump.Branches, "tags", dump.Tags, "commits", dump.Commits)
 	return dump, nil
 }
 

@@ -111,14 +111,14 @@ func (e *countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.Rea
 	if err == nil {
 		e.count.exported.Add(float64(len(spans)))
 		if e.since.Swap(nil) != nil {
-			e.log.Info("the collector takes traces again")
+			e.log.InfoContext(ctx, "the collector takes traces again")
 		}
 		return nil
 	}
 	e.count.failed.Add(float64(len(spans)))
 	if e.since.CompareAndSwap(nil, new(time.Now())) {
 		text := redact.URLs(err.Error())
-		e.log.Warn("the collector takes no traces", "err", text[:min(len(text), longestError)])
+		e.log.WarnContext(ctx, "the collector takes no traces", "err", text[:min(len(text), longestError)])
 	}
 	return nil
 }
