@@ -100,6 +100,7 @@ type look struct {
 func (d *display) dueIn() time.Duration {
 	every := drawEvery
 	switch d.style {
+	case styleTTY, styleJSON:
 	case stylePlain:
 		every = lineEvery
 	case styleNone:
