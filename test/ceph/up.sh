@@ -44,7 +44,10 @@ configure() {
 	fsid=$(cat /proc/sys/kernel/random/uuid)
 	# There is one daemon of each kind on one machine: no replicas, no authentication
 	# between daemons, only the first messenger protocol, and no warning about a nearly
-	# full disk. Without tcp_nodelay every small response of the gateway takes 40 ms more.
+	# full disk. Without tcp_nodelay every small response of the gateway takes 40 ms more. The
+	# grace decides for how long an OSD may read between two renewals of its leases: on a
+	# machine that stood still for seconds a placement group was seen to wait for its lease
+	# until the tests gave up.
 	cat >"$dir/ceph.conf" <<-CONF
 		[global]
 		fsid = $fsid
@@ -60,6 +63,7 @@ configure() {
 		osd pool default pg num = 8
 		osd pool default pg autoscale mode = off
 		osd crush chooseleaf type = 0
+		osd heartbeat grace = 3600
 		mon max pg per osd = 1000
 		mon allow pool size one = true
 		mon warn on pool no redundancy = false

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -39,9 +40,11 @@ func (s Server) Config() s3store.Config {
 	}
 }
 
-// client returns a client of the SDK that uses none of the product's code.
+// client returns a client of the SDK that uses none of the product's code. A server that does not
+// answer within a minute fails the test: the caller's context may have no deadline.
 func (s Server) client() *s3.Client {
 	return s3.New(s3.Options{
+		HTTPClient:   &http.Client{Timeout: time.Minute},
 		BaseEndpoint: &s.Endpoint, Region: "us-east-1", UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
 	})
