@@ -109,6 +109,15 @@ const TableCache = 32 << 20
 // to compare them beside one another. Each landing may have one more file of each tree.
 const Comparisons = 32 << 20
 
+// Limits of what a coordinator keeps of the progress of an import.
+const (
+	// Listing is the number of partitions that are listed at a time. Each takes the ends of a
+	// span: two keys.
+	Listing = 4096
+	// Waiting is the number of partitions that wait for a worker.
+	Waiting = 65536
+)
+
 // Limits of what a process does at a time.
 const (
 	// Transfers is the number of objects whose content is answered at a time.

@@ -73,6 +73,8 @@ func all() []limit {
 		{"part of an object that is read at a time", limits.ContentPart, "bytes", "the object is answered in parts"},
 		{"cache of ranges and metaranges for lookups", limits.TableCache, "bytes", "the least recently used part is dropped"},
 		{"files of ranges that landings compare with their branches, beside one another", limits.Comparisons, "bytes", "each landing compares one range after another"},
+		{"partitions of an import that are listed, whose reports of progress are kept", limits.Listing, "", "the progress of the others is not shown until their ranges are stored"},
+		{"partitions of an import that wait, whose numbers of keys are kept", limits.Waiting, "", "the estimate leaves the others out, and may be left out"},
 	}
 }
 

@@ -5,13 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rangefleet/rangefleet/pkg/limits"
 	"github.com/rangefleet/rangefleet/pkg/partition"
-)
-
-// Bounds of what is kept of an import.
-const (
-	mostListing = 4096  // partitions that are listed, with the ends of their spans
-	mostWaiting = 65536 // partitions that wait
 )
 
 // Covers are the keys of an import that are in stored ranges, as partition.Chain has them.
@@ -76,14 +71,14 @@ func (t *Tally) list(r Report, now time.Time) {
 	if t.listing == nil {
 		t.listing = make(map[string]*listing)
 	}
-	if _, known := t.listing[r.PartitionID]; known || len(t.listing) < mostListing {
+	if _, known := t.listing[r.PartitionID]; known || len(t.listing) < limits.Listing {
 		t.listing[r.PartitionID] = &listing{r, now}
 	}
 }
 
 func (t *Tally) wait(id string, left Guess, now time.Time) {
 	t.forget(id)
-	if len(t.waiting) >= mostWaiting {
+	if len(t.waiting) >= limits.Waiting {
 		return
 	}
 	if t.waiting == nil {
