@@ -190,24 +190,10 @@ func TestLoginByCredentials(t *testing.T) {
 }
 
 func TestCredsEnd(t *testing.T) {
-	account, err := nkeys.CreateAccount()
-	expect.NoError(t, err)
-	user, err := nkeys.CreateUser()
-	expect.NoError(t, err)
-	userKey, err := user.PublicKey()
-	expect.NoError(t, err)
-	seed, err := user.Seed()
-	expect.NoError(t, err)
-	for _, want := range []time.Time{time.Unix(4102444800, 0), {}} {
-		claims := jwt.NewUserClaims(userKey)
-		if !want.IsZero() {
-			claims.Expires = want.Unix()
-		}
-		token, err := claims.Encode(account)
-		expect.NoError(t, err)
-		creds, err := jwt.FormatUserConfig(token, seed)
-		expect.NoError(t, err)
-		if got, err := natsconn.CredsEnd(writeFile(t, creds)); err != nil || !got.Equal(want) {
+	creds := filepath.Join(t.TempDir(), "creds")
+	for until, want := range map[int64]time.Time{4102444800: time.Unix(4102444800, 0), 0: {}} {
+		queuetest.WriteCreds(t, creds, until)
+		if got, err := natsconn.CredsEnd(creds); err != nil || !got.Equal(want) {
 			t.Errorf("the end is %v, %v, want %v", got, err, want)
 		}
 	}

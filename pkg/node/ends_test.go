@@ -11,34 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
-	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/certs"
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
-
-// credentials returns a file of NATS credentials that expire at a time, in seconds since 1970.
-func credentials(t *testing.T, path string, until int64) {
-	t.Helper()
-	account, err := nkeys.CreateAccount()
-	expect.NoError(t, err)
-	user, err := nkeys.CreateUser()
-	expect.NoError(t, err)
-	key, err := user.PublicKey()
-	expect.NoError(t, err)
-	seed, err := user.Seed()
-	expect.NoError(t, err)
-	claims := jwt.NewUserClaims(key)
-	claims.Expires = until
-	token, err := claims.Encode(account)
-	expect.NoError(t, err)
-	text, err := jwt.FormatUserConfig(token, seed)
-	expect.NoError(t, err)
-	expect.NoError(t, os.WriteFile(path, text, 0o600))
-}
 
 // shownEnds returns what the metrics of a process show the end of, in seconds since 1970, by use.
 func shownEnds(t *testing.T, reg *prometheus.Registry) map[string]float64 {
@@ -64,7 +43,7 @@ func TestEndsOfFilesAreShown(t *testing.T) {
 		return cert
 	}
 	n := settings.NATS{URL: "nats://nats", CertFile: issue("cert", 2e9), CAFile: issue("authority", 3e9), CredsFile: filepath.Join(t.TempDir(), "creds")}
-	credentials(t, n.CredsFile, 4e9)
+	queuetest.WriteCreds(t, n.CredsFile, 4e9)
 	embedded := n
 	embedded.URL = ""
 	for name, c := range map[string]struct {
@@ -101,9 +80,9 @@ func testReplacedFiles(t *testing.T, n settings.NATS, issue func(name string, un
 		go base.showEnds(ctx, base.ends())
 		synctest.Wait()
 		issue("cert", 5e9)
-		credentials(t, n.CredsFile, 0)
+		queuetest.WriteCreds(t, n.CredsFile, 0)
 		expect.NoError(t, os.WriteFile(n.CAFile, []byte("no PEM"), 0o600))
-		time.Sleep(endsEvery)
+		<-time.After(endsEvery)
 		synctest.Wait()
 		want := map[string]float64{"certificate nats": 5e9, "certificate nats_ca": 3e9, "credentials nats": 0}
 		if got := shownEnds(t, reg); !maps.Equal(got, want) {
