@@ -48,6 +48,7 @@ type Collector struct {
 
 	mu    sync.Mutex
 	spans []Span
+	bytes []byte
 }
 
 // Start starts a collector, which ends with the test. hold, if not nil, is called before each
@@ -120,11 +121,15 @@ func (c *Collector) take(ctx context.Context, r *collector.ExportTraceServiceReq
 			}
 		}
 	}
-	text, _ := json.Marshal(got) // strings and numbers always encode
-	_, _ = canary.Tee(io.Discard).Write(append(text, '\n'))
+	raw, _ := proto.Marshal(r)   // what was decoded always encodes
+	text, _ := json.Marshal(got) // and so do strings and numbers
+	output := canary.Tee(io.Discard)
+	_, _ = output.Write(append(raw, '\n'))
+	_, _ = output.Write(append(text, '\n'))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.spans = append(c.spans, got...)
+	c.bytes = append(c.bytes, raw...)
 }
 
 func read(of *tracepb.ResourceSpans, s *tracepb.Span) Span {
@@ -166,6 +171,23 @@ func (c *Collector) Spans() []Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.spans)
+}
+
+// Bytes returns the protobuf messages that were received so far, one after the other.
+func (c *Collector) Bytes() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.bytes)
+}
+
+// LinkedTo returns the traces to which the span has links of a kind, the value of rangefleet.link.
+func (s Span) LinkedTo(kind string) (traces []string) {
+	for _, l := range s.links {
+		if l.kind == kind {
+			traces = append(traces, l.trace)
+		}
+	}
+	return traces
 }
 
 // Named returns the spans of the name.

@@ -14,6 +14,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/imports"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // How long the record of an import that has ended is kept: for both times.
@@ -44,6 +45,7 @@ type end struct {
 	at    time.Time // by the clock of the process that ended it
 	seen  time.Time // by the clock of this process
 	state imports.State
+	trace tracing.Place
 }
 
 // lately reports whether the import ended so lately that its record is kept.
@@ -80,7 +82,7 @@ func (c *cleanup) read(ctx context.Context, id string) (imports.Record, error) {
 	e, ended := c.ended[id]
 	c.mu.Unlock()
 	if ended && e.lately(c.now()) {
-		return imports.Record{State: e.state}, nil
+		return imports.Record{State: e.state, Trace: e.trace}, nil
 	}
 	record, err := c.imports.Get(ctx, id)
 	if fault.Is(err, fault.NotFound) {
@@ -100,7 +102,7 @@ func (c *cleanup) retire(ctx context.Context, r imports.Record) error {
 	c.mu.Lock()
 	e, again := c.ended[id]
 	if !again {
-		e = end{r.Updated, now, r.State}
+		e = end{r.Updated, now, r.State, r.Trace}
 		c.ended[id] = e
 	}
 	c.mu.Unlock()

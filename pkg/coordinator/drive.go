@@ -26,6 +26,7 @@ import (
 const (
 	retryAfter  = time.Second      // first pause after an error; it doubles
 	maxRetry    = 30 * time.Second // longest pause after errors
+	goodbye     = 2 * time.Second  // for the last calls about an import that ended as the process was told to stop
 	maxFailures = 20               // how often a step is tried that has not touched the branch yet
 )
 
@@ -184,12 +185,25 @@ func (d *driver) step(ctx context.Context) (ended bool, err error) {
 		return true, nil
 	}
 	if ended, err = d.further(ctx, record); ended {
+		ctx, cancel := lingering(ctx)
+		defer cancel()
 		return d.step(ctx) // which clears up
 	}
 	if problem := d.watch.problem(d.imp.id); err == nil && problem != record.Problem {
 		d.imp.report(ctx, problem)
 	}
 	return false, err
+}
+
+// lingering returns a context that goes on for a moment after ctx has ended. An import that ended as
+// the process was told to stop is counted, logged and traced by nobody else.
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	lingers, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		_ = pause.For(lingers, goodbye) // it ends early if nobody needs it any more
+		cancel()
+	})
+	return lingers, cancel
 }
 
 // further plans or advances the import, and gives it up if trying again cannot help. It reports

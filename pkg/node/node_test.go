@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os/signal"
@@ -34,6 +35,7 @@ type process struct {
 	info    node.Info
 	notices transcript.Buffer
 	log     transcript.Buffer
+	header  http.Header // of further requests
 }
 
 func config(storeDir string) settings.Settings {
@@ -110,6 +112,7 @@ func (p *process) ask(method, path, id, secret, body string) (code int, answer s
 		r.SetBasicAuth(id, secret)
 	}
 	r.Header.Set("Content-Type", "application/json")
+	maps.Copy(r.Header, p.header)
 	response, err := client.Do(r)
 	if err != nil {
 		p.t.Fatal(err)

@@ -1,19 +1,28 @@
 package node_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/rangefleet/rangefleet/internal/canary"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/otlptest"
 	"github.com/rangefleet/rangefleet/pkg/node"
 	"github.com/rangefleet/rangefleet/pkg/settings"
 )
+
+// callersTrace is the trace of whoever asks for an import.
+const callersTrace = "0af7651916cd43dd8448eb211c80319c"
 
 // tracedImport is what a status says of an import that was traced.
 type tracedImport struct {
@@ -37,6 +46,29 @@ func objects(n int) (names []string) {
 // returns the log.
 func importTraced(t *testing.T, c *otlptest.Collector, names ...string) (status tracedImport, log string) {
 	t.Helper()
+	p, status := startTraced(t, c, names...)
+	expect.Eventually(t, "the span of the import arrives", func() bool { return len(c.Named("import")) > 0 })
+	p.end() // which sends the last spans
+	basic := base64.StdEncoding.EncodeToString([]byte("AKIATRACE:" + secretsOfTraced[0]))
+	for _, secret := range append(secretsOfTraced, basic) {
+		if bytes.Contains(c.Bytes(), []byte(secret)) {
+			t.Errorf("the collector was told %q", secret)
+		}
+	}
+	if !bytes.Contains(c.Bytes(), []byte(status.ID)) {
+		t.Errorf("the collector was not told of import %s", status.ID)
+	}
+	return status, p.log.String()
+}
+
+// secretsOfTraced are the secrets of the process of startTraced: of its key, of the store, and of the
+// collector.
+var secretsOfTraced = []string{"a secret of this test", "a secret of the store", "a secret of the collector"}
+
+// startTraced imports objects by a coordinator that sends its spans to c, and returns the status with
+// which the import ended.
+func startTraced(t *testing.T, c *otlptest.Collector, names ...string) (p *process, status tracedImport) {
+	t.Helper()
 	dir := t.TempDir()
 	lake := filepath.Join(dir, "lake")
 	expect.NoError(t, os.Mkdir(lake, 0o700))
@@ -51,12 +83,16 @@ func importTraced(t *testing.T, c *otlptest.Collector, names ...string) (status 
 	}
 	s := config(filepath.Join(dir, "nats"))
 	s.Local.Allowed = []string{dir}
-	s.Auth = settings.Auth{AccessKeyID: "AKIATRACE", SecretAccessKey: settings.NewSecret("a secret of this test")}
+	s.Auth = settings.Auth{AccessKeyID: "AKIATRACE", SecretAccessKey: settings.NewSecret(secretsOfTraced[0])}
+	s.S3.SecretAccessKey = settings.NewSecret(secretsOfTraced[1])
+	canary.Plant(secretsOfTraced...)
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization="+url.PathEscape(secretsOfTraced[2]))
 	s.Ranges.Raggedness = 10
-	p := start(t, node.Coordinator, s)
+	p = start(t, node.Coordinator, s)
+	p.header = http.Header{"Traceparent": {"00-" + callersTrace + "-b7ad6b7169203331-01"}}
 	do := func(method, path, body string) (answer tracedImport) {
 		t.Helper()
-		code, text := p.ask(method, "/api/v1/repositories"+path, "AKIATRACE", "a secret of this test", body)
+		code, text := p.ask(method, "/api/v1/repositories"+path, "AKIATRACE", secretsOfTraced[0], body)
 		if code >= 300 {
 			t.Fatalf("%s %s: %d %s", method, path, code, text)
 		}
@@ -71,9 +107,7 @@ func importTraced(t *testing.T, c *otlptest.Collector, names ...string) (status 
 		status = do("GET", branch+"?id="+id, "")
 	}
 	status.ID = id
-	expect.Eventually(t, "the span of the import arrives", func() bool { return len(c.Named("import")) > 0 })
-	p.end() // which sends the last spans
-	return status, p.log.String()
+	return p, status
 }
 
 // One import is one picture: a trace from its request to its commit, and traces of its partitions
@@ -96,6 +130,10 @@ func TestAnImportIsOneTrace(t *testing.T) {
 		if s.Attributes["rangefleet.import.id"] == "" && s.Name != "write range" || s.Service != "rangefleet-coordinator" {
 			t.Errorf("a span is described by %v", s.Attributes)
 		}
+	}
+	request := c.Named("POST /api/v1/repositories/{repository}/branches/{branch}/import")[0]
+	if got := request.LinkedTo("caller"); !slices.Equal(got, []string{callersTrace}) || request.Trace == callersTrace {
+		t.Errorf("the request, of trace %s, has links to the callers %q, want %s", request.Trace, got, callersTrace)
 	}
 	if got := len(c.Named("write range")); got != status.Ranges || got < 2 {
 		t.Errorf("%d spans of ranges, want %d", got, status.Ranges)
@@ -142,6 +180,22 @@ func TestLinesOfAFailedImportNameItsTrace(t *testing.T) {
 	c := otlptest.Start(t, nil)
 	status, log := importTraced(t, c, append(objects(2500), "z/unfit-\xff")...) // behind the first page, which the coordinator lists
 	linesNameTrace(t, log, status, "import accepted", "import planned", "import fails", "import ended")
+}
+
+// A collector that never answers delays no import, and not the end of the process. What it loses is
+// counted.
+func TestAHangingCollectorDelaysNoImport(t *testing.T) {
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "2")
+	c := otlptest.Start(t, func(ctx context.Context) { <-ctx.Done() })
+	p, status := startTraced(t, c, objects(40)...)
+	if !status.Completed {
+		t.Errorf("the import has ended with %+v", status)
+	}
+	expect.Eventually(t, "spans are dropped", func() bool {
+		_, metrics := p.ask("GET", "/metrics", "", "", "")
+		return !strings.Contains(metrics, `rangefleet_trace_spans_dropped_total{fleet="test",reason="queue_full"} 0`+"\n")
+	})
+	p.end()
 }
 
 // kindsOfSpans returns the kinds and names of all spans, sorted, each once.
