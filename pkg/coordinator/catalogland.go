@@ -68,13 +68,17 @@ func (l *catalogLander) land(ctx context.Context, turn *branchqueue.Turn, record
 			turn.Claim(ctx)
 			continue
 		}
-		l.dead = record.Attempt
+		dead := record.Attempt
+		l.dead = dead
 		fold, covers := l.trees.progress.Fold()
 		if !fold.Complete() {
 			return false, l.trees.incomplete(ctx, covers)
 		}
 		if record, err = l.attempt(ctx, record, head, fold); err != nil {
 			return false, err // the import was canceled meanwhile, perhaps: the next step sees it
+		}
+		if dead != nil {
+			l.imp.metrics.attempts.WithLabelValues(attemptMoved).Inc()
 		}
 		l.dead = nil
 	}
@@ -84,13 +88,12 @@ func (l *catalogLander) land(ctx context.Context, turn *branchqueue.Turn, record
 // move moves the branch from head to the recorded attempt, unless another process moves it
 // at the same time.
 func (l *catalogLander) move(ctx context.Context, on target, head catalog.Branch, a *imports.Attempt) error {
-	result := attemptLanded
 	err := l.imp.traced(ctx, "move branch", func() error { return on.move(ctx, head, a) }, tracing.With(tracing.CommitID.String(a.CommitID)))
-	if fault.Is(err, fault.Conflict) {
-		result, err = attemptMoved, nil
-	}
-	if err == nil {
-		l.imp.metrics.attempts.WithLabelValues(result).Inc()
+	switch {
+	case fault.Is(err, fault.Conflict):
+		return nil // the next look at the head tells whether the attempt is dead
+	case err == nil:
+		l.imp.metrics.attempts.WithLabelValues(attemptLanded).Inc()
 	}
 	return err
 }

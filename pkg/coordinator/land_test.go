@@ -41,9 +41,11 @@ func TestACrashAtAnyStepLeavesOneCommit(t *testing.T) {
 	}
 }
 
-// TestACommitAtAnyStepIsKept makes another commit at every step.
+// TestACommitAtAnyStepIsKept makes another commit at every step. Each attempt that it keeps from
+// landing counts as moved, once.
 func TestACommitAtAnyStepIsKept(t *testing.T) {
 	t.Parallel()
+	kept := 0
 	everyStep(t, func(l *coveredImport, n int) {
 		d := l.driver(l.mine)
 		l.steps.n = 0
@@ -55,10 +57,24 @@ func TestACommitAtAnyStepIsKept(t *testing.T) {
 			}
 			return nil
 		}
+		attempts := map[string]bool{}
+		l.steps.after = func(int) error {
+			if a := l.fleet.record(l.id).Attempt; a != nil {
+				attempts[a.CommitID] = true
+			}
+			return nil
+		}
 		_, err := d.step(t.Context())
 		expect.NoError(t, err)
 		l.verify(fmt.Sprintf("another commit at step %d", n), l.driveToEnd(), others)
+		kept += len(attempts) - 1
+		if moved := sample(t, l.mine, "rangefleet_commit_attempts_total", attemptMoved); moved != float64(len(attempts)-1) {
+			t.Errorf("another commit at step %d: of %d attempts %v count as moved", n, len(attempts), moved)
+		}
 	})
+	if kept == 0 {
+		t.Error("no attempt was kept from landing")
+	}
 }
 
 // TestTwoCoordinatorsCommitOnce has another coordinator drive the import at every step,
