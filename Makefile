@@ -26,8 +26,12 @@ demo-watch: ## Import under the eyes of Prometheus while a worker is killed, and
 	deploy/demo-watch.sh
 
 .PHONY: watch-healthy
-watch-healthy: ## Run a healthy fleet, with restarts, for half an hour: no alert may fire
+watch-healthy: ## Run a healthy fleet, with an upgrade and restarts, for half an hour: no alert may fire
 	cd test/deploy && HEALTHY_FOR=30m $(GO) test -count=1 -timeout 60m -run TestHealthyFleetRaisesNoAlert .
+
+.PHONY: watch-faults
+watch-faults: ## Break each part of a fleet until its alerts fire, with the 20 failing tries of a partition
+	cd test/deploy && REAL_FAULTS=1 $(GO) test -count=1 -timeout 60m -run TestBoardsAndAlertsWatchAFleet .
 
 .PHONY: test
 test: ## Run all tests, also those against real servers, and look for their secrets in what processes wrote

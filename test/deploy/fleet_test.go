@@ -56,6 +56,7 @@ func natsServer(t *testing.T) string {
 // environment and files, but other addresses.
 type pod struct {
 	*process.Process
+	program   string // that it runs when it starts the next time
 	container corev1.Container
 	addresses map[int32]string // by port of the container
 	dir       string           // directory of its volumes
@@ -67,7 +68,10 @@ type cluster struct {
 	manifests *manifests
 	pods      map[string][]*pod
 	store     *process.Process // the S3 server
-	settings  []string         // variables of all programs besides those of the manifests
+	storeURL  string
+	imports   []string        // that run while a part is broken
+	missed    map[string]bool // alerts that have not fired in time
+	settings  []string        // variables of all programs besides those of the manifests
 }
 
 // create creates n pods of a workload, with addresses that do not change when they restart.
@@ -94,7 +98,7 @@ func (c *cluster) create(name string, n int) []*pod {
 func (c *cluster) run(name string, ordinal int, program string, replace []string, more ...string) {
 	c.t.Helper()
 	p, w := c.pods[name][ordinal], c.manifests.workloads[name]
-	p.dir = c.t.TempDir()
+	p.program, p.dir = program, c.t.TempDir()
 	for port, address := range p.addresses {
 		replace = append(replace, fmt.Sprintf(`"0.0.0.0:%d"`, port), `"`+address+`"`)
 	}
@@ -114,8 +118,8 @@ func (c *cluster) run(name string, ordinal int, program string, replace []string
 		env = append(env, replacer.Replace(e))
 	}
 	p.Process = start(c.t, func() *exec.Cmd {
-		cmd := exec.Command(program, args...)
-		if filepath.Base(program) == p.container.Args[0] {
+		cmd := exec.Command(p.program, args...)
+		if filepath.Base(p.program) == p.container.Args[0] {
 			cmd.Args = cmd.Args[1:] // the first argument is the name of the image's program
 		}
 		cmd.Env = append(env, more...)
@@ -185,22 +189,23 @@ func (c *cluster) ready(name string) {
 var flaky = []string{"-latency", "100ms", "-slowdown", "0.05", "-object-latency", "10ms", "-object-slowdown", "0.5"}
 
 // startCluster runs the workloads of the manifests with three workers, against a synthetic S3 with
-// these flags.
-func startCluster(t *testing.T, flags ...string) *cluster {
+// these flags. more are variables of coordinators and workers.
+func startCluster(t *testing.T, more []string, flags ...string) *cluster {
 	t.Helper()
 	i := builtImage(t)
 	m, err := parse(build(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, manifests: m, pods: map[string][]*pod{}}
-	s3, settings := freeAddress(t), []string{"RANGEFLEET_NATS_ACK_WAIT=2s", "RANGEFLEET_NATS_LEASE_TTL=2s"}
+	c := &cluster{t: t, manifests: m, pods: map[string][]*pod{}, missed: map[string]bool{}}
+	s3, settings := freeAddress(t), append(slices.Clone(more), "RANGEFLEET_NATS_ACK_WAIT=2s", "RANGEFLEET_NATS_LEASE_TTL=2s")
 	store, err := compileS3()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.store = start(t, func() *exec.Cmd { return exec.Command(store, append([]string{"-listen", s3}, flags...)...) })
-	settings = append(settings, "RANGEFLEET_S3_ENDPOINT=http://"+s3, "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=parallel")
+	c.storeURL = "http://" + s3
+	settings = append(settings, "RANGEFLEET_S3_ENDPOINT="+c.storeURL, "RANGEFLEET_S3_FORCE_PATH_STYLE=true", "RANGEFLEET_S3_LISTING=parallel")
 	var routes []string
 	for i, p := range c.create("nats", 3) {
 		routes = append(routes, fmt.Sprintf("nats-%d.nats-peers:6222", i), p.addresses[6222])

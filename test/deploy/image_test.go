@@ -46,6 +46,20 @@ var theImage = sync.OnceValues(func() (*image, error) {
 	return buildImage(dir, repositoryTo)
 })
 
+// nextVersion is the version of the programs of nextImage. Those of theImage have none.
+const nextVersion = "v1.2.3"
+
+// nextImage is the image of a release, built once for all tests: its programs take their version from
+// the tag of the commit.
+var nextImage = sync.OnceValues(func() (*image, error) {
+	dir, err := os.MkdirTemp("", "rangefleet-next-")
+	if err != nil {
+		return nil, err
+	}
+	cleanups = append(cleanups, func() error { return os.RemoveAll(dir) })
+	return buildImage(dir, releaseTo, "GOFLAGS=-buildvcs=true")
+})
+
 var cleanups []func() error
 
 func TestMain(m *testing.M) {
@@ -59,9 +73,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func builtImage(t *testing.T) *image {
+func builtImage(t *testing.T) *image { return built(t, theImage) }
+
+func built(t *testing.T, image func() (*image, error)) *image {
 	t.Helper()
-	i, err := theImage()
+	i, err := image()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +87,9 @@ func builtImage(t *testing.T) *image {
 // program returns the path of a program of the image.
 func (i *image) program(name string) string { return filepath.Join(i.root, "usr/local/bin", name) }
 
-// buildImage follows the Dockerfile, below dir. fill fills the directory of the build context.
-func buildImage(dir string, fill func(to string) error) (*image, error) {
+// buildImage follows the Dockerfile, below dir. fill fills the directory of the build context. env is of
+// the build.
+func buildImage(dir string, fill func(to string) error, env ...string) (*image, error) {
 	i := &image{source: filepath.Join(dir, "src"), root: filepath.Join(dir, "root")}
 	stages, err := i.parse()
 	if err != nil {
@@ -95,6 +112,7 @@ func buildImage(dir string, fill func(to string) error) (*image, error) {
 		cmd := exec.Command("sh", "-ec", strings.ReplaceAll(strings.Join(run.CmdLine, " "), "/out/", out+"/"))
 		cmd.Dir = i.source
 		cmd.Env = append(os.Environ(), "TARGETOS="+runtime.GOOS, "TARGETARCH="+runtime.GOARCH)
+		cmd.Env = append(cmd.Env, env...)
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%s: %w\n%s", run, err, text)
 		}
@@ -204,6 +222,19 @@ func repositoryTo(to string) error {
 	return nil
 }
 
+// releaseTo copies the repository into a new one, whose only commit has the tag nextVersion.
+func releaseTo(to string) error {
+	if err := repositoryTo(to); err != nil {
+		return err
+	}
+	cmd := exec.Command("sh", "-ec", `git init -q && git add -A && git -c user.name=test -c user.email=test@example.com commit -q -m release && git tag "$1"`, "sh", nextVersion)
+	cmd.Dir = to
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("make a release: %w\n%s", err, text)
+	}
+	return nil
+}
+
 // The image holds the programs and the files that they need, and no others.
 func TestImage(t *testing.T) {
 	i := builtImage(t)
@@ -259,6 +290,9 @@ func TestImageRuns(t *testing.T) {
 		if text, err := i.run(args, "RANGEFLEET_NATS_URL=nats://127.0.0.1:1").CombinedOutput(); err != nil {
 			t.Errorf("%q: %v\n%s", args, err, text)
 		}
+	}
+	if text, err := exec.CommandContext(t.Context(), built(t, nextImage).program("rangectl"), "--version").CombinedOutput(); err != nil || !strings.Contains(string(text), nextVersion) {
+		t.Errorf("the program of the release %s has the version %s: %v", nextVersion, text, err)
 	}
 	address := freeAddress(t)
 	start(t, func() *exec.Cmd { return i.run(i.command, "RANGEFLEET_LISTEN="+address) })

@@ -23,17 +23,22 @@ import (
 const (
 	repository = "repo-that-is-no-label"
 	bucket     = "hive-150k"
+	imported   = "imported/"
 )
 
-// live makes imports and injects faults until ctx ends.
+// lifeRounds is how many rounds live takes, one with each of its faults.
+const lifeRounds = 4
+
+// live makes imports and injects faults.
 func (c *cluster) live(ctx context.Context) {
+	c.t.Helper()
 	cl := c.client(0)
 	_, err := cl.CreateRepository(ctx, api.RepositoryCreation{Name: repository, StorageNamespace: "s3://ns/" + repository})
-	for round := 0; err == nil; round++ {
-		err = c.round(ctx, cl, fmt.Sprintf("branch-%d", round), round)
+	for n := 0; n < lifeRounds && err == nil; n++ {
+		err = c.round(ctx, cl, fmt.Sprintf("branch-%d", n), n)
 	}
-	if ctx.Err() == nil {
-		c.t.Errorf("run imports: %v", err)
+	if err != nil {
+		c.t.Fatalf("run imports: %v", err)
 	}
 }
 
@@ -42,7 +47,7 @@ func (c *cluster) round(ctx context.Context, cl *client.Client, branch string, n
 	if _, err := cl.CreateBranch(ctx, repository, branch, "main"); err != nil {
 		return err
 	}
-	id, err := c.begin(ctx, cl, branch, "s3://"+bucket+"/")
+	id, err := c.begin(ctx, cl, branch, "s3://"+bucket+"/", imported)
 	if err != nil {
 		return err
 	}
@@ -55,10 +60,10 @@ func (c *cluster) round(ctx context.Context, cl *client.Client, branch string, n
 	if err := c.await(ctx, cl, branch, id, -1); err != nil {
 		return err
 	}
-	if _, err := c.begin(ctx, cl, branch, "s3://no-such-bucket/"); err != nil {
+	if _, err := c.begin(ctx, cl, branch, "s3://no-such-bucket/", imported); err != nil {
 		return err
 	}
-	canceled, err := c.begin(ctx, c.client(1), "main", "s3://uuid-1m/")
+	canceled, err := c.begin(ctx, c.client(1), "main", largeBucket, imported)
 	if err != nil {
 		return err
 	}
@@ -72,7 +77,7 @@ func (c *cluster) round(ctx context.Context, cl *client.Client, branch string, n
 // coordinators. Killed processes are restarted.
 func (c *cluster) injectFault(ctx context.Context, n int) error {
 	var victims []*pod
-	switch n % 4 {
+	switch n % lifeRounds {
 	case 0:
 		victims = c.pods["worker"][:1]
 	case 1:
@@ -90,9 +95,10 @@ func (c *cluster) injectFault(ctx context.Context, n int) error {
 	return nil
 }
 
-func (c *cluster) begin(ctx context.Context, cl *client.Client, branch, source string) (string, error) {
+// begin starts an import, unless one of the same source to the same destination runs.
+func (c *cluster) begin(ctx context.Context, cl *client.Client, branch, source, destination string) (string, error) {
 	return cl.StartImport(ctx, repository, branch, api.ImportPathsCreation{
-		Paths:  []api.ImportLocation{{Type: "common_prefix", Path: source, Destination: "imported/"}},
+		Paths:  []api.ImportLocation{{Type: "common_prefix", Path: source, Destination: destination}},
 		Commit: api.CommitCreation{Message: "import " + source},
 	})
 }
@@ -114,6 +120,17 @@ func (c *cluster) await(ctx context.Context, cl *client.Client, branch, id strin
 
 // losePartitions deletes all partitions from the queue.
 func (c *cluster) losePartitions(ctx context.Context) error {
+	return c.inNATS(func(js jetstream.JetStream) error {
+		work, err := js.Stream(ctx, "WORK")
+		if err != nil {
+			return err
+		}
+		return work.Purge(ctx)
+	})
+}
+
+// inNATS calls f with the state of the fleet.
+func (c *cluster) inNATS(f func(js jetstream.JetStream) error) error {
 	conn, err := nats.Connect("nats://"+c.pods["nats"][1].addresses[4222], nats.UserInfo("rangefleet", secret["nats_password"]))
 	if err != nil {
 		return err
@@ -123,11 +140,7 @@ func (c *cluster) losePartitions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	work, err := js.Stream(ctx, "WORK")
-	if err != nil {
-		return err
-	}
-	return work.Purge(ctx)
+	return f(js)
 }
 
 // checkLabels checks that no metric shows the repository, a bucket, a branch or a key.
