@@ -45,6 +45,7 @@ echo "Building the programs."
 go build -o "$work/bin/" ./cmd/...
 go build -C bench -o "$work/bin/" ./cmd/synths3
 
+unset "${!RANGEFLEET_@}" "${!RANGECTL_@}" # of another fleet
 api=127.0.0.1:8300 nats=127.0.0.1:8301 store=127.0.0.1:8302 prometheus=127.0.0.1:8303
 export RANGEFLEET_FLEET=demo RANGEFLEET_NATS_USER=demo RANGEFLEET_NATS_PASSWORD=demo-password
 export RANGEFLEET_S3_ENDPOINT=http://$store RANGEFLEET_S3_FORCE_PATH_STYLE=true RANGEFLEET_S3_LISTING=parallel
@@ -91,11 +92,13 @@ wait "$victim" 2>/dev/null || true
 wait "$import"
 sleep 2 # Prometheus scrapes the end
 
+speed='rate(rangefleet_worker_objects_covered_total[5s])'
 cat <<END
 
 The import is completed, though a worker was killed:
 
   objects of the import       $(value 'sum(rangefleet_import_objects_total)')
+  most objects a second       $(value "round(max_over_time(sum($speed)[5m:1s]))")
   processes that are gone     $(value 'count(up == 0)')
   partitions received again   $(value 'sum(rangefleet_queue_redeliveries_total)')
   alerts that fire            $(value 'count(ALERTS{alertstate="firing"}) or vector(0)')

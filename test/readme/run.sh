@@ -53,7 +53,7 @@ for block in $blocks; do
 	exec > >(tee "$output" >&8) 2>&1
 	begun=$SECONDS
 	# shellcheck source=/dev/null
-	. "$block"
+	. "$block" </dev/null
 	exec 1>&8 2>&9
 	pattern=$(cat "${block%.sh}.prints")
 	for try in $(seq 50); do # tee may be behind
