@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
@@ -256,7 +257,7 @@ func (d *driver) note(ctx context.Context, record imports.Record, listed bool, c
 	}
 	if listed && !d.last.listed {
 		took := d.imp.now().Sub(record.Updated).Seconds()
-		d.imp.metrics.stepTime.WithLabelValues(stepList).Observe(took)
+		metric.Observe(d.imp.metrics.stepTime.WithLabelValues(stepList), took, tracing.ID(ctx))
 		d.imp.log.InfoContext(ctx, "import listed", "covers", covers, "duration_seconds", took)
 	}
 	d.last = now

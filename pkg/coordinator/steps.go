@@ -6,8 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // noteWait bounds how long a driver tries to note that a step is over.
@@ -76,7 +78,7 @@ func (s *stepRunner) begin(ctx context.Context, step, store string) (done func()
 		inTime()
 		leave()
 		running.Dec()
-		s.imp.metrics.stepTime.WithLabelValues(step).Observe(time.Since(begun).Seconds())
+		metric.Observe(s.imp.metrics.stepTime.WithLabelValues(step), time.Since(begun).Seconds(), tracing.ID(ctx))
 	}, nil
 }
 

@@ -36,14 +36,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// observe measures a call that took so long. The status is 0 if there was no answer.
-func (m *metrics) observe(c call, status int, took time.Duration) {
+// observe measures a call that took so long, in a trace if there is one. The status is 0 if there was
+// no answer.
+func (m *metrics) observe(c call, status int, took time.Duration, traceID string) {
 	m.calls.WithLabelValues(strings.ReplaceAll(c.operation, " ", "_"), codeClass(status)).Inc()
 	kind := kindWrite
 	if c.method == http.MethodGet {
 		kind = kindRead
 	}
-	m.duration.WithLabelValues(kind).Observe(took.Seconds())
+	metric.Observe(m.duration.WithLabelValues(kind), took.Seconds(), traceID)
 	switch status {
 	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		m.answered.Set(0)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/fault"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 const (
@@ -227,7 +228,7 @@ func (s *Session) once(ctx context.Context, c call, within time.Duration) error 
 	defer cancel()
 	status, err := s.server.send(timed, s.login, c)
 	if status != 0 || ctx.Err() == nil { // else the caller did not wait for the answer
-		s.server.observe(c, status, time.Since(begun))
+		s.server.observe(c, status, time.Since(begun), tracing.ID(ctx))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.operation, err)

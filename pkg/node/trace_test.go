@@ -198,6 +198,43 @@ func TestAHangingCollectorDelaysNoImport(t *testing.T) {
 	p.end()
 }
 
+// Histograms refer to the trace of an import, but for that of LISTs, where it would cost something.
+func TestHistogramsNameTheTrace(t *testing.T) {
+	p, status := startTraced(t, otlptest.Start(t, nil), objects(40)...)
+	defer p.end()
+	p.header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	missing := func(metrics string) (names []string) {
+		for _, name := range []string{
+			`import_duration_seconds_bucket`, `import_step_duration_seconds_bucket{fleet="test",step="plan"`,
+			`import_step_duration_seconds_bucket{fleet="test",step="list"`, `import_step_duration_seconds_bucket{fleet="test",step="commit"`,
+			`worker_delivery_duration_seconds_bucket`, `objectstore_request_duration_seconds_bucket{fleet="test",operation="put"`,
+		} {
+			if !exemplified(metrics, "rangefleet_"+name, status.TraceID) {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	var metrics string
+	expect.Eventually(t, "all histograms name the trace", func() bool {
+		_, metrics = p.ask("GET", "/metrics", "", "", "")
+		return len(missing(metrics)) == 0
+	})
+	if exemplified(metrics, `rangefleet_objectstore_request_duration_seconds_bucket{fleet="test",operation="list"`, "") {
+		t.Error("a LIST names its trace")
+	}
+}
+
+// exemplified reports whether a series of the name has an exemplar of the trace; "" is any.
+func exemplified(metrics, series, trace string) bool {
+	for line := range strings.Lines(metrics) {
+		if strings.HasPrefix(line, series) && strings.Contains(line, `# {trace_id="`+trace) {
+			return true
+		}
+	}
+	return false
+}
+
 // kindsOfSpans returns the kinds and names of all spans, sorted, each once.
 func kindsOfSpans(c *otlptest.Collector) (names []string) {
 	for _, s := range c.Spans() {

@@ -20,6 +20,7 @@ import (
 	"github.com/rs/xid"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -186,7 +187,7 @@ func (w *Worker) runSlot(leave, work context.Context, s *slot) {
 		s.free(w.now())
 		w.occupied.Add(-1)
 		busy.Dec()
-		w.metrics.duration.Observe(w.now().Sub(begun).Seconds())
+		metric.Observe(w.metrics.duration, w.now().Sub(begun).Seconds(), task.Trace.ID())
 		if errors.Is(outcome, natsconn.ErrProtocol) {
 			w.pauseAfter(leave, outcome)
 		}

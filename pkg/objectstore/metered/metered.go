@@ -13,6 +13,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/metric"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/trial"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // Meter decorates stores; all of them share its metrics. It is safe for
@@ -129,25 +130,25 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 
 // Stat implements objectstore.Store.
 func (s *store) Stat(ctx context.Context, key string) (o objectstore.Object, err error) {
-	defer s.meter.observe("stat", time.Now(), &err)
+	defer s.meter.observeTraced(ctx, "stat", time.Now(), &err)
 	return s.next.Stat(ctx, key)
 }
 
 // Get implements objectstore.Store.
 func (s *store) Get(ctx context.Context, key string, limit int64) (body []byte, err error) {
-	defer s.meter.observe("get", time.Now(), &err)
+	defer s.meter.observeTraced(ctx, "get", time.Now(), &err)
 	return s.next.Get(ctx, key, limit)
 }
 
 // GetRange implements objectstore.Store.
 func (s *store) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
-	defer s.meter.observe("get", time.Now(), &err)
+	defer s.meter.observeTraced(ctx, "get", time.Now(), &err)
 	return s.next.GetRange(ctx, key, offset, n)
 }
 
 // Put implements objectstore.Store.
 func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) (err error) {
-	defer s.meter.observe("put", time.Now(), &err)
+	defer s.meter.observeTraced(ctx, "put", time.Now(), &err)
 	if err = s.next.Put(ctx, key, body, sum); err == nil {
 		s.meter.put.Add(float64(len(body)))
 	}
@@ -155,9 +156,17 @@ func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstor
 }
 
 // observe measures a call that ends now with *err.
-func (m *Meter) observe(op string, start time.Time, err *error) {
-	m.seconds.WithLabelValues(op).Observe(time.Since(start).Seconds())
-	m.calls.WithLabelValues(op, code(*err)).Inc()
+func (m *Meter) observe(op string, start time.Time, err *error) { m.note(op, start, *err, "") }
+
+// observeTraced is observe, and names the trace that ctx is in. It is not for listings, where traces
+// must cost nothing.
+func (m *Meter) observeTraced(ctx context.Context, op string, start time.Time, err *error) {
+	m.note(op, start, *err, tracing.ID(ctx))
+}
+
+func (m *Meter) note(op string, start time.Time, err error, traceID string) {
+	metric.Observe(m.seconds.WithLabelValues(op), time.Since(start).Seconds(), traceID)
+	m.calls.WithLabelValues(op, code(err)).Inc()
 }
 
 func code(err error) string {
