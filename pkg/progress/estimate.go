@@ -58,6 +58,32 @@ func (s *sum) estimate(listed int64, outstanding int) Guess {
 	return g
 }
 
+// refutation keeps estimates from being told that proved wrong: much more was listed than the bound
+// that an estimate had. Some keys give no sign of how many there are, and each estimate of them says
+// that they are about to end.
+type refutation struct {
+	listed, high int64 // when the lowest bound was told, and that bound; 0 if there is none
+	until        int64 // until so many keys are listed, no estimate is told by which most are
+}
+
+// refutedBy is how many times the bound the keys that are listed must be.
+const refutedBy = 1.1
+
+// check returns an estimate if it is to be told. It forgets a bound once the keys are twice as many
+// as when it was told: little was known then.
+func (r *refutation) check(g Guess, listed int64) Guess {
+	if r.high > 0 && float64(listed) > refutedBy*float64(r.high) {
+		r.high, r.until = 0, 2*listed
+	}
+	if g.High > 0 && (r.high == 0 || g.High < r.high || listed >= 2*r.listed) {
+		r.listed, r.high = listed, g.High
+	}
+	if listed < r.until && g.High > 0 && g.High < 2*listed {
+		return Guess{}
+	}
+	return g
+}
+
 // remaining returns how long keys take at a rate.
 func remaining(keys int64, perSecond float64) time.Duration {
 	seconds := float64(max(keys, 0)) / perSecond

@@ -43,6 +43,33 @@ func TestAnEstimateIsToldOnceItIsWorthSomething(t *testing.T) {
 	}
 }
 
+// After the bound of an estimate has proved wrong, none is told by which most keys are listed, until
+// twice as many are. A bound of a time when half as many were listed does not count.
+func TestAnEstimateThatProvesWrongIsNotTold(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		looks [][2]int64 // keys that are listed, and the upper bound of what is left
+		told  []bool
+	}{
+		{"a bound that holds", [][2]int64{{10, 90}, {60, 40}, {99, 1}, {109, 1}}, []bool{true, true, true, true}},
+		{"an end that does not come", [][2]int64{{100, 1}, {111, 1}, {112, 1}, {150, 1}, {290, 1}}, []bool{true, true, false, false, false}},
+		{"an end that seems to come", [][2]int64{{100, 1}, {150, 400}, {299, 250}, {300, 250}}, []bool{true, true, false, true}},
+		{"a bound of the beginning", [][2]int64{{10, 90}, {20, 980}, {900, 100}}, []bool{true, true, true}},
+		{"no bound", [][2]int64{{10, 0}, {900, 0}}, []bool{true, true}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var tally progress.Tally
+			for i, look := range tc.looks {
+				left := progress.Guess{Keys: 1, High: look[1], Some: true}
+				tally.Take(progress.Report{PartitionID: "p", Delivery: "d", Number: int64(i + 1), State: progress.Listing, Left: left}, time.Unix(0, 0))
+				if got := tally.Look(new(partition.Chain), look[0], 1, time.Unix(1, 0), time.Minute).Estimate; got.Some != tc.told[i] {
+					t.Errorf("with %d keys and %d left at most: %+v, want one that is told: %v", look[0], look[1], got, tc.told[i])
+				}
+			}
+		})
+	}
+}
+
 func repeated(g progress.Guess, n int) (all []progress.Guess) {
 	for range n {
 		all = append(all, g)

@@ -29,6 +29,7 @@ type Tally struct {
 	retries   int64
 	sign      time.Time // of the last report
 	rate      rate
+	refuted   refutation
 }
 
 // listing is what is known of a partition that is listed.
@@ -152,6 +153,9 @@ func (t *Tally) Look(covers Covers, covered int64, outstanding int, now time.Tim
 	}
 	p.Workers = len(workers)
 	p.Estimate = all.estimate(p.Listed, outstanding)
+	if outstanding > 0 {
+		p.Estimate = t.refuted.check(p.Estimate, p.Listed)
+	}
 	if p.Estimate.Some && p.PerSecond > 0 && p.Running > 0 {
 		p.Remaining = remaining(p.Estimate.Keys-p.Listed, p.PerSecond)
 	}
