@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/metarange"
@@ -25,13 +26,14 @@ import (
 type ageTest struct {
 	*ages
 	t     *testing.T
+	reg   *prometheus.Registry
 	clock time.Time
 }
 
 func newAgeTest(t *testing.T) *ageTest {
 	t.Helper()
-	a := &ageTest{t: t, clock: time.Unix(0, 0)}
-	a.ages = newAges(prometheus.NewRegistry(), func() time.Time { return a.clock })
+	a := &ageTest{t: t, reg: prometheus.NewRegistry(), clock: time.Unix(0, 0)}
+	a.ages = newAges(a.reg, func() time.Time { return a.clock })
 	return a
 }
 
@@ -40,7 +42,7 @@ func (a *ageTest) passes(seconds int) { a.clock = a.clock.Add(time.Duration(seco
 func (a *ageTest) expect(when string, seconds float64) {
 	a.t.Helper()
 	a.look()
-	if got := a.age(); got != seconds {
+	if got := measured.Sum(a.t, a.reg, "rangefleet_import_oldest_progress_age_seconds"); got != seconds {
 		a.t.Errorf("%s: the age is %v s, want %v s", when, got, seconds)
 	}
 }
@@ -64,7 +66,10 @@ func TestAgeIsThatOfTheImportThatStandsStillLongest(t *testing.T) {
 	a.further("unknown")
 	a.forget("a")
 	a.expect("b listed nothing more, and a has ended", 2)
+	a.passes(-10)
+	a.expect("the clock is set back", 0)
 	a.forget("b")
+	a.passes(100)
 	a.expect("both have ended", 0)
 }
 
