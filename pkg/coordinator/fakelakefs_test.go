@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rangefleet/rangefleet/internal/entrytest"
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
@@ -35,6 +37,8 @@ type said struct {
 // fakeServer is a lakeFS server with the repository repo, whose branch is main. It knows what
 // a landing asks for.
 type fakeServer struct {
+	metrics *prometheus.Registry // of the calls that it answers
+
 	mu        sync.Mutex
 	instead   func(call string) said // answers instead of the server; nil: nothing does
 	calls     []string               // method, path, path of the object and user of each call
@@ -50,6 +54,7 @@ type fakeServer struct {
 func newFakeServer() *fakeServer {
 	base := lakefs.Commit{ID: "base"}
 	return &fakeServer{
+		metrics: prometheus.NewRegistry(),
 		created: 1, namespace: "s3://repo/ns", elsewhere: "local://elsewhere", branches: map[string]lakefs.Commit{"main": base}, commits: map[string]lakefs.Commit{base.ID: base},
 	}
 }
@@ -224,7 +229,7 @@ func newServerFleet(t *testing.T, e entry.Entry) (*fleet, *fakeServer) {
 	s := httptest.NewServer(fake)
 	t.Cleanup(s.Close)
 	session, err := lakefs.Open(lakefs.Config{
-		URL: s.URL, Sleep: func(context.Context, time.Duration) error { return nil },
+		URL: s.URL, Registerer: fake.metrics, Sleep: func(context.Context, time.Duration) error { return nil },
 	}, lakefs.Keys("account", "secret"))
 	expect.NoError(t, err)
 	f := fleetOn(t, queuetest.Start(t), new(kvtest.Memory), new(kvtest.Memory), memstore.Of([]entry.Entry{e}))

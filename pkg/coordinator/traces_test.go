@@ -2,7 +2,9 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,5 +87,10 @@ func TestSpansOfALandingOnAServer(t *testing.T) {
 	}
 	if got := spanNames(t, spans); !slices.Equal(got, want) {
 		t.Errorf("the spans are\n%q, want\n%q", got, want)
+	}
+	families, err := i.lakefs.metrics.Gather()
+	expect.NoError(t, err)
+	if text := fmt.Sprint(families); !strings.Contains(text, root.ID()) {
+		t.Errorf("no metric of calls names the trace: %s", text)
 	}
 }

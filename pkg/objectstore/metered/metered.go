@@ -70,13 +70,13 @@ type pager struct {
 
 // ListPage implements objectstore.Pager.
 func (p *pager) ListPage(ctx context.Context, prefix, after string, take func([]objectstore.Listed)) (more bool, err error) {
-	defer p.meter.observe("list", time.Now(), &err)
+	defer p.meter.observePage(time.Now(), &err)
 	return p.pages.ListPage(ctx, prefix, after, p.meter.counting(take))
 }
 
 // WalkPage implements objectstore.Pager.
 func (p *pager) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
-	defer p.meter.observe("list", time.Now(), &err)
+	defer p.meter.observePage(time.Now(), &err)
 	return p.pages.WalkPage(ctx, prefix, token, p.meter.counting(take))
 }
 
@@ -90,13 +90,13 @@ type trialPages struct {
 
 // ListAfter implements trial.Pages.
 func (p *trialPages) ListAfter(ctx context.Context, prefix, after string, keys int, take func([]objectstore.Listed)) (more bool, err error) {
-	defer p.meter.observe("list", time.Now(), &err)
+	defer p.meter.observePage(time.Now(), &err)
 	return p.next.ListAfter(ctx, prefix, after, keys, p.meter.counting(take))
 }
 
 // WalkPage implements trial.Pages.
 func (p *trialPages) WalkPage(ctx context.Context, prefix, token string, take func([]objectstore.Listed)) (next string, err error) {
-	defer p.meter.observe("list", time.Now(), &err)
+	defer p.meter.observePage(time.Now(), &err)
 	return p.next.WalkPage(ctx, prefix, token, p.meter.counting(take))
 }
 
@@ -114,7 +114,7 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 		start, empty := time.Now(), true
 		for page, err := range s.next.List(ctx, prefix, after, opts) {
 			empty = false
-			s.meter.observe("list", start, &err)
+			s.meter.observePage(start, &err)
 			s.meter.listed.Add(float64(len(page)))
 			if !yield(page, err) {
 				return
@@ -123,46 +123,46 @@ func (s *store) List(ctx context.Context, prefix, after string, opts objectstore
 		}
 		if empty {
 			var none error
-			s.meter.observe("list", start, &none)
+			s.meter.observePage(start, &none)
 		}
 	}
 }
 
 // Stat implements objectstore.Store.
 func (s *store) Stat(ctx context.Context, key string) (o objectstore.Object, err error) {
-	defer s.meter.observeTraced(ctx, "stat", time.Now(), &err)
+	defer s.meter.observe(ctx, "stat", time.Now(), &err)
 	return s.next.Stat(ctx, key)
 }
 
 // Get implements objectstore.Store.
 func (s *store) Get(ctx context.Context, key string, limit int64) (body []byte, err error) {
-	defer s.meter.observeTraced(ctx, "get", time.Now(), &err)
+	defer s.meter.observe(ctx, "get", time.Now(), &err)
 	return s.next.Get(ctx, key, limit)
 }
 
 // GetRange implements objectstore.Store.
 func (s *store) GetRange(ctx context.Context, key string, offset, n int64) (part []byte, size int64, err error) {
-	defer s.meter.observeTraced(ctx, "get", time.Now(), &err)
+	defer s.meter.observe(ctx, "get", time.Now(), &err)
 	return s.next.GetRange(ctx, key, offset, n)
 }
 
 // Put implements objectstore.Store.
 func (s *store) Put(ctx context.Context, key string, body []byte, sum objectstore.Sum) (err error) {
-	defer s.meter.observeTraced(ctx, "put", time.Now(), &err)
+	defer s.meter.observe(ctx, "put", time.Now(), &err)
 	if err = s.next.Put(ctx, key, body, sum); err == nil {
 		s.meter.put.Add(float64(len(body)))
 	}
 	return err
 }
 
-// observe measures a call that ends now with *err.
-func (m *Meter) observe(op string, start time.Time, err *error) { m.note(op, start, *err, "") }
-
-// observeTraced is observe, and names the trace that ctx is in. It is not for listings, where traces
-// must cost nothing.
-func (m *Meter) observeTraced(ctx context.Context, op string, start time.Time, err *error) {
+// observe measures a call that ends now with *err, and names the trace that ctx is in.
+func (m *Meter) observe(ctx context.Context, op string, start time.Time, err *error) {
 	m.note(op, start, *err, tracing.ID(ctx))
 }
+
+// observePage measures a page of a listing that ends now with *err. It names no trace: traces must
+// cost listings nothing.
+func (m *Meter) observePage(start time.Time, err *error) { m.note("list", start, *err, "") }
 
 func (m *Meter) note(op string, start time.Time, err error, traceID string) {
 	metric.Observe(m.seconds.WithLabelValues(op), time.Since(start).Seconds(), traceID)
