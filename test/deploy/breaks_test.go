@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -54,49 +56,60 @@ type fault struct {
 	mend      func()        // nil: the next fault goes on with this one
 }
 
+// breaker breaks parts of a fleet until the alerts fire that tell of it. It is for one goroutine.
+type breaker struct {
+	t       *testing.T
+	fleet   *cluster
+	odd     *pod   // a coordinator besides those of the fleet
+	outpost string // where the API of an outpost is
+	watch   *prometheus
+	imports []string        // that run while a part is broken
+	missed  map[string]bool // alerts that have not fired in time
+}
+
 // faults returns the faults, each of which begins with a fleet that is well or as the one before left it.
-func (c *cluster) faults(odd *pod) []fault {
+func (b *breaker) faults() []fault {
 	var within time.Duration
 	if realFaults() {
 		within = realTries
 	}
-	nats, coordinators := c.pods["nats"], append(slices.Clone(c.pods["coordinator"]), odd)
+	nats, coordinators := b.fleet.pods["nats"], append(slices.Clone(b.fleet.pods["coordinator"]), b.odd)
 	return []fault{
-		{bring: c.loseWorkers, alerts: []string{"RangefleetWorkersMissing", "RangefleetImportStalled"}},
-		{bring: c.breakStore, alerts: []string{"RangefleetStoreErrors", "RangefleetWorkRepeated", "RangefleetPartitionGivenUp"}, within: within, mend: c.mendStore},
-		{bring: c.importMuch, alerts: []string{"RangefleetWorkersSaturated"}},
-		{bring: c.slowDown, meanwhile: moveBranch, alerts: []string{"RangefleetImportSlow", "RangefleetCommitConflicts"}, mend: c.mendStore},
-		{bring: c.kill(nats[1:]...), meanwhile: ask, alerts: []string{"RangefleetNATSNoQuorum", "RangefleetAPIErrors"}, mend: c.restart(nats[1:]...)},
-		{bring: c.kill(nats...), alerts: []string{"RangefleetNATSDisconnected"}, mend: c.restart(nats...)},
-		{bring: c.kill(coordinators...), alerts: []string{"RangefleetCoordinatorDown"}, mend: c.restart(coordinators...)},
+		{bring: b.loseWorkers, alerts: []string{"RangefleetWorkersMissing", "RangefleetImportStalled"}},
+		{bring: b.breakStore, alerts: []string{"RangefleetStoreErrors", "RangefleetWorkRepeated", "RangefleetPartitionGivenUp"}, within: within, mend: b.mendStore},
+		{bring: b.importMuch, alerts: []string{"RangefleetWorkersSaturated"}},
+		{bring: b.slowDown, meanwhile: moveBranch, alerts: []string{"RangefleetImportSlow", "RangefleetCommitConflicts"}, mend: b.mendStore},
+		{bring: b.kill(nats[1:]...), meanwhile: ask, alerts: []string{"RangefleetNATSNoQuorum", "RangefleetAPIErrors"}, mend: b.restart(nats[1:]...)},
+		{bring: b.kill(nats...), alerts: []string{"RangefleetNATSDisconnected"}, mend: b.restart(nats...)},
+		{bring: b.kill(coordinators...), alerts: []string{"RangefleetCoordinatorDown"}, mend: b.restart(coordinators...)},
 	}
 }
 
-// breakParts breaks one part of the fleet after the other until the alerts fire that tell of it. Meanwhile
+// run breaks one part of the fleet after the other until the alerts fire that tell of it. Meanwhile
 // it asks the outpost for what that does not know without lakeFS.
-func (c *cluster) breakParts(p *prometheus, odd *pod, outpost string) {
-	c.t.Helper()
+func (b *breaker) run() {
+	b.t.Helper()
 	cl, err := client.New(client.Config{
-		Endpoint:    "http://" + c.pods["coordinator"][0].addresses[8000],
+		Endpoint:    "http://" + b.fleet.pods["coordinator"][0].addresses[8000],
 		AccessKeyID: secret["access_key_id"], SecretAccessKey: secret["secret_access_key"], Attempts: 1,
 	})
-	expect.NoError(c.t, err)
-	for _, f := range c.faults(odd) {
+	expect.NoError(b.t, err)
+	for _, f := range b.faults() {
 		begun := time.Now()
-		ctx, stop := context.WithCancel(c.t.Context())
+		ctx, stop := context.WithCancel(b.t.Context())
 		f.bring()
 		var busy sync.WaitGroup
-		busy.Go(func() { repeat(ctx, func(int) { _ = askOutpost(ctx, outpost) }) })
+		busy.Go(func() { repeat(ctx, func(int) { _ = askOutpost(ctx, b.outpost) }) })
 		if f.meanwhile != nil {
 			busy.Go(func() { repeat(ctx, func(n int) { f.meanwhile(ctx, cl, n) }) })
 		}
-		c.fire(p, "default", cmp.Or(f.within, patience), f.alerts...)
+		b.fire("default", cmp.Or(f.within, patience), f.alerts...)
 		stop()
 		busy.Wait()
 		if f.mend != nil {
 			f.mend()
 		}
-		c.t.Logf("%v took %v", f.alerts, time.Since(begun).Round(time.Second))
+		b.t.Logf("%v took %v", f.alerts, time.Since(begun).Round(time.Second))
 	}
 }
 
@@ -120,16 +133,16 @@ func moveBranch(ctx context.Context, cl *client.Client, n int) {
 func realFaults() bool { return os.Getenv("REAL_FAULTS") != "" }
 
 // loseWorkers kills the workers, and gives them work.
-func (c *cluster) loseWorkers() {
-	for _, v := range c.pods["worker"] {
+func (b *breaker) loseWorkers() {
+	for _, v := range b.fleet.pods["worker"] {
 		v.Kill()
 	}
-	c.imports = []string{c.mustBegin(largeBucket, 0)}
+	b.imports = []string{b.mustBegin(largeBucket, 0)}
 	for n := range smallImports {
-		c.imports = append(c.imports, c.mustBegin(smallBucket, n))
+		b.imports = append(b.imports, b.mustBegin(smallBucket, n))
 	}
-	expect.NoError(c.t, c.inNATS(func(js jetstream.JetStream) error {
-		return await.Until(c.t.Context(), patience, func(ctx context.Context) (bool, error) {
+	expect.NoError(b.t, b.fleet.inNATS(func(js jetstream.JetStream) error {
+		return await.Until(b.t.Context(), patience, func(ctx context.Context) (bool, error) {
 			work, err := js.Stream(ctx, "WORK") // it may be late on a busy machine
 			return err == nil && work.CachedInfo().State.Msgs > smallImports, nil
 		})
@@ -138,52 +151,52 @@ func (c *cluster) loseWorkers() {
 
 // breakStore lets the store fail, and starts the workers that were lost. For one partition it is the last
 // of 20 tries, unless the faults are real.
-func (c *cluster) breakStore() {
+func (b *breaker) breakStore() {
 	if !realFaults() {
-		c.noteTries(c.imports[1], 19)
+		b.noteTries(b.imports[1], 19)
 	}
-	c.setFaults(brokenStore)
-	for _, w := range c.pods["worker"] {
-		expect.NoError(c.t, w.Restart())
+	b.setFaults(brokenStore)
+	for _, w := range b.fleet.pods["worker"] {
+		expect.NoError(b.t, w.Restart())
 	}
 }
 
 // noteTries notes that so many deliveries of the first partition of an import got no further.
-func (c *cluster) noteTries(id string, n int) {
-	c.t.Helper()
-	b, err := backend.Connect(c.t.Context(), natsconn.Config{
-		URL: "nats://" + c.pods["nats"][1].addresses[4222], Login: natsconn.Login{User: "rangefleet", Password: secret["nats_password"]}, Log: slog.New(slog.DiscardHandler),
+func (b *breaker) noteTries(id string, n int) {
+	b.t.Helper()
+	state, err := backend.Connect(b.t.Context(), natsconn.Config{
+		URL: "nats://" + b.fleet.pods["nats"][1].addresses[4222], Login: natsconn.Login{User: "rangefleet", Password: secret["nats_password"]}, Log: slog.New(slog.DiscardHandler),
 	}, backend.Options{})
-	expect.NoError(c.t, err)
-	defer b.Close()
-	expect.NoError(c.t, b.Covers.NoteTries(c.t.Context(), id, partition.Whole(id).ID, covers.Tries{Count: n}))
+	expect.NoError(b.t, err)
+	defer state.Close()
+	expect.NoError(b.t, state.Covers.NoteTries(b.t.Context(), id, partition.Whole(id).ID, covers.Tries{Count: n}))
 }
 
 // importMuch starts an import that is too large for three workers.
-func (c *cluster) importMuch() { c.imports = append(c.imports, c.mustBegin(hugeBucket, 0)) }
+func (b *breaker) importMuch() { b.imports = append(b.imports, b.mustBegin(hugeBucket, 0)) }
 
 // slowDown lets the store serve few pages.
-func (c *cluster) slowDown() {
-	c.setFaults(slowStore)
+func (b *breaker) slowDown() {
+	b.setFaults(slowStore)
 	for n := range smallImports {
-		c.imports = append(c.imports, c.mustBegin(smallBucket, n))
+		b.imports = append(b.imports, b.mustBegin(smallBucket, n))
 	}
 }
 
 // mendStore ends the faults of the store, and cancels the imports that met them.
-func (c *cluster) mendStore() {
-	c.setFaults(soundStore)
-	for _, id := range c.imports {
-		_ = c.client(0).CancelImport(c.t.Context(), repository, "main", id) // it may have ended
+func (b *breaker) mendStore() {
+	b.setFaults(soundStore)
+	for _, id := range b.imports {
+		_ = b.fleet.client(0).CancelImport(b.t.Context(), repository, "main", id) // it may have ended
 	}
-	c.imports = nil
-	c.ready("worker")
+	b.imports = nil
+	b.fleet.ready("worker")
 }
 
 // kill returns what starts an import and kills pods.
-func (c *cluster) kill(victims ...*pod) func() {
+func (b *breaker) kill(victims ...*pod) func() {
 	return func() {
-		c.mustBegin(largeBucket, 0)
+		b.mustBegin(largeBucket, 0)
 		for _, v := range victims {
 			v.Kill()
 		}
@@ -191,35 +204,59 @@ func (c *cluster) kill(victims ...*pod) func() {
 }
 
 // restart returns what starts pods, and waits until all are ready.
-func (c *cluster) restart(victims ...*pod) func() {
+func (b *breaker) restart(victims ...*pod) func() {
 	return func() {
 		for _, v := range victims {
-			expect.NoError(c.t, v.Restart())
+			expect.NoError(b.t, v.Restart())
 		}
 		for _, name := range []string{"nats", "coordinator", "worker"} {
-			c.ready(name)
+			b.fleet.ready(name)
 		}
 	}
 }
 
 // mustBegin starts the n-th import of a source. Each has a destination of its own.
-func (c *cluster) mustBegin(source string, n int) (id string) {
-	c.t.Helper()
-	id, err := c.begin(c.t.Context(), c.client(0), "main", source, fmt.Sprintf("broken-%d/", n))
+func (b *breaker) mustBegin(source string, n int) (id string) {
+	b.t.Helper()
+	id, err := b.fleet.begin(b.t.Context(), b.fleet.client(0), "main", source, fmt.Sprintf("broken-%d/", n))
 	if err != nil {
-		c.t.Fatalf("start an import of %s: %v", source, err)
+		b.t.Fatalf("start an import of %s: %v", source, err)
 	}
 	return id
 }
 
 // setFaults replaces the faults of the store.
-func (c *cluster) setFaults(faults string) {
-	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPut, c.storeURL+"/_synths3/faults", strings.NewReader(faults))
-	expect.NoError(c.t, err)
+func (b *breaker) setFaults(faults string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPut, b.fleet.storeURL+"/_synths3/faults", strings.NewReader(faults))
+	expect.NoError(b.t, err)
 	resp, err := http.DefaultClient.Do(req)
-	expect.NoError(c.t, err)
+	expect.NoError(b.t, err)
 	if _ = resp.Body.Close(); resp.StatusCode != http.StatusOK {
-		c.t.Fatalf("the store answers %s to the faults %s", resp.Status, faults)
+		b.t.Fatalf("the store answers %s to the faults %s", resp.Status, faults)
+	}
+}
+
+// fire waits until alerts have fired at any time for a fleet, which is a pattern, and reports those that
+// have not. An alert whose time has run out once is not waited for again.
+func (b *breaker) fire(fleet string, within time.Duration, names ...string) {
+	b.t.Helper()
+	left := map[string]bool{}
+	for _, name := range names {
+		if !b.missed[name] {
+			left[name] = true
+		}
+	}
+	query := fmt.Sprintf(`count by (alertname) (last_over_time(ALERTS{alertstate="firing", fleet=~%q}[1h]))`, fleet)
+	err := await.Until(b.t.Context(), within, func(ctx context.Context) (bool, error) {
+		fired, err := b.watch.series(ctx, "query", url.Values{"query": {query}})
+		for _, s := range fired {
+			delete(left, s.Metric["alertname"])
+		}
+		return len(left) == 0, err
+	})
+	for name := range left {
+		b.t.Errorf("%s has not fired: %v", name, err)
+		b.missed[name] = true
 	}
 }

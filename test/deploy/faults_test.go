@@ -1,18 +1,13 @@
 package deploy_test
 
 import (
-	"context"
-	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/rangefleet/rangefleet/internal/await"
 	"github.com/rangefleet/rangefleet/internal/certs"
 	"github.com/rangefleet/rangefleet/internal/otlptest"
 )
@@ -27,7 +22,7 @@ var (
 func hasten(t *testing.T) string {
 	t.Helper()
 	text := ruleFor.ReplaceAllString(string(read(t, "prometheus/alerts.yml")), "${1}for: 1s")
-	text = ruleWindow.ReplaceAllString(text, "[10s]")
+	text = ruleWindow.ReplaceAllString(strings.ReplaceAll(text, "[10m]", "[20s]"), "[10s]")
 	for _, change := range [][2]string{
 		{"_age_seconds) > 600", "_age_seconds) > 5"},
 		{" ) > 60\n", " ) > 5\n"}, // of the last sign of a worker
@@ -58,14 +53,15 @@ func TestBoardsAndAlertsWatchAFleet(t *testing.T) {
 	}, address)
 	c.live(t.Context())
 	checkLabels(t, c)
-	c.breakParts(p, odd, outpost)
+	b := &breaker{t: t, fleet: c, odd: odd, outpost: outpost, watch: p, missed: map[string]bool{}}
+	b.run()
 	var all []string
 	for _, a := range alerts(t).all() {
 		all = append(all, a.Alert)
 	}
-	c.fire(p, ".+", patience, all...)
+	b.fire(".+", patience, all...)
 	checkQueries(t, p)
-	if err := c.await(t.Context(), c.client(0), "main", c.mustBegin(largeBucket, 0), 100_000); err != nil { // so that the boards show it
+	if err := c.await(t.Context(), c.client(0), "main", b.mustBegin(largeBucket, 0), 100_000); err != nil { // so that the boards show it
 		t.Error(err)
 	}
 	drawBoards(t, p)
@@ -90,28 +86,4 @@ func addOdd(c *cluster, program string) (odd *pod, address string) {
 		return cmd
 	})
 	return &pod{Process: p}, address
-}
-
-// fire waits until alerts have fired at any time for a fleet, which is a pattern, and reports those that
-// have not. An alert whose time has run out once is not waited for again.
-func (c *cluster) fire(p *prometheus, fleet string, within time.Duration, names ...string) {
-	c.t.Helper()
-	left := map[string]bool{}
-	for _, name := range names {
-		if !c.missed[name] {
-			left[name] = true
-		}
-	}
-	query := fmt.Sprintf(`count by (alertname) (last_over_time(ALERTS{alertstate="firing", fleet=~%q}[1h]))`, fleet)
-	err := await.Until(c.t.Context(), within, func(ctx context.Context) (bool, error) {
-		fired, err := p.series(ctx, "query", url.Values{"query": {query}})
-		for _, s := range fired {
-			delete(left, s.Metric["alertname"])
-		}
-		return len(left) == 0, err
-	})
-	for name := range left {
-		c.t.Errorf("%s has not fired: %v", name, err)
-		c.missed[name] = true
-	}
 }

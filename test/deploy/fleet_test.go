@@ -197,7 +197,7 @@ func startCluster(t *testing.T, more []string, flags ...string) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, manifests: m, pods: map[string][]*pod{}, missed: map[string]bool{}}
+	c := &cluster{t: t, manifests: m, pods: map[string][]*pod{}}
 	s3, settings := freeAddress(t), append(slices.Clone(more), "RANGEFLEET_NATS_ACK_WAIT=2s", "RANGEFLEET_NATS_LEASE_TTL=2s")
 	store, err := compileS3()
 	if err != nil {

@@ -26,6 +26,7 @@ var quiet = map[string]string{
 // rare are metrics that may stay at zero there, and what it takes that they do not.
 var rare = map[string]string{
 	"rangefleet_fold_lag_covers":                "covers that are not taken in at once",
+	"rangefleet_gaps_published_total":           "a lost partition that no worker lists to its end all the same",
 	"rangefleet_nats_errors_total":              "an error that NATS tells of outside of any call",
 	"rangefleet_objectstore_page_resizes_total": "a page that does not come in time",
 	"rangefleet_queue_already_queued_total":     "a race of two coordinators",
