@@ -69,9 +69,7 @@ type cluster struct {
 	pods      map[string][]*pod
 	store     *process.Process // the S3 server
 	storeURL  string
-	imports   []string        // that run while a part is broken
-	missed    map[string]bool // alerts that have not fired in time
-	settings  []string        // variables of all programs besides those of the manifests
+	settings  []string // variables of all programs besides those of the manifests
 }
 
 // create creates n pods of a workload, with addresses that do not change when they restart.
