@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -27,9 +28,9 @@ import (
 
 const importWithin = 10 * time.Minute
 
-// keep is how many bytes of range files the synthetic S3 keeps: coordinators read them again, to
-// merge what was imported into a tree.
-const keep = 4 << 30
+// keepBytes is how many bytes of range files the synthetic S3 keeps for an object of an import:
+// coordinators read them again, to merge what was imported into a tree.
+const keepBytes = 200
 
 // options say what is measured.
 type options struct {
@@ -45,7 +46,8 @@ type Row struct {
 	Name   string    `json:"name"`
 	CPU    []float64 `json:"cpu_seconds_per_million"` // by round
 	Median float64   `json:"median"`
-	Ratio  float64   `json:"ratio"` // of the CPU time to that of the first row in the same round: the median
+	Ratio  float64   `json:"ratio"` // of the CPU time to that of the first row in the same round: the geometric mean
+	Error  float64   `json:"error"` // standard error of the ratio
 	Target float64   `json:"target,omitempty"`
 	Spans  float64   `json:"spans"` // that the collector took, of all rounds
 }
@@ -70,7 +72,8 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer stop()
-	s3, err := fleet.LaunchS3(ctx, dir, "-keep", fmt.Sprint(keep))
+	const most = 4 // sides
+	s3, err := fleet.LaunchS3(ctx, dir, "-keep", fmt.Sprint(keepBytes*o.objects*most*int64(o.rounds+1)))
 	if err != nil {
 		return err
 	}
@@ -99,7 +102,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("tracing", flag.ContinueOnError)
 	flags.StringVar(&o.bucket, "bucket", "hive-1m", "`set` of objects: its name tells shape and number")
-	flags.IntVar(&o.rounds, "rounds", 7, "`number` of imports of each kind of fleet")
+	flags.IntVar(&o.rounds, "rounds", 25, "`number` of imports of each kind of fleet")
 	flags.StringVar(&o.base, "base", "", "`directory` of the coordinator and the worker of another version, to compare with; gets data and logs, too")
 	flags.StringVar(&o.out, "out", "results", "`directory` for tracing.txt and tracing.json; empty for none")
 	if err := flags.Parse(args); err != nil {
@@ -166,10 +169,13 @@ func startSides(ctx context.Context, o options, dir string, s3 *fleet.Process, c
 	return sides, nil
 }
 
-// measureAll imports with each fleet in turn. The first import of each only warms it up.
+// measureAll imports with each fleet in turn, with another one first in each round. The first import of
+// each only warms it up.
 func measureAll(ctx context.Context, o options, sides []*side, out io.Writer) (rows []Row, err error) {
 	for round := range o.rounds + 1 {
-		for n, s := range sides {
+		for i := range sides {
+			n := (round + i) % len(sides)
+			s := sides[n]
 			cpu, err := s.importOnce(ctx, o, fmt.Sprintf("repo-%d", n+1), round)
 			if err != nil {
 				return nil, fmt.Errorf("import by %q: %w", s.Name, err)
@@ -180,13 +186,9 @@ func measureAll(ctx context.Context, o options, sides []*side, out io.Writer) (r
 			}
 		}
 	}
-	first := sides[0].CPU
 	for _, s := range sides {
-		ratios := make([]float64, len(first))
-		for i := range first {
-			ratios[i] = s.CPU[i] / first[i]
-		}
-		s.Median, s.Ratio = measure.Median(s.CPU), measure.Median(ratios)
+		s.Median = measure.Median(s.CPU)
+		s.Ratio, s.Error = ratio(s.CPU, sides[0].CPU)
 		for _, p := range append(s.fleet.Listers(), s.fleet.Coordinators...) {
 			n, err := p.Metric(ctx, "rangefleet_trace_spans_exported_total")
 			if err != nil {
@@ -197,6 +199,23 @@ func measureAll(ctx context.Context, o options, sides []*side, out io.Writer) (r
 		rows = append(rows, s.Row)
 	}
 	return rows, nil
+}
+
+// ratio returns the geometric mean of the ratios of two lists of numbers, pair by pair, and its standard
+// error, which is 0 for a single pair. A round differs from another one by more than what is measured,
+// so that many are needed.
+func ratio(of, to []float64) (mean, standardError float64) {
+	n := float64(len(of))
+	var sum, squares float64
+	for i := range of {
+		sum += math.Log(of[i] / to[i])
+	}
+	for i := range of {
+		d := math.Log(of[i]/to[i]) - sum/n
+		squares += d * d
+	}
+	mean = math.Exp(sum / n)
+	return mean, mean * math.Sqrt(squares/max(n-1, 1)/n)
 }
 
 // importOnce returns the CPU-seconds of the fleet's processes for a million objects.
@@ -230,13 +249,13 @@ func (s *side) used() (sum time.Duration, err error) {
 func table(o options, rows []Row) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CPU time of a worker and a coordinator for %s, %d rounds. %s\n\n", o.bucket, o.rounds, measure.Load())
-	fmt.Fprintf(&b, "%-34s %14s %7s %8s %s\n", "", "s per million", "ratio", "spans", "target")
+	fmt.Fprintf(&b, "%-34s %14s %14s %8s %s\n", "", "s per million", "ratio", "spans", "target")
 	for _, r := range rows {
 		target := ""
 		if r.Target > 0 {
 			target = fmt.Sprintf("<= %.2f %s", r.Target, measure.Verdict(r.Ratio <= r.Target))
 		}
-		fmt.Fprintf(&b, "%-34s %14.3f %7.3f %8.0f %s\n", r.Name, r.Median, r.Ratio, r.Spans, target)
+		fmt.Fprintf(&b, "%-34s %14.3f %6.3f ± %.3f %8.0f %s\n", r.Name, r.Median, r.Ratio, r.Error, r.Spans, target)
 	}
 	return b.String()
 }
