@@ -43,9 +43,10 @@ test-unit: ## Run the tests that need only Go
 
 .PHONY: test-modules
 test-modules: ## Run the tests in test/, bench/ and tools/house: lakeFS's packages, S3 servers, whole fleets
-	test/ceph/with.sh $(MAKE) --no-print-directory $(addprefix test-in/,$(TEST_MODULES))
+	test/ceph/with.sh $(MAKE) --no-print-directory -j2 --output-sync=target $(addprefix test-in/,$(TEST_MODULES))
 
-# Go's cache does not notice changes of servers, so results must not be cached.
+# Go's cache does not notice changes of servers, so results must not be cached. Two modules run at a
+# time, as tests of fleets wait for half of theirs.
 $(addprefix test-in/,$(TEST_MODULES)): test-in/%:
 	cd $* && $(GO) test -count=1 -timeout 20m ./...
 
