@@ -89,13 +89,19 @@ const (
 	Results = 1000
 	// LogWalk is the number of commits that are read for a page of commits.
 	LogWalk = 10_000
+	// LogPaths is the number of objects, and of prefixes, by which a request for commits chooses
+	// them. Ten times as many would not fit into the header of a request.
+	LogPaths = 100
 	// LogPage is the size in bytes of the messages and metadata of a page of
 	// commits. The page ends with the commit that reaches it.
 	LogPage = 1 << 20
 )
 
-// Limits of bodies in bytes.
+// Limits of requests in bytes.
 const (
+	// Header is the size of the first line and the header. A key of 1,024 bytes takes 3,072 in a
+	// query.
+	Header        = 64 << 10
 	AnonymousBody = 64 << 10 // of a request without valid credentials
 	Body          = 1 << 20
 	RangesBody    = 16 << 20 // of a request to create a metarange

@@ -45,7 +45,7 @@ func (h *handlers) GetCommit(w http.ResponseWriter, r *http.Request, repository,
 // LogCommits answers a page of a ref's commits.
 func (h *handlers) LogCommits(w http.ResponseWriter, r *http.Request, repository, ref string, params api.LogCommitsParams) {
 	for name, values := range map[string][]string{"objects": params.Objects, "prefixes": params.Prefixes} {
-		if err := limits.Count(name, len(values), limits.Paths); err != nil {
+		if err := limits.Count(name, len(values), limits.LogPaths); err != nil {
 			refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}

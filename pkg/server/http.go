@@ -42,7 +42,7 @@ func NewHTTPServer(h http.Handler, reg prometheus.Registerer, log *slog.Logger) 
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      requestTimeout + 10*time.Second, // an answer that times out is still written
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10, // a key of 1,024 bytes takes 3,072 in a query
+		MaxHeaderBytes:    limits.Header,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: streams, MaxReceiveBufferPerConnection: streamWindow, MaxReceiveBufferPerStream: streamWindow,
 		},
