@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 const (
@@ -33,6 +35,7 @@ type Handler struct {
 	gather prometheus.Gatherer
 	encode http.Handler // what was collected last
 	now    func() time.Time
+	slots  chan struct{} // holds a value for each answer that is made or sent: a slow reader keeps its own
 
 	mu       sync.Mutex // held while metrics are collected and encoded, and never while an answer is sent
 	at       time.Time  // when they were collected; zero: not yet
@@ -50,7 +53,7 @@ type format struct {
 // New returns a handler for the metrics of a gatherer. If some of them cannot be collected, it logs
 // that and answers the others. Nil for now is time.Now.
 func New(gather prometheus.Gatherer, log *slog.Logger, now func() time.Time) *Handler {
-	h := &Handler{gather: gather, now: now}
+	h := &Handler{gather: gather, now: now, slots: make(chan struct{}, limits.Scrapes)}
 	if now == nil {
 		h.now = time.Now
 	}
@@ -61,8 +64,15 @@ func New(gather prometheus.Gatherer, log *slog.Logger, now func() time.Time) *Ha
 	return h
 }
 
-// ServeHTTP answers a scrape.
+// ServeHTTP answers a scrape, or 503 if too many are being answered.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	default:
+		http.Error(w, "too many scrapes at a time", http.StatusServiceUnavailable)
+		return
+	}
 	a := h.answer(r)
 	for name, values := range a.header {
 		w.Header()[name] = slices.Clone(values)

@@ -19,6 +19,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/scrape"
 	"github.com/rangefleet/rangefleet/internal/transcript"
+	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
 const (
@@ -190,5 +191,39 @@ func TestErrors(t *testing.T) {
 	gone.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "all failed") {
 		t.Errorf("without any metric: %d %s", w.Code, w.Body)
+	}
+}
+
+// blocked is an answer whose reader takes nothing.
+type blocked struct {
+	*httptest.ResponseRecorder
+	begun chan<- struct{}
+	goOn  <-chan struct{}
+}
+
+func (b blocked) Write(p []byte) (int, error) {
+	b.begun <- struct{}{}
+	<-b.goOn
+	return b.ResponseRecorder.Write(p)
+}
+
+// Readers that take nothing keep a bounded number of answers, and refuse nobody for ever.
+func TestSlowReadersAreFew(t *testing.T) {
+	p := newProcess()
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	var slow sync.WaitGroup
+	for range limits.Scrapes {
+		slow.Go(func() {
+			p.ServeHTTP(blocked{httptest.NewRecorder(), begun, goOn}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		})
+		<-begun
+	}
+	if w := p.scrape("/metrics", text, ""); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("one more is answered %d", w.Code)
+	}
+	close(goOn)
+	slow.Wait()
+	if w := p.scrape("/metrics", text, ""); w.Code != http.StatusOK {
+		t.Errorf("afterwards a scrape is answered %d", w.Code)
 	}
 }

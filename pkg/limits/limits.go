@@ -136,6 +136,9 @@ const (
 	// ContentPart is the size in bytes of the parts in which the content of an object is
 	// read. A transfer has two in memory at most.
 	ContentPart = 2 << 20
+	// Scrapes is the number of answers with metrics that are made or sent at a time. Each may
+	// have some 100 KiB of its own.
+	Scrapes = 32
 	// Connections is the number of open connections of a server. If there are more, those
 	// that have been idle longest are closed.
 	Connections = 1024

@@ -61,6 +61,7 @@ func all() []limit {
 		{"body of a request without valid credentials", limits.AnonymousBody, "bytes", "401"},
 		{"body", limits.Body, "bytes", "413"},
 		{"memory of all requests together", limits.RequestMemory, "bytes", "the request waits up to five seconds, then 429 with Retry-After"},
+		{"scrapes of metrics at a time", limits.Scrapes, "", "503"},
 		{"open connections of a process", limits.Connections, "", "the one that has been idle longest is closed"},
 		{"requests at a time", limits.Requests, "", "the request waits up to a quarter of a second, then 429 with Retry-After; `/_health`, `/_ready` and `/metrics` are answered"},
 		{"requests of logins at an OpenID Connect provider at a time", limits.BrowserLogins, "", "the request waits up to a quarter of a second, then 429 with Retry-After"},
