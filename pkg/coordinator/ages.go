@@ -88,8 +88,10 @@ func (a *ages) waits(id string) {
 // one whose turn comes again and again, and that fails each time.
 func (a *ages) goesOn(id string) {
 	a.note(id, func(s *standing, now time.Time) {
-		s.since = s.since.Add(now.Sub(s.waits))
-		s.waits = time.Time{}
+		if !s.waits.IsZero() {
+			s.since = s.since.Add(now.Sub(s.waits))
+			s.waits = time.Time{}
+		}
 	})
 }
 

@@ -85,6 +85,8 @@ func TestAgeDoesNotGrowWhileAnImportWaits(t *testing.T) {
 		a.goesOn("a")
 	}
 	a.expect("its turn came", 30)
+	a.goesOn("a")
+	a.expect("it goes on though it did not wait", 30)
 	a.waits("a")
 	a.passes(50)
 	a.listed("a", 1)

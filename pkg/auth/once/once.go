@@ -4,7 +4,6 @@ package once
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -122,7 +121,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 		r, err := decode(value)
 		return r.until, err
 	}
-	return cmp.Or(s.sweep(ctx, prefix, current), s.sweep(ctx, formerPrefix, formerEnd))
+	return errors.Join(s.sweep(ctx, prefix, current), s.sweep(ctx, formerPrefix, formerEnd))
 }
 
 // sweep forgets the records with a prefix whose time, as a function returns it, is over.
