@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -145,43 +143,8 @@ func TestLoginToTheEmbeddedServer(t *testing.T) {
 
 // TestLoginByCredentials runs a server with an operator, accounts and users by JWT.
 func TestLoginByCredentials(t *testing.T) {
-	pair := func(create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, string) {
-		p, err := create()
-		expect.NoError(t, err)
-		public, err := p.PublicKey()
-		expect.NoError(t, err)
-		return p, public
-	}
-	operator, operatorKey := pair(nkeys.CreateOperator)
-	account, accountKey := pair(nkeys.CreateAccount)
-	user, userKey := pair(nkeys.CreateUser)
-	_, systemKey := pair(nkeys.CreateAccount)
-	claims := jwt.NewAccountClaims(accountKey)
-	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
-	accountJWT, err := claims.Encode(operator)
-	expect.NoError(t, err)
-	systemJWT, err := jwt.NewAccountClaims(systemKey).Encode(operator)
-	expect.NoError(t, err)
-	userJWT, err := jwt.NewUserClaims(userKey).Encode(account)
-	expect.NoError(t, err)
-	seed, err := user.Seed()
-	expect.NoError(t, err)
-	creds, err := jwt.FormatUserConfig(userJWT, seed)
-	expect.NoError(t, err)
-	resolver := &server.MemAccResolver{}
-	expect.NoError(t, resolver.Store(accountKey, accountJWT))
-	expect.NoError(t, resolver.Store(systemKey, systemJWT))
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
-		TrustedKeys: []string{operatorKey}, AccountResolver: resolver, SystemAccount: systemKey,
-	})
-	expect.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(expect.Patience) {
-		t.Fatal("the server does not get ready")
-	}
-	if err := works(t, natsconn.Config{URL: s.ClientURL(), Login: natsconn.Login{CredsFile: writeFile(t, creds)}}); err != nil {
+	s, creds := queuetest.StartOperated(t, -1, 0)
+	if err := works(t, natsconn.Config{URL: s.ClientURL(), Login: natsconn.Login{CredsFile: creds}}); err != nil {
 		t.Errorf("with credentials: %v", err)
 	}
 	if err := works(t, natsconn.Config{URL: s.ClientURL()}); err == nil {

@@ -5,16 +5,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 // Of the NATS account of an outpost.
@@ -29,7 +26,8 @@ const (
 // of its metrics.
 func startOutpost(t *testing.T, program string) (address string) {
 	t.Helper()
-	url, creds := startOutpostNATS(t)
+	server, creds := queuetest.StartOperated(t, outpostRoom, time.Now().Add(outpostEnds).Unix())
+	url := server.ClientURL()
 	address = freeAddress(t)
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "RANGEFLEET_FLEET=outpost", "RANGEFLEET_LISTEN=" + address, "RANGEFLEET_WORKERS=0",
@@ -63,51 +61,6 @@ func askOutpost(ctx context.Context, address string) (status int) {
 	}
 	_ = resp.Body.Close()
 	return resp.StatusCode
-}
-
-// startOutpostNATS starts a server with an operator. It returns the file of a user's credentials.
-func startOutpostNATS(t *testing.T) (url, creds string) {
-	t.Helper()
-	key := func(create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, string) {
-		pair, err := create()
-		expect.NoError(t, err)
-		public, err := pair.PublicKey()
-		expect.NoError(t, err)
-		return pair, public
-	}
-	operator, operatorKey := key(nkeys.CreateOperator)
-	account, accountKey := key(nkeys.CreateAccount)
-	_, systemKey := key(nkeys.CreateAccount)
-	user, userKey := key(nkeys.CreateUser)
-	limited := jwt.NewAccountClaims(accountKey)
-	limited.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: outpostRoom, Streams: -1, Consumer: -1}
-	resolver := &server.MemAccResolver{}
-	for public, claims := range map[string]*jwt.AccountClaims{accountKey: limited, systemKey: jwt.NewAccountClaims(systemKey)} {
-		token, err := claims.Encode(operator)
-		expect.NoError(t, err)
-		expect.NoError(t, resolver.Store(public, token))
-	}
-	claims := jwt.NewUserClaims(userKey)
-	claims.Expires = time.Now().Add(outpostEnds).Unix()
-	token, err := claims.Encode(account)
-	expect.NoError(t, err)
-	seed, err := user.Seed()
-	expect.NoError(t, err)
-	text, err := jwt.FormatUserConfig(token, seed)
-	expect.NoError(t, err)
-	creds = filepath.Join(t.TempDir(), "user.creds")
-	expect.NoError(t, os.WriteFile(creds, text, 0o600))
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
-		TrustedKeys: []string{operatorKey}, AccountResolver: resolver, SystemAccount: systemKey,
-	})
-	expect.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server of the outpost does not get ready")
-	}
-	return s.ClientURL(), creds
 }
 
 // fill stores what does not belong to the fleet in its account.
