@@ -16,6 +16,13 @@ import (
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
+// User and ID of each session. They are longer than what a random value could
+// show by chance, so that a test can look for them in it.
+const (
+	user = "ann-who-is-nowhere-to-be-read"
+	id   = "ID-that-is-nowhere-to-be-read"
+)
+
 func newSealer(t testing.TB) *auth.Sealer {
 	t.Helper()
 	s, err := auth.OpenSealer(t.Context(), &kvtest.Memory{})
@@ -24,22 +31,22 @@ func newSealer(t testing.TB) *auth.Sealer {
 }
 
 func valueOf(s session.Sealer, kind session.Kind) string {
-	return session.Cookie(s, kind, "ann", "ID", now, now.Add(time.Hour), true).Value
+	return session.Cookie(s, kind, user, id, now, now.Add(time.Hour), true).Value
 }
 
 func opens(t *testing.T, what string, s session.Sealer, kind session.Kind, value string, want bool) {
 	t.Helper()
-	user, id, ok := session.Open(s, kind, value)
-	if ok != want || ok && (user != "ann" || id != "ID") {
-		t.Errorf("%s: Open = %q, %q, %t, want %t", what, user, id, ok, want)
+	gotUser, gotID, ok := session.Open(s, kind, value)
+	if ok != want || ok && (gotUser != user || gotID != id) {
+		t.Errorf("%s: Open = %q, %q, %t, want %t", what, gotUser, gotID, ok, want)
 	}
 }
 
 func TestCookiesAreForBrowsersOnly(t *testing.T) {
 	s := newSealer(t)
 	for _, secure := range []bool{false, true} {
-		c := session.Cookie(s, session.OIDC, "ann", "ID", now, now.Add(time.Hour), secure)
-		if c.Valid() != nil || strings.Contains(c.Value, "ann") || strings.Contains(c.Value, "ID") {
+		c := session.Cookie(s, session.OIDC, user, id, now, now.Add(time.Hour), secure)
+		if c.Valid() != nil || strings.Contains(c.Value, user) || strings.Contains(c.Value, id) {
 			t.Errorf("value %s", c.Value)
 		}
 		for value, c := range map[string]*http.Cookie{
@@ -55,7 +62,7 @@ func TestCookiesAreForBrowsersOnly(t *testing.T) {
 			}
 		}
 	}
-	if c := session.Cookie(s, session.OIDC, "ann", "ID", now, now, false); c.MaxAge <= 0 {
+	if c := session.Cookie(s, session.OIDC, user, id, now, now, false); c.MaxAge <= 0 {
 		t.Errorf("a session that is over: %+v", c)
 	}
 }
@@ -67,15 +74,15 @@ func TestCookiesOpenOnlyUnderTheirName(t *testing.T) {
 			opens(t, string(kind)+" as "+string(other), s, other, valueOf(s, kind), kind == other)
 		}
 		opens(t, "another fleet", newSealer(t), kind, valueOf(s, kind), false)
-		opens(t, "another purpose", s, kind, s.Seal("ID ann"), false)
-		opens(t, "no session", s, kind, s.Seal("ID", "session cookie", string(kind)), false)
+		opens(t, "another purpose", s, kind, s.Seal(id+" "+user), false)
+		opens(t, "no session", s, kind, s.Seal(id, "session cookie", string(kind)), false)
 	}
 }
 
 func TestDamagedCookiesDoNotOpen(t *testing.T) {
 	rnd, s := seeded.Rand(t), newSealer(t)
 	value := valueOf(s, session.Internal)
-	for _, text := range []string{"", "ID ann", value + "A", value + "\n", value[1:], value + "=", strings.Repeat("A", 64<<10), "eyJhbGciOiJub25lIn0.e30."} {
+	for _, text := range []string{"", id + " " + user, value + "A", value + "\n", value[1:], value + "=", strings.Repeat("A", 64<<10), "eyJhbGciOiJub25lIn0.e30."} {
 		opens(t, "damaged", s, session.Internal, text, false)
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(value)
@@ -97,9 +104,9 @@ func FuzzOpen(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		user, id, ok := session.Open(s, session.Internal, text)
-		if same := text[:max(0, len(text)-1)] == value[:len(value)-1]; ok && (!same || user != "ann" || id != "ID") { // of the last character some bits may mean nothing
-			t.Errorf("Open(%q) = %q, %q", text, user, id)
+		gotUser, gotID, ok := session.Open(s, session.Internal, text)
+		if same := text[:max(0, len(text)-1)] == value[:len(value)-1]; ok && (!same || gotUser != user || gotID != id) { // of the last character some bits may mean nothing
+			t.Errorf("Open(%q) = %q, %q", text, gotUser, gotID)
 		}
 	})
 }
