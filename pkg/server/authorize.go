@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/rangefleet/rangefleet/pkg/access"
-	"github.com/rangefleet/rangefleet/pkg/api"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
@@ -17,18 +15,21 @@ import (
 func (c *receiver) authorize(w http.ResponseWriter, r *http.Request, caller access.Caller, in input) error {
 	asked, err := in.asks(r)
 	noted(w).asked = &asked
-	if in.anybody || c.gate != nil && c.grants == nil {
+	if in.anybody {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	need, ok := access.NeedOf(operationIDs[strings.Replace(r.Pattern, api.BaseURL, "", 1)], asked)
+	operation := operationOf(r.Pattern)
+	need, ok := access.NeedOf(operation, asked)
 	if c.gate != nil { // that server judges all but the sources
-		need, ok = access.NeedOfSources(asked), true
+		need, ok = access.NeedOfSources(asked), besideLakeFS[operation]
 	}
-	if !ok {
+	switch {
+	case !ok:
 		return fault.Deny("insufficient permissions: nobody may do this")
+	case c.gate != nil && c.grants == nil:
+		return nil
+	case err != nil:
+		return err
 	}
 	return c.may(r.Context(), caller, need)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -347,6 +348,37 @@ func TestRulesJudgeTheSourcesOfUsersOfALakeFSServer(t *testing.T) {
 		}
 		if w := f.do("GET", importPath+"?id=x", "", nil); w.Code != 404 {
 			t.Errorf("%s: the status of an import: %d %s", x.name, w.Code, w.Body)
+		}
+	}
+}
+
+// Beside a lakeFS server only imports and trees are served here, however a path is spelled: that
+// server judges the callers of these, and nobody those of the others.
+func TestOtherOperationsAreNotServedBesideALakeFSServer(t *testing.T) {
+	session, err := lakefs.Open(lakefs.Config{URL: "http://lakefs", Transport: saying{200, `{"user":{"id":"joe"}}`}}, lakefs.Login{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lake := func(c *Config) { c.Grants, c.Gate = nil, lakefs.NewGate(session, time.Now) }
+	served := []string{"importStart", "importStatus", "importCancel", "listImports", "verifyMetaRange", "compareMetaRange"}
+	operations(t, func(id, method, target, body string) {
+		path, query, _ := strings.Cut(target, "?")
+		spelled := regexp.MustCompile(`/\w`).ReplaceAllStringFunc(path, func(s string) string { return fmt.Sprintf("/%%%02x", s[1]) })
+		for _, path := range []string{path, spelled, strings.Replace(path, "/v1/", "/%761/", 1)} {
+			w := newFixture(t, lifeless, lake).do(method, path+"?"+query, body, nil)
+			refused := w.Code == 404 && (method == "HEAD" || strings.Contains(w.Body.String(), "it is one of the lakeFS server")) || id == "trySource" && w.Code == 501
+			if refused == slices.Contains(served, id) {
+				t.Errorf("%s: %s %s: %d %s", id, method, path, w.Code, w.Body)
+			}
+		}
+	})
+	f := newFixture(t, lake)
+	if w := f.do("PUT", importPath, "", nil); w.Code != 405 {
+		t.Errorf("another method: %d %s", w.Code, w.Body)
+	}
+	for _, target := range []string{"/api/v1/auth/login", "/api/%761/auth/login", "/api/%761/healthcheck", "/api/v1/nothing", "/api/v1/"} {
+		if w := f.do("POST", target, "{}", nil); w.Code != 404 {
+			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
 	}
 }

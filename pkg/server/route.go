@@ -73,17 +73,27 @@ const trialsPath = api.BaseURL + "/sources/trials"
 // noTrials is why sources are not tried beside a lakeFS server.
 const noTrials = "trySource is not supported beside a lakeFS server, which does not say who may read a source: run rangectl doctor --config FILE where the coordinator runs"
 
-// importsAlone answers 404 to all operations of the API but those on imports, and those that
-// verify their trees: the others are those of a lakeFS server.
-func importsAlone(next http.Handler) http.Handler {
+// besideLakeFS are the operations that are served beside a lakeFS server, which judges their callers.
+var besideLakeFS = map[string]bool{
+	"importStart": true, "importStatus": true, "importCancel": true, "listImports": true,
+	"verifyMetaRange": true, "compareMetaRange": true,
+}
+
+// importsAlone answers 404 to all operations of the API but those besideLakeFS: the others are those
+// of a lakeFS server. What the mux makes of a path decides, and not how the path is spelled: the mux
+// decodes its segments.
+func importsAlone(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch p := r.URL.EscapedPath(); {
-		case p == trialsPath:
+		_, pattern := mux.Handler(r)
+		p := r.URL.EscapedPath()
+		served := besideLakeFS[operationOf(pattern)] || pattern == "/" && (importRoute.MatchString(p) || verifyRoute.MatchString(p)) // another method
+		switch {
+		case r.URL.Path == trialsPath:
 			refuse(w, http.StatusNotImplemented, noTrials)
-		case strings.HasPrefix(p, api.BaseURL+"/") && !importRoute.MatchString(p) && !verifyRoute.MatchString(p):
+		case strings.HasPrefix(r.URL.Path, api.BaseURL+"/") && !served:
 			refuse(w, http.StatusNotFound, noEndpoint+": it is one of the lakeFS server")
 		default:
-			next.ServeHTTP(w, r)
+			mux.ServeHTTP(w, r)
 		}
 	})
 }
