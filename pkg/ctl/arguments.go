@@ -65,10 +65,23 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 		names = append(names, c.Name())
 	}
 	err := usage("unknown command %q for %q", args[0], cmd.CommandPath())
-	if like := nearest(args[0], names); like != "" {
+	if like := commandLike(args[0], cmd.HasParent(), names); like != "" {
 		return advise(err, fmt.Sprintf("did you mean %s %s?", cmd.CommandPath(), like))
 	}
 	return err
+}
+
+// commandLike returns the command that a wrong one was probably meant to be, "" if there is none.
+func commandLike(wrong string, inGroup bool, names []string) string {
+	switch {
+	case wrong == "version" && !inGroup:
+		return "--version"
+	case wrong == "ls" && slices.Contains(names, "list"):
+		return "list"
+	case wrong == "list" && slices.Contains(names, "ls"):
+		return "ls"
+	}
+	return nearest(wrong, names)
 }
 
 // checkCount checks the number of arguments.

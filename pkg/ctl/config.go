@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -68,7 +69,7 @@ func (a *app) connect(to access, tuning client.Config) (*client.Client, error) {
 	}
 	c, err := client.New(tuning)
 	if err != nil {
-		return nil, &failure{code: Usage, err: err}
+		return nil, advise(&failure{code: Usage, err: err}, endpointHint(to.Endpoint))
 	}
 	return c, nil
 }
@@ -151,7 +152,7 @@ func readAccess(path string) (access, error) {
 	decoder := yaml.NewDecoder(f)
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return file, fmt.Errorf("reading %s: %w", path, err)
+		return file, fmt.Errorf("reading %s: %w", path, contentError(err))
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -161,6 +162,22 @@ func readAccess(path string) (access, error) {
 		return access{}, fmt.Errorf("%s holds a secret and others may read it (mode %04o): run chmod 600 %s", path, info.Mode().Perm(), path)
 	}
 	return file, nil
+}
+
+// contentError is an error of the content of the file, without names of types of this program.
+func contentError(err error) error {
+	wrong, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return err
+	}
+	faults := make([]string, len(wrong.Errors))
+	for i, fault := range wrong.Errors {
+		field, _, unknown := strings.Cut(fault, " not found in type ")
+		if faults[i] = fault; unknown {
+			faults[i] = field + " is unknown"
+		}
+	}
+	return errors.New(strings.Join(faults, "; "))
 }
 
 // writeAccess replaces the file atomically, readable by its owner only.

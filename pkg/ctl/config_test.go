@@ -38,7 +38,7 @@ func TestAccess(t *testing.T) {
 		{name: "a token and keys", env: map[string]string{envToken: "t", envKey: "EK", envSecret: "ES"}, code: Usage, as: "set one of them"},
 		{name: "others may read it", file: pair, mode: 0o640, code: Usage, as: "(mode 0640): run chmod 600 "},
 		{name: "no secret in it", file: "endpoint: $URL\n", mode: 0o644, code: OK, as: ":"},
-		{name: "unknown key", file: "endpoimt: x\n", code: Usage, as: "field endpoimt not found"},
+		{name: "unknown key", file: "endpoimt: x\n", code: Usage, as: "rangectl.yaml: line 1: field endpoimt is unknown\n"},
 		{name: "empty file", file: "# nothing\n", args: "--endpoint $URL", code: OK, as: ":"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -148,17 +148,18 @@ Exit codes:
 		Version:       buildinfo.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != "text" && a.output != "json" {
 				return usage("--output %q: want text or json", a.output)
 			}
-			return nil
+			return refuseFlags(cmd)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.sys.In)
 	root.SetOut(a.sys.Out)
 	root.SetErr(a.sys.Err)
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVar(&a.endpoint, "endpoint", "", "`URL` of the coordinator")
 	root.PersistentFlags().StringVar(&a.caFile, "ca-file", "", "PEM `file` of the authority that signed the coordinator's certificate")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "`format` of results: text, or json (one object a line)")

@@ -21,12 +21,32 @@ func hinted(err error) error {
 		return advise(err, "name the authority that signed the certificate by --ca-file or RANGECTL_CA_FILE, if you trust it")
 	}
 	if answered(err, http.StatusUnauthorized) && !strings.Contains(err.Error(), " permission") {
-		return advise(err, "set RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY, or run rangectl login")
+		return advise(err, "the access key, its secret or the token is missing or wrong: set RANGECTL_ACCESS_KEY_ID and RANGECTL_SECRET_ACCESS_KEY, or run rangectl login")
 	}
-	if silent, ok := errors.AsType[*client.Unreachable](err); ok && silent.Endpoint == defaultEndpoint {
+	silent, ok := errors.AsType[*client.Unreachable](err)
+	if ok && errors.Is(silent.Err, http.ErrSchemeMismatch) {
+		return advise(err, "the service there has no TLS: did you mean http"+strings.TrimPrefix(silent.Endpoint, "https")+"?")
+	}
+	if ok && silent.Endpoint == defaultEndpoint {
 		return advise(err, "that is the default address; --endpoint, RANGECTL_ENDPOINT or rangectl login say where the coordinator is")
 	}
 	return err
+}
+
+// endpointHint is what an endpoint may have been meant to be that has no scheme.
+func endpointHint(endpoint string) string {
+	if endpoint == "" || strings.Contains(endpoint, "://") {
+		return ""
+	}
+	return fmt.Sprintf("did you mean http://%s?", endpoint)
+}
+
+// sourceHint is what a source may have been meant to be that has no scheme.
+func sourceHint(from string) string {
+	if !strings.HasPrefix(from, "/") {
+		return ""
+	}
+	return fmt.Sprintf("did you mean local://%s?", from)
 }
 
 // failureHint is what the user can do about the error that an import failed with, "" if that is

@@ -38,6 +38,14 @@ func TestMistakes(t *testing.T) {
 		{"a-path-apart", []string{"ls", to, "raw/"}, Usage},
 		{"command", []string{"stauts", to, "i1"}, Usage},
 		{"command-of-a-group", []string{"branch", "lst", "lakefs://demo"}, Usage},
+		{"command-of-another-group", []string{"repo", "ls"}, Usage},
+		{"version", []string{"version"}, Usage},
+		{"flag", []string{"import", "--form", from, "--to", to}, Usage},
+		{"flags-missing", []string{"import"}, Usage},
+		{"number", []string{"imports", "--amount", "many"}, Usage},
+		{"negative-number", []string{"imports", "--amount", "-1"}, Usage},
+		{"source-without-scheme", []string{"import", "--from", "/data/raw", "--to", to}, Usage},
+		{"endpoint-without-scheme", []string{"repo", "list", "--endpoint", "localhost:8000"}, Usage},
 		{"bucket", []string{"import", "--from", "s3://laek/raw/", "--to", "lakefs://demo/bucket"}, Failed},
 		{"no-worker", []string{"import", "--from", from, "--to", "lakefs://demo/idle"}, OK},
 		{"down", []string{"repo", "list"}, Failed},
@@ -49,7 +57,7 @@ func TestMistakes(t *testing.T) {
 				for _, branch := range []string{"bucket", "idle"} {
 					s["POST /repositories/demo/branches/"+branch+"/import"] = []string{`202 {"id":"i1"}`}
 				}
-				s["GET /repositories/demo/branches/bucket/import?id=i1"] = []string{failedJSON}
+				s["GET /repositories/demo/branches/bucket/import?id=i1"] = []string{strings.Replace(failedJSON, "s3://lake", "s3://laek", 1)}
 				s["GET /repositories/demo/branches/idle/import?id=i1"] = []string{noWorkerJSON, noWorkerJSON, completedJSON}
 				co := newCoordinator(t, s)
 				m := newMachine(t, co)

@@ -135,7 +135,7 @@ func (f importFlags) request(destination string) (api.ImportPathsCreation, error
 	for _, from := range f.from {
 		u, err := objectstore.ParseURI(from)
 		if err != nil {
-			return request, usage("--from: %w", err)
+			return request, advise(usage("--from: %w", err), sourceHint(from))
 		}
 		to := destination
 		if kind == api.ImportLocationTypeObject {

@@ -94,9 +94,6 @@ func (f inspectFlags) open(ctx context.Context, a *app, flags *pflag.FlagSet, ar
 	if f.id != "" && !validID.MatchString(f.id) {
 		return inspected{}, usage("--id %q: want 64 hex digits", f.id)
 	}
-	if f.entries < 0 {
-		return inspected{}, usage("--entries %d is negative", f.entries)
-	}
 	in := inspected{name: arg, id: f.id, close: func() {}}
 	if name := path.Base(arg); in.id == "" && validID.MatchString(name) {
 		in.id = name

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 
@@ -40,7 +41,11 @@ func (a *app) login(ctx context.Context) error {
 		return err
 	}
 	if _, err := c.CurrentUser(ctx); err != nil {
-		return fmt.Errorf("trying the keys at %s: %w", answers.Endpoint, err)
+		err = fmt.Errorf("trying the keys at %s: %w", answers.Endpoint, err)
+		if answered(err, http.StatusUnauthorized) {
+			return advise(err, "nothing was stored: check the access key and its secret")
+		}
+		return err
 	}
 	if answers.CAFile != "" { // it is used in other directories, too
 		if answers.CAFile, err = filepath.Abs(answers.CAFile); err != nil {

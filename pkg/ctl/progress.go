@@ -172,13 +172,16 @@ func (sum *summary) listing() (parts []string) {
 	if told == nil {
 		told = &api.ImportProgress{}
 	}
-	if told.EstimatedObjects > 0 {
+	switch {
+	case sum.allListed():
+		parts = append(parts, objects(sum.listed()), "all listed")
+	case told.EstimatedObjects > 0:
 		percent := min(100*sum.listed()/told.EstimatedObjects, 99) // it has not ended
 		parts = append(parts, fmt.Sprintf("%s of ~%s objects", short(sum.listed()), short(told.EstimatedObjects)), fmt.Sprintf("%d%%", percent))
-	} else {
+	default:
 		parts = append(parts, objects(sum.listed()))
 	}
-	if sum.ObjectsPerSecond != nil {
+	if sum.ObjectsPerSecond != nil && !sum.allListed() {
 		parts = append(parts, short(int64(*sum.ObjectsPerSecond))+"/s")
 	}
 	if told.RemainingSeconds > 0 {
@@ -188,8 +191,8 @@ func (sum *summary) listing() (parts []string) {
 		parts = append(parts, counted(int64(told.Workers), "worker"), short(sum.IngestedObjects)+" stored")
 	}
 	parts = append(parts, counted(int64(sum.Ranges), "range"), counted(int64(sum.Partitions), "partition")+" open")
-	if told.EstimatedObjects > 0 {
-		parts = append(parts, "likely "+sum.likely(short)+" objects")
+	if likely := sum.likely(short); likely != "" {
+		parts = append(parts, "likely "+likely+" objects")
 	}
 	return append(parts, sum.trouble()...)
 }

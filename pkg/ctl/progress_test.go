@@ -96,6 +96,23 @@ func TestProgressLine(t *testing.T) {
 			"running", "importing [45s], 2.00M of ~1.90M objects, 99%, 0/s, 0 workers, 1.00M stored, 96 ranges, 8 partitions open, " +
 				"likely at least 1.00M objects, 1 retry",
 		},
+		// What is known exactly is not told as an estimate.
+		{
+			80, func(now time.Time) {
+				s := answer(api.Running, 215_000, 5, 1)
+				s.Progress = api.ImportProgress{ListedObjects: 215_100, EstimatedObjects: 215_120, EstimatedObjectsLow: 215_110, EstimatedObjectsHigh: 215_130, ElapsedSeconds: 45, Workers: 1}
+				p.observe(now, s)
+			},
+			"running", "importing [45s], 215k of ~215k objects, 99%, 0/s, 1 worker, 215k stored, 5 ranges, 1 partition open",
+		},
+		{
+			80, func(now time.Time) {
+				s := answer(api.Running, 42, 1, 0)
+				s.Progress = api.ImportProgress{ListedObjects: 42, EstimatedObjects: 42, EstimatedObjectsLow: 42, EstimatedObjectsHigh: 42, ElapsedSeconds: 45}
+				p.observe(now, s)
+			},
+			"running", "importing [45s], 42 objects, all listed, 0 workers, 42 stored, 1 range, 0 partitions open",
+		},
 		{
 			81, func(now time.Time) {
 				s := answer(api.Committing, 2_100_000, 200, 0)

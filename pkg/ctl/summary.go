@@ -81,6 +81,13 @@ func (sum *summary) listed() int64 {
 	return max(sum.ListedObjects, sum.IngestedObjects)
 }
 
+// allListed reports whether no key is left to be listed, as far as the service knows.
+func (sum *summary) allListed() bool {
+	told := sum.ImportProgress
+	return told != nil && told.EstimatedObjects > 0 && told.EstimatedObjects == told.EstimatedObjectsLow &&
+		told.EstimatedObjects == told.EstimatedObjectsHigh && sum.listed() >= told.EstimatedObjects
+}
+
 // conclude shows how a watched import ended, and returns its exit code as a failure.
 func conclude(a *app, what imported, s api.ImportStatusResp, sum summary) error {
 	if err := show(a, kindSummary, sum, what.sheet); err != nil {
@@ -135,7 +142,7 @@ func (what imported) sheet(w io.Writer, sum summary) error {
 	}
 	if sum.ElapsedSeconds > 0 {
 		elapsed := lasting(duration(sum.ElapsedSeconds))
-		if sum.ObjectsPerSecond != nil {
+		if sum.ObjectsPerSecond != nil && sum.IngestedObjects > 0 {
 			elapsed += ", " + grouped(int64(*sum.ObjectsPerSecond)) + " objects/s"
 		}
 		rows = append(rows, row{"Elapsed", elapsed})
@@ -146,8 +153,14 @@ func (what imported) sheet(w io.Writer, sum summary) error {
 // runningRows are the rows about an import that is listing.
 func (sum *summary) runningRows() []row {
 	listed, remaining := grouped(sum.listed()), ""
-	if sum.EstimatedObjects > 0 {
-		listed += " of about " + grouped(sum.EstimatedObjects) + " (" + sum.likely(grouped) + ")"
+	switch {
+	case sum.allListed():
+		listed += ", all"
+	case sum.EstimatedObjects > 0:
+		listed += " of about " + short(sum.EstimatedObjects)
+		if likely := sum.likely(short); likely != "" {
+			listed += " (" + likely + ")"
+		}
 	}
 	if sum.RemainingSeconds > 0 {
 		remaining = "about " + roughly(duration(sum.RemainingSeconds))
@@ -155,10 +168,18 @@ func (sum *summary) runningRows() []row {
 	return []row{{"Listed", listed}, {"Remaining", remaining}, {"Workers", grouped(int64(sum.Workers))}}
 }
 
-// likely is how many objects there probably are, with numbers written by a function.
+// likely is between which numbers the number of objects probably is, with numbers written by a
+// function; "" if they are written alike, or nothing is estimated.
 func (sum *summary) likely(written func(int64) string) string {
-	if sum.EstimatedObjectsHigh == 0 {
-		return "at least " + written(sum.EstimatedObjectsLow)
+	if sum.ImportProgress == nil || sum.EstimatedObjects == 0 {
+		return ""
 	}
-	return written(sum.EstimatedObjectsLow) + " to " + written(sum.EstimatedObjectsHigh)
+	low, high := written(sum.EstimatedObjectsLow), written(sum.EstimatedObjectsHigh)
+	switch {
+	case sum.EstimatedObjectsHigh == 0:
+		return "at least " + low
+	case low == high:
+		return ""
+	}
+	return low + " to " + high
 }

@@ -116,7 +116,7 @@ func TestWrongScheme(t *testing.T) {
 	secure, plain := newSecureCoordinator(t, certFile, keyFile), newCoordinator(t, nil)
 	for endpoint, want := range map[string]string{
 		strings.Replace(secure.URL, "https://", "http://", 1): "want https:// in the endpoint",
-		strings.Replace(plain.URL, "http://", "https://", 1):  "server gave HTTP response to HTTPS client",
+		strings.Replace(plain.URL, "http://", "https://", 1):  "server gave HTTP response to HTTPS client\nhint: the service there has no TLS: did you mean " + plain.URL + "?",
 	} {
 		m := newMachine(t, plain)
 		code := Run(context.Background(), m.system(), strings.Fields("repo get demo --endpoint "+endpoint))

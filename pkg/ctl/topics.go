@@ -9,10 +9,10 @@ func outputTopic() *cobra.Command {
 		Short: "What commands write, as text and as JSON lines",
 		Long: `Results go to stdout. Progress, notices and errors go to stderr.
 
-Progress is shown by import, status --watch and verify. The time in
-brackets is that since the import was accepted, whoever watches it. "12.3M of ~50.0M objects" are
-the keys that were listed, and an estimate of all; it is left out until there is one worth telling.
-Keys are stored once their range is. --progress chooses the style:
+Progress is shown by import, status --watch and verify. The time in brackets is that since the
+import was accepted, whoever watches it. "12.3M of ~50.0M objects" are the keys that were listed,
+and an estimate of all; it is left out until there is one worth telling. Keys are stored once their
+range is. --progress chooses the style:
 
   tty    one line, redrawn each second; what has no room in the width of the terminal is left out
   plain  a line at the first sign of progress, when the state changes, and every 10 seconds
@@ -24,8 +24,8 @@ Lines go on while the coordinator does not answer, and say for how long there wa
 line is yellow, unless NO_COLOR is set. --quiet leaves out notices, too.
 
 With --output json each line is a JSON object, on stdout and on stderr, so that both may go into
-one file; only the line that a terminal redraws is text. With --progress json that holds for stderr only. The field message_type tells what
-the other fields are:
+one file; only the line that a terminal redraws is text. With --progress json that holds for stderr
+only. The field message_type tells what the other fields are:
 
   status   stderr   how far the import, or the verification, is
            stdout   the same, of rangectl status for an import that has not ended

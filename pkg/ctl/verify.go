@@ -82,14 +82,11 @@ func (f verifyFlags) check() error {
 	if f.from == "" && f.since != "" {
 		return usage("--since needs --from")
 	}
-	if f.names < 0 {
-		return usage("--names %d is negative", f.names)
-	}
 	if f.from == "" {
 		return nil
 	}
 	if _, err := objectstore.ParseURI(f.from); err != nil {
-		return usage("--from: %w", err)
+		return advise(usage("--from: %w", err), sourceHint(f.from))
 	}
 	_, err := f.sinceTime()
 	return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,10 +80,13 @@ func growing() []string {
 		}
 		status(1000+i*i*2000, i*i*1500, i*4, min(1+i, 8), more)
 	}
-	total := `"progress":{"listed_objects":20000,"objects_per_second":800,"elapsed_seconds":%d,"workers":0,"queued_partitions":0,"running_partitions":0,` +
-		`"throttles":0,"retries":2,"tree_ranges":%d,"estimated_tree_ranges":12},"phase"`
+	const all = 1_103_000
+	ofAll := strings.NewReplacer("20000", strconv.Itoa(all), `"ranges":12`, `"ranges":96`)
+	total := `"progress":{"listed_objects":%d,"objects_per_second":%d,"elapsed_seconds":%d,"workers":0,"queued_partitions":0,"running_partitions":0,` +
+		`"throttles":0,"retries":2,"tree_ranges":%d,"estimated_tree_ranges":96},"phase"`
 	for i, answer := range []string{committingJSON, committingJSON, completedJSON} {
-		answers = append(answers, strings.Replace(answer, `"phase"`, fmt.Sprintf(total, 24+i, 6*i), 1))
+		seconds := 26 + i
+		answers = append(answers, strings.Replace(ofAll.Replace(answer), `"phase"`, fmt.Sprintf(total, all, all/seconds, seconds, 48*i), 1))
 	}
 	return answers
 }
