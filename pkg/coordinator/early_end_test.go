@@ -36,7 +36,7 @@ func TestAnEarlyEndIsContradictedByKeysBeyond(t *testing.T) {
 	f.run(s.Run)
 	f.work(2)
 	expect.Eventually(t, "a listing ends early", func() bool {
-		p := s.follow(id)
+		p := s.follow(id, root)
 		if p == nil {
 			return true // the import has ended
 		}
@@ -80,7 +80,7 @@ func TestAFinalEndStaysFinal(t *testing.T) {
 	t.Cleanup(s.close)
 	id := f.startCut(s, request("", ""), "dir/000150")
 	f.work(2)
-	d := s.newDriver(id)
+	d := s.newDriver(id, root)
 	expect.Eventually(t, "the end is final", func() bool {
 		expect.NoError(t, s.watch.survey(t.Context()))
 		fold, covers := d.progress.Fold()
@@ -127,7 +127,7 @@ func TestTheLastKeysAreRemovedWhileTheyAreListed(t *testing.T) {
 	f.work(2)
 	last := len(entries) - 1
 	expect.Eventually(t, "the last keys are listed", func() bool {
-		p := s.follow(id)
+		p := s.follow(id, root)
 		if p == nil {
 			return false
 		}

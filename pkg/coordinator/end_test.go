@@ -86,7 +86,7 @@ func TestAnImportWithoutRecordIsUnfollowed(t *testing.T) {
 	id := f.start(s, request("", ""))
 	_, err := s.Status(t.Context(), "repo", id)
 	expect.NoError(t, err)
-	p := s.follow(id)
+	p := s.follow(id, root)
 	record, err := f.imports.Apply(t.Context(), id, func(r imports.Record) (imports.Record, error) { return r.Cancel(time.Now(), 0) })
 	expect.NoError(t, err)
 	expect.NoError(t, f.imports.Delete(t.Context(), record))
@@ -219,7 +219,7 @@ func TestTheEndIsLoggedOnce(t *testing.T) {
 func TestMessagesOfEndedImportsAreDiscarded(t *testing.T) {
 	f := newFleet(t, memstore.Of(nil))
 	record := imports.New(imports.Job{ImportID: "ended", Namespace: "s3://repo/ns"}, request("", "").Request, time.Now().UTC())
-	record.State = imports.Failed
+	record.State, record.Trace = imports.Failed, root
 	expect.NoError(t, f.imports.Create(t.Context(), record))
 	f.serve()
 	span := partition.Span{Upto: "x"}
@@ -254,6 +254,7 @@ func TestMessagesOfRunningImportsAreKept(t *testing.T) {
 // stored later stays until the next survey sees it.
 func TestASurveyIsSweptOnce(t *testing.T) {
 	f := newFleet(t, memstore.Of(nil))
+	f.config.Log = slog.New(slog.DiscardHandler) // without a record, the trace is not known
 	s := f.service()
 	ctx := t.Context()
 	late := func() {

@@ -277,7 +277,7 @@ func (i *serverImport) begin(l lakefs.Login) {
 
 // driver returns a new driver of the import, to which all covers have come.
 func (i *serverImport) driver(s *Service) *driver {
-	d := s.newDriver(i.id)
+	d := s.newDriver(i.id, root)
 	if d == nil {
 		i.fleet.t.Fatal("the import is not followed")
 	}

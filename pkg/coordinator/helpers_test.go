@@ -15,6 +15,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/entry"
@@ -73,7 +74,7 @@ func fleetOn(t *testing.T, q *backend.Backend, state, history kv.Bucket, source 
 	f.config = Config{
 		State: State{q, f.imports, f.catalog}, Stores: f.buckets, Breaks: small, Holder: "test",
 		Now: func() time.Time { return time.Now().Add(time.Duration(f.clock.Load())) },
-		Log: slog.New(slog.DiscardHandler),
+		Log: tracedlog.New(t),
 	}
 	f.repository("repo", "s3://repo/ns")
 	return f
@@ -102,7 +103,7 @@ func (f *fleet) serve() (s *Service, stop func()) {
 func (f *fleet) work(slots int) (stop func()) {
 	return f.run(worker.New(worker.Config{
 		Backend: f.backend, Imports: f.imports, Stores: f.config.Stores, Slots: slots,
-		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		Log: tracedlog.New(f.t), Registerer: prometheus.NewRegistry(),
 	}).Run)
 }
 
@@ -125,7 +126,7 @@ func request(prefix, destination string) Start {
 
 func (f *fleet) start(s *Service, r Start) string {
 	f.t.Helper()
-	id, err := s.Start(f.t.Context(), r)
+	id, err := s.Start(root.In(f.t.Context()), r)
 	expect.NoError(f.t, err)
 	return id
 }
@@ -144,7 +145,7 @@ func (f *fleet) startCutIn(s *Service, r Start, mode objectstore.Mode, cuts ...s
 	parts := rangetest.Plan(id, cuts)
 	plan(f, id, mode, parts)
 	for _, p := range parts {
-		expect.NoError(f.t, f.backend.Queue.Publish(f.t.Context(), queue.Bulk, p))
+		expect.NoError(f.t, f.backend.Queue.Publish(root.In(f.t.Context()), queue.Bulk, p))
 	}
 	return id
 }
@@ -208,7 +209,7 @@ func failUntil(op string, err error) (hook func(context.Context, memstore.Call) 
 // drive has a service that does not run drive an import until the test ends.
 func drive(f *fleet, s *Service, id string) {
 	f.t.Helper()
-	d := s.newDriver(id)
+	d := s.newDriver(id, root)
 	f.run(func(ctx context.Context) { _ = d.run(ctx) })
 }
 
@@ -319,7 +320,7 @@ func handle(id string, store *imports.Store) *importHandle {
 func create(t *testing.T, store *imports.Store, id, driver string, r Start) imports.Record {
 	t.Helper()
 	record := imports.New(imports.Job{ImportID: id, Namespace: "s3://repo/ns", Paths: r.Paths}, r.Request, time.Now().UTC())
-	record.Driver = driver
+	record.Driver, record.Trace = driver, root
 	expect.NoError(t, store.Create(t.Context(), record))
 	return record
 }

@@ -138,7 +138,7 @@ func fleetOf(f *fleet, state, history kv.Bucket) *fleet {
 
 // driver returns a new driver of the import, to which all covers have come.
 func (l *coveredImport) driver(s *Service) *driver {
-	d := s.newDriver(l.id)
+	d := s.newDriver(l.id, root)
 	if d == nil {
 		l.fleet.t.Fatal("the import is not followed")
 	}
@@ -255,7 +255,7 @@ func TestLostCoversFailAnImportThatHasToBeCommittedAgain(t *testing.T) {
 	l.recordAttempt(l.driver(l.other))
 	l.fleet.commit() // another commit is faster
 	expect.NoError(t, l.fleet.backend.Discard(t.Context(), l.id))
-	d := l.mine.newDriver(l.id)
+	d := l.mine.newDriver(l.id, root)
 	for range maxFailures {
 		if ended, err := d.step(t.Context()); ended || err == nil {
 			t.Fatalf("step: %t, %v, want an error about what is missing", ended, err)

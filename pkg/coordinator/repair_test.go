@@ -110,7 +110,7 @@ func TestCoversThatNeverChainFailTheImport(t *testing.T) {
 	cover(f, id, partition.Span{After: "dir/m", Upto: "dir/o"})
 	cover(f, id, partition.Span{After: "dir/o"})
 	plan(f, id, objectstore.Parallel, []partition.Partition{partition.Whole(id)})
-	d := s.newDriver(id)
+	d := s.newDriver(id, root)
 	d.progress.Await(t.Context(), 3)
 	gap := partition.New(id, partition.Span{After: "dir/k", Upto: "dir/m"}, true, true)
 	for n := 1; ; n++ {
@@ -180,7 +180,7 @@ func TestAFleetWhoseQueueIsLost(t *testing.T) {
 	id := f.start(s, request("", ""))
 	f.work(2)
 	expect.Eventually(t, "covers are followed", func() bool {
-		p := s.follow(id)
+		p := s.follow(id, root)
 		if p == nil {
 			return false
 		}

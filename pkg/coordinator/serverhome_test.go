@@ -23,7 +23,7 @@ func TestAnImportStartsOnlyIfItsAccountMayLandIt(t *testing.T) {
 		"the server is ill":        {"/refs/main/merge/main  by account", said{500, "no"}, fault.Later, "try again"},
 	} {
 		i.lakefs.answers(on(c.call, c.answer))
-		_, err := i.service.Start(t.Context(), request("", ""))
+		_, err := i.service.Start(root.In(t.Context()), request("", ""))
 		if !fault.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: error %v, want %q", name, err, c.says)
 		}

@@ -137,11 +137,11 @@ func TestALoginThatIsRefusedForGoodFailsAnImport(t *testing.T) {
 	if r := i.ends(d); r.State != imports.Failed || !strings.Contains(r.Error, "error authenticating request") {
 		t.Errorf("import is %s: %q", r.State, r.Error)
 	}
-	if _, err := i.service.Start(t.Context(), request("", "")); !fault.Is(err, fault.Denied) { // of the caller
+	if _, err := i.service.Start(root.In(t.Context()), request("", "")); !fault.Is(err, fault.Denied) { // of the caller
 		t.Errorf("start: %v", err)
 	}
 	i.lakefs.answers(on("GET /repositories/repo  by account", said{401, "error authenticating request"}))
-	if _, err := i.service.Start(t.Context(), request("", "")); !fault.Is(err, fault.Later) {
+	if _, err := i.service.Start(root.In(t.Context()), request("", "")); !fault.Is(err, fault.Later) {
 		t.Errorf("start: %v, want it to be tried again", err)
 	}
 }
@@ -240,7 +240,7 @@ func TestANamespaceThatIsNewerThanTheListIsNoSource(t *testing.T) {
 	i := newServerImport(t)
 	i.lakefs.change(func(f *fakeServer) { f.namespace = "s3://bucket/" })
 	const want = `in repository namespace is prohibited`
-	if _, err := i.service.Start(t.Context(), request("", "")); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
+	if _, err := i.service.Start(root.In(t.Context()), request("", "")); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
@@ -295,7 +295,7 @@ func TestAnImportLandsInItsOwnRepository(t *testing.T) {
 	i.lakefs.created++
 	i.wantEnd(i.ends(i.driver(i.service)), imports.Failed, "another one with the same name")
 	i.lakefs.namespace = "local:///ns"
-	if _, err := i.service.Start(t.Context(), request("", "")); !fault.Is(err, fault.Forbidden) {
+	if _, err := i.service.Start(root.In(t.Context()), request("", "")); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("start: %v, want it to be forbidden", err)
 	}
 }

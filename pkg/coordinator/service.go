@@ -203,7 +203,7 @@ func (s *Service) Start(ctx context.Context, start Start) (id string, err error)
 	s.cfg.Log.InfoContext(ctx, "import accepted", "import_id", id, "repository", repository.ID, "branch", start.Request.Branch,
 		"paths", len(start.Paths), "user", start.Request.Committer)
 	if s.running.Load() {
-		s.startDriver(id)
+		s.startDriver(record)
 	}
 	return id, nil
 }
@@ -234,7 +234,7 @@ func (s *Service) look(ctx context.Context, repository, id string) (imports.Reco
 	if err != nil || record.State.Ended() {
 		return record, nil, err
 	}
-	if p := s.follow(id); p != nil {
+	if p := s.follow(id, record.Trace); p != nil {
 		stored, err := s.state.Backend.Covers.Count(ctx, id)
 		if err != nil {
 			return record, nil, err
@@ -311,8 +311,8 @@ func (s *Service) Cancel(ctx context.Context, repository, id string) error {
 // follow returns the progress of an import, which it follows from now on. It is nil if the
 // import has ended or the service has stopped. cleanup records an end before it unfollows
 // the import. So an import that ends meanwhile is unfollowed either there or here.
-func (s *Service) follow(id string) *follow.Progress {
-	p := s.followers.Follow(id)
+func (s *Service) follow(id string, trace tracing.Place) *follow.Progress {
+	p := s.followers.Follow(id, trace)
 	if p != nil && s.cleanup.hasEnded(id) {
 		s.followers.Unfollow(id)
 		return nil
@@ -322,7 +322,8 @@ func (s *Service) follow(id string) *follow.Progress {
 
 // startDriver drives the import in the background until it has ended or another
 // coordinator drives it, unless it is driven already.
-func (s *Service) startDriver(id string) {
+func (s *Service) startDriver(record imports.Record) {
+	id := record.Job.ImportID
 	s.drivers.start(id, func(ctx context.Context) {
 		s.metrics.driving.Inc()
 		defer s.metrics.driving.Dec()
@@ -330,7 +331,7 @@ func (s *Service) startDriver(id string) {
 		defer s.beats.end(id)
 		s.ages.begin(id)
 		defer s.ages.forget(id)
-		d := s.newDriver(id)
+		d := s.newDriver(id, record.Trace)
 		if d == nil {
 			return
 		}
@@ -340,10 +341,10 @@ func (s *Service) startDriver(id string) {
 	})
 }
 
-// newDriver returns a driver of the import. It is nil if the import has ended or the
-// service has stopped.
-func (s *Service) newDriver(id string) *driver {
-	progress := s.follow(id)
+// newDriver returns a driver of the import, which has a trace. It is nil if the import has ended or
+// the service has stopped.
+func (s *Service) newDriver(id string, trace tracing.Place) *driver {
+	progress := s.follow(id, trace)
 	if progress == nil {
 		return nil
 	}
@@ -355,7 +356,7 @@ func (s *Service) newDriver(id string) *driver {
 		imp: imp, session: s.session, progress: progress, gaps: gaps,
 		planner: &planner{imp: imp, stores: s.cfg.Stores, roles: s.cfg.Roles, steps: steps, publish: gaps.publish},
 		lander:  &lander{imp: imp, trees: trees, to: s.destination(imp, trees), branches: s.branches},
-		backend: s.cfg.Backend, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers,
+		backend: s.cfg.Backend, watch: s.watch, cleanup: s.cleanup, drivers: s.drivers, trace: trace,
 	}
 }
 

@@ -65,7 +65,7 @@ func TestStartAndStopUnderLoad(t *testing.T) {
 		var users sync.WaitGroup
 		for user := range 6 {
 			users.Go(func() { // requests go on while the service stops
-				id, err := s.Start(t.Context(), request("", fmt.Sprintf("d%d", (round+user)%4)))
+				id, err := s.Start(root.In(t.Context()), request("", fmt.Sprintf("d%d", (round+user)%4)))
 				if err != nil {
 					t.Error(err)
 					return

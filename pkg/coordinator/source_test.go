@@ -30,7 +30,7 @@ func TestSourcesNameNoHosts(t *testing.T) {
 	} {
 		r := request("", "")
 		r.Paths = []imports.Path{{Type: imports.CommonPrefix, URI: uri}}
-		_, err := s.Start(t.Context(), r)
+		_, err := s.Start(root.In(t.Context()), r)
 		refusedAsSource(t, uri, err)
 		_, err = s.IngestRange(t.Context(), "repo", Ingest{FromSourceURI: uri})
 		refusedAsSource(t, uri, err)

@@ -117,7 +117,7 @@ func TestStartRefusesByField(t *testing.T) {
 	} {
 		r := request("", "")
 		change(&r.Request)
-		if id, err := s.Start(t.Context(), r); !fault.Is(err, fault.NotFound) {
+		if id, err := s.Start(root.In(t.Context()), r); !fault.Is(err, fault.NotFound) {
 			t.Errorf("Start on %+v = %q, %v, want NotFound", r.Request, id, err)
 		}
 	}
@@ -125,7 +125,7 @@ func TestStartRefusesByField(t *testing.T) {
 
 func expectFault(t *testing.T, s *Service, name string, r Start, field, text string) {
 	t.Helper()
-	id, err := s.Start(t.Context(), r)
+	id, err := s.Start(root.In(t.Context()), r)
 	if field == "" {
 		if err != nil || id == "" {
 			t.Errorf("%s: %q, %v, want it to start", name, id, err)

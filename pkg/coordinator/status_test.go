@@ -61,15 +61,15 @@ func TestEndedImportsAreNotFollowed(t *testing.T) {
 	f := newFleet(t, &memstore.Store{})
 	s := f.service()
 	id := f.start(s, request("", ""))
-	if s.follow(id) == nil {
+	if s.follow(id, root) == nil {
 		t.Fatal("a running import is not followed")
 	}
 	expect.NoError(t, s.Cancel(t.Context(), "repo", id))
-	if s.follow(id) != nil {
+	if s.follow(id, root) != nil {
 		t.Error("a canceled import is followed")
 	}
 	s.close()
-	if s.follow("another") != nil {
+	if s.follow("another", root) != nil {
 		t.Error("a stopped service follows an import")
 	}
 	second := f.service() // it follows nothing

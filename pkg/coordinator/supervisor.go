@@ -33,7 +33,7 @@ type supervisor struct {
 	ages      *ages
 	cleanup   *cleanup
 	broken    *brokenRecords
-	start     func(id string) // drives an import in the background
+	start     func(imports.Record) // drives an import in the background
 	metrics   *metrics
 	log       *slog.Logger
 }
@@ -94,7 +94,7 @@ func (s *supervisor) scan(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 		if record.Driver == s.session {
-			s.start(record.Job.ImportID)
+			s.start(record)
 		}
 	}
 	s.cleanup.keep(ids)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -32,7 +33,7 @@ type supervisorTest struct {
 func newSupervisorTest(t *testing.T) *supervisorTest {
 	t.Helper()
 	s := &supervisorTest{registry: prometheus.NewRegistry(), bucket: new(kvtest.Memory), peers: []string{"me", "peer"}}
-	log, store := slog.New(slog.DiscardHandler), imports.NewStore(s.bucket)
+	log, store := tracedlog.New(t), imports.NewStore(s.bucket)
 	m, followers := newMetrics(s.registry), follow.New(follow.Config{Log: log, Registerer: s.registry})
 	t.Cleanup(followers.Close)
 	s.supervisor = &supervisor{
@@ -43,7 +44,7 @@ func newSupervisorTest(t *testing.T) *supervisorTest {
 		},
 		alive:  func(context.Context) ([]string, error) { return s.peers, s.away },
 		broken: &brokenRecords{of: make(map[string]map[string]string), shown: m.broken, log: log},
-		start:  func(id string) { s.started = append(s.started, id) }, metrics: m, log: log,
+		start:  func(r imports.Record) { s.started = append(s.started, r.Job.ImportID) }, metrics: m, log: log,
 	}
 	return s
 }
@@ -95,6 +96,7 @@ func TestAnImportThatIsDrivenHereIsLeftAlone(t *testing.T) {
 // one that has ended, and of one without a record.
 func TestMessagesWithoutARunningImportAreDiscarded(t *testing.T) {
 	s := newSupervisorTest(t)
+	s.cleanup.log = slog.New(slog.DiscardHandler) // without a record, the trace is not known
 	create(t, s.imports, "runs", "peer", request("", "a"))
 	create(t, s.imports, "over", "peer", request("", "b"))
 	_, err := s.imports.Apply(t.Context(), "over", func(r imports.Record) (imports.Record, error) { return r.Fail(time.Now(), nil, "refused", 0) })

@@ -160,7 +160,7 @@ func TestStepsThatMayBeDeadlyRunOneAtATime(t *testing.T) {
 		id := f.start(s, request("", destination))
 		_, err := f.imports.Apply(t.Context(), id, imports.Record.Begin)
 		expect.NoError(t, err)
-		drivers = append(drivers, s.newDriver(id))
+		drivers = append(drivers, s.newDriver(id, root))
 	}
 	entered, leave := make(chan string), make(chan struct{})
 	var group sync.WaitGroup
@@ -200,7 +200,7 @@ func TestSurvivedStepsDoNotCountAsDeaths(t *testing.T) {
 	f, _ := numberedFleet(t, 10)
 	s := f.service()
 	t.Cleanup(s.close)
-	d := s.newDriver(f.start(s, request("", "")))
+	d := s.newDriver(f.start(s, request("", "")), root)
 	for range imports.MaxBegun + 1 {
 		expect.NoError(t, d.lander.trees.steps.survive(t.Context(), func() error { return nil }))
 	}

@@ -13,13 +13,14 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
-// request of the import whose trace the tests read.
-var root = tracing.Place{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+// root is the request of every import of the tests.
+var root = tracedlog.Place()
 
 // recorded has a service record spans, and its import, which belongs to the trace of root.
 func recorded(t *testing.T, s *Service, f *fleet, id string) *tracetest.SpanRecorder {

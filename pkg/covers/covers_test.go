@@ -11,6 +11,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
@@ -192,4 +193,24 @@ func TestFollowersNoticeThatCoversAreLost(t *testing.T) {
 	}
 	go follow()
 	read(11, 13)
+}
+
+// A failed read is logged with the trace that the caller is in.
+func TestFailedReadsNameTheTrace(t *testing.T) {
+	t.Parallel()
+	server := queuetest.StartServer(t, natsd.Config{})
+	reg := prometheus.NewRegistry()
+	q := queuetest.Connect(t, natsconn.Config{InProcess: server, Registerer: reg, Log: tracedlog.New(t)})
+	ctx, cancel := context.WithCancel(tracedlog.Place().In(t.Context()))
+	defer cancel()
+	got, ended := make(chan partition.Cover, 1), make(chan error, 1)
+	expect.NoError(t, q.Covers.Publish(ctx, "imp", "p", cover(0)))
+	go func() { ended <- q.Covers.Follow(ctx, "imp", func(c partition.Cover) { got <- c }) }()
+	expect.Received(t, "a cover", got)
+	queuetest.Lose(t, server, "COVERS") // nobody answers who reads it
+	expect.Eventually(t, "a read failed", func() bool { return measured.Sum(t, reg, "rangefleet_nats_retries_total", "follow") > 0 })
+	cancel()
+	if err := expect.Received(t, "the end", ended); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }

@@ -36,7 +36,7 @@ func (l *Log) Follow(ctx context.Context, importID string, f func(partition.Cove
 	if err := natsconn.CheckTokens(importID); err != nil {
 		return fmt.Errorf("follow covers: %w", err)
 	}
-	w := &follower{log: l, subject: coverPrefix + importID + ".*", next: 1, f: f}
+	w := &follower{log: l, importID: importID, subject: coverPrefix + importID + ".*", next: 1, f: f}
 	return fmt.Errorf("follow covers of import %s: %w", importID, w.run(ctx))
 }
 
@@ -45,15 +45,16 @@ func (l *Log) Follow(ctx context.Context, importID string, f func(partition.Cove
 // or reordered. Any replica may answer, since what one has is always a prefix of what
 // the leader has.
 type follower struct {
-	log     *Log
-	subject string
-	answers *nats.Subscription // to inbox.*, where the last token counts requests
-	inbox   string
-	asked   uint64
-	next    uint64    // sequence number of the first message to read
-	reached time.Time // when next was set
-	logged  time.Time // when a failed batch was logged last
-	f       func(partition.Cover)
+	log      *Log
+	importID string
+	subject  string
+	answers  *nats.Subscription // to inbox.*, where the last token counts requests
+	inbox    string
+	asked    uint64
+	next     uint64    // sequence number of the first message to read
+	reached  time.Time // when next was set
+	logged   time.Time // when a failed batch was logged last
+	f        func(partition.Cover)
 }
 
 // extent is how far the log went at a moment.
@@ -123,7 +124,7 @@ func (w *follower) giveUp(ctx context.Context, err error) error {
 	conn.CountRetry("follow")
 	if now := time.Now(); now.Sub(w.logged) >= logEvery {
 		w.logged = now
-		conn.Log().WarnContext(ctx, "following covers tried again", "err", err)
+		conn.Log().WarnContext(ctx, "following covers tried again", "import_id", w.importID, "err", err)
 	}
 	return nil
 }

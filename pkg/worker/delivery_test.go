@@ -2,13 +2,13 @@ package worker
 
 import (
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/imports"
@@ -31,7 +31,7 @@ func newStage(t *testing.T) *stage {
 	s := &stage{q: q, at: time.Now()}
 	s.w = New(Config{
 		Backend: q, Imports: imports.NewStore(q.Bucket(kv.BucketImports)), Slots: 1,
-		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		Log: tracedlog.New(t), Registerer: prometheus.NewRegistry(),
 	})
 	s.w.now = func() time.Time { return s.at }
 	return s
@@ -41,7 +41,7 @@ func newStage(t *testing.T) *stage {
 func (s *stage) publish(t *testing.T, importID string) partition.Partition {
 	t.Helper()
 	p := partition.Whole(importID)
-	expect.NoError(t, s.q.Queue.Publish(t.Context(), queue.Bulk, p))
+	expect.NoError(t, s.q.Queue.Publish(tracedlog.Place().In(t.Context()), queue.Bulk, p))
 	return p
 }
 
@@ -86,7 +86,7 @@ func TestAFrozenWorkerPublishesNothing(t *testing.T) {
 	if err := d.ownership.check(); !errors.Is(err, errLost) {
 		t.Errorf("%v after a heartbeat, want it lost for good", err)
 	}
-	d.finish(t.Context(), nil)
+	d.finish(d.task.Trace.In(t.Context()), nil)
 	left := queuetest.Outstanding(t, s.q, "id")
 	n, err := s.q.Covers.Count(t.Context(), "id")
 	expect.NoError(t, err)

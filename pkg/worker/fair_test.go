@@ -10,6 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/partition"
@@ -27,7 +28,7 @@ func TestASmallImportDoesNotWaitForABigOne(t *testing.T) {
 	f.run(1)
 	expect.Received(t, "the listing of the big one", waiting)
 	f.publish(rangetest.Plan("other", []string{"dir/000500"})...) // behind it; never begun
-	expect.NoError(t, f.backend.Queue.Publish(t.Context(), queue.Express, whole("small")))
+	expect.NoError(t, f.backend.Queue.Publish(tracedlog.Place().In(t.Context()), queue.Express, whole("small")))
 	f.covered("small", want)
 	f.idle("small")
 	if left, err := f.backend.Queue.OutstandingCount(t.Context(), "big"); err != nil || left != 1 {

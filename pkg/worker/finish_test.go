@@ -2,7 +2,6 @@ package worker
 
 import (
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
@@ -29,7 +29,7 @@ func TestFinish(t *testing.T) {
 	expect.NoError(t, q.Gossip.TakeFailures(t.Context(), func(f gossip.Failure) error {
 		return store.Fail(t.Context(), f.ImportID, f.Text, time.Now())
 	}))
-	w := New(Config{Backend: q, Imports: store, Slots: 1, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	w := New(Config{Backend: q, Imports: store, Slots: 1, Log: tracedlog.New(t), Registerer: prometheus.NewRegistry()})
 	passing := errors.New("SlowDown")
 	attempt := imports.Attempt{CommitID: "a"}
 	for _, tc := range []struct {
@@ -75,7 +75,7 @@ func TestFinish(t *testing.T) {
 				r, _ = r.Commit(time.Now(), nil, attempt)
 			}
 			expect.NoError(t, store.Create(t.Context(), r))
-			expect.NoError(t, q.Queue.Publish(t.Context(), queue.Bulk, partition.Whole(id)))
+			expect.NoError(t, q.Queue.Publish(tracedlog.Place().In(t.Context()), queue.Bulk, partition.Whole(id)))
 			task, err := q.Queue.Puller(queue.Bulk).Pull(t.Context())
 			expect.NoError(t, err)
 			d := newDelivery(t.Context(), w, &slot{}, task)
@@ -87,7 +87,7 @@ func TestFinish(t *testing.T) {
 				d.ownership.confirm(task.Received.Add(-task.AckWait))
 			}
 			w.refusals.avoid.set(time.Time{})
-			d.finish(t.Context(), tc.outcome)
+			d.finish(d.task.Trace.In(t.Context()), tc.outcome)
 			avoids := errors.Is(tc.outcome, objectstore.ErrRefused) && tc.queued && !tc.frozen
 			if got := w.refusals.avoids(); got != avoids {
 				t.Errorf("the worker leaves partitions to others: %v, want %v", got, avoids)

@@ -3,7 +3,6 @@ package worker_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/internal/rangetest"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/entry"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
@@ -97,7 +97,7 @@ func (f *fleet) plan(id string) {
 func (f *fleet) publish(parts ...partition.Partition) {
 	f.t.Helper()
 	for _, p := range parts {
-		expect.NoError(f.t, f.backend.Queue.Publish(f.t.Context(), queue.Bulk, p))
+		expect.NoError(f.t, f.backend.Queue.Publish(tracedlog.Place().In(f.t.Context()), queue.Bulk, p))
 	}
 }
 
@@ -117,7 +117,7 @@ func (f *fleet) runOn(q *backend.Backend, slots int, metrics *prometheus.Registr
 	w := worker.New(worker.Config{
 		Backend: q, Imports: imports.NewStore(q.Bucket(kv.BucketImports)), Stores: f.buckets, Slots: slots,
 		Grace: f.grace, Slice: f.slice, Stall: f.stall, Busy: f.busy, Buffers: f.buffers,
-		Log: slog.New(slog.DiscardHandler), Registerer: metrics,
+		Log: tracedlog.New(f.t), Registerer: metrics,
 	})
 	f.worker = w
 	ctx, cancel := context.WithCancel(context.Background())

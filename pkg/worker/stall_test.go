@@ -164,7 +164,7 @@ func TestGivingWayIsNoFailedTry(t *testing.T) {
 			if round < 4 || round > 12 {
 				t.Errorf("it gave way %d times before", round)
 			}
-			d.finish(t.Context(), stopped)
+			d.finish(d.task.Trace.In(t.Context()), stopped)
 			break
 		}
 		var gaveWay *stalled
@@ -172,7 +172,7 @@ func TestGivingWayIsNoFailedTry(t *testing.T) {
 			t.Fatalf("round %d: %v", round, stopped)
 		}
 		gaveWay.pause = 0 // the test does not wait for it
-		d.finish(t.Context(), gaveWay)
+		d.finish(d.task.Trace.In(t.Context()), gaveWay)
 	}
 	noted, _, err := s.q.Covers.Tries(t.Context(), "id", p.ID)
 	if err != nil || noted.Waited != 0 || noted.Count != 1 {

@@ -17,6 +17,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/progress"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 const (
@@ -76,8 +77,9 @@ func New(cfg Config) *Followers {
 }
 
 // Follow returns the progress of an import, and starts to follow its covers if that is
-// not done yet. They are followed until Unfollow. After Close it returns nil.
-func (f *Followers) Follow(id string) *Progress {
+// not done yet. They are followed until Unfollow. After Close it returns nil. Lines of the log name
+// the trace of the import.
+func (f *Followers) Follow(id string, trace tracing.Place) *Progress {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ctx.Err() != nil {
@@ -89,7 +91,7 @@ func (f *Followers) Follow(id string) *Progress {
 	ctx, stop := context.WithCancel(f.ctx)
 	p := newProgress(f.cfg, f.metrics, ctx.Done(), stop)
 	f.byID[id] = p
-	f.work.Go(func() { f.follow(ctx, id, p) })
+	f.work.Go(func() { f.follow(trace.In(ctx), id, p) })
 	return p
 }
 

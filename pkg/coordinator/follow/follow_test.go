@@ -2,7 +2,6 @@ package follow
 
 import (
 	"fmt"
-	"log/slog"
 	"math"
 	"slices"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/backend"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
@@ -22,7 +22,7 @@ import (
 func newFollowers(t *testing.T, q *backend.Backend) (*Followers, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	f := New(Config{Covers: q.Covers, Expiry: time.Minute, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: reg})
+	f := New(Config{Covers: q.Covers, Expiry: time.Minute, Now: time.Now, Log: tracedlog.New(t), Registerer: reg})
 	t.Cleanup(f.Close)
 	return f, reg
 }
@@ -42,8 +42,8 @@ func TestCoversAreFoldedAsTheyCome(t *testing.T) {
 	q := queuetest.Start(t)
 	f, reg := newFollowers(t, q)
 	publish(t, q, "i", "", "k", 3)
-	p := f.Follow("i")
-	if f.Follow("i") != p {
+	p := f.Follow("i", tracedlog.Place())
+	if f.Follow("i", tracedlog.Place()) != p {
 		t.Error("an import is followed twice")
 	}
 	if !p.Await(t.Context(), 1) {
@@ -104,7 +104,7 @@ func TestCoveredNeverFalls(t *testing.T) {
 func TestFollowersStop(t *testing.T) {
 	t.Parallel()
 	f, _ := newFollowers(t, queuetest.Start(t))
-	p := f.Follow("a")
+	p := f.Follow("a", tracedlog.Place())
 	if ids := f.IDs(); !slices.Equal(ids, []string{"a"}) {
 		t.Errorf("%q are followed, want a", ids)
 	}
@@ -116,7 +116,7 @@ func TestFollowersStop(t *testing.T) {
 	for user := range 10 {
 		users.Go(func() {
 			for i := range 50 {
-				if id := fmt.Sprint(user, "-", i); f.Follow(id) != nil && i%2 == 0 {
+				if id := fmt.Sprint(user, "-", i); f.Follow(id, tracedlog.Place()) != nil && i%2 == 0 {
 					f.Unfollow(id)
 				}
 			}
@@ -124,7 +124,18 @@ func TestFollowersStop(t *testing.T) {
 	}
 	f.Close()
 	users.Wait()
-	if f.Follow("b") != nil {
+	if f.Follow("b", tracedlog.Place()) != nil {
 		t.Error("closed followers follow an import")
 	}
+}
+
+// Covers that cannot be followed are logged with the import and its trace, which newFollowers checks.
+func TestFailuresToFollowNameTheTrace(t *testing.T) {
+	t.Parallel()
+	q := queuetest.Start(t)
+	f, _ := newFollowers(t, q)
+	expect.NoError(t, q.Conn.NATS.Publish("c.i.p", []byte("no cover")))
+	p := f.Follow("i", tracedlog.Place())
+	expect.Eventually(t, "the covers cannot be followed", func() bool { return p.Err() != nil })
+	f.Close() // which waits until that is logged
 }

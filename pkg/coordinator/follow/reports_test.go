@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/partition"
 	"github.com/rangefleet/rangefleet/pkg/progress"
 	"github.com/rangefleet/rangefleet/pkg/queue"
@@ -20,7 +21,7 @@ func TestReportsAreOfImportsThatAreFollowed(t *testing.T) {
 		ImportID: "i", PartitionID: "p", Worker: "w", State: progress.Listing, Span: partition.Span{After: "k", Upto: "p"}, Keys: 5,
 	}
 	f.Take(report)
-	p := f.Follow("i")
+	p := f.Follow("i", tracedlog.Place())
 	if now := p.Look(1); now.Listed != 0 || !p.Sign().IsZero() {
 		t.Errorf("reports came in before the import was followed: %+v", now)
 	}
@@ -57,7 +58,7 @@ func TestStepsAreOfImportsThatAreFollowed(t *testing.T) {
 	t.Parallel()
 	f, _ := newFollowers(t, queuetest.Start(t))
 	f.TakeStep(progress.Step{ImportID: "i", Busy: true})
-	p := f.Follow("i")
+	p := f.Follow("i", tracedlog.Place())
 	if !p.Sign().IsZero() {
 		t.Errorf("a step came in before the import was followed: %+v", p.Step())
 	}

@@ -1,0 +1,43 @@
+package tracedlog_test
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
+)
+
+// failures counts the failures of a test that may fail.
+type failures struct {
+	testing.TB
+	n int
+}
+
+func (f *failures) Errorf(string, ...any) { f.n++ }
+
+func TestLines(t *testing.T) {
+	f := &failures{TB: t}
+	log := tracedlog.New(f)
+	of := log.With("import_id", "i")
+	for what, c := range map[string]struct {
+		log   *slog.Logger
+		attrs []any
+		bad   bool
+	}{
+		"no import":            {log, []any{"partition", "p"}, false},
+		"an import":            {log, []any{"partition", "p", "import_id", "i", "err", "e"}, true},
+		"an import's log":      {of, nil, true},
+		"a log made of such a": {of.With("partition", "p"), nil, true},
+	} {
+		f.n = 0
+		c.log.DebugContext(t.Context(), "line", c.attrs...)
+		if got := f.n == 1; got != c.bad {
+			t.Errorf("%s: %d failures outside of a trace", what, f.n)
+		}
+		f.n = 0
+		c.log.DebugContext(tracedlog.Place().In(t.Context()), "line", c.attrs...)
+		if f.n != 0 {
+			t.Errorf("%s: %d failures in a trace", what, f.n)
+		}
+	}
+}
