@@ -32,7 +32,7 @@ func (p Proxies) client(r *http.Request) netip.Addr {
 		if err != nil {
 			break
 		}
-		at = before.Unmap()
+		at = before.Unmap().WithZone("") // a zone is any text
 	}
 	return at
 }

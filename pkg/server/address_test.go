@@ -31,6 +31,7 @@ func TestAddressOfTheClient(t *testing.T) {
 		{"IPv6 by a proxy", "[fd00::1]:1", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::"},
 		{"IPv4 as IPv6", "[::ffff:192.0.2.1]:1", nil, "192.0.2.1"},
 		{"IPv4 as IPv6 by a proxy", "[::ffff:10.0.0.1]:1", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		{"IPv6 with a zone by a proxy", "[fd00::1]:1", []string{"fe80::1%\x1b[2J admin"}, "fe80::"},
 		{"a zone", "[fe80::1%eth0]:1", nil, "fe80::"},
 		{"no address", "pipe", []string{"198.51.100.7"}, "invalid IP"},
 	} {
@@ -39,6 +40,9 @@ func TestAddressOfTheClient(t *testing.T) {
 		r.Header["X-Forwarded-For"] = x.forwarded
 		if got := network(proxies.client(r)); got != x.want {
 			t.Errorf("%s: %s, want %s", x.name, got, x.want)
+		}
+		if got := proxies.client(r); x.forwarded != nil && got.Zone() != "" {
+			t.Errorf("%s: a header names the zone of %s", x.name, got)
 		}
 		r.Header = http.Header{"X-Forwarded-For": {"198.51.100.7"}}
 		if got, want := network(Proxies(nil).client(r)), network(Proxies(nil).client(&http.Request{RemoteAddr: x.peer})); got != want {

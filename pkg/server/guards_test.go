@@ -9,7 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/limits"
 )
 
@@ -146,4 +148,40 @@ func TestAFloodOfChanges(t *testing.T) {
 	}
 	h.want(t, "ann", "GET", userPath, "", 200, "")
 	h.want(t, "bob", "POST", target, body, 204, "")
+}
+
+// Guesses of one address are refused after a while, too, where a lakeFS server knows callers.
+func TestAFloodOfGuessesBesideALakeFSServer(t *testing.T) {
+	for name, guess := range guesses {
+		if name == "logins" {
+			continue // there are none
+		}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				session, err := lakefs.Open(lakefs.Config{URL: "http://lakefs", Transport: oneLogin{"Bearer good"}}, lakefs.Login{})
+				expect.NoError(t, err)
+				f := newFixture(t, func(c *Config) { c.Gate = lakefs.NewGate(session, time.Now) })
+				send := func(from string, header http.Header) int {
+					return f.from(from, "GET", "/api/v1/imports", "", header).Code
+				}
+				got := map[int]int{}
+				for i := range 1000 {
+					_, _, _, header := guess(i)
+					got[send("192.0.2.1:1", header)]++
+				}
+				const refused = 1000 - limits.FailedLoginsBurst
+				if got[401] != limits.FailedLoginsBurst || got[429] != refused {
+					t.Errorf("answers %v, want %d refused", got, refused)
+				}
+				if n := len(f.events.take()); n != limits.FailedLoginsBurst {
+					t.Errorf("%d guesses are recorded", n)
+				}
+				for from, want := range map[string]int{"192.0.2.1:1": 200, "192.0.2.2:1": 200} {
+					if code := send(from, http.Header{"Authorization": {"Bearer good"}}); code != want {
+						t.Errorf("the right token from %s: %d, want %d", from, code, want)
+					}
+				}
+			})
+		})
+	}
 }

@@ -45,7 +45,7 @@ type receiver struct {
 	https     bool         // clients reach the server by HTTPS, even if its own connections have no TLS
 	grants    Grants
 	logins    *auth.LoginLimiter
-	strangers *rates                 // requests that prove no user, by address; nil: unbounded
+	strangers *rates                 // requests that prove no user, by address
 	lingering slots                  // for answers to too many of them
 	changes   *rates                 // requests that may change something, by user
 	failed    *prometheus.CounterVec // logins, by outcome
@@ -55,19 +55,15 @@ type receiver struct {
 }
 
 func newReceiver(c Config) *receiver {
-	r := &receiver{
+	return &receiver{
 		errorWriter: errorWriter{ready: c.Ready, log: c.Log},
 		auth:        c.Auth, gate: c.Gate, https: strings.HasPrefix(c.PublicURL, "https://"), grants: c.Grants, logins: auth.NewLoginLimiter(c.Now, pauseAside), proxies: c.Proxies,
 		budget: c.Memory, anonymous: newShares(limits.AnonymousRequests, limits.AnonymousShare), changes: newRates(limits.Changes, limits.ChangesBurst, c.Now),
+		strangers: newRates(limits.FailedLogins, limits.FailedLoginsBurst, c.Now), lingering: make(slots, limits.LingeringRefusals),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
 			metric.By("outcome", "wrong", "refused")),
 	}
-	if c.Gate == nil {
-		r.lingering = make(slots, limits.LingeringRefusals)
-		r.strangers = newRates(limits.FailedLogins, limits.FailedLoginsBurst, c.Now)
-	}
-	return r
 }
 
 // errStrangers says that an address sends too many requests that prove no user.
@@ -75,7 +71,7 @@ var errStrangers = errors.New("too many requests without valid credentials")
 
 // admit counts a request that proves no user. The error is errStrangers if there were too many.
 func (c *receiver) admit(r *http.Request) error {
-	if c.strangers != nil && !c.strangers.take(network(c.proxies.client(r))) {
+	if !c.strangers.take(network(c.proxies.client(r))) {
 		return errStrangers
 	}
 	return nil
@@ -145,7 +141,7 @@ func (c *receiver) prove(w http.ResponseWriter, r *http.Request, p auth.Presente
 func (c *receiver) loginAtServer(w http.ResponseWriter, r *http.Request) (access.Caller, error) {
 	l := lakefs.Forward(r)
 	if l.IsZero() {
-		return access.Caller{}, nil
+		return access.Caller{}, c.admit(r)
 	}
 	return c.try(w, r, attempt{
 		login: auth.Login{AccessKeyID: l.Name(), Accepted: c.gate.Accepted(l)},
