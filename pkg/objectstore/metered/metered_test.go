@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/internal/tracedlog"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 	"github.com/rangefleet/rangefleet/pkg/objectstore/metered"
+	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
 
 // scripted answers every call with err, after its pages.
@@ -96,6 +101,66 @@ func TestMetrics(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("missing: %v", want)
 	}
+}
+
+// Each call names the trace that it belongs to, on its own operation, and outside of a recorded trace
+// none. Listings name none at all: traces cost them nothing.
+func TestCallsNameTheTrace(t *testing.T) {
+	calls := map[string]struct {
+		do        func(ctx context.Context, s objectstore.Store) error
+		operation string
+	}{
+		"stat": {func(ctx context.Context, s objectstore.Store) error { _, err := s.Stat(ctx, "k"); return err }, "stat"},
+		"get":  {func(ctx context.Context, s objectstore.Store) error { _, err := s.Get(ctx, "k", 1); return err }, "get"},
+		"get range": {func(ctx context.Context, s objectstore.Store) error {
+			_, _, err := s.GetRange(ctx, "k", 0, 1)
+			return err
+		}, "get"},
+		"put": {func(ctx context.Context, s objectstore.Store) error { return s.Put(ctx, "k", nil, objectstore.Sum{}) }, "put"},
+		"list": {func(ctx context.Context, s objectstore.Store) error {
+			for _, err := range s.List(ctx, "", "", objectstore.ListOptions{}) {
+				return err
+			}
+			return nil
+		}, ""},
+	}
+	unsampled := tracing.Place{Parent: strings.TrimSuffix(tracedlog.Place().Parent, "1") + "0"}
+	for name, call := range calls {
+		for _, fails := range []error{nil, objectstore.ErrNotFound} {
+			for _, place := range []tracing.Place{tracedlog.Place(), unsampled, {}} {
+				reg := prometheus.NewRegistry()
+				store := metered.New(reg).Wrap(scripted{err: fails})
+				if err := call.do(place.In(t.Context()), store); !errors.Is(err, fails) {
+					t.Fatalf("%s: %v", name, err)
+				}
+				want := map[string]string{}
+				if place.ID() != "" && call.operation != "" {
+					want[call.operation] = place.ID()
+				}
+				if got := exemplars(t, reg); !maps.Equal(got, want) {
+					t.Errorf("%s, error %v, in trace %q: exemplars %v, want %v", name, fails, place.ID(), got, want)
+				}
+			}
+		}
+	}
+}
+
+// exemplars returns the traces that the histogram of calls refers to, by operation.
+func exemplars(t *testing.T, reg *prometheus.Registry) map[string]string {
+	t.Helper()
+	families, err := reg.Gather()
+	expect.NoError(t, err)
+	traces := map[string]string{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			for _, b := range m.GetHistogram().GetBucket() {
+				for _, l := range b.GetExemplar().GetLabel() {
+					traces[m.GetLabel()[0].GetValue()] += l.GetValue()
+				}
+			}
+		}
+	}
+	return traces
 }
 
 // gather returns the counters by name, and those of calls by operation/code.
