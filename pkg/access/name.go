@@ -38,6 +38,9 @@ func checkName(name string) error {
 	if !localName.MatchString(name) {
 		return fmt.Errorf(wantName, limits.Name)
 	}
+	if name == "." || name == ".." { // no path of the API would lead to it
+		return fmt.Errorf(wantName+", but not . or .. alone", limits.Name)
+	}
 	return nil
 }
 

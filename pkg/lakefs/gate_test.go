@@ -224,3 +224,23 @@ func TestGroupsOfAUser(t *testing.T) {
 		}
 	}
 }
+
+// No name leads to another path than its own: a user named .. has not all groups there are.
+func TestNamesAreElementsOfPaths(t *testing.T) {
+	server, requests := serve(t, answer{200, `{"results":[{"id":"Admins"}]}`})
+	for _, name := range []string{".", ".."} {
+		if groups, err := lakefs.GroupsOf(t.Context(), server, name); len(groups) > 0 || !lakefs.IsRefused(err) {
+			t.Errorf("%q has the groups %q, %v", name, groups, err)
+		}
+		if err := lakefs.NewGate(server, time.Now).MayRead(t.Context(), lakefs.Login{}, "lake", name); !fault.Is(err, fault.Invalid) {
+			t.Errorf("the branch %q: %v", name, err)
+		}
+	}
+	if sent := requests(); len(sent) > 0 {
+		t.Errorf("sent %q", sent)
+	}
+	groups, err := lakefs.GroupsOf(t.Context(), server, "../x%2F")
+	if want := "GET /api/v1/auth/users/..%2Fx%252F/groups?after=&amount=1000"; err != nil || len(groups) != 1 || !strings.HasPrefix(requests()[0], want) {
+		t.Errorf("%q, %v: %q, want %s", groups, err, requests(), want)
+	}
+}

@@ -279,6 +279,9 @@ func (s *server) request(ctx context.Context, l Login, c call) (*http.Request, e
 	}
 	target := s.base
 	for _, element := range c.path {
+		if element == "." || element == ".." { // which nothing escapes: the server would take it for another path
+			return nil, &Error{http.StatusBadRequest, strconv.Quote(element) + " is no name"}
+		}
 		target += "/" + url.PathEscape(element)
 	}
 	if len(c.query) > 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -15,9 +16,9 @@ import (
 )
 
 // decode reads one JSON value as a T, a type of package api. Unlike encoding/json, it
-// demands every required field, under its exact name, and refuses text that encoding/json
-// would change. Fields that T does not have are ignored. Every error is a fault that names
-// the field.
+// demands every required field, under its exact name, and refuses a field that is there twice, and
+// text that encoding/json would change. Fields that T does not have are ignored. Every error is a
+// fault that names the field.
 func decode[T any](data []byte) (T, error) {
 	var v T
 	if err := checkText(data); err != nil {
@@ -117,9 +118,12 @@ func check(raw json.RawMessage, t reflect.Type, path string) error {
 }
 
 func checkObject(raw json.RawMessage, t reflect.Type, path string) error {
-	var fields map[string]json.RawMessage
-	if raw[0] != '{' || json.Unmarshal(raw, &fields) != nil {
+	if raw[0] != '{' {
 		return fault.BadField(path, "must be an object")
+	}
+	fields, err := fieldsOf(raw, t, path)
+	if err != nil {
+		return err
 	}
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -133,6 +137,54 @@ func checkObject(raw json.RawMessage, t reflect.Type, path string) error {
 		if err := check(value, f.Type, join(path, name)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// fieldsOf returns the values of an object that is read as a t, by their names. encoding/json takes a
+// field of t from the last one that has its name in letters of any case. Such others are refused, so
+// that everybody who reads the object, such as a proxy, reads the same.
+func fieldsOf(raw json.RawMessage, t reflect.Type, path string) (map[string]json.RawMessage, error) {
+	var known []string
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		known = append(known, name)
+	}
+	fields := make(map[string]json.RawMessage)
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := dec.Token(); err != nil {
+		return nil, malformed(err)
+	}
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return nil, malformed(err)
+		}
+		name, _ := token.(string)
+		_, twice := fields[name]
+		if err := checkField(known, name, twice, path); err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, malformed(err)
+		}
+		fields[name] = value
+	}
+	return fields, nil
+}
+
+// checkField refuses the name of a field that encoding/json would take for a known one, if it is
+// another name or is there twice.
+func checkField(known []string, name string, twice bool, path string) error {
+	i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
+	switch {
+	case i < 0:
+		return nil
+	case known[i] != name:
+		return fault.BadField(join(path, name), "unknown, want %s", known[i])
+	case twice:
+		return fault.BadField(join(path, name), "is there twice")
 	}
 	return nil
 }

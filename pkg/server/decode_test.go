@@ -38,6 +38,7 @@ func FuzzReadImport(f *testing.F) {
 		`{"paths":[{"type":"object","path":"s3://b/\ud83d\ude00","destination":""}],"commit":{"message":"m","metadata":{"k":"v"},"date":1}}`,
 		`{"sourceURI":"s3://b/","prepend":"x","metadata":null}`,
 		`{"paths":null}`, `[]`, `{"PATHS":[]}`, `{"prepend":"\ud800","source_uri":"x"}`, "{\"prepend\":\"\xff\"}",
+		`{"paths":[{"type":"object","path":"s3://b/x","destination":"x","Type":"bogus"}],"commit":{"message":"m"}}`,
 		``, `t`, `"\t"`, `{"prepend":""}`,
 	}, bodies["importStart"]) {
 		f.Add([]byte(body))
@@ -122,5 +123,33 @@ func TestRequired(t *testing.T) {
 			}
 			fields[field] = value
 		}
+	}
+}
+
+// A field is read from one place: a name that is there twice, or in other letters, is refused.
+func TestFieldsHaveOneValue(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"name":"a","source":"main","name":"b"}`:            "name: is there twice",
+		`{"name":"a","source":"main","NAME":"b"}`:            "NAME: unknown, want name",
+		`{"Name":"a","source":"main"}`:                       "Name: unknown, want name",
+		`{"name":"a","\u017fource":"x","source":"main"}`:     "\u017fource: unknown, want source",
+		`{"name":"a","source":"main","n\u0061me":"b"}`:       "name: is there twice",
+		`{"name":"a","source":"main","other":1,"other":2}`:   "",
+		`{"name":"a","source":"main","other":{"x":1,"x":2}}`: "",
+		`{"name":"a","source":"main","other":1,"Other":{}}`:  "",
+		`{"name":"a","source":"main"}`:                       "",
+	} {
+		got, err := decode[api.BranchCreation]([]byte(body))
+		if want == "" && (err != nil || got.Name != "a") || want != "" && (err == nil || err.Error() != want || !fault.Is(err, fault.Invalid)) {
+			t.Errorf("%s: %+v, %v, want %q", body, got, err, want)
+		}
+	}
+	_, err := decode[api.ImportPathsCreation]([]byte(`{"paths":[{"type":"object","path":"s3://b/x","destination":"x","Path":"s3://c/"}],"commit":{"message":"m","metadata":{"k":"1","K":"2"}}}`))
+	if err == nil || err.Error() != "paths[0].Path: unknown, want path" {
+		t.Errorf("a field of an element: %v", err)
+	}
+	merged, err := decode[api.CommitCreation]([]byte(`{"message":"m","metadata":{"k":"1","K":"2"}}`))
+	if err != nil || len(merged.Metadata) != 2 {
+		t.Errorf("names that a client chooses: %+v, %v", merged, err)
 	}
 }

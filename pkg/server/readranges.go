@@ -15,6 +15,9 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/partition"
 )
 
+// rangesField is the only field of an api.MetaRangeCreation.
+const rangesField = "ranges"
+
 // readRanges is decode for an api.MetaRangeCreation. It reads one range at a time, so that
 // the body, which may be larger than any other, is never in memory as a whole.
 func readRanges(body io.Reader) (ranges []partition.RangeMetadata, err error) {
@@ -22,15 +25,19 @@ func readRanges(body io.Reader) (ranges []partition.RangeMetadata, err error) {
 	if err := delimiter(dec, '{', "", "an object"); err != nil {
 		return nil, err
 	}
-	given := false
+	given, twice := false, false
 	for dec.More() {
-		name, err := dec.Token()
+		token, err := dec.Token()
 		if err != nil {
 			return nil, garbled(dec, err)
 		}
-		if name == "ranges" { // the last one counts, as in encoding/json
+		name, _ := token.(string)
+		if err := checkField([]string{rangesField}, name, twice, ""); err != nil {
+			return nil, err
+		}
+		if name == rangesField {
 			ranges, err = readList(dec)
-			given = ranges != nil
+			given, twice = ranges != nil, true
 		} else {
 			_, err = nextValue(dec, nil)
 		}
@@ -48,14 +55,14 @@ func readRanges(body io.Reader) (ranges []partition.RangeMetadata, err error) {
 		return nil, garbled(dec, err)
 	}
 	if !given {
-		return nil, fault.BadField("ranges", missing)
+		return nil, fault.BadField(rangesField, missing)
 	}
 	return ranges, nil
 }
 
 // readList reads the array of ranges. It returns nil if there is null instead.
 func readList(dec *json.Decoder) ([]partition.RangeMetadata, error) {
-	if err := delimiter(dec, '[', "ranges", "an array"); err != nil {
+	if err := delimiter(dec, '[', rangesField, "an array"); err != nil {
 		if errors.Is(err, errNull) {
 			err = nil
 		}
@@ -64,7 +71,7 @@ func readList(dec *json.Decoder) ([]partition.RangeMetadata, error) {
 	ranges := []partition.RangeMetadata{}
 	var raw json.RawMessage
 	for dec.More() {
-		if err := limits.Count("ranges", len(ranges)+1, limits.Ranges); err != nil {
+		if err := limits.Count(rangesField, len(ranges)+1, limits.Ranges); err != nil {
 			return nil, err
 		}
 		var err error
