@@ -33,6 +33,7 @@ type metrics struct {
 
 	partitions  *prometheus.GaugeVec // by state
 	redelivered prometheus.Gauge
+	repeated    prometheus.Counter
 	waiting     prometheus.Gauge
 	sign        prometheus.Gauge // of a worker
 	wanted      prometheus.Gauge
@@ -84,6 +85,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		partitions: fleet.GaugeVec("partitions", "Partitions in the work queue: queued ones, and running ones, which a worker has.",
 			metric.By("state", "queued", "running")),
 		redelivered: fleet.Gauge("partitions_redelivered", "Running partitions that were delivered before."),
+		repeated:    fleet.Counter("deliveries_repeated_total", "Deliveries, counted as they begin, of partitions with which those before got no further. What a worker gave back as it stopped, or as a store hung, does not count."),
 		waiting:     fleet.Gauge("workers_waiting", "Workers that wait for a partition."),
 		sign:        fleet.Gauge("worker_sign_timestamp_seconds", "When there was last a sign of a worker, which may be any of the fleet, in seconds since 1970; 0 before the first look."),
 		wanted:      f.Gauge("wanted_workers", "Workers that would list in a minute what is left of the imports that this process drives, at most 1000: 0 if no partition is left, 1 as long as it is not known how much that is. The sum of all coordinators counts."),

@@ -6,9 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rangefleet/rangefleet/internal/expect"
+	"github.com/rangefleet/rangefleet/internal/measured"
 	"github.com/rangefleet/rangefleet/internal/memstore"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/progress"
 )
 
 // Keys show as listed before the first range ends. While a store hangs, reports go on, and the
@@ -138,5 +142,36 @@ func TestBeatsTellOfBusyDrivers(t *testing.T) {
 	all.end("a")
 	if steps := all.steps(); len(steps) != 0 {
 		t.Errorf("after the end: %+v", steps)
+	}
+}
+
+// A delivery that follows one which got no further is counted as it begins, also of an import that this
+// coordinator does not follow. Its status shows nothing of that.
+func TestRepeatedDeliveriesAreCountedAsTheyBegin(t *testing.T) {
+	t.Parallel()
+	f, _ := numberedFleet(t, 10)
+	s, _ := f.serve()
+	id := f.start(s, request("", ""))
+	f.planned(id)
+	counted := func() float64 {
+		return measured.Sum(t, s.cfg.Registerer.(*prometheus.Registry), "rangefleet_fleet_deliveries_repeated_total")
+	}
+	told := 0
+	expect.Eventually(t, "reports are taken", func() bool { // those before the coordinator listens are lost
+		told++
+		expect.NoError(t, f.backend.Gossip.BroadcastReport(progress.Report{ImportID: "another", PartitionID: "p", Delivery: "d", State: progress.Again}))
+		return counted() > 0
+	})
+	before := counted()
+	report := progress.Report{ImportID: id, PartitionID: "p", Delivery: "d", State: progress.Again}
+	for range 3 {
+		expect.NoError(t, f.backend.Gossip.BroadcastReport(report))
+	}
+	expect.Eventually(t, "all are counted", func() bool { return counted() >= before+3 })
+	if got := counted(); got > float64(told)+3 {
+		t.Errorf("%v deliveries count, and %d were told of", got, told+3)
+	}
+	if status, err := s.Status(t.Context(), "repo", id); err != nil || status.Progress.Running != 0 {
+		t.Errorf("%d partitions count as listed: %v", status.Progress.Running, err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator/follow"
 	"github.com/rangefleet/rangefleet/pkg/gossip"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
+	"github.com/rangefleet/rangefleet/pkg/progress"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
@@ -68,12 +69,21 @@ func (w *fleetWatch) listen(ctx context.Context) error {
 	w.mu.Lock()
 	w.workers.load = load
 	w.mu.Unlock()
-	return errors.Join(err, w.backend.Gossip.ListenReports(ctx, w.followers.Take), w.backend.Gossip.ListenSteps(ctx, w.followers.TakeStep),
+	return errors.Join(err, w.backend.Gossip.ListenReports(ctx, w.take), w.backend.Gossip.ListenSteps(ctx, w.followers.TakeStep),
 		w.backend.Gossip.ListenProblems(ctx, func(p gossip.Problem) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.problems.note(p, w.now())
 		}))
+}
+
+// take takes in a report of a worker.
+func (w *fleetWatch) take(r progress.Report) {
+	if r.State == progress.Again {
+		w.metrics.repeated.Inc()
+		return
+	}
+	w.followers.Take(r)
 }
 
 func (w *fleetWatch) survey(ctx context.Context) error {

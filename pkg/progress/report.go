@@ -24,10 +24,14 @@ const (
 	Listing State = "listing" // a worker lists it
 	Waiting State = "waiting" // it waits for a worker
 	Over    State = "over"    // it is done, and its covers are stored
+
+	// Again is told once, as a delivery begins: those before got no further, and did not just give the
+	// partition back. A Tally takes no such report, as nothing is listed yet.
+	Again State = "again"
 )
 
 // Report is what the holder of a partition tells of it. Each report tells all that the ones
-// before it told.
+// before it told, except that of the state Again.
 type Report struct {
 	ImportID    string `json:"import"`
 	PartitionID string `json:"partition"`
@@ -98,7 +102,7 @@ func (r Report) Check() error {
 		}
 	}
 	switch {
-	case r.State != Listing && r.State != Waiting && r.State != Over:
+	case r.State != Listing && r.State != Waiting && r.State != Over && r.State != Again:
 		return fmt.Errorf("state: unknown value %.20q", r.State)
 	case r.Keys > 0 && r.Span.Upto <= r.Span.After:
 		return fmt.Errorf("span: %d keys cannot lie in %v", r.Keys, r.Span)

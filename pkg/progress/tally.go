@@ -44,7 +44,7 @@ type waiting struct {
 	at   time.Time
 }
 
-// Take takes in a report that came now. It must be one that Check accepts.
+// Take takes in a report that came now. It must be one that Check accepts, and not of the state Again.
 func (t *Tally) Take(r Report, now time.Time) {
 	before, known := t.listing[r.PartitionID]
 	if known && before.Delivery == r.Delivery {

@@ -128,6 +128,9 @@ func (d *delivery) resume(ctx context.Context, breaks partition.Breaks) (rest pa
 	d.covers.resume(last)
 	if d.task.Deliveries > 1 {
 		cut, err := d.tries.readNote(ctx)
+		if d.tries.count > 1 {
+			d.reporter.again() // at once: this worker may end with the partition, too
+		}
 		if err != nil {
 			return rest, false, err
 		}

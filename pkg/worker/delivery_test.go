@@ -14,21 +14,23 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
 	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/progress"
 	"github.com/rangefleet/rangefleet/pkg/queue"
 	"github.com/rangefleet/rangefleet/pkg/queue/queuetest"
 )
 
 // stage is a worker whose clock the test sets, and its queue.
 type stage struct {
-	w  *Worker
-	q  *backend.Backend
-	at time.Time
+	w     *Worker
+	q     *backend.Backend
+	at    time.Time
+	again map[string]int // deliveries that told so, by import
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	q := queuetest.Start(t)
-	s := &stage{q: q, at: time.Now()}
+	s := &stage{q: q, at: time.Now(), again: make(map[string]int)}
 	s.w = New(Config{
 		Backend: q, Imports: imports.NewStore(q.Bucket(kv.BucketImports)), Slots: 1,
 		Log: tracedlog.New(t), Registerer: prometheus.NewRegistry(),
@@ -51,7 +53,13 @@ func (s *stage) deliver(t *testing.T) *delivery {
 	task, err := s.q.Queue.Puller(queue.Bulk).Pull(t.Context())
 	expect.NoError(t, err)
 	task.Received = s.at
-	return newDelivery(t.Context(), s.w, &slot{}, task)
+	d := newDelivery(t.Context(), s.w, &slot{}, task)
+	d.reporter.send = func(r progress.Report) {
+		if r.State == progress.Again {
+			s.again[r.ImportID]++
+		}
+	}
+	return d
 }
 
 // resumed is deliver, and what a delivery does before it lists.
@@ -137,27 +145,28 @@ func TestTriesCountDeliveriesThatGotNoFurther(t *testing.T) {
 	for _, tc := range []struct {
 		deliveries string
 		want       int // tries of the delivery that follows
+		again      int // deliveries of all that tell that those before got no further
 	}{
-		{"", 1},
-		{"f", 2},
-		{"ffff", 5},
-		{"dd", 3},
-		{"b", 1},
-		{"bbbb", 1},
-		{"fb", 2},
-		{"bf", 2},
-		{"fbdbf", 4},
-		{"e", 1},
-		{"be", 1},
-		{"ffe", 3},
-		{"F", 1},
-		{"B", 1},
-		{"Ff", 2},
-		{"Fb", 1},
-		{"ffFf", 2},
-		{"ffB", 1},
-		{"ffDd", 2},
-		{"bBb", 1},
+		{"", 1, 0},
+		{"f", 2, 1},
+		{"ffff", 5, 4},
+		{"dd", 3, 2},
+		{"b", 1, 0},
+		{"bbbb", 1, 0},
+		{"fb", 2, 2},
+		{"bf", 2, 1},
+		{"fbdbf", 4, 5},
+		{"e", 1, 0},
+		{"be", 1, 0},
+		{"ffe", 3, 2},
+		{"F", 1, 0},
+		{"B", 1, 0},
+		{"Ff", 2, 1},
+		{"Fb", 1, 0},
+		{"ffFf", 2, 3},
+		{"ffB", 1, 2},
+		{"ffDd", 2, 3},
+		{"bBb", 1, 0},
 	} {
 		s.publish(t, "id-"+tc.deliveries)
 		for i, end := range tc.deliveries {
@@ -168,6 +177,9 @@ func TestTriesCountDeliveriesThatGotNoFurther(t *testing.T) {
 		d := s.resumed(t)
 		if d.tries.count != tc.want {
 			t.Errorf("%q: %d tries, want %d", tc.deliveries, d.tries.count, tc.want)
+		}
+		if got := s.again[d.task.Partition.ImportID]; got != tc.again {
+			t.Errorf("%q: %d deliveries tell that those before got no further, want %d", tc.deliveries, got, tc.again)
 		}
 		expect.NoError(t, d.task.Ack(t.Context()))
 	}

@@ -99,6 +99,13 @@ func (r *reporter) listed(left progress.Guess) {
 	r.send(report)
 }
 
+// again reports that the deliveries before this one got no further.
+func (r *reporter) again() {
+	r.send(progress.Report{
+		ImportID: r.report.ImportID, PartitionID: r.report.PartitionID, Worker: r.report.Worker, Delivery: r.report.Delivery, State: progress.Again,
+	})
+}
+
 // beat repeats the last report, unless there was none or it was sent just now.
 func (r *reporter) beat() {
 	r.mu.Lock()

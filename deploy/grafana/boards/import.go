@@ -42,7 +42,8 @@ func oneImport() board {
 				graph("Time of a delivery", "Time that a process worked on a partition.", "s", times("", "rangefleet_worker_delivery_duration_seconds", "")...).withExemplars(),
 			}},
 			{"What went wrong", []panel{
-				graph("Ends of deliveries", "Deliveries of partitions, by how they ended. Only done and over are final.", "ops", rate("{{outcome}}", "rangefleet_worker_deliveries_total{}", "outcome")),
+				graph("Ends of deliveries", "Deliveries of partitions, by how they ended, and those that began though others got no further. Only done and over are final.", "ops",
+					rate("{{outcome}}", "rangefleet_worker_deliveries_total{}", "outcome"), query{"begun again", `sum(max by (fleet) (rate(rangefleet_fleet_deliveries_repeated_total{}[$__rate_interval])))`}),
 				graph("Partitions given up", "Partitions whose import failed for them, by the reason.", "ops", rate("{{reason}}", "rangefleet_worker_partitions_given_up_total{}", "reason")),
 				graph("Steps tried again", "Steps of imports that met an error, and imports that were taken over.", "ops",
 					total("steps", "rangefleet_import_step_retries_total{}"), total("takeovers", "rangefleet_import_takeovers_total{}")),
