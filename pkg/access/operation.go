@@ -6,7 +6,7 @@ import "fmt"
 // it has no use for.
 type Request struct {
 	Repository string
-	Branch     string // that is read or written; of a log: the ref
+	Branch     string // that is read or written; of a log: the name that the ref starts with
 	Tag        string
 	Key        string // of an object
 	User       string // that is shown, made or deleted, or whose access keys are

@@ -14,6 +14,15 @@ import (
 // resolved.
 const marks = "~^@$"
 
+// RefName returns the name that a ref starts with: that of a branch or a tag, or a commit's ID; "" if
+// there is none.
+func RefName(text string) string {
+	if i := strings.IndexAny(text, marks); i >= 0 {
+		return text[:i]
+	}
+	return text
+}
+
 // step leads from a commit to one of its ancestors.
 type step struct {
 	kind byte // '~': n times to the first parent; '^': to the n-th parent, or nowhere if n is 0
@@ -30,14 +39,11 @@ type ref struct {
 
 // parseRef reads a ref, or returns an Invalid fault.
 func parseRef(text string) (ref, error) {
-	r := ref{text: text, name: text}
-	i := strings.IndexAny(text, marks)
-	if i < 0 {
-		return r, nil
-	}
-	r.name = text[:i]
-	rest := text[i:]
+	r := ref{text: text, name: RefName(text)}
+	rest := text[len(r.name):]
 	switch {
+	case rest == "":
+		return r, nil
 	case r.name == "":
 		return r, badRef(text, "it has no name before the %q", text[:1])
 	case rest == "@":

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/rangefleet/rangefleet/pkg/access"
+	"github.com/rangefleet/rangefleet/pkg/catalog"
 	"github.com/rangefleet/rangefleet/pkg/fault"
 )
 
@@ -71,7 +72,7 @@ func requestOf(r *http.Request) access.Request {
 	query := r.URL.Query()
 	return access.Request{
 		Repository: r.PathValue("repository"),
-		Branch:     cmp.Or(r.PathValue("branch"), r.PathValue("destinationBranch"), r.PathValue("ref")),
+		Branch:     cmp.Or(r.PathValue("branch"), r.PathValue("destinationBranch"), catalog.RefName(r.PathValue("ref"))),
 		Tag:        r.PathValue("tag"),
 		Key:        query.Get("path"),
 		User:       r.PathValue("userId"),

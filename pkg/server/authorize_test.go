@@ -352,6 +352,21 @@ func TestRulesJudgeTheSourcesOfUsersOfALakeFSServer(t *testing.T) {
 	}
 }
 
+// A branch that may not be read has no log by another ref that starts with it.
+func TestALogNeedsTheBranchThatTheRefStartsWith(t *testing.T) {
+	f := newFixture(t, ruled(allowing(t, "fs:ReadBranch repository/lake/branch/*", "deny fs:ReadBranch repository/lake/branch/secret")))
+	only := newFixture(t, ruled(allowing(t, "fs:ReadBranch repository/lake/branch/main")))
+	for ref, denied := range map[string]bool{"main": false, "main~1": false, "secret": true, "secret~0": true, "secret%5E0": true, "secret@": true, "secret~1%5E2": true, "secre": false} {
+		target := "/api/v1/repositories/lake/refs/" + ref + "/commits"
+		if w := f.do("GET", target, "", nil); (w.Code == 401) != denied {
+			t.Errorf("%s: %d %s", ref, w.Code, w.Body)
+		}
+		if w := only.do("GET", target, "", nil); (w.Code == 401) != !strings.HasPrefix(ref, "main") {
+			t.Errorf("%s with main alone: %d %s", ref, w.Code, w.Body)
+		}
+	}
+}
+
 // Beside a lakeFS server only imports and trees are served here, however a path is spelled: that
 // server judges the callers of these, and nobody those of the others.
 func TestOtherOperationsAreNotServedBesideALakeFSServer(t *testing.T) {

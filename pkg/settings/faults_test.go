@@ -94,6 +94,12 @@ http: {public_url: "https://u:pw@x/api", trusted_proxies: [10.0.0.1, proxy.examp
 			`auth.jwt.audience: "": want the audience of the tokens: without one, those for other services would be accepted`,
 			`auth.jwt.jwks (file $CONFIG:1): "https://******@idp/keys": want no user in the URL`,
 		}},
+		{"ID tokens as tokens of the API", given{file: `
+http.public_url: https://imports.example.com
+auth: {oidc: {issuer: i, client_id: c}, jwt: {issuer: i, audience: c, jwks: f}}
+`}, []string{
+			`auth.jwt.audience (file $CONFIG:3): "c": want another one than auth.oidc.client_id: the ID tokens of logins would prove their users without a session, and without what auth.oidc.required_claims asks for`,
+		}},
 		{"half of a SAML provider", given{file: "auth.saml: {user_attribute: uid}"}, []string{
 			`auth.saml.metadata_file: "": want the metadata of the identity provider`,
 			`http.public_url: "": want the URL to which the identity provider of auth.saml.metadata_file sends browsers`,

@@ -77,6 +77,8 @@ func (s Settings) validateJWT(c *check) {
 	c.want(s.Catalog.Kind != CatalogLakeFS, "auth.jwt.issuer", j.Issuer, "want none with catalog.kind lakefs: that server knows the callers")
 	c.want(j.Issuer != "", "auth.jwt.issuer", j.Issuer, "want the issuer of the tokens, exactly as they have it")
 	c.want(j.Audience != "", "auth.jwt.audience", j.Audience, "want the audience of the tokens: without one, those for other services would be accepted")
+	logins := j.Issuer != "" && j.Issuer == s.Auth.OIDC.Issuer && j.Audience == s.Auth.OIDC.ClientID
+	c.want(!logins, "auth.jwt.audience", j.Audience, "want another one than auth.oidc.client_id: the ID tokens of logins would prove their users without a session, and without what auth.oidc.required_claims asks for")
 	remote := strings.Contains(j.JWKS, "://")
 	c.want(j.JWKS != "", "auth.jwt.jwks", j.JWKS, "want the URL or the file of the issuer's public keys")
 	c.want(!remote || hideUser(j.JWKS) == j.JWKS, "auth.jwt.jwks", hideUser(j.JWKS), "want no user in the URL")
