@@ -35,7 +35,7 @@ func registerProcess(reg prometheus.Registerer, buffers *rangewriter.Buffers) {
 	})
 	m := f.In("memory")
 	m.GaugeFunc("budget_bytes", "Memory to which this process keeps itself; +Inf if there is no limit.", memoryBudget)
-	m.GaugeFunc("used_bytes", "Memory that counts towards it: all that the runtime of Go has from the system.", memoryUsed)
+	m.GaugeFunc("used_bytes", "Memory that counts towards it, without what the next garbage collection frees.", memoryUsed)
 	w := f.In("range_files")
 	w.GaugeFunc("limit_bytes", "Memory that range files, requests and comparisons share. While it is in use, fewer files begin.", func() float64 { return float64(buffers.Size()) })
 	w.GaugeFunc("used_bytes", "Memory that range files, requests and comparisons use or have reserved.", func() float64 { return float64(buffers.Used()) })
@@ -49,9 +49,19 @@ func memoryBudget() float64 {
 	return float64(limit)
 }
 
-// memoryUsed returns what the runtime compares with its limit.
+// memoryUsed returns what collections of garbage cannot free: what was live at the last one, and what
+// the runtime needs besides the heap. The memory that the runtime has from the system tells nothing:
+// it lets garbage grow up to the limit while the process is well.
 func memoryUsed() float64 {
-	all := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(all)
-	return float64(all[0].Value.Uint64() - all[1].Value.Uint64())
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
+	metrics.Read(samples)
+	used := float64(samples[0].Value.Uint64()) + float64(samples[1].Value.Uint64())
+	for _, heap := range samples[2:] {
+		used -= float64(heap.Value.Uint64())
+	}
+	return used
 }

@@ -78,7 +78,7 @@ func addOdd(c *cluster, program string) (odd *pod, address string) {
 	p := start(c.t, func() *exec.Cmd {
 		cmd := exec.Command(program)
 		cmd.Env = append(slices.Clone(c.settings),
-			"PATH="+os.Getenv("PATH"), "HOME="+c.t.TempDir(), "GOMEMLIMIT=12MiB", "RANGEFLEET_LISTEN="+address, "RANGEFLEET_WORKERS=0",
+			"PATH="+os.Getenv("PATH"), "HOME="+c.t.TempDir(), "GOMEMLIMIT=8MiB", "RANGEFLEET_LISTEN="+address, "RANGEFLEET_WORKERS=0",
 			"RANGEFLEET_NATS_URL=nats://"+c.pods["nats"][0].addresses[4222], "RANGEFLEET_NATS_USER=rangefleet", "RANGEFLEET_NATS_PASSWORD="+secret["nats_password"],
 			"RANGEFLEET_NATS_REPLICAS=3", "RANGEFLEET_HTTP_CERT_FILE="+cert, "RANGEFLEET_HTTP_KEY_FILE="+key,
 			"RANGEFLEET_S3_ACCESS_KEY_ID=synthetic", "RANGEFLEET_S3_SECRET_ACCESS_KEY=synthetic",
