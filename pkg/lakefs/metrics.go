@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			metric.By("operation"), metric.By("code")),
 		duration: f.HistogramVec("request_duration_seconds", "Time of one call to the lakeFS server, by whether it reads or writes. A merge is a write.",
 			metric.Buckets(0.02, 6), metric.By("kind", kindRead, kindWrite)),
-		answered: f.Gauge("reachable", "1 if the lakeFS server answered the last call, and not that something in front of it cannot reach it; else 0."),
+		answered: f.Gauge("reachable", "1 if the lakeFS server answered the last call, and not that something in front of it cannot reach it; else 0. It is asked every 10 to 20 seconds, also while nobody else asks."),
 	}
 	m.answered.Set(1) // until a call finds otherwise
 	return m
@@ -45,6 +45,11 @@ func (m *metrics) observe(c call, status int, took time.Duration, traceID string
 		kind = kindRead
 	}
 	metric.Observe(m.duration.WithLabelValues(kind), took.Seconds(), traceID)
+	m.reached(status)
+}
+
+// reached notes whether a request reached the server, by the status of the answer; 0 if there was none.
+func (m *metrics) reached(status int) {
 	switch status {
 	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		m.answered.Set(0)

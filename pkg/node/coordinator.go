@@ -130,6 +130,9 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 		SAML: samlOf(who.saml), Memory: memory, NewRequestID: func() string { return xid.New().String() }, Traces: b.traces, Now: time.Now,
 	})
 	go backend.NewStorageWatch(b.backend, diskLimit(embedded), b.Log, b.metrics).Run(ctx)
+	if lake.account != nil {
+		go lake.account.Watch(ctx)
+	}
 	go b.sweep(ctx, cat, sweeps(who.auth, who.used))
 	info := Info{API: door.url(), AccessKeyID: firstKey(ctx, who.users, who.pair), SecretAccessKey: who.secret}
 	if embedded != nil {

@@ -1,0 +1,34 @@
+package lakefs
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+const (
+	watchEvery  = 15 * time.Second // between two questions, give or take a third
+	watchWithin = 5 * time.Second  // one question
+)
+
+// Watch asks the server now, and from time to time, whether it is there, until ctx ends: so that the metric of
+// that is true though nobody calls. It asks without a login, and does not try again sooner if it gets
+// no answer.
+func (s *Session) Watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.server.lookAlive(ctx)
+		_ = s.server.config.Sleep(ctx, watchEvery*2/3+rand.N(watchEvery*2/3)) // the loop looks at ctx
+	}
+}
+
+// lookAlive asks whether the server is there, and notes that. It does not count among the calls, whose
+// times it would hide.
+func (s *server) lookAlive(ctx context.Context) {
+	timed, cancel := context.WithTimeout(ctx, watchWithin)
+	defer cancel()
+	status, _ := s.send(timed, Login{}, call{method: http.MethodGet, path: []string{"healthcheck"}})
+	if status != 0 || ctx.Err() == nil { // else the process ends
+		s.reached(status)
+	}
+}
