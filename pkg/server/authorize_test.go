@@ -352,6 +352,17 @@ func TestRulesJudgeTheSourcesOfUsersOfALakeFSServer(t *testing.T) {
 	}
 }
 
+// What the settings say of sources is in no answer to whoever may not read it, and else in both.
+func TestTheConfigurationOfTheStorageNeedsAPermission(t *testing.T) {
+	storage := func(c *Config) { c.Storage.Local = []string{"/srv/private"} }
+	for shown, rules := range map[bool]*access.Rules{false: allowing(t, "fs:ListRepositories *"), true: allowing(t, "fs:ReadConfig *")} {
+		w := newFixture(t, ruled(rules), storage).do("GET", "/api/v1/config", "", nil)
+		if w.Code != 200 || strings.Contains(w.Body.String(), "private") != shown || !strings.Contains(w.Body.String(), `"version":`) {
+			t.Errorf("shown is to be %t: %d %s", shown, w.Code, w.Body)
+		}
+	}
+}
+
 // A branch that may not be read has no log by another ref that starts with it.
 func TestALogNeedsTheBranchThatTheRefStartsWith(t *testing.T) {
 	f := newFixture(t, ruled(allowing(t, "fs:ReadBranch repository/lake/branch/*", "deny fs:ReadBranch repository/lake/branch/secret")))

@@ -10,6 +10,7 @@ import (
 	"github.com/rangefleet/rangefleet/internal/buildinfo"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/api"
+	"github.com/rangefleet/rangefleet/pkg/fault"
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
 )
 
@@ -70,16 +71,19 @@ func versionConfig() api.VersionConfig {
 	return api.VersionConfig{Version: buildinfo.Version(), VersionContext: "lakeFS"}
 }
 
-// GetConfig answers what clients need to know of the server.
+// GetConfig answers what clients need to know of the server. As in lakeFS, whoever may not read the
+// configuration of the storage gets the rest.
 func (h *handlers) GetConfig(w http.ResponseWriter, r *http.Request) {
-	h.serve(w, r, input{}, func(context.Context, access.Caller) (int, any, error) {
-		return http.StatusOK, api.Config{
-			VersionConfig:      versionConfig(),
-			StorageConfig:      h.storage,
-			StorageConfigList:  []api.StorageConfig{},
-			UIConfig:           api.UIConfig{},
-			CapabilitiesConfig: api.CapabilitiesConfig{},
-		}, nil
+	h.serve(w, r, input{}, func(ctx context.Context, caller access.Caller) (int, any, error) {
+		config := api.Config{
+			VersionConfig: versionConfig(), StorageConfig: h.storage, StorageConfigList: []api.StorageConfig{},
+			UIConfig: api.UIConfig{}, CapabilitiesConfig: api.CapabilitiesConfig{},
+		}
+		err := h.may(ctx, caller, access.On(access.ReadConfig, access.Everything()))
+		if fault.Is(err, fault.Denied) {
+			config.StorageConfig, err = api.StorageConfig{}, nil
+		}
+		return http.StatusOK, config, err
 	})
 }
 

@@ -100,6 +100,10 @@ auth: {oidc: {issuer: i, client_id: c}, jwt: {issuer: i, audience: c, jwks: f}}
 `}, []string{
 			`auth.jwt.audience (file $CONFIG:3): "c": want another one than auth.oidc.client_id: the ID tokens of logins would prove their users without a session, and without what auth.oidc.required_claims asks for`,
 		}},
+		{"a URL with a login where a path is wanted", given{file: "{audit.log: 'https://u:pw@x/log', local.allowed: ['https://u:pw@x/dir']}"}, []string{
+			`local.allowed (file $CONFIG:1): "https://******@x/dir": want absolute paths`,
+			`audit.log (file $CONFIG:1): "https://******@x/log": want auto, stderr, off, or an absolute path`,
+		}},
 		{"half of a SAML provider", given{file: "auth.saml: {user_attribute: uid}"}, []string{
 			`auth.saml.metadata_file: "": want the metadata of the identity provider`,
 			`http.public_url: "": want the URL to which the identity provider of auth.saml.metadata_file sends browsers`,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rangefleet/rangefleet/pkg/objectstore"
+	"github.com/rangefleet/rangefleet/pkg/redact"
 )
 
 // validate returns everything that is wrong with the settings of a process, joined.
@@ -216,7 +217,7 @@ type check struct {
 
 func (c *check) want(ok bool, key string, value any, why string) {
 	if !ok {
-		c.faults = append(c.faults, fmt.Errorf("%s: %q: %s", c.named(key), fmt.Sprint(value), why))
+		c.faults = append(c.faults, fmt.Errorf("%s: %q: %s", c.named(key), redact.URLs(fmt.Sprint(value)), why))
 	}
 }
 
