@@ -77,7 +77,7 @@ func natsGraphs() []panel {
 		graph("Bytes of streams", "Bytes of each stream on disk.", "bytes", query{"{{stream}}", `max by (fleet, stream) (rangefleet_nats_stream_bytes{})`}),
 		graph("Missing copies", "Copies of a stream that are wanted and not up to date.", "short",
 			query{"{{stream}}", `max by (fleet, stream) (rangefleet_nats_stream_replicas{} - rangefleet_nats_stream_replicas_current{})`}),
-		graph("Streams with a leader", "1 if a stream can be used.", "short", query{"{{stream}}", `min by (fleet, stream) (rangefleet_nats_stream_leader{})`}),
+		graph("Streams with a leader", "1 if a stream can be used, as any coordinator finds.", "short", query{"{{stream}}", `max by (fleet, stream) (rangefleet_nats_stream_leader{})`}),
 	}
 }
 
