@@ -26,7 +26,7 @@ func newImportBodies(memory *Budget) *importBodies {
 
 // asked is what decides who serves a request to import.
 type asked struct {
-	others bool // it names a source that this service does not list
+	others bool // it names a source that this service does not list, and none that it does
 	dry    bool // it is a dry run, which lakeFS does not know: lakeFS would import
 	unread int  // why the body was not read, as the status of a refusal; 0: it was
 }
@@ -89,31 +89,50 @@ func askedBy(body []byte) (a asked) {
 	}
 	a.dry = len(request.DryRun) > 0 && string(request.DryRun) != "false" && string(request.DryRun) != "null"
 	var paths []struct {
-		Path otherSource `json:"path"`
+		Path sourceKind `json:"path"`
 	}
 	if len(request.Paths) == 0 || json.Unmarshal(request.Paths, &paths) != nil {
 		return a
 	}
 	for _, p := range paths {
-		a.others = a.others || bool(p.Path)
+		if p.Path == ownSource { // sources.allow and access.file say whether it may be imported
+			return asked{dry: a.dry}
+		}
+		a.others = a.others || p.Path == otherSource
 	}
 	return a
 }
 
-// otherSource says whether a source is in such a store. It takes less memory than the source.
-type otherSource bool
+// sourceKind says who lists a source. It takes less memory than the source.
+type sourceKind byte
 
-// UnmarshalJSON reads a source.
-func (o *otherSource) UnmarshalJSON(text []byte) error {
+const (
+	noSource    sourceKind = iota // not a URI
+	ownSource                     // this service
+	otherSource                   // nobody here
+)
+
+// UnmarshalJSON reads a source. A lakeFS server takes the letters of a scheme in any case.
+func (k *sourceKind) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" { // which changes nothing, as with a string
+		return nil
+	}
 	var uri string
 	err := json.Unmarshal(text, &uri)
 	scheme, _, ok := strings.Cut(uri, "://")
-	*o = otherSource(ok && scheme != objectstore.SchemeS3 && scheme != objectstore.SchemeLocal)
+	switch {
+	case !ok:
+		*k = noSource
+	case strings.EqualFold(scheme, objectstore.SchemeS3), strings.EqualFold(scheme, objectstore.SchemeLocal):
+		*k = ownSource
+	default:
+		*k = otherSource
+	}
 	return err
 }
 
 // serveImport serves a request to import, or hands it to the server: all with hand_back, and
-// else one that names a source that this service does not list.
+// else one that names only sources that this service does not list.
 func (p *proxy) serveImport(w http.ResponseWriter, r *http.Request) {
 	a, err := p.bodies.in(r)
 	handOn := p.handBack || p.otherSources && a.others

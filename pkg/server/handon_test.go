@@ -35,7 +35,9 @@ func TestProxyHandsOnImportsFromOtherSources(t *testing.T) {
 		p := newProxied(t, echo("theirs"), func(c *server.ProxyConfig) { c.OtherSources = on })
 		p.ours = echo("ours")
 		for body, others := range map[string]bool{
-			paths("s3://b/"): false, paths("local:///d/"): false, paths("gs://b/"): true, paths("s3://b/", "https://a.blob.core.windows.net/c/"): true,
+			paths("s3://b/"): false, paths("local:///d/"): false, paths("gs://b/"): true, paths("gs://b/", "https://a.blob.core.windows.net/c/"): true,
+			paths("s3://b/", "gs://b/"): false, paths("gs://b/", "s3://b/"): false, paths("S3://b/"): false, paths("gs://b/", "Local:///d/"): false, paths("\u017f3://b/"): false,
+			`{"paths":[{"path":"gs://b"},{"path":"s3://b","path":null}]}`: false, `{"paths":[{"path":"gs://b"}],"Paths":[{"path":"s3://b"}]}`: false,
 			paths("no URI"): false, paths(): false, "": false, "no JSON gs://": false, `{"source_uri":"gs://b/"}`: false, `{"paths":[{},{"path":"gs:\/\/b"}]}`: true, long: false,
 		} {
 			want := "ours"
