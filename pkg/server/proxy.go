@@ -82,7 +82,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch own, rest := p.owns(r); {
 	case slices.Contains(r.Header.Values(loopHeader), p.id):
 		refuse(w, http.StatusLoopDetected, errLoop.Error())
-	case own && r.Method == http.MethodPost && (p.handBack || p.otherSources) && importRoute.MatchString(r.URL.EscapedPath()):
+	case own && r.Method == http.MethodPost && (p.handBack || p.otherSources) && importRoute.MatchString(plainPath(r.URL)):
 		p.serveImport(w, r)
 	case own:
 		p.ours.ServeHTTP(w, rest)
@@ -99,10 +99,11 @@ func (p *proxy) owns(r *http.Request) (bool, *http.Request) {
 	if signedForS3(r) {
 		return false, nil
 	}
-	if verifyRoute.MatchString(r.URL.EscapedPath()) || r.URL.Path == api.BaseURL+"/imports" || r.URL.EscapedPath() == trialsPath {
+	path := plainPath(r.URL)
+	if verifyRoute.MatchString(path) || path == api.BaseURL+"/imports" || path == trialsPath {
 		return true, r
 	}
-	if !importRoute.MatchString(r.URL.EscapedPath()) {
+	if !importRoute.MatchString(path) {
 		return false, nil
 	}
 	switch r.Method {

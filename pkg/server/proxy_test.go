@@ -115,6 +115,9 @@ func TestProxyRoutes(t *testing.T) {
 			"GET /_rangefleet/health":                                 "ours",
 			"GET /_rangefleet/unknown":                                "ours",
 			"POST /api/v1/repositories/a%2Fb/branches/m/import":       newImports,
+			"POST /api/v1/repositories/repo/branches/main/%69mport":   newImports,
+			"POST /api/%761/repositories/repo/branches/main/import":   newImports,
+			"POST /api/v1/repositories/repo/branches/main%2Fimport":   "theirs",
 		} {
 			method, path, _ := strings.Cut(request, " ")
 			if _, body := get(t, method, p.url+path); !strings.HasPrefix(body, want+" ") {

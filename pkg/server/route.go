@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -61,6 +62,18 @@ func hasDots(path string) bool {
 	return false
 }
 
+// plainPath returns the path of a URL with only those characters escaped that must be: as a mux, which
+// decodes the segments, compares it with its patterns.
+func plainPath(u *url.URL) string {
+	segments := strings.Split(u.EscapedPath(), "/")
+	for i, s := range segments {
+		if decoded, err := url.PathUnescape(s); err == nil {
+			segments[i] = url.PathEscape(decoded)
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
 // importRoute matches the path of the operations on imports.
 var importRoute = regexp.MustCompile(`^` + api.BaseURL + `/(imports|repositories/[^/]+/branches/[^/]+/import)$`)
 
@@ -85,7 +98,7 @@ var besideLakeFS = map[string]bool{
 func importsAlone(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := mux.Handler(r)
-		p := r.URL.EscapedPath()
+		p := plainPath(r.URL)
 		served := besideLakeFS[operationOf(pattern)] || pattern == "/" && (importRoute.MatchString(p) || verifyRoute.MatchString(p)) // another method
 		switch {
 		case r.URL.Path == trialsPath:
