@@ -6,7 +6,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"testing"
 
 	"github.com/rangefleet/rangefleet/pkg/tracing"
 )
@@ -19,13 +18,18 @@ func Place() tracing.Place {
 	return tracing.Place{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 }
 
+// Test is a test that can fail.
+type Test interface {
+	Errorf(format string, args ...any)
+}
+
 // New returns a log that drops all lines. The test fails for each that names an import and is not
 // logged in a recorded trace. So all imports of the test must be recorded, as those whose record and
 // partitions have a Place are.
-func New(t testing.TB) *slog.Logger { return slog.New(handler{t: t}) }
+func New(t Test) *slog.Logger { return slog.New(handler{t: t}) }
 
 type handler struct {
-	t     testing.TB
+	t     Test
 	names bool // an import, in all lines
 }
 

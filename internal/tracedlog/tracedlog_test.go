@@ -8,15 +8,12 @@ import (
 )
 
 // failures counts the failures of a test that may fail.
-type failures struct {
-	testing.TB
-	n int
-}
+type failures int
 
-func (f *failures) Errorf(string, ...any) { f.n++ }
+func (f *failures) Errorf(string, ...any) { *f++ }
 
 func TestLines(t *testing.T) {
-	f := &failures{TB: t}
+	f := new(failures)
 	log := tracedlog.New(f)
 	of := log.With("import_id", "i")
 	for what, c := range map[string]struct {
@@ -29,15 +26,15 @@ func TestLines(t *testing.T) {
 		"an import's log":      {of, nil, true},
 		"a log made of such a": {of.With("partition", "p"), nil, true},
 	} {
-		f.n = 0
+		*f = 0
 		c.log.DebugContext(t.Context(), "line", c.attrs...)
-		if got := f.n == 1; got != c.bad {
-			t.Errorf("%s: %d failures outside of a trace", what, f.n)
+		if got := *f == 1; got != c.bad {
+			t.Errorf("%s: %d failures outside of a trace", what, *f)
 		}
-		f.n = 0
+		*f = 0
 		c.log.DebugContext(tracedlog.Place().In(t.Context()), "line", c.attrs...)
-		if f.n != 0 {
-			t.Errorf("%s: %d failures in a trace", what, f.n)
+		if *f != 0 {
+			t.Errorf("%s: %d failures in a trace", what, *f)
 		}
 	}
 }

@@ -15,7 +15,7 @@ const (
 // Watch asks the server now, and from time to time, whether it is there, until ctx ends: so that the metric of
 // that is true though nobody calls. It asks without a login, and does not try again sooner if it gets
 // no answer.
-func (s *Session) Watch(ctx context.Context) {
+func Watch(ctx context.Context, s *Session) {
 	for ctx.Err() == nil {
 		s.server.lookAlive(ctx)
 		_ = s.server.config.Sleep(ctx, watchEvery*2/3+rand.N(watchEvery*2/3)) // the loop looks at ctx

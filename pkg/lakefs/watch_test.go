@@ -15,6 +15,7 @@ import (
 
 	"github.com/rangefleet/rangefleet/internal/expect"
 	"github.com/rangefleet/rangefleet/internal/measured"
+	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
 )
 
@@ -74,17 +75,22 @@ func TestWatch(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		ended := make(chan struct{})
-		go func() { defer close(ended); session.Watch(ctx) }()
+		go func() { defer close(ended); lakefs.Watch(ctx, session) }()
 		for _, step := range []struct {
 			when  string
 			state int32
 			want  float64
 		}{
-			{"the server is back", whole, 1}, {"it is away", cut, 0}, {"it is back again", whole, 1}, {"it hangs", silent, 0},
-			{"it goes on", whole, 1}, {"a proxy does not reach it", barred, 0}, {"it does again", whole, 1},
+			{"the server is back", whole, 1},
+			{"it is away", cut, 0},
+			{"it is back again", whole, 1},
+			{"it hangs", silent, 0},
+			{"it goes on", whole, 1},
+			{"a proxy does not reach it", barred, 0},
+			{"it does again", whole, 1},
 		} {
 			way.state.Store(step.state)
-			time.Sleep(30 * time.Second)
+			expect.NoError(t, pause.For(t.Context(), 30*time.Second))
 			synctest.Wait()
 			shows(step.when, step.want)
 		}
@@ -98,7 +104,7 @@ func TestWatch(t *testing.T) {
 		}
 		way.state.Store(silent)
 		for before := way.asked.Load(); way.asked.Load() == before; {
-			time.Sleep(time.Second)
+			expect.NoError(t, pause.For(t.Context(), time.Second))
 		}
 		stop()
 		<-ended

@@ -23,6 +23,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/coordinator/refdump"
 	"github.com/rangefleet/rangefleet/pkg/imports"
 	"github.com/rangefleet/rangefleet/pkg/kv"
+	"github.com/rangefleet/rangefleet/pkg/lakefs"
 	"github.com/rangefleet/rangefleet/pkg/landing"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
 	"github.com/rangefleet/rangefleet/pkg/natsd"
@@ -131,7 +132,7 @@ func (b *base) coordinate(ctx context.Context, embedded *natsd.Server) error {
 	})
 	go backend.NewStorageWatch(b.backend, diskLimit(embedded), b.Log, b.metrics).Run(ctx)
 	if lake.account != nil {
-		go lake.account.Watch(ctx)
+		go lakefs.Watch(ctx, lake.account)
 	}
 	go b.sweep(ctx, cat, sweeps(who.auth, who.used))
 	info := Info{API: door.url(), AccessKeyID: firstKey(ctx, who.users, who.pair), SecretAccessKey: who.secret}

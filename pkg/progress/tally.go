@@ -64,6 +64,7 @@ func (t *Tally) Take(r Report, now time.Time) {
 		t.wait(r.PartitionID, r.Left, now)
 	case Over:
 		t.forget(r.PartitionID)
+	case Again: // its keys are reported once they are listed
 	}
 }
 
