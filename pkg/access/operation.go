@@ -12,7 +12,7 @@ type Request struct {
 	User       string // that is shown, made or deleted, or whose access keys are
 	Group      string
 	Policy     string
-	Namespace  string // of a new repository, as it is stored
+	Namespace  string // of a new repository: the directory that it is
 	Paths      []Path // of an import, or of a source that is tested
 	// Tree says that a commit gets the tree of a metarange, and so replaces all objects.
 	Tree bool
@@ -101,7 +101,7 @@ var (
 	onUser       = one("`arn:lakefs:auth:::user/U`", func(r Request) Resource { return User(r.User) })
 	onGroup      = one("`arn:lakefs:auth:::group/G`", func(r Request) Resource { return groupResource(r.Group) })
 	onPolicy     = one("`arn:lakefs:auth:::policy/P`", func(r Request) Resource { return policyResource(r.Policy) })
-	onNamespace  = one("`arn:lakefs:fs:::namespace/URI`", func(r Request) Resource { return Namespace(r.Namespace) })
+	onNamespace  = one("`arn:lakefs:fs:::namespace/URI`", func(r Request) Resource { return StorageNamespace(r.Namespace) })
 
 	onSources = paths("`arn:lakefs:fs:::namespace/URI` of each source",
 		func(p Path) string { return fmt.Sprintf("path %q", p.Source) },

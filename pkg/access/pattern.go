@@ -64,6 +64,14 @@ func (p pattern) meets(prefix string) bool {
 	return true
 }
 
+// andBelow returns a pattern that, if this one ends in '/', also matches all that follows.
+func (p pattern) andBelow() pattern {
+	if strings.HasSuffix(string(p), "/") {
+		return p + "*"
+	}
+	return p
+}
+
 // step returns how many bytes of a text the first byte of a pattern matches, which is no '*'. It
 // is 0 if it does not match.
 func step(pattern, text string) int {

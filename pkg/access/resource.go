@@ -17,6 +17,8 @@ type Resource struct {
 	// storage says that a pattern that ends in '/' stands for all keys below it, too, as it
 	// does in the import of a prefix.
 	storage bool
+	// directory says that the resource is a directory of a store, whose name need not end in '/'.
+	directory bool
 	// any says that the action needs to be allowed on something, whatever it is.
 	any bool
 }
@@ -52,8 +54,16 @@ func Destination(repository, key string, directory bool) Resource {
 	return r
 }
 
-// Namespace is the place in a store where a repository is to be.
+// Namespace is one place in a store.
 func Namespace(uri string) Resource { return Resource{service: "fs", id: "namespace/" + uri} }
+
+// StorageNamespace is the directory of a store where a repository is to be, with or without '/' at its
+// end, as in the patterns. Whatever is denied below it denies it: the files of the repository are there.
+func StorageNamespace(uri string) Resource {
+	r := Namespace(strings.TrimSuffix(uri, "/"))
+	r.directory = true
+	return r
+}
 
 // Source is the source of a path of an import: one object, or all keys that start with a prefix,
 // which need not end in '/'. The URI must be in the form in which it is listed.
@@ -137,8 +147,11 @@ func (t target) allows(r Resource) bool {
 		return true
 	}
 	p, ok := t.patternFor(r)
-	if r.below {
+	switch {
+	case r.below:
 		return ok && p.covers(r.id)
+	case r.directory:
+		return ok && (p.matches(r.id) || p.matches(r.id+"/"))
 	}
 	return ok && p.matches(r.id)
 }
@@ -149,8 +162,11 @@ func (t target) denies(r Resource) bool {
 		return true
 	}
 	p, ok := t.patternFor(r)
-	if r.below {
+	switch {
+	case r.below:
 		return ok && p.meets(r.id)
+	case r.directory:
+		return ok && (p.matches(r.id) || p.andBelow().meets(r.id+"/"))
 	}
 	return ok && p.matches(r.id)
 }
@@ -159,8 +175,8 @@ func (t target) denies(r Resource) bool {
 // can match.
 func (t target) patternFor(r Resource) (p pattern, ok bool) {
 	p = pattern(t.arn.Resource)
-	if r.storage && strings.HasSuffix(string(p), "/") {
-		p += "*"
+	if r.storage {
+		p = p.andBelow()
 	}
 	return p, r.id != "" && t.arn.comparable(ARN{Service: r.service})
 }

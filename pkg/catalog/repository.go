@@ -102,6 +102,16 @@ func normalNamespace(s string) (objectstore.URI, error) {
 	return uri, err
 }
 
+// Directory returns the directory that a storage namespace is, so that equal ones have equal texts. A
+// text that is no storage namespace is returned as it is.
+func Directory(namespace string) string {
+	uri, err := normalNamespace(namespace)
+	if err != nil {
+		return namespace
+	}
+	return uri.String()
+}
+
 // overlap reports whether one of two directories is, or contains, the other.
 func overlap(a, b objectstore.URI) bool {
 	for _, u := range []*objectstore.URI{&a, &b} {

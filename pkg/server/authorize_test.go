@@ -352,6 +352,23 @@ func TestRulesJudgeTheSourcesOfUsersOfALakeFSServer(t *testing.T) {
 	}
 }
 
+// A storage namespace is compared in the form in which it is used, and is denied if anything in it is.
+func TestNamespacesAreComparedAsTheyAreUsed(t *testing.T) {
+	rules := allowing(t, "fs:CreateRepository repository/*", "fs:AttachStorageNamespace namespace/s3://meta/*", "fs:AttachStorageNamespace namespace/s3://own/repo",
+		"deny fs:AttachStorageNamespace namespace/s3://meta/secret/*", "deny fs:AttachStorageNamespace namespace/s3://meta/top", "deny fs:AttachStorageNamespace namespace/s3://meta/deep/er/")
+	for namespace, want := range map[string]int{
+		"s3://meta/repo": 201, "s3://meta/repo/": 201, "s3://meta//repo//": 201, "s3://own/repo": 201, "s3://own/repo/": 201, "s3://meta/secretary": 201, "s3://meta/topic": 201,
+		"s3://meta/secret/x": 401, "s3://meta//secret/x": 401, "s3://meta/secret": 401, "s3://meta/secret/": 401, "s3://meta///secret": 401,
+		"s3://meta/top": 401, "s3://meta/top/": 401, "s3://meta//top": 401, "s3://meta/deep/er": 401, "s3://meta/deep/er/x": 401, "s3://meta/deep": 401, "s3://meta": 401, "s3://meta/": 401,
+		"s3://own/repo2": 401, "s3://own": 401, "s3://own/repo/x": 401,
+	} {
+		w := newFixture(t, ruled(rules)).do("POST", "/api/v1/repositories", `{"name":"pond","storage_namespace":"`+namespace+`"}`, nil)
+		if w.Code != want {
+			t.Errorf("%s: %d %s, want %d", namespace, w.Code, w.Body, want)
+		}
+	}
+}
+
 // What the settings say of sources is in no answer to whoever may not read it, and else in both.
 func TestTheConfigurationOfTheStorageNeedsAPermission(t *testing.T) {
 	storage := func(c *Config) { c.Storage.Local = []string{"/srv/private"} }

@@ -76,7 +76,9 @@ func (h *handlers) CreateRepository(w http.ResponseWriter, r *http.Request, para
 		}
 		return checkCreation(body)
 	}
-	in := jsonBody(read).about(func(r *access.Request) { r.Repository, r.Namespace = body.Name, body.StorageNamespace })
+	in := jsonBody(read).about(func(r *access.Request) {
+		r.Repository, r.Namespace = body.Name, catalog.Directory(body.StorageNamespace)
+	})
 	h.serve(w, r, in, func(ctx context.Context, _ access.Caller) (int, any, error) {
 		repository := catalog.Repository{
 			ID: body.Name, StorageNamespace: body.StorageNamespace, DefaultBranch: cmp.Or(body.DefaultBranch, "main"),
