@@ -107,6 +107,14 @@ func TestProgressLine(t *testing.T) {
 		},
 		{
 			80, func(now time.Time) {
+				s := answer(api.Running, 42, 1, 1)
+				s.Progress = api.ImportProgress{ListedObjects: 42, EstimatedObjects: 42, EstimatedObjectsLow: 42, EstimatedObjectsHigh: 42, ElapsedSeconds: 45}
+				p.observe(now, s)
+			},
+			"running", "importing [45s], 42 of ~42 objects, 99%, 0/s, 0 workers, 42 stored, 1 range, 1 partition open",
+		},
+		{
+			80, func(now time.Time) {
 				s := answer(api.Running, 42, 1, 0)
 				s.Progress = api.ImportProgress{ListedObjects: 42, EstimatedObjects: 42, EstimatedObjectsLow: 42, EstimatedObjectsHigh: 42, ElapsedSeconds: 45}
 				p.observe(now, s)

@@ -84,7 +84,7 @@ func (sum *summary) listed() int64 {
 // allListed reports whether no key is left to be listed, as far as the service knows.
 func (sum *summary) allListed() bool {
 	told := sum.ImportProgress
-	return told != nil && told.EstimatedObjects > 0 && told.EstimatedObjects == told.EstimatedObjectsLow &&
+	return told != nil && sum.Partitions == 0 && told.EstimatedObjects > 0 && told.EstimatedObjects == told.EstimatedObjectsLow &&
 		told.EstimatedObjects == told.EstimatedObjectsHigh && sum.listed() >= told.EstimatedObjects
 }
 

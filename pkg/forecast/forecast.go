@@ -157,11 +157,11 @@ func (f *Forecast) Guess(upto string) (low, keys, high float64) {
 	if f.confidence != trusted {
 		return 0, min(left, float64(f.since)), left * probable
 	}
-	keys = left
-	if seen := proven * float64(f.listed); left > seen {
-		keys = seen * (1 + math.Log(left/seen))
+	seen := proven * float64(f.listed)
+	if left > seen {
+		return seen / probable, seen * (1 + math.Log(left/seen)), left * probable
 	}
-	return keys / probable, keys, left * probable
+	return left / probable, left, left * probable
 }
 
 // pageKeys is how many keys the last page had.

@@ -12,6 +12,8 @@ const (
 	wildHalf     = 2
 	// widest is how many times an estimate its upper bound may be. Beyond that it says nothing.
 	widest = 100
+	// vague is how many times its lower bound an estimate may be if the time that is left is told.
+	vague = 8
 	// mostRemaining bounds the time that is shown.
 	mostRemaining = 365 * 24 * time.Hour
 )

@@ -157,7 +157,7 @@ func (t *Tally) Look(covers Covers, covered int64, outstanding int, now time.Tim
 	if outstanding > 0 {
 		p.Estimate = t.refuted.check(p.Estimate, p.Listed)
 	}
-	if p.Estimate.Some && p.PerSecond > 0 && p.Running > 0 {
+	if p.Estimate.Some && p.PerSecond > 0 && p.Running > 0 && p.Estimate.Keys <= vague*p.Estimate.Low {
 		p.Remaining = remaining(p.Estimate.Keys-p.Listed, p.PerSecond)
 	}
 	return p

@@ -256,6 +256,27 @@ func TestListedIsComplete(t *testing.T) {
 	}
 }
 
+// The time that is left is not told while there may be much less to list than is expected.
+func TestRemainingIsToldOnceItIsWorthIt(t *testing.T) {
+	for keys, told := range map[float64]bool{80: true, 1000: false} {
+		var tally progress.Tally
+		var chain partition.Chain
+		now := time.Unix(0, 0)
+		report := func(number int64, upto string) progress.Progress {
+			tally.Take(progress.Report{
+				PartitionID: "p", Worker: "w", Delivery: "d", Number: number, State: progress.Listing,
+				Span: partition.Span{After: "a", Upto: upto}, Keys: 10 * number, Left: progress.NewGuess(10, keys, 2000),
+			}, now)
+			return tally.Look(&chain, 0, 1, now, time.Minute)
+		}
+		report(1, "b")
+		now = now.Add(time.Second)
+		if p := report(2, "c"); (p.Remaining > 0) != told || p.PerSecond != 10 {
+			t.Errorf("%v keys are expected, 10 at least: %+v", keys, p)
+		}
+	}
+}
+
 // Of two deliveries that list the same keys, one counts.
 func TestNoKeyCountsTwice(t *testing.T) {
 	var tally progress.Tally
