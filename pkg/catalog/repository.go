@@ -114,6 +114,7 @@ func Directory(namespace string) string {
 
 // overlap reports whether one of two directories is, or contains, the other.
 func overlap(a, b objectstore.URI) bool {
+	a, b = objectstore.Comparable(a, b)
 	for _, u := range []*objectstore.URI{&a, &b} {
 		if u.Key != "" {
 			u.Key += "/"

@@ -99,6 +99,7 @@ func TestNamespacesMayNotOverlap(t *testing.T) {
 			{"s3://b/x", false},
 			{"s3://b", false},
 			{"s3://b/", false},
+			{"s3://t:b/x/y", false},
 			{"s3://b/x/y2", true},
 			{"s3://b/x/", false},
 			{"s3://b2/x/y", true},

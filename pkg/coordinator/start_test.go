@@ -51,6 +51,7 @@ func TestStartRefusesByField(t *testing.T) {
 		{"local outside", imports.Path{Type: prefix, URI: "local:///etc/"}, "paths[0].path", "refused"},
 		{"local upwards", imports.Path{Type: prefix, URI: "local:///a/../etc/"}, "paths[0].path", `element ".."`},
 		{"own namespace", imports.Path{Type: prefix, URI: "s3://repo/ns/"}, "paths[0].path", `in repository namespace is prohibited`},
+		{"own namespace by the name of a tenant", imports.Path{Type: prefix, URI: "s3://tenant:repo/ns/"}, "paths[0].path", `in repository namespace is prohibited`},
 		{"namespace without slash", imports.Path{Type: prefix, URI: "s3://repo/ns"}, "paths[0].path", `in repository namespace is prohibited`},
 		{"beside the namespace", imports.Path{Type: prefix, URI: "s3://repo/nsx"}, "", ""},
 		{"below the namespace", imports.Path{Type: prefix, URI: "s3://shared/a/b/_lakefs/"}, "paths[0].path", `in repository namespace is prohibited`},

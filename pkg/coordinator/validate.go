@@ -167,6 +167,7 @@ func directory(namespace objectstore.URI) objectstore.URI {
 
 // overlap reports whether a source shares objects with a namespace, a directory.
 func overlap(source objectstore.URI, t imports.PathType, namespace objectstore.URI) bool {
+	source, namespace = objectstore.Comparable(source, namespace)
 	bare := namespace
 	bare.Key = strings.TrimSuffix(bare.Key, "/")
 	return namespace.Contains(source) || source == bare || t == imports.CommonPrefix && source.Contains(namespace)

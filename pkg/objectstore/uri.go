@@ -75,6 +75,20 @@ func checkLocalPath(key string) error {
 // String is the inverse of ParseURI.
 func (u URI) String() string { return u.Scheme + "://" + u.Bucket + "/" + u.Key }
 
+// Comparable returns two URIs whose buckets are named alike: the tenant is left out if only one of them
+// names one, since that may be the tenant of the credentials, which need not name it.
+func Comparable(a, b URI) (URI, URI) {
+	_, ofA, tenantOfA := strings.Cut(a.Bucket, ":")
+	_, ofB, tenantOfB := strings.Cut(b.Bucket, ":")
+	switch {
+	case tenantOfA && !tenantOfB:
+		a.Bucket = ofA
+	case tenantOfB && !tenantOfA:
+		b.Bucket = ofB
+	}
+	return a, b
+}
+
 // Join returns u with key appended to its own.
 func (u URI) Join(key string) URI {
 	u.Key += key

@@ -145,3 +145,23 @@ func FuzzParseURI(f *testing.F) {
 		}
 	})
 }
+
+// A bucket without a tenant may be that of any one.
+func TestComparable(t *testing.T) {
+	for _, tc := range []struct {
+		a, b  string
+		alike bool
+	}{
+		{"s3://b/k", "s3://b/k", true}, {"s3://t:b/k", "s3://b/k", true}, {"s3://b/k", "s3://t:b/k", true}, {"s3://t:b/k", "s3://t:b/k", true},
+		{"s3://t:b/k", "s3://u:b/k", false}, {"s3://t:b/k", "s3://c/k", false}, {"s3://t:b/k", "s3://t/k", false}, {"local:///b/k", "s3://b/k", false},
+	} {
+		a, errA := objectstore.ParseURI(tc.a)
+		b, errB := objectstore.ParseURI(tc.b)
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		if x, y := objectstore.Comparable(a, b); (x == y) != tc.alike {
+			t.Errorf("%s and %s: %v, %v", tc.a, tc.b, x, y)
+		}
+	}
+}
