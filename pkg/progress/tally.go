@@ -61,7 +61,11 @@ func (t *Tally) Take(r Report, now time.Time) {
 	case Listing:
 		t.list(r, now)
 	case Waiting:
-		t.wait(r.PartitionID, r.Left, now)
+		left := r.Left
+		if w, waits := t.waiting[r.PartitionID]; waits && !left.Some { // a delivery that listed nothing learned nothing
+			left = w.left
+		}
+		t.wait(r.PartitionID, left, now)
 	case Over:
 		t.forget(r.PartitionID)
 	case Again: // its keys are reported once they are listed

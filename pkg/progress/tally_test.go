@@ -256,6 +256,31 @@ func TestListedIsComplete(t *testing.T) {
 	}
 }
 
+// A delivery that ends before it lists anything does not undo what the one before it found out.
+func TestFruitlessDeliveryKeepsTheEstimate(t *testing.T) {
+	var tally progress.Tally
+	var chain partition.Chain
+	now := time.Unix(0, 0)
+	report := func(delivery string, number int64, state progress.State, left progress.Guess) {
+		r := progress.Report{PartitionID: "p", Worker: "w", Delivery: delivery, Number: number, State: state, Left: left}
+		if state == progress.Listing {
+			r.Span, r.Keys = partition.Span{After: "a", Upto: "b"}, 10
+		}
+		tally.Take(r, now)
+	}
+	report("first", 1, progress.Listing, progress.NewGuess(10, 80, 200))
+	report("first", 2, progress.Waiting, progress.NewGuess(10, 90, 200))
+	before := tally.Look(&chain, 10, 1, now, time.Minute).Estimate
+	report("second", 1, progress.Waiting, progress.Guess{})
+	if after := tally.Look(&chain, 10, 1, now, time.Minute).Estimate; after != before || before.Keys != 100 {
+		t.Errorf("the estimate is %+v, and was %+v before", after, before)
+	}
+	report("third", 1, progress.Waiting, progress.NewGuess(0, 5, 10))
+	if after := tally.Look(&chain, 10, 1, now, time.Minute).Estimate; after.Keys != 15 {
+		t.Errorf("the estimate is %+v after a delivery that listed", after)
+	}
+}
+
 // The time that is left is not told while there may be much less to list than is expected.
 func TestRemainingIsToldOnceItIsWorthIt(t *testing.T) {
 	for keys, told := range map[float64]bool{80: true, 1000: false} {
