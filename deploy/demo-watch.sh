@@ -105,11 +105,15 @@ The import is completed, though a worker was killed:
 
 Look at
 
-  http://$prometheus/graph?g0.expr=sum%20by%20(instance)%20(rate(rangefleet_worker_objects_covered_total%5B5s%5D))&g0.tab=0&g0.range_input=5m
-  http://$prometheus/alerts   all alerts; docs/runbooks says what to do
-  deploy/grafana/*.json           boards to import into a Grafana with http://$prometheus as data source
-  http://$api/metrics  what a coordinator shows; docs/metrics.md explains it
+  objects of each worker    http://$prometheus/graph?g0.expr=sum%20by%20(instance)%20(rate(rangefleet_worker_objects_covered_total%5B5s%5D))&g0.tab=0&g0.range_input=5m
+  all alerts                http://$prometheus/alerts
+  metrics of a coordinator  http://$api/metrics
+  boards for a Grafana      deploy/grafana/*.json, with http://$prometheus as data source
+
+docs/metrics.md explains the metrics, and docs/runbooks says what to do when an alert fires.
 END
 if [ -t 0 ]; then
 	read -rp "Press Enter to end. " _
+else
+	echo "The demo ends now. On a terminal it goes on until you press Enter."
 fi

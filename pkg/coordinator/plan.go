@@ -53,8 +53,11 @@ func (p *planner) plan(ctx context.Context, record imports.Record) error {
 		return err
 	}
 	p.imp.metrics.planned.Inc()
-	p.imp.log.InfoContext(ctx, "import planned", "small", found.Small, "skipped", found.Skipped,
-		"listing", listing.Mode, "why", listing.Why)
+	said := []any{"small", found.Small, "skipped", found.Skipped, "listing", listing.Mode}
+	if listing.Why != "" { // a directory is listed in one way only
+		said = append(said, "why", listing.Why)
+	}
+	p.imp.log.InfoContext(ctx, "import planned", said...)
 	lane := queue.Bulk
 	if found.Small {
 		lane = queue.Express

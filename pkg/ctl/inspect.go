@@ -195,9 +195,12 @@ func (f inspectFlags) openRef(ctx context.Context, a *app, flags *pflag.FlagSet,
 		return in, err
 	}
 	files, err := namespace.Open(ctx, opener, repository.StorageNamespace)
+	if err != nil {
+		return in, advise(err, "rangectl reads the file itself: --config or RANGEFLEET_CONFIG name settings that reach the store from here")
+	}
 	in.name, in.parts, in.close = p.String()+" "+in.id, files, func() {}
 	in.base = strings.TrimSuffix(repository.StorageNamespace, "/") + "/"
-	return in, err
+	return in, nil
 }
 
 // described is what a file says of itself, as a result.

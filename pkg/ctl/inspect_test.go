@@ -57,6 +57,7 @@ func TestInspect(t *testing.T) {
 		{"ref", []string{"lakefs://demo/main", "--entries", "1"}, OK},
 		{"id-of-repository", []string{"lakefs://demo/main", "--id", filepath.Base(rangeFile), "--verify"}, OK},
 		{"no-such-id", []string{"lakefs://demo/main", "--id", other}, Failed},
+		{"namespace-not-allowed", []string{"lakefs://far/main"}, Failed},
 		{"store", []string{"local://" + rangeFile, "--verify"}, OK},
 		{"not-allowed", []string{"local:///etc/passwd"}, Failed},
 	} {
@@ -65,6 +66,8 @@ func TestInspect(t *testing.T) {
 				co := newCoordinator(t, map[string][]string{
 					"GET /repositories/demo":              {`200 {"id":"demo","storage_namespace":"local://` + dir + `","default_branch":"main","creation_date":0}`},
 					"GET /repositories/demo/commits/main": {"200 " + strings.Replace(commitJSON, "m2", id, 1)},
+					"GET /repositories/far":               {`200 {"id":"far","storage_namespace":"local:///far","default_branch":"main","creation_date":0}`},
+					"GET /repositories/far/commits/main":  {"200 " + strings.Replace(commitJSON, "m2", id, 1)},
 				})
 				m := newMachine(t, co)
 				m.env["HOME"], m.env["RANGEFLEET_LOCAL_ALLOWED"] = "/home/op", dir
