@@ -146,6 +146,9 @@ func TestAFloodOfChanges(t *testing.T) {
 	if w.Code != 429 || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("one more: %d %v", w.Code, w.Header())
 	}
+	if w := h.do("POST", loginPath, h.loginBody("ann"), http.Header{"Authorization": nil}); w.Code != 429 || w.Header().Get("Set-Cookie") != "" { // it would store a session
+		t.Errorf("a login: %d %v", w.Code, w.Header())
+	}
 	h.want(t, "ann", "GET", userPath, "", 200, "")
 	h.want(t, "bob", "POST", target, body, 204, "")
 }
@@ -180,6 +183,40 @@ func TestAFloodOfGuessesBesideALakeFSServer(t *testing.T) {
 					if code := send(from, http.Header{"Authorization": {"Bearer good"}}); code != want {
 						t.Errorf("the right token from %s: %d, want %d", from, code, want)
 					}
+				}
+			})
+		})
+	}
+}
+
+// A stranger who floods the server, with whatever it answers, fills neither the log nor the audit log.
+func TestAFloodOfStrangersFillsNoDisk(t *testing.T) {
+	for name, x := range map[string]exchange{
+		"logouts":               {method: "POST", target: "/logout"},
+		"logouts of no session": {method: "POST", target: "/logout", header: http.Header{"Cookie": {"internal_auth_session=x"}}},
+		"malformed logins":      {method: "POST", target: loginPath, body: "{"},
+		"other sites":           {method: "POST", target: "/logout", header: http.Header{"Origin": {"https://evil.example.com"}}},
+		"other paths":           {method: "GET", target: "/none"},
+		"malformed paths":       {method: "GET", target: "/%ff"},
+		"what is not supported": {method: "POST", target: "/api/v1/setup_comm_prefs", body: "{}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHousehold(t, func(c *Config) { c.Now = func() time.Time { return created } })
+				h.events.take()
+				header := http.Header{"Authorization": nil}
+				for name, values := range x.header {
+					header[name] = values
+				}
+				const requests = 2 * limits.FailedLoginsBurst
+				for range requests {
+					h.from("192.0.2.1:1", x.method, x.target, x.body, header)
+				}
+				if n := len(h.events.take()); n > limits.FailedLoginsBurst {
+					t.Errorf("%d lines of the audit log", n)
+				}
+				if n := strings.Count(h.log.String(), `"level":"INFO","msg":"request"`); n > limits.FailedLoginsBurst {
+					t.Errorf("%d lines of the log", n)
 				}
 			})
 		})

@@ -32,6 +32,9 @@ func (h *handlers) Login(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, unauthenticated)
 		return
 	}
+	if !h.mayChange(w, caller) {
+		return
+	}
 	begun, err := h.auth.Begin(ctx, caller)
 	switch {
 	case fault.Is(err, fault.NotFound): // the user was deleted since
@@ -56,7 +59,9 @@ func (h *handlers) readLogin(w http.ResponseWriter, r *http.Request, body *api.L
 	in := jsonBody(into(body))
 	in.limit = limits.AnonymousBody
 	if code, err := in.readBody(w, r); err != nil {
-		badBody(w, code, err)
+		if h.admitted(w, r) {
+			badBody(w, code, err)
+		}
 		return false
 	}
 	return true
@@ -78,6 +83,9 @@ func (h *handlers) logout(w http.ResponseWriter, r *http.Request) {
 			h.fail(w, r, err)
 			return
 		}
+	}
+	if noted(w).caller.User == "" && !h.admitted(w, r) {
+		return
 	}
 	for _, kind := range session.Kinds() {
 		http.SetCookie(w, session.Expired(kind, h.secure(r)))
@@ -116,8 +124,9 @@ func (h *handlers) DeleteSigningKeys(w http.ResponseWriter, r *http.Request) {
 func (c *receiver) secure(r *http.Request) bool { return c.https || r.TLS != nil }
 
 // sameOrigin refuses requests that a page of another web site makes a browser send, unless they
-// change nothing, or are the response of an identity provider. publicURL is where browsers reach the server, if a proxy changes the Host header.
-func sameOrigin(publicURL string, next http.Handler) http.Handler {
+// change nothing, or are the response of an identity provider. publicURL is where browsers reach the
+// server, if a proxy changes the Host header. admitted answers requests of an address that sends too many.
+func sameOrigin(publicURL string, admitted func(http.ResponseWriter, *http.Request) bool, next http.Handler) http.Handler {
 	p := http.NewCrossOriginProtection()
 	if publicURL != "" {
 		if err := p.AddTrustedOrigin(publicURL); err != nil {
@@ -125,8 +134,10 @@ func sameOrigin(publicURL string, next http.Handler) http.Handler {
 		}
 	}
 	p.AddInsecureBypassPattern(samlAccept)
-	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusForbidden, "cross-origin request")
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if admitted(w, r) {
+			refuse(w, http.StatusForbidden, "cross-origin request")
+		}
 	}))
 	return p.Handler(next)
 }

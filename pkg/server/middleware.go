@@ -92,6 +92,7 @@ type observer struct {
 	requests *prometheus.CounterVec   // by api and code
 	duration *prometheus.HistogramVec // by api
 	inFlight prometheus.Gauge
+	lines    *rates // of the log, about requests that prove no user, by address
 }
 
 func newObserver(c Config) *observer {
@@ -99,6 +100,7 @@ func newObserver(c Config) *observer {
 	return &observer{
 		log:      c.Log,
 		audit:    auditor{c.Audit, c.Now, c.Proxies},
+		lines:    newRates(limits.FailedLogins, limits.FailedLoginsBurst, c.Now),
 		now:      c.Now,
 		requests: f.CounterVec("requests_total", "Requests that were answered, by the part of the API and the class of the answer's status.", apis, metric.By("code")),
 		duration: f.HistogramVec("request_duration_seconds", "Time from a request's header to its answer, by the part of the API.", metric.Buckets(0.005, 5), apis),
@@ -148,6 +150,9 @@ func (o *observer) record(w *statusWriter, r *http.Request, took time.Duration) 
 	level := slog.LevelInfo
 	if r.Method == http.MethodGet && code < http.StatusBadRequest || code == http.StatusTooManyRequests || strings.HasPrefix(route(r), "/_") {
 		level = slog.LevelDebug // clients that watch an import or a process send one every second, and floods shall not fill the disk
+	}
+	if level == slog.LevelInfo && w.note.caller.User == "" && !o.lines.take(network(o.audit.proxies.client(r))) {
+		level = slog.LevelDebug
 	}
 	if !o.log.Enabled(r.Context(), level) {
 		return

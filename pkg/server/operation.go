@@ -58,9 +58,17 @@ func (c *receiver) failLogin(w http.ResponseWriter, r *http.Request, err error) 
 	}
 }
 
-func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, caller access.Caller, do operation) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && !c.changes.take(caller.User) {
+// mayChange counts a request that may change something, and answers it if its user sends too many.
+func (c *receiver) mayChange(w http.ResponseWriter, caller access.Caller) bool {
+	ok := c.changes.take(caller.User)
+	if !ok {
 		tooMany(w, busyRetryAfter, "too many requests of user "+caller.User+", try again")
+	}
+	return ok
+}
+
+func (c *receiver) serveUser(w http.ResponseWriter, r *http.Request, in input, caller access.Caller, do operation) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !c.mayChange(w, caller) {
 		return
 	}
 	release, err := c.budget.take(r.Context(), in.memory(r.ContentLength))

@@ -47,7 +47,7 @@ func newSAMLServer(t *testing.T) samlServer {
 	mux := http.NewServeMux()
 	admitted := func(http.ResponseWriter, *http.Request) bool { return true }
 	samlLogins{browserLogins: b, saml: logins, admit: admitted, budget: NewBudget(func(int) {}), forms: newShares(2, 2)}.route(mux)
-	return samlServer{sameOrigin(publicURL, mux), a, known, provider, now, log}
+	return samlServer{sameOrigin(publicURL, func(http.ResponseWriter, *http.Request) bool { return true }, mux), a, known, provider, now, log}
 }
 
 // get sends a GET with the cookies of an earlier answer.

@@ -212,7 +212,7 @@ func New(c Config) http.Handler {
 		h.oidc = routeOIDC(mux, c, receiver)
 		routeSAML(mux, c, receiver)
 	}
-	routes = sameOrigin(c.PublicURL, routes)
+	routes = sameOrigin(c.PublicURL, receiver.admitted, routes)
 	o := newObserver(c)
 	return identify(c.NewRequestID, guarded(receiver.https, o.observe(cleanPath(wellFormed(limitConcurrency(limits.Requests, routes))))))
 }
