@@ -95,6 +95,9 @@ func (t Table) For(u objectstore.URI, object bool) (s Session, ok bool, err erro
 	if u.Scheme != objectstore.SchemeS3 {
 		return s, false, nil
 	}
+	if err := t.refuseOtherNames(u, object); err != nil {
+		return s, false, err
+	}
 	for _, r := range t.roles {
 		switch {
 		case r.Source.Contains(u):
@@ -108,6 +111,26 @@ func (t Table) For(u objectstore.URI, object bool) (s Session, ok bool, err erro
 		}
 	}
 	return s, false, nil
+}
+
+// refuseOtherNames refuses a source whose bucket may be that of a role's source under another name, with
+// or without its tenant, if no role names as much of it: without a role, or with another one, it would be
+// read with the wrong credentials.
+func (t Table) refuseOtherNames(u objectstore.URI, object bool) error {
+	most := -1 // bytes of the source's key that a role of the same name for the bucket names
+	for _, r := range t.roles {
+		if r.Source.Contains(u) {
+			most = max(most, len(r.Source.Key))
+		}
+	}
+	for _, r := range t.roles {
+		role, source := objectstore.Comparable(r.Source, u)
+		alike := role != r.Source || source != u
+		if alike && len(role.Key) > most && (role.Contains(source) || !object && source.Contains(role)) {
+			return fmt.Errorf("%s may be within %s, which is read with a role of its own: name the bucket as that role does, or give this source a role: %w", u, r.Source, objectstore.ErrRefused)
+		}
+	}
+	return nil
 }
 
 // named returns the start of a prefix that a policy can name: some characters have a meaning

@@ -215,3 +215,34 @@ func TestRolesThatAreNone(t *testing.T) {
 		t.Error("too many roles were taken")
 	}
 }
+
+// A bucket that another name may stand for is not read past the role of its source.
+func TestOtherNamesOfABucketNeedARole(t *testing.T) {
+	const secret, tenants = "s3://lake/secret/", "s3://t:lake/"
+	for _, tc := range []struct {
+		roles   []string
+		source  string
+		object  bool
+		refused bool
+	}{
+		{[]string{secret}, "s3://t:lake/secret/", false, true},
+		{[]string{secret}, "s3://t:lake/secret/x", true, true},
+		{[]string{secret}, "s3://t:lake/", false, true},
+		{[]string{secret}, "s3://t:lake/open/", false, false},
+		{[]string{secret}, "s3://t:lake/x", true, false},
+		{[]string{tenants}, "s3://lake/x", true, true},
+		{[]string{tenants}, "s3://u:lake/x", true, false},
+		{[]string{secret, tenants}, "s3://t:lake/secret/x", true, true},
+		{[]string{secret, tenants}, "s3://t:lake/open/x", true, false},
+		{[]string{secret, "s3://t:lake/secret/"}, "s3://t:lake/secret/x", true, false},
+		{[]string{secret, "s3://t:lake/secret/"}, "s3://lake/secret/x", true, false},
+	} {
+		s, ok, err := table(t, tc.roles...).For(uri(t, tc.source), tc.object)
+		if errors.Is(err, objectstore.ErrRefused) != tc.refused {
+			t.Errorf("%s with roles for %q: %+v, %t, %v", tc.source, tc.roles, s, ok, err)
+		}
+		if ok && !s.Role.Source.Contains(uri(t, tc.source)) {
+			t.Errorf("%s is read with the role of %s", tc.source, s.Role.Source)
+		}
+	}
+}
