@@ -62,7 +62,7 @@ func runDemo(ctx context.Context, out io.Writer, dirs []string, keep bool) (err 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d files of %d MB in %s\n", files, bytes/1_000_000, strings.Join(dirs, " and "))
+	fmt.Fprintf(out, "%d files of %.1f MiB in %s\n", files, float64(bytes)/(1<<20), strings.Join(dirs, " and "))
 	if files < enough {
 		fmt.Fprintf(out, "That is too little to show much: name a directory with at least %d files.\n", enough)
 	}

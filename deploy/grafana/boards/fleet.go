@@ -27,7 +27,7 @@ func fleetStats() []panel {
 		stat("Processes", "Processes that Prometheus scrapes.", "short", `count(rangefleet_build_info{})`).needsAny(),
 		stat("Versions", "Versions that run. More than one is right only during an upgrade.", "short", `count(count by (version) (rangefleet_build_info{}))`).warns(2, 3),
 		stat("Slots busy", "Share of the slots for partitions that are in use.", "percentunit", `sum(rangefleet_worker_slots_busy{lane="bulk"}) / sum(rangefleet_worker_slots{lane="bulk"})`),
-		stat("Memory", "Memory of the process that is nearest to its budget, as a share.", "percentunit", `max(rangefleet_memory_used_bytes{} / rangefleet_memory_budget_bytes{})`).warns(0.9, 1),
+		stat("Memory", "Memory of the process that is nearest to its budget, without garbage, as a share.", "percentunit", `max(rangefleet_memory_used_bytes{} / rangefleet_memory_budget_bytes{})`).warns(0.9, 1),
 		stat("NATS disk", "Share of the space for JetStream that is in use.", "percentunit", `max(rangefleet_nats_storage_used_bytes{} / rangefleet_nats_storage_limit_bytes{})`).warns(0.7, 0.9),
 		stat("Streams without leader", "Streams that cannot be used.", "short", `count(min by (fleet, stream) (rangefleet_nats_stream_leader{}) == 0) or vector(0)`).warns(1, 1),
 	}
@@ -36,7 +36,7 @@ func fleetStats() []panel {
 func processGraphs() []panel {
 	return []panel{
 		graph("CPU", "Processors that a process uses.", "short", rate("{{instance}}", "process_cpu_seconds_total{}", "instance")),
-		graph("Memory", "Memory that counts towards the budget, as a share of it.", "percentunit", query{"{{instance}}", `rangefleet_memory_used_bytes{} / rangefleet_memory_budget_bytes{}`}),
+		graph("Memory", "Memory that a process needs, without garbage, as a share of its budget.", "percentunit", query{"{{instance}}", `rangefleet_memory_used_bytes{} / rangefleet_memory_budget_bytes{}`}),
 		graph("Resident memory", "Memory of a process as the system counts it.", "bytes", query{"{{instance}}", `process_resident_memory_bytes{}`}),
 		graph("Slots", "Share of the slots of a process that are busy, by lane.", "percentunit", query{"{{instance}} {{lane}}", `rangefleet_worker_slots_busy{} / rangefleet_worker_slots{}`}),
 		graph("Memory for range files", "Memory that range files, requests and comparisons use, as a share of what they may use.", "percentunit",
