@@ -214,7 +214,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	i.first.wants("ann is still logged in", asked{"GET", "/api/v1/user", "", cookieOf(ann.cookie)}, 200, "")
 
 	codes := i.guess(1000)
-	if codes[401]+codes[429] != 1000 || codes[429] == 0 || codes[401] < 200 {
+	if codes[401]+codes[429] != 1000 || codes[429] == 0 || codes[401] < 100 { // the requests from other sites have taken some of the burst
 		t.Errorf("1000 guesses were answered %v", codes)
 	}
 	for _, header := range []http.Header{ann.key(), bearer(bob.token), cookieOf(bob.cookie)} {
