@@ -23,7 +23,7 @@ import (
 	"github.com/rangefleet/rangefleet/pkg/client"
 	"github.com/rangefleet/rangefleet/pkg/covers"
 	"github.com/rangefleet/rangefleet/pkg/natsconn"
-	"github.com/rangefleet/rangefleet/pkg/partition"
+	"github.com/rangefleet/rangefleet/pkg/queue"
 )
 
 // Faults of the synthetic store, besides those of its flags.
@@ -153,7 +153,7 @@ func (b *breaker) loseWorkers() {
 // of 20 tries, unless the faults are real.
 func (b *breaker) breakStore() {
 	if !realFaults() {
-		b.noteTries(b.imports[1], 19)
+		b.failDeliveries(19)
 	}
 	b.setFaults(brokenStore)
 	for _, w := range b.fleet.pods["worker"] {
@@ -161,15 +161,22 @@ func (b *breaker) breakStore() {
 	}
 }
 
-// noteTries notes that so many deliveries of the first partition of an import got no further.
-func (b *breaker) noteTries(id string, n int) {
+// failDeliveries takes the partition of a small import while there is no worker, notes that so many
+// deliveries of it got no further, and gives it back. The first delivery of a partition does not read
+// notes, and replaces them if it gives way to others: here, that is this one.
+func (b *breaker) failDeliveries(n int) {
 	b.t.Helper()
 	state, err := backend.Connect(b.t.Context(), natsconn.Config{
 		URL: "nats://" + b.fleet.pods["nats"][1].addresses[4222], Login: natsconn.Login{User: "rangefleet", Password: secret["nats_password"]}, Log: slog.New(slog.DiscardHandler),
 	}, backend.Options{})
 	expect.NoError(b.t, err)
 	defer state.Close()
-	expect.NoError(b.t, state.Covers.NoteTries(b.t.Context(), id, partition.Whole(id).ID, covers.Tries{Count: n}))
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	task, err := state.Queue.Puller(queue.Express).Pull(ctx)
+	expect.NoError(b.t, err)
+	expect.NoError(b.t, state.Covers.NoteTries(ctx, task.Partition.ImportID, task.Partition.ID, covers.Tries{Count: n}))
+	expect.NoError(b.t, task.Nak(ctx, 0))
 }
 
 // importMuch starts an import that is too large for three workers.
