@@ -101,7 +101,7 @@ var (
 	onUser       = one("`arn:lakefs:auth:::user/U`", func(r Request) Resource { return User(r.User) })
 	onGroup      = one("`arn:lakefs:auth:::group/G`", func(r Request) Resource { return groupResource(r.Group) })
 	onPolicy     = one("`arn:lakefs:auth:::policy/P`", func(r Request) Resource { return policyResource(r.Policy) })
-	onNamespace  = one("`arn:lakefs:fs:::namespace/URI`", func(r Request) Resource { return StorageNamespace(r.Namespace) })
+	onNamespace  = one("`arn:lakefs:fs:::namespace/URI`", func(r Request) Resource { return storageNamespace(r.Namespace) })
 
 	onSources = paths("`arn:lakefs:fs:::namespace/URI` of each source",
 		func(p Path) string { return fmt.Sprintf("path %q", p.Source) },

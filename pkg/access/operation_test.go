@@ -81,7 +81,7 @@ func TestNeedsOfOperations(t *testing.T) {
 			On(ImportFromStorage, Source("s3://b/x", true)), On(ImportFromStorage, Source("s3://b/y", false)),
 			On(WriteObject, Destination("lake", "raw/", true)), On(WriteObject, Destination("lake", "y", false)),
 		)},
-		{"createRepository", r, All(On(CreateRepository, Repository("lake")), On(AttachStorageNamespace, StorageNamespace("s3://meta/lake")))},
+		{"createRepository", r, All(On(CreateRepository, Repository("lake")), On(AttachStorageNamespace, storageNamespace("s3://meta/lake")))},
 		{"commit", r, On(CreateCommit, Branch("lake", "main"))},
 		{"commit", tree, All(On(CreateCommit, Branch("lake", "main")), On(WriteObject, Destination("lake", "", true)))},
 		{"getTag", r, On(ReadTag, Tag("lake", "v1"))},

@@ -57,9 +57,9 @@ func Destination(repository, key string, directory bool) Resource {
 // Namespace is one place in a store.
 func Namespace(uri string) Resource { return Resource{service: "fs", id: "namespace/" + uri} }
 
-// StorageNamespace is the directory of a store where a repository is to be, with or without '/' at its
+// storageNamespace is the directory of a store where a repository is to be, with or without '/' at its
 // end, as in the patterns. Whatever is denied below it denies it: the files of the repository are there.
-func StorageNamespace(uri string) Resource {
+func storageNamespace(uri string) Resource {
 	r := Namespace(strings.TrimSuffix(uri, "/"))
 	r.directory = true
 	return r

@@ -51,7 +51,7 @@ func (c *receiver) failLogin(w http.ResponseWriter, r *http.Request, err error) 
 	case errors.Is(err, auth.ErrTooManyLogins):
 		tooMany(w, auth.LoginRetryAfter, err.Error()+": try again later")
 	case errors.Is(err, errStrangers):
-		c.linger(r)
+		c.strangers.linger(r)
 		tooMany(w, strangersRetryAfter, err.Error()+": try again later")
 	default:
 		c.fail(w, r, err)

@@ -3,15 +3,12 @@ package server
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rangefleet/rangefleet/internal/metric"
-	"github.com/rangefleet/rangefleet/internal/pause"
 	"github.com/rangefleet/rangefleet/pkg/access"
 	"github.com/rangefleet/rangefleet/pkg/auth"
 	"github.com/rangefleet/rangefleet/pkg/lakefs"
@@ -45,8 +42,7 @@ type receiver struct {
 	https     bool         // clients reach the server by HTTPS, even if its own connections have no TLS
 	grants    Grants
 	logins    *auth.LoginLimiter
-	strangers *rates                 // requests that prove no user, by address
-	lingering slots                  // for answers to too many of them
+	strangers strangers
 	changes   *rates                 // requests that may change something, by user
 	failed    *prometheus.CounterVec // logins, by outcome
 	proxies   Proxies
@@ -59,45 +55,20 @@ func newReceiver(c Config) *receiver {
 		errorWriter: errorWriter{ready: c.Ready, log: c.Log},
 		auth:        c.Auth, gate: c.Gate, https: strings.HasPrefix(c.PublicURL, "https://"), grants: c.Grants, logins: auth.NewLoginLimiter(c.Now, pauseAside), proxies: c.Proxies,
 		budget: c.Memory, anonymous: newShares(limits.AnonymousRequests, limits.AnonymousShare), changes: newRates(limits.Changes, limits.ChangesBurst, c.Now),
-		strangers: newRates(limits.FailedLogins, limits.FailedLoginsBurst, c.Now), lingering: make(slots, limits.LingeringRefusals),
+		strangers: newStrangers(c.Proxies, c.Now),
 		failed: metric.With(c.Registerer).CounterVec("http_failed_logins_total",
 			"Failed logins: wrong ones, and refused ones, which were not checked as too many of the same key and address were waiting for their answers.",
 			metric.By("outcome", "wrong", "refused")),
 	}
 }
 
-// errStrangers says that an address sends too many requests that prove no user.
-var errStrangers = errors.New("too many requests without valid credentials")
-
-// admit counts a request that proves no user. The error is errStrangers if there were too many.
-func (c *receiver) admit(r *http.Request) error {
-	if !c.strangers.take(network(c.proxies.client(r))) {
-		return errStrangers
-	}
-	return nil
-}
-
-// admitted is admit, and answers the request if there were too many.
+// admitted counts a request that proves no user, and answers it if there were too many.
 func (c *receiver) admitted(w http.ResponseWriter, r *http.Request) bool {
-	err := c.admit(r)
+	err := c.strangers.admit(r)
 	if err != nil {
 		c.failLogin(w, r, err)
 	}
 	return err == nil
-}
-
-// refusalDelay is how long the answer to one of too many requests of an address is held back, by
-// half of it more or less. So a flood over a number of connections costs little more than these,
-// and its requests do not come all at once again.
-const refusalDelay = 200 * time.Millisecond
-
-// linger holds back the answer to a request of which its address sends too many.
-func (c *receiver) linger(r *http.Request) {
-	if !c.lingering.tryAcquire() {
-		return
-	}
-	defer c.lingering.release()
-	awaitOther(r, func() { _ = pause.For(r.Context(), refusalDelay/2+rand.N(refusalDelay)) })
 }
 
 // login returns who sent a request: a caller without a user if it has no valid credentials.
@@ -112,7 +83,7 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (access.Caller,
 		return c.loginAtServer(w, r)
 	}
 	if p.IsZero() {
-		return access.Caller{}, c.admit(r)
+		return access.Caller{}, c.strangers.admit(r)
 	}
 	return c.prove(w, r, p)
 }
@@ -122,7 +93,7 @@ func (c *receiver) login(w http.ResponseWriter, r *http.Request) (access.Caller,
 func (c *receiver) prove(w http.ResponseWriter, r *http.Request, p auth.Presented) (access.Caller, error) {
 	counted := !c.auth.Cheap(p)
 	if counted {
-		if err := c.admit(r); err != nil {
+		if err := c.strangers.admit(r); err != nil {
 			c.failed.WithLabelValues("refused").Inc()
 			return access.Caller{}, err
 		}
@@ -132,7 +103,7 @@ func (c *receiver) prove(w http.ResponseWriter, r *http.Request, p auth.Presente
 		check: func(ctx context.Context) (access.Caller, error) { return c.auth.Authenticate(ctx, p) },
 	})
 	if counted && caller.User != "" {
-		c.strangers.giveBack(network(c.proxies.client(r)))
+		c.strangers.giveBack(r)
 	}
 	return caller, err
 }
@@ -141,7 +112,7 @@ func (c *receiver) prove(w http.ResponseWriter, r *http.Request, p auth.Presente
 func (c *receiver) loginAtServer(w http.ResponseWriter, r *http.Request) (access.Caller, error) {
 	l := lakefs.Forward(r)
 	if l.IsZero() {
-		return access.Caller{}, c.admit(r)
+		return access.Caller{}, c.strangers.admit(r)
 	}
 	return c.try(w, r, attempt{
 		login: auth.Login{AccessKeyID: l.Name(), Accepted: c.gate.Accepted(l)},
@@ -159,7 +130,7 @@ func (c *receiver) loginAtServer(w http.ResponseWriter, r *http.Request) (access
 type attempt struct {
 	scheme  string
 	login   auth.Login // without an access key, nobody can guess what is shown, and failures are not slowed down
-	counted bool       // by admit
+	counted bool       // by strangers
 	check   func(context.Context) (access.Caller, error)
 }
 
@@ -174,7 +145,7 @@ func (c *receiver) try(w http.ResponseWriter, r *http.Request, a attempt) (calle
 		}
 		if errors.Is(err, auth.ErrUnauthenticated) {
 			if !a.counted {
-				if err := c.admit(r); err != nil {
+				if err := c.strangers.admit(r); err != nil {
 					return false, err
 				}
 			}
