@@ -12,9 +12,9 @@ const (
 	watchWithin = 5 * time.Second  // one question
 )
 
-// Watch asks the server now, and from time to time, whether it is there, until ctx ends: so that the metric of
-// that is true though nobody calls. It asks without a login, and does not try again sooner if it gets
-// no answer.
+// Watch asks the server whether it is there, now and every 10 to 20 seconds, until ctx ends. So the
+// metric lakefs_reachable is current even if nobody calls. It asks without a login, and does not try
+// again sooner if it gets no answer.
 func Watch(ctx context.Context, s *Session) {
 	for ctx.Err() == nil {
 		s.server.lookAlive(ctx)

@@ -29,3 +29,19 @@ func TestSecretDoesNotPrint(t *testing.T) {
 		t.Errorf("what is not secret was not printed:\n%s", out.String())
 	}
 }
+
+// A login or a token that stands in a URL where none is wanted is not printed either.
+func TestURLsArePrintedWithoutSecrets(t *testing.T) {
+	var s Settings
+	s.Access.File = "https://joe:s3cr3t@host/rules"
+	s.Auth.JWT.JWKS = "https://idp/keys?token=s3cr3t"
+	var out strings.Builder
+	if err := s.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"https://******@host/rules", "https://idp/keys?token=******"} {
+		if got := out.String(); strings.Contains(got, "s3cr3t") || !strings.Contains(got, want) {
+			t.Errorf("want %s in\n%s", want, got)
+		}
+	}
+}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rangefleet/rangefleet/pkg/redact"
 )
 
 // A value is one field of Settings, which is parsed from text and printed as text. Set can
@@ -57,7 +59,8 @@ func parsing[T any](parse func(string) (T, error), want string) func(string) (T,
 func same(s string) string              { return s }
 func verbatim(s string) (string, error) { return s, nil }
 
-func text(at *string) value { return field[string]{at, "string", verbatim, same} }
+// text is any text. What URLs in it prove by their login or query is not printed.
+func text(at *string) value { return field[string]{at, "string", verbatim, redact.URLs} }
 
 // server is one URL or several, separated by commas, whose user and password, or token, are
 // not printed.
