@@ -48,15 +48,21 @@ func config(storeDir string) settings.Settings {
 
 type runFunc func(context.Context, node.Env) error
 
-// launch runs a process and returns once it works or has ended.
+// launch runs a process and returns once it works or has ended. It ends with the test, before the
+// directories of the test are removed, into which it may write.
 func launch(t *testing.T, run runFunc, s settings.Settings) (p *process, err error) {
 	t.Helper()
 	canary.Plant(s.Auth.SecretAccessKey.Reveal(), s.NATS.Password.Reveal(), s.LakeFS.SecretAccessKey.Reveal())
 	ctx, stop := context.WithCancel(context.Background())
 	p = &process{t: t, stop: stop, ended: make(chan error, 1)}
-	t.Cleanup(stop)
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		stop()
+		expect.Received(t, "a process ends", done)
+	})
 	started := make(chan node.Info, 1)
 	go func() {
+		defer close(done)
 		p.ended <- run(ctx, node.Env{
 			Settings: s, Log: node.NewLogger(settings.Log{Level: slog.LevelDebug, Format: "text"}, "", canary.Tee(&p.log)).Logger,
 			Notices: canary.Tee(&p.notices), Started: func(i node.Info) { started <- i },
