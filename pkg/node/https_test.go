@@ -85,13 +85,17 @@ func TestTheAPIHasTLS(t *testing.T) {
 		t.Errorf("it shows %q:\n%s", p.info.API, p.notices.String())
 	}
 	_, first := text(t, trusting(t, ca), p.info.API+"/_health")
-	hangup := func(series string) (serial string) {
+	shows := func(series string) {
 		t.Helper()
-		expect.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
 		expect.Eventually(t, series, func() bool {
 			metrics, _ := text(t, trusting(t, ca), p.info.API+"/metrics")
 			return strings.Contains(metrics, series+"\n")
 		})
+	}
+	hangup := func(series string) (serial string) { // the series must not be there yet: else the signal may be late
+		t.Helper()
+		expect.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+		shows(series)
 		_, serial = text(t, trusting(t, ca), p.info.API+"/_health")
 		return serial
 	}
@@ -100,7 +104,7 @@ func TestTheAPIHasTLS(t *testing.T) {
 	if second == first {
 		t.Error("the new certificate is not served")
 	}
-	hangup(`rangefleet_certificate_not_after_timestamp_seconds{fleet="test",use="api"} 4e+09`)
+	shows(`rangefleet_certificate_not_after_timestamp_seconds{fleet="test",use="api"} 4e+09`)
 	expect.NoError(t, os.WriteFile(s.HTTP.KeyFile, []byte("none"), 0o600))
 	if hangup(`rangefleet_certificate_reloads_total{fleet="test",result="refused",use="api"} 1`) != second {
 		t.Error("a refused certificate is served")
