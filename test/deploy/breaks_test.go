@@ -132,7 +132,8 @@ func moveBranch(ctx context.Context, cl *client.Client, n int) {
 // realFaults reports whether nothing shortens the faults, as in "make watch-faults".
 func realFaults() bool { return os.Getenv("REAL_FAULTS") != "" }
 
-// loseWorkers kills the workers, and gives them work.
+// loseWorkers kills the workers, and gives them work: more than what they had asked for as they were
+// killed, so that some of it stays queued until the boards show that.
 func (b *breaker) loseWorkers() {
 	for _, v := range b.fleet.pods["worker"] {
 		v.Kill()
@@ -146,6 +147,10 @@ func (b *breaker) loseWorkers() {
 			work, err := js.Stream(ctx, "WORK") // it may be late on a busy machine
 			return err == nil && work.CachedInfo().State.Msgs > smallImports, nil
 		})
+	}))
+	expect.NoError(b.t, await.Until(b.t.Context(), patience, func(ctx context.Context) (bool, error) {
+		queued, _, err := b.watch.greatest(ctx, `rangefleet_fleet_partitions{state="queued"}`)
+		return queued > 0, err
 	}))
 }
 

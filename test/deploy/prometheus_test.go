@@ -124,7 +124,7 @@ func startPrometheus(t *testing.T, rules string, resolve func(name string, port 
 // greatest returns the greatest value that a query has had in twenty minutes, and whether it has had any. It ignores
 // NaN, such as a quantile without observations.
 func (p *prometheus) greatest(ctx context.Context, query string) (greatest float64, found bool, err error) {
-	all, err := p.series(ctx, "query", url.Values{"query": {"max_over_time((" + query + ")[20m:2s])"}})
+	all, err := p.series(ctx, "query", url.Values{"query": {"max_over_time((" + query + ")[20m:1s])"}})
 	if err != nil {
 		return 0, false, fmt.Errorf("query %s: %w", query, err)
 	}
