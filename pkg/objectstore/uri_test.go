@@ -152,8 +152,14 @@ func TestComparable(t *testing.T) {
 		a, b  string
 		alike bool
 	}{
-		{"s3://b/k", "s3://b/k", true}, {"s3://t:b/k", "s3://b/k", true}, {"s3://b/k", "s3://t:b/k", true}, {"s3://t:b/k", "s3://t:b/k", true},
-		{"s3://t:b/k", "s3://u:b/k", false}, {"s3://t:b/k", "s3://c/k", false}, {"s3://t:b/k", "s3://t/k", false}, {"local:///b/k", "s3://b/k", false},
+		{"s3://b/k", "s3://b/k", true},
+		{"s3://t:b/k", "s3://b/k", true},
+		{"s3://b/k", "s3://t:b/k", true},
+		{"s3://t:b/k", "s3://t:b/k", true},
+		{"s3://t:b/k", "s3://u:b/k", false},
+		{"s3://t:b/k", "s3://c/k", false},
+		{"s3://t:b/k", "s3://t/k", false},
+		{"local:///b/k", "s3://b/k", false},
 	} {
 		a, errA := objectstore.ParseURI(tc.a)
 		b, errB := objectstore.ParseURI(tc.b)
